@@ -1,0 +1,60 @@
+//! Why a deed is refused, in the words of the domain. The HTTP layer translates these in one place.
+
+use reeve_db::DbError;
+use reeve_model::id::BadName;
+
+/// Why a deed on accounts is refused. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such account.
+    #[error("User not found")]
+    UserNotFound,
+    /// There is no such device.
+    #[error("Not found")]
+    DeviceNotFound,
+    /// The name cannot be given to an account.
+    #[error(transparent)]
+    BadName(#[from] BadName),
+    /// Somebody has the name already, perhaps in other letter case.
+    #[error("User ID already taken.")]
+    UserInUse,
+    /// The external id belongs to somebody else.
+    #[error("External id is already in use.")]
+    ExternalIdInUse,
+    /// The medium of a third-party id is not known.
+    #[error("'{0}' is not a valid value for 'medium'")]
+    UnknownMedium(String),
+    /// The address is not an e-mail address.
+    #[error("Unable to parse email address")]
+    BadEmail,
+    /// Administrators cannot take their own rights away.
+    #[error("You may not demote yourself.")]
+    SelfDemotion,
+    /// Passwords cannot be changed on this server.
+    #[error("Password change disabled")]
+    PasswordChangeDisabled,
+    /// A display name or avatar URL has more characters than allowed.
+    #[error("{0}")]
+    ProfileTooLong(&'static str),
+    /// A device's display name has more characters than allowed.
+    #[error("Device display name is too long (max 100)")]
+    DeviceNameTooLong,
+    /// The credentials are wrong; never says which part.
+    #[error("Invalid username or password")]
+    BadCredentials,
+    /// The account is deactivated.
+    #[error("This account has been deactivated")]
+    Deactivated,
+    /// The account is locked.
+    #[error("User account has been locked")]
+    Locked,
+    /// The deed needs something else to be so first; the text says what.
+    #[error("{0}")]
+    Refused(&'static str),
+    /// Too many requests at once.
+    #[error("The server is busy")]
+    Overloaded,
+    /// The database could not do it.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}

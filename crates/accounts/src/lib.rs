@@ -1,0 +1,14 @@
+//! Deeds on people: everything that creates or changes an account, and the rules it follows.
+//!
+//! A deed is a synchronous function on one [`reeve_db::Tx`]. It checks, changes, writes the audit row and queues
+//! what must follow, in that one transaction: it happens as a whole or not at all.
+
+pub mod audit;
+pub mod error;
+pub mod password;
+pub mod policy;
+pub mod seen;
+pub mod sessions;
+
+pub use error::Error;
+pub use policy::Policy;

@@ -1,0 +1,180 @@
+//! Password hashes: Argon2id for new ones, bcrypt as it comes from other servers.
+//!
+//! Hashing is slow by purpose, so it runs on a bounded number of threads: a storm of logins waits, and the rest
+//! of the server does not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, PasswordHash, Version};
+use tokio::sync::Semaphore;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::error::Error;
+use crate::policy::HashingCost;
+
+/// bcrypt looks at no more than this.
+const BCRYPT_BYTES: usize = 72;
+/// More logins than this do not wait for their turn: they are refused.
+const MOST_WAITING: usize = 1000;
+
+/// What comparing a password found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is not the password.
+    Wrong,
+    /// It is.
+    Right,
+    /// It is, and the stored hash should be replaced by one of today's kind and cost.
+    RightButOld,
+}
+
+struct Inner {
+    cost: HashingCost,
+    turns: Semaphore,
+    waiting: AtomicUsize,
+    /// Compared with when there is no account or no password, so that the answer takes as long.
+    decoy: String,
+}
+
+/// Hashes and compares passwords.
+#[derive(Clone)]
+pub struct Hasher(Arc<Inner>);
+
+impl Hasher {
+    /// A hasher of this cost.
+    pub fn new(cost: HashingCost) -> Result<Self, Error> {
+        let decoy = hash(&cost, "")?;
+        let turns = Semaphore::new(cost.workers.max(1));
+        Ok(Self(Arc::new(Inner { cost, turns, waiting: AtomicUsize::new(0), decoy })))
+    }
+
+    /// How many hashes wait or are being made.
+    pub fn waiting(&self) -> usize {
+        self.0.waiting.load(Ordering::Relaxed)
+    }
+
+    /// The hash of a password, as a PHC string.
+    pub async fn hash(&self, password: &str) -> Result<String, Error> {
+        let password = password.to_owned();
+        self.turn(move |inner| hash(&inner.cost, &password)).await?
+    }
+
+    /// Compares a password with a stored hash. Without a hash it takes as long, and is wrong.
+    pub async fn verify(&self, password: &str, stored: Option<&str>) -> Result<Verdict, Error> {
+        let (password, stored) = (password.to_owned(), stored.map(str::to_owned));
+        self.turn(move |inner| match stored {
+            Some(stored) => verify(&inner.cost, &password, &stored),
+            None => {
+                verify(&inner.cost, &password, &inner.decoy);
+                Verdict::Wrong
+            }
+        })
+        .await
+    }
+
+    async fn turn<T: Send + 'static>(&self, f: impl FnOnce(&Inner) -> T + Send + 'static) -> Result<T, Error> {
+        let inner = Arc::clone(&self.0);
+        let _waiting = Waiting::enter(&inner.waiting)?;
+        let turn = tokio::time::timeout(inner.cost.wait, inner.turns.acquire()).await;
+        let _turn = turn.map_err(|_| Error::Overloaded)?.map_err(|_| Error::Overloaded)?;
+        let worker = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || f(&worker)).await.map_err(|_| Error::Overloaded)
+    }
+}
+
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn enter(count: &'a AtomicUsize) -> Result<Self, Error> {
+        if count.fetch_add(1, Ordering::Relaxed) >= MOST_WAITING {
+            count.fetch_sub(1, Ordering::Relaxed);
+            return Err(Error::Overloaded);
+        }
+        Ok(Self(count))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What is hashed: the password in normal form NFKC, and the pepper.
+fn seasoned(cost: &HashingCost, password: &str) -> Vec<u8> {
+    let mut text: String = password.nfkc().collect();
+    text.push_str(&cost.pepper);
+    text.into_bytes()
+}
+
+fn argon2(cost: &HashingCost) -> Result<Argon2<'static>, Error> {
+    let params = Params::new(cost.memory_kib, cost.iterations, 1, None)
+        .map_err(|_| Error::Refused("The settings of password hashing are out of range"))?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+fn hash(cost: &HashingCost, password: &str) -> Result<String, Error> {
+    let hash = argon2(cost)?
+        .hash_password(&seasoned(cost, password))
+        .map_err(|_| Error::Refused("The password cannot be hashed"))?;
+    Ok(hash.to_string())
+}
+
+fn verify(cost: &HashingCost, password: &str, stored: &str) -> Verdict {
+    let password = seasoned(cost, password);
+    if stored.starts_with("$2") {
+        let significant = password.get(..BCRYPT_BYTES).unwrap_or(&password);
+        // A password with a NUL cannot have been hashed with bcrypt: it is wrong, not an error.
+        return if bcrypt::verify(significant, stored).unwrap_or(false) { Verdict::RightButOld } else { Verdict::Wrong };
+    }
+    let Ok(parsed) = PasswordHash::new(stored) else { return Verdict::Wrong };
+    if Argon2::default().verify_password(&password, &parsed).is_err() {
+        return Verdict::Wrong;
+    }
+    let today = format!("$argon2id$v=19$m={},t={},p=1$", cost.memory_kib, cost.iterations);
+    if stored.starts_with(&today) { Verdict::Right } else { Verdict::RightButOld }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn cost(iterations: u32) -> HashingCost {
+        HashingCost {
+            pepper: "pepper".to_owned(),
+            memory_kib: 64,
+            iterations,
+            workers: 1,
+            wait: Duration::from_secs(5),
+        }
+    }
+
+    #[test]
+    fn verdicts() {
+        let stored = hash(&cost(1), "secret").unwrap();
+        assert!(stored.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{stored}");
+        assert_eq!(verify(&cost(1), "secret", &stored), Verdict::Right);
+        assert_eq!(verify(&cost(2), "secret", &stored), Verdict::RightButOld);
+        assert_eq!(verify(&cost(1), "Secret", &stored), Verdict::Wrong);
+        assert_eq!(verify(&cost(1), "secret", "garbage"), Verdict::Wrong);
+        let unpeppered = HashingCost { pepper: String::new(), ..cost(1) };
+        assert_eq!(verify(&unpeppered, "secret", &stored), Verdict::Wrong);
+    }
+
+    #[test]
+    fn bcrypt_hashes_of_other_servers() {
+        let long = "x".repeat(100);
+        for password in ["secret", "ﬁ", &long] {
+            let normal: String = password.nfkc().collect();
+            let peppered = format!("{normal}pepper");
+            let significant = peppered.as_bytes().get(..72).unwrap_or(peppered.as_bytes());
+            let stored = bcrypt::hash(significant, 4).unwrap();
+            assert_eq!(verify(&cost(1), password, &stored), Verdict::RightButOld, "{password}");
+            assert_eq!(verify(&cost(1), "other", &stored), Verdict::Wrong);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The settings that deeds on accounts follow.
+
+use std::time::Duration;
+
+/// What the operator decided about accounts. Fixed while the server runs.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Whether people can register by themselves.
+    pub registration_enabled: bool,
+    /// Whether registering needs a registration token.
+    pub registration_requires_token: bool,
+    /// Whether guests are let in.
+    pub guests: bool,
+    /// The secret that lets scripts register accounts; off without one.
+    pub registration_shared_secret: Option<String>,
+    /// Whether people log in, and change their passwords, with a password.
+    pub password_enabled: bool,
+    /// How long an access token lives, in milliseconds; `None`: until it is revoked.
+    pub token_lifetime_ms: Option<i64>,
+    /// How long an access token lives that can be refreshed, in milliseconds.
+    pub refreshable_token_lifetime_ms: i64,
+    /// How long a refresh token lives, in milliseconds; `None`: until it is revoked.
+    pub refresh_token_lifetime_ms: Option<i64>,
+    /// Whether a session can ask for a login token for another device.
+    pub login_via_existing_session: bool,
+    /// User types besides `bot` and `support`.
+    pub extra_user_types: Vec<String>,
+    /// The type of accounts that are created without one.
+    pub default_user_type: Option<String>,
+    /// How long a new account is valid, if accounts expire.
+    pub account_validity_period_ms: Option<i64>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            registration_enabled: false,
+            registration_requires_token: false,
+            guests: false,
+            registration_shared_secret: None,
+            password_enabled: true,
+            token_lifetime_ms: None,
+            refreshable_token_lifetime_ms: 300_000,
+            refresh_token_lifetime_ms: None,
+            login_via_existing_session: false,
+            extra_user_types: Vec::new(),
+            default_user_type: None,
+            account_validity_period_ms: None,
+        }
+    }
+}
+
+impl Policy {
+    /// Whether an account can be of this type.
+    pub fn knows_user_type(&self, user_type: &str) -> bool {
+        matches!(user_type, "bot" | "support") || self.extra_user_types.iter().any(|extra| extra == user_type)
+    }
+}
+
+/// What hashing a password costs.
+#[derive(Clone, Debug)]
+pub struct HashingCost {
+    /// A secret that is mixed into every password.
+    pub pepper: String,
+    /// Memory of one hash, in KiB.
+    pub memory_kib: u32,
+    /// Passes over that memory.
+    pub iterations: u32,
+    /// Threads that hash at the same time.
+    pub workers: usize,
+    /// How long a login may wait for its turn.
+    pub wait: Duration,
+}

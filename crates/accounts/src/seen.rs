@@ -1,0 +1,140 @@
+//! When and from where accounts were seen. Noted in memory on every authenticated request and written in
+//! batches, so that reading costs no write.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use reeve_db::{Db, DbError};
+use reeve_store::{connections, devices, users};
+
+use crate::sessions::{Session, TokenHash};
+
+/// The same session from the same address is written down at most this often.
+const GRANULARITY_MS: i64 = 120_000;
+/// A connection is forgotten when it was last seen this long ago.
+const KEEP_MS: i64 = 28 * 24 * 3600 * 1000;
+/// How many connections one transaction writes.
+const BATCH: usize = 500;
+/// At most this many connections wait or are remembered; above it, the oldest memory is dropped.
+const MOST: usize = 100_000;
+
+/// One connection of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// The account that owns the token; an administrator who acts as somebody else is seen as themself.
+    pub user_num: i64,
+    /// The token.
+    pub token_hash: TokenHash,
+    /// The address of the client.
+    pub ip: String,
+    /// What the client says it is.
+    pub user_agent: String,
+    /// The device of the session.
+    pub device_id: Option<String>,
+    /// When, in milliseconds.
+    pub ts: i64,
+}
+
+type Key = (TokenHash, String);
+
+#[derive(Default)]
+struct Inner {
+    noted: HashMap<Key, i64>,
+    waiting: HashMap<Key, Sighting>,
+}
+
+/// Collects sightings until they are written.
+#[derive(Default)]
+pub struct Seen {
+    inner: Mutex<Inner>,
+}
+
+impl Seen {
+    /// Notes a request of a session.
+    pub fn note(&self, session: &Session, ip: &str, user_agent: &str, now: i64) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (session.token_hash, ip.to_owned());
+        if inner.noted.get(&key).is_some_and(|noted| now - noted < GRANULARITY_MS) {
+            return;
+        }
+        if inner.noted.len() >= MOST {
+            inner.noted.retain(|_, noted| now - *noted < GRANULARITY_MS);
+        }
+        if inner.noted.len() >= MOST || inner.waiting.len() >= MOST {
+            return;
+        }
+        inner.noted.insert(key.clone(), now);
+        inner.waiting.insert(
+            key,
+            Sighting {
+                user_num: session.owner_num,
+                token_hash: session.token_hash,
+                ip: ip.to_owned(),
+                user_agent: user_agent.to_owned(),
+                device_id: session.device_id.clone(),
+                ts: now,
+            },
+        );
+    }
+
+    /// What was seen of an account and is not written yet.
+    pub fn waiting(&self, user_num: i64) -> Vec<Sighting> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.waiting.values().filter(|sighting| sighting.user_num == user_num).cloned().collect()
+    }
+
+    /// How many sightings are not written yet.
+    pub fn len(&self) -> usize {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).waiting.len()
+    }
+
+    /// Whether everything is written.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Writes what waits, in transactions of bounded length. What cannot be written waits on.
+    pub async fn flush(&self, db: &Db) -> Result<(), DbError> {
+        let all: Vec<Sighting> =
+            self.inner.lock().unwrap_or_else(PoisonError::into_inner).waiting.values().cloned().collect();
+        for batch in all.chunks(BATCH) {
+            let sightings = batch.to_vec();
+            db.write(move |tx| -> Result<(), DbError> {
+                for sighting in &sightings {
+                    connections::record(
+                        tx,
+                        &connections::Connection {
+                            user_num: sighting.user_num,
+                            token_hash: sighting.token_hash,
+                            ip: sighting.ip.clone(),
+                            user_agent: sighting.user_agent.clone(),
+                            device_id: sighting.device_id.clone(),
+                            last_seen_ts: sighting.ts,
+                        },
+                    )?;
+                    if let Some(device_id) = &sighting.device_id {
+                        devices::touch(
+                            tx, sighting.user_num, device_id, sighting.ts, &sighting.ip, &sighting.user_agent,
+                        )?;
+                    }
+                    users::touch_last_seen(tx, sighting.user_num, sighting.ts)?;
+                }
+                Ok(())
+            })
+            .await?;
+            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            for written in batch {
+                let key = (written.token_hash, written.ip.clone());
+                if inner.waiting.get(&key) == Some(written) {
+                    inner.waiting.remove(&key);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets connections that are too old, a bounded number at a time.
+    pub async fn prune(&self, db: &Db, now: i64) -> Result<(), DbError> {
+        db.write(move |tx| connections::prune(tx, now - KEEP_MS)).await.map(|_: u64| ())
+    }
+}

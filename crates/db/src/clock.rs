@@ -1,0 +1,16 @@
+//! The time as the engine needs it: how long something took, and when a migration was applied. Nothing that a
+//! rule or a test depends on, hence apart from the clock of the model.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+#[expect(clippy::disallowed_methods, reason = "measures durations only")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Milliseconds since the Unix epoch.
+#[expect(clippy::disallowed_methods, reason = "a note for people in the table of migrations")]
+pub(crate) fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,213 @@
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use tokio::sync::{Mutex, oneshot};
+
+use crate::{
+    DatabaseUrl, DbError, Engine, Metrics, Migration, OpenError, ReadTx, Statement, Tx, postgres,
+    queue::{Job, Kind, Queue},
+    sqlite,
+};
+
+/// How much of the machine the database may use.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// SQLite: threads that read. (One more writes.)
+    pub readers: usize,
+    /// PostgreSQL: threads, each with one connection. Half of them read only, the others write and read.
+    pub connections: usize,
+    /// How many reads may wait, and how many writes; further ones fail with [`DbError::Overloaded`].
+    pub queue: usize,
+    /// How long a call may wait for its turn; after that it fails with [`DbError::Timeout`] instead of running.
+    pub wait: Duration,
+    /// SQLite: page cache of each connection in KiB.
+    pub cache_kib: i64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let readers = thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
+        Self { readers, connections: 8, queue: 4096, wait: Duration::from_secs(10), cache_kib: 16 * 1024 }
+    }
+}
+
+/// An open database. Clones share it.
+#[derive(Clone)]
+pub struct Db(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    queue: Arc<Queue>,
+    metrics: Metrics,
+    threads: Mutex<Option<Threads>>,
+}
+
+/// What must be waited for at the end: a function that blocks until the threads have ended.
+pub(crate) type Threads = Box<dyn FnOnce() + Send>;
+
+impl Db {
+    /// Opens the database and brings its schema up to date, under a lock that other processes respect.
+    ///
+    /// # Errors
+    /// [`OpenError`]: unreachable, migrated by a newer program, or a migration failed.
+    pub async fn open(
+        url: &DatabaseUrl,
+        options: Options,
+        migrations: &'static [Migration],
+    ) -> Result<Self, OpenError> {
+        let url = url.clone();
+        let (send, receive) = oneshot::channel();
+        // Both engines block while they open.
+        let opener = thread::Builder::new().name("db-open".into()).spawn(move || {
+            drop(send.send(Self::open_blocking(&url, &options, migrations)));
+        });
+        match opener {
+            Ok(_) => receive.await.unwrap_or_else(|_| Err(OpenError::Unsupported("a thread died".into()))),
+            Err(error) => Err(OpenError::Unsupported(format!("cannot start a thread: {error}"))),
+        }
+    }
+
+    fn open_blocking(
+        url: &DatabaseUrl,
+        options: &Options,
+        migrations: &'static [Migration],
+    ) -> Result<Self, OpenError> {
+        let metrics = Metrics::new();
+        let queue = Arc::new(Queue::new(options.queue, options.wait, metrics.clone()));
+        let threads = match url {
+            DatabaseUrl::Sqlite(path) => sqlite::open(path, options, migrations, &queue, &metrics)?,
+            DatabaseUrl::Postgres(address) => {
+                postgres::open(url, address, options, migrations, &queue, &metrics)?
+            }
+        };
+        Ok(Self(Arc::new(Inner { engine: url.engine(), queue, metrics, threads: Mutex::new(Some(threads)) })))
+    }
+
+    /// The engine behind it.
+    pub fn engine(&self) -> Engine {
+        self.0.engine
+    }
+
+    /// Runs a closure in a reading transaction, on a database thread.
+    ///
+    /// The closure may run more than once (a lost connection), so it does nothing but read. It sees everything
+    /// that was committed before the call.
+    ///
+    /// # Errors
+    /// What the closure returns, and any [`DbError`] that kept it from running or lost its transaction.
+    pub async fn read<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        F: Fn(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        self.call(Kind::Read, move |tx: &mut Tx<'_>| f(tx)).await
+    }
+
+    /// Runs a closure in a writing transaction, on a database thread, and returns once it is durable. An error or
+    /// a panic of the closure rolls it back.
+    ///
+    /// The closure may run more than once (a collision with another transaction, a lost connection), so it
+    /// touches nothing but its `Tx`. It runs even if the caller stops waiting.
+    ///
+    /// # Errors
+    /// What the closure returns, and any [`DbError`] that kept it from running or lost its transaction.
+    pub async fn write<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        self.call(Kind::Write, f).await
+    }
+
+    async fn call<T, E, F>(&self, kind: Kind, f: F) -> Result<T, E>
+    where
+        F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        let (reply, result) = oneshot::channel();
+        if let Err((_, refusal)) = self.0.queue.push(kind, Box::new(Call { f, result: None, reply })) {
+            return Err(refusal.into());
+        }
+        result.await.unwrap_or_else(|_| Err(DbError::Internal("a database thread died".into()).into()))
+    }
+
+    /// Refuses further calls, finishes those that wait, and closes every connection. Returns when all is done;
+    /// later calls fail with [`DbError::Closed`].
+    pub async fn close(&self) {
+        self.0.queue.close();
+        // Held while waiting, so that a second caller waits too.
+        let mut threads = self.0.threads.lock().await;
+        let Some(join) = threads.take() else { return };
+        let (send, receive) = oneshot::channel();
+        let closer = thread::Builder::new().name("db-close".into()).spawn(move || {
+            join();
+            let _: Result<(), ()> = send.send(());
+        });
+        if closer.is_ok() {
+            drop(receive.await);
+        }
+    }
+
+    /// What the database measures of itself.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Prepares each statement; the names of those that the engine refuses, and why. For the test that holds all
+    /// SQL against both engines.
+    pub async fn prepare(&self, statements: &[&'static Statement]) -> Vec<(&'static str, DbError)> {
+        let mut refused = Vec::new();
+        for &statement in statements {
+            if let Err(error) = self.read::<_, DbError, _>(move |tx| tx.prepare(statement)).await {
+                refused.push((statement.name(), error));
+            }
+        }
+        refused
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Nobody is left to ask; the threads end by themselves.
+        self.queue.close();
+    }
+}
+
+struct Call<T, E, F> {
+    f: F,
+    result: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<T, E, F> Job for Call<T, E, F>
+where
+    F: Fn(&mut Tx<'_>) -> Result<T, E> + Send,
+    T: Send,
+    E: From<DbError> + Send,
+{
+    fn run(&mut self, tx: &mut Tx<'_>) -> bool {
+        let result = catch_unwind(AssertUnwindSafe(|| (self.f)(tx)))
+            .unwrap_or_else(|_| Err(DbError::Internal("a closure panicked".into()).into()));
+        let ok = result.is_ok();
+        self.result = Some(result);
+        ok
+    }
+
+    fn fail(&mut self, error: DbError) {
+        self.result = Some(Err(error.into()));
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(result) = self.result {
+            // The caller may have stopped waiting.
+            drop(self.reply.send(result));
+        }
+    }
+}

@@ -1,0 +1,94 @@
+use thiserror::Error;
+
+/// Why a database call failed. No variant shows the values that a statement was given.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DbError {
+    /// The queue of waiting calls is full; nothing was run. Ask again later.
+    #[error("the database is overloaded")]
+    Overloaded,
+    /// The call waited longer than [`Options::wait`](crate::Options::wait) and was not run, or one statement
+    /// ran into the server's time limit and its transaction was rolled back.
+    #[error("the database did not answer in time")]
+    Timeout,
+    /// [`Db::close`](crate::Db::close) was called before.
+    #[error("the database is closed")]
+    Closed,
+    /// The database cannot be reached, is locked by another process, or its disk fails. After a failed commit
+    /// the text says that the outcome is unknown.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// The transaction kept colliding with others until its tries were used up; nothing was changed.
+    #[error("the transaction kept colliding with others")]
+    Serialization,
+    /// A statement broke a constraint of the schema. The text is the engine's own: to log, not to parse.
+    #[error("a constraint was violated: {0}")]
+    Constraint(String),
+    /// A value of another type than the program asked for (or the parameter's column has).
+    #[error("{place} {index}: expected {expected}, found {found}")]
+    Type {
+        /// `"column"` or `"parameter"`.
+        place: &'static str,
+        /// Columns count from 0, parameters from 1, as where the program names them.
+        index: usize,
+        /// What the program asked for, or what the parameter accepts.
+        expected: &'static str,
+        /// What was there.
+        found: &'static str,
+    },
+    /// A text parameter contains U+0000, which PostgreSQL cannot store and therefore neither engine accepts.
+    #[error("parameter {0}: a text cannot contain U+0000")]
+    Nul(usize),
+    /// [`ReadTx::query_one`](crate::ReadTx::query_one) found none.
+    #[error("no such row")]
+    NoRow,
+    /// A fault of the program: wrong SQL, a panic in a closure, and the like.
+    #[error("database fault: {0}")]
+    Internal(String),
+}
+
+impl DbError {
+    /// Whether the error came from the engine while it ran a statement. PostgreSQL then accepts nothing but a
+    /// rollback, so the transaction is lost on both engines even if the closure goes on.
+    pub(crate) fn dooms(&self) -> bool {
+        !matches!(self, Self::Type { .. } | Self::Nul(_) | Self::NoRow)
+    }
+}
+
+/// Why a database could not be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The file or server cannot be reached, or refuses.
+    #[error("cannot open the database {url}: {reason}")]
+    Connect {
+        /// The database, without its password.
+        url: String,
+        /// What the engine said.
+        reason: String,
+    },
+    /// The engine or the database lacks what the program needs.
+    #[error("cannot use this database: {0}")]
+    Unsupported(String),
+    /// The database was migrated by a newer program.
+    #[error(
+        "the database has schema version {found}, this program knows only up to {known}: use a newer program"
+    )]
+    SchemaTooNew {
+        /// The number of the last migration in the database.
+        found: i64,
+        /// The number of the last migration in the program.
+        known: i64,
+    },
+    /// A migration failed and was rolled back; those before it stay.
+    #[error("migration {number} ({name}) failed: {reason}")]
+    Migration {
+        /// The migration's number.
+        number: i64,
+        /// The migration's name.
+        name: &'static str,
+        /// What the engine said.
+        reason: String,
+    },
+    /// The program's list of migrations is wrong: numbers must run from 1 without gaps.
+    #[error("the list of migrations is wrong: {0}")]
+    Migrations(String),
+}

@@ -1,0 +1,259 @@
+use std::{
+    cell::RefCell,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    connect::Server,
+    session::{Session, failure},
+};
+use crate::{
+    DbError, Metrics, clock,
+    queue::{Job, Kind, Queue, Role, Waiting},
+    tx::{Link, Tx},
+};
+
+/// How often a call is tried that collides with others or loses its connection.
+const TRIES: u32 = 12;
+
+/// After a failed connection nobody knocks again for this long, twice as long after the next, up to [`LONGEST`].
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// How many threads of each role have a connection.
+#[derive(Default)]
+pub(super) struct Pool {
+    readers: AtomicUsize,
+    writers: AtomicUsize,
+}
+
+/// One thread of the pool.
+pub(super) struct Worker {
+    lane: i64,
+    role: Role,
+    server: Arc<Server>,
+    pool: Arc<Pool>,
+    queue: Arc<Queue>,
+    metrics: Metrics,
+    session: Option<RefCell<Session>>,
+    outage: Option<Outage>,
+}
+
+/// The server does not answer.
+struct Outage {
+    reason: DbError,
+    pause: Duration,
+    until: Instant,
+}
+
+/// What became of one try.
+enum Try {
+    /// The job has its result.
+    Done,
+    /// Nothing was changed; another try may succeed.
+    Again(DbError),
+}
+
+impl Worker {
+    pub(super) fn new(
+        index: usize,
+        role: Role,
+        server: &Arc<Server>,
+        pool: &Arc<Pool>,
+        queue: &Arc<Queue>,
+        metrics: &Metrics,
+    ) -> Self {
+        Self {
+            lane: i64::try_from(index).unwrap_or(i64::MAX),
+            role,
+            server: Arc::clone(server),
+            pool: Arc::clone(pool),
+            queue: Arc::clone(queue),
+            metrics: metrics.clone(),
+            session: None,
+            outage: None,
+        }
+    }
+
+    /// Runs calls until the queue is closed.
+    pub(super) fn serve(mut self) {
+        while let Some(mut waiting) = self.queue.pop(self.role) {
+            match self.connect() {
+                Ok(()) => self.call(waiting),
+                Err(_) if self.others_serve(waiting.kind) && !self.queue.is_closed() => {
+                    self.queue.put_back(waiting);
+                    self.rest();
+                }
+                Err(error) => {
+                    waiting.job.fail(error);
+                    waiting.job.answer();
+                }
+            }
+        }
+        self.disconnect();
+    }
+
+    fn call(&mut self, waiting: Waiting) {
+        let Waiting { kind, mut job, .. } = waiting;
+        let start = clock::now();
+        let mut tries = 1;
+        while let Try::Again(error) = self.attempt(kind, &mut *job) {
+            if tries == TRIES {
+                job.fail(error);
+                break;
+            }
+            self.metrics.retries.inc();
+            thread::sleep(pause(self.lane, tries));
+            tries += 1;
+        }
+        let lane = if kind == Kind::Read { &self.metrics.read } else { &self.metrics.write };
+        lane.run.observe(clock::now().duration_since(start).as_secs_f64());
+        job.answer();
+        if kind == Kind::Read {
+            // The caller need not wait for this.
+            self.roll_back();
+        }
+    }
+
+    /// Runs the call in one transaction. A reading transaction stays open.
+    fn attempt(&mut self, kind: Kind, job: &mut dyn Job) -> Try {
+        if let Err(error) = self.connect() {
+            job.fail(error);
+            return Try::Done;
+        }
+        let lane = self.lane;
+        let Some(cell) = &mut self.session else { return Try::Again(DbError::Closed) };
+        let begin = match kind {
+            Kind::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+            Kind::Write => "BEGIN ISOLATION LEVEL SERIALIZABLE",
+        };
+        if let Err(error) = cell.get_mut().command(begin) {
+            // Most often the server was restarted while the connection idled.
+            self.disconnect();
+            return Try::Again(error);
+        }
+        let mut tx = Tx::new(Link::Postgres(cell), lane);
+        let ok = job.run(&mut tx);
+        let fault = tx.fault();
+        let session = cell.get_mut();
+        if session.is_lost() {
+            self.disconnect();
+            return Try::Again(fault.unwrap_or(DbError::Closed));
+        }
+        if fault == Some(DbError::Serialization) {
+            self.roll_back();
+            return Try::Again(DbError::Serialization);
+        }
+        let kept = ok && fault.is_none();
+        if let Some(fault) = fault.filter(|_| ok) {
+            job.fail(fault);
+        }
+        match kind {
+            Kind::Read => Try::Done,
+            Kind::Write if kept => self.commit(job),
+            Kind::Write => {
+                self.roll_back();
+                Try::Done
+            }
+        }
+    }
+
+    fn commit(&mut self, job: &mut dyn Job) -> Try {
+        let Some(session) = self.session.as_mut().map(RefCell::get_mut) else {
+            return Try::Again(DbError::Closed);
+        };
+        match session.command("COMMIT") {
+            Ok(()) => {
+                self.metrics.commits.inc();
+                self.metrics.batch.observe(1.0);
+            }
+            Err(DbError::Serialization) => return Try::Again(DbError::Serialization),
+            Err(error) if session.is_lost() => {
+                self.disconnect();
+                job.fail(DbError::Unavailable(format!("the commit failed, its outcome is unknown: {error}")));
+            }
+            Err(error) => job.fail(error),
+        }
+        Try::Done
+    }
+
+    /// Ends a transaction of which nothing is to be kept. If that fails, the server ends it with the connection.
+    fn roll_back(&mut self) {
+        if let Some(session) = &mut self.session
+            && session.get_mut().command("ROLLBACK").is_err()
+        {
+            self.disconnect();
+        }
+    }
+
+    /// Connects, unless there is a connection, or there was an outage just now.
+    fn connect(&mut self) -> Result<(), DbError> {
+        if self.session.is_some() {
+            return Ok(());
+        }
+        let now = clock::now();
+        if let Some(outage) = self.outage.as_ref().filter(|outage| now < outage.until) {
+            return Err(outage.reason.clone());
+        }
+        match self.server.connect() {
+            Ok(client) => {
+                if self.outage.take().is_some() {
+                    tracing::info!("the database is back");
+                }
+                self.session = Some(RefCell::new(Session::new(client)));
+                self.count().fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => {
+                let reason = match failure(&error) {
+                    unavailable @ DbError::Unavailable(_) => unavailable,
+                    other => DbError::Unavailable(other.to_string()),
+                };
+                tracing::warn!(error = %reason, "cannot reach the database");
+                let pause = self.outage.as_ref().map_or(SHORTEST, |outage| LONGEST.min(outage.pause * 2));
+                self.outage = Some(Outage { reason: reason.clone(), pause, until: clock::now() + pause });
+                Err(reason)
+            }
+        }
+    }
+
+    fn disconnect(&mut self) {
+        if self.session.take().is_some() {
+            self.count().fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn count(&self) -> &AtomicUsize {
+        if self.role == Role::Reads { &self.pool.readers } else { &self.pool.writers }
+    }
+
+    /// Whether another thread can take such a call. Then a refused connection (the server may have given out all it
+    /// has) is no reason to fail it.
+    fn others_serve(&self, kind: Kind) -> bool {
+        let writers = self.pool.writers.load(Ordering::Relaxed);
+        writers > 0 || (kind == Kind::Read && self.pool.readers.load(Ordering::Relaxed) > 0)
+    }
+
+    /// Leaves the queue to the others until the next try to connect.
+    fn rest(&self) {
+        while let Some(outage) = &self.outage
+            && clock::now() < outage.until
+            && !self.queue.is_closed()
+        {
+            thread::sleep(SHORTEST);
+        }
+    }
+}
+
+/// How long to wait before the next try: about 1 ms, doubling up to some 100 ms, and different for each thread and
+/// try, so that those who collided part.
+fn pause(lane: i64, tries: u32) -> Duration {
+    let longest = 1000_u64 << tries.min(7);
+    let mixed = (lane.unsigned_abs() * 64 + u64::from(tries) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    Duration::from_micros(longest / 4 + mixed % longest)
+}

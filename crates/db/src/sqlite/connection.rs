@@ -1,0 +1,97 @@
+use std::{error::Error, path::Path, time::Duration};
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use crate::{DbError, Engine, Migration, OpenError, Options, clock, migrate};
+
+/// More than the program has statements.
+const CACHED_STATEMENTS: usize = 512;
+
+/// How long to wait for another process that holds the file.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// The write-ahead log shrinks to this after a checkpoint.
+const LOG_LIMIT: i64 = 64 * 1024 * 1024;
+
+/// The connection that writes; makes the file if there is none.
+pub(super) fn writing(path: &Path, options: &Options) -> Result<Connection, Box<dyn Error>> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY)?;
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err("the file system does not support a write-ahead log".into());
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update_and_check(None, "journal_size_limit", LOG_LIMIT, |_| Ok(()))?;
+    common(&connection, options)?;
+    Ok(connection)
+}
+
+/// A connection that cannot write.
+pub(super) fn reading(path: &Path, options: &Options) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "query_only", true)?;
+    common(&connection, options)?;
+    Ok(connection)
+}
+
+fn common(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "cache_size", -options.cache_kib)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    Ok(())
+}
+
+/// Applies the migrations that the file lacks, each in a transaction that no other process can run at once.
+pub(super) fn migrate(
+    connection: &mut Connection,
+    migrations: &'static [Migration],
+) -> Result<(), OpenError> {
+    migrate::check(migrations)?;
+    let unavailable = |error: rusqlite::Error| OpenError::Unsupported(failure(error).to_string());
+    loop {
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(unavailable)?;
+        tx.execute_batch(migrate::CREATE_TABLE).map_err(unavailable)?;
+        let last = tx.query_row(migrate::LAST, [], |row| row.get(0)).map_err(unavailable)?;
+        let Some(migration) = migrate::next(migrations, last)? else {
+            return tx.commit().map_err(unavailable);
+        };
+        let failed = |error: rusqlite::Error| migration.failed(failure(error).to_string());
+        tx.execute_batch(&migration.render(Engine::Sqlite)?).map_err(failed)?;
+        tx.execute(migrate::RECORD, (migration.number, migration.name, clock::unix_ms())).map_err(failed)?;
+        tx.commit().map_err(failed)?;
+        tracing::info!(number = migration.number, name = migration.name, "migrated the database");
+    }
+}
+
+/// Folds the log into the file and closes it.
+pub(super) fn finish(connection: Connection) {
+    if let Err(error) = connection.pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(())) {
+        tracing::warn!(%error, "could not fold the write-ahead log into the database");
+    }
+    if let Err((_, error)) = connection.close() {
+        tracing::warn!(%error, "could not close the database");
+    }
+}
+
+/// What went wrong, in the words of the seam.
+pub(super) fn failure(error: rusqlite::Error) -> DbError {
+    use rusqlite::ErrorCode::{
+        CannotOpen, ConstraintViolation, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull,
+        NotADatabase, PermissionDenied, ReadOnly, SystemIoFailure,
+    };
+    let rusqlite::Error::SqliteFailure(code, text) = error else {
+        return DbError::Internal(error.to_string());
+    };
+    let text = text.unwrap_or_else(|| code.to_string());
+    match code.code {
+        ConstraintViolation => DbError::Constraint(text),
+        DatabaseBusy | DatabaseLocked | DiskFull | SystemIoFailure | CannotOpen | PermissionDenied
+        | ReadOnly | DatabaseCorrupt | NotADatabase => DbError::Unavailable(text),
+        _ => DbError::Internal(text),
+    }
+}

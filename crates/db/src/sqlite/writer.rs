@@ -1,0 +1,143 @@
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::{
+    DbError, Metrics, clock,
+    queue::{Job, Queue, Role, Waiting},
+    sqlite::reader::command,
+    tx::{Link, Tx},
+};
+
+/// How many calls share a commit at most.
+const BATCH: usize = 256;
+
+/// No further call joins a batch that took this long: readers of the answers wait.
+const BUDGET: Duration = Duration::from_millis(20);
+
+/// Runs writes until the queue is closed. Those that wait together share one commit, each in a savepoint; no
+/// caller gets an answer before it.
+pub(super) fn serve(connection: &Connection, queue: &Queue, metrics: &Metrics) {
+    let writer = Writer { connection, queue, metrics };
+    while let Some(Waiting { job, .. }) = queue.pop(Role::Writes) {
+        if queue.has_write() {
+            writer.together(job)
+        } else {
+            writer.alone(job)
+        }
+        if !connection.is_autocommit()
+            && let Err(error) = command(connection, "ROLLBACK")
+        {
+            tracing::error!(%error, "a writing transaction did not end");
+        }
+    }
+}
+
+struct Writer<'w> {
+    connection: &'w Connection,
+    queue: &'w Queue,
+    metrics: &'w Metrics,
+}
+
+impl Writer<'_> {
+    /// One call, one transaction.
+    fn alone(&self, mut job: Box<dyn Job>) {
+        let done = self
+            .command("BEGIN IMMEDIATE")
+            .and_then(|()| if self.run(&mut *job) { self.commit(1) } else { self.command("ROLLBACK") });
+        if let Err(error) = done {
+            self.roll_back();
+            job.fail(error);
+        }
+        job.answer();
+    }
+
+    /// This call and those that wait behind it, in one transaction.
+    fn together(&self, first: Box<dyn Job>) {
+        if self.command("BEGIN IMMEDIATE").is_err() {
+            // Tells this caller why, and leaves the others their own try.
+            return self.alone(first);
+        }
+        let start = clock::now();
+        let mut jobs = Vec::new();
+        let mut next = Some(first);
+        while let Some(mut job) = next {
+            let kept = self.savepoint(&mut *job);
+            jobs.push(job);
+            if let Err(error) = kept {
+                self.roll_back();
+                return fail_all(jobs, &error);
+            }
+            let open = jobs.len() < BATCH && clock::now().duration_since(start) < BUDGET;
+            next = if open { self.queue.try_pop_write() } else { None };
+        }
+        match self.commit(jobs.len()) {
+            Ok(()) => jobs.into_iter().for_each(Job::answer),
+            Err(DbError::Constraint(_)) => {
+                // A deferred constraint of one of them: each by itself shows which.
+                self.roll_back();
+                jobs.into_iter().for_each(|job| self.alone(job));
+            }
+            Err(error) => {
+                self.roll_back();
+                fail_all(jobs, &error);
+            }
+        }
+    }
+
+    /// Runs one call of a batch. An error of its own is its own; the result here is that of the batch.
+    fn savepoint(&self, job: &mut dyn Job) -> Result<(), DbError> {
+        self.command("SAVEPOINT call")?;
+        let ok = self.run(job);
+        if self.connection.is_autocommit() {
+            // A full disk, for one, makes SQLite give up the whole transaction.
+            return Err(DbError::Unavailable("the transaction was rolled back".into()));
+        }
+        if !ok {
+            self.command("ROLLBACK TO call")?;
+        }
+        self.command("RELEASE call")
+    }
+
+    /// Runs the closure; whether its changes are to be kept.
+    fn run(&self, job: &mut dyn Job) -> bool {
+        let start = clock::now();
+        let mut tx = Tx::new(Link::Sqlite(self.connection), 0);
+        let ok = job.run(&mut tx);
+        let fault = tx.fault();
+        let kept = ok && fault.is_none();
+        if let Some(fault) = fault.filter(|_| ok) {
+            job.fail(fault);
+        }
+        self.metrics.write.run.observe(clock::now().duration_since(start).as_secs_f64());
+        kept
+    }
+
+    fn commit(&self, calls: usize) -> Result<(), DbError> {
+        self.command("COMMIT").map_err(|error| match error {
+            DbError::Constraint(_) => error,
+            other => DbError::Unavailable(format!("the commit failed, its outcome is unknown: {other}")),
+        })?;
+        self.metrics.commits.inc();
+        #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
+        self.metrics.batch.observe(calls as f64);
+        Ok(())
+    }
+
+    fn roll_back(&self) {
+        if !self.connection.is_autocommit() {
+            drop(self.command("ROLLBACK"));
+        }
+    }
+
+    fn command(&self, sql: &'static str) -> Result<(), DbError> {
+        command(self.connection, sql)
+    }
+}
+
+fn fail_all(jobs: Vec<Box<dyn Job>>, error: &DbError) {
+    for mut job in jobs {
+        job.fail(error.clone());
+        job.answer();
+    }
+}

@@ -1,0 +1,197 @@
+use std::{cell::RefCell, ops::Deref};
+
+use crate::{
+    DbError, Engine, Statement, Value,
+    row::{Row, RowOf},
+    {postgres, sqlite},
+};
+
+/// Where a transaction runs.
+#[derive(Clone, Copy)]
+pub(crate) enum Link<'c> {
+    Sqlite(&'c rusqlite::Connection),
+    Postgres(&'c RefCell<postgres::Session>),
+}
+
+/// A reading transaction: every query sees the same state of the database.
+///
+/// A statement that fails in the engine ([`DbError::Constraint`], [`DbError::Internal`], …) loses the whole
+/// transaction, on both engines, even if the closure goes on and returns `Ok`.
+///
+/// ```compile_fail,E0599
+/// # reeve_db::statements! { pub(crate) CLEAR = "DELETE FROM notes"; }
+/// fn write_while_reading(tx: &reeve_db::ReadTx<'_>) {
+///     let _ = tx.execute(&CLEAR, &[]); // only `Tx` can
+/// }
+/// ```
+pub struct ReadTx<'c> {
+    link: Link<'c>,
+    fault: RefCell<Option<DbError>>,
+}
+
+/// A writing transaction. Everything that [`ReadTx`] can do, and changes.
+///
+/// It is committed when the closure returns `Ok`, and rolled back when it returns `Err` or panics.
+pub struct Tx<'c> {
+    read: ReadTx<'c>,
+    lane: i64,
+}
+
+impl<'c> Deref for Tx<'c> {
+    type Target = ReadTx<'c>;
+
+    fn deref(&self) -> &ReadTx<'c> {
+        &self.read
+    }
+}
+
+impl ReadTx<'_> {
+    /// The engine that this transaction runs on.
+    pub fn engine(&self) -> Engine {
+        match self.link {
+            Link::Sqlite(_) => Engine::Sqlite,
+            Link::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Every row of a SELECT, mapped.
+    pub fn query<T>(
+        &self,
+        statement: &'static Statement,
+        params: &[Value<'_>],
+        mut map: impl FnMut(&Row<'_>) -> Result<T, DbError>,
+    ) -> Result<Vec<T>, DbError> {
+        let mut rows = Vec::new();
+        self.each(statement, params, Access::Read, &mut |row| {
+            rows.push(map(row)?);
+            Ok(true)
+        })?;
+        Ok(rows)
+    }
+
+    /// The first row of a SELECT, mapped.
+    pub fn query_opt<T>(
+        &self,
+        statement: &'static Statement,
+        params: &[Value<'_>],
+        mut map: impl FnMut(&Row<'_>) -> Result<T, DbError>,
+    ) -> Result<Option<T>, DbError> {
+        let mut first = None;
+        self.each(statement, params, Access::Read, &mut |row| {
+            first = Some(map(row)?);
+            Ok(false)
+        })?;
+        Ok(first)
+    }
+
+    /// The first row of a SELECT, mapped; [`DbError::NoRow`] if there is none.
+    pub fn query_one<T>(
+        &self,
+        statement: &'static Statement,
+        params: &[Value<'_>],
+        map: impl FnMut(&Row<'_>) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
+        self.query_opt(statement, params, map)?.ok_or(DbError::NoRow)
+    }
+
+    /// Prepares a statement without running it.
+    pub(crate) fn prepare(&self, statement: &'static Statement) -> Result<(), DbError> {
+        self.noting(match self.link {
+            Link::Sqlite(connection) => sqlite::prepare(connection, statement),
+            Link::Postgres(session) => session.borrow_mut().check(statement),
+        })
+    }
+
+    fn each(
+        &self,
+        statement: &'static Statement,
+        params: &[Value<'_>],
+        access: Access,
+        visit: &mut dyn FnMut(&Row<'_>) -> Result<bool, DbError>,
+    ) -> Result<(), DbError> {
+        reject_nul(params)?;
+        match self.link {
+            Link::Sqlite(connection) => {
+                self.noting(sqlite::each(connection, statement, params, access, visit))
+            }
+            Link::Postgres(session) => {
+                // All rows are here before the first is visited, so `visit` may use the session itself.
+                let rows = session.borrow_mut().query(statement, params);
+                for row in &self.noting(rows)? {
+                    if !visit(&Row(RowOf::Postgres(row)))? {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Remembers the first failure that costs the transaction.
+    fn noting<T>(&self, result: Result<T, DbError>) -> Result<T, DbError> {
+        if let Err(error) = &result
+            && error.dooms()
+        {
+            self.fault.borrow_mut().get_or_insert_with(|| error.clone());
+        }
+        result
+    }
+}
+
+impl<'c> Tx<'c> {
+    pub(crate) fn new(link: Link<'c>, lane: i64) -> Self {
+        Self { read: ReadTx { link, fault: RefCell::new(None) }, lane }
+    }
+
+    /// The failure that cost the transaction, if any.
+    pub(crate) fn fault(self) -> Option<DbError> {
+        self.read.fault.into_inner()
+    }
+
+    /// Runs a statement that changes something; the number of rows it touched.
+    pub fn execute(&mut self, statement: &'static Statement, params: &[Value<'_>]) -> Result<u64, DbError> {
+        reject_nul(params)?;
+        self.noting(match self.link {
+            Link::Sqlite(connection) => sqlite::execute(connection, statement, params),
+            Link::Postgres(session) => session.borrow_mut().execute(statement, params),
+        })
+    }
+
+    /// Runs an INSERT, UPDATE or DELETE with RETURNING; its rows, mapped.
+    pub fn returning<T>(
+        &mut self,
+        statement: &'static Statement,
+        params: &[Value<'_>],
+        mut map: impl FnMut(&Row<'_>) -> Result<T, DbError>,
+    ) -> Result<Vec<T>, DbError> {
+        let mut rows = Vec::new();
+        self.each(statement, params, Access::Write, &mut |row| {
+            rows.push(map(row)?);
+            Ok(true)
+        })?;
+        Ok(rows)
+    }
+
+    /// A small number that no other writing transaction of this process holds at the same time: 0 on SQLite, the
+    /// index of the database thread on PostgreSQL. Counters that are spread over lanes do not collide.
+    pub fn lane(&self) -> i64 {
+        self.lane
+    }
+}
+
+/// What a statement may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+/// SQLite would take U+0000 in a text. Refused here, both engines agree.
+fn reject_nul(params: &[Value<'_>]) -> Result<(), DbError> {
+    for (index, value) in params.iter().enumerate() {
+        if matches!(value, Value::Text(text) if text.as_bytes().contains(&0)) {
+            return Err(DbError::Nul(index + 1));
+        }
+    }
+    Ok(())
+}

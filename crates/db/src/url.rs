@@ -1,0 +1,119 @@
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use thiserror::Error;
+
+/// Which database program answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// SQLite, inside this process.
+    Sqlite,
+    /// A PostgreSQL server.
+    Postgres,
+}
+
+/// Where the database is.
+///
+/// Text forms: `sqlite:PATH`, `sqlite://PATH` or a bare `PATH` for a SQLite file; `postgres://…` or
+/// `postgresql://…` for a PostgreSQL server, in the form libpq documents (a Unix socket as
+/// `postgres:///name?host=/var/run/postgresql`).
+///
+/// `Display` and `Debug` never show the password; the `Postgres` variant itself holds it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// The path of a SQLite file. The file is made when it does not exist; its folder is not.
+    Sqlite(PathBuf),
+    /// The whole PostgreSQL URL.
+    Postgres(String),
+}
+
+/// A text that names no database.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum UrlError {
+    /// Another scheme than those of [`DatabaseUrl`].
+    #[error("unknown database scheme {0:?}: write sqlite:PATH or postgres://…")]
+    Scheme(String),
+    /// No path after `sqlite:`, or nothing at all.
+    #[error("the SQLite path is empty")]
+    EmptyPath,
+    /// A SQLite name that is no file. Each connection would see a database of its own.
+    #[error("the SQLite database must be a file, not {0:?}")]
+    NoFile(String),
+}
+
+impl DatabaseUrl {
+    /// The engine that serves this database.
+    pub fn engine(&self) -> Engine {
+        match self {
+            Self::Sqlite(_) => Engine::Sqlite,
+            Self::Postgres(_) => Engine::Postgres,
+        }
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        let path = match text.split_once(':') {
+            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => {
+                return Ok(Self::Postgres(text.to_owned()));
+            }
+            Some(("sqlite", rest)) => rest.strip_prefix("//").unwrap_or(rest),
+            Some((scheme, _)) if is_scheme(scheme) => return Err(UrlError::Scheme(scheme.to_owned())),
+            _ => text,
+        };
+        if path.is_empty() {
+            return Err(UrlError::EmptyPath);
+        }
+        if path.starts_with(":memory:") || path.starts_with("file:") {
+            return Err(UrlError::NoFile(path.to_owned()));
+        }
+        Ok(Self::Sqlite(PathBuf::from(path)))
+    }
+}
+
+/// What RFC 3986 allows as a scheme.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => f.write_str(&masked(url)),
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The URL with `***` for the password, be it in the authority or in the query.
+fn masked(url: &str) -> String {
+    let (front, query) = url.split_once('?').map_or((url, None), |(front, query)| (front, Some(query)));
+    let mut text = match front.rsplit_once('@') {
+        Some((login, place)) => {
+            let start = login.find("://").map_or(0, |at| at + 3);
+            let (scheme, login) = login.split_at(start);
+            match login.split_once(':') {
+                Some((user, _)) => format!("{scheme}{user}:***@{place}"),
+                None => front.to_owned(),
+            }
+        }
+        None => front.to_owned(),
+    };
+    if let Some(query) = query {
+        let shown: Vec<&str> = query
+            .split('&')
+            .map(|pair| if pair.starts_with("password=") { "password=***" } else { pair })
+            .collect();
+        text.push('?');
+        text.push_str(&shown.join("&"));
+    }
+    text
+}

@@ -1,0 +1,183 @@
+/// One value on its way into a statement or out of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// SQL's NULL.
+    Null,
+    /// BIGINT, and flags as 0 or 1.
+    Int(i64),
+    /// TEXT.
+    Text(&'a str),
+    /// BLOB or BYTEA.
+    Blob(&'a [u8]),
+}
+
+impl Value<'_> {
+    /// What kind of value it is, for error messages.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "NULL",
+            Self::Int(_) => "an integer",
+            Self::Text(_) => "a text",
+            Self::Blob(_) => "bytes",
+        }
+    }
+}
+
+/// What can be a parameter of a statement.
+pub trait ToValue {
+    /// The value, borrowed.
+    fn to_value(&self) -> Value<'_>;
+}
+
+/// What can be read from a column.
+pub trait FromValue: Sized {
+    /// What it asks for, for error messages: "an integer".
+    const EXPECTED: &'static str;
+
+    /// `None` if the value is of another type (NULL included) or out of range.
+    fn from_value(value: Value<'_>) -> Option<Self>;
+}
+
+/// The parameters of one statement: `&params![user_id, num, &token_hash]`.
+///
+/// Each is anything [`ToValue`], borrowed for the length of the call.
+#[macro_export]
+macro_rules! params {
+    ($($value:expr),* $(,)?) => { [$($crate::ToValue::to_value(&$value)),*] };
+}
+
+macro_rules! integers {
+    ($($int:ty: $expected:literal),*) => { $(
+        impl ToValue for $int {
+            fn to_value(&self) -> Value<'_> {
+                Value::Int(i64::from(*self))
+            }
+        }
+
+        impl FromValue for $int {
+            const EXPECTED: &'static str = $expected;
+
+            fn from_value(value: Value<'_>) -> Option<Self> {
+                match value {
+                    Value::Int(int) => int.try_into().ok(),
+                    _ => None,
+                }
+            }
+        }
+    )* };
+}
+
+integers! {
+    i64: "an integer", i32: "an integer of 32 bits", u32: "a natural number of 32 bits",
+    u16: "a natural number of 16 bits", u8: "a natural number of 8 bits"
+}
+
+impl ToValue for bool {
+    fn to_value(&self) -> Value<'_> {
+        Value::Int(i64::from(*self))
+    }
+}
+
+impl ToValue for str {
+    fn to_value(&self) -> Value<'_> {
+        Value::Text(self)
+    }
+}
+
+impl ToValue for String {
+    fn to_value(&self) -> Value<'_> {
+        Value::Text(self)
+    }
+}
+
+impl ToValue for [u8] {
+    fn to_value(&self) -> Value<'_> {
+        Value::Blob(self)
+    }
+}
+
+impl ToValue for Vec<u8> {
+    fn to_value(&self) -> Value<'_> {
+        Value::Blob(self)
+    }
+}
+
+impl<const N: usize> ToValue for [u8; N] {
+    fn to_value(&self) -> Value<'_> {
+        Value::Blob(self)
+    }
+}
+
+impl<T: ToValue> ToValue for Option<T> {
+    fn to_value(&self) -> Value<'_> {
+        self.as_ref().map_or(Value::Null, ToValue::to_value)
+    }
+}
+
+impl<T: ToValue + ?Sized> ToValue for &T {
+    fn to_value(&self) -> Value<'_> {
+        (**self).to_value()
+    }
+}
+
+impl ToValue for Value<'_> {
+    fn to_value(&self) -> Value<'_> {
+        *self
+    }
+}
+
+impl FromValue for bool {
+    const EXPECTED: &'static str = "0 or 1";
+
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        match value {
+            Value::Int(0) => Some(false),
+            Value::Int(1) => Some(true),
+            _ => None,
+        }
+    }
+}
+
+impl FromValue for String {
+    const EXPECTED: &'static str = "a text";
+
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        match value {
+            Value::Text(text) => Some(text.to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl FromValue for Vec<u8> {
+    const EXPECTED: &'static str = "bytes";
+
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        match value {
+            Value::Blob(bytes) => Some(bytes.to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl<const N: usize> FromValue for [u8; N] {
+    const EXPECTED: &'static str = "bytes of a fixed length";
+
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        match value {
+            Value::Blob(bytes) => bytes.try_into().ok(),
+            _ => None,
+        }
+    }
+}
+
+impl<T: FromValue> FromValue for Option<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        match value {
+            Value::Null => Some(None),
+            _ => T::from_value(value).map(Some),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What handlers work with: made once at start, shared by all requests.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use reeve_accounts::password::Hasher;
+use reeve_accounts::seen::Seen;
+use reeve_accounts::Policy;
+use reeve_db::Db;
+use reeve_jobs::Jobs;
+use reeve_model::Clock;
+
+use crate::limits::{Limiter, RateLimits};
+use crate::metrics::Metrics;
+
+/// Settings of the HTTP side.
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// The largest JSON body, in bytes.
+    pub max_body: usize,
+    /// How long a client may take to send the head of a request.
+    pub header_timeout: Duration,
+    /// How long a client may take to send a body.
+    pub body_timeout: Duration,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Where clients reach this server, if that was set.
+    pub public_base_url: Option<String>,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            max_body: 1024 * 1024,
+            header_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(30),
+            trusted_proxies: Vec::new(),
+            public_base_url: None,
+        }
+    }
+}
+
+/// The running server, as handlers see it.
+pub struct App {
+    /// The name of this homeserver.
+    pub server_name: Arc<str>,
+    /// The database.
+    pub db: Db,
+    /// The time.
+    pub clock: Clock,
+    /// What the operator decided about accounts.
+    pub policy: Policy,
+    /// Password hashing, on its bounded pool.
+    pub hasher: Hasher,
+    /// Where accounts are seen.
+    pub seen: Seen,
+    /// Durable work.
+    pub jobs: Jobs,
+    /// Rate limits.
+    pub limiter: Limiter,
+    /// Settings of the HTTP side.
+    pub http: HttpSettings,
+    /// What Prometheus reads.
+    pub metrics: Metrics,
+}
+
+impl App {
+    /// The rate limits in force.
+    pub fn rate_limits(&self) -> &RateLimits {
+        self.limiter.limits()
+    }
+
+    /// The address of a client: the peer, or the last address in `X-Forwarded-For` that no trusted proxy added.
+    pub fn client_ip(&self, peer: IpAddr, headers: &http::HeaderMap) -> IpAddr {
+        let peer = peer.to_canonical();
+        let trusted = |ip: &IpAddr| self.http.trusted_proxies.iter().any(|net| net.contains(ip));
+        if !trusted(&peer) {
+            return peer;
+        }
+        let mut client = peer;
+        let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
+        for hop in hops.iter().rev() {
+            let Ok(ip) = hop.parse::<IpAddr>() else { break };
+            client = ip.to_canonical();
+            if !trusted(&client) {
+                break;
+            }
+        }
+        client
+    }
+}

@@ -1,0 +1,152 @@
+//! One request, as a handler sees it.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use reeve_accounts::sessions::Session;
+use reeve_db::{DbError, ReadTx, Tx};
+use reeve_model::{Actor, Ctx, User};
+
+use crate::app::App;
+use crate::auth;
+use crate::error::MatrixError;
+use crate::json::{self, Object};
+use crate::query::Query;
+
+/// The values of a path's parameters.
+#[derive(Debug, Default, Clone)]
+pub struct Params {
+    pairs: Vec<(String, String)>,
+}
+
+impl Params {
+    pub(crate) fn new(pairs: Vec<(String, String)>) -> Self {
+        Self { pairs }
+    }
+
+    /// The decoded value of a parameter; blank if the route has none of that name.
+    pub fn get(&self, name: &str) -> &str {
+        self.pairs.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    pub(crate) fn has_nul(&self) -> bool {
+        self.pairs.iter().any(|(_, value)| value.contains('\0'))
+    }
+}
+
+/// A request that the route table let through.
+pub struct Call {
+    /// The running server.
+    pub app: Arc<App>,
+    /// The path's parameters.
+    pub params: Params,
+    /// The query string.
+    pub query: Query,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The address of the client.
+    pub ip: Arc<str>,
+    /// The id of the request, in the log and in the answer's `X-Request-Id`.
+    pub request_id: Arc<str>,
+    /// When the request came, in milliseconds.
+    pub now: i64,
+    /// The method and the path as sent, for user-interactive authentication.
+    pub operation: String,
+    pub(crate) session: Option<Session>,
+    pub(crate) body: Option<Body>,
+    pub(crate) max_body: usize,
+}
+
+impl Call {
+    /// The decoded value of a path parameter.
+    pub fn param(&self, name: &str) -> String {
+        self.params.get(name).to_owned()
+    }
+
+    /// The session of the caller. Routes that only let accounts in always have one.
+    pub fn session(&self) -> Result<&Session, MatrixError> {
+        self.session.as_ref().ok_or_else(|| MatrixError::missing_token("Missing access token"))
+    }
+
+    /// The session of the caller, where the route does not ask for one.
+    pub fn optional_session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
+    /// The account that acts.
+    pub fn user(&self) -> Result<&User, MatrixError> {
+        Ok(&self.session()?.user)
+    }
+
+    /// What the client says it is.
+    pub fn user_agent(&self) -> &str {
+        self.headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The circumstances of a deed that is nobody's administrative act.
+    pub fn ctx(&self) -> Ctx {
+        Ctx {
+            now: self.now,
+            server_name: Arc::clone(&self.app.server_name),
+            request_id: Arc::clone(&self.request_id),
+            actor: None,
+        }
+    }
+
+    /// The circumstances of an administrative deed of the caller, which will be audited.
+    pub fn admin_ctx(&self) -> Result<Ctx, MatrixError> {
+        let actor = auth::actor(self.session()?, Arc::clone(&self.ip));
+        Ok(Ctx { actor: Some(actor), ..self.ctx() })
+    }
+
+    /// The circumstances of an administrative deed of somebody without an account, such as a script that knows
+    /// the registration shared secret.
+    pub fn ctx_of(&self, actor: &str) -> Ctx {
+        Ctx { actor: Some(Actor { user_id: Arc::from(actor), ip: Some(Arc::clone(&self.ip)) }), ..self.ctx() }
+    }
+
+    /// Reads the whole body, within the limits of size and time.
+    pub async fn body(&mut self) -> Result<Bytes, MatrixError> {
+        let Some(body) = self.body.take() else { return Ok(Bytes::new()) };
+        let reading = Limited::new(body, self.max_body).collect();
+        let collected = tokio::time::timeout(self.app.http.body_timeout, reading).await.map_err(|_| {
+            MatrixError::new(http::StatusCode::REQUEST_TIMEOUT, "M_UNKNOWN", "The request body took too long to arrive")
+        })?;
+        match collected {
+            Ok(collected) => Ok(collected.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => Err(MatrixError::too_large()),
+            Err(_) => Err(MatrixError::bad_request("M_NOT_JSON", "Content not JSON.")),
+        }
+    }
+
+    /// Reads a body that must be a JSON object.
+    pub async fn object(&mut self) -> Result<Object, MatrixError> {
+        json::object(&self.body().await?)
+    }
+
+    /// Reads a body that may be left out, else must be a JSON object.
+    pub async fn optional_object(&mut self) -> Result<Object, MatrixError> {
+        json::optional_object(&self.body().await?)
+    }
+
+    /// Reads from the database.
+    pub async fn read<T, F>(&self, f: F) -> Result<T, MatrixError>
+    where
+        T: Send + 'static,
+        F: Fn(&ReadTx<'_>) -> Result<T, DbError> + Send + 'static,
+    {
+        Ok(self.app.db.read(f).await?)
+    }
+
+    /// Does a deed: one transaction, all or nothing.
+    pub async fn write<T, F>(&self, f: F) -> Result<T, MatrixError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx<'_>) -> Result<T, reeve_accounts::Error> + Send + 'static,
+    {
+        Ok(self.app.db.write(f).await?)
+    }
+}

@@ -1,0 +1,181 @@
+//! The one error that a handler answers with.
+
+use std::borrow::Cow;
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use reeve_accounts::Error as AccountError;
+use reeve_db::DbError;
+use reeve_model::id::{BadName, Malformed};
+use serde_json::{Map, Value, json};
+
+/// A Matrix error: an HTTP status and `{"errcode", "error", …}`.
+/// See <https://spec.matrix.org/v1.18/client-server-api/#standard-error-response>.
+#[derive(Debug, Clone)]
+pub struct MatrixError {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The machine-readable code, such as `M_NOT_FOUND`.
+    pub errcode: Cow<'static, str>,
+    /// The text for people.
+    pub error: Cow<'static, str>,
+    /// Further keys of the body, such as `soft_logout`.
+    pub extra: Map<String, Value>,
+    /// What went wrong inside, for the log only.
+    pub cause: Option<String>,
+}
+
+impl MatrixError {
+    /// An error with any status and code.
+    pub fn new(
+        status: StatusCode,
+        errcode: impl Into<Cow<'static, str>>,
+        error: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { status, errcode: errcode.into(), error: error.into(), extra: Map::new(), cause: None }
+    }
+
+    /// 400 with a code.
+    pub fn bad_request(errcode: &'static str, error: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, errcode, error)
+    }
+
+    /// 400 `M_UNKNOWN`: what many checks of the admin API answer, and clients compare with.
+    pub fn unknown(error: impl Into<Cow<'static, str>>) -> Self {
+        Self::bad_request("M_UNKNOWN", error)
+    }
+
+    /// 400 `M_INVALID_PARAM`.
+    pub fn invalid_param(error: impl Into<Cow<'static, str>>) -> Self {
+        Self::bad_request("M_INVALID_PARAM", error)
+    }
+
+    /// 400 `M_BAD_JSON`.
+    pub fn bad_json(error: impl Into<Cow<'static, str>>) -> Self {
+        Self::bad_request("M_BAD_JSON", error)
+    }
+
+    /// 400 `M_MISSING_PARAM` that names the missing keys.
+    pub fn missing_params(keys: &[&str]) -> Self {
+        let list = keys.iter().map(|key| format!("'{key}'")).collect::<Vec<_>>().join(", ");
+        Self::bad_request("M_MISSING_PARAM", format!("Missing params: [{list}]"))
+    }
+
+    /// 403 `M_FORBIDDEN`.
+    pub fn forbidden(error: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "M_FORBIDDEN", error)
+    }
+
+    /// 404 `M_NOT_FOUND`.
+    pub fn not_found(error: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "M_NOT_FOUND", error)
+    }
+
+    /// 404 or 405 `M_UNRECOGNIZED`: no such route, or not with this method.
+    pub fn unrecognized(status: StatusCode) -> Self {
+        Self::new(status, "M_UNRECOGNIZED", "Unrecognized request")
+    }
+
+    /// 401 `M_UNKNOWN_TOKEN`.
+    pub fn unknown_token(error: &'static str, soft_logout: bool) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "M_UNKNOWN_TOKEN", error).with("soft_logout", soft_logout)
+    }
+
+    /// 401 `M_MISSING_TOKEN`.
+    pub fn missing_token(error: &'static str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "M_MISSING_TOKEN", error)
+    }
+
+    /// 401 `M_USER_LOCKED`.
+    pub fn locked() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "M_USER_LOCKED", "User account has been locked").with("soft_logout", true)
+    }
+
+    /// 429 `M_LIMIT_EXCEEDED`: try again after so many milliseconds.
+    pub fn limit_exceeded(retry_after_ms: i64) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "M_LIMIT_EXCEEDED", "Too Many Requests")
+            .with("retry_after_ms", retry_after_ms)
+    }
+
+    /// 413 `M_TOO_LARGE`.
+    pub fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", "Request body is too large")
+    }
+
+    /// 500 `M_UNKNOWN`. The cause goes to the log, not to the client.
+    pub fn internal(cause: impl ToString) -> Self {
+        let error = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN", "Internal server error");
+        Self { cause: Some(cause.to_string()), ..error }
+    }
+
+    /// The error with one more key in its body.
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.extra.insert(key.to_owned(), value.into());
+        self
+    }
+}
+
+impl IntoResponse for MatrixError {
+    fn into_response(self) -> Response {
+        let mut body = json!({ "errcode": self.errcode, "error": self.error });
+        let retry_after = self.extra.get("retry_after_ms").and_then(Value::as_i64);
+        if let Value::Object(body) = &mut body {
+            body.extend(self.extra);
+        }
+        let mut response = crate::reply::json(self.status, &body);
+        if let Some(ms) = retry_after
+            && let Ok(seconds) = HeaderValue::from_str(&ms.max(0).saturating_add(999).div_euclid(1000).to_string())
+        {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response
+    }
+}
+
+impl From<DbError> for MatrixError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Overloaded | DbError::Timeout | DbError::Closed | DbError::Unavailable(_) => {
+                let busy = Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", "The database is not available");
+                Self { cause: Some(error.to_string()), ..busy }
+            }
+            _ => Self::internal(error),
+        }
+    }
+}
+
+impl From<Malformed> for MatrixError {
+    fn from(error: Malformed) -> Self {
+        Self::invalid_param(error.to_string())
+    }
+}
+
+impl From<BadName> for MatrixError {
+    fn from(error: BadName) -> Self {
+        Self::bad_request("M_INVALID_USERNAME", error.to_string())
+    }
+}
+
+/// The one place where refusals of deeds become answers.
+impl From<AccountError> for MatrixError {
+    fn from(error: AccountError) -> Self {
+        let text = error.to_string();
+        match error {
+            AccountError::Db(error) => error.into(),
+            AccountError::BadName(error) => error.into(),
+            AccountError::UserNotFound | AccountError::DeviceNotFound => Self::not_found(text),
+            AccountError::UserInUse => Self::bad_request("M_USER_IN_USE", text),
+            AccountError::ExternalIdInUse => Self::new(StatusCode::CONFLICT, "M_UNKNOWN", text),
+            AccountError::UnknownMedium(_) => Self::invalid_param(text),
+            AccountError::BadEmail
+            | AccountError::SelfDemotion
+            | AccountError::ProfileTooLong(_)
+            | AccountError::Refused(_) => Self::unknown(text),
+            AccountError::DeviceNameTooLong => Self::bad_request("M_TOO_LARGE", text),
+            AccountError::PasswordChangeDisabled | AccountError::BadCredentials => Self::forbidden(text),
+            AccountError::Deactivated => Self::new(StatusCode::FORBIDDEN, "M_USER_DEACTIVATED", text),
+            AccountError::Locked => Self::locked(),
+            AccountError::Overloaded => Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", text),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! What every endpoint shares: the route table, authentication, request reading, the Matrix error, CORS, rate
+//! limits, the request log and metrics.
+
+pub mod app;
+pub mod auth;
+pub mod call;
+pub mod error;
+pub mod json;
+pub mod limits;
+pub mod metrics;
+pub mod openapi;
+pub mod query;
+pub mod reply;
+pub mod route;
+pub mod router;
+pub mod serve;
+pub mod service;
+
+pub use app::App;
+pub use call::Call;
+pub use error::MatrixError;
+pub use reply::Answer;
+pub use route::{Access, Limit, OpenTo, Route};

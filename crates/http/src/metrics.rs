@@ -1,0 +1,118 @@
+//! What Prometheus reads at `/metrics`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// By route and status: few values, never a path as sent.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Request {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RouteLabel {
+    method: String,
+    route: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct JobLabel {
+    kind: String,
+    state: String,
+}
+
+fn latency() -> Histogram {
+    Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
+}
+
+/// The metrics of the server.
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    requests: Family<Request, Counter>,
+    seconds: Family<RouteLabel, Histogram, fn() -> Histogram>,
+    in_flight: Gauge,
+    seen_waiting: Gauge,
+    hashing_waiting: Gauge,
+    jobs: Family<JobLabel, Gauge>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Metrics that count from zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("reeve");
+        let requests = Family::default();
+        let seconds = Family::new_with_constructor(latency as fn() -> Histogram);
+        let (in_flight, seen_waiting, hashing_waiting) = (Gauge::default(), Gauge::default(), Gauge::default());
+        let jobs = Family::default();
+        registry.register("http_requests", "Requests answered, by route and status", requests.clone());
+        registry.register("http_request_seconds", "Time to answer, by route", seconds.clone());
+        registry.register("http_requests_in_flight", "Requests being answered", in_flight.clone());
+        registry.register("seen_waiting", "Sightings of accounts not written yet", seen_waiting.clone());
+        registry.register("password_hashing_waiting", "Password hashes waiting or being made", hashing_waiting.clone());
+        registry.register("jobs", "Durable jobs, by kind and state", jobs.clone());
+        Self { registry: Mutex::new(registry), requests, seconds, in_flight, seen_waiting, hashing_waiting, jobs }
+    }
+
+    /// Lets another part of the server add its metrics.
+    pub fn register(&self, add: impl FnOnce(&mut Registry)) {
+        add(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Counts a request in; dropping the answer counts it out.
+    pub(crate) fn enter(self: &Metrics) -> InFlight {
+        self.in_flight.inc();
+        InFlight(self.in_flight.clone())
+    }
+
+    /// Counts an answer.
+    pub(crate) fn answered(&self, method: &str, route: &Arc<str>, status: u16, took: Duration) {
+        let label = RouteLabel { method: method.to_owned(), route: route.to_string() };
+        self.seconds.get_or_create(&label).observe(took.as_secs_f64());
+        let RouteLabel { method, route } = label;
+        self.requests.get_or_create(&Request { method, route, status }).inc();
+    }
+
+    /// Sets what is measured only when somebody looks.
+    pub fn set_queues(&self, seen: usize, hashing: usize, jobs: &[(String, String, i64)]) {
+        self.seen_waiting.set(i64::try_from(seen).unwrap_or(i64::MAX));
+        self.hashing_waiting.set(i64::try_from(hashing).unwrap_or(i64::MAX));
+        self.jobs.clear();
+        for (kind, state, n) in jobs {
+            self.jobs.get_or_create(&JobLabel { kind: kind.clone(), state: state.clone() }).set(*n);
+        }
+    }
+
+    /// The text that Prometheus reads.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        if encode(&mut text, &registry).is_err() {
+            tracing::error!("the metrics cannot be written");
+        }
+        text
+    }
+}
+
+/// A request being answered.
+pub(crate) struct InFlight(Gauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

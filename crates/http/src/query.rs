@@ -1,0 +1,181 @@
+//! Query strings, read as the Synapse admin API reads them: the first occurrence of a key wins, blank values are
+//! values, unknown keys are ignored.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+use crate::error::MatrixError;
+
+/// The decoded query string of a request.
+#[derive(Debug, Default, Clone)]
+pub struct Query {
+    pairs: Vec<(String, Vec<u8>)>,
+}
+
+impl Query {
+    /// Decodes a query string; `+` is a blank.
+    pub fn parse(text: &str) -> Self {
+        let decode = |part: &str| -> Vec<u8> {
+            let part = if part.contains('+') { Cow::Owned(part.replace('+', " ")) } else { Cow::Borrowed(part) };
+            percent_decode_str(&part).collect()
+        };
+        let pairs = text
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| {
+                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+                (String::from_utf8_lossy(&decode(key)).into_owned(), decode(value))
+            })
+            .collect();
+        Self { pairs }
+    }
+
+    fn raw(&self, name: &str) -> Option<&[u8]> {
+        self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice())
+    }
+
+    /// Whether the key is given, even if blank.
+    pub fn has(&self, name: &str) -> bool {
+        self.raw(name).is_some()
+    }
+
+    /// The first value, with invalid UTF-8 replaced; for credentials and other opaque values.
+    pub fn lossy(&self, name: &str) -> Option<String> {
+        self.raw(name).map(|value| String::from_utf8_lossy(value).into_owned())
+    }
+
+    /// A UTF-8 text. NUL, which no database can hold, is refused.
+    pub fn utf8(&self, name: &str) -> Result<Option<String>, MatrixError> {
+        let Some(raw) = self.raw(name) else { return Ok(None) };
+        let text = std::str::from_utf8(raw)
+            .map_err(|_| MatrixError::unknown(format!("Query parameter '{name}' must be utf-8")))?;
+        no_nul(name, text)?;
+        Ok(Some(text.to_owned()))
+    }
+
+    /// An ASCII text.
+    pub fn ascii(&self, name: &str) -> Result<Option<String>, MatrixError> {
+        let Some(raw) = self.raw(name) else { return Ok(None) };
+        ascii(name, raw).map(Some)
+    }
+
+    /// An ASCII text that must be given.
+    pub fn required_ascii(&self, name: &str) -> Result<String, MatrixError> {
+        self.ascii(name)?.ok_or_else(|| {
+            MatrixError::bad_request("M_MISSING_PARAM", format!("Missing string query parameter '{name}'"))
+        })
+    }
+
+    /// All ASCII values of a repeatable key, blank ones included.
+    pub fn all_ascii(&self, name: &str) -> Result<Vec<String>, MatrixError> {
+        self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| ascii(name, value)).collect()
+    }
+
+    /// An integer that is not negative.
+    pub fn integer(&self, name: &str) -> Result<Option<i64>, MatrixError> {
+        let Some(raw) = self.raw(name) else { return Ok(None) };
+        let number = parse_integer(raw)
+            .ok_or_else(|| MatrixError::invalid_param(format!("Query parameter {name} must be an integer")))?;
+        if number < 0 {
+            return Err(MatrixError::invalid_param(format!("Query parameter {name} must be a positive integer.")));
+        }
+        Ok(Some(number))
+    }
+
+    /// An integer that is not negative and must be given.
+    pub fn required_integer(&self, name: &str) -> Result<i64, MatrixError> {
+        self.integer(name)?.ok_or_else(|| {
+            MatrixError::bad_request("M_MISSING_PARAM", format!("Missing required integer query parameter {name}"))
+        })
+    }
+
+    /// `true` or `false`, nothing else.
+    pub fn boolean(&self, name: &str) -> Result<Option<bool>, MatrixError> {
+        match self.raw(name) {
+            None => Ok(None),
+            Some(b"true") => Ok(Some(true)),
+            Some(b"false") => Ok(Some(false)),
+            Some(_) => Err(MatrixError::invalid_param(format!(
+                "Boolean query parameter '{name}' must be one of ['true', 'false']"
+            ))),
+        }
+    }
+
+    /// One of the listed words, in their exact case.
+    pub fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>, MatrixError> {
+        let Some(text) = self.ascii(name)? else { return Ok(None) };
+        let found = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        found.map(Some).ok_or_else(|| {
+            let words = choices.iter().map(|(word, _)| format!("'{word}'")).collect::<Vec<_>>().join(", ");
+            MatrixError::invalid_param(format!("Query parameter '{name}' must be one of [{words}]"))
+        })
+    }
+
+    /// The `dir` parameter: whether it says backwards.
+    pub fn backwards(&self) -> Result<Option<bool>, MatrixError> {
+        self.choice("dir", &[("b", true), ("f", false)])
+    }
+}
+
+fn ascii(name: &str, raw: &[u8]) -> Result<String, MatrixError> {
+    let text = std::str::from_utf8(raw).ok().filter(|text| text.is_ascii());
+    let text = text.ok_or_else(|| MatrixError::unknown(format!("Query parameter '{name}' must be ascii")))?;
+    no_nul(name, text)?;
+    Ok(text.to_owned())
+}
+
+fn no_nul(name: &str, text: &str) -> Result<(), MatrixError> {
+    if text.contains('\0') {
+        return Err(MatrixError::invalid_param(format!("Query parameter '{name}' must not contain NUL")));
+    }
+    Ok(())
+}
+
+/// An integer as Python reads one: blanks around it, a sign, `_` between digits.
+fn parse_integer(raw: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(raw).ok()?.trim();
+    let (negative, digits) = match text.as_bytes().first()? {
+        b'-' => (true, text.get(1..)?),
+        b'+' => (false, text.get(1..)?),
+        _ => (false, text),
+    };
+    let well_formed = !digits.is_empty()
+        && digits.split('_').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+    if !well_formed {
+        return None;
+    }
+    let digits = digits.replace('_', "");
+    if negative { format!("-{digits}").parse().ok() } else { digits.parse().ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers() {
+        let value = |text: &str| Query::parse(&format!("n={text}")).integer("n").map_err(|e| e.error.into_owned());
+        assert_eq!(value("10"), Ok(Some(10)));
+        assert_eq!(value("%2B1_0"), Ok(Some(10)));
+        assert_eq!(value("+7+"), Ok(Some(7)));
+        assert_eq!(value("0"), Ok(Some(0)));
+        for bad in ["", "x", "1_", "_1", "1__0", "1.0", "9223372036854775808", "%D9%A1", "-", "%2B"] {
+            assert_eq!(value(bad), Err("Query parameter n must be an integer".to_owned()), "{bad}");
+        }
+        assert_eq!(value("-1"), Err("Query parameter n must be a positive integer.".to_owned()));
+    }
+
+    #[test]
+    fn texts() {
+        let query = Query::parse("a=1&a=2&b&c=%C3%A4&d=x%00&e=%FF");
+        assert_eq!(query.ascii("a").unwrap(), Some("1".to_owned()));
+        assert_eq!(query.all_ascii("a").unwrap(), ["1", "2"]);
+        assert_eq!(query.ascii("b").unwrap(), Some(String::new()));
+        assert_eq!(query.utf8("c").unwrap(), Some("ä".to_owned()));
+        assert_eq!(query.ascii("c").unwrap_err().error, "Query parameter 'c' must be ascii");
+        assert_eq!(query.utf8("e").unwrap_err().error, "Query parameter 'e' must be utf-8");
+        assert_eq!(query.utf8("d").unwrap_err().errcode, "M_INVALID_PARAM");
+        assert_eq!(query.required_ascii("z").unwrap_err().error, "Missing string query parameter 'z'");
+    }
+}

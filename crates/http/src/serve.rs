@@ -1,0 +1,68 @@
+//! Accepts connections.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::service::Service;
+
+/// How long a stopping server waits for requests under way.
+const GRACE: Duration = Duration::from_secs(20);
+/// How long to wait when the system has no more file handles.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves connections until `stop` says so, then lets requests under way finish, for a bounded time.
+pub async fn serve(listener: TcpListener, service: Arc<Service>, header_timeout: Duration, mut stop: watch::Receiver<bool>) {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(header_timeout);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(header_timeout));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let (stream, peer) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection cannot be accepted");
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+            },
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection cannot be set up");
+        }
+        let service = Arc::clone(&service);
+        let answer = service_fn(move |request| respond(Arc::clone(&service), peer, request));
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), answer);
+        let watched = graceful.watch(connection.into_owned());
+        tokio::spawn(async move {
+            // A client that goes away in the middle is nothing to act on.
+            if let Err(error) = watched.await {
+                tracing::debug!(%error, "connection ended");
+            }
+        });
+    }
+    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests were still under way when the server stopped");
+    }
+}
+
+async fn respond(
+    service: Arc<Service>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<http::Response<Body>, Infallible> {
+    Ok(service.answer(peer.ip(), request.map(Body::new)).await)
+}

@@ -1,0 +1,190 @@
+//! The way of a request: find its route, authenticate, limit, handle, log.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use reeve_model::{clock, random};
+use tracing::{Instrument, Level};
+
+use crate::app::App;
+use crate::auth;
+use crate::call::{Call, Params};
+use crate::error::MatrixError;
+use crate::limits::{self, Bucket};
+use crate::query::Query;
+use crate::reply::Answer;
+use crate::route::{Limit, Route};
+use crate::router::{Found, Router};
+
+/// The whole HTTP side: routes and what they work with.
+pub struct Service {
+    app: Arc<App>,
+    router: Router,
+    request_prefix: String,
+    requests: AtomicU64,
+}
+
+const SERVER: &str = concat!("Reeve/", env!("CARGO_PKG_VERSION"));
+
+impl Service {
+    /// A service for these routes.
+    pub fn new(app: Arc<App>, routes: &[Arc<Route>]) -> Self {
+        Self { app, router: Router::new(routes), request_prefix: random::letters(6), requests: AtomicU64::new(0) }
+    }
+
+    /// Answers one request from a peer.
+    pub async fn answer(&self, peer: IpAddr, request: Request<Body>) -> Response {
+        let started = clock::monotonic();
+        let _in_flight = self.app.metrics.enter();
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let request_id: Arc<str> = Arc::from(format!("{}-{number}", self.request_prefix));
+        let method = request.method().clone();
+        let ip: Arc<str> = Arc::from(self.app.client_ip(peer, request.headers()).to_string());
+
+        if method == Method::OPTIONS {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+            decorate(response.headers_mut(), &request_id);
+            return response;
+        }
+
+        let span = tracing::span!(Level::INFO, "request", id = &*request_id, ip = &*ip);
+        let (route, response) = self.handle(&method, request, Arc::clone(&ip), &request_id).instrument(span.clone()).await;
+        let mut response = response;
+        if method == Method::HEAD {
+            *response.body_mut() = Body::empty();
+        }
+        decorate(response.headers_mut(), &request_id);
+        let (status, took) = (response.status().as_u16(), started.elapsed());
+        self.app.metrics.answered(method.as_str(), &route, status, took);
+        span.in_scope(|| {
+            tracing::info!(method = method.as_str(), route = &*route, status, ms = took.as_secs_f64() * 1000.0, "answered");
+        });
+        response
+    }
+
+    async fn handle(
+        &self,
+        method: &Method,
+        request: Request<Body>,
+        ip: Arc<str>,
+        request_id: &Arc<str>,
+    ) -> (Arc<str>, Response) {
+        match self.router.find(method, request.uri().path()) {
+            Found::Nothing => {
+                (Arc::from("unknown"), MatrixError::unrecognized(StatusCode::NOT_FOUND).into_response())
+            }
+            Found::MethodNotAllowed => {
+                (Arc::from("unknown"), MatrixError::unrecognized(StatusCode::METHOD_NOT_ALLOWED).into_response())
+            }
+            Found::Route(route, pattern, params) => {
+                let run = self.run(&route, params, request, ip, request_id);
+                let answer = std::panic::AssertUnwindSafe(run)
+                    .catch_unwind()
+                    .await
+                    .unwrap_or_else(|_| Err(MatrixError::internal("the handler panicked")));
+                let response = answer.unwrap_or_else(|error| {
+                    if let Some(cause) = &error.cause {
+                        tracing::error!(route = &*pattern, cause, "request failed");
+                    }
+                    error.into_response()
+                });
+                (pattern, response)
+            }
+        }
+    }
+
+    async fn run(
+        &self,
+        route: &Route,
+        params: Params,
+        request: Request<Body>,
+        ip: Arc<str>,
+        request_id: &Arc<str>,
+    ) -> Answer {
+        let app = &self.app;
+        if let Some(before) = route.before {
+            before(&params)?;
+        }
+        let (parts, body) = request.into_parts();
+        let query = Query::parse(parts.uri.query().unwrap_or_default());
+        let token = match route.access {
+            crate::route::Access::Anybody | crate::route::Access::SharedSecret => None,
+            _ => auth::token(&parts.headers, &query)?,
+        };
+        let session = auth::authenticate(app, route, token).await?;
+        let now = app.clock.now_ms();
+        let mut call = Call {
+            app: Arc::clone(app),
+            params,
+            query,
+            ip,
+            request_id: Arc::clone(request_id),
+            now,
+            operation: format!("{} {}", parts.method, parts.uri.path()),
+            headers: parts.headers,
+            session,
+            body: Some(body),
+            max_body: route.max_body.unwrap_or(app.http.max_body),
+        };
+        if let Some(session) = &call.session {
+            app.seen.note(session, &call.ip, call.user_agent(), now);
+            if let Some(text) = route.suspended
+                && session.user.suspended
+            {
+                return Err(MatrixError::new(StatusCode::FORBIDDEN, "M_USER_SUSPENDED", text));
+            }
+        }
+        if call.params.has_nul() {
+            return Err(MatrixError::invalid_param("A path must not contain NUL characters"));
+        }
+        match (route.limit, &call.session) {
+            (Limit::Message, Some(session)) => limits::message(app, session, now).await?,
+            (Limit::Registration, _) => app.limiter.check(Bucket::Registration(call.ip.to_string()), now)?,
+            (Limit::Login, _) => app.limiter.check(Bucket::LoginAddress(call.ip.to_string()), now)?,
+            (Limit::None | Limit::Message, _) => {}
+        }
+        if let Some(length) = content_length(&call.headers)
+            && length > call.max_body
+        {
+            call.body = None;
+            return Err(MatrixError::too_large());
+        }
+        (route.handler)(call).await
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The headers of every answer.
+fn decorate(headers: &mut HeaderMap, request_id: &str) {
+    const CORS: [(HeaderName, HeaderValue); 4] = [
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+        (
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, OPTIONS"),
+        ),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static("X-Requested-With, Content-Type, Authorization, Date"),
+        ),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("X-Request-Id, Server, Retry-After")),
+    ];
+    headers.extend(CORS);
+    headers.insert(header::SERVER, HeaderValue::from_static(SERVER));
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        let no_cache = HeaderValue::from_static("no-cache, no-store, must-revalidate");
+        headers.insert(header::CACHE_CONTROL, no_cache);
+    }
+    if let Ok(request_id) = HeaderValue::from_str(request_id) {
+        headers.insert(HeaderName::from_static("x-request-id"), request_id);
+    }
+}

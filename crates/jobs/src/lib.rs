@@ -1,0 +1,93 @@
+//! Durable work: what takes longer than a request is queued in the transaction of its cause, survives a crash and
+//! can be watched.
+//!
+//! A job runs in steps. Each step is one short transaction that does a part of the work and writes down how far the
+//! job is, so that a part is done exactly once whatever happens between steps, and the one writer of the
+//! embedded database is never held for long.
+
+mod runner;
+
+use reeve_db::{DbError, ReadTx, Tx};
+use reeve_model::random;
+pub use reeve_store::jobs::Job;
+use reeve_store::jobs;
+
+pub use runner::Jobs;
+
+/// How a step of a job ended.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// There is more to do.
+    More {
+        /// What the next step needs to know, as JSON.
+        payload: String,
+        /// How much is done.
+        done: i64,
+        /// How much there is to do.
+        total: i64,
+    },
+    /// The job is finished.
+    Done {
+        /// What came of it, as JSON.
+        result: String,
+        /// How much was done.
+        done: i64,
+    },
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// It may succeed later: it is tried again, a bounded number of times.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// It will never succeed.
+    #[error("{0}")]
+    Hopeless(String),
+}
+
+/// One step of a job: a part of its work, on one transaction. `now` is in milliseconds.
+pub type StepFn = fn(tx: &mut Tx<'_>, job: &Job, now: i64) -> Result<Step, StepError>;
+
+/// A kind of job and what it does.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// The name under which it is queued.
+    pub name: &'static str,
+    /// Its work.
+    pub step: StepFn,
+}
+
+/// Queues a job and answers its id. It starts once the transaction is committed.
+pub fn enqueue(
+    tx: &mut Tx<'_>,
+    kind: &'static str,
+    subject: &str,
+    payload: &str,
+    total: i64,
+    now: i64,
+) -> Result<String, DbError> {
+    let id = random::letters(16);
+    jobs::insert(tx, &id, kind, subject, payload, total, now)?;
+    Ok(id)
+}
+
+/// Queues a job unless one of the kind waits or runs for the subject; answers the id of the one there is.
+pub fn enqueue_once(
+    tx: &mut Tx<'_>,
+    kind: &'static str,
+    subject: &str,
+    payload: &str,
+    total: i64,
+    now: i64,
+) -> Result<String, DbError> {
+    match jobs::unfinished(tx, subject, kind)? {
+        Some(job) => Ok(job.id),
+        None => enqueue(tx, kind, subject, payload, total, now),
+    }
+}
+
+/// One job, whatever its state.
+pub fn find(tx: &ReadTx<'_>, id: &str) -> Result<Option<Job>, DbError> {
+    jobs::find(tx, id)
+}

@@ -1,0 +1,11 @@
+//! What things are in Reeve: identifiers, accounts, devices, time and randomness. No I/O, no async.
+
+pub mod clock;
+pub mod ctx;
+pub mod id;
+pub mod random;
+pub mod user;
+
+pub use clock::Clock;
+pub use ctx::{Actor, Ctx};
+pub use user::{User, UserType};

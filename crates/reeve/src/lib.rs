@@ -1,0 +1,3 @@
+//! The program `reeve`: settings, command line, start-up and wiring. The rules live in the crates below.
+
+pub mod settings;

@@ -1,0 +1,92 @@
+//! What a single value cannot tell about itself: ranges, and settings that contradict each other.
+
+use super::keys::{RateLimit, Settings};
+
+/// A key and what is wrong with it.
+pub(super) type Problem = (String, String);
+
+/// Checks everything that the types do not.
+pub(super) fn check(settings: &Settings) -> Result<(), Problem> {
+    let Settings { password, tokens, rate_limits, account, account_validity, http, .. } = settings;
+
+    if let Some(connections) = settings.database_connections {
+        // PostgreSQL needs one connection to read and one to write.
+        at_least("database_connections", connections, 2)?;
+        at_most("database_connections", connections, 1_000)?;
+    }
+
+    at_least("password.iterations", password.iterations, 1)?;
+    // Argon2 needs eight blocks of a KiB.
+    at_least("password.memory_kib", password.memory_kib, 8)?;
+    if let Some(workers) = password.workers {
+        at_least("password.workers", workers, 1)?;
+        at_most("password.workers", workers, 1_024)?;
+    }
+
+    for (key, lifetime) in [
+        ("tokens.lifetime_ms", tokens.lifetime_ms),
+        ("tokens.refresh_lifetime_ms", tokens.refresh_lifetime_ms),
+        ("account_validity.period_ms", account_validity.period_ms),
+    ] {
+        if let Some(lifetime) = lifetime {
+            at_least(key, lifetime, 1)?;
+            // Lifetimes are added to the time of day; this bound keeps the sums far from overflow.
+            at_most(key, lifetime, 100 * 366 * 86_400_000)?;
+        }
+    }
+
+    for (name, limit) in [
+        ("message", &rate_limits.message),
+        ("registration", &rate_limits.registration),
+        ("login", &rate_limits.login),
+        ("login_account", &rate_limits.login_account),
+        ("login_failed", &rate_limits.login_failed),
+    ] {
+        let RateLimit { per_second, burst } = limit;
+        if !(per_second.is_finite() && *per_second > 0.0) {
+            let problem = format!("must be greater than 0, not {per_second}");
+            return Err((format!("rate_limits.{name}.per_second"), problem));
+        }
+        at_least(&format!("rate_limits.{name}.burst"), *burst, 1)?;
+    }
+
+    if account.user_types.iter().any(String::is_empty) {
+        return Err(("account.user_types".to_owned(), "must not contain an empty text".to_owned()));
+    }
+    if let Some(user_type) = &account.default_user_type
+        && !matches!(user_type.as_str(), "bot" | "support")
+        && !account.user_types.contains(user_type)
+    {
+        let problem =
+            format!("{user_type:?} is neither \"bot\" nor \"support\" nor one of account.user_types");
+        return Err(("account.default_user_type".to_owned(), problem));
+    }
+    if account_validity.enabled && account_validity.period_ms.is_none() {
+        let problem = "must be set when account_validity.enabled is true".to_owned();
+        return Err(("account_validity.period_ms".to_owned(), problem));
+    }
+
+    // An event may have 64 KiB; a smaller limit would refuse what every client may send.
+    at_least("http.max_body_bytes", http.max_body_bytes, 65_536)?;
+    at_least("http.header_timeout_ms", http.header_timeout_ms, 1)?;
+    at_least("http.body_timeout_ms", http.body_timeout_ms, 1)?;
+
+    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&settings.log.filter) {
+        return Err(("log.filter".to_owned(), format!("{error}, in {:?}", settings.log.filter)));
+    }
+    Ok(())
+}
+
+fn at_least<T: PartialOrd + std::fmt::Display>(key: &str, value: T, least: T) -> Result<(), Problem> {
+    if value < least {
+        return Err((key.to_owned(), format!("must be at least {least}, not {value}")));
+    }
+    Ok(())
+}
+
+fn at_most<T: PartialOrd + std::fmt::Display>(key: &str, value: T, most: T) -> Result<(), Problem> {
+    if value > most {
+        return Err((key.to_owned(), format!("must be at most {most}, not {value}")));
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! Every setting with its documentation, type and default.
+
+use std::path::PathBuf;
+
+use ruma::OwnedServerName;
+
+use super::{
+    describe::sections,
+    values::{BaseUrl, Database, Listen, LogFormat, Networks, Secret},
+};
+
+sections! {
+    Settings {
+        /// The name of this homeserver: the part of user ids behind the colon. It can never be changed
+        /// once accounts exist.
+        server_name: OwnedServerName = ruma::owned_server_name!("localhost");
+        /// The addresses to listen on for plain HTTP: one `ADDRESS:PORT` or a list of them.
+        /// Encryption is the work of a reverse proxy in front.
+        listen: Listen = Listen(vec![([127, 0, 0, 1], 8008).into()]);
+        /// The URL at which clients reach this server. When not set it is taken to be
+        /// `https://SERVER_NAME`, or the first listening address when the server name is `localhost`.
+        public_base_url: Option<BaseUrl> = None;
+        /// The folder for everything the server stores itself. It is created if missing.
+        data_dir: PathBuf = PathBuf::from("reeve-data");
+        /// The database: `sqlite:FILE` or `postgres://USER:PASSWORD@HOST/DATABASE`.
+        /// When not set, SQLite in the file `reeve.db` of the data folder.
+        database: Option<Database> = None;
+        /// How many connections to PostgreSQL, or how many threads that read from SQLite, there are. When
+        /// not set: 8 on PostgreSQL; on SQLite one for each processor, but at least 2 and at most 8.
+        database_connections: Option<u32> = None;
+        /// Addresses and networks of reverse proxies. A request from one of them is taken to come from
+        /// the address that its `X-Forwarded-For` header names; nobody else's header is believed.
+        trusted_proxies: Networks = Networks::default();
+        /// Who may create accounts, apart from administrators.
+        registration: Registration = Registration::default();
+        /// Login with passwords, and how they are hashed (Argon2id).
+        password: Password = Password::default();
+        /// How long sessions last.
+        tokens: Tokens = Tokens::default();
+        /// How often something may be done: `burst` times at once, then `per_second` on average.
+        /// Administrators can exempt or restrict single accounts.
+        rate_limits: RateLimits = RateLimits::default();
+        /// Kinds of accounts.
+        account: Account = Account::default();
+        /// Accounts that expire unless an administrator renews them.
+        account_validity: AccountValidity = AccountValidity::default();
+        /// Limits on single requests.
+        http: Http = Http::default();
+        /// What the server writes about its work, to standard error.
+        log: Log = Log::default();
+    }
+
+    Registration {
+        /// Whether people may register themselves.
+        enabled: bool = false;
+        /// Whether registering needs a registration token.
+        require_token: bool = false;
+        /// Whether guest accounts may be created.
+        guests: bool = false;
+        /// The secret of `/_synapse/admin/v1/register`, with which scripts create accounts without being
+        /// logged in. That endpoint is closed while this is not set.
+        shared_secret: Option<Secret> = None;
+        /// A file to read `shared_secret` from instead; white space around the secret is ignored.
+        shared_secret_path: Option<PathBuf> = None;
+    }
+
+    Password {
+        /// Whether passwords may be used to log in, and be changed.
+        enabled: bool = true;
+        /// A secret mixed into every password before hashing. Changing it makes all passwords invalid.
+        pepper: Secret = Secret::default();
+        /// Memory for one hash, in KiB.
+        memory_kib: u32 = 19_456;
+        /// Passes over that memory.
+        iterations: u32 = 2;
+        /// How many passwords are hashed at the same time. When not set, half the processors.
+        workers: Option<u32> = None;
+    }
+
+    Tokens {
+        /// Life of an access token in milliseconds. When not set access tokens do not expire, except
+        /// in sessions that asked for refresh tokens: there they live for five minutes.
+        lifetime_ms: Option<i64> = None;
+        /// Life of a refresh token in milliseconds. When not set they do not expire.
+        refresh_lifetime_ms: Option<i64> = None;
+        /// Whether a client that is logged in can get a token with which another device of the same
+        /// person logs in.
+        login_via_existing_session: bool = false;
+    }
+
+    RateLimits {
+        /// Whether any of these limits hold.
+        enabled: bool = true;
+        /// Per account: everything that sends something to other people, and profile changes.
+        message: RateLimit = RateLimit { per_second: 0.2, burst: 10 };
+        /// Per address: registrations.
+        registration: RateLimit = RateLimit { per_second: 0.17, burst: 3 };
+        /// Per address: logins, successful or not.
+        login: RateLimit = RateLimit { per_second: 0.003, burst: 5 };
+        /// Per account: logins, from whatever address.
+        login_account: RateLimit = RateLimit { per_second: 0.003, burst: 5 };
+        /// Per account: logins with a wrong password.
+        login_failed: RateLimit = RateLimit { per_second: 0.17, burst: 3 };
+    }
+
+    RateLimit {
+        /// How many are allowed per second in the long run; may be a fraction.
+        per_second: f64 = 1.0;
+        /// How many are allowed at once.
+        burst: u32 = 1;
+    }
+
+    Account {
+        /// Values of `user_type` allowed besides `bot` and `support`.
+        user_types: Vec<String> = Vec::new();
+        /// The `user_type` of new accounts that are created without one. When not set they have none.
+        default_user_type: Option<String> = None;
+    }
+
+    AccountValidity {
+        /// Whether accounts can expire.
+        enabled: bool = false;
+        /// How long an account stays valid after it was created or renewed, in milliseconds.
+        period_ms: Option<i64> = None;
+    }
+
+    Http {
+        /// The longest JSON body accepted, in bytes.
+        max_body_bytes: usize = 1_048_576;
+        /// How long a client may take to send the head of a request, in milliseconds.
+        header_timeout_ms: u32 = 10_000;
+        /// How long a client may take to send the body of a request, in milliseconds.
+        body_timeout_ms: u32 = 30_000;
+    }
+
+    Log {
+        /// `text` for people, `json` for machines.
+        format: LogFormat = LogFormat::Text;
+        /// Which lines are written: a level (`error`, `warn`, `info`, `debug`, `trace`), or a list
+        /// such as `info,reeve_db=debug`.
+        filter: String = "info".to_owned();
+    }
+}

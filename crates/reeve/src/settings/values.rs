@@ -1,0 +1,314 @@
+//! The types of single settings: each parses itself from text and says in one sentence what is wrong.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
+
+use ipnet::IpNet;
+use reeve_db::{DatabaseUrl, UrlError};
+use ruma::OwnedServerName;
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
+use toml::Value;
+use url::Url;
+
+use super::describe::{Kind, Leaf};
+
+/// Stands where a secret would be shown.
+pub(super) const MASK: &str = "********";
+
+/// A text that must not be shown: `Debug` and `Display` mask it, and it cannot be serialised.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself. Whoever calls this keeps it out of logs and answers.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is nothing to hide.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "" } else { MASK })
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self)
+    }
+}
+
+impl Leaf for Secret {
+    const KIND: Kind = Kind::Text;
+    fn value(&self) -> Option<Value> {
+        Some(Value::String(self.0.clone()))
+    }
+    fn masked(&self) -> Option<String> {
+        (!self.0.is_empty()).then(|| MASK.to_owned())
+    }
+}
+
+/// The addresses the server listens on; at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen(pub Vec<SocketAddr>);
+
+impl Listen {
+    fn parse<E: de::Error>(text: &str) -> Result<SocketAddr, E> {
+        text.parse().map_err(|_| {
+            E::custom(format_args!(
+                "expected ADDRESS:PORT such as 127.0.0.1:8008 or [::1]:8008, found {text:?}"
+            ))
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Listen {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMany;
+        impl<'de> Visitor<'de> for OneOrMany {
+            type Value = Listen;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an address or a list of addresses")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Listen, E> {
+                Ok(Listen(vec![Listen::parse(text)?]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Listen, A::Error> {
+                let mut addresses = Vec::new();
+                while let Some(text) = seq.next_element::<String>()? {
+                    addresses.push(Listen::parse(&text)?);
+                }
+                if addresses.is_empty() {
+                    return Err(de::Error::custom("expected at least one address"));
+                }
+                Ok(Listen(addresses))
+            }
+        }
+        deserializer.deserialize_any(OneOrMany)
+    }
+}
+
+impl Leaf for Listen {
+    const KIND: Kind = Kind::List;
+    fn value(&self) -> Option<Value> {
+        Some(Value::Array(self.0.iter().map(|address| Value::String(address.to_string())).collect()))
+    }
+}
+
+/// A set of addresses and networks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Networks(pub Vec<IpNet>);
+
+impl Networks {
+    /// Whether `address` lies in one of the networks. An IPv4 address that arrived through an IPv6
+    /// socket (`::ffff:10.0.0.1`) counts as the IPv4 address it is.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+impl<'de> Deserialize<'de> for Networks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let parse = |text: String| {
+            text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+                de::Error::custom(format_args!(
+                    "expected an address or network such as 127.0.0.1 or 10.0.0.0/8, found {text:?}"
+                ))
+            })
+        };
+        Vec::<String>::deserialize(deserializer)?.into_iter().map(parse).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Leaf for Networks {
+    const KIND: Kind = Kind::List;
+    fn value(&self) -> Option<Value> {
+        let show = |network: &IpNet| {
+            let whole = network.prefix_len() == network.max_prefix_len();
+            Value::String(if whole { network.addr().to_string() } else { network.to_string() })
+        };
+        Some(Value::Array(self.0.iter().map(show).collect()))
+    }
+}
+
+/// An `http` or `https` URL without query, fragment, credentials or trailing slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl(String);
+
+impl BaseUrl {
+    /// The URL as text, without a trailing slash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for BaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).map_err(|error| {
+            format!("expected a URL such as https://matrix.example.org, found {text:?} ({error})")
+        })?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(format!("expected an http or https URL, found {text:?}"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("expected a URL without a user name or password in it".to_owned());
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(format!("expected a URL without '?' and '#', found {text:?}"));
+        }
+        Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
+    }
+}
+
+/// Where the database is. A newtype because the crate of the database does not know about settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Database(pub DatabaseUrl);
+
+impl FromStr for Database {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|error: UrlError| error.to_string())
+    }
+}
+
+impl Leaf for Database {
+    const KIND: Kind = Kind::Text;
+    fn value(&self) -> Option<Value> {
+        Some(Value::String(match &self.0 {
+            DatabaseUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
+            DatabaseUrl::Postgres(url) => url.clone(),
+        }))
+    }
+    fn masked(&self) -> Option<String> {
+        match &self.0 {
+            DatabaseUrl::Sqlite(_) => None,
+            DatabaseUrl::Postgres(url) => Some(self.0.to_string()).filter(|shown| shown != url),
+        }
+    }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people: one readable line, coloured on a terminal.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(format!("expected \"text\" or \"json\", found {text:?}")),
+        }
+    }
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
+}
+
+/// Reads a setting from its text form.
+macro_rules! deserialize_from_text {
+    ($($type:ty),+) => { $(
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+            }
+        }
+    )+ };
+}
+deserialize_from_text!(BaseUrl, Database, LogFormat);
+
+impl Leaf for BaseUrl {
+    const KIND: Kind = Kind::Text;
+    fn value(&self) -> Option<Value> {
+        Some(Value::String(self.0.clone()))
+    }
+}
+
+impl Leaf for LogFormat {
+    const KIND: Kind = Kind::Text;
+    fn value(&self) -> Option<Value> {
+        Some(Value::String(self.to_string()))
+    }
+}
+
+impl Leaf for OwnedServerName {
+    const KIND: Kind = Kind::Text;
+    fn value(&self) -> Option<Value> {
+        Some(Value::String(self.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_masked() {
+        let secret = Secret::new("hunter2");
+        assert_eq!(format!("{secret} {secret:?}"), "******** ********");
+        assert_eq!(secret.expose(), "hunter2");
+    }
+
+    #[test]
+    fn base_urls() {
+        assert_eq!("https://m.example.org/".parse::<BaseUrl>().unwrap().as_str(), "https://m.example.org");
+        assert_eq!("http://h:8008/a/".parse::<BaseUrl>().unwrap().as_str(), "http://h:8008/a");
+        for wrong in
+            ["", "m.example.org", "ftp://h", "https://u:p@h", "https://h/?a", "https://h/#a", "https://"]
+        {
+            assert!(wrong.parse::<BaseUrl>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn networks_know_mapped_addresses() {
+        let networks = Networks(vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
+        for (address, inside) in [
+            ("10.1.2.3", true),
+            ("::ffff:10.1.2.3", true),
+            ("::1", true),
+            ("11.0.0.1", false),
+            ("::2", false),
+        ] {
+            assert_eq!(networks.contains(address.parse().unwrap()), inside, "{address}");
+        }
+    }
+}

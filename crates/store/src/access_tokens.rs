@@ -1,0 +1,120 @@
+//! Access tokens, stored as SHA-256 digests.
+
+use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::User;
+
+use crate::users;
+
+reeve_db::statements! {
+    /// One sentence, since it runs on every authenticated request.
+    FIND = "SELECT u.num, u.user_id, u.created_ts, u.displayname, u.avatar_url, u.user_type, u.is_guest, u.admin, \
+            u.deactivated, u.locked, u.shadow_banned, u.suspended, u.erased, u.appservice_id, u.consent_version, \
+            u.consent_server_notice_sent, u.consent_ts, u.last_seen_ts, \
+            t.owner_num, t.device_id, t.valid_until_ts, t.unconfirmed, v.expiration_ts \
+            FROM access_tokens t JOIN users u ON u.num = t.acting_num \
+            LEFT JOIN account_validity v ON v.user_id = u.user_id WHERE t.token_hash = $1";
+    INSERT = "INSERT INTO access_tokens (token_hash, owner_num, acting_num, device_id, valid_until_ts, created_ts, \
+              unconfirmed) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    DELETE = "DELETE FROM access_tokens WHERE token_hash = $1";
+    CONFIRM = "UPDATE access_tokens SET unconfirmed = 0 WHERE token_hash = $1";
+    DELETE_OF_OWNER = "DELETE FROM access_tokens WHERE owner_num = $1";
+    DELETE_OF_OWNER_BUT = "DELETE FROM access_tokens WHERE owner_num = $1 AND token_hash <> $2";
+    DELETE_OF_DEVICE = "DELETE FROM access_tokens WHERE owner_num = $1 AND device_id = $2";
+    DELETE_ACTING_AS = "DELETE FROM access_tokens WHERE acting_num = $1";
+}
+
+/// An access token with the account it acts as.
+#[derive(Clone, Debug)]
+pub struct AccessToken {
+    /// The account the token acts as.
+    pub user: User,
+    /// The number of the account it belongs to.
+    pub owner_num: i64,
+    /// The device of the session.
+    pub device_id: Option<String>,
+    /// When it expires, in milliseconds.
+    pub valid_until_ts: Option<i64>,
+    /// Issued by a refresh and not used yet.
+    pub unconfirmed: bool,
+    /// When the account expires, in milliseconds.
+    pub expiration_ts: Option<i64>,
+}
+
+/// A new access token.
+#[derive(Clone, Debug)]
+pub struct NewAccessToken<'a> {
+    /// Its digest.
+    pub token_hash: &'a [u8; 32],
+    /// The account it belongs to.
+    pub owner_num: i64,
+    /// The account it acts as.
+    pub acting_num: i64,
+    /// The device of the session.
+    pub device_id: Option<&'a str>,
+    /// When it expires, in milliseconds.
+    pub valid_until_ts: Option<i64>,
+    /// When it was made, in milliseconds.
+    pub created_ts: i64,
+    /// Whether it was issued by a refresh.
+    pub unconfirmed: bool,
+}
+
+/// The token with this digest.
+pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<AccessToken>, DbError> {
+    tx.query_opt(&FIND, &params![token_hash], |row| {
+        Ok(AccessToken {
+            user: users::from_row(row)?,
+            owner_num: row.get(18)?,
+            device_id: row.get(19)?,
+            valid_until_ts: row.get(20)?,
+            unconfirmed: row.get(21)?,
+            expiration_ts: row.get(22)?,
+        })
+    })
+}
+
+/// Stores a token.
+pub fn insert(tx: &mut Tx<'_>, token: &NewAccessToken<'_>) -> Result<(), DbError> {
+    tx.execute(
+        &INSERT,
+        &params![
+            token.token_hash,
+            token.owner_num,
+            token.acting_num,
+            token.device_id,
+            token.valid_until_ts,
+            token.created_ts,
+            token.unconfirmed
+        ],
+    )?;
+    Ok(())
+}
+
+/// Deletes one token; answers how many there were.
+pub fn delete(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<u64, DbError> {
+    tx.execute(&DELETE, &params![token_hash])
+}
+
+/// Marks a token as used.
+pub fn confirm(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<(), DbError> {
+    tx.execute(&CONFIRM, &params![token_hash])?;
+    Ok(())
+}
+
+/// Deletes every token that belongs to an account (those with which it acts as others included), but for one.
+pub fn delete_of_owner(tx: &mut Tx<'_>, owner_num: i64, but: Option<&[u8; 32]>) -> Result<u64, DbError> {
+    match but {
+        None => tx.execute(&DELETE_OF_OWNER, &params![owner_num]),
+        Some(token_hash) => tx.execute(&DELETE_OF_OWNER_BUT, &params![owner_num, token_hash]),
+    }
+}
+
+/// Deletes the tokens of one device.
+pub fn delete_of_device(tx: &mut Tx<'_>, owner_num: i64, device_id: &str) -> Result<u64, DbError> {
+    tx.execute(&DELETE_OF_DEVICE, &params![owner_num, device_id])
+}
+
+/// Deletes every token that acts as an account, whoever it belongs to.
+pub fn delete_acting_as(tx: &mut Tx<'_>, acting_num: i64) -> Result<u64, DbError> {
+    tx.execute(&DELETE_ACTING_AS, &params![acting_num])
+}

@@ -1,0 +1,85 @@
+//! Devices.
+
+use reeve_db::{DbError, ReadTx, Tx, params};
+
+reeve_db::statements! {
+    FIND = "SELECT device_id, display_name, last_seen_ts, last_seen_ip, last_seen_user_agent FROM devices \
+            WHERE user_num = $1 AND device_id = $2";
+    OF_USER = "SELECT device_id, display_name, last_seen_ts, last_seen_ip, last_seen_user_agent FROM devices \
+               WHERE user_num = $1 ORDER BY device_id";
+    INSERT = "INSERT INTO devices (user_num, device_id, display_name, created_ts) VALUES ($1, $2, $3, $4) \
+              ON CONFLICT (user_num, device_id) DO NOTHING";
+    RENAME = "UPDATE devices SET display_name = $3 WHERE user_num = $1 AND device_id = $2";
+    TOUCH = "UPDATE devices SET last_seen_ts = $3, last_seen_ip = $4, last_seen_user_agent = $5 \
+             WHERE user_num = $1 AND device_id = $2 AND (last_seen_ts IS NULL OR last_seen_ts <= $3)";
+    DELETE = "DELETE FROM devices WHERE user_num = $1 AND device_id = $2";
+}
+
+/// A device of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Its id, unique within the account.
+    pub device_id: String,
+    /// The name people see.
+    pub display_name: Option<String>,
+    /// When it was last seen, in milliseconds.
+    pub last_seen_ts: Option<i64>,
+    /// The address it was last seen from.
+    pub last_seen_ip: Option<String>,
+    /// What it said it was when it was last seen.
+    pub last_seen_user_agent: Option<String>,
+}
+
+fn from_row(row: &reeve_db::Row<'_>) -> Result<Device, DbError> {
+    Ok(Device {
+        device_id: row.get(0)?,
+        display_name: row.get(1)?,
+        last_seen_ts: row.get(2)?,
+        last_seen_ip: row.get(3)?,
+        last_seen_user_agent: row.get(4)?,
+    })
+}
+
+/// One device of an account.
+pub fn find(tx: &ReadTx<'_>, user_num: i64, device_id: &str) -> Result<Option<Device>, DbError> {
+    tx.query_opt(&FIND, &params![user_num, device_id], from_row)
+}
+
+/// All devices of an account, by device id.
+pub fn of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<Vec<Device>, DbError> {
+    tx.query(&OF_USER, &params![user_num], from_row)
+}
+
+/// Creates a device unless it is there; answers whether it is new.
+pub fn insert(
+    tx: &mut Tx<'_>,
+    user_num: i64,
+    device_id: &str,
+    display_name: Option<&str>,
+    now: i64,
+) -> Result<bool, DbError> {
+    Ok(tx.execute(&INSERT, &params![user_num, device_id, display_name, now])? > 0)
+}
+
+/// Renames a device; answers whether it exists.
+pub fn rename(tx: &mut Tx<'_>, user_num: i64, device_id: &str, display_name: Option<&str>) -> Result<bool, DbError> {
+    Ok(tx.execute(&RENAME, &params![user_num, device_id, display_name])? > 0)
+}
+
+/// Writes down when and from where a device was seen.
+pub fn touch(
+    tx: &mut Tx<'_>,
+    user_num: i64,
+    device_id: &str,
+    ts: i64,
+    ip: &str,
+    user_agent: &str,
+) -> Result<(), DbError> {
+    tx.execute(&TOUCH, &params![user_num, device_id, ts, ip, user_agent])?;
+    Ok(())
+}
+
+/// Deletes a device; answers whether it was there. What hangs on it is deleted by the deed.
+pub fn delete(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<bool, DbError> {
+    Ok(tx.execute(&DELETE, &params![user_num, device_id])? > 0)
+}

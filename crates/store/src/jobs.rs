@@ -1,0 +1,203 @@
+//! Durable work: the rows behind the runner.
+
+use reeve_db::{DbError, ReadTx, Row, Tx, params};
+
+macro_rules! columns {
+    () => {
+        "id, kind, subject, state, payload, done, total, result, error, attempts, run_after_ts, created_ts, updated_ts"
+    };
+}
+
+reeve_db::statements! {
+    INSERT = "INSERT INTO jobs (id, kind, subject, state, payload, done, total, attempts, run_after_ts, \
+              lease_until_ts, created_ts, updated_ts) VALUES ($1, $2, $3, 'scheduled', $4, 0, $5, 0, $6, 0, $6, $6)";
+    FIND = concat!("SELECT ", columns!(), " FROM jobs WHERE id = $1");
+    LIST = concat!("SELECT ", columns!(), " FROM jobs \
+            WHERE (created_ts, id) < ($1, $2) AND ($3 = '' OR kind = $3) AND ($4 = '' OR state = $4) \
+            ORDER BY created_ts DESC, id DESC LIMIT $5");
+    LIST_OF_SUBJECT = concat!("SELECT ", columns!(), " FROM jobs \
+            WHERE subject = $6 AND (created_ts, id) < ($1, $2) AND ($3 = '' OR kind = $3) AND ($4 = '' OR state = $4) \
+            ORDER BY created_ts DESC, id DESC LIMIT $5");
+    UNFINISHED = concat!("SELECT ", columns!(), " FROM jobs WHERE subject = $1 AND kind = $2 \
+            AND state IN ('scheduled', 'active') ORDER BY created_ts, id LIMIT 1");
+    DUE = "SELECT id FROM jobs WHERE state = 'scheduled' AND run_after_ts <= $1 ORDER BY run_after_ts LIMIT 1";
+    ABANDONED = "SELECT id FROM jobs WHERE state = 'active' AND lease_until_ts <= $1 ORDER BY run_after_ts LIMIT 1";
+    LEASE = "UPDATE jobs SET state = 'active', lease_until_ts = $2, updated_ts = $3 WHERE id = $1";
+    LEASE_OF = "SELECT lease_until_ts FROM jobs WHERE id = $1 AND state = 'active'";
+    PROGRESS = "UPDATE jobs SET payload = $2, done = $3, total = $4, lease_until_ts = $5, attempts = 0, updated_ts = $6 \
+                WHERE id = $1";
+    COMPLETE = "UPDATE jobs SET state = 'complete', result = $2, done = $3, total = $4, error = NULL, updated_ts = $5 \
+                WHERE id = $1";
+    RETRY = "UPDATE jobs SET state = 'scheduled', error = $2, attempts = attempts + 1, run_after_ts = $3, updated_ts = $4 \
+             WHERE id = $1";
+    FAIL = "UPDATE jobs SET state = 'failed', error = $2, attempts = attempts + 1, updated_ts = $3 WHERE id = $1";
+    RELEASE = "UPDATE jobs SET state = 'scheduled', run_after_ts = $2, updated_ts = $2 WHERE id = $1 AND state = 'active'";
+    STATES = "SELECT kind, state, count(*) FROM jobs WHERE state IN ('scheduled', 'active', 'failed') GROUP BY kind, state";
+    PRUNE = "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE state = $1 AND updated_ts < $2 LIMIT $3)";
+}
+
+/// A piece of durable work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Its id: 16 letters.
+    pub id: String,
+    /// What kind of work.
+    pub kind: String,
+    /// What it works on, usually a user id.
+    pub subject: String,
+    /// `scheduled`, `active`, `complete` or `failed`.
+    pub state: String,
+    /// What it needs to know, as JSON.
+    pub payload: String,
+    /// How much is done.
+    pub done: i64,
+    /// How much there is to do, as far as known.
+    pub total: i64,
+    /// What came of it, as JSON.
+    pub result: Option<String>,
+    /// What last went wrong.
+    pub error: Option<String>,
+    /// How often the present step failed.
+    pub attempts: i64,
+    /// When it may run, in milliseconds.
+    pub run_after_ts: i64,
+    /// When it was queued, in milliseconds.
+    pub created_ts: i64,
+    /// When it last changed, in milliseconds.
+    pub updated_ts: i64,
+}
+
+fn from_row(row: &Row<'_>) -> Result<Job, DbError> {
+    Ok(Job {
+        id: row.get(0)?,
+        kind: row.get(1)?,
+        subject: row.get(2)?,
+        state: row.get(3)?,
+        payload: row.get(4)?,
+        done: row.get(5)?,
+        total: row.get(6)?,
+        result: row.get(7)?,
+        error: row.get(8)?,
+        attempts: row.get(9)?,
+        run_after_ts: row.get(10)?,
+        created_ts: row.get(11)?,
+        updated_ts: row.get(12)?,
+    })
+}
+
+/// Queues work.
+pub fn insert(
+    tx: &mut Tx<'_>,
+    id: &str,
+    kind: &str,
+    subject: &str,
+    payload: &str,
+    total: i64,
+    now: i64,
+) -> Result<(), DbError> {
+    tx.execute(&INSERT, &params![id, kind, subject, payload, total, now])?;
+    Ok(())
+}
+
+/// One job.
+pub fn find(tx: &ReadTx<'_>, id: &str) -> Result<Option<Job>, DbError> {
+    tx.query_opt(&FIND, &params![id], from_row)
+}
+
+/// The unfinished job of a kind on a subject.
+pub fn unfinished(tx: &ReadTx<'_>, subject: &str, kind: &str) -> Result<Option<Job>, DbError> {
+    tx.query_opt(&UNFINISHED, &params![subject, kind], from_row)
+}
+
+/// Which jobs to list; blank texts let all through.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// What it works on.
+    pub subject: String,
+    /// The kind of work.
+    pub kind: String,
+    /// The state.
+    pub state: String,
+}
+
+/// Jobs queued before a position (time and id), the newest first.
+pub fn list(tx: &ReadTx<'_>, filter: &Filter, before: (i64, &str), limit: i64) -> Result<Vec<Job>, DbError> {
+    let (ts, id) = before;
+    if filter.subject.is_empty() {
+        tx.query(&LIST, &params![ts, id, &filter.kind, &filter.state, limit], from_row)
+    } else {
+        tx.query(&LIST_OF_SUBJECT, &params![ts, id, &filter.kind, &filter.state, limit, &filter.subject], from_row)
+    }
+}
+
+/// Takes a job that is due, or whose worker died, until `lease_until`.
+pub fn claim(tx: &mut Tx<'_>, now: i64, lease_until: i64) -> Result<Option<Job>, DbError> {
+    let mut id: Option<String> = tx.query_opt(&ABANDONED, &params![now], |row| row.get(0))?;
+    if id.is_none() {
+        id = tx.query_opt(&DUE, &params![now], |row| row.get(0))?;
+    }
+    let Some(id) = id else { return Ok(None) };
+    tx.execute(&LEASE, &params![&id, lease_until, now])?;
+    find(tx, &id)
+}
+
+/// Until when a job is taken; `None` if it is not being worked on.
+pub fn lease(tx: &ReadTx<'_>, id: &str) -> Result<Option<i64>, DbError> {
+    tx.query_opt(&LEASE_OF, &params![id], |row| row.get(0))
+}
+
+/// Writes down how far a job is, and keeps it taken.
+pub fn progress(
+    tx: &mut Tx<'_>,
+    id: &str,
+    payload: &str,
+    (done, total): (i64, i64),
+    lease_until: i64,
+    now: i64,
+) -> Result<(), DbError> {
+    tx.execute(&PROGRESS, &params![id, payload, done, total, lease_until, now])?;
+    Ok(())
+}
+
+/// Finishes a job.
+pub fn complete(
+    tx: &mut Tx<'_>,
+    id: &str,
+    result: &str,
+    (done, total): (i64, i64),
+    now: i64,
+) -> Result<(), DbError> {
+    tx.execute(&COMPLETE, &params![id, result, done, total, now])?;
+    Ok(())
+}
+
+/// Puts a job back until a later time, after an error.
+pub fn retry(tx: &mut Tx<'_>, id: &str, error: &str, run_after: i64, now: i64) -> Result<(), DbError> {
+    tx.execute(&RETRY, &params![id, error, run_after, now])?;
+    Ok(())
+}
+
+/// Gives a job up.
+pub fn fail(tx: &mut Tx<'_>, id: &str, error: &str, now: i64) -> Result<(), DbError> {
+    tx.execute(&FAIL, &params![id, error, now])?;
+    Ok(())
+}
+
+/// Puts a job back at once: its worker stops.
+pub fn release(tx: &mut Tx<'_>, id: &str, now: i64) -> Result<(), DbError> {
+    tx.execute(&RELEASE, &params![id, now])?;
+    Ok(())
+}
+
+/// How many unfinished and failed jobs there are: kind, state, number.
+pub fn states(tx: &ReadTx<'_>) -> Result<Vec<(String, String, i64)>, DbError> {
+    tx.query(&STATES, &params![], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+}
+
+/// Forgets some of the jobs that finished before a time.
+pub fn prune(tx: &mut Tx<'_>, before: i64, most: i64) -> Result<(), DbError> {
+    for state in ["complete", "failed", "cancelled"] {
+        tx.execute(&PRUNE, &params![state, before, most])?;
+    }
+    Ok(())
+}

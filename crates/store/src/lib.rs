@@ -1,0 +1,31 @@
+//! Every SQL sentence of Reeve, one file per family of tables. Decides nothing: rules live in the deeds above.
+
+pub mod access_tokens;
+pub mod audit;
+pub mod connections;
+pub mod devices;
+pub mod jobs;
+pub mod ratelimits;
+pub mod users;
+
+pub mod user_list;
+pub mod user_list_counts;
+pub mod user_search;
+
+use reeve_db::{Migration, Statement};
+
+/// The schema, step by step.
+pub const MIGRATIONS: &[Migration] =
+    &[Migration { number: 1, name: "accounts", sql: include_str!("../migrations/0001_accounts.sql") }];
+
+/// Every statement of the program, so that a test can prepare each on both engines.
+pub fn statements() -> Vec<&'static Statement> {
+    [
+        access_tokens::STATEMENTS,
+        audit::STATEMENTS,
+        connections::STATEMENTS,
+        devices::STATEMENTS,
+        jobs::STATEMENTS,
+        ratelimits::STATEMENTS,
+        users::STATEMENTS, user_list::STATEMENTS, user_list_counts::STATEMENTS, user_search::STATEMENTS].concat()
+}

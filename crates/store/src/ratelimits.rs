@@ -1,0 +1,38 @@
+//! Overrides of the message rate limit.
+
+use reeve_db::{DbError, ReadTx, Tx, params};
+
+reeve_db::statements! {
+    FIND = "SELECT messages_per_second, burst_count FROM ratelimit_overrides WHERE user_num = $1";
+    SET = "INSERT INTO ratelimit_overrides (user_num, messages_per_second, burst_count) VALUES ($1, $2, $3) \
+           ON CONFLICT (user_num) DO UPDATE SET messages_per_second = excluded.messages_per_second, \
+           burst_count = excluded.burst_count";
+    DELETE = "DELETE FROM ratelimit_overrides WHERE user_num = $1";
+}
+
+/// What an account may do instead of the setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// Actions per second; 0 for no limit at all.
+    pub messages_per_second: i64,
+    /// How many actions may come at once.
+    pub burst_count: i64,
+}
+
+/// The override of an account.
+pub fn find(tx: &ReadTx<'_>, user_num: i64) -> Result<Option<Override>, DbError> {
+    tx.query_opt(&FIND, &params![user_num], |row| {
+        Ok(Override { messages_per_second: row.get(0)?, burst_count: row.get(1)? })
+    })
+}
+
+/// Sets the override of an account.
+pub fn set(tx: &mut Tx<'_>, user_num: i64, limit: Override) -> Result<(), DbError> {
+    tx.execute(&SET, &params![user_num, limit.messages_per_second, limit.burst_count])?;
+    Ok(())
+}
+
+/// Removes the override of an account; answers whether there was one.
+pub fn delete(tx: &mut Tx<'_>, user_num: i64) -> Result<bool, DbError> {
+    Ok(tx.execute(&DELETE, &params![user_num])? > 0)
+}

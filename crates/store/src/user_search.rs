@@ -1,0 +1,198 @@
+//! Substring search over accounts: localpart and display name, in any case of letters.
+//!
+//! The index holds every piece of one to three letters ("gram"). A search asks for the accounts that have all
+//! grams of the term and then compares the text itself, so a short term is as quick as a long one.
+
+use std::collections::BTreeSet;
+
+use reeve_db::{DbError, Engine, ReadTx, Tx, params};
+use reeve_model::User;
+
+/// Stands between localpart and display name, so that no match spans both. Not a character people type.
+const SEPARATOR: char = '\u{1f}';
+/// More grams than this do not narrow a search down any further.
+const MAX_QUERY_GRAMS: usize = 12;
+
+reeve_db::statements! {
+    INSERT = {
+        sqlite: "INSERT INTO user_search (rowid, grams) VALUES ($1, $2)",
+        postgres: "INSERT INTO user_search (num, grams) VALUES ($1, CAST(CAST($2 AS TEXT) AS INTEGER[]))",
+    };
+    DELETE = {
+        sqlite: "DELETE FROM user_search WHERE rowid = $1",
+        postgres: "DELETE FROM user_search WHERE num = $1",
+    };
+    CANDIDATES = {
+        sqlite: "SELECT u.num, u.user_id, u.list_class, u.search_key, u.displayname, u.avatar_url, u.created_ts, u.last_seen_ts \
+                 FROM user_search s JOIN users u ON u.num = s.rowid WHERE s.grams MATCH $1 LIMIT $2",
+        postgres: "SELECT u.num, u.user_id, u.list_class, u.search_key, u.displayname, u.avatar_url, u.created_ts, u.last_seen_ts \
+                   FROM user_search s JOIN users u ON u.num = s.num \
+                   WHERE s.grams @> CAST(CAST($1 AS TEXT) AS INTEGER[]) LIMIT $2",
+    };
+    /// Counts the matches among all accounts, by class.
+    COUNT_MATCHES = "SELECT list_class, count(*) FROM users \
+                     WHERE ($1 = '' OR instr(search_key, $1) > 0) AND ($2 = '' OR instr(lower(user_id), $2) > 0) \
+                     GROUP BY list_class";
+}
+
+/// The text that is searched.
+pub(crate) fn key(user: &User) -> String {
+    let mut key = fold(user.localpart());
+    key.push(SEPARATOR);
+    if let Some(displayname) = &user.displayname {
+        key.extend(fold(displayname).chars().filter(|c| *c != SEPARATOR));
+    }
+    key
+}
+
+fn fold(text: &str) -> String {
+    text.to_lowercase()
+}
+
+/// What to look for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Term {
+    /// A substring of localpart or display name.
+    Name(String),
+    /// A substring of the whole user id.
+    UserId(String),
+}
+
+impl Term {
+    /// The term as it is compared, and the part of it whose grams are looked up.
+    fn folded(&self) -> (String, String) {
+        match self {
+            Self::Name(term) => {
+                let term = fold(term);
+                (term.clone(), term)
+            }
+            Self::UserId(term) => {
+                let term = term.to_ascii_lowercase();
+                let local = term.strip_prefix('@').unwrap_or(&term);
+                let local = local.split(':').next().unwrap_or_default().to_owned();
+                (term, local)
+            }
+        }
+    }
+
+    /// The parameters `(name term, user id term)` of the statements that compare in SQL; blank is "any".
+    pub(crate) fn parameters(term: Option<&Self>) -> (String, String) {
+        match term {
+            None => (String::new(), String::new()),
+            Some(term @ Self::Name(_)) => (term.folded().0, String::new()),
+            Some(term @ Self::UserId(_)) => (String::new(), term.folded().0),
+        }
+    }
+
+    fn matches(&self, folded: &str, candidate: &Candidate) -> bool {
+        match self {
+            Self::Name(_) => !folded.contains(SEPARATOR) && candidate.search_key.contains(folded),
+            Self::UserId(_) => candidate.user_id.to_ascii_lowercase().contains(folded),
+        }
+    }
+
+    /// Whether every account of this server matches, because the server name does.
+    pub(crate) fn matches_domain(&self, server_name: &str) -> bool {
+        match self {
+            Self::Name(_) => false,
+            Self::UserId(_) => format!(":{server_name}").to_ascii_lowercase().contains(&self.folded().0),
+        }
+    }
+}
+
+/// An account that a search found, with what lists sort by.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) num: i64,
+    pub(crate) user_id: String,
+    pub(crate) list_class: String,
+    search_key: String,
+    pub(crate) displayname: Option<String>,
+    pub(crate) avatar_url: Option<String>,
+    pub(crate) created_ts: i64,
+    pub(crate) last_seen_ts: Option<i64>,
+}
+
+/// The accounts that match, in no order; `None` when the index does not narrow them down to `most`.
+pub(crate) fn candidates(tx: &ReadTx<'_>, term: &Term, most: usize) -> Result<Option<Vec<Candidate>>, DbError> {
+    let (folded, local) = term.folded();
+    let grams = query_grams(&local);
+    if grams.is_empty() {
+        return Ok(None);
+    }
+    let limit = i64::try_from(most.saturating_add(1)).unwrap_or(i64::MAX);
+    let query = match tx.engine() {
+        Engine::Sqlite => grams.iter().map(|gram| format!("{gram:08x}")).collect::<Vec<_>>().join(" AND "),
+        Engine::Postgres => array(&grams),
+    };
+    let found = tx.query(&CANDIDATES, &params![&query, limit], |row| {
+        Ok(Candidate {
+            num: row.get(0)?,
+            user_id: row.get(1)?,
+            list_class: row.get(2)?,
+            search_key: row.get(3)?,
+            displayname: row.get(4)?,
+            avatar_url: row.get(5)?,
+            created_ts: row.get(6)?,
+            last_seen_ts: row.get(7)?,
+        })
+    })?;
+    if found.len() > most {
+        return Ok(None);
+    }
+    Ok(Some(found.into_iter().filter(|candidate| term.matches(&folded, candidate)).collect()))
+}
+
+/// How many accounts of each class match, found by looking at every account.
+pub(crate) fn count_matches(tx: &ReadTx<'_>, term: &Term) -> Result<Vec<(String, i64)>, DbError> {
+    let (name, user_id) = Term::parameters(Some(term));
+    tx.query(&COUNT_MATCHES, &params![&name, &user_id], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Adds an account to the index.
+pub(crate) fn insert(tx: &mut Tx<'_>, num: i64, key: &str) -> Result<(), DbError> {
+    let grams: BTreeSet<u32> = (1..=3).flat_map(|length| windows(key, length)).collect();
+    let grams: Vec<u32> = grams.into_iter().collect();
+    let document = match tx.engine() {
+        Engine::Sqlite => grams.iter().map(|gram| format!("{gram:08x}")).collect::<Vec<_>>().join(" "),
+        Engine::Postgres => array(&grams),
+    };
+    tx.execute(&INSERT, &params![num, &document])?;
+    Ok(())
+}
+
+/// Replaces what the index knows of an account.
+pub(crate) fn replace(tx: &mut Tx<'_>, num: i64, key: &str) -> Result<(), DbError> {
+    tx.execute(&DELETE, &params![num])?;
+    insert(tx, num, key)
+}
+
+fn array(grams: &[u32]) -> String {
+    let inner = grams.iter().map(|gram| gram.cast_signed().to_string()).collect::<Vec<_>>().join(",");
+    format!("{{{inner}}}")
+}
+
+/// The grams that a term must have: itself where it is short, else its pieces of three letters.
+fn query_grams(term: &str) -> Vec<u32> {
+    let length = term.chars().count().min(3);
+    if length == 0 || term.contains(SEPARATOR) {
+        return Vec::new();
+    }
+    let distinct: BTreeSet<u32> = windows(term, length).collect();
+    distinct.into_iter().take(MAX_QUERY_GRAMS).collect()
+}
+
+/// Hashes of every run of `length` letters that does not cross the separator (FNV-1a, 32 bits; a collision only
+/// makes one more account be compared).
+fn windows(text: &str, length: usize) -> impl Iterator<Item = u32> {
+    let mut hashes = Vec::new();
+    for part in text.split(SEPARATOR) {
+        let letters: Vec<char> = part.chars().collect();
+        hashes.extend(letters.windows(length).map(|window| {
+            window.iter().fold(0x811c_9dc5_u32, |hash, letter| {
+                (hash ^ u32::from(*letter)).wrapping_mul(0x0100_0193).rotate_left(5)
+            })
+        }));
+    }
+    hashes.into_iter()
+}

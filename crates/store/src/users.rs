@@ -1,0 +1,219 @@
+//! Accounts.
+//!
+//! Whatever changes an account goes through [`insert`], [`update`] or [`touch_last_seen`], which keep the counts
+//! of the lists and the search index in step in the same transaction.
+
+use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::User;
+
+use crate::{user_list_counts as counts, user_search as search};
+
+macro_rules! columns {
+    () => {
+        "num, user_id, created_ts, displayname, avatar_url, user_type, is_guest, admin, deactivated, locked, \
+         shadow_banned, suspended, erased, appservice_id, consent_version, consent_server_notice_sent, consent_ts, \
+         last_seen_ts"
+    };
+}
+
+reeve_db::statements! {
+    FIND = concat!("SELECT ", columns!(), " FROM users WHERE user_id = $1");
+    BY_NUM = concat!("SELECT ", columns!(), " FROM users WHERE num = $1");
+    /// `$1`: the numbers, in the form of [`num_list`].
+    BY_NUMS = {
+        sqlite: concat!("SELECT ", columns!(), " FROM users WHERE num IN (SELECT value FROM json_each($1))"),
+        postgres: concat!("SELECT ", columns!(), " FROM users WHERE num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))"),
+    };
+    NUM = "SELECT num FROM users WHERE user_id = $1";
+    USER_ID = "SELECT user_id FROM users WHERE num = $1";
+    /// Historical names may have capitals; a new name must not differ from one only in case.
+    TAKEN = "SELECT 1 FROM users WHERE user_id = $1 \
+             UNION ALL SELECT 1 FROM users WHERE lower(user_id) = $1 AND user_id <> lower(user_id) LIMIT 1";
+    ANY_CASE = "SELECT user_id FROM users WHERE user_id = $1 \
+                UNION SELECT user_id FROM users WHERE lower(user_id) = $1 AND user_id <> lower(user_id) LIMIT 2";
+    INSERT = "INSERT INTO users (user_id, created_ts, displayname, avatar_url, user_type, is_guest, admin, \
+              deactivated, locked, shadow_banned, suspended, erased, appservice_id, consent_version, \
+              consent_server_notice_sent, consent_ts, last_seen_ts, password_hash, search_key) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
+              RETURNING num";
+    UPDATE = "UPDATE users SET displayname = $2, avatar_url = $3, user_type = $4, is_guest = $5, admin = $6, \
+              deactivated = $7, locked = $8, shadow_banned = $9, suspended = $10, erased = $11, \
+              appservice_id = $12, consent_version = $13, consent_server_notice_sent = $14, consent_ts = $15, \
+              search_key = $16 WHERE num = $1";
+    SET_LAST_SEEN = "UPDATE users SET last_seen_ts = $2 WHERE num = $1 AND (last_seen_ts IS NULL OR last_seen_ts < $2)";
+    PASSWORD_HASH = "SELECT password_hash FROM users WHERE num = $1";
+    SET_PASSWORD_HASH = "UPDATE users SET password_hash = $2 WHERE num = $1";
+    MAX_GUEST = "SELECT max(num) FROM users";
+}
+
+/// Reads the columns of `columns!()`.
+pub(crate) fn from_row(row: &Row<'_>) -> Result<User, DbError> {
+    Ok(User {
+        num: row.get(0)?,
+        user_id: row.get(1)?,
+        created_ts: row.get(2)?,
+        displayname: row.get(3)?,
+        avatar_url: row.get(4)?,
+        user_type: row.get(5)?,
+        is_guest: row.get(6)?,
+        admin: row.get(7)?,
+        deactivated: row.get(8)?,
+        locked: row.get(9)?,
+        shadow_banned: row.get(10)?,
+        suspended: row.get(11)?,
+        erased: row.get(12)?,
+        appservice_id: row.get(13)?,
+        consent_version: row.get(14)?,
+        consent_server_notice_sent: row.get(15)?,
+        consent_ts: row.get(16)?,
+        last_seen_ts: row.get(17)?,
+    })
+}
+
+/// The account with this user id.
+pub fn find(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<User>, DbError> {
+    tx.query_opt(&FIND, &params![user_id], from_row)
+}
+
+/// The account with this number.
+pub fn by_num(tx: &ReadTx<'_>, num: i64) -> Result<Option<User>, DbError> {
+    tx.query_opt(&BY_NUM, &params![num], from_row)
+}
+
+/// The accounts with these numbers, in the order of the numbers; unknown numbers are left out.
+pub fn by_nums(tx: &ReadTx<'_>, nums: &[i64]) -> Result<Vec<User>, DbError> {
+    let list = num_list(tx.engine(), nums);
+    let mut found = tx.query(&BY_NUMS, &params![&list], from_row)?;
+    let place: std::collections::HashMap<i64, usize> = nums.iter().enumerate().map(|(i, num)| (*num, i)).collect();
+    found.sort_by_key(|user| place.get(&user.num).copied());
+    Ok(found)
+}
+
+/// A list of numbers as one parameter: JSON for SQLite, an array literal for PostgreSQL.
+pub(crate) fn num_list(engine: reeve_db::Engine, nums: &[i64]) -> String {
+    let inner = nums.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+    match engine {
+        reeve_db::Engine::Sqlite => format!("[{inner}]"),
+        reeve_db::Engine::Postgres => format!("{{{inner}}}"),
+    }
+}
+
+/// The number of the account with this user id.
+pub fn num(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<i64>, DbError> {
+    tx.query_opt(&NUM, &params![user_id], |row| row.get(0))
+}
+
+/// The user id of the account with this number.
+pub fn user_id(tx: &ReadTx<'_>, num: i64) -> Result<Option<String>, DbError> {
+    tx.query_opt(&USER_ID, &params![num], |row| row.get(0))
+}
+
+/// Whether an account has this user id, in any case of letters. `user_id` must be in lower case.
+pub fn is_taken(tx: &ReadTx<'_>, user_id: &str) -> Result<bool, DbError> {
+    Ok(tx.query_opt(&TAKEN, &params![user_id], |_| Ok(()))?.is_some())
+}
+
+/// The one account whose user id equals this one, exactly or else (when it is the only one) but for case.
+pub fn resolve_case(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<String>, DbError> {
+    if num(tx, user_id)?.is_some() {
+        return Ok(Some(user_id.to_owned()));
+    }
+    let mut found = tx.query(&ANY_CASE, &params![&user_id.to_lowercase()], |row| row.get(0))?;
+    Ok(if found.len() == 1 { found.pop() } else { None })
+}
+
+/// The highest number given out so far; 0 when there is no account.
+pub fn highest_num(tx: &ReadTx<'_>) -> Result<i64, DbError> {
+    tx.query_one(&MAX_GUEST, &[], |row| row.get::<Option<i64>>(0)).map(Option::unwrap_or_default)
+}
+
+/// Creates an account and answers its number. `user.num` is ignored; the user id must be free.
+pub fn insert(tx: &mut Tx<'_>, user: &User, password_hash: Option<&str>) -> Result<i64, DbError> {
+    let key = search::key(user);
+    let num = tx
+        .returning(
+            &INSERT,
+            &params![
+                &user.user_id,
+                user.created_ts,
+                &user.displayname,
+                &user.avatar_url,
+                &user.user_type,
+                user.is_guest,
+                user.admin,
+                user.deactivated,
+                user.locked,
+                user.shadow_banned,
+                user.suspended,
+                user.erased,
+                &user.appservice_id,
+                &user.consent_version,
+                &user.consent_server_notice_sent,
+                user.consent_ts,
+                user.last_seen_ts,
+                password_hash,
+                &key
+            ],
+            |row| row.get(0),
+        )?
+        .pop()
+        .ok_or(DbError::NoRow)?;
+    search::insert(tx, num, &key)?;
+    counts::add(tx, user)?;
+    Ok(num)
+}
+
+/// Stores what changed from `before` (as read in this transaction) to `after`. The user id, the time of
+/// creation, the time last seen and the password are not changed by this.
+pub fn update(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(), DbError> {
+    if before == after {
+        return Ok(());
+    }
+    let key = search::key(after);
+    tx.execute(
+        &UPDATE,
+        &params![
+            before.num,
+            &after.displayname,
+            &after.avatar_url,
+            &after.user_type,
+            after.is_guest,
+            after.admin,
+            after.deactivated,
+            after.locked,
+            after.shadow_banned,
+            after.suspended,
+            after.erased,
+            &after.appservice_id,
+            &after.consent_version,
+            &after.consent_server_notice_sent,
+            after.consent_ts,
+            &key
+        ],
+    )?;
+    if key != search::key(before) {
+        search::replace(tx, before.num, &key)?;
+    }
+    counts::change(tx, before, after)
+}
+
+/// Moves the time an account was last seen forward; an older time changes nothing.
+pub fn touch_last_seen(tx: &mut Tx<'_>, num: i64, ts: i64) -> Result<(), DbError> {
+    let Some(before) = by_num(tx, num)? else { return Ok(()) };
+    if tx.execute(&SET_LAST_SEEN, &params![num, ts])? == 0 {
+        return Ok(());
+    }
+    let after = User { last_seen_ts: Some(ts), ..before.clone() };
+    counts::change(tx, &before, &after)
+}
+
+/// The stored password hash; `None` when the account has no password.
+pub fn password_hash(tx: &ReadTx<'_>, num: i64) -> Result<Option<String>, DbError> {
+    Ok(tx.query_opt(&PASSWORD_HASH, &params![num], |row| row.get(0))?.flatten())
+}
+
+/// Replaces the stored password hash.
+pub fn set_password_hash(tx: &mut Tx<'_>, num: i64, hash: Option<&str>) -> Result<(), DbError> {
+    tx.execute(&SET_PASSWORD_HASH, &params![num, hash])?;
+    Ok(())
+}
