@@ -33,6 +33,9 @@ pub enum Error {
     /// Passwords cannot be changed on this server.
     #[error("Password change disabled")]
     PasswordChangeDisabled,
+    /// A value that must be a text is something else.
+    #[error("'{0}' must be a string")]
+    NotAString(&'static str),
     /// A display name or avatar URL has more characters than allowed.
     #[error("{0}")]
     ProfileTooLong(&'static str),

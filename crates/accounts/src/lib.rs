@@ -4,6 +4,10 @@
 //! what must follow, in that one transaction: it happens as a whole or not at all.
 
 pub mod audit;
+pub mod users;
+pub mod threepids;
+pub mod external_ids;
+pub mod deactivate;
 pub mod error;
 pub mod password;
 pub mod policy;

@@ -166,7 +166,7 @@ impl From<AccountError> for MatrixError {
             AccountError::UserNotFound | AccountError::DeviceNotFound => Self::not_found(text),
             AccountError::UserInUse => Self::bad_request("M_USER_IN_USE", text),
             AccountError::ExternalIdInUse => Self::new(StatusCode::CONFLICT, "M_UNKNOWN", text),
-            AccountError::UnknownMedium(_) => Self::invalid_param(text),
+            AccountError::UnknownMedium(_) | AccountError::NotAString(_) => Self::invalid_param(text),
             AccountError::BadEmail
             | AccountError::SelfDemotion
             | AccountError::ProfileTooLong(_)

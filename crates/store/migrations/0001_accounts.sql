@@ -73,7 +73,7 @@ INSERT INTO user_list_buckets (sort, low_key, low_user_id) VALUES
 -- Substring search: one to three letters long pieces of `search_key`.
 -- only sqlite
 CREATE VIRTUAL TABLE user_search USING fts5(
-  grams, content='', contentless_delete=1, detail=none, columnsize=0, tokenize='ascii');
+  grams, content='', contentless_delete=1, detail=none, tokenize='ascii');
 -- end
 -- only postgres
 CREATE TABLE user_search (num BIGINT PRIMARY KEY, grams INTEGER[] NOT NULL);

@@ -2,6 +2,12 @@
 
 pub mod access_tokens;
 pub mod audit;
+pub mod pushers;
+pub mod account_data;
+pub mod profile_fields;
+pub mod validity;
+pub mod external_ids;
+pub mod threepids;
 pub mod connections;
 pub mod devices;
 pub mod jobs;
@@ -11,6 +17,9 @@ pub mod users;
 pub mod user_list;
 pub mod user_list_counts;
 pub mod user_search;
+
+#[cfg(test)]
+mod tests;
 
 use reeve_db::{Migration, Statement};
 
@@ -23,6 +32,12 @@ pub fn statements() -> Vec<&'static Statement> {
     [
         access_tokens::STATEMENTS,
         audit::STATEMENTS,
+        pushers::STATEMENTS,
+        account_data::STATEMENTS,
+        profile_fields::STATEMENTS,
+        validity::STATEMENTS,
+        external_ids::STATEMENTS,
+        threepids::STATEMENTS,
         connections::STATEMENTS,
         devices::STATEMENTS,
         jobs::STATEMENTS,

@@ -15,9 +15,9 @@ use crate::user_list_counts::{Bucket, List, buckets};
 use crate::{user_search, users};
 
 /// A search that finds more accounts than this is answered by walking the list instead.
-const FEW: usize = 20_000;
+const FEW: usize = if cfg!(test) { 10 } else { 20_000 };
 /// How many rows of one class are read at a time while walking.
-const CHUNK: i64 = 512;
+const CHUNK: i64 = if cfg!(test) { 4 } else { 512 };
 /// Sorts after every user id, since those begin with `@`.
 const AFTER_USER_IDS: &str = "A";
 

@@ -10,10 +10,10 @@ use reeve_model::User;
 
 use crate::user_list::{self, Key};
 
-/// A bucket that has grown to this many accounts is cut in two.
-const SPLIT: i64 = 8192;
+/// A bucket that has grown to this many accounts is cut in two. Small in tests, so that they see many buckets.
+const SPLIT: i64 = if cfg!(test) { 12 } else { 8192 };
 /// How often (in accounts added to one counter) the size of a bucket is looked at.
-const CHECK_EVERY: i64 = 1024;
+const CHECK_EVERY: i64 = if cfg!(test) { 3 } else { 1024 };
 
 /// One sort order of accounts: those that have a value, by value and user id; or those that have none, by user id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

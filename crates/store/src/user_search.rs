@@ -24,7 +24,7 @@ reeve_db::statements! {
     };
     CANDIDATES = {
         sqlite: "SELECT u.num, u.user_id, u.list_class, u.search_key, u.displayname, u.avatar_url, u.created_ts, u.last_seen_ts \
-                 FROM user_search s JOIN users u ON u.num = s.rowid WHERE s.grams MATCH $1 LIMIT $2",
+                 FROM user_search JOIN users u ON u.num = user_search.rowid WHERE user_search MATCH $1 LIMIT $2",
         postgres: "SELECT u.num, u.user_id, u.list_class, u.search_key, u.displayname, u.avatar_url, u.created_ts, u.last_seen_ts \
                    FROM user_search s JOIN users u ON u.num = s.num \
                    WHERE s.grams @> CAST(CAST($1 AS TEXT) AS INTEGER[]) LIMIT $2",

@@ -30,7 +30,8 @@ async fn add(db: &Db, name: &'static str) -> Result<u64, DbError> {
 
 #[tokio::test]
 async fn a_cut_connection_is_replaced() {
-    let (db, place) = open(Engine::Postgres).await;
+    let place = Place::new(Engine::Postgres);
+    let db = place.open(Options { connections: 1, ..Options::default() }).await;
     add(&db, "a").await.unwrap();
     assert_eq!(count(&db).await, Ok(1));
     place.cut();

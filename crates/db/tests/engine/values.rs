@@ -54,7 +54,7 @@ async fn every_type_comes_back(engine: Engine) {
     }
     let num = db
         .write::<_, DbError, _>(move |tx| {
-            tx.returning(&ADD_ALL, &params!["", true, hash], |row| row.get::<u32>(0))
+            tx.returning(&ADD_ALL, &params!["flag", true, hash], |row| row.get::<u32>(0))
         })
         .await
         .unwrap()[0];

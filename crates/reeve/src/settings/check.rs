@@ -10,8 +10,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Problem> {
     let Settings { password, tokens, rate_limits, account, account_validity, http, .. } = settings;
 
     if let Some(connections) = settings.database_connections {
-        // PostgreSQL needs one connection to read and one to write.
-        at_least("database_connections", connections, 2)?;
+        at_least("database_connections", connections, 1)?;
         at_most("database_connections", connections, 1_000)?;
     }
 

@@ -235,7 +235,7 @@ fn printed_settings_hide_secrets_and_load_again() {
         password.pepper = 'hush'
         registration.shared_secret = 'hush'
         rate_limits.message.per_second = 1
-        log.filter = 'info,a[b{c="d"}]=debug'
+        log.filter = 'info,a[b{c=\"d\"}]=debug'
     ";
     let loaded = load_with(file, &[("REEVE_LOG__FORMAT", "json")], Flags::default()).unwrap();
     let printed = loaded.to_toml();

@@ -1,0 +1,77 @@
+//! Third-party ids of accounts.
+
+use reeve_db::{DbError, Tx};
+use reeve_model::User;
+use reeve_store::{pushers, threepids};
+
+use crate::error::Error;
+
+/// The app id of pushers that send e-mail.
+pub const EMAIL_PUSHER: &str = "m.email";
+
+/// The form in which an address is stored and compared: e-mail addresses trimmed and case-folded.
+/// <https://spec.matrix.org/v1.18/appendices/#3pid-types>
+pub fn canonical(medium: &str, address: &str) -> Result<String, Error> {
+    match medium {
+        "email" => {
+            let mut parts = address.trim().split('@');
+            match (parts.next(), parts.next(), parts.next()) {
+                (Some(local), Some(domain), None) => Ok(format!("{}@{}", local.to_lowercase(), domain.to_lowercase())),
+                _ => Err(Error::BadEmail),
+            }
+        }
+        "msisdn" => Ok(address.to_owned()),
+        other => Err(Error::UnknownMedium(other.to_owned())),
+    }
+}
+
+/// Makes `wanted` (medium and address as given) the third-party ids of an account: what is not wanted goes first,
+/// with the e-mail pusher for it; then what is new is added, taken from another account if that had it. Answers
+/// whether anything changed.
+pub fn replace(tx: &mut Tx<'_>, user: &User, wanted: &[(String, String)], now: i64) -> Result<bool, Error> {
+    let canonicals = wanted
+        .iter()
+        .map(|(medium, address)| Ok((medium.clone(), canonical(medium, address)?)))
+        .collect::<Result<Vec<_>, Error>>()?;
+    let stored = threepids::of_user(tx, user.num)?;
+    let mut changed = false;
+    for threepid in &stored {
+        // Compared as given: an address in other letter case is removed and added anew, with a new time.
+        if !wanted.iter().any(|(medium, address)| *medium == threepid.medium && *address == threepid.address) {
+            remove(tx, user.num, &threepid.medium, &threepid.address)?;
+            changed = true;
+        }
+    }
+    for ((medium, address), (_, canonical)) in wanted.iter().zip(&canonicals) {
+        if !stored.iter().any(|threepid| threepid.medium == *medium && threepid.address == *address) {
+            if let Some(loser) = threepids::find_user(tx, medium, canonical)? {
+                remove(tx, loser, medium, canonical)?;
+            }
+            threepids::put(tx, user.num, medium, canonical, now)?;
+            changed = true;
+        }
+    }
+    Ok(changed)
+}
+
+fn remove(tx: &mut Tx<'_>, user_num: i64, medium: &str, address: &str) -> Result<(), DbError> {
+    threepids::delete(tx, user_num, medium, address)?;
+    if medium == "email" {
+        pushers::delete(tx, user_num, EMAIL_PUSHER, address)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn canonical_forms() {
+        assert_eq!(canonical("email", " FoO@BaR.Com ").unwrap(), "foo@bar.com");
+        assert_eq!(canonical("msisdn", "447700900001").unwrap(), "447700900001");
+        assert!(matches!(canonical("email", "a@b@c"), Err(Error::BadEmail)));
+        assert!(matches!(canonical("email", "a"), Err(Error::BadEmail)));
+        assert!(matches!(canonical("foo", "x"), Err(Error::UnknownMedium(_))));
+    }
+}

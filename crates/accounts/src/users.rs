@@ -1,0 +1,406 @@
+//! Creating and changing accounts.
+
+use reeve_db::{ReadTx, Tx};
+use reeve_model::{Ctx, User, UserType, id};
+use reeve_store::external_ids::ExternalId;
+use reeve_store::users;
+use serde_json::{Map, Value, json};
+
+use crate::error::Error;
+use crate::policy::Policy;
+use crate::sessions::{self, TokenHash};
+use crate::{audit, deactivate, external_ids, threepids};
+
+/// The longest display name, in characters.
+pub const MAX_DISPLAYNAME: usize = 256;
+/// The longest avatar URL, in characters.
+pub const MAX_AVATAR_URL: usize = 1000;
+
+/// What a new account starts with.
+#[derive(Clone, Debug, Default)]
+pub struct NewUser {
+    /// The part of the user id between `@` and `:`.
+    pub localpart: String,
+    /// The display name.
+    pub displayname: Option<String>,
+    /// The avatar.
+    pub avatar_url: Option<String>,
+    /// The hash of the password; without one it cannot log in with a password.
+    pub password_hash: Option<String>,
+    /// Whether it administers the server.
+    pub admin: bool,
+    /// What kind of account; `None` for the default of the settings.
+    pub user_type: Option<UserType>,
+    /// Whether it is a guest.
+    pub is_guest: bool,
+    /// Whether it starts locked.
+    pub locked: bool,
+    /// Whether it starts deactivated: its name is taken and nobody can log in.
+    pub deactivated: bool,
+}
+
+/// The account with this user id.
+pub fn find(tx: &ReadTx<'_>, user_id: &str) -> Result<User, Error> {
+    users::find(tx, user_id)?.ok_or(Error::UserNotFound)
+}
+
+/// Checks that a new account can have a name, in the order in which clients expect the refusals.
+pub fn check_name(tx: &ReadTx<'_>, ctx: &Ctx, localpart: &str) -> Result<(), Error> {
+    id::check_new_localpart(localpart, &ctx.server_name)?;
+    if users::is_taken(tx, &ctx.user_id(localpart))? {
+        return Err(Error::UserInUse);
+    }
+    if id::is_numeric(localpart) {
+        return Err(id::BadName::Numeric.into());
+    }
+    Ok(())
+}
+
+/// Checks the length of a display name.
+pub fn check_displayname(displayname: &str) -> Result<(), Error> {
+    if displayname.chars().count() > MAX_DISPLAYNAME {
+        return Err(Error::ProfileTooLong("Displayname is too long (max 256)"));
+    }
+    Ok(())
+}
+
+/// Checks the length of an avatar URL.
+pub fn check_avatar_url(avatar_url: &str) -> Result<(), Error> {
+    if avatar_url.chars().count() > MAX_AVATAR_URL {
+        return Err(Error::ProfileTooLong("Avatar URL is too long (max 1000)"));
+    }
+    Ok(())
+}
+
+/// Creates an account. Guests get their numeric name from [`create_numbered`].
+pub fn create(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<User, Error> {
+    check_name(tx, ctx, &new.localpart)?;
+    insert(tx, ctx, policy, new)
+}
+
+/// Creates an account whose name is the next free number: a guest's, or somebody's who did not choose a name.
+pub fn create_numbered(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<User, Error> {
+    let mut number = users::highest_num(tx)? + 1;
+    while users::is_taken(tx, &ctx.user_id(&number.to_string()))? {
+        number += 1;
+    }
+    let localpart = number.to_string();
+    let displayname = new.displayname.clone().or_else(|| Some(localpart.clone()));
+    insert(tx, ctx, policy, &NewUser { localpart, displayname, ..new.clone() })
+}
+
+fn insert(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<User, Error> {
+    if let Some(displayname) = &new.displayname {
+        check_displayname(displayname)?;
+    }
+    if let Some(avatar_url) = &new.avatar_url {
+        check_avatar_url(avatar_url)?;
+    }
+    let mut user = User {
+        num: 0,
+        user_id: ctx.user_id(&new.localpart),
+        // Whole seconds: the API shows no more, and lists must not sort by what they do not show.
+        created_ts: ctx.now.div_euclid(1000) * 1000,
+        displayname: new.displayname.clone().filter(|name| !name.is_empty()),
+        avatar_url: new.avatar_url.clone().filter(|url| !url.is_empty()),
+        user_type: new.user_type.clone().or_else(|| policy.default_user_type.clone()),
+        is_guest: new.is_guest,
+        admin: new.admin,
+        deactivated: new.deactivated,
+        locked: new.locked,
+        shadow_banned: false,
+        suspended: false,
+        erased: false,
+        appservice_id: None,
+        consent_version: None,
+        consent_server_notice_sent: None,
+        consent_ts: None,
+        last_seen_ts: None,
+    };
+    let password_hash = new.password_hash.as_deref().filter(|_| !new.deactivated);
+    user.num = users::insert(tx, &user, password_hash)?;
+    if let Some(period) = policy.account_validity_period_ms {
+        reeve_store::validity::set(tx, &user.user_id, ctx.now.saturating_add(period), true)?;
+    }
+    let changes = json!({
+        "admin": user.admin,
+        "user_type": user.user_type,
+        "displayname": user.displayname,
+        "locked": user.locked,
+        "deactivated": user.deactivated,
+    });
+    audit::record(tx, ctx, "user.create", &user.user_id, &changes)?;
+    Ok(user)
+}
+
+/// Changes an account: `change` works on a copy, and what it changed is stored and audited as `action`. Answers
+/// the account as it is then.
+pub fn edit(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    user_id: &str,
+    action: &str,
+    change: impl FnOnce(&mut User) -> Result<(), Error>,
+) -> Result<User, Error> {
+    let before = find(tx, user_id)?;
+    let mut after = before.clone();
+    change(&mut after)?;
+    store(tx, ctx, action, &before, &after)?;
+    Ok(after)
+}
+
+/// Stores and audits what changed from `before` to `after`; nothing if nothing did.
+pub fn store(tx: &mut Tx<'_>, ctx: &Ctx, action: &str, before: &User, after: &User) -> Result<(), Error> {
+    if before == after {
+        return Ok(());
+    }
+    users::update(tx, before, after)?;
+    audit::record(tx, ctx, action, &after.user_id, &Value::Object(changes(before, after)))?;
+    Ok(())
+}
+
+/// The fields that differ, with their new values.
+pub(crate) fn changes(before: &User, after: &User) -> Map<String, Value> {
+    let fields = |user: &User| {
+        [
+            ("displayname", json!(user.displayname)),
+            ("avatar_url", json!(user.avatar_url)),
+            ("user_type", json!(user.user_type)),
+            ("admin", json!(user.admin)),
+            ("deactivated", json!(user.deactivated)),
+            ("locked", json!(user.locked)),
+            ("shadow_banned", json!(user.shadow_banned)),
+            ("suspended", json!(user.suspended)),
+            ("erased", json!(user.erased)),
+        ]
+    };
+    let pairs = fields(before).into_iter().zip(fields(after));
+    pairs.filter(|(old, new)| old != new).map(|(_, (name, value))| (name.to_owned(), value)).collect()
+}
+
+/// Makes an account an administrator, or not.
+pub fn set_admin(tx: &mut Tx<'_>, ctx: &Ctx, acting_user_id: &str, user_id: &str, admin: bool) -> Result<User, Error> {
+    if !admin && acting_user_id == user_id {
+        return Err(Error::SelfDemotion);
+    }
+    edit(tx, ctx, user_id, "user.admin", |user| {
+        user.admin = admin;
+        Ok(())
+    })
+}
+
+/// Stores the hash of a new password (made before the transaction), or takes the password away.
+pub fn set_password(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, hash: Option<&str>) -> Result<(), Error> {
+    users::set_password_hash(tx, user.num, hash)?;
+    audit::record(tx, ctx, "user.password", &user.user_id, &json!({ "password": hash.is_some() }))?;
+    Ok(())
+}
+
+/// A text in a request, as far as its meaning goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Given {
+    /// It is not there.
+    #[default]
+    Absent,
+    /// It is null.
+    Null,
+    /// It is a text.
+    Text(String),
+    /// It is something else.
+    Other,
+}
+
+/// What an administrator wants an account to be; what is absent or `None` stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// The display name; blank for none.
+    pub displayname: Given,
+    /// The avatar; blank for none.
+    pub avatar_url: Given,
+    /// The third-party ids (medium and address): these and no others.
+    pub threepids: Option<Vec<(String, String)>>,
+    /// The external ids: these and no others.
+    pub external_ids: Option<Vec<ExternalId>>,
+    /// Whether it administers the server.
+    pub admin: Option<bool>,
+    /// The hash of a new password.
+    pub password_hash: Option<String>,
+    /// Whether a new password ends the sessions.
+    pub logout_devices: bool,
+    /// Whether it is deactivated.
+    pub deactivated: Option<bool>,
+    /// Whether it is locked.
+    pub locked: Option<bool>,
+    /// Its type; `Some(None)` for none.
+    pub user_type: Option<Option<UserType>>,
+}
+
+/// Who changes an account, and which of the account's sessions a new password spares.
+#[derive(Clone, Debug)]
+pub struct Acting {
+    /// The user id of the administrator who acts.
+    pub user_id: String,
+    /// The administrator's own token, which stays if the account is their own.
+    pub token_hash: TokenHash,
+    /// The administrator's device; the account's device of the same id stays, without its session.
+    pub device_id: Option<String>,
+}
+
+/// What became of a [`put`].
+#[derive(Clone, Debug)]
+pub struct Put {
+    /// Whether the account is new.
+    pub created: bool,
+    /// The job that clears what a deactivated account leaves behind.
+    pub job: Option<String>,
+}
+
+/// Creates or changes an account, as a whole or not at all. The checks come in the order in which clients of the
+/// Synapse admin API expect the first refusal.
+pub fn put(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    policy: &Policy,
+    acting: &Acting,
+    user_id: &str,
+    change: &Change,
+) -> Result<Put, Error> {
+    match users::find(tx, user_id)? {
+        Some(user) => modify(tx, ctx, policy, acting, &user, change),
+        None => create_from(tx, ctx, policy, user_id, change),
+    }
+}
+
+fn create_from(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    policy: &Policy,
+    user_id: &str,
+    change: &Change,
+) -> Result<Put, Error> {
+    let localpart = id::localpart(user_id).to_owned();
+    check_name(tx, ctx, &localpart)?;
+    let displayname = match &change.displayname {
+        Given::Absent | Given::Null => Some(localpart.clone()),
+        Given::Text(text) => Some(text.clone()),
+        Given::Other => return Err(Error::NotAString("displayname")),
+    };
+    let avatar_url = match &change.avatar_url {
+        Given::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    let user = create(
+        tx,
+        ctx,
+        policy,
+        &NewUser {
+            localpart,
+            displayname,
+            avatar_url,
+            password_hash: change.password_hash.clone(),
+            admin: change.admin.unwrap_or_default(),
+            user_type: change.user_type.clone().flatten(),
+            is_guest: false,
+            locked: change.locked.unwrap_or_default(),
+            deactivated: change.deactivated.unwrap_or_default(),
+        },
+    )?;
+    if let Some(wanted) = &change.threepids {
+        threepids::replace(tx, &user, wanted, ctx.now)?;
+    }
+    if let Some(wanted) = &change.external_ids {
+        if (1..wanted.len()).any(|at| wanted.get(at).is_some_and(|id| wanted.iter().take(at).any(|other| other == id))) {
+            return Err(Error::ExternalIdInUse);
+        }
+        external_ids::replace(tx, &user, wanted)?;
+    }
+    Ok(Put { created: true, job: None })
+}
+
+fn modify(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    policy: &Policy,
+    acting: &Acting,
+    before: &User,
+    change: &Change,
+) -> Result<Put, Error> {
+    let mut after = before.clone();
+    match &change.displayname {
+        Given::Absent => {}
+        Given::Text(text) if text.is_empty() => after.displayname = None,
+        Given::Text(text) => {
+            check_displayname(text.trim())?;
+            after.displayname = Some(text.trim().to_owned());
+        }
+        Given::Null | Given::Other => return Err(Error::NotAString("displayname")),
+    }
+    let mut linked = Map::new();
+    if let Some(wanted) = &change.threepids
+        && threepids::replace(tx, before, wanted, ctx.now)?
+    {
+        linked.insert("threepids".to_owned(), json!(wanted));
+    }
+    if let Some(wanted) = &change.external_ids
+        && external_ids::replace(tx, before, wanted)?
+    {
+        let pairs: Vec<_> = wanted.iter().map(|id| (&id.auth_provider, &id.external_id)).collect();
+        linked.insert("external_ids".to_owned(), json!(pairs));
+    }
+    match &change.avatar_url {
+        Given::Absent => {}
+        Given::Text(text) => {
+            check_avatar_url(text)?;
+            after.avatar_url = Some(text.clone()).filter(|url| !url.is_empty());
+        }
+        Given::Null | Given::Other => return Err(Error::NotAString("avatar_url")),
+    }
+    if let Some(admin) = change.admin {
+        if !admin && before.admin && acting.user_id == before.user_id {
+            return Err(Error::SelfDemotion);
+        }
+        after.admin = admin;
+    }
+    if change.password_hash.is_some() && !policy.password_enabled {
+        return Err(Error::PasswordChangeDisabled);
+    }
+    if let Some(locked) = change.locked {
+        after.locked = locked;
+    }
+    if let Some(user_type) = &change.user_type {
+        after.user_type.clone_from(user_type);
+    }
+    users::update(tx, before, &after)?;
+    let mut changed = changes(before, &after);
+    changed.append(&mut linked);
+    if !changed.is_empty() {
+        audit::record(tx, ctx, "user.update", &after.user_id, &Value::Object(changed))?;
+    }
+    if let Some(hash) = &change.password_hash {
+        change_password(tx, ctx, &after, hash, Some(acting).filter(|_| change.logout_devices))?;
+    }
+    let job = match change.deactivated {
+        Some(true) if !before.deactivated => Some(deactivate::deactivate(tx, ctx, &after, false)?),
+        Some(false) if before.deactivated => {
+            deactivate::reactivate(tx, ctx, &after)?;
+            None
+        }
+        _ => None,
+    };
+    Ok(Put { created: false, job })
+}
+
+/// Replaces the password of an account. With `end_sessions` its sessions end, but for the administrator's own.
+pub fn change_password(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    user: &User,
+    hash: &str,
+    end_sessions: Option<&Acting>,
+) -> Result<(), Error> {
+    set_password(tx, ctx, user, Some(hash))?;
+    if let Some(acting) = end_sessions {
+        sessions::end_all(tx, user.num, Some(&acting.token_hash), acting.device_id.as_deref())?;
+    }
+    Ok(())
+}

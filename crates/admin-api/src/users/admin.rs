@@ -1,0 +1,69 @@
+//! Whether an account administers the server: reads and sets it.
+
+use reeve_accounts::{Error, users as deeds};
+use reeve_http::{Answer, Call, MatrixError, Route, json, reply};
+use reeve_store::users;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::target;
+
+const REMOTE: &str = "Only local users can be admins of this homeserver";
+
+/// Whether an account administers the server.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AdminFlag {
+    admin: bool,
+}
+
+pub(crate) fn get() -> Route {
+    Route::get("/_synapse/admin/v1/users/{user_id}/admin", read)
+        .summary("Whether an account administers the server")
+        .description("An account that does not exist does not.")
+        .returns::<AdminFlag>(200)
+        .errors(&[
+            (400, "M_INVALID_PARAM", "the user id is malformed"),
+            (400, "M_UNKNOWN", "the account is on another server"),
+        ])
+}
+
+pub(crate) fn put() -> Route {
+    Route::put("/_synapse/admin/v1/users/{user_id}/admin", write)
+        .summary("Makes an account an administrator of the server, or not")
+        .takes::<AdminFlag>()
+        .errors(&[
+            (400, "M_INVALID_PARAM", "the user id is malformed"),
+            (400, "M_MISSING_PARAM", "`admin` is missing"),
+            (400, "M_UNKNOWN", "the account is on another server, or the caller would demote themself"),
+            (404, "M_UNKNOWN", "there is no such account"),
+        ])
+}
+
+async fn read(call: Call) -> Answer {
+    let user_id = target::local_user(&call, REMOTE)?;
+    let user = call.read(move |tx| users::find(tx, &user_id)).await?;
+    reply::ok(&AdminFlag { admin: user.is_some_and(|user| user.admin) })
+}
+
+async fn write(mut call: Call) -> Answer {
+    target::shape(&call)?;
+    let body = call.object().await?;
+    json::require(&body, &["admin"])?;
+    let user_id = target::local_user(&call, REMOTE)?;
+    // Clients send 0 and 1 too.
+    let admin = body.get("admin").is_some_and(json::truthy);
+    let (ctx, acting) = (call.admin_ctx()?, call.user()?.user_id.clone());
+    let done = call
+        .app
+        .db
+        .write(move |tx| match deeds::set_admin(tx, &ctx, &acting, &user_id, admin) {
+            Ok(_) => Ok(true),
+            Err(Error::UserNotFound) => Ok(false),
+            Err(error) => Err(error),
+        })
+        .await?;
+    if !done {
+        return Err(MatrixError::new(http::StatusCode::NOT_FOUND, "M_UNKNOWN", "No row found (users)"));
+    }
+    reply::empty()
+}

@@ -1,0 +1,64 @@
+//! Deactivates an account.
+
+
+use reeve_accounts::{deactivate, users};
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::target;
+
+
+/// How to deactivate.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read key by key")]
+pub(crate) struct Deactivate {
+    /// Whether its profile goes and its messages are hidden from later joiners.
+    #[serde(default)]
+    erase: bool,
+}
+
+/// What became of third-party ids bound at identity servers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Deactivated {
+    id_server_unbind_result: &'static str,
+}
+
+pub(crate) fn route() -> Route {
+    Route::post("/_synapse/admin/v1/deactivate/{user_id}", handle)
+        .summary("Deactivates an account, and erases it if asked to")
+        .description(
+            "Sessions, devices, addresses, the password and login-as tokens are gone at once. What may be very much \
+             is cleared by a durable job (`GET /_reeve/admin/v1/jobs?subject=USER_ID`).",
+        )
+        .takes::<Deactivate>()
+        .returns::<Deactivated>(200)
+        .errors(&[
+            (400, "M_INVALID_PARAM", "the user id is malformed"),
+            (400, "M_UNKNOWN", "the account is on another server"),
+            (404, "M_NOT_FOUND", "there is no such account"),
+            (400, "M_BAD_JSON", "`erase` is not a boolean"),
+        ])
+}
+
+async fn handle(mut call: Call) -> Answer {
+    let user_id = target::local_user(&call, "Can only deactivate local users")?;
+    target::existing(&call, &user_id, "User not found").await?;
+    let body = call.optional_object().await?;
+    let erase = match body.get("erase") {
+        None => false,
+        Some(Value::Bool(erase)) => *erase,
+        Some(_) => return Err(MatrixError::bad_json("Param 'erase' must be a boolean, if given")),
+    };
+    let ctx = call.admin_ctx()?;
+    let job = call
+        .write(move |tx| {
+            let user = users::find(tx, &user_id)?;
+            deactivate::deactivate(tx, &ctx, &user, erase)
+        })
+        .await?;
+    call.app.jobs.wake();
+    call.app.jobs.wait(&job, super::JOB_WAIT).await?;
+    reply::ok(&Deactivated { id_server_unbind_result: "success" })
+}

@@ -1,0 +1,152 @@
+//! Lists accounts: filtered, sorted, paged.
+
+use reeve_http::query::Query;
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_model::User;
+use reeve_store::user_list::{self, Filter, OrderBy, Term};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A page never holds more accounts than this, whatever the client asks for.
+const MOST: i64 = 10_000;
+
+const ORDERS: &[(&str, OrderBy)] = &[
+    ("name", OrderBy::Name),
+    ("displayname", OrderBy::Displayname),
+    ("is_guest", OrderBy::IsGuest),
+    ("admin", OrderBy::Admin),
+    ("deactivated", OrderBy::Deactivated),
+    ("user_type", OrderBy::UserType),
+    ("avatar_url", OrderBy::AvatarUrl),
+    ("shadow_banned", OrderBy::ShadowBanned),
+    ("creation_ts", OrderBy::CreationTs),
+    ("last_seen_ts", OrderBy::LastSeenTs),
+    ("locked", OrderBy::Locked),
+];
+
+const QUERY: &[(&str, &str)] = &[
+    ("from", "Offset of the first account; 0 by default"),
+    ("limit", "The most accounts to return; 100 by default, at most 10000"),
+    ("user_id", "Substring of the user id, in any case; ignored if `name` is given"),
+    ("name", "Substring of localpart or display name, in any case"),
+    ("guests", "`false` leaves guests out"),
+    ("deactivated", "v2: `true` adds deactivated accounts. v3: `true` for only those, `false` for none of them"),
+    ("locked", "`true` adds locked accounts"),
+    ("admins", "`true` for only administrators, `false` for none of them"),
+    ("order_by", "What to sort by; `name` by default"),
+    ("dir", "`f` ascending (the default) or `b` descending"),
+    ("not_user_type", "A user type to leave out, repeatable; blank for accounts without a type"),
+];
+
+/// An account in a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ListedUser {
+    /// The full user id.
+    name: String,
+    user_type: Option<String>,
+    is_guest: bool,
+    admin: bool,
+    deactivated: bool,
+    shadow_banned: bool,
+    displayname: Option<String>,
+    avatar_url: Option<String>,
+    /// When the account was created, in **milliseconds**.
+    creation_ts: i64,
+    erased: bool,
+    /// When it was last seen, in milliseconds.
+    last_seen_ts: Option<i64>,
+    locked: bool,
+}
+
+impl From<User> for ListedUser {
+    fn from(user: User) -> Self {
+        Self {
+            name: user.user_id,
+            user_type: user.user_type,
+            is_guest: user.is_guest,
+            admin: user.admin,
+            deactivated: user.deactivated,
+            shadow_banned: user.shadow_banned,
+            displayname: user.displayname,
+            avatar_url: user.avatar_url,
+            creation_ts: user.created_ts,
+            erased: user.erased,
+            last_seen_ts: user.last_seen_ts,
+            locked: user.locked,
+        }
+    }
+}
+
+/// A page of accounts.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ListedUsers {
+    users: Vec<ListedUser>,
+    /// How many accounts the filter lets through.
+    total: i64,
+    /// What to send as `from` for the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+pub(crate) fn v2() -> Route {
+    Route::get("/_synapse/admin/v2/users", |call| handle(call, |deactivated| Some(false).filter(|_| deactivated != Some(true))))
+        .summary("Lists accounts; deactivated and locked ones only when asked for")
+        .query(QUERY)
+        .returns::<ListedUsers>(200)
+        .errors(&[(400, "M_INVALID_PARAM", "a query parameter is not valid")])
+}
+
+pub(crate) fn v3() -> Route {
+    Route::get("/_synapse/admin/v3/users", |call| handle(call, |deactivated| deactivated))
+        .summary("Lists accounts; deactivated ones included unless told otherwise")
+        .query(QUERY)
+        .returns::<ListedUsers>(200)
+        .errors(&[(400, "M_INVALID_PARAM", "a query parameter is not valid")])
+}
+
+struct Page {
+    from: i64,
+    limit: i64,
+    filter: Filter,
+    order_by: OrderBy,
+    descending: bool,
+}
+
+/// Reads the parameters in the order in which their errors are reported.
+fn page(query: &Query, deactivated: fn(Option<bool>) -> Option<bool>) -> Result<Page, MatrixError> {
+    let from = query.integer("from")?.unwrap_or(0);
+    let limit = query.integer("limit")?.unwrap_or(100).min(MOST);
+    let user_id = query.ascii("user_id")?.filter(|text| !text.is_empty());
+    let name = query.utf8("name")?.filter(|text| !text.is_empty());
+    let guests = query.boolean("guests")?;
+    let deactivated = deactivated(query.boolean("deactivated")?);
+    let locked = query.boolean("locked")?;
+    let admins = query.boolean("admins")?;
+    let order_by = query.choice("order_by", ORDERS)?.unwrap_or(OrderBy::Name);
+    let descending = query.backwards()?.unwrap_or(false);
+    let not_user_types = query.all_ascii("not_user_type")?;
+    let filter = Filter {
+        term: name.map(Term::Name).or_else(|| user_id.map(Term::UserId)),
+        guests: Some(false).filter(|_| guests == Some(false)),
+        deactivated,
+        locked: Some(false).filter(|_| locked != Some(true)),
+        admins,
+        not_user_types: not_user_types.into_iter().map(|user_type| Some(user_type).filter(|t| !t.is_empty())).collect(),
+    };
+    Ok(Page { from, limit, filter, order_by, descending })
+}
+
+async fn handle(call: Call, deactivated: fn(Option<bool>) -> Option<bool>) -> Answer {
+    let Page { from, limit, filter, order_by, descending } = page(&call.query, deactivated)?;
+    let server_name = std::sync::Arc::clone(&call.app.server_name);
+    let page = call
+        .read(move |tx| user_list::page(tx, &server_name, &filter, order_by, descending, from, limit))
+        .await?;
+    let returned = i64::try_from(page.users.len()).unwrap_or(limit);
+    let more = from.saturating_add(limit) < page.total;
+    reply::ok(&ListedUsers {
+        users: page.users.into_iter().map(ListedUser::from).collect(),
+        total: page.total,
+        next_token: more.then(|| from.saturating_add(returned).to_string()),
+    })
+}

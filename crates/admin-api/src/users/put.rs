@@ -1,0 +1,182 @@
+//! Creates or changes an account.
+
+use http::StatusCode;
+use reeve_accounts::Policy;
+use reeve_accounts::users::{self, Change, Given};
+use reeve_http::json::Object;
+use reeve_http::{Answer, Call, MatrixError, Route, json, reply};
+use reeve_model::id;
+use reeve_store::external_ids::ExternalId;
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::acting;
+use super::view::UserView;
+use crate::target;
+
+/// The longest password, in characters.
+const MAX_PASSWORD: usize = 512;
+
+/// What an account shall be. Absent keys stay as they are; unknown keys are ignored, so that what was read can be
+/// sent back.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read key by key")]
+pub(crate) struct PutUser {
+    /// Ends the sessions of the account unless `logout_devices` is false.
+    password: Option<String>,
+    logout_devices: Option<bool>,
+    /// Blank for none; a new account without one is called by its localpart.
+    displayname: Option<String>,
+    /// Blank for none.
+    avatar_url: Option<String>,
+    /// These third-party ids and no others.
+    threepids: Option<Vec<PutThreepid>>,
+    /// These external ids and no others.
+    external_ids: Option<Vec<PutExternalId>>,
+    admin: Option<bool>,
+    deactivated: Option<bool>,
+    locked: Option<bool>,
+    /// `bot`, `support` or a type from the settings; null for none.
+    user_type: Option<String>,
+}
+
+/// A third-party id.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read key by key")]
+pub(crate) struct PutThreepid {
+    /// `email` or `msisdn`.
+    medium: String,
+    address: String,
+}
+
+/// An external id.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read key by key")]
+pub(crate) struct PutExternalId {
+    auth_provider: String,
+    external_id: String,
+}
+
+pub(crate) fn route() -> Route {
+    Route::put("/_synapse/admin/v2/users/{user_id}", handle)
+        .summary("Creates or changes an account, as a whole or not at all")
+        .description("Answers 201 if the account is new and 200 if it was there.")
+        .takes::<PutUser>()
+        .returns::<UserView>(200)
+        .errors(&[
+            (400, "M_INVALID_PARAM", "the user id or a value is not valid"),
+            (400, "M_UNKNOWN", "the account is on another server, or a value is not valid"),
+            (400, "M_BAD_JSON", "a value has the wrong type"),
+            (400, "M_MISSING_PARAM", "a third-party or external id is incomplete"),
+            (400, "M_INVALID_USERNAME", "a new account cannot have this name"),
+            (400, "M_USER_IN_USE", "the name is taken in other letter case"),
+            (403, "M_FORBIDDEN", "passwords cannot be changed on this server"),
+            (409, "M_UNKNOWN", "an external id belongs to another account"),
+        ])
+}
+
+async fn handle(mut call: Call) -> Answer {
+    let user_id = target::shape(&call)?;
+    let body = call.object().await?;
+    if !id::domain_is(&user_id, &call.app.server_name) {
+        return Err(MatrixError::unknown("This endpoint can only be used with local users"));
+    }
+    let (mut change, password) = change(&body, &call.app.policy)?;
+    if let Some(password) = password {
+        change.password_hash = Some(call.app.hasher.hash(&password).await?);
+    }
+    let (ctx, acting, app) = (call.admin_ctx()?, acting(&call)?, std::sync::Arc::clone(&call.app));
+    let wanted = user_id.clone();
+    let put = call.write(move |tx| users::put(tx, &ctx, &app.policy, &acting, &wanted, &change)).await?;
+    if let Some(job) = &put.job {
+        call.app.jobs.wake();
+        call.app.jobs.wait(job, super::JOB_WAIT).await?;
+    }
+    let user = call.read(move |tx| UserView::find(tx, &user_id)).await?;
+    let user = user.ok_or_else(|| MatrixError::not_found("User not found"))?;
+    Ok(reply::json(if put.created { StatusCode::CREATED } else { StatusCode::OK }, &user))
+}
+
+/// The checks that need no look at the account, in the order of their errors. Answers the password apart, since
+/// it has to be hashed first.
+fn change(body: &Object, policy: &Policy) -> Result<(Change, Option<String>), MatrixError> {
+    let threepids = pairs(body, "threepids", ["medium", "address"])?;
+    let external_ids = pairs(body, "external_ids", ["auth_provider", "external_id"])?;
+    let user_type = match body.get("user_type") {
+        None => None,
+        Some(Value::Null) => Some(None),
+        Some(Value::String(user_type)) if policy.knows_user_type(user_type) => Some(Some(user_type.clone())),
+        Some(_) => return Err(MatrixError::unknown("Invalid user type")),
+    };
+    let admin = flag(body, "admin", MatrixError::bad_json("Param 'admin' must be a boolean, if given"))?;
+    let password = match body.get("password") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(password)) if password.chars().count() <= MAX_PASSWORD => Some(password.clone()),
+        Some(_) => return Err(MatrixError::unknown("Invalid password")),
+    };
+    let not_boolean = |key: &str| MatrixError::unknown(format!("'{key}' parameter is not of type boolean"));
+    let logout_devices = flag(body, "logout_devices", not_boolean("logout_devices"))?.unwrap_or(true);
+    let deactivated = flag(body, "deactivated", not_boolean("deactivated"))?;
+    let locked = flag(body, "locked", not_boolean("locked"))?;
+    if deactivated == Some(true) && locked == Some(true) {
+        return Err(MatrixError::unknown("An user can't be deactivated and locked"));
+    }
+    let change = Change {
+        displayname: given(body.get("displayname")),
+        avatar_url: given(body.get("avatar_url")),
+        threepids,
+        external_ids: external_ids.map(|pairs| {
+            pairs.into_iter().map(|(auth_provider, external_id)| ExternalId { auth_provider, external_id }).collect()
+        }),
+        admin,
+        password_hash: None,
+        logout_devices,
+        deactivated,
+        locked,
+        user_type,
+    };
+    Ok((change, password))
+}
+
+fn given(value: Option<&Value>) -> Given {
+    match value {
+        None => Given::Absent,
+        Some(Value::Null) => Given::Null,
+        Some(Value::String(text)) => Given::Text(text.clone()),
+        Some(_) => Given::Other,
+    }
+}
+
+fn flag(body: &Object, key: &str, error: MatrixError) -> Result<Option<bool>, MatrixError> {
+    match body.get(key) {
+        None => Ok(None),
+        Some(Value::Bool(flag)) => Ok(Some(*flag)),
+        Some(_) => Err(error),
+    }
+}
+
+/// A list of objects with two texts each. A text in place of the list lacks the keys; an empty object is taken for
+/// an empty list, as clients of the API know it.
+fn pairs(body: &Object, key: &str, names: [&'static str; 2]) -> Result<Option<Vec<(String, String)>>, MatrixError> {
+    let items = match body.get(key) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Array(items)) => items,
+        Some(Value::Object(object)) if object.is_empty() => return Ok(Some(Vec::new())),
+        Some(Value::String(text)) if text.is_empty() => return Ok(Some(Vec::new())),
+        Some(Value::String(_) | Value::Object(_)) => return Err(MatrixError::missing_params(&names)),
+        Some(_) => return Err(MatrixError::bad_json(format!("'{key}' must be a list"))),
+    };
+    let pair = |item: &Value| {
+        let Value::Object(item) = item else {
+            return Err(MatrixError::bad_json(format!("Each of '{key}' must be an object")));
+        };
+        json::require(item, &names)?;
+        let [first, second] = names;
+        match (item.get(first), item.get(second)) {
+            (Some(Value::String(first)), Some(Value::String(second))) => Ok((first.clone(), second.clone())),
+            _ => Err(MatrixError::bad_json(format!("'{first}' and '{second}' must be strings"))),
+        }
+    };
+    items.iter().map(pair).collect::<Result<_, _>>().map(Some)
+}

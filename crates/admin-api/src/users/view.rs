@@ -1,0 +1,101 @@
+//! One account, as the API shows it.
+
+use reeve_db::{DbError, ReadTx};
+use reeve_model::User;
+use reeve_store::{external_ids, threepids, users};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A third-party id.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ThreepidView {
+    /// `email` or `msisdn`.
+    medium: String,
+    /// The canonical address.
+    address: String,
+    /// When it was validated, in milliseconds.
+    validated_at: i64,
+    /// When it was added, in milliseconds.
+    added_at: i64,
+}
+
+/// An external id.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ExternalIdView {
+    /// The identity provider.
+    auth_provider: String,
+    /// The name of the account there.
+    external_id: String,
+}
+
+/// One account. Every key is always there; what is not set is null.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UserView {
+    /// The full user id.
+    name: String,
+    admin: bool,
+    deactivated: bool,
+    locked: bool,
+    shadow_banned: bool,
+    /// When the account was created, in **seconds**.
+    creation_ts: i64,
+    /// The application service that registered it in an exclusive namespace.
+    appservice_id: Option<String>,
+    /// The version of the policy for which a notice was sent.
+    consent_server_notice_sent: Option<String>,
+    /// The version of the policy it consented to.
+    consent_version: Option<String>,
+    /// When it consented, in milliseconds.
+    consent_ts: Option<i64>,
+    /// `bot`, `support`, or a type from the settings.
+    user_type: Option<String>,
+    is_guest: bool,
+    suspended: bool,
+    displayname: Option<String>,
+    avatar_url: Option<String>,
+    threepids: Vec<ThreepidView>,
+    external_ids: Vec<ExternalIdView>,
+    erased: bool,
+    /// When it was last seen, in milliseconds.
+    last_seen_ts: Option<i64>,
+}
+
+impl UserView {
+    /// The account with this user id.
+    pub(crate) fn find(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<Self>, DbError> {
+        users::find(tx, user_id)?.map(|user| Self::read(tx, user)).transpose()
+    }
+
+    fn read(tx: &ReadTx<'_>, user: User) -> Result<Self, DbError> {
+        let threepids = threepids::of_user(tx, user.num)?.into_iter().map(|threepid| ThreepidView {
+            medium: threepid.medium,
+            address: threepid.address,
+            validated_at: threepid.validated_at,
+            added_at: threepid.added_at,
+        });
+        let external_ids = external_ids::of_user(tx, user.num)?
+            .into_iter()
+            .map(|id| ExternalIdView { auth_provider: id.auth_provider, external_id: id.external_id });
+        Ok(Self {
+            admin: user.admin,
+            deactivated: user.deactivated,
+            locked: user.locked,
+            shadow_banned: user.shadow_banned,
+            creation_ts: user.created_ts.div_euclid(1000),
+            appservice_id: user.appservice_id,
+            consent_server_notice_sent: user.consent_server_notice_sent,
+            consent_version: user.consent_version,
+            consent_ts: user.consent_ts,
+            user_type: user.user_type,
+            is_guest: user.is_guest,
+            suspended: user.suspended,
+            displayname: user.displayname,
+            avatar_url: user.avatar_url,
+            threepids: threepids.collect(),
+            external_ids: external_ids.collect(),
+            erased: user.erased,
+            last_seen_ts: user.last_seen_ts,
+            name: user.user_id,
+        })
+    }
+}

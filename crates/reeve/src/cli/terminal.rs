@@ -1,0 +1,163 @@
+//! Talking to the person, or script, at the other end.
+
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+
+use super::Failure;
+use crate::settings::Secret;
+
+/// No password is longer than this, in characters.
+const LONGEST_PASSWORD: usize = 512;
+
+/// Writes a result to standard output. A reader that has seen enough (`| head`) is no error.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("cannot write the answer: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says in one line on standard error what went wrong.
+pub(super) fn complain(text: &str) {
+    // If standard error is gone there is nobody left to tell.
+    drop(writeln!(io::stderr(), "reeve: {}", one_line(text)));
+}
+
+/// Texts from a database or an operating system can have several lines.
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// Reads a new password: the first line of standard input, or what is typed twice at the terminal.
+pub(super) fn new_password(from_stdin: bool, user_id: &str) -> Result<Secret, Failure> {
+    let password = if from_stdin { first_line(io::stdin().lock())? } else { ask_twice(user_id)? };
+    check_password(&password)?;
+    Ok(Secret::new(password))
+}
+
+fn first_line(input: impl BufRead) -> Result<String, Failure> {
+    let mut line = String::new();
+    // Whoever feeds in a whole disk by mistake is told so, not read to the end.
+    input
+        .take(65_536)
+        .read_line(&mut line)
+        .map_err(|error| Failure::new(format!("cannot read the password from standard input: {error}")))?;
+    let line = line.strip_suffix('\n').unwrap_or(&line);
+    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
+}
+
+fn ask_twice(user_id: &str) -> Result<String, Failure> {
+    let ask = |prompt: String| {
+        rpassword::prompt_password(prompt).map_err(|error| {
+            Failure::new(if io::stdin().is_terminal() {
+                format!("cannot read the password: {error}")
+            } else {
+                "there is no terminal to ask for the password on: use --password-stdin".to_owned()
+            })
+        })
+    };
+    let password = ask(format!("New password of {user_id}: "))?;
+    check_password(&password)?;
+    if ask("Again: ".to_owned())? == password {
+        Ok(password)
+    } else {
+        Err(Failure::new("the two passwords differ; nothing was changed"))
+    }
+}
+
+fn check_password(password: &str) -> Result<(), Failure> {
+    if password.is_empty() {
+        return Err(Failure::new("the password is empty; nothing was changed"));
+    }
+    if password.chars().count() > LONGEST_PASSWORD {
+        return Err(Failure::new(format!("the password is longer than {LONGEST_PASSWORD} characters")));
+    }
+    Ok(())
+}
+
+/// Lays rows out in columns, the first row being their titles. Control characters are shown escaped: what people
+/// choose as their names must not steer the operator's terminal.
+pub(super) fn table(rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width_of = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width_of(column).unwrap_or(0)).collect();
+    let mut out = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        out.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// The text with control characters, and those that change the writing direction, escaped.
+pub(super) fn printable(text: &str) -> String {
+    let steers = |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars()
+        .flat_map(|c| if steers(c) { c.escape_unicode().collect::<Vec<_>>() } else { vec![c] })
+        .collect()
+}
+
+/// A moment, in milliseconds since the epoch, as UTC in the form `2026-11-21 03:40:00`.
+pub(super) fn moment(ms: i64) -> String {
+    let seconds = ms.div_euclid(1000);
+    let (days, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Days of the proleptic Gregorian calendar, counted from the first of March of the year 0, so that
+    // the leap day is the last day of a year. 719468 days lie between that day and the epoch.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    let (hour, minute, second) = (time / 3_600, time / 60 % 60, time % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_the_first_line() {
+        for (input, password) in [("a b \n", "a b "), ("a\r\nb\n", "a"), ("a", "a"), ("", ""), ("\nb", "")] {
+            assert_eq!(first_line(input.as_bytes()).unwrap(), password);
+        }
+        assert!(first_line(&b"\xff\n"[..]).is_err());
+        assert!(check_password("").is_err());
+        assert!(check_password(&"ä".repeat(512)).is_ok());
+        assert!(check_password(&"a".repeat(513)).is_err());
+    }
+
+    #[test]
+    fn tables_are_aligned_and_harmless() {
+        let rows = [vec!["a".to_owned(), "bb".to_owned()], vec!["äöü".to_owned(), "\u{1b}[2J\u{202e}".to_owned()]];
+        assert_eq!(table(&rows), "a    bb\näöü  \\u{1b}[2J\\u{202e}\n");
+    }
+
+    #[test]
+    fn failures_have_one_line() {
+        assert_eq!(one_line("a\n\n  b\n"), "a; b");
+    }
+
+    #[test]
+    fn moments() {
+        for (ms, text) in [
+            (0, "1970-01-01 00:00:00"),
+            (-1, "1969-12-31 23:59:59"),
+            (951_827_696_789, "2000-02-29 12:34:56"),
+            (1_709_164_800_000, "2024-02-29 00:00:00"),
+            (1_709_251_200_000, "2024-03-01 00:00:00"),
+            (4_107_542_400_000, "2100-03-01 00:00:00"),
+            (1_735_689_599_000, "2024-12-31 23:59:59"),
+        ] {
+            assert_eq!(moment(ms), text);
+        }
+    }
+}

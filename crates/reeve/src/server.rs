@@ -1,0 +1,212 @@
+//! Puts the server together, starts it and stops it.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reeve_accounts::password::Hasher;
+use reeve_accounts::policy::{HashingCost, Policy};
+use reeve_accounts::seen::Seen;
+use reeve_accounts::{deactivate, registration, sessions};
+use reeve_db::{Db, DatabaseUrl, DbError, OpenError, Options};
+use reeve_http::app::{App, HttpSettings};
+use reeve_http::limits::{Limiter, RateLimits};
+use reeve_http::metrics::Metrics;
+use reeve_http::service::Service;
+use reeve_http::{Route, openapi, serve};
+use reeve_jobs::Jobs;
+use reeve_model::Clock;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How often sightings of accounts are written.
+const FLUSH_EVERY: Duration = Duration::from_secs(5);
+/// How often what has expired is deleted.
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
+
+/// Everything a server needs to know before it starts.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The name of the homeserver.
+    pub server_name: String,
+    /// Where it listens.
+    pub listen: Vec<SocketAddr>,
+    /// The folder of the embedded database, which no two servers may use; `None` with PostgreSQL.
+    pub locked_dir: Option<PathBuf>,
+    /// The database.
+    pub database: DatabaseUrl,
+    /// How the database is used.
+    pub database_options: Options,
+    /// What the operator decided about accounts.
+    pub policy: Policy,
+    /// What hashing a password costs.
+    pub hashing: HashingCost,
+    /// Settings of the HTTP side.
+    pub http: HttpSettings,
+    /// Rate limits.
+    pub rate_limits: RateLimits,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Why a server does not start; each is one line for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be made or used.
+    #[error("cannot use the data folder {}: {reason}", folder.display())]
+    DataFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        reason: io::Error,
+    },
+    /// Another server uses the data folder.
+    #[error("the data folder {} is in use by another server", .0.display())]
+    InUse(PathBuf),
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        reason: io::Error,
+    },
+    /// The settings of password hashing are out of range.
+    #[error("the settings under [password] are out of range: {0}")]
+    Hashing(String),
+}
+
+/// The routes of the server.
+pub fn routes() -> Vec<Arc<Route>> {
+    let mut routes = reeve_admin_api::routes();
+    routes.extend(reeve_client_api::routes());
+    let mut routes: Vec<Arc<Route>> = routes.into_iter().map(Arc::new).collect();
+    let mut all = routes.clone();
+    all.push(Arc::new(reeve_admin_api::openapi_route(Arc::from(""))));
+    let document: Arc<str> = Arc::from(openapi::document(&all).to_string());
+    routes.push(Arc::new(reeve_admin_api::openapi_route(document)));
+    routes
+}
+
+/// A running server.
+pub struct Running {
+    /// What handlers work with.
+    pub app: Arc<App>,
+    addresses: Vec<SocketAddr>,
+    stop: watch::Sender<bool>,
+    listeners: Vec<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<()>>,
+    _lock: Option<File>,
+}
+
+impl Running {
+    /// The addresses it listens on, with real ports.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Stops: accepts no more, lets requests under way finish within a bounded time, puts jobs back, writes what
+    /// waits, and closes the database.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for listener in self.listeners {
+            let _ = listener.await;
+        }
+        self.app.jobs.stop();
+        for task in self.tasks {
+            let _ = task.await;
+        }
+        if let Err(error) = self.app.seen.flush(&self.app.db).await {
+            tracing::warn!(%error, "when accounts were last seen could not be written");
+        }
+        self.app.db.close().await;
+    }
+}
+
+/// Takes the lock on the data folder, which the system gives back when the process ends, however it ends.
+fn lock(folder: PathBuf) -> Result<File, StartError> {
+    let data_folder = |reason| StartError::DataFolder { folder: folder.clone(), reason };
+    fs::create_dir_all(&folder).map_err(data_folder)?;
+    let file = File::create(folder.join("reeve.lock")).map_err(data_folder)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(StartError::InUse(folder)),
+        Err(fs::TryLockError::Error(reason)) => Err(data_folder(reason)),
+    }
+}
+
+/// Starts a server.
+pub async fn start(config: Config) -> Result<Running, StartError> {
+    let lock = config.locked_dir.map(lock).transpose()?;
+    let mut listeners = Vec::new();
+    for address in &config.listen {
+        let listen = |reason| StartError::Listen { address: *address, reason };
+        listeners.push(TcpListener::bind(address).await.map_err(listen)?);
+    }
+    let db = Db::open(&config.database, config.database_options, reeve_store::MIGRATIONS).await?;
+    let hasher = Hasher::new(config.hashing).map_err(|error| StartError::Hashing(error.to_string()))?;
+    let metrics = Metrics::new();
+    metrics.register(|registry| db.metrics().register(registry));
+    let app = Arc::new(App {
+        server_name: Arc::from(config.server_name),
+        jobs: Jobs::new(db.clone(), config.clock.clone(), vec![deactivate::JOB]),
+        db,
+        clock: config.clock,
+        policy: config.policy,
+        hasher,
+        seen: Seen::default(),
+        limiter: Limiter::new(config.rate_limits),
+        http: config.http,
+        metrics,
+    });
+    let stop = watch::Sender::new(false);
+    let service = Arc::new(Service::new(Arc::clone(&app), &routes()));
+    let mut tasks = app.jobs.start();
+    tasks.push(tokio::spawn(keep_house(Arc::clone(&app), stop.subscribe())));
+    let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    let listeners = listeners
+        .into_iter()
+        .map(|listener| {
+            let serving =
+                serve::serve(listener, Arc::clone(&service), app.http.header_timeout, stop.subscribe());
+            tokio::spawn(serving)
+        })
+        .collect();
+    Ok(Running { app, addresses, stop, listeners, tasks, _lock: lock })
+}
+
+/// Writes sightings in batches and deletes what has expired.
+async fn keep_house(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let mut flush = tokio::time::interval(FLUSH_EVERY);
+    let mut prune = tokio::time::interval(PRUNE_EVERY);
+    flush.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let done = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            _ = flush.tick() => app.seen.flush(&app.db).await,
+            _ = prune.tick() => prune_expired(&app).await,
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "housekeeping failed and will be tried again");
+        }
+    }
+}
+
+async fn prune_expired(app: &App) -> Result<(), DbError> {
+    let now = app.clock.now_ms();
+    app.seen.prune(&app.db, now).await?;
+    app.jobs.prune().await?;
+    app.db
+        .write(move |tx| -> Result<(), DbError> {
+            sessions::prune(tx, now)?;
+            registration::prune(tx, now)
+        })
+        .await
+}

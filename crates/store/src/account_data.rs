@@ -1,0 +1,58 @@
+//! Account data: what clients keep on the server, global (with a blank room id) or for a room.
+
+use reeve_db::{DbError, ReadTx, Tx, params};
+
+reeve_db::statements! {
+    OF_USER = "SELECT room_id, data_type, content FROM account_data WHERE user_num = $1 ORDER BY room_id, data_type";
+    FIND = "SELECT content FROM account_data WHERE user_num = $1 AND room_id = $2 AND data_type = $3";
+    PUT = "INSERT INTO account_data (user_num, room_id, data_type, content) VALUES ($1, $2, $3, $4) \
+           ON CONFLICT (user_num, room_id, data_type) DO UPDATE SET content = excluded.content";
+    COUNT = "SELECT count(*) FROM account_data WHERE user_num = $1";
+    DELETE_SOME = "DELETE FROM account_data WHERE (user_num, room_id, data_type) IN \
+                   (SELECT user_num, room_id, data_type FROM account_data WHERE user_num = $1 LIMIT $2)";
+}
+
+/// One piece of account data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountData {
+    /// The room it is about; blank if global.
+    pub room_id: String,
+    /// Its type.
+    pub data_type: String,
+    /// Its content, as JSON.
+    pub content: String,
+}
+
+/// All account data of an account, by room and type.
+pub fn of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<Vec<AccountData>, DbError> {
+    tx.query(&OF_USER, &params![user_num], |row| {
+        Ok(AccountData { room_id: row.get(0)?, data_type: row.get(1)?, content: row.get(2)? })
+    })
+}
+
+/// The content of one piece, as JSON.
+pub fn find(tx: &ReadTx<'_>, user_num: i64, room_id: &str, data_type: &str) -> Result<Option<String>, DbError> {
+    tx.query_opt(&FIND, &params![user_num, room_id, data_type], |row| row.get(0))
+}
+
+/// Sets one piece to a content, given as JSON.
+pub fn put(
+    tx: &mut Tx<'_>,
+    user_num: i64,
+    room_id: &str,
+    data_type: &str,
+    content: &str,
+) -> Result<(), DbError> {
+    tx.execute(&PUT, &params![user_num, room_id, data_type, content])?;
+    Ok(())
+}
+
+/// How many pieces an account has.
+pub fn count_of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<i64, DbError> {
+    tx.query_one(&COUNT, &params![user_num], |row| row.get(0))
+}
+
+/// Deletes up to `most` pieces of an account; answers how many.
+pub fn delete_some_of_user(tx: &mut Tx<'_>, user_num: i64, most: i64) -> Result<u64, DbError> {
+    tx.execute(&DELETE_SOME, &params![user_num, most])
+}

@@ -1,0 +1,336 @@
+//! Every statement on both engines, and the list of accounts against a model.
+
+use std::cmp::Reverse;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use reeve_db::{DatabaseUrl, Db, DbError, Engine, Options};
+use reeve_model::User;
+
+use crate::user_list::{self, Filter, OrderBy, Term};
+use crate::{MIGRATIONS, statements, users};
+
+const SERVER: &str = "test";
+
+/// A fresh database; what keeps it alive goes away after it.
+struct Fresh {
+    db: Db,
+    folder: Option<tempfile::TempDir>,
+    postgres: Option<String>,
+}
+
+fn maintain(sql: &str) -> String {
+    let url = std::env::var("REEVE_TEST_POSTGRES")
+        .expect("tests on PostgreSQL need REEVE_TEST_POSTGRES: run them through scripts/test");
+    let mut client = postgres::Client::connect(&url, postgres::NoTls).expect("the PostgreSQL of the tests answers");
+    client.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    url
+}
+
+fn fresh(runtime: &tokio::runtime::Runtime, engine: Engine, name: &str) -> Fresh {
+    let (url, folder, postgres) = match engine {
+        Engine::Sqlite => {
+            let folder = tempfile::tempdir().unwrap();
+            (DatabaseUrl::Sqlite(folder.path().join("reeve.db")), Some(folder), None)
+        }
+        Engine::Postgres => {
+            let name = format!("reeve_store_{}_{name}", std::process::id());
+            let url = maintain(&format!("DROP DATABASE IF EXISTS {name}"));
+            maintain(&format!("CREATE DATABASE {name}"));
+            let (base, options) = url.split_once('?').unwrap_or((&url, ""));
+            let (server, _) = base.rsplit_once('/').unwrap();
+            (DatabaseUrl::Postgres(format!("{server}/{name}?{options}")), None, Some(name))
+        }
+    };
+    let options = Options { readers: 1, connections: 2, ..Options::default() };
+    let db = runtime.block_on(Db::open(&url, options, MIGRATIONS)).unwrap();
+    Fresh { db, folder, postgres }
+}
+
+impl Fresh {
+    fn close(self, runtime: &tokio::runtime::Runtime) {
+        runtime.block_on(self.db.close());
+        drop(self.folder);
+        if let Some(name) = self.postgres {
+            maintain(&format!("DROP DATABASE {name} WITH (FORCE)"));
+        }
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn every_statement_prepares(engine: Engine) {
+    let runtime = runtime();
+    let fresh = fresh(&runtime, engine, "prepare");
+    assert!(statements().len() > 50, "the list of statements is not whole");
+    let refused = runtime.block_on(fresh.db.prepare(&statements()));
+    assert!(refused.is_empty(), "{refused:#?}");
+    fresh.close(&runtime);
+}
+
+#[test]
+fn every_statement_prepares_on_sqlite() {
+    every_statement_prepares(Engine::Sqlite);
+}
+
+#[test]
+fn every_statement_prepares_on_postgres() {
+    every_statement_prepares(Engine::Postgres);
+}
+
+/// One thing that happens to an account; `who` is taken modulo the accounts there are.
+#[derive(Clone, Debug)]
+enum Event {
+    Create(String, Facts),
+    Change(usize, Facts),
+    Seen(usize, i64),
+}
+
+#[derive(Clone, Debug)]
+struct Facts {
+    displayname: Option<String>,
+    avatar_url: Option<String>,
+    user_type: Option<String>,
+    flags: [bool; 5],
+    created_s: i64,
+}
+
+fn facts() -> impl Strategy<Value = Facts> {
+    let name = prop_oneof![
+        Just(None),
+        Just(Some("Ann".to_owned())),
+        "[a-cA-CäÄ%_ ]{0,4}".prop_map(Some),
+    ];
+    let user_type = prop_oneof![6 => Just(None), 1 => Just(Some("bot".to_owned())), 1 => Just(Some("support".to_owned()))];
+    let avatar = prop_oneof![3 => Just(None), 1 => Just(Some("mxc://a/b".to_owned())), 1 => Just(Some("mxc://c/d".to_owned()))];
+    (name, avatar, user_type, prop::array::uniform5(prop::bool::weighted(0.2)), 0..6_i64).prop_map(
+        |(displayname, avatar_url, user_type, flags, created_s)| Facts {
+            displayname,
+            avatar_url,
+            user_type,
+            flags,
+            created_s,
+        },
+    )
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => ("[a-d0-9._-]{1,4}", facts()).prop_map(|(name, facts)| Event::Create(name, facts)),
+        2 => (any::<usize>(), facts()).prop_map(|(who, facts)| Event::Change(who, facts)),
+        1 => (any::<usize>(), 1..5_i64).prop_map(|(who, ts)| Event::Seen(who, ts * 1000)),
+    ]
+}
+
+fn with_facts(user: &User, facts: &Facts) -> User {
+    let [is_guest, admin, deactivated, locked, shadow_banned] = facts.flags;
+    User {
+        displayname: facts.displayname.clone(),
+        avatar_url: facts.avatar_url.clone(),
+        user_type: facts.user_type.clone(),
+        is_guest,
+        admin,
+        deactivated,
+        locked,
+        shadow_banned,
+        ..user.clone()
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Question {
+    filter: Filter,
+    order_by: OrderBy,
+    descending: bool,
+    from: i64,
+    limit: i64,
+}
+
+fn question() -> impl Strategy<Value = Question> {
+    let term = prop_oneof![
+        3 => Just(None),
+        2 => "[a-d0-9AÄä%_.]{1,3}".prop_map(|text| Some(Term::Name(text))),
+        1 => "[@a-d0-9:tes]{1,3}".prop_map(|text| Some(Term::UserId(text))),
+    ];
+    let flag = || prop_oneof![2 => Just(None), 1 => any::<bool>().prop_map(Some)];
+    let types = prop::collection::vec(
+        prop_oneof![Just(None), Just(Some("bot".to_owned())), Just(Some("other".to_owned()))],
+        0..2,
+    );
+    let orders = [
+        OrderBy::Name,
+        OrderBy::Displayname,
+        OrderBy::IsGuest,
+        OrderBy::Admin,
+        OrderBy::Deactivated,
+        OrderBy::UserType,
+        OrderBy::AvatarUrl,
+        OrderBy::ShadowBanned,
+        OrderBy::CreationTs,
+        OrderBy::LastSeenTs,
+        OrderBy::Locked,
+    ];
+    let filter = (term, flag(), flag(), flag(), flag(), types).prop_map(
+        |(term, guests, deactivated, locked, admins, not_user_types)| Filter {
+            term,
+            guests,
+            deactivated,
+            locked,
+            admins,
+            not_user_types,
+        },
+    );
+    (filter, prop::sample::select(orders.to_vec()), any::<bool>(), 0..40_i64, 0..20_i64).prop_map(
+        |(filter, order_by, descending, from, limit)| Question { filter, order_by, descending, from, limit },
+    )
+}
+
+/// The answer, found the slow way.
+fn expected(all: &[User], question: &Question) -> (Vec<String>, i64) {
+    let filter = &question.filter;
+    let agrees = |wanted: Option<bool>, flag: bool| wanted.is_none_or(|wanted| wanted == flag);
+    let mut found: Vec<&User> = all
+        .iter()
+        .filter(|user| {
+            let matches = match &filter.term {
+                None => true,
+                Some(Term::Name(term)) => {
+                    let term = term.to_lowercase();
+                    user.localpart().to_lowercase().contains(&term)
+                        || user.displayname.as_ref().is_some_and(|name| name.to_lowercase().contains(&term))
+                }
+                Some(Term::UserId(term)) => user.user_id.to_lowercase().contains(&term.to_lowercase()),
+            };
+            matches
+                && agrees(filter.guests, user.is_guest)
+                && agrees(filter.deactivated, user.deactivated)
+                && agrees(filter.locked, user.locked)
+                && agrees(filter.admins, user.admin)
+                && !filter.not_user_types.contains(&user.user_type)
+        })
+        .collect();
+    let key = |user: &User| -> (bool, String) {
+        let flag = |flag: bool| Some(flag.to_string());
+        let number = |number: i64| format!("{number:020}");
+        let value = match question.order_by {
+            OrderBy::Name => Some(user.user_id.clone()),
+            OrderBy::Displayname => user.displayname.clone(),
+            OrderBy::AvatarUrl => user.avatar_url.clone(),
+            OrderBy::UserType => user.user_type.clone(),
+            OrderBy::CreationTs => Some(number(user.created_ts)),
+            OrderBy::LastSeenTs => user.last_seen_ts.map(number),
+            OrderBy::IsGuest => flag(user.is_guest),
+            OrderBy::Admin => flag(user.admin),
+            OrderBy::Deactivated => flag(user.deactivated),
+            OrderBy::ShadowBanned => flag(user.shadow_banned),
+            OrderBy::Locked => flag(user.locked),
+        };
+        (value.is_none(), value.unwrap_or_default())
+    };
+    if question.descending {
+        found.sort_by_key(|user| (Reverse(key(user)), user.user_id.clone()));
+    } else {
+        found.sort_by_key(|user| (key(user), user.user_id.clone()));
+    }
+    let total = i64::try_from(found.len()).unwrap();
+    let from = usize::try_from(question.from).unwrap();
+    let limit = usize::try_from(question.limit).unwrap();
+    (found.iter().skip(from).take(limit).map(|user| user.user_id.clone()).collect(), total)
+}
+
+/// Plays events into the database and into a list; answers the list.
+fn play(runtime: &tokio::runtime::Runtime, db: &Db, events: &[Event]) -> Vec<User> {
+    let events = events.to_vec();
+    let played = db.write(move |tx| -> Result<Vec<User>, DbError> {
+        let mut all: Vec<User> = Vec::new();
+        for event in &events {
+            match event {
+                Event::Create(name, facts) => {
+                    let user_id = format!("@{name}:{SERVER}");
+                    if all.iter().any(|user| user.user_id == user_id) {
+                        continue;
+                    }
+                    let empty = User {
+                        num: 0,
+                        user_id,
+                        created_ts: facts.created_s * 1000,
+                        displayname: None,
+                        avatar_url: None,
+                        user_type: None,
+                        is_guest: false,
+                        admin: false,
+                        deactivated: false,
+                        locked: false,
+                        shadow_banned: false,
+                        suspended: false,
+                        erased: false,
+                        appservice_id: None,
+                        consent_version: None,
+                        consent_server_notice_sent: None,
+                        consent_ts: None,
+                        last_seen_ts: None,
+                    };
+                    let mut user = with_facts(&empty, facts);
+                    user.num = users::insert(tx, &user, None)?;
+                    all.push(user);
+                }
+                Event::Change(who, facts) if !all.is_empty() => {
+                    let at = who % all.len();
+                    let after = with_facts(&all[at], facts);
+                    users::update(tx, &all[at], &after)?;
+                    all[at] = after;
+                }
+                Event::Seen(who, ts) if !all.is_empty() => {
+                    let at = who % all.len();
+                    users::touch_last_seen(tx, all[at].num, *ts)?;
+                    all[at].last_seen_ts = all[at].last_seen_ts.max(Some(*ts));
+                }
+                Event::Change(..) | Event::Seen(..) => {}
+            }
+        }
+        Ok(all)
+    });
+    runtime.block_on(played).unwrap()
+}
+
+fn lists_agree_with_the_model(engine: Engine, cases: u32) {
+    let runtime = runtime();
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let number = std::cell::Cell::new(0);
+    let strategy =
+        (prop::collection::vec(event(), 30..150), prop::collection::vec(question(), 60..100));
+    let outcome = runner.run(&strategy, |(events, questions)| {
+        number.set(number.get() + 1);
+        let fresh = fresh(&runtime, engine, &format!("list_{}", number.get()));
+        let all = play(&runtime, &fresh.db, &events);
+        for question in questions {
+            let asked = question.clone();
+            let page = runtime.block_on(fresh.db.read(move |tx| {
+                user_list::page(tx, SERVER, &asked.filter, asked.order_by, asked.descending, asked.from, asked.limit)
+            }));
+            let page = page.map_err(|error| TestCaseError::fail(error.to_string()))?;
+            let ids: Vec<String> = page.users.iter().map(|user| user.user_id.clone()).collect();
+            prop_assert_eq!((ids, page.total), expected(&all, &question), "{:?}", question);
+            for user in &page.users {
+                prop_assert!(all.contains(user), "{:?}", user);
+            }
+        }
+        fresh.close(&runtime);
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn lists_agree_with_the_model_on_sqlite() {
+    lists_agree_with_the_model(Engine::Sqlite, 40);
+}
+
+#[test]
+fn lists_agree_with_the_model_on_postgres() {
+    lists_agree_with_the_model(Engine::Postgres, 12);
+}

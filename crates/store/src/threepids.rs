@@ -1,0 +1,61 @@
+//! Third-party ids: e-mail addresses and telephone numbers of accounts, in canonical form.
+
+use reeve_db::{DbError, ReadTx, Tx, params};
+
+reeve_db::statements! {
+    OF_USER = "SELECT medium, address, validated_at, added_at FROM user_threepids WHERE user_num = $1 \
+               ORDER BY added_at, medium, address";
+    FIND_USER = "SELECT user_num FROM user_threepids WHERE medium = $1 AND address = $2";
+    PUT = "INSERT INTO user_threepids (medium, address, user_num, validated_at, added_at) VALUES ($1, $2, $3, $4, $4) \
+           ON CONFLICT (medium, address) DO UPDATE SET user_num = excluded.user_num, \
+           validated_at = excluded.validated_at, added_at = excluded.added_at";
+    DELETE = "DELETE FROM user_threepids WHERE user_num = $1 AND medium = $2 AND address = $3";
+    DELETE_OF_USER = "DELETE FROM user_threepids WHERE user_num = $1";
+}
+
+/// A third-party id of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Threepid {
+    /// `email` or `msisdn`.
+    pub medium: String,
+    /// The canonical address.
+    pub address: String,
+    /// When it was validated, in milliseconds.
+    pub validated_at: i64,
+    /// When it was added, in milliseconds.
+    pub added_at: i64,
+}
+
+/// The third-party ids of an account, the oldest first.
+pub fn of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<Vec<Threepid>, DbError> {
+    tx.query(&OF_USER, &params![user_num], |row| {
+        Ok(Threepid {
+            medium: row.get(0)?,
+            address: row.get(1)?,
+            validated_at: row.get(2)?,
+            added_at: row.get(3)?,
+        })
+    })
+}
+
+/// The account that has an address.
+pub fn find_user(tx: &ReadTx<'_>, medium: &str, address: &str) -> Result<Option<i64>, DbError> {
+    tx.query_opt(&FIND_USER, &params![medium, address], |row| row.get(0))
+}
+
+/// Gives an address to an account, taking it from whoever had it.
+pub fn put(tx: &mut Tx<'_>, user_num: i64, medium: &str, address: &str, now: i64) -> Result<(), DbError> {
+    tx.execute(&PUT, &params![medium, address, user_num, now])?;
+    Ok(())
+}
+
+/// Takes an address from an account.
+pub fn delete(tx: &mut Tx<'_>, user_num: i64, medium: &str, address: &str) -> Result<(), DbError> {
+    tx.execute(&DELETE, &params![user_num, medium, address])?;
+    Ok(())
+}
+
+/// Takes all addresses from an account.
+pub fn delete_of_user(tx: &mut Tx<'_>, user_num: i64) -> Result<u64, DbError> {
+    tx.execute(&DELETE_OF_USER, &params![user_num])
+}

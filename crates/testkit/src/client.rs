@@ -1,0 +1,122 @@
+//! Somebody who uses a server.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, header};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+
+/// Sends requests, with a token or without.
+#[derive(Clone)]
+pub struct Client {
+    address: SocketAddr,
+    http: HttpClient<HttpConnector, Full<Bytes>>,
+    /// The access token.
+    pub token: Option<String>,
+    /// The account, if it logged in.
+    pub user_id: String,
+    /// The device, if it logged in.
+    pub device_id: String,
+    /// The user agent it sends.
+    pub user_agent: String,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body as JSON; a text that is not JSON as a string.
+    pub body: Value,
+}
+
+impl PartialEq<(u16, Value)> for Reply {
+    fn eq(&self, (status, body): &(u16, Value)) -> bool {
+        self.status == *status && self.body == *body
+    }
+}
+
+impl Reply {
+    /// `(status, errcode, error)`, to compare refusals with.
+    pub fn refusal(&self) -> (u16, &str, &str) {
+        let text = |key: &str| self.body.get(key).and_then(Value::as_str).unwrap_or_default();
+        (self.status, text("errcode"), text("error"))
+    }
+
+    /// A text in the body; blank if there is none.
+    pub fn text(&self, key: &str) -> &str {
+        self.body.get(key).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// A header; blank if there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+impl Client {
+    pub(crate) fn new(address: SocketAddr, token: Option<String>) -> Self {
+        Self {
+            address,
+            http: HttpClient::builder(TokioExecutor::new()).build_http(),
+            token,
+            user_id: String::new(),
+            device_id: String::new(),
+            user_agent: "testkit".to_owned(),
+        }
+    }
+
+    /// GET.
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send(Method::GET, path, &[], Bytes::new()).await
+    }
+
+    /// POST with a JSON body.
+    pub async fn post(&self, path: &str, body: Value) -> Reply {
+        self.send(Method::POST, path, &[], body.to_string().into()).await
+    }
+
+    /// PUT with a JSON body.
+    pub async fn put(&self, path: &str, body: Value) -> Reply {
+        self.send(Method::PUT, path, &[], body.to_string().into()).await
+    }
+
+    /// DELETE without a body.
+    pub async fn delete(&self, path: &str) -> Reply {
+        self.send(Method::DELETE, path, &[], Bytes::new()).await
+    }
+
+    /// Any method, any body, more headers. `Authorization` among the headers replaces the client's token.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Reply {
+        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        let own_authorization = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        if let Some(token) = &self.token
+            && !own_authorization
+        {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        request = request.header(header::USER_AGENT, &self.user_agent);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body.into())).expect("a well-formed request");
+        let response = self.http.request(request).await.expect("an answer");
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.expect("a whole answer").to_bytes();
+        let text = String::from_utf8_lossy(&body).into_owned();
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Reply { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+}

@@ -1,0 +1,82 @@
+//! A fresh database for each test.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use postgres::{Client, NoTls};
+use reeve_db::{DatabaseUrl, Db, Engine, Options};
+use tempfile::TempDir;
+
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+static TEMPLATE: OnceLock<String> = OnceLock::new();
+
+/// A database that goes away with its owner.
+pub(crate) enum Database {
+    Sqlite(TempDir),
+    Postgres(String),
+}
+
+fn maintenance_url() -> String {
+    std::env::var("REEVE_TEST_POSTGRES").unwrap_or_else(|_| {
+        panic!("tests on PostgreSQL need REEVE_TEST_POSTGRES: run them through scripts/test, which starts a throw-away cluster")
+    })
+}
+
+fn maintain(sql: &str) {
+    let mut client = Client::connect(&maintenance_url(), NoTls).expect("the PostgreSQL of the tests answers");
+    client.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+/// The URL of another database on the cluster of the tests.
+fn url_of(name: &str) -> String {
+    let url = maintenance_url();
+    let (base, options) = url.split_once('?').map_or((&*url, None), |(base, options)| (base, Some(options)));
+    let server = base.rsplit_once('/').map_or(base, |(server, _)| server);
+    options.map_or_else(|| format!("{server}/{name}"), |options| format!("{server}/{name}?{options}"))
+}
+
+/// A migrated database that the others are copied from.
+fn template() -> &'static str {
+    TEMPLATE.get_or_init(|| {
+        let name = format!("reeve_template_{}", std::process::id());
+        maintain(&format!("DROP DATABASE IF EXISTS {name}"));
+        maintain(&format!("CREATE DATABASE {name}"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let url = DatabaseUrl::Postgres(url_of(&name));
+            let options = Options { connections: 1, ..Options::default() };
+            Db::open(&url, options, reeve_store::MIGRATIONS).await.expect("the migrations run").close().await;
+        });
+        name
+    })
+}
+
+impl Database {
+    pub(crate) fn new(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => Self::Sqlite(TempDir::new().expect("a temporary folder")),
+            Engine::Postgres => {
+                let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+                let name = format!("reeve_test_{}_{number}", std::process::id());
+                maintain(&format!("DROP DATABASE IF EXISTS {name}"));
+                maintain(&format!("CREATE DATABASE {name} TEMPLATE {} STRATEGY file_copy", template()));
+                Self::Postgres(name)
+            }
+        }
+    }
+
+    pub(crate) fn url(&self) -> DatabaseUrl {
+        match self {
+            Self::Sqlite(folder) => DatabaseUrl::Sqlite(folder.path().join("reeve.db")),
+            Self::Postgres(name) => DatabaseUrl::Postgres(url_of(name)),
+        }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if let Self::Postgres(name) = self {
+            maintain(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! A running server.
+
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reeve::server::{Config, Running, start};
+use reeve_accounts::policy::{HashingCost, Policy};
+use reeve_accounts::users::{self, NewUser};
+use reeve_db::{Engine, Options};
+use reeve_http::App;
+use reeve_http::app::HttpSettings;
+use reeve_http::limits::RateLimits;
+use reeve_model::{Clock, Ctx};
+use serde_json::json;
+
+use crate::client::Client;
+use crate::database::Database;
+
+/// What the clock of a test shows at first.
+pub const START_MS: i64 = 1_700_000_000_000;
+
+/// A server named `test`, with rate limits off, passwords that are cheap to hash, and a clock that stands still.
+pub struct Server {
+    /// The clock of the server.
+    pub clock: Clock,
+    running: Option<Running>,
+    config: Config,
+    engine: Engine,
+    // Goes away last.
+    _database: Arc<Database>,
+}
+
+impl Server {
+    /// Runs one test against a fresh server.
+    pub fn run<Fut: Future<Output = ()>>(engine: Engine, change: fn(&mut Config), test: impl FnOnce(Self) -> Fut) {
+        let database = Arc::new(Database::new(engine));
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let clock = Clock::manual(START_MS);
+            let mut config = config(&database, &clock);
+            change(&mut config);
+            let running = start(config.clone()).await.expect("the server starts");
+            test(Self { clock, running: Some(running), config, engine, _database: Arc::clone(&database) }).await;
+        });
+        runtime.shutdown_timeout(Duration::from_secs(5));
+        drop(database);
+    }
+
+    /// Which database it runs on.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// What handlers work with.
+    pub fn app(&self) -> &Arc<App> {
+        &self.running().app
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        *self.running().addresses().first().expect("it listens")
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect("it runs")
+    }
+
+    /// Stops it and starts it again on the same database, perhaps with other settings. The port changes.
+    pub async fn restart(&mut self, change: fn(&mut Config)) {
+        change(&mut self.config);
+        if let Some(running) = self.running.take() {
+            running.stop().await;
+        }
+        self.running = Some(start(self.config.clone()).await.expect("the server starts again"));
+    }
+
+    /// Somebody without a token.
+    pub fn stranger(&self) -> Client {
+        Client::new(self.address(), None)
+    }
+
+    /// Somebody with this token.
+    pub fn with_token(&self, token: &str) -> Client {
+        Client::new(self.address(), Some(token.to_owned()))
+    }
+
+    /// Creates the account `@admin:test`, an administrator with the password `admin's password`, and logs in.
+    pub async fn admin(&self) -> Client {
+        self.create("admin", true).await;
+        self.log_in("admin", "admin's password").await
+    }
+
+    /// Creates an account with the password `NAME's password`, and logs in.
+    pub async fn user(&self, name: &str) -> Client {
+        self.create(name, false).await;
+        self.log_in(name, &format!("{name}'s password")).await
+    }
+
+    /// Creates an account with the password `NAME's password`, without logging in.
+    pub async fn create(&self, name: &str, admin: bool) {
+        let app = self.app();
+        let hash = app.hasher.hash(&format!("{name}'s password")).await.expect("a hash");
+        let new = NewUser {
+            localpart: name.to_owned(),
+            displayname: Some(name.to_owned()),
+            password_hash: Some(hash),
+            admin,
+            ..NewUser::default()
+        };
+        let ctx = Ctx::system(&self.clock, &app.server_name, "test");
+        let policy = Policy::default();
+        let created = app.db.write(move |tx| users::create(tx, &ctx, &policy, &new)).await;
+        created.expect("the account is created");
+    }
+
+    /// Logs in with a password, on a new device.
+    pub async fn log_in(&self, name: &str, password: &str) -> Client {
+        let body = json!({
+            "type": "m.login.password",
+            "identifier": { "type": "m.id.user", "user": name },
+            "password": password,
+        });
+        let reply = self.stranger().post("/_matrix/client/v3/login", body).await;
+        assert_eq!(reply.status, 200, "login of {name}: {}", reply.body);
+        let text = |key: &str| reply.body.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+        let mut client = self.with_token(&text("access_token"));
+        client.user_id = text("user_id");
+        client.device_id = text("device_id");
+        client
+    }
+}
+
+fn config(database: &Database, clock: &Clock) -> Config {
+    Config {
+        server_name: "test".to_owned(),
+        listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
+        locked_dir: match database {
+            Database::Sqlite(folder) => Some(folder.path().to_owned()),
+            Database::Postgres(_) => None,
+        },
+        database: database.url(),
+        database_options: Options { readers: 2, connections: 3, ..Options::default() },
+        policy: Policy::default(),
+        hashing: HashingCost {
+            pepper: String::new(),
+            memory_kib: 16,
+            iterations: 1,
+            workers: 1,
+            wait: Duration::from_secs(10),
+        },
+        http: HttpSettings::default(),
+        rate_limits: RateLimits { enabled: false, ..RateLimits::default() },
+        clock: clock.clone(),
+    }
+}
