@@ -39,12 +39,31 @@ pub enum Error {
     /// A display name or avatar URL has more characters than allowed.
     #[error("{0}")]
     ProfileTooLong(&'static str),
+    /// The profile as a whole has more bytes than allowed.
+    #[error("Profile too large")]
+    ProfileTooLarge,
+    /// The account has no such e-mail address.
+    #[error("Email not found")]
+    EmailNotFound,
+    /// The registration token cannot be used, or not any more.
+    #[error("Invalid registration token")]
+    BadRegistrationToken,
     /// A device's display name has more characters than allowed.
     #[error("Device display name is too long (max 100)")]
     DeviceNameTooLong,
     /// The credentials are wrong; never says which part.
     #[error("Invalid username or password")]
     BadCredentials,
+    /// A refresh token that cannot be used; the text says why, and the flag whether the session may be resumed by
+    /// logging in again.
+    #[error("{0}")]
+    BadRefreshToken(&'static str, bool),
+    /// A login token that is unknown, used or expired.
+    #[error("Invalid login token")]
+    BadLoginToken,
+    /// A device id is longer than 512 characters.
+    #[error("device_id cannot be longer than 512 characters.")]
+    DeviceIdTooLong,
     /// The account is deactivated.
     #[error("This account has been deactivated")]
     Deactivated,

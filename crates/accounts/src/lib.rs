@@ -3,11 +3,19 @@
 //! A deed is a synchronous function on one [`reeve_db::Tx`]. It checks, changes, writes the audit row and queues
 //! what must follow, in that one transaction: it happens as a whole or not at all.
 
+pub mod account_data;
 pub mod audit;
+pub mod profile;
+pub mod pushers;
+pub mod registration;
 pub mod users;
 pub mod threepids;
 pub mod external_ids;
 pub mod deactivate;
+pub mod devices;
+pub mod features;
+pub mod moderation;
+pub mod validity;
 pub mod error;
 pub mod password;
 pub mod policy;

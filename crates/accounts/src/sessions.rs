@@ -1,9 +1,22 @@
-//! Sessions: who a token stands for.
+//! Sessions: who a token stands for, how sessions begin, go on and end.
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::User;
-use reeve_store::{access_tokens, users};
+use reeve_model::{Ctx, User, random};
+use reeve_store::access_tokens::{self, NewAccessToken};
+use reeve_store::{devices, login_tokens, pushers, refresh_tokens, users};
+use serde_json::json;
 use sha2::{Digest, Sha256};
+
+use crate::audit;
+use crate::error::Error;
+use crate::policy::Policy;
+
+/// The longest device id, in characters.
+const MAX_DEVICE_ID: usize = 512;
+/// The longest display name of a device, in characters.
+pub const MAX_DEVICE_NAME: usize = 100;
+/// How long a login token is valid.
+pub const LOGIN_TOKEN_MS: i64 = 120_000;
 
 /// The SHA-256 digest under which a token is stored. Tokens are random and long, so that no salt is needed.
 pub type TokenHash = [u8; 32];
@@ -51,7 +64,226 @@ pub fn find(tx: &ReadTx<'_>, token_hash: &TokenHash) -> Result<Option<Session>, 
     }))
 }
 
+/// What a new session shall be like.
+#[derive(Clone, Debug, Default)]
+pub struct NewSession {
+    /// The device; a new one if none or blank.
+    pub device_id: Option<String>,
+    /// What a new device is called.
+    pub initial_device_display_name: Option<String>,
+    /// Whether the client can refresh its token.
+    pub refreshable: bool,
+}
+
+/// The tokens of a session, to be told to the client and to nobody else.
+#[derive(Clone)]
+pub struct Issued {
+    /// The access token.
+    pub access_token: String,
+    /// The device.
+    pub device_id: String,
+    /// How long the access token is valid, in milliseconds; `None` if until it is revoked.
+    pub expires_in_ms: Option<i64>,
+    /// The refresh token.
+    pub refresh_token: Option<String>,
+}
+
+/// Checks the parts of a new session that a client chose.
+pub fn check(new: &NewSession) -> Result<(), Error> {
+    if new.device_id.as_ref().is_some_and(|id| id.chars().count() > MAX_DEVICE_ID) {
+        return Err(Error::DeviceIdTooLong);
+    }
+    if new.initial_device_display_name.as_ref().is_some_and(|name| name.chars().count() > MAX_DEVICE_NAME) {
+        return Err(Error::DeviceNameTooLong);
+    }
+    Ok(())
+}
+
+/// Begins a session of an account on a device. A session that the device had before ends.
+pub fn create(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, user: &User, new: &NewSession) -> Result<Issued, Error> {
+    check(new)?;
+    let device_id = new.device_id.clone().filter(|id| !id.is_empty()).unwrap_or_else(|| random::capitals(10));
+    if !devices::insert(tx, user.num, &device_id, new.initial_device_display_name.as_deref(), ctx.now)? {
+        end_tokens(tx, user.num, &device_id)?;
+    }
+    Ok(issue(tx, ctx, policy, user.num, device_id, new.refreshable, false)?)
+}
+
+/// Makes the tokens of a session.
+fn issue(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    policy: &Policy,
+    user_num: i64,
+    device_id: String,
+    refreshable: bool,
+    unconfirmed: bool,
+) -> Result<Issued, DbError> {
+    let access_token = format!("rva_{}", random::secret(40));
+    let token_hash = hash_token(&access_token);
+    let lifetime = if refreshable { Some(policy.refreshable_token_lifetime_ms) } else { policy.token_lifetime_ms };
+    access_tokens::insert(
+        tx,
+        &NewAccessToken {
+            token_hash: &token_hash,
+            owner_num: user_num,
+            acting_num: user_num,
+            device_id: Some(&device_id),
+            valid_until_ts: lifetime.map(|lifetime| ctx.now.saturating_add(lifetime)),
+            created_ts: ctx.now,
+            unconfirmed,
+        },
+    )?;
+    let refresh_token = refreshable.then(|| format!("rvr_{}", random::secret(40)));
+    if let Some(refresh_token) = &refresh_token {
+        let valid_until = policy.refresh_token_lifetime_ms.map(|lifetime| ctx.now.saturating_add(lifetime));
+        let refresh_hash = hash_token(refresh_token);
+        refresh_tokens::insert(tx, &refresh_hash, user_num, &device_id, &token_hash, valid_until, ctx.now)?;
+    }
+    Ok(Issued { access_token, device_id, expires_in_ms: lifetime, refresh_token })
+}
+
+/// Exchanges a refresh token. The old tokens work until one of the new ones is used, so that an answer that got
+/// lost can be asked for again; asking again replaces what was not used.
+pub fn refresh(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, refresh_token: &str) -> Result<Issued, Error> {
+    if !refresh_token.starts_with("rvr_") {
+        return Err(Error::BadRefreshToken("invalid refresh token", false));
+    }
+    let old_hash = hash_token(refresh_token);
+    let Some(old) = refresh_tokens::find(tx, &old_hash)? else {
+        return Err(Error::BadRefreshToken("refresh token does not exist", false));
+    };
+    if old.valid_until_ts.is_some_and(|until| until < ctx.now) {
+        return Err(Error::BadRefreshToken("The supplied refresh token has expired", true));
+    }
+    if let Some(unused) = old.successor
+        && let Some(token) = refresh_tokens::find(tx, &unused)?
+    {
+        access_tokens::delete(tx, &token.access_token_hash)?;
+        refresh_tokens::delete(tx, &unused)?;
+    }
+    drop_predecessor(tx, &old_hash)?;
+    let issued = issue(tx, ctx, policy, old.user_num, old.device_id, true, true)?;
+    if let Some(new) = &issued.refresh_token {
+        refresh_tokens::set_successor(tx, &old_hash, &hash_token(new))?;
+    }
+    Ok(issued)
+}
+
 /// The first use of a token that a refresh issued: what it replaced stops working.
 pub fn confirm(tx: &mut Tx<'_>, token_hash: &TokenHash) -> Result<(), DbError> {
-    access_tokens::confirm(tx, token_hash)
+    let Some(token) = access_tokens::find(tx, token_hash)? else { return Ok(()) };
+    access_tokens::confirm(tx, token_hash)?;
+    if let Some(device_id) = &token.device_id
+        && let Some(refresh) = refresh_tokens::of_access_token(tx, token.owner_num, device_id, token_hash)?
+    {
+        drop_predecessor(tx, &refresh)?;
+    }
+    Ok(())
+}
+
+fn drop_predecessor(tx: &mut Tx<'_>, refresh_hash: &TokenHash) -> Result<(), DbError> {
+    if let Some((old_refresh, old_access)) = refresh_tokens::predecessor(tx, refresh_hash)? {
+        refresh_tokens::delete(tx, &old_refresh)?;
+        access_tokens::delete(tx, &old_access)?;
+    }
+    Ok(())
+}
+
+/// Lets an administrator act as another account: a token that belongs to the administrator, has no device, and
+/// which the account's owner does not see. Answers the token.
+pub fn login_as(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    acting: &Session,
+    user_id: &str,
+    valid_until_ts: Option<i64>,
+) -> Result<String, Error> {
+    let user = crate::users::find(tx, user_id)?;
+    if user.num == acting.user.num {
+        return Err(Error::Refused("Cannot use admin API to login as self"));
+    }
+    let access_token = format!("rva_{}", random::secret(40));
+    access_tokens::insert(
+        tx,
+        &NewAccessToken {
+            token_hash: &hash_token(&access_token),
+            owner_num: acting.user.num,
+            acting_num: user.num,
+            device_id: None,
+            valid_until_ts,
+            created_ts: ctx.now,
+            unconfirmed: false,
+        },
+    )?;
+    audit::record(tx, ctx, "user.login_as", user_id, &json!({ "valid_until_ms": valid_until_ts }))?;
+    Ok(access_token)
+}
+
+/// Makes a token with which another device of the account logs in once.
+pub fn create_login_token(tx: &mut Tx<'_>, ctx: &Ctx, user: &User) -> Result<String, DbError> {
+    let token = format!("rvl_{}", random::secret(40));
+    login_tokens::insert(tx, &hash_token(&token), user.num, ctx.now + LOGIN_TOKEN_MS)?;
+    Ok(token)
+}
+
+/// Takes a login token and answers whose it is, if it was valid. It cannot be used again, whatever follows.
+pub fn take_login_token(tx: &mut Tx<'_>, ctx: &Ctx, token: &str) -> Result<Option<User>, DbError> {
+    match login_tokens::take(tx, &hash_token(token))? {
+        Some((user_num, valid_until)) if valid_until >= ctx.now => users::by_num(tx, user_num),
+        _ => Ok(None),
+    }
+}
+
+/// Checks that an account whose credentials were right may log in.
+pub fn check_may_log_in(user: &User) -> Result<(), Error> {
+    if user.deactivated {
+        return Err(Error::Deactivated);
+    }
+    if user.locked {
+        return Err(Error::Locked);
+    }
+    Ok(())
+}
+
+/// Ends the session of a request: its device goes, or, for a login-as token, the token alone.
+pub fn log_out(tx: &mut Tx<'_>, session: &Session) -> Result<(), DbError> {
+    match &session.device_id {
+        Some(device_id) => crate::devices::delete(tx, session.owner_num, device_id).map(|_: bool| ()),
+        None => access_tokens::delete(tx, &session.token_hash).map(|_: u64| ()),
+    }
+}
+
+/// Ends every session of an account: its devices with their pushers, the access tokens that belong to it (those
+/// with which it acts as others included), refresh and login tokens. One token and the row of one device can be
+/// kept.
+pub fn end_all(
+    tx: &mut Tx<'_>,
+    user_num: i64,
+    keep_token: Option<&TokenHash>,
+    keep_device: Option<&str>,
+) -> Result<(), DbError> {
+    for device in devices::of_user(tx, user_num)? {
+        if keep_device != Some(&*device.device_id) {
+            pushers::delete_of_device(tx, user_num, &device.device_id)?;
+            devices::delete(tx, user_num, &device.device_id)?;
+        }
+    }
+    refresh_tokens::delete_of_user(tx, user_num)?;
+    login_tokens::delete_of_user(tx, user_num)?;
+    access_tokens::delete_of_owner(tx, user_num, keep_token)?;
+    Ok(())
+}
+
+/// Ends what a device's session lives by, and leaves the device.
+fn end_tokens(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<(), DbError> {
+    access_tokens::delete_of_device(tx, user_num, device_id)?;
+    refresh_tokens::delete_of_device(tx, user_num, device_id)?;
+    Ok(())
+}
+
+/// Deletes login tokens that have expired.
+pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
+    login_tokens::prune(tx, now)?;
+    Ok(())
 }

@@ -2,13 +2,27 @@
 //!
 //! One file per operation, with its types, its documentation and its errors.
 
+mod account_validity;
+mod devices;
+mod experimental_features;
+mod lookups;
+mod reeve;
+mod server_version;
 mod target;
 mod users;
 
 use reeve_http::Route;
 
+pub use crate::reeve::openapi::route as openapi_route;
+
 /// Every route of the administration APIs.
 pub fn routes() -> Vec<Route> {
-    let groups = [users::routes()];
+    let singles = vec![
+        account_validity::route(),
+        experimental_features::get(),
+        experimental_features::put(),
+        server_version::route(),
+    ];
+    let groups = [users::routes(), devices::routes(), lookups::routes(), singles, reeve::routes()];
     groups.into_iter().flatten().collect()
 }

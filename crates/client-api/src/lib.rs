@@ -1,8 +1,17 @@
 //! The Matrix client-server API, one file per resource.
 
+mod account;
+mod credentials;
+mod login;
+mod session;
+mod uia;
+
 use reeve_http::Route;
+
+pub use uia::prune;
 
 /// Every route of the client-server API.
 pub fn routes() -> Vec<Route> {
-    Vec::new()
+    let groups = [login::routes(), session::routes(), account::routes()];
+    groups.into_iter().flatten().collect()
 }

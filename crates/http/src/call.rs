@@ -1,6 +1,6 @@
 //! One request, as a handler sees it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -56,7 +56,8 @@ pub struct Call {
     /// The method and the path as sent, for user-interactive authentication.
     pub operation: String,
     pub(crate) session: Option<Session>,
-    pub(crate) body: Option<Body>,
+    // A body is not `Sync`; the mutex, never locked, makes a shared call usable across awaits.
+    pub(crate) body: Mutex<Option<Body>>,
     pub(crate) max_body: usize,
 }
 
@@ -110,7 +111,8 @@ impl Call {
 
     /// Reads the whole body, within the limits of size and time.
     pub async fn body(&mut self) -> Result<Bytes, MatrixError> {
-        let Some(body) = self.body.take() else { return Ok(Bytes::new()) };
+        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(body) = body else { return Ok(Bytes::new()) };
         let reading = Limited::new(body, self.max_body).collect();
         let collected = tokio::time::timeout(self.app.http.body_timeout, reading).await.map_err(|_| {
             MatrixError::new(http::StatusCode::REQUEST_TIMEOUT, "M_UNKNOWN", "The request body took too long to arrive")

@@ -102,6 +102,13 @@ impl MatrixError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", "Request body is too large")
     }
 
+    /// The answer of user-interactive authentication that is not complete: its own body, and an error only if the
+    /// last stage failed.
+    pub fn interactive(status: StatusCode, failed: Option<(String, String)>, body: Map<String, Value>) -> Self {
+        let (errcode, error) = failed.unwrap_or_default();
+        Self { status, errcode: errcode.into(), error: error.into(), extra: body, cause: None }
+    }
+
     /// 500 `M_UNKNOWN`. The cause goes to the log, not to the client.
     pub fn internal(cause: impl ToString) -> Self {
         let error = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN", "Internal server error");
@@ -117,7 +124,12 @@ impl MatrixError {
 
 impl IntoResponse for MatrixError {
     fn into_response(self) -> Response {
-        let mut body = json!({ "errcode": self.errcode, "error": self.error });
+        // Interactive authentication that goes on is no error and has no code.
+        let mut body = if self.errcode.is_empty() {
+            json!({})
+        } else {
+            json!({ "errcode": self.errcode, "error": self.error })
+        };
         let retry_after = self.extra.get("retry_after_ms").and_then(Value::as_i64);
         if let Value::Object(body) = &mut body {
             body.extend(self.extra);
@@ -171,8 +183,18 @@ impl From<AccountError> for MatrixError {
             | AccountError::SelfDemotion
             | AccountError::ProfileTooLong(_)
             | AccountError::Refused(_) => Self::unknown(text),
+            AccountError::ProfileTooLarge => Self::bad_request("M_PROFILE_TOO_LARGE", text),
+            AccountError::EmailNotFound => Self::bad_request("M_THREEPID_NOT_FOUND", text),
+            AccountError::BadRegistrationToken => Self::new(StatusCode::UNAUTHORIZED, "M_UNAUTHORIZED", text),
             AccountError::DeviceNameTooLong => Self::bad_request("M_TOO_LARGE", text),
-            AccountError::PasswordChangeDisabled | AccountError::BadCredentials => Self::forbidden(text),
+            AccountError::PasswordChangeDisabled | AccountError::BadCredentials | AccountError::BadLoginToken => {
+                Self::forbidden(text)
+            }
+            AccountError::DeviceIdTooLong => Self::invalid_param(text),
+            AccountError::BadRefreshToken(_, soft_logout) => {
+                let error = Self::new(StatusCode::UNAUTHORIZED, "M_UNKNOWN_TOKEN", text);
+                if soft_logout { error.with("soft_logout", true) } else { error }
+            }
             AccountError::Deactivated => Self::new(StatusCode::FORBIDDEN, "M_USER_DEACTIVATED", text),
             AccountError::Locked => Self::locked(),
             AccountError::Overloaded => Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", text),

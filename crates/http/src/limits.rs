@@ -52,6 +52,9 @@ impl Default for RateLimits {
     }
 }
 
+/// Tokens for logging in another device are as good as passwords for a while.
+const LOGIN_TOKEN: RateLimit = RateLimit { per_second: 1.0 / 60.0, burst: 1 };
+
 /// Which limit, and of whom.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Bucket {
@@ -65,6 +68,8 @@ pub enum Bucket {
     LoginAccount(String),
     /// `login_failed`, by user id.
     LoginFailed(String),
+    /// Tokens for logging in another device, by account number: one a minute.
+    LoginToken(i64),
 }
 
 #[derive(Clone, Copy)]
@@ -136,6 +141,7 @@ impl Limiter {
             Bucket::LoginAddress(_) => self.limits.login_address,
             Bucket::LoginAccount(_) => self.limits.login_account,
             Bucket::LoginFailed(_) => self.limits.login_failed,
+            Bucket::LoginToken(_) => LOGIN_TOKEN,
         };
         self.take(bucket, limit, now, count).map_err(MatrixError::limit_exceeded)
     }

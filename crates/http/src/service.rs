@@ -1,7 +1,7 @@
 //! The way of a request: find its route, authenticate, limit, handle, log.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::Body;
@@ -120,7 +120,7 @@ impl Service {
         };
         let session = auth::authenticate(app, route, token).await?;
         let now = app.clock.now_ms();
-        let mut call = Call {
+        let call = Call {
             app: Arc::clone(app),
             params,
             query,
@@ -130,7 +130,7 @@ impl Service {
             operation: format!("{} {}", parts.method, parts.uri.path()),
             headers: parts.headers,
             session,
-            body: Some(body),
+            body: Mutex::new(Some(body)),
             max_body: route.max_body.unwrap_or(app.http.max_body),
         };
         if let Some(session) = &call.session {
@@ -153,7 +153,6 @@ impl Service {
         if let Some(length) = content_length(&call.headers)
             && length > call.max_body
         {
-            call.body = None;
             return Err(MatrixError::too_large());
         }
         (route.handler)(call).await

@@ -4,10 +4,9 @@
 //! asked, with 1 when it could not, and with 2 when the question made no sense.
 
 mod config;
-mod database;
+mod operator;
 mod serve;
 mod terminal;
-mod token;
 mod user;
 
 use std::{env, io, path::PathBuf, process::ExitCode};
@@ -58,12 +57,6 @@ enum Command {
     /// Create, find, inspect and change accounts, whether the server runs or not
     #[command(subcommand)]
     User(user::Command),
-    /// Access tokens for operators
-    #[command(subcommand)]
-    Token(token::Command),
-    /// Look after the database
-    #[command(subcommand)]
-    Database(database::Command),
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell
@@ -109,8 +102,6 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve => serve::run(load()?.settings),
         Command::Config(arguments) => config::run(&arguments, load),
         Command::User(command) => user::run(command, &load()?.settings),
-        Command::Token(command) => token::run(command, &load()?.settings),
-        Command::Database(command) => database::run(command, &load()?.settings),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "reeve", &mut script);

@@ -13,7 +13,7 @@ use reeve_accounts::seen::Seen;
 use reeve_accounts::{deactivate, registration, sessions};
 use reeve_db::{Db, DatabaseUrl, DbError, OpenError, Options};
 use reeve_http::app::{App, HttpSettings};
-use reeve_http::limits::{Limiter, RateLimits};
+use reeve_http::limits::{Limiter, RateLimit, RateLimits};
 use reeve_http::metrics::Metrics;
 use reeve_http::service::Service;
 use reeve_http::{Route, openapi, serve};
@@ -23,10 +23,16 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::settings::{self, Database, Settings};
+
 /// How often sightings of accounts are written.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
 /// How often what has expired is deleted.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// How long access tokens live that can be refreshed, unless set.
+const REFRESHABLE_LIFETIME_MS: i64 = 300_000;
+/// How long a login waits for its turn to hash.
+const HASHING_WAIT: Duration = Duration::from_secs(20);
 
 /// Everything a server needs to know before it starts.
 #[derive(Clone, Debug)]
@@ -51,6 +57,70 @@ pub struct Config {
     pub rate_limits: RateLimits,
     /// The time.
     pub clock: Clock,
+}
+
+impl Config {
+    /// The configuration that the settings ask for.
+    pub fn from_settings(settings: &Settings) -> Self {
+        let (database, locked_dir) = match &settings.database {
+            None => (DatabaseUrl::Sqlite(settings.data_dir.join("reeve.db")), Some(settings.data_dir.clone())),
+            Some(Database::Sqlite(file)) => (DatabaseUrl::Sqlite(file.clone()), Some(settings.data_dir.clone())),
+            Some(Database::Postgres(url)) => (DatabaseUrl::Postgres(url.expose().to_owned()), None),
+        };
+        let mut database_options = Options::default();
+        if let Some(connections) = settings.database_connections {
+            let connections = usize::try_from(connections).unwrap_or(1);
+            database_options = Options { readers: connections, connections, ..database_options };
+        }
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let seconds = |ms: u32| Duration::from_millis(u64::from(ms));
+        let limit = |limit: &settings::RateLimit| RateLimit { per_second: limit.per_second, burst: i64::from(limit.burst) };
+        let (registration, password, tokens) = (&settings.registration, &settings.password, &settings.tokens);
+        Self {
+            server_name: settings.server_name.to_string(),
+            listen: settings.listen.0.clone(),
+            locked_dir,
+            database,
+            database_options,
+            policy: Policy {
+                registration_enabled: registration.enabled,
+                registration_requires_token: registration.require_token,
+                guests: registration.guests,
+                registration_shared_secret: registration.shared_secret.as_ref().map(|secret| secret.expose().to_owned()),
+                password_enabled: password.enabled,
+                token_lifetime_ms: tokens.lifetime_ms,
+                refreshable_token_lifetime_ms: tokens.lifetime_ms.unwrap_or(REFRESHABLE_LIFETIME_MS),
+                refresh_token_lifetime_ms: tokens.refresh_lifetime_ms,
+                login_via_existing_session: tokens.login_via_existing_session,
+                extra_user_types: settings.account.user_types.clone(),
+                default_user_type: settings.account.default_user_type.clone(),
+                account_validity_period_ms: settings.account_validity.period_ms.filter(|_| settings.account_validity.enabled),
+            },
+            hashing: HashingCost {
+                pepper: password.pepper.expose().to_owned(),
+                memory_kib: password.memory_kib,
+                iterations: password.iterations,
+                workers: password.workers.map_or((processors / 2).max(1), |workers| usize::try_from(workers).unwrap_or(1)),
+                wait: HASHING_WAIT,
+            },
+            http: HttpSettings {
+                max_body: settings.http.max_body_bytes,
+                header_timeout: seconds(settings.http.header_timeout_ms),
+                body_timeout: seconds(settings.http.body_timeout_ms),
+                trusted_proxies: settings.trusted_proxies.0.clone(),
+                public_base_url: settings.public_base_url.as_ref().map(|url| url.as_str().to_owned()),
+            },
+            rate_limits: RateLimits {
+                enabled: settings.rate_limits.enabled,
+                message: limit(&settings.rate_limits.message),
+                registration: limit(&settings.rate_limits.registration),
+                login_address: limit(&settings.rate_limits.login),
+                login_account: limit(&settings.rate_limits.login_account),
+                login_failed: limit(&settings.rate_limits.login_failed),
+            },
+            clock: Clock::System,
+        }
+    }
 }
 
 /// Why a server does not start; each is one line for the operator.
@@ -107,6 +177,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// The first address it listens on, with its real port.
+    pub fn address(&self) -> SocketAddr {
+        self.addresses.first().copied().unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
+    }
+
     /// The addresses it listens on, with real ports.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
@@ -206,7 +281,8 @@ async fn prune_expired(app: &App) -> Result<(), DbError> {
     app.db
         .write(move |tx| -> Result<(), DbError> {
             sessions::prune(tx, now)?;
-            registration::prune(tx, now)
+            registration::prune(tx, now)?;
+            reeve_client_api::prune(tx, now)
         })
         .await
 }

@@ -3,7 +3,6 @@
 //! Later places win: the defaults, the settings file, the environment, the command line. Nothing here
 //! reads the environment of the process by itself; [`load`] is given it.
 
-mod apply;
 mod check;
 mod describe;
 mod keys;

@@ -2,8 +2,24 @@
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 
+/// The columns of an entry, and the conditions that every list has: before a position, not before a time.
+macro_rules! list {
+    ($condition:expr) => {
+        concat!(
+            "SELECT id, ts, actor, ip, request_id, action, target, changes FROM audit WHERE ",
+            $condition,
+            " AND (ts, id) < ($1, $2) AND ts >= $3 AND ($4 = '' OR actor = $4) AND ($5 = '' OR target = $5) \
+             AND ($6 = '' OR action = $6) ORDER BY ts DESC, id DESC LIMIT $7"
+        )
+    };
+}
+
 reeve_db::statements! {
     INSERT = "INSERT INTO audit (ts, actor, ip, request_id, action, target, changes) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    LIST = list!("1 = 1");
+    LIST_BY_TARGET = list!("target = $5");
+    LIST_BY_ACTOR = list!("actor = $4");
+    LIST_BY_ACTION = list!("action = $6");
 }
 
 /// A deed to write down.
@@ -32,4 +48,66 @@ pub fn insert(tx: &mut Tx<'_>, entry: &NewEntry<'_>) -> Result<(), DbError> {
         &params![entry.ts, entry.actor, entry.ip, entry.request_id, entry.action, entry.target, entry.changes],
     )?;
     Ok(())
+}
+
+/// A deed that was written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number: later deeds have higher ones.
+    pub id: i64,
+    /// When, in milliseconds.
+    pub ts: i64,
+    /// Who.
+    pub actor: String,
+    /// From which address.
+    pub ip: Option<String>,
+    /// In which request.
+    pub request_id: String,
+    /// What, as a dotted name.
+    pub action: String,
+    /// To whom.
+    pub target: String,
+    /// What changed, as JSON.
+    pub changes: String,
+}
+
+/// Which deeds to list; blank texts let all through.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Who.
+    pub actor: String,
+    /// To whom.
+    pub target: String,
+    /// What.
+    pub action: String,
+    /// Not before this time, in milliseconds.
+    pub from_ts: i64,
+}
+
+/// Deeds before a position (time and number), the newest first.
+pub fn list(tx: &ReadTx<'_>, filter: &Filter, before: (i64, i64), limit: i64) -> Result<Vec<Entry>, DbError> {
+    // The condition that lets fewest through decides by which index the entries are read.
+    let statement = if !filter.target.is_empty() {
+        &LIST_BY_TARGET
+    } else if !filter.actor.is_empty() {
+        &LIST_BY_ACTOR
+    } else if !filter.action.is_empty() {
+        &LIST_BY_ACTION
+    } else {
+        &LIST
+    };
+    let (ts, id) = before;
+    let params = params![ts, id, filter.from_ts, filter.actor, filter.target, filter.action, limit];
+    tx.query(statement, &params, |row| {
+        Ok(Entry {
+            id: row.get(0)?,
+            ts: row.get(1)?,
+            actor: row.get(2)?,
+            ip: row.get(3)?,
+            request_id: row.get(4)?,
+            action: row.get(5)?,
+            target: row.get(6)?,
+            changes: row.get(7)?,
+        })
+    })
 }

@@ -2,6 +2,9 @@
 
 pub mod access_tokens;
 pub mod audit;
+pub mod uia_sessions;
+pub mod login_tokens;
+pub mod refresh_tokens;
 pub mod pushers;
 pub mod account_data;
 pub mod profile_fields;
@@ -9,9 +12,13 @@ pub mod validity;
 pub mod external_ids;
 pub mod threepids;
 pub mod connections;
+pub mod features;
+pub mod health;
 pub mod devices;
 pub mod jobs;
 pub mod ratelimits;
+pub mod registration_nonces;
+pub mod registration_tokens;
 pub mod users;
 
 pub mod user_list;
@@ -32,6 +39,9 @@ pub fn statements() -> Vec<&'static Statement> {
     [
         access_tokens::STATEMENTS,
         audit::STATEMENTS,
+        uia_sessions::STATEMENTS,
+        login_tokens::STATEMENTS,
+        refresh_tokens::STATEMENTS,
         pushers::STATEMENTS,
         account_data::STATEMENTS,
         profile_fields::STATEMENTS,
@@ -39,8 +49,12 @@ pub fn statements() -> Vec<&'static Statement> {
         external_ids::STATEMENTS,
         threepids::STATEMENTS,
         connections::STATEMENTS,
+        features::STATEMENTS,
+        health::STATEMENTS,
         devices::STATEMENTS,
         jobs::STATEMENTS,
         ratelimits::STATEMENTS,
+        registration_nonces::STATEMENTS,
+        registration_tokens::STATEMENTS,
         users::STATEMENTS, user_list::STATEMENTS, user_list_counts::STATEMENTS, user_search::STATEMENTS].concat()
 }

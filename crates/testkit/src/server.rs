@@ -61,7 +61,7 @@ impl Server {
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        *self.running().addresses().first().expect("it listens")
+        self.running().address()
     }
 
     fn running(&self) -> &Running {

@@ -1,12 +1,23 @@
 //! Accounts.
 
+mod account_data;
 mod admin;
+mod counts;
+mod cross_signing;
 mod deactivate;
 mod get;
+mod joined_rooms;
 mod list;
+mod login;
+mod memberships;
+mod pushers;
 mod put;
+mod ratelimit;
 mod reset_password;
+mod shadow_ban;
+mod suspend;
 mod view;
+mod whois;
 
 use std::time::Duration;
 
@@ -26,6 +37,21 @@ pub(crate) fn routes() -> Vec<Route> {
         admin::put(),
         deactivate::route(),
         reset_password::route(),
+        login::route(),
+        whois::route(),
+        joined_rooms::route(),
+        memberships::route(),
+        counts::sent_invites(),
+        counts::rooms_joined(),
+        account_data::route(),
+        pushers::route(),
+        cross_signing::route(),
+        shadow_ban::ban(),
+        shadow_ban::unban(),
+        ratelimit::get(),
+        ratelimit::post(),
+        ratelimit::delete(),
+        suspend::route(),
     ]
 }
 

@@ -43,8 +43,10 @@ impl Class {
 
     fn accepts(self, value: &Value<'_>) -> bool {
         match (self, *value) {
-            (_, Value::Null) | (Self::Int64, Value::Int(_)) => true,
-            (Self::Text, Value::Text(_)) | (Self::Blob, Value::Blob(_)) => true,
+            (_, Value::Null)
+            | (Self::Int64, Value::Int(_))
+            | (Self::Text, Value::Text(_))
+            | (Self::Blob, Value::Blob(_)) => true,
             (Self::Flag, Value::Int(int)) => matches!(int, 0 | 1),
             (Self::Int16, Value::Int(int)) => i16::try_from(int).is_ok(),
             (Self::Int32, Value::Int(int)) => i32::try_from(int).is_ok(),

@@ -1,7 +1,7 @@
 use std::{
     cell::RefCell,
     sync::{
-        Arc,
+        Arc, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -21,15 +21,23 @@ use crate::{
 /// How often a call is tried that collides with others or loses its connection.
 const TRIES: u32 = 12;
 
+/// After this many tries a call that collides with others has this process's writes to itself.
+const POLITE: u32 = 5;
+
 /// After a failed connection nobody knocks again for this long, twice as long after the next, up to [`LONGEST`].
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// How many threads of each role have a connection.
+/// What the threads share.
 #[derive(Default)]
 pub(super) struct Pool {
+    /// How many threads that only read have a connection.
     readers: AtomicUsize,
+    /// How many of the others have one.
     writers: AtomicUsize,
+    /// Shared by those who write. A call that lost too often takes it alone, so that a counter which everybody
+    /// wants cannot starve it.
+    turn: RwLock<()>,
 }
 
 /// One thread of the pool.
@@ -102,7 +110,7 @@ impl Worker {
         let Waiting { kind, mut job, .. } = waiting;
         let start = clock::now();
         let mut tries = 1;
-        while let Try::Again(error) = self.attempt(kind, &mut *job) {
+        while let Try::Again(error) = self.take_turn(kind, &mut *job, tries) {
             if tries == TRIES {
                 job.fail(error);
                 break;
@@ -118,6 +126,18 @@ impl Worker {
             // The caller need not wait for this.
             self.roll_back();
         }
+    }
+
+    /// Runs the call in one transaction: a read at once, a write beside others or, at last, alone.
+    fn take_turn(&mut self, kind: Kind, job: &mut dyn Job, tries: u32) -> Try {
+        let pool = Arc::clone(&self.pool);
+        let (_shared, _alone);
+        match kind {
+            Kind::Read => {}
+            Kind::Write if tries <= POLITE => _shared = pool.turn.read(),
+            Kind::Write => _alone = pool.turn.write(),
+        }
+        self.attempt(kind, job)
     }
 
     /// Runs the call in one transaction. A reading transaction stays open.

@@ -21,9 +21,9 @@ pub(super) fn serve(connection: &Connection, queue: &Queue, metrics: &Metrics) {
     let writer = Writer { connection, queue, metrics };
     while let Some(Waiting { job, .. }) = queue.pop(Role::Writes) {
         if queue.has_write() {
-            writer.together(job)
+            writer.together(job);
         } else {
-            writer.alone(job)
+            writer.alone(job);
         }
         if !connection.is_autocommit()
             && let Err(error) = command(connection, "ROLLBACK")
@@ -76,7 +76,9 @@ impl Writer<'_> {
             Err(DbError::Constraint(_)) => {
                 // A deferred constraint of one of them: each by itself shows which.
                 self.roll_back();
-                jobs.into_iter().for_each(|job| self.alone(job));
+                for job in jobs {
+                    self.alone(job);
+                }
             }
             Err(error) => {
                 self.roll_back();

@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Failure, cannot_start, terminal};
 use crate::{
-    server,
+    server::{self, Config},
     settings::{Log, LogFormat, Settings},
 };
 
@@ -31,12 +31,15 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     // Signals count from the first moment, so that a stop during the start is a graceful one too.
     let mut signals = Signals::new().map_err(cannot_start)?;
     let server_name = settings.server_name.clone();
-    let running = server::start(settings).await.map_err(|error| Failure::new(error.to_string()))?;
+    let running = server::start(Config::from_settings(&settings))
+        .await
+        .map_err(|error| Failure::new(error.to_string()))?;
 
+    let urls = running.addresses().iter().map(|address| format!("http://{address}"));
     terminal::print(&format!(
-        "Reeve {} serves {server_name} on http://{}; create an administrator with: reeve user create NAME --admin\n",
+        "Reeve {} serves {server_name} on {}; create an administrator with: reeve user create NAME --admin\n",
         env!("CARGO_PKG_VERSION"),
-        running.address(),
+        urls.collect::<Vec<_>>().join(" and "),
     ))?;
     notify_service_manager(NotifyState::Ready);
 

@@ -1,6 +1,6 @@
 //! Talking to the person, or script, at the other end.
 
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 
 use super::Failure;
 use crate::settings::Secret;
@@ -83,7 +83,8 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width_of = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let width_of =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width_of(column).unwrap_or(0)).collect();
     let mut out = String::new();
     for row in &rows {
@@ -95,8 +96,11 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
 }
 
 /// The text with control characters, and those that change the writing direction, escaped.
-pub(super) fn printable(text: &str) -> String {
-    let steers = |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+fn printable(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     text.chars()
         .flat_map(|c| if steers(c) { c.escape_unicode().collect::<Vec<_>>() } else { vec![c] })
         .collect()
@@ -137,7 +141,8 @@ mod tests {
 
     #[test]
     fn tables_are_aligned_and_harmless() {
-        let rows = [vec!["a".to_owned(), "bb".to_owned()], vec!["äöü".to_owned(), "\u{1b}[2J\u{202e}".to_owned()]];
+        let rows =
+            [vec!["a".to_owned(), "bb".to_owned()], vec!["äöü".to_owned(), "\u{1b}[2J\u{202e}".to_owned()]];
         assert_eq!(table(&rows), "a    bb\näöü  \\u{1b}[2J\\u{202e}\n");
     }
 

@@ -89,7 +89,7 @@ fn check_keys(table: &Table, prefix: &str, known: &[Entry], place: &str) -> Resu
         let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         match (known.iter().find(|entry| entry.key == key), value) {
             (Some(Entry { kind: Kind::Section, .. }), Value::Table(inner)) => {
-                check_keys(inner, &key, known, place)?
+                check_keys(inner, &key, known, place)?;
             }
             (Some(Entry { kind: Kind::Section, .. }), _) => {
                 return Err(SettingsError::new(format!("{key}: expected a table ({place})")));

@@ -30,7 +30,6 @@ fn nothing_set_gives_the_defaults() {
     assert_eq!(loaded.settings, Settings::default());
     assert_eq!(loaded.settings.server_name, "localhost");
     assert_eq!(loaded.settings.listen.0, ["127.0.0.1:8008".parse().unwrap()]);
-    assert_eq!(loaded.settings.database_url().to_string(), "sqlite:reeve-data/reeve.db");
     assert_eq!(loaded.place("listen"), Place::Default);
 }
 

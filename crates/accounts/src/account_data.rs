@@ -1,0 +1,38 @@
+//! Global account data: what clients keep on the server.
+//! <https://spec.matrix.org/v1.18/client-server-api/#client-config>
+
+use reeve_db::{DbError, ReadTx, Tx};
+use reeve_store::account_data;
+use serde_json::{Map, Value};
+
+/// The room id of what is about no room.
+const GLOBAL: &str = "";
+
+/// Whether a type is kept by the server itself, and where clients change it instead.
+pub fn changed_elsewhere(data_type: &str) -> Option<&'static str> {
+    match data_type {
+        "m.fully_read" => Some("/rooms/!roomId:server.name/read_markers"),
+        "m.push_rules" => Some("/pushrules"),
+        _ => None,
+    }
+}
+
+/// Whether the content would make somebody ignore themselves.
+pub fn ignores(data_type: &str, content: &Map<String, Value>, user_id: &str) -> bool {
+    data_type == "m.ignored_user_list"
+        && content.get("ignored_users").and_then(Value::as_object).is_some_and(|users| users.contains_key(user_id))
+}
+
+/// The content of one type; `None` if it was never set.
+pub fn find(tx: &ReadTx<'_>, user_num: i64, data_type: &str) -> Result<Option<Value>, DbError> {
+    let Some(content) = account_data::find(tx, user_num, GLOBAL, data_type)? else { return Ok(None) };
+    let content = serde_json::from_str(&content);
+    content.map(Some).map_err(|error| DbError::Internal(format!("account data is not JSON: {error}")))
+}
+
+/// Replaces the content of one type.
+pub fn set(tx: &mut Tx<'_>, user_num: i64, data_type: &str, content: &Map<String, Value>) -> Result<(), DbError> {
+    let content = serde_json::to_string(content)
+        .map_err(|error| DbError::Internal(format!("account data cannot be written as JSON: {error}")))?;
+    account_data::put(tx, user_num, GLOBAL, data_type, &content)
+}

@@ -1,0 +1,97 @@
+//! Devices of accounts.
+
+use std::collections::HashSet;
+
+use reeve_db::{DbError, Tx};
+use reeve_model::{Ctx, User};
+use reeve_store::devices::{self, Device};
+use reeve_store::{access_tokens, pushers, refresh_tokens};
+use serde_json::json;
+
+use crate::audit;
+use crate::error::Error;
+use crate::seen::Sighting;
+
+/// The longest display name of a device, in characters.
+pub const MAX_DISPLAY_NAME: usize = 100;
+/// The longest device id, in characters.
+pub const MAX_DEVICE_ID: usize = 512;
+
+/// Checks the length of a device's display name.
+pub fn check_display_name(display_name: &str) -> Result<(), Error> {
+    if display_name.chars().count() > MAX_DISPLAY_NAME { Err(Error::DeviceNameTooLong) } else { Ok(()) }
+}
+
+/// Creates a device without a session; a login with its id adopts it. One that exists stays as it is. Answers
+/// whether it is new.
+pub fn create(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    user: &User,
+    device_id: &str,
+    display_name: Option<&str>,
+) -> Result<bool, Error> {
+    if let Some(display_name) = display_name {
+        check_display_name(display_name)?;
+    }
+    let created = devices::insert(tx, user.num, device_id, display_name, ctx.now)?;
+    if created {
+        let changes = json!({ "device_id": device_id, "display_name": display_name });
+        audit::record(tx, ctx, "device.create", &user.user_id, &changes)?;
+    }
+    Ok(created)
+}
+
+/// Renames a device.
+pub fn rename(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, device_id: &str, display_name: &str) -> Result<(), Error> {
+    check_display_name(display_name)?;
+    let before = devices::find(tx, user.num, device_id)?.ok_or(Error::DeviceNotFound)?;
+    if before.display_name.as_deref() != Some(display_name) {
+        devices::rename(tx, user.num, device_id, Some(display_name))?;
+        let changes = json!({ "device_id": device_id, "display_name": display_name });
+        audit::record(tx, ctx, "device.update", &user.user_id, &changes)?;
+    }
+    Ok(())
+}
+
+/// Deletes a device with all that hangs on it: its access and refresh tokens and the pushers that were set from
+/// it. Answers whether it was there.
+pub fn delete(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<bool, DbError> {
+    access_tokens::delete_of_device(tx, user_num, device_id)?;
+    refresh_tokens::delete_of_device(tx, user_num, device_id)?;
+    pushers::delete_of_device(tx, user_num, device_id)?;
+    devices::delete(tx, user_num, device_id)
+}
+
+/// Deletes those of the devices that exist. Ids may be unknown or occur twice.
+pub fn delete_all(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, device_ids: &[String]) -> Result<(), Error> {
+    // A request may name very many devices; the work is bounded by those that there are.
+    let wanted: HashSet<&str> = device_ids.iter().map(String::as_str).collect();
+    let mut deleted = Vec::new();
+    for device in devices::of_user(tx, user.num)? {
+        if wanted.contains(&*device.device_id) && delete(tx, user.num, &device.device_id)? {
+            deleted.push(device.device_id);
+        }
+    }
+    if !deleted.is_empty() {
+        audit::record(tx, ctx, "device.delete", &user.user_id, &json!({ "device_ids": deleted }))?;
+    }
+    Ok(())
+}
+
+/// Brings devices up to date with sightings that are not written yet.
+pub fn see(devices: &mut [Device], sightings: &[Sighting]) {
+    for device in devices {
+        let newest = sightings
+            .iter()
+            .filter(|sighting| sighting.device_id.as_deref() == Some(&device.device_id))
+            .max_by_key(|sighting| sighting.ts);
+        if let Some(sighting) = newest
+            && device.last_seen_ts.is_none_or(|ts| ts <= sighting.ts)
+        {
+            device.last_seen_ts = Some(sighting.ts);
+            device.last_seen_ip = Some(sighting.ip.clone());
+            device.last_seen_user_agent = Some(sighting.user_agent.clone());
+        }
+    }
+}

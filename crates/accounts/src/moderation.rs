@@ -1,0 +1,48 @@
+//! What administrators impose on accounts: suspension, shadow-bans, and limits of their own.
+
+use reeve_db::Tx;
+use reeve_model::{Ctx, User};
+use reeve_store::ratelimits::{self, Override};
+use serde_json::json;
+
+use crate::error::Error;
+use crate::{audit, users};
+
+/// Suspends an account, so that it may only read and leave, or lets it act again.
+pub fn set_suspended(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, suspended: bool) -> Result<User, Error> {
+    let action = if suspended { "user.suspend" } else { "user.unsuspend" };
+    users::edit(tx, ctx, user_id, action, |user| {
+        user.suspended = suspended;
+        Ok(())
+    })
+}
+
+/// Shadow-bans an account, so that what it sends is silently dropped, or ends that.
+pub fn set_shadow_banned(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, shadow_banned: bool) -> Result<User, Error> {
+    let action = if shadow_banned { "user.shadow_ban" } else { "user.shadow_unban" };
+    users::edit(tx, ctx, user_id, action, |user| {
+        user.shadow_banned = shadow_banned;
+        Ok(())
+    })
+}
+
+/// Gives an account a message rate limit of its own.
+pub fn set_ratelimit(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, limit: Override) -> Result<(), Error> {
+    let user = users::find(tx, user_id)?;
+    if ratelimits::find(tx, user.num)? != Some(limit) {
+        ratelimits::set(tx, user.num, limit)?;
+        let changes =
+            json!({ "messages_per_second": limit.messages_per_second, "burst_count": limit.burst_count });
+        audit::record(tx, ctx, "ratelimit.set", user_id, &changes)?;
+    }
+    Ok(())
+}
+
+/// Puts an account back under the common message rate limit.
+pub fn clear_ratelimit(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str) -> Result<(), Error> {
+    let user = users::find(tx, user_id)?;
+    if ratelimits::delete(tx, user.num)? {
+        audit::record(tx, ctx, "ratelimit.delete", user_id, &json!({}))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! Until when accounts are valid.
+
+use reeve_db::Tx;
+use reeve_model::Ctx;
+use reeve_store::validity;
+use serde_json::json;
+
+use crate::audit;
+use crate::error::Error;
+
+/// Sets until when an account is valid, in milliseconds; it need not exist yet. A time in the past closes it at once.
+pub fn set(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    user_id: &str,
+    expiration_ts: i64,
+    renewal_emails: bool,
+) -> Result<(), Error> {
+    if validity::find(tx, user_id)? != Some((expiration_ts, renewal_emails)) {
+        validity::set(tx, user_id, expiration_ts, renewal_emails)?;
+        let changes = json!({ "expiration_ts": expiration_ts, "renewal_emails": renewal_emails });
+        audit::record(tx, ctx, "account_validity.set", user_id, &changes)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! Sets until when an account is valid.
+
+use reeve_accounts::validity;
+use reeve_http::json::{self, Integer};
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_model::id;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// Until when an account is valid.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read key by key")]
+pub(crate) struct SetValidity {
+    user_id: String,
+    /// In milliseconds. If accounts expire on this server it may be left out: one period from now.
+    expiration_ts: Option<i64>,
+    /// Whether the owner is reminded by e-mail; true unless told otherwise.
+    enable_renewal_emails: Option<bool>,
+}
+
+/// Until when the account is valid now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Validity {
+    /// In milliseconds.
+    expiration_ts: i64,
+}
+
+pub(crate) fn route() -> Route {
+    Route::post("/_synapse/admin/v1/account_validity/validity", handle)
+        .summary("Sets until when an account is valid")
+        .description(
+            "A time in the past closes the account at once: what needs an access token answers 403 \
+             `ORG_MATRIX_EXPIRED_ACCOUNT`. The account need not exist yet.",
+        )
+        .takes::<SetValidity>()
+        .returns::<Validity>(200)
+        .errors(&[
+            (400, "M_UNKNOWN", "`user_id` is missing"),
+            (400, "M_INVALID_PARAM", "`user_id` is longer than user ids are"),
+            (
+                400,
+                "M_BAD_JSON",
+                "a value has the wrong type, or `expiration_ts` is missing and accounts do not expire on this server",
+            ),
+        ])
+}
+
+async fn handle(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    let user_id = match body.get("user_id") {
+        None => return Err(MatrixError::unknown("Missing property 'user_id' in the request body")),
+        Some(Value::String(user_id)) => user_id.clone(),
+        Some(_) => return Err(MatrixError::bad_json("'user_id' must be a string")),
+    };
+    if user_id.chars().count() > id::MAX_USER_ID {
+        return Err(MatrixError::invalid_param("User ID may not be longer than 255 characters"));
+    }
+    let expiration_ts = match (body.get("expiration_ts").map(json::integer), call.app.policy.account_validity_period_ms) {
+        (Some(Integer::Is(ts)), _) => ts,
+        (Some(_), _) => return Err(MatrixError::bad_json("'expiration_ts' must be an integer")),
+        (None, Some(period)) => call.now.saturating_add(period),
+        (None, None) => {
+            return Err(MatrixError::bad_json("'expiration_ts' is needed, since accounts do not expire on this server"));
+        }
+    };
+    let renewal_emails = match body.get("enable_renewal_emails") {
+        None => true,
+        Some(Value::Bool(enabled)) => *enabled,
+        Some(_) => return Err(MatrixError::bad_json("'enable_renewal_emails' must be a boolean")),
+    };
+    let ctx = call.admin_ctx()?;
+    call.write(move |tx| validity::set(tx, &ctx, &user_id, expiration_ts, renewal_emails)).await?;
+    reply::ok(&Validity { expiration_ts })
+}

@@ -1,0 +1,53 @@
+//! Creates a device without a session.
+
+use reeve_accounts::devices;
+use reeve_http::{Answer, Call, MatrixError, Route, json, reply};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+/// The device to create.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read key by key")]
+pub(crate) struct NewDevice {
+    /// At most 512 characters.
+    device_id: String,
+    /// At most 100 characters.
+    display_name: Option<String>,
+}
+
+pub(crate) fn route() -> Route {
+    Route::post("/_synapse/admin/v2/users/{user_id}/devices", handle)
+        .summary("Creates a device without a session, unless it exists")
+        .description("A login that names the device adopts it. A device that exists stays as it is.")
+        .takes::<NewDevice>()
+        .returns::<DeviceCreated>(201)
+        .errors(&[
+            (400, "M_INVALID_PARAM", "the user id is malformed, or the device id too long"),
+            (400, "M_UNKNOWN", "the account is on another server, or `device_id` is missing or no string"),
+            (400, "M_BAD_JSON", "`display_name` is not a string"),
+            (400, "M_TOO_LARGE", "`display_name` is too long"),
+            (404, "M_NOT_FOUND", "there is no such account"),
+        ])
+}
+
+/// An empty object: the device is there now.
+#[derive(Debug, ToSchema)]
+pub(crate) struct DeviceCreated {}
+
+async fn handle(mut call: Call) -> Answer {
+    let user = super::owner_or(&call, "Can only create devices for local users").await?;
+    let body = call.object().await?;
+    let device_id = match body.get("device_id") {
+        Some(Value::String(id)) if !id.is_empty() => id.clone(),
+        Some(other) if json::truthy(other) => return Err(MatrixError::unknown("device_id must be a string")),
+        _ => return Err(MatrixError::unknown("Missing device_id")),
+    };
+    if device_id.chars().count() > devices::MAX_DEVICE_ID {
+        return Err(MatrixError::invalid_param("device_id cannot be longer than 512 characters."));
+    }
+    let display_name = super::display_name(&body)?;
+    let ctx = call.admin_ctx()?;
+    call.write(move |tx| devices::create(tx, &ctx, &user, &device_id, display_name.as_deref())).await?;
+    Ok(reply::json(http::StatusCode::CREATED, &json!({})))
+}

@@ -1,0 +1,18 @@
+//! Deletes a device.
+
+use reeve_accounts::devices;
+use reeve_http::{Answer, Call, Route, reply};
+
+pub(crate) fn route() -> Route {
+    Route::delete("/_synapse/admin/v2/users/{user_id}/devices/{device_id}", handle)
+        .summary("Deletes a device of an account, with its session and pushers")
+        .description("That there is no such device is no error. The body is not read.")
+        .errors(super::ERRORS)
+}
+
+async fn handle(call: Call) -> Answer {
+    let user = super::owner(&call).await?;
+    let (ctx, device_ids) = (call.admin_ctx()?, [call.param("device_id")]);
+    call.write(move |tx| devices::delete_all(tx, &ctx, &user, &device_ids)).await?;
+    reply::empty()
+}

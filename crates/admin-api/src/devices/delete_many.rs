@@ -1,0 +1,48 @@
+//! Deletes several devices.
+
+use reeve_accounts::devices;
+use reeve_http::{Answer, Call, MatrixError, Route, json, reply};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// The devices to delete.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read key by key")]
+pub(crate) struct DeleteDevices {
+    /// Their ids. Unknown ones are ignored.
+    devices: Vec<String>,
+}
+
+pub(crate) fn route() -> Route {
+    Route::post("/_synapse/admin/v2/users/{user_id}/delete_devices", handle)
+        .summary("Deletes devices of an account, with their sessions and pushers")
+        .takes::<DeleteDevices>()
+        .errors(&[
+            (400, "M_INVALID_PARAM", "the user id is malformed"),
+            (400, "M_UNKNOWN", "the account is on another server"),
+            (400, "M_MISSING_PARAM", "`devices` is missing"),
+            (400, "M_BAD_JSON", "`devices` is not an array of strings"),
+            (404, "M_NOT_FOUND", "there is no such account"),
+        ])
+}
+
+async fn handle(mut call: Call) -> Answer {
+    let user = super::owner(&call).await?;
+    let body = call.object().await?;
+    json::require(&body, &["devices"])?;
+    let device_ids = body.get("devices").and_then(device_ids);
+    let device_ids = device_ids.ok_or_else(|| MatrixError::bad_json("'devices' must be an array of strings"))?;
+    let ctx = call.admin_ctx()?;
+    call.write(move |tx| devices::delete_all(tx, &ctx, &user, &device_ids)).await?;
+    reply::empty()
+}
+
+fn device_ids(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
+        // Synapse takes a string for the array of its characters.
+        Value::String(text) => Some(text.chars().map(String::from).collect()),
+        _ => None,
+    }
+}

@@ -1,0 +1,28 @@
+//! Lists the devices of an account.
+
+use reeve_http::{Answer, Call, Route, reply};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::view::DeviceView;
+
+/// The devices of an account, by device id.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeviceList {
+    devices: Vec<DeviceView>,
+    /// How many there are.
+    total: usize,
+}
+
+pub(crate) fn route() -> Route {
+    Route::get("/_synapse/admin/v2/users/{user_id}/devices", handle)
+        .summary("Lists the devices of an account")
+        .returns::<DeviceList>(200)
+        .errors(super::ERRORS)
+}
+
+async fn handle(call: Call) -> Answer {
+    let user = super::owner(&call).await?;
+    let devices = DeviceView::all(&call, &user).await?;
+    reply::ok(&DeviceList { total: devices.len(), devices })
+}

@@ -1,0 +1,47 @@
+//! Devices of an account.
+
+mod create;
+mod delete;
+mod delete_many;
+mod get;
+mod list;
+mod rename;
+mod view;
+
+use reeve_http::json::Object;
+use reeve_http::{Call, MatrixError, Route};
+use reeve_model::User;
+use serde_json::Value;
+
+use crate::target;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![list::route(), create::route(), delete_many::route(), get::route(), rename::route(), delete::route()]
+}
+
+/// The account in the path, which must exist here.
+async fn owner(call: &Call) -> Result<User, MatrixError> {
+    owner_or(call, "Can only lookup local users").await
+}
+
+/// The account in the path, which must exist here; `remote` is the refusal if it is of another server.
+async fn owner_or(call: &Call, remote: &'static str) -> Result<User, MatrixError> {
+    let user_id = target::local_user(call, remote)?;
+    target::existing(call, &user_id, "Unknown user").await
+}
+
+/// The refusals that all operations on devices share.
+const ERRORS: &[(u16, &str, &str)] = &[
+    (400, "M_INVALID_PARAM", "the user id is malformed"),
+    (400, "M_UNKNOWN", "the account is on another server"),
+    (404, "M_NOT_FOUND", "there is no such account"),
+];
+
+/// The display name in a body, if there is one.
+fn display_name(body: &Object) -> Result<Option<String>, MatrixError> {
+    match body.get("display_name") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(name)) => Ok(Some(name.clone())),
+        Some(_) => Err(MatrixError::bad_json("'display_name' must be a string")),
+    }
+}

@@ -1,0 +1,37 @@
+//! Renames a device.
+
+use reeve_accounts::devices;
+use reeve_http::{Answer, Call, Route, reply};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+/// The new name.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read key by key")]
+pub(crate) struct RenameDevice {
+    /// At most 100 characters; absent or null to change nothing.
+    display_name: Option<String>,
+}
+
+pub(crate) fn route() -> Route {
+    Route::put("/_synapse/admin/v2/users/{user_id}/devices/{device_id}", handle)
+        .summary("Renames a device of an account")
+        .description("Without a name nothing is done, whether the device exists or not.")
+        .takes::<RenameDevice>()
+        .errors(&[
+            (400, "M_INVALID_PARAM", "the user id is malformed"),
+            (400, "M_UNKNOWN", "the account is on another server"),
+            (400, "M_BAD_JSON", "`display_name` is not a string"),
+            (400, "M_TOO_LARGE", "`display_name` is too long"),
+            (404, "M_NOT_FOUND", "there is no such account or no such device"),
+        ])
+}
+
+async fn handle(mut call: Call) -> Answer {
+    let user = super::owner(&call).await?;
+    let body = call.optional_object().await?;
+    let Some(display_name) = super::display_name(&body)? else { return reply::empty() };
+    let (ctx, device_id) = (call.admin_ctx()?, call.param("device_id"));
+    call.write(move |tx| devices::rename(tx, &ctx, &user, &device_id, &display_name)).await?;
+    reply::empty()
+}

@@ -1,0 +1,80 @@
+//! Experimental features of single accounts: reads and sets which are on.
+
+use std::collections::BTreeMap;
+
+use reeve_accounts::features;
+use reeve_db::DbError;
+use reeve_http::{Answer, Call, MatrixError, Route, json, reply};
+use reeve_store::{features as store, users};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::target;
+
+const PATH: &str = "/_synapse/admin/v1/experimental_features/{user_id}";
+
+/// Which experimental features are on.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ExperimentalFeatures {
+    /// By name: `msc3881`, `msc3575`, `msc4222`.
+    features: BTreeMap<String, bool>,
+}
+
+pub(crate) fn get() -> Route {
+    Route::get(PATH, read)
+        .summary("Which experimental features are on for an account")
+        .description("For an account that does not exist, none is.")
+        .returns::<ExperimentalFeatures>(200)
+        .errors(&[
+            (400, "M_INVALID_PARAM", "the user id is malformed"),
+            (400, "M_UNKNOWN", "the account is on another server"),
+        ])
+}
+
+pub(crate) fn put() -> Route {
+    Route::put(PATH, write)
+        .summary("Switches experimental features on or off for an account")
+        .description("Features that are not named stay as they are.")
+        .takes::<ExperimentalFeatures>()
+        .errors(&[
+            (400, "M_INVALID_PARAM", "the user id is malformed"),
+            (400, "M_UNKNOWN", "the account is on another server, or no feature is given, or one is not known"),
+            (400, "M_BAD_JSON", "`features` is not an object of booleans"),
+            (404, "M_NOT_FOUND", "there is no such account"),
+        ])
+}
+
+async fn read(call: Call) -> Answer {
+    let user_id = target::local_user(&call, "User must be local to check what experimental features are enabled.")?;
+    let stored = call
+        .read(move |tx| -> Result<_, DbError> {
+            users::num(tx, &user_id)?.map_or(Ok(Vec::new()), |num| store::of_user(tx, num))
+        })
+        .await?;
+    let on = |feature: &str| stored.iter().any(|(name, enabled)| name == feature && *enabled);
+    let features = features::KNOWN.iter().map(|feature| ((*feature).to_owned(), on(feature))).collect();
+    reply::ok(&ExperimentalFeatures { features })
+}
+
+async fn write(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    let user_id = target::local_user(&call, "User must be local to enable experimental features.")?;
+    let features = body.get("features").filter(|features| json::truthy(features));
+    let features = features.ok_or_else(|| MatrixError::unknown("You must provide features to set."))?;
+    let wanted = wanted(features)?;
+    let ctx = call.admin_ctx()?;
+    call.write(move |tx| features::set(tx, &ctx, &user_id, &wanted)).await?;
+    reply::empty()
+}
+
+fn wanted(features: &Value) -> Result<Vec<(String, bool)>, MatrixError> {
+    let bad_json = || MatrixError::bad_json("'features' must be an object of booleans");
+    let features = features.as_object().ok_or_else(bad_json)?;
+    if let Some(unknown) = features.keys().find(|name| !features::KNOWN.contains(&name.as_str())) {
+        let text = format!("'{unknown}' is not recognised as a valid experimental feature.");
+        return Err(MatrixError::unknown(text));
+    }
+    let pair = |(name, value): (&String, &Value)| Some((name.clone(), value.as_bool()?));
+    features.iter().map(pair).collect::<Option<_>>().ok_or_else(bad_json)
+}

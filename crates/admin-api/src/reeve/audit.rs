@@ -1,0 +1,86 @@
+//! Who did what to whom.
+
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_store::audit::{self, Entry, Filter};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// A page of the audit log, the newest entry first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AuditLog {
+    entries: Vec<AuditEntry>,
+    /// Where the next page begins; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+/// An administrative deed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AuditEntry {
+    id: i64,
+    /// When, in milliseconds.
+    ts: i64,
+    /// Who: a user id, or `cli` for the command line of the server.
+    actor: String,
+    /// From which address; null for the command line.
+    ip: Option<String>,
+    /// In which request: the `X-Request-Id` of its answer, also in the log.
+    request_id: String,
+    /// What, such as `user.lock`.
+    action: String,
+    /// To whom: usually a user id.
+    target: String,
+    /// What changed, with the new values; never a secret.
+    #[schema(value_type = Object)]
+    changes: Value,
+}
+
+pub(crate) fn route() -> Route {
+    Route::get("/_reeve/admin/v1/audit", handle)
+        .summary("Lists what administrators did, the newest first")
+        .query(&[
+            ("actor", "only the deeds of this user id"),
+            ("target", "only deeds done to this, usually a user id"),
+            ("action", "only deeds of this name, such as `user.lock`"),
+            ("from_ts", "only deeds at this time or later, in milliseconds"),
+            ("until_ts", "only deeds before this time, in milliseconds"),
+            ("limit", "how many at most: 100 unless given, from 1 to 1000"),
+            ("from", "the `next_token` of the page before"),
+        ])
+        .returns::<AuditLog>(200)
+        .errors(&[(400, "M_INVALID_PARAM", "a number is none, or `from` is not a `next_token` of this list")])
+}
+
+async fn handle(call: Call) -> Answer {
+    let text = |name| call.query.utf8(name).map(Option::unwrap_or_default);
+    let filter = Filter {
+        actor: text("actor")?,
+        target: text("target")?,
+        action: text("action")?,
+        from_ts: call.query.integer("from_ts")?.unwrap_or_default(),
+    };
+    let until = (call.query.integer("until_ts")?.unwrap_or(i64::MAX), i64::MIN);
+    let limit = super::limit(&call)?;
+    let before = match super::position(&call)? {
+        None => until,
+        Some((ts, id)) => until.min((ts, id.parse().map_err(|_| super::bad_position())?)),
+    };
+    let mut entries = call.read(move |tx| audit::list(tx, &filter, before, limit + 1)).await?;
+    let next_token = super::cut(&mut entries, limit).map(|last| super::token(last.ts, &last.id));
+    let entries = entries.into_iter().map(view).collect::<Result<_, _>>()?;
+    reply::ok(&AuditLog { entries, next_token })
+}
+
+fn view(entry: Entry) -> Result<AuditEntry, MatrixError> {
+    Ok(AuditEntry {
+        id: entry.id,
+        ts: entry.ts,
+        actor: entry.actor,
+        ip: entry.ip,
+        request_id: entry.request_id,
+        action: entry.action,
+        target: entry.target,
+        changes: serde_json::from_str(&entry.changes).map_err(MatrixError::internal)?,
+    })
+}

@@ -1,0 +1,119 @@
+//! Durable work: what waits, runs, and came of it.
+
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_store::jobs::{self, Filter, Job};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// The states a job can be in.
+const STATES: &[(&str, &str)] = &[
+    ("scheduled", "scheduled"),
+    ("active", "active"),
+    ("complete", "complete"),
+    ("failed", "failed"),
+    ("cancelled", "cancelled"),
+];
+
+/// A page of the list of jobs, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct JobList {
+    jobs: Vec<JobView>,
+    /// Where the next page begins; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+/// A piece of durable work.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct JobView {
+    id: String,
+    /// What kind of work, such as `deactivate_user`.
+    kind: String,
+    /// What it works on, usually a user id.
+    subject: String,
+    /// `scheduled`, `active`, `complete`, `failed` or `cancelled`.
+    state: String,
+    /// How much is done.
+    done: i64,
+    /// How much there is to do, as far as known.
+    total: i64,
+    /// What came of it; null until it is complete.
+    #[schema(value_type = Option<Object>)]
+    result: Option<Value>,
+    /// What went wrong last; null if nothing did.
+    error: Option<String>,
+    /// How often the present step failed.
+    attempts: i64,
+    /// Not to be run before, in milliseconds.
+    run_after_ts: i64,
+    /// When it was queued, in milliseconds.
+    created_ts: i64,
+    /// When it last changed, in milliseconds.
+    updated_ts: i64,
+}
+
+pub(crate) fn list() -> Route {
+    Route::get("/_reeve/admin/v1/jobs", read_all)
+        .summary("Lists durable work, the newest first")
+        .description("Finished jobs are kept for seven days.")
+        .query(&[
+            ("kind", "only jobs of this kind, such as `deactivate_user`"),
+            ("state", "only jobs in this state: `scheduled`, `active`, `complete`, `failed` or `cancelled`"),
+            ("subject", "only jobs that work on this, usually a user id"),
+            ("limit", "how many at most: 100 unless given, from 1 to 1000"),
+            ("from", "the `next_token` of the page before"),
+        ])
+        .returns::<JobList>(200)
+        .errors(&[(
+            400,
+            "M_INVALID_PARAM",
+            "a number is none, there is no such state, or `from` is not a `next_token` of this list",
+        )])
+}
+
+pub(crate) fn get() -> Route {
+    Route::get("/_reeve/admin/v1/jobs/{id}", read_one)
+        .summary("Reads one piece of durable work")
+        .returns::<JobView>(200)
+        .errors(&[(404, "M_NOT_FOUND", "there is no such job, or it finished long ago")])
+}
+
+async fn read_all(call: Call) -> Answer {
+    let text = |name| call.query.utf8(name).map(Option::unwrap_or_default);
+    let filter = Filter {
+        kind: text("kind")?,
+        state: call.query.choice("state", STATES)?.unwrap_or_default().to_owned(),
+        subject: text("subject")?,
+    };
+    let limit = super::limit(&call)?;
+    let (ts, id) = super::position(&call)?.unwrap_or((i64::MAX, String::new()));
+    let mut jobs = call.read(move |tx| jobs::list(tx, &filter, (ts, &id), limit + 1)).await?;
+    let next_token = super::cut(&mut jobs, limit).map(|last| super::token(last.created_ts, &last.id));
+    let jobs = jobs.into_iter().map(view).collect::<Result<_, _>>()?;
+    reply::ok(&JobList { jobs, next_token })
+}
+
+async fn read_one(call: Call) -> Answer {
+    let id = call.param("id");
+    let job = call.read(move |tx| jobs::find(tx, &id)).await?;
+    reply::ok(&view(job.ok_or_else(|| MatrixError::not_found("Job not found"))?)?)
+}
+
+fn view(job: Job) -> Result<JobView, MatrixError> {
+    let result = job.result.map(|result| serde_json::from_str(&result)).transpose();
+    Ok(JobView {
+        result: result.map_err(MatrixError::internal)?,
+        id: job.id,
+        kind: job.kind,
+        subject: job.subject,
+        state: job.state,
+        done: job.done,
+        total: job.total,
+        error: job.error,
+        attempts: job.attempts,
+        run_after_ts: job.run_after_ts,
+        created_ts: job.created_ts,
+        updated_ts: job.updated_ts,
+    })
+}

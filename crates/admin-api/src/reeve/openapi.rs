@@ -1,0 +1,15 @@
+//! The description of the whole API.
+
+use std::sync::Arc;
+
+use reeve_http::{Access, Call, Route, reply};
+
+/// The route that serves a description of all routes, an OpenAPI document in JSON.
+pub fn route(document: Arc<str>) -> Route {
+    Route::get("/_reeve/openapi.json", move |_: Call| {
+        let document = Arc::clone(&document);
+        async move { reply::text("application/json", document.to_string()) }
+    })
+    .access(Access::Anybody)
+    .summary("The description of the whole API, in OpenAPI 3.1")
+}

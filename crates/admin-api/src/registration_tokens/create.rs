@@ -1,0 +1,80 @@
+//! Adds a registration token.
+
+use reeve_accounts::registration::{self, NewToken, TokenName};
+use reeve_http::json::{Integer, Object, integer};
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{TokenView, expiry_time, uses_allowed};
+
+/// The longest name of a token, in characters.
+const MAX_LENGTH: i64 = 64;
+/// How long a random name is unless the request says.
+const DEFAULT_LENGTH: i64 = 16;
+
+/// A registration token to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read key by key")]
+pub(crate) struct CreateToken {
+    /// Its name: 1 to 64 of `A-Z a-z 0-9 . _ ~ -`; a random one if absent.
+    token: Option<String>,
+    /// How long a random name is: 1 to 64, 16 if absent.
+    length: Option<i64>,
+    /// How many accounts it is good for; null or absent for any number.
+    uses_allowed: Option<i64>,
+    /// When it expires, in milliseconds since the epoch; null or absent for never.
+    expiry_time: Option<i64>,
+}
+
+pub(crate) fn route() -> Route {
+    Route::post("/_synapse/admin/v1/registration_tokens/new", handle)
+        .summary("Adds a registration token")
+        .takes::<CreateToken>()
+        .returns::<TokenView>(200)
+        .errors(&[
+            (400, "M_INVALID_PARAM", "a value is not valid, or there is a token of this name"),
+            (400, "M_UNKNOWN", "no random name of this length is free"),
+        ])
+}
+
+async fn handle(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    let new = NewToken {
+        name: name(&body)?,
+        uses_allowed: uses_allowed(&body)?.flatten(),
+        expiry_ts: expiry_time(&body, call.now)?.flatten(),
+    };
+    let (ctx, wanted) = (call.admin_ctx()?, new.clone());
+    let token = call.write(move |tx| registration::create_token(tx, &ctx, &wanted)).await?;
+    match (token, new.name) {
+        (Some(token), _) => reply::ok(&TokenView::from(token)),
+        (None, TokenName::Given(name)) => Err(MatrixError::invalid_param(format!("Token already exists: {name}"))),
+        (None, TokenName::Random(_)) => Err(MatrixError::internal("a random registration token was taken")),
+    }
+}
+
+fn name(body: &Object) -> Result<TokenName, MatrixError> {
+    match body.get("token") {
+        Some(Value::String(token)) if token.is_empty() || token.chars().count() > 64 => {
+            Err(MatrixError::invalid_param("token must not be empty and must not be longer than 64 characters"))
+        }
+        Some(Value::String(token)) if !token.bytes().all(allowed) => Err(MatrixError::invalid_param(
+            "token must consist only of characters matched by the regex [A-Za-z0-9-_]",
+        )),
+        Some(Value::String(token)) => Ok(TokenName::Given(token.clone())),
+        Some(_) => Err(MatrixError::invalid_param("token must be a string")),
+        None => match body.get("length").map_or(Integer::Is(DEFAULT_LENGTH), integer) {
+            Integer::Is(length @ 1..=MAX_LENGTH) => Ok(TokenName::Random(usize::try_from(length).unwrap_or(1))),
+            Integer::Is(_) | Integer::TooLarge => {
+                Err(MatrixError::invalid_param("length must be greater than zero and not greater than 64"))
+            }
+            Integer::Not => Err(MatrixError::invalid_param("length must be an integer")),
+        },
+    }
+}
+
+fn allowed(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b'-')
+}

@@ -1,0 +1,23 @@
+//! Deletes a registration token.
+
+use reeve_accounts::registration;
+use reeve_http::{Answer, Call, Route, reply};
+
+use super::no_such_token;
+
+pub(crate) fn route() -> Route {
+    Route::delete("/_synapse/admin/v1/registration_tokens/{token}", handle)
+        .summary("Deletes a registration token")
+        .description("Registrations with it that are under way cannot be completed any more.")
+        .errors(&[(404, "M_NOT_FOUND", "there is no such token")])
+}
+
+async fn handle(call: Call) -> Answer {
+    let token = call.param("token");
+    let (ctx, wanted) = (call.admin_ctx()?, token.clone());
+    if call.write(move |tx| registration::delete_token(tx, &ctx, &wanted)).await? {
+        reply::empty()
+    } else {
+        Err(no_such_token(&token))
+    }
+}

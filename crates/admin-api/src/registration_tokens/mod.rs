@@ -1,0 +1,70 @@
+//! Tokens with which people register.
+
+mod create;
+mod delete;
+mod get;
+mod list;
+mod update;
+
+use reeve_http::json::{Integer, Object, integer};
+use reeve_http::{MatrixError, Route};
+use reeve_store::registration_tokens::RegistrationToken;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![list::route(), create::route(), get::route(), update::route(), delete::route()]
+}
+
+/// A registration token.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TokenView {
+    /// What people type.
+    token: String,
+    /// How many accounts it is good for; null for any number.
+    uses_allowed: Option<i64>,
+    /// How many registrations with it are under way.
+    pending: i64,
+    /// How many accounts were made with it.
+    completed: i64,
+    /// When it expires, in milliseconds since the epoch; null for never.
+    expiry_time: Option<i64>,
+}
+
+impl From<RegistrationToken> for TokenView {
+    fn from(token: RegistrationToken) -> Self {
+        Self {
+            token: token.token,
+            uses_allowed: token.uses_allowed,
+            pending: token.pending,
+            completed: token.completed,
+            expiry_time: token.expiry_ts,
+        }
+    }
+}
+
+fn no_such_token(token: &str) -> MatrixError {
+    MatrixError::not_found(format!("No such registration token: {token}"))
+}
+
+/// `uses_allowed` in a body: `None` if it is not there.
+fn uses_allowed(body: &Object) -> Result<Option<Option<i64>>, MatrixError> {
+    match body.get("uses_allowed").map(|value| (value, integer(value))) {
+        None => Ok(None),
+        Some((Value::Null, _)) => Ok(Some(None)),
+        Some((_, Integer::Is(uses))) if uses >= 0 => Ok(Some(Some(uses))),
+        Some(_) => Err(MatrixError::invalid_param("uses_allowed must be a non-negative integer or null")),
+    }
+}
+
+/// `expiry_time` in a body, not before `now`: `None` if it is not there.
+fn expiry_time(body: &Object, now: i64) -> Result<Option<Option<i64>>, MatrixError> {
+    match body.get("expiry_time").map(|value| (value, integer(value))) {
+        None => Ok(None),
+        Some((Value::Null, _)) => Ok(Some(None)),
+        Some((_, Integer::Is(expiry))) if expiry >= now => Ok(Some(Some(expiry))),
+        Some((_, Integer::Is(_))) => Err(MatrixError::invalid_param("expiry_time must not be in the past")),
+        Some(_) => Err(MatrixError::invalid_param("expiry_time must be an integer or null")),
+    }
+}

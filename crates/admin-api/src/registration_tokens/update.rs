@@ -1,0 +1,41 @@
+//! Changes what a registration token is good for.
+
+use reeve_accounts::registration::{self, TokenChange};
+use reeve_http::{Answer, Call, Route, reply};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{TokenView, expiry_time, no_such_token, uses_allowed};
+
+/// What a registration token shall be good for; what is absent stays, and other keys are ignored.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read key by key")]
+pub(crate) struct UpdateToken {
+    /// How many accounts it is good for; null for any number.
+    uses_allowed: Option<i64>,
+    /// When it expires, in milliseconds since the epoch; null for never.
+    expiry_time: Option<i64>,
+}
+
+pub(crate) fn route() -> Route {
+    Route::put("/_synapse/admin/v1/registration_tokens/{token}", handle)
+        .summary("Changes what a registration token is good for")
+        .takes::<UpdateToken>()
+        .returns::<TokenView>(200)
+        .errors(&[
+            (400, "M_INVALID_PARAM", "a value is not valid"),
+            (404, "M_NOT_FOUND", "there is no such token"),
+        ])
+}
+
+async fn handle(mut call: Call) -> Answer {
+    let token = call.param("token");
+    let body = call.object().await?;
+    let change =
+        TokenChange { uses_allowed: uses_allowed(&body)?, expiry_ts: expiry_time(&body, call.now)? };
+    let (ctx, wanted) = (call.admin_ctx()?, token.clone());
+    match call.write(move |tx| registration::update_token(tx, &ctx, &wanted, change)).await? {
+        Some(token) => reply::ok(&TokenView::from(token)),
+        None => Err(no_such_token(&token)),
+    }
+}

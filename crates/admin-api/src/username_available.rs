@@ -1,0 +1,33 @@
+//! Whether a name can be given to a new account.
+
+use reeve_accounts::users;
+use reeve_http::{Answer, Call, Route, reply};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The name is free; a name that is not is an error.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UsernameAvailable {
+    /// Always true.
+    available: bool,
+}
+
+pub(crate) fn route() -> Route {
+    Route::get("/_synapse/admin/v1/username_available", handle)
+        .summary("Whether a name can be given to a new account, also while registration is disabled")
+        .query(&[("username", "the name, without `@` and server")])
+        .returns::<UsernameAvailable>(200)
+        .errors(&[
+            (400, "M_MISSING_PARAM", "no name is given"),
+            (400, "M_UNKNOWN", "the name is not ASCII"),
+            (400, "M_INVALID_USERNAME", "no account can have this name"),
+            (400, "M_USER_IN_USE", "an account has the name, perhaps a deactivated one"),
+        ])
+}
+
+async fn handle(call: Call) -> Answer {
+    let username = call.query.required_ascii("username")?;
+    let ctx = call.ctx();
+    call.app.db.read(move |tx| users::check_name(tx, &ctx, &username)).await?;
+    reply::ok(&UsernameAvailable { available: true })
+}

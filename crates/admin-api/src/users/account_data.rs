@@ -1,0 +1,58 @@
+//! What the clients of an account keep on the server.
+
+use std::collections::BTreeMap;
+
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_store::account_data as store;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::target;
+
+/// Contents by type.
+type ByType = BTreeMap<String, Value>;
+
+/// Everything that the clients of an account keep on the server.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AccountDataAnswer {
+    account_data: AccountData,
+}
+
+/// Account data as the clients stored it, without push rules and tags.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(crate) struct AccountData {
+    /// Contents by type.
+    #[schema(value_type = Object)]
+    global: ByType,
+    /// By room id: contents by type.
+    #[schema(value_type = Object)]
+    rooms: BTreeMap<String, ByType>,
+}
+
+pub(crate) fn route() -> Route {
+    Route::get("/_synapse/admin/v1/users/{user_id}/accountdata", handle)
+        .summary("Reads the account data of an account")
+        .returns::<AccountDataAnswer>(200)
+        .errors(&[
+            (400, "M_UNKNOWN", "the account is on another server, or the user id is malformed"),
+            (404, "M_NOT_FOUND", "there is no such account"),
+        ])
+}
+
+async fn handle(call: Call) -> Answer {
+    let user_id = target::local_domain(&call, "Can only look up local users")?;
+    let user = target::existing(&call, &user_id, "User not found").await?;
+    let stored = call.read(move |tx| store::of_user(tx, user.num)).await?;
+    let mut account_data = AccountData::default();
+    for item in stored {
+        let content = serde_json::from_str(&item.content).map_err(MatrixError::internal)?;
+        let by_type = if item.room_id.is_empty() {
+            &mut account_data.global
+        } else {
+            account_data.rooms.entry(item.room_id).or_default()
+        };
+        by_type.insert(item.data_type, content);
+    }
+    reply::ok(&AccountDataAnswer { account_data })
+}

@@ -1,0 +1,51 @@
+//! How many invites an account sent and how many rooms it joined.
+
+use reeve_http::{Answer, Call, Route, reply};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+const QUERY: &[(&str, &str)] = &[("from_ts", "count from this time on, in milliseconds (required)")];
+const ERRORS: &[(u16, &str, &str)] = &[
+    (400, "M_MISSING_PARAM", "`from_ts` is missing"),
+    (400, "M_INVALID_PARAM", "`from_ts` is not an integer, or negative"),
+];
+
+/// How many invites an account sent.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SentInvites {
+    invite_count: i64,
+}
+
+/// How many rooms an account joined, those that it left again included.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RoomsJoined {
+    cumulative_joined_room_count: i64,
+}
+
+pub(crate) fn sent_invites() -> Route {
+    Route::get("/_synapse/admin/v1/users/{user_id}/sent_invite_count", read_sent_invites)
+        .summary("How many invites an account sent since a time")
+        .query(QUERY)
+        .returns::<SentInvites>(200)
+        .errors(ERRORS)
+}
+
+pub(crate) fn rooms_joined() -> Route {
+    Route::get("/_synapse/admin/v1/users/{user_id}/cumulative_joined_room_count", read_rooms_joined)
+        .summary("How many rooms an account joined since a time")
+        .query(QUERY)
+        .returns::<RoomsJoined>(200)
+        .errors(ERRORS)
+}
+
+// The server has no rooms, so that nobody joined one or was invited to one.
+
+async fn read_sent_invites(call: Call) -> Answer {
+    call.query.required_integer("from_ts")?;
+    reply::ok(&SentInvites { invite_count: 0 })
+}
+
+async fn read_rooms_joined(call: Call) -> Answer {
+    call.query.required_integer("from_ts")?;
+    reply::ok(&RoomsJoined { cumulative_joined_room_count: 0 })
+}

@@ -1,0 +1,59 @@
+//! Logs in as another account.
+
+use reeve_accounts::sessions;
+use reeve_http::json::{self, Integer};
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_model::id;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::target;
+
+/// How long the token is valid.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read key by key")]
+pub(crate) struct LoginAs {
+    /// When the token expires, in milliseconds since the epoch; absent or null for never.
+    valid_until_ms: Option<i64>,
+}
+
+/// The token.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LoggedInAs {
+    access_token: String,
+}
+
+pub(crate) fn route() -> Route {
+    Route::post("/_synapse/admin/v1/users/{user_id}/login", handle)
+        .summary("Logs in as another account")
+        .description(
+            "The token acts as the account and belongs to the administrator: it has no device, the account's owner \
+             does not see it, and it ends with the administrator's sessions or when the account is deactivated.",
+        )
+        .takes::<LoginAs>()
+        .returns::<LoggedInAs>(200)
+        .errors(&[
+            (400, "M_UNKNOWN", "the account is on another server or the caller's own, or `valid_until_ms` is not an integer"),
+            (404, "M_NOT_FOUND", "there is no such account"),
+        ])
+}
+
+async fn handle(mut call: Call) -> Answer {
+    let user_id = target::local_domain(&call, "Only local users can be logged in as")?;
+    id::split(&user_id)?;
+    target::existing(&call, &user_id, "User not found").await?;
+    let body = call.optional_object().await?;
+    let valid_until = match body.get("valid_until_ms") {
+        None | Some(Value::Null) => None,
+        Some(value) => match json::integer(value) {
+            Integer::Is(ts) => Some(ts),
+            Integer::TooLarge => return Err(MatrixError::invalid_param("'valid_until_ms' parameter must be an int")),
+            Integer::Not => return Err(MatrixError::unknown("'valid_until_ms' parameter must be an int")),
+        },
+    };
+    let (ctx, session) = (call.admin_ctx()?, call.session()?.clone());
+    let access_token =
+        call.write(move |tx| sessions::login_as(tx, &ctx, &session, &user_id, valid_until)).await?;
+    reply::ok(&LoggedInAs { access_token })
+}

@@ -1,0 +1,26 @@
+//! In which way an account belongs to rooms.
+
+use std::collections::BTreeMap;
+
+use reeve_http::{Answer, Call, Route, reply};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The memberships of an account.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(crate) struct Memberships {
+    /// By room id: `join`, `leave`, `invite`, `knock` or `ban`.
+    memberships: BTreeMap<String, String>,
+}
+
+pub(crate) fn route() -> Route {
+    Route::get("/_synapse/admin/v1/users/{user_id}/memberships", handle)
+        .summary("Lists the memberships of an account in all rooms")
+        .description("Any user id is taken, also of other servers.")
+        .returns::<Memberships>(200)
+}
+
+async fn handle(_call: Call) -> Answer {
+    // The server has no rooms, so that nobody has a membership.
+    reply::ok(&Memberships::default())
+}

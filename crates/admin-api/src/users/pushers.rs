@@ -1,0 +1,72 @@
+//! Where an account wants its notifications sent.
+
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_store::pushers;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::target;
+
+/// The pushers of an account, the oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PusherList {
+    pushers: Vec<PusherView>,
+    /// How many there are.
+    total: usize,
+}
+
+/// A pusher.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PusherView {
+    app_display_name: String,
+    app_id: String,
+    /// As the client gave it.
+    #[schema(value_type = Object)]
+    data: Value,
+    device_display_name: String,
+    /// `http` or `email`.
+    kind: String,
+    lang: String,
+    /// Blank if not set.
+    profile_tag: String,
+    pushkey: String,
+    enabled: bool,
+    /// The device it was set from.
+    device_id: Option<String>,
+}
+
+pub(crate) fn route() -> Route {
+    Route::get("/_synapse/admin/v1/users/{user_id}/pushers", handle)
+        .summary("Lists the pushers of an account")
+        .returns::<PusherList>(200)
+        .errors(&[
+            (400, "M_INVALID_PARAM", "the user id is malformed"),
+            (400, "M_UNKNOWN", "the account is on another server"),
+            (404, "M_NOT_FOUND", "there is no such account"),
+        ])
+}
+
+async fn handle(call: Call) -> Answer {
+    let user_id = target::local_user(&call, "Can only look up local users")?;
+    let user = target::existing(&call, &user_id, "User not found").await?;
+    let stored = call.read(move |tx| pushers::of_user(tx, user.num)).await?;
+    let pushers = stored.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
+    reply::ok(&PusherList { total: pushers.len(), pushers })
+}
+
+fn view(pusher: pushers::Pusher) -> Result<PusherView, MatrixError> {
+    Ok(PusherView {
+        data: serde_json::from_str(&pusher.data).map_err(MatrixError::internal)?,
+        app_display_name: pusher.app_display_name,
+        app_id: pusher.app_id,
+        device_display_name: pusher.device_display_name,
+        kind: pusher.kind,
+        lang: pusher.lang,
+        profile_tag: pusher.profile_tag,
+        pushkey: pusher.pushkey,
+        // A pusher cannot be switched off without being deleted.
+        enabled: true,
+        device_id: pusher.device_id,
+    })
+}

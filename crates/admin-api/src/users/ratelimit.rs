@@ -1,0 +1,107 @@
+//! The message rate limit of one account: reads, sets and removes it.
+
+use reeve_accounts::moderation;
+use reeve_http::json::{self, Integer, Object};
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_model::User;
+use reeve_store::ratelimits::{self, Override};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::target;
+
+const PATH: &str = "/_synapse/admin/v1/users/{user_id}/override_ratelimit";
+const LIMITED: &str = "Only local users can be ratelimited";
+const ERRORS: &[(u16, &str, &str)] = &[
+    (400, "M_UNKNOWN", "the account is on another server, or the user id has no server name"),
+    (404, "M_NOT_FOUND", "there is no such account"),
+];
+
+/// A limit of an account's own; an empty object when it has none.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+pub(crate) struct RateLimit {
+    /// Actions per second; 0 switches rate limits off for the account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages_per_second: Option<i64>,
+    /// How many actions may come at once; with 0 of them every limited action is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    burst_count: Option<i64>,
+}
+
+impl From<Override> for RateLimit {
+    fn from(limit: Override) -> Self {
+        Self { messages_per_second: Some(limit.messages_per_second), burst_count: Some(limit.burst_count) }
+    }
+}
+
+pub(crate) fn get() -> Route {
+    Route::get(PATH, read)
+        .summary("Reads the message rate limit of an account's own")
+        .returns::<RateLimit>(200)
+        .errors(ERRORS)
+}
+
+pub(crate) fn post() -> Route {
+    Route::post(PATH, write)
+        .summary("Gives an account a message rate limit of its own")
+        .description(
+            "What is absent is 0: nothing is taken over from a limit that was set before. Holds at once, also for \
+             sessions that are open.",
+        )
+        .takes::<RateLimit>()
+        .returns::<RateLimit>(200)
+        .errors(&[
+            (400, "M_UNKNOWN", "the account is on another server, or the user id has no server name"),
+            (404, "M_NOT_FOUND", "there is no such account"),
+            (400, "M_INVALID_PARAM", "a number is not an integer, negative or too large"),
+        ])
+}
+
+pub(crate) fn delete() -> Route {
+    Route::delete(PATH, remove)
+        .summary("Puts an account back under the common message rate limit")
+        .errors(ERRORS)
+}
+
+async fn find(call: &Call, remote: &'static str) -> Result<User, MatrixError> {
+    let user_id = target::local_domain(call, remote)?;
+    target::existing(call, &user_id, "User not found").await
+}
+
+async fn read(call: Call) -> Answer {
+    let user = find(&call, "Can only look up local users").await?;
+    let limit = call.read(move |tx| ratelimits::find(tx, user.num)).await?;
+    reply::ok(&limit.map(RateLimit::from).unwrap_or_default())
+}
+
+async fn write(mut call: Call) -> Answer {
+    let user = find(&call, LIMITED).await?;
+    let body = call.optional_object().await?;
+    let limit = Override {
+        messages_per_second: natural(&body, "messages_per_second")?,
+        burst_count: natural(&body, "burst_count")?,
+    };
+    let ctx = call.admin_ctx()?;
+    call.write(move |tx| moderation::set_ratelimit(tx, &ctx, &user.user_id, limit)).await?;
+    reply::ok(&RateLimit::from(limit))
+}
+
+async fn remove(call: Call) -> Answer {
+    let user = find(&call, LIMITED).await?;
+    let ctx = call.admin_ctx()?;
+    call.write(move |tx| moderation::clear_ratelimit(tx, &ctx, &user.user_id)).await?;
+    reply::empty()
+}
+
+fn natural(body: &Object, key: &str) -> Result<i64, MatrixError> {
+    let Some(value) = body.get(key) else { return Ok(0) };
+    match json::integer(value) {
+        Integer::Is(number) if number >= 0 => Ok(number),
+        _ => Err(not_natural(value)),
+    }
+}
+
+fn not_natural(value: &Value) -> MatrixError {
+    MatrixError::invalid_param(format!("{} parameter must be a positive int", json::python_repr(value)))
+}

@@ -1,0 +1,41 @@
+//! Drops silently what an account sends, or ends that.
+
+use reeve_accounts::{Error, moderation};
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+
+use crate::target;
+
+const PATH: &str = "/_synapse/admin/v1/users/{user_id}/shadow_ban";
+const ERRORS: &[(u16, &str, &str)] = &[
+    (400, "M_UNKNOWN", "the account is on another server, or the user id has no server name"),
+    (400, "M_INVALID_PARAM", "the user id does not start with `@`"),
+    (404, "M_UNKNOWN", "there is no such account"),
+];
+
+pub(crate) fn ban() -> Route {
+    Route::post(PATH, |call| set(call, true))
+        .summary("Shadow-bans an account: what it sends is silently dropped")
+        .description("Holds at once, also for sessions that are open. The body is not read.")
+        .errors(ERRORS)
+}
+
+pub(crate) fn unban() -> Route {
+    Route::delete(PATH, |call| set(call, false)).summary("Ends the shadow-ban of an account").errors(ERRORS)
+}
+
+async fn set(call: Call, shadow_banned: bool) -> Answer {
+    let user_id = target::local_domain(&call, "Only local users can be shadow-banned")?;
+    target::shape(&call)?;
+    let ctx = call.admin_ctx()?;
+    let done = call
+        .write(move |tx| match moderation::set_shadow_banned(tx, &ctx, &user_id, shadow_banned) {
+            Ok(_) => Ok(true),
+            Err(Error::UserNotFound) => Ok(false),
+            Err(error) => Err(error),
+        })
+        .await?;
+    if !done {
+        return Err(MatrixError::new(http::StatusCode::NOT_FOUND, "M_UNKNOWN", "No row found (users)"));
+    }
+    reply::empty()
+}

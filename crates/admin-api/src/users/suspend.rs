@@ -1,0 +1,44 @@
+//! Suspends an account, or lets it act again.
+
+use reeve_accounts::moderation;
+use reeve_http::{Answer, Call, MatrixError, Route, json, reply};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::target;
+
+/// Whether the account is suspended.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read key by key")]
+pub(crate) struct Suspend {
+    suspend: bool,
+}
+
+pub(crate) fn route() -> Route {
+    Route::put("/_synapse/admin/v1/suspend/{user_id}", handle)
+        .summary("Suspends an account, so that it may only read and leave, or lets it act again")
+        .description("Answers an object with one key, `user_USERID_suspended`.")
+        .takes::<Suspend>()
+        .errors(&[
+            (400, "M_INVALID_PARAM", "the user id is malformed"),
+            (400, "M_UNKNOWN", "the account is on another server"),
+            (404, "M_NOT_FOUND", "there is no such account"),
+            (400, "M_MISSING_PARAM", "`suspend` is missing"),
+            (400, "M_BAD_JSON", "`suspend` is not a boolean"),
+        ])
+}
+
+async fn handle(mut call: Call) -> Answer {
+    let user_id = target::local_user(&call, "Can only suspend local users")?;
+    target::existing(&call, &user_id, "User not found").await?;
+    let body = call.object().await?;
+    json::require(&body, &["suspend"])?;
+    let Some(&Value::Bool(suspend)) = body.get("suspend") else {
+        return Err(MatrixError::bad_json("'suspend' must be a boolean"));
+    };
+    let ctx = call.admin_ctx()?;
+    let user = call.write(move |tx| moderation::set_suspended(tx, &ctx, &user_id, suspend)).await?;
+    let key = format!("user_{}_suspended", user.user_id);
+    reply::ok(&Map::from_iter([(key, Value::Bool(user.suspended))]))
+}

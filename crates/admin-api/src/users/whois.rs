@@ -1,0 +1,115 @@
+//! Where an account is and was connected from.
+
+use std::collections::HashMap;
+
+use reeve_accounts::seen::Sighting;
+use reeve_db::{DbError, ReadTx};
+use reeve_http::call::Params;
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_model::id;
+use reeve_store::connections::{self, Connection};
+use reeve_store::users;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::target;
+
+/// As many connections as an answer shows, the newest first.
+const MOST: i64 = 10_000;
+
+/// Where an account is and was connected from.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Whois {
+    user_id: String,
+    devices: WhoisDevices,
+}
+
+/// All connections stand under one device with a blank name.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WhoisDevices {
+    #[serde(rename = "")]
+    all: WhoisDevice,
+}
+
+/// The one device.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WhoisDevice {
+    /// Always one.
+    sessions: [WhoisSession; 1],
+}
+
+/// The one session.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WhoisSession {
+    connections: Vec<WhoisConnection>,
+}
+
+/// A connection: an access token and an address.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WhoisConnection {
+    ip: String,
+    /// When it was last seen, in milliseconds.
+    last_seen: i64,
+    user_agent: String,
+}
+
+pub(crate) fn route() -> Route {
+    Route::get("/_synapse/admin/v1/whois/{user_id}", handle)
+        .also("/_matrix/client/v3/admin/whois/{user_id}")
+        .also("/_matrix/client/r0/admin/whois/{user_id}")
+        .also("/_matrix/client/api/v1/admin/whois/{user_id}")
+        .also("/_matrix/client/unstable/admin/whois/{user_id}")
+        .access(Access::User)
+        .before(shape)
+        .summary("Where an account is and was connected from")
+        .description(
+            "Administrators may ask about everybody, others about themselves. A connection is forgotten 28 days after \
+             it was last seen. The user id is checked before the access token.",
+        )
+        .returns::<Whois>(200)
+        .errors(&[
+            (400, "M_INVALID_PARAM", "the user id is malformed"),
+            (400, "M_UNKNOWN", "the account is on another server"),
+            (403, "M_FORBIDDEN", "it is somebody else's account, and the caller is not a server administrator"),
+        ])
+        .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3adminwhoisuserid")
+}
+
+fn shape(params: &Params) -> Result<(), MatrixError> {
+    id::split(params.get("user_id"))?;
+    Ok(())
+}
+
+async fn handle(call: Call) -> Answer {
+    let caller = call.user()?;
+    if !caller.admin && caller.user_id != call.params.get("user_id") {
+        return Err(MatrixError::forbidden("You are not a server admin"));
+    }
+    let user_id = target::local_user(&call, "Can only whois a local user")?;
+    let wanted = user_id.clone();
+    let num = call.read(move |tx| users::num(tx, &wanted)).await?;
+    let connections = match num {
+        None => Vec::new(),
+        Some(num) => {
+            // Taken first: what is written in between is then seen twice, and not never.
+            let waiting = call.app.seen.waiting(num);
+            call.read(move |tx| merged(tx, num, &waiting)).await?
+        }
+    };
+    reply::ok(&Whois { user_id, devices: WhoisDevices { all: WhoisDevice { sessions: [WhoisSession { connections }] } } })
+}
+
+/// The connections that are written and those that wait to be, the newest first.
+fn merged(tx: &ReadTx<'_>, num: i64, waiting: &[Sighting]) -> Result<Vec<WhoisConnection>, DbError> {
+    let mut newest: HashMap<([u8; 32], String), WhoisConnection> = HashMap::new();
+    for Connection { token_hash, ip, user_agent, last_seen_ts, .. } in connections::of_user(tx, num, MOST)? {
+        newest.insert((token_hash, ip.clone()), WhoisConnection { ip, last_seen: last_seen_ts, user_agent });
+    }
+    for Sighting { token_hash, ip, user_agent, ts, .. } in waiting {
+        let view = WhoisConnection { ip: ip.clone(), last_seen: *ts, user_agent: user_agent.clone() };
+        newest.insert((*token_hash, ip.clone()), view);
+    }
+    let mut connections: Vec<WhoisConnection> = newest.into_values().collect();
+    connections.sort_by(|a, b| b.last_seen.cmp(&a.last_seen).then_with(|| a.ip.cmp(&b.ip)));
+    Ok(connections)
+}

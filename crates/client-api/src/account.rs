@@ -1,0 +1,112 @@
+//! The account itself: its password, its end, its third-party ids.
+
+use std::time::Duration;
+
+use reeve_accounts::users::Acting;
+use reeve_accounts::{Error, deactivate as deactivation, users};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_store::threepids;
+use serde_json::{Value, json};
+
+use crate::uia;
+
+/// How long the answer waits for the job that clears the account.
+const JOB_WAIT: Duration = Duration::from_secs(2);
+/// The longest password, in characters.
+const MAX_PASSWORD: usize = 512;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::post("/_matrix/client/v3/account/password", change_password)
+            .also("/_matrix/client/r0/account/password")
+            .access(Access::User)
+            .summary("Changes the password")
+            .errors(&[(401, "M_FORBIDDEN", "authentication is not complete")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3accountpassword"),
+        Route::post("/_matrix/client/v3/account/deactivate", deactivate)
+            .also("/_matrix/client/r0/account/deactivate")
+            .access(Access::User)
+            .summary("Deactivates the account, and erases it if asked to")
+            .errors(&[(401, "M_FORBIDDEN", "authentication is not complete")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3accountdeactivate"),
+        Route::get("/_matrix/client/v3/account/3pid", list_threepids)
+            .also("/_matrix/client/r0/account/3pid")
+            .access(Access::User)
+            .summary("The third-party ids of the account")
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3account3pid"),
+    ]
+}
+
+async fn change_password(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    let password = match body.get("new_password") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) if text.chars().count() <= MAX_PASSWORD => Some(text).filter(|text| !text.is_empty()),
+        Some(_) => return Err(MatrixError::bad_json("'new_password' must be a string of at most 512 characters")),
+    };
+    let logout_devices = match body.get("logout_devices") {
+        None => true,
+        Some(Value::Bool(logout)) => *logout,
+        Some(_) => return Err(MatrixError::bad_json("'logout_devices' must be a boolean")),
+    };
+    uia::password(&call, &body).await?;
+    let Some(password) = password else {
+        return Err(MatrixError::bad_request("M_MISSING_PARAM", "Missing params: password"));
+    };
+    if !call.app.policy.password_enabled {
+        return Err(Error::PasswordChangeDisabled.into());
+    }
+    let hash = call.app.hasher.hash(password).await?;
+    let (ctx, session) = (call.ctx(), call.session()?.clone());
+    let acting = Acting {
+        user_id: session.user.user_id.clone(),
+        token_hash: session.token_hash,
+        device_id: session.device_id.clone(),
+    };
+    call.write(move |tx| {
+        let user = users::find(tx, &session.user.user_id)?;
+        users::change_password(tx, &ctx, &user, &hash, Some(&acting).filter(|_| logout_devices))
+    })
+    .await?;
+    reply::empty()
+}
+
+async fn deactivate(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    let erase = match body.get("erase") {
+        None => false,
+        Some(Value::Bool(erase)) => *erase,
+        Some(_) => return Err(MatrixError::bad_json("'erase' must be a boolean")),
+    };
+    if !matches!(body.get("id_server"), None | Some(Value::Null | Value::String(_))) {
+        return Err(MatrixError::bad_json("'id_server' must be a string"));
+    }
+    uia::password(&call, &body).await?;
+    let (ctx, user_id) = (call.ctx(), call.user()?.user_id.clone());
+    let job = call
+        .write(move |tx| {
+            let user = users::find(tx, &user_id)?;
+            deactivation::deactivate(tx, &ctx, &user, erase)
+        })
+        .await?;
+    call.app.jobs.wake();
+    call.app.jobs.wait(&job, JOB_WAIT).await?;
+    reply::ok(&json!({ "id_server_unbind_result": "success" }))
+}
+
+async fn list_threepids(call: Call) -> Answer {
+    let num = call.user()?.num;
+    let threepids = call.read(move |tx| threepids::of_user(tx, num)).await?;
+    let threepids: Vec<Value> = threepids
+        .into_iter()
+        .map(|threepid| {
+            json!({
+                "medium": threepid.medium,
+                "address": threepid.address,
+                "validated_at": threepid.validated_at,
+                "added_at": threepid.added_at,
+            })
+        })
+        .collect();
+    reply::ok(&json!({ "threepids": threepids }))
+}

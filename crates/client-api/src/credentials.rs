@@ -1,0 +1,141 @@
+//! Who somebody says they are, and whether the password fits: shared by login and user-interactive authentication.
+
+use reeve_accounts::{Error, password::Verdict, threepids as threepid_rules, users as deeds};
+use reeve_http::json::Object;
+use reeve_http::limits::Bucket;
+use reeve_http::{Call, MatrixError};
+use reeve_model::{User, id};
+use reeve_store::{threepids, users};
+use serde_json::Value;
+
+/// An account as a login names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Identifier {
+    /// A localpart or a full user id, in any case of letters.
+    User(String),
+    /// A third-party id, in canonical form.
+    Threepid(String, String),
+}
+
+fn invalid() -> MatrixError {
+    MatrixError::invalid_param("Invalid login submission")
+}
+
+/// Reads the identifier, in today's form or in one of the older ones.
+pub(crate) fn identifier(body: &Object) -> Result<Identifier, MatrixError> {
+    if let (Some(medium), Some(address)) = (body.get("medium"), body.get("address")) {
+        let (Value::String(medium), Value::String(address)) = (medium, address) else { return Err(invalid()) };
+        return threepid(medium, address);
+    }
+    match body.get("user") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(user)) => return Ok(Identifier::User(user.clone())),
+        Some(_) => return Err(invalid()),
+    }
+    let identifier = match body.get("identifier") {
+        Some(Value::Object(identifier)) if !identifier.is_empty() => identifier,
+        Some(Value::String(text)) if !text.is_empty() => return Err(no_type()),
+        _ => return Err(invalid()),
+    };
+    let Some(kind) = identifier.get("type") else { return Err(no_type()) };
+    let text = |key: &str| identifier.get(key).and_then(Value::as_str);
+    match kind.as_str() {
+        Some("m.id.user") => match identifier.get("user") {
+            None | Some(Value::Null) => Err(MatrixError::unknown("User identifier is missing 'user' key")),
+            Some(Value::String(user)) if user.is_empty() => {
+                Err(MatrixError::unknown("User identifier is missing 'user' key"))
+            }
+            Some(Value::String(user)) => Ok(Identifier::User(user.clone())),
+            Some(_) => Err(invalid()),
+        },
+        Some("m.id.thirdparty") => match (text("medium"), text("address")) {
+            (Some(medium), Some(address)) => threepid(medium, address),
+            _ => Err(MatrixError::unknown("Invalid thirdparty identifier")),
+        },
+        Some("m.id.phone") => {
+            let number = text("phone").or_else(|| text("number"));
+            let (Some(_), Some(number)) = (text("country"), number) else {
+                return Err(MatrixError::invalid_param("Invalid phone-type identifier"));
+            };
+            let digits: String = number.chars().filter(char::is_ascii_digit).collect();
+            if digits.is_empty() {
+                return Err(MatrixError::invalid_param("Unable to parse phone number"));
+            }
+            Ok(Identifier::Threepid("msisdn".to_owned(), digits))
+        }
+        _ => Err(MatrixError::unknown("Unknown login identifier type")),
+    }
+}
+
+fn no_type() -> MatrixError {
+    MatrixError::bad_request("M_MISSING_PARAM", "'identifier' dict has no key 'type'")
+}
+
+fn threepid(medium: &str, address: &str) -> Result<Identifier, MatrixError> {
+    match threepid_rules::canonical(medium, address) {
+        Ok(address) => Ok(Identifier::Threepid(medium.to_owned(), address)),
+        // Nobody has an address of a medium that does not exist.
+        Err(Error::UnknownMedium(_)) => Ok(Identifier::Threepid(medium.to_owned(), address.to_owned())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The password in a request.
+pub(crate) fn password(body: &Object) -> Result<String, MatrixError> {
+    match body.get("password") {
+        Some(Value::String(password)) => Ok(password.clone()),
+        _ => Err(MatrixError::invalid_param("Bad parameter: password")),
+    }
+}
+
+/// The account whose password this is, or 403. How long it takes does not tell whether the account exists; wrong
+/// passwords are counted and limited.
+pub(crate) async fn verify(call: &Call, identifier: Identifier, password: &str) -> Result<User, MatrixError> {
+    let server_name = std::sync::Arc::clone(&call.app.server_name);
+    let wanted = identifier.clone();
+    let found = call
+        .read(move |tx| {
+            let num = match &wanted {
+                Identifier::Threepid(medium, address) => threepids::find_user(tx, medium, address)?,
+                Identifier::User(user) => {
+                    let full = if user.starts_with('@') { user.clone() } else { format!("@{user}:{server_name}") };
+                    let local = id::split(&full).is_ok_and(|(_, domain)| domain.eq_ignore_ascii_case(&server_name));
+                    if local { users::resolve_case(tx, &full)?.map(|id| users::num(tx, &id)).transpose()?.flatten() } else { None }
+                }
+            };
+            let Some(num) = num else { return Ok(None) };
+            let hash = users::password_hash(tx, num)?;
+            Ok(users::by_num(tx, num)?.map(|user| (user, hash)))
+        })
+        .await?;
+    let bucket = Bucket::LoginFailed(match (&found, &identifier) {
+        (Some((user, _)), _) => user.user_id.clone(),
+        (None, Identifier::User(user)) if user.starts_with('@') => user.to_lowercase(),
+        (None, Identifier::User(user)) => format!("@{}:{}", user.to_lowercase(), call.app.server_name),
+        (None, Identifier::Threepid(medium, address)) => format!("{medium} {address}"),
+    });
+    call.app.limiter.peek(bucket.clone(), call.now)?;
+    let hash = found.as_ref().and_then(|(_, hash)| hash.clone());
+    let verdict = call.app.hasher.verify(password, hash.as_deref()).await?;
+    let (Some((user, _)), Verdict::Right | Verdict::RightButOld) = (found, verdict) else {
+        call.app.limiter.check(bucket, call.now)?;
+        return Err(Error::BadCredentials.into());
+    };
+    if verdict == Verdict::RightButOld {
+        rehash(call, &user, hash, password).await?;
+    }
+    Ok(user)
+}
+
+/// Replaces a hash of another kind or cost, unless the password was changed meanwhile.
+async fn rehash(call: &Call, user: &User, old: Option<String>, password: &str) -> Result<(), MatrixError> {
+    let new = call.app.hasher.hash(password).await?;
+    let (ctx, user) = (call.ctx(), user.clone());
+    call.write(move |tx| {
+        if users::password_hash(tx, user.num)? == old {
+            deeds::set_password(tx, &ctx, &user, Some(&new))?;
+        }
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,92 @@
+//! A session's own business: who am I, refreshing, logging out, a token for another device.
+
+use reeve_accounts::sessions;
+use reeve_http::{Access, Answer, Call, MatrixError, OpenTo, Route, json, reply};
+use reeve_http::limits::Bucket;
+use serde_json::{Value, json};
+
+use crate::uia;
+
+pub(crate) fn routes() -> Vec<Route> {
+    let always = OpenTo { locked: true, expired_account: true, expired_token: true };
+    vec![
+        Route::get("/_matrix/client/v3/account/whoami", whoami)
+            .also("/_matrix/client/r0/account/whoami")
+            .access(Access::Guest)
+            .summary("Who the token acts as")
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3accountwhoami"),
+        Route::post("/_matrix/client/v3/refresh", refresh)
+            .also("/_matrix/client/r0/refresh")
+            .access(Access::Anybody)
+            .summary("Exchanges a refresh token")
+            .errors(&[(401, "M_UNKNOWN_TOKEN", "the refresh token is unknown, used or expired")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#refreshing-access-tokens"),
+        Route::post("/_matrix/client/v3/logout", log_out)
+            .also("/_matrix/client/r0/logout")
+            .access(Access::User)
+            .open_to(always)
+            .summary("Ends the session")
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3logout"),
+        Route::post("/_matrix/client/v3/logout/all", log_out_all)
+            .also("/_matrix/client/r0/logout/all")
+            .access(Access::User)
+            .open_to(always)
+            .summary("Ends all sessions of the account")
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3logoutall"),
+        Route::post("/_matrix/client/v1/login/get_token", login_token)
+            .access(Access::User)
+            .summary("A token with which another device logs in once")
+            .errors(&[(404, "M_UNRECOGNIZED", "the settings do not allow it")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv1loginget_token"),
+    ]
+}
+
+async fn whoami(call: Call) -> Answer {
+    let session = call.session()?;
+    let mut body = json!({ "user_id": session.user.user_id, "is_guest": session.user.is_guest });
+    if let (Some(device_id), Value::Object(body)) = (&session.device_id, &mut body) {
+        body.insert("device_id".to_owned(), json!(device_id));
+    }
+    reply::ok(&body)
+}
+
+async fn refresh(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    json::require(&body, &["refresh_token"])?;
+    let Some(Value::String(token)) = body.get("refresh_token").cloned() else {
+        return Err(MatrixError::invalid_param("Invalid param: refresh_token"));
+    };
+    let (ctx, app) = (call.ctx(), std::sync::Arc::clone(&call.app));
+    let issued = call.write(move |tx| sessions::refresh(tx, &ctx, &app.policy, &token)).await?;
+    reply::ok(&json!({
+        "access_token": issued.access_token,
+        "refresh_token": issued.refresh_token,
+        "expires_in_ms": issued.expires_in_ms,
+    }))
+}
+
+async fn log_out(call: Call) -> Answer {
+    let session = call.session()?.clone();
+    call.write(move |tx| Ok(sessions::log_out(tx, &session)?)).await?;
+    reply::empty()
+}
+
+async fn log_out_all(call: Call) -> Answer {
+    let session = call.session()?.clone();
+    // A login-as token belongs to somebody else, so it is not among those that end.
+    call.write(move |tx| Ok(sessions::end_all(tx, session.user.num, None, None)?)).await?;
+    reply::empty()
+}
+
+async fn login_token(mut call: Call) -> Answer {
+    if !call.app.policy.login_via_existing_session {
+        return Err(MatrixError::unrecognized(http::StatusCode::NOT_FOUND));
+    }
+    let body = call.object().await?;
+    uia::password(&call, &body).await?;
+    let user = call.user()?.clone();
+    call.app.limiter.check(Bucket::LoginToken(user.num), call.now)?;
+    let ctx = call.ctx();
+    let token = call.write(move |tx| Ok(sessions::create_login_token(tx, &ctx, &user)?)).await?;
+    reply::ok(&json!({ "login_token": token, "expires_in_ms": sessions::LOGIN_TOKEN_MS }))
+}

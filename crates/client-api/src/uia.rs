@@ -1,0 +1,240 @@
+//! User-interactive authentication: proving again who one is before a dangerous operation, or passing the stages of
+//! a registration.
+//! <https://spec.matrix.org/v1.18/client-server-api/#user-interactive-authentication-api>
+
+use http::StatusCode;
+use reeve_db::{DbError, Tx};
+use reeve_http::json::Object;
+use reeve_http::{Call, MatrixError};
+use reeve_model::random;
+use reeve_store::{registration_tokens, uia_sessions};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::credentials;
+
+/// How long a session can be gone on with.
+const LIFETIME_MS: i64 = 48 * 3600 * 1000;
+
+/// How many expired sessions one transaction ends.
+const PRUNE_AT_ONCE: i64 = 500;
+
+/// Repeats a password.
+pub(crate) const PASSWORD: &str = "m.login.password";
+/// Asks for nothing.
+pub(crate) const DUMMY: &str = "m.login.dummy";
+/// Asks for a registration token.
+pub(crate) const REGISTRATION_TOKEN: &str = "m.login.registration_token";
+
+/// What a session remembers.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Details {
+    /// The stages passed.
+    completed: Vec<String>,
+    /// The account that authenticates; none while registering.
+    user_num: Option<i64>,
+    /// The registration token that is being used.
+    pub(crate) registration_token: Option<String>,
+    /// Parts of the first request that later ones need not repeat.
+    #[serde(default)]
+    pub(crate) remembered: Object,
+}
+
+/// A session whose stages are all passed.
+pub(crate) struct Passed {
+    /// Its id; blank if it was passed in one request.
+    pub(crate) session: String,
+    /// What it remembers.
+    pub(crate) details: Details,
+}
+
+/// Asks the account of the request for its password. `Ok` once it was given.
+pub(crate) async fn password(call: &Call, body: &Object) -> Result<(), MatrixError> {
+    let stages: &[&str] = if call.app.policy.password_enabled { &[PASSWORD] } else { &[] };
+    let passed = run(call, body, stages, Some(call.user()?.num), Object::new()).await?;
+    finish(call, &passed).await
+}
+
+/// Asks for the stages of a registration. `remembered` is kept with a new session.
+pub(crate) async fn registration(
+    call: &Call,
+    body: &Object,
+    stages: &[&str],
+    remembered: Object,
+) -> Result<Passed, MatrixError> {
+    run(call, body, stages, None, remembered).await
+}
+
+/// Ends a session after the operation it was for.
+pub(crate) async fn finish(call: &Call, passed: &Passed) -> Result<(), MatrixError> {
+    if passed.session.is_empty() {
+        return Ok(());
+    }
+    let session = passed.session.clone();
+    call.write(move |tx| Ok(uia_sessions::delete(tx, &session)?)).await
+}
+
+/// The 401 that says what is missing.
+fn missing(session: &str, stages: &[&str], completed: Option<&[String]>, error: Option<MatrixError>) -> MatrixError {
+    let mut body = Object::new();
+    body.insert("session".to_owned(), json!(session));
+    let flows = if stages.is_empty() { json!([]) } else { json!([{ "stages": stages }]) };
+    body.insert("flows".to_owned(), flows);
+    body.insert("params".to_owned(), json!({}));
+    if let Some(completed) = completed {
+        body.insert("completed".to_owned(), json!(completed));
+    }
+    let errcode = error.as_ref().map(|error| (error.errcode.to_string(), error.error.to_string()));
+    MatrixError::interactive(StatusCode::UNAUTHORIZED, errcode, body)
+}
+
+async fn run(
+    call: &Call,
+    body: &Object,
+    stages: &[&str],
+    user_num: Option<i64>,
+    remembered: Object,
+) -> Result<Passed, MatrixError> {
+    let auth = match body.get("auth") {
+        None | Some(Value::Null) => None,
+        Some(Value::Object(auth)) if auth.is_empty() => None,
+        Some(Value::Object(auth)) => Some(auth),
+        Some(_) => return Err(MatrixError::bad_json("'auth' must be an object")),
+    };
+    let Some(auth) = auth else {
+        let details = Details { user_num, remembered, ..Details::default() };
+        let session = random::letters(24);
+        store(call, &session, &details).await?;
+        return Err(missing(&session, stages, None, None));
+    };
+    let given = match auth.get("session") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(session)) => Some(session.clone()),
+        Some(_) => return Err(MatrixError::bad_json("'session' must be a string")),
+    };
+    let (session, mut details) = match given {
+        Some(session) => {
+            let details = load(call, &session, user_num).await?;
+            (session, details)
+        }
+        None => (random::letters(24), Details { user_num, remembered, ..Details::default() }),
+    };
+    let stage = match auth.get("type") {
+        None => None,
+        Some(Value::String(stage)) => Some(stage.as_str()),
+        Some(_) => return Err(MatrixError::invalid_param("Bad parameter: type")),
+    };
+    if let Some(stage) = stage {
+        match pass(call, stages, stage, auth, &session, &mut details).await {
+            Ok(()) => {}
+            Err(error) if error.status == StatusCode::UNAUTHORIZED => {
+                store(call, &session, &details).await?;
+                return Err(missing(&session, stages, Some(&details.completed), Some(error)));
+            }
+            Err(error) => return Err(error),
+        }
+        if !details.completed.iter().any(|done| done == stage) {
+            details.completed.push(stage.to_owned());
+        }
+    }
+    if !stages.is_empty() && stages.iter().all(|stage| details.completed.iter().any(|done| done == stage)) {
+        return Ok(Passed { session, details });
+    }
+    store(call, &session, &details).await?;
+    Err(missing(&session, stages, Some(&details.completed), None))
+}
+
+/// Tries to pass one stage. 401 means that it can be tried again.
+async fn pass(
+    call: &Call,
+    stages: &[&str],
+    stage: &str,
+    auth: &Object,
+    session: &str,
+    details: &mut Details,
+) -> Result<(), MatrixError> {
+    match stage {
+        DUMMY => Ok(()),
+        PASSWORD if stages.contains(&PASSWORD) => {
+            let identifier = credentials::identifier(auth)?;
+            let password = credentials::password(auth)?;
+            let user = match credentials::verify(call, identifier, &password).await {
+                Err(error) if error.status == StatusCode::FORBIDDEN => {
+                    return Err(MatrixError { status: StatusCode::UNAUTHORIZED, ..error });
+                }
+                verified => verified?,
+            };
+            if details.user_num == Some(user.num) { Ok(()) } else { Err(MatrixError::forbidden("Invalid auth")) }
+        }
+        REGISTRATION_TOKEN if stages.contains(&REGISTRATION_TOKEN) => {
+            let token = match auth.get("token") {
+                Some(Value::String(token)) => token.clone(),
+                None => {
+                    let error = "Missing registration token";
+                    return Err(MatrixError::new(StatusCode::UNAUTHORIZED, "M_MISSING_PARAM", error));
+                }
+                Some(_) => {
+                    let error = "Registration token must be a string";
+                    return Err(MatrixError::new(StatusCode::UNAUTHORIZED, "M_INVALID_PARAM", error));
+                }
+            };
+            if details.registration_token.as_ref() == Some(&token) {
+                return Ok(());
+            }
+            let (wanted, held, now) = (token.clone(), details.registration_token.clone(), call.now);
+            let usable = call
+                .write(move |tx| {
+                    if !registration_tokens::take(tx, &wanted, now)? {
+                        return Ok(false);
+                    }
+                    if let Some(held) = &held {
+                        registration_tokens::give_back(tx, held)?;
+                    }
+                    Ok(true)
+                })
+                .await?;
+            if !usable {
+                let error = "Invalid registration token";
+                return Err(MatrixError::new(StatusCode::UNAUTHORIZED, "M_UNAUTHORIZED", error));
+            }
+            details.registration_token = Some(token);
+            // Written at once: a use that nobody remembers could never be given back.
+            store(call, session, details).await
+        }
+        _ => Err(MatrixError::invalid_param("Invalid login submission")),
+    }
+}
+
+async fn load(call: &Call, session: &str, user_num: Option<i64>) -> Result<Details, MatrixError> {
+    let (wanted, now) = (session.to_owned(), call.now);
+    let Some((operation, details)) = call.read(move |tx| uia_sessions::find(tx, &wanted, now)).await? else {
+        return Err(MatrixError::unknown(format!("Unknown session ID: {session}")));
+    };
+    if operation != call.operation {
+        let text = "Requested operation has changed during the UI authentication session.";
+        return Err(MatrixError::new(StatusCode::FORBIDDEN, "M_UNKNOWN", text));
+    }
+    let details: Details = serde_json::from_str(&details).map_err(MatrixError::internal)?;
+    if details.user_num != user_num {
+        return Err(MatrixError::forbidden("Invalid auth"));
+    }
+    Ok(details)
+}
+
+async fn store(call: &Call, session: &str, details: &Details) -> Result<(), MatrixError> {
+    let json = serde_json::to_string(details).map_err(MatrixError::internal)?;
+    let (session, operation, until) = (session.to_owned(), call.operation.clone(), call.now + LIFETIME_MS);
+    call.write(move |tx| Ok(uia_sessions::put(tx, &session, &operation, &json, until)?)).await
+}
+
+/// Ends sessions that nobody went on with, and gives back the registration tokens they held.
+pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
+    for (session, details) in uia_sessions::expired(tx, now, PRUNE_AT_ONCE)? {
+        let details: Details = serde_json::from_str(&details).unwrap_or_default();
+        if let Some(token) = details.registration_token {
+            registration_tokens::give_back(tx, &token)?;
+        }
+        uia_sessions::delete(tx, &session)?;
+    }
+    Ok(())
+}

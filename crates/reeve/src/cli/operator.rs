@@ -1,0 +1,174 @@
+//! What commands on accounts work with: the database, opened beside a server that may be running on it.
+//!
+//! The server reads who may do what from the database with each request, so that what is changed here holds at
+//! once. Long work is queued as jobs and done by the server.
+
+use std::{fs, os::unix::fs::DirBuilderExt, sync::Arc};
+
+use reeve_accounts::{Error, Policy, password::Hasher, policy::HashingCost};
+use reeve_db::{DatabaseUrl, Db, DbError, Options, ReadTx, Tx};
+use reeve_model::{Actor, Clock, Ctx, User, id, random};
+use reeve_store::{
+    user_list::{self, Filter, OrderBy},
+    users,
+};
+
+use super::{Failure, terminal};
+use crate::{
+    server::Config,
+    settings::{Secret, Settings},
+};
+
+/// The name under which the audit log knows the command line.
+pub(super) const ACTOR: &str = "cli";
+
+/// Somebody with a shell on the server's machine.
+pub(super) struct Operator {
+    db: Db,
+    clock: Clock,
+    server_name: Arc<str>,
+    request_id: Arc<str>,
+    policy: Policy,
+    hashing: HashingCost,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let text = error.to_string();
+        Self::new(text.trim_end_matches('.'))
+    }
+}
+
+impl From<DbError> for Failure {
+    fn from(error: DbError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl Operator {
+    /// Opens the database of the settings. `create` says whether to make one that is not there yet.
+    pub(super) async fn open(settings: &Settings, create: bool) -> Result<Self, Failure> {
+        let config = Config::from_settings(settings);
+        if let DatabaseUrl::Sqlite(path) = &config.database
+            && !path.exists()
+        {
+            if !create {
+                return Err(Failure::new(format!(
+                    "there is no database {}: give the --data-dir or --database of the server",
+                    path.display()
+                )));
+            }
+            if let Some(folder) = path.parent() {
+                // Password hashes are nobody else's business.
+                fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
+                    Failure::new(format!("cannot make the folder {}: {error}", folder.display()))
+                })?;
+            }
+        }
+        // One command asks one thing after the other.
+        let options = Options { readers: 1, connections: 2, ..config.database_options };
+        let db = Db::open(&config.database, options, reeve_store::MIGRATIONS)
+            .await
+            .map_err(|error| Failure::new(error.to_string()))?;
+        let operator = Self {
+            db,
+            clock: config.clock,
+            server_name: Arc::from(config.server_name),
+            request_id: Arc::from(format!("{ACTOR}-{}", random::letters(8))),
+            policy: config.policy,
+            hashing: config.hashing,
+        };
+        operator.check_server_name().await?;
+        Ok(operator)
+    }
+
+    /// Refuses to work on the accounts of a server of another name: the names given would mean nobody, and
+    /// new accounts could never log in.
+    async fn check_server_name(&self) -> Result<(), Failure> {
+        let any = self
+            .read(|tx, ctx| {
+                let filter = Filter::default();
+                Ok(user_list::page(tx, &ctx.server_name, &filter, OrderBy::Name, false, 0, 1)?.users)
+            })
+            .await?;
+        let other = any.first().and_then(|user| id::split(&user.user_id).ok()).map(|(_, domain)| domain);
+        match other {
+            Some(other) if *other != *self.server_name => Err(Failure::new(format!(
+                "the accounts in this database belong to {other}, not to {}: give the --server-name of the server",
+                self.server_name
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the work with the database.
+    pub(super) async fn close(self) {
+        self.db.close().await;
+    }
+
+    /// The rules that deeds follow.
+    pub(super) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Runs a reading transaction.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        f: impl Fn(&ReadTx<'_>, &Ctx) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let ctx = self.ctx();
+        Ok(self.db.read(move |tx| f(tx, &ctx)).await?)
+    }
+
+    /// Runs a deed, which the audit log attributes to the command line.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        f: impl Fn(&mut Tx<'_>, &Ctx) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let ctx = self.ctx();
+        Ok(self.db.write(move |tx| f(tx, &ctx)).await?)
+    }
+
+    fn ctx(&self) -> Ctx {
+        Ctx {
+            now: self.clock.now_ms(),
+            server_name: Arc::clone(&self.server_name),
+            request_id: Arc::clone(&self.request_id),
+            actor: Some(Actor { user_id: Arc::from(ACTOR), ip: None }),
+        }
+    }
+
+    /// The full user id of a name as people write it: `alice`, `@alice:example.org`, also `@alice`.
+    pub(super) fn user_id(&self, name: &str) -> Result<String, Failure> {
+        let bare = name.strip_prefix('@').unwrap_or(name);
+        let localpart = match bare.split_once(':') {
+            None => bare,
+            Some((localpart, domain)) if *domain == *self.server_name => localpart,
+            Some((_, domain)) => {
+                return Err(Failure::new(format!(
+                    "{name:?} belongs to {domain}, this is {}",
+                    self.server_name
+                )));
+            }
+        };
+        if localpart.is_empty() {
+            return Err(Failure::new(format!("{name:?} is not the name of an account")));
+        }
+        Ok(format!("@{localpart}:{}", self.server_name))
+    }
+
+    /// The account of a name as people write it.
+    pub(super) async fn find(&self, name: &str) -> Result<User, Failure> {
+        let user_id = self.user_id(name)?;
+        let sought = user_id.clone();
+        let found = self.read(move |tx, _| Ok(users::find(tx, &sought)?)).await?;
+        found.ok_or_else(|| Failure::new(format!("there is no account {user_id}")))
+    }
+
+    /// Reads a new password and hashes it.
+    pub(super) async fn new_password_hash(&self, from_stdin: bool, user_id: &str) -> Result<String, Failure> {
+        let password: Secret = terminal::new_password(from_stdin, user_id)?;
+        let hasher = Hasher::new(self.hashing.clone())?;
+        Ok(hasher.hash(password.expose()).await?)
+    }
+}

@@ -1,0 +1,354 @@
+//! `reeve user`.
+
+use reeve_accounts::{
+    Error, audit, deactivate, sessions,
+    users::{self, NewUser},
+};
+use reeve_model::{User, id};
+use reeve_store::{
+    devices::{self, Device},
+    user_list::{self, Filter, OrderBy, Term, UserPage},
+};
+use serde_json::{Value, json};
+
+use super::{
+    Failure, block_on,
+    operator::{ACTOR, Operator},
+    terminal::{moment, print, table},
+};
+use crate::settings::Settings;
+
+/// NAME is a localpart (alice) or a full user id (@alice:example.org).
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Create an account; asks for its password
+    Create {
+        /// Its name: a localpart, or a full user id of this server
+        name: String,
+        /// Make it an administrator
+        #[arg(long)]
+        admin: bool,
+        /// Read the password from the first line of standard input
+        #[arg(long, conflicts_with = "no_password")]
+        password_stdin: bool,
+        /// Create it without a password: nobody can log in with one
+        #[arg(long)]
+        no_password: bool,
+        /// The name that people see
+        #[arg(long, value_name = "TEXT")]
+        displayname: Option<String>,
+        /// The kind of account: bot, support, or a type of the settings
+        #[arg(long, value_name = "TYPE")]
+        user_type: Option<String>,
+    },
+    /// Give an account a new password and end its sessions
+    SetPassword {
+        /// The account
+        name: String,
+        /// Read the password from the first line of standard input
+        #[arg(long)]
+        password_stdin: bool,
+        /// Let its sessions live on
+        #[arg(long)]
+        keep_sessions: bool,
+    },
+    /// Make an account an administrator, or an ordinary one
+    SetAdmin {
+        /// The account
+        name: String,
+        /// Whether it is to be an administrator
+        #[arg(action = clap::ArgAction::Set)]
+        admin: bool,
+    },
+    /// Lock an account: its sessions rest until it is unlocked
+    Lock {
+        /// The account
+        name: String,
+    },
+    /// Unlock an account: its sessions work again
+    Unlock {
+        /// The account
+        name: String,
+    },
+    /// End all sessions of an account
+    Logout {
+        /// The account
+        name: String,
+    },
+    /// Retire an account: nobody can log in any more, and its name stays taken
+    Deactivate {
+        /// The account
+        name: String,
+        /// Delete its profile and hide its messages from those who join later, too
+        #[arg(long)]
+        erase: bool,
+    },
+    /// Show an account and its devices
+    Show {
+        /// The account
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List accounts by name
+    List {
+        /// Only those with this in their localpart or display name
+        #[arg(long, value_name = "TEXT")]
+        name: Option<String>,
+        /// Only administrators
+        #[arg(long)]
+        admins: bool,
+        /// Deactivated accounts, too
+        #[arg(long)]
+        deactivated: bool,
+        /// How many to list at most
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) fn run(command: Command, settings: &Settings) -> Result<(), Failure> {
+    block_on(async {
+        let may_create = matches!(command, Command::Create { .. });
+        let operator = Operator::open(settings, may_create).await?;
+        let result = answer(command, &operator).await;
+        operator.close().await;
+        print(&result?)
+    })
+}
+
+/// Does what the command says, and tells what it did.
+async fn answer(command: Command, operator: &Operator) -> Result<String, Failure> {
+    match command {
+        Command::Create { name, admin, password_stdin, no_password, displayname, user_type } => {
+            let new = NewUser { displayname, user_type, admin, ..NewUser::default() };
+            create(operator, &name, new, (!no_password).then_some(password_stdin)).await
+        }
+        Command::SetPassword { name, password_stdin, keep_sessions } => {
+            set_password(operator, &name, password_stdin, !keep_sessions).await
+        }
+        Command::SetAdmin { name, admin } => {
+            let user = operator.find(&name).await?;
+            operator.write(move |tx, ctx| users::set_admin(tx, ctx, ACTOR, &user.user_id, admin)).await.map(
+                |user| format!("{} is {} administrator\n", user.user_id, if admin { "an" } else { "no" }),
+            )
+        }
+        Command::Lock { name } => set_locked(operator, &name, true).await,
+        Command::Unlock { name } => set_locked(operator, &name, false).await,
+        Command::Logout { name } => log_out(operator, &name).await,
+        Command::Deactivate { name, erase } => retire(operator, &name, erase).await,
+        Command::Show { name, json } => show(operator, &name, json).await,
+        Command::List { name, admins, deactivated, limit, json } => {
+            let filter = Filter {
+                term: name.filter(|name| !name.is_empty()).map(Term::Name),
+                admins: admins.then_some(true),
+                deactivated: (!deactivated).then_some(false),
+                ..Filter::default()
+            };
+            list(operator, filter, limit, json).await
+        }
+    }
+}
+
+/// Creates an account. `password` says whether its password comes from standard input; `None` for no password.
+async fn create(
+    operator: &Operator,
+    name: &str,
+    new: NewUser,
+    password: Option<bool>,
+) -> Result<String, Failure> {
+    let policy = operator.policy().clone();
+    if let Some(user_type) = new.user_type.as_deref().filter(|user_type| !policy.knows_user_type(user_type)) {
+        return Err(Failure::new(format!(
+            "the user type {user_type:?} is neither \"bot\" nor \"support\" nor one of account.user_types"
+        )));
+    }
+    let user_id = operator.user_id(name)?;
+    let localpart = id::localpart(&user_id).to_owned();
+    // Before anybody types a password for nothing.
+    let checked = localpart.clone();
+    operator
+        .read(move |tx, ctx| users::check_name(tx, ctx, &checked))
+        .await
+        .map_err(|failure| Failure::new(format!("{user_id} cannot be created: {failure}")))?;
+    let password_hash = match password {
+        Some(from_stdin) => Some(operator.new_password_hash(from_stdin, &user_id).await?),
+        None => None,
+    };
+    let displayname = new.displayname.clone().or_else(|| Some(localpart.clone()));
+    let new = NewUser { localpart, displayname, password_hash, ..new };
+    let user = operator.write(move |tx, ctx| users::create(tx, ctx, &policy, &new)).await?;
+    Ok(format!("created {}{}\n", user.user_id, if user.admin { ", an administrator" } else { "" }))
+}
+
+async fn set_password(
+    operator: &Operator,
+    name: &str,
+    from_stdin: bool,
+    end_sessions: bool,
+) -> Result<String, Failure> {
+    let user = operator.find(name).await?;
+    if user.deactivated {
+        return Err(Failure::new(format!("{} is deactivated", user.user_id)));
+    }
+    let hash = operator.new_password_hash(from_stdin, &user.user_id).await?;
+    let user_id = user.user_id.clone();
+    operator
+        .write(move |tx, ctx| {
+            // Read again: asking for the password took its time.
+            let user = users::find(tx, &user.user_id)?;
+            if user.deactivated {
+                return Err(Error::Deactivated);
+            }
+            users::set_password(tx, ctx, &user, Some(&hash))?;
+            if end_sessions {
+                sessions::end_all(tx, user.num, None, None)?;
+            }
+            Ok(())
+        })
+        .await?;
+    let sessions = if end_sessions { "its sessions ended" } else { "its sessions live on" };
+    Ok(format!("{user_id} has a new password; {sessions}\n"))
+}
+
+async fn set_locked(operator: &Operator, name: &str, locked: bool) -> Result<String, Failure> {
+    let user = operator.find(name).await?;
+    let edit = operator.write(move |tx, ctx| {
+        users::edit(tx, ctx, &user.user_id, "user.update", |user| {
+            user.locked = locked;
+            Ok(())
+        })
+    });
+    Ok(format!("{} is {}\n", edit.await?.user_id, if locked { "locked" } else { "not locked" }))
+}
+
+async fn log_out(operator: &Operator, name: &str) -> Result<String, Failure> {
+    let user = operator.find(name).await?;
+    let message = format!("all sessions of {} ended\n", user.user_id);
+    operator
+        .write(move |tx, ctx| {
+            sessions::end_all(tx, user.num, None, None)?;
+            Ok(audit::record(tx, ctx, "user.logout", &user.user_id, &json!({}))?)
+        })
+        .await?;
+    Ok(message)
+}
+
+async fn retire(operator: &Operator, name: &str, erase: bool) -> Result<String, Failure> {
+    let user = operator.find(name).await?;
+    let message = format!(
+        "{} is deactivated{}; what it leaves behind is cleared by the server once it runs\n",
+        user.user_id,
+        if erase { " and erased" } else { "" }
+    );
+    operator
+        .write(move |tx, ctx| {
+            let user = users::find(tx, &user.user_id)?;
+            deactivate::deactivate(tx, ctx, &user, erase)
+        })
+        .await?;
+    Ok(message)
+}
+
+async fn show(operator: &Operator, name: &str, as_json: bool) -> Result<String, Failure> {
+    let user = operator.find(name).await?;
+    let num = user.num;
+    let devices = operator.read(move |tx, _| Ok(devices::of_user(tx, num)?)).await?;
+    if as_json {
+        let mut object = to_json(&user);
+        if let Some(object) = object.as_object_mut() {
+            object.insert("devices".to_owned(), devices.iter().map(device_to_json).collect());
+        }
+        return Ok(format!("{object:#}\n"));
+    }
+    let utc = |ms| format!("{} UTC", moment(ms));
+    let row = |name: &str, value: &str| vec![name.to_owned(), value.to_owned()];
+    let mut rows = vec![
+        row("user id", &user.user_id),
+        row("display name", user.displayname.as_deref().unwrap_or("-")),
+        row("avatar", user.avatar_url.as_deref().unwrap_or("-")),
+        row("type", user.user_type.as_deref().unwrap_or("-")),
+        row("administrator", if user.admin { "yes" } else { "no" }),
+        row("state", &state(&user)),
+        row("created", &utc(user.created_ts)),
+        row("last seen", &user.last_seen_ts.map_or_else(|| "never".to_owned(), utc)),
+        row("devices", &devices.len().to_string()),
+    ];
+    rows.extend(devices.iter().map(|device| {
+        let seen = device.last_seen_ts.map_or_else(|| "never seen".to_owned(), utc);
+        let from = device.last_seen_ip.as_deref().unwrap_or_default();
+        let display_name = device.display_name.as_deref().unwrap_or_default();
+        row("", &format!("{}  {seen}  {from}  {display_name}", device.device_id))
+    }));
+    Ok(table(&rows))
+}
+
+async fn list(operator: &Operator, filter: Filter, limit: u32, as_json: bool) -> Result<String, Failure> {
+    let read = operator.read(move |tx, ctx| {
+        Ok(user_list::page(tx, &ctx.server_name, &filter, OrderBy::Name, false, 0, limit.into())?)
+    });
+    let UserPage { users, total } = read.await?;
+    if as_json {
+        let users: Vec<Value> = users.iter().map(to_json).collect();
+        return Ok(format!("{:#}\n", json!({ "users": users, "total": total })));
+    }
+    let heads = ["USER ID", "ADMIN", "STATE", "LAST SEEN (UTC)", "DISPLAY NAME"].map(str::to_owned).to_vec();
+    let mut rows = vec![heads];
+    rows.extend(users.iter().map(|user| {
+        vec![
+            user.user_id.clone(),
+            if user.admin { "admin" } else { "" }.to_owned(),
+            state(user),
+            user.last_seen_ts.map_or_else(|| "never".to_owned(), moment),
+            user.displayname.clone().unwrap_or_default(),
+        ]
+    }));
+    Ok(format!("{}{} of {total} accounts\n", table(&rows), users.len()))
+}
+
+/// What is unusual about an account, in words.
+fn state(user: &User) -> String {
+    let words = [
+        (user.is_guest, "guest"),
+        (user.deactivated, "deactivated"),
+        (user.erased, "erased"),
+        (user.locked, "locked"),
+        (user.suspended, "suspended"),
+        (user.shadow_banned, "shadow-banned"),
+    ];
+    let words: Vec<&str> = words.iter().filter(|(holds, _)| *holds).map(|(_, word)| *word).collect();
+    if words.is_empty() { "active".to_owned() } else { words.join(", ") }
+}
+
+/// An account under the names of the admin API. All times are in milliseconds.
+fn to_json(user: &User) -> Value {
+    json!({
+        "name": user.user_id,
+        "displayname": user.displayname,
+        "avatar_url": user.avatar_url,
+        "user_type": user.user_type,
+        "is_guest": user.is_guest,
+        "admin": user.admin,
+        "deactivated": user.deactivated,
+        "erased": user.erased,
+        "locked": user.locked,
+        "suspended": user.suspended,
+        "shadow_banned": user.shadow_banned,
+        "creation_ts": user.created_ts,
+        "last_seen_ts": user.last_seen_ts,
+    })
+}
+
+fn device_to_json(device: &Device) -> Value {
+    json!({
+        "device_id": device.device_id,
+        "display_name": device.display_name,
+        "last_seen_ts": device.last_seen_ts,
+        "last_seen_ip": device.last_seen_ip,
+        "last_seen_user_agent": device.last_seen_user_agent,
+    })
+}

@@ -1,0 +1,31 @@
+//! Login tokens: each lets another device of the same account log in once.
+
+use reeve_db::{DbError, Tx, params};
+
+reeve_db::statements! {
+    INSERT = "INSERT INTO login_tokens (token_hash, user_num, valid_until_ts) VALUES ($1, $2, $3)";
+    TAKE = "DELETE FROM login_tokens WHERE token_hash = $1 RETURNING user_num, valid_until_ts";
+    DELETE_OF_USER = "DELETE FROM login_tokens WHERE user_num = $1";
+    PRUNE = "DELETE FROM login_tokens WHERE valid_until_ts < $1";
+}
+
+/// Stores a login token.
+pub fn insert(tx: &mut Tx<'_>, token_hash: &[u8; 32], user_num: i64, valid_until_ts: i64) -> Result<(), DbError> {
+    tx.execute(&INSERT, &params![token_hash, user_num, valid_until_ts])?;
+    Ok(())
+}
+
+/// Takes a login token away and answers whose it was and until when it was valid.
+pub fn take(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<Option<(i64, i64)>, DbError> {
+    Ok(tx.returning(&TAKE, &params![token_hash], |row| Ok((row.get(0)?, row.get(1)?)))?.pop())
+}
+
+/// Deletes the login tokens of an account.
+pub fn delete_of_user(tx: &mut Tx<'_>, user_num: i64) -> Result<u64, DbError> {
+    tx.execute(&DELETE_OF_USER, &params![user_num])
+}
+
+/// Deletes login tokens that expired before a time.
+pub fn prune(tx: &mut Tx<'_>, before: i64) -> Result<u64, DbError> {
+    tx.execute(&PRUNE, &params![before])
+}

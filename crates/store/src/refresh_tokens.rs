@@ -1,0 +1,96 @@
+//! Refresh tokens, stored as SHA-256 digests.
+
+use reeve_db::{DbError, ReadTx, Tx, params};
+
+reeve_db::statements! {
+    FIND = "SELECT user_num, device_id, access_token_hash, successor, valid_until_ts FROM refresh_tokens \
+            WHERE token_hash = $1";
+    PREDECESSOR = "SELECT token_hash, access_token_hash FROM refresh_tokens WHERE successor = $1";
+    OF_ACCESS_TOKEN = "SELECT token_hash FROM refresh_tokens WHERE user_num = $1 AND device_id = $2 \
+                       AND access_token_hash = $3";
+    INSERT = "INSERT INTO refresh_tokens (token_hash, user_num, device_id, access_token_hash, valid_until_ts, created_ts) \
+              VALUES ($1, $2, $3, $4, $5, $6)";
+    SET_SUCCESSOR = "UPDATE refresh_tokens SET successor = $2 WHERE token_hash = $1";
+    DELETE = "DELETE FROM refresh_tokens WHERE token_hash = $1";
+    DELETE_OF_DEVICE = "DELETE FROM refresh_tokens WHERE user_num = $1 AND device_id = $2";
+    DELETE_OF_USER = "DELETE FROM refresh_tokens WHERE user_num = $1";
+}
+
+/// A refresh token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefreshToken {
+    /// The account.
+    pub user_num: i64,
+    /// The device.
+    pub device_id: String,
+    /// The access token that was handed out with it.
+    pub access_token_hash: [u8; 32],
+    /// The refresh token that was handed out for it.
+    pub successor: Option<[u8; 32]>,
+    /// When it expires, in milliseconds.
+    pub valid_until_ts: Option<i64>,
+}
+
+/// The refresh token with this digest.
+pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<RefreshToken>, DbError> {
+    tx.query_opt(&FIND, &params![token_hash], |row| {
+        Ok(RefreshToken {
+            user_num: row.get(0)?,
+            device_id: row.get(1)?,
+            access_token_hash: row.get(2)?,
+            successor: row.get(3)?,
+            valid_until_ts: row.get(4)?,
+        })
+    })
+}
+
+/// The refresh token that was exchanged for this one, and the access token that came with it.
+pub fn predecessor(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<([u8; 32], [u8; 32])>, DbError> {
+    tx.query_opt(&PREDECESSOR, &params![token_hash], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// The refresh token that was handed out with an access token.
+pub fn of_access_token(
+    tx: &ReadTx<'_>,
+    user_num: i64,
+    device_id: &str,
+    access_token_hash: &[u8; 32],
+) -> Result<Option<[u8; 32]>, DbError> {
+    tx.query_opt(&OF_ACCESS_TOKEN, &params![user_num, device_id, access_token_hash], |row| row.get(0))
+}
+
+/// Stores a refresh token.
+pub fn insert(
+    tx: &mut Tx<'_>,
+    token_hash: &[u8; 32],
+    user_num: i64,
+    device_id: &str,
+    access_token_hash: &[u8; 32],
+    valid_until_ts: Option<i64>,
+    now: i64,
+) -> Result<(), DbError> {
+    tx.execute(&INSERT, &params![token_hash, user_num, device_id, access_token_hash, valid_until_ts, now])?;
+    Ok(())
+}
+
+/// Writes down what a refresh token was exchanged for.
+pub fn set_successor(tx: &mut Tx<'_>, token_hash: &[u8; 32], successor: &[u8; 32]) -> Result<(), DbError> {
+    tx.execute(&SET_SUCCESSOR, &params![token_hash, successor])?;
+    Ok(())
+}
+
+/// Deletes one refresh token.
+pub fn delete(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<(), DbError> {
+    tx.execute(&DELETE, &params![token_hash])?;
+    Ok(())
+}
+
+/// Deletes the refresh tokens of a device.
+pub fn delete_of_device(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<u64, DbError> {
+    tx.execute(&DELETE_OF_DEVICE, &params![user_num, device_id])
+}
+
+/// Deletes the refresh tokens of an account.
+pub fn delete_of_user(tx: &mut Tx<'_>, user_num: i64) -> Result<u64, DbError> {
+    tx.execute(&DELETE_OF_USER, &params![user_num])
+}

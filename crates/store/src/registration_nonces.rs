@@ -1,0 +1,26 @@
+//! Nonces of shared-secret registration: each is good for one request, in any process and after a restart.
+
+use reeve_db::{DbError, Tx, params};
+
+reeve_db::statements! {
+    INSERT = "INSERT INTO registration_nonces (nonce, valid_until_ts) VALUES ($1, $2)";
+    TAKE = "DELETE FROM registration_nonces WHERE nonce = $1 RETURNING valid_until_ts";
+    PRUNE = "DELETE FROM registration_nonces WHERE valid_until_ts <= $1";
+}
+
+/// Remembers a nonce until a time in milliseconds.
+pub fn insert(tx: &mut Tx<'_>, nonce: &str, valid_until_ts: i64) -> Result<(), DbError> {
+    tx.execute(&INSERT, &params![nonce, valid_until_ts])?;
+    Ok(())
+}
+
+/// Uses a nonce up; answers whether it was good.
+pub fn take(tx: &mut Tx<'_>, nonce: &str, now: i64) -> Result<bool, DbError> {
+    let found: Vec<i64> = tx.returning(&TAKE, &params![nonce], |row| row.get(0))?;
+    Ok(found.first().is_some_and(|until| *until > now))
+}
+
+/// Forgets nonces that have expired; answers how many.
+pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<u64, DbError> {
+    tx.execute(&PRUNE, &params![now])
+}
