@@ -48,6 +48,9 @@ pub enum Error {
     /// The registration token cannot be used, or not any more.
     #[error("Invalid registration token")]
     BadRegistrationToken,
+    /// One registration uses one registration token.
+    #[error("Registration token has changed")]
+    RegistrationTokenChanged,
     /// A device's display name has more characters than allowed.
     #[error("Device display name is too long (max 100)")]
     DeviceNameTooLong,

@@ -1,16 +1,21 @@
-//! Who may make an account: registration tokens, and the nonces of shared-secret registration.
+//! Making an account without an administrator: who may, and the deed itself.
 
 use reeve_db::{DbError, Tx};
-use reeve_model::{Ctx, random};
+use reeve_model::{Ctx, User, random};
 use reeve_store::registration_tokens::{self as tokens, RegistrationToken};
-use reeve_store::registration_nonces as nonces;
+use reeve_store::{registration_nonces as nonces, uia_sessions};
 use serde_json::{Map, json};
 
-use crate::audit;
 use crate::error::Error;
+use crate::policy::Policy;
+use crate::sessions::{self, Issued, NewSession};
+use crate::users::{self, NewUser};
+use crate::audit;
 
 /// How long a nonce of shared-secret registration is good, in milliseconds.
 const NONCE_LIFETIME_MS: i64 = 60_000;
+/// How many pending uses of tokens one transaction gives back.
+const PRUNE_ROWS: i64 = 500;
 /// How often a name is made up for a token before giving up. Short names run out.
 const TRIES: usize = 20;
 
@@ -119,10 +124,73 @@ pub fn take_nonce(tx: &mut Tx<'_>, nonce: &str, now: i64) -> Result<bool, DbErro
     nonces::take(tx, nonce, now)
 }
 
-/// Forgets what has expired.
+/// Takes a use of a registration token for an authentication session, which has until a time in milliseconds to
+/// make its account. Asking again for the same token changes nothing. Answers whether the token can be used.
+pub fn reserve(tx: &mut Tx<'_>, session: &str, token: &str, until: i64, now: i64) -> Result<bool, Error> {
+    match tokens::find_use(tx, session)? {
+        Some(held) if held == token => Ok(true),
+        Some(_) => Err(Error::RegistrationTokenChanged),
+        None => {
+            let usable = tokens::take(tx, token, now)?;
+            if usable {
+                tokens::insert_use(tx, session, token, until)?;
+            }
+            Ok(usable)
+        }
+    }
+}
+
+/// Gives back the uses of registration tokens whose sessions have expired, and forgets old nonces.
 pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
     nonces::prune(tx, now)?;
+    for session in tokens::expired_uses(tx, now, PRUNE_ROWS)? {
+        if let Some(token) = tokens::delete_use(tx, &session)? {
+            tokens::give_back(tx, &token)?;
+        }
+    }
     Ok(())
+}
+
+/// Somebody who registers.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// The account; a blank localpart stands for the next free number.
+    pub account: NewUser,
+    /// Its first session; without one it has to log in.
+    pub session: Option<NewSession>,
+    /// The authentication session that was passed, which ends with the registration.
+    pub passed: Option<String>,
+    /// Whether the authentication session must hold a use of a registration token.
+    pub needs_token: bool,
+}
+
+/// Makes an account and its first session, as a whole or not at all.
+pub fn register(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    policy: &Policy,
+    new: &Registration,
+) -> Result<(User, Option<Issued>), Error> {
+    if let Some(passed) = &new.passed {
+        let token = tokens::delete_use(tx, passed)?;
+        match token {
+            Some(token) => tokens::complete(tx, &token)?,
+            // An administrator deleted the token meanwhile.
+            None if new.needs_token => return Err(Error::BadRegistrationToken),
+            None => {}
+        }
+        uia_sessions::delete(tx, passed)?;
+    }
+    let user = if new.account.localpart.is_empty() {
+        users::create_numbered(tx, ctx, policy, &new.account)?
+    } else {
+        users::create(tx, ctx, policy, &new.account)?
+    };
+    let session = match &new.session {
+        Some(session) => Some(sessions::create(tx, ctx, policy, &user, session)?),
+        None => None,
+    };
+    Ok((user, session))
 }
 
 /// Lower-case hexadecimal digits.

@@ -2,6 +2,7 @@
 
 mod account;
 mod credentials;
+mod devices;
 mod login;
 mod session;
 mod uia;
@@ -12,6 +13,6 @@ pub use uia::prune;
 
 /// Every route of the client-server API.
 pub fn routes() -> Vec<Route> {
-    let groups = [login::routes(), session::routes(), account::routes()];
+    let groups = [login::routes(), session::routes(), account::routes(), devices::routes()];
     groups.into_iter().flatten().collect()
 }

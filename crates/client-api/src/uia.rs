@@ -3,11 +3,12 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#user-interactive-authentication-api>
 
 use http::StatusCode;
+use reeve_accounts::registration;
 use reeve_db::{DbError, Tx};
 use reeve_http::json::Object;
 use reeve_http::{Call, MatrixError};
 use reeve_model::random;
-use reeve_store::{registration_tokens, uia_sessions};
+use reeve_store::uia_sessions;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -33,8 +34,6 @@ pub(crate) struct Details {
     completed: Vec<String>,
     /// The account that authenticates; none while registering.
     user_num: Option<i64>,
-    /// The registration token that is being used.
-    pub(crate) registration_token: Option<String>,
     /// Parts of the first request that later ones need not repeat.
     #[serde(default)]
     pub(crate) remembered: Object,
@@ -63,6 +62,14 @@ pub(crate) async fn registration(
     remembered: Object,
 ) -> Result<Passed, MatrixError> {
     run(call, body, stages, None, remembered).await
+}
+
+/// What the session that a request names remembers; nothing if it names none.
+pub(crate) async fn remembered(call: &Call, body: &Object) -> Result<Object, MatrixError> {
+    match body.get("auth").and_then(|auth| auth.get("session")).and_then(Value::as_str) {
+        Some(session) => Ok(load(call, session, None).await?.remembered),
+        None => Ok(Object::new()),
+    }
 }
 
 /// Ends a session after the operation it was for.
@@ -125,7 +132,7 @@ async fn run(
         Some(_) => return Err(MatrixError::invalid_param("Bad parameter: type")),
     };
     if let Some(stage) = stage {
-        match pass(call, stages, stage, auth, &session, &mut details).await {
+        match pass(call, stages, stage, auth, &session, &details).await {
             Ok(()) => {}
             Err(error) if error.status == StatusCode::UNAUTHORIZED => {
                 store(call, &session, &details).await?;
@@ -151,7 +158,7 @@ async fn pass(
     stage: &str,
     auth: &Object,
     session: &str,
-    details: &mut Details,
+    details: &Details,
 ) -> Result<(), MatrixError> {
     match stage {
         DUMMY => Ok(()),
@@ -167,39 +174,22 @@ async fn pass(
             if details.user_num == Some(user.num) { Ok(()) } else { Err(MatrixError::forbidden("Invalid auth")) }
         }
         REGISTRATION_TOKEN if stages.contains(&REGISTRATION_TOKEN) => {
+            let refused = |errcode: &'static str, error: &'static str| {
+                Err(MatrixError::new(StatusCode::UNAUTHORIZED, errcode, error))
+            };
             let token = match auth.get("token") {
                 Some(Value::String(token)) => token.clone(),
-                None => {
-                    let error = "Missing registration token";
-                    return Err(MatrixError::new(StatusCode::UNAUTHORIZED, "M_MISSING_PARAM", error));
-                }
-                Some(_) => {
-                    let error = "Registration token must be a string";
-                    return Err(MatrixError::new(StatusCode::UNAUTHORIZED, "M_INVALID_PARAM", error));
-                }
+                None => return refused("M_MISSING_PARAM", "Missing registration token"),
+                Some(_) => return refused("M_INVALID_PARAM", "Registration token must be a string"),
             };
-            if details.registration_token.as_ref() == Some(&token) {
-                return Ok(());
+            // The use that is taken belongs to a session, so the client must know its own.
+            if !auth.contains_key("session") {
+                return refused("M_MISSING_PARAM", "Missing UIA session");
             }
-            let (wanted, held, now) = (token.clone(), details.registration_token.clone(), call.now);
-            let usable = call
-                .write(move |tx| {
-                    if !registration_tokens::take(tx, &wanted, now)? {
-                        return Ok(false);
-                    }
-                    if let Some(held) = &held {
-                        registration_tokens::give_back(tx, held)?;
-                    }
-                    Ok(true)
-                })
-                .await?;
-            if !usable {
-                let error = "Invalid registration token";
-                return Err(MatrixError::new(StatusCode::UNAUTHORIZED, "M_UNAUTHORIZED", error));
-            }
-            details.registration_token = Some(token);
-            // Written at once: a use that nobody remembers could never be given back.
-            store(call, session, details).await
+            let (session, now) = (session.to_owned(), call.now);
+            let usable =
+                call.write(move |tx| registration::reserve(tx, &session, &token, now + LIFETIME_MS, now)).await?;
+            if usable { Ok(()) } else { refused("M_UNAUTHORIZED", "Invalid registration token") }
         }
         _ => Err(MatrixError::invalid_param("Invalid login submission")),
     }
@@ -227,13 +217,9 @@ async fn store(call: &Call, session: &str, details: &Details) -> Result<(), Matr
     call.write(move |tx| Ok(uia_sessions::put(tx, &session, &operation, &json, until)?)).await
 }
 
-/// Ends sessions that nobody went on with, and gives back the registration tokens they held.
+/// Ends sessions that nobody went on with.
 pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
-    for (session, details) in uia_sessions::expired(tx, now, PRUNE_AT_ONCE)? {
-        let details: Details = serde_json::from_str(&details).unwrap_or_default();
-        if let Some(token) = details.registration_token {
-            registration_tokens::give_back(tx, &token)?;
-        }
+    for (session, _) in uia_sessions::expired(tx, now, PRUNE_AT_ONCE)? {
         uia_sessions::delete(tx, &session)?;
     }
     Ok(())

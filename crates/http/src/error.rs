@@ -186,6 +186,9 @@ impl From<AccountError> for MatrixError {
             AccountError::ProfileTooLarge => Self::bad_request("M_PROFILE_TOO_LARGE", text),
             AccountError::EmailNotFound => Self::bad_request("M_THREEPID_NOT_FOUND", text),
             AccountError::BadRegistrationToken => Self::new(StatusCode::UNAUTHORIZED, "M_UNAUTHORIZED", text),
+            AccountError::RegistrationTokenChanged => {
+                Self::new(StatusCode::UNAUTHORIZED, "M_INVALID_PARAM", text)
+            }
             AccountError::DeviceNameTooLong => Self::bad_request("M_TOO_LARGE", text),
             AccountError::PasswordChangeDisabled | AccountError::BadCredentials | AccountError::BadLoginToken => {
                 Self::forbidden(text)

@@ -55,6 +55,9 @@ impl Default for RateLimits {
 /// Tokens for logging in another device are as good as passwords for a while.
 const LOGIN_TOKEN: RateLimit = RateLimit { per_second: 1.0 / 60.0, burst: 1 };
 
+/// Trying registration tokens. Not among the settings: who must guess them needs no speed.
+const TRYING_TOKENS: RateLimit = RateLimit { per_second: 0.1, burst: 5 };
+
 /// Which limit, and of whom.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Bucket {
@@ -62,6 +65,8 @@ pub enum Bucket {
     Message(i64),
     /// `registration`, by address.
     Registration(String),
+    /// Trying registration tokens, by address.
+    RegistrationToken(String),
     /// `login_address`, by address.
     LoginAddress(String),
     /// `login_account`, by user id.
@@ -138,6 +143,7 @@ impl Limiter {
         let limit = match bucket {
             Bucket::Message(_) => self.limits.message,
             Bucket::Registration(_) => self.limits.registration,
+            Bucket::RegistrationToken(_) => TRYING_TOKENS,
             Bucket::LoginAddress(_) => self.limits.login_address,
             Bucket::LoginAccount(_) => self.limits.login_account,
             Bucket::LoginFailed(_) => self.limits.login_failed,

@@ -38,7 +38,7 @@ pub async fn serve(listener: TcpListener, service: Arc<Service>, header_timeout:
                     continue;
                 }
             },
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stopped(&mut stop) => break,
         };
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection cannot be set up");
@@ -57,6 +57,12 @@ pub async fn serve(listener: TcpListener, service: Arc<Service>, header_timeout:
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still under way when the server stopped");
     }
+}
+
+/// Waits until the server is told to stop.
+pub async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that whoever could say so is gone, which is the same.
+    drop(stop.wait_for(|stop| *stop).await);
 }
 
 async fn respond(

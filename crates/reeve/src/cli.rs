@@ -7,6 +7,7 @@ mod config;
 mod operator;
 mod serve;
 mod terminal;
+mod token;
 mod user;
 
 use std::{env, io, path::PathBuf, process::ExitCode};
@@ -57,6 +58,9 @@ enum Command {
     /// Create, find, inspect and change accounts, whether the server runs or not
     #[command(subcommand)]
     User(user::Command),
+    /// Access tokens, for an operator who needs one
+    #[command(subcommand)]
+    Token(token::Command),
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell
@@ -102,6 +106,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve => serve::run(load()?.settings),
         Command::Config(arguments) => config::run(&arguments, load),
         Command::User(command) => user::run(command, &load()?.settings),
+        Command::Token(command) => token::run(command, &load()?.settings),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "reeve", &mut script);

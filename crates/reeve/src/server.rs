@@ -264,7 +264,7 @@ async fn keep_house(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     flush.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let done = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = serve::stopped(&mut stop) => return,
             _ = flush.tick() => app.seen.flush(&app.db).await,
             _ = prune.tick() => prune_expired(&app).await,
         };

@@ -1,4 +1,5 @@
 //! The program as an operator meets it: its commands, exit codes and messages.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of a test fail the test")]
 
 use std::{
     fs,
@@ -130,9 +131,19 @@ fn accounts_without_a_server() {
     let changed = with_password(folder, "x", &["user", "set-password", "bob", "--password-stdin"]);
     assert_eq!(text(&changed.stdout), "@bob:localhost has a new password; its sessions ended\n");
 
+    let token = prints(folder, &["token", "create", "bob", "--valid-for", "1h"]);
+    assert!(
+        token.len() > 30 && token.trim_end().chars().all(|c| c.is_ascii_alphanumeric() || c == '_'),
+        "{token}"
+    );
+    assert!(prints(folder, &["user", "show", "bob"]).contains("never seen    reeve token create\n"));
+    prints(folder, &["user", "logout", "bob"]);
+    assert!(!prints(folder, &["user", "show", "bob"]).contains("reeve token create"));
+
     assert!(prints(folder, &["user", "deactivate", "bob", "--erase"]).contains("deactivated and erased"));
     let shown = prints(folder, &["user", "show", "bob", "--json"]);
     assert!(shown.contains("\"erased\": true") && shown.contains("\"displayname\": null"), "{shown}");
+    assert_eq!(fails(folder, &["token", "create", "bob"]), "This account has been deactivated");
     let refused = with_password(folder, "x", &["user", "set-password", "bob", "--password-stdin"]);
     assert_eq!(complaint(&refused), "@bob:localhost is deactivated");
     assert!(prints(folder, &["user", "list"]).ends_with("\n1 of 1 accounts\n"));
@@ -180,6 +191,7 @@ fn questions_that_make_no_sense() {
         &["user", "create", "a", "password"],
         &["user", "create", "a", "--no-password", "--password-stdin"],
         &["user", "set-admin", "a", "maybe"],
+        &["token", "create", "a", "--valid-for", "soon"],
         &["serve", "--colour"],
     ] {
         let output = reeve(folder.path(), arguments).output().unwrap();

@@ -216,6 +216,15 @@ CREATE TABLE registration_tokens (
   expiry_ts {bigint}
 ){strict};
 
+-- Uses of registration tokens that are pending, each by one user-interactive authentication session.
+CREATE TABLE registration_token_uses (
+  session {text} PRIMARY KEY,
+  token {text} NOT NULL,
+  valid_until_ts {bigint} NOT NULL
+){strict};
+CREATE INDEX registration_token_uses_valid_until ON registration_token_uses (valid_until_ts);
+CREATE INDEX registration_token_uses_token ON registration_token_uses (token);
+
 -- Nonces of shared-secret registration.
 CREATE TABLE registration_nonces (
   nonce {text} PRIMARY KEY,

@@ -17,10 +17,15 @@ reeve_db::statements! {
     /// The condition is part of the change, so that two people cannot take the last use.
     TAKE = "UPDATE registration_tokens SET pending = pending + 1 WHERE token = $1 \
             AND (uses_allowed IS NULL OR uses_allowed > pending + completed) AND (expiry_ts IS NULL OR expiry_ts > $2)";
-    GIVE_BACK = "UPDATE registration_tokens SET pending = pending - 1 WHERE token = $1 AND pending > 0";
+    GIVE_BACK = "UPDATE registration_tokens SET pending = pending - 1 WHERE token = $1";
     COMPLETE = "UPDATE registration_tokens SET pending = pending - 1, completed = completed + 1 \
-                WHERE token = $1 AND pending > 0";
+                WHERE token = $1";
     DELETE = "DELETE FROM registration_tokens WHERE token = $1";
+    FIND_USE = "SELECT token FROM registration_token_uses WHERE session = $1";
+    INSERT_USE = "INSERT INTO registration_token_uses (session, token, valid_until_ts) VALUES ($1, $2, $3)";
+    DELETE_USE = "DELETE FROM registration_token_uses WHERE session = $1 RETURNING token";
+    DELETE_USES_OF = "DELETE FROM registration_token_uses WHERE token = $1";
+    EXPIRED_USES = "SELECT session FROM registration_token_uses WHERE valid_until_ts <= $1 LIMIT $2";
 }
 
 /// A registration token.
@@ -92,19 +97,41 @@ pub fn take(tx: &mut Tx<'_>, token: &str, now: i64) -> Result<bool, DbError> {
     Ok(tx.execute(&TAKE, &params![token, now])? > 0)
 }
 
-/// A registration under way was given up. A token that is gone is no error.
+/// A registration under way was given up.
 pub fn give_back(tx: &mut Tx<'_>, token: &str) -> Result<(), DbError> {
     tx.execute(&GIVE_BACK, &params![token])?;
     Ok(())
 }
 
-/// A registration under way made an account. A token that is gone is no error.
+/// A registration under way made an account.
 pub fn complete(tx: &mut Tx<'_>, token: &str) -> Result<(), DbError> {
     tx.execute(&COMPLETE, &params![token])?;
     Ok(())
 }
 
-/// Deletes a token; answers whether it was there.
+/// Deletes a token and forgets its pending uses; answers whether it was there.
 pub fn delete(tx: &mut Tx<'_>, token: &str) -> Result<bool, DbError> {
+    tx.execute(&DELETE_USES_OF, &params![token])?;
     Ok(tx.execute(&DELETE, &params![token])? > 0)
+}
+
+/// The token of the pending use of an authentication session.
+pub fn find_use(tx: &ReadTx<'_>, session: &str) -> Result<Option<String>, DbError> {
+    tx.query_opt(&FIND_USE, &params![session], |row| row.get(0))
+}
+
+/// Writes a pending use down, until a time in milliseconds.
+pub fn insert_use(tx: &mut Tx<'_>, session: &str, token: &str, valid_until_ts: i64) -> Result<(), DbError> {
+    tx.execute(&INSERT_USE, &params![session, token, valid_until_ts])?;
+    Ok(())
+}
+
+/// Forgets a pending use; answers its token.
+pub fn delete_use(tx: &mut Tx<'_>, session: &str) -> Result<Option<String>, DbError> {
+    Ok(tx.returning(&DELETE_USE, &params![session], |row| row.get(0))?.pop())
+}
+
+/// Authentication sessions whose pending uses have expired.
+pub fn expired_uses(tx: &ReadTx<'_>, now: i64, most: i64) -> Result<Vec<String>, DbError> {
+    tx.query(&EXPIRED_USES, &params![now, most], |row| row.get(0))
 }

@@ -79,12 +79,12 @@ impl Client {
 
     /// POST with a JSON body.
     pub async fn post(&self, path: &str, body: Value) -> Reply {
-        self.send(Method::POST, path, &[], body.to_string().into()).await
+        self.send(Method::POST, path, &[], body.to_string()).await
     }
 
     /// PUT with a JSON body.
     pub async fn put(&self, path: &str, body: Value) -> Reply {
-        self.send(Method::PUT, path, &[], body.to_string().into()).await
+        self.send(Method::PUT, path, &[], body.to_string()).await
     }
 
     /// DELETE without a body.

@@ -17,8 +17,8 @@ sections! {
         /// The addresses to listen on for plain HTTP: one `ADDRESS:PORT` or a list of them.
         /// Encryption is the work of a reverse proxy in front.
         listen: Listen = Listen(vec![([127, 0, 0, 1], 8008).into()]);
-        /// The URL at which clients reach this server. When not set it is taken to be
-        /// `https://SERVER_NAME`, or the first listening address when the server name is `localhost`.
+        /// The URL at which clients reach this server. They are told it when they log in, and by
+        /// `/.well-known/matrix/client`. When not set they are told none, and go on with the URL they used.
         public_base_url: Option<BaseUrl> = None;
         /// The folder for everything the server stores itself. It is created if missing.
         data_dir: PathBuf = PathBuf::from("reeve-data");

@@ -1,0 +1,228 @@
+//! Makes accounts for scripts that know a secret of the settings, before there is an administrator.
+
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit, Mac};
+use reeve_accounts::Policy;
+use reeve_accounts::registration::{self, Registration};
+use reeve_accounts::sessions::NewSession;
+use reeve_accounts::users::NewUser;
+use reeve_http::json::{Object, truthy};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha1::Sha1;
+use subtle::ConstantTimeEq;
+use utoipa::ToSchema;
+
+const PATH: &str = "/_synapse/admin/v1/register";
+/// The longest name and the longest password, in characters.
+const MAX_TEXT: usize = 512;
+/// Who acts, in the audit log.
+const ACTOR: &str = "shared secret";
+
+/// What a request has to be authenticated with.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Nonce {
+    /// Good for one request within a minute.
+    nonce: String,
+}
+
+/// An account to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read key by key")]
+pub(crate) struct Register {
+    /// What GET answered.
+    nonce: String,
+    /// The name, without `@` and server.
+    username: String,
+    password: String,
+    /// The HMAC-SHA1, with the secret as key, of nonce, username, password, `admin` or `notadmin`, and, unless it is
+    /// blank, the user type, with a NUL between each two; in hexadecimal digits.
+    mac: String,
+    /// The name if absent; blank for none.
+    displayname: Option<String>,
+    admin: Option<bool>,
+    /// `bot`, `support` or a type from the settings.
+    user_type: Option<String>,
+    /// Whether to answer without logging in.
+    inhibit_login: Option<bool>,
+    device_id: Option<String>,
+    initial_device_display_name: Option<String>,
+    /// Whether to answer with a refresh token.
+    refresh_token: Option<bool>,
+}
+
+/// The account and its first session.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Registered {
+    user_id: String,
+    home_server: String,
+    /// Absent if `inhibit_login` was set, as are those below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<String>,
+    /// Absent if the access token does not expire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in_ms: Option<i64>,
+    /// Absent unless asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+}
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get(PATH, nonce)
+            .access(Access::SharedSecret)
+            .summary("A nonce for making an account with the shared secret")
+            .returns::<Nonce>(200)
+            .errors(&[(400, "M_UNKNOWN", "the settings hold no shared secret")]),
+        Route::post(PATH, register)
+            .access(Access::SharedSecret)
+            .summary("Makes an account with the shared secret")
+            .description("The nonce is used up by every request that has it, also by a refused one.")
+            .takes::<Register>()
+            .returns::<Registered>(200)
+            .errors(&[
+                (400, "M_BAD_JSON", "a key is missing"),
+                (400, "M_UNKNOWN", "the settings hold no shared secret, or a value is not valid"),
+                (400, "M_INVALID_USERNAME", "no account can have this name"),
+                (400, "M_USER_IN_USE", "an account has the name"),
+                (403, "M_UNKNOWN", "the secret is wrong"),
+            ]),
+    ]
+}
+
+fn secret(policy: &Policy) -> Result<&str, MatrixError> {
+    let secret = policy.registration_shared_secret.as_deref();
+    secret.ok_or_else(|| MatrixError::unknown("Shared secret registration is not enabled"))
+}
+
+async fn nonce(call: Call) -> Answer {
+    secret(&call.app.policy)?;
+    let now = call.now;
+    let nonce = call.write(move |tx| Ok(registration::new_nonce(tx, now)?)).await?;
+    reply::ok(&Nonce { nonce })
+}
+
+async fn register(mut call: Call) -> Answer {
+    secret(&call.app.policy)?;
+    let body = call.object().await?;
+    let nonce = take_nonce(&call, &body).await?;
+    let username = required_text(&body, "username", "Invalid username")?;
+    let password = required_text(&body, "password", "Invalid password")?;
+    let policy = &call.app.policy;
+    let user_type = match body.get("user_type") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(user_type)) if user_type.is_empty() || policy.knows_user_type(user_type) => {
+            Some(user_type.clone()).filter(|user_type| !user_type.is_empty())
+        }
+        Some(_) => return Err(MatrixError::unknown("Invalid user type")),
+    };
+    let admin = body.get("admin").is_some_and(truthy);
+    let given = body.get("mac").ok_or_else(|| MatrixError::bad_json("mac must be specified"))?;
+    let mut parts = vec![&*nonce, &*username, &*password, if admin { "admin" } else { "notadmin" }];
+    parts.extend(user_type.as_deref());
+    let wanted = mac(secret(policy)?, &parts)?;
+    if !given.as_str().is_some_and(|given| bool::from(given.as_bytes().ct_eq(wanted.as_bytes()))) {
+        return Err(MatrixError::new(http::StatusCode::FORBIDDEN, "M_UNKNOWN", "HMAC incorrect"));
+    }
+    let session = session(&body)?;
+    let displayname = match body.get("displayname") {
+        None | Some(Value::Null) => username.clone(),
+        Some(Value::String(displayname)) => displayname.clone(),
+        Some(_) => return Err(MatrixError::invalid_param("displayname must be a string")),
+    };
+    let account = NewUser {
+        localpart: username.to_lowercase(),
+        displayname: Some(displayname),
+        password_hash: Some(call.app.hasher.hash(&password).await?),
+        admin,
+        user_type,
+        ..NewUser::default()
+    };
+    let session = Some(session).filter(|_| !body.get("inhibit_login").is_some_and(truthy));
+    make(&call, Registration { account, session, passed: None, needs_token: false }).await
+}
+
+/// Takes the nonce of a request, in a transaction of its own: it is used up even if the request is refused.
+async fn take_nonce(call: &Call, body: &Object) -> Result<String, MatrixError> {
+    let nonce = body.get("nonce").ok_or_else(|| MatrixError::bad_json("nonce must be specified"))?;
+    let unknown = || MatrixError::unknown("unrecognised nonce");
+    let nonce = nonce.as_str().ok_or_else(unknown)?.to_owned();
+    let (wanted, now) = (nonce.clone(), call.now);
+    let good = call.write(move |tx| Ok(registration::take_nonce(tx, &wanted, now)?)).await?;
+    if good { Ok(nonce) } else { Err(unknown()) }
+}
+
+fn required_text(body: &Object, key: &str, refusal: &'static str) -> Result<String, MatrixError> {
+    match body.get(key) {
+        None => Err(MatrixError::bad_json(format!("{key} must be specified"))),
+        Some(Value::String(text)) if text.chars().count() <= MAX_TEXT => Ok(text.clone()),
+        Some(_) => Err(MatrixError::unknown(refusal)),
+    }
+}
+
+fn session(body: &Object) -> Result<NewSession, MatrixError> {
+    let text = |key: &str| match body.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(MatrixError::invalid_param(format!("{key} must be a string"))),
+    };
+    let refreshable = match body.get("refresh_token") {
+        None => false,
+        Some(Value::Bool(refreshable)) => *refreshable,
+        Some(_) => return Err(MatrixError::unknown("refresh_token must be a boolean")),
+    };
+    Ok(NewSession {
+        device_id: text("device_id")?,
+        initial_device_display_name: text("initial_device_display_name")?,
+        refreshable,
+    })
+}
+
+/// The message authentication code of a request, in hexadecimal digits.
+fn mac(secret: &str, parts: &[&str]) -> Result<String, MatrixError> {
+    let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).map_err(MatrixError::internal)?;
+    mac.update(parts.join("\0").as_bytes());
+    Ok(registration::hex(&mac.finalize().into_bytes()))
+}
+
+async fn make(call: &Call, new: Registration) -> Answer {
+    let (ctx, app) = (call.ctx_of(ACTOR), Arc::clone(&call.app));
+    let (user, issued) = call.write(move |tx| registration::register(tx, &ctx, &app.policy, &new)).await?;
+    let home_server = call.app.server_name.to_string();
+    let registered = Registered {
+        user_id: user.user_id,
+        home_server,
+        access_token: None,
+        device_id: None,
+        expires_in_ms: None,
+        refresh_token: None,
+    };
+    reply::ok(&match issued {
+        None => registered,
+        Some(issued) => Registered {
+            access_token: Some(issued.access_token),
+            device_id: Some(issued.device_id),
+            expires_in_ms: issued.expires_in_ms,
+            refresh_token: issued.refresh_token,
+            ..registered
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes() {
+        // Computed with Python's hmac.
+        let code = mac("secret", &["abcd", "User", "pw", "notadmin"]).unwrap();
+        assert_eq!(code, "576034be7523b530206b2cd5b36c05ff5a97c4cb");
+        let code = mac("secret", &["abcd", "User", "pw", "admin", "bot"]).unwrap();
+        assert_eq!(code, "f7be81a4f6834e97d8a68f161ce2e6048785c202");
+    }
+}

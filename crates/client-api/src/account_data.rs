@@ -1,0 +1,64 @@
+//! Global account data.
+//! <https://spec.matrix.org/v1.18/client-server-api/#client-config>
+
+use http::StatusCode;
+use reeve_accounts::account_data;
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+
+const PATH: &str = "/_matrix/client/v3/user/{user_id}/account_data/{type}";
+const OLD_PATH: &str = "/_matrix/client/r0/user/{user_id}/account_data/{type}";
+const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#client-config";
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get(PATH, get)
+            .also(OLD_PATH)
+            .access(Access::User)
+            .summary("Account data of one type")
+            .errors(&[
+                (403, "M_FORBIDDEN", "it is the account data of somebody else"),
+                (404, "M_NOT_FOUND", "nothing of this type was set"),
+            ])
+            .spec(SPEC),
+        Route::put(PATH, put)
+            .also(OLD_PATH)
+            .access(Access::User)
+            .summary("Sets account data of one type")
+            .errors(&[
+                (400, "M_INVALID_PARAM", "an account would ignore itself"),
+                (403, "M_FORBIDDEN", "it is the account data of somebody else"),
+                (405, "M_BAD_JSON", "the server itself keeps data of this type"),
+            ])
+            .spec(SPEC),
+    ]
+}
+
+/// The number of the caller, who must be the owner.
+fn owner(call: &Call, refusal: &'static str) -> Result<i64, MatrixError> {
+    let user = call.user()?;
+    if call.params.get("user_id") == user.user_id { Ok(user.num) } else { Err(MatrixError::forbidden(refusal)) }
+}
+
+async fn get(call: Call) -> Answer {
+    let num = owner(&call, "Cannot get account data for other users.")?;
+    let data_type = call.param("type");
+    match call.read(move |tx| account_data::find(tx, num, &data_type)).await? {
+        Some(content) => reply::ok(&content),
+        None => Err(MatrixError::not_found("Account data not found")),
+    }
+}
+
+async fn put(mut call: Call) -> Answer {
+    let num = owner(&call, "Cannot add account data for other users.")?;
+    let data_type = call.param("type");
+    if let Some(instead) = account_data::changed_elsewhere(&data_type) {
+        let text = format!("Cannot set {data_type} through this API. Use {instead}");
+        return Err(MatrixError::new(StatusCode::METHOD_NOT_ALLOWED, "M_BAD_JSON", text));
+    }
+    let content = call.object().await?;
+    if account_data::ignores(&data_type, &content, &call.user()?.user_id) {
+        return Err(MatrixError::invalid_param("You cannot ignore yourself"));
+    }
+    call.write(move |tx| Ok(account_data::set(tx, num, &data_type, &content)?)).await?;
+    reply::empty()
+}

@@ -1,0 +1,28 @@
+//! What an account can do.
+//! <https://spec.matrix.org/v1.18/client-server-api/#capabilities-negotiation>
+
+use reeve_http::{Access, Answer, Call, Route, reply};
+use serde_json::json;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/_matrix/client/v3/capabilities", handle)
+            .also("/_matrix/client/r0/capabilities")
+            .access(Access::Guest)
+            .summary("What an account can do")
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#capabilities-negotiation"),
+    ]
+}
+
+async fn handle(call: Call) -> Answer {
+    let policy = &call.app.policy;
+    reply::ok(&json!({ "capabilities": {
+        "m.change_password": { "enabled": policy.password_enabled },
+        "m.set_displayname": { "enabled": true },
+        "m.set_avatar_url": { "enabled": true },
+        "m.profile_fields": { "enabled": true },
+        // Addresses are added by administrators.
+        "m.3pid_changes": { "enabled": false },
+        "m.get_login_token": { "enabled": policy.login_via_existing_session },
+    } }))
+}

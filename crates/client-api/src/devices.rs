@@ -1,0 +1,146 @@
+//! The devices of the account: what it is logged in with.
+//! <https://spec.matrix.org/v1.18/client-server-api/#device-management>
+
+use reeve_accounts::devices as deeds;
+use reeve_http::json::Object;
+use reeve_http::{Access, Answer, Call, MatrixError, Route, json, reply};
+use reeve_store::devices::{self, Device};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::uia;
+
+const ONE: &str = "/_matrix/client/v3/devices/{device_id}";
+const ONE_OLD: &str = "/_matrix/client/r0/devices/{device_id}";
+const ONE_UNSTABLE: &str = "/_matrix/client/unstable/devices/{device_id}";
+
+/// A device, as clients see it. Every key is always there; what is not known is null.
+#[derive(Debug, Serialize)]
+struct DeviceView {
+    user_id: String,
+    device_id: String,
+    display_name: Option<String>,
+    last_seen_ts: Option<i64>,
+    last_seen_ip: Option<String>,
+}
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/_matrix/client/v3/devices", list)
+            .also("/_matrix/client/r0/devices")
+            .also("/_matrix/client/unstable/devices")
+            .access(Access::Guest)
+            .summary("Lists the devices of the account")
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3devices"),
+        Route::get(ONE, get)
+            .also(ONE_OLD)
+            .also(ONE_UNSTABLE)
+            .access(Access::Guest)
+            .summary("Reads a device of the account")
+            .errors(&[(404, "M_NOT_FOUND", "there is no such device")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3devicesdeviceid"),
+        Route::put(ONE, rename)
+            .also(ONE_OLD)
+            .also(ONE_UNSTABLE)
+            .access(Access::Guest)
+            .summary("Renames a device of the account")
+            .errors(&[
+                (400, "M_BAD_JSON", "`display_name` is not a string"),
+                (400, "M_TOO_LARGE", "`display_name` is longer than 100 characters"),
+                (404, "M_NOT_FOUND", "there is no such device"),
+            ])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixclientv3devicesdeviceid"),
+        Route::delete(ONE, delete)
+            .also(ONE_OLD)
+            .also(ONE_UNSTABLE)
+            .access(Access::User)
+            .summary("Deletes a device of the account, with its session and pushers")
+            .errors(&[(401, "M_FORBIDDEN", "authentication is not complete")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#delete_matrixclientv3devicesdeviceid"),
+        Route::post("/_matrix/client/v3/delete_devices", delete_many)
+            .also("/_matrix/client/r0/delete_devices")
+            .also("/_matrix/client/unstable/delete_devices")
+            .access(Access::User)
+            .summary("Deletes devices of the account, with their sessions and pushers")
+            .errors(&[
+                (400, "M_MISSING_PARAM", "`devices` is missing"),
+                (400, "M_BAD_JSON", "`devices` is not an array of strings"),
+                (401, "M_FORBIDDEN", "authentication is not complete"),
+            ])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3delete_devices"),
+    ]
+}
+
+fn view(user_id: &str, device: Device) -> DeviceView {
+    DeviceView {
+        user_id: user_id.to_owned(),
+        device_id: device.device_id,
+        display_name: device.display_name,
+        last_seen_ts: device.last_seen_ts,
+        last_seen_ip: device.last_seen_ip,
+    }
+}
+
+async fn list(call: Call) -> Answer {
+    let user = call.user()?;
+    let (num, waiting) = (user.num, call.app.seen.waiting(user.num));
+    let mut devices = call.read(move |tx| devices::of_user(tx, num)).await?;
+    deeds::see(&mut devices, &waiting);
+    let devices: Vec<DeviceView> = devices.into_iter().map(|device| view(&user.user_id, device)).collect();
+    reply::ok(&json!({ "devices": devices }))
+}
+
+async fn get(call: Call) -> Answer {
+    let (user, device_id) = (call.user()?, call.param("device_id"));
+    let (num, waiting) = (user.num, call.app.seen.waiting(user.num));
+    let mut device = call.read(move |tx| devices::find(tx, num, &device_id)).await?;
+    deeds::see(device.as_mut_slice(), &waiting);
+    let device = device.ok_or_else(|| MatrixError::not_found("Not found"))?;
+    reply::ok(&view(&user.user_id, device))
+}
+
+async fn rename(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    let display_name = match body.get("display_name") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(name)) => Some(name.clone()),
+        Some(_) => return Err(MatrixError::bad_json("'display_name' must be a string")),
+    };
+    let (ctx, user, device_id) = (call.ctx(), call.user()?.clone(), call.param("device_id"));
+    match display_name {
+        Some(name) => call.write(move |tx| deeds::rename(tx, &ctx, &user, &device_id, &name)).await?,
+        None => {
+            let device = call.read(move |tx| devices::find(tx, user.num, &device_id)).await?;
+            device.ok_or_else(|| MatrixError::not_found("Not found"))?;
+        }
+    }
+    reply::empty()
+}
+
+async fn delete(mut call: Call) -> Answer {
+    // Clients send no body, or something that is not JSON, when they do not authenticate yet.
+    let body = match json::object(&call.body().await?) {
+        Err(error) if error.errcode == "M_NOT_JSON" => Object::new(),
+        body => body?,
+    };
+    let device_ids = vec![call.param("device_id")];
+    finish(call, body, device_ids).await
+}
+
+async fn delete_many(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    json::require(&body, &["devices"])?;
+    let device_ids: Option<Vec<String>> = body
+        .get("devices")
+        .and_then(Value::as_array)
+        .and_then(|ids| ids.iter().map(|id| id.as_str().map(str::to_owned)).collect());
+    let device_ids = device_ids.ok_or_else(|| MatrixError::bad_json("'devices' must be an array of strings"))?;
+    finish(call, body, device_ids).await
+}
+
+async fn finish(call: Call, body: Object, device_ids: Vec<String>) -> Answer {
+    uia::password(&call, &body).await?;
+    let (ctx, user) = (call.ctx(), call.user()?.clone());
+    call.write(move |tx| deeds::delete_all(tx, &ctx, &user, &device_ids)).await?;
+    reply::empty()
+}

@@ -1,0 +1,183 @@
+//! Profiles.
+//! <https://spec.matrix.org/v1.18/client-server-api/#profiles>
+
+use http::StatusCode;
+use reeve_accounts::profile::{self, BadKey, Change, Field};
+use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply};
+use reeve_model::{Ctx, id};
+use serde_json::{Map, Value};
+
+const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#profiles";
+const SUSPENDED: &str = "Updating profile while account is suspended is not allowed.";
+
+pub(crate) fn routes() -> Vec<Route> {
+    let mut routes = vec![
+        Route::get("/_matrix/client/v3/profile/{user_id}", read)
+            .also("/_matrix/client/r0/profile/{user_id}")
+            .access(Access::Optional)
+            .summary("The whole profile of an account")
+            .errors(&[
+                (400, "M_INVALID_PARAM", "the user id is malformed"),
+                (404, "M_NOT_FOUND", "there is no such account, or nothing is set"),
+            ])
+            .spec(SPEC),
+    ];
+    // These two have paths of their own: they are older than the others, and guests have names.
+    for (key, setter) in [("displayname", Access::Guest), ("avatar_url", Access::User)] {
+        let aliased = |route: Route| route.also(&format!("/_matrix/client/r0/profile/{{user_id}}/{key}"));
+        let path = format!("/_matrix/client/v3/profile/{{user_id}}/{key}");
+        routes.extend([
+            reading(aliased(Route::get(&path, move |call| read_field(call, Some(key))))),
+            changing(aliased(Route::put(&path, move |call| set(call, Some(key)))))
+                .access(setter)
+                .limit(Limit::Message)
+                .summary("Sets the display name or the avatar"),
+            changing(aliased(Route::delete(&path, move |call| delete(call, Some(key)))))
+                .limit(Limit::Message)
+                .summary("Takes the display name or the avatar away"),
+        ]);
+    }
+    let path = "/_matrix/client/v3/profile/{user_id}/{key}";
+    routes.extend([
+        reading(Route::get(path, |call| read_field(call, None))),
+        changing(Route::put(path, |call| set(call, None))).summary("Sets a field of a profile"),
+        changing(Route::delete(path, |call| delete(call, None))).summary("Takes a field of a profile away"),
+    ]);
+    routes
+}
+
+fn reading(route: Route) -> Route {
+    route
+        .access(Access::Optional)
+        .summary("One field of a profile")
+        .errors(&[
+            (400, "M_INVALID_PARAM", "the user id or the name of the field is malformed"),
+            (400, "M_KEY_TOO_LARGE", "the name of the field is too long"),
+            (404, "M_NOT_FOUND", "there is no such account, or the field is not set"),
+        ])
+        .spec(SPEC)
+}
+
+fn changing(route: Route) -> Route {
+    route
+        .access(Access::User)
+        .not_suspended(SUSPENDED)
+        .description("Administrators may change the profile of every account.")
+        .errors(&[
+            (400, "M_INVALID_PARAM", "the user id, the name of the field or its value is malformed"),
+            (400, "M_KEY_TOO_LARGE", "the name of the field is too long"),
+            (400, "M_MISSING_PARAM", "the body does not have the field"),
+            (400, "M_PROFILE_TOO_LARGE", "the profile would be 64 KiB or more"),
+            (400, "M_UNKNOWN", "the value is too long, or the account is on another server"),
+            (403, "M_FORBIDDEN", "it is the profile of somebody else"),
+            (404, "M_NOT_FOUND", "there is no such account"),
+        ])
+        .spec(SPEC)
+}
+
+impl From<BadField> for MatrixError {
+    fn from(BadField(error): BadField) -> Self {
+        match error {
+            BadKey::TooLong => Self::bad_request("M_KEY_TOO_LARGE", error.to_string()),
+            BadKey::Empty | BadKey::Grammar => Self::invalid_param(error.to_string()),
+        }
+    }
+}
+
+/// A name that no field has.
+struct BadField(BadKey);
+
+/// The user id and the field of a path; `key` is the field where the path has it as a literal.
+fn target(call: &Call, key: Option<&str>) -> Result<(String, Field), MatrixError> {
+    let user_id = user_id(call)?;
+    let field = Field::parse(key.unwrap_or_else(|| call.params.get("key"))).map_err(BadField)?;
+    Ok((user_id, field))
+}
+
+fn user_id(call: &Call) -> Result<String, MatrixError> {
+    let user_id = call.param("user_id");
+    id::split(&user_id).map_err(|_| MatrixError::invalid_param("Invalid user id"))?;
+    Ok(user_id)
+}
+
+fn not_found() -> MatrixError {
+    MatrixError::not_found("Profile was not found")
+}
+
+async fn read(call: Call) -> Answer {
+    let user_id = user_id(&call)?;
+    let profile = call
+        .read(move |tx| profile::owner(tx, &user_id)?.map(|user| profile::read(tx, &user)).transpose())
+        .await?;
+    match profile {
+        Some(profile) if !profile.is_empty() => reply::ok(&profile),
+        _ => Err(not_found()),
+    }
+}
+
+async fn read_field(call: Call, key: Option<&'static str>) -> Answer {
+    let (user_id, field) = target(&call, key)?;
+    let wanted = field.clone();
+    let value = call
+        .read(move |tx| profile::owner(tx, &user_id)?.map(|user| profile::read_field(tx, &user, &wanted)).transpose())
+        .await?
+        .ok_or_else(not_found)?;
+    match (value, &field) {
+        (Some(value), _) => reply::ok(&Map::from_iter([(field.key().to_owned(), value)])),
+        // Clients read the absence of these two from an empty answer.
+        (None, Field::DisplayName | Field::AvatarUrl) => reply::empty(),
+        (None, Field::Custom(_)) => Err(not_found()),
+    }
+}
+
+async fn set(mut call: Call, key: Option<&'static str>) -> Answer {
+    let (user_id, field) = target(&call, key)?;
+    let mut body = call.object().await?;
+    let key = field.key();
+    let Some(value) = body.shift_remove(key) else {
+        return Err(MatrixError::bad_request("M_MISSING_PARAM", format!("Missing key '{key}'")));
+    };
+    let change = match (&field, value) {
+        (Field::DisplayName, Value::String(text)) => Change::DisplayName(text),
+        (Field::AvatarUrl, Value::String(text)) => Change::AvatarUrl(text),
+        (Field::Custom(key), value) => Change::Custom(key.clone(), Some(value)),
+        _ => return Err(MatrixError::invalid_param(format!("'{key}' must be a string"))),
+    };
+    apply(&call, user_id, &field, change).await
+}
+
+async fn delete(call: Call, key: Option<&'static str>) -> Answer {
+    let (user_id, field) = target(&call, key)?;
+    let change = match &field {
+        Field::DisplayName => Change::DisplayName(String::new()),
+        Field::AvatarUrl => Change::AvatarUrl(String::new()),
+        Field::Custom(key) => Change::Custom(key.clone(), None),
+    };
+    apply(&call, user_id, &field, change).await
+}
+
+async fn apply(call: &Call, user_id: String, field: &Field, change: Change) -> Answer {
+    let ctx = may_change(call, &user_id, field)?;
+    call.write(move |tx| profile::change(tx, &ctx, &user_id, &change)).await?;
+    reply::empty()
+}
+
+/// Whether the caller may change this profile. What administrators do to others goes into the audit log.
+fn may_change(call: &Call, user_id: &str, field: &Field) -> Result<Ctx, MatrixError> {
+    if !id::domain_is(user_id, &call.app.server_name) {
+        return Err(MatrixError::unknown("User is not hosted on this homeserver"));
+    }
+    let acting = call.user()?;
+    if acting.user_id == user_id {
+        Ok(call.ctx())
+    } else if acting.admin {
+        call.admin_ctx()
+    } else {
+        let what = match field {
+            Field::DisplayName => "displayname",
+            Field::AvatarUrl => "avatar_url",
+            Field::Custom(_) => "profile",
+        };
+        Err(MatrixError::new(StatusCode::FORBIDDEN, "M_FORBIDDEN", format!("Cannot set another user's {what}")))
+    }
+}

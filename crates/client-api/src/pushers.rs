@@ -1,0 +1,146 @@
+//! Pushers.
+//! <https://spec.matrix.org/v1.18/client-server-api/#push-notifications>
+
+use reeve_accounts::pushers as deeds;
+use reeve_accounts::threepids::EMAIL_PUSHER;
+use reeve_http::json::{self, Object};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_store::pushers::{self, Pusher};
+use serde_json::{Value, json};
+use url::Url;
+
+/// The longest application id, in characters.
+const MAX_APP_ID: usize = 64;
+/// The longest push key, in bytes.
+const MAX_PUSHKEY: usize = 512;
+/// Where a push gateway listens.
+const GATEWAY_PATH: &str = "/_matrix/push/v1/notify";
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/_matrix/client/v3/pushers", list)
+            .also("/_matrix/client/r0/pushers")
+            .access(Access::User)
+            .summary("The pushers of the account")
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3pushers"),
+        Route::post("/_matrix/client/v3/pushers/set", set)
+            .also("/_matrix/client/r0/pushers/set")
+            .access(Access::User)
+            .summary("Sets a pusher, or takes it away")
+            .errors(&[
+                (400, "M_MISSING_PARAM", "a key is missing, or the data of an HTTP pusher is not valid"),
+                (400, "M_INVALID_PARAM", "a value is not valid"),
+                (400, "M_THREEPID_NOT_FOUND", "the account has no such e-mail address"),
+            ])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3pushersset"),
+    ]
+}
+
+async fn list(call: Call) -> Answer {
+    let num = call.user()?.num;
+    let pushers = call.read(move |tx| pushers::of_user(tx, num)).await?;
+    let pushers = pushers.iter().map(view).collect::<Result<Vec<_>, _>>()?;
+    reply::ok(&json!({ "pushers": pushers }))
+}
+
+fn view(pusher: &Pusher) -> Result<Value, MatrixError> {
+    let data: Value = serde_json::from_str(&pusher.data).map_err(MatrixError::internal)?;
+    Ok(json!({
+        "app_display_name": pusher.app_display_name,
+        "app_id": pusher.app_id,
+        "data": data,
+        "device_display_name": pusher.device_display_name,
+        "kind": pusher.kind,
+        "lang": pusher.lang,
+        "profile_tag": pusher.profile_tag,
+        "pushkey": pusher.pushkey,
+    }))
+}
+
+async fn set(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    let num = call.user()?.num;
+    let deletes = body.get("kind") == Some(&Value::Null);
+    if deletes && body.contains_key("app_id") && body.contains_key("pushkey") {
+        let (app_id, pushkey) = (text(&body, "app_id")?, text(&body, "pushkey")?);
+        call.write(move |tx| deeds::delete(tx, num, &app_id, &pushkey)).await?;
+        return reply::empty();
+    }
+    json::require(
+        &body,
+        &["kind", "app_id", "app_display_name", "device_display_name", "pushkey", "lang", "data"],
+    )?;
+    let append = match body.get("append") {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(append)) => *append,
+        Some(_) => return Err(MatrixError::invalid_param("'append' must be a boolean")),
+    };
+    let (pusher, now) = (pusher(&call, &body)?, call.now);
+    call.write(move |tx| deeds::set(tx, num, &pusher, append, now)).await?;
+    reply::empty()
+}
+
+/// The pusher that a body describes.
+fn pusher(call: &Call, body: &Object) -> Result<Pusher, MatrixError> {
+    let app_id = text(body, "app_id")?;
+    let pushkey = text(body, "pushkey")?;
+    if app_id.chars().count() > MAX_APP_ID {
+        return Err(MatrixError::invalid_param(format!("'app_id' must not be longer than {MAX_APP_ID} characters")));
+    }
+    if pushkey.len() > MAX_PUSHKEY {
+        return Err(MatrixError::invalid_param(format!("'pushkey' must not be longer than {MAX_PUSHKEY} bytes")));
+    }
+    let kind = text(body, "kind")?;
+    let data = match (&*kind, body.get("data")) {
+        ("http", data) => http_data(data)?,
+        ("email", _) if app_id != EMAIL_PUSHER => {
+            return Err(MatrixError::invalid_param(format!("'app_id' must be '{EMAIL_PUSHER}' for email pusher")));
+        }
+        ("email", None | Some(Value::Null)) => Object::new(),
+        ("email", Some(Value::Object(data))) => data.clone(),
+        ("email", Some(_)) => return Err(MatrixError::invalid_param("'data' must be an object")),
+        _ => return Err(MatrixError::invalid_param("'kind' must be 'http', 'email' or null")),
+    };
+    Ok(Pusher {
+        app_id,
+        pushkey,
+        kind,
+        app_display_name: text(body, "app_display_name")?,
+        device_display_name: text(body, "device_display_name")?,
+        profile_tag: match body.get("profile_tag") {
+            None | Some(Value::Null) => String::new(),
+            Some(_) => text(body, "profile_tag")?,
+        },
+        lang: text(body, "lang")?,
+        data: Value::Object(data).to_string(),
+        device_id: call.session()?.device_id.clone(),
+    })
+}
+
+/// The data of an HTTP pusher: it says where the push gateway is.
+fn http_data(data: Option<&Value>) -> Result<Object, MatrixError> {
+    let wrong = |text: &str| MatrixError::bad_request("M_MISSING_PARAM", format!("Config Error: {text}"));
+    let data = match data {
+        None | Some(Value::Null) => return Err(wrong("'data' key can not be null for HTTP pusher")),
+        Some(Value::Object(data)) => data,
+        Some(_) => return Err(wrong("'url' required in data for HTTP pusher")),
+    };
+    let url = match data.get("url") {
+        None => return Err(wrong("'url' required in data for HTTP pusher")),
+        Some(Value::String(url)) => url,
+        Some(_) => return Err(wrong("'url' must be a string")),
+    };
+    let parsed = Url::parse(url).ok().filter(|url| url.path() == GATEWAY_PATH);
+    let parsed = parsed.ok_or_else(|| wrong(&format!("'url' must have a path of '{GATEWAY_PATH}'")))?;
+    if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() {
+        return Err(MatrixError::invalid_param("'url' must be an HTTP URL"));
+    }
+    Ok(data.clone())
+}
+
+fn text(body: &Object, key: &str) -> Result<String, MatrixError> {
+    match body.get(key) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        _ => Err(MatrixError::invalid_param(format!("'{key}' must be a string"))),
+    }
+}

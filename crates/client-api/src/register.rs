@@ -1,0 +1,165 @@
+//! Registering.
+//! <https://spec.matrix.org/v1.18/client-server-api/#account-registration-and-management>
+
+use std::sync::Arc;
+
+use reeve_accounts::registration::{self, Registration};
+use reeve_accounts::sessions::{self, NewSession};
+use reeve_accounts::users::{self, NewUser};
+use reeve_http::json::{self, Object};
+use reeve_http::limits::Bucket;
+use reeve_http::{Access, Answer, Call, MatrixError, Route, auth, reply};
+use serde_json::{Value, json};
+
+use crate::login::{new_session, session_body};
+use crate::uia;
+
+/// The longest name and the longest password that are looked at, in characters.
+const MAX_TEXT: usize = 512;
+/// The device of a guest's only session.
+const GUEST_DEVICE: &str = "guest_device";
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::post("/_matrix/client/v3/register", handle)
+            .also("/_matrix/client/r0/register")
+            .access(Access::Anybody)
+            .summary("Makes an account, or a guest's")
+            .query(&[("kind", "`user` (default) or `guest`")])
+            .errors(&[
+                (400, "M_UNKNOWN", "a value is not valid, or an access token was sent"),
+                (400, "M_INVALID_USERNAME", "no account can have this name"),
+                (400, "M_USER_IN_USE", "an account has the name"),
+                (400, "M_MISSING_PARAM", "there is no password"),
+                (400, "M_TOO_LARGE", "the name of the device is too long"),
+                (400, "M_UNRECOGNIZED", "`kind` is neither `user` nor `guest`"),
+                (401, "M_UNAUTHORIZED", "the registration token cannot be used"),
+                (403, "M_FORBIDDEN", "people cannot register by themselves, or guests are not let in"),
+                (429, "M_LIMIT_EXCEEDED", "too many accounts were made from this address"),
+            ])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3register"),
+    ]
+}
+
+async fn handle(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    check_auth(&body)?;
+    call.app.limiter.peek(Bucket::Registration(call.ip.to_string()), call.now)?;
+    match call.query.utf8("kind")?.as_deref() {
+        None | Some("user") => user(&call, &body).await,
+        Some("guest") => guest(&call, &body).await,
+        Some(other) => {
+            let text = format!("Do not understand membership kind: {other}");
+            Err(MatrixError::bad_request("M_UNRECOGNIZED", text))
+        }
+    }
+}
+
+/// Whether `auth` has the right shape, which is looked at before anything else.
+fn check_auth(body: &Object) -> Result<(), MatrixError> {
+    let auth = match body.get("auth") {
+        None | Some(Value::Null) => return Ok(()),
+        Some(Value::Object(auth)) => auth,
+        Some(_) => return Err(MatrixError::bad_json("'auth' must be an object")),
+    };
+    for key in ["type", "session"] {
+        if auth.get(key).is_some_and(|value| !value.is_string() && !value.is_null()) {
+            return Err(MatrixError::bad_json(format!("'{key}' must be a string")));
+        }
+    }
+    Ok(())
+}
+
+async fn guest(call: &Call, body: &Object) -> Answer {
+    if !call.app.policy.guests {
+        return Err(MatrixError::forbidden("Guest access is disabled"));
+    }
+    let given = new_session(&Object::from_iter(
+        body.get("initial_device_display_name").map(|name| ("initial_device_display_name".to_owned(), name.clone())),
+    ))?;
+    let session = NewSession { device_id: Some(GUEST_DEVICE.to_owned()), ..given };
+    sessions::check(&session)?;
+    let account = NewUser { is_guest: true, ..NewUser::default() };
+    make(call, Registration { account, session: Some(session), passed: None, needs_token: false }).await
+}
+
+async fn user(call: &Call, body: &Object) -> Answer {
+    let session = new_session(body)?;
+    let given_name = text(body, "username", "Invalid username")?.map(|name| name.to_lowercase());
+    if !matches!(auth::token(&call.headers, &call.query), Ok(None)) {
+        return Err(MatrixError::unknown(
+            "An access token should not be provided on requests to /register \
+             (except if type is m.login.application_service)",
+        ));
+    }
+    let policy = &call.app.policy;
+    if !policy.registration_enabled {
+        return Err(MatrixError::forbidden("Registration has been disabled"));
+    }
+    let password = match body.get("password") {
+        Some(Value::Null) => None,
+        _ => text(body, "password", "Invalid password")?.filter(|password| !password.is_empty()),
+    };
+    sessions::check(&session)?;
+    let earlier = uia::remembered(call, body).await?;
+    let remembered_text = |key: &str| earlier.get(key).and_then(Value::as_str).map(str::to_owned);
+    let name = given_name.or_else(|| remembered_text("username"));
+    if let Some(name) = name.clone() {
+        let ctx = call.ctx();
+        call.app.db.read(move |tx| users::check_name(tx, &ctx, &name)).await?;
+    }
+
+    // A request that begins a session is remembered, its password as a hash. Every other has its password hashed
+    // only once it has passed.
+    let begins = body.get("auth").and_then(|auth| auth.get("session")).is_none_or(Value::is_null);
+    let mut password_hash = None;
+    let mut remembered = Object::new();
+    if begins {
+        if let Some(password) = &password {
+            let hash = call.app.hasher.hash(password).await?;
+            remembered.insert("password_hash".to_owned(), json!(hash));
+            password_hash = Some(hash);
+        }
+        if let Some(name) = &name {
+            remembered.insert("username".to_owned(), json!(name));
+        }
+    }
+    let needs_token = policy.registration_requires_token;
+    let stages: &[&str] = if needs_token { &[uia::REGISTRATION_TOKEN, uia::DUMMY] } else { &[uia::DUMMY] };
+    let passed = uia::registration(call, body, stages, remembered).await?;
+
+    let password_hash = match (password_hash, password) {
+        (Some(hash), _) => hash,
+        (None, Some(password)) => call.app.hasher.hash(&password).await?,
+        (None, None) => remembered_text("password_hash")
+            .ok_or_else(|| MatrixError::bad_request("M_MISSING_PARAM", "Missing params: password"))?,
+    };
+    let account = NewUser {
+        displayname: name.clone(),
+        localpart: name.unwrap_or_default(),
+        password_hash: Some(password_hash),
+        ..NewUser::default()
+    };
+    let logs_in = !body.get("inhibit_login").is_some_and(json::truthy);
+    let session = Some(session).filter(|_| logs_in);
+    make(call, Registration { account, session, passed: Some(passed.session), needs_token }).await
+}
+
+async fn make(call: &Call, new: Registration) -> Answer {
+    call.app.limiter.check(Bucket::Registration(call.ip.to_string()), call.now)?;
+    let (ctx, app) = (call.ctx(), Arc::clone(&call.app));
+    let (user, issued) = call.write(move |tx| registration::register(tx, &ctx, &app.policy, &new)).await?;
+    match issued {
+        Some(issued) => reply::ok(&session_body(&user, &issued, call)),
+        None => reply::ok(&json!({ "user_id": user.user_id, "home_server": &*call.app.server_name })),
+    }
+}
+
+/// A text that is not too long; `None` if the key is not there.
+fn text(body: &Object, key: &str, refusal: &'static str) -> Result<Option<String>, MatrixError> {
+    match body.get(key) {
+        None => Ok(None),
+        Some(Value::String(text)) if text.chars().count() <= MAX_TEXT => Ok(Some(text.clone())),
+        Some(_) => Err(MatrixError::unknown(refusal)),
+    }
+}

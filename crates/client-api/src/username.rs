@@ -1,0 +1,32 @@
+//! Whether somebody could register with a name.
+
+use reeve_accounts::users;
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use serde_json::json;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/_matrix/client/v3/register/available", handle)
+            .also("/_matrix/client/r0/register/available")
+            .access(Access::Anybody)
+            .summary("Whether somebody could register with a name")
+            .query(&[("username", "the name, without `@` and server")])
+            .errors(&[
+                (400, "M_MISSING_PARAM", "no name is given"),
+                (400, "M_INVALID_USERNAME", "no account can have this name"),
+                (400, "M_USER_IN_USE", "an account has the name"),
+                (403, "M_FORBIDDEN", "people cannot register by themselves"),
+            ])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3registeravailable"),
+    ]
+}
+
+async fn handle(call: Call) -> Answer {
+    if !call.app.policy.registration_enabled {
+        return Err(MatrixError::forbidden("Registration has been disabled"));
+    }
+    let username = call.query.required_ascii("username")?;
+    let ctx = call.ctx();
+    call.app.db.read(move |tx| users::check_name(tx, &ctx, &username)).await?;
+    reply::ok(&json!({ "available": true }))
+}

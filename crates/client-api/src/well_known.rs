@@ -1,0 +1,29 @@
+//! Where clients find the server.
+//! <https://spec.matrix.org/v1.18/client-server-api/#well-known-uri>
+
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use serde_json::{Value, json};
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/.well-known/matrix/client", handle)
+            .also("/.well-known/matrix/client/")
+            .access(Access::Anybody)
+            .summary("Where clients find the server")
+            .errors(&[(404, "M_NOT_FOUND", "the settings do not say where the server is reached")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#getwell-knownmatrixclient"),
+    ]
+}
+
+async fn handle(call: Call) -> Answer {
+    match document(&call) {
+        Some(document) => reply::ok(&document),
+        None => Err(MatrixError::not_found(".well-known not available")),
+    }
+}
+
+/// Where clients find the server, if the settings say so; a login answers the same.
+pub(crate) fn document(call: &Call) -> Option<Value> {
+    let url = call.app.http.public_base_url.as_deref()?;
+    Some(json!({ "m.homeserver": { "base_url": format!("{}/", url.trim_end_matches('/')) } }))
+}
