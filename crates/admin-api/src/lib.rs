@@ -7,8 +7,11 @@ mod devices;
 mod experimental_features;
 mod lookups;
 mod reeve;
+mod register;
+mod registration_tokens;
 mod server_version;
 mod target;
+mod username_available;
 mod users;
 
 use reeve_http::Route;
@@ -22,7 +25,8 @@ pub fn routes() -> Vec<Route> {
         experimental_features::get(),
         experimental_features::put(),
         server_version::route(),
+        username_available::route(),
     ];
-    let groups = [users::routes(), devices::routes(), lookups::routes(), singles, reeve::routes()];
+    let groups = [users::routes(), devices::routes(), lookups::routes(), singles, register::routes(), registration_tokens::routes(), reeve::routes()];
     groups.into_iter().flatten().collect()
 }

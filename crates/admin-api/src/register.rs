@@ -7,7 +7,7 @@ use reeve_accounts::Policy;
 use reeve_accounts::registration::{self, Registration};
 use reeve_accounts::sessions::NewSession;
 use reeve_accounts::users::NewUser;
-use reeve_http::json::{Object, truthy};
+use reeve_http::json::{self, Object, truthy};
 use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -108,7 +108,7 @@ async fn nonce(call: Call) -> Answer {
 
 async fn register(mut call: Call) -> Answer {
     secret(&call.app.policy)?;
-    let body = call.object().await?;
+    let body = json::object_with_nul(&call.body().await?, &["username", "password"])?;
     let nonce = take_nonce(&call, &body).await?;
     let username = required_text(&body, "username", "Invalid username")?;
     let password = required_text(&body, "password", "Invalid password")?;
@@ -159,7 +159,7 @@ async fn take_nonce(call: &Call, body: &Object) -> Result<String, MatrixError> {
 fn required_text(body: &Object, key: &str, refusal: &'static str) -> Result<String, MatrixError> {
     match body.get(key) {
         None => Err(MatrixError::bad_json(format!("{key} must be specified"))),
-        Some(Value::String(text)) if text.chars().count() <= MAX_TEXT => Ok(text.clone()),
+        Some(Value::String(text)) if text.chars().count() <= MAX_TEXT && !text.contains('\0') => Ok(text.clone()),
         Some(_) => Err(MatrixError::unknown(refusal)),
     }
 }

@@ -1,11 +1,20 @@
 //! The Matrix client-server API, one file per resource.
 
 mod account;
+mod account_data;
+mod capabilities;
 mod credentials;
 mod devices;
 mod login;
+mod profile;
+mod pushers;
+mod register;
+mod registration_token_validity;
 mod session;
 mod uia;
+mod username;
+mod versions;
+mod well_known;
 
 use reeve_http::Route;
 
@@ -13,6 +22,20 @@ pub use uia::prune;
 
 /// Every route of the client-server API.
 pub fn routes() -> Vec<Route> {
-    let groups = [login::routes(), session::routes(), account::routes(), devices::routes()];
+    let groups = [
+        versions::routes(),
+        well_known::routes(),
+        capabilities::routes(),
+        register::routes(),
+        username::routes(),
+        registration_token_validity::routes(),
+        login::routes(),
+        session::routes(),
+        account::routes(),
+        devices::routes(),
+        profile::routes(),
+        account_data::routes(),
+        pushers::routes(),
+    ];
     groups.into_iter().flatten().collect()
 }

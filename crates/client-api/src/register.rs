@@ -42,7 +42,8 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 async fn handle(mut call: Call) -> Answer {
-    let body = call.object().await?;
+    // A name with NUL is refused as one that no account can have.
+    let body = json::object_with_nul(&call.body().await?, &["username"])?;
     check_auth(&body)?;
     call.app.limiter.peek(Bucket::Registration(call.ip.to_string()), call.now)?;
     match call.query.utf8("kind")?.as_deref() {

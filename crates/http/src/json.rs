@@ -9,12 +9,19 @@ pub type Object = Map<String, Value>;
 
 /// Reads a body that must be a JSON object. Of equal keys the last wins.
 pub fn object(body: &[u8]) -> Result<Object, MatrixError> {
+    object_with_nul(body, &[])
+}
+
+/// Reads a body that must be a JSON object; some keys may hold NUL characters, which the caller refuses in words of
+/// its own.
+pub fn object_with_nul(body: &[u8], may: &[&str]) -> Result<Object, MatrixError> {
     let value: Value =
         serde_json::from_slice(body).map_err(|_| MatrixError::bad_request("M_NOT_JSON", "Content not JSON."))?;
     let Value::Object(object) = value else {
         return Err(MatrixError::bad_json("Content must be a JSON object."));
     };
-    if object.iter().any(|(key, value)| key.contains('\0') || has_nul(value)) {
+    let refused = |(key, value): (&String, &Value)| !may.contains(&&**key) && (key.contains('\0') || has_nul(value));
+    if object.iter().any(refused) {
         return Err(MatrixError::invalid_param("Content must not contain NUL characters"));
     }
     Ok(object)

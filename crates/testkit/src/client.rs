@@ -82,6 +82,12 @@ impl Client {
         self.send(Method::POST, path, &[], body.to_string()).await
     }
 
+    /// POST with a JSON body, as a future that borrows nothing.
+    pub fn post_owned(&self, path: &'static str, body: Value) -> impl Future<Output = Reply> + use<> {
+        let client = self.clone();
+        async move { client.post(path, body).await }
+    }
+
     /// PUT with a JSON body.
     pub async fn put(&self, path: &str, body: Value) -> Reply {
         self.send(Method::PUT, path, &[], body.to_string()).await

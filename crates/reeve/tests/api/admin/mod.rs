@@ -1,1 +1,2 @@
 mod users;
+mod login_as;
