@@ -57,6 +57,9 @@ pub enum Error {
     /// The credentials are wrong; never says which part.
     #[error("Invalid username or password")]
     BadCredentials,
+    /// The session that asks ended meanwhile.
+    #[error("Invalid access token passed.")]
+    SessionEnded,
     /// A refresh token that cannot be used; the text says why, and the flag whether the session may be resumed by
     /// logging in again.
     #[error("{0}")]

@@ -255,8 +255,8 @@ pub fn log_out(tx: &mut Tx<'_>, session: &Session) -> Result<(), DbError> {
 }
 
 /// Ends every session of an account: its devices with their pushers, the access tokens that belong to it (those
-/// with which it acts as others included), refresh and login tokens. One token and the row of one device can be
-/// kept.
+/// with which it acts as others included), refresh and login tokens. One access token, with the refresh token that
+/// goes with it, and the row of one device can be kept.
 pub fn end_all(
     tx: &mut Tx<'_>,
     user_num: i64,
@@ -269,7 +269,7 @@ pub fn end_all(
             devices::delete(tx, user_num, &device.device_id)?;
         }
     }
-    refresh_tokens::delete_of_user(tx, user_num)?;
+    refresh_tokens::delete_of_user(tx, user_num, keep_token)?;
     login_tokens::delete_of_user(tx, user_num)?;
     access_tokens::delete_of_owner(tx, user_num, keep_token)?;
     Ok(())

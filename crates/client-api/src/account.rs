@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reeve_accounts::users::Acting;
-use reeve_accounts::{Error, deactivate as deactivation, users};
+use reeve_accounts::{Error, deactivate as deactivation, sessions, users};
 use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_store::threepids;
 use serde_json::{Value, json};
@@ -64,7 +64,8 @@ async fn change_password(mut call: Call) -> Answer {
         device_id: session.device_id.clone(),
     };
     call.write(move |tx| {
-        let user = users::find(tx, &session.user.user_id)?;
+        // Hashing takes a while, in which somebody else may have ended this session to save the account.
+        let user = sessions::find(tx, &session.token_hash)?.ok_or(Error::SessionEnded)?.user;
         users::change_password(tx, &ctx, &user, &hash, Some(&acting).filter(|_| logout_devices))
     })
     .await?;

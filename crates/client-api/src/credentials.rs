@@ -88,9 +88,17 @@ pub(crate) fn password(body: &Object) -> Result<String, MatrixError> {
     }
 }
 
+/// An account whose password was given.
+pub(crate) struct Verified {
+    /// The account.
+    pub(crate) user: User,
+    /// The stored hash that the password fitted. When it is another one later, the password was changed meanwhile.
+    pub(crate) password_hash: String,
+}
+
 /// The account whose password this is, or 403. How long it takes does not tell whether the account exists; wrong
 /// passwords are counted and limited.
-pub(crate) async fn verify(call: &Call, identifier: Identifier, password: &str) -> Result<User, MatrixError> {
+pub(crate) async fn verify(call: &Call, identifier: Identifier, password: &str) -> Result<Verified, MatrixError> {
     let server_name = std::sync::Arc::clone(&call.app.server_name);
     let wanted = identifier.clone();
     let found = call
@@ -115,27 +123,29 @@ pub(crate) async fn verify(call: &Call, identifier: Identifier, password: &str) 
         (None, Identifier::Threepid(medium, address)) => format!("{medium} {address}"),
     });
     call.app.limiter.peek(bucket.clone(), call.now)?;
-    let hash = found.as_ref().and_then(|(_, hash)| hash.clone());
-    let verdict = call.app.hasher.verify(password, hash.as_deref()).await?;
-    let (Some((user, _)), Verdict::Right | Verdict::RightButOld) = (found, verdict) else {
+    let hash = found.as_ref().and_then(|(_, hash)| hash.as_deref());
+    let verdict = call.app.hasher.verify(password, hash).await?;
+    let (Some((user, Some(hash))), Verdict::Right | Verdict::RightButOld) = (found, verdict) else {
         call.app.limiter.check(bucket, call.now)?;
         return Err(Error::BadCredentials.into());
     };
-    if verdict == Verdict::RightButOld {
-        rehash(call, &user, hash, password).await?;
-    }
-    Ok(user)
+    // Again, so that guesses sent all at once are not let through by the limit being looked at before any counted.
+    call.app.limiter.peek(bucket, call.now)?;
+    let password_hash = if verdict == Verdict::RightButOld { rehash(call, &user, hash, password).await? } else { hash };
+    Ok(Verified { user, password_hash })
 }
 
-/// Replaces a hash of another kind or cost, unless the password was changed meanwhile.
-async fn rehash(call: &Call, user: &User, old: Option<String>, password: &str) -> Result<(), MatrixError> {
+/// Replaces a hash of another kind or cost, unless the password was changed meanwhile. Answers the hash that the
+/// password fits.
+async fn rehash(call: &Call, user: &User, old: String, password: &str) -> Result<String, MatrixError> {
     let new = call.app.hasher.hash(password).await?;
     let (ctx, user) = (call.ctx(), user.clone());
     call.write(move |tx| {
-        if users::password_hash(tx, user.num)? == old {
+        if users::password_hash(tx, user.num)?.as_ref() == Some(&old) {
             deeds::set_password(tx, &ctx, &user, Some(&new))?;
+            return Ok(new.clone());
         }
-        Ok(())
+        Ok(old.clone())
     })
     .await
 }

@@ -10,6 +10,7 @@ mod profile;
 mod pushers;
 mod register;
 mod registration_token_validity;
+mod server_keys;
 mod session;
 mod uia;
 mod username;
@@ -30,7 +31,7 @@ pub fn routes() -> Vec<Route> {
         username::routes(),
         registration_token_validity::routes(),
         login::routes(),
-        session::routes(),
+        session::routes(), server_keys::routes(),
         account::routes(),
         devices::routes(),
         profile::routes(),

@@ -1,15 +1,19 @@
 //! Logging in.
 //! <https://spec.matrix.org/v1.18/client-server-api/#login>
 
+use std::sync::Arc;
+
 use reeve_accounts::sessions::{self, Issued, NewSession};
 use reeve_accounts::{Error, users as deeds};
 use reeve_http::json::Object;
 use reeve_http::limits::Bucket;
 use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply};
 use reeve_model::User;
+use reeve_store::users;
 use serde_json::{Value, json};
 
-use crate::credentials;
+use crate::credentials::{self, Verified};
+use crate::well_known;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#login";
 
@@ -48,6 +52,7 @@ async fn flows(call: Call) -> Answer {
 
 async fn log_in(mut call: Call) -> Answer {
     let body = call.object().await?;
+    let new = new_session(&body)?;
     let kind = match body.get("type") {
         None => return Err(MatrixError::bad_request("M_MISSING_PARAM", "Missing params: ['type']")),
         Some(Value::String(kind)) => kind.as_str(),
@@ -61,15 +66,14 @@ async fn log_in(mut call: Call) -> Answer {
         "m.login.password" | "m.login.token" => {}
         _ => return Err(MatrixError::invalid_param("Invalid login submission")),
     }
-    let new = new_session(&body)?;
     let (user, issued) = if kind == "m.login.token" {
         by_token(&call, &body, new).await?
     } else {
         by_password(&call, &body, new).await?
     };
     let mut answer = session_body(&user, &issued, &call);
-    if let Some(url) = &call.app.http.public_base_url {
-        answer.insert("well_known".to_owned(), json!({ "m.homeserver": { "base_url": url } }));
+    if let Some(document) = well_known::document(&call) {
+        answer.insert("well_known".to_owned(), document);
     }
     reply::ok(&answer)
 }
@@ -110,16 +114,19 @@ pub(crate) fn session_body(user: &User, issued: &Issued, call: &Call) -> Object 
 }
 
 async fn by_password(call: &Call, body: &Object, new: NewSession) -> Result<(User, Issued), MatrixError> {
-    let password = credentials::password(body);
+    let password = credentials::password(body)?;
     let identifier = credentials::identifier(body)?;
-    let user = credentials::verify(call, identifier, &password?).await?;
+    let Verified { user, password_hash } = credentials::verify(call, identifier, &password).await?;
     sessions::check_may_log_in(&user)?;
     sessions::check(&new)?;
     call.app.limiter.check(Bucket::LoginAccount(user.user_id.clone()), call.now)?;
-    let (ctx, app) = (call.ctx(), std::sync::Arc::clone(&call.app));
+    let (ctx, app) = (call.ctx(), Arc::clone(&call.app));
     call.write(move |tx| {
-        // What was verified may have changed meanwhile.
+        // Comparing a password takes a while, in which it may have been changed and the sessions ended.
         let user = deeds::find(tx, &user.user_id)?;
+        if users::password_hash(tx, user.num)?.as_ref() != Some(&password_hash) {
+            return Err(Error::BadCredentials);
+        }
         sessions::check_may_log_in(&user)?;
         let issued = sessions::create(tx, &ctx, &app.policy, &user, &new)?;
         Ok((user, issued))
@@ -133,16 +140,17 @@ async fn by_token(call: &Call, body: &Object, new: NewSession) -> Result<(User, 
         None => return Err(MatrixError::bad_request("M_MISSING_PARAM", "Missing params: ['token']")),
         Some(_) => return Err(Error::BadLoginToken.into()),
     };
-    let ctx = call.ctx();
-    let taking = ctx.clone();
-    // In a transaction of its own: the token is used up even if the login is refused.
-    let user = call.write(move |tx| Ok(sessions::take_login_token(tx, &taking, &token)?)).await?;
-    let user = user.ok_or(Error::BadLoginToken)?;
-    sessions::check_may_log_in(&user)?;
-    let app = std::sync::Arc::clone(&call.app);
-    call.write(move |tx| {
-        let issued = sessions::create(tx, &ctx, &app.policy, &user, &new)?;
-        Ok((user.clone(), issued))
-    })
-    .await
+    let (ctx, app) = (call.ctx(), Arc::clone(&call.app));
+    let outcome = call
+        .write(move |tx| {
+            // A refusal is an outcome and no error, so that the token is used up by it too.
+            let Some(user) = sessions::take_login_token(tx, &ctx, &token)? else { return Ok(Err(Error::BadLoginToken)) };
+            if let Err(refusal) = sessions::check_may_log_in(&user).and_then(|()| sessions::check(&new)) {
+                return Ok(Err(refusal));
+            }
+            let issued = sessions::create(tx, &ctx, &app.policy, &user, &new)?;
+            Ok(Ok((user, issued)))
+        })
+        .await?;
+    Ok(outcome?)
 }

@@ -82,9 +82,10 @@ async fn login_token(mut call: Call) -> Answer {
     if !call.app.policy.login_via_existing_session {
         return Err(MatrixError::unrecognized(http::StatusCode::NOT_FOUND));
     }
+    let user = call.user()?.clone();
+    call.app.limiter.peek(Bucket::LoginToken(user.num), call.now)?;
     let body = call.object().await?;
     uia::password(&call, &body).await?;
-    let user = call.user()?.clone();
     call.app.limiter.check(Bucket::LoginToken(user.num), call.now)?;
     let ctx = call.ctx();
     let token = call.write(move |tx| Ok(sessions::create_login_token(tx, &ctx, &user)?)).await?;

@@ -41,10 +41,8 @@ pub(crate) struct Details {
 
 /// A session whose stages are all passed.
 pub(crate) struct Passed {
-    /// Its id; blank if it was passed in one request.
+    /// Its id.
     pub(crate) session: String,
-    /// What it remembers.
-    pub(crate) details: Details,
 }
 
 /// Asks the account of the request for its password. `Ok` once it was given.
@@ -145,7 +143,7 @@ async fn run(
         }
     }
     if !stages.is_empty() && stages.iter().all(|stage| details.completed.iter().any(|done| done == stage)) {
-        return Ok(Passed { session, details });
+        return Ok(Passed { session });
     }
     store(call, &session, &details).await?;
     Err(missing(&session, stages, Some(&details.completed), None))
@@ -163,13 +161,13 @@ async fn pass(
     match stage {
         DUMMY => Ok(()),
         PASSWORD if stages.contains(&PASSWORD) => {
-            let identifier = credentials::identifier(auth)?;
             let password = credentials::password(auth)?;
+            let identifier = credentials::identifier(auth)?;
             let user = match credentials::verify(call, identifier, &password).await {
                 Err(error) if error.status == StatusCode::FORBIDDEN => {
                     return Err(MatrixError { status: StatusCode::UNAUTHORIZED, ..error });
                 }
-                verified => verified?,
+                verified => verified?.user,
             };
             if details.user_num == Some(user.num) { Ok(()) } else { Err(MatrixError::forbidden("Invalid auth")) }
         }

@@ -93,27 +93,47 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// The URL with `***` for the password, be it in the authority or in the query.
+/// The URL with `***` for passwords, be they in the authority or in the query. A password may contain, unescaped, what
+/// separates the parts of a URL, so that rather too much is hidden than too little.
 fn masked(url: &str) -> String {
-    let (front, query) = url.split_once('?').map_or((url, None), |(front, query)| (front, Some(query)));
-    let mut text = match front.rsplit_once('@') {
-        Some((login, place)) => {
-            let start = login.find("://").map_or(0, |at| at + 3);
-            let (scheme, login) = login.split_at(start);
-            match login.split_once(':') {
-                Some((user, _)) => format!("{scheme}{user}:***@{place}"),
-                None => front.to_owned(),
-            }
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = url.split_at(start);
+    let mut text = scheme.to_owned();
+    match rest.rsplit_once('@').map(|(login, place)| (login.split_once(':'), place)) {
+        Some((Some((user, _)), place)) => {
+            text.push_str(user);
+            text.push_str(":***@");
+            text.push_str(place);
         }
-        None => front.to_owned(),
-    };
-    if let Some(query) = query {
-        let shown: Vec<&str> = query
-            .split('&')
-            .map(|pair| if pair.starts_with("password=") { "password=***" } else { pair })
-            .collect();
-        text.push('?');
-        text.push_str(&shown.join("&"));
+        _ => text.push_str(rest),
     }
-    text
+    let mut shown = String::new();
+    let mut rest = text.as_str();
+    // Also the key of a client certificate: `sslpassword=`.
+    while let Some((before, after)) = rest.split_once("password=") {
+        shown.push_str(before);
+        shown.push_str("password=***");
+        rest = after.find('&').and_then(|end| after.get(end..)).unwrap_or_default();
+    }
+    shown.push_str(rest);
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::masked;
+
+    #[test]
+    fn passwords_are_never_shown() {
+        for (url, shown) in [
+            ("postgres://u:p@h/d", "postgres://u:***@h/d"),
+            ("postgres://u:p?w@h/d?sslmode=require", "postgres://u:***@h/d?sslmode=require"),
+            ("postgres://u:p@w@h:5432/d", "postgres://u:***@h:5432/d"),
+            ("postgres://h:5432/d?user=u&password=p&x=y", "postgres://h:5432/d?user=u&password=***&x=y"),
+            ("postgres://u@h/d?sslpassword=a&password=b", "postgres://u@h/d?sslpassword=***&password=***"),
+            ("postgres:///d?host=/run/postgresql", "postgres:///d?host=/run/postgresql"),
+        ] {
+            assert_eq!(masked(url), shown);
+        }
+    }
 }

@@ -14,6 +14,7 @@ use reeve_model::Clock;
 
 use crate::limits::{Limiter, RateLimits};
 use crate::metrics::Metrics;
+use crate::signing::SigningKey;
 
 /// Settings of the HTTP side.
 #[derive(Clone, Debug)]
@@ -60,6 +61,8 @@ pub struct App {
     pub jobs: Jobs,
     /// Rate limits.
     pub limiter: Limiter,
+    /// The key with which the server signs.
+    pub signing_key: SigningKey,
     /// Settings of the HTTP side.
     pub http: HttpSettings,
     /// What Prometheus reads.

@@ -194,6 +194,7 @@ impl From<AccountError> for MatrixError {
                 Self::forbidden(text)
             }
             AccountError::DeviceIdTooLong => Self::invalid_param(text),
+            AccountError::SessionEnded => Self::unknown_token("Invalid access token passed.", false),
             AccountError::BadRefreshToken(_, soft_logout) => {
                 let error = Self::new(StatusCode::UNAUTHORIZED, "M_UNKNOWN_TOKEN", text);
                 if soft_logout { error.with("soft_logout", true) } else { error }

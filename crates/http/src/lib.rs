@@ -15,6 +15,7 @@ pub mod route;
 pub mod router;
 pub mod serve;
 pub mod service;
+pub mod signing;
 
 pub use app::App;
 pub use call::Call;

@@ -1,9 +1,10 @@
 //! Puts the server together, starts it and stops it.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,9 +17,10 @@ use reeve_http::app::{App, HttpSettings};
 use reeve_http::limits::{Limiter, RateLimit, RateLimits};
 use reeve_http::metrics::Metrics;
 use reeve_http::service::Service;
+use reeve_http::signing::SigningKey;
 use reeve_http::{Route, openapi, serve};
 use reeve_jobs::Jobs;
-use reeve_model::Clock;
+use reeve_model::{Clock, id};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -28,7 +30,7 @@ use crate::settings::{self, Database, Settings};
 /// How often sightings of accounts are written.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
 /// How often what has expired is deleted.
-const PRUNE_EVERY: Duration = Duration::from_secs(600);
+const PRUNE_EVERY: Duration = Duration::from_mins(10);
 /// How long access tokens live that can be refreshed, unless set.
 const REFRESHABLE_LIFETIME_MS: i64 = 300_000;
 /// How long a login waits for its turn to hash.
@@ -148,6 +150,17 @@ pub enum StartError {
         /// What the system said.
         reason: io::Error,
     },
+    /// The database cannot be read.
+    #[error("cannot read the database: {0}")]
+    Read(DbError),
+    /// The accounts in the database are those of another server.
+    #[error("the accounts in this database belong to {stored}, not to {given}: give the --server-name of the server")]
+    OtherName {
+        /// The name the accounts have.
+        stored: String,
+        /// The name in the settings.
+        given: String,
+    },
     /// The settings of password hashing are out of range.
     #[error("the settings under [password] are out of range: {0}")]
     Hashing(String),
@@ -205,10 +218,28 @@ impl Running {
     }
 }
 
+/// Makes a folder that only its owner can look into: password hashes are nobody else's business.
+pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Refuses to work on the accounts of a server of another name: nobody could log in, and new accounts would be
+/// mixed among them. Looks at one account.
+pub(crate) async fn check_server_name(db: &Db, server_name: &str) -> Result<(), StartError> {
+    let stored = db.read(reeve_store::users::any_user_id).await.map_err(StartError::Read)?;
+    let stored = stored.as_deref().and_then(|user_id| id::split(user_id).ok()).map(|(_, domain)| domain);
+    match stored {
+        Some(stored) if stored != server_name => {
+            Err(StartError::OtherName { stored: stored.to_owned(), given: server_name.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Takes the lock on the data folder, which the system gives back when the process ends, however it ends.
 fn lock(folder: PathBuf) -> Result<File, StartError> {
     let data_folder = |reason| StartError::DataFolder { folder: folder.clone(), reason };
-    fs::create_dir_all(&folder).map_err(data_folder)?;
+    make_private_folder(&folder).map_err(data_folder)?;
     let file = File::create(folder.join("reeve.lock")).map_err(data_folder)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -226,7 +257,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         listeners.push(TcpListener::bind(address).await.map_err(listen)?);
     }
     let db = Db::open(&config.database, config.database_options, reeve_store::MIGRATIONS).await?;
+    check_server_name(&db, &config.server_name).await?;
     let hasher = Hasher::new(config.hashing).map_err(|error| StartError::Hashing(error.to_string()))?;
+    let signing_key = SigningKey::load(&db, config.clock.now_ms()).await.map_err(StartError::Read)?;
     let metrics = Metrics::new();
     metrics.register(|registry| db.metrics().register(registry));
     let app = Arc::new(App {
@@ -238,6 +271,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         hasher,
         seen: Seen::default(),
         limiter: Limiter::new(config.rate_limits),
+        signing_key,
         http: config.http,
         metrics,
     });

@@ -278,3 +278,10 @@ CREATE INDEX audit_ts ON audit (ts, id);
 CREATE INDEX audit_actor ON audit (actor, ts, id);
 CREATE INDEX audit_target ON audit (target, ts, id);
 CREATE INDEX audit_action ON audit (action, ts, id);
+
+-- The Ed25519 keys with which the server signs: PKCS#8 documents.
+CREATE TABLE signing_keys (
+  version {text} PRIMARY KEY,
+  secret {blob} NOT NULL,
+  created_ts {bigint} NOT NULL
+){strict};

@@ -2,6 +2,7 @@
 
 pub mod access_tokens;
 pub mod audit;
+pub mod signing_keys;
 pub mod uia_sessions;
 pub mod login_tokens;
 pub mod refresh_tokens;
@@ -39,6 +40,7 @@ pub fn statements() -> Vec<&'static Statement> {
     [
         access_tokens::STATEMENTS,
         audit::STATEMENTS,
+        signing_keys::STATEMENTS,
         uia_sessions::STATEMENTS,
         login_tokens::STATEMENTS,
         refresh_tokens::STATEMENTS,

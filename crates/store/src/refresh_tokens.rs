@@ -14,6 +14,7 @@ reeve_db::statements! {
     DELETE = "DELETE FROM refresh_tokens WHERE token_hash = $1";
     DELETE_OF_DEVICE = "DELETE FROM refresh_tokens WHERE user_num = $1 AND device_id = $2";
     DELETE_OF_USER = "DELETE FROM refresh_tokens WHERE user_num = $1";
+    DELETE_OF_USER_BUT = "DELETE FROM refresh_tokens WHERE user_num = $1 AND access_token_hash <> $2";
 }
 
 /// A refresh token.
@@ -90,7 +91,10 @@ pub fn delete_of_device(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Resu
     tx.execute(&DELETE_OF_DEVICE, &params![user_num, device_id])
 }
 
-/// Deletes the refresh tokens of an account.
-pub fn delete_of_user(tx: &mut Tx<'_>, user_num: i64) -> Result<u64, DbError> {
-    tx.execute(&DELETE_OF_USER, &params![user_num])
+/// Deletes the refresh tokens of an account, but for the one that was handed out with an access token.
+pub fn delete_of_user(tx: &mut Tx<'_>, user_num: i64, but_with: Option<&[u8; 32]>) -> Result<u64, DbError> {
+    match but_with {
+        None => tx.execute(&DELETE_OF_USER, &params![user_num]),
+        Some(access_token_hash) => tx.execute(&DELETE_OF_USER_BUT, &params![user_num, access_token_hash]),
+    }
 }

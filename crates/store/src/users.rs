@@ -31,6 +31,7 @@ reeve_db::statements! {
              UNION ALL SELECT 1 FROM users WHERE lower(user_id) = $1 AND user_id <> lower(user_id) LIMIT 1";
     ANY_CASE = "SELECT user_id FROM users WHERE user_id = $1 \
                 UNION SELECT user_id FROM users WHERE lower(user_id) = $1 AND user_id <> lower(user_id) LIMIT 2";
+    ANY_USER_ID = "SELECT user_id FROM users LIMIT 1";
     INSERT = "INSERT INTO users (user_id, created_ts, displayname, avatar_url, user_type, is_guest, admin, \
               deactivated, locked, shadow_banned, suspended, erased, appservice_id, consent_version, \
               consent_server_notice_sent, consent_ts, last_seen_ts, password_hash, search_key) \
@@ -43,7 +44,7 @@ reeve_db::statements! {
     SET_LAST_SEEN = "UPDATE users SET last_seen_ts = $2 WHERE num = $1 AND (last_seen_ts IS NULL OR last_seen_ts < $2)";
     PASSWORD_HASH = "SELECT password_hash FROM users WHERE num = $1";
     SET_PASSWORD_HASH = "UPDATE users SET password_hash = $2 WHERE num = $1";
-    MAX_GUEST = "SELECT max(num) FROM users";
+    HIGHEST_NUM = "SELECT max(num) FROM users";
 }
 
 /// Reads the columns of `columns!()`.
@@ -122,9 +123,14 @@ pub fn resolve_case(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<String>, Db
     Ok(if found.len() == 1 { found.pop() } else { None })
 }
 
+/// The user id of some account.
+pub fn any_user_id(tx: &ReadTx<'_>) -> Result<Option<String>, DbError> {
+    tx.query_opt(&ANY_USER_ID, &params![], |row| row.get(0))
+}
+
 /// The highest number given out so far; 0 when there is no account.
 pub fn highest_num(tx: &ReadTx<'_>) -> Result<i64, DbError> {
-    tx.query_one(&MAX_GUEST, &[], |row| row.get::<Option<i64>>(0)).map(Option::unwrap_or_default)
+    tx.query_one(&HIGHEST_NUM, &[], |row| row.get::<Option<i64>>(0)).map(Option::unwrap_or_default)
 }
 
 /// Creates an account and answers its number. `user.num` is ignored; the user id must be free.

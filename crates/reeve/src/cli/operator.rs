@@ -3,19 +3,16 @@
 //! The server reads who may do what from the database with each request, so that what is changed here holds at
 //! once. Long work is queued as jobs and done by the server.
 
-use std::{fs, os::unix::fs::DirBuilderExt, sync::Arc};
+use std::sync::Arc;
 
 use reeve_accounts::{Error, Policy, password::Hasher, policy::HashingCost};
 use reeve_db::{DatabaseUrl, Db, DbError, Options, ReadTx, Tx};
-use reeve_model::{Actor, Clock, Ctx, User, id, random};
-use reeve_store::{
-    user_list::{self, Filter, OrderBy},
-    users,
-};
+use reeve_model::{Actor, Clock, Ctx, User, random};
+use reeve_store::users;
 
 use super::{Failure, terminal};
 use crate::{
-    server::Config,
+    server::{Config, check_server_name, make_private_folder},
     settings::{Secret, Settings},
 };
 
@@ -59,8 +56,7 @@ impl Operator {
                 )));
             }
             if let Some(folder) = path.parent() {
-                // Password hashes are nobody else's business.
-                fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
+                make_private_folder(folder).map_err(|error| {
                     Failure::new(format!("cannot make the folder {}: {error}", folder.display()))
                 })?;
             }
@@ -78,27 +74,10 @@ impl Operator {
             policy: config.policy,
             hashing: config.hashing,
         };
-        operator.check_server_name().await?;
+        check_server_name(&operator.db, &operator.server_name)
+            .await
+            .map_err(|error| Failure::new(error.to_string()))?;
         Ok(operator)
-    }
-
-    /// Refuses to work on the accounts of a server of another name: the names given would mean nobody, and
-    /// new accounts could never log in.
-    async fn check_server_name(&self) -> Result<(), Failure> {
-        let any = self
-            .read(|tx, ctx| {
-                let filter = Filter::default();
-                Ok(user_list::page(tx, &ctx.server_name, &filter, OrderBy::Name, false, 0, 1)?.users)
-            })
-            .await?;
-        let other = any.first().and_then(|user| id::split(&user.user_id).ok()).map(|(_, domain)| domain);
-        match other {
-            Some(other) if *other != *self.server_name => Err(Failure::new(format!(
-                "the accounts in this database belong to {other}, not to {}: give the --server-name of the server",
-                self.server_name
-            ))),
-            _ => Ok(()),
-        }
     }
 
     /// Ends the work with the database.

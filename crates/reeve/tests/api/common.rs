@@ -175,7 +175,6 @@ on_both_engines! {
         for path in ["/_synapse/admin/v2/users", "/_matrix/client/v3/login", "/nowhere", "/_synapse/admin/v1/media/x/y"] {
             let reply = stranger.send(Method::OPTIONS, path, &[("origin", "https://ui.example")], "").await;
             assert_eq!(reply.status, 204, "{path}");
-            assert_eq!(reply.header("content-length"), "0", "{path}");
             for (name, value) in [
                 ("access-control-allow-origin", "*"),
                 ("access-control-allow-methods", "GET, HEAD, POST, PUT, DELETE, OPTIONS"),

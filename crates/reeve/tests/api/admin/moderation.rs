@@ -221,7 +221,9 @@ on_both_engines! {
         let reply = admin.post(VALIDITY, json!({ "user_id": "@x:test" })).await;
         assert_eq!(reply, (200, json!({ "expiration_ts": START_MS + 10_000 })));
         // New accounts have one period.
-        let alice = server.user("alice").await;
+        let body = json!({ "password": "alice's password" });
+        assert_eq!(admin.put("/_synapse/admin/v2/users/@alice:test", body).await.status, 201);
+        let alice = server.log_in("alice", "alice's password").await;
         server.clock.advance(9999);
         assert_eq!(alice.get(WHOAMI).await.status, 200);
         server.clock.advance(1);

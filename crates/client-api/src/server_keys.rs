@@ -1,0 +1,36 @@
+//! The server's name and keys, signed. Admin tools learn the name from it.
+//! <https://spec.matrix.org/v1.18/server-server-api/#publishing-keys>
+
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use ruma::canonical_json::try_from_json_map;
+use ruma::serde::Base64;
+use serde_json::{Value, json};
+
+/// How long others may keep the answer.
+const VALID_MS: i64 = 24 * 3600 * 1000;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/_matrix/key/v2/server", keys)
+            .access(Access::Anybody)
+            .summary("The server's name and signing keys")
+            .spec("https://spec.matrix.org/v1.18/server-server-api/#get_matrixkeyv2server"),
+    ]
+}
+
+async fn keys(call: Call) -> Answer {
+    let (app, name) = (&call.app, &*call.app.server_name);
+    let mut verify_keys = serde_json::Map::new();
+    let public: Base64 = Base64::new(app.signing_key.public_key().to_vec());
+    verify_keys.insert(app.signing_key.id(), json!({ "key": public.encode() }));
+    let body = json!({
+        "server_name": name,
+        "verify_keys": verify_keys,
+        "old_verify_keys": {},
+        "valid_until_ts": call.now.saturating_add(VALID_MS),
+    });
+    let Value::Object(body) = body else { return Err(MatrixError::internal("not an object")) };
+    let mut body = try_from_json_map(body).map_err(MatrixError::internal)?;
+    app.signing_key.sign(name, &mut body)?;
+    reply::ok(&body)
+}

@@ -1,0 +1,50 @@
+//! The key with which this server signs. It is made at the first start and kept in the database, so that every
+//! process signs with the same one.
+
+use reeve_db::{Db, DbError};
+use reeve_model::random;
+use reeve_store::signing_keys;
+use ruma::CanonicalJsonObject;
+use ruma::signatures::{Ed25519KeyPair, sign_json};
+
+use crate::error::MatrixError;
+
+/// A signing key in use.
+#[derive(Debug)]
+pub struct SigningKey {
+    pair: Ed25519KeyPair,
+}
+
+impl SigningKey {
+    /// The stored key; a new one if there is none.
+    pub async fn load(db: &Db, now: i64) -> Result<Self, DbError> {
+        let (version, secret) = db
+            .write(move |tx| -> Result<_, DbError> {
+                if let Some(stored) = signing_keys::newest(tx)? {
+                    return Ok(stored);
+                }
+                let (version, secret) = (random::letters(8), Ed25519KeyPair::generate());
+                signing_keys::insert(tx, &version, &secret, now)?;
+                Ok((version, secret.to_vec()))
+            })
+            .await?;
+        let pair = Ed25519KeyPair::from_der(&secret, version)
+            .map_err(|error| DbError::Internal(format!("the stored signing key cannot be read: {error}")))?;
+        Ok(Self { pair })
+    }
+
+    /// The id of the key, such as `ed25519:abcd`.
+    pub fn id(&self) -> String {
+        format!("ed25519:{}", self.pair.version())
+    }
+
+    /// The public key.
+    pub fn public_key(&self) -> [u8; 32] {
+        self.pair.public_key()
+    }
+
+    /// Adds this server's signature to an object.
+    pub fn sign(&self, server_name: &str, object: &mut CanonicalJsonObject) -> Result<(), MatrixError> {
+        sign_json(server_name, &self.pair, object).map_err(MatrixError::internal)
+    }
+}

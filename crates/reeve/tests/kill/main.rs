@@ -1,0 +1,33 @@
+//! The server is killed, without warning, while it works: what it acknowledged must be there afterwards, and nothing
+//! may be half done.
+//!
+//! Each test runs the real program over a database of either engine and speaks HTTP to it.
+
+mod check;
+mod http;
+mod jobs;
+mod model;
+mod process;
+mod storm;
+
+use reeve_testkit::Engine;
+
+#[test]
+fn nothing_is_lost_on_sqlite() {
+    storm::run(Engine::Sqlite, 0x5eed);
+}
+
+#[test]
+fn nothing_is_lost_on_postgres() {
+    storm::run(Engine::Postgres, 0xfeed);
+}
+
+#[test]
+fn jobs_go_on_on_sqlite() {
+    jobs::run(Engine::Sqlite);
+}
+
+#[test]
+fn jobs_go_on_on_postgres() {
+    jobs::run(Engine::Postgres);
+}

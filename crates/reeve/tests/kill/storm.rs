@@ -1,0 +1,195 @@
+//! Many write at the same time, and the server is killed; again and again.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::mpsc::{Sender as Channel, channel};
+use std::thread;
+use std::time::Duration;
+
+use reeve_testkit::Engine;
+
+use crate::check;
+use crate::http::{Client, Cut, Reply};
+use crate::model::{Account, Deed, Dice, Request, Sender, first_password};
+use crate::process::{SERVER_NAME, Site};
+
+/// How often a server is killed at work.
+const KILLS: u64 = 32;
+/// How often a server is killed while it starts.
+const STARTS_KILLED: u64 = 8;
+const WRITERS: u64 = 8;
+
+/// What a writer knows of one of its accounts, which nobody else touches.
+pub(crate) struct Known {
+    pub(crate) account: Account,
+    pub(crate) password: String,
+    /// The sessions it was given: device and token. Device ids are used once.
+    pub(crate) sessions: Vec<(String, String)>,
+    /// Whether something was done to it since it was last looked at.
+    pub(crate) touched: bool,
+}
+
+/// A request that was sent and not answered.
+pub(crate) struct InFlight {
+    pub(crate) user_id: String,
+    pub(crate) deed: Deed,
+}
+
+/// Somebody who changes accounts, one request after the other.
+pub(crate) struct Writer {
+    pub(crate) number: u64,
+    pub(crate) accounts: BTreeMap<String, Known>,
+    pub(crate) in_flight: Option<InFlight>,
+    /// How many changes were acknowledged.
+    pub(crate) acknowledged: u64,
+    dice: Dice,
+    stamps: u64,
+}
+
+pub(crate) fn run(engine: Engine, seed: u64) {
+    let site = Site::new(engine);
+    let mut dice = Dice(seed);
+    // A fresh database, and a start that never finishes.
+    for _ in 0..STARTS_KILLED {
+        site.start_and_kill(Duration::from_millis(dice.roll(60)));
+    }
+    site.create_admin();
+    let mut server = site.start();
+    let admin = site.log_in_admin(server.address);
+    let mut writers: Vec<Writer> = (0..WRITERS).map(|number| Writer::new(number, seed)).collect();
+    let mut cut = 0;
+    for round in 0..KILLS {
+        let delay = Duration::from_millis(20 + dice.roll(131));
+        let address = server.address;
+        thread::scope(|scope| {
+            let (acknowledged, first) = channel();
+            for writer in &mut writers {
+                let (admin, acknowledged) = (&admin, acknowledged.clone());
+                scope.spawn(move || writer.work(address, admin, acknowledged));
+            }
+            drop(acknowledged);
+            first.recv().expect("something is acknowledged");
+            thread::sleep(delay);
+            server.kill();
+        });
+        cut += writers.iter().filter(|writer| writer.in_flight.is_some()).count();
+        if round % 4 == 3 {
+            // What is there must also survive a start that does not finish.
+            site.start_and_kill(Duration::from_millis(dice.roll(60)));
+        }
+        server = site.start();
+        check::writers(&mut writers, server.address, &admin, &format!("{engine:?}, kill {round}"));
+    }
+    check::jobs_finish(&mut writers, server.address, &admin);
+    for known in writers.iter_mut().flat_map(|writer| writer.accounts.values_mut()) {
+        known.touched = true;
+    }
+    check::writers(&mut writers, server.address, &admin, "at the end");
+    let log = site.log();
+    assert!(!log.contains("ERROR") && !log.contains("panicked"), "the servers complained:\n{log}");
+    let acknowledged: u64 = writers.iter().map(|writer| writer.acknowledged).sum();
+    let accounts: usize = writers.iter().map(|writer| writer.accounts.len()).sum();
+    println!("{engine:?}: {KILLS} kills, {acknowledged} changes acknowledged and {cut} cut, {accounts} accounts");
+    assert!(cut > 0, "no request was ever cut: the kills came too late");
+}
+
+impl Writer {
+    fn new(number: u64, seed: u64) -> Self {
+        let dice = Dice(seed ^ (number + 1).wrapping_mul(0xd134_2543_de82_ef95));
+        Self { number, accounts: BTreeMap::new(), in_flight: None, acknowledged: 0, dice, stamps: 0 }
+    }
+
+    /// Works until the server is gone.
+    fn work(&mut self, address: SocketAddr, admin: &str, acknowledged: Channel<()>) {
+        let mut client = Client::new(address, Some(admin));
+        loop {
+            let (user_id, deed) = self.choose();
+            let known = self.accounts.get(&user_id);
+            let request = deed.request(&user_id, known.map_or("", |known| &known.password));
+            match send(&mut client, &request) {
+                Ok(reply) => {
+                    let Request { method, path, body, status, .. } = request;
+                    assert_eq!(reply.status, status, "{method} {path} {body}: {}", reply.body);
+                    self.acknowledged(&user_id, &deed, &reply);
+                    // The kill may have been ordered already.
+                    drop(acknowledged.send(()));
+                }
+                Err(Cut) => {
+                    self.in_flight = Some(InFlight { user_id, deed });
+                    return;
+                }
+            }
+        }
+    }
+
+    fn acknowledged(&mut self, user_id: &str, deed: &Deed, reply: &Reply) {
+        self.acknowledged += 1;
+        self.happened(user_id, deed);
+        if let (Deed::LogIn { device }, Some(known)) = (deed, self.accounts.get_mut(user_id)) {
+            assert_eq!(reply.text("device_id"), device);
+            known.sessions.push((device.clone(), reply.text("access_token").to_owned()));
+        }
+    }
+
+    /// Takes note of a deed that was done.
+    pub(crate) fn happened(&mut self, user_id: &str, deed: &Deed) {
+        let account = deed.after(self.accounts.get(user_id).map(|known| &known.account));
+        match (self.accounts.get_mut(user_id), deed) {
+            (Some(known), _) => {
+                known.account = account;
+                known.touched = true;
+                if let Deed::Password { password } = deed {
+                    known.password.clone_from(password);
+                }
+            }
+            (None, Deed::Create { stamp, .. }) => {
+                let known = Known { account, password: first_password(stamp), sessions: Vec::new(), touched: true };
+                self.accounts.insert(user_id.to_owned(), known);
+            }
+            (None, deed) => panic!("{user_id} cannot have {deed:?}"),
+        }
+    }
+
+    /// What to do next, and to whom.
+    fn choose(&mut self) -> (String, Deed) {
+        self.stamps += 1;
+        let stamp = format!("k{}-{}", self.number, self.stamps);
+        let living: Vec<_> = self.accounts.iter().filter(|(_, known)| !known.account.deactivated).collect();
+        let create = living.len() < 2 || self.dice.roll(6) == 0;
+        if create {
+            let user_id = format!("@{stamp}:{SERVER_NAME}");
+            return (user_id, Deed::Create { stamp, admin: self.dice.roll(4) == 0 });
+        }
+        let at = usize::try_from(self.dice.roll(living.len() as u64)).unwrap();
+        let (user_id, Known { account, sessions, .. }) = living[at];
+        let session = sessions.iter().find(|(device, _)| account.devices.contains(device));
+        let deed = match self.dice.roll(20) {
+            0..4 => Deed::Rename { stamp },
+            4..8 => Deed::Rewrite { stamp, admin: !account.admin },
+            8 => Deed::Lock(!account.locked),
+            9 if account.limit.is_some() => Deed::Limit(None),
+            9 | 10 => Deed::Limit(Some((i64::try_from(self.stamps).unwrap(), 7))),
+            11 => Deed::Password { password: format!("new {stamp}") },
+            12 => Deed::Deactivate { erase: self.dice.roll(2) == 0 },
+            _ if account.locked => Deed::Lock(false),
+            _ => match session {
+                None => Deed::LogIn { device: stamp },
+                Some(_) if self.dice.roll(4) == 0 => Deed::LogIn { device: stamp },
+                Some((_, token)) => {
+                    let kind = format!("org.example.{}", self.dice.roll(5));
+                    Deed::Data { kind, value: self.stamps, token: token.clone() }
+                }
+            },
+        };
+        (user_id.clone(), deed)
+    }
+}
+
+fn send(client: &mut Client, request: &Request) -> Result<Reply, Cut> {
+    let Request { method, path, body, sender, .. } = request;
+    match sender {
+        Sender::Admin => client.send(method, path, body),
+        Sender::Nobody => client.send_as(None, method, path, body),
+        Sender::Token(token) => client.send_as(Some(token), method, path, body),
+    }
+}

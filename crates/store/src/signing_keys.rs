@@ -1,0 +1,19 @@
+//! The keys with which this server signs.
+
+use reeve_db::{DbError, ReadTx, Tx, params};
+
+reeve_db::statements! {
+    NEWEST = "SELECT version, secret FROM signing_keys ORDER BY created_ts DESC, version LIMIT 1";
+    INSERT = "INSERT INTO signing_keys (version, secret, created_ts) VALUES ($1, $2, $3)";
+}
+
+/// The key in use: its version and its PKCS#8 document.
+pub fn newest(tx: &ReadTx<'_>) -> Result<Option<(String, Vec<u8>)>, DbError> {
+    tx.query_opt(&NEWEST, &params![], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Stores a key.
+pub fn insert(tx: &mut Tx<'_>, version: &str, secret: &[u8], now: i64) -> Result<(), DbError> {
+    tx.execute(&INSERT, &params![version, secret, now])?;
+    Ok(())
+}
