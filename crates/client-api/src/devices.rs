@@ -107,12 +107,11 @@ async fn rename(mut call: Call) -> Answer {
         Some(_) => return Err(MatrixError::bad_json("'display_name' must be a string")),
     };
     let (ctx, user, device_id) = (call.ctx(), call.user()?.clone(), call.param("device_id"));
-    match display_name {
-        Some(name) => call.write(move |tx| deeds::rename(tx, &ctx, &user, &device_id, &name)).await?,
-        None => {
-            let device = call.read(move |tx| devices::find(tx, user.num, &device_id)).await?;
-            device.ok_or_else(|| MatrixError::not_found("Not found"))?;
-        }
+    if let Some(name) = display_name {
+        call.write(move |tx| deeds::rename(tx, &ctx, &user, &device_id, &name)).await?;
+    } else {
+        let device = call.read(move |tx| devices::find(tx, user.num, &device_id)).await?;
+        device.ok_or_else(|| MatrixError::not_found("Not found"))?;
     }
     reply::empty()
 }

@@ -112,7 +112,7 @@ impl Writer {
                     assert_eq!(reply.status, status, "{method} {path} {body}: {}", reply.body);
                     self.acknowledged(&user_id, &deed, &reply);
                     // The kill may have been ordered already.
-                    drop(acknowledged.send(()));
+                    let _ = acknowledged.send(());
                 }
                 Err(Cut) => {
                     self.in_flight = Some(InFlight { user_id, deed });
