@@ -20,7 +20,10 @@ pub fn changed_elsewhere(data_type: &str) -> Option<&'static str> {
 /// Whether the content would make somebody ignore themselves.
 pub fn ignores(data_type: &str, content: &Map<String, Value>, user_id: &str) -> bool {
     data_type == "m.ignored_user_list"
-        && content.get("ignored_users").and_then(Value::as_object).is_some_and(|users| users.contains_key(user_id))
+        && content
+            .get("ignored_users")
+            .and_then(Value::as_object)
+            .is_some_and(|users| users.contains_key(user_id))
 }
 
 /// The content of one type; `None` if it was never set.
@@ -31,7 +34,12 @@ pub fn find(tx: &ReadTx<'_>, user_num: i64, data_type: &str) -> Result<Option<Va
 }
 
 /// Replaces the content of one type.
-pub fn set(tx: &mut Tx<'_>, user_num: i64, data_type: &str, content: &Map<String, Value>) -> Result<(), DbError> {
+pub fn set(
+    tx: &mut Tx<'_>,
+    user_num: i64,
+    data_type: &str,
+    content: &Map<String, Value>,
+) -> Result<(), DbError> {
     let content = serde_json::to_string(content)
         .map_err(|error| DbError::Internal(format!("account data cannot be written as JSON: {error}")))?;
     account_data::put(tx, user_num, GLOBAL, data_type, &content)

@@ -43,7 +43,13 @@ pub fn create(
 }
 
 /// Renames a device.
-pub fn rename(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, device_id: &str, display_name: &str) -> Result<(), Error> {
+pub fn rename(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    user: &User,
+    device_id: &str,
+    display_name: &str,
+) -> Result<(), Error> {
     check_display_name(display_name)?;
     let before = devices::find(tx, user.num, device_id)?.ok_or(Error::DeviceNotFound)?;
     if before.display_name.as_deref() != Some(display_name) {

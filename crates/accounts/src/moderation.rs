@@ -18,7 +18,12 @@ pub fn set_suspended(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, suspended: bool)
 }
 
 /// Shadow-bans an account, so that what it sends is silently dropped, or ends that.
-pub fn set_shadow_banned(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, shadow_banned: bool) -> Result<User, Error> {
+pub fn set_shadow_banned(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    user_id: &str,
+    shadow_banned: bool,
+) -> Result<User, Error> {
     let action = if shadow_banned { "user.shadow_ban" } else { "user.shadow_unban" };
     users::edit(tx, ctx, user_id, action, |user| {
         user.shadow_banned = shadow_banned;

@@ -64,12 +64,9 @@ impl Hasher {
     /// Compares a password with a stored hash. Without a hash it takes as long, and is wrong.
     pub async fn verify(&self, password: &str, stored: Option<&str>) -> Result<Verdict, Error> {
         let (password, stored) = (password.to_owned(), stored.map(str::to_owned));
-        self.turn(move |inner| match stored {
-            Some(stored) => verify(&inner.cost, &password, &stored),
-            None => {
-                verify(&inner.cost, &password, &inner.decoy);
-                Verdict::Wrong
-            }
+        self.turn(move |inner| {
+            let verdict = verify(&inner.cost, &password, stored.as_deref().unwrap_or(&inner.decoy));
+            if stored.is_some() { verdict } else { Verdict::Wrong }
         })
         .await
     }

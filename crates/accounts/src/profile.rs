@@ -103,7 +103,8 @@ pub fn read_field(tx: &ReadTx<'_>, user: &User, field: &Field) -> Result<Option<
 }
 
 fn parse(value: &str) -> Result<Value, DbError> {
-    serde_json::from_str(value).map_err(|error| DbError::Internal(format!("a profile field is not JSON: {error}")))
+    serde_json::from_str(value)
+        .map_err(|error| DbError::Internal(format!("a profile field is not JSON: {error}")))
 }
 
 /// Changes one field of the profile of an account.
@@ -132,7 +133,13 @@ pub fn change(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, change: &Change) -> Res
                 None => profile_fields::delete(tx, before.num, key)?,
             };
             if changed {
-                audit::record(tx, ctx, "user.update", user_id, &json!({ "profile_field": key, "value": value }))?;
+                audit::record(
+                    tx,
+                    ctx,
+                    "user.update",
+                    user_id,
+                    &json!({ "profile_field": key, "value": value }),
+                )?;
             }
         }
     }

@@ -6,11 +6,11 @@ use reeve_store::registration_tokens::{self as tokens, RegistrationToken};
 use reeve_store::{registration_nonces as nonces, uia_sessions};
 use serde_json::{Map, json};
 
+use crate::audit;
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::sessions::{self, Issued, NewSession};
 use crate::users::{self, NewUser};
-use crate::audit;
 
 /// How long a nonce of shared-secret registration is good, in milliseconds.
 const NONCE_LIFETIME_MS: i64 = 60_000;
@@ -154,8 +154,10 @@ pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
 /// Somebody who registers.
 #[derive(Clone, Debug)]
 pub struct Registration {
-    /// The account; a blank localpart stands for the next free number.
+    /// The account.
     pub account: NewUser,
+    /// Whether the account is called by the next free number, and not by its localpart.
+    pub numbered: bool,
     /// Its first session; without one it has to log in.
     pub session: Option<NewSession>,
     /// The authentication session that was passed, which ends with the registration.
@@ -181,7 +183,7 @@ pub fn register(
         }
         uia_sessions::delete(tx, passed)?;
     }
-    let user = if new.account.localpart.is_empty() {
+    let user = if new.numbered {
         users::create_numbered(tx, ctx, policy, &new.account)?
     } else {
         users::create(tx, ctx, policy, &new.account)?

@@ -56,14 +56,17 @@ async fn handle(mut call: Call) -> Answer {
     if user_id.chars().count() > id::MAX_USER_ID {
         return Err(MatrixError::invalid_param("User ID may not be longer than 255 characters"));
     }
-    let expiration_ts = match (body.get("expiration_ts").map(json::integer), call.app.policy.account_validity_period_ms) {
-        (Some(Integer::Is(ts)), _) => ts,
-        (Some(_), _) => return Err(MatrixError::bad_json("'expiration_ts' must be an integer")),
-        (None, Some(period)) => call.now.saturating_add(period),
-        (None, None) => {
-            return Err(MatrixError::bad_json("'expiration_ts' is needed, since accounts do not expire on this server"));
-        }
-    };
+    let expiration_ts =
+        match (body.get("expiration_ts").map(json::integer), call.app.policy.account_validity_period_ms) {
+            (Some(Integer::Is(ts)), _) => ts,
+            (Some(_), _) => return Err(MatrixError::bad_json("'expiration_ts' must be an integer")),
+            (None, Some(period)) => call.now.saturating_add(period),
+            (None, None) => {
+                return Err(MatrixError::bad_json(
+                    "'expiration_ts' is needed, since accounts do not expire on this server",
+                ));
+            }
+        };
     let renewal_emails = match body.get("enable_renewal_emails") {
         None => true,
         Some(Value::Bool(enabled)) => *enabled,

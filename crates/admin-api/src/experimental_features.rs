@@ -39,14 +39,19 @@ pub(crate) fn put() -> Route {
         .takes::<ExperimentalFeatures>()
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id is malformed"),
-            (400, "M_UNKNOWN", "the account is on another server, or no feature is given, or one is not known"),
+            (
+                400,
+                "M_UNKNOWN",
+                "the account is on another server, or no feature is given, or one is not known",
+            ),
             (400, "M_BAD_JSON", "`features` is not an object of booleans"),
             (404, "M_NOT_FOUND", "there is no such account"),
         ])
 }
 
 async fn read(call: Call) -> Answer {
-    let user_id = target::local_user(&call, "User must be local to check what experimental features are enabled.")?;
+    let user_id =
+        target::local_user(&call, "User must be local to check what experimental features are enabled.")?;
     let stored = call
         .read(move |tx| -> Result<_, DbError> {
             users::num(tx, &user_id)?.map_or(Ok(Vec::new()), |num| store::of_user(tx, num))

@@ -143,7 +143,7 @@ async fn register(mut call: Call) -> Answer {
         ..NewUser::default()
     };
     let session = Some(session).filter(|_| !body.get("inhibit_login").is_some_and(truthy));
-    make(&call, Registration { account, session, passed: None, needs_token: false }).await
+    make(&call, Registration { account, numbered: false, session, passed: None, needs_token: false }).await
 }
 
 /// Takes the nonce of a request, in a transaction of its own: it is used up even if the request is refused.
@@ -159,7 +159,9 @@ async fn take_nonce(call: &Call, body: &Object) -> Result<String, MatrixError> {
 fn required_text(body: &Object, key: &str, refusal: &'static str) -> Result<String, MatrixError> {
     match body.get(key) {
         None => Err(MatrixError::bad_json(format!("{key} must be specified"))),
-        Some(Value::String(text)) if text.chars().count() <= MAX_TEXT && !text.contains('\0') => Ok(text.clone()),
+        Some(Value::String(text)) if text.chars().count() <= MAX_TEXT && !text.contains('\0') => {
+            Ok(text.clone())
+        }
         Some(_) => Err(MatrixError::unknown(refusal)),
     }
 }

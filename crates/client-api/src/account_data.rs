@@ -36,7 +36,11 @@ pub(crate) fn routes() -> Vec<Route> {
 /// The number of the caller, who must be the owner.
 fn owner(call: &Call, refusal: &'static str) -> Result<i64, MatrixError> {
     let user = call.user()?;
-    if call.params.get("user_id") == user.user_id { Ok(user.num) } else { Err(MatrixError::forbidden(refusal)) }
+    if call.params.get("user_id") == user.user_id {
+        Ok(user.num)
+    } else {
+        Err(MatrixError::forbidden(refusal))
+    }
 }
 
 async fn get(call: Call) -> Answer {

@@ -133,7 +133,8 @@ async fn delete_many(mut call: Call) -> Answer {
         .get("devices")
         .and_then(Value::as_array)
         .and_then(|ids| ids.iter().map(|id| id.as_str().map(str::to_owned)).collect());
-    let device_ids = device_ids.ok_or_else(|| MatrixError::bad_json("'devices' must be an array of strings"))?;
+    let device_ids =
+        device_ids.ok_or_else(|| MatrixError::bad_json("'devices' must be an array of strings"))?;
     finish(call, body, device_ids).await
 }
 

@@ -119,7 +119,9 @@ async fn read_field(call: Call, key: Option<&'static str>) -> Answer {
     let (user_id, field) = target(&call, key)?;
     let wanted = field.clone();
     let value = call
-        .read(move |tx| profile::owner(tx, &user_id)?.map(|user| profile::read_field(tx, &user, &wanted)).transpose())
+        .read(move |tx| {
+            profile::owner(tx, &user_id)?.map(|user| profile::read_field(tx, &user, &wanted)).transpose()
+        })
         .await?
         .ok_or_else(not_found)?;
     match (value, &field) {
@@ -178,6 +180,10 @@ fn may_change(call: &Call, user_id: &str, field: &Field) -> Result<Ctx, MatrixEr
             Field::AvatarUrl => "avatar_url",
             Field::Custom(_) => "profile",
         };
-        Err(MatrixError::new(StatusCode::FORBIDDEN, "M_FORBIDDEN", format!("Cannot set another user's {what}")))
+        Err(MatrixError::new(
+            StatusCode::FORBIDDEN,
+            "M_FORBIDDEN",
+            format!("Cannot set another user's {what}"),
+        ))
     }
 }

@@ -85,16 +85,22 @@ fn pusher(call: &Call, body: &Object) -> Result<Pusher, MatrixError> {
     let app_id = text(body, "app_id")?;
     let pushkey = text(body, "pushkey")?;
     if app_id.chars().count() > MAX_APP_ID {
-        return Err(MatrixError::invalid_param(format!("'app_id' must not be longer than {MAX_APP_ID} characters")));
+        return Err(MatrixError::invalid_param(format!(
+            "'app_id' must not be longer than {MAX_APP_ID} characters"
+        )));
     }
     if pushkey.len() > MAX_PUSHKEY {
-        return Err(MatrixError::invalid_param(format!("'pushkey' must not be longer than {MAX_PUSHKEY} bytes")));
+        return Err(MatrixError::invalid_param(format!(
+            "'pushkey' must not be longer than {MAX_PUSHKEY} bytes"
+        )));
     }
     let kind = text(body, "kind")?;
     let data = match (&*kind, body.get("data")) {
         ("http", data) => http_data(data)?,
         ("email", _) if app_id != EMAIL_PUSHER => {
-            return Err(MatrixError::invalid_param(format!("'app_id' must be '{EMAIL_PUSHER}' for email pusher")));
+            return Err(MatrixError::invalid_param(format!(
+                "'app_id' must be '{EMAIL_PUSHER}' for email pusher"
+            )));
         }
         ("email", None | Some(Value::Null)) => Object::new(),
         ("email", Some(Value::Object(data))) => data.clone(),

@@ -76,12 +76,15 @@ async fn guest(call: &Call, body: &Object) -> Answer {
         return Err(MatrixError::forbidden("Guest access is disabled"));
     }
     let given = new_session(&Object::from_iter(
-        body.get("initial_device_display_name").map(|name| ("initial_device_display_name".to_owned(), name.clone())),
+        body.get("initial_device_display_name")
+            .map(|name| ("initial_device_display_name".to_owned(), name.clone())),
     ))?;
     let session = NewSession { device_id: Some(GUEST_DEVICE.to_owned()), ..given };
     sessions::check(&session)?;
     let account = NewUser { is_guest: true, ..NewUser::default() };
-    make(call, Registration { account, session: Some(session), passed: None, needs_token: false }).await
+    let new =
+        Registration { account, numbered: true, session: Some(session), passed: None, needs_token: false };
+    make(call, new).await
 }
 
 async fn user(call: &Call, body: &Object) -> Answer {
@@ -135,6 +138,7 @@ async fn user(call: &Call, body: &Object) -> Answer {
         (None, None) => remembered_text("password_hash")
             .ok_or_else(|| MatrixError::bad_request("M_MISSING_PARAM", "Missing params: password"))?,
     };
+    let numbered = name.is_none();
     let account = NewUser {
         displayname: name.clone(),
         localpart: name.unwrap_or_default(),
@@ -143,7 +147,7 @@ async fn user(call: &Call, body: &Object) -> Answer {
     };
     let logs_in = !body.get("inhibit_login").is_some_and(json::truthy);
     let session = Some(session).filter(|_| logs_in);
-    make(call, Registration { account, session, passed: Some(passed.session), needs_token }).await
+    make(call, Registration { account, numbered, session, passed: Some(passed.session), needs_token }).await
 }
 
 async fn make(call: &Call, new: Registration) -> Answer {

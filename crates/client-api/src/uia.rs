@@ -161,8 +161,8 @@ async fn pass(
     match stage {
         DUMMY => Ok(()),
         PASSWORD if stages.contains(&PASSWORD) => {
-            let password = credentials::password(auth)?;
             let identifier = credentials::identifier(auth)?;
+            let password = credentials::password(auth)?;
             let user = match credentials::verify(call, identifier, &password).await {
                 Err(error) if error.status == StatusCode::FORBIDDEN => {
                     return Err(MatrixError { status: StatusCode::UNAUTHORIZED, ..error });

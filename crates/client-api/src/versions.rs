@@ -8,8 +8,9 @@ use serde_json::json;
 
 /// The versions of the specification whose account endpoints are served.
 const VERSIONS: [&str; 24] = [
-    "r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.0", "r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4",
-    "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11", "v1.12", "v1.13", "v1.14", "v1.15", "v1.16",
+    "r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.0", "r0.6.1", "v1.1", "v1.2", "v1.3",
+    "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11", "v1.12", "v1.13", "v1.14", "v1.15",
+    "v1.16",
 ];
 
 /// Pushers that can be switched off from other devices, which administrators allow single accounts.
@@ -20,7 +21,9 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/_matrix/client/versions", handle)
             .access(Access::Optional)
             .open_to(OpenTo { locked: true, expired_account: true, expired_token: true })
-            .summary("The versions of the specification, and the experimental features that the caller may use")
+            .summary(
+                "The versions of the specification, and the experimental features that the caller may use",
+            )
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientversions"),
     ]
 }

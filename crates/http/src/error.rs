@@ -20,7 +20,7 @@ pub struct MatrixError {
     /// The text for people.
     pub error: Cow<'static, str>,
     /// Further keys of the body, such as `soft_logout`.
-    pub extra: Map<String, Value>,
+    pub extra: Option<Box<Map<String, Value>>>,
     /// What went wrong inside, for the log only.
     pub cause: Option<String>,
 }
@@ -32,7 +32,7 @@ impl MatrixError {
         errcode: impl Into<Cow<'static, str>>,
         error: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, errcode: errcode.into(), error: error.into(), extra: Map::new(), cause: None }
+        Self { status, errcode: errcode.into(), error: error.into(), extra: None, cause: None }
     }
 
     /// 400 with a code.
@@ -106,7 +106,7 @@ impl MatrixError {
     /// last stage failed.
     pub fn interactive(status: StatusCode, failed: Option<(String, String)>, body: Map<String, Value>) -> Self {
         let (errcode, error) = failed.unwrap_or_default();
-        Self { status, errcode: errcode.into(), error: error.into(), extra: body, cause: None }
+        Self { status, errcode: errcode.into(), error: error.into(), extra: Some(Box::new(body)), cause: None }
     }
 
     /// 500 `M_UNKNOWN`. The cause goes to the log, not to the client.
@@ -117,7 +117,7 @@ impl MatrixError {
 
     /// The error with one more key in its body.
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.extra.insert(key.to_owned(), value.into());
+        self.extra.get_or_insert_default().insert(key.to_owned(), value.into());
         self
     }
 }
@@ -130,9 +130,10 @@ impl IntoResponse for MatrixError {
         } else {
             json!({ "errcode": self.errcode, "error": self.error })
         };
-        let retry_after = self.extra.get("retry_after_ms").and_then(Value::as_i64);
+        let extra = self.extra.map(|extra| *extra).unwrap_or_default();
+        let retry_after = extra.get("retry_after_ms").and_then(Value::as_i64);
         if let Value::Object(body) = &mut body {
-            body.extend(self.extra);
+            body.extend(extra);
         }
         let mut response = crate::reply::json(self.status, &body);
         if let Some(ms) = retry_after
@@ -178,7 +179,9 @@ impl From<AccountError> for MatrixError {
             AccountError::UserNotFound | AccountError::DeviceNotFound => Self::not_found(text),
             AccountError::UserInUse => Self::bad_request("M_USER_IN_USE", text),
             AccountError::ExternalIdInUse => Self::new(StatusCode::CONFLICT, "M_UNKNOWN", text),
-            AccountError::UnknownMedium(_) | AccountError::NotAString(_) => Self::invalid_param(text),
+            AccountError::UnknownMedium(_) | AccountError::NotAString(_) | AccountError::DeviceIdTooLong => {
+                Self::invalid_param(text)
+            }
             AccountError::BadEmail
             | AccountError::SelfDemotion
             | AccountError::ProfileTooLong(_)
@@ -193,7 +196,6 @@ impl From<AccountError> for MatrixError {
             AccountError::PasswordChangeDisabled | AccountError::BadCredentials | AccountError::BadLoginToken => {
                 Self::forbidden(text)
             }
-            AccountError::DeviceIdTooLong => Self::invalid_param(text),
             AccountError::SessionEnded => Self::unknown_token("Invalid access token passed.", false),
             AccountError::BadRefreshToken(_, soft_logout) => {
                 let error = Self::new(StatusCode::UNAUTHORIZED, "M_UNKNOWN_TOKEN", text);

@@ -73,16 +73,12 @@ fn operation(route: &Route, path: &str, schemas: &mut BTreeMap<String, Value>) -
     };
     let error = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/MatrixError" } } });
     let mut responses = Map::new();
-    match &doc.response {
-        Some((status, name, schema)) => {
-            let content = refer(name, json!(schema));
-            responses.insert(status.to_string(), json!({ "description": "Success", "content": content }));
-        }
-        None => {
-            let content = json!({ "application/json": { "schema": { "type": "object" } } });
-            responses.insert("200".to_owned(), json!({ "description": "Success", "content": content }));
-        }
-    }
+    let (status, content) = if let Some((status, name, schema)) = &doc.response {
+        (*status, refer(name, json!(schema)))
+    } else {
+        (200, json!({ "application/json": { "schema": { "type": "object" } } }))
+    };
+    responses.insert(status.to_string(), json!({ "description": "Success", "content": content }));
     let mut texts: BTreeMap<u16, Vec<String>> = BTreeMap::new();
     for (status, code, when) in doc.errors {
         texts.entry(*status).or_default().push(format!("`{code}`: {when}"));

@@ -1,7 +1,7 @@
 //! Finds the route of a request.
 //!
-//! The path is split on `/` first and each segment decoded once, so that `%2F` is data; a parameter may be
-//! empty; nothing is normalised. These rules are those of the Synapse admin API, and stricter than those of
+//! The path is split on `/` first and each parameter decoded once, so that `%2F` is data; a parameter may be
+//! empty; nothing is normalised, and an encoded letter in a fixed segment does not match. These rules are those of the Synapse admin API, and stricter than those of
 //! general routers, which refuse empty segments and bad UTF-8.
 
 use std::collections::HashMap;
@@ -62,17 +62,14 @@ impl Router {
 
     /// Finds the route of a request. The first path that matches decides, whatever its methods.
     pub fn find(&self, method: &Method, path: &str) -> Found {
-        let segments: Vec<String> = path
-            .split('/')
-            .skip(1)
-            .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
-            .collect();
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
         let mut values = Vec::new();
         let Some(node) = descend(&self.root, &segments, &mut values) else { return Found::Nothing };
         let wanted = if method == Method::HEAD { &Method::GET } else { method };
         match node.routes.iter().find(|(route, ..)| route.method == *wanted) {
             Some((route, pattern, names)) => {
-                let params = names.iter().cloned().zip(values).collect();
+                let decode = |segment: &str| percent_decode_str(segment).decode_utf8_lossy().into_owned();
+                let params = names.iter().cloned().zip(values.into_iter().map(decode)).collect();
                 Found::Route(Arc::clone(route), Arc::clone(pattern), Params::new(params))
             }
             None => Found::MethodNotAllowed,
@@ -80,17 +77,17 @@ impl Router {
     }
 }
 
-fn descend<'a>(node: &'a Node, segments: &[String], values: &mut Vec<String>) -> Option<&'a Node> {
+fn descend<'a, 'p>(node: &'a Node, segments: &[&'p str], values: &mut Vec<&'p str>) -> Option<&'a Node> {
     let Some((segment, rest)) = segments.split_first() else {
         return if node.routes.is_empty() { None } else { Some(node) };
     };
-    if let Some(next) = node.literals.get(segment)
+    if let Some(next) = node.literals.get(*segment)
         && let Some(found) = descend(next, rest, values)
     {
         return Some(found);
     }
     let next = node.parameter.as_deref()?;
-    values.push(segment.clone());
+    values.push(segment);
     let found = descend(next, rest, values);
     if found.is_none() {
         values.pop();

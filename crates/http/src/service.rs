@@ -63,9 +63,13 @@ impl Service {
         decorate(response.headers_mut(), &request_id);
         let (status, took) = (response.status().as_u16(), started.elapsed());
         self.app.metrics.answered(method.as_str(), &route, status, took);
-        span.in_scope(|| {
-            tracing::info!(method = method.as_str(), route = &*route, status, ms = took.as_secs_f64() * 1000.0, "answered");
-        });
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        // What was read without trouble is too much to write down by default.
+        if status < 400 && matches!(method, Method::GET | Method::HEAD) {
+            span.in_scope(|| tracing::debug!(method = method.as_str(), route = &*route, status, micros, "answered"));
+        } else {
+            span.in_scope(|| tracing::info!(method = method.as_str(), route = &*route, status, micros, "answered"));
+        }
         response
     }
 

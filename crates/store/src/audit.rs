@@ -45,7 +45,15 @@ pub struct NewEntry<'a> {
 pub fn insert(tx: &mut Tx<'_>, entry: &NewEntry<'_>) -> Result<(), DbError> {
     tx.execute(
         &INSERT,
-        &params![entry.ts, entry.actor, entry.ip, entry.request_id, entry.action, entry.target, entry.changes],
+        &params![
+            entry.ts,
+            entry.actor,
+            entry.ip,
+            entry.request_id,
+            entry.action,
+            entry.target,
+            entry.changes
+        ],
     )?;
     Ok(())
 }

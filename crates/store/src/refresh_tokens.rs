@@ -45,8 +45,11 @@ pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<RefreshToke
     })
 }
 
+/// The digest of a token.
+type Hash = [u8; 32];
+
 /// The refresh token that was exchanged for this one, and the access token that came with it.
-pub fn predecessor(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<([u8; 32], [u8; 32])>, DbError> {
+pub fn predecessor(tx: &ReadTx<'_>, token_hash: &Hash) -> Result<Option<(Hash, Hash)>, DbError> {
     tx.query_opt(&PREDECESSOR, &params![token_hash], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 

@@ -32,7 +32,8 @@ async fn handle(mut call: Call) -> Answer {
     let body = call.object().await?;
     json::require(&body, &["devices"])?;
     let device_ids = body.get("devices").and_then(device_ids);
-    let device_ids = device_ids.ok_or_else(|| MatrixError::bad_json("'devices' must be an array of strings"))?;
+    let device_ids =
+        device_ids.ok_or_else(|| MatrixError::bad_json("'devices' must be an array of strings"))?;
     let ctx = call.admin_ctx()?;
     call.write(move |tx| devices::delete_all(tx, &ctx, &user, &device_ids)).await?;
     reply::empty()

@@ -43,7 +43,11 @@ impl DeviceView {
     }
 
     /// One device of an account.
-    pub(crate) async fn one(call: &Call, user: &User, device_id: String) -> Result<Option<Self>, MatrixError> {
+    pub(crate) async fn one(
+        call: &Call,
+        user: &User,
+        device_id: String,
+    ) -> Result<Option<Self>, MatrixError> {
         let (num, waiting) = (user.num, call.app.seen.waiting(user.num));
         let mut device = call.read(move |tx| devices::find(tx, num, &device_id)).await?;
         deeds::see(device.as_mut_slice(), &waiting);

@@ -50,23 +50,27 @@ async fn handle(mut call: Call) -> Answer {
     let token = call.write(move |tx| registration::create_token(tx, &ctx, &wanted)).await?;
     match (token, new.name) {
         (Some(token), _) => reply::ok(&TokenView::from(token)),
-        (None, TokenName::Given(name)) => Err(MatrixError::invalid_param(format!("Token already exists: {name}"))),
+        (None, TokenName::Given(name)) => {
+            Err(MatrixError::invalid_param(format!("Token already exists: {name}")))
+        }
         (None, TokenName::Random(_)) => Err(MatrixError::internal("a random registration token was taken")),
     }
 }
 
 fn name(body: &Object) -> Result<TokenName, MatrixError> {
     match body.get("token") {
-        Some(Value::String(token)) if token.is_empty() || token.chars().count() > 64 => {
-            Err(MatrixError::invalid_param("token must not be empty and must not be longer than 64 characters"))
-        }
+        Some(Value::String(token)) if token.is_empty() || token.chars().count() > 64 => Err(
+            MatrixError::invalid_param("token must not be empty and must not be longer than 64 characters"),
+        ),
         Some(Value::String(token)) if !token.bytes().all(allowed) => Err(MatrixError::invalid_param(
             "token must consist only of characters matched by the regex [A-Za-z0-9-_]",
         )),
         Some(Value::String(token)) => Ok(TokenName::Given(token.clone())),
         Some(_) => Err(MatrixError::invalid_param("token must be a string")),
         None => match body.get("length").map_or(Integer::Is(DEFAULT_LENGTH), integer) {
-            Integer::Is(length @ 1..=MAX_LENGTH) => Ok(TokenName::Random(usize::try_from(length).unwrap_or(1))),
+            Integer::Is(length @ 1..=MAX_LENGTH) => {
+                Ok(TokenName::Random(usize::try_from(length).unwrap_or(1)))
+            }
             Integer::Is(_) | Integer::TooLarge => {
                 Err(MatrixError::invalid_param("length must be greater than zero and not greater than 64"))
             }

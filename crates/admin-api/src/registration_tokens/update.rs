@@ -31,8 +31,7 @@ pub(crate) fn route() -> Route {
 async fn handle(mut call: Call) -> Answer {
     let token = call.param("token");
     let body = call.object().await?;
-    let change =
-        TokenChange { uses_allowed: uses_allowed(&body)?, expiry_ts: expiry_time(&body, call.now)? };
+    let change = TokenChange { uses_allowed: uses_allowed(&body)?, expiry_ts: expiry_time(&body, call.now)? };
     let (ctx, wanted) = (call.admin_ctx()?, token.clone());
     match call.write(move |tx| registration::update_token(tx, &ctx, &wanted, change)).await? {
         Some(token) => reply::ok(&TokenView::from(token)),

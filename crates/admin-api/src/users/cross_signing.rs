@@ -4,7 +4,9 @@ use reeve_http::{Answer, Call, MatrixError, Route};
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/users/{user_id}/_allow_cross_signing_replacement_without_uia", handle)
-        .summary("Lets an account replace its cross-signing keys without authenticating again, for ten minutes")
+        .summary(
+            "Lets an account replace its cross-signing keys without authenticating again, for ten minutes",
+        )
         .errors(&[(404, "M_NOT_FOUND", "the account has no master cross-signing key")])
 }
 

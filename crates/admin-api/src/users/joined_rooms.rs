@@ -15,7 +15,9 @@ pub(crate) struct JoinedRooms {
 pub(crate) fn route() -> Route {
     Route::get("/_synapse/admin/v1/users/{user_id}/joined_rooms", handle)
         .summary("Lists the rooms that an account is joined to")
-        .description("Any user id is taken, also of other servers: the rooms known to this server are listed.")
+        .description(
+            "Any user id is taken, also of other servers: the rooms known to this server are listed.",
+        )
         .returns::<JoinedRooms>(200)
 }
 

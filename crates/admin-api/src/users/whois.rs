@@ -96,7 +96,10 @@ async fn handle(call: Call) -> Answer {
             call.read(move |tx| merged(tx, num, &waiting)).await?
         }
     };
-    reply::ok(&Whois { user_id, devices: WhoisDevices { all: WhoisDevice { sessions: [WhoisSession { connections }] } } })
+    reply::ok(&Whois {
+        user_id,
+        devices: WhoisDevices { all: WhoisDevice { sessions: [WhoisSession { connections }] } },
+    })
 }
 
 /// The connections that are written and those that wait to be, the newest first.

@@ -2,7 +2,7 @@
 
 use http::Method;
 use reeve_http::{Access, openapi};
-use reeve_testkit::{Client, Reply, Server, on_both_engines};
+use reeve_testkit::{Client, Reply, on_both_engines};
 use serde_json::{Value, json};
 
 /// A path with something in the place of each parameter.
@@ -149,7 +149,7 @@ on_both_engines! {
         let admin = server.admin().await;
         let nowhere = (404, "M_UNRECOGNIZED", "Unrecognized request");
         for path in [
-            "/", "/_synapse/admin", "/_synapse/admin/", "/_synapse/admin/v9/users", "/_synapse/Admin/v2/users",
+            "/", "/_synapse/admin", "/_synapse/admin/", "/_synapse/admin/v2/%75sers", "/_synapse/admin/v9/users", "/_synapse/Admin/v2/users",
             "/_synapse/admin/V2/users", "/_synapse/admin//v2/users", "/_synapse/admin/v2/users/@admin:test/",
             "/_synapse/admin/v1/users/@admin:test", "/_synapse/admin/v3/users/@admin:test",
             "/_synapse/admin/v1/users/@admin:test/accountdataXYZ",

@@ -1,5 +1,12 @@
 //! The APIs, end to end: each test speaks HTTP to a real server, on both engines. The files mirror the URLs.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails where something is not as it says"
+)]
+
 mod admin;
 mod client;
 mod common;
+mod states;

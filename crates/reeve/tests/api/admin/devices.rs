@@ -64,7 +64,7 @@ on_both_engines! {
     async fn last_seen(server: Server) {
         let (admin, mut alice) = (server.admin().await, server.user("alice").await);
         assert_eq!(admin.get(DEVICES).await.body["devices"][0], device(&alice.device_id, Value::Null));
-        alice.user_agent = "Phone/2".to_owned();
+        alice.user_agent = String::from("Phone/2");
         alice.get(WHOAMI).await;
         let mut seen = device(&alice.device_id, Value::Null);
         seen["last_seen_user_agent"] = json!("Phone/2");

@@ -6,3 +6,5 @@ mod moderation;
 mod reeve;
 mod user_data;
 mod whois;
+mod register;
+mod registration_tokens;

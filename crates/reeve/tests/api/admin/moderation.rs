@@ -1,7 +1,7 @@
 //! Suspension, shadow-bans, rate limits, account validity and experimental features.
 
 use http::Method;
-use reeve_testkit::{Client, START_MS, on_both_engines};
+use reeve_testkit::{Client, Reply, START_MS, on_both_engines};
 use serde_json::{Value, json};
 
 const WHOAMI: &str = "/_matrix/client/v3/account/whoami";
@@ -34,6 +34,18 @@ async fn audited(admin: &Client) -> Vec<(String, Value)> {
 
 fn deed(action: &str, changes: Value) -> (String, Value) {
     (action.to_owned(), changes)
+}
+
+/// How many of so many actions are let through, and the last answer.
+async fn act(client: &Client, times: usize) -> (usize, Reply) {
+    let (mut passed, mut last) = (0, None);
+    for n in 0..times {
+        let body = json!({ "displayname": format!("alice {n}") });
+        let reply = client.put("/_matrix/client/v3/profile/@alice:test/displayname", body).await;
+        passed += usize::from(reply.status == 200);
+        last = Some(reply);
+    }
+    (passed, last.unwrap())
 }
 
 on_both_engines! {
@@ -169,6 +181,49 @@ on_both_engines! {
                 assert_eq!(reply, (404, error("M_NOT_FOUND", "User not found")), "{method} {id}");
             }
         }
+    }
+
+    #[config(|config| config.rate_limits.enabled = true)]
+    async fn ratelimit_overrides_hold_at_once(server: Server) {
+        let (admin, alice) = (server.admin().await, server.user("alice").await);
+        let login = admin.post("/_synapse/admin/v1/users/@alice:test/login", json!({})).await;
+        let puppet = server.with_token(login.text("access_token"));
+        let refused = |reply: Reply, ms: i64| {
+            let body = json!({ "errcode": "M_LIMIT_EXCEEDED", "error": "Too Many Requests", "retry_after_ms": ms });
+            assert_eq!(reply.header("retry-after"), (ms.div_euclid(1000) + i64::from(ms % 1000 > 0)).to_string());
+            assert_eq!(reply, (429, body));
+        };
+        let set = |id: &'static str, body: Value| {
+            let admin = admin.clone();
+            async move { assert_eq!(admin.post(&ratelimit(id), body).await.status, 200) }
+        };
+        // The common limit, then one of the account's own.
+        let (passed, last) = act(&alice, 12).await;
+        assert_eq!(passed, 10);
+        refused(last, 5000);
+        set("@alice:test", json!({ "messages_per_second": 1, "burst_count": 2 })).await;
+        server.clock.advance(20_000);
+        let (passed, last) = act(&alice, 3).await;
+        assert_eq!(passed, 2);
+        refused(last, 1000);
+        server.clock.advance(1000);
+        assert_eq!(act(&alice, 2).await.0, 1);
+        // Whoever acts as the account has its limit, unless they themselves are unlimited.
+        assert_eq!(act(&puppet, 1).await.0, 0);
+        set("@admin:test", json!({})).await;
+        assert_eq!(act(&puppet, 20).await.0, 20);
+        assert_eq!(act(&alice, 1).await.0, 0);
+        // Without a burst nothing is let through.
+        set("@alice:test", json!({ "messages_per_second": 10 })).await;
+        server.clock.advance(20_000);
+        let (passed, last) = act(&alice, 2).await;
+        assert_eq!(passed, 0);
+        refused(last, 100);
+        // 0 is no limit at all.
+        set("@alice:test", json!({ "burst_count": 1 })).await;
+        assert_eq!(act(&alice, 20).await.0, 20);
+        assert_eq!(admin.delete(&ratelimit("@alice:test")).await.status, 200);
+        assert_eq!(act(&alice, 12).await.0, 10);
     }
 
     async fn account_validity(server: Server) {

@@ -30,13 +30,29 @@ async fn pages(admin: &Client, path: &str, list: &str, key: &str) -> Vec<Vec<Str
 
 /// Queues jobs that no worker takes, since they are due in a thousand years.
 async fn queue(server: &Server, jobs: &'static [(&'static str, &'static str, &'static str, i64)]) {
-    server.app().db.write(move |tx| -> Result<(), DbError> {
-        for (id, kind, subject, ts) in jobs {
-            reeve_store::jobs::insert(tx, id, kind, subject, "{\"secret\":1}", 5, 1000 * 365 * 24 * 3_600_000 + START_MS + ts)?;
-        }
-        Ok(())
-    }).await.unwrap();
+    server
+        .app()
+        .db
+        .write(move |tx| -> Result<(), DbError> {
+            for (id, kind, subject, ts) in jobs {
+                reeve_store::jobs::insert(
+                    tx,
+                    id,
+                    kind,
+                    subject,
+                    "{\"secret\":1}",
+                    5,
+                    1000 * 365 * 24 * 3_600_000 + START_MS + ts,
+                )?;
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
 }
+
+/// Which of the entries a filter lets through.
+type Wanted = fn(i64) -> bool;
 
 on_both_engines! {
     async fn the_audit_log_tells_who_did_what(server: Server) {
@@ -90,7 +106,6 @@ on_both_engines! {
             }
             Ok(())
         }).await.unwrap();
-        type Wanted = fn(i64) -> bool;
         let cases: [(&str, Wanted); 11] = [
             ("", |_| true),
             ("actor=@a1:x", |n| n % 3 == 1),

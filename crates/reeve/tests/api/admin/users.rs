@@ -1,6 +1,6 @@
 //! `/_synapse/admin/v2/users` and its relatives.
 
-use reeve_testkit::{Client, START_MS, Server, on_both_engines};
+use reeve_testkit::{Client, START_MS, on_both_engines};
 use serde_json::{Value, json};
 
 const USERS: &str = "/_synapse/admin/v2/users";

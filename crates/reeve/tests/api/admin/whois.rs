@@ -23,7 +23,7 @@ on_both_engines! {
         assert_eq!(admin.get(&path).await, (200, whois("@alice:test", json!([]))));
         let from = |token: String, ip: &'static str, agent: &'static str| {
             let mut client = server.with_token(&token);
-            client.user_agent = agent.to_owned();
+            client.user_agent = String::from(agent);
             async move {
                 let reply = client.send(http::Method::GET, WHOAMI, &[("x-forwarded-for", ip)], "").await;
                 assert_eq!(reply.status, 200);
@@ -77,7 +77,7 @@ on_both_engines! {
         server.create("alice", false).await;
         let login = admin.post("/_synapse/admin/v1/users/@alice:test/login", json!({})).await;
         let mut puppet = server.with_token(login.text("access_token"));
-        puppet.user_agent = "puppet".to_owned();
+        puppet.user_agent = String::from("puppet");
         // As alice it may ask about alice, and about nobody else.
         assert_eq!(puppet.get(&format!("{WHOIS}/@alice:test")).await, (200, whois("@alice:test", json!([]))));
         let forbidden = json!({ "errcode": "M_FORBIDDEN", "error": "You are not a server admin" });

@@ -1,6 +1,6 @@
 //! The own account: interactive authentication, password, deactivation, third-party ids.
 
-use reeve_testkit::{Client, Server, START_MS, on_both_engines};
+use reeve_testkit::{Client, START_MS, on_both_engines};
 use serde_json::{Value, json};
 
 const PASSWORD: &str = "/_matrix/client/v3/account/password";

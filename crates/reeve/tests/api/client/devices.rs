@@ -53,7 +53,12 @@ fn asked(reply: &Reply) -> String {
 
 async fn ids(client: &Client) -> Vec<String> {
     let list = client.get(DEVICES).await.body;
-    list["devices"].as_array().unwrap().iter().map(|device| device["device_id"].as_str().unwrap().to_owned()).collect()
+    list["devices"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|device| device["device_id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 on_both_engines! {
@@ -84,7 +89,7 @@ on_both_engines! {
         assert_eq!(b.get(&format!("{DEVICES}/b")).await, (200, seen("b", Value::Null, START_MS + 120_000)));
         // Other people's devices are not shown.
         let bob = server.user("bob").await;
-        assert_eq!(ids(&bob).await, [bob.device_id.clone()]);
+        assert_eq!(ids(&bob).await, [&*bob.device_id]);
         assert_eq!(bob.get(&format!("{DEVICES}/b")).await.status, 404);
     }
 

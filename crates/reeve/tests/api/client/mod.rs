@@ -1,3 +1,10 @@
 mod account;
 mod login;
 mod devices;
+mod account_data;
+mod discovery;
+mod profile;
+mod pushers;
+mod register;
+mod registration_tokens;
+mod sessions;

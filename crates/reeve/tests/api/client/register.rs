@@ -1,7 +1,7 @@
 //! `/_matrix/client/v3/register`: names, passwords, sessions and guests. Registration tokens are in a file of their
 //! own.
 
-use reeve_testkit::{Client, Config, Reply, Server, on_both_engines};
+use reeve_testkit::{Client, Config, Reply, on_both_engines};
 use serde_json::{Value, json};
 
 pub(super) const REGISTER: &str = "/_matrix/client/v3/register";

@@ -1,6 +1,6 @@
 //! Registering with a registration token.
 
-use reeve_testkit::{Client, Config, Reply, START_MS, Server, on_both_engines};
+use reeve_testkit::{Client, Config, Reply, START_MS, on_both_engines};
 use serde_json::{Value, json};
 
 use super::register::REGISTER;

@@ -1,0 +1,278 @@
+//! The accounts that the benchmark works with: always the same ones, and what the server must say of them.
+
+use std::cmp::Ordering;
+
+use reeve_model::User;
+
+/// The name of the homeserver.
+pub(crate) const SERVER_NAME: &str = "bench.example";
+/// The word that exactly [`RARE`] display names contain.
+pub(crate) const RARE_WORD: &str = "quokka";
+/// How many display names contain [`RARE_WORD`].
+pub(crate) const RARE: usize = 1000;
+/// The accounts `1..=WITH_PASSWORD` have a password and no flags.
+pub(crate) const WITH_PASSWORD: usize = 64;
+
+const DAY_MS: u64 = 86_400_000;
+/// The first accounts were created at this time.
+const FIRST_MS: u64 = 1_640_995_200_000;
+const DAYS: u64 = 3 * 365;
+/// Later than any benchmark runs, so that being seen does not move the administrator in the lists.
+const FAR_FUTURE_MS: i64 = 4_102_444_800_000;
+
+const FIRST_NAMES: &[&str] = &[
+    "Ada", "Alan", "Barbara", "Blaise", "Claude", "Donald", "Edsger", "Emmy", "Frances", "Grace", "Hedy", "Ida",
+    "Jean", "Joan", "John", "Karen", "Leslie", "Łukasz", "Margaret", "Mary", "Niklaus", "Radia", "Sofia", "Tim",
+    "Ursula", "Vint", "Whitfield", "Zoë", "李娜", "Сергей",
+];
+const LAST_NAMES: &[&str] = &[
+    "Allen", "Backus", "Cerf", "Clarke", "Diffie", "Dijkstra", "Goldberg", "Hamilton", "Hopper", "Jones", "Kernighan",
+    "Lamarr", "Lamport", "Liskov", "Lovelace", "Noether", "Pascal", "Perlman", "Ritchie", "Rhodes", "Shannon",
+    "Thompson", "Turing", "Wing", "Wirth",
+];
+
+/// A small generator of numbers that look random (SplitMix64), seeded by the number of the account.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+
+    /// Whether something happens that happens `n` times in ten thousand.
+    fn chance(&mut self, n: u64) -> bool {
+        self.below(10_000) < n
+    }
+
+    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        let at = usize::try_from(self.below(from.len() as u64)).unwrap_or(0);
+        from.get(at).copied().unwrap_or_default()
+    }
+}
+
+/// One account.
+pub(crate) struct Account {
+    pub(crate) displayname: Option<String>,
+    pub(crate) avatar_url: Option<String>,
+    pub(crate) bot: bool,
+    pub(crate) is_guest: bool,
+    pub(crate) admin: bool,
+    pub(crate) deactivated: bool,
+    pub(crate) locked: bool,
+    pub(crate) shadow_banned: bool,
+    pub(crate) created_ts: i64,
+    pub(crate) last_seen_ts: Option<i64>,
+    pub(crate) devices: u64,
+}
+
+/// Account 0 is the administrator that the benchmark acts as. User ids ascend with the number.
+pub(crate) fn localpart(number: usize) -> String {
+    if number == 0 { "superuser".to_owned() } else { format!("user{number:07}") }
+}
+
+/// The full user id of an account.
+pub(crate) fn user_id(number: usize) -> String {
+    format!("@{}:{SERVER_NAME}", localpart(number))
+}
+
+fn ms(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn account(number: usize, all: usize) -> Account {
+    if number == 0 {
+        return Account {
+            displayname: None,
+            avatar_url: None,
+            bot: false,
+            is_guest: false,
+            admin: true,
+            deactivated: false,
+            locked: false,
+            shadow_banned: false,
+            created_ts: ms(FIRST_MS),
+            last_seen_ts: Some(FAR_FUTURE_MS),
+            devices: 0,
+        };
+    }
+    let mut numbers = Numbers(number as u64);
+    let plain = number <= WITH_PASSWORD;
+    let mut flag = |n| numbers.chance(n) && !plain;
+    let (is_guest, admin, deactivated, locked) = (flag(200), flag(1), flag(500), flag(50));
+    let (shadow_banned, bot) = (flag(10), flag(100));
+    // Spread evenly, the last ones included.
+    let rare = number * RARE / (all - 1) != (number - 1) * RARE / (all - 1);
+    let displayname = (numbers.chance(8000) || rare || plain).then(|| {
+        let mut name = format!("{} {}", numbers.pick(FIRST_NAMES), numbers.pick(LAST_NAMES));
+        if rare {
+            name = format!("{name} the {RARE_WORD}");
+        } else if numbers.chance(5000) {
+            name = format!("{name} {}", numbers.below(100_000));
+        }
+        name
+    });
+    let avatar_url = numbers.chance(3000).then(|| {
+        if numbers.chance(1000) {
+            format!("mxc://{SERVER_NAME}/theDefaultAvatarOfAll")
+        } else {
+            format!("mxc://{SERVER_NAME}/{:016x}{:08x}", numbers.next(), numbers.below(1 << 32))
+        }
+    });
+    // One in twenty came on the same day from another server, the rest by the hour.
+    let created = if numbers.chance(500) {
+        FIRST_MS + 500 * DAY_MS
+    } else {
+        FIRST_MS + numbers.below(DAYS * 24) * (DAY_MS / 24)
+    };
+    let last_seen = numbers.chance(6000).then(|| created + numbers.below(FIRST_MS + DAYS * DAY_MS + 1 - created));
+    let devices = if last_seen.is_some() && !deactivated { 1 + numbers.below(3) } else { 0 };
+    Account {
+        displayname,
+        avatar_url,
+        bot,
+        is_guest,
+        admin,
+        deactivated,
+        locked,
+        shadow_banned,
+        created_ts: ms(created),
+        last_seen_ts: last_seen.map(ms),
+        devices,
+    }
+}
+
+impl Account {
+    /// The account as the store takes it.
+    pub(crate) fn to_user(&self, number: usize) -> User {
+        User {
+            num: 0,
+            user_id: user_id(number),
+            created_ts: self.created_ts,
+            displayname: self.displayname.clone(),
+            avatar_url: self.avatar_url.clone(),
+            user_type: self.bot.then(|| "bot".to_owned()),
+            is_guest: self.is_guest,
+            admin: self.admin,
+            deactivated: self.deactivated,
+            locked: self.locked,
+            shadow_banned: self.shadow_banned,
+            suspended: false,
+            erased: false,
+            appservice_id: None,
+            consent_version: None,
+            consent_server_notice_sent: None,
+            consent_ts: None,
+            last_seen_ts: self.last_seen_ts,
+        }
+    }
+}
+
+/// The sort orders of the list.
+pub(crate) const ORDERS: &[&str] = &[
+    "name",
+    "displayname",
+    "is_guest",
+    "admin",
+    "deactivated",
+    "user_type",
+    "avatar_url",
+    "shadow_banned",
+    "creation_ts",
+    "last_seen_ts",
+    "locked",
+];
+
+/// What an account is sorted by: first whether it has no value.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Key<'a> {
+    Text(&'a str),
+    Number(i64),
+    None,
+}
+
+fn key<'a>(account: &'a Account, number: usize, order: &str) -> Key<'a> {
+    let text = |text: &'a Option<String>| text.as_deref().map_or(Key::None, Key::Text);
+    match order {
+        "displayname" => text(&account.displayname),
+        "avatar_url" => text(&account.avatar_url),
+        "is_guest" => Key::Number(i64::from(account.is_guest)),
+        "admin" => Key::Number(i64::from(account.admin)),
+        "deactivated" => Key::Number(i64::from(account.deactivated)),
+        "locked" => Key::Number(i64::from(account.locked)),
+        "shadow_banned" => Key::Number(i64::from(account.shadow_banned)),
+        "user_type" if account.bot => Key::Text("bot"),
+        "user_type" => Key::None,
+        "creation_ts" => Key::Number(account.created_ts),
+        "last_seen_ts" => account.last_seen_ts.map_or(Key::None, Key::Number),
+        _ => Key::Number(i64::try_from(number).unwrap_or(i64::MAX)),
+    }
+}
+
+/// All accounts.
+pub(crate) struct Population {
+    accounts: Vec<Account>,
+}
+
+/// A part of the accounts, by number.
+pub(crate) type Selection = Vec<u32>;
+
+impl Population {
+    pub(crate) fn new(all: usize) -> Self {
+        Self { accounts: (0..all).map(|number| account(number, all)).collect() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.accounts.len()
+    }
+
+    pub(crate) fn get(&self, number: usize) -> Option<&Account> {
+        self.accounts.get(number)
+    }
+
+    /// The accounts that a condition holds for.
+    pub(crate) fn select(&self, condition: impl Fn(usize, &Account) -> bool) -> Selection {
+        let found = self.accounts.iter().enumerate().filter(|(number, account)| condition(*number, account));
+        found.filter_map(|(number, _)| u32::try_from(number).ok()).collect()
+    }
+
+    /// The user ids of one page of a selection.
+    pub(crate) fn page(
+        &self,
+        selection: &Selection,
+        order: &str,
+        descending: bool,
+        from: usize,
+        limit: usize,
+    ) -> Vec<String> {
+        let mut keyed: Vec<(Key<'_>, usize)> = selection
+            .iter()
+            .filter_map(|number| {
+                let number = usize::try_from(*number).ok()?;
+                Some((key(self.accounts.get(number)?, number, order), number))
+            })
+            .collect();
+        let by_order = |a: &(Key<'_>, usize), b: &(Key<'_>, usize)| -> Ordering {
+            let by_key = a.0.cmp(&b.0);
+            (if descending { by_key.reverse() } else { by_key }).then(a.1.cmp(&b.1))
+        };
+        let end = from + limit;
+        if end < keyed.len() {
+            keyed.select_nth_unstable_by(end, by_order);
+            keyed.truncate(end);
+        }
+        if from > 0 && from < keyed.len() {
+            keyed.select_nth_unstable_by(from, by_order);
+        }
+        let mut page = keyed.split_off(from.min(keyed.len()));
+        page.sort_by(by_order);
+        page.into_iter().map(|(_, number)| user_id(number)).collect()
+    }
+}
