@@ -75,22 +75,17 @@ fn changing(route: Route) -> Route {
         .spec(SPEC)
 }
 
-impl From<BadField> for MatrixError {
-    fn from(BadField(error): BadField) -> Self {
-        match error {
-            BadKey::TooLong => Self::bad_request("M_KEY_TOO_LARGE", error.to_string()),
-            BadKey::Empty | BadKey::Grammar => Self::invalid_param(error.to_string()),
-        }
+fn bad_key(error: BadKey) -> MatrixError {
+    match error {
+        BadKey::TooLong => MatrixError::bad_request("M_KEY_TOO_LARGE", error.to_string()),
+        BadKey::Empty | BadKey::Grammar => MatrixError::invalid_param(error.to_string()),
     }
 }
-
-/// A name that no field has.
-struct BadField(BadKey);
 
 /// The user id and the field of a path; `key` is the field where the path has it as a literal.
 fn target(call: &Call, key: Option<&str>) -> Result<(String, Field), MatrixError> {
     let user_id = user_id(call)?;
-    let field = Field::parse(key.unwrap_or_else(|| call.params.get("key"))).map_err(BadField)?;
+    let field = Field::parse(key.unwrap_or_else(|| call.params.get("key"))).map_err(bad_key)?;
     Ok((user_id, field))
 }
 

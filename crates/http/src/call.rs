@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use reeve_accounts::sessions::Session;
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Actor, Ctx, User};
@@ -15,6 +15,9 @@ use crate::auth;
 use crate::error::MatrixError;
 use crate::json::{self, Object};
 use crate::query::Query;
+
+/// How much of a body that is too long is read nevertheless.
+pub(crate) const THROWN_AWAY: usize = 8 * 1024 * 1024;
 
 /// The values of a path's parameters.
 #[derive(Debug, Default, Clone)]
@@ -113,15 +116,10 @@ impl Call {
     pub async fn body(&mut self) -> Result<Bytes, MatrixError> {
         let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         let Some(body) = body else { return Ok(Bytes::new()) };
-        let reading = Limited::new(body, self.max_body).collect();
-        let collected = tokio::time::timeout(self.app.http.body_timeout, reading).await.map_err(|_| {
+        let reading = collect(body, self.max_body);
+        tokio::time::timeout(self.app.http.body_timeout, reading).await.map_err(|_| {
             MatrixError::new(http::StatusCode::REQUEST_TIMEOUT, "M_UNKNOWN", "The request body took too long to arrive")
-        })?;
-        match collected {
-            Ok(collected) => Ok(collected.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(MatrixError::too_large()),
-            Err(_) => Err(MatrixError::bad_request("M_NOT_JSON", "Content not JSON.")),
-        }
+        })?
     }
 
     /// Reads a body that must be a JSON object.
@@ -151,4 +149,21 @@ impl Call {
     {
         Ok(self.app.db.write(f).await?)
     }
+}
+
+/// Reads a body of at most `most` bytes. A somewhat longer one is read to its end and thrown away: a client that is
+/// still sending would take a hang-up for a broken connection and never see the refusal.
+async fn collect(mut body: Body, most: usize) -> Result<Bytes, MatrixError> {
+    let (mut read, mut kept) = (0_usize, BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| MatrixError::bad_request("M_NOT_JSON", "Content not JSON."))?;
+        let Ok(data) = frame.into_data() else { continue };
+        read = read.saturating_add(data.len());
+        if read <= most {
+            kept.extend_from_slice(&data);
+        } else if read > most.saturating_add(THROWN_AWAY) {
+            break;
+        }
+    }
+    if read > most { Err(MatrixError::too_large()) } else { Ok(kept.freeze()) }
 }

@@ -13,7 +13,7 @@ use tracing::{Instrument, Level};
 
 use crate::app::App;
 use crate::auth;
-use crate::call::{Call, Params};
+use crate::call::{Call, Params, THROWN_AWAY};
 use crate::error::MatrixError;
 use crate::limits::{self, Bucket};
 use crate::query::Query;
@@ -155,7 +155,7 @@ impl Service {
             (Limit::None | Limit::Message, _) => {}
         }
         if let Some(length) = content_length(&call.headers)
-            && length > call.max_body
+            && length > call.max_body.saturating_add(THROWN_AWAY)
         {
             return Err(MatrixError::too_large());
         }

@@ -250,6 +250,11 @@ fn lock(folder: PathBuf) -> Result<File, StartError> {
 
 /// Starts a server.
 pub async fn start(config: Config) -> Result<Running, StartError> {
+    start_with(config, Vec::new()).await
+}
+
+/// Starts a server that answers at more routes, such as those of a benchmark.
+pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, StartError> {
     let lock = config.locked_dir.map(lock).transpose()?;
     let mut listeners = Vec::new();
     for address in &config.listen {
@@ -276,7 +281,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         metrics,
     });
     let stop = watch::Sender::new(false);
-    let service = Arc::new(Service::new(Arc::clone(&app), &routes()));
+    let mut routes = routes();
+    routes.extend(extra.into_iter().map(Arc::new));
+    let service = Arc::new(Service::new(Arc::clone(&app), &routes));
     let mut tasks = app.jobs.start();
     tasks.push(tokio::spawn(keep_house(Arc::clone(&app), stop.subscribe())));
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();

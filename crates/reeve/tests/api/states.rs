@@ -220,12 +220,10 @@ on_both_engines! {
             );
             stream.write_all(head.as_bytes()).unwrap();
             let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
-            // The server may hang up before everything is sent.
-            for _ in 0..32 {
-                if stream.write_all(chunk.as_bytes()).is_err() {
-                    break;
-                }
+            for _ in 0..40 {
+                stream.write_all(chunk.as_bytes()).unwrap();
             }
+            stream.write_all(b"0\r\n\r\n").unwrap();
             let mut answer = [0; 12];
             stream.read_exact(&mut answer).map(|()| String::from_utf8_lossy(&answer).into_owned())
         }).await.unwrap();

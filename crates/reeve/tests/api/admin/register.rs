@@ -22,7 +22,7 @@ fn mac(secret: &str, parts: &[&str]) -> String {
     use hmac::{Hmac, KeyInit, Mac};
     let mut mac = Hmac::<sha1::Sha1>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(parts.join("\0").as_bytes());
-    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    reeve_accounts::registration::hex(&mac.finalize().into_bytes())
 }
 
 /// A request with a fresh nonce and the right code for an ordinary account, changed.
@@ -32,7 +32,11 @@ async fn body(client: &Client, changes: Value) -> Value {
     let mut body = json!({ "nonce": nonce, "username": "New", "password": "pw", "mac": mac });
     let object = body.as_object_mut().unwrap();
     for (key, value) in changes.as_object().unwrap() {
-        if value == "absent" { object.remove(key); } else { object.insert(key.clone(), value.clone()); }
+        if value == "absent" {
+            object.remove(key);
+        } else {
+            object.insert(key.clone(), value.clone());
+        }
     }
     body
 }

@@ -19,7 +19,8 @@ fn limited(config: &mut Config) {
 }
 
 async fn create(admin: &Client, token: &str, uses_allowed: Value) {
-    let reply = admin.post(&format!("{TOKENS}/new"), json!({ "token": token, "uses_allowed": uses_allowed })).await;
+    let reply =
+        admin.post(&format!("{TOKENS}/new"), json!({ "token": token, "uses_allowed": uses_allowed })).await;
     assert_eq!(reply.status, 200, "{}", reply.body);
 }
 

@@ -1,0 +1,125 @@
+//! Where the accounts are put, and how large they are there.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use postgres::{Client, NoTls};
+use reeve_db::DatabaseUrl;
+
+use crate::Fallible;
+
+/// The database that the benchmark makes on a PostgreSQL server.
+const NAME: &str = "reeve_bench";
+
+/// The place of the benchmark's data: a folder, and for PostgreSQL a database too.
+pub(crate) struct Place {
+    folder: PathBuf,
+    /// The server on which the database is made.
+    maintenance: Option<String>,
+    url: DatabaseUrl,
+    keep: bool,
+}
+
+impl Place {
+    /// `database` is `sqlite:FILE`, or the URL of a database on a PostgreSQL server, beside which one named
+    /// `reeve_bench` is made.
+    pub(crate) fn new(database: &str, keep: bool) -> Fallible<Self> {
+        Ok(match database.parse()? {
+            DatabaseUrl::Sqlite(file) => {
+                let folder = match file.parent() {
+                    Some(folder) if folder != Path::new("") => folder.to_owned(),
+                    _ => PathBuf::from("."),
+                };
+                fs::create_dir_all(&folder)?;
+                Self { folder, maintenance: None, url: DatabaseUrl::Sqlite(file), keep }
+            }
+            DatabaseUrl::Postgres(url) => {
+                let (base, options) = url.split_once('?').map_or((&*url, ""), |(base, options)| (base, options));
+                let server = base.rsplit_once('/').map_or(base, |(server, _)| server);
+                let own = format!("{server}/{NAME}{}{options}", if options.is_empty() { "" } else { "?" });
+                let mut client = Client::connect(&url, NoTls)?;
+                if client.query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&NAME])?.is_none() {
+                    client.batch_execute(&format!("CREATE DATABASE {NAME}"))?;
+                }
+                let folder = PathBuf::from("reeve-bench-data");
+                fs::create_dir_all(&folder)?;
+                Self { folder, maintenance: Some(url), url: DatabaseUrl::Postgres(own), keep }
+            }
+        })
+    }
+
+    pub(crate) fn url(&self) -> &DatabaseUrl {
+        &self.url
+    }
+
+    /// The URL as a program argument.
+    pub(crate) fn argument(&self) -> String {
+        match &self.url {
+            DatabaseUrl::Sqlite(file) => format!("sqlite:{}", file.display()),
+            DatabaseUrl::Postgres(url) => url.clone(),
+        }
+    }
+
+    /// Where the log of the server goes.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.join("reeve-bench.log")
+    }
+
+    /// Every file, the log first.
+    fn files(&self) -> Vec<PathBuf> {
+        let mut files = vec![self.log()];
+        if let DatabaseUrl::Sqlite(file) = &self.url {
+            for suffix in ["", "-wal", "-shm"] {
+                let mut name = file.clone().into_os_string();
+                name.push(suffix);
+                files.push(name.into());
+            }
+        }
+        files
+    }
+
+    /// Bytes of the database, write-ahead log included on SQLite.
+    pub(crate) fn bytes(&self) -> Fallible<u64> {
+        match &self.url {
+            DatabaseUrl::Postgres(url) => {
+                let size: i64 = Client::connect(url, NoTls)?.query_one("SELECT pg_database_size(current_database())", &[])?.get(0);
+                Ok(u64::try_from(size).unwrap_or(0))
+            }
+            DatabaseUrl::Sqlite(_) => {
+                let sizes = self.files().into_iter().skip(1).map(|file| match fs::metadata(file) {
+                    Ok(metadata) => Ok(metadata.len()),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+                    Err(error) => Err(error),
+                });
+                Ok(sizes.sum::<io::Result<u64>>()?)
+            }
+        }
+    }
+
+    /// What an operator would do after a large import: fresh statistics, and a checkpoint.
+    pub(crate) fn settle(&self) -> Fallible<()> {
+        if let DatabaseUrl::Postgres(url) = &self.url {
+            Client::connect(url, NoTls)?.batch_execute("VACUUM ANALYZE; CHECKPOINT")?;
+        }
+        Ok(())
+    }
+
+    /// Deletes everything, unless it is to be kept.
+    pub(crate) fn clear(&self) -> Fallible<()> {
+        if self.keep {
+            return Ok(());
+        }
+        if let Some(url) = &self.maintenance {
+            Client::connect(url, NoTls)?.batch_execute(&format!("DROP DATABASE IF EXISTS {NAME} WITH (FORCE)"))?;
+        }
+        for file in self.files() {
+            match fs::remove_file(&file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+        // Only if nothing else is in it.
+        let _ = fs::remove_dir(&self.folder);
+        Ok(())
+    }
+}

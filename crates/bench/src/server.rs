@@ -1,0 +1,113 @@
+//! The server under test: this program again, as a process of its own.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use reeve::server::{Config, start_with};
+use reeve::settings::{Flags, load};
+use reeve_http::route::Access;
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_model::clock::monotonic;
+
+use crate::Fallible;
+use crate::database::Place;
+use crate::http::Connection;
+use crate::population::SERVER_NAME;
+
+/// The largest body of the empty handler, in bytes.
+const MOST: usize = 1 << 20;
+
+/// The emptiest handler there can be: it answers a body of the given size, the same each time.
+fn empty() -> Route {
+    async fn handle(call: Call) -> Answer {
+        let size: usize = call.params.get("n").parse().map_err(|_| MatrixError::unknown("not a size"))?;
+        // A JSON text with its two quotes.
+        reply::ok(&"x".repeat(size.min(MOST).saturating_sub(2)))
+    }
+    Route::get("/_bench/empty/{n}", handle).access(Access::Anybody)
+}
+
+/// Runs the server with default settings until its standard input ends. Only the rate limits are off.
+pub(crate) async fn run(database: String, listen: String) -> Fallible<()> {
+    let flags = Flags {
+        server_name: Some(SERVER_NAME.to_owned()),
+        listen: vec![listen],
+        database: Some(database),
+        ..Flags::default()
+    };
+    let environment: [(OsString, OsString); 1] = [("REEVE_RATE_LIMITS__ENABLED".into(), "false".into())];
+    let loaded = load(&flags, environment)?;
+    let filter = tracing_subscriber::EnvFilter::try_new(&loaded.settings.log.filter)?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
+    let mut config = Config::from_settings(&loaded.settings);
+    // The benchmark never uses the default data folder.
+    config.locked_dir = None;
+    let running = start_with(config, vec![empty()]).await?;
+    tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new())).await??;
+    running.stop().await;
+    Ok(())
+}
+
+/// A running server; killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Server {
+    /// Starts it; answers how long it took until the first good answer, too.
+    pub(crate) async fn start(place: &Place) -> Fallible<(Self, Duration)> {
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let begin = monotonic();
+        let child = Command::new(std::env::current_exe()?)
+            .args(["server", "--database", &place.argument(), "--listen", &address.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(File::create(place.log())?)
+            .spawn()?;
+        let mut server = Self { child, address };
+        loop {
+            if let Ok(mut connection) = Connection::open(address, "").await
+                && connection.get("/health").await.is_ok_and(|reply| reply.status == 200)
+            {
+                return Ok((server, begin.elapsed()));
+            }
+            if server.child.try_wait()?.is_some() || begin.elapsed() > Duration::from_secs(60) {
+                return Err(format!("the server does not start: {}", last_line(&place.log())).into());
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Stops it gracefully.
+    pub(crate) fn stop(mut self) -> Fallible<()> {
+        drop(self.child.stdin.take());
+        let status = self.child.wait()?;
+        if status.success() { Ok(()) } else { Err(format!("the server ended with {status}").into()) }
+    }
+
+    /// Resident memory, in MB (10^6 bytes).
+    pub(crate) fn resident_mb(&self) -> Fallible<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib: f64 = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).ok_or("no VmRSS")?;
+        Ok(kib * 1024.0 / 1e6)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn last_line(log: &Path) -> String {
+    let log = fs::read_to_string(log).unwrap_or_default();
+    log.lines().last().unwrap_or_default().to_owned()
+}
