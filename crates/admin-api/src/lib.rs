@@ -27,6 +27,14 @@ pub fn routes() -> Vec<Route> {
         server_version::route(),
         username_available::route(),
     ];
-    let groups = [users::routes(), devices::routes(), lookups::routes(), singles, register::routes(), registration_tokens::routes(), reeve::routes()];
+    let groups = [
+        users::routes(),
+        devices::routes(),
+        lookups::routes(),
+        singles,
+        register::routes(),
+        registration_tokens::routes(),
+        reeve::routes(),
+    ];
     groups.into_iter().flatten().collect()
 }

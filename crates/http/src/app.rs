@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use reeve_accounts::Policy;
 use reeve_accounts::password::Hasher;
 use reeve_accounts::seen::Seen;
-use reeve_accounts::Policy;
 use reeve_db::Db;
 use reeve_jobs::Jobs;
 use reeve_model::Clock;

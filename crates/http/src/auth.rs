@@ -16,7 +16,9 @@ pub fn token(headers: &HeaderMap, query: &Query) -> Result<Option<String>, Matri
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(query.lossy("access_token")) };
     if query.has("access_token") {
-        return Err(MatrixError::missing_token("Mixing Authorization headers and access_token query parameters."));
+        return Err(MatrixError::missing_token(
+            "Mixing Authorization headers and access_token query parameters.",
+        ));
     }
     if values.next().is_some() {
         return Err(MatrixError::missing_token("Too many Authorization headers."));
@@ -29,7 +31,11 @@ pub fn token(headers: &HeaderMap, query: &Query) -> Result<Option<String>, Matri
 }
 
 /// Finds out who calls, and whether they may call this route.
-pub async fn authenticate(app: &App, route: &Route, token: Option<String>) -> Result<Option<Session>, MatrixError> {
+pub async fn authenticate(
+    app: &App,
+    route: &Route,
+    token: Option<String>,
+) -> Result<Option<Session>, MatrixError> {
     if matches!(route.access, Access::Anybody | Access::SharedSecret) {
         return Ok(None);
     }

@@ -118,7 +118,11 @@ impl Call {
         let Some(body) = body else { return Ok(Bytes::new()) };
         let reading = collect(body, self.max_body);
         tokio::time::timeout(self.app.http.body_timeout, reading).await.map_err(|_| {
-            MatrixError::new(http::StatusCode::REQUEST_TIMEOUT, "M_UNKNOWN", "The request body took too long to arrive")
+            MatrixError::new(
+                http::StatusCode::REQUEST_TIMEOUT,
+                "M_UNKNOWN",
+                "The request body took too long to arrive",
+            )
         })?
     }
 

@@ -88,7 +88,8 @@ impl MatrixError {
 
     /// 401 `M_USER_LOCKED`.
     pub fn locked() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "M_USER_LOCKED", "User account has been locked").with("soft_logout", true)
+        Self::new(StatusCode::UNAUTHORIZED, "M_USER_LOCKED", "User account has been locked")
+            .with("soft_logout", true)
     }
 
     /// 429 `M_LIMIT_EXCEEDED`: try again after so many milliseconds.
@@ -104,9 +105,19 @@ impl MatrixError {
 
     /// The answer of user-interactive authentication that is not complete: its own body, and an error only if the
     /// last stage failed.
-    pub fn interactive(status: StatusCode, failed: Option<(String, String)>, body: Map<String, Value>) -> Self {
+    pub fn interactive(
+        status: StatusCode,
+        failed: Option<(String, String)>,
+        body: Map<String, Value>,
+    ) -> Self {
         let (errcode, error) = failed.unwrap_or_default();
-        Self { status, errcode: errcode.into(), error: error.into(), extra: Some(Box::new(body)), cause: None }
+        Self {
+            status,
+            errcode: errcode.into(),
+            error: error.into(),
+            extra: Some(Box::new(body)),
+            cause: None,
+        }
     }
 
     /// 500 `M_UNKNOWN`. The cause goes to the log, not to the client.
@@ -137,7 +148,8 @@ impl IntoResponse for MatrixError {
         }
         let mut response = crate::reply::json(self.status, &body);
         if let Some(ms) = retry_after
-            && let Ok(seconds) = HeaderValue::from_str(&ms.max(0).saturating_add(999).div_euclid(1000).to_string())
+            && let Ok(seconds) =
+                HeaderValue::from_str(&ms.max(0).saturating_add(999).div_euclid(1000).to_string())
         {
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
@@ -149,7 +161,8 @@ impl From<DbError> for MatrixError {
     fn from(error: DbError) -> Self {
         match error {
             DbError::Overloaded | DbError::Timeout | DbError::Closed | DbError::Unavailable(_) => {
-                let busy = Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", "The database is not available");
+                let busy =
+                    Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", "The database is not available");
                 Self { cause: Some(error.to_string()), ..busy }
             }
             _ => Self::internal(error),
@@ -193,9 +206,9 @@ impl From<AccountError> for MatrixError {
                 Self::new(StatusCode::UNAUTHORIZED, "M_INVALID_PARAM", text)
             }
             AccountError::DeviceNameTooLong => Self::bad_request("M_TOO_LARGE", text),
-            AccountError::PasswordChangeDisabled | AccountError::BadCredentials | AccountError::BadLoginToken => {
-                Self::forbidden(text)
-            }
+            AccountError::PasswordChangeDisabled
+            | AccountError::BadCredentials
+            | AccountError::BadLoginToken => Self::forbidden(text),
             AccountError::SessionEnded => Self::unknown_token("Invalid access token passed.", false),
             AccountError::BadRefreshToken(_, soft_logout) => {
                 let error = Self::new(StatusCode::UNAUTHORIZED, "M_UNKNOWN_TOKEN", text);

@@ -15,12 +15,13 @@ pub fn object(body: &[u8]) -> Result<Object, MatrixError> {
 /// Reads a body that must be a JSON object; some keys may hold NUL characters, which the caller refuses in words of
 /// its own.
 pub fn object_with_nul(body: &[u8], may: &[&str]) -> Result<Object, MatrixError> {
-    let value: Value =
-        serde_json::from_slice(body).map_err(|_| MatrixError::bad_request("M_NOT_JSON", "Content not JSON."))?;
+    let value: Value = serde_json::from_slice(body)
+        .map_err(|_| MatrixError::bad_request("M_NOT_JSON", "Content not JSON."))?;
     let Value::Object(object) = value else {
         return Err(MatrixError::bad_json("Content must be a JSON object."));
     };
-    let refused = |(key, value): (&String, &Value)| !may.contains(&&**key) && (key.contains('\0') || has_nul(value));
+    let refused =
+        |(key, value): (&String, &Value)| !may.contains(&&**key) && (key.contains('\0') || has_nul(value));
     if object.iter().any(refused) {
         return Err(MatrixError::invalid_param("Content must not contain NUL characters"));
     }
@@ -68,7 +69,9 @@ pub fn python_repr(value: &Value) -> String {
         Value::Bool(false) => "False".to_owned(),
         Value::Number(number) => number.to_string(),
         Value::String(text) if text.contains('\'') && !text.contains('"') => format!("\"{text}\""),
-        Value::String(text) => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n")),
+        Value::String(text) => {
+            format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"))
+        }
         Value::Array(items) => format!("[{}]", items.iter().map(python_repr).collect::<Vec<_>>().join(", ")),
         Value::Object(object) => {
             let pair = |(key, value): (&String, &Value)| {
@@ -95,7 +98,9 @@ pub fn integer(value: &Value) -> Integer {
     match value {
         Value::Number(number) => match number.as_i64() {
             Some(number) => Integer::Is(number),
-            None if number.is_u64() || number.as_f64().is_some_and(|float| float.abs() > 9.2e18) => Integer::TooLarge,
+            None if number.is_u64() || number.as_f64().is_some_and(|float| float.abs() > 9.2e18) => {
+                Integer::TooLarge
+            }
             None => Integer::Not,
         },
         _ => Integer::Not,

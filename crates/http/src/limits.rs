@@ -111,7 +111,11 @@ impl Limiter {
         if levels.len() >= PRUNE_AT {
             levels.retain(|_, level| leaked(*level, now) > 0.0);
         }
-        let old = levels.get(&bucket).copied().unwrap_or(Level { amount: 0.0, at: now, per_second: limit.per_second });
+        let old = levels.get(&bucket).copied().unwrap_or(Level {
+            amount: 0.0,
+            at: now,
+            per_second: limit.per_second,
+        });
         #[expect(clippy::cast_precision_loss, reason = "a burst is a small number")]
         let room = limit.burst as f64 - 1.0;
         let amount = leaked(Level { per_second: limit.per_second, ..old }, now);

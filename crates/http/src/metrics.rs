@@ -57,15 +57,28 @@ impl Metrics {
         let mut registry = Registry::with_prefix("reeve");
         let requests = Family::default();
         let seconds = Family::new_with_constructor(latency as fn() -> Histogram);
-        let (in_flight, seen_waiting, hashing_waiting) = (Gauge::default(), Gauge::default(), Gauge::default());
+        let (in_flight, seen_waiting, hashing_waiting) =
+            (Gauge::default(), Gauge::default(), Gauge::default());
         let jobs = Family::default();
         registry.register("http_requests", "Requests answered, by route and status", requests.clone());
         registry.register("http_request_seconds", "Time to answer, by route", seconds.clone());
         registry.register("http_requests_in_flight", "Requests being answered", in_flight.clone());
         registry.register("seen_waiting", "Sightings of accounts not written yet", seen_waiting.clone());
-        registry.register("password_hashing_waiting", "Password hashes waiting or being made", hashing_waiting.clone());
+        registry.register(
+            "password_hashing_waiting",
+            "Password hashes waiting or being made",
+            hashing_waiting.clone(),
+        );
         registry.register("jobs", "Durable jobs, by kind and state", jobs.clone());
-        Self { registry: Mutex::new(registry), requests, seconds, in_flight, seen_waiting, hashing_waiting, jobs }
+        Self {
+            registry: Mutex::new(registry),
+            requests,
+            seconds,
+            in_flight,
+            seen_waiting,
+            hashing_waiting,
+            jobs,
+        }
     }
 
     /// Lets another part of the server add its metrics.

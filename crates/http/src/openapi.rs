@@ -84,17 +84,22 @@ fn operation(route: &Route, path: &str, schemas: &mut BTreeMap<String, Value>) -
         texts.entry(*status).or_default().push(format!("`{code}`: {when}"));
     }
     if matches!(route.access, Access::Guest | Access::User | Access::Admin) {
-        texts.entry(401).or_default().push("`M_MISSING_TOKEN`, `M_UNKNOWN_TOKEN` or `M_USER_LOCKED`".to_owned());
+        texts
+            .entry(401)
+            .or_default()
+            .push("`M_MISSING_TOKEN`, `M_UNKNOWN_TOKEN` or `M_USER_LOCKED`".to_owned());
     }
     if route.access == Access::Admin {
-        texts.entry(403).or_default().push("`M_FORBIDDEN`: the caller is not a server administrator".to_owned());
+        texts
+            .entry(403)
+            .or_default()
+            .push("`M_FORBIDDEN`: the caller is not a server administrator".to_owned());
     }
     if route.limit != Limit::None {
         texts.entry(429).or_default().push("`M_LIMIT_EXCEEDED`: too many requests".to_owned());
     }
     for (status, texts) in texts {
-        responses
-            .insert(status.to_string(), json!({ "description": texts.join("; "), "content": error }));
+        responses.insert(status.to_string(), json!({ "description": texts.join("; "), "content": error }));
     }
     let security = match route.access {
         Access::Anybody | Access::SharedSecret => json!([{}]),
@@ -150,7 +155,9 @@ pub fn ledger(routes: &[Arc<Route>]) -> String {
     for (section, mut routes) in sections {
         routes.sort_by(|a, b| (a.path(), a.method.as_str()).cmp(&(b.path(), b.method.as_str())));
         let _ = write!(text, "\n## {section}: {} endpoints\n\n", routes.len());
-        text.push_str("| method | path | open to | also | limit | what it does |\n|---|---|---|---|---|---|\n");
+        text.push_str(
+            "| method | path | open to | also | limit | what it does |\n|---|---|---|---|---|---|\n",
+        );
         for route in routes {
             let paths = route.paths.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join("<br>");
             let open = route.open_to;

@@ -17,7 +17,8 @@ impl Query {
     /// Decodes a query string; `+` is a blank.
     pub fn parse(text: &str) -> Self {
         let decode = |part: &str| -> Vec<u8> {
-            let part = if part.contains('+') { Cow::Owned(part.replace('+', " ")) } else { Cow::Borrowed(part) };
+            let part =
+                if part.contains('+') { Cow::Owned(part.replace('+', " ")) } else { Cow::Borrowed(part) };
             percent_decode_str(&part).collect()
         };
         let pairs = text
@@ -75,10 +76,13 @@ impl Query {
     /// An integer that is not negative.
     pub fn integer(&self, name: &str) -> Result<Option<i64>, MatrixError> {
         let Some(raw) = self.raw(name) else { return Ok(None) };
-        let number = parse_integer(raw)
-            .ok_or_else(|| MatrixError::invalid_param(format!("Query parameter {name} must be an integer")))?;
+        let number = parse_integer(raw).ok_or_else(|| {
+            MatrixError::invalid_param(format!("Query parameter {name} must be an integer"))
+        })?;
         if number < 0 {
-            return Err(MatrixError::invalid_param(format!("Query parameter {name} must be a positive integer.")));
+            return Err(MatrixError::invalid_param(format!(
+                "Query parameter {name} must be a positive integer."
+            )));
         }
         Ok(Some(number))
     }
@@ -86,7 +90,10 @@ impl Query {
     /// An integer that is not negative and must be given.
     pub fn required_integer(&self, name: &str) -> Result<i64, MatrixError> {
         self.integer(name)?.ok_or_else(|| {
-            MatrixError::bad_request("M_MISSING_PARAM", format!("Missing required integer query parameter {name}"))
+            MatrixError::bad_request(
+                "M_MISSING_PARAM",
+                format!("Missing required integer query parameter {name}"),
+            )
         })
     }
 
@@ -155,7 +162,8 @@ mod tests {
 
     #[test]
     fn integers() {
-        let value = |text: &str| Query::parse(&format!("n={text}")).integer("n").map_err(|e| e.error.into_owned());
+        let value =
+            |text: &str| Query::parse(&format!("n={text}")).integer("n").map_err(|e| e.error.into_owned());
         assert_eq!(value("10"), Ok(Some(10)));
         assert_eq!(value("%2B1_0"), Ok(Some(10)));
         assert_eq!(value("+7+"), Ok(Some(7)));

@@ -23,7 +23,12 @@ const GRACE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves connections until `stop` says so, then lets requests under way finish, for a bounded time.
-pub async fn serve(listener: TcpListener, service: Arc<Service>, header_timeout: Duration, mut stop: watch::Receiver<bool>) {
+pub async fn serve(
+    listener: TcpListener,
+    service: Arc<Service>,
+    header_timeout: Duration,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(header_timeout);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(header_timeout));

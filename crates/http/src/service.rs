@@ -1,8 +1,8 @@
 //! The way of a request: find its route, authenticate, limit, handle, log.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -34,7 +34,12 @@ const SERVER: &str = concat!("Reeve/", env!("CARGO_PKG_VERSION"));
 impl Service {
     /// A service for these routes.
     pub fn new(app: Arc<App>, routes: &[Arc<Route>]) -> Self {
-        Self { app, router: Router::new(routes), request_prefix: random::letters(6), requests: AtomicU64::new(0) }
+        Self {
+            app,
+            router: Router::new(routes),
+            request_prefix: random::letters(6),
+            requests: AtomicU64::new(0),
+        }
     }
 
     /// Answers one request from a peer.
@@ -55,7 +60,8 @@ impl Service {
         }
 
         let span = tracing::span!(Level::INFO, "request", id = &*request_id, ip = &*ip);
-        let (route, response) = self.handle(&method, request, Arc::clone(&ip), &request_id).instrument(span.clone()).await;
+        let (route, response) =
+            self.handle(&method, request, Arc::clone(&ip), &request_id).instrument(span.clone()).await;
         let mut response = response;
         if method == Method::HEAD {
             *response.body_mut() = Body::empty();
@@ -66,9 +72,13 @@ impl Service {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         // What was read without trouble is too much to write down by default.
         if status < 400 && matches!(method, Method::GET | Method::HEAD) {
-            span.in_scope(|| tracing::debug!(method = method.as_str(), route = &*route, status, micros, "answered"));
+            span.in_scope(|| {
+                tracing::debug!(method = method.as_str(), route = &*route, status, micros, "answered")
+            });
         } else {
-            span.in_scope(|| tracing::info!(method = method.as_str(), route = &*route, status, micros, "answered"));
+            span.in_scope(|| {
+                tracing::info!(method = method.as_str(), route = &*route, status, micros, "answered")
+            });
         }
         response
     }
@@ -84,9 +94,10 @@ impl Service {
             Found::Nothing => {
                 (Arc::from("unknown"), MatrixError::unrecognized(StatusCode::NOT_FOUND).into_response())
             }
-            Found::MethodNotAllowed => {
-                (Arc::from("unknown"), MatrixError::unrecognized(StatusCode::METHOD_NOT_ALLOWED).into_response())
-            }
+            Found::MethodNotAllowed => (
+                Arc::from("unknown"),
+                MatrixError::unrecognized(StatusCode::METHOD_NOT_ALLOWED).into_response(),
+            ),
             Found::Route(route, pattern, params) => {
                 let run = self.run(&route, params, request, ip, request_id);
                 let answer = std::panic::AssertUnwindSafe(run)
@@ -179,7 +190,10 @@ fn decorate(headers: &mut HeaderMap, request_id: &str) {
             header::ACCESS_CONTROL_ALLOW_HEADERS,
             HeaderValue::from_static("X-Requested-With, Content-Type, Authorization, Date"),
         ),
-        (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("X-Request-Id, Server, Retry-After")),
+        (
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("X-Request-Id, Server, Retry-After"),
+        ),
     ];
     headers.extend(CORS);
     headers.insert(header::SERVER, HeaderValue::from_static(SERVER));

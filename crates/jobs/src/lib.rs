@@ -9,8 +9,8 @@ mod runner;
 
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::random;
-pub use reeve_store::jobs::Job;
 use reeve_store::jobs;
+pub use reeve_store::jobs::Job;
 
 pub use runner::Jobs;
 

@@ -158,7 +158,9 @@ async fn run(inner: &Inner, job: Job, stop: &watch::Receiver<bool>) {
             })
             .await;
         match outcome {
-            Ok(Some(Step::More { payload, done, total })) => job = Job { payload, done, total, attempts: 0, ..job },
+            Ok(Some(Step::More { payload, done, total })) => {
+                job = Job { payload, done, total, attempts: 0, ..job }
+            }
             Ok(Some(Step::Done { .. })) => {
                 tracing::info!(job = job.id, kind = job.kind, subject = job.subject, "job is complete");
                 return;

@@ -75,8 +75,9 @@ impl std::error::Error for BadName {}
 /// Checks the grammar of a new account's name, all but [`BadName::Numeric`], which is decided only after
 /// it is known that nobody has the name.
 pub fn check_new_localpart(localpart: &str, server_name: &str) -> Result<(), BadName> {
-    let allowed =
-        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '=' | '_' | '-' | '.' | '/' | '+');
+    let allowed = |c: char| {
+        c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '=' | '_' | '-' | '.' | '/' | '+')
+    };
     if !localpart.chars().all(allowed) {
         return Err(BadName::Characters);
     }

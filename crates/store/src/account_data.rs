@@ -31,7 +31,12 @@ pub fn of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<Vec<AccountData>, DbErr
 }
 
 /// The content of one piece, as JSON.
-pub fn find(tx: &ReadTx<'_>, user_num: i64, room_id: &str, data_type: &str) -> Result<Option<String>, DbError> {
+pub fn find(
+    tx: &ReadTx<'_>,
+    user_num: i64,
+    room_id: &str,
+    data_type: &str,
+) -> Result<Option<String>, DbError> {
     tx.query_opt(&FIND, &params![user_num, room_id, data_type], |row| row.get(0))
 }
 

@@ -62,7 +62,12 @@ pub fn insert(
 }
 
 /// Renames a device; answers whether it exists.
-pub fn rename(tx: &mut Tx<'_>, user_num: i64, device_id: &str, display_name: Option<&str>) -> Result<bool, DbError> {
+pub fn rename(
+    tx: &mut Tx<'_>,
+    user_num: i64,
+    device_id: &str,
+    display_name: Option<&str>,
+) -> Result<bool, DbError> {
     Ok(tx.execute(&RENAME, &params![user_num, device_id, display_name])? > 0)
 }
 

@@ -126,7 +126,11 @@ pub fn list(tx: &ReadTx<'_>, filter: &Filter, before: (i64, &str), limit: i64) -
     if filter.subject.is_empty() {
         tx.query(&LIST, &params![ts, id, &filter.kind, &filter.state, limit], from_row)
     } else {
-        tx.query(&LIST_OF_SUBJECT, &params![ts, id, &filter.kind, &filter.state, limit, &filter.subject], from_row)
+        tx.query(
+            &LIST_OF_SUBJECT,
+            &params![ts, id, &filter.kind, &filter.state, limit, &filter.subject],
+            from_row,
+        )
     }
 }
 

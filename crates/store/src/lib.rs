@@ -1,26 +1,26 @@
 //! Every SQL sentence of Reeve, one file per family of tables. Decides nothing: rules live in the deeds above.
 
 pub mod access_tokens;
-pub mod audit;
-pub mod signing_keys;
-pub mod uia_sessions;
-pub mod login_tokens;
-pub mod refresh_tokens;
-pub mod pushers;
 pub mod account_data;
-pub mod profile_fields;
-pub mod validity;
-pub mod external_ids;
-pub mod threepids;
+pub mod audit;
 pub mod connections;
+pub mod devices;
+pub mod external_ids;
 pub mod features;
 pub mod health;
-pub mod devices;
 pub mod jobs;
+pub mod login_tokens;
+pub mod profile_fields;
+pub mod pushers;
 pub mod ratelimits;
+pub mod refresh_tokens;
 pub mod registration_nonces;
 pub mod registration_tokens;
+pub mod signing_keys;
+pub mod threepids;
+pub mod uia_sessions;
 pub mod users;
+pub mod validity;
 
 pub mod user_list;
 pub mod user_list_counts;
@@ -58,5 +58,10 @@ pub fn statements() -> Vec<&'static Statement> {
         ratelimits::STATEMENTS,
         registration_nonces::STATEMENTS,
         registration_tokens::STATEMENTS,
-        users::STATEMENTS, user_list::STATEMENTS, user_list_counts::STATEMENTS, user_search::STATEMENTS].concat()
+        users::STATEMENTS,
+        user_list::STATEMENTS,
+        user_list_counts::STATEMENTS,
+        user_search::STATEMENTS,
+    ]
+    .concat()
 }

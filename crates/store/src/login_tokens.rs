@@ -10,7 +10,12 @@ reeve_db::statements! {
 }
 
 /// Stores a login token.
-pub fn insert(tx: &mut Tx<'_>, token_hash: &[u8; 32], user_num: i64, valid_until_ts: i64) -> Result<(), DbError> {
+pub fn insert(
+    tx: &mut Tx<'_>,
+    token_hash: &[u8; 32],
+    user_num: i64,
+    valid_until_ts: i64,
+) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![token_hash, user_num, valid_until_ts])?;
     Ok(())
 }

@@ -22,7 +22,8 @@ struct Fresh {
 fn maintain(sql: &str) -> String {
     let url = std::env::var("REEVE_TEST_POSTGRES")
         .expect("tests on PostgreSQL need REEVE_TEST_POSTGRES: run them through scripts/test");
-    let mut client = postgres::Client::connect(&url, postgres::NoTls).expect("the PostgreSQL of the tests answers");
+    let mut client =
+        postgres::Client::connect(&url, postgres::NoTls).expect("the PostgreSQL of the tests answers");
     client.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     url
 }
@@ -98,11 +99,7 @@ struct Facts {
 }
 
 fn facts() -> impl Strategy<Value = Facts> {
-    let name = prop_oneof![
-        Just(None),
-        Just(Some("Ann".to_owned())),
-        "[a-cA-CäÄ%_ ]{0,4}".prop_map(Some),
-    ];
+    let name = prop_oneof![Just(None), Just(Some("Ann".to_owned())), "[a-cA-CäÄ%_ ]{0,4}".prop_map(Some),];
     let user_type = prop_oneof![6 => Just(None), 1 => Just(Some("bot".to_owned())), 1 => Just(Some("support".to_owned()))];
     let avatar = prop_oneof![3 => Just(None), 1 => Just(Some("mxc://a/b".to_owned())), 1 => Just(Some("mxc://c/d".to_owned()))];
     (name, avatar, user_type, prop::array::uniform5(prop::bool::weighted(0.2)), 0..6_i64).prop_map(
@@ -299,8 +296,7 @@ fn lists_agree_with_the_model(engine: Engine, cases: u32) {
     let runtime = runtime();
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let number = std::cell::Cell::new(0);
-    let strategy =
-        (prop::collection::vec(event(), 30..150), prop::collection::vec(question(), 60..100));
+    let strategy = (prop::collection::vec(event(), 30..150), prop::collection::vec(question(), 60..100));
     let outcome = runner.run(&strategy, |(events, questions)| {
         number.set(number.get() + 1);
         let fresh = fresh(&runtime, engine, &format!("list_{}", number.get()));
@@ -308,7 +304,15 @@ fn lists_agree_with_the_model(engine: Engine, cases: u32) {
         for question in questions {
             let asked = question.clone();
             let page = runtime.block_on(fresh.db.read(move |tx| {
-                user_list::page(tx, SERVER, &asked.filter, asked.order_by, asked.descending, asked.from, asked.limit)
+                user_list::page(
+                    tx,
+                    SERVER,
+                    &asked.filter,
+                    asked.order_by,
+                    asked.descending,
+                    asked.from,
+                    asked.limit,
+                )
             }));
             let page = page.map_err(|error| TestCaseError::fail(error.to_string()))?;
             let ids: Vec<String> = page.users.iter().map(|user| user.user_id.clone()).collect();

@@ -10,8 +10,8 @@ use std::collections::VecDeque;
 use reeve_db::{DbError, ReadTx, Statement, Value, params};
 use reeve_model::User;
 
-pub use crate::user_search::Term;
 use crate::user_list_counts::{Bucket, List, buckets};
+pub use crate::user_search::Term;
 use crate::{user_search, users};
 
 /// A search that finds more accounts than this is answered by walking the list instead.
@@ -100,7 +100,9 @@ impl Key {
             List::CreatedTs | List::LastSeenTs => {
                 let number = text.parse::<i128>().ok().map(|number| number + i128::from(i64::MIN));
                 let number = number.and_then(|number| i64::try_from(number).ok());
-                Self::Int(number.ok_or_else(|| DbError::Internal("a list bucket has no valid bound".to_owned()))?)
+                Self::Int(
+                    number.ok_or_else(|| DbError::Internal("a list bucket has no valid bound".to_owned()))?,
+                )
             }
             List::Name | List::DisplaynameNull | List::AvatarUrlNull | List::LastSeenTsNull => Self::None,
         })
@@ -126,8 +128,16 @@ pub(crate) struct Entry {
 macro_rules! search {
     ($name:literal, $user_id:literal) => {
         concat!(
-            " AND (", $name, " = '' OR instr(search_key, ", $name, ") > 0)",
-            " AND (", $user_id, " = '' OR instr(lower(user_id), ", $user_id, ") > 0)"
+            " AND (",
+            $name,
+            " = '' OR instr(search_key, ",
+            $name,
+            ") > 0)",
+            " AND (",
+            $user_id,
+            " = '' OR instr(lower(user_id), ",
+            $user_id,
+            ") > 0)"
         )
     };
 }
@@ -135,8 +145,15 @@ macro_rules! search {
 macro_rules! from {
     ($column:literal) => {
         concat!(
-            "SELECT num, user_id, ", $column, " FROM users WHERE list_class = $1 AND (", $column, ", user_id) >= ($2, $3)",
-            search!("$5", "$6"), " ORDER BY ", $column, ", user_id LIMIT $4"
+            "SELECT num, user_id, ",
+            $column,
+            " FROM users WHERE list_class = $1 AND (",
+            $column,
+            ", user_id) >= ($2, $3)",
+            search!("$5", "$6"),
+            " ORDER BY ",
+            $column,
+            ", user_id LIMIT $4"
         )
     };
 }
@@ -144,8 +161,11 @@ macro_rules! from {
 macro_rules! from_null {
     ($column:literal) => {
         concat!(
-            "SELECT num, user_id FROM users WHERE list_class = $1 AND ", $column, " IS NULL AND user_id >= $2",
-            search!("$4", "$5"), " ORDER BY user_id LIMIT $3"
+            "SELECT num, user_id FROM users WHERE list_class = $1 AND ",
+            $column,
+            " IS NULL AND user_id >= $2",
+            search!("$4", "$5"),
+            " ORDER BY user_id LIMIT $3"
         )
     };
 }
@@ -153,8 +173,15 @@ macro_rules! from_null {
 macro_rules! before {
     ($column:literal) => {
         concat!(
-            "SELECT num, user_id, ", $column, " FROM users WHERE list_class = $1 AND ", $column, " < $2",
-            search!("$4", "$5"), " ORDER BY ", $column, " DESC, user_id DESC LIMIT $3"
+            "SELECT num, user_id, ",
+            $column,
+            " FROM users WHERE list_class = $1 AND ",
+            $column,
+            " < $2",
+            search!("$4", "$5"),
+            " ORDER BY ",
+            $column,
+            " DESC, user_id DESC LIMIT $3"
         )
     };
 }
@@ -162,8 +189,11 @@ macro_rules! before {
 macro_rules! between {
     ($column:literal) => {
         concat!(
-            "SELECT count(*) FROM users WHERE list_class = $1 AND (", $column, ", user_id) >= ($2, $3) AND (",
-            $column, ", user_id) < ($4, $5)"
+            "SELECT count(*) FROM users WHERE list_class = $1 AND (",
+            $column,
+            ", user_id) >= ($2, $3) AND (",
+            $column,
+            ", user_id) < ($4, $5)"
         )
     };
 }
@@ -289,7 +319,10 @@ fn segments(classes: &[String], order_by: OrderBy, descending: bool) -> Vec<Segm
                 values.reverse();
             }
             let with = |value| classes.iter().filter(|class| rank(class) == value).cloned().collect();
-            values.into_iter().map(|value| Segment { list: List::Name, classes: with(value), descending: false }).collect()
+            values
+                .into_iter()
+                .map(|value| Segment { list: List::Name, classes: with(value), descending: false })
+                .collect()
         }
     }
 }
@@ -412,7 +445,8 @@ fn sort_found(
     } else {
         found.sort_by_cached_key(|candidate| (place(candidate), candidate.user_id.clone()));
     }
-    let nums = found.iter().skip(usize_of(from)).take(usize_of(limit)).map(|candidate| candidate.num).collect();
+    let nums =
+        found.iter().skip(usize_of(from)).take(usize_of(limit)).map(|candidate| candidate.num).collect();
     (nums, count_of(&found))
 }
 
@@ -466,7 +500,13 @@ fn enter_descending<'a>(
 }
 
 /// How many accounts of the segment sort before a key and user id.
-fn rank(tx: &ReadTx<'_>, segment: &Segment, buckets: &[Bucket], key: &Key, user_id: &str) -> Result<i64, DbError> {
+fn rank(
+    tx: &ReadTx<'_>,
+    segment: &Segment,
+    buckets: &[Bucket],
+    key: &Key,
+    user_id: &str,
+) -> Result<i64, DbError> {
     let bound = (key.encode(), user_id);
     let mut before = 0;
     let mut last: Option<&Bucket> = None;
@@ -653,7 +693,8 @@ impl<'a> Merge<'a> {
                 stream.refill(tx, self.list, self.chunk, (&self.term.0, &self.term.1))?;
             }
         }
-        let heads = self.streams.iter().enumerate().filter_map(|(at, stream)| Some((at, stream.rows.front()?)));
+        let heads =
+            self.streams.iter().enumerate().filter_map(|(at, stream)| Some((at, stream.rows.front()?)));
         let by_order = |a: &Entry, b: &Entry| {
             let by_user = a.user_id.cmp(&b.user_id);
             match (self.descending, self.list) {

@@ -141,7 +141,14 @@ pub(crate) fn change(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(),
     Ok(())
 }
 
-fn adjust(tx: &mut Tx<'_>, list: List, key: &Key, user_id: &str, class: &str, by: i64) -> Result<(), DbError> {
+fn adjust(
+    tx: &mut Tx<'_>,
+    list: List,
+    key: &Key,
+    user_id: &str,
+    class: &str,
+    by: i64,
+) -> Result<(), DbError> {
     let bucket = tx.query_one(&BUCKET_OF, &params![list.name(), &key.encode(), user_id], |row| row.get(0))?;
     let lane = tx.lane();
     let n: i64 = tx
@@ -176,7 +183,9 @@ fn split(tx: &mut Tx<'_>, list: List, bucket: i64) -> Result<(), DbError> {
     let Some((middle_key, middle_user_id, _)) = members.get(members.len() / 2) else { return Ok(()) };
     let (middle_key, middle_user_id) = (middle_key.clone(), middle_user_id.clone());
     let Some(upper) = tx
-        .returning(&NEW_BUCKET, &params![list.name(), &middle_key.encode(), &middle_user_id], |row| row.get(0))?
+        .returning(&NEW_BUCKET, &params![list.name(), &middle_key.encode(), &middle_user_id], |row| {
+            row.get(0)
+        })?
         .pop()
     else {
         return Ok(());

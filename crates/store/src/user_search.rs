@@ -114,7 +114,11 @@ pub(crate) struct Candidate {
 }
 
 /// The accounts that match, in no order; `None` when the index does not narrow them down to `most`.
-pub(crate) fn candidates(tx: &ReadTx<'_>, term: &Term, most: usize) -> Result<Option<Vec<Candidate>>, DbError> {
+pub(crate) fn candidates(
+    tx: &ReadTx<'_>,
+    term: &Term,
+    most: usize,
+) -> Result<Option<Vec<Candidate>>, DbError> {
     let (folded, local) = term.folded();
     let grams = query_grams(&local);
     if grams.is_empty() {

@@ -85,7 +85,8 @@ pub fn by_num(tx: &ReadTx<'_>, num: i64) -> Result<Option<User>, DbError> {
 pub fn by_nums(tx: &ReadTx<'_>, nums: &[i64]) -> Result<Vec<User>, DbError> {
     let list = num_list(tx.engine(), nums);
     let mut found = tx.query(&BY_NUMS, &params![&list], from_row)?;
-    let place: std::collections::HashMap<i64, usize> = nums.iter().enumerate().map(|(i, num)| (*num, i)).collect();
+    let place: std::collections::HashMap<i64, usize> =
+        nums.iter().enumerate().map(|(i, num)| (*num, i)).collect();
     found.sort_by_key(|user| place.get(&user.num).copied());
     Ok(found)
 }

@@ -34,16 +34,24 @@ pub struct Server {
 
 impl Server {
     /// Runs one test against a fresh server.
-    pub fn run<Fut: Future<Output = ()>>(engine: Engine, change: fn(&mut Config), test: impl FnOnce(Self) -> Fut) {
+    pub fn run<Fut: Future<Output = ()>>(
+        engine: Engine,
+        change: fn(&mut Config),
+        test: impl FnOnce(Self) -> Fut,
+    ) {
         let database = Arc::new(Database::new(engine));
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
         runtime.block_on(async {
             let clock = Clock::manual(START_MS);
             let mut config = config(&database, &clock);
             change(&mut config);
             let running = start(config.clone()).await.expect("the server starts");
-            test(Self { clock, running: Some(running), config, engine, _database: Arc::clone(&database) }).await;
+            test(Self { clock, running: Some(running), config, engine, _database: Arc::clone(&database) })
+                .await;
         });
         runtime.shutdown_timeout(Duration::from_secs(5));
         drop(database);
@@ -125,7 +133,8 @@ impl Server {
         });
         let reply = self.stranger().post("/_matrix/client/v3/login", body).await;
         assert_eq!(reply.status, 200, "login of {name}: {}", reply.body);
-        let text = |key: &str| reply.body.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+        let text =
+            |key: &str| reply.body.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
         let mut client = self.with_token(&text("access_token"));
         client.user_id = text("user_id");
         client.device_id = text("device_id");

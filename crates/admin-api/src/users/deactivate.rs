@@ -1,6 +1,5 @@
 //! Deactivates an account.
 
-
 use reeve_accounts::{deactivate, users};
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
 use serde::{Deserialize, Serialize};
@@ -8,7 +7,6 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::target;
-
 
 /// How to deactivate.
 #[derive(Debug, Deserialize, ToSchema)]

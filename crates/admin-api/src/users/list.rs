@@ -30,7 +30,10 @@ const QUERY: &[(&str, &str)] = &[
     ("user_id", "Substring of the user id, in any case; ignored if `name` is given"),
     ("name", "Substring of localpart or display name, in any case"),
     ("guests", "`false` leaves guests out"),
-    ("deactivated", "v2: `true` adds deactivated accounts. v3: `true` for only those, `false` for none of them"),
+    (
+        "deactivated",
+        "v2: `true` adds deactivated accounts. v3: `true` for only those, `false` for none of them",
+    ),
     ("locked", "`true` adds locked accounts"),
     ("admins", "`true` for only administrators, `false` for none of them"),
     ("order_by", "What to sort by; `name` by default"),
@@ -89,11 +92,13 @@ pub(crate) struct ListedUsers {
 }
 
 pub(crate) fn v2() -> Route {
-    Route::get("/_synapse/admin/v2/users", |call| handle(call, |deactivated| Some(false).filter(|_| deactivated != Some(true))))
-        .summary("Lists accounts; deactivated and locked ones only when asked for")
-        .query(QUERY)
-        .returns::<ListedUsers>(200)
-        .errors(&[(400, "M_INVALID_PARAM", "a query parameter is not valid")])
+    Route::get("/_synapse/admin/v2/users", |call| {
+        handle(call, |deactivated| Some(false).filter(|_| deactivated != Some(true)))
+    })
+    .summary("Lists accounts; deactivated and locked ones only when asked for")
+    .query(QUERY)
+    .returns::<ListedUsers>(200)
+    .errors(&[(400, "M_INVALID_PARAM", "a query parameter is not valid")])
 }
 
 pub(crate) fn v3() -> Route {
@@ -131,7 +136,10 @@ fn page(query: &Query, deactivated: fn(Option<bool>) -> Option<bool>) -> Result<
         deactivated,
         locked: Some(false).filter(|_| locked != Some(true)),
         admins,
-        not_user_types: not_user_types.into_iter().map(|user_type| Some(user_type).filter(|t| !t.is_empty())).collect(),
+        not_user_types: not_user_types
+            .into_iter()
+            .map(|user_type| Some(user_type).filter(|t| !t.is_empty()))
+            .collect(),
     };
     Ok(Page { from, limit, filter, order_by, descending })
 }

@@ -48,7 +48,9 @@ async fn handle(mut call: Call) -> Answer {
         None | Some(Value::Null) => None,
         Some(value) => match json::integer(value) {
             Integer::Is(ts) => Some(ts),
-            Integer::TooLarge => return Err(MatrixError::invalid_param("'valid_until_ms' parameter must be an int")),
+            Integer::TooLarge => {
+                return Err(MatrixError::invalid_param("'valid_until_ms' parameter must be an int"));
+            }
             Integer::Not => return Err(MatrixError::unknown("'valid_until_ms' parameter must be an int")),
         },
     };

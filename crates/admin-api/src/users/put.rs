@@ -127,7 +127,10 @@ fn change(body: &Object, policy: &Policy) -> Result<(Change, Option<String>), Ma
         avatar_url: given(body.get("avatar_url")),
         threepids,
         external_ids: external_ids.map(|pairs| {
-            pairs.into_iter().map(|(auth_provider, external_id)| ExternalId { auth_provider, external_id }).collect()
+            pairs
+                .into_iter()
+                .map(|(auth_provider, external_id)| ExternalId { auth_provider, external_id })
+                .collect()
         }),
         admin,
         password_hash: None,
@@ -158,7 +161,11 @@ fn flag(body: &Object, key: &str, error: MatrixError) -> Result<Option<bool>, Ma
 
 /// A list of objects with two texts each. A text in place of the list lacks the keys; an empty object is taken for
 /// an empty list, as clients of the API know it.
-fn pairs(body: &Object, key: &str, names: [&'static str; 2]) -> Result<Option<Vec<(String, String)>>, MatrixError> {
+fn pairs(
+    body: &Object,
+    key: &str,
+    names: [&'static str; 2],
+) -> Result<Option<Vec<(String, String)>>, MatrixError> {
     let items = match body.get(key) {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::Array(items)) => items,

@@ -45,7 +45,9 @@ async fn handle(mut call: Call) -> Answer {
     }
     let hash = call.app.hasher.hash(password).await?;
     let (ctx, acting) = (call.admin_ctx()?, acting(&call)?);
-    call.write(move |tx| users::change_password(tx, &ctx, &user, &hash, Some(&acting).filter(|_| logout_devices)))
-        .await?;
+    call.write(move |tx| {
+        users::change_password(tx, &ctx, &user, &hash, Some(&acting).filter(|_| logout_devices))
+    })
+    .await?;
     reply::empty()
 }
