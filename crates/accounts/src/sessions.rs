@@ -51,7 +51,8 @@ pub struct Session {
 /// The session of a token, expired ones included; `None` if no such token is known.
 pub fn find(tx: &ReadTx<'_>, token_hash: &TokenHash) -> Result<Option<Session>, DbError> {
     let Some(token) = access_tokens::find(tx, token_hash)? else { return Ok(None) };
-    let puppeteer = if token.owner_num == token.user.num { None } else { users::user_id(tx, token.owner_num)? };
+    let puppeteer =
+        if token.owner_num == token.user.num { None } else { users::user_id(tx, token.owner_num)? };
     Ok(Some(Session {
         token_hash: *token_hash,
         owner_num: token.owner_num,
@@ -100,7 +101,13 @@ pub fn check(new: &NewSession) -> Result<(), Error> {
 }
 
 /// Begins a session of an account on a device. A session that the device had before ends.
-pub fn create(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, user: &User, new: &NewSession) -> Result<Issued, Error> {
+pub fn create(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    policy: &Policy,
+    user: &User,
+    new: &NewSession,
+) -> Result<Issued, Error> {
     check(new)?;
     let device_id = new.device_id.clone().filter(|id| !id.is_empty()).unwrap_or_else(|| random::capitals(10));
     if !devices::insert(tx, user.num, &device_id, new.initial_device_display_name.as_deref(), ctx.now)? {
@@ -121,7 +128,8 @@ fn issue(
 ) -> Result<Issued, DbError> {
     let access_token = format!("rva_{}", random::secret(40));
     let token_hash = hash_token(&access_token);
-    let lifetime = if refreshable { Some(policy.refreshable_token_lifetime_ms) } else { policy.token_lifetime_ms };
+    let lifetime =
+        if refreshable { Some(policy.refreshable_token_lifetime_ms) } else { policy.token_lifetime_ms };
     access_tokens::insert(
         tx,
         &NewAccessToken {

@@ -41,8 +41,12 @@ async fn change_password(mut call: Call) -> Answer {
     let body = call.object().await?;
     let password = match body.get("new_password") {
         None | Some(Value::Null) => None,
-        Some(Value::String(text)) if text.chars().count() <= MAX_PASSWORD => Some(text).filter(|text| !text.is_empty()),
-        Some(_) => return Err(MatrixError::bad_json("'new_password' must be a string of at most 512 characters")),
+        Some(Value::String(text)) if text.chars().count() <= MAX_PASSWORD => {
+            Some(text).filter(|text| !text.is_empty())
+        }
+        Some(_) => {
+            return Err(MatrixError::bad_json("'new_password' must be a string of at most 512 characters"));
+        }
     };
     let logout_devices = match body.get("logout_devices") {
         None => true,

@@ -24,7 +24,9 @@ fn invalid() -> MatrixError {
 /// Reads the identifier, in today's form or in one of the older ones.
 pub(crate) fn identifier(body: &Object) -> Result<Identifier, MatrixError> {
     if let (Some(medium), Some(address)) = (body.get("medium"), body.get("address")) {
-        let (Value::String(medium), Value::String(address)) = (medium, address) else { return Err(invalid()) };
+        let (Value::String(medium), Value::String(address)) = (medium, address) else {
+            return Err(invalid());
+        };
         return threepid(medium, address);
     }
     match body.get("user") {
@@ -98,7 +100,11 @@ pub(crate) struct Verified {
 
 /// The account whose password this is, or 403. How long it takes does not tell whether the account exists; wrong
 /// passwords are counted and limited.
-pub(crate) async fn verify(call: &Call, identifier: Identifier, password: &str) -> Result<Verified, MatrixError> {
+pub(crate) async fn verify(
+    call: &Call,
+    identifier: Identifier,
+    password: &str,
+) -> Result<Verified, MatrixError> {
     let server_name = std::sync::Arc::clone(&call.app.server_name);
     let wanted = identifier.clone();
     let found = call
@@ -106,9 +112,15 @@ pub(crate) async fn verify(call: &Call, identifier: Identifier, password: &str) 
             let num = match &wanted {
                 Identifier::Threepid(medium, address) => threepids::find_user(tx, medium, address)?,
                 Identifier::User(user) => {
-                    let full = if user.starts_with('@') { user.clone() } else { format!("@{user}:{server_name}") };
-                    let local = id::split(&full).is_ok_and(|(_, domain)| domain.eq_ignore_ascii_case(&server_name));
-                    if local { users::resolve_case(tx, &full)?.map(|id| users::num(tx, &id)).transpose()?.flatten() } else { None }
+                    let full =
+                        if user.starts_with('@') { user.clone() } else { format!("@{user}:{server_name}") };
+                    let local =
+                        id::split(&full).is_ok_and(|(_, domain)| domain.eq_ignore_ascii_case(&server_name));
+                    if local {
+                        users::resolve_case(tx, &full)?.map(|id| users::num(tx, &id)).transpose()?.flatten()
+                    } else {
+                        None
+                    }
                 }
             };
             let Some(num) = num else { return Ok(None) };
@@ -131,7 +143,8 @@ pub(crate) async fn verify(call: &Call, identifier: Identifier, password: &str) 
     };
     // Again, so that guesses sent all at once are not let through by the limit being looked at before any counted.
     call.app.limiter.peek(bucket, call.now)?;
-    let password_hash = if verdict == Verdict::RightButOld { rehash(call, &user, hash, password).await? } else { hash };
+    let password_hash =
+        if verdict == Verdict::RightButOld { rehash(call, &user, hash, password).await? } else { hash };
     Ok(Verified { user, password_hash })
 }
 

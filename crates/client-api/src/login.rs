@@ -144,7 +144,9 @@ async fn by_token(call: &Call, body: &Object, new: NewSession) -> Result<(User, 
     let outcome = call
         .write(move |tx| {
             // A refusal is an outcome and no error, so that the token is used up by it too.
-            let Some(user) = sessions::take_login_token(tx, &ctx, &token)? else { return Ok(Err(Error::BadLoginToken)) };
+            let Some(user) = sessions::take_login_token(tx, &ctx, &token)? else {
+                return Ok(Err(Error::BadLoginToken));
+            };
             if let Err(refusal) = sessions::check_may_log_in(&user).and_then(|()| sessions::check(&new)) {
                 return Ok(Err(refusal));
             }

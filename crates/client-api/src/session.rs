@@ -1,8 +1,8 @@
 //! A session's own business: who am I, refreshing, logging out, a token for another device.
 
 use reeve_accounts::sessions;
-use reeve_http::{Access, Answer, Call, MatrixError, OpenTo, Route, json, reply};
 use reeve_http::limits::Bucket;
+use reeve_http::{Access, Answer, Call, MatrixError, OpenTo, Route, json, reply};
 use serde_json::{Value, json};
 
 use crate::uia;

@@ -80,7 +80,12 @@ pub(crate) async fn finish(call: &Call, passed: &Passed) -> Result<(), MatrixErr
 }
 
 /// The 401 that says what is missing.
-fn missing(session: &str, stages: &[&str], completed: Option<&[String]>, error: Option<MatrixError>) -> MatrixError {
+fn missing(
+    session: &str,
+    stages: &[&str],
+    completed: Option<&[String]>,
+    error: Option<MatrixError>,
+) -> MatrixError {
     let mut body = Object::new();
     body.insert("session".to_owned(), json!(session));
     let flows = if stages.is_empty() { json!([]) } else { json!([{ "stages": stages }]) };
@@ -169,7 +174,11 @@ async fn pass(
                 }
                 verified => verified?.user,
             };
-            if details.user_num == Some(user.num) { Ok(()) } else { Err(MatrixError::forbidden("Invalid auth")) }
+            if details.user_num == Some(user.num) {
+                Ok(())
+            } else {
+                Err(MatrixError::forbidden("Invalid auth"))
+            }
         }
         REGISTRATION_TOKEN if stages.contains(&REGISTRATION_TOKEN) => {
             let refused = |errcode: &'static str, error: &'static str| {
@@ -185,8 +194,9 @@ async fn pass(
                 return refused("M_MISSING_PARAM", "Missing UIA session");
             }
             let (session, now) = (session.to_owned(), call.now);
-            let usable =
-                call.write(move |tx| registration::reserve(tx, &session, &token, now + LIFETIME_MS, now)).await?;
+            let usable = call
+                .write(move |tx| registration::reserve(tx, &session, &token, now + LIFETIME_MS, now))
+                .await?;
             if usable { Ok(()) } else { refused("M_UNAUTHORIZED", "Invalid registration token") }
         }
         _ => Err(MatrixError::invalid_param("Invalid login submission")),

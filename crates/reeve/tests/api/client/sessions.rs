@@ -54,7 +54,13 @@ async fn keep_hashing(server: &Server) -> JoinHandle<()> {
 }
 
 /// Sends a request and waits until it waits for its turn to hash.
-async fn queue(server: &Server, client: &Client, path: &'static str, body: Value, ip: u8) -> JoinHandle<Reply> {
+async fn queue(
+    server: &Server,
+    client: &Client,
+    path: &'static str,
+    body: Value,
+    ip: u8,
+) -> JoinHandle<Reply> {
     let (client, before) = (client.clone(), server.app().hasher.waiting());
     let reply = spawn(async move {
         let ip = format!("10.0.0.{ip}");
@@ -72,7 +78,7 @@ async fn lock(admin: &Client, locked: bool) {
 }
 
 fn patient(config: &mut reeve_testkit::Config) {
-    config.hashing.wait = std::time::Duration::from_secs(120);
+    config.hashing.wait = std::time::Duration::from_mins(2);
     config.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
 }
 
