@@ -18,6 +18,8 @@ use crate::{user_search, users};
 const FEW: usize = if cfg!(test) { 10 } else { 20_000 };
 /// How many rows of one class are read at a time while walking.
 const CHUNK: i64 = if cfg!(test) { 4 } else { 512 };
+/// No text that lists sort by has more characters.
+const LONGEST_TEXT: usize = 1000;
 /// Sorts after every user id, since those begin with `@`.
 const AFTER_USER_IDS: &str = "A";
 
@@ -106,6 +108,16 @@ impl Key {
             }
             List::Name | List::DisplaynameNull | List::AvatarUrlNull | List::LastSeenTsNull => Self::None,
         })
+    }
+
+    /// Where a list ends: a key and user id that nothing sorts after.
+    fn end(list: List) -> (Self, &'static str) {
+        let key = match list {
+            List::Displayname | List::AvatarUrl => Self::Text("\u{10ffff}".repeat(LONGEST_TEXT + 1)),
+            List::CreatedTs | List::LastSeenTs => Self::Int(i64::MAX),
+            List::Name | List::DisplaynameNull | List::AvatarUrlNull | List::LastSeenTsNull => Self::None,
+        };
+        (key, AFTER_USER_IDS)
     }
 
     fn value(&self) -> Value<'_> {
@@ -397,17 +409,8 @@ fn walk_matches(
         if missing <= 0 || from >= total {
             break;
         }
-        let start = if segment.descending {
-            let buckets = buckets(tx, segment.list)?;
-            let size: i64 = buckets.iter().map(|bucket| bucket.count(&segment.classes)).sum();
-            enter_ascending(tx, &segment, &buckets, size - 1, 1)?.peek(tx)?.map(|last| {
-                let user_id = if segment.list == List::Name { last.user_id } else { String::new() };
-                (last.key, user_id)
-            })
-        } else {
-            Some((Key::decode(segment.list, "")?, String::new()))
-        };
-        let Some((key, user_id)) = start else { continue };
+        let (key, user_id) =
+            if segment.descending { Key::end(segment.list) } else { (Key::decode(segment.list, "")?, "") };
         let mut merge = Merge::new(&segment, segment.descending, &key, &user_id, Some(term), skip + missing);
         skip -= merge.skip(tx, skip)?;
         merge.take(tx, missing, &mut nums)?;
@@ -485,6 +488,10 @@ fn enter_descending<'a>(
     position: i64,
     wanted: i64,
 ) -> Result<Merge<'a>, DbError> {
+    if position == 0 {
+        let (key, user_id) = Key::end(segment.list);
+        return Ok(Merge::new(segment, true, &key, user_id, None, wanted));
+    }
     let from_end = size - 1 - position;
     let at = |position| enter_ascending(tx, segment, buckets, position, 1)?.peek(tx);
     let Some(mirrored) = at(from_end)? else { return Ok(Merge::empty(segment)) };
