@@ -1,6 +1,6 @@
 use std::{error::Error, path::Path, time::Duration};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
 
 use crate::{DbError, Engine, Migration, OpenError, Options, clock, migrate};
 
@@ -40,6 +40,9 @@ pub(super) fn reading(path: &Path, options: &Options) -> rusqlite::Result<Connec
 }
 
 fn common(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
+    // A plan must not depend on the values bound: with a partial index on a table, SQLite would otherwise prepare
+    // every statement about that table anew each time it runs.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "cache_size", -options.cache_kib)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);

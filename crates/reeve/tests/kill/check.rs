@@ -39,13 +39,14 @@ fn one_writer(writer: &mut Writer, client: &mut Client, when: &str) {
                 (Some(seen), Some(before)) => matches(seen, before),
                 _ => false,
             };
-            assert!(undone, "{when}: half done\n  before {before:#?}\n   after {after:#?}\n    seen {seen:#?}");
+            assert!(undone, "{when}: half done\n before {before:?}\n  after {after:?}\n   seen {seen:?}");
         }
         no_trace(client, &user_id, if done { before.as_ref() } else { Some(&after) }, seen.as_ref(), &when);
         if let (Deed::Password { password }, false) = (&deed, done) {
             assert!(!password_works(client, &user_id, password), "{when}: both passwords work");
         }
         if done {
+            writer.landed += 1;
             writer.happened(&user_id, &deed);
         }
     }
@@ -59,8 +60,8 @@ fn one_writer(writer: &mut Writer, client: &mut Client, when: &str) {
 /// Looks at an account from every side.
 fn one_account(client: &mut Client, user_id: &str, known: &Known, when: &str) {
     let Known { account, password, sessions, .. } = known;
-    let seen = look(client, user_id).unwrap_or_else(|| panic!("{when}: it is lost, {account:#?}"));
-    assert!(matches(&seen, account), "{when}\n  acknowledged {account:#?}\n  seen {seen:#?}");
+    let seen = look(client, user_id).unwrap_or_else(|| panic!("{when}: it is lost, {account:?}"));
+    assert!(matches(&seen, account), "{when}\n  acknowledged {account:?}\n          seen {seen:?}");
     for address in &account.threepids {
         assert_eq!(owner(client, &threepid_path(address)).as_deref(), Some(user_id), "{when}");
     }
@@ -71,13 +72,18 @@ fn one_account(client: &mut Client, user_id: &str, known: &Known, when: &str) {
         assert_eq!(found_by_name(client, displayname), [user_id], "{when}: {displayname}");
     }
     for (device, token) in sessions {
-        let reply = client.send_as(Some(token), "GET", "/_matrix/client/v3/account/whoami", &Value::Null).unwrap();
+        let reply =
+            client.send_as(Some(token), "GET", "/_matrix/client/v3/account/whoami", &Value::Null).unwrap();
         let expected = match (account.devices.contains(device), account.locked) {
             (true, false) => (200, "", device.as_str()),
             (true, true) => (401, "M_USER_LOCKED", ""),
             (false, _) => (401, "M_UNKNOWN_TOKEN", ""),
         };
-        assert_eq!((reply.status, reply.text("errcode"), reply.text("device_id")), expected, "{when}: {device}");
+        assert_eq!(
+            (reply.status, reply.text("errcode"), reply.text("device_id")),
+            expected,
+            "{when}: {device}"
+        );
     }
     if !account.locked {
         assert_eq!(password_works(client, user_id, password), !account.deactivated, "{when}: {password}");
@@ -102,7 +108,8 @@ fn look(client: &mut Client, user_id: &str) -> Option<Seen> {
     let limit = client.get(&format!("/_synapse/admin/v1/users/{user_id}/override_ratelimit")).body;
     let devices = client.get(&format!("/_synapse/admin/v2/users/{user_id}/devices")).body;
     let data = client.get(&format!("/_synapse/admin/v1/users/{user_id}/accountdata")).body;
-    let data: BTreeMap<String, Value> = serde_json::from_value(data["account_data"]["global"].clone()).unwrap();
+    let data: BTreeMap<String, Value> =
+        serde_json::from_value(data["account_data"]["global"].clone()).unwrap();
     let mut threepids = strings(&body["threepids"], "address");
     threepids.sort();
     let account = Account {
@@ -167,7 +174,8 @@ fn no_trace(client: &mut Client, user_id: &str, other: Option<&Account>, seen: O
 fn lists(writers: &[Writer], client: &mut Client, when: &str) {
     let mut expected: BTreeMap<String, Account> = BTreeMap::new();
     for writer in writers {
-        expected.extend(writer.accounts.iter().map(|(user_id, known)| (user_id.clone(), known.account.clone())));
+        expected
+            .extend(writer.accounts.iter().map(|(user_id, known)| (user_id.clone(), known.account.clone())));
     }
     let admin = Account { displayname: Some("admin".to_owned()), admin: true, ..Account::default() };
     expected.insert(format!("@admin:{}", crate::process::SERVER_NAME), admin);
@@ -196,7 +204,9 @@ fn lists(writers: &[Writer], client: &mut Client, when: &str) {
     }
 
     // Every order, page by page.
-    for order in ["name", "displayname", "avatar_url", "creation_ts", "last_seen_ts", "admin", "locked", "deactivated"] {
+    for order in
+        ["name", "displayname", "avatar_url", "creation_ts", "last_seen_ts", "admin", "locked", "deactivated"]
+    {
         let (mut from, mut seen) = ("0".to_owned(), BTreeSet::new());
         loop {
             let path = format!("/_synapse/admin/v3/users?limit=150&locked=true&order_by={order}&from={from}");
@@ -217,8 +227,11 @@ fn lists(writers: &[Writer], client: &mut Client, when: &str) {
 /// Waits until no job is left, and every one has done its work.
 pub(crate) fn jobs_finish(writers: &mut [Writer], address: SocketAddr, admin: &str) {
     let mut client = Client::new(address, Some(admin));
-    let retired: usize =
-        writers.iter().flat_map(|writer| writer.accounts.values()).filter(|known| known.account.deactivated).count();
+    let retired: usize = writers
+        .iter()
+        .flat_map(|writer| writer.accounts.values())
+        .filter(|known| known.account.deactivated)
+        .count();
     let mut left = JOBS_WITHIN.as_millis() / PAUSE.as_millis();
     loop {
         let open: Vec<Value> = ["scheduled", "active"]
@@ -237,7 +250,8 @@ pub(crate) fn jobs_finish(writers: &mut [Writer], address: SocketAddr, admin: &s
     }
     let (mut done, mut from) = (0, String::new());
     loop {
-        let page = client.get(&format!("/_reeve/admin/v1/jobs?kind=deactivate_user&state=complete&limit=1000{from}"));
+        let page = client
+            .get(&format!("/_reeve/admin/v1/jobs?kind=deactivate_user&state=complete&limit=1000{from}"));
         done += page.body["jobs"].as_array().unwrap().len();
         let Some(next) = page.body["next_token"].as_str() else { break };
         from = format!("&from={next}");

@@ -96,7 +96,9 @@ impl Client {
             read_line(stream, &mut line)?;
             match line.split_once(": ") {
                 None => break,
-                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse().ok(),
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                    length = value.parse().ok();
+                }
                 Some(_) => {}
             }
         }

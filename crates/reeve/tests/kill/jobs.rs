@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::check::JOBS_WITHIN;
 use crate::http::{Client, Cut};
-use crate::process::{SERVER_NAME, Site};
+use crate::process::{self, SERVER_NAME, Site};
 
 /// Pieces of account data, which a job deletes in several steps.
 const PIECES: u64 = 3000;
@@ -22,7 +22,7 @@ pub(crate) fn run(engine: Engine) {
     let site = Site::new(engine);
     site.create_admin();
     let mut server = site.start();
-    let admin = site.log_in_admin(server.address);
+    let admin = process::log_in_admin(server.address);
     let mut progress = Vec::new();
     let mut interrupted = None;
     for number in 0..TRIES {
@@ -94,7 +94,8 @@ fn create(address: SocketAddr, admin: &str, number: u64) -> String {
             scope.spawn(move || {
                 let mut client = Client::new(address, Some(token));
                 for piece in (writer..PIECES).step_by(usize::try_from(WRITERS).unwrap()) {
-                    let reply = client.send("PUT", &format!("{path}.{piece}"), &json!({ "piece": piece })).unwrap();
+                    let reply =
+                        client.send("PUT", &format!("{path}.{piece}"), &json!({ "piece": piece })).unwrap();
                     assert_eq!(reply.status, 200, "{}", reply.body);
                 }
             });

@@ -3,6 +3,14 @@
 //!
 //! Each test runs the real program over a database of either engine and speaks HTTP to it.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what is not as expected fails the test"
+)]
+
 mod check;
 mod http;
 mod jobs;

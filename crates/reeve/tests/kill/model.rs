@@ -102,7 +102,8 @@ impl Deed {
     pub(crate) fn request(&self, user_id: &str, password: &str) -> Request {
         let user = format!("/_synapse/admin/v2/users/{user_id}");
         let limit = format!("/_synapse/admin/v1/users/{user_id}/override_ratelimit");
-        let admin = |method, path, body, status| Request { method, path, body, sender: Sender::Admin, status };
+        let admin =
+            |method, path, body, status| Request { method, path, body, sender: Sender::Admin, status };
         match self {
             Self::Create { stamp, admin: is_admin } => {
                 let mut body = whole(stamp, *is_admin);

@@ -106,15 +106,15 @@ impl Site {
         child.stdin.take().unwrap().write_all(ADMIN_PASSWORD.as_bytes()).unwrap();
         assert!(child.wait().unwrap().success(), "{}", self.log());
     }
+}
 
-    /// The token of a new session of the administrator.
-    pub(crate) fn log_in_admin(&self, address: SocketAddr) -> String {
-        let identifier = json!({ "type": "m.id.user", "user": "admin" });
-        let body = json!({ "type": "m.login.password", "identifier": identifier, "password": ADMIN_PASSWORD });
-        let reply = Client::new(address, None).send("POST", "/_matrix/client/v3/login", &body).unwrap();
-        assert_eq!(reply.status, 200, "{}", reply.body);
-        reply.text("access_token").to_owned()
-    }
+/// The token of a new session of the administrator.
+pub(crate) fn log_in_admin(address: SocketAddr) -> String {
+    let identifier = json!({ "type": "m.id.user", "user": "admin" });
+    let body = json!({ "type": "m.login.password", "identifier": identifier, "password": ADMIN_PASSWORD });
+    let reply = Client::new(address, None).send("POST", "/_matrix/client/v3/login", &body).unwrap();
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    reply.text("access_token").to_owned()
 }
 
 impl Drop for Site {

@@ -11,7 +11,7 @@ use reeve_testkit::Engine;
 use crate::check;
 use crate::http::{Client, Cut, Reply};
 use crate::model::{Account, Deed, Dice, Request, Sender, first_password};
-use crate::process::{SERVER_NAME, Site};
+use crate::process::{self, SERVER_NAME, Site};
 
 /// How often a server is killed at work.
 const KILLS: u64 = 32;
@@ -42,6 +42,8 @@ pub(crate) struct Writer {
     pub(crate) in_flight: Option<InFlight>,
     /// How many changes were acknowledged.
     pub(crate) acknowledged: u64,
+    /// How many were not acknowledged and done all the same.
+    pub(crate) landed: u64,
     dice: Dice,
     stamps: u64,
 }
@@ -55,7 +57,7 @@ pub(crate) fn run(engine: Engine, seed: u64) {
     }
     site.create_admin();
     let mut server = site.start();
-    let admin = site.log_in_admin(server.address);
+    let admin = process::log_in_admin(server.address);
     let mut writers: Vec<Writer> = (0..WRITERS).map(|number| Writer::new(number, seed)).collect();
     let mut cut = 0;
     for round in 0..KILLS {
@@ -89,14 +91,26 @@ pub(crate) fn run(engine: Engine, seed: u64) {
     assert!(!log.contains("ERROR") && !log.contains("panicked"), "the servers complained:\n{log}");
     let acknowledged: u64 = writers.iter().map(|writer| writer.acknowledged).sum();
     let accounts: usize = writers.iter().map(|writer| writer.accounts.len()).sum();
-    println!("{engine:?}: {KILLS} kills, {acknowledged} changes acknowledged and {cut} cut, {accounts} accounts");
+    let landed: u64 = writers.iter().map(|writer| writer.landed).sum();
+    println!(
+        "{engine:?}: {KILLS} kills, {acknowledged} changes acknowledged, {cut} cut (of which {landed} happened), \
+         {accounts} accounts"
+    );
     assert!(cut > 0, "no request was ever cut: the kills came too late");
 }
 
 impl Writer {
     fn new(number: u64, seed: u64) -> Self {
         let dice = Dice(seed ^ (number + 1).wrapping_mul(0xd134_2543_de82_ef95));
-        Self { number, accounts: BTreeMap::new(), in_flight: None, acknowledged: 0, dice, stamps: 0 }
+        Self {
+            number,
+            accounts: BTreeMap::new(),
+            in_flight: None,
+            acknowledged: 0,
+            landed: 0,
+            dice,
+            stamps: 0,
+        }
     }
 
     /// Works until the server is gone.
@@ -106,19 +120,15 @@ impl Writer {
             let (user_id, deed) = self.choose();
             let known = self.accounts.get(&user_id);
             let request = deed.request(&user_id, known.map_or("", |known| &known.password));
-            match send(&mut client, &request) {
-                Ok(reply) => {
-                    let Request { method, path, body, status, .. } = request;
-                    assert_eq!(reply.status, status, "{method} {path} {body}: {}", reply.body);
-                    self.acknowledged(&user_id, &deed, &reply);
-                    // The kill may have been ordered already.
-                    let _ = acknowledged.send(());
-                }
-                Err(Cut) => {
-                    self.in_flight = Some(InFlight { user_id, deed });
-                    return;
-                }
-            }
+            let Ok(reply) = send(&mut client, &request) else {
+                self.in_flight = Some(InFlight { user_id, deed });
+                return;
+            };
+            let Request { method, path, body, status, .. } = request;
+            assert_eq!(reply.status, status, "{method} {path} {body}: {}", reply.body);
+            self.acknowledged(&user_id, &deed, &reply);
+            // The kill may have been ordered already.
+            let _ = acknowledged.send(());
         }
     }
 
@@ -143,7 +153,8 @@ impl Writer {
                 }
             }
             (None, Deed::Create { stamp, .. }) => {
-                let known = Known { account, password: first_password(stamp), sessions: Vec::new(), touched: true };
+                let known =
+                    Known { account, password: first_password(stamp), sessions: Vec::new(), touched: true };
                 self.accounts.insert(user_id.to_owned(), known);
             }
             (None, deed) => panic!("{user_id} cannot have {deed:?}"),
