@@ -5,6 +5,9 @@ use reeve_db::{DbError, ReadTx, Tx};
 use reeve_store::account_data;
 use serde_json::{Map, Value};
 
+use crate::error::Error;
+use crate::users;
+
 /// The room id of what is about no room.
 const GLOBAL: &str = "";
 
@@ -33,14 +36,15 @@ pub fn find(tx: &ReadTx<'_>, user_num: i64, data_type: &str) -> Result<Option<Va
     content.map(Some).map_err(|error| DbError::Internal(format!("account data is not JSON: {error}")))
 }
 
-/// Replaces the content of one type.
+/// Replaces the content of one type, unless the account was deactivated while the request was under way.
 pub fn set(
     tx: &mut Tx<'_>,
     user_num: i64,
     data_type: &str,
     content: &Map<String, Value>,
-) -> Result<(), DbError> {
+) -> Result<(), Error> {
+    users::check_active(tx, user_num)?;
     let content = serde_json::to_string(content)
         .map_err(|error| DbError::Internal(format!("account data cannot be written as JSON: {error}")))?;
-    account_data::put(tx, user_num, GLOBAL, data_type, &content)
+    Ok(account_data::put(tx, user_num, GLOBAL, data_type, &content)?)
 }

@@ -7,7 +7,13 @@ use serde_json::Value;
 
 /// Writes down a deed of the actor of `ctx`; a deed without an actor (somebody's own, or a job's) is not audited.
 /// `action` is a dotted name such as `user.lock`, `target` usually a user id, `changes` holds no secrets.
-pub fn record(tx: &mut Tx<'_>, ctx: &Ctx, action: &str, target: &str, changes: &Value) -> Result<(), DbError> {
+pub fn record(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    action: &str,
+    target: &str,
+    changes: &Value,
+) -> Result<(), DbError> {
     let Some(actor) = &ctx.actor else { return Ok(()) };
     audit::insert(
         tx,

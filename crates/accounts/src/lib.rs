@@ -5,22 +5,22 @@
 
 pub mod account_data;
 pub mod audit;
+pub mod deactivate;
+pub mod devices;
+pub mod error;
+pub mod external_ids;
+pub mod features;
+pub mod moderation;
+pub mod password;
+pub mod policy;
 pub mod profile;
 pub mod pushers;
 pub mod registration;
-pub mod users;
-pub mod threepids;
-pub mod external_ids;
-pub mod deactivate;
-pub mod devices;
-pub mod features;
-pub mod moderation;
-pub mod validity;
-pub mod error;
-pub mod password;
-pub mod policy;
 pub mod seen;
 pub mod sessions;
+pub mod threepids;
+pub mod users;
+pub mod validity;
 
 pub use error::Error;
 pub use policy::Policy;

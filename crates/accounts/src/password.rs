@@ -71,7 +71,10 @@ impl Hasher {
         .await
     }
 
-    async fn turn<T: Send + 'static>(&self, f: impl FnOnce(&Inner) -> T + Send + 'static) -> Result<T, Error> {
+    async fn turn<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&Inner) -> T + Send + 'static,
+    ) -> Result<T, Error> {
         let inner = Arc::clone(&self.0);
         let _waiting = Waiting::enter(&inner.waiting)?;
         let turn = tokio::time::timeout(inner.cost.wait, inner.turns.acquire()).await;
@@ -124,7 +127,11 @@ fn verify(cost: &HashingCost, password: &str, stored: &str) -> Verdict {
     if stored.starts_with("$2") {
         let significant = password.get(..BCRYPT_BYTES).unwrap_or(&password);
         // A password with a NUL cannot have been hashed with bcrypt: it is wrong, not an error.
-        return if bcrypt::verify(significant, stored).unwrap_or(false) { Verdict::RightButOld } else { Verdict::Wrong };
+        return if bcrypt::verify(significant, stored).unwrap_or(false) {
+            Verdict::RightButOld
+        } else {
+            Verdict::Wrong
+        };
     }
     let Ok(parsed) = PasswordHash::new(stored) else { return Verdict::Wrong };
     if Argon2::default().verify_password(&password, &parsed).is_err() {

@@ -6,11 +6,12 @@ use reeve_store::pushers::Pusher;
 use reeve_store::{pushers, threepids as addresses};
 
 use crate::error::Error;
-use crate::threepids;
+use crate::{threepids, users};
 
 /// Sets a pusher, in place of the account's own of the same application and key. Those of other accounts go, since
 /// a device has one owner, unless `append` says that it has several.
 pub fn set(tx: &mut Tx<'_>, user_num: i64, pusher: &Pusher, append: bool, now: i64) -> Result<(), Error> {
+    users::check_active(tx, user_num)?;
     let mut pusher = pusher.clone();
     if pusher.kind == "email" {
         // The address is stored as the account has it, so that the pusher goes when the address goes.

@@ -114,7 +114,12 @@ impl Seen {
                     )?;
                     if let Some(device_id) = &sighting.device_id {
                         devices::touch(
-                            tx, sighting.user_num, device_id, sighting.ts, &sighting.ip, &sighting.user_agent,
+                            tx,
+                            sighting.user_num,
+                            device_id,
+                            sighting.ts,
+                            &sighting.ip,
+                            &sighting.user_agent,
                         )?;
                     }
                     users::touch_last_seen(tx, sighting.user_num, sighting.ts)?;

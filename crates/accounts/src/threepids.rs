@@ -16,7 +16,9 @@ pub fn canonical(medium: &str, address: &str) -> Result<String, Error> {
         "email" => {
             let mut parts = address.trim().split('@');
             match (parts.next(), parts.next(), parts.next()) {
-                (Some(local), Some(domain), None) => Ok(format!("{}@{}", local.to_lowercase(), domain.to_lowercase())),
+                (Some(local), Some(domain), None) => {
+                    Ok(format!("{}@{}", local.to_lowercase(), domain.to_lowercase()))
+                }
                 _ => Err(Error::BadEmail),
             }
         }
@@ -37,7 +39,8 @@ pub fn replace(tx: &mut Tx<'_>, user: &User, wanted: &[(String, String)], now: i
     let mut changed = false;
     for threepid in &stored {
         // Compared as given: an address in other letter case is removed and added anew, with a new time.
-        if !wanted.iter().any(|(medium, address)| *medium == threepid.medium && *address == threepid.address) {
+        if !wanted.iter().any(|(medium, address)| *medium == threepid.medium && *address == threepid.address)
+        {
             remove(tx, user.num, &threepid.medium, &threepid.address)?;
             changed = true;
         }

@@ -44,6 +44,16 @@ pub fn find(tx: &ReadTx<'_>, user_id: &str) -> Result<User, Error> {
     users::find(tx, user_id)?.ok_or(Error::UserNotFound)
 }
 
+/// Refuses if the account was deactivated since the session was looked at: what it stores now would never be
+/// cleared.
+pub fn check_active(tx: &ReadTx<'_>, user_num: i64) -> Result<(), Error> {
+    if users::by_num(tx, user_num)?.is_some_and(|user| !user.deactivated) {
+        Ok(())
+    } else {
+        Err(Error::SessionEnded)
+    }
+}
+
 /// Checks that a new account can have a name, in the order in which clients expect the refusals.
 pub fn check_name(tx: &ReadTx<'_>, ctx: &Ctx, localpart: &str) -> Result<(), Error> {
     id::check_new_localpart(localpart, &ctx.server_name)?;
@@ -179,7 +189,13 @@ pub(crate) fn changes(before: &User, after: &User) -> Map<String, Value> {
 }
 
 /// Makes an account an administrator, or not.
-pub fn set_admin(tx: &mut Tx<'_>, ctx: &Ctx, acting_user_id: &str, user_id: &str, admin: bool) -> Result<User, Error> {
+pub fn set_admin(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    acting_user_id: &str,
+    user_id: &str,
+    admin: bool,
+) -> Result<User, Error> {
     if !admin && acting_user_id == user_id {
         return Err(Error::SelfDemotion);
     }
@@ -309,7 +325,9 @@ fn create_from(
         threepids::replace(tx, &user, wanted, ctx.now)?;
     }
     if let Some(wanted) = &change.external_ids {
-        if (1..wanted.len()).any(|at| wanted.get(at).is_some_and(|id| wanted.iter().take(at).any(|other| other == id))) {
+        if (1..wanted.len())
+            .any(|at| wanted.get(at).is_some_and(|id| wanted.iter().take(at).any(|other| other == id)))
+        {
             return Err(Error::ExternalIdInUse);
         }
         external_ids::replace(tx, &user, wanted)?;

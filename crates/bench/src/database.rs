@@ -34,7 +34,8 @@ impl Place {
                 Self { folder, maintenance: None, url: DatabaseUrl::Sqlite(file), keep }
             }
             DatabaseUrl::Postgres(url) => {
-                let (base, options) = url.split_once('?').map_or((&*url, ""), |(base, options)| (base, options));
+                let (base, options) =
+                    url.split_once('?').map_or((&*url, ""), |(base, options)| (base, options));
                 let server = base.rsplit_once('/').map_or(base, |(server, _)| server);
                 let own = format!("{server}/{NAME}{}{options}", if options.is_empty() { "" } else { "?" });
                 let mut client = Client::connect(&url, NoTls)?;
@@ -82,7 +83,9 @@ impl Place {
     pub(crate) fn bytes(&self) -> Fallible<u64> {
         match &self.url {
             DatabaseUrl::Postgres(url) => {
-                let size: i64 = Client::connect(url, NoTls)?.query_one("SELECT pg_database_size(current_database())", &[])?.get(0);
+                let size: i64 = Client::connect(url, NoTls)?
+                    .query_one("SELECT pg_database_size(current_database())", &[])?
+                    .get(0);
                 Ok(u64::try_from(size).unwrap_or(0))
             }
             DatabaseUrl::Sqlite(_) => {
@@ -110,7 +113,8 @@ impl Place {
             return Ok(());
         }
         if let Some(url) = &self.maintenance {
-            Client::connect(url, NoTls)?.batch_execute(&format!("DROP DATABASE IF EXISTS {NAME} WITH (FORCE)"))?;
+            Client::connect(url, NoTls)?
+                .batch_execute(&format!("DROP DATABASE IF EXISTS {NAME} WITH (FORCE)"))?;
         }
         for file in self.files() {
             match fs::remove_file(&file) {

@@ -43,10 +43,23 @@ struct Ask<'a> {
 
 impl<'a> Group<'a> {
     fn new(name: &'static str, limit_ms: f64, population: &'a Population) -> Self {
-        Self { name, limit_ms, worst: Times::default(), worst_name: String::new(), wrong: 0, count: 0, population }
+        Self {
+            name,
+            limit_ms,
+            worst: Times::default(),
+            worst_name: String::new(),
+            wrong: 0,
+            count: 0,
+            population,
+        }
     }
 
-    async fn measure(&mut self, connection: &mut Connection, ask: &Ask<'_>, report: &mut Report) -> Fallible<()> {
+    async fn measure(
+        &mut self,
+        connection: &mut Connection,
+        ask: &Ask<'_>,
+        report: &mut Report,
+    ) -> Fallible<()> {
         let dir = if ask.descending { "b" } else { "f" };
         let query = format!("order_by={}&dir={dir}&from={}&limit={LIMIT}{}", ask.order, ask.from, ask.query);
         let path = format!("/_synapse/admin/{}/users?{query}", ask.path);
@@ -55,7 +68,8 @@ impl<'a> Group<'a> {
         for number in 0..WARM_UP + REQUESTS {
             let reply = connection.get(&path).await?;
             if number == 0 {
-                let expected = self.population.page(ask.selection, ask.order, ask.descending, ask.from, LIMIT);
+                let expected =
+                    self.population.page(ask.selection, ask.order, ask.descending, ask.from, LIMIT);
                 right = is_right(&reply.json()?, ask.selection.len(), &expected);
             }
             if number >= WARM_UP {
@@ -66,19 +80,24 @@ impl<'a> Group<'a> {
             }
         }
         let times = Times::of(took);
-        let verdict = if right { below(times.p99_ms, self.limit_ms) } else { Verdict::Wrong };
+        let verdict = if right { below(times.p99, self.limit_ms) } else { Verdict::Wrong };
         let name = format!("{} order={} dir={dir} from={}{}", ask.path, ask.order, ask.from, ask.query);
         report.list(&name, times, self.limit_ms, verdict);
         self.count += 1;
         self.wrong += usize::from(!right);
-        if times.p99_ms > self.worst.p99_ms {
+        if times.p99 > self.worst.p99 {
             (self.worst, self.worst_name) = (times, name);
         }
         Ok(())
     }
 
     /// Every order in both directions.
-    async fn all_orders(&mut self, connection: &mut Connection, ask: &Ask<'_>, report: &mut Report) -> Fallible<()> {
+    async fn all_orders(
+        &mut self,
+        connection: &mut Connection,
+        ask: &Ask<'_>,
+        report: &mut Report,
+    ) -> Fallible<()> {
         for order in ORDERS {
             for descending in [false, true] {
                 self.measure(connection, &Ask { order, descending, ..*ask }, report).await?;
@@ -89,8 +108,9 @@ impl<'a> Group<'a> {
 
     fn finish(self, report: &mut Report) {
         let Self { worst, wrong, count, .. } = self;
-        let verdict = if wrong > 0 { Verdict::Wrong } else { below(worst.p99_ms, self.limit_ms) };
-        let value = format!("median {:.1} ms, p99 {:.1} ms, max {:.1} ms", worst.median_ms, worst.p99_ms, worst.max_ms);
+        let verdict = if wrong > 0 { Verdict::Wrong } else { below(worst.p99, self.limit_ms) };
+        let value =
+            format!("median {:.1} ms, p99 {:.1} ms, max {:.1} ms", worst.median, worst.p99, worst.max);
         println!("  (slowest: {})", self.worst_name);
         let name = format!("{}: slowest of {count} requests", self.name);
         report.row(name, value, format!("< {} ms", self.limit_ms), verdict);
@@ -104,11 +124,16 @@ impl<'a> Group<'a> {
 fn is_right(page: &Value, total: usize, expected: &[String]) -> bool {
     let names = page.get("users").and_then(Value::as_array).into_iter().flatten();
     let names = names.map(|user| user.get("name").and_then(Value::as_str).unwrap_or_default());
-    page.get("total").and_then(Value::as_u64) == Some(total as u64) && names.eq(expected.iter().map(String::as_str))
+    page.get("total").and_then(Value::as_u64) == Some(total as u64)
+        && names.eq(expected.iter().map(String::as_str))
 }
 
 /// Reads pages of every kind. The accounts must be as they were seeded.
-pub(crate) async fn run(population: &Population, connection: &mut Connection, report: &mut Report) -> Fallible<()> {
+pub(crate) async fn run(
+    population: &Population,
+    connection: &mut Connection,
+    report: &mut Report,
+) -> Fallible<()> {
     println!("lists: median, p99 and maximum in ms");
     let shown = |account: &Account| !account.deactivated && !account.locked;
     let everybody = population.select(|_, account| shown(account));
@@ -135,7 +160,8 @@ pub(crate) async fn run(population: &Population, connection: &mut Connection, re
         population.select(move |number, account| {
             let name = account.displayname.as_ref().map(|name| name.to_lowercase());
             shown(account)
-                && (population::localpart(number).contains(text) || name.is_some_and(|name| name.contains(text)))
+                && (population::localpart(number).contains(text)
+                    || name.is_some_and(|name| name.contains(text)))
         })
     };
     let mut group = Group::new("Search with up to 1,000 matches", 10.0, population);
@@ -143,14 +169,19 @@ pub(crate) async fn run(population: &Population, connection: &mut Connection, re
     let query = format!("&name={RARE_WORD}");
     group.all_orders(connection, &Ask { query: &query, selection: &rare, ..ask }, report).await?;
     group.all_orders(connection, &Ask { query: "&name=kk", selection: &double_k, ..ask }, report).await?;
-    let by_id = population.select(|number, account| shown(account) && population::user_id(number).contains("ser0012"));
-    group.all_orders(connection, &Ask { query: "&user_id=SER0012", selection: &by_id, ..ask }, report).await?;
+    let by_id = population
+        .select(|number, account| shown(account) && population::user_id(number).contains("ser0012"));
+    group
+        .all_orders(connection, &Ask { query: "&user_id=SER0012", selection: &by_id, ..ask }, report)
+        .await?;
     let none = Selection::new();
     group.measure(connection, &Ask { query: "&name=xyzzy", selection: &none, ..ask }, report).await?;
     group.finish(report);
 
     let mut group = Group::new("Search that matches everybody", 300.0, population);
-    group.all_orders(connection, &Ask { query: "&name=user", selection: &has("user"), ..ask }, report).await?;
+    group
+        .all_orders(connection, &Ask { query: "&name=user", selection: &has("user"), ..ask }, report)
+        .await?;
     let domain = format!("&user_id={SERVER_NAME}");
     group.all_orders(connection, &Ask { query: &domain, ..ask }, report).await?;
     let from = everybody.len() - LIMIT;
@@ -160,7 +191,9 @@ pub(crate) async fn run(population: &Population, connection: &mut Connection, re
 
     let mut group = Group::new("Search that matches a part", 300.0, population);
     group.all_orders(connection, &Ask { query: "&name=ad", selection: &has("ad"), ..ask }, report).await?;
-    group.all_orders(connection, &Ask { query: "&name=lovelace", selection: &has("lovelace"), ..ask }, report).await?;
+    group
+        .all_orders(connection, &Ask { query: "&name=lovelace", selection: &has("lovelace"), ..ask }, report)
+        .await?;
     group.all_orders(connection, &Ask { query: "&name=7", selection: &has("7"), ..ask }, report).await?;
     group.finish(report);
 
@@ -169,7 +202,7 @@ pub(crate) async fn run(population: &Population, connection: &mut Connection, re
     group.all_orders(connection, &Ask { from, ..ask }, report).await?;
     group.all_orders(connection, &Ask { from: population.len() / 2, ..ask }, report).await?;
     if let Some((path, query, selection)) = filters.get(6) {
-        group.all_orders(connection, &Ask { path, query, selection, from, ..ask }, report).await?;
+        group.all_orders(connection, &Ask { path, query, from, selection, ..ask }, report).await?;
     }
     group.finish(report);
     Ok(())

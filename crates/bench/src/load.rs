@@ -35,10 +35,22 @@ async fn rate(address: SocketAddr, path: &str, with_wrk: bool) -> Fallible<f64> 
         let (connections, seconds) = (READERS.to_string(), format!("{}s", ROUND.as_secs()));
         let header = format!("Authorization: Bearer {TOKEN}");
         let mut wrk = Command::new("wrk");
-        wrk.args(["-t", "1", "-c", &connections, "-d", &seconds, "-H", &header, &format!("http://{address}{path}")]);
+        wrk.args([
+            "-t",
+            "1",
+            "-c",
+            &connections,
+            "-d",
+            &seconds,
+            "-H",
+            &header,
+            &format!("http://{address}{path}"),
+        ]);
         let output = tokio::task::spawn_blocking(move || wrk.output()).await??;
         let text = String::from_utf8_lossy(&output.stdout);
-        if let Some(line) = text.lines().find(|line| line.contains("Non-2xx") || line.contains("Socket errors")) {
+        if let Some(line) =
+            text.lines().find(|line| line.contains("Non-2xx") || line.contains("Socket errors"))
+        {
             return Err(format!("{path}: {}", line.trim()).into());
         }
         let rate = text.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
@@ -92,7 +104,10 @@ pub(crate) async fn read_one(address: SocketAddr, user_id: &str, report: &mut Re
         rates.push(rate(address, &path, with_wrk).await?);
     }
     let (one, empty) = (median(rates), median(empty_rates));
-    report.info(format!("Emptiest handler, {} bytes, {READERS} connections ({tool})", reply.body.len()), format!("{empty:.0} requests/s"));
+    report.info(
+        format!("Emptiest handler, {} bytes, {READERS} connections ({tool})", reply.body.len()),
+        format!("{empty:.0} requests/s"),
+    );
     report.info(format!("One account by id, {READERS} connections ({tool})"), format!("{one:.0} requests/s"));
     let ratio = one / empty;
     let verdict = if ratio >= 0.5 { Verdict::Ok } else { Verdict::Missed };
@@ -122,7 +137,9 @@ pub(crate) async fn create(address: SocketAddr, report: &mut Report) -> Fallible
                 let path = format!("/_synapse/admin/v2/users/@new{before}-{number}:{SERVER_NAME}");
                 let reply = connection.send("PUT", &path, "{}").await?;
                 if reply.status != 201 {
-                    return Err(format!("status {}: {}", reply.status, String::from_utf8_lossy(&reply.body)).into());
+                    return Err(
+                        format!("status {}: {}", reply.status, String::from_utf8_lossy(&reply.body)).into()
+                    );
                 }
                 took.push(reply.took);
             }
@@ -144,7 +161,7 @@ pub(crate) async fn create(address: SocketAddr, report: &mut Report) -> Fallible
     } else {
         Verdict::Missed
     };
-    let value = format!("{rate:.0}/s (median {:.1} ms, p99 {:.1} ms)", times.median_ms, times.p99_ms);
+    let value = format!("{rate:.0}/s (median {:.1} ms, p99 {:.1} ms)", times.median, times.p99);
     report.row(format!("Creating accounts, {WRITERS} connections"), value, "≥ 2000/s", verdict);
     Ok(())
 }
@@ -196,9 +213,17 @@ pub(crate) async fn storm(address: SocketAddr, report: &mut Report) -> Fallible<
     }
     let rate = per_second(logins, start.elapsed().as_secs_f64());
     report.info("Logins in the storm", format!("{rate:.1}/s"));
-    report.info("First page, idle", format!("median {:.2} ms", idle.median_ms));
-    report.info("First page, in the storm", format!("median {:.2} ms, p99 {:.1} ms", stormy.median_ms, stormy.p99_ms));
-    let ratio = stormy.median_ms / idle.median_ms;
-    report.row("List in a login storm, against idle", format!("{ratio:.2} times"), "< 3 times", below(ratio, 3.0));
+    report.info("First page, idle", format!("median {:.2} ms", idle.median));
+    report.info(
+        "First page, in the storm",
+        format!("median {:.2} ms, p99 {:.1} ms", stormy.median, stormy.p99),
+    );
+    let ratio = stormy.median / idle.median;
+    report.row(
+        "List in a login storm, against idle",
+        format!("{ratio:.2} times"),
+        "< 3 times",
+        below(ratio, 3.0),
+    );
     Ok(())
 }

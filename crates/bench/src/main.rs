@@ -59,8 +59,8 @@ struct Accounts {
     #[arg(long, default_value = "sqlite:reeve-bench-data/bench.db")]
     database: String,
     /// How many accounts are seeded; at least 2,000.
-    #[arg(long, default_value_t = 1_000_000)]
-    accounts: usize,
+    #[arg(long = "accounts", value_name = "NUMBER", default_value_t = 1_000_000)]
+    number: usize,
     /// Leaves the database there; a later run without creations and logins in between goes on with it.
     #[arg(long)]
     keep: bool,
@@ -85,14 +85,18 @@ enum Step {
 }
 
 fn main() -> ExitCode {
-    let done = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Into::into).and_then(|runtime| {
-        runtime.block_on(async {
-            match Arguments::parse().command {
-                Benchmark::Accounts(accounts) => run(accounts).await,
-                Benchmark::Server { database, listen } => server::run(database, listen).await.map(|()| true),
-            }
-        })
-    });
+    let done = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Into::into).and_then(
+        |runtime| {
+            runtime.block_on(async {
+                match Arguments::parse().command {
+                    Benchmark::Accounts(accounts) => run(accounts).await,
+                    Benchmark::Server { database, listen } => {
+                        server::run(database, listen).await.map(|()| true)
+                    }
+                }
+            })
+        },
+    );
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -105,13 +109,13 @@ fn main() -> ExitCode {
 
 /// Runs the benchmark; answers whether everything is as it should be.
 async fn run(accounts: Accounts) -> Fallible<bool> {
-    if accounts.accounts < 2000 {
+    if accounts.number < 2000 {
         return Err("at least 2000 accounts, please".into());
     }
     let place = tokio::task::spawn_blocking(move || Place::new(&accounts.database, accounts.keep)).await??;
     let place = Arc::new(place);
     let mut report = Report::default();
-    let measured = measure(&place, accounts.accounts, &accounts.steps, &mut report).await;
+    let measured = measure(&place, accounts.number, &accounts.steps, &mut report).await;
     let cleared = tokio::task::spawn_blocking(move || place.clear()).await?;
     println!("\n{}", report.table());
     if let Some(file) = accounts.json {
@@ -140,14 +144,24 @@ async fn measure(place: &Arc<Place>, accounts: usize, steps: &[Step], report: &m
     starts.push(took);
     starts.sort();
     let slowest = starts.last().map_or(0.0, Duration::as_secs_f64) * 1000.0;
-    report.row(format!("Start until the first answer, slowest of {STARTS}"), format!("{slowest:.0} ms"), "< 200 ms", below(slowest, 200.0));
+    report.row(
+        format!("Start until the first answer, slowest of {STARTS}"),
+        format!("{slowest:.0} ms"),
+        "< 200 ms",
+        below(slowest, 200.0),
+    );
     report.info("Resident memory after the start", format!("{:.0} MB", server.resident_mb()?));
 
     let mut connection = Connection::open(server.address, seed::TOKEN).await?;
     if steps.contains(&Step::Lists) {
         lists::run(&population, &mut connection, report).await?;
         let resident = server.resident_mb()?;
-        report.row("Resident memory after the lists", format!("{resident:.0} MB"), "< 150 MB", below(resident, 150.0));
+        report.row(
+            "Resident memory after the lists",
+            format!("{resident:.0} MB"),
+            "< 150 MB",
+            below(resident, 150.0),
+        );
     }
     let middle = seed::middle(&population);
     drop(population);

@@ -21,14 +21,63 @@ const DAYS: u64 = 3 * 365;
 const FAR_FUTURE_MS: i64 = 4_102_444_800_000;
 
 const FIRST_NAMES: &[&str] = &[
-    "Ada", "Alan", "Barbara", "Blaise", "Claude", "Donald", "Edsger", "Emmy", "Frances", "Grace", "Hedy", "Ida",
-    "Jean", "Joan", "John", "Karen", "Leslie", "Łukasz", "Margaret", "Mary", "Niklaus", "Radia", "Sofia", "Tim",
-    "Ursula", "Vint", "Whitfield", "Zoë", "李娜", "Сергей",
+    "Ada",
+    "Alan",
+    "Barbara",
+    "Blaise",
+    "Claude",
+    "Donald",
+    "Edsger",
+    "Emmy",
+    "Frances",
+    "Grace",
+    "Hedy",
+    "Ida",
+    "Jean",
+    "Joan",
+    "John",
+    "Karen",
+    "Leslie",
+    "Łukasz",
+    "Margaret",
+    "Mary",
+    "Niklaus",
+    "Radia",
+    "Sofia",
+    "Tim",
+    "Ursula",
+    "Vint",
+    "Whitfield",
+    "Zoë",
+    "李娜",
+    "Сергей",
 ];
 const LAST_NAMES: &[&str] = &[
-    "Allen", "Backus", "Cerf", "Clarke", "Diffie", "Dijkstra", "Goldberg", "Hamilton", "Hopper", "Jones", "Kernighan",
-    "Lamarr", "Lamport", "Liskov", "Lovelace", "Noether", "Pascal", "Perlman", "Ritchie", "Rhodes", "Shannon",
-    "Thompson", "Turing", "Wing", "Wirth",
+    "Allen",
+    "Backus",
+    "Cerf",
+    "Clarke",
+    "Diffie",
+    "Dijkstra",
+    "Goldberg",
+    "Hamilton",
+    "Hopper",
+    "Jones",
+    "Kernighan",
+    "Lamarr",
+    "Lamport",
+    "Liskov",
+    "Lovelace",
+    "Noether",
+    "Pascal",
+    "Perlman",
+    "Ritchie",
+    "Rhodes",
+    "Shannon",
+    "Thompson",
+    "Turing",
+    "Wing",
+    "Wirth",
 ];
 
 /// A small generator of numbers that look random (SplitMix64), seeded by the number of the account.
@@ -132,7 +181,8 @@ fn account(number: usize, all: usize) -> Account {
     } else {
         FIRST_MS + numbers.below(DAYS * 24) * (DAY_MS / 24)
     };
-    let last_seen = numbers.chance(6000).then(|| created + numbers.below(FIRST_MS + DAYS * DAY_MS + 1 - created));
+    let last_seen =
+        numbers.chance(6000).then(|| created + numbers.below(FIRST_MS + DAYS * DAY_MS + 1 - created));
     let devices = if last_seen.is_some() && !deactivated { 1 + numbers.below(3) } else { 0 };
     Account {
         displayname,

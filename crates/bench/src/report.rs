@@ -36,12 +36,12 @@ struct Row {
     verdict: Verdict,
 }
 
-/// Times of one request.
+/// Times of one request, in milliseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Times {
-    pub(crate) median_ms: f64,
-    pub(crate) p99_ms: f64,
-    pub(crate) max_ms: f64,
+    pub(crate) median: f64,
+    pub(crate) p99: f64,
+    pub(crate) max: f64,
 }
 
 impl Times {
@@ -51,7 +51,7 @@ impl Times {
             let last = took.len().saturating_sub(1);
             took.get(last.min(took.len() * per_cent / 100)).map_or(0.0, |took| took.as_secs_f64() * 1000.0)
         };
-        Self { median_ms: at(50), p99_ms: at(99), max_ms: at(100) }
+        Self { median: at(50), p99: at(99), max: at(100) }
     }
 }
 
@@ -83,13 +83,10 @@ impl Report {
 
     /// One list request, for the JSON file; printed as progress.
     pub(crate) fn list(&mut self, name: &str, times: Times, limit_ms: f64, verdict: Verdict) {
-        let Times { median_ms, p99_ms, max_ms } = times;
-        println!(
-            "  {name:<64} {median_ms:>8.2} {p99_ms:>8.2} {max_ms:>8.2}  < {limit_ms} {}",
-            verdict.name()
-        );
+        let Times { median, p99, max } = times;
+        println!("  {name:<64} {median:>8.2} {p99:>8.2} {max:>8.2}  < {limit_ms} {}", verdict.name());
         self.details.push(json!({
-            "name": name, "median_ms": median_ms, "p99_ms": p99_ms, "max_ms": max_ms,
+            "name": name, "median": median, "p99": p99, "max": max,
             "limit_ms": limit_ms, "verdict": verdict.name(),
         }));
     }

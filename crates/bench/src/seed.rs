@@ -25,7 +25,12 @@ const BATCH: usize = 1000;
 const CACHE_KIB: i64 = 512 * 1024;
 
 /// Creates all accounts, unless they are there from an earlier run.
-pub(crate) async fn seed(place: &Place, population: &Arc<Population>, hash: String, report: &mut Report) -> Fallible<()> {
+pub(crate) async fn seed(
+    place: &Place,
+    population: &Arc<Population>,
+    hash: String,
+    report: &mut Report,
+) -> Fallible<()> {
     let all = population.len();
     let options = Options { cache_kib: CACHE_KIB, ..Options::default() };
     let db = Db::open(place.url(), options, reeve_store::MIGRATIONS).await?;
@@ -33,7 +38,10 @@ pub(crate) async fn seed(place: &Place, population: &Arc<Population>, hash: Stri
     if there == all {
         println!("the accounts are there already");
     } else if there > 0 {
-        return Err(format!("the database has {there} accounts, not {all}: it must be blank, or kept from such a run").into());
+        return Err(format!(
+            "the database has {there} accounts, not {all}: it must be blank, or kept from such a run"
+        )
+        .into());
     } else {
         let hash = Arc::new(hash);
         let start = monotonic();
@@ -41,7 +49,8 @@ pub(crate) async fn seed(place: &Place, population: &Arc<Population>, hash: Stri
         while done < all {
             let (population, hash) = (Arc::clone(population), Arc::clone(&hash));
             let end = all.min(done + BATCH);
-            db.write(move |tx| (done..end).try_for_each(|number| create(tx, &population, number, &hash))).await?;
+            db.write(move |tx| (done..end).try_for_each(|number| create(tx, &population, number, &hash)))
+                .await?;
             done = end;
             if done % (20 * BATCH) == 0 {
                 print!("\r  {done} accounts, {:.0}/s", per_second(done, start.elapsed().as_secs_f64()));

@@ -77,7 +77,7 @@ impl Server {
             {
                 return Ok((server, begin.elapsed()));
             }
-            if server.child.try_wait()?.is_some() || begin.elapsed() > Duration::from_secs(60) {
+            if server.child.try_wait()?.is_some() || begin.elapsed() > Duration::from_mins(1) {
                 return Err(format!("the server does not start: {}", last_line(&place.log())).into());
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -95,7 +95,8 @@ impl Server {
     pub(crate) fn resident_mb(&self) -> Fallible<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib: f64 = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).ok_or("no VmRSS")?;
+        let kib: f64 =
+            line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).ok_or("no VmRSS")?;
         Ok(kib * 1024.0 / 1e6)
     }
 }

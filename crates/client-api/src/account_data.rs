@@ -63,6 +63,6 @@ async fn put(mut call: Call) -> Answer {
     if account_data::ignores(&data_type, &content, &call.user()?.user_id) {
         return Err(MatrixError::invalid_param("You cannot ignore yourself"));
     }
-    call.write(move |tx| Ok(account_data::set(tx, num, &data_type, &content)?)).await?;
+    call.write(move |tx| account_data::set(tx, num, &data_type, &content)).await?;
     reply::empty()
 }

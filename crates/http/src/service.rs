@@ -73,11 +73,11 @@ impl Service {
         // What was read without trouble is too much to write down by default.
         if status < 400 && matches!(method, Method::GET | Method::HEAD) {
             span.in_scope(|| {
-                tracing::debug!(method = method.as_str(), route = &*route, status, micros, "answered")
+                tracing::debug!(method = method.as_str(), route = &*route, status, micros, "answered");
             });
         } else {
             span.in_scope(|| {
-                tracing::info!(method = method.as_str(), route = &*route, status, micros, "answered")
+                tracing::info!(method = method.as_str(), route = &*route, status, micros, "answered");
             });
         }
         response

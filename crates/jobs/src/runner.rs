@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reeve_db::{Db, DbError};
+use reeve_db::{Db, DbError, Tx};
 use reeve_model::Clock;
 use reeve_store::jobs;
 use tokio::sync::{Notify, watch};
@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 
 use crate::{Job, Kind, Step, StepError};
 
-/// A worker that does not finish a step in this time is taken for dead.
-const LEASE_MS: i64 = 60_000;
+/// A worker that does not finish a step in this time is taken for dead, and another takes its job over.
+const LEASE_MS: i64 = 10_000;
 /// A step that fails this often in a row fails the job.
 const MOST_ATTEMPTS: i64 = 10;
 /// The longest pause between two attempts.
@@ -92,10 +92,10 @@ async fn work(inner: Arc<Inner>) {
     let mut stop = inner.stop.subscribe();
     while !*stop.borrow() {
         match claim(&inner).await {
-            Ok(Some(job)) => {
+            Ok(Some(taken)) => {
                 // There may be more: let another worker look.
                 inner.queued.notify_one();
-                run(&inner, job, &stop).await;
+                run(&inner, taken, &stop).await;
                 inner.finished.notify_waiters();
             }
             Ok(None) => {
@@ -116,39 +116,43 @@ async fn work(inner: Arc<Inner>) {
     }
 }
 
-async fn claim(inner: &Inner) -> Result<Option<Job>, DbError> {
-    let now = inner.clock.now_ms();
-    inner.db.write(move |tx| jobs::claim(tx, now, now + LEASE_MS)).await
+/// A job that this worker has taken. Another that takes it over changes the time, so that the time tells whose it is.
+struct Taken {
+    job: Job,
+    lease_until: i64,
+}
+
+async fn claim(inner: &Inner) -> Result<Option<Taken>, DbError> {
+    let lease_until = inner.clock.now_ms() + LEASE_MS;
+    let job = inner.db.write(move |tx| jobs::claim(tx, lease_until - LEASE_MS, lease_until)).await?;
+    Ok(job.map(|job| Taken { job, lease_until }))
 }
 
 /// Takes the steps of a job until it is finished, fails, or the server stops.
-async fn run(inner: &Inner, job: Job, stop: &watch::Receiver<bool>) {
+async fn run(inner: &Inner, taken: Taken, stop: &watch::Receiver<bool>) {
+    let Taken { mut job, mut lease_until } = taken;
     let Some(kind) = inner.kinds.iter().find(|kind| kind.name == job.kind).copied() else {
-        give_up(inner, &job, format!("this program knows no jobs of the kind {}", job.kind)).await;
-        return;
+        let reason = format!("this program knows no jobs of the kind {}", job.kind);
+        return give_up(inner, Taken { job, lease_until }, reason).await;
     };
     tracing::info!(job = job.id, kind = job.kind, subject = job.subject, "job starts");
-    let mut job = job;
     loop {
         if *stop.borrow() {
-            let (id, now) = (job.id.clone(), inner.clock.now_ms());
-            if let Err(error) = inner.db.write(move |tx| jobs::release(tx, &id, now)).await {
-                tracing::warn!(%error, job = job.id, "a job cannot be put back; it goes on when its lease ends");
-            }
-            return;
+            return put_back(inner, Taken { job, lease_until }).await;
         }
         let (current, now) = (job.clone(), inner.clock.now_ms());
+        // Each lease ends later than the last, also while a test's clock stands still.
+        let next_lease = (now + LEASE_MS).max(lease_until + 1);
         let outcome = inner
             .db
             .write(move |tx| -> Result<Option<Step>, StepError> {
-                // Another worker may have taken over a job whose lease ran out.
-                if jobs::lease(tx, &current.id)?.is_none() {
+                if jobs::lease(tx, &current.id)? != Some(lease_until) {
                     return Ok(None);
                 }
                 let step = (kind.step)(tx, &current, now)?;
                 match &step {
                     Step::More { payload, done, total } => {
-                        jobs::progress(tx, &current.id, payload, (*done, *total), now + LEASE_MS, now)?;
+                        jobs::progress(tx, &current.id, payload, (*done, *total), next_lease, now)?;
                     }
                     Step::Done { result, done } => {
                         jobs::complete(tx, &current.id, result, (*done, (*done).max(current.total)), now)?;
@@ -159,35 +163,65 @@ async fn run(inner: &Inner, job: Job, stop: &watch::Receiver<bool>) {
             .await;
         match outcome {
             Ok(Some(Step::More { payload, done, total })) => {
-                job = Job { payload, done, total, attempts: 0, ..job }
+                lease_until = next_lease;
+                job = Job { payload, done, total, attempts: 0, ..job };
             }
             Ok(Some(Step::Done { .. })) => {
                 tracing::info!(job = job.id, kind = job.kind, subject = job.subject, "job is complete");
                 return;
             }
+            // Another worker took it over.
             Ok(None) => return,
-            Err(StepError::Hopeless(reason)) => return give_up(inner, &job, reason).await,
-            Err(StepError::Db(error)) if job.attempts + 1 >= MOST_ATTEMPTS => {
-                return give_up(inner, &job, error.to_string()).await;
+            Err(StepError::Hopeless(reason)) => {
+                return give_up(inner, Taken { job, lease_until }, reason).await;
             }
-            Err(StepError::Db(error)) => return put_off(inner, &job, error.to_string()).await,
+            Err(StepError::Db(error)) if job.attempts + 1 >= MOST_ATTEMPTS => {
+                return give_up(inner, Taken { job, lease_until }, error.to_string()).await;
+            }
+            Err(StepError::Db(error)) => {
+                return put_off(inner, Taken { job, lease_until }, error.to_string()).await;
+            }
         }
     }
 }
 
-async fn give_up(inner: &Inner, job: &Job, reason: String) {
-    tracing::error!(job = job.id, kind = job.kind, reason, "job failed");
-    let (id, now) = (job.id.clone(), inner.clock.now_ms());
-    if let Err(error) = inner.db.write(move |tx| jobs::fail(tx, &id, &reason, now)).await {
-        tracing::error!(%error, job = job.id, "the failure of a job cannot be written down");
+/// Writes down how a job ended for this worker, if it is still this worker's.
+async fn settle(
+    inner: &Inner,
+    taken: &Taken,
+    write: impl Fn(&mut Tx<'_>, &str) -> Result<(), DbError> + Send + 'static,
+) {
+    let (id, lease_until) = (taken.job.id.clone(), taken.lease_until);
+    let settled = inner
+        .db
+        .write(move |tx| -> Result<(), DbError> {
+            if jobs::lease(tx, &id)? == Some(lease_until) { write(tx, &id) } else { Ok(()) }
+        })
+        .await;
+    if let Err(error) = settled {
+        tracing::error!(%error, job = taken.job.id, "a job cannot be given back; it goes on when its lease ends");
     }
 }
 
-async fn put_off(inner: &Inner, job: &Job, reason: String) {
-    tracing::warn!(job = job.id, kind = job.kind, reason, "a step failed and will be tried again");
-    let (id, now) = (job.id.clone(), inner.clock.now_ms());
-    let pause = 1000_i64.saturating_mul(1 << job.attempts.clamp(0, 16)).min(LONGEST_PAUSE_MS);
-    if let Err(error) = inner.db.write(move |tx| jobs::retry(tx, &id, &reason, now + pause, now)).await {
-        tracing::error!(%error, job = job.id, "the failure of a step cannot be written down");
-    }
+async fn put_back(inner: &Inner, taken: Taken) {
+    let now = inner.clock.now_ms();
+    settle(inner, &taken, move |tx, id| jobs::release(tx, id, now)).await;
+}
+
+async fn give_up(inner: &Inner, taken: Taken, reason: String) {
+    tracing::error!(job = taken.job.id, kind = taken.job.kind, reason, "job failed");
+    let now = inner.clock.now_ms();
+    settle(inner, &taken, move |tx, id| jobs::fail(tx, id, &reason, now)).await;
+}
+
+async fn put_off(inner: &Inner, taken: Taken, reason: String) {
+    tracing::warn!(
+        job = taken.job.id,
+        kind = taken.job.kind,
+        reason,
+        "a step failed and will be tried again"
+    );
+    let now = inner.clock.now_ms();
+    let pause = 1000_i64.saturating_mul(1 << taken.job.attempts.clamp(0, 16)).min(LONGEST_PAUSE_MS);
+    settle(inner, &taken, move |tx, id| jobs::retry(tx, id, &reason, now + pause, now)).await;
 }

@@ -12,7 +12,7 @@ use reeve_accounts::password::Hasher;
 use reeve_accounts::policy::{HashingCost, Policy};
 use reeve_accounts::seen::Seen;
 use reeve_accounts::{deactivate, registration, sessions};
-use reeve_db::{Db, DatabaseUrl, DbError, OpenError, Options};
+use reeve_db::{DatabaseUrl, Db, DbError, OpenError, Options};
 use reeve_http::app::{App, HttpSettings};
 use reeve_http::limits::{Limiter, RateLimit, RateLimits};
 use reeve_http::metrics::Metrics;
@@ -65,8 +65,12 @@ impl Config {
     /// The configuration that the settings ask for.
     pub fn from_settings(settings: &Settings) -> Self {
         let (database, locked_dir) = match &settings.database {
-            None => (DatabaseUrl::Sqlite(settings.data_dir.join("reeve.db")), Some(settings.data_dir.clone())),
-            Some(Database::Sqlite(file)) => (DatabaseUrl::Sqlite(file.clone()), Some(settings.data_dir.clone())),
+            None => {
+                (DatabaseUrl::Sqlite(settings.data_dir.join("reeve.db")), Some(settings.data_dir.clone()))
+            }
+            Some(Database::Sqlite(file)) => {
+                (DatabaseUrl::Sqlite(file.clone()), Some(settings.data_dir.clone()))
+            }
             Some(Database::Postgres(url)) => (DatabaseUrl::Postgres(url.expose().to_owned()), None),
         };
         let mut database_options = Options::default();
@@ -76,7 +80,10 @@ impl Config {
         }
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let seconds = |ms: u32| Duration::from_millis(u64::from(ms));
-        let limit = |limit: &settings::RateLimit| RateLimit { per_second: limit.per_second, burst: i64::from(limit.burst) };
+        let limit = |limit: &settings::RateLimit| RateLimit {
+            per_second: limit.per_second,
+            burst: i64::from(limit.burst),
+        };
         let (registration, password, tokens) = (&settings.registration, &settings.password, &settings.tokens);
         Self {
             server_name: settings.server_name.to_string(),
@@ -88,7 +95,10 @@ impl Config {
                 registration_enabled: registration.enabled,
                 registration_requires_token: registration.require_token,
                 guests: registration.guests,
-                registration_shared_secret: registration.shared_secret.as_ref().map(|secret| secret.expose().to_owned()),
+                registration_shared_secret: registration
+                    .shared_secret
+                    .as_ref()
+                    .map(|secret| secret.expose().to_owned()),
                 password_enabled: password.enabled,
                 token_lifetime_ms: tokens.lifetime_ms,
                 refreshable_token_lifetime_ms: tokens.lifetime_ms.unwrap_or(REFRESHABLE_LIFETIME_MS),
@@ -96,13 +106,18 @@ impl Config {
                 login_via_existing_session: tokens.login_via_existing_session,
                 extra_user_types: settings.account.user_types.clone(),
                 default_user_type: settings.account.default_user_type.clone(),
-                account_validity_period_ms: settings.account_validity.period_ms.filter(|_| settings.account_validity.enabled),
+                account_validity_period_ms: settings
+                    .account_validity
+                    .period_ms
+                    .filter(|_| settings.account_validity.enabled),
             },
             hashing: HashingCost {
                 pepper: password.pepper.expose().to_owned(),
                 memory_kib: password.memory_kib,
                 iterations: password.iterations,
-                workers: password.workers.map_or((processors / 2).max(1), |workers| usize::try_from(workers).unwrap_or(1)),
+                workers: password
+                    .workers
+                    .map_or((processors / 2).max(1), |workers| usize::try_from(workers).unwrap_or(1)),
                 wait: HASHING_WAIT,
             },
             http: HttpSettings {
@@ -154,7 +169,9 @@ pub enum StartError {
     #[error("cannot read the database: {0}")]
     Read(DbError),
     /// The accounts in the database are those of another server.
-    #[error("the accounts in this database belong to {stored}, not to {given}: give the --server-name of the server")]
+    #[error(
+        "the accounts in this database belong to {stored}, not to {given}: give the --server-name of the server"
+    )]
     OtherName {
         /// The name the accounts have.
         stored: String,

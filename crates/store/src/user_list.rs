@@ -411,7 +411,7 @@ fn walk_matches(
         }
         let (key, user_id) =
             if segment.descending { Key::end(segment.list) } else { (Key::decode(segment.list, "")?, "") };
-        let mut merge = Merge::new(&segment, segment.descending, &key, &user_id, Some(term), skip + missing);
+        let mut merge = Merge::new(&segment, segment.descending, &key, user_id, Some(term), skip + missing);
         skip -= merge.skip(tx, skip)?;
         merge.take(tx, missing, &mut nums)?;
     }

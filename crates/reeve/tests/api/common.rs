@@ -226,5 +226,8 @@ fn the_ledger_is_up_to_date() {
         std::fs::write(path, &ledger).unwrap();
     }
     let stored = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(stored == ledger, "docs/api-ledger.md is not what the route table says: run the tests with REEVE_WRITE_DOCS=1");
+    assert!(
+        stored == ledger,
+        "docs/api-ledger.md is not what the route table says: run the tests with REEVE_WRITE_DOCS=1"
+    );
 }

@@ -20,7 +20,9 @@ async fn put_into(admin: &Client, name: &str, state: &str) {
         "normal" | "guest" => return,
         "deactivated" => admin.post(&format!("/_synapse/admin/v1/deactivate/{id}"), json!({})).await,
         "locked" => admin.put(&format!("/_synapse/admin/v2/users/{id}"), json!({ "locked": true })).await,
-        "suspended" => admin.put(&format!("/_synapse/admin/v1/suspend/{id}"), json!({ "suspend": true })).await,
+        "suspended" => {
+            admin.put(&format!("/_synapse/admin/v1/suspend/{id}"), json!({ "suspend": true })).await
+        }
         "shadow_banned" => admin.post(&format!("/_synapse/admin/v1/users/{id}/shadow_ban"), json!({})).await,
         _ => {
             let body = json!({ "user_id": id, "expiration_ts": START_MS - 1 });
@@ -44,7 +46,7 @@ on_both_engines! {
                 let reply = server.stranger().post("/_matrix/client/v3/register?kind=guest", json!({})).await;
                 assert_eq!(reply.status, 200, "{}", reply.body);
                 let mut guest = server.with_token(reply.text("access_token"));
-                guest.user_id = reply.text("user_id").to_owned();
+                reply.text("user_id").clone_into(&mut guest.user_id);
                 guest
             } else {
                 server.user(state).await

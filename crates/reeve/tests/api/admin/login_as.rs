@@ -56,7 +56,7 @@ on_both_engines! {
         let audit = admin.get("/_reeve/admin/v1/audit?action=user.create&target=@x:test").await;
         assert_eq!(audit.body["entries"][0]["actor"], "@admin:test", "{}", audit.body);
         let mut puppet = puppet;
-        puppet.user_agent = "puppet".to_owned();
+        "puppet".clone_into(&mut puppet.user_agent);
         server.clock.advance(200_000);
         puppet.get(WHOAMI).await;
         let agents = |whois: Value| whois["devices"][""]["sessions"][0]["connections"].to_string().contains("puppet");

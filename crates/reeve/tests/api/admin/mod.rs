@@ -1,10 +1,10 @@
-mod users;
-mod login_as;
 mod devices;
+mod login_as;
 mod lookups;
 mod moderation;
 mod reeve;
-mod user_data;
-mod whois;
 mod register;
 mod registration_tokens;
+mod user_data;
+mod users;
+mod whois;

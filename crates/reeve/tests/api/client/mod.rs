@@ -1,8 +1,8 @@
 mod account;
-mod login;
-mod devices;
 mod account_data;
+mod devices;
 mod discovery;
+mod login;
 mod profile;
 mod pushers;
 mod register;
