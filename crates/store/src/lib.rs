@@ -24,6 +24,8 @@ pub mod validity;
 
 pub mod user_list;
 pub mod user_list_counts;
+mod user_list_merge;
+mod user_list_rows;
 pub mod user_search;
 
 #[cfg(test)]
@@ -59,7 +61,7 @@ pub fn statements() -> Vec<&'static Statement> {
         registration_nonces::STATEMENTS,
         registration_tokens::STATEMENTS,
         users::STATEMENTS,
-        user_list::STATEMENTS,
+        user_list_rows::STATEMENTS,
         user_list_counts::STATEMENTS,
         user_search::STATEMENTS,
     ]

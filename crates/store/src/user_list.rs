@@ -4,24 +4,19 @@
 //! is a merge of the ranges of the selected classes, entered at the right place by the counts of
 //! [`crate::user_list_counts`].
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::VecDeque;
+use std::cmp::Reverse;
 
-use reeve_db::{DbError, ReadTx, Statement, Value, params};
+use reeve_db::{DbError, ReadTx};
 use reeve_model::User;
 
 use crate::user_list_counts::{Bucket, List, buckets};
+use crate::user_list_merge::Merge;
+use crate::user_list_rows::{AFTER_USER_IDS, Key, between};
 pub use crate::user_search::Term;
 use crate::{user_search, users};
 
 /// A search that finds more accounts than this is answered by walking the list instead.
 const FEW: usize = if cfg!(test) { 10 } else { 20_000 };
-/// How many rows of one class are read at a time while walking.
-const CHUNK: i64 = if cfg!(test) { 4 } else { 512 };
-/// No text that lists sort by has more characters.
-const LONGEST_TEXT: usize = 1000;
-/// Sorts after every user id, since those begin with `@`.
-const AFTER_USER_IDS: &str = "A";
 
 /// What a list is sorted by. Ties, and accounts without a value, are sorted by user id, ascending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,164 +69,6 @@ pub struct UserPage {
     pub users: Vec<User>,
     /// How many accounts the filter lets through.
     pub total: i64,
-}
-
-/// A sort key, without the user id that breaks ties.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Key {
-    None,
-    Int(i64),
-    Text(String),
-}
-
-impl Key {
-    /// A text that sorts as the key does.
-    pub(crate) fn encode(&self) -> String {
-        match self {
-            Self::None => String::new(),
-            Self::Text(text) => text.clone(),
-            Self::Int(number) => format!("{:020}", i128::from(*number) - i128::from(i64::MIN)),
-        }
-    }
-
-    /// Reverses [`Key::encode`]; the blank text stands for the beginning of the list.
-    pub(crate) fn decode(list: List, text: &str) -> Result<Self, DbError> {
-        Ok(match list {
-            List::Displayname | List::AvatarUrl => Self::Text(text.to_owned()),
-            List::CreatedTs | List::LastSeenTs if text.is_empty() => Self::Int(i64::MIN),
-            List::CreatedTs | List::LastSeenTs => {
-                let number = text.parse::<i128>().ok().map(|number| number + i128::from(i64::MIN));
-                let number = number.and_then(|number| i64::try_from(number).ok());
-                Self::Int(
-                    number.ok_or_else(|| DbError::Internal("a list bucket has no valid bound".to_owned()))?,
-                )
-            }
-            List::Name | List::DisplaynameNull | List::AvatarUrlNull | List::LastSeenTsNull => Self::None,
-        })
-    }
-
-    /// Where a list ends: a key and user id that nothing sorts after.
-    fn end(list: List) -> (Self, &'static str) {
-        let key = match list {
-            List::Displayname | List::AvatarUrl => Self::Text("\u{10ffff}".repeat(LONGEST_TEXT + 1)),
-            List::CreatedTs | List::LastSeenTs => Self::Int(i64::MAX),
-            List::Name | List::DisplaynameNull | List::AvatarUrlNull | List::LastSeenTsNull => Self::None,
-        };
-        (key, AFTER_USER_IDS)
-    }
-
-    fn value(&self) -> Value<'_> {
-        match self {
-            Self::None => Value::Null,
-            Self::Int(number) => Value::Int(*number),
-            Self::Text(text) => Value::Text(text),
-        }
-    }
-}
-
-/// One row of an index range.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) key: Key,
-    pub(crate) user_id: String,
-    pub(crate) num: i64,
-}
-
-macro_rules! search {
-    ($name:literal, $user_id:literal) => {
-        concat!(
-            " AND (",
-            $name,
-            " = '' OR instr(search_key, ",
-            $name,
-            ") > 0)",
-            " AND (",
-            $user_id,
-            " = '' OR instr(lower(user_id), ",
-            $user_id,
-            ") > 0)"
-        )
-    };
-}
-/// Rows of a class with a value, ascending from a key and user id.
-macro_rules! from {
-    ($column:literal) => {
-        concat!(
-            "SELECT num, user_id, ",
-            $column,
-            " FROM users WHERE list_class = $1 AND (",
-            $column,
-            ", user_id) >= ($2, $3)",
-            search!("$5", "$6"),
-            " ORDER BY ",
-            $column,
-            ", user_id LIMIT $4"
-        )
-    };
-}
-/// Rows of a class without a value, ascending from a user id.
-macro_rules! from_null {
-    ($column:literal) => {
-        concat!(
-            "SELECT num, user_id FROM users WHERE list_class = $1 AND ",
-            $column,
-            " IS NULL AND user_id >= $2",
-            search!("$4", "$5"),
-            " ORDER BY user_id LIMIT $3"
-        )
-    };
-}
-/// Rows of a class with a smaller value, descending.
-macro_rules! before {
-    ($column:literal) => {
-        concat!(
-            "SELECT num, user_id, ",
-            $column,
-            " FROM users WHERE list_class = $1 AND ",
-            $column,
-            " < $2",
-            search!("$4", "$5"),
-            " ORDER BY ",
-            $column,
-            " DESC, user_id DESC LIMIT $3"
-        )
-    };
-}
-/// How many rows of a class lie between two keys.
-macro_rules! between {
-    ($column:literal) => {
-        concat!(
-            "SELECT count(*) FROM users WHERE list_class = $1 AND (",
-            $column,
-            ", user_id) >= ($2, $3) AND (",
-            $column,
-            ", user_id) < ($4, $5)"
-        )
-    };
-}
-
-reeve_db::statements! {
-    FROM_NAME = concat!(
-        "SELECT num, user_id FROM users WHERE list_class = $1 AND user_id >= $2",
-        search!("$4", "$5"), " ORDER BY user_id LIMIT $3");
-    BEFORE_NAME = concat!(
-        "SELECT num, user_id FROM users WHERE list_class = $1 AND user_id < $2",
-        search!("$4", "$5"), " ORDER BY user_id DESC LIMIT $3");
-    FROM_DISPLAYNAME = from!("displayname");
-    FROM_AVATAR_URL = from!("avatar_url");
-    FROM_CREATED_TS = from!("created_ts");
-    FROM_LAST_SEEN_TS = from!("last_seen_ts");
-    FROM_DISPLAYNAME_NULL = from_null!("displayname");
-    FROM_AVATAR_URL_NULL = from_null!("avatar_url");
-    FROM_LAST_SEEN_TS_NULL = from_null!("last_seen_ts");
-    BEFORE_DISPLAYNAME = before!("displayname");
-    BEFORE_AVATAR_URL = before!("avatar_url");
-    BEFORE_CREATED_TS = before!("created_ts");
-    BEFORE_LAST_SEEN_TS = before!("last_seen_ts");
-    BETWEEN_DISPLAYNAME = between!("displayname");
-    BETWEEN_AVATAR_URL = between!("avatar_url");
-    BETWEEN_CREATED_TS = between!("created_ts");
-    BETWEEN_LAST_SEEN_TS = between!("last_seen_ts");
 }
 
 /// A page of accounts: those that `filter` lets through, sorted by `order_by` (descending if `descending`), from
@@ -297,10 +134,10 @@ impl<'a> Class<'a> {
 }
 
 /// A stretch of the answer that one merge of index ranges serves.
-struct Segment {
-    list: List,
-    classes: Vec<String>,
-    descending: bool,
+pub(crate) struct Segment {
+    pub(crate) list: List,
+    pub(crate) classes: Vec<String>,
+    pub(crate) descending: bool,
 }
 
 /// The stretches of a list, in order.
@@ -340,15 +177,15 @@ fn segments(classes: &[String], order_by: OrderBy, descending: bool) -> Vec<Segm
 }
 
 /// The classes there are, with the number of accounts in each, as far as the filter lets them through.
-fn admitted(filter: &Filter, counts: impl IntoIterator<Item = (String, i64)>) -> Vec<(String, i64)> {
+fn admitted<'a>(filter: &Filter, counts: impl IntoIterator<Item = &'a (String, i64)>) -> Vec<(String, i64)> {
     let mut sums: Vec<(String, i64)> = Vec::new();
     for (class, n) in counts {
-        if !Class::parse(&class).admitted_by(filter) {
+        if !Class::parse(class).admitted_by(filter) {
             continue;
         }
-        match sums.iter_mut().find(|(known, _)| *known == class) {
+        match sums.iter_mut().find(|(known, _)| known == class) {
             Some((_, sum)) => *sum += n,
-            None => sums.push((class, n)),
+            None => sums.push((class.clone(), *n)),
         }
     }
     sums.retain(|(_, n)| *n > 0);
@@ -364,7 +201,8 @@ fn walk(
     from: i64,
     limit: i64,
 ) -> Result<(Vec<i64>, i64), DbError> {
-    let all = admitted(filter, buckets(tx, List::Name)?.into_iter().flat_map(|bucket| bucket.counts));
+    let names = buckets(tx, List::Name)?;
+    let all = admitted(filter, names.iter().flat_map(|bucket| &bucket.counts));
     let total = all.iter().map(|(_, n)| n).sum();
     let classes: Vec<String> = all.into_iter().map(|(class, _)| class).collect();
     let (mut skip, mut nums) = (from, Vec::new());
@@ -373,16 +211,22 @@ fn walk(
         if missing <= 0 || from >= total {
             break;
         }
-        let buckets = buckets(tx, segment.list)?;
+        let others;
+        let buckets = if segment.list == List::Name {
+            &names
+        } else {
+            others = buckets(tx, segment.list)?;
+            &others
+        };
         let size: i64 = buckets.iter().map(|bucket| bucket.count(&segment.classes)).sum();
         if skip >= size {
             skip -= size;
             continue;
         }
         let mut merge = if segment.descending {
-            enter_descending(tx, &segment, &buckets, size, skip, missing)?
+            enter_descending(tx, &segment, buckets, size, skip, missing)?
         } else {
-            enter_ascending(tx, &segment, &buckets, skip, missing)?
+            enter_ascending(tx, &segment, buckets, skip, missing)?
         };
         merge.take(tx, missing, &mut nums)?;
         skip = 0;
@@ -400,7 +244,7 @@ fn walk_matches(
     from: i64,
     limit: i64,
 ) -> Result<(Vec<i64>, i64), DbError> {
-    let all = admitted(filter, user_search::count_matches(tx, term)?);
+    let all = admitted(filter, &user_search::count_matches(tx, term)?);
     let total = all.iter().map(|(_, n)| n).sum();
     let classes: Vec<String> = all.into_iter().map(|(class, _)| class).collect();
     let (mut skip, mut nums) = (from, Vec::new());
@@ -525,238 +369,14 @@ fn rank(
         last = Some(bucket);
     }
     let Some(bucket) = last else { return Ok(0) };
-    let statement = match segment.list {
-        List::Displayname => &BETWEEN_DISPLAYNAME,
-        List::AvatarUrl => &BETWEEN_AVATAR_URL,
-        List::CreatedTs => &BETWEEN_CREATED_TS,
-        _ => &BETWEEN_LAST_SEEN_TS,
-    };
     let low = Key::decode(segment.list, &bucket.low_key)?;
     for class in &segment.classes {
-        before += tx.query_one(
-            statement,
-            &params![class, low.value(), &bucket.low_user_id, key.value(), user_id],
-            |row| row.get::<i64>(0),
-        )?;
+        before += between(tx, segment.list, class, (&low, &bucket.low_user_id), (key, user_id))?;
     }
     Ok(before)
 }
 
-/// Rows of one class ascending from a key and user id (inclusive).
-pub(crate) fn ascending(
-    tx: &ReadTx<'_>,
-    list: List,
-    class: &str,
-    key: &Key,
-    user_id: &str,
-    limit: i64,
-    (name, id): (&str, &str),
-) -> Result<Vec<Entry>, DbError> {
-    let keyed = |statement: &'static Statement| {
-        tx.query(statement, &params![class, key.value(), user_id, limit, name, id], |row| {
-            let value = match key {
-                Key::Int(_) => Key::Int(row.get(2)?),
-                _ => Key::Text(row.get(2)?),
-            };
-            Ok(Entry { num: row.get(0)?, user_id: row.get(1)?, key: value })
-        })
-    };
-    let plain = |statement: &'static Statement| {
-        tx.query(statement, &params![class, user_id, limit, name, id], |row| {
-            Ok(Entry { num: row.get(0)?, user_id: row.get(1)?, key: Key::None })
-        })
-    };
-    match list {
-        List::Name => plain(&FROM_NAME),
-        List::DisplaynameNull => plain(&FROM_DISPLAYNAME_NULL),
-        List::AvatarUrlNull => plain(&FROM_AVATAR_URL_NULL),
-        List::LastSeenTsNull => plain(&FROM_LAST_SEEN_TS_NULL),
-        List::Displayname => keyed(&FROM_DISPLAYNAME),
-        List::AvatarUrl => keyed(&FROM_AVATAR_URL),
-        List::CreatedTs => keyed(&FROM_CREATED_TS),
-        List::LastSeenTs => keyed(&FROM_LAST_SEEN_TS),
-    }
-}
-
-/// Rows of one class descending below a key; for the list of names, below a user id.
-fn descending(
-    tx: &ReadTx<'_>,
-    list: List,
-    class: &str,
-    key: &Key,
-    user_id: &str,
-    limit: i64,
-    (name, id): (&str, &str),
-) -> Result<Vec<Entry>, DbError> {
-    let statement = match list {
-        List::Displayname => &BEFORE_DISPLAYNAME,
-        List::AvatarUrl => &BEFORE_AVATAR_URL,
-        List::CreatedTs => &BEFORE_CREATED_TS,
-        List::LastSeenTs => &BEFORE_LAST_SEEN_TS,
-        _ => {
-            return tx.query(&BEFORE_NAME, &params![class, user_id, limit, name, id], |row| {
-                Ok(Entry { num: row.get(0)?, user_id: row.get(1)?, key: Key::None })
-            });
-        }
-    };
-    tx.query(statement, &params![class, key.value(), limit, name, id], |row| {
-        let value = match key {
-            Key::Int(_) => Key::Int(row.get(2)?),
-            _ => Key::Text(row.get(2)?),
-        };
-        Ok(Entry { num: row.get(0)?, user_id: row.get(1)?, key: value })
-    })
-}
-
-/// Where a stream of one class goes on reading.
-#[derive(Clone)]
-enum Next {
-    /// Ascending from here; if the flag is set only while the key stays the same, then descending below it.
-    From(Key, String, bool),
-    /// Descending below here.
-    Below(Key, String),
-    End,
-}
-
-/// The rows of one class, in the order of the segment.
-struct Stream<'a> {
-    class: &'a str,
-    rows: VecDeque<Entry>,
-    next: Next,
-}
-
-/// A merge of the rows of several classes, in the order of the segment.
-struct Merge<'a> {
-    list: List,
-    descending: bool,
-    term: (String, String),
-    chunk: i64,
-    streams: Vec<Stream<'a>>,
-}
-
-impl<'a> Merge<'a> {
-    /// Begins at a key and user id; `wanted` rows will be read at least.
-    fn new(
-        segment: &'a Segment,
-        descending: bool,
-        key: &Key,
-        user_id: &str,
-        term: Option<&Term>,
-        wanted: i64,
-    ) -> Self {
-        let next = match (descending, segment.list) {
-            // The first row is the one given: what is below it begins just above.
-            (true, List::Name) => Next::Below(Key::None, format!("{user_id}\u{1}")),
-            (true, _) => Next::From(key.clone(), user_id.to_owned(), true),
-            (false, _) => Next::From(key.clone(), user_id.to_owned(), false),
-        };
-        let stream = |class: &'a String| Stream { class, rows: VecDeque::new(), next: next.clone() };
-        Self {
-            list: segment.list,
-            descending,
-            term: Term::parameters(term),
-            chunk: wanted.clamp(1, CHUNK),
-            streams: segment.classes.iter().map(stream).collect(),
-        }
-    }
-
-    fn empty(segment: &'a Segment) -> Self {
-        Self { streams: Vec::new(), ..Self::new(segment, false, &Key::None, "", None, 1) }
-    }
-
-    /// Passes over up to `n` rows; answers how many there were.
-    fn skip(&mut self, tx: &ReadTx<'_>, n: i64) -> Result<i64, DbError> {
-        for skipped in 0..n {
-            if self.pop(tx)?.is_none() {
-                return Ok(skipped);
-            }
-        }
-        Ok(n)
-    }
-
-    /// Adds up to `n` rows.
-    fn take(&mut self, tx: &ReadTx<'_>, n: i64, nums: &mut Vec<i64>) -> Result<(), DbError> {
-        for _ in 0..n {
-            match self.pop(tx)? {
-                Some(entry) => nums.push(entry.num),
-                None => break,
-            }
-        }
-        Ok(())
-    }
-
-    fn peek(&mut self, tx: &ReadTx<'_>) -> Result<Option<Entry>, DbError> {
-        Ok(self.first(tx)?.and_then(|at| self.streams.get(at)?.rows.front().cloned()))
-    }
-
-    fn pop(&mut self, tx: &ReadTx<'_>) -> Result<Option<Entry>, DbError> {
-        Ok(self.first(tx)?.and_then(|at| self.streams.get_mut(at)?.rows.pop_front()))
-    }
-
-    /// The stream whose next row comes first.
-    fn first(&mut self, tx: &ReadTx<'_>) -> Result<Option<usize>, DbError> {
-        for stream in &mut self.streams {
-            while stream.rows.is_empty() && !matches!(stream.next, Next::End) {
-                stream.refill(tx, self.list, self.chunk, (&self.term.0, &self.term.1))?;
-            }
-        }
-        let heads =
-            self.streams.iter().enumerate().filter_map(|(at, stream)| Some((at, stream.rows.front()?)));
-        let by_order = |a: &Entry, b: &Entry| {
-            let by_user = a.user_id.cmp(&b.user_id);
-            match (self.descending, self.list) {
-                (false, _) => a.key.cmp(&b.key).then(by_user),
-                (true, List::Name) => by_user.reverse(),
-                (true, _) => b.key.cmp(&a.key).then(by_user),
-            }
-        };
-        Ok(heads.min_by(|(_, a), (_, b)| by_order(a, b)).map(|(at, _)| at))
-    }
-}
-
-impl Stream<'_> {
-    /// Reads on. Descending, rows come in runs of equal keys, each of which must be turned round to ascend by user
-    /// id; a run that the chunk cut off is read again from its other end.
-    fn refill(&mut self, tx: &ReadTx<'_>, list: List, chunk: i64, term: (&str, &str)) -> Result<(), DbError> {
-        match std::mem::replace(&mut self.next, Next::End) {
-            Next::End => {}
-            Next::From(key, user_id, one_run) => {
-                let rows = ascending(tx, list, self.class, &key, &user_id, chunk, term)?;
-                let full = count_of(&rows) == chunk;
-                let last = rows.last().cloned();
-                self.rows.extend(rows.into_iter().take_while(|row| !one_run || row.key == key));
-                self.next = match last {
-                    Some(last) if full && (!one_run || last.key == key) => {
-                        Next::From(last.key, format!("{}\u{1}", last.user_id), one_run)
-                    }
-                    _ if one_run => Next::Below(key, String::new()),
-                    _ => Next::End,
-                };
-            }
-            Next::Below(key, user_id) => {
-                let mut rows = descending(tx, list, self.class, &key, &user_id, chunk, term)?;
-                let Some(last) = rows.last().cloned() else { return Ok(()) };
-                let full = count_of(&rows) == chunk;
-                if list == List::Name {
-                    self.rows.extend(rows);
-                    self.next = if full { Next::Below(Key::None, last.user_id) } else { Next::End };
-                    return Ok(());
-                }
-                if full {
-                    rows.retain(|row| row.key != last.key);
-                    self.next = Next::From(last.key, String::new(), true);
-                }
-                // A stable sort by key turns the runs round: within one, rows are reversed first.
-                rows.reverse();
-                rows.sort_by(|a, b| if a.key == b.key { Ordering::Equal } else { b.key.cmp(&a.key) });
-                self.rows.extend(rows);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn count_of<T>(items: &[T]) -> i64 {
+pub(crate) fn count_of<T>(items: &[T]) -> i64 {
     i64::try_from(items.len()).unwrap_or(i64::MAX)
 }
 

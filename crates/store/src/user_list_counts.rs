@@ -8,7 +8,7 @@
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::User;
 
-use crate::user_list::{self, Key};
+use crate::user_list_rows::{self, Key};
 
 /// A bucket that has grown to this many accounts is cut in two. Small in tests, so that they see many buckets.
 const SPLIT: i64 = if cfg!(test) { 12 } else { 8192 };
@@ -175,7 +175,7 @@ fn split(tx: &mut Tx<'_>, list: List, bucket: i64) -> Result<(), DbError> {
     let low = Key::decode(list, &low_key)?;
     let mut members = Vec::new();
     for (class, n) in &counts {
-        for entry in user_list::ascending(tx, list, class, &low, &low_user_id, *n, ("", ""))? {
+        for entry in user_list_rows::ascending(tx, list, class, &low, &low_user_id, *n, ("", ""))? {
             members.push((entry.key, entry.user_id, class));
         }
     }

@@ -1,0 +1,163 @@
+//! A merge of the index ranges of several classes of accounts, in the order of a list.
+
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+
+use reeve_db::{DbError, ReadTx};
+
+use crate::user_list::{Segment, count_of};
+use crate::user_list_counts::List;
+use crate::user_list_rows::{Entry, Key, ascending, descending};
+use crate::user_search::Term;
+
+/// How many rows of one class are read at a time.
+const CHUNK: i64 = if cfg!(test) { 4 } else { 512 };
+
+/// Where a stream of one class goes on reading.
+#[derive(Clone)]
+enum Next {
+    /// Ascending from here; if the flag is set only while the key stays the same, then descending below it.
+    From(Key, String, bool),
+    /// Descending below here.
+    Below(Key, String),
+    End,
+}
+
+/// The rows of one class, in the order of the segment.
+struct Stream<'a> {
+    class: &'a str,
+    rows: VecDeque<Entry>,
+    next: Next,
+}
+
+/// A merge of the rows of several classes, in the order of the segment.
+pub(crate) struct Merge<'a> {
+    list: List,
+    descending: bool,
+    term: (String, String),
+    chunk: i64,
+    streams: Vec<Stream<'a>>,
+}
+
+impl<'a> Merge<'a> {
+    /// Begins at a key and user id; `wanted` rows will be read at least.
+    pub(crate) fn new(
+        segment: &'a Segment,
+        descending: bool,
+        key: &Key,
+        user_id: &str,
+        term: Option<&Term>,
+        wanted: i64,
+    ) -> Self {
+        let next = match (descending, segment.list) {
+            // The first row is the one given: what is below it begins just above.
+            (true, List::Name) => Next::Below(Key::None, format!("{user_id}\u{1}")),
+            (true, _) => Next::From(key.clone(), user_id.to_owned(), true),
+            (false, _) => Next::From(key.clone(), user_id.to_owned(), false),
+        };
+        let stream = |class: &'a String| Stream { class, rows: VecDeque::new(), next: next.clone() };
+        Self {
+            list: segment.list,
+            descending,
+            term: Term::parameters(term),
+            chunk: wanted.clamp(1, CHUNK),
+            streams: segment.classes.iter().map(stream).collect(),
+        }
+    }
+
+    pub(crate) fn empty(segment: &'a Segment) -> Self {
+        Self { streams: Vec::new(), ..Self::new(segment, false, &Key::None, "", None, 1) }
+    }
+
+    /// Passes over up to `n` rows; answers how many there were.
+    pub(crate) fn skip(&mut self, tx: &ReadTx<'_>, n: i64) -> Result<i64, DbError> {
+        for skipped in 0..n {
+            if self.pop(tx)?.is_none() {
+                return Ok(skipped);
+            }
+        }
+        Ok(n)
+    }
+
+    /// Adds up to `n` rows.
+    pub(crate) fn take(&mut self, tx: &ReadTx<'_>, n: i64, nums: &mut Vec<i64>) -> Result<(), DbError> {
+        for _ in 0..n {
+            match self.pop(tx)? {
+                Some(entry) => nums.push(entry.num),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// The next row.
+    pub(crate) fn peek(&mut self, tx: &ReadTx<'_>) -> Result<Option<Entry>, DbError> {
+        Ok(self.first(tx)?.and_then(|at| self.streams.get(at)?.rows.front().cloned()))
+    }
+
+    fn pop(&mut self, tx: &ReadTx<'_>) -> Result<Option<Entry>, DbError> {
+        Ok(self.first(tx)?.and_then(|at| self.streams.get_mut(at)?.rows.pop_front()))
+    }
+
+    /// The stream whose next row comes first.
+    fn first(&mut self, tx: &ReadTx<'_>) -> Result<Option<usize>, DbError> {
+        for stream in &mut self.streams {
+            while stream.rows.is_empty() && !matches!(stream.next, Next::End) {
+                stream.refill(tx, self.list, self.chunk, (&self.term.0, &self.term.1))?;
+            }
+        }
+        let heads =
+            self.streams.iter().enumerate().filter_map(|(at, stream)| Some((at, stream.rows.front()?)));
+        let by_order = |a: &Entry, b: &Entry| {
+            let by_user = a.user_id.cmp(&b.user_id);
+            match (self.descending, self.list) {
+                (false, _) => a.key.cmp(&b.key).then(by_user),
+                (true, List::Name) => by_user.reverse(),
+                (true, _) => b.key.cmp(&a.key).then(by_user),
+            }
+        };
+        Ok(heads.min_by(|(_, a), (_, b)| by_order(a, b)).map(|(at, _)| at))
+    }
+}
+
+impl Stream<'_> {
+    /// Reads on. Descending, rows come in runs of equal keys, each of which must be turned round to ascend by user
+    /// id; a run that the chunk cut off is read again from its other end.
+    fn refill(&mut self, tx: &ReadTx<'_>, list: List, chunk: i64, term: (&str, &str)) -> Result<(), DbError> {
+        match std::mem::replace(&mut self.next, Next::End) {
+            Next::End => {}
+            Next::From(key, user_id, one_run) => {
+                let rows = ascending(tx, list, self.class, &key, &user_id, chunk, term)?;
+                let full = count_of(&rows) == chunk;
+                let last = rows.last().cloned();
+                self.rows.extend(rows.into_iter().take_while(|row| !one_run || row.key == key));
+                self.next = match last {
+                    Some(last) if full && (!one_run || last.key == key) => {
+                        Next::From(last.key, format!("{}\u{1}", last.user_id), one_run)
+                    }
+                    _ if one_run => Next::Below(key, String::new()),
+                    _ => Next::End,
+                };
+            }
+            Next::Below(key, user_id) => {
+                let mut rows = descending(tx, list, self.class, &key, &user_id, chunk, term)?;
+                let Some(last) = rows.last().cloned() else { return Ok(()) };
+                let full = count_of(&rows) == chunk;
+                if list == List::Name {
+                    self.rows.extend(rows);
+                    self.next = if full { Next::Below(Key::None, last.user_id) } else { Next::End };
+                    return Ok(());
+                }
+                if full {
+                    rows.retain(|row| row.key != last.key);
+                    self.next = Next::From(last.key, String::new(), true);
+                }
+                // A stable sort by key turns the runs round: within one, rows are reversed first.
+                rows.reverse();
+                rows.sort_by(|a, b| if a.key == b.key { Ordering::Equal } else { b.key.cmp(&a.key) });
+                self.rows.extend(rows);
+            }
+        }
+        Ok(())
+    }
+}
