@@ -84,6 +84,8 @@ struct Level {
     per_second: f64,
 }
 
+/// Fractions of a millisecond below this come from the arithmetic.
+const ROUNDING: f64 = 1e-3;
 /// When this many buckets are kept, those that have run empty are dropped.
 const PRUNE_AT: usize = 50_000;
 
@@ -121,7 +123,9 @@ impl Limiter {
         let amount = leaked(Level { per_second: limit.per_second, ..old }, now);
         if amount > room {
             #[expect(clippy::cast_possible_truncation, reason = "bounded by the clamp")]
-            let wait = ((amount - room) / limit.per_second * 1000.0).ceil().clamp(1.0, 86_400_000.0) as i64;
+            let wait = ((amount - room) / limit.per_second * 1000.0 - ROUNDING)
+                .ceil()
+                .clamp(1.0, 86_400_000.0) as i64;
             return Err(wait);
         }
         if count {

@@ -141,7 +141,8 @@ pub(crate) struct Segment {
 }
 
 /// The stretches of a list, in order.
-fn segments(classes: &[String], order_by: OrderBy, descending: bool) -> Vec<Segment> {
+fn segments(all: &[(String, i64)], order_by: OrderBy, descending: bool) -> Vec<Segment> {
+    let classes: Vec<String> = all.iter().map(|(class, _)| class.clone()).collect();
     let all = |list, descending| Segment { list, classes: classes.to_vec(), descending };
     let with_nulls = |list, null| {
         let mut segments = vec![all(list, descending), all(null, false)];
@@ -177,19 +178,12 @@ fn segments(classes: &[String], order_by: OrderBy, descending: bool) -> Vec<Segm
 }
 
 /// The classes there are, with the number of accounts in each, as far as the filter lets them through.
-fn admitted<'a>(filter: &Filter, counts: impl IntoIterator<Item = &'a (String, i64)>) -> Vec<(String, i64)> {
-    let mut sums: Vec<(String, i64)> = Vec::new();
-    for (class, n) in counts {
-        if !Class::parse(class).admitted_by(filter) {
-            continue;
-        }
-        match sums.iter_mut().find(|(known, _)| known == class) {
-            Some((_, sum)) => *sum += n,
-            None => sums.push((class.clone(), *n)),
-        }
-    }
-    sums.retain(|(_, n)| *n > 0);
-    sums
+fn admitted(filter: &Filter, totals: &[(String, i64)]) -> Vec<(String, i64)> {
+    totals.iter().filter(|(class, n)| *n > 0 && Class::parse(class).admitted_by(filter)).cloned().collect()
+}
+
+fn sum(classes: &[(String, i64)]) -> i64 {
+    classes.iter().map(|(_, n)| n).sum()
 }
 
 /// A page without a search: the counts say where it begins.
@@ -201,37 +195,12 @@ fn walk(
     from: i64,
     limit: i64,
 ) -> Result<(Vec<i64>, i64), DbError> {
-    let names = buckets(tx, List::Name)?;
-    let all = admitted(filter, names.iter().flat_map(|bucket| &bucket.counts));
-    let total = all.iter().map(|(_, n)| n).sum();
-    let classes: Vec<String> = all.into_iter().map(|(class, _)| class).collect();
-    let (mut skip, mut nums) = (from, Vec::new());
-    for segment in segments(&classes, order_by, descending) {
-        let missing = limit - count_of(&nums);
-        if missing <= 0 || from >= total {
-            break;
-        }
-        let others;
-        let buckets = if segment.list == List::Name {
-            &names
-        } else {
-            others = buckets(tx, segment.list)?;
-            &others
-        };
-        let size: i64 = buckets.iter().map(|bucket| bucket.count(&segment.classes)).sum();
-        if skip >= size {
-            skip -= size;
-            continue;
-        }
-        let mut merge = if segment.descending {
-            enter_descending(tx, &segment, buckets, size, skip, missing)?
-        } else {
-            enter_ascending(tx, &segment, buckets, skip, missing)?
-        };
-        merge.take(tx, missing, &mut nums)?;
-        skip = 0;
+    let all = admitted(filter, &totals(tx)?);
+    let total = sum(&all);
+    if from.saturating_add(limit) <= NEAR {
+        return Ok((from_the_edge(tx, &all, None, order_by, descending, from, limit, total)?, total));
     }
-    Ok((nums, total))
+    Ok((from_the_counts(tx, &all, order_by, descending, from, limit, total)?, total))
 }
 
 /// A page of a search that finds a large part of all accounts: each is compared.
@@ -244,22 +213,78 @@ fn walk_matches(
     from: i64,
     limit: i64,
 ) -> Result<(Vec<i64>, i64), DbError> {
-    let all = admitted(filter, &user_search::count_matches(tx, term)?);
-    let total = all.iter().map(|(_, n)| n).sum();
-    let classes: Vec<String> = all.into_iter().map(|(class, _)| class).collect();
+    let all = admitted(filter, &totals(tx)?);
+    let total = user_search::count_matches(tx, term, filter, &all)?;
+    if total == sum(&all) {
+        // Everybody matches, so that the term may be forgotten.
+        return walk(tx, filter, order_by, descending, from, limit);
+    }
+    Ok((from_the_edge(tx, &all, Some(term), order_by, descending, from, limit, total)?, total))
+}
+
+/// Walks from the first account of the list to the page.
+#[expect(clippy::too_many_arguments, reason = "they are those of the list, and what is known of it")]
+fn from_the_edge(
+    tx: &ReadTx<'_>,
+    all: &[(String, i64)],
+    term: Option<&Term>,
+    order_by: OrderBy,
+    descending: bool,
+    from: i64,
+    limit: i64,
+    total: i64,
+) -> Result<Vec<i64>, DbError> {
     let (mut skip, mut nums) = (from, Vec::new());
-    for segment in segments(&classes, order_by, descending) {
+    for segment in segments(all, order_by, descending) {
         let missing = limit - count_of(&nums);
         if missing <= 0 || from >= total {
             break;
         }
         let (key, user_id) =
             if segment.descending { Key::end(segment.list) } else { (Key::decode(segment.list, "")?, "") };
-        let mut merge = Merge::new(&segment, segment.descending, &key, user_id, Some(term), skip + missing);
+        let mut merge = Merge::new(&segment, segment.descending, &key, user_id, term, skip + missing);
         skip -= merge.skip(tx, skip)?;
         merge.take(tx, missing, &mut nums)?;
     }
-    Ok((nums, total))
+    Ok(nums)
+}
+
+/// Enters the list at the page, wherever that is.
+fn from_the_counts(
+    tx: &ReadTx<'_>,
+    all: &[(String, i64)],
+    order_by: OrderBy,
+    descending: bool,
+    from: i64,
+    limit: i64,
+    total: i64,
+) -> Result<Vec<i64>, DbError> {
+    let (mut skip, mut nums) = (from, Vec::new());
+    let mut known: Option<(List, Vec<Bucket>)> = None;
+    for segment in segments(all, order_by, descending) {
+        let missing = limit - count_of(&nums);
+        if missing <= 0 || from >= total {
+            break;
+        }
+        let buckets = match known.take() {
+            Some((list, buckets)) if list == segment.list => buckets,
+            _ => buckets(tx, segment.list)?,
+        };
+        let size: i64 = buckets.iter().map(|bucket| bucket.count(&segment.classes)).sum();
+        if skip < size {
+            let mut merge = if segment.descending {
+                enter_descending(tx, &segment, &buckets, size, skip, missing)?
+            } else {
+                enter_ascending(tx, &segment, &buckets, skip, missing)?
+            };
+            merge.take(tx, missing, &mut nums)?;
+            skip = 0;
+        } else {
+            skip -= size;
+        }
+        known = Some((segment.list, buckets));
+    }
+    Ok(nums)
 }
 
 /// A page of a search that finds few accounts: they are sorted here.

@@ -15,6 +15,9 @@ const SPLIT: i64 = if cfg!(test) { 12 } else { 8192 };
 /// How often (in accounts added to one counter) the size of a bucket is looked at.
 const CHECK_EVERY: i64 = if cfg!(test) { 3 } else { 1024 };
 
+/// Stands for all accounts together among the buckets, whose own numbers are positive.
+const ALL: i64 = 0;
+
 /// One sort order of accounts: those that have a value, by value and user id; or those that have none, by user id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum List {
@@ -56,6 +59,7 @@ reeve_db::statements! {
     LOW = "SELECT low_key, low_user_id FROM user_list_buckets WHERE bucket = $1";
     COUNTS = "SELECT list_class, n FROM user_list_counts WHERE bucket = $1";
     NEW_BUCKET = "INSERT INTO user_list_buckets (sort, low_key, low_user_id) VALUES ($1, $2, $3) RETURNING bucket";
+    TOTALS = "SELECT list_class, CAST(sum(n) AS BIGINT) FROM user_list_counts WHERE bucket = $1 GROUP BY list_class";
     CLEAR = "DELETE FROM user_list_counts WHERE bucket = $1";
 }
 
@@ -78,6 +82,18 @@ fn tally(counts: &mut Vec<(String, i64)>, class: String, n: i64) {
         Some((_, sum)) => *sum += n,
         None => counts.push((class, n)),
     }
+}
+
+/// How many accounts of each class there are.
+pub(crate) fn totals(tx: &ReadTx<'_>) -> Result<Vec<(String, i64)>, DbError> {
+    tx.query(&TOTALS, &params![ALL], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Adds to how many accounts of a class there are.
+fn adjust_total(tx: &mut Tx<'_>, class: &str, by: i64) -> Result<(), DbError> {
+    let lane = tx.lane();
+    tx.returning(&ADD, &params![ALL, class, lane, by], |_| Ok(()))?;
+    Ok(())
 }
 
 /// All buckets of a list, in order.
@@ -123,6 +139,7 @@ pub(crate) fn class(user: &User) -> String {
 /// Counts a new account.
 pub(crate) fn add(tx: &mut Tx<'_>, user: &User) -> Result<(), DbError> {
     let class = class(user);
+    adjust_total(tx, &class, 1)?;
     for (list, key) in places(user) {
         adjust(tx, list, &key, &user.user_id, &class, 1)?;
     }
@@ -132,6 +149,10 @@ pub(crate) fn add(tx: &mut Tx<'_>, user: &User) -> Result<(), DbError> {
 /// Moves an account, whose row is changed already, from where it was counted to where it belongs now.
 pub(crate) fn change(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(), DbError> {
     let (old_class, new_class) = (class(before), class(after));
+    if old_class != new_class {
+        adjust_total(tx, &old_class, -1)?;
+        adjust_total(tx, &new_class, 1)?;
+    }
     for ((old_list, old_key), (new_list, new_key)) in places(before).into_iter().zip(places(after)) {
         if old_class != new_class || old_list != new_list || old_key != new_key {
             adjust(tx, old_list, &old_key, &before.user_id, &old_class, -1)?;
