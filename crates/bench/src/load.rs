@@ -117,7 +117,8 @@ pub(crate) async fn read_one(address: SocketAddr, user_id: &str, report: &mut Re
 
 /// Asked on a fresh connection, since the server closes one that is idle for as long as accounts are created.
 async fn total(address: SocketAddr) -> Fallible<usize> {
-    let page = Connection::open(address, TOKEN).await?.get("/_synapse/admin/v2/users?limit=1").await?.json()?;
+    let page =
+        Connection::open(address, TOKEN).await?.get("/_synapse/admin/v2/users?limit=1").await?.json()?;
     Ok(usize::try_from(page.get("total").and_then(Value::as_u64).ok_or("no total")?)?)
 }
 

@@ -44,6 +44,8 @@ CREATE INDEX users_list_displayname ON users (list_class, displayname, user_id);
 CREATE INDEX users_list_avatar_url ON users (list_class, avatar_url, user_id);
 CREATE INDEX users_list_created_ts ON users (list_class, created_ts, user_id);
 CREATE INDEX users_list_last_seen_ts ON users (list_class, last_seen_ts, user_id);
+-- A search that matches a large part of all accounts is counted in this index alone.
+CREATE INDEX users_list_search_key ON users (list_class, search_key);
 
 -- Each sort order of the list of accounts is cut into buckets of some thousand rows, counted by class, so that
 -- a page at any offset and every total cost the same. `lane` keeps concurrent writers off each other's rows.

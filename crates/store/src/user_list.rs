@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use reeve_db::{DbError, ReadTx};
 use reeve_model::User;
 
-use crate::user_list_counts::{Bucket, List, buckets};
+use crate::user_list_counts::{Bucket, List, buckets, totals};
 use crate::user_list_merge::Merge;
 use crate::user_list_rows::{AFTER_USER_IDS, Key, between};
 pub use crate::user_search::Term;
@@ -17,6 +17,8 @@ use crate::{user_search, users};
 
 /// A search that finds more accounts than this is answered by walking the list instead.
 const FEW: usize = if cfg!(test) { 10 } else { 20_000 };
+/// A page that ends before this place is walked to from the beginning of the list: the counts would cost more.
+const NEAR: i64 = if cfg!(test) { 6 } else { 1000 };
 
 /// What a list is sorted by. Ties, and accounts without a value, are sorted by user id, ascending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +145,7 @@ pub(crate) struct Segment {
 /// The stretches of a list, in order.
 fn segments(all: &[(String, i64)], order_by: OrderBy, descending: bool) -> Vec<Segment> {
     let classes: Vec<String> = all.iter().map(|(class, _)| class.clone()).collect();
-    let all = |list, descending| Segment { list, classes: classes.to_vec(), descending };
+    let all = |list, descending| Segment { list, classes: classes.clone(), descending };
     let with_nulls = |list, null| {
         let mut segments = vec![all(list, descending), all(null, false)];
         if descending {
@@ -214,7 +216,7 @@ fn walk_matches(
     limit: i64,
 ) -> Result<(Vec<i64>, i64), DbError> {
     let all = admitted(filter, &totals(tx)?);
-    let total = user_search::count_matches(tx, term, filter, &all)?;
+    let total = user_search::count_matches(tx, term, &all)?;
     if total == sum(&all) {
         // Everybody matches, so that the term may be forgotten.
         return walk(tx, filter, order_by, descending, from, limit);

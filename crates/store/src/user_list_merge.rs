@@ -10,8 +10,11 @@ use crate::user_list_counts::List;
 use crate::user_list_rows::{Entry, Key, ascending, descending};
 use crate::user_search::Term;
 
-/// How many rows of one class are read at a time.
+/// How many rows of one class are read at a time, at most.
 const CHUNK: i64 = if cfg!(test) { 4 } else { 512 };
+/// How many are read at first: most classes are small or contribute little. Each further time reads more.
+const FIRST_CHUNK: i64 = if cfg!(test) { 2 } else { 16 };
+const GROWTH: i64 = 4;
 
 /// Where a stream of one class goes on reading.
 #[derive(Clone)]
@@ -28,6 +31,7 @@ struct Stream<'a> {
     class: &'a str,
     rows: VecDeque<Entry>,
     next: Next,
+    chunk: i64,
 }
 
 /// A merge of the rows of several classes, in the order of the segment.
@@ -35,7 +39,8 @@ pub(crate) struct Merge<'a> {
     list: List,
     descending: bool,
     term: (String, String),
-    chunk: i64,
+    /// How many rows of a class are read at a time, at most.
+    most: i64,
     streams: Vec<Stream<'a>>,
 }
 
@@ -55,12 +60,18 @@ impl<'a> Merge<'a> {
             (true, _) => Next::From(key.clone(), user_id.to_owned(), true),
             (false, _) => Next::From(key.clone(), user_id.to_owned(), false),
         };
-        let stream = |class: &'a String| Stream { class, rows: VecDeque::new(), next: next.clone() };
+        let most = wanted.clamp(1, CHUNK);
+        let stream = |class: &'a String| Stream {
+            class,
+            rows: VecDeque::new(),
+            next: next.clone(),
+            chunk: FIRST_CHUNK.min(most),
+        };
         Self {
             list: segment.list,
             descending,
             term: Term::parameters(term),
-            chunk: wanted.clamp(1, CHUNK),
+            most,
             streams: segment.classes.iter().map(stream).collect(),
         }
     }
@@ -103,7 +114,7 @@ impl<'a> Merge<'a> {
     fn first(&mut self, tx: &ReadTx<'_>) -> Result<Option<usize>, DbError> {
         for stream in &mut self.streams {
             while stream.rows.is_empty() && !matches!(stream.next, Next::End) {
-                stream.refill(tx, self.list, self.chunk, (&self.term.0, &self.term.1))?;
+                stream.refill(tx, self.list, self.most, (&self.term.0, &self.term.1))?;
             }
         }
         let heads =
@@ -123,7 +134,9 @@ impl<'a> Merge<'a> {
 impl Stream<'_> {
     /// Reads on. Descending, rows come in runs of equal keys, each of which must be turned round to ascend by user
     /// id; a run that the chunk cut off is read again from its other end.
-    fn refill(&mut self, tx: &ReadTx<'_>, list: List, chunk: i64, term: (&str, &str)) -> Result<(), DbError> {
+    fn refill(&mut self, tx: &ReadTx<'_>, list: List, most: i64, term: (&str, &str)) -> Result<(), DbError> {
+        let chunk = self.chunk;
+        self.chunk = most.min(chunk * GROWTH);
         match std::mem::replace(&mut self.next, Next::End) {
             Next::End => {}
             Next::From(key, user_id, one_run) => {

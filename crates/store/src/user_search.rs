@@ -8,11 +8,18 @@ use std::collections::BTreeSet;
 use reeve_db::{DbError, Engine, ReadTx, Tx, params};
 use reeve_model::User;
 
+use crate::users;
+
 /// Stands between localpart and display name, so that no match spans both. Not a character people type.
 const SEPARATOR: char = '\u{1f}';
 /// More grams than this do not narrow a search down any further.
 const MAX_QUERY_GRAMS: usize = 12;
 
+macro_rules! candidate {
+    () => {
+        "num, user_id, list_class, search_key, displayname, avatar_url, created_ts, last_seen_ts"
+    };
+}
 reeve_db::statements! {
     INSERT = {
         sqlite: "INSERT INTO user_search (rowid, grams) VALUES ($1, $2)",
@@ -22,17 +29,19 @@ reeve_db::statements! {
         sqlite: "DELETE FROM user_search WHERE rowid = $1",
         postgres: "DELETE FROM user_search WHERE num = $1",
     };
-    CANDIDATES = {
-        sqlite: "SELECT u.num, u.user_id, u.list_class, u.search_key, u.displayname, u.avatar_url, u.created_ts, u.last_seen_ts \
-                 FROM user_search JOIN users u ON u.num = user_search.rowid WHERE user_search MATCH $1 LIMIT $2",
-        postgres: "SELECT u.num, u.user_id, u.list_class, u.search_key, u.displayname, u.avatar_url, u.created_ts, u.last_seen_ts \
-                   FROM user_search s JOIN users u ON u.num = s.num \
-                   WHERE s.grams @> CAST(CAST($1 AS TEXT) AS INTEGER[]) LIMIT $2",
+    /// The accounts that have all grams.
+    HOLDERS = {
+        sqlite: "SELECT rowid FROM user_search WHERE user_search MATCH $1 LIMIT $2",
+        postgres: "SELECT num FROM user_search WHERE grams @> CAST(CAST($1 AS TEXT) AS INTEGER[]) LIMIT $2",
     };
-    /// Counts the matches among all accounts, by class.
-    COUNT_MATCHES = "SELECT list_class, count(*) FROM users \
-                     WHERE ($1 = '' OR instr(search_key, $1) > 0) AND ($2 = '' OR instr(lower(user_id), $2) > 0) \
-                     GROUP BY list_class";
+    /// `$1`: the numbers, in the form of [`users::num_list`].
+    CANDIDATES = {
+        sqlite: concat!("SELECT ", candidate!(), " FROM users WHERE num IN (SELECT value FROM json_each($1))"),
+        postgres: concat!("SELECT ", candidate!(), " FROM users WHERE num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))"),
+    };
+    /// Counts the matches in one class, by the index that holds what is compared.
+    COUNT_NAME_MATCHES = "SELECT count(*) FROM users WHERE list_class = $1 AND instr(search_key, $2) > 0";
+    COUNT_USER_ID_MATCHES = "SELECT count(*) FROM users WHERE list_class = $1 AND instr(lower(user_id), $2) > 0";
 }
 
 /// The text that is searched.
@@ -129,7 +138,11 @@ pub(crate) fn candidates(
         Engine::Sqlite => grams.iter().map(|gram| format!("{gram:08x}")).collect::<Vec<_>>().join(" AND "),
         Engine::Postgres => array(&grams),
     };
-    let found = tx.query(&CANDIDATES, &params![&query, limit], |row| {
+    let nums = tx.query(&HOLDERS, &params![&query, limit], |row| row.get(0))?;
+    if nums.len() > most {
+        return Ok(None);
+    }
+    let found = tx.query(&CANDIDATES, &params![&users::num_list(tx.engine(), &nums)], |row| {
         Ok(Candidate {
             num: row.get(0)?,
             user_id: row.get(1)?,
@@ -141,16 +154,20 @@ pub(crate) fn candidates(
             last_seen_ts: row.get(7)?,
         })
     })?;
-    if found.len() > most {
-        return Ok(None);
-    }
     Ok(Some(found.into_iter().filter(|candidate| term.matches(&folded, candidate)).collect()))
 }
 
-/// How many accounts of each class match, found by looking at every account.
-pub(crate) fn count_matches(tx: &ReadTx<'_>, term: &Term) -> Result<Vec<(String, i64)>, DbError> {
-    let (name, user_id) = Term::parameters(Some(term));
-    tx.query(&COUNT_MATCHES, &params![&name, &user_id], |row| Ok((row.get(0)?, row.get(1)?)))
+/// How many accounts of these classes match, found by comparing each.
+pub(crate) fn count_matches(tx: &ReadTx<'_>, term: &Term, classes: &[(String, i64)]) -> Result<i64, DbError> {
+    let statement = match term {
+        Term::Name(_) => &COUNT_NAME_MATCHES,
+        Term::UserId(_) => &COUNT_USER_ID_MATCHES,
+    };
+    let (folded, _) = term.folded();
+    let of_class = |(class, _): &(String, i64)| {
+        tx.query_one(statement, &params![class, &folded], |row| row.get::<i64>(0))
+    };
+    classes.iter().map(of_class).sum()
 }
 
 /// Adds an account to the index.
