@@ -3,7 +3,7 @@
 
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Ctx, User};
-use reeve_store::{profile_fields, users as rows};
+use reeve_store::{memberships, profile_fields, users as rows};
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
@@ -13,6 +13,23 @@ use crate::{audit, users};
 const MAX_PROFILE: usize = 65_536;
 /// The longest name of a field, in bytes.
 const MAX_KEY: usize = 255;
+
+/// The job that brings a new name or avatar to the rooms of an account.
+pub const SPREAD_JOB: &str = "update_profile_in_rooms";
+
+/// Queues what must follow from a new name or avatar: the rooms of the account show it, too.
+pub(crate) fn spread(tx: &mut Tx<'_>, ctx: &Ctx, before: &User, after: &User) -> Result<(), DbError> {
+    let same = before.displayname == after.displayname && before.avatar_url == after.avatar_url;
+    if same || after.deactivated || after.shadow_banned {
+        return Ok(());
+    }
+    let rooms = memberships::count_of_user_in(tx, &after.user_id, "join")?;
+    if rooms > 0 {
+        let payload = json!({ "user_num": after.num }).to_string();
+        reeve_jobs::enqueue(tx, SPREAD_JOB, &after.user_id, &payload, rooms, ctx.now)?;
+    }
+    Ok(())
+}
 
 /// A field of a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]

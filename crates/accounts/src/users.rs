@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::sessions::{self, TokenHash};
-use crate::{audit, deactivate, external_ids, threepids};
+use crate::{audit, deactivate, external_ids, profile, threepids};
 
 /// The longest display name, in characters.
 pub const MAX_DISPLAYNAME: usize = 256;
@@ -165,6 +165,7 @@ pub fn store(tx: &mut Tx<'_>, ctx: &Ctx, action: &str, before: &User, after: &Us
         return Ok(());
     }
     users::update(tx, before, after)?;
+    profile::spread(tx, ctx, before, after)?;
     audit::record(tx, ctx, action, &after.user_id, &Value::Object(changes(before, after)))?;
     Ok(())
 }
@@ -389,6 +390,7 @@ fn modify(
         after.user_type.clone_from(user_type);
     }
     users::update(tx, before, &after)?;
+    profile::spread(tx, ctx, before, &after)?;
     let mut changed = changes(before, &after);
     changed.append(&mut linked);
     if !changed.is_empty() {

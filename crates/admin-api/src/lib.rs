@@ -9,6 +9,7 @@ mod lookups;
 mod reeve;
 mod register;
 mod registration_tokens;
+mod send_server_notice;
 mod server_version;
 mod target;
 mod username_available;
@@ -25,6 +26,8 @@ pub fn routes() -> Vec<Route> {
         experimental_features::get(),
         experimental_features::put(),
         server_version::route(),
+        send_server_notice::post(),
+        send_server_notice::put(),
         username_available::route(),
     ];
     let groups = [

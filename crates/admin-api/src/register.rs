@@ -102,7 +102,7 @@ fn secret(policy: &Policy) -> Result<&str, MatrixError> {
 async fn nonce(call: Call) -> Answer {
     secret(&call.app.policy)?;
     let now = call.now;
-    let nonce = call.write(move |tx| Ok(registration::new_nonce(tx, now)?)).await?;
+    let nonce = call.write(move |tx| registration::new_nonce(tx, now)).await?;
     reply::ok(&Nonce { nonce })
 }
 
@@ -152,7 +152,7 @@ async fn take_nonce(call: &Call, body: &Object) -> Result<String, MatrixError> {
     let unknown = || MatrixError::unknown("unrecognised nonce");
     let nonce = nonce.as_str().ok_or_else(unknown)?.to_owned();
     let (wanted, now) = (nonce.clone(), call.now);
-    let good = call.write(move |tx| Ok(registration::take_nonce(tx, &wanted, now)?)).await?;
+    let good = call.write(move |tx| registration::take_nonce(tx, &wanted, now)).await?;
     if good { Ok(nonce) } else { Err(unknown()) }
 }
 

@@ -2,7 +2,8 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#capabilities-negotiation>
 
 use reeve_http::{Access, Answer, Call, Route, reply};
-use serde_json::json;
+use reeve_rooms::version;
+use serde_json::{Map, Value, json};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -16,7 +17,10 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn handle(call: Call) -> Answer {
     let policy = &call.app.policy;
+    let available: Map<String, Value> =
+        version::SUPPORTED.iter().map(|version| ((*version).to_owned(), json!("stable"))).collect();
     reply::ok(&json!({ "capabilities": {
+        "m.room_versions": { "default": version::DEFAULT, "available": available },
         "m.change_password": { "enabled": policy.password_enabled },
         "m.set_displayname": { "enabled": true },
         "m.set_avatar_url": { "enabled": true },

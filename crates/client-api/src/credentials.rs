@@ -1,6 +1,7 @@
 //! Who somebody says they are, and whether the password fits: shared by login and user-interactive authentication.
 
 use reeve_accounts::{Error, password::Verdict, threepids as threepid_rules, users as deeds};
+use reeve_db::DbError;
 use reeve_http::json::Object;
 use reeve_http::limits::Bucket;
 use reeve_http::{Call, MatrixError};
@@ -108,7 +109,7 @@ pub(crate) async fn verify(
     let server_name = std::sync::Arc::clone(&call.app.server_name);
     let wanted = identifier.clone();
     let found = call
-        .read(move |tx| {
+        .read(move |tx| -> Result<_, DbError> {
             let num = match &wanted {
                 Identifier::Threepid(medium, address) => threepids::find_user(tx, medium, address)?,
                 Identifier::User(user) => {
@@ -153,7 +154,7 @@ pub(crate) async fn verify(
 async fn rehash(call: &Call, user: &User, old: String, password: &str) -> Result<String, MatrixError> {
     let new = call.app.hasher.hash(password).await?;
     let (ctx, user) = (call.ctx(), user.clone());
-    call.write(move |tx| {
+    call.write(move |tx| -> Result<_, Error> {
         if users::password_hash(tx, user.num)?.as_ref() == Some(&old) {
             deeds::set_password(tx, &ctx, &user, Some(&new))?;
             return Ok(new.clone());

@@ -6,12 +6,18 @@ mod capabilities;
 mod credentials;
 mod devices;
 mod login;
+mod misc;
+mod presence;
 mod profile;
+mod push_rules;
 mod pushers;
 mod register;
 mod registration_token_validity;
+mod rooms;
+mod search;
 mod server_keys;
 mod session;
+mod sync;
 mod uia;
 mod username;
 mod versions;
@@ -38,6 +44,12 @@ pub fn routes() -> Vec<Route> {
         profile::routes(),
         account_data::routes(),
         pushers::routes(),
+        push_rules::routes(),
+        rooms::routes(),
+        sync::routes(),
+        presence::routes(),
+        search::routes(),
+        misc::routes(),
     ];
     groups.into_iter().flatten().collect()
 }

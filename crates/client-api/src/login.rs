@@ -142,7 +142,7 @@ async fn by_token(call: &Call, body: &Object, new: NewSession) -> Result<(User, 
     };
     let (ctx, app) = (call.ctx(), Arc::clone(&call.app));
     let outcome = call
-        .write(move |tx| {
+        .write(move |tx| -> Result<_, Error> {
             // A refusal is an outcome and no error, so that the token is used up by it too.
             let Some(user) = sessions::take_login_token(tx, &ctx, &token)? else {
                 return Ok(Err(Error::BadLoginToken));

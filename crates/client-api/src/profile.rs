@@ -156,6 +156,7 @@ async fn delete(call: Call, key: Option<&'static str>) -> Answer {
 async fn apply(call: &Call, user_id: String, field: &Field, change: Change) -> Answer {
     let ctx = may_change(call, &user_id, field)?;
     call.write(move |tx| profile::change(tx, &ctx, &user_id, &change)).await?;
+    call.app.jobs.wake();
     reply::empty()
 }
 

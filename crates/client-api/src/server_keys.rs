@@ -19,10 +19,10 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 async fn keys(call: Call) -> Answer {
-    let (app, name) = (&call.app, &*call.app.server_name);
+    let (key, name) = (&call.app.home.key, &*call.app.server_name);
     let mut verify_keys = serde_json::Map::new();
-    let public: Base64 = Base64::new(app.signing_key.public_key().to_vec());
-    verify_keys.insert(app.signing_key.id(), json!({ "key": public.encode() }));
+    let public: Base64 = Base64::new(key.public_key().to_vec());
+    verify_keys.insert(key.id(), json!({ "key": public.encode() }));
     let body = json!({
         "server_name": name,
         "verify_keys": verify_keys,
@@ -31,6 +31,6 @@ async fn keys(call: Call) -> Answer {
     });
     let Value::Object(body) = body else { return Err(MatrixError::internal("not an object")) };
     let mut body = try_from_json_map(body).map_err(MatrixError::internal)?;
-    app.signing_key.sign(name, &mut body)?;
+    key.sign(name, &mut body)?;
     reply::ok(&body)
 }

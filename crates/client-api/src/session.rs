@@ -67,14 +67,14 @@ async fn refresh(mut call: Call) -> Answer {
 
 async fn log_out(call: Call) -> Answer {
     let session = call.session()?.clone();
-    call.write(move |tx| Ok(sessions::log_out(tx, &session)?)).await?;
+    call.write(move |tx| sessions::log_out(tx, &session)).await?;
     reply::empty()
 }
 
 async fn log_out_all(call: Call) -> Answer {
     let session = call.session()?.clone();
     // A login-as token belongs to somebody else, so it is not among those that end.
-    call.write(move |tx| Ok(sessions::end_all(tx, session.user.num, None, None)?)).await?;
+    call.write(move |tx| sessions::end_all(tx, session.user.num, None, None)).await?;
     reply::empty()
 }
 
@@ -88,6 +88,6 @@ async fn login_token(mut call: Call) -> Answer {
     uia::password(&call, &body).await?;
     call.app.limiter.check(Bucket::LoginToken(user.num), call.now)?;
     let ctx = call.ctx();
-    let token = call.write(move |tx| Ok(sessions::create_login_token(tx, &ctx, &user)?)).await?;
+    let token = call.write(move |tx| sessions::create_login_token(tx, &ctx, &user)).await?;
     reply::ok(&json!({ "login_token": token, "expires_in_ms": sessions::LOGIN_TOKEN_MS }))
 }

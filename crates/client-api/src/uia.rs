@@ -76,7 +76,7 @@ pub(crate) async fn finish(call: &Call, passed: &Passed) -> Result<(), MatrixErr
         return Ok(());
     }
     let session = passed.session.clone();
-    call.write(move |tx| Ok(uia_sessions::delete(tx, &session)?)).await
+    call.write(move |tx| uia_sessions::delete(tx, &session)).await
 }
 
 /// The 401 that says what is missing.
@@ -222,7 +222,7 @@ async fn load(call: &Call, session: &str, user_num: Option<i64>) -> Result<Detai
 async fn store(call: &Call, session: &str, details: &Details) -> Result<(), MatrixError> {
     let json = serde_json::to_string(details).map_err(MatrixError::internal)?;
     let (session, operation, until) = (session.to_owned(), call.operation.clone(), call.now + LIFETIME_MS);
-    call.write(move |tx| Ok(uia_sessions::put(tx, &session, &operation, &json, until)?)).await
+    call.write(move |tx| uia_sessions::put(tx, &session, &operation, &json, until)).await
 }
 
 /// Ends sessions that nobody went on with.

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, Notify, oneshot};
 
 use crate::{
     DatabaseUrl, DbError, Engine, Metrics, Migration, OpenError, ReadTx, Statement, Tx, postgres,
@@ -43,6 +43,7 @@ struct Inner {
     engine: Engine,
     queue: Arc<Queue>,
     metrics: Metrics,
+    written: Arc<Notify>,
     threads: Mutex<Option<Threads>>,
 }
 
@@ -84,7 +85,13 @@ impl Db {
                 postgres::open(url, address, options, migrations, &queue, &metrics)?
             }
         };
-        Ok(Self(Arc::new(Inner { engine: url.engine(), queue, metrics, threads: Mutex::new(Some(threads)) })))
+        Ok(Self(Arc::new(Inner {
+            engine: url.engine(),
+            queue,
+            metrics,
+            written: Arc::default(),
+            threads: Mutex::new(Some(threads)),
+        })))
     }
 
     /// The engine behind it.
@@ -125,6 +132,11 @@ impl Db {
         self.call(Kind::Write, f).await
     }
 
+    /// Told after each write of this process that succeeded. Many writes may be told as one, to one listener.
+    pub fn written(&self) -> &Notify {
+        &self.0.written
+    }
+
     async fn call<T, E, F>(&self, kind: Kind, f: F) -> Result<T, E>
     where
         F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
@@ -132,7 +144,9 @@ impl Db {
         E: From<DbError> + Send + 'static,
     {
         let (reply, result) = oneshot::channel();
-        if let Err((_, refusal)) = self.0.queue.push(kind, Box::new(Call { f, result: None, reply })) {
+        let written = (kind == Kind::Write).then(|| Arc::clone(&self.0.written));
+        if let Err((_, refusal)) = self.0.queue.push(kind, Box::new(Call { f, result: None, reply, written }))
+        {
             return Err(refusal.into());
         }
         result.await.unwrap_or_else(|_| Err(DbError::Internal("a database thread died".into()).into()))
@@ -184,6 +198,7 @@ struct Call<T, E, F> {
     f: F,
     result: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
+    written: Option<Arc<Notify>>,
 }
 
 impl<T, E, F> Job for Call<T, E, F>
@@ -206,6 +221,9 @@ where
 
     fn answer(self: Box<Self>) {
         if let Some(result) = self.result {
+            if let Some(written) = self.written.filter(|_| result.is_ok()) {
+                written.notify_one();
+            }
             // The caller may have stopped waiting.
             drop(self.reply.send(result));
         }

@@ -11,10 +11,12 @@ use reeve_accounts::seen::Seen;
 use reeve_db::Db;
 use reeve_jobs::Jobs;
 use reeve_model::Clock;
+use reeve_rooms::Home;
+use reeve_sync::Hub;
+use tokio::sync::watch;
 
 use crate::limits::{Limiter, RateLimits};
 use crate::metrics::Metrics;
-use crate::signing::SigningKey;
 
 /// Settings of the HTTP side.
 #[derive(Clone, Debug)]
@@ -61,18 +63,27 @@ pub struct App {
     pub jobs: Jobs,
     /// Rate limits.
     pub limiter: Limiter,
-    /// The key with which the server signs.
-    pub signing_key: SigningKey,
+    /// This homeserver, as far as rooms are concerned.
+    pub home: Arc<Home>,
+    /// Whom to wake when something changes.
+    pub hub: Arc<Hub>,
     /// Settings of the HTTP side.
     pub http: HttpSettings,
     /// What Prometheus reads.
     pub metrics: Metrics,
+    /// Becomes true when the server stops, so that nobody waits for news any more.
+    pub stop: watch::Sender<bool>,
 }
 
 impl App {
     /// The rate limits in force.
     pub fn rate_limits(&self) -> &RateLimits {
         self.limiter.limits()
+    }
+
+    /// Tells when the server stops.
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
     }
 
     /// The address of a client: the peer, or the last address in `X-Forwarded-For` that no trusted proxy added.

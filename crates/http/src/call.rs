@@ -137,21 +137,23 @@ impl Call {
     }
 
     /// Reads from the database.
-    pub async fn read<T, F>(&self, f: F) -> Result<T, MatrixError>
+    pub async fn read<T, E, F>(&self, f: F) -> Result<T, MatrixError>
     where
         T: Send + 'static,
-        F: Fn(&ReadTx<'_>) -> Result<T, DbError> + Send + 'static,
+        E: From<DbError> + Into<MatrixError> + Send + 'static,
+        F: Fn(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
     {
-        Ok(self.app.db.read(f).await?)
+        self.app.db.read(f).await.map_err(Into::into)
     }
 
     /// Does a deed: one transaction, all or nothing.
-    pub async fn write<T, F>(&self, f: F) -> Result<T, MatrixError>
+    pub async fn write<T, E, F>(&self, f: F) -> Result<T, MatrixError>
     where
         T: Send + 'static,
-        F: Fn(&mut Tx<'_>) -> Result<T, reeve_accounts::Error> + Send + 'static,
+        E: From<DbError> + Into<MatrixError> + Send + 'static,
+        F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
-        Ok(self.app.db.write(f).await?)
+        self.app.db.write(f).await.map_err(Into::into)
     }
 }
 

@@ -7,6 +7,7 @@ use http::{HeaderValue, StatusCode, header};
 use reeve_accounts::Error as AccountError;
 use reeve_db::DbError;
 use reeve_model::id::{BadName, Malformed};
+use reeve_rooms::Error as RoomError;
 use serde_json::{Map, Value, json};
 
 /// A Matrix error: an HTTP status and `{"errcode", "error", …}`.
@@ -182,7 +183,31 @@ impl From<BadName> for MatrixError {
     }
 }
 
-/// The one place where refusals of deeds become answers.
+/// The one place where refusals of deeds on rooms become answers.
+impl From<RoomError> for MatrixError {
+    fn from(error: RoomError) -> Self {
+        let text = error.to_string();
+        match error {
+            RoomError::Db(error) => error.into(),
+            RoomError::Account(error) => error.into(),
+            RoomError::Forbidden(_) | RoomError::Blocked => Self::forbidden(text),
+            RoomError::NotFound(_) => Self::not_found(text),
+            RoomError::Invalid(_) => Self::invalid_param(text),
+            RoomError::BadContent(_) => Self::bad_json(text),
+            RoomError::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", text),
+            RoomError::UnsupportedVersion => Self::bad_request("M_UNSUPPORTED_ROOM_VERSION", text),
+            RoomError::AliasInUse(_) => Self::new(StatusCode::CONFLICT, "M_UNKNOWN", text),
+            RoomError::BadAlias(_) => Self::bad_request("M_BAD_ALIAS", text),
+            RoomError::InvalidRoomState(_) => Self::bad_request("M_INVALID_ROOM_STATE", text),
+            RoomError::BadState(_) => Self::new(StatusCode::FORBIDDEN, "M_BAD_STATE", text),
+            RoomError::DuplicateAnnotation => Self::bad_request("M_DUPLICATE_ANNOTATION", text),
+            RoomError::Suspended(_) => Self::new(StatusCode::FORBIDDEN, "M_USER_SUSPENDED", text),
+            RoomError::Refused(_) => Self::unknown(text),
+        }
+    }
+}
+
+/// The one place where refusals of deeds on accounts become answers.
 impl From<AccountError> for MatrixError {
     fn from(error: AccountError) -> Self {
         let text = error.to_string();

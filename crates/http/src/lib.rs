@@ -15,7 +15,6 @@ pub mod route;
 pub mod router;
 pub mod serve;
 pub mod service;
-pub mod signing;
 
 pub use app::App;
 pub use call::Call;

@@ -7,6 +7,8 @@
 
 mod runner;
 
+use std::sync::Arc;
+
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::random;
 use reeve_store::jobs;
@@ -47,10 +49,10 @@ pub enum StepError {
 }
 
 /// One step of a job: a part of its work, on one transaction. `now` is in milliseconds.
-pub type StepFn = fn(tx: &mut Tx<'_>, job: &Job, now: i64) -> Result<Step, StepError>;
+pub type StepFn = Arc<dyn Fn(&mut Tx<'_>, &Job, i64) -> Result<Step, StepError> + Send + Sync>;
 
 /// A kind of job and what it does.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Kind {
     /// The name under which it is queued.
     pub name: &'static str,

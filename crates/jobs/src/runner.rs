@@ -131,7 +131,7 @@ async fn claim(inner: &Inner) -> Result<Option<Taken>, DbError> {
 /// Takes the steps of a job until it is finished, fails, or the server stops.
 async fn run(inner: &Inner, taken: Taken, stop: &watch::Receiver<bool>) {
     let Taken { mut job, mut lease_until } = taken;
-    let Some(kind) = inner.kinds.iter().find(|kind| kind.name == job.kind).copied() else {
+    let Some(kind) = inner.kinds.iter().find(|kind| kind.name == job.kind).cloned() else {
         let reason = format!("this program knows no jobs of the kind {}", job.kind);
         return give_up(inner, Taken { job, lease_until }, reason).await;
     };
@@ -140,7 +140,7 @@ async fn run(inner: &Inner, taken: Taken, stop: &watch::Receiver<bool>) {
         if *stop.borrow() {
             return put_back(inner, Taken { job, lease_until }).await;
         }
-        let (current, now) = (job.clone(), inner.clock.now_ms());
+        let (current, now, step) = (job.clone(), inner.clock.now_ms(), Arc::clone(&kind.step));
         // Each lease ends later than the last, also while a test's clock stands still.
         let next_lease = (now + LEASE_MS).max(lease_until + 1);
         let outcome = inner
@@ -149,7 +149,7 @@ async fn run(inner: &Inner, taken: Taken, stop: &watch::Receiver<bool>) {
                 if jobs::lease(tx, &current.id)? != Some(lease_until) {
                     return Ok(None);
                 }
-                let step = (kind.step)(tx, &current, now)?;
+                let step = step(tx, &current, now)?;
                 match &step {
                     Step::More { payload, done, total } => {
                         jobs::progress(tx, &current.id, payload, (*done, *total), next_lease, now)?;

@@ -11,16 +11,17 @@ use std::time::Duration;
 use reeve_accounts::password::Hasher;
 use reeve_accounts::policy::{HashingCost, Policy};
 use reeve_accounts::seen::Seen;
-use reeve_accounts::{deactivate, registration, sessions};
+use reeve_accounts::{registration, sessions};
 use reeve_db::{DatabaseUrl, Db, DbError, OpenError, Options};
 use reeve_http::app::{App, HttpSettings};
 use reeve_http::limits::{Limiter, RateLimit, RateLimits};
 use reeve_http::metrics::Metrics;
 use reeve_http::service::Service;
-use reeve_http::signing::SigningKey;
 use reeve_http::{Route, openapi, serve};
 use reeve_jobs::Jobs;
 use reeve_model::{Clock, id};
+use reeve_rooms::{Home, SigningKey, ephemeral, people, redactions};
+use reeve_store::transactions;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -29,6 +30,10 @@ use crate::settings::{self, Database, Settings};
 
 /// How often sightings of accounts are written.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
+/// How often it is looked who stopped typing or went away.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How long a request with a transaction id is remembered.
+const TRANSACTIONS_MS: i64 = 24 * 3600 * 1000;
 /// How often what has expired is deleted.
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
 /// How long access tokens live that can be refreshed, unless set.
@@ -57,6 +62,8 @@ pub struct Config {
     pub http: HttpSettings,
     /// Rate limits.
     pub rate_limits: RateLimits,
+    /// What the operator decided about rooms.
+    pub rooms: reeve_rooms::Settings,
     /// The time.
     pub clock: Clock,
 }
@@ -134,6 +141,12 @@ impl Config {
                 login_address: limit(&settings.rate_limits.login),
                 login_account: limit(&settings.rate_limits.login_account),
                 login_failed: limit(&settings.rate_limits.login_failed),
+            },
+            rooms: reeve_rooms::Settings {
+                notices_localpart: settings.server_notices.localpart.clone(),
+                notices_name: settings.server_notices.name.clone(),
+                search_all_users: settings.user_directory.search_all_users,
+                presence: settings.presence.enabled,
             },
             clock: Clock::System,
         }
@@ -281,28 +294,34 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     let db = Db::open(&config.database, config.database_options, reeve_store::MIGRATIONS).await?;
     check_server_name(&db, &config.server_name).await?;
     let hasher = Hasher::new(config.hashing).map_err(|error| StartError::Hashing(error.to_string()))?;
-    let signing_key = SigningKey::load(&db, config.clock.now_ms()).await.map_err(StartError::Read)?;
+    let key = SigningKey::load(&db, config.clock.now_ms()).await.map_err(StartError::Read)?;
     let metrics = Metrics::new();
     metrics.register(|registry| db.metrics().register(registry));
+    let server_name: Arc<str> = Arc::from(config.server_name);
+    let home = Arc::new(Home { server_name: Arc::clone(&server_name), key, settings: config.rooms });
+    let kinds = vec![people::retire(&home), people::spread_profile(&home), redactions::job(&home)];
+    let stop = watch::Sender::new(false);
     let app = Arc::new(App {
-        server_name: Arc::from(config.server_name),
-        jobs: Jobs::new(db.clone(), config.clock.clone(), vec![deactivate::JOB]),
+        server_name,
+        jobs: Jobs::new(db.clone(), config.clock.clone(), kinds),
+        home,
+        hub: Arc::default(),
         db,
         clock: config.clock,
         policy: config.policy,
         hasher,
         seen: Seen::default(),
         limiter: Limiter::new(config.rate_limits),
-        signing_key,
         http: config.http,
         metrics,
+        stop: stop.clone(),
     });
-    let stop = watch::Sender::new(false);
     let mut routes = routes();
     routes.extend(extra.into_iter().map(Arc::new));
     let service = Arc::new(Service::new(Arc::clone(&app), &routes));
     let mut tasks = app.jobs.start();
     tasks.push(tokio::spawn(keep_house(Arc::clone(&app), stop.subscribe())));
+    tasks.push(tokio::spawn(Arc::clone(&app.hub).follow(app.db.clone(), stop.subscribe())));
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let listeners = listeners
         .into_iter()
@@ -319,17 +338,37 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
 async fn keep_house(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let mut flush = tokio::time::interval(FLUSH_EVERY);
     let mut prune = tokio::time::interval(PRUNE_EVERY);
+    let mut sweep = tokio::time::interval(SWEEP_EVERY);
+    sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     flush.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let done = tokio::select! {
             () = serve::stopped(&mut stop) => return,
             _ = flush.tick() => app.seen.flush(&app.db).await,
             _ = prune.tick() => prune_expired(&app).await,
+            _ = sweep.tick() => sweep_ephemeral(&app).await,
         };
         if let Err(error) = done {
             tracing::warn!(%error, "housekeeping failed and will be tried again");
         }
     }
+}
+
+/// Lets those stop typing whose time ran out, and those go who do nothing for long.
+async fn sweep_ephemeral(app: &Arc<App>) -> Result<(), DbError> {
+    let now = app.clock.now_ms();
+    let due = app.db.read(move |tx| -> Result<_, DbError> { ephemeral::is_sweep_due(tx, now) }).await?;
+    if !due {
+        return Ok(());
+    }
+    let hub = Arc::clone(&app.hub);
+    app.db
+        .write(move |tx| -> Result<(), DbError> {
+            ephemeral::sweep_typing(tx, now)?;
+            ephemeral::sweep_presence(tx, &|user_id| hub.is_waiting(user_id), now)?;
+            Ok(())
+        })
+        .await
 }
 
 async fn prune_expired(app: &App) -> Result<(), DbError> {
@@ -340,6 +379,7 @@ async fn prune_expired(app: &App) -> Result<(), DbError> {
         .write(move |tx| -> Result<(), DbError> {
             sessions::prune(tx, now)?;
             registration::prune(tx, now)?;
+            transactions::prune(tx, now - TRANSACTIONS_MS)?;
             reeve_client_api::prune(tx, now)
         })
         .await

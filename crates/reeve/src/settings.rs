@@ -28,7 +28,8 @@ use self::{
 };
 pub use self::{
     keys::{
-        Account, AccountValidity, Http, Log, Password, RateLimit, RateLimits, Registration, Settings, Tokens,
+        Account, AccountValidity, Http, Log, Password, Presence, RateLimit, RateLimits, Registration,
+        ServerNotices, Settings, Tokens, UserDirectory,
     },
     print::markdown,
     values::{BaseUrl, Database, Listen, LogFormat, Networks, Secret},

@@ -2,11 +2,15 @@
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 
+use crate::stream;
+
 reeve_db::statements! {
     OF_USER = "SELECT room_id, data_type, content FROM account_data WHERE user_num = $1 ORDER BY room_id, data_type";
     FIND = "SELECT content FROM account_data WHERE user_num = $1 AND room_id = $2 AND data_type = $3";
-    PUT = "INSERT INTO account_data (user_num, room_id, data_type, content) VALUES ($1, $2, $3, $4) \
-           ON CONFLICT (user_num, room_id, data_type) DO UPDATE SET content = excluded.content";
+    PUT = "INSERT INTO account_data (user_num, room_id, data_type, content, pos) VALUES ($1, $2, $3, $4, $5) \
+           ON CONFLICT (user_num, room_id, data_type) DO UPDATE SET content = excluded.content, pos = excluded.pos";
+    CHANGED = "SELECT room_id, data_type, content FROM account_data WHERE user_num = $1 AND pos > $2 AND pos <= $3 \
+               ORDER BY pos";
     COUNT = "SELECT count(*) FROM account_data WHERE user_num = $1";
     DELETE_SOME = "DELETE FROM account_data WHERE (user_num, room_id, data_type) IN \
                    (SELECT user_num, room_id, data_type FROM account_data WHERE user_num = $1 LIMIT $2)";
@@ -48,7 +52,8 @@ pub fn put(
     data_type: &str,
     content: &str,
 ) -> Result<(), DbError> {
-    tx.execute(&PUT, &params![user_num, room_id, data_type, content])?;
+    let pos = stream::next(tx)?;
+    tx.execute(&PUT, &params![user_num, room_id, data_type, content, pos])?;
     Ok(())
 }
 
@@ -60,4 +65,11 @@ pub fn count_of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<i64, DbError> {
 /// Deletes up to `most` pieces of an account; answers how many.
 pub fn delete_some_of_user(tx: &mut Tx<'_>, user_num: i64, most: i64) -> Result<u64, DbError> {
     tx.execute(&DELETE_SOME, &params![user_num, most])
+}
+
+/// The pieces of an account that changed in `(since, upto]`, in that order.
+pub fn changed(tx: &ReadTx<'_>, user_num: i64, since: i64, upto: i64) -> Result<Vec<AccountData>, DbError> {
+    tx.query(&CHANGED, &params![user_num, since, upto], |row| {
+        Ok(AccountData { room_id: row.get(0)?, data_type: row.get(1)?, content: row.get(2)? })
+    })
 }

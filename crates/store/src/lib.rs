@@ -5,19 +5,26 @@ pub mod account_data;
 pub mod audit;
 pub mod connections;
 pub mod devices;
+pub mod ephemeral;
+pub mod events;
 pub mod external_ids;
 pub mod features;
 pub mod health;
 pub mod jobs;
 pub mod login_tokens;
+pub mod memberships;
 pub mod profile_fields;
 pub mod pushers;
 pub mod ratelimits;
 pub mod refresh_tokens;
 pub mod registration_nonces;
 pub mod registration_tokens;
+pub mod reports;
+pub mod rooms;
 pub mod signing_keys;
+pub mod stream;
 pub mod threepids;
+pub mod transactions;
 pub mod uia_sessions;
 pub mod users;
 pub mod validity;
@@ -34,8 +41,10 @@ mod tests;
 use reeve_db::{Migration, Statement};
 
 /// The schema, step by step.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "accounts", sql: include_str!("../migrations/0001_accounts.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "accounts", sql: include_str!("../migrations/0001_accounts.sql") },
+    Migration { number: 2, name: "rooms", sql: include_str!("../migrations/0002_rooms.sql") },
+];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
 pub fn statements() -> Vec<&'static Statement> {
@@ -64,6 +73,13 @@ pub fn statements() -> Vec<&'static Statement> {
         user_list_rows::STATEMENTS,
         user_list_counts::STATEMENTS,
         user_search::STATEMENTS,
+        stream::STATEMENTS,
+        rooms::STATEMENTS,
+        events::STATEMENTS,
+        memberships::STATEMENTS,
+        ephemeral::STATEMENTS,
+        transactions::STATEMENTS,
+        reports::STATEMENTS,
     ]
     .concat()
 }

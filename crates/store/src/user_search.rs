@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use reeve_db::{DbError, Engine, ReadTx, Tx, params};
+use reeve_db::{DbError, Engine, ReadTx, Row, Tx, params};
 use reeve_model::User;
 
 use crate::users;
@@ -122,6 +122,42 @@ pub(crate) struct Candidate {
     pub(crate) last_seen_ts: Option<i64>,
 }
 
+/// The grams in the form in which [`HOLDERS`] takes them.
+fn gram_query(engine: Engine, grams: &[u32]) -> String {
+    match engine {
+        Engine::Sqlite => grams.iter().map(|gram| format!("{gram:08x}")).collect::<Vec<_>>().join(" AND "),
+        Engine::Postgres => array(grams),
+    }
+}
+
+fn candidate(row: &Row<'_>) -> Result<Candidate, DbError> {
+    Ok(Candidate {
+        num: row.get(0)?,
+        user_id: row.get(1)?,
+        list_class: row.get(2)?,
+        search_key: row.get(3)?,
+        displayname: row.get(4)?,
+        avatar_url: row.get(5)?,
+        created_ts: row.get(6)?,
+        last_seen_ts: row.get(7)?,
+    })
+}
+
+/// The numbers of accounts whose localpart or display name contains a text: of those that have its grams, the
+/// first `most` are looked at.
+pub fn nums(tx: &ReadTx<'_>, text: &str, most: i64) -> Result<Vec<i64>, DbError> {
+    let term = Term::Name(text.to_owned());
+    let (folded, local) = term.folded();
+    let grams = query_grams(&local);
+    if grams.is_empty() {
+        return Ok(Vec::new());
+    }
+    let query = gram_query(tx.engine(), &grams);
+    let nums = tx.query(&HOLDERS, &params![&query, most], |row| row.get(0))?;
+    let found = tx.query(&CANDIDATES, &params![&users::num_list(tx.engine(), &nums)], candidate)?;
+    Ok(found.iter().filter(|found| term.matches(&folded, found)).map(|found| found.num).collect())
+}
+
 /// The accounts that match, in no order; `None` when the index does not narrow them down to `most`.
 pub(crate) fn candidates(
     tx: &ReadTx<'_>,
@@ -134,26 +170,12 @@ pub(crate) fn candidates(
         return Ok(None);
     }
     let limit = i64::try_from(most.saturating_add(1)).unwrap_or(i64::MAX);
-    let query = match tx.engine() {
-        Engine::Sqlite => grams.iter().map(|gram| format!("{gram:08x}")).collect::<Vec<_>>().join(" AND "),
-        Engine::Postgres => array(&grams),
-    };
+    let query = gram_query(tx.engine(), &grams);
     let nums = tx.query(&HOLDERS, &params![&query, limit], |row| row.get(0))?;
     if nums.len() > most {
         return Ok(None);
     }
-    let found = tx.query(&CANDIDATES, &params![&users::num_list(tx.engine(), &nums)], |row| {
-        Ok(Candidate {
-            num: row.get(0)?,
-            user_id: row.get(1)?,
-            list_class: row.get(2)?,
-            search_key: row.get(3)?,
-            displayname: row.get(4)?,
-            avatar_url: row.get(5)?,
-            created_ts: row.get(6)?,
-            last_seen_ts: row.get(7)?,
-        })
-    })?;
+    let found = tx.query(&CANDIDATES, &params![&users::num_list(tx.engine(), &nums)], candidate)?;
     Ok(Some(found.into_iter().filter(|candidate| term.matches(&folded, candidate)).collect()))
 }
 

@@ -25,6 +25,7 @@ reeve_db::statements! {
         postgres: concat!("SELECT ", columns!(), " FROM users WHERE num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))"),
     };
     NUM = "SELECT num FROM users WHERE user_id = $1";
+    ERASED = "SELECT erased FROM users WHERE user_id = $1";
     USER_ID = "SELECT user_id FROM users WHERE num = $1";
     /// Historical names may have capitals; a new name must not differ from one only in case.
     TAKEN = "SELECT 1 FROM users WHERE user_id = $1 \
@@ -103,6 +104,11 @@ pub(crate) fn num_list(engine: reeve_db::Engine, nums: &[i64]) -> String {
 /// The number of the account with this user id.
 pub fn num(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<i64>, DbError> {
     tx.query_opt(&NUM, &params![user_id], |row| row.get(0))
+}
+
+/// Whether a user is an account of this server that was erased.
+pub fn is_erased(tx: &ReadTx<'_>, user_id: &str) -> Result<bool, DbError> {
+    Ok(tx.query_opt(&ERASED, &params![user_id], |row| row.get(0))?.unwrap_or(false))
 }
 
 /// The user id of the account with this number.

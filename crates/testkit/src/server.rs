@@ -161,6 +161,7 @@ fn config(database: &Database, clock: &Clock) -> Config {
             wait: Duration::from_secs(10),
         },
         http: HttpSettings::default(),
+        rooms: reeve_rooms::Settings::default(),
         rate_limits: RateLimits { enabled: false, ..RateLimits::default() },
         clock: clock.clone(),
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_rooms::{data, push};
 use reeve_store::account_data as store;
 use serde::Serialize;
 use serde_json::Value;
@@ -46,6 +47,9 @@ async fn handle(call: Call) -> Answer {
     let stored = call.read(move |tx| store::of_user(tx, user.num)).await?;
     let mut account_data = AccountData::default();
     for item in stored {
+        if matches!(item.data_type.as_str(), push::DATA_TYPE | data::TAGS) {
+            continue;
+        }
         let content = serde_json::from_str(&item.content).map_err(MatrixError::internal)?;
         let by_type = if item.room_id.is_empty() {
             &mut account_data.global

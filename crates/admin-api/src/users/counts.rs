@@ -1,6 +1,7 @@
 //! How many invites an account sent and how many rooms it joined.
 
 use reeve_http::{Answer, Call, Route, reply};
+use reeve_store::events;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -38,14 +39,15 @@ pub(crate) fn rooms_joined() -> Route {
         .errors(ERRORS)
 }
 
-// The server has no rooms, so that nobody joined one or was invited to one.
-
 async fn read_sent_invites(call: Call) -> Answer {
-    call.query.required_integer("from_ts")?;
-    reply::ok(&SentInvites { invite_count: 0 })
+    let (user_id, from_ts) = (call.param("user_id"), call.query.required_integer("from_ts")?);
+    let invite_count = call.read(move |tx| events::invites_sent(tx, &user_id, from_ts)).await?;
+    reply::ok(&SentInvites { invite_count })
 }
 
 async fn read_rooms_joined(call: Call) -> Answer {
-    call.query.required_integer("from_ts")?;
-    reply::ok(&RoomsJoined { cumulative_joined_room_count: 0 })
+    let (user_id, from_ts) = (call.param("user_id"), call.query.required_integer("from_ts")?);
+    let cumulative_joined_room_count =
+        call.read(move |tx| events::rooms_joined(tx, &user_id, from_ts)).await?;
+    reply::ok(&RoomsJoined { cumulative_joined_room_count })
 }

@@ -1,11 +1,12 @@
 //! The rooms that an account is in.
 
 use reeve_http::{Answer, Call, Route, reply};
+use reeve_store::memberships;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 /// The rooms that an account is joined to.
-#[derive(Debug, Default, Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct JoinedRooms {
     joined_rooms: Vec<String>,
     /// How many there are.
@@ -21,7 +22,9 @@ pub(crate) fn route() -> Route {
         .returns::<JoinedRooms>(200)
 }
 
-async fn handle(_call: Call) -> Answer {
-    // The server has no rooms, so that nobody is in one.
-    reply::ok(&JoinedRooms::default())
+async fn handle(call: Call) -> Answer {
+    let user_id = call.param("user_id");
+    let rooms = call.read(move |tx| memberships::of_user_in(tx, &user_id, "join")).await?;
+    let joined_rooms: Vec<String> = rooms.into_iter().map(|room| room.room_id).collect();
+    reply::ok(&JoinedRooms { total: joined_rooms.len(), joined_rooms })
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use reeve_http::{Answer, Call, Route, reply};
+use reeve_store::memberships;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 /// The memberships of an account.
-#[derive(Debug, Default, Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Memberships {
     /// By room id: `join`, `leave`, `invite`, `knock` or `ban`.
     memberships: BTreeMap<String, String>,
@@ -20,7 +21,9 @@ pub(crate) fn route() -> Route {
         .returns::<Memberships>(200)
 }
 
-async fn handle(_call: Call) -> Answer {
-    // The server has no rooms, so that nobody has a membership.
-    reply::ok(&Memberships::default())
+async fn handle(call: Call) -> Answer {
+    let user_id = call.param("user_id");
+    let rooms = call.read(move |tx| memberships::of_user(tx, &user_id)).await?;
+    let memberships = rooms.into_iter().map(|room| (room.room_id, room.member.membership)).collect();
+    reply::ok(&Memberships { memberships })
 }

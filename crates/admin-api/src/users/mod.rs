@@ -13,6 +13,7 @@ mod memberships;
 mod pushers;
 mod put;
 mod ratelimit;
+mod redact;
 mod reset_password;
 mod shadow_ban;
 mod suspend;
@@ -52,6 +53,8 @@ pub(crate) fn routes() -> Vec<Route> {
         ratelimit::post(),
         ratelimit::delete(),
         suspend::route(),
+        redact::order(),
+        redact::status(),
     ]
 }
 

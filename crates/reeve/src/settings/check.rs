@@ -1,5 +1,7 @@
 //! What a single value cannot tell about itself: ranges, and settings that contradict each other.
 
+use reeve_model::id;
+
 use super::keys::{RateLimit, Settings};
 
 /// A key and what is wrong with it.
@@ -47,6 +49,12 @@ pub(super) fn check(settings: &Settings) -> Result<(), Problem> {
             return Err((format!("rate_limits.{name}.per_second"), problem));
         }
         at_least(&format!("rate_limits.{name}.burst"), *burst, 1)?;
+    }
+
+    if let Some(localpart) = &settings.server_notices.localpart
+        && let Err(problem) = id::check_new_localpart(localpart, settings.server_name.as_str())
+    {
+        return Err(("server_notices.localpart".to_owned(), problem.to_string()));
     }
 
     if account.user_types.iter().any(String::is_empty) {

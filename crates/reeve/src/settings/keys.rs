@@ -44,6 +44,12 @@ sections! {
         account: Account = Account::default();
         /// Accounts that expire unless an administrator renews them.
         account_validity: AccountValidity = AccountValidity::default();
+        /// Messages of the operator to single accounts.
+        server_notices: ServerNotices = ServerNotices::default();
+        /// Whether people see who is there.
+        presence: Presence = Presence::default();
+        /// Who is found in the user directory.
+        user_directory: UserDirectory = UserDirectory::default();
         /// Limits on single requests.
         http: Http = Http::default();
         /// What the server writes about its work, to standard error.
@@ -122,6 +128,25 @@ sections! {
         enabled: bool = false;
         /// How long an account stays valid after it was created or renewed, in milliseconds.
         period_ms: Option<i64> = None;
+    }
+
+    ServerNotices {
+        /// The localpart of the account that sends notices, such as `server`. It is made when it is first
+        /// needed. When not set, notices cannot be sent.
+        localpart: Option<String> = None;
+        /// The name of that account, and of the rooms in which it sends.
+        name: String = "Server Notices".to_owned();
+    }
+
+    Presence {
+        /// Whether people see who is online, idle or gone.
+        enabled: bool = true;
+    }
+
+    UserDirectory {
+        /// Whether everybody is found, and not only those who share a room with whoever searches or are in a
+        /// room that everybody can join.
+        search_all_users: bool = false;
     }
 
     Http {

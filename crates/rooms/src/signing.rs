@@ -7,8 +7,6 @@ use reeve_store::signing_keys;
 use ruma::CanonicalJsonObject;
 use ruma::signatures::{Ed25519KeyPair, sign_json};
 
-use crate::error::MatrixError;
-
 /// A signing key in use.
 #[derive(Debug)]
 pub struct SigningKey {
@@ -44,7 +42,12 @@ impl SigningKey {
     }
 
     /// Adds this server's signature to an object.
-    pub fn sign(&self, server_name: &str, object: &mut CanonicalJsonObject) -> Result<(), MatrixError> {
-        sign_json(server_name, &self.pair, object).map_err(MatrixError::internal)
+    pub fn sign(&self, server_name: &str, object: &mut CanonicalJsonObject) -> Result<(), DbError> {
+        sign_json(server_name, &self.pair, object)
+            .map_err(|error| DbError::Internal(format!("an object cannot be signed: {error}")))
+    }
+
+    pub(crate) fn pair(&self) -> &Ed25519KeyPair {
+        &self.pair
     }
 }

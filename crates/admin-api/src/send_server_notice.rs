@@ -1,0 +1,111 @@
+//! Sends a message of the operator to one account.
+
+use reeve_http::json::{self, Object};
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_model::id;
+use reeve_rooms::Error;
+use reeve_rooms::notices::{self, Notice};
+use reeve_store::transactions::{self, Key};
+use reeve_store::users;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// What to tell whom.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the request, which is read key by key")]
+pub(crate) struct SendNotice {
+    /// The account.
+    user_id: String,
+    /// The content of the event.
+    #[schema(value_type = Object)]
+    content: Value,
+    /// The type of the event, `m.room.message` unless given.
+    r#type: Option<String>,
+    /// The state key, to send a state event.
+    state_key: Option<String>,
+}
+
+/// The event that was sent.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SentNotice {
+    event_id: String,
+}
+
+fn route(route: Route) -> Route {
+    route
+        .summary("Sends a notice to an account, in a room of its own")
+        .takes::<SendNotice>()
+        .returns::<SentNotice>(200)
+        .errors(&[
+            (400, "M_MISSING_PARAM", "`user_id` or `content` is missing"),
+            (400, "M_UNKNOWN", "notices are not enabled, or the account is on another server"),
+            (404, "M_NOT_FOUND", "there is no such account"),
+        ])
+}
+
+pub(crate) fn post() -> Route {
+    route(Route::post("/_synapse/admin/v1/send_server_notice", handle))
+}
+
+pub(crate) fn put() -> Route {
+    route(Route::put("/_synapse/admin/v1/send_server_notice/{txn_id}", handle))
+}
+
+async fn handle(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    json::require(&body, &["user_id", "content"])?;
+    if call.app.home.settings.notices_localpart.is_none() {
+        return Err(MatrixError::unknown("Server notices are not enabled on this server"));
+    }
+    let text = |key: &str| match body.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(MatrixError::bad_json(format!("'{key}' must be a string"))),
+    };
+    let Some(user_id) = text("user_id")? else {
+        return Err(MatrixError::bad_json("'user_id' must be a string"));
+    };
+    id::split(&user_id)?;
+    if !call.app.home.is_local(&user_id) {
+        return Err(MatrixError::unknown("Server notices can only be sent to local users"));
+    }
+    let content: Object = match body.get("content") {
+        Some(Value::Object(content)) => content.clone(),
+        _ => return Err(MatrixError::bad_json("'content' must be an object")),
+    };
+    let notice = Notice {
+        event_type: text("type")?.unwrap_or_else(|| "m.room.message".to_owned()),
+        state_key: text("state_key")?,
+        content,
+    };
+    let txn_id = Some(call.param("txn_id")).filter(|txn_id| !txn_id.is_empty());
+    let admin = call.user()?.num;
+    let key = txn_id.map(|txn_id| Key {
+        user_num: admin,
+        device_id: String::new(),
+        scope: "server_notice".to_owned(),
+        txn_id,
+    });
+    let (home, ctx) = (std::sync::Arc::clone(&call.app.home), call.admin_ctx()?);
+    let event_id = call
+        .write(move |tx| -> Result<_, Error> {
+            if let Some(key) = &key
+                && let Some(event_id) = transactions::find(tx, key)?
+            {
+                return Ok(event_id);
+            }
+            let user = users::find(tx, &user_id)?.ok_or(Error::NotFound("User not found"))?;
+            let sent = notices::send(tx, &home, &ctx, &user, &notice)?;
+            let event_id = sent
+                .ok_or_else(|| Error::Refused("Server notices are not enabled on this server".to_owned()))?;
+            if let Some(key) = &key {
+                transactions::insert(tx, key, &event_id, ctx.now)?;
+            }
+            let changes = serde_json::json!({ "event_id": event_id, "type": notice.event_type });
+            reeve_accounts::audit::record(tx, &ctx, "user.notice", &user_id, &changes)?;
+            Ok(event_id)
+        })
+        .await?;
+    reply::ok(&SentNotice { event_id })
+}

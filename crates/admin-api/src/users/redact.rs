@@ -1,0 +1,135 @@
+//! Redacts what an account said.
+
+use std::collections::BTreeMap;
+
+use reeve_http::json::{Integer, Object, integer};
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_rooms::redactions::{self, Order};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::target;
+
+/// Which events to redact.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the request, which is read key by key")]
+pub(crate) struct Redact {
+    /// In which rooms; an empty list for all that the account has joined or is banned from.
+    rooms: Vec<String>,
+    /// Why.
+    reason: Option<String>,
+    /// How many of the newest events of each room, 1000 unless given.
+    limit: Option<i64>,
+    /// Whether the administrator redacts and not the account itself.
+    use_admin: Option<bool>,
+    /// Only events up to this time, in milliseconds.
+    before_ts: Option<i64>,
+    /// Only events from this time on, in milliseconds.
+    after_ts: Option<i64>,
+}
+
+/// The work that was ordered.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Ordered {
+    redact_id: String,
+}
+
+/// How far the work is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Status {
+    /// `scheduled`, `active`, `complete` or `failed`.
+    status: String,
+    /// When complete: events that could not be redacted, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed_redactions: Option<BTreeMap<String, String>>,
+    /// When failed: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+pub(crate) fn order() -> Route {
+    Route::post("/_synapse/admin/v1/user/{user_id}/redact", handle_order)
+        .summary("Redacts the messages and joins of an account")
+        .description("A durable job does it; other events, such as reactions, stay.")
+        .takes::<Redact>()
+        .returns::<Ordered>(200)
+        .errors(&[
+            (400, "M_INVALID_PARAM", "the user id is malformed"),
+            (400, "M_BAD_JSON", "a value has the wrong type"),
+            (400, "M_UNKNOWN", "the limit is negative, or such a job is under way for the account"),
+        ])
+}
+
+pub(crate) fn status() -> Route {
+    Route::get("/_synapse/admin/v1/user/redact_status/{redact_id}", handle_status)
+        .summary("How far a redaction of an account's events is")
+        .returns::<Status>(200)
+        .errors(&[(404, "M_NOT_FOUND", "there is no such job")])
+}
+
+fn optional_integer(body: &Object, key: &str) -> Result<Option<i64>, MatrixError> {
+    match body.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => match integer(value) {
+            Integer::Is(number) => Ok(Some(number)),
+            _ => Err(MatrixError::bad_json(format!("'{key}' must be an integer"))),
+        },
+    }
+}
+
+async fn handle_order(mut call: Call) -> Answer {
+    let user_id = target::shape(&call)?;
+    let body = call.object().await?;
+    let rooms = match body.get("rooms") {
+        Some(Value::Array(rooms)) => rooms
+            .iter()
+            .map(|room| room.as_str().map(str::to_owned))
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| MatrixError::bad_json("'rooms' must be a list of strings"))?,
+        _ => return Err(MatrixError::bad_json("'rooms' must be a list of strings")),
+    };
+    let reason = match body.get("reason") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(reason)) => Some(reason.clone()),
+        Some(_) => return Err(MatrixError::bad_json("'reason' must be a string")),
+    };
+    let limit = optional_integer(&body, "limit")?;
+    if limit.is_some_and(|limit| limit < 0) {
+        return Err(MatrixError::unknown(
+            "If limit is provided it must be a non-negative integer greater than 0.",
+        ));
+    }
+    let use_admin = match body.get("use_admin") {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(use_admin)) => *use_admin,
+        Some(_) => return Err(MatrixError::bad_json("'use_admin' must be a boolean")),
+    };
+    let as_admin = use_admin || !call.app.home.is_local(&user_id);
+    let redacted_by = if as_admin { Some(call.user()?.user_id.clone()) } else { None };
+    let (before_ts, after_ts) = (optional_integer(&body, "before_ts")?, optional_integer(&body, "after_ts")?);
+    let order = Order { user_id, rooms, reason, limit, redacted_by, before_ts, after_ts };
+    let ctx = call.admin_ctx()?;
+    let redact_id = call.write(move |tx| redactions::order(tx, &ctx, order.clone())).await?;
+    call.app.jobs.wake();
+    reply::ok(&Ordered { redact_id })
+}
+
+async fn handle_status(call: Call) -> Answer {
+    let redact_id = call.param("redact_id");
+    let wanted = redact_id.clone();
+    let job = call.read(move |tx| reeve_jobs::find(tx, &wanted)).await?;
+    let Some(job) = job.filter(|job| job.kind == redactions::JOB) else {
+        return Err(MatrixError::not_found(format!("redact id '{redact_id}' not found")));
+    };
+    let failed_redactions = match (&*job.state, &job.result) {
+        ("complete", Some(result)) => {
+            let result: Value = serde_json::from_str(result).map_err(MatrixError::internal)?;
+            let failed = result.get("failed_redactions").cloned().unwrap_or_default();
+            Some(serde_json::from_value(failed).map_err(MatrixError::internal)?)
+        }
+        _ => None,
+    };
+    let error = job.error.filter(|_| job.state == "failed");
+    reply::ok(&Status { status: job.state, failed_redactions, error })
+}

@@ -1,0 +1,55 @@
+//! Presence.
+//! <https://spec.matrix.org/v1.18/client-server-api/#presence>
+
+use http::Method;
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_rooms::ephemeral;
+use serde_json::json;
+
+use crate::rooms::{required_text, text, v3};
+
+const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#presence";
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        v3(Method::GET, "presence/{user_id}/status", get)
+            .summary("Whether somebody is there")
+            .errors(&[(403, "M_FORBIDDEN", "the two share no room")])
+            .spec(SPEC),
+        v3(Method::PUT, "presence/{user_id}/status", put)
+            .summary("Says whether the account is there")
+            .errors(&[(403, "M_FORBIDDEN", "it is somebody else")])
+            .spec(SPEC),
+    ]
+}
+
+async fn get(call: Call) -> Answer {
+    let (user, of, now) = (call.user()?.clone(), call.param("user_id"), call.now);
+    reeve_model::id::split(&of)?;
+    if !call.app.home.settings.presence {
+        return reply::ok(&json!({ "presence": "offline" }));
+    }
+    let presence = call.read(move |tx| ephemeral::presence(tx, &user, &of)).await?;
+    match presence {
+        Some(presence) => reply::ok(&ephemeral::presence_content(&presence, now)),
+        None => reply::ok(&json!({ "presence": "offline" })),
+    }
+}
+
+async fn put(mut call: Call) -> Answer {
+    let user = call.user()?.clone();
+    if call.params.get("user_id") != user.user_id {
+        return Err(MatrixError::forbidden("Can only set your own presence state"));
+    }
+    let body = call.object().await?;
+    let presence = required_text(&body, "presence")?;
+    let (status_msg, now) = (text(&body, "status_msg")?, call.now);
+    ephemeral::check_presence(&presence, status_msg.as_deref())?;
+    if call.app.home.settings.presence {
+        call.write(move |tx| {
+            ephemeral::set_presence(tx, &user.user_id, &presence, status_msg.as_deref(), now)
+        })
+        .await?;
+    }
+    reply::empty()
+}

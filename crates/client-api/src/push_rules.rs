@@ -1,0 +1,243 @@
+//! Push rules and the list of notifications.
+//! <https://spec.matrix.org/v1.18/client-server-api/#push-rules-api>
+
+use http::{Method, StatusCode};
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_rooms::view::View;
+use reeve_rooms::{Error, push};
+use ruma::push::{AnyPushRuleRef, InsertPushRuleError, NewPushRule, RemovePushRuleError, RuleKind, Ruleset};
+use serde_json::{Map, Value, json};
+
+use crate::rooms::{v3, viewer};
+
+const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#push-rules-api";
+/// How many rules an account can have of its own.
+const MOST_RULES: usize = 5000;
+
+pub(crate) fn routes() -> Vec<Route> {
+    let not_found: &[_] = &[(404, "M_NOT_FOUND", "there is no such rule")];
+    let rule = "pushrules/global/{kind}/{rule_id}";
+    vec![
+        v3(Method::GET, "pushrules", all).summary("All push rules").spec(SPEC),
+        v3(Method::GET, "pushrules/", all).summary("All push rules").spec(SPEC),
+        v3(Method::GET, "pushrules/global", global).summary("All push rules").spec(SPEC),
+        v3(Method::GET, "pushrules/global/", global).summary("All push rules").spec(SPEC),
+        v3(Method::GET, rule, get).summary("A push rule").errors(not_found).spec(SPEC),
+        v3(Method::PUT, rule, put)
+            .summary("Sets a push rule")
+            .query(&[("before", "the rule it comes before"), ("after", "the rule it comes after")])
+            .errors(&[(400, "M_INVALID_PARAM", "the rule is not valid")])
+            .spec(SPEC),
+        v3(Method::DELETE, rule, delete).summary("Takes a push rule away").errors(not_found).spec(SPEC),
+        v3(Method::GET, &format!("{rule}/enabled"), get_enabled)
+            .summary("Whether a push rule is in force")
+            .errors(not_found)
+            .spec(SPEC),
+        v3(Method::PUT, &format!("{rule}/enabled"), put_enabled)
+            .summary("Puts a push rule in force, or not")
+            .errors(not_found)
+            .spec(SPEC),
+        v3(Method::GET, &format!("{rule}/actions"), get_actions)
+            .summary("What a push rule does")
+            .errors(not_found)
+            .spec(SPEC),
+        v3(Method::PUT, &format!("{rule}/actions"), put_actions)
+            .summary("Sets what a push rule does")
+            .errors(not_found)
+            .spec(SPEC),
+        v3(Method::GET, "notifications", notifications)
+            .summary("The events that notified the account")
+            .query(&[
+                ("from", "where to start"),
+                ("limit", "how many"),
+                ("only", "`highlight` for those that stand out"),
+            ])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3notifications"),
+    ]
+}
+
+fn not_found() -> MatrixError {
+    MatrixError::not_found("No such rule")
+}
+
+fn kind(call: &Call) -> Result<RuleKind, MatrixError> {
+    match call.params.get("kind") {
+        "override" => Ok(RuleKind::Override),
+        "underride" => Ok(RuleKind::Underride),
+        "sender" => Ok(RuleKind::Sender),
+        "room" => Ok(RuleKind::Room),
+        "content" => Ok(RuleKind::Content),
+        _ => Err(MatrixError::new(StatusCode::BAD_REQUEST, "M_UNRECOGNIZED", "Unrecognized request")),
+    }
+}
+
+async fn rules(call: &Call) -> Result<Ruleset, MatrixError> {
+    let user = call.user()?.clone();
+    call.read(move |tx| push::rules(tx, user.num, &user.user_id)).await
+}
+
+async fn all(call: Call) -> Answer {
+    let user = call.user()?.clone();
+    reply::ok(&call.read(move |tx| push::as_account_data(tx, user.num, &user.user_id)).await?)
+}
+
+async fn global(call: Call) -> Answer {
+    reply::ok(&rules(&call).await?)
+}
+
+/// The rule of a path, as JSON.
+async fn found(call: &Call) -> Result<Value, MatrixError> {
+    let (kind, rules) = (kind(call)?, rules(call).await?);
+    let rule = rules.get(kind, call.params.get("rule_id")).ok_or_else(not_found)?;
+    match rule {
+        AnyPushRuleRef::Override(rule) | AnyPushRuleRef::Underride(rule) => serde_json::to_value(rule),
+        AnyPushRuleRef::Content(rule) => serde_json::to_value(rule),
+        AnyPushRuleRef::Room(rule) => serde_json::to_value(rule),
+        AnyPushRuleRef::Sender(rule) => serde_json::to_value(rule),
+        _ => return Err(not_found()),
+    }
+    .map_err(MatrixError::internal)
+}
+
+async fn get(call: Call) -> Answer {
+    reply::ok(&found(&call).await?)
+}
+
+async fn get_enabled(call: Call) -> Answer {
+    let rule = found(&call).await?;
+    reply::ok(&json!({ "enabled": rule.get("enabled") }))
+}
+
+async fn get_actions(call: Call) -> Answer {
+    let rule = found(&call).await?;
+    reply::ok(&json!({ "actions": rule.get("actions") }))
+}
+
+/// Changes the rules of the caller. What is refused changes nothing.
+async fn change<F>(call: &Call, change: F) -> Answer
+where
+    F: Fn(&mut Ruleset) -> Result<(), MatrixError> + Send + 'static,
+{
+    let user = call.user()?.clone();
+    let refused = call
+        .write(move |tx| -> Result<_, Error> {
+            let mut rules = push::rules(tx, user.num, &user.user_id)?;
+            if let Err(refused) = change(&mut rules) {
+                return Ok(Some(refused));
+            }
+            push::set_rules(tx, user.num, rules)?;
+            Ok(None)
+        })
+        .await?;
+    refused.map_or_else(reply::empty, Err)
+}
+
+async fn put(mut call: Call) -> Answer {
+    let kind = kind(&call)?;
+    let (before, after) = (call.query.utf8("before")?, call.query.utf8("after")?);
+    let rule_id = call.param("rule_id");
+    let body = call.object().await?;
+    let new = new_rule(kind, &rule_id, body)?;
+    change(&call, move |rules| {
+        if rules.iter().count() >= MOST_RULES {
+            return Err(MatrixError::invalid_param("Too many push rules"));
+        }
+        rules.insert(new.clone(), after.as_deref(), before.as_deref()).map_err(|error| match error {
+            InsertPushRuleError::UnknownRuleId => MatrixError::not_found("before/after rule not found"),
+            error => MatrixError::invalid_param(error.to_string()),
+        })
+    })
+    .await
+}
+
+fn new_rule(kind: RuleKind, rule_id: &str, mut body: Map<String, Value>) -> Result<NewPushRule, MatrixError> {
+    let invalid =
+        |error: serde_json::Error| MatrixError::invalid_param(format!("The rule is not valid: {error}"));
+    if !body.contains_key("actions") {
+        return Err(MatrixError::invalid_param("No actions found"));
+    }
+    body.insert("rule_id".to_owned(), json!(rule_id));
+    let body = Value::Object(body);
+    Ok(match kind {
+        RuleKind::Override => NewPushRule::Override(conditional(body).map_err(invalid)?),
+        RuleKind::Underride => NewPushRule::Underride(conditional(body).map_err(invalid)?),
+        RuleKind::Content => NewPushRule::Content(serde_json::from_value(body).map_err(invalid)?),
+        RuleKind::Room => NewPushRule::Room(serde_json::from_value(body).map_err(invalid)?),
+        RuleKind::Sender => NewPushRule::Sender(serde_json::from_value(body).map_err(invalid)?),
+        _ => return Err(MatrixError::invalid_param("Unknown kind of rule")),
+    })
+}
+
+/// A rule with conditions, which may be left out where there are none.
+fn conditional(mut body: Value) -> Result<ruma::push::NewConditionalPushRule, serde_json::Error> {
+    if let Some(body) = body.as_object_mut() {
+        body.entry("conditions").or_insert_with(|| json!([]));
+    }
+    serde_json::from_value(body)
+}
+
+async fn delete(call: Call) -> Answer {
+    let (kind, rule_id) = (kind(&call)?, call.param("rule_id"));
+    change(&call, move |rules| {
+        rules.remove(kind.clone(), &rule_id).map_err(|error| match error {
+            RemovePushRuleError::NotFound => not_found(),
+            error => MatrixError::invalid_param(error.to_string()),
+        })
+    })
+    .await
+}
+
+async fn put_enabled(mut call: Call) -> Answer {
+    let (kind, rule_id) = (kind(&call)?, call.param("rule_id"));
+    let body = call.object().await?;
+    let Some(Value::Bool(enabled)) = body.get("enabled").cloned() else {
+        return Err(MatrixError::bad_json("'enabled' must be a boolean"));
+    };
+    change(&call, move |rules| rules.set_enabled(kind.clone(), &rule_id, enabled).map_err(|_| not_found()))
+        .await
+}
+
+async fn put_actions(mut call: Call) -> Answer {
+    let (kind, rule_id) = (kind(&call)?, call.param("rule_id"));
+    let body = call.object().await?;
+    let actions = body.get("actions").cloned().unwrap_or_default();
+    let actions: Vec<ruma::push::Action> = serde_json::from_value(actions)
+        .map_err(|error| MatrixError::invalid_param(format!("The actions are not valid: {error}")))?;
+    change(&call, move |rules| {
+        rules.set_actions(kind.clone(), &rule_id, actions.clone()).map_err(|_| not_found())
+    })
+    .await
+}
+
+async fn notifications(call: Call) -> Answer {
+    let (viewer, now) = (viewer(&call)?, call.now);
+    let limit = usize::try_from(call.query.integer("limit")?.unwrap_or(50).clamp(1, 500)).unwrap_or(1);
+    let from = call.query.integer("from")?;
+    let highlights = call.query.utf8("only")?.as_deref() == Some("highlight");
+    let (found, next) = call
+        .read(move |tx| -> Result<_, Error> {
+            let account = (viewer.user_num, viewer.user_id.as_str());
+            let (found, next) = push::notifications(tx, account, from, limit, highlights)?;
+            let view = View::of(tx, viewer.clone(), now)?;
+            let mut shown = Vec::new();
+            for (event, room, read) in found {
+                if let Some(client) = view.room(&room)?.show(&event)? {
+                    shown.push(json!({
+                        "actions": ["notify"],
+                        "event": client,
+                        "profile_tag": null,
+                        "read": read,
+                        "room_id": room.room_id,
+                        "ts": event.ts,
+                    }));
+                }
+            }
+            Ok((shown, next))
+        })
+        .await?;
+    let mut body = json!({ "notifications": found });
+    if let (Some(next), Some(body)) = (next, body.as_object_mut()) {
+        body.insert("next_token".to_owned(), json!(next.to_string()));
+    }
+    reply::ok(&body)
+}

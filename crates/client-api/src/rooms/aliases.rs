@@ -1,0 +1,167 @@
+//! Aliases of rooms and the public room directory.
+
+use http::Method;
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_rooms::Error;
+use reeve_rooms::directory::{self, RoomSearch};
+use serde_json::{Value, json};
+
+use super::{home, required_text, text, v3};
+
+const ALIASES: &str = "https://spec.matrix.org/v1.18/client-server-api/#room-aliases";
+const LIST: &str = "https://spec.matrix.org/v1.18/client-server-api/#published-room-directory";
+/// How many published rooms one page holds, unless asked otherwise.
+const PAGE: i64 = 100;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        v3(Method::GET, "directory/room/{room_alias}", resolve)
+            .access(Access::Anybody)
+            .summary("The room that an alias stands for")
+            .errors(&[(404, "M_NOT_FOUND", "there is no such alias")])
+            .spec(ALIASES),
+        v3(Method::PUT, "directory/room/{room_alias}", create)
+            .summary("Makes an alias")
+            .errors(&[(409, "M_UNKNOWN", "the alias exists")])
+            .spec(ALIASES),
+        v3(Method::DELETE, "directory/room/{room_alias}", delete)
+            .summary("Takes an alias away")
+            .errors(&[(403, "M_FORBIDDEN", "it is somebody else's, and the power is missing")])
+            .spec(ALIASES),
+        v3(Method::GET, "rooms/{room_id}/aliases", of_room)
+            .summary("The aliases of a room")
+            .errors(&[(403, "M_FORBIDDEN", "the account is not in the room")])
+            .spec(ALIASES),
+        v3(Method::GET, "directory/list/room/{room_id}", visibility)
+            .access(Access::Anybody)
+            .summary("Whether the public room directory shows a room")
+            .spec(LIST),
+        v3(Method::PUT, "directory/list/room/{room_id}", publish)
+            .summary("Shows a room in the public room directory, or not")
+            .spec(LIST),
+        v3(Method::GET, "publicRooms", list)
+            .access(Access::Optional)
+            .summary("The public room directory")
+            .spec(LIST),
+        v3(Method::POST, "publicRooms", search)
+            .access(Access::Guest)
+            .summary("Searches the public room directory")
+            .spec(LIST),
+    ]
+}
+
+async fn resolve(call: Call) -> Answer {
+    let alias = call.param("room_alias");
+    let found = call.read(move |tx| directory::resolve(tx, &alias)).await?;
+    reply::ok(&json!({ "room_id": found.room_id, "servers": [&*call.app.server_name] }))
+}
+
+async fn create(mut call: Call) -> Answer {
+    let room_id = required_text(&call.object().await?, "room_id")?;
+    let (home, ctx, user, alias) = (home(&call), call.ctx(), call.user()?.clone(), call.param("room_alias"));
+    call.write(move |tx| directory::create_alias(tx, &home, &ctx, &user, &alias, &room_id)).await?;
+    reply::empty()
+}
+
+async fn delete(call: Call) -> Answer {
+    let (home, ctx, user, alias) = (home(&call), call.ctx(), call.user()?.clone(), call.param("room_alias"));
+    call.write(move |tx| directory::delete_alias(tx, &home, &ctx, &user, &alias)).await?;
+    reply::empty()
+}
+
+async fn of_room(call: Call) -> Answer {
+    let (user, room_id) = (call.user()?.clone(), call.param("room_id"));
+    let aliases = call.read(move |tx| directory::aliases(tx, &user, &room_id)).await?;
+    reply::ok(&json!({ "aliases": aliases }))
+}
+
+async fn visibility(call: Call) -> Answer {
+    let room_id = call.param("room_id");
+    let published = call.read(move |tx| directory::is_published(tx, &room_id)).await?;
+    reply::ok(&json!({ "visibility": if published { "public" } else { "private" } }))
+}
+
+async fn publish(mut call: Call) -> Answer {
+    let published = match text(&call.object().await?, "visibility")?.as_deref() {
+        None | Some("public") => true,
+        Some("private") => false,
+        Some(other) => return Err(MatrixError::bad_json(format!("'{other}' is not a valid visibility"))),
+    };
+    let (user, room_id) = (call.user()?.clone(), call.param("room_id"));
+    call.write(move |tx| directory::publish(tx, &user, &room_id, published)).await?;
+    reply::empty()
+}
+
+/// A place in the directory: direction, members and id of the room at the border.
+fn parse_since(text: &str) -> Result<(i64, String, bool), MatrixError> {
+    let invalid = || MatrixError::invalid_param("Invalid pagination token");
+    let mut parts = text.splitn(3, '_');
+    let (Some(direction), Some(members), Some(room_id)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(invalid());
+    };
+    let backwards = match direction {
+        "n" => false,
+        "p" => true,
+        _ => return Err(invalid()),
+    };
+    Ok((members.parse().map_err(|_| invalid())?, room_id.to_owned(), backwards))
+}
+
+/// Only this server's directory can be looked into.
+fn check_server(call: &Call) -> Result<(), MatrixError> {
+    match call.query.utf8("server")? {
+        Some(server) if !server.is_empty() && server != *call.app.server_name => {
+            Err(MatrixError::not_found("This server does not reach the directories of other servers"))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn list(call: Call) -> Answer {
+    check_server(&call)?;
+    let since = call.query.utf8("since")?.filter(|since| !since.is_empty());
+    let search = RoomSearch {
+        limit: call.query.integer("limit")?.filter(|limit| *limit > 0).unwrap_or(PAGE),
+        since: since.as_deref().map(parse_since).transpose()?,
+        ..RoomSearch::default()
+    };
+    page(&call, search).await
+}
+
+async fn search(mut call: Call) -> Answer {
+    check_server(&call)?;
+    let body = call.optional_object().await?;
+    let filter = body.get("filter").and_then(Value::as_object).cloned().unwrap_or_default();
+    let types = match filter.get("room_types") {
+        None | Some(Value::Null) => None,
+        Some(Value::Array(types)) => {
+            Some(types.iter().map(|wanted| wanted.as_str().unwrap_or_default().to_owned()).collect())
+        }
+        Some(_) => return Err(MatrixError::bad_json("'room_types' must be a list")),
+    };
+    let limit = match body.get("limit") {
+        None | Some(Value::Null) => PAGE,
+        Some(limit) => limit.as_i64().ok_or_else(|| MatrixError::bad_json("'limit' must be an integer"))?,
+    };
+    let since = text(&body, "since")?.filter(|since| !since.is_empty());
+    let search = RoomSearch {
+        term: text(&filter, "generic_search_term")?,
+        types,
+        limit: if limit > 0 { limit } else { PAGE },
+        since: since.as_deref().map(parse_since).transpose()?,
+    };
+    page(&call, search).await
+}
+
+async fn page(call: &Call, search: RoomSearch) -> Answer {
+    let found = call.read(move |tx| -> Result<_, Error> { directory::published(tx, &search) }).await?;
+    let mut body = json!({ "chunk": found.chunk, "total_room_count_estimate": found.total });
+    if let Some(body) = body.as_object_mut() {
+        for (key, direction, border) in [("next_batch", "n", found.next), ("prev_batch", "p", found.prev)] {
+            if let Some((members, room_id)) = border {
+                body.insert(key.to_owned(), json!(format!("{direction}_{members}_{room_id}")));
+            }
+        }
+    }
+    reply::ok(&body)
+}

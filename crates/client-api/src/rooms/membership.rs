@@ -1,0 +1,142 @@
+//! Joining, leaving, inviting, knocking, kicking, banning.
+
+use http::Method;
+use reeve_http::json::Object;
+use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply};
+use reeve_rooms::membership::{self, Removal};
+use reeve_rooms::{Error, directory, send};
+use reeve_store::memberships;
+use serde_json::json;
+
+use super::{home, required_text, text, v3};
+
+const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#room-membership";
+const ERRORS: &[(u16, &str, &str)] = &[
+    (403, "M_FORBIDDEN", "the rules of the room forbid it"),
+    (403, "M_USER_SUSPENDED", "the acting account is suspended"),
+    (404, "M_NOT_FOUND", "there is no such room"),
+];
+
+pub(crate) fn routes() -> Vec<Route> {
+    let changing = |route: Route| route.limit(Limit::Message).errors(ERRORS).spec(SPEC);
+    vec![
+        changing(v3(Method::POST, "join/{room_id_or_alias}", join))
+            .access(Access::Guest)
+            .summary("Joins a room"),
+        changing(v3(Method::POST, "rooms/{room_id}/join", join))
+            .access(Access::Guest)
+            .summary("Joins a room by its id"),
+        changing(v3(Method::POST, "knock/{room_id_or_alias}", knock)).summary("Asks to be invited"),
+        changing(v3(Method::POST, "rooms/{room_id}/leave", leave))
+            .access(Access::Guest)
+            .summary("Leaves a room, declines an invite or withdraws a knock"),
+        changing(v3(Method::POST, "rooms/{room_id}/invite", invite)).summary("Invites somebody"),
+        changing(v3(Method::POST, "rooms/{room_id}/kick", |call| remove(call, Removal::Kick)))
+            .summary("Removes somebody"),
+        changing(v3(Method::POST, "rooms/{room_id}/ban", |call| remove(call, Removal::Ban)))
+            .summary("Removes somebody for good"),
+        changing(v3(Method::POST, "rooms/{room_id}/unban", |call| remove(call, Removal::Unban)))
+            .summary("Takes a ban back"),
+        v3(Method::POST, "rooms/{room_id}/forget", forget)
+            .access(Access::Guest)
+            .summary("Forgets a room that was left")
+            .errors(&[(400, "M_UNKNOWN", "the account is still in the room")])
+            .spec(SPEC),
+        v3(Method::GET, "joined_rooms", joined_rooms)
+            .access(Access::Guest)
+            .summary("The rooms that the account has joined")
+            .spec(SPEC),
+    ]
+}
+
+fn named(call: &Call) -> String {
+    let by_id = call.param("room_id");
+    if by_id.is_empty() { call.param("room_id_or_alias") } else { by_id }
+}
+
+async fn reason(call: &mut Call) -> Result<(Object, Option<String>), MatrixError> {
+    let body = call.optional_object().await?;
+    let reason = text(&body, "reason")?;
+    Ok((body, reason))
+}
+
+async fn join(mut call: Call) -> Answer {
+    let (_, reason) = reason(&mut call).await?;
+    let (home, ctx, user, named) = (home(&call), call.ctx(), call.user()?.clone(), named(&call));
+    let room_id = call
+        .write(move |tx| -> Result<_, Error> {
+            let mut room = directory::room(tx, &named)?;
+            membership::join(tx, &home, &ctx, &user, &mut room, reason.as_deref())?;
+            Ok(room.room_id)
+        })
+        .await?;
+    reply::ok(&json!({ "room_id": room_id }))
+}
+
+async fn knock(mut call: Call) -> Answer {
+    let (_, reason) = reason(&mut call).await?;
+    let (home, ctx, user, named) = (home(&call), call.ctx(), call.user()?.clone(), named(&call));
+    let room_id = call
+        .write(move |tx| -> Result<_, Error> {
+            let mut room = directory::room(tx, &named)?;
+            membership::knock(tx, &home, &ctx, &user, &mut room, reason.as_deref())?;
+            Ok(room.room_id)
+        })
+        .await?;
+    reply::ok(&json!({ "room_id": room_id }))
+}
+
+async fn leave(mut call: Call) -> Answer {
+    let (_, reason) = reason(&mut call).await?;
+    let (home, ctx, user, room_id) = (home(&call), call.ctx(), call.user()?.clone(), call.param("room_id"));
+    call.write(move |tx| -> Result<_, Error> {
+        let mut room = send::find_room(tx, &room_id)?;
+        membership::leave(tx, &home, &ctx, &user.user_id, &mut room, reason.as_deref())
+    })
+    .await?;
+    reply::empty()
+}
+
+async fn invite(mut call: Call) -> Answer {
+    let (body, reason) = reason(&mut call).await?;
+    if body.contains_key("medium") {
+        return Err(MatrixError::forbidden(
+            "This server does not invite by e-mail address or telephone number",
+        ));
+    }
+    let target = required_text(&body, "user_id")?;
+    let (home, ctx, user, room_id) = (home(&call), call.ctx(), call.user()?.clone(), call.param("room_id"));
+    call.write(move |tx| -> Result<_, Error> {
+        let mut room = send::find_room(tx, &room_id)
+            .map_err(|_| Error::Forbidden(format!("User {} not in room {room_id}", user.user_id)))?;
+        membership::invite(tx, &home, &ctx, &user, &mut room, &target, (reason.as_deref(), false))
+    })
+    .await?;
+    reply::empty()
+}
+
+async fn remove(mut call: Call, removal: Removal) -> Answer {
+    let (body, reason) = reason(&mut call).await?;
+    let target = required_text(&body, "user_id")?;
+    let (home, ctx, user, room_id) = (home(&call), call.ctx(), call.user()?.clone(), call.param("room_id"));
+    call.write(move |tx| -> Result<_, Error> {
+        let mut room = send::find_room(tx, &room_id)
+            .map_err(|_| Error::Forbidden(format!("User {} not in room {room_id}", user.user_id)))?;
+        membership::remove(tx, &home, &ctx, &user, &mut room, (&target, removal), reason.as_deref())
+    })
+    .await?;
+    reply::empty()
+}
+
+async fn forget(call: Call) -> Answer {
+    let (user, room_id) = (call.user()?.clone(), call.param("room_id"));
+    call.write(move |tx| membership::forget(tx, &user.user_id, &room_id)).await?;
+    reply::empty()
+}
+
+async fn joined_rooms(call: Call) -> Answer {
+    let user_id = call.user()?.user_id.clone();
+    let rooms = call.read(move |tx| memberships::of_user_in(tx, &user_id, "join")).await?;
+    let rooms: Vec<String> = rooms.into_iter().map(|room| room.room_id).collect();
+    reply::ok(&json!({ "joined_rooms": rooms }))
+}

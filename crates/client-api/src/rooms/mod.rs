@@ -1,0 +1,127 @@
+//! Rooms.
+//! <https://spec.matrix.org/v1.18/client-server-api/#rooms-1>
+
+mod aliases;
+mod create;
+mod membership;
+mod read;
+mod receipts;
+mod relations;
+mod report;
+mod send;
+mod state;
+mod tags;
+mod upgrade;
+
+use std::sync::Arc;
+
+use http::Method;
+use reeve_db::ReadTx;
+use reeve_http::json::Object;
+use reeve_http::{Access, Answer, Call, MatrixError, Route};
+use reeve_rooms::timeline::Token;
+use reeve_rooms::view::{RoomView, View, Viewer};
+use reeve_rooms::{Error, Home, Room};
+use reeve_store::rooms;
+use ruma::api::client::filter::RoomEventFilter;
+use serde_json::Value;
+
+pub(crate) fn routes() -> Vec<Route> {
+    let groups = [
+        aliases::routes(),
+        create::routes(),
+        membership::routes(),
+        read::routes(),
+        receipts::routes(),
+        relations::routes(),
+        report::routes(),
+        send::routes(),
+        state::routes(),
+        tags::routes(),
+        upgrade::routes(),
+    ];
+    groups.into_iter().flatten().collect()
+}
+
+/// A route at `/_matrix/client/v3` and, for older clients, at `/_matrix/client/r0`.
+pub(crate) fn v3<F, Fut>(method: Method, path: &str, handler: F) -> Route
+where
+    F: Fn(Call) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Answer> + Send + 'static,
+{
+    Route::new(method, &format!("/_matrix/client/v3/{path}"), handler)
+        .also(&format!("/_matrix/client/r0/{path}"))
+        .access(Access::User)
+}
+
+/// Who looks, for the rules of visibility.
+pub(crate) fn viewer(call: &Call) -> Result<Viewer, MatrixError> {
+    let session = call.session()?;
+    Ok(Viewer {
+        user_id: session.user.user_id.clone(),
+        user_num: session.user.num,
+        device_id: device_key(call)?,
+    })
+}
+
+/// The device of the session. A session without one, such as that of a login-as token, stands for itself.
+pub(crate) fn device_key(call: &Call) -> Result<String, MatrixError> {
+    let session = call.session()?;
+    Ok(session.device_id.clone().unwrap_or_else(|| {
+        let hash =
+            session.token_hash.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        format!("session/{hash}")
+    }))
+}
+
+pub(crate) fn home(call: &Call) -> Arc<Home> {
+    Arc::clone(&call.app.home)
+}
+
+/// A text in a body that may be left out.
+pub(crate) fn text(body: &Object, key: &str) -> Result<Option<String>, MatrixError> {
+    match body.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(MatrixError::bad_json(format!("'{key}' must be a string"))),
+    }
+}
+
+/// A text in a body that must be there.
+pub(crate) fn required_text(body: &Object, key: &'static str) -> Result<String, MatrixError> {
+    match body.get(key) {
+        None => Err(MatrixError::bad_request("M_MISSING_PARAM", format!("Missing params: ['{key}']"))),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(_) => Err(MatrixError::bad_json(format!("'{key}' must be a string"))),
+    }
+}
+
+/// A paging token in the query.
+pub(crate) fn token(call: &Call, name: &str) -> Result<Option<Token>, MatrixError> {
+    let Some(text) = call.query.utf8(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
+    Token::parse(&text)
+        .map(Some)
+        .ok_or_else(|| MatrixError::invalid_param(format!("Invalid token: '{name}'")))
+}
+
+/// The filter in the query, if there is one.
+pub(crate) fn event_filter(call: &Call) -> Result<RoomEventFilter, MatrixError> {
+    let Some(text) = call.query.utf8("filter")?.filter(|text| !text.is_empty()) else {
+        return Ok(RoomEventFilter::default());
+    };
+    serde_json::from_str(&text).map_err(|_| MatrixError::bad_json("The filter is not valid"))
+}
+
+/// A room that the viewer may look into: who is or was in it, or everybody if the world may read it.
+pub(crate) fn open<'v, 't, 'c>(
+    view: &'v View<'t, 'c>,
+    tx: &ReadTx<'_>,
+    room_id: &str,
+) -> Result<RoomView<'v, 't, 'c>, Error> {
+    let viewer = view.viewer.as_ref().map(|viewer| viewer.user_id.clone()).unwrap_or_default();
+    let refused =
+        || Error::Forbidden(format!("User {viewer} not in room {room_id}, and room previews are disabled"));
+    let room: Room = rooms::find(tx, room_id)?.ok_or_else(refused)?;
+    let room = view.room(&room)?;
+    if room.ever_joined() || room.is_world_readable() { Ok(room) } else { Err(refused()) }
+}

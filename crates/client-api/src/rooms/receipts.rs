@@ -1,0 +1,96 @@
+//! Receipts, read markers and typing.
+
+use http::Method;
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_rooms::{Error, ephemeral};
+use serde_json::Value;
+
+use super::{text, v3};
+
+/// How long somebody types who does not say how long.
+const TYPING_MS: i64 = 30_000;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        v3(Method::POST, "rooms/{room_id}/receipt/{receipt_type}/{event_id}", receipt)
+            .access(Access::Guest)
+            .summary("Says up to where the account has read")
+            .errors(&[(400, "M_INVALID_PARAM", "the type of receipt or the thread is not valid")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3roomsroomidreceiptreceipttypeeventid"),
+        v3(Method::POST, "rooms/{room_id}/read_markers", markers)
+            .access(Access::Guest)
+            .summary("Moves read markers and receipts together")
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3roomsroomidread_markers"),
+        v3(Method::PUT, "rooms/{room_id}/typing/{user_id}", typing)
+            .access(Access::Guest)
+            .summary("Says that the account types, or stopped")
+            .errors(&[(403, "M_FORBIDDEN", "it is somebody else, or not in the room")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixclientv3roomsroomidtypinguserid"),
+    ]
+}
+
+async fn receipt(mut call: Call) -> Answer {
+    let body = call.optional_object().await?;
+    let receipt_type = call.param("receipt_type");
+    if !matches!(receipt_type.as_str(), "m.read" | "m.read.private" | "m.fully_read") {
+        return Err(MatrixError::invalid_param(
+            "Receipt type must be one of m.fully_read, m.read, m.read.private",
+        ));
+    }
+    let thread_id = match body.get("thread_id") {
+        None => None,
+        Some(Value::String(thread_id)) if !thread_id.is_empty() => Some(thread_id.clone()),
+        Some(_) => {
+            return Err(MatrixError::invalid_param("thread_id field must be a non-empty string"));
+        }
+    };
+    if thread_id.is_some() && receipt_type == "m.fully_read" {
+        return Err(MatrixError::invalid_param("thread_id is not compatible with m.fully_read receipts."));
+    }
+    let (user, now) = (call.user()?.clone(), call.now);
+    let (room_id, event_id) = (call.param("room_id"), call.param("event_id"));
+    call.write(move |tx| {
+        let thread_id = thread_id.as_deref().unwrap_or_default();
+        ephemeral::receipt(tx, &user, &room_id, (&receipt_type, thread_id), &event_id, now)
+    })
+    .await?;
+    reply::empty()
+}
+
+async fn markers(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    let mut moved = Vec::new();
+    for receipt_type in ["m.fully_read", "m.read", "m.read.private"] {
+        if let Some(event_id) = text(&body, receipt_type)? {
+            moved.push((receipt_type, event_id));
+        }
+    }
+    let (user, now, room_id) = (call.user()?.clone(), call.now, call.param("room_id"));
+    call.write(move |tx| -> Result<_, Error> {
+        for (receipt_type, event_id) in &moved {
+            ephemeral::receipt(tx, &user, &room_id, (receipt_type, ""), event_id, now)?;
+        }
+        Ok(())
+    })
+    .await?;
+    reply::empty()
+}
+
+async fn typing(mut call: Call) -> Answer {
+    let user = call.user()?.clone();
+    if call.params.get("user_id") != user.user_id {
+        return Err(MatrixError::forbidden("Cannot set another user's typing state"));
+    }
+    let body = call.object().await?;
+    let Some(Value::Bool(typing)) = body.get("typing") else {
+        return Err(MatrixError::bad_json("'typing' must be a boolean"));
+    };
+    let for_ms = match body.get("timeout") {
+        None | Some(Value::Null) => TYPING_MS,
+        Some(value) => value.as_i64().ok_or_else(|| MatrixError::bad_json("'timeout' must be an integer"))?,
+    };
+    let for_ms = typing.then_some(for_ms);
+    let (room_id, now) = (call.param("room_id"), call.now);
+    call.write(move |tx| ephemeral::typing(tx, &user, &room_id, for_ms, now)).await?;
+    reply::empty()
+}

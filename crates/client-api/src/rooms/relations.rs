@@ -1,0 +1,169 @@
+//! Events that relate to others, threads, and rooms in spaces.
+
+use reeve_http::{Access, Answer, Call, Route, reply};
+use reeve_rooms::directory::{self, Hierarchy};
+use reeve_rooms::timeline::{self, Range, Related};
+use reeve_rooms::view::View;
+use reeve_rooms::{Error, send};
+use serde_json::json;
+
+use super::{open, token, viewer};
+
+/// How many rooms of a space one page holds, unless asked otherwise, and at most.
+const HIERARCHY: i64 = 50;
+
+pub(crate) fn routes() -> Vec<Route> {
+    let relations = |rest: &str| {
+        let path = format!("rooms/{{room_id}}/relations/{{event_id}}{rest}");
+        Route::get(&format!("/_matrix/client/v1/{path}"), relations)
+            .also(&format!("/_matrix/client/unstable/{path}"))
+            .access(Access::User)
+            .summary("The events that relate to an event")
+            .query(&[
+                ("from", "where to start"),
+                ("to", "where to stop"),
+                ("dir", "`b` (default) for the newest first, `f` for the oldest"),
+                ("limit", "how many events, 5 unless given"),
+                ("recurse", "whether events that relate to related events count"),
+            ])
+            .errors(&[(404, "M_NOT_FOUND", "there is no such event, or it may not be seen")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1roomsroomidrelationseventid")
+    };
+    vec![
+        relations(""),
+        relations("/{rel_type}"),
+        relations("/{rel_type}/{event_type}"),
+        Route::get("/_matrix/client/v1/rooms/{room_id}/threads", threads)
+            .access(Access::User)
+            .summary("The threads of a room, the latest first")
+            .query(&[
+                ("include", "`all` (default) or `participated`"),
+                ("from", "where to start"),
+                ("limit", "how many, 10 unless given"),
+            ])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1roomsroomidthreads"),
+        Route::get("/_matrix/client/v1/rooms/{room_id}/hierarchy", hierarchy)
+            .access(Access::User)
+            .summary("The rooms of a space")
+            .query(&[
+                ("from", "where to start"),
+                ("limit", "how many rooms, 50 unless given"),
+                ("max_depth", "how deep to go"),
+                ("suggested_only", "whether to leave out what is not suggested"),
+            ])
+            .errors(&[(403, "M_FORBIDDEN", "the account may not look into the room")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1roomsroomidhierarchy"),
+        Route::get("/_matrix/client/v1/room_summary/{room_id_or_alias}", summary)
+            .also("/_matrix/client/unstable/im.nheko.summary/summary/{room_id_or_alias}")
+            .also("/_matrix/client/unstable/im.nheko.summary/rooms/{room_id_or_alias}/summary")
+            .access(Access::Optional)
+            .summary("How a room presents itself")
+            .errors(&[(404, "M_NOT_FOUND", "there is no such room, or it does not present itself")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1room_summaryroomidoralias"),
+    ]
+}
+
+async fn relations(call: Call) -> Answer {
+    let (viewer, room_id, now) = (viewer(&call)?, call.param("room_id"), call.now);
+    let given = |name: &str| Some(call.param(name)).filter(|value| !value.is_empty());
+    let related = Related {
+        rel_type: given("rel_type"),
+        event_type: given("event_type"),
+        recurse: call.query.boolean("recurse")?.unwrap_or(false),
+    };
+    let range = Range {
+        from: token(&call, "from")?,
+        to: token(&call, "to")?,
+        backwards: call.query.backwards()?.unwrap_or(true),
+        limit: call.query.integer("limit")?.unwrap_or(5),
+    };
+    let (event_id, recursed) = (call.param("event_id"), related.recurse);
+    let page = call
+        .read(move |tx| -> Result<_, Error> {
+            let view = View::of(tx, viewer.clone(), now)?;
+            let room = open(&view, tx, &room_id)?;
+            timeline::relations(&room, tx, &event_id, &related, &range)
+        })
+        .await?;
+    let mut body = json!({ "chunk": page.chunk });
+    if let Some(body) = body.as_object_mut() {
+        if page.start.0 > 0 && call.query.has("from") {
+            body.insert("prev_batch".to_owned(), json!(page.start.to_string()));
+        }
+        if let Some(end) = page.end {
+            body.insert("next_batch".to_owned(), json!(end.to_string()));
+        }
+        if recursed {
+            body.insert("recursion_depth".to_owned(), json!(3));
+        }
+    }
+    reply::ok(&body)
+}
+
+async fn threads(call: Call) -> Answer {
+    let (viewer, room_id, now) = (viewer(&call)?, call.param("room_id"), call.now);
+    let (from, limit) = (token(&call, "from")?, call.query.integer("limit")?.unwrap_or(10));
+    let participated =
+        call.query.choice("include", &[("all", false), ("participated", true)])?.unwrap_or(false);
+    let (chunk, next) = call
+        .read(move |tx| -> Result<_, Error> {
+            let view = View::of(tx, viewer.clone(), now)?;
+            let room = open(&view, tx, &room_id)?;
+            timeline::threads(&room, tx, from, limit, participated)
+        })
+        .await?;
+    let mut body = json!({ "chunk": chunk });
+    if let (Some(next), Some(body)) = (next, body.as_object_mut()) {
+        body.insert("next_batch".to_owned(), json!(next.to_string()));
+    }
+    reply::ok(&body)
+}
+
+async fn hierarchy(call: Call) -> Answer {
+    let (viewer, room_id, now) = (viewer(&call)?, call.param("room_id"), call.now);
+    let limit = call.query.integer("limit")?.unwrap_or(HIERARCHY).clamp(1, HIERARCHY);
+    let from = call.query.utf8("from")?.filter(|from| !from.is_empty());
+    let from = from
+        .map(|from| from.parse::<usize>())
+        .transpose()
+        .map_err(|_| reeve_http::MatrixError::invalid_param("Unknown pagination token"))?;
+    let wanted = Hierarchy {
+        max_depth: call.query.integer("max_depth")?,
+        suggested_only: call.query.boolean("suggested_only")?.unwrap_or(false),
+        limit: usize::try_from(limit).unwrap_or(1),
+        from: from.unwrap_or(0),
+    };
+    let (rooms, next) = call
+        .read(move |tx| -> Result<_, Error> {
+            let refused = || {
+                Error::Forbidden(format!(
+                    "User {} not in room {room_id}, and room previews are disabled",
+                    viewer.user_id
+                ))
+            };
+            let room = send::find_room(tx, &room_id).map_err(|_| refused())?;
+            if !directory::may_preview(tx, &viewer.user_id, &room)? {
+                return Err(refused());
+            }
+            let view = View::of(tx, viewer.clone(), now)?;
+            directory::hierarchy(&view, Some(&viewer), &room, &wanted)
+        })
+        .await?;
+    let mut body = json!({ "rooms": rooms });
+    if let (Some(next), Some(body)) = (next, body.as_object_mut()) {
+        body.insert("next_batch".to_owned(), json!(next.to_string()));
+    }
+    reply::ok(&body)
+}
+
+async fn summary(call: Call) -> Answer {
+    let user_id = call.optional_session().map(|session| session.user.user_id.clone());
+    let named = call.param("room_id_or_alias");
+    let summary = call
+        .read(move |tx| -> Result<_, Error> {
+            let room = directory::room(tx, &named)?;
+            directory::room_summary(tx, user_id.as_deref(), &room)
+        })
+        .await?;
+    reply::ok(&summary)
+}

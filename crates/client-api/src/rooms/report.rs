@@ -1,0 +1,57 @@
+//! Reporting events, rooms and users to the administrators.
+
+use http::Method;
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_rooms::reports;
+use serde_json::Value;
+
+use super::{required_text, text, v3, viewer};
+
+const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#reporting-content";
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        v3(Method::POST, "rooms/{room_id}/report/{event_id}", event)
+            .summary("Reports an event")
+            .errors(&[(404, "M_NOT_FOUND", "there is no such event, or it may not be seen")])
+            .spec(SPEC),
+        v3(Method::POST, "rooms/{room_id}/report", room)
+            .summary("Reports a room")
+            .errors(&[(404, "M_NOT_FOUND", "there is no such room")])
+            .spec(SPEC),
+        v3(Method::POST, "users/{user_id}/report", user)
+            .summary("Reports a user; whether there is one is not told")
+            .spec(SPEC),
+    ]
+}
+
+async fn event(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    let reason = text(&body, "reason")?;
+    let score = match body.get("score") {
+        None | Some(Value::Null) => None,
+        Some(score) => {
+            Some(score.as_i64().ok_or_else(|| MatrixError::bad_json("Param 'score' must be an integer"))?)
+        }
+    };
+    let (ctx, viewer) = (call.ctx(), viewer(&call)?);
+    let (room_id, event_id) = (call.param("room_id"), call.param("event_id"));
+    call.write(move |tx| reports::event(tx, &ctx, &viewer, (&room_id, &event_id), reason.as_deref(), score))
+        .await?;
+    reply::empty()
+}
+
+async fn room(mut call: Call) -> Answer {
+    let reason = required_text(&call.object().await?, "reason")?;
+    let (ctx, user, room_id) = (call.ctx(), call.user()?.clone(), call.param("room_id"));
+    call.write(move |tx| reports::room(tx, &ctx, &user, &room_id, &reason)).await?;
+    reply::empty()
+}
+
+async fn user(mut call: Call) -> Answer {
+    let reason = required_text(&call.object().await?, "reason")?;
+    let (ctx, user, target) = (call.ctx(), call.user()?.clone(), call.param("user_id"));
+    reeve_model::id::split(&target)?;
+    call.write(move |tx| reports::user(tx, &ctx, &user, &target, &reason)).await?;
+    reply::empty()
+}

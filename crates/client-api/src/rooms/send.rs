@@ -1,0 +1,72 @@
+//! Sending events and redacting them.
+
+use http::Method;
+use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply};
+use reeve_rooms::send::{self, Sent};
+use reeve_store::transactions::Key;
+use serde_json::json;
+
+use super::{device_key, home, text, v3};
+
+const ERRORS: &[(u16, &str, &str)] = &[
+    (400, "M_BAD_JSON", "the content is not canonical JSON, or not right for the type"),
+    (403, "M_FORBIDDEN", "the rules of the room forbid it"),
+    (403, "M_USER_SUSPENDED", "the acting account is suspended"),
+    (413, "M_TOO_LARGE", "the event would be larger than 65,535 bytes"),
+];
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        v3(Method::PUT, "rooms/{room_id}/send/{event_type}/{txn_id}", send)
+            .access(Access::Guest)
+            .limit(Limit::Message)
+            .summary("Sends an event; the same transaction id sends it once")
+            .errors(ERRORS)
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid"),
+        v3(Method::POST, "rooms/{room_id}/send/{event_type}", send)
+            .limit(Limit::Message)
+            .summary("Sends an event, as older clients do")
+            .errors(ERRORS),
+        v3(Method::PUT, "rooms/{room_id}/redact/{event_id}/{txn_id}", redact)
+            .limit(Limit::Message)
+            .summary("Takes the content of an event away")
+            .errors(&[
+                (403, "M_FORBIDDEN", "the event is somebody else's, and the power is missing"),
+                (404, "M_NOT_FOUND", "there is no such event in the room"),
+            ])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixclientv3roomsroomidredacteventidtxnid"),
+    ]
+}
+
+fn key(call: &Call, scope: String) -> Result<Option<Key>, MatrixError> {
+    let txn_id = call.param("txn_id");
+    if txn_id.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Key { user_num: call.user()?.num, device_id: device_key(call)?, scope, txn_id }))
+}
+
+async fn send(mut call: Call) -> Answer {
+    let content = call.object().await?;
+    let (room_id, event_type) = (call.param("room_id"), call.param("event_type"));
+    let key = key(&call, format!("send {room_id} {event_type}"))?;
+    let (home, ctx, user) = (home(&call), call.ctx(), call.user()?.clone());
+    let sent = Sent { event_type, state_key: None, content };
+    let event_id =
+        call.write(move |tx| send::send(tx, &home, &ctx, &user, &room_id, &sent, key.as_ref())).await?;
+    reply::ok(&json!({ "event_id": event_id }))
+}
+
+async fn redact(mut call: Call) -> Answer {
+    let body = call.optional_object().await?;
+    let reason = text(&body, "reason")?;
+    let (room_id, target) = (call.param("room_id"), call.param("event_id"));
+    let key = key(&call, format!("redact {room_id} {target}"))?;
+    let (home, ctx, user) = (home(&call), call.ctx(), call.user()?.clone());
+    let event_id = call
+        .write(move |tx| {
+            send::redact(tx, &home, &ctx, &user, &room_id, &target, reason.as_deref(), key.as_ref())
+        })
+        .await?;
+    reply::ok(&json!({ "event_id": event_id }))
+}

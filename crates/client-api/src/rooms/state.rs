@@ -1,0 +1,85 @@
+//! The state of a room.
+
+use http::Method;
+use reeve_http::{Access, Answer, Call, Limit, Route, reply};
+use reeve_rooms::send::{self, Sent};
+use reeve_rooms::view::View;
+use reeve_rooms::{Error, event};
+use reeve_store::events;
+use serde_json::json;
+
+use super::{home, open, v3, viewer};
+
+const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3roomsroomidstate";
+
+pub(crate) fn routes() -> Vec<Route> {
+    let reading = |route: Route| {
+        route
+            .access(Access::Guest)
+            .errors(&[
+                (403, "M_FORBIDDEN", "the account may not look into the room"),
+                (404, "M_NOT_FOUND", "the room has no such state"),
+            ])
+            .spec(SPEC)
+    };
+    let setting = |route: Route| {
+        route.limit(Limit::Message).summary("Sets a piece of state").errors(&[
+            (400, "M_BAD_ALIAS", "an alias does not stand for the room"),
+            (400, "M_BAD_JSON", "the content is not canonical JSON, or not right for the type"),
+            (403, "M_FORBIDDEN", "the rules of the room forbid it"),
+        ])
+    };
+    vec![
+        reading(v3(Method::GET, "rooms/{room_id}/state", all)).summary("The whole state of a room"),
+        reading(v3(Method::GET, "rooms/{room_id}/state/{event_type}", one))
+            .summary("A piece of state without a key"),
+        reading(v3(Method::GET, "rooms/{room_id}/state/{event_type}/{state_key}", one))
+            .summary("A piece of state"),
+        setting(v3(Method::PUT, "rooms/{room_id}/state/{event_type}", set)),
+        setting(v3(Method::PUT, "rooms/{room_id}/state/{event_type}/{state_key}", set)),
+    ]
+}
+
+async fn all(call: Call) -> Answer {
+    let (viewer, room_id, now) = (viewer(&call)?, call.param("room_id"), call.now);
+    let state = call
+        .read(move |tx| -> Result<_, Error> {
+            let view = View::of(tx, viewer.clone(), now)?;
+            let room = open(&view, tx, &room_id)?;
+            let at =
+                if room.is_world_readable() { i64::MAX - 1 } else { room.last_known_pos().min(i64::MAX - 1) };
+            room.show_state(&events::all_state_at(tx, room.room.num, at)?)
+        })
+        .await?;
+    reply::ok(&state)
+}
+
+async fn one(call: Call) -> Answer {
+    let (viewer, room_id, now) = (viewer(&call)?, call.param("room_id"), call.now);
+    let (event_type, state_key) = (call.param("event_type"), call.param("state_key"));
+    let whole = call.query.utf8("format")?.as_deref() == Some("event");
+    let answer = call
+        .read(move |tx| -> Result<_, Error> {
+            let view = View::of(tx, viewer.clone(), now)?;
+            let room = open(&view, tx, &room_id)?;
+            let at =
+                if room.is_world_readable() { i64::MAX - 1 } else { room.last_known_pos().min(i64::MAX - 1) };
+            let found = events::state_at(tx, room.room.num, &event_type, &state_key, at)?;
+            let found = found.ok_or(Error::NotFound("Event not found."))?;
+            if whole {
+                return Ok(room.show_plain(&found)?.to_value());
+            }
+            Ok(serde_json::Value::Object(event::content(&found, &room.rules)?))
+        })
+        .await?;
+    reply::ok(&answer)
+}
+
+async fn set(mut call: Call) -> Answer {
+    let content = call.object().await?;
+    let sent =
+        Sent { event_type: call.param("event_type"), state_key: Some(call.param("state_key")), content };
+    let (home, ctx, user, room_id) = (home(&call), call.ctx(), call.user()?.clone(), call.param("room_id"));
+    let event_id = call.write(move |tx| send::send(tx, &home, &ctx, &user, &room_id, &sent, None)).await?;
+    reply::ok(&json!({ "event_id": event_id }))
+}

@@ -1,0 +1,104 @@
+//! Tags of rooms and account data about rooms.
+
+use http::{Method, StatusCode};
+use reeve_accounts::account_data::changed_elsewhere;
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_rooms::data;
+use serde_json::json;
+
+use super::v3;
+
+const TAGS: &str = "https://spec.matrix.org/v1.18/client-server-api/#room-tagging";
+const DATA: &str = "https://spec.matrix.org/v1.18/client-server-api/#client-config";
+const FORBIDDEN: &[(u16, &str, &str)] = &[(403, "M_FORBIDDEN", "they are somebody else's")];
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        v3(Method::GET, "user/{user_id}/rooms/{room_id}/tags", tags)
+            .summary("The tags of a room")
+            .errors(FORBIDDEN)
+            .spec(TAGS),
+        v3(Method::PUT, "user/{user_id}/rooms/{room_id}/tags/{tag}", put_tag)
+            .summary("Gives a room a tag")
+            .errors(FORBIDDEN)
+            .spec(TAGS),
+        v3(Method::DELETE, "user/{user_id}/rooms/{room_id}/tags/{tag}", delete_tag)
+            .summary("Takes a tag away")
+            .errors(FORBIDDEN)
+            .spec(TAGS),
+        v3(Method::GET, "user/{user_id}/rooms/{room_id}/account_data/{type}", get)
+            .summary("Account data of one type about a room")
+            .errors(&[(404, "M_NOT_FOUND", "nothing of this type was set")])
+            .spec(DATA),
+        v3(Method::PUT, "user/{user_id}/rooms/{room_id}/account_data/{type}", put)
+            .summary("Sets account data of one type about a room")
+            .errors(&[(405, "M_BAD_JSON", "the server itself keeps data of this type")])
+            .spec(DATA),
+    ]
+}
+
+/// The number of the caller, who must be the owner.
+fn owner(call: &Call, refusal: &'static str) -> Result<i64, MatrixError> {
+    let user = call.user()?;
+    if call.params.get("user_id") == user.user_id {
+        Ok(user.num)
+    } else {
+        Err(MatrixError::forbidden(refusal))
+    }
+}
+
+/// The room id, as far as its shape goes: data may be about rooms that this server does not know.
+fn room_id(call: &Call) -> Result<String, MatrixError> {
+    let room_id = call.param("room_id");
+    if room_id.starts_with('!') {
+        Ok(room_id)
+    } else {
+        Err(MatrixError::invalid_param(format!("{room_id} is not a valid room ID")))
+    }
+}
+
+async fn tags(call: Call) -> Answer {
+    let num = owner(&call, "Cannot get tags for other users.")?;
+    let room_id = room_id(&call)?;
+    let tags = call.read(move |tx| data::tags(tx, num, &room_id)).await?;
+    reply::ok(&json!({ "tags": tags }))
+}
+
+async fn put_tag(mut call: Call) -> Answer {
+    let num = owner(&call, "Cannot add tags for other users.")?;
+    let content = call.object().await?;
+    if content.get("order").is_some_and(|order| !order.is_number()) {
+        return Err(MatrixError::bad_json("'order' must be a number"));
+    }
+    let (room_id, tag) = (room_id(&call)?, call.param("tag"));
+    call.write(move |tx| data::set_tag(tx, num, &room_id, &tag, Some(content.clone()))).await?;
+    reply::empty()
+}
+
+async fn delete_tag(call: Call) -> Answer {
+    let num = owner(&call, "Cannot delete tags for other users.")?;
+    let (room_id, tag) = (room_id(&call)?, call.param("tag"));
+    call.write(move |tx| data::set_tag(tx, num, &room_id, &tag, None)).await?;
+    reply::empty()
+}
+
+async fn get(call: Call) -> Answer {
+    let num = owner(&call, "Cannot get account data for other users.")?;
+    let (room_id, data_type) = (room_id(&call)?, call.param("type"));
+    match call.read(move |tx| data::find(tx, num, &room_id, &data_type)).await? {
+        Some(content) => reply::ok(&content),
+        None => Err(MatrixError::not_found("Room account data not found")),
+    }
+}
+
+async fn put(mut call: Call) -> Answer {
+    let num = owner(&call, "Cannot add account data for other users.")?;
+    let (room_id, data_type) = (room_id(&call)?, call.param("type"));
+    if let Some(instead) = changed_elsewhere(&data_type) {
+        let text = format!("Cannot set {data_type} through this API. Use {instead}");
+        return Err(MatrixError::new(StatusCode::METHOD_NOT_ALLOWED, "M_BAD_JSON", text));
+    }
+    let content = call.object().await?;
+    call.write(move |tx| data::set(tx, num, &room_id, &data_type, &content)).await?;
+    reply::empty()
+}

@@ -1,0 +1,143 @@
+//! Searching messages and people.
+
+use std::collections::BTreeMap;
+
+use http::Method;
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_rooms::timeline::{self, Search, Token};
+use reeve_rooms::view::View;
+use reeve_rooms::{Error, directory};
+use reeve_store::events;
+use ruma::api::client::filter::RoomEventFilter;
+use serde_json::{Map, Value, json};
+
+use crate::rooms::{home, required_text, v3, viewer};
+
+/// How many people one answer holds at most.
+const MOST_PEOPLE: i64 = 50;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        v3(Method::POST, "search", search)
+            .summary("Searches messages, names and topics in the rooms of the account")
+            .query(&[("next_batch", "where to go on")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3search"),
+        v3(Method::POST, "user_directory/search", people)
+            .summary("Searches people")
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3user_directorysearch"),
+    ]
+}
+
+async fn search(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    let bad = |text: &'static str| MatrixError::bad_json(text);
+    let Some(categories) = body.get("search_categories").and_then(Value::as_object) else {
+        return Err(MatrixError::bad_request("M_MISSING_PARAM", "Missing params: ['search_categories']"));
+    };
+    let Some(wanted) = categories.get("room_events").and_then(Value::as_object) else {
+        return reply::ok(&json!({ "search_categories": {} }));
+    };
+    let term = required_text(wanted, "search_term")?;
+    let keys = match wanted.get("keys") {
+        None => Vec::new(),
+        Some(keys) => {
+            serde_json::from_value(keys.clone()).map_err(|_| bad("'keys' must be a list of strings"))?
+        }
+    };
+    let filter: RoomEventFilter = match wanted.get("filter") {
+        None => RoomEventFilter::default(),
+        Some(filter) => serde_json::from_value(filter.clone()).map_err(|_| bad("The filter is not valid"))?,
+    };
+    let from = match call.query.utf8("next_batch")?.filter(|from| !from.is_empty()) {
+        None => None,
+        Some(from) => Some(Token::parse(&from).ok_or_else(|| MatrixError::invalid_param("Invalid batch"))?),
+    };
+    let limit = filter.limit.map_or(10, |limit| i64::try_from(u64::from(limit)).unwrap_or(100));
+    let context = wanted.get("event_context").and_then(Value::as_object).cloned();
+    let include_state = wanted.get("include_state") == Some(&Value::Bool(true));
+    let words: Vec<String> = term
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect();
+    let search = Search { term, keys, filter, limit, from };
+    let (viewer, now) = (viewer(&call)?, call.now);
+    let found = call
+        .read(move |tx| -> Result<_, Error> {
+            let view = View::of(tx, viewer.clone(), now)?;
+            let (hits, next) = timeline::search(&view, &viewer, &search)?;
+            let (mut results, mut state) = (Vec::new(), BTreeMap::new());
+            for hit in &hits {
+                let room = view.room(&hit.room)?;
+                let mut result = json!({ "rank": 1.0, "result": hit.shown });
+                if let (Some(context), Some(result)) = (&context, result.as_object_mut()) {
+                    result.insert("context".to_owned(), around(&room, tx, &hit.event, context)?);
+                }
+                if include_state && !state.contains_key(&hit.room.room_id) {
+                    let all =
+                        events::all_state_at(tx, hit.room.num, room.last_known_pos().min(i64::MAX - 1))?;
+                    state.insert(hit.room.room_id.clone(), json!(room.show_state(&all)?));
+                }
+                results.push(result);
+            }
+            let mut found = json!({ "count": results.len(), "highlights": words, "results": results });
+            if let Some(found) = found.as_object_mut() {
+                if let Some(next) = next {
+                    found.insert("next_batch".to_owned(), json!(next.to_string()));
+                }
+                if include_state {
+                    found.insert("state".to_owned(), json!(state));
+                }
+            }
+            Ok(found)
+        })
+        .await?;
+    reply::ok(&json!({ "search_categories": { "room_events": found } }))
+}
+
+/// What happened around a found event.
+fn around(
+    room: &reeve_rooms::view::RoomView<'_, '_, '_>,
+    tx: &reeve_db::ReadTx<'_>,
+    event: &events::Event,
+    wanted: &Map<String, Value>,
+) -> Result<Value, Error> {
+    let count = |key: &str| wanted.get(key).and_then(Value::as_i64).unwrap_or(5).clamp(0, 20);
+    let side =
+        |backwards, from, limit| timeline::Range { from: Some(Token(from)), to: None, backwards, limit };
+    let all = RoomEventFilter::default();
+    let before = timeline::messages(room, tx, &side(true, event.pos - 1, count("before_limit")), &all)?;
+    let after = timeline::messages(room, tx, &side(false, event.pos, count("after_limit")), &all)?;
+    Ok(json!({
+        "events_before": before.chunk,
+        "events_after": after.chunk,
+        "start": before.end.unwrap_or(Token(event.pos - 1)).to_string(),
+        "end": after.end.unwrap_or(Token(event.pos)).to_string(),
+    }))
+}
+
+async fn people(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    let term = required_text(&body, "search_term")?;
+    let limit = match body.get("limit") {
+        None | Some(Value::Null) => 10,
+        Some(limit) => limit.as_i64().ok_or_else(|| MatrixError::bad_json("'limit' must be an integer"))?,
+    };
+    let limit = usize::try_from(limit.clamp(1, MOST_PEOPLE)).unwrap_or(1);
+    let (home, user) = (home(&call), call.user()?.clone());
+    let (found, limited) =
+        call.read(move |tx| directory::search_users(tx, &home, &user, &term, limit)).await?;
+    let results: Vec<Value> = found
+        .into_iter()
+        .map(|user| {
+            let mut result = Map::from_iter([("user_id".to_owned(), json!(user.user_id))]);
+            for (key, value) in [("display_name", user.displayname), ("avatar_url", user.avatar_url)] {
+                if let Some(value) = value {
+                    result.insert(key.to_owned(), json!(value));
+                }
+            }
+            Value::Object(result)
+        })
+        .collect();
+    reply::ok(&json!({ "results": results, "limited": limited }))
+}

@@ -1,0 +1,147 @@
+//! Synchronising.
+//! <https://spec.matrix.org/v1.18/client-server-api/#syncing>
+
+use std::time::Duration;
+
+use http::Method;
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_rooms::ephemeral;
+use reeve_store::transactions;
+use reeve_sync::v3::{self, Request, StateAfter};
+use ruma::api::client::filter::FilterDefinition;
+use serde_json::{Value, json};
+
+use crate::rooms::{home, token, v3 as route, viewer};
+
+const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3sync";
+const FILTERS: &str = "https://spec.matrix.org/v1.18/client-server-api/#filtering";
+/// The longest that a request waits for news.
+const LONGEST: Duration = Duration::from_mins(5);
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        route(Method::GET, "sync", sync)
+            .access(Access::Guest)
+            .summary("What is new since the last time")
+            .query(&[
+                ("since", "`next_batch` of the last answer"),
+                ("filter", "the id of a filter, or a filter as JSON"),
+                ("full_state", "whether to send the whole state of all rooms"),
+                ("set_presence", "`online`, `offline` or `unavailable`"),
+                ("timeout", "how long to wait for news, in milliseconds"),
+                ("use_state_after", "whether to send the state after the timeline instead of before it"),
+            ])
+            .spec(SPEC),
+        route(Method::POST, "user/{user_id}/filter", create_filter)
+            .access(Access::Guest)
+            .summary("Stores a filter")
+            .errors(&[(403, "M_FORBIDDEN", "it is for somebody else")])
+            .spec(FILTERS),
+        route(Method::GET, "user/{user_id}/filter/{filter_id}", read_filter)
+            .access(Access::Guest)
+            .summary("A stored filter")
+            .errors(&[(404, "M_NOT_FOUND", "there is no such filter")])
+            .spec(FILTERS),
+    ]
+}
+
+async fn sync(call: Call) -> Answer {
+    let request = Request {
+        since: token(&call, "since")?,
+        filter: filter(&call).await?,
+        full_state: call.query.boolean("full_state")?.unwrap_or(false),
+        state_after: state_after(&call)?,
+    };
+    let timeout =
+        Duration::from_millis(call.query.integer("timeout")?.unwrap_or(0).unsigned_abs()).min(LONGEST);
+    be_present(&call).await?;
+    let (home, viewer) = (home(&call), viewer(&call)?);
+    let patient = request.since.is_some() && !request.full_state && !timeout.is_zero();
+    // Listening begins before the first look, so that nothing is missed between the two.
+    let listener = patient.then(|| call.app.hub.listen(&viewer.user_id, viewer.user_num));
+    let deadline = tokio::time::sleep(timeout);
+    tokio::pin!(deadline);
+    loop {
+        let (home, viewer, request) = (home.clone(), viewer.clone(), request.clone());
+        let now = call.app.clock.now_ms();
+        let look = call.read(move |tx| v3::look(tx, &home, &viewer, &request, now)).await?;
+        let Some(listener) = listener.as_ref().filter(|_| look.response.is_empty()) else {
+            return reply::ok(&look.response);
+        };
+        listener.to_rooms(look.rooms, look.upto);
+        let mut stopping = call.app.stopping();
+        tokio::select! {
+            () = listener.news() => {}
+            () = &mut deadline => return reply::ok(&look.response),
+            _ = stopping.wait_for(|stopping| *stopping) => return reply::ok(&look.response),
+        }
+    }
+}
+
+fn state_after(call: &Call) -> Result<StateAfter, MatrixError> {
+    if call.query.boolean("use_state_after")?.unwrap_or(false) {
+        return Ok(StateAfter::Yes);
+    }
+    if call.query.boolean("org.matrix.msc4222.use_state_after")?.unwrap_or(false) {
+        return Ok(StateAfter::Unstable);
+    }
+    Ok(StateAfter::No)
+}
+
+/// The filter of a request: a stored one by its id, or one given as JSON.
+async fn filter(call: &Call) -> Result<FilterDefinition, MatrixError> {
+    let Some(text) = call.query.utf8("filter")?.filter(|text| !text.is_empty()) else {
+        return Ok(FilterDefinition::default());
+    };
+    if text.starts_with('{') {
+        return serde_json::from_str(&text)
+            .map_err(|_| MatrixError::bad_json("Could not parse filter: invalid"));
+    }
+    let unknown = || MatrixError::invalid_param("No such filter");
+    let filter_id: i64 = text.parse().map_err(|_| unknown())?;
+    let num = call.user()?.num;
+    let stored = call.read(move |tx| transactions::filter(tx, num, filter_id)).await?.ok_or_else(unknown)?;
+    serde_json::from_str(&stored).map_err(MatrixError::internal)
+}
+
+/// Whoever syncs is there, unless they say otherwise.
+async fn be_present(call: &Call) -> Result<(), MatrixError> {
+    let presence = call.query.utf8("set_presence")?.unwrap_or_else(|| "online".to_owned());
+    ephemeral::check_presence(&presence, None)?;
+    if !call.app.home.settings.presence {
+        return Ok(());
+    }
+    let (user_id, now) = (call.user()?.user_id.clone(), call.now);
+    let (wanted, of) = (presence.clone(), user_id.clone());
+    if call.read(move |tx| ephemeral::presence_would_change(tx, &of, &wanted, now)).await? {
+        call.write(move |tx| ephemeral::sync_presence(tx, &user_id, &presence, now)).await?;
+    }
+    Ok(())
+}
+
+async fn create_filter(mut call: Call) -> Answer {
+    let user = call.user()?.clone();
+    if call.params.get("user_id") != user.user_id {
+        return Err(MatrixError::forbidden("Cannot create filters for other users"));
+    }
+    let body = Value::Object(call.object().await?);
+    serde_json::from_value::<FilterDefinition>(body.clone())
+        .map_err(|error| MatrixError::bad_json(format!("The filter is not valid: {error}")))?;
+    let text = body.to_string();
+    let filter_id = call.write(move |tx| transactions::put_filter(tx, user.num, &text)).await?;
+    reply::ok(&json!({ "filter_id": filter_id.to_string() }))
+}
+
+async fn read_filter(call: Call) -> Answer {
+    let user = call.user()?.clone();
+    if call.params.get("user_id") != user.user_id {
+        return Err(MatrixError::forbidden("Cannot get filters for other users"));
+    }
+    let not_found = || MatrixError::not_found("No such filter");
+    let filter_id: i64 =
+        call.param("filter_id").parse().map_err(|_| MatrixError::invalid_param("Invalid filter_id"))?;
+    let stored =
+        call.read(move |tx| transactions::filter(tx, user.num, filter_id)).await?.ok_or_else(not_found)?;
+    let stored: Value = serde_json::from_str(&stored).map_err(MatrixError::internal)?;
+    reply::ok(&stored)
+}

@@ -1,0 +1,253 @@
+//! Creating rooms.
+//! <https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3createroom>
+
+use reeve_db::Tx;
+use reeve_model::{Ctx, User, id, random};
+use reeve_store::rooms::{self, Room};
+use serde_json::{Map, Value, json};
+
+use crate::error::Error;
+use crate::event::{self, Draft};
+use crate::{Home, directory, membership, version};
+
+/// How many users one request can invite.
+const MOST_INVITES: usize = 1000;
+/// How many state events one request can bring.
+const MOST_STATE: usize = 1000;
+
+/// A set of decisions about a new room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
+    /// Whoever is invited.
+    PrivateChat,
+    /// Whoever is invited, with the creator's powers.
+    TrustedPrivateChat,
+    /// Everybody.
+    PublicChat,
+}
+
+impl Preset {
+    /// The preset of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "private_chat" => Some(Self::PrivateChat),
+            "trusted_private_chat" => Some(Self::TrustedPrivateChat),
+            "public_chat" => Some(Self::PublicChat),
+            _ => None,
+        }
+    }
+}
+
+/// A piece of state for a new room: type, state key and content.
+pub type Initial = (String, String, Map<String, Value>);
+
+/// A room that somebody wants.
+#[derive(Clone, Debug, Default)]
+pub struct NewRoom {
+    /// Its version; `None` for the default.
+    pub version: Option<String>,
+    /// The preset; `None` for the one that goes with `published`.
+    pub preset: Option<Preset>,
+    /// Whether the public room directory shows it.
+    pub published: bool,
+    /// The localpart of its main alias.
+    pub alias: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its topic.
+    pub topic: Option<String>,
+    /// Whom to invite.
+    pub invite: Vec<String>,
+    /// Whether the invites are to a direct chat.
+    pub is_direct: bool,
+    /// More content of the create event.
+    pub creation_content: Map<String, Value>,
+    /// More state, which goes before that of the preset.
+    pub initial_state: Vec<Initial>,
+    /// What to change in the power levels.
+    pub power_levels: Map<String, Value>,
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        _ => Map::new(),
+    }
+}
+
+/// Creates a room for a user.
+pub fn create(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, new: &NewRoom) -> Result<Room, Error> {
+    if user.suspended {
+        return Err(Error::Suspended("Sending messages while account is suspended is not allowed."));
+    }
+    for target in &new.invite {
+        id::split(target).map_err(|_| Error::Invalid(format!("Invalid user_id: {target}")))?;
+        if !home.is_local(target) {
+            return Err(Error::forbidden("This server does not reach users of other servers"));
+        }
+    }
+    if new.invite.len() > MOST_INVITES {
+        return Err(Error::Invalid(format!("Cannot invite more than {MOST_INVITES} users")));
+    }
+    if new.initial_state.len() > MOST_STATE {
+        return Err(Error::Invalid(format!("Cannot set more than {MOST_STATE} state events")));
+    }
+    // Invites of the shadow-banned are dropped, the room is real.
+    let invite: &[String] = if user.shadow_banned { &[] } else { &new.invite };
+    let mut room = begin(tx, home, ctx, &user.user_id, new)?;
+    if let Some(localpart) = &new.alias {
+        let alias = directory::check_new_alias(tx, home, localpart)?;
+        rooms::insert_alias(tx, &alias, room.num, &user.user_id, ctx.now)?;
+        let content = object(json!({ "alias": alias }));
+        put(tx, home, &mut room, ("m.room.canonical_alias", ""), &user.user_id, content, ctx.now)?;
+    }
+    preset_state(tx, home, ctx, &mut room, &user.user_id, new)?;
+    if let Some(name) = &new.name {
+        let content = object(json!({ "name": name }));
+        put(tx, home, &mut room, ("m.room.name", ""), &user.user_id, content, ctx.now)?;
+    }
+    if let Some(topic) = &new.topic {
+        let content = object(json!({
+            "topic": topic,
+            "m.topic": { "m.text": [{ "body": topic, "mimetype": "text/plain" }] },
+        }));
+        put(tx, home, &mut room, ("m.room.topic", ""), &user.user_id, content, ctx.now)?;
+    }
+    for target in invite {
+        let pair = (user.user_id.as_str(), target.as_str());
+        membership::invite_as(tx, home, &mut room, pair, (None, new.is_direct), ctx.now)?;
+    }
+    if new.published {
+        let before = room.clone();
+        room.published = true;
+        rooms::update(tx, &before, &room)?;
+    }
+    Ok(room)
+}
+
+fn put(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    room: &mut Room,
+    (event_type, state_key): (&str, &str),
+    sender: &str,
+    content: Map<String, Value>,
+    now: i64,
+) -> Result<(), Error> {
+    event::append(tx, home, room, &Draft::state(event_type, state_key, sender, content), now).map(|_| ())
+}
+
+/// Creates the room up to the power levels.
+fn begin(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, creator: &str, new: &NewRoom) -> Result<Room, Error> {
+    let version = new.version.as_deref().unwrap_or(version::DEFAULT);
+    let rules = version::rules(version).ok_or(Error::UnsupportedVersion)?;
+    let trusted = new.preset == Some(Preset::TrustedPrivateChat);
+    let mut content = new.creation_content.clone();
+    content.insert("room_version".to_owned(), json!(version));
+    content.shift_remove("creator");
+    if !rules.authorization.use_room_create_sender {
+        content.insert("creator".to_owned(), json!(creator));
+    }
+    if rules.authorization.additional_room_creators && trusted {
+        let creators = content.entry("additional_creators").or_insert_with(|| json!([]));
+        if let Value::Array(creators) = creators {
+            for target in &new.invite {
+                if target != creator && !creators.contains(&json!(target)) {
+                    creators.push(json!(target));
+                }
+            }
+        }
+    }
+    let room_id = format!("!{}:{}", random::letters(18), home.server_name);
+    let draft = Draft::state("m.room.create", "", creator, content);
+    let (mut room, _) = event::begin(tx, home, version, &room_id, &draft, ctx.now)?;
+    membership::join_as(tx, home, &mut room, creator, ctx.now)?;
+
+    let privileged = rules.authorization.explicitly_privilege_room_creators;
+    let mut users = Map::new();
+    if !privileged {
+        users.insert(creator.to_owned(), json!(100));
+        if trusted {
+            users.extend(new.invite.iter().map(|target| (target.clone(), json!(100))));
+        }
+    }
+    let mut powers = object(json!({
+        "users": users,
+        "users_default": 0,
+        "events": {
+            "m.room.name": 50,
+            "m.room.power_levels": 100,
+            "m.room.history_visibility": 100,
+            "m.room.canonical_alias": 50,
+            "m.room.avatar": 50,
+            "m.room.tombstone": if privileged { 150 } else { 100 },
+            "m.room.server_acl": 100,
+            "m.room.encryption": 100,
+        },
+        "events_default": 0,
+        "state_default": 50,
+        "ban": 50,
+        "kick": 50,
+        "redact": 50,
+        "invite": 0,
+        "historical": 100,
+    }));
+    let initial =
+        new.initial_state.iter().find(|(kind, key, _)| kind == "m.room.power_levels" && key.is_empty());
+    match initial {
+        Some((_, _, content)) => powers = content.clone(),
+        None => powers.extend(new.power_levels.clone()),
+    }
+    put(tx, home, &mut room, ("m.room.power_levels", ""), creator, powers, ctx.now).map_err(|error| {
+        match error {
+            Error::Forbidden(text) => Error::InvalidRoomState(text),
+            error => error,
+        }
+    })?;
+    Ok(room)
+}
+
+/// The state that the preset brings, as far as the request does not bring its own, and then the rest of that.
+fn preset_state(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    room: &mut Room,
+    creator: &str,
+    new: &NewRoom,
+) -> Result<(), Error> {
+    let default = if new.published { Preset::PublicChat } else { Preset::PrivateChat };
+    let preset = new.preset.unwrap_or(default);
+    let (join_rule, guests) = match preset {
+        Preset::PublicChat => ("public", None),
+        Preset::PrivateChat | Preset::TrustedPrivateChat => ("invite", Some("can_join")),
+    };
+    let mut defaults = vec![
+        ("m.room.join_rules", json!({ "join_rule": join_rule })),
+        ("m.room.history_visibility", json!({ "history_visibility": "shared" })),
+    ];
+    if let Some(guests) = guests {
+        defaults.push(("m.room.guest_access", json!({ "guest_access": guests })));
+    }
+    for (event_type, content) in defaults {
+        let own = new.initial_state.iter().any(|(kind, key, _)| kind == event_type && key.is_empty());
+        if !own {
+            put(tx, home, room, (event_type, ""), creator, object(content), ctx.now)?;
+        }
+    }
+    for (event_type, state_key, content) in &new.initial_state {
+        if event_type == "m.room.power_levels" && state_key.is_empty() {
+            continue;
+        }
+        if event_type == "m.room.canonical_alias" && state_key.is_empty() {
+            directory::check_canonical_alias(tx, room, content)?;
+        }
+        put(tx, home, room, (event_type, state_key), creator, content.clone(), ctx.now).map_err(|error| {
+            match error {
+                Error::Forbidden(text) => Error::InvalidRoomState(text),
+                error => error,
+            }
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! Why a deed on rooms is refused, in the words of the domain. The HTTP layer translates these in one place.
+
+use reeve_db::DbError;
+
+/// Why a deed on rooms is refused. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The rules of the room, or of this server, forbid it.
+    #[error("{0}")]
+    Forbidden(String),
+    /// There is no such thing, or it must not be known that there is.
+    #[error("{0}")]
+    NotFound(&'static str),
+    /// A value is not what it must be.
+    #[error("{0}")]
+    Invalid(String),
+    /// The content of an event breaks the rules for canonical JSON or its own.
+    #[error("{0}")]
+    BadContent(String),
+    /// An event, or a part of it, is larger than allowed.
+    #[error("{0}")]
+    TooLarge(&'static str),
+    /// The room version is not supported.
+    #[error("Your homeserver does not support this room version")]
+    UnsupportedVersion,
+    /// The alias is taken.
+    #[error("{0}")]
+    AliasInUse(String),
+    /// The alias in an event does not stand for the room.
+    #[error("{0}")]
+    BadAlias(String),
+    /// A new room cannot be as asked.
+    #[error("{0}")]
+    InvalidRoomState(String),
+    /// The deed makes no sense for the room as it is.
+    #[error("{0}")]
+    BadState(String),
+    /// The sender already annotated the event in this way.
+    #[error("Can't send same reaction twice")]
+    DuplicateAnnotation,
+    /// The acting account is suspended.
+    #[error("{0}")]
+    Suspended(&'static str),
+    /// The room was blocked by an administrator.
+    #[error("This room has been blocked on this server")]
+    Blocked,
+    /// The deed needs something else to be so first; the text says what.
+    #[error("{0}")]
+    Refused(String),
+    /// A deed on accounts was refused.
+    #[error(transparent)]
+    Account(#[from] reeve_accounts::Error),
+    /// The database could not do it.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl Error {
+    /// The rules forbid it.
+    pub fn forbidden(text: impl Into<String>) -> Self {
+        Self::Forbidden(text.into())
+    }
+
+    /// Something that the database holds cannot be understood.
+    pub fn internal(text: impl std::fmt::Display) -> Self {
+        Self::Db(DbError::Internal(text.to_string()))
+    }
+}

@@ -1,0 +1,511 @@
+//! Making events: complete, signed, checked against the rules of the room, and appended to its history.
+//! <https://spec.matrix.org/v1.18/server-server-api/#pdus>
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use reeve_db::{DbError, ReadTx, Tx};
+use reeve_store::events::{self, Event, STILL};
+use reeve_store::memberships;
+use reeve_store::rooms::{self, Room};
+use reeve_store::stream;
+use ruma::canonical_json::redact_content_in_place;
+use ruma::events::{StateEventType, TimelineEventType};
+use ruma::room_version_rules::RoomVersionRules;
+use ruma::signatures::{hash_and_sign_event, reference_hash};
+use ruma::state_res::{
+    auth_types_for_event, check_state_dependent_auth_rules, check_state_independent_auth_rules,
+};
+use ruma::{
+    CanonicalJsonObject, CanonicalJsonValue, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId,
+    OwnedUserId, RoomId, UserId,
+};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::{Home, version};
+
+/// The largest event, in bytes of its canonical JSON.
+pub const MAX_EVENT: usize = 65_535;
+/// The longest type, state key, sender and room id, in bytes.
+const MAX_KEY: usize = 255;
+/// How deep content may nest.
+const MAX_DEPTH: usize = 100;
+
+/// An event that somebody wants to send.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// Its type.
+    pub event_type: String,
+    /// Its state key, if it is a state event.
+    pub state_key: Option<String>,
+    /// Who sends it.
+    pub sender: String,
+    /// Its content.
+    pub content: Map<String, Value>,
+    /// The event that it redacts.
+    pub redacts: Option<String>,
+}
+
+impl Draft {
+    /// A message-like event.
+    pub fn message(event_type: &str, sender: &str, content: Map<String, Value>) -> Self {
+        Self { event_type: event_type.to_owned(), sender: sender.to_owned(), content, ..Self::default() }
+    }
+
+    /// A state event.
+    pub fn state(event_type: &str, state_key: &str, sender: &str, content: Map<String, Value>) -> Self {
+        Self { state_key: Some(state_key.to_owned()), ..Self::message(event_type, sender, content) }
+    }
+}
+
+/// The rules of a room's version.
+pub fn rules(room: &Room) -> Result<RoomVersionRules, Error> {
+    version::rules(&room.version).ok_or_else(|| Error::internal(format!("room version {}", room.version)))
+}
+
+/// The content of a stored event, without what a redaction took away.
+pub fn content(event: &Event, rules: &RoomVersionRules) -> Result<Map<String, Value>, Error> {
+    #[derive(serde::Deserialize)]
+    struct Wire {
+        content: Map<String, Value>,
+    }
+    let Wire { content } = serde_json::from_str(&event.json).map_err(Error::internal)?;
+    if event.redacted_by.is_none() {
+        return Ok(content);
+    }
+    let mut content = canonical(&content)?;
+    redact_content_in_place(&mut content, &rules.redaction, &event.event_type);
+    plain(&content)
+}
+
+/// The content as canonical JSON; refuses what canonical JSON cannot express.
+fn canonical(content: &Map<String, Value>) -> Result<CanonicalJsonObject, Error> {
+    match CanonicalJsonValue::try_from(Value::Object(content.clone())) {
+        Ok(CanonicalJsonValue::Object(object)) => Ok(object),
+        Ok(_) => Err(Error::internal("an object became something else")),
+        Err(error) => Err(Error::BadContent(format!("Content is not valid canonical JSON: {error}"))),
+    }
+}
+
+fn plain(content: &CanonicalJsonObject) -> Result<Map<String, Value>, Error> {
+    match serde_json::to_value(content) {
+        Ok(Value::Object(object)) => Ok(object),
+        _ => Err(Error::internal("canonical JSON is not JSON")),
+    }
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(object) => 1 + object.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// An event in the form in which the authorisation rules look at it.
+#[derive(Debug)]
+struct Pdu {
+    event_id: OwnedEventId,
+    room_id: Option<OwnedRoomId>,
+    sender: OwnedUserId,
+    ts: MilliSecondsSinceUnixEpoch,
+    event_type: TimelineEventType,
+    content: Box<RawValue>,
+    state_key: Option<String>,
+    prev_events: Vec<OwnedEventId>,
+    auth_events: Vec<OwnedEventId>,
+}
+
+impl ruma::state_res::Event for Pdu {
+    type Id = OwnedEventId;
+
+    fn event_id(&self) -> &OwnedEventId {
+        &self.event_id
+    }
+    fn room_id(&self) -> Option<&RoomId> {
+        self.room_id.as_deref()
+    }
+    fn sender(&self) -> &UserId {
+        &self.sender
+    }
+    fn origin_server_ts(&self) -> MilliSecondsSinceUnixEpoch {
+        self.ts
+    }
+    fn event_type(&self) -> &TimelineEventType {
+        &self.event_type
+    }
+    fn content(&self) -> &RawValue {
+        &self.content
+    }
+    fn state_key(&self) -> Option<&str> {
+        self.state_key.as_deref()
+    }
+    fn prev_events(&self) -> Box<dyn DoubleEndedIterator<Item = &OwnedEventId> + '_> {
+        Box::new(self.prev_events.iter())
+    }
+    fn auth_events(&self) -> Box<dyn DoubleEndedIterator<Item = &OwnedEventId> + '_> {
+        Box::new(self.auth_events.iter())
+    }
+    fn redacts(&self) -> Option<&OwnedEventId> {
+        None
+    }
+    fn rejected(&self) -> bool {
+        false
+    }
+}
+
+fn millis(ts: i64) -> MilliSecondsSinceUnixEpoch {
+    MilliSecondsSinceUnixEpoch(u64::try_from(ts).ok().and_then(|ts| ts.try_into().ok()).unwrap_or_default())
+}
+
+impl Pdu {
+    fn new(
+        event_id: OwnedEventId,
+        room_id: &str,
+        (event_type, state_key): (&str, Option<&str>),
+        sender: &str,
+        ts: i64,
+        content: &Map<String, Value>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            event_id,
+            room_id: RoomId::parse(room_id).ok(),
+            sender: UserId::parse(sender).map_err(Error::internal)?,
+            ts: millis(ts),
+            event_type: TimelineEventType::from(event_type),
+            content: serde_json::value::to_raw_value(content).map_err(Error::internal)?,
+            state_key: state_key.map(str::to_owned),
+            prev_events: Vec::new(),
+            auth_events: Vec::new(),
+        })
+    }
+
+    fn stored(event: &Event, room: &Room, rules: &RoomVersionRules) -> Result<Self, Error> {
+        let event_id = OwnedEventId::try_from(event.event_id.as_str()).map_err(Error::internal)?;
+        let key = (event.event_type.as_str(), event.state_key.as_deref());
+        Self::new(event_id, &room.room_id, key, &event.sender, event.ts, &content(event, rules)?)
+    }
+}
+
+/// The state of a room, looked up when the rules ask for it.
+struct State<'t, 'c> {
+    tx: &'t ReadTx<'c>,
+    room: &'t Room,
+    rules: &'t RoomVersionRules,
+    known: RefCell<HashMap<(String, String), Option<Arc<Pdu>>>>,
+    failure: RefCell<Option<Error>>,
+}
+
+impl<'t, 'c> State<'t, 'c> {
+    fn new(tx: &'t ReadTx<'c>, room: &'t Room, rules: &'t RoomVersionRules) -> Self {
+        Self { tx, room, rules, known: RefCell::default(), failure: RefCell::default() }
+    }
+
+    fn look_up(&self, event_type: &str, state_key: &str) -> Result<Option<Arc<Pdu>>, Error> {
+        let key = (event_type.to_owned(), state_key.to_owned());
+        if let Some(known) = self.known.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let found = events::state(self.tx, self.room.num, event_type, state_key)?;
+        let found = found.map(|event| Pdu::stored(&event, self.room, self.rules)).transpose()?.map(Arc::new);
+        self.known.borrow_mut().insert(key, found.clone());
+        Ok(found)
+    }
+
+    fn get(&self, event_type: &StateEventType, state_key: &str) -> Option<Arc<Pdu>> {
+        self.look_up(&event_type.to_string(), state_key).unwrap_or_else(|error| {
+            *self.failure.borrow_mut() = Some(error);
+            None
+        })
+    }
+}
+
+/// Checks the shape of a draft: what must hold whatever the room.
+fn check_shape(draft: &Draft) -> Result<(), Error> {
+    if draft.event_type.len() > MAX_KEY {
+        return Err(Error::TooLarge("'type' is too large"));
+    }
+    if draft.state_key.as_ref().is_some_and(|key| key.len() > MAX_KEY) {
+        return Err(Error::TooLarge("'state_key' is too large"));
+    }
+    if draft.content.values().map(depth).max().unwrap_or(0) > MAX_DEPTH {
+        return Err(Error::BadContent("Content is nested too deeply".to_owned()));
+    }
+    Ok(())
+}
+
+/// A signed event that is not stored yet.
+struct Signed {
+    event_id: OwnedEventId,
+    json: String,
+}
+
+fn sign(
+    home: &Home,
+    room_id: Option<&str>,
+    draft: &Draft,
+    (prev_events, auth_events): (&[String], &[String]),
+    depth: i64,
+    now: i64,
+    rules: &RoomVersionRules,
+) -> Result<Signed, Error> {
+    let mut content = canonical(&draft.content)?;
+    let text = |text: &str| CanonicalJsonValue::String(text.to_owned());
+    let list = |ids: &[String]| CanonicalJsonValue::Array(ids.iter().map(|id| text(id)).collect());
+    let number = |number: i64| {
+        ruma::Int::try_from(number)
+            .map(CanonicalJsonValue::Integer)
+            .map_err(|_| Error::internal("a number beyond canonical JSON"))
+    };
+    let mut event = CanonicalJsonObject::new();
+    if let Some(redacts) = &draft.redacts {
+        if rules.redaction.content_field_redacts {
+            content.insert("redacts".to_owned(), text(redacts));
+        } else {
+            event.insert("redacts".to_owned(), text(redacts));
+        }
+    }
+    event.insert("auth_events".to_owned(), list(auth_events));
+    event.insert("prev_events".to_owned(), list(prev_events));
+    event.insert("content".to_owned(), CanonicalJsonValue::Object(content));
+    event.insert("depth".to_owned(), number(depth)?);
+    event.insert("origin_server_ts".to_owned(), number(now)?);
+    event.insert("sender".to_owned(), text(&draft.sender));
+    event.insert("type".to_owned(), text(&draft.event_type));
+    if let Some(state_key) = &draft.state_key {
+        event.insert("state_key".to_owned(), text(state_key));
+    }
+    if let Some(room_id) = room_id {
+        event.insert("room_id".to_owned(), text(room_id));
+    }
+    hash_and_sign_event(&home.server_name, home.key.pair(), &mut event, &rules.redaction)
+        .map_err(Error::internal)?;
+    let hash = reference_hash(&event, rules).map_err(Error::internal)?;
+    let json = serde_json::to_string(&event).map_err(Error::internal)?;
+    if json.len() > MAX_EVENT {
+        return Err(Error::TooLarge("event too large"));
+    }
+    let event_id = OwnedEventId::try_from(format!("${hash}")).map_err(Error::internal)?;
+    Ok(Signed { event_id, json })
+}
+
+/// The room that a create event begins, and that event. In rooms of version 12 and later the event gives the room its
+/// id.
+pub fn begin(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    version: &str,
+    room_id: &str,
+    draft: &Draft,
+    now: i64,
+) -> Result<(Room, Event), Error> {
+    let rules = version::rules(version).ok_or(Error::UnsupportedVersion)?;
+    check_shape(draft)?;
+    let by_event = rules.authorization.room_create_event_id_as_room_id;
+    let signed = sign(home, (!by_event).then_some(room_id), draft, (&[], &[]), 1, now, &rules)?;
+    let room_id = if by_event {
+        format!("!{}", signed.event_id.as_str().trim_start_matches('$'))
+    } else {
+        room_id.to_owned()
+    };
+    let key = (draft.event_type.as_str(), draft.state_key.as_deref());
+    let mut pdu = Pdu::new(signed.event_id.clone(), &room_id, key, &draft.sender, now, &draft.content)?;
+    if by_event {
+        pdu.room_id = None;
+    }
+    let nothing = |_: &ruma::EventId| None::<Arc<Pdu>>;
+    check_state_independent_auth_rules(&rules.authorization, pdu, nothing).map_err(Error::BadContent)?;
+    let federatable = draft.content.get("m.federate").and_then(Value::as_bool).unwrap_or(true);
+    let room_type = draft.content.get("type").and_then(Value::as_str).map(str::to_owned);
+    let mut room = Room {
+        room_id,
+        version: version.to_owned(),
+        creator: draft.sender.clone(),
+        created_ts: now,
+        federatable,
+        ..Room::default()
+    };
+    room.num = rooms::insert(tx, &room)?;
+    let before = room.clone();
+    room.room_type = room_type;
+    let event = store(tx, &mut room, draft, signed, now)?;
+    rooms::update(tx, &before, &room)?;
+    Ok((room, event))
+}
+
+/// Appends an event to a room, if its rules allow it. `room` is as read in this transaction, and moves along.
+pub fn append(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    room: &mut Room,
+    draft: &Draft,
+    now: i64,
+) -> Result<Event, Error> {
+    check_shape(draft)?;
+    let rules = rules(room)?;
+    let raw = serde_json::value::to_raw_value(&draft.content).map_err(Error::internal)?;
+    let sender = UserId::parse(&draft.sender).map_err(Error::internal)?;
+    let event_type = TimelineEventType::from(draft.event_type.as_str());
+    let auth_types =
+        auth_types_for_event(&event_type, &sender, draft.state_key.as_deref(), &raw, &rules.authorization)
+            .map_err(Error::BadContent)?;
+    let signed = {
+        let state = State::new(tx, room, &rules);
+        let mut auth_events = Vec::with_capacity(auth_types.len());
+        for (event_type, state_key) in &auth_types {
+            if let Some(event) = state.look_up(&event_type.to_string(), state_key)? {
+                auth_events.push(event.event_id.to_string());
+            }
+        }
+        let prev_events = [room.last_event_id.clone()];
+        let links = (prev_events.as_slice(), auth_events.as_slice());
+        let signed = sign(home, Some(&room.room_id), draft, links, room.depth + 1, now, &rules)?;
+        let key = (draft.event_type.as_str(), draft.state_key.as_deref());
+        let mut pdu =
+            Pdu::new(signed.event_id.clone(), &room.room_id, key, &draft.sender, now, &draft.content)?;
+        pdu.prev_events =
+            prev_events.iter().filter_map(|id| OwnedEventId::try_from(id.as_str()).ok()).collect();
+        let allowed = check_state_dependent_auth_rules(&rules.authorization, pdu, |event_type, state_key| {
+            state.get(event_type, state_key)
+        });
+        if let Some(failure) = state.failure.into_inner() {
+            return Err(failure);
+        }
+        allowed.map_err(Error::Forbidden)?;
+        signed
+    };
+    let before = room.clone();
+    let event = store(tx, room, draft, signed, now)?;
+    rooms::update(tx, &before, room)?;
+    Ok(event)
+}
+
+/// Stores a signed event as the newest of its room, with all that follows from it.
+fn store(tx: &mut Tx<'_>, room: &mut Room, draft: &Draft, signed: Signed, now: i64) -> Result<Event, Error> {
+    let pos = stream::next(tx)?;
+    let text = |key: &str| draft.content.get(key).and_then(Value::as_str).map(str::to_owned);
+    let relation = draft.content.get("m.relates_to").and_then(Value::as_object);
+    let related = |key: &str| relation?.get(key)?.as_str().map(str::to_owned);
+    let (rel_type, relates_to) = (related("rel_type"), related("event_id"));
+    let is_member = draft.event_type == "m.room.member" && draft.state_key.is_some();
+    let event = Event {
+        pos,
+        room_num: room.num,
+        event_id: signed.event_id.to_string(),
+        event_type: draft.event_type.clone(),
+        state_key: draft.state_key.clone(),
+        sender: draft.sender.clone(),
+        ts: now,
+        membership: if is_member { text("membership") } else { None },
+        until_pos: draft.state_key.as_ref().map(|_| STILL),
+        relates_to: relates_to.filter(|_| rel_type.is_some()),
+        rel_type,
+        redacted_by: None,
+        json: signed.json,
+    };
+    if let Some(state_key) = &event.state_key {
+        match events::state(tx, room.num, &event.event_type, state_key)? {
+            Some(old) => events::replace(tx, old.pos, pos)?,
+            None => room.state_events += 1,
+        }
+    }
+    events::insert(tx, &event)?;
+    room.last_event_id.clone_from(&event.event_id);
+    room.depth += 1;
+    room.last_pos = pos;
+    if event.state_key.as_deref() == Some("") {
+        summarise(room, &event.event_type, &draft.content);
+    }
+    if let (Some(user_id), Some(membership)) = (&event.state_key, &event.membership) {
+        move_member(tx, room, user_id, membership, pos)?;
+    }
+    if event.rel_type.as_deref() == Some("m.thread")
+        && let Some(root) = &event.relates_to
+    {
+        events::add_reply(tx, root, room.num, pos)?;
+    }
+    if let Some(words) = words(draft) {
+        events::index_words(tx, pos, words)?;
+    }
+    Ok(event)
+}
+
+/// Keeps what lists show of a room in step with its state.
+pub(crate) fn summarise(room: &mut Room, event_type: &str, content: &Map<String, Value>) {
+    let text = |key: &str| {
+        content.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    match event_type {
+        "m.room.name" => room.name = text("name"),
+        "m.room.topic" => room.topic = text("topic"),
+        "m.room.avatar" => room.avatar_url = text("url"),
+        "m.room.canonical_alias" => room.canonical_alias = text("alias"),
+        "m.room.encryption" => room.encryption = text("algorithm"),
+        "m.room.join_rules" => room.join_rule = text("join_rule"),
+        "m.room.guest_access" => room.guest_access = text("guest_access"),
+        "m.room.history_visibility" => room.history_visibility = text("history_visibility"),
+        _ => {}
+    }
+}
+
+fn move_member(
+    tx: &mut Tx<'_>,
+    room: &mut Room,
+    user_id: &str,
+    membership: &str,
+    pos: i64,
+) -> Result<(), DbError> {
+    let old = memberships::find(tx, user_id, room.num)?;
+    let before = old.as_ref().map_or("", |old| old.membership.as_str());
+    let count = |what: &str| i64::from(membership == what) - i64::from(before == what);
+    room.joined_members += count("join");
+    room.invited_members += count("invite");
+    let since = old.as_ref().filter(|_| before == membership).map_or(pos, |old| old.since_pos);
+    memberships::put(tx, user_id, room.num, membership, pos, since)
+}
+
+/// The text by which an event is found.
+fn words(draft: &Draft) -> Option<&str> {
+    let key = match draft.event_type.as_str() {
+        "m.room.message" => "body",
+        "m.room.name" => "name",
+        "m.room.topic" => "topic",
+        _ => return None,
+    };
+    draft.content.get(key)?.as_str()
+}
+
+/// Marks an event as redacted by another, and undoes what follows from its content.
+pub fn redact(tx: &mut Tx<'_>, room: &mut Room, target: &Event, redaction: &Event) -> Result<(), Error> {
+    if target.redacted_by.is_some() {
+        return Ok(());
+    }
+    events::set_redacted(tx, target.pos, &redaction.event_id)?;
+    events::forget_words(tx, target.pos)?;
+    if target.rel_type.as_deref() == Some("m.thread")
+        && let Some(root) = &target.relates_to
+    {
+        events::lose_reply(tx, root)?;
+    }
+    if target.until_pos == Some(STILL) && target.state_key.as_deref() == Some("") {
+        let redacted = Event { redacted_by: Some(redaction.event_id.clone()), ..target.clone() };
+        let before = room.clone();
+        summarise(room, &target.event_type, &content(&redacted, &rules(room)?)?);
+        rooms::update(tx, &before, room)?;
+    }
+    Ok(())
+}
+
+/// The content of a piece of state that holds at present.
+pub fn state_content(
+    tx: &ReadTx<'_>,
+    room: &Room,
+    event_type: &str,
+    state_key: &str,
+) -> Result<Option<Map<String, Value>>, Error> {
+    let Some(event) = events::state(tx, room.num, event_type, state_key)? else { return Ok(None) };
+    content(&event, &rules(room)?).map(Some)
+}

@@ -1,0 +1,106 @@
+//! Which events a client wants.
+//! <https://spec.matrix.org/v1.18/client-server-api/#filtering>
+
+use reeve_store::events::Event;
+use ruma::api::client::filter::{Filter, LazyLoadOptions, RoomEventFilter, UrlFilter};
+use serde_json::Value;
+
+/// Whether a text matches a pattern in which `*` stands for any characters.
+fn matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(first) = parts.next() else { return text.is_empty() };
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = rest.get(at + part.len()..).unwrap_or_default(),
+            None => return false,
+        }
+    }
+    true
+}
+
+fn any(patterns: &[String], text: &str) -> bool {
+    patterns.iter().any(|pattern| matches(pattern, text))
+}
+
+/// Whether a filter lets an event of a type and a sender through.
+pub fn lets_through(filter: &Filter, event_type: &str, sender: Option<&str>) -> bool {
+    !any(&filter.not_types, event_type)
+        && filter.types.as_ref().is_none_or(|types| any(types, event_type))
+        && !filter.not_senders.iter().any(|not| Some(not.as_str()) == sender)
+        && filter
+            .senders
+            .as_ref()
+            .is_none_or(|senders| senders.iter().any(|wanted| Some(wanted.as_str()) == sender))
+}
+
+/// Whether a filter lets anything of a room through.
+pub fn lets_room(filter: &RoomEventFilter, room_id: &str) -> bool {
+    !filter.not_rooms.iter().any(|not| not == room_id)
+        && filter.rooms.as_ref().is_none_or(|rooms| rooms.iter().any(|wanted| wanted == room_id))
+}
+
+/// Whether a filter lets data of a type, which nobody sent as an event, through.
+pub fn lets_type(filter: &RoomEventFilter, event_type: &str) -> bool {
+    !any(&filter.not_types, event_type) && filter.types.as_ref().is_none_or(|types| any(types, event_type))
+}
+
+/// Whether a filter lets an event through, its room aside.
+pub fn lets_event(filter: &RoomEventFilter, event: &Event) -> bool {
+    if !lets_type(filter, &event.event_type) {
+        return false;
+    }
+    if filter.not_senders.iter().any(|not| *not == event.sender)
+        || filter
+            .senders
+            .as_ref()
+            .is_some_and(|senders| !senders.iter().any(|wanted| *wanted == event.sender))
+    {
+        return false;
+    }
+    match &filter.url_filter {
+        None => true,
+        Some(wanted) => has_url(event) == matches!(wanted, UrlFilter::EventsWithUrl),
+    }
+}
+
+fn has_url(event: &Event) -> bool {
+    let json: Value = serde_json::from_str(&event.json).unwrap_or_default();
+    event.redacted_by.is_none() && json.pointer("/content/url").is_some_and(Value::is_string)
+}
+
+/// How many events a filter wants, within bounds.
+pub fn limit(filter: &RoomEventFilter, default: i64, most: i64) -> i64 {
+    filter.limit.map_or(default, |limit| i64::try_from(u64::from(limit)).unwrap_or(most)).min(most)
+}
+
+/// Whether only the members are wanted that are needed to show the events.
+pub fn is_lazy(filter: &RoomEventFilter) -> bool {
+    matches!(filter.lazy_load_options, LazyLoadOptions::Enabled { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn patterns() {
+        for (pattern, text) in
+            [("m.room.*", "m.room.name"), ("*", ""), ("a*c*e", "abcde"), ("m.x", "m.x"), ("*b", "ab")]
+        {
+            assert!(matches(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in
+            [("m.room.*", "m.roo"), ("", "a"), ("a*c", "abcd"), ("m.x", "m.xy"), ("a*a", "a")]
+        {
+            assert!(!matches(pattern, text), "{pattern} {text}");
+        }
+    }
+}

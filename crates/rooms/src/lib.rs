@@ -1,0 +1,74 @@
+//! Deeds on rooms: events and the state they make, memberships, redactions, receipts, typing and presence, and what
+//! somebody sees of them.
+//!
+//! A room's history is a chain: each event follows the one before it, since this server is the only one in its rooms.
+//! Every event is nevertheless complete (content hash, signature, authorising events), so that other servers could
+//! check it.
+
+pub mod create;
+pub mod data;
+pub mod directory;
+pub mod ephemeral;
+pub mod error;
+pub mod event;
+pub mod filter;
+pub mod membership;
+pub mod notices;
+pub mod people;
+pub mod push;
+pub mod redactions;
+pub mod reports;
+pub mod send;
+pub mod signing;
+pub mod timeline;
+pub mod upgrade;
+pub mod version;
+pub mod view;
+
+use std::sync::Arc;
+
+pub use error::Error;
+pub use reeve_store::rooms::Room;
+pub use signing::SigningKey;
+
+/// What the operator decided about rooms.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The localpart of the account that sends server notices; `None` if there are none.
+    pub notices_localpart: Option<String>,
+    /// The name of that account and of the rooms in which it sends.
+    pub notices_name: String,
+    /// Whether everybody may be found in the user directory, also by those who share no room with them.
+    pub search_all_users: bool,
+    /// Whether presence is shown.
+    pub presence: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            notices_localpart: None,
+            notices_name: "Server Notices".to_owned(),
+            search_all_users: false,
+            presence: true,
+        }
+    }
+}
+
+/// This homeserver, as far as rooms are concerned.
+#[derive(Debug)]
+pub struct Home {
+    /// Its name.
+    pub server_name: Arc<str>,
+    /// The key with which it signs events.
+    pub key: SigningKey,
+    /// What the operator decided.
+    pub settings: Settings,
+}
+
+impl Home {
+    /// Whether a user is at home here.
+    pub fn is_local(&self, user_id: &str) -> bool {
+        reeve_model::id::domain_is(user_id, &self.server_name)
+    }
+}

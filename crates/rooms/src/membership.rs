@@ -1,0 +1,390 @@
+//! Joining, leaving, inviting, knocking, kicking and banning.
+//! <https://spec.matrix.org/v1.18/client-server-api/#room-membership>
+
+use reeve_db::{ReadTx, Tx};
+use reeve_model::{Ctx, User, id};
+use reeve_store::events::{self, Event};
+use reeve_store::rooms::{self, Room};
+use reeve_store::{memberships, users};
+use serde_json::{Map, Value, json};
+
+use crate::error::Error;
+use crate::event::{self, Draft};
+use crate::{Home, send};
+
+const CHANGING: &str = "Changing membership while account is suspended is not allowed.";
+/// How many members are looked at to find one who may let somebody in.
+const MOST_ASKED: i64 = 10_000;
+
+/// Checks the content of a membership event that a client made.
+pub(crate) fn check_content(target: &str, content: &Map<String, Value>) -> Result<(), Error> {
+    id::split(target).map_err(|error| Error::Invalid(error.to_string()))?;
+    match content.get("membership").and_then(Value::as_str) {
+        Some("invite" | "join" | "knock" | "leave" | "ban") => Ok(()),
+        _ => Err(Error::BadContent("Content must have a valid 'membership'".to_owned())),
+    }
+}
+
+/// Who may do what in a room.
+#[derive(Debug)]
+pub struct Powers {
+    content: Map<String, Value>,
+    creators: Vec<String>,
+    /// Whether creators stand above every number.
+    privileged: bool,
+}
+
+/// A power level as rooms of any version may write it.
+fn level(value: Option<&Value>) -> Option<i64> {
+    match value? {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+impl Powers {
+    /// The powers in a room at present.
+    pub fn of(tx: &ReadTx<'_>, room: &Room) -> Result<Self, Error> {
+        let rules = event::rules(room)?;
+        let powers = event::state_content(tx, room, "m.room.power_levels", "")?;
+        let privileged = rules.authorization.explicitly_privilege_room_creators;
+        let mut creators = vec![room.creator.clone()];
+        if rules.authorization.additional_room_creators
+            && let Some(create) = event::state_content(tx, room, "m.room.create", "")?
+            && let Some(more) = create.get("additional_creators").and_then(Value::as_array)
+        {
+            creators.extend(more.iter().filter_map(Value::as_str).map(str::to_owned));
+        }
+        // Without power levels the creator alone has power.
+        let content = powers.unwrap_or_else(|| {
+            let users = if privileged { json!({}) } else { json!({ &room.creator: 100 }) };
+            let mut content = Map::new();
+            content.insert("users".to_owned(), users);
+            content.insert("state_default".to_owned(), json!(0));
+            content
+        });
+        Ok(Self { content, creators, privileged })
+    }
+
+    /// The power of a user; that of a creator who stands above all is the largest number.
+    pub fn user(&self, user_id: &str) -> i64 {
+        if self.privileged && self.creators.iter().any(|creator| creator == user_id) {
+            return i64::MAX;
+        }
+        let users = self.content.get("users").and_then(Value::as_object);
+        users
+            .and_then(|users| level(users.get(user_id)))
+            .or_else(|| level(self.content.get("users_default")))
+            .unwrap_or(0)
+    }
+
+    /// The power that an action (`ban`, `kick`, `redact`, `invite`) needs.
+    pub fn action(&self, action: &str) -> i64 {
+        level(self.content.get(action)).unwrap_or(if action == "invite" { 0 } else { 50 })
+    }
+
+    /// The power that sending an event needs.
+    pub fn event(&self, event_type: &str, is_state: bool) -> i64 {
+        let events = self.content.get("events").and_then(Value::as_object);
+        let default = if is_state { ("state_default", 50) } else { ("events_default", 0) };
+        events
+            .and_then(|events| level(events.get(event_type)))
+            .or_else(|| level(self.content.get(default.0)))
+            .unwrap_or(default.1)
+    }
+
+    /// The content of the power levels event.
+    pub fn content(&self) -> &Map<String, Value> {
+        &self.content
+    }
+
+    /// Who created the room.
+    pub fn creators(&self) -> &[String] {
+        &self.creators
+    }
+
+    /// Whether creators stand above every number, and this is one.
+    pub fn is_privileged(&self, user_id: &str) -> bool {
+        self.privileged && self.creators.iter().any(|creator| creator == user_id)
+    }
+}
+
+/// Whether a member may redact the events of others.
+pub fn may_redact(tx: &ReadTx<'_>, room: &Room, user_id: &str) -> Result<bool, Error> {
+    let powers = Powers::of(tx, room)?;
+    Ok(powers.user(user_id) >= powers.action("redact"))
+}
+
+/// The name and avatar of a local user, as membership events carry them.
+fn with_profile(tx: &ReadTx<'_>, user_id: &str, content: &mut Map<String, Value>) -> Result<(), Error> {
+    let Some(user) = users::find(tx, user_id)?.filter(|user| !user.erased) else { return Ok(()) };
+    for (key, value) in [("displayname", user.displayname), ("avatar_url", user.avatar_url)] {
+        if let Some(value) = value {
+            content.insert(key.to_owned(), Value::String(value));
+        }
+    }
+    Ok(())
+}
+
+fn content(membership: &str, reason: Option<&str>) -> Map<String, Value> {
+    let mut content = Map::new();
+    content.insert("membership".to_owned(), json!(membership));
+    if let Some(reason) = reason {
+        content.insert("reason".to_owned(), json!(reason));
+    }
+    content
+}
+
+/// Sends a membership event, unless it would say what holds already.
+fn set(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    room: &mut Room,
+    (sender, target): (&str, &str),
+    content: Map<String, Value>,
+    now: i64,
+) -> Result<Option<Event>, Error> {
+    if let Some(old) = events::state(tx, room.num, "m.room.member", target)?
+        && old.sender == sender
+        && event::content(&old, &event::rules(room)?)? == content
+    {
+        return Ok(None);
+    }
+    event::append(tx, home, room, &Draft::state("m.room.member", target, sender, content), now).map(Some)
+}
+
+/// How somebody stands to a room at present; `leave` if never in touch with it.
+pub fn current(tx: &ReadTx<'_>, user_id: &str, room: &Room) -> Result<String, Error> {
+    let member = memberships::find(tx, user_id, room.num)?;
+    Ok(member.map_or_else(|| "leave".to_owned(), |member| member.membership))
+}
+
+/// Joins a room.
+pub fn join(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    user: &User,
+    room: &mut Room,
+    reason: Option<&str>,
+) -> Result<(), Error> {
+    if rooms::blocked_by(tx, &room.room_id)?.is_some() {
+        return Err(Error::Blocked);
+    }
+    if user.suspended {
+        return Err(Error::Suspended("Joining rooms while account is suspended is not allowed."));
+    }
+    let before = current(tx, &user.user_id, room)?;
+    if before == "join" {
+        return Ok(());
+    }
+    if user.is_guest && room.guest_access.as_deref() != Some("can_join") {
+        return Err(Error::forbidden("Guest access not allowed"));
+    }
+    let mut content = content("join", reason);
+    with_profile(tx, &user.user_id, &mut content)?;
+    if before != "invite" && matches!(room.join_rule.as_deref(), Some("restricted" | "knock_restricted")) {
+        let by = authorised_by(tx, home, room, &user.user_id)?;
+        content.insert("join_authorised_via_users_server".to_owned(), json!(by));
+    }
+    set(tx, home, room, (&user.user_id, &user.user_id), content, ctx.now)?;
+    Ok(())
+}
+
+/// Who of this server can let somebody in who has joined one of the rooms that the join rules name.
+/// <https://spec.matrix.org/v1.18/client-server-api/#restricted-rooms>
+fn authorised_by(tx: &ReadTx<'_>, home: &Home, room: &Room, user_id: &str) -> Result<String, Error> {
+    let rule = event::state_content(tx, room, "m.room.join_rules", "")?.unwrap_or_default();
+    let allowed = rule.get("allow").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut in_allowed = false;
+    for condition in allowed
+        .iter()
+        .filter(|condition| condition.get("type").and_then(Value::as_str) == Some("m.room_membership"))
+    {
+        let Some(room_id) = condition.get("room_id").and_then(Value::as_str) else { continue };
+        if let Some(other) = rooms::find(tx, room_id)?
+            && current(tx, user_id, &other)? == "join"
+        {
+            in_allowed = true;
+            break;
+        }
+    }
+    if !in_allowed {
+        return Err(Error::forbidden(
+            "You do not belong to any of the required rooms/spaces to join this room.",
+        ));
+    }
+    let powers = Powers::of(tx, room)?;
+    let needed = powers.action("invite");
+    memberships::of_room_in(tx, room.num, "join", MOST_ASKED)?
+        .into_iter()
+        .find(|member| home.is_local(member) && powers.user(member) >= needed)
+        .ok_or_else(|| Error::forbidden("Nobody in this room could let you in"))
+}
+
+/// Leaves a room, declines an invite or withdraws a knock.
+pub fn leave(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    user_id: &str,
+    room: &mut Room,
+    reason: Option<&str>,
+) -> Result<(), Error> {
+    match current(tx, user_id, room)?.as_str() {
+        "join" | "invite" | "knock" => {}
+        "leave" if memberships::find(tx, user_id, room.num)?.is_some() => return Ok(()),
+        _ => return Err(Error::forbidden(format!("User {user_id} not in room {}", room.room_id))),
+    }
+    set(tx, home, room, (user_id, user_id), content("leave", reason), ctx.now)?;
+    Ok(())
+}
+
+/// Knocks at a room.
+pub fn knock(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    user: &User,
+    room: &mut Room,
+    reason: Option<&str>,
+) -> Result<(), Error> {
+    if rooms::blocked_by(tx, &room.room_id)?.is_some() {
+        return Err(Error::Blocked);
+    }
+    if user.suspended {
+        return Err(Error::Suspended("Knocking on rooms while account is suspended is not allowed."));
+    }
+    let mut content = content("knock", reason);
+    with_profile(tx, &user.user_id, &mut content)?;
+    set(tx, home, room, (&user.user_id, &user.user_id), content, ctx.now)?;
+    Ok(())
+}
+
+/// Invites somebody. An invite by somebody shadow-banned reaches nobody.
+pub fn invite(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    user: &User,
+    room: &mut Room,
+    target: &str,
+    (reason, is_direct): (Option<&str>, bool),
+) -> Result<(), Error> {
+    if user.suspended {
+        return Err(Error::Suspended("Sending invites while account is suspended is not allowed."));
+    }
+    check_target(home, target)?;
+    if current(tx, &user.user_id, room)? != "join" {
+        return Err(Error::forbidden(format!("User {} not in room {}", user.user_id, room.room_id)));
+    }
+    if rooms::blocked_by(tx, &room.room_id)?.is_some() {
+        return Err(Error::Blocked);
+    }
+    if current(tx, target, room)? == "join" {
+        return Err(Error::forbidden(format!("{target} is already in the room.")));
+    }
+    if user.shadow_banned {
+        return Ok(());
+    }
+    invite_as(tx, home, room, (&user.user_id, target), (reason, is_direct), ctx.now)
+}
+
+/// Invites somebody in the name of a member.
+pub(crate) fn invite_as(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    room: &mut Room,
+    (sender, target): (&str, &str),
+    (reason, is_direct): (Option<&str>, bool),
+    now: i64,
+) -> Result<(), Error> {
+    let mut content = content("invite", reason);
+    if is_direct {
+        content.insert("is_direct".to_owned(), json!(true));
+    }
+    with_profile(tx, target, &mut content)?;
+    set(tx, home, room, (sender, target), content, now)?;
+    Ok(())
+}
+
+/// Joins a room in the name of a user, without asking whether the account may.
+pub(crate) fn join_as(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    room: &mut Room,
+    user_id: &str,
+    now: i64,
+) -> Result<(), Error> {
+    let mut content = content("join", None);
+    with_profile(tx, user_id, &mut content)?;
+    set(tx, home, room, (user_id, user_id), content, now)?;
+    Ok(())
+}
+
+/// Only users of this server can be reached.
+fn check_target(home: &Home, target: &str) -> Result<(), Error> {
+    id::split(target).map_err(|error| Error::Invalid(error.to_string()))?;
+    if home.is_local(target) {
+        Ok(())
+    } else {
+        Err(Error::forbidden("This server does not reach users of other servers"))
+    }
+}
+
+/// What one member does to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// Out of the room.
+    Kick,
+    /// Out of it for good.
+    Ban,
+    /// No longer banned.
+    Unban,
+}
+
+/// Kicks, bans or unbans somebody.
+pub fn remove(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    user: &User,
+    room: &mut Room,
+    (target, removal): (&str, Removal),
+    reason: Option<&str>,
+) -> Result<(), Error> {
+    if user.suspended {
+        return Err(Error::Suspended(CHANGING));
+    }
+    id::split(target).map_err(|error| Error::Invalid(error.to_string()))?;
+    if current(tx, &user.user_id, room)? != "join" {
+        return Err(Error::forbidden(format!("User {} not in room {}", user.user_id, room.room_id)));
+    }
+    let before = current(tx, target, room)?;
+    let membership = match removal {
+        Removal::Kick if !matches!(before.as_str(), "join" | "invite" | "knock") => {
+            return Err(Error::forbidden("The target user is not in the room"));
+        }
+        Removal::Unban if before != "ban" => {
+            return Err(Error::BadState("Cannot unban user who was not banned".to_owned()));
+        }
+        Removal::Ban => "ban",
+        Removal::Kick | Removal::Unban => "leave",
+    };
+    set(tx, home, room, (&user.user_id, target), content(membership, reason), ctx.now)?;
+    Ok(())
+}
+
+/// Forgets a room that the user has left.
+pub fn forget(tx: &mut Tx<'_>, user_id: &str, room_id: &str) -> Result<(), Error> {
+    let room = send::find_room(tx, room_id)?;
+    match memberships::find(tx, user_id, room.num)? {
+        Some(member) if matches!(member.membership.as_str(), "leave" | "ban") => {
+            memberships::forget(tx, user_id, room.num)?;
+            Ok(())
+        }
+        Some(_) => Err(Error::Refused(format!("User {user_id} in room {room_id}"))),
+        None => Err(Error::Refused(format!("User {user_id} was never in room {room_id}"))),
+    }
+}

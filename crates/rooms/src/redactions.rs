@@ -1,0 +1,164 @@
+//! Redacting everything that an account said: a durable job.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use reeve_db::Tx;
+use reeve_jobs::{Job, Kind, Step, StepError};
+use reeve_model::Ctx;
+use reeve_store::events::{self, Event};
+use reeve_store::rooms;
+use reeve_store::{jobs, memberships};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::error::Error;
+use crate::{Home, send};
+
+/// The name of the job.
+pub const JOB: &str = "redact_all_events";
+/// How many events of a room are redacted, unless asked otherwise.
+const LIMIT: i64 = 1000;
+/// How many events one step looks at.
+const STEP_EVENTS: i64 = 20;
+
+/// What to redact.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Order {
+    /// Whose events.
+    pub user_id: String,
+    /// In which rooms; none for all that the user has joined or is banned from.
+    pub rooms: Vec<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// How many of the newest events of each room; `None` for the default.
+    pub limit: Option<i64>,
+    /// Who redacts; the user, if `None`.
+    pub redacted_by: Option<String>,
+    /// Only events up to this time.
+    pub before_ts: Option<i64>,
+    /// Only events from this time.
+    pub after_ts: Option<i64>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Progress {
+    order: Order,
+    /// The rooms still to do, the present one last.
+    rooms: Vec<String>,
+    /// The events of the present room below this position are still to do.
+    before_pos: i64,
+    /// How many events of the present room were found so far.
+    found: i64,
+    failed: BTreeMap<String, String>,
+}
+
+/// Orders a redaction; answers the id of the job.
+pub fn order(tx: &mut Tx<'_>, ctx: &Ctx, order: Order) -> Result<String, Error> {
+    if jobs::unfinished(tx, &order.user_id, JOB)?.is_some() {
+        return Err(Error::Refused(format!("Redact already in progress for user {}", order.user_id)));
+    }
+    let mut rooms = order.rooms.clone();
+    if rooms.is_empty() {
+        for standing in ["join", "ban"] {
+            rooms.extend(
+                memberships::of_user_in(tx, &order.user_id, standing)?.into_iter().map(|room| room.room_id),
+            );
+        }
+    }
+    rooms.reverse();
+    let total = i64::try_from(rooms.len()).unwrap_or(i64::MAX);
+    let user_id = order.user_id.clone();
+    let changes = json!({ "rooms": order.rooms, "reason": order.reason, "limit": order.limit });
+    let progress = Progress { order, rooms, before_pos: i64::MAX, found: 0, failed: BTreeMap::new() };
+    let payload = serde_json::to_string(&progress).map_err(Error::internal)?;
+    let job = reeve_jobs::enqueue(tx, JOB, &user_id, &payload, total, ctx.now)?;
+    reeve_accounts::audit::record(tx, ctx, "user.redact", &user_id, &changes)?;
+    Ok(job)
+}
+
+/// The job.
+pub fn job(home: &Arc<Home>) -> Kind {
+    let home = Arc::clone(home);
+    Kind { name: JOB, step: Arc::new(move |tx, job, now| step(tx, &home, job, now)) }
+}
+
+/// Whether an event is among those that are redacted: what was said, and joins.
+fn is_meant(event: &Event, order: &Order) -> bool {
+    let said = matches!(event.event_type.as_str(), "m.room.message" | "m.room.encrypted");
+    let joined = event.membership.as_deref() == Some("join");
+    (said || joined)
+        && order.before_ts.is_none_or(|before| before == 0 || event.ts <= before)
+        && order.after_ts.is_none_or(|after| after == 0 || event.ts >= after)
+}
+
+fn step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: i64) -> Result<Step, StepError> {
+    let mut progress: Progress = serde_json::from_str(&job.payload)
+        .map_err(|error| StepError::Hopeless(format!("the payload cannot be read: {error}")))?;
+    let Some(room_id) = progress.rooms.last().cloned() else {
+        let result = json!({ "failed_redactions": progress.failed }).to_string();
+        return Ok(Step::Done { result, done: job.done });
+    };
+    let Some(mut room) = rooms::find(tx, &room_id)? else {
+        return Err(StepError::Hopeless(format!("Unknown room {room_id}")));
+    };
+    let order = progress.order.clone();
+    let limit = order.limit.filter(|limit| *limit > 0).unwrap_or(LIMIT);
+    let batch = events::of_sender(tx, &order.user_id, room.num, progress.before_pos, STEP_EVENTS)?;
+    let mut room_done = batch.len() < usize::try_from(STEP_EVENTS).unwrap_or(0);
+    for target in &batch {
+        progress.before_pos = target.pos;
+        if !is_meant(target, &order) {
+            continue;
+        }
+        if progress.found == limit {
+            room_done = true;
+            break;
+        }
+        progress.found += 1;
+        if target.redacted_by.is_some() {
+            continue;
+        }
+        let sender = order.redacted_by.as_deref().unwrap_or(&order.user_id);
+        let redacted = redact(tx, home, &mut room, sender, target, &order, now);
+        match redacted {
+            Ok(()) => {}
+            Err(Error::Db(error)) => return Err(error.into()),
+            Err(refused) => {
+                progress.failed.insert(target.event_id.clone(), refused.to_string());
+            }
+        }
+    }
+    let mut done = job.done;
+    if room_done {
+        progress.rooms.pop();
+        progress.before_pos = i64::MAX;
+        progress.found = 0;
+        done += 1;
+    }
+    let payload = serde_json::to_string(&progress).map_err(|error| StepError::Hopeless(error.to_string()))?;
+    Ok(Step::More { payload, done, total: job.total.max(done) })
+}
+
+/// Redacts one event. The user's own redactions go past the rules of the room, since the user may have been kicked.
+fn redact(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    room: &mut rooms::Room,
+    sender: &str,
+    target: &Event,
+    order: &Order,
+    now: i64,
+) -> Result<(), Error> {
+    if order.redacted_by.is_some() {
+        let member = memberships::find(tx, sender, room.num)?;
+        if member.is_none_or(|member| member.membership != "join") {
+            let text = format!("403: User {sender} not in room {} (None)", room.room_id);
+            return Err(Error::Forbidden(text));
+        }
+        if !crate::membership::may_redact(tx, room, sender)? {
+            return Err(Error::Forbidden("403: You don't have permission to redact events".to_owned()));
+        }
+    }
+    send::redact_as(tx, home, room, sender, target, order.reason.as_deref(), now).map(|_| ())
+}

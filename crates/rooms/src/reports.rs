@@ -1,0 +1,62 @@
+//! Reports of events, rooms and users, for the administrators.
+//! <https://spec.matrix.org/v1.18/client-server-api/#reporting-content>
+
+use reeve_db::Tx;
+use reeve_model::{Ctx, User};
+use reeve_store::rooms;
+use reeve_store::{events, reports, users};
+
+use crate::error::Error;
+use crate::view::{View, Viewer};
+
+/// The longest reason, in characters.
+const MAX_REASON: usize = 1000;
+
+fn check_reason(reason: &str) -> Result<(), Error> {
+    if reason.chars().count() > MAX_REASON {
+        return Err(Error::Refused("The reason is too long".to_owned()));
+    }
+    Ok(())
+}
+
+/// Reports an event that the reporter can see.
+pub fn event(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    viewer: &Viewer,
+    (room_id, event_id): (&str, &str),
+    reason: Option<&str>,
+    score: Option<i64>,
+) -> Result<(), Error> {
+    let not_found =
+        || Error::NotFound("Unable to report event: it does not exist or you aren't able to see it.");
+    let room = rooms::find(tx, room_id)?.ok_or_else(not_found)?;
+    let event =
+        events::find(tx, event_id)?.filter(|event| event.room_num == room.num).ok_or_else(not_found)?;
+    {
+        let view = View::of(tx, viewer.clone(), ctx.now)?;
+        if !view.room(&room)?.sees(&event) {
+            return Err(not_found());
+        }
+    }
+    let target = (event.event_id.as_str(), event.sender.as_str());
+    reports::insert_event(tx, room.num, target, &viewer.user_id, (reason, score), ctx.now)?;
+    Ok(())
+}
+
+/// Reports a room.
+pub fn room(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, room_id: &str, reason: &str) -> Result<(), Error> {
+    rooms::find(tx, room_id)?.ok_or(Error::NotFound("Room does not exist"))?;
+    check_reason(reason)?;
+    reports::insert_room(tx, room_id, &user.user_id, reason, ctx.now)?;
+    Ok(())
+}
+
+/// Reports a user. Whether there is such a user is not told.
+pub fn user(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, target: &str, reason: &str) -> Result<(), Error> {
+    check_reason(reason)?;
+    if users::find(tx, target)?.is_some() {
+        reports::insert_user(tx, target, &user.user_id, reason, ctx.now)?;
+    }
+    Ok(())
+}

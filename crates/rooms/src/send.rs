@@ -1,0 +1,260 @@
+//! Sending events, setting state, redacting.
+
+use reeve_db::{ReadTx, Tx};
+use reeve_model::{Ctx, User, random};
+use reeve_store::events::{self, Event};
+use reeve_store::memberships;
+use reeve_store::rooms::{self, Room};
+use reeve_store::transactions::{self, Key};
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::event::{self, Draft};
+use crate::{Home, directory, membership};
+
+const SUSPENDED: &str = "Sending messages while account is suspended is not allowed.";
+
+/// The room with this id.
+pub fn find_room(tx: &ReadTx<'_>, room_id: &str) -> Result<Room, Error> {
+    rooms::find(tx, room_id)?.ok_or(Error::NotFound("Unknown room"))
+}
+
+/// The room with this id, in which the user must be joined.
+pub fn joined_room(tx: &ReadTx<'_>, room_id: &str, user_id: &str) -> Result<Room, Error> {
+    let room = rooms::find(tx, room_id)?;
+    let refused = || Error::Forbidden(format!("User {user_id} not in room {room_id}"));
+    let room = room.ok_or_else(refused)?;
+    let member = memberships::find(tx, user_id, room.num)?;
+    if member.is_some_and(|member| member.membership == "join") { Ok(room) } else { Err(refused()) }
+}
+
+/// An event id that nobody else will ever see.
+pub(crate) fn invented_event_id() -> String {
+    format!("${}", random::letters(43))
+}
+
+/// What somebody sends.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The type of the event.
+    pub event_type: String,
+    /// Its state key, if it is a state event.
+    pub state_key: Option<String>,
+    /// Its content.
+    pub content: Map<String, Value>,
+}
+
+/// Sends an event for a user and answers its id. A request with the same key as an earlier one answers as that did.
+pub fn send(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    user: &User,
+    room_id: &str,
+    sent: &Sent,
+    key: Option<&Key>,
+) -> Result<String, Error> {
+    if let Some(key) = key
+        && let Some(event_id) = transactions::find(tx, key)?
+    {
+        return Ok(event_id);
+    }
+    let is_redaction = sent.event_type == "m.room.redaction" && sent.state_key.is_none();
+    if is_redaction {
+        let target = sent.content.get("redacts").and_then(Value::as_str).map(str::to_owned);
+        let Some(target) = target else {
+            return Err(Error::BadContent("A redaction must say what it redacts".to_owned()));
+        };
+        let reason = sent.content.get("reason").and_then(Value::as_str);
+        return redact(tx, home, ctx, user, room_id, &target, reason, key);
+    }
+    if user.suspended {
+        return Err(Error::Suspended(SUSPENDED));
+    }
+    let mut room = joined_or_moving(tx, room_id, user, sent)?;
+    check_content(tx, &room, user, sent)?;
+    let event_id = if user.shadow_banned && !is_own_move(user, sent) {
+        invented_event_id()
+    } else if let Some(same) = unchanged_state(tx, &room, user, sent)? {
+        same
+    } else {
+        let draft = Draft {
+            event_type: sent.event_type.clone(),
+            state_key: sent.state_key.clone(),
+            sender: user.user_id.clone(),
+            content: sent.content.clone(),
+            redacts: None,
+        };
+        event::append(tx, home, &mut room, &draft, ctx.now)?.event_id
+    };
+    if let Some(key) = key {
+        transactions::insert(tx, key, &event_id, ctx.now)?;
+    }
+    Ok(event_id)
+}
+
+/// Whether somebody changes their own membership, which the shadow-banned do like others.
+fn is_own_move(user: &User, sent: &Sent) -> bool {
+    sent.event_type == "m.room.member" && sent.state_key.as_deref() == Some(&user.user_id)
+}
+
+/// The room; who joins by sending a membership event need not be in it yet.
+fn joined_or_moving(tx: &ReadTx<'_>, room_id: &str, user: &User, sent: &Sent) -> Result<Room, Error> {
+    if is_own_move(user, sent) { find_room(tx, room_id) } else { joined_room(tx, room_id, &user.user_id) }
+}
+
+/// State that is set to what it is already is not set again.
+fn unchanged_state(tx: &ReadTx<'_>, room: &Room, user: &User, sent: &Sent) -> Result<Option<String>, Error> {
+    let Some(state_key) = &sent.state_key else { return Ok(None) };
+    let Some(old) = events::state(tx, room.num, &sent.event_type, state_key)? else { return Ok(None) };
+    let same = old.sender == user.user_id && event::content(&old, &event::rules(room)?)? == sent.content;
+    Ok(same.then_some(old.event_id))
+}
+
+/// Checks that belong to some types of events.
+fn check_content(tx: &ReadTx<'_>, room: &Room, user: &User, sent: &Sent) -> Result<(), Error> {
+    if sent.event_type == "m.room.create" {
+        return Err(Error::Forbidden("A room is created only once".to_owned()));
+    }
+    if let Some(relation) = sent.content.get("m.relates_to").and_then(Value::as_object) {
+        check_relation(tx, room, user, relation, sent)?;
+    }
+    match (sent.event_type.as_str(), sent.state_key.as_deref()) {
+        ("m.room.canonical_alias", Some("")) => directory::check_canonical_alias(tx, room, &sent.content),
+        ("m.room.member", Some(target)) => membership::check_content(target, &sent.content),
+        ("m.room.server_acl", Some("")) if !sent.content.is_empty() => {
+            let lists = ["allow", "deny"];
+            let bad = |key: &&str| sent.content.get(*key).is_some_and(|value| !value.is_array());
+            if lists.iter().any(bad) {
+                return Err(Error::BadContent("A list of servers must be an array".to_owned()));
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_relation(
+    tx: &ReadTx<'_>,
+    room: &Room,
+    user: &User,
+    relation: &Map<String, Value>,
+    sent: &Sent,
+) -> Result<(), Error> {
+    let text = |key: &str| relation.get(key).and_then(Value::as_str);
+    let (Some(rel_type), Some(event_id)) = (text("rel_type"), text("event_id")) else { return Ok(()) };
+    let target = events::find(tx, event_id)?.filter(|event| event.room_num == room.num);
+    if target.is_none() {
+        // The target may be on another server; but what this server must count, it must know.
+        return if matches!(rel_type, "m.thread" | "m.annotation") {
+            Err(Error::Refused("Can't send relation to unknown event".to_owned()))
+        } else {
+            Ok(())
+        };
+    }
+    match rel_type {
+        "m.annotation" => {
+            let key = text("key").unwrap_or_default();
+            let Some(key) = Some(key).filter(|key| !key.is_empty()) else {
+                return Err(Error::Refused("Reaction key is missing".to_owned()));
+            };
+            if key.len() > 1024 {
+                return Err(Error::Refused("Reaction key is too long".to_owned()));
+            }
+            if has_annotated(tx, &user.user_id, &sent.event_type, event_id, key)? {
+                return Err(Error::DuplicateAnnotation);
+            }
+            Ok(())
+        }
+        "m.thread" if target.is_some_and(|target| target.rel_type.is_some()) => {
+            Err(Error::Refused("Cannot start threads from an event with a relation".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a user already annotated an event with this key by an event of this type.
+fn has_annotated(
+    tx: &ReadTx<'_>,
+    user_id: &str,
+    event_type: &str,
+    event_id: &str,
+    key: &str,
+) -> Result<bool, Error> {
+    for annotation in events::by_relation(tx, event_id, "m.annotation", i64::MAX, 1000)? {
+        if annotation.sender == user_id
+            && annotation.event_type == event_type
+            && annotation.redacted_by.is_none()
+        {
+            let content: Value = serde_json::from_str(&annotation.json).map_err(Error::internal)?;
+            if content.pointer("/content/m.relates_to/key").and_then(Value::as_str) == Some(key) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Redacts an event for a user and answers the id of the redaction.
+#[expect(clippy::too_many_arguments, reason = "each is a different thing that a redaction needs")]
+pub fn redact(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    user: &User,
+    room_id: &str,
+    target_id: &str,
+    reason: Option<&str>,
+    key: Option<&Key>,
+) -> Result<String, Error> {
+    if let Some(key) = key
+        && let Some(event_id) = transactions::find(tx, key)?
+    {
+        return Ok(event_id);
+    }
+    let mut room = joined_room(tx, room_id, &user.user_id)?;
+    let target = events::find(tx, target_id)?
+        .filter(|event| event.room_num == room.num)
+        .ok_or(Error::NotFound("Could not find event"))?;
+    if user.suspended && target.sender != user.user_id {
+        return Err(Error::Suspended("You can only redact your own events while account is suspended."));
+    }
+    if target.sender != user.user_id && !membership::may_redact(tx, &room, &user.user_id)? {
+        return Err(Error::Forbidden("You don't have permission to redact events".to_owned()));
+    }
+    if target.event_type == "m.room.create" {
+        return Err(Error::Forbidden("Redacting a create event is not permitted".to_owned()));
+    }
+    let event_id = if user.shadow_banned {
+        invented_event_id()
+    } else {
+        redact_as(tx, home, &mut room, &user.user_id, &target, reason, ctx.now)?.event_id
+    };
+    if let Some(key) = key {
+        transactions::insert(tx, key, &event_id, ctx.now)?;
+    }
+    Ok(event_id)
+}
+
+/// Redacts an event in the name of a member, without asking whether they may beyond the rules of the room.
+pub fn redact_as(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    room: &mut Room,
+    sender: &str,
+    target: &Event,
+    reason: Option<&str>,
+    now: i64,
+) -> Result<Event, Error> {
+    let mut content = Map::new();
+    if let Some(reason) = reason {
+        content.insert("reason".to_owned(), Value::String(reason.to_owned()));
+    }
+    let draft = Draft {
+        redacts: Some(target.event_id.clone()),
+        ..Draft::message("m.room.redaction", sender, content)
+    };
+    let redaction = event::append(tx, home, room, &draft, now)?;
+    event::redact(tx, room, target, &redaction)?;
+    Ok(redaction)
+}

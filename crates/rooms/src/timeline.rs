@@ -1,0 +1,445 @@
+//! Reading a room's history: pages, context, relations, threads, search.
+
+use std::collections::HashSet;
+
+use reeve_db::ReadTx;
+use reeve_store::events::{self, Event};
+use reeve_store::rooms::{self, Room};
+use reeve_store::{memberships, stream};
+use ruma::api::client::filter::RoomEventFilter;
+use serde_json::{Value, json};
+
+use crate::error::Error;
+use crate::filter;
+use crate::view::{ClientEvent, RoomView, View, Viewer};
+
+/// How many events one page holds at most.
+pub const MOST: i64 = 1000;
+/// How many events are looked at for one page.
+const MOST_SCANNED: usize = 5000;
+/// How many are read at once.
+const BATCH: i64 = 200;
+
+/// A place between two events: after the event at this position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Token(pub i64);
+
+impl Token {
+    /// Reads a token that this server gave out.
+    pub fn parse(text: &str) -> Option<Self> {
+        let pos: i64 = text.strip_prefix('s')?.parse().ok()?;
+        (pos >= 0).then_some(Self(pos))
+    }
+}
+
+impl std::fmt::Display for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "s{}", self.0)
+    }
+}
+
+/// A part of the history.
+#[derive(Debug)]
+pub struct Page {
+    /// The events, in the direction of reading.
+    pub chunk: Vec<ClientEvent>,
+    /// Where it starts.
+    pub start: Token,
+    /// Where it goes on; `None` at the end.
+    pub end: Option<Token>,
+    /// The membership events of the senders, where wanted.
+    pub state: Vec<ClientEvent>,
+}
+
+/// Which part of the history.
+#[derive(Clone, Debug)]
+pub struct Range {
+    /// Where to start; `None` for the end from which the direction leads away.
+    pub from: Option<Token>,
+    /// Where to stop.
+    pub to: Option<Token>,
+    /// Whether to go back in time.
+    pub backwards: bool,
+    /// How many events.
+    pub limit: i64,
+}
+
+/// A page of what the viewer sees of a room.
+pub fn messages(
+    view: &RoomView<'_, '_, '_>,
+    tx: &ReadTx<'_>,
+    range: &Range,
+    wanted: &RoomEventFilter,
+) -> Result<Page, Error> {
+    let current = stream::current(tx)?;
+    let start = range.from.unwrap_or(if range.backwards { Token(current) } else { Token(0) });
+    let limit = usize::try_from(range.limit.clamp(0, MOST)).unwrap_or(0);
+    let (mut chunk, mut shown) = (Vec::new(), Vec::new());
+    let mut at = start.0;
+    let mut scanned = 0;
+    let mut more = true;
+    while more && shown.len() < limit && scanned < MOST_SCANNED {
+        let batch = if range.backwards {
+            events::before(tx, view.room.num, at.saturating_add(1), range.to.map_or(0, |to| to.0), BATCH)?
+        } else {
+            events::after(tx, view.room.num, at, range.to.map_or(current, |to| to.0.min(current)), BATCH)?
+        };
+        more = batch.len() == usize::try_from(BATCH).unwrap_or(0);
+        for event in batch {
+            if shown.len() == limit {
+                more = true;
+                break;
+            }
+            scanned += 1;
+            at = if range.backwards { event.pos - 1 } else { event.pos };
+            if filter::lets_room(wanted, &view.room.room_id)
+                && filter::lets_event(wanted, &event)
+                && let Some(client) = view.show(&event)?
+            {
+                shown.push(client);
+                chunk.push(event);
+            }
+        }
+    }
+    let state = if filter::is_lazy(wanted) { senders(view, tx, &chunk)? } else { Vec::new() };
+    // At the newest end there may be more at any time.
+    let end = (more || (!range.backwards && at > start.0 && range.to.is_none())).then_some(Token(at));
+    Ok(Page { chunk: shown, start, end, state })
+}
+
+/// The present membership events of the senders of some events.
+pub fn senders(
+    view: &RoomView<'_, '_, '_>,
+    tx: &ReadTx<'_>,
+    chunk: &[Event],
+) -> Result<Vec<ClientEvent>, Error> {
+    let mut seen = HashSet::new();
+    let mut found = Vec::new();
+    for event in chunk.iter().filter(|event| seen.insert(event.sender.clone())) {
+        if let Some(member) = events::state_at(tx, view.room.num, "m.room.member", &event.sender, event.pos)?
+        {
+            found.push(view.show_plain(&member)?);
+        }
+    }
+    Ok(found)
+}
+
+/// An event the viewer may see, by its id.
+pub fn event(
+    view: &RoomView<'_, '_, '_>,
+    tx: &ReadTx<'_>,
+    event_id: &str,
+) -> Result<(Event, ClientEvent), Error> {
+    let not_found = || Error::NotFound("Event not found.");
+    let event =
+        events::find(tx, event_id)?.filter(|event| event.room_num == view.room.num).ok_or_else(not_found)?;
+    // An own message by somebody ignored can still be asked for by its id, as its id was known.
+    if !view.sees(&event) {
+        return Err(not_found());
+    }
+    let shown = match view.show(&event)? {
+        Some(shown) => shown,
+        None => view.show_plain(&event)?,
+    };
+    Ok((event, shown))
+}
+
+/// An event and what happened around it.
+#[derive(Debug)]
+pub struct Context {
+    /// The event.
+    pub event: ClientEvent,
+    /// What came before, the newest first.
+    pub before: Vec<ClientEvent>,
+    /// What came after, the oldest first.
+    pub after: Vec<ClientEvent>,
+    /// Where `before` goes on.
+    pub start: Token,
+    /// Where `after` goes on.
+    pub end: Token,
+    /// The state after the last event.
+    pub state: Vec<ClientEvent>,
+}
+
+/// An event the viewer may see, with up to `limit` events around it.
+pub fn context(
+    view: &RoomView<'_, '_, '_>,
+    tx: &ReadTx<'_>,
+    event_id: &str,
+    limit: i64,
+    wanted: &RoomEventFilter,
+) -> Result<Context, Error> {
+    let (found, event) = event(view, tx, event_id)?;
+    let limit = limit.clamp(0, MOST);
+    let side = |backwards, from, limit| Range { from: Some(Token(from)), to: None, backwards, limit };
+    let before = messages(view, tx, &side(true, found.pos - 1, limit / 2), wanted)?;
+    let after = messages(view, tx, &side(false, found.pos, limit - limit / 2), wanted)?;
+    let last = after.chunk.last().map(|event| event.event_id.clone());
+    let last_pos = match last {
+        Some(id) => events::find(tx, &id)?.map_or(found.pos, |event| event.pos),
+        None => found.pos,
+    };
+    let mut state = events::all_state_at(tx, view.room.num, last_pos)?;
+    if filter::is_lazy(wanted) {
+        let senders: HashSet<&str> = before
+            .chunk
+            .iter()
+            .chain(&after.chunk)
+            .chain([&event])
+            .map(|event| event.sender.as_str())
+            .collect();
+        state.retain(|event| {
+            event.event_type != "m.room.member"
+                || event.state_key.as_deref().is_some_and(|key| senders.contains(key))
+        });
+    }
+    let state = view.show_state(&state)?;
+    Ok(Context {
+        start: before.end.unwrap_or(Token(found.pos - 1)),
+        end: after.end.unwrap_or(Token(last_pos)),
+        event,
+        before: before.chunk,
+        after: after.chunk,
+        state,
+    })
+}
+
+/// Which related events are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Related {
+    /// How they relate.
+    pub rel_type: Option<String>,
+    /// Their type.
+    pub event_type: Option<String>,
+    /// Whether events that relate to related events count.
+    pub recurse: bool,
+}
+
+/// A page of the events that relate to an event.
+pub fn relations(
+    view: &RoomView<'_, '_, '_>,
+    tx: &ReadTx<'_>,
+    event_id: &str,
+    related: &Related,
+    range: &Range,
+) -> Result<Page, Error> {
+    event(view, tx, event_id)?;
+    let current = stream::current(tx)?;
+    let start = range.from.unwrap_or(if range.backwards { Token(current) } else { Token(0) });
+    let limit = usize::try_from(range.limit.clamp(1, MOST)).unwrap_or(1);
+    let stop = range.to.map_or(if range.backwards { 0 } else { current }, |to| to.0);
+    let mut found = Vec::new();
+    let mut ids = vec![event_id.to_owned()];
+    let mut level = 0;
+    while !ids.is_empty() && level <= 3 && found.len() < MOST_SCANNED {
+        let mut next = Vec::new();
+        for id in &ids {
+            let more = if range.backwards {
+                events::relations(tx, id, start.0.saturating_add(1), stop, MOST)?
+            } else {
+                events::relations_after(tx, id, start.0, stop, MOST)?
+            };
+            if related.recurse {
+                next.extend(more.iter().map(|event| event.event_id.clone()));
+            }
+            found.extend(more);
+        }
+        ids = next;
+        level += 1;
+    }
+    found.retain(|event| {
+        event.redacted_by.is_none()
+            && related.rel_type.as_ref().is_none_or(|rel_type| event.rel_type.as_ref() == Some(rel_type))
+            && related.event_type.as_ref().is_none_or(|event_type| event.event_type == *event_type)
+    });
+    found.sort_by_key(|event| if range.backwards { -event.pos } else { event.pos });
+    let mut chunk = Vec::new();
+    let mut end = None;
+    for event in found {
+        if chunk.len() == limit {
+            break;
+        }
+        end = Some(Token(if range.backwards { event.pos - 1 } else { event.pos }));
+        if let Some(shown) = view.show(&event)? {
+            chunk.push(shown);
+        }
+    }
+    let end = end.filter(|_| chunk.len() == limit);
+    Ok(Page { chunk, start, end, state: Vec::new() })
+}
+
+/// The threads of a room, the latest first, and where the list goes on.
+pub fn threads(
+    view: &RoomView<'_, '_, '_>,
+    tx: &ReadTx<'_>,
+    from: Option<Token>,
+    limit: i64,
+    participated_only: bool,
+) -> Result<(Vec<ClientEvent>, Option<Token>), Error> {
+    let limit = usize::try_from(limit.clamp(1, MOST)).unwrap_or(1);
+    let (mut chunk, mut before) = (Vec::new(), from.map_or(i64::MAX, |from| from.0.saturating_add(1)));
+    loop {
+        let batch = events::threads(tx, view.room.num, before, BATCH)?;
+        let last_batch = batch.len() < usize::try_from(BATCH).unwrap_or(0);
+        for thread in batch {
+            if chunk.len() == limit {
+                return Ok((chunk, Some(Token(before - 1))));
+            }
+            before = thread.latest_pos;
+            let Some(root) = events::find(tx, &thread.root_event_id)?.filter(|_| thread.replies > 0) else {
+                continue;
+            };
+            let Some(shown) = view.show(&root)? else { continue };
+            let participated = shown
+                .unsigned
+                .get("m.relations")
+                .and_then(|relations| relations.pointer("/m.thread/current_user_participated"));
+            if !participated_only || participated == Some(&Value::Bool(true)) {
+                chunk.push(shown);
+            }
+        }
+        if last_batch {
+            return Ok((chunk, None));
+        }
+    }
+}
+
+/// The event of a room nearest to a time that the viewer may see: the first after it, or the last before it.
+pub fn at_time(
+    view: &RoomView<'_, '_, '_>,
+    tx: &ReadTx<'_>,
+    ts: i64,
+    backwards: bool,
+) -> Result<Event, Error> {
+    let found = if backwards {
+        events::upto_ts(tx, view.room.num, ts, MOST)?
+    } else {
+        events::from_ts(tx, view.room.num, ts, MOST)?
+    };
+    found
+        .into_iter()
+        .find(|event| view.sees(event))
+        .ok_or(Error::NotFound("Unable to find event from the given timestamp"))
+}
+
+/// What somebody looks for.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// The words.
+    pub term: String,
+    /// Which of `content.body`, `content.name` and `content.topic`; empty for all.
+    pub keys: Vec<String>,
+    /// Which events.
+    pub filter: RoomEventFilter,
+    /// How many.
+    pub limit: i64,
+    /// Where to go on.
+    pub from: Option<Token>,
+}
+
+/// A found event, with its position and its room.
+#[derive(Debug)]
+pub struct Hit {
+    /// The event.
+    pub event: Event,
+    /// Its form for the viewer.
+    pub shown: ClientEvent,
+    /// Its room.
+    pub room: Room,
+}
+
+/// Events with all words in the rooms that the viewer joined or left, the newest first, and where the list goes on.
+pub fn search(
+    view: &View<'_, '_>,
+    viewer: &Viewer,
+    search: &Search,
+) -> Result<(Vec<Hit>, Option<Token>), Error> {
+    let tx = view.tx;
+    let mine: HashSet<i64> = memberships::of_user(tx, &viewer.user_id)?
+        .into_iter()
+        .filter(|room| {
+            !room.member.forgotten && matches!(room.member.membership.as_str(), "join" | "leave" | "ban")
+        })
+        .map(|room| room.member.room_num)
+        .collect();
+    let limit = usize::try_from(search.limit.clamp(1, 100)).unwrap_or(1);
+    let mut before = search.from.map_or(i64::MAX, |from| from.0.saturating_add(1));
+    let (mut hits, mut scanned) = (Vec::new(), 0);
+    loop {
+        let batch = events::search(tx, &search.term, before, BATCH)?;
+        let last_batch = batch.len() < usize::try_from(BATCH).unwrap_or(0);
+        for (pos, room_num) in batch {
+            if hits.len() == limit {
+                return Ok((hits, Some(Token(before - 1))));
+            }
+            before = pos;
+            scanned += 1;
+            if !mine.contains(&room_num) {
+                continue;
+            }
+            let Some(event) = events::by_pos(tx, pos)? else { continue };
+            let key = match event.event_type.as_str() {
+                "m.room.message" => "content.body",
+                "m.room.name" => "content.name",
+                _ => "content.topic",
+            };
+            if !(search.keys.is_empty() || search.keys.iter().any(|wanted| wanted == key)) {
+                continue;
+            }
+            let Some(room) = rooms::by_num(tx, room_num)? else { continue };
+            if !filter::lets_room(&search.filter, &room.room_id)
+                || !filter::lets_event(&search.filter, &event)
+            {
+                continue;
+            }
+            let room_view = view.room(&room)?;
+            if let Some(shown) = room_view.show(&event)? {
+                hits.push(Hit { event, shown, room });
+            }
+        }
+        if last_batch {
+            return Ok((hits, None));
+        }
+        if scanned >= MOST_SCANNED * 4 {
+            return Ok((hits, Some(Token(before - 1))));
+        }
+    }
+}
+
+/// How an invited or knocking user gets to know a room before joining.
+/// <https://spec.matrix.org/v1.18/client-server-api/#stripped-state>
+pub fn stripped_state(tx: &ReadTx<'_>, room: &Room, user_id: &str) -> Result<Vec<Value>, Error> {
+    const SHOWN: [&str; 9] = [
+        "m.room.create",
+        "m.room.name",
+        "m.room.avatar",
+        "m.room.topic",
+        "m.room.join_rules",
+        "m.room.canonical_alias",
+        "m.room.encryption",
+        "m.room.history_visibility",
+        "m.room.guest_access",
+    ];
+    let rules = crate::event::rules(room)?;
+    let mut found = Vec::new();
+    for event_type in SHOWN {
+        found.extend(events::state(tx, room.num, event_type, "")?);
+    }
+    if let Some(member) = events::state(tx, room.num, "m.room.member", user_id)? {
+        if member.sender != user_id {
+            found.extend(events::state(tx, room.num, "m.room.member", &member.sender)?);
+        }
+        found.push(member);
+    }
+    found
+        .iter()
+        .map(|event| {
+            Ok(json!({
+                "type": event.event_type,
+                "state_key": event.state_key,
+                "sender": event.sender,
+                "content": crate::event::content(event, &rules)?,
+            }))
+        })
+        .collect()
+}

@@ -1,0 +1,215 @@
+//! Receipts, typing and presence.
+
+use reeve_db::{DbError, ReadTx, Row, Tx, params};
+
+reeve_db::statements! {
+    PUT_RECEIPT = "INSERT INTO receipts (room_num, user_id, receipt_type, thread_id, event_id, event_pos, ts, pos) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (room_num, user_id, receipt_type, thread_id) \
+                   DO UPDATE SET event_id = excluded.event_id, event_pos = excluded.event_pos, ts = excluded.ts, \
+                   pos = excluded.pos";
+    RECEIPT = "SELECT event_pos FROM receipts WHERE room_num = $1 AND user_id = $2 AND receipt_type = $3 AND thread_id = $4";
+    RECEIPTS = "SELECT room_num, user_id, receipt_type, thread_id, event_id, ts, event_pos FROM receipts \
+                WHERE room_num = $1 AND pos > $2 AND pos <= $3 ORDER BY pos";
+    RECEIPTS_OF_USER = "SELECT room_num, user_id, receipt_type, thread_id, event_id, ts, event_pos FROM receipts \
+                        WHERE room_num = $1 AND user_id = $2";
+    ROOMS_WITH_RECEIPTS = "SELECT m.room_num FROM memberships m WHERE m.user_id = $1 AND m.membership = 'join' \
+                           AND EXISTS (SELECT 1 FROM receipts r WHERE r.room_num = m.room_num AND r.pos > $2)";
+    PUT_TYPING = "INSERT INTO typing (room_num, user_id, until_ts, pos) VALUES ($1, $2, $3, $4) \
+                  ON CONFLICT (room_num, user_id) DO UPDATE SET until_ts = excluded.until_ts, pos = excluded.pos";
+    PROLONG_TYPING = "UPDATE typing SET until_ts = $3 WHERE room_num = $1 AND user_id = $2";
+    IS_TYPING = "SELECT until_ts FROM typing WHERE room_num = $1 AND user_id = $2";
+    TYPING = "SELECT user_id FROM typing WHERE room_num = $1 AND until_ts > $2 ORDER BY user_id";
+    ROOMS_WITH_TYPING = "SELECT m.room_num FROM typing t JOIN memberships m ON m.room_num = t.room_num \
+                         AND m.user_id = $1 AND m.membership = 'join' WHERE t.pos > $2";
+    STOPPED_TYPING = "SELECT room_num, user_id FROM typing WHERE until_ts > 0 AND until_ts <= $1 LIMIT $2";
+    FORGET_TYPING = "DELETE FROM typing WHERE until_ts = 0 AND pos < $1";
+    PUT_PRESENCE = "INSERT INTO presence (user_id, presence, status_msg, last_active_ts, pos) VALUES ($1, $2, $3, $4, $5) \
+                    ON CONFLICT (user_id) DO UPDATE SET presence = excluded.presence, status_msg = excluded.status_msg, \
+                    last_active_ts = excluded.last_active_ts, pos = excluded.pos";
+    PRESENCE = "SELECT user_id, presence, status_msg, last_active_ts FROM presence WHERE user_id = $1";
+    CHANGED_PRESENCE = "SELECT p.user_id, p.presence, p.status_msg, p.last_active_ts FROM presence p WHERE p.pos > $2 \
+                        AND (p.user_id = $1 OR EXISTS (SELECT 1 FROM memberships a JOIN memberships b \
+                        ON b.room_num = a.room_num AND b.user_id = $1 AND b.membership = 'join' \
+                        WHERE a.user_id = p.user_id AND a.membership = 'join')) ORDER BY p.pos LIMIT $3";
+    IDLE_PRESENCE = "SELECT user_id, presence, status_msg, last_active_ts FROM presence \
+                     WHERE presence IN ('online', 'unavailable') AND last_active_ts < $1 LIMIT $2";
+    DELETE_RECEIPTS_OF_ROOM = "DELETE FROM receipts WHERE room_num = $1";
+    DELETE_TYPING_OF_ROOM = "DELETE FROM typing WHERE room_num = $1";
+}
+
+/// Up to where somebody has read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The number of the room.
+    pub room_num: i64,
+    /// Who read.
+    pub user_id: String,
+    /// `m.read` or `m.read.private`.
+    pub receipt_type: String,
+    /// The thread it is about; blank for none.
+    pub thread_id: String,
+    /// The event.
+    pub event_id: String,
+    /// When, in milliseconds.
+    pub ts: i64,
+    /// The position of the event.
+    pub event_pos: i64,
+}
+
+fn receipt(row: &Row<'_>) -> Result<Receipt, DbError> {
+    Ok(Receipt {
+        room_num: row.get(0)?,
+        user_id: row.get(1)?,
+        receipt_type: row.get(2)?,
+        thread_id: row.get(3)?,
+        event_id: row.get(4)?,
+        ts: row.get(5)?,
+        event_pos: row.get(6)?,
+    })
+}
+
+/// Stores a receipt at a stream position.
+pub fn put_receipt(tx: &mut Tx<'_>, receipt: &Receipt, pos: i64) -> Result<(), DbError> {
+    tx.execute(
+        &PUT_RECEIPT,
+        &params![
+            receipt.room_num,
+            &receipt.user_id,
+            &receipt.receipt_type,
+            &receipt.thread_id,
+            &receipt.event_id,
+            receipt.event_pos,
+            receipt.ts,
+            pos
+        ],
+    )?;
+    Ok(())
+}
+
+/// The position of the event that a receipt is at.
+pub fn receipt_pos(
+    tx: &ReadTx<'_>,
+    room_num: i64,
+    user_id: &str,
+    receipt_type: &str,
+    thread_id: &str,
+) -> Result<Option<i64>, DbError> {
+    tx.query_opt(&RECEIPT, &params![room_num, user_id, receipt_type, thread_id], |row| row.get(0))
+}
+
+/// Receipts in a room that came in `(since, upto]`.
+pub fn receipts(tx: &ReadTx<'_>, room_num: i64, since: i64, upto: i64) -> Result<Vec<Receipt>, DbError> {
+    tx.query(&RECEIPTS, &params![room_num, since, upto], receipt)
+}
+
+/// Receipts of one user in a room.
+pub fn receipts_of_user(tx: &ReadTx<'_>, room_num: i64, user_id: &str) -> Result<Vec<Receipt>, DbError> {
+    tx.query(&RECEIPTS_OF_USER, &params![room_num, user_id], receipt)
+}
+
+/// The joined rooms of a user in which receipts came after a position.
+pub fn rooms_with_receipts(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<Vec<i64>, DbError> {
+    tx.query(&ROOMS_WITH_RECEIPTS, &params![user_id, since], |row| row.get(0))
+}
+
+/// Notes that somebody types until a time; 0 for who stopped.
+pub fn put_typing(
+    tx: &mut Tx<'_>,
+    room_num: i64,
+    user_id: &str,
+    until_ts: i64,
+    pos: i64,
+) -> Result<(), DbError> {
+    tx.execute(&PUT_TYPING, &params![room_num, user_id, until_ts, pos])?;
+    Ok(())
+}
+
+/// Moves the time until which somebody types, which nobody else needs to know.
+pub fn prolong_typing(tx: &mut Tx<'_>, room_num: i64, user_id: &str, until_ts: i64) -> Result<(), DbError> {
+    tx.execute(&PROLONG_TYPING, &params![room_num, user_id, until_ts])?;
+    Ok(())
+}
+
+/// Until when somebody types, as last said.
+pub fn typing_until(tx: &ReadTx<'_>, room_num: i64, user_id: &str) -> Result<Option<i64>, DbError> {
+    tx.query_opt(&IS_TYPING, &params![room_num, user_id], |row| row.get(0))
+}
+
+/// Who types in a room.
+pub fn typing(tx: &ReadTx<'_>, room_num: i64, now: i64) -> Result<Vec<String>, DbError> {
+    tx.query(&TYPING, &params![room_num, now], |row| row.get(0))
+}
+
+/// The joined rooms of a user in which somebody began or stopped typing after a position.
+pub fn rooms_with_typing(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<Vec<i64>, DbError> {
+    tx.query(&ROOMS_WITH_TYPING, &params![user_id, since], |row| row.get(0))
+}
+
+/// Some of those whose time for typing ran out: room number and user id.
+pub fn stopped_typing(tx: &ReadTx<'_>, now: i64, limit: i64) -> Result<Vec<(i64, String)>, DbError> {
+    tx.query(&STOPPED_TYPING, &params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Forgets who stopped typing before a position.
+pub fn forget_typing(tx: &mut Tx<'_>, before: i64) -> Result<(), DbError> {
+    tx.execute(&FORGET_TYPING, &params![before])?;
+    Ok(())
+}
+
+/// Whether somebody is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presence {
+    /// Who.
+    pub user_id: String,
+    /// `online`, `unavailable` or `offline`.
+    pub presence: String,
+    /// What they say about it.
+    pub status_msg: Option<String>,
+    /// When they last did something, in milliseconds.
+    pub last_active_ts: i64,
+}
+
+fn presence_from_row(row: &Row<'_>) -> Result<Presence, DbError> {
+    Ok(Presence {
+        user_id: row.get(0)?,
+        presence: row.get(1)?,
+        status_msg: row.get(2)?,
+        last_active_ts: row.get(3)?,
+    })
+}
+
+/// Stores a presence at a stream position.
+pub fn put_presence(tx: &mut Tx<'_>, presence: &Presence, pos: i64) -> Result<(), DbError> {
+    tx.execute(
+        &PUT_PRESENCE,
+        &params![&presence.user_id, &presence.presence, &presence.status_msg, presence.last_active_ts, pos],
+    )?;
+    Ok(())
+}
+
+/// The presence of a user, if there ever was one.
+pub fn presence(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<Presence>, DbError> {
+    tx.query_opt(&PRESENCE, &params![user_id], presence_from_row)
+}
+
+/// Presences that changed after a position, of a user and of those who share a room.
+pub fn changed_presence(
+    tx: &ReadTx<'_>,
+    user_id: &str,
+    since: i64,
+    limit: i64,
+) -> Result<Vec<Presence>, DbError> {
+    tx.query(&CHANGED_PRESENCE, &params![user_id, since, limit], presence_from_row)
+}
+
+/// Some of those who seem to be there but did nothing since a time.
+pub fn idle_presence(tx: &ReadTx<'_>, before_ts: i64, limit: i64) -> Result<Vec<Presence>, DbError> {
+    tx.query(&IDLE_PRESENCE, &params![before_ts, limit], presence_from_row)
+}
+
+/// Forgets receipts and typing of a room.
+pub fn delete_of_room(tx: &mut Tx<'_>, room_num: i64) -> Result<(), DbError> {
+    tx.execute(&DELETE_RECEIPTS_OF_ROOM, &params![room_num])?;
+    tx.execute(&DELETE_TYPING_OF_ROOM, &params![room_num])?;
+    Ok(())
+}

@@ -1,0 +1,448 @@
+//! Events, the state they make, their relations and threads, and the words in them.
+
+use reeve_db::{DbError, Engine, ReadTx, Row, Tx, params};
+
+use crate::users::num_list;
+
+macro_rules! columns {
+    () => {
+        "pos, room_num, event_id, event_type, state_key, sender, ts, membership, until_pos, relates_to, rel_type, \
+         redacted_by, json"
+    };
+}
+
+macro_rules! select {
+    ($($rest:expr),*) => { concat!("SELECT ", columns!(), " FROM events WHERE ", $($rest),*) };
+}
+
+/// `until_pos` of state that still holds.
+pub const STILL: i64 = i64::MAX;
+
+reeve_db::statements! {
+    INSERT = concat!("INSERT INTO events (", columns!(), ") \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
+    FIND = select!("event_id = $1");
+    BY_POS = select!("pos = $1");
+    /// `$1`: the positions, in the form of [`num_list`].
+    BY_POSITIONS = {
+        sqlite: select!("pos IN (SELECT value FROM json_each($1)) ORDER BY pos"),
+        postgres: select!("pos = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[])) ORDER BY pos"),
+    };
+    STATE_AT = select!("room_num = $1 AND event_type = $2 AND state_key = $3 AND until_pos > $4 \
+                ORDER BY until_pos LIMIT 1");
+    REPLACED = select!("room_num = $1 AND event_type = $2 AND state_key = $3 AND until_pos = $4");
+    HISTORY = select!("room_num = $1 AND event_type = $2 AND state_key = $3 AND until_pos > 0 ORDER BY until_pos");
+    ALL_STATE_AT = select!("room_num = $1 AND until_pos > $2 AND pos <= $2 ORDER BY pos");
+    STATE_OF_TYPE_AT = select!("room_num = $1 AND event_type = $2 AND state_key >= '' AND until_pos > $3 \
+                        AND pos <= $3 ORDER BY pos");
+    STATE_CHANGED = select!("room_num = $1 AND until_pos > $3 AND pos > $2 AND pos <= $3 ORDER BY pos");
+    REPLACE = "UPDATE events SET until_pos = $2 WHERE pos = $1";
+    BEFORE = select!("room_num = $1 AND pos < $2 AND pos > $3 ORDER BY pos DESC LIMIT $4");
+    AFTER = select!("room_num = $1 AND pos > $2 AND pos <= $3 ORDER BY pos LIMIT $4");
+    RELATIONS = select!("relates_to = $1 AND pos < $2 AND pos > $3 ORDER BY pos DESC LIMIT $4");
+    RELATIONS_AFTER = select!("relates_to = $1 AND pos > $2 AND pos <= $3 ORDER BY pos LIMIT $4");
+    LATEST_RELATION = select!("relates_to = $1 AND rel_type = $2 AND redacted_by IS NULL ORDER BY pos DESC LIMIT 1");
+    BY_RELATION = select!("relates_to = $1 AND rel_type = $2 AND pos <= $3 ORDER BY pos DESC LIMIT $4");
+    RELATED = "SELECT pos FROM events WHERE relates_to = $1 AND rel_type = $2 AND pos > 0 LIMIT 1";
+    SENT_RELATION = "SELECT pos FROM events WHERE relates_to = $1 AND rel_type = $2 AND sender = $3 LIMIT 1";
+    OF_SENDER = select!("sender = $1 AND room_num = $2 AND pos < $3 ORDER BY pos DESC LIMIT $4");
+    FROM_TS = select!("room_num = $1 AND ts >= $2 ORDER BY ts, pos LIMIT $3");
+    UPTO_TS = select!("room_num = $1 AND ts <= $2 ORDER BY ts DESC, pos DESC LIMIT $3");
+    SET_REDACTED = "UPDATE events SET redacted_by = $2 WHERE pos = $1";
+    INVITES_SENT = "SELECT count(*) FROM events WHERE sender = $1 AND membership = 'invite' AND ts >= $2";
+    ROOMS_JOINED = "SELECT count(DISTINCT room_num) FROM events WHERE state_key = $1 AND membership = 'join' AND ts >= $2";
+    FIRST_POS = "SELECT pos FROM events WHERE room_num = $1 ORDER BY pos LIMIT 1";
+    DELETE_SOME = "DELETE FROM events WHERE pos IN (SELECT pos FROM events WHERE room_num = $1 LIMIT $2)";
+    PURGEABLE = "SELECT pos FROM events WHERE room_num = $1 AND pos < $2 AND until_pos IS NULL ORDER BY pos LIMIT $3";
+    DELETE = "DELETE FROM events WHERE pos = $1";
+    COUNT_BEFORE = "SELECT count(*) FROM events WHERE room_num = $1 AND pos < $2";
+    THREAD_REPLY = "INSERT INTO threads (root_event_id, room_num, latest_pos, replies) VALUES ($1, $2, $3, 1) \
+                    ON CONFLICT (root_event_id) DO UPDATE SET latest_pos = excluded.latest_pos, replies = threads.replies + 1";
+    THREAD_LOST = "UPDATE threads SET replies = replies - 1 WHERE root_event_id = $1";
+    THREAD = "SELECT root_event_id, latest_pos, replies FROM threads WHERE root_event_id = $1";
+    THREADS = "SELECT root_event_id, latest_pos, replies FROM threads WHERE room_num = $1 AND latest_pos < $2 \
+               ORDER BY latest_pos DESC LIMIT $3";
+    DELETE_THREADS = "DELETE FROM threads WHERE room_num = $1";
+    INDEX_WORDS = {
+        sqlite: "INSERT INTO event_search (rowid, words) VALUES ($1, $2)",
+        postgres: "INSERT INTO event_search (pos, words) VALUES ($1, to_tsvector('simple', CAST($2 AS TEXT)))",
+    };
+    FORGET_WORDS = {
+        sqlite: "DELETE FROM event_search WHERE rowid = $1",
+        postgres: "DELETE FROM event_search WHERE pos = $1",
+    };
+    /// `$1`: the words, in the form of [`word_query`].
+    SEARCH = {
+        sqlite: "SELECT e.pos, e.room_num FROM event_search s JOIN events e ON e.pos = s.rowid \
+                 WHERE s.words MATCH $1 AND s.rowid < $2 ORDER BY s.rowid DESC LIMIT $3",
+        postgres: "SELECT e.pos, e.room_num FROM event_search s JOIN events e ON e.pos = s.pos \
+                   WHERE s.words @@ to_tsquery('simple', CAST($1 AS TEXT)) AND s.pos < $2 ORDER BY s.pos DESC LIMIT $3",
+    };
+}
+
+/// An event, as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its position in the stream.
+    pub pos: i64,
+    /// The number of its room.
+    pub room_num: i64,
+    /// Its id.
+    pub event_id: String,
+    /// Its type.
+    pub event_type: String,
+    /// The state key of a state event.
+    pub state_key: Option<String>,
+    /// Who sent it.
+    pub sender: String,
+    /// When, in milliseconds.
+    pub ts: i64,
+    /// The membership that an `m.room.member` event sets.
+    pub membership: Option<String>,
+    /// The position at which the state it makes ends; [`STILL`] while it holds, `None` if it makes none.
+    pub until_pos: Option<i64>,
+    /// The event it relates to.
+    pub relates_to: Option<String>,
+    /// How.
+    pub rel_type: Option<String>,
+    /// The event that redacted it.
+    pub redacted_by: Option<String>,
+    /// The whole signed event, as JSON.
+    pub json: String,
+}
+
+fn from_row(row: &Row<'_>) -> Result<Event, DbError> {
+    Ok(Event {
+        pos: row.get(0)?,
+        room_num: row.get(1)?,
+        event_id: row.get(2)?,
+        event_type: row.get(3)?,
+        state_key: row.get(4)?,
+        sender: row.get(5)?,
+        ts: row.get(6)?,
+        membership: row.get(7)?,
+        until_pos: row.get(8)?,
+        relates_to: row.get(9)?,
+        rel_type: row.get(10)?,
+        redacted_by: row.get(11)?,
+        json: row.get(12)?,
+    })
+}
+
+/// Stores an event.
+pub fn insert(tx: &mut Tx<'_>, event: &Event) -> Result<(), DbError> {
+    tx.execute(
+        &INSERT,
+        &params![
+            event.pos,
+            event.room_num,
+            &event.event_id,
+            &event.event_type,
+            &event.state_key,
+            &event.sender,
+            event.ts,
+            &event.membership,
+            event.until_pos,
+            &event.relates_to,
+            &event.rel_type,
+            &event.redacted_by,
+            &event.json
+        ],
+    )?;
+    Ok(())
+}
+
+/// The event with this id.
+pub fn find(tx: &ReadTx<'_>, event_id: &str) -> Result<Option<Event>, DbError> {
+    tx.query_opt(&FIND, &params![event_id], from_row)
+}
+
+/// The event at this position.
+pub fn by_pos(tx: &ReadTx<'_>, pos: i64) -> Result<Option<Event>, DbError> {
+    tx.query_opt(&BY_POS, &params![pos], from_row)
+}
+
+/// The events at these positions, the oldest first.
+pub fn by_positions(tx: &ReadTx<'_>, positions: &[i64]) -> Result<Vec<Event>, DbError> {
+    if positions.is_empty() {
+        return Ok(Vec::new());
+    }
+    tx.query(&BY_POSITIONS, &params![&num_list(tx.engine(), positions)], from_row)
+}
+
+/// The piece of state that holds at present.
+pub fn state(
+    tx: &ReadTx<'_>,
+    room_num: i64,
+    event_type: &str,
+    state_key: &str,
+) -> Result<Option<Event>, DbError> {
+    tx.query_opt(&REPLACED, &params![room_num, event_type, state_key, STILL], from_row)
+}
+
+/// The piece of state that held after the event at `pos`.
+pub fn state_at(
+    tx: &ReadTx<'_>,
+    room_num: i64,
+    event_type: &str,
+    state_key: &str,
+    pos: i64,
+) -> Result<Option<Event>, DbError> {
+    let found = tx.query_opt(&STATE_AT, &params![room_num, event_type, state_key, pos], from_row)?;
+    Ok(found.filter(|event| event.pos <= pos))
+}
+
+/// What a state event replaced.
+pub fn replaced_by(tx: &ReadTx<'_>, event: &Event) -> Result<Option<Event>, DbError> {
+    let Some(state_key) = &event.state_key else { return Ok(None) };
+    tx.query_opt(&REPLACED, &params![event.room_num, &event.event_type, state_key, event.pos], from_row)
+}
+
+/// Every value that one piece of state ever had, the oldest first.
+pub fn history(
+    tx: &ReadTx<'_>,
+    room_num: i64,
+    event_type: &str,
+    state_key: &str,
+) -> Result<Vec<Event>, DbError> {
+    tx.query(&HISTORY, &params![room_num, event_type, state_key], from_row)
+}
+
+/// The whole state after the event at `pos`.
+pub fn all_state_at(tx: &ReadTx<'_>, room_num: i64, pos: i64) -> Result<Vec<Event>, DbError> {
+    tx.query(&ALL_STATE_AT, &params![room_num, pos], from_row)
+}
+
+/// The state of one type after the event at `pos`.
+pub fn state_of_type_at(
+    tx: &ReadTx<'_>,
+    room_num: i64,
+    event_type: &str,
+    pos: i64,
+) -> Result<Vec<Event>, DbError> {
+    tx.query(&STATE_OF_TYPE_AT, &params![room_num, event_type, pos], from_row)
+}
+
+/// The state after `upto` that was not yet so after `since`.
+pub fn state_changed(tx: &ReadTx<'_>, room_num: i64, since: i64, upto: i64) -> Result<Vec<Event>, DbError> {
+    tx.query(&STATE_CHANGED, &params![room_num, since, upto], from_row)
+}
+
+/// Ends what a state event said: another replaced it at `until_pos`.
+pub fn replace(tx: &mut Tx<'_>, pos: i64, until_pos: i64) -> Result<(), DbError> {
+    tx.execute(&REPLACE, &params![pos, until_pos])?;
+    Ok(())
+}
+
+/// Events of a room in `(after, before)`, the newest first.
+pub fn before(
+    tx: &ReadTx<'_>,
+    room_num: i64,
+    before: i64,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Event>, DbError> {
+    tx.query(&BEFORE, &params![room_num, before, after, limit], from_row)
+}
+
+/// Events of a room in `(after, upto]`, the oldest first.
+pub fn after(
+    tx: &ReadTx<'_>,
+    room_num: i64,
+    after: i64,
+    upto: i64,
+    limit: i64,
+) -> Result<Vec<Event>, DbError> {
+    tx.query(&AFTER, &params![room_num, after, upto, limit], from_row)
+}
+
+/// Events in `(after, before)` that relate to an event, the newest first.
+pub fn relations(
+    tx: &ReadTx<'_>,
+    event_id: &str,
+    before: i64,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Event>, DbError> {
+    tx.query(&RELATIONS, &params![event_id, before, after, limit], from_row)
+}
+
+/// Events in `(after, upto]` that relate to an event, the oldest first.
+pub fn relations_after(
+    tx: &ReadTx<'_>,
+    event_id: &str,
+    after: i64,
+    upto: i64,
+    limit: i64,
+) -> Result<Vec<Event>, DbError> {
+    tx.query(&RELATIONS_AFTER, &params![event_id, after, upto, limit], from_row)
+}
+
+/// The newest events that relate to an event in one way, at or below a position.
+pub fn by_relation(
+    tx: &ReadTx<'_>,
+    event_id: &str,
+    rel_type: &str,
+    upto: i64,
+    limit: i64,
+) -> Result<Vec<Event>, DbError> {
+    tx.query(&BY_RELATION, &params![event_id, rel_type, upto, limit], from_row)
+}
+
+/// The newest event, not redacted, that relates to an event in one way.
+pub fn latest_relation(tx: &ReadTx<'_>, event_id: &str, rel_type: &str) -> Result<Option<Event>, DbError> {
+    tx.query_opt(&LATEST_RELATION, &params![event_id, rel_type], from_row)
+}
+
+/// Whether any event relates to an event in one way; with a sender, whether one of theirs does.
+pub fn has_relation(
+    tx: &ReadTx<'_>,
+    event_id: &str,
+    rel_type: &str,
+    sender: Option<&str>,
+) -> Result<bool, DbError> {
+    let found: Option<i64> = match sender {
+        Some(sender) => {
+            tx.query_opt(&SENT_RELATION, &params![event_id, rel_type, sender], |row| row.get(0))?
+        }
+        None => tx.query_opt(&RELATED, &params![event_id, rel_type], |row| row.get(0))?,
+    };
+    Ok(found.is_some())
+}
+
+/// Events of a sender in a room before a position, the newest first.
+pub fn of_sender(
+    tx: &ReadTx<'_>,
+    sender: &str,
+    room_num: i64,
+    before: i64,
+    limit: i64,
+) -> Result<Vec<Event>, DbError> {
+    tx.query(&OF_SENDER, &params![sender, room_num, before, limit], from_row)
+}
+
+/// Events of a room at or after a time, the oldest first.
+pub fn from_ts(tx: &ReadTx<'_>, room_num: i64, ts: i64, limit: i64) -> Result<Vec<Event>, DbError> {
+    tx.query(&FROM_TS, &params![room_num, ts, limit], from_row)
+}
+
+/// Events of a room at or before a time, the newest first.
+pub fn upto_ts(tx: &ReadTx<'_>, room_num: i64, ts: i64, limit: i64) -> Result<Vec<Event>, DbError> {
+    tx.query(&UPTO_TS, &params![room_num, ts, limit], from_row)
+}
+
+/// Notes that an event was redacted.
+pub fn set_redacted(tx: &mut Tx<'_>, pos: i64, redacted_by: &str) -> Result<(), DbError> {
+    tx.execute(&SET_REDACTED, &params![pos, redacted_by])?;
+    Ok(())
+}
+
+/// How many invites somebody sent since a time.
+pub fn invites_sent(tx: &ReadTx<'_>, user_id: &str, since_ts: i64) -> Result<i64, DbError> {
+    tx.query_one(&INVITES_SENT, &params![user_id, since_ts], |row| row.get(0))
+}
+
+/// How many rooms somebody joined since a time.
+pub fn rooms_joined(tx: &ReadTx<'_>, user_id: &str, since_ts: i64) -> Result<i64, DbError> {
+    tx.query_one(&ROOMS_JOINED, &params![user_id, since_ts], |row| row.get(0))
+}
+
+/// The position of the oldest event of a room.
+pub fn first_pos(tx: &ReadTx<'_>, room_num: i64) -> Result<Option<i64>, DbError> {
+    tx.query_opt(&FIRST_POS, &params![room_num], |row| row.get(0))
+}
+
+/// Deletes up to `most` events of a room; answers how many.
+pub fn delete_some(tx: &mut Tx<'_>, room_num: i64, most: i64) -> Result<u64, DbError> {
+    tx.execute(&DELETE_SOME, &params![room_num, most])
+}
+
+/// Positions of events before a position that make no state, the oldest first.
+pub fn purgeable(tx: &ReadTx<'_>, room_num: i64, before: i64, limit: i64) -> Result<Vec<i64>, DbError> {
+    tx.query(&PURGEABLE, &params![room_num, before, limit], |row| row.get(0))
+}
+
+/// Deletes one event and the words in it.
+pub fn delete(tx: &mut Tx<'_>, pos: i64) -> Result<(), DbError> {
+    tx.execute(&DELETE, &params![pos])?;
+    forget_words(tx, pos)
+}
+
+/// How many events of a room come before a position.
+pub fn count_before(tx: &ReadTx<'_>, room_num: i64, before: i64) -> Result<i64, DbError> {
+    tx.query_one(&COUNT_BEFORE, &params![room_num, before], |row| row.get(0))
+}
+
+/// A thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// The event that it hangs on.
+    pub root_event_id: String,
+    /// The position of its latest reply.
+    pub latest_pos: i64,
+    /// How many replies it has.
+    pub replies: i64,
+}
+
+fn thread_from_row(row: &Row<'_>) -> Result<Thread, DbError> {
+    Ok(Thread { root_event_id: row.get(0)?, latest_pos: row.get(1)?, replies: row.get(2)? })
+}
+
+/// Counts a reply in a thread.
+pub fn add_reply(tx: &mut Tx<'_>, root_event_id: &str, room_num: i64, pos: i64) -> Result<(), DbError> {
+    tx.execute(&THREAD_REPLY, &params![root_event_id, room_num, pos])?;
+    Ok(())
+}
+
+/// Counts a reply less: it was redacted.
+pub fn lose_reply(tx: &mut Tx<'_>, root_event_id: &str) -> Result<(), DbError> {
+    tx.execute(&THREAD_LOST, &params![root_event_id])?;
+    Ok(())
+}
+
+/// The thread that hangs on an event.
+pub fn thread(tx: &ReadTx<'_>, root_event_id: &str) -> Result<Option<Thread>, DbError> {
+    tx.query_opt(&THREAD, &params![root_event_id], thread_from_row)
+}
+
+/// The threads of a room whose latest reply is before a position, the latest first.
+pub fn threads(tx: &ReadTx<'_>, room_num: i64, before: i64, limit: i64) -> Result<Vec<Thread>, DbError> {
+    tx.query(&THREADS, &params![room_num, before, limit], thread_from_row)
+}
+
+/// Forgets all threads of a room.
+pub fn delete_threads(tx: &mut Tx<'_>, room_num: i64) -> Result<(), DbError> {
+    tx.execute(&DELETE_THREADS, &params![room_num])?;
+    Ok(())
+}
+
+/// Makes an event findable by its words.
+pub fn index_words(tx: &mut Tx<'_>, pos: i64, words: &str) -> Result<(), DbError> {
+    tx.execute(&INDEX_WORDS, &params![pos, words])?;
+    Ok(())
+}
+
+/// Makes an event unfindable.
+pub fn forget_words(tx: &mut Tx<'_>, pos: i64) -> Result<(), DbError> {
+    tx.execute(&FORGET_WORDS, &params![pos])?;
+    Ok(())
+}
+
+/// The query for events that have all words of a text; `None` if it has no word.
+fn word_query(engine: Engine, text: &str) -> Option<String> {
+    let words: Vec<&str> =
+        text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).take(32).collect();
+    if words.is_empty() {
+        return None;
+    }
+    Some(match engine {
+        Engine::Sqlite => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" "),
+        Engine::Postgres => words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" & "),
+    })
+}
+
+/// Positions and room numbers of events before a position that have all words of a text, the newest first.
+pub fn search(tx: &ReadTx<'_>, text: &str, before: i64, limit: i64) -> Result<Vec<(i64, i64)>, DbError> {
+    let Some(query) = word_query(tx.engine(), text) else { return Ok(Vec::new()) };
+    tx.query(&SEARCH, &params![&query, before, limit], |row| Ok((row.get(0)?, row.get(1)?)))
+}

@@ -1,0 +1,171 @@
+//! Who stands how to which room, at present.
+
+use reeve_db::{DbError, ReadTx, Row, Tx, params};
+
+macro_rules! columns {
+    () => {
+        "m.user_id, m.room_num, m.membership, m.event_pos, m.since_pos, m.forgotten"
+    };
+}
+
+reeve_db::statements! {
+    FIND = concat!("SELECT ", columns!(), " FROM memberships m WHERE user_id = $1 AND room_num = $2");
+    PUT = "INSERT INTO memberships (user_id, room_num, membership, event_pos, since_pos, forgotten) \
+           VALUES ($1, $2, $3, $4, $5, 0) ON CONFLICT (user_id, room_num) DO UPDATE SET \
+           membership = excluded.membership, event_pos = excluded.event_pos, since_pos = excluded.since_pos, forgotten = 0";
+    FORGET = "UPDATE memberships SET forgotten = 1 WHERE user_id = $1 AND room_num = $2";
+    OF_USER = concat!("SELECT ", columns!(), ", r.room_id, r.last_pos FROM memberships m \
+               JOIN rooms r ON r.num = m.room_num WHERE m.user_id = $1 ORDER BY m.room_num");
+    OF_USER_IN = concat!("SELECT ", columns!(), ", r.room_id, r.last_pos FROM memberships m \
+                  JOIN rooms r ON r.num = m.room_num WHERE m.user_id = $1 AND m.membership = $2 ORDER BY m.room_num");
+    CHANGED_OF_USER = concat!("SELECT ", columns!(), ", r.room_id, r.last_pos FROM memberships m \
+                       JOIN rooms r ON r.num = m.room_num WHERE m.user_id = $1 AND m.event_pos > $2 ORDER BY m.room_num");
+    SOME_OF_USER_IN = concat!("SELECT ", columns!(), " FROM memberships m WHERE user_id = $1 AND membership = $2 \
+                       AND room_num > $3 ORDER BY room_num LIMIT $4");
+    COUNT_OF_USER_IN = "SELECT count(*) FROM memberships WHERE user_id = $1 AND membership = $2";
+    OF_ROOM_IN = "SELECT user_id FROM memberships WHERE room_num = $1 AND membership = $2 ORDER BY since_pos LIMIT $3";
+    SHARED = "SELECT 1 FROM memberships a JOIN memberships b ON b.room_num = a.room_num AND b.user_id = $2 \
+              AND b.membership = 'join' WHERE a.user_id = $1 AND a.membership = 'join' LIMIT 1";
+    IN_PUBLIC = "SELECT 1 FROM memberships m JOIN rooms r ON r.num = m.room_num WHERE m.user_id = $1 \
+                 AND m.membership = 'join' AND (r.join_rule = 'public' OR r.history_visibility = 'world_readable') LIMIT 1";
+    SHARERS = "SELECT DISTINCT b.user_id FROM memberships a JOIN memberships b ON b.room_num = a.room_num \
+               AND b.membership = 'join' WHERE a.user_id = $1 AND a.membership = 'join'";
+    ROOMS_SHARED = "SELECT r.room_id FROM memberships a JOIN memberships b ON b.room_num = a.room_num AND b.user_id = $2 \
+                    AND b.membership = 'join' JOIN rooms r ON r.num = a.room_num \
+                    WHERE a.user_id = $1 AND a.membership = 'join' ORDER BY r.room_id";
+    DELETE_OF_ROOM = "DELETE FROM memberships WHERE room_num = $1";
+}
+
+/// Where somebody stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// Who.
+    pub user_id: String,
+    /// The number of the room.
+    pub room_num: i64,
+    /// `invite`, `join`, `knock`, `leave` or `ban`.
+    pub membership: String,
+    /// The position of the newest membership event.
+    pub event_pos: i64,
+    /// The position of the event that brought this membership.
+    pub since_pos: i64,
+    /// Whether the user forgot the room.
+    pub forgotten: bool,
+}
+
+/// Where somebody stands, with what the room is called and where it ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InRoom {
+    /// The membership.
+    pub member: Membership,
+    /// The id of the room.
+    pub room_id: String,
+    /// The position of the newest event of the room.
+    pub last_pos: i64,
+}
+
+fn from_row(row: &Row<'_>) -> Result<Membership, DbError> {
+    Ok(Membership {
+        user_id: row.get(0)?,
+        room_num: row.get(1)?,
+        membership: row.get(2)?,
+        event_pos: row.get(3)?,
+        since_pos: row.get(4)?,
+        forgotten: row.get(5)?,
+    })
+}
+
+fn in_room(row: &Row<'_>) -> Result<InRoom, DbError> {
+    Ok(InRoom { member: from_row(row)?, room_id: row.get(6)?, last_pos: row.get(7)? })
+}
+
+/// Where a user stands to a room; `None` if never in touch with it.
+pub fn find(tx: &ReadTx<'_>, user_id: &str, room_num: i64) -> Result<Option<Membership>, DbError> {
+    tx.query_opt(&FIND, &params![user_id, room_num], from_row)
+}
+
+/// Stores where somebody stands.
+pub fn put(
+    tx: &mut Tx<'_>,
+    user_id: &str,
+    room_num: i64,
+    membership: &str,
+    event_pos: i64,
+    since_pos: i64,
+) -> Result<(), DbError> {
+    tx.execute(&PUT, &params![user_id, room_num, membership, event_pos, since_pos])?;
+    Ok(())
+}
+
+/// Marks a room as forgotten by a user.
+pub fn forget(tx: &mut Tx<'_>, user_id: &str, room_num: i64) -> Result<(), DbError> {
+    tx.execute(&FORGET, &params![user_id, room_num])?;
+    Ok(())
+}
+
+/// All rooms that a user was ever in touch with.
+pub fn of_user(tx: &ReadTx<'_>, user_id: &str) -> Result<Vec<InRoom>, DbError> {
+    tx.query(&OF_USER, &params![user_id], in_room)
+}
+
+/// The rooms to which a user stands in one way.
+pub fn of_user_in(tx: &ReadTx<'_>, user_id: &str, membership: &str) -> Result<Vec<InRoom>, DbError> {
+    tx.query(&OF_USER_IN, &params![user_id, membership], in_room)
+}
+
+/// The rooms in which a user's membership event changed after a position.
+pub fn changed_of_user(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<Vec<InRoom>, DbError> {
+    tx.query(&CHANGED_OF_USER, &params![user_id, since], in_room)
+}
+
+/// Some of the rooms to which a user stands in one way, beyond a room number.
+pub fn some_of_user_in(
+    tx: &ReadTx<'_>,
+    user_id: &str,
+    membership: &str,
+    beyond: i64,
+    limit: i64,
+) -> Result<Vec<Membership>, DbError> {
+    tx.query(&SOME_OF_USER_IN, &params![user_id, membership, beyond, limit], from_row)
+}
+
+/// To how many rooms a user stands in one way.
+pub fn count_of_user_in(tx: &ReadTx<'_>, user_id: &str, membership: &str) -> Result<i64, DbError> {
+    tx.query_one(&COUNT_OF_USER_IN, &params![user_id, membership], |row| row.get(0))
+}
+
+/// Who stands to a room in one way, in the order in which they came to.
+pub fn of_room_in(
+    tx: &ReadTx<'_>,
+    room_num: i64,
+    membership: &str,
+    limit: i64,
+) -> Result<Vec<String>, DbError> {
+    tx.query(&OF_ROOM_IN, &params![room_num, membership, limit], |row| row.get(0))
+}
+
+/// Whether two users have joined the same room.
+pub fn share_room(tx: &ReadTx<'_>, one: &str, other: &str) -> Result<bool, DbError> {
+    Ok(tx.query_opt(&SHARED, &params![one, other], |_| Ok(()))?.is_some())
+}
+
+/// Whether a user has joined a room that everybody can join or read.
+pub fn in_public_room(tx: &ReadTx<'_>, user_id: &str) -> Result<bool, DbError> {
+    Ok(tx.query_opt(&IN_PUBLIC, &params![user_id], |_| Ok(()))?.is_some())
+}
+
+/// Everybody who has joined a room that a user has joined, the user too if in any room.
+pub fn sharers(tx: &ReadTx<'_>, user_id: &str) -> Result<Vec<String>, DbError> {
+    tx.query(&SHARERS, &params![user_id], |row| row.get(0))
+}
+
+/// The ids of the rooms that two users have both joined.
+pub fn rooms_shared(tx: &ReadTx<'_>, one: &str, other: &str) -> Result<Vec<String>, DbError> {
+    tx.query(&ROOMS_SHARED, &params![one, other], |row| row.get(0))
+}
+
+/// Forgets everybody's membership of a room.
+pub fn delete_of_room(tx: &mut Tx<'_>, room_num: i64) -> Result<(), DbError> {
+    tx.execute(&DELETE_OF_ROOM, &params![room_num])?;
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! What users reported: events, rooms and users.
+
+use reeve_db::{DbError, ReadTx, Row, Tx, params};
+
+reeve_db::statements! {
+    INSERT_EVENT = "INSERT INTO event_reports (received_ts, room_num, event_id, sender, user_id, reason, score) \
+                    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    INSERT_ROOM = "INSERT INTO room_reports (received_ts, room_id, user_id, reason) VALUES ($1, $2, $3, $4)";
+    INSERT_USER = "INSERT INTO user_reports (received_ts, target_user_id, user_id, reason) VALUES ($1, $2, $3, $4)";
+    EVENT = "SELECT e.id, e.received_ts, r.room_id, e.event_id, e.user_id, e.score, e.reason, e.sender, \
+             r.canonical_alias, r.name FROM event_reports e JOIN rooms r ON r.num = e.room_num WHERE e.id = $1";
+    EVENTS = "SELECT e.id, e.received_ts, r.room_id, e.event_id, e.user_id, e.score, e.reason, e.sender, \
+              r.canonical_alias, r.name FROM event_reports e JOIN rooms r ON r.num = e.room_num \
+              WHERE instr(r.room_id, $1) > 0 AND instr(e.user_id, $2) > 0 AND instr(e.sender, $3) > 0 \
+              ORDER BY e.received_ts, e.id LIMIT $4 OFFSET $5";
+    EVENTS_BACK = "SELECT e.id, e.received_ts, r.room_id, e.event_id, e.user_id, e.score, e.reason, e.sender, \
+              r.canonical_alias, r.name FROM event_reports e JOIN rooms r ON r.num = e.room_num \
+              WHERE instr(r.room_id, $1) > 0 AND instr(e.user_id, $2) > 0 AND instr(e.sender, $3) > 0 \
+              ORDER BY e.received_ts DESC, e.id DESC LIMIT $4 OFFSET $5";
+    COUNT_EVENTS = "SELECT count(*) FROM event_reports e JOIN rooms r ON r.num = e.room_num \
+              WHERE instr(r.room_id, $1) > 0 AND instr(e.user_id, $2) > 0 AND instr(e.sender, $3) > 0";
+    DELETE_EVENT = "DELETE FROM event_reports WHERE id = $1";
+    DELETE_OF_ROOM = "DELETE FROM event_reports WHERE room_num = $1";
+    USER = "SELECT id, received_ts, target_user_id, user_id, reason FROM user_reports WHERE id = $1";
+    USERS = "SELECT id, received_ts, target_user_id, user_id, reason FROM user_reports \
+             WHERE instr(user_id, $1) > 0 AND instr(target_user_id, $2) > 0 ORDER BY received_ts, id LIMIT $3 OFFSET $4";
+    USERS_BACK = "SELECT id, received_ts, target_user_id, user_id, reason FROM user_reports \
+             WHERE instr(user_id, $1) > 0 AND instr(target_user_id, $2) > 0 ORDER BY received_ts DESC, id DESC LIMIT $3 OFFSET $4";
+    COUNT_USERS = "SELECT count(*) FROM user_reports WHERE instr(user_id, $1) > 0 AND instr(target_user_id, $2) > 0";
+    DELETE_USER = "DELETE FROM user_reports WHERE id = $1";
+}
+
+/// A reported event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventReport {
+    /// The id of the report.
+    pub id: i64,
+    /// When it came, in milliseconds.
+    pub received_ts: i64,
+    /// The room of the event.
+    pub room_id: String,
+    /// The event.
+    pub event_id: String,
+    /// Who reported it.
+    pub user_id: String,
+    /// How bad it is, from -100 (worst) to 0.
+    pub score: Option<i64>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Who sent the event.
+    pub sender: String,
+    /// The main alias of the room.
+    pub canonical_alias: Option<String>,
+    /// The name of the room.
+    pub name: Option<String>,
+}
+
+fn event_report(row: &Row<'_>) -> Result<EventReport, DbError> {
+    Ok(EventReport {
+        id: row.get(0)?,
+        received_ts: row.get(1)?,
+        room_id: row.get(2)?,
+        event_id: row.get(3)?,
+        user_id: row.get(4)?,
+        score: row.get(5)?,
+        reason: row.get(6)?,
+        sender: row.get(7)?,
+        canonical_alias: row.get(8)?,
+        name: row.get(9)?,
+    })
+}
+
+/// Which reported events to list; blank texts let all through.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// A part of the room id.
+    pub room_id: String,
+    /// A part of the reporter's user id.
+    pub user_id: String,
+    /// A part of the sender's user id.
+    pub sender: String,
+}
+
+/// Stores a report of an event.
+pub fn insert_event(
+    tx: &mut Tx<'_>,
+    room_num: i64,
+    (event_id, sender): (&str, &str),
+    user_id: &str,
+    (reason, score): (Option<&str>, Option<i64>),
+    now: i64,
+) -> Result<(), DbError> {
+    tx.execute(&INSERT_EVENT, &params![now, room_num, event_id, sender, user_id, reason, score])?;
+    Ok(())
+}
+
+/// Stores a report of a room.
+pub fn insert_room(
+    tx: &mut Tx<'_>,
+    room_id: &str,
+    user_id: &str,
+    reason: &str,
+    now: i64,
+) -> Result<(), DbError> {
+    tx.execute(&INSERT_ROOM, &params![now, room_id, user_id, reason])?;
+    Ok(())
+}
+
+/// Stores a report of a user.
+pub fn insert_user(
+    tx: &mut Tx<'_>,
+    target_user_id: &str,
+    user_id: &str,
+    reason: &str,
+    now: i64,
+) -> Result<(), DbError> {
+    tx.execute(&INSERT_USER, &params![now, target_user_id, user_id, reason])?;
+    Ok(())
+}
+
+/// One report of an event.
+pub fn event(tx: &ReadTx<'_>, id: i64) -> Result<Option<EventReport>, DbError> {
+    tx.query_opt(&EVENT, &params![id], event_report)
+}
+
+/// A page of reported events, by the time they came, and how many there are in all.
+pub fn events(
+    tx: &ReadTx<'_>,
+    filter: &EventFilter,
+    backwards: bool,
+    (limit, offset): (i64, i64),
+) -> Result<(Vec<EventReport>, i64), DbError> {
+    let EventFilter { room_id, user_id, sender } = filter;
+    let statement = if backwards { &EVENTS_BACK } else { &EVENTS };
+    let page = tx.query(statement, &params![room_id, user_id, sender, limit, offset], event_report)?;
+    let total = tx.query_one(&COUNT_EVENTS, &params![room_id, user_id, sender], |row| row.get(0))?;
+    Ok((page, total))
+}
+
+/// Forgets a report of an event; whether there was one.
+pub fn delete_event(tx: &mut Tx<'_>, id: i64) -> Result<bool, DbError> {
+    Ok(tx.execute(&DELETE_EVENT, &params![id])? > 0)
+}
+
+/// Forgets the reports of events of a room.
+pub fn delete_of_room(tx: &mut Tx<'_>, room_num: i64) -> Result<(), DbError> {
+    tx.execute(&DELETE_OF_ROOM, &params![room_num])?;
+    Ok(())
+}
+
+/// A reported user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserReport {
+    /// The id of the report.
+    pub id: i64,
+    /// When it came, in milliseconds.
+    pub received_ts: i64,
+    /// Who was reported.
+    pub target_user_id: String,
+    /// Who reported.
+    pub user_id: String,
+    /// Why.
+    pub reason: String,
+}
+
+fn user_report(row: &Row<'_>) -> Result<UserReport, DbError> {
+    Ok(UserReport {
+        id: row.get(0)?,
+        received_ts: row.get(1)?,
+        target_user_id: row.get(2)?,
+        user_id: row.get(3)?,
+        reason: row.get(4)?,
+    })
+}
+
+/// One report of a user.
+pub fn user(tx: &ReadTx<'_>, id: i64) -> Result<Option<UserReport>, DbError> {
+    tx.query_opt(&USER, &params![id], user_report)
+}
+
+/// A page of reported users, by the time they came, and how many there are in all. The texts are parts of the
+/// reporter's and the target's user id.
+pub fn users(
+    tx: &ReadTx<'_>,
+    (user_id, target_user_id): (&str, &str),
+    backwards: bool,
+    (limit, offset): (i64, i64),
+) -> Result<(Vec<UserReport>, i64), DbError> {
+    let statement = if backwards { &USERS_BACK } else { &USERS };
+    let page = tx.query(statement, &params![user_id, target_user_id, limit, offset], user_report)?;
+    let total = tx.query_one(&COUNT_USERS, &params![user_id, target_user_id], |row| row.get(0))?;
+    Ok((page, total))
+}
+
+/// Forgets a report of a user; whether there was one.
+pub fn delete_user(tx: &mut Tx<'_>, id: i64) -> Result<bool, DbError> {
+    Ok(tx.execute(&DELETE_USER, &params![id])? > 0)
+}

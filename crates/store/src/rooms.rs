@@ -1,0 +1,294 @@
+//! Rooms, their aliases, and rooms that are blocked.
+
+use reeve_db::{DbError, ReadTx, Row, Tx, params};
+
+macro_rules! columns {
+    () => {
+        "num, room_id, version, creator, created_ts, last_event_id, depth, last_pos, published, name, canonical_alias, \
+         topic, avatar_url, room_type, encryption, join_rule, guest_access, history_visibility, federatable, \
+         joined_members, invited_members, state_events"
+    };
+}
+
+reeve_db::statements! {
+    FIND = concat!("SELECT ", columns!(), " FROM rooms WHERE room_id = $1");
+    BY_NUM = concat!("SELECT ", columns!(), " FROM rooms WHERE num = $1");
+    NUM = "SELECT num FROM rooms WHERE room_id = $1";
+    INSERT = "INSERT INTO rooms (room_id, version, creator, created_ts, last_event_id, depth, last_pos, published, \
+              federatable, joined_members, invited_members, state_events) \
+              VALUES ($1, $2, $3, $4, '', 0, 0, 0, $5, 0, 0, 0) RETURNING num";
+    UPDATE = "UPDATE rooms SET last_event_id = $2, depth = $3, last_pos = $4, published = $5, name = $6, \
+              canonical_alias = $7, topic = $8, avatar_url = $9, room_type = $10, encryption = $11, join_rule = $12, \
+              guest_access = $13, history_visibility = $14, federatable = $15, joined_members = $16, \
+              invited_members = $17, state_events = $18 WHERE num = $1";
+    ADVANCE = "UPDATE rooms SET last_event_id = $2, depth = $3, last_pos = $4 WHERE num = $1";
+    DELETE = "DELETE FROM rooms WHERE num = $1";
+    PUBLISHED = concat!("SELECT ", columns!(), " FROM rooms WHERE published = 1 \
+                AND (joined_members, room_id) < ($1, $2) ORDER BY joined_members DESC, room_id DESC LIMIT $3");
+    PUBLISHED_AFTER = concat!("SELECT ", columns!(), " FROM rooms WHERE published = 1 \
+                AND (joined_members, room_id) > ($1, $2) ORDER BY joined_members, room_id LIMIT $3");
+    COUNT_PUBLISHED = "SELECT count(*) FROM rooms WHERE published = 1";
+    ALIAS = "SELECT a.alias, r.room_id, a.creator FROM room_aliases a JOIN rooms r ON r.num = a.room_num WHERE a.alias = $1";
+    ALIASES = "SELECT alias FROM room_aliases WHERE room_num = $1 ORDER BY created_ts, alias";
+    INSERT_ALIAS = "INSERT INTO room_aliases (alias, room_num, creator, created_ts) VALUES ($1, $2, $3, $4)";
+    DELETE_ALIAS = "DELETE FROM room_aliases WHERE alias = $1";
+    DELETE_ALIASES = "DELETE FROM room_aliases WHERE room_num = $1";
+    MOVE_ALIASES = "UPDATE room_aliases SET room_num = $2 WHERE room_num = $1";
+    BLOCKED = "SELECT user_id FROM blocked_rooms WHERE room_id = $1";
+    BLOCK = "INSERT INTO blocked_rooms (room_id, user_id, created_ts) VALUES ($1, $2, $3) \
+             ON CONFLICT (room_id) DO NOTHING";
+    UNBLOCK = "DELETE FROM blocked_rooms WHERE room_id = $1";
+    NOTICE_ROOM = "SELECT room_num FROM notice_rooms WHERE user_num = $1";
+    SET_NOTICE_ROOM = "INSERT INTO notice_rooms (user_num, room_num) VALUES ($1, $2) \
+                       ON CONFLICT (user_num) DO UPDATE SET room_num = excluded.room_num";
+}
+
+/// A room, as stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// The number that stands for the room in every other table.
+    pub num: i64,
+    /// Its id.
+    pub room_id: String,
+    /// Its version, such as `11`.
+    pub version: String,
+    /// Who created it.
+    pub creator: String,
+    /// When, in milliseconds.
+    pub created_ts: i64,
+    /// Its newest event, which the next one follows.
+    pub last_event_id: String,
+    /// The depth of the newest event.
+    pub depth: i64,
+    /// The position of the newest event.
+    pub last_pos: i64,
+    /// Whether the public room directory shows it.
+    pub published: bool,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its main alias.
+    pub canonical_alias: Option<String>,
+    /// Its topic.
+    pub topic: Option<String>,
+    /// Its avatar.
+    pub avatar_url: Option<String>,
+    /// Its type, such as `m.space`.
+    pub room_type: Option<String>,
+    /// The algorithm with which it is encrypted.
+    pub encryption: Option<String>,
+    /// Who may join.
+    pub join_rule: Option<String>,
+    /// Whether guests may join.
+    pub guest_access: Option<String>,
+    /// Who may see its history.
+    pub history_visibility: Option<String>,
+    /// Whether other servers may take part.
+    pub federatable: bool,
+    /// How many have joined.
+    pub joined_members: i64,
+    /// How many are invited.
+    pub invited_members: i64,
+    /// How many state events hold at present.
+    pub state_events: i64,
+}
+
+pub(crate) fn from_row(row: &Row<'_>) -> Result<Room, DbError> {
+    Ok(Room {
+        num: row.get(0)?,
+        room_id: row.get(1)?,
+        version: row.get(2)?,
+        creator: row.get(3)?,
+        created_ts: row.get(4)?,
+        last_event_id: row.get(5)?,
+        depth: row.get(6)?,
+        last_pos: row.get(7)?,
+        published: row.get(8)?,
+        name: row.get(9)?,
+        canonical_alias: row.get(10)?,
+        topic: row.get(11)?,
+        avatar_url: row.get(12)?,
+        room_type: row.get(13)?,
+        encryption: row.get(14)?,
+        join_rule: row.get(15)?,
+        guest_access: row.get(16)?,
+        history_visibility: row.get(17)?,
+        federatable: row.get(18)?,
+        joined_members: row.get(19)?,
+        invited_members: row.get(20)?,
+        state_events: row.get(21)?,
+    })
+}
+
+/// The room with this id.
+pub fn find(tx: &ReadTx<'_>, room_id: &str) -> Result<Option<Room>, DbError> {
+    tx.query_opt(&FIND, &params![room_id], from_row)
+}
+
+/// The room with this number.
+pub fn by_num(tx: &ReadTx<'_>, num: i64) -> Result<Option<Room>, DbError> {
+    tx.query_opt(&BY_NUM, &params![num], from_row)
+}
+
+/// The number of the room with this id.
+pub fn num(tx: &ReadTx<'_>, room_id: &str) -> Result<Option<i64>, DbError> {
+    tx.query_opt(&NUM, &params![room_id], |row| row.get(0))
+}
+
+/// Creates an empty room; answers its number.
+pub fn insert(tx: &mut Tx<'_>, room: &Room) -> Result<i64, DbError> {
+    tx.returning(
+        &INSERT,
+        &params![&room.room_id, &room.version, &room.creator, room.created_ts, room.federatable],
+        |row| row.get(0),
+    )?
+    .pop()
+    .ok_or(DbError::NoRow)
+}
+
+/// Stores what changed from `before` to `after`, except what never changes: id, version and creator.
+pub fn update(tx: &mut Tx<'_>, before: &Room, after: &Room) -> Result<(), DbError> {
+    if before == after {
+        return Ok(());
+    }
+    let advanced = Room {
+        last_event_id: after.last_event_id.clone(),
+        depth: after.depth,
+        last_pos: after.last_pos,
+        ..before.clone()
+    };
+    if advanced == *after {
+        // Most events are messages, which only move the end: no index over what lists show is touched.
+        tx.execute(&ADVANCE, &params![after.num, &after.last_event_id, after.depth, after.last_pos])?;
+        return Ok(());
+    }
+    tx.execute(
+        &UPDATE,
+        &params![
+            after.num,
+            &after.last_event_id,
+            after.depth,
+            after.last_pos,
+            after.published,
+            &after.name,
+            &after.canonical_alias,
+            &after.topic,
+            &after.avatar_url,
+            &after.room_type,
+            &after.encryption,
+            &after.join_rule,
+            &after.guest_access,
+            &after.history_visibility,
+            after.federatable,
+            after.joined_members,
+            after.invited_members,
+            after.state_events
+        ],
+    )?;
+    Ok(())
+}
+
+/// Forgets a room.
+pub fn delete(tx: &mut Tx<'_>, num: i64) -> Result<(), DbError> {
+    tx.execute(&DELETE, &params![num])?;
+    Ok(())
+}
+
+/// Published rooms with fewer members than a position (members and room id), the largest first.
+pub fn published(tx: &ReadTx<'_>, (members, room_id): (i64, &str), limit: i64) -> Result<Vec<Room>, DbError> {
+    tx.query(&PUBLISHED, &params![members, room_id, limit], from_row)
+}
+
+/// Published rooms with more members than a position, the smallest first.
+pub fn published_after(
+    tx: &ReadTx<'_>,
+    (members, room_id): (i64, &str),
+    limit: i64,
+) -> Result<Vec<Room>, DbError> {
+    tx.query(&PUBLISHED_AFTER, &params![members, room_id, limit], from_row)
+}
+
+/// How many rooms are published.
+pub fn count_published(tx: &ReadTx<'_>) -> Result<i64, DbError> {
+    tx.query_one(&COUNT_PUBLISHED, &params![], |row| row.get(0))
+}
+
+/// An alias and what it stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// The alias.
+    pub alias: String,
+    /// The id of the room.
+    pub room_id: String,
+    /// Who made it.
+    pub creator: String,
+}
+
+/// The alias, if it exists.
+pub fn alias(tx: &ReadTx<'_>, alias: &str) -> Result<Option<Alias>, DbError> {
+    tx.query_opt(&ALIAS, &params![alias], |row| {
+        Ok(Alias { alias: row.get(0)?, room_id: row.get(1)?, creator: row.get(2)? })
+    })
+}
+
+/// The aliases of a room, the oldest first.
+pub fn aliases(tx: &ReadTx<'_>, room_num: i64) -> Result<Vec<String>, DbError> {
+    tx.query(&ALIASES, &params![room_num], |row| row.get(0))
+}
+
+/// Gives a room an alias that is free.
+pub fn insert_alias(
+    tx: &mut Tx<'_>,
+    alias: &str,
+    room_num: i64,
+    creator: &str,
+    now: i64,
+) -> Result<(), DbError> {
+    tx.execute(&INSERT_ALIAS, &params![alias, room_num, creator, now])?;
+    Ok(())
+}
+
+/// Takes an alias away.
+pub fn delete_alias(tx: &mut Tx<'_>, alias: &str) -> Result<(), DbError> {
+    tx.execute(&DELETE_ALIAS, &params![alias])?;
+    Ok(())
+}
+
+/// Takes all aliases of a room away.
+pub fn delete_aliases(tx: &mut Tx<'_>, room_num: i64) -> Result<(), DbError> {
+    tx.execute(&DELETE_ALIASES, &params![room_num])?;
+    Ok(())
+}
+
+/// Lets all aliases of a room stand for another.
+pub fn move_aliases(tx: &mut Tx<'_>, from: i64, to: i64) -> Result<(), DbError> {
+    tx.execute(&MOVE_ALIASES, &params![from, to])?;
+    Ok(())
+}
+
+/// Who blocked a room; `None` if it is not blocked.
+pub fn blocked_by(tx: &ReadTx<'_>, room_id: &str) -> Result<Option<String>, DbError> {
+    tx.query_opt(&BLOCKED, &params![room_id], |row| row.get(0))
+}
+
+/// Blocks a room; who blocked it first stays on record.
+pub fn block(tx: &mut Tx<'_>, room_id: &str, user_id: &str, now: i64) -> Result<(), DbError> {
+    tx.execute(&BLOCK, &params![room_id, user_id, now])?;
+    Ok(())
+}
+
+/// Unblocks a room.
+pub fn unblock(tx: &mut Tx<'_>, room_id: &str) -> Result<(), DbError> {
+    tx.execute(&UNBLOCK, &params![room_id])?;
+    Ok(())
+}
+
+/// The number of the room in which an account gets server notices.
+pub fn notice_room(tx: &ReadTx<'_>, user_num: i64) -> Result<Option<i64>, DbError> {
+    tx.query_opt(&NOTICE_ROOM, &params![user_num], |row| row.get(0))
+}
+
+/// Remembers the room in which an account gets server notices.
+pub fn set_notice_room(tx: &mut Tx<'_>, user_num: i64, room_num: i64) -> Result<(), DbError> {
+    tx.execute(&SET_NOTICE_ROOM, &params![user_num, room_num])?;
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! The one stream of positions that clients sync along.
+//!
+//! On SQLite there is one writer, so positions are committed in order. On PostgreSQL whoever takes a position takes a
+//! lock with it that is held until the transaction ends: the positions that a snapshot shows have no gaps that could
+//! still be filled.
+
+use reeve_db::{DbError, ReadTx, Tx, params};
+
+reeve_db::statements! {
+    NEXT = {
+        sqlite: "UPDATE stream_position SET pos = pos + 1 RETURNING pos",
+        postgres: "WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock(4716203)) \
+                   SELECT nextval('stream_position') FROM held",
+    };
+    CURRENT = {
+        sqlite: "SELECT pos FROM stream_position",
+        postgres: "SELECT GREATEST((SELECT max(pos) FROM events), (SELECT max(pos) FROM receipts), \
+                   (SELECT max(pos) FROM typing), (SELECT max(pos) FROM presence), \
+                   (SELECT max(pos) FROM account_data), 0)",
+    };
+    CHANGED_ROOMS = "SELECT room_num FROM events WHERE pos > $1 UNION SELECT room_num FROM receipts WHERE pos > $1 \
+                     UNION SELECT room_num FROM typing WHERE pos > $1 \
+                     UNION SELECT m.room_num FROM presence p JOIN memberships m ON m.user_id = p.user_id \
+                     AND m.membership = 'join' WHERE p.pos > $1";
+    CHANGED_USERS = "SELECT state_key FROM events WHERE pos > $1 AND membership IS NOT NULL \
+                     UNION SELECT user_id FROM receipts WHERE pos > $1 UNION SELECT user_id FROM presence WHERE pos > $1";
+    CHANGED_ACCOUNTS = "SELECT DISTINCT user_num FROM account_data WHERE pos > $1";
+}
+
+/// What changed after a position.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// The position up to which this is everything.
+    pub upto: i64,
+    /// Rooms with new events, receipts or typing, or a member with a new presence.
+    pub rooms: Vec<i64>,
+    /// Users whose own membership, receipt or presence changed.
+    pub users: Vec<String>,
+    /// Accounts, by number, with new account data.
+    pub accounts: Vec<i64>,
+}
+
+/// Takes the next position.
+pub fn next(tx: &mut Tx<'_>) -> Result<i64, DbError> {
+    tx.returning(&NEXT, &params![], |row| row.get(0))?.pop().ok_or(DbError::NoRow)
+}
+
+/// The newest position below which everything is settled.
+pub fn current(tx: &ReadTx<'_>) -> Result<i64, DbError> {
+    tx.query_one(&CURRENT, &params![], |row| row.get(0))
+}
+
+/// Everything that changed after a position.
+pub fn changes(tx: &ReadTx<'_>, after: i64) -> Result<Changes, DbError> {
+    let upto = current(tx)?;
+    if upto <= after {
+        return Ok(Changes { upto: after, ..Changes::default() });
+    }
+    Ok(Changes {
+        upto,
+        rooms: tx.query(&CHANGED_ROOMS, &params![after], |row| row.get(0))?,
+        users: tx.query(&CHANGED_USERS, &params![after], |row| row.get(0))?,
+        accounts: tx.query(&CHANGED_ACCOUNTS, &params![after], |row| row.get(0))?,
+    })
+}

@@ -1,0 +1,79 @@
+//! Requests with a transaction id, and filters: what clients want remembered about their own requests.
+
+use reeve_db::{DbError, ReadTx, Tx, params};
+
+reeve_db::statements! {
+    FIND = "SELECT event_id FROM transactions WHERE user_num = $1 AND device_id = $2 AND scope = $3 AND txn_id = $4";
+    INSERT = "INSERT INTO transactions (user_num, device_id, scope, txn_id, event_id, created_ts) \
+              VALUES ($1, $2, $3, $4, $5, $6)";
+    OF_EVENT = "SELECT txn_id FROM transactions WHERE event_id = $1 AND user_num = $2 AND device_id = $3 LIMIT 1";
+    PRUNE = "DELETE FROM transactions WHERE created_ts < $1";
+    FILTER = "SELECT content FROM filters WHERE user_num = $1 AND filter_id = $2";
+    FILTER_LIKE = "SELECT filter_id FROM filters WHERE user_num = $1 AND content = $2";
+    LAST_FILTER = "SELECT max(filter_id) FROM filters WHERE user_num = $1";
+    INSERT_FILTER = "INSERT INTO filters (user_num, filter_id, content) VALUES ($1, $2, $3)";
+    DELETE_FILTERS = "DELETE FROM filters WHERE user_num = $1";
+}
+
+/// Whose request: transaction ids are chosen by each device for itself.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// The account.
+    pub user_num: i64,
+    /// The device, or what stands for it where a session has none.
+    pub device_id: String,
+    /// What the request does and where.
+    pub scope: String,
+    /// The id that the client chose.
+    pub txn_id: String,
+}
+
+/// The event that an earlier request with this key led to.
+pub fn find(tx: &ReadTx<'_>, key: &Key) -> Result<Option<String>, DbError> {
+    tx.query_opt(&FIND, &params![key.user_num, &key.device_id, &key.scope, &key.txn_id], |row| row.get(0))
+}
+
+/// Remembers the event that a request led to.
+pub fn insert(tx: &mut Tx<'_>, key: &Key, event_id: &str, now: i64) -> Result<(), DbError> {
+    tx.execute(&INSERT, &params![key.user_num, &key.device_id, &key.scope, &key.txn_id, event_id, now])?;
+    Ok(())
+}
+
+/// The transaction id with which a device sent an event.
+pub fn of_event(
+    tx: &ReadTx<'_>,
+    event_id: &str,
+    user_num: i64,
+    device_id: &str,
+) -> Result<Option<String>, DbError> {
+    tx.query_opt(&OF_EVENT, &params![event_id, user_num, device_id], |row| row.get(0))
+}
+
+/// Forgets requests before a time.
+pub fn prune(tx: &mut Tx<'_>, before_ts: i64) -> Result<(), DbError> {
+    tx.execute(&PRUNE, &params![before_ts])?;
+    Ok(())
+}
+
+/// A stored filter, as JSON.
+pub fn filter(tx: &ReadTx<'_>, user_num: i64, filter_id: i64) -> Result<Option<String>, DbError> {
+    tx.query_opt(&FILTER, &params![user_num, filter_id], |row| row.get(0))
+}
+
+/// Stores a filter, given as JSON; answers its id, that of the equal one if there is one.
+pub fn put_filter(tx: &mut Tx<'_>, user_num: i64, content: &str) -> Result<i64, DbError> {
+    let equal = tx.query_opt(&FILTER_LIKE, &params![user_num, content], |row| row.get(0))?;
+    if let Some(filter_id) = equal {
+        return Ok(filter_id);
+    }
+    let last: Option<i64> = tx.query_one(&LAST_FILTER, &params![user_num], |row| row.get(0))?;
+    let filter_id = last.map_or(0, |last| last + 1);
+    tx.execute(&INSERT_FILTER, &params![user_num, filter_id, content])?;
+    Ok(filter_id)
+}
+
+/// Forgets the filters of an account.
+pub fn delete_filters(tx: &mut Tx<'_>, user_num: i64) -> Result<(), DbError> {
+    tx.execute(&DELETE_FILTERS, &params![user_num])?;
+    Ok(())
+}

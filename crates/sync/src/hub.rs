@@ -1,0 +1,181 @@
+//! Wakes those who wait for news.
+//!
+//! What woke somebody is only a hint: who wakes looks again from the position up to which they know everything. So a
+//! hint may come twice or too early, and any process may have made the change.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reeve_db::{Db, DbError, Engine};
+use reeve_store::stream;
+use tokio::sync::{Notify, watch};
+
+/// How often changes by other processes are looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often they are looked for where there are no other processes.
+const LOOK_ALONE_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+struct Waiting {
+    waiters: HashMap<u64, Waiter>,
+    by_room: HashMap<i64, Vec<u64>>,
+    by_user: HashMap<Arc<str>, Vec<u64>>,
+    by_account: HashMap<i64, Vec<u64>>,
+}
+
+struct Waiter {
+    user_id: Arc<str>,
+    user_num: i64,
+    rooms: Vec<i64>,
+    news: Arc<Notify>,
+}
+
+fn remove<K: std::hash::Hash + Eq>(map: &mut HashMap<K, Vec<u64>>, key: &K, id: u64) {
+    if let Some(ids) = map.get_mut(key) {
+        ids.retain(|other| *other != id);
+        if ids.is_empty() {
+            map.remove(key);
+        }
+    }
+}
+
+impl Waiting {
+    fn wake(&self, ids: Option<&Vec<u64>>) {
+        for id in ids.into_iter().flatten() {
+            if let Some(waiter) = self.waiters.get(id) {
+                waiter.news.notify_one();
+            }
+        }
+    }
+
+    fn leave_rooms(&mut self, id: u64) {
+        let rooms =
+            self.waiters.get_mut(&id).map(|waiter| std::mem::take(&mut waiter.rooms)).unwrap_or_default();
+        for room in rooms {
+            remove(&mut self.by_room, &room, id);
+        }
+    }
+}
+
+/// Everybody who waits for news in this process.
+#[derive(Default)]
+pub struct Hub {
+    waiting: Mutex<Waiting>,
+    next_id: AtomicU64,
+    followed: AtomicI64,
+}
+
+impl Hub {
+    /// Begins to listen for news about a user.
+    pub fn listen(self: &Arc<Self>, user_id: &str, user_num: i64) -> Listener {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (user_id, news): (Arc<str>, _) = (Arc::from(user_id), Arc::new(Notify::new()));
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.by_user.entry(Arc::clone(&user_id)).or_default().push(id);
+        waiting.by_account.entry(user_num).or_default().push(id);
+        let waiter = Waiter { user_id, user_num, rooms: Vec::new(), news: Arc::clone(&news) };
+        waiting.waiters.insert(id, waiter);
+        drop(waiting);
+        Listener { hub: Arc::clone(self), id, news }
+    }
+
+    /// Whether a user waits for news.
+    pub fn is_waiting(&self, user_id: &str) -> bool {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).by_user.contains_key(user_id)
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).waiters.len()
+    }
+
+    /// Follows the stream and wakes whom it concerns, until told to stop.
+    pub async fn follow(self: Arc<Self>, db: Db, mut stop: watch::Receiver<bool>) {
+        let every = if db.engine() == Engine::Sqlite { LOOK_ALONE_EVERY } else { LOOK_EVERY };
+        loop {
+            if let Err(error) = self.look(&db).await {
+                tracing::warn!(%error, "changes cannot be followed and will be looked for again");
+            }
+            tokio::select! {
+                () = db.written().notified() => {}
+                () = tokio::time::sleep(every) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    async fn look(&self, db: &Db) -> Result<(), DbError> {
+        let after = self.followed.load(Ordering::Acquire);
+        // Before anybody waits there is nothing to tell; the first look only finds the end.
+        if after == 0 || self.waiting() == 0 {
+            let current = db.read(stream::current).await?;
+            self.followed.store(current.max(1), Ordering::Release);
+            // Somebody may have begun to wait meanwhile, and may not have seen what came since.
+            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            if current > after {
+                waiting.waiters.values().for_each(|waiter| waiter.news.notify_one());
+            }
+            return Ok(());
+        }
+        let changes = db.read(move |tx| stream::changes(tx, after)).await?;
+        if changes.upto <= after {
+            return Ok(());
+        }
+        self.followed.store(changes.upto, Ordering::Release);
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        for room in &changes.rooms {
+            waiting.wake(waiting.by_room.get(room));
+        }
+        for user_id in &changes.users {
+            waiting.wake(waiting.by_user.get(user_id.as_str()));
+        }
+        for user_num in &changes.accounts {
+            waiting.wake(waiting.by_account.get(user_num));
+        }
+        Ok(())
+    }
+}
+
+/// Somebody who waits.
+pub struct Listener {
+    hub: Arc<Hub>,
+    id: u64,
+    news: Arc<Notify>,
+}
+
+impl Listener {
+    /// Listens to these rooms from now on. Whoever looked at the database before calls this with the position up to
+    /// which they looked; if the stream was followed further already, there is news at once.
+    pub fn to_rooms(&self, rooms: Vec<i64>, upto: i64) {
+        let mut waiting = self.hub.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.leave_rooms(self.id);
+        for room in &rooms {
+            waiting.by_room.entry(*room).or_default().push(self.id);
+        }
+        if let Some(waiter) = waiting.waiters.get_mut(&self.id) {
+            waiter.rooms = rooms;
+        }
+        drop(waiting);
+        if self.hub.followed.load(Ordering::Acquire) > upto {
+            self.news.notify_one();
+        }
+    }
+
+    /// Waits for news.
+    pub async fn news(&self) {
+        self.news.notified().await;
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let mut waiting = self.hub.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.leave_rooms(self.id);
+        if let Some(waiter) = waiting.waiters.remove(&self.id) {
+            remove(&mut waiting.by_user, &waiter.user_id, self.id);
+            remove(&mut waiting.by_account, &waiter.user_num, self.id);
+        }
+    }
+}

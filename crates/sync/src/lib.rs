@@ -1,0 +1,7 @@
+//! What a client sees since a position.
+
+pub mod hub;
+mod room;
+pub mod v3;
+
+pub use hub::Hub;

@@ -1,0 +1,208 @@
+//! One room in an answer: the part of its timeline, the state around it, and what else there is about it.
+
+use std::collections::HashSet;
+
+use reeve_db::ReadTx;
+use reeve_rooms::error::Error;
+use reeve_rooms::filter;
+use reeve_rooms::timeline::Token;
+use reeve_rooms::view::{ClientEvent, RoomView};
+use reeve_store::ephemeral::{self, Receipt};
+use reeve_store::events::{self, Event};
+use reeve_store::memberships;
+use reeve_store::rooms::Room;
+use ruma::api::client::filter::RoomEventFilter;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+/// How many events are looked at for one timeline.
+const MOST_SCANNED: usize = 2000;
+/// How many members are named in a summary.
+const HEROES: i64 = 5;
+
+/// A part of a timeline.
+#[derive(Debug)]
+pub(crate) struct Timeline {
+    /// The events as stored.
+    pub(crate) stored: Vec<Event>,
+    /// The events for the viewer.
+    pub(crate) events: Vec<ClientEvent>,
+    /// Whether there are events between the position asked from and the first of these.
+    pub(crate) limited: bool,
+    /// The position right before the first event.
+    pub(crate) start: i64,
+}
+
+impl Timeline {
+    pub(crate) fn prev_batch(&self) -> String {
+        Token(self.start).to_string()
+    }
+}
+
+/// The newest events in `(since, upto]` that the viewer may see and wants.
+pub(crate) fn timeline(
+    view: &RoomView<'_, '_, '_>,
+    tx: &ReadTx<'_>,
+    (since, upto): (i64, i64),
+    limit: i64,
+    wanted: &RoomEventFilter,
+) -> Result<Timeline, Error> {
+    let limit = usize::try_from(limit.max(0)).unwrap_or(0);
+    let (mut stored, mut shown) = (Vec::new(), Vec::new());
+    let (mut before, mut scanned, mut limited) = (upto.saturating_add(1), 0, false);
+    let batch_size = i64::try_from(limit + 1).unwrap_or(1).max(10);
+    'scan: loop {
+        let batch = events::before(tx, view.room.num, before, since, batch_size)?;
+        let last_batch = batch.len() < usize::try_from(batch_size).unwrap_or(0);
+        for event in batch {
+            if !filter::lets_event(wanted, &event) || !view.sees(&event) {
+                before = event.pos;
+                scanned += 1;
+                continue;
+            }
+            if shown.len() == limit || scanned > MOST_SCANNED {
+                limited = true;
+                break 'scan;
+            }
+            before = event.pos;
+            scanned += 1;
+            if let Some(mut client) = view.show(&event)? {
+                client.room_id = None;
+                shown.push(client);
+                stored.push(event);
+            }
+        }
+        if last_batch {
+            break;
+        }
+    }
+    stored.reverse();
+    shown.reverse();
+    let start = match stored.first() {
+        Some(first) if limited => first.pos - 1,
+        Some(first) => first.pos - 1,
+        None if limited => upto,
+        None => since.min(upto),
+    };
+    Ok(Timeline { stored, events: shown, limited, start })
+}
+
+/// The state events that a client needs with a timeline.
+pub(crate) fn for_client(view: &RoomView<'_, '_, '_>, state: &[Event]) -> Result<Vec<ClientEvent>, Error> {
+    let mut shown = view.show_state(state)?;
+    for event in &mut shown {
+        event.room_id = None;
+    }
+    Ok(shown)
+}
+
+/// Takes out membership events of members who do not appear in the timeline, and adds missing ones of those who do.
+pub(crate) fn lazily(
+    tx: &ReadTx<'_>,
+    room: &Room,
+    (state, timeline): (&mut Vec<Event>, &[Event]),
+    own: Option<&str>,
+    at: i64,
+) -> Result<(), Error> {
+    let mut needed: HashSet<&str> = timeline.iter().map(|event| event.sender.as_str()).collect();
+    needed.extend(own);
+    state.retain(|event| {
+        event.event_type != "m.room.member"
+            || event.state_key.as_deref().is_some_and(|key| needed.contains(key))
+    });
+    let known: HashSet<String> = state
+        .iter()
+        .filter(|event| event.event_type == "m.room.member")
+        .filter_map(|event| event.state_key.clone())
+        .collect();
+    for user_id in needed {
+        if !known.contains(user_id)
+            && let Some(member) = events::state_at(tx, room.num, "m.room.member", user_id, at)?
+        {
+            state.push(member);
+        }
+    }
+    Ok(())
+}
+
+/// Who is in a room, for clients that do not know all members.
+/// <https://spec.matrix.org/v1.18/client-server-api/#syncing>
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Summary {
+    #[serde(rename = "m.heroes")]
+    pub(crate) heroes: Vec<String>,
+    #[serde(rename = "m.joined_member_count")]
+    pub(crate) joined: i64,
+    #[serde(rename = "m.invited_member_count")]
+    pub(crate) invited: i64,
+}
+
+pub(crate) fn summary(tx: &ReadTx<'_>, room: &Room, own: &str) -> Result<Summary, Error> {
+    let heroes = if room.name.is_some() || room.canonical_alias.is_some() {
+        Vec::new()
+    } else {
+        heroes(tx, room, own)?
+    };
+    Ok(Summary { heroes, joined: room.joined_members, invited: room.invited_members })
+}
+
+/// The first members of a room besides the viewer; those who were, if it has no others.
+pub(crate) fn heroes(tx: &ReadTx<'_>, room: &Room, own: &str) -> Result<Vec<String>, Error> {
+    let mut heroes = Vec::new();
+    for standings in [&["join", "invite"][..], &["leave", "ban"][..]] {
+        for standing in standings {
+            let others = memberships::of_room_in(tx, room.num, standing, HEROES + 1)?;
+            heroes.extend(others.into_iter().filter(|user_id| user_id != own));
+        }
+        if !heroes.is_empty() {
+            break;
+        }
+    }
+    heroes.truncate(usize::try_from(HEROES).unwrap_or(0));
+    Ok(heroes)
+}
+
+/// Receipts as an `m.receipt` event; `None` if there are none. Private ones are shown to their owner only.
+pub(crate) fn receipts(
+    tx: &ReadTx<'_>,
+    room_num: i64,
+    own: &str,
+    (since, upto): (i64, i64),
+    hidden: &dyn Fn(&str) -> bool,
+) -> Result<Option<Value>, Error> {
+    let mut content = Map::new();
+    let found = ephemeral::receipts(tx, room_num, since, upto)?;
+    for receipt in found {
+        let Receipt { user_id, receipt_type, thread_id, event_id, ts, .. } = receipt;
+        if (receipt_type == "m.read.private" && user_id != own) || hidden(&user_id) {
+            continue;
+        }
+        let mut data = json!({ "ts": ts });
+        if !thread_id.is_empty() {
+            data = json!({ "ts": ts, "thread_id": thread_id });
+        }
+        let of_event = content.entry(event_id).or_insert_with(|| json!({}));
+        let Some(of_type) = of_event
+            .as_object_mut()
+            .map(|of_event| of_event.entry(receipt_type).or_insert_with(|| json!({})))
+        else {
+            continue;
+        };
+        if let Some(of_type) = of_type.as_object_mut() {
+            of_type.insert(user_id, data);
+        }
+    }
+    Ok((!content.is_empty()).then(|| json!({ "type": "m.receipt", "content": content })))
+}
+
+/// Who types, as an `m.typing` event.
+pub(crate) fn typing(
+    tx: &ReadTx<'_>,
+    room_num: i64,
+    now: i64,
+    hidden: &dyn Fn(&str) -> bool,
+) -> Result<Value, Error> {
+    let mut user_ids = ephemeral::typing(tx, room_num, now)?;
+    user_ids.retain(|user_id| !hidden(user_id));
+    Ok(json!({ "type": "m.typing", "content": { "user_ids": user_ids } }))
+}

@@ -1,0 +1,507 @@
+//! Synchronising as all clients can.
+//! <https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3sync>
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use reeve_db::ReadTx;
+use reeve_rooms::error::Error;
+use reeve_rooms::push::{self, Count};
+use reeve_rooms::timeline::{self, Token};
+use reeve_rooms::view::{ClientEvent, View, Viewer};
+use reeve_rooms::{Home, ephemeral as deeds, filter};
+use reeve_store::account_data::{self, AccountData};
+use reeve_store::events;
+use reeve_store::memberships::{self, InRoom};
+use reeve_store::rooms;
+use reeve_store::{ephemeral, stream};
+use ruma::api::client::filter::FilterDefinition;
+use ruma::push::Ruleset;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::room::{self, Summary};
+
+/// How many events of a room are sent, unless the filter says otherwise, and at most.
+const TIMELINE: i64 = 10;
+const MOST_TIMELINE: i64 = 500;
+/// How many presences are sent at once.
+const MOST_PRESENCE: i64 = 1000;
+
+/// What a client wants to know.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Up to where it knows everything; `None` if it knows nothing.
+    pub since: Option<Token>,
+    /// Which events it wants.
+    pub filter: FilterDefinition,
+    /// Whether it wants the whole state of all rooms again.
+    pub full_state: bool,
+    /// Whether it wants the state after the timeline instead of before it.
+    pub state_after: StateAfter,
+}
+
+/// Where the state of rooms stands in an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StateAfter {
+    /// In `state`, as it was before the timeline.
+    #[default]
+    No,
+    /// In `state_after`, as it is after the timeline.
+    Yes,
+    /// The same, under the name it had before it was specified.
+    Unstable,
+}
+
+/// A list of events.
+#[derive(Debug, Default, Serialize)]
+pub struct Events<T> {
+    /// The events.
+    pub events: Vec<T>,
+}
+
+#[derive(Debug, Serialize)]
+struct Timeline {
+    events: Vec<ClientEvent>,
+    limited: bool,
+    prev_batch: String,
+}
+
+/// The state around a timeline, under its key.
+#[derive(Debug, Default, Serialize)]
+struct State {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<Events<ClientEvent>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_after: Option<Events<ClientEvent>>,
+    #[serde(rename = "org.matrix.msc4222.state_after", skip_serializing_if = "Option::is_none")]
+    unstable_state_after: Option<Events<ClientEvent>>,
+}
+
+/// A room that the user has joined.
+#[derive(Debug, Serialize)]
+pub struct Joined {
+    timeline: Timeline,
+    #[serde(flatten)]
+    state: State,
+    account_data: Events<Value>,
+    ephemeral: Events<Value>,
+    unread_notifications: Count,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unread_thread_notifications: Option<BTreeMap<String, Count>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<Summary>,
+}
+
+/// A room that the user has left.
+#[derive(Debug, Serialize)]
+pub struct Left {
+    timeline: Timeline,
+    #[serde(flatten)]
+    state: State,
+    account_data: Events<Value>,
+}
+
+/// The rooms of an answer, by how the user stands to them.
+#[derive(Debug, Default, Serialize)]
+pub struct Rooms {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    join: BTreeMap<String, Joined>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    invite: BTreeMap<String, Value>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    knock: BTreeMap<String, Value>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    leave: BTreeMap<String, Left>,
+}
+
+impl Rooms {
+    fn is_empty(&self) -> bool {
+        self.join.is_empty() && self.invite.is_empty() && self.knock.is_empty() && self.leave.is_empty()
+    }
+}
+
+/// Whose devices changed.
+#[derive(Debug, Default, Serialize)]
+pub struct DeviceLists {
+    changed: Vec<String>,
+    left: Vec<String>,
+}
+
+/// An answer.
+#[derive(Debug, Serialize)]
+pub struct Response {
+    next_batch: String,
+    #[serde(skip_serializing_if = "Rooms::is_empty")]
+    rooms: Rooms,
+    #[serde(skip_serializing_if = "no_events")]
+    account_data: Events<Value>,
+    #[serde(skip_serializing_if = "no_events")]
+    presence: Events<Value>,
+    to_device: Events<Value>,
+    device_lists: DeviceLists,
+    device_one_time_keys_count: BTreeMap<&'static str, i64>,
+    device_unused_fallback_key_types: Vec<String>,
+}
+
+fn no_events<T>(events: &Events<T>) -> bool {
+    events.events.is_empty()
+}
+
+impl Response {
+    /// Whether there is nothing new.
+    pub fn is_empty(&self) -> bool {
+        self.rooms.is_empty() && no_events(&self.account_data) && no_events(&self.presence)
+    }
+}
+
+/// An answer, and what to listen to until there is another.
+#[derive(Debug)]
+pub struct Look {
+    /// The answer.
+    pub response: Response,
+    /// The position up to which it says everything.
+    pub upto: i64,
+    /// The rooms that the user has joined.
+    pub rooms: Vec<i64>,
+}
+
+/// What is collected while looking.
+struct Sync<'v, 't, 'c> {
+    view: &'v View<'t, 'c>,
+    viewer: &'v Viewer,
+    request: &'v Request,
+    rules: Ruleset,
+    since: i64,
+    upto: i64,
+    now: i64,
+    receipts: HashSet<i64>,
+    typing: HashSet<i64>,
+    room_data: HashMap<String, Vec<AccountData>>,
+}
+
+/// Looks what is new for somebody.
+pub fn look(
+    tx: &ReadTx<'_>,
+    home: &Home,
+    viewer: &Viewer,
+    request: &Request,
+    now: i64,
+) -> Result<Look, Error> {
+    let since = request.since.map_or(0, |since| since.0);
+    let initial = request.since.is_none();
+    let upto = stream::current(tx)?.max(since);
+    let view = View::of(tx, viewer.clone(), now)?;
+    let joined = memberships::of_user_in(tx, &viewer.user_id, "join")?;
+    let listened = joined.iter().map(|room| room.member.room_num).collect();
+    let mut data = account_data::changed(tx, viewer.user_num, since, upto)?;
+    if initial {
+        data = account_data::of_user(tx, viewer.user_num)?;
+    }
+    let (global, of_rooms): (Vec<_>, Vec<_>) = data.into_iter().partition(|data| data.room_id.is_empty());
+    let mut room_data: HashMap<String, Vec<AccountData>> = HashMap::new();
+    for data in of_rooms {
+        room_data.entry(data.room_id.clone()).or_default().push(data);
+    }
+    let sync = Sync {
+        view: &view,
+        viewer,
+        request,
+        rules: push::rules(tx, viewer.user_num, &viewer.user_id)?,
+        since,
+        upto,
+        now,
+        receipts: ephemeral::rooms_with_receipts(tx, &viewer.user_id, since)?.into_iter().collect(),
+        typing: ephemeral::rooms_with_typing(tx, &viewer.user_id, since)?.into_iter().collect(),
+        room_data,
+    };
+    let mut found = Rooms::default();
+    for in_room in &joined {
+        if sync.wants(&in_room.room_id)
+            && let Some(joined) = sync.joined(tx, in_room)?
+        {
+            found.join.insert(in_room.room_id.clone(), joined);
+        }
+    }
+    let others = if initial {
+        memberships::of_user(tx, &viewer.user_id)?
+    } else {
+        memberships::changed_of_user(tx, &viewer.user_id, since)?
+    };
+    for in_room in others.iter().filter(|room| sync.wants(&room.room_id)) {
+        sync.other(tx, in_room, &mut found)?;
+    }
+    let response = Response {
+        next_batch: Token(upto).to_string(),
+        rooms: found,
+        account_data: Events { events: sync.global_data(tx, global)? },
+        presence: Events { events: if home.settings.presence { sync.presence(tx)? } else { Vec::new() } },
+        to_device: Events::default(),
+        device_lists: DeviceLists::default(),
+        device_one_time_keys_count: BTreeMap::from([("signed_curve25519", 0)]),
+        device_unused_fallback_key_types: Vec::new(),
+    };
+    Ok(Look { response, upto, rooms: listened })
+}
+
+fn parsed(content: &str) -> Result<Value, Error> {
+    serde_json::from_str(content).map_err(Error::internal)
+}
+
+impl Sync<'_, '_, '_> {
+    fn wants(&self, room_id: &str) -> bool {
+        let filter = &self.request.filter.room;
+        !filter.not_rooms.iter().any(|not| not == room_id)
+            && filter.rooms.as_ref().is_none_or(|rooms| rooms.iter().any(|wanted| wanted == room_id))
+    }
+
+    fn limit(&self) -> i64 {
+        filter::limit(&self.request.filter.room.timeline, TIMELINE, MOST_TIMELINE)
+    }
+
+    /// A joined room, if there is news about it.
+    fn joined(&self, tx: &ReadTx<'_>, in_room: &InRoom) -> Result<Option<Joined>, Error> {
+        let member = &in_room.member;
+        let is_new = self.request.since.is_none() || member.since_pos > self.since;
+        let has_events = in_room.last_pos > self.since;
+        let has_data = self.room_data.contains_key(&in_room.room_id);
+        let has_ephemeral =
+            self.receipts.contains(&member.room_num) || self.typing.contains(&member.room_num);
+        if !(is_new || has_events || has_data || has_ephemeral || self.request.full_state) {
+            return Ok(None);
+        }
+        let Some(room) = rooms::by_num(tx, member.room_num)? else { return Ok(None) };
+        let view = self.view.room(&room)?;
+        let wanted = &self.request.filter.room;
+        let own = self.viewer.user_id.as_str();
+        let from = if is_new { 0 } else { self.since };
+        let timeline_wanted = filter::lets_room(&wanted.timeline, &room.room_id);
+        let limit = if timeline_wanted { self.limit() } else { 0 };
+        let timeline = room::timeline(&view, tx, (from, self.upto), limit, &wanted.timeline)?;
+        let state = self.state(tx, &view, &timeline, is_new || self.request.full_state, from)?;
+        let moved = |event: &events::Event| event.membership.is_some();
+        let summary = (is_new || timeline.stored.iter().any(moved) || timeline.limited)
+            .then(|| room::summary(tx, &room, own))
+            .transpose()?;
+        let unread = push::unread(tx, &room, own, &self.rules)?;
+        let per_thread = wanted.timeline.unread_thread_notifications;
+        let hidden = |user_id: &str| self.view.ignores(user_id);
+        let mut ephemeral = Vec::new();
+        let lets = |event_type| {
+            filter::lets_room(&wanted.ephemeral, &room.room_id)
+                && filter::lets_type(&wanted.ephemeral, event_type)
+        };
+        if lets("m.typing") && (self.typing.contains(&room.num) || (is_new && self.since > 0)) {
+            ephemeral.push(room::typing(tx, room.num, self.now, &hidden)?);
+        }
+        if lets("m.receipt") && (is_new || self.receipts.contains(&room.num)) {
+            ephemeral.extend(room::receipts(tx, room.num, own, (from, self.upto), &hidden)?);
+        }
+        let account_data = self.room_data(tx, &room.room_id, is_new)?;
+        let nothing = timeline.events.is_empty()
+            && !timeline.limited
+            && state.is_empty()
+            && ephemeral.is_empty()
+            && account_data.is_empty();
+        // What is unread changes by own receipts, too, which the client must learn; and by nothing that is not new.
+        if nothing && !is_new && !has_ephemeral {
+            return Ok(None);
+        }
+        let state = self.place_state(state);
+        Ok(Some(Joined {
+            timeline: Timeline {
+                prev_batch: timeline.prev_batch(),
+                limited: timeline.limited,
+                events: timeline.events,
+            },
+            state,
+            account_data: Events { events: account_data },
+            ephemeral: Events { events: ephemeral },
+            unread_notifications: if per_thread { unread.main } else { unread.total() },
+            unread_thread_notifications: per_thread
+                .then_some(unread.threads)
+                .filter(|threads| !threads.is_empty()),
+            summary,
+        }))
+    }
+
+    /// The state that goes with a timeline: all of it, or what changed since `from`.
+    fn state(
+        &self,
+        tx: &ReadTx<'_>,
+        view: &reeve_rooms::view::RoomView<'_, '_, '_>,
+        timeline: &room::Timeline,
+        whole: bool,
+        from: i64,
+    ) -> Result<Vec<ClientEvent>, Error> {
+        let wanted = &self.request.filter.room.state;
+        let last = self.upto.min(view.last_known_pos());
+        let at = if self.is_state_after() { last } else { timeline.start.min(last) };
+        let mut state = if whole {
+            events::all_state_at(tx, view.room.num, at)?
+        } else {
+            events::state_changed(tx, view.room.num, from, at)?
+        };
+        if filter::is_lazy(wanted) {
+            let own = whole.then_some(self.viewer.user_id.as_str());
+            room::lazily(tx, &view.room, (&mut state, &timeline.stored), own, at)?;
+        }
+        state.retain(|event| {
+            filter::lets_room(wanted, &view.room.room_id) && filter::lets_event(wanted, event)
+        });
+        if !self.is_state_after() {
+            // What the timeline shows itself is not said twice.
+            let shown: HashSet<i64> = timeline.stored.iter().map(|event| event.pos).collect();
+            state.retain(|event| !shown.contains(&event.pos));
+        }
+        room::for_client(view, &state)
+    }
+
+    fn place_state(&self, events: Vec<ClientEvent>) -> State {
+        let events = Some(Events { events });
+        match self.request.state_after {
+            StateAfter::No => State { state: events, ..State::default() },
+            StateAfter::Yes => State { state_after: events, ..State::default() },
+            StateAfter::Unstable => State { unstable_state_after: events, ..State::default() },
+        }
+    }
+
+    fn is_state_after(&self) -> bool {
+        self.request.state_after != StateAfter::No
+    }
+
+    /// Account data about a room.
+    fn room_data(&self, tx: &ReadTx<'_>, room_id: &str, is_new: bool) -> Result<Vec<Value>, Error> {
+        let all;
+        let found = if is_new && self.request.since.is_some() {
+            all = account_data::of_user(tx, self.viewer.user_num)?;
+            all.iter().filter(|data| data.room_id == room_id).collect()
+        } else {
+            self.room_data.get(room_id).map(|data| data.iter().collect()).unwrap_or_default()
+        };
+        self.shown_data(found, room_id)
+    }
+
+    fn shown_data(&self, found: Vec<&AccountData>, room_id: &str) -> Result<Vec<Value>, Error> {
+        let wanted = &self.request.filter.room.account_data;
+        found
+            .into_iter()
+            .filter(|data| filter::lets_room(wanted, room_id) && filter::lets_type(wanted, &data.data_type))
+            .map(|data| Ok(json!({ "type": data.data_type, "content": parsed(&data.content)? })))
+            .collect()
+    }
+
+    /// A room that the user has not joined.
+    fn other(&self, tx: &ReadTx<'_>, in_room: &InRoom, found: &mut Rooms) -> Result<(), Error> {
+        let member = &in_room.member;
+        match member.membership.as_str() {
+            "invite" | "knock" => {
+                let Some(room) = rooms::by_num(tx, member.room_num)? else { return Ok(()) };
+                let event = events::state(tx, room.num, "m.room.member", &self.viewer.user_id)?;
+                if event.is_some_and(|event| self.view.ignores(&event.sender)) {
+                    return Ok(());
+                }
+                let state = json!({ "events": timeline::stripped_state(tx, &room, &self.viewer.user_id)? });
+                if member.membership == "invite" {
+                    found.invite.insert(room.room_id, json!({ "invite_state": state }));
+                } else {
+                    found.knock.insert(room.room_id, json!({ "knock_state": state }));
+                }
+            }
+            "leave" | "ban" => {
+                let wanted = self.request.since.is_some() || self.request.filter.room.include_leave;
+                let is_news = member.since_pos > self.since;
+                if wanted
+                    && is_news
+                    && !(member.forgotten && self.request.since.is_none())
+                    && let Some(left) = self.left(tx, in_room)?
+                {
+                    found.leave.insert(in_room.room_id.clone(), left);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn left(&self, tx: &ReadTx<'_>, in_room: &InRoom) -> Result<Option<Left>, Error> {
+        let Some(room) = rooms::by_num(tx, in_room.member.room_num)? else { return Ok(None) };
+        let view = self.view.room(&room)?;
+        let was_there = view.membership_at(self.since) == "join";
+        // Of a room that the user came to and left meanwhile, the client knows nothing.
+        let whole = self.request.since.is_none() || self.request.full_state || !was_there;
+        let from = if whole { 0 } else { self.since };
+        let until = in_room.member.since_pos.min(self.upto);
+        let wanted = &self.request.filter.room;
+        let ever_joined = view.ever_joined();
+        // Who only declined an invite learns that it is gone, and nothing of the room.
+        let from = if ever_joined { from } else { in_room.member.since_pos - 1 };
+        let timeline = room::timeline(&view, tx, (from, until), self.limit(), &wanted.timeline)?;
+        let state = if ever_joined {
+            let mut state = if whole {
+                events::all_state_at(tx, room.num, timeline.start)?
+            } else {
+                events::state_changed(tx, room.num, from, timeline.start)?
+            };
+            if self.is_state_after() {
+                state = events::state_changed(tx, room.num, from, until)?;
+            }
+            if filter::is_lazy(&wanted.state) {
+                room::lazily(tx, &room, (&mut state, &timeline.stored), None, timeline.start)?;
+            }
+            state.retain(|event| filter::lets_event(&wanted.state, event));
+            room::for_client(&view, &state)?
+        } else {
+            Vec::new()
+        };
+        let state = self.place_state(state);
+        Ok(Some(Left {
+            timeline: Timeline {
+                prev_batch: timeline.prev_batch(),
+                limited: timeline.limited,
+                events: timeline.events,
+            },
+            state,
+            account_data: Events { events: self.room_data(tx, &room.room_id, false)? },
+        }))
+    }
+
+    fn global_data(&self, tx: &ReadTx<'_>, global: Vec<AccountData>) -> Result<Vec<Value>, Error> {
+        let wanted = &self.request.filter.account_data;
+        let mut found = Vec::new();
+        let has_rules = global.iter().any(|data| data.data_type == push::DATA_TYPE);
+        for data in &global {
+            let content = if data.data_type == push::DATA_TYPE {
+                push::as_account_data(tx, self.viewer.user_num, &self.viewer.user_id)?
+            } else {
+                parsed(&data.content)?
+            };
+            found.push((data.data_type.clone(), content));
+        }
+        if self.request.since.is_none() && !has_rules {
+            let content = push::as_account_data(tx, self.viewer.user_num, &self.viewer.user_id)?;
+            found.push((push::DATA_TYPE.to_owned(), content));
+        }
+        Ok(found
+            .into_iter()
+            .filter(|(data_type, _)| filter::lets_through(wanted, data_type, None))
+            .map(|(data_type, content)| json!({ "type": data_type, "content": content }))
+            .collect())
+    }
+
+    fn presence(&self, tx: &ReadTx<'_>) -> Result<Vec<Value>, Error> {
+        let wanted = &self.request.filter.presence;
+        let changed = ephemeral::changed_presence(tx, &self.viewer.user_id, self.since, MOST_PRESENCE)?;
+        Ok(changed
+            .into_iter()
+            .filter(|presence| self.request.since.is_some() || presence.presence != "offline")
+            .filter(|presence| {
+                filter::lets_through(wanted, "m.presence", Some(&presence.user_id))
+                    && !self.view.ignores(&presence.user_id)
+            })
+            .map(|presence| {
+                let content = deeds::presence_content(&presence, self.now);
+                json!({ "type": "m.presence", "sender": presence.user_id, "content": content })
+            })
+            .collect())
+    }
+}
