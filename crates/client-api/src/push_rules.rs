@@ -216,8 +216,7 @@ async fn notifications(call: Call) -> Answer {
     let highlights = call.query.utf8("only")?.as_deref() == Some("highlight");
     let (found, next) = call
         .read(move |tx| -> Result<_, Error> {
-            let account = (viewer.user_num, viewer.user_id.as_str());
-            let (found, next) = push::notifications(tx, account, from, limit, highlights)?;
+            let (found, next) = push::notifications(tx, &viewer.user_id, from, limit, highlights)?;
             let view = View::of(tx, viewer.clone(), now)?;
             let mut shown = Vec::new();
             for (event, room, read) in found {

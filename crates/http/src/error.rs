@@ -200,6 +200,9 @@ impl From<RoomError> for MatrixError {
             RoomError::BadAlias(_) => Self::bad_request("M_BAD_ALIAS", text),
             RoomError::InvalidRoomState(_) => Self::bad_request("M_INVALID_ROOM_STATE", text),
             RoomError::BadState(_) => Self::new(StatusCode::FORBIDDEN, "M_BAD_STATE", text),
+            RoomError::NoticeRoom => {
+                Self::new(StatusCode::FORBIDDEN, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM", text)
+            }
             RoomError::DuplicateAnnotation => Self::bad_request("M_DUPLICATE_ANNOTATION", text),
             RoomError::Suspended(_) => Self::new(StatusCode::FORBIDDEN, "M_USER_SUSPENDED", text),
             RoomError::Refused(_) => Self::unknown(text),

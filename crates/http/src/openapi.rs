@@ -169,7 +169,7 @@ pub fn ledger(routes: &[Arc<Route>]) -> String {
             let also: Vec<&str> = also.iter().filter(|(open, _)| *open).map(|(_, text)| *text).collect();
             let limit = match route.limit {
                 Limit::None => "",
-                Limit::Message => "message",
+                Limit::Message | Limit::Sending => "message",
                 Limit::Registration => "registration",
                 Limit::Login => "login",
             };

@@ -53,6 +53,8 @@ pub enum Limit {
     None,
     /// `rate_limits.message`, per acting account, with its override.
     Message,
+    /// The same, counted by the handler, since a repeated transaction costs nothing.
+    Sending,
     /// `rate_limits.registration`, per address.
     Registration,
     /// `rate_limits.login`, per address; the handler counts per account and failures.

@@ -163,7 +163,7 @@ impl Service {
             (Limit::Message, Some(session)) => limits::message(app, session, now).await?,
             (Limit::Registration, _) => app.limiter.check(Bucket::Registration(call.ip.to_string()), now)?,
             (Limit::Login, _) => app.limiter.check(Bucket::LoginAddress(call.ip.to_string()), now)?,
-            (Limit::None | Limit::Message, _) => {}
+            (Limit::None | Limit::Message | Limit::Sending, _) => {}
         }
         if let Some(length) = content_length(&call.headers)
             && length > call.max_body.saturating_add(THROWN_AWAY)

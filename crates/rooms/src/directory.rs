@@ -492,7 +492,8 @@ pub fn search_users(
     limit: usize,
 ) -> Result<(Vec<User>, bool), Error> {
     const MOST_CANDIDATES: i64 = 2000;
-    let term = term.trim().trim_start_matches('@');
+    // Whoever gives a whole user id means the part that differs.
+    let term = term.trim().trim_start_matches('@').split(':').next().unwrap_or_default();
     let mut found = Vec::new();
     if term.is_empty() {
         return Ok((found, false));

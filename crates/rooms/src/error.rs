@@ -41,6 +41,9 @@ pub enum Error {
     /// The acting account is suspended.
     #[error("{0}")]
     Suspended(&'static str),
+    /// Invitations to notice rooms cannot be declined.
+    #[error("You cannot reject this invite")]
+    NoticeRoom,
     /// The room was blocked by an administrator.
     #[error("This room has been blocked on this server")]
     Blocked,

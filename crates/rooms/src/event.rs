@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_store::events::{self, Event, STILL};
-use reeve_store::memberships;
+use reeve_store::memberships::{self, Membership};
 use reeve_store::rooms::{self, Room};
-use reeve_store::stream;
+use reeve_store::{account_data, notifications, stream, users};
 use ruma::canonical_json::redact_content_in_place;
 use ruma::events::{StateEventType, TimelineEventType};
 use ruma::room_version_rules::RoomVersionRules;
@@ -25,7 +25,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::{Home, version};
+use crate::{Home, push, version};
 
 /// The largest event, in bytes of its canonical JSON.
 pub const MAX_EVENT: usize = 65_535;
@@ -305,11 +305,18 @@ pub fn begin(
     let rules = version::rules(version).ok_or(Error::UnsupportedVersion)?;
     check_shape(draft)?;
     let by_event = rules.authorization.room_create_event_id_as_room_id;
-    let signed = sign(home, (!by_event).then_some(room_id), draft, (&[], &[]), 1, now, &rules)?;
-    let room_id = if by_event {
-        format!("!{}", signed.event_id.as_str().trim_start_matches('$'))
-    } else {
-        room_id.to_owned()
+    let (mut now, mut room_id) = (now, room_id.to_owned());
+    let signed = loop {
+        let signed = sign(home, (!by_event).then_some(&room_id), draft, (&[], &[]), 1, now, &rules)?;
+        if !by_event {
+            break signed;
+        }
+        room_id = format!("!{}", signed.event_id.as_str().trim_start_matches('$'));
+        if rooms::num(tx, &room_id)?.is_none() {
+            break signed;
+        }
+        // Somebody created two rooms that are alike within a millisecond: only the time can tell them apart.
+        now += 1;
     };
     let key = (draft.event_type.as_str(), draft.state_key.as_deref());
     let mut pdu = Pdu::new(signed.event_id.clone(), &room_id, key, &draft.sender, now, &draft.content)?;
@@ -391,7 +398,7 @@ fn store(tx: &mut Tx<'_>, room: &mut Room, draft: &Draft, signed: Signed, now: i
     let related = |key: &str| relation?.get(key)?.as_str().map(str::to_owned);
     let (rel_type, relates_to) = (related("rel_type"), related("event_id"));
     let is_member = draft.event_type == "m.room.member" && draft.state_key.is_some();
-    let event = Event {
+    let mut event = Event {
         pos,
         room_num: room.num,
         event_id: signed.event_id.to_string(),
@@ -404,6 +411,7 @@ fn store(tx: &mut Tx<'_>, room: &mut Room, draft: &Draft, signed: Signed, now: i
         relates_to: relates_to.filter(|_| rel_type.is_some()),
         rel_type,
         redacted_by: None,
+        notifies: 0,
         json: signed.json,
     };
     if let Some(state_key) = &event.state_key {
@@ -412,7 +420,6 @@ fn store(tx: &mut Tx<'_>, room: &mut Room, draft: &Draft, signed: Signed, now: i
             None => room.state_events += 1,
         }
     }
-    events::insert(tx, &event)?;
     room.last_event_id.clone_from(&event.event_id);
     room.depth += 1;
     room.last_pos = pos;
@@ -422,6 +429,8 @@ fn store(tx: &mut Tx<'_>, room: &mut Room, draft: &Draft, signed: Signed, now: i
     if let (Some(user_id), Some(membership)) = (&event.state_key, &event.membership) {
         move_member(tx, room, user_id, membership, pos)?;
     }
+    event.notifies = push::note(tx, room, &event, &draft.content)?;
+    events::insert(tx, &event)?;
     if event.rel_type.as_deref() == Some("m.thread")
         && let Some(root) = &event.relates_to
     {
@@ -463,8 +472,20 @@ fn move_member(
     let count = |what: &str| i64::from(membership == what) - i64::from(before == what);
     room.joined_members += count("join");
     room.invited_members += count("invite");
-    let since = old.as_ref().filter(|_| before == membership).map_or(pos, |old| old.since_pos);
-    memberships::put(tx, user_id, room.num, membership, pos, since)
+    let since_pos = old.as_ref().filter(|_| before == membership).map_or(pos, |old| old.since_pos);
+    let own_rules = match users::num(tx, user_id)? {
+        Some(num) if membership == "join" => account_data::find(tx, num, "", push::DATA_TYPE)?.is_some(),
+        _ => false,
+    };
+    let member = Membership {
+        user_id: user_id.to_owned(),
+        room_num: room.num,
+        membership: membership.to_owned(),
+        event_pos: pos,
+        since_pos,
+        forgotten: false,
+    };
+    memberships::put(tx, &member, own_rules)
 }
 
 /// The text by which an event is found.
@@ -485,6 +506,7 @@ pub fn redact(tx: &mut Tx<'_>, room: &mut Room, target: &Event, redaction: &Even
     }
     events::set_redacted(tx, target.pos, &redaction.event_id)?;
     events::forget_words(tx, target.pos)?;
+    notifications::delete(tx, target.pos)?;
     if target.rel_type.as_deref() == Some("m.thread")
         && let Some(root) = &target.relates_to
     {

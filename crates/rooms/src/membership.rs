@@ -233,12 +233,19 @@ pub fn leave(
     reason: Option<&str>,
 ) -> Result<(), Error> {
     match current(tx, user_id, room)?.as_str() {
+        "invite" if is_notice_room(tx, user_id, room)? => return Err(Error::NoticeRoom),
         "join" | "invite" | "knock" => {}
         "leave" if memberships::find(tx, user_id, room.num)?.is_some() => return Ok(()),
         _ => return Err(Error::forbidden(format!("User {user_id} not in room {}", room.room_id))),
     }
     set(tx, home, room, (user_id, user_id), content("leave", reason), ctx.now)?;
     Ok(())
+}
+
+/// Whether this is where the account gets server notices.
+fn is_notice_room(tx: &ReadTx<'_>, user_id: &str, room: &Room) -> Result<bool, Error> {
+    let Some(num) = users::num(tx, user_id)? else { return Ok(false) };
+    Ok(rooms::notice_room(tx, num)? == Some(room.num))
 }
 
 /// Knocks at a room.

@@ -52,6 +52,8 @@ struct Retiring {
     #[serde(default)]
     rooms_left: i64,
     #[serde(default)]
+    account_data: i64,
+    #[serde(default)]
     failed: Vec<String>,
 }
 
@@ -96,12 +98,18 @@ fn retire_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: i64) -> Result<Step
         return more(&progress, done);
     }
     let deleted = account_data::delete_some_of_user(tx, user.num, STEP_ROWS)?;
-    let done = done.saturating_add(i64::try_from(deleted).unwrap_or(STEP_ROWS));
+    let deleted = i64::try_from(deleted).unwrap_or(STEP_ROWS);
+    progress.account_data += deleted;
+    let done = done.saturating_add(deleted);
     if account_data::count_of_user(tx, user.num)? > 0 {
         return more(&progress, done);
     }
     transactions::delete_filters(tx, user.num)?;
-    let result = json!({ "rooms_left": progress.rooms_left, "rooms_failed": progress.failed });
+    let result = json!({
+        "rooms_left": progress.rooms_left,
+        "rooms_failed": progress.failed,
+        "account_data": progress.account_data,
+    });
     Ok(Step::Done { result: result.to_string(), done })
 }
 

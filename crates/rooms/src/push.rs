@@ -1,23 +1,27 @@
 //! Push rules, and how many events in a room somebody has not read.
 //! <https://spec.matrix.org/v1.18/client-server-api/#push-rules>
 //!
-//! What is unread is not stored for each member: it is counted from the events after the last one that the member has
-//! read, so that sending costs the same in a room of any size.
+//! Most members have the default rules, by which an event notifies all of them or nobody. So it is noted with the event
+//! whether it notifies everybody, and by itself only whom it notifies otherwise: who is mentioned, or has rules of their
+//! own. What is unread is counted from that, and sending costs the same in a room of any size.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use futures_util::FutureExt;
 use reeve_db::{ReadTx, Tx};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::Room;
-use reeve_store::{account_data, ephemeral, memberships};
+use reeve_store::{account_data, ephemeral, memberships, notifications, rooms, users};
 use ruma::power_levels::NotificationPowerLevels;
-use ruma::push::{Action, PushConditionPowerLevelsCtx, PushConditionRoomCtx, Ruleset, Tweak};
+use ruma::push::{
+    Action, HighlightTweakValue, PushConditionPowerLevelsCtx, PushConditionRoomCtx, Ruleset, Tweak,
+};
 use ruma::room_version_rules::{AuthorizationRules, RoomPowerLevelsRules};
 use ruma::serde::Raw;
-use ruma::{Int, RoomId, UInt, UserId};
+use ruma::{Int, RoomId, UInt, UserId, user_id};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::event;
@@ -25,8 +29,11 @@ use crate::membership::Powers;
 
 /// The type of the account data that holds the push rules.
 pub const DATA_TYPE: &str = "m.push_rules";
-/// How many of the newest events are looked at for what is unread.
-const MOST_UNREAD: i64 = 1000;
+/// How many mentioned users an event can notify.
+const MOST_MENTIONED: usize = 1000;
+
+/// The rules of whoever has none of their own, for somebody who is not mentioned.
+static DEFAULT: LazyLock<Ruleset> = LazyLock::new(|| Ruleset::server_default(user_id!("@:nobody.invalid")));
 
 #[derive(Deserialize, Serialize)]
 struct Stored {
@@ -47,6 +54,9 @@ pub fn rules(tx: &ReadTx<'_>, user_num: i64, user_id: &str) -> Result<Ruleset, E
 /// Replaces the push rules of an account.
 pub fn set_rules(tx: &mut Tx<'_>, user_num: i64, rules: Ruleset) -> Result<(), Error> {
     let stored = serde_json::to_string(&Stored { global: rules }).map_err(Error::internal)?;
+    if let Some(user_id) = users::user_id(tx, user_num)? {
+        notifications::set_with_rules(tx, &user_id)?;
+    }
     Ok(account_data::put(tx, user_num, "", DATA_TYPE, &stored)?)
 }
 
@@ -69,6 +79,15 @@ pub struct Unread {
 }
 
 impl Unread {
+    fn add(&mut self, thread: Option<String>, notifying: i64, standing_out: i64) {
+        let count = match thread {
+            Some(thread) => self.threads.entry(thread).or_default(),
+            None => &mut self.main,
+        };
+        count.notification_count += notifying;
+        count.highlight_count += standing_out;
+    }
+
     /// Inside and outside threads together.
     pub fn total(&self) -> Count {
         self.threads.values().fold(self.main, |sum, thread| Count {
@@ -79,41 +98,52 @@ impl Unread {
 }
 
 /// Decides which events of a room notify a member.
-pub struct Evaluator<'r> {
+struct Evaluator<'r> {
     rules: &'r Ruleset,
     context: PushConditionRoomCtx,
 }
 
 impl<'r> Evaluator<'r> {
     /// For a member of a room.
-    pub fn new(tx: &ReadTx<'_>, room: &Room, user_id: &str, rules: &'r Ruleset) -> Result<Self, Error> {
-        let member = event::state_content(tx, room, "m.room.member", user_id)?;
+    fn new(tx: &ReadTx<'_>, room: &Room, user_id: &str, rules: &'r Ruleset) -> Result<Self, Error> {
+        let user_id = UserId::parse(user_id).map_err(Error::internal)?;
+        let mut evaluator = Self::bare(tx, room, &user_id, rules, true)?;
+        let member = event::state_content(tx, room, "m.room.member", user_id.as_str())?;
         let name = member.as_ref().and_then(|member| member.get("displayname")).and_then(Value::as_str);
-        let context = PushConditionRoomCtx::new(
+        name.unwrap_or_default().clone_into(&mut evaluator.context.user_display_name);
+        Ok(evaluator)
+    }
+
+    /// For somebody without a name; with the power levels only where they matter.
+    fn bare(
+        tx: &ReadTx<'_>,
+        room: &Room,
+        user_id: &UserId,
+        rules: &'r Ruleset,
+        with_powers: bool,
+    ) -> Result<Self, Error> {
+        let mut context = PushConditionRoomCtx::new(
             RoomId::parse(&room.room_id).map_err(Error::internal)?,
             UInt::try_from(room.joined_members).unwrap_or_default(),
-            UserId::parse(user_id).map_err(Error::internal)?,
-            name.unwrap_or_default().to_owned(),
+            user_id.to_owned(),
+            String::new(),
         );
-        let powers = Powers::of(tx, room)?;
-        let context = context.with_power_levels(power_levels(room, &powers)?);
+        if with_powers {
+            context = context.with_power_levels(power_levels(room, &Powers::of(tx, room)?)?);
+        }
         Ok(Self { rules, context })
     }
 
-    /// Whether an event notifies, and whether it stands out.
-    pub fn evaluate(&self, stored: &Event) -> Result<(bool, bool), Error> {
-        if stored.redacted_by.is_some() {
-            return Ok((false, false));
-        }
-        let raw: Raw<Value> = Raw::from_json_string(stored.json.clone()).map_err(Error::internal)?;
+    /// Whether an event, given as JSON, notifies (1), stands out (2), or neither (0).
+    fn evaluate(&self, json: &str) -> Result<i64, Error> {
+        let raw: Raw<Value> = Raw::from_json_string(json.to_owned()).map_err(Error::internal)?;
         // Without conditions about thread subscriptions nothing is waited for.
         let actions = self.rules.get_actions(&raw, &self.context).now_or_never().unwrap_or(&[]);
         let notifies = actions.iter().any(|action| matches!(action, Action::Notify));
-        let highlights = actions.iter().any(|action| match action {
-            Action::SetTweak(Tweak::Highlight(value)) => *value == ruma::push::HighlightTweakValue::Yes,
-            _ => false,
-        });
-        Ok((notifies, highlights))
+        let highlights = actions
+            .iter()
+            .any(|action| matches!(action, Action::SetTweak(Tweak::Highlight(HighlightTweakValue::Yes))));
+        Ok(if notifies { 1 + i64::from(highlights) } else { 0 })
     }
 }
 
@@ -135,84 +165,115 @@ fn power_levels(room: &Room, powers: &Powers) -> Result<PushConditionPowerLevels
     Ok(PushConditionPowerLevelsCtx::new(users, users_default, notifications, rules))
 }
 
-/// What a member has not read in a room, counting the newest events only if there are very many.
-pub fn unread(tx: &ReadTx<'_>, room: &Room, user_id: &str, rules: &Ruleset) -> Result<Unread, Error> {
-    let receipts = ephemeral::receipts_of_user(tx, room.num, user_id)?;
-    let everywhere =
-        receipts.iter().filter(|receipt| receipt.thread_id.is_empty()).map(|receipt| receipt.event_pos).max();
-    let joined = memberships::find(tx, user_id, room.num)?.map_or(0, |member| member.since_pos);
-    let everywhere = everywhere.unwrap_or(joined).max(joined);
-    let newest = events::before(tx, room.num, i64::MAX, everywhere, MOST_UNREAD)?;
-    let mut unread = Unread::default();
-    if newest.iter().all(|event| event.sender == user_id) {
-        return Ok(unread);
+/// Decides whom a new event notifies: everybody in the same way, and some otherwise.
+pub(crate) fn note(
+    tx: &mut Tx<'_>,
+    room: &Room,
+    event: &Event,
+    content: &Map<String, Value>,
+) -> Result<i64, Error> {
+    let mentions = content.get("m.mentions").and_then(Value::as_object);
+    let mentions_room = mentions.and_then(|mentions| mentions.get("room")) == Some(&Value::Bool(true));
+    let nobody = user_id!("@:nobody.invalid");
+    let usual = Evaluator::bare(tx, room, nobody, &DEFAULT, mentions_room)?.evaluate(&event.json)?;
+    let mut special = notifications::members_with_rules(tx, room.num)?;
+    let with_rules = special.len();
+    let mentioned = mentions.and_then(|mentions| mentions.get("user_ids")).and_then(Value::as_array);
+    for user_id in mentioned.into_iter().flatten().filter_map(Value::as_str).take(MOST_MENTIONED) {
+        let joined = || memberships::find(tx, user_id, room.num);
+        if !special.iter().any(|other| other == user_id)
+            && joined()?.is_some_and(|member| member.membership == "join")
+        {
+            special.push(user_id.to_owned());
+        }
     }
-    let evaluator = Evaluator::new(tx, room, user_id, rules)?;
-    for event in newest.iter().rev() {
-        let root =
-            if event.rel_type.as_deref() == Some("m.thread") { event.relates_to.as_deref() } else { None };
-        if event.sender == user_id {
-            // Who writes has read what is above.
-            match root {
-                Some(root) => drop(unread.threads.remove(root)),
-                None => unread.main = Count::default(),
-            }
-            continue;
-        }
-        let thread_id = root.unwrap_or("main");
-        let read = receipts
-            .iter()
-            .filter(|receipt| receipt.thread_id == thread_id)
-            .map(|receipt| receipt.event_pos)
-            .max();
-        if read.is_some_and(|read| event.pos <= read) {
-            continue;
-        }
-        let (notifies, highlights) = evaluator.evaluate(event)?;
-        if !notifies {
-            continue;
-        }
-        let count = match root {
-            Some(root) => unread.threads.entry(root.to_owned()).or_default(),
-            None => &mut unread.main,
+    for (index, user_id) in special.iter().enumerate().filter(|(_, user_id)| **user_id != event.sender) {
+        let Ok(parsed) = UserId::parse(user_id.as_str()) else { continue };
+        let rules = match users::num(tx, user_id)? {
+            Some(num) if index < with_rules => rules(tx, num, user_id)?,
+            _ => Ruleset::server_default(&parsed),
         };
-        count.notification_count += 1;
-        count.highlight_count += i64::from(highlights);
+        let notifies = Evaluator::new(tx, room, user_id, &rules)?.evaluate(&event.json)?;
+        if notifies != usual {
+            notifications::insert(tx, user_id, room.num, event.pos, notifies)?;
+        }
     }
+    Ok(usual)
+}
+
+/// What a member has not read in a room.
+pub fn unread(tx: &ReadTx<'_>, room: &Room, user_id: &str) -> Result<Unread, Error> {
+    let joined = memberships::find(tx, user_id, room.num)?.map_or(0, |member| member.since_pos);
+    let receipts = ephemeral::receipts_of_user(tx, room.num, user_id)?;
+    let mut everywhere = joined;
+    // Where each thread was read beyond that, by a receipt or by writing in it; `None` stands outside threads.
+    let mut read: BTreeMap<Option<String>, i64> = BTreeMap::new();
+    for receipt in receipts {
+        match receipt.thread_id.as_str() {
+            "" => everywhere = everywhere.max(receipt.event_pos),
+            "main" => later(&mut read, None, receipt.event_pos),
+            _ => later(&mut read, Some(receipt.thread_id), receipt.event_pos),
+        }
+    }
+    for (thread, pos) in notifications::own(tx, user_id, room.num, everywhere)? {
+        later(&mut read, thread, pos);
+    }
+    read.retain(|_, pos| *pos > everywhere);
+    let mut unread = Unread::default();
+    for (thread, mut notifying, mut standing_out) in notifications::unread(tx, room.num, everywhere, user_id)?
+    {
+        if let Some(pos) = read.get(&thread) {
+            (notifying, standing_out) =
+                notifications::unread_in(tx, room.num, *pos, user_id, thread.as_deref())?;
+        }
+        unread.add(thread, notifying, standing_out);
+    }
+    for exception in notifications::of_user(tx, user_id, room.num, everywhere)? {
+        if read.get(&exception.thread).is_some_and(|pos| exception.pos <= *pos) {
+            continue;
+        }
+        let differs = |from: i64| i64::from(exception.notifies >= from) - i64::from(exception.usual >= from);
+        unread.add(exception.thread.clone(), differs(1), differs(2));
+    }
+    unread.threads.retain(|_, count| *count != Count::default());
     Ok(unread)
+}
+
+fn later(read: &mut BTreeMap<Option<String>, i64>, thread: Option<String>, pos: i64) {
+    let known = read.entry(thread).or_insert(pos);
+    *known = (*known).max(pos);
 }
 
 /// A page of the events that notified an account, the newest first: the event, its room, and whether it was read.
 pub fn notifications(
     tx: &ReadTx<'_>,
-    (user_num, user_id): (i64, &str),
+    user_id: &str,
     from: Option<i64>,
     limit: usize,
     highlights_only: bool,
 ) -> Result<(Vec<(Event, Room, bool)>, Option<i64>), Error> {
-    let rules = rules(tx, user_num, user_id)?;
-    let mut candidates = Vec::new();
+    let needed = if highlights_only { 2 } else { 1 };
+    let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    let before = from.map_or(i64::MAX, |from| from.saturating_add(1));
+    let mut found = Vec::new();
     for joined in memberships::of_user_in(tx, user_id, "join")? {
-        let before = from.map_or(i64::MAX, |from| from.saturating_add(1));
-        let since = joined.member.since_pos;
-        let newest = events::before(tx, joined.member.room_num, before, since, 100)?;
-        let Some(room) = reeve_store::rooms::by_num(tx, joined.member.room_num)? else { continue };
-        let evaluator = Evaluator::new(tx, &room, user_id, &rules)?;
-        let receipts = ephemeral::receipts_of_user(tx, room.num, user_id)?;
+        let (num, since) = (joined.member.room_num, joined.member.since_pos);
+        let Some(room) = rooms::by_num(tx, num)? else { continue };
+        let receipts = ephemeral::receipts_of_user(tx, num, user_id)?;
         let read = receipts.iter().map(|receipt| receipt.event_pos).max().unwrap_or(0);
-        for event in newest.into_iter().filter(|event| event.sender != user_id) {
-            let (notifies, highlights) = evaluator.evaluate(&event)?;
-            if notifies && (highlights || !highlights_only) {
+        for event in events::notifying(tx, user_id, num, (since, before), most)? {
+            let notifies = notifications::one(tx, user_id, num, event.pos)?.unwrap_or(event.notifies);
+            if notifies >= needed {
                 let is_read = event.pos <= read;
-                candidates.push((event, room.clone(), is_read));
+                found.push((event, room.clone(), is_read));
             }
         }
     }
-    candidates.sort_by_key(|(event, _, _)| -event.pos);
-    let more = candidates.len() > limit;
-    candidates.truncate(limit);
-    let next = candidates.last().filter(|_| more).map(|(event, _, _)| event.pos - 1);
-    Ok((candidates, next))
+    found.sort_by_key(|(event, _, _)| -event.pos);
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(|(event, _, _)| event.pos - 1);
+    Ok((found, next))
 }
 
 /// What a client is told that has no push rules stored.

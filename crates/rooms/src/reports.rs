@@ -14,7 +14,7 @@ const MAX_REASON: usize = 1000;
 
 fn check_reason(reason: &str) -> Result<(), Error> {
     if reason.chars().count() > MAX_REASON {
-        return Err(Error::Refused("The reason is too long".to_owned()));
+        return Err(Error::BadContent("Reason must be less than 1000 characters".to_owned()));
     }
     Ok(())
 }

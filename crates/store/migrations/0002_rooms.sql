@@ -72,9 +72,13 @@ CREATE TABLE events (
   relates_to {text},
   rel_type {text},
   redacted_by {text},
+  -- whom it notifies who has no push rules of their own and is not mentioned: 0 nobody, 1 everybody, 2 everybody, so
+  -- that it stands out
+  notifies {bigint} NOT NULL,
   json {text} NOT NULL
 ){strict};
 CREATE INDEX events_room ON events (room_num, pos);
+CREATE INDEX events_notifying ON events (room_num, pos, sender, rel_type, relates_to, notifies) WHERE notifies > 0;
 CREATE INDEX events_room_ts ON events (room_num, ts, pos);
 CREATE INDEX events_state ON events (room_num, event_type, state_key, until_pos) WHERE until_pos IS NOT NULL;
 CREATE INDEX events_state_until ON events (room_num, until_pos, pos) WHERE until_pos IS NOT NULL;
@@ -92,9 +96,12 @@ CREATE TABLE memberships (
   event_pos {bigint} NOT NULL,
   since_pos {bigint} NOT NULL,
   forgotten {bigint} NOT NULL,
+  -- whether the user has push rules of their own
+  own_rules {bigint} NOT NULL,
   PRIMARY KEY (user_id, room_num)
 ){strict};
 CREATE INDEX memberships_user ON memberships (user_id, membership, room_num);
+CREATE INDEX memberships_own_rules ON memberships (room_num) WHERE own_rules = 1;
 CREATE INDEX memberships_room ON memberships (room_num, membership, since_pos);
 
 -- Threads, so that they can be listed by their latest reply.
@@ -105,6 +112,16 @@ CREATE TABLE threads (
   replies {bigint} NOT NULL
 ){strict};
 CREATE INDEX threads_room ON threads (room_num, latest_pos);
+
+-- Events that notify somebody otherwise than `events.notifies` says: who is mentioned, or has push rules of their own.
+CREATE TABLE notifications (
+  user_id {text} NOT NULL,
+  room_num {bigint} NOT NULL,
+  pos {bigint} NOT NULL,
+  notifies {bigint} NOT NULL,
+  PRIMARY KEY (user_id, room_num, pos)
+){strict};
+CREATE INDEX notifications_pos ON notifications (pos);
 
 -- Words of messages.
 -- only sqlite

@@ -7,7 +7,7 @@ use crate::users::num_list;
 macro_rules! columns {
     () => {
         "pos, room_num, event_id, event_type, state_key, sender, ts, membership, until_pos, relates_to, rel_type, \
-         redacted_by, json"
+         redacted_by, notifies, json"
     };
 }
 
@@ -20,7 +20,7 @@ pub const STILL: i64 = i64::MAX;
 
 reeve_db::statements! {
     INSERT = concat!("INSERT INTO events (", columns!(), ") \
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)");
     FIND = select!("event_id = $1");
     BY_POS = select!("pos = $1");
     /// `$1`: the positions, in the form of [`num_list`].
@@ -48,9 +48,13 @@ reeve_db::statements! {
     OF_SENDER = select!("sender = $1 AND room_num = $2 AND pos < $3 ORDER BY pos DESC LIMIT $4");
     FROM_TS = select!("room_num = $1 AND ts >= $2 ORDER BY ts, pos LIMIT $3");
     UPTO_TS = select!("room_num = $1 AND ts <= $2 ORDER BY ts DESC, pos DESC LIMIT $3");
-    SET_REDACTED = "UPDATE events SET redacted_by = $2 WHERE pos = $1";
+    SET_REDACTED = "UPDATE events SET redacted_by = $2, notifies = 0 WHERE pos = $1";
     INVITES_SENT = "SELECT count(*) FROM events WHERE sender = $1 AND membership = 'invite' AND ts >= $2";
     ROOMS_JOINED = "SELECT count(DISTINCT room_num) FROM events WHERE state_key = $1 AND membership = 'join' AND ts >= $2";
+    /// Those that notify everybody, and those that notify the user in particular.
+    NOTIFYING = select!("room_num = $2 AND pos > $3 AND pos < $4 AND sender <> $1 AND notifies > 0 \
+                 UNION SELECT ", columns!(), " FROM events WHERE pos IN (SELECT n.pos FROM notifications n \
+                 WHERE n.user_id = $1 AND n.room_num = $2 AND n.pos > $3 AND n.pos < $4) ORDER BY 1 DESC LIMIT $5");
     FIRST_POS = "SELECT pos FROM events WHERE room_num = $1 ORDER BY pos LIMIT 1";
     DELETE_SOME = "DELETE FROM events WHERE pos IN (SELECT pos FROM events WHERE room_num = $1 LIMIT $2)";
     PURGEABLE = "SELECT pos FROM events WHERE room_num = $1 AND pos < $2 AND until_pos IS NULL ORDER BY pos LIMIT $3";
@@ -74,7 +78,7 @@ reeve_db::statements! {
     /// `$1`: the words, in the form of [`word_query`].
     SEARCH = {
         sqlite: "SELECT e.pos, e.room_num FROM event_search s JOIN events e ON e.pos = s.rowid \
-                 WHERE s.words MATCH $1 AND s.rowid < $2 ORDER BY s.rowid DESC LIMIT $3",
+                 WHERE event_search MATCH $1 AND s.rowid < $2 ORDER BY s.rowid DESC LIMIT $3",
         postgres: "SELECT e.pos, e.room_num FROM event_search s JOIN events e ON e.pos = s.pos \
                    WHERE s.words @@ to_tsquery('simple', CAST($1 AS TEXT)) AND s.pos < $2 ORDER BY s.pos DESC LIMIT $3",
     };
@@ -107,6 +111,9 @@ pub struct Event {
     pub rel_type: Option<String>,
     /// The event that redacted it.
     pub redacted_by: Option<String>,
+    /// Whom it notifies who has no push rules of their own and is not mentioned: 0 nobody, 1 everybody, 2 everybody,
+    /// so that it stands out.
+    pub notifies: i64,
     /// The whole signed event, as JSON.
     pub json: String,
 }
@@ -125,7 +132,8 @@ fn from_row(row: &Row<'_>) -> Result<Event, DbError> {
         relates_to: row.get(9)?,
         rel_type: row.get(10)?,
         redacted_by: row.get(11)?,
-        json: row.get(12)?,
+        notifies: row.get(12)?,
+        json: row.get(13)?,
     })
 }
 
@@ -146,6 +154,7 @@ pub fn insert(tx: &mut Tx<'_>, event: &Event) -> Result<(), DbError> {
             &event.relates_to,
             &event.rel_type,
             &event.redacted_by,
+            event.notifies,
             &event.json
         ],
     )?;
@@ -345,6 +354,17 @@ pub fn invites_sent(tx: &ReadTx<'_>, user_id: &str, since_ts: i64) -> Result<i64
 /// How many rooms somebody joined since a time.
 pub fn rooms_joined(tx: &ReadTx<'_>, user_id: &str, since_ts: i64) -> Result<i64, DbError> {
     tx.query_one(&ROOMS_JOINED, &params![user_id, since_ts], |row| row.get(0))
+}
+
+/// Events of a room in `(after, before)` that may have notified a user, the newest first.
+pub fn notifying(
+    tx: &ReadTx<'_>,
+    user_id: &str,
+    room_num: i64,
+    (after, before): (i64, i64),
+    limit: i64,
+) -> Result<Vec<Event>, DbError> {
+    tx.query(&NOTIFYING, &params![user_id, room_num, after, before, limit], from_row)
 }
 
 /// The position of the oldest event of a room.

@@ -13,6 +13,7 @@ pub mod health;
 pub mod jobs;
 pub mod login_tokens;
 pub mod memberships;
+pub mod notifications;
 pub mod profile_fields;
 pub mod pushers;
 pub mod ratelimits;
@@ -76,6 +77,7 @@ pub fn statements() -> Vec<&'static Statement> {
         stream::STATEMENTS,
         rooms::STATEMENTS,
         events::STATEMENTS,
+        notifications::STATEMENTS,
         memberships::STATEMENTS,
         ephemeral::STATEMENTS,
         transactions::STATEMENTS,

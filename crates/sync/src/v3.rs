@@ -15,7 +15,6 @@ use reeve_store::memberships::{self, InRoom};
 use reeve_store::rooms;
 use reeve_store::{ephemeral, stream};
 use ruma::api::client::filter::FilterDefinition;
-use ruma::push::Ruleset;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -170,7 +169,6 @@ struct Sync<'v, 't, 'c> {
     view: &'v View<'t, 'c>,
     viewer: &'v Viewer,
     request: &'v Request,
-    rules: Ruleset,
     since: i64,
     upto: i64,
     now: i64,
@@ -206,7 +204,6 @@ pub fn look(
         view: &view,
         viewer,
         request,
-        rules: push::rules(tx, viewer.user_num, &viewer.user_id)?,
         since,
         upto,
         now,
@@ -282,7 +279,7 @@ impl Sync<'_, '_, '_> {
         let summary = (is_new || timeline.stored.iter().any(moved) || timeline.limited)
             .then(|| room::summary(tx, &room, own))
             .transpose()?;
-        let unread = push::unread(tx, &room, own, &self.rules)?;
+        let unread = push::unread(tx, &room, own)?;
         let per_thread = wanted.timeline.unread_thread_notifications;
         let hidden = |user_id: &str| self.view.ignores(user_id);
         let mut ephemeral = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_http::json::{Integer, Object, integer};
+use reeve_http::json::{self, Integer, Object, integer};
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
 use reeve_rooms::redactions::{self, Order};
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,7 @@ fn optional_integer(body: &Object, key: &str) -> Result<Option<i64>, MatrixError
 async fn handle_order(mut call: Call) -> Answer {
     let user_id = target::shape(&call)?;
     let body = call.object().await?;
+    json::require(&body, &["rooms"])?;
     let rooms = match body.get("rooms") {
         Some(Value::Array(rooms)) => rooms
             .iter()

@@ -22,7 +22,7 @@ use reeve_http::{Access, Answer, Call, MatrixError, Route};
 use reeve_rooms::timeline::Token;
 use reeve_rooms::view::{RoomView, View, Viewer};
 use reeve_rooms::{Error, Home, Room};
-use reeve_store::rooms;
+use reeve_store::{memberships, rooms};
 use ruma::api::client::filter::RoomEventFilter;
 use serde_json::Value;
 
@@ -123,5 +123,6 @@ pub(crate) fn open<'v, 't, 'c>(
         || Error::Forbidden(format!("User {viewer} not in room {room_id}, and room previews are disabled"));
     let room: Room = rooms::find(tx, room_id)?.ok_or_else(refused)?;
     let room = view.room(&room)?;
-    if room.ever_joined() || room.is_world_readable() { Ok(room) } else { Err(refused()) }
+    let forgotten = memberships::find(tx, &viewer, room.room.num)?.is_some_and(|member| member.forgotten);
+    if (room.ever_joined() && !forgotten) || room.is_world_readable() { Ok(room) } else { Err(refused()) }
 }

@@ -1,9 +1,10 @@
 //! Sending events and redacting them.
 
 use http::Method;
+use reeve_http::limits;
 use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply};
 use reeve_rooms::send::{self, Sent};
-use reeve_store::transactions::Key;
+use reeve_store::transactions::{self, Key};
 use serde_json::json;
 
 use super::{device_key, home, text, v3};
@@ -19,16 +20,16 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::PUT, "rooms/{room_id}/send/{event_type}/{txn_id}", send)
             .access(Access::Guest)
-            .limit(Limit::Message)
+            .limit(Limit::Sending)
             .summary("Sends an event; the same transaction id sends it once")
             .errors(ERRORS)
             .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid"),
         v3(Method::POST, "rooms/{room_id}/send/{event_type}", send)
-            .limit(Limit::Message)
+            .limit(Limit::Sending)
             .summary("Sends an event, as older clients do")
             .errors(ERRORS),
         v3(Method::PUT, "rooms/{room_id}/redact/{event_id}/{txn_id}", redact)
-            .limit(Limit::Message)
+            .limit(Limit::Sending)
             .summary("Takes the content of an event away")
             .errors(&[
                 (403, "M_FORBIDDEN", "the event is somebody else's, and the power is missing"),
@@ -46,10 +47,20 @@ fn key(call: &Call, scope: String) -> Result<Option<Key>, MatrixError> {
     Ok(Some(Key { user_num: call.user()?.num, device_id: device_key(call)?, scope, txn_id }))
 }
 
+/// Counts a request against the limit. One that was answered before is answered again, and costs nothing.
+async fn limit(call: &Call, key: Option<&Key>) -> Result<Option<String>, MatrixError> {
+    let Err(refused) = limits::message(&call.app, call.session()?, call.now).await else { return Ok(None) };
+    let Some(key) = key.cloned() else { return Err(refused) };
+    call.read(move |tx| transactions::find(tx, &key)).await?.map(Some).ok_or(refused)
+}
+
 async fn send(mut call: Call) -> Answer {
     let content = call.object().await?;
     let (room_id, event_type) = (call.param("room_id"), call.param("event_type"));
     let key = key(&call, format!("send {room_id} {event_type}"))?;
+    if let Some(event_id) = limit(&call, key.as_ref()).await? {
+        return reply::ok(&json!({ "event_id": event_id }));
+    }
     let (home, ctx, user) = (home(&call), call.ctx(), call.user()?.clone());
     let sent = Sent { event_type, state_key: None, content };
     let event_id =
@@ -62,6 +73,9 @@ async fn redact(mut call: Call) -> Answer {
     let reason = text(&body, "reason")?;
     let (room_id, target) = (call.param("room_id"), call.param("event_id"));
     let key = key(&call, format!("redact {room_id} {target}"))?;
+    if let Some(event_id) = limit(&call, key.as_ref()).await? {
+        return reply::ok(&json!({ "event_id": event_id }));
+    }
     let (home, ctx, user) = (home(&call), call.ctx(), call.user()?.clone());
     let event_id = call
         .write(move |tx| {

@@ -2,11 +2,15 @@
 
 #![expect(
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test fails where something is not as it says"
 )]
+#![expect(clippy::wildcard_imports, reason = "tests of rooms use most of their kit")]
 
 mod admin;
 mod client;
 mod common;
+mod rooms_kit;
 mod states;
+mod sync_kit;

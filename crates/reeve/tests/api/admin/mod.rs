@@ -1,4 +1,5 @@
 mod devices;
+mod effects;
 mod login_as;
 mod lookups;
 mod moderation;

@@ -167,7 +167,7 @@ on_both_engines! {
         let id = list.body["jobs"][0]["id"].as_str().unwrap().to_owned();
         let job = json!({
             "id": id, "kind": "deactivate_user", "subject": "@alice:test", "state": "complete", "done": 1, "total": 1,
-            "result": { "account_data": 1 }, "error": null, "attempts": 0, "run_after_ts": START_MS,
+            "result": { "rooms_left": 0, "rooms_failed": [], "account_data": 1 }, "error": null, "attempts": 0, "run_after_ts": START_MS,
             "created_ts": START_MS, "updated_ts": START_MS,
         });
         assert_eq!(list, (200, json!({ "jobs": [job] })));

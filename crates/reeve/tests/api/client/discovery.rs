@@ -58,6 +58,10 @@ on_both_engines! {
         let mut server = server;
         let alice = server.user("alice").await;
         let whole = |password: bool, login_token: bool| (200, json!({ "capabilities": {
+            "m.room_versions": { "default": "12", "available": {
+                "6": "stable", "7": "stable", "8": "stable", "9": "stable", "10": "stable", "11": "stable",
+                "12": "stable",
+            } },
             "m.change_password": { "enabled": password },
             "m.set_displayname": { "enabled": true },
             "m.set_avatar_url": { "enabled": true },

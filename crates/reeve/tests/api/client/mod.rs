@@ -7,4 +7,6 @@ mod profile;
 mod pushers;
 mod register;
 mod registration_tokens;
+mod rooms;
 mod sessions;
+mod sync;

@@ -1,0 +1,115 @@
+//! Notices of the server: a room in which it speaks to one account.
+
+use reeve_testkit::{Config, on_both_engines};
+use serde_json::{Value, json};
+
+use crate::rooms_kit::*;
+use crate::sync_kit::*;
+
+const SEND: &str = "/_synapse/admin/v1/send_server_notice";
+
+/// Notices are off unless the settings name an account for them; here it is `notices`.
+fn with_notices(config: &mut Config) {
+    config.rooms.notices_localpart = Some("notices".to_owned());
+}
+
+fn notice(text: &str) -> Value {
+    json!({ "user_id": "@alice:test", "content": { "msgtype": "m.text", "body": text } })
+}
+
+on_both_engines! {
+    async fn off(server: Server) {
+        let admin = server.admin().await;
+        server.create("alice", false).await;
+        let reply = admin.post(SEND, notice("Hello")).await;
+        assert_eq!(reply.refusal(), (400, "M_UNKNOWN", "Server notices are not enabled on this server"));
+        let reply = admin.post(SEND, json!({})).await;
+        assert_eq!(reply.refusal(), (400, "M_MISSING_PARAM", "Missing params: ['user_id', 'content']"));
+    }
+
+    #[config(with_notices)]
+    async fn sent_and_seen(server: Server) {
+        let (admin, alice) = (server.admin().await, server.user("alice").await);
+        let since = now(&alice).await;
+        let sent = ok(admin.post(SEND, notice("Hello")).await);
+        let came = sync_since(&alice, &since).await;
+        let room = rooms_in(&came, "invite")[0].clone();
+        let stripped = list(section(&came, "invite", &room), "/invite_state/events");
+        let own = of_state(stripped, "m.room.member", "@alice:test").unwrap();
+        assert_eq!(at(own, "/sender"), "@notices:test");
+        join(&alice, &room).await;
+        let page = messages(&alice, &room, "dir=b&limit=50").await;
+        let message = of_kind(list(&page, "/chunk"), "m.room.message").unwrap();
+        assert_eq!((at(message, "/event_id"), at(message, "/sender")), (at(&sent, "/event_id"), "@notices:test"));
+        assert_eq!(message["content"], json!({ "msgtype": "m.text", "body": "Hello" }));
+        // Clients show such rooms apart.
+        let tags = room_data(&sync(&alice).await, &room, "m.tag").clone();
+        assert!(tags["tags"].get("m.server_notice").is_some(), "{tags}");
+        // The next one comes into the same room.
+        let since = now(&alice).await;
+        ok(admin.post(SEND, notice("Again")).await);
+        let came = sync_since(&alice, &since).await;
+        assert_eq!((bodies(timeline(&came, &room)), rooms_in(&came, "invite")), (vec!["Again"], vec![]));
+    }
+
+    #[config(with_notices)]
+    async fn the_same_transaction_is_sent_once(server: Server) {
+        let (admin, alice) = (server.admin().await, server.user("alice").await);
+        let path = format!("{SEND}/once");
+        let first = ok(admin.put(&path, notice("Hello")).await);
+        assert_eq!(ok(admin.put(&path, notice("Hello")).await), first);
+        let room = rooms_in(&sync(&alice).await, "invite")[0].clone();
+        join(&alice, &room).await;
+        let (all, _) = all_messages(&alice, &room, "dir=b").await;
+        assert_eq!(bodies(&all), ["Hello"]);
+        let other = ok(admin.put(&format!("{SEND}/twice"), notice("Hello")).await);
+        assert_ne!(other, first);
+    }
+
+    #[config(with_notices)]
+    async fn the_room_cannot_be_refused(server: Server) {
+        let (admin, alice) = (server.admin().await, server.user("alice").await);
+        ok(admin.post(SEND, notice("Hello")).await);
+        let room = rooms_in(&sync(&alice).await, "invite")[0].clone();
+        let refused = alice.post(&room_path(&room, "leave"), json!({})).await;
+        assert_eq!(code(&refused), (403, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM"));
+        // One who has accepted may go, and is called back by the next notice.
+        join(&alice, &room).await;
+        leave(&alice, &room).await;
+        ok(admin.post(SEND, notice("Again")).await);
+        assert_eq!(rooms_in(&sync(&alice).await, "invite").len(), 1);
+    }
+
+    #[config(with_notices)]
+    async fn what_is_refused(server: Server) {
+        let (admin, alice) = (server.admin().await, server.user("alice").await);
+        let to = |user_id: &str| json!({ "user_id": user_id, "content": {} });
+        for (body, refusal) in [
+            (json!({}), (400, "M_MISSING_PARAM", "Missing params: ['user_id', 'content']")),
+            (json!({ "user_id": "@alice:test" }), (400, "M_MISSING_PARAM", "Missing params: ['content']")),
+            (to("bad"), (400, "M_INVALID_PARAM", "Expected UserID string to start with '@'")),
+            (to("@alice:other"), (400, "M_UNKNOWN", "Server notices can only be sent to local users")),
+            (to("@nobody:test"), (404, "M_NOT_FOUND", "User not found")),
+        ] {
+            assert_eq!(admin.post(SEND, body.clone()).await.refusal(), refusal, "{body}");
+        }
+        assert_eq!(alice.post(SEND, notice("x")).await.refusal(), (403, "M_FORBIDDEN", "You are not a server admin"));
+    }
+
+    #[config(with_notices)]
+    async fn other_events_than_messages(server: Server) {
+        let (admin, alice) = (server.admin().await, server.user("alice").await);
+        ok(admin.post(SEND, notice("Hello")).await);
+        let room = rooms_in(&sync(&alice).await, "invite")[0].clone();
+        join(&alice, &room).await;
+        let since = now(&alice).await;
+        let body = json!({
+            "user_id": "@alice:test", "type": "m.room.topic", "state_key": "", "content": { "topic": "Maintenance" },
+        });
+        ok(admin.post(SEND, body).await);
+        let came = sync_since(&alice, &since).await;
+        assert_eq!(content(of_state(timeline(&came, &room), "m.room.topic", ""))["topic"], "Maintenance");
+        let reply = try_send(&alice, &room, "m.room.message", json!({ "msgtype": "m.text", "body": "Thanks" })).await;
+        assert_eq!(code(&reply), (403, "M_FORBIDDEN"));
+    }
+}

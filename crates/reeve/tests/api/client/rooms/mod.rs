@@ -1,0 +1,23 @@
+//! Rooms, as clients use them.
+
+mod aliases;
+mod create;
+mod filters;
+mod guests;
+mod members;
+mod membership;
+mod messages;
+mod personal;
+mod presence;
+mod public;
+mod push;
+mod redact;
+mod relations;
+mod reports;
+mod search;
+mod send;
+mod small;
+mod spaces;
+mod state;
+mod upgrade;
+mod visibility;

@@ -1,0 +1,156 @@
+//! Push rules, and the notifications they make.
+
+use reeve_testkit::{Client, on_both_engines};
+use serde_json::{Value, json};
+
+use crate::rooms_kit::*;
+
+const RULES: &str = "/_matrix/client/v3/pushrules/global";
+
+fn rule_ids(rules: &Value, kind: &str) -> Vec<String> {
+    list(rules, &format!("/{kind}")).iter().map(|rule| at(rule, "/rule_id").to_owned()).collect()
+}
+
+async fn put(client: &Client, rule: &str, body: Value) {
+    ok(client.put(&format!("{RULES}/{rule}"), body).await);
+}
+
+/// The texts one was notified of, newest first.
+async fn notified(client: &Client, query: &str) -> Vec<String> {
+    let body = ok(client.get(&format!("{CS}/notifications{query}")).await);
+    list(&body, "/notifications").iter().map(|one| at(one, "/event/content/body").to_owned()).collect()
+}
+
+on_both_engines! {
+    async fn the_rules_everybody_has(server: Server) {
+        let alice = server.user("alice").await;
+        let all = ok(alice.get(&format!("{CS}/pushrules/")).await);
+        let rules = ok(alice.get(&format!("{RULES}/")).await);
+        assert_eq!(all["global"], rules);
+        for kind in ["override", "content", "room", "sender", "underride"] {
+            assert!(rules[kind].is_array(), "{kind}");
+        }
+        let overrides = rule_ids(&rules, "override");
+        assert_eq!(overrides[0], ".m.rule.master");
+        for rule in [
+            ".m.rule.suppress_notices", ".m.rule.invite_for_me", ".m.rule.member_event", ".m.rule.is_user_mention", ".m.rule.is_room_mention",
+            ".m.rule.tombstone", ".m.rule.reaction", ".m.rule.room.server_acl", ".m.rule.suppress_edits",
+        ] {
+            assert!(overrides.iter().any(|id| id == rule), "{rule}: {overrides:?}");
+        }
+        let underrides = rule_ids(&rules, "underride");
+        for rule in [".m.rule.call", ".m.rule.room_one_to_one", ".m.rule.encrypted_room_one_to_one", ".m.rule.message", ".m.rule.encrypted"] {
+            assert!(underrides.iter().any(|id| id == rule), "{rule}: {underrides:?}");
+        }
+        let master = ok(alice.get(&format!("{RULES}/override/.m.rule.master")).await);
+        assert_eq!((&master["enabled"], &master["default"], &master["actions"]), (&json!(false), &json!(true), &json!([])));
+        let mention = ok(alice.get(&format!("{RULES}/override/.m.rule.is_user_mention")).await);
+        let condition = json!([{ "kind": "event_property_contains", "key": "content.m\\.mentions.user_ids", "value": "@alice:test" }]);
+        assert_eq!(mention["conditions"], condition);
+        // They are account data as well.
+        let first = sync(&alice).await;
+        assert_eq!(of_kind(list(&first, "/account_data/events"), "m.push_rules").unwrap()["content"], all);
+    }
+
+    async fn rules_of_ones_own(server: Server) {
+        let alice = server.user("alice").await;
+        let since = now(&alice).await;
+        put(&alice, "content/cake", json!({ "pattern": "cake*lie", "actions": ["notify", { "set_tweak": "sound", "value": "default" }] })).await;
+        let rule = ok(alice.get(&format!("{RULES}/content/cake")).await);
+        let actions = json!(["notify", { "set_tweak": "sound", "value": "default" }]);
+        assert_eq!(rule, json!({ "rule_id": "cake", "default": false, "enabled": true, "pattern": "cake*lie", "actions": actions }));
+        let news = sync_until(&alice, &since, |sync| of_kind(list(sync, "/account_data/events"), "m.push_rules").is_some()).await;
+        let rules = &of_kind(list(&news, "/account_data/events"), "m.push_rules").unwrap()["content"]["global"];
+        assert_eq!(rule_ids(rules, "content")[0], "cake");
+        let conditions = json!([{ "kind": "event_match", "key": "type", "pattern": "m.x" }]);
+        put(&alice, "override/mine", json!({ "conditions": conditions, "actions": [] })).await;
+        put(&alice, "underride/mine", json!({ "conditions": [], "actions": ["notify"] })).await;
+        put(&alice, "room/!x:test", json!({ "actions": [] })).await;
+        put(&alice, "sender/@bob:test", json!({ "actions": ["notify"] })).await;
+        // The newest is the most important, unless it says otherwise; a change leaves it where it is.
+        for rule in ["two", "three"] {
+            put(&alice, &format!("content/{rule}"), json!({ "pattern": "x", "actions": [] })).await;
+        }
+        put(&alice, "content/four?after=cake", json!({ "pattern": "x", "actions": [] })).await;
+        put(&alice, "content/five?before=cake", json!({ "pattern": "x", "actions": [] })).await;
+        let order = async || rule_ids(&ok(alice.get(&format!("{RULES}/")).await), "content")[..5].to_vec();
+        assert_eq!(order().await, ["three", "two", "five", "cake", "four"]);
+        put(&alice, "content/cake", json!({ "pattern": "pie", "actions": [] })).await;
+        assert_eq!(at(&ok(alice.get(&format!("{RULES}/content/cake")).await), "/pattern"), "pie");
+        assert_eq!(alice.delete(&format!("{RULES}/content/cake")).await, (200, json!({})));
+        for reply in [alice.get(&format!("{RULES}/content/cake")).await, alice.delete(&format!("{RULES}/content/cake")).await] {
+            assert_eq!(code(&reply), (404, "M_NOT_FOUND"));
+        }
+    }
+
+    async fn rules_are_switched_and_changed(server: Server) {
+        let alice = server.user("alice").await;
+        put(&alice, "content/cake", json!({ "pattern": "cake", "actions": ["notify"] })).await;
+        for rule in ["content/cake", "underride/.m.rule.message"] {
+            let (enabled, actions) = (format!("{RULES}/{rule}/enabled"), format!("{RULES}/{rule}/actions"));
+            assert_eq!(alice.get(&enabled).await, (200, json!({ "enabled": true })));
+            assert_eq!(alice.put(&enabled, json!({ "enabled": false })).await, (200, json!({})));
+            assert_eq!(alice.get(&enabled).await, (200, json!({ "enabled": false })));
+            assert_eq!(ok(alice.get(&format!("{RULES}/{rule}")).await)["enabled"], false);
+            assert_eq!(alice.put(&actions, json!({ "actions": [] })).await, (200, json!({})));
+            assert_eq!(alice.get(&actions).await, (200, json!({ "actions": [] })));
+        }
+        for missing in ["content/none/enabled", "content/none/actions", "override/.m.rule.none/enabled"] {
+            let path = format!("{RULES}/{missing}");
+            assert_eq!(code(&alice.get(&path).await), (404, "M_NOT_FOUND"), "{missing}");
+            let body = if missing.ends_with("enabled") { json!({ "enabled": true }) } else { json!({ "actions": [] }) };
+            assert_eq!(code(&alice.put(&path, body).await), (404, "M_NOT_FOUND"), "{missing}");
+        }
+    }
+
+    async fn what_is_no_rule(server: Server) {
+        let alice = server.user("alice").await;
+        let good = json!({ "pattern": "x", "actions": ["notify"] });
+        for (path, body) in [
+            ("content/.mine", good.clone()), ("override/.m.rule.master", json!({ "conditions": [], "actions": [] })), ("bogus/x", good.clone()),
+            ("content/a%5Cb", good.clone()), ("content/x", json!({ "pattern": "x" })), ("content/x", json!({ "actions": [] })),
+            ("content/x", json!({ "pattern": "x", "actions": ["explode"] })), ("content/x", json!({ "pattern": "x", "actions": "notify" })),
+            ("content/x?before=none", good.clone()), ("content/x?after=none", good.clone()),
+        ] {
+            let reply = alice.put(&format!("{RULES}/{path}"), body.clone()).await;
+            assert!(matches!(reply.status, 400 | 404), "{path} {body}: {}", reply.body);
+        }
+        let own = alice.delete(&format!("{RULES}/override/.m.rule.master")).await;
+        assert!(matches!(own.status, 400 | 404), "{}", own.body);
+        let rules = ok(alice.get(&format!("{RULES}/")).await);
+        assert!(!rules.to_string().contains("\"rule_id\":\"x\""), "{rules}");
+    }
+
+    async fn one_is_notified_by_the_rules(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        join(&server.user("carol").await, &room).await;
+        put(&bob, "content/cake", json!({ "pattern": "cake", "actions": ["notify", { "set_tweak": "highlight" }] })).await;
+        say(&alice, &room, "plain").await;
+        say(&bob, &room, "my own").await;
+        let mention = json!({ "msgtype": "m.text", "body": "you", "m.mentions": { "user_ids": ["@bob:test"] } });
+        send(&alice, &room, "m.room.message", mention).await;
+        say(&alice, &room, "some cake").await;
+        send(&alice, &room, "m.room.message", json!({ "msgtype": "m.notice", "body": "notice" })).await;
+        let last = say(&alice, &room, "last").await;
+        assert_eq!(notified(&bob, "").await, ["last", "some cake", "you", "plain"]);
+        assert_eq!(notified(&bob, "?only=highlight").await, ["some cake", "you"]);
+        let first = ok(bob.get(&format!("{CS}/notifications?limit=3")).await);
+        let entry = &first["notifications"][0];
+        assert_eq!((at(entry, "/event/event_id"), at(entry, "/room_id"), &entry["read"]), (&*last, &*room, &json!(false)));
+        assert!(entry["ts"].is_i64() && entry["actions"][0] == "notify", "{entry}");
+        let rest = notified(&bob, &format!("?from={}", enc(at(&first, "/next_token")))).await;
+        assert_eq!(rest, ["plain"]);
+        receipt(&bob, &room, "m.read", &last, json!({})).await;
+        let all = ok(bob.get(&format!("{CS}/notifications")).await);
+        assert!(list(&all, "/notifications").iter().all(|one| one["read"] == true), "{all}");
+        assert_eq!(notified(&alice, "").await, ["my own"]);
+        // A room that is muted is silent.
+        put(&bob, &format!("override/{}", enc(&room)), json!({
+            "conditions": [{ "kind": "event_match", "key": "room_id", "pattern": room }], "actions": [],
+        })).await;
+        say(&alice, &room, "into the void").await;
+        assert_eq!(notified(&bob, "?limit=1").await, ["last"]);
+    }
+}

@@ -1,0 +1,131 @@
+//! Long polling: whatever happens ends the waiting at once.
+
+use reeve_testkit::on_both_engines;
+use serde_json::{Value, json};
+
+use crate::rooms_kit::*;
+use crate::sync_kit::*;
+
+on_both_engines! {
+    async fn events_wake(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        let has = |kind: &'static str| {
+            let room = room.clone();
+            move |sync: &Value| of_kind(timeline(sync, &room), kind).is_some()
+        };
+        woken(&alice, has("m.room.message"), async { say(&bob, &room, "m").await; }).await;
+        woken(&alice, has("m.room.message"), async { say(&alice, &room, "my own").await; }).await;
+        woken(&alice, has("org.example.thing"), async { send(&bob, &room, "org.example.thing", json!({})).await; }).await;
+        woken(&bob, has("m.room.name"), async { set_state(&alice, &room, "m.room.name", "", json!({ "name": "N" })).await; }).await;
+        woken(&alice, has("m.room.member"), async { rename(&bob, "Bobby").await }).await;
+        let said = say(&bob, &room, "x").await;
+        woken(&alice, has("m.room.redaction"), async { redact(&bob, &room, &said).await; }).await;
+    }
+
+    async fn memberships_wake(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let room = create(&alice, json!({})).await;
+        let here = |part: &'static str| {
+            let room = room.clone();
+            move |sync: &Value| !sync["rooms"][part][&room].is_null()
+        };
+        woken(&bob, here("invite"), invite(&alice, &room, "@bob:test")).await;
+        let phone = server.log_in("bob", "bob's password").await;
+        woken(&phone, here("join"), join(&bob, &room)).await;
+        woken(&bob, here("leave"), kick(&alice, &room, "@bob:test")).await;
+        woken(&bob, here("invite"), invite(&alice, &room, "@bob:test")).await;
+        woken(&phone, here("leave"), leave(&bob, &room)).await;
+        let mine = |sync: &Value| !rooms_in(sync, "join").is_empty();
+        woken(&phone, mine, async { create(&bob, json!({})).await; }).await;
+    }
+
+    async fn ephemeral_things_wake(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let phone = server.log_in("alice", "alice's password").await;
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        let said = say(&alice, &room, "m").await;
+        let answer = say(&bob, &room, "n").await;
+        let has = |kind: &'static str| {
+            let room = room.clone();
+            move |sync: &Value| !ephemeral(sync, &room, kind).is_null()
+        };
+        woken(&alice, has("m.typing"), typing(&bob, &room, true)).await;
+        woken(&alice, has("m.receipt"), receipt(&bob, &room, "m.read", &said, json!({}))).await;
+        woken(&phone, has("m.receipt"), receipt(&alice, &room, "m.read.private", &answer, json!({}))).await;
+        let path = format!("{CS}/presence/@bob:test/status");
+        let away = |sync: &Value| list(sync, "/presence/events").iter().any(|event| event["content"]["status_msg"] == "Away");
+        woken(&alice, away, async {
+            ok(bob.put(&path, json!({ "presence": "unavailable", "status_msg": "Away" })).await);
+        }).await;
+    }
+
+    async fn account_data_wakes(server: Server) {
+        let alice = server.user("alice").await;
+        let phone = server.log_in("alice", "alice's password").await;
+        let room = create_public(&alice).await;
+        let global = |kind: &'static str| move |sync: &Value| !global_data(sync, kind).is_null();
+        let of_room = |kind: &'static str| {
+            let room = room.clone();
+            move |sync: &Value| !room_data(sync, &room, kind).is_null()
+        };
+        woken(&phone, global("org.example.a"), set_data(&alice, "org.example.a", json!({}))).await;
+        woken(&phone, of_room("org.example.b"), set_room_data(&alice, &room, "org.example.b", json!({}))).await;
+        let tag = format!("{CS}/user/@alice:test/rooms/{}/tags/u.x", enc(&room));
+        woken(&phone, of_room("m.tag"), async { ok(alice.put(&tag, json!({})).await); }).await;
+        woken(&phone, of_room("m.tag"), async { ok(alice.delete(&tag).await); }).await;
+        let rule = format!("{CS}/pushrules/global/content/x");
+        woken(&phone, global("m.push_rules"), async {
+            ok(alice.put(&rule, json!({ "pattern": "x", "actions": ["notify"] })).await);
+        }).await;
+        let said = say(&alice, &room, "m").await;
+        woken(&phone, of_room("m.fully_read"), async {
+            ok(alice.post(&room_path(&room, "read_markers"), json!({ "m.fully_read": said })).await);
+        }).await;
+    }
+
+    async fn what_is_none_of_ones_business_does_not(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let shared = create_public(&alice).await;
+        join(&bob, &shared).await;
+        let elsewhere = create_public(&bob).await;
+        let mut since = now(&alice).await;
+        since = next(&sync_since(&alice, &since).await);
+        let query = format!("timeout=700&since={}", enc(&since));
+        let (came, ()) = tokio::join!(sync_with(&alice, &query), async {
+            say(&bob, &elsewhere, "m").await;
+            set_data(&bob, "org.example.a", json!({})).await;
+            set_room_data(&bob, &shared, "org.example.a", json!({})).await;
+        });
+        assert!(rooms_in(&came, "join").is_empty(), "{came}");
+        assert_eq!(list(&came, "/account_data/events"), [] as [Value; 0]);
+        // A position that waited in vain is as good as any.
+        say(&bob, &shared, "now").await;
+        assert_eq!(bodies(timeline(&sync_since(&alice, &next(&came)).await, &shared)), ["now"]);
+    }
+
+    async fn many_wait_for_one(server: Server) {
+        let alice = server.user("alice").await;
+        let room = create_public(&alice).await;
+        let mut waiting = Vec::new();
+        for number in 0..8 {
+            let guest = server.user(&format!("guest{number}")).await;
+            join(&guest, &room).await;
+            waiting.push(guest);
+        }
+        let mut polls = Vec::new();
+        for guest in waiting {
+            let room = room.clone();
+            let since = now(&guest).await;
+            polls.push(tokio::spawn(async move {
+                sync_until(&guest, &since, |sync| !bodies(timeline(sync, &room)).is_empty()).await
+            }));
+        }
+        say(&alice, &room, "all of you").await;
+        for poll in polls {
+            assert_eq!(bodies(timeline(&poll.await.unwrap(), &room)), ["all of you"]);
+        }
+    }
+}
