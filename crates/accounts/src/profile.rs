@@ -20,7 +20,8 @@ pub const SPREAD_JOB: &str = "update_profile_in_rooms";
 /// Queues what must follow from a new name or avatar: the rooms of the account show it, too.
 pub(crate) fn spread(tx: &mut Tx<'_>, ctx: &Ctx, before: &User, after: &User) -> Result<(), DbError> {
     let same = before.displayname == after.displayname && before.avatar_url == after.avatar_url;
-    if same || after.deactivated || after.shadow_banned {
+    // What the shadow-banned call themselves reaches nobody; what administrators call them does.
+    if same || after.deactivated || (after.shadow_banned && ctx.actor.is_none()) {
         return Ok(());
     }
     let rooms = memberships::count_of_user_in(tx, &after.user_id, "join")?;

@@ -82,7 +82,7 @@ async fn all(call: Call) -> Answer {
 }
 
 async fn global(call: Call) -> Answer {
-    reply::ok(&rules(&call).await?)
+    reply::ok(&push::as_json(&rules(&call).await?)?)
 }
 
 /// The rule of a path, as JSON.
@@ -156,6 +156,9 @@ fn new_rule(kind: RuleKind, rule_id: &str, mut body: Map<String, Value>) -> Resu
     if !body.contains_key("actions") {
         return Err(MatrixError::invalid_param("No actions found"));
     }
+    if !body.get("actions").is_some_and(are_actions) {
+        return Err(MatrixError::invalid_param("Unrecognised action"));
+    }
     body.insert("rule_id".to_owned(), json!(rule_id));
     let body = Value::Object(body);
     Ok(match kind {
@@ -166,6 +169,16 @@ fn new_rule(kind: RuleKind, rule_id: &str, mut body: Map<String, Value>) -> Resu
         RuleKind::Sender => NewPushRule::Sender(serde_json::from_value(body).map_err(invalid)?),
         _ => return Err(MatrixError::invalid_param("Unknown kind of rule")),
     })
+}
+
+/// Whether a value is a list of actions. Two older ones, which do nothing, are still taken.
+fn are_actions(value: &Value) -> bool {
+    let is_action = |action: &Value| match action {
+        Value::String(action) => matches!(action.as_str(), "notify" | "dont_notify" | "coalesce"),
+        Value::Object(action) => action.get("set_tweak").is_some_and(Value::is_string),
+        _ => false,
+    };
+    value.as_array().is_some_and(|actions| actions.iter().all(is_action))
 }
 
 /// A rule with conditions, which may be left out where there are none.
@@ -201,6 +214,9 @@ async fn put_actions(mut call: Call) -> Answer {
     let (kind, rule_id) = (kind(&call)?, call.param("rule_id"));
     let body = call.object().await?;
     let actions = body.get("actions").cloned().unwrap_or_default();
+    if !are_actions(&actions) {
+        return Err(MatrixError::invalid_param("Unrecognised action"));
+    }
     let actions: Vec<ruma::push::Action> = serde_json::from_value(actions)
         .map_err(|error| MatrixError::invalid_param(format!("The actions are not valid: {error}")))?;
     change(&call, move |rules| {

@@ -54,6 +54,17 @@ async fn search(mut call: Call) -> Answer {
     };
     let limit = filter.limit.map_or(10, |limit| i64::try_from(u64::from(limit)).unwrap_or(100));
     let context = wanted.get("event_context").and_then(Value::as_object).cloned();
+    if !matches!(wanted.get("order_by").map(Value::as_str), None | Some(Some("rank" | "recent"))) {
+        return Err(MatrixError::bad_json("'order_by' must be 'rank' or 'recent'"));
+    }
+    let group_keys: Vec<String> = wanted
+        .get("groupings")
+        .and_then(|groupings| groupings.get("group_by")?.as_array().cloned())
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|group| group.get("key")?.as_str().map(str::to_owned))
+        .filter(|key| matches!(key.as_str(), "room_id" | "sender"))
+        .collect();
     let include_state = wanted.get("include_state") == Some(&Value::Bool(true));
     let words: Vec<String> = term
         .split(|c: char| !c.is_alphanumeric())
@@ -80,10 +91,25 @@ async fn search(mut call: Call) -> Answer {
                 }
                 results.push(result);
             }
+            let mut groups: BTreeMap<&str, BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
+            for (key, hit) in group_keys.iter().flat_map(|key| hits.iter().map(move |hit| (key, hit))) {
+                let value = if key == "sender" { &hit.event.sender } else { &hit.room.room_id };
+                groups.entry(key).or_default().entry(value).or_default().push(&hit.event.event_id);
+            }
+            let groups: BTreeMap<&str, BTreeMap<&str, Value>> = groups
+                .into_iter()
+                .map(|(key, values)| {
+                    let results = |ids: Vec<&str>| json!({ "results": ids, "order": 1 });
+                    (key, values.into_iter().map(|(value, ids)| (value, results(ids))).collect())
+                })
+                .collect();
             let mut found = json!({ "count": results.len(), "highlights": words, "results": results });
             if let Some(found) = found.as_object_mut() {
                 if let Some(next) = next {
                     found.insert("next_batch".to_owned(), json!(next.to_string()));
+                }
+                if !groups.is_empty() {
+                    found.insert("groups".to_owned(), json!(groups));
                 }
                 if include_state {
                     found.insert("state".to_owned(), json!(state));
@@ -108,7 +134,24 @@ fn around(
     let all = RoomEventFilter::default();
     let before = timeline::messages(room, tx, &side(true, event.pos - 1, count("before_limit")), &all)?;
     let after = timeline::messages(room, tx, &side(false, event.pos, count("after_limit")), &all)?;
+    let mut profiles = Map::new();
+    if wanted.get("include_profile") == Some(&Value::Bool(true)) {
+        for sender in
+            before.chunk.iter().chain(&after.chunk).map(|event| &event.sender).chain([&event.sender])
+        {
+            if let Some(member) = events::state_at(tx, event.room_num, "m.room.member", sender, event.pos)? {
+                let content = reeve_rooms::event::content(&member, &room.rules)?;
+                let keys = ["displayname", "avatar_url"];
+                let profile: Map<String, Value> = keys
+                    .into_iter()
+                    .filter_map(|key| Some((key.to_owned(), content.get(key)?.clone())))
+                    .collect();
+                profiles.insert(sender.clone(), Value::Object(profile));
+            }
+        }
+    }
     Ok(json!({
+        "profile_info": profiles,
         "events_before": before.chunk,
         "events_after": after.chunk,
         "start": before.end.unwrap_or(Token(event.pos - 1)).to_string(),

@@ -9,7 +9,7 @@ use reeve_rooms::ephemeral;
 use reeve_store::transactions;
 use reeve_sync::v3::{self, Request, StateAfter};
 use ruma::api::client::filter::FilterDefinition;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::rooms::{home, token, v3 as route, viewer};
 
@@ -52,6 +52,7 @@ async fn sync(call: Call) -> Answer {
         full_state: call.query.boolean("full_state")?.unwrap_or(false),
         state_after: state_after(&call)?,
     };
+    let fields = request.filter.event_fields.clone();
     let timeout =
         Duration::from_millis(call.query.integer("timeout")?.unwrap_or(0).unsigned_abs()).min(LONGEST);
     be_present(&call).await?;
@@ -66,15 +67,63 @@ async fn sync(call: Call) -> Answer {
         let now = call.app.clock.now_ms();
         let look = call.read(move |tx| v3::look(tx, &home, &viewer, &request, now)).await?;
         let Some(listener) = listener.as_ref().filter(|_| look.response.is_empty()) else {
-            return reply::ok(&look.response);
+            return answer(&look.response, fields.as_deref());
         };
         listener.to_rooms(look.rooms, look.upto);
         let mut stopping = call.app.stopping();
         tokio::select! {
             () = listener.news() => {}
-            () = &mut deadline => return reply::ok(&look.response),
-            _ = stopping.wait_for(|stopping| *stopping) => return reply::ok(&look.response),
+            () = &mut deadline => return answer(&look.response, fields.as_deref()),
+            _ = stopping.wait_for(|stopping| *stopping) => return answer(&look.response, fields.as_deref()),
         }
+    }
+}
+
+/// An answer; with only those fields of events that the filter names, if it names any.
+fn answer(response: &v3::Response, fields: Option<&[String]>) -> Answer {
+    let Some(fields) = fields else { return reply::ok(response) };
+    let mut answer = serde_json::to_value(response).map_err(MatrixError::internal)?;
+    let fields: Vec<Vec<String>> = fields.iter().map(|field| segments(field)).collect();
+    for standing in ["join", "leave"] {
+        let rooms = answer.pointer_mut(&format!("/rooms/{standing}")).and_then(Value::as_object_mut);
+        for room in rooms.into_iter().flatten().map(|(_, room)| room) {
+            for part in ["timeline", "state", "state_after", "org.matrix.msc4222.state_after"] {
+                let events = room.get_mut(part).and_then(|part| part.get_mut("events")?.as_array_mut());
+                for event in events.into_iter().flatten() {
+                    let mut kept = Map::new();
+                    fields.iter().for_each(|field| keep(event, field, &mut kept));
+                    *event = Value::Object(kept);
+                }
+            }
+        }
+    }
+    reply::ok(&answer)
+}
+
+/// The keys that a dotted field leads along; a backslash takes the meaning from a dot.
+fn segments(field: &str) -> Vec<String> {
+    let mut segments = Vec::new();
+    let mut segment = String::new();
+    let mut characters = field.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '.' => segments.push(std::mem::take(&mut segment)),
+            '\\' => segment.extend(characters.next()),
+            other => segment.push(other),
+        }
+    }
+    segments.push(segment);
+    segments
+}
+
+/// Copies what a field leads to.
+fn keep(from: &Value, field: &[String], to: &mut Map<String, Value>) {
+    let Some((key, rest)) = field.split_first() else { return };
+    let Some(value) = from.get(key) else { return };
+    if rest.is_empty() {
+        to.insert(key.clone(), value.clone());
+    } else if let Value::Object(inner) = to.entry(key).or_insert_with(|| json!({})) {
+        keep(value, rest, inner);
     }
 }
 
@@ -125,6 +174,9 @@ async fn create_filter(mut call: Call) -> Answer {
         return Err(MatrixError::forbidden("Cannot create filters for other users"));
     }
     let body = Value::Object(call.object().await?);
+    if !matches!(body.get("event_format").map(Value::as_str), None | Some(Some("client" | "federation"))) {
+        return Err(MatrixError::bad_json("'event_format' must be 'client' or 'federation'"));
+    }
     serde_json::from_value::<FilterDefinition>(body.clone())
         .map_err(|error| MatrixError::bad_json(format!("The filter is not valid: {error}")))?;
     let text = body.to_string();

@@ -330,6 +330,14 @@ pub(crate) fn join_as(
     Ok(())
 }
 
+/// Lets the guests leave a room that closed itself to them.
+pub(crate) fn put_guests_out(tx: &mut Tx<'_>, home: &Home, room: &mut Room, now: i64) -> Result<(), Error> {
+    for member in memberships::guests_of_room(tx, room.num, MOST_ASKED)? {
+        set(tx, home, room, (&member, &member), content("leave", None), now)?;
+    }
+    Ok(())
+}
+
 /// Only users of this server can be reached.
 fn check_target(home: &Home, target: &str) -> Result<(), Error> {
     id::split(target).map_err(|error| Error::Invalid(error.to_string()))?;

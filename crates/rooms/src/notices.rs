@@ -71,7 +71,7 @@ pub fn send(
         state_key: notice.state_key.clone(),
         sender: sender.user_id.clone(),
         content: notice.content.clone(),
-        redacts: None,
+        ..Draft::default()
     };
     Ok(Some(event::append(tx, home, &mut room, &draft, ctx.now)?.event_id))
 }

@@ -130,7 +130,7 @@ fn spread_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: i64) -> Result<Step
     let mut progress: Spreading = payload(job)?;
     let finished = |done| Ok(Step::Done { result: "{}".to_owned(), done });
     let Some(user) = users::by_num(tx, progress.user_num)? else { return finished(job.done) };
-    if user.deactivated || user.shadow_banned {
+    if user.deactivated {
         return finished(job.done);
     }
     let rooms = memberships::some_of_user_in(tx, &user.user_id, "join", progress.upto, STEP_ROOMS)?;

@@ -21,7 +21,7 @@ use ruma::room_version_rules::{AuthorizationRules, RoomPowerLevelsRules};
 use ruma::serde::Raw;
 use ruma::{Int, RoomId, UInt, UserId, user_id};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::event;
@@ -276,8 +276,18 @@ pub fn notifications(
     Ok((found, next))
 }
 
+/// Push rules as clients get them: with all kinds, also those of which there are none.
+pub fn as_json(rules: &Ruleset) -> Result<Value, Error> {
+    let mut value = serde_json::to_value(rules).map_err(Error::internal)?;
+    if let Some(kinds) = value.as_object_mut() {
+        for kind in ["override", "content", "room", "sender", "underride"] {
+            kinds.entry(kind).or_insert_with(|| json!([]));
+        }
+    }
+    Ok(value)
+}
+
 /// What a client is told that has no push rules stored.
 pub fn as_account_data(tx: &ReadTx<'_>, user_num: i64, user_id: &str) -> Result<Value, Error> {
-    let stored = Stored { global: rules(tx, user_num, user_id)? };
-    serde_json::to_value(stored).map_err(Error::internal)
+    Ok(json!({ "global": as_json(&rules(tx, user_num, user_id)?)? }))
 }

@@ -160,5 +160,6 @@ fn redact(
             return Err(Error::Forbidden("403: You don't have permission to redact events".to_owned()));
         }
     }
-    send::redact_as(tx, home, room, sender, target, order.reason.as_deref(), now).map(|_| ())
+    let ordered = order.redacted_by.is_none();
+    send::redact_as(tx, home, room, sender, target, (order.reason.as_deref(), ordered), now).map(|_| ())
 }

@@ -83,9 +83,13 @@ pub fn send(
             state_key: sent.state_key.clone(),
             sender: user.user_id.clone(),
             content: sent.content.clone(),
-            redacts: None,
+            ..Draft::default()
         };
-        event::append(tx, home, &mut room, &draft, ctx.now)?.event_id
+        let event_id = event::append(tx, home, &mut room, &draft, ctx.now)?.event_id;
+        if sent.event_type == "m.room.guest_access" && room.guest_access.as_deref() != Some("can_join") {
+            membership::put_guests_out(tx, home, &mut room, ctx.now)?;
+        }
+        event_id
     };
     if let Some(key) = key {
         transactions::insert(tx, key, &event_id, ctx.now)?;
@@ -228,7 +232,7 @@ pub fn redact(
     let event_id = if user.shadow_banned {
         invented_event_id()
     } else {
-        redact_as(tx, home, &mut room, &user.user_id, &target, reason, ctx.now)?.event_id
+        redact_as(tx, home, &mut room, &user.user_id, &target, (reason, false), ctx.now)?.event_id
     };
     if let Some(key) = key {
         transactions::insert(tx, key, &event_id, ctx.now)?;
@@ -236,14 +240,15 @@ pub fn redact(
     Ok(event_id)
 }
 
-/// Redacts an event in the name of a member, without asking whether they may beyond the rules of the room.
+/// Redacts an event in the name of a user, without asking whether they may beyond the rules of the room; nor these, if an
+/// administrator of the server ordered it.
 pub fn redact_as(
     tx: &mut Tx<'_>,
     home: &Home,
     room: &mut Room,
     sender: &str,
     target: &Event,
-    reason: Option<&str>,
+    (reason, ordered): (Option<&str>, bool),
     now: i64,
 ) -> Result<Event, Error> {
     let mut content = Map::new();
@@ -252,6 +257,7 @@ pub fn redact_as(
     }
     let draft = Draft {
         redacts: Some(target.event_id.clone()),
+        ordered,
         ..Draft::message("m.room.redaction", sender, content)
     };
     let redaction = event::append(tx, home, room, &draft, now)?;

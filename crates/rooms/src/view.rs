@@ -70,14 +70,18 @@ fn wire(stored: &Event, rules: &RoomVersionRules) -> Result<(Box<RawValue>, Opti
         return Ok((serde_json::value::to_raw_value(&content).map_err(Error::internal)?, None));
     }
     let wire: Wire = serde_json::from_str(&stored.json).map_err(Error::internal)?;
-    let mut redacts = wire.redacts;
-    // Clients of any room version find it at the top, too.
-    if redacts.is_none() && stored.event_type == "m.room.redaction" {
-        let content: Map<String, Value> =
-            serde_json::from_str(wire.content.get()).map_err(Error::internal)?;
-        redacts = content.get("redacts").and_then(Value::as_str).map(str::to_owned);
+    if stored.event_type != "m.room.redaction" {
+        return Ok((wire.content, None));
     }
-    Ok((wire.content, redacts))
+    // Room versions differ in where they have it; clients find it in both places.
+    let mut content: Map<String, Value> =
+        serde_json::from_str(wire.content.get()).map_err(Error::internal)?;
+    let inside = content.get("redacts").and_then(Value::as_str).map(str::to_owned);
+    let redacts = wire.redacts.or(inside);
+    if let Some(redacts) = &redacts {
+        content.insert("redacts".to_owned(), json!(redacts));
+    }
+    Ok((serde_json::value::to_raw_value(&content).map_err(Error::internal)?, redacts))
 }
 
 /// Who looks.

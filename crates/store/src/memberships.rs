@@ -24,6 +24,8 @@ reeve_db::statements! {
                        AND room_num > $3 ORDER BY room_num LIMIT $4");
     COUNT_OF_USER_IN = "SELECT count(*) FROM memberships WHERE user_id = $1 AND membership = $2";
     OF_ROOM_IN = "SELECT user_id FROM memberships WHERE room_num = $1 AND membership = $2 ORDER BY since_pos LIMIT $3";
+    GUESTS_OF_ROOM = "SELECT m.user_id FROM memberships m JOIN users u ON u.user_id = m.user_id AND u.is_guest = 1 \
+                      WHERE m.room_num = $1 AND m.membership = 'join' ORDER BY m.since_pos LIMIT $2";
     SHARED = "SELECT 1 FROM memberships a JOIN memberships b ON b.room_num = a.room_num AND b.user_id = $2 \
               AND b.membership = 'join' WHERE a.user_id = $1 AND a.membership = 'join' LIMIT 1";
     IN_PUBLIC = "SELECT 1 FROM memberships m JOIN rooms r ON r.num = m.room_num WHERE m.user_id = $1 \
@@ -136,6 +138,11 @@ pub fn of_room_in(
     limit: i64,
 ) -> Result<Vec<String>, DbError> {
     tx.query(&OF_ROOM_IN, &params![room_num, membership, limit], |row| row.get(0))
+}
+
+/// The guests who have joined a room.
+pub fn guests_of_room(tx: &ReadTx<'_>, room_num: i64, limit: i64) -> Result<Vec<String>, DbError> {
+    tx.query(&GUESTS_OF_ROOM, &params![room_num, limit], |row| row.get(0))
 }
 
 /// Whether two users have joined the same room.

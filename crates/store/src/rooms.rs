@@ -23,11 +23,11 @@ reeve_db::statements! {
               invited_members = $17, state_events = $18 WHERE num = $1";
     ADVANCE = "UPDATE rooms SET last_event_id = $2, depth = $3, last_pos = $4 WHERE num = $1";
     DELETE = "DELETE FROM rooms WHERE num = $1";
-    PUBLISHED = concat!("SELECT ", columns!(), " FROM rooms WHERE published = 1 \
+    PUBLISHED = concat!("SELECT ", columns!(), " FROM rooms WHERE published = 1 AND joined_members > 0 \
                 AND (joined_members, room_id) < ($1, $2) ORDER BY joined_members DESC, room_id DESC LIMIT $3");
-    PUBLISHED_AFTER = concat!("SELECT ", columns!(), " FROM rooms WHERE published = 1 \
+    PUBLISHED_AFTER = concat!("SELECT ", columns!(), " FROM rooms WHERE published = 1 AND joined_members > 0 \
                 AND (joined_members, room_id) > ($1, $2) ORDER BY joined_members, room_id LIMIT $3");
-    COUNT_PUBLISHED = "SELECT count(*) FROM rooms WHERE published = 1";
+    COUNT_PUBLISHED = "SELECT count(*) FROM rooms WHERE published = 1 AND joined_members > 0";
     ALIAS = "SELECT a.alias, r.room_id, a.creator FROM room_aliases a JOIN rooms r ON r.num = a.room_num WHERE a.alias = $1";
     ALIASES = "SELECT alias FROM room_aliases WHERE room_num = $1 ORDER BY created_ts, alias";
     INSERT_ALIAS = "INSERT INTO room_aliases (alias, room_num, creator, created_ts) VALUES ($1, $2, $3, $4)";
@@ -193,12 +193,12 @@ pub fn delete(tx: &mut Tx<'_>, num: i64) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Published rooms with fewer members than a position (members and room id), the largest first.
+/// Published rooms in which somebody is, with fewer members than a position (members and room id), the largest first.
 pub fn published(tx: &ReadTx<'_>, (members, room_id): (i64, &str), limit: i64) -> Result<Vec<Room>, DbError> {
     tx.query(&PUBLISHED, &params![members, room_id, limit], from_row)
 }
 
-/// Published rooms with more members than a position, the smallest first.
+/// Published rooms in which somebody is, with more members than a position, the smallest first.
 pub fn published_after(
     tx: &ReadTx<'_>,
     (members, room_id): (i64, &str),

@@ -94,8 +94,8 @@ async fn context(call: Call) -> Answer {
     let found = call
         .read(move |tx| -> Result<_, Error> {
             let view = View::of(tx, viewer.clone(), now)?;
-            let room = open(&view, tx, &room_id)?;
-            timeline::context(&room, tx, &event_id, limit, &filter)
+            let room = send::find_room(tx, &room_id).map_err(|_| Error::NotFound("Event not found."))?;
+            timeline::context(&view.room(&room)?, tx, &event_id, limit, &filter)
         })
         .await?;
     reply::ok(&json!({
