@@ -1,9 +1,17 @@
 //! Which account an operation is about. Three orders of checks exist in the API; each operation says which is its.
 
+use reeve_accounts::Error;
 use reeve_db::ReadTx;
 use reeve_http::{Call, Head, MatrixError};
 use reeve_model::{User, id};
 use reeve_store::users;
+
+/// The refusals of [`local_user`] and [`found`].
+pub(crate) const ERRORS: &[(u16, &str, &str)] = &[
+    (400, "M_INVALID_PARAM", "the user id is malformed"),
+    (400, "M_UNKNOWN", "the account is on another server"),
+    (404, "M_NOT_FOUND", "there is no such account"),
+];
 
 /// The user id in the path, of whatever server; only its shape is checked.
 pub(crate) fn shape(call: &Head) -> Result<String, MatrixError> {
@@ -39,4 +47,14 @@ pub(crate) async fn existing(call: &Call, user_id: &str, missing: &'static str) 
 /// The account with this user id, or 404 `M_NOT_FOUND` with the text that the operation uses.
 pub(crate) fn found(tx: &ReadTx<'_>, user_id: &str, missing: &'static str) -> Result<User, MatrixError> {
     users::find(tx, user_id)?.ok_or_else(|| MatrixError::not_found(missing))
+}
+
+/// A deed's refusal, where the operation answers 404 `M_UNKNOWN` for an account that does not exist.
+pub(crate) fn no_row(error: Error) -> MatrixError {
+    match error {
+        Error::UserNotFound => {
+            MatrixError::new(http::StatusCode::NOT_FOUND, "M_UNKNOWN", "No row found (users)")
+        }
+        other => other.into(),
+    }
 }

@@ -1,7 +1,7 @@
 //! Whether an account administers the server: reads and sets it.
 
-use reeve_accounts::{Error, users as deeds};
-use reeve_http::{Answer, Call, MatrixError, Reading, Route, json, reply};
+use reeve_accounts::users as deeds;
+use reeve_http::{Answer, Call, Reading, Route, json, reply};
 use reeve_store::users;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -53,17 +53,7 @@ async fn write(mut call: Call) -> Answer {
     // Clients send 0 and 1 too.
     let admin = body.get("admin").is_some_and(json::truthy);
     let (ctx, acting) = (call.admin_ctx()?, call.user()?.user_id.clone());
-    let done = call
-        .app
-        .db
-        .write(move |tx| match deeds::set_admin(tx, &ctx, &acting, &user_id, admin) {
-            Ok(_) => Ok(true),
-            Err(Error::UserNotFound) => Ok(false),
-            Err(error) => Err(error),
-        })
+    call.write(move |tx| deeds::set_admin(tx, &ctx, &acting, &user_id, admin).map_err(target::no_row))
         .await?;
-    if !done {
-        return Err(MatrixError::new(http::StatusCode::NOT_FOUND, "M_UNKNOWN", "No row found (users)"));
-    }
     reply::empty()
 }

@@ -9,11 +9,7 @@ pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v2/users/{user_id}", handle)
         .summary("Reads one account")
         .returns::<UserView>(200)
-        .errors(&[
-            (400, "M_INVALID_PARAM", "the user id is malformed"),
-            (400, "M_UNKNOWN", "the account is on another server"),
-            (404, "M_NOT_FOUND", "there is no such account"),
-        ])
+        .errors(target::ERRORS)
 }
 
 fn handle(call: &Reading<'_>) -> Answer {

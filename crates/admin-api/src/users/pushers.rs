@@ -40,11 +40,7 @@ pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/pushers", handle)
         .summary("Lists the pushers of an account")
         .returns::<PusherList>(200)
-        .errors(&[
-            (400, "M_INVALID_PARAM", "the user id is malformed"),
-            (400, "M_UNKNOWN", "the account is on another server"),
-            (404, "M_NOT_FOUND", "there is no such account"),
-        ])
+        .errors(target::ERRORS)
 }
 
 fn handle(call: &Reading<'_>) -> Answer {
