@@ -106,11 +106,9 @@ fn insert(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<
     if let Some(avatar_url) = &new.avatar_url {
         check_avatar_url(avatar_url)?;
     }
+    // Whole seconds: the API shows no more, and lists must not sort by what they do not show.
+    let created_ts = ctx.now.div_euclid(1000) * 1000;
     let mut user = User {
-        num: 0,
-        user_id: ctx.user_id(&new.localpart),
-        // Whole seconds: the API shows no more, and lists must not sort by what they do not show.
-        created_ts: ctx.now.div_euclid(1000) * 1000,
         displayname: new.displayname.clone().filter(|name| !name.is_empty()),
         avatar_url: new.avatar_url.clone().filter(|url| !url.is_empty()),
         user_type: new.user_type.clone().or_else(|| policy.default_user_type.clone()),
@@ -118,14 +116,7 @@ fn insert(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<
         admin: new.admin,
         deactivated: new.deactivated,
         locked: new.locked,
-        shadow_banned: false,
-        suspended: false,
-        erased: false,
-        appservice_id: None,
-        consent_version: None,
-        consent_server_notice_sent: None,
-        consent_ts: None,
-        last_seen_ts: None,
+        ..User::new(ctx.user_id(&new.localpart), created_ts)
     };
     let password_hash = new.password_hash.as_deref().filter(|_| !new.deactivated);
     user.num = users::insert(tx, &user, password_hash)?;

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use reeve_accounts::features;
-use reeve_db::DbError;
-use reeve_http::{Answer, Call, MatrixError, Route, json, reply};
+use reeve_http::{Answer, Call, MatrixError, Reading, Route, json, reply};
 use reeve_store::{features as store, users};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,7 +21,7 @@ pub(crate) struct ExperimentalFeatures {
 }
 
 pub(crate) fn get() -> Route {
-    Route::get(PATH, read)
+    Route::read(PATH, read)
         .summary("Which experimental features are on for an account")
         .description("For an account that does not exist, none is.")
         .returns::<ExperimentalFeatures>(200)
@@ -49,14 +48,11 @@ pub(crate) fn put() -> Route {
         ])
 }
 
-async fn read(call: Call) -> Answer {
+fn read(call: &Reading<'_>) -> Answer {
     let user_id =
-        target::local_user(&call, "User must be local to check what experimental features are enabled.")?;
-    let stored = call
-        .read(move |tx| -> Result<_, DbError> {
-            users::num(tx, &user_id)?.map_or(Ok(Vec::new()), |num| store::of_user(tx, num))
-        })
-        .await?;
+        target::local_user(call, "User must be local to check what experimental features are enabled.")?;
+    let num = users::num(call.tx, &user_id)?;
+    let stored = num.map_or(Ok(Vec::new()), |num| store::of_user(call.tx, num))?;
     let on = |feature: &str| stored.iter().any(|(name, enabled)| name == feature && *enabled);
     let features = features::KNOWN.iter().map(|feature| ((*feature).to_owned(), on(feature))).collect();
     reply::ok(&ExperimentalFeatures { features })

@@ -1,37 +1,60 @@
 //! Which account an operation is about. Three orders of checks exist in the API; each operation says which is its.
 
-use reeve_http::{Call, MatrixError};
+use reeve_accounts::Error;
+use reeve_db::ReadTx;
+use reeve_http::{Call, Head, MatrixError};
 use reeve_model::{User, id};
 use reeve_store::users;
 
+/// The refusals of [`local_user`] and [`found`].
+pub(crate) const ERRORS: &[(u16, &str, &str)] = &[
+    (400, "M_INVALID_PARAM", "the user id is malformed"),
+    (400, "M_UNKNOWN", "the account is on another server"),
+    (404, "M_NOT_FOUND", "there is no such account"),
+];
+
 /// The user id in the path, of whatever server; only its shape is checked.
-pub(crate) fn shape(call: &Call) -> Result<String, MatrixError> {
+pub(crate) fn shape(call: &Head) -> Result<String, MatrixError> {
     let user_id = call.param("user_id");
     id::split(&user_id)?;
     Ok(user_id)
 }
 
 /// The user id in the path: first its shape is checked, then that it is of this server (`remote` is the refusal).
-pub(crate) fn local_user(call: &Call, remote: &'static str) -> Result<String, MatrixError> {
+pub(crate) fn local_user(call: &Head, remote: &'static str) -> Result<String, MatrixError> {
     let user_id = shape(call)?;
     of_this_server(call, &user_id, remote)?;
     Ok(user_id)
 }
 
 /// The user id in the path: only the server name is checked, and whatever has none is taken for remote.
-pub(crate) fn local_domain(call: &Call, remote: &'static str) -> Result<String, MatrixError> {
+pub(crate) fn local_domain(call: &Head, remote: &'static str) -> Result<String, MatrixError> {
     let user_id = call.param("user_id");
     of_this_server(call, &user_id, remote)?;
     Ok(user_id)
 }
 
-fn of_this_server(call: &Call, user_id: &str, remote: &'static str) -> Result<(), MatrixError> {
+fn of_this_server(call: &Head, user_id: &str, remote: &'static str) -> Result<(), MatrixError> {
     if id::domain_is(user_id, &call.app.server_name) { Ok(()) } else { Err(MatrixError::unknown(remote)) }
 }
 
 /// The account with this user id, or 404 `M_NOT_FOUND` with the text that the operation uses.
 pub(crate) async fn existing(call: &Call, user_id: &str, missing: &'static str) -> Result<User, MatrixError> {
     let wanted = user_id.to_owned();
-    let user = call.read(move |tx| users::find(tx, &wanted)).await?;
-    user.ok_or_else(|| MatrixError::not_found(missing))
+    call.app.db.read(move |tx| found(tx, &wanted, missing)).await
+}
+
+/// The account with this user id, or 404 `M_NOT_FOUND` with the text that the operation uses.
+pub(crate) fn found(tx: &ReadTx<'_>, user_id: &str, missing: &'static str) -> Result<User, MatrixError> {
+    users::find(tx, user_id)?.ok_or_else(|| MatrixError::not_found(missing))
+}
+
+/// A deed's refusal, where the operation answers 404 `M_UNKNOWN` for an account that does not exist.
+pub(crate) fn no_row(error: Error) -> MatrixError {
+    match error {
+        Error::UserNotFound => {
+            MatrixError::new(http::StatusCode::NOT_FOUND, "M_UNKNOWN", "No row found (users)")
+        }
+        other => other.into(),
+    }
 }

@@ -1,7 +1,7 @@
 //! Whether a name can be given to a new account.
 
 use reeve_accounts::users;
-use reeve_http::{Answer, Call, Route, reply};
+use reeve_http::{Answer, Reading, Route, reply};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -13,7 +13,7 @@ pub(crate) struct UsernameAvailable {
 }
 
 pub(crate) fn route() -> Route {
-    Route::get("/_synapse/admin/v1/username_available", handle)
+    Route::read("/_synapse/admin/v1/username_available", handle)
         .summary("Whether a name can be given to a new account, also while registration is disabled")
         .query(&[("username", "the name, without `@` and server")])
         .returns::<UsernameAvailable>(200)
@@ -25,9 +25,8 @@ pub(crate) fn route() -> Route {
         ])
 }
 
-async fn handle(call: Call) -> Answer {
+fn handle(call: &Reading<'_>) -> Answer {
     let username = call.query.required_ascii("username")?;
-    let ctx = call.ctx();
-    call.app.db.read(move |tx| users::check_name(tx, &ctx, &username)).await?;
+    users::check_name(call.tx, &call.ctx(), &username)?;
     reply::ok(&UsernameAvailable { available: true })
 }

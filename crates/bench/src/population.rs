@@ -203,9 +203,6 @@ impl Account {
     /// The account as the store takes it.
     pub(crate) fn to_user(&self, number: usize) -> User {
         User {
-            num: 0,
-            user_id: user_id(number),
-            created_ts: self.created_ts,
             displayname: self.displayname.clone(),
             avatar_url: self.avatar_url.clone(),
             user_type: self.bot.then(|| "bot".to_owned()),
@@ -214,13 +211,8 @@ impl Account {
             deactivated: self.deactivated,
             locked: self.locked,
             shadow_banned: self.shadow_banned,
-            suspended: false,
-            erased: false,
-            appservice_id: None,
-            consent_version: None,
-            consent_server_notice_sent: None,
-            consent_ts: None,
             last_seen_ts: self.last_seen_ts,
+            ..User::new(user_id(number), self.created_ts)
         }
     }
 }

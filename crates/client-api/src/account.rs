@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reeve_accounts::users::Acting;
 use reeve_accounts::{Error, deactivate as deactivation, sessions, users};
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, reply};
 use reeve_store::threepids;
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("Deactivates the account, and erases it if asked to")
             .errors(&[(401, "M_FORBIDDEN", "authentication is not complete")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3accountdeactivate"),
-        Route::get("/_matrix/client/v3/account/3pid", list_threepids)
+        Route::read("/_matrix/client/v3/account/3pid", list_threepids)
             .also("/_matrix/client/r0/account/3pid")
             .access(Access::User)
             .summary("The third-party ids of the account")
@@ -99,10 +99,8 @@ async fn deactivate(mut call: Call) -> Answer {
     reply::ok(&json!({ "id_server_unbind_result": "success" }))
 }
 
-async fn list_threepids(call: Call) -> Answer {
-    let num = call.user()?.num;
-    let threepids = call.read(move |tx| threepids::of_user(tx, num)).await?;
-    let threepids: Vec<Value> = threepids
+fn list_threepids(call: &Reading<'_>) -> Answer {
+    let threepids: Vec<Value> = threepids::of_user(call.tx, call.user()?.num)?
         .into_iter()
         .map(|threepid| {
             json!({

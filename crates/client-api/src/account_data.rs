@@ -3,7 +3,8 @@
 
 use http::StatusCode;
 use reeve_accounts::account_data;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, Head, MatrixError, Reading, Route, reply};
+use reeve_model::User;
 
 const PATH: &str = "/_matrix/client/v3/user/{user_id}/account_data/{type}";
 const OLD_PATH: &str = "/_matrix/client/r0/user/{user_id}/account_data/{type}";
@@ -11,7 +12,7 @@ const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#client-conf
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
-        Route::get(PATH, get)
+        Route::read(PATH, get)
             .also(OLD_PATH)
             .access(Access::User)
             .summary("Account data of one type")
@@ -34,8 +35,7 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 /// The number of the caller, who must be the owner.
-fn owner(call: &Call, refusal: &'static str) -> Result<i64, MatrixError> {
-    let user = call.user()?;
+fn owner(call: &Head, user: &User, refusal: &'static str) -> Result<i64, MatrixError> {
     if call.params.get("user_id") == user.user_id {
         Ok(user.num)
     } else {
@@ -43,17 +43,14 @@ fn owner(call: &Call, refusal: &'static str) -> Result<i64, MatrixError> {
     }
 }
 
-async fn get(call: Call) -> Answer {
-    let num = owner(&call, "Cannot get account data for other users.")?;
-    let data_type = call.param("type");
-    match call.read(move |tx| account_data::find(tx, num, &data_type)).await? {
-        Some(content) => reply::ok(&content),
-        None => Err(MatrixError::not_found("Account data not found")),
-    }
+fn get(call: &Reading<'_>) -> Answer {
+    let num = owner(call, call.user()?, "Cannot get account data for other users.")?;
+    let content = account_data::find(call.tx, num, call.params.get("type"))?;
+    reply::ok(&content.ok_or_else(|| MatrixError::not_found("Account data not found"))?)
 }
 
 async fn put(mut call: Call) -> Answer {
-    let num = owner(&call, "Cannot add account data for other users.")?;
+    let num = owner(&call, call.user()?, "Cannot add account data for other users.")?;
     let data_type = call.param("type");
     if let Some(instead) = account_data::changed_elsewhere(&data_type) {
         let text = format!("Cannot set {data_type} through this API. Use {instead}");

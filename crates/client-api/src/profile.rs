@@ -3,7 +3,7 @@
 
 use http::StatusCode;
 use reeve_accounts::profile::{self, BadKey, Change, Field};
-use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, Head, Limit, MatrixError, Reading, Route, reply};
 use reeve_model::{Ctx, id};
 use serde_json::{Map, Value};
 
@@ -12,7 +12,7 @@ const SUSPENDED: &str = "Updating profile while account is suspended is not allo
 
 pub(crate) fn routes() -> Vec<Route> {
     let mut routes = vec![
-        Route::get("/_matrix/client/v3/profile/{user_id}", read)
+        Route::read("/_matrix/client/v3/profile/{user_id}", read)
             .also("/_matrix/client/r0/profile/{user_id}")
             .access(Access::Optional)
             .summary("The whole profile of an account")
@@ -27,7 +27,7 @@ pub(crate) fn routes() -> Vec<Route> {
         let aliased = |route: Route| route.also(&format!("/_matrix/client/r0/profile/{{user_id}}/{key}"));
         let path = format!("/_matrix/client/v3/profile/{{user_id}}/{key}");
         routes.extend([
-            reading(aliased(Route::get(&path, move |call| read_field(call, Some(key))))),
+            reading(aliased(Route::read(&path, move |call| read_field(call, Some(key))))),
             changing(aliased(Route::put(&path, move |call| set(call, Some(key)))))
                 .access(setter)
                 .limit(Limit::Message)
@@ -39,7 +39,7 @@ pub(crate) fn routes() -> Vec<Route> {
     }
     let path = "/_matrix/client/v3/profile/{user_id}/{key}";
     routes.extend([
-        reading(Route::get(path, |call| read_field(call, None))),
+        reading(Route::read(path, |call| read_field(call, None))),
         changing(Route::put(path, |call| set(call, None))).summary("Sets a field of a profile"),
         changing(Route::delete(path, |call| delete(call, None))).summary("Takes a field of a profile away"),
     ]);
@@ -83,13 +83,13 @@ fn bad_key(error: BadKey) -> MatrixError {
 }
 
 /// The user id and the field of a path; `key` is the field where the path has it as a literal.
-fn target(call: &Call, key: Option<&str>) -> Result<(String, Field), MatrixError> {
+fn target(call: &Head, key: Option<&str>) -> Result<(String, Field), MatrixError> {
     let user_id = user_id(call)?;
     let field = Field::parse(key.unwrap_or_else(|| call.params.get("key"))).map_err(bad_key)?;
     Ok((user_id, field))
 }
 
-fn user_id(call: &Call) -> Result<String, MatrixError> {
+fn user_id(call: &Head) -> Result<String, MatrixError> {
     let user_id = call.param("user_id");
     id::split(&user_id).map_err(|_| MatrixError::invalid_param("Invalid user id"))?;
     Ok(user_id)
@@ -99,27 +99,16 @@ fn not_found() -> MatrixError {
     MatrixError::not_found("Profile was not found")
 }
 
-async fn read(call: Call) -> Answer {
-    let user_id = user_id(&call)?;
-    let profile = call
-        .read(move |tx| profile::owner(tx, &user_id)?.map(|user| profile::read(tx, &user)).transpose())
-        .await?;
-    match profile {
-        Some(profile) if !profile.is_empty() => reply::ok(&profile),
-        _ => Err(not_found()),
-    }
+fn read(call: &Reading<'_>) -> Answer {
+    let owner = profile::owner(call.tx, &user_id(call)?)?.ok_or_else(not_found)?;
+    let profile = profile::read(call.tx, &owner)?;
+    if profile.is_empty() { Err(not_found()) } else { reply::ok(&profile) }
 }
 
-async fn read_field(call: Call, key: Option<&'static str>) -> Answer {
-    let (user_id, field) = target(&call, key)?;
-    let wanted = field.clone();
-    let value = call
-        .read(move |tx| {
-            profile::owner(tx, &user_id)?.map(|user| profile::read_field(tx, &user, &wanted)).transpose()
-        })
-        .await?
-        .ok_or_else(not_found)?;
-    match (value, &field) {
+fn read_field(call: &Reading<'_>, key: Option<&'static str>) -> Answer {
+    let (user_id, field) = target(call, key)?;
+    let owner = profile::owner(call.tx, &user_id)?.ok_or_else(not_found)?;
+    match (profile::read_field(call.tx, &owner, &field)?, &field) {
         (Some(value), _) => reply::ok(&Map::from_iter([(field.key().to_owned(), value)])),
         // Clients read the absence of these two from an empty answer.
         (None, Field::DisplayName | Field::AvatarUrl) => reply::empty(),

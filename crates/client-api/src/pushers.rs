@@ -4,7 +4,7 @@
 use reeve_accounts::pushers as deeds;
 use reeve_accounts::threepids::EMAIL_PUSHER;
 use reeve_http::json::{self, Object};
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, reply};
 use reeve_store::pushers::{self, Pusher};
 use serde_json::{Value, json};
 use url::Url;
@@ -18,7 +18,7 @@ const GATEWAY_PATH: &str = "/_matrix/push/v1/notify";
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/_matrix/client/v3/pushers", list)
+        Route::read("/_matrix/client/v3/pushers", list)
             .also("/_matrix/client/r0/pushers")
             .access(Access::User)
             .summary("The pushers of the account")
@@ -36,9 +36,8 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn list(call: Call) -> Answer {
-    let num = call.user()?.num;
-    let pushers = call.read(move |tx| pushers::of_user(tx, num)).await?;
+fn list(call: &Reading<'_>) -> Answer {
+    let pushers = pushers::of_user(call.tx, call.user()?.num)?;
     let pushers = pushers.iter().map(view).collect::<Result<Vec<_>, _>>()?;
     reply::ok(&json!({ "pushers": pushers }))
 }

@@ -1,12 +1,12 @@
 //! Whether somebody could register with a name.
 
 use reeve_accounts::users;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, MatrixError, Reading, Route, reply};
 use serde_json::json;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/_matrix/client/v3/register/available", handle)
+        Route::read("/_matrix/client/v3/register/available", handle)
             .also("/_matrix/client/r0/register/available")
             .access(Access::Anybody)
             .summary("Whether somebody could register with a name")
@@ -21,12 +21,11 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn handle(call: Call) -> Answer {
+fn handle(call: &Reading<'_>) -> Answer {
     if !call.app.policy.registration_enabled {
         return Err(MatrixError::forbidden("Registration has been disabled"));
     }
     let username = call.query.required_ascii("username")?;
-    let ctx = call.ctx();
-    call.app.db.read(move |tx| users::check_name(tx, &ctx, &username)).await?;
+    users::check_name(call.tx, &call.ctx(), &username)?;
     reply::ok(&json!({ "available": true }))
 }

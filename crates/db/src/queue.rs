@@ -86,21 +86,20 @@ impl Queue {
         }
         state.of(kind).push_back(Waiting { kind, job, since: clock::now() });
         self.lane(kind).queued.inc();
-        match kind {
-            Kind::Write => {
-                if state.idle_writers + state.idle_both > 0 {
-                    self.writers.notify_one();
-                }
-            }
+        let (readers, writers) = match kind {
+            Kind::Write => (false, state.idle_writers + state.idle_both > 0),
+            // Each waiting read that no idle reader is left for may wake a thread that serves both.
             Kind::Read => {
-                // Each waiting read that no idle reader is left for may wake a thread that serves both.
-                if state.idle_readers > 0 {
-                    self.readers.notify_one();
-                }
-                if state.reads.len() > state.idle_readers && state.idle_both > 0 {
-                    self.writers.notify_one();
-                }
+                (state.idle_readers > 0, state.reads.len() > state.idle_readers && state.idle_both > 0)
             }
+        };
+        // Whoever wakes up wants the lock.
+        drop(state);
+        if readers {
+            self.readers.notify_one();
+        }
+        if writers {
+            self.writers.notify_one();
         }
         Ok(())
     }
@@ -130,6 +129,16 @@ impl Queue {
     pub(crate) fn try_pop_write(&self) -> Option<Box<dyn Job>> {
         loop {
             let waiting = self.lock().take(Role::Writes)?;
+            if let Some(admitted) = self.admit(waiting) {
+                return Some(admitted.job);
+            }
+        }
+    }
+
+    /// The next read, if it waited already at this time.
+    pub(crate) fn try_pop_read(&self, at: Instant) -> Option<Box<dyn Job>> {
+        loop {
+            let waiting = self.lock().reads.pop_front_if(|waiting| waiting.since <= at)?;
             if let Some(admitted) = self.admit(waiting) {
                 return Some(admitted.job);
             }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, header};
-use reeve_accounts::sessions::{self, Session};
-use reeve_db::DbError;
+use reeve_accounts::sessions::{self, Session, TokenHash};
+use reeve_db::ReadTx;
 
-use crate::app::App;
+use crate::call::Head;
 use crate::error::MatrixError;
 use crate::query::Query;
 use crate::route::{Access, Route};
@@ -30,32 +30,44 @@ pub fn token(headers: &HeaderMap, query: &Query) -> Result<Option<String>, Matri
     }
 }
 
-/// Finds out who calls, and whether they may call this route.
-pub async fn authenticate(
-    app: &App,
+/// What a request shows of who calls: the digest of its token, or nothing where the route does not ask.
+pub fn credentials(
     route: &Route,
-    token: Option<String>,
-) -> Result<Option<Session>, MatrixError> {
+    headers: &HeaderMap,
+    query: &Query,
+) -> Result<Option<TokenHash>, MatrixError> {
     if matches!(route.access, Access::Anybody | Access::SharedSecret) {
         return Ok(None);
     }
-    let Some(token) = token else {
-        return if route.access == Access::Optional {
-            Ok(None)
-        } else {
-            Err(MatrixError::missing_token("Missing access token"))
-        };
-    };
-    let token_hash = sessions::hash_token(&token);
-    let session = app.db.read(move |tx| -> Result<_, DbError> { sessions::find(tx, &token_hash) }).await?;
-    let Some(session) = session else {
-        return Err(MatrixError::unknown_token("Invalid access token passed.", false));
-    };
-    admit(&session, route, app.clock.now_ms())?;
-    if session.unconfirmed {
-        app.db.write(move |tx| sessions::confirm(tx, &token_hash)).await?;
+    match token(headers, query)? {
+        Some(token) => Ok(Some(sessions::hash_token(&token))),
+        None if route.access == Access::Optional => Ok(None),
+        None => Err(MatrixError::missing_token("Missing access token")),
     }
+}
+
+/// The session of who calls, if they may call this route.
+pub fn authenticate(
+    tx: &ReadTx<'_>,
+    route: &Route,
+    credentials: Option<&TokenHash>,
+    now: i64,
+) -> Result<Option<Session>, MatrixError> {
+    let Some(token_hash) = credentials else { return Ok(None) };
+    let session = sessions::find(tx, token_hash)?
+        .ok_or_else(|| MatrixError::unknown_token("Invalid access token passed.", false))?;
+    admit(&session, route, now)?;
     Ok(Some(session))
+}
+
+/// Notes that a session was used.
+pub async fn used(head: &Head, session: &Session) -> Result<(), MatrixError> {
+    if session.unconfirmed {
+        let token_hash = session.token_hash;
+        head.app.db.write(move |tx| sessions::confirm(tx, &token_hash)).await?;
+    }
+    head.app.seen.note(session, &head.ip, head.user_agent(), head.now);
+    Ok(())
 }
 
 /// The rules of the route table, in the order in which they are checked.

@@ -1,5 +1,6 @@
 //! One request, as a handler sees it.
 
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
@@ -40,8 +41,8 @@ impl Params {
     }
 }
 
-/// A request that the route table let through.
-pub struct Call {
+/// What is known of a request before anything is asked of the database.
+pub struct Head {
     /// The running server.
     pub app: Arc<App>,
     /// The path's parameters.
@@ -58,31 +59,12 @@ pub struct Call {
     pub now: i64,
     /// The method and the path as sent, for user-interactive authentication.
     pub operation: String,
-    pub(crate) session: Option<Session>,
-    // A body is not `Sync`; the mutex, never locked, makes a shared call usable across awaits.
-    pub(crate) body: Mutex<Option<Body>>,
-    pub(crate) max_body: usize,
 }
 
-impl Call {
+impl Head {
     /// The decoded value of a path parameter.
     pub fn param(&self, name: &str) -> String {
         self.params.get(name).to_owned()
-    }
-
-    /// The session of the caller. Routes that only let accounts in always have one.
-    pub fn session(&self) -> Result<&Session, MatrixError> {
-        self.session.as_ref().ok_or_else(|| MatrixError::missing_token("Missing access token"))
-    }
-
-    /// The session of the caller, where the route does not ask for one.
-    pub fn optional_session(&self) -> Option<&Session> {
-        self.session.as_ref()
-    }
-
-    /// The account that acts.
-    pub fn user(&self) -> Result<&User, MatrixError> {
-        Ok(&self.session()?.user)
     }
 
     /// What the client says it is.
@@ -100,16 +82,83 @@ impl Call {
         }
     }
 
-    /// The circumstances of an administrative deed of the caller, which will be audited.
-    pub fn admin_ctx(&self) -> Result<Ctx, MatrixError> {
-        let actor = auth::actor(self.session()?, Arc::clone(&self.ip));
-        Ok(Ctx { actor: Some(actor), ..self.ctx() })
-    }
-
     /// The circumstances of an administrative deed of somebody without an account, such as a script that knows
     /// the registration shared secret.
     pub fn ctx_of(&self, actor: &str) -> Ctx {
         Ctx { actor: Some(Actor { user_id: Arc::from(actor), ip: Some(Arc::clone(&self.ip)) }), ..self.ctx() }
+    }
+}
+
+/// A request that the route table let through, at a route that only reads: the transaction in which it was found
+/// out who calls goes on, so that one trip to the database serves both and both see the same state.
+pub struct Reading<'a> {
+    /// The transaction.
+    pub tx: &'a ReadTx<'a>,
+    pub(crate) head: &'a Head,
+    pub(crate) session: Option<&'a Session>,
+}
+
+impl Deref for Reading<'_> {
+    type Target = Head;
+
+    fn deref(&self) -> &Head {
+        self.head
+    }
+}
+
+impl Reading<'_> {
+    /// The session of the caller, where the route does not ask for one.
+    pub fn optional_session(&self) -> Option<&Session> {
+        self.session
+    }
+
+    /// The account that asks.
+    pub fn user(&self) -> Result<&User, MatrixError> {
+        Ok(&present(self.session)?.user)
+    }
+}
+
+fn present(session: Option<&Session>) -> Result<&Session, MatrixError> {
+    session.ok_or_else(|| MatrixError::missing_token("Missing access token"))
+}
+
+/// A request that the route table let through.
+pub struct Call {
+    pub(crate) head: Head,
+    pub(crate) session: Option<Session>,
+    // A body is not `Sync`; the mutex, never locked, makes a shared call usable across awaits.
+    pub(crate) body: Mutex<Option<Body>>,
+    pub(crate) max_body: usize,
+}
+
+impl Deref for Call {
+    type Target = Head;
+
+    fn deref(&self) -> &Head {
+        &self.head
+    }
+}
+
+impl Call {
+    /// The session of the caller. Routes that only let accounts in always have one.
+    pub fn session(&self) -> Result<&Session, MatrixError> {
+        present(self.session.as_ref())
+    }
+
+    /// The session of the caller, where the route does not ask for one.
+    pub fn optional_session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
+    /// The account that acts.
+    pub fn user(&self) -> Result<&User, MatrixError> {
+        Ok(&self.session()?.user)
+    }
+
+    /// The circumstances of an administrative deed of the caller, which will be audited.
+    pub fn admin_ctx(&self) -> Result<Ctx, MatrixError> {
+        let actor = auth::actor(self.session()?, Arc::clone(&self.ip));
+        Ok(Ctx { actor: Some(actor), ..self.ctx() })
     }
 
     /// Reads the whole body, within the limits of size and time.

@@ -17,7 +17,7 @@ pub mod serve;
 pub mod service;
 
 pub use app::App;
-pub use call::Call;
+pub use call::{Call, Head, Reading};
 pub use error::MatrixError;
 pub use reply::Answer;
 pub use route::{Access, Limit, OpenTo, Route};

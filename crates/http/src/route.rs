@@ -8,12 +8,24 @@ use std::sync::Arc;
 use http::Method;
 use utoipa::openapi::{RefOr, schema::Schema};
 
-use crate::call::{Call, Params};
+use crate::call::{Call, Params, Reading};
 use crate::error::MatrixError;
 use crate::reply::Answer;
 
-/// A handler, with its type erased so that the server is compiled once and not once per route.
-pub type Handler = Arc<dyn Fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
+/// What answers, with its type erased so that the server is compiled once and not once per route.
+#[derive(Clone)]
+pub enum Handler {
+    /// May do anything.
+    Call(CallHandler),
+    /// Only reads the database.
+    Read(ReadHandler),
+}
+
+/// A handler that may do anything.
+pub type CallHandler = Arc<dyn Fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
+
+/// A handler that only reads the database. It runs on a database thread, perhaps twice.
+pub type ReadHandler = Arc<dyn Fn(&Reading<'_>) -> Answer + Send + Sync>;
 
 /// A check that comes even before authentication.
 pub type Before = fn(&Params) -> Result<(), MatrixError>;
@@ -114,6 +126,10 @@ impl Route {
         F: Fn(Call) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Answer> + Send + 'static,
     {
+        Self::with(method, path, Handler::Call(Arc::new(move |call| Box::pin(handler(call)))))
+    }
+
+    fn with(method: Method, path: &str, handler: Handler) -> Self {
         Self {
             method,
             paths: vec![path.to_owned()],
@@ -122,13 +138,18 @@ impl Route {
             suspended: None,
             limit: Limit::None,
             before: None,
-            handler: Arc::new(move |call| Box::pin(handler(call))),
+            handler,
             doc: Doc::default(),
             max_body: None,
         }
     }
 
-    /// A GET route.
+    /// A GET route that only reads the database, in the transaction that finds out who calls.
+    pub fn read(path: &str, handler: impl Fn(&Reading<'_>) -> Answer + Send + Sync + 'static) -> Self {
+        Self::with(Method::GET, path, Handler::Read(Arc::new(handler)))
+    }
+
+    /// A GET route that does not only read the database.
     pub fn get<F, Fut>(path: &str, handler: F) -> Self
     where
         F: Fn(Call) -> Fut + Send + Sync + 'static,

@@ -8,17 +8,18 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use reeve_accounts::sessions::{Session, TokenHash};
 use reeve_model::{clock, random};
 use tracing::{Instrument, Level};
 
 use crate::app::App;
 use crate::auth;
-use crate::call::{Call, Params, THROWN_AWAY};
+use crate::call::{Call, Head, Params, Reading, THROWN_AWAY};
 use crate::error::MatrixError;
 use crate::limits::{self, Bucket};
 use crate::query::Query;
 use crate::reply::Answer;
-use crate::route::{Limit, Route};
+use crate::route::{Handler, Limit, ReadHandler, Route};
 use crate::router::{Found, Router};
 
 /// The whole HTTP side: routes and what they work with.
@@ -99,7 +100,7 @@ impl Service {
                 MatrixError::unrecognized(StatusCode::METHOD_NOT_ALLOWED).into_response(),
             ),
             Found::Route(route, pattern, params) => {
-                let run = self.run(&route, params, request, ip, request_id);
+                let run = self.run(route, params, request, ip, request_id);
                 let answer = std::panic::AssertUnwindSafe(run)
                     .catch_unwind()
                     .await
@@ -117,7 +118,7 @@ impl Service {
 
     async fn run(
         &self,
-        route: &Route,
+        route: Arc<Route>,
         params: Params,
         request: Request<Body>,
         ip: Arc<str>,
@@ -129,48 +130,90 @@ impl Service {
         }
         let (parts, body) = request.into_parts();
         let query = Query::parse(parts.uri.query().unwrap_or_default());
-        let token = match route.access {
-            crate::route::Access::Anybody | crate::route::Access::SharedSecret => None,
-            _ => auth::token(&parts.headers, &query)?,
-        };
-        let session = auth::authenticate(app, route, token).await?;
-        let now = app.clock.now_ms();
-        let call = Call {
+        let credentials = auth::credentials(&route, &parts.headers, &query)?;
+        let head = Head {
             app: Arc::clone(app),
             params,
             query,
             ip,
             request_id: Arc::clone(request_id),
-            now,
+            now: app.clock.now_ms(),
             operation: format!("{} {}", parts.method, parts.uri.path()),
             headers: parts.headers,
-            session,
-            body: Mutex::new(Some(body)),
-            max_body: route.max_body.unwrap_or(app.http.max_body),
         };
-        if let Some(session) = &call.session {
-            app.seen.note(session, &call.ip, call.user_agent(), now);
-            if let Some(text) = route.suspended
-                && session.user.suspended
-            {
-                return Err(MatrixError::new(StatusCode::FORBIDDEN, "M_USER_SUSPENDED", text));
+        match &route.handler {
+            Handler::Read(handler) => read(&route, Arc::clone(handler), head, credentials).await,
+            Handler::Call(handler) => {
+                let session = if credentials.is_none() {
+                    None
+                } else {
+                    let (route, now) = (Arc::clone(&route), head.now);
+                    app.db.read(move |tx| auth::authenticate(tx, &route, credentials.as_ref(), now)).await?
+                };
+                if let Some(session) = &session {
+                    auth::used(&head, session).await?;
+                }
+                check(&route, &head, session.as_ref())?;
+                limit(&route, &head, session.as_ref()).await?;
+                let max_body = route.max_body.unwrap_or(app.http.max_body);
+                if let Some(length) = content_length(&head.headers)
+                    && length > max_body.saturating_add(THROWN_AWAY)
+                {
+                    return Err(MatrixError::too_large());
+                }
+                handler(Call { head, session, body: Mutex::new(Some(body)), max_body }).await
             }
         }
-        if call.params.has_nul() {
-            return Err(MatrixError::invalid_param("A path must not contain NUL characters"));
-        }
-        match (route.limit, &call.session) {
-            (Limit::Message, Some(session)) => limits::message(app, session, now).await?,
-            (Limit::Registration, _) => app.limiter.check(Bucket::Registration(call.ip.to_string()), now)?,
-            (Limit::Login, _) => app.limiter.check(Bucket::LoginAddress(call.ip.to_string()), now)?,
-            (Limit::None | Limit::Message | Limit::Sending, _) => {}
-        }
-        if let Some(length) = content_length(&call.headers)
-            && length > call.max_body.saturating_add(THROWN_AWAY)
-        {
-            return Err(MatrixError::too_large());
-        }
-        (route.handler)(call).await
+    }
+}
+
+/// Finds out who calls and reads what they ask for, in one transaction.
+async fn read(
+    route: &Arc<Route>,
+    handler: ReadHandler,
+    head: Head,
+    credentials: Option<TokenHash>,
+) -> Answer {
+    let head = Arc::new(head);
+    let (reading, at) = (Arc::clone(&head), Arc::clone(route));
+    let (session, answer) = head
+        .app
+        .db
+        .read(move |tx| -> Result<_, MatrixError> {
+            let session = auth::authenticate(tx, &at, credentials.as_ref(), reading.now)?;
+            let answer = check(&at, &reading, session.as_ref())
+                .and_then(|()| handler(&Reading { tx, head: &reading, session: session.as_ref() }));
+            Ok((session, answer))
+        })
+        .await?;
+    if let Some(session) = &session {
+        auth::used(&head, session).await?;
+    }
+    limit(route, &head, session.as_ref()).await?;
+    answer
+}
+
+/// What is checked of every request once it is known who calls.
+fn check(route: &Route, head: &Head, session: Option<&Session>) -> Result<(), MatrixError> {
+    if let (Some(text), Some(session)) = (route.suspended, session)
+        && session.user.suspended
+    {
+        return Err(MatrixError::new(StatusCode::FORBIDDEN, "M_USER_SUSPENDED", text));
+    }
+    if head.params.has_nul() {
+        return Err(MatrixError::invalid_param("A path must not contain NUL characters"));
+    }
+    Ok(())
+}
+
+/// Counts a request against the limit of its route.
+async fn limit(route: &Route, head: &Head, session: Option<&Session>) -> Result<(), MatrixError> {
+    let limiter = &head.app.limiter;
+    match (route.limit, session) {
+        (Limit::Message, Some(session)) => limits::message(&head.app, session, head.now).await,
+        (Limit::Registration, _) => limiter.check(Bucket::Registration(head.ip.to_string()), head.now),
+        (Limit::Login, _) => limiter.check(Bucket::LoginAddress(head.ip.to_string()), head.now),
+        (Limit::None | Limit::Message | Limit::Sending, _) => Ok(()),
     }
 }
 

@@ -45,6 +45,30 @@ pub struct User {
 }
 
 impl User {
+    /// An ordinary account of which nothing but its user id and the time of its creation is known.
+    pub fn new(user_id: String, created_ts: i64) -> Self {
+        Self {
+            num: 0,
+            user_id,
+            created_ts,
+            displayname: None,
+            avatar_url: None,
+            user_type: None,
+            is_guest: false,
+            admin: false,
+            deactivated: false,
+            locked: false,
+            shadow_banned: false,
+            suspended: false,
+            erased: false,
+            appservice_id: None,
+            consent_version: None,
+            consent_server_notice_sent: None,
+            consent_ts: None,
+            last_seen_ts: None,
+        }
+    }
+
     /// The part of the user id between `@` and `:`.
     pub fn localpart(&self) -> &str {
         crate::id::localpart(&self.user_id)

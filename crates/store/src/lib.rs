@@ -45,6 +45,7 @@ use reeve_db::{Migration, Statement};
 pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "accounts", sql: include_str!("../migrations/0001_accounts.sql") },
     Migration { number: 2, name: "rooms", sql: include_str!("../migrations/0002_rooms.sql") },
+    Migration { number: 3, name: "list_search", sql: include_str!("../migrations/0003_list_search.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.

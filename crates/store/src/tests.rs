@@ -99,7 +99,7 @@ struct Facts {
 }
 
 fn facts() -> impl Strategy<Value = Facts> {
-    let name = prop_oneof![Just(None), Just(Some("Ann".to_owned())), "[a-cA-CäÄ%_ ]{0,4}".prop_map(Some),];
+    let name = prop_oneof![Just(None), Just(Some("Ann".to_owned())), r"[a-cA-CäÄ%_\\ ]{0,4}".prop_map(Some),];
     let user_type = prop_oneof![6 => Just(None), 1 => Just(Some("bot".to_owned())), 1 => Just(Some("support".to_owned()))];
     let avatar = prop_oneof![3 => Just(None), 1 => Just(Some("mxc://a/b".to_owned())), 1 => Just(Some("mxc://c/d".to_owned()))];
     (name, avatar, user_type, prop::array::uniform5(prop::bool::weighted(0.2)), 0..6_i64).prop_map(
@@ -148,8 +148,8 @@ struct Question {
 fn question() -> impl Strategy<Value = Question> {
     let term = prop_oneof![
         3 => Just(None),
-        2 => "[a-d0-9AÄä%_.]{1,3}".prop_map(|text| Some(Term::Name(text))),
-        1 => "[@a-d0-9:tes]{1,3}".prop_map(|text| Some(Term::UserId(text))),
+        2 => r"[a-d0-9AÄä%_.\\]{1,3}".prop_map(|text| Some(Term::Name(text))),
+        1 => "[@a-d0-9_:tes]{1,4}".prop_map(|text| Some(Term::UserId(text))),
     ];
     let flag = || prop_oneof![2 => Just(None), 1 => any::<bool>().prop_map(Some)];
     let types = prop::collection::vec(
@@ -249,26 +249,7 @@ fn play(runtime: &tokio::runtime::Runtime, db: &Db, events: &[Event]) -> Vec<Use
                     if all.iter().any(|user| user.user_id == user_id) {
                         continue;
                     }
-                    let empty = User {
-                        num: 0,
-                        user_id,
-                        created_ts: facts.created_s * 1000,
-                        displayname: None,
-                        avatar_url: None,
-                        user_type: None,
-                        is_guest: false,
-                        admin: false,
-                        deactivated: false,
-                        locked: false,
-                        shadow_banned: false,
-                        suspended: false,
-                        erased: false,
-                        appservice_id: None,
-                        consent_version: None,
-                        consent_server_notice_sent: None,
-                        consent_ts: None,
-                        last_seen_ts: None,
-                    };
+                    let empty = User::new(user_id, facts.created_s * 1000);
                     let mut user = with_facts(&empty, facts);
                     user.num = users::insert(tx, &user, None)?;
                     all.push(user);

@@ -84,15 +84,26 @@ pub fn page(
     from: i64,
     limit: i64,
 ) -> Result<UserPage, DbError> {
+    let asked = Asked { order_by, descending, from, limit };
     let term = filter.term.as_ref().filter(|term| !term.matches_domain(server_name));
     let (nums, total) = match term {
-        None => walk(tx, filter, order_by, descending, from, limit)?,
-        Some(term) => match user_search::candidates(tx, term, FEW)? {
-            Some(found) => sort_found(found, filter, order_by, descending, from, limit),
-            None => walk_matches(tx, filter, term, order_by, descending, from, limit)?,
+        None => walk(tx, filter, asked)?,
+        Some(term) => match (user_search::candidates(tx, term, FEW)?, term.pattern(server_name)) {
+            (Some(found), _) => sort_found(found, filter, asked),
+            (None, Some(pattern)) => walk_matches(tx, filter, &pattern, asked)?,
+            (None, None) => (Vec::new(), 0),
         },
     };
     Ok(UserPage { users: users::by_nums(tx, &nums)?, total })
+}
+
+/// Which page, in which order.
+#[derive(Clone, Copy)]
+struct Asked {
+    order_by: OrderBy,
+    descending: bool,
+    from: i64,
+    limit: i64,
 }
 
 /// The flags that a class stands for.
@@ -143,7 +154,7 @@ pub(crate) struct Segment {
 }
 
 /// The stretches of a list, in order.
-fn segments(all: &[(String, i64)], order_by: OrderBy, descending: bool) -> Vec<Segment> {
+fn segments(all: &[(String, i64)], Asked { order_by, descending, .. }: Asked) -> Vec<Segment> {
     let classes: Vec<String> = all.iter().map(|(class, _)| class.clone()).collect();
     let all = |list, descending| Segment { list, classes: classes.clone(), descending };
     let with_nulls = |list, null| {
@@ -188,103 +199,94 @@ fn sum(classes: &[(String, i64)]) -> i64 {
     classes.iter().map(|(_, n)| n).sum()
 }
 
-/// A page without a search: the counts say where it begins.
-fn walk(
-    tx: &ReadTx<'_>,
-    filter: &Filter,
-    order_by: OrderBy,
-    descending: bool,
-    from: i64,
-    limit: i64,
-) -> Result<(Vec<i64>, i64), DbError> {
+/// A page without a search.
+fn walk(tx: &ReadTx<'_>, filter: &Filter, asked: Asked) -> Result<(Vec<i64>, i64), DbError> {
     let all = admitted(filter, &totals(tx)?);
     let total = sum(&all);
-    if from.saturating_add(limit) <= NEAR {
-        return Ok((from_the_edge(tx, &all, None, order_by, descending, from, limit, total)?, total));
+    if asked.from.saturating_add(asked.limit) <= NEAR {
+        return Ok((from_the_edge(tx, &all, "", asked, total)?, total));
     }
-    Ok((from_the_counts(tx, &all, order_by, descending, from, limit, total)?, total))
+    Ok((from_the_counts(tx, &all, asked, total)?, total))
 }
 
 /// A page of a search that finds a large part of all accounts: each is compared.
 fn walk_matches(
     tx: &ReadTx<'_>,
     filter: &Filter,
-    term: &Term,
-    order_by: OrderBy,
-    descending: bool,
-    from: i64,
-    limit: i64,
+    pattern: &str,
+    asked: Asked,
 ) -> Result<(Vec<i64>, i64), DbError> {
     let all = admitted(filter, &totals(tx)?);
-    let total = user_search::count_matches(tx, term, &all)?;
+    let total = user_search::count_matches(tx, pattern, &all)?;
     if total == sum(&all) {
         // Everybody matches, so that the term may be forgotten.
-        return walk(tx, filter, order_by, descending, from, limit);
+        return walk(tx, filter, asked);
     }
-    Ok((from_the_edge(tx, &all, Some(term), order_by, descending, from, limit, total)?, total))
+    Ok((from_the_edge(tx, &all, pattern, asked, total)?, total))
 }
 
 /// Walks from the first account of the list to the page.
-#[expect(clippy::too_many_arguments, reason = "they are those of the list, and what is known of it")]
 fn from_the_edge(
     tx: &ReadTx<'_>,
     all: &[(String, i64)],
-    term: Option<&Term>,
-    order_by: OrderBy,
-    descending: bool,
-    from: i64,
-    limit: i64,
+    pattern: &str,
+    asked: Asked,
     total: i64,
 ) -> Result<Vec<i64>, DbError> {
-    let (mut skip, mut nums) = (from, Vec::new());
-    for segment in segments(all, order_by, descending) {
-        let missing = limit - count_of(&nums);
-        if missing <= 0 || from >= total {
-            break;
-        }
-        let (key, user_id) =
-            if segment.descending { Key::end(segment.list) } else { (Key::decode(segment.list, "")?, "") };
-        let mut merge = Merge::new(&segment, segment.descending, &key, user_id, term, skip + missing);
-        skip -= merge.skip(tx, skip)?;
-        merge.take(tx, missing, &mut nums)?;
-    }
-    Ok(nums)
+    let segments = segments(all, asked);
+    collect(tx, &segments, asked, total, |segment, skip, missing| {
+        let mut merge = Merge::whole(segment, pattern, *skip + missing)?;
+        *skip -= merge.skip(tx, *skip)?;
+        Ok(Some(merge))
+    })
 }
 
-/// Enters the list at the page, wherever that is.
+/// Enters the list at the page, wherever that is: the counts say where.
 fn from_the_counts(
     tx: &ReadTx<'_>,
     all: &[(String, i64)],
-    order_by: OrderBy,
-    descending: bool,
-    from: i64,
-    limit: i64,
+    asked: Asked,
     total: i64,
 ) -> Result<Vec<i64>, DbError> {
-    let (mut skip, mut nums) = (from, Vec::new());
+    let segments = segments(all, asked);
     let mut known: Option<(List, Vec<Bucket>)> = None;
-    for segment in segments(all, order_by, descending) {
-        let missing = limit - count_of(&nums);
-        if missing <= 0 || from >= total {
-            break;
-        }
+    collect(tx, &segments, asked, total, |segment, skip, missing| {
         let buckets = match known.take() {
             Some((list, buckets)) if list == segment.list => buckets,
             _ => buckets(tx, segment.list)?,
         };
         let size: i64 = buckets.iter().map(|bucket| bucket.count(&segment.classes)).sum();
-        if skip < size {
-            let mut merge = if segment.descending {
-                enter_descending(tx, &segment, &buckets, size, skip, missing)?
-            } else {
-                enter_ascending(tx, &segment, &buckets, skip, missing)?
-            };
-            merge.take(tx, missing, &mut nums)?;
-            skip = 0;
+        let merge = if *skip >= size {
+            *skip -= size;
+            None
+        } else if segment.descending {
+            Some(enter_descending(tx, segment, &buckets, size, std::mem::take(skip), missing)?)
         } else {
-            skip -= size;
-        }
+            Some(enter_ascending(tx, segment, &buckets, std::mem::take(skip), missing)?)
+        };
         known = Some((segment.list, buckets));
+        Ok(merge)
+    })
+}
+
+/// The page, taken from one segment after the other. `enter` begins a segment behind the accounts that are still to
+/// be skipped and takes those that it skipped off their number; it answers `None` if the whole segment is skipped.
+fn collect<'a>(
+    tx: &ReadTx<'_>,
+    segments: &'a [Segment],
+    asked: Asked,
+    total: i64,
+    mut enter: impl FnMut(&'a Segment, &mut i64, i64) -> Result<Option<Merge<'a>>, DbError>,
+) -> Result<Vec<i64>, DbError> {
+    let (mut skip, mut nums) = (asked.from, Vec::new());
+    for segment in segments {
+        let missing = asked.limit - count_of(&nums);
+        if missing <= 0 || asked.from >= total {
+            break;
+        }
+        if let Some(mut merge) = enter(segment, &mut skip, missing)? {
+            merge.take(tx, missing, &mut nums)?;
+        }
     }
     Ok(nums)
 }
@@ -293,10 +295,7 @@ fn from_the_counts(
 fn sort_found(
     mut found: Vec<user_search::Candidate>,
     filter: &Filter,
-    order_by: OrderBy,
-    descending: bool,
-    from: i64,
-    limit: i64,
+    Asked { order_by, descending, from, limit }: Asked,
 ) -> (Vec<i64>, i64) {
     found.retain(|candidate| Class::parse(&candidate.list_class).admitted_by(filter));
     let key = |candidate: &user_search::Candidate| {
@@ -344,7 +343,7 @@ fn enter_ascending<'a>(
     }
     let (low_key, low_user_id) = entry.map_or(("", ""), |bucket| (&*bucket.low_key, &*bucket.low_user_id));
     let low_key = Key::decode(segment.list, low_key)?;
-    let mut merge = Merge::new(segment, false, &low_key, low_user_id, None, skip + wanted);
+    let mut merge = Merge::new(segment, false, &low_key, low_user_id, "", skip + wanted);
     merge.skip(tx, skip)?;
     Ok(merge)
 }
@@ -361,20 +360,20 @@ fn enter_descending<'a>(
 ) -> Result<Merge<'a>, DbError> {
     if position == 0 {
         let (key, user_id) = Key::end(segment.list);
-        return Ok(Merge::new(segment, true, &key, user_id, None, wanted));
+        return Ok(Merge::new(segment, true, &key, user_id, "", wanted));
     }
     let from_end = size - 1 - position;
     let at = |position| enter_ascending(tx, segment, buckets, position, 1)?.peek(tx);
     let Some(mirrored) = at(from_end)? else { return Ok(Merge::empty(segment)) };
     if segment.list == List::Name {
         // No ties: user ids are unique.
-        return Ok(Merge::new(segment, true, &Key::None, &mirrored.user_id, None, wanted));
+        return Ok(Merge::new(segment, true, &Key::None, &mirrored.user_id, "", wanted));
     }
     let group_begin = rank(tx, segment, buckets, &mirrored.key, "")?;
     let group_end = rank(tx, segment, buckets, &mirrored.key, AFTER_USER_IDS)?;
     let inside = position - (size - group_end);
     let Some(first) = at(group_begin + inside)? else { return Ok(Merge::empty(segment)) };
-    Ok(Merge::new(segment, true, &first.key, &first.user_id, None, wanted))
+    Ok(Merge::new(segment, true, &first.key, &first.user_id, "", wanted))
 }
 
 /// How many accounts of the segment sort before a key and user id.

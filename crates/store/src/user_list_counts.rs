@@ -196,7 +196,7 @@ fn split(tx: &mut Tx<'_>, list: List, bucket: i64) -> Result<(), DbError> {
     let low = Key::decode(list, &low_key)?;
     let mut members = Vec::new();
     for (class, n) in &counts {
-        for entry in user_list_rows::ascending(tx, list, class, &low, &low_user_id, *n, ("", ""))? {
+        for entry in user_list_rows::ascending(tx, list, class, &low, &low_user_id, *n, "")? {
             members.push((entry.key, entry.user_id, class));
         }
     }

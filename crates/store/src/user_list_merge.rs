@@ -8,7 +8,6 @@ use reeve_db::{DbError, ReadTx};
 use crate::user_list::{Segment, count_of};
 use crate::user_list_counts::List;
 use crate::user_list_rows::{Entry, Key, ascending, descending};
-use crate::user_search::Term;
 
 /// How many rows of one class are read at a time, at most.
 const CHUNK: i64 = if cfg!(test) { 4 } else { 512 };
@@ -38,7 +37,7 @@ struct Stream<'a> {
 pub(crate) struct Merge<'a> {
     list: List,
     descending: bool,
-    term: (String, String),
+    pattern: String,
     /// How many rows of a class are read at a time, at most.
     most: i64,
     streams: Vec<Stream<'a>>,
@@ -51,7 +50,7 @@ impl<'a> Merge<'a> {
         descending: bool,
         key: &Key,
         user_id: &str,
-        term: Option<&Term>,
+        pattern: &str,
         wanted: i64,
     ) -> Self {
         let next = match (descending, segment.list) {
@@ -70,14 +69,21 @@ impl<'a> Merge<'a> {
         Self {
             list: segment.list,
             descending,
-            term: Term::parameters(term),
+            pattern: pattern.to_owned(),
             most,
             streams: segment.classes.iter().map(stream).collect(),
         }
     }
 
+    /// Begins where the segment does.
+    pub(crate) fn whole(segment: &'a Segment, pattern: &str, wanted: i64) -> Result<Self, DbError> {
+        let (key, user_id) =
+            if segment.descending { Key::end(segment.list) } else { (Key::decode(segment.list, "")?, "") };
+        Ok(Self::new(segment, segment.descending, &key, user_id, pattern, wanted))
+    }
+
     pub(crate) fn empty(segment: &'a Segment) -> Self {
-        Self { streams: Vec::new(), ..Self::new(segment, false, &Key::None, "", None, 1) }
+        Self { streams: Vec::new(), ..Self::new(segment, false, &Key::None, "", "", 1) }
     }
 
     /// Passes over up to `n` rows; answers how many there were.
@@ -114,7 +120,7 @@ impl<'a> Merge<'a> {
     fn first(&mut self, tx: &ReadTx<'_>) -> Result<Option<usize>, DbError> {
         for stream in &mut self.streams {
             while stream.rows.is_empty() && !matches!(stream.next, Next::End) {
-                stream.refill(tx, self.list, self.most, (&self.term.0, &self.term.1))?;
+                stream.refill(tx, self.list, self.most, &self.pattern)?;
             }
         }
         let heads =
@@ -134,13 +140,13 @@ impl<'a> Merge<'a> {
 impl Stream<'_> {
     /// Reads on. Descending, rows come in runs of equal keys, each of which must be turned round to ascend by user
     /// id; a run that the chunk cut off is read again from its other end.
-    fn refill(&mut self, tx: &ReadTx<'_>, list: List, most: i64, term: (&str, &str)) -> Result<(), DbError> {
+    fn refill(&mut self, tx: &ReadTx<'_>, list: List, most: i64, pattern: &str) -> Result<(), DbError> {
         let chunk = self.chunk;
         self.chunk = most.min(chunk * GROWTH);
         match std::mem::replace(&mut self.next, Next::End) {
             Next::End => {}
             Next::From(key, user_id, one_run) => {
-                let rows = ascending(tx, list, self.class, &key, &user_id, chunk, term)?;
+                let rows = ascending(tx, list, self.class, &key, &user_id, chunk, pattern)?;
                 let full = count_of(&rows) == chunk;
                 let last = rows.last().cloned();
                 self.rows.extend(rows.into_iter().take_while(|row| !one_run || row.key == key));
@@ -153,7 +159,7 @@ impl Stream<'_> {
                 };
             }
             Next::Below(key, user_id) => {
-                let mut rows = descending(tx, list, self.class, &key, &user_id, chunk, term)?;
+                let mut rows = descending(tx, list, self.class, &key, &user_id, chunk, pattern)?;
                 let Some(last) = rows.last().cloned() else { return Ok(()) };
                 let full = count_of(&rows) == chunk;
                 if list == List::Name {

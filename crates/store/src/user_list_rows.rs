@@ -70,20 +70,10 @@ pub(crate) struct Entry {
     pub(crate) num: i64,
 }
 
-macro_rules! search {
-    ($name:literal, $user_id:literal) => {
-        concat!(
-            " AND (",
-            $name,
-            " = '' OR instr(search_key, ",
-            $name,
-            ") > 0)",
-            " AND (",
-            $user_id,
-            " = '' OR instr(lower(user_id), ",
-            $user_id,
-            ") > 0)"
-        )
+/// Only those whose search key matches a pattern; a blank one lets all through.
+macro_rules! like {
+    ($pattern:literal) => {
+        concat!(" AND (", $pattern, " = '' OR search_key LIKE ", $pattern, r" ESCAPE '\')")
     };
 }
 /// Rows of a class with a value, ascending from a key and user id.
@@ -95,7 +85,7 @@ macro_rules! from {
             " FROM users WHERE list_class = $1 AND (",
             $column,
             ", user_id) >= ($2, $3)",
-            search!("$5", "$6"),
+            like!("$5"),
             " ORDER BY ",
             $column,
             ", user_id LIMIT $4"
@@ -109,7 +99,7 @@ macro_rules! from_null {
             "SELECT num, user_id FROM users WHERE list_class = $1 AND ",
             $column,
             " IS NULL AND user_id >= $2",
-            search!("$4", "$5"),
+            like!("$4"),
             " ORDER BY user_id LIMIT $3"
         )
     };
@@ -123,7 +113,7 @@ macro_rules! before {
             " FROM users WHERE list_class = $1 AND ",
             $column,
             " < $2",
-            search!("$4", "$5"),
+            like!("$4"),
             " ORDER BY ",
             $column,
             " DESC, user_id DESC LIMIT $3"
@@ -146,10 +136,10 @@ macro_rules! between {
 reeve_db::statements! {
     FROM_NAME = concat!(
         "SELECT num, user_id FROM users WHERE list_class = $1 AND user_id >= $2",
-        search!("$4", "$5"), " ORDER BY user_id LIMIT $3");
+        like!("$4"), " ORDER BY user_id LIMIT $3");
     BEFORE_NAME = concat!(
         "SELECT num, user_id FROM users WHERE list_class = $1 AND user_id < $2",
-        search!("$4", "$5"), " ORDER BY user_id DESC LIMIT $3");
+        like!("$4"), " ORDER BY user_id DESC LIMIT $3");
     FROM_DISPLAYNAME = from!("displayname");
     FROM_AVATAR_URL = from!("avatar_url");
     FROM_CREATED_TS = from!("created_ts");
@@ -175,10 +165,10 @@ pub(crate) fn ascending(
     key: &Key,
     user_id: &str,
     limit: i64,
-    (name, id): (&str, &str),
+    pattern: &str,
 ) -> Result<Vec<Entry>, DbError> {
     let keyed = |statement: &'static Statement| {
-        tx.query(statement, &params![class, key.value(), user_id, limit, name, id], |row| {
+        tx.query(statement, &params![class, key.value(), user_id, limit, pattern], |row| {
             let value = match key {
                 Key::Int(_) => Key::Int(row.get(2)?),
                 _ => Key::Text(row.get(2)?),
@@ -187,7 +177,7 @@ pub(crate) fn ascending(
         })
     };
     let plain = |statement: &'static Statement| {
-        tx.query(statement, &params![class, user_id, limit, name, id], |row| {
+        tx.query(statement, &params![class, user_id, limit, pattern], |row| {
             Ok(Entry { num: row.get(0)?, user_id: row.get(1)?, key: Key::None })
         })
     };
@@ -211,7 +201,7 @@ pub(crate) fn descending(
     key: &Key,
     user_id: &str,
     limit: i64,
-    (name, id): (&str, &str),
+    pattern: &str,
 ) -> Result<Vec<Entry>, DbError> {
     let statement = match list {
         List::Displayname => &BEFORE_DISPLAYNAME,
@@ -219,12 +209,12 @@ pub(crate) fn descending(
         List::CreatedTs => &BEFORE_CREATED_TS,
         List::LastSeenTs => &BEFORE_LAST_SEEN_TS,
         _ => {
-            return tx.query(&BEFORE_NAME, &params![class, user_id, limit, name, id], |row| {
+            return tx.query(&BEFORE_NAME, &params![class, user_id, limit, pattern], |row| {
                 Ok(Entry { num: row.get(0)?, user_id: row.get(1)?, key: Key::None })
             });
         }
     };
-    tx.query(statement, &params![class, key.value(), limit, name, id], |row| {
+    tx.query(statement, &params![class, key.value(), limit, pattern], |row| {
         let value = match key {
             Key::Int(_) => Key::Int(row.get(2)?),
             _ => Key::Text(row.get(2)?),

@@ -14,6 +14,8 @@ use crate::users;
 const SEPARATOR: char = '\u{1f}';
 /// More grams than this do not narrow a search down any further.
 const MAX_QUERY_GRAMS: usize = 12;
+/// No search key has more bytes than this.
+const MAX_TERM: usize = 4096;
 
 macro_rules! candidate {
     () => {
@@ -39,9 +41,8 @@ reeve_db::statements! {
         sqlite: concat!("SELECT ", candidate!(), " FROM users WHERE num IN (SELECT value FROM json_each($1))"),
         postgres: concat!("SELECT ", candidate!(), " FROM users WHERE num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))"),
     };
-    /// Counts the matches in one class, by the index that holds what is compared.
-    COUNT_NAME_MATCHES = "SELECT count(*) FROM users WHERE list_class = $1 AND instr(search_key, $2) > 0";
-    COUNT_USER_ID_MATCHES = "SELECT count(*) FROM users WHERE list_class = $1 AND instr(lower(user_id), $2) > 0";
+    /// Counts the matches in one class, by an index that holds what is compared.
+    COUNT_MATCHES = r"SELECT count(*) FROM users WHERE list_class = $1 AND search_key LIKE $2 ESCAPE '\'";
 }
 
 /// The text that is searched.
@@ -56,6 +57,11 @@ pub(crate) fn key(user: &User) -> String {
 
 fn fold(text: &str) -> String {
     text.to_lowercase()
+}
+
+/// A text that stands for itself in a pattern.
+fn escape(text: &str) -> String {
+    text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
 }
 
 /// What to look for.
@@ -84,13 +90,25 @@ impl Term {
         }
     }
 
-    /// The parameters `(name term, user id term)` of the statements that compare in SQL; blank is "any".
-    pub(crate) fn parameters(term: Option<&Self>) -> (String, String) {
-        match term {
-            None => (String::new(), String::new()),
-            Some(term @ Self::Name(_)) => (term.folded().0, String::new()),
-            Some(term @ Self::UserId(_)) => (String::new(), term.folded().0),
+    /// The LIKE pattern of the search keys of the accounts that match; `None` if no account can. A sigil is looked
+    /// for at the beginning only: no localpart has one.
+    pub(crate) fn pattern(&self, server_name: &str) -> Option<String> {
+        let (term, _) = self.folded();
+        if term.contains(SEPARATOR) || term.len() > MAX_TERM {
+            return None;
         }
+        let any = |text: &str| format!("%{}%", escape(text));
+        if matches!(self, Self::Name(_)) {
+            return Some(any(&term));
+        }
+        // Of a search key, a user id has what stands before the separator.
+        let (local, domain) = term.split_once(':').map_or((&*term, None), |(l, d)| (l, Some(d)));
+        if domain.is_some_and(|domain| !server_name.to_ascii_lowercase().starts_with(domain)) {
+            return None;
+        }
+        let begin = local.strip_prefix('@').map_or_else(|| any(local), |local| format!("{}%", escape(local)));
+        let before = if domain.is_some() { begin.strip_suffix('%').unwrap_or(&begin) } else { &begin };
+        Some(format!("{before}{SEPARATOR}%"))
     }
 
     fn matches(&self, folded: &str, candidate: &Candidate) -> bool {
@@ -179,15 +197,14 @@ pub(crate) fn candidates(
     Ok(Some(found.into_iter().filter(|candidate| term.matches(&folded, candidate)).collect()))
 }
 
-/// How many accounts of these classes match, found by comparing each.
-pub(crate) fn count_matches(tx: &ReadTx<'_>, term: &Term, classes: &[(String, i64)]) -> Result<i64, DbError> {
-    let statement = match term {
-        Term::Name(_) => &COUNT_NAME_MATCHES,
-        Term::UserId(_) => &COUNT_USER_ID_MATCHES,
-    };
-    let (folded, _) = term.folded();
+/// How many accounts of these classes match a [`Term::pattern`], found by comparing each.
+pub(crate) fn count_matches(
+    tx: &ReadTx<'_>,
+    pattern: &str,
+    classes: &[(String, i64)],
+) -> Result<i64, DbError> {
     let of_class = |(class, _): &(String, i64)| {
-        tx.query_one(statement, &params![class, &folded], |row| row.get::<i64>(0))
+        tx.query_one(&COUNT_MATCHES, &params![class, pattern], |row| row.get::<i64>(0))
     };
     classes.iter().map(of_class).sum()
 }

@@ -7,7 +7,7 @@ pub(crate) fn route() -> Route {
     Route::delete("/_synapse/admin/v2/users/{user_id}/devices/{device_id}", handle)
         .summary("Deletes a device of an account, with its session and pushers")
         .description("That there is no such device is no error. The body is not read.")
-        .errors(super::ERRORS)
+        .errors(crate::target::ERRORS)
 }
 
 async fn handle(call: Call) -> Answer {

@@ -18,7 +18,7 @@ pub(crate) fn route() -> Route {
     Route::get("/_synapse/admin/v2/users/{user_id}/devices", handle)
         .summary("Lists the devices of an account")
         .returns::<DeviceList>(200)
-        .errors(super::ERRORS)
+        .errors(crate::target::ERRORS)
 }
 
 async fn handle(call: Call) -> Answer {

@@ -30,13 +30,6 @@ async fn owner_or(call: &Call, remote: &'static str) -> Result<User, MatrixError
     target::existing(call, &user_id, "Unknown user").await
 }
 
-/// The refusals that all operations on devices share.
-const ERRORS: &[(u16, &str, &str)] = &[
-    (400, "M_INVALID_PARAM", "the user id is malformed"),
-    (400, "M_UNKNOWN", "the account is on another server"),
-    (404, "M_NOT_FOUND", "there is no such account"),
-];
-
 /// The display name in a body, if there is one.
 fn display_name(body: &Object) -> Result<Option<String>, MatrixError> {
     match body.get("display_name") {

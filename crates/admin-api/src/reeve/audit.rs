@@ -1,6 +1,6 @@
 //! Who did what to whom.
 
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, MatrixError, Reading, Route, reply};
 use reeve_store::audit::{self, Entry, Filter};
 use serde::Serialize;
 use serde_json::Value;
@@ -37,7 +37,7 @@ pub(crate) struct AuditEntry {
 }
 
 pub(crate) fn route() -> Route {
-    Route::get("/_reeve/admin/v1/audit", handle)
+    Route::read("/_reeve/admin/v1/audit", handle)
         .summary("Lists what administrators did, the newest first")
         .query(&[
             ("actor", "only the deeds of this user id"),
@@ -52,7 +52,7 @@ pub(crate) fn route() -> Route {
         .errors(&[(400, "M_INVALID_PARAM", "a number is none, or `from` is not a `next_token` of this list")])
 }
 
-async fn handle(call: Call) -> Answer {
+fn handle(call: &Reading<'_>) -> Answer {
     let text = |name| call.query.utf8(name).map(Option::unwrap_or_default);
     let filter = Filter {
         actor: text("actor")?,
@@ -61,12 +61,12 @@ async fn handle(call: Call) -> Answer {
         from_ts: call.query.integer("from_ts")?.unwrap_or_default(),
     };
     let until = (call.query.integer("until_ts")?.unwrap_or(i64::MAX), i64::MIN);
-    let limit = super::limit(&call)?;
-    let before = match super::position(&call)? {
+    let limit = super::limit(call)?;
+    let before = match super::position(call)? {
         None => until,
         Some((ts, id)) => until.min((ts, id.parse().map_err(|_| super::bad_position())?)),
     };
-    let mut entries = call.read(move |tx| audit::list(tx, &filter, before, limit + 1)).await?;
+    let mut entries = audit::list(call.tx, &filter, before, limit + 1)?;
     let next_token = super::cut(&mut entries, limit).map(|last| super::token(last.ts, &last.id));
     let entries = entries.into_iter().map(view).collect::<Result<_, _>>()?;
     reply::ok(&AuditLog { entries, next_token })

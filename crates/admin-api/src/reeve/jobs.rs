@@ -1,6 +1,6 @@
 //! Durable work: what waits, runs, and came of it.
 
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, MatrixError, Reading, Route, reply};
 use reeve_store::jobs::{self, Filter, Job};
 use serde::Serialize;
 use serde_json::Value;
@@ -54,7 +54,7 @@ pub(crate) struct JobView {
 }
 
 pub(crate) fn list() -> Route {
-    Route::get("/_reeve/admin/v1/jobs", read_all)
+    Route::read("/_reeve/admin/v1/jobs", read_all)
         .summary("Lists durable work, the newest first")
         .description("Finished jobs are kept for seven days.")
         .query(&[
@@ -73,30 +73,29 @@ pub(crate) fn list() -> Route {
 }
 
 pub(crate) fn get() -> Route {
-    Route::get("/_reeve/admin/v1/jobs/{id}", read_one)
+    Route::read("/_reeve/admin/v1/jobs/{id}", read_one)
         .summary("Reads one piece of durable work")
         .returns::<JobView>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such job, or it finished long ago")])
 }
 
-async fn read_all(call: Call) -> Answer {
+fn read_all(call: &Reading<'_>) -> Answer {
     let text = |name| call.query.utf8(name).map(Option::unwrap_or_default);
     let filter = Filter {
         kind: text("kind")?,
         state: call.query.choice("state", STATES)?.unwrap_or_default().to_owned(),
         subject: text("subject")?,
     };
-    let limit = super::limit(&call)?;
-    let (ts, id) = super::position(&call)?.unwrap_or((i64::MAX, String::new()));
-    let mut jobs = call.read(move |tx| jobs::list(tx, &filter, (ts, &id), limit + 1)).await?;
+    let limit = super::limit(call)?;
+    let (ts, id) = super::position(call)?.unwrap_or((i64::MAX, String::new()));
+    let mut jobs = jobs::list(call.tx, &filter, (ts, &id), limit + 1)?;
     let next_token = super::cut(&mut jobs, limit).map(|last| super::token(last.created_ts, &last.id));
     let jobs = jobs.into_iter().map(view).collect::<Result<_, _>>()?;
     reply::ok(&JobList { jobs, next_token })
 }
 
-async fn read_one(call: Call) -> Answer {
-    let id = call.param("id");
-    let job = call.read(move |tx| jobs::find(tx, &id)).await?;
+fn read_one(call: &Reading<'_>) -> Answer {
+    let job = jobs::find(call.tx, call.params.get("id"))?;
     reply::ok(&view(job.ok_or_else(|| MatrixError::not_found("Job not found"))?)?)
 }
 

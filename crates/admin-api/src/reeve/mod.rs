@@ -7,7 +7,7 @@ mod health;
 mod jobs;
 mod metrics;
 
-use reeve_http::{Call, MatrixError, Route};
+use reeve_http::{Head, MatrixError, Route};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![audit::route(), jobs::list(), jobs::get(), health::route(), metrics::route()]
@@ -19,12 +19,12 @@ const PAGE: i64 = 100;
 const MOST: i64 = 1000;
 
 /// How many entries the page has that a request asks for.
-fn limit(call: &Call) -> Result<i64, MatrixError> {
+fn limit(call: &Head) -> Result<i64, MatrixError> {
     Ok(call.query.integer("limit")?.unwrap_or(PAGE).clamp(1, MOST))
 }
 
 /// Where the page begins that a request asks for: the time and the id that its token holds.
-fn position(call: &Call) -> Result<Option<(i64, String)>, MatrixError> {
+fn position(call: &Head) -> Result<Option<(i64, String)>, MatrixError> {
     let Some(token) = call.query.ascii("from")? else { return Ok(None) };
     let parts = token.split_once('_').and_then(|(ts, id)| Some((ts.parse().ok()?, id.to_owned())));
     parts.map(Some).ok_or_else(bad_position)

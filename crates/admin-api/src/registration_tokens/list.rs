@@ -1,6 +1,6 @@
 //! Lists registration tokens.
 
-use reeve_http::{Answer, Call, Route, reply};
+use reeve_http::{Answer, Reading, Route, reply};
 use reeve_store::registration_tokens;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,17 +14,17 @@ pub(crate) struct TokenList {
 }
 
 pub(crate) fn route() -> Route {
-    Route::get("/_synapse/admin/v1/registration_tokens", handle)
+    Route::read("/_synapse/admin/v1/registration_tokens", handle)
         .summary("Lists registration tokens")
         .query(&[("valid", "true: those that can be used now; false: those that cannot; absent: all")])
         .returns::<TokenList>(200)
         .errors(&[(400, "M_INVALID_PARAM", "`valid` is neither true nor false")])
 }
 
-async fn handle(call: Call) -> Answer {
+fn handle(call: &Reading<'_>) -> Answer {
     let valid = call.query.boolean("valid")?;
-    let now = call.now;
-    let tokens = call.read(registration_tokens::all).await?;
-    let wanted = tokens.into_iter().filter(|token| valid.is_none_or(|valid| token.is_valid(now) == valid));
+    let tokens = registration_tokens::all(call.tx)?;
+    let wanted =
+        tokens.into_iter().filter(|token| valid.is_none_or(|valid| token.is_valid(call.now) == valid));
     reply::ok(&TokenList { registration_tokens: wanted.map(TokenView::from).collect() })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, MatrixError, Reading, Route, reply};
 use reeve_rooms::{data, push};
 use reeve_store::account_data as store;
 use serde::Serialize;
@@ -32,7 +32,7 @@ pub(crate) struct AccountData {
 }
 
 pub(crate) fn route() -> Route {
-    Route::get("/_synapse/admin/v1/users/{user_id}/accountdata", handle)
+    Route::read("/_synapse/admin/v1/users/{user_id}/accountdata", handle)
         .summary("Reads the account data of an account")
         .returns::<AccountDataAnswer>(200)
         .errors(&[
@@ -41,12 +41,11 @@ pub(crate) fn route() -> Route {
         ])
 }
 
-async fn handle(call: Call) -> Answer {
-    let user_id = target::local_domain(&call, "Can only look up local users")?;
-    let user = target::existing(&call, &user_id, "User not found").await?;
-    let stored = call.read(move |tx| store::of_user(tx, user.num)).await?;
+fn handle(call: &Reading<'_>) -> Answer {
+    let user_id = target::local_domain(call, "Can only look up local users")?;
+    let user = target::found(call.tx, &user_id, "User not found")?;
     let mut account_data = AccountData::default();
-    for item in stored {
+    for item in store::of_user(call.tx, user.num)? {
         if matches!(item.data_type.as_str(), push::DATA_TYPE | data::TAGS) {
             continue;
         }

@@ -1,7 +1,7 @@
 //! Whether an account administers the server: reads and sets it.
 
-use reeve_accounts::{Error, users as deeds};
-use reeve_http::{Answer, Call, MatrixError, Route, json, reply};
+use reeve_accounts::users as deeds;
+use reeve_http::{Answer, Call, Reading, Route, json, reply};
 use reeve_store::users;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,7 +17,7 @@ pub(crate) struct AdminFlag {
 }
 
 pub(crate) fn get() -> Route {
-    Route::get("/_synapse/admin/v1/users/{user_id}/admin", read)
+    Route::read("/_synapse/admin/v1/users/{user_id}/admin", read)
         .summary("Whether an account administers the server")
         .description("An account that does not exist does not.")
         .returns::<AdminFlag>(200)
@@ -39,9 +39,9 @@ pub(crate) fn put() -> Route {
         ])
 }
 
-async fn read(call: Call) -> Answer {
-    let user_id = target::local_user(&call, REMOTE)?;
-    let user = call.read(move |tx| users::find(tx, &user_id)).await?;
+fn read(call: &Reading<'_>) -> Answer {
+    let user_id = target::local_user(call, REMOTE)?;
+    let user = users::find(call.tx, &user_id)?;
     reply::ok(&AdminFlag { admin: user.is_some_and(|user| user.admin) })
 }
 
@@ -53,17 +53,7 @@ async fn write(mut call: Call) -> Answer {
     // Clients send 0 and 1 too.
     let admin = body.get("admin").is_some_and(json::truthy);
     let (ctx, acting) = (call.admin_ctx()?, call.user()?.user_id.clone());
-    let done = call
-        .app
-        .db
-        .write(move |tx| match deeds::set_admin(tx, &ctx, &acting, &user_id, admin) {
-            Ok(_) => Ok(true),
-            Err(Error::UserNotFound) => Ok(false),
-            Err(error) => Err(error),
-        })
+    call.write(move |tx| deeds::set_admin(tx, &ctx, &acting, &user_id, admin).map_err(target::no_row))
         .await?;
-    if !done {
-        return Err(MatrixError::new(http::StatusCode::NOT_FOUND, "M_UNKNOWN", "No row found (users)"));
-    }
     reply::empty()
 }

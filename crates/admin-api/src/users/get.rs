@@ -1,23 +1,19 @@
 //! Reads one account.
 
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, MatrixError, Reading, Route, reply};
 
 use super::view::UserView;
 use crate::target;
 
 pub(crate) fn route() -> Route {
-    Route::get("/_synapse/admin/v2/users/{user_id}", handle)
+    Route::read("/_synapse/admin/v2/users/{user_id}", handle)
         .summary("Reads one account")
         .returns::<UserView>(200)
-        .errors(&[
-            (400, "M_INVALID_PARAM", "the user id is malformed"),
-            (400, "M_UNKNOWN", "the account is on another server"),
-            (404, "M_NOT_FOUND", "there is no such account"),
-        ])
+        .errors(target::ERRORS)
 }
 
-async fn handle(call: Call) -> Answer {
-    let user_id = target::local_user(&call, "Can only look up local users")?;
-    let user = call.read(move |tx| UserView::find(tx, &user_id)).await?;
+fn handle(call: &Reading<'_>) -> Answer {
+    let user_id = target::local_user(call, "Can only look up local users")?;
+    let user = UserView::find(call.tx, &user_id)?;
     reply::ok(&user.ok_or_else(|| MatrixError::not_found("User not found"))?)
 }

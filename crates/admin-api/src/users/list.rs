@@ -1,7 +1,7 @@
 //! Lists accounts: filtered, sorted, paged.
 
 use reeve_http::query::Query;
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, MatrixError, Reading, Route, reply};
 use reeve_model::User;
 use reeve_store::user_list::{self, Filter, OrderBy, Term};
 use serde::Serialize;
@@ -92,7 +92,7 @@ pub(crate) struct ListedUsers {
 }
 
 pub(crate) fn v2() -> Route {
-    Route::get("/_synapse/admin/v2/users", |call| {
+    Route::read("/_synapse/admin/v2/users", |call| {
         handle(call, |deactivated| Some(false).filter(|_| deactivated != Some(true)))
     })
     .summary("Lists accounts; deactivated and locked ones only when asked for")
@@ -102,7 +102,7 @@ pub(crate) fn v2() -> Route {
 }
 
 pub(crate) fn v3() -> Route {
-    Route::get("/_synapse/admin/v3/users", |call| handle(call, |deactivated| deactivated))
+    Route::read("/_synapse/admin/v3/users", |call| handle(call, |deactivated| deactivated))
         .summary("Lists accounts; deactivated ones included unless told otherwise")
         .query(QUERY)
         .returns::<ListedUsers>(200)
@@ -144,12 +144,9 @@ fn page(query: &Query, deactivated: fn(Option<bool>) -> Option<bool>) -> Result<
     Ok(Page { from, limit, filter, order_by, descending })
 }
 
-async fn handle(call: Call, deactivated: fn(Option<bool>) -> Option<bool>) -> Answer {
+fn handle(call: &Reading<'_>, deactivated: fn(Option<bool>) -> Option<bool>) -> Answer {
     let Page { from, limit, filter, order_by, descending } = page(&call.query, deactivated)?;
-    let server_name = std::sync::Arc::clone(&call.app.server_name);
-    let page = call
-        .read(move |tx| user_list::page(tx, &server_name, &filter, order_by, descending, from, limit))
-        .await?;
+    let page = user_list::page(call.tx, &call.app.server_name, &filter, order_by, descending, from, limit)?;
     let returned = i64::try_from(page.users.len()).unwrap_or(limit);
     let more = from.saturating_add(limit) < page.total;
     reply::ok(&ListedUsers {

@@ -1,6 +1,6 @@
 //! Where an account wants its notifications sent.
 
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, MatrixError, Reading, Route, reply};
 use reeve_store::pushers;
 use serde::Serialize;
 use serde_json::Value;
@@ -37,20 +37,16 @@ pub(crate) struct PusherView {
 }
 
 pub(crate) fn route() -> Route {
-    Route::get("/_synapse/admin/v1/users/{user_id}/pushers", handle)
+    Route::read("/_synapse/admin/v1/users/{user_id}/pushers", handle)
         .summary("Lists the pushers of an account")
         .returns::<PusherList>(200)
-        .errors(&[
-            (400, "M_INVALID_PARAM", "the user id is malformed"),
-            (400, "M_UNKNOWN", "the account is on another server"),
-            (404, "M_NOT_FOUND", "there is no such account"),
-        ])
+        .errors(target::ERRORS)
 }
 
-async fn handle(call: Call) -> Answer {
-    let user_id = target::local_user(&call, "Can only look up local users")?;
-    let user = target::existing(&call, &user_id, "User not found").await?;
-    let stored = call.read(move |tx| pushers::of_user(tx, user.num)).await?;
+fn handle(call: &Reading<'_>) -> Answer {
+    let user_id = target::local_user(call, "Can only look up local users")?;
+    let user = target::found(call.tx, &user_id, "User not found")?;
+    let stored = pushers::of_user(call.tx, user.num)?;
     let pushers = stored.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
     reply::ok(&PusherList { total: pushers.len(), pushers })
 }

@@ -2,7 +2,7 @@
 
 use reeve_accounts::moderation;
 use reeve_http::json::{self, Integer, Object};
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Reading, Route, reply};
 use reeve_model::User;
 use reeve_store::ratelimits::{self, Override};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,6 @@ use utoipa::ToSchema;
 use crate::target;
 
 const PATH: &str = "/_synapse/admin/v1/users/{user_id}/override_ratelimit";
-const LIMITED: &str = "Only local users can be ratelimited";
 const ERRORS: &[(u16, &str, &str)] = &[
     (400, "M_UNKNOWN", "the account is on another server, or the user id has no server name"),
     (404, "M_NOT_FOUND", "there is no such account"),
@@ -36,7 +35,7 @@ impl From<Override> for RateLimit {
 }
 
 pub(crate) fn get() -> Route {
-    Route::get(PATH, read)
+    Route::read(PATH, read)
         .summary("Reads the message rate limit of an account's own")
         .returns::<RateLimit>(200)
         .errors(ERRORS)
@@ -64,19 +63,20 @@ pub(crate) fn delete() -> Route {
         .errors(ERRORS)
 }
 
-async fn find(call: &Call, remote: &'static str) -> Result<User, MatrixError> {
-    let user_id = target::local_domain(call, remote)?;
-    target::existing(call, &user_id, "User not found").await
-}
-
-async fn read(call: Call) -> Answer {
-    let user = find(&call, "Can only look up local users").await?;
-    let limit = call.read(move |tx| ratelimits::find(tx, user.num)).await?;
+fn read(call: &Reading<'_>) -> Answer {
+    let user_id = target::local_domain(call, "Can only look up local users")?;
+    let user = target::found(call.tx, &user_id, "User not found")?;
+    let limit = ratelimits::find(call.tx, user.num)?;
     reply::ok(&limit.map(RateLimit::from).unwrap_or_default())
 }
 
+async fn find(call: &Call) -> Result<User, MatrixError> {
+    let user_id = target::local_domain(call, "Only local users can be ratelimited")?;
+    target::existing(call, &user_id, "User not found").await
+}
+
 async fn write(mut call: Call) -> Answer {
-    let user = find(&call, LIMITED).await?;
+    let user = find(&call).await?;
     let body = call.optional_object().await?;
     let limit = Override {
         messages_per_second: natural(&body, "messages_per_second")?,
@@ -88,7 +88,7 @@ async fn write(mut call: Call) -> Answer {
 }
 
 async fn remove(call: Call) -> Answer {
-    let user = find(&call, LIMITED).await?;
+    let user = find(&call).await?;
     let ctx = call.admin_ctx()?;
     call.write(move |tx| moderation::clear_ratelimit(tx, &ctx, &user.user_id)).await?;
     reply::empty()

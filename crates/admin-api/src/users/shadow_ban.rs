@@ -1,7 +1,7 @@
 //! Drops silently what an account sends, or ends that.
 
-use reeve_accounts::{Error, moderation};
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_accounts::moderation;
+use reeve_http::{Answer, Call, Route, reply};
 
 use crate::target;
 
@@ -27,15 +27,9 @@ async fn set(call: Call, shadow_banned: bool) -> Answer {
     let user_id = target::local_domain(&call, "Only local users can be shadow-banned")?;
     target::shape(&call)?;
     let ctx = call.admin_ctx()?;
-    let done = call
-        .write(move |tx| match moderation::set_shadow_banned(tx, &ctx, &user_id, shadow_banned) {
-            Ok(_) => Ok(true),
-            Err(Error::UserNotFound) => Ok(false),
-            Err(error) => Err(error),
-        })
-        .await?;
-    if !done {
-        return Err(MatrixError::new(http::StatusCode::NOT_FOUND, "M_UNKNOWN", "No row found (users)"));
-    }
+    call.write(move |tx| {
+        moderation::set_shadow_banned(tx, &ctx, &user_id, shadow_banned).map_err(target::no_row)
+    })
+    .await?;
     reply::empty()
 }

@@ -2,34 +2,46 @@ use rusqlite::Connection;
 
 use crate::{
     DbError, Metrics, clock,
-    queue::{Queue, Role, Waiting},
+    queue::{Job, Queue, Role, Waiting},
     sqlite::connection::failure,
     tx::{Link, Tx},
 };
 
-/// Runs reads, each in a snapshot of its own, until the queue is closed.
+/// Runs reads until the queue is closed. Those that wait together share one snapshot: it begins after each of them
+/// was asked for, so each sees what was committed before.
 pub(super) fn serve(connection: &Connection, queue: &Queue, metrics: &Metrics) {
-    while let Some(Waiting { mut job, .. }) = queue.pop(Role::Reads) {
-        let start = clock::now();
-        match command(connection, "BEGIN DEFERRED") {
-            Ok(()) => {
-                let mut tx = Tx::new(Link::Sqlite(connection), 0);
-                let ok = job.run(&mut tx);
-                if let Some(fault) = tx.fault().filter(|_| ok) {
-                    job.fail(fault);
-                }
-            }
-            Err(error) => job.fail(error),
+    while let Some(Waiting { job, .. }) = queue.pop(Role::Reads) {
+        let began = clock::now();
+        let begun = command(connection, "BEGIN DEFERRED");
+        let mut next = Some(job);
+        while let Some(job) = next {
+            run(connection, metrics, job, begun.clone());
+            // What fails may end the transaction.
+            next = if connection.is_autocommit() { None } else { queue.try_pop_read(began) };
         }
-        metrics.read.run.observe(clock::now().duration_since(start).as_secs_f64());
-        // Nothing can go wrong any more for the caller.
-        job.answer();
         if !connection.is_autocommit()
             && let Err(error) = command(connection, "ROLLBACK")
         {
             tracing::error!(%error, "a reading transaction did not end");
         }
     }
+}
+
+fn run(connection: &Connection, metrics: &Metrics, mut job: Box<dyn Job>, begun: Result<(), DbError>) {
+    let start = clock::now();
+    match begun {
+        Ok(()) => {
+            let mut tx = Tx::new(Link::Sqlite(connection), 0);
+            let ok = job.run(&mut tx);
+            if let Some(fault) = tx.fault().filter(|_| ok) {
+                job.fail(fault);
+            }
+        }
+        Err(error) => job.fail(error),
+    }
+    metrics.read.run.observe(clock::now().duration_since(start).as_secs_f64());
+    // Nothing can go wrong any more for the caller.
+    job.answer();
 }
 
 /// Runs a statement about transactions.
