@@ -1,4 +1,4 @@
-"""What the client tests share: a server, an administrator on it, and the two published programs."""
+"""What the client tests share: a server, an administrator on it, and the published programs."""
 
 import importlib.util
 import json
@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -20,6 +21,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 30
 CLIENT_SECONDS = 60
+
+# The password of everyone in the stories that chat clients tell.
+PASSWORD = "password of a story"
 
 # Every name made in this run holds it, so that a server which has seen other runs is as good as a new one.
 RUN = secrets.token_hex(4)
@@ -41,6 +45,8 @@ class Server:
 
     url: str
     secret: str
+    # Kills the server without a warning and starts it again over the same data; None where nobody told how.
+    kill_and_start: Callable[[], None] | None = None
 
     def call(self, method, path, body=None, token=None):
         """Sends one request; returns the status and the JSON body."""
@@ -73,6 +79,15 @@ class Server:
             return False
         return True
 
+    def wait(self, alive=lambda: True):
+        """Waits until requests are answered; returns whether they were, before the time was over."""
+        deadline = time.monotonic() + START_SECONDS
+        while not self.answers():
+            if not alive() or time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
 
 def free_port():
     with socket.socket() as listener:
@@ -80,43 +95,90 @@ def free_port():
         return listener.getsockname()[1]
 
 
+class Reeve:
+    """Reeve as last built, over a data folder of its own."""
+
+    def __init__(self, binary, folder):
+        self.folder = folder
+        self.log = folder / "server.log"
+        self.server = Server(f"http://127.0.0.1:{free_port()}", secrets.token_hex(16), self.kill_and_start)
+        self.command = [binary, "serve", "--listen", self.server.url.removeprefix("http://")]
+        self.command += ["--data-dir", folder / "data"]
+        # Settings of whoever runs the tests stay out of it.
+        self.environment = {key: value for key, value in os.environ.items() if not key.startswith("REEVE_")} | {
+            "REEVE_REGISTRATION__ENABLED": "true",
+            "REEVE_REGISTRATION__REQUIRE_TOKEN": "true",
+            "REEVE_REGISTRATION__SHARED_SECRET": self.server.secret,
+            "REEVE_RATE_LIMITS__ENABLED": "false",
+        }
+        self.process = None
+
+    def start(self):
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                self.command, env=self.environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                cwd=self.folder,
+            )  # fmt: skip
+        if not self.server.wait(alive=lambda: self.process.poll() is None):
+            pytest.exit(f"the server did not start:\n{self.log.read_text(errors='replace')[-4000:]}", returncode=2)
+
+    def stop(self):
+        self.process.terminate()
+        assert self.process.wait(START_SECONDS) == 0, "the server stops cleanly on SIGTERM"
+
+    def kill(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def kill_and_start(self):
+        self.kill()
+        self.start()
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """The server that the environment names, or Reeve as last built, started for this run."""
     if "REEVE_COMPAT_URL" in os.environ:
-        yield Server(os.environ["REEVE_COMPAT_URL"].rstrip("/"), os.environ["REEVE_COMPAT_SECRET"])
+        named = Server(os.environ["REEVE_COMPAT_URL"].rstrip("/"), os.environ["REEVE_COMPAT_SECRET"])
+        if command := os.environ.get("REEVE_COMPAT_RESTART"):
+            named.kill_and_start = lambda: subprocess.run(command, shell=True, check=True, timeout=START_SECONDS)
+        yield named
         return
 
     binary = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug" / "reeve"
     if not binary.exists():
         pytest.exit(f"{binary} is not there: run `cargo build` first", returncode=2)
-    folder = tmp_path_factory.mktemp("reeve")
-    started = Server(f"http://127.0.0.1:{free_port()}", secrets.token_hex(16))
-    # Settings of whoever runs the tests stay out of it.
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("REEVE_")} | {
-        "REEVE_REGISTRATION__ENABLED": "true",
-        "REEVE_REGISTRATION__REQUIRE_TOKEN": "true",
-        "REEVE_REGISTRATION__SHARED_SECRET": started.secret,
-        "REEVE_RATE_LIMITS__ENABLED": "false",
-    }
-    log = folder / "server.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [binary, "serve", "--listen", started.url.removeprefix("http://"), "--data-dir", folder / "data"],
-            env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder,
-        )
+    reeve = Reeve(binary, tmp_path_factory.mktemp("reeve"))
     try:
-        deadline = time.monotonic() + START_SECONDS
-        while not started.answers():
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.exit(f"the server did not start:\n{log.read_text(errors='replace')[-4000:]}", returncode=2)
-            time.sleep(0.05)
-        yield started
-        process.terminate()
-        assert process.wait(START_SECONDS) == 0, "the server stops cleanly on SIGTERM"
+        reeve.start()
+        yield reeve.server
+        reeve.stop()
     finally:
-        process.kill()
-        process.wait()
+        reeve.kill()
+
+
+@pytest.fixture
+def restart(server):
+    """Kills the server, wherever it is just then, starts it again, and returns when it answers."""
+    if server.kill_and_start is None:
+        pytest.skip("REEVE_COMPAT_RESTART does not say how this server is killed and started again")
+
+    def run():
+        server.kill_and_start()
+        assert server.wait(), "the server answers again after it was killed"
+
+    return run
+
+
+@pytest.fixture
+def people(admin):
+    """Makes accounts of the given words, for one test; returns their user ids. Each one's password is `PASSWORD`."""
+
+    def create(*words):
+        return [admin.create(word, password=PASSWORD, displayname=word.split("-")[0].title()) for word in words]
+
+    return create
 
 
 @pytest.fixture(scope="session")

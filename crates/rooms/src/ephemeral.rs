@@ -154,8 +154,10 @@ pub fn presence_would_change(
 
 /// Notes that a user syncs with a presence; the status message stays.
 pub fn sync_presence(tx: &mut Tx<'_>, user_id: &str, presence: &str, now: i64) -> Result<(), Error> {
-    let status_msg = rows::presence(tx, user_id)?.and_then(|old| old.status_msg);
-    set_presence(tx, user_id, presence, status_msg.as_deref(), now)
+    match rows::presence(tx, user_id)? {
+        Some(old) if old.presence == presence => Ok(rows::prolong_presence(tx, user_id, now)?),
+        old => set_presence(tx, user_id, presence, old.and_then(|old| old.status_msg).as_deref(), now),
+    }
 }
 
 /// Lets those who did nothing for long become idle or gone. `is_syncing` tells who

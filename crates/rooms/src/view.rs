@@ -313,10 +313,10 @@ impl RoomView<'_, '_, '_> {
     /// Adds what relates to an event.
     /// <https://spec.matrix.org/v1.18/client-server-api/#aggregations-of-child-events>
     fn bundle(&self, event: &Event, shown: &mut ClientEvent) -> Result<(), Error> {
-        if event.redacted_by.is_some() {
+        let tx = self.view.tx;
+        if event.redacted_by.is_some() || !events::is_related(tx, &event.event_id)? {
             return Ok(());
         }
-        let tx = self.view.tx;
         let mut relations = Map::new();
         if event.state_key.is_none() && event.rel_type.as_deref() != Some("m.replace") {
             if let Some(edit) = self.latest_edit(event)? {
@@ -373,7 +373,7 @@ impl RoomView<'_, '_, '_> {
         let participated = match &self.view.viewer {
             Some(viewer) => {
                 root.sender == viewer.user_id
-                    || events::has_relation(tx, &root.event_id, "m.thread", Some(&viewer.user_id))?
+                    || events::is_related_by(tx, &root.event_id, "m.thread", &viewer.user_id)?
             }
             None => false,
         };

@@ -27,10 +27,13 @@ reeve_db::statements! {
                     ON CONFLICT (user_id) DO UPDATE SET presence = excluded.presence, status_msg = excluded.status_msg, \
                     last_active_ts = excluded.last_active_ts, pos = excluded.pos";
     PRESENCE = "SELECT user_id, presence, status_msg, last_active_ts FROM presence WHERE user_id = $1";
-    CHANGED_PRESENCE = "SELECT p.user_id, p.presence, p.status_msg, p.last_active_ts FROM presence p WHERE p.pos > $2 \
-                        AND (p.user_id = $1 OR EXISTS (SELECT 1 FROM memberships a JOIN memberships b \
+    PROLONG_PRESENCE = "UPDATE presence SET last_active_ts = $2 WHERE user_id = $1";
+    /// Of very many changes the newest are looked at.
+    CHANGED_PRESENCE = "SELECT p.user_id, p.presence, p.status_msg, p.last_active_ts \
+                        FROM (SELECT * FROM presence WHERE pos > $2 ORDER BY pos DESC LIMIT $3) p \
+                        WHERE (p.user_id = $1 OR EXISTS (SELECT 1 FROM memberships a JOIN memberships b \
                         ON b.room_num = a.room_num AND b.user_id = $1 AND b.membership = 'join' \
-                        WHERE a.user_id = p.user_id AND a.membership = 'join')) ORDER BY p.pos LIMIT $3";
+                        WHERE a.user_id = p.user_id AND a.membership = 'join')) ORDER BY p.pos";
     IDLE_PRESENCE = "SELECT user_id, presence, status_msg, last_active_ts FROM presence \
                      WHERE presence IN ('online', 'unavailable') AND last_active_ts < $1 LIMIT $2";
     DELETE_RECEIPTS_OF_ROOM = "DELETE FROM receipts WHERE room_num = $1";
@@ -192,14 +195,20 @@ pub fn presence(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<Presence>, DbEr
     tx.query_opt(&PRESENCE, &params![user_id], presence_from_row)
 }
 
-/// Presences that changed after a position, of a user and of those who share a room.
+/// Notes that somebody who is online did something, which nobody else needs to be told at once.
+pub fn prolong_presence(tx: &mut Tx<'_>, user_id: &str, last_active_ts: i64) -> Result<(), DbError> {
+    tx.execute(&PROLONG_PRESENCE, &params![user_id, last_active_ts])?;
+    Ok(())
+}
+
+/// Presences that changed after a position, of a user and of those who share a room; of the newest `most` changes.
 pub fn changed_presence(
     tx: &ReadTx<'_>,
     user_id: &str,
     since: i64,
-    limit: i64,
+    most: i64,
 ) -> Result<Vec<Presence>, DbError> {
-    tx.query(&CHANGED_PRESENCE, &params![user_id, since, limit], presence_from_row)
+    tx.query(&CHANGED_PRESENCE, &params![user_id, since, most], presence_from_row)
 }
 
 /// Some of those who seem to be there but did nothing since a time.

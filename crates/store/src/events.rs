@@ -43,7 +43,7 @@ reeve_db::statements! {
     RELATIONS_AFTER = select!("relates_to = $1 AND pos > $2 AND pos <= $3 ORDER BY pos LIMIT $4");
     LATEST_RELATION = select!("relates_to = $1 AND rel_type = $2 AND redacted_by IS NULL ORDER BY pos DESC LIMIT 1");
     BY_RELATION = select!("relates_to = $1 AND rel_type = $2 AND pos <= $3 ORDER BY pos DESC LIMIT $4");
-    RELATED = "SELECT pos FROM events WHERE relates_to = $1 AND rel_type = $2 AND pos > 0 LIMIT 1";
+    RELATED = "SELECT pos FROM events WHERE relates_to = $1 LIMIT 1";
     SENT_RELATION = "SELECT pos FROM events WHERE relates_to = $1 AND rel_type = $2 AND sender = $3 LIMIT 1";
     OF_SENDER = select!("sender = $1 AND room_num = $2 AND pos < $3 ORDER BY pos DESC LIMIT $4");
     FROM_TS = select!("room_num = $1 AND ts >= $2 ORDER BY ts, pos LIMIT $3");
@@ -303,20 +303,14 @@ pub fn latest_relation(tx: &ReadTx<'_>, event_id: &str, rel_type: &str) -> Resul
     tx.query_opt(&LATEST_RELATION, &params![event_id, rel_type], from_row)
 }
 
-/// Whether any event relates to an event in one way; with a sender, whether one of theirs does.
-pub fn has_relation(
-    tx: &ReadTx<'_>,
-    event_id: &str,
-    rel_type: &str,
-    sender: Option<&str>,
-) -> Result<bool, DbError> {
-    let found: Option<i64> = match sender {
-        Some(sender) => {
-            tx.query_opt(&SENT_RELATION, &params![event_id, rel_type, sender], |row| row.get(0))?
-        }
-        None => tx.query_opt(&RELATED, &params![event_id, rel_type], |row| row.get(0))?,
-    };
-    Ok(found.is_some())
+/// Whether any event relates to an event.
+pub fn is_related(tx: &ReadTx<'_>, event_id: &str) -> Result<bool, DbError> {
+    Ok(tx.query_opt(&RELATED, &params![event_id], |_| Ok(()))?.is_some())
+}
+
+/// Whether an event of a sender relates to an event in one way.
+pub fn is_related_by(tx: &ReadTx<'_>, event_id: &str, rel_type: &str, sender: &str) -> Result<bool, DbError> {
+    Ok(tx.query_opt(&SENT_RELATION, &params![event_id, rel_type, sender], |_| Ok(()))?.is_some())
 }
 
 /// Events of a sender in a room before a position, the newest first.
