@@ -91,7 +91,9 @@ fn answer(response: &v3::Response, fields: Option<&[String]>) -> Answer {
                 let events = room.get_mut(part).and_then(|part| part.get_mut("events")?.as_array_mut());
                 for event in events.into_iter().flatten() {
                     let mut kept = Map::new();
-                    fields.iter().for_each(|field| keep(event, field, &mut kept));
+                    for field in &fields {
+                        keep(event, field, &mut kept);
+                    }
                     *event = Value::Object(kept);
                 }
             }

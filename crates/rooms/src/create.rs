@@ -195,7 +195,7 @@ fn begin(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, creator: &str, new: &NewRoom) 
     let initial =
         new.initial_state.iter().find(|(kind, key, _)| kind == "m.room.power_levels" && key.is_empty());
     match initial {
-        Some((_, _, content)) => powers = content.clone(),
+        Some((_, _, content)) => powers.clone_from(content),
         None => powers.extend(new.power_levels.clone()),
     }
     put(tx, home, &mut room, ("m.room.power_levels", ""), creator, powers, ctx.now).map_err(|error| {

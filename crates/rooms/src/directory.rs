@@ -95,7 +95,7 @@ pub fn create_alias(
 /// Takes an alias away: by who made it, who has the power in its room, or an administrator.
 pub fn delete_alias(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, alias: &str) -> Result<(), Error> {
     local_alias(home, alias)?;
-    let found = rooms::alias(tx, alias)?.ok_or_else(|| Error::NotFound("Unknown room alias"))?;
+    let found = rooms::alias(tx, alias)?.ok_or(Error::NotFound("Unknown room alias"))?;
     let mut room = rooms::find(tx, &found.room_id)?.ok_or(Error::NotFound("Unknown room"))?;
     let powers = Powers::of(tx, &room)?;
     let is_member = membership::current(tx, &user.user_id, &room)? == "join";

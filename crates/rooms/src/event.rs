@@ -192,12 +192,15 @@ impl Pdu {
     }
 }
 
+/// Pieces of state by type and state key, as far as they were looked up.
+type Known = HashMap<(String, String), Option<Arc<Pdu>>>;
+
 /// The state of a room, looked up when the rules ask for it.
 struct State<'t, 'c> {
     tx: &'t ReadTx<'c>,
     room: &'t Room,
     rules: &'t RoomVersionRules,
-    known: RefCell<HashMap<(String, String), Option<Arc<Pdu>>>>,
+    known: RefCell<Known>,
     failure: RefCell<Option<Error>>,
 }
 

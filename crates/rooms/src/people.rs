@@ -139,7 +139,7 @@ fn spread_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: i64) -> Result<Step
         match spread_to(tx, home, &user, member.room_num, now) {
             Err(Error::Db(error)) => return Err(error.into()),
             Err(refused) => {
-                tracing::warn!(user_id = user.user_id, %refused, "a profile did not reach a room")
+                tracing::warn!(user_id = user.user_id, %refused, "a profile did not reach a room");
             }
             Ok(()) => {}
         }

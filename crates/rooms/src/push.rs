@@ -244,14 +244,17 @@ fn later(read: &mut BTreeMap<Option<String>, i64>, thread: Option<String>, pos: 
     *known = (*known).max(pos);
 }
 
-/// A page of the events that notified an account, the newest first: the event, its room, and whether it was read.
+/// An event that notified an account, its room, and whether it was read.
+pub type Notification = (Event, Room, bool);
+
+/// A page of the events that notified an account, the newest first, and where the list goes on.
 pub fn notifications(
     tx: &ReadTx<'_>,
     user_id: &str,
     from: Option<i64>,
     limit: usize,
     highlights_only: bool,
-) -> Result<(Vec<(Event, Room, bool)>, Option<i64>), Error> {
+) -> Result<(Vec<Notification>, Option<i64>), Error> {
     let needed = if highlights_only { 2 } else { 1 };
     let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let before = from.map_or(i64::MAX, |from| from.saturating_add(1));

@@ -67,7 +67,7 @@ struct Timeline {
 
 /// The state around a timeline, under its key.
 #[derive(Debug, Default, Serialize)]
-struct State {
+struct PlacedState {
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<Events<ClientEvent>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,7 +81,7 @@ struct State {
 pub struct Joined {
     timeline: Timeline,
     #[serde(flatten)]
-    state: State,
+    state: PlacedState,
     account_data: Events<Value>,
     ephemeral: Events<Value>,
     unread_notifications: Count,
@@ -96,7 +96,7 @@ pub struct Joined {
 pub struct Left {
     timeline: Timeline,
     #[serde(flatten)]
-    state: State,
+    state: PlacedState,
     account_data: Events<Value>,
 }
 
@@ -353,12 +353,12 @@ impl Sync<'_, '_, '_> {
         room::for_client(view, &state)
     }
 
-    fn place_state(&self, events: Vec<ClientEvent>) -> State {
+    fn place_state(&self, events: Vec<ClientEvent>) -> PlacedState {
         let events = Some(Events { events });
         match self.request.state_after {
-            StateAfter::No => State { state: events, ..State::default() },
-            StateAfter::Yes => State { state_after: events, ..State::default() },
-            StateAfter::Unstable => State { unstable_state_after: events, ..State::default() },
+            StateAfter::No => PlacedState { state: events, ..PlacedState::default() },
+            StateAfter::Yes => PlacedState { state_after: events, ..PlacedState::default() },
+            StateAfter::Unstable => PlacedState { unstable_state_after: events, ..PlacedState::default() },
         }
     }
 

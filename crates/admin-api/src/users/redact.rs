@@ -37,7 +37,7 @@ pub(crate) struct Ordered {
 
 /// How far the work is.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Status {
+pub(crate) struct RedactStatus {
     /// `scheduled`, `active`, `complete` or `failed`.
     status: String,
     /// When complete: events that could not be redacted, and why.
@@ -64,7 +64,7 @@ pub(crate) fn order() -> Route {
 pub(crate) fn status() -> Route {
     Route::get("/_synapse/admin/v1/user/redact_status/{redact_id}", handle_status)
         .summary("How far a redaction of an account's events is")
-        .returns::<Status>(200)
+        .returns::<RedactStatus>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such job")])
 }
 
@@ -132,5 +132,5 @@ async fn handle_status(call: Call) -> Answer {
         _ => None,
     };
     let error = job.error.filter(|_| job.state == "failed");
-    reply::ok(&Status { status: job.state, failed_redactions, error })
+    reply::ok(&RedactStatus { status: job.state, failed_redactions, error })
 }

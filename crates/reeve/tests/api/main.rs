@@ -6,7 +6,6 @@
     clippy::unwrap_used,
     reason = "a test fails where something is not as it says"
 )]
-#![expect(clippy::wildcard_imports, reason = "tests of rooms use most of their kit")]
 
 mod admin;
 mod client;

@@ -120,12 +120,6 @@ pub(crate) async fn rename(client: &Client, name: &str) {
     ok(client.put(&path, json!({ "displayname": name })).await);
 }
 
-/// Sends a to-device message to one device, or to all with `*`.
-pub(crate) async fn to_device(client: &Client, user_id: &str, device_id: &str, kind: &str, content: Value) {
-    let path = format!("{CS}/sendToDevice/{}/{}", enc(kind), txn());
-    ok(client.put(&path, json!({ "messages": { user_id: { device_id: content } } })).await);
-}
-
 /// Gives somebody a name that nobody else has, and says which.
 pub(crate) async fn unique_name(client: &Client) -> String {
     let name = format!("Name{}", client.device_id);

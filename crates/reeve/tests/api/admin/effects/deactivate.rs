@@ -173,17 +173,4 @@ on_both_engines! {
         assert_eq!(membership(&bob, &room, "@alice:test").await, "leave");
     }
 
-    async fn messages_on_the_way_are_gone(server: Server) {
-        let (admin, alice, bob) = (server.admin().await, server.user("alice").await, server.user("bob").await);
-        let room = create_public(&bob).await;
-        join(&alice, &room).await;
-        to_device(&bob, "@alice:test", "*", "org.example.ping", json!({})).await;
-        let said = say(&bob, &room, "m").await;
-        receipt(&alice, &room, "m.read", &said, json!({})).await;
-        deactivate(&admin).await;
-        gone(&admin).await;
-        ok(admin.put("/_synapse/admin/v2/users/@alice:test", json!({ "deactivated": false, "password": "new password" })).await);
-        let alice = server.log_in("alice", "new password").await;
-        assert!(list(&sync(&alice).await, "/to_device/events").is_empty());
-    }
 }

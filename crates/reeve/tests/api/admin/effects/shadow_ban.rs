@@ -138,8 +138,6 @@ on_both_engines! {
         set_data(&alice, "org.example.a", json!({ "a": 1 })).await;
         let data = alice.get(&format!("{CS}/user/@alice:test/account_data/org.example.a")).await;
         assert_eq!(data, (200, json!({ "a": 1 })));
-        to_device(&alice, "@bob:test", &bob.device_id, "org.example.ping", json!({})).await;
-        sync_until(&bob, &since, |sync| !list(sync, "/to_device/events").is_empty()).await;
     }
 
     async fn a_new_name_does_not_reach_rooms(server: Server) {

@@ -167,11 +167,9 @@ on_both_engines! {
         // What one's own deed, or that of a moderator, makes of each membership; blank where it is refused.
         let after = |from: &str, deed: &str| match (from, deed) {
             ("none" | "invite" | "leave" | "join", "join") => "join",
-            ("invite" | "join" | "leave", "leave") => "leave",
+            ("invite" | "join" | "leave", "leave") | ("invite" | "join", "kick") | ("ban", "unban") => "leave",
             ("none" | "leave" | "invite", "invite") => "invite",
-            ("invite" | "join", "kick") => "leave",
             (_, "ban") => "ban",
-            ("ban", "unban") => "leave",
             _ => "",
         };
         for from in ["none", "invite", "join", "leave", "ban"] {
