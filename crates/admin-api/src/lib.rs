@@ -5,12 +5,17 @@
 mod account_validity;
 mod devices;
 mod experimental_features;
+mod federation;
 mod lookups;
 mod reeve;
 mod register;
 mod registration_tokens;
+mod reports;
+mod rooms;
+mod scheduled_tasks;
 mod send_server_notice;
 mod server_version;
+mod statistics;
 mod target;
 mod username_available;
 mod users;
@@ -28,6 +33,8 @@ pub fn routes() -> Vec<Route> {
         server_version::route(),
         send_server_notice::post(),
         send_server_notice::put(),
+        scheduled_tasks::route(),
+        statistics::route(),
         username_available::route(),
     ];
     let groups = [
@@ -37,6 +44,9 @@ pub fn routes() -> Vec<Route> {
         singles,
         register::routes(),
         registration_tokens::routes(),
+        rooms::routes(),
+        reports::routes(),
+        federation::routes(),
         reeve::routes(),
     ];
     groups.into_iter().flatten().collect()

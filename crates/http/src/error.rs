@@ -190,8 +190,9 @@ impl From<RoomError> for MatrixError {
         match error {
             RoomError::Db(error) => error.into(),
             RoomError::Account(error) => error.into(),
-            RoomError::Forbidden(_) | RoomError::Blocked => Self::forbidden(text),
-            RoomError::NotFound(_) => Self::not_found(text),
+            RoomError::Forbidden(_) => Self::forbidden(text),
+            RoomError::Blocked => Self::new(StatusCode::FORBIDDEN, "M_UNKNOWN", text),
+            RoomError::NotFound(_) | RoomError::Missing(_) => Self::not_found(text),
             RoomError::Invalid(_) => Self::invalid_param(text),
             RoomError::BadContent(_) => Self::bad_json(text),
             RoomError::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", text),

@@ -20,7 +20,7 @@ use reeve_http::service::Service;
 use reeve_http::{Route, openapi, serve};
 use reeve_jobs::Jobs;
 use reeve_model::{Clock, id};
-use reeve_rooms::{Home, SigningKey, ephemeral, people, redactions};
+use reeve_rooms::{Home, SigningKey, deletion, ephemeral, people, purge, redactions};
 use reeve_store::transactions;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -299,7 +299,13 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     metrics.register(|registry| db.metrics().register(registry));
     let server_name: Arc<str> = Arc::from(config.server_name);
     let home = Arc::new(Home { server_name: Arc::clone(&server_name), key, settings: config.rooms });
-    let kinds = vec![people::retire(&home), people::spread_profile(&home), redactions::job(&home)];
+    let kinds = vec![
+        people::retire(&home),
+        people::spread_profile(&home),
+        redactions::job(&home),
+        deletion::job(&home),
+        purge::job(&home),
+    ];
     let stop = watch::Sender::new(false);
     let app = Arc::new(App {
         server_name,

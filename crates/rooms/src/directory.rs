@@ -235,11 +235,11 @@ impl From<&Room> for PublicRoom {
     fn from(room: &Room) -> Self {
         Self {
             room_id: room.room_id.clone(),
-            name: room.name.clone(),
-            topic: room.topic.clone(),
+            name: rooms::shown(room.name.as_ref()).cloned(),
+            topic: rooms::shown(room.topic.as_ref()).cloned(),
             canonical_alias: room.canonical_alias.clone(),
             num_joined_members: room.joined_members,
-            avatar_url: room.avatar_url.clone(),
+            avatar_url: rooms::shown(room.avatar_url.as_ref()).cloned(),
             world_readable: room.history_visibility.as_deref() == Some("world_readable"),
             guest_can_join: room.guest_access.as_deref() == Some("can_join"),
             join_rule: room.join_rule.clone(),

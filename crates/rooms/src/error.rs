@@ -11,6 +11,9 @@ pub enum Error {
     /// There is no such thing, or it must not be known that there is.
     #[error("{0}")]
     NotFound(&'static str),
+    /// There is no such thing; the text says which.
+    #[error("{0}")]
+    Missing(String),
     /// A value is not what it must be.
     #[error("{0}")]
     Invalid(String),

@@ -459,13 +459,13 @@ fn store(tx: &mut Tx<'_>, room: &mut Room, draft: &Draft, signed: Signed, now: i
 
 /// Keeps what lists show of a room in step with its state.
 pub(crate) fn summarise(room: &mut Room, event_type: &str, content: &Map<String, Value>) {
-    let text = |key: &str| {
-        content.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
-    };
+    // A blank name, topic or avatar is a value; `rooms::shown` takes it for none.
+    let any = |key: &str| content.get(key).and_then(Value::as_str).map(str::to_owned);
+    let text = |key: &str| any(key).filter(|text| !text.is_empty());
     match event_type {
-        "m.room.name" => room.name = text("name"),
-        "m.room.topic" => room.topic = text("topic"),
-        "m.room.avatar" => room.avatar_url = text("url"),
+        "m.room.name" => room.name = any("name"),
+        "m.room.topic" => room.topic = any("topic"),
+        "m.room.avatar" => room.avatar_url = any("url"),
         "m.room.canonical_alias" => room.canonical_alias = text("alias"),
         "m.room.encryption" => room.encryption = text("algorithm"),
         "m.room.join_rules" => room.join_rule = text("join_rule"),

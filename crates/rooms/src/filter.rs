@@ -5,6 +5,11 @@ use reeve_store::events::Event;
 use ruma::api::client::filter::{Filter, LazyLoadOptions, RoomEventFilter, UrlFilter};
 use serde_json::Value;
 
+/// Reads a filter from JSON.
+pub fn parse(json: &str) -> Result<RoomEventFilter, serde_json::Error> {
+    serde_json::from_str(json)
+}
+
 /// Whether a text matches a pattern in which `*` stands for any characters.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');

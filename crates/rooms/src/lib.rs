@@ -7,6 +7,7 @@
 
 pub mod create;
 pub mod data;
+pub mod deletion;
 pub mod directory;
 pub mod ephemeral;
 pub mod error;
@@ -15,6 +16,7 @@ pub mod filter;
 pub mod membership;
 pub mod notices;
 pub mod people;
+pub mod purge;
 pub mod push;
 pub mod redactions;
 pub mod reports;
@@ -22,6 +24,7 @@ pub mod send;
 pub mod signing;
 pub mod timeline;
 pub mod upgrade;
+pub mod upkeep;
 pub mod version;
 pub mod view;
 

@@ -211,10 +211,13 @@ impl RoomView<'_, '_, '_> {
         last
     }
 
-    /// Whether the viewer may see what was sent at a position.
+    /// Whether the viewer may see an event. What was purged nobody sees.
     pub fn sees(&self, event: &Event) -> bool {
-        let Some(viewer) = &self.view.viewer else { return true };
         let pos = event.pos;
+        if pos < self.room.purged_pos {
+            return false;
+        }
+        let Some(viewer) = &self.view.viewer else { return true };
         // An event that changes visibility or the own membership is seen if it is by the old or the new value.
         let moves_self =
             event.event_type == "m.room.member" && event.state_key.as_deref() == Some(&viewer.user_id);

@@ -11,6 +11,8 @@ reeve_db::statements! {
            ON CONFLICT (user_num, room_id, data_type) DO UPDATE SET content = excluded.content, pos = excluded.pos";
     CHANGED = "SELECT room_id, data_type, content FROM account_data WHERE user_num = $1 AND pos > $2 AND pos <= $3 \
                ORDER BY pos";
+    DELETE_OF_ROOM = "DELETE FROM account_data WHERE user_num = (SELECT num FROM users WHERE user_id = $1) \
+                      AND room_id = $2";
     COUNT = "SELECT count(*) FROM account_data WHERE user_num = $1";
     DELETE_SOME = "DELETE FROM account_data WHERE (user_num, room_id, data_type) IN \
                    (SELECT user_num, room_id, data_type FROM account_data WHERE user_num = $1 LIMIT $2)";
@@ -65,6 +67,12 @@ pub fn count_of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<i64, DbError> {
 /// Deletes up to `most` pieces of an account; answers how many.
 pub fn delete_some_of_user(tx: &mut Tx<'_>, user_num: i64, most: i64) -> Result<u64, DbError> {
     tx.execute(&DELETE_SOME, &params![user_num, most])
+}
+
+/// Deletes what an account keeps about a room.
+pub fn delete_of_room(tx: &mut Tx<'_>, user_id: &str, room_id: &str) -> Result<(), DbError> {
+    tx.execute(&DELETE_OF_ROOM, &params![user_id, room_id])?;
+    Ok(())
 }
 
 /// The pieces of an account that changed in `(since, upto]`, in that order.

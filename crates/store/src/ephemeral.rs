@@ -36,8 +36,10 @@ reeve_db::statements! {
                         WHERE a.user_id = p.user_id AND a.membership = 'join')) ORDER BY p.pos";
     IDLE_PRESENCE = "SELECT user_id, presence, status_msg, last_active_ts FROM presence \
                      WHERE presence IN ('online', 'unavailable') AND last_active_ts < $1 LIMIT $2";
-    DELETE_RECEIPTS_OF_ROOM = "DELETE FROM receipts WHERE room_num = $1";
-    DELETE_TYPING_OF_ROOM = "DELETE FROM typing WHERE room_num = $1";
+    DELETE_RECEIPTS_OF_ROOM = "DELETE FROM receipts WHERE room_num = $1 AND (user_id, receipt_type, thread_id) IN \
+                               (SELECT user_id, receipt_type, thread_id FROM receipts WHERE room_num = $1 LIMIT $2)";
+    DELETE_TYPING_OF_ROOM = "DELETE FROM typing WHERE room_num = $1 AND user_id IN \
+                             (SELECT user_id FROM typing WHERE room_num = $1 LIMIT $2)";
 }
 
 /// Up to where somebody has read.
@@ -216,9 +218,8 @@ pub fn idle_presence(tx: &ReadTx<'_>, before_ts: i64, limit: i64) -> Result<Vec<
     tx.query(&IDLE_PRESENCE, &params![before_ts, limit], presence_from_row)
 }
 
-/// Forgets receipts and typing of a room.
-pub fn delete_of_room(tx: &mut Tx<'_>, room_num: i64) -> Result<(), DbError> {
-    tx.execute(&DELETE_RECEIPTS_OF_ROOM, &params![room_num])?;
-    tx.execute(&DELETE_TYPING_OF_ROOM, &params![room_num])?;
-    Ok(())
+/// Forgets some of the receipts and of the typing in a room; answers how many.
+pub fn delete_some_of_room(tx: &mut Tx<'_>, room_num: i64, most: i64) -> Result<u64, DbError> {
+    let receipts = tx.execute(&DELETE_RECEIPTS_OF_ROOM, &params![room_num, most])?;
+    Ok(receipts + tx.execute(&DELETE_TYPING_OF_ROOM, &params![room_num, most])?)
 }

@@ -15,6 +15,13 @@ macro_rules! select {
     ($($rest:expr),*) => { concat!("SELECT ", columns!(), " FROM events WHERE ", $($rest),*) };
 }
 
+/// The position after which the history of room `$1` is left.
+macro_rules! not_purged {
+    () => {
+        "(SELECT purged_pos - 1 FROM rooms WHERE num = $1)"
+    };
+}
+
 /// `until_pos` of state that still holds.
 pub const STILL: i64 = i64::MAX;
 
@@ -37,8 +44,16 @@ reeve_db::statements! {
                         AND pos <= $3 ORDER BY pos");
     STATE_CHANGED = select!("room_num = $1 AND until_pos > $3 AND pos > $2 AND pos <= $3 ORDER BY pos");
     REPLACE = "UPDATE events SET until_pos = $2 WHERE pos = $1";
-    BEFORE = select!("room_num = $1 AND pos < $2 AND pos > $3 ORDER BY pos DESC LIMIT $4");
-    AFTER = select!("room_num = $1 AND pos > $2 AND pos <= $3 ORDER BY pos LIMIT $4");
+    BEFORE = {
+        sqlite: select!("room_num = $1 AND pos < $2 AND pos > max($3, ", not_purged!(), ") ORDER BY pos DESC LIMIT $4"),
+        postgres: select!("room_num = $1 AND pos < $2 AND pos > GREATEST($3, ", not_purged!(), ") \
+                           ORDER BY pos DESC LIMIT $4"),
+    };
+    AFTER = {
+        sqlite: select!("room_num = $1 AND pos > max($2, ", not_purged!(), ") AND pos <= $3 ORDER BY pos LIMIT $4"),
+        postgres: select!("room_num = $1 AND pos > GREATEST($2, ", not_purged!(), ") AND pos <= $3 \
+                           ORDER BY pos LIMIT $4"),
+    };
     RELATIONS = select!("relates_to = $1 AND pos < $2 AND pos > $3 ORDER BY pos DESC LIMIT $4");
     RELATIONS_AFTER = select!("relates_to = $1 AND pos > $2 AND pos <= $3 ORDER BY pos LIMIT $4");
     LATEST_RELATION = select!("relates_to = $1 AND rel_type = $2 AND redacted_by IS NULL ORDER BY pos DESC LIMIT 1");
@@ -46,8 +61,8 @@ reeve_db::statements! {
     RELATED = "SELECT pos FROM events WHERE relates_to = $1 LIMIT 1";
     SENT_RELATION = "SELECT pos FROM events WHERE relates_to = $1 AND rel_type = $2 AND sender = $3 LIMIT 1";
     OF_SENDER = select!("sender = $1 AND room_num = $2 AND pos < $3 ORDER BY pos DESC LIMIT $4");
-    FROM_TS = select!("room_num = $1 AND ts >= $2 ORDER BY ts, pos LIMIT $3");
-    UPTO_TS = select!("room_num = $1 AND ts <= $2 ORDER BY ts DESC, pos DESC LIMIT $3");
+    FROM_TS = select!("room_num = $1 AND ts >= $2 AND pos > ", not_purged!(), " ORDER BY ts, pos LIMIT $3");
+    UPTO_TS = select!("room_num = $1 AND ts <= $2 AND pos > ", not_purged!(), " ORDER BY ts DESC, pos DESC LIMIT $3");
     SET_REDACTED = "UPDATE events SET redacted_by = $2, notifies = 0 WHERE pos = $1";
     INVITES_SENT = "SELECT count(*) FROM events WHERE sender = $1 AND membership = 'invite' AND ts >= $2";
     ROOMS_JOINED = "SELECT count(DISTINCT room_num) FROM events WHERE state_key = $1 AND membership = 'join' AND ts >= $2";
@@ -55,18 +70,48 @@ reeve_db::statements! {
     NOTIFYING = select!("room_num = $2 AND pos > $3 AND pos < $4 AND sender <> $1 AND notifies > 0 \
                  UNION SELECT ", columns!(), " FROM events WHERE pos IN (SELECT n.pos FROM notifications n \
                  WHERE n.user_id = $1 AND n.room_num = $2 AND n.pos > $3 AND n.pos < $4) ORDER BY 1 DESC LIMIT $5");
-    FIRST_POS = "SELECT pos FROM events WHERE room_num = $1 ORDER BY pos LIMIT 1";
-    DELETE_SOME = "DELETE FROM events WHERE pos IN (SELECT pos FROM events WHERE room_num = $1 LIMIT $2)";
-    PURGEABLE = "SELECT pos FROM events WHERE room_num = $1 AND pos < $2 AND until_pos IS NULL ORDER BY pos LIMIT $3";
-    DELETE = "DELETE FROM events WHERE pos = $1";
-    COUNT_BEFORE = "SELECT count(*) FROM events WHERE room_num = $1 AND pos < $2";
+    OF_ROOM = "SELECT pos FROM events WHERE room_num = $1 ORDER BY pos LIMIT $2";
+    PURGEABLE = "SELECT pos, sender FROM events WHERE room_num = $1 AND pos > $2 AND pos < $3 \
+                 AND (until_pos IS NULL OR until_pos < $3) ORDER BY pos LIMIT $4";
+    /// `$1` here and below: the positions, in the form of [`num_list`].
+    DELETE = {
+        sqlite: "DELETE FROM events WHERE pos IN (SELECT value FROM json_each($1))",
+        postgres: "DELETE FROM events WHERE pos = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))",
+    };
+    DELETE_WORDS = {
+        sqlite: "DELETE FROM event_search WHERE rowid IN (SELECT value FROM json_each($1))",
+        postgres: "DELETE FROM event_search WHERE pos = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))",
+    };
+    DELETE_NOTIFICATIONS = {
+        sqlite: "DELETE FROM notifications WHERE pos IN (SELECT value FROM json_each($1))",
+        postgres: "DELETE FROM notifications WHERE pos = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))",
+    };
+    QUIET = {
+        sqlite: "UPDATE events SET notifies = 0 WHERE pos IN (SELECT value FROM json_each($1)) AND notifies > 0",
+        postgres: "UPDATE events SET notifies = 0 \
+                   WHERE pos = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[])) AND notifies > 0",
+    };
+    DELETE_THREADS = {
+        sqlite: "DELETE FROM threads WHERE root_event_id IN \
+                 (SELECT event_id FROM events WHERE pos IN (SELECT value FROM json_each($1)))",
+        postgres: "DELETE FROM threads WHERE root_event_id IN \
+                   (SELECT event_id FROM events WHERE pos = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[])))",
+    };
+    DELETE_TRANSACTIONS = {
+        sqlite: "DELETE FROM transactions WHERE event_id IN \
+                 (SELECT event_id FROM events WHERE pos IN (SELECT value FROM json_each($1)))",
+        postgres: "DELETE FROM transactions WHERE event_id IN \
+                   (SELECT event_id FROM events WHERE pos = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[])))",
+    };
+    SIZE = "SELECT count(*) FROM events WHERE room_num = $1";
+    SAMPLE = "SELECT CAST(COALESCE(sum(length(json)), 0) AS BIGINT), count(*) FROM \
+              (SELECT json FROM events WHERE room_num = $1 ORDER BY pos DESC LIMIT $2) AS newest";
     THREAD_REPLY = "INSERT INTO threads (root_event_id, room_num, latest_pos, replies) VALUES ($1, $2, $3, 1) \
                     ON CONFLICT (root_event_id) DO UPDATE SET latest_pos = excluded.latest_pos, replies = threads.replies + 1";
     THREAD_LOST = "UPDATE threads SET replies = replies - 1 WHERE root_event_id = $1";
     THREAD = "SELECT root_event_id, latest_pos, replies FROM threads WHERE root_event_id = $1";
     THREADS = "SELECT root_event_id, latest_pos, replies FROM threads WHERE room_num = $1 AND latest_pos < $2 \
                ORDER BY latest_pos DESC LIMIT $3";
-    DELETE_THREADS = "DELETE FROM threads WHERE room_num = $1";
     INDEX_WORDS = {
         sqlite: "INSERT INTO event_search (rowid, words) VALUES ($1, $2)",
         postgres: "INSERT INTO event_search (pos, words) VALUES ($1, to_tsvector('simple', CAST($2 AS TEXT)))",
@@ -361,30 +406,54 @@ pub fn notifying(
     tx.query(&NOTIFYING, &params![user_id, room_num, after, before, limit], from_row)
 }
 
-/// The position of the oldest event of a room.
-pub fn first_pos(tx: &ReadTx<'_>, room_num: i64) -> Result<Option<i64>, DbError> {
-    tx.query_opt(&FIRST_POS, &params![room_num], |row| row.get(0))
+/// Positions of some events of a room, the oldest first.
+pub fn some_of_room(tx: &ReadTx<'_>, room_num: i64, limit: i64) -> Result<Vec<i64>, DbError> {
+    tx.query(&OF_ROOM, &params![room_num, limit], |row| row.get(0))
 }
 
-/// Deletes up to `most` events of a room; answers how many.
-pub fn delete_some(tx: &mut Tx<'_>, room_num: i64, most: i64) -> Result<u64, DbError> {
-    tx.execute(&DELETE_SOME, &params![room_num, most])
+/// Positions and senders of events in `(after, before)` that make no state which holds at `before` or later, the oldest
+/// first.
+pub fn purgeable(
+    tx: &ReadTx<'_>,
+    room_num: i64,
+    (after, before): (i64, i64),
+    limit: i64,
+) -> Result<Vec<(i64, String)>, DbError> {
+    tx.query(&PURGEABLE, &params![room_num, after, before, limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Positions of events before a position that make no state, the oldest first.
-pub fn purgeable(tx: &ReadTx<'_>, room_num: i64, before: i64, limit: i64) -> Result<Vec<i64>, DbError> {
-    tx.query(&PURGEABLE, &params![room_num, before, limit], |row| row.get(0))
+/// Deletes events and what hangs on them.
+pub fn delete(tx: &mut Tx<'_>, positions: &[i64]) -> Result<(), DbError> {
+    if positions.is_empty() {
+        return Ok(());
+    }
+    let list = num_list(tx.engine(), positions);
+    for statement in [&DELETE_WORDS, &DELETE_NOTIFICATIONS, &DELETE_THREADS, &DELETE_TRANSACTIONS, &DELETE] {
+        tx.execute(statement, &params![&list])?;
+    }
+    Ok(())
 }
 
-/// Deletes one event and the words in it.
-pub fn delete(tx: &mut Tx<'_>, pos: i64) -> Result<(), DbError> {
-    tx.execute(&DELETE, &params![pos])?;
-    forget_words(tx, pos)
+/// Makes events unfindable by their words, and lets them notify nobody any more.
+pub fn put_aside(tx: &mut Tx<'_>, positions: &[i64]) -> Result<(), DbError> {
+    if positions.is_empty() {
+        return Ok(());
+    }
+    let list = num_list(tx.engine(), positions);
+    for statement in [&DELETE_WORDS, &DELETE_NOTIFICATIONS, &QUIET] {
+        tx.execute(statement, &params![&list])?;
+    }
+    Ok(())
 }
 
-/// How many events of a room come before a position.
-pub fn count_before(tx: &ReadTx<'_>, room_num: i64, before: i64) -> Result<i64, DbError> {
-    tx.query_one(&COUNT_BEFORE, &params![room_num, before], |row| row.get(0))
+/// About how many bytes the events of a room take: their number, times the size of the newest ones.
+pub fn estimated_size(tx: &ReadTx<'_>, room_num: i64) -> Result<i64, DbError> {
+    const SAMPLED: i64 = 200;
+    let count = tx.query_one(&SIZE, &params![room_num], |row| row.get::<i64>(0))?;
+    let (bytes, sampled) = tx.query_one(&SAMPLE, &params![room_num, SAMPLED], |row| {
+        Ok((row.get::<i64>(0)?, row.get::<i64>(1)?))
+    })?;
+    Ok(count.saturating_mul(bytes) / sampled.max(1))
 }
 
 /// A thread.
@@ -422,12 +491,6 @@ pub fn thread(tx: &ReadTx<'_>, root_event_id: &str) -> Result<Option<Thread>, Db
 /// The threads of a room whose latest reply is before a position, the latest first.
 pub fn threads(tx: &ReadTx<'_>, room_num: i64, before: i64, limit: i64) -> Result<Vec<Thread>, DbError> {
     tx.query(&THREADS, &params![room_num, before, limit], thread_from_row)
-}
-
-/// Forgets all threads of a room.
-pub fn delete_threads(tx: &mut Tx<'_>, room_num: i64) -> Result<(), DbError> {
-    tx.execute(&DELETE_THREADS, &params![room_num])?;
-    Ok(())
 }
 
 /// Makes an event findable by its words.

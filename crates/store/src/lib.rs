@@ -4,11 +4,13 @@ pub mod access_tokens;
 pub mod account_data;
 pub mod audit;
 pub mod connections;
+pub mod departures;
 pub mod devices;
 pub mod ephemeral;
 pub mod events;
 pub mod external_ids;
 pub mod features;
+mod grams;
 pub mod health;
 pub mod jobs;
 pub mod login_tokens;
@@ -21,6 +23,7 @@ pub mod refresh_tokens;
 pub mod registration_nonces;
 pub mod registration_tokens;
 pub mod reports;
+pub mod room_list;
 pub mod rooms;
 pub mod signing_keys;
 pub mod stream;
@@ -46,6 +49,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "accounts", sql: include_str!("../migrations/0001_accounts.sql") },
     Migration { number: 2, name: "rooms", sql: include_str!("../migrations/0002_rooms.sql") },
     Migration { number: 3, name: "list_search", sql: include_str!("../migrations/0003_list_search.sql") },
+    Migration { number: 4, name: "room_lists", sql: include_str!("../migrations/0004_room_lists.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
@@ -77,6 +81,8 @@ pub fn statements() -> Vec<&'static Statement> {
         user_search::STATEMENTS,
         stream::STATEMENTS,
         rooms::STATEMENTS,
+        room_list::STATEMENTS,
+        departures::STATEMENTS,
         events::STATEMENTS,
         notifications::STATEMENTS,
         memberships::STATEMENTS,

@@ -35,7 +35,11 @@ reeve_db::statements! {
     ROOMS_SHARED = "SELECT r.room_id FROM memberships a JOIN memberships b ON b.room_num = a.room_num AND b.user_id = $2 \
                     AND b.membership = 'join' JOIN rooms r ON r.num = a.room_num \
                     WHERE a.user_id = $1 AND a.membership = 'join' ORDER BY r.room_id";
-    DELETE_OF_ROOM = "DELETE FROM memberships WHERE room_num = $1";
+    REMEMBERED = "SELECT 1 FROM memberships WHERE room_num = $1 AND forgotten = 0 LIMIT 1";
+    DEVICES = "SELECT count(*) FROM memberships m JOIN users u ON u.user_id = m.user_id \
+               JOIN devices d ON d.user_num = u.num WHERE m.room_num = $1 AND m.membership = 'join'";
+    DELETE_SOME_OF_ROOM = "DELETE FROM memberships WHERE room_num = $1 AND user_id IN \
+                           (SELECT user_id FROM memberships WHERE room_num = $1 LIMIT $2) RETURNING user_id";
 }
 
 /// Where somebody stands.
@@ -165,8 +169,17 @@ pub fn rooms_shared(tx: &ReadTx<'_>, one: &str, other: &str) -> Result<Vec<Strin
     tx.query(&ROOMS_SHARED, &params![one, other], |row| row.get(0))
 }
 
-/// Forgets everybody's membership of a room.
-pub fn delete_of_room(tx: &mut Tx<'_>, room_num: i64) -> Result<(), DbError> {
-    tx.execute(&DELETE_OF_ROOM, &params![room_num])?;
-    Ok(())
+/// Whether anybody who was ever in touch with a room has not forgotten it.
+pub fn is_remembered(tx: &ReadTx<'_>, room_num: i64) -> Result<bool, DbError> {
+    Ok(tx.query_opt(&REMEMBERED, &params![room_num], |_| Ok(()))?.is_some())
+}
+
+/// How many devices those have who joined a room.
+pub fn count_devices(tx: &ReadTx<'_>, room_num: i64) -> Result<i64, DbError> {
+    tx.query_one(&DEVICES, &params![room_num], |row| row.get(0))
+}
+
+/// Forgets some memberships of a room; answers whose.
+pub fn delete_some_of_room(tx: &mut Tx<'_>, room_num: i64, most: i64) -> Result<Vec<String>, DbError> {
+    tx.returning(&DELETE_SOME_OF_ROOM, &params![room_num, most], |row| row.get(0))
 }

@@ -11,16 +11,17 @@ reeve_db::statements! {
              r.canonical_alias, r.name FROM event_reports e JOIN rooms r ON r.num = e.room_num WHERE e.id = $1";
     EVENTS = "SELECT e.id, e.received_ts, r.room_id, e.event_id, e.user_id, e.score, e.reason, e.sender, \
               r.canonical_alias, r.name FROM event_reports e JOIN rooms r ON r.num = e.room_num \
-              WHERE instr(r.room_id, $1) > 0 AND instr(e.user_id, $2) > 0 AND instr(e.sender, $3) > 0 \
+              WHERE instr(r.room_id, $1) > 0 AND instr(e.user_id, $2) > 0 AND ($3 = '' OR e.sender = $3) \
               ORDER BY e.received_ts, e.id LIMIT $4 OFFSET $5";
     EVENTS_BACK = "SELECT e.id, e.received_ts, r.room_id, e.event_id, e.user_id, e.score, e.reason, e.sender, \
               r.canonical_alias, r.name FROM event_reports e JOIN rooms r ON r.num = e.room_num \
-              WHERE instr(r.room_id, $1) > 0 AND instr(e.user_id, $2) > 0 AND instr(e.sender, $3) > 0 \
+              WHERE instr(r.room_id, $1) > 0 AND instr(e.user_id, $2) > 0 AND ($3 = '' OR e.sender = $3) \
               ORDER BY e.received_ts DESC, e.id DESC LIMIT $4 OFFSET $5";
     COUNT_EVENTS = "SELECT count(*) FROM event_reports e JOIN rooms r ON r.num = e.room_num \
-              WHERE instr(r.room_id, $1) > 0 AND instr(e.user_id, $2) > 0 AND instr(e.sender, $3) > 0";
+              WHERE instr(r.room_id, $1) > 0 AND instr(e.user_id, $2) > 0 AND ($3 = '' OR e.sender = $3)";
     DELETE_EVENT = "DELETE FROM event_reports WHERE id = $1";
-    DELETE_OF_ROOM = "DELETE FROM event_reports WHERE room_num = $1";
+    DELETE_SOME_OF_ROOM = "DELETE FROM event_reports WHERE id IN \
+                           (SELECT id FROM event_reports WHERE room_num = $1 LIMIT $2)";
     USER = "SELECT id, received_ts, target_user_id, user_id, reason FROM user_reports WHERE id = $1";
     USERS = "SELECT id, received_ts, target_user_id, user_id, reason FROM user_reports \
              WHERE instr(user_id, $1) > 0 AND instr(target_user_id, $2) > 0 ORDER BY received_ts, id LIMIT $3 OFFSET $4";
@@ -77,7 +78,7 @@ pub struct EventFilter {
     pub room_id: String,
     /// A part of the reporter's user id.
     pub user_id: String,
-    /// A part of the sender's user id.
+    /// The sender's user id.
     pub sender: String,
 }
 
@@ -142,10 +143,9 @@ pub fn delete_event(tx: &mut Tx<'_>, id: i64) -> Result<bool, DbError> {
     Ok(tx.execute(&DELETE_EVENT, &params![id])? > 0)
 }
 
-/// Forgets the reports of events of a room.
-pub fn delete_of_room(tx: &mut Tx<'_>, room_num: i64) -> Result<(), DbError> {
-    tx.execute(&DELETE_OF_ROOM, &params![room_num])?;
-    Ok(())
+/// Forgets some of the reports of events of a room; answers how many.
+pub fn delete_some_of_room(tx: &mut Tx<'_>, room_num: i64, most: i64) -> Result<u64, DbError> {
+    tx.execute(&DELETE_SOME_OF_ROOM, &params![room_num, most])
 }
 
 /// A reported user.

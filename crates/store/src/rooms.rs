@@ -2,13 +2,18 @@
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 
+use crate::room_list;
+
+/// The columns that [`from_row`] reads.
 macro_rules! columns {
     () => {
         "num, room_id, version, creator, created_ts, last_event_id, depth, last_pos, published, name, canonical_alias, \
          topic, avatar_url, room_type, encryption, join_rule, guest_access, history_visibility, federatable, \
-         joined_members, invited_members, state_events"
+         joined_members, invited_members, state_events, purged_pos"
     };
 }
+
+pub(crate) use columns;
 
 reeve_db::statements! {
     FIND = concat!("SELECT ", columns!(), " FROM rooms WHERE room_id = $1");
@@ -21,12 +26,14 @@ reeve_db::statements! {
               canonical_alias = $7, topic = $8, avatar_url = $9, room_type = $10, encryption = $11, join_rule = $12, \
               guest_access = $13, history_visibility = $14, federatable = $15, joined_members = $16, \
               invited_members = $17, state_events = $18 WHERE num = $1";
+    SET_PURGED = "UPDATE rooms SET purged_pos = $2 WHERE num = $1 AND purged_pos < $2";
     ADVANCE = "UPDATE rooms SET last_event_id = $2, depth = $3, last_pos = $4 WHERE num = $1";
     DELETE = "DELETE FROM rooms WHERE num = $1";
     PUBLISHED = concat!("SELECT ", columns!(), " FROM rooms WHERE published = 1 AND joined_members > 0 \
                 AND (joined_members, room_id) < ($1, $2) ORDER BY joined_members DESC, room_id DESC LIMIT $3");
     PUBLISHED_AFTER = concat!("SELECT ", columns!(), " FROM rooms WHERE published = 1 AND joined_members > 0 \
                 AND (joined_members, room_id) > ($1, $2) ORDER BY joined_members, room_id LIMIT $3");
+    LARGEST = "SELECT num, room_id FROM rooms ORDER BY depth DESC, room_id LIMIT $1";
     COUNT_PUBLISHED = "SELECT count(*) FROM rooms WHERE published = 1 AND joined_members > 0";
     ALIAS = "SELECT a.alias, r.room_id, a.creator FROM room_aliases a JOIN rooms r ON r.num = a.room_num WHERE a.alias = $1";
     ALIASES = "SELECT alias FROM room_aliases WHERE room_num = $1 ORDER BY created_ts, alias";
@@ -90,6 +97,13 @@ pub struct Room {
     pub invited_members: i64,
     /// How many state events hold at present.
     pub state_events: i64,
+    /// Events before this position were purged.
+    pub purged_pos: i64,
+}
+
+/// A name, topic or avatar as people see it: a blank one is none.
+pub fn shown(text: Option<&String>) -> Option<&String> {
+    text.filter(|text| !text.is_empty())
 }
 
 pub(crate) fn from_row(row: &Row<'_>) -> Result<Room, DbError> {
@@ -116,6 +130,7 @@ pub(crate) fn from_row(row: &Row<'_>) -> Result<Room, DbError> {
         joined_members: row.get(19)?,
         invited_members: row.get(20)?,
         state_events: row.get(21)?,
+        purged_pos: row.get(22)?,
     })
 }
 
@@ -136,16 +151,19 @@ pub fn num(tx: &ReadTx<'_>, room_id: &str) -> Result<Option<i64>, DbError> {
 
 /// Creates an empty room; answers its number.
 pub fn insert(tx: &mut Tx<'_>, room: &Room) -> Result<i64, DbError> {
-    tx.returning(
-        &INSERT,
-        &params![&room.room_id, &room.version, &room.creator, room.created_ts, room.federatable],
-        |row| row.get(0),
-    )?
-    .pop()
-    .ok_or(DbError::NoRow)
+    let num = tx
+        .returning(
+            &INSERT,
+            &params![&room.room_id, &room.version, &room.creator, room.created_ts, room.federatable],
+            |row| row.get(0),
+        )?
+        .pop()
+        .ok_or(DbError::NoRow)?;
+    room_list::appeared(tx)?;
+    Ok(num)
 }
 
-/// Stores what changed from `before` to `after`, except what never changes: id, version and creator.
+/// Stores what changed from `before` to `after`, except what never changes, such as its id.
 pub fn update(tx: &mut Tx<'_>, before: &Room, after: &Room) -> Result<(), DbError> {
     if before == after {
         return Ok(());
@@ -184,13 +202,19 @@ pub fn update(tx: &mut Tx<'_>, before: &Room, after: &Room) -> Result<(), DbErro
             after.state_events
         ],
     )?;
+    room_list::changed(tx, before, after)
+}
+
+/// Sets from where on the history of a room is left.
+pub fn set_purged(tx: &mut Tx<'_>, num: i64, pos: i64) -> Result<(), DbError> {
+    tx.execute(&SET_PURGED, &params![num, pos])?;
     Ok(())
 }
 
-/// Forgets a room.
-pub fn delete(tx: &mut Tx<'_>, num: i64) -> Result<(), DbError> {
-    tx.execute(&DELETE, &params![num])?;
-    Ok(())
+/// Forgets a room, as it was read in this transaction.
+pub fn delete(tx: &mut Tx<'_>, room: &Room) -> Result<(), DbError> {
+    tx.execute(&DELETE, &params![room.num])?;
+    room_list::vanished(tx, room)
 }
 
 /// Published rooms in which somebody is, with fewer members than a position (members and room id), the largest first.
@@ -205,6 +229,11 @@ pub fn published_after(
     limit: i64,
 ) -> Result<Vec<Room>, DbError> {
     tx.query(&PUBLISHED_AFTER, &params![members, room_id, limit], from_row)
+}
+
+/// The rooms in which most happened: number and id.
+pub fn largest(tx: &ReadTx<'_>, limit: i64) -> Result<Vec<(i64, String)>, DbError> {
+    tx.query(&LARGEST, &params![limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// How many rooms are published.

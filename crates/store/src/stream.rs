@@ -16,14 +16,15 @@ reeve_db::statements! {
         sqlite: "SELECT pos FROM stream_position",
         postgres: "SELECT GREATEST((SELECT max(pos) FROM events), (SELECT max(pos) FROM receipts), \
                    (SELECT max(pos) FROM typing), (SELECT max(pos) FROM presence), \
-                   (SELECT max(pos) FROM account_data), 0)",
+                   (SELECT max(pos) FROM account_data), (SELECT max(pos) FROM departures), 0)",
     };
     CHANGED_ROOMS = "SELECT room_num FROM events WHERE pos > $1 UNION SELECT room_num FROM receipts WHERE pos > $1 \
                      UNION SELECT room_num FROM typing WHERE pos > $1 \
                      UNION SELECT m.room_num FROM presence p JOIN memberships m ON m.user_id = p.user_id \
                      AND m.membership = 'join' WHERE p.pos > $1";
     CHANGED_USERS = "SELECT state_key FROM events WHERE pos > $1 AND membership IS NOT NULL \
-                     UNION SELECT user_id FROM receipts WHERE pos > $1 UNION SELECT user_id FROM presence WHERE pos > $1";
+                     UNION SELECT user_id FROM receipts WHERE pos > $1 UNION SELECT user_id FROM presence WHERE pos > $1 \
+                     UNION SELECT user_id FROM departures WHERE pos > $1";
     CHANGED_ACCOUNTS = "SELECT DISTINCT user_num FROM account_data WHERE pos > $1";
 }
 

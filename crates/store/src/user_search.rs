@@ -1,19 +1,14 @@
 //! Substring search over accounts: localpart and display name, in any case of letters.
 //!
-//! The index holds every piece of one to three letters ("gram"). A search asks for the accounts that have all
-//! grams of the term and then compares the text itself, so a short term is as quick as a long one.
+//! The index holds pieces of these texts (`grams`). A search asks for the accounts that have all pieces of the term and
+//! then compares the text itself.
 
-use std::collections::BTreeSet;
-
-use reeve_db::{DbError, Engine, ReadTx, Row, Tx, params};
+use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::User;
 
+use crate::grams::{self, SEPARATOR, fold};
 use crate::users;
 
-/// Stands between localpart and display name, so that no match spans both. Not a character people type.
-const SEPARATOR: char = '\u{1f}';
-/// More grams than this do not narrow a search down any further.
-const MAX_QUERY_GRAMS: usize = 12;
 /// No search key has more bytes than this.
 const MAX_TERM: usize = 4096;
 
@@ -53,10 +48,6 @@ pub(crate) fn key(user: &User) -> String {
         key.extend(fold(displayname).chars().filter(|c| *c != SEPARATOR));
     }
     key
-}
-
-fn fold(text: &str) -> String {
-    text.to_lowercase()
 }
 
 /// A text that stands for itself in a pattern.
@@ -140,14 +131,6 @@ pub(crate) struct Candidate {
     pub(crate) last_seen_ts: Option<i64>,
 }
 
-/// The grams in the form in which [`HOLDERS`] takes them.
-fn gram_query(engine: Engine, grams: &[u32]) -> String {
-    match engine {
-        Engine::Sqlite => grams.iter().map(|gram| format!("{gram:08x}")).collect::<Vec<_>>().join(" AND "),
-        Engine::Postgres => array(grams),
-    }
-}
-
 fn candidate(row: &Row<'_>) -> Result<Candidate, DbError> {
     Ok(Candidate {
         num: row.get(0)?,
@@ -166,11 +149,7 @@ fn candidate(row: &Row<'_>) -> Result<Candidate, DbError> {
 pub fn nums(tx: &ReadTx<'_>, text: &str, most: i64) -> Result<Vec<i64>, DbError> {
     let term = Term::Name(text.to_owned());
     let (folded, local) = term.folded();
-    let grams = query_grams(&local);
-    if grams.is_empty() {
-        return Ok(Vec::new());
-    }
-    let query = gram_query(tx.engine(), &grams);
+    let Some(query) = grams::query(tx.engine(), &local) else { return Ok(Vec::new()) };
     let nums = tx.query(&HOLDERS, &params![&query, most], |row| row.get(0))?;
     let found = tx.query(&CANDIDATES, &params![&users::num_list(tx.engine(), &nums)], candidate)?;
     Ok(found.iter().filter(|found| term.matches(&folded, found)).map(|found| found.num).collect())
@@ -183,12 +162,8 @@ pub(crate) fn candidates(
     most: usize,
 ) -> Result<Option<Vec<Candidate>>, DbError> {
     let (folded, local) = term.folded();
-    let grams = query_grams(&local);
-    if grams.is_empty() {
-        return Ok(None);
-    }
+    let Some(query) = grams::query(tx.engine(), &local) else { return Ok(None) };
     let limit = i64::try_from(most.saturating_add(1)).unwrap_or(i64::MAX);
-    let query = gram_query(tx.engine(), &grams);
     let nums = tx.query(&HOLDERS, &params![&query, limit], |row| row.get(0))?;
     if nums.len() > most {
         return Ok(None);
@@ -211,12 +186,7 @@ pub(crate) fn count_matches(
 
 /// Adds an account to the index.
 pub(crate) fn insert(tx: &mut Tx<'_>, num: i64, key: &str) -> Result<(), DbError> {
-    let grams: BTreeSet<u32> = (1..=3).flat_map(|length| windows(key, length)).collect();
-    let grams: Vec<u32> = grams.into_iter().collect();
-    let document = match tx.engine() {
-        Engine::Sqlite => grams.iter().map(|gram| format!("{gram:08x}")).collect::<Vec<_>>().join(" "),
-        Engine::Postgres => array(&grams),
-    };
+    let document = grams::document(tx.engine(), key);
     tx.execute(&INSERT, &params![num, &document])?;
     Ok(())
 }
@@ -225,34 +195,4 @@ pub(crate) fn insert(tx: &mut Tx<'_>, num: i64, key: &str) -> Result<(), DbError
 pub(crate) fn replace(tx: &mut Tx<'_>, num: i64, key: &str) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![num])?;
     insert(tx, num, key)
-}
-
-fn array(grams: &[u32]) -> String {
-    let inner = grams.iter().map(|gram| gram.cast_signed().to_string()).collect::<Vec<_>>().join(",");
-    format!("{{{inner}}}")
-}
-
-/// The grams that a term must have: itself where it is short, else its pieces of three letters.
-fn query_grams(term: &str) -> Vec<u32> {
-    let length = term.chars().count().min(3);
-    if length == 0 || term.contains(SEPARATOR) {
-        return Vec::new();
-    }
-    let distinct: BTreeSet<u32> = windows(term, length).collect();
-    distinct.into_iter().take(MAX_QUERY_GRAMS).collect()
-}
-
-/// Hashes of every run of `length` letters that does not cross the separator (FNV-1a, 32 bits; a collision only
-/// makes one more account be compared).
-fn windows(text: &str, length: usize) -> impl Iterator<Item = u32> {
-    let mut hashes = Vec::new();
-    for part in text.split(SEPARATOR) {
-        let letters: Vec<char> = part.chars().collect();
-        hashes.extend(letters.windows(length).map(|window| {
-            window.iter().fold(0x811c_9dc5_u32, |hash, letter| {
-                (hash ^ u32::from(*letter)).wrapping_mul(0x0100_0193).rotate_left(5)
-            })
-        }));
-    }
-    hashes.into_iter()
 }

@@ -10,7 +10,7 @@ use reeve_rooms::view::{ClientEvent, RoomView};
 use reeve_store::ephemeral::{self, Receipt};
 use reeve_store::events::{self, Event};
 use reeve_store::memberships;
-use reeve_store::rooms::Room;
+use reeve_store::rooms::{self, Room};
 use ruma::api::client::filter::RoomEventFilter;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -138,7 +138,7 @@ pub(crate) struct Summary {
 }
 
 pub(crate) fn summary(tx: &ReadTx<'_>, room: &Room, own: &str) -> Result<Summary, Error> {
-    let heroes = if room.name.is_some() || room.canonical_alias.is_some() {
+    let heroes = if rooms::shown(room.name.as_ref()).is_some() || room.canonical_alias.is_some() {
         Vec::new()
     } else {
         heroes(tx, room, own)?

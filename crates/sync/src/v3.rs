@@ -10,9 +10,9 @@ use reeve_rooms::timeline::{self, Token};
 use reeve_rooms::view::{ClientEvent, View, Viewer};
 use reeve_rooms::{Home, ephemeral as deeds, filter};
 use reeve_store::account_data::{self, AccountData};
-use reeve_store::events;
 use reeve_store::memberships::{self, InRoom};
 use reeve_store::rooms;
+use reeve_store::{departures, events};
 use reeve_store::{ephemeral, stream};
 use ruma::api::client::filter::FilterDefinition;
 use serde::Serialize;
@@ -226,6 +226,15 @@ pub fn look(
     };
     for in_room in others.iter().filter(|room| sync.wants(&room.room_id)) {
         sync.other(tx, in_room, &mut found)?;
+    }
+    if !initial {
+        // Of rooms that were deleted nothing is left but that one was made to leave.
+        for (room_id, pos) in departures::of_user(tx, &viewer.user_id, since)? {
+            if sync.wants(&room_id) {
+                let left = sync.departed(pos);
+                found.leave.insert(room_id, left);
+            }
+        }
     }
     let response = Response {
         next_batch: Token(upto).to_string(),
@@ -460,6 +469,14 @@ impl Sync<'_, '_, '_> {
             state,
             account_data: Events { events: self.room_data(tx, &room.room_id, false)? },
         }))
+    }
+
+    fn departed(&self, pos: i64) -> Left {
+        Left {
+            timeline: Timeline { events: Vec::new(), limited: false, prev_batch: Token(pos).to_string() },
+            state: self.place_state(Vec::new()),
+            account_data: Events::default(),
+        }
     }
 
     fn global_data(&self, tx: &ReadTx<'_>, global: Vec<AccountData>) -> Result<Vec<Value>, Error> {

@@ -1,0 +1,69 @@
+//! Other servers. This server does not talk to any, so that there are none.
+
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+const ORDERS: &[(&str, ())] = &[
+    ("destination", ()),
+    ("retry_last_ts", ()),
+    ("retry_interval", ()),
+    ("failure_ts", ()),
+    ("last_successful_stream_ordering", ()),
+];
+const UNKNOWN: &[(u16, &str, &str)] = &[(404, "M_NOT_FOUND", "always: there is no such server")];
+
+/// A server.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OtherServer {
+    destination: String,
+    retry_last_ts: i64,
+    retry_interval: i64,
+    failure_ts: Option<i64>,
+    last_successful_stream_ordering: Option<i64>,
+}
+
+/// The servers that this one talks to.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OtherServers {
+    destinations: Vec<OtherServer>,
+    total: i64,
+}
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/_synapse/admin/v1/federation/destinations", list)
+            .summary("Lists the servers that this one talks to: none")
+            .query(&[
+                ("from", "offset of the first; 0 by default"),
+                ("limit", "how many; 100 by default"),
+                ("order_by", "what to sort by"),
+                ("dir", "`f` (the default) or `b` for the reverse"),
+                ("destination", "substring of the name"),
+            ])
+            .returns::<OtherServers>(200)
+            .errors(&[(400, "M_INVALID_PARAM", "a query parameter is not valid")]),
+        Route::get("/_synapse/admin/v1/federation/destinations/{destination}", unknown)
+            .summary("Reads how it stands with a server")
+            .errors(UNKNOWN),
+        Route::get("/_synapse/admin/v1/federation/destinations/{destination}/rooms", unknown)
+            .summary("Lists the rooms shared with a server")
+            .errors(UNKNOWN),
+        Route::post("/_synapse/admin/v1/federation/destinations/{destination}/reset_connection", unknown)
+            .summary("Lets this server try again to reach another")
+            .errors(UNKNOWN),
+    ]
+}
+
+async fn list(call: Call) -> Answer {
+    call.query.integer("from")?;
+    call.query.integer("limit")?;
+    call.query.utf8("destination")?;
+    call.query.choice("order_by", ORDERS)?;
+    call.query.backwards()?;
+    reply::ok(&OtherServers { destinations: Vec::new(), total: 0 })
+}
+
+async fn unknown(_: Call) -> Answer {
+    Err(MatrixError::not_found("Unknown destination"))
+}

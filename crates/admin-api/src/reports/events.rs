@@ -1,0 +1,141 @@
+//! Reported events.
+
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_rooms::Error;
+use reeve_store::reports::{self, EventFilter, EventReport};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use super::{Page, report_id};
+use crate::rooms::stored;
+
+const MISSING: &str = "Event report not found";
+const ERRORS: &[(u16, &str, &str)] =
+    &[(400, "M_INVALID_PARAM", "the id is no number"), (404, "M_NOT_FOUND", "there is no such report")];
+
+/// A reported event.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EventReportView {
+    id: i64,
+    /// When the report came, in milliseconds.
+    received_ts: i64,
+    room_id: String,
+    event_id: String,
+    /// Who reported it.
+    user_id: String,
+    /// How bad it is, from -100 (worst) to 0.
+    score: Option<i64>,
+    reason: Option<String>,
+    /// Who sent the event.
+    sender: String,
+    /// The main alias of the room.
+    canonical_alias: Option<String>,
+    /// The name of the room.
+    name: Option<String>,
+}
+
+impl From<EventReport> for EventReportView {
+    fn from(report: EventReport) -> Self {
+        Self {
+            id: report.id,
+            received_ts: report.received_ts,
+            room_id: report.room_id,
+            event_id: report.event_id,
+            user_id: report.user_id,
+            score: report.score,
+            reason: report.reason,
+            sender: report.sender,
+            canonical_alias: report.canonical_alias,
+            name: report.name,
+        }
+    }
+}
+
+/// A page of reported events.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EventReportPage {
+    event_reports: Vec<EventReportView>,
+    /// How many reports the filter lets through.
+    total: i64,
+    /// What to send as `from` for the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<i64>,
+}
+
+/// A reported event, with the event itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReportedEvent {
+    #[serde(flatten)]
+    report: EventReportView,
+    /// The event as it is stored, even if it was redacted.
+    #[schema(value_type = Object)]
+    event_json: Value,
+}
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/_synapse/admin/v1/event_reports", list)
+            .summary("Lists reported events, those reported last first")
+            .query(&[
+                ("from", "offset of the first report; 0 by default"),
+                ("limit", "the most reports to return; 100 by default, at most 10000"),
+                ("dir", "`b` the newest first (the default) or `f`"),
+                ("room_id", "substring of the room id"),
+                ("user_id", "substring of the id of who reported"),
+                ("event_sender_user_id", "the id of who sent the event"),
+            ])
+            .returns::<EventReportPage>(200)
+            .errors(&[(400, "M_INVALID_PARAM", "a query parameter is not valid")]),
+        Route::get("/_synapse/admin/v1/event_reports/{report_id}", get)
+            .summary("Reads a reported event")
+            .returns::<ReportedEvent>(200)
+            .errors(ERRORS),
+        Route::delete("/_synapse/admin/v1/event_reports/{report_id}", delete)
+            .summary("Deletes the report of an event")
+            .errors(ERRORS),
+    ]
+}
+
+async fn list(call: Call) -> Answer {
+    let page = Page::of(&call)?;
+    let text = |name| call.query.ascii(name).map(Option::unwrap_or_default);
+    let filter = EventFilter {
+        room_id: text("room_id")?,
+        user_id: text("user_id")?,
+        sender: text("event_sender_user_id")?,
+    };
+    let (backwards, range) = (page.backwards, (page.limit, page.from));
+    let (reports, total) = call.read(move |tx| reports::events(tx, &filter, backwards, range)).await?;
+    reply::ok(&EventReportPage {
+        next_token: page.next(reports.len(), total),
+        event_reports: reports.into_iter().map(EventReportView::from).collect(),
+        total,
+    })
+}
+
+async fn get(call: Call) -> Answer {
+    let id = report_id(&call)?.ok_or_else(|| MatrixError::not_found(MISSING))?;
+    let report = call
+        .read(move |tx| -> Result<_, Error> {
+            let report = reports::event(tx, id)?.ok_or(Error::NotFound(MISSING))?;
+            // An event that was purged meanwhile leaves nothing.
+            let event = stored(tx, &report.event_id, |ts| json!({ "age_ts": ts }))?.unwrap_or_default();
+            Ok(ReportedEvent { report: report.into(), event_json: Value::Object(event) })
+        })
+        .await?;
+    reply::ok(&report)
+}
+
+async fn delete(call: Call) -> Answer {
+    let id = report_id(&call)?.ok_or_else(|| MatrixError::not_found(MISSING))?;
+    let ctx = call.admin_ctx()?;
+    call.write(move |tx| -> Result<_, Error> {
+        let report = reports::event(tx, id)?.ok_or(Error::NotFound(MISSING))?;
+        reports::delete_event(tx, id)?;
+        let changes = json!({ "id": id, "event_id": report.event_id, "user_id": report.user_id });
+        Ok(reeve_accounts::audit::record(tx, &ctx, "event_report.delete", &report.room_id, &changes)?)
+    })
+    .await?;
+    reply::empty()
+}

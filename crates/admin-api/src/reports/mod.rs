@@ -1,0 +1,46 @@
+//! What users reported.
+
+mod events;
+mod users;
+
+use reeve_http::{Call, MatrixError, Route};
+
+pub(crate) fn routes() -> Vec<Route> {
+    [events::routes(), users::routes()].concat()
+}
+
+/// The most reports that one page holds.
+const MOST: i64 = 10_000;
+
+/// The report id in the path; `None` for a number that no report can have.
+fn report_id(call: &Call) -> Result<Option<i64>, MatrixError> {
+    let text = call.param("report_id");
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+        let text = "The report_id parameter must be a string representing a positive integer.";
+        return Err(MatrixError::invalid_param(text));
+    }
+    Ok(text.parse().ok())
+}
+
+/// Which page of a list is wanted.
+struct Page {
+    from: i64,
+    limit: i64,
+    backwards: bool,
+}
+
+impl Page {
+    fn of(call: &Call) -> Result<Self, MatrixError> {
+        Ok(Self {
+            from: call.query.integer("from")?.unwrap_or(0),
+            limit: call.query.integer("limit")?.unwrap_or(100).min(MOST),
+            backwards: call.query.backwards()?.unwrap_or(true),
+        })
+    }
+
+    /// Where the list goes on, if it does.
+    fn next(&self, rows: usize, total: i64) -> Option<i64> {
+        let rows = i64::try_from(rows).unwrap_or(self.limit);
+        (self.from.saturating_add(self.limit) < total).then(|| self.from.saturating_add(rows))
+    }
+}

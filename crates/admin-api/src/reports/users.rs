@@ -1,0 +1,108 @@
+//! Reported users.
+
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_rooms::Error;
+use reeve_store::reports::{self, UserReport};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::{Page, report_id};
+
+const MISSING: &str = "User report not found";
+const ERRORS: &[(u16, &str, &str)] =
+    &[(400, "M_INVALID_PARAM", "the id is no number"), (404, "M_NOT_FOUND", "there is no such report")];
+
+/// A reported user.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UserReportView {
+    id: i64,
+    /// When the report came, in milliseconds.
+    received_ts: i64,
+    /// Who was reported.
+    target_user_id: String,
+    /// Who reported.
+    user_id: String,
+    reason: String,
+}
+
+impl From<UserReport> for UserReportView {
+    fn from(report: UserReport) -> Self {
+        Self {
+            id: report.id,
+            received_ts: report.received_ts,
+            target_user_id: report.target_user_id,
+            user_id: report.user_id,
+            reason: report.reason,
+        }
+    }
+}
+
+/// A page of reported users.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UserReportPage {
+    user_reports: Vec<UserReportView>,
+    /// How many reports the filter lets through.
+    total: i64,
+    /// What to send as `from` for the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<i64>,
+}
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/_synapse/admin/v1/user_reports", list)
+            .summary("Lists reported users, those reported last first")
+            .query(&[
+                ("from", "offset of the first report; 0 by default"),
+                ("limit", "the most reports to return; 100 by default, at most 10000"),
+                ("dir", "`b` the newest first (the default) or `f`"),
+                ("user_id", "substring of the id of who reported"),
+                ("target_user_id", "substring of the id of who was reported"),
+            ])
+            .returns::<UserReportPage>(200)
+            .errors(&[(400, "M_INVALID_PARAM", "a query parameter is not valid")]),
+        Route::get("/_synapse/admin/v1/user_reports/{report_id}", get)
+            .summary("Reads the report of a user")
+            .returns::<UserReportView>(200)
+            .errors(ERRORS),
+        Route::delete("/_synapse/admin/v1/user_reports/{report_id}", delete)
+            .summary("Deletes the report of a user")
+            .errors(ERRORS),
+    ]
+}
+
+async fn list(call: Call) -> Answer {
+    let page = Page::of(&call)?;
+    let text = |name| call.query.ascii(name).map(Option::unwrap_or_default);
+    let (user_id, target) = (text("user_id")?, text("target_user_id")?);
+    let (backwards, range) = (page.backwards, (page.limit, page.from));
+    let (reports, total) =
+        call.read(move |tx| reports::users(tx, (&user_id, &target), backwards, range)).await?;
+    reply::ok(&UserReportPage {
+        next_token: page.next(reports.len(), total),
+        user_reports: reports.into_iter().map(UserReportView::from).collect(),
+        total,
+    })
+}
+
+async fn get(call: Call) -> Answer {
+    let id = report_id(&call)?.ok_or_else(|| MatrixError::not_found(MISSING))?;
+    let report = call.read(move |tx| reports::user(tx, id)).await?;
+    let report = report.ok_or_else(|| MatrixError::not_found(MISSING))?;
+    reply::ok(&UserReportView::from(report))
+}
+
+async fn delete(call: Call) -> Answer {
+    let id = report_id(&call)?.ok_or_else(|| MatrixError::not_found(MISSING))?;
+    let ctx = call.admin_ctx()?;
+    call.write(move |tx| -> Result<_, Error> {
+        let report = reports::user(tx, id)?.ok_or(Error::NotFound(MISSING))?;
+        reports::delete_user(tx, id)?;
+        let changes = json!({ "id": id, "user_id": report.user_id });
+        let target = report.target_user_id;
+        Ok(reeve_accounts::audit::record(tx, &ctx, "user_report.delete", &target, &changes)?)
+    })
+    .await?;
+    reply::empty()
+}

@@ -1,0 +1,64 @@
+//! Blocks a room: nobody can join it, be invited to it or knock at it. Who is in it stays.
+
+use reeve_http::{Answer, Call, MatrixError, Route, json, reply};
+use reeve_rooms::{Error, upkeep};
+use reeve_store::rooms;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::room_id;
+
+const NOT_LEGAL: (u16, &str, &str) = (400, "M_UNKNOWN", "this is no room id");
+
+/// Whether a room is to be blocked.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub(crate) struct BlockRoom {
+    block: bool,
+}
+
+/// Whether a room is blocked.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BlockedRoom {
+    block: bool,
+    /// Who blocked it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<String>,
+}
+
+pub(crate) fn get() -> Route {
+    Route::get("/_synapse/admin/v1/rooms/{room_id}/block", handle_get)
+        .summary("Reads whether a room is blocked")
+        .returns::<BlockedRoom>(200)
+        .errors(&[NOT_LEGAL])
+}
+
+pub(crate) fn put() -> Route {
+    Route::put("/_synapse/admin/v1/rooms/{room_id}/block", handle_put)
+        .summary("Blocks or unblocks a room, known to this server or not")
+        .takes::<BlockRoom>()
+        .returns::<BlockRoom>(200)
+        .errors(&[
+            NOT_LEGAL,
+            (400, "M_MISSING_PARAM", "`block` is missing"),
+            (400, "M_BAD_JSON", "`block` is not a boolean"),
+        ])
+}
+
+async fn handle_get(call: Call) -> Answer {
+    let room_id = room_id(&call)?;
+    let user_id = call.read(move |tx| rooms::blocked_by(tx, &room_id)).await?;
+    reply::ok(&BlockedRoom { block: user_id.is_some(), user_id })
+}
+
+async fn handle_put(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    let room_id = room_id(&call)?;
+    json::require(&body, &["block"])?;
+    let Some(Value::Bool(block)) = body.get("block") else {
+        return Err(MatrixError::bad_json("Param 'block' must be a boolean."));
+    };
+    let (block, ctx, admin) = (*block, call.admin_ctx()?, call.user()?.clone());
+    call.write(move |tx| -> Result<_, Error> { upkeep::block(tx, &ctx, &admin, &room_id, block) }).await?;
+    reply::ok(&BlockRoom { block })
+}

@@ -1,0 +1,84 @@
+//! How far deletions of rooms are.
+
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_jobs::Job;
+use reeve_rooms::deletion;
+use reeve_store::jobs::{self, Filter};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::delete::{DeletedRoom, deleted};
+use super::room_id;
+
+/// The most deletions of one room that are told.
+const MOST: i64 = 1000;
+
+/// How far a deletion is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Deletion {
+    delete_id: String,
+    room_id: String,
+    /// `scheduled`, `active`, `complete` or `failed`.
+    status: String,
+    /// What came of it; null until it is complete.
+    shutdown_room: Option<DeletedRoom>,
+    /// When failed: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// The deletions of a room.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Deletions {
+    /// The oldest first.
+    results: Vec<Deletion>,
+}
+
+pub(crate) fn of_deletion() -> Route {
+    Route::get("/_synapse/admin/v2/rooms/delete_status/{delete_id}", handle_deletion)
+        .summary("How far a deletion is")
+        .returns::<Deletion>(200)
+        .errors(&[(404, "M_NOT_FOUND", "there is no such deletion, or it ended long ago")])
+}
+
+pub(crate) fn of_room() -> Route {
+    Route::get("/_synapse/admin/v2/rooms/{room_id}/delete_status", handle_room)
+        .summary("How far the deletions of a room are")
+        .returns::<Deletions>(200)
+        .errors(&[
+            (400, "M_UNKNOWN", "this is no room id"),
+            (404, "M_NOT_FOUND", "the room was not deleted of late"),
+        ])
+}
+
+fn status(job: Job) -> Result<Deletion, MatrixError> {
+    Ok(Deletion {
+        shutdown_room: deleted(&job)?,
+        error: job.error.filter(|_| job.state == "failed"),
+        delete_id: job.id,
+        room_id: job.subject,
+        status: job.state,
+    })
+}
+
+async fn handle_deletion(call: Call) -> Answer {
+    let id = call.param("delete_id");
+    let wanted = id.clone();
+    let job = call.read(move |tx| reeve_jobs::find(tx, &wanted)).await?;
+    let job = job.filter(|job| job.kind == deletion::JOB);
+    let job = job.ok_or_else(|| MatrixError::not_found(format!("delete id '{id}' not found")))?;
+    reply::ok(&status(job)?)
+}
+
+async fn handle_room(call: Call) -> Answer {
+    let room_id = room_id(&call)?;
+    let filter = Filter { subject: room_id.clone(), kind: deletion::JOB.to_owned(), ..Filter::default() };
+    let mut jobs = call.read(move |tx| jobs::list(tx, &filter, (i64::MAX, ""), MOST)).await?;
+    if jobs.is_empty() {
+        let text = format!("No delete task for room_id '{room_id}' found");
+        return Err(MatrixError::not_found(text));
+    }
+    jobs.reverse();
+    let results = jobs.into_iter().map(status).collect::<Result<_, _>>()?;
+    reply::ok(&Deletions { results })
+}

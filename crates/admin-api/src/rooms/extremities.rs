@@ -1,0 +1,75 @@
+//! The events of a room that none follows yet. Since this server is alone in its rooms there is always one.
+
+use reeve_http::{Answer, Call, Route, reply};
+use reeve_rooms::{Error, upkeep};
+use reeve_store::events;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+const ERRORS: &[(u16, &str, &str)] =
+    &[(400, "M_UNKNOWN", "this is no room id or alias"), (404, "M_NOT_FOUND", "there is no such alias")];
+
+/// An event that none follows.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Extremity {
+    event_id: String,
+    /// A number that stands for the state of the room after it.
+    state_group: i64,
+    depth: i64,
+    /// When it came, in milliseconds.
+    received_ts: i64,
+}
+
+/// The events that none follows.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Extremities {
+    count: usize,
+    results: Vec<Extremity>,
+}
+
+/// What was tidied up.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeletedExtremities {
+    deleted: i64,
+}
+
+pub(crate) fn get() -> Route {
+    Route::get("/_synapse/admin/v1/rooms/{room}/forward_extremities", handle_get)
+        .summary("Lists the events of a room that none follows yet")
+        .returns::<Extremities>(200)
+        .errors(ERRORS)
+}
+
+pub(crate) fn delete() -> Route {
+    Route::delete("/_synapse/admin/v1/rooms/{room}/forward_extremities", handle_delete)
+        .summary("Deletes all but the newest of the events that none follows")
+        .description("There is never more than one, so that nothing is ever deleted.")
+        .returns::<DeletedExtremities>(200)
+        .errors(ERRORS)
+}
+
+async fn handle_get(call: Call) -> Answer {
+    let room = call.param("room");
+    let results = call
+        .read(move |tx| -> Result<_, Error> {
+            let Some(room) = upkeep::room(tx, &room)? else { return Ok(Vec::new()) };
+            let last = events::find(tx, &room.last_event_id)?;
+            Ok(last
+                .map(|event| Extremity {
+                    event_id: event.event_id,
+                    state_group: event.pos,
+                    depth: room.depth,
+                    received_ts: event.ts,
+                })
+                .into_iter()
+                .collect())
+        })
+        .await?;
+    reply::ok(&Extremities { count: results.len(), results })
+}
+
+async fn handle_delete(call: Call) -> Answer {
+    let room = call.param("room");
+    call.read(move |tx| upkeep::room(tx, &room)?.map(drop).ok_or(Error::NotFound("Room not found"))).await?;
+    reply::ok(&DeletedExtremities { deleted: 0 })
+}

@@ -1,0 +1,60 @@
+//! Brings an account into a room.
+
+use std::sync::Arc;
+
+use reeve_http::{Answer, Call, MatrixError, Route, json, reply};
+use reeve_model::id;
+use reeve_rooms::upkeep;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// Whom to bring.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the request, which is read key by key")]
+pub(crate) struct JoinRoom {
+    /// The account.
+    user_id: String,
+}
+
+/// The room that was joined.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct JoinedRoom {
+    room_id: String,
+}
+
+pub(crate) fn route() -> Route {
+    Route::post("/_synapse/admin/v1/join/{room}", handle)
+        .summary("Lets an account join a room, given by id or alias")
+        .description(
+            "Into a room that is not public the administrator, who must be in it, invites the account first.",
+        )
+        .takes::<JoinRoom>()
+        .returns::<JoinedRoom>(200)
+        .errors(&[
+            (400, "M_MISSING_PARAM", "`user_id` is missing"),
+            (400, "M_INVALID_PARAM", "the user id is malformed"),
+            (400, "M_UNKNOWN", "the account is of another server, or this is no room id or alias"),
+            (403, "M_FORBIDDEN", "the administrator may not invite, or the account is banned"),
+            (403, "M_USER_SUSPENDED", "the account is suspended"),
+            (403, "M_UNKNOWN", "the room is blocked"),
+            (404, "M_NOT_FOUND", "there is no such account, alias or room"),
+        ])
+}
+
+async fn handle(mut call: Call) -> Answer {
+    let room = call.param("room");
+    let body = call.object().await?;
+    json::require(&body, &["user_id"])?;
+    let Some(Value::String(target)) = body.get("user_id") else {
+        return Err(MatrixError::invalid_param("'user_id' must be a string"));
+    };
+    id::split(target)?;
+    if !call.app.home.is_local(target) {
+        return Err(MatrixError::unknown("This endpoint can only be used with local users"));
+    }
+    let target = target.clone();
+    let (home, ctx, admin) = (Arc::clone(&call.app.home), call.admin_ctx()?, call.user()?.clone());
+    let room_id = call.write(move |tx| upkeep::join(tx, &home, &ctx, &admin, &target, &room)).await?;
+    reply::ok(&JoinedRoom { room_id })
+}

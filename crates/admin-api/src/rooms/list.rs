@@ -1,0 +1,156 @@
+//! Lists rooms: filtered, sorted, paged.
+
+use reeve_http::query::Query;
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_rooms::Room;
+use reeve_store::room_list::{self, Filter, OrderBy};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A page never holds more rooms than this, whatever the client asks for.
+const MOST: i64 = 10_000;
+
+/// What to sort by, and whether the largest come first.
+const ORDERS: &[(&str, (OrderBy, bool))] = &[
+    ("alphabetical", (OrderBy::Name, false)),
+    ("size", (OrderBy::JoinedMembers, true)),
+    ("name", (OrderBy::Name, false)),
+    ("canonical_alias", (OrderBy::CanonicalAlias, false)),
+    ("joined_members", (OrderBy::JoinedMembers, true)),
+    // Everybody in a room is of this server.
+    ("joined_local_members", (OrderBy::JoinedMembers, true)),
+    ("version", (OrderBy::Version, true)),
+    ("creator", (OrderBy::Creator, false)),
+    ("encryption", (OrderBy::Encryption, false)),
+    ("federatable", (OrderBy::Federatable, false)),
+    ("public", (OrderBy::Published, false)),
+    ("join_rules", (OrderBy::JoinRule, false)),
+    ("guest_access", (OrderBy::GuestAccess, false)),
+    ("history_visibility", (OrderBy::HistoryVisibility, false)),
+    ("state_events", (OrderBy::StateEvents, true)),
+];
+
+/// A room in a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ListedRoom {
+    room_id: String,
+    name: Option<String>,
+    /// Its main alias.
+    canonical_alias: Option<String>,
+    joined_members: i64,
+    /// How many of them are of this server.
+    joined_local_members: i64,
+    /// Its version, such as `11`.
+    version: String,
+    creator: String,
+    /// The algorithm with which it is encrypted.
+    encryption: Option<String>,
+    /// Whether users of other servers may join.
+    federatable: bool,
+    /// Whether the public room directory shows it.
+    public: bool,
+    join_rules: Option<String>,
+    guest_access: Option<String>,
+    history_visibility: Option<String>,
+    /// How many pieces of state it has.
+    state_events: i64,
+    /// Its type, such as `m.space`.
+    room_type: Option<String>,
+}
+
+impl From<Room> for ListedRoom {
+    fn from(room: Room) -> Self {
+        Self {
+            room_id: room.room_id,
+            name: room.name,
+            canonical_alias: room.canonical_alias,
+            joined_members: room.joined_members,
+            joined_local_members: room.joined_members,
+            version: room.version,
+            creator: room.creator,
+            encryption: room.encryption,
+            federatable: room.federatable,
+            public: room.published,
+            join_rules: room.join_rule,
+            guest_access: room.guest_access,
+            history_visibility: room.history_visibility,
+            state_events: room.state_events,
+            room_type: room.room_type,
+        }
+    }
+}
+
+/// A page of rooms.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ListedRooms {
+    /// The `from` of the request.
+    offset: i64,
+    rooms: Vec<ListedRoom>,
+    /// How many rooms the filter lets through.
+    total_rooms: i64,
+    /// What to send as `from` for the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_batch: Option<i64>,
+    /// What to send as `from` for the page before; absent on the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prev_batch: Option<i64>,
+}
+
+pub(crate) fn route() -> Route {
+    Route::get("/_synapse/admin/v1/rooms", handle)
+        .summary("Lists rooms")
+        .description(
+            "`size`, `joined_members`, `joined_local_members`, `version` and `state_events` begin with the largest; \
+             `dir=b` turns each order round. Rooms without a value come last, or first when turned round.",
+        )
+        .query(&[
+            ("from", "Offset of the first room; 0 by default"),
+            ("limit", "The most rooms to return; 100 by default, at most 10000"),
+            ("order_by", "What to sort by; `alphabetical`, which is the name, by default"),
+            ("dir", "`f` (the default) or `b` for the reverse"),
+            (
+                "search_term",
+                "Substring of the name or of the local part of the main alias, in any case, or a whole room id",
+            ),
+            ("public_rooms", "`true` for only rooms in the public directory, `false` for none of them"),
+            ("empty_rooms", "`true` for only rooms in which nobody is, `false` for none of them"),
+        ])
+        .returns::<ListedRooms>(200)
+        .errors(&[(400, "M_INVALID_PARAM", "a query parameter is not valid")])
+}
+
+struct Page {
+    from: i64,
+    limit: i64,
+    filter: Filter,
+    order_by: OrderBy,
+    descending: bool,
+}
+
+fn page(query: &Query) -> Result<Page, MatrixError> {
+    let from = query.integer("from")?.unwrap_or(0);
+    let limit = query.integer("limit")?.unwrap_or(100).min(MOST);
+    let (order_by, largest_first) = query.choice("order_by", ORDERS)?.unwrap_or((OrderBy::Name, false));
+    let term = query.utf8("search_term")?;
+    if term.as_deref() == Some("") {
+        return Err(MatrixError::invalid_param("search_term cannot be an empty string"));
+    }
+    let backwards = query.backwards()?.unwrap_or(false);
+    let published = query.boolean("public_rooms")?;
+    let empty = query.boolean("empty_rooms")?;
+    let filter = Filter { published, empty, term };
+    Ok(Page { from, limit, filter, order_by, descending: largest_first != backwards })
+}
+
+async fn handle(call: Call) -> Answer {
+    let Page { from, limit, filter, order_by, descending } = page(&call.query)?;
+    let page = call.read(move |tx| room_list::page(tx, &filter, order_by, descending, (from, limit))).await?;
+    let next = from.saturating_add(limit);
+    reply::ok(&ListedRooms {
+        offset: from,
+        rooms: page.rooms.into_iter().map(ListedRoom::from).collect(),
+        total_rooms: page.total,
+        next_batch: (next < page.total).then_some(next),
+        prev_batch: (from > 0).then(|| from.saturating_sub(limit).max(0)),
+    })
+}

@@ -1,0 +1,42 @@
+//! Gives an account power over a room.
+
+use std::sync::Arc;
+
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_rooms::upkeep;
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// Whom to give power.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the request, which is read key by key")]
+pub(crate) struct MakeAdmin {
+    /// The account; whoever calls, by default.
+    user_id: Option<String>,
+}
+
+pub(crate) fn route() -> Route {
+    Route::post("/_synapse/admin/v1/rooms/{room}/make_room_admin", handle)
+        .summary("Gives an account the highest power that a member of this server has in a room")
+        .description("That member also invites the account, unless it could join by itself.")
+        .takes::<MakeAdmin>()
+        .errors(&[
+            (400, "M_UNKNOWN", "nobody of this server has the power, or an id or alias is malformed"),
+            (404, "M_NOT_FOUND", "there is no such account or alias"),
+            (403, "M_FORBIDDEN", "the account is banned from the room"),
+        ])
+}
+
+async fn handle(mut call: Call) -> Answer {
+    let room = call.param("room");
+    let body = call.optional_object().await?;
+    let target = match body.get("user_id") {
+        None | Some(Value::Null) => call.user()?.user_id.clone(),
+        Some(Value::String(user_id)) => user_id.clone(),
+        Some(_) => return Err(MatrixError::invalid_param("'user_id' must be a string")),
+    };
+    let (home, ctx) = (Arc::clone(&call.app.home), call.admin_ctx()?);
+    call.write(move |tx| upkeep::make_admin(tx, &home, &ctx, &target, &room)).await?;
+    reply::empty()
+}

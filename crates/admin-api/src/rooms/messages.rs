@@ -1,0 +1,220 @@
+//! The history of a room: pages, context, the event nearest to a time, and single events as they are stored.
+
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_rooms::timeline::{self, Range, Token};
+use reeve_rooms::view::{ClientEvent, View};
+use reeve_rooms::{Error, filter};
+use reeve_store::{events, rooms, stream};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+/// A page of the history.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RoomMessages {
+    /// The events, as clients get them.
+    #[schema(value_type = Vec<Object>)]
+    chunk: Vec<ClientEvent>,
+    start: String,
+    /// What to send as `from` for the next page; absent where nothing is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<String>,
+    /// The membership events of the senders, if the filter asks for them.
+    #[schema(value_type = Vec<Object>)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    state: Vec<ClientEvent>,
+}
+
+/// An event and what happened around it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EventContext {
+    /// The newest first.
+    #[schema(value_type = Vec<Object>)]
+    events_before: Vec<ClientEvent>,
+    #[schema(value_type = Object)]
+    event: ClientEvent,
+    /// The oldest first.
+    #[schema(value_type = Vec<Object>)]
+    events_after: Vec<ClientEvent>,
+    /// The state after the last event.
+    #[schema(value_type = Vec<Object>)]
+    state: Vec<ClientEvent>,
+    start: String,
+    end: String,
+}
+
+/// An event near a time.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct NearestEvent {
+    event_id: String,
+    /// When it was sent, in milliseconds.
+    origin_server_ts: i64,
+}
+
+/// An event as it is stored.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FetchedEvent {
+    /// As servers exchange it, with what was redacted.
+    #[schema(value_type = Object)]
+    event: Value,
+}
+
+const BAD_QUERY: (u16, &str, &str) = (400, "M_INVALID_PARAM", "a query parameter is not valid");
+const BAD_FILTER: (u16, &str, &str) = (400, "M_NOT_JSON", "the filter is not valid");
+
+pub(crate) fn messages() -> Route {
+    Route::get("/_synapse/admin/v1/rooms/{room_id}/messages", handle_messages)
+        .summary("Reads a page of a room's history, whoever may see it")
+        .query(&[
+            ("from", "where to start; the oldest or the newest event by default, depending on `dir`"),
+            ("to", "where to stop"),
+            ("dir", "`f` forward in time (the default) or `b` backward"),
+            ("limit", "how many events, 10 by default"),
+            ("filter", "which events, a filter as JSON"),
+        ])
+        .returns::<RoomMessages>(200)
+        .errors(&[BAD_QUERY, BAD_FILTER, (400, "M_UNKNOWN", "`from` or `to` is no token")])
+}
+
+pub(crate) fn context() -> Route {
+    Route::get("/_synapse/admin/v1/rooms/{room_id}/context/{event_id}", handle_context)
+        .summary("Reads an event and what happened around it")
+        .query(&[("limit", "how many events around it, 10 by default"), ("filter", "which of them")])
+        .returns::<EventContext>(200)
+        .errors(&[BAD_QUERY, BAD_FILTER, (404, "M_NOT_FOUND", "there is no such event in the room")])
+}
+
+pub(crate) fn timestamp_to_event() -> Route {
+    Route::get("/_synapse/admin/v1/rooms/{room_id}/timestamp_to_event", handle_timestamp)
+        .summary("Finds the event of a room nearest to a time")
+        .query(&[
+            ("ts", "the time in milliseconds"),
+            ("dir", "`f` for the first event from then on (the default) or `b` for the last until then"),
+        ])
+        .returns::<NearestEvent>(200)
+        .errors(&[
+            BAD_QUERY,
+            (400, "M_MISSING_PARAM", "`ts` is missing"),
+            (404, "M_NOT_FOUND", "there is no such event"),
+        ])
+}
+
+pub(crate) fn fetch_event() -> Route {
+    Route::get("/_synapse/admin/v1/fetch_event/{event_id}", handle_fetch)
+        .summary("Reads an event as it is stored, even if it was redacted")
+        .returns::<FetchedEvent>(200)
+        .errors(&[(404, "M_NOT_FOUND", "there is no such event")])
+}
+
+fn token(call: &Call, name: &str) -> Result<Option<Token>, MatrixError> {
+    let Some(text) = call.query.utf8(name)? else { return Ok(None) };
+    let invalid = || MatrixError::unknown(format!("'{name}' parameter is invalid"));
+    Token::parse(&text).map(Some).ok_or_else(invalid)
+}
+
+fn filter_text(call: &Call) -> Result<String, MatrixError> {
+    let text = call.query.utf8("filter")?.filter(|text| !text.is_empty());
+    Ok(text.unwrap_or_else(|| "{}".to_owned()))
+}
+
+fn bad_filter() -> MatrixError {
+    MatrixError::bad_request("M_NOT_JSON", "Query parameter filter must be a valid JSON object")
+}
+
+async fn handle_messages(call: Call) -> Answer {
+    let (room_id, now) = (call.param("room_id"), call.now);
+    let (from, to) = (token(&call, "from")?, token(&call, "to")?);
+    let limit = call.query.integer("limit")?.unwrap_or(10);
+    let backwards = call.query.backwards()?.unwrap_or(false);
+    let filter = filter::parse(&filter_text(&call)?).map_err(|_| bad_filter())?;
+    let range = Range { from, to, backwards, limit };
+    let page = call
+        .read(move |tx| -> Result<_, Error> {
+            let Some(room) = rooms::find(tx, &room_id)? else {
+                let end = if range.backwards { Token(stream::current(tx)?) } else { Token(0) };
+                let start = range.from.unwrap_or(end).to_string();
+                return Ok(RoomMessages { chunk: Vec::new(), start, end: None, state: Vec::new() });
+            };
+            let view = View::of_admin(tx, now);
+            let page = timeline::messages(&view.room(&room)?, tx, &range, &filter)?;
+            Ok(RoomMessages {
+                chunk: page.chunk,
+                start: page.start.to_string(),
+                end: page.end.map(|end| end.to_string()),
+                state: page.state,
+            })
+        })
+        .await?;
+    reply::ok(&page)
+}
+
+async fn handle_context(call: Call) -> Answer {
+    let (room_id, event_id, now) = (call.param("room_id"), call.param("event_id"), call.now);
+    let limit = call.query.integer("limit")?.unwrap_or(10);
+    let filter = filter::parse(&filter_text(&call)?).map_err(|_| bad_filter())?;
+    let found = call
+        .read(move |tx| -> Result<_, Error> {
+            let room = rooms::find(tx, &room_id)?.ok_or(Error::NotFound("Event not found."))?;
+            let view = View::of_admin(tx, now);
+            timeline::context(&view.room(&room)?, tx, &event_id, limit, &filter)
+        })
+        .await?;
+    reply::ok(&EventContext {
+        events_before: found.before,
+        event: found.event,
+        events_after: found.after,
+        state: found.state,
+        start: found.start.to_string(),
+        end: found.end.to_string(),
+    })
+}
+
+async fn handle_timestamp(call: Call) -> Answer {
+    let room_id = call.param("room_id");
+    let (now, ts) = (call.now, call.query.required_integer("ts")?);
+    let backwards = call.query.backwards()?.unwrap_or(false);
+    let found = call
+        .read(move |tx| -> Result<_, Error> {
+            let Some(room) = rooms::find(tx, &room_id)? else { return Ok(None) };
+            match timeline::at_time(&View::of_admin(tx, now).room(&room)?, tx, ts, backwards) {
+                Ok(event) => Ok(Some(event)),
+                Err(Error::NotFound(_)) => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+        .await?;
+    let Some(event) = found else {
+        let direction = if backwards { "BACKWARDS" } else { "FORWARDS" };
+        let text = format!("Unable to find event from {ts} in direction Direction.{direction}");
+        return Err(MatrixError::not_found(text));
+    };
+    reply::ok(&NearestEvent { event_id: event.event_id, origin_server_ts: event.ts })
+}
+
+/// An event as servers exchange it. `unsigned` is what this server adds.
+pub(crate) fn stored(
+    tx: &reeve_db::ReadTx<'_>,
+    event_id: &str,
+    unsigned: impl Fn(i64) -> Value,
+) -> Result<Option<Map<String, Value>>, Error> {
+    let Some(event) = events::find(tx, event_id)? else { return Ok(None) };
+    let Some(room) = rooms::by_num(tx, event.room_num)? else { return Ok(None) };
+    let mut json: Map<String, Value> = serde_json::from_str(&event.json).map_err(Error::internal)?;
+    // The event that gives a room its id does not say it.
+    json.insert("room_id".to_owned(), Value::String(room.room_id));
+    json.insert("unsigned".to_owned(), unsigned(event.ts));
+    Ok(Some(json))
+}
+
+async fn handle_fetch(call: Call) -> Answer {
+    let (event_id, now) = (call.param("event_id"), call.now);
+    let event = call
+        .read(move |tx| -> Result<_, Error> {
+            let age = |ts| json!({ "age": now.saturating_sub(ts) });
+            let mut event = stored(tx, &event_id, age)?.ok_or(Error::NotFound("Event not found"))?;
+            event.insert("event_id".to_owned(), Value::String(event_id.clone()));
+            Ok(Value::Object(event))
+        })
+        .await?;
+    reply::ok(&FetchedEvent { event })
+}

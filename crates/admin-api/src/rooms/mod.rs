@@ -1,0 +1,54 @@
+//! Rooms. Whoever administers need not be in them, and sees all of them.
+
+mod block;
+mod delete;
+mod delete_status;
+mod extremities;
+mod get;
+mod hierarchy;
+mod join;
+mod list;
+mod make_admin;
+mod messages;
+mod purge_history;
+
+pub(crate) use messages::stored;
+use reeve_http::{Call, MatrixError, Route};
+use reeve_rooms::upkeep;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        list::route(),
+        get::details(),
+        get::members(),
+        get::state(),
+        messages::messages(),
+        messages::context(),
+        messages::timestamp_to_event(),
+        messages::fetch_event(),
+        hierarchy::route(),
+        block::get(),
+        block::put(),
+        delete::v1(),
+        delete::v2(),
+        delete_status::of_deletion(),
+        delete_status::of_room(),
+        make_admin::route(),
+        join::route(),
+        extremities::get(),
+        extremities::delete(),
+        purge_history::by_body(),
+        purge_history::by_path(),
+        purge_history::status(),
+    ]
+}
+
+/// The room id in the path, which need only have the form of one.
+fn room_id(call: &Call) -> Result<String, MatrixError> {
+    let room_id = call.param("room_id");
+    if upkeep::is_room_id(&room_id) {
+        Ok(room_id)
+    } else {
+        Err(MatrixError::unknown(format!("{room_id} is not a legal room ID")))
+    }
+}

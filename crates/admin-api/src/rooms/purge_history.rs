@@ -1,0 +1,106 @@
+//! Purges the old history of a room.
+
+use reeve_http::json::{Integer, Object, integer, truthy};
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_rooms::purge::{self, UpTo};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// What to purge.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the request, which is read key by key")]
+pub(crate) struct HistoryBefore {
+    /// The first event that stays.
+    purge_up_to_event_id: Option<String>,
+    /// A time in milliseconds; the last event until then stays.
+    purge_up_to_ts: Option<i64>,
+    /// Whether events of users of this server are deleted, too; else they only leave the timeline.
+    delete_local_events: Option<bool>,
+}
+
+/// The work that was ordered.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OrderedPurge {
+    purge_id: String,
+}
+
+/// How far the work is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Purging {
+    /// `scheduled`, `active`, `complete` or `failed`.
+    status: String,
+    /// When failed: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+fn order(path: &str) -> Route {
+    Route::post(path, handle)
+        .summary("Purges all of a room's history before an event or a time")
+        .description(
+            "At once it is in nobody's timeline; a durable job then deletes it. What holds in the room at present, such \
+             as its name and its members, stays.",
+        )
+        .takes::<HistoryBefore>()
+        .returns::<OrderedPurge>(200)
+        .errors(&[
+            (400, "M_BAD_JSON", "it is not said up to where, or a value has the wrong type"),
+            (400, "M_UNKNOWN", "the event is in another room"),
+            (404, "M_NOT_FOUND", "there is no such event, or none until then"),
+        ])
+}
+
+pub(crate) fn by_body() -> Route {
+    order("/_synapse/admin/v1/purge_history/{room_id}")
+}
+
+pub(crate) fn by_path() -> Route {
+    order("/_synapse/admin/v1/purge_history/{room_id}/{event_id}")
+}
+
+pub(crate) fn status() -> Route {
+    Route::get("/_synapse/admin/v1/purge_history_status/{purge_id}", handle_status)
+        .summary("How far a purge is")
+        .returns::<Purging>(200)
+        .errors(&[(404, "M_NOT_FOUND", "there is no such purge, or it ended long ago")])
+}
+
+fn upto(path_event: String, body: &Object) -> Result<UpTo, MatrixError> {
+    if !path_event.is_empty() {
+        return Ok(UpTo::Event(path_event));
+    }
+    match body.get("purge_up_to_event_id") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(event_id)) => return Ok(UpTo::Event(event_id.clone())),
+        Some(_) => return Err(MatrixError::bad_json("purge_up_to_event_id must be a string")),
+    }
+    let ts = body
+        .get("purge_up_to_ts")
+        .ok_or_else(|| MatrixError::bad_json("must specify purge_up_to_event_id or purge_up_to_ts"))?;
+    match integer(ts) {
+        Integer::Is(ts) => Ok(UpTo::Time(ts)),
+        _ => Err(MatrixError::bad_json("purge_up_to_ts must be an int")),
+    }
+}
+
+async fn handle(mut call: Call) -> Answer {
+    let (room_id, event_id) = (call.param("room_id"), call.param("event_id"));
+    let body = call.optional_object().await?;
+    let delete_local = body.get("delete_local_events").is_some_and(truthy);
+    let upto = upto(event_id, &body)?;
+    let ctx = call.admin_ctx()?;
+    let purge_id = call.write(move |tx| purge::order(tx, &ctx, &room_id, &upto, delete_local)).await?;
+    call.app.jobs.wake();
+    reply::ok(&OrderedPurge { purge_id })
+}
+
+async fn handle_status(call: Call) -> Answer {
+    let id = call.param("purge_id");
+    let wanted = id.clone();
+    let job = call.read(move |tx| reeve_jobs::find(tx, &wanted)).await?;
+    let job = job.filter(|job| job.kind == purge::JOB);
+    let job = job.ok_or_else(|| MatrixError::not_found(format!("purge id '{id}' not found")))?;
+    let error = job.error.filter(|_| job.state == "failed");
+    reply::ok(&Purging { status: job.state, error })
+}

@@ -1,0 +1,45 @@
+//! What takes how much room in the database.
+
+use reeve_http::{Answer, Call, Route, reply};
+use reeve_store::{events, rooms};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// How many rooms are listed.
+const MOST: i64 = 10;
+
+/// A room and about how much its events take.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RoomSize {
+    room_id: String,
+    /// In bytes: the number of its events times the size of the newest.
+    estimated_size: i64,
+}
+
+/// The rooms in which most happened.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RoomSizes {
+    /// The largest first.
+    rooms: Vec<RoomSize>,
+}
+
+pub(crate) fn route() -> Route {
+    Route::get("/_synapse/admin/v1/statistics/database/rooms", handle)
+        .summary("Lists the ten largest rooms")
+        .returns::<RoomSizes>(200)
+}
+
+async fn handle(call: Call) -> Answer {
+    let mut rooms = call
+        .read(|tx| -> Result<Vec<RoomSize>, reeve_db::DbError> {
+            rooms::largest(tx, MOST)?
+                .into_iter()
+                .map(|(num, room_id)| {
+                    Ok(RoomSize { room_id, estimated_size: events::estimated_size(tx, num)? })
+                })
+                .collect()
+        })
+        .await?;
+    rooms.sort_by_key(|room| std::cmp::Reverse(room.estimated_size));
+    reply::ok(&RoomSizes { rooms })
+}

@@ -1,0 +1,287 @@
+//! Deleting a room: everybody is made to leave, then, if it is to be purged, all that is stored of it goes. A durable
+//! job, since there may be many members and millions of events.
+
+use std::sync::Arc;
+
+use reeve_db::Tx;
+use reeve_jobs::{Job, Kind, Step, StepError};
+use reeve_model::{Ctx, User};
+use reeve_store::rooms::{self, Room};
+use reeve_store::{account_data, departures, ephemeral, events, jobs, memberships, reports, stream, users};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::create::{self, NewRoom, Preset};
+use crate::error::Error;
+use crate::event::{self, Draft};
+use crate::{Home, membership};
+
+/// The name of the job.
+pub const JOB: &str = "shutdown_and_purge_room";
+/// How many members one step removes.
+const STEP_MEMBERS: i64 = 10;
+/// How many rows one step deletes.
+const STEP_ROWS: i64 = 200;
+
+/// The room that takes the place of a deleted one.
+#[derive(Clone, Debug)]
+pub struct Substitute {
+    /// Who creates it, and alone may speak in it.
+    pub user_id: String,
+    /// Its name.
+    pub name: String,
+    /// What its creator says in it.
+    pub message: String,
+}
+
+/// What to delete, and how.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The room.
+    pub room_id: String,
+    /// Whether nobody may join it any more.
+    pub block: bool,
+    /// Whether what is stored of it goes, too.
+    pub purge: bool,
+    /// Whether it goes even if somebody could not be removed.
+    pub force_purge: bool,
+    /// Where those who have joined it go instead.
+    pub substitute: Option<Substitute>,
+}
+
+/// What came of a deletion.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Outcome {
+    /// Who was made to leave.
+    pub kicked_users: Vec<String>,
+    /// Who could not be made to leave.
+    pub failed_to_kick_users: Vec<String>,
+    /// The aliases that stand for the new room now.
+    pub local_aliases: Vec<String>,
+    /// The new room.
+    pub new_room_id: Option<String>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Progress {
+    room_num: i64,
+    purge: bool,
+    force_purge: bool,
+    /// Whoever was made to leave after this position was made to by this job.
+    from_pos: i64,
+    new_room_id: Option<String>,
+    local_aliases: Vec<String>,
+    failed: Vec<String>,
+    /// Whether the room is gone already, and what hangs on it follows.
+    purging: bool,
+}
+
+/// Orders a deletion; answers the id of the job. What needs no time is done at once: the room is blocked and taken out
+/// of the public directory, the new room is made and gets the aliases.
+pub fn order(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, order: &Order) -> Result<String, Error> {
+    let room_id = order.room_id.as_str();
+    if jobs::unfinished(tx, room_id, JOB)?.is_some() {
+        return Err(Error::Refused(format!("Purge already in progress for {room_id}")));
+    }
+    let creator = match &order.substitute {
+        Some(new) => Some(users::find(tx, &new.user_id)?.ok_or(Error::NotFound("User not found"))?),
+        None => None,
+    };
+    let actor = ctx.actor.as_ref().map(|actor| actor.user_id.to_string()).unwrap_or_default();
+    if order.block {
+        rooms::block(tx, room_id, &actor, ctx.now)?;
+    }
+    let mut progress = Progress {
+        room_num: 0,
+        purge: order.purge,
+        force_purge: order.force_purge,
+        from_pos: stream::current(tx)?,
+        new_room_id: None,
+        local_aliases: Vec::new(),
+        failed: Vec::new(),
+        purging: false,
+    };
+    let mut total = 0;
+    if let Some(before) = rooms::find(tx, room_id)? {
+        let room = Room { published: false, ..before.clone() };
+        rooms::update(tx, &before, &room)?;
+        if let (Some(new), Some(creator)) = (&order.substitute, creator) {
+            let substitute = make_substitute(tx, home, ctx, &creator, new)?;
+            progress.local_aliases = rooms::aliases(tx, room.num)?;
+            rooms::move_aliases(tx, room.num, substitute.num)?;
+            progress.new_room_id = Some(substitute.room_id);
+        }
+        progress.room_num = room.num;
+        total = room.joined_members + room.invited_members + if order.purge { room.depth } else { 0 };
+    }
+    let changes = json!({
+        "block": order.block,
+        "purge": order.purge,
+        "force_purge": order.force_purge,
+        "new_room_id": progress.new_room_id,
+    });
+    let payload = serde_json::to_string(&progress).map_err(Error::internal)?;
+    let job = reeve_jobs::enqueue(tx, JOB, room_id, &payload, total, ctx.now)?;
+    reeve_accounts::audit::record(tx, ctx, "room.delete", room_id, &changes)?;
+    Ok(job)
+}
+
+/// The room that those who lose the other come into: it says why, and nobody can answer.
+fn make_substitute(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    creator: &User,
+    new: &Substitute,
+) -> Result<Room, Error> {
+    let wanted = NewRoom {
+        preset: Some(Preset::PublicChat),
+        name: Some(new.name.clone()),
+        power_levels: Map::from_iter([
+            ("users_default".to_owned(), json!(-10)),
+            ("invite".to_owned(), json!(50)),
+        ]),
+        ..NewRoom::default()
+    };
+    // The administrator acts, whatever the account itself may do.
+    let creator = User { suspended: false, shadow_banned: false, ..creator.clone() };
+    let mut room = create::create(tx, home, ctx, &creator, &wanted)?;
+    let content = Map::from_iter([
+        ("msgtype".to_owned(), json!("m.text")),
+        ("body".to_owned(), Value::String(new.message.clone())),
+    ]);
+    let draft = Draft::message("m.room.message", &creator.user_id, content);
+    event::append(tx, home, &mut room, &draft, ctx.now)?;
+    Ok(room)
+}
+
+/// The job.
+pub fn job(home: &Arc<Home>) -> Kind {
+    let home = Arc::clone(home);
+    Kind { name: JOB, step: Arc::new(move |tx, job, now| step(tx, &home, job, now)) }
+}
+
+fn step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: i64) -> Result<Step, StepError> {
+    let mut progress: Progress = serde_json::from_str(&job.payload)
+        .map_err(|error| StepError::Hopeless(format!("the payload cannot be read: {error}")))?;
+    let done = if progress.purging {
+        purge_some(tx, &progress, &job.subject)?
+    } else {
+        match rooms::by_num(tx, progress.room_num)? {
+            Some(mut room) => match remove_some(tx, home, &mut progress, &mut room, now)? {
+                0 if progress.purge => {
+                    begin_purge(tx, &mut progress, &room)?;
+                    1
+                }
+                removed => removed,
+            },
+            None => 0,
+        }
+    };
+    if done == 0 {
+        let outcome = Outcome {
+            kicked_users: departures::of_room(tx, &job.subject, progress.from_pos)?,
+            failed_to_kick_users: progress.failed,
+            local_aliases: progress.local_aliases,
+            new_room_id: progress.new_room_id,
+        };
+        let result =
+            serde_json::to_string(&outcome).map_err(|error| StepError::Hopeless(error.to_string()))?;
+        return Ok(Step::Done { result, done: job.done });
+    }
+    let done = job.done.saturating_add(done);
+    let payload = serde_json::to_string(&progress).map_err(|error| StepError::Hopeless(error.to_string()))?;
+    Ok(Step::More { payload, done, total: job.total.max(done) })
+}
+
+/// Makes a few members leave, those who were invited or knocked too; answers how many it tried.
+fn remove_some(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    progress: &mut Progress,
+    room: &mut Room,
+    now: i64,
+) -> Result<i64, StepError> {
+    let failed = i64::try_from(progress.failed.len()).unwrap_or(i64::MAX);
+    let mut found = Vec::new();
+    for standing in ["join", "invite", "knock"] {
+        let most = STEP_MEMBERS.saturating_add(failed);
+        let members = memberships::of_room_in(tx, room.num, standing, most)?;
+        found.extend(members.into_iter().map(|member| (member, standing == "join")));
+    }
+    found.retain(|(member, _)| !progress.failed.contains(member));
+    found.truncate(usize::try_from(STEP_MEMBERS).unwrap_or(1));
+    for (member, joined) in &found {
+        match remove(tx, home, progress, room, (member, *joined), now) {
+            Ok(()) => {}
+            Err(Error::Db(error)) => return Err(error.into()),
+            Err(refused) => {
+                tracing::warn!(user_id = member, room_id = room.room_id, %refused, "could not be made to leave");
+                progress.failed.push(member.clone());
+            }
+        }
+    }
+    Ok(i64::try_from(found.len()).unwrap_or(STEP_MEMBERS))
+}
+
+fn remove(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    progress: &Progress,
+    room: &mut Room,
+    (user_id, joined): (&str, bool),
+    now: i64,
+) -> Result<(), Error> {
+    let content = Map::from_iter([("membership".to_owned(), json!("leave"))]);
+    let left = event::append(tx, home, room, &Draft::state("m.room.member", user_id, user_id, content), now)?;
+    memberships::forget(tx, user_id, room.num)?;
+    departures::put(tx, user_id, &room.room_id, left.pos)?;
+    if joined
+        && let Some(new_room_id) = &progress.new_room_id
+        && let Some(mut new) = rooms::find(tx, new_room_id)?
+        && membership::current(tx, user_id, &new)? != "join"
+    {
+        match membership::join_as(tx, home, &mut new, user_id, now) {
+            Err(Error::Db(error)) => return Err(error.into()),
+            Err(refused) => tracing::warn!(user_id, %refused, "could not be brought into the new room"),
+            Ok(()) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Takes the room away, so that nobody can come in any more while the rest follows.
+fn begin_purge(tx: &mut Tx<'_>, progress: &mut Progress, room: &Room) -> Result<(), StepError> {
+    if !progress.failed.is_empty() && !progress.force_purge {
+        let names = progress.failed.join(", ");
+        return Err(StepError::Hopeless(format!("Not purged, since these could not be removed: {names}")));
+    }
+    rooms::delete_aliases(tx, room.num)?;
+    rooms::delete(tx, room)?;
+    progress.purging = true;
+    Ok(())
+}
+
+/// Deletes a part of what hangs on a room that is gone; answers how many rows.
+fn purge_some(tx: &mut Tx<'_>, progress: &Progress, room_id: &str) -> Result<i64, StepError> {
+    let num = progress.room_num;
+    let count = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
+    let deleted = reports::delete_some_of_room(tx, num, STEP_ROWS)?;
+    if deleted > 0 {
+        return Ok(count(deleted));
+    }
+    let deleted = ephemeral::delete_some_of_room(tx, num, STEP_ROWS)?;
+    if deleted > 0 {
+        return Ok(count(deleted));
+    }
+    let positions = events::some_of_room(tx, num, STEP_ROWS)?;
+    if !positions.is_empty() {
+        events::delete(tx, &positions)?;
+        return Ok(i64::try_from(positions.len()).unwrap_or(STEP_ROWS));
+    }
+    let members = memberships::delete_some_of_room(tx, num, STEP_ROWS)?;
+    for member in &members {
+        account_data::delete_of_room(tx, member, room_id)?;
+    }
+    Ok(i64::try_from(members.len()).unwrap_or(STEP_ROWS))
+}

@@ -1,0 +1,157 @@
+//! What administrators of the server do to rooms that they need not be in: block them, bring people in, give power.
+
+use reeve_db::{ReadTx, Tx};
+use reeve_model::{Ctx, User, id};
+use reeve_store::rooms::{self, Room};
+use reeve_store::users;
+use serde_json::{Map, Value, json};
+
+use crate::Home;
+use crate::error::Error;
+use crate::event::{self, Draft};
+use crate::membership::{self, Powers};
+
+const NOT_LOCAL: &str = "This endpoint can only be used with local users";
+/// The power that creators who stand above every number give to others.
+const FULL_POWER: i64 = 100;
+
+/// Whether a text has the form of a room id: with a server name, or, since version 12, the hash of the first event.
+pub fn is_room_id(text: &str) -> bool {
+    let is_hash = |rest: &str| {
+        rest.len() == 43 && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    text.strip_prefix('!').is_some_and(|rest| rest.contains(':') || is_hash(rest))
+}
+
+/// The room that an id or an alias stands for; `None` if it is the id of none.
+pub fn room(tx: &ReadTx<'_>, id_or_alias: &str) -> Result<Option<Room>, Error> {
+    if is_room_id(id_or_alias) {
+        return Ok(rooms::find(tx, id_or_alias)?);
+    }
+    let is_alias = id_or_alias.strip_prefix('#').is_some_and(|rest| rest.contains(':'));
+    if !is_alias {
+        return Err(Error::Refused(format!("{id_or_alias} was not legal room ID or room alias")));
+    }
+    let missing = || Error::Missing(format!("Room alias {id_or_alias} not found"));
+    let alias = rooms::alias(tx, id_or_alias)?.ok_or_else(missing)?;
+    Ok(rooms::find(tx, &alias.room_id)?)
+}
+
+/// Blocks a room, known here or not, or unblocks it.
+pub fn block(tx: &mut Tx<'_>, ctx: &Ctx, admin: &User, room_id: &str, block: bool) -> Result<(), Error> {
+    if rooms::blocked_by(tx, room_id)?.is_some() == block {
+        return Ok(());
+    }
+    let action = if block { "room.block" } else { "room.unblock" };
+    if block {
+        rooms::block(tx, room_id, &admin.user_id, ctx.now)?;
+    } else {
+        rooms::unblock(tx, room_id)?;
+    }
+    Ok(reeve_accounts::audit::record(tx, ctx, action, room_id, &json!({}))?)
+}
+
+/// Brings an account into a room: it joins by itself where it may, else the administrator invites it first. Answers
+/// the id of the room.
+pub fn join(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    admin: &User,
+    target: &str,
+    id_or_alias: &str,
+) -> Result<String, Error> {
+    let target = users::find(tx, target)?.ok_or(Error::NotFound("User not found"))?;
+    let mut room = room(tx, id_or_alias)?.ok_or(Error::NotFound("Room not found"))?;
+    if rooms::blocked_by(tx, &room.room_id)?.is_some() {
+        return Err(Error::Blocked);
+    }
+    let standing = membership::current(tx, &target.user_id, &room)?;
+    match standing.as_str() {
+        "join" => return Ok(room.room_id),
+        "ban" => return Err(Error::forbidden(format!("{} is banned from the room", target.user_id))),
+        _ => {}
+    }
+    if room.join_rule.as_deref() != Some("public") && standing != "invite" {
+        if membership::current(tx, &admin.user_id, &room)? != "join" {
+            return Err(Error::forbidden(format!("{} not in room {}.", admin.user_id, room.room_id)));
+        }
+        let pair = (admin.user_id.as_str(), target.user_id.as_str());
+        membership::invite_as(tx, home, &mut room, pair, (None, false), ctx.now)?;
+    }
+    membership::join(tx, home, ctx, &target, &mut room, None)?;
+    let changes = json!({ "user_id": target.user_id });
+    reeve_accounts::audit::record(tx, ctx, "room.join", &room.room_id, &changes)?;
+    Ok(room.room_id)
+}
+
+/// Gives an account the power of the mightiest member of this server, who also invites it if it could not come in by
+/// itself.
+pub fn make_admin(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    target: &str,
+    id_or_alias: &str,
+) -> Result<(), Error> {
+    id::split(target).map_err(|_| Error::Refused(format!("Not a valid user_id: {target}")))?;
+    if !home.is_local(target) {
+        return Err(Error::Refused(NOT_LOCAL.to_owned()));
+    }
+    users::num(tx, target)?.ok_or(Error::NotFound("User not found"))?;
+    let room = room(tx, id_or_alias)?.filter(|room| room.joined_members > 0);
+    let mut room = room.ok_or_else(|| Error::Refused("Server not in room".to_owned()))?;
+    let powers = Powers::of(tx, &room)?;
+    let (giver, level) = mightiest(tx, home, &room, &powers)?
+        .ok_or_else(|| Error::Refused("No local admin user in room".to_owned()))?;
+    if level < powers.event("m.room.power_levels", true) {
+        let text = "No local admin user in room with power to update power levels.";
+        return Err(Error::Refused(text.to_owned()));
+    }
+    let granted = if level == i64::MAX { FULL_POWER } else { level };
+    if powers.user(target) < granted {
+        let mut content = powers.content().clone();
+        let users = content.entry("users").or_insert_with(|| json!({}));
+        if let Value::Object(users) = users {
+            users.insert(target.to_owned(), json!(granted));
+        }
+        event::append(
+            tx,
+            home,
+            &mut room,
+            &Draft::state("m.room.power_levels", "", &giver, content),
+            ctx.now,
+        )?;
+    }
+    let standing = membership::current(tx, target, &room)?;
+    if room.join_rule.as_deref() != Some("public") && !matches!(standing.as_str(), "join" | "invite") {
+        if rooms::blocked_by(tx, &room.room_id)?.is_some() {
+            return Err(Error::Blocked);
+        }
+        membership::invite_as(tx, home, &mut room, (&giver, target), (None, false), ctx.now)?;
+    }
+    let changes = json!({ "user_id": target, "by": giver });
+    Ok(reeve_accounts::audit::record(tx, ctx, "room.make_admin", &room.room_id, &changes)?)
+}
+
+/// The joined member of this server with the highest power of their own, and that power.
+fn mightiest(
+    tx: &ReadTx<'_>,
+    home: &Home,
+    room: &Room,
+    powers: &Powers,
+) -> Result<Option<(String, i64)>, Error> {
+    let listed = powers.content().get("users").and_then(Value::as_object).map(Map::keys);
+    let privileged = powers.creators().iter().filter(|creator| powers.is_privileged(creator));
+    let mut best: Option<(String, i64)> = None;
+    for user_id in privileged.chain(listed.into_iter().flatten()) {
+        let level = powers.user(user_id);
+        if best.as_ref().is_none_or(|(_, highest)| level > *highest)
+            && home.is_local(user_id)
+            && membership::current(tx, user_id, room)? == "join"
+        {
+            best = Some((user_id.clone(), level));
+        }
+    }
+    Ok(best)
+}

@@ -1,0 +1,348 @@
+//! The list of rooms: every order, every filter, search, pages at any offset, exact totals.
+//!
+//! Totals are kept by class (`rooms.list_class`). There is one index for each order; a page is found in it alone, from
+//! the nearer end. Where a filter or a search leaves few rooms, these are read and sorted here.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use reeve_db::{DbError, ReadTx, Statement, Tx, params};
+
+use crate::grams::{self, SEPARATOR, fold};
+use crate::rooms::{Room, columns, from_row};
+use crate::users::num_list;
+
+/// Up to so many rooms are sorted here; more are read in the order of an index.
+const MOST_SORTED: i64 = 10_000;
+/// How much of a name or an alias is searched, in characters.
+const MOST_SEARCHED: usize = 500;
+
+macro_rules! pages {
+    ($($up:ident $down:ident $found_up:ident $found_down:ident: $asc:literal, $desc:literal;)*) => {
+        reeve_db::statements! {
+            COUNTS = "SELECT list_class, CAST(sum(n) AS BIGINT) FROM room_list_counts GROUP BY list_class";
+            ADD = "INSERT INTO room_list_counts (list_class, lane, n) VALUES ($1, $2, $3) \
+                   ON CONFLICT (list_class, lane) DO UPDATE SET n = room_list_counts.n + excluded.n";
+            SET_KEY = "UPDATE rooms SET search_key = $2 WHERE num = $1";
+            INDEX = {
+                sqlite: "INSERT INTO room_search (rowid, grams) VALUES ($1, $2)",
+                postgres: "INSERT INTO room_search (num, grams) VALUES ($1, CAST(CAST($2 AS TEXT) AS INTEGER[]))",
+            };
+            UNINDEX = {
+                sqlite: "DELETE FROM room_search WHERE rowid = $1",
+                postgres: "DELETE FROM room_search WHERE num = $1",
+            };
+            /// The rooms that have all grams.
+            HOLDERS = {
+                sqlite: "SELECT rowid FROM room_search WHERE room_search MATCH $1 LIMIT $2",
+                postgres: "SELECT num FROM room_search WHERE grams @> CAST(CAST($1 AS TEXT) AS INTEGER[]) LIMIT $2",
+            };
+            /// `$1`: the numbers, in the form of [`num_list`].
+            BY_NUMS = {
+                sqlite: concat!("SELECT ", columns!(), " FROM rooms WHERE num IN (SELECT value FROM json_each($1))"),
+                postgres: concat!("SELECT ", columns!(), " FROM rooms \
+                                   WHERE num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))"),
+            };
+            /// `$1` and `$2` as above, then the text to look for and an id.
+            MATCHES = {
+                sqlite: concat!("SELECT ", columns!(), " FROM rooms WHERE (num IN (SELECT value FROM json_each($1)) \
+                                 AND instr(search_key, $2) > 0) OR room_id = $3"),
+                postgres: concat!("SELECT ", columns!(), " FROM rooms \
+                                   WHERE (num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[])) AND instr(search_key, $2) > 0) \
+                                   OR room_id = $3"),
+            };
+            OF_CLASSES = concat!("SELECT ", columns!(), " FROM rooms WHERE list_class IN ($1, $2, $3, $4)");
+            COUNT_FOUND = "SELECT count(*) FROM rooms WHERE +list_class IN ($1, $2, $3, $4) \
+                           AND (instr(search_key, $5) > 0 OR room_id = $6)";
+            $(
+                $up = concat!("SELECT num FROM rooms WHERE +list_class IN ($1, $2, $3, $4) \
+                       ORDER BY ", $asc, " LIMIT $5 OFFSET $6");
+                $down = concat!("SELECT num FROM rooms WHERE +list_class IN ($1, $2, $3, $4) \
+                         ORDER BY ", $desc, " LIMIT $5 OFFSET $6");
+                $found_up = concat!("SELECT num FROM rooms WHERE +list_class IN ($1, $2, $3, $4) \
+                             AND (instr(search_key, $7) > 0 OR room_id = $8) ORDER BY ", $asc, " LIMIT $5 OFFSET $6");
+                $found_down = concat!("SELECT num FROM rooms WHERE +list_class IN ($1, $2, $3, $4) \
+                               AND (instr(search_key, $7) > 0 OR room_id = $8) ORDER BY ", $desc, " LIMIT $5 OFFSET $6");
+            )*
+        }
+    };
+}
+
+pages! {
+    NAME NAME_DOWN FOUND_NAME FOUND_NAME_DOWN:
+        "(sort_name IS NULL), sort_name, room_id", "(sort_name IS NULL) DESC, sort_name DESC, room_id DESC";
+    ALIAS ALIAS_DOWN FOUND_ALIAS FOUND_ALIAS_DOWN:
+        "(canonical_alias IS NULL), canonical_alias, room_id",
+        "(canonical_alias IS NULL) DESC, canonical_alias DESC, room_id DESC";
+    ENCRYPTION ENCRYPTION_DOWN FOUND_ENCRYPTION FOUND_ENCRYPTION_DOWN:
+        "(sort_encryption IS NULL), sort_encryption, room_id",
+        "(sort_encryption IS NULL) DESC, sort_encryption DESC, room_id DESC";
+    JOIN_RULE JOIN_RULE_DOWN FOUND_JOIN_RULE FOUND_JOIN_RULE_DOWN:
+        "(sort_join_rule IS NULL), sort_join_rule, room_id",
+        "(sort_join_rule IS NULL) DESC, sort_join_rule DESC, room_id DESC";
+    GUEST_ACCESS GUEST_ACCESS_DOWN FOUND_GUEST_ACCESS FOUND_GUEST_ACCESS_DOWN:
+        "(sort_guest_access IS NULL), sort_guest_access, room_id",
+        "(sort_guest_access IS NULL) DESC, sort_guest_access DESC, room_id DESC";
+    VISIBILITY VISIBILITY_DOWN FOUND_VISIBILITY FOUND_VISIBILITY_DOWN:
+        "(sort_history_visibility IS NULL), sort_history_visibility, room_id",
+        "(sort_history_visibility IS NULL) DESC, sort_history_visibility DESC, room_id DESC";
+    MEMBERS MEMBERS_DOWN FOUND_MEMBERS FOUND_MEMBERS_DOWN:
+        "joined_members, room_id", "joined_members DESC, room_id DESC";
+    VERSION VERSION_DOWN FOUND_VERSION FOUND_VERSION_DOWN:
+        "version, room_id", "version DESC, room_id DESC";
+    CREATOR CREATOR_DOWN FOUND_CREATOR FOUND_CREATOR_DOWN:
+        "creator, room_id", "creator DESC, room_id DESC";
+    FEDERATABLE FEDERATABLE_DOWN FOUND_FEDERATABLE FOUND_FEDERATABLE_DOWN:
+        "federatable, room_id", "federatable DESC, room_id DESC";
+    PUBLISHED PUBLISHED_DOWN FOUND_PUBLISHED FOUND_PUBLISHED_DOWN:
+        "published, room_id", "published DESC, room_id DESC";
+    STATE_EVENTS STATE_EVENTS_DOWN FOUND_STATE_EVENTS FOUND_STATE_EVENTS_DOWN:
+        "state_events, room_id", "state_events DESC, room_id DESC";
+}
+
+/// What the list is sorted by; rooms that are alike in it by their ids. No value comes after all values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is named after what it sorts by")]
+pub enum OrderBy {
+    Name,
+    CanonicalAlias,
+    Encryption,
+    JoinRule,
+    GuestAccess,
+    HistoryVisibility,
+    JoinedMembers,
+    Version,
+    Creator,
+    Federatable,
+    Published,
+    StateEvents,
+}
+
+impl OrderBy {
+    /// The statements of this order: of all rooms, and of those that a search finds.
+    fn statement(self, descending: bool, search: bool) -> &'static Statement {
+        let all: [&'static Statement; 4] = match self {
+            Self::Name => [&NAME, &NAME_DOWN, &FOUND_NAME, &FOUND_NAME_DOWN],
+            Self::CanonicalAlias => [&ALIAS, &ALIAS_DOWN, &FOUND_ALIAS, &FOUND_ALIAS_DOWN],
+            Self::Encryption => [&ENCRYPTION, &ENCRYPTION_DOWN, &FOUND_ENCRYPTION, &FOUND_ENCRYPTION_DOWN],
+            Self::JoinRule => [&JOIN_RULE, &JOIN_RULE_DOWN, &FOUND_JOIN_RULE, &FOUND_JOIN_RULE_DOWN],
+            Self::GuestAccess => {
+                [&GUEST_ACCESS, &GUEST_ACCESS_DOWN, &FOUND_GUEST_ACCESS, &FOUND_GUEST_ACCESS_DOWN]
+            }
+            Self::HistoryVisibility => {
+                [&VISIBILITY, &VISIBILITY_DOWN, &FOUND_VISIBILITY, &FOUND_VISIBILITY_DOWN]
+            }
+            Self::JoinedMembers => [&MEMBERS, &MEMBERS_DOWN, &FOUND_MEMBERS, &FOUND_MEMBERS_DOWN],
+            Self::Version => [&VERSION, &VERSION_DOWN, &FOUND_VERSION, &FOUND_VERSION_DOWN],
+            Self::Creator => [&CREATOR, &CREATOR_DOWN, &FOUND_CREATOR, &FOUND_CREATOR_DOWN],
+            Self::Federatable => {
+                [&FEDERATABLE, &FEDERATABLE_DOWN, &FOUND_FEDERATABLE, &FOUND_FEDERATABLE_DOWN]
+            }
+            Self::Published => [&PUBLISHED, &PUBLISHED_DOWN, &FOUND_PUBLISHED, &FOUND_PUBLISHED_DOWN],
+            Self::StateEvents => {
+                [&STATE_EVENTS, &STATE_EVENTS_DOWN, &FOUND_STATE_EVENTS, &FOUND_STATE_EVENTS_DOWN]
+            }
+        };
+        let [up, down, found_up, found_down] = all;
+        match (descending, search) {
+            (false, false) => up,
+            (true, false) => down,
+            (false, true) => found_up,
+            (true, true) => found_down,
+        }
+    }
+
+    /// How two rooms stand in this order, ascending.
+    fn compare(self, a: &Room, b: &Room) -> Ordering {
+        let texts = |a: &Option<String>, b: &Option<String>, most: usize| {
+            let key = |text: &Option<String>| {
+                (text.is_none(), text.as_ref().map(|text| text.chars().take(most).collect::<String>()))
+            };
+            key(a).cmp(&key(b))
+        };
+        let by_key = match self {
+            Self::Name => texts(&a.name, &b.name, 250),
+            Self::CanonicalAlias => texts(&a.canonical_alias, &b.canonical_alias, usize::MAX),
+            Self::Encryption => texts(&a.encryption, &b.encryption, 100),
+            Self::JoinRule => texts(&a.join_rule, &b.join_rule, 100),
+            Self::GuestAccess => texts(&a.guest_access, &b.guest_access, 100),
+            Self::HistoryVisibility => texts(&a.history_visibility, &b.history_visibility, 100),
+            Self::JoinedMembers => a.joined_members.cmp(&b.joined_members),
+            Self::Version => a.version.cmp(&b.version),
+            Self::Creator => a.creator.cmp(&b.creator),
+            Self::Federatable => a.federatable.cmp(&b.federatable),
+            Self::Published => a.published.cmp(&b.published),
+            Self::StateEvents => a.state_events.cmp(&b.state_events),
+        };
+        by_key.then_with(|| a.room_id.cmp(&b.room_id))
+    }
+}
+
+/// Which rooms to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only those that are, or are not, in the public room directory.
+    pub published: Option<bool>,
+    /// Only those in which nobody, or somebody, has joined.
+    pub empty: Option<bool>,
+    /// Only those with this text in their name or the local part of their main alias, in any case, and the one whose
+    /// id it is.
+    pub term: Option<String>,
+}
+
+/// A page of the list.
+#[derive(Debug)]
+pub struct Page {
+    /// Its rooms.
+    pub rooms: Vec<Room>,
+    /// How many rooms the filter lets through.
+    pub total: i64,
+}
+
+fn class(published: bool, joined_members: i64) -> i64 {
+    i64::from(published) * 2 + i64::from(joined_members > 0)
+}
+
+impl Filter {
+    /// The classes of rooms that are let through, and -1 in the place of each other.
+    fn classes(&self) -> [i64; 4] {
+        [0, 1, 2, 3].map(|class| {
+            let published = self.published.is_none_or(|wanted| wanted == (class >= 2));
+            let empty = self.empty.is_none_or(|wanted| wanted == (class % 2 == 0));
+            if published && empty { class } else { -1 }
+        })
+    }
+}
+
+/// A page of rooms from an offset on.
+pub fn page(
+    tx: &ReadTx<'_>,
+    filter: &Filter,
+    order_by: OrderBy,
+    descending: bool,
+    (from, limit): (i64, i64),
+) -> Result<Page, DbError> {
+    let classes = filter.classes();
+    let counts = tx.query(&COUNTS, &params![], |row| Ok((row.get::<i64>(0)?, row.get::<i64>(1)?)))?;
+    let total = counts.iter().filter(|(class, _)| classes.contains(class)).map(|(_, n)| n).sum::<i64>();
+    if let Some(term) = &filter.term {
+        return search(tx, term, classes, order_by, descending, (from, limit));
+    }
+    if classes.contains(&-1) && total <= MOST_SORTED {
+        let [a, b, c, d] = classes;
+        let found = tx.query(&OF_CLASSES, &params![a, b, c, d], from_row)?;
+        return Ok(cut(found, order_by, descending, (from, limit)));
+    }
+    // From the nearer end.
+    let limit = limit.min(total.saturating_sub(from)).max(0);
+    let backwards = from > total / 2;
+    let offset = if backwards { total - from - limit } else { from };
+    let [a, b, c, d] = classes;
+    let statement = order_by.statement(descending != backwards, false);
+    let mut nums = if limit == 0 {
+        Vec::new()
+    } else {
+        tx.query(statement, &params![a, b, c, d, limit, offset], |row| row.get(0))?
+    };
+    if backwards {
+        nums.reverse();
+    }
+    Ok(Page { rooms: by_nums(tx, &nums)?, total })
+}
+
+fn search(
+    tx: &ReadTx<'_>,
+    term: &str,
+    classes: [i64; 4],
+    order_by: OrderBy,
+    descending: bool,
+    (from, limit): (i64, i64),
+) -> Result<Page, DbError> {
+    let folded = fold(term);
+    let nums = match grams::query(tx.engine(), &folded) {
+        None => Some(Vec::new()),
+        Some(query) => {
+            let nums = tx.query(&HOLDERS, &params![&query, MOST_SORTED + 1], |row| row.get::<i64>(0))?;
+            Some(nums).filter(|nums| i64::try_from(nums.len()).is_ok_and(|len| len <= MOST_SORTED))
+        }
+    };
+    if let Some(nums) = nums {
+        let list = num_list(tx.engine(), &nums);
+        let mut found = tx.query(&MATCHES, &params![&list, &folded, term], from_row)?;
+        found.retain(|room| classes.contains(&class(room.published, room.joined_members)));
+        return Ok(cut(found, order_by, descending, (from, limit)));
+    }
+    let [a, b, c, d] = classes;
+    let total = tx.query_one(&COUNT_FOUND, &params![a, b, c, d, &folded, term], |row| row.get(0))?;
+    let statement = order_by.statement(descending, true);
+    let nums =
+        tx.query(statement, &params![a, b, c, d, limit, from, &folded, term], |row| row.get::<i64>(0))?;
+    Ok(Page { rooms: by_nums(tx, &nums)?, total })
+}
+
+/// Sorts rooms and takes a page of them.
+fn cut(mut rooms: Vec<Room>, order_by: OrderBy, descending: bool, (from, limit): (i64, i64)) -> Page {
+    rooms.sort_by(|a, b| order_by.compare(a, b));
+    if descending {
+        rooms.reverse();
+    }
+    let total = i64::try_from(rooms.len()).unwrap_or(i64::MAX);
+    let size = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
+    Page { rooms: rooms.into_iter().skip(size(from)).take(size(limit)).collect(), total }
+}
+
+/// The rooms with these numbers, in this order.
+fn by_nums(tx: &ReadTx<'_>, nums: &[i64]) -> Result<Vec<Room>, DbError> {
+    if nums.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut found = tx.query(&BY_NUMS, &params![&num_list(tx.engine(), nums)], from_row)?;
+    let place: HashMap<i64, usize> = nums.iter().enumerate().map(|(place, num)| (*num, place)).collect();
+    found.sort_by_key(|room| place.get(&room.num).copied());
+    Ok(found)
+}
+
+fn count(tx: &mut Tx<'_>, class: i64, by: i64) -> Result<(), DbError> {
+    let lane = tx.lane();
+    tx.execute(&ADD, &params![class, lane, by])?;
+    Ok(())
+}
+
+/// The text by which a room is found.
+fn key(room: &Room) -> String {
+    let part =
+        |text: &str| -> String { text.chars().filter(|c| *c != SEPARATOR).take(MOST_SEARCHED).collect() };
+    let name = room.name.as_deref().unwrap_or_default();
+    let alias = room.canonical_alias.as_deref().and_then(|alias| alias.strip_prefix('#')?.split(':').next());
+    format!("{}{SEPARATOR}{}", fold(&part(name)), fold(&part(alias.unwrap_or_default())))
+}
+
+/// Counts a new room, in which nobody is yet.
+pub(crate) fn appeared(tx: &mut Tx<'_>) -> Result<(), DbError> {
+    count(tx, class(false, 0), 1)
+}
+
+/// Keeps counts and search in step with a change.
+pub(crate) fn changed(tx: &mut Tx<'_>, before: &Room, after: &Room) -> Result<(), DbError> {
+    let (old, new) =
+        (class(before.published, before.joined_members), class(after.published, after.joined_members));
+    if old != new {
+        count(tx, old, -1)?;
+        count(tx, new, 1)?;
+    }
+    if before.name != after.name || before.canonical_alias != after.canonical_alias {
+        let key = key(after);
+        tx.execute(&SET_KEY, &params![after.num, &key])?;
+        tx.execute(&UNINDEX, &params![after.num])?;
+        let document = grams::document(tx.engine(), &key);
+        tx.execute(&INDEX, &params![after.num, &document])?;
+    }
+    Ok(())
+}
+
+/// Counts a room less.
+pub(crate) fn vanished(tx: &mut Tx<'_>, room: &Room) -> Result<(), DbError> {
+    count(tx, class(room.published, room.joined_members), -1)?;
+    tx.execute(&UNINDEX, &params![room.num])?;
+    Ok(())
+}
