@@ -23,6 +23,7 @@ pub mod registration_tokens;
 pub mod reports;
 pub mod rooms;
 pub mod signing_keys;
+pub mod sliding;
 pub mod stream;
 pub mod threepids;
 pub mod transactions;
@@ -83,6 +84,7 @@ pub fn statements() -> Vec<&'static Statement> {
         ephemeral::STATEMENTS,
         transactions::STATEMENTS,
         reports::STATEMENTS,
+        sliding::STATEMENTS,
     ]
     .concat()
 }
