@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use reeve_db::{DbError, Tx};
 use reeve_model::{Ctx, User};
 use reeve_store::devices::{self, Device};
-use reeve_store::{access_tokens, pushers, refresh_tokens};
+use reeve_store::{access_tokens, pushers, refresh_tokens, sliding};
 use serde_json::json;
 
 use crate::audit;
@@ -66,6 +66,7 @@ pub fn delete(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<bool, D
     access_tokens::delete_of_device(tx, user_num, device_id)?;
     refresh_tokens::delete_of_device(tx, user_num, device_id)?;
     pushers::delete_of_device(tx, user_num, device_id)?;
+    sliding::delete_of_device(tx, user_num, device_id)?;
     devices::delete(tx, user_num, device_id)
 }
 

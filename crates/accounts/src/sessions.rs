@@ -3,7 +3,7 @@
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Ctx, User, random};
 use reeve_store::access_tokens::{self, NewAccessToken};
-use reeve_store::{devices, login_tokens, pushers, refresh_tokens, users};
+use reeve_store::{devices, login_tokens, pushers, refresh_tokens, sliding, users};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -274,6 +274,7 @@ pub fn end_all(
     for device in devices::of_user(tx, user_num)? {
         if keep_device != Some(&*device.device_id) {
             pushers::delete_of_device(tx, user_num, &device.device_id)?;
+            sliding::delete_of_device(tx, user_num, &device.device_id)?;
             devices::delete(tx, user_num, &device.device_id)?;
         }
     }

@@ -17,15 +17,15 @@ mod rooms;
 mod search;
 mod server_keys;
 mod session;
+mod sliding_sync;
 mod sync;
 mod uia;
 mod username;
 mod versions;
 mod well_known;
 
+use reeve_db::{DbError, Tx};
 use reeve_http::Route;
-
-pub use uia::prune;
 
 /// Every route of the client-server API.
 pub fn routes() -> Vec<Route> {
@@ -47,9 +47,16 @@ pub fn routes() -> Vec<Route> {
         push_rules::routes(),
         rooms::routes(),
         sync::routes(),
+        sliding_sync::routes(),
         presence::routes(),
         search::routes(),
         misc::routes(),
     ];
     groups.into_iter().flatten().collect()
+}
+
+/// Forgets some of what clients began and did not go on with.
+pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
+    uia::prune(tx, now)?;
+    reeve_sync::sliding::prune(tx, now)
 }

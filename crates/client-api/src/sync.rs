@@ -16,7 +16,7 @@ use crate::rooms::{home, token, v3 as route, viewer};
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3sync";
 const FILTERS: &str = "https://spec.matrix.org/v1.18/client-server-api/#filtering";
 /// The longest that a request waits for news.
-const LONGEST: Duration = Duration::from_mins(5);
+pub(crate) const LONGEST: Duration = Duration::from_mins(5);
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -156,7 +156,7 @@ async fn filter(call: &Call) -> Result<FilterDefinition, MatrixError> {
 }
 
 /// Whoever syncs is there, unless they say otherwise.
-async fn be_present(call: &Call) -> Result<(), MatrixError> {
+pub(crate) async fn be_present(call: &Call) -> Result<(), MatrixError> {
     let presence = call.query.utf8("set_presence")?.unwrap_or_else(|| "online".to_owned());
     ephemeral::check_presence(&presence, None)?;
     if !call.app.home.settings.presence {

@@ -226,7 +226,7 @@ async fn store(call: &Call, session: &str, details: &Details) -> Result<(), Matr
 }
 
 /// Ends sessions that nobody went on with.
-pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
+pub(crate) fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
     for (session, _) in uia_sessions::expired(tx, now, PRUNE_AT_ONCE)? {
         uia_sessions::delete(tx, &session)?;
     }

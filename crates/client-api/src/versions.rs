@@ -36,7 +36,11 @@ async fn handle(call: Call) -> Answer {
     };
     let mut response = reply::ok(&json!({
         "versions": VERSIONS,
-        "unstable_features": { "org.matrix.msc3881": msc3881, "uk.tcpip.msc4133.stable": true },
+        "unstable_features": {
+            "org.matrix.msc3881": msc3881,
+            "org.matrix.simplified_msc3575": true,
+            "uk.tcpip.msc4133.stable": true,
+        },
     }))?;
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Authorization"));
     if user_num.is_none() {

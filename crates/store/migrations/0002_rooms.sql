@@ -227,14 +227,34 @@ CREATE TABLE notice_rooms (
   room_num {bigint} NOT NULL
 ){strict};
 
--- What a client of sliding sync was last told, so that it is told changes only.
+-- Connections of sliding sync: what a client was told, so that it is told changes only. `version` numbers the newest
+-- answer that changed what it knows, `base` the answer that this one followed: the client may still ask from there.
+-- `wanted` lists the kinds of state that its rooms refer to.
 CREATE TABLE sliding_connections (
+  num {identity},
   user_num {bigint} NOT NULL,
   device_id {text} NOT NULL,
   conn_id {text} NOT NULL,
-  pos {bigint} NOT NULL,
-  state {text} NOT NULL,
-  updated_ts {bigint} NOT NULL,
-  PRIMARY KEY (user_num, device_id, conn_id, pos)
+  base {bigint} NOT NULL,
+  version {bigint} NOT NULL,
+  used_ts {bigint} NOT NULL,
+  wanted {text} NOT NULL,
+  UNIQUE (user_num, device_id, conn_id)
 ){strict};
-CREATE INDEX sliding_connections_updated ON sliding_connections (updated_ts);
+CREATE INDEX sliding_connections_used ON sliding_connections (used_ts);
+
+-- What the client knows of a room since a version: everything up to the stream position `upto`, the newest
+-- `timeline` events without gap, the state that the entry `wanted` of the connection names, and the membership events
+-- at the positions `members`.
+CREATE TABLE sliding_rooms (
+  connection_num {bigint} NOT NULL,
+  room_num {bigint} NOT NULL,
+  version {bigint} NOT NULL,
+  upto {bigint} NOT NULL,
+  timeline {bigint} NOT NULL,
+  wanted {bigint} NOT NULL,
+  is_dm {bigint} NOT NULL,
+  members {text} NOT NULL,
+  PRIMARY KEY (connection_num, room_num, version)
+){strict};
+CREATE INDEX sliding_rooms_version ON sliding_rooms (connection_num, version);

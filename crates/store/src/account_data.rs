@@ -1,11 +1,13 @@
 //! Account data: what clients keep on the server, global (with a blank room id) or for a room.
 
-use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_db::{DbError, ReadTx, Row, Tx, params};
 
 use crate::stream;
 
 reeve_db::statements! {
     OF_USER = "SELECT room_id, data_type, content FROM account_data WHERE user_num = $1 ORDER BY room_id, data_type";
+    OF_ROOM = "SELECT room_id, data_type, content FROM account_data WHERE user_num = $1 AND room_id = $2 ORDER BY data_type";
+    OF_TYPE = "SELECT room_id, data_type, content FROM account_data WHERE user_num = $1 AND data_type = $2 ORDER BY room_id";
     FIND = "SELECT content FROM account_data WHERE user_num = $1 AND room_id = $2 AND data_type = $3";
     PUT = "INSERT INTO account_data (user_num, room_id, data_type, content, pos) VALUES ($1, $2, $3, $4, $5) \
            ON CONFLICT (user_num, room_id, data_type) DO UPDATE SET content = excluded.content, pos = excluded.pos";
@@ -29,11 +31,23 @@ pub struct AccountData {
     pub content: String,
 }
 
+fn from_row(row: &Row<'_>) -> Result<AccountData, DbError> {
+    Ok(AccountData { room_id: row.get(0)?, data_type: row.get(1)?, content: row.get(2)? })
+}
+
 /// All account data of an account, by room and type.
 pub fn of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<Vec<AccountData>, DbError> {
-    tx.query(&OF_USER, &params![user_num], |row| {
-        Ok(AccountData { room_id: row.get(0)?, data_type: row.get(1)?, content: row.get(2)? })
-    })
+    tx.query(&OF_USER, &params![user_num], from_row)
+}
+
+/// All account data of an account about a room, by type.
+pub fn of_room(tx: &ReadTx<'_>, user_num: i64, room_id: &str) -> Result<Vec<AccountData>, DbError> {
+    tx.query(&OF_ROOM, &params![user_num, room_id], from_row)
+}
+
+/// All account data of an account of one type, by room.
+pub fn of_type(tx: &ReadTx<'_>, user_num: i64, data_type: &str) -> Result<Vec<AccountData>, DbError> {
+    tx.query(&OF_TYPE, &params![user_num, data_type], from_row)
 }
 
 /// The content of one piece, as JSON.
@@ -77,7 +91,5 @@ pub fn delete_of_room(tx: &mut Tx<'_>, user_id: &str, room_id: &str) -> Result<(
 
 /// The pieces of an account that changed in `(since, upto]`, in that order.
 pub fn changed(tx: &ReadTx<'_>, user_num: i64, since: i64, upto: i64) -> Result<Vec<AccountData>, DbError> {
-    tx.query(&CHANGED, &params![user_num, since, upto], |row| {
-        Ok(AccountData { room_id: row.get(0)?, data_type: row.get(1)?, content: row.get(2)? })
-    })
+    tx.query(&CHANGED, &params![user_num, since, upto], from_row)
 }

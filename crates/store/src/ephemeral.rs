@@ -14,6 +14,9 @@ reeve_db::statements! {
                         WHERE room_num = $1 AND user_id = $2";
     ROOMS_WITH_RECEIPTS = "SELECT m.room_num FROM memberships m WHERE m.user_id = $1 AND m.membership = 'join' \
                            AND EXISTS (SELECT 1 FROM receipts r WHERE r.room_num = m.room_num AND r.pos > $2)";
+    ROOMS_WITH_OWN_RECEIPTS = "SELECT m.room_num FROM memberships m WHERE m.user_id = $1 AND m.membership = 'join' \
+                               AND EXISTS (SELECT 1 FROM receipts r WHERE r.room_num = m.room_num AND r.user_id = $1 \
+                               AND r.pos > $2)";
     PUT_TYPING = "INSERT INTO typing (room_num, user_id, until_ts, pos) VALUES ($1, $2, $3, $4) \
                   ON CONFLICT (room_num, user_id) DO UPDATE SET until_ts = excluded.until_ts, pos = excluded.pos";
     PROLONG_TYPING = "UPDATE typing SET until_ts = $3 WHERE room_num = $1 AND user_id = $2";
@@ -115,6 +118,11 @@ pub fn receipts_of_user(tx: &ReadTx<'_>, room_num: i64, user_id: &str) -> Result
 /// The joined rooms of a user in which receipts came after a position.
 pub fn rooms_with_receipts(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<Vec<i64>, DbError> {
     tx.query(&ROOMS_WITH_RECEIPTS, &params![user_id, since], |row| row.get(0))
+}
+
+/// The joined rooms of a user in which the user's own receipts moved after a position.
+pub fn rooms_with_own_receipts(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<Vec<i64>, DbError> {
+    tx.query(&ROOMS_WITH_OWN_RECEIPTS, &params![user_id, since], |row| row.get(0))
 }
 
 /// Notes that somebody types until a time; 0 for who stopped.

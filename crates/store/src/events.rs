@@ -40,6 +40,10 @@ reeve_db::statements! {
     REPLACED = select!("room_num = $1 AND event_type = $2 AND state_key = $3 AND until_pos = $4");
     HISTORY = select!("room_num = $1 AND event_type = $2 AND state_key = $3 AND until_pos > 0 ORDER BY until_pos");
     ALL_STATE_AT = select!("room_num = $1 AND until_pos > $2 AND pos <= $2 ORDER BY pos");
+    /// Two ranges of the index, so that the members of a large room are not read.
+    STATE_BUT_MEMBERS_AT = concat!(
+        select!("room_num = $1 AND event_type < 'm.room.member' AND until_pos > $2 AND pos <= $2"), " UNION ALL ",
+        select!("room_num = $1 AND event_type > 'm.room.member' AND until_pos > $2 AND pos <= $2"));
     STATE_OF_TYPE_AT = select!("room_num = $1 AND event_type = $2 AND state_key >= '' AND until_pos > $3 \
                         AND pos <= $3 ORDER BY pos");
     STATE_CHANGED = select!("room_num = $1 AND until_pos > $3 AND pos > $2 AND pos <= $3 ORDER BY pos");
@@ -54,6 +58,11 @@ reeve_db::statements! {
         postgres: select!("room_num = $1 AND pos > GREATEST($2, ", not_purged!(), ") AND pos <= $3 \
                            ORDER BY pos LIMIT $4"),
     };
+    /// Of the newest events only, as a room may have very many of other types.
+    LATEST_ACTIVITY = "SELECT max(pos) FROM (SELECT pos, event_type FROM events WHERE room_num = $1 AND pos > $2 \
+                       AND pos <= $3 ORDER BY pos DESC LIMIT 500) newest WHERE event_type IN ('m.room.create', \
+                       'm.room.message', 'm.room.encrypted', 'm.sticker', 'm.call.invite', 'm.poll.start', \
+                       'org.matrix.msc3381.poll.start', 'm.beacon_info', 'org.matrix.msc3672.beacon_info')";
     RELATIONS = select!("relates_to = $1 AND pos < $2 AND pos > $3 ORDER BY pos DESC LIMIT $4");
     RELATIONS_AFTER = select!("relates_to = $1 AND pos > $2 AND pos <= $3 ORDER BY pos LIMIT $4");
     LATEST_RELATION = select!("relates_to = $1 AND rel_type = $2 AND redacted_by IS NULL ORDER BY pos DESC LIMIT 1");
@@ -267,6 +276,11 @@ pub fn all_state_at(tx: &ReadTx<'_>, room_num: i64, pos: i64) -> Result<Vec<Even
     tx.query(&ALL_STATE_AT, &params![room_num, pos], from_row)
 }
 
+/// The state after the event at `pos`, without the members.
+pub fn state_but_members_at(tx: &ReadTx<'_>, room_num: i64, pos: i64) -> Result<Vec<Event>, DbError> {
+    tx.query(&STATE_BUT_MEMBERS_AT, &params![room_num, pos], from_row)
+}
+
 /// The state of one type after the event at `pos`.
 pub fn state_of_type_at(
     tx: &ReadTx<'_>,
@@ -286,6 +300,16 @@ pub fn state_changed(tx: &ReadTx<'_>, room_num: i64, since: i64, upto: i64) -> R
 pub fn replace(tx: &mut Tx<'_>, pos: i64, until_pos: i64) -> Result<(), DbError> {
     tx.execute(&REPLACE, &params![pos, until_pos])?;
     Ok(())
+}
+
+/// The position of the newest event in `(after, upto]` that counts as activity, if it is not long ago.
+pub fn latest_activity(
+    tx: &ReadTx<'_>,
+    room_num: i64,
+    after: i64,
+    upto: i64,
+) -> Result<Option<i64>, DbError> {
+    tx.query_one(&LATEST_ACTIVITY, &params![room_num, after, upto], |row| row.get(0))
 }
 
 /// Events of a room in `(after, before)`, the newest first.

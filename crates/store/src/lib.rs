@@ -26,6 +26,7 @@ pub mod reports;
 pub mod room_list;
 pub mod rooms;
 pub mod signing_keys;
+pub mod sliding;
 pub mod stream;
 pub mod threepids;
 pub mod transactions;
@@ -89,6 +90,7 @@ pub fn statements() -> Vec<&'static Statement> {
         ephemeral::STATEMENTS,
         transactions::STATEMENTS,
         reports::STATEMENTS,
+        sliding::STATEMENTS,
     ]
     .concat()
 }

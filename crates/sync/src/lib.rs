@@ -2,6 +2,7 @@
 
 pub mod hub;
 mod room;
+pub mod sliding;
 pub mod v3;
 
 pub use hub::Hub;

@@ -16,7 +16,7 @@ fn without_passwords(config: &mut Config) {
 }
 
 fn features(msc3881: bool) -> Value {
-    json!({ "org.matrix.msc3881": msc3881, "uk.tcpip.msc4133.stable": true })
+    json!({ "org.matrix.msc3881": msc3881, "org.matrix.simplified_msc3575": true, "uk.tcpip.msc4133.stable": true })
 }
 
 on_both_engines! {

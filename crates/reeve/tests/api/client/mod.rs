@@ -9,4 +9,5 @@ mod register;
 mod registration_tokens;
 mod rooms;
 mod sessions;
+mod sliding;
 mod sync;

@@ -1,0 +1,106 @@
+//! Simplified sliding sync.
+//! <https://github.com/matrix-org/matrix-spec-proposals/pull/4186>
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_sync::sliding::{self, Kept, Look, Pos, Request};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::rooms::viewer;
+use crate::sync::{LONGEST, be_present};
+
+const PROPOSAL: &str = "https://github.com/matrix-org/matrix-spec-proposals/pull/4186";
+/// How often an answer is made anew because another request of the connection was answered meanwhile.
+const MOST_TRIES: usize = 5;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::new(Method::POST, "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync", sync)
+            .access(Access::Guest)
+            .summary("What is new since the last time, the newest rooms first")
+            .query(&[
+                ("pos", "`pos` of the last answer"),
+                ("set_presence", "`online`, `offline` or `unavailable`"),
+                ("timeout", "how long to wait for news, in milliseconds"),
+            ])
+            .errors(&[
+                (
+                    400,
+                    "M_UNKNOWN_POS",
+                    "the position is unknown here, or no longer known: begin anew without it",
+                ),
+                (400, "M_INVALID_PARAM", "a range is none, or there are too many lists or subscriptions"),
+            ])
+            .spec(PROPOSAL),
+    ]
+}
+
+#[derive(Serialize)]
+struct Response<'a> {
+    pos: String,
+    #[serde(flatten)]
+    response: &'a sliding::Response,
+}
+
+fn unknown_pos() -> MatrixError {
+    MatrixError::new(StatusCode::BAD_REQUEST, "M_UNKNOWN_POS", "Unknown position")
+}
+
+async fn sync(mut call: Call) -> Answer {
+    let request = Value::Object(call.optional_object().await?);
+    let request: Request = serde_json::from_value(request)
+        .map_err(|error| MatrixError::bad_json(format!("The request is not valid: {error}")))?;
+    request.check().map_err(MatrixError::invalid_param)?;
+    let pos = call.query.utf8("pos")?.filter(|text| !text.is_empty());
+    let pos = pos.map(|text| Pos::parse(&text).ok_or_else(unknown_pos)).transpose()?;
+    let timeout =
+        Duration::from_millis(call.query.integer("timeout")?.unwrap_or(0).unsigned_abs()).min(LONGEST);
+    be_present(&call).await?;
+    let viewer = viewer(&call)?;
+    let patient = pos.is_some() && !timeout.is_zero();
+    // Listening begins before the first look, so that nothing is missed between the two.
+    let listener = patient.then(|| call.app.hub.listen(&viewer.user_id, viewer.user_num));
+    let deadline = tokio::time::sleep(timeout);
+    tokio::pin!(deadline);
+    let mut is_late = false;
+    let mut tries = 0;
+    loop {
+        let (viewer, request, pos) = (viewer.clone(), request.clone(), pos.clone());
+        let now = call.app.clock.now_ms();
+        let look = call.read(move |tx| sliding::look(tx, &viewer, &request, pos.as_ref(), now)).await?;
+        let look = look.ok_or_else(unknown_pos)?;
+        if let Some(listener) = listener.as_ref().filter(|_| look.response.is_empty() && !is_late) {
+            listener.to_rooms(look.rooms.clone(), look.upto);
+            let mut stopping = call.app.stopping();
+            tokio::select! {
+                () = listener.news() => continue,
+                () = &mut deadline => is_late = true,
+                _ = stopping.wait_for(|stopping| *stopping) => is_late = true,
+            }
+        }
+        if let Some(answer) = answer(&call, look).await? {
+            return answer;
+        }
+        tries += 1;
+        if tries == MOST_TRIES {
+            return Err(unknown_pos());
+        }
+    }
+}
+
+/// Remembers what the client knows with an answer, and gives it; `None` if it is to be looked again.
+async fn answer(call: &Call, look: Look) -> Result<Option<Answer>, MatrixError> {
+    if let Some(pos) = look.unchanged(call.now) {
+        return Ok(Some(reply::ok(&Response { pos: pos.to_string(), response: &look.response })));
+    }
+    let (look, came) = (std::sync::Arc::new(look), call.now);
+    let kept = std::sync::Arc::clone(&look);
+    match call.write(move |tx| sliding::keep(tx, &kept, came)).await? {
+        Kept::At(pos) => Ok(Some(reply::ok(&Response { pos: pos.to_string(), response: &look.response }))),
+        Kept::Again => Ok(None),
+        Kept::Late => Err(unknown_pos()),
+    }
+}

@@ -1,0 +1,224 @@
+//! What clients of sliding sync were told, and the rooms that they choose from.
+
+use reeve_db::{DbError, ReadTx, Tx, params};
+
+reeve_db::statements! {
+    STANDINGS = "SELECT m.room_num, m.membership, m.event_pos, m.since_pos, m.forgotten, r.room_id, r.last_pos, r.room_type, \
+                 r.encryption, r.name, e.sender, CASE WHEN m.membership = 'join' THEN 1 \
+                 WHEN m.membership IN ('leave', 'ban') THEN (SELECT count(*) FROM events j WHERE j.room_num = m.room_num \
+                 AND j.event_type = 'm.room.member' AND j.state_key = m.user_id AND j.until_pos > 0 \
+                 AND j.membership = 'join') ELSE 0 END \
+                 FROM memberships m JOIN rooms r ON r.num = m.room_num \
+                 LEFT JOIN events e ON m.membership <> 'join' AND e.pos = m.event_pos \
+                 WHERE m.user_id = $1 ORDER BY m.room_num";
+    FIND = "SELECT num, base, version, used_ts, wanted FROM sliding_connections \
+            WHERE user_num = $1 AND device_id = $2 AND conn_id = $3";
+    INSERT = "INSERT INTO sliding_connections (user_num, device_id, conn_id, base, version, used_ts, wanted) \
+              VALUES ($1, $2, $3, 0, 1, $4, $5) RETURNING num";
+    ADVANCE = "UPDATE sliding_connections SET base = $2, version = $3, used_ts = $4, wanted = $5 WHERE num = $1";
+    OF_DEVICE = "SELECT num FROM sliding_connections WHERE user_num = $1 AND device_id = $2 ORDER BY used_ts DESC, num DESC";
+    UNUSED = "SELECT num FROM sliding_connections WHERE used_ts < $1 ORDER BY used_ts LIMIT $2";
+    DELETE = "DELETE FROM sliding_connections WHERE num = $1";
+    ROOMS = "SELECT room_num, version, upto, timeline, wanted, is_dm FROM sliding_rooms \
+             WHERE connection_num = $1 AND version <= $2 ORDER BY room_num, version";
+    MEMBERS = "SELECT members FROM sliding_rooms WHERE connection_num = $1 AND room_num = $2 AND version = $3";
+    PUT_ROOM = "INSERT INTO sliding_rooms (connection_num, room_num, version, upto, timeline, wanted, is_dm, members) \
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    DELETE_ROOM_BEFORE = "DELETE FROM sliding_rooms WHERE connection_num = $1 AND room_num = $2 AND version < $3";
+    DELETE_ROOMS_AFTER = "DELETE FROM sliding_rooms WHERE connection_num = $1 AND version > $2";
+}
+
+/// How a user stands to a room, with what lists of rooms are filtered by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The number of the room.
+    pub room_num: i64,
+    /// `invite`, `join`, `knock`, `leave` or `ban`.
+    pub membership: String,
+    /// The position of the newest membership event.
+    pub event_pos: i64,
+    /// The position of the event that brought this membership.
+    pub since_pos: i64,
+    /// Whether the user forgot the room.
+    pub forgotten: bool,
+    /// The id of the room.
+    pub room_id: String,
+    /// The position of the newest event of the room.
+    pub last_pos: i64,
+    /// The type of the room.
+    pub room_type: Option<String>,
+    /// The algorithm with which the room is encrypted.
+    pub encryption: Option<String>,
+    /// The name of the room.
+    pub name: Option<String>,
+    /// Who sent the newest membership event, of rooms that the user has not joined.
+    pub sender: Option<String>,
+    /// Whether the user is in the room, or was before leaving.
+    pub was_in: bool,
+}
+
+/// How a user stands to each room that the user was ever in touch with.
+pub fn standings(tx: &ReadTx<'_>, user_id: &str) -> Result<Vec<Standing>, DbError> {
+    tx.query(&STANDINGS, &params![user_id], |row| {
+        let joins: i64 = row.get(11)?;
+        Ok(Standing {
+            room_num: row.get(0)?,
+            membership: row.get(1)?,
+            event_pos: row.get(2)?,
+            since_pos: row.get(3)?,
+            forgotten: row.get(4)?,
+            room_id: row.get(5)?,
+            last_pos: row.get(6)?,
+            room_type: row.get(7)?,
+            encryption: row.get(8)?,
+            name: row.get(9)?,
+            sender: row.get(10)?,
+            was_in: joins > 0,
+        })
+    })
+}
+
+/// Whose connection: ids are chosen by each device for itself.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// The account.
+    pub user_num: i64,
+    /// The device, or what stands for it where a session has none.
+    pub device_id: String,
+    /// The id that the client chose.
+    pub conn_id: String,
+}
+
+/// A connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Its number, which no other connection ever had.
+    pub num: i64,
+    /// The version that the newest followed.
+    pub base: i64,
+    /// The newest version.
+    pub version: i64,
+    /// When the request came that was answered last, in milliseconds.
+    pub used_ts: i64,
+    /// The kinds of state that its rooms refer to, as JSON.
+    pub wanted: String,
+}
+
+/// The connection with this key.
+pub fn find(tx: &ReadTx<'_>, key: &Key) -> Result<Option<Connection>, DbError> {
+    tx.query_opt(&FIND, &params![key.user_num, &key.device_id, &key.conn_id], |row| {
+        Ok(Connection {
+            num: row.get(0)?,
+            base: row.get(1)?,
+            version: row.get(2)?,
+            used_ts: row.get(3)?,
+            wanted: row.get(4)?,
+        })
+    })
+}
+
+/// Begins a connection, at version 1; answers its number.
+pub fn insert(tx: &mut Tx<'_>, key: &Key, now: i64, wanted: &str) -> Result<i64, DbError> {
+    tx.returning(&INSERT, &params![key.user_num, &key.device_id, &key.conn_id, now, wanted], |row| {
+        row.get(0)
+    })?
+    .pop()
+    .ok_or(DbError::NoRow)
+}
+
+/// Stores what changed about a connection.
+pub fn advance(tx: &mut Tx<'_>, connection: &Connection) -> Result<(), DbError> {
+    let Connection { num, base, version, used_ts, wanted } = connection;
+    tx.execute(&ADVANCE, &params![*num, *base, *version, *used_ts, wanted])?;
+    Ok(())
+}
+
+/// The numbers of the connections of a device, the most recently used first.
+pub fn of_device(tx: &ReadTx<'_>, user_num: i64, device_id: &str) -> Result<Vec<i64>, DbError> {
+    tx.query(&OF_DEVICE, &params![user_num, device_id], |row| row.get(0))
+}
+
+/// Forgets a connection.
+pub fn delete(tx: &mut Tx<'_>, num: i64) -> Result<(), DbError> {
+    delete_rooms_after(tx, num, 0)?;
+    tx.execute(&DELETE, &params![num])?;
+    Ok(())
+}
+
+/// Forgets all connections of a device.
+pub fn delete_of_device(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<(), DbError> {
+    for num in of_device(tx, user_num, device_id)? {
+        delete(tx, num)?;
+    }
+    Ok(())
+}
+
+/// Some of the connections that were not used since a time.
+pub fn unused(tx: &ReadTx<'_>, before_ts: i64, limit: i64) -> Result<Vec<i64>, DbError> {
+    tx.query(&UNUSED, &params![before_ts, limit], |row| row.get(0))
+}
+
+/// What a client knows of a room since a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The number of the room.
+    pub room_num: i64,
+    /// The version that told it so.
+    pub version: i64,
+    /// The stream position up to which it knows everything.
+    pub upto: i64,
+    /// How many of the newest events it knows without gap.
+    pub timeline: i64,
+    /// The entry of the connection that names the state it knows.
+    pub wanted: i64,
+    /// Whether it was told that the room is a direct chat.
+    pub is_dm: bool,
+}
+
+/// What the client of a connection knew at a version, by room and version; of two about the same room the last holds.
+pub fn rooms(tx: &ReadTx<'_>, connection: i64, version: i64) -> Result<Vec<Known>, DbError> {
+    tx.query(&ROOMS, &params![connection, version], |row| {
+        Ok(Known {
+            room_num: row.get(0)?,
+            version: row.get(1)?,
+            upto: row.get(2)?,
+            timeline: row.get(3)?,
+            wanted: row.get(4)?,
+            is_dm: row.get(5)?,
+        })
+    })
+}
+
+/// The positions of the membership events that go with what a client knows of a room, as stored.
+pub fn members(tx: &ReadTx<'_>, connection: i64, known: &Known) -> Result<String, DbError> {
+    let found =
+        tx.query_opt(&MEMBERS, &params![connection, known.room_num, known.version], |row| row.get(0))?;
+    Ok(found.unwrap_or_default())
+}
+
+/// Stores what the client of a connection knows of a room.
+pub fn put_room(tx: &mut Tx<'_>, connection: i64, known: &Known, members: &str) -> Result<(), DbError> {
+    let Known { room_num, version, upto, timeline, wanted, is_dm } = known;
+    tx.execute(
+        &PUT_ROOM,
+        &params![connection, *room_num, *version, *upto, *timeline, *wanted, *is_dm, members],
+    )?;
+    Ok(())
+}
+
+/// Forgets what was known of a room before a version.
+pub fn delete_room_before(
+    tx: &mut Tx<'_>,
+    connection: i64,
+    room_num: i64,
+    version: i64,
+) -> Result<(), DbError> {
+    tx.execute(&DELETE_ROOM_BEFORE, &params![connection, room_num, version])?;
+    Ok(())
+}
+
+/// Forgets what versions after one told.
+pub fn delete_rooms_after(tx: &mut Tx<'_>, connection: i64, version: i64) -> Result<(), DbError> {
+    tx.execute(&DELETE_ROOMS_AFTER, &params![connection, version])?;
+    Ok(())
+}

@@ -1,0 +1,276 @@
+//! What the client of a connection knows, and how it is remembered.
+//!
+//! An answer may be lost on its way. So what the client knew before an answer is kept until a request comes from the
+//! position that the answer gave.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use reeve_db::{DbError, ReadTx, Tx};
+use reeve_rooms::error::Error;
+use reeve_store::sliding::{self, Key, Known};
+
+use super::Look;
+use super::wanted::Wanted;
+
+/// How many connections one device can have.
+const MOST_CONNECTIONS: usize = 20;
+/// How many kinds of state the rooms of a connection may refer to, and how long they may be as JSON.
+const MOST_WANTED: usize = 200;
+const LONGEST_WANTED: usize = 512 * 1024;
+/// After how long without changes a used connection is marked as used.
+const MARK_EVERY_MS: i64 = 60 * 60 * 1000;
+/// How long a connection is remembered that nobody uses, and how many are forgotten at once.
+const UNUSED_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+const FORGOTTEN_AT_ONCE: i64 = 50;
+/// How many membership events of a room are remembered as told.
+const MOST_MEMBERS: usize = 300;
+
+/// A position: what a client knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pos {
+    connection: i64,
+    version: i64,
+    /// The stream position up to which it knows everything but rooms.
+    pub(crate) upto: i64,
+    /// How many answers with the same version came before, as no two positions are equal.
+    round: i64,
+}
+
+impl Pos {
+    /// Reads a position that this server may have given out.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('_').map(|part| part.parse().ok().filter(|number| *number >= 0));
+        let mut next = || parts.next()?;
+        let pos = Self { connection: next()?, version: next()?, upto: next()?, round: next()? };
+        parts.next().is_none().then_some(pos)
+    }
+}
+
+impl fmt::Display for Pos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}_{}_{}", self.connection, self.version, self.upto, self.round)
+    }
+}
+
+/// A connection as a request finds it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    key: Key,
+    /// As stored; `None` if the request begins it.
+    stored: Option<sliding::Connection>,
+    /// Where the request goes on.
+    pos: Option<Pos>,
+    /// What the client knows of rooms, by their numbers.
+    pub(crate) rooms: HashMap<i64, Known>,
+    /// Rooms of which older versions are stored, too.
+    outdated: HashSet<i64>,
+    pub(crate) wanted: Vec<Wanted>,
+}
+
+impl Connection {
+    /// Finds the connection of a request; `None` if it does not know the position.
+    pub(crate) fn open(tx: &ReadTx<'_>, key: Key, pos: Option<&Pos>) -> Result<Option<Self>, Error> {
+        let (rooms, outdated) = (HashMap::new(), HashSet::new());
+        let Some(pos) = pos else {
+            let (stored, pos, wanted) = (None, None, Vec::new());
+            return Ok(Some(Self { key, stored, pos, rooms, outdated, wanted }));
+        };
+        let knows = |stored: &sliding::Connection| {
+            stored.num == pos.connection && [stored.base, stored.version].contains(&pos.version)
+        };
+        let Some(stored) = sliding::find(tx, &key)?.filter(knows) else { return Ok(None) };
+        let wanted: Vec<Wanted> = serde_json::from_str(&stored.wanted).map_err(Error::internal)?;
+        if wanted.len() > MOST_WANTED || stored.wanted.len() > LONGEST_WANTED {
+            // To begin anew costs less than to go on.
+            return Ok(None);
+        }
+        let mut opened = Self { key, stored: None, pos: Some(pos.clone()), rooms, outdated, wanted };
+        for known in sliding::rooms(tx, stored.num, pos.version)? {
+            let room_num = known.room_num;
+            if opened.rooms.insert(room_num, known).is_some() {
+                opened.outdated.insert(room_num);
+            }
+        }
+        opened.stored = Some(stored);
+        Ok(Some(opened))
+    }
+
+    /// The state that the client knows of a room.
+    pub(crate) fn wanted_of(&self, known: &Known) -> Wanted {
+        let index = usize::try_from(known.wanted).ok();
+        index.and_then(|index| self.wanted.get(index)).cloned().unwrap_or_default()
+    }
+
+    /// The positions of the membership events that the client knows of a room.
+    pub(crate) fn members_of(&self, tx: &ReadTx<'_>, known: &Known) -> Result<Vec<i64>, Error> {
+        let Some(stored) = &self.stored else { return Ok(Vec::new()) };
+        let members = sliding::members(tx, stored.num, known)?;
+        Ok(members.split(',').filter_map(|pos| pos.parse().ok()).collect())
+    }
+}
+
+/// What the client knows of one room with an answer.
+#[derive(Clone, Debug)]
+struct Told {
+    known: Known,
+    members: String,
+    had_older: bool,
+    base: i64,
+}
+
+/// What the client knows more with an answer.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    rooms: Vec<Told>,
+    wanted: Vec<Wanted>,
+    new_wanted: bool,
+}
+
+impl Changes {
+    /// Nothing yet.
+    pub(crate) fn of(connection: &Connection) -> Self {
+        Self { rooms: Vec::new(), wanted: connection.wanted.clone(), new_wanted: false }
+    }
+
+    /// The entry that stands for a kind of state.
+    fn index(&mut self, wanted: Wanted) -> i64 {
+        let index = self.wanted.iter().position(|other| *other == wanted).unwrap_or_else(|| {
+            self.new_wanted = true;
+            self.wanted.push(wanted);
+            self.wanted.len() - 1
+        });
+        i64::try_from(index).unwrap_or(i64::MAX)
+    }
+
+    /// Notes what the client knows of a room from now on. Its version and kind of state are filled in here.
+    pub(crate) fn tell(
+        &mut self,
+        connection: &Connection,
+        mut known: Known,
+        wanted: Wanted,
+        mut members: Vec<i64>,
+    ) {
+        known.wanted = self.index(wanted);
+        let older = connection.rooms.get(&known.room_num);
+        if older.is_some_and(|older| Known { version: known.version, ..older.clone() } == known) {
+            return;
+        }
+        members.sort_unstable();
+        members.dedup();
+        let surplus = members.len().saturating_sub(MOST_MEMBERS);
+        let members: Vec<String> = members.iter().skip(surplus).map(ToString::to_string).collect();
+        let had_older = connection.outdated.contains(&known.room_num);
+        let base = older.map_or(0, |older| older.version);
+        self.rooms.push(Told { known, members: members.join(","), had_older, base });
+    }
+}
+
+/// What became of an answer.
+#[derive(Debug)]
+pub enum Kept {
+    /// It can be given, with this position.
+    At(Pos),
+    /// Another request of the connection was answered meanwhile, and it is to be looked again.
+    Again,
+    /// A later request of the connection was answered, so that nobody waits for this one; or the connection is gone.
+    Late,
+}
+
+/// Remembers what a client knows with an answer, to a request that came at a time.
+pub fn keep(tx: &mut Tx<'_>, look: &Look, came: i64) -> Result<Kept, Error> {
+    let Look { connection, changes, upto, .. } = look;
+    let (Some(seen), Some(pos)) = (&connection.stored, &connection.pos) else {
+        return begin(tx, look, came).map(Kept::At);
+    };
+    let Some(mut stored) = sliding::find(tx, &connection.key)?.filter(|stored| stored.num == seen.num) else {
+        return Ok(Kept::Late);
+    };
+    if (stored.base, stored.version) != (seen.base, seen.version) {
+        return Ok(if stored.used_ts > came { Kept::Late } else { Kept::Again });
+    }
+    if changes.rooms.is_empty() && !changes.new_wanted {
+        if came - stored.used_ts > MARK_EVERY_MS {
+            stored.used_ts = came;
+            sliding::advance(tx, &stored)?;
+        }
+        return Ok(Kept::At(still(pos, *upto)));
+    }
+    if stored.version > pos.version {
+        // The answer that led there was not received.
+        sliding::delete_rooms_after(tx, stored.num, pos.version)?;
+    }
+    stored.base = pos.version;
+    stored.version += 1;
+    stored.used_ts = stored.used_ts.max(came);
+    if changes.new_wanted {
+        stored.wanted = serde_json::to_string(&changes.wanted).map_err(Error::internal)?;
+    }
+    sliding::advance(tx, &stored)?;
+    put_rooms(tx, &stored, changes)?;
+    Ok(Kept::At(Pos { connection: stored.num, version: stored.version, upto: *upto, round: 0 }))
+}
+
+/// Whether an answer leaves what is stored as it is; if so, its position.
+fn still(pos: &Pos, upto: i64) -> Pos {
+    Pos { upto, round: pos.round.wrapping_add(1).max(0), ..pos.clone() }
+}
+
+impl Look {
+    /// The position of an answer after which nothing needs to be stored.
+    pub fn unchanged(&self, came: i64) -> Option<Pos> {
+        let stored = self.connection.stored.as_ref()?;
+        let pos = self.connection.pos.as_ref()?;
+        let changed = !self.changes.rooms.is_empty() || self.changes.new_wanted;
+        (!changed && came - stored.used_ts <= MARK_EVERY_MS).then(|| still(pos, self.upto))
+    }
+}
+
+/// Begins a connection, in place of the one with the same name and of those that were not used longest.
+fn begin(tx: &mut Tx<'_>, look: &Look, came: i64) -> Result<Pos, Error> {
+    let Look { connection: Connection { key, .. }, changes, upto, .. } = look;
+    if let Some(before) = sliding::find(tx, key)? {
+        sliding::delete(tx, before.num)?;
+    }
+    for num in sliding::of_device(tx, key.user_num, &key.device_id)?.into_iter().skip(MOST_CONNECTIONS - 1) {
+        sliding::delete(tx, num)?;
+    }
+    let wanted = serde_json::to_string(&changes.wanted).map_err(Error::internal)?;
+    let num = sliding::insert(tx, key, came, &wanted)?;
+    let stored = sliding::Connection { num, base: 0, version: 1, used_ts: came, wanted };
+    put_rooms(tx, &stored, changes)?;
+    Ok(Pos { connection: num, version: 1, upto: *upto, round: 0 })
+}
+
+fn put_rooms(tx: &mut Tx<'_>, stored: &sliding::Connection, changes: &Changes) -> Result<(), Error> {
+    for told in &changes.rooms {
+        if told.had_older {
+            sliding::delete_room_before(tx, stored.num, told.known.room_num, told.base)?;
+        }
+        let known = Known { version: stored.version, ..told.known.clone() };
+        sliding::put_room(tx, stored.num, &known, &told.members)?;
+    }
+    Ok(())
+}
+
+/// Forgets some of the connections that nobody has used for long.
+pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
+    for num in sliding::unused(tx, now - UNUSED_MS, FORGOTTEN_AT_ONCE)? {
+        sliding::delete(tx, num)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pos;
+
+    #[test]
+    fn positions() {
+        let pos = Pos { connection: 1, version: 2, upto: 3, round: 4 };
+        assert_eq!(Pos::parse(&pos.to_string()), Some(pos));
+        for text in ["", "1", "1_2_3", "1_2_3_4_5", "1_2_3_-4", "s1_2_3_4", "1_2_3_99999999999999999999"] {
+            assert_eq!(Pos::parse(text), None, "{text}");
+        }
+    }
+}

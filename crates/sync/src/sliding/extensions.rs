@@ -1,0 +1,266 @@
+//! What is told beside rooms.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use reeve_db::ReadTx;
+use reeve_rooms::error::Error;
+use reeve_rooms::push;
+use reeve_store::account_data::{self, AccountData};
+use reeve_store::ephemeral;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Sync;
+use super::lists::Eligible;
+use super::room::Told;
+use crate::room;
+
+/// Messages to the device.
+#[derive(Debug, Serialize)]
+struct ToDevice {
+    next_batch: String,
+    events: Vec<Value>,
+}
+
+/// Whose devices changed.
+#[derive(Debug, Default, Serialize)]
+struct DeviceLists {
+    changed: Vec<String>,
+    left: Vec<String>,
+}
+
+/// What encryption needs.
+#[derive(Debug, Serialize)]
+struct EndToEnd {
+    device_lists: DeviceLists,
+    device_one_time_keys_count: BTreeMap<&'static str, i64>,
+    device_unused_fallback_key_types: Vec<String>,
+}
+
+/// Account data.
+#[derive(Debug, Default, Serialize)]
+struct Data {
+    global: Vec<Value>,
+    rooms: BTreeMap<String, Vec<Value>>,
+}
+
+/// One event for each of some rooms.
+#[derive(Debug, Default, Serialize)]
+struct ByRoom {
+    rooms: BTreeMap<String, Value>,
+}
+
+/// What is told beside rooms.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Extensions {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_device: Option<ToDevice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    e2ee: Option<EndToEnd>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_data: Option<Data>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipts: Option<ByRoom>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    typing: Option<ByRoom>,
+}
+
+impl Extensions {
+    /// Whether there is nothing new.
+    pub(crate) fn is_empty(&self) -> bool {
+        let no_rooms = |by_room: Option<&ByRoom>| by_room.is_none_or(|by_room| by_room.rooms.is_empty());
+        self.to_device.as_ref().is_none_or(|messages| messages.events.is_empty())
+            && self
+                .e2ee
+                .as_ref()
+                .is_none_or(|keys| keys.device_lists.changed.is_empty() && keys.device_lists.left.is_empty())
+            && self.account_data.as_ref().is_none_or(|data| data.global.is_empty() && data.rooms.is_empty())
+            && no_rooms(self.receipts.as_ref())
+            && no_rooms(self.typing.as_ref())
+    }
+}
+
+fn as_event(data: &AccountData) -> Result<Value, Error> {
+    let content: Value = serde_json::from_str(&data.content).map_err(Error::internal)?;
+    Ok(json!({ "type": data.data_type, "content": content }))
+}
+
+impl Sync<'_, '_, '_> {
+    /// What is told beside rooms. `shown` are the rooms of the answer.
+    pub(crate) fn extensions(
+        &self,
+        tx: &ReadTx<'_>,
+        eligible: &[Eligible<'_>],
+        shown: &HashMap<i64, Told>,
+    ) -> Result<Extensions, Error> {
+        let wanted = &self.request.extensions;
+        let to_device = wanted.to_device.enabled.then(|| ToDevice {
+            next_batch: wanted.to_device.since.clone().unwrap_or_else(|| "0".to_owned()),
+            events: Vec::new(),
+        });
+        let e2ee = wanted.e2ee.enabled.then(|| EndToEnd {
+            device_lists: DeviceLists::default(),
+            device_one_time_keys_count: BTreeMap::from([("signed_curve25519", 0)]),
+            device_unused_fallback_key_types: Vec::new(),
+        });
+        let account_data =
+            wanted.account_data.enabled.then(|| self.account_data(tx, eligible, shown)).transpose()?;
+        let receipts = wanted.receipts.enabled.then(|| self.receipts(tx, eligible, shown)).transpose()?;
+        let typing = wanted.typing.enabled.then(|| self.typing(tx, eligible, shown)).transpose()?;
+        Ok(Extensions { to_device, e2ee, account_data, receipts, typing })
+    }
+
+    fn account_data(
+        &self,
+        tx: &ReadTx<'_>,
+        eligible: &[Eligible<'_>],
+        shown: &HashMap<i64, Told>,
+    ) -> Result<Data, Error> {
+        let (extension, user_num) = (&self.request.extensions.account_data, self.viewer.user_num);
+        let mut told = Data::default();
+        let changed = match self.since {
+            Some(since) if since < self.upto => account_data::changed(tx, user_num, since, self.upto)?,
+            Some(_) => Vec::new(),
+            None => account_data::of_room(tx, user_num, "")?,
+        };
+        let mut rules_due = self.since.is_none();
+        let mut of_rooms: HashMap<&str, Vec<&AccountData>> = HashMap::new();
+        for data in &changed {
+            if !data.room_id.is_empty() {
+                of_rooms.entry(&data.room_id).or_default().push(data);
+            } else if data.data_type == push::DATA_TYPE {
+                rules_due = true;
+            } else {
+                told.global.push(as_event(data)?);
+            }
+        }
+        if rules_due {
+            let content = push::as_account_data(tx, user_num, self.own())?;
+            told.global.push(json!({ "type": push::DATA_TYPE, "content": content }));
+        }
+        let in_scope = eligible.iter().filter(|room| room.is_in(extension));
+        for room in in_scope {
+            let room_id = room.standing.room_id.as_str();
+            let of_room = of_rooms.remove(room_id);
+            let is_new = shown.get(&room.standing.room_num).is_some_and(|told| told.since.is_none());
+            let events: Vec<Value> = if is_new {
+                account_data::of_room(tx, user_num, room_id)?
+                    .iter()
+                    .map(as_event)
+                    .collect::<Result<_, _>>()?
+            } else if self.known(room.standing).is_some() {
+                of_room.into_iter().flatten().map(as_event).collect::<Result<_, _>>()?
+            } else {
+                Vec::new()
+            };
+            if !events.is_empty() {
+                told.rooms.insert(room_id.to_owned(), events);
+            }
+        }
+        // Rooms that the client knows, and that no list shows at the moment.
+        if extension.is_about_all() {
+            for (room_id, data) in of_rooms {
+                let room_num = reeve_store::rooms::num(tx, room_id)?;
+                if room_num.is_some_and(|num| self.connection.rooms.contains_key(&num)) {
+                    told.rooms.insert(
+                        room_id.to_owned(),
+                        data.into_iter().map(as_event).collect::<Result<_, _>>()?,
+                    );
+                }
+            }
+        }
+        Ok(told)
+    }
+
+    fn receipts(
+        &self,
+        tx: &ReadTx<'_>,
+        eligible: &[Eligible<'_>],
+        shown: &HashMap<i64, Told>,
+    ) -> Result<ByRoom, Error> {
+        let extension = &self.request.extensions.receipts;
+        let hidden = |user_id: &str| self.view.ignores(user_id);
+        let moved: HashSet<i64> = match self.since {
+            Some(since) if since < self.upto => {
+                ephemeral::rooms_with_receipts(tx, self.own(), since)?.into_iter().collect()
+            }
+            _ => HashSet::new(),
+        };
+        let mut told = ByRoom::default();
+        let in_scope =
+            eligible.iter().filter(|room| room.standing.membership == "join" && room.is_in(extension));
+        for room in in_scope {
+            let (room_num, since) = (room.standing.room_num, self.since.unwrap_or(0));
+            let found = match shown.get(&room_num) {
+                Some(Told { since: None, event_ids }) => {
+                    let all = room::receipts(tx, room_num, self.own(), (0, self.upto), &hidden)?;
+                    all.and_then(|event| only_about(event, event_ids, self.own()))
+                }
+                // What came while no list showed the room was not told.
+                Some(Told { since: Some(known), .. }) => {
+                    room::receipts(tx, room_num, self.own(), (since.min(*known), self.upto), &hidden)?
+                }
+                None if moved.contains(&room_num) && self.known(room.standing).is_some() => {
+                    room::receipts(tx, room_num, self.own(), (since, self.upto), &hidden)?
+                }
+                None => None,
+            };
+            if let Some(event) = found {
+                told.rooms.insert(room.standing.room_id.clone(), event);
+            }
+        }
+        Ok(told)
+    }
+
+    fn typing(
+        &self,
+        tx: &ReadTx<'_>,
+        eligible: &[Eligible<'_>],
+        shown: &HashMap<i64, Told>,
+    ) -> Result<ByRoom, Error> {
+        let extension = &self.request.extensions.typing;
+        let hidden = |user_id: &str| self.view.ignores(user_id);
+        let moved: HashSet<i64> = match self.since {
+            Some(since) if since < self.upto => {
+                ephemeral::rooms_with_typing(tx, self.own(), since)?.into_iter().collect()
+            }
+            _ => HashSet::new(),
+        };
+        let mut told = ByRoom::default();
+        let in_scope =
+            eligible.iter().filter(|room| room.standing.membership == "join" && room.is_in(extension));
+        for room in in_scope {
+            let room_num = room.standing.room_num;
+            let is_new = shown.get(&room_num).is_some_and(|told| told.since.is_none());
+            let has_moved = moved.contains(&room_num) && self.known(room.standing).is_some();
+            if !is_new && !has_moved {
+                continue;
+            }
+            let event = room::typing(tx, room_num, self.now, &hidden)?;
+            let nobody =
+                event.pointer("/content/user_ids").and_then(Value::as_array).is_none_or(Vec::is_empty);
+            if has_moved || !nobody {
+                told.rooms.insert(room.standing.room_id.clone(), event);
+            }
+        }
+        Ok(told)
+    }
+}
+
+/// Of receipts, those at some events, and those of one user.
+fn only_about(mut event: Value, event_ids: &HashSet<String>, own: &str) -> Option<Value> {
+    let content = event.get_mut("content")?.as_object_mut()?;
+    content.retain(|event_id, by_type| {
+        if event_ids.contains(event_id) {
+            return true;
+        }
+        let Some(by_type) = by_type.as_object_mut() else { return false };
+        by_type.retain(|_, by_user| {
+            let Some(by_user) = by_user.as_object_mut() else { return false };
+            by_user.retain(|user_id, _| user_id == own);
+            !by_user.is_empty()
+        });
+        !by_type.is_empty()
+    });
+    (!content.is_empty()).then_some(event)
+}

@@ -1,0 +1,147 @@
+//! Simplified sliding sync: the newest rooms first, and of each what the client asks for.
+//! <https://github.com/matrix-org/matrix-spec-proposals/pull/4186>
+//!
+//! Positions name what the client knows: a version of a connection, which says how far it knows each room, and a
+//! position in the stream, up to which it knows everything else.
+
+mod connection;
+mod extensions;
+mod lists;
+mod request;
+mod room;
+mod wanted;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use reeve_db::ReadTx;
+use reeve_rooms::error::Error;
+use reeve_rooms::view::{View, Viewer};
+use reeve_store::sliding::{Key, Known, Standing};
+use reeve_store::{ephemeral, stream};
+use serde::Serialize;
+
+pub use connection::{Kept, Pos, keep, prune};
+pub use request::Request;
+
+use connection::{Changes, Connection};
+use extensions::Extensions;
+use room::Room;
+
+/// How many rooms one answer has at most, and how many events. The rest follows with the next.
+const MOST_ROOMS: usize = 200;
+const MOST_EVENTS: usize = 10_000;
+
+/// One list in an answer.
+#[derive(Debug, Serialize)]
+struct List {
+    count: usize,
+}
+
+/// An answer, but for its position.
+#[derive(Debug, Serialize)]
+pub struct Response {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    txn_id: Option<String>,
+    lists: BTreeMap<String, List>,
+    rooms: BTreeMap<String, Room>,
+    extensions: Extensions,
+}
+
+impl Response {
+    /// Whether there is nothing new.
+    pub fn is_empty(&self) -> bool {
+        self.rooms.is_empty() && self.extensions.is_empty()
+    }
+}
+
+/// An answer, what the client knows with it, and what to listen to until there is another.
+#[derive(Debug)]
+pub struct Look {
+    /// The answer.
+    pub response: Response,
+    /// The position up to which it says everything.
+    pub upto: i64,
+    /// The rooms that the user has joined.
+    pub rooms: Vec<i64>,
+    connection: Connection,
+    changes: Changes,
+}
+
+/// Whose look it is at what.
+struct Sync<'v, 't, 'c> {
+    view: &'v View<'t, 'c>,
+    viewer: &'v Viewer,
+    request: &'v Request,
+    connection: &'v Connection,
+    /// The stream position up to which the client knows everything but rooms; `None` if it knows nothing.
+    since: Option<i64>,
+    upto: i64,
+    now: i64,
+    direct: HashSet<String>,
+    own_receipts: HashSet<i64>,
+}
+
+/// Looks what is new for somebody; `None` if the position is unknown.
+pub fn look(
+    tx: &ReadTx<'_>,
+    viewer: &Viewer,
+    request: &Request,
+    pos: Option<&Pos>,
+    now: i64,
+) -> Result<Option<Look>, Error> {
+    let key = Key {
+        user_num: viewer.user_num,
+        device_id: viewer.device_id.clone(),
+        conn_id: request.conn_id.clone(),
+    };
+    let Some(connection) = Connection::open(tx, key, pos)? else { return Ok(None) };
+    let upto = stream::current(tx)?;
+    let since = pos.map(|pos| pos.upto.min(upto));
+    let view = View::of(tx, viewer.clone(), now)?;
+    let standings = reeve_store::sliding::standings(tx, &viewer.user_id)?;
+    let own_receipts = match since {
+        Some(since) if since < upto => ephemeral::rooms_with_own_receipts(tx, &viewer.user_id, since)?,
+        _ => Vec::new(),
+    };
+    let sync = Sync {
+        view: &view,
+        viewer,
+        request,
+        connection: &connection,
+        since,
+        upto,
+        now,
+        direct: lists::direct(tx, viewer.user_num)?,
+        own_receipts: own_receipts.into_iter().collect(),
+    };
+    let found = lists::find(tx, &sync, &standings)?;
+    let mut changes = Changes::of(&connection);
+    let (mut rooms, mut shown) = (BTreeMap::new(), HashMap::new());
+    let mut left = MOST_EVENTS;
+    for eligible in &found.eligible {
+        if rooms.len() == MOST_ROOMS || left == 0 {
+            break;
+        }
+        let Some(told) = sync.room(tx, eligible, &mut changes)? else { continue };
+        left = left.saturating_sub(told.room.size());
+        shown.insert(eligible.standing.room_num, told.told);
+        rooms.insert(eligible.standing.room_id.clone(), told.room);
+    }
+    let extensions = sync.extensions(tx, &found.eligible, &shown)?;
+    let listened = standings.iter().filter(|standing| standing.membership == "join");
+    let listened = listened.map(|standing| standing.room_num).collect();
+    let lists = found.counts.into_iter().map(|(name, count)| (name, List { count })).collect();
+    let response = Response { txn_id: request.txn_id.clone(), lists, rooms, extensions };
+    Ok(Some(Look { response, upto, rooms: listened, connection, changes }))
+}
+
+impl Sync<'_, '_, '_> {
+    fn own(&self) -> &str {
+        &self.viewer.user_id
+    }
+
+    /// What the client knows of a room.
+    fn known(&self, standing: &Standing) -> Option<&Known> {
+        self.connection.rooms.get(&standing.room_num)
+    }
+}

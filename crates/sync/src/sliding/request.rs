@@ -1,0 +1,191 @@
+//! What a client of sliding sync asks for.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+
+use super::wanted::Wanted;
+
+/// How many lists, subscriptions, and parts of them a request may have.
+const MOST_LISTS: usize = 100;
+const MOST_SUBSCRIPTIONS: usize = 100;
+const MOST_RANGES: usize = 100;
+const MOST_STATE: usize = 1000;
+/// How many events of a room are sent at most.
+pub(crate) const MOST_TIMELINE: i64 = 100;
+/// The largest integer that JSON carries everywhere.
+const LARGEST: i64 = (1 << 53) - 1;
+/// The longest name of a connection or a list, in bytes.
+const LONGEST_NAME: usize = 255;
+
+/// A request.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Request {
+    /// Which of the connections of the device it belongs to.
+    #[serde(default, deserialize_with = "or_default")]
+    pub conn_id: String,
+    /// A name for the request, which the answer repeats.
+    pub txn_id: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) lists: BTreeMap<String, List>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) room_subscriptions: BTreeMap<String, Config>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) extensions: Extensions,
+}
+
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+/// What is wanted of a room.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Config {
+    pub(crate) timeline_limit: i64,
+    pub(crate) required_state: Vec<(String, String)>,
+}
+
+impl Config {
+    pub(crate) fn wanted(&self) -> Wanted {
+        Wanted::of(&self.required_state)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if !(0..=LARGEST).contains(&self.timeline_limit) {
+            return Err("'timeline_limit' must not be negative, nor too large".to_owned());
+        }
+        if self.required_state.len() > MOST_STATE {
+            return Err(format!("'required_state' must not have more than {MOST_STATE} entries"));
+        }
+        Ok(())
+    }
+}
+
+/// Some of the rooms, in the order of their latest activity.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct List {
+    /// The places in the list, first and last; all of it if there are none.
+    pub(crate) ranges: Option<Vec<(i64, i64)>>,
+    /// One range, in later versions of the proposal.
+    pub(crate) range: Option<(i64, i64)>,
+    #[serde(flatten)]
+    pub(crate) config: Config,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) filters: Filters,
+}
+
+impl List {
+    /// Whether a place lies in the ranges.
+    pub(crate) fn has(&self, index: usize) -> bool {
+        let index = i64::try_from(index).unwrap_or(i64::MAX);
+        let within = |(first, last): &(i64, i64)| (*first..=*last).contains(&index);
+        match &self.ranges {
+            Some(ranges) => ranges.iter().any(within),
+            None => self.range.as_ref().is_none_or(within),
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let ranges = self.ranges.iter().flatten().chain(&self.range);
+        if self.ranges.as_ref().is_some_and(|ranges| ranges.len() > MOST_RANGES) {
+            return Err(format!("A list must not have more than {MOST_RANGES} ranges"));
+        }
+        for (first, last) in ranges {
+            if *first < 0 || first > last || *last > LARGEST {
+                return Err(format!("[{first}, {last}] is not a range of places in a list"));
+            }
+        }
+        self.config.check()
+    }
+}
+
+/// Which rooms belong to a list.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Filters {
+    pub(crate) is_dm: Option<bool>,
+    pub(crate) is_encrypted: Option<bool>,
+    #[serde(alias = "is_invited")]
+    pub(crate) is_invite: Option<bool>,
+    pub(crate) is_tombstoned: Option<bool>,
+    pub(crate) spaces: Option<Vec<String>>,
+    pub(crate) room_types: Option<Vec<Option<String>>>,
+    pub(crate) not_room_types: Option<Vec<Option<String>>>,
+    pub(crate) room_name_like: Option<String>,
+    pub(crate) tags: Option<Vec<String>>,
+    pub(crate) not_tags: Option<Vec<String>>,
+}
+
+/// What is wanted beside rooms.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Extensions {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) to_device: ToDevice,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) e2ee: Extension,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) account_data: Extension,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) receipts: Extension,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) typing: Extension,
+}
+
+/// Messages to the device.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct ToDevice {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) enabled: bool,
+    pub(crate) since: Option<String>,
+    pub(crate) limit: Option<i64>,
+}
+
+/// Something that is told of rooms, those of some lists and some subscriptions; of all, unless it says which.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Extension {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) enabled: bool,
+    pub(crate) lists: Option<Vec<String>>,
+    pub(crate) rooms: Option<Vec<String>>,
+}
+
+fn names(names: Option<&Vec<String>>, wanted: &str) -> bool {
+    names.is_none_or(|names| names.iter().any(|name| name == "*" || name == wanted))
+}
+
+impl Extension {
+    pub(crate) fn has_list(&self, name: &str) -> bool {
+        names(self.lists.as_ref(), name)
+    }
+
+    pub(crate) fn has_subscription(&self, room_id: &str) -> bool {
+        names(self.rooms.as_ref(), room_id)
+    }
+
+    /// Whether it is about every room.
+    pub(crate) fn is_about_all(&self) -> bool {
+        let all =
+            |names: Option<&Vec<String>>| names.is_none_or(|names| names.iter().any(|name| name == "*"));
+        all(self.lists.as_ref()) && all(self.rooms.as_ref())
+    }
+}
+
+impl Request {
+    /// Says what is wrong with the values of a request.
+    pub fn check(&self) -> Result<(), String> {
+        if self.lists.len() > MOST_LISTS {
+            return Err(format!("There must not be more than {MOST_LISTS} lists"));
+        }
+        if self.room_subscriptions.len() > MOST_SUBSCRIPTIONS {
+            return Err(format!("There must not be more than {MOST_SUBSCRIPTIONS} room subscriptions"));
+        }
+        let names = self.lists.keys().chain([&self.conn_id]).chain(&self.txn_id);
+        if names.into_iter().any(|name| name.len() > LONGEST_NAME) {
+            return Err(format!("Names must not be longer than {LONGEST_NAME} bytes"));
+        }
+        if self.extensions.to_device.limit.is_some_and(|limit| limit < 0) {
+            return Err("'limit' must not be negative".to_owned());
+        }
+        self.lists.values().try_for_each(List::check)?;
+        self.room_subscriptions.values().try_for_each(Config::check)
+    }
+}
