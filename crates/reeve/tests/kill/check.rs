@@ -10,20 +10,26 @@ use serde_json::{Value, json};
 use crate::http::Client;
 use crate::model::{self, Account, Deed};
 use crate::storm::{InFlight, Known, Writer};
+use crate::talk::note_key;
 
 /// How long interrupted jobs may take. A worker that died is taken for dead after a minute.
 pub(crate) const JOBS_WITHIN: Duration = Duration::from_secs(100);
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Compares everything the writers know with what the server says; `when` is for the messages. What was in flight
-/// is known afterwards.
-pub(crate) fn writers(writers: &mut [Writer], address: SocketAddr, admin: &str, when: &str) {
+/// Compares everything the writers know with what the server says; `others` are the accounts that nobody changes, and
+/// `when` is for the messages. What was in flight is known afterwards.
+pub(crate) fn writers(
+    (writers, others): (&mut [Writer], &[String]),
+    address: SocketAddr,
+    admin: &str,
+    when: &str,
+) {
     thread::scope(|scope| {
         for writer in &mut *writers {
             scope.spawn(move || one_writer(writer, &mut Client::new(address, Some(admin)), when));
         }
     });
-    lists(writers, &mut Client::new(address, Some(admin)), when);
+    lists((writers, others), &mut Client::new(address, Some(admin)), when);
 }
 
 fn one_writer(writer: &mut Writer, client: &mut Client, when: &str) {
@@ -171,11 +177,15 @@ fn no_trace(client: &mut Client, user_id: &str, other: Option<&Account>, seen: O
 }
 
 /// Counted, paged, sorted and filtered, the lists say the same as the writers.
-fn lists(writers: &[Writer], client: &mut Client, when: &str) {
+fn lists((writers, others): (&[Writer], &[String]), client: &mut Client, when: &str) {
     let mut expected: BTreeMap<String, Account> = BTreeMap::new();
     for writer in writers {
         expected
             .extend(writer.accounts.iter().map(|(user_id, known)| (user_id.clone(), known.account.clone())));
+    }
+    for user_id in others {
+        let displayname = Some(note_key(user_id).to_owned());
+        expected.insert(user_id.clone(), Account { displayname, ..Account::default() });
     }
     let admin = Account { displayname: Some("admin".to_owned()), admin: true, ..Account::default() };
     expected.insert(format!("@admin:{}", crate::process::SERVER_NAME), admin);

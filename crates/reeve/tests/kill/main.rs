@@ -16,7 +16,10 @@ mod http;
 mod jobs;
 mod model;
 mod process;
+mod rooms;
 mod storm;
+mod talk;
+mod watch;
 
 use reeve_testkit::Engine;
 

@@ -12,12 +12,16 @@ use crate::check;
 use crate::http::{Client, Cut, Reply};
 use crate::model::{Account, Deed, Dice, Request, Sender, first_password};
 use crate::process::{self, SERVER_NAME, Site};
+use crate::rooms::{self, Rooms};
+use crate::talk::{self, Board, Talker};
+use crate::watch::Watcher;
 
 /// How often a server is killed at work.
 const KILLS: u64 = 32;
 /// How often a server is killed while it starts.
 const STARTS_KILLED: u64 = 8;
 const WRITERS: u64 = 8;
+const TALKERS: u64 = 4;
 
 /// What a writer knows of one of its accounts, which nobody else touches.
 pub(crate) struct Known {
@@ -59,34 +63,53 @@ pub(crate) fn run(engine: Engine, seed: u64) {
     let mut server = site.start();
     let admin = process::log_in_admin(server.address);
     let mut writers: Vec<Writer> = (0..WRITERS).map(|number| Writer::new(number, seed)).collect();
-    let mut cut = 0;
+    let mut watcher = Watcher::new(server.address, talk::person(server.address, &admin, "watcher"));
+    let mut talkers: Vec<Talker> = (0..TALKERS)
+        .map(|number| Talker::new(server.address, &admin, &watcher.user_id, number, seed))
+        .collect();
+    let others: Vec<String> =
+        talkers.iter().map(|talker| &talker.user_id).chain([&watcher.user_id]).cloned().collect();
+    let (board, mut rooms) = (Board::default(), Rooms::new());
+    let (mut cut, mut talks_cut) = (0, 0);
     for round in 0..KILLS {
-        let delay = Duration::from_millis(20 + dice.roll(131));
+        let (enough, delay) = (20 + dice.roll(80), Duration::from_millis(dice.roll(50)));
         let address = server.address;
         thread::scope(|scope| {
-            let (acknowledged, first) = channel();
+            let (acknowledged, heard) = channel();
             for writer in &mut writers {
                 let (admin, acknowledged) = (&admin, acknowledged.clone());
                 scope.spawn(move || writer.work(address, admin, acknowledged));
             }
+            for talker in &mut talkers {
+                let (board, acknowledged) = (&board, acknowledged.clone());
+                scope.spawn(move || talker.work(address, board, acknowledged));
+            }
+            scope.spawn(|| watcher.work(address));
             drop(acknowledged);
-            first.recv().expect("something is acknowledged");
+            // However slow the machine is, the server has done some work.
+            for _ in 0..enough {
+                heard.recv().expect("something is acknowledged");
+            }
             thread::sleep(delay);
             server.kill();
         });
         cut += writers.iter().filter(|writer| writer.in_flight.is_some()).count();
+        talks_cut += talkers.iter().filter(|talker| talker.in_flight.is_some()).count();
         if round % 4 == 3 {
             // What is there must also survive a start that does not finish.
             site.start_and_kill(Duration::from_millis(dice.roll(60)));
         }
         server = site.start();
-        check::writers(&mut writers, server.address, &admin, &format!("{engine:?}, kill {round}"));
+        let when = format!("{engine:?}, kill {round}");
+        check::writers((&mut writers, &others), server.address, &admin, &when);
+        rooms::check((&mut talkers, &mut watcher), &mut rooms, &board, server.address, &when);
     }
     check::jobs_finish(&mut writers, server.address, &admin);
     for known in writers.iter_mut().flat_map(|writer| writer.accounts.values_mut()) {
         known.touched = true;
     }
-    check::writers(&mut writers, server.address, &admin, "at the end");
+    check::writers((&mut writers, &others), server.address, &admin, "at the end");
+    rooms::check_all((&mut talkers, &mut watcher), &mut rooms, &board, server.address);
     let log = site.log();
     assert!(!log.contains("ERROR") && !log.contains("panicked"), "the servers complained:\n{log}");
     let acknowledged: u64 = writers.iter().map(|writer| writer.acknowledged).sum();
@@ -96,6 +119,16 @@ pub(crate) fn run(engine: Engine, seed: u64) {
         "{engine:?}: {KILLS} kills, {acknowledged} changes acknowledged, {cut} cut (of which {landed} happened), \
          {accounts} accounts"
     );
+    let acknowledged: u64 = talkers.iter().map(|talker| talker.acknowledged).sum();
+    let landed: u64 = talkers.iter().map(|talker| talker.landed).sum();
+    println!(
+        "{engine:?}: {} rooms, {acknowledged} requests acknowledged, {talks_cut} cut (of which {landed} happened); \
+         {} syncs with news, {} gaps closed",
+        rooms.len(),
+        watcher.syncs,
+        watcher.gaps
+    );
+    assert!(talks_cut > 0 && watcher.gaps > 0, "nothing happened in the rooms");
     assert!(cut > 0, "no request was ever cut: the kills came too late");
 }
 
