@@ -6,7 +6,7 @@ use std::time::Duration;
 use reeve_testkit::{Client, Reply, tokio};
 use serde_json::{Value, json};
 
-use crate::rooms_kit::{CS, at, enc, filter, list, next, now, of_kind, ok, sync_with, txn};
+use crate::rooms_kit::{CS, at, enc, filter, list, next, now, of_kind, ok, sync_with};
 
 /// The part of a sync about a room that one is not in: `part` is `invite`, `knock` or `leave`.
 pub(crate) fn section<'a>(sync: &'a Value, part: &str, room: &str) -> &'a Value {

@@ -168,6 +168,7 @@ mod tests {
             relates_to: None,
             rel_type: None,
             redacted_by: None,
+            notifies: 0,
             json: String::new(),
         }
     }

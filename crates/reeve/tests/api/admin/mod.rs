@@ -6,6 +6,7 @@ mod moderation;
 mod reeve;
 mod register;
 mod registration_tokens;
+mod rooms;
 mod user_data;
 mod users;
 mod whois;

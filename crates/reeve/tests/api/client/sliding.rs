@@ -542,22 +542,6 @@ on_both_engines! {
         assert!(of(&came, "receipts")[&message].get("m.read.private").is_none(), "{came}");
     }
 
-    async fn to_device_messages(server: Server) {
-        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
-        let mut body = with_extension("to_device");
-        let first = slide(&alice, &body).await;
-        assert_eq!(list(&first, "/extensions/to_device/events"), [] as [Value; 0]);
-        let since = at(&first, "/extensions/to_device/next_batch").to_owned();
-        to_device(&bob, "@alice:test", &alice.device_id, "org.example.n", json!({ "n": 1 })).await;
-        body["extensions"]["to_device"]["since"] = json!(since);
-        let came = slide_until(&alice, &first, &body, |answer| !list(answer, "/extensions/to_device/events").is_empty()).await;
-        let expected = json!({ "type": "org.example.n", "sender": "@bob:test", "content": { "n": 1 } });
-        assert_eq!(list(&came, "/extensions/to_device/events"), [expected]);
-        body["extensions"]["to_device"]["since"] = came["extensions"]["to_device"]["next_batch"].clone();
-        let after = slide_on(&alice, &came, &body).await;
-        assert_eq!(list(&after, "/extensions/to_device/events"), [] as [Value; 0]);
-    }
-
     async fn keys(server: Server) {
         let (alice, bob) = (server.user("alice").await, server.user("bob").await);
         let room = named(&alice, "room").await;
