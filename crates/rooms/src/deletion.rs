@@ -7,7 +7,7 @@ use reeve_db::Tx;
 use reeve_jobs::{Job, Kind, Step, StepError};
 use reeve_model::{Ctx, User};
 use reeve_store::rooms::{self, Room};
-use reeve_store::{account_data, departures, ephemeral, events, jobs, memberships, reports, stream, users};
+use reeve_store::{account_data, departures, ephemeral, events, jobs, memberships, reports, users};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -67,7 +67,7 @@ struct Progress {
     room_num: i64,
     purge: bool,
     force_purge: bool,
-    /// Whoever was made to leave after this position was made to by this job.
+    /// The end of the room's history when it was ordered: whoever was made to leave later was so by this job.
     from_pos: i64,
     new_room_id: Option<String>,
     local_aliases: Vec<String>,
@@ -95,7 +95,7 @@ pub fn order(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, order: &Order) -> Result<S
         room_num: 0,
         purge: order.purge,
         force_purge: order.force_purge,
-        from_pos: stream::current(tx)?,
+        from_pos: i64::MAX,
         new_room_id: None,
         local_aliases: Vec::new(),
         failed: Vec::new(),
@@ -112,6 +112,7 @@ pub fn order(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, order: &Order) -> Result<S
             progress.new_room_id = Some(substitute.room_id);
         }
         progress.room_num = room.num;
+        progress.from_pos = room.last_pos;
         total = room.joined_members + room.invited_members + if order.purge { room.depth } else { 0 };
     }
     let changes = json!({
