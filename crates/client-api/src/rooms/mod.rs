@@ -83,7 +83,7 @@ pub(crate) fn text(body: &Object, key: &str) -> Result<Option<String>, MatrixErr
     match body.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(MatrixError::bad_json(format!("'{key}' must be a string"))),
+        Some(_) => Err(MatrixError::bad_json(format!("Param '{key}' must be a string"))),
     }
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn required_text(body: &Object, key: &'static str) -> Result<String, 
     match body.get(key) {
         None => Err(MatrixError::bad_request("M_MISSING_PARAM", format!("Missing params: ['{key}']"))),
         Some(Value::String(text)) => Ok(text.clone()),
-        Some(_) => Err(MatrixError::bad_json(format!("'{key}' must be a string"))),
+        Some(_) => Err(MatrixError::bad_json(format!("Param '{key}' must be a string"))),
     }
 }
 

@@ -542,21 +542,6 @@ on_both_engines! {
         assert!(of(&came, "receipts")[&message].get("m.read.private").is_none(), "{came}");
     }
 
-    async fn keys(server: Server) {
-        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
-        let room = named(&alice, "room").await;
-        let body = with_extension("e2ee");
-        let first = slide(&alice, &body).await;
-        let keys = &first["extensions"]["e2ee"];
-        assert!(keys["device_one_time_keys_count"].is_object(), "{first}");
-        assert!(keys["device_unused_fallback_key_types"].is_array(), "{first}");
-        join(&bob, &room).await;
-        let changed = |answer: &Value| {
-            list(answer, "/extensions/e2ee/device_lists/changed").iter().any(|id| id == "@bob:test")
-        };
-        slide_until(&alice, &first, &body, changed).await;
-    }
-
     async fn what_is_refused(server: Server) {
         let alice = server.user("alice").await;
         let list = |list: Value| json!({ "lists": { "a": list } });

@@ -237,6 +237,7 @@ on_both_engines! {
         assert_eq!(admin.get(&status).await, (200, json!({ "results": [wanted] })));
         assert_gone(&people).await;
         // Once more, on a room that is gone.
+        server.clock.advance(1);
         let again = ok(delete(admin, &v2(room), &json!({})).await);
         let id = at(&again, "/delete_id").to_owned();
         let second = json!({ "delete_id": id, "room_id": room, "status": "complete", "shutdown_room": nobody() });

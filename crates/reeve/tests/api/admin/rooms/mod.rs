@@ -8,7 +8,6 @@ mod hierarchy;
 mod join;
 mod list;
 mod make_admin;
-mod media;
 mod purge_history;
 mod reports;
 mod room;
