@@ -25,7 +25,6 @@ reeve_db::statements! {
     ROOMS_WITH_TYPING = "SELECT m.room_num FROM typing t JOIN memberships m ON m.room_num = t.room_num \
                          AND m.user_id = $1 AND m.membership = 'join' WHERE t.pos > $2";
     STOPPED_TYPING = "SELECT room_num, user_id FROM typing WHERE until_ts > 0 AND until_ts <= $1 LIMIT $2";
-    FORGET_TYPING = "DELETE FROM typing WHERE until_ts = 0 AND pos < $1";
     PUT_PRESENCE = "INSERT INTO presence (user_id, presence, status_msg, last_active_ts, pos) VALUES ($1, $2, $3, $4, $5) \
                     ON CONFLICT (user_id) DO UPDATE SET presence = excluded.presence, status_msg = excluded.status_msg, \
                     last_active_ts = excluded.last_active_ts, pos = excluded.pos";
@@ -161,12 +160,6 @@ pub fn rooms_with_typing(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<V
 /// Some of those whose time for typing ran out: room number and user id.
 pub fn stopped_typing(tx: &ReadTx<'_>, now: i64, limit: i64) -> Result<Vec<(i64, String)>, DbError> {
     tx.query(&STOPPED_TYPING, &params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))
-}
-
-/// Forgets who stopped typing before a position.
-pub fn forget_typing(tx: &mut Tx<'_>, before: i64) -> Result<(), DbError> {
-    tx.execute(&FORGET_TYPING, &params![before])?;
-    Ok(())
 }
 
 /// Whether somebody is there.

@@ -30,11 +30,6 @@ reeve_db::statements! {
               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)");
     FIND = select!("event_id = $1");
     BY_POS = select!("pos = $1");
-    /// `$1`: the positions, in the form of [`num_list`].
-    BY_POSITIONS = {
-        sqlite: select!("pos IN (SELECT value FROM json_each($1)) ORDER BY pos"),
-        postgres: select!("pos = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[])) ORDER BY pos"),
-    };
     STATE_AT = select!("room_num = $1 AND event_type = $2 AND state_key = $3 AND until_pos > $4 \
                 ORDER BY until_pos LIMIT 1");
     REPLACED = select!("room_num = $1 AND event_type = $2 AND state_key = $3 AND until_pos = $4");
@@ -223,14 +218,6 @@ pub fn find(tx: &ReadTx<'_>, event_id: &str) -> Result<Option<Event>, DbError> {
 /// The event at this position.
 pub fn by_pos(tx: &ReadTx<'_>, pos: i64) -> Result<Option<Event>, DbError> {
     tx.query_opt(&BY_POS, &params![pos], from_row)
-}
-
-/// The events at these positions, the oldest first.
-pub fn by_positions(tx: &ReadTx<'_>, positions: &[i64]) -> Result<Vec<Event>, DbError> {
-    if positions.is_empty() {
-        return Ok(Vec::new());
-    }
-    tx.query(&BY_POSITIONS, &params![&num_list(tx.engine(), positions)], from_row)
 }
 
 /// The piece of state that holds at present.

@@ -30,11 +30,6 @@ reeve_db::statements! {
               AND b.membership = 'join' WHERE a.user_id = $1 AND a.membership = 'join' LIMIT 1";
     IN_PUBLIC = "SELECT 1 FROM memberships m JOIN rooms r ON r.num = m.room_num WHERE m.user_id = $1 \
                  AND m.membership = 'join' AND (r.join_rule = 'public' OR r.history_visibility = 'world_readable') LIMIT 1";
-    SHARERS = "SELECT DISTINCT b.user_id FROM memberships a JOIN memberships b ON b.room_num = a.room_num \
-               AND b.membership = 'join' WHERE a.user_id = $1 AND a.membership = 'join'";
-    ROOMS_SHARED = "SELECT r.room_id FROM memberships a JOIN memberships b ON b.room_num = a.room_num AND b.user_id = $2 \
-                    AND b.membership = 'join' JOIN rooms r ON r.num = a.room_num \
-                    WHERE a.user_id = $1 AND a.membership = 'join' ORDER BY r.room_id";
     REMEMBERED = "SELECT 1 FROM memberships WHERE room_num = $1 AND forgotten = 0 LIMIT 1";
     DEVICES = "SELECT count(*) FROM memberships m JOIN users u ON u.user_id = m.user_id \
                JOIN devices d ON d.user_num = u.num WHERE m.room_num = $1 AND m.membership = 'join'";
@@ -157,16 +152,6 @@ pub fn share_room(tx: &ReadTx<'_>, one: &str, other: &str) -> Result<bool, DbErr
 /// Whether a user has joined a room that everybody can join or read.
 pub fn in_public_room(tx: &ReadTx<'_>, user_id: &str) -> Result<bool, DbError> {
     Ok(tx.query_opt(&IN_PUBLIC, &params![user_id], |_| Ok(()))?.is_some())
-}
-
-/// Everybody who has joined a room that a user has joined, the user too if in any room.
-pub fn sharers(tx: &ReadTx<'_>, user_id: &str) -> Result<Vec<String>, DbError> {
-    tx.query(&SHARERS, &params![user_id], |row| row.get(0))
-}
-
-/// The ids of the rooms that two users have both joined.
-pub fn rooms_shared(tx: &ReadTx<'_>, one: &str, other: &str) -> Result<Vec<String>, DbError> {
-    tx.query(&ROOMS_SHARED, &params![one, other], |row| row.get(0))
 }
 
 /// Whether anybody who was ever in touch with a room has not forgotten it.

@@ -5,7 +5,6 @@ use reeve_db::{DbError, ReadTx, Tx, params};
 reeve_db::statements! {
     INSERT = "INSERT INTO notifications (user_id, room_num, pos, notifies) VALUES ($1, $2, $3, $4)";
     DELETE = "DELETE FROM notifications WHERE pos = $1";
-    DELETE_OF_ROOM = "DELETE FROM notifications WHERE room_num = $1";
     OF_USER = "SELECT n.pos, n.notifies, e.notifies, CASE WHEN e.rel_type = 'm.thread' THEN e.relates_to END \
                FROM notifications n JOIN events e ON e.pos = n.pos WHERE n.user_id = $1 AND n.room_num = $2 AND n.pos > $3";
     ONE = "SELECT notifies FROM notifications WHERE user_id = $1 AND room_num = $2 AND pos = $3";
@@ -33,12 +32,6 @@ pub fn insert(tx: &mut Tx<'_>, user_id: &str, room_num: i64, pos: i64, notifies:
 /// Forgets whom an event notified.
 pub fn delete(tx: &mut Tx<'_>, pos: i64) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![pos])?;
-    Ok(())
-}
-
-/// Forgets whom the events of a room notified.
-pub fn delete_of_room(tx: &mut Tx<'_>, room_num: i64) -> Result<(), DbError> {
-    tx.execute(&DELETE_OF_ROOM, &params![room_num])?;
     Ok(())
 }
 
