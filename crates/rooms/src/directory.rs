@@ -64,9 +64,14 @@ pub fn room(tx: &ReadTx<'_>, room_id_or_alias: &str) -> Result<Room, Error> {
         Some(b'#') => resolve(tx, room_id_or_alias)?.room_id,
         _ => return Err(Error::Invalid(format!("{room_id_or_alias} was not legal room ID or room alias"))),
     };
-    rooms::find(tx, &room_id)?.ok_or(Error::NotFound(
-        "Can't join remote room because no servers that are in the room have been provided.",
-    ))
+    if let Some(room) = rooms::find(tx, &room_id)? {
+        return Ok(room);
+    }
+    // That a room is blocked outlives the room.
+    if rooms::blocked_by(tx, &room_id)?.is_some() {
+        return Err(Error::Blocked);
+    }
+    Err(Error::NotFound("Can't join remote room because no servers that are in the room have been provided."))
 }
 
 /// Makes an alias for a room in which the user is.
