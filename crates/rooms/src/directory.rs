@@ -57,19 +57,21 @@ pub fn resolve(tx: &ReadTx<'_>, alias: &str) -> Result<rooms::Alias, Error> {
     rooms::alias(tx, alias)?.ok_or(Error::NotFound("Room alias not found"))
 }
 
-/// The room that an id or an alias stands for, to go into. Rooms that are blocked need not exist any more.
+/// The room that an id or an alias stands for.
 pub fn room(tx: &ReadTx<'_>, room_id_or_alias: &str) -> Result<Room, Error> {
     let room_id = match room_id_or_alias.as_bytes().first() {
         Some(b'!') => room_id_or_alias.to_owned(),
         Some(b'#') => resolve(tx, room_id_or_alias)?.room_id,
         _ => return Err(Error::Invalid(format!("{room_id_or_alias} was not legal room ID or room alias"))),
     };
+    if let Some(room) = rooms::find(tx, &room_id)? {
+        return Ok(room);
+    }
+    // That a room is blocked outlives the room.
     if rooms::blocked_by(tx, &room_id)?.is_some() {
         return Err(Error::Blocked);
     }
-    rooms::find(tx, &room_id)?.ok_or(Error::NotFound(
-        "Can't join remote room because no servers that are in the room have been provided.",
-    ))
+    Err(Error::NotFound("Can't join remote room because no servers that are in the room have been provided."))
 }
 
 /// Makes an alias for a room in which the user is.

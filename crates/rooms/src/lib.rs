@@ -5,6 +5,7 @@
 //! Every event is nevertheless complete (content hash, signature, authorising events), so that other servers could
 //! check it.
 
+pub mod attachments;
 pub mod create;
 pub mod data;
 pub mod deletion;

@@ -62,10 +62,13 @@ pub fn join(
     id_or_alias: &str,
 ) -> Result<String, Error> {
     let target = users::find(tx, target)?.ok_or(Error::NotFound("User not found"))?;
-    let mut room = room(tx, id_or_alias)?.ok_or(Error::NotFound("Room not found"))?;
-    if rooms::blocked_by(tx, &room.room_id)?.is_some() {
+    let room = room(tx, id_or_alias)?;
+    // That a room is blocked outlives the room.
+    let room_id = room.as_ref().map_or(id_or_alias, |room| room.room_id.as_str());
+    if rooms::blocked_by(tx, room_id)?.is_some() {
         return Err(Error::Blocked);
     }
+    let mut room = room.ok_or(Error::NotFound("Room not found"))?;
     let standing = membership::current(tx, &target.user_id, &room)?;
     match standing.as_str() {
         "join" => return Ok(room.room_id),

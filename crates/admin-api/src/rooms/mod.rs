@@ -9,6 +9,7 @@ mod hierarchy;
 mod join;
 mod list;
 mod make_admin;
+mod media;
 mod messages;
 mod purge_history;
 
@@ -37,6 +38,8 @@ pub(crate) fn routes() -> Vec<Route> {
         join::route(),
         extremities::get(),
         extremities::delete(),
+        media::list(),
+        media::quarantine(),
         purge_history::by_body(),
         purge_history::by_path(),
         purge_history::status(),

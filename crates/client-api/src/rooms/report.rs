@@ -5,7 +5,7 @@ use reeve_http::{Answer, Call, MatrixError, Route, reply};
 use reeve_rooms::reports;
 use serde_json::Value;
 
-use super::{required_text, text, v3, viewer};
+use super::{required_text, v3, viewer};
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#reporting-content";
 
@@ -27,9 +27,13 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn event(mut call: Call) -> Answer {
     let body = call.object().await?;
-    let reason = text(&body, "reason")?;
+    let reason = match body.get("reason") {
+        None => None,
+        Some(Value::String(reason)) => Some(reason.clone()),
+        Some(_) => return Err(MatrixError::bad_json("Param 'reason' must be a string")),
+    };
     let score = match body.get("score") {
-        None | Some(Value::Null) => None,
+        None => None,
         Some(score) => {
             Some(score.as_i64().ok_or_else(|| MatrixError::bad_json("Param 'score' must be an integer"))?)
         }

@@ -236,7 +236,7 @@ on_both_engines! {
         assert_eq!(done, wanted);
         assert_eq!(admin.get(&status).await, (200, json!({ "results": [wanted] })));
         assert_gone(&people).await;
-        // Once more, on a room that is gone.
+        // Once more, on a room that is gone. What is ordered in the same millisecond has no order.
         server.clock.advance(1);
         let again = ok(delete(admin, &v2(room), &json!({})).await);
         let id = at(&again, "/delete_id").to_owned();

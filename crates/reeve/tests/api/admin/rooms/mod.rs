@@ -8,6 +8,7 @@ mod hierarchy;
 mod join;
 mod list;
 mod make_admin;
+mod media;
 mod purge_history;
 mod reports;
 mod room;

@@ -1,0 +1,39 @@
+//! The media that events of a room point to.
+
+use std::collections::HashSet;
+
+use reeve_db::ReadTx;
+use reeve_store::events;
+use serde_json::Value;
+
+use crate::error::Error;
+
+/// How many events are looked at, the newest.
+const MOST_SCANNED: usize = 200_000;
+/// How many are read at once.
+const BATCH: i64 = 500;
+/// Where events name media: files and their thumbnails, plain and encrypted.
+const PLACES: [&str; 4] =
+    ["/content/url", "/content/info/thumbnail_url", "/content/file/url", "/content/info/thumbnail_file/url"];
+
+/// The media (`mxc://…`) that the events of a room point to, redacted ones too, the newest first, each once.
+pub fn of_room(tx: &ReadTx<'_>, room_num: i64) -> Result<Vec<String>, Error> {
+    let (mut found, mut seen) = (Vec::new(), HashSet::new());
+    let (mut before, mut scanned) = (i64::MAX, 0);
+    while scanned < MOST_SCANNED {
+        let batch = events::before(tx, room_num, before, 0, BATCH)?;
+        let Some(last) = batch.last() else { break };
+        before = last.pos;
+        scanned += batch.len();
+        for event in batch.iter().filter(|event| event.json.contains("mxc://")) {
+            let json: Value = serde_json::from_str(&event.json).map_err(Error::internal)?;
+            let media = PLACES.iter().filter_map(|place| json.pointer(place)?.as_str());
+            for media in media.filter(|media| media.starts_with("mxc://")) {
+                if seen.insert(media.to_owned()) {
+                    found.push(media.to_owned());
+                }
+            }
+        }
+    }
+    Ok(found)
+}
