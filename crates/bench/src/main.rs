@@ -1,4 +1,4 @@
-//! The benchmark of Reeve: seeds accounts, starts the server, and measures it over HTTP. See `docs/benchmarks.md`.
+//! The benchmark of Reeve: seeds accounts and rooms, starts the server, and measures it over HTTP. See `docs/benchmarks.md`.
 
 mod database;
 mod http;
@@ -6,6 +6,7 @@ mod lists;
 mod load;
 mod population;
 mod report;
+mod rooms;
 mod seed;
 mod server;
 
@@ -43,6 +44,8 @@ struct Arguments {
 enum Benchmark {
     /// Many accounts: lists, reads, creations, logins.
     Accounts(Accounts),
+    /// Rooms: sending, synchronising, waiting, leaving.
+    Rooms(rooms::Rooms),
     /// The server under test; started by the benchmark itself.
     #[command(hide = true)]
     Server {
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
             runtime.block_on(async {
                 match Arguments::parse().command {
                     Benchmark::Accounts(accounts) => run(accounts).await,
+                    Benchmark::Rooms(rooms) => rooms::run(rooms).await,
                     Benchmark::Server { database, listen } => {
                         server::run(database, listen).await.map(|()| true)
                     }

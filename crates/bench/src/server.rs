@@ -22,6 +22,9 @@ use crate::population::SERVER_NAME;
 /// The largest body of the empty handler, in bytes.
 const MOST: usize = 1 << 20;
 
+/// The unit of processor times, which Linux has fixed for all programs.
+const TICKS_PER_SECOND: f64 = 100.0;
+
 /// The emptiest handler there can be: it answers a body of the given size, the same each time.
 fn empty() -> Route {
     async fn handle(call: Call) -> Answer {
@@ -98,6 +101,17 @@ impl Server {
         let kib: f64 =
             line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).ok_or("no VmRSS")?;
         Ok(kib * 1024.0 / 1e6)
+    }
+}
+
+impl Server {
+    /// Processor time that it has taken, in seconds.
+    pub(crate) fn cpu(&self) -> Fallible<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name of the program stands in brackets and may hold anything.
+        let fields: Vec<&str> = stat.rsplit(')').next().ok_or("no stat")?.split_whitespace().collect();
+        let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
+        Ok((ticks(11).ok_or("no utime")? + ticks(12).ok_or("no stime")?) / TICKS_PER_SECOND)
     }
 }
 
