@@ -10,6 +10,7 @@
 mod admin;
 mod client;
 mod common;
+mod histories;
 mod rooms_kit;
 mod states;
 mod sync_kit;

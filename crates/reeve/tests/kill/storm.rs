@@ -72,7 +72,7 @@ pub(crate) fn run(engine: Engine, seed: u64) {
     let (board, mut rooms) = (Board::default(), Rooms::new());
     let (mut cut, mut talks_cut) = (0, 0);
     for round in 0..KILLS {
-        let (enough, delay) = (20 + dice.roll(80), Duration::from_millis(dice.roll(50)));
+        let (enough, delay) = (10 + dice.roll(25), Duration::from_millis(dice.roll(50)));
         let address = server.address;
         thread::scope(|scope| {
             let (acknowledged, heard) = channel();

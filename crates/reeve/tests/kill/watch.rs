@@ -10,8 +10,8 @@ use crate::talk::path;
 
 const CS: &str = "/_matrix/client/v3";
 /// Small enough that there are gaps in what a sync shows.
-const TIMELINE: u64 = 4;
-const PAGE: u64 = 10;
+const TIMELINE: u64 = 1;
+const PAGE: u64 = 3;
 /// How long a poll lasts; no server lives that long.
 const POLL_MS: u64 = 20_000;
 
@@ -67,9 +67,8 @@ impl Watcher {
     /// One sync and what follows from it; whether there was anything new. A sync that cannot be worked through counts
     /// as one that never came.
     fn look(&mut self, client: &mut Client, timeout: u64) -> Result<bool, Cut> {
-        for room in std::mem::take(&mut self.invited) {
-            // Should the answer not come, the room is still to be joined.
-            self.invited.insert(room.clone());
+        // Should an answer not come, the room is still to be joined.
+        for room in self.invited.clone() {
             let reply = client.send("POST", &path(&room, "join"), &json!({}))?;
             assert_eq!(reply.status, 200, "{room}: {}", reply.body);
             self.invited.remove(&room);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::model::{Draft, Room};
 use crate::rooms_kit::{enc, room_path, txn};
 
-/// How many people there are. The first created the room.
+/// How many people act. The first created the room. One more is there, does nothing, and sees everything.
 pub(crate) const PEOPLE: usize = 4;
 
 /// One deed; people are meant by their number.
@@ -27,6 +27,7 @@ pub(crate) enum Deed {
     Power(usize, usize, i64),
     /// The level that something needs.
     Level(usize, &'static str, i64),
+    Visibility(usize, &'static str),
     Topic(usize, u8),
     Say(usize),
     /// Redacts one of the events that there are.
@@ -39,6 +40,7 @@ pub(crate) fn deed() -> impl Strategy<Value = Deed> {
     let whom = || 0..PEOPLE;
     let level = || prop::sample::select(vec![0, 25, 50, 75, 100]);
     let rules = ["public", "invite", "knock", "restricted", "knock_restricted", "private"];
+    let visibilities = ["world_readable", "shared", "invited", "joined"];
     let fields = ["ban", "kick", "invite", "redact", "users_default", "state_default", "events_default"];
     prop_oneof![
         4 => whom().prop_map(Deed::Join),
@@ -54,8 +56,10 @@ pub(crate) fn deed() -> impl Strategy<Value = Deed> {
         3 => (who(), whom(), level()).prop_map(|(who, whom, level)| Deed::Power(who, whom, level)),
         2 => (who(), prop::sample::select(fields.to_vec()), level())
             .prop_map(|(who, field, level)| Deed::Level(who, field, level)),
+        3 => (who(), prop::sample::select(visibilities.to_vec()))
+            .prop_map(|(who, value)| Deed::Visibility(who, value)),
         2 => (who(), 0..3_u8).prop_map(|(who, topic)| Deed::Topic(who, topic)),
-        2 => whom().prop_map(Deed::Say),
+        4 => whom().prop_map(Deed::Say),
         2 => (who(), any::<prop::sample::Index>()).prop_map(|(who, which)| Deed::Redact(who, which)),
     ]
 }
@@ -118,9 +122,7 @@ impl Place<'_> {
                 let banned = self.is(whom, "ban");
                 self.endpoint(who, Some(whom), "unban", self.remove(banned, who, whom, "leave"))
             }
-            Deed::Member(who, whom, membership) => {
-                self.put(self.member(who, whom, membership, false))
-            }
+            Deed::Member(who, whom, membership) => self.put(self.member(who, whom, membership, false)),
             Deed::JoinRule(who, rule) => {
                 let mut content = json!({ "join_rule": rule });
                 if rule.contains("restricted") {
@@ -137,6 +139,10 @@ impl Place<'_> {
                 let mut powers = self.room.powers();
                 powers[field] = json!(level);
                 self.put(self.state(who, "m.room.power_levels", powers))
+            }
+            Deed::Visibility(who, value) => {
+                let content = json!({ "history_visibility": value });
+                self.put(self.state(who, "m.room.history_visibility", content))
             }
             Deed::Topic(who, topic) => {
                 self.put(self.state(who, "m.room.topic", json!({ "topic": topic.to_string() })))
@@ -244,10 +250,8 @@ impl Place<'_> {
     fn redact(&self, who: usize, which: prop::sample::Index) -> Request {
         let target = which.get(&self.room.events);
         let path = room_path(&self.room.room_id, &format!("redact/{}/{}", enc(&target.event_id), txn()));
-        let content = match self.room.rules.redaction.content_field_redacts {
-            true => json!({ "redacts": target.event_id }),
-            false => json!({}),
-        };
+        // Clients of older rooms find it here, too.
+        let content = json!({ "redacts": target.event_id });
         let draft = self.draft(who, "m.room.redaction", None, content);
         let user_id = &self.people[who];
         let may = self.is(who, "join")

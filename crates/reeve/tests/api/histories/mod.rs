@@ -13,14 +13,18 @@ use proptest::test_runner::{Config, TestRunner};
 use reeve_testkit::tokio::runtime::Handle;
 use reeve_testkit::tokio::task::block_in_place;
 
-/// Runs a test with random values, and shows the smallest one with which it fails.
+/// Runs a test with random values, and shows the smallest one with which it fails. `PROPTEST_CASES` says how often it
+/// is run instead of `cases`.
 fn for_all<T: Debug, F: Future<Output = ()>>(
     cases: u32,
     strategy: &impl Strategy<Value = T>,
     test: impl Fn(T) -> F,
 ) {
-    let config =
-        Config { cases, failure_persistence: None, max_shrink_iters: 100, ..Config::default() };
+    let cases = match std::env::var("PROPTEST_CASES") {
+        Ok(cases) => cases.parse().unwrap(),
+        Err(_) => cases,
+    };
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 100, ..Config::default() };
     let outcome = block_in_place(|| {
         TestRunner::new(config).run(strategy, |value| {
             Handle::current().block_on(test(value));

@@ -105,6 +105,19 @@ impl Room {
         joined.filter_map(|event| event.state_key.clone()).collect()
     }
 
+    /// Whether somebody is in or ever was.
+    pub(crate) fn was_joined(&self, user_id: &str) -> bool {
+        let mut own = self
+            .events
+            .iter()
+            .filter(|event| event.kind == "m.room.member" && event.state_key.as_deref() == Some(user_id));
+        own.any(|event| event.content["membership"] == "join")
+    }
+
+    pub(crate) fn visibility(&self) -> String {
+        at(&self.content("m.room.history_visibility", ""), "/history_visibility").to_owned()
+    }
+
     pub(crate) fn join_rule(&self) -> String {
         at(&self.content("m.room.join_rules", ""), "/join_rule").to_owned()
     }
@@ -167,6 +180,41 @@ impl Room {
             state.clone()
         });
         states.collect()
+    }
+
+    /// The ids of the events that somebody may see.
+    /// <https://spec.matrix.org/v1.18/client-server-api/#room-history-visibility>
+    pub(crate) fn seen_by(&self, user_id: &str) -> Vec<&str> {
+        // The visibility and the membership before the first event, and after each.
+        let mut times = vec![("shared", "")];
+        for event in &self.events {
+            let (mut visibility, mut membership) = times.last().copied().unwrap();
+            match (event.kind.as_str(), event.state_key.as_deref()) {
+                ("m.room.history_visibility", Some("")) => {
+                    visibility = at(&event.content, "/history_visibility");
+                }
+                ("m.room.member", Some(key)) if key == user_id => {
+                    membership = at(&event.content, "/membership");
+                }
+                _ => {}
+            }
+            times.push((visibility, membership));
+        }
+        let may_see = |index: usize, event: &Event| {
+            // Only the event that changes it makes a difference between the two.
+            let around = &times[index..=index + 1];
+            let was = |membership| around.iter().any(|time| time.1 == membership);
+            let by = |visibility| around.iter().any(|time| time.0 == visibility);
+            let comes_later = times[index + 1..].iter().any(|time| time.1 == "join");
+            // What happens to oneself one always learns.
+            let own = event.kind == "m.room.member" && event.state_key.as_deref() == Some(user_id);
+            own || by("world_readable")
+                || was("join")
+                || (by("shared") && comes_later)
+                || (by("invited") && was("invite"))
+        };
+        let seen = self.events.iter().enumerate().filter(|(index, event)| may_see(*index, event));
+        seen.map(|(_, event)| event.event_id.as_str()).collect()
     }
 
     /// The state as the server has it.
