@@ -21,6 +21,10 @@ use crate::{
 /// How often a call is tried that collides with others or loses its connection.
 const TRIES: u32 = 12;
 
+/// How often a call is tried that breaks a constraint: a row that its snapshot does not show yet may be in its way, and
+/// the next snapshot shows it.
+const CONSTRAINT_TRIES: u32 = 3;
+
 /// After this many tries a call that collides with others has this process's writes to itself.
 const POLITE: u32 = 5;
 
@@ -111,7 +115,8 @@ impl Worker {
         let start = clock::now();
         let mut tries = 1;
         while let Try::Again(error) = self.take_turn(kind, &mut *job, tries) {
-            if tries == TRIES {
+            let most = if matches!(error, DbError::Constraint(_)) { CONSTRAINT_TRIES } else { TRIES };
+            if tries >= most {
                 job.fail(error);
                 break;
             }
@@ -165,9 +170,10 @@ impl Worker {
             self.disconnect();
             return Try::Again(fault.unwrap_or(DbError::Closed));
         }
-        if fault == Some(DbError::Serialization) {
+        if let Some(collision @ (DbError::Serialization | DbError::Constraint(_))) = &fault {
+            let collision = collision.clone();
             self.roll_back();
-            return Try::Again(DbError::Serialization);
+            return Try::Again(collision);
         }
         let kept = ok && fault.is_none();
         if let Some(fault) = fault.filter(|_| ok) {
