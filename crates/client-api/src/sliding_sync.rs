@@ -60,6 +60,7 @@ async fn sync(mut call: Call) -> Answer {
         Duration::from_millis(call.query.integer("timeout")?.unwrap_or(0).unsigned_abs()).min(LONGEST);
     be_present(&call).await?;
     let viewer = viewer(&call)?;
+    let turn = call.app.hub.turns.begin(viewer.user_num, &viewer.device_id, &request.conn_id);
     let patient = pos.is_some() && !timeout.is_zero();
     // Listening begins before the first look, so that nothing is missed between the two.
     let listener = patient.then(|| call.app.hub.listen(&viewer.user_id, viewer.user_num));
@@ -78,8 +79,12 @@ async fn sync(mut call: Call) -> Answer {
             tokio::select! {
                 () = listener.news() => continue,
                 () = &mut deadline => is_late = true,
+                () = turn.replaced() => return Err(unknown_pos()),
                 _ = stopping.wait_for(|stopping| *stopping) => is_late = true,
             }
+        }
+        if !turn.is_last() {
+            return Err(unknown_pos());
         }
         if let Some(answer) = answer(&call, look).await? {
             return answer;

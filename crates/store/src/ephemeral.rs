@@ -16,7 +16,7 @@ reeve_db::statements! {
                            AND EXISTS (SELECT 1 FROM receipts r WHERE r.room_num = m.room_num AND r.pos > $2)";
     ROOMS_WITH_OWN_RECEIPTS = "SELECT m.room_num FROM memberships m WHERE m.user_id = $1 AND m.membership = 'join' \
                                AND EXISTS (SELECT 1 FROM receipts r WHERE r.room_num = m.room_num AND r.user_id = $1 \
-                               AND r.pos > $2)";
+                               AND +r.pos > $2)";
     PUT_TYPING = "INSERT INTO typing (room_num, user_id, until_ts, pos) VALUES ($1, $2, $3, $4) \
                   ON CONFLICT (room_num, user_id) DO UPDATE SET until_ts = excluded.until_ts, pos = excluded.pos";
     PROLONG_TYPING = "UPDATE typing SET until_ts = $3 WHERE room_num = $1 AND user_id = $2";

@@ -37,8 +37,11 @@ reeve_db::statements! {
     ALL_STATE_AT = select!("room_num = $1 AND until_pos > $2 AND pos <= $2 ORDER BY pos");
     /// Two ranges of the index, so that the members of a large room are not read.
     STATE_BUT_MEMBERS_AT = concat!(
-        select!("room_num = $1 AND event_type < 'm.room.member' AND until_pos > $2 AND pos <= $2"), " UNION ALL ",
-        select!("room_num = $1 AND event_type > 'm.room.member' AND until_pos > $2 AND pos <= $2"));
+        select!("room_num = $1 AND event_type < 'm.room.member' AND until_pos IS NOT NULL AND +until_pos > $2 \
+                 AND pos <= $2"),
+        " UNION ALL ",
+        select!("room_num = $1 AND event_type > 'm.room.member' AND until_pos IS NOT NULL AND +until_pos > $2 \
+                 AND pos <= $2"));
     STATE_OF_TYPE_AT = select!("room_num = $1 AND event_type = $2 AND state_key >= '' AND until_pos > $3 \
                         AND pos <= $3 ORDER BY pos");
     STATE_CHANGED = select!("room_num = $1 AND until_pos > $3 AND pos > $2 AND pos <= $3 ORDER BY pos");

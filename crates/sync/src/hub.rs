@@ -12,6 +12,8 @@ use reeve_db::{Db, DbError, Engine};
 use reeve_store::stream;
 use tokio::sync::{Notify, watch};
 
+use crate::turns::Turns;
+
 /// How often changes by other processes are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How often they are looked for where there are no other processes.
@@ -65,6 +67,8 @@ pub struct Hub {
     waiting: Mutex<Waiting>,
     next_id: AtomicU64,
     followed: AtomicI64,
+    /// Requests of sliding sync.
+    pub turns: Arc<Turns>,
 }
 
 impl Hub {

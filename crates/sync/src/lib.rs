@@ -3,6 +3,7 @@
 pub mod hub;
 mod room;
 pub mod sliding;
+pub mod turns;
 pub mod v3;
 
 pub use hub::Hub;

@@ -32,9 +32,12 @@ struct DeviceLists {
 /// What encryption needs.
 #[derive(Debug, Serialize)]
 struct EndToEnd {
-    device_lists: DeviceLists,
-    device_one_time_keys_count: BTreeMap<&'static str, i64>,
-    device_unused_fallback_key_types: Vec<String>,
+    #[serde(rename = "device_lists")]
+    lists: DeviceLists,
+    #[serde(rename = "device_one_time_keys_count")]
+    one_time_keys: BTreeMap<&'static str, i64>,
+    #[serde(rename = "device_unused_fallback_key_types")]
+    fallback_keys: Vec<String>,
 }
 
 /// Account data.
@@ -73,7 +76,7 @@ impl Extensions {
             && self
                 .e2ee
                 .as_ref()
-                .is_none_or(|keys| keys.device_lists.changed.is_empty() && keys.device_lists.left.is_empty())
+                .is_none_or(|keys| keys.lists.changed.is_empty() && keys.lists.left.is_empty())
             && self.account_data.as_ref().is_none_or(|data| data.global.is_empty() && data.rooms.is_empty())
             && no_rooms(self.receipts.as_ref())
             && no_rooms(self.typing.as_ref())
@@ -99,9 +102,9 @@ impl Sync<'_, '_, '_> {
             events: Vec::new(),
         });
         let e2ee = wanted.e2ee.enabled.then(|| EndToEnd {
-            device_lists: DeviceLists::default(),
-            device_one_time_keys_count: BTreeMap::from([("signed_curve25519", 0)]),
-            device_unused_fallback_key_types: Vec::new(),
+            lists: DeviceLists::default(),
+            one_time_keys: BTreeMap::from([("signed_curve25519", 0)]),
+            fallback_keys: Vec::new(),
         });
         let account_data =
             wanted.account_data.enabled.then(|| self.account_data(tx, eligible, shown)).transpose()?;

@@ -232,7 +232,7 @@ impl Sync<'_, '_, '_> {
             None if is_joined => 0,
             None => self.known(standing).map_or(0, |known| known.upto),
         };
-        let part = self.part(tx, &view, eligible, (from, until), known)?;
+        let part = part(tx, &view, eligible, (from, until), known)?;
         let changed = match known {
             Some(known) if known.upto < until => events::state_changed(tx, room.num, known.upto, until)?,
             _ => Vec::new(),
@@ -292,39 +292,6 @@ impl Sync<'_, '_, '_> {
         Ok(Some(Answer { room: told, told: Told { since, event_ids } }))
     }
 
-    /// The part of the timeline that is due.
-    fn part(
-        &self,
-        tx: &ReadTx<'_>,
-        view: &RoomView<'_, '_, '_>,
-        eligible: &Eligible<'_>,
-        (from, until): (i64, i64),
-        known: Option<&Known>,
-    ) -> Result<Part, Error> {
-        let (limit, all) = (eligible.limit, RoomEventFilter::default());
-        let Some(known) = known else {
-            let timeline = room::timeline(view, tx, (from, until), limit, &all)?;
-            let known = if timeline.limited || from > 0 { count(&timeline.stored) } else { ALL_EVENTS };
-            return Ok(Part { timeline, expanded: false, known });
-        };
-        let mut at_least = known.timeline;
-        if limit > known.timeline && eligible.standing.membership == "join" {
-            let timeline = room::timeline(view, tx, (0, until), limit, &all)?;
-            let old = timeline.stored.iter().filter(|event| event.pos <= from).count();
-            at_least = if timeline.limited { limit } else { ALL_EVENTS };
-            if i64::try_from(old).unwrap_or(i64::MAX) > known.timeline {
-                return Ok(Part { timeline, expanded: true, known: at_least });
-            }
-        }
-        let timeline = room::timeline(view, tx, (from, until), limit, &all)?;
-        let known = if timeline.limited {
-            count(&timeline.stored)
-        } else {
-            at_least.max(known.timeline.saturating_add(count(&timeline.stored)))
-        };
-        Ok(Part { timeline, expanded: false, known })
-    }
-
     /// The state that is due: all that is wanted of a new room, else what changed, and what was not wanted before.
     fn state(
         &self,
@@ -376,11 +343,11 @@ impl Sync<'_, '_, '_> {
         let (room, is_joined) = (&view.room, standing.membership == "join");
         let is_new = known.is_none();
         let has_changed = |event_type: &str| changed.iter().any(|event| event.event_type == event_type);
-        let name = self.text_at(tx, view, ("m.room.name", "name"), until)?;
+        let name = text_at(tx, view, ("m.room.name", "name"), until)?;
         if is_new && name.is_some() || has_changed("m.room.name") {
             told.name = Some(name.clone());
         }
-        let avatar = || self.text_at(tx, view, ("m.room.avatar", "url"), until);
+        let avatar = || text_at(tx, view, ("m.room.avatar", "url"), until);
         if has_changed("m.room.avatar") {
             told.avatar = Some(avatar()?);
         } else if is_new {
@@ -403,18 +370,6 @@ impl Sync<'_, '_, '_> {
         Ok(())
     }
 
-    /// A text in the state after the event at a position.
-    fn text_at(
-        &self,
-        tx: &ReadTx<'_>,
-        view: &RoomView<'_, '_, '_>,
-        (event_type, key): (&str, &str),
-        at: i64,
-    ) -> Result<Option<String>, Error> {
-        let Some(state) = events::state_at(tx, view.room.num, event_type, "", at)? else { return Ok(None) };
-        text(&state, view, key)
-    }
-
     fn heroes(&self, tx: &ReadTx<'_>, view: &RoomView<'_, '_, '_>) -> Result<Vec<Hero>, Error> {
         let mut heroes = Vec::new();
         for user_id in room::heroes(tx, &view.room, self.own())? {
@@ -427,6 +382,49 @@ impl Sync<'_, '_, '_> {
         }
         Ok(heroes)
     }
+}
+
+/// The part of the timeline that is due.
+fn part(
+    tx: &ReadTx<'_>,
+    view: &RoomView<'_, '_, '_>,
+    eligible: &Eligible<'_>,
+    (from, until): (i64, i64),
+    known: Option<&Known>,
+) -> Result<Part, Error> {
+    let (limit, all) = (eligible.limit, RoomEventFilter::default());
+    let Some(known) = known else {
+        let timeline = room::timeline(view, tx, (from, until), limit, &all)?;
+        let known = if timeline.limited || from > 0 { count(&timeline.stored) } else { ALL_EVENTS };
+        return Ok(Part { timeline, expanded: false, known });
+    };
+    let mut at_least = known.timeline;
+    if limit > known.timeline && eligible.standing.membership == "join" {
+        let timeline = room::timeline(view, tx, (0, until), limit, &all)?;
+        let old = timeline.stored.iter().filter(|event| event.pos <= from).count();
+        at_least = if timeline.limited { limit } else { ALL_EVENTS };
+        if i64::try_from(old).unwrap_or(i64::MAX) > known.timeline {
+            return Ok(Part { timeline, expanded: true, known: at_least });
+        }
+    }
+    let timeline = room::timeline(view, tx, (from, until), limit, &all)?;
+    let known = if timeline.limited {
+        count(&timeline.stored)
+    } else {
+        at_least.max(known.timeline.saturating_add(count(&timeline.stored)))
+    };
+    Ok(Part { timeline, expanded: false, known })
+}
+
+/// A text in the state after the event at a position.
+fn text_at(
+    tx: &ReadTx<'_>,
+    view: &RoomView<'_, '_, '_>,
+    (event_type, key): (&str, &str),
+    at: i64,
+) -> Result<Option<String>, Error> {
+    let Some(state) = events::state_at(tx, view.room.num, event_type, "", at)? else { return Ok(None) };
+    text(&state, view, key)
 }
 
 fn text(state: &Event, view: &RoomView<'_, '_, '_>, key: &str) -> Result<Option<String>, Error> {

@@ -576,4 +576,170 @@ on_both_engines! {
         assert_eq!(of(&slide_on(&alice, &own, &upto(9)).await), Some(json!("my-own-id")));
         assert_eq!(of(&slide_on(&phone, &other, &upto(9)).await), None);
     }
+
+    async fn state_that_is_wanted_later(server: Server) {
+        let alice = server.user("alice").await;
+        let room = named(&alice, "name").await;
+        set_state(&alice, &room, "m.room.topic", "", json!({ "topic": "first" })).await;
+        say_many(&alice, &room, "m", 3).await;
+        let (name, both) = (json!([["m.room.name", ""]]), json!([["m.room.name", ""], ["m.room.topic", ""]]));
+        let kinds = |answer: &Value| -> Vec<String> {
+            let state = list(&answer["rooms"][&room], "/required_state").iter();
+            state.map(|event| at(event, "/type").to_owned()).collect()
+        };
+        let first = slide(&alice, &with_state(&name)).await;
+        assert_eq!(kinds(&first), ["m.room.name"]);
+        // At once, and only what is new.
+        let more = slide_on(&alice, &first, &with_state(&both)).await;
+        assert_eq!(kinds(&more), ["m.room.topic"]);
+        assert_ne!(more["rooms"][&room]["initial"], true);
+        // What is not wanted for a while and did not change needs no repeating.
+        let less = slide_on(&alice, &more, &with_state(&name)).await;
+        let again = slide_on(&alice, &less, &with_state(&both)).await;
+        assert_eq!((rooms(&less), rooms(&again)), (vec![], vec![]));
+        let less = slide_on(&alice, &again, &with_state(&name)).await;
+        set_state(&alice, &room, "m.room.topic", "", json!({ "topic": "second" })).await;
+        let less = slide_on(&alice, &less, &with_state(&name)).await;
+        assert_eq!(kinds(&less), [] as [&str; 0]);
+        let again = slide_on(&alice, &less, &with_state(&both)).await;
+        assert_eq!(kinds(&again), ["m.room.topic"]);
+        assert_eq!(content(list(&again["rooms"][&room], "/required_state").first()), &json!({ "topic": "second" }));
+    }
+
+    async fn all_state_with_members_when_needed(server: Server) {
+        let (alice, bob, carol) = (server.user("alice").await, server.user("bob").await, server.user("carol").await);
+        let room = named(&alice, "name").await;
+        join(&carol, &room).await;
+        join(&bob, &room).await;
+        say_many(&bob, &room, "m", 3).await;
+        let answer = slide(&alice, &with_state(&json!([["*", "*"], ["m.room.member", "$LAZY"]]))).await;
+        let state = list(&answer["rooms"][&room], "/required_state");
+        assert_eq!(keys_of(state, "m.room.member"), ["@bob:test"]);
+        for kind in ["m.room.create", "m.room.name", "m.room.power_levels", "m.room.join_rules"] {
+            assert_eq!(keys_of(state, kind), [""], "{kind}");
+        }
+    }
+
+    async fn what_is_unread(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let room = named(&alice, "room").await;
+        join(&bob, &room).await;
+        let first = slide(&alice, &upto(9)).await;
+        assert_eq!(counts(&first["rooms"][&room]), (0, 0));
+        say(&bob, &room, "one").await;
+        let last = say(&bob, &room, "two").await;
+        let came = slide_on(&alice, &first, &upto(9)).await;
+        assert_eq!(counts(&came["rooms"][&room]), (2, 0));
+        // Reading elsewhere is news, too.
+        receipt(&alice, &room, "m.read", &last, json!({})).await;
+        let read = slide_on(&alice, &came, &upto(9)).await;
+        assert_eq!((rooms(&read), counts(&read["rooms"][&room])), (vec![room.clone()], (0, 0)));
+        assert_eq!(said(&read, &room), [] as [&str; 0]);
+        assert_eq!(rooms(&slide_on(&alice, &read, &upto(9)).await), [] as [String; 0]);
+    }
+
+    async fn extensions_for_some_rooms(server: Server) {
+        let alice = server.user("alice").await;
+        let (one, two) = (named(&alice, "one").await, named(&alice, "two").await);
+        for room in [&one, &two] {
+            set_room_data(&alice, room, "org.example.a", json!({ "a": 1 })).await;
+        }
+        let told = |answer: &Value| -> Vec<String> {
+            let of_rooms = answer["extensions"]["account_data"]["rooms"].as_object();
+            of_rooms.map(|rooms| rooms.keys().cloned().collect()).unwrap_or_default()
+        };
+        let config = json!({ "required_state": [], "timeline_limit": 1 });
+        for (lists, subscriptions, expected) in [
+            (json!(["none"]), json!([]), vec![]),
+            (json!([]), json!(["*"]), vec![two.clone()]),
+            (json!([]), json!([two.clone()]), vec![two.clone()]),
+            (json!(["newest"]), json!([]), vec![two.clone()]),
+        ] {
+            let body = json!({
+                "lists": { "newest": { "ranges": [[0, 0]], "required_state": [], "timeline_limit": 1 } },
+                "room_subscriptions": { two.clone(): config },
+                "extensions": { "account_data": { "enabled": true, "lists": lists, "rooms": subscriptions } },
+            });
+            assert_eq!(told(&slide(&alice, &body).await), expected, "{body}");
+        }
+    }
+
+    async fn a_room_becomes_a_direct_chat(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let room = named(&alice, "room").await;
+        join(&bob, &room).await;
+        let first = slide(&alice, &upto(9)).await;
+        assert_ne!(first["rooms"][&room]["is_dm"], true);
+        set_data(&alice, "m.direct", json!({ "@bob:test": [room] })).await;
+        let came = slide_on(&alice, &first, &upto(9)).await;
+        assert_eq!(came["rooms"][&room]["is_dm"], true);
+        set_data(&alice, "m.direct", json!({})).await;
+        let came = slide_on(&alice, &came, &upto(9)).await;
+        assert_eq!(came["rooms"][&room]["is_dm"], false);
+        assert_eq!(rooms(&slide_on(&alice, &came, &upto(9)).await), [] as [String; 0]);
+    }
+
+    async fn an_invitation_is_declined(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let room = create(&bob, json!({ "name": "Secret", "invite": ["@alice:test"] })).await;
+        let body = with_state(&json!([["m.room.member", "$ME"], ["m.room.topic", ""]]));
+        let first = slide(&alice, &body).await;
+        assert_eq!(rooms(&first), [&*room]);
+        set_state(&bob, &room, "m.room.topic", "", json!({ "topic": "unseen" })).await;
+        leave(&alice, &room).await;
+        let came = slide_on(&alice, &first, &body).await;
+        let part = &came["rooms"][&room];
+        assert_eq!(content(of_state(list(part, "/required_state"), "m.room.member", "@alice:test"))["membership"], "leave");
+        assert_eq!((list(part, "/required_state").len(), list(part, "/timeline").len()), (1, 1));
+        assert!(part.get("name").is_none(), "{part}");
+        let after = slide_on(&alice, &came, &body).await;
+        assert_eq!((rooms(&after), &after["lists"]["all"]["count"]), (vec![], &json!(0)));
+    }
+
+    async fn who_begins_anew_ends_what_was(server: Server) {
+        let alice = server.user("alice").await;
+        named(&alice, "room").await;
+        let of = |name: String| {
+            let mut body = upto(9);
+            body["conn_id"] = json!(name);
+            body["txn_id"] = json!("mine");
+            body
+        };
+        let old = slide(&alice, &of("one".to_owned())).await;
+        assert_eq!(old["txn_id"], "mine");
+        let new = slide(&alice, &of("one".to_owned())).await;
+        let gone = |answer: Value| {
+            let alice = alice.clone();
+            let query = format!("timeout=0&pos={}", enc(at(&answer, "/pos")));
+            async move { code(&try_slide(&alice, &query, &of("one".to_owned())).await) == (400, "M_UNKNOWN_POS") }
+        };
+        assert!(gone(old).await);
+        let new = slide_on(&alice, &new, &of("one".to_owned())).await;
+        // The least used one makes room where there are very many.
+        for number in 0..20 {
+            slide(&alice, &of(number.to_string())).await;
+        }
+        assert!(gone(new).await);
+    }
+
+    async fn two_requests_from_one_position(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let room = named(&alice, "room").await;
+        join(&bob, &room).await;
+        let first = slide(&alice, &upto(9)).await;
+        let (body, query) = (upto(9), format!("timeout=20000&pos={}", enc(at(&first, "/pos"))));
+        // The second replaces the first, which may be answered or refused; the second must be answered.
+        let two = async {
+            let second = async {
+                ok(alice.get(&format!("{CS}/account/whoami")).await);
+                let second = async { tokio::join!(try_slide(&alice, &query, &body), say(&bob, &room, "once")).0 };
+                second.await
+            };
+            tokio::join!(try_slide(&alice, &query, &body), second).1
+        };
+        let second = ok(tokio::time::timeout(Duration::from_secs(20), two).await.unwrap());
+        assert_eq!(said(&second, &room), ["once"]);
+        say(&bob, &room, "more").await;
+        assert_eq!(said(&slide_on(&alice, &second, &upto(9)).await, &room), ["more"]);
+    }
 }

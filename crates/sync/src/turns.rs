@@ -1,0 +1,64 @@
+//! Requests that replace each other.
+//!
+//! A client that gives a request up and sends another expects an answer to the last one only. The others may still be
+//! waiting here, and must not change what the last one builds upon.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+/// What replaces each other: an account, one of its devices, and a name that the device chose.
+type Key = (i64, String, String);
+
+/// The last request of each kind in this process.
+#[derive(Default)]
+pub struct Turns {
+    last: Mutex<HashMap<Key, (u64, Arc<Notify>)>>,
+    next: AtomicU64,
+}
+
+impl Turns {
+    /// Begins a request in place of those before it.
+    pub fn begin(self: &Arc<Self>, user_num: i64, device_id: &str, name: &str) -> Turn {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let (key, replaced) = ((user_num, device_id.to_owned(), name.to_owned()), Arc::new(Notify::new()));
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, before)) = last.insert(key.clone(), (number, Arc::clone(&replaced))) {
+            before.notify_one();
+        }
+        drop(last);
+        Turn { turns: Arc::clone(self), key, number, replaced }
+    }
+}
+
+/// One request, until it ends.
+pub struct Turn {
+    turns: Arc<Turns>,
+    key: Key,
+    number: u64,
+    replaced: Arc<Notify>,
+}
+
+impl Turn {
+    /// Whether no other request has begun in its place.
+    pub fn is_last(&self) -> bool {
+        let last = self.turns.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.get(&self.key).is_some_and(|(number, _)| *number == self.number)
+    }
+
+    /// Waits until another begins in its place.
+    pub async fn replaced(&self) {
+        self.replaced.notified().await;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut last = self.turns.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.get(&self.key).is_some_and(|(number, _)| *number == self.number) {
+            last.remove(&self.key);
+        }
+    }
+}
