@@ -264,9 +264,10 @@ impl Talker {
                     .iter()
                     .filter(|room| self.parts.get(*room).is_none_or(|part| !part.is_in()))
                     .collect();
-                match others.is_empty() {
-                    true => Act::Say { room, stamp },
-                    false => Act::Join { room: (*pick(&mut self.dice, &others)).clone() },
+                if others.is_empty() {
+                    Act::Say { room, stamp }
+                } else {
+                    Act::Join { room: (*pick(&mut self.dice, &others)).clone() }
                 }
             }
             1 if !part.own => Act::Leave { room },
