@@ -36,6 +36,9 @@ reeve_db::statements! {
                         WHERE (p.user_id = $1 OR EXISTS (SELECT 1 FROM memberships a JOIN memberships b \
                         ON b.room_num = a.room_num AND b.user_id = $1 AND b.membership = 'join' \
                         WHERE a.user_id = p.user_id AND a.membership = 'join')) ORDER BY p.pos";
+    PRESENCE_OF_NEWCOMERS = "SELECT p.user_id, p.presence, p.status_msg, p.last_active_ts FROM memberships m \
+                             JOIN presence p ON p.user_id = m.user_id AND p.presence <> 'offline' \
+                             WHERE m.room_num = $1 AND m.membership = 'join' AND m.since_pos > $2 LIMIT $3";
     IDLE_PRESENCE = "SELECT user_id, presence, status_msg, last_active_ts FROM presence \
                      WHERE presence IN ('online', 'unavailable') AND last_active_ts < $1 LIMIT $2";
     DELETE_RECEIPTS_OF_ROOM = "DELETE FROM receipts WHERE room_num = $1 AND (user_id, receipt_type, thread_id) IN \
@@ -212,6 +215,16 @@ pub fn changed_presence(
     most: i64,
 ) -> Result<Vec<Presence>, DbError> {
     tx.query(&CHANGED_PRESENCE, &params![user_id, since, most], presence_from_row)
+}
+
+/// Presences of those who joined a room after a position and are there.
+pub fn presence_of_newcomers(
+    tx: &ReadTx<'_>,
+    room_num: i64,
+    since: i64,
+    most: i64,
+) -> Result<Vec<Presence>, DbError> {
+    tx.query(&PRESENCE_OF_NEWCOMERS, &params![room_num, since, most], presence_from_row)
 }
 
 /// Some of those who seem to be there but did nothing since a time.

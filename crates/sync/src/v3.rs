@@ -240,7 +240,7 @@ pub fn look(
         next_batch: Token(upto).to_string(),
         rooms: found,
         account_data: Events { events: sync.global_data(tx, global)? },
-        presence: Events { events: if home.settings.presence { sync.presence(tx)? } else { Vec::new() } },
+        presence: Events { events: if home.settings.presence { sync.presence(tx, &joined)? } else { Vec::new() } },
         to_device: Events::default(),
         device_lists: DeviceLists::default(),
         device_one_time_keys_count: BTreeMap::from([("signed_curve25519", 0)]),
@@ -502,9 +502,20 @@ impl Sync<'_, '_, '_> {
             .collect())
     }
 
-    fn presence(&self, tx: &ReadTx<'_>) -> Result<Vec<Value>, Error> {
+    fn presence(&self, tx: &ReadTx<'_>, joined: &[InRoom]) -> Result<Vec<Value>, Error> {
         let wanted = &self.request.filter.presence;
-        let changed = ephemeral::changed_presence(tx, &self.viewer.user_id, self.since, MOST_PRESENCE)?;
+        let mut changed =
+            ephemeral::changed_presence(tx, &self.viewer.user_id, self.since, MOST_PRESENCE)?;
+        // Whom the user meets, in a room that either came to, was there before.
+        let news = joined.iter().filter(|room| self.request.since.is_some() && room.last_pos > self.since);
+        for room in news {
+            let since = if room.member.since_pos > self.since { 0 } else { self.since };
+            for met in ephemeral::presence_of_newcomers(tx, room.member.room_num, since, MOST_PRESENCE)? {
+                if !changed.iter().any(|known| known.user_id == met.user_id) {
+                    changed.push(met);
+                }
+            }
+        }
         Ok(changed
             .into_iter()
             .filter(|presence| self.request.since.is_some() || presence.presence != "offline")
