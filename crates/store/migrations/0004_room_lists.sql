@@ -8,25 +8,32 @@ ALTER TABLE rooms ADD COLUMN purged_pos {bigint} NOT NULL DEFAULT 0;
 ALTER TABLE rooms ADD COLUMN search_key {text} NOT NULL DEFAULT '';
 
 -- By what lists filter: 2 if published, plus 1 if anybody has joined.
-ALTER TABLE rooms ADD COLUMN list_class {bigint}
-  GENERATED ALWAYS AS (published * 2 + CASE WHEN joined_members > 0 THEN 1 ELSE 0 END) {generated};
+ALTER TABLE rooms ADD COLUMN list_class {bigint} NOT NULL DEFAULT 0;
 
--- What lists sort by, where it may be longer than an index can hold.
-ALTER TABLE rooms ADD COLUMN sort_name {text} GENERATED ALWAYS AS (substr(name, 1, 250)) {generated};
-ALTER TABLE rooms ADD COLUMN sort_encryption {text} GENERATED ALWAYS AS (substr(encryption, 1, 100)) {generated};
-ALTER TABLE rooms ADD COLUMN sort_join_rule {text} GENERATED ALWAYS AS (substr(join_rule, 1, 100)) {generated};
-ALTER TABLE rooms ADD COLUMN sort_guest_access {text} GENERATED ALWAYS AS (substr(guest_access, 1, 100)) {generated};
-ALTER TABLE rooms ADD COLUMN sort_history_visibility {text}
-  GENERATED ALWAYS AS (substr(history_visibility, 1, 100)) {generated};
+-- What lists sort by, as much of it as an index can hold, after an `a`; a `b` where there is no value. Columns of their
+-- own, since SQLite does not answer from an index alone where one of its columns is generated.
+ALTER TABLE rooms ADD COLUMN sort_name {text} NOT NULL DEFAULT 'b';
+ALTER TABLE rooms ADD COLUMN sort_alias {text} NOT NULL DEFAULT 'b';
+ALTER TABLE rooms ADD COLUMN sort_encryption {text} NOT NULL DEFAULT 'b';
+ALTER TABLE rooms ADD COLUMN sort_join_rule {text} NOT NULL DEFAULT 'b';
+ALTER TABLE rooms ADD COLUMN sort_guest_access {text} NOT NULL DEFAULT 'b';
+ALTER TABLE rooms ADD COLUMN sort_history_visibility {text} NOT NULL DEFAULT 'b';
+UPDATE rooms SET
+  list_class = published * 2 + CASE WHEN joined_members > 0 THEN 1 ELSE 0 END,
+  sort_name = coalesce('a' || substr(name, 1, 250), 'b'),
+  sort_alias = coalesce('a' || substr(canonical_alias, 1, 250), 'b'),
+  sort_encryption = coalesce('a' || substr(encryption, 1, 250), 'b'),
+  sort_join_rule = coalesce('a' || substr(join_rule, 1, 250), 'b'),
+  sort_guest_access = coalesce('a' || substr(guest_access, 1, 250), 'b'),
+  sort_history_visibility = coalesce('a' || substr(history_visibility, 1, 250), 'b');
 
 -- One index for each order. It holds all that finding a page needs, so that a deep page reads the index alone.
-CREATE INDEX rooms_list_name ON rooms ((sort_name IS NULL), sort_name, room_id, list_class, num);
-CREATE INDEX rooms_list_alias ON rooms ((canonical_alias IS NULL), canonical_alias, room_id, list_class, num);
-CREATE INDEX rooms_list_encryption ON rooms ((sort_encryption IS NULL), sort_encryption, room_id, list_class, num);
-CREATE INDEX rooms_list_join_rule ON rooms ((sort_join_rule IS NULL), sort_join_rule, room_id, list_class, num);
-CREATE INDEX rooms_list_guest_access ON rooms ((sort_guest_access IS NULL), sort_guest_access, room_id, list_class, num);
-CREATE INDEX rooms_list_history_visibility
-  ON rooms ((sort_history_visibility IS NULL), sort_history_visibility, room_id, list_class, num);
+CREATE INDEX rooms_list_name ON rooms (sort_name, room_id, list_class, num);
+CREATE INDEX rooms_list_alias ON rooms (sort_alias, room_id, list_class, num);
+CREATE INDEX rooms_list_encryption ON rooms (sort_encryption, room_id, list_class, num);
+CREATE INDEX rooms_list_join_rule ON rooms (sort_join_rule, room_id, list_class, num);
+CREATE INDEX rooms_list_guest_access ON rooms (sort_guest_access, room_id, list_class, num);
+CREATE INDEX rooms_list_history_visibility ON rooms (sort_history_visibility, room_id, list_class, num);
 CREATE INDEX rooms_list_joined_members ON rooms (joined_members, room_id, list_class, num);
 CREATE INDEX rooms_list_version ON rooms (version, room_id, list_class, num);
 CREATE INDEX rooms_list_creator ON rooms (creator, room_id, list_class, num);

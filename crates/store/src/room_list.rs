@@ -14,6 +14,8 @@ use crate::users::num_list;
 
 /// Up to so many rooms are sorted here; more are read in the order of an index.
 const MOST_SORTED: i64 = 10_000;
+/// By how much of a text rooms are sorted, in characters.
+const MOST_SORTED_BY: usize = 250;
 /// How much of a name or an alias is searched, in characters.
 const MOST_SEARCHED: usize = 500;
 
@@ -23,7 +25,9 @@ macro_rules! pages {
             COUNTS = "SELECT list_class, CAST(sum(n) AS BIGINT) FROM room_list_counts GROUP BY list_class";
             ADD = "INSERT INTO room_list_counts (list_class, lane, n) VALUES ($1, $2, $3) \
                    ON CONFLICT (list_class, lane) DO UPDATE SET n = room_list_counts.n + excluded.n";
-            SET_KEY = "UPDATE rooms SET search_key = $2 WHERE num = $1";
+            SET_KEYS = "UPDATE rooms SET list_class = $2, search_key = $3, sort_name = $4, sort_alias = $5, \
+                        sort_encryption = $6, sort_join_rule = $7, sort_guest_access = $8, \
+                        sort_history_visibility = $9 WHERE num = $1";
             INDEX = {
                 sqlite: "INSERT INTO room_search (rowid, grams) VALUES ($1, $2)",
                 postgres: "INSERT INTO room_search (num, grams) VALUES ($1, CAST(CAST($2 AS TEXT) AS INTEGER[]))",
@@ -70,22 +74,17 @@ macro_rules! pages {
 
 pages! {
     NAME NAME_DOWN FOUND_NAME FOUND_NAME_DOWN:
-        "(sort_name IS NULL), sort_name, room_id", "(sort_name IS NULL) DESC, sort_name DESC, room_id DESC";
+        "sort_name, room_id", "sort_name DESC, room_id DESC";
     ALIAS ALIAS_DOWN FOUND_ALIAS FOUND_ALIAS_DOWN:
-        "(canonical_alias IS NULL), canonical_alias, room_id",
-        "(canonical_alias IS NULL) DESC, canonical_alias DESC, room_id DESC";
+        "sort_alias, room_id", "sort_alias DESC, room_id DESC";
     ENCRYPTION ENCRYPTION_DOWN FOUND_ENCRYPTION FOUND_ENCRYPTION_DOWN:
-        "(sort_encryption IS NULL), sort_encryption, room_id",
-        "(sort_encryption IS NULL) DESC, sort_encryption DESC, room_id DESC";
+        "sort_encryption, room_id", "sort_encryption DESC, room_id DESC";
     JOIN_RULE JOIN_RULE_DOWN FOUND_JOIN_RULE FOUND_JOIN_RULE_DOWN:
-        "(sort_join_rule IS NULL), sort_join_rule, room_id",
-        "(sort_join_rule IS NULL) DESC, sort_join_rule DESC, room_id DESC";
+        "sort_join_rule, room_id", "sort_join_rule DESC, room_id DESC";
     GUEST_ACCESS GUEST_ACCESS_DOWN FOUND_GUEST_ACCESS FOUND_GUEST_ACCESS_DOWN:
-        "(sort_guest_access IS NULL), sort_guest_access, room_id",
-        "(sort_guest_access IS NULL) DESC, sort_guest_access DESC, room_id DESC";
+        "sort_guest_access, room_id", "sort_guest_access DESC, room_id DESC";
     VISIBILITY VISIBILITY_DOWN FOUND_VISIBILITY FOUND_VISIBILITY_DOWN:
-        "(sort_history_visibility IS NULL), sort_history_visibility, room_id",
-        "(sort_history_visibility IS NULL) DESC, sort_history_visibility DESC, room_id DESC";
+        "sort_history_visibility, room_id", "sort_history_visibility DESC, room_id DESC";
     MEMBERS MEMBERS_DOWN FOUND_MEMBERS FOUND_MEMBERS_DOWN:
         "joined_members, room_id", "joined_members DESC, room_id DESC";
     VERSION VERSION_DOWN FOUND_VERSION FOUND_VERSION_DOWN:
@@ -154,19 +153,14 @@ impl OrderBy {
 
     /// How two rooms stand in this order, ascending.
     fn compare(self, a: &Room, b: &Room) -> Ordering {
-        let texts = |a: &Option<String>, b: &Option<String>, most: usize| {
-            let key = |text: &Option<String>| {
-                (text.is_none(), text.as_ref().map(|text| text.chars().take(most).collect::<String>()))
-            };
-            key(a).cmp(&key(b))
-        };
+        let texts = |a: &Option<String>, b: &Option<String>| sort_key(a.as_ref()).cmp(&sort_key(b.as_ref()));
         let by_key = match self {
-            Self::Name => texts(&a.name, &b.name, 250),
-            Self::CanonicalAlias => texts(&a.canonical_alias, &b.canonical_alias, usize::MAX),
-            Self::Encryption => texts(&a.encryption, &b.encryption, 100),
-            Self::JoinRule => texts(&a.join_rule, &b.join_rule, 100),
-            Self::GuestAccess => texts(&a.guest_access, &b.guest_access, 100),
-            Self::HistoryVisibility => texts(&a.history_visibility, &b.history_visibility, 100),
+            Self::Name => texts(&a.name, &b.name),
+            Self::CanonicalAlias => texts(&a.canonical_alias, &b.canonical_alias),
+            Self::Encryption => texts(&a.encryption, &b.encryption),
+            Self::JoinRule => texts(&a.join_rule, &b.join_rule),
+            Self::GuestAccess => texts(&a.guest_access, &b.guest_access),
+            Self::HistoryVisibility => texts(&a.history_visibility, &b.history_visibility),
             Self::JoinedMembers => a.joined_members.cmp(&b.joined_members),
             Self::Version => a.version.cmp(&b.version),
             Self::Creator => a.creator.cmp(&b.creator),
@@ -308,8 +302,16 @@ fn count(tx: &mut Tx<'_>, class: i64, by: i64) -> Result<(), DbError> {
     Ok(())
 }
 
+/// A value as it is sorted by: none comes after all.
+fn sort_key(text: Option<&String>) -> String {
+    match text {
+        Some(text) => std::iter::once('a').chain(text.chars().take(MOST_SORTED_BY)).collect(),
+        None => "b".to_owned(),
+    }
+}
+
 /// The text by which a room is found.
-fn key(room: &Room) -> String {
+fn search_key(room: &Room) -> String {
     let part =
         |text: &str| -> String { text.chars().filter(|c| *c != SEPARATOR).take(MOST_SEARCHED).collect() };
     let name = room.name.as_deref().unwrap_or_default();
@@ -317,24 +319,65 @@ fn key(room: &Room) -> String {
     format!("{}{SEPARATOR}{}", fold(&part(name)), fold(&part(alias.unwrap_or_default())))
 }
 
+/// What the columns hold by which rooms are listed.
+#[derive(PartialEq, Eq)]
+struct Keys {
+    class: i64,
+    search: String,
+    sort: [String; 6],
+}
+
+impl Keys {
+    fn of(room: &Room) -> Self {
+        let sorted_by = [
+            &room.name,
+            &room.canonical_alias,
+            &room.encryption,
+            &room.join_rule,
+            &room.guest_access,
+            &room.history_visibility,
+        ];
+        Self {
+            class: class(room.published, room.joined_members),
+            search: search_key(room),
+            sort: sorted_by.map(|text| sort_key(text.as_ref())),
+        }
+    }
+}
+
 /// Counts a new room, in which nobody is yet.
 pub(crate) fn appeared(tx: &mut Tx<'_>) -> Result<(), DbError> {
     count(tx, class(false, 0), 1)
 }
 
-/// Keeps counts and search in step with a change.
+/// Keeps what lists need in step with a change.
 pub(crate) fn changed(tx: &mut Tx<'_>, before: &Room, after: &Room) -> Result<(), DbError> {
-    let (old, new) =
-        (class(before.published, before.joined_members), class(after.published, after.joined_members));
-    if old != new {
-        count(tx, old, -1)?;
-        count(tx, new, 1)?;
+    let (old, new) = (Keys::of(before), Keys::of(after));
+    if old == new {
+        return Ok(());
     }
-    if before.name != after.name || before.canonical_alias != after.canonical_alias {
-        let key = key(after);
-        tx.execute(&SET_KEY, &params![after.num, &key])?;
+    let [name, alias, encryption, join_rule, guest_access, visibility] = &new.sort;
+    tx.execute(
+        &SET_KEYS,
+        &params![
+            after.num,
+            new.class,
+            &new.search,
+            name,
+            alias,
+            encryption,
+            join_rule,
+            guest_access,
+            visibility
+        ],
+    )?;
+    if old.class != new.class {
+        count(tx, old.class, -1)?;
+        count(tx, new.class, 1)?;
+    }
+    if old.search != new.search {
         tx.execute(&UNINDEX, &params![after.num])?;
-        let document = grams::document(tx.engine(), &key);
+        let document = grams::document(tx.engine(), &new.search);
         tx.execute(&INDEX, &params![after.num, &document])?;
     }
     Ok(())
