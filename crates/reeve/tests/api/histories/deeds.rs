@@ -4,7 +4,7 @@ use http::Method;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::model::{Draft, Room};
+use super::model::{Draft, History};
 use crate::rooms_kit::{enc, room_path, txn};
 
 /// How many people act. The first created the room. One more is there, does nothing, and sees everything.
@@ -89,7 +89,7 @@ pub(crate) enum Outcome {
 
 /// A room, the people there, and another room whose members may come in where the join rules say so.
 pub(crate) struct Place<'a> {
-    pub(crate) room: &'a Room,
+    pub(crate) room: &'a History,
     pub(crate) people: &'a [String],
     pub(crate) club: &'a str,
     pub(crate) in_club: &'a [usize],
@@ -105,9 +105,10 @@ impl Place<'_> {
                 self.endpoint(who, None, "knock", self.set(vec![self.member(who, who, "knock", true)]))
             }
             Deed::Invite(who, whom) => {
-                let outcome = match self.is(who, "join") && !self.is(whom, "join") {
-                    true => self.set(vec![self.member(who, whom, "invite", true)]),
-                    false => Outcome::No,
+                let outcome = if self.is(who, "join") && !self.is(whom, "join") {
+                    self.set(vec![self.member(who, whom, "invite", true)])
+                } else {
+                    Outcome::No
                 };
                 self.endpoint(who, Some(whom), "invite", outcome)
             }
@@ -221,9 +222,10 @@ impl Place<'_> {
     }
 
     fn remove(&self, fits: bool, who: usize, whom: usize, membership: &str) -> Outcome {
-        match fits && self.is(who, "join") {
-            true => self.set(vec![self.member(who, whom, membership, false)]),
-            false => Outcome::No,
+        if fits && self.is(who, "join") {
+            self.set(vec![self.member(who, whom, membership, false)])
+        } else {
+            Outcome::No
         }
     }
 
@@ -258,10 +260,7 @@ impl Place<'_> {
             && target.kind != "m.room.create"
             && (target.sender == *user_id || self.room.may_redact(user_id))
             && self.room.allows(&draft);
-        let outcome = match may {
-            true => Outcome::Redaction(draft, target.event_id.clone()),
-            false => Outcome::No,
-        };
+        let outcome = if may { Outcome::Redaction(draft, target.event_id.clone()) } else { Outcome::No };
         Request { who, method: Method::PUT, path, body: json!({}), outcome }
     }
 }

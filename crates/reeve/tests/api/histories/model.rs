@@ -23,7 +23,7 @@ pub(crate) type StateIds = BTreeMap<Key, String>;
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Event {
+pub(crate) struct Fact {
     pub(crate) event_id: String,
     pub(crate) kind: String,
     pub(crate) state_key: Option<String>,
@@ -31,7 +31,7 @@ pub(crate) struct Event {
     pub(crate) content: Value,
 }
 
-impl Event {
+impl Fact {
     pub(crate) fn of(json: &Value) -> Self {
         Self {
             event_id: at(json, "/event_id").to_owned(),
@@ -57,35 +57,35 @@ pub(crate) struct Draft {
 }
 
 /// A room.
-pub(crate) struct Room {
+pub(crate) struct History {
     pub(crate) room_id: String,
     pub(crate) rules: RoomVersionRules,
     /// Everything that happened, the oldest first.
-    pub(crate) events: Vec<Event>,
-    pub(crate) state: BTreeMap<Key, Event>,
+    pub(crate) events: Vec<Fact>,
+    pub(crate) state: BTreeMap<Key, Fact>,
 }
 
-impl Room {
+impl History {
     /// A room as its creator finds it.
     pub(crate) async fn new(creator: &Client, room_id: String, version: &str) -> Self {
         let rules = RoomVersionId::try_from(version).unwrap().rules().unwrap();
         let page = messages(creator, &room_id, "dir=f&limit=100").await;
         let mut room = Self { room_id, rules, events: Vec::new(), state: BTreeMap::new() };
         for event in list(&page, "/chunk") {
-            room.push(Event::of(event));
+            room.push(Fact::of(event));
         }
         room
     }
 
     /// Adds what happened.
-    pub(crate) fn push(&mut self, event: Event) {
+    pub(crate) fn push(&mut self, event: Fact) {
         if let Some(key) = event.key() {
             self.state.insert(key, event.clone());
         }
         self.events.push(event);
     }
 
-    pub(crate) fn get(&self, kind: &str, key: &str) -> Option<&Event> {
+    pub(crate) fn get(&self, kind: &str, key: &str) -> Option<&Fact> {
         self.state.get(&(kind.to_owned(), key.to_owned()))
     }
 
@@ -200,7 +200,7 @@ impl Room {
             }
             times.push((visibility, membership));
         }
-        let may_see = |index: usize, event: &Event| {
+        let may_see = |index: usize, event: &Fact| {
             // Only the event that changes it makes a difference between the two.
             let around = &times[index..=index + 1];
             let was = |membership| around.iter().any(|time| time.1 == membership);
@@ -218,16 +218,16 @@ impl Room {
     }
 
     /// The state as the server has it.
-    pub(crate) async fn stored_state(&self, reader: &Client) -> BTreeMap<Key, Event> {
+    pub(crate) async fn stored_state(&self, reader: &Client) -> BTreeMap<Key, Fact> {
         let body = ok(reader.get(&room_path(&self.room_id, "state")).await);
         by_key(body.as_array().unwrap())
     }
 }
 
 /// State events by type and key; there must be one of each.
-pub(crate) fn by_key(events: &[Value]) -> BTreeMap<Key, Event> {
+pub(crate) fn by_key(events: &[Value]) -> BTreeMap<Key, Fact> {
     let mut state = BTreeMap::new();
-    for event in events.iter().map(Event::of) {
+    for event in events.iter().map(Fact::of) {
         let before = state.insert(event.key().unwrap(), event);
         assert_eq!(before, None, "a piece of state twice");
     }
@@ -235,7 +235,7 @@ pub(crate) fn by_key(events: &[Value]) -> BTreeMap<Key, Event> {
 }
 
 /// The ids of state events.
-pub(crate) fn ids(state: &BTreeMap<Key, Event>) -> StateIds {
+pub(crate) fn ids(state: &BTreeMap<Key, Fact>) -> StateIds {
     state.iter().map(|(key, event)| (key.clone(), event.event_id.clone())).collect()
 }
 
@@ -261,12 +261,12 @@ impl Pdu {
     ) -> Self {
         Self {
             event_id: event_id.to_owned(),
-            room_id: Some(RoomId::parse(room_id).unwrap().to_owned()).filter(|_| kind != "m.room.create"),
-            sender: UserId::parse(sender).unwrap().to_owned(),
+            room_id: RoomId::parse(room_id).ok().filter(|_| kind != "m.room.create"),
+            sender: UserId::parse(sender).unwrap(),
             kind: kind.into(),
             content: to_raw_value(content).unwrap(),
             state_key: state_key.map(str::to_owned),
-            prev_events: vec![EventId::parse("$before").unwrap().to_owned()],
+            prev_events: vec![EventId::parse("$before").unwrap()],
         }
     }
 }

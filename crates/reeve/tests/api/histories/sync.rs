@@ -9,7 +9,7 @@ use reeve_testkit::{Client, on_both_engines, tokio};
 use serde_json::{Value, json};
 
 use super::for_all;
-use super::model::{Event, StateIds, by_key, ids};
+use super::model::{Fact, StateIds, by_key, ids};
 use crate::rooms_kit::*;
 
 const ROOMS: usize = 3;
@@ -150,7 +150,7 @@ async fn synchronise(
             events = gap;
         }
         of.events.append(&mut events);
-        for event in list(part, "/state/events").iter().chain(timeline).map(Event::of) {
+        for event in list(part, "/state/events").iter().chain(timeline).map(Fact::of) {
             if let Some(key) = event.key() {
                 of.state.insert(key, event.event_id);
             }
