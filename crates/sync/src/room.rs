@@ -96,16 +96,17 @@ pub(crate) fn for_client(view: &RoomView<'_, '_, '_>, state: &[Event]) -> Result
     Ok(shown)
 }
 
-/// Takes out membership events of members who do not appear in the timeline, and adds missing ones of those who do.
+/// Takes out membership events of members who do not appear in the timeline and are not among `others`, and adds missing
+/// ones of those who do.
 pub(crate) fn lazily(
     tx: &ReadTx<'_>,
     room: &Room,
     (state, timeline): (&mut Vec<Event>, &[Event]),
-    own: Option<&str>,
+    others: &[String],
     at: i64,
 ) -> Result<(), Error> {
     let mut needed: HashSet<&str> = timeline.iter().map(|event| event.sender.as_str()).collect();
-    needed.extend(own);
+    needed.extend(others.iter().map(String::as_str));
     state.retain(|event| {
         event.event_type != "m.room.member"
             || event.state_key.as_deref().is_some_and(|key| needed.contains(key))

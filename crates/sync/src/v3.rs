@@ -240,7 +240,9 @@ pub fn look(
         next_batch: Token(upto).to_string(),
         rooms: found,
         account_data: Events { events: sync.global_data(tx, global)? },
-        presence: Events { events: if home.settings.presence { sync.presence(tx, &joined)? } else { Vec::new() } },
+        presence: Events {
+            events: if home.settings.presence { sync.presence(tx, &joined)? } else { Vec::new() },
+        },
         to_device: Events::default(),
         device_lists: DeviceLists::default(),
         device_one_time_keys_count: BTreeMap::from([("signed_curve25519", 0)]),
@@ -283,11 +285,14 @@ impl Sync<'_, '_, '_> {
         let timeline_wanted = filter::lets_room(&wanted.timeline, &room.room_id);
         let limit = if timeline_wanted { self.limit() } else { 0 };
         let timeline = room::timeline(&view, tx, (from, self.upto), limit, &wanted.timeline)?;
-        let state = self.state(tx, &view, &timeline, is_new || self.request.full_state, from)?;
         let moved = |event: &events::Event| event.membership.is_some();
         let summary = (is_new || timeline.stored.iter().any(moved) || timeline.limited)
             .then(|| room::summary(tx, &room, own))
             .transpose()?;
+        // Nobody could give the room its name without knowing those that it is called after.
+        let heroes = summary.as_ref().map(|summary| summary.heroes.as_slice()).unwrap_or_default();
+        let whole = is_new || self.request.full_state;
+        let state = self.state(tx, &view, (&timeline, heroes), whole, from)?;
         let unread = push::unread(tx, &room, own)?;
         let per_thread = wanted.timeline.unread_thread_notifications;
         let hidden = |user_id: &str| self.view.ignores(user_id);
@@ -335,7 +340,7 @@ impl Sync<'_, '_, '_> {
         &self,
         tx: &ReadTx<'_>,
         view: &reeve_rooms::view::RoomView<'_, '_, '_>,
-        timeline: &room::Timeline,
+        (timeline, heroes): (&room::Timeline, &[String]),
         whole: bool,
         from: i64,
     ) -> Result<Vec<ClientEvent>, Error> {
@@ -348,8 +353,9 @@ impl Sync<'_, '_, '_> {
             events::state_changed(tx, view.room.num, from, at)?
         };
         if filter::is_lazy(wanted) {
-            let own = whole.then_some(self.viewer.user_id.as_str());
-            room::lazily(tx, &view.room, (&mut state, &timeline.stored), own, at)?;
+            let mut others = heroes.to_vec();
+            others.extend(whole.then(|| self.viewer.user_id.clone()));
+            room::lazily(tx, &view.room, (&mut state, &timeline.stored), &others, at)?;
         }
         state.retain(|event| {
             filter::lets_room(wanted, &view.room.room_id) && filter::lets_event(wanted, event)
@@ -452,7 +458,7 @@ impl Sync<'_, '_, '_> {
                 state = events::state_changed(tx, room.num, from, until)?;
             }
             if filter::is_lazy(&wanted.state) {
-                room::lazily(tx, &room, (&mut state, &timeline.stored), None, timeline.start)?;
+                room::lazily(tx, &room, (&mut state, &timeline.stored), &[], timeline.start)?;
             }
             state.retain(|event| filter::lets_event(&wanted.state, event));
             room::for_client(&view, &state)?
@@ -504,8 +510,7 @@ impl Sync<'_, '_, '_> {
 
     fn presence(&self, tx: &ReadTx<'_>, joined: &[InRoom]) -> Result<Vec<Value>, Error> {
         let wanted = &self.request.filter.presence;
-        let mut changed =
-            ephemeral::changed_presence(tx, &self.viewer.user_id, self.since, MOST_PRESENCE)?;
+        let mut changed = ephemeral::changed_presence(tx, &self.viewer.user_id, self.since, MOST_PRESENCE)?;
         // Whom the user meets, in a room that either came to, was there before.
         let news = joined.iter().filter(|room| self.request.since.is_some() && room.last_pos > self.since);
         for room in news {
