@@ -81,7 +81,7 @@ async fn measure(place: &Arc<Place>, accounts: usize, steps: &[Step], report: &m
     let hash = hash.hash(crate::seed::PASSWORD).await?;
     println!("seeding");
     crate::seed::seed(place, &population, hash, report).await?;
-    let seeded = seed::seed(place, &population, steps, report).await?;
+    let seeded = seed::seed(place, steps, report).await?;
     drop(population);
     // Each step has a server of its own, so that none sees what another left in memory.
     if steps.contains(&Step::Send) {
