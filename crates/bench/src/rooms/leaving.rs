@@ -39,7 +39,7 @@ async fn leave(address: std::net::SocketAddr, person: Person) -> Fallible<(Durat
                 return Ok((took, all));
             }
             Some("scheduled" | "active") if start.elapsed() < PATIENCE => {
-                tokio::time::sleep(LOOK_EVERY).await
+                tokio::time::sleep(LOOK_EVERY).await;
             }
             state => return Err(format!("the job is {state:?}").into()),
         }

@@ -131,7 +131,7 @@ async fn until_quiet(count: &AtomicU64, quiet: Duration, most: Duration) -> Fall
         let (now, elapsed) = (count.load(Ordering::Relaxed), start.elapsed());
         if now != last {
             (last, since) = (now, elapsed);
-        } else if elapsed - since >= quiet {
+        } else if elapsed.saturating_sub(since) >= quiet {
             return Ok(since);
         }
         if elapsed > most {

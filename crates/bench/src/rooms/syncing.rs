@@ -132,7 +132,7 @@ pub(super) async fn polls(server: &Server, quiet: &[String], report: &mut Report
                 }
                 answers.fetch_add(1, Ordering::Relaxed);
                 let text = String::from_utf8(reply.body)?;
-                since = quoted(&text, "\"next_batch\":\"").ok_or("no next_batch")?.to_owned();
+                quoted(&text, "\"next_batch\":\"").ok_or("no next_batch")?.clone_into(&mut since);
                 if text.contains("\"body\":\"wake up\"") {
                     woken.send((number, begun.elapsed()))?;
                 }
