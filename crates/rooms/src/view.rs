@@ -254,6 +254,12 @@ impl RoomView<'_, '_, '_> {
 
     /// An event in the viewer's form, without looking whether they may see it and without what relates to it.
     pub fn show_plain(&self, event: &Event) -> Result<ClientEvent, Error> {
+        let replaced = events::replaced_by(self.view.tx, event)?;
+        self.show_with(event, replaced.as_ref())
+    }
+
+    /// An event in the viewer's form, with the state that it replaced.
+    fn show_with(&self, event: &Event, replaced: Option<&Event>) -> Result<ClientEvent, Error> {
         let hidden = match &self.view.viewer {
             Some(_) if self.membership_at(event.pos - 1) != "join" => self.view.is_erased(&event.sender)?,
             _ => false,
@@ -276,10 +282,9 @@ impl RoomView<'_, '_, '_> {
                 unsigned.insert("transaction_id".to_owned(), Value::String(txn_id));
             }
         }
-        if let Some(replaced) = events::replaced_by(self.view.tx, event)? {
+        if let Some(replaced) = replaced {
             unsigned.insert("replaces_state".to_owned(), json!(replaced.event_id));
-            unsigned
-                .insert("prev_content".to_owned(), Value::Object(event::content(&replaced, &self.rules)?));
+            unsigned.insert("prev_content".to_owned(), Value::Object(event::content(replaced, &self.rules)?));
             unsigned.insert("prev_sender".to_owned(), json!(replaced.sender));
         }
         if let Some(redacted_by) = &event.redacted_by
@@ -295,7 +300,8 @@ impl RoomView<'_, '_, '_> {
 
     /// State events in the viewer's form. Who knows the state of a room knows all of it.
     pub fn show_state(&self, state: &[Event]) -> Result<Vec<ClientEvent>, Error> {
-        state.iter().map(|event| self.show_plain(event)).collect()
+        let replaced = events::replaced_by_each(self.view.tx, self.room.num, state)?;
+        state.iter().map(|event| self.show_with(event, replaced.get(&event.pos))).collect()
     }
 
     fn format(&self, event: &Event) -> Result<ClientEvent, Error> {

@@ -1,5 +1,7 @@
 //! Events, the state they make, their relations and threads, and the words in them.
 
+use std::collections::HashMap;
+
 use reeve_db::{DbError, Engine, ReadTx, Row, Tx, params};
 
 use crate::users::num_list;
@@ -33,6 +35,11 @@ reeve_db::statements! {
     STATE_AT = select!("room_num = $1 AND event_type = $2 AND state_key = $3 AND until_pos > $4 \
                 ORDER BY until_pos LIMIT 1");
     REPLACED = select!("room_num = $1 AND event_type = $2 AND state_key = $3 AND until_pos = $4");
+    /// `$2`: the positions, in the form of [`num_list`].
+    REPLACED_BY = {
+        sqlite: select!("room_num = $1 AND until_pos IN (SELECT value FROM json_each($2))"),
+        postgres: select!("room_num = $1 AND until_pos = ANY (CAST(CAST($2 AS TEXT) AS BIGINT[]))"),
+    };
     HISTORY = select!("room_num = $1 AND event_type = $2 AND state_key = $3 AND until_pos > 0 ORDER BY until_pos");
     ALL_STATE_AT = select!("room_num = $1 AND until_pos > $2 AND pos <= $2 ORDER BY pos");
     /// Two ranges of the index, so that the members of a large room are not read.
@@ -65,6 +72,7 @@ reeve_db::statements! {
     RELATIONS_AFTER = select!("relates_to = $1 AND pos > $2 AND pos <= $3 ORDER BY pos LIMIT $4");
     LATEST_RELATION = select!("relates_to = $1 AND rel_type = $2 AND redacted_by IS NULL ORDER BY pos DESC LIMIT 1");
     BY_RELATION = select!("relates_to = $1 AND rel_type = $2 AND pos <= $3 ORDER BY pos DESC LIMIT $4");
+    HAS_RELATIONS = "SELECT pos FROM events WHERE relates_to = $1 LIMIT 1";
     RELATED = "SELECT pos FROM events WHERE relates_to = $1 LIMIT 1";
     SENT_RELATION = "SELECT pos FROM events WHERE relates_to = $1 AND rel_type = $2 AND sender = $3 LIMIT 1";
     OF_SENDER = select!("sender = $1 AND room_num = $2 AND pos < $3 ORDER BY pos DESC LIMIT $4");
@@ -251,6 +259,22 @@ pub fn replaced_by(tx: &ReadTx<'_>, event: &Event) -> Result<Option<Event>, DbEr
     tx.query_opt(&REPLACED, &params![event.room_num, &event.event_type, state_key, event.pos], from_row)
 }
 
+/// What events of a room replaced, by the position of the event that replaced it.
+pub fn replaced_by_each(
+    tx: &ReadTx<'_>,
+    room_num: i64,
+    events: &[Event],
+) -> Result<HashMap<i64, Event>, DbError> {
+    let positions: Vec<i64> =
+        events.iter().filter(|event| event.state_key.is_some()).map(|event| event.pos).collect();
+    if positions.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let replaced =
+        tx.query(&REPLACED_BY, &params![room_num, &num_list(tx.engine(), &positions)], from_row)?;
+    Ok(replaced.into_iter().filter_map(|event| Some((event.until_pos?, event))).collect())
+}
+
 /// Every value that one piece of state ever had, the oldest first.
 pub fn history(
     tx: &ReadTx<'_>,
@@ -259,6 +283,11 @@ pub fn history(
     state_key: &str,
 ) -> Result<Vec<Event>, DbError> {
     tx.query(&HISTORY, &params![room_num, event_type, state_key], from_row)
+}
+
+/// Whether anything relates to an event.
+pub fn has_relations(tx: &ReadTx<'_>, event_id: &str) -> Result<bool, DbError> {
+    Ok(tx.query_opt(&HAS_RELATIONS, &params![event_id], |row| row.get::<i64>(0))?.is_some())
 }
 
 /// The whole state after the event at `pos`.

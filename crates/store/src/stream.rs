@@ -19,9 +19,9 @@ reeve_db::statements! {
                    (SELECT max(pos) FROM account_data), (SELECT max(pos) FROM departures), 0)",
     };
     CHANGED_ROOMS = "SELECT room_num FROM events WHERE pos > $1 UNION SELECT room_num FROM receipts WHERE pos > $1 \
-                     UNION SELECT room_num FROM typing WHERE pos > $1 \
-                     UNION SELECT m.room_num FROM presence p JOIN memberships m ON m.user_id = p.user_id \
-                     AND m.membership = 'join' WHERE p.pos > $1";
+                     UNION SELECT room_num FROM typing WHERE pos > $1";
+    CHANGED_PRESENCE = "SELECT DISTINCT m.room_num FROM presence p JOIN memberships m ON m.user_id = p.user_id \
+                        AND m.membership = 'join' WHERE p.pos > $1";
     CHANGED_USERS = "SELECT state_key FROM events WHERE pos > $1 AND membership IS NOT NULL \
                      UNION SELECT user_id FROM receipts WHERE pos > $1 UNION SELECT user_id FROM presence WHERE pos > $1 \
                      UNION SELECT user_id FROM departures WHERE pos > $1";
@@ -33,8 +33,10 @@ reeve_db::statements! {
 pub struct Changes {
     /// The position up to which this is everything.
     pub upto: i64,
-    /// Rooms with new events, receipts or typing, or a member with a new presence.
+    /// Rooms with new events, receipts or typing.
     pub rooms: Vec<i64>,
+    /// Rooms with a member whose presence is new.
+    pub present: Vec<i64>,
     /// Users whose own membership, receipt or presence changed.
     pub users: Vec<String>,
     /// Accounts, by number, with new account data.
@@ -60,6 +62,7 @@ pub fn changes(tx: &ReadTx<'_>, after: i64) -> Result<Changes, DbError> {
     Ok(Changes {
         upto,
         rooms: tx.query(&CHANGED_ROOMS, &params![after], |row| row.get(0))?,
+        present: tx.query(&CHANGED_PRESENCE, &params![after], |row| row.get(0))?,
         users: tx.query(&CHANGED_USERS, &params![after], |row| row.get(0))?,
         accounts: tx.query(&CHANGED_ACCOUNTS, &params![after], |row| row.get(0))?,
     })

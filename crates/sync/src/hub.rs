@@ -3,12 +3,13 @@
 //! What woke somebody is only a hint: who wakes looks again from the position up to which they know everything. So a
 //! hint may come twice or too early, and any process may have made the change.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reeve_db::{Db, DbError, Engine};
+use reeve_model::clock::monotonic;
 use reeve_store::stream;
 use tokio::sync::{Notify, watch};
 
@@ -18,6 +19,9 @@ use crate::turns::Turns;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How often they are looked for where there are no other processes.
 const LOOK_ALONE_EVERY: Duration = Duration::from_secs(1);
+/// How often those who wait are told of new presences. When many come online, each of them would otherwise wake all
+/// others, one by one.
+const PRESENCE_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 struct Waiting {
@@ -61,10 +65,29 @@ impl Waiting {
     }
 }
 
+/// Rooms with new presences that nobody was told of yet.
+#[derive(Default)]
+struct Present {
+    rooms: HashSet<i64>,
+    told: Option<Instant>,
+}
+
+impl Present {
+    /// The rooms that it is time to tell of.
+    fn due(&mut self) -> HashSet<i64> {
+        if self.rooms.is_empty() || self.told.is_some_and(|told| told.elapsed() < PRESENCE_EVERY) {
+            return HashSet::new();
+        }
+        self.told = Some(monotonic());
+        std::mem::take(&mut self.rooms)
+    }
+}
+
 /// Everybody who waits for news in this process.
 #[derive(Default)]
 pub struct Hub {
     waiting: Mutex<Waiting>,
+    present: Mutex<Present>,
     next_id: AtomicU64,
     followed: AtomicI64,
     /// Requests of sliding sync.
@@ -124,12 +147,14 @@ impl Hub {
             return Ok(());
         }
         let changes = db.read(move |tx| stream::changes(tx, after)).await?;
-        if changes.upto <= after {
-            return Ok(());
-        }
         self.followed.store(changes.upto, Ordering::Release);
+        let present = {
+            let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+            present.rooms.extend(&changes.present);
+            present.due()
+        };
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        for room in &changes.rooms {
+        for room in changes.rooms.iter().chain(&present) {
             waiting.wake(waiting.by_room.get(room));
         }
         for user_id in &changes.users {

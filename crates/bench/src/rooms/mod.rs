@@ -81,7 +81,7 @@ async fn measure(place: &Arc<Place>, accounts: usize, steps: &[Step], report: &m
     let hash = hash.hash(crate::seed::PASSWORD).await?;
     println!("seeding");
     crate::seed::seed(place, &population, hash, report).await?;
-    let seeded = seed::seed(place, &population, steps, report).await?;
+    let seeded = seed::seed(place, steps, report).await?;
     drop(population);
     // Each step has a server of its own, so that none sees what another left in memory.
     if steps.contains(&Step::Send) {
@@ -131,7 +131,7 @@ async fn until_quiet(count: &AtomicU64, quiet: Duration, most: Duration) -> Fall
         let (now, elapsed) = (count.load(Ordering::Relaxed), start.elapsed());
         if now != last {
             (last, since) = (now, elapsed);
-        } else if elapsed - since >= quiet {
+        } else if elapsed.saturating_sub(since) >= quiet {
             return Ok(since);
         }
         if elapsed > most {

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::Step;
 use crate::Fallible;
 use crate::database::Place;
-use crate::population::{Population, SERVER_NAME};
+use crate::population::SERVER_NAME;
 use crate::report::Report;
 use crate::seed::per_second;
 
@@ -101,7 +101,6 @@ struct Seeder {
     db: Db,
     home: Arc<Home>,
     clock: Clock,
-    like: User,
     events: usize,
 }
 
@@ -112,8 +111,9 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-fn person(tx: &mut Tx<'_>, person: Person, like: &User, now: i64) -> Result<(), DbError> {
-    let user = User { user_id: person.user_id(), displayname: Some(person.localpart()), ..like.clone() };
+fn person(tx: &mut Tx<'_>, person: Person, now: i64) -> Result<(), DbError> {
+    let user =
+        User { displayname: Some(person.localpart()), ..User::new(person.user_id(), now / 1000 * 1000) };
     let num = users::insert(tx, &user, None)?;
     devices::insert(tx, num, "DEVICE", None, now)?;
     access_tokens::insert(
@@ -141,12 +141,9 @@ impl Seeder {
 
     async fn people(&self, kind: Kind, count: usize) -> Fallible<()> {
         for start in (0..count).step_by(BATCH) {
-            let (like, now) = (self.like.clone(), self.clock.now_ms());
-            let end = count.min(start + BATCH);
+            let (now, end) = (self.clock.now_ms(), count.min(start + BATCH));
             self.db
-                .write(move |tx| {
-                    (start..end).try_for_each(|number| person(tx, Person(kind, number), &like, now))
-                })
+                .write(move |tx| (start..end).try_for_each(|number| person(tx, Person(kind, number), now)))
                 .await?;
         }
         Ok(())
@@ -257,18 +254,12 @@ impl Seeder {
 }
 
 /// Creates the accounts and rooms that the steps need.
-pub(super) async fn seed(
-    place: &Place,
-    population: &Population,
-    steps: &[Step],
-    report: &mut Report,
-) -> Fallible<Seeded> {
+pub(super) async fn seed(place: &Place, steps: &[Step], report: &mut Report) -> Fallible<Seeded> {
     let db = Db::open(place.url(), Options::default(), reeve_store::MIGRATIONS).await?;
     let clock = Clock::System;
     let key = SigningKey::load(&db, clock.now_ms()).await?;
     let home = Home { server_name: Arc::from(SERVER_NAME), key, settings: reeve_rooms::Settings::default() };
-    let like = population.get(1).ok_or("no accounts")?.to_user(1);
-    let mut seeder = Seeder { db, home: Arc::new(home), clock, like, events: 0 };
+    let mut seeder = Seeder { db, home: Arc::new(home), clock, events: 0 };
     let host = HOST.user_id();
     if seeder.db.read(move |tx| users::num(tx, &host)).await?.is_some() {
         return Err("the database has rooms already: it must be blank".into());

@@ -124,7 +124,7 @@ async fn listen(address: std::net::SocketAddr, person: Person, heard: Arc<Heard>
         let now = heard.micros();
         heard.answers.fetch_add(1, Ordering::Relaxed);
         let text = String::from_utf8(reply.body)?;
-        since = quoted(&text, "\"next_batch\":\"").ok_or("no next_batch")?.to_owned();
+        quoted(&text, "\"next_batch\":\"").ok_or("no next_batch")?.clone_into(&mut since);
         for number in text.split("\"body\":\"message ").skip(1) {
             let number: usize = number.split('"').next().ok_or("no number")?.parse()?;
             let sent = heard.sent.get(number).ok_or("not our message")?.load(Ordering::Relaxed);
