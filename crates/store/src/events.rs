@@ -72,7 +72,6 @@ reeve_db::statements! {
     RELATIONS_AFTER = select!("relates_to = $1 AND pos > $2 AND pos <= $3 ORDER BY pos LIMIT $4");
     LATEST_RELATION = select!("relates_to = $1 AND rel_type = $2 AND redacted_by IS NULL ORDER BY pos DESC LIMIT 1");
     BY_RELATION = select!("relates_to = $1 AND rel_type = $2 AND pos <= $3 ORDER BY pos DESC LIMIT $4");
-    HAS_RELATIONS = "SELECT pos FROM events WHERE relates_to = $1 LIMIT 1";
     RELATED = "SELECT pos FROM events WHERE relates_to = $1 LIMIT 1";
     SENT_RELATION = "SELECT pos FROM events WHERE relates_to = $1 AND rel_type = $2 AND sender = $3 LIMIT 1";
     OF_SENDER = select!("sender = $1 AND room_num = $2 AND pos < $3 ORDER BY pos DESC LIMIT $4");
@@ -283,11 +282,6 @@ pub fn history(
     state_key: &str,
 ) -> Result<Vec<Event>, DbError> {
     tx.query(&HISTORY, &params![room_num, event_type, state_key], from_row)
-}
-
-/// Whether anything relates to an event.
-pub fn has_relations(tx: &ReadTx<'_>, event_id: &str) -> Result<bool, DbError> {
-    Ok(tx.query_opt(&HAS_RELATIONS, &params![event_id], |row| row.get::<i64>(0))?.is_some())
 }
 
 /// The whole state after the event at `pos`.
