@@ -120,7 +120,11 @@ fn nearest<'a>(key: &str, known: &'a [Entry]) -> &'a str {
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     let distance = |candidate: &str| {
         let whole = strsim::damerau_levenshtein(key, candidate);
-        whole.min(strsim::damerau_levenshtein(&last(key), &last(candidate)) + 1)
+        // A key in the wrong section has its own name right, but for a slip.
+        match strsim::damerau_levenshtein(&last(key), &last(candidate)) {
+            slip @ 0..=1 => whole.min(slip + 1),
+            _ => whole,
+        }
     };
     known
         .iter()
