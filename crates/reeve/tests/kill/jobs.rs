@@ -68,7 +68,13 @@ pub(crate) fn run(engine: Engine) {
     let whole = json!(PIECES);
     assert_eq!(
         summary,
-        [&json!("complete"), &whole, &whole, &json!({ "account_data": PIECES }), &Value::Null],
+        [
+            &json!("complete"),
+            &whole,
+            &whole,
+            &json!({ "rooms_left": 0, "rooms_failed": [], "account_data": PIECES }),
+            &Value::Null
+        ],
         "{job}"
     );
     assert_eq!(data_of(&mut client, &user_id), 0);
