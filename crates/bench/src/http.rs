@@ -34,7 +34,11 @@ impl Reply {
 
 impl Connection {
     pub(crate) async fn open(address: SocketAddr, token: &str) -> Fallible<Self> {
-        let stream = TcpStream::connect(address).await?;
+        Self::over(TcpStream::connect(address).await?, token)
+    }
+
+    /// Goes on with a connection that is open already.
+    pub(crate) fn over(stream: TcpStream, token: &str) -> Fallible<Self> {
         stream.set_nodelay(true)?;
         Ok(Self { stream: BufReader::with_capacity(64 * 1024, stream), token: token.to_owned() })
     }

@@ -167,7 +167,7 @@ pub(crate) async fn create(address: SocketAddr, report: &mut Report) -> Fallible
     Ok(())
 }
 
-async fn lists(connection: &mut Connection) -> Fallible<Times> {
+pub(crate) async fn lists(connection: &mut Connection) -> Fallible<Times> {
     let mut took = Vec::new();
     for number in 0..LISTS + 5 {
         let reply = connection.get(LIST).await?;

@@ -2,6 +2,7 @@
 
 mod database;
 mod http;
+mod idle;
 mod lists;
 mod load;
 mod population;
@@ -68,7 +69,7 @@ struct Accounts {
     #[arg(long)]
     keep: bool,
     /// What is measured besides seeding and starting.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Step::Lists, Step::One, Step::Create, Step::Storm])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Step::Lists, Step::One, Step::Idle, Step::Create, Step::Storm])]
     steps: Vec<Step>,
     /// Writes all results as JSON.
     #[arg(long)]
@@ -81,6 +82,8 @@ enum Step {
     Lists,
     /// Reading one account by id.
     One,
+    /// Connections that are open and say nothing.
+    Idle,
     /// Creating accounts.
     Create,
     /// The list while people log in.
@@ -172,6 +175,9 @@ async fn measure(place: &Arc<Place>, accounts: usize, steps: &[Step], report: &m
     if steps.contains(&Step::One) {
         println!("one account by id");
         load::read_one(server.address, &middle, report).await?;
+    }
+    if steps.contains(&Step::Idle) {
+        idle::run(&server, report).await?;
     }
     if steps.contains(&Step::Create) {
         println!("creating accounts");

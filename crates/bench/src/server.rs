@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use reeve::server::{Config, start_with};
+use reeve::server::{Config, allow_many_files, start_with};
 use reeve::settings::{Flags, load};
 use reeve_http::route::Access;
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
@@ -47,6 +47,7 @@ pub(crate) async fn run(database: String, listen: String) -> Fallible<()> {
     let loaded = load(&flags, environment)?;
     let filter = tracing_subscriber::EnvFilter::try_new(&loaded.settings.log.filter)?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
+    allow_many_files();
     let mut config = Config::from_settings(&loaded.settings);
     // The benchmark never uses the default data folder.
     config.locked_dir = None;

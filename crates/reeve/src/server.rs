@@ -28,6 +28,8 @@ use tokio::task::JoinHandle;
 
 use crate::settings::{self, Database, Settings};
 
+/// How many files, and so connections, may be open, as far as the system allows.
+const MOST_FILES: u64 = 1 << 20;
 /// How often sightings of accounts are written.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
 /// How often it is looked who stopped typing or went away.
@@ -275,6 +277,14 @@ fn lock(folder: PathBuf) -> Result<File, StartError> {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(StartError::InUse(folder)),
         Err(fs::TryLockError::Error(reason)) => Err(data_folder(reason)),
+    }
+}
+
+/// Each connection takes a file handle, and systems start programs with few of them: allows this process as many as
+/// the system grants.
+pub fn allow_many_files() {
+    if let Err(error) = rlimit::increase_nofile_limit(MOST_FILES) {
+        tracing::warn!(%error, "the number of open files cannot be raised");
     }
 }
 

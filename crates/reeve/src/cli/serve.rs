@@ -17,15 +17,10 @@ use crate::{
 
 /// How long requests and jobs that are under way may take to end once the server is told to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
-/// How many files, and so connections, may be open, as far as the system allows.
-const MOST_FILES: u64 = 1 << 20;
 
 pub(super) fn run(settings: Settings) -> Result<(), Failure> {
     start_log(&settings.log)?;
-    // Each connection takes a file handle, and systems start programs with few of them.
-    if let Err(error) = rlimit::increase_nofile_limit(MOST_FILES) {
-        tracing::warn!(%error, "the number of open files cannot be raised");
-    }
+    server::allow_many_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(cannot_start)?;
     let result = runtime.block_on(serve(settings));
     // What is still running after a graceful stop, or beyond its time, is not waited for.
