@@ -31,32 +31,61 @@ pub(crate) enum List {
     LastSeenTsNull,
 }
 
+const NAMES: [(List, &str); 8] = [
+    (List::Name, "name"),
+    (List::Displayname, "displayname"),
+    (List::DisplaynameNull, "displayname null"),
+    (List::AvatarUrl, "avatar_url"),
+    (List::AvatarUrlNull, "avatar_url null"),
+    (List::CreatedTs, "creation_ts"),
+    (List::LastSeenTs, "last_seen_ts"),
+    (List::LastSeenTsNull, "last_seen_ts null"),
+];
+
 impl List {
     fn name(self) -> &'static str {
-        match self {
-            Self::Name => "name",
-            Self::Displayname => "displayname",
-            Self::DisplaynameNull => "displayname null",
-            Self::AvatarUrl => "avatar_url",
-            Self::AvatarUrlNull => "avatar_url null",
-            Self::CreatedTs => "creation_ts",
-            Self::LastSeenTs => "last_seen_ts",
-            Self::LastSeenTsNull => "last_seen_ts null",
-        }
+        NAMES.iter().find(|(list, _)| *list == self).map_or("", |(_, name)| name)
+    }
+
+    fn parse(name: &str) -> Result<Self, DbError> {
+        let found = NAMES.iter().find(|(_, known)| *known == name).map(|(list, _)| *list);
+        found.ok_or_else(|| DbError::Internal(format!("there is no list {name}")))
     }
 }
 
+/// The bucket of a place: its list in the first parameter (blank for no place), its key in the second, its user id
+/// in `$5`.
+macro_rules! bucket_of {
+    ($sort:literal, $key:literal) => {
+        concat!(
+            "SELECT (SELECT bucket FROM user_list_buckets WHERE sort = ",
+            $sort,
+            " AND (low_key, low_user_id) <= (",
+            $key,
+            ", $5) ORDER BY low_key DESC, low_user_id DESC LIMIT 1)"
+        )
+    };
+}
+
 reeve_db::statements! {
-    BUCKET_OF = "SELECT bucket FROM user_list_buckets \
-                 WHERE sort = $1 AND (low_key, low_user_id) <= ($2, $3) \
-                 ORDER BY low_key DESC, low_user_id DESC LIMIT 1";
-    ADD = "INSERT INTO user_list_counts (bucket, list_class, lane, n) VALUES ($1, $2, $3, $4) \
-           ON CONFLICT (bucket, list_class, lane) DO UPDATE SET n = user_list_counts.n + excluded.n RETURNING n";
+    /// One sentence, since each creation runs it: adds `$3` to what class `$1` has in lane `$2`, in the buckets of up
+    /// to five places, and altogether if `$4` is 1.
+    COUNT = concat!(
+        "INSERT INTO user_list_counts (bucket, list_class, lane, n) ",
+        "SELECT bucket, CAST($1 AS TEXT), CAST($2 AS BIGINT), CAST($3 AS BIGINT) FROM (",
+        "SELECT 0 AS bucket WHERE CAST($4 AS BIGINT) = 1 UNION ALL ",
+        bucket_of!("$6", "$7"), " UNION ALL ", bucket_of!("$8", "$9"), " UNION ALL ",
+        bucket_of!("$10", "$11"), " UNION ALL ", bucket_of!("$12", "$13"), " UNION ALL ",
+        bucket_of!("$14", "$15"),
+        ") AS places WHERE bucket IS NOT NULL ",
+        "ON CONFLICT (bucket, list_class, lane) DO UPDATE SET n = user_list_counts.n + excluded.n ",
+        "RETURNING bucket, n");
+    ADD = "INSERT INTO user_list_counts (bucket, list_class, lane, n) VALUES ($1, $2, $3, $4)";
     SIZE = "SELECT CAST(coalesce(sum(n), 0) AS BIGINT) FROM user_list_counts WHERE bucket = $1";
     BUCKETS = "SELECT b.bucket, b.low_key, b.low_user_id, c.list_class, c.n \
                FROM user_list_buckets b LEFT JOIN user_list_counts c ON c.bucket = b.bucket \
                WHERE b.sort = $1 ORDER BY b.low_key, b.low_user_id";
-    LOW = "SELECT low_key, low_user_id FROM user_list_buckets WHERE bucket = $1";
+    LOW = "SELECT sort, low_key, low_user_id FROM user_list_buckets WHERE bucket = $1";
     COUNTS = "SELECT list_class, n FROM user_list_counts WHERE bucket = $1";
     NEW_BUCKET = "INSERT INTO user_list_buckets (sort, low_key, low_user_id) VALUES ($1, $2, $3) RETURNING bucket";
     TOTALS = "SELECT list_class, CAST(sum(n) AS BIGINT) FROM user_list_counts WHERE bucket = $1 GROUP BY list_class";
@@ -89,13 +118,6 @@ pub(crate) fn totals(tx: &ReadTx<'_>) -> Result<Vec<(String, i64)>, DbError> {
     tx.query(&TOTALS, &params![ALL], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Adds to how many accounts of a class there are.
-fn adjust_total(tx: &mut Tx<'_>, class: &str, by: i64) -> Result<(), DbError> {
-    let lane = tx.lane();
-    tx.returning(&ADD, &params![ALL, class, lane, by], |_| Ok(()))?;
-    Ok(())
-}
-
 /// All buckets of a list, in order.
 pub(crate) fn buckets(tx: &ReadTx<'_>, list: List) -> Result<Vec<Bucket>, DbError> {
     let mut buckets: Vec<Bucket> = Vec::new();
@@ -114,9 +136,12 @@ pub(crate) fn buckets(tx: &ReadTx<'_>, list: List) -> Result<Vec<Bucket>, DbErro
     Ok(buckets)
 }
 
+/// Where an account stands in a list.
+type Place = (List, Key);
+
 /// Where an account stands: one entry for each list it is in.
-fn places(user: &User) -> [(List, Key); 5] {
-    fn or_null(value: Option<Key>, list: List, null: List) -> (List, Key) {
+fn places(user: &User) -> [Place; 5] {
+    fn or_null(value: Option<Key>, list: List, null: List) -> Place {
         value.map_or((null, Key::None), |key| (list, key))
     }
     [
@@ -138,57 +163,76 @@ pub(crate) fn class(user: &User) -> String {
 
 /// Counts a new account.
 pub(crate) fn add(tx: &mut Tx<'_>, user: &User) -> Result<(), DbError> {
-    let class = class(user);
-    adjust_total(tx, &class, 1)?;
-    for (list, key) in places(user) {
-        adjust(tx, list, &key, &user.user_id, &class, 1)?;
-    }
-    Ok(())
+    count(tx, user, &places(user).map(Some), true, 1)
 }
 
 /// Moves an account, whose row is changed already, from where it was counted to where it belongs now.
 pub(crate) fn change(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(), DbError> {
-    let (old_class, new_class) = (class(before), class(after));
-    if old_class != new_class {
-        adjust_total(tx, &old_class, -1)?;
-        adjust_total(tx, &new_class, 1)?;
+    let anew = class(before) != class(after);
+    let (old, new) = (places(before), places(after));
+    if !anew && old == new {
+        return Ok(());
     }
-    for ((old_list, old_key), (new_list, new_key)) in places(before).into_iter().zip(places(after)) {
-        if old_class != new_class || old_list != new_list || old_key != new_key {
-            adjust(tx, old_list, &old_key, &before.user_id, &old_class, -1)?;
-            adjust(tx, new_list, &new_key, &after.user_id, &new_class, 1)?;
+    let (mut from, mut to) = (old.clone().map(Some), new.clone().map(Some));
+    for ((from, to), (old, new)) in from.iter_mut().zip(&mut to).zip(old.iter().zip(&new)) {
+        if !anew && old == new {
+            (*from, *to) = (None, None);
         }
     }
-    Ok(())
+    count(tx, before, &from, anew, -1)?;
+    count(tx, after, &to, anew, 1)
 }
 
-fn adjust(
+/// Adds to the number of accounts like this one at some places, and `altogether`.
+fn count(
     tx: &mut Tx<'_>,
-    list: List,
-    key: &Key,
-    user_id: &str,
-    class: &str,
+    user: &User,
+    places: &[Option<Place>; 5],
+    altogether: bool,
     by: i64,
 ) -> Result<(), DbError> {
-    let bucket = tx.query_one(&BUCKET_OF, &params![list.name(), &key.encode(), user_id], |row| row.get(0))?;
+    let class = class(user);
     let lane = tx.lane();
-    let n: i64 = tx
-        .returning(&ADD, &params![bucket, class, lane, by], |row| row.get(0))?
-        .pop()
-        .ok_or(DbError::NoRow)?;
-    if by > 0 && n > 0 && n % CHECK_EVERY == 0 {
-        let size: i64 = tx.query_one(&SIZE, &params![bucket], |row| row.get(0))?;
-        if size > SPLIT {
-            split(tx, list, bucket)?;
+    let [(sort1, key1), (sort2, key2), (sort3, key3), (sort4, key4), (sort5, key5)] = places
+        .each_ref()
+        .map(|place| place.as_ref().map_or(("", String::new()), |(l, k)| (l.name(), k.encode())));
+    let counted: Vec<(i64, i64)> = tx.returning(
+        &COUNT,
+        &params![
+            &class,
+            lane,
+            by,
+            altogether,
+            &user.user_id,
+            sort1,
+            &key1,
+            sort2,
+            &key2,
+            sort3,
+            &key3,
+            sort4,
+            &key4,
+            sort5,
+            &key5
+        ],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    for (bucket, n) in counted {
+        if bucket != ALL && by > 0 && n > 0 && n % CHECK_EVERY == 0 {
+            let size: i64 = tx.query_one(&SIZE, &params![bucket], |row| row.get(0))?;
+            if size > SPLIT {
+                split(tx, bucket)?;
+            }
         }
     }
     Ok(())
 }
 
 /// Cuts a bucket at its median.
-fn split(tx: &mut Tx<'_>, list: List, bucket: i64) -> Result<(), DbError> {
-    let (low_key, low_user_id): (String, String) =
-        tx.query_one(&LOW, &params![bucket], |row| Ok((row.get(0)?, row.get(1)?)))?;
+fn split(tx: &mut Tx<'_>, bucket: i64) -> Result<(), DbError> {
+    let (sort, low_key, low_user_id): (String, String, String) =
+        tx.query_one(&LOW, &params![bucket], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let list = List::parse(&sort)?;
     let mut counts = Vec::new();
     for (class, n) in tx.query(&COUNTS, &params![bucket], |row| Ok((row.get(0)?, row.get(1)?)))? {
         tally(&mut counts, class, n);
@@ -222,7 +266,7 @@ fn split(tx: &mut Tx<'_>, list: List, bucket: i64) -> Result<(), DbError> {
     let upper: i64 = upper;
     for (bucket, counts) in [bucket, upper].into_iter().zip(halves) {
         for (class, n) in counts {
-            tx.returning(&ADD, &params![bucket, &class, lane, n], |_| Ok(()))?;
+            tx.execute(&ADD, &params![bucket, &class, lane, n])?;
         }
     }
     Ok(())
