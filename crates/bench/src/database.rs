@@ -1,7 +1,7 @@
 //! Where the accounts are put, and how large they are there.
 
 use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::{fs, io, thread};
 
 use postgres::{Client, NoTls};
 use reeve_db::DatabaseUrl;
@@ -18,6 +18,18 @@ pub(crate) struct Place {
     maintenance: Option<String>,
     url: DatabaseUrl,
     keep: bool,
+}
+
+/// Does something over a connection of its own, on a thread of its own: the client blocks, and may be asked for within
+/// asynchronous code.
+fn connected<T: Send>(
+    url: &str,
+    what: impl FnOnce(&mut Client) -> Result<T, postgres::Error> + Send,
+) -> Fallible<T> {
+    let done = thread::scope(|scope| {
+        scope.spawn(|| Client::connect(url, NoTls).and_then(|mut client| what(&mut client))).join()
+    });
+    Ok(done.map_err(|_| "the connection panicked")??)
 }
 
 impl Place {
@@ -38,10 +50,13 @@ impl Place {
                     url.split_once('?').map_or((&*url, ""), |(base, options)| (base, options));
                 let server = base.rsplit_once('/').map_or(base, |(server, _)| server);
                 let own = format!("{server}/{NAME}{}{options}", if options.is_empty() { "" } else { "?" });
-                let mut client = Client::connect(&url, NoTls)?;
-                if client.query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&NAME])?.is_none() {
-                    client.batch_execute(&format!("CREATE DATABASE {NAME}"))?;
-                }
+                connected(&url, |client| {
+                    let known = client.query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&NAME])?;
+                    if known.is_none() {
+                        client.batch_execute(&format!("CREATE DATABASE {NAME}"))?;
+                    }
+                    Ok(())
+                })?;
                 let folder = PathBuf::from("reeve-bench-data");
                 fs::create_dir_all(&folder)?;
                 Self { folder, maintenance: Some(url), url: DatabaseUrl::Postgres(own), keep }
@@ -83,9 +98,8 @@ impl Place {
     pub(crate) fn bytes(&self) -> Fallible<u64> {
         match &self.url {
             DatabaseUrl::Postgres(url) => {
-                let size: i64 = Client::connect(url, NoTls)?
-                    .query_one("SELECT pg_database_size(current_database())", &[])?
-                    .get(0);
+                let query = "SELECT pg_database_size(current_database())";
+                let size: i64 = connected(url, |client| client.query_one(query, &[]))?.get(0);
                 Ok(u64::try_from(size).unwrap_or(0))
             }
             DatabaseUrl::Sqlite(_) => {
@@ -102,7 +116,9 @@ impl Place {
     /// What an operator would do after a large import: fresh statistics, and a checkpoint.
     pub(crate) fn settle(&self) -> Fallible<()> {
         if let DatabaseUrl::Postgres(url) = &self.url {
-            Client::connect(url, NoTls)?.batch_execute("VACUUM ANALYZE; CHECKPOINT")?;
+            for statement in ["VACUUM ANALYZE", "CHECKPOINT"] {
+                connected(url, |client| client.batch_execute(statement))?;
+            }
         }
         Ok(())
     }
@@ -113,8 +129,8 @@ impl Place {
             return Ok(());
         }
         if let Some(url) = &self.maintenance {
-            Client::connect(url, NoTls)?
-                .batch_execute(&format!("DROP DATABASE IF EXISTS {NAME} WITH (FORCE)"))?;
+            let statement = format!("DROP DATABASE IF EXISTS {NAME} WITH (FORCE)");
+            connected(url, |client| client.batch_execute(&statement))?;
         }
         for file in self.files() {
             match fs::remove_file(&file) {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use reeve_db::Tx;
 use reeve_jobs::{Job, Kind, Step, StepError};
 use reeve_model::{Ctx, User};
+use reeve_store::departures::{self, Departure};
 use reeve_store::rooms::{self, Room};
-use reeve_store::{account_data, departures, ephemeral, events, jobs, memberships, reports, users};
+use reeve_store::{account_data, ephemeral, events, jobs, memberships, reports, users};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -236,7 +237,12 @@ fn remove(
     let content = Map::from_iter([("membership".to_owned(), json!("leave"))]);
     let left = event::append(tx, home, room, &Draft::state("m.room.member", user_id, user_id, content), now)?;
     memberships::forget(tx, user_id, room.num)?;
-    departures::put(tx, user_id, &room.room_id, left.pos)?;
+    let shown = json!({
+        "type": "m.room.member", "state_key": user_id, "sender": user_id, "content": { "membership": "leave" },
+        "event_id": left.event_id, "origin_server_ts": left.ts,
+    });
+    let (room_id, event) = (room.room_id.clone(), Some(shown.to_string()));
+    departures::put(tx, user_id, &Departure { room_id, pos: left.pos, event })?;
     if joined
         && let Some(new_room_id) = &progress.new_room_id
         && let Some(mut new) = rooms::find(tx, new_room_id)?

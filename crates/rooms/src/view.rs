@@ -24,7 +24,7 @@ const MOST_REFERENCES: i64 = 100;
 
 /// An event in the form in which clients get it.
 /// <https://spec.matrix.org/v1.18/client-server-api/#room-event-format>
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ClientEvent {
     /// Its type.
     #[serde(rename = "type")]
@@ -47,7 +47,7 @@ pub struct ClientEvent {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room_id: Option<String>,
     /// What the server adds.
-    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub unsigned: Map<String, Value>,
 }
 

@@ -3,22 +3,36 @@
 use reeve_db::{DbError, ReadTx, Tx, params};
 
 reeve_db::statements! {
-    PUT = "INSERT INTO departures (user_id, room_id, pos) VALUES ($1, $2, $3) \
-           ON CONFLICT (user_id, room_id) DO UPDATE SET pos = excluded.pos";
-    OF_USER = "SELECT d.room_id, d.pos FROM departures d WHERE d.user_id = $1 AND d.pos > $2 \
+    PUT = "INSERT INTO departures (user_id, room_id, pos, event) VALUES ($1, $2, $3, $4) \
+           ON CONFLICT (user_id, room_id) DO UPDATE SET pos = excluded.pos, event = excluded.event";
+    OF_USER = "SELECT d.room_id, d.pos, d.event FROM departures d WHERE d.user_id = $1 AND d.pos > $2 \
                AND NOT EXISTS (SELECT 1 FROM rooms r WHERE r.room_id = d.room_id) ORDER BY d.pos";
     OF_ROOM = "SELECT user_id FROM departures WHERE room_id = $1 AND pos > $2 ORDER BY pos";
 }
 
-/// Notes that somebody was made to leave a room at a position of the stream.
-pub fn put(tx: &mut Tx<'_>, user_id: &str, room_id: &str, pos: i64) -> Result<(), DbError> {
-    tx.execute(&PUT, &params![user_id, room_id, pos])?;
+/// That somebody was made to leave a room that is no more.
+#[derive(Clone, Debug)]
+pub struct Departure {
+    /// The id of the room.
+    pub room_id: String,
+    /// The position of the stream at which they left.
+    pub pos: i64,
+    /// The event by which they left, as JSON; `None` with the oldest ones.
+    pub event: Option<String>,
+}
+
+/// Notes that somebody was made to leave a room.
+pub fn put(tx: &mut Tx<'_>, user_id: &str, departure: &Departure) -> Result<(), DbError> {
+    let Departure { room_id, pos, event } = departure;
+    tx.execute(&PUT, &params![user_id, room_id, *pos, event.as_ref()])?;
     Ok(())
 }
 
-/// The rooms that are no more and that a user was made to leave after a position, with the position.
-pub fn of_user(tx: &ReadTx<'_>, user_id: &str, after: i64) -> Result<Vec<(String, i64)>, DbError> {
-    tx.query(&OF_USER, &params![user_id, after], |row| Ok((row.get(0)?, row.get(1)?)))
+/// The rooms that are no more and that a user was made to leave after a position.
+pub fn of_user(tx: &ReadTx<'_>, user_id: &str, after: i64) -> Result<Vec<Departure>, DbError> {
+    tx.query(&OF_USER, &params![user_id, after], |row| {
+        Ok(Departure { room_id: row.get(0)?, pos: row.get(1)?, event: row.get(2)? })
+    })
 }
 
 /// Who was made to leave a room after a position.

@@ -51,6 +51,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 2, name: "rooms", sql: include_str!("../migrations/0002_rooms.sql") },
     Migration { number: 3, name: "list_search", sql: include_str!("../migrations/0003_list_search.sql") },
     Migration { number: 4, name: "room_lists", sql: include_str!("../migrations/0004_room_lists.sql") },
+    Migration { number: 5, name: "departures", sql: include_str!("../migrations/0005_departures.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.

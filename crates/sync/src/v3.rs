@@ -10,10 +10,9 @@ use reeve_rooms::timeline::{self, Token};
 use reeve_rooms::view::{ClientEvent, View, Viewer};
 use reeve_rooms::{Home, ephemeral as deeds, filter};
 use reeve_store::account_data::{self, AccountData};
+use reeve_store::departures::{self, Departure};
 use reeve_store::memberships::{self, InRoom};
-use reeve_store::rooms;
-use reeve_store::{departures, events};
-use reeve_store::{ephemeral, stream};
+use reeve_store::{ephemeral, events, rooms, stream};
 use ruma::api::client::filter::FilterDefinition;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -229,10 +228,10 @@ pub fn look(
     }
     if !initial {
         // Of rooms that were deleted nothing is left but that one was made to leave.
-        for (room_id, pos) in departures::of_user(tx, &viewer.user_id, since)? {
-            if sync.wants(&room_id) {
-                let left = sync.departed(pos);
-                found.leave.insert(room_id, left);
+        for departure in departures::of_user(tx, &viewer.user_id, since)? {
+            if sync.wants(&departure.room_id) {
+                let left = sync.departed(&departure)?;
+                found.leave.insert(departure.room_id, left);
             }
         }
     }
@@ -477,12 +476,15 @@ impl Sync<'_, '_, '_> {
         }))
     }
 
-    fn departed(&self, pos: i64) -> Left {
-        Left {
-            timeline: Timeline { events: Vec::new(), limited: false, prev_batch: Token(pos).to_string() },
+    fn departed(&self, departure: &Departure) -> Result<Left, Error> {
+        let event =
+            departure.event.as_deref().map(serde_json::from_str).transpose().map_err(Error::internal)?;
+        let prev_batch = Token(departure.pos).to_string();
+        Ok(Left {
+            timeline: Timeline { events: event.into_iter().collect(), limited: false, prev_batch },
             state: self.place_state(Vec::new()),
             account_data: Events::default(),
-        }
+        })
     }
 
     fn global_data(&self, tx: &ReadTx<'_>, global: Vec<AccountData>) -> Result<Vec<Value>, Error> {

@@ -17,7 +17,7 @@ use reeve_db::ReadTx;
 use reeve_rooms::error::Error;
 use reeve_rooms::view::{View, Viewer};
 use reeve_store::sliding::{Key, Known, Standing};
-use reeve_store::{ephemeral, stream};
+use reeve_store::{departures, ephemeral, stream};
 use serde::Serialize;
 
 pub use connection::{Kept, Pos, keep, prune};
@@ -126,6 +126,12 @@ pub fn look(
         left = left.saturating_sub(told.room.size());
         shown.insert(eligible.standing.room_num, told.told);
         rooms.insert(eligible.standing.room_id.clone(), told.room);
+    }
+    if let Some(since) = since {
+        // Of rooms that were deleted nothing is left but that one was made to leave.
+        for departure in departures::of_user(tx, &viewer.user_id, since)? {
+            rooms.insert(departure.room_id.clone(), Room::departed(&departure)?);
+        }
     }
     let extensions = sync.extensions(tx, &found.eligible, &shown)?;
     let listened = standings.iter().filter(|standing| standing.membership == "join");

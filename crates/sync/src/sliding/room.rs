@@ -6,6 +6,7 @@ use reeve_db::ReadTx;
 use reeve_rooms::error::Error;
 use reeve_rooms::view::{ClientEvent, RoomView};
 use reeve_rooms::{event, push, timeline as stripped};
+use reeve_store::departures::Departure;
 use reeve_store::events::{self, Event};
 use reeve_store::rooms;
 use reeve_store::sliding::{Known, Standing};
@@ -72,6 +73,21 @@ pub(crate) struct Room {
 }
 
 impl Room {
+    /// A room that is no more, and that the user was made to leave.
+    pub(crate) fn departed(departure: &Departure) -> Result<Self, Error> {
+        let left: Option<ClientEvent> =
+            departure.event.as_deref().map(serde_json::from_str).transpose().map_err(Error::internal)?;
+        let left: Vec<ClientEvent> = left.into_iter().collect();
+        Ok(Self {
+            required_state: Some(left.clone()),
+            num_live: Some(left.len()),
+            timeline: Some(left),
+            limited: Some(false),
+            bump_stamp: Some(departure.pos),
+            ..Self::default()
+        })
+    }
+
     /// How many events it has.
     pub(crate) fn size(&self) -> usize {
         let of = |events: Option<&Vec<ClientEvent>>| events.map_or(0, Vec::len);
@@ -169,8 +185,8 @@ impl Sync<'_, '_, '_> {
         let mut told = Room { is_dm: redirected.then_some(is_dm), ..Room::default() };
         if renewed {
             told.initial = known.is_none().then_some(true);
-            told.name = room.name.clone().map(Some);
-            told.avatar = room.avatar_url.clone().map(Some);
+            told.name = rooms::shown(room.name.as_ref()).cloned().map(Some);
+            told.avatar = rooms::shown(room.avatar_url.as_ref()).cloned().map(Some);
             told.bump_stamp = Some(standing.event_pos);
             told.invite_state = Some(stripped::stripped_state(tx, room, self.own())?);
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::Method;
 use reeve_testkit::{Client, Reply, on_both_engines};
 use serde_json::{Value, json};
 
@@ -87,6 +88,24 @@ async fn named(client: &Client, name: &str) -> String {
 }
 
 on_both_engines! {
+    async fn a_deleted_room_is_left(server: Server) {
+        let (admin, bob) = (server.admin().await, server.user("bob").await);
+        let (kept, doomed) = (create(&bob, json!({})).await, create(&bob, json!({})).await);
+        let known = slide(&bob, &upto(99)).await;
+        assert_eq!(rooms(&known), sorted(&[&kept, &doomed]));
+        let path = format!("/_synapse/admin/v1/rooms/{}", enc(&doomed));
+        ok(admin.send(Method::DELETE, &path, &[], "{}".to_owned()).await);
+        let told = slide_on(&bob, &known, &upto(99)).await;
+        assert_eq!((rooms(&told), &told["lists"]["all"]["count"]), (vec![doomed.clone()], &json!(1)));
+        for part in ["timeline", "required_state"] {
+            let event = &told["rooms"][&doomed][part][0];
+            let own = (at(event, "/type"), at(event, "/state_key"), at(event, "/content/membership"));
+            assert_eq!(own, ("m.room.member", "@bob:test", "leave"), "{part}: {told}");
+        }
+        assert_eq!(rooms(&slide_on(&bob, &told, &upto(99)).await), Vec::<String>::new());
+        assert_eq!(rooms(&slide(&bob, &upto(99)).await), sorted(&[&kept]));
+    }
+
     async fn the_newest_rooms_first(server: Server) {
         let (alice, bob) = (server.user("alice").await, server.user("bob").await);
         let (old, middle, new) = (named(&alice, "old").await, named(&alice, "middle").await, named(&alice, "new").await);
