@@ -14,6 +14,11 @@ mod grams;
 pub mod health;
 pub mod jobs;
 pub mod login_tokens;
+pub mod media;
+pub mod media_list;
+pub mod media_objects;
+pub mod media_pending;
+pub mod media_users;
 pub mod memberships;
 pub mod notifications;
 pub mod profile_fields;
@@ -52,6 +57,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 3, name: "list_search", sql: include_str!("../migrations/0003_list_search.sql") },
     Migration { number: 4, name: "room_lists", sql: include_str!("../migrations/0004_room_lists.sql") },
     Migration { number: 5, name: "departures", sql: include_str!("../migrations/0005_departures.sql") },
+    Migration { number: 6, name: "media", sql: include_str!("../migrations/0006_media.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
@@ -92,6 +98,11 @@ pub fn statements() -> Vec<&'static Statement> {
         transactions::STATEMENTS,
         reports::STATEMENTS,
         sliding::STATEMENTS,
+        media::STATEMENTS,
+        media_list::STATEMENTS,
+        media_objects::STATEMENTS,
+        media_pending::STATEMENTS,
+        media_users::STATEMENTS,
     ]
     .concat()
 }

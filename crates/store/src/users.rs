@@ -6,7 +6,7 @@
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::User;
 
-use crate::{user_list_counts as counts, user_search as search};
+use crate::{media_users, user_list_counts as counts, user_search as search};
 
 macro_rules! columns {
     () => {
@@ -207,6 +207,7 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(), DbErro
     if key != search::key(before) {
         search::replace(tx, before.num, &key)?;
     }
+    media_users::changed(tx, before, after)?;
     counts::change(tx, before, after)
 }
 

@@ -1,0 +1,299 @@
+//! Uploads: what is known of each. The bytes are in `media_objects`.
+
+use reeve_db::{DbError, ReadTx, Row, Tx, params};
+
+use crate::{media_objects as objects, media_users};
+
+macro_rules! columns {
+    () => {
+        "m.num, m.media_id, m.user_num, m.blob_num, m.media_type, m.media_length, m.upload_name, m.created_ts, \
+         m.last_access_ts, m.quarantined_by, m.safe_from_quarantine, m.url_cache, m.authenticated, u.user_id, \
+         b.sha256, b.object"
+    };
+}
+macro_rules! select {
+    () => {
+        concat!(
+            "SELECT ",
+            crate::media::columns!(),
+            " FROM media m JOIN users u ON u.num = m.user_num JOIN media_blobs b ON b.num = m.blob_num "
+        )
+    };
+}
+pub(crate) use {columns, select};
+
+reeve_db::statements! {
+    FIND = concat!(select!(), "WHERE m.media_id = $1");
+    BY_SHA256 = concat!(select!(), "WHERE m.blob_num = (SELECT num FROM media_blobs WHERE sha256 = $1) \
+                        AND m.num > $2 ORDER BY m.num LIMIT $3");
+    OF_BLOB = concat!(select!(), "WHERE m.blob_num = $1 AND m.num > $2 ORDER BY m.num LIMIT $3");
+    NOT_QUARANTINED = concat!(select!(), "WHERE m.user_num = $1 AND m.sort_quarantined_by = 'b' \
+                              AND m.safe_from_quarantine = 0 AND m.media_id > $2 ORDER BY m.media_id LIMIT $3");
+    /// Never used: the time of the upload counts.
+    UNUSED_NEVER = concat!(select!(), "WHERE m.sort_access_ts = 9223372036854775807 AND m.created_ts < $1 \
+                           AND (m.created_ts, m.num) > ($2, $3) AND m.media_length > $4 \
+                           AND m.safe_from_quarantine = 0 AND m.quarantined_by IS NULL \
+                           ORDER BY m.created_ts, m.num LIMIT $5");
+    UNUSED_LONG = concat!(select!(), "WHERE m.sort_access_ts < $1 AND (m.sort_access_ts, m.created_ts, m.num) > ($2, $3, $4) \
+                          AND m.media_length > $5 AND m.safe_from_quarantine = 0 AND m.quarantined_by IS NULL \
+                          ORDER BY m.sort_access_ts, m.created_ts, m.num LIMIT $6");
+    INSERT = "INSERT INTO media (media_id, user_num, blob_num, media_type, media_length, upload_name, created_ts, \
+              quarantined_by, url_cache, authenticated, sort_name, sort_access_ts, sort_quarantined_by) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING num";
+    DELETE = "DELETE FROM media WHERE num = $1";
+    TOUCH = "UPDATE media SET last_access_ts = $2, sort_access_ts = $2 WHERE media_id = $1 \
+             AND (last_access_ts IS NULL OR last_access_ts < $2)";
+    SET_QUARANTINED = "UPDATE media SET quarantined_by = $2, sort_quarantined_by = $3 WHERE num = $1";
+    SET_SAFE = "UPDATE media SET safe_from_quarantine = $2 WHERE media_id = $1";
+    QUARANTINED_BLOB = "SELECT 1 FROM media WHERE blob_num = $1 AND quarantined_by IS NOT NULL LIMIT 1";
+    IS_AVATAR = "SELECT 1 FROM users WHERE avatar_url = $1 \
+                 UNION ALL SELECT 1 FROM rooms WHERE substr(avatar_url, 1, 250) = $1 AND avatar_url IS NOT NULL LIMIT 1";
+    NEWEST_CHANGE = "SELECT coalesce(max(pos), 0) FROM media_quarantine_changes";
+    ADD_CHANGE = "INSERT INTO media_quarantine_changes (pos, media_id, quarantined, ts) \
+                  SELECT coalesce(max(pos), 0) + 1, CAST($1 AS TEXT), CAST($2 AS BIGINT), CAST($3 AS BIGINT) \
+                  FROM media_quarantine_changes";
+    CHANGES = "SELECT pos, media_id, quarantined FROM media_quarantine_changes WHERE pos > $1 ORDER BY pos LIMIT $2";
+}
+
+/// An upload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Media {
+    /// Stands for it in other tables.
+    pub num: i64,
+    /// The last part of its `mxc://` URI.
+    pub media_id: String,
+    /// The number of the account that uploaded it.
+    pub user_num: i64,
+    /// Its bytes.
+    pub blob_num: i64,
+    /// What it is, as the uploader said.
+    pub media_type: String,
+    /// How long it is, in bytes.
+    pub media_length: i64,
+    /// The name of the file.
+    pub upload_name: Option<String>,
+    /// When it was uploaded, in milliseconds.
+    pub created_ts: i64,
+    /// When it was last downloaded, in milliseconds; about a minute behind.
+    pub last_access_ts: Option<i64>,
+    /// Which administrator quarantined it.
+    pub quarantined_by: Option<String>,
+    /// Whether it cannot be quarantined.
+    pub safe_from_quarantine: bool,
+    /// The address of which it is a preview.
+    pub url_cache: Option<String>,
+    /// Whether it is only for those who have an access token.
+    pub authenticated: bool,
+    /// Who uploaded it.
+    pub user_id: String,
+    /// The SHA-256 of its bytes, in lower-case hexadecimal.
+    pub sha256: String,
+    /// Where its bytes are in the store.
+    pub object: String,
+}
+
+/// Reads the columns of `columns!()`.
+pub(crate) fn from_row(row: &Row<'_>) -> Result<Media, DbError> {
+    Ok(Media {
+        num: row.get(0)?,
+        media_id: row.get(1)?,
+        user_num: row.get(2)?,
+        blob_num: row.get(3)?,
+        media_type: row.get(4)?,
+        media_length: row.get(5)?,
+        upload_name: row.get(6)?,
+        created_ts: row.get(7)?,
+        last_access_ts: row.get(8)?,
+        quarantined_by: row.get(9)?,
+        safe_from_quarantine: row.get(10)?,
+        url_cache: row.get(11)?,
+        authenticated: row.get(12)?,
+        user_id: row.get(13)?,
+        sha256: row.get(14)?,
+        object: row.get(15)?,
+    })
+}
+
+/// What a new upload says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct NewMedia {
+    /// The last part of its `mxc://` URI; must be free.
+    pub media_id: String,
+    /// The number of the account.
+    pub user_num: i64,
+    /// What it is.
+    pub media_type: String,
+    /// The name of the file.
+    pub upload_name: Option<String>,
+    /// When, in milliseconds.
+    pub created_ts: i64,
+    /// Who quarantined it, if it is quarantined from the start.
+    pub quarantined_by: Option<String>,
+    /// The address of which it is a preview.
+    pub url_cache: Option<String>,
+}
+
+/// What a text is sorted by: none comes after all.
+pub(crate) fn sort_key(text: Option<&str>) -> String {
+    text.map_or_else(|| "b".to_owned(), |text| format!("a{text}"))
+}
+
+/// One upload.
+pub fn find(tx: &ReadTx<'_>, media_id: &str) -> Result<Option<Media>, DbError> {
+    tx.query_opt(&FIND, &params![media_id], from_row)
+}
+
+/// Some of the uploads with these bytes, after a number.
+pub fn by_sha256(tx: &ReadTx<'_>, sha256: &str, after: i64, limit: i64) -> Result<Vec<Media>, DbError> {
+    tx.query(&BY_SHA256, &params![sha256, after, limit], from_row)
+}
+
+/// Some of the uploads that share these bytes, after a number.
+pub fn of_blob(tx: &ReadTx<'_>, blob_num: i64, after: i64, limit: i64) -> Result<Vec<Media>, DbError> {
+    tx.query(&OF_BLOB, &params![blob_num, after, limit], from_row)
+}
+
+/// Some of what an account uploaded that is neither quarantined nor safe from it, after a media id.
+pub fn not_quarantined(
+    tx: &ReadTx<'_>,
+    user_num: i64,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Media>, DbError> {
+    tx.query(&NOT_QUARANTINED, &params![user_num, after, limit], from_row)
+}
+
+/// Which uploads nobody has used for long.
+#[derive(Clone, Copy, Debug)]
+pub struct Unused {
+    /// Last downloaded, or uploaded if never downloaded, before this time, in milliseconds.
+    pub before_ts: i64,
+    /// Longer than so many bytes.
+    pub size_gt: i64,
+}
+
+/// Some uploads that nobody has used for long and that are neither quarantined nor safe from it. `after` is the last of
+/// the page before; the list ends with a page that is not full.
+pub fn unused(
+    tx: &ReadTx<'_>,
+    unused: Unused,
+    after: Option<&Media>,
+    limit: i64,
+) -> Result<Vec<Media>, DbError> {
+    let Unused { before_ts, size_gt } = unused;
+    let after = after.map_or((None, (0, 0)), |last| (last.last_access_ts, (last.created_ts, last.num)));
+    // Those never used come last.
+    let mut page = if let (None, (_, 1..)) = after {
+        Vec::new()
+    } else {
+        let (accessed, (created, num)) = (after.0.unwrap_or_default(), after.1);
+        tx.query(&UNUSED_LONG, &params![before_ts, accessed, created, num, size_gt, limit], from_row)?
+    };
+    let room = limit - i64::try_from(page.len()).unwrap_or(limit);
+    if room > 0 {
+        let (created, num) = if after.0.is_some() { (0, 0) } else { after.1 };
+        page.extend(tx.query(&UNUSED_NEVER, &params![before_ts, created, num, size_gt, room], from_row)?);
+    }
+    Ok(page)
+}
+
+/// Stores an upload, whose bytes are complete; answers its number.
+pub fn insert(tx: &mut Tx<'_>, new: &NewMedia, blob_num: i64, length: i64) -> Result<i64, DbError> {
+    let num = tx.returning(
+        &INSERT,
+        &params![
+            new.media_id,
+            new.user_num,
+            blob_num,
+            new.media_type,
+            length,
+            new.upload_name,
+            new.created_ts,
+            new.quarantined_by,
+            new.url_cache,
+            true,
+            sort_key(new.upload_name.as_deref()),
+            i64::MAX,
+            sort_key(new.quarantined_by.as_deref())
+        ],
+        |row| row.get(0),
+    )?;
+    media_users::add(tx, new.user_num, length)?;
+    num.into_iter().next().ok_or(DbError::NoRow)
+}
+
+/// Forgets an upload. If it was the last with these bytes, they and what was made of them are doomed.
+pub fn delete(tx: &mut Tx<'_>, media: &Media, now: i64) -> Result<bool, DbError> {
+    if tx.execute(&DELETE, &params![media.num])? == 0 {
+        return Ok(false);
+    }
+    media_users::remove(tx, media.user_num, media.media_length)?;
+    objects::release(tx, media.blob_num, now)?;
+    Ok(true)
+}
+
+/// Notes that an upload was downloaded; an older time changes nothing.
+pub fn touch(tx: &mut Tx<'_>, media_id: &str, ts: i64) -> Result<(), DbError> {
+    tx.execute(&TOUCH, &params![media_id, ts])?;
+    Ok(())
+}
+
+/// Quarantines an upload, or releases it, and writes that down in the list of changes.
+pub fn set_quarantined(
+    tx: &mut Tx<'_>,
+    media: &Media,
+    quarantined_by: Option<&str>,
+    now: i64,
+) -> Result<(), DbError> {
+    tx.execute(&SET_QUARANTINED, &params![media.num, quarantined_by, sort_key(quarantined_by)])?;
+    add_quarantine_change(tx, &media.media_id, quarantined_by.is_some(), now)
+}
+
+/// Writes down that an upload is quarantined from now on, or not any more.
+pub fn add_quarantine_change(
+    tx: &mut Tx<'_>,
+    media_id: &str,
+    quarantined: bool,
+    now: i64,
+) -> Result<(), DbError> {
+    tx.execute(&ADD_CHANGE, &params![media_id, quarantined, now])?;
+    Ok(())
+}
+
+/// Makes an upload safe from quarantine, or not any more; whether there is one.
+pub fn set_safe(tx: &mut Tx<'_>, media_id: &str, safe: bool) -> Result<bool, DbError> {
+    Ok(tx.execute(&SET_SAFE, &params![media_id, safe])? > 0)
+}
+
+/// Whether an upload with these bytes is quarantined.
+pub fn is_quarantined(tx: &ReadTx<'_>, blob_num: i64) -> Result<bool, DbError> {
+    Ok(tx.query_opt(&QUARANTINED_BLOB, &params![blob_num], |_| Ok(()))?.is_some())
+}
+
+/// Whether an account or a room has this `mxc://` URI as its picture.
+pub fn is_avatar(tx: &ReadTx<'_>, uri: &str) -> Result<bool, DbError> {
+    Ok(tx.query_opt(&IS_AVATAR, &params![uri], |_| Ok(()))?.is_some())
+}
+
+/// Something was quarantined, or released.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantineChange {
+    /// Its position: 1 for the first, without gaps.
+    pub pos: i64,
+    /// The upload.
+    pub media_id: String,
+    /// Whether it is quarantined from then on.
+    pub quarantined: bool,
+}
+
+/// The position of the newest change; 0 if there is none.
+pub fn newest_quarantine_change(tx: &ReadTx<'_>) -> Result<i64, DbError> {
+    tx.query_one(&NEWEST_CHANGE, &params![], |row| row.get(0))
+}
+
+/// Changes after a position, the oldest first.
+pub fn quarantine_changes(tx: &ReadTx<'_>, after: i64, limit: i64) -> Result<Vec<QuarantineChange>, DbError> {
+    tx.query(&CHANGES, &params![after, limit], |row| {
+        Ok(QuarantineChange { pos: row.get(0)?, media_id: row.get(1)?, quarantined: row.get(2)? })
+    })
+}

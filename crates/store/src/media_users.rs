@@ -1,0 +1,93 @@
+//! How much each account has uploaded, and all together.
+
+use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::User;
+
+use crate::media::sort_key;
+
+reeve_db::statements! {
+    ADD = "INSERT INTO media_users (user_num, user_id, sort_displayname, media_count, media_length) \
+           SELECT num, user_id, coalesce('a' || displayname, 'b'), 1, CAST($2 AS BIGINT) FROM users WHERE num = $1 \
+           ON CONFLICT (user_num) DO UPDATE SET media_count = media_users.media_count + 1, \
+           media_length = media_users.media_length + excluded.media_length RETURNING media_count";
+    REMOVE = "UPDATE media_users SET media_count = media_count - 1, media_length = media_length - $2 \
+              WHERE user_num = $1 RETURNING media_count";
+    DELETE_EMPTY = "DELETE FROM media_users WHERE user_num = $1 AND media_count = 0";
+    RENAME = "UPDATE media_users SET sort_displayname = $2 WHERE user_num = $1";
+    OF_USER = "SELECT media_count, media_length FROM media_users WHERE user_num = $1";
+    ADD_TOTALS = "INSERT INTO media_totals (lane, users, media, bytes) VALUES ($1, $2, $3, $4) \
+                  ON CONFLICT (lane) DO UPDATE SET users = media_totals.users + excluded.users, \
+                  media = media_totals.media + excluded.media, bytes = media_totals.bytes + excluded.bytes";
+    TOTALS = "SELECT CAST(coalesce(sum(users), 0) AS BIGINT), CAST(coalesce(sum(media), 0) AS BIGINT), \
+              CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM media_totals";
+}
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// How many uploads.
+    pub media_count: i64,
+    /// How many bytes, each upload by itself.
+    pub media_length: i64,
+}
+
+/// All uploads together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// How many accounts have uploaded something that is there.
+    pub users: i64,
+    /// How many uploads there are.
+    pub media: i64,
+    /// How many bytes are stored for them; equal bytes are stored once.
+    pub bytes: i64,
+}
+
+/// How much an account has uploaded.
+pub fn of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<Usage, DbError> {
+    let found = tx.query_opt(&OF_USER, &params![user_num], |row| {
+        Ok(Usage { media_count: row.get(0)?, media_length: row.get(1)? })
+    })?;
+    Ok(found.unwrap_or_default())
+}
+
+/// How much there is altogether.
+pub fn totals(tx: &ReadTx<'_>) -> Result<Totals, DbError> {
+    tx.query_one(&TOTALS, &params![], |row| {
+        Ok(Totals { users: row.get(0)?, media: row.get(1)?, bytes: row.get(2)? })
+    })
+}
+
+/// Counts an upload of an account.
+pub(crate) fn add(tx: &mut Tx<'_>, user_num: i64, length: i64) -> Result<(), DbError> {
+    let count: Vec<i64> = tx.returning(&ADD, &params![user_num, length], |row| row.get(0))?;
+    add_totals(tx, i64::from(count == [1]), 1, 0)
+}
+
+/// Counts an upload of an account less.
+pub(crate) fn remove(tx: &mut Tx<'_>, user_num: i64, length: i64) -> Result<(), DbError> {
+    let count: Vec<i64> = tx.returning(&REMOVE, &params![user_num, length], |row| row.get(0))?;
+    let gone = count == [0];
+    if gone {
+        tx.execute(&DELETE_EMPTY, &params![user_num])?;
+    }
+    add_totals(tx, -i64::from(gone), -1, 0)
+}
+
+/// Counts bytes that are stored, or not any more.
+pub(crate) fn add_bytes(tx: &mut Tx<'_>, bytes: i64) -> Result<(), DbError> {
+    add_totals(tx, 0, 0, bytes)
+}
+
+fn add_totals(tx: &mut Tx<'_>, users: i64, media: i64, bytes: i64) -> Result<(), DbError> {
+    let lane = tx.lane();
+    tx.execute(&ADD_TOTALS, &params![lane, users, media, bytes])?;
+    Ok(())
+}
+
+/// Keeps what lists are sorted by in step with an account.
+pub(crate) fn changed(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(), DbError> {
+    if before.displayname != after.displayname {
+        tx.execute(&RENAME, &params![before.num, sort_key(after.displayname.as_deref())])?;
+    }
+    Ok(())
+}
