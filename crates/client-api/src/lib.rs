@@ -6,6 +6,7 @@ mod capabilities;
 mod credentials;
 mod devices;
 mod login;
+mod media;
 mod misc;
 mod presence;
 mod profile;
@@ -50,6 +51,7 @@ pub fn routes() -> Vec<Route> {
         sliding_sync::routes(),
         presence::routes(),
         search::routes(),
+        media::routes(),
         misc::routes(),
     ];
     groups.into_iter().flatten().collect()
@@ -58,5 +60,6 @@ pub fn routes() -> Vec<Route> {
 /// Forgets some of what clients began and did not go on with.
 pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
     uia::prune(tx, now)?;
+    reeve_media::deeds::prune(tx, now)?;
     reeve_sync::sliding::prune(tx, now)
 }

@@ -10,6 +10,7 @@ use reeve_accounts::password::Hasher;
 use reeve_accounts::seen::Seen;
 use reeve_db::Db;
 use reeve_jobs::Jobs;
+use reeve_media::Library;
 use reeve_model::Clock;
 use reeve_rooms::Home;
 use reeve_sync::Hub;
@@ -61,6 +62,8 @@ pub struct App {
     pub seen: Seen,
     /// Durable work.
     pub jobs: Jobs,
+    /// Uploads.
+    pub media: Library,
     /// Rate limits.
     pub limiter: Limiter,
     /// This homeserver, as far as rooms are concerned.

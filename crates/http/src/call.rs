@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -9,7 +10,7 @@ use http::HeaderMap;
 use http_body_util::BodyExt;
 use reeve_accounts::sessions::Session;
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Actor, Ctx, User};
+use reeve_model::{Actor, Ctx, User, clock};
 
 use crate::app::App;
 use crate::auth;
@@ -166,13 +167,19 @@ impl Call {
         let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         let Some(body) = body else { return Ok(Bytes::new()) };
         let reading = collect(body, self.max_body);
-        tokio::time::timeout(self.app.http.body_timeout, reading).await.map_err(|_| {
-            MatrixError::new(
-                http::StatusCode::REQUEST_TIMEOUT,
-                "M_UNKNOWN",
-                "The request body took too long to arrive",
-            )
-        })?
+        tokio::time::timeout(self.app.http.body_timeout, reading).await.map_err(|_| too_slow())?
+    }
+
+    /// The body as it comes, within the limits of size and time.
+    pub fn incoming(&mut self) -> Incoming {
+        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        Incoming {
+            body: body.unwrap_or_else(Body::empty),
+            most: self.max_body,
+            read: 0,
+            pause: self.app.http.body_timeout,
+            began: clock::monotonic(),
+        }
     }
 
     /// Reads a body that must be a JSON object.
@@ -204,6 +211,66 @@ impl Call {
     {
         self.app.db.write(f).await.map_err(Into::into)
     }
+}
+
+/// The slowest that a long body may come, in bytes a second.
+const SLOWEST: f64 = 4096.0;
+
+/// A body as it comes.
+pub struct Incoming {
+    body: Body,
+    most: usize,
+    read: usize,
+    /// How long the client may pause.
+    pause: Duration,
+    began: Instant,
+}
+
+impl Incoming {
+    /// The next piece; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, MatrixError> {
+        loop {
+            let frame = tokio::time::timeout(self.pause, self.body.frame()).await.map_err(|_| too_slow())?;
+            let Some(frame) = frame else { return Ok(None) };
+            let frame = frame.map_err(|_| MatrixError::unknown("The request body broke off"))?;
+            let Ok(data) = frame.into_data() else { continue };
+            self.read = self.read.saturating_add(data.len());
+            if self.read > self.most {
+                self.discard().await;
+                return Err(MatrixError::too_large());
+            }
+            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+            let most = self.pause.as_secs_f64() + self.read as f64 / SLOWEST;
+            if self.began.elapsed().as_secs_f64() > most {
+                return Err(too_slow());
+            }
+            return Ok(Some(data));
+        }
+    }
+
+    /// Reads on for a while and throws away what comes: a client that is still sending would take a hang-up for a broken
+    /// connection and never see the refusal.
+    pub async fn discard(&mut self) {
+        let most = self.read.saturating_add(THROWN_AWAY);
+        let discard = async {
+            while let Some(Ok(frame)) = self.body.frame().await {
+                self.read = self.read.saturating_add(frame.data_ref().map_or(0, Bytes::len));
+                if self.read > most {
+                    break;
+                }
+            }
+        };
+        // Whether it ends or not, nothing follows from it.
+        drop(tokio::time::timeout(self.pause, discard).await);
+    }
+}
+
+fn too_slow() -> MatrixError {
+    MatrixError::new(
+        http::StatusCode::REQUEST_TIMEOUT,
+        "M_UNKNOWN",
+        "The request body took too long to arrive",
+    )
 }
 
 /// Reads a body of at most `most` bytes. A somewhat longer one is read to its end and thrown away: a client that is

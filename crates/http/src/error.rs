@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use reeve_accounts::Error as AccountError;
 use reeve_db::DbError;
+use reeve_media::Error as MediaError;
 use reeve_model::id::{BadName, Malformed};
 use reeve_rooms::Error as RoomError;
 use serde_json::{Map, Value, json};
@@ -127,6 +128,11 @@ impl MatrixError {
         Self { cause: Some(cause.to_string()), ..error }
     }
 
+    /// The answer, to add headers to.
+    pub fn answer(self) -> Response {
+        self.into_response()
+    }
+
     /// The error with one more key in its body.
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.extra.get_or_insert_default().insert(key.to_owned(), value.into());
@@ -207,6 +213,27 @@ impl From<RoomError> for MatrixError {
             RoomError::DuplicateAnnotation => Self::bad_request("M_DUPLICATE_ANNOTATION", text),
             RoomError::Suspended(_) => Self::new(StatusCode::FORBIDDEN, "M_USER_SUSPENDED", text),
             RoomError::Refused(_) => Self::unknown(text),
+        }
+    }
+}
+
+/// The one place where refusals of deeds on media become answers.
+impl From<MediaError> for MatrixError {
+    fn from(error: MediaError) -> Self {
+        let text = error.to_string();
+        match error {
+            MediaError::Db(error) => error.into(),
+            MediaError::Store(_) => Self::internal(text),
+            MediaError::NotFound | MediaError::UnknownId => Self::not_found(text),
+            MediaError::NotYetUploaded => Self::new(StatusCode::GATEWAY_TIMEOUT, "M_NOT_YET_UPLOADED", text),
+            MediaError::NotYours | MediaError::AccountFull | MediaError::ServerFull => Self::forbidden(text),
+            MediaError::AlreadyUploaded => Self::new(StatusCode::CONFLICT, "M_CANNOT_OVERWRITE_MEDIA", text),
+            MediaError::TooManyPending(retry_after_ms) => Self::limit_exceeded(retry_after_ms),
+            MediaError::TooLarge | MediaError::PictureTooLarge => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", text)
+            }
+            MediaError::NotAPicture => Self::unknown(text),
+            MediaError::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", text),
         }
     }
 }

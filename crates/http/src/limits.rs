@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use reeve_accounts::sessions::Session;
-use reeve_store::ratelimits;
+use reeve_store::ratelimits::{self, Override};
 
 use crate::app::App;
 use crate::error::MatrixError;
@@ -27,6 +27,8 @@ pub struct RateLimits {
     pub enabled: bool,
     /// Sending, changing memberships, creating rooms, changing the own profile; per account.
     pub message: RateLimit,
+    /// Uploading; per account.
+    pub media: RateLimit,
     /// Registering; per address.
     pub registration: RateLimit,
     /// Logging in; per address.
@@ -44,6 +46,7 @@ impl Default for RateLimits {
         Self {
             enabled: true,
             message: RateLimit { per_second: 0.2, burst: 10 },
+            media: RateLimit { per_second: 10.0, burst: 50 },
             registration: seldom,
             login_address: login,
             login_account: login,
@@ -63,6 +66,8 @@ const TRYING_TOKENS: RateLimit = RateLimit { per_second: 0.1, burst: 5 };
 pub enum Bucket {
     /// `message`, by account number.
     Message(i64),
+    /// `media`, by account number.
+    Media(i64),
     /// `registration`, by address.
     Registration(String),
     /// Trying registration tokens, by address.
@@ -150,6 +155,7 @@ impl Limiter {
         }
         let limit = match bucket {
             Bucket::Message(_) => self.limits.message,
+            Bucket::Media(_) => self.limits.media,
             Bucket::Registration(_) => self.limits.registration,
             Bucket::RegistrationToken(_) => TRYING_TOKENS,
             Bucket::LoginAddress(_) => self.limits.login_address,
@@ -167,31 +173,54 @@ fn leaked(level: Level, now: i64) -> f64 {
     (level.amount - seconds * level.per_second).max(0.0)
 }
 
-/// The `message` limit of an account. An administrator's override takes the place of the setting: 0 messages per
-/// second switch the limit off, also for whoever acts through an unlimited administrator's login-as token.
+/// What administrators set for the account that acts, and for the one that owns the token.
+async fn overrides(
+    app: &App,
+    session: &Session,
+) -> Result<(Option<Override>, Option<Override>), MatrixError> {
+    let (acting, owner) = (session.user.num, session.owner_num);
+    let found = app.db.read(move |tx| -> Result<_, reeve_db::DbError> {
+        let acting_override = ratelimits::find(tx, acting)?;
+        let owner_override = if owner == acting { None } else { ratelimits::find(tx, owner)? };
+        Ok((acting_override, owner_override))
+    });
+    Ok(found.await?)
+}
+
+/// 0 messages per second switch limits off.
+fn is_unlimited(limit: Option<&Override>) -> bool {
+    limit.is_some_and(|limit| limit.messages_per_second == 0)
+}
+
+/// The `message` limit of an account. An administrator's override takes the place of the setting; it is off also for
+/// whoever acts through an unlimited administrator's login-as token.
 pub async fn message(app: &App, session: &Session, now: i64) -> Result<(), MatrixError> {
     if !app.limiter.limits.enabled {
         return Ok(());
     }
-    let (acting, owner) = (session.user.num, session.owner_num);
-    let (acting_override, owner_override) = app
-        .db
-        .read(move |tx| -> Result<_, reeve_db::DbError> {
-            let acting_override = ratelimits::find(tx, acting)?;
-            let owner_override = if owner == acting { None } else { ratelimits::find(tx, owner)? };
-            Ok((acting_override, owner_override))
-        })
-        .await?;
-    if owner_override.is_some_and(|limit| limit.messages_per_second == 0) {
+    let (acting_override, owner_override) = overrides(app, session).await?;
+    if is_unlimited(acting_override.as_ref()) || is_unlimited(owner_override.as_ref()) {
         return Ok(());
     }
     let limit = match acting_override {
         None => app.limiter.limits.message,
-        Some(limit) if limit.messages_per_second == 0 => return Ok(()),
         #[expect(clippy::cast_precision_loss, reason = "a rate is a small number")]
         Some(limit) => RateLimit { per_second: limit.messages_per_second as f64, burst: limit.burst_count },
     };
-    app.limiter.take(Bucket::Message(acting), limit, now, true).map_err(MatrixError::limit_exceeded)
+    app.limiter.take(Bucket::Message(session.user.num), limit, now, true).map_err(MatrixError::limit_exceeded)
+}
+
+/// The `media` limit of an account, which an override can only switch off.
+pub async fn media(app: &App, session: &Session, now: i64) -> Result<(), MatrixError> {
+    let refused = app.limiter.check(Bucket::Media(session.user.num), now);
+    if refused.is_ok() {
+        return Ok(());
+    }
+    let (acting_override, owner_override) = overrides(app, session).await?;
+    if is_unlimited(acting_override.as_ref()) || is_unlimited(owner_override.as_ref()) {
+        return Ok(());
+    }
+    refused
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use reeve_store::media_users::Totals;
 
 /// By route and status: few values, never a path as sent.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -34,6 +35,23 @@ fn latency() -> Histogram {
     Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
 }
 
+/// What is measured only when somebody looks.
+#[derive(Debug, Default)]
+pub struct Measured {
+    /// Sightings of accounts that are not written yet.
+    pub seen_waiting: usize,
+    /// Password hashes that wait or are being made.
+    pub hashing_waiting: usize,
+    /// Thumbnails that wait or are being made.
+    pub thumbnails_waiting: usize,
+    /// Uploads, and the bytes stored for them.
+    pub media: Totals,
+    /// Objects in the media store that belong to nothing.
+    pub media_strays: i64,
+    /// Jobs: kind, state, number.
+    pub jobs: Vec<(String, String, i64)>,
+}
+
 /// The metrics of the server.
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -42,6 +60,10 @@ pub struct Metrics {
     in_flight: Gauge,
     seen_waiting: Gauge,
     hashing_waiting: Gauge,
+    thumbnails_waiting: Gauge,
+    media_strays: Gauge,
+    media_uploads: Gauge,
+    media_bytes: Gauge,
     jobs: Family<JobLabel, Gauge>,
 }
 
@@ -57,8 +79,15 @@ impl Metrics {
         let mut registry = Registry::with_prefix("reeve");
         let requests = Family::default();
         let seconds = Family::new_with_constructor(latency as fn() -> Histogram);
-        let (in_flight, seen_waiting, hashing_waiting) =
-            (Gauge::default(), Gauge::default(), Gauge::default());
+        let [
+            in_flight,
+            seen_waiting,
+            hashing_waiting,
+            thumbnails_waiting,
+            media_strays,
+            media_uploads,
+            media_bytes,
+        ] = std::array::from_fn(|_| Gauge::default());
         let jobs = Family::default();
         registry.register("http_requests", "Requests answered, by route and status", requests.clone());
         registry.register("http_request_seconds", "Time to answer, by route", seconds.clone());
@@ -69,6 +98,18 @@ impl Metrics {
             "Password hashes waiting or being made",
             hashing_waiting.clone(),
         );
+        registry.register(
+            "thumbnails_waiting",
+            "Thumbnails waiting or being made",
+            thumbnails_waiting.clone(),
+        );
+        registry.register("media_uploads", "Uploads that are kept", media_uploads.clone());
+        registry.register("media_bytes", "Bytes stored for uploads, thumbnails apart", media_bytes.clone());
+        registry.register(
+            "media_strays",
+            "Objects in the media store that are being written or will be deleted",
+            media_strays.clone(),
+        );
         registry.register("jobs", "Durable jobs, by kind and state", jobs.clone());
         Self {
             registry: Mutex::new(registry),
@@ -77,6 +118,10 @@ impl Metrics {
             in_flight,
             seen_waiting,
             hashing_waiting,
+            thumbnails_waiting,
+            media_strays,
+            media_uploads,
+            media_bytes,
             jobs,
         }
     }
@@ -101,11 +146,16 @@ impl Metrics {
     }
 
     /// Sets what is measured only when somebody looks.
-    pub fn set_queues(&self, seen: usize, hashing: usize, jobs: &[(String, String, i64)]) {
-        self.seen_waiting.set(i64::try_from(seen).unwrap_or(i64::MAX));
-        self.hashing_waiting.set(i64::try_from(hashing).unwrap_or(i64::MAX));
+    pub fn set(&self, measured: &Measured) {
+        let size = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        self.seen_waiting.set(size(measured.seen_waiting));
+        self.hashing_waiting.set(size(measured.hashing_waiting));
+        self.thumbnails_waiting.set(size(measured.thumbnails_waiting));
+        self.media_uploads.set(measured.media.media);
+        self.media_bytes.set(measured.media.bytes);
+        self.media_strays.set(measured.media_strays);
         self.jobs.clear();
-        for (kind, state, n) in jobs {
+        for (kind, state, n) in &measured.jobs {
             self.jobs.get_or_create(&JobLabel { kind: kind.clone(), state: state.clone() }).set(*n);
         }
     }

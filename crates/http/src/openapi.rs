@@ -170,6 +170,7 @@ pub fn ledger(routes: &[Arc<Route>]) -> String {
             let limit = match route.limit {
                 Limit::None => "",
                 Limit::Message | Limit::Sending => "message",
+                Limit::Media => "media",
                 Limit::Registration => "registration",
                 Limit::Login => "login",
             };

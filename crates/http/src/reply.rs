@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
+use reeve_media::Content;
 use serde::Serialize;
 
 use crate::error::MatrixError;
@@ -41,4 +42,23 @@ pub fn text(content_type: &'static str, body: String) -> Answer {
     let mut response = Response::new(Body::from(body));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     Ok(response)
+}
+
+/// 200 with bytes that are in memory, or come a piece at a time; so many in all.
+pub fn bytes(length: u64, content: Content) -> Response {
+    let body = match content {
+        Content::Whole(bytes) => Body::from(bytes),
+        Content::Pieces(pieces) => Body::from_stream(pieces),
+    };
+    let mut response = Response::new(body);
+    // Said here, since an answer to HEAD has no body that it could be told from.
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    response
+}
+
+/// A status without a body.
+pub fn nothing(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
 }

@@ -67,6 +67,8 @@ pub enum Limit {
     Message,
     /// The same, counted by the handler, since a repeated transaction costs nothing.
     Sending,
+    /// `rate_limits.media`, per acting account.
+    Media,
     /// `rate_limits.registration`, per address.
     Registration,
     /// `rate_limits.login`, per address; the handler counts per account and failures.
@@ -117,6 +119,8 @@ pub struct Route {
     pub doc: Doc,
     /// The largest body it takes, in bytes; `None` for the server's default.
     pub max_body: Option<usize>,
+    /// Whether its body is an upload, which may be as long as uploads may be.
+    pub uploads: bool,
 }
 
 impl Route {
@@ -141,6 +145,7 @@ impl Route {
             handler,
             doc: Doc::default(),
             max_body: None,
+            uploads: false,
         }
     }
 
@@ -212,6 +217,12 @@ impl Route {
     /// Its rate limit.
     pub fn limit(mut self, limit: Limit) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// Its body is an upload.
+    pub fn uploads(mut self) -> Self {
+        self.uploads = true;
         self
     }
 

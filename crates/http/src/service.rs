@@ -155,7 +155,11 @@ impl Service {
                 }
                 check(&route, &head, session.as_ref())?;
                 limit(&route, &head, session.as_ref()).await?;
-                let max_body = route.max_body.unwrap_or(app.http.max_body);
+                let max_body = if route.uploads {
+                    usize::try_from(app.media.settings().max_upload_bytes).unwrap_or(usize::MAX)
+                } else {
+                    route.max_body.unwrap_or(app.http.max_body)
+                };
                 if let Some(length) = content_length(&head.headers)
                     && length > max_body.saturating_add(THROWN_AWAY)
                 {
@@ -211,9 +215,10 @@ async fn limit(route: &Route, head: &Head, session: Option<&Session>) -> Result<
     let limiter = &head.app.limiter;
     match (route.limit, session) {
         (Limit::Message, Some(session)) => limits::message(&head.app, session, head.now).await,
+        (Limit::Media, Some(session)) => limits::media(&head.app, session, head.now).await,
         (Limit::Registration, _) => limiter.check(Bucket::Registration(head.ip.to_string()), head.now),
         (Limit::Login, _) => limiter.check(Bucket::LoginAddress(head.ip.to_string()), head.now),
-        (Limit::None | Limit::Message | Limit::Sending, _) => Ok(()),
+        (Limit::None | Limit::Message | Limit::Media | Limit::Sending, _) => Ok(()),
     }
 }
 
@@ -235,7 +240,9 @@ fn decorate(headers: &mut HeaderMap, request_id: &str) {
         ),
         (
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("X-Request-Id, Server, Retry-After"),
+            HeaderValue::from_static(
+                "X-Request-Id, Server, Retry-After, Content-Disposition, Content-Range, ETag",
+            ),
         ),
     ];
     headers.extend(CORS);

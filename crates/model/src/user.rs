@@ -4,7 +4,7 @@
 pub type UserType = String;
 
 /// A local account, as stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
     /// The number that stands for the account in every other table.
     pub num: i64,

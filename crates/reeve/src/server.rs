@@ -19,6 +19,8 @@ use reeve_http::metrics::Metrics;
 use reeve_http::service::Service;
 use reeve_http::{Route, openapi, serve};
 use reeve_jobs::Jobs;
+use reeve_media::store::BucketSettings;
+use reeve_media::{Library, StoreSettings};
 use reeve_model::{Clock, id};
 use reeve_rooms::{Home, SigningKey, deletion, ephemeral, people, purge, redactions};
 use reeve_store::transactions;
@@ -32,6 +34,12 @@ use crate::settings::{self, Database, Settings};
 const MOST_FILES: u64 = 1 << 20;
 /// How often sightings of accounts are written.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
+/// How often it is written down when uploads were last downloaded.
+const FLUSH_MEDIA_EVERY: Duration = Duration::from_mins(1);
+/// How often the media store is swept without being told to.
+const SWEEP_MEDIA_EVERY: Duration = Duration::from_mins(1);
+/// How long a stopping server sweeps the media store.
+const LAST_SWEEP: Duration = Duration::from_secs(5);
 /// How often it is looked who stopped typing or went away.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// How long a request with a transaction id is remembered.
@@ -64,6 +72,8 @@ pub struct Config {
     pub http: HttpSettings,
     /// Rate limits.
     pub rate_limits: RateLimits,
+    /// What the operator decided about uploads.
+    pub media: reeve_media::Settings,
     /// What the operator decided about rooms.
     pub rooms: reeve_rooms::Settings,
     /// The time.
@@ -87,6 +97,7 @@ impl Config {
             let connections = usize::try_from(connections).unwrap_or(1);
             database_options = Options { readers: connections, connections, ..database_options };
         }
+        let media = &settings.media;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let seconds = |ms: u32| Duration::from_millis(u64::from(ms));
         let limit = |limit: &settings::RateLimit| RateLimit {
@@ -139,10 +150,23 @@ impl Config {
             rate_limits: RateLimits {
                 enabled: settings.rate_limits.enabled,
                 message: limit(&settings.rate_limits.message),
+                media: limit(&settings.rate_limits.media),
                 registration: limit(&settings.rate_limits.registration),
                 login_address: limit(&settings.rate_limits.login),
                 login_account: limit(&settings.rate_limits.login_account),
                 login_failed: limit(&settings.rate_limits.login_failed),
+            },
+            media: reeve_media::Settings {
+                store: media_store(settings),
+                max_upload_bytes: u64::try_from(media.max_upload_bytes).unwrap_or_default(),
+                max_bytes_per_account: media.max_bytes_per_account,
+                max_bytes: media.max_bytes,
+                max_pending: i64::from(media.max_pending),
+                pending_ms: media.pending_ms,
+                max_picture_pixels: u64::from(media.max_picture_pixels),
+                thumbnail_workers: media
+                    .thumbnail_workers
+                    .map_or((processors / 2).max(1), |workers| usize::try_from(workers).unwrap_or(1)),
             },
             rooms: reeve_rooms::Settings {
                 notices_localpart: settings.server_notices.localpart.clone(),
@@ -153,6 +177,28 @@ impl Config {
             clock: Clock::System,
         }
     }
+}
+
+/// Where the settings want uploads to be kept.
+fn media_store(settings: &Settings) -> StoreSettings {
+    let bucket = &settings.media.bucket;
+    let Some(name) = &bucket.name else {
+        let folder = settings.media.folder.clone();
+        return StoreSettings::Folder(folder.unwrap_or_else(|| settings.data_dir.join("media")));
+    };
+    StoreSettings::Bucket(BucketSettings {
+        bucket: name.clone(),
+        region: bucket.region.clone(),
+        endpoint: bucket.endpoint.as_ref().map(|url| url.as_str().to_owned()),
+        access_key_id: bucket.access_key_id.clone().unwrap_or_default(),
+        secret_access_key: bucket
+            .secret_access_key
+            .as_ref()
+            .map(|key| key.expose().to_owned())
+            .unwrap_or_default(),
+        prefix: bucket.prefix.clone(),
+        path_style: bucket.path_style,
+    })
 }
 
 /// Why a server does not start; each is one line for the operator.
@@ -183,6 +229,9 @@ pub enum StartError {
     /// The database cannot be read.
     #[error("cannot read the database: {0}")]
     Read(DbError),
+    /// The media store cannot be used.
+    #[error("{0}")]
+    Media(reeve_media::Error),
     /// The accounts in the database are those of another server.
     #[error(
         "the accounts in this database belong to {stored}, not to {given}: give the --server-name of the server"
@@ -245,6 +294,13 @@ impl Running {
         }
         if let Err(error) = self.app.seen.flush(&self.app.db).await {
             tracing::warn!(%error, "when accounts were last seen could not be written");
+        }
+        if let Err(error) = self.app.media.flush().await {
+            tracing::warn!(%error, "when uploads were last downloaded could not be written");
+        }
+        // What is left is swept when the server starts again.
+        if let Ok(Err(error)) = tokio::time::timeout(LAST_SWEEP, self.app.media.sweep()).await {
+            tracing::warn!(%error, "the media store could not be swept");
         }
         self.app.db.close().await;
     }
@@ -316,10 +372,16 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         deletion::job(&home),
         purge::job(&home),
     ];
+    let media = Library::open(config.media, db.clone(), config.clock.clone()).map_err(StartError::Media)?;
+    if lock.is_some() {
+        // Nobody else uses the database, so nobody is writing what was being written.
+        media.give_up_former().await.map_err(StartError::Media)?;
+    }
     let stop = watch::Sender::new(false);
     let app = Arc::new(App {
         server_name,
         jobs: Jobs::new(db.clone(), config.clock.clone(), kinds),
+        media,
         home,
         hub: Arc::default(),
         db,
@@ -337,6 +399,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     let service = Arc::new(Service::new(Arc::clone(&app), &routes));
     let mut tasks = app.jobs.start();
     tasks.push(tokio::spawn(keep_house(Arc::clone(&app), stop.subscribe())));
+    tasks.push(tokio::spawn(sweep_media(Arc::clone(&app), stop.subscribe())));
     tasks.push(tokio::spawn(Arc::clone(&app.hub).follow(app.db.clone(), stop.subscribe())));
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let listeners = listeners
@@ -355,17 +418,36 @@ async fn keep_house(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let mut flush = tokio::time::interval(FLUSH_EVERY);
     let mut prune = tokio::time::interval(PRUNE_EVERY);
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
+    let mut flush_media = tokio::time::interval(FLUSH_MEDIA_EVERY);
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    flush_media.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     flush.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let done = tokio::select! {
             () = serve::stopped(&mut stop) => return,
             _ = flush.tick() => app.seen.flush(&app.db).await,
+            _ = flush_media.tick() => app.media.flush().await,
             _ = prune.tick() => prune_expired(&app).await,
             _ = sweep.tick() => sweep_ephemeral(&app).await,
         };
         if let Err(error) = done {
             tracing::warn!(%error, "housekeeping failed and will be tried again");
+        }
+    }
+}
+
+/// Deletes what is in the media store and belongs to nothing, soon after it is so.
+async fn sweep_media(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let mut every = tokio::time::interval(SWEEP_MEDIA_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = serve::stopped(&mut stop) => return,
+            _ = every.tick() => {}
+            () = app.media.strayed() => {}
+        }
+        if let Err(error) = app.media.sweep().await {
+            tracing::warn!(%error, "the media store could not be swept and will be again");
         }
     }
 }

@@ -28,8 +28,8 @@ use self::{
 };
 pub use self::{
     keys::{
-        Account, AccountValidity, Http, Log, Password, Presence, RateLimit, RateLimits, Registration,
-        ServerNotices, Settings, Tokens, UserDirectory,
+        Account, AccountValidity, Http, Log, Media, MediaBucket, Password, Presence, RateLimit, RateLimits,
+        Registration, ServerNotices, Settings, Tokens, UserDirectory,
     },
     print::markdown,
     values::{BaseUrl, Database, Listen, LogFormat, Networks, Secret},

@@ -56,6 +56,7 @@ CREATE TABLE media_thumbnails (
   animated {bigint} NOT NULL,
   media_type {text} NOT NULL,
   length {bigint} NOT NULL,
+  -- blank if the picture itself is small enough
   object {text} NOT NULL,
   PRIMARY KEY (blob_num, width, height, method, animated)
 ){strict};

@@ -13,6 +13,7 @@ reeve_db::statements! {
     TAKE = "DELETE FROM media_strays WHERE object = $1 AND doomed = 0";
     DOOM = "INSERT INTO media_strays (object, since_ts, doomed) VALUES ($1, $2, 1) \
             ON CONFLICT (object) DO UPDATE SET doomed = 1";
+    DOOM_STRAY = "UPDATE media_strays SET doomed = 1 WHERE object = $1";
     DOOM_ABANDONED = "UPDATE media_strays SET doomed = 1 WHERE object IN (SELECT object FROM media_strays \
                       WHERE doomed = 0 AND since_ts < $1 ORDER BY since_ts LIMIT $2)";
     DOOMED = "SELECT object FROM media_strays WHERE doomed = 1 ORDER BY since_ts LIMIT $1";
@@ -39,8 +40,14 @@ pub fn begin(tx: &mut Tx<'_>, object: &str, now: i64) -> Result<(), DbError> {
 }
 
 /// Says that an object will be deleted.
-pub fn doom(tx: &mut Tx<'_>, object: &str, now: i64) -> Result<(), DbError> {
+fn doom(tx: &mut Tx<'_>, object: &str, now: i64) -> Result<(), DbError> {
     tx.execute(&DOOM, &params![object, now])?;
+    Ok(())
+}
+
+/// Says that an object will be deleted, if it belongs to nothing.
+pub fn doom_stray(tx: &mut Tx<'_>, object: &str) -> Result<(), DbError> {
+    tx.execute(&DOOM_STRAY, &params![object])?;
     Ok(())
 }
 
@@ -100,7 +107,7 @@ pub(crate) fn release(tx: &mut Tx<'_>, blob_num: i64, now: i64) -> Result<(), Db
         media_users::add_bytes(tx, -length)?;
     }
     let thumbnails: Vec<String> = tx.returning(&DELETE_THUMBNAILS, &params![blob_num], |row| row.get(0))?;
-    for object in thumbnails {
+    for object in thumbnails.into_iter().filter(|object| !object.is_empty()) {
         doom(tx, &object, now)?;
     }
     Ok(())
@@ -128,7 +135,7 @@ pub struct Thumbnail {
     pub media_type: String,
     /// How long it is, in bytes.
     pub length: i64,
-    /// Where its bytes are in the store.
+    /// Where its bytes are in the store; blank if the picture itself is small enough.
     pub object: String,
 }
 
@@ -140,8 +147,8 @@ pub fn thumbnail(tx: &ReadTx<'_>, key: ThumbnailKey) -> Result<Option<Thumbnail>
     })
 }
 
-/// Takes an object whose bytes are complete for a thumbnail. If the thumbnail is there already, or what it is made of
-/// is not any more, the object is doomed.
+/// Takes an object whose bytes are complete for a thumbnail, or notes that the picture itself is small enough. If the
+/// thumbnail is there already, or what it is made of is not any more, the object is doomed.
 pub fn put_thumbnail(
     tx: &mut Tx<'_>,
     key: ThumbnailKey,
@@ -150,16 +157,14 @@ pub fn put_thumbnail(
 ) -> Result<(), DbError> {
     let ThumbnailKey { blob_num, width, height, method, animated } = key;
     let Thumbnail { media_type, length, object } = thumbnail;
-    if tx.execute(&TAKE, &params![object])? == 0 {
+    let own = !object.is_empty();
+    if own && tx.execute(&TAKE, &params![object])? == 0 {
         return Ok(());
     }
     let wanted = tx.query_opt(&HAS_BLOB, &params![blob_num], |_| Ok(()))?.is_some();
-    if !wanted
-        || tx.execute(
-            &PUT_THUMBNAIL,
-            &params![blob_num, width, height, method, animated, media_type, length, object],
-        )? == 0
-    {
+    let params = params![blob_num, width, height, method, animated, media_type, length, object];
+    let taken = wanted && tx.execute(&PUT_THUMBNAIL, &params)? > 0;
+    if own && !taken {
         doom(tx, object, now)?;
     }
     Ok(())

@@ -1,4 +1,6 @@
-//! Every statement on both engines, and the list of accounts against a model.
+//! Every statement on both engines, and lists against models.
+
+mod media;
 
 use std::cmp::Reverse;
 

@@ -34,6 +34,8 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body as JSON; a text that is not JSON as a string.
     pub body: Value,
+    /// The body as it came.
+    pub bytes: Bytes,
 }
 
 impl PartialEq<(u16, Value)> for Reply {
@@ -120,9 +122,9 @@ impl Client {
         let request = request.body(Full::new(body.into())).expect("a well-formed request");
         let response = self.http.request(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
-        let body = body.collect().await.expect("a whole answer").to_bytes();
-        let text = String::from_utf8_lossy(&body).into_owned();
+        let bytes = body.collect().await.expect("a whole answer").to_bytes();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        Reply { status: parts.status.as_u16(), headers: parts.headers, body }
+        Reply { status: parts.status.as_u16(), headers: parts.headers, body, bytes }
     }
 }

@@ -1,5 +1,6 @@
 //! A fresh database for each test.
 
+use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +14,7 @@ static TEMPLATE: OnceLock<String> = OnceLock::new();
 /// A database that goes away with its owner.
 pub(crate) enum Database {
     Sqlite(TempDir),
-    Postgres(String),
+    Postgres(String, TempDir),
 }
 
 fn maintenance_url() -> String {
@@ -60,22 +61,29 @@ impl Database {
                 let name = format!("reeve_test_{}_{number}", std::process::id());
                 maintain(&format!("DROP DATABASE IF EXISTS {name}"));
                 maintain(&format!("CREATE DATABASE {name} TEMPLATE {} STRATEGY file_copy", template()));
-                Self::Postgres(name)
+                Self::Postgres(name, TempDir::new().expect("a temporary folder"))
             }
+        }
+    }
+
+    /// A folder for everything besides.
+    pub(crate) fn folder(&self) -> &Path {
+        match self {
+            Self::Sqlite(folder) | Self::Postgres(_, folder) => folder.path(),
         }
     }
 
     pub(crate) fn url(&self) -> DatabaseUrl {
         match self {
             Self::Sqlite(folder) => DatabaseUrl::Sqlite(folder.path().join("reeve.db")),
-            Self::Postgres(name) => DatabaseUrl::Postgres(url_of(name)),
+            Self::Postgres(name, _) => DatabaseUrl::Postgres(url_of(name)),
         }
     }
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
-        if let Self::Postgres(name) = self {
+        if let Self::Postgres(name, _) = self {
             maintain(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
         }
     }

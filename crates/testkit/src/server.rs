@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use reeve_db::{Engine, Options};
 use reeve_http::App;
 use reeve_http::app::HttpSettings;
 use reeve_http::limits::RateLimits;
+use reeve_media::StoreSettings;
 use reeve_model::{Clock, Ctx};
 use serde_json::json;
 
@@ -29,7 +31,7 @@ pub struct Server {
     config: Config,
     engine: Engine,
     // Goes away last.
-    _database: Arc<Database>,
+    database: Arc<Database>,
 }
 
 impl Server {
@@ -50,7 +52,7 @@ impl Server {
             let mut config = config(&database, &clock);
             change(&mut config);
             let running = start(config.clone()).await.expect("the server starts");
-            test(Self { clock, running: Some(running), config, engine, _database: Arc::clone(&database) })
+            test(Self { clock, running: Some(running), config, engine, database: Arc::clone(&database) })
                 .await;
         });
         runtime.shutdown_timeout(Duration::from_secs(5));
@@ -65,6 +67,11 @@ impl Server {
     /// What handlers work with.
     pub fn app(&self) -> &Arc<App> {
         &self.running().app
+    }
+
+    /// The folder where uploads are kept, unless the configuration was changed.
+    pub fn media_folder(&self) -> PathBuf {
+        self.database.folder().join("media")
     }
 
     /// Where it listens.
@@ -148,7 +155,7 @@ fn config(database: &Database, clock: &Clock) -> Config {
         listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
         locked_dir: match database {
             Database::Sqlite(folder) => Some(folder.path().to_owned()),
-            Database::Postgres(_) => None,
+            Database::Postgres(..) => None,
         },
         database: database.url(),
         database_options: Options { readers: 2, connections: 3, ..Options::default() },
@@ -161,6 +168,7 @@ fn config(database: &Database, clock: &Clock) -> Config {
             wait: Duration::from_secs(10),
         },
         http: HttpSettings::default(),
+        media: reeve_media::Settings::new(StoreSettings::Folder(database.folder().join("media"))),
         rooms: reeve_rooms::Settings::default(),
         rate_limits: RateLimits { enabled: false, ..RateLimits::default() },
         clock: clock.clone(),

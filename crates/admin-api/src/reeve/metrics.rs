@@ -1,7 +1,9 @@
 //! What Prometheus reads.
 
+use reeve_db::DbError;
+use reeve_http::metrics::Measured;
 use reeve_http::{Access, Answer, Call, Route, reply};
-use reeve_store::jobs;
+use reeve_store::{jobs, media_objects, media_users};
 
 /// The text format of OpenMetrics.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -14,12 +16,24 @@ pub(crate) fn route() -> Route {
 }
 
 async fn handle(call: Call) -> Answer {
-    // Monitoring matters most when the database fails: then there are no numbers of jobs, and all others.
-    let jobs = call.read(jobs::states).await.unwrap_or_else(|error| {
-        tracing::warn!(cause = error.cause, "the metrics lack the number of jobs");
-        Vec::new()
-    });
     let app = &call.app;
-    app.metrics.set_queues(app.seen.len(), app.hasher.waiting(), &jobs);
+    let here = Measured {
+        seen_waiting: app.seen.len(),
+        hashing_waiting: app.hasher.waiting(),
+        thumbnails_waiting: app.media.thumbnails_waiting(),
+        ..Measured::default()
+    };
+    let stored = call.read(|tx| -> Result<_, DbError> {
+        Ok((media_users::totals(tx)?, media_objects::strays(tx)?, jobs::states(tx)?))
+    });
+    // Monitoring matters most when the database fails: then there are no numbers of what it holds, and all others.
+    let measured = match stored.await {
+        Ok((media, media_strays, jobs)) => Measured { media, media_strays, jobs, ..here },
+        Err(error) => {
+            tracing::warn!(cause = error.cause, "the metrics lack what the database holds");
+            here
+        }
+    };
+    app.metrics.set(&measured);
     reply::text(OPEN_METRICS, app.metrics.text())
 }

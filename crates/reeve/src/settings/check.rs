@@ -9,7 +9,7 @@ pub(super) type Problem = (String, String);
 
 /// Checks everything that the types do not.
 pub(super) fn check(settings: &Settings) -> Result<(), Problem> {
-    let Settings { password, tokens, rate_limits, account, account_validity, http, .. } = settings;
+    let Settings { password, tokens, rate_limits, media, account, account_validity, http, .. } = settings;
 
     if let Some(connections) = settings.database_connections {
         at_least("database_connections", connections, 1)?;
@@ -28,6 +28,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Problem> {
         ("tokens.lifetime_ms", tokens.lifetime_ms),
         ("tokens.refresh_lifetime_ms", tokens.refresh_lifetime_ms),
         ("account_validity.period_ms", account_validity.period_ms),
+        ("media.pending_ms", Some(media.pending_ms)),
     ] {
         if let Some(lifetime) = lifetime {
             at_least(key, lifetime, 1)?;
@@ -38,6 +39,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Problem> {
 
     for (name, limit) in [
         ("message", &rate_limits.message),
+        ("media", &rate_limits.media),
         ("registration", &rate_limits.registration),
         ("login", &rate_limits.login),
         ("login_account", &rate_limits.login_account),
@@ -49,6 +51,32 @@ pub(super) fn check(settings: &Settings) -> Result<(), Problem> {
             return Err((format!("rate_limits.{name}.per_second"), problem));
         }
         at_least(&format!("rate_limits.{name}.burst"), *burst, 1)?;
+    }
+
+    at_least("media.max_upload_bytes", media.max_upload_bytes, 1)?;
+    for (key, most) in
+        [("media.max_bytes_per_account", media.max_bytes_per_account), ("media.max_bytes", media.max_bytes)]
+    {
+        if let Some(most) = most {
+            at_least(key, most, 0)?;
+        }
+    }
+    at_least("media.max_pending", media.max_pending, 1)?;
+    at_least("media.max_picture_pixels", media.max_picture_pixels, 1)?;
+    if let Some(workers) = media.thumbnail_workers {
+        at_least("media.thumbnail_workers", workers, 1)?;
+        at_most("media.thumbnail_workers", workers, 1_024)?;
+    }
+    if media.bucket.name.is_some() {
+        let not_set = |key: &str| {
+            Err((format!("media.bucket.{key}"), "must be set when media.bucket.name is set".to_owned()))
+        };
+        if media.bucket.access_key_id.is_none() {
+            return not_set("access_key_id");
+        }
+        if media.bucket.secret_access_key.is_none() {
+            return not_set("secret_access_key");
+        }
     }
 
     if let Some(localpart) = &settings.server_notices.localpart

@@ -40,6 +40,8 @@ sections! {
         /// How often something may be done: `burst` times at once, then `per_second` on average.
         /// Administrators can exempt or restrict single accounts.
         rate_limits: RateLimits = RateLimits::default();
+        /// Uploads: how long they may be, and where they are kept.
+        media: Media = Media::default();
         /// Kinds of accounts.
         account: Account = Account::default();
         /// Accounts that expire unless an administrator renews them.
@@ -99,6 +101,8 @@ sections! {
         enabled: bool = true;
         /// Per account: everything that sends something to other people, and profile changes.
         message: RateLimit = RateLimit { per_second: 0.2, burst: 10 };
+        /// Per account: uploads.
+        media: RateLimit = RateLimit { per_second: 10.0, burst: 50 };
         /// Per address: registrations.
         registration: RateLimit = RateLimit { per_second: 0.17, burst: 3 };
         /// Per address: logins, successful or not.
@@ -114,6 +118,49 @@ sections! {
         per_second: f64 = 1.0;
         /// How many are allowed at once.
         burst: u32 = 1;
+    }
+
+    Media {
+        /// The longest upload, in bytes.
+        max_upload_bytes: i64 = 52_428_800;
+        /// How many bytes one account may have uploaded. When not set there is no limit.
+        max_bytes_per_account: Option<i64> = None;
+        /// How many bytes may be stored for all accounts together; what is uploaded twice is stored once.
+        /// When not set there is no limit.
+        max_bytes: Option<i64> = None;
+        /// How many addresses a client may have been given at a time without having uploaded the files.
+        max_pending: u32 = 20;
+        /// How long such an address waits for its file, in milliseconds.
+        pending_ms: i64 = 86_400_000;
+        /// The largest picture that thumbnails are made of, in pixels. Each needs four bytes of memory while
+        /// that is done.
+        max_picture_pixels: u32 = 32_000_000;
+        /// How many thumbnails are made at the same time. When not set, half the processors.
+        thumbnail_workers: Option<u32> = None;
+        /// The folder where uploads are kept. When not set, `media` in the data folder. Servers that share a
+        /// database must share this folder too.
+        folder: Option<PathBuf> = None;
+        /// A bucket of an S3-compatible service where uploads are kept instead. The bucket should be set to
+        /// drop parts of uploads that were never completed.
+        bucket: MediaBucket = MediaBucket::default();
+    }
+
+    MediaBucket {
+        /// The name of the bucket. When not set, uploads are kept in a folder.
+        name: Option<String> = None;
+        /// The URL of the service. When not set, Amazon's.
+        endpoint: Option<BaseUrl> = None;
+        /// The region of the bucket.
+        region: String = "us-east-1".to_owned();
+        /// The id of the access key.
+        access_key_id: Option<String> = None;
+        /// The access key.
+        secret_access_key: Option<Secret> = None;
+        /// What the names of all objects begin with, such as `reeve/`.
+        prefix: String = String::new();
+        /// Whether the name of the bucket is a part of the path of URLs. If not, it is a part of the host
+        /// name.
+        path_style: bool = true;
     }
 
     Account {

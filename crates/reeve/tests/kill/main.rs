@@ -14,6 +14,7 @@
 mod check;
 mod http;
 mod jobs;
+mod media;
 mod model;
 mod process;
 mod rooms;
@@ -41,4 +42,14 @@ fn jobs_go_on_on_sqlite() {
 #[test]
 fn jobs_go_on_on_postgres() {
     jobs::run(Engine::Postgres);
+}
+
+#[test]
+fn uploads_are_kept_on_sqlite() {
+    media::run(Engine::Sqlite);
+}
+
+#[test]
+fn uploads_are_kept_on_postgres() {
+    media::run(Engine::Postgres);
 }

@@ -10,6 +10,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use postgres::NoTls;
+use reeve_db::DatabaseUrl;
 use reeve_testkit::Engine;
 use serde_json::json;
 use tempfile::TempDir;
@@ -47,6 +48,19 @@ impl Site {
 
     fn log_path(&self) -> PathBuf {
         self.folder.path().join("log")
+    }
+
+    /// Where uploads are kept.
+    pub(crate) fn media_folder(&self) -> PathBuf {
+        self.folder.path().join("reeve-data/media")
+    }
+
+    /// The database.
+    pub(crate) fn database_url(&self) -> DatabaseUrl {
+        match &self.database {
+            None => DatabaseUrl::Sqlite(self.folder.path().join("reeve-data/reeve.db")),
+            Some(name) => DatabaseUrl::Postgres(url_of(name)),
+        }
     }
 
     /// What all servers here complained about.
@@ -97,6 +111,13 @@ impl Site {
             wait_for_orphans(name, killed_at);
         }
         process
+    }
+
+    /// Lets a server end by itself.
+    pub(crate) fn stop(&self, mut process: Process) {
+        let pid = process.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(process.child.wait().unwrap().success(), "{}", self.log());
     }
 
     /// Creates the administrator, with nothing but the command line.

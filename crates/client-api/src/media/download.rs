@@ -1,0 +1,104 @@
+//! Downloads.
+
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use reeve_http::{Answer, Call, MatrixError, reply};
+use reeve_media::name;
+use reeve_store::media::Media;
+
+use super::range::{self, Part};
+
+/// What a page may do that shows a file: nothing.
+/// <https://spec.matrix.org/v1.18/client-server-api/#content-repository>
+const POLICY: &str = "sandbox; default-src 'none'; script-src 'none'; plugin-types application/pdf; \
+                      style-src 'unsafe-inline'; object-src 'self';";
+
+pub(super) async fn download(call: Call) -> Answer {
+    answer(&call, false).await
+}
+
+pub(super) async fn download_open(call: Call) -> Answer {
+    answer(&call, true).await
+}
+
+async fn answer(call: &Call, open: bool) -> Answer {
+    let media = super::find(call, open).await?;
+    let etag = etag(&media);
+    if is_known(&call.headers, &etag) {
+        return not_modified(open, &etag);
+    }
+    let length = u64::try_from(media.media_length).map_err(MatrixError::internal)?;
+    let (status, range) = match range::asked(&call.headers, &etag, length) {
+        Part::Whole => (StatusCode::OK, 0..length),
+        Part::Range(range) => (StatusCode::PARTIAL_CONTENT, range),
+        Part::Beyond => return beyond(length),
+    };
+    let content = call.app.media.read(&media, range.clone()).await?;
+    let mut response = reply::bytes(range.end - range.start, content);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    if status == StatusCode::PARTIAL_CONTENT {
+        let said = format!("bytes {}-{}/{length}", range.start, range.end.saturating_sub(1));
+        headers.insert(header::CONTENT_RANGE, value(&said)?);
+    }
+    let given = Some(call.params.get("fileName")).filter(|name| !name.is_empty());
+    let file_name = given.or(media.upload_name.as_deref());
+    headers.insert(header::CONTENT_TYPE, value(&media.media_type)?);
+    headers.insert(header::CONTENT_DISPOSITION, value(&name::disposition(&media.media_type, file_name))?);
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    guard(headers);
+    cache(headers, open, &etag)?;
+    Ok(response)
+}
+
+pub(super) fn value(text: &str) -> Result<HeaderValue, MatrixError> {
+    HeaderValue::from_str(text).map_err(MatrixError::internal)
+}
+
+/// The tag of an upload's bytes.
+pub(super) fn etag(media: &Media) -> String {
+    format!("\"{}\"", media.sha256)
+}
+
+/// Whether the client has these bytes already.
+pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let given = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut tags = given.flat_map(|value| value.split(',')).map(str::trim);
+    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+/// 304: what the client has is what there is.
+pub(super) fn not_modified(open: bool, etag: &str) -> Answer {
+    let mut response = reply::nothing(StatusCode::NOT_MODIFIED);
+    cache(response.headers_mut(), open, etag)?;
+    Ok(response)
+}
+
+fn beyond(length: u64) -> Answer {
+    let error = MatrixError::new(
+        StatusCode::RANGE_NOT_SATISFIABLE,
+        "M_UNKNOWN",
+        "The requested range lies beyond the file",
+    );
+    let mut response = error.answer();
+    response.headers_mut().insert(header::CONTENT_RANGE, value(&format!("bytes */{length}"))?);
+    Ok(response)
+}
+
+/// Keeps browsers from doing anything with a file but showing it.
+pub(super) fn guard(headers: &mut HeaderMap) {
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("cross-origin"),
+    );
+}
+
+/// Bytes never change, but a file can be quarantined or deleted: they are kept for a day.
+pub(super) fn cache(headers: &mut HeaderMap, open: bool, etag: &str) -> Result<(), MatrixError> {
+    let kept = if open { "public, max-age=86400, s-maxage=86400" } else { "private, max-age=86400" };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
+    headers.insert(header::ETAG, value(etag)?);
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! Thumbnails.
+
+use http::{HeaderValue, header};
+use reeve_http::{Answer, Call, MatrixError, reply};
+use reeve_media::thumbnail::{LARGEST, Size};
+
+use super::{NOT_FOUND, NOT_YET, TIMEOUT, download};
+
+pub(super) const QUERY: &[(&str, &str)] = &[
+    ("width", "the least width that is wished, in pixels"),
+    ("height", "the least height that is wished, in pixels"),
+    ("method", "`scale` (all of the picture, the default) or `crop` (cut to this shape)"),
+    ("animated", "whether what moves goes on moving; `false` if not given"),
+    TIMEOUT,
+];
+pub(super) const ERRORS: &[(u16, &str, &str)] = &[
+    (400, "M_MISSING_PARAM", "width or height is missing"),
+    (400, "M_INVALID_PARAM", "a parameter is not valid"),
+    (400, "M_UNKNOWN", "it is not a picture that thumbnails can be made of"),
+    NOT_FOUND,
+    (413, "M_TOO_LARGE", "the picture has too many pixels"),
+    NOT_YET,
+];
+
+pub(super) async fn thumbnail(call: Call) -> Answer {
+    answer(&call, false).await
+}
+
+pub(super) async fn thumbnail_open(call: Call) -> Answer {
+    answer(&call, true).await
+}
+
+async fn answer(call: &Call, open: bool) -> Answer {
+    let crop = call.query.choice("method", &[("crop", true), ("scale", false)])?.unwrap_or(false);
+    let wish = Size { width: side(call, "width")?, height: side(call, "height")?, crop };
+    let animated = call.query.boolean("animated")?.unwrap_or(false);
+    let media = super::find(call, open).await?;
+    let size = Size::for_wish(wish);
+    let etag = format!(
+        "\"{}-{}x{}{}{}\"",
+        media.sha256,
+        size.width,
+        size.height,
+        if size.crop { "-crop" } else { "" },
+        if animated { "-animated" } else { "" }
+    );
+    if download::is_known(&call.headers, &etag) {
+        return download::not_modified(open, &etag);
+    }
+    let made = call.app.media.thumbnail(&media, size, animated).await?;
+    let disposition = match &*made.media_type {
+        "image/jpeg" => "inline; filename=\"thumbnail.jpg\"",
+        "image/gif" => "inline; filename=\"thumbnail.gif\"",
+        "image/webp" => "inline; filename=\"thumbnail.webp\"",
+        _ => "inline; filename=\"thumbnail.png\"",
+    };
+    let mut response = reply::bytes(made.length, made.content);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, download::value(&made.media_type)?);
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static(disposition));
+    download::guard(headers);
+    download::cache(headers, open, &etag)?;
+    Ok(response)
+}
+
+fn side(call: &Call, name: &str) -> Result<u32, MatrixError> {
+    let side = call.query.required_integer(name)?;
+    u32::try_from(side).ok().filter(|side| (1..=LARGEST).contains(side)).ok_or_else(|| {
+        MatrixError::invalid_param(format!("Query parameter {name} must be between 1 and {LARGEST}"))
+    })
+}

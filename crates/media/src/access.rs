@@ -1,0 +1,53 @@
+//! When uploads were last downloaded. Noted in memory and written in batches, so that reading costs no write.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use reeve_db::{Db, DbError};
+use reeve_store::media;
+
+/// How many one transaction writes.
+const BATCH: usize = 500;
+/// At most this many wait; above it, a download is not noted.
+const MOST: usize = 100_000;
+
+/// Collects times until they are written.
+#[derive(Default)]
+pub(crate) struct Accessed(Mutex<HashMap<String, i64>>);
+
+impl Accessed {
+    /// Notes a download.
+    pub(crate) fn note(&self, media_id: &str, now: i64) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ts) = waiting.get_mut(media_id) {
+            *ts = now.max(*ts);
+        } else if waiting.len() < MOST {
+            waiting.insert(media_id.to_owned(), now);
+        }
+    }
+
+    /// Writes what waits, in transactions of bounded length. What cannot be written waits on.
+    pub(crate) async fn flush(&self, db: &Db) -> Result<(), DbError> {
+        let all: Vec<(String, i64)> = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .map(|(media_id, ts)| (media_id.clone(), *ts))
+            .collect();
+        for batch in all.chunks(BATCH) {
+            let written = batch.to_vec();
+            db.write(move |tx| -> Result<(), DbError> {
+                written.iter().try_for_each(|(media_id, ts)| media::touch(tx, media_id, *ts))
+            })
+            .await?;
+            let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            for (media_id, ts) in batch {
+                if waiting.get(media_id) == Some(ts) {
+                    waiting.remove(media_id);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,179 @@
+//! Deeds on uploads, each in one transaction.
+
+use reeve_accounts::audit;
+use reeve_db::{DbError, ReadTx, Tx};
+use reeve_model::{Ctx, random};
+use reeve_store::media::{self, Media, NewMedia};
+use reeve_store::media_pending::{self as pending, Pending};
+use reeve_store::{media_objects as objects, media_users};
+use serde_json::json;
+
+use crate::Error;
+use crate::library::Settings;
+use crate::upload::Stored;
+
+/// How long a media id is.
+const MEDIA_ID: usize = 24;
+/// How many of the uploads with the same bytes are looked at between two looks at the database.
+const BATCH: i64 = 500;
+/// Who quarantines what is quarantined already when it is uploaded.
+const SYSTEM: &str = "system";
+
+/// A media id that nobody has.
+pub fn new_media_id() -> String {
+    random::letters(MEDIA_ID)
+}
+
+/// Refuses if an account, or the server, has no room for so many more bytes.
+pub fn check_room(tx: &ReadTx<'_>, settings: &Settings, user_num: i64, length: i64) -> Result<(), Error> {
+    let over = |most: Option<i64>, used: i64| most.is_some_and(|most| used.saturating_add(length) > most);
+    if settings.max_bytes_per_account.is_some()
+        && over(settings.max_bytes_per_account, media_users::of_user(tx, user_num)?.media_length)
+    {
+        return Err(Error::AccountFull);
+    }
+    if settings.max_bytes.is_some() && over(settings.max_bytes, media_users::totals(tx)?.bytes) {
+        return Err(Error::ServerFull);
+    }
+    Ok(())
+}
+
+/// Adds an upload whose bytes are complete. Bytes that are quarantined elsewhere are quarantined here too.
+pub fn add(tx: &mut Tx<'_>, settings: &Settings, new: &NewMedia, stored: &Stored) -> Result<(), Error> {
+    check_room(tx, settings, new.user_num, stored.length)?;
+    let now = new.created_ts;
+    let blob_num = objects::put_blob(tx, &stored.sha256, stored.length, &stored.object, now)?;
+    let blob_num = blob_num.ok_or_else(|| Error::store("an upload took too long"))?;
+    let quarantined = media::is_quarantined(tx, blob_num)?;
+    let quarantined_by = quarantined.then(|| SYSTEM.to_owned());
+    media::insert(tx, &NewMedia { quarantined_by, ..new.clone() }, blob_num, stored.length)?;
+    if quarantined {
+        media::add_quarantine_change(tx, &new.media_id, true, now)?;
+    }
+    Ok(())
+}
+
+/// Gives out a media id before the bytes; answers it and until when they may come.
+pub fn create(tx: &mut Tx<'_>, settings: &Settings, user_num: i64, now: i64) -> Result<(String, i64), Error> {
+    let (waiting, first) = pending::waiting(tx, user_num, now)?;
+    if waiting >= settings.max_pending {
+        return Err(Error::TooManyPending(first.map_or(settings.pending_ms, |first| first - now).max(1)));
+    }
+    let (media_id, expires_ts) = (new_media_id(), now + settings.pending_ms);
+    pending::insert(tx, &media_id, Pending { user_num, expires_ts }, now)?;
+    Ok((media_id, expires_ts))
+}
+
+/// Refuses if an account cannot upload to a media id.
+pub fn check_pending(tx: &ReadTx<'_>, media_id: &str, user_num: i64, now: i64) -> Result<(), Error> {
+    match pending::find(tx, media_id)? {
+        Some(pending) if pending.user_num != user_num => Err(Error::NotYours),
+        Some(pending) if pending.expires_ts <= now => Err(Error::UnknownId),
+        Some(_) => Ok(()),
+        None if media::find(tx, media_id)?.is_some() => Err(Error::AlreadyUploaded),
+        None => Err(Error::UnknownId),
+    }
+}
+
+/// Adds an upload under the media id that was given out before. The bytes may arrive later than the id expires, if
+/// they began to come before: `began`, in milliseconds.
+pub fn add_pending(
+    tx: &mut Tx<'_>,
+    settings: &Settings,
+    new: &NewMedia,
+    stored: &Stored,
+    began: i64,
+) -> Result<(), Error> {
+    check_pending(tx, &new.media_id, new.user_num, began)?;
+    pending::delete(tx, &new.media_id)?;
+    add(tx, settings, new, stored)
+}
+
+/// Forgets some of the media ids whose bytes never came.
+pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
+    const MOST: i64 = 500;
+    // Bytes that began to come in time may still be on their way.
+    const GRACE_MS: i64 = 24 * 3600 * 1000;
+    pending::prune(tx, now - GRACE_MS, MOST)
+}
+
+/// Deletes an upload. Its bytes, if nobody else uploaded the same, are deleted soon after: see [`crate::Library::sweep`].
+pub fn delete(tx: &mut Tx<'_>, ctx: &Ctx, media: &Media) -> Result<bool, Error> {
+    let deleted = media::delete(tx, media, ctx.now)?;
+    if deleted {
+        let changes = json!({ "user_id": media.user_id, "media_length": media.media_length });
+        audit::record(tx, ctx, "media.delete", &media.media_id, &changes)?;
+    }
+    Ok(deleted)
+}
+
+/// Quarantines an upload and all others with the same bytes, except those that are safe from it; answers how many were
+/// not quarantined before. An unknown or safe one is nothing to do.
+pub fn quarantine(tx: &mut Tx<'_>, ctx: &Ctx, media_id: &str) -> Result<i64, Error> {
+    let Some(found) = media::find(tx, media_id)?.filter(|media| !media.safe_from_quarantine) else {
+        return Ok(0);
+    };
+    quarantine_blob(tx, ctx, found.blob_num)
+}
+
+/// Releases an upload and all others with the same bytes.
+pub fn unquarantine(tx: &mut Tx<'_>, ctx: &Ctx, media_id: &str) -> Result<i64, Error> {
+    let Some(found) = media::find(tx, media_id)? else { return Ok(0) };
+    let action = "media.unquarantine";
+    change_blob(tx, ctx, found.blob_num, None, action, |media| media.quarantined_by.is_some())
+}
+
+/// Quarantines some of what an account uploaded, after a media id, and whatever has the same bytes, except what is safe
+/// from it. Answers how many were not quarantined before, and after which media id to go on, if there is more.
+pub fn quarantine_some_of_user(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    user_num: i64,
+    after: &str,
+) -> Result<(i64, Option<String>), Error> {
+    let page = media::not_quarantined(tx, user_num, after, BATCH)?;
+    let mut changed = 0;
+    for media in &page {
+        changed += quarantine_blob(tx, ctx, media.blob_num)?;
+    }
+    let full = i64::try_from(page.len()).is_ok_and(|length| length == BATCH);
+    Ok((changed, page.last().filter(|_| full).map(|last| last.media_id.clone())))
+}
+
+/// Protects an upload from being quarantined, or not any more; whether there is one.
+pub fn protect(tx: &mut Tx<'_>, ctx: &Ctx, media_id: &str, safe: bool) -> Result<bool, Error> {
+    let found = media::set_safe(tx, media_id, safe)?;
+    if found {
+        let action = if safe { "media.protect" } else { "media.unprotect" };
+        audit::record(tx, ctx, action, media_id, &json!({}))?;
+    }
+    Ok(found)
+}
+
+fn quarantine_blob(tx: &mut Tx<'_>, ctx: &Ctx, blob_num: i64) -> Result<i64, Error> {
+    let by = ctx.actor.as_ref().map_or_else(|| SYSTEM.to_owned(), |actor| actor.user_id.to_string());
+    change_blob(tx, ctx, blob_num, Some(&by), "media.quarantine", |media| {
+        media.quarantined_by.is_none() && !media.safe_from_quarantine
+    })
+}
+
+fn change_blob(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    blob_num: i64,
+    by: Option<&str>,
+    action: &str,
+    concerns: impl Fn(&Media) -> bool,
+) -> Result<i64, Error> {
+    let (mut changed, mut after) = (0, 0);
+    loop {
+        let page = media::of_blob(tx, blob_num, after, BATCH)?;
+        let Some(last) = page.last() else { return Ok(changed) };
+        after = last.num;
+        for media in page.iter().filter(|media| concerns(media)) {
+            media::set_quarantined(tx, media, by, ctx.now)?;
+            audit::record(tx, ctx, action, &media.media_id, &json!({ "user_id": media.user_id }))?;
+            changed += 1;
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Deeds on uploads, thumbnails and quarantine, and the bytes themselves.
+//!
+//! Bytes are written to the store under a name that is used once, and a row points to them only when they are complete
+//! and durable. Equal bytes are kept once. Whatever is in the store without a row is known by name (`media_strays`) and
+//! is deleted: uploads that broke off, second copies, bytes whose last upload was deleted.
+
+mod access;
+pub mod deeds;
+mod error;
+mod library;
+pub mod name;
+pub mod picture;
+pub mod store;
+mod sweep;
+pub mod thumbnail;
+mod upload;
+
+pub use error::Error;
+pub use library::{Library, Settings};
+pub use store::{Content, StoreSettings};
+pub use upload::{Stored, Upload};

@@ -1,0 +1,143 @@
+//! Names of files and types of content, as clients may give them.
+
+/// The longest name that is kept, in characters.
+const MOST: usize = 255;
+/// The type of what has none, or an impossible one.
+pub const UNKNOWN_TYPE: &str = "application/octet-stream";
+
+/// Types that can be shown within a page without danger.
+/// <https://spec.matrix.org/v1.18/client-server-api/#serving-inline-content>
+const INLINE: [&str; 26] = [
+    "text/css",
+    "text/plain",
+    "text/csv",
+    "application/json",
+    "application/ld+json",
+    "image/jpeg",
+    "image/gif",
+    "image/png",
+    "image/apng",
+    "image/webp",
+    "image/avif",
+    "video/mp4",
+    "video/webm",
+    "video/ogg",
+    "video/quicktime",
+    "audio/mp4",
+    "audio/webm",
+    "audio/aac",
+    "audio/mpeg",
+    "audio/ogg",
+    "audio/wave",
+    "audio/wav",
+    "audio/x-wav",
+    "audio/x-pn-wav",
+    "audio/flac",
+    "audio/x-flac",
+];
+
+/// Characters that control how text is shown, and none that is shown itself.
+fn is_control(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A name as it is kept: without control characters, and not too long; `None` if nothing is left.
+pub fn clean(name: &str) -> Option<String> {
+    let name: String = name.chars().filter(|c| !is_control(*c)).take(MOST).collect();
+    Some(name).filter(|name| !name.trim().is_empty())
+}
+
+/// A type as it is kept: what was said, if it can stand in a header.
+pub fn media_type(said: Option<&str>) -> String {
+    let possible = |said: &&str| {
+        !said.is_empty()
+            && said.len() <= MOST
+            && said.contains('/')
+            && said.bytes().all(|b| matches!(b, 0x20..=0x7e))
+    };
+    said.map(str::trim).filter(possible).unwrap_or(UNKNOWN_TYPE).to_owned()
+}
+
+/// The value of `Content-Disposition` (RFC 6266): whether to show or to save, and under which name. A name in other
+/// letters than ASCII is given twice, as is and for old programs. Of a path only its end counts.
+pub fn disposition(media_type: &str, name: Option<&str>) -> String {
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = if INLINE.contains(&&*essence) { "inline" } else { "attachment" };
+    let name = name.and_then(|name| name.rsplit(['/', '\\']).next()).and_then(clean);
+    let Some(name) = name.filter(|name| !matches!(&**name, "." | "..")) else { return kind.to_owned() };
+    let mut quoted = String::new();
+    for c in name.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_ascii() => quoted.push(c),
+            _ => quoted.push('_'),
+        }
+    }
+    // Old programs take `%` in a quoted name for the beginning of an escape.
+    if name.is_ascii() && !name.contains('%') {
+        return format!("{kind}; filename=\"{quoted}\"");
+    }
+    let mut encoded = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' => {
+                encoded.push(char::from(byte))
+            }
+            byte => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    format!("{kind}; filename=\"{quoted}\"; filename*=UTF-8''{encoded}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn dispositions() {
+        for (media_type, name, expected) in [
+            ("image/png", None, "inline"),
+            ("image/png", Some("a b.png"), "inline; filename=\"a b.png\""),
+            ("Text/Plain; charset=utf-8", Some("a.txt"), "inline; filename=\"a.txt\""),
+            ("text/html", Some("a.html"), "attachment; filename=\"a.html\""),
+            ("image/svg+xml", Some("a.svg"), "attachment; filename=\"a.svg\""),
+            ("x/y", Some("say \"hi\"\\.txt"), "attachment; filename=\".txt\""),
+            ("x/y", Some("say \"hi\".txt"), "attachment; filename=\"say \\\"hi\\\".txt\""),
+            ("x/y", Some("../../etc/passwd"), "attachment; filename=\"passwd\""),
+            ("x/y", Some("C:\\x\\y.exe"), "attachment; filename=\"y.exe\""),
+            ("x/y", Some(".."), "attachment"),
+            ("x/y", Some("a\r\nSet-Cookie: x"), "attachment; filename=\"aSet-Cookie: x\""),
+            ("x/y", Some("\u{202e}gpj.exe"), "attachment; filename=\"gpj.exe\""),
+            ("x/y", Some("50%.txt"), "attachment; filename=\"50%.txt\"; filename*=UTF-8''50%25.txt"),
+            ("x/y", Some("ä€.txt"), "attachment; filename=\"__.txt\"; filename*=UTF-8''%C3%A4%E2%82%AC.txt"),
+        ] {
+            assert_eq!(disposition(media_type, name), expected);
+        }
+    }
+
+    #[test]
+    fn types() {
+        for (said, kept) in [
+            (None, UNKNOWN_TYPE),
+            (Some(""), UNKNOWN_TYPE),
+            (Some("x"), UNKNOWN_TYPE),
+            (Some("text/plain; charset=utf-8"), "text/plain; charset=utf-8"),
+            (Some(" image/png "), "image/png"),
+            (Some("image/ä"), UNKNOWN_TYPE),
+        ] {
+            assert_eq!(media_type(said), kept);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_makes_a_header(name in any::<String>(), media_type in "[ -~]{0,40}") {
+            let value = disposition(&media_type, Some(&name));
+            prop_assert!(value.bytes().all(|b| matches!(b, 0x20..=0x7e)));
+            prop_assert!(value.starts_with("inline") || value.starts_with("attachment"));
+        }
+    }
+}

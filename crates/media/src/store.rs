@@ -1,0 +1,366 @@
+//! Where bytes are kept: a local folder, or a bucket of an S3-compatible service.
+//!
+//! An object is written once, under a name that nobody knows before it is complete. So a local file needs no temporary
+//! name; it is durable (file and folder are synced) when writing ends.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::ops::Range;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::path::Path as Key;
+use object_store::{
+    ClientOptions, GetOptions, GetRange, MultipartUpload, ObjectStore as _, ObjectStoreExt as _,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::Error;
+
+/// How much of a local file is read or written at a time.
+pub(crate) const CHUNK: usize = 256 * 1024;
+/// How much is sent to a bucket at a time; services take no less.
+const PART: usize = 5 * 1024 * 1024;
+/// So many objects are written to a bucket at the same time: each holds a part in memory.
+const BUCKET_WRITERS: usize = 16;
+/// How long a writer to a bucket waits for its turn.
+const TURN: Duration = Duration::from_secs(20);
+/// How long one request to a bucket may take.
+const REQUEST: Duration = Duration::from_secs(120);
+/// How long connecting to a bucket may take.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Where bytes are to be kept.
+#[derive(Clone, Debug)]
+pub enum StoreSettings {
+    /// In this folder, which is made if need be.
+    Folder(PathBuf),
+    /// In a bucket.
+    Bucket(BucketSettings),
+}
+
+/// A bucket of an S3-compatible service.
+#[derive(Clone)]
+pub struct BucketSettings {
+    /// Its name.
+    pub bucket: String,
+    /// Its region.
+    pub region: String,
+    /// The URL of the service; `None` for Amazon's own.
+    pub endpoint: Option<String>,
+    /// The id of the access key.
+    pub access_key_id: String,
+    /// The access key.
+    pub secret_access_key: String,
+    /// What the names of objects begin with; may be blank.
+    pub prefix: String,
+    /// Whether the bucket is a part of the path of URLs, and not of the host name.
+    pub path_style: bool,
+}
+
+impl std::fmt::Debug for BucketSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BucketSettings").field("bucket", &self.bucket).finish_non_exhaustive()
+    }
+}
+
+/// What was asked for.
+pub enum Content {
+    /// All of it.
+    Whole(Bytes),
+    /// A piece at a time.
+    Pieces(BoxStream<'static, io::Result<Bytes>>),
+}
+
+/// Keeps bytes.
+#[derive(Clone)]
+pub(crate) enum Store {
+    Folder(Arc<Path>),
+    Bucket(Arc<Bucket>),
+}
+
+pub(crate) struct Bucket {
+    client: AmazonS3,
+    prefix: String,
+    turns: Arc<Semaphore>,
+}
+
+impl Store {
+    /// Opens a store.
+    pub(crate) fn open(settings: &StoreSettings) -> Result<Self, Error> {
+        match settings {
+            StoreSettings::Folder(folder) => {
+                let make = || -> io::Result<()> {
+                    make_folder(folder)?;
+                    match folder.parent() {
+                        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
+                        _ => Ok(()),
+                    }
+                };
+                make().map_err(|error| Error::Store(format!("cannot use {}: {error}", folder.display())))?;
+                Ok(Self::Folder(Arc::from(folder.as_path())))
+            }
+            StoreSettings::Bucket(settings) => {
+                Bucket::open(settings).map(|bucket| Self::Bucket(Arc::new(bucket)))
+            }
+        }
+    }
+
+    /// Begins to write an object.
+    pub(crate) async fn write(&self, object: &str) -> Result<Writer, Error> {
+        match self {
+            Self::Folder(folder) => Ok(Writer::File { path: path(folder, object), file: None }),
+            Self::Bucket(bucket) => {
+                let turn = tokio::time::timeout(TURN, Arc::clone(&bucket.turns).acquire_owned()).await;
+                let turn = turn.map_err(|_| Error::Busy)?.map_err(Error::store)?;
+                let (bucket, key) = (Arc::clone(bucket), bucket.key(object));
+                Ok(Writer::Parts { bucket, key, upload: None, part: Vec::new(), _turn: turn })
+            }
+        }
+    }
+
+    /// Reads a range of an object, which must lie within it.
+    pub(crate) async fn read(&self, object: &str, range: Range<u64>) -> Result<Content, Error> {
+        if range.is_empty() {
+            return Ok(Content::Whole(Bytes::new()));
+        }
+        match self {
+            Self::Folder(folder) => read_file(path(folder, object), object.to_owned(), range).await,
+            Self::Bucket(bucket) => {
+                let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
+                let found =
+                    bucket.client.get_opts(&bucket.key(object), options).await.map_err(
+                        |error| match error {
+                            object_store::Error::NotFound { .. } => missing(object),
+                            error => Error::store(error),
+                        },
+                    )?;
+                Ok(Content::Pieces(found.into_stream().map(|piece| piece.map_err(io::Error::other)).boxed()))
+            }
+        }
+    }
+
+    /// Reads a range of an object into memory.
+    pub(crate) async fn read_all(&self, object: &str, range: Range<u64>) -> Result<Bytes, Error> {
+        let length = range.end.saturating_sub(range.start);
+        match self.read(object, range).await? {
+            Content::Whole(bytes) => Ok(bytes),
+            Content::Pieces(mut pieces) => {
+                let mut all = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+                while let Some(piece) = pieces.next().await {
+                    all.extend_from_slice(&piece.map_err(Error::store)?);
+                }
+                Ok(Bytes::from(all))
+            }
+        }
+    }
+
+    /// Deletes an object, if it is there.
+    pub(crate) async fn delete(&self, object: &str) -> Result<(), Error> {
+        match self {
+            Self::Folder(folder) => {
+                let path = path(folder, object);
+                blocking(move || match fs::remove_file(path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::store(error)),
+                    _ => Ok(()),
+                })
+                .await
+            }
+            Self::Bucket(bucket) => match bucket.client.delete(&bucket.key(object)).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                Err(error) => Err(Error::store(error)),
+            },
+        }
+    }
+}
+
+impl Bucket {
+    fn open(settings: &BucketSettings) -> Result<Self, Error> {
+        // The HTTP client takes the cryptography of the process; whoever was first chose the same.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let options =
+            ClientOptions::new().with_timeout(REQUEST).with_connect_timeout(CONNECT).with_allow_http(true);
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(&settings.bucket)
+            .with_region(&settings.region)
+            .with_access_key_id(&settings.access_key_id)
+            .with_secret_access_key(&settings.secret_access_key)
+            .with_virtual_hosted_style_request(!settings.path_style)
+            .with_client_options(options);
+        if let Some(endpoint) = &settings.endpoint {
+            builder = builder.with_endpoint(endpoint);
+        }
+        let client = builder.build().map_err(Error::store)?;
+        let turns = Arc::new(Semaphore::new(BUCKET_WRITERS));
+        Ok(Self { client, prefix: settings.prefix.clone(), turns })
+    }
+
+    fn key(&self, object: &str) -> Key {
+        Key::from(format!("{}{object}", self.prefix))
+    }
+}
+
+/// An object that is being written.
+pub(crate) enum Writer {
+    File {
+        path: PathBuf,
+        file: Option<File>,
+    },
+    Parts {
+        bucket: Arc<Bucket>,
+        key: Key,
+        upload: Option<Box<dyn MultipartUpload>>,
+        part: Vec<u8>,
+        _turn: OwnedSemaphorePermit,
+    },
+}
+
+impl Writer {
+    /// Writes what a local file gets; a bucket gets it later. Runs on a thread that may wait.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::File { path, file } => {
+                if file.is_none() {
+                    *file = Some(create(path)?);
+                }
+                file.as_mut().map_or(Ok(()), |file| file.write_all(bytes))
+            }
+            Self::Parts { part, .. } => {
+                part.extend_from_slice(bytes);
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends on what is enough to be sent.
+    pub(crate) async fn send(&mut self) -> Result<(), Error> {
+        let Self::Parts { bucket, key, upload, part, .. } = self else { return Ok(()) };
+        // Some services want all parts but the last to be of one length.
+        while part.len() >= PART {
+            let rest = part.split_off(PART);
+            let sent = Bytes::from(std::mem::replace(part, rest));
+            let upload = match upload {
+                Some(upload) => upload,
+                None => upload.insert(bucket.client.put_multipart(key).await.map_err(Error::store)?),
+            };
+            upload.put_part(sent.into()).await.map_err(Error::store)?;
+        }
+        Ok(())
+    }
+
+    /// Ends an object: when this returns it is complete and durable.
+    pub(crate) async fn finish(self) -> Result<(), Error> {
+        match self {
+            Self::File { path, file } => {
+                blocking(move || {
+                    let file = file.map_or_else(|| create(&path), Ok).map_err(Error::store)?;
+                    file.sync_all().map_err(Error::store)?;
+                    path.parent().map_or(Ok(()), sync_folder).map_err(Error::store)
+                })
+                .await
+            }
+            Self::Parts { bucket, key, upload, part, .. } => match upload {
+                None => bucket.client.put(&key, part.into()).await.map(drop).map_err(Error::store),
+                Some(mut upload) => {
+                    if !part.is_empty() {
+                        upload.put_part(part.into()).await.map_err(Error::store)?;
+                    }
+                    upload.complete().await.map(drop).map_err(Error::store)
+                }
+            },
+        }
+    }
+
+    /// Gives an object up.
+    pub(crate) async fn abort(self) {
+        if let Self::Parts { upload: Some(mut upload), .. } = self
+            && let Err(error) = upload.abort().await
+        {
+            tracing::warn!(%error, "parts of an upload stay in the bucket until it drops them itself");
+        }
+    }
+}
+
+/// Where an object is: a folder for its first two letters keeps folders small.
+fn path(folder: &Path, object: &str) -> PathBuf {
+    let (head, tail) = object.split_at_checked(2).unwrap_or(("", object));
+    folder.join(head).join(tail)
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let open = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match (open(), path.parent()) {
+        (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
+            make_folder(folder)?;
+            folder.parent().map_or(Ok(()), sync_folder)?;
+            open()
+        }
+        (result, _) => result,
+    }
+}
+
+/// Opens a file and reads its first piece at once, so that a file that is not there is known before an answer begins.
+async fn read_file(path: PathBuf, name: String, range: Range<u64>) -> Result<Content, Error> {
+    let (first, rest) = blocking(move || {
+        let open = || -> io::Result<_> {
+            let mut file = File::open(path)?;
+            if range.start > 0 {
+                file.seek(SeekFrom::Start(range.start))?;
+            }
+            piece(file, range.end - range.start)
+        };
+        open().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => missing(&name),
+            _ => Error::store(error),
+        })
+    })
+    .await?;
+    let Some(rest) = rest else { return Ok(Content::Whole(first)) };
+    let pieces = stream::try_unfold(Some(rest), |rest| async move {
+        let Some((file, left)) = rest else { return Ok(None) };
+        let read = tokio::task::spawn_blocking(move || piece(file, left)).await.map_err(io::Error::other)?;
+        read.map(Some)
+    });
+    Ok(Content::Pieces(stream::once(async { Ok(first) }).chain(pieces).boxed()))
+}
+
+/// What is not there was just deleted; otherwise the store has lost it, and the operator must know.
+fn missing(object: &str) -> Error {
+    tracing::warn!(object, "an object is not in the media store");
+    Error::NotFound
+}
+
+/// What is left of a file: it, and how many bytes.
+type Rest = Option<(File, u64)>;
+
+/// Reads the next piece of a file, of which so many bytes are wanted.
+fn piece(file: File, left: u64) -> io::Result<(Bytes, Rest)> {
+    let length = left.min(CHUNK as u64);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(CHUNK));
+    (&file).take(length).read_to_end(&mut bytes)?;
+    if (bytes.len() as u64) < length {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+    }
+    let left = left - length;
+    Ok((Bytes::from(bytes), (left > 0).then_some((file, left))))
+}
+
+/// Runs what waits for a disk.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::store)?
+}

@@ -1,0 +1,83 @@
+//! Deletes what is in the store and belongs to nothing.
+
+use std::sync::{Mutex, PoisonError};
+
+use reeve_db::DbError;
+use reeve_store::media_objects;
+
+use crate::Error;
+use crate::library::Library;
+use crate::store::Writer;
+
+/// Bytes that began to be written so long ago are not being written any more, whatever became of the process.
+const ABANDONED_MS: i64 = 24 * 3600 * 1000;
+/// How many objects are deleted between two looks at the database.
+const BATCH: i64 = 100;
+
+/// Uploads that broke off in this process.
+#[derive(Default)]
+pub(crate) struct Abandoned(Mutex<Vec<(String, Option<Writer>)>>);
+
+impl Abandoned {
+    pub(crate) fn note(&self, object: String, writer: Option<Writer>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((object, writer));
+    }
+
+    fn pop(&self) -> Option<(String, Option<Writer>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+}
+
+impl Library {
+    /// Deletes what belongs to nothing: what broke off, what was deleted, second copies. Can be broken off at any
+    /// point and run by several processes at a time.
+    pub async fn sweep(&self) -> Result<(), Error> {
+        while let Some((object, writer)) = self.abandoned().pop() {
+            if let Some(writer) = writer {
+                writer.abort().await;
+            }
+            if let Err(error) = self.doom(object.clone()).await {
+                self.abandoned().note(object, None);
+                return Err(error);
+            }
+        }
+        let before = self.now() - ABANDONED_MS;
+        self.doom_before(before).await?;
+        loop {
+            let doomed = self.db().read(|tx| media_objects::doomed(tx, BATCH)).await?;
+            let last = doomed.len() < usize::try_from(BATCH).unwrap_or_default();
+            let (mut deleted, mut failure) = (Vec::new(), None);
+            for object in doomed {
+                match self.store().delete(&object).await {
+                    Ok(()) => deleted.push(object),
+                    Err(error) => failure = Some(error),
+                }
+            }
+            self.db()
+                .write(move |tx| -> Result<(), DbError> {
+                    deleted.iter().try_for_each(|object| media_objects::forget(tx, object))
+                })
+                .await?;
+            if let Some(error) = failure {
+                return Err(error);
+            }
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Gives up whatever a former process was writing. Only for a process that has the store for itself.
+    pub async fn give_up_former(&self) -> Result<(), Error> {
+        self.doom_before(i64::MAX).await
+    }
+
+    async fn doom_before(&self, before: i64) -> Result<(), Error> {
+        while self.db().write(move |tx| media_objects::doom_abandoned(tx, before, BATCH)).await? > 0 {}
+        Ok(())
+    }
+
+    async fn doom(&self, object: String) -> Result<(), Error> {
+        Ok(self.db().write(move |tx| media_objects::doom_stray(tx, &object)).await?)
+    }
+}

@@ -1,0 +1,158 @@
+//! What becomes of uploads: deleted, quarantined, protected, downloaded, made by the server itself.
+
+use reeve_media::{Error, deeds};
+use reeve_model::{Actor, Ctx};
+use reeve_store::media::{self, NewMedia, QuarantineChange};
+use reeve_store::media_users;
+use reeve_testkit::{START_MS, Server, on_both_engines};
+use serde_json::json;
+
+use super::{UPLOAD, download_path, known, not_found, objects, send, upload};
+
+fn ctx(server: &Server) -> Ctx {
+    let actor = Some(Actor { user_id: "@admin:test".into(), ip: None });
+    Ctx { actor, ..Ctx::system(&server.clock, &server.app().server_name, "test") }
+}
+
+async fn delete(server: &Server, media_id: &str) {
+    let (media, ctx) = (known(server, media_id).await.unwrap(), ctx(server));
+    let deleted = server.app().db.write(move |tx| deeds::delete(tx, &ctx, &media)).await;
+    assert!(deleted.unwrap());
+}
+
+async fn deed(
+    server: &Server,
+    media_id: &str,
+    deed: fn(&mut reeve_db::Tx<'_>, &Ctx, &str) -> Result<i64, Error>,
+) -> i64 {
+    let (media_id, ctx) = (media_id.to_owned(), ctx(server));
+    server.app().db.write(move |tx| deed(tx, &ctx, &media_id)).await.unwrap()
+}
+
+async fn usage(server: &Server, name: &str) -> (i64, i64) {
+    let user_id = format!("@{name}:test");
+    let usage = server.app().db.read(move |tx| {
+        let num = reeve_store::users::num(tx, &user_id)?.unwrap();
+        media_users::of_user(tx, num)
+    });
+    let usage = usage.await.unwrap();
+    (usage.media_count, usage.media_length)
+}
+
+on_both_engines! {
+    async fn bytes_go_with_their_last_upload(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let (one, two) = (upload(&alice, "text/plain", "same").await, upload(&bob, "x/y", "same").await);
+        let other = upload(&alice, "text/plain", "other!").await;
+        assert_eq!((usage(&server, "alice").await, usage(&server, "bob").await), ((2, 10), (1, 4)));
+        assert_eq!(objects(&server).await, 2);
+        delete(&server, &one).await;
+        not_found(&alice.get(&download_path(&one)).await);
+        assert_eq!(alice.get(&download_path(&two)).await.body, json!("same"));
+        assert_eq!(objects(&server).await, 2);
+        delete(&server, &two).await;
+        // Uploaded again before the old bytes are gone: these are others.
+        let again = upload(&bob, "x/y", "same").await;
+        assert_eq!(objects(&server).await, 2);
+        assert_eq!(alice.get(&download_path(&again)).await.body, json!("same"));
+        delete(&server, &again).await;
+        delete(&server, &other).await;
+        assert_eq!(objects(&server).await, 0);
+        assert_eq!((usage(&server, "alice").await, usage(&server, "bob").await), ((0, 0), (0, 0)));
+        let totals = server.app().db.read(media_users::totals).await.unwrap();
+        assert_eq!(totals, media_users::Totals::default());
+    }
+
+    async fn deleting_and_uploading_at_once_loses_nothing(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        for _ in 0..10 {
+            let old = upload(&alice, "x/y", "contended").await;
+            let (new, ()) = reeve_testkit::tokio::join!(upload(&bob, "x/y", "contended"), delete(&server, &old));
+            server.app().media.sweep().await.unwrap();
+            assert_eq!(bob.get(&download_path(&new)).await.body, json!("contended"));
+            delete(&server, &new).await;
+        }
+        assert_eq!(objects(&server).await, 0);
+    }
+
+    async fn quarantine(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let (one, two) = (upload(&alice, "x/y", "bad").await, upload(&bob, "x/y", "bad").await);
+        let good = upload(&alice, "x/y", "good").await;
+        let protected = upload(&bob, "x/y", "bad").await;
+        let (ctx, media_id) = (ctx(&server), protected.clone());
+        assert!(server.app().db.write(move |tx| deeds::protect(tx, &ctx, &media_id, true)).await.unwrap());
+        assert_eq!(deed(&server, &one, deeds::quarantine).await, 2, "equal bytes are as bad");
+        assert_eq!(deed(&server, &one, deeds::quarantine).await, 0);
+        assert_eq!(deed(&server, &protected, deeds::quarantine).await, 0);
+        assert_eq!(deed(&server, "nothing", deeds::quarantine).await, 0);
+        for bad in [&one, &two] {
+            assert_eq!(known(&server, bad).await.unwrap().quarantined_by.as_deref(), Some("@admin:test"));
+            not_found(&alice.get(&download_path(bad)).await);
+            let thumbnail = format!("/_matrix/client/v1/media/thumbnail/test/{bad}?width=9&height=9");
+            not_found(&alice.get(&thumbnail).await);
+        }
+        assert_eq!(alice.get(&download_path(&good)).await.status, 200);
+        assert_eq!(alice.get(&download_path(&protected)).await.status, 200);
+        let third = upload(&alice, "x/y", "bad").await;
+        assert_eq!(known(&server, &third).await.unwrap().quarantined_by.as_deref(), Some("system"));
+        not_found(&alice.get(&download_path(&third)).await);
+        assert_eq!(deed(&server, &two, deeds::unquarantine).await, 3);
+        for good in [&one, &two, &third] {
+            assert_eq!(alice.get(&download_path(good)).await.status, 200);
+        }
+        let changes = server.app().db.read(|tx| media::quarantine_changes(tx, 0, 100)).await.unwrap();
+        let told: Vec<(i64, &str, bool)> = changes
+            .iter()
+            .map(|QuarantineChange { pos, media_id, quarantined }| (*pos, &**media_id, *quarantined))
+            .collect();
+        let expected = [(1, &one, true), (2, &two, true), (3, &third, true), (4, &one, false), (5, &two, false), (6, &third, false)];
+        assert_eq!(told, expected.map(|(pos, media_id, quarantined)| (pos, &**media_id, quarantined)));
+        assert_eq!(server.app().db.read(media::newest_quarantine_change).await.unwrap(), 6);
+    }
+
+    async fn when_it_was_last_downloaded(server: Server) {
+        let alice = server.user("alice").await;
+        let media_id = upload(&alice, "x/y", "hello").await;
+        server.clock.advance(5000);
+        assert_eq!(alice.get(&download_path(&media_id)).await.status, 200);
+        server.app().media.flush().await.unwrap();
+        assert_eq!(known(&server, &media_id).await.unwrap().last_access_ts, Some(START_MS + 5000));
+    }
+
+    async fn what_the_server_stores_itself(server: Server) {
+        let alice = server.user("alice").await;
+        let user_num = server.app().db.read(|tx| reeve_store::users::num(tx, "@alice:test")).await.unwrap().unwrap();
+        let new = NewMedia {
+            media_id: deeds::new_media_id(),
+            user_num,
+            media_type: "image/png".to_owned(),
+            created_ts: START_MS,
+            url_cache: Some("https://test/".to_owned()),
+            ..NewMedia::default()
+        };
+        let media_id = new.media_id.clone();
+        server.app().media.add_bytes(new, b"picture").await.unwrap();
+        assert_eq!(alice.get(&download_path(&media_id)).await.body, json!("picture"));
+        assert_eq!(known(&server, &media_id).await.unwrap().url_cache.as_deref(), Some("https://test/"));
+    }
+
+    async fn what_was_left_is_swept(server: Server) {
+        let alice = server.user("alice").await;
+        upload(&alice, "x/y", "kept").await;
+        let mut server = server;
+        // As after a crash: it was known that the bytes would come, and some came.
+        let folder = server.media_folder().join("ab");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("cd"), "half of it").unwrap();
+        server.app().db.write(|tx| reeve_store::media_objects::begin(tx, "abcd", START_MS)).await.unwrap();
+        server.app().media.sweep().await.unwrap();
+        assert!(folder.join("cd").exists(), "it may be on its way yet");
+        // A day later it is not; and who has the database to itself knows that at once.
+        server.clock.advance(24 * 3600 * 1000 + 1);
+        server.restart(|_| {}).await;
+        assert_eq!(objects(&server).await, 1);
+        let reply = send(&alice, UPLOAD, "x/y", "more").await;
+        assert_eq!(reply.status, 200);
+    }
+}
