@@ -7,6 +7,7 @@ mod devices;
 mod experimental_features;
 mod federation;
 mod lookups;
+mod media;
 mod reeve;
 mod register;
 mod registration_tokens;
@@ -41,6 +42,7 @@ pub fn routes() -> Vec<Route> {
         users::routes(),
         devices::routes(),
         lookups::routes(),
+        media::routes(),
         singles,
         register::routes(),
         registration_tokens::routes(),

@@ -18,6 +18,7 @@ pub mod media;
 pub mod media_list;
 pub mod media_objects;
 pub mod media_pending;
+pub mod media_statistics;
 pub mod media_users;
 pub mod memberships;
 pub mod notifications;
@@ -102,6 +103,7 @@ pub fn statements() -> Vec<&'static Statement> {
         media_list::STATEMENTS,
         media_objects::STATEMENTS,
         media_pending::STATEMENTS,
+        media_statistics::STATEMENTS,
         media_users::STATEMENTS,
     ]
     .concat()

@@ -1,10 +1,12 @@
 //! The media of a room.
 
-use reeve_http::{Answer, Call, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
 use reeve_rooms::{Error, attachments};
 use reeve_store::rooms;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::media::{Quarantined, quarantine_each};
 
 /// The media that events of a room point to, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -13,12 +15,6 @@ pub(crate) struct RoomMedia {
     local: Vec<String>,
     /// Those of other servers.
     remote: Vec<String>,
-}
-
-/// What was quarantined.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Quarantined {
-    num_quarantined: i64,
 }
 
 pub(crate) fn list() -> Route {
@@ -34,11 +30,14 @@ pub(crate) fn quarantine() -> Route {
     Route::post("/_synapse/admin/v1/room/{room_id}/media/quarantine", handle_quarantine)
         .also("/_synapse/admin/v1/quarantine_media/{room_id}")
         .summary("Quarantines the media that events of a room point to")
-        .description("This server stores no media, so that there is nothing to quarantine.")
+        .description(
+            "Spared is what is protected. The newest 200,000 events are looked at, redacted ones too.",
+        )
         .returns::<Quarantined>(200)
 }
 
-async fn handle_list(call: Call) -> Answer {
+/// The media of a room: those of this server, and those of others.
+async fn find(call: &Call) -> Result<(Vec<String>, Vec<String>), MatrixError> {
     let room_id = call.param("room_id");
     let media = call
         .read(move |tx| -> Result<_, Error> {
@@ -46,11 +45,22 @@ async fn handle_list(call: Call) -> Answer {
             attachments::of_room(tx, room)
         })
         .await?;
-    let own = format!("mxc://{}/", call.app.server_name);
-    let (local, remote) = media.into_iter().partition(|media| media.starts_with(&own));
+    let own = own_prefix(call);
+    Ok(media.into_iter().partition(|media| media.starts_with(&own)))
+}
+
+fn own_prefix(call: &Call) -> String {
+    format!("mxc://{}/", call.app.server_name)
+}
+
+async fn handle_list(call: Call) -> Answer {
+    let (local, remote) = find(&call).await?;
     reply::ok(&RoomMedia { local, remote })
 }
 
-async fn handle_quarantine(_: Call) -> Answer {
-    reply::ok(&Quarantined { num_quarantined: 0 })
+async fn handle_quarantine(call: Call) -> Answer {
+    let (local, _) = find(&call).await?;
+    let own = own_prefix(&call);
+    let media_ids = local.iter().filter_map(|media| media.strip_prefix(&own)).map(str::to_owned).collect();
+    reply::ok(&Quarantined { num_quarantined: quarantine_each(&call, media_ids).await? })
 }

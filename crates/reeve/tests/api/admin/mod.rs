@@ -2,6 +2,7 @@ mod devices;
 mod effects;
 mod login_as;
 mod lookups;
+mod media;
 mod moderation;
 mod reeve;
 mod register;

@@ -3,7 +3,7 @@ mod account_data;
 mod devices;
 mod discovery;
 mod login;
-mod media;
+pub(crate) mod media;
 mod profile;
 mod pushers;
 mod register;

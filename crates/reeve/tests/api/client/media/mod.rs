@@ -13,10 +13,10 @@ use reeve_store::media::{self, Media};
 use reeve_store::media_objects;
 use reeve_testkit::{Client, Reply, Server};
 
-const UPLOAD: &str = "/_matrix/media/v3/upload";
+pub(crate) const UPLOAD: &str = "/_matrix/media/v3/upload";
 
 /// Uploads bytes; answers the media id.
-async fn upload(client: &Client, media_type: &str, bytes: impl Into<Vec<u8>>) -> String {
+pub(crate) async fn upload(client: &Client, media_type: &str, bytes: impl Into<Vec<u8>>) -> String {
     let reply = send(client, UPLOAD, media_type, bytes).await;
     assert_eq!(reply.status, 200, "{}", reply.body);
     reply.text("content_uri").strip_prefix("mxc://test/").unwrap().to_owned()
@@ -26,11 +26,11 @@ async fn send(client: &Client, path: &str, media_type: &str, bytes: impl Into<Ve
     client.send(Method::POST, path, &[("content-type", media_type)], bytes.into()).await
 }
 
-fn download_path(media_id: &str) -> String {
+pub(crate) fn download_path(media_id: &str) -> String {
     format!("/_matrix/client/v1/media/download/test/{media_id}")
 }
 
-fn not_found(reply: &Reply) {
+pub(crate) fn not_found(reply: &Reply) {
     assert_eq!(reply.refusal(), (404, "M_NOT_FOUND", "Media not found"));
 }
 
@@ -41,7 +41,7 @@ async fn known(server: &Server, media_id: &str) -> Option<Media> {
 }
 
 /// Sweeps, then counts what is in the store; nothing there belongs to nothing.
-async fn objects(server: &Server) -> usize {
+pub(crate) async fn objects(server: &Server) -> usize {
     server.app().media.sweep().await.unwrap();
     assert_eq!(server.app().db.read(media_objects::strays).await.unwrap(), 0);
     files(&server.media_folder())

@@ -1,0 +1,90 @@
+//! Deleting uploads: one, or those that nobody has used for long.
+
+use http::Method;
+use reeve_db::DbError;
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_store::media::{self, Media, Unused};
+
+use super::{BEFORE_TS_ERRORS, Deleted, before_ts, delete_all, is_own_server};
+
+/// How many uploads are looked at at once.
+const PAGE: i64 = 500;
+/// How many one request deletes at most.
+const MOST: usize = 100_000;
+
+pub(crate) fn one() -> Route {
+    Route::new(Method::DELETE, "/_synapse/admin/v1/media/{server_name}/{media_id}", handle_one)
+        .summary("Deletes an upload")
+        .returns::<Deleted>(200)
+        .errors(&[
+            (400, "M_UNKNOWN", "it is of another server"),
+            (404, "M_NOT_FOUND", "there is no such upload"),
+        ])
+}
+
+pub(crate) fn unused() -> Route {
+    Route::post("/_synapse/admin/v1/media/delete", handle_unused)
+        .also("/_synapse/admin/v1/media/{server_name}/delete")
+        .summary("Deletes uploads that nobody has used for long")
+        .description(
+            "Spared is what is quarantined or protected. One request deletes at most 100,000 uploads: repeat it until \
+             `total` is 0.",
+        )
+        .query(&[
+            ("before_ts", "Deletes what was last downloaded, or uploaded if never, before this time in milliseconds"),
+            ("size_gt", "Deletes only what is longer than so many bytes; 0 by default"),
+            ("keep_profiles", "`false` deletes pictures of accounts and rooms, too; `true` by default"),
+        ])
+        .returns::<Deleted>(200)
+        .errors(BEFORE_TS_ERRORS)
+}
+
+fn not_local() -> MatrixError {
+    MatrixError::unknown("Can only delete local media")
+}
+
+async fn handle_one(call: Call) -> Answer {
+    if !is_own_server(&call) {
+        return Err(not_local());
+    }
+    let media_id = call.param("media_id");
+    let found = call.read(move |tx| media::find(tx, &media_id)).await?;
+    let found = found.ok_or_else(|| MatrixError::not_found("Unknown media"))?;
+    reply::ok(&Deleted::of(delete_all(&call, vec![found]).await?))
+}
+
+async fn handle_unused(call: Call) -> Answer {
+    let server_name = call.param("server_name");
+    let before_ts = before_ts(&call)?;
+    let size_gt = call.query.integer("size_gt")?.unwrap_or(0);
+    let keep_profiles = call.query.boolean("keep_profiles")?.unwrap_or(true);
+    // The older form of the path has a server name.
+    if !server_name.is_empty() && !is_own_server(&call) {
+        return Err(not_local());
+    }
+    let unused = Unused { before_ts, size_gt };
+    let (mut deleted, mut last) = (Vec::new(), None);
+    while deleted.len() < MOST {
+        let (after, server_name) = (last.clone(), call.app.server_name.clone());
+        let (page, spared) = call
+            .read(move |tx| -> Result<_, DbError> {
+                let page = media::unused(tx, unused, after.as_ref(), PAGE)?;
+                let mut spared = Vec::new();
+                for media in page.iter().filter(|_| keep_profiles) {
+                    if media::is_avatar(tx, &format!("mxc://{server_name}/{}", media.media_id))? {
+                        spared.push(media.num);
+                    }
+                }
+                Ok((page, spared))
+            })
+            .await?;
+        let full = i64::try_from(page.len()).is_ok_and(|length| length == PAGE);
+        last = page.last().cloned();
+        let doomed: Vec<Media> = page.into_iter().filter(|media| !spared.contains(&media.num)).collect();
+        deleted.extend(delete_all(&call, doomed).await?);
+        if !full {
+            break;
+        }
+    }
+    reply::ok(&Deleted::of(deleted))
+}

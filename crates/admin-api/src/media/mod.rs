@@ -1,0 +1,104 @@
+//! Uploads: what there is, who uploaded it, deleting it, and keeping it from being seen.
+
+mod delete;
+mod get;
+mod of_user;
+mod protect;
+mod purge_cache;
+mod quarantine;
+mod quarantine_changes;
+mod statistics;
+
+use reeve_http::{Call, Head, MatrixError, Route};
+use reeve_media::deeds;
+use reeve_store::media::Media;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub(crate) use quarantine::{Quarantined, quarantine_each};
+
+/// How many uploads are changed in one transaction, so that others can write in between.
+const BATCH: usize = 100;
+/// Times before this, in milliseconds, are taken for seconds by mistake.
+const EARLIEST_TS: i64 = 30_000_000_000;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        of_user::list(),
+        of_user::delete(),
+        get::route(),
+        delete::one(),
+        delete::unused(),
+        purge_cache::route(),
+        quarantine::of_user(),
+        quarantine::one(),
+        quarantine::release(),
+        protect::protect(),
+        protect::unprotect(),
+        quarantine_changes::route(),
+        statistics::route(),
+    ]
+}
+
+/// What was deleted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Deleted {
+    /// The media ids.
+    deleted_media: Vec<String>,
+    /// How many there are.
+    total: usize,
+}
+
+impl Deleted {
+    fn of(deleted_media: Vec<String>) -> Self {
+        Self { total: deleted_media.len(), deleted_media }
+    }
+}
+
+/// Deletes uploads; answers the ids of those that were still there.
+async fn delete_all(call: &Call, media: Vec<Media>) -> Result<Vec<String>, MatrixError> {
+    let mut deleted = Vec::new();
+    let mut rest = media.into_iter().peekable();
+    while rest.peek().is_some() {
+        let (batch, ctx) = (rest.by_ref().take(BATCH).collect::<Vec<_>>(), call.admin_ctx()?);
+        let ids = call
+            .write(move |tx| -> Result<_, reeve_media::Error> {
+                let mut ids = Vec::new();
+                for media in &batch {
+                    if deeds::delete(tx, &ctx, media)? {
+                        ids.push(media.media_id.clone());
+                    }
+                }
+                Ok(ids)
+            })
+            .await?;
+        deleted.extend(ids);
+    }
+    if !deleted.is_empty() {
+        call.app.media.wake_sweeper();
+    }
+    Ok(deleted)
+}
+
+/// Whether the server in the path is this one.
+fn is_own_server(call: &Head) -> bool {
+    call.param("server_name") == *call.app.server_name
+}
+
+/// The `before_ts` parameter, which must be a time in milliseconds.
+fn before_ts(call: &Head) -> Result<i64, MatrixError> {
+    let before_ts = call.query.required_integer("before_ts")?;
+    if before_ts < EARLIEST_TS {
+        return Err(MatrixError::invalid_param(
+            "Query parameter before_ts you provided is from the year 1970. Double check that you are providing a \
+             timestamp in milliseconds.",
+        ));
+    }
+    Ok(before_ts)
+}
+
+/// The refusals of [`before_ts`].
+const BEFORE_TS_ERRORS: &[(u16, &str, &str)] = &[
+    (400, "M_MISSING_PARAM", "`before_ts` is missing"),
+    (400, "M_INVALID_PARAM", "a query parameter is not valid, or `before_ts` is in seconds"),
+];

@@ -1,0 +1,163 @@
+//! What an account uploaded: the list, and deleting a page of it.
+
+use http::Method;
+use reeve_db::{DbError, ReadTx};
+use reeve_http::query::Query;
+use reeve_http::{Answer, Call, MatrixError, Reading, Route, reply};
+use reeve_store::media::Media;
+use reeve_store::media_list::{self, OrderBy};
+use reeve_store::media_users;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Deleted, delete_all};
+use crate::target;
+
+/// A page never holds more uploads than this, whatever the client asks for.
+const MOST: i64 = 10_000;
+
+const ORDERS: &[(&str, OrderBy)] = &[
+    ("media_id", OrderBy::MediaId),
+    ("upload_name", OrderBy::UploadName),
+    ("created_ts", OrderBy::CreatedTs),
+    ("last_access_ts", OrderBy::LastAccessTs),
+    ("media_length", OrderBy::MediaLength),
+    ("media_type", OrderBy::MediaType),
+    ("quarantined_by", OrderBy::QuarantinedBy),
+    ("safe_from_quarantine", OrderBy::SafeFromQuarantine),
+];
+
+const QUERY: &[(&str, &str)] = &[
+    ("from", "Offset of the first upload; 0 by default"),
+    ("limit", "The most uploads; 100 by default, at most 10000"),
+    ("order_by", "What to sort by; `created_ts` by default"),
+    ("dir", "`f` ascending or `b` descending; `f` by default, but `b` if `order_by` is not given either"),
+];
+
+const ERRORS: &[(u16, &str, &str)] = &[
+    (400, "M_INVALID_PARAM", "the user id or a query parameter is not valid"),
+    (400, "M_UNKNOWN", "the account is on another server"),
+    (404, "M_NOT_FOUND", "there is no such account"),
+];
+
+const REMOTE: &str = "Can only look up local users";
+const MISSING: &str = "Unknown user";
+
+/// An upload.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ListedMedia {
+    media_id: String,
+    media_type: String,
+    /// In bytes.
+    media_length: i64,
+    upload_name: Option<String>,
+    /// When it was uploaded, in milliseconds.
+    created_ts: i64,
+    /// The address of which it is a preview.
+    url_cache: Option<String>,
+    /// When it was last downloaded, in milliseconds; written about once a minute.
+    last_access_ts: Option<i64>,
+    quarantined_by: Option<String>,
+    safe_from_quarantine: bool,
+    user_id: String,
+    /// Whether an access token is needed to download it.
+    authenticated: bool,
+    /// Of its bytes, in hexadecimal.
+    sha256: String,
+}
+
+impl From<Media> for ListedMedia {
+    fn from(media: Media) -> Self {
+        Self {
+            media_id: media.media_id,
+            media_type: media.media_type,
+            media_length: media.media_length,
+            upload_name: media.upload_name,
+            created_ts: media.created_ts,
+            url_cache: media.url_cache,
+            last_access_ts: media.last_access_ts,
+            quarantined_by: media.quarantined_by,
+            safe_from_quarantine: media.safe_from_quarantine,
+            user_id: media.user_id,
+            authenticated: media.authenticated,
+            sha256: media.sha256,
+        }
+    }
+}
+
+/// A page of what an account uploaded.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MediaList {
+    media: Vec<ListedMedia>,
+    /// How much the account uploaded in all.
+    total: i64,
+    /// What to send as `from` for the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<i64>,
+}
+
+pub(crate) fn list() -> Route {
+    Route::read("/_synapse/admin/v1/users/{user_id}/media", handle_list)
+        .summary("Lists what an account uploaded")
+        .query(QUERY)
+        .returns::<MediaList>(200)
+        .errors(ERRORS)
+}
+
+pub(crate) fn delete() -> Route {
+    Route::new(Method::DELETE, "/_synapse/admin/v1/users/{user_id}/media", handle_delete)
+        .summary("Deletes the uploads that the list with the same query shows")
+        .description(
+            "Quarantined and protected ones too. Repeat it until nothing is left to delete all that an account uploaded.",
+        )
+        .query(QUERY)
+        .returns::<Deleted>(200)
+        .errors(ERRORS)
+}
+
+struct Page {
+    from: i64,
+    limit: i64,
+    order_by: OrderBy,
+    descending: bool,
+}
+
+/// Reads the parameters in the order in which their errors are reported.
+fn page(query: &Query) -> Result<Page, MatrixError> {
+    let from = query.integer("from")?.unwrap_or(0);
+    let limit = query.integer("limit")?.unwrap_or(100).min(MOST);
+    // The newest first, unless anything is said about the order.
+    let newest_first = !query.has("order_by") && !query.has("dir");
+    let order_by = query.choice("order_by", ORDERS)?.unwrap_or(OrderBy::CreatedTs);
+    let descending = query.backwards()?.unwrap_or(newest_first);
+    Ok(Page { from, limit, order_by, descending })
+}
+
+/// The uploads of the page, and how much the account uploaded in all.
+fn find(tx: &ReadTx<'_>, user_num: i64, page: &Page) -> Result<(Vec<Media>, i64), DbError> {
+    let total = media_users::of_user(tx, user_num)?.media_count;
+    let range = (page.from, page.limit, total);
+    Ok((media_list::page(tx, user_num, page.order_by, page.descending, range)?, total))
+}
+
+fn handle_list(call: &Reading<'_>) -> Answer {
+    let user_id = target::local_user(call, REMOTE)?;
+    let user = target::found(call.tx, &user_id, MISSING)?;
+    let page = page(&call.query)?;
+    let (media, total) = find(call.tx, user.num, &page)?;
+    let returned = i64::try_from(media.len()).unwrap_or(page.limit);
+    let more = page.from.saturating_add(page.limit) < total;
+    reply::ok(&MediaList {
+        media: media.into_iter().map(ListedMedia::from).collect(),
+        total,
+        next_token: more.then(|| page.from.saturating_add(returned)),
+    })
+}
+
+async fn handle_delete(call: Call) -> Answer {
+    let user_id = target::local_user(&call, REMOTE)?;
+    let user = target::existing(&call, &user_id, MISSING).await?;
+    let page = page(&call.query)?;
+    let (media, _) = call.read(move |tx| find(tx, user.num, &page)).await?;
+    reply::ok(&Deleted::of(delete_all(&call, media).await?))
+}

@@ -1,0 +1,28 @@
+//! Protecting uploads from being quarantined.
+
+use http::StatusCode;
+use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_media::deeds;
+
+const ERRORS: &[(u16, &str, &str)] = &[(404, "M_UNKNOWN", "there is no such upload")];
+
+pub(crate) fn protect() -> Route {
+    Route::post("/_synapse/admin/v1/media/protect/{media_id}", |call| handle(call, true))
+        .summary("Protects an upload from being quarantined")
+        .errors(ERRORS)
+}
+
+pub(crate) fn unprotect() -> Route {
+    Route::post("/_synapse/admin/v1/media/unprotect/{media_id}", |call| handle(call, false))
+        .summary("Lets an upload be quarantined again")
+        .errors(ERRORS)
+}
+
+async fn handle(call: Call, safe: bool) -> Answer {
+    let (ctx, media_id) = (call.admin_ctx()?, call.param("media_id"));
+    if !call.write(move |tx| deeds::protect(tx, &ctx, &media_id, safe)).await? {
+        let error = "No row found (local_media_repository)";
+        return Err(MatrixError::new(StatusCode::NOT_FOUND, "M_UNKNOWN", error));
+    }
+    reply::empty()
+}

@@ -1,0 +1,85 @@
+//! How much each account has uploaded.
+
+use reeve_http::{Answer, MatrixError, Reading, Route, reply};
+use reeve_store::media_statistics::{self, Filter, OrderBy};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A page never holds more accounts than this, whatever the client asks for.
+const MOST: i64 = 10_000;
+
+const ORDERS: &[(&str, OrderBy)] = &[
+    ("media_length", OrderBy::MediaLength),
+    ("media_count", OrderBy::MediaCount),
+    ("user_id", OrderBy::UserId),
+    ("displayname", OrderBy::Displayname),
+];
+
+/// A page of accounts.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UserStatistics {
+    users: Vec<UserMedia>,
+    /// How many accounts have uploaded something.
+    total: i64,
+    /// What to send as `from` for the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<i64>,
+}
+
+/// How much an account has uploaded.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UserMedia {
+    user_id: String,
+    displayname: Option<String>,
+    media_count: i64,
+    /// In bytes.
+    media_length: i64,
+}
+
+pub(crate) fn route() -> Route {
+    Route::read("/_synapse/admin/v1/statistics/users/media", handle)
+        .summary("Lists how much each account has uploaded")
+        .query(&[
+            ("from", "Offset of the first account; 0 by default"),
+            ("limit", "The most accounts; 100 by default, at most 10000"),
+            ("order_by", "What to sort by; `user_id` by default"),
+            ("dir", "`f` ascending (the default) or `b` descending"),
+            ("from_ts", "Counts only what was uploaded at this time or later, in milliseconds"),
+            ("until_ts", "Counts only what was uploaded at this time or earlier, in milliseconds"),
+            ("search_term", "Only accounts with this text in their localpart or display name, in any case"),
+        ])
+        .returns::<UserStatistics>(200)
+        .errors(&[(400, "M_INVALID_PARAM", "a query parameter is not valid")])
+}
+
+fn handle(call: &Reading<'_>) -> Answer {
+    let query = &call.query;
+    let order_by = query.choice("order_by", ORDERS)?.unwrap_or(OrderBy::UserId);
+    let from = query.integer("from")?.unwrap_or(0);
+    let limit = query.integer("limit")?.unwrap_or(100).min(MOST);
+    let from_ts = query.integer("from_ts")?.unwrap_or(0);
+    let until_ts = query.integer("until_ts")?;
+    if until_ts.is_some_and(|until_ts| until_ts <= from_ts) {
+        return Err(MatrixError::invalid_param("Query parameter until_ts must be greater than from_ts."));
+    }
+    let term = query.utf8("search_term")?;
+    if term.as_deref() == Some("") {
+        return Err(MatrixError::invalid_param("Query parameter search_term cannot be an empty string."));
+    }
+    let descending = query.backwards()?.unwrap_or(false);
+    let within = (from_ts > 0 || until_ts.is_some()).then(|| (from_ts, until_ts.unwrap_or(i64::MAX)));
+    let filter = Filter { within, term };
+    let (users, total) = media_statistics::page(call.tx, &filter, order_by, descending, (from, limit))?;
+    let returned = i64::try_from(users.len()).unwrap_or(limit);
+    let users = users.into_iter().map(|user| UserMedia {
+        user_id: user.user_id,
+        displayname: user.displayname,
+        media_count: user.media_count,
+        media_length: user.media_length,
+    });
+    reply::ok(&UserStatistics {
+        users: users.collect(),
+        total,
+        next_token: (from.saturating_add(limit) < total).then(|| from.saturating_add(returned)),
+    })
+}

@@ -1,0 +1,169 @@
+//! How much each account has uploaded, as a list in every order.
+
+use std::cmp::Ordering;
+
+use reeve_db::{DbError, ReadTx, Row, Statement, params};
+
+use crate::grams::fold;
+use crate::media_users;
+use crate::user_search::{self, Term};
+use crate::users::num_list;
+
+/// Up to so many accounts that a search finds are sorted here; more are read in the order of an index.
+const MOST_SORTED: usize = 10_000;
+
+macro_rules! columns {
+    () => {
+        "SELECT m.user_id, m.sort_displayname, m.media_count, m.media_length FROM "
+    };
+}
+macro_rules! found {
+    () => {
+        "media_users m JOIN users u ON u.num = m.user_num WHERE instr(u.search_key, $1) > 0"
+    };
+}
+macro_rules! within {
+    () => {
+        "(SELECT u.user_id, coalesce('a' || u.displayname, 'b') AS sort_displayname, t.media_count, t.media_length, \
+          u.search_key FROM (SELECT user_num, count(*) AS media_count, CAST(sum(media_length) AS BIGINT) AS media_length \
+          FROM media WHERE created_ts >= $1 AND created_ts <= $2 GROUP BY user_num) t JOIN users u ON u.num = t.user_num) m \
+         WHERE (CAST($3 AS TEXT) = '' OR instr(m.search_key, $3) > 0)"
+    };
+}
+macro_rules! orders {
+    ($($order:ident $all:ident $all_down:ident $found:ident $found_down:ident $within:ident $within_down:ident: $asc:literal, $desc:literal;)*) => {
+        reeve_db::statements! {
+            COUNT_FOUND = concat!("SELECT count(*) FROM ", found!());
+            COUNT_WITHIN = concat!("SELECT count(*) FROM ", within!());
+            /// `$1`: the numbers, in the form of [`num_list`].
+            BY_NUMS = {
+                sqlite: concat!(columns!(), "media_users m WHERE m.user_num IN (SELECT value FROM json_each($1))"),
+                postgres: concat!(columns!(), "media_users m WHERE m.user_num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))"),
+            };
+            $(
+                $all = concat!(columns!(), "media_users m ORDER BY ", $asc, " LIMIT $1 OFFSET $2");
+                $all_down = concat!(columns!(), "media_users m ORDER BY ", $desc, " LIMIT $1 OFFSET $2");
+                $found = concat!(columns!(), found!(), " ORDER BY ", $asc, " LIMIT $2 OFFSET $3");
+                $found_down = concat!(columns!(), found!(), " ORDER BY ", $desc, " LIMIT $2 OFFSET $3");
+                $within = concat!(columns!(), within!(), " ORDER BY ", $asc, " LIMIT $4 OFFSET $5");
+                $within_down = concat!(columns!(), within!(), " ORDER BY ", $desc, " LIMIT $4 OFFSET $5");
+            )*
+        }
+
+        impl OrderBy {
+            /// The statements for everybody, for those a search finds, and for a span of time.
+            fn statements(self, descending: bool) -> [&'static Statement; 3] {
+                match (self, descending) {
+                    $(
+                        (Self::$order, false) => [&$all, &$found, &$within],
+                        (Self::$order, true) => [&$all_down, &$found_down, &$within_down],
+                    )*
+                }
+            }
+        }
+    };
+}
+
+orders! {
+    UserId ID ID_DOWN FOUND_ID FOUND_ID_DOWN WITHIN_ID WITHIN_ID_DOWN:
+        "m.user_id", "m.user_id DESC";
+    Displayname NAME NAME_DOWN FOUND_NAME FOUND_NAME_DOWN WITHIN_NAME WITHIN_NAME_DOWN:
+        "m.sort_displayname, m.user_id", "m.sort_displayname DESC, m.user_id";
+    MediaCount COUNT COUNT_DOWN FOUND_COUNT FOUND_COUNT_DOWN WITHIN_COUNT WITHIN_COUNT_DOWN:
+        "m.media_count, m.user_id", "m.media_count DESC, m.user_id";
+    MediaLength LENGTH LENGTH_DOWN FOUND_LENGTH FOUND_LENGTH_DOWN WITHIN_LENGTH WITHIN_LENGTH_DOWN:
+        "m.media_length, m.user_id", "m.media_length DESC, m.user_id";
+}
+
+/// By what the list is sorted; equals by user id, ascending. No display name comes after all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderBy {
+    /// The user id.
+    UserId,
+    /// The display name.
+    Displayname,
+    /// How many uploads.
+    MediaCount,
+    /// How many bytes.
+    MediaLength,
+}
+
+/// What to count.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only uploads of this span of time, both ends included, in milliseconds.
+    pub within: Option<(i64, i64)>,
+    /// Only accounts with this text in their localpart or display name, in any case.
+    pub term: Option<String>,
+}
+
+/// How much an account has uploaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uploader {
+    /// Who.
+    pub user_id: String,
+    /// The display name.
+    pub displayname: Option<String>,
+    /// How many uploads.
+    pub media_count: i64,
+    /// How many bytes.
+    pub media_length: i64,
+}
+
+impl Uploader {
+    fn compare(&self, other: &Self, order_by: OrderBy) -> Ordering {
+        match order_by {
+            OrderBy::UserId => self.user_id.cmp(&other.user_id),
+            OrderBy::Displayname => {
+                let key = |uploader: &Self| (uploader.displayname.is_none(), uploader.displayname.clone());
+                key(self).cmp(&key(other))
+            }
+            OrderBy::MediaCount => self.media_count.cmp(&other.media_count),
+            OrderBy::MediaLength => self.media_length.cmp(&other.media_length),
+        }
+    }
+}
+
+fn uploader(row: &Row<'_>) -> Result<Uploader, DbError> {
+    let sort_displayname: String = row.get(1)?;
+    Ok(Uploader {
+        user_id: row.get(0)?,
+        displayname: sort_displayname.strip_prefix('a').map(str::to_owned),
+        media_count: row.get(2)?,
+        media_length: row.get(3)?,
+    })
+}
+
+/// A page of accounts that have uploaded something, from an offset on, and how many there are in all.
+pub fn page(
+    tx: &ReadTx<'_>,
+    filter: &Filter,
+    order_by: OrderBy,
+    descending: bool,
+    (from, limit): (i64, i64),
+) -> Result<(Vec<Uploader>, i64), DbError> {
+    let [all, found, within] = order_by.statements(descending);
+    let term = filter.term.as_deref().map(fold).unwrap_or_default();
+    if let Some((from_ts, until_ts)) = filter.within {
+        let total = tx.query_one(&COUNT_WITHIN, &params![from_ts, until_ts, &term], |row| row.get(0))?;
+        let page = tx.query(within, &params![from_ts, until_ts, &term, limit, from], uploader)?;
+        return Ok((page, total));
+    }
+    let Some(wanted) = &filter.term else {
+        return Ok((tx.query(all, &params![limit, from], uploader)?, media_users::totals(tx)?.users));
+    };
+    if let Some(candidates) = user_search::candidates(tx, &Term::Name(wanted.clone()), MOST_SORTED)? {
+        let nums: Vec<i64> = candidates.iter().map(|candidate| candidate.num).collect();
+        let mut found = tx.query(&BY_NUMS, &params![&num_list(tx.engine(), &nums)], uploader)?;
+        found.sort_by(|a, b| {
+            let order = a.compare(b, order_by);
+            let order = if descending { order.reverse() } else { order };
+            order.then_with(|| a.user_id.cmp(&b.user_id))
+        });
+        let total = i64::try_from(found.len()).unwrap_or(i64::MAX);
+        let size = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
+        return Ok((found.into_iter().skip(size(from)).take(size(limit)).collect(), total));
+    }
+    let total = tx.query_one(&COUNT_FOUND, &params![&term], |row| row.get(0))?;
+    Ok((tx.query(found, &params![&term, limit, from], uploader)?, total))
+}
