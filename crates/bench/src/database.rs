@@ -76,6 +76,11 @@ impl Place {
         }
     }
 
+    /// Where the server has its data.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where the log of the server goes.
     pub(crate) fn log(&self) -> PathBuf {
         self.folder.join("reeve-bench.log")
@@ -132,8 +137,9 @@ impl Place {
             let statement = format!("DROP DATABASE IF EXISTS {NAME} WITH (FORCE)");
             connected(url, |client| client.batch_execute(&statement))?;
         }
-        for file in self.files() {
-            match fs::remove_file(&file) {
+        let removed = self.files().into_iter().map(fs::remove_file);
+        for removed in removed.chain([fs::remove_dir_all(self.folder.join("media"))]) {
+            match removed {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
                 _ => {}
             }

@@ -27,12 +27,17 @@ const CREATING: Duration = Duration::from_secs(10);
 /// How many lists are read with and without the storm.
 const LISTS: usize = 200;
 /// The page that is read while people log in.
-const LIST: &str = "/_synapse/admin/v2/users?limit=100";
+pub(crate) const LIST: &str = "/_synapse/admin/v2/users?limit=100";
 
-/// Requests per second of one path.
-async fn rate(address: SocketAddr, path: &str, with_wrk: bool) -> Fallible<f64> {
-    if with_wrk {
-        let (connections, seconds) = (READERS.to_string(), format!("{}s", ROUND.as_secs()));
+/// Whether the load tool is installed that takes least of the machine.
+fn has_wrk() -> bool {
+    Command::new("wrk").arg("-v").output().is_ok()
+}
+
+/// Requests per second of one path over so many connections.
+pub(crate) async fn rate(address: SocketAddr, path: &str, connections: usize) -> Fallible<f64> {
+    if has_wrk() {
+        let (connections, seconds) = (connections.to_string(), format!("{}s", ROUND.as_secs()));
         let header = format!("Authorization: Bearer {TOKEN}");
         let mut wrk = Command::new("wrk");
         wrk.args([
@@ -57,7 +62,7 @@ async fn rate(address: SocketAddr, path: &str, with_wrk: bool) -> Fallible<f64> 
         return Ok(rate.ok_or("wrk printed no rate")?.trim().parse()?);
     }
     let mut tasks = JoinSet::new();
-    for _ in 0..READERS {
+    for _ in 0..connections {
         let path = path.to_owned();
         tasks.spawn(async move {
             let mut connection = Connection::open(address, TOKEN).await?;
@@ -79,15 +84,14 @@ async fn rate(address: SocketAddr, path: &str, with_wrk: bool) -> Fallible<f64> 
     Ok(per_second(count, ROUND.as_secs_f64()))
 }
 
-fn median(mut rates: Vec<f64>) -> f64 {
+pub(crate) fn median(mut rates: Vec<f64>) -> f64 {
     rates.sort_by(f64::total_cmp);
     rates.get(rates.len() / 2).copied().unwrap_or_default()
 }
 
 /// Reads one account by id, against the empty handler with a body of the same size.
 pub(crate) async fn read_one(address: SocketAddr, user_id: &str, report: &mut Report) -> Fallible<()> {
-    let with_wrk = Command::new("wrk").arg("-v").output().is_ok();
-    let tool = if with_wrk { "wrk" } else { "own load loop, as wrk is not installed" };
+    let tool = if has_wrk() { "wrk" } else { "own load loop, as wrk is not installed" };
     let path = format!("/_synapse/admin/v2/users/{user_id}");
     let mut connection = Connection::open(address, TOKEN).await?;
     let reply = connection.get(&path).await?;
@@ -100,8 +104,8 @@ pub(crate) async fn read_one(address: SocketAddr, user_id: &str, report: &mut Re
     }
     let (mut rates, mut empty_rates) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        empty_rates.push(rate(address, &empty, with_wrk).await?);
-        rates.push(rate(address, &path, with_wrk).await?);
+        empty_rates.push(rate(address, &empty, READERS).await?);
+        rates.push(rate(address, &path, READERS).await?);
     }
     let (one, empty) = (median(rates), median(empty_rates));
     report.info(

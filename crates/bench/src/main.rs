@@ -5,6 +5,7 @@ mod http;
 mod idle;
 mod lists;
 mod load;
+mod media;
 mod population;
 mod report;
 mod rooms;
@@ -47,6 +48,8 @@ enum Benchmark {
     Accounts(Accounts),
     /// Rooms: sending, synchronising, waiting, leaving.
     Rooms(rooms::Rooms),
+    /// Uploads: lists, large files, many readers, deleting.
+    Media(media::Media),
     /// The server under test; started by the benchmark itself.
     #[command(hide = true)]
     Server {
@@ -54,6 +57,8 @@ enum Benchmark {
         database: String,
         #[arg(long)]
         listen: String,
+        #[arg(long)]
+        data_dir: String,
     },
 }
 
@@ -97,8 +102,9 @@ fn main() -> ExitCode {
                 match Arguments::parse().command {
                     Benchmark::Accounts(accounts) => run(accounts).await,
                     Benchmark::Rooms(rooms) => rooms::run(rooms).await,
-                    Benchmark::Server { database, listen } => {
-                        server::run(database, listen).await.map(|()| true)
+                    Benchmark::Media(media) => media::run(media).await,
+                    Benchmark::Server { database, listen, data_dir } => {
+                        server::run(database, listen, data_dir).await.map(|()| true)
                     }
                 }
             })

@@ -22,6 +22,9 @@ use crate::population::SERVER_NAME;
 /// The largest body of the empty handler, in bytes.
 const MOST: usize = 1 << 20;
 
+/// The longest upload, in bytes.
+const LONGEST_UPLOAD: i64 = 2 << 30;
+
 /// The unit of processor times, which Linux has fixed for all programs.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -35,21 +38,26 @@ fn empty() -> Route {
     Route::get("/_bench/empty/{n}", handle).access(Access::Anybody)
 }
 
-/// Runs the server with default settings until its standard input ends. Only the rate limits are off.
-pub(crate) async fn run(database: String, listen: String) -> Fallible<()> {
+/// Runs the server with default settings until its standard input ends. Only the rate limits are off, and uploads may
+/// be very long.
+pub(crate) async fn run(database: String, listen: String, data_dir: String) -> Fallible<()> {
     let flags = Flags {
         server_name: Some(SERVER_NAME.to_owned()),
         listen: vec![listen],
         database: Some(database),
+        data_dir: Some(data_dir),
         ..Flags::default()
     };
-    let environment: [(OsString, OsString); 1] = [("REEVE_RATE_LIMITS__ENABLED".into(), "false".into())];
+    let environment: [(OsString, OsString); 2] = [
+        ("REEVE_RATE_LIMITS__ENABLED".into(), "false".into()),
+        ("REEVE_MEDIA__MAX_UPLOAD_BYTES".into(), LONGEST_UPLOAD.to_string().into()),
+    ];
     let loaded = load(&flags, environment)?;
     let filter = tracing_subscriber::EnvFilter::try_new(&loaded.settings.log.filter)?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
     allow_many_files();
     let mut config = Config::from_settings(&loaded.settings);
-    // The benchmark never uses the default data folder.
+    // Whether another benchmark runs in the same folder is for whoever starts it to know.
     config.locked_dir = None;
     let running = start_with(config, vec![empty()]).await?;
     tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new())).await??;
@@ -70,6 +78,8 @@ impl Server {
         let begin = monotonic();
         let child = Command::new(std::env::current_exe()?)
             .args(["server", "--database", &place.argument(), "--listen", &address.to_string()])
+            .arg("--data-dir")
+            .arg(place.folder())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(File::create(place.log())?)
