@@ -245,6 +245,7 @@ fn is_page(page: &Value, order: &str, descending: bool, uploads: usize) -> bool 
     let key = |media: &Value| match media.get(order) {
         Some(Value::String(text)) => (0, text.clone()),
         Some(Value::Null) | None => (1, String::new()),
+        Some(Value::Bool(yes)) => (0, i32::from(*yes).to_string()),
         Some(other) => (0, format!("{:>20}", other.to_string())),
     };
     let keys: Vec<(i32, String)> = media.iter().map(key).collect();
