@@ -6,17 +6,18 @@
 use reeve_db::Tx;
 use reeve_model::{Ctx, User};
 use reeve_store::{
-    access_tokens, account_data, memberships, profile_fields, pushers, threepids, users, validity,
+    access_tokens, account_data, key_backups, memberships, profile_fields, pushers, threepids, users,
+    validity,
 };
 use serde_json::json;
 
 use crate::error::Error;
-use crate::{audit, sessions};
+use crate::{audit, cross_signing, sessions};
 
 /// The job that clears what a deactivated account leaves behind.
 pub const JOB: &str = "deactivate_user";
 
-/// Deactivates an account, and erases it if `erase` says so: no session, password or address stays, nobody acts
+/// Deactivates an account, and erases it if `erase` says so: no session, key, password or address stays, nobody acts
 /// as it any more. Doing it again does no harm; erasing can be added later. Answers the id of the job that
 /// clears the rest. The flags set by administrators, external ids, media and the history of connections stay.
 pub fn deactivate(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, erase: bool) -> Result<String, Error> {
@@ -24,6 +25,8 @@ pub fn deactivate(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, erase: bool) -> Resul
     sessions::end_all(tx, user.num, None, None)?;
     access_tokens::delete_acting_as(tx, user.num)?;
     pushers::delete_of_user(tx, user.num)?;
+    cross_signing::delete_all(tx, user.num)?;
+    key_backups::delete_of_user(tx, user.num)?;
     users::set_password_hash(tx, user.num, None)?;
     validity::delete(tx, &user.user_id)?;
     let mut after = User { deactivated: true, ..user.clone() };

@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use reeve_db::{DbError, Tx};
 use reeve_model::{Ctx, User};
 use reeve_store::devices::{self, Device};
-use reeve_store::{access_tokens, pushers, refresh_tokens, sliding};
+use reeve_store::{
+    access_tokens, cross_signing, dehydrated_devices, device_changes, keys, pushers, refresh_tokens, sliding,
+    to_device,
+};
 use serde_json::json;
 
 use crate::audit;
@@ -34,10 +37,29 @@ pub fn create(
     if let Some(display_name) = display_name {
         check_display_name(display_name)?;
     }
-    let created = devices::insert(tx, user.num, device_id, display_name, ctx.now)?;
+    let created = insert(tx, user.num, device_id, display_name, ctx.now)?;
     if created {
         let changes = json!({ "device_id": device_id, "display_name": display_name });
         audit::record(tx, ctx, "device.create", &user.user_id, &changes)?;
+    }
+    Ok(created)
+}
+
+/// Creates a device unless it is there; answers whether it is new. Devices and the keys with which people sign each
+/// other's share their names.
+pub(crate) fn insert(
+    tx: &mut Tx<'_>,
+    user_num: i64,
+    device_id: &str,
+    display_name: Option<&str>,
+    now: i64,
+) -> Result<bool, Error> {
+    if cross_signing::is_key(tx, user_num, device_id)? {
+        return Err(Error::DeviceIdInUse);
+    }
+    let created = devices::insert(tx, user_num, device_id, display_name, now)?;
+    if created {
+        device_changes::mark(tx, user_num)?;
     }
     Ok(created)
 }
@@ -54,19 +76,33 @@ pub fn rename(
     let before = devices::find(tx, user.num, device_id)?.ok_or(Error::DeviceNotFound)?;
     if before.display_name.as_deref() != Some(display_name) {
         devices::rename(tx, user.num, device_id, Some(display_name))?;
+        device_changes::mark(tx, user.num)?;
         let changes = json!({ "device_id": device_id, "display_name": display_name });
         audit::record(tx, ctx, "device.update", &user.user_id, &changes)?;
     }
     Ok(())
 }
 
-/// Deletes a device with all that hangs on it: its access and refresh tokens and the pushers that were set from
-/// it. Answers whether it was there.
+/// Deletes a device with all that hangs on it: its access and refresh tokens, the pushers that were set from it, its
+/// keys, and the messages that wait for it. Answers whether it was there.
 pub fn delete(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<bool, DbError> {
     access_tokens::delete_of_device(tx, user_num, device_id)?;
     refresh_tokens::delete_of_device(tx, user_num, device_id)?;
+    let deleted = remove(tx, user_num, device_id)?;
+    if deleted {
+        device_changes::mark(tx, user_num)?;
+    }
+    Ok(deleted)
+}
+
+/// Deletes a device with all that hangs on it but its tokens, and tells nobody. Answers whether it was there.
+pub(crate) fn remove(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<bool, DbError> {
     pushers::delete_of_device(tx, user_num, device_id)?;
     sliding::delete_of_device(tx, user_num, device_id)?;
+    keys::delete_of_device(tx, user_num, device_id)?;
+    cross_signing::delete_of_target(tx, user_num, device_id)?;
+    to_device::delete_of_device(tx, user_num, device_id)?;
+    dehydrated_devices::delete_of_device(tx, user_num, device_id)?;
     devices::delete(tx, user_num, device_id)
 }
 
@@ -76,11 +112,15 @@ pub fn delete_all(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, device_ids: &[String]
     let wanted: HashSet<&str> = device_ids.iter().map(String::as_str).collect();
     let mut deleted = Vec::new();
     for device in devices::of_user(tx, user.num)? {
-        if wanted.contains(&*device.device_id) && delete(tx, user.num, &device.device_id)? {
+        if wanted.contains(&*device.device_id) {
+            access_tokens::delete_of_device(tx, user.num, &device.device_id)?;
+            refresh_tokens::delete_of_device(tx, user.num, &device.device_id)?;
+            remove(tx, user.num, &device.device_id)?;
             deleted.push(device.device_id);
         }
     }
     if !deleted.is_empty() {
+        device_changes::mark(tx, user.num)?;
         audit::record(tx, ctx, "device.delete", &user.user_id, &json!({ "device_ids": deleted }))?;
     }
     Ok(())

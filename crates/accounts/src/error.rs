@@ -79,6 +79,52 @@ pub enum Error {
     /// The deed needs something else to be so first; the text says what.
     #[error("{0}")]
     Refused(&'static str),
+    /// A session without device has no keys.
+    #[error("To upload keys, you must pass device_id when authenticating")]
+    NoDevice,
+    /// The id of a device is a public key of the account.
+    #[error("The device ID is in use")]
+    DeviceIdInUse,
+    /// A public key is the id of a device of the account.
+    #[error("Key ID in use")]
+    KeyIdInUse,
+    /// Keys are not of the form that they must have; the text says why.
+    #[error("{0}")]
+    BadKeys(String),
+    /// Keys say that they belong to somebody else, or are for something else; the text says which.
+    #[error("{0}")]
+    OtherKeys(&'static str),
+    /// Another one-time key has the id already. Clients look for the words in the text.
+    #[error("One time key {id} already exists. Old key: {old}; new key: {new}")]
+    KeyExists {
+        /// Algorithm and id.
+        id: String,
+        /// The key that is there, as JSON.
+        old: String,
+        /// The key that was to be stored, as JSON.
+        new: String,
+    },
+    /// A device has more one-time keys than allowed.
+    #[error("A device cannot have more than 1000 one-time keys")]
+    TooManyKeys,
+    /// More messages to devices than one request may send.
+    #[error("A request cannot send more than 5000 messages")]
+    TooManyMessages,
+    /// A signature is missing or wrong.
+    #[error("Invalid signature")]
+    BadSignature,
+    /// The account has no master key, and none was given.
+    #[error("No master key available")]
+    NoMasterKey,
+    /// There is no such key.
+    #[error("{0}")]
+    KeyNotFound(&'static str),
+    /// There is no such backup of room keys, or no such key in it.
+    #[error("{0}")]
+    BackupNotFound(&'static str),
+    /// Keys go to the newest backup only, whose version this is.
+    #[error("Wrong backup version.")]
+    WrongBackupVersion(String),
     /// Too many requests at once.
     #[error("The server is busy")]
     Overloaded,

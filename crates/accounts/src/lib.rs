@@ -5,11 +5,15 @@
 
 pub mod account_data;
 pub mod audit;
+pub mod cross_signing;
 pub mod deactivate;
+pub mod dehydrated;
 pub mod devices;
 pub mod error;
 pub mod external_ids;
 pub mod features;
+pub mod key_backup;
+pub mod keys;
 pub mod moderation;
 pub mod password;
 pub mod policy;
@@ -19,6 +23,7 @@ pub mod registration;
 pub mod seen;
 pub mod sessions;
 pub mod threepids;
+pub mod to_device;
 pub mod users;
 pub mod validity;
 

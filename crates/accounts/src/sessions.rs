@@ -3,7 +3,7 @@
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Ctx, User, random};
 use reeve_store::access_tokens::{self, NewAccessToken};
-use reeve_store::{devices, login_tokens, pushers, refresh_tokens, sliding, users};
+use reeve_store::{device_changes, devices, login_tokens, refresh_tokens, users};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -110,7 +110,8 @@ pub fn create(
 ) -> Result<Issued, Error> {
     check(new)?;
     let device_id = new.device_id.clone().filter(|id| !id.is_empty()).unwrap_or_else(|| random::capitals(10));
-    if !devices::insert(tx, user.num, &device_id, new.initial_device_display_name.as_deref(), ctx.now)? {
+    let name = new.initial_device_display_name.as_deref();
+    if !crate::devices::insert(tx, user.num, &device_id, name, ctx.now)? {
         end_tokens(tx, user.num, &device_id)?;
     }
     Ok(issue(tx, ctx, policy, user.num, device_id, new.refreshable, false)?)
@@ -262,7 +263,7 @@ pub fn log_out(tx: &mut Tx<'_>, session: &Session) -> Result<(), DbError> {
     }
 }
 
-/// Ends every session of an account: its devices with their pushers, the access tokens that belong to it (those
+/// Ends every session of an account: its devices with their pushers and keys, the access tokens that belong to it (those
 /// with which it acts as others included), refresh and login tokens. One access token, with the refresh token that
 /// goes with it, and the row of one device can be kept.
 pub fn end_all(
@@ -271,12 +272,14 @@ pub fn end_all(
     keep_token: Option<&TokenHash>,
     keep_device: Option<&str>,
 ) -> Result<(), DbError> {
+    let mut fewer = false;
     for device in devices::of_user(tx, user_num)? {
         if keep_device != Some(&*device.device_id) {
-            pushers::delete_of_device(tx, user_num, &device.device_id)?;
-            sliding::delete_of_device(tx, user_num, &device.device_id)?;
-            devices::delete(tx, user_num, &device.device_id)?;
+            fewer |= crate::devices::remove(tx, user_num, &device.device_id)?;
         }
+    }
+    if fewer {
+        device_changes::mark(tx, user_num)?;
     }
     refresh_tokens::delete_of_user(tx, user_num, keep_token)?;
     login_tokens::delete_of_user(tx, user_num)?;

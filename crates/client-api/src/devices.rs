@@ -54,14 +54,14 @@ pub(crate) fn routes() -> Vec<Route> {
             .also(ONE_OLD)
             .also(ONE_UNSTABLE)
             .access(Access::User)
-            .summary("Deletes a device of the account, with its session and pushers")
+            .summary("Deletes a device of the account, with its session, keys and pushers")
             .errors(&[(401, "M_FORBIDDEN", "authentication is not complete")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#delete_matrixclientv3devicesdeviceid"),
         Route::post("/_matrix/client/v3/delete_devices", delete_many)
             .also("/_matrix/client/r0/delete_devices")
             .also("/_matrix/client/unstable/delete_devices")
             .access(Access::User)
-            .summary("Deletes devices of the account, with their sessions and pushers")
+            .summary("Deletes devices of the account, with their sessions, keys and pushers")
             .errors(&[
                 (400, "M_MISSING_PARAM", "`devices` is missing"),
                 (400, "M_BAD_JSON", "`devices` is not an array of strings"),

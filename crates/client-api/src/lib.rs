@@ -4,7 +4,10 @@ mod account;
 mod account_data;
 mod capabilities;
 mod credentials;
+mod cross_signing;
+mod dehydrated_device;
 mod devices;
+mod keys;
 mod login;
 mod media;
 mod misc;
@@ -14,12 +17,14 @@ mod push_rules;
 mod pushers;
 mod register;
 mod registration_token_validity;
+mod room_keys;
 mod rooms;
 mod search;
 mod server_keys;
 mod session;
 mod sliding_sync;
 mod sync;
+mod to_device;
 mod uia;
 mod username;
 mod versions;
@@ -42,6 +47,11 @@ pub fn routes() -> Vec<Route> {
         server_keys::routes(),
         account::routes(),
         devices::routes(),
+        keys::routes(),
+        cross_signing::routes(),
+        room_keys::routes(),
+        dehydrated_device::routes(),
+        to_device::routes(),
         profile::routes(),
         account_data::routes(),
         pushers::routes(),

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::rooms::viewer;
-use crate::sync::{LONGEST, be_present};
+use crate::sync::{LONGEST, acknowledge, be_present};
 
 const PROPOSAL: &str = "https://github.com/matrix-org/matrix-spec-proposals/pull/4186";
 /// How often an answer is made anew because another request of the connection was answered meanwhile.
@@ -73,6 +73,7 @@ async fn sync(mut call: Call) -> Answer {
         let now = call.app.clock.now_ms();
         let look = call.read(move |tx| sliding::look(tx, &viewer, &request, pos.as_ref(), now)).await?;
         let look = look.ok_or_else(unknown_pos)?;
+        acknowledge(&call, look.acknowledged).await?;
         if let Some(listener) = listener.as_ref().filter(|_| look.response.is_empty() && !is_late) {
             listener.to_rooms(look.rooms.clone(), look.upto);
             let mut stopping = call.app.stopping();

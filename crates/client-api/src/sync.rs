@@ -7,11 +7,12 @@ use http::Method;
 use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_rooms::ephemeral;
 use reeve_store::transactions;
-use reeve_sync::v3::{self, Request, StateAfter};
+use reeve_sync::inbox;
+use reeve_sync::v3::{self, Request, Since, StateAfter};
 use ruma::api::client::filter::FilterDefinition;
 use serde_json::{Map, Value, json};
 
-use crate::rooms::{home, token, v3 as route, viewer};
+use crate::rooms::{home, v3 as route, viewer};
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3sync";
 const FILTERS: &str = "https://spec.matrix.org/v1.18/client-server-api/#filtering";
@@ -47,7 +48,7 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn sync(call: Call) -> Answer {
     let request = Request {
-        since: token(&call, "since")?,
+        since: since(&call)?,
         filter: filter(&call).await?,
         full_state: call.query.boolean("full_state")?.unwrap_or(false),
         state_after: state_after(&call)?,
@@ -66,6 +67,7 @@ async fn sync(call: Call) -> Answer {
         let (home, viewer, request) = (home.clone(), viewer.clone(), request.clone());
         let now = call.app.clock.now_ms();
         let look = call.read(move |tx| v3::look(tx, &home, &viewer, &request, now)).await?;
+        acknowledge(&call, look.acknowledged).await?;
         let Some(listener) = listener.as_ref().filter(|_| look.response.is_empty()) else {
             return answer(&look.response, fields.as_deref());
         };
@@ -77,6 +79,18 @@ async fn sync(call: Call) -> Answer {
             _ = stopping.wait_for(|stopping| *stopping) => return answer(&look.response, fields.as_deref()),
         }
     }
+}
+
+fn since(call: &Call) -> Result<Option<Since>, MatrixError> {
+    let Some(text) = call.query.utf8("since")?.filter(|text| !text.is_empty()) else { return Ok(None) };
+    Since::parse(&text).map(Some).ok_or_else(|| MatrixError::invalid_param("Invalid token: 'since'"))
+}
+
+/// Deletes the messages to the device that the client has by now.
+pub(crate) async fn acknowledge(call: &Call, upto: Option<i64>) -> Result<(), MatrixError> {
+    let Some(upto) = upto else { return Ok(()) };
+    let viewer = viewer(call)?;
+    call.write(move |tx| inbox::acknowledge(tx, &viewer, upto)).await
 }
 
 /// An answer; with only those fields of events that the filter names, if it names any.

@@ -245,7 +245,10 @@ impl From<AccountError> for MatrixError {
         match error {
             AccountError::Db(error) => error.into(),
             AccountError::BadName(error) => error.into(),
-            AccountError::UserNotFound | AccountError::DeviceNotFound => Self::not_found(text),
+            AccountError::UserNotFound
+            | AccountError::DeviceNotFound
+            | AccountError::KeyNotFound(_)
+            | AccountError::BackupNotFound(_) => Self::not_found(text),
             AccountError::UserInUse => Self::bad_request("M_USER_IN_USE", text),
             AccountError::ExternalIdInUse => Self::new(StatusCode::CONFLICT, "M_UNKNOWN", text),
             AccountError::UnknownMedium(_) | AccountError::NotAString(_) | AccountError::DeviceIdTooLong => {
@@ -254,6 +257,8 @@ impl From<AccountError> for MatrixError {
             AccountError::BadEmail
             | AccountError::SelfDemotion
             | AccountError::ProfileTooLong(_)
+            | AccountError::NoDevice
+            | AccountError::KeyExists { .. }
             | AccountError::Refused(_) => Self::unknown(text),
             AccountError::ProfileTooLarge => Self::bad_request("M_PROFILE_TOO_LARGE", text),
             AccountError::EmailNotFound => Self::bad_request("M_THREEPID_NOT_FOUND", text),
@@ -261,10 +266,13 @@ impl From<AccountError> for MatrixError {
             AccountError::RegistrationTokenChanged => {
                 Self::new(StatusCode::UNAUTHORIZED, "M_INVALID_PARAM", text)
             }
-            AccountError::DeviceNameTooLong => Self::bad_request("M_TOO_LARGE", text),
+            AccountError::DeviceNameTooLong | AccountError::TooManyKeys => {
+                Self::bad_request("M_TOO_LARGE", text)
+            }
             AccountError::PasswordChangeDisabled
             | AccountError::BadCredentials
-            | AccountError::BadLoginToken => Self::forbidden(text),
+            | AccountError::BadLoginToken
+            | AccountError::KeyIdInUse => Self::forbidden(text),
             AccountError::SessionEnded => Self::unknown_token("Invalid access token passed.", false),
             AccountError::BadRefreshToken(_, soft_logout) => {
                 let error = Self::new(StatusCode::UNAUTHORIZED, "M_UNKNOWN_TOKEN", text);
@@ -272,6 +280,16 @@ impl From<AccountError> for MatrixError {
             }
             AccountError::Deactivated => Self::new(StatusCode::FORBIDDEN, "M_USER_DEACTIVATED", text),
             AccountError::Locked => Self::locked(),
+            AccountError::DeviceIdInUse => Self::bad_request("M_FORBIDDEN", text),
+            AccountError::BadKeys(_) => Self::bad_json(text),
+            AccountError::OtherKeys(_) => Self::invalid_param(text),
+            AccountError::TooManyMessages => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", text),
+            AccountError::BadSignature => Self::bad_request("M_INVALID_SIGNATURE", text),
+            AccountError::NoMasterKey => Self::bad_request("M_MISSING_PARAM", text),
+            AccountError::WrongBackupVersion(current) => {
+                Self::new(StatusCode::FORBIDDEN, "M_WRONG_ROOM_KEYS_VERSION", text)
+                    .with("current_version", current)
+            }
             AccountError::Overloaded => Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", text),
         }
     }

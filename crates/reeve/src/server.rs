@@ -11,7 +11,7 @@ use std::time::Duration;
 use reeve_accounts::password::Hasher;
 use reeve_accounts::policy::{HashingCost, Policy};
 use reeve_accounts::seen::Seen;
-use reeve_accounts::{registration, sessions};
+use reeve_accounts::{key_backup, registration, sessions};
 use reeve_db::{DatabaseUrl, Db, DbError, OpenError, Options};
 use reeve_http::app::{App, HttpSettings};
 use reeve_http::limits::{Limiter, RateLimit, RateLimits};
@@ -46,6 +46,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 const TRANSACTIONS_MS: i64 = 24 * 3600 * 1000;
 /// How often what has expired is deleted.
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
+/// How many parts of deleted backups of room keys are deleted at a time.
+const BACKUP_PARTS: usize = 100;
 /// How long access tokens live that can be refreshed, unless set.
 const REFRESHABLE_LIFETIME_MS: i64 = 300_000;
 /// How long a login waits for its turn to hash.
@@ -473,6 +475,11 @@ async fn prune_expired(app: &App) -> Result<(), DbError> {
     let now = app.clock.now_ms();
     app.seen.prune(&app.db, now).await?;
     app.jobs.prune().await?;
+    for _ in 0..BACKUP_PARTS {
+        if !app.db.write(key_backup::clear).await? {
+            break;
+        }
+    }
     app.db
         .write(move |tx| -> Result<(), DbError> {
             sessions::prune(tx, now)?;

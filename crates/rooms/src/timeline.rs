@@ -25,10 +25,12 @@ const BATCH: i64 = 200;
 pub struct Token(pub i64);
 
 impl Token {
-    /// Reads a token that this server gave out.
+    /// Reads a token that this server gave out, be it for paging or for syncing.
     pub fn parse(text: &str) -> Option<Self> {
-        let pos: i64 = text.strip_prefix('s')?.parse().ok()?;
-        (pos >= 0).then_some(Self(pos))
+        let mut parts = text.strip_prefix('s')?.splitn(2, '_').map(|part| part.parse().ok());
+        let pos: i64 = parts.next()??;
+        let behind: i64 = parts.next().unwrap_or(Some(pos))?;
+        (0 <= behind && behind <= pos).then_some(Self(pos))
     }
 }
 

@@ -4,7 +4,10 @@ pub mod access_tokens;
 pub mod account_data;
 pub mod audit;
 pub mod connections;
+pub mod cross_signing;
+pub mod dehydrated_devices;
 pub mod departures;
+pub mod device_changes;
 pub mod devices;
 pub mod ephemeral;
 pub mod events;
@@ -13,6 +16,8 @@ pub mod features;
 mod grams;
 pub mod health;
 pub mod jobs;
+pub mod key_backups;
+pub mod keys;
 pub mod login_tokens;
 pub mod media;
 pub mod media_list;
@@ -35,6 +40,7 @@ pub mod signing_keys;
 pub mod sliding;
 pub mod stream;
 pub mod threepids;
+pub mod to_device;
 pub mod transactions;
 pub mod uia_sessions;
 pub mod users;
@@ -59,6 +65,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 4, name: "room_lists", sql: include_str!("../migrations/0004_room_lists.sql") },
     Migration { number: 5, name: "departures", sql: include_str!("../migrations/0005_departures.sql") },
     Migration { number: 6, name: "media", sql: include_str!("../migrations/0006_media.sql") },
+    Migration { number: 7, name: "keys", sql: include_str!("../migrations/0007_keys.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
@@ -105,6 +112,12 @@ pub fn statements() -> Vec<&'static Statement> {
         media_pending::STATEMENTS,
         media_statistics::STATEMENTS,
         media_users::STATEMENTS,
+        keys::STATEMENTS,
+        cross_signing::STATEMENTS,
+        device_changes::STATEMENTS,
+        to_device::STATEMENTS,
+        dehydrated_devices::STATEMENTS,
+        key_backups::STATEMENTS,
     ]
     .concat()
 }

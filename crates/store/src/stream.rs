@@ -16,16 +16,21 @@ reeve_db::statements! {
         sqlite: "SELECT pos FROM stream_position",
         postgres: "SELECT GREATEST((SELECT max(pos) FROM events), (SELECT max(pos) FROM receipts), \
                    (SELECT max(pos) FROM typing), (SELECT max(pos) FROM presence), \
-                   (SELECT max(pos) FROM account_data), (SELECT max(pos) FROM departures), 0)",
+                   (SELECT max(pos) FROM account_data), (SELECT max(pos) FROM departures), \
+                   (SELECT max(pos) FROM device_changes), (SELECT max(pos) FROM key_signatures), \
+                   (SELECT max(pos) FROM to_device), 0)",
     };
     CHANGED_ROOMS = "SELECT room_num FROM events WHERE pos > $1 UNION SELECT room_num FROM receipts WHERE pos > $1 \
                      UNION SELECT room_num FROM typing WHERE pos > $1";
-    CHANGED_PRESENCE = "SELECT DISTINCT m.room_num FROM presence p JOIN memberships m ON m.user_id = p.user_id \
-                        AND m.membership = 'join' WHERE p.pos > $1";
+    CHANGED_MEMBERS = "SELECT m.room_num FROM presence p JOIN memberships m ON m.user_id = p.user_id \
+                       AND m.membership = 'join' WHERE p.pos > $1 \
+                       UNION SELECT m.room_num FROM device_changes c JOIN memberships m ON m.user_id = c.user_id \
+                       AND m.membership = 'join' WHERE c.pos > $1";
     CHANGED_USERS = "SELECT state_key FROM events WHERE pos > $1 AND membership IS NOT NULL \
                      UNION SELECT user_id FROM receipts WHERE pos > $1 UNION SELECT user_id FROM presence WHERE pos > $1 \
-                     UNION SELECT user_id FROM departures WHERE pos > $1";
-    CHANGED_ACCOUNTS = "SELECT DISTINCT user_num FROM account_data WHERE pos > $1";
+                     UNION SELECT user_id FROM departures WHERE pos > $1 UNION SELECT user_id FROM device_changes WHERE pos > $1";
+    CHANGED_ACCOUNTS = "SELECT user_num FROM account_data WHERE pos > $1 UNION SELECT user_num FROM to_device WHERE pos > $1 \
+                        UNION SELECT signer_num FROM key_signatures WHERE pos > $1";
 }
 
 /// What changed after a position.
@@ -35,11 +40,11 @@ pub struct Changes {
     pub upto: i64,
     /// Rooms with new events, receipts or typing.
     pub rooms: Vec<i64>,
-    /// Rooms with a member whose presence is new.
-    pub present: Vec<i64>,
-    /// Users whose own membership, receipt or presence changed.
+    /// Rooms with a member whose presence, devices or keys are new.
+    pub members: Vec<i64>,
+    /// Users whose own membership, receipt, presence, devices or keys changed.
     pub users: Vec<String>,
-    /// Accounts, by number, with new account data.
+    /// Accounts, by number, with new account data or messages to their devices, or who signed somebody's keys.
     pub accounts: Vec<i64>,
 }
 
@@ -48,7 +53,8 @@ pub fn next(tx: &mut Tx<'_>) -> Result<i64, DbError> {
     tx.returning(&NEXT, &params![], |row| row.get(0))?.pop().ok_or(DbError::NoRow)
 }
 
-/// The newest position below which everything is settled.
+/// The newest position below which everything is settled. It may go back to an earlier one, when what it stood for was
+/// deleted; no position is taken twice.
 pub fn current(tx: &ReadTx<'_>) -> Result<i64, DbError> {
     tx.query_one(&CURRENT, &params![], |row| row.get(0))
 }
@@ -62,7 +68,7 @@ pub fn changes(tx: &ReadTx<'_>, after: i64) -> Result<Changes, DbError> {
     Ok(Changes {
         upto,
         rooms: tx.query(&CHANGED_ROOMS, &params![after], |row| row.get(0))?,
-        present: tx.query(&CHANGED_PRESENCE, &params![after], |row| row.get(0))?,
+        members: tx.query(&CHANGED_MEMBERS, &params![after], |row| row.get(0))?,
         users: tx.query(&CHANGED_USERS, &params![after], |row| row.get(0))?,
         accounts: tx.query(&CHANGED_ACCOUNTS, &params![after], |row| row.get(0))?,
     })

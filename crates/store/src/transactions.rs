@@ -6,6 +6,8 @@ reeve_db::statements! {
     FIND = "SELECT event_id FROM transactions WHERE user_num = $1 AND device_id = $2 AND scope = $3 AND txn_id = $4";
     INSERT = "INSERT INTO transactions (user_num, device_id, scope, txn_id, event_id, created_ts) \
               VALUES ($1, $2, $3, $4, $5, $6)";
+    BEGIN = "INSERT INTO transactions (user_num, device_id, scope, txn_id, event_id, created_ts) \
+             VALUES ($1, $2, $3, $4, '', $5) ON CONFLICT (user_num, device_id, scope, txn_id) DO NOTHING";
     OF_EVENT = "SELECT txn_id FROM transactions WHERE event_id = $1 AND user_num = $2 AND device_id = $3 LIMIT 1";
     PRUNE = "DELETE FROM transactions WHERE created_ts < $1";
     FILTER = "SELECT content FROM filters WHERE user_num = $1 AND filter_id = $2";
@@ -37,6 +39,12 @@ pub fn find(tx: &ReadTx<'_>, key: &Key) -> Result<Option<String>, DbError> {
 pub fn insert(tx: &mut Tx<'_>, key: &Key, event_id: &str, now: i64) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![key.user_num, &key.device_id, &key.scope, &key.txn_id, event_id, now])?;
     Ok(())
+}
+
+/// Remembers a request that led to no event; answers whether it is the first with this key.
+pub fn begin(tx: &mut Tx<'_>, key: &Key, now: i64) -> Result<bool, DbError> {
+    let Key { user_num, device_id, scope, txn_id } = key;
+    Ok(tx.execute(&BEGIN, &params![*user_num, device_id, scope, txn_id, now])? > 0)
 }
 
 /// The transaction id with which a device sent an event.

@@ -19,9 +19,9 @@ use crate::turns::Turns;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How often they are looked for where there are no other processes.
 const LOOK_ALONE_EVERY: Duration = Duration::from_secs(1);
-/// How often those who wait are told of new presences. When many come online, each of them would otherwise wake all
-/// others, one by one.
-const PRESENCE_EVERY: Duration = Duration::from_secs(1);
+/// How often those who wait are told of new presences and devices of others. When many come online, each of them would
+/// otherwise wake all others, one by one.
+const MEMBERS_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 struct Waiting {
@@ -65,17 +65,17 @@ impl Waiting {
     }
 }
 
-/// Rooms with new presences that nobody was told of yet.
+/// Rooms of whose members something is new that nobody was told of yet.
 #[derive(Default)]
-struct Present {
+struct Members {
     rooms: HashSet<i64>,
     told: Option<Instant>,
 }
 
-impl Present {
+impl Members {
     /// The rooms that it is time to tell of.
     fn due(&mut self) -> HashSet<i64> {
-        if self.rooms.is_empty() || self.told.is_some_and(|told| told.elapsed() < PRESENCE_EVERY) {
+        if self.rooms.is_empty() || self.told.is_some_and(|told| told.elapsed() < MEMBERS_EVERY) {
             return HashSet::new();
         }
         self.told = Some(monotonic());
@@ -87,7 +87,7 @@ impl Present {
 #[derive(Default)]
 pub struct Hub {
     waiting: Mutex<Waiting>,
-    present: Mutex<Present>,
+    members: Mutex<Members>,
     next_id: AtomicU64,
     followed: AtomicI64,
     /// Requests of sliding sync.
@@ -148,13 +148,13 @@ impl Hub {
         }
         let changes = db.read(move |tx| stream::changes(tx, after)).await?;
         self.followed.store(changes.upto, Ordering::Release);
-        let present = {
-            let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
-            present.rooms.extend(&changes.present);
-            present.due()
+        let members = {
+            let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+            members.rooms.extend(&changes.members);
+            members.due()
         };
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        for room in changes.rooms.iter().chain(&present) {
+        for room in changes.rooms.iter().chain(&members) {
             waiting.wake(waiting.by_room.get(room));
         }
         for user_id in &changes.users {

@@ -1,6 +1,8 @@
 //! What a client sees since a position.
 
+pub mod devices;
 pub mod hub;
+pub mod inbox;
 mod room;
 pub mod sliding;
 pub mod turns;

@@ -15,8 +15,11 @@ use reeve_store::memberships::{self, InRoom};
 use reeve_store::{ephemeral, events, rooms, stream};
 use ruma::api::client::filter::FilterDefinition;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::devices::{DeviceLists, KeysLeft, Room};
+use crate::inbox::{self, Inbox};
 use crate::room::{self, Summary};
 
 /// How many events of a room are sent, unless the filter says otherwise, and at most.
@@ -25,11 +28,36 @@ const MOST_TIMELINE: i64 = 500;
 /// How many presences are sent at once.
 const MOST_PRESENCE: i64 = 1000;
 
+/// Up to where a client knows everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Since {
+    /// The position in the stream.
+    pub pos: i64,
+    /// The position up to which it knows the messages to its device, of which there may be too many for one answer.
+    pub to_device: i64,
+}
+
+impl Since {
+    /// Reads a token that an answer had.
+    pub fn parse(text: &str) -> Option<Self> {
+        let Token(pos) = Token::parse(text)?;
+        let behind = text.split_once('_').and_then(|(_, behind)| behind.parse().ok());
+        Some(Self { pos, to_device: behind.unwrap_or(pos) })
+    }
+}
+
+impl std::fmt::Display for Since {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", Token(self.pos))?;
+        if self.to_device < self.pos { write!(f, "_{}", self.to_device) } else { Ok(()) }
+    }
+}
+
 /// What a client wants to know.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// Up to where it knows everything; `None` if it knows nothing.
-    pub since: Option<Token>,
+    pub since: Option<Since>,
     /// Which events it wants.
     pub filter: FilterDefinition,
     /// Whether it wants the whole state of all rooms again.
@@ -118,13 +146,6 @@ impl Rooms {
     }
 }
 
-/// Whose devices changed.
-#[derive(Debug, Default, Serialize)]
-pub struct DeviceLists {
-    changed: Vec<String>,
-    left: Vec<String>,
-}
-
 /// An answer.
 #[derive(Debug, Serialize)]
 pub struct Response {
@@ -135,10 +156,10 @@ pub struct Response {
     account_data: Events<Value>,
     #[serde(skip_serializing_if = "no_events")]
     presence: Events<Value>,
-    to_device: Events<Value>,
+    to_device: Events<Box<RawValue>>,
     device_lists: DeviceLists,
-    device_one_time_keys_count: BTreeMap<&'static str, i64>,
-    device_unused_fallback_key_types: Vec<String>,
+    #[serde(flatten)]
+    keys: KeysLeft,
 }
 
 fn no_events<T>(events: &Events<T>) -> bool {
@@ -148,7 +169,11 @@ fn no_events<T>(events: &Events<T>) -> bool {
 impl Response {
     /// Whether there is nothing new.
     pub fn is_empty(&self) -> bool {
-        self.rooms.is_empty() && no_events(&self.account_data) && no_events(&self.presence)
+        self.rooms.is_empty()
+            && no_events(&self.account_data)
+            && no_events(&self.presence)
+            && no_events(&self.to_device)
+            && self.device_lists.is_empty()
     }
 }
 
@@ -161,6 +186,8 @@ pub struct Look {
     pub upto: i64,
     /// The rooms that the user has joined.
     pub rooms: Vec<i64>,
+    /// The position up to which messages to the device are acknowledged by the request, if there are any.
+    pub acknowledged: Option<i64>,
 }
 
 /// What is collected while looking.
@@ -184,7 +211,7 @@ pub fn look(
     request: &Request,
     now: i64,
 ) -> Result<Look, Error> {
-    let since = request.since.map_or(0, |since| since.0);
+    let since = request.since.map_or(0, |since| since.pos);
     let initial = request.since.is_none();
     let upto = stream::current(tx)?.max(since);
     let view = View::of(tx, viewer.clone(), now)?;
@@ -235,19 +262,29 @@ pub fn look(
             }
         }
     }
+    let inbox = Inbox::look(tx, viewer, request.since.map(|since| since.to_device), upto, inbox::MOST)?;
+    let device_lists = if initial {
+        DeviceLists::default()
+    } else {
+        let rooms = joined.iter().map(|room| Room {
+            num: room.member.room_num,
+            came: room.member.since_pos,
+            last_pos: room.last_pos,
+        });
+        DeviceLists::between(tx, (&viewer.user_id, viewer.user_num), (since, upto), rooms)?
+    };
     let response = Response {
-        next_batch: Token(upto).to_string(),
+        next_batch: Since { pos: upto, to_device: inbox.upto }.to_string(),
         rooms: found,
         account_data: Events { events: sync.global_data(tx, global)? },
         presence: Events {
             events: if home.settings.presence { sync.presence(tx, &joined)? } else { Vec::new() },
         },
-        to_device: Events::default(),
-        device_lists: DeviceLists::default(),
-        device_one_time_keys_count: BTreeMap::from([("signed_curve25519", 0)]),
-        device_unused_fallback_key_types: Vec::new(),
+        to_device: Events { events: inbox.events },
+        device_lists,
+        keys: KeysLeft::of(tx, viewer)?,
     };
-    Ok(Look { response, upto, rooms: listened })
+    Ok(Look { response, upto, rooms: listened, acknowledged: inbox.acknowledged })
 }
 
 fn parsed(content: &str) -> Result<Value, Error> {

@@ -27,6 +27,7 @@ pub(crate) fn route() -> Route {
             (400, "M_UNKNOWN", "the account is on another server, or `device_id` is missing or no string"),
             (400, "M_BAD_JSON", "`display_name` is not a string"),
             (400, "M_TOO_LARGE", "`display_name` is too long"),
+            (400, "M_FORBIDDEN", "a cross-signing key of the account has this name"),
             (404, "M_NOT_FOUND", "there is no such account"),
         ])
 }

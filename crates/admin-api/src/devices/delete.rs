@@ -5,7 +5,7 @@ use reeve_http::{Answer, Call, Route, reply};
 
 pub(crate) fn route() -> Route {
     Route::delete("/_synapse/admin/v2/users/{user_id}/devices/{device_id}", handle)
-        .summary("Deletes a device of an account, with its session and pushers")
+        .summary("Deletes a device of an account, with its session, keys and pushers")
         .description("That there is no such device is no error. The body is not read.")
         .errors(crate::target::ERRORS)
 }

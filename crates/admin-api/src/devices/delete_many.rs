@@ -16,7 +16,7 @@ pub(crate) struct DeleteDevices {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v2/users/{user_id}/delete_devices", handle)
-        .summary("Deletes devices of an account, with their sessions and pushers")
+        .summary("Deletes devices of an account, with their sessions, keys and pushers")
         .takes::<DeleteDevices>()
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id is malformed"),

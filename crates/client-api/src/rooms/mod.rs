@@ -87,12 +87,16 @@ pub(crate) fn text(body: &Object, key: &str) -> Result<Option<String>, MatrixErr
     }
 }
 
+/// A value in a body that must be there.
+pub(crate) fn required<'a>(body: &'a Object, key: &'static str) -> Result<&'a Value, MatrixError> {
+    body.get(key).ok_or_else(|| MatrixError::missing_params(&[key]))
+}
+
 /// A text in a body that must be there.
 pub(crate) fn required_text(body: &Object, key: &'static str) -> Result<String, MatrixError> {
-    match body.get(key) {
-        None => Err(MatrixError::bad_request("M_MISSING_PARAM", format!("Missing params: ['{key}']"))),
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(_) => Err(MatrixError::bad_json(format!("Param '{key}' must be a string"))),
+    match required(body, key)? {
+        Value::String(text) => Ok(text.clone()),
+        _ => Err(MatrixError::bad_json(format!("Param '{key}' must be a string"))),
     }
 }
 

@@ -13,6 +13,7 @@
 
 mod check;
 mod http;
+mod inbox;
 mod jobs;
 mod media;
 mod model;
@@ -52,4 +53,14 @@ fn uploads_are_kept_on_sqlite() {
 #[test]
 fn uploads_are_kept_on_postgres() {
     media::run(Engine::Postgres);
+}
+
+#[test]
+fn messages_to_devices_come_once_on_sqlite() {
+    inbox::run(Engine::Sqlite);
+}
+
+#[test]
+fn messages_to_devices_come_once_on_postgres() {
+    inbox::run(Engine::Postgres);
 }

@@ -7,37 +7,31 @@ use reeve_rooms::error::Error;
 use reeve_rooms::push;
 use reeve_store::account_data::{self, AccountData};
 use reeve_store::ephemeral;
+use reeve_store::sliding::Standing;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Sync;
 use super::lists::Eligible;
 use super::room::Told;
+use crate::devices::{self, DeviceLists, KeysLeft};
+use crate::inbox::{self, Inbox};
 use crate::room;
 
 /// Messages to the device.
 #[derive(Debug, Serialize)]
 struct ToDevice {
     next_batch: String,
-    events: Vec<Value>,
-}
-
-/// Whose devices changed.
-#[derive(Debug, Default, Serialize)]
-struct DeviceLists {
-    changed: Vec<String>,
-    left: Vec<String>,
+    events: Vec<Box<RawValue>>,
 }
 
 /// What encryption needs.
 #[derive(Debug, Serialize)]
 struct EndToEnd {
-    #[serde(rename = "device_lists")]
-    lists: DeviceLists,
-    #[serde(rename = "device_one_time_keys_count")]
-    one_time_keys: BTreeMap<&'static str, i64>,
-    #[serde(rename = "device_unused_fallback_key_types")]
-    fallback_keys: Vec<String>,
+    device_lists: DeviceLists,
+    #[serde(flatten)]
+    keys: KeysLeft,
 }
 
 /// Account data.
@@ -73,10 +67,7 @@ impl Extensions {
     pub(crate) fn is_empty(&self) -> bool {
         let no_rooms = |by_room: Option<&ByRoom>| by_room.is_none_or(|by_room| by_room.rooms.is_empty());
         self.to_device.as_ref().is_none_or(|messages| messages.events.is_empty())
-            && self
-                .e2ee
-                .as_ref()
-                .is_none_or(|keys| keys.lists.changed.is_empty() && keys.lists.left.is_empty())
+            && self.e2ee.as_ref().is_none_or(|keys| keys.device_lists.is_empty())
             && self.account_data.as_ref().is_none_or(|data| data.global.is_empty() && data.rooms.is_empty())
             && no_rooms(self.receipts.as_ref())
             && no_rooms(self.typing.as_ref())
@@ -89,28 +80,45 @@ fn as_event(data: &AccountData) -> Result<Value, Error> {
 }
 
 impl Sync<'_, '_, '_> {
-    /// What is told beside rooms. `shown` are the rooms of the answer.
+    /// What is told beside rooms, and up to where messages to the device are acknowledged. `shown` are the rooms of the
+    /// answer.
     pub(crate) fn extensions(
         &self,
         tx: &ReadTx<'_>,
+        standings: &[Standing],
         eligible: &[Eligible<'_>],
         shown: &HashMap<i64, Told>,
-    ) -> Result<Extensions, Error> {
+    ) -> Result<(Extensions, Option<i64>), Error> {
         let wanted = &self.request.extensions;
-        let to_device = wanted.to_device.enabled.then(|| ToDevice {
-            next_batch: wanted.to_device.since.clone().unwrap_or_else(|| "0".to_owned()),
-            events: Vec::new(),
-        });
-        let e2ee = wanted.e2ee.enabled.then(|| EndToEnd {
-            lists: DeviceLists::default(),
-            one_time_keys: BTreeMap::from([("signed_curve25519", 0)]),
-            fallback_keys: Vec::new(),
-        });
+        let (mut to_device, mut acknowledged) = (None, None);
+        if wanted.to_device.enabled {
+            let limit = wanted.to_device.limit.unwrap_or(inbox::MOST).clamp(1, inbox::MOST);
+            let inbox = Inbox::look(tx, self.viewer, wanted.to_device.since()?, self.upto, limit)?;
+            to_device = Some(ToDevice { next_batch: inbox.upto.to_string(), events: inbox.events });
+            acknowledged = inbox.acknowledged;
+        }
+        let e2ee = wanted.e2ee.enabled.then(|| self.end_to_end(tx, standings)).transpose()?;
         let account_data =
             wanted.account_data.enabled.then(|| self.account_data(tx, eligible, shown)).transpose()?;
         let receipts = wanted.receipts.enabled.then(|| self.receipts(tx, eligible, shown)).transpose()?;
         let typing = wanted.typing.enabled.then(|| self.typing(tx, eligible, shown)).transpose()?;
-        Ok(Extensions { to_device, e2ee, account_data, receipts, typing })
+        Ok((Extensions { to_device, e2ee, account_data, receipts, typing }, acknowledged))
+    }
+
+    fn end_to_end(&self, tx: &ReadTx<'_>, standings: &[Standing]) -> Result<EndToEnd, Error> {
+        let device_lists = match self.since {
+            None => DeviceLists::default(),
+            Some(since) => {
+                let joined = standings.iter().filter(|standing| standing.membership == "join");
+                let rooms = joined.map(|standing| devices::Room {
+                    num: standing.room_num,
+                    came: standing.since_pos,
+                    last_pos: standing.last_pos,
+                });
+                DeviceLists::between(tx, (self.own(), self.viewer.user_num), (since, self.upto), rooms)?
+            }
+        };
+        Ok(EndToEnd { device_lists, keys: KeysLeft::of(tx, self.viewer)? })
     }
 
     fn account_data(

@@ -63,6 +63,8 @@ pub struct Look {
     pub upto: i64,
     /// The rooms that the user has joined.
     pub rooms: Vec<i64>,
+    /// The position up to which messages to the device are acknowledged by the request, if there are any.
+    pub acknowledged: Option<i64>,
     connection: Connection,
     changes: Changes,
 }
@@ -133,12 +135,12 @@ pub fn look(
             rooms.insert(departure.room_id.clone(), Room::departed(&departure)?);
         }
     }
-    let extensions = sync.extensions(tx, &found.eligible, &shown)?;
+    let (extensions, acknowledged) = sync.extensions(tx, &standings, &found.eligible, &shown)?;
     let listened = standings.iter().filter(|standing| standing.membership == "join");
     let listened = listened.map(|standing| standing.room_num).collect();
     let lists = found.counts.into_iter().map(|(name, count)| (name, List { count })).collect();
     let response = Response { txn_id: request.txn_id.clone(), lists, rooms, extensions };
-    Ok(Some(Look { response, upto, rooms: listened, connection, changes }))
+    Ok(Some(Look { response, upto, rooms: listened, acknowledged, connection, changes }))
 }
 
 impl Sync<'_, '_, '_> {

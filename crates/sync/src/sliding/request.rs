@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use reeve_rooms::error::Error;
 use serde::{Deserialize, Deserializer};
 
 use super::wanted::Wanted;
@@ -137,6 +138,15 @@ pub(crate) struct ToDevice {
     pub(crate) enabled: bool,
     pub(crate) since: Option<String>,
     pub(crate) limit: Option<i64>,
+}
+
+impl ToDevice {
+    /// The position up to which the client has messages.
+    pub(crate) fn since(&self) -> Result<Option<i64>, Error> {
+        let Some(text) = self.since.as_ref().filter(|text| !text.is_empty()) else { return Ok(None) };
+        let pos = text.parse().ok().filter(|pos| *pos >= 0);
+        pos.map(Some).ok_or_else(|| Error::Invalid("'since' of 'to_device' is not a token".to_owned()))
+    }
 }
 
 /// Something that is told of rooms, those of some lists and some subscriptions; of all, unless it says which.

@@ -1,7 +1,12 @@
 mod account;
 mod account_data;
+mod cross_signing;
+mod dehydrated;
+mod device_lists;
 mod devices;
 mod discovery;
+mod key_backup;
+mod keys;
 mod login;
 pub(crate) mod media;
 mod profile;
@@ -12,3 +17,4 @@ mod rooms;
 mod sessions;
 mod sliding;
 mod sync;
+mod to_device;

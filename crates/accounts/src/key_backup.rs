@@ -1,0 +1,190 @@
+//! Backups of room keys, encrypted by clients.
+//! <https://spec.matrix.org/v1.18/client-server-api/#server-side-key-backups>
+
+use std::cmp::Reverse;
+
+use reeve_db::{DbError, ReadTx, Tx};
+use reeve_store::key_backups::{self, BackedUpKey, Backup, Which};
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::keys::to_json;
+use crate::users;
+
+/// How many keys of deleted backups one step deletes.
+const CLEARED_AT_ONCE: i64 = 1000;
+
+const NO_BACKUP: Error = Error::BackupNotFound("Unknown backup version");
+
+/// What a client learns after a change: how many keys there are, and what changes with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The number of keys.
+    pub count: i64,
+    /// A number that changes with the keys.
+    pub etag: i64,
+}
+
+impl From<&Backup> for Extent {
+    fn from(backup: &Backup) -> Self {
+        Self { count: backup.keys, etag: backup.etag }
+    }
+}
+
+/// The newest backup.
+pub fn latest(tx: &ReadTx<'_>, user_num: i64) -> Result<Backup, Error> {
+    key_backups::latest(tx, user_num)?.ok_or(Error::BackupNotFound("No current backup version"))
+}
+
+/// A backup by its version, as clients write it.
+pub fn find(tx: &ReadTx<'_>, user_num: i64, version: &str) -> Result<Backup, Error> {
+    let version: i64 = version.parse().map_err(|_| NO_BACKUP)?;
+    key_backups::find(tx, user_num, version)?.ok_or(NO_BACKUP)
+}
+
+/// Begins a new backup; answers its version. Older ones stay, but get no more keys.
+pub fn create(
+    tx: &mut Tx<'_>,
+    user_num: i64,
+    algorithm: &str,
+    auth_data: &Map<String, Value>,
+) -> Result<i64, Error> {
+    users::check_active(tx, user_num)?;
+    Ok(key_backups::insert(tx, user_num, algorithm, &to_json(auth_data)?)?)
+}
+
+/// Replaces what is needed to encrypt more keys. The algorithm must stay, and the version, if it is given.
+pub fn update(
+    tx: &mut Tx<'_>,
+    user_num: i64,
+    version: &str,
+    (algorithm, given_version): (&str, Option<&str>),
+    auth_data: &Map<String, Value>,
+) -> Result<(), Error> {
+    let backup = find(tx, user_num, version)?;
+    if given_version.is_some_and(|given| given != version) {
+        return Err(Error::OtherKeys("Version in body does not match version in path"));
+    }
+    if backup.algorithm != algorithm {
+        return Err(Error::OtherKeys("Algorithm does not match"));
+    }
+    Ok(key_backups::set_auth_data(tx, user_num, backup.version, &to_json(auth_data)?)?)
+}
+
+/// Deletes a backup; that it was deleted before is no error.
+pub fn delete(tx: &mut Tx<'_>, user_num: i64, version: &str) -> Result<(), Error> {
+    let version: i64 = version.parse().map_err(|_| NO_BACKUP)?;
+    if key_backups::delete(tx, user_num, version)? || key_backups::was_deleted(tx, user_num, version)? {
+        Ok(())
+    } else {
+        Err(NO_BACKUP)
+    }
+}
+
+/// Deletes a part of the keys of deleted backups; answers whether there may be more.
+pub fn clear(tx: &mut Tx<'_>) -> Result<bool, DbError> {
+    key_backups::clear(tx, CLEARED_AT_ONCE)
+}
+
+/// Reads a key.
+pub fn read_key(room_id: &str, session_id: &str, data: &Value) -> Result<BackedUpKey, Error> {
+    let bad = |name: &str| Error::BadKeys(format!("'{name}' of a room key is missing or not right"));
+    let number = |name: &str| {
+        let number = data.get(name).and_then(Value::as_i64).filter(|number| *number >= 0);
+        number.ok_or_else(|| bad(name))
+    };
+    let session_data = data.get("session_data").filter(|data| data.is_object());
+    Ok(BackedUpKey {
+        room_id: room_id.to_owned(),
+        session_id: session_id.to_owned(),
+        first_message_index: number("first_message_index")?,
+        forwarded_count: number("forwarded_count")?,
+        is_verified: data.get("is_verified").and_then(Value::as_bool).ok_or_else(|| bad("is_verified"))?,
+        session_data: to_json(session_data.ok_or_else(|| bad("session_data"))?)?,
+    })
+}
+
+/// What makes one key better than another: the greater, the better.
+fn worth(key: &BackedUpKey) -> (bool, Reverse<i64>, Reverse<i64>) {
+    (key.is_verified, Reverse(key.first_message_index), Reverse(key.forwarded_count))
+}
+
+/// Adds keys to the newest backup, in place of worse ones.
+pub fn put_keys(
+    tx: &mut Tx<'_>,
+    user_num: i64,
+    version: &str,
+    keys: &[BackedUpKey],
+) -> Result<Extent, Error> {
+    users::check_active(tx, user_num)?;
+    let latest = key_backups::latest(tx, user_num)?.ok_or(NO_BACKUP)?;
+    if latest.version.to_string() != version {
+        let given: i64 = version.parse().map_err(|_| NO_BACKUP)?;
+        let was_there = key_backups::find(tx, user_num, given)?.is_some()
+            || key_backups::was_deleted(tx, user_num, given)?;
+        return Err(if was_there {
+            Error::WrongBackupVersion(latest.version.to_string())
+        } else {
+            NO_BACKUP
+        });
+    }
+    let (mut added, mut replaced) = (0, false);
+    for key in keys {
+        let which = Which::Session(key.room_id.clone(), key.session_id.clone());
+        match key_backups::keys(tx, user_num, latest.version, &which)?.pop() {
+            Some(old) if worth(key) <= worth(&old) => continue,
+            Some(_) => replaced = true,
+            None => added += 1,
+        }
+        key_backups::put_key(tx, user_num, latest.version, key)?;
+    }
+    if added > 0 || replaced {
+        key_backups::count(tx, user_num, latest.version, added)?;
+    }
+    Ok(Extent::from(&find(tx, user_num, version)?))
+}
+
+/// Keys of a backup.
+pub fn keys(tx: &ReadTx<'_>, user_num: i64, version: &str, which: &Which) -> Result<Vec<BackedUpKey>, Error> {
+    let backup = find(tx, user_num, version)?;
+    let keys = key_backups::keys(tx, user_num, backup.version, which)?;
+    if keys.is_empty() && matches!(which, Which::Session(..)) {
+        return Err(Error::BackupNotFound("Key not found."));
+    }
+    Ok(keys)
+}
+
+/// Deletes keys of a backup.
+pub fn delete_keys(tx: &mut Tx<'_>, user_num: i64, version: &str, which: &Which) -> Result<Extent, Error> {
+    let backup = find(tx, user_num, version)?;
+    let deleted = key_backups::delete_keys(tx, user_num, backup.version, which)?;
+    if deleted > 0 {
+        let added = -i64::try_from(deleted).unwrap_or(backup.keys);
+        key_backups::count(tx, user_num, backup.version, added)?;
+    }
+    Ok(Extent::from(&find(tx, user_num, version)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(is_verified: bool, first_message_index: i64, forwarded_count: i64) -> BackedUpKey {
+        BackedUpKey {
+            room_id: String::new(),
+            session_id: String::new(),
+            first_message_index,
+            forwarded_count,
+            is_verified,
+            session_data: "{}".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_better_key() {
+        let from_the_best =
+            [key(true, 1, 1), key(true, 1, 2), key(true, 2, 0), key(false, 0, 0), key(false, 0, 9)];
+        assert!(from_the_best.is_sorted_by(|better, worse| worth(better) > worth(worse)));
+        assert_eq!(worth(&key(true, 1, 1)), worth(&key(true, 1, 1)));
+    }
+}

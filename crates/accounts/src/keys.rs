@@ -1,0 +1,355 @@
+//! Keys of devices: with which they are recognised, and with which conversations begin.
+//! <https://spec.matrix.org/v1.18/client-server-api/#end-to-end-encryption>
+
+use std::collections::{BTreeMap, HashSet};
+
+use reeve_db::{DbError, ReadTx, Tx};
+use reeve_model::{User, id};
+use reeve_store::cross_signing::{self, Signature};
+use reeve_store::{device_changes, devices, keys, users};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::error::Error;
+
+/// The algorithm of one-time keys that clients count on being counted.
+pub const USUAL_ALGORITHM: &str = "signed_curve25519";
+/// How many one-time keys a device can have.
+const MOST_ONE_TIME: i64 = 1000;
+/// How long a one-time key, its name, and the keys of a device may be, in bytes.
+const LONGEST_KEY: usize = 16 * 1024;
+const LONGEST_NAME: usize = 255;
+const LONGEST_DEVICE_KEYS: usize = 64 * 1024;
+
+/// A key that is to be given out.
+#[derive(Clone, Debug)]
+struct NewKey {
+    algorithm: String,
+    key_id: String,
+    key: Value,
+}
+
+/// The keys that a device uploads.
+#[derive(Clone, Debug, Default)]
+pub struct Upload {
+    device: Option<Map<String, Value>>,
+    one_time: Vec<NewKey>,
+    fallback: Vec<NewKey>,
+}
+
+fn bad(text: impl Into<String>) -> Error {
+    Error::BadKeys(text.into())
+}
+
+/// What can be turned into JSON and cannot fail to.
+pub(crate) fn to_json(value: &impl Serialize) -> Result<String, DbError> {
+    serde_json::to_string(value)
+        .map_err(|error| DbError::Internal(format!("keys cannot be written: {error}")))
+}
+
+/// An object that was stored as JSON.
+pub(crate) fn from_json(json: &str) -> Result<Map<String, Value>, DbError> {
+    serde_json::from_str(json)
+        .map_err(|error| DbError::Internal(format!("stored keys are not a JSON object: {error}")))
+}
+
+/// An object in a body that may be left out.
+fn optional<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a Map<String, Value>>, Error> {
+    match body.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(object)) => Ok(Some(object)),
+        Some(_) => Err(bad(format!("'{name}' must be an object"))),
+    }
+}
+
+/// Whether a value is an object whose values are all texts.
+pub(crate) fn is_map_of_texts(value: Option<&Value>) -> bool {
+    value.and_then(Value::as_object).is_some_and(|object| object.values().all(Value::is_string))
+}
+
+/// Whether a value is an object of objects of texts, as signatures are.
+pub(crate) fn is_signatures(value: Option<&Value>) -> bool {
+    value
+        .and_then(Value::as_object)
+        .is_some_and(|object| object.values().all(|signatures| is_map_of_texts(Some(signatures))))
+}
+
+fn check_device_keys(keys: &Map<String, Value>, user_id: &str, device_id: &str) -> Result<(), Error> {
+    let text = |name: &str| {
+        keys.get(name)
+            .and_then(Value::as_str)
+            .ok_or_else(|| bad(format!("'{name}' of the device keys must be a string")))
+    };
+    let (owner, device) = (text("user_id")?, text("device_id")?);
+    let is_list = |value: &Value| value.as_array().is_some_and(|items| items.iter().all(Value::is_string));
+    if !keys.get("algorithms").is_some_and(is_list) {
+        return Err(bad("'algorithms' of the device keys must be an array of strings"));
+    }
+    if !is_map_of_texts(keys.get("keys")) {
+        return Err(bad("'keys' of the device keys must be an object of strings"));
+    }
+    if !is_signatures(keys.get("signatures")) {
+        return Err(bad("'signatures' of the device keys must be an object of objects of strings"));
+    }
+    if owner != user_id {
+        return Err(Error::OtherKeys("The device keys are those of another user"));
+    }
+    if device != device_id {
+        return Err(Error::OtherKeys("The device keys are those of another device"));
+    }
+    if to_json(keys)?.len() > LONGEST_DEVICE_KEYS {
+        return Err(bad("The device keys are too long"));
+    }
+    Ok(())
+}
+
+/// Keys by algorithm and id.
+fn new_keys(body: &Map<String, Value>, name: &str) -> Result<Vec<NewKey>, Error> {
+    let mut found = Vec::new();
+    for (full_id, key) in optional(body, name)?.into_iter().flatten() {
+        let (algorithm, key_id) = full_id
+            .split_once(':')
+            .filter(|(algorithm, _)| !algorithm.is_empty() && full_id.len() <= LONGEST_NAME)
+            .ok_or_else(|| bad(format!("A name in '{name}' is not an algorithm and a key id")))?;
+        let is_key = match key {
+            Value::String(_) => true,
+            Value::Object(signed) => signed.get("key").is_some_and(Value::is_string),
+            _ => false,
+        };
+        if !is_key || to_json(key)?.len() > LONGEST_KEY {
+            return Err(bad(format!("A key in '{name}' is not a key, or too long")));
+        }
+        let (algorithm, key_id) = (algorithm.to_owned(), key_id.to_owned());
+        found.push(NewKey { algorithm, key_id, key: key.clone() });
+    }
+    Ok(found)
+}
+
+impl Upload {
+    /// Reads what a device uploads.
+    pub fn read(body: &Map<String, Value>, user_id: &str, device_id: &str) -> Result<Self, Error> {
+        let mut device = optional(body, "device_keys")?.cloned();
+        if let Some(keys) = &mut device {
+            keys.remove("unsigned");
+            check_device_keys(keys, user_id, device_id)?;
+        }
+        let mut fallback = new_keys(body, "fallback_keys")?;
+        if fallback.is_empty() {
+            fallback = new_keys(body, "org.matrix.msc2732.fallback_keys")?;
+        }
+        let mut algorithms = HashSet::new();
+        if !fallback.iter().all(|key| algorithms.insert(key.algorithm.as_str())) {
+            return Err(bad("There can be one fallback key for an algorithm"));
+        }
+        Ok(Self { device, one_time: new_keys(body, "one_time_keys")?, fallback })
+    }
+
+    /// Whether it has keys by which the device is recognised.
+    pub fn has_device_keys(&self) -> bool {
+        self.device.is_some()
+    }
+}
+
+/// Stores keys of a device. Answers how many one-time keys it has by then, by algorithm.
+pub fn upload(
+    tx: &mut Tx<'_>,
+    user_num: i64,
+    device_id: &str,
+    upload: &Upload,
+) -> Result<BTreeMap<String, i64>, Error> {
+    if devices::find(tx, user_num, device_id)?.is_none() {
+        return Err(Error::SessionEnded);
+    }
+    if let Some(new) = &upload.device {
+        set_device_keys(tx, user_num, device_id, new)?;
+    }
+    for NewKey { algorithm, key_id, key } in &upload.one_time {
+        match keys::one_time_key(tx, user_num, device_id, algorithm, key_id)? {
+            None => keys::insert_one_time(tx, user_num, device_id, algorithm, key_id, &to_json(key)?)?,
+            Some(old) if is_same(&old, key) => {}
+            Some(old) => {
+                let (id, new) = (format!("{algorithm}:{key_id}"), to_json(key)?);
+                return Err(Error::KeyExists { id, old, new });
+            }
+        }
+    }
+    for NewKey { algorithm, key_id, key } in &upload.fallback {
+        keys::put_fallback(tx, user_num, device_id, algorithm, key_id, &to_json(key)?)?;
+    }
+    let counts = counts(tx, user_num, device_id)?;
+    if !upload.one_time.is_empty() && counts.values().sum::<i64>() > MOST_ONE_TIME {
+        return Err(Error::TooManyKeys);
+    }
+    Ok(counts)
+}
+
+fn set_device_keys(
+    tx: &mut Tx<'_>,
+    user_num: i64,
+    device_id: &str,
+    new: &Map<String, Value>,
+) -> Result<(), DbError> {
+    let old = keys::find(tx, user_num, device_id)?.map(|old| from_json(&old)).transpose()?;
+    if old.as_ref() == Some(new) {
+        return Ok(());
+    }
+    if old.is_none_or(|old| unsigned(old) != unsigned(new.clone())) {
+        // What others signed was something else.
+        cross_signing::delete_of_target(tx, user_num, device_id)?;
+    }
+    keys::put(tx, user_num, device_id, &to_json(new)?)?;
+    device_changes::mark(tx, user_num)?;
+    Ok(())
+}
+
+/// What is signed of an object.
+pub(crate) fn unsigned(mut object: Map<String, Value>) -> Map<String, Value> {
+    object.remove("signatures");
+    object.remove("unsigned");
+    object
+}
+
+/// Whether a stored one-time key is the same as another. It may be signed anew.
+fn is_same(old: &str, new: &Value) -> bool {
+    match (serde_json::from_str(old), new) {
+        (Ok(Value::Object(old)), Value::Object(new)) => unsigned(old) == unsigned(new.clone()),
+        (Ok(old), new) => old == *new,
+        (Err(_), _) => false,
+    }
+}
+
+/// How many one-time keys a device has, by algorithm. Of the usual algorithm it is always said.
+pub fn counts(tx: &ReadTx<'_>, user_num: i64, device_id: &str) -> Result<BTreeMap<String, i64>, DbError> {
+    let mut counts = BTreeMap::from([(USUAL_ALGORITHM.to_owned(), 0)]);
+    counts.extend(keys::count_one_time(tx, user_num, device_id)?);
+    Ok(counts)
+}
+
+/// The keys of people and their devices, by user id.
+#[derive(Debug, Default, Serialize)]
+pub struct Found {
+    device_keys: BTreeMap<String, BTreeMap<String, Value>>,
+    master_keys: BTreeMap<String, Value>,
+    self_signing_keys: BTreeMap<String, Value>,
+    user_signing_keys: BTreeMap<String, Value>,
+    failures: BTreeMap<String, Value>,
+}
+
+/// What is said of a server that cannot be asked.
+fn unreachable() -> Value {
+    json!({ "status": 503, "message": "This server does not talk to other servers" })
+}
+
+/// The servers of those user ids that are at home elsewhere.
+fn failures<'a>(user_ids: impl Iterator<Item = &'a str>, server_name: &str) -> BTreeMap<String, Value> {
+    user_ids
+        .filter_map(|user_id| id::split(user_id).ok())
+        .filter(|(_, domain)| *domain != server_name)
+        .map(|(_, domain)| (domain.to_owned(), unreachable()))
+        .collect()
+}
+
+/// Looks for the keys of people and of their devices: of those named, or of all if none is.
+pub fn query(
+    tx: &ReadTx<'_>,
+    server_name: &str,
+    asker: &User,
+    wanted: &[(String, Vec<String>)],
+) -> Result<Found, DbError> {
+    let user_ids = wanted.iter().map(|(user_id, _)| user_id.as_str());
+    let mut found = Found { failures: failures(user_ids, server_name), ..Found::default() };
+    for (user_id, device_ids) in wanted {
+        if !id::domain_is(user_id, server_name) {
+            continue;
+        }
+        let of_user = found.device_keys.entry(user_id.clone()).or_default();
+        let Some(user_num) = users::num(tx, user_id)? else { continue };
+        let mut signatures = vec![(user_id.as_str(), cross_signing::signatures(tx, user_num, user_num)?)];
+        if asker.num != user_num {
+            // Who trusts whom is nobody else's business.
+            signatures.push((&asker.user_id, cross_signing::signatures(tx, user_num, asker.num)?));
+        }
+        for device in keys::of_user(tx, user_num)? {
+            if !device_ids.is_empty() && !device_ids.contains(&device.device_id) {
+                continue;
+            }
+            let mut keys = from_json(&device.json)?;
+            add_signatures(&mut keys, &device.device_id, &signatures);
+            let unsigned =
+                device.display_name.map_or_else(|| json!({}), |name| json!({ "device_display_name": name }));
+            keys.insert("unsigned".to_owned(), unsigned);
+            of_user.insert(device.device_id, Value::Object(keys));
+        }
+        for key in cross_signing::of_user(tx, user_num)? {
+            let mut json = from_json(&key.json)?;
+            let place = match key.usage.as_str() {
+                "master" => {
+                    add_signatures(&mut json, &key.public_key, &signatures);
+                    &mut found.master_keys
+                }
+                "self_signing" => &mut found.self_signing_keys,
+                _ if asker.num == user_num => &mut found.user_signing_keys,
+                _ => continue,
+            };
+            place.insert(user_id.clone(), Value::Object(json));
+        }
+    }
+    Ok(found)
+}
+
+/// Adds the signatures of a target, by signer, to those that an object has.
+fn add_signatures(object: &mut Map<String, Value>, target: &str, signatures: &[(&str, Vec<Signature>)]) {
+    for (signer, signatures) in signatures {
+        for signature in signatures.iter().filter(|signature| signature.target == target) {
+            let all = object.entry("signatures").or_insert_with(|| json!({}));
+            let Some(all) = all.as_object_mut() else { continue };
+            let own = all.entry((*signer).to_owned()).or_insert_with(|| json!({}));
+            if let Some(own) = own.as_object_mut() {
+                own.insert(signature.signer_key.clone(), json!(signature.signature));
+            }
+        }
+    }
+}
+
+/// One key that somebody wants to begin a conversation with.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wanted {
+    /// Whose.
+    pub user_id: String,
+    /// Of which device.
+    pub device_id: String,
+    /// For which algorithm.
+    pub algorithm: String,
+}
+
+/// Keys that were given out, by user id, device and key.
+#[derive(Debug, Default, Serialize)]
+pub struct Claimed {
+    one_time_keys: BTreeMap<String, BTreeMap<String, BTreeMap<String, Value>>>,
+    failures: BTreeMap<String, Value>,
+}
+
+/// Gives out one-time keys, each to nobody else; fallback keys where there are none.
+pub fn claim(tx: &mut Tx<'_>, server_name: &str, wanted: &[Wanted]) -> Result<Claimed, DbError> {
+    let failures = failures(wanted.iter().map(|wanted| wanted.user_id.as_str()), server_name);
+    let mut claimed = Claimed { failures, ..Claimed::default() };
+    let mut owner: Option<(&str, Option<i64>)> = None;
+    for Wanted { user_id, device_id, algorithm } in wanted {
+        let user_num = match owner {
+            Some((known, num)) if known == user_id => num,
+            _ => users::num(tx, user_id)?,
+        };
+        owner = Some((user_id, user_num));
+        let Some(user_num) = user_num else { continue };
+        let key = match keys::take_one_time(tx, user_num, device_id, algorithm)? {
+            Some(key) => Some(key),
+            None => keys::use_fallback(tx, user_num, device_id, algorithm)?,
+        };
+        let Some((key_id, json)) = key else { continue };
+        let key: Value = serde_json::from_str(&json)
+            .map_err(|error| DbError::Internal(format!("a stored key is not JSON: {error}")))?;
+        let of_user = claimed.one_time_keys.entry(user_id.clone()).or_default();
+        of_user.entry(device_id.clone()).or_default().insert(format!("{algorithm}:{key_id}"), key);
+    }
+    Ok(claimed)
+}

@@ -1,0 +1,73 @@
+//! Messages from device to device.
+//! <https://spec.matrix.org/v1.18/client-server-api/#send-to-device-messaging>
+//!
+//! A message waits until a sync of the device acknowledges it. A device that is never used again gets messages for
+//! ever, so that the oldest go when there are very many.
+
+use reeve_db::{DbError, Tx};
+use reeve_store::transactions::{self, Key};
+use reeve_store::{stream, to_device};
+use serde_json::{Map, Value, json};
+
+use crate::error::Error;
+
+/// How many messages one request may send. One to all devices of somebody counts once.
+const MOST_MESSAGES: usize = 5000;
+/// How many messages wait for a device; the oldest of more are dropped.
+const MOST_WAITING: i64 = 20_000;
+
+/// A message.
+#[derive(Clone, Debug)]
+pub struct Message {
+    user_id: String,
+    /// `None` for all devices of the account.
+    device_id: Option<String>,
+    /// The whole event, as JSON.
+    event: String,
+}
+
+/// Reads what is to be sent: contents by user id and device, which is `*` for all.
+pub fn read(sender: &str, event_type: &str, messages: &Map<String, Value>) -> Result<Vec<Message>, Error> {
+    let mut found = Vec::new();
+    for (user_id, of_user) in messages {
+        let of_user = of_user
+            .as_object()
+            .ok_or_else(|| Error::BadKeys("'messages' must be an object of objects of objects".to_owned()))?;
+        for (device_id, content) in of_user {
+            if !content.is_object() {
+                return Err(Error::BadKeys("'messages' must be an object of objects of objects".to_owned()));
+            }
+            found.push(Message {
+                user_id: user_id.clone(),
+                device_id: Some(device_id.clone()).filter(|device_id| device_id != "*"),
+                event: json!({ "type": event_type, "sender": sender, "content": content }).to_string(),
+            });
+        }
+    }
+    if found.len() > MOST_MESSAGES {
+        return Err(Error::TooManyMessages);
+    }
+    // A message to a device comes before one to all, which that device then does not get as well.
+    found.sort_by_key(|message| message.device_id.is_none());
+    Ok(found)
+}
+
+/// Sends messages, unless an earlier request with this key did. Those to unknown devices are lost.
+pub fn send(tx: &mut Tx<'_>, key: &Key, messages: &[Message], now: i64) -> Result<(), DbError> {
+    if !transactions::begin(tx, key, now)? || messages.is_empty() {
+        return Ok(());
+    }
+    let pos = stream::next(tx)?;
+    for Message { user_id, device_id, event } in messages {
+        for queued in to_device::put(tx, user_id, device_id.as_deref(), pos, event)? {
+            if queued.seq > MOST_WAITING {
+                let first = to_device::first(tx, queued.user_num, &queued.device_id)?.unwrap_or(queued.seq);
+                let too_many = queued.seq - first + 1 - MOST_WAITING;
+                if too_many > 0 {
+                    to_device::delete_some(tx, queued.user_num, &queued.device_id, too_many)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! Keys with which people sign each other's keys and those of their own devices.
+//! <https://spec.matrix.org/v1.18/client-server-api/#cross-signing>
+
+use http::Method;
+use reeve_accounts::cross_signing::{self as deeds, Upload, Uploaded};
+use reeve_http::{Answer, Call, Route, reply};
+use serde_json::json;
+
+use crate::rooms::v3;
+use crate::uia;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        v3(Method::POST, "keys/device_signing/upload", upload)
+            .also("/_matrix/client/unstable/keys/device_signing/upload")
+            .summary("Stores the keys with which the account signs others")
+            .description(
+                "The first keys come freely, and the same keys may come again. Replacing some needs authentication, \
+                 unless an administrator allowed it.",
+            )
+            .errors(&[
+                (400, "M_BAD_JSON", "a key is malformed"),
+                (400, "M_INVALID_PARAM", "a key belongs to somebody else, or is for another usage"),
+                (400, "M_INVALID_SIGNATURE", "a key is not signed by the master key"),
+                (400, "M_MISSING_PARAM", "there is no master key"),
+                (401, "M_FORBIDDEN", "authentication is not complete"),
+                (403, "M_FORBIDDEN", "a device of the account has the name of a key"),
+            ])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3keysdevice_signingupload"),
+        v3(Method::POST, "keys/signatures/upload", sign)
+            .also("/_matrix/client/unstable/keys/signatures/upload")
+            .summary("Stores signatures of keys and devices")
+            .description("Signatures that are not right are named in `failures`; the others are stored.")
+            .errors(&[(400, "M_BAD_JSON", "the body is not an object of objects of objects")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3keyssignaturesupload"),
+    ]
+}
+
+async fn upload(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    let user = call.user()?.clone();
+    let upload = Upload::read(&body, &user.user_id)?;
+    for authenticated in [false, true] {
+        if authenticated {
+            uia::password(&call, &body).await?;
+        }
+        let (ctx, user, upload) = (call.ctx(), user.clone(), upload.clone());
+        let uploaded = call.write(move |tx| deeds::upload(tx, &ctx, &user, &upload, authenticated)).await?;
+        if uploaded == Uploaded::Stored {
+            break;
+        }
+    }
+    reply::empty()
+}
+
+async fn sign(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    let user = call.user()?.clone();
+    let failures = call.write(move |tx| deeds::sign(tx, &user, &body)).await?;
+    reply::ok(&json!({ "failures": failures }))
+}

@@ -1,0 +1,99 @@
+//! Devices that wait for keys while somebody has no other device.
+//! <https://github.com/matrix-org/matrix-spec-proposals/pull/3814>
+
+use http::Method;
+use reeve_accounts::dehydrated::{self as deeds, NewDevice};
+use reeve_accounts::keys::Upload;
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_store::to_device;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::rooms::{required, required_text, text};
+
+const PATH: &str = "/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device";
+const EVENTS: &str = "/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device/{device_id}/events";
+const PROPOSAL: &str = "https://github.com/matrix-org/matrix-spec-proposals/pull/3814";
+const NONE: (u16, &str, &str) = (404, "M_NOT_FOUND", "the account has no such device");
+/// How many messages one answer has.
+const MOST_EVENTS: i64 = 100;
+
+pub(crate) fn routes() -> Vec<Route> {
+    let route = |route: Route| route.access(Access::User).spec(PROPOSAL);
+    vec![
+        route(Route::put(PATH, put)).summary("Lets a device wait, with keys but without a session").errors(
+            &[
+                (400, "M_BAD_JSON", "the keys are malformed"),
+                (400, "M_FORBIDDEN", "another device has the id"),
+            ],
+        ),
+        route(Route::get(PATH, get)).summary("The device that waits").errors(&[NONE]),
+        route(Route::delete(PATH, delete)).summary("Deletes the device that waits").errors(&[NONE]),
+        route(Route::new(Method::POST, EVENTS, events))
+            .summary("Messages to the device that waits")
+            .description("They stay until the device is deleted, so that whoever loses them can ask again.")
+            .errors(&[NONE]),
+    ]
+}
+
+async fn put(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    let user = call.user()?.clone();
+    let device_id = required_text(&body, "device_id")?;
+    let device_data = required(&body, "device_data")?.as_object().cloned();
+    let device = NewDevice {
+        display_name: text(&body, "initial_device_display_name")?,
+        device_data: device_data.ok_or_else(|| MatrixError::bad_json("'device_data' must be an object"))?,
+        keys: Upload::read(&body, &user.user_id, &device_id)?,
+        device_id,
+    };
+    let (ctx, answer) = (call.ctx(), json!({ "device_id": device.device_id }));
+    call.write(move |tx| deeds::put(tx, &ctx, &user, &device)).await?;
+    reply::ok(&answer)
+}
+
+async fn get(call: Call) -> Answer {
+    let num = call.user()?.num;
+    let (device_id, device_data) = call.read(move |tx| deeds::find(tx, num)).await?;
+    let device_data: Value = serde_json::from_str(&device_data).map_err(MatrixError::internal)?;
+    reply::ok(&json!({ "device_id": device_id, "device_data": device_data }))
+}
+
+async fn delete(call: Call) -> Answer {
+    let num = call.user()?.num;
+    let device_id = call.write(move |tx| deeds::delete(tx, num)).await?;
+    reply::ok(&json!({ "device_id": device_id }))
+}
+
+/// Messages, and where to go on.
+#[derive(serde::Serialize)]
+struct Batch {
+    events: Vec<Box<RawValue>>,
+    next_batch: String,
+}
+
+async fn events(mut call: Call) -> Answer {
+    let body = call.optional_object().await?;
+    let since = match text(&body, "next_batch")? {
+        None => 0,
+        Some(token) => token
+            .parse::<i64>()
+            .ok()
+            .filter(|since| *since >= 0)
+            .ok_or_else(|| MatrixError::invalid_param("Invalid token: 'next_batch'"))?,
+    };
+    let (num, wanted) = (call.user()?.num, call.param("device_id"));
+    let found = call
+        .read(move |tx| -> Result<_, reeve_accounts::Error> {
+            let (device_id, _) = deeds::find(tx, num)?;
+            if device_id != wanted {
+                return Err(reeve_accounts::Error::KeyNotFound("No such dehydrated device"));
+            }
+            Ok(to_device::pending(tx, num, &device_id, since, MOST_EVENTS)?)
+        })
+        .await?;
+    let next_batch = found.last().map_or(since, |(pos, _)| *pos).to_string();
+    let events =
+        found.into_iter().map(|(_, event)| RawValue::from_string(event).map_err(MatrixError::internal));
+    reply::ok(&Batch { events: events.collect::<Result<_, _>>()?, next_batch })
+}

@@ -1,0 +1,112 @@
+//! Keys for end-to-end encryption: uploading them, finding those of others, and whose changed.
+//! <https://spec.matrix.org/v1.18/client-server-api/#key-management-api>
+
+use http::Method;
+use reeve_accounts::Error;
+use reeve_accounts::keys::{self as deeds, Upload, Wanted};
+use reeve_http::json::Object;
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_rooms::timeline::Token;
+use reeve_sync::devices::DeviceLists;
+use serde_json::{Value, json};
+
+use crate::rooms::{required, token, v3};
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        v3(Method::POST, "keys/upload", upload)
+            .also("/_matrix/client/unstable/keys/upload")
+            .access(Access::Guest)
+            .summary("Stores keys of the device")
+            .errors(&[
+                (400, "M_BAD_JSON", "keys are malformed, or too long"),
+                (400, "M_INVALID_PARAM", "`device_keys` are those of another user or device"),
+                (400, "M_TOO_LARGE", "the device would have more than 1000 one-time keys"),
+                (400, "M_UNKNOWN", "the session has no device, or another one-time key has the id already"),
+            ])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3keysupload"),
+        v3(Method::POST, "keys/query", query)
+            .also("/_matrix/client/unstable/keys/query")
+            .access(Access::Guest)
+            .summary("The keys of people and of their devices")
+            .errors(&[(400, "M_BAD_JSON", "`device_keys` is not an object of arrays of strings")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3keysquery"),
+        v3(Method::POST, "keys/claim", claim)
+            .also("/_matrix/client/unstable/keys/claim")
+            .access(Access::Guest)
+            .summary("Takes one-time keys, each of which is given out once")
+            .errors(&[(400, "M_BAD_JSON", "`one_time_keys` is not an object of objects of strings")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3keysclaim"),
+        v3(Method::GET, "keys/changes", changes)
+            .also("/_matrix/client/unstable/keys/changes")
+            .access(Access::Guest)
+            .summary("Whose keys changed between two syncs")
+            .query(&[("from", "`next_batch` of an earlier sync"), ("to", "`next_batch` of a later sync")])
+            .errors(&[(400, "M_INVALID_PARAM", "a token is none of this server's")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3keyschanges"),
+    ]
+}
+
+async fn upload(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    let session = call.session()?;
+    let (user, device_id) = (session.user.clone(), session.device_id.clone().ok_or(Error::NoDevice)?);
+    let upload = Upload::read(&body, &user.user_id, &device_id)?;
+    let counts = call.write(move |tx| deeds::upload(tx, user.num, &device_id, &upload)).await?;
+    reply::ok(&json!({ "one_time_key_counts": counts }))
+}
+
+/// An object of a body that must be there.
+fn object<'a>(body: &'a Object, key: &'static str) -> Result<&'a Object, MatrixError> {
+    let value = required(body, key)?;
+    value.as_object().ok_or_else(|| MatrixError::bad_json(format!("'{key}' must be an object")))
+}
+
+async fn query(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    let mut wanted = Vec::new();
+    for (user_id, device_ids) in object(&body, "device_keys")? {
+        let device_ids: Option<Vec<String>> = match device_ids {
+            // Older clients say so that they want all.
+            Value::Null => Some(Vec::new()),
+            Value::Object(none) if none.is_empty() => Some(Vec::new()),
+            ids => {
+                ids.as_array().and_then(|ids| ids.iter().map(|id| id.as_str().map(str::to_owned)).collect())
+            }
+        };
+        let device_ids = device_ids
+            .ok_or_else(|| MatrixError::bad_json("'device_keys' must be an object of arrays of strings"))?;
+        wanted.push((user_id.clone(), device_ids));
+    }
+    let (server_name, user) = (call.app.server_name.clone(), call.user()?.clone());
+    reply::ok(&call.read(move |tx| deeds::query(tx, &server_name, &user, &wanted)).await?)
+}
+
+async fn claim(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    let bad = || MatrixError::bad_json("'one_time_keys' must be an object of objects of strings");
+    let mut wanted = Vec::new();
+    for (user_id, of_user) in object(&body, "one_time_keys")? {
+        for (device_id, algorithm) in of_user.as_object().ok_or_else(bad)? {
+            wanted.push(Wanted {
+                user_id: user_id.clone(),
+                device_id: device_id.clone(),
+                algorithm: algorithm.as_str().ok_or_else(bad)?.to_owned(),
+            });
+        }
+    }
+    // Who claims the same keys at the same time does so in the same order.
+    wanted.sort();
+    let server_name = call.app.server_name.clone();
+    reply::ok(&call.write(move |tx| deeds::claim(tx, &server_name, &wanted)).await?)
+}
+
+async fn changes(call: Call) -> Answer {
+    let missing = |name| MatrixError::missing_params(&[name]);
+    let Token(from) = token(&call, "from")?.ok_or_else(|| missing("from"))?;
+    // Whose keys changed again afterwards is among them, too: the client will ask for their keys twice.
+    token(&call, "to")?.ok_or_else(|| missing("to"))?;
+    let user = call.user()?.clone();
+    let lists = call.read(move |tx| DeviceLists::since(tx, &user.user_id, user.num, from)).await?;
+    reply::ok(&lists)
+}

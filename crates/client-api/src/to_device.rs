@@ -1,0 +1,42 @@
+//! Messages from device to device.
+//! <https://spec.matrix.org/v1.18/client-server-api/#send-to-device-messaging>
+
+use http::Method;
+use reeve_accounts::to_device;
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_store::transactions::Key;
+
+use crate::rooms::{device_key, required, v3};
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        v3(Method::PUT, "sendToDevice/{event_type}/{txn_id}", send)
+            .also("/_matrix/client/unstable/sendToDevice/{event_type}/{txn_id}")
+            .access(Access::Guest)
+            .summary("Sends messages to devices; the same transaction id sends them once")
+            .description(
+                "A message waits until a sync of the device acknowledges it. When 20,000 wait for a device, the \
+                 oldest are dropped. Messages to devices that do not exist are lost.",
+            )
+            .errors(&[
+                (400, "M_BAD_JSON", "`messages` is not an object of objects of objects"),
+                (413, "M_TOO_LARGE", "there are more than 5000 messages"),
+            ])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid"),
+    ]
+}
+
+async fn send(mut call: Call) -> Answer {
+    let body = call.object().await?;
+    let messages = required(&body, "messages")?
+        .as_object()
+        .ok_or_else(|| MatrixError::bad_json("'messages' must be an object of objects of objects"))?;
+    let (user, event_type) = (call.user()?, call.param("event_type"));
+    let messages = to_device::read(&user.user_id, &event_type, messages)?;
+    let (user_num, device_id) = (user.num, device_key(&call)?);
+    let key =
+        Key { user_num, device_id, scope: format!("to_device {event_type}"), txn_id: call.param("txn_id") };
+    let now = call.now;
+    call.write(move |tx| to_device::send(tx, &key, &messages, now)).await?;
+    reply::empty()
+}

@@ -1,0 +1,82 @@
+//! When the devices and keys of accounts changed, and who comes to share rooms with whom, so that clients know whose
+//! keys to ask for.
+
+use reeve_db::{DbError, ReadTx, Tx, params};
+
+use crate::stream;
+
+// Whether the user $1 and another have joined the same room.
+macro_rules! shares {
+    ($other:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM memberships a JOIN memberships b ON b.room_num = a.room_num AND b.user_id = $1 \
+             AND b.membership = 'join' WHERE a.user_id = ",
+            $other,
+            " AND a.membership = 'join')"
+        )
+    };
+}
+
+// Whether somebody was in the room $2 at the position $3.
+macro_rules! was_there {
+    ($who:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM events e WHERE e.room_num = $2 AND e.event_type = 'm.room.member' AND e.state_key = ",
+            $who,
+            " AND e.until_pos > $3 AND e.pos <= $3 AND e.membership = 'join')"
+        )
+    };
+}
+
+reeve_db::statements! {
+    MARK = "INSERT INTO device_changes (user_id, pos) SELECT user_id, CAST($2 AS BIGINT) FROM users WHERE num = $1 \
+            ON CONFLICT (user_id) DO UPDATE SET pos = excluded.pos";
+    CHANGED = concat!("SELECT c.user_id FROM device_changes c WHERE c.pos > $2 AND c.pos <= $3 AND (c.user_id = $1 OR ",
+               shares!("c.user_id"), ") ORDER BY c.user_id");
+    CAME = "SELECT user_id FROM memberships WHERE room_num = $1 AND membership = 'join' AND since_pos > $2";
+    WENT = concat!("SELECT m.user_id FROM memberships m WHERE m.room_num = $2 \
+            AND m.membership IN ('ban', 'invite', 'knock', 'leave') AND m.since_pos > $3 AND m.user_id <> $1 AND ",
+            was_there!("m.user_id"), " AND NOT ", shares!("m.user_id"));
+    LEFT_BEHIND = concat!("SELECT m.user_id FROM memberships m WHERE m.room_num = $2 AND m.membership = 'join' AND NOT ",
+                   shares!("m.user_id"));
+    WAS_THERE = concat!("SELECT 1 WHERE ", was_there!("$1"));
+    DEPARTED = concat!("SELECT d.user_id FROM departures d WHERE d.room_id = $2 AND d.pos > $3 AND d.user_id <> $1 AND NOT ",
+                shares!("d.user_id"));
+}
+
+/// Notes that the devices or the keys of an account changed; answers where in the stream.
+pub fn mark(tx: &mut Tx<'_>, user_num: i64) -> Result<i64, DbError> {
+    let pos = stream::next(tx)?;
+    tx.execute(&MARK, &params![user_num, pos])?;
+    Ok(pos)
+}
+
+/// Whose devices or keys changed in `(since, upto]`, of those who share a room with a user; perhaps the user's own.
+pub fn changed(tx: &ReadTx<'_>, user_id: &str, since: i64, upto: i64) -> Result<Vec<String>, DbError> {
+    tx.query(&CHANGED, &params![user_id, since, upto], |row| row.get(0))
+}
+
+/// Who came to a room after a position.
+pub fn came(tx: &ReadTx<'_>, room_num: i64, since: i64) -> Result<Vec<String>, DbError> {
+    tx.query(&CAME, &params![room_num, since], |row| row.get(0))
+}
+
+/// Who was in a room at a position and went afterwards, of those who share no other room with a user.
+pub fn went(tx: &ReadTx<'_>, user_id: &str, room_num: i64, since: i64) -> Result<Vec<String>, DbError> {
+    tx.query(&WENT, &params![user_id, room_num, since], |row| row.get(0))
+}
+
+/// Who is in a room, of those who share no other room with a user who is not.
+pub fn left_behind(tx: &ReadTx<'_>, user_id: &str, room_num: i64) -> Result<Vec<String>, DbError> {
+    tx.query(&LEFT_BEHIND, &params![user_id, room_num], |row| row.get(0))
+}
+
+/// Whether somebody was in a room at a position.
+pub fn was_there(tx: &ReadTx<'_>, user_id: &str, room_num: i64, at: i64) -> Result<bool, DbError> {
+    Ok(tx.query_opt(&WAS_THERE, &params![user_id, room_num, at], |_| Ok(()))?.is_some())
+}
+
+/// Who else was made to leave a deleted room after a position, of those who share no other room with a user.
+pub fn departed(tx: &ReadTx<'_>, user_id: &str, room_id: &str, since: i64) -> Result<Vec<String>, DbError> {
+    tx.query(&DEPARTED, &params![user_id, room_id, since], |row| row.get(0))
+}

@@ -1,0 +1,208 @@
+//! Backups of room keys.
+
+use reeve_db::{DbError, ReadTx, Row, Tx, params};
+
+macro_rules! columns {
+    () => {
+        "room_id, session_id, first_message_index, forwarded_count, is_verified, session_data"
+    };
+}
+
+reeve_db::statements! {
+    LATEST = "SELECT version, algorithm, auth_data, keys, etag FROM key_backups WHERE user_num = $1 AND deleted = 0 \
+              ORDER BY version DESC LIMIT 1";
+    FIND = "SELECT version, algorithm, auth_data, keys, etag FROM key_backups WHERE user_num = $1 AND version = $2 AND deleted = 0";
+    WAS_DELETED = "SELECT 1 FROM key_backups WHERE user_num = $1 AND version = $2 AND deleted = 1";
+    HIGHEST = "SELECT max(version) FROM key_backups WHERE user_num = $1";
+    INSERT = "INSERT INTO key_backups (user_num, version, algorithm, auth_data, keys, etag, deleted) \
+              VALUES ($1, $2, $3, $4, 0, 0, 0)";
+    SET_AUTH_DATA = "UPDATE key_backups SET auth_data = $3 WHERE user_num = $1 AND version = $2";
+    COUNT = "UPDATE key_backups SET keys = keys + $3, etag = etag + 1 WHERE user_num = $1 AND version = $2";
+    DELETE = "UPDATE key_backups SET deleted = 1, algorithm = '', auth_data = '{}' \
+              WHERE user_num = $1 AND version = $2 AND deleted = 0";
+    DELETE_OF_USER = "UPDATE key_backups SET deleted = 1, algorithm = '', auth_data = '{}' WHERE user_num = $1 AND deleted = 0";
+    TO_CLEAR = "SELECT user_num, version FROM key_backups WHERE deleted = 1 AND keys > 0 ORDER BY user_num, version LIMIT 1";
+    CLEARED = "UPDATE key_backups SET keys = 0 WHERE user_num = $1 AND version = $2";
+    DELETE_SOME_KEYS = "DELETE FROM backed_up_keys WHERE user_num = $1 AND version = $2 AND (room_id, session_id) IN \
+                        (SELECT room_id, session_id FROM backed_up_keys WHERE user_num = $1 AND version = $2 LIMIT $3)";
+    KEY = concat!("SELECT ", columns!(), " FROM backed_up_keys WHERE user_num = $1 AND version = $2 AND room_id = $3 AND session_id = $4");
+    KEYS_OF_ROOM = concat!("SELECT ", columns!(), " FROM backed_up_keys WHERE user_num = $1 AND version = $2 AND room_id = $3 \
+                    ORDER BY session_id");
+    KEYS = concat!("SELECT ", columns!(), " FROM backed_up_keys WHERE user_num = $1 AND version = $2 ORDER BY room_id, session_id");
+    PUT_KEY = "INSERT INTO backed_up_keys (user_num, version, room_id, session_id, first_message_index, forwarded_count, \
+               is_verified, session_data) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+               ON CONFLICT (user_num, version, room_id, session_id) DO UPDATE SET \
+               first_message_index = excluded.first_message_index, forwarded_count = excluded.forwarded_count, \
+               is_verified = excluded.is_verified, session_data = excluded.session_data";
+    DELETE_KEY = "DELETE FROM backed_up_keys WHERE user_num = $1 AND version = $2 AND room_id = $3 AND session_id = $4";
+    DELETE_KEYS_OF_ROOM = "DELETE FROM backed_up_keys WHERE user_num = $1 AND version = $2 AND room_id = $3";
+    DELETE_KEYS = "DELETE FROM backed_up_keys WHERE user_num = $1 AND version = $2";
+}
+
+/// A backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backup {
+    /// Its version: 1 for the first of an account.
+    pub version: i64,
+    /// How its keys are encrypted.
+    pub algorithm: String,
+    /// What is needed to encrypt more, as JSON.
+    pub auth_data: String,
+    /// How many keys it has.
+    pub keys: i64,
+    /// Changes with its keys.
+    pub etag: i64,
+}
+
+/// A key in a backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackedUpKey {
+    /// The room it is for.
+    pub room_id: String,
+    /// The session it is of.
+    pub session_id: String,
+    /// The first message that it decrypts.
+    pub first_message_index: i64,
+    /// How often it was passed on between devices.
+    pub forwarded_count: i64,
+    /// Whether the device it comes from was verified.
+    pub is_verified: bool,
+    /// The encrypted key, as JSON.
+    pub session_data: String,
+}
+
+/// Which keys of a backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All of them.
+    All,
+    /// Those for one room.
+    Room(String),
+    /// That of one session, by room and session.
+    Session(String, String),
+}
+
+fn backup(row: &Row<'_>) -> Result<Backup, DbError> {
+    Ok(Backup {
+        version: row.get(0)?,
+        algorithm: row.get(1)?,
+        auth_data: row.get(2)?,
+        keys: row.get(3)?,
+        etag: row.get(4)?,
+    })
+}
+
+fn key(row: &Row<'_>) -> Result<BackedUpKey, DbError> {
+    Ok(BackedUpKey {
+        room_id: row.get(0)?,
+        session_id: row.get(1)?,
+        first_message_index: row.get(2)?,
+        forwarded_count: row.get(3)?,
+        is_verified: row.get(4)?,
+        session_data: row.get(5)?,
+    })
+}
+
+/// The newest backup of an account.
+pub fn latest(tx: &ReadTx<'_>, user_num: i64) -> Result<Option<Backup>, DbError> {
+    tx.query_opt(&LATEST, &params![user_num], backup)
+}
+
+/// A backup of an account.
+pub fn find(tx: &ReadTx<'_>, user_num: i64, version: i64) -> Result<Option<Backup>, DbError> {
+    tx.query_opt(&FIND, &params![user_num, version], backup)
+}
+
+/// Whether there was such a backup once.
+pub fn was_deleted(tx: &ReadTx<'_>, user_num: i64, version: i64) -> Result<bool, DbError> {
+    Ok(tx.query_opt(&WAS_DELETED, &params![user_num, version], |_| Ok(()))?.is_some())
+}
+
+/// Creates a backup; answers its version.
+pub fn insert(tx: &mut Tx<'_>, user_num: i64, algorithm: &str, auth_data: &str) -> Result<i64, DbError> {
+    let highest: Option<i64> = tx.query_one(&HIGHEST, &params![user_num], |row| row.get(0))?;
+    let version = highest.map_or(1, |highest| highest + 1);
+    tx.execute(&INSERT, &params![user_num, version, algorithm, auth_data])?;
+    Ok(version)
+}
+
+/// Replaces what is needed to encrypt more.
+pub fn set_auth_data(tx: &mut Tx<'_>, user_num: i64, version: i64, auth_data: &str) -> Result<(), DbError> {
+    tx.execute(&SET_AUTH_DATA, &params![user_num, version, auth_data])?;
+    Ok(())
+}
+
+/// Notes that keys were added (or, below zero, deleted) or replaced.
+pub fn count(tx: &mut Tx<'_>, user_num: i64, version: i64, added: i64) -> Result<(), DbError> {
+    tx.execute(&COUNT, &params![user_num, version, added])?;
+    Ok(())
+}
+
+/// Deletes a backup; answers whether it was there. [`clear`] deletes its keys.
+pub fn delete(tx: &mut Tx<'_>, user_num: i64, version: i64) -> Result<bool, DbError> {
+    Ok(tx.execute(&DELETE, &params![user_num, version])? > 0)
+}
+
+/// Deletes all backups of an account. [`clear`] deletes their keys.
+pub fn delete_of_user(tx: &mut Tx<'_>, user_num: i64) -> Result<(), DbError> {
+    tx.execute(&DELETE_OF_USER, &params![user_num])?;
+    Ok(())
+}
+
+/// Deletes up to `most` keys of one deleted backup; answers whether there may be more to delete.
+pub fn clear(tx: &mut Tx<'_>, most: i64) -> Result<bool, DbError> {
+    let found = tx.query_opt(&TO_CLEAR, &params![], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let Some((user_num, version)): Option<(i64, i64)> = found else { return Ok(false) };
+    let deleted = tx.execute(&DELETE_SOME_KEYS, &params![user_num, version, most])?;
+    if i64::try_from(deleted).unwrap_or(most) < most {
+        tx.execute(&CLEARED, &params![user_num, version])?;
+    }
+    Ok(true)
+}
+
+/// Keys of a backup, by room and session.
+pub fn keys(
+    tx: &ReadTx<'_>,
+    user_num: i64,
+    version: i64,
+    which: &Which,
+) -> Result<Vec<BackedUpKey>, DbError> {
+    match which {
+        Which::All => tx.query(&KEYS, &params![user_num, version], key),
+        Which::Room(room_id) => tx.query(&KEYS_OF_ROOM, &params![user_num, version, room_id], key),
+        Which::Session(room_id, session_id) => {
+            tx.query(&KEY, &params![user_num, version, room_id, session_id], key)
+        }
+    }
+}
+
+/// Stores a key.
+pub fn put_key(tx: &mut Tx<'_>, user_num: i64, version: i64, key: &BackedUpKey) -> Result<(), DbError> {
+    let BackedUpKey { room_id, session_id, first_message_index, forwarded_count, is_verified, session_data } =
+        key;
+    tx.execute(
+        &PUT_KEY,
+        &params![
+            user_num,
+            version,
+            room_id,
+            session_id,
+            *first_message_index,
+            *forwarded_count,
+            *is_verified,
+            session_data
+        ],
+    )?;
+    Ok(())
+}
+
+/// Deletes keys of a backup; answers how many.
+pub fn delete_keys(tx: &mut Tx<'_>, user_num: i64, version: i64, which: &Which) -> Result<u64, DbError> {
+    match which {
+        Which::All => tx.execute(&DELETE_KEYS, &params![user_num, version]),
+        Which::Room(room_id) => tx.execute(&DELETE_KEYS_OF_ROOM, &params![user_num, version, room_id]),
+        Which::Session(room_id, session_id) => {
+            tx.execute(&DELETE_KEY, &params![user_num, version, room_id, session_id])
+        }
+    }
+}

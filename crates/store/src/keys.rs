@@ -1,0 +1,149 @@
+//! Keys of devices: those that identify them, and those that are given out to begin a conversation.
+
+use reeve_db::{DbError, ReadTx, Row, Tx, params};
+
+reeve_db::statements! {
+    FIND = "SELECT json FROM device_keys WHERE user_num = $1 AND device_id = $2";
+    OF_USER = "SELECT k.device_id, k.json, d.display_name FROM device_keys k \
+               JOIN devices d ON d.user_num = k.user_num AND d.device_id = k.device_id \
+               WHERE k.user_num = $1 ORDER BY k.device_id";
+    PUT = "INSERT INTO device_keys (user_num, device_id, json) VALUES ($1, $2, $3) \
+           ON CONFLICT (user_num, device_id) DO UPDATE SET json = excluded.json";
+    DELETE = "DELETE FROM device_keys WHERE user_num = $1 AND device_id = $2";
+    ONE_TIME_KEY = "SELECT json FROM one_time_keys WHERE user_num = $1 AND device_id = $2 AND algorithm = $3 AND key_id = $4";
+    INSERT_ONE_TIME = "INSERT INTO one_time_keys (user_num, device_id, algorithm, key_id, json) VALUES ($1, $2, $3, $4, $5)";
+    COUNT_ONE_TIME = "SELECT algorithm, count(*) FROM one_time_keys WHERE user_num = $1 AND device_id = $2 \
+                      GROUP BY algorithm ORDER BY algorithm";
+    TAKE_ONE_TIME = {
+        sqlite: "DELETE FROM one_time_keys WHERE num = (SELECT num FROM one_time_keys WHERE user_num = $1 \
+                 AND device_id = $2 AND algorithm = $3 ORDER BY num LIMIT 1) RETURNING key_id, json",
+        // Who claims at the same time takes the next one instead of waiting.
+        postgres: "DELETE FROM one_time_keys WHERE num = (SELECT num FROM one_time_keys WHERE user_num = $1 \
+                   AND device_id = $2 AND algorithm = $3 ORDER BY num LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING key_id, json",
+    };
+    DELETE_ONE_TIME = "DELETE FROM one_time_keys WHERE user_num = $1 AND device_id = $2";
+    // What was given out stays so when the same key is uploaded again.
+    PUT_FALLBACK = "INSERT INTO fallback_keys (user_num, device_id, algorithm, key_id, json, used) \
+                    VALUES ($1, $2, $3, $4, $5, 0) ON CONFLICT (user_num, device_id, algorithm) DO UPDATE SET \
+                    used = CASE WHEN fallback_keys.key_id = excluded.key_id AND fallback_keys.json = excluded.json \
+                    THEN fallback_keys.used ELSE 0 END, key_id = excluded.key_id, json = excluded.json";
+    USE_FALLBACK = "UPDATE fallback_keys SET used = 1 WHERE user_num = $1 AND device_id = $2 AND algorithm = $3 \
+                    RETURNING key_id, json";
+    UNUSED_FALLBACK = "SELECT algorithm FROM fallback_keys WHERE user_num = $1 AND device_id = $2 AND used = 0 ORDER BY algorithm";
+    DELETE_FALLBACK = "DELETE FROM fallback_keys WHERE user_num = $1 AND device_id = $2";
+}
+
+/// The keys of a device, with what people call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceKeys {
+    /// The device.
+    pub device_id: String,
+    /// Its keys, as JSON.
+    pub json: String,
+    /// The name people see.
+    pub display_name: Option<String>,
+}
+
+/// A key that is given out: its id, without the algorithm, and the key as JSON.
+pub type GivenKey = (String, String);
+
+fn given(row: &Row<'_>) -> Result<GivenKey, DbError> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+/// The keys of one device, as JSON.
+pub fn find(tx: &ReadTx<'_>, user_num: i64, device_id: &str) -> Result<Option<String>, DbError> {
+    tx.query_opt(&FIND, &params![user_num, device_id], |row| row.get(0))
+}
+
+/// The keys of all devices of an account that have any, by device id.
+pub fn of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<Vec<DeviceKeys>, DbError> {
+    tx.query(&OF_USER, &params![user_num], |row| {
+        Ok(DeviceKeys { device_id: row.get(0)?, json: row.get(1)?, display_name: row.get(2)? })
+    })
+}
+
+/// Sets the keys of a device, given as JSON.
+pub fn put(tx: &mut Tx<'_>, user_num: i64, device_id: &str, json: &str) -> Result<(), DbError> {
+    tx.execute(&PUT, &params![user_num, device_id, json])?;
+    Ok(())
+}
+
+/// Deletes all keys of a device.
+pub fn delete_of_device(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<(), DbError> {
+    for statement in [&DELETE, &DELETE_ONE_TIME, &DELETE_FALLBACK] {
+        tx.execute(statement, &params![user_num, device_id])?;
+    }
+    Ok(())
+}
+
+/// A one-time key that was not given out yet, as JSON.
+pub fn one_time_key(
+    tx: &ReadTx<'_>,
+    user_num: i64,
+    device_id: &str,
+    algorithm: &str,
+    key_id: &str,
+) -> Result<Option<String>, DbError> {
+    tx.query_opt(&ONE_TIME_KEY, &params![user_num, device_id, algorithm, key_id], |row| row.get(0))
+}
+
+/// Stores a one-time key, given as JSON.
+pub fn insert_one_time(
+    tx: &mut Tx<'_>,
+    user_num: i64,
+    device_id: &str,
+    algorithm: &str,
+    key_id: &str,
+    json: &str,
+) -> Result<(), DbError> {
+    tx.execute(&INSERT_ONE_TIME, &params![user_num, device_id, algorithm, key_id, json])?;
+    Ok(())
+}
+
+/// How many one-time keys a device has, by algorithm.
+pub fn count_one_time(
+    tx: &ReadTx<'_>,
+    user_num: i64,
+    device_id: &str,
+) -> Result<Vec<(String, i64)>, DbError> {
+    tx.query(&COUNT_ONE_TIME, &params![user_num, device_id], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Takes the oldest one-time key of a device, if it has one: nobody else gets it.
+pub fn take_one_time(
+    tx: &mut Tx<'_>,
+    user_num: i64,
+    device_id: &str,
+    algorithm: &str,
+) -> Result<Option<GivenKey>, DbError> {
+    Ok(tx.returning(&TAKE_ONE_TIME, &params![user_num, device_id, algorithm], given)?.pop())
+}
+
+/// Sets the fallback key of a device for an algorithm, given as JSON.
+pub fn put_fallback(
+    tx: &mut Tx<'_>,
+    user_num: i64,
+    device_id: &str,
+    algorithm: &str,
+    key_id: &str,
+    json: &str,
+) -> Result<(), DbError> {
+    tx.execute(&PUT_FALLBACK, &params![user_num, device_id, algorithm, key_id, json])?;
+    Ok(())
+}
+
+/// The fallback key of a device for an algorithm, which is marked as used.
+pub fn use_fallback(
+    tx: &mut Tx<'_>,
+    user_num: i64,
+    device_id: &str,
+    algorithm: &str,
+) -> Result<Option<GivenKey>, DbError> {
+    Ok(tx.returning(&USE_FALLBACK, &params![user_num, device_id, algorithm], given)?.pop())
+}
+
+/// The algorithms for which a device has a fallback key that nobody was given.
+pub fn unused_fallback(tx: &ReadTx<'_>, user_num: i64, device_id: &str) -> Result<Vec<String>, DbError> {
+    tx.query(&UNUSED_FALLBACK, &params![user_num, device_id], |row| row.get(0))
+}

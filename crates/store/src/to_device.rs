@@ -1,0 +1,97 @@
+//! Messages to devices that were not acknowledged yet.
+
+use reeve_db::{DbError, ReadTx, Row, Tx, params};
+
+macro_rules! put {
+    ($which:literal) => {
+        concat!(
+            "INSERT INTO to_device (user_num, device_id, pos, seq, event) \
+             SELECT d.user_num, d.device_id, CAST($2 AS BIGINT), 1 + coalesce((SELECT t.seq FROM to_device t WHERE t.user_num = d.user_num \
+             AND t.device_id = d.device_id ORDER BY t.pos DESC LIMIT 1), 0), CAST($3 AS TEXT) \
+             FROM users u JOIN devices d ON d.user_num = u.num WHERE u.user_id = $1",
+            $which,
+            " ON CONFLICT (user_num, device_id, pos) DO NOTHING RETURNING user_num, device_id, seq"
+        )
+    };
+}
+
+reeve_db::statements! {
+    PUT = put!(" AND d.device_id = $4");
+    PUT_ALL = put!("");
+    FIRST = "SELECT seq FROM to_device WHERE user_num = $1 AND device_id = $2 ORDER BY pos LIMIT 1";
+    DELETE_SOME = "DELETE FROM to_device WHERE user_num = $1 AND device_id = $2 AND pos IN \
+                   (SELECT pos FROM to_device WHERE user_num = $1 AND device_id = $2 ORDER BY pos LIMIT $3)";
+    PENDING = "SELECT pos, event FROM to_device WHERE user_num = $1 AND device_id = $2 AND pos > $3 ORDER BY pos LIMIT $4";
+    HAS_UPTO = "SELECT 1 FROM to_device WHERE user_num = $1 AND device_id = $2 AND pos <= $3 LIMIT 1";
+    DELETE_UPTO = "DELETE FROM to_device WHERE user_num = $1 AND device_id = $2 AND pos <= $3";
+    DELETE_OF_DEVICE = "DELETE FROM to_device WHERE user_num = $1 AND device_id = $2";
+}
+
+/// A message that was put into the queue of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// The account.
+    pub user_num: i64,
+    /// The device.
+    pub device_id: String,
+    /// Its number in the queue.
+    pub seq: i64,
+}
+
+fn queued(row: &Row<'_>) -> Result<Queued, DbError> {
+    Ok(Queued { user_num: row.get(0)?, device_id: row.get(1)?, seq: row.get(2)? })
+}
+
+/// Puts an event, given as JSON, into the queue of a device, or of each device of the account if none is named; of a
+/// device only once at a position. Answers where it was put: nowhere, if there is no such device.
+pub fn put(
+    tx: &mut Tx<'_>,
+    user_id: &str,
+    device_id: Option<&str>,
+    pos: i64,
+    event: &str,
+) -> Result<Vec<Queued>, DbError> {
+    match device_id {
+        Some(device_id) => tx.returning(&PUT, &params![user_id, pos, event, device_id], queued),
+        None => tx.returning(&PUT_ALL, &params![user_id, pos, event], queued),
+    }
+}
+
+/// The number of the first message in the queue of a device.
+pub fn first(tx: &ReadTx<'_>, user_num: i64, device_id: &str) -> Result<Option<i64>, DbError> {
+    tx.query_opt(&FIRST, &params![user_num, device_id], |row| row.get(0))
+}
+
+/// Deletes the first messages of a device.
+pub fn delete_some(tx: &mut Tx<'_>, user_num: i64, device_id: &str, most: i64) -> Result<(), DbError> {
+    tx.execute(&DELETE_SOME, &params![user_num, device_id, most])?;
+    Ok(())
+}
+
+/// The messages of a device after a position, in order, with their positions; at most `limit`.
+pub fn pending(
+    tx: &ReadTx<'_>,
+    user_num: i64,
+    device_id: &str,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<(i64, String)>, DbError> {
+    tx.query(&PENDING, &params![user_num, device_id, after, limit], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Whether a device has messages up to a position.
+pub fn has_upto(tx: &ReadTx<'_>, user_num: i64, device_id: &str, upto: i64) -> Result<bool, DbError> {
+    Ok(tx.query_opt(&HAS_UPTO, &params![user_num, device_id, upto], |_| Ok(()))?.is_some())
+}
+
+/// Deletes the messages of a device up to a position.
+pub fn delete_upto(tx: &mut Tx<'_>, user_num: i64, device_id: &str, upto: i64) -> Result<(), DbError> {
+    tx.execute(&DELETE_UPTO, &params![user_num, device_id, upto])?;
+    Ok(())
+}
+
+/// Deletes all messages of a device.
+pub fn delete_of_device(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<(), DbError> {
+    tx.execute(&DELETE_OF_DEVICE, &params![user_num, device_id])?;
+    Ok(())
+}
