@@ -21,6 +21,7 @@ mod session;
 mod sliding_sync;
 mod sync;
 mod uia;
+mod unsubscribe;
 mod username;
 mod versions;
 mod well_known;
@@ -52,6 +53,7 @@ pub fn routes() -> Vec<Route> {
         presence::routes(),
         search::routes(),
         media::routes(),
+        unsubscribe::routes(),
         misc::routes(),
     ];
     groups.into_iter().flatten().collect()

@@ -11,6 +11,7 @@ mod admin;
 mod client;
 mod common;
 mod histories;
+mod push;
 mod rooms_kit;
 mod states;
 mod sync_kit;
