@@ -1,9 +1,10 @@
 //! Pushers: where an account wants its notifications sent.
 //! <https://spec.matrix.org/v1.18/client-server-api/#push-notifications>
 
-use reeve_db::Tx;
+use reeve_db::{DbError, ReadTx, Tx};
+use reeve_model::User;
 use reeve_store::pushers::Pusher;
-use reeve_store::{pushers, threepids as addresses};
+use reeve_store::{memberships, pushers, stream, threepids as addresses, users as accounts, validity};
 
 use crate::error::Error;
 use crate::{threepids, users};
@@ -23,7 +24,14 @@ pub fn set(tx: &mut Tx<'_>, user_num: i64, pusher: &Pusher, append: bool, now: i
     if !append {
         pushers::delete_of_others(tx, user_num, &pusher.app_id, &pusher.pushkey)?;
     }
-    pushers::put(tx, user_num, &pusher, now)?;
+    if pushers::count_of_user(tx, user_num)? == 0
+        && let Some(user_id) = accounts::user_id(tx, user_num)?
+    {
+        memberships::set_pushes(tx, &user_id)?;
+    }
+    // What came before is not told.
+    let pos = stream::current(tx)?;
+    pushers::put(tx, user_num, &pusher, pos, now)?;
     Ok(())
 }
 
@@ -36,4 +44,12 @@ pub fn delete(tx: &mut Tx<'_>, user_num: i64, app_id: &str, pushkey: &str) -> Re
         pushers::delete(tx, user_num, app_id, &address)?;
     }
     Ok(())
+}
+
+/// Whether an account is told anything at present: neither who is shut out nor who is suspended is.
+pub fn are_told(tx: &ReadTx<'_>, user: &User, now: i64) -> Result<bool, DbError> {
+    if user.deactivated || user.locked || user.suspended {
+        return Ok(false);
+    }
+    Ok(validity::find(tx, &user.user_id)?.is_none_or(|(expiration_ts, _)| expiration_ts > now))
 }

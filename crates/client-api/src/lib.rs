@@ -26,6 +26,7 @@ mod sliding_sync;
 mod sync;
 mod to_device;
 mod uia;
+mod unsubscribe;
 mod username;
 mod versions;
 mod well_known;
@@ -62,6 +63,7 @@ pub fn routes() -> Vec<Route> {
         presence::routes(),
         search::routes(),
         media::routes(),
+        unsubscribe::routes(),
         misc::routes(),
     ];
     groups.into_iter().flatten().collect()

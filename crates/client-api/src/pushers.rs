@@ -5,6 +5,8 @@ use reeve_accounts::pushers as deeds;
 use reeve_accounts::threepids::EMAIL_PUSHER;
 use reeve_http::json::{self, Object};
 use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, reply};
+use reeve_outgoing::Outgoing;
+use reeve_store::features;
 use reeve_store::pushers::{self, Pusher};
 use serde_json::{Value, json};
 use url::Url;
@@ -13,6 +15,10 @@ use url::Url;
 const MAX_APP_ID: usize = 64;
 /// The longest push key, in bytes.
 const MAX_PUSHKEY: usize = 512;
+/// The feature of switching pushers of other devices on and off.
+const MSC3881: &str = "msc3881";
+const ENABLED: &str = "org.matrix.msc3881.enabled";
+const DEVICE_ID: &str = "org.matrix.msc3881.device_id";
 /// Where a push gateway listens.
 const GATEWAY_PATH: &str = "/_matrix/push/v1/notify";
 
@@ -37,14 +43,17 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 fn list(call: &Reading<'_>) -> Answer {
-    let pushers = pushers::of_user(call.tx, call.user()?.num)?;
-    let pushers = pushers.iter().map(view).collect::<Result<Vec<_>, _>>()?;
+    let user_num = call.user()?.num;
+    let pushers = pushers::of_user(call.tx, user_num)?;
+    let remote = features::is_enabled(call.tx, user_num, MSC3881)?;
+    let pushers = pushers.iter().map(|pusher| view(pusher, remote)).collect::<Result<Vec<_>, _>>()?;
     reply::ok(&json!({ "pushers": pushers }))
 }
 
-fn view(pusher: &Pusher) -> Result<Value, MatrixError> {
+/// A pusher as clients see it; with what other devices may switch, if the account has that feature.
+fn view(pusher: &Pusher, remote: bool) -> Result<Value, MatrixError> {
     let data: Value = serde_json::from_str(&pusher.data).map_err(MatrixError::internal)?;
-    Ok(json!({
+    let mut view = json!({
         "app_display_name": pusher.app_display_name,
         "app_id": pusher.app_id,
         "data": data,
@@ -53,7 +62,12 @@ fn view(pusher: &Pusher) -> Result<Value, MatrixError> {
         "lang": pusher.lang,
         "profile_tag": pusher.profile_tag,
         "pushkey": pusher.pushkey,
-    }))
+    });
+    if let (true, Some(view)) = (remote, view.as_object_mut()) {
+        view.insert(ENABLED.to_owned(), json!(pusher.enabled));
+        view.insert(DEVICE_ID.to_owned(), json!(pusher.device_id));
+    }
+    Ok(view)
 }
 
 async fn set(mut call: Call) -> Answer {
@@ -74,7 +88,15 @@ async fn set(mut call: Call) -> Answer {
         Some(Value::Bool(append)) => *append,
         Some(_) => return Err(MatrixError::invalid_param("'append' must be a boolean")),
     };
-    let (pusher, now) = (pusher(&call, &body)?, call.now);
+    let mut pusher = pusher(&call, &body)?;
+    match body.get(ENABLED) {
+        None | Some(Value::Null | Value::Bool(true)) => {}
+        Some(Value::Bool(false)) => {
+            pusher.enabled = !call.read(move |tx| features::is_enabled(tx, num, MSC3881)).await?;
+        }
+        Some(_) => return Err(MatrixError::invalid_param(format!("'{ENABLED}' must be a boolean"))),
+    }
+    let now = call.now;
     call.write(move |tx| deeds::set(tx, num, &pusher, append, now)).await?;
     reply::empty()
 }
@@ -95,7 +117,10 @@ fn pusher(call: &Call, body: &Object) -> Result<Pusher, MatrixError> {
     }
     let kind = text(body, "kind")?;
     let data = match (&*kind, body.get("data")) {
-        ("http", data) => http_data(data)?,
+        ("http", data) => http_data(&call.app.outgoing, data)?,
+        ("email", _) if !call.app.sends_mail => {
+            return Err(MatrixError::invalid_param("This server sends no e-mail"));
+        }
         ("email", _) if app_id != EMAIL_PUSHER => {
             return Err(MatrixError::invalid_param(format!(
                 "'app_id' must be '{EMAIL_PUSHER}' for email pusher"
@@ -119,11 +144,12 @@ fn pusher(call: &Call, body: &Object) -> Result<Pusher, MatrixError> {
         lang: text(body, "lang")?,
         data: Value::Object(data).to_string(),
         device_id: call.session()?.device_id.clone(),
+        enabled: true,
     })
 }
 
 /// The data of an HTTP pusher: it says where the push gateway is.
-fn http_data(data: Option<&Value>) -> Result<Object, MatrixError> {
+fn http_data(outgoing: &Outgoing, data: Option<&Value>) -> Result<Object, MatrixError> {
     let wrong = |text: &str| MatrixError::bad_request("M_MISSING_PARAM", format!("Config Error: {text}"));
     let data = match data {
         None | Some(Value::Null) => return Err(wrong("'data' key can not be null for HTTP pusher")),
@@ -137,10 +163,13 @@ fn http_data(data: Option<&Value>) -> Result<Object, MatrixError> {
     };
     let parsed = Url::parse(url).ok().filter(|url| url.path() == GATEWAY_PATH);
     let parsed = parsed.ok_or_else(|| wrong(&format!("'url' must have a path of '{GATEWAY_PATH}'")))?;
-    if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() {
-        return Err(MatrixError::invalid_param("'url' must be an HTTP URL"));
+    match outgoing.check(&parsed) {
+        Ok(()) => Ok(data.clone()),
+        Err(reeve_outgoing::Error::Inside) => {
+            Err(MatrixError::invalid_param("'url' must not lead to an address inside the network"))
+        }
+        Err(_) => Err(MatrixError::invalid_param("'url' must be an HTTP URL")),
     }
-    Ok(data.clone())
 }
 
 fn text(body: &Object, key: &str) -> Result<String, MatrixError> {

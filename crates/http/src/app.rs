@@ -12,6 +12,7 @@ use reeve_db::Db;
 use reeve_jobs::Jobs;
 use reeve_media::Library;
 use reeve_model::Clock;
+use reeve_outgoing::Outgoing;
 use reeve_rooms::Home;
 use reeve_sync::Hub;
 use tokio::sync::watch;
@@ -70,6 +71,10 @@ pub struct App {
     pub home: Arc<Home>,
     /// Whom to wake when something changes.
     pub hub: Arc<Hub>,
+    /// Requests that the server makes.
+    pub outgoing: Outgoing,
+    /// Whether it sends e-mail.
+    pub sends_mail: bool,
     /// Settings of the HTTP side.
     pub http: HttpSettings,
     /// What Prometheus reads.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use reeve_accounts::password::Hasher;
 use reeve_accounts::policy::{HashingCost, Policy};
 use reeve_accounts::seen::Seen;
@@ -22,13 +23,15 @@ use reeve_jobs::Jobs;
 use reeve_media::store::BucketSettings;
 use reeve_media::{Library, StoreSettings};
 use reeve_model::{Clock, id};
+use reeve_outgoing::{Filter, MailSettings, MailTls, Mailer, Outgoing};
+use reeve_push::{MailStyle, Push};
 use reeve_rooms::{Home, SigningKey, deletion, ephemeral, people, purge, redactions};
 use reeve_store::transactions;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::settings::{self, Database, Settings};
+use crate::settings::{self, Database, EmailTls, Settings};
 
 /// How many files, and so connections, may be open, as far as the system allows.
 const MOST_FILES: u64 = 1 << 20;
@@ -52,6 +55,9 @@ const BACKUP_PARTS: usize = 100;
 const REFRESHABLE_LIFETIME_MS: i64 = 300_000;
 /// How long a login waits for its turn to hash.
 const HASHING_WAIT: Duration = Duration::from_secs(20);
+
+/// How the server calls itself in requests that it makes.
+const USER_AGENT: &str = concat!("Reeve/", env!("CARGO_PKG_VERSION"));
 
 /// Everything a server needs to know before it starts.
 #[derive(Clone, Debug)]
@@ -78,6 +84,12 @@ pub struct Config {
     pub media: reeve_media::Settings,
     /// What the operator decided about rooms.
     pub rooms: reeve_rooms::Settings,
+    /// Networks inside, to which the server may make requests all the same.
+    pub allowed_ranges: Vec<IpNet>,
+    /// The server that takes e-mail, if there is one, and what e-mail looks like.
+    pub mail: Option<(MailSettings, MailStyle)>,
+    /// What the operator decided about notifications.
+    pub push: reeve_push::Settings,
     /// The time.
     pub clock: Clock,
 }
@@ -176,6 +188,12 @@ impl Config {
                 search_all_users: settings.user_directory.search_all_users,
                 presence: settings.presence.enabled,
             },
+            allowed_ranges: settings.outgoing.allow_ranges.0.clone(),
+            mail: mail(settings),
+            push: reeve_push::Settings {
+                include_content: settings.push.include_content,
+                unread_by_room: settings.push.group_unread_count_by_room,
+            },
             clock: Clock::System,
         }
     }
@@ -201,6 +219,32 @@ fn media_store(settings: &Settings) -> StoreSettings {
         prefix: bucket.prefix.clone(),
         path_style: bucket.path_style,
     })
+}
+
+/// The server that takes e-mail, and what e-mail looks like, if the settings name one.
+fn mail(settings: &Settings) -> Option<(MailSettings, MailStyle)> {
+    let email = &settings.email;
+    let (host, from) = (email.host.clone()?, email.from.clone()?);
+    let credentials =
+        email.user.clone().zip(email.password.as_ref().map(|secret| secret.expose().to_owned()));
+    let server = MailSettings {
+        host,
+        port: email.port.and_then(|port| u16::try_from(port).ok()),
+        tls: match email.tls {
+            EmailTls::Tls => MailTls::Tls,
+            EmailTls::StartTls => MailTls::StartTls,
+            EmailTls::None => MailTls::None,
+        },
+        credentials,
+        from,
+        server_name: settings.server_name.to_string(),
+    };
+    let style = MailStyle {
+        app_name: email.app_name.clone(),
+        public_base_url: settings.public_base_url.as_ref()?.as_str().to_owned(),
+        client_base_url: email.client_base_url.as_ref().map(|url| url.as_str().to_owned()),
+    };
+    Some((server, style))
 }
 
 /// Why a server does not start; each is one line for the operator.
@@ -244,6 +288,12 @@ pub enum StartError {
         /// The name in the settings.
         given: String,
     },
+    /// Requests cannot be made.
+    #[error("cannot prepare to make requests: {0}")]
+    Outgoing(reeve_outgoing::Error),
+    /// E-mail cannot be sent.
+    #[error("the settings under [email] are of no use: {0}")]
+    Mail(String),
     /// The settings of password hashing are out of range.
     #[error("the settings under [password] are out of range: {0}")]
     Hashing(String),
@@ -363,10 +413,28 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     check_server_name(&db, &config.server_name).await?;
     let hasher = Hasher::new(config.hashing).map_err(|error| StartError::Hashing(error.to_string()))?;
     let key = SigningKey::load(&db, config.clock.now_ms()).await.map_err(StartError::Read)?;
-    let metrics = Metrics::new();
-    metrics.register(|registry| db.metrics().register(registry));
+    let outgoing =
+        Outgoing::new(Filter::new(config.allowed_ranges), USER_AGENT).map_err(StartError::Outgoing)?;
     let server_name: Arc<str> = Arc::from(config.server_name);
     let home = Arc::new(Home { server_name: Arc::clone(&server_name), key, settings: config.rooms });
+    let mailing = match config.mail {
+        Some((server, style)) => Some((Mailer::new(&server).map_err(StartError::Mail)?, style)),
+        None => None,
+    };
+    let sends_mail = mailing.is_some();
+    let push = Push::new(
+        Arc::clone(&home),
+        db.clone(),
+        config.clock.clone(),
+        outgoing.clone(),
+        mailing,
+        config.push,
+    );
+    let metrics = Metrics::new();
+    metrics.register(|registry| {
+        db.metrics().register(registry);
+        push.register(registry);
+    });
     let kinds = vec![
         people::retire(&home),
         people::spread_profile(&home),
@@ -392,6 +460,8 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         hasher,
         seen: Seen::default(),
         limiter: Limiter::new(config.rate_limits),
+        outgoing,
+        sends_mail,
         http: config.http,
         metrics,
         stop: stop.clone(),
@@ -400,8 +470,9 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     routes.extend(extra.into_iter().map(Arc::new));
     let service = Arc::new(Service::new(Arc::clone(&app), &routes));
     let mut tasks = app.jobs.start();
-    tasks.push(tokio::spawn(keep_house(Arc::clone(&app), stop.subscribe())));
     tasks.push(tokio::spawn(sweep_media(Arc::clone(&app), stop.subscribe())));
+    tasks.push(tokio::spawn(keep_house(Arc::clone(&app), push.clone(), stop.subscribe())));
+    tasks.extend(push.start(app.hub.followed(), &stop.subscribe()));
     tasks.push(tokio::spawn(Arc::clone(&app.hub).follow(app.db.clone(), stop.subscribe())));
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let listeners = listeners
@@ -416,7 +487,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
 }
 
 /// Writes sightings in batches and deletes what has expired.
-async fn keep_house(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+async fn keep_house(app: Arc<App>, push: Push, mut stop: watch::Receiver<bool>) {
     let mut flush = tokio::time::interval(FLUSH_EVERY);
     let mut prune = tokio::time::interval(PRUNE_EVERY);
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
@@ -429,7 +500,7 @@ async fn keep_house(app: Arc<App>, mut stop: watch::Receiver<bool>) {
             () = serve::stopped(&mut stop) => return,
             _ = flush.tick() => app.seen.flush(&app.db).await,
             _ = flush_media.tick() => app.media.flush().await,
-            _ = prune.tick() => prune_expired(&app).await,
+            _ = prune.tick() => prune_expired(&app, &push).await,
             _ = sweep.tick() => sweep_ephemeral(&app).await,
         };
         if let Err(error) = done {
@@ -471,8 +542,9 @@ async fn sweep_ephemeral(app: &Arc<App>) -> Result<(), DbError> {
         .await
 }
 
-async fn prune_expired(app: &App) -> Result<(), DbError> {
+async fn prune_expired(app: &App, push: &Push) -> Result<(), DbError> {
     let now = app.clock.now_ms();
+    push.prune().await?;
     app.seen.prune(&app.db, now).await?;
     app.jobs.prune().await?;
     for _ in 0..BACKUP_PARTS {

@@ -28,11 +28,11 @@ use self::{
 };
 pub use self::{
     keys::{
-        Account, AccountValidity, Http, Log, Media, MediaBucket, Password, Presence, RateLimit, RateLimits,
-        Registration, ServerNotices, Settings, Tokens, UserDirectory,
+        Account, AccountValidity, Email, Http, Log, Media, MediaBucket, Outgoing, Password, Presence, Push,
+        RateLimit, RateLimits, Registration, ServerNotices, Settings, Tokens, UserDirectory,
     },
     print::markdown,
-    values::{BaseUrl, Database, Listen, LogFormat, Networks, Secret},
+    values::{BaseUrl, Database, EmailTls, Listen, LogFormat, Networks, Secret},
 };
 
 /// The file that is read, if it exists, when none is named.

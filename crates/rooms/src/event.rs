@@ -9,7 +9,7 @@ use reeve_db::{DbError, ReadTx, Tx};
 use reeve_store::events::{self, Event, STILL};
 use reeve_store::memberships::{self, Membership};
 use reeve_store::rooms::{self, Room};
-use reeve_store::{account_data, notifications, stream, users};
+use reeve_store::{account_data, notifications, pushers, stream, users};
 use ruma::canonical_json::redact_content_in_place;
 use ruma::events::{StateEventType, TimelineEventType};
 use ruma::room_version_rules::RoomVersionRules;
@@ -488,9 +488,12 @@ fn move_member(
     room.joined_members += count("join");
     room.invited_members += count("invite");
     let since_pos = old.as_ref().filter(|_| before == membership).map_or(pos, |old| old.since_pos);
-    let own_rules = match users::num(tx, user_id)? {
-        Some(num) if membership == "join" => account_data::find(tx, num, "", push::DATA_TYPE)?.is_some(),
-        _ => false,
+    let (own_rules, pushes) = match users::num(tx, user_id)? {
+        Some(num) if membership == "join" => (
+            account_data::find(tx, num, "", push::DATA_TYPE)?.is_some(),
+            pushers::count_of_user(tx, num)? > 0,
+        ),
+        _ => (false, false),
     };
     let member = Membership {
         user_id: user_id.to_owned(),
@@ -500,7 +503,7 @@ fn move_member(
         since_pos,
         forgotten: false,
     };
-    memberships::put(tx, &member, own_rules)
+    memberships::put(tx, &member, own_rules, pushes)
 }
 
 /// The text by which an event is found.

@@ -5,6 +5,7 @@
 //! Every event is nevertheless complete (content hash, signature, authorising events), so that other servers could
 //! check it.
 
+pub mod alerts;
 pub mod attachments;
 pub mod create;
 pub mod data;
@@ -74,5 +75,15 @@ impl Home {
     /// Whether a user is at home here.
     pub fn is_local(&self, user_id: &str) -> bool {
         reeve_model::id::domain_is(user_id, &self.server_name)
+    }
+
+    /// Proof that this server made the link with which somebody asks for no more e-mail of a pusher.
+    pub fn seal_unsubscribe(
+        &self,
+        user_id: &str,
+        app_id: &str,
+        pushkey: &str,
+    ) -> Result<String, reeve_db::DbError> {
+        self.key.seal(&self.server_name, &["unsubscribe", user_id, app_id, pushkey])
     }
 }

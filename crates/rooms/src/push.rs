@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use futures_util::FutureExt;
-use reeve_db::{ReadTx, Tx};
+use reeve_db::{DbError, ReadTx, Tx};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::Room;
 use reeve_store::{account_data, ephemeral, memberships, notifications, rooms, users};
@@ -98,14 +98,19 @@ impl Unread {
 }
 
 /// Decides which events of a room notify a member.
-struct Evaluator<'r> {
+pub(crate) struct Evaluator<'r> {
     rules: &'r Ruleset,
     context: PushConditionRoomCtx,
 }
 
 impl<'r> Evaluator<'r> {
     /// For a member of a room.
-    fn new(tx: &ReadTx<'_>, room: &Room, user_id: &str, rules: &'r Ruleset) -> Result<Self, Error> {
+    pub(crate) fn new(
+        tx: &ReadTx<'_>,
+        room: &Room,
+        user_id: &str,
+        rules: &'r Ruleset,
+    ) -> Result<Self, Error> {
         let user_id = UserId::parse(user_id).map_err(Error::internal)?;
         let mut evaluator = Self::bare(tx, room, &user_id, rules, true)?;
         let member = event::state_content(tx, room, "m.room.member", user_id.as_str())?;
@@ -134,11 +139,16 @@ impl<'r> Evaluator<'r> {
         Ok(Self { rules, context })
     }
 
-    /// Whether an event, given as JSON, notifies (1), stands out (2), or neither (0).
-    fn evaluate(&self, json: &str) -> Result<i64, Error> {
+    /// What the rules ask for at an event, given as JSON.
+    pub(crate) fn actions(&self, json: &str) -> Result<&[Action], Error> {
         let raw: Raw<Value> = Raw::from_json_string(json.to_owned()).map_err(Error::internal)?;
         // Without conditions about thread subscriptions nothing is waited for.
-        let actions = self.rules.get_actions(&raw, &self.context).now_or_never().unwrap_or(&[]);
+        Ok(self.rules.get_actions(&raw, &self.context).now_or_never().unwrap_or(&[]))
+    }
+
+    /// Whether an event, given as JSON, notifies (1), stands out (2), or neither (0).
+    fn evaluate(&self, json: &str) -> Result<i64, Error> {
+        let actions = self.actions(json)?;
         let notifies = actions.iter().any(|action| matches!(action, Action::Notify));
         let highlights = actions
             .iter()
@@ -177,6 +187,9 @@ pub(crate) fn note(
     let nobody = user_id!("@:nobody.invalid");
     let usual = Evaluator::bare(tx, room, nobody, &DEFAULT, mentions_room)?.evaluate(&event.json)?;
     let mut special = notifications::members_with_rules(tx, room.num)?;
+    if event.membership.as_deref() == Some("invite") {
+        special.extend(event.state_key.clone());
+    }
     let with_rules = special.len();
     let mentioned = mentions.and_then(|mentions| mentions.get("user_ids")).and_then(Value::as_array);
     for user_id in mentioned.into_iter().flatten().filter_map(Value::as_str).take(MOST_MENTIONED) {
@@ -189,10 +202,9 @@ pub(crate) fn note(
     }
     for (index, user_id) in special.iter().enumerate().filter(|(_, user_id)| **user_id != event.sender) {
         let Ok(parsed) = UserId::parse(user_id.as_str()) else { continue };
-        let rules = match users::num(tx, user_id)? {
-            Some(num) if index < with_rules => rules(tx, num, user_id)?,
-            _ => Ruleset::server_default(&parsed),
-        };
+        let Some(num) = users::num(tx, user_id)? else { continue };
+        let rules =
+            if index < with_rules { rules(tx, num, user_id)? } else { Ruleset::server_default(&parsed) };
         let notifies = Evaluator::new(tx, room, user_id, &rules)?.evaluate(&event.json)?;
         if notifies != usual {
             notifications::insert(tx, user_id, room.num, event.pos, notifies)?;
@@ -201,35 +213,53 @@ pub(crate) fn note(
     Ok(usual)
 }
 
+/// Up to where somebody has read a room.
+pub(crate) struct Read {
+    /// Everywhere in it.
+    everywhere: i64,
+    /// Further in some threads, by a receipt or by writing there; `None` stands outside threads.
+    threads: BTreeMap<Option<String>, i64>,
+}
+
+impl Read {
+    pub(crate) fn of(tx: &ReadTx<'_>, room_num: i64, user_id: &str) -> Result<Self, DbError> {
+        let mut everywhere = memberships::find(tx, user_id, room_num)?.map_or(0, |member| member.since_pos);
+        let mut threads = BTreeMap::new();
+        for receipt in ephemeral::receipts_of_user(tx, room_num, user_id)? {
+            match receipt.thread_id.as_str() {
+                "" => everywhere = everywhere.max(receipt.event_pos),
+                "main" => later(&mut threads, None, receipt.event_pos),
+                _ => later(&mut threads, Some(receipt.thread_id), receipt.event_pos),
+            }
+        }
+        for (thread, pos) in notifications::own(tx, user_id, room_num, everywhere)? {
+            later(&mut threads, thread, pos);
+        }
+        threads.retain(|_, pos| *pos > everywhere);
+        Ok(Self { everywhere, threads })
+    }
+
+    /// Whether it was read what stands at a position, in a thread or outside.
+    pub(crate) fn covers(&self, thread: Option<&str>, pos: i64) -> bool {
+        let mut threads = self.threads.iter();
+        pos <= self.everywhere || threads.any(|(read, upto)| read.as_deref() == thread && pos <= *upto)
+    }
+}
+
 /// What a member has not read in a room.
 pub fn unread(tx: &ReadTx<'_>, room: &Room, user_id: &str) -> Result<Unread, Error> {
-    let joined = memberships::find(tx, user_id, room.num)?.map_or(0, |member| member.since_pos);
-    let receipts = ephemeral::receipts_of_user(tx, room.num, user_id)?;
-    let mut everywhere = joined;
-    // Where each thread was read beyond that, by a receipt or by writing in it; `None` stands outside threads.
-    let mut read: BTreeMap<Option<String>, i64> = BTreeMap::new();
-    for receipt in receipts {
-        match receipt.thread_id.as_str() {
-            "" => everywhere = everywhere.max(receipt.event_pos),
-            "main" => later(&mut read, None, receipt.event_pos),
-            _ => later(&mut read, Some(receipt.thread_id), receipt.event_pos),
-        }
-    }
-    for (thread, pos) in notifications::own(tx, user_id, room.num, everywhere)? {
-        later(&mut read, thread, pos);
-    }
-    read.retain(|_, pos| *pos > everywhere);
+    let read = Read::of(tx, room.num, user_id)?;
     let mut unread = Unread::default();
-    for (thread, mut notifying, mut standing_out) in notifications::unread(tx, room.num, everywhere, user_id)?
-    {
-        if let Some(pos) = read.get(&thread) {
+    let usual = notifications::unread(tx, room.num, read.everywhere, user_id)?;
+    for (thread, mut notifying, mut standing_out) in usual {
+        if let Some(pos) = read.threads.get(&thread) {
             (notifying, standing_out) =
                 notifications::unread_in(tx, room.num, *pos, user_id, thread.as_deref())?;
         }
         unread.add(thread, notifying, standing_out);
     }
-    for exception in notifications::of_user(tx, user_id, room.num, everywhere)? {
-        if read.get(&exception.thread).is_some_and(|pos| exception.pos <= *pos) {
+    for exception in notifications::of_user(tx, user_id, room.num, read.everywhere)? {
+        if read.covers(exception.thread.as_deref(), exception.pos) {
             continue;
         }
         let differs = |from: i64| i64::from(exception.notifies >= from) - i64::from(exception.usual >= from);

@@ -4,8 +4,8 @@
 use reeve_db::{Db, DbError};
 use reeve_model::random;
 use reeve_store::signing_keys;
-use ruma::CanonicalJsonObject;
 use ruma::signatures::{Ed25519KeyPair, sign_json};
+use ruma::{CanonicalJsonObject, CanonicalJsonValue};
 
 /// A signing key in use.
 #[derive(Debug)]
@@ -45,6 +45,21 @@ impl SigningKey {
     pub fn sign(&self, server_name: &str, object: &mut CanonicalJsonObject) -> Result<(), DbError> {
         sign_json(server_name, &self.pair, object)
             .map_err(|error| DbError::Internal(format!("an object cannot be signed: {error}")))
+    }
+
+    /// A text that only this server can make for these words: proof that a link was made by it. It needs no escaping
+    /// in a URL.
+    pub fn seal(&self, server_name: &str, words: &[&str]) -> Result<String, DbError> {
+        let words = words.iter().map(|word| CanonicalJsonValue::String((*word).to_owned())).collect();
+        let mut object = CanonicalJsonObject::from([("sealed".to_owned(), CanonicalJsonValue::Array(words))]);
+        self.sign(server_name, &mut object)?;
+        let signature = object
+            .get("signatures")
+            .and_then(|signatures| {
+                signatures.as_object()?.values().next()?.as_object()?.values().next()?.as_str()
+            })
+            .ok_or_else(|| DbError::Internal("a signature is missing".to_owned()))?;
+        Ok(signature.replace('+', "-").replace('/', "_"))
     }
 
     pub(crate) fn pair(&self) -> &Ed25519KeyPair {

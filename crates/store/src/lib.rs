@@ -28,6 +28,7 @@ pub mod media_users;
 pub mod memberships;
 pub mod notifications;
 pub mod profile_fields;
+pub mod push_queue;
 pub mod pushers;
 pub mod ratelimits;
 pub mod refresh_tokens;
@@ -66,6 +67,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 5, name: "departures", sql: include_str!("../migrations/0005_departures.sql") },
     Migration { number: 6, name: "media", sql: include_str!("../migrations/0006_media.sql") },
     Migration { number: 7, name: "keys", sql: include_str!("../migrations/0007_keys.sql") },
+    Migration { number: 8, name: "push", sql: include_str!("../migrations/0008_push.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
@@ -77,6 +79,7 @@ pub fn statements() -> Vec<&'static Statement> {
         uia_sessions::STATEMENTS,
         login_tokens::STATEMENTS,
         refresh_tokens::STATEMENTS,
+        push_queue::STATEMENTS,
         pushers::STATEMENTS,
         account_data::STATEMENTS,
         profile_fields::STATEMENTS,

@@ -10,9 +10,11 @@ macro_rules! columns {
 
 reeve_db::statements! {
     FIND = concat!("SELECT ", columns!(), " FROM memberships m WHERE user_id = $1 AND room_num = $2");
-    PUT = "INSERT INTO memberships (user_id, room_num, membership, event_pos, since_pos, forgotten, own_rules) \
-           VALUES ($1, $2, $3, $4, $5, 0, $6) ON CONFLICT (user_id, room_num) DO UPDATE SET \
-           membership = excluded.membership, event_pos = excluded.event_pos, since_pos = excluded.since_pos, forgotten = 0, own_rules = excluded.own_rules";
+    PUT = "INSERT INTO memberships (user_id, room_num, membership, event_pos, since_pos, forgotten, own_rules, \
+           pushes) VALUES ($1, $2, $3, $4, $5, 0, $6, $7) ON CONFLICT (user_id, room_num) DO UPDATE SET \
+           membership = excluded.membership, event_pos = excluded.event_pos, since_pos = excluded.since_pos, forgotten = 0, \
+           own_rules = excluded.own_rules, pushes = excluded.pushes";
+    SET_PUSHES = "UPDATE memberships SET pushes = 1 WHERE user_id = $1 AND membership = 'join' AND pushes = 0";
     FORGET = "UPDATE memberships SET forgotten = 1 WHERE user_id = $1 AND room_num = $2";
     OF_USER = concat!("SELECT ", columns!(), ", r.room_id, r.last_pos FROM memberships m \
                JOIN rooms r ON r.num = m.room_num WHERE m.user_id = $1 ORDER BY m.room_num");
@@ -85,10 +87,16 @@ pub fn find(tx: &ReadTx<'_>, user_id: &str, room_num: i64) -> Result<Option<Memb
     tx.query_opt(&FIND, &params![user_id, room_num], from_row)
 }
 
-/// Stores where somebody stands, and whether they have push rules of their own.
-pub fn put(tx: &mut Tx<'_>, membership: &Membership, own_rules: bool) -> Result<(), DbError> {
+/// Stores where somebody stands, and whether they have push rules of their own, and pushers.
+pub fn put(tx: &mut Tx<'_>, membership: &Membership, own_rules: bool, pushes: bool) -> Result<(), DbError> {
     let Membership { user_id, room_num, membership, event_pos, since_pos, .. } = membership;
-    tx.execute(&PUT, &params![user_id, *room_num, membership, *event_pos, *since_pos, own_rules])?;
+    tx.execute(&PUT, &params![user_id, *room_num, membership, *event_pos, *since_pos, own_rules, pushes])?;
+    Ok(())
+}
+
+/// Notes that a user has a pusher.
+pub fn set_pushes(tx: &mut Tx<'_>, user_id: &str) -> Result<(), DbError> {
+    tx.execute(&SET_PUSHES, &params![user_id])?;
     Ok(())
 }
 

@@ -1,17 +1,24 @@
 //! Pushers: where an account wants its notifications sent.
 
-use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_db::{DbError, ReadTx, Row, Tx, params};
+
+macro_rules! columns {
+    () => {
+        "app_id, pushkey, kind, app_display_name, device_display_name, profile_tag, lang, data, device_id, enabled"
+    };
+}
 
 reeve_db::statements! {
-    OF_USER = "SELECT app_id, pushkey, kind, app_display_name, device_display_name, profile_tag, lang, data, device_id \
-               FROM pushers WHERE user_num = $1 ORDER BY created_ts, app_id, pushkey";
+    OF_USER = concat!("SELECT ", columns!(), " FROM pushers WHERE user_num = $1 ORDER BY created_ts, app_id, pushkey");
     COUNT = "SELECT count(*) FROM pushers WHERE user_num = $1";
-    PUT = "INSERT INTO pushers (user_num, app_id, pushkey, kind, app_display_name, device_display_name, profile_tag, \
-           lang, data, device_id, created_ts) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+    PUT = concat!("INSERT INTO pushers (", columns!(), ", user_num, created_ts, updated_ts, last_pos, told_unread, marks, \
+           failures) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, 0, 0, 0) \
            ON CONFLICT (user_num, app_id, pushkey) DO UPDATE SET kind = excluded.kind, \
            app_display_name = excluded.app_display_name, device_display_name = excluded.device_display_name, \
            profile_tag = excluded.profile_tag, lang = excluded.lang, data = excluded.data, \
-           device_id = excluded.device_id";
+           device_id = coalesce(pushers.device_id, excluded.device_id), enabled = excluded.enabled, updated_ts = excluded.updated_ts, \
+           failures = 0, failing_since_ts = NULL, due_ts = CASE WHEN pushers.due_ts IS NOT NULL AND pushers.claim IS NULL \
+           THEN excluded.updated_ts ELSE pushers.due_ts END");
     DELETE = "DELETE FROM pushers WHERE user_num = $1 AND app_id = $2 AND pushkey = $3";
     DELETE_OF_OTHERS = "DELETE FROM pushers WHERE app_id = $2 AND pushkey = $3 AND user_num <> $1";
     DELETE_OF_DEVICE = "DELETE FROM pushers WHERE user_num = $1 AND device_id = $2";
@@ -39,23 +46,30 @@ pub struct Pusher {
     pub data: String,
     /// The device it was set from.
     pub device_id: Option<String>,
+    /// Whether it is switched on.
+    pub enabled: bool,
 }
+
+pub(crate) fn from_row(row: &Row<'_>) -> Result<Pusher, DbError> {
+    Ok(Pusher {
+        app_id: row.get(0)?,
+        pushkey: row.get(1)?,
+        kind: row.get(2)?,
+        app_display_name: row.get(3)?,
+        device_display_name: row.get(4)?,
+        profile_tag: row.get(5)?,
+        lang: row.get(6)?,
+        data: row.get(7)?,
+        device_id: row.get(8)?,
+        enabled: row.get(9)?,
+    })
+}
+
+pub(crate) use columns;
 
 /// The pushers of an account, the oldest first.
 pub fn of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<Vec<Pusher>, DbError> {
-    tx.query(&OF_USER, &params![user_num], |row| {
-        Ok(Pusher {
-            app_id: row.get(0)?,
-            pushkey: row.get(1)?,
-            kind: row.get(2)?,
-            app_display_name: row.get(3)?,
-            device_display_name: row.get(4)?,
-            profile_tag: row.get(5)?,
-            lang: row.get(6)?,
-            data: row.get(7)?,
-            device_id: row.get(8)?,
-        })
-    })
+    tx.query(&OF_USER, &params![user_num], from_row)
 }
 
 /// How many pushers an account has.
@@ -63,12 +77,13 @@ pub fn count_of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<i64, DbError> {
     tx.query_one(&COUNT, &params![user_num], |row| row.get(0))
 }
 
-/// Sets a pusher, in place of one with the same application and key.
-pub fn put(tx: &mut Tx<'_>, user_num: i64, pusher: &Pusher, now: i64) -> Result<(), DbError> {
+/// Sets a pusher, in place of one with the same application and key, whose device it keeps: another device of the account
+/// may have set it. A new one has told everything up to `pos`; one that
+/// waits after failures is tried again at once.
+pub fn put(tx: &mut Tx<'_>, user_num: i64, pusher: &Pusher, pos: i64, now: i64) -> Result<(), DbError> {
     tx.execute(
         &PUT,
         &params![
-            user_num,
             &pusher.app_id,
             &pusher.pushkey,
             &pusher.kind,
@@ -78,7 +93,10 @@ pub fn put(tx: &mut Tx<'_>, user_num: i64, pusher: &Pusher, now: i64) -> Result<
             &pusher.lang,
             &pusher.data,
             &pusher.device_id,
-            now
+            pusher.enabled,
+            user_num,
+            now,
+            pos
         ],
     )?;
     Ok(())

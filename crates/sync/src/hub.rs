@@ -4,7 +4,7 @@
 //! hint may come twice or too early, and any process may have made the change.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -89,7 +89,7 @@ pub struct Hub {
     waiting: Mutex<Waiting>,
     members: Mutex<Members>,
     next_id: AtomicU64,
-    followed: AtomicI64,
+    followed: watch::Sender<i64>,
     /// Requests of sliding sync.
     pub turns: Arc<Turns>,
 }
@@ -113,6 +113,19 @@ impl Hub {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).by_user.contains_key(user_id)
     }
 
+    /// Tells up to which position the stream was followed, each time that it grew.
+    pub fn followed(&self) -> watch::Receiver<i64> {
+        self.followed.subscribe()
+    }
+
+    fn set_followed(&self, pos: i64) {
+        self.followed.send_if_modified(|followed| {
+            let grew = *followed < pos;
+            *followed = pos.max(*followed);
+            grew
+        });
+    }
+
     /// How many wait.
     pub fn waiting(&self) -> usize {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).waiters.len()
@@ -134,11 +147,11 @@ impl Hub {
     }
 
     async fn look(&self, db: &Db) -> Result<(), DbError> {
-        let after = self.followed.load(Ordering::Acquire);
+        let after = *self.followed.borrow();
         // Before anybody waits there is nothing to tell; the first look only finds the end.
         if after == 0 || self.waiting() == 0 {
             let current = db.read(stream::current).await?;
-            self.followed.store(current.max(1), Ordering::Release);
+            self.set_followed(current.max(1));
             // Somebody may have begun to wait meanwhile, and may not have seen what came since.
             let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             if current > after {
@@ -147,7 +160,7 @@ impl Hub {
             return Ok(());
         }
         let changes = db.read(move |tx| stream::changes(tx, after)).await?;
-        self.followed.store(changes.upto, Ordering::Release);
+        self.set_followed(changes.upto);
         let members = {
             let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
             members.rooms.extend(&changes.members);
@@ -187,7 +200,7 @@ impl Listener {
             waiter.rooms = rooms;
         }
         drop(waiting);
-        if self.hub.followed.load(Ordering::Acquire) > upto {
+        if *self.hub.followed.borrow() > upto {
             self.news.notify_one();
         }
     }

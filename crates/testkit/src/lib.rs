@@ -15,12 +15,16 @@
 mod client;
 mod database;
 mod server;
+mod smtp;
+mod web;
 
 pub use client::{Client, Reply};
 pub use reeve::server::Config;
 pub use reeve_db::Engine;
 pub use server::{START_MS, Server};
+pub use smtp::{Received, Smtp};
 pub use tokio;
+pub use web::{Asked, Web};
 
 /// Defines tests that run once on SQLite and once on PostgreSQL. Each gets a fresh server; `#[config(f)]`
 /// before the function changes its [`Config`] with `f: fn(&mut Config)`.

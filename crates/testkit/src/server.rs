@@ -84,7 +84,7 @@ impl Server {
     }
 
     /// Stops it and starts it again on the same database, perhaps with other settings. The port changes.
-    pub async fn restart(&mut self, change: fn(&mut Config)) {
+    pub async fn restart(&mut self, change: impl FnOnce(&mut Config)) {
         change(&mut self.config);
         if let Some(running) = self.running.take() {
             running.stop().await;
@@ -170,6 +170,9 @@ fn config(database: &Database, clock: &Clock) -> Config {
         http: HttpSettings::default(),
         media: reeve_media::Settings::new(StoreSettings::Folder(database.folder().join("media"))),
         rooms: reeve_rooms::Settings::default(),
+        allowed_ranges: Vec::new(),
+        mail: None,
+        push: reeve_push::Settings::default(),
         rate_limits: RateLimits { enabled: false, ..RateLimits::default() },
         clock: clock.clone(),
     }

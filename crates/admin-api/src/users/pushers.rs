@@ -31,6 +31,7 @@ pub(crate) struct PusherView {
     /// Blank if not set.
     profile_tag: String,
     pushkey: String,
+    /// Whether it is switched on; another device of the account may have switched it off.
     enabled: bool,
     /// The device it was set from.
     device_id: Option<String>,
@@ -61,8 +62,7 @@ fn view(pusher: pushers::Pusher) -> Result<PusherView, MatrixError> {
         lang: pusher.lang,
         profile_tag: pusher.profile_tag,
         pushkey: pusher.pushkey,
-        // A pusher cannot be switched off without being deleted.
-        enabled: true,
+        enabled: pusher.enabled,
         device_id: pusher.device_id,
     })
 }

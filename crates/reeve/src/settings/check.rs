@@ -101,6 +101,8 @@ pub(super) fn check(settings: &Settings) -> Result<(), Problem> {
         return Err(("account_validity.period_ms".to_owned(), problem));
     }
 
+    check_email(settings)?;
+
     // An event may have 64 KiB; a smaller limit would refuse what every client may send.
     at_least("http.max_body_bytes", http.max_body_bytes, 65_536)?;
     at_least("http.header_timeout_ms", http.header_timeout_ms, 1)?;
@@ -108,6 +110,34 @@ pub(super) fn check(settings: &Settings) -> Result<(), Problem> {
 
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&settings.log.filter) {
         return Err(("log.filter".to_owned(), format!("{error}, in {:?}", settings.log.filter)));
+    }
+    Ok(())
+}
+
+/// Sending e-mail needs more than a server.
+fn check_email(settings: &Settings) -> Result<(), Problem> {
+    let email = &settings.email;
+    let wrong = |key: &str, problem: &str| Err((format!("email.{key}"), problem.to_owned()));
+    if let Some(port) = email.port {
+        at_least("email.port", port, 1)?;
+        at_most("email.port", port, 65_535)?;
+    }
+    if email.host.as_ref().is_some_and(String::is_empty) {
+        return wrong("host", "must not be empty");
+    }
+    if email.user.is_some() != email.password.is_some() {
+        return wrong("user", "must be set together with email.password");
+    }
+    match &email.from {
+        Some(from) if !reeve_outgoing::is_sender(from) => {
+            return wrong("from", "expected an address such as name@example.org or Name <name@example.org>");
+        }
+        None if email.host.is_some() => return wrong("from", "must be set when email.host is set"),
+        _ => {}
+    }
+    if email.host.is_some() && settings.public_base_url.is_none() {
+        let problem = "must be set when email.host is set: mails have links to this server";
+        return Err(("public_base_url".to_owned(), problem.to_owned()));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use ruma::OwnedServerName;
 
 use super::{
     describe::sections,
-    values::{BaseUrl, Database, Listen, LogFormat, Networks, Secret},
+    values::{BaseUrl, Database, EmailTls, Listen, LogFormat, Networks, Secret},
 };
 
 sections! {
@@ -52,6 +52,12 @@ sections! {
         presence: Presence = Presence::default();
         /// Who is found in the user directory.
         user_directory: UserDirectory = UserDirectory::default();
+        /// Notifications to people whose clients are not looking.
+        push: Push = Push::default();
+        /// The server through which e-mail is sent.
+        email: Email = Email::default();
+        /// Requests that the server makes: to push gateways.
+        outgoing: Outgoing = Outgoing::default();
         /// Limits on single requests.
         http: Http = Http::default();
         /// What the server writes about its work, to standard error.
@@ -194,6 +200,44 @@ sections! {
         /// Whether everybody is found, and not only those who share a room with whoever searches or are in a
         /// room that everybody can join.
         search_all_users: bool = false;
+    }
+
+    Push {
+        /// Whether push gateways are told what an event says. When not, they are told only of which type it is,
+        /// who sent it and where. What is encrypted stays so either way.
+        include_content: bool = true;
+        /// Whether devices show the number of rooms with something unread. When not, they show the number of
+        /// unread messages.
+        group_unread_count_by_room: bool = true;
+    }
+
+    Email {
+        /// The name or address of an SMTP server. When not set, no e-mail is sent, and nobody can be notified
+        /// by e-mail. Notifications that stay unread for ten minutes are sent to whoever wants that; about the
+        /// same room less and less often, down to once a day.
+        host: Option<String> = None;
+        /// Its port. When not set: 465 with `tls`, 587 with `starttls`, 25 with `none`.
+        port: Option<u32> = None;
+        /// How the connection is encrypted: `tls` from the beginning, `starttls` after a greeting, `none` not at
+        /// all, which only fits a server on the same machine.
+        tls: EmailTls = EmailTls::StartTls;
+        /// The user name at that server, if it wants one.
+        user: Option<String> = None;
+        /// The password of that user.
+        password: Option<Secret> = None;
+        /// Who writes: `name@example.org` or `Name <name@example.org>`. Needed when there is a server.
+        from: Option<String> = None;
+        /// What mails call this service.
+        app_name: String = "Matrix".to_owned();
+        /// The URL of a web client, to whose rooms mails link. When not set they link to `https://matrix.to`.
+        client_base_url: Option<BaseUrl> = None;
+    }
+
+    Outgoing {
+        /// Where requests go is chosen by the people who use the server, so it makes none to addresses that are
+        /// not on the public internet (private, loopback, link-local, multicast and reserved ones), except to
+        /// these addresses and networks: for a push gateway on the own network, for example.
+        allow_ranges: Networks = Networks::default();
     }
 
     Http {

@@ -247,6 +247,47 @@ impl fmt::Display for LogFormat {
     }
 }
 
+/// How the connection to the server that takes e-mail is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmailTls {
+    /// From the beginning.
+    Tls,
+    /// After a greeting.
+    StartTls,
+    /// Not at all.
+    None,
+}
+
+impl FromStr for EmailTls {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "tls" => Ok(Self::Tls),
+            "starttls" => Ok(Self::StartTls),
+            "none" => Ok(Self::None),
+            _ => Err(format!("expected \"tls\", \"starttls\" or \"none\", found {text:?}")),
+        }
+    }
+}
+
+impl fmt::Display for EmailTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tls => "tls",
+            Self::StartTls => "starttls",
+            Self::None => "none",
+        })
+    }
+}
+
+impl Leaf for EmailTls {
+    const KIND: Kind = Kind::Text;
+    fn value(&self) -> Option<Value> {
+        Some(Value::String(self.to_string()))
+    }
+}
+
 /// Reads a setting from its text form.
 macro_rules! deserialize_from_text {
     ($($type:ty),+) => { $(
@@ -257,7 +298,7 @@ macro_rules! deserialize_from_text {
         }
     )+ };
 }
-deserialize_from_text!(BaseUrl, Database, LogFormat);
+deserialize_from_text!(BaseUrl, Database, EmailTls, LogFormat);
 
 impl Leaf for BaseUrl {
     const KIND: Kind = Kind::Text;

@@ -1,0 +1,47 @@
+//! Links in e-mails with which people ask for no more.
+
+use http::Method;
+use reeve_accounts::pushers;
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_store::users;
+use subtle::ConstantTimeEq;
+
+const PATH: &str = "/_synapse/client/unsubscribe";
+
+pub(crate) fn routes() -> Vec<Route> {
+    let route = |method: Method, description: &'static str| {
+        Route::new(method, PATH, handle)
+            .access(Access::Anybody)
+            .summary("Deletes the e-mail pusher whose mail has this link")
+            .description(description)
+            .query(&[
+                ("user_id", "the account"),
+                ("app_id", "the application of the pusher"),
+                ("pushkey", "the address of the pusher"),
+                ("token", "proves that the link was made by this server"),
+            ])
+            .errors(&[(403, "M_FORBIDDEN", "the link was not made by this server")])
+    };
+    vec![
+        route(Method::GET, "For people, who follow the link in the mail."),
+        route(Method::POST, "For mail programs, which unsubscribe with one click (RFC 8058)."),
+    ]
+}
+
+async fn handle(call: Call) -> Answer {
+    let value = |key: &str| call.query.utf8(key).map(Option::unwrap_or_default);
+    let (user_id, app_id, pushkey) = (value("user_id")?, value("app_id")?, value("pushkey")?);
+    let expected = call.app.home.seal_unsubscribe(&user_id, &app_id, &pushkey)?;
+    if !bool::from(expected.as_bytes().ct_eq(value("token")?.as_bytes())) {
+        return Err(MatrixError::forbidden("The link is not valid"));
+    }
+    call.write(move |tx| -> Result<(), reeve_accounts::Error> {
+        match users::num(tx, &user_id)? {
+            Some(num) => pushers::delete(tx, num, &app_id, &pushkey),
+            None => Ok(()),
+        }
+    })
+    .await?;
+    let page = "<!DOCTYPE html>\n<html><body><p>You will get no more of these mails.</p></body></html>\n";
+    reply::text("text/html; charset=utf-8", page.to_owned())
+}

@@ -1,0 +1,147 @@
+//! E-mail, through one SMTP server that the operator names.
+
+use std::fmt;
+use std::time::{Duration, UNIX_EPOCH};
+
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+
+/// How long each step of talking to the server may take.
+const STEP_WITHIN: Duration = Duration::from_secs(15);
+/// How long all of it may take.
+const SENT_WITHIN: Duration = Duration::from_mins(1);
+
+/// How the connection to the server is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailTls {
+    /// From the beginning.
+    Tls,
+    /// After a greeting; a server that cannot is not used.
+    StartTls,
+    /// Not at all.
+    None,
+}
+
+/// The server that takes e-mail.
+#[derive(Clone)]
+pub struct MailSettings {
+    /// Its name or address.
+    pub host: String,
+    /// Its port; the usual one of the kind of encryption if none.
+    pub port: Option<u16>,
+    /// How the connection is encrypted.
+    pub tls: MailTls,
+    /// User name and password, if it wants them.
+    pub credentials: Option<(String, String)>,
+    /// Who writes: `name@example.org` or `Name <name@example.org>`.
+    pub from: String,
+    /// What the sending server calls itself.
+    pub server_name: String,
+}
+
+impl fmt::Debug for MailSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the credentials.
+        f.debug_struct("MailSettings")
+            .field("host", &self.host)
+            .field("from", &self.from)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether this can stand as the sender of e-mail.
+pub fn is_sender(from: &str) -> bool {
+    from.parse::<Mailbox>().is_ok()
+}
+
+/// An e-mail.
+#[derive(Clone, Debug)]
+pub struct Mail {
+    /// The address it goes to.
+    pub to: String,
+    /// The subject.
+    pub subject: String,
+    /// What it says, as text.
+    pub text: String,
+    /// The same, as HTML.
+    pub html: String,
+    /// An address at which the receiver can ask for no more of its kind, with one request.
+    pub unsubscribe: Option<String>,
+    /// Something that no other mail has.
+    pub id: String,
+    /// When it is written, in milliseconds.
+    pub now: i64,
+}
+
+/// Sends e-mail. Cheap to clone.
+#[derive(Clone)]
+pub struct Mailer {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+    server_name: String,
+}
+
+impl Mailer {
+    /// For a server. Nothing is connected to before there is something to send.
+    pub fn new(settings: &MailSettings) -> Result<Self, String> {
+        let from = settings
+            .from
+            .parse()
+            .map_err(|error| format!("{:?} cannot send e-mail: {error}", settings.from))?;
+        let parameters = || TlsParameters::new(settings.host.clone()).map_err(|error| error.to_string());
+        let (tls, port) = match settings.tls {
+            MailTls::Tls => (Tls::Wrapper(parameters()?), 465),
+            MailTls::StartTls => (Tls::Required(parameters()?), 587),
+            MailTls::None => (Tls::None, 25),
+        };
+        // The name of a Matrix server may have a port.
+        let name = settings.server_name.split(':').next().unwrap_or_default().to_owned();
+        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(settings.host.clone())
+            .port(settings.port.unwrap_or(port))
+            .tls(tls)
+            .hello_name(ClientId::Domain(name.clone()))
+            .timeout(Some(STEP_WITHIN));
+        if let Some((user, password)) = settings.credentials.clone() {
+            builder = builder.credentials(Credentials::new(user, password));
+        }
+        Ok(Self { transport: builder.build(), from, server_name: name })
+    }
+
+    /// Sends a mail. When this answers, the server has taken it over.
+    pub async fn send(&self, mail: &Mail) -> Result<(), String> {
+        let message = self.message(mail)?;
+        match tokio::time::timeout(SENT_WITHIN, self.transport.send(message)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the mail server did not answer in time".to_owned()),
+        }
+    }
+
+    fn message(&self, mail: &Mail) -> Result<Message, String> {
+        let to = mail.to.parse().map_err(|_| "the address cannot be written to".to_owned())?;
+        let date = UNIX_EPOCH + Duration::from_millis(u64::try_from(mail.now).unwrap_or_default());
+        let mut builder = Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(None, to))
+            .date(date)
+            .message_id(Some(format!("<{}@{}>", mail.id, self.server_name)))
+            // Nobody's automatic answer is wanted.
+            .raw_header(header("Auto-Submitted", "auto-generated"))
+            .subject(mail.subject.clone());
+        if let Some(url) = &mail.unsubscribe {
+            builder = builder
+                .raw_header(header("List-Unsubscribe", &format!("<{url}>")))
+                .raw_header(header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"));
+        }
+        let body = MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone());
+        builder.multipart(body).map_err(|error| error.to_string())
+    }
+}
+
+fn header(name: &'static str, value: &str) -> HeaderValue {
+    HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
+}

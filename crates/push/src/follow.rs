@@ -1,0 +1,93 @@
+//! Follows the stream and marks the pushers that something new may concern.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reeve_db::DbError;
+use reeve_model::clock::monotonic;
+use reeve_store::push_queue;
+use tokio::sync::watch;
+
+use crate::Inner;
+
+/// How many positions of the stream are looked at together.
+const SPAN: i64 = 1000;
+/// How many pushers one transaction marks, so that it keeps nobody waiting.
+const MARKED_AT_ONCE: usize = 200;
+/// Pause between two looks, so that in a busy room many events lead to one mark.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How long after an error it is tried again.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
+/// How often it is written down how far the stream was followed while there is nothing to mark.
+const SAVE_EVERY: Duration = Duration::from_mins(1);
+
+/// How far the stream was followed.
+struct Followed {
+    pos: i64,
+    saved: Instant,
+}
+
+/// Follows the stream until told to stop.
+pub(crate) async fn follow(
+    inner: Arc<Inner>,
+    mut end: watch::Receiver<i64>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut followed = Followed { pos: 0, saved: monotonic() };
+    loop {
+        let upto = *end.borrow_and_update();
+        let pause = match look(&inner, &mut followed, upto).await {
+            Ok(()) => PAUSE,
+            Err(error) => {
+                tracing::warn!(%error, "pushers cannot be marked; it will be tried again");
+                end.mark_changed();
+                PAUSE_AFTER_ERROR
+            }
+        };
+        let more = async {
+            tokio::time::sleep(pause).await;
+            end.changed().await
+        };
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            more = more => if more.is_err() { return },
+        }
+    }
+}
+
+async fn look(inner: &Inner, followed: &mut Followed, end: i64) -> Result<(), DbError> {
+    while followed.pos < end {
+        let pos = followed.pos;
+        let (after, upto, nums) = inner
+            .db
+            .read(move |tx| -> Result<_, DbError> {
+                // Another process may have been faster.
+                let after = pos.max(push_queue::position(tx)?);
+                let upto = after.saturating_add(SPAN).min(end);
+                Ok((after, upto, push_queue::concerned(tx, after, upto)?))
+            })
+            .await?;
+        let now = inner.clock.now_ms();
+        for nums in nums.chunks(MARKED_AT_ONCE) {
+            let nums = nums.to_vec();
+            inner
+                .db
+                .write(move |tx| -> Result<(), DbError> {
+                    if push_queue::position(tx)? < upto {
+                        push_queue::mark(tx, &nums, now)?;
+                    }
+                    Ok(())
+                })
+                .await?;
+        }
+        if upto > after && (!nums.is_empty() || followed.saved.elapsed() > SAVE_EVERY) {
+            inner.db.write(move |tx| push_queue::set_position(tx, upto)).await?;
+            followed.saved = monotonic();
+        }
+        if !nums.is_empty() {
+            inner.marked.notify_one();
+        }
+        followed.pos = upto.max(after);
+    }
+    Ok(())
+}

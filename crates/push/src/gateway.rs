@@ -1,0 +1,177 @@
+//! Push gateways: what they are told, and what they answer.
+//! <https://spec.matrix.org/v1.18/push-gateway-api/>
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use reeve_model::clock::monotonic;
+use reeve_outgoing::{Error, Limits, Outgoing};
+use reeve_rooms::alerts::Alert;
+use reeve_store::push_queue::Claimed;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use url::Url;
+
+/// What telling a gateway may cost.
+const LIMITS: Limits = Limits { time: Duration::from_secs(15), bytes: 64 * 1024, redirects: 0 };
+/// A gateway that was silent so often in a row is left alone for a while: those who wait for it would otherwise keep
+/// everybody else waiting.
+const SILENT_OFTEN: u32 = 3;
+/// How long.
+const REST: Duration = Duration::from_secs(30);
+/// How many silent gateways are remembered.
+const MOST_SILENT: usize = 1000;
+
+/// How telling it went.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Told.
+    Delivered,
+    /// The gateway wants to hear no more for this device.
+    Rejected,
+    /// Not told; why.
+    Failed(String),
+}
+
+/// What a notification is about, and for whom.
+pub(crate) struct Notification<'a> {
+    /// The pusher.
+    pub(crate) claimed: &'a Claimed,
+    /// The reader.
+    pub(crate) user_id: &'a str,
+    /// The event; `None` if only the number of what is unread changed.
+    pub(crate) alert: Option<&'a Alert>,
+    /// How much is unread.
+    pub(crate) unread: i64,
+    /// Whether the content of the event may be told.
+    pub(crate) include_content: bool,
+}
+
+impl Notification<'_> {
+    /// The body of the request.
+    pub(crate) fn body(&self) -> Value {
+        let pusher = &self.claimed.pusher;
+        let mut data: Map<String, Value> = serde_json::from_str(&pusher.data).unwrap_or_default();
+        data.remove("url");
+        let bare = data.get("format").and_then(Value::as_str) == Some("event_id_only");
+        let mut device = json!({
+            "app_id": pusher.app_id,
+            "pushkey": pusher.pushkey,
+            "pushkey_ts": self.claimed.updated_ts / 1000,
+            "data": data,
+        });
+        let mut notification = json!({ "counts": { "unread": self.unread } });
+        if let (Some(alert), Some(notification)) = (self.alert, notification.as_object_mut()) {
+            // What makes a sound should do so at once; and of what is encrypted, nobody knows here.
+            let urgent = alert.event.event_type == "m.room.encrypted"
+                || alert.tweaks.contains_key("sound")
+                || alert.tweaks.get("highlight").is_some_and(|highlight| *highlight != Value::Bool(false));
+            notification.insert("event_id".to_owned(), json!(alert.event.event_id));
+            notification.insert("room_id".to_owned(), json!(alert.room.room_id));
+            notification.insert("prio".to_owned(), json!(if urgent { "high" } else { "low" }));
+            if !bare {
+                notification.extend(self.details(alert));
+                if let Some(device) = device.as_object_mut() {
+                    device.insert("tweaks".to_owned(), Value::Object(alert.tweaks.clone()));
+                }
+            }
+        }
+        if let Some(notification) = notification.as_object_mut() {
+            notification.insert("devices".to_owned(), json!([device]));
+        }
+        json!({ "notification": notification })
+    }
+
+    fn details(&self, alert: &Alert) -> Map<String, Value> {
+        let mut details = Map::new();
+        let mut add = |key: &str, value: Value| details.insert(key.to_owned(), value);
+        add("type", json!(alert.event.event_type));
+        add("sender", json!(alert.event.sender));
+        add("sender_display_name", json!(alert.sender_name));
+        if let Some(name) = alert.room.name.as_ref().filter(|name| !name.is_empty()) {
+            add("room_name", json!(name));
+        }
+        if let Some(alias) = &alert.room.canonical_alias {
+            add("room_alias", json!(alias));
+        }
+        if alert.event.event_type == "m.room.member" && alert.event.state_key.is_some() {
+            add("user_is_target", json!(alert.event.state_key.as_deref() == Some(self.user_id)));
+        }
+        if self.include_content {
+            add("content", serde_json::to_value(&alert.shown.content).unwrap_or_default());
+        }
+        details
+    }
+}
+
+/// Tells the gateway of a pusher.
+pub(crate) async fn tell(
+    outgoing: &Outgoing,
+    gateways: &Gateways,
+    claimed: &Claimed,
+    body: &Value,
+) -> Outcome {
+    let data: Value = serde_json::from_str(&claimed.pusher.data).unwrap_or_default();
+    let url = data.get("url").and_then(Value::as_str).and_then(|url| Url::parse(url).ok());
+    let Some(url) = url else { return Outcome::Failed("the pusher has no URL".to_owned()) };
+    let gateway = url.origin().ascii_serialization();
+    if gateways.rests(&gateway) {
+        return Outcome::Failed("the gateway was silent lately".to_owned());
+    }
+    let answer = outgoing.post_json(&url, body.to_string(), LIMITS).await;
+    gateways.note(gateway, matches!(answer, Err(Error::Timeout)));
+    match answer {
+        Ok(answer) if answer.status.is_success() => {
+            if is_rejected(&answer.body, &claimed.pusher.pushkey) {
+                Outcome::Rejected
+            } else {
+                Outcome::Delivered
+            }
+        }
+        Ok(answer) => Outcome::Failed(format!("the gateway answered {}", answer.status)),
+        Err(error) => Outcome::Failed(error.to_string()),
+    }
+}
+
+fn is_rejected(body: &[u8], pushkey: &str) -> bool {
+    #[derive(Default, Deserialize)]
+    struct Answer {
+        #[serde(default)]
+        rejected: Vec<String>,
+    }
+    let answer: Answer = serde_json::from_slice(body).unwrap_or_default();
+    answer.rejected.iter().any(|rejected| rejected == pushkey)
+}
+
+/// Gateways that were silent lately.
+#[derive(Default)]
+pub(crate) struct Gateways(Mutex<HashMap<String, Silent>>);
+
+struct Silent {
+    times: u32,
+    last: Instant,
+}
+
+impl Gateways {
+    /// Whether a gateway is to be left alone.
+    fn rests(&self, gateway: &str) -> bool {
+        let silent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        silent.get(gateway).is_some_and(|silent| silent.times >= SILENT_OFTEN && silent.last.elapsed() < REST)
+    }
+
+    /// Notes whether a gateway was silent.
+    fn note(&self, gateway: String, was_silent: bool) {
+        let mut silent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !was_silent {
+            silent.remove(&gateway);
+            return;
+        }
+        if silent.len() >= MOST_SILENT {
+            silent.retain(|_, silent| silent.last.elapsed() < REST);
+        }
+        let entry = silent.entry(gateway).or_insert(Silent { times: 0, last: monotonic() });
+        entry.times = entry.times.saturating_add(1);
+        entry.last = monotonic();
+    }
+}

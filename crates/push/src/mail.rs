@@ -1,0 +1,244 @@
+//! Notifications by e-mail: what somebody has not read for a while, of all rooms together.
+//!
+//! A mail is written when a notification was not read for ten minutes. It tells everything that is unread and was not
+//! written about before. Then each room in it waits before another mail is written because of it, twice as long each
+//! time, up to a day; a room that nothing was written about for two days starts anew.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use reeve_db::{DbError, ReadTx};
+use reeve_model::{User, random};
+use reeve_outgoing::Mail;
+use reeve_rooms::alerts::Alert;
+use reeve_rooms::{Error, Home};
+use reeve_store::push_queue::{self, Claimed};
+use reeve_store::rooms::Room;
+use serde_json::Value;
+use url::Url;
+
+/// How long a notification may stay unread before a mail is written, in milliseconds.
+pub(crate) const FIRST_WAIT_MS: i64 = 10 * 60_000;
+/// The longest that a room waits.
+const LONGEST_WAIT_MS: i64 = 24 * 3_600_000;
+/// A room that nothing was written about for so long starts anew.
+pub(crate) const FORGET_MS: i64 = 2 * LONGEST_WAIT_MS;
+/// How many messages of a room a mail shows.
+const MOST_SHOWN: usize = 5;
+/// How much of a message it shows, in characters.
+const MOST_TEXT: usize = 300;
+
+/// What the operator decided about e-mail.
+#[derive(Clone, Debug)]
+pub struct MailStyle {
+    /// What the service is called.
+    pub app_name: String,
+    /// Where clients reach this server.
+    pub public_base_url: String,
+    /// Where a web client is, to whose rooms mails link; <https://matrix.to> if none.
+    pub client_base_url: Option<String>,
+}
+
+/// When these alerts are a reason to write: a time in milliseconds; `None` if there are none.
+pub(crate) fn due(tx: &ReadTx<'_>, num: i64, alerts: &[Alert]) -> Result<Option<i64>, DbError> {
+    let mut earliest = None;
+    for alert in alerts {
+        let throttled = push_queue::mailed(tx, num, alert.room.num)?.map_or(0, |(sent, wait)| sent + wait);
+        let due = throttled.max(alert.event.ts + FIRST_WAIT_MS);
+        earliest = Some(earliest.map_or(due, |earliest: i64| earliest.min(due)));
+    }
+    Ok(earliest)
+}
+
+/// How long each room of these alerts waits after a mail, in milliseconds.
+pub(crate) fn waits(
+    tx: &ReadTx<'_>,
+    num: i64,
+    alerts: &[Alert],
+    now: i64,
+) -> Result<BTreeMap<i64, i64>, DbError> {
+    let mut waits = BTreeMap::new();
+    for alert in alerts {
+        let wait = match push_queue::mailed(tx, num, alert.room.num)? {
+            Some((sent, wait)) if now - sent < FORGET_MS => wait.saturating_mul(2).min(LONGEST_WAIT_MS),
+            _ => FIRST_WAIT_MS,
+        };
+        waits.insert(alert.room.num, wait);
+    }
+    Ok(waits)
+}
+
+/// One room of a mail.
+struct Section<'a> {
+    name: String,
+    link: String,
+    lines: Vec<(&'a str, String)>,
+    /// How many more messages there are.
+    more: usize,
+}
+
+/// The mail about these alerts, of which there is at least one.
+pub(crate) fn write(
+    home: &Home,
+    style: &MailStyle,
+    user: &User,
+    claimed: &Claimed,
+    alerts: &[Alert],
+    now: i64,
+) -> Result<Mail, Error> {
+    let mut sections: Vec<(i64, Section<'_>)> = Vec::new();
+    for alert in alerts {
+        let known = sections.iter().position(|(num, _)| *num == alert.room.num);
+        let index = known.unwrap_or(sections.len());
+        if known.is_none() {
+            let section = Section {
+                name: room_name(alert),
+                link: link(style, &alert.room),
+                lines: Vec::new(),
+                more: 0,
+            };
+            sections.push((alert.room.num, section));
+        }
+        let Some((_, section)) = sections.get_mut(index) else { continue };
+        if section.lines.len() < MOST_SHOWN {
+            section.lines.push((&alert.sender_name, said(alert)));
+        } else {
+            section.more += 1;
+        }
+    }
+    let sections: Vec<Section<'_>> = sections.into_iter().map(|(_, section)| section).collect();
+    let app = &style.app_name;
+    let subject = match (&*sections, alerts) {
+        ([section], [alert]) => format!("[{app}] {} wrote in {}", alert.sender_name, section.name),
+        ([section], _) => format!("[{app}] New messages in {}", section.name),
+        (sections, _) => format!("[{app}] New messages in {} rooms", sections.len()),
+    };
+    let unsubscribe = unsubscribe(home, style, user, claimed)?;
+    let name = user.displayname.as_deref().filter(|name| !name.trim().is_empty()).unwrap_or(user.localpart());
+    Ok(Mail {
+        to: claimed.pusher.pushkey.clone(),
+        subject: one_line(&subject),
+        text: text(app, name, &sections, &unsubscribe),
+        html: html(app, name, &sections, &unsubscribe),
+        unsubscribe: Some(unsubscribe),
+        id: random::letters(24),
+        now,
+    })
+}
+
+/// What a mail calls a room: the name of an unnamed one is with whom one talks there.
+fn room_name(alert: &Alert) -> String {
+    let room = &alert.room;
+    let named = room.name.as_ref().filter(|name| !name.trim().is_empty()).or(room.canonical_alias.as_ref());
+    named.cloned().unwrap_or_else(|| format!("a conversation with {}", alert.sender_name))
+}
+
+fn link(style: &MailStyle, room: &Room) -> String {
+    match &style.client_base_url {
+        Some(client) => format!("{client}/#/room/{}", room.room_id),
+        None => format!("https://matrix.to/#/{}", room.room_id),
+    }
+}
+
+/// What somebody said or did, in a line.
+fn said(alert: &Alert) -> String {
+    let content: Value = serde_json::from_str(alert.shown.content.get()).unwrap_or_default();
+    let text = |key: &str| content.get(key).and_then(Value::as_str).map(one_line);
+    let body = || text("body").unwrap_or_default();
+    match alert.event.event_type.as_str() {
+        "m.room.message" => match content.get("msgtype").and_then(Value::as_str) {
+            Some("m.image") => format!("(image) {}", body()),
+            Some("m.file") => format!("(file) {}", body()),
+            Some("m.audio") => format!("(audio) {}", body()),
+            Some("m.video") => format!("(video) {}", body()),
+            _ => body(),
+        },
+        "m.room.encrypted" => "(an encrypted message)".to_owned(),
+        "m.room.member" if text("membership").as_deref() == Some("invite") => "(invites you)".to_owned(),
+        "m.sticker" => format!("(sticker) {}", body()),
+        "m.call.invite" => "(a call)".to_owned(),
+        _ => "(something new)".to_owned(),
+    }
+}
+
+/// Text without line breaks and other control characters, and not longer than fits.
+fn one_line(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let mut line: String = text.chars().map(plain).take(MOST_TEXT).collect();
+    if text.chars().nth(MOST_TEXT).is_some() {
+        line.push('…');
+    }
+    line
+}
+
+/// Where the receiver can ask for no more mails, without logging in.
+fn unsubscribe(home: &Home, style: &MailStyle, user: &User, claimed: &Claimed) -> Result<String, Error> {
+    let pusher = &claimed.pusher;
+    let base = format!("{}/_synapse/client/unsubscribe", style.public_base_url);
+    let mut url = Url::parse(&base).map_err(Error::internal)?;
+    let seal = home.seal_unsubscribe(&user.user_id, &pusher.app_id, &pusher.pushkey)?;
+    url.query_pairs_mut()
+        .append_pair("user_id", &user.user_id)
+        .append_pair("app_id", &pusher.app_id)
+        .append_pair("pushkey", &pusher.pushkey)
+        .append_pair("token", &seal);
+    Ok(url.to_string())
+}
+
+fn text(app: &str, name: &str, sections: &[Section<'_>], unsubscribe: &str) -> String {
+    let mut out = format!("Hello {name},\n\nthere is something on {app} that you have not read.\n");
+    // Writing to a string never fails.
+    for section in sections {
+        let _ = write!(out, "\n{}\n{}\n", section.name, section.link);
+        for (sender, said) in &section.lines {
+            let _ = writeln!(out, "  {sender}: {said}");
+        }
+        if section.more > 0 {
+            let _ = writeln!(out, "  and {} more", section.more);
+        }
+    }
+    let _ = write!(out, "\nNo more mails of this kind: {unsubscribe}\n");
+    out
+}
+
+fn html(app: &str, name: &str, sections: &[Section<'_>], unsubscribe: &str) -> String {
+    let mut out = String::from("<!DOCTYPE html>\n<html><body style=\"font-family: sans-serif\">\n");
+    let _ = writeln!(out, "<p>Hello {},</p>", escape(name));
+    let _ = writeln!(out, "<p>there is something on {} that you have not read.</p>", escape(app));
+    for section in sections {
+        let _ = writeln!(
+            out,
+            "<h3><a href=\"{}\">{}</a></h3>\n<ul style=\"list-style: none; padding-left: 1em\">",
+            escape(&section.link),
+            escape(&section.name)
+        );
+        for (sender, said) in &section.lines {
+            let _ = writeln!(out, "<li><b>{}</b>: {}</li>", escape(sender), escape(said));
+        }
+        if section.more > 0 {
+            let _ = writeln!(out, "<li>and {} more</li>", section.more);
+        }
+        out.push_str("</ul>\n");
+    }
+    let _ = writeln!(
+        out,
+        "<p><small><a href=\"{}\">No more mails of this kind</a></small></p>\n</body></html>",
+        escape(unsubscribe)
+    );
+    out
+}
+
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}

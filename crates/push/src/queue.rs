@@ -1,0 +1,283 @@
+//! Takes up pushers that are due, looks up what they have to tell, and lets them tell it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reeve_accounts::pushers::are_told;
+use reeve_db::{DbError, ReadTx, Tx};
+use reeve_model::random;
+use reeve_outgoing::Mail;
+use reeve_rooms::{Error, alerts};
+use reeve_store::push_queue::{self, Claimed, Progress};
+use reeve_store::{stream, users};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::gateway::{self, Notification, Outcome};
+use crate::{Inner, mail};
+
+/// How many pushers are worked on at the same time.
+const AT_ONCE: usize = 64;
+/// How often due pushers are looked for without being told: finds those that wait after failures.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Who does not go on in this time is taken for dead, and another takes the pusher over. Far longer than a request.
+const LEASE_MS: i64 = 120_000;
+/// The pause after the first failure; it doubles with each.
+const FIRST_PAUSE_MS: i64 = 1000;
+/// The longest pause.
+const LONGEST_PAUSE_MS: i64 = 3_600_000;
+/// What could not be told for so long is given up.
+const GIVE_UP_MS: i64 = 24 * 3_600_000;
+/// How many notifications are looked at together for some that are not read.
+const SCAN: i64 = 200;
+/// How many unread messages a mail tells of at most.
+const MOST_IN_MAIL: usize = 100;
+
+/// Works until told to stop; then what is being told is put back.
+pub(crate) async fn run(inner: Arc<Inner>, mut stop: watch::Receiver<bool>) {
+    let mut working = JoinSet::new();
+    loop {
+        while working.try_join_next().is_some() {}
+        let free = AT_ONCE.saturating_sub(working.len());
+        let taken = take(&inner, free).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the queue of pushers cannot be read");
+            Vec::new()
+        });
+        for (claim, claimed) in taken {
+            working.spawn(work(Arc::clone(&inner), claim, claimed, stop.clone()));
+        }
+        inner.metrics.active.set(i64::try_from(working.len()).unwrap_or(i64::MAX));
+        tokio::select! {
+            () = stopped(&mut stop) => break,
+            () = inner.marked.notified() => {}
+            Some(_) = working.join_next() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+    while working.join_next().await.is_some() {}
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // If nobody can say so any more, the server stops too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Claims pushers that are due.
+async fn take(inner: &Inner, most: usize) -> Result<Vec<(String, Claimed)>, DbError> {
+    let now = inner.clock.now_ms();
+    if most == 0 || !inner.db.read(move |tx| push_queue::is_due(tx, now)).await? {
+        return Ok(Vec::new());
+    }
+    let (claim, most) = (random::letters(16), i64::try_from(most).unwrap_or(1));
+    let name = claim.clone();
+    let claimed = inner.db.write(move |tx| push_queue::claim(tx, &name, now, now + LEASE_MS, most)).await?;
+    Ok(claimed.into_iter().map(|claimed| (claim.clone(), claimed)).collect())
+}
+
+/// What a pusher does next.
+enum Plan {
+    /// Somebody else has it, or it is gone.
+    Lost,
+    /// Something is told, or nothing, and then the pusher is further.
+    Go(Message, Step),
+}
+
+/// What is told.
+enum Message {
+    /// There is nothing to tell.
+    Nothing,
+    /// This, to a push gateway.
+    Gateway(Value),
+    /// This, by e-mail.
+    Mail(Box<Mail>),
+}
+
+/// Where a pusher is when it was told.
+#[derive(Clone)]
+struct Step {
+    progress: Progress,
+    /// The end of the stream when it was planned.
+    end: i64,
+    /// What the pusher had been marked with then.
+    marks: i64,
+    /// When it is to look again, although all is told that can be told now.
+    next: Option<i64>,
+    /// The rooms that were written about, and how long each waits now.
+    mailed: BTreeMap<i64, i64>,
+}
+
+fn plan(tx: &ReadTx<'_>, inner: &Inner, claim: &str, claimed: &Claimed, now: i64) -> Result<Plan, Error> {
+    let Some(marks) = push_queue::marks(tx, claimed.num, claim)? else { return Ok(Plan::Lost) };
+    let end = stream::current(tx)?;
+    let step = |pos, unread| {
+        let progress = Progress { pos, unread };
+        Step { progress, end, marks, next: None, mailed: BTreeMap::new() }
+    };
+    let told = claimed.told_unread;
+    let reader = match users::by_num(tx, claimed.user_num)? {
+        Some(user) if claimed.pusher.enabled && are_told(tx, &user, now)? => user,
+        _ => return Ok(Plan::Go(Message::Nothing, step(end, told))),
+    };
+    if claimed.pusher.kind == "email" {
+        let Some((_, style)) = &inner.mailing else { return Ok(Plan::Go(Message::Nothing, step(end, told))) };
+        let alerts = alerts::find(tx, &reader, claimed.last_pos, end, (MOST_IN_MAIL, SCAN), now)?;
+        return Ok(match mail::due(tx, claimed.num, &alerts.found)? {
+            None => Plan::Go(Message::Nothing, step(alerts.upto, told)),
+            Some(due) if due > now => {
+                Plan::Go(Message::Nothing, Step { next: Some(due), ..step(claimed.last_pos, told) })
+            }
+            Some(_) => {
+                let mail = mail::write(&inner.home, style, &reader, claimed, &alerts.found, now)?;
+                let mailed = mail::waits(tx, claimed.num, &alerts.found, now)?;
+                Plan::Go(Message::Mail(Box::new(mail)), Step { mailed, ..step(alerts.upto, told) })
+            }
+        });
+    }
+    let alerts = alerts::find(tx, &reader, claimed.last_pos, end, (1, SCAN), now)?;
+    let alert = alerts.found.first();
+    if alert.is_none() && alerts.upto < end {
+        return Ok(Plan::Go(Message::Nothing, step(alerts.upto, told)));
+    }
+    let unread = alerts::badge(tx, &reader.user_id, inner.settings.unread_by_room)?;
+    if alert.is_none() && unread == told {
+        return Ok(Plan::Go(Message::Nothing, step(end, unread)));
+    }
+    let (user_id, include_content) = (&*reader.user_id, inner.settings.include_content);
+    let notification = Notification { claimed, user_id, alert, unread, include_content };
+    Ok(Plan::Go(Message::Gateway(notification.body()), step(alerts.upto, unread)))
+}
+
+/// Lets a pusher tell what it has to, one after the other.
+async fn work(inner: Arc<Inner>, claim: String, mut claimed: Claimed, mut stop: watch::Receiver<bool>) {
+    loop {
+        let now = inner.clock.now_ms();
+        let (planner, planned, name) = (Arc::clone(&inner), claimed.clone(), claim.clone());
+        let (message, step) = match inner.db.read(move |tx| plan(tx, &planner, &name, &planned, now)).await {
+            Ok(Plan::Lost) => return,
+            Ok(Plan::Go(message, step)) => (message, step),
+            Err(error) => {
+                tracing::error!(%error, pusher = claimed.num, "what a pusher has to tell cannot be looked up");
+                return put_off(&inner, claim, &claimed).await;
+            }
+        };
+        let outcome = tokio::select! {
+            outcome = tell(&inner, &claimed, message) => outcome,
+            () = stopped(&mut stop) => {
+                return write(&inner, &claimed, move |tx, num| push_queue::release(tx, num, &claim, now)).await;
+            }
+        };
+        match outcome {
+            None => {}
+            Some(Outcome::Delivered) => inner.metrics.count(&claimed.pusher.kind, "delivered"),
+            Some(Outcome::Rejected) => return reject(&inner, claim, &claimed).await,
+            Some(Outcome::Failed(reason)) => return fail(&inner, claim, &claimed, step, &reason).await,
+        }
+        match proceed(&inner, &claim, claimed.num, &step).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                tracing::warn!(%error, pusher = claimed.num, "how far a pusher is cannot be written");
+                return;
+            }
+        }
+        claimed.last_pos = step.progress.pos;
+        claimed.told_unread = step.progress.unread;
+        (claimed.failures, claimed.failing_since_ts) = (0, None);
+    }
+}
+
+async fn tell(inner: &Inner, claimed: &Claimed, message: Message) -> Option<Outcome> {
+    match message {
+        Message::Nothing => None,
+        Message::Gateway(body) => Some(gateway::tell(&inner.outgoing, &inner.gateways, claimed, &body).await),
+        Message::Mail(mail) => {
+            let (mailer, _) = inner.mailing.as_ref()?;
+            Some(mailer.send(&mail).await.map_or_else(Outcome::Failed, |()| Outcome::Delivered))
+        }
+    }
+}
+
+/// Writes down how far a pusher is. Answers whether it goes on: if there is nothing more, it is given back.
+async fn proceed(inner: &Inner, claim: &str, num: i64, step: &Step) -> Result<bool, DbError> {
+    let now = inner.clock.now_ms();
+    let (claim, step) = (claim.to_owned(), step.clone());
+    let write = move |tx: &mut Tx<'_>| -> Result<bool, DbError> {
+        if push_queue::marks(tx, num, &claim)?.is_none() {
+            return Ok(false);
+        }
+        for (room, wait) in &step.mailed {
+            push_queue::set_mailed(tx, num, *room, now, *wait)?;
+        }
+        if step.progress.pos < step.end && step.next.is_none() {
+            push_queue::advance(tx, num, &claim, step.progress, now + LEASE_MS)?;
+            return Ok(true);
+        }
+        push_queue::settle(tx, num, &claim, step.progress, step.marks, step.next, now)?;
+        Ok(false)
+    };
+    inner.db.write(write).await
+}
+
+/// Gives a pusher back; where that cannot be written, it goes on when its lease ends.
+async fn write(
+    inner: &Inner,
+    claimed: &Claimed,
+    write: impl Fn(&mut Tx<'_>, i64) -> Result<(), DbError> + Send + 'static,
+) {
+    let num = claimed.num;
+    if let Err(error) = inner.db.write(move |tx| write(tx, num)).await {
+        tracing::warn!(%error, pusher = num, "a pusher cannot be given back");
+    }
+}
+
+async fn reject(inner: &Inner, claim: String, claimed: &Claimed) {
+    inner.metrics.count(&claimed.pusher.kind, "rejected");
+    tracing::info!(
+        pusher = claimed.num,
+        app_id = claimed.pusher.app_id,
+        "a push gateway rejected the key of a pusher, which is deleted"
+    );
+    write(inner, claimed, move |tx, num| push_queue::remove(tx, num, &claim)).await;
+}
+
+async fn fail(inner: &Inner, claim: String, claimed: &Claimed, step: Step, reason: &str) {
+    let now = inner.clock.now_ms();
+    let (pusher, app_id) = (claimed.num, &*claimed.pusher.app_id);
+    if claimed.failing_since_ts.is_some_and(|since| now - since >= GIVE_UP_MS) {
+        inner.metrics.count(&claimed.pusher.kind, "given_up");
+        tracing::warn!(
+            pusher,
+            app_id,
+            reason,
+            "could not be told for a day: what there was to tell is skipped"
+        );
+        let progress = Progress { pos: step.end, unread: claimed.told_unread };
+        return write(inner, claimed, move |tx, num| {
+            push_queue::settle(tx, num, &claim, progress, step.marks, None, now)
+        })
+        .await;
+    }
+    inner.metrics.count(&claimed.pusher.kind, "failed");
+    tracing::info!(
+        pusher,
+        app_id,
+        reason,
+        failures = claimed.failures + 1,
+        "a notification could not be told"
+    );
+    put_off(inner, claim, claimed).await;
+}
+
+/// Lets a pusher wait after a failure.
+async fn put_off(inner: &Inner, claim: String, claimed: &Claimed) {
+    let now = inner.clock.now_ms();
+    let until = now + pause(claimed.failures);
+    write(inner, claimed, move |tx, num| push_queue::fail(tx, num, &claim, now, until)).await;
+}
+
+/// How long a pusher waits that failed so often before, in milliseconds.
+fn pause(failures: i64) -> i64 {
+    FIRST_PAUSE_MS.saturating_mul(1 << failures.clamp(0, 30)).min(LONGEST_PAUSE_MS)
+}

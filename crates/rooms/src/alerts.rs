@@ -1,0 +1,124 @@
+//! What pushers tell: the events that notify somebody and are not read, and how much there is to read.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use reeve_db::ReadTx;
+use reeve_model::User;
+use reeve_store::events::{self, Event};
+use reeve_store::rooms::{self, Room};
+use reeve_store::{memberships, push_queue};
+use ruma::push::Action;
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::event;
+use crate::push::{self, Evaluator, Read};
+use crate::view::{ClientEvent, View, Viewer};
+
+/// An event that notifies somebody who has not read it.
+#[derive(Debug)]
+pub struct Alert {
+    /// The event.
+    pub event: Event,
+    /// The event as its reader sees it.
+    pub shown: ClientEvent,
+    /// Its room.
+    pub room: Room,
+    /// What its sender is called in the room.
+    pub sender_name: String,
+    /// How it is to be presented, by the push rules: `sound`, `highlight` and what clients agree on.
+    pub tweaks: Map<String, Value>,
+}
+
+/// Alerts of somebody, and how far they were looked for.
+#[derive(Debug)]
+pub struct Alerts {
+    /// The oldest ones first.
+    pub found: Vec<Alert>,
+    /// All up to this position were looked at; there may be more if it is before the end of the stream.
+    pub upto: i64,
+}
+
+/// Up to `most` alerts of an account beyond a position, among its next `scan` notifications. `end` is the present end of
+/// the stream.
+pub fn find(
+    tx: &ReadTx<'_>,
+    user: &User,
+    after: i64,
+    end: i64,
+    (most, scan): (usize, i64),
+    now: i64,
+) -> Result<Alerts, Error> {
+    let pending = push_queue::pending(tx, &user.user_id, after, scan)?;
+    let all = i64::try_from(pending.len()).is_ok_and(|found| found < scan);
+    let last = pending.last().map_or(end, |(pos, _)| *pos);
+    let mut alerts = Alerts { found: Vec::new(), upto: if all { end } else { last } };
+    if pending.is_empty() {
+        return Ok(alerts);
+    }
+    let viewer = Viewer { user_id: user.user_id.clone(), user_num: user.num, device_id: String::new() };
+    let view = View::of(tx, viewer, now)?;
+    let rules = push::rules(tx, user.num, &user.user_id)?;
+    let mut read: BTreeMap<i64, Read> = BTreeMap::new();
+    for (pos, room_num) in pending {
+        let (Some(event), Some(room)) = (events::by_pos(tx, pos)?, rooms::by_num(tx, room_num)?) else {
+            continue;
+        };
+        let thread = event.relates_to.as_deref().filter(|_| event.rel_type.as_deref() == Some("m.thread"));
+        let read = match read.entry(room_num) {
+            Entry::Occupied(read) => read.into_mut(),
+            Entry::Vacant(place) => place.insert(Read::of(tx, room_num, &user.user_id)?),
+        };
+        // An invitation is open as long as it is neither accepted nor declined.
+        let invites = event.membership.is_some() && event.state_key.as_ref() == Some(&user.user_id);
+        let is_open = if invites {
+            memberships::find(tx, &user.user_id, room_num)?.is_some_and(|member| member.event_pos == pos)
+        } else {
+            !read.covers(thread, pos)
+        };
+        if !is_open || view.ignores(&event.sender) {
+            continue;
+        }
+        let Some(shown) = view.room(&room)?.show(&event)? else { continue };
+        if alerts.found.len() == most {
+            alerts.upto = pos - 1;
+            break;
+        }
+        let tweaks = tweaks(Evaluator::new(tx, &room, &user.user_id, &rules)?.actions(&event.json)?);
+        let sender_name = member_name(tx, &room, &event.sender)?;
+        alerts.found.push(Alert { event, shown, room, sender_name, tweaks });
+    }
+    Ok(alerts)
+}
+
+/// What a member of a room is called there; the user id, if nothing else.
+fn member_name(tx: &ReadTx<'_>, room: &Room, user_id: &str) -> Result<String, Error> {
+    let member = event::state_content(tx, room, "m.room.member", user_id)?;
+    let name = member.as_ref().and_then(|member| member.get("displayname")).and_then(Value::as_str);
+    Ok(name.filter(|name| !name.trim().is_empty()).unwrap_or(user_id).to_owned())
+}
+
+/// The tweaks among actions, by name.
+fn tweaks(actions: &[Action]) -> Map<String, Value> {
+    let mut tweaks = Map::new();
+    for action in actions {
+        let Ok(Value::Object(mut action)) = serde_json::to_value(action) else { continue };
+        if let Some(Value::String(name)) = action.remove("set_tweak") {
+            // A tweak without value is switched on.
+            tweaks.insert(name, action.remove("value").unwrap_or(Value::Bool(true)));
+        }
+    }
+    tweaks
+}
+
+/// How much somebody has not read: invitations, and rooms with something that notifies, or each such event.
+pub fn badge(tx: &ReadTx<'_>, user_id: &str, by_room: bool) -> Result<i64, Error> {
+    let mut unread = memberships::count_of_user_in(tx, user_id, "invite")?;
+    for room_num in push_queue::unread_rooms(tx, user_id)? {
+        let Some(room) = rooms::by_num(tx, room_num)? else { continue };
+        let count = push::unread(tx, &room, user_id)?.total().notification_count;
+        unread += if by_room { count.min(1) } else { count };
+    }
+    Ok(unread)
+}
