@@ -3,6 +3,7 @@
 mod database;
 mod http;
 mod idle;
+mod keys;
 mod lists;
 mod load;
 mod media;
@@ -50,6 +51,8 @@ enum Benchmark {
     Rooms(rooms::Rooms),
     /// Uploads: lists, large files, many readers, deleting.
     Media(media::Media),
+    /// Keys of devices, and messages from device to device.
+    Keys(keys::Keys),
     /// The server under test; started by the benchmark itself.
     #[command(hide = true)]
     Server {
@@ -102,6 +105,7 @@ fn main() -> ExitCode {
                 match Arguments::parse().command {
                     Benchmark::Accounts(accounts) => run(accounts).await,
                     Benchmark::Rooms(rooms) => rooms::run(rooms).await,
+                    Benchmark::Keys(keys) => keys::run(keys).await,
                     Benchmark::Media(media) => media::run(media).await,
                     Benchmark::Server { database, listen, data_dir } => {
                         server::run(database, listen, data_dir).await.map(|()| true)
