@@ -1,5 +1,9 @@
 //! Names of files and types of content, as clients may give them.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What is encoded in a name in other letters than ASCII.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'~');
 /// The longest name that is kept, in characters.
 const MOST: usize = 255;
 /// The type of what has none, or an impossible one.
@@ -78,15 +82,7 @@ pub fn disposition(media_type: &str, name: Option<&str>) -> String {
     if name.is_ascii() && !name.contains('%') {
         return format!("{kind}; filename=\"{quoted}\"");
     }
-    let mut encoded = String::new();
-    for byte in name.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' => {
-                encoded.push(char::from(byte))
-            }
-            byte => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
+    let encoded = utf8_percent_encode(&name, ENCODED);
     format!("{kind}; filename=\"{quoted}\"; filename*=UTF-8''{encoded}")
 }
 

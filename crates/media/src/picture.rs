@@ -122,7 +122,7 @@ fn still(picture: &DynamicImage, format: ImageFormat) -> Result<Shrunk, Error> {
 /// Whether a picture has more than one frame.
 fn moves(bytes: &[u8], format: ImageFormat, max_pixels: u64) -> Result<bool, Error> {
     Ok(match format {
-        ImageFormat::Gif => frames(bytes, format, max_pixels)?.take(2).filter(Result::is_ok).count() > 1,
+        ImageFormat::Gif => frames(bytes, format, max_pixels)?.take(2).flatten().count() > 1,
         ImageFormat::WebP => WebPDecoder::new(Cursor::new(bytes)).map_err(refuse)?.has_animation(),
         ImageFormat::Png => {
             let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits(max_pixels));

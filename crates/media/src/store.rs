@@ -31,7 +31,7 @@ const BUCKET_WRITERS: usize = 16;
 /// How long a writer to a bucket waits for its turn.
 const TURN: Duration = Duration::from_secs(20);
 /// How long one request to a bucket may take.
-const REQUEST: Duration = Duration::from_secs(120);
+const REQUEST: Duration = Duration::from_mins(2);
 /// How long connecting to a bucket may take.
 const CONNECT: Duration = Duration::from_secs(10);
 

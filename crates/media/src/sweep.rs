@@ -45,7 +45,9 @@ impl Library {
         self.doom_before(before).await?;
         loop {
             let doomed = self.db().read(|tx| media_objects::doomed(tx, BATCH)).await?;
-            let last = doomed.len() < usize::try_from(BATCH).unwrap_or_default();
+            if doomed.is_empty() {
+                return Ok(());
+            }
             let (mut deleted, mut failure) = (Vec::new(), None);
             for object in doomed {
                 match self.store().delete(&object).await {
@@ -61,9 +63,6 @@ impl Library {
             if let Some(error) = failure {
                 return Err(error);
             }
-            if last {
-                return Ok(());
-            }
         }
     }
 
@@ -73,7 +72,10 @@ impl Library {
     }
 
     async fn doom_before(&self, before: i64) -> Result<(), Error> {
-        while self.db().write(move |tx| media_objects::doom_abandoned(tx, before, BATCH)).await? > 0 {}
+        // There are few; looking costs less than writing.
+        while self.db().read(move |tx| media_objects::has_abandoned(tx, before)).await? {
+            self.db().write(move |tx| media_objects::doom_abandoned(tx, before, BATCH)).await?;
+        }
         Ok(())
     }
 

@@ -69,7 +69,7 @@ impl Upload {
         self.flush().await?;
         let Pen { writer, hash } = self.pen.take().ok_or_else(|| Error::store("an upload ended twice"))?;
         writer.finish().await?;
-        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = hash.finalize().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
         let length = i64::try_from(self.length).map_err(|_| Error::TooLarge)?;
         Ok(Stored { object: self.object.clone(), sha256, length })
     }

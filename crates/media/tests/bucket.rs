@@ -1,6 +1,6 @@
 //! Uploads in a bucket of an S3-compatible service.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails where something is not as it says")]
+#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it says")]
 
 use std::path::Path;
 use std::time::Duration;

@@ -14,6 +14,7 @@ reeve_db::statements! {
     DOOM = "INSERT INTO media_strays (object, since_ts, doomed) VALUES ($1, $2, 1) \
             ON CONFLICT (object) DO UPDATE SET doomed = 1";
     DOOM_STRAY = "UPDATE media_strays SET doomed = 1 WHERE object = $1";
+    ABANDONED = "SELECT 1 FROM media_strays WHERE doomed = 0 AND since_ts < $1 LIMIT 1";
     DOOM_ABANDONED = "UPDATE media_strays SET doomed = 1 WHERE object IN (SELECT object FROM media_strays \
                       WHERE doomed = 0 AND since_ts < $1 ORDER BY since_ts LIMIT $2)";
     DOOMED = "SELECT object FROM media_strays WHERE doomed = 1 ORDER BY since_ts LIMIT $1";
@@ -49,6 +50,11 @@ fn doom(tx: &mut Tx<'_>, object: &str, now: i64) -> Result<(), DbError> {
 pub fn doom_stray(tx: &mut Tx<'_>, object: &str) -> Result<(), DbError> {
     tx.execute(&DOOM_STRAY, &params![object])?;
     Ok(())
+}
+
+/// Whether there are objects whose bytes began to be written before a time and are not complete.
+pub fn has_abandoned(tx: &ReadTx<'_>, before: i64) -> Result<bool, DbError> {
+    Ok(tx.query_opt(&ABANDONED, &params![before], |_| Ok(()))?.is_some())
 }
 
 /// Dooms some of the objects whose bytes began to be written before a time and are not complete; answers how many.

@@ -9,7 +9,8 @@ use reeve_testkit::{Config, Reply, on_both_engines, tokio};
 use super::{download_path, objects, upload};
 
 fn picture(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
-    let picture = RgbImage::from_fn(width, height, |x, y| Rgb([(x % 256) as u8, (y % 256) as u8, 7]));
+    let shade = |at: u32| u8::try_from(at % 256).unwrap();
+    let picture = RgbImage::from_fn(width, height, |x, y| Rgb([shade(x), shade(y), 7]));
     let mut bytes = Vec::new();
     DynamicImage::ImageRgb8(picture).write_to(&mut Cursor::new(&mut bytes), format).unwrap();
     bytes
