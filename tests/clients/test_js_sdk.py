@@ -58,5 +58,9 @@ def test_threads(tell):
     tell("threads", "alice", "bob")
 
 
+def test_encryption(tell):
+    tell("encryption", "alice", "bob")
+
+
 def test_crash(tell, restart):
     tell("crash", "alice", "bob", restart=restart)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from conftest import PASSWORD
@@ -10,6 +11,7 @@ from nio import (
     AsyncClient,
     AsyncClientConfig,
     BadEvent,
+    EnableEncryptionBuilder,
     ErrorResponse,
     Event,
     MatrixRoom,
@@ -30,7 +32,8 @@ from nio.api import RelationshipType
 
 PATIENCE = 20
 # The defaults wait a minute before they try again to reach a server that is down.
-CONFIG = AsyncClientConfig(max_timeout_retry_wait_time=0.5, request_timeout=15)
+CONFIG = AsyncClientConfig(max_timeout_retry_wait_time=0.5, request_timeout=15, encryption_enabled=False)
+ENCRYPTED = replace(CONFIG, encryption_enabled=True)
 # With the timelines whole, what a client sees is what was sent, however slow it was to ask.
 WHOLE = {"room": {"timeline": {"limit": 100}}}
 
@@ -53,8 +56,11 @@ def ids(events):
 class Person:
     """Someone with nio open: logged in, syncing all the time, and noting what comes."""
 
-    def __init__(self, server, user_id):
-        self.client = AsyncClient(server.url, user_id, config=CONFIG)
+    def __init__(self, server, user_id, keys=None):
+        if keys is None:
+            self.client = AsyncClient(server.url, user_id, config=CONFIG)
+        else:
+            self.client = AsyncClient(server.url, user_id, store_path=str(keys), config=ENCRYPTED)
         self.id = user_id
         self.timelines = {}
         self.left = {}
@@ -119,6 +125,11 @@ class Person:
     async def say(self, room_id, content, kind="m.room.message"):
         return (await done(self.client.room_send(room_id, kind, content))).event_id
 
+    async def hides(self, room_id, content):
+        """Sends an encrypted message to all devices, verified or not."""
+        sent = self.client.room_send(room_id, "m.room.message", content, ignore_unverified_devices=True)
+        return (await done(sent)).event_id
+
     async def history(self, room_id, start, direction, limit=5):
         """All events of a room from `start` to the end of what there is, page by page."""
         events = []
@@ -133,9 +144,9 @@ class Person:
 
 
 @asynccontextmanager
-async def signed_in(server, *user_ids):
-    """People who have logged in with their password and sync."""
-    everyone = [Person(server, user_id) for user_id in user_ids]
+async def signed_in(server, *user_ids, keys=None):
+    """People who have logged in with their password and sync; they encrypt if there is a folder for their keys."""
+    everyone = [Person(server, user_id, keys) for user_id in user_ids]
     try:
         for person in everyone:
             session = await done(person.client.login(PASSWORD, device_name="nio of the tests"))
@@ -239,6 +250,43 @@ async def conversation(server, nora_id, otto_id):
         await nora.until("otto is gone", lambda: nora.room(room_id).joined_count == 1)
         refused = await otto.client.room_send(room_id, "m.room.message", text("Still here"))
         assert (type(refused).__name__, refused.status_code) == ("RoomSendError", "M_FORBIDDEN")
+
+
+def test_encryption(server, people, tmp_path, restart):
+    asyncio.run(encryption(server, *people("nora-hides", "otto-hides"), tmp_path, restart))
+
+
+async def encryption(server, nora_id, otto_id, keys, restart):
+    async with signed_in(server, nora_id, otto_id, keys=keys) as (nora, otto):
+        encrypted = [EnableEncryptionBuilder().as_dict()]
+        room_id = await room_of(nora, otto, initial_state=encrypted)
+        for person in (nora, otto):
+            await person.until("the room is encrypted", lambda person=person: person.room(room_id).encrypted)
+            await person.until("the keys are there", lambda person=person: not person.client.should_upload_keys)
+        question = await nora.hides(room_id, text("Where to?"))
+        for person in (nora, otto):
+            event = await person.sees(room_id, question)
+            assert (type(event), event.body, event.decrypted) == (RoomMessageText, "Where to?", True)
+        # What the server has says nothing.
+        path = f"/_matrix/client/v3/rooms/{room_id}/event/{question}"
+        status, event = await asyncio.to_thread(server.call, "GET", path, token=otto.client.access_token)
+        assert (status, event["type"], "Where" in str(event)) == (200, "m.room.encrypted", False)
+
+        # Keys that were sent before a crash are there after it.
+        answer = await otto.hides(room_id, text("To the sea"))
+        await asyncio.to_thread(restart)
+        assert (await nora.sees(room_id, answer)).body == "To the sea"
+
+        # A new device is seen by those in the room, and reads what is said from then on.
+        async with signed_in(server, otto_id, keys=keys) as [phone]:
+            await phone.until("the keys are there", lambda: not phone.client.should_upload_keys)
+            device_id = phone.client.device_id
+            await nora.until("the device is known", lambda: device_id in nora.client.device_store[otto_id])
+            more = await nora.hides(room_id, text("Wait for me"))
+            for person in (otto, phone):
+                assert (await person.sees(room_id, more)).body == "Wait for me"
+            await done(phone.client.logout())
+        await nora.until("the device is gone", lambda: nora.client.device_store[otto_id][device_id].deleted)
 
 
 def test_typing_receipts_presence(server, people):
