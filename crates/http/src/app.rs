@@ -13,6 +13,7 @@ use reeve_jobs::Jobs;
 use reeve_media::Library;
 use reeve_model::Clock;
 use reeve_outgoing::Outgoing;
+use reeve_previews::Previews;
 use reeve_rooms::Home;
 use reeve_sync::Hub;
 use tokio::sync::watch;
@@ -73,6 +74,8 @@ pub struct App {
     pub hub: Arc<Hub>,
     /// Requests that the server makes.
     pub outgoing: Outgoing,
+    /// Previews of web pages, where they are wanted.
+    pub previews: Option<Previews>,
     /// Whether it sends e-mail.
     pub sends_mail: bool,
     /// Settings of the HTTP side.

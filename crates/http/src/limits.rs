@@ -29,6 +29,8 @@ pub struct RateLimits {
     pub message: RateLimit,
     /// Uploading; per account.
     pub media: RateLimit,
+    /// Asking for previews of web pages; per account.
+    pub url_previews: RateLimit,
     /// Registering; per address.
     pub registration: RateLimit,
     /// Logging in; per address.
@@ -47,6 +49,7 @@ impl Default for RateLimits {
             enabled: true,
             message: RateLimit { per_second: 0.2, burst: 10 },
             media: RateLimit { per_second: 10.0, burst: 50 },
+            url_previews: RateLimit { per_second: 2.0, burst: 30 },
             registration: seldom,
             login_address: login,
             login_account: login,
@@ -68,6 +71,8 @@ pub enum Bucket {
     Message(i64),
     /// `media`, by account number.
     Media(i64),
+    /// `url_previews`, by account number.
+    UrlPreviews(i64),
     /// `registration`, by address.
     Registration(String),
     /// Trying registration tokens, by address.
@@ -156,6 +161,7 @@ impl Limiter {
         let limit = match bucket {
             Bucket::Message(_) => self.limits.message,
             Bucket::Media(_) => self.limits.media,
+            Bucket::UrlPreviews(_) => self.limits.url_previews,
             Bucket::Registration(_) => self.limits.registration,
             Bucket::RegistrationToken(_) => TRYING_TOKENS,
             Bucket::LoginAddress(_) => self.limits.login_address,
@@ -210,9 +216,9 @@ pub async fn message(app: &App, session: &Session, now: i64) -> Result<(), Matri
     app.limiter.take(Bucket::Message(session.user.num), limit, now, true).map_err(MatrixError::limit_exceeded)
 }
 
-/// The `media` limit of an account, which an override can only switch off.
-pub async fn media(app: &App, session: &Session, now: i64) -> Result<(), MatrixError> {
-    let refused = app.limiter.check(Bucket::Media(session.user.num), now);
+/// A limit of an account, such as `media`, which an override can only switch off.
+pub async fn switchable(app: &App, session: &Session, bucket: Bucket, now: i64) -> Result<(), MatrixError> {
+    let refused = app.limiter.check(bucket, now);
     if refused.is_ok() {
         return Ok(());
     }

@@ -171,6 +171,7 @@ pub fn ledger(routes: &[Arc<Route>]) -> String {
                 Limit::None => "",
                 Limit::Message | Limit::Sending => "message",
                 Limit::Media => "media",
+                Limit::UrlPreviews => "url_previews",
                 Limit::Registration => "registration",
                 Limit::Login => "login",
             };

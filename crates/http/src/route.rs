@@ -69,6 +69,8 @@ pub enum Limit {
     Sending,
     /// `rate_limits.media`, per acting account.
     Media,
+    /// `rate_limits.url_previews`, per acting account.
+    UrlPreviews,
     /// `rate_limits.registration`, per address.
     Registration,
     /// `rate_limits.login`, per address; the handler counts per account and failures.

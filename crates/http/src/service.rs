@@ -215,10 +215,15 @@ async fn limit(route: &Route, head: &Head, session: Option<&Session>) -> Result<
     let limiter = &head.app.limiter;
     match (route.limit, session) {
         (Limit::Message, Some(session)) => limits::message(&head.app, session, head.now).await,
-        (Limit::Media, Some(session)) => limits::media(&head.app, session, head.now).await,
+        (Limit::Media, Some(session)) => {
+            limits::switchable(&head.app, session, Bucket::Media(session.user.num), head.now).await
+        }
+        (Limit::UrlPreviews, Some(session)) => {
+            limits::switchable(&head.app, session, Bucket::UrlPreviews(session.user.num), head.now).await
+        }
         (Limit::Registration, _) => limiter.check(Bucket::Registration(head.ip.to_string()), head.now),
         (Limit::Login, _) => limiter.check(Bucket::LoginAddress(head.ip.to_string()), head.now),
-        (Limit::None | Limit::Message | Limit::Media | Limit::Sending, _) => Ok(()),
+        (Limit::None | Limit::Message | Limit::Media | Limit::UrlPreviews | Limit::Sending, _) => Ok(()),
     }
 }
 

@@ -19,6 +19,9 @@ const BATCH: i64 = 500;
 /// Who quarantines what is quarantined already when it is uploaded.
 const SYSTEM: &str = "system";
 
+/// How long the picture of a preview is kept, in milliseconds. A client that shows the link again gets a new one.
+const PREVIEWS_MS: i64 = 7 * 24 * 3600 * 1000;
+
 /// A media id that nobody has.
 pub fn new_media_id() -> String {
     random::letters(MEDIA_ID)
@@ -89,9 +92,12 @@ pub fn add_pending(
     add(tx, settings, new, stored)
 }
 
-/// Forgets some of the media ids whose bytes never came.
+/// Forgets some of the media ids whose bytes never came, and of the pictures of previews that are old.
 pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
     const MOST: i64 = 500;
+    for picture in media::old_previews(tx, now - PREVIEWS_MS, MOST)? {
+        media::delete(tx, &picture, now)?;
+    }
     // Bytes that began to come in time may still be on their way.
     const GRACE_MS: i64 = 24 * 3600 * 1000;
     pending::prune(tx, now - GRACE_MS, MOST)

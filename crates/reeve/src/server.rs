@@ -24,6 +24,7 @@ use reeve_media::store::BucketSettings;
 use reeve_media::{Library, StoreSettings};
 use reeve_model::{Clock, id};
 use reeve_outgoing::{Filter, MailSettings, MailTls, Mailer, Outgoing};
+use reeve_previews::Previews;
 use reeve_push::{MailStyle, Push};
 use reeve_rooms::{Home, SigningKey, deletion, ephemeral, people, purge, redactions};
 use reeve_store::transactions;
@@ -88,6 +89,8 @@ pub struct Config {
     pub allowed_ranges: Vec<IpNet>,
     /// The server that takes e-mail, if there is one, and what e-mail looks like.
     pub mail: Option<(MailSettings, MailStyle)>,
+    /// Previews of web pages, where they are wanted.
+    pub previews: Option<reeve_previews::Settings>,
     /// What the operator decided about notifications.
     pub push: reeve_push::Settings,
     /// The time.
@@ -165,6 +168,7 @@ impl Config {
                 enabled: settings.rate_limits.enabled,
                 message: limit(&settings.rate_limits.message),
                 media: limit(&settings.rate_limits.media),
+                url_previews: limit(&settings.rate_limits.url_previews),
                 registration: limit(&settings.rate_limits.registration),
                 login_address: limit(&settings.rate_limits.login),
                 login_account: limit(&settings.rate_limits.login_account),
@@ -190,6 +194,10 @@ impl Config {
             },
             allowed_ranges: settings.outgoing.allow_ranges.0.clone(),
             mail: mail(settings),
+            previews: settings.url_previews.enabled.then(|| reeve_previews::Settings {
+                max_picture_bytes: usize::try_from(settings.url_previews.max_picture_bytes).unwrap_or(usize::MAX),
+                language: settings.url_previews.language.clone(),
+            }),
             push: reeve_push::Settings {
                 include_content: settings.push.include_content,
                 unread_by_room: settings.push.group_unread_count_by_room,
@@ -447,6 +455,9 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         // Nobody else uses the database, so nobody is writing what was being written.
         media.give_up_former().await.map_err(StartError::Media)?;
     }
+    let previews = config.previews.map(|wanted| {
+        Previews::new(Arc::clone(&server_name), outgoing.clone(), media.clone(), config.clock.clone(), wanted)
+    });
     let stop = watch::Sender::new(false);
     let app = Arc::new(App {
         server_name,
@@ -461,6 +472,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         seen: Seen::default(),
         limiter: Limiter::new(config.rate_limits),
         outgoing,
+        previews,
         sends_mail,
         http: config.http,
         metrics,

@@ -1,3 +1,5 @@
+-- Requests that the server makes: notifications, and previews of web pages.
+
 -- Delivery of notifications. A pusher knows how far in the stream it has told its owner, so that the queue needs no row
 -- for a message.
 
@@ -70,3 +72,6 @@ CREATE TABLE mailed_rooms (
   PRIMARY KEY (pusher_num, room_num)
 ){strict};
 CREATE INDEX mailed_rooms_sent ON mailed_rooms (sent_ts);
+
+-- Pictures of previews, which go after a while.
+CREATE INDEX media_previews ON media (created_ts) WHERE url_cache IS NOT NULL;

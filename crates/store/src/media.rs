@@ -37,6 +37,8 @@ reeve_db::statements! {
     UNUSED_LONG = concat!(select!(), "WHERE m.sort_access_ts < $1 AND (m.sort_access_ts, m.created_ts, m.num) > ($2, $3, $4) \
                           AND m.media_length > $5 AND m.safe_from_quarantine = 0 AND m.quarantined_by IS NULL \
                           ORDER BY m.sort_access_ts, m.created_ts, m.num LIMIT $6");
+    OLD_PREVIEWS = concat!(select!(), "WHERE m.url_cache IS NOT NULL AND m.created_ts < $1 \
+                           AND m.safe_from_quarantine = 0 ORDER BY m.created_ts LIMIT $2");
     INSERT = "INSERT INTO media (media_id, user_num, blob_num, media_type, media_length, upload_name, created_ts, \
               quarantined_by, url_cache, authenticated, sort_name, sort_access_ts, sort_quarantined_by) \
               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING num";
@@ -220,6 +222,11 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMedia, blob_num: i64, length: i64) -> Re
     )?;
     media_users::add(tx, new.user_num, length)?;
     num.into_iter().next().ok_or(DbError::NoRow)
+}
+
+/// Some of the pictures of previews that were made before a time, unless they are protected.
+pub fn old_previews(tx: &ReadTx<'_>, before: i64, limit: i64) -> Result<Vec<Media>, DbError> {
+    tx.query(&OLD_PREVIEWS, &params![before, limit], from_row)
 }
 
 /// Forgets an upload. If it was the last with these bytes, they and what was made of them are doomed.

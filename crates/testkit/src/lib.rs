@@ -19,6 +19,7 @@ mod smtp;
 mod web;
 
 pub use client::{Client, Reply};
+pub use bytes::Bytes;
 pub use reeve::server::Config;
 pub use reeve_db::Engine;
 pub use server::{START_MS, Server};

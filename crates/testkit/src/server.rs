@@ -172,6 +172,7 @@ fn config(database: &Database, clock: &Clock) -> Config {
         rooms: reeve_rooms::Settings::default(),
         allowed_ranges: Vec::new(),
         mail: None,
+        previews: None,
         push: reeve_push::Settings::default(),
         rate_limits: RateLimits { enabled: false, ..RateLimits::default() },
         clock: clock.clone(),

@@ -2,6 +2,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#content-repository>
 
 mod download;
+mod preview;
 mod range;
 mod thumbnail;
 mod upload;
@@ -68,6 +69,20 @@ pub(crate) fn routes() -> Vec<Route> {
                 LIMITED,
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixmediav3uploadservernamemediaid"),
+        Route::get("/_matrix/client/v1/media/preview_url", preview::preview_url)
+            .also("/_matrix/media/v3/preview_url")
+            .also("/_matrix/media/r0/preview_url")
+            .also("/_matrix/media/v1/preview_url")
+            .access(Access::User)
+            .limit(Limit::UrlPreviews)
+            .summary("What a web page says of itself, for a link to it")
+            .description("Off unless the settings switch it on.")
+            .query(&[
+                ("url", "the address of the page"),
+                ("ts", "the time of which the preview is wanted; the newest is given"),
+            ])
+            .errors(preview::ERRORS)
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1mediapreview_url"),
         Route::get("/_matrix/client/v1/media/download/{serverName}/{mediaId}", download::download)
             .also("/_matrix/client/v1/media/download/{serverName}/{mediaId}/{fileName}")
             .access(Access::Guest)

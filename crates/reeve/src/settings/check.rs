@@ -40,6 +40,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Problem> {
     for (name, limit) in [
         ("message", &rate_limits.message),
         ("media", &rate_limits.media),
+        ("url_previews", &rate_limits.url_previews),
         ("registration", &rate_limits.registration),
         ("login", &rate_limits.login),
         ("login_account", &rate_limits.login_account),
@@ -101,6 +102,10 @@ pub(super) fn check(settings: &Settings) -> Result<(), Problem> {
         return Err(("account_validity.period_ms".to_owned(), problem));
     }
 
+    at_least("url_previews.max_picture_bytes", settings.url_previews.max_picture_bytes, 1)?;
+    if http::HeaderValue::from_str(&settings.url_previews.language).is_err() {
+        return Err(("url_previews.language".to_owned(), "must be a list such as en or de, en;q=0.5".to_owned()));
+    }
     check_email(settings)?;
 
     // An event may have 64 KiB; a smaller limit would refuse what every client may send.

@@ -54,9 +54,11 @@ sections! {
         user_directory: UserDirectory = UserDirectory::default();
         /// Notifications to people whose clients are not looking.
         push: Push = Push::default();
+        /// Previews of web pages, for links in messages.
+        url_previews: UrlPreviews = UrlPreviews::default();
         /// The server through which e-mail is sent.
         email: Email = Email::default();
-        /// Requests that the server makes: to push gateways.
+        /// Requests that the server makes: to push gateways, and for previews of web pages.
         outgoing: Outgoing = Outgoing::default();
         /// Limits on single requests.
         http: Http = Http::default();
@@ -109,6 +111,8 @@ sections! {
         message: RateLimit = RateLimit { per_second: 0.2, burst: 10 };
         /// Per account: uploads.
         media: RateLimit = RateLimit { per_second: 10.0, burst: 50 };
+        /// Per account: previews of web pages.
+        url_previews: RateLimit = RateLimit { per_second: 2.0, burst: 30 };
         /// Per address: registrations.
         registration: RateLimit = RateLimit { per_second: 0.17, burst: 3 };
         /// Per address: logins, successful or not.
@@ -209,6 +213,16 @@ sections! {
         /// Whether devices show the number of rooms with something unread. When not, they show the number of
         /// unread messages.
         group_unread_count_by_room: bool = true;
+    }
+
+    UrlPreviews {
+        /// Whether the server fetches web pages to show people what is behind a link. It thereby visits what
+        /// people write to each other in rooms that are not encrypted.
+        enabled: bool = false;
+        /// The longest picture of a page that is kept, in bytes.
+        max_picture_bytes: i64 = 10_485_760;
+        /// The language in which pages are asked for, as in the header `Accept-Language`.
+        language: String = "en".to_owned();
     }
 
     Email {

@@ -3,6 +3,7 @@
 mod create;
 mod download;
 mod kept;
+mod preview;
 mod thumbnail;
 mod upload;
 

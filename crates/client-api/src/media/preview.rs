@@ -1,0 +1,34 @@
+//! Previews of web pages.
+
+use http::StatusCode;
+use reeve_http::{Answer, Call, MatrixError, reply};
+use reeve_previews::Error;
+
+pub(super) const ERRORS: &[(u16, &str, &str)] = &[
+    (400, "M_MISSING_PARAM", "no address is given"),
+    (400, "M_INVALID_PARAM", "the address is not one of a web page"),
+    (403, "M_FORBIDDEN", "the address is inside the network of the server"),
+    (404, "M_UNRECOGNIZED", "this server makes no previews"),
+    (429, "M_LIMIT_EXCEEDED", "too many requests"),
+    (502, "M_UNKNOWN", "the page cannot be fetched"),
+];
+
+pub(super) async fn preview_url(call: Call) -> Answer {
+    let Some(previews) = &call.app.previews else {
+        return Err(MatrixError::new(StatusCode::NOT_FOUND, "M_UNRECOGNIZED", "Unrecognized request"));
+    };
+    call.query.integer("ts")?;
+    let url = call.query.utf8("url")?.filter(|url| !url.is_empty());
+    let url = url.ok_or_else(|| MatrixError::missing_params(&["url"]))?;
+    match previews.preview(call.user()?.num, &url).await {
+        Ok(preview) => reply::ok(&*preview),
+        Err(error) => {
+            let text = error.to_string();
+            Err(match error {
+                Error::Unsuitable => MatrixError::invalid_param(text),
+                Error::Inside => MatrixError::forbidden(text),
+                Error::Fetch(_) => MatrixError::new(StatusCode::BAD_GATEWAY, "M_UNKNOWN", text),
+            })
+        }
+    }
+}
