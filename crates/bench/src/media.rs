@@ -173,18 +173,18 @@ fn store(tx: &mut Tx<'_>, user_num: i64, blobs: &[i64], number: usize) -> Result
     let new = NewMedia {
         media_id: media_id.clone(),
         user_num,
-        media_type: ["image/png", "image/jpeg", "video/mp4", "text/plain"][mixed % 4].to_owned(),
-        upload_name: (mixed % 5 > 0).then(|| format!("holiday {:05}.png", mixed % 20_000)),
+        media_type: format!("image/{}", mixed % 4),
+        upload_name: (!mixed.is_multiple_of(5)).then(|| format!("holiday {:05}.png", mixed % 20_000)),
         created_ts: ts,
-        quarantined_by: (mixed % 100 == 0).then(|| population::user_id(0)),
+        quarantined_by: mixed.is_multiple_of(100).then(|| population::user_id(0)),
         url_cache: None,
     };
     let blob = blobs.get(content).copied().ok_or(DbError::NoRow)?;
     media::insert(tx, &new, blob, length(content))?;
-    if mixed % 2 == 0 {
+    if mixed.is_multiple_of(2) {
         media::touch(tx, &media_id, ts + 60_000)?;
     }
-    if mixed % 50 == 0 {
+    if mixed.is_multiple_of(50) {
         media::set_safe(tx, &media_id, true)?;
     }
     Ok(())

@@ -95,11 +95,11 @@ pub fn add_pending(
 /// Forgets some of the media ids whose bytes never came, and of the pictures of previews that are old.
 pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
     const MOST: i64 = 500;
+    // Bytes that began to come in time may still be on their way.
+    const GRACE_MS: i64 = 24 * 3600 * 1000;
     for picture in media::old_previews(tx, now - PREVIEWS_MS, MOST)? {
         media::delete(tx, &picture, now)?;
     }
-    // Bytes that began to come in time may still be on their way.
-    const GRACE_MS: i64 = 24 * 3600 * 1000;
     pending::prune(tx, now - GRACE_MS, MOST)
 }
 

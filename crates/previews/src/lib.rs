@@ -138,7 +138,8 @@ impl Previews {
             known.retain(|_, known| known.until > now);
         }
         if known.len() >= MOST_KNOWN
-            && let Some(oldest) = known.iter().min_by_key(|(_, known)| known.until).map(|(url, _)| url.clone())
+            && let Some(oldest) =
+                known.iter().min_by_key(|(_, known)| known.until).map(|(url, _)| url.clone())
         {
             known.remove(&oldest);
         }
@@ -159,9 +160,8 @@ impl Previews {
         // The semaphore is never closed.
         let _turn = self.turns.acquire().await;
         let limits = Limits { bytes: PAGE.bytes.max(self.settings.max_picture_bytes), ..PAGE };
-        let is_wanted = |status: StatusCode, headers: &HeaderMap| {
-            status.is_success() && self.is_short_enough(headers)
-        };
+        let is_wanted =
+            |status: StatusCode, headers: &HeaderMap| status.is_success() && self.is_short_enough(headers);
         let found = self.outgoing.get(url, Some(&self.settings.language), limits, is_wanted).await?;
         let Some(found) = found else {
             return Err(Error::Fetch("there is nothing that can be shown".to_owned()));
@@ -194,7 +194,8 @@ impl Previews {
             // Of other things nothing is told, so that nothing needs to be fetched.
             _ => return false,
         };
-        let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        let announced =
+            headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         announced.is_none_or(|length| length <= most)
     }
 
@@ -208,7 +209,9 @@ impl Previews {
     ) -> bool {
         let limits = Limits { bytes: self.settings.max_picture_bytes, ..PAGE };
         let is_picture = |status: StatusCode, headers: &HeaderMap| {
-            status.is_success() && media_type(headers).0.starts_with("image/") && self.is_short_enough(headers)
+            status.is_success()
+                && media_type(headers).0.starts_with("image/")
+                && self.is_short_enough(headers)
         };
         match self.outgoing.get(address, Some(&self.settings.language), limits, is_picture).await {
             Ok(Some(found)) => self.keep_picture(user_num, page, &found.body, preview).await,

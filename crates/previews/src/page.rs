@@ -49,8 +49,8 @@ fn declared(bytes: &[u8]) -> Option<String> {
 
 /// Texts in these are not what a page says.
 const SILENT: [&str; 14] = [
-    "script", "style", "noscript", "template", "svg", "head", "header", "nav", "aside", "footer", "form", "button",
-    "iframe", "select",
+    "script", "style", "noscript", "template", "svg", "head", "header", "nav", "aside", "footer", "form",
+    "button", "iframe", "select",
 ];
 
 /// Reads a page.
@@ -104,7 +104,8 @@ impl Reader {
             }
             b"link" => {
                 let rel = attribute("rel").unwrap_or_default().to_ascii_lowercase();
-                if let (true, Some(href)) = (rel.split_whitespace().any(|rel| rel == "image_src"), attribute("href"))
+                if let (true, Some(href)) =
+                    (rel.split_whitespace().any(|rel| rel == "image_src"), attribute("href"))
                 {
                     self.other_pictures.push(href);
                 }
@@ -120,7 +121,9 @@ impl Reader {
             }
             // Where the head ends need not be said.
             b"body" => self.silent.clear(),
-            name if !tag.self_closing => self.silent.extend(SILENT.iter().find(|silent| silent.as_bytes() == name)),
+            name if !tag.self_closing => {
+                self.silent.extend(SILENT.iter().find(|silent| silent.as_bytes() == name));
+            }
             _ => {}
         }
         // What stands in two elements are two words.
@@ -161,7 +164,9 @@ impl Reader {
             self.instead.entry(property).or_insert_with(|| content.to_owned());
         };
         match name {
-            "og:image" | "og:image:url" | "og:image:secure_url" => self.page.pictures.push(content.to_owned()),
+            "og:image" | "og:image:url" | "og:image:secure_url" => {
+                self.page.pictures.push(content.to_owned());
+            }
             "twitter:image" | "twitter:image:src" => self.other_pictures.push(content.to_owned()),
             "twitter:title" => instead("og:title"),
             "description" | "twitter:description" => instead("og:description"),

@@ -195,7 +195,8 @@ impl Config {
             allowed_ranges: settings.outgoing.allow_ranges.0.clone(),
             mail: mail(settings),
             previews: settings.url_previews.enabled.then(|| reeve_previews::Settings {
-                max_picture_bytes: usize::try_from(settings.url_previews.max_picture_bytes).unwrap_or(usize::MAX),
+                max_picture_bytes: usize::try_from(settings.url_previews.max_picture_bytes)
+                    .unwrap_or(usize::MAX),
                 language: settings.url_previews.language.clone(),
             }),
             push: reeve_push::Settings {

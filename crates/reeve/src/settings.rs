@@ -29,8 +29,7 @@ use self::{
 pub use self::{
     keys::{
         Account, AccountValidity, Email, Http, Log, Media, MediaBucket, Outgoing, Password, Presence, Push,
-        RateLimit, RateLimits, Registration, ServerNotices, Settings, Tokens, UrlPreviews,
-        UserDirectory,
+        RateLimit, RateLimits, Registration, ServerNotices, Settings, Tokens, UrlPreviews, UserDirectory,
     },
     print::markdown,
     values::{BaseUrl, Database, EmailTls, Listen, LogFormat, Networks, Secret},

@@ -18,8 +18,8 @@ mod server;
 mod smtp;
 mod web;
 
-pub use client::{Client, Reply};
 pub use bytes::Bytes;
+pub use client::{Client, Reply};
 pub use reeve::server::Config;
 pub use reeve_db::Engine;
 pub use server::{START_MS, Server};

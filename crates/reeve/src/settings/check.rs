@@ -104,7 +104,10 @@ pub(super) fn check(settings: &Settings) -> Result<(), Problem> {
 
     at_least("url_previews.max_picture_bytes", settings.url_previews.max_picture_bytes, 1)?;
     if http::HeaderValue::from_str(&settings.url_previews.language).is_err() {
-        return Err(("url_previews.language".to_owned(), "must be a list such as en or de, en;q=0.5".to_owned()));
+        return Err((
+            "url_previews.language".to_owned(),
+            "must be a list such as en or de, en;q=0.5".to_owned(),
+        ));
     }
     check_email(settings)?;
 

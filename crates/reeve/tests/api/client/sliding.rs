@@ -750,7 +750,10 @@ on_both_engines! {
         // The second replaces the first, which may be answered or refused; the second must be answered.
         let two = async {
             let second = async {
-                ok(alice.get(&format!("{CS}/account/whoami")).await);
+                // Until the first waits.
+                while server.app().hub.waiting() == 0 {
+                    ok(alice.get(&format!("{CS}/account/whoami")).await);
+                }
                 let second = async { tokio::join!(try_slide(&alice, &query, &body), say(&bob, &room, "once")).0 };
                 second.await
             };
