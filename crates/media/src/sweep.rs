@@ -16,22 +16,27 @@ const BATCH: i64 = 100;
 
 /// Uploads that broke off in this process.
 #[derive(Default)]
-pub(crate) struct Abandoned(Mutex<Vec<(String, Option<Writer>)>>);
+pub(crate) struct Abandoned {
+    uploads: Mutex<Vec<(String, Option<Writer>)>>,
+    /// Held by whoever sweeps.
+    broom: tokio::sync::Mutex<()>,
+}
 
 impl Abandoned {
     pub(crate) fn note(&self, object: String, writer: Option<Writer>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((object, writer));
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).push((object, writer));
     }
 
     fn pop(&self) -> Option<(String, Option<Writer>)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 }
 
 impl Library {
-    /// Deletes what belongs to nothing: what broke off, what was deleted, second copies. Can be broken off at any
-    /// point and run by several processes at a time.
+    /// Deletes what belongs to nothing: what broke off, what was deleted, second copies. What was so before is gone
+    /// after it. Can be broken off at any point and run by several processes at a time.
     pub async fn sweep(&self) -> Result<(), Error> {
+        let _broom = self.abandoned().broom.lock().await;
         while let Some((object, writer)) = self.abandoned().pop() {
             if let Some(writer) = writer {
                 writer.abort().await;
