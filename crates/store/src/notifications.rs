@@ -19,7 +19,8 @@ reeve_db::statements! {
                      AND rel_type = 'm.thread' AND relates_to = $4";
     OWN = "SELECT CASE WHEN rel_type = 'm.thread' THEN relates_to END, max(pos) FROM events \
            WHERE sender = $1 AND room_num = $2 AND pos > $3 GROUP BY 1";
-    WITH_RULES = "SELECT user_id FROM memberships WHERE room_num = $1 AND own_rules = 1 AND membership = 'join'";
+    /// Written so that the index of those with rules is used, and not the one of all members.
+    WITH_RULES = "SELECT user_id FROM memberships WHERE room_num = $1 AND own_rules = 1 AND membership || '' = 'join'";
     SET_WITH_RULES = "UPDATE memberships SET own_rules = 1 WHERE user_id = $1";
 }
 

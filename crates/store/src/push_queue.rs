@@ -31,8 +31,9 @@ reeve_db::statements! {
     SET_POSITION = "UPDATE push_position SET pos = $1 WHERE pos < $1";
     /// Up to `$2` positions beyond `$1`, of which events are looked at.
     NOTIFYING_ROOMS = "SELECT DISTINCT room_num FROM events WHERE pos > $1 AND pos <= $2 AND notifies > 0";
+    /// Only who has joined is noted to have pushers.
     OF_ROOM = "SELECT p.num FROM memberships m JOIN users u ON u.user_id = m.user_id JOIN pushers p ON p.user_num = u.num \
-               WHERE m.room_num = $1 AND m.pushes = 1 AND m.membership = 'join'";
+               WHERE m.room_num = $1 AND m.pushes = 1";
     CONCERNED = "SELECT user_id FROM notifications WHERE pos > $1 AND pos <= $2 \
                  UNION SELECT user_id FROM receipts WHERE pos > $1 AND pos <= $2 \
                  UNION SELECT sender FROM events WHERE pos > $1 AND pos <= $2 \
