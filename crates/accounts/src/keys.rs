@@ -193,9 +193,13 @@ fn set_device_keys(
     if old.as_ref() == Some(new) {
         return Ok(());
     }
-    if old.is_none_or(|old| unsigned(old) != unsigned(new.clone())) {
+    if old.as_ref().is_none_or(|old| unsigned(old.clone()) != unsigned(new.clone())) {
         // What others signed was something else.
         cross_signing::delete_of_target(tx, user_num, device_id)?;
+    }
+    if old.is_some_and(|old| old.get("keys") != new.get("keys")) {
+        // Whoever uses the device now does not have the other halves of the keys of whoever did.
+        keys::delete_given_out(tx, user_num, device_id)?;
     }
     keys::put(tx, user_num, device_id, &to_json(new)?)?;
     device_changes::mark(tx, user_num)?;

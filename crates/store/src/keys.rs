@@ -71,9 +71,14 @@ pub fn put(tx: &mut Tx<'_>, user_num: i64, device_id: &str, json: &str) -> Resul
 
 /// Deletes all keys of a device.
 pub fn delete_of_device(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<(), DbError> {
-    for statement in [&DELETE, &DELETE_ONE_TIME, &DELETE_FALLBACK] {
-        tx.execute(statement, &params![user_num, device_id])?;
-    }
+    tx.execute(&DELETE, &params![user_num, device_id])?;
+    delete_given_out(tx, user_num, device_id)
+}
+
+/// Deletes the keys of a device that are given out.
+pub fn delete_given_out(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<(), DbError> {
+    tx.execute(&DELETE_ONE_TIME, &params![user_num, device_id])?;
+    tx.execute(&DELETE_FALLBACK, &params![user_num, device_id])?;
     Ok(())
 }
 

@@ -123,6 +123,20 @@ on_both_engines! {
         assert_eq!(reply["failures"]["elsewhere"]["status"], 503);
     }
 
+    async fn a_device_that_begins_anew(server: Server) {
+        let alice = server.user("alice").await;
+        let signer = upload_keys(&alice).await;
+        let fallback = json!({ "signed_curve25519:f": { "key": "f", "fallback": true } });
+        upload(&alice, json!({ "one_time_keys": one_time_keys(&["a"]), "fallback_keys": fallback })).await;
+        let mut keys = device_keys(&alice, &signer);
+        keys["algorithms"] = json!(["m.megolm.v1.aes-sha2"]);
+        assert_eq!(upload(&alice, json!({ "device_keys": keys })).await, json!({ "signed_curve25519": 1 }));
+        // With other keys of its own, nobody could be answered who uses the old ones.
+        let body = json!({ "device_keys": device_keys(&alice, &Signer::new()), "one_time_keys": one_time_keys(&["a", "b"]) });
+        assert_eq!(upload(&alice, body).await, json!({ "signed_curve25519": 2 }));
+        assert_eq!(sync(&alice).await["device_unused_fallback_key_types"], json!([]));
+    }
+
     async fn nobody_gets_a_key_that_somebody_has(server: Server) {
         let alice = server.user("alice").await;
         let ids: Vec<String> = (0..30).map(|n| format!("{n:02}")).collect();
