@@ -1,6 +1,7 @@
 //! The benchmark of Reeve: seeds accounts and rooms, starts the server, and measures it over HTTP. See `docs/benchmarks.md`.
 
 mod database;
+mod fuzz;
 mod http;
 mod idle;
 mod keys;
@@ -51,6 +52,8 @@ enum Benchmark {
     Rooms(rooms::Rooms),
     /// Uploads: lists, large files, many readers, deleting.
     Media(media::Media),
+    /// Damaged pictures and web pages, without a server: thumbnails and previews neither panic nor keep memory.
+    Fuzz(fuzz::Fuzz),
     /// Keys of devices, and messages from device to device.
     Keys(keys::Keys),
     /// The server under test; started by the benchmark itself.
@@ -105,6 +108,7 @@ fn main() -> ExitCode {
                 match Arguments::parse().command {
                     Benchmark::Accounts(accounts) => run(accounts).await,
                     Benchmark::Rooms(rooms) => rooms::run(rooms).await,
+                    Benchmark::Fuzz(fuzz) => fuzz::run(&fuzz),
                     Benchmark::Keys(keys) => keys::run(keys).await,
                     Benchmark::Media(media) => media::run(media).await,
                     Benchmark::Server { database, listen, data_dir } => {

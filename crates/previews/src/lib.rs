@@ -4,7 +4,7 @@
 //! A page is fetched once for all who ask at the same time, and remembered for a while; its picture is kept with the
 //! uploads.
 
-mod page;
+pub mod page;
 
 use std::collections::HashMap;
 use std::io::Cursor;

@@ -18,17 +18,17 @@ const MOST_TEXT: usize = 300;
 
 /// What was found in a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Page {
+pub struct Page {
     /// OpenGraph properties: name, such as `og:title`, and value. Without those of pictures.
-    pub(crate) properties: BTreeMap<String, String>,
+    pub properties: BTreeMap<String, String>,
     /// Addresses of pictures, the best first, as they stand in the page.
-    pub(crate) pictures: Vec<String>,
+    pub pictures: Vec<String>,
     /// What relative addresses refer to, if that is not the page itself.
-    pub(crate) base: Option<String>,
+    pub base: Option<String>,
 }
 
 /// Bytes of a document as text: by a byte order mark, what the server said, what the document says, or a guess.
-pub(crate) fn decode(bytes: &[u8], said: Option<&str>) -> String {
+pub fn decode(bytes: &[u8], said: Option<&str>) -> String {
     let by_label = |label: &str| Encoding::for_label(label.trim().as_bytes());
     let marked = Encoding::for_bom(bytes).map(|(encoding, _)| encoding);
     let encoding = marked.or_else(|| by_label(said?)).or_else(|| by_label(&declared(bytes)?));
@@ -54,7 +54,7 @@ const SILENT: [&str; 14] = [
 ];
 
 /// Reads a page.
-pub(crate) fn read(html: &str) -> Page {
+pub fn read(html: &str) -> Page {
     let mut emitter = DefaultEmitter::default();
     emitter.naively_switch_states(true);
     let mut reader = Reader::default();
