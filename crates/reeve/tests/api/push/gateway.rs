@@ -54,9 +54,12 @@ impl Gateway {
         asked.json()["notification"].clone()
     }
 
-    /// The text of the message it is told next.
+    /// The text of the message it is told next. Before it may come how much is unread, if that changes without a message.
     async fn message(&self) -> String {
-        let told = self.told().await;
+        let mut told = self.told().await;
+        while told.get("event_id").is_none() {
+            told = self.told().await;
+        }
         told["content"]["body"].as_str().unwrap_or_else(|| panic!("no message: {told}")).to_owned()
     }
 
