@@ -20,7 +20,7 @@ use crate::{
 pub(super) const ACTOR: &str = "cli";
 
 /// SQLite: the page cache of each connection of an import, in KiB.
-const IMPORT_CACHE_KIB: i64 = 64 * 1024;
+const IMPORT_CACHE_KIB: i64 = 40 * 1024;
 /// How long a read of an import may wait: as long as building an index takes.
 const IMPORT_WAIT: Duration = Duration::from_mins(10);
 
