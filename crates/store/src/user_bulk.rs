@@ -25,9 +25,9 @@ macro_rules! index {
 }
 
 reeve_db::statements! {
-    PENDING = "SELECT first_num, searched_num FROM user_bulk WHERE one = 1";
-    BEGIN = "INSERT INTO user_bulk (one, first_num, searched_num) \
-             SELECT 1, n, n FROM (SELECT coalesce(max(num), 0) AS n FROM users) AS last WHERE 1 = 1 ON CONFLICT (one) DO NOTHING";
+    PENDING = "SELECT searched_num FROM user_bulk WHERE one = 1";
+    BEGIN = "INSERT INTO user_bulk (one, searched_num) SELECT 1, coalesce(max(num), 0) FROM users WHERE 1 = 1 \
+             ON CONFLICT (one) DO NOTHING";
     SEARCHED = "UPDATE user_bulk SET searched_num = $1 WHERE one = 1";
     END = "DELETE FROM user_bulk WHERE one = 1";
     UNSEARCHED = "SELECT num, search_key FROM users WHERE num > $1 ORDER BY num LIMIT $2";
@@ -68,7 +68,7 @@ pub const INDEXES: usize = BUILDS.len();
 
 /// Up to which account the search index is done, if lists and search lag behind the accounts; `None` if all is in step.
 pub fn searched(tx: &ReadTx<'_>) -> Result<Option<i64>, DbError> {
-    tx.query_opt(&PENDING, &[], |row| row.get(1))
+    tx.query_opt(&PENDING, &[], |row| row.get(0))
 }
 
 /// Whether lists and search lag behind the accounts.
