@@ -1,7 +1,7 @@
 //! The audit log: who did what to whom, written in the transaction of the deed.
 
 use reeve_db::{DbError, Tx};
-use reeve_model::Ctx;
+use reeve_model::{Actor, Ctx};
 use reeve_store::audit;
 use serde_json::Value;
 
@@ -15,16 +15,41 @@ pub fn record(
     changes: &Value,
 ) -> Result<(), DbError> {
     let Some(actor) = &ctx.actor else { return Ok(()) };
-    audit::insert(
-        tx,
-        &audit::NewEntry {
-            ts: ctx.now,
-            actor: &actor.user_id,
-            ip: actor.ip.as_deref(),
-            request_id: &ctx.request_id,
-            action,
-            target,
-            changes: &changes.to_string(),
-        },
-    )
+    audit::insert(tx, &entry(ctx, actor, action, target, &changes.to_string()))
+}
+
+/// Writes down a deed that goes on over several transactions, each of which says with [`amend`] how far it is. Answers
+/// the number of the entry, if there is an actor.
+pub(crate) fn open(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    action: &str,
+    target: &str,
+    changes: &Value,
+) -> Result<Option<i64>, DbError> {
+    let Some(actor) = &ctx.actor else { return Ok(None) };
+    audit::open(tx, &entry(ctx, actor, action, target, &changes.to_string())).map(Some)
+}
+
+/// Says how far a deed is that [`open`] wrote down.
+pub(crate) fn amend(tx: &mut Tx<'_>, id: i64, changes: &Value) -> Result<(), DbError> {
+    audit::amend(tx, id, &changes.to_string())
+}
+
+fn entry<'a>(
+    ctx: &'a Ctx,
+    actor: &'a Actor,
+    action: &'a str,
+    target: &'a str,
+    changes: &'a str,
+) -> audit::NewEntry<'a> {
+    audit::NewEntry {
+        ts: ctx.now,
+        actor: &actor.user_id,
+        ip: actor.ip.as_deref(),
+        request_id: &ctx.request_id,
+        action,
+        target,
+        changes,
+    }
 }

@@ -12,6 +12,7 @@ pub mod devices;
 pub mod error;
 pub mod external_ids;
 pub mod features;
+pub mod import;
 pub mod key_backup;
 pub mod keys;
 pub mod moderation;

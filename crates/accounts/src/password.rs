@@ -16,6 +16,10 @@ use crate::policy::HashingCost;
 
 /// bcrypt looks at no more than this.
 const BCRYPT_BYTES: usize = 72;
+/// The most that comparing with a stored hash may take: memory of Argon2 in KiB, its passes, and the cost of bcrypt.
+const MOST_STORED_KIB: u32 = 1 << 20;
+const MOST_STORED_PASSES: u32 = 100;
+const MOST_STORED_BCRYPT: u32 = 20;
 /// More logins than this do not wait for their turn: they are refused.
 const MOST_WAITING: usize = 1000;
 
@@ -122,6 +126,50 @@ fn hash(cost: &HashingCost, password: &str) -> Result<String, Error> {
     Ok(hash.to_string())
 }
 
+/// Checks that a password can be compared with a hash that was made elsewhere, at a cost that the server can bear. Says
+/// why not.
+pub fn check_stored(stored: &str) -> Result<(), &'static str> {
+    if let Some(rest) = stored.strip_prefix("$2") {
+        return check_bcrypt(rest);
+    }
+    let Ok(parsed) = PasswordHash::new(stored) else {
+        return Err("it is neither a bcrypt hash ($2a$, $2b$, $2y$) nor a PHC string of Argon2");
+    };
+    if !parsed.algorithm.as_str().starts_with("argon2") {
+        return Err("only Argon2 and bcrypt are known");
+    }
+    if parsed.hash.is_none() || parsed.salt.is_none() {
+        return Err("the PHC string has no salt or no hash");
+    }
+    match Params::try_from(&parsed) {
+        Ok(params) if params.m_cost() <= MOST_STORED_KIB && params.t_cost() <= MOST_STORED_PASSES => Ok(()),
+        Ok(_) => Err("it takes more than 1 GiB of memory, or more than 100 passes"),
+        Err(_) => Err("the parameters of the PHC string are out of range"),
+    }
+}
+
+/// `rest` is what follows `$2`: `b$12$` and 53 characters.
+fn check_bcrypt(rest: &str) -> Result<(), &'static str> {
+    let malformed = Err("it is not a bcrypt hash: $2b$, two digits, $ and 53 characters");
+    let mut parts = rest.split('$');
+    let (Some("a" | "b" | "y"), Some(cost), Some(text), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return malformed;
+    };
+    if cost.len() != 2 || text.len() != 53 {
+        return malformed;
+    }
+    if !text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/')) {
+        return malformed;
+    }
+    match cost.parse::<u32>() {
+        Ok(4..=MOST_STORED_BCRYPT) => Ok(()),
+        Ok(_) => Err("the cost of a bcrypt hash is from 4 to 20"),
+        Err(_) => malformed,
+    }
+}
+
 fn verify(cost: &HashingCost, password: &str, stored: &str) -> Verdict {
     let password = seasoned(cost, password);
     if stored.starts_with("$2") {
@@ -167,6 +215,30 @@ mod tests {
         assert_eq!(verify(&cost(1), "secret", "garbage"), Verdict::Wrong);
         let unpeppered = HashingCost { pepper: String::new(), ..cost(1) };
         assert_eq!(verify(&unpeppered, "secret", &stored), Verdict::Wrong);
+    }
+
+    #[test]
+    fn hashes_that_can_be_stored() {
+        assert_eq!(check_stored(&hash(&cost(1), "secret").unwrap()), Ok(()));
+        let bcrypt = bcrypt::hash("secret", 4).unwrap();
+        assert_eq!(check_stored(&bcrypt), Ok(()));
+        for kind in ["$2a$", "$2y$"] {
+            assert_eq!(check_stored(&bcrypt.replacen("$2b$", kind, 1)), Ok(()));
+        }
+        let salted = "$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$MDEyMzQ1Njc4OWFiY2RlZg";
+        for bad in [
+            "",
+            "secret",
+            "$2b$04$short",
+            "$2x$04$0123456789012345678901234567890123456789012345678901",
+            &bcrypt.replacen("$04$", "$31$", 1),
+            &bcrypt.replacen("$04$", "$4$", 1),
+            "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ",
+            "$pbkdf2-sha256$i=1000$c29tZXNhbHQ$MDEyMzQ1Njc4OWFiY2RlZg",
+            salted,
+        ] {
+            assert!(check_stored(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -163,10 +163,12 @@ pub fn change(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, change: &Change) -> Res
     }
     users::store(tx, ctx, "user.update", &before, &after)?;
     let grows = !matches!(change, Change::Custom(_, None));
-    if grows && Value::Object(read(tx, &after)?).to_string().len() >= MAX_PROFILE {
-        return Err(Error::ProfileTooLarge);
-    }
-    Ok(())
+    if grows { check_size(read(tx, &after)?) } else { Ok(()) }
+}
+
+/// Checks the size of a whole profile.
+pub(crate) fn check_size(profile: Map<String, Value>) -> Result<(), Error> {
+    if Value::Object(profile).to_string().len() >= MAX_PROFILE { Err(Error::ProfileTooLarge) } else { Ok(()) }
 }
 
 /// The account whose profile somebody wants to see; `None` if there is none or it was erased.

@@ -56,6 +56,14 @@ enum Benchmark {
     Fuzz(fuzz::Fuzz),
     /// Keys of devices, and messages from device to device.
     Keys(keys::Keys),
+    /// Writes a file of accounts for `reeve import accounts --server-name bench.example`.
+    AccountsFile {
+        /// The file.
+        file: PathBuf,
+        /// How many accounts.
+        #[arg(long = "accounts", value_name = "NUMBER", default_value_t = 1_000_000)]
+        number: usize,
+    },
     /// The server under test; started by the benchmark itself.
     #[command(hide = true)]
     Server {
@@ -110,6 +118,9 @@ fn main() -> ExitCode {
                     Benchmark::Rooms(rooms) => rooms::run(rooms).await,
                     Benchmark::Fuzz(fuzz) => fuzz::run(&fuzz),
                     Benchmark::Keys(keys) => keys::run(keys).await,
+                    Benchmark::AccountsFile { file, number } => {
+                        seed::write_file(&file, number.max(2)).await.map(|()| true)
+                    }
                     Benchmark::Media(media) => media::run(media).await,
                     Benchmark::Server { database, listen, data_dir } => {
                         server::run(database, listen, data_dir).await.map(|()| true)

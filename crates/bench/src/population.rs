@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use reeve_model::User;
+use reeve_accounts::import;
+use serde_json::{Value, json};
 
 /// The name of the homeserver.
 pub(crate) const SERVER_NAME: &str = "bench.example";
@@ -136,7 +137,8 @@ fn ms(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn account(number: usize, all: usize) -> Account {
+/// The account with a number, of `all`.
+pub(crate) fn account(number: usize, all: usize) -> Account {
     if number == 0 {
         return Account {
             displayname: None,
@@ -200,20 +202,75 @@ fn account(number: usize, all: usize) -> Account {
 }
 
 impl Account {
-    /// The account as the store takes it.
-    pub(crate) fn to_user(&self, number: usize) -> User {
-        User {
+    /// The account as an import takes it.
+    pub(crate) fn to_import(&self, number: usize, hash: &str) -> import::Account {
+        let ts = self.last_seen_ts.unwrap_or(self.created_ts);
+        let devices = (0..self.devices).map(|device| import::AccountDevice {
+            device_id: format!("DEVICE{device}"),
+            display_name: Some("A telephone".to_owned()),
+            last_seen_ts: Some(ts),
+            last_seen_ip: Some("192.0.2.1".to_owned()),
+            last_seen_user_agent: Some("A Matrix client".to_owned()),
+        });
+        import::Account {
+            localpart: Some(localpart(number)),
+            password_hash: Some(hash.to_owned()).filter(|_| (1..=WITH_PASSWORD).contains(&number)),
             displayname: self.displayname.clone(),
             avatar_url: self.avatar_url.clone(),
             user_type: self.bot.then(|| "bot".to_owned()),
-            is_guest: self.is_guest,
-            admin: self.admin,
-            deactivated: self.deactivated,
-            locked: self.locked,
-            shadow_banned: self.shadow_banned,
+            is_guest: Some(self.is_guest),
+            admin: Some(self.admin),
+            deactivated: Some(self.deactivated),
+            locked: Some(self.locked),
+            shadow_banned: Some(self.shadow_banned),
+            creation_ts: Some(self.created_ts),
             last_seen_ts: self.last_seen_ts,
-            ..User::new(user_id(number), self.created_ts)
+            devices: devices.collect(),
+            ..import::Account::default()
         }
+    }
+
+    /// The account as a line of a file, with more that accounts have elsewhere: passwords, e-mail addresses and
+    /// external ids.
+    pub(crate) fn to_line(&self, number: usize, hash: &str) -> Value {
+        let lives = !self.deactivated;
+        let threepids: Vec<Value> = (lives && number.is_multiple_of(2))
+            .then(|| json!({ "medium": "email", "address": format!("{:07}@mail.example", number * 13 % 9_999_991), "validated_at": self.created_ts }))
+            .into_iter()
+            .collect();
+        let external_ids: Vec<Value> = number
+            .is_multiple_of(5)
+            .then(|| json!({ "auth_provider": "oidc", "external_id": format!("{:016x}", Numbers(number as u64).next()) }))
+            .into_iter()
+            .collect();
+        let devices: Vec<Value> = (0..self.devices)
+            .map(|device| {
+                json!({
+                    "device_id": format!("DEVICE{device}"),
+                    "display_name": "A telephone",
+                    "last_seen_ts": self.last_seen_ts,
+                    "last_seen_ip": "192.0.2.1",
+                    "last_seen_user_agent": "A Matrix client",
+                })
+            })
+            .collect();
+        json!({
+            "user_id": user_id(number),
+            "password_hash": lives.then_some(hash),
+            "displayname": self.displayname,
+            "avatar_url": self.avatar_url,
+            "user_type": self.bot.then_some("bot"),
+            "is_guest": self.is_guest,
+            "admin": self.admin,
+            "deactivated": self.deactivated,
+            "locked": self.locked,
+            "shadow_banned": self.shadow_banned,
+            "creation_ts": self.created_ts,
+            "last_seen_ts": self.last_seen_ts,
+            "threepids": threepids,
+            "external_ids": external_ids,
+            "devices": devices,
+        })
     }
 }
 

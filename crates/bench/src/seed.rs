@@ -1,17 +1,26 @@
-//! Puts the accounts into the database, through the store.
+//! Puts the accounts into the database, as an import does.
 
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use reeve::server::Config;
+use reeve::settings::Settings;
+use reeve_accounts::Policy;
+use reeve_accounts::import::{Candidate, Importer};
+use reeve_accounts::password::Hasher;
 use reeve_accounts::sessions::hash_token;
 use reeve_db::{Db, DbError, Options, Tx};
 use reeve_model::clock::monotonic;
+use reeve_model::{Clock, Ctx};
 use reeve_store::access_tokens::{self, NewAccessToken};
-use reeve_store::{devices, users};
+use reeve_store::users;
 
 use crate::Fallible;
 use crate::database::Place;
-use crate::population::{self, Population, WITH_PASSWORD};
+use crate::population::{self, Population, SERVER_NAME};
 use crate::report::Report;
 
 /// The access token of the administrator.
@@ -19,10 +28,12 @@ pub(crate) const TOKEN: &str = "benchmark-administrator";
 /// The password of the accounts that have one.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
-/// How many accounts are created in one transaction.
-const BATCH: usize = 1000;
-/// The page cache while seeding, in KiB.
-const CACHE_KIB: i64 = 512 * 1024;
+/// How many accounts are taken at a time.
+const BATCH: usize = 20_000;
+/// The page cache of each connection while seeding, in KiB.
+const CACHE_KIB: i64 = 64 * 1024;
+/// How far apart the accounts stand that follow each other in a file.
+const STRIDE: usize = 7919;
 
 /// Creates all accounts, unless they are there from an earlier run.
 pub(crate) async fn seed(
@@ -32,7 +43,13 @@ pub(crate) async fn seed(
     report: &mut Report,
 ) -> Fallible<()> {
     let all = population.len();
-    let options = Options { cache_kib: CACHE_KIB, ..Options::default() };
+    let options = Options {
+        cache_kib: CACHE_KIB,
+        sort_in_files: true,
+        readers: 1,
+        wait: Duration::from_mins(10),
+        ..Options::default()
+    };
     let db = Db::open(place.url(), options, reeve_store::MIGRATIONS).await?;
     let there = usize::try_from(db.read(users::highest_num).await?)?;
     if there == all {
@@ -43,21 +60,31 @@ pub(crate) async fn seed(
         )
         .into());
     } else {
-        let hash = Arc::new(hash);
         let start = monotonic();
-        let mut done = 0;
-        while done < all {
-            let (population, hash) = (Arc::clone(population), Arc::clone(&hash));
-            let end = all.min(done + BATCH);
-            db.write(move |tx| (done..end).try_for_each(|number| create(tx, &population, number, &hash)))
-                .await?;
-            done = end;
-            if done % (20 * BATCH) == 0 {
-                print!("\r  {done} accounts, {:.0}/s", per_second(done, start.elapsed().as_secs_f64()));
-                io::stdout().flush()?;
-            }
+        let ctx = Ctx {
+            now: Clock::System.now_ms(),
+            server_name: Arc::from(SERVER_NAME),
+            request_id: Arc::from("benchmark"),
+            actor: None,
+        };
+        let policy = Policy::default();
+        let mut importer = Importer::new(db.clone(), ctx.clone(), policy.clone(), "benchmark").await?;
+        for from in (0..all).step_by(BATCH) {
+            let batch = (from..all.min(from + BATCH)).filter_map(|number| {
+                let account = population.get(number)?.to_import(number, &hash);
+                Candidate::new(account, &ctx, &policy).ok()
+            });
+            importer.add(batch.collect(), 0).await?;
+            let done = importer.tally().added;
+            print!("\r  {done} accounts");
+            io::stdout().flush()?;
         }
+        let tally = importer.finish(|_| ()).await?;
         println!();
+        if usize::try_from(tally.added) != Ok(all) {
+            return Err(format!("{} of {all} accounts were taken", tally.added).into());
+        }
+        db.write(give_token).await?;
         let seconds = start.elapsed().as_secs_f64();
         report.info("Seeding", format!("{:.0} accounts/s", per_second(all, seconds)));
     }
@@ -73,32 +100,34 @@ pub(crate) fn per_second(count: usize, seconds: f64) -> f64 {
     count as f64 / seconds
 }
 
-fn create(tx: &mut Tx<'_>, population: &Population, number: usize, hash: &str) -> Result<(), DbError> {
-    let Some(account) = population.get(number) else { return Ok(()) };
-    let hash = Some(hash).filter(|_| (1..=WITH_PASSWORD).contains(&number));
-    let num = users::insert(tx, &account.to_user(number), hash)?;
-    for device in 0..account.devices {
-        let ts = account.last_seen_ts.unwrap_or(account.created_ts);
-        let device_id = format!("DEVICE{device}");
-        devices::insert(tx, num, &device_id, Some("A telephone"), ts)?;
-        devices::touch(tx, num, &device_id, ts, "192.0.2.1", "A Matrix client")?;
+/// Lets the administrator in.
+fn give_token(tx: &mut Tx<'_>) -> Result<(), DbError> {
+    let num = users::num(tx, &population::user_id(0))?.ok_or(DbError::NoRow)?;
+    let token_hash = hash_token(TOKEN);
+    let token = NewAccessToken {
+        token_hash: &token_hash,
+        owner_num: num,
+        acting_num: num,
+        device_id: None,
+        valid_until_ts: None,
+        created_ts: 0,
+        unconfirmed: false,
+    };
+    access_tokens::insert(tx, &token)
+}
+
+/// Writes all accounts as lines that `reeve import accounts` takes, in no order.
+pub(crate) async fn write_file(file: &Path, all: usize) -> Fallible<()> {
+    let hash = Hasher::new(Config::from_settings(&Settings::default()).hashing)?.hash(PASSWORD).await?;
+    // Walks through all numbers, since it is prime, unless `all` is a multiple of it.
+    let stride = if all.is_multiple_of(STRIDE) { 1 } else { STRIDE };
+    let mut out = BufWriter::new(File::create(file)?);
+    for step in 0..all {
+        let number = step * stride % all;
+        let line = population::account(number, all).to_line(number, &hash);
+        writeln!(out, "{line}")?;
     }
-    if number == 0 {
-        let token_hash = hash_token(TOKEN);
-        access_tokens::insert(
-            tx,
-            &NewAccessToken {
-                token_hash: &token_hash,
-                owner_num: num,
-                acting_num: num,
-                device_id: None,
-                valid_until_ts: None,
-                created_ts: account.created_ts,
-                unconfirmed: false,
-            },
-        )?;
-    }
-    Ok(())
+    Ok(out.flush()?)
 }
 
 /// Some account in the middle, to be read by id.

@@ -26,12 +26,21 @@ pub struct Options {
     pub wait: Duration,
     /// SQLite: page cache of each connection in KiB.
     pub cache_kib: i64,
+    /// SQLite: whether what does not fit into the page cache is sorted in temporary files instead of memory.
+    pub sort_in_files: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let readers = thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
-        Self { readers, connections: 8, queue: 4096, wait: Duration::from_secs(10), cache_kib: 16 * 1024 }
+        Self {
+            readers,
+            connections: 8,
+            queue: 4096,
+            wait: Duration::from_secs(10),
+            cache_kib: 16 * 1024,
+            sort_in_files: false,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! asked, with 1 when it could not, and with 2 when the question made no sense.
 
 mod config;
+mod import;
 mod operator;
 mod serve;
 mod terminal;
@@ -58,6 +59,9 @@ enum Command {
     /// Create, find, inspect and change accounts, whether the server runs or not
     #[command(subcommand)]
     User(user::Command),
+    /// Bring in accounts from another server
+    #[command(subcommand)]
+    Import(import::Command),
     /// Access tokens, for an operator who needs one
     #[command(subcommand)]
     Token(token::Command),
@@ -106,6 +110,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve => serve::run(load()?.settings),
         Command::Config(arguments) => config::run(&arguments, load),
         Command::User(command) => user::run(command, &load()?.settings),
+        Command::Import(command) => import::run(command, &load()?.settings),
         Command::Token(command) => token::run(command, &load()?.settings),
         Command::Completions { shell } => {
             let mut script = Vec::new();

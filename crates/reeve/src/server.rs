@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use reeve_accounts::password::Hasher;
 use reeve_accounts::policy::{HashingCost, Policy};
 use reeve_accounts::seen::Seen;
-use reeve_accounts::{key_backup, registration, sessions};
+use reeve_accounts::{import, key_backup, registration, sessions};
 use reeve_db::{DatabaseUrl, Db, DbError, OpenError, Options};
 use reeve_http::app::{App, HttpSettings};
 use reeve_http::limits::{Limiter, RateLimit, RateLimits};
@@ -27,7 +27,7 @@ use reeve_outgoing::{Filter, MailSettings, MailTls, Mailer, Outgoing};
 use reeve_previews::Previews;
 use reeve_push::{MailStyle, Push};
 use reeve_rooms::{Home, SigningKey, deletion, ephemeral, people, purge, redactions};
-use reeve_store::transactions;
+use reeve_store::{transactions, user_bulk};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -284,6 +284,9 @@ pub enum StartError {
     /// The database cannot be read.
     #[error("cannot read the database: {0}")]
     Read(DbError),
+    /// What an import left undone cannot be done.
+    #[error("an import was broken off, and the lists of accounts cannot be made: {0}")]
+    Import(String),
     /// The media store cannot be used.
     #[error("{0}")]
     Media(reeve_media::Error),
@@ -385,8 +388,17 @@ pub(crate) async fn check_server_name(db: &Db, server_name: &str) -> Result<(), 
     }
 }
 
+/// Ends what an import of accounts left undone that was broken off.
+async fn catch_up(db: &Db) -> Result<(), StartError> {
+    if !db.read(user_bulk::is_pending).await.map_err(StartError::Read)? {
+        return Ok(());
+    }
+    tracing::info!("an import was broken off: making the lists of accounts");
+    import::catch_up(db, |_| ()).await.map_err(|error| StartError::Import(error.to_string()))
+}
+
 /// Takes the lock on the data folder, which the system gives back when the process ends, however it ends.
-fn lock(folder: PathBuf) -> Result<File, StartError> {
+pub(crate) fn lock(folder: PathBuf) -> Result<File, StartError> {
     let data_folder = |reason| StartError::DataFolder { folder: folder.clone(), reason };
     make_private_folder(&folder).map_err(data_folder)?;
     let file = File::create(folder.join("reeve.lock")).map_err(data_folder)?;
@@ -420,6 +432,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     }
     let db = Db::open(&config.database, config.database_options, reeve_store::MIGRATIONS).await?;
     check_server_name(&db, &config.server_name).await?;
+    catch_up(&db).await?;
     let hasher = Hasher::new(config.hashing).map_err(|error| StartError::Hashing(error.to_string()))?;
     let key = SigningKey::load(&db, config.clock.now_ms()).await.map_err(StartError::Read)?;
     let outgoing =

@@ -16,6 +16,9 @@ macro_rules! list {
 
 reeve_db::statements! {
     INSERT = "INSERT INTO audit (ts, actor, ip, request_id, action, target, changes) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    OPEN = "INSERT INTO audit (ts, actor, ip, request_id, action, target, changes) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
+    AMEND = "UPDATE audit SET changes = $2 WHERE id = $1";
     LIST = list!("1 = 1");
     LIST_BY_TARGET = list!("target = $5");
     LIST_BY_ACTOR = list!("actor = $4");
@@ -55,6 +58,23 @@ pub fn insert(tx: &mut Tx<'_>, entry: &NewEntry<'_>) -> Result<(), DbError> {
             entry.changes
         ],
     )?;
+    Ok(())
+}
+
+/// Writes a deed down that goes on over several transactions, each of which says with [`amend`] how far it is. Answers
+/// the number of the entry.
+pub fn open(tx: &mut Tx<'_>, entry: &NewEntry<'_>) -> Result<i64, DbError> {
+    let NewEntry { ts, actor, ip, request_id, action, target, changes } = entry;
+    let ids =
+        tx.returning(&OPEN, &params![*ts, *actor, *ip, *request_id, *action, *target, *changes], |row| {
+            row.get(0)
+        })?;
+    ids.first().copied().ok_or(DbError::NoRow)
+}
+
+/// Says how far a deed is that [`open`] wrote down.
+pub fn amend(tx: &mut Tx<'_>, id: i64, changes: &str) -> Result<(), DbError> {
+    tx.execute(&AMEND, &params![id, changes])?;
     Ok(())
 }
 

@@ -9,6 +9,8 @@ reeve_db::statements! {
                WHERE user_num = $1 ORDER BY device_id";
     INSERT = "INSERT INTO devices (user_num, device_id, display_name, created_ts) VALUES ($1, $2, $3, $4) \
               ON CONFLICT (user_num, device_id) DO NOTHING";
+    ADD = "INSERT INTO devices (user_num, device_id, display_name, created_ts, last_seen_ts, last_seen_ip, \
+           last_seen_user_agent) VALUES ($1, $2, $3, $4, $5, $6, $7)";
     RENAME = "UPDATE devices SET display_name = $3 WHERE user_num = $1 AND device_id = $2";
     TOUCH = "UPDATE devices SET last_seen_ts = $3, last_seen_ip = $4, last_seen_user_agent = $5 \
              WHERE user_num = $1 AND device_id = $2 AND (last_seen_ts IS NULL OR last_seen_ts <= $3)";
@@ -59,6 +61,23 @@ pub fn insert(
     now: i64,
 ) -> Result<bool, DbError> {
     Ok(tx.execute(&INSERT, &params![user_num, device_id, display_name, now])? > 0)
+}
+
+/// Adds a device, which must not be there, as it was elsewhere.
+pub fn add(tx: &mut Tx<'_>, user_num: i64, device: &Device, created_ts: i64) -> Result<(), DbError> {
+    tx.execute(
+        &ADD,
+        &params![
+            user_num,
+            &device.device_id,
+            &device.display_name,
+            created_ts,
+            device.last_seen_ts,
+            &device.last_seen_ip,
+            &device.last_seen_user_agent
+        ],
+    )?;
+    Ok(())
 }
 
 /// Renames a device; answers whether it exists.

@@ -47,6 +47,7 @@ pub mod uia_sessions;
 pub mod users;
 pub mod validity;
 
+pub mod user_bulk;
 pub mod user_list;
 pub mod user_list_counts;
 mod user_list_merge;
@@ -68,6 +69,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 6, name: "media", sql: include_str!("../migrations/0006_media.sql") },
     Migration { number: 7, name: "keys", sql: include_str!("../migrations/0007_keys.sql") },
     Migration { number: 8, name: "push", sql: include_str!("../migrations/0008_push.sql") },
+    Migration { number: 9, name: "import", sql: include_str!("../migrations/0009_import.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
@@ -98,6 +100,7 @@ pub fn statements() -> Vec<&'static Statement> {
         user_list_rows::STATEMENTS,
         user_list_counts::STATEMENTS,
         user_search::STATEMENTS,
+        user_bulk::STATEMENTS,
         stream::STATEMENTS,
         rooms::STATEMENTS,
         room_list::STATEMENTS,

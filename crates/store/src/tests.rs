@@ -6,11 +6,11 @@ use std::cmp::Reverse;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use reeve_db::{DatabaseUrl, Db, DbError, Engine, Options};
+use reeve_db::{DatabaseUrl, Db, DbError, Engine, Options, Tx};
 use reeve_model::User;
 
 use crate::user_list::{self, Filter, OrderBy, Term};
-use crate::{MIGRATIONS, statements, users};
+use crate::{MIGRATIONS, statements, user_bulk, users};
 
 const SERVER: &str = "test";
 
@@ -239,11 +239,58 @@ fn expected(all: &[User], question: &Question) -> (Vec<String>, i64) {
     (found.iter().skip(from).take(limit).map(|user| user.user_id.clone()).collect(), total)
 }
 
-/// Plays events into the database and into a list; answers the list.
-fn play(runtime: &tokio::runtime::Runtime, db: &Db, events: &[Event]) -> Vec<User> {
+reeve_db::statements! {
+    /// The indexes of accounts, the oldest first.
+    INDEXES = {
+        sqlite: "SELECT coalesce(sql, '') FROM sqlite_master WHERE type = 'index' AND tbl_name = 'users' ORDER BY rowid",
+        postgres: "SELECT indexdef FROM pg_indexes WHERE tablename = 'users' ORDER BY indexname",
+    };
+}
+
+fn indexes(runtime: &tokio::runtime::Runtime, db: &Db) -> Vec<String> {
+    runtime.block_on(db.read(|tx| tx.query(&INDEXES, &[], |row| row.get(0)))).unwrap()
+}
+
+/// Brings in all accounts that are created by these events at once, and lets lists and search catch up.
+fn bring_in(runtime: &tokio::runtime::Runtime, db: &Db, events: &[Event]) -> Vec<User> {
+    let before = indexes(runtime, db);
+    runtime.block_on(db.write(user_bulk::begin)).unwrap();
     let events = events.to_vec();
-    let played = db.write(move |tx| -> Result<Vec<User>, DbError> {
+    let users = runtime.block_on(db.write(move |tx| -> Result<_, DbError> {
         let mut all: Vec<User> = Vec::new();
+        for event in &events {
+            let Event::Create(name, facts) = event else { continue };
+            let user = with_facts(&User::new(format!("@{name}:{SERVER}"), facts.created_s * 1000), facts);
+            if users::num(tx, &user.user_id)?.is_none() {
+                let num = user_bulk::insert(tx, &user, None)?;
+                all.push(User { num, ..user });
+            }
+        }
+        Ok(all)
+    }));
+    assert!(runtime.block_on(db.read(user_bulk::is_pending)).unwrap());
+    let step = |tx: &mut Tx<'_>| -> Result<bool, DbError> {
+        let searched = user_bulk::searched(tx)?.unwrap();
+        let keys = user_bulk::unsearched(tx, searched, 7)?;
+        let documents: Vec<_> =
+            keys.iter().map(|(num, key)| (*num, user_bulk::search_document(key))).collect();
+        user_bulk::add_to_search(tx, &documents)?;
+        user_bulk::finish(tx)
+    };
+    for index in 0..user_bulk::INDEXES {
+        runtime.block_on(db.write(move |tx| user_bulk::build_index(tx, index))).unwrap();
+    }
+    while !runtime.block_on(db.write(step)).unwrap() {}
+    assert!(!runtime.block_on(db.read(user_bulk::is_pending)).unwrap());
+    assert_eq!(indexes(runtime, db), before);
+    users.unwrap()
+}
+
+/// Plays events into the database, which has some accounts already, and into their list; answers the list.
+fn play(runtime: &tokio::runtime::Runtime, db: &Db, events: &[Event], there: &[User]) -> Vec<User> {
+    let (events, there) = (events.to_vec(), there.to_vec());
+    let played = db.write(move |tx| -> Result<Vec<User>, DbError> {
+        let mut all = there.clone();
         for event in &events {
             match event {
                 Event::Create(name, facts) => {
@@ -279,11 +326,33 @@ fn lists_agree_with_the_model(engine: Engine, cases: u32) {
     let runtime = runtime();
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let number = std::cell::Cell::new(0);
-    let strategy = (prop::collection::vec(event(), 30..150), prop::collection::vec(question(), 60..100));
-    let outcome = runner.run(&strategy, |(events, questions)| {
+    let strategy = (
+        prop::collection::vec(event(), 30..150),
+        prop::option::of(any::<usize>()),
+        prop::collection::vec(question(), 60..100),
+    );
+    let outcome = runner.run(&strategy, |(events, bulk, questions)| {
         number.set(number.get() + 1);
         let fresh = fresh(&runtime, engine, &format!("list_{}", number.get()));
-        let all = play(&runtime, &fresh.db, &events);
+        // On SQLite accounts can come by the mass, too: before others, or among them.
+        let mut all = Vec::new();
+        let mut rest = &*events;
+        if let Some(bulk) = bulk.filter(|_| engine == Engine::Sqlite) {
+            let (first, later) = events.split_at(bulk % events.len());
+            let (mass, last) = later.split_at(later.len() / 2);
+            all = play(&runtime, &fresh.db, first, &all);
+            let mass: Vec<Event> = mass
+                .iter()
+                .filter(|event| match event {
+                    Event::Create(name, _) => !all.iter().any(|user| user.localpart() == name),
+                    _ => false,
+                })
+                .cloned()
+                .collect();
+            all.extend(bring_in(&runtime, &fresh.db, &mass));
+            rest = last;
+        }
+        let all = play(&runtime, &fresh.db, rest, &all);
         for question in questions {
             let asked = question.clone();
             let page = runtime.block_on(fresh.db.read(move |tx| {

@@ -9,6 +9,7 @@ reeve_db::statements! {
     PUT = "INSERT INTO user_threepids (medium, address, user_num, validated_at, added_at) VALUES ($1, $2, $3, $4, $4) \
            ON CONFLICT (medium, address) DO UPDATE SET user_num = excluded.user_num, \
            validated_at = excluded.validated_at, added_at = excluded.added_at";
+    INSERT = "INSERT INTO user_threepids (medium, address, user_num, validated_at, added_at) VALUES ($1, $2, $3, $4, $5)";
     DELETE = "DELETE FROM user_threepids WHERE user_num = $1 AND medium = $2 AND address = $3";
     DELETE_OF_USER = "DELETE FROM user_threepids WHERE user_num = $1";
 }
@@ -46,6 +47,13 @@ pub fn find_user(tx: &ReadTx<'_>, medium: &str, address: &str) -> Result<Option<
 /// Gives an address to an account, taking it from whoever had it.
 pub fn put(tx: &mut Tx<'_>, user_num: i64, medium: &str, address: &str, now: i64) -> Result<(), DbError> {
     tx.execute(&PUT, &params![medium, address, user_num, now])?;
+    Ok(())
+}
+
+/// Gives an address, which must be free, to an account.
+pub fn insert(tx: &mut Tx<'_>, user_num: i64, threepid: &Threepid) -> Result<(), DbError> {
+    let Threepid { medium, address, validated_at, added_at } = threepid;
+    tx.execute(&INSERT, &params![medium, address, user_num, *validated_at, *added_at])?;
     Ok(())
 }
 

@@ -67,6 +67,27 @@ macro_rules! bucket_of {
     };
 }
 
+/// All accounts that have a value, in order.
+macro_rules! all {
+    ($column:literal) => {
+        concat!(
+            "SELECT list_class, user_id, ",
+            $column,
+            " FROM users WHERE ",
+            $column,
+            " IS NOT NULL ORDER BY ",
+            $column,
+            ", user_id"
+        )
+    };
+}
+/// All accounts that have none, in order.
+macro_rules! all_null {
+    ($column:literal) => {
+        concat!("SELECT list_class, user_id, NULL FROM users WHERE ", $column, " IS NULL ORDER BY user_id")
+    };
+}
+
 reeve_db::statements! {
     /// One sentence, since each creation runs it: adds `$3` to what class `$1` has in lane `$2`, in the buckets of up
     /// to five places, and altogether if `$4` is 1.
@@ -90,6 +111,16 @@ reeve_db::statements! {
     NEW_BUCKET = "INSERT INTO user_list_buckets (sort, low_key, low_user_id) VALUES ($1, $2, $3) RETURNING bucket";
     TOTALS = "SELECT list_class, CAST(sum(n) AS BIGINT) FROM user_list_counts WHERE bucket = $1 GROUP BY list_class";
     CLEAR = "DELETE FROM user_list_counts WHERE bucket = $1";
+    CLEAR_COUNTS = "DELETE FROM user_list_counts";
+    CLEAR_BUCKETS = "DELETE FROM user_list_buckets";
+    ALL_NAME = "SELECT list_class, user_id, NULL FROM users ORDER BY user_id";
+    ALL_DISPLAYNAME = all!("displayname");
+    ALL_DISPLAYNAME_NULL = all_null!("displayname");
+    ALL_AVATAR_URL = all!("avatar_url");
+    ALL_AVATAR_URL_NULL = all_null!("avatar_url");
+    ALL_CREATED_TS = all!("created_ts");
+    ALL_LAST_SEEN_TS = all!("last_seen_ts");
+    ALL_LAST_SEEN_TS_NULL = all_null!("last_seen_ts");
 }
 
 /// A stretch of a list and how many accounts of each class are in it.
@@ -270,4 +301,65 @@ fn split(tx: &mut Tx<'_>, bucket: i64) -> Result<(), DbError> {
         }
     }
     Ok(())
+}
+
+/// Cuts all lists into buckets and counts them anew.
+pub(crate) fn rebuild(tx: &mut Tx<'_>) -> Result<(), DbError> {
+    tx.execute(&CLEAR_COUNTS, &[])?;
+    tx.execute(&CLEAR_BUCKETS, &[])?;
+    for (list, name) in NAMES {
+        let buckets = cut(tx, list)?;
+        for Bucket { low_key, low_user_id, counts } in &buckets {
+            let made = tx.returning(&NEW_BUCKET, &params![name, low_key, low_user_id], |row| row.get(0))?;
+            let bucket: i64 = made.first().copied().ok_or(DbError::NoRow)?;
+            for (class, n) in counts {
+                tx.execute(&ADD, &params![bucket, class, tx.lane(), *n])?;
+            }
+        }
+        if list == List::Name {
+            let mut all = Vec::new();
+            for (class, n) in buckets.into_iter().flat_map(|bucket| bucket.counts) {
+                tally(&mut all, class, n);
+            }
+            for (class, n) in &all {
+                tx.execute(&ADD, &params![ALL, class, tx.lane(), *n])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A list, walked from its beginning and cut into buckets that have room to grow. The first begins before every
+/// account there can be.
+fn cut(tx: &ReadTx<'_>, list: List) -> Result<Vec<Bucket>, DbError> {
+    let statement = match list {
+        List::Name => &ALL_NAME,
+        List::Displayname => &ALL_DISPLAYNAME,
+        List::DisplaynameNull => &ALL_DISPLAYNAME_NULL,
+        List::AvatarUrl => &ALL_AVATAR_URL,
+        List::AvatarUrlNull => &ALL_AVATAR_URL_NULL,
+        List::CreatedTs => &ALL_CREATED_TS,
+        List::LastSeenTs => &ALL_LAST_SEEN_TS,
+        List::LastSeenTsNull => &ALL_LAST_SEEN_TS_NULL,
+    };
+    let new = |low_key, low_user_id| Bucket { low_key, low_user_id, counts: Vec::new() };
+    let mut buckets = vec![new(String::new(), String::new())];
+    let mut size = 0;
+    tx.query(statement, &[], |row| {
+        if size == SPLIT / 2 {
+            let key = match list {
+                List::Displayname | List::AvatarUrl => Key::Text(row.get(2)?),
+                List::CreatedTs | List::LastSeenTs => Key::Int(row.get(2)?),
+                _ => Key::None,
+            };
+            buckets.push(new(key.encode(), row.get(1)?));
+            size = 0;
+        }
+        size += 1;
+        if let Some(bucket) = buckets.last_mut() {
+            tally(&mut bucket.counts, row.get(0)?, 1);
+        }
+        Ok(())
+    })?;
+    Ok(buckets)
 }

@@ -187,7 +187,12 @@ pub(crate) fn count_matches(
 /// Adds an account to the index.
 pub(crate) fn insert(tx: &mut Tx<'_>, num: i64, key: &str) -> Result<(), DbError> {
     let document = grams::document(tx.engine(), key);
-    tx.execute(&INSERT, &params![num, &document])?;
+    insert_document(tx, num, &document)
+}
+
+/// Adds an account with its [`grams::document`] to the index.
+pub(crate) fn insert_document(tx: &mut Tx<'_>, num: i64, document: &str) -> Result<(), DbError> {
+    tx.execute(&INSERT, &params![num, document])?;
     Ok(())
 }
 

@@ -143,37 +143,45 @@ pub fn highest_num(tx: &ReadTx<'_>) -> Result<i64, DbError> {
 /// Creates an account and answers its number. `user.num` is ignored; the user id must be free.
 pub fn insert(tx: &mut Tx<'_>, user: &User, password_hash: Option<&str>) -> Result<i64, DbError> {
     let key = search::key(user);
-    let num = tx
-        .returning(
-            &INSERT,
-            &params![
-                &user.user_id,
-                user.created_ts,
-                &user.displayname,
-                &user.avatar_url,
-                &user.user_type,
-                user.is_guest,
-                user.admin,
-                user.deactivated,
-                user.locked,
-                user.shadow_banned,
-                user.suspended,
-                user.erased,
-                &user.appservice_id,
-                &user.consent_version,
-                &user.consent_server_notice_sent,
-                user.consent_ts,
-                user.last_seen_ts,
-                password_hash,
-                &key
-            ],
-            |row| row.get(0),
-        )?
-        .pop()
-        .ok_or(DbError::NoRow)?;
+    let num = insert_row(tx, user, password_hash, &key)?;
     search::insert(tx, num, &key)?;
     counts::add(tx, user)?;
     Ok(num)
+}
+
+/// Adds the row of an account, which lists and search do not know yet.
+pub(crate) fn insert_row(
+    tx: &mut Tx<'_>,
+    user: &User,
+    password_hash: Option<&str>,
+    search_key: &str,
+) -> Result<i64, DbError> {
+    let nums = tx.returning(
+        &INSERT,
+        &params![
+            &user.user_id,
+            user.created_ts,
+            &user.displayname,
+            &user.avatar_url,
+            &user.user_type,
+            user.is_guest,
+            user.admin,
+            user.deactivated,
+            user.locked,
+            user.shadow_banned,
+            user.suspended,
+            user.erased,
+            &user.appservice_id,
+            &user.consent_version,
+            &user.consent_server_notice_sent,
+            user.consent_ts,
+            user.last_seen_ts,
+            password_hash,
+            search_key
+        ],
+        |row| row.get(0),
+    )?;
+    nums.first().copied().ok_or(DbError::NoRow)
 }
 
 /// Stores what changed from `before` (as read in this transaction) to `after`. The user id, the time of

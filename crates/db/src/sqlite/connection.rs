@@ -44,7 +44,7 @@ fn common(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
     // every statement about that table anew each time it runs.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "cache_size", -options.cache_kib)?;
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "temp_store", if options.sort_in_files { "FILE" } else { "MEMORY" })?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     Ok(())
 }

@@ -3,12 +3,12 @@
 //! The server reads who may do what from the database with each request, so that what is changed here holds at
 //! once. Long work is queued as jobs and done by the server.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use reeve_accounts::{Error, Policy, password::Hasher, policy::HashingCost};
 use reeve_db::{DatabaseUrl, Db, DbError, Options, ReadTx, Tx};
 use reeve_model::{Actor, Clock, Ctx, User, random};
-use reeve_store::users;
+use reeve_store::{user_bulk, users};
 
 use super::{Failure, terminal};
 use crate::{
@@ -18,6 +18,11 @@ use crate::{
 
 /// The name under which the audit log knows the command line.
 pub(super) const ACTOR: &str = "cli";
+
+/// SQLite: the page cache of each connection of an import, in KiB.
+const IMPORT_CACHE_KIB: i64 = 40 * 1024;
+/// How long a read of an import may wait: as long as building an index takes.
+const IMPORT_WAIT: Duration = Duration::from_mins(10);
 
 /// Somebody with a shell on the server's machine.
 pub(super) struct Operator {
@@ -45,6 +50,33 @@ impl From<DbError> for Failure {
 impl Operator {
     /// Opens the database of the settings. `create` says whether to make one that is not there yet.
     pub(super) async fn open(settings: &Settings, create: bool) -> Result<Self, Failure> {
+        let operator = Self::open_as(settings, create, |options| options).await?;
+        if operator.db.read(user_bulk::is_pending).await? {
+            operator.close().await;
+            return Err(Failure::new(
+                "accounts are being imported, or an import was broken off: the next start of the server, or of an \
+                 import, ends it",
+            ));
+        }
+        Ok(operator)
+    }
+
+    /// Opens the database for an import, which nobody else works beside on SQLite.
+    pub(super) async fn open_for_import(settings: &Settings, create: bool) -> Result<Self, Failure> {
+        let tune = |options| Options {
+            cache_kib: IMPORT_CACHE_KIB,
+            sort_in_files: true,
+            wait: IMPORT_WAIT,
+            ..options
+        };
+        Self::open_as(settings, create, tune).await
+    }
+
+    async fn open_as(
+        settings: &Settings,
+        create: bool,
+        tune: impl FnOnce(Options) -> Options,
+    ) -> Result<Self, Failure> {
         let config = Config::from_settings(settings);
         if let DatabaseUrl::Sqlite(path) = &config.database
             && !path.exists()
@@ -62,7 +94,7 @@ impl Operator {
             }
         }
         // One command asks one thing after the other.
-        let options = Options { readers: 1, connections: 2, ..config.database_options };
+        let options = tune(Options { readers: 1, connections: 2, ..config.database_options });
         let db = Db::open(&config.database, options, reeve_store::MIGRATIONS)
             .await
             .map_err(|error| Failure::new(error.to_string()))?;
@@ -108,7 +140,13 @@ impl Operator {
         Ok(self.db.write(move |tx| f(tx, &ctx)).await?)
     }
 
-    fn ctx(&self) -> Ctx {
+    /// The database.
+    pub(super) fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// The circumstances of a deed that happens now.
+    pub(super) fn ctx(&self) -> Ctx {
         Ctx {
             now: self.clock.now_ms(),
             server_name: Arc::clone(&self.server_name),

@@ -1,6 +1,8 @@
 //! The program as an operator meets it: its commands, exit codes and messages.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of a test fail the test")]
 
+mod import;
+
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},

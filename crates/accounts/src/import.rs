@@ -1,0 +1,712 @@
+//! Accounts that come from elsewhere, one after the other or by the million.
+//!
+//! Each account is taken as a whole or refused as a whole; one that is there already is left alone, so that an import can
+//! be repeated. The rules are those of [`crate::users::put`], but that nothing is taken from other accounts.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use reeve_db::{Db, DbError, Engine, ReadTx, Tx};
+use reeve_model::{Ctx, User, id};
+use reeve_store::devices::Device;
+use reeve_store::external_ids::ExternalId;
+use reeve_store::threepids::Threepid;
+use reeve_store::{devices, external_ids, profile_fields, threepids, user_bulk, users, validity};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::devices::{MAX_DEVICE_ID, MAX_DISPLAY_NAME};
+use crate::error::Error;
+use crate::policy::Policy;
+use crate::profile::{self, Field};
+use crate::users::{check_avatar_url, check_displayname};
+use crate::{password, threepids as addresses};
+
+/// An import of fewer accounts than this keeps lists and search in step with each account.
+const SMALL: i64 = 1000;
+/// So does one that is small against what is there: by this factor.
+const SMALL_AGAINST: i64 = 4;
+/// How many accounts a small import takes in one transaction, so that others have their turn.
+const STEP: usize = 500;
+/// How many accounts are added to the search index in one transaction.
+const SEARCH_STEP: i64 = 20_000;
+/// Earlier than this, in milliseconds, nobody had an account: the number is in seconds.
+const EARLIEST_MS: i64 = 100_000_000_000;
+
+/// An account as it was elsewhere. Times are in milliseconds since the Unix epoch; what is not given is unknown or not so.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// The full user id.
+    pub user_id: Option<String>,
+    /// The part of the user id between `@` and `:`, instead of `user_id`.
+    pub localpart: Option<String>,
+    /// The hash of the password: a PHC string of Argon2, or of bcrypt (`$2a$`, `$2b$`, `$2y$`).
+    pub password_hash: Option<String>,
+    /// The display name.
+    pub displayname: Option<String>,
+    /// The avatar.
+    pub avatar_url: Option<String>,
+    /// Whether it administers the server.
+    pub admin: Option<bool>,
+    /// What kind of account it is.
+    pub user_type: Option<String>,
+    /// Whether it is a guest.
+    pub is_guest: Option<bool>,
+    /// Whether it was retired.
+    pub deactivated: Option<bool>,
+    /// Whether it was erased.
+    pub erased: Option<bool>,
+    /// Whether it is locked.
+    pub locked: Option<bool>,
+    /// Whether it is suspended.
+    pub suspended: Option<bool>,
+    /// Whether it is shadow-banned.
+    pub shadow_banned: Option<bool>,
+    /// Whether somebody approved of it: accounts that wait for that are not taken.
+    pub approved: Option<bool>,
+    /// When it was created.
+    pub creation_ts: Option<i64>,
+    /// The version of the policy it consented to.
+    pub consent_version: Option<String>,
+    /// When it consented.
+    pub consent_ts: Option<i64>,
+    /// When it was last seen.
+    pub last_seen_ts: Option<i64>,
+    /// Its e-mail addresses and telephone numbers.
+    #[serde(default)]
+    pub threepids: Vec<AccountThreepid>,
+    /// Its names at identity providers.
+    #[serde(default)]
+    pub external_ids: Vec<AccountExternalId>,
+    /// Its devices.
+    #[serde(default)]
+    pub devices: Vec<AccountDevice>,
+    /// The other fields of its profile.
+    #[serde(default)]
+    pub profile_fields: Map<String, Value>,
+}
+
+/// A third-party id of an [`Account`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountThreepid {
+    /// `email` or `msisdn`.
+    pub medium: String,
+    /// The address, in any form.
+    pub address: String,
+    /// When it was validated.
+    pub validated_at: Option<i64>,
+    /// When it was added.
+    pub added_at: Option<i64>,
+}
+
+/// An external id of an [`Account`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountExternalId {
+    /// The identity provider.
+    pub auth_provider: String,
+    /// The name of the account there.
+    pub external_id: String,
+}
+
+/// A device of an [`Account`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountDevice {
+    /// Its id, unique within the account.
+    pub device_id: String,
+    /// The name people see.
+    pub display_name: Option<String>,
+    /// When it was last seen.
+    pub last_seen_ts: Option<i64>,
+    /// The address it was last seen from.
+    pub last_seen_ip: Option<String>,
+    /// What it said it was.
+    pub last_seen_user_agent: Option<String>,
+}
+
+/// The keys that [`Account`] has at each place: by the key under which a list stands, blank for the account itself.
+pub const KEYS: &[(&str, &[&str])] = &[
+    (
+        "",
+        &[
+            "user_id",
+            "localpart",
+            "password_hash",
+            "displayname",
+            "avatar_url",
+            "admin",
+            "user_type",
+            "is_guest",
+            "deactivated",
+            "erased",
+            "locked",
+            "suspended",
+            "shadow_banned",
+            "approved",
+            "creation_ts",
+            "consent_version",
+            "consent_ts",
+            "last_seen_ts",
+            "threepids",
+            "external_ids",
+            "devices",
+            "profile_fields",
+        ],
+    ),
+    ("threepids", &["medium", "address", "validated_at", "added_at"]),
+    ("external_ids", &["auth_provider", "external_id"]),
+    ("devices", &["device_id", "display_name", "last_seen_ts", "last_seen_ip", "last_seen_user_agent"]),
+];
+
+/// Why an account was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The kind of reason, in a few words that are always the same.
+    pub reason: &'static str,
+    /// The reason in full.
+    pub error: String,
+}
+
+fn refuse<T>(reason: &'static str, error: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal { reason, error: error.into() })
+}
+
+/// An account that could be taken as far as it is known without the database.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    user: User,
+    password_hash: Option<String>,
+    threepids: Vec<Threepid>,
+    external_ids: Vec<ExternalId>,
+    devices: Vec<Device>,
+    profile_fields: Vec<(String, String)>,
+}
+
+impl Candidate {
+    /// Checks what can be checked without the database.
+    pub fn new(account: Account, ctx: &Ctx, policy: &Policy) -> Result<Self, Refusal> {
+        let user_id = full_user_id(&account, ctx)?;
+        let flag = |flag: Option<bool>| flag.unwrap_or_default();
+        check_texts(&account)?;
+        check_name(&user_id, flag(account.is_guest), ctx)?;
+        let profile = |error: Error| Refusal { reason: "invalid profile", error: error.to_string() };
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let (displayname, avatar_url) = (given(&account.displayname), given(&account.avatar_url));
+        displayname.as_deref().map_or(Ok(()), check_displayname).map_err(profile)?;
+        avatar_url.as_deref().map_or(Ok(()), check_avatar_url).map_err(profile)?;
+        if let Some(user_type) = account.user_type.as_deref().filter(|kind| !policy.knows_user_type(kind)) {
+            return refuse("unknown user type", format!("the user type {user_type:?} is not known here"));
+        }
+        if account.approved == Some(false) {
+            return refuse(
+                "not approved",
+                "accounts do not wait for approval here: leave it out, or import it locked",
+            );
+        }
+        let password_hash = given(&account.password_hash);
+        if let Some(hash) = &password_hash {
+            password::check_stored(hash)
+                .map_err(|error| Refusal { reason: "invalid password hash", error: error.to_owned() })?;
+        }
+        let created_ts = time("creation_ts", account.creation_ts)?.unwrap_or(ctx.now).div_euclid(1000) * 1000;
+        let devices = check_devices(&account)?;
+        let seen = time("last_seen_ts", account.last_seen_ts)?;
+        let user = User {
+            displayname,
+            avatar_url,
+            user_type: account.user_type.clone().or_else(|| policy.default_user_type.clone()),
+            is_guest: flag(account.is_guest),
+            admin: flag(account.admin),
+            deactivated: flag(account.deactivated),
+            erased: flag(account.erased),
+            locked: flag(account.locked),
+            suspended: flag(account.suspended),
+            shadow_banned: flag(account.shadow_banned),
+            consent_version: account.consent_version.clone(),
+            consent_ts: time("consent_ts", account.consent_ts)?,
+            last_seen_ts: devices.iter().filter_map(|device| device.last_seen_ts).chain(seen).max(),
+            ..User::new(user_id, created_ts)
+        };
+        let candidate = Self {
+            threepids: check_threepids(&account, created_ts)?,
+            external_ids: check_external_ids(&account)?,
+            profile_fields: check_fields(&account, &user)?,
+            user,
+            password_hash,
+            devices,
+        };
+        candidate.check_retired()?;
+        Ok(candidate)
+    }
+
+    /// The full user id.
+    pub fn user_id(&self) -> &str {
+        &self.user.user_id
+    }
+
+    /// What deactivating and erasing takes from an account, it cannot have.
+    fn check_retired(&self) -> Result<(), Refusal> {
+        let reason = "inconsistent";
+        let user = &self.user;
+        let acts = self.password_hash.is_some() || !self.devices.is_empty() || !self.threepids.is_empty();
+        if user.deactivated && acts {
+            return refuse(reason, "a deactivated account has no password, devices or third-party ids");
+        }
+        if user.erased && !user.deactivated {
+            return refuse(reason, "an erased account is deactivated, too");
+        }
+        let shown =
+            user.displayname.is_some() || user.avatar_url.is_some() || !self.profile_fields.is_empty();
+        if user.erased && shown {
+            return refuse(reason, "an erased account has no profile");
+        }
+        Ok(())
+    }
+
+    /// Checks it against the accounts that are there.
+    fn check(&self, tx: &ReadTx<'_>) -> Result<Outcome, DbError> {
+        let refused = |reason, error: String| Ok(Outcome::Refused(Refusal { reason, error }));
+        if users::num(tx, &self.user.user_id)?.is_some() {
+            return Ok(Outcome::Present);
+        }
+        if users::is_taken(tx, &self.user.user_id)? {
+            return refused("name taken", "the name differs from another one in letter case only".to_owned());
+        }
+        for Threepid { medium, address, .. } in &self.threepids {
+            if let Some(owner) = threepids::find_user(tx, medium, address)? {
+                let owner = users::user_id(tx, owner)?.unwrap_or_default();
+                return refused("third-party id taken", format!("{medium} {address} belongs to {owner}"));
+            }
+        }
+        for ExternalId { auth_provider, external_id } in &self.external_ids {
+            if let Some(owner) = external_ids::find_user(tx, auth_provider, external_id)? {
+                let owner = users::user_id(tx, owner)?.unwrap_or_default();
+                return refused(
+                    "external id taken",
+                    format!("{external_id:?} at {auth_provider:?} belongs to {owner}"),
+                );
+            }
+        }
+        Ok(Outcome::Added)
+    }
+
+    /// Stores it; it must have been checked in this transaction.
+    fn store(&self, tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, bulk: bool) -> Result<(), DbError> {
+        let user = &self.user;
+        let insert = if bulk { user_bulk::insert } else { users::insert };
+        let num = insert(tx, user, self.password_hash.as_deref())?;
+        if let Some(period) = policy.account_validity_period_ms.filter(|_| !user.deactivated) {
+            validity::set(tx, &user.user_id, ctx.now.saturating_add(period), true)?;
+        }
+        for threepid in &self.threepids {
+            threepids::insert(tx, num, threepid)?;
+        }
+        for id in &self.external_ids {
+            external_ids::insert(tx, num, id)?;
+        }
+        for device in &self.devices {
+            devices::add(tx, num, device, device.last_seen_ts.unwrap_or(user.created_ts))?;
+        }
+        for (field, value) in &self.profile_fields {
+            profile_fields::put(tx, num, field, value)?;
+        }
+        Ok(())
+    }
+
+    /// What must not occur twice: the account, its addresses and external ids, each by its kind.
+    fn claims(&self) -> impl Iterator<Item = (&'static str, &str, &str)> {
+        let threepids = self.threepids.iter().map(|id| ("third-party id taken", &*id.medium, &*id.address));
+        let external =
+            self.external_ids.iter().map(|id| ("external id taken", &*id.auth_provider, &*id.external_id));
+        threepids.chain(external)
+    }
+}
+
+/// The user id that a line names.
+fn full_user_id(account: &Account, ctx: &Ctx) -> Result<String, Refusal> {
+    let reason = "invalid user id";
+    match (&account.user_id, &account.localpart) {
+        (Some(user_id), None) => match id::split(user_id) {
+            Err(error) => refuse(reason, error.to_string()),
+            Ok((_, domain)) if domain != &*ctx.server_name => {
+                refuse(reason, format!("it belongs to {domain}, this is {}", ctx.server_name))
+            }
+            Ok(_) => Ok(user_id.clone()),
+        },
+        (None, Some(localpart)) => Ok(ctx.user_id(localpart)),
+        (None, None) => refuse(reason, "neither user_id nor localpart is given"),
+        (Some(_), Some(_)) => refuse(reason, "both user_id and localpart are given"),
+    }
+}
+
+/// No text can have U+0000: the database stores none.
+fn check_texts(account: &Account) -> Result<(), Refusal> {
+    let own = [&account.displayname, &account.avatar_url, &account.consent_version].map(Option::as_deref);
+    let threepids = account.threepids.iter().map(|id| Some(&*id.address));
+    let external =
+        account.external_ids.iter().flat_map(|id| [&*id.auth_provider, &*id.external_id].map(Some));
+    let devices = account.devices.iter().flat_map(|device| {
+        [Some(&*device.device_id), device.display_name.as_deref(), device.last_seen_user_agent.as_deref()]
+    });
+    let mut texts = own.into_iter().chain(threepids).chain(external).chain(devices).flatten();
+    if texts.any(|text| text.contains('\0')) {
+        return refuse("invalid text", "a text has U+0000 in it");
+    }
+    Ok(())
+}
+
+fn check_name(user_id: &str, is_guest: bool, ctx: &Ctx) -> Result<(), Refusal> {
+    let localpart = id::localpart(user_id);
+    let named = id::check_new_localpart(localpart, &ctx.server_name).and_then(|()| {
+        if id::is_numeric(localpart) && !is_guest { Err(id::BadName::Numeric) } else { Ok(()) }
+    });
+    named.map_err(|error| Refusal { reason: "invalid user id", error: error.to_string() })
+}
+
+/// A time in milliseconds.
+fn time(key: &str, ts: Option<i64>) -> Result<Option<i64>, Refusal> {
+    match ts {
+        Some(ts) if ts < 0 => refuse("invalid time", format!("{key} is negative")),
+        Some(ts) if ts > 0 && ts < EARLIEST_MS => {
+            refuse("invalid time", format!("{key} is in milliseconds, but {ts} seems to be in seconds"))
+        }
+        ts => Ok(ts),
+    }
+}
+
+fn check_threepids(account: &Account, created_ts: i64) -> Result<Vec<Threepid>, Refusal> {
+    let reason = "invalid third-party id";
+    let mut checked: Vec<Threepid> = Vec::with_capacity(account.threepids.len());
+    for given in &account.threepids {
+        let address = addresses::canonical(&given.medium, &given.address)
+            .map_err(|error| Refusal { reason, error: error.to_string() })?;
+        let validated_at = time("validated_at", given.validated_at)?;
+        let added_at = time("added_at", given.added_at)?;
+        let threepid = Threepid {
+            medium: given.medium.clone(),
+            address,
+            validated_at: validated_at.or(added_at).unwrap_or(created_ts),
+            added_at: added_at.or(validated_at).unwrap_or(created_ts),
+        };
+        if checked.iter().any(|other| other.medium == threepid.medium && other.address == threepid.address) {
+            return refuse(reason, format!("{} {} is given twice", threepid.medium, threepid.address));
+        }
+        checked.push(threepid);
+    }
+    Ok(checked)
+}
+
+fn check_external_ids(account: &Account) -> Result<Vec<ExternalId>, Refusal> {
+    let mut checked: Vec<ExternalId> = Vec::with_capacity(account.external_ids.len());
+    for AccountExternalId { auth_provider, external_id } in &account.external_ids {
+        let id = ExternalId { auth_provider: auth_provider.clone(), external_id: external_id.clone() };
+        if checked.contains(&id) {
+            return refuse(
+                "invalid external id",
+                format!("{external_id:?} at {auth_provider:?} is given twice"),
+            );
+        }
+        checked.push(id);
+    }
+    Ok(checked)
+}
+
+fn check_devices(account: &Account) -> Result<Vec<Device>, Refusal> {
+    let reason = "invalid device";
+    let mut ids = HashSet::new();
+    let mut checked = Vec::with_capacity(account.devices.len());
+    for device in &account.devices {
+        let device_id = &device.device_id;
+        if device_id.is_empty() || device_id.chars().count() > MAX_DEVICE_ID {
+            return refuse(reason, format!("a device_id must have 1 to {MAX_DEVICE_ID} characters"));
+        }
+        if !ids.insert(device_id) {
+            return refuse(reason, format!("the device {device_id:?} is given twice"));
+        }
+        if device.display_name.as_ref().is_some_and(|name| name.chars().count() > MAX_DISPLAY_NAME) {
+            return refuse(reason, Error::DeviceNameTooLong.to_string());
+        }
+        if let Some(ip) = device.last_seen_ip.as_deref().filter(|ip| ip.parse::<IpAddr>().is_err()) {
+            return refuse(reason, format!("{ip:?} is not an IP address"));
+        }
+        checked.push(Device {
+            device_id: device_id.clone(),
+            display_name: device.display_name.clone(),
+            last_seen_ts: time("last_seen_ts", device.last_seen_ts)?,
+            last_seen_ip: device.last_seen_ip.clone(),
+            last_seen_user_agent: device.last_seen_user_agent.clone(),
+        });
+    }
+    Ok(checked)
+}
+
+fn check_fields(account: &Account, user: &User) -> Result<Vec<(String, String)>, Refusal> {
+    let reason = "invalid profile";
+    let mut checked = Vec::with_capacity(account.profile_fields.len());
+    for (key, value) in &account.profile_fields {
+        match Field::parse(key) {
+            Ok(Field::Custom(key)) => checked.push((key, value.to_string())),
+            Ok(_) => return refuse(reason, format!("{key} does not belong into profile_fields")),
+            Err(error) => return refuse(reason, format!("{error}: {key:?}")),
+        }
+    }
+    if !checked.is_empty() {
+        let mut whole = account.profile_fields.clone();
+        for (key, value) in [("displayname", &user.displayname), ("avatar_url", &user.avatar_url)] {
+            if let Some(value) = value {
+                whole.insert(key.to_owned(), Value::from(value.as_str()));
+            }
+        }
+        profile::check_size(whole).map_err(|error| Refusal { reason, error: error.to_string() })?;
+    }
+    Ok(checked)
+}
+
+/// What became of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is there now.
+    Added,
+    /// It was there already, and was left alone.
+    Present,
+    /// It was not taken.
+    Refused(Refusal),
+}
+
+/// What an import did so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Accounts that are new.
+    pub added: i64,
+    /// Accounts that were there already.
+    pub present: i64,
+    /// Accounts that were not taken.
+    pub refused: i64,
+}
+
+/// An import under way.
+///
+/// As long as it is small, lists and search are kept in step with each account. On SQLite, where no server runs
+/// meanwhile, a large one lets them lag behind and catches up at the end, which costs far less
+/// ([`reeve_store::user_bulk`]).
+pub struct Importer {
+    db: Db,
+    ctx: Ctx,
+    policy: Arc<Policy>,
+    source: String,
+    /// How many accounts were there before.
+    there: i64,
+    tally: Tally,
+    bulk: bool,
+    /// The entry in the audit log.
+    entry: Option<i64>,
+}
+
+impl Importer {
+    /// Begins an import. `source` says in the audit log where the accounts come from. Nothing is written yet.
+    pub async fn new(db: Db, ctx: Ctx, policy: Policy, source: &str) -> Result<Self, Error> {
+        let (there, bulk) =
+            db.read(|tx| Ok::<_, DbError>((users::highest_num(tx)?, user_bulk::is_pending(tx)?))).await?;
+        let source = source.to_owned();
+        Ok(Self {
+            db,
+            ctx,
+            policy: Arc::new(policy),
+            source,
+            there,
+            tally: Tally::default(),
+            bulk,
+            entry: None,
+        })
+    }
+
+    /// What was done so far.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Takes accounts; answers what became of each, in order. `refused` is how many were refused
+    /// before they came here.
+    pub async fn add(&mut self, candidates: Vec<Candidate>, refused: usize) -> Result<Vec<Outcome>, Error> {
+        let coming = self.tally.added.saturating_add(len(candidates.len()));
+        let large = coming > SMALL && coming > self.there / SMALL_AGAINST;
+        if large && !self.bulk && self.db.engine() == Engine::Sqlite {
+            self.db.write(user_bulk::begin).await?;
+            self.bulk = true;
+        }
+        self.tally.refused += len(refused);
+        let candidates = Arc::new(candidates);
+        let step = if self.bulk { candidates.len().max(1) } else { STEP };
+        let mut all = Vec::with_capacity(candidates.len());
+        // Once at least, since the entry in the audit log counts the refused, too.
+        for from in (0..candidates.len().max(1)).step_by(step) {
+            let candidates = Arc::clone(&candidates);
+            let (ctx, policy, source) = (self.ctx.clone(), Arc::clone(&self.policy), self.source.clone());
+            let (before, entry, bulk) = (self.tally, self.entry, self.bulk);
+            let done = self.db.write(move |tx| -> Result<_, DbError> {
+                let mut tally = before;
+                let mut outcomes = Vec::with_capacity(step);
+                for candidate in candidates.iter().skip(from).take(step) {
+                    let outcome = candidate.check(tx)?;
+                    match &outcome {
+                        Outcome::Added => {
+                            candidate.store(tx, &ctx, &policy, bulk)?;
+                            tally.added += 1;
+                        }
+                        Outcome::Present => tally.present += 1,
+                        Outcome::Refused(_) => tally.refused += 1,
+                    }
+                    outcomes.push(outcome);
+                }
+                let entry = write_down(tx, &ctx, entry, &source, tally)?;
+                Ok((outcomes, tally, entry))
+            });
+            let (outcomes, tally, entry) = done.await?;
+            (self.tally, self.entry) = (tally, entry);
+            all.extend(outcomes);
+        }
+        Ok(all)
+    }
+
+    /// Ends the import: lists and search catch up. `progress` is told what is done, from 0 to 1.
+    pub async fn finish(self, progress: impl Fn(f64)) -> Result<Tally, Error> {
+        catch_up(&self.db, progress).await?;
+        Ok(self.tally)
+    }
+}
+
+/// Writes the import down in the audit log: one entry, which each transaction that adds something amends.
+fn write_down(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    entry: Option<i64>,
+    source: &str,
+    tally: Tally,
+) -> Result<Option<i64>, DbError> {
+    let Tally { added, present, refused } = tally;
+    let changes = json!({ "source": source, "added": added, "present": present, "refused": refused });
+    match entry {
+        Some(id) => {
+            crate::audit::amend(tx, id, &changes)?;
+            Ok(Some(id))
+        }
+        None if added > 0 => crate::audit::open(tx, ctx, "user.import", &ctx.server_name, &changes),
+        None => Ok(None),
+    }
+}
+
+/// Lets lists and search catch up with the accounts, if an import left them behind. Broken off, it goes on where it
+/// was. `progress` is told what is done, from 0 to 1.
+pub async fn catch_up(db: &Db, progress: impl Fn(f64)) -> Result<(), Error> {
+    let Some(mut searched) = db.read(user_bulk::searched).await? else { return Ok(()) };
+    let first = searched;
+    loop {
+        // The next accounts are read and prepared while these are written.
+        let mut documents = documents_after(db, searched).await?;
+        while let Some((last, _)) = documents.last() {
+            searched = *last;
+            let (written, next) = tokio::join!(
+                db.write(move |tx| user_bulk::add_to_search(tx, &documents)),
+                documents_after(db, searched)
+            );
+            written?;
+            documents = next?;
+            let highest = db.read(users::highest_num).await?;
+            progress(0.5 * share(searched - first, highest - first));
+        }
+        for index in 0..user_bulk::INDEXES {
+            db.write(move |tx| user_bulk::build_index(tx, index)).await?;
+            progress(0.5 + 0.4 * share(len(index) + 1, len(user_bulk::INDEXES)));
+        }
+        if db.write(user_bulk::finish).await? {
+            progress(1.0);
+            return Ok(());
+        }
+    }
+}
+
+fn len(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people to look at")]
+fn share(part: i64, of: i64) -> f64 {
+    part as f64 / of.max(1) as f64
+}
+
+/// What the search index takes of the accounts after one.
+async fn documents_after(db: &Db, after: i64) -> Result<Vec<(i64, String)>, Error> {
+    let documents = db.read(move |tx| -> Result<_, DbError> {
+        let keys = user_bulk::unsearched(tx, after, SEARCH_STEP)?;
+        Ok(keys.iter().map(|(num, key)| (*num, user_bulk::search_document(key))).collect::<Vec<_>>())
+    });
+    Ok(documents.await?)
+}
+
+/// Checks accounts as an import would, and writes nothing.
+pub struct DryRun {
+    db: Db,
+    /// Digests of what earlier accounts claim.
+    seen: HashSet<u64>,
+    tally: Tally,
+}
+
+impl DryRun {
+    /// A dry run against a database.
+    pub fn new(db: Db) -> Self {
+        Self { db, seen: HashSet::new(), tally: Tally::default() }
+    }
+
+    /// What an import would have done.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// What would become of accounts, in order. `refused` is how many were refused before they came here.
+    pub async fn add(&mut self, candidates: Vec<Candidate>, refused: usize) -> Result<Vec<Outcome>, Error> {
+        self.tally.refused += len(refused);
+        let candidates = Arc::new(candidates);
+        let read = Arc::clone(&candidates);
+        let outcomes: Vec<Outcome> = self
+            .db
+            .read(move |tx| read.iter().map(|candidate| candidate.check(tx)).collect::<Result<_, DbError>>())
+            .await?;
+        let mut settled = Vec::with_capacity(outcomes.len());
+        for (candidate, outcome) in candidates.iter().zip(outcomes) {
+            let outcome = if outcome == Outcome::Added { self.among_themselves(candidate) } else { outcome };
+            match &outcome {
+                Outcome::Added => self.tally.added += 1,
+                Outcome::Present => self.tally.present += 1,
+                Outcome::Refused(_) => self.tally.refused += 1,
+            }
+            settled.push(outcome);
+        }
+        Ok(settled)
+    }
+
+    /// Compares an account with those before it.
+    fn among_themselves(&mut self, candidate: &Candidate) -> Outcome {
+        if self.seen.contains(&digest(&("user id", candidate.user_id()))) {
+            return Outcome::Present;
+        }
+        let taken = candidate.claims().find(|claim| self.seen.contains(&digest(claim)));
+        if let Some((reason, kind, value)) = taken {
+            let error = format!("{value:?} ({kind}) belongs to an account on an earlier line");
+            return Outcome::Refused(Refusal { reason, error });
+        }
+        self.seen.insert(digest(&("user id", candidate.user_id())));
+        self.seen.extend(candidate.claims().map(|claim| digest(&claim)));
+        Outcome::Added
+    }
+}
+
+fn digest(what: &impl std::hash::Hash) -> u64 {
+    use std::hash::{DefaultHasher, Hasher};
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
+}
