@@ -70,12 +70,12 @@ async fn sync(mut call: Call) -> Answer {
     let mut tries = 0;
     loop {
         let (viewer, request, pos) = (viewer.clone(), request.clone(), pos.clone());
-        let now = call.app.clock.now_ms();
+        let (now, heard) = (call.app.clock.now_ms(), call.app.hub.heard());
         let look = call.read(move |tx| sliding::look(tx, &viewer, &request, pos.as_ref(), now)).await?;
         let look = look.ok_or_else(unknown_pos)?;
         acknowledge(&call, look.acknowledged).await?;
         if let Some(listener) = listener.as_ref().filter(|_| look.response.is_empty() && !is_late) {
-            listener.to_rooms(look.rooms.clone(), look.upto);
+            listener.to_rooms(look.rooms.clone(), look.upto.max(heard));
             let mut stopping = call.app.stopping();
             tokio::select! {
                 () = listener.news() => continue,

@@ -65,13 +65,13 @@ async fn sync(call: Call) -> Answer {
     tokio::pin!(deadline);
     loop {
         let (home, viewer, request) = (home.clone(), viewer.clone(), request.clone());
-        let now = call.app.clock.now_ms();
+        let (now, heard) = (call.app.clock.now_ms(), call.app.hub.heard());
         let look = call.read(move |tx| v3::look(tx, &home, &viewer, &request, now)).await?;
         acknowledge(&call, look.acknowledged).await?;
         let Some(listener) = listener.as_ref().filter(|_| look.response.is_empty()) else {
             return answer(&look.response, fields.as_deref());
         };
-        listener.to_rooms(look.rooms, look.upto);
+        listener.to_rooms(look.rooms, look.upto.max(heard));
         let mut stopping = call.app.stopping();
         tokio::select! {
             () = listener.news() => {}

@@ -118,6 +118,11 @@ impl Hub {
         self.followed.subscribe()
     }
 
+    /// Up to which position the stream was followed: a look at the database that begins now sees everything up to it.
+    pub fn heard(&self) -> i64 {
+        *self.followed.borrow()
+    }
+
     fn set_followed(&self, pos: i64) {
         self.followed.send_if_modified(|followed| {
             let grew = *followed < pos;
@@ -147,7 +152,7 @@ impl Hub {
     }
 
     async fn look(&self, db: &Db) -> Result<(), DbError> {
-        let after = *self.followed.borrow();
+        let after = self.heard();
         // Before anybody waits there is nothing to tell; the first look only finds the end.
         if after == 0 || self.waiting() == 0 {
             let current = db.read(stream::current).await?;
@@ -189,7 +194,9 @@ pub struct Listener {
 
 impl Listener {
     /// Listens to these rooms from now on. Whoever looked at the database before calls this with the position up to
-    /// which they looked; if the stream was followed further already, there is news at once.
+    /// which they know everything: the one up to which they looked, or [`Hub::heard`] from before the look, which is
+    /// further when the row with the newest position was deleted. If the stream was followed beyond it, there is news
+    /// at once.
     pub fn to_rooms(&self, rooms: Vec<i64>, upto: i64) {
         let mut waiting = self.hub.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.leave_rooms(self.id);
@@ -200,7 +207,7 @@ impl Listener {
             waiter.rooms = rooms;
         }
         drop(waiting);
-        if *self.hub.followed.borrow() > upto {
+        if self.hub.heard() > upto {
             self.news.notify_one();
         }
     }

@@ -1,7 +1,7 @@
 //! Messages: as many as can be stored, and how soon they reach those who wait.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use reeve_model::clock::monotonic;
@@ -95,6 +95,8 @@ struct Heard {
     start: Instant,
     /// When each message was sent: microseconds after the start; 0 if not yet.
     sent: Vec<AtomicU64>,
+    /// How many know the room and wait for what comes.
+    ready: AtomicUsize,
     /// How many answers there were, and how many messages were in them.
     answers: AtomicU64,
     messages: AtomicU64,
@@ -119,6 +121,7 @@ async fn listen(address: std::net::SocketAddr, person: Person, heard: Arc<Heard>
     reply.json()?;
     let mut since =
         quoted(&String::from_utf8(reply.body)?, "\"next_batch\":\"").ok_or("no next_batch")?.to_owned();
+    heard.ready.fetch_add(1, Ordering::Relaxed);
     let mut took = Vec::with_capacity(MESSAGES);
     while took.len() < MESSAGES {
         let path = format!("/_matrix/client/v3/sync?filter={filter}&since={since}&timeout=30000");
@@ -145,6 +148,7 @@ pub(super) async fn fan_out(server: &Server, room: &str, report: &mut Report) ->
     let heard = Arc::new(Heard {
         start: monotonic(),
         sent: (0..MESSAGES).map(|_| AtomicU64::new(0)).collect(),
+        ready: AtomicUsize::new(0),
         answers: AtomicU64::new(0),
         messages: AtomicU64::new(0),
         gaps: AtomicU64::new(0),
@@ -152,6 +156,16 @@ pub(super) async fn fan_out(server: &Server, room: &str, report: &mut Report) ->
     let mut listeners = JoinSet::new();
     for number in 0..LISTENERS {
         listeners.spawn(listen(server.address, Person(Kind::Member, number), Arc::clone(&heard)));
+    }
+    let patience = monotonic() + Duration::from_mins(2);
+    while heard.ready.load(Ordering::Relaxed) < LISTENERS {
+        if let Some(ended) = listeners.try_join_next() {
+            ended??;
+        }
+        if monotonic() > patience {
+            return Err("not all who are to wait could begin".into());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     until_quiet(&heard.answers, Duration::from_secs(2), Duration::from_mins(2)).await?;
     let (begun, cpu, answers) = (monotonic(), server.cpu()?, heard.answers.load(Ordering::Relaxed));

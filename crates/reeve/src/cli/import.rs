@@ -5,6 +5,7 @@ mod progress;
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs::{File, OpenOptions},
     io::{self, BufRead, BufReader, BufWriter, Write},
     os::unix::fs::OpenOptionsExt,
@@ -257,7 +258,7 @@ impl Report {
         let mut text =
             format!("{} {added}\n{} there already\n{} refused\n", tally.added, tally.present, tally.refused);
         for (reason, n) in &self.reasons {
-            text.push_str(&format!("  {n} {reason}\n"));
+            let _ = writeln!(text, "  {n} {reason}");
         }
         text
     }

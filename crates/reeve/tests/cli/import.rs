@@ -267,7 +267,7 @@ fn accounts_come_and_are_refused(postgres: Option<&Postgres>) {
     for (_, _, reason, _) in &bad {
         *reasons.entry(*reason).or_insert(0) += 1;
     }
-    let reasons: String = reasons.iter().map(|(reason, n)| format!("  {n} {reason}\n")).collect();
+    let reasons = reasons.iter().fold(String::new(), |text, (reason, n)| text + &format!("  {n} {reason}\n"));
     let expected: Vec<Value> = (3..)
         .zip(&bad)
         .map(|(line, (_, user_id, reason, error))| {

@@ -149,7 +149,10 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &[u8]) -> Vec<(u64, Result<String, (Option<String>, &'static str, String)>)> {
+    /// The user id, or of whom is refused as far as it is known, the reason and the error.
+    type Outcome = Result<String, (Option<String>, &'static str, String)>;
+
+    fn read(text: &[u8]) -> Vec<(u64, Outcome)> {
         let ctx = Ctx { now: 0, server_name: Arc::from("test"), request_id: Arc::from("r"), actor: None };
         let mut reader = Reader::new(text, ctx, Policy::default());
         let mut all = Vec::new();
