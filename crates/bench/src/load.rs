@@ -15,6 +15,7 @@ use crate::http::Connection;
 use crate::population::{self, SERVER_NAME, WITH_PASSWORD};
 use crate::report::{Report, Times, Verdict, below};
 use crate::seed::{PASSWORD, TOKEN, per_second};
+use crate::server;
 
 /// Connections that read one account.
 const READERS: usize = 32;
@@ -98,7 +99,7 @@ pub(crate) async fn read_one(address: SocketAddr, user_id: &str, report: &mut Re
     if reply.json()?.get("name").and_then(Value::as_str) != Some(user_id) {
         return Err("the wrong account was read".into());
     }
-    let empty = format!("/_bench/empty/{}", reply.body.len());
+    let empty = server::empty_path(reply.body.len());
     if connection.get(&empty).await?.body.len() != reply.body.len() {
         return Err("the empty handler answers another size".into());
     }

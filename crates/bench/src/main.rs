@@ -9,6 +9,7 @@ mod lists;
 mod load;
 mod media;
 mod population;
+mod race;
 mod report;
 mod rooms;
 mod seed;
@@ -56,6 +57,10 @@ enum Benchmark {
     Fuzz(fuzz::Fuzz),
     /// Keys of devices, and messages from device to device.
     Keys(keys::Keys),
+    /// Several servers with the same API, in turn, beside the least that any could do.
+    Race(race::Race),
+    /// How the medians of several races grow with the number of accounts.
+    Chart(race::Chart),
     /// Writes a file of accounts for `reeve import accounts --server-name bench.example`.
     AccountsFile {
         /// The file.
@@ -121,6 +126,8 @@ fn main() -> ExitCode {
                     Benchmark::AccountsFile { file, number } => {
                         seed::write_file(&file, number.max(2)).await.map(|()| true)
                     }
+                    Benchmark::Race(race) => race::run(race).await,
+                    Benchmark::Chart(chart) => race::chart(&chart).map(|()| true),
                     Benchmark::Media(media) => media::run(media).await,
                     Benchmark::Server { database, listen, data_dir } => {
                         server::run(database, listen, data_dir).await.map(|()| true)

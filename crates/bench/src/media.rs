@@ -27,7 +27,7 @@ use crate::load;
 use crate::population::{self, Population, SERVER_NAME};
 use crate::report::{Report, Times, Verdict, below};
 use crate::seed::{TOKEN, per_second};
-use crate::server::Server;
+use crate::server::{self, Server};
 
 /// Whose uploads are listed.
 const OWNER: usize = 7;
@@ -368,7 +368,7 @@ async fn receive_large(address: SocketAddr, noise: &[u8], media_id: &str) -> Fal
 async fn read(address: SocketAddr, report: &mut Report) -> Fallible<()> {
     let body = "x".repeat(READ);
     let media_id = upload(&mut Connection::open(address, TOKEN).await?, &body).await?;
-    let (path, empty) = (download_path(&media_id), format!("/_bench/empty/{READ}"));
+    let (path, empty) = (download_path(&media_id), server::empty_path(READ));
     let (mut rates, mut empty_rates) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         empty_rates.push(load::rate(address, &empty, READERS).await?);

@@ -28,14 +28,21 @@ const LONGEST_UPLOAD: i64 = 2 << 30;
 /// The unit of processor times, which Linux has fixed for all programs.
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// The path at which the emptiest handler answers a body of a size, with any of its methods.
+pub(crate) fn empty_path(size: usize) -> String {
+    format!("/_bench/empty/{size}")
+}
+
 /// The emptiest handler there can be: it answers a body of the given size, the same each time.
-fn empty() -> Route {
+fn empty() -> Vec<Route> {
+    const PATH: &str = "/_bench/empty/{n}";
     async fn handle(call: Call) -> Answer {
         let size: usize = call.params.get("n").parse().map_err(|_| MatrixError::unknown("not a size"))?;
         // A JSON text with its two quotes.
         reply::ok(&"x".repeat(size.min(MOST).saturating_sub(2)))
     }
-    Route::get("/_bench/empty/{n}", handle).access(Access::Anybody)
+    let routes = [Route::get(PATH, handle), Route::put(PATH, handle), Route::post(PATH, handle)];
+    routes.map(|route| route.access(Access::Anybody)).into()
 }
 
 /// Runs the server with default settings until its standard input ends. Only the rate limits are off, and uploads may
@@ -59,7 +66,7 @@ pub(crate) async fn run(database: String, listen: String, data_dir: String) -> F
     let mut config = Config::from_settings(&loaded.settings);
     // Whether another benchmark runs in the same folder is for whoever starts it to know.
     config.locked_dir = None;
-    let running = start_with(config, vec![empty()]).await?;
+    let running = start_with(config, empty()).await?;
     tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new())).await??;
     running.stop().await;
     Ok(())
