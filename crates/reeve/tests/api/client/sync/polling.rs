@@ -1,12 +1,39 @@
 //! Long polling: whatever happens ends the waiting at once.
 
-use reeve_testkit::on_both_engines;
+use reeve_testkit::{Server, on_both_engines};
 use serde_json::{Value, json};
 
+use crate::keys_kit::*;
 use crate::rooms_kit::*;
 use crate::sync_kit::*;
 
+/// How many reads the database has run.
+async fn reads(server: &Server) -> u64 {
+    let metrics = server.stranger().get("/metrics").await;
+    let lines = metrics.body.as_str().unwrap().lines();
+    let count = lines.filter_map(|line| line.strip_prefix("reeve_db_run_seconds_count{kind=\"read\"} ")).next();
+    count.unwrap().parse().unwrap()
+}
+
 on_both_engines! {
+    async fn what_was_deleted_keeps_nobody_awake(server: Server) {
+        let (alice, bob, carol) = (server.user("alice").await, server.user("bob").await, server.user("carol").await);
+        let (before, since) = (now(&alice).await, now(&carol).await);
+        to_device(&bob, &alice.user_id, &alice.device_id, "org.example.n", json!({})).await;
+        let came = sync_since(&alice, &before).await;
+        assert_eq!(list(&came, "/to_device/events").len(), 1);
+        let newest = server.app().db.read(reeve_store::stream::current).await.unwrap();
+        server.app().hub.followed().wait_for(|pos| *pos >= newest).await.unwrap();
+        // Acknowledged, the message is deleted, and with it what had the newest position.
+        sync_since(&alice, &next(&came)).await;
+        let count = reads(&server).await;
+        let nothing = sync_with(&carol, &format!("timeout=2000&since={}", enc(&since))).await;
+        assert_eq!(list(&nothing, "/device_lists/changed"), [] as [Value; 0]);
+        // The stream is looked at up to ten times a second.
+        let more = reads(&server).await - count;
+        assert!(more < 60, "{more} reads while nothing happened");
+    }
+
     async fn events_wake(server: Server) {
         let (alice, bob) = (server.user("alice").await, server.user("bob").await);
         let room = create_public(&alice).await;
