@@ -38,6 +38,8 @@ pub(super) struct Sample {
     /// What the first of them was.
     pub(super) error: Option<String>,
     pub(super) per_second: f64,
+    /// How long it took until the last answer.
+    pub(super) seconds: f64,
     /// Of the server, for all requests together.
     pub(super) cpu_seconds: Option<f64>,
 }
@@ -140,7 +142,8 @@ impl Lane {
             all.errors += sample.errors;
             all.error = all.error.or(sample.error);
         }
-        all.per_second = per_second(all.took.len(), start.elapsed().as_secs_f64());
+        all.seconds = start.elapsed().as_secs_f64();
+        all.per_second = per_second(all.took.len(), all.seconds);
         let after = self.target.taken();
         all.cpu_seconds = before.zip(after).map(|(before, after)| after.cpu_seconds - before.cpu_seconds);
         Ok(all)

@@ -62,6 +62,9 @@ impl Names {
                 displaynames.extend(text("displayname"));
             }
         }
+        // The administrator has whatever it took to make one.
+        let own = own_id(target).await?;
+        ids.retain(|id| *id != own);
         ids.dedup();
         let middle = ids.get(ids.len() / 2).ok_or("there are no accounts")?;
         let localpart = middle.trim_start_matches('@').split(':').next().unwrap_or_default();
@@ -71,6 +74,12 @@ impl Names {
         let many = many.unwrap_or("a").to_lowercase();
         Ok(Self { all, shown, ids, few, many })
     }
+}
+
+/// Who the administrator is.
+async fn own_id(target: &Target) -> Fallible<String> {
+    let whoami = target.ask("GET", "/_matrix/client/v3/account/whoami", None).await?;
+    Ok(whoami.get("user_id").and_then(Value::as_str).ok_or("the administrator has no user id")?.to_owned())
 }
 
 fn total_of(page: &Value) -> Fallible<u64> {
@@ -109,8 +118,7 @@ impl Stage {
         connections: usize,
     ) -> Fallible<Self> {
         eprint!("{}: preparing ", target.name);
-        let whoami = target.ask("GET", "/_matrix/client/v3/account/whoami", None).await?;
-        let own = whoami.get("user_id").and_then(Value::as_str).unwrap_or_default();
+        let own = own_id(target).await?;
         let (_, server_name) = own.split_once(':').ok_or("the administrator has no user id")?;
 
         let mut people = Vec::new();
@@ -137,12 +145,12 @@ impl Stage {
             let path = format!("/_matrix/media/v3/upload?filename=file{number}.txt");
             target.ask_as(&reader.token, "POST", &path, Some(json!(number))).await?;
         }
-        let before = position(target, reader).await?;
+        let before = position(target, reader, "").await?;
         let last = people.last().unwrap_or(reader);
         for message in 0..MESSAGES {
             say(target, last, &format!("then{message}")).await?;
         }
-        let now = position(target, reader).await?;
+        let now = position(target, reader, &format!("&since={}", encode(&before))).await?;
         eprintln!(" done");
         Ok(Self {
             prefix: prefix.to_owned(),
@@ -202,8 +210,9 @@ async fn say(target: &Target, person: &Person, transaction: &str) -> Fallible<()
     target.ask_as(&person.token, "PUT", &message(person, transaction), Some(body)).await.map(drop)
 }
 
-/// Up to where somebody knows everything.
-async fn position(target: &Target, person: &Person) -> Fallible<String> {
-    let answer = target.ask_as(&person.token, "GET", "/_matrix/client/v3/sync?timeout=0", None).await?;
+/// Up to where somebody knows everything. Asking the same twice might be answered the same.
+async fn position(target: &Target, person: &Person, since: &str) -> Fallible<String> {
+    let path = format!("/_matrix/client/v3/sync?timeout=0{since}");
+    let answer = target.ask_as(&person.token, "GET", &path, None).await?;
     Ok(answer.get("next_batch").and_then(Value::as_str).ok_or("no position")?.to_owned())
 }
