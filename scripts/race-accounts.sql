@@ -56,4 +56,6 @@ INSERT INTO user_external_ids (auth_provider, external_id, user_id)
 SELECT external_id ->> 'auth_provider', external_id ->> 'external_id', user_id
 FROM accounts, jsonb_array_elements(external_ids) AS external_id;
 COMMIT;
+-- Not of tables that belong to the whole cluster.
+SET client_min_messages TO error;
 VACUUM ANALYZE;

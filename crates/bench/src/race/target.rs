@@ -12,7 +12,7 @@ use crate::Fallible;
 use crate::http::Connection;
 
 /// How long one request may take.
-pub(super) const PATIENCE: Duration = Duration::from_mins(5);
+pub(super) const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A server as it is given on the command line: `NAME=URL,TOKEN`.
 #[derive(Clone, Debug, PartialEq)]
