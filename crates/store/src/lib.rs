@@ -21,6 +21,8 @@ pub mod keys;
 pub mod login_tokens;
 pub mod media;
 pub mod media_list;
+mod media_list_counts;
+mod media_list_rows;
 pub mod media_objects;
 pub mod media_pending;
 pub mod media_statistics;
@@ -70,6 +72,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 7, name: "keys", sql: include_str!("../migrations/0007_keys.sql") },
     Migration { number: 8, name: "push", sql: include_str!("../migrations/0008_push.sql") },
     Migration { number: 9, name: "import", sql: include_str!("../migrations/0009_import.sql") },
+    Migration { number: 10, name: "media_lists", sql: include_str!("../migrations/0010_media_lists.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
@@ -114,6 +117,8 @@ pub fn statements() -> Vec<&'static Statement> {
         sliding::STATEMENTS,
         media::STATEMENTS,
         media_list::STATEMENTS,
+        media_list_counts::STATEMENTS,
+        media_list_rows::STATEMENTS,
         media_objects::STATEMENTS,
         media_pending::STATEMENTS,
         media_statistics::STATEMENTS,

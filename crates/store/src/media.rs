@@ -2,7 +2,8 @@
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 
-use crate::{media_objects as objects, media_users};
+use crate::media_list_rows::OrderBy;
+use crate::{media_list_counts as counts, media_objects as objects, media_users};
 
 macro_rules! columns {
     () => {
@@ -42,6 +43,7 @@ reeve_db::statements! {
     INSERT = "INSERT INTO media (media_id, user_num, blob_num, media_type, media_length, upload_name, created_ts, \
               quarantined_by, url_cache, authenticated, sort_name, sort_access_ts, sort_quarantined_by) \
               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING num";
+    IS_THERE = "SELECT 1 FROM media WHERE num = $1";
     DELETE = "DELETE FROM media WHERE num = $1";
     TOUCH = "UPDATE media SET last_access_ts = $2, sort_access_ts = $2 WHERE media_id = $1 \
              AND (last_access_ts IS NULL OR last_access_ts < $2)";
@@ -220,7 +222,8 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMedia, blob_num: i64, length: i64) -> Re
         ],
         |row| row.get(0),
     )?;
-    media_users::add(tx, new.user_num, length)?;
+    let count = media_users::add(tx, new.user_num, length)?;
+    counts::add(tx, new.user_num, &new.media_id, count)?;
     num.into_iter().next().ok_or(DbError::NoRow)
 }
 
@@ -231,18 +234,23 @@ pub fn old_previews(tx: &ReadTx<'_>, before: i64, limit: i64) -> Result<Vec<Medi
 
 /// Forgets an upload. If it was the last with these bytes, they and what was made of them are doomed.
 pub fn delete(tx: &mut Tx<'_>, media: &Media, now: i64) -> Result<bool, DbError> {
-    if tx.execute(&DELETE, &params![media.num])? == 0 {
+    if tx.query_opt(&IS_THERE, &params![media.num], |_| Ok(()))?.is_none() {
         return Ok(false);
     }
-    media_users::remove(tx, media.user_num, media.media_length)?;
+    // In the same order as an upload, so that two at once wait for each other instead of both for ever.
+    let left = media_users::remove(tx, media.user_num, media.media_length)?;
+    counts::remove(tx, media.user_num, &media.media_id, left)?;
+    tx.execute(&DELETE, &params![media.num])?;
     objects::release(tx, media.blob_num, now)?;
     Ok(true)
 }
 
 /// Notes that an upload was downloaded; an older time changes nothing.
 pub fn touch(tx: &mut Tx<'_>, media_id: &str, ts: i64) -> Result<(), DbError> {
-    tx.execute(&TOUCH, &params![media_id, ts])?;
-    Ok(())
+    counts::moving(tx, media_id, OrderBy::LastAccessTs, |tx| {
+        tx.execute(&TOUCH, &params![media_id, ts])?;
+        Ok(())
+    })
 }
 
 /// Quarantines an upload, or releases it, and writes that down in the list of changes.
@@ -252,7 +260,9 @@ pub fn set_quarantined(
     quarantined_by: Option<&str>,
     now: i64,
 ) -> Result<(), DbError> {
-    tx.execute(&SET_QUARANTINED, &params![media.num, quarantined_by, sort_key(quarantined_by)])?;
+    counts::moving(tx, &media.media_id, OrderBy::QuarantinedBy, |tx| {
+        tx.execute(&SET_QUARANTINED, &params![media.num, quarantined_by, sort_key(quarantined_by)])
+    })?;
     add_quarantine_change(tx, &media.media_id, quarantined_by.is_some(), now)
 }
 
@@ -269,7 +279,9 @@ pub fn add_quarantine_change(
 
 /// Makes an upload safe from quarantine, or not any more; whether there is one.
 pub fn set_safe(tx: &mut Tx<'_>, media_id: &str, safe: bool) -> Result<bool, DbError> {
-    Ok(tx.execute(&SET_SAFE, &params![media_id, safe])? > 0)
+    counts::moving(tx, media_id, OrderBy::SafeFromQuarantine, |tx| {
+        Ok(tx.execute(&SET_SAFE, &params![media_id, safe])? > 0)
+    })
 }
 
 /// Whether an upload with these bytes is quarantined.

@@ -57,20 +57,23 @@ pub fn totals(tx: &ReadTx<'_>) -> Result<Totals, DbError> {
     })
 }
 
-/// Counts an upload of an account.
-pub(crate) fn add(tx: &mut Tx<'_>, user_num: i64, length: i64) -> Result<(), DbError> {
+/// Counts an upload of an account; answers how much it has uploaded now.
+pub(crate) fn add(tx: &mut Tx<'_>, user_num: i64, length: i64) -> Result<i64, DbError> {
     let count: Vec<i64> = tx.returning(&ADD, &params![user_num, length], |row| row.get(0))?;
-    add_totals(tx, i64::from(count == [1]), 1, 0)
+    let count = count.first().copied().unwrap_or_default();
+    add_totals(tx, i64::from(count == 1), 1, 0)?;
+    Ok(count)
 }
 
-/// Counts an upload of an account less.
-pub(crate) fn remove(tx: &mut Tx<'_>, user_num: i64, length: i64) -> Result<(), DbError> {
+/// Counts an upload of an account less; answers how much it has left.
+pub(crate) fn remove(tx: &mut Tx<'_>, user_num: i64, length: i64) -> Result<i64, DbError> {
     let count: Vec<i64> = tx.returning(&REMOVE, &params![user_num, length], |row| row.get(0))?;
     let gone = count == [0];
     if gone {
         tx.execute(&DELETE_EMPTY, &params![user_num])?;
     }
-    add_totals(tx, -i64::from(gone), -1, 0)
+    add_totals(tx, -i64::from(gone), -1, 0)?;
+    Ok(count.first().copied().unwrap_or_default())
 }
 
 /// Counts bytes that are stored, or not any more.

@@ -19,6 +19,7 @@ struct Fresh {
     db: Db,
     folder: Option<tempfile::TempDir>,
     postgres: Option<String>,
+    url: DatabaseUrl,
 }
 
 fn maintain(sql: &str) -> String {
@@ -31,6 +32,11 @@ fn maintain(sql: &str) -> String {
 }
 
 fn fresh(runtime: &tokio::runtime::Runtime, engine: Engine, name: &str) -> Fresh {
+    fresh_up_to(runtime, engine, name, MIGRATIONS.len())
+}
+
+/// One with only some of the first migrations.
+fn fresh_up_to(runtime: &tokio::runtime::Runtime, engine: Engine, name: &str, migrations: usize) -> Fresh {
     let (url, folder, postgres) = match engine {
         Engine::Sqlite => {
             let folder = tempfile::tempdir().unwrap();
@@ -46,8 +52,8 @@ fn fresh(runtime: &tokio::runtime::Runtime, engine: Engine, name: &str) -> Fresh
         }
     };
     let options = Options { readers: 1, connections: 2, ..Options::default() };
-    let db = runtime.block_on(Db::open(&url, options, MIGRATIONS)).unwrap();
-    Fresh { db, folder, postgres }
+    let db = runtime.block_on(Db::open(&url, options, &MIGRATIONS[..migrations])).unwrap();
+    Fresh { db, folder, postgres, url }
 }
 
 impl Fresh {

@@ -1,28 +1,17 @@
 //! What an account uploaded, in every order, against a model.
 
-use std::cmp::Ordering;
-
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use reeve_db::{DbError, Engine};
+use reeve_db::{Db, DbError, Engine, Options, ReadTx, Tx, params};
 use reeve_model::User;
 
-use super::{fresh, runtime};
-use crate::media::{self, Media, NewMedia, Unused};
+use super::{Fresh, fresh, fresh_up_to, runtime};
+use crate::media::{self, Media, NewMedia, Unused, sort_key};
 use crate::media_list::{self, OrderBy};
+use crate::media_list_counts::{FEW, SPLIT, buckets};
+use crate::media_list_rows::Key;
 use crate::media_users::{self, Totals, Usage};
 use crate::{media_objects, users};
-
-const ORDERS: [OrderBy; 8] = [
-    OrderBy::MediaId,
-    OrderBy::UploadName,
-    OrderBy::CreatedTs,
-    OrderBy::LastAccessTs,
-    OrderBy::MediaLength,
-    OrderBy::MediaType,
-    OrderBy::QuarantinedBy,
-    OrderBy::SafeFromQuarantine,
-];
 
 /// An upload with few different values, so that there are many equal ones.
 #[derive(Clone, Debug)]
@@ -35,38 +24,57 @@ struct Facts {
     media_type: &'static str,
     quarantined_by: Option<&'static str>,
     safe: bool,
-    deleted: bool,
+}
+
+/// One thing that happens; which upload it concerns is taken modulo those there are.
+#[derive(Clone, Debug)]
+enum Event {
+    Upload(Facts),
+    Touch(usize, i64),
+    Quarantine(usize, Option<&'static str>),
+    Protect(usize, bool),
+    Delete(usize),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let by = prop::sample::select(vec![None, Some("@x:test"), Some("@y:test")]);
+    prop_oneof![
+        4 => facts().prop_map(Event::Upload),
+        1 => (any::<usize>(), 4..9_i64).prop_map(|(which, ts)| Event::Touch(which, ts)),
+        1 => (any::<usize>(), by).prop_map(|(which, by)| Event::Quarantine(which, by)),
+        1 => (any::<usize>(), any::<bool>()).prop_map(|(which, safe)| Event::Protect(which, safe)),
+        1 => any::<usize>().prop_map(Event::Delete),
+    ]
+}
+
+/// Many events, and then perhaps many deletions.
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let deletions = prop::collection::vec(any::<usize>().prop_map(Event::Delete), 0..60);
+    (prop::collection::vec(event(), 0..150), prop::option::of(deletions))
+        .prop_map(|(events, deletions)| events.into_iter().chain(deletions.into_iter().flatten()).collect())
 }
 
 fn facts() -> impl Strategy<Value = Facts> {
     let name = prop_oneof![Just(None), "[a-c]{0,1}".prop_map(Some)];
     let types = prop::sample::select(vec!["a/b", "c/d"]);
     let by = prop::sample::select(vec![None, Some("@x:test"), Some("@y:test")]);
-    let rare = prop::bool::weighted(0.1);
-    (0..2_usize, 0..9_u8, name, 1..5_i64, prop::option::of(5..8_i64), types, by, any::<bool>(), rare)
-        .prop_map(
-            |(owner, blob, name, created_ts, accessed_ts, media_type, quarantined_by, safe, deleted)| Facts {
-                owner,
-                blob,
-                name,
-                created_ts,
-                accessed_ts,
-                media_type,
-                quarantined_by,
-                safe,
-                deleted,
-            },
-        )
+    (0..2_usize, 0..9_u8, name, 1..5_i64, prop::option::of(5..8_i64), types, by, any::<bool>()).prop_map(
+        |(owner, blob, name, created_ts, accessed_ts, media_type, quarantined_by, safe)| Facts {
+            owner,
+            blob,
+            name,
+            created_ts,
+            accessed_ts,
+            media_type,
+            quarantined_by,
+            safe,
+        },
+    )
 }
 
-fn store(
-    tx: &mut reeve_db::Tx<'_>,
-    number: usize,
-    facts: &Facts,
-    user_num: i64,
-) -> Result<Option<Media>, DbError> {
+fn store(tx: &mut Tx<'_>, number: usize, facts: &Facts, user_num: i64) -> Result<Media, DbError> {
     // The order of the ids is not that of the uploads.
-    let media_id = format!("{:02}", number * 37 % 100);
+    let media_id = format!("{:03}", number * 37 % 1000);
     let object = format!("object {number}");
     media_objects::begin(tx, &object, 0)?;
     let length = i64::from(facts.blob) % 4;
@@ -87,36 +95,87 @@ fn store(
         media::touch(tx, &media_id, ts)?;
         media::touch(tx, &media_id, ts - 1)?;
     }
-    let stored = media::find(tx, &media_id)?.unwrap();
-    if facts.deleted {
-        assert!(media::delete(tx, &stored, 0)?);
-        assert!(!media::delete(tx, &stored, 0)?);
-        return Ok(None);
+    Ok(media::find(tx, &media_id)?.unwrap())
+}
+
+/// Plays events; answers what is there after them.
+fn play(tx: &mut Tx<'_>, events: &[Event], owners: [i64; 2]) -> Result<Vec<Media>, DbError> {
+    let mut all: Vec<Media> = Vec::new();
+    for (number, event) in events.iter().enumerate() {
+        let which = match event {
+            Event::Upload(facts) => {
+                all.push(store(tx, number, facts, owners[facts.owner])?);
+                continue;
+            }
+            Event::Touch(which, _)
+            | Event::Quarantine(which, _)
+            | Event::Protect(which, _)
+            | Event::Delete(which) => *which,
+        };
+        if all.is_empty() {
+            continue;
+        }
+        let at = which % all.len();
+        let stored = all[at].clone();
+        match event {
+            Event::Upload(_) => {}
+            Event::Touch(_, ts) => media::touch(tx, &stored.media_id, *ts)?,
+            Event::Quarantine(_, by) => media::set_quarantined(tx, &stored, *by, 0)?,
+            Event::Protect(_, safe) => assert!(media::set_safe(tx, &stored.media_id, *safe)?),
+            Event::Delete(_) => {
+                assert!(media::delete(tx, &stored, 0)?);
+                assert!(!media::delete(tx, &stored, 0)?);
+                all.swap_remove(at);
+                continue;
+            }
+        }
+        all[at] = media::find(tx, &stored.media_id)?.unwrap();
     }
-    Ok(Some(stored))
+    Ok(all)
 }
 
-/// A missing value comes last.
-fn last_if_none<T: Ord>(a: Option<&T>, b: Option<&T>) -> Ordering {
-    (a.is_none(), a).cmp(&(b.is_none(), b))
-}
-
-fn compare(order_by: OrderBy, a: &Media, b: &Media) -> Ordering {
+/// By what an upload is sorted.
+fn key(order_by: OrderBy, media: &Media) -> Key {
     match order_by {
-        OrderBy::MediaId => a.media_id.cmp(&b.media_id),
-        OrderBy::UploadName => last_if_none(a.upload_name.as_ref(), b.upload_name.as_ref()),
-        OrderBy::CreatedTs => a.created_ts.cmp(&b.created_ts),
-        OrderBy::LastAccessTs => last_if_none(a.last_access_ts.as_ref(), b.last_access_ts.as_ref()),
-        OrderBy::MediaLength => a.media_length.cmp(&b.media_length),
-        OrderBy::MediaType => a.media_type.cmp(&b.media_type),
-        OrderBy::QuarantinedBy => last_if_none(a.quarantined_by.as_ref(), b.quarantined_by.as_ref()),
-        OrderBy::SafeFromQuarantine => a.safe_from_quarantine.cmp(&b.safe_from_quarantine),
+        OrderBy::MediaId => Key::Text(media.media_id.clone()),
+        OrderBy::UploadName => Key::Text(sort_key(media.upload_name.as_deref())),
+        OrderBy::CreatedTs => Key::Int(media.created_ts),
+        OrderBy::LastAccessTs => Key::Int(media.last_access_ts.unwrap_or(i64::MAX)),
+        OrderBy::MediaLength => Key::Int(media.media_length),
+        OrderBy::MediaType => Key::Text(media.media_type.clone()),
+        OrderBy::QuarantinedBy => Key::Text(sort_key(media.quarantined_by.as_deref())),
+        OrderBy::SafeFromQuarantine => Key::Int(i64::from(media.safe_from_quarantine)),
     }
+}
+
+/// The buckets of an account are there if it is large, begin where nothing is before them, are not too large, and count
+/// what is in them.
+fn check_buckets(tx: &ReadTx<'_>, owner: i64, all: &[Media], split: i64, most: i64) -> Result<(), DbError> {
+    let count = |found: usize| i64::try_from(found).unwrap();
+    for order_by in OrderBy::ALL {
+        let buckets = buckets(tx, owner, *order_by)?;
+        let place = |media: &Media| (key(*order_by, media), media.media_id.clone());
+        let of_owner = || all.iter().filter(|media| media.user_num == owner).map(place);
+        let total = count(of_owner().count());
+        assert!(total >= FEW || buckets.is_empty(), "{order_by:?}: {buckets:?}");
+        assert!(total <= split || !buckets.is_empty(), "{order_by:?}: none for {total}");
+        let Some(first) = buckets.first() else { continue };
+        assert_eq!((&first.low, &*first.low_media_id), (&order_by.key(i64::MIN, String::new()), ""));
+        for (index, bucket) in buckets.iter().enumerate() {
+            let low = (bucket.low.clone(), bucket.low_media_id.clone());
+            let end = buckets.get(index + 1).map(|next| (next.low.clone(), next.low_media_id.clone()));
+            let inside = |place: &(Key, String)| *place >= low && end.as_ref().is_none_or(|end| place < end);
+            assert!(end.as_ref().is_none_or(|end| low < *end));
+            assert_eq!(count(of_owner().filter(inside).count()), bucket.n, "{order_by:?}: {buckets:?}");
+            assert!(bucket.n <= most && (bucket.n > 0 || index == 0), "{order_by:?}: {buckets:?}");
+        }
+    }
+    Ok(())
 }
 
 fn expected(mut all: Vec<Media>, order_by: OrderBy, descending: bool, from: i64, limit: i64) -> Vec<Media> {
     all.sort_by(|a, b| {
-        let by_value = compare(order_by, a, b);
+        let by_value = key(order_by, a).cmp(&key(order_by, b));
         let by_value = if descending { by_value.reverse() } else { by_value };
         by_value.then_with(|| a.media_id.cmp(&b.media_id))
     });
@@ -129,26 +188,23 @@ fn lists_agree_with_the_model(engine: Engine, cases: u32) {
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let number = std::cell::Cell::new(0);
     let questions = prop::collection::vec(
-        (prop::sample::select(ORDERS.to_vec()), any::<bool>(), 0..40_i64, 0..30_i64),
+        (prop::sample::select(OrderBy::ALL.to_vec()), any::<bool>(), 0..60_i64, 0..30_i64),
         40..80,
     );
-    let outcome = runner.run(&(prop::collection::vec(facts(), 0..60), questions), |(all, questions)| {
+    let outcome = runner.run(&(events(), questions), |(events, questions)| {
         number.set(number.get() + 1);
         let fresh = fresh(&runtime, engine, &format!("media_{}", number.get()));
         let played = fresh.db.write(move |tx| -> Result<_, DbError> {
             let user = |name: &str| User { user_id: format!("@{name}:test"), ..User::default() };
             let owners = [users::insert(tx, &user("a"), None)?, users::insert(tx, &user("b"), None)?];
-            let mut stored = Vec::new();
-            for (number, facts) in all.iter().enumerate() {
-                stored.extend(store(tx, number, facts, owners[facts.owner])?);
-            }
-            Ok((owners, stored))
+            Ok((owners, play(tx, &events, owners)?))
         });
         let (owners, stored) = runtime.block_on(played).unwrap();
         let read = stored.clone();
         let checked = fresh.db.read(move |tx| -> Result<_, DbError> {
             let mut pages = Vec::new();
             for owner in owners {
+                check_buckets(tx, owner, &stored, SPLIT, SPLIT)?;
                 let total = media_users::of_user(tx, owner)?.media_count;
                 for (order_by, descending, from, limit) in &questions {
                     let page = media_list::page(tx, owner, *order_by, *descending, (*from, *limit, total))?;
@@ -221,4 +277,60 @@ fn media_lists_agree_with_the_model_on_sqlite() {
 #[test]
 fn media_lists_agree_with_the_model_on_postgres() {
     lists_agree_with_the_model(Engine::Postgres, 8);
+}
+
+reeve_db::statements! {
+    /// `$1` uploads of the account 1, of which many are alike in each respect.
+    MANY = {
+        sqlite: "WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < $1) \
+                 INSERT INTO media (media_id, user_num, blob_num, media_type, media_length, created_ts, sort_name, \
+                 sort_access_ts, sort_quarantined_by) SELECT 'm' || (i * 7919 % 100000), 1, 1, 'a/' || (i % 3), i % 5, i % 5000, \
+                 'b', 9223372036854775807, 'b' FROM numbers",
+        postgres: "INSERT INTO media (media_id, user_num, blob_num, media_type, media_length, created_ts, sort_name, \
+                   sort_access_ts, sort_quarantined_by) SELECT 'm' || (i * 7919 % 100000), 1, 1, 'a/' || (i % 3), i % 5, i % 5000, \
+                   'b', 9223372036854775807, 'b' FROM generate_series(1, CAST($1 AS BIGINT)) AS i",
+    };
+    COUNT_MANY = "INSERT INTO media_users (user_num, user_id, sort_displayname, media_count, media_length) \
+                  VALUES (1, '@a:test', 'b', $1, 0)";
+    BLOB = "INSERT INTO media_blobs (num, sha256, length, object) VALUES (1, '', 0, '')";
+    ALL_IDS = "SELECT media_id FROM media";
+}
+
+/// An account that was large before there were buckets has them after the migration.
+fn large_accounts_are_cut_later(engine: Engine) {
+    const MANY_UPLOADS: i64 = 2 * 4096 + 10;
+    let runtime = runtime();
+    let Fresh { db, folder, postgres, url } = fresh_up_to(&runtime, engine, "media_cut", 9);
+    runtime
+        .block_on(db.write(|tx| -> Result<_, DbError> {
+            let user = User { user_id: "@a:test".to_owned(), ..User::default() };
+            assert_eq!(users::insert(tx, &user, None)?, 1);
+            tx.execute(&BLOB, &[])?;
+            tx.execute(&MANY, &params![MANY_UPLOADS])?;
+            tx.execute(&COUNT_MANY, &params![MANY_UPLOADS])
+        }))
+        .unwrap();
+    runtime.block_on(db.close());
+    let options = Options { readers: 1, connections: 2, ..Options::default() };
+    let db = runtime.block_on(Db::open(&url, options, crate::MIGRATIONS)).unwrap();
+    let checked = db.read(|tx| -> Result<_, DbError> {
+        let ids = tx.query(&ALL_IDS, &[], |row| row.get::<String>(0))?;
+        let all =
+            ids.iter().map(|id| Ok(media::find(tx, id)?.unwrap())).collect::<Result<Vec<_>, DbError>>()?;
+        check_buckets(tx, 1, &all, 8192, 4096)?;
+        assert_eq!(buckets(tx, 1, OrderBy::MediaType)?.len(), 3);
+        Ok(())
+    });
+    runtime.block_on(checked).unwrap();
+    Fresh { db, folder, postgres, url }.close(&runtime);
+}
+
+#[test]
+fn large_accounts_are_cut_later_on_sqlite() {
+    large_accounts_are_cut_later(Engine::Sqlite);
+}
+
+#[test]
+fn large_accounts_are_cut_later_on_postgres() {
+    large_accounts_are_cut_later(Engine::Postgres);
 }

@@ -1,0 +1,140 @@
+//! Counts under the orders of what an account uploaded.
+//!
+//! For an account with more than [`SPLIT`] uploads, each order is cut into buckets of at most so many; a bucket begins at a
+//! value and media id and counts the uploads from there to the next. Sums over buckets find a page at any offset; only
+//! the inside of one bucket is ever walked. Whatever adds, changes or deletes an upload adjusts its buckets in the
+//! same transaction, found from its row, so that the counts are exact in every snapshot. An account gets its buckets with the
+//! upload that makes it large, and loses them when it has less than half of that.
+
+use reeve_db::{DbError, ReadTx, Row, Tx, params};
+
+use crate::media_list_rows::{Key, OrderBy, ascending};
+
+/// A bucket that has grown above this is cut in two. Small in tests, so that they see many buckets.
+pub(crate) const SPLIT: i64 = if cfg!(test) { 12 } else { 8192 };
+/// An account with less than this has no buckets.
+pub(crate) const FEW: i64 = SPLIT / 2;
+
+reeve_db::statements! {
+    BUCKETS = "SELECT low_int, low_text, low_media_id, n FROM media_list_buckets WHERE user_num = $1 AND sort = $2 \
+               ORDER BY low_int, low_text, low_media_id";
+    INSERT = "INSERT INTO media_list_buckets (user_num, sort, low_int, low_text, low_media_id, n) \
+              VALUES ($1, $2, $3, $4, $5, $6)";
+    SET = "UPDATE media_list_buckets SET n = $2 WHERE bucket = $1";
+    DELETE = "DELETE FROM media_list_buckets WHERE bucket = $1";
+    CLEAR = "DELETE FROM media_list_buckets WHERE user_num = $1";
+}
+
+/// A stretch of a list and how many uploads are in it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Bucket {
+    pub(crate) low: Key,
+    pub(crate) low_media_id: String,
+    pub(crate) n: i64,
+}
+
+impl Bucket {
+    /// The stretch that is a whole list.
+    pub(crate) fn whole(order_by: OrderBy, n: i64) -> Self {
+        Self { low: order_by.key(i64::MIN, String::new()), low_media_id: String::new(), n }
+    }
+
+    fn from_row(row: &Row<'_>, order_by: OrderBy) -> Result<Self, DbError> {
+        Ok(Self { low: order_by.key(row.get(0)?, row.get(1)?), low_media_id: row.get(2)?, n: row.get(3)? })
+    }
+}
+
+/// The buckets of a list, in order; none if the account is not large.
+pub(crate) fn buckets(tx: &ReadTx<'_>, user_num: i64, order_by: OrderBy) -> Result<Vec<Bucket>, DbError> {
+    tx.query(&BUCKETS, &params![user_num, order_by.name()], |row| Bucket::from_row(row, order_by))
+}
+
+/// Counts an upload that was stored; `count`: how much its account has uploaded with it.
+pub(crate) fn add(tx: &mut Tx<'_>, user_num: i64, media_id: &str, count: i64) -> Result<(), DbError> {
+    if count <= FEW {
+        return Ok(());
+    }
+    if !adjust_all(tx, media_id, 1)? && count > SPLIT {
+        for order_by in OrderBy::ALL {
+            let whole = Bucket::whole(*order_by, count);
+            let (lower, upper) = halves(tx, user_num, *order_by, &whole)?;
+            insert(tx, user_num, *order_by, &lower)?;
+            insert(tx, user_num, *order_by, &upper)?;
+        }
+    }
+    Ok(())
+}
+
+/// Counts an upload less, whose row is still there; `left`: how much its account has uploaded without it.
+pub(crate) fn remove(tx: &mut Tx<'_>, user_num: i64, media_id: &str, left: i64) -> Result<(), DbError> {
+    if left >= FEW {
+        adjust_all(tx, media_id, -1)?;
+    } else if left == FEW - 1 {
+        tx.execute(&CLEAR, &params![user_num])?;
+    }
+    Ok(())
+}
+
+/// Does what changes the value of an upload in an order.
+pub(crate) fn moving<T>(
+    tx: &mut Tx<'_>,
+    media_id: &str,
+    order_by: OrderBy,
+    change: impl FnOnce(&mut Tx<'_>) -> Result<T, DbError>,
+) -> Result<T, DbError> {
+    let counted = adjust(tx, media_id, order_by, -1)?;
+    let changed = change(tx)?;
+    if counted {
+        adjust(tx, media_id, order_by, 1)?;
+    }
+    Ok(changed)
+}
+
+/// Adds to the buckets that an upload is in; whether there are any.
+fn adjust_all(tx: &mut Tx<'_>, media_id: &str, by: i64) -> Result<bool, DbError> {
+    for order_by in OrderBy::ALL {
+        if !adjust(tx, media_id, *order_by, by)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Adds to the bucket that an upload is in; whether there is one.
+fn adjust(tx: &mut Tx<'_>, media_id: &str, order_by: OrderBy, by: i64) -> Result<bool, DbError> {
+    let found: Vec<(Bucket, i64, i64)> =
+        tx.returning(order_by.statements().count, &params![media_id, by], |row| {
+            Ok((Bucket::from_row(row, order_by)?, row.get(4)?, row.get(5)?))
+        })?;
+    let Some((bucket, num, user_num)) = found.into_iter().next() else { return Ok(false) };
+    if bucket.n > SPLIT {
+        let (lower, upper) = halves(tx, user_num, order_by, &bucket)?;
+        tx.execute(&SET, &params![num, lower.n])?;
+        insert(tx, user_num, order_by, &upper)?;
+    } else if bucket.n == 0 && !bucket.low_media_id.is_empty() {
+        // What is stored here next belongs to the bucket before; only the first must stay.
+        tx.execute(&DELETE, &params![num])?;
+    }
+    Ok(true)
+}
+
+/// A bucket, cut at its median.
+fn halves(
+    tx: &ReadTx<'_>,
+    user_num: i64,
+    order_by: OrderBy,
+    bucket: &Bucket,
+) -> Result<(Bucket, Bucket), DbError> {
+    let Bucket { low, low_media_id, n } = bucket;
+    let half = n / 2;
+    let median =
+        ascending(tx, user_num, order_by, (low, low_media_id), half, 1)?.pop().ok_or(DbError::NoRow)?;
+    let lower = Bucket { low: low.clone(), low_media_id: low_media_id.clone(), n: half };
+    Ok((lower, Bucket { low: median.key, low_media_id: median.media_id, n: n - half }))
+}
+
+fn insert(tx: &mut Tx<'_>, user_num: i64, order_by: OrderBy, bucket: &Bucket) -> Result<(), DbError> {
+    let (int, text) = bucket.low.columns();
+    tx.execute(&INSERT, &params![user_num, order_by.name(), int, text, bucket.low_media_id, bucket.n])?;
+    Ok(())
+}
