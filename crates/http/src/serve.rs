@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +13,17 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_io_timeout::TimeoutWriter;
 
 use crate::service::Service;
 
 /// How long a stopping server waits for requests under way.
 const GRACE: Duration = Duration::from_secs(20);
+/// How long a client may take nothing of an answer.
+const STALL: Duration = Duration::from_mins(1);
 /// How long to wait when the system has no more file handles.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -50,7 +55,7 @@ pub async fn serve(
         }
         let service = Arc::clone(&service);
         let answer = service_fn(move |request| respond(Arc::clone(&service), peer, request));
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), answer);
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(impatient(stream)), answer);
         let watched = graceful.watch(connection.into_owned());
         tokio::spawn(async move {
             // A client that goes away in the middle is nothing to act on.
@@ -62,6 +67,13 @@ pub async fn serve(
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still under way when the server stopped");
     }
+}
+
+/// A connection that ends when the other side does not take what is written to it.
+fn impatient<S: AsyncRead + AsyncWrite>(stream: S) -> Pin<Box<TimeoutWriter<S>>> {
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(STALL));
+    Box::pin(stream)
 }
 
 /// Waits until the server is told to stop.
@@ -76,4 +88,34 @@ async fn respond(
     request: Request<Incoming>,
 ) -> Result<http::Response<Body>, Infallible> {
     Ok(service.answer(peer.ip(), request.map(Body::new)).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_is_left() {
+        let (ours, mut theirs) = tokio::io::duplex(64);
+        let mut ours = impatient(ours);
+        let began = tokio::time::Instant::now();
+        let taking = tokio::spawn(async move {
+            // Slow, but not at a stand.
+            for _ in 0..3 {
+                tokio::time::sleep(STALL / 2).await;
+                theirs.read_exact(&mut [0; 64]).await.unwrap();
+            }
+            theirs
+        });
+        let error = ours.write_all(&[0; 1000]).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), began.elapsed().as_secs()),
+            (ErrorKind::TimedOut, (STALL * 5 / 2).as_secs())
+        );
+        drop(taking.await.unwrap());
+    }
 }
