@@ -171,7 +171,12 @@ impl Previews {
         if kind.starts_with("image/") {
             self.keep_picture(user_num, url, &found.body, &mut preview).await;
         } else if matches!(&*kind, "text/html" | "application/xhtml+xml") {
-            let page = page::read(&page::decode(&found.body, charset.as_deref()));
+            let body = found.body;
+            let reading =
+                tokio::task::spawn_blocking(move || page::read(&page::decode(&body, charset.as_deref())));
+            let page = tokio::time::timeout(PAGE.time, reading).await;
+            let page = page.map_err(|_| Error::Fetch("the page takes too long to read".to_owned()))?;
+            let page = page.map_err(|error| Error::Fetch(error.to_string()))?;
             let base = page.base.as_ref().and_then(|base| found.url.join(base).ok()).unwrap_or(found.url);
             preview.extend(page.properties.into_iter().map(|(name, value)| (name, Value::String(value))));
             for picture in page.pictures.iter().take(MOST_PICTURES) {

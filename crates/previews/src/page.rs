@@ -13,6 +13,8 @@ const HEAD: usize = 1024;
 const MOST_PROPERTIES: usize = 50;
 /// How long a value may be, in characters.
 const MOST_VALUE: usize = 1000;
+/// So many silent elements are known to be open within each other.
+const DEEPEST: usize = 100;
 /// How much text of a page stands for a description, in characters.
 const MOST_TEXT: usize = 300;
 
@@ -121,13 +123,19 @@ impl Reader {
             }
             // Where the head ends need not be said.
             b"body" => self.silent.clear(),
-            name if !tag.self_closing => {
+            name if !tag.self_closing && self.silent.len() < DEEPEST => {
                 self.silent.extend(SILENT.iter().find(|silent| silent.as_bytes() == name));
             }
             _ => {}
         }
-        // What stands in two elements are two words.
-        self.said.push(' ');
+        self.end_word();
+    }
+
+    /// What stands in two elements are two words.
+    fn end_word(&mut self) {
+        if !self.said.ends_with(' ') {
+            self.said.push(' ');
+        }
     }
 
     fn is_in(&self, element: &str) -> bool {
@@ -141,7 +149,7 @@ impl Reader {
         if let Some(index) = self.silent.iter().rposition(|silent| silent.as_bytes() == name) {
             self.silent.truncate(index);
         }
-        self.said.push(' ');
+        self.end_word();
     }
 
     fn text(&mut self, text: &str) {
@@ -262,6 +270,11 @@ mod tests {
         let many =
             (0..500).map(|n| format!("<meta property='og:x{n}' content=y>")).collect::<Vec<_>>().concat();
         assert_eq!(read(&many).properties.len(), MOST_PROPERTIES);
+        // Many tags before the first text.
+        page(&format!("{}text", "<br>".repeat(100_000)), &[("og:description", "text")], &[]);
+        // What is open is looked for at every end.
+        read(&format!("{}{}", "<nav>".repeat(400_000), "</p>".repeat(500_000)));
+        read(&format!("{}{}", "<nav>".repeat(300_000), "</aside>".repeat(300_000)));
         // Neither depth nor unfinished tags matter.
         read(&"<div>".repeat(200_000));
         read(&"<a b='".repeat(200_000));
