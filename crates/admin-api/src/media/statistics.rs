@@ -49,7 +49,10 @@ pub(crate) fn route() -> Route {
             ("search_term", "Only accounts with this text in their localpart or display name, in any case"),
         ])
         .returns::<UserStatistics>(200)
-        .errors(&[(400, "M_INVALID_PARAM", "a query parameter is not valid")])
+        .errors(&[
+            (400, "M_INVALID_PARAM", "a query parameter is not valid"),
+            (400, "M_UNKNOWN", "a query parameter is not ASCII"),
+        ])
 }
 
 fn handle(call: &Reading<'_>) -> Answer {
@@ -62,7 +65,7 @@ fn handle(call: &Reading<'_>) -> Answer {
     if until_ts.is_some_and(|until_ts| until_ts <= from_ts) {
         return Err(MatrixError::invalid_param("Query parameter until_ts must be greater than from_ts."));
     }
-    let term = query.utf8("search_term")?;
+    let term = query.ascii("search_term")?;
     if term.as_deref() == Some("") {
         return Err(MatrixError::invalid_param("Query parameter search_term cannot be an empty string."));
     }

@@ -120,5 +120,7 @@ on_both_engines! {
             let reply = admin.get(&format!("{STATISTICS}?{query}")).await;
             assert_eq!(reply, (400, error("M_INVALID_PARAM", text)), "{query}");
         }
+        let reply = admin.get(&format!("{STATISTICS}?search_term=%C3%A4")).await;
+        assert_eq!(reply, (400, error("M_UNKNOWN", "Query parameter 'search_term' must be ascii")));
     }
 }
