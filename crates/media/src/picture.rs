@@ -62,7 +62,8 @@ fn limits(max_pixels: u64) -> Limits {
 pub fn shrink(bytes: &[u8], size: Size, animated: bool, max_pixels: u64) -> Result<Shrunk, Error> {
     let format = format(bytes)?;
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(limits(max_pixels));
+    let mut limits = limits(max_pixels);
+    reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().map_err(refuse)?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
@@ -80,9 +81,14 @@ pub fn shrink(bytes: &[u8], size: Size, animated: bool, max_pixels: u64) -> Resu
     {
         return Ok(Shrunk::Smaller(ImageFormat::Gif.to_mime_type(), smaller));
     }
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(refuse)?;
+    // The decoder counts what it needs besides.
+    limits.reserve(decoder.total_bytes()).map_err(refuse)?;
+    let picture = DynamicImage::from_decoder(decoder).map_err(refuse)?;
+    // What is smaller is turned faster.
+    let (width, height) = turned(orientation, (size.width, size.height));
+    let mut picture = Size { width, height, ..size }.apply(&picture);
     picture.apply_orientation(orientation);
-    still(&size.apply(&picture), format)
+    still(&picture, format)
 }
 
 /// Width and height after a picture was turned upright.
@@ -337,6 +343,30 @@ mod tests {
         let mut bomb = picture.clone();
         bomb[16..24].copy_from_slice(&[0, 0, 0xfd, 0xe8, 0, 0, 0xfd, 0xe8]);
         assert!([no_picture, too_large].contains(&refused(&bomb, PIXELS)));
+    }
+
+    /// A still of 16 bits a sample and four samples a pixel, of which only the header is there.
+    fn deep(width: u32, height: u32) -> Vec<u8> {
+        let picture = DynamicImage::ImageRgba16(image::ImageBuffer::from_pixel(1, 1, Rgba([1, 2, 3, 4])));
+        let mut bytes = encoded(&picture, ImageFormat::Png);
+        bytes[16..20].copy_from_slice(&width.to_be_bytes());
+        bytes[20..24].copy_from_slice(&height.to_be_bytes());
+        // The checksum of the header (CRC-32).
+        let crc = bytes[12..29].iter().fold(u32::MAX, |crc, byte| {
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))
+        });
+        bytes[29..33].copy_from_slice(&(!crc).to_be_bytes());
+        bytes
+    }
+
+    #[test]
+    fn depth_counts() {
+        let refused = |width, height| {
+            let error = shrink(&deep(width, height), scale(10, 10), false, 10_000_000).unwrap_err();
+            error.to_string()
+        };
+        assert_eq!(refused(3000, 3000), Error::PictureTooLarge.to_string());
+        assert_eq!(refused(1000, 1000), Error::NotAPicture.to_string(), "it is not refused for its size");
     }
 
     #[test]
