@@ -54,12 +54,27 @@ impl Client {
         body: &Value,
     ) -> Result<Reply, Cut> {
         let body = if body.is_null() { String::new() } else { body.to_string() };
+        let (status, body) = self.send_bytes(token, method, path, body.as_bytes())?;
+        let body = serde_json::from_slice(&body).unwrap_or_else(|_| panic!("not JSON: {body:?}"));
+        Ok(Reply { status, body })
+    }
+
+    /// Sends a request with any body and any token or none; answers the status and the bytes that came.
+    pub(crate) fn send_bytes(
+        &mut self,
+        token: Option<&str>,
+        method: &str,
+        path: &str,
+        body: &[u8],
+    ) -> Result<(u16, Vec<u8>), Cut> {
         let authorization = token.map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
         let length = body.len();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: kill\r\n{authorization}Content-Length: {length}\r\n\r\n{body}"
-        );
-        match self.exchange(request.as_bytes()) {
+        let mut request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: kill\r\n{authorization}Content-Length: {length}\r\n\r\n"
+        )
+        .into_bytes();
+        request.extend_from_slice(body);
+        match self.exchange(&request) {
             Ok(reply) => Ok(reply),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 panic!("{method} {path} was not answered in {} s", PATIENCE.as_secs())
@@ -76,7 +91,7 @@ impl Client {
         self.send("GET", path, &Value::Null).unwrap_or_else(|Cut| panic!("GET {path}: the server is gone"))
     }
 
-    fn exchange(&mut self, request: &[u8]) -> std::io::Result<Reply> {
+    fn exchange(&mut self, request: &[u8]) -> std::io::Result<(u16, Vec<u8>)> {
         let stream = match &mut self.stream {
             Some(stream) => stream,
             none => {
@@ -104,8 +119,7 @@ impl Client {
         }
         let mut body = vec![0; length.expect("answers say how long they are")];
         stream.read_exact(&mut body)?;
-        let body = serde_json::from_slice(&body).unwrap_or_else(|_| panic!("not JSON: {body:?}"));
-        Ok(Reply { status, body })
+        Ok((status, body))
     }
 }
 

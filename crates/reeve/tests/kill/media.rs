@@ -1,6 +1,8 @@
-//! Uploads while the server is killed: what was acknowledged is there whole, and nothing else stays in the store.
+//! Uploads, thumbnails and deletions while the server is killed: what was acknowledged is there whole, or gone, and nothing
+//! else stays in the store.
 
 use std::collections::BTreeMap;
+use std::io::Cursor;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::mpsc::{Sender as Channel, channel};
@@ -12,7 +14,7 @@ use reeve_store::{media_objects, media_users};
 use reeve_testkit::{Engine, tokio};
 use serde_json::{Value, json};
 
-use crate::http::Client;
+use crate::http::{Client, Cut};
 use crate::model::Dice;
 use crate::process::{self, SERVER_NAME, Site};
 use crate::talk;
@@ -22,74 +24,142 @@ const UPLOADERS: u64 = 6;
 /// The longest upload; longer than what is written at a time.
 const LONGEST: u64 = 600_000;
 
-/// Somebody who uploads, one file after the other.
+/// Somebody who uploads, looks at pictures and deletes, one after the other.
 struct Uploader {
     number: u64,
+    user_id: String,
     token: String,
+    admin: String,
     dice: Dice,
     files: u64,
     /// What was acknowledged: the media id and the file.
-    kept: BTreeMap<String, Value>,
-    /// The media id of an upload that was not acknowledged, where it is known, and the file.
-    in_flight: Option<(String, Value)>,
+    kept: BTreeMap<String, Vec<u8>>,
+    /// What was deleted.
+    gone: Vec<String>,
+    /// What may be there or not: the media id, where it is known, and the file.
+    in_flight: Vec<(String, Vec<u8>)>,
 }
 
 impl Uploader {
     fn work(&mut self, address: SocketAddr, acknowledged: Channel<()>) {
         let mut client = Client::new(address, Some(&self.token));
-        loop {
-            let file = self.next_file();
-            let reply = if self.dice.roll(3) == 0 {
-                let Ok(reply) = client.send("POST", "/_matrix/media/v1/create", &json!({})) else { return };
-                let media_id = media_id(&reply.body);
-                let path = format!("/_matrix/media/v3/upload/{SERVER_NAME}/{media_id}");
-                self.in_flight = Some((media_id.clone(), file.clone()));
-                client.send("PUT", &path, &file).map(|reply| (reply, Some(media_id)))
-            } else {
-                client.send("POST", "/_matrix/media/v3/upload", &file).map(|reply| (reply, None))
-            };
-            let Ok((reply, named)) = reply else { return };
-            assert_eq!(reply.status, 200, "{}", reply.body);
-            self.kept.insert(named.unwrap_or_else(|| media_id(&reply.body)), file);
-            self.in_flight = None;
+        // Whatever ends this was a kill.
+        while self.one(&mut client).is_ok() {
             // The kill may have been ordered already.
             let _ = acknowledged.send(());
         }
     }
 
-    /// A file; now and then one that others upload too.
-    fn next_file(&mut self) -> Value {
+    fn one(&mut self, client: &mut Client) -> Result<(), Cut> {
+        let (file, token) = (self.next_file(), self.token.clone());
+        let mut send = |method: &str, path: &str, bytes: &[u8]| -> Result<Value, Cut> {
+            let (status, body) = client.send_bytes(Some(&token), method, path, bytes)?;
+            let body = serde_json::from_slice(&body).unwrap();
+            assert_eq!(status, 200, "{body}");
+            Ok(body)
+        };
+        let media_id = if self.dice.roll(3) == 0 {
+            let media_id = media_id(&send("POST", "/_matrix/media/v1/create", b"{}")?);
+            self.in_flight = vec![(media_id.clone(), file.clone())];
+            send("PUT", &format!("/_matrix/media/v3/upload/{SERVER_NAME}/{media_id}"), &file)?;
+            media_id
+        } else {
+            media_id(&send("POST", "/_matrix/media/v3/upload", &file)?)
+        };
+        self.in_flight.clear();
+        self.kept.insert(media_id.clone(), file);
+        self.look(client, &media_id)?;
+        if self.dice.roll(3) == 0 {
+            let which = usize::try_from(self.dice.roll(self.kept.len() as u64)).unwrap();
+            let media_id = self.kept.keys().nth(which).unwrap().clone();
+            let file = self.kept.remove(&media_id).unwrap();
+            self.in_flight = vec![(media_id.clone(), file)];
+            let path = format!("/_synapse/admin/v1/media/{SERVER_NAME}/{media_id}");
+            let reply = client.send_as(Some(&self.admin), "DELETE", &path, &Value::Null)?;
+            assert_eq!(reply.status, 200, "{}", reply.body);
+            self.in_flight.clear();
+            self.gone.push(media_id);
+        }
+        Ok(())
+    }
+
+    /// Looks at a thumbnail, if it is a picture.
+    fn look(&self, client: &mut Client, media_id: &str) -> Result<(), Cut> {
+        if self.kept.get(media_id).is_some_and(|file| file.starts_with(b"\x89PNG")) {
+            let path = format!(
+                "/_matrix/client/v1/media/thumbnail/{SERVER_NAME}/{media_id}?width=32&height=32&method=crop"
+            );
+            let (status, bytes) = client.send_bytes(Some(&self.token), "GET", &path, &[])?;
+            assert!(status == 200 && bytes.starts_with(b"\x89PNG"), "the thumbnail of {media_id}: {status}");
+        }
+        Ok(())
+    }
+
+    /// A file; now and then a picture, or one that others upload too.
+    fn next_file(&mut self) -> Vec<u8> {
         self.files += 1;
         let shared = self.dice.roll(4) == 0;
         let stamp = if shared { self.dice.roll(5) } else { 1000 * (self.number + 1) + self.files };
+        if stamp.is_multiple_of(3) {
+            let (high, low) = (u8::try_from(stamp / 256).unwrap(), u8::try_from(stamp % 256).unwrap());
+            let picture = image::RgbImage::from_pixel(60, 40, image::Rgb([high, low, 0]));
+            let mut bytes = Cursor::new(Vec::new());
+            picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+            return bytes.into_inner();
+        }
         let length = if shared { stamp * 50_000 } else { self.dice.roll(LONGEST) };
-        json!({ "stamp": stamp, "padding": "x".repeat(usize::try_from(length).unwrap()) })
+        let mut bytes = stamp.to_string().into_bytes();
+        bytes.resize(bytes.len() + usize::try_from(length).unwrap(), b'x');
+        bytes
     }
 
     fn check(&mut self, address: SocketAddr, when: &str) {
         let mut client = Client::new(address, Some(&self.token));
+        let token = self.token.clone();
         let mut get = |media_id: &str| {
             let path = format!("/_matrix/client/v1/media/download/{SERVER_NAME}/{media_id}?timeout_ms=0");
-            client.get(&path)
+            client.send_bytes(Some(&token), "GET", &path, &[]).expect("the server is there")
         };
-        if let Some((media_id, file)) = self.in_flight.take() {
-            // It is there whole, or it can still be uploaded.
+        for (media_id, file) in std::mem::take(&mut self.in_flight) {
             match get(&media_id) {
-                reply if reply.status == 504 => {}
-                reply => {
-                    assert!(reply.status == 200 && reply.body == file, "{when}: {media_id} is half done");
+                // It is not there, or can still be uploaded.
+                (404 | 504, _) => {}
+                (status, bytes) => {
+                    assert!(status == 200 && bytes == file, "{when}: {media_id} is half done");
                     self.kept.insert(media_id, file);
                 }
             }
         }
         for (media_id, file) in &self.kept {
-            let reply = get(media_id);
-            assert!(
-                reply.status == 200 && reply.body == *file,
-                "{when}: {media_id} is lost: {}",
-                reply.status
-            );
+            let (status, bytes) = get(media_id);
+            assert!(status == 200 && bytes == *file, "{when}: {media_id} is lost: {status}");
         }
+        for media_id in &self.gone {
+            assert_eq!(get(media_id).0, 404, "{when}: {media_id} is back");
+        }
+        // What is listed and was never acknowledged has its bytes, too.
+        let mut admin = Client::new(address, Some(&self.admin));
+        let listed = admin.get(&format!("/_synapse/admin/v1/users/{}/media?limit=10000", self.user_id));
+        for media in listed.body["media"].as_array().unwrap() {
+            let media_id = media["media_id"].as_str().unwrap();
+            let (status, bytes) = get(media_id);
+            assert_eq!(
+                (status, json!(bytes.len())),
+                (200, media["media_length"].clone()),
+                "{when}: {media_id}"
+            );
+            self.kept.entry(media_id.to_owned()).or_insert(bytes);
+        }
+        for media_id in self.kept.keys() {
+            self.look(&mut client, media_id).expect("the server is there");
+        }
+    }
+
+    fn delete_all(&self, address: SocketAddr) {
+        let mut admin = Client::new(address, Some(&self.admin));
+        let path = format!("/_synapse/admin/v1/users/{}/media?limit=10000", self.user_id);
+        let reply = admin.send("DELETE", &path, &Value::Null).unwrap();
+        assert_eq!((reply.status, &reply.body["total"]), (200, &json!(self.kept.len())));
     }
 }
 
@@ -104,13 +174,19 @@ pub(crate) fn run(engine: Engine) {
     let admin = process::log_in_admin(server.address);
     let mut dice = Dice(0xf11e);
     let mut uploaders: Vec<Uploader> = (0..UPLOADERS)
-        .map(|number| Uploader {
-            number,
-            token: talk::person(server.address, &admin, &format!("uploader{number}")).1,
-            dice: Dice(number),
-            files: 0,
-            kept: BTreeMap::new(),
-            in_flight: None,
+        .map(|number| {
+            let (user_id, token) = talk::person(server.address, &admin, &format!("uploader{number}"));
+            Uploader {
+                number,
+                user_id,
+                token,
+                admin: admin.clone(),
+                dice: Dice(number),
+                files: 0,
+                kept: BTreeMap::new(),
+                gone: Vec::new(),
+                in_flight: Vec::new(),
+            }
         })
         .collect();
     for round in 0..KILLS {
@@ -134,16 +210,19 @@ pub(crate) fn run(engine: Engine) {
             uploader.check(server.address, &format!("{engine:?}, kill {round}"));
         }
     }
+    let kept: usize = uploaders.iter().map(|uploader| uploader.kept.len()).sum();
+    for uploader in &uploaders {
+        uploader.delete_all(server.address);
+    }
     // On PostgreSQL another server may be at work: what was broken off is swept a day later.
     if engine == Engine::Sqlite {
         site.stop(server);
         let (strays, bytes) = known(&site);
         assert_eq!(strays, 0, "what was broken off is still known");
-        assert_eq!(bytes, in_folder(&site.media_folder()), "the store holds what is known, and no more");
+        assert_eq!((bytes, in_folder(&site.media_folder())), (0, 0), "something is left in the store");
     }
     let log = site.log();
     assert!(!log.contains("ERROR") && !log.contains("panicked"), "the servers complained:\n{log}");
-    let kept: usize = uploaders.iter().map(|uploader| uploader.kept.len()).sum();
     println!("{engine:?}: {KILLS} kills, {kept} uploads kept");
 }
 
