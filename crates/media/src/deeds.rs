@@ -14,7 +14,7 @@ use crate::upload::Stored;
 
 /// How long a media id is.
 const MEDIA_ID: usize = 24;
-/// How many of the uploads with the same bytes are looked at between two looks at the database.
+/// How many uploads one transaction quarantines or releases, so that others can write in between.
 const BATCH: i64 = 500;
 /// Who quarantines what is quarantined already when it is uploaded.
 const SYSTEM: &str = "system";
@@ -27,26 +27,33 @@ pub fn new_media_id() -> String {
     random::letters(MEDIA_ID)
 }
 
-/// Refuses if an account, or the server, has no room for so many more bytes.
+/// Refuses if an account has no room for so many more bytes. Whether the server has any is known when they have come: they
+/// may be there already.
 pub fn check_room(tx: &ReadTx<'_>, settings: &Settings, user_num: i64, length: i64) -> Result<(), Error> {
-    let over = |most: Option<i64>, used: i64| most.is_some_and(|most| used.saturating_add(length) > most);
-    if settings.max_bytes_per_account.is_some()
-        && over(settings.max_bytes_per_account, media_users::of_user(tx, user_num)?.media_length)
-    {
-        return Err(Error::AccountFull);
-    }
-    if settings.max_bytes.is_some() && over(settings.max_bytes, media_users::totals(tx)?.bytes) {
+    let Some(most) = settings.max_bytes_per_account else { return Ok(()) };
+    let used = media_users::of_user(tx, user_num)?.media_length;
+    if used.saturating_add(length) > most { Err(Error::AccountFull) } else { Ok(()) }
+}
+
+/// Takes the bytes of an upload, if the server has them already or has room for them; answers their number.
+fn put_blob(tx: &mut Tx<'_>, settings: &Settings, stored: &Stored, now: i64) -> Result<i64, Error> {
+    let used = |tx: &ReadTx<'_>| -> Result<i64, Error> {
+        Ok(if settings.max_bytes.is_some() { media_users::totals(tx)?.bytes } else { 0 })
+    };
+    let before = used(tx)?;
+    let blob_num = objects::put_blob(tx, &stored.sha256, stored.length, &stored.object, now)?;
+    let after = used(tx)?;
+    if after > before && settings.max_bytes.is_some_and(|most| after > most) {
         return Err(Error::ServerFull);
     }
-    Ok(())
+    blob_num.ok_or_else(|| Error::store("an upload took too long"))
 }
 
 /// Adds an upload whose bytes are complete. Bytes that are quarantined elsewhere are quarantined here too.
 pub fn add(tx: &mut Tx<'_>, settings: &Settings, new: &NewMedia, stored: &Stored) -> Result<(), Error> {
     check_room(tx, settings, new.user_num, stored.length)?;
     let now = new.created_ts;
-    let blob_num = objects::put_blob(tx, &stored.sha256, stored.length, &stored.object, now)?;
-    let blob_num = blob_num.ok_or_else(|| Error::store("an upload took too long"))?;
+    let blob_num = put_blob(tx, settings, stored, now)?;
     let quarantined = media::is_quarantined(tx, blob_num)?;
     let quarantined_by = quarantined.then(|| SYSTEM.to_owned());
     media::insert(tx, &NewMedia { quarantined_by, ..new.clone() }, blob_num, stored.length)?;
@@ -113,37 +120,67 @@ pub fn delete(tx: &mut Tx<'_>, ctx: &Ctx, media: &Media) -> Result<bool, Error> 
     Ok(deleted)
 }
 
-/// Quarantines an upload and all others with the same bytes, except those that are safe from it; answers how many were
-/// not quarantined before. An unknown or safe one is nothing to do.
-pub fn quarantine(tx: &mut Tx<'_>, ctx: &Ctx, media_id: &str) -> Result<i64, Error> {
-    let Some(found) = media::find(tx, media_id)?.filter(|media| !media.safe_from_quarantine) else {
-        return Ok(0);
-    };
-    quarantine_blob(tx, ctx, found.blob_num)
+/// How far a quarantine is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// How many uploads are done with.
+    done: usize,
+    /// Up to which number other uploads of the next one's bytes are done with.
+    copy: i64,
 }
 
-/// Releases an upload and all others with the same bytes.
-pub fn unquarantine(tx: &mut Tx<'_>, ctx: &Ctx, media_id: &str) -> Result<i64, Error> {
-    let Some(found) = media::find(tx, media_id)? else { return Ok(0) };
-    let action = "media.unquarantine";
-    change_blob(tx, ctx, found.blob_num, None, action, |media| media.quarantined_by.is_some())
-}
-
-/// Quarantines some of what an account uploaded, after a media id, and whatever has the same bytes, except what is safe
-/// from it. Answers how many were not quarantined before, and after which media id to go on, if there is more.
-pub fn quarantine_some_of_user(
+/// Quarantines uploads and all others with the same bytes, except what is safe from it, beginning where it was left off.
+/// Answers how many were not quarantined before, and where to go on, if there is more to do.
+pub fn quarantine(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
-    user_num: i64,
-    after: &str,
-) -> Result<(i64, Option<String>), Error> {
-    let page = media::not_quarantined(tx, user_num, after, BATCH)?;
-    let mut changed = 0;
-    for media in &page {
-        changed += quarantine_blob(tx, ctx, media.blob_num)?;
+    uploads: &[Media],
+    from: Progress,
+) -> Result<(i64, Option<Progress>), Error> {
+    let by = ctx.actor.as_ref().map_or_else(|| SYSTEM.to_owned(), |actor| actor.user_id.to_string());
+    let (mut changed, mut room, mut at) = (0, BATCH, from);
+    while let Some(upload) = uploads.get(at.done) {
+        if room <= 0 {
+            return Ok((changed, Some(at)));
+        }
+        // It goes before the others: what is uploaded from then on with the same bytes is quarantined from the start.
+        let first = match at.copy {
+            0 => media::find(tx, &upload.media_id)?.filter(|media| !media.safe_from_quarantine),
+            _ => None,
+        };
+        let copies = if first.is_some() || at.copy > 0 {
+            media::of_blob(tx, upload.blob_num, at.copy, room)?
+        } else {
+            Vec::new()
+        };
+        let (length, last) =
+            (i64::try_from(copies.len()).unwrap_or(room), copies.last().map(|last| last.num));
+        let others = copies.into_iter().filter(|copy| copy.num != upload.num);
+        for media in first.into_iter().chain(others) {
+            if media.quarantined_by.is_none() && !media.safe_from_quarantine {
+                change(tx, ctx, &media, Some(&by), "media.quarantine")?;
+                changed += 1;
+            }
+        }
+        at = match last {
+            Some(copy) if length >= room => Progress { copy, ..at },
+            _ => Progress { done: at.done + 1, copy: 0 },
+        };
+        room -= length.max(1);
     }
-    let full = i64::try_from(page.len()).is_ok_and(|length| length == BATCH);
-    Ok((changed, page.last().filter(|_| full).map(|last| last.media_id.clone())))
+    Ok((changed, None))
+}
+
+/// Releases some of the quarantined uploads with the same bytes as an upload; answers how many. There may be more until
+/// there is none.
+pub fn unquarantine(tx: &mut Tx<'_>, ctx: &Ctx, media_id: &str) -> Result<i64, Error> {
+    let Some(found) = media::find(tx, media_id)? else { return Ok(0) };
+    let mut changed = 0;
+    for media in media::quarantined_of_blob(tx, found.blob_num, BATCH)? {
+        change(tx, ctx, &media, None, "media.unquarantine")?;
+        changed += 1;
+    }
+    Ok(changed)
 }
 
 /// Protects an upload from being quarantined, or not any more; whether there is one.
@@ -156,30 +193,8 @@ pub fn protect(tx: &mut Tx<'_>, ctx: &Ctx, media_id: &str, safe: bool) -> Result
     Ok(found)
 }
 
-fn quarantine_blob(tx: &mut Tx<'_>, ctx: &Ctx, blob_num: i64) -> Result<i64, Error> {
-    let by = ctx.actor.as_ref().map_or_else(|| SYSTEM.to_owned(), |actor| actor.user_id.to_string());
-    change_blob(tx, ctx, blob_num, Some(&by), "media.quarantine", |media| {
-        media.quarantined_by.is_none() && !media.safe_from_quarantine
-    })
-}
-
-fn change_blob(
-    tx: &mut Tx<'_>,
-    ctx: &Ctx,
-    blob_num: i64,
-    by: Option<&str>,
-    action: &str,
-    concerns: impl Fn(&Media) -> bool,
-) -> Result<i64, Error> {
-    let (mut changed, mut after) = (0, 0);
-    loop {
-        let page = media::of_blob(tx, blob_num, after, BATCH)?;
-        let Some(last) = page.last() else { return Ok(changed) };
-        after = last.num;
-        for media in page.iter().filter(|media| concerns(media)) {
-            media::set_quarantined(tx, media, by, ctx.now)?;
-            audit::record(tx, ctx, action, &media.media_id, &json!({ "user_id": media.user_id }))?;
-            changed += 1;
-        }
-    }
+fn change(tx: &mut Tx<'_>, ctx: &Ctx, media: &Media, by: Option<&str>, action: &str) -> Result<(), Error> {
+    media::set_quarantined(tx, media, by, ctx.now)?;
+    audit::record(tx, ctx, action, &media.media_id, &json!({ "user_id": media.user_id }))?;
+    Ok(())
 }

@@ -7,12 +7,14 @@
 mod access;
 pub mod deeds;
 mod error;
+pub mod kind;
 mod library;
 pub mod name;
 pub mod picture;
 pub mod store;
 mod sweep;
 pub mod thumbnail;
+mod turns;
 mod upload;
 
 pub use error::Error;

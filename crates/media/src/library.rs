@@ -11,10 +11,11 @@ use reeve_store::{media_objects, media_pending};
 use tokio::sync::{Notify, watch};
 
 use crate::access::Accessed;
-use crate::store::{Content, Store, StoreSettings, Writer};
+use crate::store::{Content, Store, StoreSettings};
 use crate::sweep::Abandoned;
-use crate::thumbnail::Turns;
-use crate::upload::{Stored, Upload};
+use crate::thumbnail::{self, Refused};
+use crate::turns::Turns;
+use crate::upload::{Stored, Trace, Upload};
 use crate::{Error, deeds};
 
 /// How long the name of an object is.
@@ -68,7 +69,9 @@ struct Inner {
     abandoned: Abandoned,
     strays: Notify,
     arrivals: Notify,
-    turns: Turns,
+    /// At making thumbnails.
+    turns: Arc<Turns>,
+    refused: Refused,
 }
 
 /// All uploads. Cheap to clone.
@@ -79,10 +82,22 @@ impl Library {
     /// Opens the store.
     pub fn open(settings: Settings, db: Db, clock: Clock) -> Result<Self, Error> {
         let store = Store::open(&settings.store)?;
-        let turns = Turns::new(settings.thumbnail_workers);
+        let turns = Turns::new(settings.thumbnail_workers, thumbnail::EACH);
         let (accessed, abandoned) = (Accessed::default(), Abandoned::default());
         let (strays, arrivals) = (Notify::new(), Notify::new());
-        Ok(Self(Arc::new(Inner { db, clock, settings, store, accessed, abandoned, strays, arrivals, turns })))
+        let refused = Refused::default();
+        Ok(Self(Arc::new(Inner {
+            db,
+            clock,
+            settings,
+            store,
+            accessed,
+            abandoned,
+            strays,
+            arrivals,
+            turns,
+            refused,
+        })))
     }
 
     /// What the operator decided.
@@ -98,8 +113,12 @@ impl Library {
         &self.0.store
     }
 
-    pub(crate) fn turns(&self) -> &Turns {
+    pub(crate) fn turns(&self) -> &Arc<Turns> {
         &self.0.turns
+    }
+
+    pub(crate) fn refused(&self) -> &Refused {
+        &self.0.refused
     }
 
     pub(crate) fn abandoned(&self) -> &Abandoned {
@@ -125,18 +144,18 @@ impl Library {
         self.0.strays.notify_one();
     }
 
-    pub(crate) fn abandon(&self, object: String, writer: Option<Writer>) {
-        self.0.abandoned.note(object, writer);
+    pub(crate) fn abandon(&self, object: String) {
+        self.0.abandoned.note(object);
         self.wake_sweeper();
     }
 
-    /// Begins an upload. From the first byte on it is known that something may be left in the store.
-    pub async fn begin(&self) -> Result<Upload, Error> {
+    /// Begins an upload of an account. From the first byte on it is known that something may be left in the store.
+    pub async fn begin(&self, user_num: i64) -> Result<Upload, Error> {
         let (object, now) = (random::letters(OBJECT), self.now());
-        let writer = self.store().write(&object).await?;
+        let writer = self.store().write(&object, user_num);
         let name = object.clone();
         self.db().write(move |tx| media_objects::begin(tx, &name, now)).await?;
-        Ok(Upload::new(self.clone(), object, writer))
+        Ok(Upload::new(Trace::new(self.clone(), object), writer, self.settings().max_upload_bytes))
     }
 
     /// Ends an upload and adds it.
@@ -157,19 +176,19 @@ impl Library {
 
     /// Adds bytes that are in memory, such as the picture of a preview.
     pub async fn add_bytes(&self, new: NewMedia, bytes: &[u8]) -> Result<(), Error> {
-        let mut upload = self.begin().await?;
+        let mut upload = self.begin(new.user_num).await?;
         upload.write(bytes).await?;
         self.add(upload, new).await
     }
 
     pub(crate) async fn keep(
         &self,
-        mut upload: Upload,
+        upload: Upload,
         deed: impl Fn(&mut Tx<'_>, &Stored) -> Result<(), Error> + Send + 'static,
     ) -> Result<(), Error> {
-        let stored = upload.finish().await?;
+        let (stored, trace) = upload.finish().await?;
         self.db().write(move |tx| deed(tx, &stored)).await?;
-        upload.settle();
+        trace.settle();
         // It may have been a second copy.
         self.wake_sweeper();
         Ok(())
@@ -220,7 +239,8 @@ impl Library {
         self.store().read(&media.object, range).await
     }
 
-    pub(crate) fn note(&self, media: &Media) {
+    /// Notes that somebody had an upload.
+    pub fn note(&self, media: &Media) {
         self.0.accessed.note(&media.media_id, self.now());
     }
 

@@ -16,22 +16,27 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path as Key;
 use object_store::{
-    ClientOptions, GetOptions, GetRange, MultipartUpload, ObjectStore as _, ObjectStoreExt as _,
+    ClientOptions, GetOptions, GetRange, MultipartUpload, ObjectStore as _, ObjectStoreExt as _, PutPayload,
+    RetryConfig,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::Error;
+use crate::turns::Turns;
 
 /// How much of a local file is read or written at a time.
 pub(crate) const CHUNK: usize = 256 * 1024;
 /// How much is sent to a bucket at a time; services take no less.
 const PART: usize = 5 * 1024 * 1024;
-/// So many objects are written to a bucket at the same time: each holds a part in memory.
-const BUCKET_WRITERS: usize = 16;
-/// How long a writer to a bucket waits for its turn.
-const TURN: Duration = Duration::from_secs(20);
-/// How long one request to a bucket may take.
+/// So many objects are sent to a bucket at the same time: each has a part in memory.
+const SENDERS: usize = 16;
+/// So many of them are of one account.
+const SENDERS_EACH: usize = 4;
+/// How long one request to a bucket may take; of one that reads, until the answer begins.
 const REQUEST: Duration = Duration::from_mins(2);
+/// How long a bucket may pause while it is read. All of it takes as long as the client who gets it does.
+const PAUSE: Duration = Duration::from_secs(30);
+/// How long after its beginning reading still goes on where it breaks off.
+const RETRY_WITHIN: Duration = Duration::from_hours(6);
 /// How long connecting to a bucket may take.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -61,6 +66,8 @@ pub struct BucketSettings {
     pub prefix: String,
     /// Whether the bucket is a part of the path of URLs, and not of the host name.
     pub path_style: bool,
+    /// A folder in which uploads wait until they are complete.
+    pub spool: PathBuf,
 }
 
 impl std::fmt::Debug for BucketSettings {
@@ -86,8 +93,10 @@ pub(crate) enum Store {
 
 pub(crate) struct Bucket {
     client: AmazonS3,
+    reader: AmazonS3,
     prefix: String,
-    turns: Arc<Semaphore>,
+    spool: PathBuf,
+    turns: Arc<Turns>,
 }
 
 impl Store {
@@ -111,15 +120,13 @@ impl Store {
         }
     }
 
-    /// Begins to write an object.
-    pub(crate) async fn write(&self, object: &str) -> Result<Writer, Error> {
+    /// Begins to write an object for an account.
+    pub(crate) fn write(&self, object: &str, user_num: i64) -> Writer {
         match self {
-            Self::Folder(folder) => Ok(Writer::File { path: path(folder, object), file: None }),
+            Self::Folder(folder) => Writer::File { path: path(folder, object), file: None },
             Self::Bucket(bucket) => {
-                let turn = tokio::time::timeout(TURN, Arc::clone(&bucket.turns).acquire_owned()).await;
-                let turn = turn.map_err(|_| Error::Busy)?.map_err(Error::store)?;
                 let (bucket, key) = (Arc::clone(bucket), bucket.key(object));
-                Ok(Writer::Parts { bucket, key, upload: None, part: Vec::new(), _turn: turn })
+                Writer::Spooled { bucket, key, user_num, file: None, length: 0 }
             }
         }
     }
@@ -133,13 +140,12 @@ impl Store {
             Self::Folder(folder) => read_file(path(folder, object), object.to_owned(), range).await,
             Self::Bucket(bucket) => {
                 let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
-                let found =
-                    bucket.client.get_opts(&bucket.key(object), options).await.map_err(
-                        |error| match error {
-                            object_store::Error::NotFound { .. } => missing(object),
-                            error => Error::store(error),
-                        },
-                    )?;
+                let key = bucket.key(object);
+                let found = tokio::time::timeout(REQUEST, bucket.reader.get_opts(&key, options)).await;
+                let found = found.map_err(Error::store)?.map_err(|error| match error {
+                    object_store::Error::NotFound { .. } => missing(object),
+                    error => Error::store(error),
+                })?;
                 Ok(Content::Pieces(found.into_stream().map(|piece| piece.map_err(io::Error::other)).boxed()))
             }
         }
@@ -183,21 +189,31 @@ impl Bucket {
     fn open(settings: &BucketSettings) -> Result<Self, Error> {
         // The HTTP client takes the cryptography of the process; whoever was first chose the same.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let options =
-            ClientOptions::new().with_timeout(REQUEST).with_connect_timeout(CONNECT).with_allow_http(true);
+        let options = || ClientOptions::new().with_connect_timeout(CONNECT).with_allow_http(true);
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&settings.bucket)
             .with_region(&settings.region)
             .with_access_key_id(&settings.access_key_id)
             .with_secret_access_key(&settings.secret_access_key)
-            .with_virtual_hosted_style_request(!settings.path_style)
-            .with_client_options(options);
+            .with_virtual_hosted_style_request(!settings.path_style);
         if let Some(endpoint) = &settings.endpoint {
             builder = builder.with_endpoint(endpoint);
         }
-        let client = builder.build().map_err(Error::store)?;
-        let turns = Arc::new(Semaphore::new(BUCKET_WRITERS));
-        Ok(Self { client, prefix: settings.prefix.clone(), turns })
+        let retry = RetryConfig { retry_timeout: RETRY_WITHIN, ..RetryConfig::default() };
+        let reader = builder
+            .clone()
+            .with_client_options(options().with_timeout_disabled().with_read_timeout(PAUSE))
+            .with_retry(retry);
+        Ok(Self {
+            client: builder
+                .with_client_options(options().with_timeout(REQUEST))
+                .build()
+                .map_err(Error::store)?,
+            reader: reader.build().map_err(Error::store)?,
+            prefix: settings.prefix.clone(),
+            spool: settings.spool.clone(),
+            turns: Turns::new(SENDERS, SENDERS_EACH),
+        })
     }
 
     fn key(&self, object: &str) -> Key {
@@ -211,46 +227,36 @@ pub(crate) enum Writer {
         path: PathBuf,
         file: Option<File>,
     },
-    Parts {
+    /// What is for a bucket waits in a file without a name until it is complete: so it is sent as fast as the bucket takes
+    /// it, and what breaks off has sent nothing.
+    Spooled {
         bucket: Arc<Bucket>,
         key: Key,
-        upload: Option<Box<dyn MultipartUpload>>,
-        part: Vec<u8>,
-        _turn: OwnedSemaphorePermit,
+        user_num: i64,
+        file: Option<File>,
+        length: u64,
     },
 }
 
 impl Writer {
-    /// Writes what a local file gets; a bucket gets it later. Runs on a thread that may wait.
+    /// Writes on. Runs on a thread that may wait.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
+        let file = match self {
             Self::File { path, file } => {
                 if file.is_none() {
                     *file = Some(create(path)?);
                 }
-                file.as_mut().map_or(Ok(()), |file| file.write_all(bytes))
+                file
             }
-            Self::Parts { part, .. } => {
-                part.extend_from_slice(bytes);
-                Ok(())
+            Self::Spooled { bucket, file, length, .. } => {
+                if file.is_none() {
+                    *file = Some(tempfile::tempfile_in(&bucket.spool)?);
+                }
+                *length += bytes.len() as u64;
+                file
             }
-        }
-    }
-
-    /// Sends on what is enough to be sent.
-    pub(crate) async fn send(&mut self) -> Result<(), Error> {
-        let Self::Parts { bucket, key, upload, part, .. } = self else { return Ok(()) };
-        // Some services want all parts but the last to be of one length.
-        while part.len() >= PART {
-            let rest = part.split_off(PART);
-            let sent = Bytes::from(std::mem::replace(part, rest));
-            let upload = match upload {
-                Some(upload) => upload,
-                None => upload.insert(bucket.client.put_multipart(key).await.map_err(Error::store)?),
-            };
-            upload.put_part(sent.into()).await.map_err(Error::store)?;
-        }
-        Ok(())
+        };
+        file.as_mut().map_or(Ok(()), |file| file.write_all(bytes))
     }
 
     /// Ends an object: when this returns it is complete and durable.
@@ -264,26 +270,56 @@ impl Writer {
                 })
                 .await
             }
-            Self::Parts { bucket, key, upload, part, .. } => match upload {
-                None => bucket.client.put(&key, part.into()).await.map(drop).map_err(Error::store),
-                Some(mut upload) => {
-                    if !part.is_empty() {
-                        upload.put_part(part.into()).await.map_err(Error::store)?;
-                    }
-                    upload.complete().await.map(drop).map_err(Error::store)
-                }
-            },
+            Self::Spooled { bucket, key, user_num, file, length } => {
+                let _turn = bucket.turns.take(&user_num.to_string()).await?;
+                bucket.send(&key, file, length).await
+            }
         }
     }
+}
 
-    /// Gives an object up.
-    pub(crate) async fn abort(self) {
-        if let Self::Parts { upload: Some(mut upload), .. } = self
+impl Bucket {
+    /// Sends what waits in a file, in one request if it is short.
+    async fn send(&self, key: &Key, file: Option<File>, length: u64) -> Result<(), Error> {
+        let Some(file) = file else {
+            return self.client.put(key, PutPayload::new()).await.map(drop).map_err(Error::store);
+        };
+        let file = blocking(move || {
+            (&file).seek(SeekFrom::Start(0)).map_err(Error::store)?;
+            Ok(file)
+        });
+        let (first, rest) = part(file.await?, length).await?;
+        let Some(rest) = rest else {
+            return self.client.put(key, first.into()).await.map(drop).map_err(Error::store);
+        };
+        let mut upload = self.client.put_multipart(key).await.map_err(Error::store)?;
+        let sent = send_parts(&mut *upload, first, rest).await;
+        if sent.is_err()
             && let Err(error) = upload.abort().await
         {
             tracing::warn!(%error, "parts of an upload stay in the bucket until it drops them itself");
         }
+        sent
     }
+}
+
+async fn send_parts(
+    upload: &mut dyn MultipartUpload,
+    mut next: Bytes,
+    rest: (File, u64),
+) -> Result<(), Error> {
+    let mut rest = Some(rest);
+    loop {
+        upload.put_part(next.into()).await.map_err(Error::store)?;
+        let Some((file, left)) = rest else { break };
+        (next, rest) = part(file, left).await?;
+    }
+    upload.complete().await.map(drop).map_err(Error::store)
+}
+
+/// Reads what is sent next. Some services want all parts but the last to be of one length.
+async fn part(file: File, left: u64) -> Result<(Bytes, Rest), Error> {
+    blocking(move || piece(file, left, PART).map_err(Error::store)).await
 }
 
 /// Where an object is: a folder for its first two letters keeps folders small.
@@ -320,7 +356,7 @@ async fn read_file(path: PathBuf, name: String, range: Range<u64>) -> Result<Con
             if range.start > 0 {
                 file.seek(SeekFrom::Start(range.start))?;
             }
-            piece(file, range.end - range.start)
+            piece(file, range.end - range.start, CHUNK)
         };
         open().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => missing(&name),
@@ -331,7 +367,8 @@ async fn read_file(path: PathBuf, name: String, range: Range<u64>) -> Result<Con
     let Some(rest) = rest else { return Ok(Content::Whole(first)) };
     let pieces = stream::try_unfold(Some(rest), |rest| async move {
         let Some((file, left)) = rest else { return Ok(None) };
-        let read = tokio::task::spawn_blocking(move || piece(file, left)).await.map_err(io::Error::other)?;
+        let read =
+            tokio::task::spawn_blocking(move || piece(file, left, CHUNK)).await.map_err(io::Error::other)?;
         read.map(Some)
     });
     Ok(Content::Pieces(stream::once(async { Ok(first) }).chain(pieces).boxed()))
@@ -346,10 +383,10 @@ fn missing(object: &str) -> Error {
 /// What is left of a file: it, and how many bytes.
 type Rest = Option<(File, u64)>;
 
-/// Reads the next piece of a file, of which so many bytes are wanted.
-fn piece(file: File, left: u64) -> io::Result<(Bytes, Rest)> {
-    let length = left.min(CHUNK as u64);
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(CHUNK));
+/// Reads the next piece of a file, of which so many bytes are wanted, but no more than `most` at a time.
+fn piece(file: File, left: u64, most: usize) -> io::Result<(Bytes, Rest)> {
+    let length = left.min(most as u64);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(most));
     (&file).take(length).read_to_end(&mut bytes)?;
     if (bytes.len() as u64) < length {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof));

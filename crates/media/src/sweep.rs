@@ -3,11 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 
 use reeve_db::DbError;
-use reeve_store::media_objects;
+use reeve_store::media_objects::{self, Doomed};
 
 use crate::Error;
 use crate::library::Library;
-use crate::store::Writer;
 
 /// Bytes that began to be written so long ago are not being written any more, whatever became of the process.
 const ABANDONED_MS: i64 = 24 * 3600 * 1000;
@@ -17,18 +16,18 @@ const BATCH: i64 = 100;
 /// Uploads that broke off in this process.
 #[derive(Default)]
 pub(crate) struct Abandoned {
-    uploads: Mutex<Vec<(String, Option<Writer>)>>,
+    objects: Mutex<Vec<String>>,
     /// Held by whoever sweeps.
     broom: tokio::sync::Mutex<()>,
 }
 
 impl Abandoned {
-    pub(crate) fn note(&self, object: String, writer: Option<Writer>) {
-        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).push((object, writer));
+    pub(crate) fn note(&self, object: String) {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner).push(object);
     }
 
-    fn pop(&self) -> Option<(String, Option<Writer>)> {
-        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    fn pop(&self) -> Option<String> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 }
 
@@ -37,24 +36,22 @@ impl Library {
     /// after it. Can be broken off at any point and run by several processes at a time.
     pub async fn sweep(&self) -> Result<(), Error> {
         let _broom = self.abandoned().broom.lock().await;
-        while let Some((object, writer)) = self.abandoned().pop() {
-            if let Some(writer) = writer {
-                writer.abort().await;
-            }
+        while let Some(object) = self.abandoned().pop() {
             if let Err(error) = self.doom(object.clone()).await {
-                self.abandoned().note(object, None);
+                self.abandoned().note(object);
                 return Err(error);
             }
         }
         let before = self.now() - ABANDONED_MS;
         self.doom_before(before).await?;
+        let (mut after, mut failure) = (Doomed::default(), None);
         loop {
-            let doomed = self.db().read(|tx| media_objects::doomed(tx, BATCH)).await?;
-            if doomed.is_empty() {
-                return Ok(());
-            }
-            let (mut deleted, mut failure) = (Vec::new(), None);
-            for object in doomed {
+            let from = after.clone();
+            let doomed = self.db().read(move |tx| media_objects::doomed(tx, &from, BATCH)).await?;
+            let Some(last) = doomed.last() else { break };
+            after = last.clone();
+            let mut deleted = Vec::new();
+            for Doomed { object, .. } in doomed {
                 match self.store().delete(&object).await {
                     Ok(()) => deleted.push(object),
                     Err(error) => failure = Some(error),
@@ -65,10 +62,9 @@ impl Library {
                     deleted.iter().try_for_each(|object| media_objects::forget(tx, object))
                 })
                 .await?;
-            if let Some(error) = failure {
-                return Err(error);
-            }
         }
+        // What cannot be deleted keeps nothing else; it is tried again next time.
+        failure.map_or(Ok(()), Err)
     }
 
     /// Gives up whatever a former process was writing. Only for a process that has the store for itself.

@@ -1,27 +1,27 @@
 //! Thumbnails: which sizes there are, and making and keeping them.
 //! <https://spec.matrix.org/v1.18/client-server-api/#thumbnails>
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use reeve_store::media::Media;
 use reeve_store::media_objects::{self as objects, Thumbnail, ThumbnailKey};
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::Error;
 use crate::library::Library;
 use crate::picture::{self, Shrunk};
 use crate::store::{Content, blocking};
+use crate::turns::Turn;
 
 /// How much of a file tells what it is.
 const HEAD: u64 = 64;
 /// The longest file that is looked at as a picture, in bytes.
 const LONGEST: u64 = 64 * 1024 * 1024;
-/// More than this do not wait for their turn: they are refused.
-const MOST_WAITING: usize = 200;
-/// How long one waits for its turn.
-const TURN: Duration = Duration::from_secs(20);
+/// How many thumbnails of one who asks are made, or stand in the line with those of others.
+pub(crate) const EACH: usize = 8;
+/// How much is remembered of which no thumbnail can be made.
+const MOST_REFUSED: usize = 10_000;
 /// The largest width and height that can be asked for, in pixels.
 pub const LARGEST: u32 = 65_535;
 
@@ -59,42 +59,50 @@ impl Size {
     }
 }
 
-/// Turns at making thumbnails.
-pub(crate) struct Turns {
-    turns: Semaphore,
-    waiting: AtomicUsize,
+/// What no thumbnail can be made of, so that it is not fetched and decoded again and again.
+#[derive(Default)]
+pub(crate) struct Refused(Mutex<HashMap<ThumbnailKey, Refusal>>);
+
+#[derive(Clone, Copy)]
+enum Refusal {
+    NotAPicture,
+    TooLarge,
 }
 
-struct Turn<'a> {
-    waiting: &'a AtomicUsize,
-    permit: Option<SemaphorePermit<'a>>,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Turns {
-    pub(crate) fn new(workers: usize) -> Self {
-        Self { turns: Semaphore::new(workers.max(1)), waiting: AtomicUsize::new(0) }
-    }
-
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
-    }
-
-    async fn take(&self) -> Result<Turn<'_>, Error> {
-        let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let mut turn = Turn { waiting: &self.waiting, permit: None };
-        if waiting >= MOST_WAITING {
-            return Err(Error::Busy);
+impl Refused {
+    fn check(&self, key: ThumbnailKey) -> Result<(), Error> {
+        match self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            None => Ok(()),
+            Some(Refusal::NotAPicture) => Err(Error::NotAPicture),
+            Some(Refusal::TooLarge) => Err(Error::PictureTooLarge),
         }
-        let permit = tokio::time::timeout(TURN, self.turns.acquire()).await;
-        turn.permit = Some(permit.map_err(|_| Error::Busy)?.map_err(Error::store)?);
-        Ok(turn)
     }
+
+    fn note(&self, key: ThumbnailKey, error: &Error) {
+        let refusal = match error {
+            Error::NotAPicture => Refusal::NotAPicture,
+            Error::PictureTooLarge => Refusal::TooLarge,
+            _ => return,
+        };
+        let mut refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() >= MOST_REFUSED {
+            refused.clear();
+        }
+        refused.insert(key, refusal);
+    }
+}
+
+/// Does work that takes long on a thread that may wait. The turn lasts as long as the work does, also when nobody waits for
+/// it any more.
+async fn during<T: Send + 'static>(
+    turn: Turn,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<(T, Turn), Error> {
+    blocking(move || {
+        let done = work()?;
+        Ok((done, turn))
+    })
+    .await
 }
 
 /// A thumbnail to send.
@@ -109,8 +117,14 @@ pub struct Made {
 
 impl Library {
     /// A thumbnail of an upload: one that was made before, one that is made now and kept, or the picture itself if it
-    /// is small enough.
-    pub async fn thumbnail(&self, media: &Media, size: Size, animated: bool) -> Result<Made, Error> {
+    /// is small enough. `who` asks: an account or an address.
+    pub async fn thumbnail(
+        &self,
+        who: &str,
+        media: &Media,
+        size: Size,
+        animated: bool,
+    ) -> Result<Made, Error> {
         let key = ThumbnailKey {
             blob_num: media.blob_num,
             width: size.width,
@@ -122,35 +136,43 @@ impl Library {
         if let Some(thumbnail) = self.made(key).await? {
             return self.open_thumbnail(media, thumbnail).await;
         }
+        self.refused().check(key)?;
+        let made = self.make(who, media, key, size).await;
+        if let Err(error) = &made {
+            self.refused().note(key, error);
+        }
+        made
+    }
+
+    async fn make(&self, who: &str, media: &Media, key: ThumbnailKey, size: Size) -> Result<Made, Error> {
         let length = u64::try_from(media.media_length).unwrap_or_default();
         let head = self.store().read_all(&media.object, 0..length.min(HEAD)).await?;
         picture::format(&head)?;
         if length > LONGEST {
             return Err(Error::PictureTooLarge);
         }
-        let _turn = self.turns().take().await?;
-        // Somebody else may have made it meanwhile.
+        let turn = self.turns().take(who).await?;
+        // Somebody else may have made it meanwhile, or tried to.
         if let Some(thumbnail) = self.made(key).await? {
             return self.open_thumbnail(media, thumbnail).await;
         }
+        self.refused().check(key)?;
         let bytes = self.store().read_all(&media.object, 0..length).await?;
         let max_pixels = self.settings().max_picture_pixels;
-        let made = blocking(move || {
-            Ok(match picture::shrink(&bytes, size, animated, max_pixels)? {
-                Shrunk::AsIs(media_type) => (media_type, None),
-                Shrunk::Smaller(media_type, smaller) => (media_type, Some(Bytes::from(smaller))),
-            })
-        });
-        match made.await? {
-            (media_type, None) => {
+        // The turn ends when the thumbnail is kept, so that who waits for the same finds it.
+        let (shrunk, _turn) =
+            during(turn, move || picture::shrink(&bytes, size, key.animated, max_pixels)).await?;
+        match shrunk {
+            Shrunk::AsIs(media_type) => {
                 let thumbnail =
                     Thumbnail { media_type: media_type.to_owned(), length: 0, object: String::new() };
                 let (kept, now) = (thumbnail.clone(), self.now());
                 self.db().write(move |tx| objects::put_thumbnail(tx, key, &kept, now)).await?;
                 self.open_thumbnail(media, thumbnail).await
             }
-            (media_type, Some(smaller)) => {
-                let mut upload = self.begin().await?;
+            Shrunk::Smaller(media_type, smaller) => {
+                let smaller = Bytes::from(smaller);
+                let mut upload = self.begin(media.user_num).await?;
                 upload.write(&smaller).await?;
                 let now = self.now();
                 self.keep(upload, move |tx, stored| {
@@ -185,6 +207,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::turns::Turns;
 
     #[test]
     fn sizes() {
@@ -197,6 +220,26 @@ mod tests {
         assert_eq!(got(size(240, 320, false)), (640, 480, false));
         assert_eq!(got(size(801, 1, false)), (LARGEST, LARGEST, false));
         assert_eq!(got(size(801, 1, true)), (LARGEST, LARGEST, false));
+    }
+
+    #[tokio::test]
+    async fn a_turn_lasts_as_long_as_the_work() {
+        let turns = Turns::new(1, EACH);
+        let (began, begun) = tokio::sync::oneshot::channel();
+        let (end, ended) = std::sync::mpsc::channel();
+        let turn = turns.take("a").await.unwrap();
+        let request = tokio::spawn(during(turn, move || {
+            began.send(()).unwrap();
+            ended.recv().map_err(Error::store)
+        }));
+        begun.await.unwrap();
+        // Whoever asked is gone; the work is not.
+        request.abort();
+        assert!(request.await.is_err());
+        assert_eq!(turns.waiting(), 1);
+        end.send(()).unwrap();
+        turns.take("b").await.unwrap();
+        assert_eq!(turns.waiting(), 0);
     }
 
     proptest! {

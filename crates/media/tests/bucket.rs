@@ -1,11 +1,11 @@
 //! Uploads in a bucket of an S3-compatible service.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it says")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails where something is not as it says")]
 
 use std::path::Path;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use reeve_db::{DatabaseUrl, Db, DbError, Options};
@@ -64,6 +64,7 @@ impl Site {
             secret_access_key: secret.to_owned(),
             prefix: "reeve/".to_owned(),
             path_style: true,
+            spool: folder.path().to_owned(),
         });
         let url = DatabaseUrl::Sqlite(folder.path().join("reeve.db"));
         let db = Db::open(&url, Options::default(), reeve_store::MIGRATIONS).await.unwrap();
@@ -82,7 +83,7 @@ impl Site {
             media_type: "x/y".to_owned(),
             ..NewMedia::default()
         };
-        let mut upload = self.library.begin().await?;
+        let mut upload = self.library.begin(self.user_num).await?;
         for piece in bytes.chunks(100_000) {
             upload.write(piece).await?;
         }
@@ -106,6 +107,17 @@ impl Site {
                 all
             }
         }
+    }
+
+    /// Sweeps until nothing is left that belongs to nothing.
+    async fn swept(&self) {
+        for _ in 0..1000 {
+            self.library.sweep().await.unwrap();
+            if self.db.read(media_objects::strays).await.unwrap() == 0 {
+                return;
+            }
+        }
+        panic!("something stays in the bucket that belongs to nothing");
     }
 
     /// The names of the objects in the bucket.
@@ -143,17 +155,39 @@ async fn uploads() {
 #[tokio::test]
 async fn what_breaks_off() {
     let site = Site::new("key").await;
-    let mut upload = site.library.begin().await.unwrap();
+    let mut upload = site.library.begin(site.user_num).await.unwrap();
     upload.write(&vec![0; 7_000_000]).await.unwrap();
     drop(upload);
-    site.library.sweep().await.unwrap();
+    site.swept().await;
     assert_eq!(site.objects(), [""; 0]);
-    assert_eq!(site.db.read(media_objects::strays).await.unwrap(), 0);
+    // Given up while its last bytes are on their way.
+    let mut upload = site.library.begin(site.user_num).await.unwrap();
+    upload.write(&[1; 1000]).await.unwrap();
+    let new = NewMedia { media_id: deeds::new_media_id(), user_num: site.user_num, ..NewMedia::default() };
+    assert!(site.library.add(upload, new).now_or_never().is_none());
+    site.swept().await;
+    assert_eq!(site.objects(), [""; 0]);
     let twice = site.upload(b"twice").await.unwrap();
     site.upload(b"twice").await.unwrap();
     site.library.sweep().await.unwrap();
     assert_eq!(site.objects().len(), 1);
     assert_eq!(site.read(&twice, 0..5).await, b"twice");
+}
+
+#[tokio::test]
+async fn who_is_slow_holds_up_nobody() {
+    let site = Site::new("key").await;
+    let mut slow = Vec::new();
+    for _ in 0..30 {
+        let mut upload = site.library.begin(site.user_num).await.unwrap();
+        upload.write(&vec![0; 300_000]).await.unwrap();
+        slow.push(upload);
+    }
+    site.upload(b"quick").await.unwrap();
+    assert_eq!(site.objects().len(), 1);
+    drop(slow);
+    site.swept().await;
+    assert_eq!(site.objects().len(), 1);
 }
 
 #[tokio::test]
@@ -164,7 +198,7 @@ async fn thumbnails() {
     let media = site.find(&site.upload(png.get_ref()).await.unwrap()).await;
     let size = Size { width: 32, height: 32, crop: true };
     for _ in 0..2 {
-        let made = site.library.thumbnail(&media, size, false).await.unwrap();
+        let made = site.library.thumbnail("@alice:test", &media, size, false).await.unwrap();
         assert_eq!(made.media_type, "image/png");
         assert_eq!(site.objects().len(), 2);
     }

@@ -227,6 +227,7 @@ fn media_store(settings: &Settings) -> StoreSettings {
             .unwrap_or_default(),
         prefix: bucket.prefix.clone(),
         path_style: bucket.path_style,
+        spool: settings.data_dir.clone(),
     })
 }
 

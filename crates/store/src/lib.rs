@@ -73,6 +73,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 8, name: "push", sql: include_str!("../migrations/0008_push.sql") },
     Migration { number: 9, name: "import", sql: include_str!("../migrations/0009_import.sql") },
     Migration { number: 10, name: "media_lists", sql: include_str!("../migrations/0010_media_lists.sql") },
+    Migration { number: 11, name: "media_bounds", sql: include_str!("../migrations/0011_media_bounds.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.

@@ -8,8 +8,8 @@ use crate::{media_list_counts as counts, media_objects as objects, media_users};
 macro_rules! columns {
     () => {
         "m.num, m.media_id, m.user_num, m.blob_num, m.media_type, m.media_length, m.upload_name, m.created_ts, \
-         m.last_access_ts, m.quarantined_by, m.safe_from_quarantine, m.url_cache, m.authenticated, u.user_id, \
-         b.sha256, b.object"
+         m.last_access_ts, m.quarantined_by, m.safe_from_quarantine, m.url_cache, m.authenticated, m.disguised, \
+         u.user_id, b.sha256, b.object"
     };
 }
 macro_rules! select {
@@ -28,8 +28,11 @@ reeve_db::statements! {
     BY_SHA256 = concat!(select!(), "WHERE m.blob_num = (SELECT num FROM media_blobs WHERE sha256 = $1) \
                         AND m.num > $2 ORDER BY m.num LIMIT $3");
     OF_BLOB = concat!(select!(), "WHERE m.blob_num = $1 AND m.num > $2 ORDER BY m.num LIMIT $3");
+    QUARANTINED_OF_BLOB = concat!(select!(), "WHERE m.blob_num = $1 AND m.quarantined_by IS NOT NULL \
+                                  ORDER BY m.num LIMIT $2");
+    /// The `+` keeps the index of what is safe from being chosen, which would be read from the beginning.
     NOT_QUARANTINED = concat!(select!(), "WHERE m.user_num = $1 AND m.sort_quarantined_by = 'b' \
-                              AND m.safe_from_quarantine = 0 AND m.media_id > $2 ORDER BY m.media_id LIMIT $3");
+                              AND +m.safe_from_quarantine = 0 AND m.media_id > $2 ORDER BY m.media_id LIMIT $3");
     /// Never used: the time of the upload counts.
     UNUSED_NEVER = concat!(select!(), "WHERE m.sort_access_ts = 9223372036854775807 AND m.created_ts < $1 \
                            AND (m.created_ts, m.num) > ($2, $3) AND m.media_length > $4 \
@@ -41,8 +44,8 @@ reeve_db::statements! {
     OLD_PREVIEWS = concat!(select!(), "WHERE m.url_cache IS NOT NULL AND m.created_ts < $1 \
                            AND m.safe_from_quarantine = 0 ORDER BY m.created_ts LIMIT $2");
     INSERT = "INSERT INTO media (media_id, user_num, blob_num, media_type, media_length, upload_name, created_ts, \
-              quarantined_by, url_cache, authenticated, sort_name, sort_access_ts, sort_quarantined_by) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING num";
+              quarantined_by, url_cache, authenticated, disguised, sort_name, sort_access_ts, sort_quarantined_by) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING num";
     IS_THERE = "SELECT 1 FROM media WHERE num = $1";
     DELETE = "DELETE FROM media WHERE num = $1";
     TOUCH = "UPDATE media SET last_access_ts = $2, sort_access_ts = $2 WHERE media_id = $1 \
@@ -88,6 +91,8 @@ pub struct Media {
     pub url_cache: Option<String>,
     /// Whether it is only for those who have an access token.
     pub authenticated: bool,
+    /// Whether its bytes are not what its type says.
+    pub disguised: bool,
     /// Who uploaded it.
     pub user_id: String,
     /// The SHA-256 of its bytes, in lower-case hexadecimal.
@@ -112,9 +117,10 @@ pub(crate) fn from_row(row: &Row<'_>) -> Result<Media, DbError> {
         safe_from_quarantine: row.get(10)?,
         url_cache: row.get(11)?,
         authenticated: row.get(12)?,
-        user_id: row.get(13)?,
-        sha256: row.get(14)?,
-        object: row.get(15)?,
+        disguised: row.get(13)?,
+        user_id: row.get(14)?,
+        sha256: row.get(15)?,
+        object: row.get(16)?,
     })
 }
 
@@ -135,6 +141,8 @@ pub struct NewMedia {
     pub quarantined_by: Option<String>,
     /// The address of which it is a preview.
     pub url_cache: Option<String>,
+    /// Whether its bytes are not what its type says.
+    pub disguised: bool,
 }
 
 /// What a text is sorted by: none comes after all.
@@ -155,6 +163,11 @@ pub fn by_sha256(tx: &ReadTx<'_>, sha256: &str, after: i64, limit: i64) -> Resul
 /// Some of the uploads that share these bytes, after a number.
 pub fn of_blob(tx: &ReadTx<'_>, blob_num: i64, after: i64, limit: i64) -> Result<Vec<Media>, DbError> {
     tx.query(&OF_BLOB, &params![blob_num, after, limit], from_row)
+}
+
+/// Some of the quarantined uploads that share these bytes.
+pub fn quarantined_of_blob(tx: &ReadTx<'_>, blob_num: i64, limit: i64) -> Result<Vec<Media>, DbError> {
+    tx.query(&QUARANTINED_OF_BLOB, &params![blob_num, limit], from_row)
 }
 
 /// Some of what an account uploaded that is neither quarantined nor safe from it, after a media id.
@@ -216,6 +229,7 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMedia, blob_num: i64, length: i64) -> Re
             new.quarantined_by,
             new.url_cache,
             true,
+            new.disguised,
             sort_key(new.upload_name.as_deref()),
             i64::MAX,
             sort_key(new.quarantined_by.as_deref())

@@ -17,7 +17,8 @@ reeve_db::statements! {
     ABANDONED = "SELECT 1 FROM media_strays WHERE doomed = 0 AND since_ts < $1 LIMIT 1";
     DOOM_ABANDONED = "UPDATE media_strays SET doomed = 1 WHERE object IN (SELECT object FROM media_strays \
                       WHERE doomed = 0 AND since_ts < $1 ORDER BY since_ts LIMIT $2)";
-    DOOMED = "SELECT object FROM media_strays WHERE doomed = 1 ORDER BY since_ts LIMIT $1";
+    DOOMED = "SELECT object, since_ts FROM media_strays WHERE doomed = 1 AND (since_ts, object) > ($1, $2) \
+              ORDER BY since_ts, object LIMIT $3";
     FORGET = "DELETE FROM media_strays WHERE object = $1 AND doomed = 1";
     COUNT = "SELECT count(*) FROM media_strays";
     /// Touches the row that is there already, so that nobody deletes it at the same time.
@@ -62,9 +63,20 @@ pub fn doom_abandoned(tx: &mut Tx<'_>, before: i64, limit: i64) -> Result<u64, D
     tx.execute(&DOOM_ABANDONED, &params![before, limit])
 }
 
-/// Some of the objects that are to be deleted.
-pub fn doomed(tx: &ReadTx<'_>, limit: i64) -> Result<Vec<String>, DbError> {
-    tx.query(&DOOMED, &params![limit], |row| row.get(0))
+/// An object that is to be deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Doomed {
+    /// Its name.
+    pub object: String,
+    /// Since when it belongs to nothing, in milliseconds.
+    pub since_ts: i64,
+}
+
+/// Some of the objects that are to be deleted, after one of them.
+pub fn doomed(tx: &ReadTx<'_>, after: &Doomed, limit: i64) -> Result<Vec<Doomed>, DbError> {
+    tx.query(&DOOMED, &params![after.since_ts, after.object, limit], |row| {
+        Ok(Doomed { object: row.get(0)?, since_ts: row.get(1)? })
+    })
 }
 
 /// Forgets an object that was deleted.
@@ -120,7 +132,7 @@ pub(crate) fn release(tx: &mut Tx<'_>, blob_num: i64, now: i64) -> Result<(), Db
 }
 
 /// Which thumbnail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ThumbnailKey {
     /// The bytes it is made of.
     pub blob_num: i64,

@@ -1,12 +1,20 @@
 //! Keeping uploads from being seen, and releasing them.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use reeve_db::DbError;
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
-use reeve_media::{Error, deeds};
+use reeve_media::deeds::{self, Progress};
+use reeve_store::media::{self, Media};
 use reeve_store::users;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{BATCH, is_own_server};
+
+/// How many uploads of an account are looked at at once.
+const PAGE: i64 = 500;
 
 /// How much was quarantined.
 #[derive(Debug, Serialize, ToSchema)]
@@ -36,18 +44,29 @@ pub(crate) fn release() -> Route {
 
 /// Quarantines uploads of this server; answers how many were not quarantined before.
 pub(crate) async fn quarantine_each(call: &Call, media_ids: Vec<String>) -> Result<i64, MatrixError> {
-    let mut changed = 0;
+    let mut found = Vec::new();
     for batch in media_ids.chunks(BATCH) {
-        let (batch, ctx) = (batch.to_vec(), call.admin_ctx()?);
-        changed += call
-            .write(move |tx| -> Result<i64, Error> {
-                let mut changed = 0;
-                for media_id in &batch {
-                    changed += deeds::quarantine(tx, &ctx, media_id)?;
-                }
-                Ok(changed)
-            })
-            .await?;
+        let batch = batch.to_vec();
+        let some = call.read(move |tx| -> Result<Vec<_>, DbError> {
+            batch.iter().filter_map(|media_id| media::find(tx, media_id).transpose()).collect()
+        });
+        found.extend(some.await?);
+    }
+    quarantine_all(call, found).await
+}
+
+/// Quarantines these and others of the same bytes, some in each transaction.
+async fn quarantine_all(call: &Call, mut uploads: Vec<Media>) -> Result<i64, MatrixError> {
+    // Looking at others of the same bytes once is enough.
+    let mut seen = HashSet::new();
+    uploads.retain(|media| !media.safe_from_quarantine && seen.insert(media.blob_num));
+    let uploads: Arc<[Media]> = uploads.into();
+    let (mut changed, mut next) = (0, Some(Progress::default()));
+    while let Some(from) = next {
+        let (uploads, ctx) = (Arc::clone(&uploads), call.admin_ctx()?);
+        let (more, rest) = call.write(move |tx| deeds::quarantine(tx, &ctx, &uploads, from)).await?;
+        changed += more;
+        next = rest;
     }
     Ok(changed)
 }
@@ -58,11 +77,10 @@ async fn handle_user(call: Call) -> Answer {
     let Some(user_num) = user else { return reply::ok(&Quarantined { num_quarantined: 0 }) };
     let (mut num_quarantined, mut next) = (0, Some(String::new()));
     while let Some(after) = next {
-        let ctx = call.admin_ctx()?;
-        let (changed, more) =
-            call.write(move |tx| deeds::quarantine_some_of_user(tx, &ctx, user_num, &after)).await?;
-        num_quarantined += changed;
-        next = more;
+        let page = call.read(move |tx| media::not_quarantined(tx, user_num, &after, PAGE)).await?;
+        let full = i64::try_from(page.len()).is_ok_and(|length| length == PAGE);
+        next = page.last().filter(|_| full).map(|last| last.media_id.clone());
+        num_quarantined += quarantine_all(&call, page).await?;
     }
     reply::ok(&Quarantined { num_quarantined })
 }
@@ -76,8 +94,12 @@ async fn handle_one(call: Call) -> Answer {
 
 async fn handle_release(call: Call) -> Answer {
     if is_own_server(&call) {
-        let (ctx, media_id) = (call.admin_ctx()?, call.param("media_id"));
-        call.write(move |tx| deeds::unquarantine(tx, &ctx, &media_id)).await?;
+        loop {
+            let (ctx, media_id) = (call.admin_ctx()?, call.param("media_id"));
+            if call.write(move |tx| deeds::unquarantine(tx, &ctx, &media_id)).await? == 0 {
+                break;
+            }
+        }
     }
     reply::empty()
 }

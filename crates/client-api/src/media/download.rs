@@ -25,6 +25,7 @@ async fn answer(call: &Call, open: bool) -> Answer {
     let media = super::find(call, open).await?;
     let etag = etag(&media);
     if is_known(&call.headers, &etag) {
+        call.app.media.note(&media);
         return not_modified(open, &etag);
     }
     let length = u64::try_from(media.media_length).map_err(MatrixError::internal)?;
@@ -43,8 +44,9 @@ async fn answer(call: &Call, open: bool) -> Answer {
     }
     let given = Some(call.params.get("fileName")).filter(|name| !name.is_empty());
     let file_name = given.or(media.upload_name.as_deref());
+    let inline = name::is_inline(&media.media_type) && !media.disguised;
     headers.insert(header::CONTENT_TYPE, value(&media.media_type)?);
-    headers.insert(header::CONTENT_DISPOSITION, value(&name::disposition(&media.media_type, file_name))?);
+    headers.insert(header::CONTENT_DISPOSITION, value(&name::disposition(inline, file_name))?);
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     guard(headers);
     cache(headers, open, &etag)?;

@@ -45,9 +45,11 @@ async fn answer(call: &Call, open: bool) -> Answer {
         if animated { "-animated" } else { "" }
     );
     if download::is_known(&call.headers, &etag) {
+        call.app.media.note(&media);
         return download::not_modified(open, &etag);
     }
-    let made = call.app.media.thumbnail(&media, size, animated).await?;
+    let who = if open { &*call.ip } else { &*call.user()?.user_id };
+    let made = call.app.media.thumbnail(who, &media, size, animated).await?;
     let disposition = match &*made.media_type {
         "image/jpeg" => "inline; filename=\"thumbnail.jpg\"",
         "image/gif" => "inline; filename=\"thumbnail.gif\"",

@@ -3,7 +3,7 @@
 use http::header;
 use reeve_db::ReadTx;
 use reeve_http::{Answer, Call, MatrixError, reply};
-use reeve_media::{Error, Upload, deeds, name};
+use reeve_media::{Error, Upload, deeds, kind, name};
 use reeve_store::media::NewMedia;
 use serde_json::json;
 
@@ -11,6 +11,7 @@ pub(super) async fn upload(mut call: Call) -> Answer {
     let new = new_media(&call, deeds::new_media_id())?;
     let uri = uri(&call, &new.media_id);
     let upload = receive(&mut call, |_| Ok(())).await?;
+    let new = judged(new, &upload);
     call.app.media.add(upload, new).await?;
     reply::ok(&json!({ "content_uri": uri }))
 }
@@ -31,7 +32,7 @@ pub(super) async fn upload_to(mut call: Call) -> Answer {
         if here { deeds::check_pending(tx, &media_id, user_num, now) } else { Err(Error::UnknownId) }
     })
     .await?;
-    let new = NewMedia { created_ts: call.app.clock.now_ms(), ..new };
+    let new = NewMedia { created_ts: call.app.clock.now_ms(), ..judged(new, &upload) };
     call.app.media.add_pending(upload, new, now).await?;
     reply::empty()
 }
@@ -51,6 +52,12 @@ fn new_media(call: &Call, media_id: String) -> Result<NewMedia, MatrixError> {
         created_ts: call.now,
         ..NewMedia::default()
     })
+}
+
+/// With what the bytes themselves say.
+fn judged(new: NewMedia, upload: &Upload) -> NewMedia {
+    let (media_type, disguised) = kind::judge(&new.media_type, upload.head());
+    NewMedia { media_type, disguised, ..new }
 }
 
 /// Writes the body to the store, if the account has room for it and `check` lets it.
@@ -76,7 +83,7 @@ async fn receive(
         incoming.discard().await;
         return Err(refusal);
     }
-    let mut upload = call.app.media.begin().await?;
+    let mut upload = call.app.media.begin(user_num).await?;
     while let Some(piece) = incoming.next().await? {
         upload.write(&piece).await?;
     }

@@ -4,7 +4,7 @@ use http::Method;
 use reeve_testkit::on_both_engines;
 use serde_json::json;
 
-use super::{UPLOAD, download_path, not_found, send, upload};
+use super::{UPLOAD, download_path, known, not_found, send, upload};
 
 const POLICY: &str = "sandbox; default-src 'none'; script-src 'none'; plugin-types application/pdf; style-src 'unsafe-inline'; object-src 'self';";
 /// The SHA-256 of `0123456789`.
@@ -42,6 +42,29 @@ on_both_engines! {
         let page = upload(&alice, "text/html", "<script>alert(1)</script>").await;
         let page = alice.get(&download_path(&page)).await;
         assert_eq!((page.header("content-type"), page.header("content-disposition")), ("text/html", "attachment"));
+    }
+
+    async fn what_it_is(server: Server) {
+        let alice = server.user("alice").await;
+        let png: &[u8] = b"\x89PNG\r\n\x1a\n";
+        for (said, bytes, kept, disposition) in [
+            // What nobody said, the bytes say.
+            ("application/octet-stream", png, "image/png", "inline"),
+            ("", png, "image/png", "inline"),
+            ("application/octet-stream", b"hello", "application/octet-stream", "attachment"),
+            ("image/png", png, "image/png", "inline"),
+            ("text/plain", b"hello", "text/plain", "inline"),
+            // What is not what was said is not shown.
+            ("image/png", b"<script>alert(1)</script>", "image/png", "attachment"),
+            ("video/mp4", png, "video/mp4", "attachment"),
+            ("application/json", png, "application/json", "attachment"),
+        ] {
+            let media_id = upload(&alice, said, bytes).await;
+            let reply = alice.get(&download_path(&media_id)).await;
+            let told = (reply.header("content-type"), reply.header("content-disposition"));
+            assert_eq!(told, (kept, disposition), "{said}");
+            assert_eq!(known(&server, &media_id).await.unwrap().media_type, kept);
+        }
     }
 
     async fn parts(server: Server) {

@@ -1,6 +1,7 @@
 //! What becomes of uploads: deleted, quarantined, protected, downloaded, made by the server itself.
 
-use reeve_media::{Error, deeds};
+use reeve_db::DbError;
+use reeve_media::deeds::{self, Progress};
 use reeve_model::{Actor, Ctx};
 use reeve_store::media::{self, NewMedia, QuarantineChange};
 use reeve_store::media_users;
@@ -20,13 +21,21 @@ async fn delete(server: &Server, media_id: &str) {
     assert!(deleted.unwrap());
 }
 
-async fn deed(
-    server: &Server,
-    media_id: &str,
-    deed: fn(&mut reeve_db::Tx<'_>, &Ctx, &str) -> Result<i64, Error>,
-) -> i64 {
+async fn quarantine(server: &Server, media_id: &str) -> i64 {
+    let Some(media) = known(server, media_id).await else { return 0 };
+    let ctx = ctx(server);
+    let quarantined = server
+        .app()
+        .db
+        .write(move |tx| deeds::quarantine(tx, &ctx, std::slice::from_ref(&media), Progress::default()));
+    let (changed, rest) = quarantined.await.unwrap();
+    assert_eq!(rest, None);
+    changed
+}
+
+async fn release(server: &Server, media_id: &str) -> i64 {
     let (media_id, ctx) = (media_id.to_owned(), ctx(server));
-    server.app().db.write(move |tx| deed(tx, &ctx, &media_id)).await.unwrap()
+    server.app().db.write(move |tx| deeds::unquarantine(tx, &ctx, &media_id)).await.unwrap()
 }
 
 async fn usage(server: &Server, name: &str) -> (i64, i64) {
@@ -75,17 +84,17 @@ on_both_engines! {
         assert_eq!(objects(&server).await, 0);
     }
 
-    async fn quarantine(server: Server) {
+    async fn quarantined(server: Server) {
         let (alice, bob) = (server.user("alice").await, server.user("bob").await);
         let (one, two) = (upload(&alice, "x/y", "bad").await, upload(&bob, "x/y", "bad").await);
         let good = upload(&alice, "x/y", "good").await;
         let protected = upload(&bob, "x/y", "bad").await;
         let (ctx, media_id) = (ctx(&server), protected.clone());
         assert!(server.app().db.write(move |tx| deeds::protect(tx, &ctx, &media_id, true)).await.unwrap());
-        assert_eq!(deed(&server, &one, deeds::quarantine).await, 2, "equal bytes are as bad");
-        assert_eq!(deed(&server, &one, deeds::quarantine).await, 0);
-        assert_eq!(deed(&server, &protected, deeds::quarantine).await, 0);
-        assert_eq!(deed(&server, "nothing", deeds::quarantine).await, 0);
+        assert_eq!(quarantine(&server, &one).await, 2, "equal bytes are as bad");
+        assert_eq!(quarantine(&server, &one).await, 0);
+        assert_eq!(quarantine(&server, &protected).await, 0);
+        assert_eq!(quarantine(&server, "nothing").await, 0);
         for bad in [&one, &two] {
             assert_eq!(known(&server, bad).await.unwrap().quarantined_by.as_deref(), Some("@admin:test"));
             not_found(&alice.get(&download_path(bad)).await);
@@ -97,7 +106,7 @@ on_both_engines! {
         let third = upload(&alice, "x/y", "bad").await;
         assert_eq!(known(&server, &third).await.unwrap().quarantined_by.as_deref(), Some("system"));
         not_found(&alice.get(&download_path(&third)).await);
-        assert_eq!(deed(&server, &two, deeds::unquarantine).await, 3);
+        assert_eq!(release(&server, &two).await, 3);
         for good in [&one, &two, &third] {
             assert_eq!(alice.get(&download_path(good)).await.status, 200);
         }
@@ -118,6 +127,12 @@ on_both_engines! {
         assert_eq!(alice.get(&download_path(&media_id)).await.status, 200);
         server.app().media.flush().await.unwrap();
         assert_eq!(known(&server, &media_id).await.unwrap().last_access_ts, Some(START_MS + 5000));
+        // Who has it already uses it, too.
+        server.clock.advance(5000);
+        let known_already = alice.send(http::Method::GET, &download_path(&media_id), &[("if-none-match", "*")], "").await;
+        assert_eq!(known_already.status, 304);
+        server.app().media.flush().await.unwrap();
+        assert_eq!(known(&server, &media_id).await.unwrap().last_access_ts, Some(START_MS + 10_000));
     }
 
     async fn what_the_server_stores_itself(server: Server) {
@@ -135,6 +150,64 @@ on_both_engines! {
         server.app().media.add_bytes(new, b"picture").await.unwrap();
         assert_eq!(alice.get(&download_path(&media_id)).await.body, json!("picture"));
         assert_eq!(known(&server, &media_id).await.unwrap().url_cache.as_deref(), Some("https://test/"));
+    }
+
+    async fn what_cannot_be_deleted_keeps_nothing_else(server: Server) {
+        let strays = 150;
+        server.app().db.write(move |tx| -> Result<(), DbError> {
+            (0..strays).try_for_each(|number| {
+                reeve_store::media_objects::begin(tx, &format!("ab{number:03}"), START_MS)
+            })
+        }).await.unwrap();
+        // A folder is no file that could be deleted.
+        let stuck = server.media_folder().join("ab").join("000");
+        std::fs::create_dir_all(&stuck).unwrap();
+        server.app().media.give_up_former().await.unwrap();
+        server.app().media.sweep().await.unwrap_err();
+        assert_eq!(server.app().db.read(reeve_store::media_objects::strays).await.unwrap(), 1);
+        std::fs::remove_dir(&stuck).unwrap();
+        assert_eq!(objects(&server).await, 0);
+    }
+
+    async fn by_the_hundred(server: Server) {
+        let alice = server.user("alice").await;
+        let first = upload(&alice, "x/y", "same").await;
+        let blob = known(&server, &first).await.unwrap();
+        let (copies, user_num) = (1200, blob.user_num);
+        server.app().db.write(move |tx| -> Result<(), DbError> {
+            for number in 0..copies {
+                let new = NewMedia { media_id: format!("copy{number}"), user_num, ..NewMedia::default() };
+                media::insert(tx, &new, blob.blob_num, 4)?;
+            }
+            Ok(())
+        }).await.unwrap();
+        let admin = server.admin().await;
+        let all = json!({ "num_quarantined": copies + 1 });
+        let of_alice = "/_synapse/admin/v1/user/@alice:test/media/quarantine";
+        assert_eq!(admin.post(of_alice, json!({})).await, (200, all));
+        assert_eq!(admin.post(of_alice, json!({})).await, (200, json!({ "num_quarantined": 0 })));
+        let release = format!("/_synapse/admin/v1/media/unquarantine/test/{first}");
+        assert_eq!(admin.post(&release, json!({})).await.status, 200);
+        for media_id in [&*first, "copy0", "copy777", "copy1199"] {
+            assert_eq!(known(&server, media_id).await.unwrap().quarantined_by, None);
+        }
+        // Some at a time, the one that is meant first; what is uploaded in between is quarantined, too.
+        let (last, ctx) = (known(&server, "copy1199").await.unwrap(), ctx(&server));
+        let mut rest = Some(Progress::default());
+        let mut changed = Vec::new();
+        while let Some(from) = rest {
+            let (last, ctx) = (last.clone(), ctx.clone());
+            let step = server.app().db.write(move |tx| deeds::quarantine(tx, &ctx, std::slice::from_ref(&last), from));
+            let (more, next) = step.await.unwrap();
+            if changed.is_empty() {
+                let between = upload(&alice, "x/y", "same").await;
+                assert_eq!(known(&server, &between).await.unwrap().quarantined_by.as_deref(), Some("system"));
+                assert!(known(&server, "copy1199").await.unwrap().quarantined_by.is_some());
+            }
+            changed.push(more);
+            rest = next;
+        }
+        assert_eq!(changed, [501, 500, 200]);
     }
 
     async fn what_was_left_is_swept(server: Server) {

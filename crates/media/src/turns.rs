@@ -1,0 +1,113 @@
+//! Turns at what is scarce: few for each who asks, so that nobody takes all of them, and few for all together.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::Error;
+
+/// How long one waits for its turn.
+const TURN: Duration = Duration::from_secs(20);
+/// More than this do not wait in the line of all: they are refused.
+const MOST_WAITING: usize = 200;
+/// So many may be known who do not wait for anything any more.
+const MOST_IDLE: usize = 1000;
+
+/// Turns to be taken.
+pub(crate) struct Turns {
+    each: usize,
+    of: Mutex<HashMap<String, Arc<Semaphore>>>,
+    all: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+/// Somebody's turn, or place in the line.
+pub(crate) struct Turn {
+    turns: Arc<Turns>,
+    _own: OwnedSemaphorePermit,
+    common: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.turns.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Turns {
+    /// So many turns at a time, and places for so many of each who asks in turn or in line; who has more to do waits with it
+    /// out of the way of others.
+    pub(crate) fn new(all: usize, each: usize) -> Arc<Self> {
+        let (of, waiting) = (Mutex::default(), AtomicUsize::new(0));
+        Arc::new(Self { each, of, all: Arc::new(Semaphore::new(all.max(1))), waiting })
+    }
+
+    /// How many have a turn or stand in the line for one.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Waits for a turn. It is held until it is dropped.
+    pub(crate) async fn take(self: &Arc<Self>, who: &str) -> Result<Turn, Error> {
+        let line = async {
+            let own = self.of(who).acquire_owned().await.map_err(Error::store)?;
+            let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
+            let mut turn = Turn { turns: Arc::clone(self), _own: own, common: None };
+            if waiting >= MOST_WAITING {
+                return Err(Error::Busy);
+            }
+            turn.common = Some(Arc::clone(&self.all).acquire_owned().await.map_err(Error::store)?);
+            Ok(turn)
+        };
+        tokio::time::timeout(TURN, line).await.map_err(|_| Error::Busy)?
+    }
+
+    fn of(&self, who: &str) -> Arc<Semaphore> {
+        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = of.get(who) {
+            return Arc::clone(own);
+        }
+        if of.len() >= MOST_IDLE {
+            of.retain(|_, own| Arc::strong_count(own) > 1);
+        }
+        let own = Arc::new(Semaphore::new(self.each));
+        of.insert(who.to_owned(), Arc::clone(&own));
+        own
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_takes_all() {
+        let turns = Turns::new(3, 2);
+        let first = turns.take("a").await.unwrap();
+        let _second = turns.take("a").await.unwrap();
+        // A third one waits, which keeps nobody else from anything.
+        assert!(turns.take("a").now_or_never().is_none());
+        let _other = turns.take("b").await.unwrap();
+        assert_eq!(turns.waiting(), 3);
+        assert!(turns.take("c").now_or_never().is_none(), "there are three turns");
+        drop(first);
+        assert!(turns.take("c").now_or_never().is_some_and(|turn| turn.is_ok()));
+        assert_eq!(turns.waiting(), 2);
+    }
+
+    #[tokio::test]
+    async fn who_is_idle_is_forgotten() {
+        let turns = Turns::new(1, 1);
+        let _turn = turns.take("busy").await.unwrap();
+        for idle in 0..MOST_IDLE * 2 {
+            turns.of(&idle.to_string());
+        }
+        assert!(turns.of.lock().unwrap().len() <= MOST_IDLE);
+        assert!(turns.take("busy").now_or_never().is_none(), "who is busy is not");
+    }
+}
