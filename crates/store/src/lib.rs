@@ -70,6 +70,11 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 7, name: "keys", sql: include_str!("../migrations/0007_keys.sql") },
     Migration { number: 8, name: "push", sql: include_str!("../migrations/0008_push.sql") },
     Migration { number: 9, name: "import", sql: include_str!("../migrations/0009_import.sql") },
+    Migration {
+        number: 12,
+        name: "keys_and_push",
+        sql: include_str!("../migrations/0012_keys_and_push.sql"),
+    },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
