@@ -4,7 +4,7 @@
 
 use reeve_db::{ReadTx, Tx};
 use reeve_model::{Ctx, User};
-use reeve_store::{dehydrated_devices, device_changes, devices as rows};
+use reeve_store::{dehydrated_devices, devices as rows};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
@@ -43,8 +43,7 @@ pub fn put(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, new: &NewDevice) -> Result<(
         refreshable: false,
     })?;
     if let Some((old, _)) = dehydrated_devices::of_user(tx, user.num)? {
-        devices::remove(tx, user.num, &old)?;
-        device_changes::mark(tx, user.num)?;
+        devices::delete(tx, user.num, &old)?;
     }
     if rows::find(tx, user.num, &new.device_id)?.is_some() {
         return Err(Error::DeviceIdInUse);

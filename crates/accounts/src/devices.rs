@@ -84,7 +84,7 @@ pub fn rename(
 }
 
 /// Deletes a device with all that hangs on it: its access and refresh tokens, the pushers that were set from it, its
-/// keys, and the messages that wait for it. Answers whether it was there.
+/// keys, and the messages that wait for it, which are nobody's from then on. Answers whether it was there.
 pub fn delete(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<bool, DbError> {
     access_tokens::delete_of_device(tx, user_num, device_id)?;
     refresh_tokens::delete_of_device(tx, user_num, device_id)?;
@@ -101,7 +101,7 @@ pub(crate) fn remove(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<
     sliding::delete_of_device(tx, user_num, device_id)?;
     keys::delete_of_device(tx, user_num, device_id)?;
     cross_signing::delete_of_target(tx, user_num, device_id)?;
-    to_device::delete_of_device(tx, user_num, device_id)?;
+    to_device::leave(tx, user_num, device_id)?;
     dehydrated_devices::delete_of_device(tx, user_num, device_id)?;
     devices::delete(tx, user_num, device_id)
 }

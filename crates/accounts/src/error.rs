@@ -107,6 +107,15 @@ pub enum Error {
     /// A device has more one-time keys than allowed.
     #[error("A device cannot have more than 1000 one-time keys")]
     TooManyKeys,
+    /// There are as many of something as there may be; the text says of what.
+    #[error("{0}")]
+    TooMany(&'static str),
+    /// A message to a device is longer than allowed.
+    #[error("A message to a device cannot be longer than 64 KiB")]
+    MessageTooLong,
+    /// A session without device has no pushers.
+    #[error("A session without a device cannot set pushers")]
+    PusherWithoutDevice,
     /// More messages to devices than one request may send.
     #[error("A request cannot send more than 5000 messages")]
     TooManyMessages,

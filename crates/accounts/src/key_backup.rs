@@ -13,6 +13,8 @@ use crate::users;
 
 /// How many keys of deleted backups one step deletes.
 const CLEARED_AT_ONCE: i64 = 1000;
+/// How many backups an account can have.
+const MOST_BACKUPS: i64 = 1000;
 
 const NO_BACKUP: Error = Error::BackupNotFound("Unknown backup version");
 
@@ -50,6 +52,9 @@ pub fn create(
     auth_data: &Map<String, Value>,
 ) -> Result<i64, Error> {
     users::check_active(tx, user_num)?;
+    if key_backups::count_live(tx, user_num)? >= MOST_BACKUPS {
+        return Err(Error::TooMany("An account cannot have more than 1000 backups"));
+    }
     Ok(key_backups::insert(tx, user_num, algorithm, &to_json(auth_data)?)?)
 }
 
@@ -131,12 +136,12 @@ pub fn put_keys(
     let (mut added, mut replaced) = (0, false);
     for key in keys {
         let which = Which::Session(key.room_id.clone(), key.session_id.clone());
-        match key_backups::keys(tx, user_num, latest.version, &which)?.pop() {
+        match key_backups::keys(tx, user_num, latest.slot, &which)?.pop() {
             Some(old) if worth(key) <= worth(&old) => continue,
             Some(_) => replaced = true,
             None => added += 1,
         }
-        key_backups::put_key(tx, user_num, latest.version, key)?;
+        key_backups::put_key(tx, user_num, latest.slot, key)?;
     }
     if added > 0 || replaced {
         key_backups::count(tx, user_num, latest.version, added)?;
@@ -147,7 +152,7 @@ pub fn put_keys(
 /// Keys of a backup.
 pub fn keys(tx: &ReadTx<'_>, user_num: i64, version: &str, which: &Which) -> Result<Vec<BackedUpKey>, Error> {
     let backup = find(tx, user_num, version)?;
-    let keys = key_backups::keys(tx, user_num, backup.version, which)?;
+    let keys = key_backups::keys(tx, user_num, backup.slot, which)?;
     if keys.is_empty() && matches!(which, Which::Session(..)) {
         return Err(Error::BackupNotFound("Key not found."));
     }
@@ -157,7 +162,17 @@ pub fn keys(tx: &ReadTx<'_>, user_num: i64, version: &str, which: &Which) -> Res
 /// Deletes keys of a backup.
 pub fn delete_keys(tx: &mut Tx<'_>, user_num: i64, version: &str, which: &Which) -> Result<Extent, Error> {
     let backup = find(tx, user_num, version)?;
-    let deleted = key_backups::delete_keys(tx, user_num, backup.version, which)?;
+    let deleted = match which {
+        Which::All if backup.keys > 0 => {
+            key_backups::delete_all_keys(tx, user_num, backup.version)?;
+            0
+        }
+        Which::All => 0,
+        Which::Room(room_id) => key_backups::delete_keys(tx, user_num, backup.slot, room_id, None)?,
+        Which::Session(room_id, session_id) => {
+            key_backups::delete_keys(tx, user_num, backup.slot, room_id, Some(session_id))?
+        }
+    };
     if deleted > 0 {
         let added = -i64::try_from(deleted).unwrap_or(backup.keys);
         key_backups::count(tx, user_num, backup.version, added)?;

@@ -16,6 +16,11 @@ use crate::error::Error;
 pub const USUAL_ALGORITHM: &str = "signed_curve25519";
 /// How many one-time keys a device can have.
 const MOST_ONE_TIME: i64 = 1000;
+/// For how many algorithms a device can have a fallback key.
+const MOST_FALLBACK: i64 = 10;
+/// How long it is remembered that a one-time key was given out, in milliseconds, and how many are forgotten at once.
+const GIVEN_MS: i64 = 30 * 24 * 3600 * 1000;
+const FORGOTTEN_AT_ONCE: i64 = 10_000;
 /// How long a one-time key, its name, and the keys of a device may be, in bytes.
 const LONGEST_KEY: usize = 16 * 1024;
 const LONGEST_NAME: usize = 255;
@@ -165,6 +170,8 @@ pub fn upload(
     }
     for NewKey { algorithm, key_id, key } in &upload.one_time {
         match keys::one_time_key(tx, user_num, device_id, algorithm, key_id)? {
+            // The answer to an earlier upload was lost; somebody has the key by now.
+            None if keys::was_given(tx, user_num, device_id, algorithm, key_id)? => {}
             None => keys::insert_one_time(tx, user_num, device_id, algorithm, key_id, &to_json(key)?)?,
             Some(old) if is_same(&old, key) => {}
             Some(old) => {
@@ -175,6 +182,9 @@ pub fn upload(
     }
     for NewKey { algorithm, key_id, key } in &upload.fallback {
         keys::put_fallback(tx, user_num, device_id, algorithm, key_id, &to_json(key)?)?;
+    }
+    if !upload.fallback.is_empty() && keys::count_fallback(tx, user_num, device_id)? > MOST_FALLBACK {
+        return Err(Error::TooMany("A device cannot have fallback keys for more than 10 algorithms"));
     }
     let counts = counts(tx, user_num, device_id)?;
     if !upload.one_time.is_empty() && counts.values().sum::<i64>() > MOST_ONE_TIME {
@@ -203,6 +213,12 @@ fn set_device_keys(
     }
     keys::put(tx, user_num, device_id, &to_json(new)?)?;
     device_changes::mark(tx, user_num)?;
+    Ok(())
+}
+
+/// Forgets which one-time keys were given out long ago.
+pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
+    keys::prune_given(tx, now - GIVEN_MS, FORGOTTEN_AT_ONCE)?;
     Ok(())
 }
 
@@ -266,8 +282,8 @@ pub fn query(
         if !id::domain_is(user_id, server_name) {
             continue;
         }
-        let of_user = found.device_keys.entry(user_id.clone()).or_default();
         let Some(user_num) = users::num(tx, user_id)? else { continue };
+        let of_user = found.device_keys.entry(user_id.clone()).or_default();
         let mut signatures = vec![(user_id.as_str(), cross_signing::signatures(tx, user_num, user_num)?)];
         if asker.num != user_num {
             // Who trusts whom is nobody else's business.
@@ -334,7 +350,7 @@ pub struct Claimed {
 }
 
 /// Gives out one-time keys, each to nobody else; fallback keys where there are none.
-pub fn claim(tx: &mut Tx<'_>, server_name: &str, wanted: &[Wanted]) -> Result<Claimed, DbError> {
+pub fn claim(tx: &mut Tx<'_>, server_name: &str, wanted: &[Wanted], now: i64) -> Result<Claimed, DbError> {
     let failures = failures(wanted.iter().map(|wanted| wanted.user_id.as_str()), server_name);
     let mut claimed = Claimed { failures, ..Claimed::default() };
     let mut owner: Option<(&str, Option<i64>)> = None;
@@ -345,7 +361,7 @@ pub fn claim(tx: &mut Tx<'_>, server_name: &str, wanted: &[Wanted]) -> Result<Cl
         };
         owner = Some((user_id, user_num));
         let Some(user_num) = user_num else { continue };
-        let key = match keys::take_one_time(tx, user_num, device_id, algorithm)? {
+        let key = match keys::take_one_time(tx, user_num, device_id, algorithm, now)? {
             Some(key) => Some(key),
             None => keys::use_fallback(tx, user_num, device_id, algorithm)?,
         };

@@ -9,10 +9,17 @@ use reeve_store::{memberships, pushers, stream, threepids as addresses, users as
 use crate::error::Error;
 use crate::{threepids, users};
 
+/// How many pushers an account can have.
+const MOST: i64 = 100;
+
 /// Sets a pusher, in place of the account's own of the same application and key. Those of other accounts go, since
 /// a device has one owner, unless `append` says that it has several.
 pub fn set(tx: &mut Tx<'_>, user_num: i64, pusher: &Pusher, append: bool, now: i64) -> Result<(), Error> {
     users::check_active(tx, user_num)?;
+    if pusher.device_id.is_none() {
+        // It would outlive the session.
+        return Err(Error::PusherWithoutDevice);
+    }
     let mut pusher = pusher.clone();
     if pusher.kind == "email" {
         // The address is stored as the account has it, so that the pusher goes when the address goes.
@@ -24,7 +31,11 @@ pub fn set(tx: &mut Tx<'_>, user_num: i64, pusher: &Pusher, append: bool, now: i
     if !append {
         pushers::delete_of_others(tx, user_num, &pusher.app_id, &pusher.pushkey)?;
     }
-    if pushers::count_of_user(tx, user_num)? == 0
+    let count = pushers::count_of_user(tx, user_num)?;
+    if count >= MOST && !pushers::exists(tx, user_num, &pusher.app_id, &pusher.pushkey)? {
+        return Err(Error::TooMany("An account cannot have more than 100 pushers"));
+    }
+    if count == 0
         && let Some(user_id) = accounts::user_id(tx, user_num)?
     {
         memberships::set_pushes(tx, &user_id)?;

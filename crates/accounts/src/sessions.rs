@@ -3,7 +3,9 @@
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Ctx, User, random};
 use reeve_store::access_tokens::{self, NewAccessToken};
-use reeve_store::{device_changes, devices, login_tokens, refresh_tokens, users};
+use reeve_store::{
+    dehydrated_devices, device_changes, devices, login_tokens, pushers, refresh_tokens, users,
+};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -111,6 +113,10 @@ pub fn create(
     check(new)?;
     let device_id = new.device_id.clone().filter(|id| !id.is_empty()).unwrap_or_else(|| random::capitals(10));
     let name = new.initial_device_display_name.as_deref();
+    if dehydrated_devices::of_user(tx, user.num)?.is_some_and(|(waiting, _)| waiting == device_id) {
+        // Its keys are those of a device that has no session.
+        crate::devices::delete(tx, user.num, &device_id)?;
+    }
     if !crate::devices::insert(tx, user.num, &device_id, name, ctx.now)? {
         end_tokens(tx, user.num, &device_id)?;
     }
@@ -281,6 +287,7 @@ pub fn end_all(
     if fewer {
         device_changes::mark(tx, user_num)?;
     }
+    pushers::delete_without_device(tx, user_num)?;
     refresh_tokens::delete_of_user(tx, user_num, keep_token)?;
     login_tokens::delete_of_user(tx, user_num)?;
     access_tokens::delete_of_owner(tx, user_num, keep_token)?;

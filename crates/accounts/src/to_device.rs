@@ -4,7 +4,7 @@
 //! A message waits until a sync of the device acknowledges it. A device that is never used again gets messages for
 //! ever, so that the oldest go when there are very many.
 
-use reeve_db::{DbError, Tx};
+use reeve_db::{DbError, ReadTx, Tx};
 use reeve_store::transactions::{self, Key};
 use reeve_store::{stream, to_device};
 use serde_json::{Map, Value, json};
@@ -15,6 +15,12 @@ use crate::error::Error;
 const MOST_MESSAGES: usize = 5000;
 /// How many messages wait for a device; the oldest of more are dropped.
 const MOST_WAITING: i64 = 20_000;
+/// How long the content of a message may be, in bytes.
+const LONGEST: usize = 64 * 1024;
+/// A page of messages ends when it has so many bytes.
+const PAGE_BYTES: usize = 1024 * 1024;
+/// How many messages to devices that are gone one step deletes.
+const CLEARED_AT_ONCE: i64 = 1000;
 
 /// A message.
 #[derive(Clone, Debug)]
@@ -36,6 +42,9 @@ pub fn read(sender: &str, event_type: &str, messages: &Map<String, Value>) -> Re
         for (device_id, content) in of_user {
             if !content.is_object() {
                 return Err(Error::BadKeys("'messages' must be an object of objects of objects".to_owned()));
+            }
+            if content.to_string().len() > LONGEST {
+                return Err(Error::MessageTooLong);
             }
             found.push(Message {
                 user_id: user_id.clone(),
@@ -70,4 +79,32 @@ pub fn send(tx: &mut Tx<'_>, key: &Key, messages: &[Message], now: i64) -> Resul
         }
     }
     Ok(())
+}
+
+/// The messages of a device after a position, in order, with their positions: at most `limit`, and not many more bytes
+/// than a page has. Answers also whether there may be more.
+pub fn page(
+    tx: &ReadTx<'_>,
+    user_num: i64,
+    device_id: &str,
+    after: i64,
+    limit: i64,
+) -> Result<(Vec<(i64, String)>, bool), DbError> {
+    let mut found = to_device::pending(tx, user_num, device_id, after, limit)?;
+    let is_full = i64::try_from(found.len()).is_ok_and(|count| count >= limit);
+    let mut bytes = 0;
+    let fit = found.iter().take_while(|(_, event)| {
+        let is_open = bytes < PAGE_BYTES;
+        bytes += event.len();
+        is_open
+    });
+    let fit = fit.count();
+    let is_cut = fit < found.len();
+    found.truncate(fit);
+    Ok((found, is_full || is_cut))
+}
+
+/// Deletes a part of the messages to devices that are gone; answers whether there may be more.
+pub fn clear(tx: &mut Tx<'_>) -> Result<bool, DbError> {
+    to_device::clear(tx, CLEARED_AT_ONCE)
 }

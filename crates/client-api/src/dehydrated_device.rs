@@ -4,8 +4,8 @@
 use http::Method;
 use reeve_accounts::dehydrated::{self as deeds, NewDevice};
 use reeve_accounts::keys::Upload;
+use reeve_accounts::to_device;
 use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
-use reeve_store::to_device;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -89,7 +89,7 @@ async fn events(mut call: Call) -> Answer {
             if device_id != wanted {
                 return Err(reeve_accounts::Error::KeyNotFound("No such dehydrated device"));
             }
-            Ok(to_device::pending(tx, num, &device_id, since, MOST_EVENTS)?)
+            Ok(to_device::page(tx, num, &device_id, since, MOST_EVENTS)?.0)
         })
         .await?;
     let next_batch = found.last().map_or(since, |(pos, _)| *pos).to_string();

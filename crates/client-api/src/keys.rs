@@ -21,7 +21,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[
                 (400, "M_BAD_JSON", "keys are malformed, or too long"),
                 (400, "M_INVALID_PARAM", "`device_keys` are those of another user or device"),
-                (400, "M_TOO_LARGE", "the device would have more than 1000 one-time keys"),
+                (
+                    400,
+                    "M_TOO_LARGE",
+                    "the device would have more than 1000 one-time keys, or 10 fallback keys",
+                ),
                 (400, "M_UNKNOWN", "the session has no device, or another one-time key has the id already"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3keysupload"),
@@ -97,8 +101,8 @@ async fn claim(mut call: Call) -> Answer {
     }
     // Who claims the same keys at the same time does so in the same order.
     wanted.sort();
-    let server_name = call.app.server_name.clone();
-    reply::ok(&call.write(move |tx| deeds::claim(tx, &server_name, &wanted)).await?)
+    let (server_name, now) = (call.app.server_name.clone(), call.now);
+    reply::ok(&call.write(move |tx| deeds::claim(tx, &server_name, &wanted, now)).await?)
 }
 
 async fn changes(call: Call) -> Answer {

@@ -3,16 +3,15 @@
 
 use http::{Method, StatusCode};
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_rooms::Error;
+use reeve_rooms::push::{self, Notification, glob};
 use reeve_rooms::view::View;
-use reeve_rooms::{Error, push};
 use ruma::push::{AnyPushRuleRef, InsertPushRuleError, NewPushRule, RemovePushRuleError, RuleKind, Ruleset};
 use serde_json::{Map, Value, json};
 
 use crate::rooms::{v3, viewer};
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#push-rules-api";
-/// How many rules an account can have of its own.
-const MOST_RULES: usize = 5000;
 
 pub(crate) fn routes() -> Vec<Route> {
     let not_found: &[_] = &[(404, "M_NOT_FOUND", "there is no such rule")];
@@ -139,9 +138,6 @@ async fn put(mut call: Call) -> Answer {
     let body = call.object().await?;
     let new = new_rule(kind, &rule_id, body)?;
     change(&call, move |rules| {
-        if rules.iter().count() >= MOST_RULES {
-            return Err(MatrixError::invalid_param("Too many push rules"));
-        }
         rules.insert(new.clone(), after.as_deref(), before.as_deref()).map_err(|error| match error {
             InsertPushRuleError::UnknownRuleId => MatrixError::not_found("before/after rule not found"),
             error => MatrixError::invalid_param(error.to_string()),
@@ -159,6 +155,7 @@ fn new_rule(kind: RuleKind, rule_id: &str, mut body: Map<String, Value>) -> Resu
     if !body.get("actions").is_some_and(are_actions) {
         return Err(MatrixError::invalid_param("Unrecognised action"));
     }
+    check_patterns(&body)?;
     body.insert("rule_id".to_owned(), json!(rule_id));
     let body = Value::Object(body);
     Ok(match kind {
@@ -169,6 +166,17 @@ fn new_rule(kind: RuleKind, rule_id: &str, mut body: Map<String, Value>) -> Resu
         RuleKind::Sender => NewPushRule::Sender(serde_json::from_value(body).map_err(invalid)?),
         _ => return Err(MatrixError::invalid_param("Unknown kind of rule")),
     })
+}
+
+/// Checks the patterns of a rule and its conditions, which are looked for in everything that is sent to its owner.
+fn check_patterns(body: &Map<String, Value>) -> Result<(), MatrixError> {
+    let conditions = body.get("conditions").and_then(Value::as_array).into_iter().flatten();
+    let patterns = conditions.map(|condition| condition.get("pattern")).chain([body.get("pattern")]);
+    let mut patterns = patterns.flatten().filter_map(Value::as_str);
+    if !patterns.all(glob::is_allowed) {
+        return Err(MatrixError::invalid_param("A pattern is too long or has too many wildcards"));
+    }
+    Ok(())
 }
 
 /// Whether a value is a list of actions. Two older ones, which do nothing, are still taken.
@@ -232,16 +240,21 @@ async fn notifications(call: Call) -> Answer {
     let highlights = call.query.utf8("only")?.as_deref() == Some("highlight");
     let (found, next) = call
         .read(move |tx| -> Result<_, Error> {
-            let (found, next) = push::notifications(tx, &viewer.user_id, from, limit, highlights)?;
             let view = View::of(tx, viewer.clone(), now)?;
+            let page = (from, limit);
+            let (found, next) = push::notifications(tx, &viewer.user_id, view.ignored(), page, highlights)?;
             let mut shown = Vec::new();
-            for (event, room, read) in found {
+            for Notification { event, room, is_read, stands_out } in found {
                 if let Some(client) = view.room(&room)?.show(&event)? {
+                    let actions = if stands_out {
+                        json!(["notify", { "set_tweak": "highlight" }])
+                    } else {
+                        json!(["notify"])
+                    };
                     shown.push(json!({
-                        "actions": ["notify"],
+                        "actions": actions,
                         "event": client,
-                        "profile_tag": null,
-                        "read": read,
+                        "read": is_read,
                         "room_id": room.room_id,
                         "ts": event.ts,
                     }));

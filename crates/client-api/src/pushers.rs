@@ -15,6 +15,9 @@ use url::Url;
 const MAX_APP_ID: usize = 64;
 /// The longest push key, in bytes.
 const MAX_PUSHKEY: usize = 512;
+/// The longest other text, and the longest data as JSON, in bytes.
+const MAX_TEXT: usize = 512;
+const MAX_DATA: usize = 16 * 1024;
 /// The feature of switching pushers of other devices on and off.
 const MSC3881: &str = "msc3881";
 const ENABLED: &str = "org.matrix.msc3881.enabled";
@@ -36,6 +39,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[
                 (400, "M_MISSING_PARAM", "a key is missing, or the data of an HTTP pusher is not valid"),
                 (400, "M_INVALID_PARAM", "a value is not valid"),
+                (400, "M_TOO_LARGE", "the account would have more than 100 pushers"),
+                (403, "M_FORBIDDEN", "the session has no device"),
                 (400, "M_THREEPID_NOT_FOUND", "the account has no such e-mail address"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3pushersset"),
@@ -131,18 +136,22 @@ fn pusher(call: &Call, body: &Object) -> Result<Pusher, MatrixError> {
         ("email", Some(_)) => return Err(MatrixError::invalid_param("'data' must be an object")),
         _ => return Err(MatrixError::invalid_param("'kind' must be 'http', 'email' or null")),
     };
+    let data = Value::Object(data).to_string();
+    if data.len() > MAX_DATA {
+        return Err(MatrixError::invalid_param(format!("'data' must not be longer than {MAX_DATA} bytes")));
+    }
     Ok(Pusher {
         app_id,
         pushkey,
         kind,
-        app_display_name: text(body, "app_display_name")?,
-        device_display_name: text(body, "device_display_name")?,
+        app_display_name: short_text(body, "app_display_name")?,
+        device_display_name: short_text(body, "device_display_name")?,
         profile_tag: match body.get("profile_tag") {
             None | Some(Value::Null) => String::new(),
-            Some(_) => text(body, "profile_tag")?,
+            Some(_) => short_text(body, "profile_tag")?,
         },
-        lang: text(body, "lang")?,
-        data: Value::Object(data).to_string(),
+        lang: short_text(body, "lang")?,
+        data,
         device_id: call.session()?.device_id.clone(),
         enabled: true,
     })
@@ -177,4 +186,12 @@ fn text(body: &Object, key: &str) -> Result<String, MatrixError> {
         Some(Value::String(text)) => Ok(text.clone()),
         _ => Err(MatrixError::invalid_param(format!("'{key}' must be a string"))),
     }
+}
+
+fn short_text(body: &Object, key: &str) -> Result<String, MatrixError> {
+    let text = text(body, key)?;
+    if text.len() > MAX_TEXT {
+        return Err(MatrixError::invalid_param(format!("'{key}' must not be longer than {MAX_TEXT} bytes")));
+    }
+    Ok(text)
 }

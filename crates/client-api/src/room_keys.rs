@@ -18,11 +18,10 @@ const NO_BACKUP: (u16, &str, &str) = (404, "M_NOT_FOUND", "there is no such back
 
 pub(crate) fn routes() -> Vec<Route> {
     let mut routes = vec![
-        route(Method::POST, "version", create).summary("Begins a backup of room keys").errors(&[(
-            400,
-            "M_MISSING_PARAM",
-            "`algorithm` or `auth_data` is missing",
-        )]),
+        route(Method::POST, "version", create).summary("Begins a backup of room keys").errors(&[
+            (400, "M_MISSING_PARAM", "`algorithm` or `auth_data` is missing"),
+            (400, "M_TOO_LARGE", "the account has 1000 backups"),
+        ]),
         route(Method::GET, "version", latest).summary("The newest backup of room keys").errors(&[(
             404,
             "M_NOT_FOUND",

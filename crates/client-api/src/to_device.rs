@@ -20,7 +20,7 @@ pub(crate) fn routes() -> Vec<Route> {
             )
             .errors(&[
                 (400, "M_BAD_JSON", "`messages` is not an object of objects of objects"),
-                (413, "M_TOO_LARGE", "there are more than 5000 messages"),
+                (413, "M_TOO_LARGE", "there are more than 5000 messages, or one is longer than 64 KiB"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid"),
     ]

@@ -266,12 +266,13 @@ impl From<AccountError> for MatrixError {
             AccountError::RegistrationTokenChanged => {
                 Self::new(StatusCode::UNAUTHORIZED, "M_INVALID_PARAM", text)
             }
-            AccountError::DeviceNameTooLong | AccountError::TooManyKeys => {
+            AccountError::DeviceNameTooLong | AccountError::TooManyKeys | AccountError::TooMany(_) => {
                 Self::bad_request("M_TOO_LARGE", text)
             }
             AccountError::PasswordChangeDisabled
             | AccountError::BadCredentials
             | AccountError::BadLoginToken
+            | AccountError::PusherWithoutDevice
             | AccountError::KeyIdInUse => Self::forbidden(text),
             AccountError::SessionEnded => Self::unknown_token("Invalid access token passed.", false),
             AccountError::BadRefreshToken(_, soft_logout) => {
@@ -283,7 +284,9 @@ impl From<AccountError> for MatrixError {
             AccountError::DeviceIdInUse => Self::bad_request("M_FORBIDDEN", text),
             AccountError::BadKeys(_) => Self::bad_json(text),
             AccountError::OtherKeys(_) => Self::invalid_param(text),
-            AccountError::TooManyMessages => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", text),
+            AccountError::TooManyMessages | AccountError::MessageTooLong => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", text)
+            }
             AccountError::BadSignature => Self::bad_request("M_INVALID_SIGNATURE", text),
             AccountError::NoMasterKey => Self::bad_request("M_MISSING_PARAM", text),
             AccountError::WrongBackupVersion(current) => {

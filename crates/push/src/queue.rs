@@ -140,7 +140,7 @@ fn plan(tx: &ReadTx<'_>, inner: &Inner, claim: &str, claimed: &Claimed, now: i64
     if alert.is_none() && alerts.upto < end {
         return Ok(Plan::Go(Message::Nothing, step(alerts.upto, told)));
     }
-    let unread = alerts::badge(tx, &reader.user_id, inner.settings.unread_by_room)?;
+    let unread = alerts::badge(tx, &reader, inner.settings.unread_by_room)?;
     if alert.is_none() && unread == told {
         return Ok(Plan::Go(Message::Nothing, step(end, unread)));
     }

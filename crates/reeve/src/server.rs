@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use reeve_accounts::password::Hasher;
 use reeve_accounts::policy::{HashingCost, Policy};
 use reeve_accounts::seen::Seen;
-use reeve_accounts::{import, key_backup, registration, sessions};
+use reeve_accounts::{import, key_backup, keys, registration, sessions, to_device};
 use reeve_db::{DatabaseUrl, Db, DbError, OpenError, Options};
 use reeve_http::app::{App, HttpSettings};
 use reeve_http::limits::{Limiter, RateLimit, RateLimits};
@@ -26,6 +26,7 @@ use reeve_model::{Clock, id};
 use reeve_outgoing::{Filter, MailSettings, MailTls, Mailer, Outgoing};
 use reeve_previews::Previews;
 use reeve_push::{MailStyle, Push};
+use reeve_rooms::push::KeptRules;
 use reeve_rooms::{Home, SigningKey, deletion, ephemeral, people, purge, redactions};
 use reeve_store::{transactions, user_bulk};
 use tokio::net::TcpListener;
@@ -50,8 +51,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 const TRANSACTIONS_MS: i64 = 24 * 3600 * 1000;
 /// How often what has expired is deleted.
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
-/// How many parts of deleted backups of room keys are deleted at a time.
-const BACKUP_PARTS: usize = 100;
+/// How many parts of deleted backups of room keys, and of messages to devices that are gone, are deleted at a time.
+const PARTS: usize = 100;
 /// How long access tokens live that can be refreshed, unless set.
 const REFRESHABLE_LIFETIME_MS: i64 = 300_000;
 /// How long a login waits for its turn to hash.
@@ -439,7 +440,12 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     let outgoing =
         Outgoing::new(Filter::new(config.allowed_ranges), USER_AGENT).map_err(StartError::Outgoing)?;
     let server_name: Arc<str> = Arc::from(config.server_name);
-    let home = Arc::new(Home { server_name: Arc::clone(&server_name), key, settings: config.rooms });
+    let home = Arc::new(Home {
+        server_name: Arc::clone(&server_name),
+        key,
+        settings: config.rooms,
+        push_rules: KeptRules::default(),
+    });
     let mailing = match config.mail {
         Some((server, style)) => Some((Mailer::new(&server).map_err(StartError::Mail)?, style)),
         None => None,
@@ -574,14 +580,17 @@ async fn prune_expired(app: &App, push: &Push) -> Result<(), DbError> {
     push.prune().await?;
     app.seen.prune(&app.db, now).await?;
     app.jobs.prune().await?;
-    for _ in 0..BACKUP_PARTS {
-        if !app.db.write(key_backup::clear).await? {
-            break;
+    for clear in [key_backup::clear, to_device::clear] {
+        for _ in 0..PARTS {
+            if !app.db.write(clear).await? {
+                break;
+            }
         }
     }
     app.db
         .write(move |tx| -> Result<(), DbError> {
             sessions::prune(tx, now)?;
+            keys::prune(tx, now)?;
             registration::prune(tx, now)?;
             transactions::prune(tx, now - TRANSACTIONS_MS)?;
             reeve_client_api::prune(tx, now)

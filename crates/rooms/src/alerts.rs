@@ -1,7 +1,7 @@
 //! What pushers tell: the events that notify somebody and are not read, and how much there is to read.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashSet};
 
 use reeve_db::ReadTx;
 use reeve_model::User;
@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::event;
-use crate::push::{self, Evaluator, Read};
-use crate::view::{ClientEvent, View, Viewer};
+use crate::push::{self, Read, Subject};
+use crate::view::{self, ClientEvent, View, Viewer};
 
 /// An event that notifies somebody who has not read it.
 #[derive(Debug)]
@@ -59,13 +59,12 @@ pub fn find(
     }
     let viewer = Viewer { user_id: user.user_id.clone(), user_num: user.num, device_id: String::new() };
     let view = View::of(tx, viewer, now)?;
-    let rules = push::rules(tx, user.num, &user.user_id)?;
+    let rules = push::readable_rules(tx, user.num, &user.user_id)?.unwrap_or_default();
     let mut read: BTreeMap<i64, Read> = BTreeMap::new();
     for (pos, room_num) in pending {
         let (Some(event), Some(room)) = (events::by_pos(tx, pos)?, rooms::by_num(tx, room_num)?) else {
             continue;
         };
-        let thread = event.relates_to.as_deref().filter(|_| event.rel_type.as_deref() == Some("m.thread"));
         let read = match read.entry(room_num) {
             Entry::Occupied(read) => read.into_mut(),
             Entry::Vacant(place) => place.insert(Read::of(tx, room_num, &user.user_id)?),
@@ -75,7 +74,7 @@ pub fn find(
         let is_open = if invites {
             memberships::find(tx, &user.user_id, room_num)?.is_some_and(|member| member.event_pos == pos)
         } else {
-            !read.covers(thread, pos)
+            !read.covers(event.thread(), pos)
         };
         if !is_open || view.ignores(&event.sender) {
             continue;
@@ -85,7 +84,8 @@ pub fn find(
             alerts.upto = pos - 1;
             break;
         }
-        let tweaks = tweaks(Evaluator::new(tx, &room, &user.user_id, &rules)?.actions(&event.json)?);
+        let subject = Subject::new(tx, &room, &event.sender, &event.json);
+        let tweaks = tweaks(subject.actions(&rules, &user.user_id)?);
         let sender_name = member_name(tx, &room, &event.sender)?;
         alerts.found.push(Alert { event, shown, room, sender_name, tweaks });
     }
@@ -113,12 +113,29 @@ fn tweaks(actions: &[Action]) -> Map<String, Value> {
 }
 
 /// How much somebody has not read: invitations, and rooms with something that notifies, or each such event.
-pub fn badge(tx: &ReadTx<'_>, user_id: &str, by_room: bool) -> Result<i64, Error> {
-    let mut unread = memberships::count_of_user_in(tx, user_id, "invite")?;
-    for room_num in push_queue::unread_rooms(tx, user_id)? {
+pub fn badge(tx: &ReadTx<'_>, user: &User, by_room: bool) -> Result<i64, Error> {
+    let ignored = view::ignored(tx, user.num)?;
+    let mut unread = invites(tx, &user.user_id, &ignored)?;
+    for room_num in push_queue::unread_rooms(tx, &user.user_id)? {
         let Some(room) = rooms::by_num(tx, room_num)? else { continue };
-        let count = push::unread(tx, &room, user_id)?.total().notification_count;
-        unread += if by_room { count.min(1) } else { count };
+        unread += if by_room {
+            i64::from(push::is_unread(tx, &room, &user.user_id, &ignored)?)
+        } else {
+            push::unread(tx, &room, &user.user_id, &ignored)?.total().notification_count
+        };
     }
     Ok(unread)
+}
+
+/// How many invitations by people who are not ignored somebody has.
+fn invites(tx: &ReadTx<'_>, user_id: &str, ignored: &HashSet<String>) -> Result<i64, Error> {
+    if ignored.is_empty() {
+        return Ok(memberships::count_of_user_in(tx, user_id, "invite")?);
+    }
+    let mut count = 0;
+    for invited in memberships::of_user_in(tx, user_id, "invite")? {
+        let invite = events::by_pos(tx, invited.member.event_pos)?;
+        count += i64::from(invite.is_some_and(|invite| !ignored.contains(&invite.sender)));
+    }
+    Ok(count)
 }

@@ -351,7 +351,7 @@ pub fn begin(
     room.num = rooms::insert(tx, &room)?;
     let before = room.clone();
     room.room_type = room_type;
-    let event = store(tx, &mut room, draft, signed, now)?;
+    let event = store(tx, home, &mut room, draft, signed, now)?;
     rooms::update(tx, &before, &room)?;
     Ok((room, event))
 }
@@ -400,13 +400,20 @@ pub fn append(
         signed
     };
     let before = room.clone();
-    let event = store(tx, room, draft, signed, now)?;
+    let event = store(tx, home, room, draft, signed, now)?;
     rooms::update(tx, &before, room)?;
     Ok(event)
 }
 
 /// Stores a signed event as the newest of its room, with all that follows from it.
-fn store(tx: &mut Tx<'_>, room: &mut Room, draft: &Draft, signed: Signed, now: i64) -> Result<Event, Error> {
+fn store(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    room: &mut Room,
+    draft: &Draft,
+    signed: Signed,
+    now: i64,
+) -> Result<Event, Error> {
     let pos = stream::next(tx)?;
     let text = |key: &str| draft.content.get(key).and_then(Value::as_str).map(str::to_owned);
     let relation = draft.content.get("m.relates_to").and_then(Value::as_object);
@@ -444,7 +451,7 @@ fn store(tx: &mut Tx<'_>, room: &mut Room, draft: &Draft, signed: Signed, now: i
     if let (Some(user_id), Some(membership)) = (&event.state_key, &event.membership) {
         move_member(tx, room, user_id, membership, pos)?;
     }
-    event.notifies = push::note(tx, room, &event, &draft.content)?;
+    event.notifies = push::note(tx, home, room, &event, &draft.content)?;
     events::insert(tx, &event)?;
     if event.rel_type.as_deref() == Some("m.thread")
         && let Some(root) = &event.relates_to

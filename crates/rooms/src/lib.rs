@@ -69,6 +69,8 @@ pub struct Home {
     pub key: SigningKey,
     /// What the operator decided.
     pub settings: Settings,
+    /// Push rules that were read before.
+    pub push_rules: push::KeptRules,
 }
 
 impl Home {

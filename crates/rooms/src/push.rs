@@ -5,32 +5,35 @@
 //! whether it notifies everybody, and by itself only whom it notifies otherwise: who is mentioned, or has rules of their
 //! own. What is unread is counted from that, and sending costs the same in a room of any size.
 
-use std::collections::BTreeMap;
+mod evaluate;
+pub mod glob;
+mod kept;
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::LazyLock;
 
-use futures_util::FutureExt;
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::Room;
 use reeve_store::{account_data, ephemeral, memberships, notifications, rooms, users};
-use ruma::power_levels::NotificationPowerLevels;
-use ruma::push::{
-    Action, HighlightTweakValue, PushConditionPowerLevelsCtx, PushConditionRoomCtx, Ruleset, Tweak,
-};
-use ruma::room_version_rules::{AuthorizationRules, RoomPowerLevelsRules};
-use ruma::serde::Raw;
-use ruma::{Int, RoomId, UInt, UserId, user_id};
+use ruma::push::Ruleset;
+use ruma::{UserId, user_id};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+pub(crate) use self::evaluate::Subject;
+pub use self::kept::KeptRules;
+use crate::Home;
 use crate::error::Error;
-use crate::event;
-use crate::membership::Powers;
 
 /// The type of the account data that holds the push rules.
 pub const DATA_TYPE: &str = "m.push_rules";
 /// How many mentioned users an event can notify.
 const MOST_MENTIONED: usize = 1000;
+/// How many rules an account can have, those that everybody has included, and how many bytes they may take.
+const MOST_RULES: usize = 1000;
+const MOST_BYTES: usize = 256 * 1024;
 
 /// The rules of whoever has none of their own, for somebody who is not mentioned.
 static DEFAULT: LazyLock<Ruleset> = LazyLock::new(|| Ruleset::server_default(user_id!("@:nobody.invalid")));
@@ -40,20 +43,38 @@ struct Stored {
     global: Ruleset,
 }
 
+/// Stored rules, with those that the specification has added since; `None` if they cannot be read.
+fn parse(stored: &str, user_id: &UserId) -> Option<Ruleset> {
+    let Stored { global: mut rules } = serde_json::from_str(stored).ok()?;
+    rules.update_with_server_default(Ruleset::server_default(user_id));
+    Some(rules)
+}
+
+/// The push rules of an account: the stored ones, or the default; `None` if they cannot be read.
+pub(crate) fn readable_rules(
+    tx: &ReadTx<'_>,
+    user_num: i64,
+    user_id: &str,
+) -> Result<Option<Ruleset>, Error> {
+    let user_id = UserId::parse(user_id).map_err(Error::internal)?;
+    Ok(match account_data::find(tx, user_num, "", DATA_TYPE)? {
+        None => Some(Ruleset::server_default(&user_id)),
+        Some(stored) => parse(&stored, &user_id),
+    })
+}
+
 /// The push rules of an account: the stored ones, or the default.
 pub fn rules(tx: &ReadTx<'_>, user_num: i64, user_id: &str) -> Result<Ruleset, Error> {
-    let user_id = UserId::parse(user_id).map_err(Error::internal)?;
-    let default = Ruleset::server_default(&user_id);
-    let Some(stored) = account_data::find(tx, user_num, "", DATA_TYPE)? else { return Ok(default) };
-    let Stored { global: mut rules } = serde_json::from_str(&stored).map_err(Error::internal)?;
-    // Rules that the specification has added since.
-    rules.update_with_server_default(default);
-    Ok(rules)
+    readable_rules(tx, user_num, user_id)?.ok_or_else(|| Error::internal("push rules cannot be read"))
 }
 
 /// Replaces the push rules of an account.
 pub fn set_rules(tx: &mut Tx<'_>, user_num: i64, rules: Ruleset) -> Result<(), Error> {
+    let count = rules.iter().count();
     let stored = serde_json::to_string(&Stored { global: rules }).map_err(Error::internal)?;
+    if count > MOST_RULES || stored.len() > MOST_BYTES {
+        return Err(Error::Invalid("Too many push rules".to_owned()));
+    }
     if let Some(user_id) = users::user_id(tx, user_num)? {
         notifications::set_with_rules(tx, &user_id)?;
     }
@@ -97,118 +118,49 @@ impl Unread {
     }
 }
 
-/// Decides which events of a room notify a member.
-pub(crate) struct Evaluator<'r> {
-    rules: &'r Ruleset,
-    context: PushConditionRoomCtx,
-}
-
-impl<'r> Evaluator<'r> {
-    /// For a member of a room.
-    pub(crate) fn new(
-        tx: &ReadTx<'_>,
-        room: &Room,
-        user_id: &str,
-        rules: &'r Ruleset,
-    ) -> Result<Self, Error> {
-        let user_id = UserId::parse(user_id).map_err(Error::internal)?;
-        let mut evaluator = Self::bare(tx, room, &user_id, rules, true)?;
-        let member = event::state_content(tx, room, "m.room.member", user_id.as_str())?;
-        let name = member.as_ref().and_then(|member| member.get("displayname")).and_then(Value::as_str);
-        name.unwrap_or_default().clone_into(&mut evaluator.context.user_display_name);
-        Ok(evaluator)
-    }
-
-    /// For somebody without a name; with the power levels only where they matter.
-    fn bare(
-        tx: &ReadTx<'_>,
-        room: &Room,
-        user_id: &UserId,
-        rules: &'r Ruleset,
-        with_powers: bool,
-    ) -> Result<Self, Error> {
-        let mut context = PushConditionRoomCtx::new(
-            RoomId::parse(&room.room_id).map_err(Error::internal)?,
-            UInt::try_from(room.joined_members).unwrap_or_default(),
-            user_id.to_owned(),
-            String::new(),
-        );
-        if with_powers {
-            context = context.with_power_levels(power_levels(room, &Powers::of(tx, room)?)?);
-        }
-        Ok(Self { rules, context })
-    }
-
-    /// What the rules ask for at an event, given as JSON.
-    pub(crate) fn actions(&self, json: &str) -> Result<&[Action], Error> {
-        let raw: Raw<Value> = Raw::from_json_string(json.to_owned()).map_err(Error::internal)?;
-        // Without conditions about thread subscriptions nothing is waited for.
-        Ok(self.rules.get_actions(&raw, &self.context).now_or_never().unwrap_or(&[]))
-    }
-
-    /// Whether an event, given as JSON, notifies (1), stands out (2), or neither (0).
-    fn evaluate(&self, json: &str) -> Result<i64, Error> {
-        let actions = self.actions(json)?;
-        let notifies = actions.iter().any(|action| matches!(action, Action::Notify));
-        let highlights = actions
-            .iter()
-            .any(|action| matches!(action, Action::SetTweak(Tweak::Highlight(HighlightTweakValue::Yes))));
-        Ok(if notifies { 1 + i64::from(highlights) } else { 0 })
-    }
-}
-
-fn power_levels(room: &Room, powers: &Powers) -> Result<PushConditionPowerLevelsCtx, Error> {
-    let authorization: AuthorizationRules = event::rules(room)?.authorization;
-    let creators = powers.creators().iter().filter_map(|creator| UserId::parse(creator.as_str()).ok());
-    let rules = RoomPowerLevelsRules::new(&authorization, creators);
-    let content = powers.content();
-    let int = |value: &Value| value.as_i64().and_then(|value| Int::try_from(value).ok());
-    let users = content.get("users").and_then(Value::as_object).into_iter().flatten();
-    let users = users
-        .filter_map(|(user_id, level)| Some((UserId::parse(user_id.as_str()).ok()?, int(level)?)))
-        .collect();
-    let users_default = content.get("users_default").and_then(int).unwrap_or_default();
-    let mut notifications = NotificationPowerLevels::default();
-    if let Some(level) = content.get("notifications").and_then(|levels| levels.get("room")).and_then(int) {
-        notifications.room = level;
-    }
-    Ok(PushConditionPowerLevelsCtx::new(users, users_default, notifications, rules))
-}
-
 /// Decides whom a new event notifies: everybody in the same way, and some otherwise.
 pub(crate) fn note(
     tx: &mut Tx<'_>,
+    home: &Home,
     room: &Room,
     event: &Event,
     content: &Map<String, Value>,
 ) -> Result<i64, Error> {
-    let mentions = content.get("m.mentions").and_then(Value::as_object);
-    let mentions_room = mentions.and_then(|mentions| mentions.get("room")) == Some(&Value::Bool(true));
-    let nobody = user_id!("@:nobody.invalid");
-    let usual = Evaluator::bare(tx, room, nobody, &DEFAULT, mentions_room)?.evaluate(&event.json)?;
-    let mut special = notifications::members_with_rules(tx, room.num)?;
-    if event.membership.as_deref() == Some("invite") {
-        special.extend(event.state_key.clone());
+    let mut exceptions: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+    let subject = Subject::new(tx, room, &event.sender, &event.json);
+    let usual = subject.notifies(&DEFAULT, "")?;
+    let mut except = |user_id: String, rules: &Ruleset| -> Result<(), Error> {
+        let notifies = subject.notifies(rules, &user_id)?;
+        if notifies != usual && user_id != event.sender {
+            exceptions.entry(notifies).or_default().push(user_id);
+        }
+        Ok(())
+    };
+    let mut decided = HashSet::new();
+    for (user_id, rules) in home.push_rules.of_members(tx, room.num)? {
+        decided.insert(user_id.clone());
+        except(user_id, &rules)?;
     }
-    let with_rules = special.len();
-    let mentioned = mentions.and_then(|mentions| mentions.get("user_ids")).and_then(Value::as_array);
-    for user_id in mentioned.into_iter().flatten().filter_map(Value::as_str).take(MOST_MENTIONED) {
-        let joined = || memberships::find(tx, user_id, room.num);
-        if !special.iter().any(|other| other == user_id)
-            && joined()?.is_some_and(|member| member.membership == "join")
-        {
-            special.push(user_id.to_owned());
+    // Who is invited is no member yet.
+    let invited = event.state_key.clone().filter(|_| event.membership.as_deref() == Some("invite"));
+    if let Some(user_id) = invited
+        && let Some(num) = users::num(tx, &user_id)?
+        && decided.insert(user_id.clone())
+    {
+        let rules = readable_rules(tx, num, &user_id)?.unwrap_or_default();
+        except(user_id, &rules)?;
+    }
+    let mentioned = content.get("m.mentions").and_then(|mentions| mentions.get("user_ids"));
+    let mentioned = mentioned.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let mentioned: BTreeSet<&str> = mentioned.take(MOST_MENTIONED).collect();
+    for user_id in mentioned.into_iter().filter(|user_id| !decided.contains(*user_id)) {
+        let Ok(parsed) = UserId::parse(user_id) else { continue };
+        if memberships::find(tx, user_id, room.num)?.is_some_and(|member| member.membership == "join") {
+            except(user_id.to_owned(), &Ruleset::server_default(&parsed))?;
         }
     }
-    for (index, user_id) in special.iter().enumerate().filter(|(_, user_id)| **user_id != event.sender) {
-        let Ok(parsed) = UserId::parse(user_id.as_str()) else { continue };
-        let Some(num) = users::num(tx, user_id)? else { continue };
-        let rules =
-            if index < with_rules { rules(tx, num, user_id)? } else { Ruleset::server_default(&parsed) };
-        let notifies = Evaluator::new(tx, room, user_id, &rules)?.evaluate(&event.json)?;
-        if notifies != usual {
-            notifications::insert(tx, user_id, room.num, event.pos, notifies)?;
-        }
+    for (notifies, user_ids) in exceptions {
+        notifications::insert(tx, &user_ids, room.num, event.pos, notifies)?;
     }
     Ok(usual)
 }
@@ -246,19 +198,32 @@ impl Read {
     }
 }
 
-/// What a member has not read in a room.
-pub fn unread(tx: &ReadTx<'_>, room: &Room, user_id: &str) -> Result<Unread, Error> {
+/// The user ids whose events do not count for a user: whom they ignore, and their own.
+fn unheard(user_id: &str, ignored: &HashSet<String>) -> Value {
+    // Clients write the list as they like; a zero byte is in no user id, and PostgreSQL reads none.
+    let ignored = ignored.iter().map(String::as_str).filter(|user_id| !user_id.contains('\0'));
+    Value::Array(ignored.chain([user_id]).map(Value::from).collect())
+}
+
+/// What a member, who ignores some people, has not read in a room.
+pub fn unread(
+    tx: &ReadTx<'_>,
+    room: &Room,
+    user_id: &str,
+    ignored: &HashSet<String>,
+) -> Result<Unread, Error> {
+    let unheard = unheard(user_id, ignored).to_string();
     let read = Read::of(tx, room.num, user_id)?;
     let mut unread = Unread::default();
-    let usual = notifications::unread(tx, room.num, read.everywhere, user_id)?;
+    let usual = notifications::unread(tx, room.num, read.everywhere, &unheard)?;
     for (thread, mut notifying, mut standing_out) in usual {
         if let Some(pos) = read.threads.get(&thread) {
             (notifying, standing_out) =
-                notifications::unread_in(tx, room.num, *pos, user_id, thread.as_deref())?;
+                notifications::unread_in(tx, room.num, *pos, &unheard, thread.as_deref())?;
         }
         unread.add(thread, notifying, standing_out);
     }
-    for exception in notifications::of_user(tx, user_id, room.num, read.everywhere)? {
+    for exception in notifications::of_user(tx, user_id, room.num, read.everywhere, &unheard)? {
         if read.covers(exception.thread.as_deref(), exception.pos) {
             continue;
         }
@@ -269,44 +234,80 @@ pub fn unread(tx: &ReadTx<'_>, room: &Room, user_id: &str) -> Result<Unread, Err
     Ok(unread)
 }
 
+/// Whether a member has not read something in a room that notifies them.
+pub(crate) fn is_unread(
+    tx: &ReadTx<'_>,
+    room: &Room,
+    user_id: &str,
+    ignored: &HashSet<String>,
+) -> Result<bool, Error> {
+    let read = Read::of(tx, room.num, user_id)?;
+    let unheard = unheard(user_id, ignored).to_string();
+    let range = (read.everywhere, i64::MAX);
+    let newest = notifications::notifying(tx, user_id, room.num, range, 1, &unheard, 1)?;
+    let newest = newest.first().map(|(pos, _)| events::by_pos(tx, *pos)).transpose()?.flatten();
+    match newest {
+        None => Ok(false),
+        Some(event) if !read.covers(event.thread(), event.pos) => Ok(true),
+        // It was read in its thread; what came before elsewhere was perhaps not.
+        Some(_) => Ok(unread(tx, room, user_id, ignored)?.total().notification_count > 0),
+    }
+}
+
 fn later(read: &mut BTreeMap<Option<String>, i64>, thread: Option<String>, pos: i64) {
     let known = read.entry(thread).or_insert(pos);
     *known = (*known).max(pos);
 }
 
-/// An event that notified an account, its room, and whether it was read.
-pub type Notification = (Event, Room, bool);
+/// An event that notified an account.
+#[derive(Debug)]
+pub struct Notification {
+    /// The event.
+    pub event: Event,
+    /// Its room.
+    pub room: Room,
+    /// Whether it was read.
+    pub is_read: bool,
+    /// Whether it stands out.
+    pub stands_out: bool,
+}
 
 /// A page of the events that notified an account, the newest first, and where the list goes on.
 pub fn notifications(
     tx: &ReadTx<'_>,
     user_id: &str,
-    from: Option<i64>,
-    limit: usize,
+    ignored: &HashSet<String>,
+    (from, limit): (Option<i64>, usize),
     highlights_only: bool,
 ) -> Result<(Vec<Notification>, Option<i64>), Error> {
     let needed = if highlights_only { 2 } else { 1 };
     let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let before = from.map_or(i64::MAX, |from| from.saturating_add(1));
+    let unheard = unheard(user_id, ignored).to_string();
     let mut found = Vec::new();
     for joined in memberships::of_user_in(tx, user_id, "join")? {
         let (num, since) = (joined.member.room_num, joined.member.since_pos);
-        let Some(room) = rooms::by_num(tx, num)? else { continue };
-        let receipts = ephemeral::receipts_of_user(tx, num, user_id)?;
-        let read = receipts.iter().map(|receipt| receipt.event_pos).max().unwrap_or(0);
-        for event in events::notifying(tx, user_id, num, (since, before), most)? {
-            let notifies = notifications::one(tx, user_id, num, event.pos)?.unwrap_or(event.notifies);
-            if notifies >= needed {
-                let is_read = event.pos <= read;
-                found.push((event, room.clone(), is_read));
-            }
-        }
+        let of_room = notifications::notifying(tx, user_id, num, (since, before), needed, &unheard, most)?;
+        found.extend(of_room.into_iter().map(|(pos, notifies)| (pos, notifies, num)));
     }
-    found.sort_by_key(|(event, _, _)| -event.pos);
+    found.sort_by_key(|(pos, ..)| -pos);
     let more = found.len() > limit;
     found.truncate(limit);
-    let next = found.last().filter(|_| more).map(|(event, _, _)| event.pos - 1);
-    Ok((found, next))
+    let next = found.last().filter(|_| more).map(|(pos, ..)| pos - 1);
+    let mut known: BTreeMap<i64, (Room, Read)> = BTreeMap::new();
+    let mut page = Vec::with_capacity(found.len());
+    for (pos, notifies, num) in found {
+        let Some(event) = events::by_pos(tx, pos)? else { continue };
+        if let Entry::Vacant(place) = known.entry(num)
+            && let Some(room) = rooms::by_num(tx, num)?
+        {
+            place.insert((room, Read::of(tx, num, user_id)?));
+        }
+        let Some((room, read)) = known.get(&num) else { continue };
+        let (room, is_read) = (room.clone(), read.covers(event.thread(), pos));
+        page.push(Notification { event, room, is_read, stands_out: notifies > 1 });
+    }
+    Ok((page, next))
 }
 
 /// Push rules as clients get them: with all kinds, also those of which there are none.

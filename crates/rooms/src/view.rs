@@ -118,6 +118,11 @@ impl<'t, 'c> View<'t, 'c> {
         Self { tx, viewer: None, now, erased: RefCell::default(), ignored: HashSet::new() }
     }
 
+    /// Whom the viewer ignores.
+    pub fn ignored(&self) -> &HashSet<String> {
+        &self.ignored
+    }
+
     /// Whether the viewer wants to see nothing of a user.
     pub fn ignores(&self, user_id: &str) -> bool {
         self.ignored.contains(user_id)

@@ -37,8 +37,10 @@ reeve_db::statements! {
     WENT = concat!("SELECT m.user_id FROM memberships m WHERE m.room_num = $2 \
             AND m.membership IN ('ban', 'invite', 'knock', 'leave') AND m.since_pos > $3 AND m.user_id <> $1 AND ",
             was_there!("m.user_id"), " AND NOT ", shares!("m.user_id"));
-    LEFT_BEHIND = concat!("SELECT m.user_id FROM memberships m WHERE m.room_num = $2 AND m.membership = 'join' AND NOT ",
-                   shares!("m.user_id"));
+    LEFT_AT = "SELECT max(until_pos) FROM events WHERE room_num = $2 AND event_type = 'm.room.member' AND state_key = $1 \
+               AND until_pos > $3 AND membership = 'join'";
+    LEFT_BEHIND = concat!("SELECT m.user_id FROM memberships m WHERE m.room_num = $2 AND m.membership = 'join' AND ",
+                   was_there!("m.user_id"), " AND NOT ", shares!("m.user_id"));
     WAS_THERE = concat!("SELECT 1 WHERE ", was_there!("$1"));
     DEPARTED = concat!("SELECT d.user_id FROM departures d WHERE d.room_id = $2 AND d.pos > $3 AND d.user_id <> $1 AND NOT ",
                 shares!("d.user_id"));
@@ -66,9 +68,17 @@ pub fn went(tx: &ReadTx<'_>, user_id: &str, room_num: i64, since: i64) -> Result
     tx.query(&WENT, &params![user_id, room_num, since], |row| row.get(0))
 }
 
-/// Who is in a room, of those who share no other room with a user who is not.
-pub fn left_behind(tx: &ReadTx<'_>, user_id: &str, room_num: i64) -> Result<Vec<String>, DbError> {
-    tx.query(&LEFT_BEHIND, &params![user_id, room_num], |row| row.get(0))
+/// Who is in a room that a user left after a position, and was there when they did, of those who share no other room with
+/// them.
+pub fn left_behind(
+    tx: &ReadTx<'_>,
+    user_id: &str,
+    room_num: i64,
+    since: i64,
+) -> Result<Vec<String>, DbError> {
+    let left: Option<i64> = tx.query_one(&LEFT_AT, &params![user_id, room_num, since], |row| row.get(0))?;
+    let Some(left) = left else { return Ok(Vec::new()) };
+    tx.query(&LEFT_BEHIND, &params![user_id, room_num, left], |row| row.get(0))
 }
 
 /// Whether somebody was in a room at a position.

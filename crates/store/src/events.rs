@@ -80,10 +80,6 @@ reeve_db::statements! {
     SET_REDACTED = "UPDATE events SET redacted_by = $2, notifies = 0 WHERE pos = $1";
     INVITES_SENT = "SELECT count(*) FROM events WHERE sender = $1 AND membership = 'invite' AND ts >= $2";
     ROOMS_JOINED = "SELECT count(DISTINCT room_num) FROM events WHERE state_key = $1 AND membership = 'join' AND ts >= $2";
-    /// Those that notify everybody, and those that notify the user in particular.
-    NOTIFYING = select!("room_num = $2 AND pos > $3 AND pos < $4 AND sender <> $1 AND notifies > 0 \
-                 UNION SELECT ", columns!(), " FROM events WHERE pos IN (SELECT n.pos FROM notifications n \
-                 WHERE n.user_id = $1 AND n.room_num = $2 AND n.pos > $3 AND n.pos < $4) ORDER BY 1 DESC LIMIT $5");
     OF_ROOM = "SELECT pos FROM events WHERE room_num = $1 ORDER BY pos LIMIT $2";
     PURGEABLE = "SELECT pos, sender FROM events WHERE room_num = $1 AND pos > $2 AND pos < $3 \
                  AND (until_pos IS NULL OR until_pos < $3) ORDER BY pos LIMIT $4";
@@ -175,6 +171,13 @@ pub struct Event {
     pub notifies: i64,
     /// The whole signed event, as JSON.
     pub json: String,
+}
+
+impl Event {
+    /// The root of the thread that it is in.
+    pub fn thread(&self) -> Option<&str> {
+        self.relates_to.as_deref().filter(|_| self.rel_type.as_deref() == Some("m.thread"))
+    }
 }
 
 fn from_row(row: &Row<'_>) -> Result<Event, DbError> {
@@ -430,17 +433,6 @@ pub fn invites_sent(tx: &ReadTx<'_>, user_id: &str, since_ts: i64) -> Result<i64
 /// How many rooms somebody joined since a time.
 pub fn rooms_joined(tx: &ReadTx<'_>, user_id: &str, since_ts: i64) -> Result<i64, DbError> {
     tx.query_one(&ROOMS_JOINED, &params![user_id, since_ts], |row| row.get(0))
-}
-
-/// Events of a room in `(after, before)` that may have notified a user, the newest first.
-pub fn notifying(
-    tx: &ReadTx<'_>,
-    user_id: &str,
-    room_num: i64,
-    (after, before): (i64, i64),
-    limit: i64,
-) -> Result<Vec<Event>, DbError> {
-    tx.query(&NOTIFYING, &params![user_id, room_num, after, before, limit], from_row)
 }
 
 /// Positions of some events of a room, the oldest first.

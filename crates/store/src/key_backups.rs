@@ -2,6 +2,8 @@
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 
+use crate::stream;
+
 macro_rules! columns {
     () => {
         "room_id, session_id, first_message_index, forwarded_count, is_verified, session_data"
@@ -9,19 +11,20 @@ macro_rules! columns {
 }
 
 reeve_db::statements! {
-    LATEST = "SELECT version, algorithm, auth_data, keys, etag FROM key_backups WHERE user_num = $1 AND deleted = 0 \
+    LATEST = "SELECT version, algorithm, auth_data, keys, etag, slot FROM key_backups WHERE user_num = $1 AND deleted = 0 \
               ORDER BY version DESC LIMIT 1";
-    FIND = "SELECT version, algorithm, auth_data, keys, etag FROM key_backups WHERE user_num = $1 AND version = $2 AND deleted = 0";
+    FIND = "SELECT version, algorithm, auth_data, keys, etag, slot FROM key_backups WHERE user_num = $1 AND version = $2 AND deleted = 0";
     WAS_DELETED = "SELECT 1 FROM key_backups WHERE user_num = $1 AND version = $2 AND deleted = 1";
+    COUNT_LIVE = "SELECT count(*) FROM key_backups WHERE user_num = $1 AND deleted = 0";
     HIGHEST = "SELECT max(version) FROM key_backups WHERE user_num = $1";
-    INSERT = "INSERT INTO key_backups (user_num, version, algorithm, auth_data, keys, etag, deleted) \
-              VALUES ($1, $2, $3, $4, 0, 0, 0)";
+    INSERT = "INSERT INTO key_backups (user_num, version, algorithm, auth_data, keys, etag, deleted, slot) \
+              VALUES ($1, $2, $3, $4, 0, 0, 0, $2)";
     SET_AUTH_DATA = "UPDATE key_backups SET auth_data = $3 WHERE user_num = $1 AND version = $2";
     COUNT = "UPDATE key_backups SET keys = keys + $3, etag = etag + 1 WHERE user_num = $1 AND version = $2";
     DELETE = "UPDATE key_backups SET deleted = 1, algorithm = '', auth_data = '{}' \
               WHERE user_num = $1 AND version = $2 AND deleted = 0";
     DELETE_OF_USER = "UPDATE key_backups SET deleted = 1, algorithm = '', auth_data = '{}' WHERE user_num = $1 AND deleted = 0";
-    TO_CLEAR = "SELECT user_num, version FROM key_backups WHERE deleted = 1 AND keys > 0 ORDER BY user_num, version LIMIT 1";
+    TO_CLEAR = "SELECT user_num, version, slot FROM key_backups WHERE deleted = 1 AND keys > 0 ORDER BY user_num, version LIMIT 1";
     CLEARED = "UPDATE key_backups SET keys = 0 WHERE user_num = $1 AND version = $2";
     DELETE_SOME_KEYS = "DELETE FROM backed_up_keys WHERE user_num = $1 AND version = $2 AND (room_id, session_id) IN \
                         (SELECT room_id, session_id FROM backed_up_keys WHERE user_num = $1 AND version = $2 LIMIT $3)";
@@ -36,7 +39,11 @@ reeve_db::statements! {
                is_verified = excluded.is_verified, session_data = excluded.session_data";
     DELETE_KEY = "DELETE FROM backed_up_keys WHERE user_num = $1 AND version = $2 AND room_id = $3 AND session_id = $4";
     DELETE_KEYS_OF_ROOM = "DELETE FROM backed_up_keys WHERE user_num = $1 AND version = $2 AND room_id = $3";
-    DELETE_KEYS = "DELETE FROM backed_up_keys WHERE user_num = $1 AND version = $2";
+    LEAVE_KEYS = "INSERT INTO left_backup_keys (user_num, slot) SELECT user_num, slot FROM key_backups \
+                  WHERE user_num = $1 AND version = $2";
+    SET_SLOT = "UPDATE key_backups SET slot = $3, keys = 0, etag = etag + 1 WHERE user_num = $1 AND version = $2";
+    LEFT_TO_CLEAR = "SELECT user_num, slot FROM left_backup_keys ORDER BY user_num, slot LIMIT 1";
+    LEFT_CLEARED = "DELETE FROM left_backup_keys WHERE user_num = $1 AND slot = $2";
 }
 
 /// A backup.
@@ -52,6 +59,8 @@ pub struct Backup {
     pub keys: i64,
     /// Changes with its keys.
     pub etag: i64,
+    /// Under which its keys are stored.
+    pub slot: i64,
 }
 
 /// A key in a backup.
@@ -89,6 +98,7 @@ fn backup(row: &Row<'_>) -> Result<Backup, DbError> {
         auth_data: row.get(2)?,
         keys: row.get(3)?,
         etag: row.get(4)?,
+        slot: row.get(5)?,
     })
 }
 
@@ -116,6 +126,11 @@ pub fn find(tx: &ReadTx<'_>, user_num: i64, version: i64) -> Result<Option<Backu
 /// Whether there was such a backup once.
 pub fn was_deleted(tx: &ReadTx<'_>, user_num: i64, version: i64) -> Result<bool, DbError> {
     Ok(tx.query_opt(&WAS_DELETED, &params![user_num, version], |_| Ok(()))?.is_some())
+}
+
+/// How many backups an account has.
+pub fn count_live(tx: &ReadTx<'_>, user_num: i64) -> Result<i64, DbError> {
+    tx.query_one(&COUNT_LIVE, &params![user_num], |row| row.get(0))
 }
 
 /// Creates a backup; answers its version.
@@ -151,40 +166,52 @@ pub fn delete_of_user(tx: &mut Tx<'_>, user_num: i64) -> Result<(), DbError> {
 
 /// Deletes up to `most` keys of one deleted backup; answers whether there may be more to delete.
 pub fn clear(tx: &mut Tx<'_>, most: i64) -> Result<bool, DbError> {
-    let found = tx.query_opt(&TO_CLEAR, &params![], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let Some((user_num, version)): Option<(i64, i64)> = found else { return Ok(false) };
-    let deleted = tx.execute(&DELETE_SOME_KEYS, &params![user_num, version, most])?;
-    if i64::try_from(deleted).unwrap_or(most) < most {
+    let found = tx.query_opt(&TO_CLEAR, &params![], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let Some((user_num, version, slot)): Option<(i64, i64, i64)> = found else {
+        return clear_left(tx, most);
+    };
+    if clear_slot(tx, user_num, slot, most)? {
         tx.execute(&CLEARED, &params![user_num, version])?;
     }
     Ok(true)
 }
 
-/// Keys of a backup, by room and session.
-pub fn keys(
-    tx: &ReadTx<'_>,
-    user_num: i64,
-    version: i64,
-    which: &Which,
-) -> Result<Vec<BackedUpKey>, DbError> {
+/// The same for keys that were deleted without their backup.
+fn clear_left(tx: &mut Tx<'_>, most: i64) -> Result<bool, DbError> {
+    let found = tx.query_opt(&LEFT_TO_CLEAR, &params![], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let Some((user_num, slot)): Option<(i64, i64)> = found else { return Ok(false) };
+    if clear_slot(tx, user_num, slot, most)? {
+        tx.execute(&LEFT_CLEARED, &params![user_num, slot])?;
+    }
+    Ok(true)
+}
+
+/// Deletes up to `most` keys in a slot; answers whether these were all.
+fn clear_slot(tx: &mut Tx<'_>, user_num: i64, slot: i64, most: i64) -> Result<bool, DbError> {
+    let deleted = tx.execute(&DELETE_SOME_KEYS, &params![user_num, slot, most])?;
+    Ok(i64::try_from(deleted).unwrap_or(most) < most)
+}
+
+/// Keys in the slot of a backup, by room and session.
+pub fn keys(tx: &ReadTx<'_>, user_num: i64, slot: i64, which: &Which) -> Result<Vec<BackedUpKey>, DbError> {
     match which {
-        Which::All => tx.query(&KEYS, &params![user_num, version], key),
-        Which::Room(room_id) => tx.query(&KEYS_OF_ROOM, &params![user_num, version, room_id], key),
+        Which::All => tx.query(&KEYS, &params![user_num, slot], key),
+        Which::Room(room_id) => tx.query(&KEYS_OF_ROOM, &params![user_num, slot, room_id], key),
         Which::Session(room_id, session_id) => {
-            tx.query(&KEY, &params![user_num, version, room_id, session_id], key)
+            tx.query(&KEY, &params![user_num, slot, room_id, session_id], key)
         }
     }
 }
 
-/// Stores a key.
-pub fn put_key(tx: &mut Tx<'_>, user_num: i64, version: i64, key: &BackedUpKey) -> Result<(), DbError> {
+/// Stores a key in the slot of a backup.
+pub fn put_key(tx: &mut Tx<'_>, user_num: i64, slot: i64, key: &BackedUpKey) -> Result<(), DbError> {
     let BackedUpKey { room_id, session_id, first_message_index, forwarded_count, is_verified, session_data } =
         key;
     tx.execute(
         &PUT_KEY,
         &params![
             user_num,
-            version,
+            slot,
             room_id,
             session_id,
             *first_message_index,
@@ -196,13 +223,25 @@ pub fn put_key(tx: &mut Tx<'_>, user_num: i64, version: i64, key: &BackedUpKey) 
     Ok(())
 }
 
-/// Deletes keys of a backup; answers how many.
-pub fn delete_keys(tx: &mut Tx<'_>, user_num: i64, version: i64, which: &Which) -> Result<u64, DbError> {
-    match which {
-        Which::All => tx.execute(&DELETE_KEYS, &params![user_num, version]),
-        Which::Room(room_id) => tx.execute(&DELETE_KEYS_OF_ROOM, &params![user_num, version, room_id]),
-        Which::Session(room_id, session_id) => {
-            tx.execute(&DELETE_KEY, &params![user_num, version, room_id, session_id])
-        }
+/// Deletes all keys of a backup, which stays. [`clear`] deletes them in fact.
+pub fn delete_all_keys(tx: &mut Tx<'_>, user_num: i64, version: i64) -> Result<(), DbError> {
+    // No other slot has this number, and no version is below zero.
+    let slot = -stream::next(tx)?;
+    tx.execute(&LEAVE_KEYS, &params![user_num, version])?;
+    tx.execute(&SET_SLOT, &params![user_num, version, slot])?;
+    Ok(())
+}
+
+/// Deletes the keys for a room, or one key, in the slot of a backup; answers how many.
+pub fn delete_keys(
+    tx: &mut Tx<'_>,
+    user_num: i64,
+    slot: i64,
+    room_id: &str,
+    session_id: Option<&str>,
+) -> Result<u64, DbError> {
+    match session_id {
+        None => tx.execute(&DELETE_KEYS_OF_ROOM, &params![user_num, slot, room_id]),
+        Some(session_id) => tx.execute(&DELETE_KEY, &params![user_num, slot, room_id, session_id]),
     }
 }

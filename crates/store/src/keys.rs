@@ -21,6 +21,12 @@ reeve_db::statements! {
         postgres: "DELETE FROM one_time_keys WHERE num = (SELECT num FROM one_time_keys WHERE user_num = $1 \
                    AND device_id = $2 AND algorithm = $3 ORDER BY num LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING key_id, json",
     };
+    NOTE_GIVEN = "INSERT INTO given_keys (user_num, device_id, algorithm, key_id, given_ts) VALUES ($1, $2, $3, $4, $5) \
+                  ON CONFLICT (user_num, device_id, algorithm, key_id) DO UPDATE SET given_ts = excluded.given_ts";
+    WAS_GIVEN = "SELECT 1 FROM given_keys WHERE user_num = $1 AND device_id = $2 AND algorithm = $3 AND key_id = $4";
+    DELETE_GIVEN = "DELETE FROM given_keys WHERE user_num = $1 AND device_id = $2";
+    PRUNE_GIVEN = "DELETE FROM given_keys WHERE (user_num, device_id, algorithm, key_id) IN \
+                   (SELECT user_num, device_id, algorithm, key_id FROM given_keys WHERE given_ts < $1 LIMIT $2)";
     DELETE_ONE_TIME = "DELETE FROM one_time_keys WHERE user_num = $1 AND device_id = $2";
     // What was given out stays so when the same key is uploaded again.
     PUT_FALLBACK = "INSERT INTO fallback_keys (user_num, device_id, algorithm, key_id, json, used) \
@@ -30,6 +36,7 @@ reeve_db::statements! {
     USE_FALLBACK = "UPDATE fallback_keys SET used = 1 WHERE user_num = $1 AND device_id = $2 AND algorithm = $3 \
                     RETURNING key_id, json";
     UNUSED_FALLBACK = "SELECT algorithm FROM fallback_keys WHERE user_num = $1 AND device_id = $2 AND used = 0 ORDER BY algorithm";
+    COUNT_FALLBACK = "SELECT count(*) FROM fallback_keys WHERE user_num = $1 AND device_id = $2";
     DELETE_FALLBACK = "DELETE FROM fallback_keys WHERE user_num = $1 AND device_id = $2";
 }
 
@@ -75,9 +82,10 @@ pub fn delete_of_device(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Resu
     delete_given_out(tx, user_num, device_id)
 }
 
-/// Deletes the keys of a device that are given out.
+/// Deletes the keys of a device that are given out, and forgets which were.
 pub fn delete_given_out(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<(), DbError> {
     tx.execute(&DELETE_ONE_TIME, &params![user_num, device_id])?;
+    tx.execute(&DELETE_GIVEN, &params![user_num, device_id])?;
     tx.execute(&DELETE_FALLBACK, &params![user_num, device_id])?;
     Ok(())
 }
@@ -115,14 +123,41 @@ pub fn count_one_time(
     tx.query(&COUNT_ONE_TIME, &params![user_num, device_id], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Takes the oldest one-time key of a device, if it has one: nobody else gets it.
+/// Takes the oldest one-time key of a device, if it has one, and notes that it was given out: nobody else gets it.
 pub fn take_one_time(
     tx: &mut Tx<'_>,
     user_num: i64,
     device_id: &str,
     algorithm: &str,
+    now: i64,
 ) -> Result<Option<GivenKey>, DbError> {
-    Ok(tx.returning(&TAKE_ONE_TIME, &params![user_num, device_id, algorithm], given)?.pop())
+    let taken = tx.returning(&TAKE_ONE_TIME, &params![user_num, device_id, algorithm], given)?.pop();
+    if let Some((key_id, _)) = &taken {
+        tx.execute(&NOTE_GIVEN, &params![user_num, device_id, algorithm, key_id, now])?;
+    }
+    Ok(taken)
+}
+
+/// Whether a device had a one-time key that was given out.
+pub fn was_given(
+    tx: &ReadTx<'_>,
+    user_num: i64,
+    device_id: &str,
+    algorithm: &str,
+    key_id: &str,
+) -> Result<bool, DbError> {
+    let found = tx.query_opt(&WAS_GIVEN, &params![user_num, device_id, algorithm, key_id], |_| Ok(()))?;
+    Ok(found.is_some())
+}
+
+/// Forgets up to `most` one-time keys that were given out before a time; answers how many.
+pub fn prune_given(tx: &mut Tx<'_>, before: i64, most: i64) -> Result<u64, DbError> {
+    tx.execute(&PRUNE_GIVEN, &params![before, most])
+}
+
+/// For how many algorithms a device has a fallback key.
+pub fn count_fallback(tx: &ReadTx<'_>, user_num: i64, device_id: &str) -> Result<i64, DbError> {
+    tx.query_one(&COUNT_FALLBACK, &params![user_num, device_id], |row| row.get(0))
 }
 
 /// Sets the fallback key of a device for an algorithm, given as JSON.

@@ -74,6 +74,11 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 9, name: "import", sql: include_str!("../migrations/0009_import.sql") },
     Migration { number: 10, name: "media_lists", sql: include_str!("../migrations/0010_media_lists.sql") },
     Migration { number: 11, name: "media_bounds", sql: include_str!("../migrations/0011_media_bounds.sql") },
+    Migration {
+        number: 12,
+        name: "keys_and_push",
+        sql: include_str!("../migrations/0012_keys_and_push.sql"),
+    },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.

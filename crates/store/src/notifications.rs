@@ -2,31 +2,117 @@
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 
-reeve_db::statements! {
-    INSERT = "INSERT INTO notifications (user_id, room_num, pos, notifies) VALUES ($1, $2, $3, $4)";
-    DELETE = "DELETE FROM notifications WHERE pos = $1";
-    OF_USER = "SELECT n.pos, n.notifies, e.notifies, CASE WHEN e.rel_type = 'm.thread' THEN e.relates_to END \
-               FROM notifications n JOIN events e ON e.pos = n.pos WHERE n.user_id = $1 AND n.room_num = $2 AND n.pos > $3";
-    ONE = "SELECT notifies FROM notifications WHERE user_id = $1 AND room_num = $2 AND pos = $3";
-    UNREAD = "SELECT CASE WHEN rel_type = 'm.thread' THEN relates_to END, count(*), \
-              CAST(sum(CASE WHEN notifies = 2 THEN 1 ELSE 0 END) AS BIGINT) FROM events \
-              WHERE room_num = $1 AND pos > $2 AND sender <> $3 AND notifies > 0 GROUP BY 1";
-    UNREAD_MAIN = "SELECT count(*), CAST(coalesce(sum(CASE WHEN notifies = 2 THEN 1 ELSE 0 END), 0) AS BIGINT) FROM events \
-                   WHERE room_num = $1 AND pos > $2 AND sender <> $3 AND notifies > 0 \
-                   AND (rel_type IS NULL OR rel_type <> 'm.thread')";
-    UNREAD_THREAD = "SELECT count(*), CAST(coalesce(sum(CASE WHEN notifies = 2 THEN 1 ELSE 0 END), 0) AS BIGINT) FROM events \
-                     WHERE room_num = $1 AND pos > $2 AND sender <> $3 AND notifies > 0 \
-                     AND rel_type = 'm.thread' AND relates_to = $4";
-    OWN = "SELECT CASE WHEN rel_type = 'm.thread' THEN relates_to END, max(pos) FROM events \
-           WHERE sender = $1 AND room_num = $2 AND pos > $3 GROUP BY 1";
-    /// Written so that the index of those with rules is used, and not the one of all members.
-    WITH_RULES = "SELECT user_id FROM memberships WHERE room_num = $1 AND own_rules = 1 AND membership || '' = 'join'";
-    SET_WITH_RULES = "UPDATE memberships SET own_rules = 1 WHERE user_id = $1";
+/// Whether the sender of an event is none of those in a list, which is an array as JSON.
+macro_rules! heard {
+    (sqlite, $sender:literal, $list:literal) => {
+        concat!($sender, " NOT IN (SELECT value FROM json_each(", $list, "))")
+    };
+    (postgres, $sender:literal, $list:literal) => {
+        concat!($sender, " NOT IN (SELECT json_array_elements_text(CAST(CAST(", $list, " AS TEXT) AS JSON)))")
+    };
 }
 
-/// Notes that an event notifies somebody otherwise than it does everybody.
-pub fn insert(tx: &mut Tx<'_>, user_id: &str, room_num: i64, pos: i64, notifies: i64) -> Result<(), DbError> {
-    tx.execute(&INSERT, &params![user_id, room_num, pos, notifies])?;
+macro_rules! of_user {
+    ($engine:ident) => {
+        concat!(
+            "SELECT n.pos, n.notifies, e.notifies, CASE WHEN e.rel_type = 'm.thread' THEN e.relates_to END \
+             FROM notifications n JOIN events e ON e.pos = n.pos WHERE n.user_id = $1 AND n.room_num = $2 AND n.pos > $3 AND ",
+            heard!($engine, "e.sender", "$4")
+        )
+    };
+}
+
+macro_rules! unread {
+    ($engine:ident) => {
+        concat!(
+            "SELECT CASE WHEN rel_type = 'm.thread' THEN relates_to END, count(*), \
+             CAST(sum(CASE WHEN notifies = 2 THEN 1 ELSE 0 END) AS BIGINT) FROM events \
+             WHERE room_num = $1 AND pos > $2 AND notifies > 0 AND ",
+            heard!($engine, "sender", "$3"),
+            " GROUP BY 1"
+        )
+    };
+}
+
+macro_rules! unread_in {
+    ($engine:ident, $where:literal) => {
+        concat!(
+            "SELECT count(*), CAST(coalesce(sum(CASE WHEN notifies = 2 THEN 1 ELSE 0 END), 0) AS BIGINT) FROM events \
+             WHERE room_num = $1 AND pos > $2 AND notifies > 0 AND ",
+            heard!($engine, "sender", "$3"),
+            " AND ",
+            $where
+        )
+    };
+}
+
+// What is noted for the user goes before what the event does for everybody.
+macro_rules! notifying {
+    ($engine:ident) => {
+        concat!(
+            "SELECT pos, notifies FROM events WHERE room_num = $2 AND pos > $3 AND pos < $4 AND notifies > 0 \
+             AND notifies >= $5 AND ",
+            heard!($engine, "sender", "$6"),
+            " AND NOT EXISTS (SELECT 1 FROM notifications n WHERE n.user_id = $1 AND n.room_num = $2 AND n.pos = events.pos) \
+             UNION ALL SELECT n.pos, n.notifies FROM notifications n JOIN events e ON e.pos = n.pos \
+             WHERE n.user_id = $1 AND n.room_num = $2 AND n.pos > $3 AND n.pos < $4 AND n.notifies >= $5 AND ",
+            heard!($engine, "e.sender", "$6"),
+            " ORDER BY 1 DESC LIMIT $7"
+        )
+    };
+}
+
+// Written so that the index of those with rules is used, and not the one of all members; and so that rules, which may be
+// long, are not read to learn since when they are as they are.
+macro_rules! with_rules {
+    ($indexed:literal) => {
+        concat!(
+            "SELECT m.user_id, u.num, a.pos FROM memberships m JOIN users u ON u.user_id = m.user_id \
+             JOIN account_data a ",
+            $indexed,
+            " ON a.user_num = u.num AND a.room_id = '' AND a.data_type = 'm.push_rules' \
+             WHERE m.room_num = $1 AND m.own_rules = 1 AND m.membership || '' = 'join'"
+        )
+    };
+}
+
+reeve_db::statements! {
+    INSERT = {
+        sqlite: "INSERT INTO notifications (user_id, room_num, pos, notifies) SELECT value, $2, $3, $4 FROM json_each($1)",
+        postgres: "INSERT INTO notifications (user_id, room_num, pos, notifies) SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS JSON)), \
+                   CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS BIGINT)",
+    };
+    DELETE = "DELETE FROM notifications WHERE pos = $1";
+    OF_USER = { sqlite: of_user!(sqlite), postgres: of_user!(postgres) };
+    NOTIFYING = { sqlite: notifying!(sqlite), postgres: notifying!(postgres) };
+    UNREAD = { sqlite: unread!(sqlite), postgres: unread!(postgres) };
+    UNREAD_MAIN = {
+        sqlite: unread_in!(sqlite, "(rel_type IS NULL OR rel_type <> 'm.thread')"),
+        postgres: unread_in!(postgres, "(rel_type IS NULL OR rel_type <> 'm.thread')"),
+    };
+    UNREAD_THREAD = {
+        sqlite: unread_in!(sqlite, "rel_type = 'm.thread' AND relates_to = $4"),
+        postgres: unread_in!(postgres, "rel_type = 'm.thread' AND relates_to = $4"),
+    };
+    OWN = "SELECT CASE WHEN rel_type = 'm.thread' THEN relates_to END, max(pos) FROM events \
+           WHERE sender = $1 AND room_num = $2 AND pos > $3 GROUP BY 1";
+    WITH_RULES = {
+        sqlite: with_rules!("INDEXED BY account_data_push_rules"),
+        postgres: with_rules!(""),
+    };
+    SET_WITH_RULES = "UPDATE memberships SET own_rules = 1 WHERE user_id = $1 AND own_rules = 0";
+}
+
+/// Notes that an event notifies some people otherwise than it does everybody.
+pub fn insert(
+    tx: &mut Tx<'_>,
+    user_ids: &[String],
+    room_num: i64,
+    pos: i64,
+    notifies: i64,
+) -> Result<(), DbError> {
+    let list = serde_json::to_string(user_ids).map_err(|error| DbError::Internal(error.to_string()))?;
+    tx.execute(&INSERT, &params![list, room_num, pos, notifies])?;
     Ok(())
 }
 
@@ -49,27 +135,45 @@ pub struct Exception {
     pub thread: Option<String>,
 }
 
-/// The events of a room after a position that notify a user otherwise than everybody.
-pub fn of_user(tx: &ReadTx<'_>, user_id: &str, room_num: i64, since: i64) -> Result<Vec<Exception>, DbError> {
-    tx.query(&OF_USER, &params![user_id, room_num, since], |row| {
+/// The events of a room after a position that notify a user otherwise than everybody, but those by the senders in
+/// `unheard`, an array as JSON.
+pub fn of_user(
+    tx: &ReadTx<'_>,
+    user_id: &str,
+    room_num: i64,
+    since: i64,
+    unheard: &str,
+) -> Result<Vec<Exception>, DbError> {
+    tx.query(&OF_USER, &params![user_id, room_num, since, unheard], |row| {
         Ok(Exception { pos: row.get(0)?, notifies: row.get(1)?, usual: row.get(2)?, thread: row.get(3)? })
     })
 }
 
-/// What an event does for a user, if not what it does for everybody.
-pub fn one(tx: &ReadTx<'_>, user_id: &str, room_num: i64, pos: i64) -> Result<Option<i64>, DbError> {
-    tx.query_opt(&ONE, &params![user_id, room_num, pos], |row| row.get(0))
+/// The newest events of a room in `(after, before)` that notify a user at least so much, with how much; but those by the
+/// senders in `unheard`, an array as JSON.
+pub fn notifying(
+    tx: &ReadTx<'_>,
+    user_id: &str,
+    room_num: i64,
+    (after, before): (i64, i64),
+    needed: i64,
+    unheard: &str,
+    limit: i64,
+) -> Result<Vec<(i64, i64)>, DbError> {
+    tx.query(&NOTIFYING, &params![user_id, room_num, after, before, needed, unheard, limit], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })
 }
 
-/// Events by others after a position that usually notify, by thread (`None` outside threads): how many, and how many
-/// of them stand out.
+/// Events after a position that usually notify, but those by the senders in `unheard`, an array as JSON; by thread (`None`
+/// outside threads): how many, and how many of them stand out.
 pub fn unread(
     tx: &ReadTx<'_>,
     room_num: i64,
     since: i64,
-    user_id: &str,
+    unheard: &str,
 ) -> Result<Vec<(Option<String>, i64, i64)>, DbError> {
-    tx.query(&UNREAD, &params![room_num, since, user_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    tx.query(&UNREAD, &params![room_num, since, unheard], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
 }
 
 /// The same in one thread, or outside threads.
@@ -77,14 +181,14 @@ pub fn unread_in(
     tx: &ReadTx<'_>,
     room_num: i64,
     since: i64,
-    user_id: &str,
+    unheard: &str,
     thread: Option<&str>,
 ) -> Result<(i64, i64), DbError> {
     match thread {
-        None => tx.query_one(&UNREAD_MAIN, &params![room_num, since, user_id], |row| {
+        None => tx.query_one(&UNREAD_MAIN, &params![room_num, since, unheard], |row| {
             Ok((row.get(0)?, row.get(1)?))
         }),
-        Some(thread) => tx.query_one(&UNREAD_THREAD, &params![room_num, since, user_id, thread], |row| {
+        Some(thread) => tx.query_one(&UNREAD_THREAD, &params![room_num, since, unheard, thread], |row| {
             Ok((row.get(0)?, row.get(1)?))
         }),
     }
@@ -100,9 +204,22 @@ pub fn own(
     tx.query(&OWN, &params![user_id, room_num, since], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
+/// A member of a room who has push rules of their own.
+#[derive(Clone, Debug)]
+pub struct MemberWithRules {
+    /// The user id.
+    pub user_id: String,
+    /// The number of the account.
+    pub user_num: i64,
+    /// Where in the stream the rules were set.
+    pub pos: i64,
+}
+
 /// The joined members of a room who have push rules of their own.
-pub fn members_with_rules(tx: &ReadTx<'_>, room_num: i64) -> Result<Vec<String>, DbError> {
-    tx.query(&WITH_RULES, &params![room_num], |row| row.get(0))
+pub fn members_with_rules(tx: &ReadTx<'_>, room_num: i64) -> Result<Vec<MemberWithRules>, DbError> {
+    tx.query(&WITH_RULES, &params![room_num], |row| {
+        Ok(MemberWithRules { user_id: row.get(0)?, user_num: row.get(1)?, pos: row.get(2)? })
+    })
 }
 
 /// Notes that a user has push rules of their own.

@@ -22,6 +22,8 @@ reeve_db::statements! {
     DELETE = "DELETE FROM pushers WHERE user_num = $1 AND app_id = $2 AND pushkey = $3";
     DELETE_OF_OTHERS = "DELETE FROM pushers WHERE app_id = $2 AND pushkey = $3 AND user_num <> $1";
     DELETE_OF_DEVICE = "DELETE FROM pushers WHERE user_num = $1 AND device_id = $2";
+    EXISTS = "SELECT 1 FROM pushers WHERE user_num = $1 AND app_id = $2 AND pushkey = $3";
+    DELETE_WITHOUT_DEVICE = "DELETE FROM pushers WHERE user_num = $1 AND device_id IS NULL";
     DELETE_OF_USER = "DELETE FROM pushers WHERE user_num = $1";
 }
 
@@ -115,6 +117,16 @@ pub fn delete_of_others(tx: &mut Tx<'_>, user_num: i64, app_id: &str, pushkey: &
 /// Deletes the pushers that were set from a device.
 pub fn delete_of_device(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<u64, DbError> {
     tx.execute(&DELETE_OF_DEVICE, &params![user_num, device_id])
+}
+
+/// Whether an account has a pusher with an application and key.
+pub fn exists(tx: &ReadTx<'_>, user_num: i64, app_id: &str, pushkey: &str) -> Result<bool, DbError> {
+    Ok(tx.query_opt(&EXISTS, &params![user_num, app_id, pushkey], |_| Ok(()))?.is_some())
+}
+
+/// Deletes the pushers of an account that were set from no device.
+pub fn delete_without_device(tx: &mut Tx<'_>, user_num: i64) -> Result<u64, DbError> {
+    tx.execute(&DELETE_WITHOUT_DEVICE, &params![user_num])
 }
 
 /// Deletes all pushers of an account.

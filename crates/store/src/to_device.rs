@@ -21,10 +21,20 @@ reeve_db::statements! {
     FIRST = "SELECT seq FROM to_device WHERE user_num = $1 AND device_id = $2 ORDER BY pos LIMIT 1";
     DELETE_SOME = "DELETE FROM to_device WHERE user_num = $1 AND device_id = $2 AND pos IN \
                    (SELECT pos FROM to_device WHERE user_num = $1 AND device_id = $2 ORDER BY pos LIMIT $3)";
-    PENDING = "SELECT pos, event FROM to_device WHERE user_num = $1 AND device_id = $2 AND pos > $3 ORDER BY pos LIMIT $4";
+    /// Those to an earlier device of the same name are not this one's.
+    PENDING = "SELECT pos, event FROM to_device WHERE user_num = $1 AND device_id = $2 AND pos > $3 \
+               AND pos > coalesce((SELECT upto_pos FROM left_queues WHERE user_num = $1 AND device_id = $2), 0) \
+               ORDER BY pos LIMIT $4";
     HAS_UPTO = "SELECT 1 FROM to_device WHERE user_num = $1 AND device_id = $2 AND pos <= $3 LIMIT 1";
     DELETE_UPTO = "DELETE FROM to_device WHERE user_num = $1 AND device_id = $2 AND pos <= $3";
-    DELETE_OF_DEVICE = "DELETE FROM to_device WHERE user_num = $1 AND device_id = $2";
+    LEAVE = "INSERT INTO left_queues (user_num, device_id, upto_pos) \
+             SELECT user_num, device_id, pos FROM (SELECT user_num, device_id, pos FROM to_device \
+             WHERE user_num = $1 AND device_id = $2 ORDER BY pos DESC LIMIT 1) newest WHERE true \
+             ON CONFLICT (user_num, device_id) DO UPDATE SET upto_pos = excluded.upto_pos";
+    A_LEFT_ONE = "SELECT user_num, device_id, upto_pos FROM left_queues ORDER BY user_num, device_id LIMIT 1";
+    DELETE_SOME_UPTO = "DELETE FROM to_device WHERE user_num = $1 AND device_id = $2 AND pos IN \
+                        (SELECT pos FROM to_device WHERE user_num = $1 AND device_id = $2 AND pos <= $3 ORDER BY pos LIMIT $4)";
+    CLEARED = "DELETE FROM left_queues WHERE user_num = $1 AND device_id = $2";
 }
 
 /// A message that was put into the queue of a device.
@@ -90,8 +100,19 @@ pub fn delete_upto(tx: &mut Tx<'_>, user_num: i64, device_id: &str, upto: i64) -
     Ok(())
 }
 
-/// Deletes all messages of a device.
-pub fn delete_of_device(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<(), DbError> {
-    tx.execute(&DELETE_OF_DEVICE, &params![user_num, device_id])?;
+/// Takes all messages from a device that goes. They are nobody's from now on; [`clear`] deletes them.
+pub fn leave(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<(), DbError> {
+    tx.execute(&LEAVE, &params![user_num, device_id])?;
     Ok(())
+}
+
+/// Deletes up to `most` messages to one device that is gone; answers whether there may be more to delete.
+pub fn clear(tx: &mut Tx<'_>, most: i64) -> Result<bool, DbError> {
+    let found = tx.query_opt(&A_LEFT_ONE, &params![], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let Some((user_num, device_id, upto)): Option<(i64, String, i64)> = found else { return Ok(false) };
+    let deleted = tx.execute(&DELETE_SOME_UPTO, &params![user_num, &device_id, upto, most])?;
+    if i64::try_from(deleted).unwrap_or(most) < most {
+        tx.execute(&CLEARED, &params![user_num, &device_id])?;
+    }
+    Ok(true)
 }

@@ -61,7 +61,7 @@ impl DeviceLists {
         for room in memberships::changed_of_user(tx, user_id, since)? {
             let room_num = room.member.room_num;
             if room.member.membership != "join" && device_changes::was_there(tx, user_id, room_num, since)? {
-                lists.left.extend(device_changes::left_behind(tx, user_id, room_num)?);
+                lists.left.extend(device_changes::left_behind(tx, user_id, room_num, since)?);
                 lists.left.extend(device_changes::went(tx, user_id, room_num, since)?);
             }
         }

@@ -1,5 +1,6 @@
 //! Messages to the device that looks.
 
+use reeve_accounts::to_device as deeds;
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_rooms::error::Error;
 use reeve_rooms::view::Viewer;
@@ -34,10 +35,9 @@ impl Inbox {
             Some(since) if to_device::has_upto(tx, num, device_id, since)? => Some(since),
             _ => None,
         };
-        let found = to_device::pending(tx, num, device_id, after, limit)?;
-        let is_full = i64::try_from(found.len()).is_ok_and(|count| count >= limit);
+        let (found, has_more) = deeds::page(tx, num, device_id, after, limit)?;
         let upto = match found.last() {
-            Some((pos, _)) if is_full => *pos,
+            Some((pos, _)) if has_more => *pos,
             _ => upto.max(after),
         };
         let events =

@@ -329,7 +329,7 @@ impl Sync<'_, '_, '_> {
         let heroes = summary.as_ref().map(|summary| summary.heroes.as_slice()).unwrap_or_default();
         let whole = is_new || self.request.full_state;
         let state = self.state(tx, &view, (&timeline, heroes), whole, from)?;
-        let unread = push::unread(tx, &room, own)?;
+        let unread = push::unread(tx, &room, own, self.view.ignored())?;
         let per_thread = wanted.timeline.unread_thread_notifications;
         let hidden = |user_id: &str| self.view.ignores(user_id);
         let mut ephemeral = Vec::new();

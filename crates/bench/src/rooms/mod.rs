@@ -1,6 +1,7 @@
 //! Rooms and what clients see of them: sending, waiting for news, looking at everything, leaving it all.
 
 mod leaving;
+mod push;
 mod seed;
 mod sending;
 mod syncing;
@@ -35,7 +36,7 @@ pub(crate) struct Rooms {
     #[arg(long)]
     keep: bool,
     /// What is measured.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Step::Send, Step::Fanout, Step::Initial, Step::Polls, Step::Deactivate])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Step::Send, Step::Fanout, Step::Push, Step::Initial, Step::Polls, Step::Deactivate])]
     steps: Vec<Step>,
     /// Writes all results as JSON.
     #[arg(long)]
@@ -48,6 +49,8 @@ pub(crate) enum Step {
     Send,
     /// Messages into one large room where many wait for them.
     Fanout,
+    /// Messages into a large room whose members have push rules of their own, or not.
+    Push,
     /// Everything about an account in many rooms.
     Initial,
     /// Many clients that wait for news.
@@ -94,6 +97,12 @@ async fn measure(place: &Arc<Place>, accounts: usize, steps: &[Step], report: &m
         println!("sending into a large room");
         let (server, _) = Server::start(place).await?;
         sending::fan_out(&server, large, report).await?;
+        server.stop()?;
+    }
+    if let Some(rooms) = &seeded.push {
+        println!("deciding whom messages notify");
+        let (server, _) = Server::start(place).await?;
+        push::push(&server, rooms, report).await?;
         server.stop()?;
     }
     if steps.contains(&Step::Initial) {

@@ -7,13 +7,14 @@ use reeve_db::{Db, DbError, Options, Tx};
 use reeve_model::clock::monotonic;
 use reeve_model::{Clock, Ctx, User};
 use reeve_rooms::create::{self, NewRoom, Preset};
+use reeve_rooms::push::KeptRules;
 use reeve_rooms::send::{self, Sent};
 use reeve_rooms::{Error, Home, SigningKey, membership};
 use reeve_store::access_tokens::{self, NewAccessToken};
 use reeve_store::{devices, rooms, users};
 use serde_json::{Map, Value, json};
 
-use super::Step;
+use super::{Step, push};
 use crate::Fallible;
 use crate::database::Place;
 use crate::population::SERVER_NAME;
@@ -93,6 +94,8 @@ pub(super) struct Seeded {
     pub(super) own: Vec<String>,
     /// The large room.
     pub(super) large: Option<String>,
+    /// Rooms of few and of many.
+    pub(super) push: Option<push::Rooms>,
     /// Rooms in which one account waits alone, in their order.
     pub(super) quiet: Vec<String>,
 }
@@ -221,6 +224,11 @@ impl Seeder {
             Step::Fanout => {
                 seeded.large = Some(self.room("Large".to_owned(), HOST, members(0, CROWD), 0).await?);
             }
+            Step::Push => {
+                let small = self.room("Two".to_owned(), HOST, members(0, 1), 0).await?;
+                let large = self.room("Many".to_owned(), HOST, members(0, CROWD - 1), 0).await?;
+                seeded.push = Some(push::Rooms { small, large });
+            }
             Step::Initial => {
                 for number in 0..READER_ROOMS {
                     let mut there = members(number * 5, READER_MEMBERS);
@@ -258,7 +266,12 @@ pub(super) async fn seed(place: &Place, steps: &[Step], report: &mut Report) -> 
     let db = Db::open(place.url(), Options::default(), reeve_store::MIGRATIONS).await?;
     let clock = Clock::System;
     let key = SigningKey::load(&db, clock.now_ms()).await?;
-    let home = Home { server_name: Arc::from(SERVER_NAME), key, settings: reeve_rooms::Settings::default() };
+    let home = Home {
+        server_name: Arc::from(SERVER_NAME),
+        key,
+        settings: reeve_rooms::Settings::default(),
+        push_rules: KeptRules::default(),
+    };
     let mut seeder = Seeder { db, home: Arc::new(home), clock, events: 0 };
     let host = HOST.user_id();
     if seeder.db.read(move |tx| users::num(tx, &host)).await?.is_some() {

@@ -295,7 +295,7 @@ impl Sync<'_, '_, '_> {
         };
         self.describe(tx, &view, standing, (&mut told, &changed, &part.timeline), (known, until))?;
         if is_joined {
-            let unread = push::unread(tx, room, self.own())?.total();
+            let unread = push::unread(tx, room, self.own(), self.view.ignored())?.total();
             told.notification_count = Some(unread.notification_count);
             told.highlight_count = Some(unread.highlight_count);
         }

@@ -94,4 +94,23 @@ on_both_engines! {
         }
         assert_eq!(alice.get(PATH).await.status, 404);
     }
+
+    async fn who_logs_in_as_it_brings_it_to_an_end(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        ok(alice.put(PATH, device(&alice, "waiting")).await);
+        let log_in = json!({
+            "type": "m.login.password", "identifier": { "type": "m.id.user", "user": "alice" },
+            "password": "alice's password", "device_id": "waiting",
+        });
+        let session = ok(alice.post(&format!("{CS}/login"), log_in).await);
+        let waiting = server.with_token(at(&session, "/access_token"));
+        assert_eq!(alice.get(PATH).await.status, 404);
+        assert_eq!(query(&bob, "@alice:test").await["device_keys"], json!({ "@alice:test": {} }));
+        // Another one that is to wait leaves the session alone; deleting the device ends it.
+        ok(alice.put(PATH, device(&alice, "second")).await);
+        ok(waiting.get(&format!("{CS}/account/whoami")).await);
+        let admin = server.admin().await;
+        ok(admin.delete(&format!("{DEVICES}/waiting")).await);
+        assert_eq!(code(&waiting.get(&format!("{CS}/account/whoami")).await), (401, "M_UNKNOWN_TOKEN"));
+    }
 }

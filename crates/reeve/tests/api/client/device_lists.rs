@@ -165,4 +165,16 @@ on_both_engines! {
         phones.learns(&["@bob:test"], &[]).await;
         bob_sees.learns(&[], &[]).await;
     }
+
+    async fn who_came_after_one_left_is_nobody_one_knew(server: Server) {
+        let (alice, bob, carol) = (server.user("alice").await, server.user("bob").await, server.user("carol").await);
+        let room = create_public(&bob).await;
+        join(&alice, &room).await;
+        let since = now(&alice).await;
+        leave(&alice, &room).await;
+        join(&carol, &room).await;
+        // That it is a ban by now changes nothing.
+        ban(&bob, &room, "@alice:test").await;
+        assert_eq!(left(&sync_since(&alice, &since).await), ["@bob:test"]);
+    }
 }

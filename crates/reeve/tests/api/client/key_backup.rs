@@ -170,4 +170,25 @@ on_both_engines! {
         assert_eq!(kept, []);
         assert_eq!(begin(&alice).await, "2");
     }
+
+    async fn all_keys_go_at_once_and_their_rows_bit_by_bit(server: Server) {
+        let alice = server.user("alice").await;
+        begin(&alice).await;
+        let (one, two) = (key(0, 0, false, "x"), key(0, 0, false, "y"));
+        ok(alice.put(&keys_path("/!a:test/one", "1"), one.clone()).await);
+        ok(alice.put(&keys_path("/!a:test/two", "1"), one.clone()).await);
+        assert_eq!(alice.delete(&keys_path("", "1")).await, (200, json!({ "count": 0, "etag": "3" })));
+        assert_eq!(alice.delete(&keys_path("", "1")).await, (200, json!({ "count": 0, "etag": "3" })));
+        assert_eq!(alice.get(&keys_path("", "1")).await, (200, json!({ "rooms": {} })));
+        let added = alice.put(&keys_path("/!a:test/two", "1"), two.clone()).await;
+        assert_eq!(added, (200, json!({ "count": 1, "etag": "4" })));
+        for more in [true, false] {
+            assert_eq!(server.app().db.write(reeve_accounts::key_backup::clear).await.unwrap(), more);
+            assert_eq!(ok(alice.get(&keys_path("/!a:test/two", "1")).await), two);
+        }
+        let num = server.app().db.read(|tx| reeve_store::users::num(tx, "@alice:test")).await.unwrap().unwrap();
+        let which = reeve_store::key_backups::Which::All;
+        let kept = server.app().db.read(move |tx| reeve_store::key_backups::keys(tx, num, 1, &which)).await.unwrap();
+        assert_eq!(kept, []);
+    }
 }

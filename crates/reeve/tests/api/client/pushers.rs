@@ -145,4 +145,43 @@ on_both_engines! {
         let longest = pusher(json!({ "app_id": "a".repeat(64), "pushkey": "ä".repeat(256) }));
         assert_eq!(alice.post(SET, longest).await.status, 200);
     }
+
+    async fn a_session_without_device_sets_none(server: Server) {
+        let (admin, alice) = (server.admin().await, server.user("alice").await);
+        let puppet = admin.post("/_synapse/admin/v1/users/@alice:test/login", json!({})).await;
+        let puppet = server.with_token(puppet.text("access_token"));
+        let refused = (403, "M_FORBIDDEN", "A session without a device cannot set pushers");
+        assert_eq!(puppet.post(SET, pusher(json!({}))).await.refusal(), refused);
+        assert_eq!(list(&alice).await, json!([]));
+        // One that has none, from before, goes with all sessions.
+        alice.post(SET, pusher(json!({}))).await;
+        let set = server.app().db.write(|tx| -> Result<(), reeve_db::DbError> {
+            let num = reeve_store::users::num(tx, "@alice:test")?.unwrap();
+            let mut pusher = reeve_store::pushers::of_user(tx, num)?.pop().unwrap();
+            (pusher.device_id, pusher.pushkey) = (None, "without device".to_owned());
+            reeve_store::pushers::put(tx, num, &pusher, 0, 0)
+        });
+        set.await.unwrap();
+        assert_eq!(list(&alice).await.as_array().unwrap().len(), 2);
+        admin.post("/_synapse/admin/v1/reset_password/@alice:test", json!({ "new_password": "new" })).await;
+        assert_eq!(list(&server.log_in("alice", "new").await).await, json!([]));
+    }
+
+    async fn not_too_many_and_not_too_long(server: Server) {
+        let alice = server.user("alice").await;
+        for n in 0..100 {
+            assert_eq!(alice.post(SET, pusher(json!({ "pushkey": n.to_string() }))).await.status, 200);
+        }
+        let many = (400, "M_TOO_LARGE", "An account cannot have more than 100 pushers");
+        assert_eq!(alice.post(SET, pusher(json!({ "pushkey": "more" }))).await.refusal(), many);
+        assert_eq!(alice.post(SET, pusher(json!({ "pushkey": "7", "lang": "de" }))).await.status, 200);
+        for key in ["app_display_name", "device_display_name", "lang", "profile_tag"] {
+            let text = format!("'{key}' must not be longer than 512 bytes");
+            let reply = alice.post(SET, pusher(json!({ "pushkey": "7", key: "x".repeat(513) }))).await;
+            assert_eq!(reply.refusal(), (400, "M_INVALID_PARAM", &*text));
+        }
+        let data = json!({ "url": "https://push.example/_matrix/push/v1/notify", "x": "x".repeat(16_384) });
+        let reply = alice.post(SET, pusher(json!({ "pushkey": "7", "data": data }))).await;
+        assert_eq!(reply.refusal(), (400, "M_INVALID_PARAM", "'data' must not be longer than 16384 bytes"));
+    }
 }

@@ -208,4 +208,48 @@ on_both_engines! {
         tell(&alice, &alice, 1).await;
         assert_eq!(numbers(&sync_since(&alice, &since).await), [1]);
     }
+
+    async fn large_ones_come_in_parts(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let mut since = now(&alice).await;
+        let content = |n: i64, length: usize| json!({ "n": n, "filling": "x".repeat(length) });
+        for n in 0..20 {
+            to_device(&bob, "@alice:test", "*", "org.example.n", content(n, 60_000)).await;
+        }
+        let mut came = Vec::new();
+        for expected in [18, 2, 0] {
+            let sync = sync_since(&alice, &since).await;
+            assert_eq!(numbers(&sync).len(), expected);
+            came.extend(numbers(&sync));
+            since = next(&sync);
+        }
+        assert_eq!(came, (0..20).collect::<Vec<_>>());
+        let body = json!({ "messages": { "@alice:test": { "*": content(0, 65_536) } } });
+        let reply = bob.put(&format!("{CS}/sendToDevice/org.example.n/{}", txn()), body).await;
+        assert_eq!(code(&reply), (413, "M_TOO_LARGE"));
+    }
+
+    async fn a_new_device_gets_none_of_an_old_one(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let phone = server.log_in("alice", "alice's password").await;
+        for n in 0..3 {
+            tell(&bob, &phone, n).await;
+        }
+        ok(phone.post(&format!("{CS}/logout"), json!({})).await);
+        let admin = server.admin().await;
+        let body = json!({ "device_id": phone.device_id });
+        assert_eq!(admin.post("/_synapse/admin/v2/users/@alice:test/devices", body).await.status, 201);
+        tell(&bob, &phone, 3).await;
+        let log_in = json!({
+            "type": "m.login.password", "identifier": { "type": "m.id.user", "user": "alice" },
+            "password": "alice's password", "device_id": phone.device_id,
+        });
+        let token = ok(alice.post(&format!("{CS}/login"), log_in).await);
+        let phone = server.with_token(at(&token, "/access_token"));
+        assert_eq!(numbers(&sync(&phone).await), [3]);
+        // Nor later, while and after the others are deleted.
+        let clear = || server.app().db.write(reeve_accounts::to_device::clear);
+        assert_eq!((clear().await.unwrap(), clear().await.unwrap()), (true, false));
+        assert_eq!(numbers(&sync(&phone).await), [3]);
+    }
 }

@@ -4,6 +4,7 @@ use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
 
 use crate::rooms_kit::*;
+use crate::sync_kit::set_data;
 
 const RULES: &str = "/_matrix/client/v3/pushrules/global";
 
@@ -152,5 +153,76 @@ on_both_engines! {
         })).await;
         say(&alice, &room, "into the void").await;
         assert_eq!(notified(&bob, "?limit=1").await, ["last"]);
+    }
+
+    async fn patterns_are_neither_long_nor_wild(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let pattern = |pattern: &str| json!({ "pattern": pattern, "actions": ["notify"] });
+        let condition = |pattern: &str| {
+            json!({ "conditions": [{ "kind": "event_match", "key": "type", "pattern": pattern }], "actions": ["notify"] })
+        };
+        for bad in ["x".repeat(513), "?".repeat(33), "?".repeat(300_000), "*a".repeat(33)] {
+            for (rule, body) in [("content/x", pattern(&bad)), ("override/x", condition(&bad)), ("underride/x", condition(&bad))] {
+                assert_eq!(code(&bob.put(&format!("{RULES}/{rule}"), body).await), (400, "M_INVALID_PARAM"));
+            }
+        }
+        put(&bob, "content/x", pattern(&"?".repeat(32))).await;
+        // As a whole they are bounded as well.
+        let many: Vec<_> = (0..3000).map(|n| json!({ "kind": "event_match", "key": "type", "pattern": format!("{n:0100}") })).collect();
+        let reply = bob.put(&format!("{RULES}/override/many"), json!({ "conditions": many, "actions": [] })).await;
+        assert_eq!(code(&reply), (400, "M_INVALID_PARAM"));
+        // Nothing that somebody is called, or wants to be told of, keeps others from sending.
+        put(&bob, "content/a", json!({ "pattern": "a", "actions": ["notify", { "set_tweak": "highlight" }] })).await;
+        put(&bob, "override/name", json!({ "conditions": [{ "kind": "contains_display_name" }], "actions": ["notify"] })).await;
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        let member = json!({ "membership": "join", "displayname": "?".repeat(50_000) });
+        set_state(&bob, &room, "m.room.member", "@bob:test", member).await;
+        say(&alice, &room, &"ab ".repeat(20_000)).await;
+        say(&alice, &room, "b a!").await;
+        assert_eq!(notified(&bob, "?only=highlight").await, ["b a!"]);
+    }
+
+    async fn rules_that_cannot_be_read_are_none(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        say(&alice, &room, "before").await;
+        put(&bob, "content/x", json!({ "pattern": "x", "actions": [] })).await;
+        let spoil = server.app().db.write(|tx| -> Result<(), reeve_db::DbError> {
+            let num = reeve_store::users::num(tx, "@bob:test")?.unwrap();
+            reeve_store::account_data::put(tx, num, "", "m.push_rules", "[]")
+        });
+        spoil.await.unwrap();
+        say(&alice, &room, "after").await;
+        assert_eq!(notified(&bob, "").await, ["before"]);
+    }
+
+    async fn the_list_goes_on_behind_what_does_not_notify(server: Server) {
+        let (alice, bob, carol) = (server.user("alice").await, server.user("bob").await, server.user("carol").await);
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        join(&carol, &room).await;
+        let root = say(&carol, &room, "one").await;
+        thread(&carol, &room, &root, "two").await;
+        put(&bob, "sender/@alice:test", json!({ "actions": [] })).await;
+        say_many(&alice, &room, "silent", 4).await;
+        let mention = json!({ "msgtype": "m.text", "body": "three", "m.mentions": { "user_ids": ["@bob:test"] } });
+        let three = send(&carol, &room, "m.room.message", mention).await;
+        let first = ok(bob.get(&format!("{CS}/notifications?limit=1")).await);
+        assert_eq!(list(&first, "/notifications").len(), 1);
+        let rest = notified(&bob, &format!("?limit=2&from={}", enc(at(&first, "/next_token")))).await;
+        assert_eq!(rest, ["two", "one"]);
+        // A receipt outside threads leaves what is in them.
+        receipt(&bob, &room, "m.read", &three, json!({ "thread_id": "main" })).await;
+        let all = ok(bob.get(&format!("{CS}/notifications")).await);
+        let read: Vec<_> = list(&all, "/notifications").iter().map(|one| one["read"].as_bool().unwrap()).collect();
+        assert_eq!(read, [true, false, true]);
+        let highlight = json!(["notify", { "set_tweak": "highlight" }]);
+        assert_eq!((&all["notifications"][0]["actions"], &all["notifications"][1]["actions"]), (&highlight, &json!(["notify"])));
+        assert!(all["notifications"][0].get("profile_tag").is_none());
+        // Whom one ignores notifies nobody.
+        set_data(&bob, "m.ignored_user_list", json!({ "ignored_users": { "@carol:test": {} } })).await;
+        assert_eq!(notified(&bob, "").await, [] as [&str; 0]);
     }
 }

@@ -160,4 +160,42 @@ on_both_engines! {
         receipt(&alice, &room, "m.read", &said, json!({})).await;
         assert_eq!(unread_now(&alice, &room).await, (0, 0));
     }
+
+    async fn whom_one_ignores_does_not_count(server: Server) {
+        let (alice, bob, carol) = (server.user("alice").await, server.user("bob").await, server.user("carol").await);
+        let room = three_people(&alice, &bob, &carol).await;
+        let root = say(&alice, &room, "root").await;
+        say(&bob, &room, "one").await;
+        thread(&bob, &room, &root, "two").await;
+        mention(&bob, &room, "three", json!({ "user_ids": ["@alice:test"] })).await;
+        let said = say(&carol, &room, "four").await;
+        let other = create(&bob, json!({ "invite": ["@alice:test"] })).await;
+        let badge = async |by_room: bool| {
+            let read = server.app().db.read(move |tx| -> Result<i64, reeve_rooms::Error> {
+                let alice = reeve_store::users::find(tx, "@alice:test")?.unwrap();
+                reeve_rooms::alerts::badge(tx, &alice, by_room)
+            });
+            read.await.unwrap()
+        };
+        let sliding = async || {
+            let body = json!({ "lists": { "all": { "ranges": [[0, 9]], "timeline_limit": 1, "required_state": [] } } });
+            let path = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync?timeout=0";
+            let told = ok(alice.post(path, body).await);
+            counts(&told["rooms"][&room])
+        };
+        assert_eq!((unread_now(&alice, &room).await, sliding().await), ((4, 1), (4, 1)));
+        assert_eq!((badge(true).await, badge(false).await), (2, 5));
+        set_data(&alice, "m.ignored_user_list", json!({ "ignored_users": { "@bob:test": {} } })).await;
+        assert_eq!((unread_now(&alice, &room).await, sliding().await), ((1, 0), (1, 0)));
+        let apart = sync_filtered(&alice, &by_thread()).await;
+        assert_eq!(joined(&apart, &room).get("unread_thread_notifications").cloned().unwrap_or(json!({})), json!({}));
+        assert_eq!((badge(true).await, badge(false).await), (1, 1));
+        receipt(&alice, &room, "m.read", &said, json!({ "thread_id": "main" })).await;
+        assert_eq!((badge(true).await, badge(false).await), (0, 0));
+        // Nor in a thread that was read further than the room.
+        thread(&carol, &room, &root, "five").await;
+        thread(&bob, &room, &root, "six").await;
+        assert_eq!((badge(true).await, badge(false).await), (1, 1));
+        drop(other);
+    }
 }

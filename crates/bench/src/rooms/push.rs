@@ -1,0 +1,67 @@
+//! What it costs to decide whom a message notifies.
+
+use serde_json::json;
+
+use super::seed::{CROWD, Kind, Person};
+use crate::Fallible;
+use crate::http::Connection;
+use crate::report::{Report, Times, below};
+use crate::server::Server;
+
+/// How many messages go into each room, after some that are not counted.
+const MESSAGES: usize = 300;
+const BEFORE: usize = 20;
+
+/// The rooms: of two, and of very many.
+pub(super) struct Rooms {
+    pub(super) small: String,
+    pub(super) large: String,
+}
+
+/// Sends into both rooms in turn; answers the median times in milliseconds.
+async fn send(server: &Server, rooms: &Rooms, name: &str) -> Fallible<(f64, f64)> {
+    let mut connection = Connection::open(server.address, &Person(Kind::Member, 0).token()).await?;
+    let (mut small, mut large) = (Vec::new(), Vec::new());
+    for number in 0..BEFORE + MESSAGES {
+        for (room, took) in [(&rooms.small, &mut small), (&rooms.large, &mut large)] {
+            let path = format!("/_matrix/client/v3/rooms/{room}/send/m.room.message/{name}{number}");
+            let body = json!({ "msgtype": "m.text", "body": format!("Message {number}"), "m.mentions": {} });
+            let reply = connection.send("PUT", &path, &body.to_string()).await?;
+            reply.json()?;
+            if number >= BEFORE {
+                took.push(reply.took);
+            }
+        }
+    }
+    Ok((Times::of(small).median, Times::of(large).median))
+}
+
+/// Compares sending into the large room with sending into the small one, while its members have the default rules, and
+/// when each has some of their own.
+pub(super) async fn push(server: &Server, rooms: &Rooms, report: &mut Report) -> Fallible<()> {
+    row(report, "default push rules", send(server, rooms, "default").await?);
+    for number in 0..CROWD {
+        let mut connection = Connection::open(server.address, &Person(Kind::Member, number).token()).await?;
+        let path = "/_matrix/client/v3/pushrules/global/override/.m.rule.suppress_notices/enabled";
+        connection.send("PUT", path, &json!({ "enabled": false }).to_string()).await?.json()?;
+    }
+    row(report, "push rules of their own", send(server, rooms, "own").await?);
+    // By which nobody is told of what everybody else would be: a row for each.
+    for number in 0..CROWD {
+        let mut connection = Connection::open(server.address, &Person(Kind::Member, number).token()).await?;
+        let path = "/_matrix/client/v3/pushrules/global/underride/.m.rule.message/enabled";
+        connection.send("PUT", path, &json!({ "enabled": false }).to_string()).await?.json()?;
+    }
+    row(report, "push rules that silence it", send(server, rooms, "silent").await?);
+    Ok(())
+}
+
+fn row(report: &mut Report, what: &str, (small, large): (f64, f64)) {
+    let more = large - small;
+    report.row(
+        format!("Sending into a room of {CROWD} with {what}, against one of 2"),
+        format!("{more:.1} ms more ({small:.1} and {large:.1} ms, medians)"),
+        "< 10 ms more",
+        below(more, 10.0),
+    );
+}

@@ -1,0 +1,241 @@
+//! What push rules ask for at an event.
+//! <https://spec.matrix.org/v1.18/client-server-api/#push-rules>
+//!
+//! An event is read once, however many people have rules.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use reeve_db::ReadTx;
+use reeve_store::rooms::Room;
+use ruma::power_levels::{NotificationPowerLevels, NotificationPowerLevelsKey};
+use ruma::push::{
+    Action, AnyPushRuleRef, ConditionalPushRule, HighlightTweakValue, PushCondition,
+    PushConditionPowerLevelsCtx, Ruleset, ScalarJsonValue, Tweak,
+};
+use ruma::room_version_rules::{AuthorizationRules, RoomPowerLevelsRules};
+use ruma::{Int, UInt, UserId};
+use serde_json::Value;
+
+use super::glob::{self, Whither};
+use crate::error::Error;
+use crate::event;
+use crate::membership::Powers;
+
+const BODY: &str = "content.body";
+
+/// An event in a room, to be looked at by the rules of many.
+pub(crate) struct Subject<'t, 'c> {
+    tx: &'t ReadTx<'c>,
+    room: &'t Room,
+    sender: &'t str,
+    /// The event; nothing that can be matched if it cannot be read.
+    event: Value,
+    /// The text of a message, in lower case.
+    body: Option<String>,
+    powers: OnceCell<PushConditionPowerLevelsCtx>,
+}
+
+impl<'t, 'c> Subject<'t, 'c> {
+    /// Reads an event, given as JSON.
+    pub(crate) fn new(tx: &'t ReadTx<'c>, room: &'t Room, sender: &'t str, json: &str) -> Self {
+        let event: Value = serde_json::from_str(json).unwrap_or_default();
+        let body = find(&event, BODY).and_then(Value::as_str).map(str::to_lowercase);
+        Self { tx, room, sender, event, body, powers: OnceCell::new() }
+    }
+
+    /// What somebody's rules ask for.
+    pub(crate) fn actions<'r>(&self, rules: &'r Ruleset, user_id: &str) -> Result<&'r [Action], Error> {
+        if user_id == self.sender {
+            return Ok(&[]);
+        }
+        for rule in rules {
+            if self.is_met(rule, user_id)? {
+                return Ok(rule.actions());
+            }
+        }
+        Ok(&[])
+    }
+
+    /// Whether the event notifies somebody with some rules (1), stands out (2), or neither (0).
+    pub(super) fn notifies(&self, rules: &Ruleset, user_id: &str) -> Result<i64, Error> {
+        let actions = self.actions(rules, user_id)?;
+        let notifies = actions.iter().any(|action| matches!(action, Action::Notify));
+        let highlights = actions
+            .iter()
+            .any(|action| matches!(action, Action::SetTweak(Tweak::Highlight(HighlightTweakValue::Yes))));
+        Ok(if notifies { 1 + i64::from(highlights) } else { 0 })
+    }
+
+    fn is_met(&self, rule: AnyPushRuleRef<'_>, user_id: &str) -> Result<bool, Error> {
+        Ok(match rule {
+            AnyPushRuleRef::Override(rule) | AnyPushRuleRef::Underride(rule) => {
+                self.all_are_met(rule, user_id)?
+            }
+            AnyPushRuleRef::Content(rule) => rule.enabled && self.is_like(BODY, &rule.pattern),
+            AnyPushRuleRef::Room(rule) => rule.enabled && rule.rule_id.as_str() == self.room.room_id,
+            AnyPushRuleRef::Sender(rule) => rule.enabled && rule.rule_id.as_str() == self.sender,
+            _ => false,
+        })
+    }
+
+    fn all_are_met(&self, rule: &ConditionalPushRule, user_id: &str) -> Result<bool, Error> {
+        if !rule.enabled {
+            return Ok(false);
+        }
+        for condition in &rule.conditions {
+            if !self.meets(condition, user_id)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether a condition is met. One that is not known never is.
+    fn meets(&self, condition: &PushCondition, user_id: &str) -> Result<bool, Error> {
+        Ok(match condition {
+            PushCondition::EventMatch(matched) => self.is_like(&matched.key, &matched.pattern),
+            PushCondition::EventPropertyIs(is) => {
+                find(&self.event, &is.key).is_some_and(|found| is_scalar(found, &is.value))
+            }
+            PushCondition::EventPropertyContains(contains) => {
+                let found = find(&self.event, &contains.key).and_then(Value::as_array);
+                found.is_some_and(|found| found.iter().any(|item| is_scalar(item, &contains.value)))
+            }
+            PushCondition::RoomMemberCount(count) => {
+                let members = UInt::try_from(self.room.joined_members).unwrap_or_default();
+                std::ops::RangeBounds::contains(&count.is, &members)
+            }
+            PushCondition::SenderNotificationPermission(permission) => self.may_notify(&permission.key)?,
+            other if other.kind() == "contains_display_name" => self.names(user_id)?,
+            _ => false,
+        })
+    }
+
+    /// Whether a property is like a pattern: the text of a message at some of its words, others as a whole.
+    fn is_like(&self, key: &str, pattern: &str) -> bool {
+        if key == BODY {
+            let body = self.body.as_deref();
+            return body.is_some_and(|body| glob::matches(&pattern.to_lowercase(), body, Whither::Words));
+        }
+        // Which room it is need not be in the event.
+        let found = match key {
+            "room_id" => Some(self.room.room_id.as_str()),
+            _ => find(&self.event, key).and_then(Value::as_str),
+        };
+        let Some(found) = found else { return false };
+        if pattern.contains(['*', '?']) || !pattern.is_ascii() {
+            glob::matches(&pattern.to_lowercase(), &found.to_lowercase(), Whither::Whole)
+        } else {
+            found.eq_ignore_ascii_case(pattern)
+        }
+    }
+
+    /// Whether the text of a message has the name that somebody has in the room.
+    fn names(&self, user_id: &str) -> Result<bool, Error> {
+        let Some(body) = &self.body else { return Ok(false) };
+        let member = event::state_content(self.tx, self.room, "m.room.member", user_id)?;
+        let name = member.as_ref().and_then(|member| member.get("displayname")).and_then(Value::as_str);
+        Ok(name.is_some_and(|name| !name.is_empty() && glob::contains(&name.to_lowercase(), body)))
+    }
+
+    /// Whether the sender may notify everybody.
+    fn may_notify(&self, key: &NotificationPowerLevelsKey) -> Result<bool, Error> {
+        let powers = match self.powers.get() {
+            Some(powers) => powers,
+            None => {
+                let powers = power_levels(self.room, &Powers::of(self.tx, self.room)?)?;
+                self.powers.get_or_init(|| powers)
+            }
+        };
+        let sender = UserId::parse(self.sender).ok();
+        Ok(sender.is_some_and(|sender| powers.has_sender_notification_permission(&sender, key)))
+    }
+}
+
+/// What is at a path of an event, whose parts are divided by dots.
+/// <https://spec.matrix.org/v1.18/appendices/#dot-separated-property-paths>
+fn find<'v>(event: &'v Value, path: &str) -> Option<&'v Value> {
+    let (mut found, mut rest) = (event, Some(path));
+    while let Some(path) = rest {
+        let (part, after) = first_part(path);
+        found = found.get(&*part)?;
+        rest = after;
+    }
+    Some(found)
+}
+
+/// The first part of a path, and what follows its dot. A dot or backslash after a backslash is part of the name.
+fn first_part(path: &str) -> (Cow<'_, str>, Option<&str>) {
+    let plain = path.split_once('.').map_or((path, None), |(part, rest)| (part, Some(rest)));
+    if !plain.0.contains('\\') {
+        return (Cow::Borrowed(plain.0), plain.1);
+    }
+    let (mut part, mut chars) = (String::new(), path.chars());
+    while let Some(c) = chars.next() {
+        match c {
+            '.' => return (Cow::Owned(part), Some(chars.as_str())),
+            '\\' => {
+                let mut after = chars.clone();
+                match after.next() {
+                    Some(escaped @ ('.' | '\\')) => {
+                        part.push(escaped);
+                        chars = after;
+                    }
+                    _ => part.push('\\'),
+                }
+            }
+            c => part.push(c),
+        }
+    }
+    (Cow::Owned(part), None)
+}
+
+fn is_scalar(value: &Value, scalar: &ScalarJsonValue) -> bool {
+    match (value, scalar) {
+        (Value::Null, ScalarJsonValue::Null) => true,
+        (Value::Bool(value), ScalarJsonValue::Bool(scalar)) => value == scalar,
+        (Value::Number(value), ScalarJsonValue::Integer(scalar)) => {
+            value.as_i64() == Some(i64::from(*scalar))
+        }
+        (Value::String(value), ScalarJsonValue::String(scalar)) => value == scalar,
+        _ => false,
+    }
+}
+
+fn power_levels(room: &Room, powers: &Powers) -> Result<PushConditionPowerLevelsCtx, Error> {
+    let authorization: AuthorizationRules = event::rules(room)?.authorization;
+    let creators = powers.creators().iter().filter_map(|creator| UserId::parse(creator.as_str()).ok());
+    let rules = RoomPowerLevelsRules::new(&authorization, creators);
+    let content = powers.content();
+    let int = |value: &Value| value.as_i64().and_then(|value| Int::try_from(value).ok());
+    let users = content.get("users").and_then(Value::as_object).into_iter().flatten();
+    let users = users
+        .filter_map(|(user_id, level)| Some((UserId::parse(user_id.as_str()).ok()?, int(level)?)))
+        .collect();
+    let users_default = content.get("users_default").and_then(int).unwrap_or_default();
+    let mut notifications = NotificationPowerLevels::default();
+    if let Some(level) = content.get("notifications").and_then(|levels| levels.get("room")).and_then(int) {
+        notifications.room = level;
+    }
+    Ok(PushConditionPowerLevelsCtx::new(users, users_default, notifications, rules))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn paths() {
+        let event = json!({ "a": { "b.c": 1, "d\\": { "e": 2 }, "\\f": 3 }, "": { "": 4 } });
+        for (path, expected) in
+            [(r"a.b\.c", json!(1)), (r"a.d\\.e", json!(2)), (r"a.\f", json!(3)), (".", json!(4))]
+        {
+            assert_eq!(find(&event, path), Some(&expected), "{path}");
+        }
+        for path in ["a.b.c", "a.b", "x", "a.d\\.e.f", ""] {
+            assert!(find(&event, path).is_none_or(Value::is_object), "{path}");
+        }
+    }
+}

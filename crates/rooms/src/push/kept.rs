@@ -1,0 +1,67 @@
+//! Push rules that were read before. They are looked at with each event in a room, and change seldom.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reeve_db::{DbError, ReadTx};
+use reeve_store::{account_data, notifications};
+use ruma::UserId;
+use ruma::push::Ruleset;
+
+use super::{DATA_TYPE, parse};
+use crate::error::Error;
+
+/// How many bytes of rules are kept, as they are stored.
+const MOST_BYTES: usize = 16 << 20;
+
+/// Parsed rules by account, with the position in the stream since which they are so: other rules have another one.
+#[derive(Debug, Default)]
+pub struct KeptRules(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    by_user: HashMap<i64, (i64, Arc<Ruleset>)>,
+    bytes: usize,
+}
+
+impl KeptRules {
+    fn find(&self, user_num: i64, pos: i64) -> Option<Arc<Ruleset>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.by_user.get(&user_num).filter(|(since, _)| *since == pos).map(|(_, rules)| Arc::clone(rules))
+    }
+
+    fn keep(&self, user_num: i64, pos: i64, rules: &Arc<Ruleset>, bytes: usize) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.bytes += bytes;
+        if kept.bytes > MOST_BYTES {
+            *kept = Kept { bytes, ..Kept::default() };
+        }
+        kept.by_user.insert(user_num, (pos, Arc::clone(rules)));
+    }
+
+    /// The rules of those members of a room who have their own, by user id. Rules that cannot be read are none.
+    pub(super) fn of_members(
+        &self,
+        tx: &ReadTx<'_>,
+        room_num: i64,
+    ) -> Result<Vec<(String, Arc<Ruleset>)>, Error> {
+        let members = notifications::members_with_rules(tx, room_num)?;
+        let mut found = Vec::with_capacity(members.len());
+        for member in members {
+            let rules = match self.find(member.user_num, member.pos) {
+                Some(rules) => rules,
+                None => self.read(tx, member.user_num, &member.user_id, member.pos)?,
+            };
+            found.push((member.user_id, rules));
+        }
+        Ok(found)
+    }
+
+    fn read(&self, tx: &ReadTx<'_>, user_num: i64, user_id: &str, pos: i64) -> Result<Arc<Ruleset>, DbError> {
+        let stored = account_data::find(tx, user_num, "", DATA_TYPE)?.unwrap_or_default();
+        let parsed = UserId::parse(user_id).ok().and_then(|user_id| parse(&stored, &user_id));
+        let rules = Arc::new(parsed.unwrap_or_default());
+        self.keep(user_num, pos, &rules, stored.len());
+        Ok(rules)
+    }
+}
