@@ -180,6 +180,7 @@ fn store(tx: &mut Tx<'_>, user_num: i64, blobs: &[i64], number: usize) -> Result
         created_ts: ts,
         quarantined_by: mixed.is_multiple_of(100).then(|| population::user_id(0)),
         url_cache: None,
+        disguised: false,
     };
     let blob = blobs.get(content).copied().ok_or(DbError::NoRow)?;
     media::insert(tx, &new, blob, length(content))?;

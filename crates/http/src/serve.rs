@@ -99,6 +99,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
+    #[expect(clippy::disallowed_methods, reason = "the time of this test is tokio's")]
     async fn who_takes_nothing_is_left() {
         let (ours, mut theirs) = tokio::io::duplex(64);
         let mut ours = impatient(ours);

@@ -1,5 +1,10 @@
 //! The program as an operator meets it: its commands, exit codes and messages.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "the helpers of a test fail the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of a test fail the test"
+)]
 
 mod import;
 

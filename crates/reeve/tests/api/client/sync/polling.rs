@@ -10,8 +10,8 @@ use crate::sync_kit::*;
 /// How many reads the database has run.
 async fn reads(server: &Server) -> u64 {
     let metrics = server.stranger().get("/metrics").await;
-    let lines = metrics.body.as_str().unwrap().lines();
-    let count = lines.filter_map(|line| line.strip_prefix("reeve_db_run_seconds_count{kind=\"read\"} ")).next();
+    let mut lines = metrics.body.as_str().unwrap().lines();
+    let count = lines.find_map(|line| line.strip_prefix("reeve_db_run_seconds_count{kind=\"read\"} "));
     count.unwrap().parse().unwrap()
 }
 
