@@ -1,7 +1,7 @@
 //! What pushers tell: the events that notify somebody and are not read, and how much there is to read.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_db::ReadTx;
 use reeve_model::User;
@@ -128,7 +128,7 @@ pub fn badge(tx: &ReadTx<'_>, user: &User, by_room: bool) -> Result<i64, Error> 
 }
 
 /// How many invitations by people who are not ignored somebody has.
-fn invites(tx: &ReadTx<'_>, user_id: &str, ignored: &HashSet<String>) -> Result<i64, Error> {
+fn invites(tx: &ReadTx<'_>, user_id: &str, ignored: &BTreeSet<String>) -> Result<i64, Error> {
     if ignored.is_empty() {
         return Ok(memberships::count_of_user_in(tx, user_id, "invite")?);
     }

@@ -199,7 +199,7 @@ impl Read {
 }
 
 /// The user ids whose events do not count for a user: whom they ignore, and their own.
-fn unheard(user_id: &str, ignored: &HashSet<String>) -> Value {
+fn unheard(user_id: &str, ignored: &BTreeSet<String>) -> Value {
     // Clients write the list as they like; a zero byte is in no user id, and PostgreSQL reads none.
     let ignored = ignored.iter().map(String::as_str).filter(|user_id| !user_id.contains('\0'));
     Value::Array(ignored.chain([user_id]).map(Value::from).collect())
@@ -210,7 +210,7 @@ pub fn unread(
     tx: &ReadTx<'_>,
     room: &Room,
     user_id: &str,
-    ignored: &HashSet<String>,
+    ignored: &BTreeSet<String>,
 ) -> Result<Unread, Error> {
     let unheard = unheard(user_id, ignored).to_string();
     let read = Read::of(tx, room.num, user_id)?;
@@ -239,7 +239,7 @@ pub(crate) fn is_unread(
     tx: &ReadTx<'_>,
     room: &Room,
     user_id: &str,
-    ignored: &HashSet<String>,
+    ignored: &BTreeSet<String>,
 ) -> Result<bool, Error> {
     let read = Read::of(tx, room.num, user_id)?;
     let unheard = unheard(user_id, ignored).to_string();
@@ -276,7 +276,7 @@ pub struct Notification {
 pub fn notifications(
     tx: &ReadTx<'_>,
     user_id: &str,
-    ignored: &HashSet<String>,
+    ignored: &BTreeSet<String>,
     (from, limit): (Option<i64>, usize),
     highlights_only: bool,
 ) -> Result<(Vec<Notification>, Option<i64>), Error> {

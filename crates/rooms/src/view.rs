@@ -5,7 +5,7 @@
 //! seldom, so that all their values are read once for a room, and each event is decided from these.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use reeve_db::{DbError, ReadTx};
 use reeve_store::events::{self, Event};
@@ -103,7 +103,7 @@ pub struct View<'t, 'c> {
     pub viewer: Option<Viewer>,
     now: i64,
     erased: RefCell<HashMap<String, bool>>,
-    ignored: HashSet<String>,
+    ignored: BTreeSet<String>,
 }
 
 impl<'t, 'c> View<'t, 'c> {
@@ -115,11 +115,11 @@ impl<'t, 'c> View<'t, 'c> {
 
     /// A look by an administrator, who sees everything.
     pub fn of_admin(tx: &'t ReadTx<'c>, now: i64) -> Self {
-        Self { tx, viewer: None, now, erased: RefCell::default(), ignored: HashSet::new() }
+        Self { tx, viewer: None, now, erased: RefCell::default(), ignored: BTreeSet::new() }
     }
 
     /// Whom the viewer ignores.
-    pub fn ignored(&self) -> &HashSet<String> {
+    pub fn ignored(&self) -> &BTreeSet<String> {
         &self.ignored
     }
 
@@ -156,9 +156,9 @@ impl<'t, 'c> View<'t, 'c> {
 }
 
 /// Whom an account ignores.
-pub fn ignored(tx: &ReadTx<'_>, user_num: i64) -> Result<HashSet<String>, DbError> {
+pub fn ignored(tx: &ReadTx<'_>, user_num: i64) -> Result<BTreeSet<String>, DbError> {
     let Some(content) = account_data::find(tx, user_num, "", "m.ignored_user_list")? else {
-        return Ok(HashSet::new());
+        return Ok(BTreeSet::new());
     };
     let content: Value = serde_json::from_str(&content).unwrap_or_default();
     let users = content.get("ignored_users").and_then(Value::as_object);

@@ -141,12 +141,11 @@ impl<'t, 'c> Subject<'t, 'c> {
 
     /// Whether the sender may notify everybody.
     fn may_notify(&self, key: &NotificationPowerLevelsKey) -> Result<bool, Error> {
-        let powers = match self.powers.get() {
-            Some(powers) => powers,
-            None => {
-                let powers = power_levels(self.room, &Powers::of(self.tx, self.room)?)?;
-                self.powers.get_or_init(|| powers)
-            }
+        let powers = if let Some(powers) = self.powers.get() {
+            powers
+        } else {
+            let powers = power_levels(self.room, &Powers::of(self.tx, self.room)?)?;
+            self.powers.get_or_init(|| powers)
         };
         let sender = UserId::parse(self.sender).ok();
         Ok(sender.is_some_and(|sender| powers.has_sender_notification_permission(&sender, key)))
