@@ -84,7 +84,7 @@ on_both_engines! {
     async fn searches_and_spans(server: Server) {
         let admin = people(&server).await;
         for (term, expected) in [
-            ("bert", "bert dora"), ("BER", "bert dora"), ("Zo", "anna"), ("%C3%A4pf", "carl"), ("nobody", ""), ("%25", ""),
+            ("bert", "bert dora"), ("BER", "bert dora"), ("Zo", "anna"), ("pfel", "carl"), ("nobody", ""), ("%25", ""),
             ("_", ""), (":test", ""),
         ] {
             assert_eq!(names(&admin, &format!("search_term={term}")).await.join(" "), expected, "{term}");
