@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use reeve_accounts::import::Tally;
 use reeve_model::clock::monotonic;
 
@@ -79,7 +79,7 @@ impl Progress {
         let now = monotonic();
         if now.duration_since(self.told.get()) >= EVERY {
             self.told.set(now);
-            complain(&format!("{message} after {}", HumanDuration(now.duration_since(self.start))));
+            complain(&format!("{message} after {} s", now.duration_since(self.start).as_secs()));
         }
     }
 }
