@@ -8,7 +8,7 @@ use reeve_jobs::{Job, Kind, Step, StepError};
 use reeve_model::{Ctx, User};
 use reeve_store::departures::{self, Departure};
 use reeve_store::rooms::{self, Room};
-use reeve_store::{account_data, ephemeral, events, jobs, memberships, reports, users};
+use reeve_store::{account_data, ephemeral, events, jobs, memberships, reports, silences, users};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -289,6 +289,7 @@ fn purge_some(tx: &mut Tx<'_>, progress: &Progress, room_id: &str) -> Result<i64
     let members = memberships::delete_some_of_room(tx, num, STEP_ROWS)?;
     for member in &members {
         account_data::delete_of_room(tx, member, room_id)?;
+        silences::delete(tx, member, num)?;
     }
     Ok(i64::try_from(members.len()).unwrap_or(STEP_ROWS))
 }

@@ -9,7 +9,7 @@ use reeve_db::{DbError, ReadTx, Tx};
 use reeve_store::events::{self, Event, STILL};
 use reeve_store::memberships::{self, Membership};
 use reeve_store::rooms::{self, Room};
-use reeve_store::{account_data, notifications, pushers, stream, users};
+use reeve_store::{account_data, notifications, pushers, silences, stream, users};
 use ruma::canonical_json::redact_content_in_place;
 use ruma::events::{StateEventType, TimelineEventType};
 use ruma::room_version_rules::RoomVersionRules;
@@ -510,6 +510,9 @@ fn move_member(
         since_pos,
         forgotten: false,
     };
+    if before == "join" && membership != "join" {
+        silences::end(tx, &[user_id.to_owned()], room.num, pos)?;
+    }
     memberships::put(tx, &member, own_rules, pushes)
 }
 

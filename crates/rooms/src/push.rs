@@ -3,7 +3,8 @@
 //!
 //! Most members have the default rules, by which an event notifies all of them or nobody. So it is noted with the event
 //! whether it notifies everybody, and by itself only whom it notifies otherwise: who is mentioned, or has rules of their
-//! own. What is unread is counted from that, and sending costs the same in a room of any size.
+//! own. Whose rules silence what notifies everybody is noted when that begins and ends. What is unread is counted from
+//! that, and sending costs the same in a room of any size.
 
 mod evaluate;
 pub mod glob;
@@ -16,7 +17,7 @@ use std::sync::LazyLock;
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::Room;
-use reeve_store::{account_data, ephemeral, memberships, notifications, rooms, users};
+use reeve_store::{account_data, ephemeral, memberships, notifications, rooms, silences, users};
 use ruma::push::Ruleset;
 use ruma::{UserId, user_id};
 use serde::{Deserialize, Serialize};
@@ -126,20 +127,17 @@ pub(crate) fn note(
     event: &Event,
     content: &Map<String, Value>,
 ) -> Result<i64, Error> {
-    let mut exceptions: BTreeMap<i64, Vec<String>> = BTreeMap::new();
     let subject = Subject::new(tx, room, &event.sender, &event.json);
-    let usual = subject.notifies(&DEFAULT, "")?;
-    let mut except = |user_id: String, rules: &Ruleset| -> Result<(), Error> {
-        let notifies = subject.notifies(rules, &user_id)?;
-        if notifies != usual && user_id != event.sender {
-            exceptions.entry(notifies).or_default().push(user_id);
-        }
-        Ok(())
-    };
+    let mut verdicts = Verdicts { usual: subject.notifies(&DEFAULT, "")?, ..Verdicts::default() };
     let mut decided = HashSet::new();
-    for (user_id, rules) in home.push_rules.of_members(tx, room.num)? {
-        decided.insert(user_id.clone());
-        except(user_id, &rules)?;
+    let members = home.push_rules.of_members(tx, room.num)?;
+    let silent = if members.is_empty() { Vec::new() } else { silences::lasting_in(tx, room.num)? };
+    let silent: HashSet<String> = silent.into_iter().collect();
+    for (user_id, rules) in members {
+        if user_id != event.sender {
+            verdicts.add_member(&user_id, silent.contains(&user_id), subject.notifies(&rules, &user_id)?);
+        }
+        decided.insert(user_id);
     }
     // Who is invited is no member yet.
     let invited = event.state_key.clone().filter(|_| event.membership.as_deref() == Some("invite"));
@@ -148,7 +146,7 @@ pub(crate) fn note(
         && decided.insert(user_id.clone())
     {
         let rules = readable_rules(tx, num, &user_id)?.unwrap_or_default();
-        except(user_id, &rules)?;
+        verdicts.add(&user_id, subject.notifies(&rules, &user_id)?);
     }
     let mentioned = content.get("m.mentions").and_then(|mentions| mentions.get("user_ids"));
     let mentioned = mentioned.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
@@ -156,13 +154,58 @@ pub(crate) fn note(
     for user_id in mentioned.into_iter().filter(|user_id| !decided.contains(*user_id)) {
         let Ok(parsed) = UserId::parse(user_id) else { continue };
         if memberships::find(tx, user_id, room.num)?.is_some_and(|member| member.membership == "join") {
-            except(user_id.to_owned(), &Ruleset::server_default(&parsed))?;
+            verdicts.add(user_id, subject.notifies(&Ruleset::server_default(&parsed), user_id)?);
         }
     }
-    for (notifies, user_ids) in exceptions {
+    for (notifies, user_ids) in verdicts.exceptions {
         notifications::insert(tx, &user_ids, room.num, event.pos, notifies)?;
     }
-    Ok(usual)
+    silences::end(tx, &verdicts.ended, room.num, event.pos - 1)?;
+    silences::insert(tx, &verdicts.silenced, room.num, (event.pos, event.pos))?;
+    silences::insert(tx, &verdicts.begun, room.num, (event.pos, silences::LASTING))?;
+    Ok(verdicts.usual)
+}
+
+/// What an event does for people, as far as it has to be noted.
+#[derive(Default)]
+struct Verdicts {
+    /// What it does for everybody.
+    usual: i64,
+    /// Whom it notifies otherwise, by what it does for them.
+    exceptions: BTreeMap<i64, Vec<String>>,
+    /// Whom it does not notify although it does everybody: members with whom a silence begins, and others.
+    begun: Vec<String>,
+    silenced: Vec<String>,
+    /// Whose silence it ends.
+    ended: Vec<String>,
+}
+
+impl Verdicts {
+    /// For a member whose rules are looked at with each event in the room.
+    fn add_member(&mut self, user_id: &str, is_silent: bool, notifies: i64) {
+        match (is_silent, notifies) {
+            (true, 0) => {}
+            (false, 0) if self.usual > 0 => self.begun.push(user_id.to_owned()),
+            _ => {
+                if is_silent {
+                    self.ended.push(user_id.to_owned());
+                }
+                self.add(user_id, notifies);
+            }
+        }
+    }
+
+    /// For somebody whose rules are looked at because of this event.
+    fn add(&mut self, user_id: &str, notifies: i64) {
+        if notifies == self.usual {
+            return;
+        }
+        let list = match notifies {
+            0 => &mut self.silenced,
+            _ => self.exceptions.entry(notifies).or_default(),
+        };
+        list.push(user_id.to_owned());
+    }
 }
 
 /// Up to where somebody has read a room.
@@ -215,11 +258,16 @@ pub fn unread(
     let unheard = unheard(user_id, ignored).to_string();
     let read = Read::of(tx, room.num, user_id)?;
     let mut unread = Unread::default();
-    let usual = notifications::unread(tx, room.num, read.everywhere, &unheard)?;
+    let silences = silences::since(tx, user_id, room.num, read.everywhere)?;
+    let usual = match between(read.everywhere, &silences) {
+        none if none.is_empty() => Vec::new(),
+        ranges => notifications::unread(tx, room.num, &ranges, &unheard)?,
+    };
     for (thread, mut notifying, mut standing_out) in usual {
         if let Some(pos) = read.threads.get(&thread) {
+            let ranges = between(*pos, &silences);
             (notifying, standing_out) =
-                notifications::unread_in(tx, room.num, *pos, &unheard, thread.as_deref())?;
+                notifications::unread_in(tx, room.num, &ranges, &unheard, thread.as_deref())?;
         }
         unread.add(thread, notifying, standing_out);
     }
@@ -234,6 +282,40 @@ pub fn unread(
     Ok(unread)
 }
 
+/// The ranges of positions beyond `pos` that are in none of some others, which are in order.
+fn between(pos: i64, silences: &[(i64, i64)]) -> Vec<(i64, i64)> {
+    let (mut next, mut ranges) = (pos.saturating_add(1), Vec::new());
+    for (from, upto) in silences.iter().filter(|(_, upto)| *upto > pos) {
+        if next < *from {
+            ranges.push((next, from - 1));
+        }
+        if *upto == silences::LASTING {
+            return ranges;
+        }
+        next = upto + 1;
+    }
+    ranges.push((next, i64::MAX));
+    ranges
+}
+
+/// The newest events of a room in `(after, before)` that notify a user at least so much, with how much; but those by the
+/// senders in `unheard`, an array as JSON.
+fn newest_notifying(
+    tx: &ReadTx<'_>,
+    user_id: &str,
+    room_num: i64,
+    (after, before): (i64, i64),
+    needed: i64,
+    unheard: &str,
+    limit: i64,
+) -> Result<Vec<(i64, i64)>, DbError> {
+    // In a silence that has not ended there is nothing, and it may be long.
+    let lasting = silences::since(tx, user_id, room_num, after)?;
+    let lasting = lasting.last().filter(|(_, upto)| *upto == silences::LASTING);
+    let before = lasting.map_or(before, |(from, _)| before.min(*from));
+    notifications::notifying(tx, user_id, room_num, (after, before), needed, unheard, limit)
+}
+
 /// Whether a member has not read something in a room that notifies them.
 pub(crate) fn is_unread(
     tx: &ReadTx<'_>,
@@ -244,7 +326,7 @@ pub(crate) fn is_unread(
     let read = Read::of(tx, room.num, user_id)?;
     let unheard = unheard(user_id, ignored).to_string();
     let range = (read.everywhere, i64::MAX);
-    let newest = notifications::notifying(tx, user_id, room.num, range, 1, &unheard, 1)?;
+    let newest = newest_notifying(tx, user_id, room.num, range, 1, &unheard, 1)?;
     let newest = newest.first().map(|(pos, _)| events::by_pos(tx, *pos)).transpose()?.flatten();
     match newest {
         None => Ok(false),
@@ -287,7 +369,7 @@ pub fn notifications(
     let mut found = Vec::new();
     for joined in memberships::of_user_in(tx, user_id, "join")? {
         let (num, since) = (joined.member.room_num, joined.member.since_pos);
-        let of_room = notifications::notifying(tx, user_id, num, (since, before), needed, &unheard, most)?;
+        let of_room = newest_notifying(tx, user_id, num, (since, before), needed, &unheard, most)?;
         found.extend(of_room.into_iter().map(|(pos, notifies)| (pos, notifies, num)));
     }
     found.sort_by_key(|(pos, ..)| -pos);

@@ -40,6 +40,7 @@ pub mod reports;
 pub mod room_list;
 pub mod rooms;
 pub mod signing_keys;
+pub mod silences;
 pub mod sliding;
 pub mod stream;
 pub mod threepids;
@@ -79,6 +80,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "keys_and_push",
         sql: include_str!("../migrations/0012_keys_and_push.sql"),
     },
+    Migration { number: 13, name: "silences", sql: include_str!("../migrations/0013_silences.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
@@ -116,6 +118,7 @@ pub fn statements() -> Vec<&'static Statement> {
         departures::STATEMENTS,
         events::STATEMENTS,
         notifications::STATEMENTS,
+        silences::STATEMENTS,
         memberships::STATEMENTS,
         ephemeral::STATEMENTS,
         transactions::STATEMENTS,

@@ -1,6 +1,8 @@
-//! Which events notify whom, as far as it is not the same for everybody in the room, and how many are unread.
+//! Which events notify whom, as far as it is not the same for everybody in the room, and how many are unread. Whom they
+//! do not notify although they do everybody is in [`crate::silences`].
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use serde_json::json;
 
 /// Whether the sender of an event is none of those in a list, which is an array as JSON.
 macro_rules! heard {
@@ -9,6 +11,24 @@ macro_rules! heard {
     };
     (postgres, $sender:literal, $list:literal) => {
         concat!($sender, " NOT IN (SELECT json_array_elements_text(CAST(CAST(", $list, " AS TEXT) AS JSON)))")
+    };
+}
+
+/// The events `e` whose position is in a range of a list, which is an array of pairs as JSON.
+macro_rules! ranges {
+    (sqlite, $list:literal) => {
+        concat!(
+            "json_each(",
+            $list,
+            ") r CROSS JOIN events e ON e.pos BETWEEN json_extract(r.value, '$[0]') AND json_extract(r.value, '$[1]')"
+        )
+    };
+    (postgres, $list:literal) => {
+        concat!(
+            "json_array_elements(CAST(CAST(",
+            $list,
+            " AS TEXT) AS JSON)) r JOIN events e ON e.pos BETWEEN CAST(r->>0 AS BIGINT) AND CAST(r->>1 AS BIGINT)"
+        )
     };
 }
 
@@ -25,10 +45,11 @@ macro_rules! of_user {
 macro_rules! unread {
     ($engine:ident) => {
         concat!(
-            "SELECT CASE WHEN rel_type = 'm.thread' THEN relates_to END, count(*), \
-             CAST(sum(CASE WHEN notifies = 2 THEN 1 ELSE 0 END) AS BIGINT) FROM events \
-             WHERE room_num = $1 AND pos > $2 AND notifies > 0 AND ",
-            heard!($engine, "sender", "$3"),
+            "SELECT CASE WHEN e.rel_type = 'm.thread' THEN e.relates_to END, count(*), \
+             CAST(sum(CASE WHEN e.notifies = 2 THEN 1 ELSE 0 END) AS BIGINT) FROM ",
+            ranges!($engine, "$2"),
+            " WHERE e.room_num = $1 AND e.notifies > 0 AND ",
+            heard!($engine, "e.sender", "$3"),
             " GROUP BY 1"
         )
     };
@@ -37,9 +58,10 @@ macro_rules! unread {
 macro_rules! unread_in {
     ($engine:ident, $where:literal) => {
         concat!(
-            "SELECT count(*), CAST(coalesce(sum(CASE WHEN notifies = 2 THEN 1 ELSE 0 END), 0) AS BIGINT) FROM events \
-             WHERE room_num = $1 AND pos > $2 AND notifies > 0 AND ",
-            heard!($engine, "sender", "$3"),
+            "SELECT count(*), CAST(coalesce(sum(CASE WHEN e.notifies = 2 THEN 1 ELSE 0 END), 0) AS BIGINT) FROM ",
+            ranges!($engine, "$2"),
+            " WHERE e.room_num = $1 AND e.notifies > 0 AND ",
+            heard!($engine, "e.sender", "$3"),
             " AND ",
             $where
         )
@@ -54,6 +76,8 @@ macro_rules! notifying {
              AND notifies >= $5 AND ",
             heard!($engine, "sender", "$6"),
             " AND NOT EXISTS (SELECT 1 FROM notifications n WHERE n.user_id = $1 AND n.room_num = $2 AND n.pos = events.pos) \
+             AND coalesce((SELECT s.upto_pos FROM silences s WHERE s.user_id = $1 AND s.room_num = $2 \
+             AND s.from_pos <= events.pos ORDER BY s.from_pos DESC LIMIT 1), 0) < events.pos \
              UNION ALL SELECT n.pos, n.notifies FROM notifications n JOIN events e ON e.pos = n.pos \
              WHERE n.user_id = $1 AND n.room_num = $2 AND n.pos > $3 AND n.pos < $4 AND n.notifies >= $5 AND ",
             heard!($engine, "e.sender", "$6"),
@@ -87,12 +111,12 @@ reeve_db::statements! {
     NOTIFYING = { sqlite: notifying!(sqlite), postgres: notifying!(postgres) };
     UNREAD = { sqlite: unread!(sqlite), postgres: unread!(postgres) };
     UNREAD_MAIN = {
-        sqlite: unread_in!(sqlite, "(rel_type IS NULL OR rel_type <> 'm.thread')"),
-        postgres: unread_in!(postgres, "(rel_type IS NULL OR rel_type <> 'm.thread')"),
+        sqlite: unread_in!(sqlite, "(e.rel_type IS NULL OR e.rel_type <> 'm.thread')"),
+        postgres: unread_in!(postgres, "(e.rel_type IS NULL OR e.rel_type <> 'm.thread')"),
     };
     UNREAD_THREAD = {
-        sqlite: unread_in!(sqlite, "rel_type = 'm.thread' AND relates_to = $4"),
-        postgres: unread_in!(postgres, "rel_type = 'm.thread' AND relates_to = $4"),
+        sqlite: unread_in!(sqlite, "e.rel_type = 'm.thread' AND e.relates_to = $4"),
+        postgres: unread_in!(postgres, "e.rel_type = 'm.thread' AND e.relates_to = $4"),
     };
     OWN = "SELECT CASE WHEN rel_type = 'm.thread' THEN relates_to END, max(pos) FROM events \
            WHERE sender = $1 AND room_num = $2 AND pos > $3 GROUP BY 1";
@@ -103,7 +127,7 @@ reeve_db::statements! {
     SET_WITH_RULES = "UPDATE memberships SET own_rules = 1 WHERE user_id = $1 AND own_rules = 0";
 }
 
-/// Notes that an event notifies some people otherwise than it does everybody.
+/// Notes that an event notifies some people (1), or stands out for them (2), other than it does for everybody.
 pub fn insert(
     tx: &mut Tx<'_>,
     user_ids: &[String],
@@ -111,8 +135,7 @@ pub fn insert(
     pos: i64,
     notifies: i64,
 ) -> Result<(), DbError> {
-    let list = serde_json::to_string(user_ids).map_err(|error| DbError::Internal(error.to_string()))?;
-    tx.execute(&INSERT, &params![list, room_num, pos, notifies])?;
+    tx.execute(&INSERT, &params![json!(user_ids).to_string(), room_num, pos, notifies])?;
     Ok(())
 }
 
@@ -165,30 +188,33 @@ pub fn notifying(
     })
 }
 
-/// Events after a position that usually notify, but those by the senders in `unheard`, an array as JSON; by thread (`None`
-/// outside threads): how many, and how many of them stand out.
+/// Events in ranges of positions, both ends included, that usually notify, but those by the senders in `unheard`, an array
+/// as JSON; by thread (`None` outside threads): how many, and how many of them stand out.
 pub fn unread(
     tx: &ReadTx<'_>,
     room_num: i64,
-    since: i64,
+    ranges: &[(i64, i64)],
     unheard: &str,
 ) -> Result<Vec<(Option<String>, i64, i64)>, DbError> {
-    tx.query(&UNREAD, &params![room_num, since, unheard], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    tx.query(&UNREAD, &params![room_num, json!(ranges).to_string(), unheard], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    })
 }
 
 /// The same in one thread, or outside threads.
 pub fn unread_in(
     tx: &ReadTx<'_>,
     room_num: i64,
-    since: i64,
+    ranges: &[(i64, i64)],
     unheard: &str,
     thread: Option<&str>,
 ) -> Result<(i64, i64), DbError> {
+    let ranges = json!(ranges).to_string();
     match thread {
-        None => tx.query_one(&UNREAD_MAIN, &params![room_num, since, unheard], |row| {
+        None => tx.query_one(&UNREAD_MAIN, &params![room_num, ranges, unheard], |row| {
             Ok((row.get(0)?, row.get(1)?))
         }),
-        Some(thread) => tx.query_one(&UNREAD_THREAD, &params![room_num, since, unheard, thread], |row| {
+        Some(thread) => tx.query_one(&UNREAD_THREAD, &params![room_num, ranges, unheard, thread], |row| {
             Ok((row.get(0)?, row.get(1)?))
         }),
     }

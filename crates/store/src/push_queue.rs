@@ -22,7 +22,7 @@ macro_rules! unread_rooms {
                  EXISTS (SELECT 1 FROM events e WHERE e.room_num = m.room_num AND e.notifies > 0 \
                  AND e.pos > ", $max, "(", beyond!(), ") AND e.sender <> $1) \
                  OR EXISTS (SELECT 1 FROM notifications n WHERE n.user_id = $1 AND n.room_num = m.room_num \
-                 AND n.pos > ", $max, "(", beyond!(), ") AND n.notifies > 0)) ORDER BY m.room_num")
+                 AND n.pos > ", $max, "(", beyond!(), "))) ORDER BY m.room_num")
     };
 }
 
@@ -69,7 +69,9 @@ reeve_db::statements! {
                AND e.pos > $2 WHERE m.user_id = $1 AND m.membership = 'join' AND e.pos > m.since_pos AND e.sender <> $1 \
                AND NOT EXISTS (SELECT 1 FROM notifications n WHERE n.user_id = $1 AND n.room_num = e.room_num \
                AND n.pos = e.pos) \
-               UNION ALL SELECT n.pos, n.room_num FROM notifications n WHERE n.user_id = $1 AND n.pos > $2 AND n.notifies > 0 \
+               AND coalesce((SELECT s.upto_pos FROM silences s WHERE s.user_id = $1 AND s.room_num = e.room_num \
+               AND s.from_pos <= e.pos ORDER BY s.from_pos DESC LIMIT 1), 0) < e.pos \
+               UNION ALL SELECT n.pos, n.room_num FROM notifications n WHERE n.user_id = $1 AND n.pos > $2 \
                ORDER BY 1 LIMIT $3";
     UNREAD_ROOMS = { sqlite: unread_rooms!("max"), postgres: unread_rooms!("GREATEST") };
     MAILED = "SELECT sent_ts, wait_ms FROM mailed_rooms WHERE pusher_num = $1 AND room_num = $2";

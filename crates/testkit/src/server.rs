@@ -92,6 +92,17 @@ impl Server {
         self.running = Some(start(self.config.clone()).await.expect("the server starts again"));
     }
 
+    /// Another process on the same database, which is not SQLite, with the same clock.
+    pub async fn beside(&self) -> Self {
+        Self {
+            clock: self.clock.clone(),
+            running: Some(start(self.config.clone()).await.expect("the server starts beside the other one")),
+            config: self.config.clone(),
+            engine: self.engine,
+            database: Arc::clone(&self.database),
+        }
+    }
+
     /// Somebody without a token.
     pub fn stranger(&self) -> Client {
         Client::new(self.address(), None)

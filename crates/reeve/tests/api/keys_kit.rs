@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 use crate::rooms_kit::{CS, enc, list, ok, txn};
 
+pub(crate) const CLAIM: &str = "/_matrix/client/v3/keys/claim";
+
 /// A key that signs.
 pub(crate) struct Signer {
     secret: Vec<u8>,
@@ -70,6 +72,19 @@ pub(crate) fn one_time_keys(ids: &[&str]) -> Value {
         (format!("signed_curve25519:{id}"), json!({ "key": format!("key {id}"), "signatures": {} }))
     });
     Value::Object(keys.collect())
+}
+
+/// Asks for a key of one device.
+pub(crate) fn wanting(client: &Client) -> Value {
+    json!({ "one_time_keys": { client.user_id.clone(): { client.device_id.clone(): "signed_curve25519" } } })
+}
+
+/// Claims a key of one device, and gives its id; blank if there was none.
+pub(crate) async fn claim(client: &Client, owner: &Client) -> String {
+    let claimed = ok(client.post(CLAIM, wanting(owner)).await);
+    let keys = claimed["one_time_keys"][&owner.user_id][&owner.device_id].as_object();
+    let id = keys.and_then(|keys| keys.keys().next()).cloned().unwrap_or_default();
+    id.trim_start_matches("signed_curve25519:").to_owned()
 }
 
 /// Asks for the keys of somebody.

@@ -12,6 +12,7 @@ mod client;
 mod common;
 mod histories;
 mod keys_kit;
+mod processes;
 mod push;
 mod rooms_kit;
 mod states;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use reeve_testkit::{Client, on_both_engines, tokio};
+use reeve_testkit::{on_both_engines, tokio};
 use serde_json::{Value, json};
 
 use crate::keys_kit::*;
@@ -10,19 +10,6 @@ use crate::rooms_kit::*;
 
 const UPLOAD: &str = "/_matrix/client/v3/keys/upload";
 const QUERY: &str = "/_matrix/client/v3/keys/query";
-const CLAIM: &str = "/_matrix/client/v3/keys/claim";
-
-fn wanting(client: &Client) -> Value {
-    json!({ "one_time_keys": { client.user_id.clone(): { client.device_id.clone(): "signed_curve25519" } } })
-}
-
-/// Claims a key of one device, and gives its id; blank if there was none.
-async fn claim(client: &Client, owner: &Client) -> String {
-    let claimed = ok(client.post(CLAIM, wanting(owner)).await);
-    let keys = claimed["one_time_keys"][&owner.user_id][&owner.device_id].as_object();
-    let id = keys.and_then(|keys| keys.keys().next()).cloned().unwrap_or_default();
-    id.trim_start_matches("signed_curve25519:").to_owned()
-}
 
 on_both_engines! {
     async fn uploaded_and_found(server: Server) {

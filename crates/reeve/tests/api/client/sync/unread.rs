@@ -113,6 +113,76 @@ on_both_engines! {
         assert_eq!(unread_now(&alice, &room).await, (2, 1));
     }
 
+    async fn silent_for_a_while(server: Server) {
+        let (alice, bob, carol) = (server.user("alice").await, server.user("bob").await, server.user("carol").await);
+        let room = three_people(&alice, &bob, &carol).await;
+        let rules = format!("{CS}/pushrules/global");
+        let silence = format!("{rules}/room/{}", enc(&room));
+        let keyword = json!({ "pattern": "cheese", "actions": ["notify", { "set_tweak": "highlight" }] });
+        ok(alice.put(&format!("{rules}/content/cheese"), keyword).await);
+        // What alice was told of, newest last: each event, and whether it stands out.
+        let (mut told, mut is_silent): (Vec<(String, bool)>, bool) = (Vec::new(), false);
+        // Each letter is a deed: (m)essage, (c)heese, mention of (a)lice, message by (h)erself, (s)ilence or its end,
+        // (r)eading all, reading up to (b)efore the last that was told, (l)eaving and coming back.
+        for (number, deed) in "mmsmcmammsmcsmsmmbsmrmmsmmlmmasmslmmcsmmhmsmsmamcbmslsmm".chars().enumerate() {
+            let text = format!("message {number}");
+            match deed {
+                'm' => {
+                    let id = say(&bob, &room, &text).await;
+                    if !is_silent {
+                        told.push((id, false));
+                    }
+                }
+                'c' => told.push((say(&bob, &room, &format!("{text} of cheese")).await, true)),
+                'a' => told.push((mention(&bob, &room, &text, json!({ "user_ids": ["@alice:test"] })).await, true)),
+                'h' => {
+                    say(&alice, &room, &text).await;
+                    told.clear();
+                }
+                's' if is_silent => {
+                    ok(alice.delete(&silence).await);
+                    is_silent = false;
+                }
+                's' => {
+                    ok(alice.put(&silence, json!({ "actions": [] })).await);
+                    is_silent = true;
+                }
+                'r' => {
+                    let last = say(&bob, &room, &text).await;
+                    receipt(&alice, &room, "m.read", &last, json!({})).await;
+                    told.clear();
+                }
+                'b' => {
+                    if let [.., (before, _), _] = &*told {
+                        receipt(&alice, &room, "m.read", before, json!({})).await;
+                        told.drain(..told.len() - 1);
+                    }
+                }
+                _ => {
+                    leave(&alice, &room).await;
+                    say(&bob, &room, &text).await;
+                    join(&alice, &room).await;
+                    told.clear();
+                }
+            }
+            let count = |of: &[(String, bool)]| i64::try_from(of.len()).unwrap();
+            let standing_out: Vec<_> = told.iter().filter(|(_, stands_out)| *stands_out).cloned().collect();
+            let expected = (count(&told), count(&standing_out));
+            assert_eq!(unread_now(&alice, &room).await, expected, "after {deed} at {number}");
+            let by_message = server.app().db.read(|tx| -> Result<i64, reeve_rooms::Error> {
+                let alice = reeve_store::users::find(tx, "@alice:test")?.unwrap();
+                reeve_rooms::alerts::badge(tx, &alice, false)
+            });
+            assert_eq!(by_message.await.unwrap(), expected.0, "after {deed} at {number}");
+            let page = ok(alice.get(&format!("{CS}/notifications?limit=50")).await);
+            let listed = list(&page, "/notifications").iter().filter(|listed| listed["read"] == false);
+            let listed: Vec<&str> = listed.map(|listed| at(listed, "/event/event_id")).collect();
+            let expected: Vec<&str> = told.iter().rev().map(|(id, _)| &**id).collect();
+            assert_eq!(listed, expected, "after {deed} at {number}");
+        }
+        assert_eq!(unread_now(&carol, &room).await.1, 0);
+    }
+
     async fn threads_are_counted_apart_on_demand(server: Server) {
         let (alice, bob, carol) = (server.user("alice").await, server.user("bob").await, server.user("carol").await);
         let room = three_people(&alice, &bob, &carol).await;

@@ -1,0 +1,128 @@
+//! Several processes on one database, which is then PostgreSQL.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future;
+use reeve_testkit::{Client, Engine, Server, tokio};
+use serde_json::json;
+
+use crate::keys_kit::{claim, one_time_keys, upload};
+use crate::rooms_kit::*;
+
+/// How long whatever one process does may take to be seen at the other one.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs a test with two processes.
+fn on_two<Fut: Future<Output = ()>>(test: impl FnOnce(Server, Server) -> Fut) {
+    Server::run(
+        Engine::Postgres,
+        |_| (),
+        async |first| {
+            let second = first.beside().await;
+            tokio::time::timeout(PATIENCE, test(first, second))
+                .await
+                .expect("one process waits for the other");
+        },
+    );
+}
+
+/// The same client at another process.
+fn at_other(client: &Client, server: &Server) -> Client {
+    let mut other = server.with_token(client.token.as_deref().expect("it is logged in"));
+    other.user_id.clone_from(&client.user_id);
+    other.device_id.clone_from(&client.device_id);
+    other
+}
+
+#[test]
+fn a_key_is_given_once() {
+    on_two(async |first, second| {
+        const KEYS: usize = 120;
+        let alice = first.user("alice").await;
+        let ids: Vec<String> = (0..KEYS).map(|n| format!("k{n}")).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        upload(&alice, json!({ "one_time_keys": one_time_keys(&ids) })).await;
+        let bob = first.user("bob").await;
+        let claimers = (0..8).map(|n| if n % 2 == 0 { bob.clone() } else { at_other(&bob, &second) });
+        let claimed = future::join_all(claimers.map(async |client| {
+            let mut claimed = Vec::new();
+            loop {
+                match &*claim(&client, &alice).await {
+                    "" => return claimed,
+                    id => claimed.push(id.to_owned()),
+                }
+            }
+        }));
+        let claimed = claimed.await;
+        assert!(claimed.iter().filter(|some| !some.is_empty()).count() > 1, "one took them all");
+        let claimed: Vec<&String> = claimed.iter().flatten().collect();
+        assert_eq!(claimed.len(), KEYS);
+        assert_eq!(claimed.iter().collect::<BTreeSet<_>>().len(), KEYS, "a key was given twice");
+    });
+}
+
+#[test]
+fn everybody_sees_one_order() {
+    on_two(async |first, second| {
+        const EACH: usize = 25;
+        let (alice, bob) = (first.user("alice").await, second.user("bob").await);
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        let watch = async |client: &Client, since: String| {
+            let (mut since, mut seen) = (since, Vec::new());
+            while seen.len() < 2 * EACH {
+                let sync = sync_with(client, &format!("timeout=5000&since={}", enc(&since))).await;
+                seen.extend(bodies(timeline(&sync, &room)).into_iter().map(ToOwned::to_owned));
+                since = next(&sync);
+            }
+            seen
+        };
+        let (at_first, at_second) = (now(&alice).await, now(&bob).await);
+        let sending = future::join(say_many(&alice, &room, "a", EACH), say_many(&bob, &room, "b", EACH));
+        let watching = future::join(watch(&alice, at_first), watch(&bob, at_second));
+        let (_, (of_alice, of_bob)) = future::join(sending, watching).await;
+        assert_eq!(of_alice, of_bob);
+        for (prefix, other) in [("a", "b"), ("b", "a")] {
+            let own: Vec<&String> = of_alice.iter().filter(|text| !text.starts_with(other)).collect();
+            assert_eq!(
+                own,
+                (0..EACH).map(|n| format!("{prefix}{n}")).collect::<Vec<_>>().iter().collect::<Vec<_>>()
+            );
+        }
+    });
+}
+
+#[test]
+fn a_transaction_is_one() {
+    on_two(async |first, second| {
+        let alice = first.user("alice").await;
+        let room = create_public(&alice).await;
+        let other = at_other(&alice, &second);
+        let path = room_path(&room, &format!("send/m.room.message/{}", txn()));
+        let body = json!({ "msgtype": "m.text", "body": "once" });
+        let sent =
+            future::join_all([&alice, &other, &alice, &other].map(|client| client.put(&path, body.clone())))
+                .await;
+        let ids: BTreeSet<String> = sent.into_iter().map(|reply| ok(reply)["event_id"].to_string()).collect();
+        assert_eq!(ids.len(), 1);
+        assert_eq!(bodies(timeline(&sync(&other).await, &room)), ["once"]);
+    });
+}
+
+#[test]
+fn a_lock_holds_everywhere() {
+    on_two(async |first, second| {
+        let (admin, alice) = (first.admin().await, second.user("alice").await);
+        let lock = async |locked: bool| {
+            let path = "/_synapse/admin/v2/users/@alice:test";
+            assert_eq!(admin.put(path, json!({ "locked": locked })).await.status, 200);
+        };
+        let whoami = format!("{CS}/account/whoami");
+        assert_eq!(alice.get(&whoami).await.status, 200);
+        lock(true).await;
+        assert_eq!(code(&alice.get(&whoami).await), (401, "M_USER_LOCKED"));
+        lock(false).await;
+        assert_eq!(alice.get(&whoami).await.status, 200);
+    });
+}
