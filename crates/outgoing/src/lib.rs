@@ -8,7 +8,7 @@ mod filter;
 mod mail;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -71,6 +71,17 @@ impl From<reqwest::Error> for Error {
     }
 }
 
+/// The certificates of authorities that this system has. Reading them takes a while, so it is done once.
+static AUTHORITIES: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    let (known, _) = roots.add_parsable_certificates(found.certs);
+    if known == 0 {
+        tracing::warn!("this system has no certificates of authorities: no https request will succeed");
+    }
+    Arc::new(roots)
+});
+
 /// What a request may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -105,17 +116,11 @@ pub struct Outgoing {
 impl Outgoing {
     /// A maker of requests that call themselves `user_agent`.
     pub fn new(filter: Filter, user_agent: &str) -> Result<Self, Error> {
-        let mut roots = RootCertStore::empty();
-        let found = rustls_native_certs::load_native_certs();
-        let (known, _) = roots.add_parsable_certificates(found.certs);
-        if known == 0 {
-            tracing::warn!("this system has no certificates of authorities: no https request will succeed");
-        }
         let failed = |error: rustls::Error| Error::Failed(error.to_string());
         let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(failed)?
-            .with_root_certificates(roots)
+            .with_root_certificates(Arc::clone(&AUTHORITIES))
             .with_no_client_auth();
         let filter = Arc::new(filter);
         let client = Client::builder()

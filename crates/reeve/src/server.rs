@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -319,9 +319,12 @@ pub fn routes() -> Vec<Arc<Route>> {
     routes.extend(reeve_client_api::routes());
     let mut routes: Vec<Arc<Route>> = routes.into_iter().map(Arc::new).collect();
     let mut all = routes.clone();
-    all.push(Arc::new(reeve_admin_api::openapi_route(Arc::from(""))));
-    let document: Arc<str> = Arc::from(openapi::document(&all).to_string());
-    routes.push(Arc::new(reeve_admin_api::openapi_route(document)));
+    all.push(Arc::new(reeve_admin_api::openapi_route(|| Arc::from(""))));
+    // It takes a while to make, and few ever ask for it.
+    let document: OnceLock<Arc<str>> = OnceLock::new();
+    routes.push(Arc::new(reeve_admin_api::openapi_route(move || {
+        Arc::clone(document.get_or_init(|| Arc::from(openapi::document(&all).to_string())))
+    })));
     routes
 }
 

@@ -271,7 +271,8 @@ fn split(tx: &mut Tx<'_>, bucket: i64) -> Result<(), DbError> {
     let low = Key::decode(list, &low_key)?;
     let mut members = Vec::new();
     for (class, n) in &counts {
-        for entry in user_list_rows::ascending(tx, list, class, &low, &low_user_id, *n, "")? {
+        let found = user_list_rows::ascending(tx, list, &[class], &low, &low_user_id, *n, "")?;
+        for entry in found.into_iter().flatten() {
             members.push((entry.key, entry.user_id, class));
         }
     }

@@ -16,7 +16,7 @@ const FIRST_CHUNK: i64 = if cfg!(test) { 2 } else { 16 };
 const GROWTH: i64 = 4;
 
 /// Where a stream of one class goes on reading.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 enum Next {
     /// Ascending from here; if the flag is set only while the key stays the same, then descending below it.
     From(Key, String, bool),
@@ -116,12 +116,34 @@ impl<'a> Merge<'a> {
         Ok(self.first(tx)?.and_then(|at| self.streams.get_mut(at)?.rows.pop_front()))
     }
 
+    /// Reads on in a stream that has no rows, and in all others that have none and go on from the same place.
+    fn refill(&mut self, tx: &ReadTx<'_>, at: usize) -> Result<(), DbError> {
+        let Some(Stream { next, chunk, .. }) = self.streams.get(at) else { return Ok(()) };
+        let (next, chunk) = (next.clone(), *chunk);
+        let same =
+            |stream: &&mut Stream<'_>| stream.rows.is_empty() && stream.next == next && stream.chunk == chunk;
+        let streams: Vec<&mut Stream<'a>> = self.streams.iter_mut().filter(same).collect();
+        let classes: Vec<&str> = streams.iter().map(|stream| stream.class).collect();
+        let found = match &next {
+            Next::From(key, user_id, _) => {
+                ascending(tx, self.list, &classes, key, user_id, chunk, &self.pattern)?
+            }
+            Next::Below(key, user_id) => {
+                descending(tx, self.list, &classes, key, user_id, chunk, &self.pattern)?
+            }
+            Next::End => return Ok(()),
+        };
+        for (stream, rows) in streams.into_iter().zip(found) {
+            stream.chunk = self.most.min(chunk * GROWTH);
+            stream.take(rows, next.clone(), self.list, chunk);
+        }
+        Ok(())
+    }
+
     /// The stream whose next row comes first.
     fn first(&mut self, tx: &ReadTx<'_>) -> Result<Option<usize>, DbError> {
-        for stream in &mut self.streams {
-            while stream.rows.is_empty() && !matches!(stream.next, Next::End) {
-                stream.refill(tx, self.list, self.most, &self.pattern)?;
-            }
+        while let Some(at) = self.streams.iter().position(Stream::is_waiting) {
+            self.refill(tx, at)?;
         }
         let heads =
             self.streams.iter().enumerate().filter_map(|(at, stream)| Some((at, stream.rows.front()?)));
@@ -138,17 +160,19 @@ impl<'a> Merge<'a> {
 }
 
 impl Stream<'_> {
-    /// Reads on. Descending, rows come in runs of equal keys, each of which must be turned round to ascend by user
-    /// id; a run that the chunk cut off is read again from its other end.
-    fn refill(&mut self, tx: &ReadTx<'_>, list: List, most: i64, pattern: &str) -> Result<(), DbError> {
-        let chunk = self.chunk;
-        self.chunk = most.min(chunk * GROWTH);
-        match std::mem::replace(&mut self.next, Next::End) {
+    fn is_waiting(&self) -> bool {
+        self.rows.is_empty() && self.next != Next::End
+    }
+
+    /// Takes the rows that were read from `next` on, with up to `chunk` at a time. Descending, rows come in runs of equal
+    /// keys, each of which must be turned round to ascend by user id; a run that the chunk cut off is read again from its
+    /// other end.
+    fn take(&mut self, mut rows: Vec<Entry>, next: Next, list: List, chunk: i64) {
+        let full = count_of(&rows) == chunk;
+        let last = rows.last().cloned();
+        match next {
             Next::End => {}
-            Next::From(key, user_id, one_run) => {
-                let rows = ascending(tx, list, self.class, &key, &user_id, chunk, pattern)?;
-                let full = count_of(&rows) == chunk;
-                let last = rows.last().cloned();
+            Next::From(key, _, one_run) => {
                 self.rows.extend(rows.into_iter().take_while(|row| !one_run || row.key == key));
                 self.next = match last {
                     Some(last) if full && (!one_run || last.key == key) => {
@@ -158,14 +182,15 @@ impl Stream<'_> {
                     _ => Next::End,
                 };
             }
-            Next::Below(key, user_id) => {
-                let mut rows = descending(tx, list, self.class, &key, &user_id, chunk, pattern)?;
-                let Some(last) = rows.last().cloned() else { return Ok(()) };
-                let full = count_of(&rows) == chunk;
+            Next::Below(..) => {
+                self.next = Next::End;
+                let Some(last) = last else { return };
                 if list == List::Name {
                     self.rows.extend(rows);
-                    self.next = if full { Next::Below(Key::None, last.user_id) } else { Next::End };
-                    return Ok(());
+                    if full {
+                        self.next = Next::Below(Key::None, last.user_id);
+                    }
+                    return;
                 }
                 if full {
                     rows.retain(|row| row.key != last.key);
@@ -177,6 +202,5 @@ impl Stream<'_> {
                 self.rows.extend(rows);
             }
         }
-        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The rows behind lists of accounts: for each sort order and class of accounts, one index range.
 
-use reeve_db::{DbError, ReadTx, Statement, Value, params};
+use reeve_db::{DbError, Engine, ReadTx, Row, Statement, Value, params};
+use serde_json::json;
 
 use crate::user_list_counts::List;
 
@@ -78,11 +79,13 @@ macro_rules! like {
 }
 /// Rows of a class with a value, ascending from a key and user id.
 macro_rules! from {
-    ($column:literal) => {
+    ($column:literal, $class:literal) => {
         concat!(
             "SELECT num, user_id, ",
             $column,
-            " FROM users WHERE list_class = $1 AND (",
+            " AS sort_key FROM users WHERE list_class = ",
+            $class,
+            " AND (",
             $column,
             ", user_id) >= ($2, $3)",
             like!("$5"),
@@ -94,9 +97,11 @@ macro_rules! from {
 }
 /// Rows of a class without a value, ascending from a user id.
 macro_rules! from_null {
-    ($column:literal) => {
+    ($column:literal, $class:literal) => {
         concat!(
-            "SELECT num, user_id FROM users WHERE list_class = $1 AND ",
+            "SELECT num, user_id FROM users WHERE list_class = ",
+            $class,
+            " AND ",
             $column,
             " IS NULL AND user_id >= $2",
             like!("$4"),
@@ -106,17 +111,55 @@ macro_rules! from_null {
 }
 /// Rows of a class with a smaller value, descending.
 macro_rules! before {
-    ($column:literal) => {
+    ($column:literal, $class:literal) => {
         concat!(
             "SELECT num, user_id, ",
             $column,
-            " FROM users WHERE list_class = $1 AND ",
+            " AS sort_key FROM users WHERE list_class = ",
+            $class,
+            " AND ",
             $column,
             " < $2",
             like!("$4"),
             " ORDER BY ",
             $column,
             " DESC, user_id DESC LIMIT $3"
+        )
+    };
+}
+/// Rows of a class, ascending from a user id.
+macro_rules! from_name {
+    ($class:literal) => {
+        concat!(
+            "SELECT num, user_id FROM users WHERE list_class = ",
+            $class,
+            " AND user_id >= $2",
+            like!("$4"),
+            " ORDER BY user_id LIMIT $3"
+        )
+    };
+}
+/// Rows of a class, descending below a user id.
+macro_rules! before_name {
+    ($class:literal) => {
+        concat!(
+            "SELECT num, user_id FROM users WHERE list_class = ",
+            $class,
+            " AND user_id < $2",
+            like!("$4"),
+            " ORDER BY user_id DESC LIMIT $3"
+        )
+    };
+}
+/// The rows of each class `c.class` of a list, `$1`, which is an array as JSON; last in each row is the place of its class.
+macro_rules! of_each {
+    ($rows:expr, $order:literal) => {
+        concat!(
+            "SELECT r.*, c.place FROM json_array_elements_text(CAST(CAST($1 AS TEXT) AS JSON)) WITH ORDINALITY c(class, place) \
+             CROSS JOIN LATERAL (",
+            $rows,
+            ") r ORDER BY c.place, ",
+            $order
         )
     };
 }
@@ -134,53 +177,110 @@ macro_rules! between {
 }
 
 reeve_db::statements! {
-    FROM_NAME = concat!(
-        "SELECT num, user_id FROM users WHERE list_class = $1 AND user_id >= $2",
-        like!("$4"), " ORDER BY user_id LIMIT $3");
-    BEFORE_NAME = concat!(
-        "SELECT num, user_id FROM users WHERE list_class = $1 AND user_id < $2",
-        like!("$4"), " ORDER BY user_id DESC LIMIT $3");
-    FROM_DISPLAYNAME = from!("displayname");
-    FROM_AVATAR_URL = from!("avatar_url");
-    FROM_CREATED_TS = from!("created_ts");
-    FROM_LAST_SEEN_TS = from!("last_seen_ts");
-    FROM_DISPLAYNAME_NULL = from_null!("displayname");
-    FROM_AVATAR_URL_NULL = from_null!("avatar_url");
-    FROM_LAST_SEEN_TS_NULL = from_null!("last_seen_ts");
-    BEFORE_DISPLAYNAME = before!("displayname");
-    BEFORE_AVATAR_URL = before!("avatar_url");
-    BEFORE_CREATED_TS = before!("created_ts");
-    BEFORE_LAST_SEEN_TS = before!("last_seen_ts");
+    FROM_NAME = { sqlite: from_name!("$1"), postgres: of_each!(from_name!("c.class"), "r.user_id") };
+    BEFORE_NAME = { sqlite: before_name!("$1"), postgres: of_each!(before_name!("c.class"), "r.user_id DESC") };
+    FROM_DISPLAYNAME = {
+        sqlite: from!("displayname", "$1"),
+        postgres: of_each!(from!("displayname", "c.class"), "r.sort_key, r.user_id"),
+    };
+    FROM_AVATAR_URL = {
+        sqlite: from!("avatar_url", "$1"),
+        postgres: of_each!(from!("avatar_url", "c.class"), "r.sort_key, r.user_id"),
+    };
+    FROM_CREATED_TS = {
+        sqlite: from!("created_ts", "$1"),
+        postgres: of_each!(from!("created_ts", "c.class"), "r.sort_key, r.user_id"),
+    };
+    FROM_LAST_SEEN_TS = {
+        sqlite: from!("last_seen_ts", "$1"),
+        postgres: of_each!(from!("last_seen_ts", "c.class"), "r.sort_key, r.user_id"),
+    };
+    FROM_DISPLAYNAME_NULL = {
+        sqlite: from_null!("displayname", "$1"),
+        postgres: of_each!(from_null!("displayname", "c.class"), "r.user_id"),
+    };
+    FROM_AVATAR_URL_NULL = {
+        sqlite: from_null!("avatar_url", "$1"),
+        postgres: of_each!(from_null!("avatar_url", "c.class"), "r.user_id"),
+    };
+    FROM_LAST_SEEN_TS_NULL = {
+        sqlite: from_null!("last_seen_ts", "$1"),
+        postgres: of_each!(from_null!("last_seen_ts", "c.class"), "r.user_id"),
+    };
+    BEFORE_DISPLAYNAME = {
+        sqlite: before!("displayname", "$1"),
+        postgres: of_each!(before!("displayname", "c.class"), "r.sort_key DESC, r.user_id DESC"),
+    };
+    BEFORE_AVATAR_URL = {
+        sqlite: before!("avatar_url", "$1"),
+        postgres: of_each!(before!("avatar_url", "c.class"), "r.sort_key DESC, r.user_id DESC"),
+    };
+    BEFORE_CREATED_TS = {
+        sqlite: before!("created_ts", "$1"),
+        postgres: of_each!(before!("created_ts", "c.class"), "r.sort_key DESC, r.user_id DESC"),
+    };
+    BEFORE_LAST_SEEN_TS = {
+        sqlite: before!("last_seen_ts", "$1"),
+        postgres: of_each!(before!("last_seen_ts", "c.class"), "r.sort_key DESC, r.user_id DESC"),
+    };
     BETWEEN_DISPLAYNAME = between!("displayname");
     BETWEEN_AVATAR_URL = between!("avatar_url");
     BETWEEN_CREATED_TS = between!("created_ts");
     BETWEEN_LAST_SEEN_TS = between!("last_seen_ts");
 }
 
-/// Rows of one class ascending from a key and user id (inclusive).
+/// Some rows of each of some classes, in their order. `rest` are the parameters behind the class. PostgreSQL is asked once
+/// for all classes, as each question is a way there and back; SQLite, which is here, for one after the other.
+fn of_classes(
+    tx: &ReadTx<'_>,
+    statement: &'static Statement,
+    classes: &[&str],
+    rest: &[Value<'_>],
+    key: &Key,
+) -> Result<Vec<Vec<Entry>>, DbError> {
+    let is_keyed = *key != Key::None;
+    let entry = |row: &Row<'_>| {
+        let key = match key {
+            Key::None => Key::None,
+            Key::Int(_) => Key::Int(row.get(2)?),
+            Key::Text(_) => Key::Text(row.get(2)?),
+        };
+        Ok::<_, DbError>(Entry { num: row.get(0)?, user_id: row.get(1)?, key })
+    };
+    match tx.engine() {
+        Engine::Sqlite => {
+            let of_class = |class| tx.query(statement, &[&[Value::Text(class)], rest].concat(), entry);
+            classes.iter().map(|class| of_class(class)).collect()
+        }
+        Engine::Postgres => {
+            let mut found = vec![Vec::new(); classes.len()];
+            let place = if is_keyed { 3 } else { 2 };
+            let list = json!(classes).to_string();
+            let rows = tx.query(statement, &[&[Value::Text(&list)], rest].concat(), |row| {
+                Ok((row.get::<i64>(place)?, entry(row)?))
+            })?;
+            for (place, entry) in rows {
+                let class = usize::try_from(place - 1).ok().and_then(|at| found.get_mut(at));
+                class.ok_or_else(|| DbError::Internal("rows of no class".to_owned()))?.push(entry);
+            }
+            Ok(found)
+        }
+    }
+}
+
+/// Up to `limit` rows of each of some classes, ascending from a key and user id (inclusive).
 pub(crate) fn ascending(
     tx: &ReadTx<'_>,
     list: List,
-    class: &str,
+    classes: &[&str],
     key: &Key,
     user_id: &str,
     limit: i64,
     pattern: &str,
-) -> Result<Vec<Entry>, DbError> {
-    let keyed = |statement: &'static Statement| {
-        tx.query(statement, &params![class, key.value(), user_id, limit, pattern], |row| {
-            let value = match key {
-                Key::Int(_) => Key::Int(row.get(2)?),
-                _ => Key::Text(row.get(2)?),
-            };
-            Ok(Entry { num: row.get(0)?, user_id: row.get(1)?, key: value })
-        })
-    };
-    let plain = |statement: &'static Statement| {
-        tx.query(statement, &params![class, user_id, limit, pattern], |row| {
-            Ok(Entry { num: row.get(0)?, user_id: row.get(1)?, key: Key::None })
-        })
-    };
+) -> Result<Vec<Vec<Entry>>, DbError> {
+    let keyed =
+        |statement| of_classes(tx, statement, classes, &params![key.value(), user_id, limit, pattern], key);
+    let plain = |statement| of_classes(tx, statement, classes, &params![user_id, limit, pattern], &Key::None);
     match list {
         List::Name => plain(&FROM_NAME),
         List::DisplaynameNull => plain(&FROM_DISPLAYNAME_NULL),
@@ -193,34 +293,24 @@ pub(crate) fn ascending(
     }
 }
 
-/// Rows of one class descending below a key; for the list of names, below a user id.
+/// Up to `limit` rows of each of some classes, descending below a key; for the list of names, below a user id.
 pub(crate) fn descending(
     tx: &ReadTx<'_>,
     list: List,
-    class: &str,
+    classes: &[&str],
     key: &Key,
     user_id: &str,
     limit: i64,
     pattern: &str,
-) -> Result<Vec<Entry>, DbError> {
-    let statement = match list {
-        List::Displayname => &BEFORE_DISPLAYNAME,
-        List::AvatarUrl => &BEFORE_AVATAR_URL,
-        List::CreatedTs => &BEFORE_CREATED_TS,
-        List::LastSeenTs => &BEFORE_LAST_SEEN_TS,
-        _ => {
-            return tx.query(&BEFORE_NAME, &params![class, user_id, limit, pattern], |row| {
-                Ok(Entry { num: row.get(0)?, user_id: row.get(1)?, key: Key::None })
-            });
-        }
-    };
-    tx.query(statement, &params![class, key.value(), limit, pattern], |row| {
-        let value = match key {
-            Key::Int(_) => Key::Int(row.get(2)?),
-            _ => Key::Text(row.get(2)?),
-        };
-        Ok(Entry { num: row.get(0)?, user_id: row.get(1)?, key: value })
-    })
+) -> Result<Vec<Vec<Entry>>, DbError> {
+    let keyed = |statement| of_classes(tx, statement, classes, &params![key.value(), limit, pattern], key);
+    match list {
+        List::Displayname => keyed(&BEFORE_DISPLAYNAME),
+        List::AvatarUrl => keyed(&BEFORE_AVATAR_URL),
+        List::CreatedTs => keyed(&BEFORE_CREATED_TS),
+        List::LastSeenTs => keyed(&BEFORE_LAST_SEEN_TS),
+        _ => of_classes(tx, &BEFORE_NAME, classes, &params![user_id, limit, pattern], &Key::None),
+    }
 }
 
 /// How many rows of one class lie between two places: from the first (inclusive) to the second (exclusive).

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use reeve_http::{Access, Call, Route, reply};
 
 /// The route that serves a description of all routes, an OpenAPI document in JSON.
-pub fn route(document: Arc<str>) -> Route {
+pub fn route(document: impl Fn() -> Arc<str> + Send + Sync + 'static) -> Route {
     Route::get("/_reeve/openapi.json", move |_: Call| {
-        let document = Arc::clone(&document);
+        let document = document();
         async move { reply::text("application/json", document.to_string()) }
     })
     .access(Access::Anybody)
