@@ -253,14 +253,8 @@ fn search(
     (from, limit): (i64, i64),
 ) -> Result<Page, DbError> {
     let folded = fold(term);
-    let nums = match grams::query(tx.engine(), &folded) {
-        None => Some(Vec::new()),
-        Some(query) => {
-            let nums = tx.query(&HOLDERS, &params![&query, MOST_SORTED + 1], |row| row.get::<i64>(0))?;
-            Some(nums).filter(|nums| i64::try_from(nums.len()).is_ok_and(|len| len <= MOST_SORTED))
-        }
-    };
-    if let Some(nums) = nums {
+    let nums = grams::holders(tx, &HOLDERS, &folded, MOST_SORTED + 1)?.unwrap_or_default();
+    if i64::try_from(nums.len()).is_ok_and(|len| len <= MOST_SORTED) {
         let list = num_list(tx.engine(), &nums);
         let mut found = tx.query(&MATCHES, &params![&list, &folded, term], from_row)?;
         found.retain(|room| classes.contains(&class(room.published, room.joined_members)));

@@ -149,8 +149,7 @@ fn candidate(row: &Row<'_>) -> Result<Candidate, DbError> {
 pub fn nums(tx: &ReadTx<'_>, text: &str, most: i64) -> Result<Vec<i64>, DbError> {
     let term = Term::Name(text.to_owned());
     let (folded, local) = term.folded();
-    let Some(query) = grams::query(tx.engine(), &local) else { return Ok(Vec::new()) };
-    let nums = tx.query(&HOLDERS, &params![&query, most], |row| row.get(0))?;
+    let Some(nums) = grams::holders(tx, &HOLDERS, &local, most)? else { return Ok(Vec::new()) };
     let found = tx.query(&CANDIDATES, &params![&users::num_list(tx.engine(), &nums)], candidate)?;
     Ok(found.iter().filter(|found| term.matches(&folded, found)).map(|found| found.num).collect())
 }
@@ -162,9 +161,8 @@ pub(crate) fn candidates(
     most: usize,
 ) -> Result<Option<Vec<Candidate>>, DbError> {
     let (folded, local) = term.folded();
-    let Some(query) = grams::query(tx.engine(), &local) else { return Ok(None) };
     let limit = i64::try_from(most.saturating_add(1)).unwrap_or(i64::MAX);
-    let nums = tx.query(&HOLDERS, &params![&query, limit], |row| row.get(0))?;
+    let Some(nums) = grams::holders(tx, &HOLDERS, &local, limit)? else { return Ok(None) };
     if nums.len() > most {
         return Ok(None);
     }
