@@ -95,7 +95,8 @@ macro_rules! from {
         )
     };
 }
-/// Rows of a class without a value, ascending from a user id.
+/// Rows of a class without a value, ascending from a user id. Sorted by the value, too, so that PostgreSQL does not take
+/// the index of all user ids.
 macro_rules! from_null {
     ($column:literal, $class:literal) => {
         concat!(
@@ -105,7 +106,9 @@ macro_rules! from_null {
             $column,
             " IS NULL AND user_id >= $2",
             like!("$4"),
-            " ORDER BY user_id LIMIT $3"
+            " ORDER BY ",
+            $column,
+            ", user_id LIMIT $3"
         )
     };
 }
