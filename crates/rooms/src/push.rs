@@ -129,15 +129,14 @@ pub(crate) fn note(
 ) -> Result<i64, Error> {
     let subject = Subject::new(tx, room, &event.sender, &event.json);
     let mut verdicts = Verdicts { usual: subject.notifies(&DEFAULT, "")?, ..Verdicts::default() };
-    let mut decided = HashSet::new();
+    let mut decided = HashSet::from([event.sender.clone()]);
     let members = home.push_rules.of_members(tx, room.num)?;
     let silent = if members.is_empty() { Vec::new() } else { silences::lasting_in(tx, room.num)? };
     let silent: HashSet<String> = silent.into_iter().collect();
     for (user_id, rules) in members {
-        if user_id != event.sender {
+        if decided.insert(user_id.clone()) {
             verdicts.add_member(&user_id, silent.contains(&user_id), subject.notifies(&rules, &user_id)?);
         }
-        decided.insert(user_id);
     }
     // Who is invited is no member yet.
     let invited = event.state_key.clone().filter(|_| event.membership.as_deref() == Some("invite"));
