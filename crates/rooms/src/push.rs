@@ -297,24 +297,6 @@ fn between(pos: i64, silences: &[(i64, i64)]) -> Vec<(i64, i64)> {
     ranges
 }
 
-/// The newest events of a room in `(after, before)` that notify a user at least so much, with how much; but those by the
-/// senders in `unheard`, an array as JSON.
-fn newest_notifying(
-    tx: &ReadTx<'_>,
-    user_id: &str,
-    room_num: i64,
-    (after, before): (i64, i64),
-    needed: i64,
-    unheard: &str,
-    limit: i64,
-) -> Result<Vec<(i64, i64)>, DbError> {
-    // In a silence that has not ended there is nothing, and it may be long.
-    let lasting = silences::since(tx, user_id, room_num, after)?;
-    let lasting = lasting.last().filter(|(_, upto)| *upto == silences::LASTING);
-    let before = lasting.map_or(before, |(from, _)| before.min(*from));
-    notifications::notifying(tx, user_id, room_num, (after, before), needed, unheard, limit)
-}
-
 /// Whether a member has not read something in a room that notifies them.
 pub(crate) fn is_unread(
     tx: &ReadTx<'_>,
@@ -325,7 +307,7 @@ pub(crate) fn is_unread(
     let read = Read::of(tx, room.num, user_id)?;
     let unheard = unheard(user_id, ignored).to_string();
     let range = (read.everywhere, i64::MAX);
-    let newest = newest_notifying(tx, user_id, room.num, range, 1, &unheard, 1)?;
+    let newest = notifications::notifying(tx, user_id, room.num, range, 1, &unheard, 1)?;
     let newest = newest.first().map(|(pos, _)| events::by_pos(tx, *pos)).transpose()?.flatten();
     match newest {
         None => Ok(false),
@@ -368,7 +350,7 @@ pub fn notifications(
     let mut found = Vec::new();
     for joined in memberships::of_user_in(tx, user_id, "join")? {
         let (num, since) = (joined.member.room_num, joined.member.since_pos);
-        let of_room = newest_notifying(tx, user_id, num, (since, before), needed, &unheard, most)?;
+        let of_room = notifications::notifying(tx, user_id, num, (since, before), needed, &unheard, most)?;
         found.extend(of_room.into_iter().map(|(pos, notifies)| (pos, notifies, num)));
     }
     found.sort_by_key(|(pos, ..)| -pos);
