@@ -154,16 +154,19 @@ async fn measure(race: &Race, workloads: &[Workload], limit: &Server) -> Fallibl
     targets.push(Arc::new(Target::unknown(LIMIT, limit.address, "", None)));
 
     let mut entries = Vec::new();
-    for workload in workloads {
-        entries.push(Entry::new(workload, &targets, &stages, race.connections.len()).await);
-    }
-    // What does not grow comes first, in all rounds.
+    // What does not grow comes first, in all rounds. What grows is not even tried before: a single message more, and there
+    // is something new where nothing should be.
     for grows in [false, true] {
+        let mut tried = Vec::new();
+        for workload in workloads.iter().filter(|workload| workload.grows == grows) {
+            tried.push(Entry::new(workload, &targets, &stages, race.connections.len()).await);
+        }
         for round in 1..=race.rounds {
-            for entry in entries.iter_mut().filter(|entry| entry.workload.grows == grows) {
+            for entry in &mut tried {
                 entry.round(round, race).await?;
             }
         }
+        entries.append(&mut tried);
     }
     let about = targets.iter().map(|target| About {
         name: target.name.clone(),
