@@ -12,12 +12,29 @@ pub(crate) enum RowOf<'r> {
 impl Row<'_> {
     /// The value of a column; [`DbError::Type`] if there is no such column or it holds something else.
     pub fn get<T: FromValue>(&self, index: usize) -> Result<T, DbError> {
+        let value = self.value(index, T::EXPECTED)?;
+        T::from_value(value).ok_or_else(|| mismatch(index, T::EXPECTED, value.kind()))
+    }
+
+    /// The text of a column, which is not copied; [`DbError::Type`] if there is no such column or it holds something
+    /// else.
+    pub fn text(&self, index: usize) -> Result<&str, DbError> {
+        const EXPECTED: &str = <String as FromValue>::EXPECTED;
+        match self.value(index, EXPECTED)? {
+            Value::Text(text) => Ok(text),
+            other => Err(mismatch(index, EXPECTED, other.kind())),
+        }
+    }
+
+    fn value(&self, index: usize, expected: &'static str) -> Result<Value<'_>, DbError> {
         let value = match self.0 {
             RowOf::Sqlite(row) => sqlite::column(row, index),
             RowOf::Postgres(row) => postgres::column(row, index),
         };
-        let mismatch = |found| DbError::Type { place: "column", index, expected: T::EXPECTED, found };
-        let value: Value<'_> = value.map_err(mismatch)?;
-        T::from_value(value).ok_or_else(|| mismatch(value.kind()))
+        value.map_err(|found| mismatch(index, expected, found))
     }
+}
+
+fn mismatch(index: usize, expected: &'static str, found: &'static str) -> DbError {
+    DbError::Type { place: "column", index, expected, found }
 }

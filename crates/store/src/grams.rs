@@ -12,8 +12,26 @@ pub(crate) const SEPARATOR: char = '\u{1f}';
 const MAX_QUERY_GRAMS: usize = 12;
 /// How many holders of a gram are looked at to see how common it is.
 const SAMPLED: i64 = if cfg!(test) { 10 } else { 100 };
+/// The share that a gram is taken to have which is not among the most common thousand, as many as PostgreSQL counts.
+const UNCOUNTED: f64 = 0.001;
 /// How many holders of a gram can be gone through while one text is read and compared.
 const COMPARING: f64 = 400.0;
+/// A search is given up before it begins where it is estimated to find so many times as many as are wanted. Grams that
+/// come together make it find more than estimated, not less.
+const CLEARLY: f64 = 2.0;
+
+reeve_db::statements! {
+    /// The share of the rows of a table (`$1`), in millionths, that have each of some grams (`$2`), where that was counted.
+    /// SQLite counts none.
+    SHARES = {
+        sqlite: "SELECT value, 0 FROM json_each($2) WHERE $1 IS NULL",
+        postgres: "SELECT CAST(gram AS BIGINT), CAST(share * 1000000 AS BIGINT) FROM ( \
+                     SELECT unnest(CAST(CAST(most_common_elems AS TEXT) AS INTEGER[])) AS gram, \
+                            unnest(most_common_elem_freqs) AS share \
+                     FROM pg_stats WHERE schemaname = current_schema() AND tablename = CAST($1 AS TEXT) AND attname = 'grams' \
+                   ) AS common WHERE gram = ANY (CAST(CAST($2 AS TEXT) AS INTEGER[]))",
+    };
+}
 
 /// A text in the form in which case does not matter.
 pub(crate) fn fold(text: &str) -> String {
@@ -30,47 +48,75 @@ pub(crate) fn document(engine: Engine, key: &str) -> String {
     }
 }
 
-/// The numbers of up to `most` texts that may contain a folded term; `None` where the index cannot help. `statement`
-/// asks for the numbers of texts that have all grams of a query (`$1`), at most `$2`; on SQLite in ascending order.
+/// The numbers of up to `most` texts that may contain a folded term; `None` where the index cannot help: the term is
+/// blank, or clearly more texts have it than `most`, `of` so many that there are. `statement` asks a table for the
+/// numbers of texts that have all grams of a query (`$1`), at most `$2`; on SQLite in ascending order.
 pub(crate) fn holders(
     tx: &ReadTx<'_>,
-    statement: &'static Statement,
+    (table, statement): (&str, &'static Statement),
     term: &str,
     most: i64,
+    of: i64,
 ) -> Result<Option<Vec<i64>>, DbError> {
     let grams = query_grams(term);
     if grams.is_empty() {
         return Ok(None);
     }
     let ask = |query: &str, most: i64| tx.query(statement, &params![query, most], |row| row.get::<i64>(0));
-    if tx.engine() == Engine::Postgres {
-        return ask(&array(&grams), most).map(Some);
+    let by_share = match tx.engine() {
+        Engine::Sqlite => sampled(&grams, |gram| ask(&words(&[gram], ""), SAMPLED))?,
+        Engine::Postgres => known(tx, table, &grams)?,
+    };
+    let (telling, share) = telling(by_share);
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    if share * of as f64 > CLEARLY * most as f64 {
+        return Ok(None);
     }
-    let telling = telling(&grams, |gram| ask(&words(&[gram], ""), SAMPLED))?;
-    let found = ask(&words(&telling, " AND "), most)?;
+    let query = |grams: &[u32]| match tx.engine() {
+        Engine::Sqlite => words(grams, " AND "),
+        Engine::Postgres => array(grams),
+    };
+    let found = ask(&query(&telling), most)?;
     if telling.len() < grams.len() && i64::try_from(found.len()).is_ok_and(|found| found >= most) {
         // These told less than it seemed.
-        return ask(&words(&grams, " AND "), most).map(Some);
+        return ask(&query(&grams), most).map(Some);
     }
     Ok(Some(found))
 }
 
-/// Those grams by which texts are found fastest. SQLite's index goes through all holders of each gram it is asked for, and
-/// some are in nearly every text. How common a gram is, is estimated from its first holders, which `first` answers: up
-/// to [`SAMPLED`] numbers, ascending.
-fn telling(grams: &[u32], first: impl Fn(u32) -> Result<Vec<i64>, DbError>) -> Result<Vec<u32>, DbError> {
-    if grams.len() < 2 {
-        return Ok(grams.to_vec());
-    }
-    let mut by_share = Vec::with_capacity(grams.len());
-    for gram in grams {
+/// Grams with the share of texts that have them, as SQLite lets it be estimated: from the first holders of each, which
+/// `first` answers, up to [`SAMPLED`] numbers, ascending.
+fn sampled(
+    grams: &[u32],
+    first: impl Fn(u32) -> Result<Vec<i64>, DbError>,
+) -> Result<Vec<(f64, u32)>, DbError> {
+    let share = |gram: &u32| {
         let holders = first(*gram)?;
         let last = holders.last().copied().unwrap_or_default();
         let full = i64::try_from(holders.len()).is_ok_and(|len| len >= SAMPLED);
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let share = if full { SAMPLED as f64 / last.max(SAMPLED) as f64 } else { 0.0 };
-        by_share.push((share, *gram));
-    }
+        Ok((share, *gram))
+    };
+    grams.iter().map(share).collect()
+}
+
+/// Grams with the share of texts that have them, as PostgreSQL has counted it when it last analysed the table.
+fn known(tx: &ReadTx<'_>, table: &str, grams: &[u32]) -> Result<Vec<(f64, u32)>, DbError> {
+    let common: Vec<(i64, i64)> =
+        tx.query(&SHARES, &params![table, &array(grams)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let share = |gram: &u32| {
+        let counted = common.iter().find(|(common, _)| *common == i64::from(gram.cast_signed()));
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let share = counted.map_or(UNCOUNTED, |(_, millionths)| *millionths as f64 / 1e6);
+        (share, *gram)
+    };
+    Ok(grams.iter().map(share).collect())
+}
+
+/// Those grams by which texts are found fastest, and the share of texts that have them. An index goes through many
+/// holders of each gram it is asked for, and some are in nearly every text.
+fn telling(mut by_share: Vec<(f64, u32)>) -> (Vec<u32>, f64) {
     by_share.sort_by(|(a, _), (b, _)| a.total_cmp(b));
     // Another gram is worth its cost while it spares more texts to be compared than it has holders to go through.
     let (mut telling, mut left) = (Vec::new(), 1.0);
@@ -80,7 +126,7 @@ fn telling(grams: &[u32], first: impl Fn(u32) -> Result<Vec<i64>, DbError>) -> R
             left *= share;
         }
     }
-    Ok(telling)
+    (telling, left)
 }
 
 fn words(grams: &[u32], between: &str) -> String {

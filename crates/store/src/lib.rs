@@ -81,6 +81,7 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0012_keys_and_push.sql"),
     },
     Migration { number: 13, name: "silences", sql: include_str!("../migrations/0013_silences.sql") },
+    Migration { number: 14, name: "coarse_counts", sql: include_str!("../migrations/0014_coarse_counts.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
@@ -88,6 +89,7 @@ pub fn statements() -> Vec<&'static Statement> {
     [
         access_tokens::STATEMENTS,
         audit::STATEMENTS,
+        grams::STATEMENTS,
         signing_keys::STATEMENTS,
         uia_sessions::STATEMENTS,
         login_tokens::STATEMENTS,

@@ -10,7 +10,7 @@ use crate::user_search::{self, Term};
 use crate::users::num_list;
 
 /// Up to so many accounts that a search finds are sorted here; more are read in the order of an index.
-const MOST_SORTED: usize = 10_000;
+const MOST_SORTED: i64 = 10_000;
 
 macro_rules! columns {
     () => {
@@ -152,8 +152,8 @@ pub fn page(
     let Some(wanted) = &filter.term else {
         return Ok((tx.query(all, &params![limit, from], uploader)?, media_users::totals(tx)?.users));
     };
-    if let Some(candidates) = user_search::candidates(tx, &Term::Name(wanted.clone()), MOST_SORTED)? {
-        let nums: Vec<i64> = candidates.iter().map(|candidate| candidate.num).collect();
+    let (name, few) = (Term::Name(wanted.clone()), (MOST_SORTED, MOST_SORTED));
+    if let Some(nums) = user_search::matches(tx, &name, few, &mut |found| found.num().map(Some))? {
         let mut found = tx.query(&BY_NUMS, &params![&num_list(tx.engine(), &nums)], uploader)?;
         found.sort_by(|a, b| {
             let order = a.compare(b, order_by);

@@ -14,6 +14,8 @@ use crate::users::num_list;
 
 /// Up to so many rooms are sorted here; more are read in the order of an index.
 const MOST_SORTED: i64 = 10_000;
+/// Where the pieces of names of each room are.
+const TABLE: &str = "room_search";
 /// By how much of a text rooms are sorted, in characters.
 const MOST_SORTED_BY: usize = 250;
 /// How much of a name or an alias is searched, in characters.
@@ -253,7 +255,7 @@ fn search(
     (from, limit): (i64, i64),
 ) -> Result<Page, DbError> {
     let folded = fold(term);
-    let nums = grams::holders(tx, &HOLDERS, &folded, MOST_SORTED + 1)?.unwrap_or_default();
+    let nums = grams::holders(tx, (TABLE, &HOLDERS), &folded, MOST_SORTED + 1, MOST_SORTED)?.unwrap_or_default();
     if i64::try_from(nums.len()).is_ok_and(|len| len <= MOST_SORTED) {
         let list = num_list(tx.engine(), &nums);
         let mut found = tx.query(&MATCHES, &params![&list, &folded, term], from_row)?;

@@ -57,6 +57,14 @@ fn fresh_up_to(runtime: &tokio::runtime::Runtime, engine: Engine, name: &str, mi
 }
 
 impl Fresh {
+    /// Opens it again, with all migrations.
+    fn migrated(self, runtime: &tokio::runtime::Runtime) -> Self {
+        runtime.block_on(self.db.close());
+        let options = Options { readers: 1, connections: 2, ..Options::default() };
+        let db = runtime.block_on(Db::open(&self.url, options, MIGRATIONS)).unwrap();
+        Self { db, ..self }
+    }
+
     fn close(self, runtime: &tokio::runtime::Runtime) {
         runtime.block_on(self.db.close());
         drop(self.folder);
@@ -395,4 +403,45 @@ fn lists_agree_with_the_model_on_sqlite() {
 #[test]
 fn lists_agree_with_the_model_on_postgres() {
     lists_agree_with_the_model(Engine::Postgres, 12);
+}
+
+/// Accounts that were counted before there was a coarse cut are found by it after the migration.
+fn counts_are_cut_coarsely_later(engine: Engine) {
+    let runtime = runtime();
+    let fresh = fresh_up_to(&runtime, engine, "coarse", 13);
+    let mut names: Vec<String> = (0..200).map(|number| format!("@n{}:{SERVER}", number * 7919 % 1000)).collect();
+    let made = names.clone();
+    let inserted = fresh.db.write(move |tx| -> Result<_, DbError> {
+        for (at, user_id) in made.iter().enumerate() {
+            let displayname = (at % 3 > 0).then(|| format!("{at}"));
+            let user = User { user_id: user_id.clone(), displayname, admin: at % 5 == 0, ..User::default() };
+            users::insert(tx, &user, None)?;
+        }
+        Ok(())
+    });
+    runtime.block_on(inserted).unwrap();
+    let fresh = fresh.migrated(&runtime);
+    names.sort();
+    for from in (0..200).step_by(9) {
+        let asked = fresh.db.read(move |tx| {
+            let (filter, order_by) = (user_list::Filter::default(), user_list::OrderBy::Name);
+            user_list::page(tx, SERVER, &filter, order_by, false, from, 5)
+        });
+        let page = runtime.block_on(asked).unwrap();
+        let found: Vec<&str> = page.users.iter().map(|user| &*user.user_id).collect();
+        let expected: Vec<&str> =
+            names.iter().skip(usize::try_from(from).unwrap()).take(5).map(|name| &**name).collect();
+        assert_eq!((found, page.total), (expected, 200), "from {from}");
+    }
+    fresh.close(&runtime);
+}
+
+#[test]
+fn counts_are_cut_coarsely_later_on_sqlite() {
+    counts_are_cut_coarsely_later(Engine::Sqlite);
+}
+
+#[test]
+fn counts_are_cut_coarsely_later_on_postgres() {
+    counts_are_cut_coarsely_later(Engine::Postgres);
 }

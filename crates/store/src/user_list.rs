@@ -4,19 +4,20 @@
 //! is a merge of the ranges of the selected classes, entered at the right place by the counts of
 //! [`crate::user_list_counts`].
 
-use std::cmp::Reverse;
-
-use reeve_db::{DbError, ReadTx};
+use reeve_db::{DbError, Engine, ReadTx};
 use reeve_model::User;
 
-use crate::user_list_counts::{Bucket, List, buckets, totals};
+use crate::user_list_counts::{Counts, List, totals};
 use crate::user_list_merge::Merge;
 use crate::user_list_rows::{AFTER_USER_IDS, Key, between};
 pub use crate::user_search::Term;
 use crate::{user_search, users};
 
-/// A search that finds more accounts than this is answered by walking the list instead.
-const FEW: usize = if cfg!(test) { 10 } else { 20_000 };
+/// How many accounts can be walked over while one is looked up by its number and compared, on each engine. A search
+/// that finds a larger part of all is answered by walking the list.
+const LOOKING_UP: (i64, i64) = (8, 20);
+/// No search looks up more accounts than this, since it keeps those that match.
+const MOST_LOOKED_UP: i64 = 250_000;
 /// A page that ends before this place is walked to from the beginning of the list: the counts would cost more.
 const NEAR: i64 = if cfg!(test) { 6 } else { 1000 };
 
@@ -86,11 +87,13 @@ pub fn page(
 ) -> Result<UserPage, DbError> {
     let asked = Asked { order_by, descending, from, limit };
     let term = filter.term.as_ref().filter(|term| !term.matches_domain(server_name));
+    let totals = totals(tx)?;
+    let admitted = admitted(filter, &totals);
     let (nums, total) = match term {
-        None => walk(tx, filter, asked)?,
-        Some(term) => match (user_search::candidates(tx, term, FEW)?, term.pattern(server_name)) {
-            (Some(found), _) => sort_found(found, filter, asked),
-            (None, Some(pattern)) => walk_matches(tx, filter, &pattern, asked)?,
+        None => walk(tx, &admitted, asked)?,
+        Some(term) => match (look_up(tx, term, filter, sum(&totals), asked)?, term.pattern(server_name)) {
+            (Some(found), _) => cut(found, asked),
+            (None, Some(pattern)) => walk_matches(tx, &admitted, &pattern, asked)?,
             (None, None) => (Vec::new(), 0),
         },
     };
@@ -119,6 +122,11 @@ impl<'a> Class<'a> {
             *flag = letter == '1';
         }
         Self { flags, user_type: class.get(5..).filter(|user_type| !user_type.is_empty()) }
+    }
+
+    /// From the bits of [`user_search::Match::flags`].
+    fn of(bits: i64, user_type: Option<&'a str>) -> Self {
+        Self { flags: [16, 8, 4, 2, 1].map(|bit| bits & bit != 0), user_type }
     }
 
     fn admitted_by(&self, filter: &Filter) -> bool {
@@ -200,29 +208,27 @@ fn sum(classes: &[(String, i64)]) -> i64 {
 }
 
 /// A page without a search.
-fn walk(tx: &ReadTx<'_>, filter: &Filter, asked: Asked) -> Result<(Vec<i64>, i64), DbError> {
-    let all = admitted(filter, &totals(tx)?);
-    let total = sum(&all);
+fn walk(tx: &ReadTx<'_>, all: &[(String, i64)], asked: Asked) -> Result<(Vec<i64>, i64), DbError> {
+    let total = sum(all);
     if asked.from.saturating_add(asked.limit) <= NEAR {
-        return Ok((from_the_edge(tx, &all, "", asked, total)?, total));
+        return Ok((from_the_edge(tx, all, "", asked, total)?, total));
     }
-    Ok((from_the_counts(tx, &all, asked, total)?, total))
+    Ok((from_the_counts(tx, all, asked, total)?, total))
 }
 
 /// A page of a search that finds a large part of all accounts: each is compared.
 fn walk_matches(
     tx: &ReadTx<'_>,
-    filter: &Filter,
+    all: &[(String, i64)],
     pattern: &str,
     asked: Asked,
 ) -> Result<(Vec<i64>, i64), DbError> {
-    let all = admitted(filter, &totals(tx)?);
-    let total = user_search::count_matches(tx, pattern, &all)?;
-    if total == sum(&all) {
+    let total = user_search::count_matches(tx, pattern, all)?;
+    if total == sum(all) {
         // Everybody matches, so that the term may be forgotten.
-        return walk(tx, filter, asked);
+        return walk(tx, all, asked);
     }
-    Ok((from_the_edge(tx, &all, pattern, asked, total)?, total))
+    Ok((from_the_edge(tx, all, pattern, asked, total)?, total))
 }
 
 /// Walks from the first account of the list to the page.
@@ -249,22 +255,22 @@ fn from_the_counts(
     total: i64,
 ) -> Result<Vec<i64>, DbError> {
     let segments = segments(all, asked);
-    let mut known: Option<(List, Vec<Bucket>)> = None;
+    let mut known: Option<Counts> = None;
     collect(tx, &segments, asked, total, |segment, skip, missing| {
-        let buckets = match known.take() {
-            Some((list, buckets)) if list == segment.list => buckets,
-            _ => buckets(tx, segment.list)?,
+        let mut counts = match known.take() {
+            Some(counts) if counts.list == segment.list => counts,
+            _ => Counts::read(tx, segment.list)?,
         };
-        let size: i64 = buckets.iter().map(|bucket| bucket.count(&segment.classes)).sum();
+        let size = counts.sum(&segment.classes);
         let merge = if *skip >= size {
             *skip -= size;
             None
         } else if segment.descending {
-            Some(enter_descending(tx, segment, &buckets, size, std::mem::take(skip), missing)?)
+            Some(enter_descending(tx, segment, &mut counts, size, std::mem::take(skip), missing)?)
         } else {
-            Some(enter_ascending(tx, segment, &buckets, std::mem::take(skip), missing)?)
+            Some(enter_ascending(tx, segment, &mut counts, std::mem::take(skip), missing)?)
         };
-        known = Some((segment.list, buckets));
+        known = Some(counts);
         Ok(merge)
     })
 }
@@ -291,59 +297,86 @@ fn collect<'a>(
     Ok(nums)
 }
 
-/// A page of a search that finds few accounts: they are sorted here.
-fn sort_found(
-    mut found: Vec<user_search::Candidate>,
+/// An account that a search found, with its place in the order that was asked for: those without a value last.
+struct Found {
+    place: (bool, Option<Key>),
+    user_id: String,
+    num: i64,
+}
+
+/// All accounts that match and that the filter lets through; `None` where walking over the list is faster than looking
+/// them up. `all`: how many accounts there are.
+fn look_up(
+    tx: &ReadTx<'_>,
+    term: &Term,
     filter: &Filter,
+    all: i64,
+    Asked { order_by, .. }: Asked,
+) -> Result<Option<Vec<Found>>, DbError> {
+    let cost = match tx.engine() {
+        Engine::Sqlite => LOOKING_UP.0,
+        Engine::Postgres => LOOKING_UP.1,
+    };
+    user_search::matches(tx, term, (MOST_LOOKED_UP.min(all / cost), all), &mut |found| {
+        let (bits, user_type) = found.flags()?;
+        let class = Class::of(bits, user_type.as_deref());
+        if !class.admitted_by(filter) {
+            return Ok(None);
+        }
+        let key = match order_by {
+            OrderBy::Name => None,
+            OrderBy::Displayname => found.displayname()?.map(Key::Text),
+            OrderBy::AvatarUrl => found.avatar_url()?.map(Key::Text),
+            OrderBy::CreationTs => Some(Key::Int(found.created_ts()?)),
+            OrderBy::LastSeenTs => found.last_seen_ts()?.map(Key::Int),
+            _ => class.flag(order_by).map(|flag| Key::Text(flag.to_owned())),
+        };
+        Ok(Some(Found { place: (key.is_none(), key), user_id: found.user_id()?, num: found.num()? }))
+    })
+}
+
+/// A page of what a search found, and how much that is. Only the page is sorted.
+fn cut(
+    mut found: Vec<Found>,
     Asked { order_by, descending, from, limit }: Asked,
 ) -> (Vec<i64>, i64) {
-    found.retain(|candidate| Class::parse(&candidate.list_class).admitted_by(filter));
-    let key = |candidate: &user_search::Candidate| {
-        let text = |value: &Option<String>| value.clone().map(Key::Text);
-        match order_by {
-            OrderBy::Name => Some(Key::Text(candidate.user_id.clone())),
-            OrderBy::Displayname => text(&candidate.displayname),
-            OrderBy::AvatarUrl => text(&candidate.avatar_url),
-            OrderBy::CreationTs => Some(Key::Int(candidate.created_ts)),
-            OrderBy::LastSeenTs => candidate.last_seen_ts.map(Key::Int),
-            _ => Class::parse(&candidate.list_class).flag(order_by).map(|flag| Key::Text(flag.to_owned())),
+    let in_order = |a: &Found, b: &Found| {
+        let (by_place, by_user) = (a.place.cmp(&b.place), a.user_id.cmp(&b.user_id));
+        match (descending, order_by) {
+            (false, _) => by_place.then(by_user),
+            (true, OrderBy::Name) => by_user.reverse(),
+            (true, _) => by_place.reverse().then(by_user),
         }
     };
-    let place = |candidate: &user_search::Candidate| {
-        let key = key(candidate);
-        (key.is_none(), key)
-    };
-    if descending {
-        found.sort_by_cached_key(|candidate| (Reverse(place(candidate)), candidate.user_id.clone()));
-    } else {
-        found.sort_by_cached_key(|candidate| (place(candidate), candidate.user_id.clone()));
+    let total = count_of(&found);
+    let begin = usize_of(from).min(found.len());
+    let end = begin.saturating_add(usize_of(limit)).min(found.len());
+    if begin == end {
+        return (Vec::new(), total);
     }
-    let nums =
-        found.iter().skip(usize_of(from)).take(usize_of(limit)).map(|candidate| candidate.num).collect();
-    (nums, count_of(&found))
+    if end < found.len() {
+        found.select_nth_unstable_by(end, in_order);
+        found.truncate(end);
+    }
+    if begin > 0 {
+        found.select_nth_unstable_by(begin, in_order);
+    }
+    let page = found.get_mut(begin..).unwrap_or_default();
+    page.sort_unstable_by(in_order);
+    (page.iter().map(|found| found.num).collect(), total)
 }
 
 /// A merge that begins at position `position`, counted ascending.
 fn enter_ascending<'a>(
     tx: &ReadTx<'_>,
     segment: &'a Segment,
-    buckets: &[Bucket],
+    counts: &mut Counts,
     position: i64,
     wanted: i64,
 ) -> Result<Merge<'a>, DbError> {
-    let mut skip = position;
-    let mut entry = None;
-    for bucket in buckets {
-        entry = Some(bucket);
-        let n = bucket.count(&segment.classes);
-        if skip < n {
-            break;
-        }
-        skip -= n;
-    }
-    let (low_key, low_user_id) = entry.map_or(("", ""), |bucket| (&*bucket.low_key, &*bucket.low_user_id));
-    let low_key = Key::decode(segment.list, low_key)?;
-    let mut merge = Merge::new(segment, false, &low_key, low_user_id, "", skip + wanted);
+    let ((key, user_id), skip) = counts.enter(tx, &segment.classes, position)?;
+    let key = Key::decode(segment.list, &key)?;
+    let mut merge = Merge::new(segment, false, &key, &user_id, "", skip + wanted);
     merge.skip(tx, skip)?;
     Ok(merge)
 }
@@ -353,7 +386,7 @@ fn enter_ascending<'a>(
 fn enter_descending<'a>(
     tx: &ReadTx<'_>,
     segment: &'a Segment,
-    buckets: &[Bucket],
+    counts: &mut Counts,
     size: i64,
     position: i64,
     wanted: i64,
@@ -362,17 +395,16 @@ fn enter_descending<'a>(
         let (key, user_id) = Key::end(segment.list);
         return Ok(Merge::new(segment, true, &key, user_id, "", wanted));
     }
-    let from_end = size - 1 - position;
-    let at = |position| enter_ascending(tx, segment, buckets, position, 1)?.peek(tx);
-    let Some(mirrored) = at(from_end)? else { return Ok(Merge::empty(segment)) };
+    let at = |counts: &mut Counts, position| enter_ascending(tx, segment, counts, position, 1)?.peek(tx);
+    let Some(mirrored) = at(counts, size - 1 - position)? else { return Ok(Merge::empty(segment)) };
     if segment.list == List::Name {
         // No ties: user ids are unique.
         return Ok(Merge::new(segment, true, &Key::None, &mirrored.user_id, "", wanted));
     }
-    let group_begin = rank(tx, segment, buckets, &mirrored.key, "")?;
-    let group_end = rank(tx, segment, buckets, &mirrored.key, AFTER_USER_IDS)?;
+    let group_begin = rank(tx, segment, counts, &mirrored.key, "")?;
+    let group_end = rank(tx, segment, counts, &mirrored.key, AFTER_USER_IDS)?;
     let inside = position - (size - group_end);
-    let Some(first) = at(group_begin + inside)? else { return Ok(Merge::empty(segment)) };
+    let Some(first) = at(counts, group_begin + inside)? else { return Ok(Merge::empty(segment)) };
     Ok(Merge::new(segment, true, &first.key, &first.user_id, "", wanted))
 }
 
@@ -380,24 +412,15 @@ fn enter_descending<'a>(
 fn rank(
     tx: &ReadTx<'_>,
     segment: &Segment,
-    buckets: &[Bucket],
+    counts: &mut Counts,
     key: &Key,
     user_id: &str,
 ) -> Result<i64, DbError> {
-    let bound = (key.encode(), user_id);
-    let mut before = 0;
-    let mut last: Option<&Bucket> = None;
-    for bucket in buckets {
-        if (&bucket.low_key, &*bucket.low_user_id) > (&bound.0, bound.1) {
-            break;
-        }
-        before += last.map_or(0, |bucket| bucket.count(&segment.classes));
-        last = Some(bucket);
-    }
-    let Some(bucket) = last else { return Ok(0) };
-    let low = Key::decode(segment.list, &bucket.low_key)?;
+    let place = (key.encode(), user_id.to_owned());
+    let (low, mut before) = counts.before(tx, &segment.classes, &place)?;
+    let low_key = Key::decode(segment.list, &low.0)?;
     for class in &segment.classes {
-        before += between(tx, segment.list, class, (&low, &bucket.low_user_id), (key, user_id))?;
+        before += between(tx, segment.list, class, (&low_key, &low.1), (key, user_id))?;
     }
     Ok(before)
 }

@@ -1,9 +1,11 @@
 //! Counts under the sort orders of the list of accounts.
 //!
 //! Each order ([`List`]) is cut into buckets of at most [`SPLIT`] accounts; a bucket begins at a sort key and
-//! counts its accounts by class. Sums over buckets give every total and find a page at any offset, whatever the
-//! filter; only the inside of one bucket is ever walked. Changes adjust counts by one in the transaction
-//! that changes the account, so the counts are exact in every snapshot.
+//! counts its accounts by class. A second, coarse cut of the same order has buckets of up to [`SPLIT_COARSE`], which begin
+//! where some of the fine ones do: a place is found by the coarse ones first, then by the fine ones inside one of
+//! those. Sums over buckets give every total and find a page at any offset, whatever the filter; only the inside of
+//! one fine bucket is ever walked. Changes adjust counts by one in the transaction that changes the account, so the
+//! counts are exact in every snapshot.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::User;
@@ -11,9 +13,17 @@ use reeve_model::User;
 use crate::user_list_rows::{self, Key};
 
 /// A bucket that has grown to this many accounts is cut in two. Small in tests, so that they see many buckets.
-const SPLIT: i64 = if cfg!(test) { 12 } else { 8192 };
+const SPLIT: i64 = if cfg!(test) { 12 } else { 1024 };
+/// A bucket of the coarse cut that has grown to this many accounts is cut in two.
+const SPLIT_COARSE: i64 = SPLIT * if cfg!(test) { 4 } else { 64 };
 /// How often (in accounts added to one counter) the size of a bucket is looked at.
-const CHECK_EVERY: i64 = if cfg!(test) { 3 } else { 1024 };
+const CHECK_EVERY: i64 = if cfg!(test) { 3 } else { 128 };
+/// Behind the name of a list it stands for the coarse cut of it.
+macro_rules! coarse {
+    () => {
+        ", coarse"
+    };
+}
 
 /// Stands for all accounts together among the buckets, whose own numbers are positive.
 const ALL: i64 = 0;
@@ -53,13 +63,20 @@ impl List {
     }
 }
 
-/// The bucket of a place: its list in the first parameter (blank for no place), its key in the second, its user id
-/// in `$5`.
-macro_rules! bucket_of {
+/// The buckets of a place, in the fine and the coarse cut: its list in the first parameter (blank for no place), its key
+/// in the second, its user id in `$5`.
+macro_rules! buckets_of {
     ($sort:literal, $key:literal) => {
+        concat!(bucket_of!($sort, $key), " UNION ALL ", bucket_of!($sort, $key, " || '", coarse!(), "'"))
+    };
+}
+macro_rules! bucket_of {
+    ($sort:literal, $key:literal $(, $coarse:expr)*) => {
         concat!(
-            "SELECT (SELECT bucket FROM user_list_buckets WHERE sort = ",
+            "SELECT (SELECT bucket FROM user_list_buckets WHERE sort = CAST(",
             $sort,
+            " AS TEXT)",
+            $($coarse,)*
             " AND (low_key, low_user_id) <= (",
             $key,
             ", $5) ORDER BY low_key DESC, low_user_id DESC LIMIT 1)"
@@ -95,17 +112,22 @@ reeve_db::statements! {
         "INSERT INTO user_list_counts (bucket, list_class, lane, n) ",
         "SELECT bucket, CAST($1 AS TEXT), CAST($2 AS BIGINT), CAST($3 AS BIGINT) FROM (",
         "SELECT 0 AS bucket WHERE CAST($4 AS BIGINT) = 1 UNION ALL ",
-        bucket_of!("$6", "$7"), " UNION ALL ", bucket_of!("$8", "$9"), " UNION ALL ",
-        bucket_of!("$10", "$11"), " UNION ALL ", bucket_of!("$12", "$13"), " UNION ALL ",
-        bucket_of!("$14", "$15"),
+        buckets_of!("$6", "$7"), " UNION ALL ", buckets_of!("$8", "$9"), " UNION ALL ",
+        buckets_of!("$10", "$11"), " UNION ALL ", buckets_of!("$12", "$13"), " UNION ALL ",
+        buckets_of!("$14", "$15"),
         ") AS places WHERE bucket IS NOT NULL ",
         "ON CONFLICT (bucket, list_class, lane) DO UPDATE SET n = user_list_counts.n + excluded.n ",
         "RETURNING bucket, n");
     ADD = "INSERT INTO user_list_counts (bucket, list_class, lane, n) VALUES ($1, $2, $3, $4)";
     SIZE = "SELECT CAST(coalesce(sum(n), 0) AS BIGINT) FROM user_list_counts WHERE bucket = $1";
+    /// Of a list, those that begin from one place to another.
     BUCKETS = "SELECT b.bucket, b.low_key, b.low_user_id, c.list_class, c.n \
                FROM user_list_buckets b LEFT JOIN user_list_counts c ON c.bucket = b.bucket \
-               WHERE b.sort = $1 ORDER BY b.low_key, b.low_user_id";
+               WHERE b.sort = $1 AND (b.low_key, b.low_user_id) >= ($2, $3) AND (b.low_key, b.low_user_id) < ($4, $5) \
+               ORDER BY b.low_key, b.low_user_id";
+    /// Where the next bucket of a list begins.
+    NEXT = "SELECT low_key, low_user_id FROM user_list_buckets WHERE sort = $1 AND (low_key, low_user_id) > ($2, $3) \
+            ORDER BY low_key, low_user_id LIMIT 1";
     LOW = "SELECT sort, low_key, low_user_id FROM user_list_buckets WHERE bucket = $1";
     COUNTS = "SELECT list_class, n FROM user_list_counts WHERE bucket = $1";
     NEW_BUCKET = "INSERT INTO user_list_buckets (sort, low_key, low_user_id) VALUES ($1, $2, $3) RETURNING bucket";
@@ -123,18 +145,109 @@ reeve_db::statements! {
     ALL_LAST_SEEN_TS_NULL = all_null!("last_seen_ts");
 }
 
+/// A place in a list: a sort key as [`Key::encode`] writes it, and a user id.
+pub(crate) type Low = (String, String);
+
 /// A stretch of a list and how many accounts of each class are in it.
 #[derive(Debug)]
-pub(crate) struct Bucket {
-    pub(crate) low_key: String,
-    pub(crate) low_user_id: String,
-    pub(crate) counts: Vec<(String, i64)>,
+struct Bucket {
+    low: Low,
+    counts: Vec<(String, i64)>,
 }
 
 impl Bucket {
-    pub(crate) fn count(&self, classes: &[String]) -> i64 {
+    fn new(low: Low) -> Self {
+        Self { low, counts: Vec::new() }
+    }
+
+    fn count(&self, classes: &[String]) -> i64 {
         self.counts.iter().filter(|(class, _)| classes.contains(class)).map(|(_, n)| n).sum()
     }
+}
+
+/// Tells where places of a list are.
+pub(crate) struct Counts {
+    pub(crate) list: List,
+    /// At least one, the first of which begins before every account there can be.
+    coarse: Vec<Bucket>,
+    /// The fine buckets inside the coarse one that was last asked for.
+    fine: Option<(usize, Vec<Bucket>)>,
+}
+
+impl Counts {
+    pub(crate) fn read(tx: &ReadTx<'_>, list: List) -> Result<Self, DbError> {
+        let coarse = buckets(tx, &format!("{}{}", list.name(), coarse!()), ("", ""), &end(list))?;
+        Ok(Self { list, coarse, fine: None })
+    }
+
+    /// How many accounts of these classes there are.
+    pub(crate) fn sum(&self, classes: &[String]) -> i64 {
+        self.coarse.iter().map(|bucket| bucket.count(classes)).sum()
+    }
+
+    /// A place from which a position among the accounts of these classes is near, and how many of them to pass over
+    /// until there.
+    pub(crate) fn enter(
+        &mut self,
+        tx: &ReadTx<'_>,
+        classes: &[String],
+        position: i64,
+    ) -> Result<(Low, i64), DbError> {
+        let until = |buckets: &[Bucket], mut left: i64| {
+            let holds = |bucket: &Bucket| {
+                let n = bucket.count(classes);
+                let is_here = left < n;
+                left -= if is_here { 0 } else { n };
+                is_here
+            };
+            let at = buckets.iter().position(holds);
+            (at.unwrap_or(buckets.len().saturating_sub(1)), left)
+        };
+        let (at, left) = until(&self.coarse, position);
+        let fine = self.fine(tx, at)?;
+        let (at, left) = until(fine, left);
+        Ok((low(fine, at), left))
+    }
+
+    /// A place near before another one, and how many accounts of these classes come before it.
+    pub(crate) fn before(
+        &mut self,
+        tx: &ReadTx<'_>,
+        classes: &[String],
+        place: &Low,
+    ) -> Result<(Low, i64), DbError> {
+        let until = |buckets: &[Bucket]| {
+            let at = buckets.partition_point(|bucket| bucket.low <= *place).saturating_sub(1);
+            (at, buckets.iter().take(at).map(|bucket| bucket.count(classes)).sum::<i64>())
+        };
+        let (at, before) = until(&self.coarse);
+        let fine = self.fine(tx, at)?;
+        let (at, more) = until(fine);
+        Ok((low(fine, at), before + more))
+    }
+
+    /// The fine buckets inside a coarse one.
+    fn fine(&mut self, tx: &ReadTx<'_>, at: usize) -> Result<&[Bucket], DbError> {
+        let known = match self.fine.take() {
+            Some((of, fine)) if of == at => fine,
+            _ => {
+                let begin = low(&self.coarse, at);
+                let end = self.coarse.get(at + 1).map_or_else(|| end(self.list), |next| next.low.clone());
+                buckets(tx, self.list.name(), (&begin.0, &begin.1), &end)?
+            }
+        };
+        Ok(&self.fine.insert((at, known)).1)
+    }
+}
+
+fn low(buckets: &[Bucket], at: usize) -> Low {
+    buckets.get(at).map(|bucket| bucket.low.clone()).unwrap_or_default()
+}
+
+/// A place behind a whole list.
+fn end(list: List) -> Low {
+    let (key, user_id) = Key::end(list);
+    (key.encode(), user_id.to_owned())
 }
 
 fn tally(counts: &mut Vec<(String, i64)>, class: String, n: i64) {
@@ -149,15 +262,20 @@ pub(crate) fn totals(tx: &ReadTx<'_>) -> Result<Vec<(String, i64)>, DbError> {
     tx.query(&TOTALS, &params![ALL], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// All buckets of a list, in order.
-pub(crate) fn buckets(tx: &ReadTx<'_>, list: List) -> Result<Vec<Bucket>, DbError> {
+/// The buckets of a cut that begin from one place to another, in order.
+fn buckets(
+    tx: &ReadTx<'_>,
+    sort: &str,
+    (low_key, low_user_id): (&str, &str),
+    (high_key, high_user_id): &Low,
+) -> Result<Vec<Bucket>, DbError> {
     let mut buckets: Vec<Bucket> = Vec::new();
     let mut last = None;
-    tx.query(&BUCKETS, &params![list.name()], |row| {
+    tx.query(&BUCKETS, &params![sort, low_key, low_user_id, high_key, high_user_id], |row| {
         let bucket: i64 = row.get(0)?;
         if last != Some(bucket) {
             last = Some(bucket);
-            buckets.push(Bucket { low_key: row.get(1)?, low_user_id: row.get(2)?, counts: Vec::new() });
+            buckets.push(Bucket::new((row.get(1)?, row.get(2)?)));
         }
         if let (Some(bucket), Some(class)) = (buckets.last_mut(), row.get::<Option<String>>(3)?) {
             tally(&mut bucket.counts, class, row.get(4)?);
@@ -252,54 +370,81 @@ fn count(
         if bucket != ALL && by > 0 && n > 0 && n % CHECK_EVERY == 0 {
             let size: i64 = tx.query_one(&SIZE, &params![bucket], |row| row.get(0))?;
             if size > SPLIT {
-                split(tx, bucket)?;
+                split(tx, bucket, size)?;
             }
         }
     }
     Ok(())
 }
 
-/// Cuts a bucket at its median.
-fn split(tx: &mut Tx<'_>, bucket: i64) -> Result<(), DbError> {
-    let (sort, low_key, low_user_id): (String, String, String) =
-        tx.query_one(&LOW, &params![bucket], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let list = List::parse(&sort)?;
+/// Cuts a bucket of so many accounts in the middle, if that is too many for the cut that it belongs to.
+fn split(tx: &mut Tx<'_>, bucket: i64, size: i64) -> Result<(), DbError> {
+    let (sort, low): (String, Low) =
+        tx.query_one(&LOW, &params![bucket], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+    let halves = match sort.strip_suffix(coarse!()) {
+        None => fine_halves(tx, bucket, List::parse(&sort)?, low)?,
+        Some(list) if size > SPLIT_COARSE => coarse_halves(tx, &sort, List::parse(list)?, low)?,
+        Some(_) => return Ok(()),
+    };
+    let Some([lower, upper]) = halves else { return Ok(()) };
+    tx.execute(&CLEAR, &params![bucket])?;
+    put_counts(tx, bucket, &lower)?;
+    put(tx, &sort, &upper)
+}
+
+/// What becomes of a bucket, in the middle of whose accounts the upper half begins.
+fn fine_halves(tx: &ReadTx<'_>, bucket: i64, list: List, low: Low) -> Result<Option<[Bucket; 2]>, DbError> {
     let mut counts = Vec::new();
     for (class, n) in tx.query(&COUNTS, &params![bucket], |row| Ok((row.get(0)?, row.get(1)?)))? {
         tally(&mut counts, class, n);
     }
-    let low = Key::decode(list, &low_key)?;
+    let key = Key::decode(list, &low.0)?;
     let mut members = Vec::new();
     for (class, n) in &counts {
-        let found = user_list_rows::ascending(tx, list, &[class], &low, &low_user_id, *n, "")?;
+        let found = user_list_rows::ascending(tx, list, &[class], &key, &low.1, *n, "")?;
         for entry in found.into_iter().flatten() {
             members.push((entry.key, entry.user_id, class));
         }
     }
     members.sort();
-    let Some((middle_key, middle_user_id, _)) = members.get(members.len() / 2) else { return Ok(()) };
-    let (middle_key, middle_user_id) = (middle_key.clone(), middle_user_id.clone());
-    let Some(upper) = tx
-        .returning(&NEW_BUCKET, &params![list.name(), &middle_key.encode(), &middle_user_id], |row| {
-            row.get(0)
-        })?
-        .pop()
-    else {
-        return Ok(());
-    };
-    let mut halves: [Vec<(String, i64)>; 2] = [Vec::new(), Vec::new()];
-    let [lower_counts, upper_counts] = &mut halves;
+    let Some((middle_key, middle_user_id, _)) = members.get(members.len() / 2) else { return Ok(None) };
+    let mut halves = [Bucket::new(low), Bucket::new((middle_key.encode(), middle_user_id.clone()))];
+    let [lower, upper] = &mut halves;
     for (key, user_id, class) in &members {
-        let below = (key, user_id) < (&middle_key, &middle_user_id);
-        tally(if below { &mut *lower_counts } else { &mut *upper_counts }, (*class).clone(), 1);
+        let is_below = (key, user_id) < (middle_key, middle_user_id);
+        tally(if is_below { &mut lower.counts } else { &mut upper.counts }, (*class).clone(), 1);
     }
-    tx.execute(&CLEAR, &params![bucket])?;
-    let lane = tx.lane();
-    let upper: i64 = upper;
-    for (bucket, counts) in [bucket, upper].into_iter().zip(halves) {
-        for (class, n) in counts {
-            tx.execute(&ADD, &params![bucket, &class, lane, n])?;
+    Ok(Some(halves))
+}
+
+/// What becomes of a bucket of a coarse cut, whose upper half begins with one of the fine buckets in it.
+fn coarse_halves(tx: &ReadTx<'_>, sort: &str, list: List, low: Low) -> Result<Option<[Bucket; 2]>, DbError> {
+    let next = tx.query_opt(&NEXT, &params![sort, &low.0, &low.1], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let fine = buckets(tx, list.name(), (&low.0, &low.1), &next.unwrap_or_else(|| end(list)))?;
+    let Some(middle) = fine.get(fine.len() / 2).filter(|middle| middle.low != low) else { return Ok(None) };
+    let mut halves = [Bucket::new(low), Bucket::new(middle.low.clone())];
+    let [lower, upper] = &mut halves;
+    for (at, bucket) in fine.iter().enumerate() {
+        let half = if at < fine.len() / 2 { &mut lower.counts } else { &mut upper.counts };
+        for (class, n) in &bucket.counts {
+            tally(half, class.clone(), *n);
         }
+    }
+    Ok(Some(halves))
+}
+
+/// A new bucket of a cut.
+fn put(tx: &mut Tx<'_>, sort: &str, bucket: &Bucket) -> Result<(), DbError> {
+    let (low_key, low_user_id) = &bucket.low;
+    let made = tx.returning(&NEW_BUCKET, &params![sort, low_key, low_user_id], |row| row.get(0))?;
+    put_counts(tx, made.first().copied().ok_or(DbError::NoRow)?, bucket)
+}
+
+/// What a bucket counts, which counted nothing.
+fn put_counts(tx: &mut Tx<'_>, bucket: i64, counted: &Bucket) -> Result<(), DbError> {
+    let lane = tx.lane();
+    for (class, n) in &counted.counts {
+        tx.execute(&ADD, &params![bucket, class, lane, *n])?;
     }
     Ok(())
 }
@@ -309,22 +454,24 @@ pub(crate) fn rebuild(tx: &mut Tx<'_>) -> Result<(), DbError> {
     tx.execute(&CLEAR_COUNTS, &[])?;
     tx.execute(&CLEAR_BUCKETS, &[])?;
     for (list, name) in NAMES {
-        let buckets = cut(tx, list)?;
-        for Bucket { low_key, low_user_id, counts } in &buckets {
-            let made = tx.returning(&NEW_BUCKET, &params![name, low_key, low_user_id], |row| row.get(0))?;
-            let bucket: i64 = made.first().copied().ok_or(DbError::NoRow)?;
-            for (class, n) in counts {
-                tx.execute(&ADD, &params![bucket, class, tx.lane(), *n])?;
+        let fine = cut(tx, list)?;
+        let sort = format!("{name}{}", coarse!());
+        for inside in fine.chunks(usize::try_from(SPLIT_COARSE / SPLIT).unwrap_or(1)) {
+            let mut coarse = Bucket::new(low(inside, 0));
+            for bucket in inside {
+                put(tx, name, bucket)?;
+                for (class, n) in &bucket.counts {
+                    tally(&mut coarse.counts, class.clone(), *n);
+                }
             }
+            put(tx, &sort, &coarse)?;
         }
         if list == List::Name {
-            let mut all = Vec::new();
-            for (class, n) in buckets.into_iter().flat_map(|bucket| bucket.counts) {
-                tally(&mut all, class, n);
+            let mut all = Bucket::new(Low::default());
+            for (class, n) in fine.into_iter().flat_map(|bucket| bucket.counts) {
+                tally(&mut all.counts, class, n);
             }
-            for (class, n) in &all {
-                tx.execute(&ADD, &params![ALL, class, tx.lane(), *n])?;
-            }
+            put_counts(tx, ALL, &all)?;
         }
     }
     Ok(())
@@ -343,8 +490,7 @@ fn cut(tx: &ReadTx<'_>, list: List) -> Result<Vec<Bucket>, DbError> {
         List::LastSeenTs => &ALL_LAST_SEEN_TS,
         List::LastSeenTsNull => &ALL_LAST_SEEN_TS_NULL,
     };
-    let new = |low_key, low_user_id| Bucket { low_key, low_user_id, counts: Vec::new() };
-    let mut buckets = vec![new(String::new(), String::new())];
+    let mut buckets = vec![Bucket::new(Low::default())];
     let mut size = 0;
     tx.query(statement, &[], |row| {
         if size == SPLIT / 2 {
@@ -353,7 +499,7 @@ fn cut(tx: &ReadTx<'_>, list: List) -> Result<Vec<Bucket>, DbError> {
                 List::CreatedTs | List::LastSeenTs => Key::Int(row.get(2)?),
                 _ => Key::None,
             };
-            buckets.push(new(key.encode(), row.get(1)?));
+            buckets.push(Bucket::new((key.encode(), row.get(1)?)));
             size = 0;
         }
         size += 1;

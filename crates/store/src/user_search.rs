@@ -9,12 +9,18 @@ use reeve_model::User;
 use crate::grams::{self, SEPARATOR, fold};
 use crate::users;
 
+/// Where the pieces of each account are.
+const TABLE: &str = "user_search";
 /// No search key has more bytes than this.
 const MAX_TERM: usize = 4096;
 
+/// What is read of an account that may match: the columns that [`Match`] names. The flags as one number, for SQLite
+/// computes `list_class` anew for each row.
 macro_rules! candidate {
     () => {
-        "num, user_id, list_class, search_key, displayname, avatar_url, created_ts, last_seen_ts"
+        "num, search_key, user_id, \
+         is_guest * 16 + admin * 8 + deactivated * 4 + locked * 2 + shadow_banned, user_type, \
+         displayname, avatar_url, created_ts, last_seen_ts"
     };
 }
 reeve_db::statements! {
@@ -102,11 +108,11 @@ impl Term {
         Some(format!("{before}{SEPARATOR}%"))
     }
 
-    fn matches(&self, folded: &str, candidate: &Candidate) -> bool {
-        match self {
-            Self::Name(_) => !folded.contains(SEPARATOR) && candidate.search_key.contains(folded),
-            Self::UserId(_) => candidate.user_id.to_ascii_lowercase().contains(folded),
-        }
+    fn matches(&self, folded: &str, found: &Match<'_>) -> Result<bool, DbError> {
+        Ok(match self {
+            Self::Name(_) => !folded.contains(SEPARATOR) && found.0.text(1)?.contains(folded),
+            Self::UserId(_) => found.0.text(2)?.to_ascii_lowercase().contains(folded),
+        })
     }
 
     /// Whether every account of this server matches, because the server name does.
@@ -118,56 +124,78 @@ impl Term {
     }
 }
 
-/// An account that a search found, with what lists sort by.
-#[derive(Debug)]
-pub(crate) struct Candidate {
-    pub(crate) num: i64,
-    pub(crate) user_id: String,
-    pub(crate) list_class: String,
-    search_key: String,
-    pub(crate) displayname: Option<String>,
-    pub(crate) avatar_url: Option<String>,
-    pub(crate) created_ts: i64,
-    pub(crate) last_seen_ts: Option<i64>,
-}
+/// An account that a search found.
+pub(crate) struct Match<'r>(&'r Row<'r>);
 
-fn candidate(row: &Row<'_>) -> Result<Candidate, DbError> {
-    Ok(Candidate {
-        num: row.get(0)?,
-        user_id: row.get(1)?,
-        list_class: row.get(2)?,
-        search_key: row.get(3)?,
-        displayname: row.get(4)?,
-        avatar_url: row.get(5)?,
-        created_ts: row.get(6)?,
-        last_seen_ts: row.get(7)?,
-    })
+impl Match<'_> {
+    pub(crate) fn num(&self) -> Result<i64, DbError> {
+        self.0.get(0)
+    }
+
+    pub(crate) fn user_id(&self) -> Result<String, DbError> {
+        self.0.get(2)
+    }
+
+    /// Five bits: guest, administrator, deactivated, locked, shadow-banned; and the type.
+    pub(crate) fn flags(&self) -> Result<(i64, Option<String>), DbError> {
+        Ok((self.0.get(3)?, self.0.get(4)?))
+    }
+
+    pub(crate) fn displayname(&self) -> Result<Option<String>, DbError> {
+        self.0.get(5)
+    }
+
+    pub(crate) fn avatar_url(&self) -> Result<Option<String>, DbError> {
+        self.0.get(6)
+    }
+
+    pub(crate) fn created_ts(&self) -> Result<i64, DbError> {
+        self.0.get(7)
+    }
+
+    pub(crate) fn last_seen_ts(&self) -> Result<Option<i64>, DbError> {
+        self.0.get(8)
+    }
 }
 
 /// The numbers of accounts whose localpart or display name contains a text: of those that have its grams, the
 /// first `most` are looked at.
 pub fn nums(tx: &ReadTx<'_>, text: &str, most: i64) -> Result<Vec<i64>, DbError> {
     let term = Term::Name(text.to_owned());
-    let (folded, local) = term.folded();
-    let Some(nums) = grams::holders(tx, &HOLDERS, &local, most)? else { return Ok(Vec::new()) };
-    let found = tx.query(&CANDIDATES, &params![&users::num_list(tx.engine(), &nums)], candidate)?;
-    Ok(found.iter().filter(|found| term.matches(&folded, found)).map(|found| found.num).collect())
+    let Some(nums) = grams::holders(tx, (TABLE, &HOLDERS), &term.folded().1, most, most)? else { return Ok(Vec::new()) };
+    compare(tx, &term, &nums, &mut |found| found.num().map(Some))
 }
 
-/// The accounts that match, in no order; `None` when the index does not narrow them down to `most`.
-pub(crate) fn candidates(
+/// Those accounts that match, in no order, of which `map` keeps something; `None` when the index does not narrow them
+/// down to `most` of the `of` that there are.
+pub(crate) fn matches<T>(
     tx: &ReadTx<'_>,
     term: &Term,
-    most: usize,
-) -> Result<Option<Vec<Candidate>>, DbError> {
-    let (folded, local) = term.folded();
-    let limit = i64::try_from(most.saturating_add(1)).unwrap_or(i64::MAX);
-    let Some(nums) = grams::holders(tx, &HOLDERS, &local, limit)? else { return Ok(None) };
-    if nums.len() > most {
+    (most, of): (i64, i64),
+    map: &mut dyn FnMut(&Match<'_>) -> Result<Option<T>, DbError>,
+) -> Result<Option<Vec<T>>, DbError> {
+    let Some(nums) = grams::holders(tx, (TABLE, &HOLDERS), &term.folded().1, most.saturating_add(1), of)? else {
+        return Ok(None);
+    };
+    if i64::try_from(nums.len()).is_ok_and(|found| found > most) {
         return Ok(None);
     }
-    let found = tx.query(&CANDIDATES, &params![&users::num_list(tx.engine(), &nums)], candidate)?;
-    Ok(Some(found.into_iter().filter(|candidate| term.matches(&folded, candidate)).collect()))
+    compare(tx, term, &nums, map).map(Some)
+}
+
+/// Of the accounts with these numbers, those that match and that `map` keeps something of.
+fn compare<T>(
+    tx: &ReadTx<'_>,
+    term: &Term,
+    nums: &[i64],
+    map: &mut dyn FnMut(&Match<'_>) -> Result<Option<T>, DbError>,
+) -> Result<Vec<T>, DbError> {
+    let (folded, _) = term.folded();
+    let found = tx.query(&CANDIDATES, &params![&users::num_list(tx.engine(), nums)], |row| {
+        let found = Match(row);
+        if term.matches(&folded, &found)? { map(&found) } else { Ok(None) }
+    })?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// How many accounts of these classes match a [`Term::pattern`], found by comparing each.

@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use reeve_db::{Db, DbError, Engine, Options, ReadTx, Tx, params};
+use reeve_db::{DbError, Engine, ReadTx, Tx, params};
 use reeve_model::User;
 
-use super::{Fresh, fresh, fresh_up_to, runtime};
+use super::{fresh, fresh_up_to, runtime};
 use crate::media::{self, Media, NewMedia, Unused, sort_key};
 use crate::media_list::{self, OrderBy};
 use crate::media_list_counts::{FEW, SPLIT, buckets};
@@ -300,9 +300,9 @@ reeve_db::statements! {
 fn large_accounts_are_cut_later(engine: Engine) {
     const MANY_UPLOADS: i64 = 2 * 4096 + 10;
     let runtime = runtime();
-    let Fresh { db, folder, postgres, url } = fresh_up_to(&runtime, engine, "media_cut", 9);
+    let fresh = fresh_up_to(&runtime, engine, "media_cut", 9);
     runtime
-        .block_on(db.write(|tx| -> Result<_, DbError> {
+        .block_on(fresh.db.write(|tx| -> Result<_, DbError> {
             let user = User { user_id: "@a:test".to_owned(), ..User::default() };
             assert_eq!(users::insert(tx, &user, None)?, 1);
             tx.execute(&BLOB, &[])?;
@@ -310,10 +310,8 @@ fn large_accounts_are_cut_later(engine: Engine) {
             tx.execute(&COUNT_MANY, &params![MANY_UPLOADS])
         }))
         .unwrap();
-    runtime.block_on(db.close());
-    let options = Options { readers: 1, connections: 2, ..Options::default() };
-    let db = runtime.block_on(Db::open(&url, options, crate::MIGRATIONS)).unwrap();
-    let checked = db.read(|tx| -> Result<_, DbError> {
+    let fresh = fresh.migrated(&runtime);
+    let checked = fresh.db.read(|tx| -> Result<_, DbError> {
         let ids = tx.query(&ALL_IDS, &[], |row| row.get::<String>(0))?;
         let all =
             ids.iter().map(|id| Ok(media::find(tx, id)?.unwrap())).collect::<Result<Vec<_>, DbError>>()?;
@@ -322,7 +320,7 @@ fn large_accounts_are_cut_later(engine: Engine) {
         Ok(())
     });
     runtime.block_on(checked).unwrap();
-    Fresh { db, folder, postgres, url }.close(&runtime);
+    fresh.close(&runtime);
 }
 
 #[test]
