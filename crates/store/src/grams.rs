@@ -15,7 +15,7 @@ const SAMPLED: i64 = if cfg!(test) { 10 } else { 100 };
 /// The share that a gram is taken to have which is not among the most common thousand, as many as PostgreSQL counts.
 const UNCOUNTED: f64 = 0.001;
 /// How many holders of a gram can be gone through while one text is read and compared.
-const COMPARING: f64 = 400.0;
+const COMPARING: f64 = 20.0;
 /// A search is given up before it begins where it is estimated to find so many times as many as are wanted. Grams that
 /// come together make it find more than estimated, not less.
 const CLEARLY: f64 = 2.0;
@@ -25,11 +25,12 @@ reeve_db::statements! {
     /// SQLite counts none.
     SHARES = {
         sqlite: "SELECT value, 0 FROM json_each($2) WHERE $1 IS NULL",
-        postgres: "SELECT CAST(gram AS BIGINT), CAST(share * 1000000 AS BIGINT) FROM ( \
+        postgres: "SELECT CAST(gram AS BIGINT), CAST(share * 1000000 AS BIGINT) \
+                   FROM unnest(CAST(CAST($2 AS TEXT) AS INTEGER[])) AS wanted(gram) JOIN ( \
                      SELECT unnest(CAST(CAST(most_common_elems AS TEXT) AS INTEGER[])) AS gram, \
                             unnest(most_common_elem_freqs) AS share \
                      FROM pg_stats WHERE schemaname = current_schema() AND tablename = CAST($1 AS TEXT) AND attname = 'grams' \
-                   ) AS common WHERE gram = ANY (CAST(CAST($2 AS TEXT) AS INTEGER[]))",
+                   ) AS common USING (gram)",
     };
 }
 

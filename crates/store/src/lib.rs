@@ -81,7 +81,16 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0012_keys_and_push.sql"),
     },
     Migration { number: 13, name: "silences", sql: include_str!("../migrations/0013_silences.sql") },
-    Migration { number: 14, name: "coarse_counts", sql: include_str!("../migrations/0014_coarse_counts.sql") },
+    Migration {
+        number: 14,
+        name: "coarse_counts",
+        sql: include_str!("../migrations/0014_coarse_counts.sql"),
+    },
+    Migration {
+        number: 15,
+        name: "search_pending",
+        sql: include_str!("../migrations/0015_search_pending.sql"),
+    },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.

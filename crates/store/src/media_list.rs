@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use reeve_db::{DbError, ReadTx, params};
 
-use crate::media::{Media, from_row, select};
+use crate::media::{Media, columns, from_row, select};
 use crate::media_list_counts::{Bucket, FEW, buckets};
 pub use crate::media_list_rows::OrderBy;
 use crate::media_list_rows::{Entry, Key, ascending, between, descending};
@@ -18,7 +18,8 @@ use crate::users::num_list;
 reeve_db::statements! {
     /// `$1`: the numbers, in the form of [`num_list`].
     BY_NUMS = {
-        sqlite: concat!(select!(), "WHERE m.num IN (SELECT value FROM json_each($1))"),
+        sqlite: concat!("SELECT ", columns!(), " FROM json_each($1) AS wanted CROSS JOIN media m ON m.num = wanted.value \
+                         JOIN users u ON u.num = m.user_num JOIN media_blobs b ON b.num = m.blob_num"),
         postgres: concat!(select!(), "WHERE m.num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))"),
     };
 }

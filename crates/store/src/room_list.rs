@@ -45,7 +45,7 @@ macro_rules! pages {
             };
             /// `$1`: the numbers, in the form of [`num_list`].
             BY_NUMS = {
-                sqlite: concat!("SELECT ", columns!(), " FROM rooms WHERE num IN (SELECT value FROM json_each($1))"),
+                sqlite: concat!("SELECT ", columns!(), " FROM json_each($1) AS wanted CROSS JOIN rooms ON num = wanted.value"),
                 postgres: concat!("SELECT ", columns!(), " FROM rooms \
                                    WHERE num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))"),
             };
@@ -255,7 +255,8 @@ fn search(
     (from, limit): (i64, i64),
 ) -> Result<Page, DbError> {
     let folded = fold(term);
-    let nums = grams::holders(tx, (TABLE, &HOLDERS), &folded, MOST_SORTED + 1, MOST_SORTED)?.unwrap_or_default();
+    let nums =
+        grams::holders(tx, (TABLE, &HOLDERS), &folded, MOST_SORTED + 1, MOST_SORTED)?.unwrap_or_default();
     if i64::try_from(nums.len()).is_ok_and(|len| len <= MOST_SORTED) {
         let list = num_list(tx.engine(), &nums);
         let mut found = tx.query(&MATCHES, &params![&list, &folded, term], from_row)?;

@@ -409,7 +409,8 @@ fn lists_agree_with_the_model_on_postgres() {
 fn counts_are_cut_coarsely_later(engine: Engine) {
     let runtime = runtime();
     let fresh = fresh_up_to(&runtime, engine, "coarse", 13);
-    let mut names: Vec<String> = (0..200).map(|number| format!("@n{}:{SERVER}", number * 7919 % 1000)).collect();
+    let mut names: Vec<String> =
+        (0..200).map(|number| format!("@n{}:{SERVER}", number * 7919 % 1000)).collect();
     let made = names.clone();
     let inserted = fresh.db.write(move |tx| -> Result<_, DbError> {
         for (at, user_id) in made.iter().enumerate() {

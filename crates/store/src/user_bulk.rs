@@ -31,6 +31,11 @@ reeve_db::statements! {
     SEARCHED = "UPDATE user_bulk SET searched_num = $1 WHERE one = 1";
     END = "DELETE FROM user_bulk WHERE one = 1";
     UNSEARCHED = "SELECT num, search_key FROM users WHERE num > $1 ORDER BY num LIMIT $2";
+    /// Makes the parts in which the search index was written one; PostgreSQL's has none.
+    JOIN_PARTS = {
+        sqlite: "INSERT INTO user_search (user_search) VALUES ('optimize')",
+        postgres: "SELECT 1 WHERE 1 = 0",
+    };
     /// How much of the search index is gathered in memory; PostgreSQL has no such thing.
     SET_GATHER = {
         sqlite: "INSERT INTO user_search (user_search, rank) VALUES ('hashsize', CAST($1 AS INTEGER))",
@@ -128,6 +133,7 @@ pub fn finish(tx: &mut Tx<'_>) -> Result<bool, DbError> {
     if !unsearched(tx, searched, 1)?.is_empty() {
         return Ok(false);
     }
+    tx.execute(&JOIN_PARTS, &[])?;
     counts::rebuild(tx)?;
     tx.execute(&END, &[])?;
     Ok(true)

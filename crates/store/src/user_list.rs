@@ -157,14 +157,15 @@ impl<'a> Class<'a> {
 /// A stretch of the answer that one merge of index ranges serves.
 pub(crate) struct Segment {
     pub(crate) list: List,
-    pub(crate) classes: Vec<String>,
+    /// With the number of accounts in each, whether they are in this list or not.
+    pub(crate) classes: Vec<(String, i64)>,
     pub(crate) descending: bool,
 }
 
 /// The stretches of a list, in order.
 fn segments(all: &[(String, i64)], Asked { order_by, descending, .. }: Asked) -> Vec<Segment> {
-    let classes: Vec<String> = all.iter().map(|(class, _)| class.clone()).collect();
-    let all = |list, descending| Segment { list, classes: classes.clone(), descending };
+    let classes = all;
+    let all = |list, descending| Segment { list, classes: classes.to_vec(), descending };
     let with_nulls = |list, null| {
         let mut segments = vec![all(list, descending), all(null, false)];
         if descending {
@@ -183,13 +184,13 @@ fn segments(all: &[(String, i64)], Asked { order_by, descending, .. }: Asked) ->
                 let value = Class::parse(class).flag(order_by).map(str::to_owned);
                 (value.is_none(), value)
             };
-            let mut values: Vec<_> = classes.iter().map(|class| rank(class)).collect();
+            let mut values: Vec<_> = classes.iter().map(|(class, _)| rank(class)).collect();
             values.sort();
             values.dedup();
             if descending {
                 values.reverse();
             }
-            let with = |value| classes.iter().filter(|class| rank(class) == value).cloned().collect();
+            let with = |value| classes.iter().filter(|(class, _)| rank(class) == value).cloned().collect();
             values
                 .into_iter()
                 .map(|value| Segment { list: List::Name, classes: with(value), descending: false })
@@ -241,7 +242,7 @@ fn from_the_edge(
 ) -> Result<Vec<i64>, DbError> {
     let segments = segments(all, asked);
     collect(tx, &segments, asked, total, |segment, skip, missing| {
-        let mut merge = Merge::whole(segment, pattern, *skip + missing)?;
+        let mut merge = Merge::whole(tx, segment, pattern, *skip + missing)?;
         *skip -= merge.skip(tx, *skip)?;
         Ok(Some(merge))
     })
@@ -266,7 +267,7 @@ fn from_the_counts(
             *skip -= size;
             None
         } else if segment.descending {
-            Some(enter_descending(tx, segment, &mut counts, size, std::mem::take(skip), missing)?)
+            enter_descending(tx, segment, &mut counts, size, std::mem::take(skip), missing)?
         } else {
             Some(enter_ascending(tx, segment, &mut counts, std::mem::take(skip), missing)?)
         };
@@ -336,10 +337,7 @@ fn look_up(
 }
 
 /// A page of what a search found, and how much that is. Only the page is sorted.
-fn cut(
-    mut found: Vec<Found>,
-    Asked { order_by, descending, from, limit }: Asked,
-) -> (Vec<i64>, i64) {
+fn cut(mut found: Vec<Found>, Asked { order_by, descending, from, limit }: Asked) -> (Vec<i64>, i64) {
     let in_order = |a: &Found, b: &Found| {
         let (by_place, by_user) = (a.place.cmp(&b.place), a.user_id.cmp(&b.user_id));
         match (descending, order_by) {
@@ -376,7 +374,7 @@ fn enter_ascending<'a>(
 ) -> Result<Merge<'a>, DbError> {
     let ((key, user_id), skip) = counts.enter(tx, &segment.classes, position)?;
     let key = Key::decode(segment.list, &key)?;
-    let mut merge = Merge::new(segment, false, &key, &user_id, "", skip + wanted);
+    let mut merge = Merge::new(tx, segment, false, &key, &user_id, "", skip + wanted);
     merge.skip(tx, skip)?;
     Ok(merge)
 }
@@ -390,22 +388,22 @@ fn enter_descending<'a>(
     size: i64,
     position: i64,
     wanted: i64,
-) -> Result<Merge<'a>, DbError> {
+) -> Result<Option<Merge<'a>>, DbError> {
     if position == 0 {
         let (key, user_id) = Key::end(segment.list);
-        return Ok(Merge::new(segment, true, &key, user_id, "", wanted));
+        return Ok(Some(Merge::new(tx, segment, true, &key, user_id, "", wanted)));
     }
     let at = |counts: &mut Counts, position| enter_ascending(tx, segment, counts, position, 1)?.peek(tx);
-    let Some(mirrored) = at(counts, size - 1 - position)? else { return Ok(Merge::empty(segment)) };
+    let Some(mirrored) = at(counts, size - 1 - position)? else { return Ok(None) };
     if segment.list == List::Name {
         // No ties: user ids are unique.
-        return Ok(Merge::new(segment, true, &Key::None, &mirrored.user_id, "", wanted));
+        return Ok(Some(Merge::new(tx, segment, true, &Key::None, &mirrored.user_id, "", wanted)));
     }
     let group_begin = rank(tx, segment, counts, &mirrored.key, "")?;
     let group_end = rank(tx, segment, counts, &mirrored.key, AFTER_USER_IDS)?;
     let inside = position - (size - group_end);
-    let Some(first) = at(counts, group_begin + inside)? else { return Ok(Merge::empty(segment)) };
-    Ok(Merge::new(segment, true, &first.key, &first.user_id, "", wanted))
+    let Some(first) = at(counts, group_begin + inside)? else { return Ok(None) };
+    Ok(Some(Merge::new(tx, segment, true, &first.key, &first.user_id, "", wanted)))
 }
 
 /// How many accounts of the segment sort before a key and user id.
@@ -419,7 +417,7 @@ fn rank(
     let place = (key.encode(), user_id.to_owned());
     let (low, mut before) = counts.before(tx, &segment.classes, &place)?;
     let low_key = Key::decode(segment.list, &low.0)?;
-    for class in &segment.classes {
+    for (class, _) in &segment.classes {
         before += between(tx, segment.list, class, (&low_key, &low.1), (key, user_id))?;
     }
     Ok(before)

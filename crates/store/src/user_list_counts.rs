@@ -160,8 +160,9 @@ impl Bucket {
         Self { low, counts: Vec::new() }
     }
 
-    fn count(&self, classes: &[String]) -> i64 {
-        self.counts.iter().filter(|(class, _)| classes.contains(class)).map(|(_, n)| n).sum()
+    fn count(&self, classes: &[(String, i64)]) -> i64 {
+        let is_wanted = |class: &String| classes.iter().any(|(wanted, _)| wanted == class);
+        self.counts.iter().filter(|(class, _)| is_wanted(class)).map(|(_, n)| n).sum()
     }
 }
 
@@ -181,7 +182,7 @@ impl Counts {
     }
 
     /// How many accounts of these classes there are.
-    pub(crate) fn sum(&self, classes: &[String]) -> i64 {
+    pub(crate) fn sum(&self, classes: &[(String, i64)]) -> i64 {
         self.coarse.iter().map(|bucket| bucket.count(classes)).sum()
     }
 
@@ -190,7 +191,7 @@ impl Counts {
     pub(crate) fn enter(
         &mut self,
         tx: &ReadTx<'_>,
-        classes: &[String],
+        classes: &[(String, i64)],
         position: i64,
     ) -> Result<(Low, i64), DbError> {
         let until = |buckets: &[Bucket], mut left: i64| {
@@ -213,7 +214,7 @@ impl Counts {
     pub(crate) fn before(
         &mut self,
         tx: &ReadTx<'_>,
-        classes: &[String],
+        classes: &[(String, i64)],
         place: &Low,
     ) -> Result<(Low, i64), DbError> {
         let until = |buckets: &[Bucket]| {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
-use reeve_db::{DbError, ReadTx};
+use reeve_db::{DbError, Engine, ReadTx};
 
 use crate::user_list::{Segment, count_of};
 use crate::user_list_counts::List;
@@ -11,8 +11,9 @@ use crate::user_list_rows::{Entry, Key, ascending, descending};
 
 /// How many rows of one class are read at a time, at most.
 const CHUNK: i64 = if cfg!(test) { 4 } else { 512 };
-/// How many are read at first: most classes are small or contribute little. Each further time reads more.
+/// How many are read at first, or that many more than a class is expected to contribute. Each further time reads more.
 const FIRST_CHUNK: i64 = if cfg!(test) { 2 } else { 16 };
+const FIRST_SURPLUS: i64 = 2;
 const GROWTH: i64 = 4;
 
 /// Where a stream of one class goes on reading.
@@ -46,6 +47,7 @@ pub(crate) struct Merge<'a> {
 impl<'a> Merge<'a> {
     /// Begins at a key and user id; `wanted` rows will be read at least.
     pub(crate) fn new(
+        tx: &ReadTx<'_>,
         segment: &'a Segment,
         descending: bool,
         key: &Key,
@@ -60,11 +62,17 @@ impl<'a> Merge<'a> {
             (false, _) => Next::From(key.clone(), user_id.to_owned(), false),
         };
         let most = wanted.clamp(1, CHUNK);
-        let stream = |class: &'a String| Stream {
+        let all: i64 = segment.classes.iter().map(|(_, size)| size).sum();
+        let first = |size: i64| match tx.engine() {
+            // Each class is asked by itself, for what it should have of these rows.
+            Engine::Sqlite => wanted.saturating_mul(size) / all.max(1) + FIRST_SURPLUS,
+            Engine::Postgres => FIRST_CHUNK,
+        };
+        let stream = |(class, size): &'a (String, i64)| Stream {
             class,
             rows: VecDeque::new(),
             next: next.clone(),
-            chunk: FIRST_CHUNK.min(most),
+            chunk: first(*size).min(most),
         };
         Self {
             list: segment.list,
@@ -76,14 +84,15 @@ impl<'a> Merge<'a> {
     }
 
     /// Begins where the segment does.
-    pub(crate) fn whole(segment: &'a Segment, pattern: &str, wanted: i64) -> Result<Self, DbError> {
+    pub(crate) fn whole(
+        tx: &ReadTx<'_>,
+        segment: &'a Segment,
+        pattern: &str,
+        wanted: i64,
+    ) -> Result<Self, DbError> {
         let (key, user_id) =
             if segment.descending { Key::end(segment.list) } else { (Key::decode(segment.list, "")?, "") };
-        Ok(Self::new(segment, segment.descending, &key, user_id, pattern, wanted))
-    }
-
-    pub(crate) fn empty(segment: &'a Segment) -> Self {
-        Self { streams: Vec::new(), ..Self::new(segment, false, &Key::None, "", "", 1) }
+        Ok(Self::new(tx, segment, segment.descending, &key, user_id, pattern, wanted))
     }
 
     /// Passes over up to `n` rows; answers how many there were.

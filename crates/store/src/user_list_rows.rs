@@ -71,15 +71,19 @@ pub(crate) struct Entry {
     pub(crate) num: i64,
 }
 
-/// Only those whose search key matches a pattern; a blank one lets all through.
+/// Only those whose search key matches a pattern; a blank one lets all through. SQLite must be told what escapes; to
+/// PostgreSQL, where it is the backslash anyway, it would be another function to call for each row.
 macro_rules! like {
-    ($pattern:literal) => {
+    ($pattern:literal, sqlite) => {
         concat!(" AND (", $pattern, " = '' OR search_key LIKE ", $pattern, r" ESCAPE '\')")
+    };
+    ($pattern:literal, postgres) => {
+        concat!(" AND (", $pattern, " = '' OR search_key LIKE ", $pattern, ")")
     };
 }
 /// Rows of a class with a value, ascending from a key and user id.
 macro_rules! from {
-    ($column:literal, $class:literal) => {
+    ($column:literal, $class:literal, $engine:ident) => {
         concat!(
             "SELECT num, user_id, ",
             $column,
@@ -88,7 +92,7 @@ macro_rules! from {
             " AND (",
             $column,
             ", user_id) >= ($2, $3)",
-            like!("$5"),
+            like!("$5", $engine),
             " ORDER BY ",
             $column,
             ", user_id LIMIT $4"
@@ -98,14 +102,14 @@ macro_rules! from {
 /// Rows of a class without a value, ascending from a user id. Sorted by the value, too, so that PostgreSQL does not take
 /// the index of all user ids.
 macro_rules! from_null {
-    ($column:literal, $class:literal) => {
+    ($column:literal, $class:literal, $engine:ident) => {
         concat!(
             "SELECT num, user_id FROM users WHERE list_class = ",
             $class,
             " AND ",
             $column,
             " IS NULL AND user_id >= $2",
-            like!("$4"),
+            like!("$4", $engine),
             " ORDER BY ",
             $column,
             ", user_id LIMIT $3"
@@ -114,7 +118,7 @@ macro_rules! from_null {
 }
 /// Rows of a class with a smaller value, descending.
 macro_rules! before {
-    ($column:literal, $class:literal) => {
+    ($column:literal, $class:literal, $engine:ident) => {
         concat!(
             "SELECT num, user_id, ",
             $column,
@@ -123,7 +127,7 @@ macro_rules! before {
             " AND ",
             $column,
             " < $2",
-            like!("$4"),
+            like!("$4", $engine),
             " ORDER BY ",
             $column,
             " DESC, user_id DESC LIMIT $3"
@@ -132,24 +136,24 @@ macro_rules! before {
 }
 /// Rows of a class, ascending from a user id.
 macro_rules! from_name {
-    ($class:literal) => {
+    ($class:literal, $engine:ident) => {
         concat!(
             "SELECT num, user_id FROM users WHERE list_class = ",
             $class,
             " AND user_id >= $2",
-            like!("$4"),
+            like!("$4", $engine),
             " ORDER BY user_id LIMIT $3"
         )
     };
 }
 /// Rows of a class, descending below a user id.
 macro_rules! before_name {
-    ($class:literal) => {
+    ($class:literal, $engine:ident) => {
         concat!(
             "SELECT num, user_id FROM users WHERE list_class = ",
             $class,
             " AND user_id < $2",
-            like!("$4"),
+            like!("$4", $engine),
             " ORDER BY user_id DESC LIMIT $3"
         )
     };
@@ -180,51 +184,51 @@ macro_rules! between {
 }
 
 reeve_db::statements! {
-    FROM_NAME = { sqlite: from_name!("$1"), postgres: of_each!(from_name!("c.class"), "r.user_id") };
-    BEFORE_NAME = { sqlite: before_name!("$1"), postgres: of_each!(before_name!("c.class"), "r.user_id DESC") };
+    FROM_NAME = { sqlite: from_name!("$1", sqlite), postgres: of_each!(from_name!("c.class", postgres), "r.user_id") };
+    BEFORE_NAME = { sqlite: before_name!("$1", sqlite), postgres: of_each!(before_name!("c.class", postgres), "r.user_id DESC") };
     FROM_DISPLAYNAME = {
-        sqlite: from!("displayname", "$1"),
-        postgres: of_each!(from!("displayname", "c.class"), "r.sort_key, r.user_id"),
+        sqlite: from!("displayname", "$1", sqlite),
+        postgres: of_each!(from!("displayname", "c.class", postgres), "r.sort_key, r.user_id"),
     };
     FROM_AVATAR_URL = {
-        sqlite: from!("avatar_url", "$1"),
-        postgres: of_each!(from!("avatar_url", "c.class"), "r.sort_key, r.user_id"),
+        sqlite: from!("avatar_url", "$1", sqlite),
+        postgres: of_each!(from!("avatar_url", "c.class", postgres), "r.sort_key, r.user_id"),
     };
     FROM_CREATED_TS = {
-        sqlite: from!("created_ts", "$1"),
-        postgres: of_each!(from!("created_ts", "c.class"), "r.sort_key, r.user_id"),
+        sqlite: from!("created_ts", "$1", sqlite),
+        postgres: of_each!(from!("created_ts", "c.class", postgres), "r.sort_key, r.user_id"),
     };
     FROM_LAST_SEEN_TS = {
-        sqlite: from!("last_seen_ts", "$1"),
-        postgres: of_each!(from!("last_seen_ts", "c.class"), "r.sort_key, r.user_id"),
+        sqlite: from!("last_seen_ts", "$1", sqlite),
+        postgres: of_each!(from!("last_seen_ts", "c.class", postgres), "r.sort_key, r.user_id"),
     };
     FROM_DISPLAYNAME_NULL = {
-        sqlite: from_null!("displayname", "$1"),
-        postgres: of_each!(from_null!("displayname", "c.class"), "r.user_id"),
+        sqlite: from_null!("displayname", "$1", sqlite),
+        postgres: of_each!(from_null!("displayname", "c.class", postgres), "r.user_id"),
     };
     FROM_AVATAR_URL_NULL = {
-        sqlite: from_null!("avatar_url", "$1"),
-        postgres: of_each!(from_null!("avatar_url", "c.class"), "r.user_id"),
+        sqlite: from_null!("avatar_url", "$1", sqlite),
+        postgres: of_each!(from_null!("avatar_url", "c.class", postgres), "r.user_id"),
     };
     FROM_LAST_SEEN_TS_NULL = {
-        sqlite: from_null!("last_seen_ts", "$1"),
-        postgres: of_each!(from_null!("last_seen_ts", "c.class"), "r.user_id"),
+        sqlite: from_null!("last_seen_ts", "$1", sqlite),
+        postgres: of_each!(from_null!("last_seen_ts", "c.class", postgres), "r.user_id"),
     };
     BEFORE_DISPLAYNAME = {
-        sqlite: before!("displayname", "$1"),
-        postgres: of_each!(before!("displayname", "c.class"), "r.sort_key DESC, r.user_id DESC"),
+        sqlite: before!("displayname", "$1", sqlite),
+        postgres: of_each!(before!("displayname", "c.class", postgres), "r.sort_key DESC, r.user_id DESC"),
     };
     BEFORE_AVATAR_URL = {
-        sqlite: before!("avatar_url", "$1"),
-        postgres: of_each!(before!("avatar_url", "c.class"), "r.sort_key DESC, r.user_id DESC"),
+        sqlite: before!("avatar_url", "$1", sqlite),
+        postgres: of_each!(before!("avatar_url", "c.class", postgres), "r.sort_key DESC, r.user_id DESC"),
     };
     BEFORE_CREATED_TS = {
-        sqlite: before!("created_ts", "$1"),
-        postgres: of_each!(before!("created_ts", "c.class"), "r.sort_key DESC, r.user_id DESC"),
+        sqlite: before!("created_ts", "$1", sqlite),
+        postgres: of_each!(before!("created_ts", "c.class", postgres), "r.sort_key DESC, r.user_id DESC"),
     };
     BEFORE_LAST_SEEN_TS = {
-        sqlite: before!("last_seen_ts", "$1"),
-        postgres: of_each!(before!("last_seen_ts", "c.class"), "r.sort_key DESC, r.user_id DESC"),
+        sqlite: before!("last_seen_ts", "$1", sqlite),
+        postgres: of_each!(before!("last_seen_ts", "c.class", postgres), "r.sort_key DESC, r.user_id DESC"),
     };
     BETWEEN_DISPLAYNAME = between!("displayname");
     BETWEEN_AVATAR_URL = between!("avatar_url");

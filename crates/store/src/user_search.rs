@@ -5,6 +5,7 @@
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::User;
+use serde_json::json;
 
 use crate::grams::{self, SEPARATOR, fold};
 use crate::users;
@@ -39,11 +40,18 @@ reeve_db::statements! {
     };
     /// `$1`: the numbers, in the form of [`users::num_list`].
     CANDIDATES = {
-        sqlite: concat!("SELECT ", candidate!(), " FROM users WHERE num IN (SELECT value FROM json_each($1))"),
+        sqlite: concat!("SELECT ", candidate!(), " FROM json_each($1) AS wanted CROSS JOIN users ON num = wanted.value"),
         postgres: concat!("SELECT ", candidate!(), " FROM users WHERE num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))"),
     };
-    /// Counts the matches in one class, by an index that holds what is compared.
-    COUNT_MATCHES = r"SELECT count(*) FROM users WHERE list_class = $1 AND search_key LIKE $2 ESCAPE '\'";
+    /// Counts the matches in some classes, an array as JSON. On SQLite by an index that holds what is compared; PostgreSQL,
+    /// where the backslash escapes anyway, reads with several processes.
+    COUNT_MATCHES = {
+        sqlite: "SELECT count(*) FROM users WHERE list_class IN (SELECT value FROM json_each($1)) \
+                 AND search_key LIKE $2 ESCAPE '\\'",
+        postgres: "SELECT count(*) FROM users \
+                   WHERE list_class = ANY (ARRAY(SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS JSON)))) \
+                   AND search_key LIKE $2",
+    };
 }
 
 /// The text that is searched.
@@ -162,7 +170,9 @@ impl Match<'_> {
 /// first `most` are looked at.
 pub fn nums(tx: &ReadTx<'_>, text: &str, most: i64) -> Result<Vec<i64>, DbError> {
     let term = Term::Name(text.to_owned());
-    let Some(nums) = grams::holders(tx, (TABLE, &HOLDERS), &term.folded().1, most, most)? else { return Ok(Vec::new()) };
+    let Some(nums) = grams::holders(tx, (TABLE, &HOLDERS), &term.folded().1, most, most)? else {
+        return Ok(Vec::new());
+    };
     compare(tx, &term, &nums, &mut |found| found.num().map(Some))
 }
 
@@ -174,7 +184,8 @@ pub(crate) fn matches<T>(
     (most, of): (i64, i64),
     map: &mut dyn FnMut(&Match<'_>) -> Result<Option<T>, DbError>,
 ) -> Result<Option<Vec<T>>, DbError> {
-    let Some(nums) = grams::holders(tx, (TABLE, &HOLDERS), &term.folded().1, most.saturating_add(1), of)? else {
+    let Some(nums) = grams::holders(tx, (TABLE, &HOLDERS), &term.folded().1, most.saturating_add(1), of)?
+    else {
         return Ok(None);
     };
     if i64::try_from(nums.len()).is_ok_and(|found| found > most) {
@@ -204,10 +215,8 @@ pub(crate) fn count_matches(
     pattern: &str,
     classes: &[(String, i64)],
 ) -> Result<i64, DbError> {
-    let of_class = |(class, _): &(String, i64)| {
-        tx.query_one(&COUNT_MATCHES, &params![class, pattern], |row| row.get::<i64>(0))
-    };
-    classes.iter().map(of_class).sum()
+    let classes: Vec<&str> = classes.iter().map(|(class, _)| &**class).collect();
+    tx.query_one(&COUNT_MATCHES, &params![json!(classes).to_string(), pattern], |row| row.get(0))
 }
 
 /// Adds an account to the index.

@@ -21,7 +21,7 @@ reeve_db::statements! {
     BY_NUM = concat!("SELECT ", columns!(), " FROM users WHERE num = $1");
     /// `$1`: the numbers, in the form of [`num_list`].
     BY_NUMS = {
-        sqlite: concat!("SELECT ", columns!(), " FROM users WHERE num IN (SELECT value FROM json_each($1))"),
+        sqlite: concat!("SELECT ", columns!(), " FROM json_each($1) AS wanted CROSS JOIN users ON num = wanted.value"),
         postgres: concat!("SELECT ", columns!(), " FROM users WHERE num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))"),
     };
     NUM = "SELECT num FROM users WHERE user_id = $1";
