@@ -11,6 +11,8 @@ pub(crate) const SERVER_NAME: &str = "bench.example";
 pub(crate) const RARE_WORD: &str = "quokka";
 /// How many display names contain [`RARE_WORD`].
 pub(crate) const RARE: usize = 1000;
+/// How many administrators there are, however many accounts: so that a list of them is a page at any size.
+const ADMINISTRATORS: usize = 150;
 /// The accounts `1..=WITH_PASSWORD` have a password and no flags.
 pub(crate) const WITH_PASSWORD: usize = 64;
 
@@ -157,10 +159,11 @@ pub(crate) fn account(number: usize, all: usize) -> Account {
     let mut numbers = Numbers(number as u64);
     let plain = number <= WITH_PASSWORD;
     let mut flag = |n| numbers.chance(n) && !plain;
-    let (is_guest, admin, deactivated, locked) = (flag(200), flag(1), flag(500), flag(50));
+    let (is_guest, deactivated, locked) = (flag(200), flag(500), flag(50));
     let (shadow_banned, bot) = (flag(10), flag(100));
-    // Spread evenly, the last ones included.
-    let rare = number * RARE / (all - 1) != (number - 1) * RARE / (all - 1);
+    // So many, spread evenly, the last ones included.
+    let is_one_of = |many: usize| number * many / (all - 1) != (number - 1) * many / (all - 1);
+    let (rare, admin) = (is_one_of(RARE), is_one_of(ADMINISTRATORS) && !plain);
     let displayname = (numbers.chance(8000) || rare || plain).then(|| {
         let mut name = format!("{} {}", numbers.pick(FIRST_NAMES), numbers.pick(LAST_NAMES));
         if rare {

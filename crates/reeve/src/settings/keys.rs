@@ -267,7 +267,7 @@ sections! {
         /// `text` for people, `json` for machines.
         format: LogFormat = LogFormat::Text;
         /// Which lines are written: a level (`error`, `warn`, `info`, `debug`, `trace`), or a list
-        /// such as `info,reeve_db=debug`.
-        filter: String = "info".to_owned();
+        /// such as `info,reeve_db=debug`. By default without what the rules of rooms say of each event that they let through.
+        filter: String = "info,ruma_state_res=warn".to_owned();
     }
 }
