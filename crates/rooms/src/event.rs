@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_store::events::{self, Event, STILL};
+use reeve_store::events::{self, Event};
 use reeve_store::memberships::{self, Membership};
 use reeve_store::rooms::{self, Room};
+use reeve_store::stream::STILL;
 use reeve_store::{account_data, notifications, pushers, silences, stream, users};
 use ruma::canonical_json::redact_content_in_place;
 use ruma::events::{StateEventType, TimelineEventType};

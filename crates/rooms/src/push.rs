@@ -17,6 +17,7 @@ use std::sync::LazyLock;
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::Room;
+use reeve_store::stream::STILL;
 use reeve_store::{account_data, ephemeral, memberships, notifications, rooms, silences, users};
 use ruma::push::Ruleset;
 use ruma::{UserId, user_id};
@@ -161,7 +162,7 @@ pub(crate) fn note(
     }
     silences::end(tx, &verdicts.ended, room.num, event.pos - 1)?;
     silences::insert(tx, &verdicts.silenced, room.num, (event.pos, event.pos))?;
-    silences::insert(tx, &verdicts.begun, room.num, (event.pos, silences::LASTING))?;
+    silences::insert(tx, &verdicts.begun, room.num, (event.pos, STILL))?;
     Ok(verdicts.usual)
 }
 
@@ -288,7 +289,7 @@ fn between(pos: i64, silences: &[(i64, i64)]) -> Vec<(i64, i64)> {
         if next < *from {
             ranges.push((next, from - 1));
         }
-        if *upto == silences::LASTING {
+        if *upto == STILL {
             return ranges;
         }
         next = upto + 1;

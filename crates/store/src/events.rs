@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use reeve_db::{DbError, Engine, ReadTx, Row, Tx, params};
 
+use crate::stream::STILL;
 use crate::users::num_list;
 
 macro_rules! columns {
@@ -23,9 +24,6 @@ macro_rules! not_purged {
         "(SELECT purged_pos - 1 FROM rooms WHERE num = $1)"
     };
 }
-
-/// `until_pos` of state that still holds.
-pub const STILL: i64 = i64::MAX;
 
 reeve_db::statements! {
     INSERT = concat!("INSERT INTO events (", columns!(), ") \

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use reeve_db::{DbError, ReadTx, params};
+use reeve_db::{DbError, ReadTx, Row, Statement, params};
 
 use crate::media::{Media, columns, from_row, select};
 use crate::media_list_counts::{Bucket, FEW, buckets};
@@ -15,6 +15,12 @@ pub use crate::media_list_rows::OrderBy;
 use crate::media_list_rows::{Entry, Key, ascending, between, descending};
 use crate::users::num_list;
 
+macro_rules! shown {
+    () => {
+        "SELECT m.num, m.media_id, m.media_type, m.media_length, m.upload_name, m.created_ts, m.last_access_ts, \
+         m.quarantined_by, m.safe_from_quarantine, m.url_cache, m.authenticated, b.sha256 FROM "
+    };
+}
 reeve_db::statements! {
     /// `$1`: the numbers, in the form of [`num_list`].
     BY_NUMS = {
@@ -22,6 +28,67 @@ reeve_db::statements! {
                          JOIN users u ON u.num = m.user_num JOIN media_blobs b ON b.num = m.blob_num"),
         postgres: concat!(select!(), "WHERE m.num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))"),
     };
+    /// `$1`: as above.
+    SHOWN = {
+        sqlite: concat!(shown!(), "json_each($1) AS wanted CROSS JOIN media m ON m.num = wanted.value \
+                         JOIN media_blobs b ON b.num = m.blob_num"),
+        postgres: concat!(shown!(), "media m JOIN media_blobs b ON b.num = m.blob_num \
+                          WHERE m.num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))"),
+    };
+}
+
+/// What a list shows of an upload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The last part of its `mxc://` URI.
+    pub media_id: String,
+    /// What it is, as the uploader said.
+    pub media_type: String,
+    /// How long it is, in bytes.
+    pub media_length: i64,
+    /// The name of the file.
+    pub upload_name: Option<String>,
+    /// When it was uploaded, in milliseconds.
+    pub created_ts: i64,
+    /// When it was last downloaded, in milliseconds; about a minute behind.
+    pub last_access_ts: Option<i64>,
+    /// Which administrator quarantined it.
+    pub quarantined_by: Option<String>,
+    /// Whether it cannot be quarantined.
+    pub safe_from_quarantine: bool,
+    /// The address of which it is a preview.
+    pub url_cache: Option<String>,
+    /// Whether it is only for those who have an access token.
+    pub authenticated: bool,
+    /// The SHA-256 of its bytes, in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// A page of what an account uploaded, as [`page`], with no more of each than is shown.
+pub fn shown(
+    tx: &ReadTx<'_>,
+    user_num: i64,
+    order_by: OrderBy,
+    descending: bool,
+    range: (i64, i64, i64),
+) -> Result<Vec<Shown>, DbError> {
+    let nums = nums(tx, user_num, order_by, descending, range)?;
+    in_order(tx, &SHOWN, &nums, |row| {
+        let shown = Shown {
+            media_id: row.get(1)?,
+            media_type: row.get(2)?,
+            media_length: row.get(3)?,
+            upload_name: row.get(4)?,
+            created_ts: row.get(5)?,
+            last_access_ts: row.get(6)?,
+            quarantined_by: row.get(7)?,
+            safe_from_quarantine: row.get(8)?,
+            url_cache: row.get(9)?,
+            authenticated: row.get(10)?,
+            sha256: row.get(11)?,
+        };
+        Ok((row.get(0)?, shown))
+    })
 }
 
 /// A page of what an account uploaded, from an offset on. `total` is how much it uploaded in all.
@@ -30,15 +97,27 @@ pub fn page(
     user_num: i64,
     order_by: OrderBy,
     descending: bool,
-    (from, limit, total): (i64, i64, i64),
+    range: (i64, i64, i64),
 ) -> Result<Vec<Media>, DbError> {
+    let nums = nums(tx, user_num, order_by, descending, range)?;
+    in_order(tx, &BY_NUMS, &nums, |row| from_row(row).map(|media| (media.num, media)))
+}
+
+/// The numbers of the uploads of a page.
+fn nums(
+    tx: &ReadTx<'_>,
+    user_num: i64,
+    order_by: OrderBy,
+    descending: bool,
+    (from, limit, total): (i64, i64, i64),
+) -> Result<Vec<i64>, DbError> {
     let limit = limit.min(total.saturating_sub(from)).max(0);
     if limit == 0 {
         return Ok(Vec::new());
     }
     let list = List::open(tx, user_num, order_by, total, from > 0)?;
     let entries = if descending { list.backwards(from, limit)? } else { list.at(from, limit)? };
-    by_nums(tx, &entries.iter().map(|entry| entry.num).collect::<Vec<_>>())
+    Ok(entries.iter().map(|entry| entry.num).collect())
 }
 
 /// What an account uploaded, in one order.
@@ -136,10 +215,15 @@ impl<'t, 'c> List<'t, 'c> {
     }
 }
 
-/// The uploads with these numbers, in this order.
-fn by_nums(tx: &ReadTx<'_>, nums: &[i64]) -> Result<Vec<Media>, DbError> {
-    let mut found = tx.query(&BY_NUMS, &params![&num_list(tx.engine(), nums)], from_row)?;
+/// What a statement tells of the uploads with these numbers, in this order.
+fn in_order<T>(
+    tx: &ReadTx<'_>,
+    statement: &'static Statement,
+    nums: &[i64],
+    map: impl FnMut(&Row<'_>) -> Result<(i64, T), DbError>,
+) -> Result<Vec<T>, DbError> {
+    let mut found = tx.query(statement, &params![&num_list(tx.engine(), nums)], map)?;
     let place: HashMap<i64, usize> = nums.iter().enumerate().map(|(place, num)| (*num, place)).collect();
-    found.sort_by_key(|media| place.get(&media.num).copied());
-    Ok(found)
+    found.sort_by_key(|(num, _)| place.get(num).copied());
+    Ok(found.into_iter().map(|(_, upload)| upload).collect())
 }

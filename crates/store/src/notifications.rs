@@ -5,6 +5,7 @@ use reeve_db::{DbError, ReadTx, Tx, params};
 use serde_json::json;
 
 use crate::silences;
+use crate::stream::STILL;
 
 /// Whether the sender of an event is none of those in a list, which is an array as JSON.
 macro_rules! heard {
@@ -187,7 +188,7 @@ pub fn notifying(
 ) -> Result<Vec<(i64, i64)>, DbError> {
     // In a silence that has not ended there is nothing, and it may be long.
     let silences = silences::since(tx, user_id, room_num, after)?;
-    let lasting = silences.last().filter(|(_, upto)| *upto == silences::LASTING);
+    let lasting = silences.last().filter(|(_, upto)| *upto == STILL);
     let before = lasting.map_or(before, |(from, _)| before.min(*from));
     tx.query(&NOTIFYING, &params![user_id, room_num, after, before, needed, unheard, limit], |row| {
         Ok((row.get(0)?, row.get(1)?))

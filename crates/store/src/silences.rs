@@ -6,9 +6,6 @@
 use reeve_db::{DbError, ReadTx, Tx, params};
 use serde_json::json;
 
-/// Up to where a silence goes that has not ended.
-pub const LASTING: i64 = i64::MAX;
-
 reeve_db::statements! {
     LASTING_IN = "SELECT user_id FROM silences WHERE room_num = $1 AND upto_pos = 9223372036854775807";
     // Those that begin later, and the one before: it may go as far.

@@ -6,6 +6,9 @@
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 
+/// Stands for the position at which something ends that has not ended.
+pub const STILL: i64 = i64::MAX;
+
 reeve_db::statements! {
     NEXT = {
         sqlite: "UPDATE stream_position SET pos = pos + 1 RETURNING pos",

@@ -4,8 +4,7 @@ use http::Method;
 use reeve_db::{DbError, ReadTx};
 use reeve_http::query::Query;
 use reeve_http::{Answer, Call, MatrixError, Reading, Route, reply};
-use reeve_store::media::Media;
-use reeve_store::media_list::{self, OrderBy};
+use reeve_store::media_list::{self, OrderBy, Shown};
 use reeve_store::media_users;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -66,8 +65,8 @@ pub(crate) struct ListedMedia {
     sha256: String,
 }
 
-impl From<Media> for ListedMedia {
-    fn from(media: Media) -> Self {
+impl ListedMedia {
+    fn new(media: Shown, user_id: String) -> Self {
         Self {
             media_id: media.media_id,
             media_type: media.media_type,
@@ -78,7 +77,7 @@ impl From<Media> for ListedMedia {
             last_access_ts: media.last_access_ts,
             quarantined_by: media.quarantined_by,
             safe_from_quarantine: media.safe_from_quarantine,
-            user_id: media.user_id,
+            user_id,
             authenticated: media.authenticated,
             sha256: media.sha256,
         }
@@ -133,22 +132,22 @@ fn page(query: &Query) -> Result<Page, MatrixError> {
     Ok(Page { from, limit, order_by, descending })
 }
 
-/// The uploads of the page, and how much the account uploaded in all.
-fn find(tx: &ReadTx<'_>, user_num: i64, page: &Page) -> Result<(Vec<Media>, i64), DbError> {
-    let total = media_users::of_user(tx, user_num)?.media_count;
-    let range = (page.from, page.limit, total);
-    Ok((media_list::page(tx, user_num, page.order_by, page.descending, range)?, total))
+/// The offset and the length of the page, and how much the account uploaded in all.
+fn range(tx: &ReadTx<'_>, user_num: i64, page: &Page) -> Result<(i64, i64, i64), DbError> {
+    Ok((page.from, page.limit, media_users::of_user(tx, user_num)?.media_count))
 }
 
 fn handle_list(call: &Reading<'_>) -> Answer {
     let user_id = target::local_user(call, REMOTE)?;
     let user = target::found(call.tx, &user_id, MISSING)?;
     let page = page(&call.query)?;
-    let (media, total) = find(call.tx, user.num, &page)?;
+    let range = range(call.tx, user.num, &page)?;
+    let (_, _, total) = range;
+    let media = media_list::shown(call.tx, user.num, page.order_by, page.descending, range)?;
     let returned = i64::try_from(media.len()).unwrap_or(page.limit);
     let more = page.from.saturating_add(page.limit) < total;
     reply::ok(&MediaList {
-        media: media.into_iter().map(ListedMedia::from).collect(),
+        media: media.into_iter().map(|media| ListedMedia::new(media, user.user_id.clone())).collect(),
         total,
         next_token: more.then(|| page.from.saturating_add(returned)),
     })
@@ -158,6 +157,10 @@ async fn handle_delete(call: Call) -> Answer {
     let user_id = target::local_user(&call, REMOTE)?;
     let user = target::existing(&call, &user_id, MISSING).await?;
     let page = page(&call.query)?;
-    let (media, _) = call.read(move |tx| find(tx, user.num, &page)).await?;
+    let find = move |tx: &ReadTx<'_>| -> Result<_, DbError> {
+        let range = range(tx, user.num, &page)?;
+        media_list::page(tx, user.num, page.order_by, page.descending, range)
+    };
+    let media = call.read(find).await?;
     reply::ok(&Deleted::of(delete_all(&call, media).await?))
 }

@@ -5,7 +5,6 @@ use reeve_http::json::{self, Integer};
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
 use reeve_model::id;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::target;
@@ -42,20 +41,26 @@ pub(crate) fn route() -> Route {
 async fn handle(mut call: Call) -> Answer {
     let user_id = target::local_domain(&call, "Only local users can be logged in as")?;
     id::split(&user_id)?;
-    target::existing(&call, &user_id, "User not found").await?;
-    let body = call.optional_object().await?;
-    let valid_until = match body.get("valid_until_ms") {
-        None | Some(Value::Null) => None,
-        Some(value) => match json::integer(value) {
-            Integer::Is(ts) => Some(ts),
-            Integer::TooLarge => {
-                return Err(MatrixError::invalid_param("'valid_until_ms' parameter must be an int"));
-            }
-            Integer::Not => return Err(MatrixError::unknown("'valid_until_ms' parameter must be an int")),
-        },
+    let valid_until = match valid_until(&mut call).await {
+        Ok(valid_until) => valid_until,
+        Err(error) => {
+            // That there is no such account is said rather than this.
+            target::existing(&call, &user_id, "User not found").await?;
+            return Err(error);
+        }
     };
     let (ctx, session) = (call.admin_ctx()?, call.session()?.clone());
     let access_token =
         call.write(move |tx| sessions::login_as(tx, &ctx, &session, &user_id, valid_until)).await?;
     reply::ok(&LoggedInAs { access_token })
+}
+
+async fn valid_until(call: &mut Call) -> Result<Option<i64>, MatrixError> {
+    let body = call.optional_object().await?;
+    let Some(value) = body.get("valid_until_ms").filter(|value| !value.is_null()) else { return Ok(None) };
+    match json::integer(value) {
+        Integer::Is(ts) => Ok(Some(ts)),
+        Integer::TooLarge => Err(MatrixError::invalid_param("'valid_until_ms' parameter must be an int")),
+        Integer::Not => Err(MatrixError::unknown("'valid_until_ms' parameter must be an int")),
+    }
 }

@@ -145,7 +145,8 @@ pub(crate) fn needed(timeline: &[Event]) -> BTreeSet<&str> {
 
 #[cfg(test)]
 mod tests {
-    use reeve_store::events::{Event, STILL};
+    use reeve_store::events::Event;
+    use reeve_store::stream::STILL;
 
     use super::Wanted;
 

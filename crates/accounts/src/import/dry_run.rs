@@ -1,0 +1,73 @@
+//! What an import would do.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use reeve_db::{Db, DbError};
+
+use super::{Candidate, Outcome, Refusal, Tally, len};
+use crate::error::Error;
+
+/// Checks accounts as an import would, and writes nothing.
+pub struct DryRun {
+    db: Db,
+    /// Digests of what earlier accounts claim.
+    seen: HashSet<u64>,
+    tally: Tally,
+}
+
+impl DryRun {
+    /// A dry run against a database.
+    pub fn new(db: Db) -> Self {
+        Self { db, seen: HashSet::new(), tally: Tally::default() }
+    }
+
+    /// What an import would have done.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// What would become of accounts, in order. `refused` is how many were refused before they came here.
+    pub async fn add(&mut self, candidates: Vec<Candidate>, refused: usize) -> Result<Vec<Outcome>, Error> {
+        self.tally.refused += len(refused);
+        let candidates = Arc::new(candidates);
+        let read = Arc::clone(&candidates);
+        let outcomes: Vec<Outcome> = self
+            .db
+            .read(move |tx| read.iter().map(|candidate| candidate.check(tx)).collect::<Result<_, DbError>>())
+            .await?;
+        let mut settled = Vec::with_capacity(outcomes.len());
+        for (candidate, outcome) in candidates.iter().zip(outcomes) {
+            let outcome = if outcome == Outcome::Added { self.among_themselves(candidate) } else { outcome };
+            match &outcome {
+                Outcome::Added => self.tally.added += 1,
+                Outcome::Present => self.tally.present += 1,
+                Outcome::Refused(_) => self.tally.refused += 1,
+            }
+            settled.push(outcome);
+        }
+        Ok(settled)
+    }
+
+    /// Compares an account with those before it.
+    fn among_themselves(&mut self, candidate: &Candidate) -> Outcome {
+        if self.seen.contains(&digest(&("user id", candidate.user_id()))) {
+            return Outcome::Present;
+        }
+        let taken = candidate.claims().find(|claim| self.seen.contains(&digest(claim)));
+        if let Some((reason, kind, value)) = taken {
+            let error = format!("{value:?} ({kind}) belongs to an account on an earlier line");
+            return Outcome::Refused(Refusal { reason, error });
+        }
+        self.seen.insert(digest(&("user id", candidate.user_id())));
+        self.seen.extend(candidate.claims().map(|claim| digest(&claim)));
+        Outcome::Added
+    }
+}
+
+fn digest(what: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
+}

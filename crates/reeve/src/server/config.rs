@@ -1,0 +1,220 @@
+//! What a server needs to know, taken from the settings.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use reeve_accounts::policy::{HashingCost, Policy};
+use reeve_db::{DatabaseUrl, Options};
+use reeve_http::app::HttpSettings;
+use reeve_http::limits::{RateLimit, RateLimits};
+use reeve_media::StoreSettings;
+use reeve_media::store::BucketSettings;
+use reeve_model::Clock;
+use reeve_outgoing::{MailSettings, MailTls};
+use reeve_push::MailStyle;
+
+use crate::settings::{self, Database, EmailTls, Settings};
+
+/// How long access tokens live that can be refreshed, unless set.
+const REFRESHABLE_LIFETIME_MS: i64 = 300_000;
+/// How long a login waits for its turn to hash.
+const HASHING_WAIT: Duration = Duration::from_secs(20);
+
+/// Everything a server needs to know before it starts.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The name of the homeserver.
+    pub server_name: String,
+    /// Where it listens.
+    pub listen: Vec<SocketAddr>,
+    /// The folder of the embedded database, which no two servers may use; `None` with PostgreSQL.
+    pub locked_dir: Option<PathBuf>,
+    /// The database.
+    pub database: DatabaseUrl,
+    /// How the database is used.
+    pub database_options: Options,
+    /// What the operator decided about accounts.
+    pub policy: Policy,
+    /// What hashing a password costs.
+    pub hashing: HashingCost,
+    /// Settings of the HTTP side.
+    pub http: HttpSettings,
+    /// Rate limits.
+    pub rate_limits: RateLimits,
+    /// What the operator decided about uploads.
+    pub media: reeve_media::Settings,
+    /// What the operator decided about rooms.
+    pub rooms: reeve_rooms::Settings,
+    /// Networks inside, to which the server may make requests all the same.
+    pub allowed_ranges: Vec<IpNet>,
+    /// The server that takes e-mail, if there is one, and what e-mail looks like.
+    pub mail: Option<(MailSettings, MailStyle)>,
+    /// Previews of web pages, where they are wanted.
+    pub previews: Option<reeve_previews::Settings>,
+    /// What the operator decided about notifications.
+    pub push: reeve_push::Settings,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Config {
+    /// The configuration that the settings ask for.
+    pub fn from_settings(settings: &Settings) -> Self {
+        let (database, locked_dir) = match &settings.database {
+            None => {
+                (DatabaseUrl::Sqlite(settings.data_dir.join("reeve.db")), Some(settings.data_dir.clone()))
+            }
+            Some(Database::Sqlite(file)) => {
+                (DatabaseUrl::Sqlite(file.clone()), Some(settings.data_dir.clone()))
+            }
+            Some(Database::Postgres(url)) => (DatabaseUrl::Postgres(url.expose().to_owned()), None),
+        };
+        let mut database_options = Options::default();
+        if let Some(connections) = settings.database_connections {
+            let connections = usize::try_from(connections).unwrap_or(1);
+            database_options = Options { readers: connections, connections, ..database_options };
+        }
+        let media = &settings.media;
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let seconds = |ms: u32| Duration::from_millis(u64::from(ms));
+        let limit = |limit: &settings::RateLimit| RateLimit {
+            per_second: limit.per_second,
+            burst: i64::from(limit.burst),
+        };
+        let (registration, password, tokens) = (&settings.registration, &settings.password, &settings.tokens);
+        Self {
+            server_name: settings.server_name.to_string(),
+            listen: settings.listen.0.clone(),
+            locked_dir,
+            database,
+            database_options,
+            policy: Policy {
+                registration_enabled: registration.enabled,
+                registration_requires_token: registration.require_token,
+                guests: registration.guests,
+                registration_shared_secret: registration
+                    .shared_secret
+                    .as_ref()
+                    .map(|secret| secret.expose().to_owned()),
+                password_enabled: password.enabled,
+                token_lifetime_ms: tokens.lifetime_ms,
+                refreshable_token_lifetime_ms: tokens.lifetime_ms.unwrap_or(REFRESHABLE_LIFETIME_MS),
+                refresh_token_lifetime_ms: tokens.refresh_lifetime_ms,
+                login_via_existing_session: tokens.login_via_existing_session,
+                extra_user_types: settings.account.user_types.clone(),
+                default_user_type: settings.account.default_user_type.clone(),
+                account_validity_period_ms: settings
+                    .account_validity
+                    .period_ms
+                    .filter(|_| settings.account_validity.enabled),
+            },
+            hashing: HashingCost {
+                pepper: password.pepper.expose().to_owned(),
+                memory_kib: password.memory_kib,
+                iterations: password.iterations,
+                workers: password
+                    .workers
+                    .map_or((processors / 2).max(1), |workers| usize::try_from(workers).unwrap_or(1)),
+                wait: HASHING_WAIT,
+            },
+            http: HttpSettings {
+                max_body: settings.http.max_body_bytes,
+                header_timeout: seconds(settings.http.header_timeout_ms),
+                body_timeout: seconds(settings.http.body_timeout_ms),
+                trusted_proxies: settings.trusted_proxies.0.clone(),
+                public_base_url: settings.public_base_url.as_ref().map(|url| url.as_str().to_owned()),
+            },
+            rate_limits: RateLimits {
+                enabled: settings.rate_limits.enabled,
+                message: limit(&settings.rate_limits.message),
+                media: limit(&settings.rate_limits.media),
+                url_previews: limit(&settings.rate_limits.url_previews),
+                registration: limit(&settings.rate_limits.registration),
+                login_address: limit(&settings.rate_limits.login),
+                login_account: limit(&settings.rate_limits.login_account),
+                login_failed: limit(&settings.rate_limits.login_failed),
+            },
+            media: reeve_media::Settings {
+                store: media_store(settings),
+                max_upload_bytes: u64::try_from(media.max_upload_bytes).unwrap_or_default(),
+                max_bytes_per_account: media.max_bytes_per_account,
+                max_bytes: media.max_bytes,
+                max_pending: i64::from(media.max_pending),
+                pending_ms: media.pending_ms,
+                max_picture_pixels: u64::from(media.max_picture_pixels),
+                thumbnail_workers: media
+                    .thumbnail_workers
+                    .map_or((processors / 2).max(1), |workers| usize::try_from(workers).unwrap_or(1)),
+            },
+            rooms: reeve_rooms::Settings {
+                notices_localpart: settings.server_notices.localpart.clone(),
+                notices_name: settings.server_notices.name.clone(),
+                search_all_users: settings.user_directory.search_all_users,
+                presence: settings.presence.enabled,
+            },
+            allowed_ranges: settings.outgoing.allow_ranges.0.clone(),
+            mail: mail(settings),
+            previews: settings.url_previews.enabled.then(|| reeve_previews::Settings {
+                max_picture_bytes: usize::try_from(settings.url_previews.max_picture_bytes)
+                    .unwrap_or(usize::MAX),
+                language: settings.url_previews.language.clone(),
+            }),
+            push: reeve_push::Settings {
+                include_content: settings.push.include_content,
+                unread_by_room: settings.push.group_unread_count_by_room,
+            },
+            clock: Clock::System,
+        }
+    }
+}
+
+/// Where the settings want uploads to be kept.
+fn media_store(settings: &Settings) -> StoreSettings {
+    let bucket = &settings.media.bucket;
+    let Some(name) = &bucket.name else {
+        let folder = settings.media.folder.clone();
+        return StoreSettings::Folder(folder.unwrap_or_else(|| settings.data_dir.join("media")));
+    };
+    StoreSettings::Bucket(BucketSettings {
+        bucket: name.clone(),
+        region: bucket.region.clone(),
+        endpoint: bucket.endpoint.as_ref().map(|url| url.as_str().to_owned()),
+        access_key_id: bucket.access_key_id.clone().unwrap_or_default(),
+        secret_access_key: bucket
+            .secret_access_key
+            .as_ref()
+            .map(|key| key.expose().to_owned())
+            .unwrap_or_default(),
+        prefix: bucket.prefix.clone(),
+        path_style: bucket.path_style,
+        spool: settings.data_dir.clone(),
+    })
+}
+
+/// The server that takes e-mail, and what e-mail looks like, if the settings name one.
+fn mail(settings: &Settings) -> Option<(MailSettings, MailStyle)> {
+    let email = &settings.email;
+    let (host, from) = (email.host.clone()?, email.from.clone()?);
+    let credentials =
+        email.user.clone().zip(email.password.as_ref().map(|secret| secret.expose().to_owned()));
+    let server = MailSettings {
+        host,
+        port: email.port.and_then(|port| u16::try_from(port).ok()),
+        tls: match email.tls {
+            EmailTls::Tls => MailTls::Tls,
+            EmailTls::StartTls => MailTls::StartTls,
+            EmailTls::None => MailTls::None,
+        },
+        credentials,
+        from,
+        server_name: settings.server_name.to_string(),
+    };
+    let style = MailStyle {
+        app_name: email.app_name.clone(),
+        public_base_url: settings.public_base_url.as_ref()?.as_str().to_owned(),
+        client_base_url: email.client_base_url.as_ref().map(|url| url.as_str().to_owned()),
+    };
+    Some((server, style))
+}
