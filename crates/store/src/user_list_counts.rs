@@ -13,11 +13,14 @@ use reeve_model::User;
 use crate::user_list_rows::{self, Key};
 
 /// A bucket that has grown to this many accounts is cut in two. Small in tests, so that they see many buckets.
-const SPLIT: i64 = if cfg!(test) { 12 } else { 1024 };
+const SPLIT: i64 = if cfg!(test) { 12 } else { 4096 };
 /// A bucket of the coarse cut that has grown to this many accounts is cut in two.
-const SPLIT_COARSE: i64 = SPLIT * if cfg!(test) { 4 } else { 64 };
+const SPLIT_COARSE: i64 = if cfg!(test) { 48 } else { 65_536 };
+/// How many accounts there are in a bucket where all are cut anew: few, since it takes long until one is cut again, which
+/// strikes everybody who creates an account at that moment.
+const CUT: i64 = if cfg!(test) { 6 } else { 512 };
 /// How often (in accounts added to one counter) the size of a bucket is looked at.
-const CHECK_EVERY: i64 = if cfg!(test) { 3 } else { 128 };
+const CHECK_EVERY: i64 = if cfg!(test) { 3 } else { 512 };
 /// Behind the name of a list it stands for the coarse cut of it.
 macro_rules! coarse {
     () => {
@@ -457,7 +460,7 @@ pub(crate) fn rebuild(tx: &mut Tx<'_>) -> Result<(), DbError> {
     for (list, name) in NAMES {
         let fine = cut(tx, list)?;
         let sort = format!("{name}{}", coarse!());
-        for inside in fine.chunks(usize::try_from(SPLIT_COARSE / SPLIT).unwrap_or(1)) {
+        for inside in fine.chunks(usize::try_from(SPLIT_COARSE / 2 / CUT).unwrap_or(1)) {
             let mut coarse = Bucket::new(low(inside, 0));
             for bucket in inside {
                 put(tx, name, bucket)?;
@@ -494,7 +497,7 @@ fn cut(tx: &ReadTx<'_>, list: List) -> Result<Vec<Bucket>, DbError> {
     let mut buckets = vec![Bucket::new(Low::default())];
     let mut size = 0;
     tx.query(statement, &[], |row| {
-        if size == SPLIT / 2 {
+        if size == CUT {
             let key = match list {
                 List::Displayname | List::AvatarUrl => Key::Text(row.get(2)?),
                 List::CreatedTs | List::LastSeenTs => Key::Int(row.get(2)?),
