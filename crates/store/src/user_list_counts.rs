@@ -87,6 +87,18 @@ macro_rules! bucket_of {
     };
 }
 
+/// Buckets with what they count, which is joined to them as `c`.
+macro_rules! buckets {
+    ($counts:literal) => {
+        concat!(
+            "SELECT b.bucket, b.low_key, b.low_user_id, c.list_class, c.n FROM user_list_buckets b ",
+            $counts,
+            " WHERE b.sort = $1 AND (b.low_key, b.low_user_id) >= ($2, $3) AND (b.low_key, b.low_user_id) < ($4, $5) \
+             ORDER BY b.low_key, b.low_user_id"
+        )
+    };
+}
+
 /// All accounts that have a value, in order.
 macro_rules! all {
     ($column:literal) => {
@@ -123,11 +135,13 @@ reeve_db::statements! {
         "RETURNING bucket, n");
     ADD = "INSERT INTO user_list_counts (bucket, list_class, lane, n) VALUES ($1, $2, $3, $4)";
     SIZE = "SELECT CAST(coalesce(sum(n), 0) AS BIGINT) FROM user_list_counts WHERE bucket = $1";
-    /// Of a list, those that begin from one place to another.
-    BUCKETS = "SELECT b.bucket, b.low_key, b.low_user_id, c.list_class, c.n \
-               FROM user_list_buckets b LEFT JOIN user_list_counts c ON c.bucket = b.bucket \
-               WHERE b.sort = $1 AND (b.low_key, b.low_user_id) >= ($2, $3) AND (b.low_key, b.low_user_id) < ($4, $5) \
-               ORDER BY b.low_key, b.low_user_id";
+    /// Of a list, those that begin from one place to another. PostgreSQL takes them for more than they are, and would read
+    /// all counts; `OFFSET 0` keeps it from that.
+    BUCKETS = {
+        sqlite: buckets!("LEFT JOIN user_list_counts c ON c.bucket = b.bucket"),
+        postgres: buckets!("LEFT JOIN LATERAL (SELECT list_class, n FROM user_list_counts \
+                            WHERE user_list_counts.bucket = b.bucket OFFSET 0) c ON TRUE"),
+    };
     /// Where the next bucket of a list begins.
     NEXT = "SELECT low_key, low_user_id FROM user_list_buckets WHERE sort = $1 AND (low_key, low_user_id) > ($2, $3) \
             ORDER BY low_key, low_user_id LIMIT 1";

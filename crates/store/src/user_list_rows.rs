@@ -170,9 +170,10 @@ macro_rules! of_each {
         )
     };
 }
-/// How many rows of a class lie between two keys.
+/// How many rows of a class lie between two keys. PostgreSQL cannot tell how few those are from the keys with their user
+/// ids, and would begin several processes for them; the keys alone it knows.
 macro_rules! between {
-    ($column:literal) => {
+    ($column:literal, sqlite) => {
         concat!(
             "SELECT count(*) FROM users WHERE list_class = $1 AND (",
             $column,
@@ -180,6 +181,9 @@ macro_rules! between {
             $column,
             ", user_id) < ($4, $5)"
         )
+    };
+    ($column:literal, postgres) => {
+        concat!(between!($column, sqlite), " AND ", $column, " >= $2 AND ", $column, " <= $4")
     };
 }
 
@@ -230,10 +234,10 @@ reeve_db::statements! {
         sqlite: before!("last_seen_ts", "$1", sqlite),
         postgres: of_each!(before!("last_seen_ts", "c.class", postgres), "r.sort_key DESC, r.user_id DESC"),
     };
-    BETWEEN_DISPLAYNAME = between!("displayname");
-    BETWEEN_AVATAR_URL = between!("avatar_url");
-    BETWEEN_CREATED_TS = between!("created_ts");
-    BETWEEN_LAST_SEEN_TS = between!("last_seen_ts");
+    BETWEEN_DISPLAYNAME = { sqlite: between!("displayname", sqlite), postgres: between!("displayname", postgres) };
+    BETWEEN_AVATAR_URL = { sqlite: between!("avatar_url", sqlite), postgres: between!("avatar_url", postgres) };
+    BETWEEN_CREATED_TS = { sqlite: between!("created_ts", sqlite), postgres: between!("created_ts", postgres) };
+    BETWEEN_LAST_SEEN_TS = { sqlite: between!("last_seen_ts", sqlite), postgres: between!("last_seen_ts", postgres) };
 }
 
 /// Some rows of each of some classes, in their order. `rest` are the parameters behind the class. PostgreSQL is asked once
