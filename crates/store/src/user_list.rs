@@ -13,9 +13,6 @@ use crate::user_list_rows::{AFTER_USER_IDS, Key, between};
 pub use crate::user_search::Term;
 use crate::{user_search, users};
 
-/// How many accounts can be walked over while one is looked up by its number and compared, on each engine. A search
-/// that finds a larger part of all is answered by walking the list.
-const LOOKING_UP: (i64, i64) = (8, 20);
 /// No search looks up more accounts than this, since it keeps those that match.
 const MOST_LOOKED_UP: i64 = 250_000;
 /// A page that ends before this place is walked to from the beginning of the list: the counts would cost more.
@@ -314,9 +311,10 @@ fn look_up(
     all: i64,
     Asked { order_by, .. }: Asked,
 ) -> Result<Option<Vec<Found>>, DbError> {
+    // How many accounts can be walked over while one is looked up by its number and compared.
     let cost = match tx.engine() {
-        Engine::Sqlite => LOOKING_UP.0,
-        Engine::Postgres => LOOKING_UP.1,
+        Engine::Sqlite => 8,
+        Engine::Postgres => 20,
     };
     user_search::matches(tx, term, (MOST_LOOKED_UP.min(all / cost), all), &mut |found| {
         let (bits, user_type) = found.flags()?;

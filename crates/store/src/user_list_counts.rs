@@ -194,7 +194,7 @@ pub(crate) struct Counts {
 
 impl Counts {
     pub(crate) fn read(tx: &ReadTx<'_>, list: List) -> Result<Self, DbError> {
-        let coarse = buckets(tx, &format!("{}{}", list.name(), coarse!()), ("", ""), &end(list))?;
+        let coarse = buckets(tx, &format!("{}{}", list.name(), coarse!()), &Low::default(), &end(list))?;
         Ok(Self { list, coarse, fine: None })
     }
 
@@ -251,7 +251,7 @@ impl Counts {
             _ => {
                 let begin = low(&self.coarse, at);
                 let end = self.coarse.get(at + 1).map_or_else(|| end(self.list), |next| next.low.clone());
-                buckets(tx, self.list.name(), (&begin.0, &begin.1), &end)?
+                buckets(tx, self.list.name(), &begin, &end)?
             }
         };
         Ok(&self.fine.insert((at, known)).1)
@@ -284,7 +284,7 @@ pub(crate) fn totals(tx: &ReadTx<'_>) -> Result<Vec<(String, i64)>, DbError> {
 fn buckets(
     tx: &ReadTx<'_>,
     sort: &str,
-    (low_key, low_user_id): (&str, &str),
+    (low_key, low_user_id): &Low,
     (high_key, high_user_id): &Low,
 ) -> Result<Vec<Bucket>, DbError> {
     let mut buckets: Vec<Bucket> = Vec::new();
@@ -438,7 +438,7 @@ fn fine_halves(tx: &ReadTx<'_>, bucket: i64, list: List, low: Low) -> Result<Opt
 /// What becomes of a bucket of a coarse cut, whose upper half begins with one of the fine buckets in it.
 fn coarse_halves(tx: &ReadTx<'_>, sort: &str, list: List, low: Low) -> Result<Option<[Bucket; 2]>, DbError> {
     let next = tx.query_opt(&NEXT, &params![sort, &low.0, &low.1], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let fine = buckets(tx, list.name(), (&low.0, &low.1), &next.unwrap_or_else(|| end(list)))?;
+    let fine = buckets(tx, list.name(), &low, &next.unwrap_or_else(|| end(list)))?;
     let Some(middle) = fine.get(fine.len() / 2).filter(|middle| middle.low != low) else { return Ok(None) };
     let mut halves = [Bucket::new(low), Bucket::new(middle.low.clone())];
     let [lower, upper] = &mut halves;
