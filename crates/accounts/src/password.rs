@@ -1,14 +1,16 @@
 //! Password hashes: Argon2id for new ones, bcrypt as it comes from other servers.
 //!
-//! Hashing is slow by purpose, so it runs on a bounded number of threads: a storm of logins waits, and the rest
-//! of the server does not.
+//! Hashing is slow by purpose, so it runs on a bounded number of threads of its own, which the processor serves after
+//! all others: a storm of logins waits, and the rest of the server does not.
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
 
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, PasswordHash, Version};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::error::Error;
@@ -23,6 +25,10 @@ const MOST_STORED_BCRYPT: u32 = 20;
 /// More logins than this do not wait for their turn: they are refused.
 const MOST_WAITING: usize = 1000;
 
+/// How much nicer than others these threads are to the rest of the machine.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
 /// What comparing a password found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -34,8 +40,11 @@ pub enum Verdict {
     RightButOld,
 }
 
+type Job = Box<dyn FnOnce() + Send>;
+
 struct Inner {
     cost: HashingCost,
+    jobs: mpsc::Sender<Job>,
     turns: Semaphore,
     waiting: AtomicUsize,
     /// Compared with when there is no account or no password, so that the answer takes as long.
@@ -50,8 +59,10 @@ impl Hasher {
     /// A hasher of this cost.
     pub fn new(cost: HashingCost) -> Result<Self, Error> {
         let decoy = hash(&cost, "")?;
-        let turns = Semaphore::new(cost.workers.max(1));
-        Ok(Self(Arc::new(Inner { cost, turns, waiting: AtomicUsize::new(0), decoy })))
+        let workers = cost.workers.max(1);
+        let jobs = start(workers)?;
+        let turns = Semaphore::new(workers);
+        Ok(Self(Arc::new(Inner { cost, jobs, turns, waiting: AtomicUsize::new(0), decoy })))
     }
 
     /// How many hashes wait or are being made.
@@ -83,8 +94,43 @@ impl Hasher {
         let _waiting = Waiting::enter(&inner.waiting)?;
         let turn = tokio::time::timeout(inner.cost.wait, inner.turns.acquire()).await;
         let _turn = turn.map_err(|_| Error::Overloaded)?.map_err(|_| Error::Overloaded)?;
-        let worker = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || f(&worker)).await.map_err(|_| Error::Overloaded)
+        let (worker, (reply, result)) = (Arc::clone(&self.0), oneshot::channel());
+        // Whoever asked may have stopped waiting.
+        let job = Box::new(move || drop(reply.send(f(&worker))));
+        inner.jobs.send(job).map_err(|_| Error::Overloaded)?;
+        result.await.map_err(|_| Error::Overloaded)
+    }
+}
+
+/// Starts the threads that hash. They end when nobody can send them anything any more.
+fn start(workers: usize) -> Result<mpsc::Sender<Job>, Error> {
+    let (jobs, queue) = mpsc::channel::<Job>();
+    let queue = Arc::new(Mutex::new(queue));
+    for number in 0..workers {
+        let queue = Arc::clone(&queue);
+        thread::Builder::new()
+            .name(format!("password-{number}"))
+            .spawn(move || {
+                give_way();
+                loop {
+                    // Waits with the lock held: who waits for the lock would have nothing else to do.
+                    let Ok(job) = queue.lock().unwrap_or_else(PoisonError::into_inner).recv() else { return };
+                    // The caller hears of a panic by getting no answer.
+                    drop(catch_unwind(AssertUnwindSafe(job)));
+                }
+            })
+            .map_err(|_| Error::Refused("The threads that hash passwords cannot be started"))?;
+    }
+    Ok(jobs)
+}
+
+/// Lets all other threads go first. On other systems than Linux this would be about the whole process.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::getpriority_process(None)
+        .and_then(|now| rustix::process::setpriority_process(None, now + NICE))
+    {
+        tracing::warn!(%error, "hashing passwords competes with the rest of the server for the processor");
     }
 }
 
@@ -215,6 +261,23 @@ mod tests {
         assert_eq!(verify(&cost(1), "secret", "garbage"), Verdict::Wrong);
         let unpeppered = HashingCost { pepper: String::new(), ..cost(1) };
         assert_eq!(verify(&unpeppered, "secret", &stored), Verdict::Wrong);
+    }
+
+    #[tokio::test]
+    #[cfg(target_os = "linux")]
+    async fn hashing_gives_way() {
+        let nice = || rustix::process::getpriority_process(None).unwrap();
+        let (hasher, before) = (Hasher::new(cost(1)).unwrap(), nice());
+        assert_eq!(hasher.turn(move |_| nice()).await.unwrap(), (before + NICE).min(19));
+        assert_eq!(nice(), before);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_no_verdict() {
+        let hasher = Hasher::new(cost(1)).unwrap();
+        assert!(hasher.turn(|_| panic!("on purpose")).await.is_err());
+        let stored = hasher.hash("secret").await.unwrap();
+        assert_eq!(hasher.verify("secret", Some(&stored)).await.unwrap(), Verdict::Right);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! When and from where accounts were seen. Noted in memory on every authenticated request and written in
 //! batches, so that reading costs no write.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use reeve_db::{Db, DbError};
@@ -35,12 +35,15 @@ pub struct Sighting {
     pub ts: i64,
 }
 
-type Key = (TokenHash, String);
+/// An account, a token and an address.
+type Key = (i64, TokenHash, String);
 
 #[derive(Default)]
 struct Inner {
-    noted: HashMap<Key, i64>,
-    waiting: HashMap<Key, Sighting>,
+    noted: HashMap<(TokenHash, String), i64>,
+    waiting: BTreeMap<Key, Sighting>,
+    /// What the last flush wrote.
+    written: BTreeMap<Key, Sighting>,
 }
 
 /// Collects sightings until they are written.
@@ -63,13 +66,14 @@ impl Seen {
         if inner.noted.len() >= MOST || inner.waiting.len() >= MOST {
             return;
         }
-        inner.noted.insert(key.clone(), now);
+        let (token_hash, ip) = key.clone();
+        inner.noted.insert(key, now);
         inner.waiting.insert(
-            key,
+            (session.owner_num, token_hash, ip.clone()),
             Sighting {
                 user_num: session.owner_num,
-                token_hash: session.token_hash,
-                ip: ip.to_owned(),
+                token_hash,
+                ip,
                 user_agent: user_agent.to_owned(),
                 device_id: session.device_id.clone(),
                 ts: now,
@@ -77,10 +81,18 @@ impl Seen {
         );
     }
 
-    /// What was seen of an account and is not written yet.
-    pub fn waiting(&self, user_num: i64) -> Vec<Sighting> {
+    /// What was seen of an account lately, the oldest first where a connection is in it twice: all that is not written
+    /// yet, and what the last flush wrote, which a reading transaction that began before does not see.
+    pub fn lately(&self, user_num: i64) -> Vec<Sighting> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.waiting.values().filter(|sighting| sighting.user_num == user_num).cloned().collect()
+        let first = (user_num, TokenHash::default(), String::new());
+        [&inner.written, &inner.waiting]
+            .into_iter()
+            .flat_map(|sightings| {
+                sightings.range(first.clone()..).take_while(|((num, ..), _)| *num == user_num)
+            })
+            .map(|(_, sighting)| sighting.clone())
+            .collect()
     }
 
     /// How many sightings are not written yet.
@@ -95,8 +107,11 @@ impl Seen {
 
     /// Writes what waits, in transactions of bounded length. What cannot be written waits on.
     pub async fn flush(&self, db: &Db) -> Result<(), DbError> {
-        let all: Vec<Sighting> =
-            self.inner.lock().unwrap_or_else(PoisonError::into_inner).waiting.values().cloned().collect();
+        let all: Vec<Sighting> = {
+            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            inner.written.clear();
+            inner.waiting.values().cloned().collect()
+        };
         for batch in all.chunks(BATCH) {
             let sightings = batch.to_vec();
             db.write(move |tx| -> Result<(), DbError> {
@@ -129,10 +144,11 @@ impl Seen {
             .await?;
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
             for written in batch {
-                let key = (written.token_hash, written.ip.clone());
+                let key = (written.user_num, written.token_hash, written.ip.clone());
                 if inner.waiting.get(&key) == Some(written) {
                     inner.waiting.remove(&key);
                 }
+                inner.written.insert(key, written.clone());
             }
         }
         Ok(())

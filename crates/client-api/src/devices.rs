@@ -3,7 +3,7 @@
 
 use reeve_accounts::devices as deeds;
 use reeve_http::json::Object;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, json, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, json, reply};
 use reeve_store::devices::{self, Device};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -26,13 +26,13 @@ struct DeviceView {
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/_matrix/client/v3/devices", list)
+        Route::read("/_matrix/client/v3/devices", list)
             .also("/_matrix/client/r0/devices")
             .also("/_matrix/client/unstable/devices")
             .access(Access::Guest)
             .summary("Lists the devices of the account")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3devices"),
-        Route::get(ONE, get)
+        Route::read(ONE, get)
             .also(ONE_OLD)
             .also(ONE_UNSTABLE)
             .access(Access::Guest)
@@ -81,20 +81,18 @@ fn view(user_id: &str, device: Device) -> DeviceView {
     }
 }
 
-async fn list(call: Call) -> Answer {
+fn list(call: &Reading<'_>) -> Answer {
     let user = call.user()?;
-    let (num, waiting) = (user.num, call.app.seen.waiting(user.num));
-    let mut devices = call.read(move |tx| devices::of_user(tx, num)).await?;
-    deeds::see(&mut devices, &waiting);
+    let mut devices = devices::of_user(call.tx, user.num)?;
+    deeds::see(&mut devices, &call.app.seen.lately(user.num));
     let devices: Vec<DeviceView> = devices.into_iter().map(|device| view(&user.user_id, device)).collect();
     reply::ok(&json!({ "devices": devices }))
 }
 
-async fn get(call: Call) -> Answer {
-    let (user, device_id) = (call.user()?, call.param("device_id"));
-    let (num, waiting) = (user.num, call.app.seen.waiting(user.num));
-    let mut device = call.read(move |tx| devices::find(tx, num, &device_id)).await?;
-    deeds::see(device.as_mut_slice(), &waiting);
+fn get(call: &Reading<'_>) -> Answer {
+    let user = call.user()?;
+    let mut device = devices::find(call.tx, user.num, call.params.get("device_id"))?;
+    deeds::see(device.as_mut_slice(), &call.app.seen.lately(user.num));
     let device = device.ok_or_else(|| MatrixError::not_found("Not found"))?;
     reply::ok(&view(&user.user_id, device))
 }

@@ -60,13 +60,17 @@ pub fn authenticate(
     Ok(Some(session))
 }
 
-/// Notes that a session was used.
-pub async fn used(head: &Head, session: &Session) -> Result<(), MatrixError> {
+/// Notes that a session was used: what is read from now on shows it.
+pub fn note(head: &Head, session: &Session) {
+    head.app.seen.note(session, &head.ip, head.user_agent(), head.now);
+}
+
+/// Writes down that a token which a refresh issued was used.
+pub async fn confirm(head: &Head, session: &Session) -> Result<(), MatrixError> {
     if session.unconfirmed {
         let token_hash = session.token_hash;
         head.app.db.write(move |tx| sessions::confirm(tx, &token_hash)).await?;
     }
-    head.app.seen.note(session, &head.ip, head.user_agent(), head.now);
     Ok(())
 }
 

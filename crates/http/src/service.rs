@@ -151,7 +151,8 @@ impl Service {
                     app.db.read(move |tx| auth::authenticate(tx, &route, credentials.as_ref(), now)).await?
                 };
                 if let Some(session) = &session {
-                    auth::used(&head, session).await?;
+                    auth::confirm(&head, session).await?;
+                    auth::note(&head, session);
                 }
                 check(&route, &head, session.as_ref())?;
                 limit(&route, &head, session.as_ref()).await?;
@@ -185,13 +186,16 @@ async fn read(
         .db
         .read(move |tx| -> Result<_, MatrixError> {
             let session = auth::authenticate(tx, &at, credentials.as_ref(), reading.now)?;
+            if let Some(session) = &session {
+                auth::note(&reading, session);
+            }
             let answer = check(&at, &reading, session.as_ref())
                 .and_then(|()| handler(&Reading { tx, head: &reading, session: session.as_ref() }));
             Ok((session, answer))
         })
         .await?;
     if let Some(session) = &session {
-        auth::used(&head, session).await?;
+        auth::confirm(&head, session).await?;
     }
     limit(route, &head, session.as_ref()).await?;
     answer

@@ -1,11 +1,11 @@
 //! Reads one device.
 
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, MatrixError, Reading, Route, reply};
 
 use super::view::DeviceView;
 
 pub(crate) fn route() -> Route {
-    Route::get("/_synapse/admin/v2/users/{user_id}/devices/{device_id}", handle)
+    Route::read("/_synapse/admin/v2/users/{user_id}/devices/{device_id}", handle)
         .summary("Reads one device of an account")
         .returns::<DeviceView>(200)
         .errors(&[
@@ -15,8 +15,8 @@ pub(crate) fn route() -> Route {
         ])
 }
 
-async fn handle(call: Call) -> Answer {
-    let user = super::owner(&call).await?;
-    let device = DeviceView::one(&call, &user, call.param("device_id")).await?;
+fn handle(call: &Reading<'_>) -> Answer {
+    let user = super::read_owner(call)?;
+    let device = DeviceView::one(call, &user, call.params.get("device_id"))?;
     reply::ok(&device.ok_or_else(|| MatrixError::not_found("Not found"))?)
 }

@@ -1,6 +1,6 @@
 //! Lists the devices of an account.
 
-use reeve_http::{Answer, Call, Route, reply};
+use reeve_http::{Answer, Reading, Route, reply};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -15,14 +15,14 @@ pub(crate) struct DeviceList {
 }
 
 pub(crate) fn route() -> Route {
-    Route::get("/_synapse/admin/v2/users/{user_id}/devices", handle)
+    Route::read("/_synapse/admin/v2/users/{user_id}/devices", handle)
         .summary("Lists the devices of an account")
         .returns::<DeviceList>(200)
         .errors(crate::target::ERRORS)
 }
 
-async fn handle(call: Call) -> Answer {
-    let user = super::owner(&call).await?;
-    let devices = DeviceView::all(&call, &user).await?;
+fn handle(call: &Reading<'_>) -> Answer {
+    let user = super::read_owner(call)?;
+    let devices = DeviceView::all(call, &user)?;
     reply::ok(&DeviceList { total: devices.len(), devices })
 }

@@ -9,7 +9,7 @@ mod rename;
 mod view;
 
 use reeve_http::json::Object;
-use reeve_http::{Call, MatrixError, Route};
+use reeve_http::{Call, MatrixError, Reading, Route};
 use reeve_model::User;
 use serde_json::Value;
 
@@ -22,6 +22,12 @@ pub(crate) fn routes() -> Vec<Route> {
 /// The account in the path, which must exist here.
 async fn owner(call: &Call) -> Result<User, MatrixError> {
     owner_or(call, "Can only lookup local users").await
+}
+
+/// The account in the path, which must exist here, for an operation that only reads.
+fn read_owner(call: &Reading<'_>) -> Result<User, MatrixError> {
+    let user_id = target::local_user(call, "Can only lookup local users")?;
+    target::found(call.tx, &user_id, "Unknown user")
 }
 
 /// The account in the path, which must exist here; `remote` is the refusal if it is of another server.

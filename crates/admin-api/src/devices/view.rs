@@ -2,7 +2,7 @@
 
 use reeve_accounts::devices as deeds;
 use reeve_db::{DbError, ReadTx};
-use reeve_http::{Call, MatrixError};
+use reeve_http::Reading;
 use reeve_model::User;
 use reeve_store::dehydrated_devices;
 use reeve_store::devices::{self, Device};
@@ -42,28 +42,18 @@ impl DeviceView {
     }
 
     /// All devices of an account, by device id.
-    pub(crate) async fn all(call: &Call, user: &User) -> Result<Vec<Self>, MatrixError> {
-        let (num, waiting) = (user.num, call.app.seen.waiting(user.num));
-        let (mut devices, dehydrated) = call
-            .read(move |tx| -> Result<_, DbError> { Ok((devices::of_user(tx, num)?, dehydrated(tx, num)?)) })
-            .await?;
-        deeds::see(&mut devices, &waiting);
+    pub(crate) fn all(call: &Reading<'_>, user: &User) -> Result<Vec<Self>, DbError> {
+        let mut devices = devices::of_user(call.tx, user.num)?;
+        deeds::see(&mut devices, &call.app.seen.lately(user.num));
+        let dehydrated = dehydrated(call.tx, user.num)?;
         Ok(devices.into_iter().map(|device| Self::new(user, device, dehydrated.as_deref())).collect())
     }
 
     /// One device of an account.
-    pub(crate) async fn one(
-        call: &Call,
-        user: &User,
-        device_id: String,
-    ) -> Result<Option<Self>, MatrixError> {
-        let (num, waiting) = (user.num, call.app.seen.waiting(user.num));
-        let (mut device, dehydrated) = call
-            .read(move |tx| -> Result<_, DbError> {
-                Ok((devices::find(tx, num, &device_id)?, dehydrated(tx, num)?))
-            })
-            .await?;
-        deeds::see(device.as_mut_slice(), &waiting);
+    pub(crate) fn one(call: &Reading<'_>, user: &User, device_id: &str) -> Result<Option<Self>, DbError> {
+        let mut device = devices::find(call.tx, user.num, device_id)?;
+        deeds::see(device.as_mut_slice(), &call.app.seen.lately(user.num));
+        let dehydrated = dehydrated(call.tx, user.num)?;
         Ok(device.map(|device| Self::new(user, device, dehydrated.as_deref())))
     }
 }

@@ -1,6 +1,6 @@
 //! How many invites an account sent and how many rooms it joined.
 
-use reeve_http::{Answer, Call, Route, reply};
+use reeve_http::{Answer, Reading, Route, reply};
 use reeve_store::events;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -24,7 +24,7 @@ pub(crate) struct RoomsJoined {
 }
 
 pub(crate) fn sent_invites() -> Route {
-    Route::get("/_synapse/admin/v1/users/{user_id}/sent_invite_count", read_sent_invites)
+    Route::read("/_synapse/admin/v1/users/{user_id}/sent_invite_count", read_sent_invites)
         .summary("How many invites an account sent since a time")
         .query(QUERY)
         .returns::<SentInvites>(200)
@@ -32,22 +32,21 @@ pub(crate) fn sent_invites() -> Route {
 }
 
 pub(crate) fn rooms_joined() -> Route {
-    Route::get("/_synapse/admin/v1/users/{user_id}/cumulative_joined_room_count", read_rooms_joined)
+    Route::read("/_synapse/admin/v1/users/{user_id}/cumulative_joined_room_count", read_rooms_joined)
         .summary("How many rooms an account joined since a time")
         .query(QUERY)
         .returns::<RoomsJoined>(200)
         .errors(ERRORS)
 }
 
-async fn read_sent_invites(call: Call) -> Answer {
-    let (user_id, from_ts) = (call.param("user_id"), call.query.required_integer("from_ts")?);
-    let invite_count = call.read(move |tx| events::invites_sent(tx, &user_id, from_ts)).await?;
+fn read_sent_invites(call: &Reading<'_>) -> Answer {
+    let from_ts = call.query.required_integer("from_ts")?;
+    let invite_count = events::invites_sent(call.tx, call.params.get("user_id"), from_ts)?;
     reply::ok(&SentInvites { invite_count })
 }
 
-async fn read_rooms_joined(call: Call) -> Answer {
-    let (user_id, from_ts) = (call.param("user_id"), call.query.required_integer("from_ts")?);
-    let cumulative_joined_room_count =
-        call.read(move |tx| events::rooms_joined(tx, &user_id, from_ts)).await?;
+fn read_rooms_joined(call: &Reading<'_>) -> Answer {
+    let from_ts = call.query.required_integer("from_ts")?;
+    let cumulative_joined_room_count = events::rooms_joined(call.tx, call.params.get("user_id"), from_ts)?;
     reply::ok(&RoomsJoined { cumulative_joined_room_count })
 }

@@ -1,6 +1,6 @@
 //! The rooms that an account is in.
 
-use reeve_http::{Answer, Call, Route, reply};
+use reeve_http::{Answer, Reading, Route, reply};
 use reeve_store::memberships;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,7 +14,7 @@ pub(crate) struct JoinedRooms {
 }
 
 pub(crate) fn route() -> Route {
-    Route::get("/_synapse/admin/v1/users/{user_id}/joined_rooms", handle)
+    Route::read("/_synapse/admin/v1/users/{user_id}/joined_rooms", handle)
         .summary("Lists the rooms that an account is joined to")
         .description(
             "Any user id is taken, also of other servers: the rooms known to this server are listed.",
@@ -22,9 +22,8 @@ pub(crate) fn route() -> Route {
         .returns::<JoinedRooms>(200)
 }
 
-async fn handle(call: Call) -> Answer {
-    let user_id = call.param("user_id");
-    let rooms = call.read(move |tx| memberships::of_user_in(tx, &user_id, "join")).await?;
+fn handle(call: &Reading<'_>) -> Answer {
+    let rooms = memberships::of_user_in(call.tx, call.params.get("user_id"), "join")?;
     let joined_rooms: Vec<String> = rooms.into_iter().map(|room| room.room_id).collect();
     reply::ok(&JoinedRooms { total: joined_rooms.len(), joined_rooms })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_http::{Answer, Call, Route, reply};
+use reeve_http::{Answer, Reading, Route, reply};
 use reeve_store::memberships;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,15 +15,14 @@ pub(crate) struct Memberships {
 }
 
 pub(crate) fn route() -> Route {
-    Route::get("/_synapse/admin/v1/users/{user_id}/memberships", handle)
+    Route::read("/_synapse/admin/v1/users/{user_id}/memberships", handle)
         .summary("Lists the memberships of an account in all rooms")
         .description("Any user id is taken, also of other servers.")
         .returns::<Memberships>(200)
 }
 
-async fn handle(call: Call) -> Answer {
-    let user_id = call.param("user_id");
-    let rooms = call.read(move |tx| memberships::of_user(tx, &user_id)).await?;
+fn handle(call: &Reading<'_>) -> Answer {
+    let rooms = memberships::of_user(call.tx, call.params.get("user_id"))?;
     let memberships = rooms.into_iter().map(|room| (room.room_id, room.member.membership)).collect();
     reply::ok(&Memberships { memberships })
 }

@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use reeve_accounts::seen::Sighting;
-use reeve_db::{DbError, ReadTx};
 use reeve_http::call::Params;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, MatrixError, Reading, Route, reply};
 use reeve_model::id;
 use reeve_store::connections::{self, Connection};
 use reeve_store::users;
@@ -54,7 +53,7 @@ pub(crate) struct WhoisConnection {
 }
 
 pub(crate) fn route() -> Route {
-    Route::get("/_synapse/admin/v1/whois/{user_id}", handle)
+    Route::read("/_synapse/admin/v1/whois/{user_id}", handle)
         .also("/_matrix/client/v3/admin/whois/{user_id}")
         .also("/_matrix/client/r0/admin/whois/{user_id}")
         .also("/_matrix/client/api/v1/admin/whois/{user_id}")
@@ -80,21 +79,15 @@ fn shape(params: &Params) -> Result<(), MatrixError> {
     Ok(())
 }
 
-async fn handle(call: Call) -> Answer {
+fn handle(call: &Reading<'_>) -> Answer {
     let caller = call.user()?;
     if !caller.admin && caller.user_id != call.params.get("user_id") {
         return Err(MatrixError::forbidden("You are not a server admin"));
     }
-    let user_id = target::local_user(&call, "Can only whois a local user")?;
-    let wanted = user_id.clone();
-    let num = call.read(move |tx| users::num(tx, &wanted)).await?;
-    let connections = match num {
+    let user_id = target::local_user(call, "Can only whois a local user")?;
+    let connections = match users::num(call.tx, &user_id)? {
         None => Vec::new(),
-        Some(num) => {
-            // Taken first: what is written in between is then seen twice, and not never.
-            let waiting = call.app.seen.waiting(num);
-            call.read(move |tx| merged(tx, num, &waiting)).await?
-        }
+        Some(num) => merged(connections::of_user(call.tx, num, MOST)?, call.app.seen.lately(num)),
     };
     reply::ok(&Whois {
         user_id,
@@ -102,17 +95,16 @@ async fn handle(call: Call) -> Answer {
     })
 }
 
-/// The connections that are written and those that wait to be, the newest first.
-fn merged(tx: &ReadTx<'_>, num: i64, waiting: &[Sighting]) -> Result<Vec<WhoisConnection>, DbError> {
+/// The connections that are written and those seen lately, the newest first.
+fn merged(written: Vec<Connection>, lately: Vec<Sighting>) -> Vec<WhoisConnection> {
     let mut newest: HashMap<([u8; 32], String), WhoisConnection> = HashMap::new();
-    for Connection { token_hash, ip, user_agent, last_seen_ts, .. } in connections::of_user(tx, num, MOST)? {
+    for Connection { token_hash, ip, user_agent, last_seen_ts, .. } in written {
         newest.insert((token_hash, ip.clone()), WhoisConnection { ip, last_seen: last_seen_ts, user_agent });
     }
-    for Sighting { token_hash, ip, user_agent, ts, .. } in waiting {
-        let view = WhoisConnection { ip: ip.clone(), last_seen: *ts, user_agent: user_agent.clone() };
-        newest.insert((*token_hash, ip.clone()), view);
+    for Sighting { token_hash, ip, user_agent, ts, .. } in lately {
+        newest.insert((token_hash, ip.clone()), WhoisConnection { ip, last_seen: ts, user_agent });
     }
     let mut connections: Vec<WhoisConnection> = newest.into_values().collect();
     connections.sort_by(|a, b| b.last_seen.cmp(&a.last_seen).then_with(|| a.ip.cmp(&b.ip)));
-    Ok(connections)
+    connections
 }

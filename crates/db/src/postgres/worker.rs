@@ -65,8 +65,8 @@ struct Outage {
 
 /// What became of one try.
 enum Try {
-    /// The job has its result.
-    Done,
+    /// The job has its result; whether no statement of it failed.
+    Done(bool),
     /// Nothing was changed; another try may succeed.
     Again(DbError),
 }
@@ -110,31 +110,50 @@ impl Worker {
         self.disconnect();
     }
 
+    /// Runs a call; after a read also those that waited with it, in the same transaction. Its snapshot is taken after
+    /// each of them was asked for, so each sees what was committed before.
     fn call(&mut self, waiting: Waiting) {
-        let Waiting { kind, mut job, .. } = waiting;
+        let Waiting { kind, job, .. } = waiting;
+        let began = clock::now();
+        let mut sound = self.one(kind, job, false);
+        if kind == Kind::Write {
+            return;
+        }
+        while sound && let Some(job) = self.queue.try_pop_read(began) {
+            sound = self.one(kind, job, true);
+        }
+        // Nobody needs to wait for this.
+        self.roll_back();
+    }
+
+    /// Runs one call and answers it. For a read: whether the transaction, which may be `open` already, can be read from
+    /// further.
+    fn one(&mut self, kind: Kind, mut job: Box<dyn Job>, mut open: bool) -> bool {
         let start = clock::now();
         let mut tries = 1;
-        while let Try::Again(error) = self.take_turn(kind, &mut *job, tries) {
+        let sound = loop {
+            let error = match self.take_turn(kind, &mut *job, tries, open) {
+                Try::Done(sound) => break sound,
+                Try::Again(error) => error,
+            };
+            open = false;
             let most = if matches!(error, DbError::Constraint(_)) { CONSTRAINT_TRIES } else { TRIES };
             if tries >= most {
                 job.fail(error);
-                break;
+                break false;
             }
             self.metrics.retries.inc();
             thread::sleep(pause(self.lane, tries));
             tries += 1;
-        }
+        };
         let lane = if kind == Kind::Read { &self.metrics.read } else { &self.metrics.write };
         lane.run.observe(clock::now().duration_since(start).as_secs_f64());
         job.answer();
-        if kind == Kind::Read {
-            // The caller need not wait for this.
-            self.roll_back();
-        }
+        sound
     }
 
     /// Runs the call in one transaction: a read at once, a write beside others or, at last, alone.
-    fn take_turn(&mut self, kind: Kind, job: &mut dyn Job, tries: u32) -> Try {
+    fn take_turn(&mut self, kind: Kind, job: &mut dyn Job, tries: u32, open: bool) -> Try {
         let pool = Arc::clone(&self.pool);
         let (_shared, _alone);
         match kind {
@@ -142,14 +161,14 @@ impl Worker {
             Kind::Write if tries <= POLITE => _shared = pool.turn.read(),
             Kind::Write => _alone = pool.turn.write(),
         }
-        self.attempt(kind, job)
+        self.attempt(kind, job, open)
     }
 
-    /// Runs the call in one transaction. A reading transaction stays open.
-    fn attempt(&mut self, kind: Kind, job: &mut dyn Job) -> Try {
+    /// Runs the call in one transaction, which may be `open` already. A reading transaction stays open.
+    fn attempt(&mut self, kind: Kind, job: &mut dyn Job, open: bool) -> Try {
         if let Err(error) = self.connect() {
             job.fail(error);
-            return Try::Done;
+            return Try::Done(false);
         }
         let lane = self.lane;
         let Some(cell) = &mut self.session else { return Try::Again(DbError::Closed) };
@@ -157,7 +176,7 @@ impl Worker {
             Kind::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
             Kind::Write => "BEGIN ISOLATION LEVEL SERIALIZABLE",
         };
-        if let Err(error) = cell.get_mut().command(begin) {
+        if !open && let Err(error) = cell.get_mut().command(begin) {
             // Most often the server was restarted while the connection idled.
             self.disconnect();
             return Try::Again(error);
@@ -175,16 +194,16 @@ impl Worker {
             self.roll_back();
             return Try::Again(collision);
         }
-        let kept = ok && fault.is_none();
+        let sound = fault.is_none();
         if let Some(fault) = fault.filter(|_| ok) {
             job.fail(fault);
         }
         match kind {
-            Kind::Read => Try::Done,
-            Kind::Write if kept => self.commit(job),
+            Kind::Read => Try::Done(sound),
+            Kind::Write if ok && sound => self.commit(job),
             Kind::Write => {
                 self.roll_back();
-                Try::Done
+                Try::Done(sound)
             }
         }
     }
@@ -205,7 +224,7 @@ impl Worker {
             }
             Err(error) => job.fail(error),
         }
-        Try::Done
+        Try::Done(true)
     }
 
     /// Ends a transaction of which nothing is to be kept. If that fails, the server ends it with the connection.

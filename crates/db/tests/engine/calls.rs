@@ -26,6 +26,7 @@ on_both_engines!(
     a_commit_is_seen_by_the_next_read,
     a_read_sees_one_state,
     a_read_cannot_write,
+    reads_that_wait_do_not_disturb_each_other,
     no_increment_is_lost,
     many_callers,
     a_full_queue_refuses,
@@ -225,6 +226,40 @@ async fn a_read_cannot_write(engine: Engine) {
         db.read::<_, DbError, _>(|tx| tx.query(&ADD_ALL, &params!["a", 1, [0_u8]], |_| Ok(()))).await;
     assert!(matches!(result, Err(DbError::Internal(_))), "{result:?}");
     assert_eq!(names(&db).await, [""; 0]);
+}
+
+/// They share a transaction: one that fails in it fails alone.
+async fn reads_that_wait_do_not_disturb_each_other(engine: Engine) {
+    let place = Place::new(engine);
+    let db = place.open(Options { readers: 1, ..one_thread() }).await;
+    add(&db, "a").await.unwrap();
+    let (gate, wait) = mpsc::channel::<()>();
+    let (entered, enters) = mpsc::channel::<()>();
+    let (entered, wait) = (Mutex::new(entered), Mutex::new(wait));
+    let mut first = Box::pin(db.read::<_, DbError, _>(move |_| {
+        entered.lock().unwrap().send(()).unwrap();
+        drop(wait.lock().unwrap().recv());
+        Ok(())
+    }));
+    assert!(first.as_mut().now_or_never().is_none());
+    tokio::task::spawn_blocking(move || enters.recv().unwrap()).await.unwrap();
+    let mut waiting: Vec<_> = (0..6)
+        .map(|number| {
+            Box::pin(db.read::<Vec<String>, DbError, _>(move |tx| {
+                let statement = if number % 3 == 1 { &ADD_ALL } else { &NAMES };
+                let params = params!["b", 1, [0_u8]];
+                tx.query(statement, if number % 3 == 1 { &params } else { &[] }, |row| row.get(0))
+            }))
+        })
+        .collect();
+    for read in &mut waiting {
+        assert!(read.as_mut().now_or_never().is_none());
+    }
+    drop(gate);
+    first.await.unwrap();
+    for (number, read) in join_all(waiting).await.into_iter().enumerate() {
+        assert_eq!(read.ok(), (number % 3 != 1).then(|| vec!["a".to_owned()]), "{number}");
+    }
 }
 
 async fn no_increment_is_lost(engine: Engine) {

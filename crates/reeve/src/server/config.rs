@@ -114,9 +114,7 @@ impl Config {
                 pepper: password.pepper.expose().to_owned(),
                 memory_kib: password.memory_kib,
                 iterations: password.iterations,
-                workers: password
-                    .workers
-                    .map_or((processors / 2).max(1), |workers| usize::try_from(workers).unwrap_or(1)),
+                workers: password.workers.map_or(processors, |workers| usize::try_from(workers).unwrap_or(1)),
                 wait: HASHING_WAIT,
             },
             http: HttpSettings {

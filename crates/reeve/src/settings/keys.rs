@@ -89,7 +89,8 @@ sections! {
         memory_kib: u32 = 19_456;
         /// Passes over that memory.
         iterations: u32 = 2;
-        /// How many passwords are hashed at the same time. When not set, half the processors.
+        /// How many passwords are hashed at the same time, by threads that let all others go first. When not
+        /// set, as many as there are processors.
         workers: Option<u32> = None;
     }
 
