@@ -45,7 +45,7 @@ type Job = Box<dyn FnOnce() + Send>;
 struct Inner {
     cost: HashingCost,
     jobs: mpsc::Sender<Job>,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     waiting: AtomicUsize,
     /// Compared with when there is no account or no password, so that the answer takes as long.
     decoy: String,
@@ -61,7 +61,7 @@ impl Hasher {
         let decoy = hash(&cost, "")?;
         let workers = cost.workers.max(1);
         let jobs = start(workers)?;
-        let turns = Semaphore::new(workers);
+        let turns = Arc::new(Semaphore::new(workers));
         Ok(Self(Arc::new(Inner { cost, jobs, turns, waiting: AtomicUsize::new(0), decoy })))
     }
 
@@ -92,11 +92,14 @@ impl Hasher {
     ) -> Result<T, Error> {
         let inner = Arc::clone(&self.0);
         let _waiting = Waiting::enter(&inner.waiting)?;
-        let turn = tokio::time::timeout(inner.cost.wait, inner.turns.acquire()).await;
-        let _turn = turn.map_err(|_| Error::Overloaded)?.map_err(|_| Error::Overloaded)?;
+        let turn = tokio::time::timeout(inner.cost.wait, Arc::clone(&inner.turns).acquire_owned()).await;
+        let turn = turn.map_err(|_| Error::Overloaded)?.map_err(|_| Error::Overloaded)?;
         let (worker, (reply, result)) = (Arc::clone(&self.0), oneshot::channel());
-        // Whoever asked may have stopped waiting.
-        let job = Box::new(move || drop(reply.send(f(&worker))));
+        let job = Box::new(move || {
+            // Kept to the end of the work, also when whoever asked stops waiting.
+            let _turn = turn;
+            drop(reply.send(f(&worker)));
+        });
         inner.jobs.send(job).map_err(|_| Error::Overloaded)?;
         result.await.map_err(|_| Error::Overloaded)
     }

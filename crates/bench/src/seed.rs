@@ -12,10 +12,11 @@ use reeve_accounts::Policy;
 use reeve_accounts::import::{Candidate, Importer};
 use reeve_accounts::password::Hasher;
 use reeve_accounts::sessions::hash_token;
-use reeve_db::{Db, DbError, Options, Tx};
+use reeve_db::{Db, DbError, Options, ReadTx, Tx};
 use reeve_model::clock::monotonic;
 use reeve_model::{Clock, Ctx};
 use reeve_store::access_tokens::{self, NewAccessToken};
+use reeve_store::user_list::{self, Filter, OrderBy};
 use reeve_store::users;
 
 use crate::Fallible;
@@ -51,7 +52,10 @@ pub(crate) async fn seed(
         ..Options::default()
     };
     let db = Db::open(place.url(), options, reeve_store::MIGRATIONS).await?;
-    let there = usize::try_from(db.read(users::highest_num).await?)?;
+    // Not the highest number: an attempt that was repeated leaves numbers out.
+    let everybody =
+        |tx: &ReadTx<'_>| user_list::page(tx, SERVER_NAME, &Filter::default(), OrderBy::Name, false, 0, 0);
+    let there = usize::try_from(db.read(everybody).await?.total)?;
     if there == all {
         println!("the accounts are there already");
     } else if there > 0 {
