@@ -89,10 +89,13 @@ class Person:
     def sync(self):
         self.task = asyncio.create_task(self.client.sync_forever(timeout=10_000, sync_filter=WHOLE))
 
-    async def close(self):
+    async def rest(self):
         if self.task is not None:
             self.task.cancel()
             await asyncio.gather(self.task, return_exceptions=True)
+
+    async def close(self):
+        await self.rest()
         await self.client.close()
 
     async def until(self, what, check):
@@ -332,6 +335,8 @@ async def signs_of_life(server, nora_id, otto_id):
         assert main_receipt(nora, room_id, otto).event_id == lines[1]
 
         await nora.until("otto is here", lambda: room.users[otto_id].presence == "online")
+        # His next sync would say that he is there again.
+        await otto.rest()
         await done(otto.client.set_presence("unavailable", "at lunch"))
         await nora.until("otto is away", lambda: room.users[otto_id].presence == "unavailable")
         assert room.users[otto_id].status_msg == "at lunch"
