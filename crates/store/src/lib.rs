@@ -91,6 +91,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "search_pending",
         sql: include_str!("../migrations/0015_search_pending.sql"),
     },
+    Migration {
+        number: 16,
+        name: "search_merges",
+        sql: include_str!("../migrations/0016_search_merges.sql"),
+    },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
