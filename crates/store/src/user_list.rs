@@ -7,7 +7,7 @@
 use reeve_db::{DbError, Engine, ReadTx};
 use reeve_model::User;
 
-use crate::user_list_counts::{Counts, List, totals};
+use crate::user_list_counts::{ClassCount, Counts, List, totals};
 use crate::user_list_merge::Merge;
 use crate::user_list_rows::{AFTER_USER_IDS, Key, between};
 pub use crate::user_search::Term;
@@ -85,12 +85,15 @@ pub fn page(
     let asked = Asked { order_by, descending, from, limit };
     let term = filter.term.as_ref().filter(|term| !term.matches_domain(server_name));
     let totals = totals(tx)?;
-    let admitted = admitted(filter, &totals);
+    let (admitted, others) = split(filter, &totals);
     let (nums, total) = match term {
         None => walk(tx, &admitted, asked)?,
         Some(term) => match (look_up(tx, term, filter, sum(&totals), asked)?, term.pattern(server_name)) {
             (Some(found), _) => cut(found, asked),
-            (None, Some(pattern)) => walk_matches(tx, &admitted, &pattern, asked)?,
+            (None, Some(pattern)) => {
+                let total = user_search::count_matches(tx, &pattern, &admitted, &others)?;
+                walk_matches(tx, &admitted, &pattern, asked, total)?
+            }
             (None, None) => (Vec::new(), 0),
         },
     };
@@ -155,12 +158,12 @@ impl<'a> Class<'a> {
 pub(crate) struct Segment {
     pub(crate) list: List,
     /// With the number of accounts in each, whether they are in this list or not.
-    pub(crate) classes: Vec<(String, i64)>,
+    pub(crate) classes: Vec<ClassCount>,
     pub(crate) descending: bool,
 }
 
 /// The stretches of a list, in order.
-fn segments(all: &[(String, i64)], Asked { order_by, descending, .. }: Asked) -> Vec<Segment> {
+fn segments(all: &[ClassCount], Asked { order_by, descending, .. }: Asked) -> Vec<Segment> {
     let classes = all;
     let all = |list, descending| Segment { list, classes: classes.to_vec(), descending };
     let with_nulls = |list, null| {
@@ -196,17 +199,19 @@ fn segments(all: &[(String, i64)], Asked { order_by, descending, .. }: Asked) ->
     }
 }
 
-/// The classes there are, with the number of accounts in each, as far as the filter lets them through.
-fn admitted(filter: &Filter, totals: &[(String, i64)]) -> Vec<(String, i64)> {
-    totals.iter().filter(|(class, n)| *n > 0 && Class::parse(class).admitted_by(filter)).cloned().collect()
+/// The classes there are, with the number of accounts in each: those that the filter lets through, and the others.
+fn split(filter: &Filter, totals: &[ClassCount]) -> (Vec<ClassCount>, Vec<ClassCount>) {
+    let there = totals.iter().filter(|(_, n)| *n > 0).cloned();
+    there.partition(|(class, _)| Class::parse(class).admitted_by(filter))
 }
 
-fn sum(classes: &[(String, i64)]) -> i64 {
+/// How many accounts classes have together.
+pub(crate) fn sum(classes: &[ClassCount]) -> i64 {
     classes.iter().map(|(_, n)| n).sum()
 }
 
 /// A page without a search.
-fn walk(tx: &ReadTx<'_>, all: &[(String, i64)], asked: Asked) -> Result<(Vec<i64>, i64), DbError> {
+fn walk(tx: &ReadTx<'_>, all: &[ClassCount], asked: Asked) -> Result<(Vec<i64>, i64), DbError> {
     let total = sum(all);
     if asked.from.saturating_add(asked.limit) <= NEAR {
         return Ok((from_the_edge(tx, all, "", asked, total)?, total));
@@ -214,14 +219,14 @@ fn walk(tx: &ReadTx<'_>, all: &[(String, i64)], asked: Asked) -> Result<(Vec<i64
     Ok((from_the_counts(tx, all, asked, total)?, total))
 }
 
-/// A page of a search that finds a large part of all accounts: each is compared.
+/// A page of a search that finds `total` accounts, a large part of all: each is compared.
 fn walk_matches(
     tx: &ReadTx<'_>,
-    all: &[(String, i64)],
+    all: &[ClassCount],
     pattern: &str,
     asked: Asked,
+    total: i64,
 ) -> Result<(Vec<i64>, i64), DbError> {
-    let total = user_search::count_matches(tx, pattern, all)?;
     if total == sum(all) {
         // Everybody matches, so that the term may be forgotten.
         return walk(tx, all, asked);
@@ -232,7 +237,7 @@ fn walk_matches(
 /// Walks from the first account of the list to the page.
 fn from_the_edge(
     tx: &ReadTx<'_>,
-    all: &[(String, i64)],
+    all: &[ClassCount],
     pattern: &str,
     asked: Asked,
     total: i64,
@@ -248,7 +253,7 @@ fn from_the_edge(
 /// Enters the list at the page, wherever that is: the counts say where.
 fn from_the_counts(
     tx: &ReadTx<'_>,
-    all: &[(String, i64)],
+    all: &[ClassCount],
     asked: Asked,
     total: i64,
 ) -> Result<Vec<i64>, DbError> {

@@ -165,11 +165,14 @@ reeve_db::statements! {
 /// A place in a list: a sort key as [`Key::encode`] writes it, and a user id.
 pub(crate) type Low = (String, String);
 
+/// A class, and how many accounts are in it.
+pub(crate) type ClassCount = (String, i64);
+
 /// A stretch of a list and how many accounts of each class are in it.
 #[derive(Debug)]
 struct Bucket {
     low: Low,
-    counts: Vec<(String, i64)>,
+    counts: Vec<ClassCount>,
 }
 
 impl Bucket {
@@ -177,7 +180,7 @@ impl Bucket {
         Self { low, counts: Vec::new() }
     }
 
-    fn count(&self, classes: &[(String, i64)]) -> i64 {
+    fn count(&self, classes: &[ClassCount]) -> i64 {
         let is_wanted = |class: &String| classes.iter().any(|(wanted, _)| wanted == class);
         self.counts.iter().filter(|(class, _)| is_wanted(class)).map(|(_, n)| n).sum()
     }
@@ -199,7 +202,7 @@ impl Counts {
     }
 
     /// How many accounts of these classes there are.
-    pub(crate) fn sum(&self, classes: &[(String, i64)]) -> i64 {
+    pub(crate) fn sum(&self, classes: &[ClassCount]) -> i64 {
         self.coarse.iter().map(|bucket| bucket.count(classes)).sum()
     }
 
@@ -208,7 +211,7 @@ impl Counts {
     pub(crate) fn enter(
         &mut self,
         tx: &ReadTx<'_>,
-        classes: &[(String, i64)],
+        classes: &[ClassCount],
         position: i64,
     ) -> Result<(Low, i64), DbError> {
         let until = |buckets: &[Bucket], mut left: i64| {
@@ -231,7 +234,7 @@ impl Counts {
     pub(crate) fn before(
         &mut self,
         tx: &ReadTx<'_>,
-        classes: &[(String, i64)],
+        classes: &[ClassCount],
         place: &Low,
     ) -> Result<(Low, i64), DbError> {
         let until = |buckets: &[Bucket]| {
@@ -268,7 +271,7 @@ fn end(list: List) -> Low {
     (key.encode(), user_id.to_owned())
 }
 
-fn tally(counts: &mut Vec<(String, i64)>, class: String, n: i64) {
+fn tally(counts: &mut Vec<ClassCount>, class: String, n: i64) {
     match counts.iter_mut().find(|(known, _)| *known == class) {
         Some((_, sum)) => *sum += n,
         None => counts.push((class, n)),
@@ -276,7 +279,7 @@ fn tally(counts: &mut Vec<(String, i64)>, class: String, n: i64) {
 }
 
 /// How many accounts of each class there are.
-pub(crate) fn totals(tx: &ReadTx<'_>) -> Result<Vec<(String, i64)>, DbError> {
+pub(crate) fn totals(tx: &ReadTx<'_>) -> Result<Vec<ClassCount>, DbError> {
     tx.query(&TOTALS, &params![ALL], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 

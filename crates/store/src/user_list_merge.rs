@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use reeve_db::{DbError, Engine, ReadTx};
 
 use crate::user_list::{Segment, count_of};
-use crate::user_list_counts::List;
+use crate::user_list_counts::{ClassCount, List};
 use crate::user_list_rows::{Entry, Key, ascending, descending};
 
 /// How many rows of one class are read at a time, at most.
@@ -68,7 +68,7 @@ impl<'a> Merge<'a> {
             Engine::Sqlite => wanted.saturating_mul(size) / all.max(1) + FIRST_SURPLUS,
             Engine::Postgres => FIRST_CHUNK,
         };
-        let stream = |(class, size): &'a (String, i64)| Stream {
+        let stream = |(class, size): &'a ClassCount| Stream {
             class,
             rows: VecDeque::new(),
             next: next.clone(),
