@@ -283,6 +283,24 @@ mod tests {
         assert_eq!(hasher.verify("secret", Some(&stored)).await.unwrap(), Verdict::Right);
     }
 
+    #[tokio::test]
+    async fn a_hash_keeps_its_turn_when_nobody_waits_for_it() {
+        let hasher = Hasher::new(cost(1)).unwrap();
+        let (begin, begun) = oneshot::channel();
+        let (end, ended) = mpsc::channel();
+        let caller = tokio::spawn({
+            let hasher = hasher.clone();
+            async move { hasher.turn(move |_| (begin.send(()), ended.recv())).await.is_ok() }
+        });
+        begun.await.unwrap();
+        caller.abort();
+        assert!(caller.await.unwrap_err().is_cancelled());
+        assert_eq!(hasher.0.turns.available_permits(), 0);
+        end.send(()).unwrap();
+        assert!(hasher.hash("secret").await.is_ok());
+        assert_eq!(hasher.waiting(), 0);
+    }
+
     #[test]
     fn hashes_that_can_be_stored() {
         assert_eq!(check_stored(&hash(&cost(1), "secret").unwrap()), Ok(()));

@@ -46,6 +46,7 @@ pub use self::{
     metrics::Metrics,
     migrate::Migration,
     row::Row,
+    sqlite::{FileError, backup, check},
     statement::Statement,
     tx::{ReadTx, Tx},
     url::{DatabaseUrl, Engine, UrlError},

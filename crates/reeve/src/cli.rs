@@ -4,6 +4,7 @@
 //! asked, with 1 when it could not, and with 2 when the question made no sense.
 
 mod config;
+mod database;
 mod import;
 mod operator;
 mod serve;
@@ -65,6 +66,9 @@ enum Command {
     /// Access tokens, for an operator who needs one
     #[command(subcommand)]
     Token(token::Command),
+    /// Copy and check the database
+    #[command(subcommand)]
+    Database(database::Command),
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell
@@ -112,6 +116,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::User(command) => user::run(command, &load()?.settings),
         Command::Import(command) => import::run(command, &load()?.settings),
         Command::Token(command) => token::run(command, &load()?.settings),
+        Command::Database(command) => database::run(command, &load()?.settings),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "reeve", &mut script);

@@ -1,6 +1,7 @@
 //! SQLite: one thread that writes, several that read, each with a connection of its own.
 
 mod connection;
+mod file;
 mod reader;
 mod statement;
 mod writer;
@@ -9,6 +10,7 @@ use std::{path::Path, sync::Arc, thread};
 
 use crate::{DatabaseUrl, Metrics, Migration, OpenError, Options, db::Threads, queue::Queue};
 
+pub use file::{FileError, backup, check};
 pub(crate) use statement::{column, each, execute, prepare};
 
 /// Opens the file, migrates it and starts the threads.

@@ -9,6 +9,7 @@
 )]
 
 mod calls;
+mod files;
 mod migrations;
 mod outages;
 mod support;

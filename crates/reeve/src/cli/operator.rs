@@ -3,7 +3,7 @@
 //! The server reads who may do what from the database with each request, so that what is changed here holds at
 //! once. Long work is queued as jobs and done by the server.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use reeve_accounts::{Error, Policy, password::Hasher, policy::HashingCost};
 use reeve_db::{DatabaseUrl, Db, DbError, Options, ReadTx, Tx};
@@ -47,6 +47,17 @@ impl From<DbError> for Failure {
     }
 }
 
+/// Fails if there is no SQLite database, rather than make one in a wrong place.
+pub(super) fn check_exists(path: &Path) -> Result<(), Failure> {
+    if path.exists() {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "there is no database {}: give the --data-dir or --database of the server",
+        path.display()
+    )))
+}
+
 impl Operator {
     /// Opens the database of the settings. `create` says whether to make one that is not there yet.
     pub(super) async fn open(settings: &Settings, create: bool) -> Result<Self, Failure> {
@@ -78,16 +89,10 @@ impl Operator {
         tune: impl FnOnce(Options) -> Options,
     ) -> Result<Self, Failure> {
         let config = Config::from_settings(settings);
-        if let DatabaseUrl::Sqlite(path) = &config.database
-            && !path.exists()
-        {
+        if let DatabaseUrl::Sqlite(path) = &config.database {
             if !create {
-                return Err(Failure::new(format!(
-                    "there is no database {}: give the --data-dir or --database of the server",
-                    path.display()
-                )));
-            }
-            if let Some(folder) = path.parent() {
+                check_exists(path)?;
+            } else if let Some(folder) = path.parent() {
                 make_private_folder(folder).map_err(|error| {
                     Failure::new(format!("cannot make the folder {}: {error}", folder.display()))
                 })?;

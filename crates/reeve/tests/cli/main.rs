@@ -299,3 +299,39 @@ fn a_server_that_cannot_start() {
     let error = fails(folder, &["serve", "--data-dir", "file/data"]);
     assert!(error.starts_with("cannot use the data folder file/data: "), "{error}");
 }
+
+#[test]
+fn backups() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    assert_eq!(
+        fails(folder, &["database", "backup", "copy.db"]),
+        "there is no database reeve-data/reeve.db: give the --data-dir or --database of the server"
+    );
+    let server = Server::start(folder);
+    prints(folder, &["user", "create", "alice", "--no-password"]);
+    let copied = prints(folder, &["database", "backup", "copy.db"]);
+    assert!(copied.starts_with("copied ") && copied.ends_with(" MiB to copy.db\n"), "{copied}");
+    assert_eq!(
+        fails(folder, &["database", "backup", "copy.db"]),
+        "cannot copy to copy.db: entity already exists"
+    );
+    assert_eq!(prints(folder, &["database", "check"]), "found nothing wrong with reeve-data/reeve.db\n");
+    // What happens later is not in it.
+    prints(folder, &["user", "create", "bob", "--no-password"]);
+    drop(server);
+
+    let of_copy = ["--database", "sqlite:copy.db"];
+    assert_eq!(
+        prints(folder, &[&of_copy[..], &["database", "check"]].concat()),
+        "found nothing wrong with copy.db\n"
+    );
+    let listed = prints(folder, &[&of_copy[..], &["user", "list"]].concat());
+    assert!(listed.contains("@alice:localhost") && !listed.contains("@bob:localhost"), "{listed}");
+
+    let elsewhere = ["--database", "postgres://localhost/none", "database", "check"];
+    assert_eq!(
+        fails(folder, &elsewhere),
+        "this is for SQLite: a PostgreSQL database is checked with pg_amcheck"
+    );
+}
