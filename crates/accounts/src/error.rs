@@ -18,6 +18,9 @@ pub enum Error {
     /// Somebody has the name already, perhaps in other letter case.
     #[error("User ID already taken.")]
     UserInUse,
+    /// The name is that of the account which sends server notices.
+    #[error("This user ID is reserved.")]
+    NameReserved,
     /// The external id belongs to somebody else.
     #[error("External id is already in use.")]
     ExternalIdInUse,

@@ -29,6 +29,8 @@ pub struct Policy {
     pub default_user_type: Option<String>,
     /// How long a new account is valid, if accounts expire.
     pub account_validity_period_ms: Option<i64>,
+    /// The name of the account that sends server notices, which nobody else can have.
+    pub notices_localpart: Option<String>,
 }
 
 impl Default for Policy {
@@ -46,6 +48,7 @@ impl Default for Policy {
             extra_user_types: Vec::new(),
             default_user_type: None,
             account_validity_period_ms: None,
+            notices_localpart: None,
         }
     }
 }

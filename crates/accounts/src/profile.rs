@@ -20,8 +20,9 @@ pub const SPREAD_JOB: &str = "update_profile_in_rooms";
 /// Queues what must follow from a new name or avatar: the rooms of the account show it, too.
 pub(crate) fn spread(tx: &mut Tx<'_>, ctx: &Ctx, before: &User, after: &User) -> Result<(), DbError> {
     let same = before.displayname == after.displayname && before.avatar_url == after.avatar_url;
-    // What the shadow-banned call themselves reaches nobody; what administrators call them does.
-    if same || after.deactivated || (after.shadow_banned && ctx.actor.is_none()) {
+    // What the shadow-banned call themselves reaches nobody; what administrators call them does. The suspended change
+    // nothing in rooms, whoever it is that renames them.
+    if same || after.deactivated || after.suspended || (after.shadow_banned && ctx.actor.is_none()) {
         return Ok(());
     }
     let rooms = memberships::count_of_user_in(tx, &after.user_id, "join")?;

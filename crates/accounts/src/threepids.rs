@@ -3,6 +3,7 @@
 use reeve_db::{DbError, Tx};
 use reeve_model::User;
 use reeve_store::{pushers, threepids};
+use unicase::UniCase;
 
 use crate::error::Error;
 
@@ -17,7 +18,7 @@ pub fn canonical(medium: &str, address: &str) -> Result<String, Error> {
             let mut parts = address.trim().split('@');
             match (parts.next(), parts.next(), parts.next()) {
                 (Some(local), Some(domain), None) => {
-                    Ok(format!("{}@{}", local.to_lowercase(), domain.to_lowercase()))
+                    Ok(format!("{}@{}", UniCase::unicode(local).to_folded_case(), domain.to_lowercase()))
                 }
                 _ => Err(Error::BadEmail),
             }
@@ -27,14 +28,16 @@ pub fn canonical(medium: &str, address: &str) -> Result<String, Error> {
     }
 }
 
+/// The [`canonical`] forms of addresses (medium and address as given), if all are valid.
+pub fn check(wanted: &[(String, String)]) -> Result<Vec<String>, Error> {
+    wanted.iter().map(|(medium, address)| canonical(medium, address)).collect()
+}
+
 /// Makes `wanted` (medium and address as given) the third-party ids of an account: what is not wanted goes first,
 /// with the e-mail pusher for it; then what is new is added, taken from another account if that had it. Answers
 /// whether anything changed.
 pub fn replace(tx: &mut Tx<'_>, user: &User, wanted: &[(String, String)], now: i64) -> Result<bool, Error> {
-    let canonicals = wanted
-        .iter()
-        .map(|(medium, address)| Ok((medium.clone(), canonical(medium, address)?)))
-        .collect::<Result<Vec<_>, Error>>()?;
+    let canonicals = check(wanted)?;
     let stored = threepids::of_user(tx, user.num)?;
     let mut changed = false;
     for threepid in &stored {
@@ -45,7 +48,7 @@ pub fn replace(tx: &mut Tx<'_>, user: &User, wanted: &[(String, String)], now: i
             changed = true;
         }
     }
-    for ((medium, address), (_, canonical)) in wanted.iter().zip(&canonicals) {
+    for ((medium, address), canonical) in wanted.iter().zip(&canonicals) {
         if !stored.iter().any(|threepid| threepid.medium == *medium && threepid.address == *address) {
             if let Some(loser) = threepids::find_user(tx, medium, canonical)? {
                 remove(tx, loser, medium, canonical)?;

@@ -55,8 +55,11 @@ pub fn check_active(tx: &ReadTx<'_>, user_num: i64) -> Result<(), Error> {
 }
 
 /// Checks that a new account can have a name, in the order in which clients expect the refusals.
-pub fn check_name(tx: &ReadTx<'_>, ctx: &Ctx, localpart: &str) -> Result<(), Error> {
+pub fn check_name(tx: &ReadTx<'_>, ctx: &Ctx, policy: &Policy, localpart: &str) -> Result<(), Error> {
     id::check_new_localpart(localpart, &ctx.server_name)?;
+    if policy.notices_localpart.as_deref() == Some(localpart) {
+        return Err(Error::NameReserved);
+    }
     if users::is_taken(tx, &ctx.user_id(localpart))? {
         return Err(Error::UserInUse);
     }
@@ -84,7 +87,7 @@ pub fn check_avatar_url(avatar_url: &str) -> Result<(), Error> {
 
 /// Creates an account. Guests get their numeric name from [`create_numbered`].
 pub fn create(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<User, Error> {
-    check_name(tx, ctx, &new.localpart)?;
+    check_name(tx, ctx, policy, &new.localpart)?;
     insert(tx, ctx, policy, new)
 }
 
@@ -287,7 +290,7 @@ fn create_from(
     change: &Change,
 ) -> Result<Put, Error> {
     let localpart = id::localpart(user_id).to_owned();
-    check_name(tx, ctx, &localpart)?;
+    check_name(tx, ctx, policy, &localpart)?;
     let displayname = match &change.displayname {
         Given::Absent | Given::Null => Some(localpart.clone()),
         Given::Text(text) => Some(text.clone()),
@@ -314,7 +317,12 @@ fn create_from(
         },
     )?;
     if let Some(wanted) = &change.threepids {
-        threepids::replace(tx, &user, wanted, ctx.now)?;
+        if user.deactivated {
+            // Deactivating would take them away.
+            threepids::check(wanted)?;
+        } else {
+            threepids::replace(tx, &user, wanted, ctx.now)?;
+        }
     }
     if let Some(wanted) = &change.external_ids {
         if (1..wanted.len())

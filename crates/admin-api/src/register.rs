@@ -88,6 +88,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 (400, "M_BAD_JSON", "a key is missing"),
                 (400, "M_UNKNOWN", "the settings hold no shared secret, or a value is not valid"),
                 (400, "M_INVALID_USERNAME", "no account can have this name"),
+                (400, "M_EXCLUSIVE", "the name is that of the account which sends server notices"),
                 (400, "M_USER_IN_USE", "an account has the name"),
                 (403, "M_UNKNOWN", "the secret is wrong"),
             ]),

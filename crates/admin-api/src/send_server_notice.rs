@@ -55,9 +55,9 @@ pub(crate) fn put() -> Route {
 async fn handle(mut call: Call) -> Answer {
     let body = call.object().await?;
     json::require(&body, &["user_id", "content"])?;
-    if call.app.home.settings.notices_localpart.is_none() {
+    let Some(sender) = call.app.policy.notices_localpart.clone() else {
         return Err(MatrixError::unknown("Server notices are not enabled on this server"));
-    }
+    };
     let text = |key: &str| match body.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
@@ -96,9 +96,7 @@ async fn handle(mut call: Call) -> Answer {
                 return Ok(event_id);
             }
             let user = users::find(tx, &user_id)?.ok_or(Error::NotFound("User not found"))?;
-            let sent = notices::send(tx, &home, &ctx, &user, &notice)?;
-            let event_id = sent
-                .ok_or_else(|| Error::Refused("Server notices are not enabled on this server".to_owned()))?;
+            let event_id = notices::send(tx, &home, &ctx, &sender, &user, &notice)?;
             if let Some(key) = &key {
                 transactions::insert(tx, key, &event_id, ctx.now)?;
             }

@@ -21,12 +21,13 @@ pub(crate) fn route() -> Route {
             (400, "M_MISSING_PARAM", "no name is given"),
             (400, "M_UNKNOWN", "the name is not ASCII"),
             (400, "M_INVALID_USERNAME", "no account can have this name"),
+            (400, "M_EXCLUSIVE", "the name is that of the account which sends server notices"),
             (400, "M_USER_IN_USE", "an account has the name, perhaps a deactivated one"),
         ])
 }
 
 fn handle(call: &Reading<'_>) -> Answer {
     let username = call.query.required_ascii("username")?;
-    users::check_name(call.tx, &call.ctx(), &username)?;
+    users::check_name(call.tx, &call.ctx(), &call.app.policy, &username)?;
     reply::ok(&UsernameAvailable { available: true })
 }

@@ -29,6 +29,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[
                 (400, "M_UNKNOWN", "a value is not valid, or an access token was sent"),
                 (400, "M_INVALID_USERNAME", "no account can have this name"),
+                (400, "M_EXCLUSIVE", "the name is that of the account which sends server notices"),
                 (400, "M_USER_IN_USE", "an account has the name"),
                 (400, "M_MISSING_PARAM", "there is no password"),
                 (400, "M_TOO_LARGE", "the name of the device is too long"),
@@ -109,8 +110,8 @@ async fn user(call: &Call, body: &Object) -> Answer {
     let remembered_text = |key: &str| earlier.get(key).and_then(Value::as_str).map(str::to_owned);
     let name = given_name.or_else(|| remembered_text("username"));
     if let Some(name) = name.clone() {
-        let ctx = call.ctx();
-        call.app.db.read(move |tx| users::check_name(tx, &ctx, &name)).await?;
+        let (ctx, app) = (call.ctx(), Arc::clone(&call.app));
+        call.app.db.read(move |tx| users::check_name(tx, &ctx, &app.policy, &name)).await?;
     }
 
     // A request that begins a session is remembered, its password as a hash. Every other has its password hashed

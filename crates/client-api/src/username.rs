@@ -14,6 +14,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[
                 (400, "M_MISSING_PARAM", "no name is given"),
                 (400, "M_INVALID_USERNAME", "no account can have this name"),
+                (400, "M_EXCLUSIVE", "the name is that of the account which sends server notices"),
                 (400, "M_USER_IN_USE", "an account has the name"),
                 (403, "M_FORBIDDEN", "people cannot register by themselves"),
             ])
@@ -26,6 +27,6 @@ fn handle(call: &Reading<'_>) -> Answer {
         return Err(MatrixError::forbidden("Registration has been disabled"));
     }
     let username = call.query.required_ascii("username")?;
-    users::check_name(call.tx, &call.ctx(), &username)?;
+    users::check_name(call.tx, &call.ctx(), &call.app.policy, &username)?;
     reply::ok(&json!({ "available": true }))
 }

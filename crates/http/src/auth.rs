@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, StatusCode, header};
 use reeve_accounts::sessions::{self, Session, TokenHash};
 use reeve_db::ReadTx;
 
@@ -46,7 +46,7 @@ pub fn credentials(
     }
 }
 
-/// The session of who calls, if they may call this route.
+/// The session of who calls, if it is a live one. What an account may do is not looked at: [`permit`].
 pub fn authenticate(
     tx: &ReadTx<'_>,
     route: &Route,
@@ -56,7 +56,7 @@ pub fn authenticate(
     let Some(token_hash) = credentials else { return Ok(None) };
     let session = sessions::find(tx, token_hash)?
         .ok_or_else(|| MatrixError::unknown_token("Invalid access token passed.", false))?;
-    admit(&session, route, now)?;
+    check_live(&session, route, now)?;
     Ok(Some(session))
 }
 
@@ -74,31 +74,40 @@ pub async fn confirm(head: &Head, session: &Session) -> Result<(), MatrixError> 
     Ok(())
 }
 
-/// The rules of the route table, in the order in which they are checked.
-fn admit(session: &Session, route: &Route, now: i64) -> Result<(), MatrixError> {
-    let user = &session.user;
+fn check_live(session: &Session, route: &Route, now: i64) -> Result<(), MatrixError> {
     if session.valid_until_ts.is_some_and(|until| until < now) && !route.open_to.expired_token {
         return Err(MatrixError::unknown_token("Access token has expired", true));
     }
     if session.expiration_ts.is_some_and(|until| until <= now) && !route.open_to.expired_account {
         return Err(MatrixError::new(
-            http::StatusCode::FORBIDDEN,
+            StatusCode::FORBIDDEN,
             "ORG_MATRIX_EXPIRED_ACCOUNT",
             "User account has expired",
         ));
     }
-    if user.locked && !route.open_to.locked {
+    if session.user.locked && !route.open_to.locked {
         return Err(MatrixError::locked());
     }
+    Ok(())
+}
+
+/// The rules of the route table about what accounts may do. Who is refused by them has been here all the same, and is noted.
+pub fn permit(route: &Route, session: &Session) -> Result<(), MatrixError> {
+    let user = &session.user;
     if user.is_guest && matches!(route.access, Access::User | Access::Admin) {
         return Err(MatrixError::new(
-            http::StatusCode::FORBIDDEN,
+            StatusCode::FORBIDDEN,
             "M_GUEST_ACCESS_FORBIDDEN",
             "Guest access not allowed",
         ));
     }
     if route.access == Access::Admin && !user.admin {
         return Err(MatrixError::forbidden("You are not a server admin"));
+    }
+    if let Some(text) = route.suspended
+        && user.suspended
+    {
+        return Err(MatrixError::new(StatusCode::FORBIDDEN, "M_USER_SUSPENDED", text));
     }
     Ok(())
 }

@@ -250,6 +250,7 @@ impl From<AccountError> for MatrixError {
             | AccountError::KeyNotFound(_)
             | AccountError::BackupNotFound(_) => Self::not_found(text),
             AccountError::UserInUse => Self::bad_request("M_USER_IN_USE", text),
+            AccountError::NameReserved => Self::bad_request("M_EXCLUSIVE", text),
             AccountError::ExternalIdInUse => Self::new(StatusCode::CONFLICT, "M_UNKNOWN", text),
             AccountError::UnknownMedium(_) | AccountError::NotAString(_) | AccountError::DeviceIdTooLong => {
                 Self::invalid_param(text)

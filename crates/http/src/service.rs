@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -30,6 +31,8 @@ pub struct Service {
     requests: AtomicU64,
 }
 
+/// Who is told to slow down is told so after a while, as other servers do: many clients ask again at once.
+const LIMITED_PAUSE: Duration = Duration::from_millis(500);
 const SERVER: &str = concat!("Reeve/", env!("CARGO_PKG_VERSION"));
 
 impl Service {
@@ -105,12 +108,18 @@ impl Service {
                     .catch_unwind()
                     .await
                     .unwrap_or_else(|_| Err(MatrixError::internal("the handler panicked")));
-                let response = answer.unwrap_or_else(|error| {
-                    if let Some(cause) = &error.cause {
-                        tracing::error!(route = &*pattern, cause, "request failed");
+                let response = match answer {
+                    Ok(response) => response,
+                    Err(error) => {
+                        if let Some(cause) = &error.cause {
+                            tracing::error!(route = &*pattern, cause, "request failed");
+                        }
+                        if error.status == StatusCode::TOO_MANY_REQUESTS {
+                            tokio::time::sleep(LIMITED_PAUSE).await;
+                        }
+                        error.into_response()
                     }
-                    error.into_response()
-                });
+                };
                 (pattern, response)
             }
         }
@@ -203,10 +212,8 @@ async fn read(
 
 /// What is checked of every request once it is known who calls.
 fn check(route: &Route, head: &Head, session: Option<&Session>) -> Result<(), MatrixError> {
-    if let (Some(text), Some(session)) = (route.suspended, session)
-        && session.user.suspended
-    {
-        return Err(MatrixError::new(StatusCode::FORBIDDEN, "M_USER_SUSPENDED", text));
+    if let Some(session) = session {
+        auth::permit(route, session)?;
     }
     if head.params.has_nul() {
         return Err(MatrixError::invalid_param("A path must not contain NUL characters"));

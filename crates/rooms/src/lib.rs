@@ -39,9 +39,7 @@ pub use signing::SigningKey;
 /// What the operator decided about rooms.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The localpart of the account that sends server notices; `None` if there are none.
-    pub notices_localpart: Option<String>,
-    /// The name of that account and of the rooms in which it sends.
+    /// The name of the account that sends server notices, and of the rooms in which it does.
     pub notices_name: String,
     /// Whether everybody may be found in the user directory, also by those who share no room with them.
     pub search_all_users: bool,
@@ -51,12 +49,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            notices_localpart: None,
-            notices_name: "Server Notices".to_owned(),
-            search_all_users: false,
-            presence: true,
-        }
+        Self { notices_name: "Server Notices".to_owned(), search_all_users: false, presence: true }
     }
 }
 

@@ -127,6 +127,30 @@ fn with_profile(tx: &ReadTx<'_>, user_id: &str, content: &mut Map<String, Value>
     Ok(())
 }
 
+/// What the shadow-banned may say of themselves in a room: no name and avatar of their choice, which would reach everybody
+/// there. They keep those that they have in the room, and come with those of their profile.
+pub(crate) fn without_own_names(
+    tx: &ReadTx<'_>,
+    room: &Room,
+    user: &User,
+    content: &Map<String, Value>,
+) -> Result<Map<String, Value>, Error> {
+    let is_join =
+        |content: &Map<String, Value>| content.get("membership").is_some_and(|value| value == "join");
+    let is_name = |key: &str| matches!(key, "displayname" | "avatar_url");
+    let mut content = content.clone();
+    content.retain(|key, _| !is_name(key));
+    if is_join(&content) {
+        let old = events::state(tx, room.num, "m.room.member", &user.user_id)?;
+        let old = old.map(|old| event::content(&old, &event::rules(room)?)).transpose()?.filter(is_join);
+        match old {
+            Some(old) => content.extend(old.into_iter().filter(|(key, _)| is_name(key))),
+            None => with_profile(tx, &user.user_id, &mut content)?,
+        }
+    }
+    Ok(content)
+}
+
 fn content(membership: &str, reason: Option<&str>) -> Map<String, Value> {
     let mut content = Map::new();
     content.insert("membership".to_owned(), json!(membership));

@@ -27,15 +27,15 @@ pub struct Notice {
     pub content: Map<String, Value>,
 }
 
-/// Sends a notice to an account and answers the id of the event. `None` if the settings name no sender.
+/// Sends a notice to an account, from the account `localpart`, and answers the id of the event.
 pub fn send(
     tx: &mut Tx<'_>,
     home: &Home,
     ctx: &Ctx,
+    localpart: &str,
     target: &User,
     notice: &Notice,
-) -> Result<Option<String>, Error> {
-    let Some(localpart) = &home.settings.notices_localpart else { return Ok(None) };
+) -> Result<String, Error> {
     let sender = sender(tx, home, ctx, localpart)?;
     let known = match rooms::notice_room(tx, target.num)? {
         Some(num) => rooms::by_num(tx, num)?,
@@ -73,7 +73,7 @@ pub fn send(
         content: notice.content.clone(),
         ..Draft::default()
     };
-    Ok(Some(event::append(tx, home, &mut room, &draft, ctx.now)?.event_id))
+    Ok(event::append(tx, home, &mut room, &draft, ctx.now)?.event_id)
 }
 
 /// The account that sends notices; it is made when it is first needed, and nobody can log in as it.
@@ -86,5 +86,6 @@ fn sender(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, localpart: &str) -> Result<Us
         displayname: Some(home.settings.notices_name.clone()),
         ..NewUser::default()
     };
+    // Under rules that reserve the name for nobody.
     Ok(reeve_accounts::users::create(tx, ctx, &Policy::default(), &new)?)
 }

@@ -73,6 +73,14 @@ pub fn send(
     }
     let mut room = joined_or_moving(tx, room_id, user, sent)?;
     check_content(tx, &room, user, sent)?;
+    let plain;
+    let sent = if user.shadow_banned && is_own_move(user, sent) {
+        plain =
+            Sent { content: membership::without_own_names(tx, &room, user, &sent.content)?, ..sent.clone() };
+        &plain
+    } else {
+        sent
+    };
     let event_id = if user.shadow_banned && !is_own_move(user, sent) {
         invented_event_id()
     } else if let Some(same) = unchanged_state(tx, &room, user, sent)? {

@@ -70,6 +70,7 @@ pub(crate) fn route() -> Route {
             (400, "M_BAD_JSON", "a value has the wrong type"),
             (400, "M_MISSING_PARAM", "a third-party or external id is incomplete"),
             (400, "M_INVALID_USERNAME", "a new account cannot have this name"),
+            (400, "M_EXCLUSIVE", "the name is that of the account which sends server notices"),
             (400, "M_USER_IN_USE", "the name is taken in other letter case"),
             (403, "M_FORBIDDEN", "passwords cannot be changed on this server"),
             (409, "M_UNKNOWN", "an external id belongs to another account"),

@@ -170,9 +170,9 @@ async fn create(
     let user_id = operator.user_id(name)?;
     let localpart = id::localpart(&user_id).to_owned();
     // Before anybody types a password for nothing.
-    let checked = localpart.clone();
+    let (checked, rules) = (localpart.clone(), policy.clone());
     operator
-        .read(move |tx, ctx| users::check_name(tx, ctx, &checked))
+        .read(move |tx, ctx| users::check_name(tx, ctx, &rules, &checked))
         .await
         .map_err(|failure| Failure::new(format!("{user_id} cannot be created: {failure}")))?;
     let password_hash = match password {

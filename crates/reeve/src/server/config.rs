@@ -109,6 +109,7 @@ impl Config {
                     .account_validity
                     .period_ms
                     .filter(|_| settings.account_validity.enabled),
+                notices_localpart: settings.server_notices.localpart.clone(),
             },
             hashing: HashingCost {
                 pepper: password.pepper.expose().to_owned(),
@@ -147,7 +148,6 @@ impl Config {
                     .map_or((processors / 2).max(1), |workers| usize::try_from(workers).unwrap_or(1)),
             },
             rooms: reeve_rooms::Settings {
-                notices_localpart: settings.server_notices.localpart.clone(),
                 notices_name: settings.server_notices.name.clone(),
                 search_all_users: settings.user_directory.search_all_users,
                 presence: settings.presence.enabled,

@@ -57,6 +57,19 @@ on_both_engines! {
         // A new account starts as it is asked for, also deactivated.
         let reply = put(&admin, "x", json!({ "deactivated": true, "password": "pw" })).await;
         assert_eq!(reply, (201, with(new_user("x"), json!({ "deactivated": true }))));
+        // As if it had been deactivated a moment later: without addresses, which must be valid all the same.
+        let with_address = |medium: &str| json!({
+            "deactivated": true, "threepids": [{ "medium": medium, "address": "y@b.c" }],
+            "external_ids": [{ "auth_provider": "p", "external_id": "y" }],
+        });
+        let refused = put(&admin, "y", with_address("fax")).await;
+        assert_eq!(refused.refusal(), (400, "M_INVALID_PARAM", "'fax' is not a valid value for 'medium'"));
+        let reply = put(&admin, "y", with_address("email")).await;
+        assert_eq!(reply, (201, with(new_user("y"), json!({
+            "deactivated": true, "external_ids": [{ "auth_provider": "p", "external_id": "y" }],
+        }))));
+        let found = admin.get("/_synapse/admin/v1/threepid/email/users/y@b.c").await;
+        assert_eq!(found.refusal(), (404, "M_NOT_FOUND", "User not found"));
     }
 
     async fn names_that_new_accounts_cannot_have(server: Server) {
@@ -200,6 +213,9 @@ on_both_engines! {
         assert_eq!(get(&admin, "n").await["threepids"], json!([]));
         let found = admin.get("/_synapse/admin/v1/threepid/email/users/a@b.c").await;
         assert_eq!(found, (200, json!({ "user_id": "@m:test" })));
+        // Folded before the sign, in lower case behind it.
+        let reply = put(&admin, "m", json!({ "threepids": [email(" Stra\u{df}E\u{3a3}@\u{c4}X.org ")] })).await;
+        assert_eq!(reply.body["threepids"][0]["address"], "strasse\u{3c3}@\u{e4}x.org");
     }
 
     async fn external_ids_are_replaced(server: Server) {

@@ -15,6 +15,24 @@ fn connection(ip: &str, last_seen: i64, user_agent: &str) -> Value {
 }
 
 on_both_engines! {
+    async fn who_is_refused_was_here(server: Server) {
+        let (admin, alice) = (server.admin().await, server.user("alice").await);
+        for (token, path) in [
+            (&alice, "/_synapse/admin/v2/users"),
+            (&server.log_in("alice", "alice's password").await, "/_synapse/admin/v2/users/@alice:test/devices"),
+        ] {
+            assert_eq!(token.get(path).await.refusal(), (403, "M_FORBIDDEN", "You are not a server admin"));
+        }
+        let seen = admin.get(&format!("{WHOIS}/@alice:test")).await.body;
+        let connections = seen["devices"][""]["sessions"][0]["connections"].as_array().unwrap().clone();
+        assert_eq!(connections.len(), 2, "{seen}");
+        // Who is locked out was not.
+        admin.put("/_synapse/admin/v2/users/@alice:test", json!({ "locked": true })).await;
+        server.clock.advance(200_000);
+        assert_eq!(alice.get(WHOAMI).await.refusal().1, "M_USER_LOCKED");
+        assert_eq!(admin.get(&format!("{WHOIS}/@alice:test")).await.body, seen);
+    }
+
     #[config(|config| config.http.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()])]
     async fn one_connection_for_each_token_and_address(server: Server) {
         let (admin, alice) = (server.admin().await, server.user("alice").await);

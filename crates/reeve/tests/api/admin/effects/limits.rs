@@ -1,5 +1,8 @@
 //! Rate limits of sending, and those of single accounts.
 
+use std::time::Duration;
+
+use reeve_model::clock::monotonic;
 use reeve_testkit::{Client, Config, Reply, on_both_engines};
 use serde_json::{Value, json};
 
@@ -36,8 +39,11 @@ on_both_engines! {
         let room = create_public(&alice).await;
         set(&admin, json!({ "messages_per_second": 1, "burst_count": 2 })).await;
         server.clock.advance(100_000);
+        let before = monotonic();
         let (passed, last) = send_many(&alice, &room, 3).await;
         assert_eq!((passed, last.header("retry-after")), (2, "1"));
+        // Who would ask again at once is kept waiting.
+        assert!(before.elapsed() >= Duration::from_millis(500));
         assert_eq!(last, (429, too_many(1000)));
         server.clock.advance(1000);
         assert_eq!(send_many(&alice, &room, 2).await.0, 1);

@@ -42,6 +42,19 @@ on_both_engines! {
         assert_eq!(membership(&bob, &left, "@alice:test").await, "leave");
     }
 
+    async fn not_while_suspended(server: Server) {
+        let (admin, alice, bob) = (server.admin().await, server.user("alice").await, server.user("bob").await);
+        let room = create_public(&bob).await;
+        join(&alice, &room).await;
+        ok(admin.put("/_synapse/admin/v1/suspend/@alice:test", json!({ "suspend": true })).await);
+        let since = now(&bob).await;
+        let changed = ok(admin.put(ALICE, json!({ "displayname": "Given" })).await);
+        assert_eq!(changed["displayname"], "Given");
+        let came = sync_with(&bob, &format!("timeout=500&since={}", enc(&since))).await;
+        assert!(rooms_in(&came, "join").is_empty(), "{came}");
+        assert_eq!(state(&bob, &room, "m.room.member", "@alice:test").await["displayname"], "alice");
+    }
+
     async fn chosen_by_oneself(server: Server) {
         let (alice, bob) = (server.user("alice").await, server.user("bob").await);
         let room = create_public(&bob).await;

@@ -10,7 +10,7 @@ const SEND: &str = "/_synapse/admin/v1/send_server_notice";
 
 /// Notices are off unless the settings name an account for them; here it is `notices`.
 fn with_notices(config: &mut Config) {
-    config.rooms.notices_localpart = Some("notices".to_owned());
+    config.policy.notices_localpart = Some("notices".to_owned());
 }
 
 fn notice(text: &str) -> Value {
@@ -25,6 +25,21 @@ on_both_engines! {
         assert_eq!(reply.refusal(), (400, "M_UNKNOWN", "Server notices are not enabled on this server"));
         let reply = admin.post(SEND, json!({})).await;
         assert_eq!(reply.refusal(), (400, "M_MISSING_PARAM", "Missing params: ['user_id', 'content']"));
+    }
+
+    #[config(with_notices)]
+    async fn nobody_takes_the_name_of_the_sender(server: Server) {
+        let admin = server.admin().await;
+        server.create("alice", false).await;
+        let (account, available) = ("/_synapse/admin/v2/users/@notices:test", "/_synapse/admin/v1/username_available?username=notices");
+        let reserved = (400, "M_EXCLUSIVE", "This user ID is reserved.");
+        assert_eq!(admin.put(account, json!({ "password": "mine" })).await.refusal(), reserved);
+        assert_eq!(admin.get(available).await.refusal(), reserved);
+        ok(admin.post(SEND, notice("Hello")).await);
+        // It is there now, and like another one.
+        assert_eq!(admin.get(available).await.refusal(), reserved);
+        let changed = ok(admin.put(account, json!({ "avatar_url": "mxc://test/a" })).await);
+        assert_eq!(changed["avatar_url"], "mxc://test/a");
     }
 
     #[config(with_notices)]

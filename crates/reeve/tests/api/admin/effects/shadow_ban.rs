@@ -164,6 +164,29 @@ on_both_engines! {
         assert_eq!(content(of_state(timeline(&came, &room), "m.room.member", "@alice:test"))["displayname"], "Given");
     }
 
+    async fn a_name_for_one_room_is_dropped(server: Server) {
+        let (admin, alice, bob) = (server.admin().await, server.user("alice").await, server.user("bob").await);
+        let (room, other) = (create_public(&bob).await, create_public(&bob).await);
+        join(&alice, &room).await;
+        shadow_ban(&admin, "@alice:test").await;
+        ok(alice.put(&format!("{CS}/profile/@alice:test/displayname"), json!({ "displayname": "Hidden" })).await);
+        let loud = json!({ "membership": "join", "displayname": "Loud", "avatar_url": "mxc://test/loud", "reason": "r" });
+        for (room, name) in [(&room, "alice"), (&other, "Hidden")] {
+            let sent = ok(try_state(&alice, room, "m.room.member", "@alice:test", loud.clone()).await);
+            // What is left of it is real.
+            let event = event(&bob, room, at(&sent, "/event_id")).await;
+            let expected = json!({ "membership": "join", "displayname": name, "reason": "r" });
+            assert_eq!(event["content"], expected);
+            assert_eq!(state(&bob, room, "m.room.member", "@alice:test").await, expected);
+        }
+        let gone = json!({ "membership": "leave", "displayname": "Loud" });
+        ok(try_state(&alice, &other, "m.room.member", "@alice:test", gone).await);
+        assert_eq!(state(&bob, &other, "m.room.member", "@alice:test").await, json!({ "membership": "leave" }));
+        lift(&admin, "@alice:test").await;
+        ok(try_state(&alice, &room, "m.room.member", "@alice:test", loud.clone()).await);
+        assert_eq!(state(&bob, &room, "m.room.member", "@alice:test").await, loud);
+    }
+
     async fn an_upgrade_goes_nowhere(server: Server) {
         let (admin, alice, bob) = (server.admin().await, server.user("alice").await, server.user("bob").await);
         let room = create_public(&alice).await;
