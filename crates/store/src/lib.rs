@@ -53,6 +53,7 @@ pub mod validity;
 pub mod user_bulk;
 pub mod user_list;
 pub mod user_list_counts;
+mod user_list_cuts;
 mod user_list_merge;
 mod user_list_rows;
 pub mod user_search;
@@ -126,6 +127,7 @@ pub fn statements() -> Vec<&'static Statement> {
         users::STATEMENTS,
         user_list_rows::STATEMENTS,
         user_list_counts::STATEMENTS,
+        user_list_cuts::STATEMENTS,
         user_search::STATEMENTS,
         user_bulk::STATEMENTS,
         stream::STATEMENTS,

@@ -12,7 +12,7 @@
 use reeve_db::{DbError, ReadTx, Statement, Tx, params};
 use reeve_model::User;
 
-use crate::{grams, user_list_counts as counts, user_search as search, users};
+use crate::{grams, user_list_cuts as cuts, user_search as search, users};
 
 /// How many bytes of the search index are gathered before they are written; the second value is what SQLite starts with.
 const GATHER: (i64, i64) = (48 << 20, 1 << 20);
@@ -134,7 +134,7 @@ pub fn finish(tx: &mut Tx<'_>) -> Result<bool, DbError> {
         return Ok(false);
     }
     tx.execute(&JOIN_PARTS, &[])?;
-    counts::rebuild(tx)?;
+    cuts::rebuild(tx)?;
     tx.execute(&END, &[])?;
     Ok(true)
 }

@@ -7,7 +7,7 @@
 use reeve_db::{DbError, Engine, ReadTx};
 use reeve_model::User;
 
-use crate::user_list_counts::{ClassCount, Counts, List, totals};
+use crate::user_list_counts::{ClassCount, Counts, List, sum, totals};
 use crate::user_list_merge::Merge;
 use crate::user_list_rows::{AFTER_USER_IDS, Key, between};
 pub use crate::user_search::Term;
@@ -203,11 +203,6 @@ fn segments(all: &[ClassCount], Asked { order_by, descending, .. }: Asked) -> Ve
 fn split(filter: &Filter, totals: &[ClassCount]) -> (Vec<ClassCount>, Vec<ClassCount>) {
     let there = totals.iter().filter(|(_, n)| *n > 0).cloned();
     there.partition(|(class, _)| Class::parse(class).admitted_by(filter))
-}
-
-/// How many accounts classes have together.
-pub(crate) fn sum(classes: &[ClassCount]) -> i64 {
-    classes.iter().map(|(_, n)| n).sum()
 }
 
 /// A page without a search.

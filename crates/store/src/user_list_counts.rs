@@ -15,10 +15,7 @@ use crate::user_list_rows::{self, Key};
 /// A bucket that has grown to this many accounts is cut in two. Small in tests, so that they see many buckets.
 const SPLIT: i64 = if cfg!(test) { 12 } else { 4096 };
 /// A bucket of the coarse cut that has grown to this many accounts is cut in two.
-const SPLIT_COARSE: i64 = if cfg!(test) { 48 } else { 65_536 };
-/// How many accounts there are in a bucket where all are cut anew: few, since it takes long until one is cut again, which
-/// strikes everybody who creates an account at that moment.
-const CUT: i64 = if cfg!(test) { 6 } else { 512 };
+pub(crate) const SPLIT_COARSE: i64 = if cfg!(test) { 48 } else { 65_536 };
 /// How often (in accounts added to one counter) the size of a bucket is looked at.
 const CHECK_EVERY: i64 = if cfg!(test) { 3 } else { 512 };
 /// Behind the name of a list it stands for the coarse cut of it.
@@ -27,9 +24,10 @@ macro_rules! coarse {
         ", coarse"
     };
 }
+pub(crate) use coarse;
 
 /// Stands for all accounts together among the buckets, whose own numbers are positive.
-const ALL: i64 = 0;
+pub(crate) const ALL: i64 = 0;
 
 /// One sort order of accounts: those that have a value, by value and user id; or those that have none, by user id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +42,8 @@ pub(crate) enum List {
     LastSeenTsNull,
 }
 
-const NAMES: [(List, &str); 8] = [
+/// All lists, with the names by which their buckets know them.
+pub(crate) const NAMES: [(List, &str); 8] = [
     (List::Name, "name"),
     (List::Displayname, "displayname"),
     (List::DisplaynameNull, "displayname null"),
@@ -99,27 +98,6 @@ macro_rules! buckets {
     };
 }
 
-/// All accounts that have a value, in order.
-macro_rules! all {
-    ($column:literal) => {
-        concat!(
-            "SELECT list_class, user_id, ",
-            $column,
-            " FROM users WHERE ",
-            $column,
-            " IS NOT NULL ORDER BY ",
-            $column,
-            ", user_id"
-        )
-    };
-}
-/// All accounts that have none, in order.
-macro_rules! all_null {
-    ($column:literal) => {
-        concat!("SELECT list_class, user_id, NULL FROM users WHERE ", $column, " IS NULL ORDER BY user_id")
-    };
-}
-
 reeve_db::statements! {
     /// One sentence, since each creation runs it: adds `$3` to what class `$1` has in lane `$2`, in the buckets of up
     /// to five places, and altogether if `$4` is 1.
@@ -150,16 +128,6 @@ reeve_db::statements! {
     NEW_BUCKET = "INSERT INTO user_list_buckets (sort, low_key, low_user_id) VALUES ($1, $2, $3) RETURNING bucket";
     TOTALS = "SELECT list_class, CAST(sum(n) AS BIGINT) FROM user_list_counts WHERE bucket = $1 GROUP BY list_class";
     CLEAR = "DELETE FROM user_list_counts WHERE bucket = $1";
-    CLEAR_COUNTS = "DELETE FROM user_list_counts";
-    CLEAR_BUCKETS = "DELETE FROM user_list_buckets";
-    ALL_NAME = "SELECT list_class, user_id, NULL FROM users ORDER BY user_id";
-    ALL_DISPLAYNAME = all!("displayname");
-    ALL_DISPLAYNAME_NULL = all_null!("displayname");
-    ALL_AVATAR_URL = all!("avatar_url");
-    ALL_AVATAR_URL_NULL = all_null!("avatar_url");
-    ALL_CREATED_TS = all!("created_ts");
-    ALL_LAST_SEEN_TS = all!("last_seen_ts");
-    ALL_LAST_SEEN_TS_NULL = all_null!("last_seen_ts");
 }
 
 /// A place in a list: a sort key as [`Key::encode`] writes it, and a user id.
@@ -168,15 +136,20 @@ pub(crate) type Low = (String, String);
 /// A class, and how many accounts are in it.
 pub(crate) type ClassCount = (String, i64);
 
+/// How many accounts classes have together.
+pub(crate) fn sum(classes: &[ClassCount]) -> i64 {
+    classes.iter().map(|(_, n)| n).sum()
+}
+
 /// A stretch of a list and how many accounts of each class are in it.
 #[derive(Debug)]
-struct Bucket {
+pub(crate) struct Bucket {
     low: Low,
-    counts: Vec<ClassCount>,
+    pub(crate) counts: Vec<ClassCount>,
 }
 
 impl Bucket {
-    fn new(low: Low) -> Self {
+    pub(crate) fn new(low: Low) -> Self {
         Self { low, counts: Vec::new() }
     }
 
@@ -261,7 +234,8 @@ impl Counts {
     }
 }
 
-fn low(buckets: &[Bucket], at: usize) -> Low {
+/// Where one of some buckets begins; before everything if there is none.
+pub(crate) fn low(buckets: &[Bucket], at: usize) -> Low {
     buckets.get(at).map(|bucket| bucket.low.clone()).unwrap_or_default()
 }
 
@@ -271,7 +245,8 @@ fn end(list: List) -> Low {
     (key.encode(), user_id.to_owned())
 }
 
-fn tally(counts: &mut Vec<ClassCount>, class: String, n: i64) {
+/// Adds to what is counted of a class.
+pub(crate) fn tally(counts: &mut Vec<ClassCount>, class: String, n: i64) {
     match counts.iter_mut().find(|(known, _)| *known == class) {
         Some((_, sum)) => *sum += n,
         None => counts.push((class, n)),
@@ -455,79 +430,17 @@ fn coarse_halves(tx: &ReadTx<'_>, sort: &str, list: List, low: Low) -> Result<Op
 }
 
 /// A new bucket of a cut.
-fn put(tx: &mut Tx<'_>, sort: &str, bucket: &Bucket) -> Result<(), DbError> {
+pub(crate) fn put(tx: &mut Tx<'_>, sort: &str, bucket: &Bucket) -> Result<(), DbError> {
     let (low_key, low_user_id) = &bucket.low;
     let made = tx.returning(&NEW_BUCKET, &params![sort, low_key, low_user_id], |row| row.get(0))?;
     put_counts(tx, made.first().copied().ok_or(DbError::NoRow)?, bucket)
 }
 
 /// What a bucket counts, which counted nothing.
-fn put_counts(tx: &mut Tx<'_>, bucket: i64, counted: &Bucket) -> Result<(), DbError> {
+pub(crate) fn put_counts(tx: &mut Tx<'_>, bucket: i64, counted: &Bucket) -> Result<(), DbError> {
     let lane = tx.lane();
     for (class, n) in &counted.counts {
         tx.execute(&ADD, &params![bucket, class, lane, *n])?;
     }
     Ok(())
-}
-
-/// Cuts all lists into buckets and counts them anew.
-pub(crate) fn rebuild(tx: &mut Tx<'_>) -> Result<(), DbError> {
-    tx.execute(&CLEAR_COUNTS, &[])?;
-    tx.execute(&CLEAR_BUCKETS, &[])?;
-    for (list, name) in NAMES {
-        let fine = cut(tx, list)?;
-        let sort = format!("{name}{}", coarse!());
-        for inside in fine.chunks(usize::try_from(SPLIT_COARSE / 2 / CUT).unwrap_or(1)) {
-            let mut coarse = Bucket::new(low(inside, 0));
-            for bucket in inside {
-                put(tx, name, bucket)?;
-                for (class, n) in &bucket.counts {
-                    tally(&mut coarse.counts, class.clone(), *n);
-                }
-            }
-            put(tx, &sort, &coarse)?;
-        }
-        if list == List::Name {
-            let mut all = Bucket::new(Low::default());
-            for (class, n) in fine.into_iter().flat_map(|bucket| bucket.counts) {
-                tally(&mut all.counts, class, n);
-            }
-            put_counts(tx, ALL, &all)?;
-        }
-    }
-    Ok(())
-}
-
-/// A list, walked from its beginning and cut into buckets that have room to grow. The first begins before every
-/// account there can be.
-fn cut(tx: &ReadTx<'_>, list: List) -> Result<Vec<Bucket>, DbError> {
-    let statement = match list {
-        List::Name => &ALL_NAME,
-        List::Displayname => &ALL_DISPLAYNAME,
-        List::DisplaynameNull => &ALL_DISPLAYNAME_NULL,
-        List::AvatarUrl => &ALL_AVATAR_URL,
-        List::AvatarUrlNull => &ALL_AVATAR_URL_NULL,
-        List::CreatedTs => &ALL_CREATED_TS,
-        List::LastSeenTs => &ALL_LAST_SEEN_TS,
-        List::LastSeenTsNull => &ALL_LAST_SEEN_TS_NULL,
-    };
-    let mut buckets = vec![Bucket::new(Low::default())];
-    let mut size = 0;
-    tx.query(statement, &[], |row| {
-        if size == CUT {
-            let key = match list {
-                List::Displayname | List::AvatarUrl => Key::Text(row.get(2)?),
-                List::CreatedTs | List::LastSeenTs => Key::Int(row.get(2)?),
-                _ => Key::None,
-            };
-            buckets.push(Bucket::new((key.encode(), row.get(1)?)));
-            size = 0;
-        }
-        size += 1;
-        if let Some(bucket) = buckets.last_mut() {
-            tally(&mut bucket.counts, row.get(0)?, 1);
-        }
-        Ok(())
-    })?;
-    Ok(buckets)
 }

@@ -8,8 +8,7 @@ use reeve_model::User;
 use serde_json::json;
 
 use crate::grams::{self, SEPARATOR, fold};
-use crate::user_list::sum;
-use crate::user_list_counts::ClassCount;
+use crate::user_list_counts::{ClassCount, sum};
 use crate::users;
 
 /// Where the pieces of each account are.
