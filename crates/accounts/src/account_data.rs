@@ -6,7 +6,6 @@ use reeve_store::account_data;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::users;
 
 /// The room id of what is about no room.
 const GLOBAL: &str = "";
@@ -36,14 +35,13 @@ pub fn find(tx: &ReadTx<'_>, user_num: i64, data_type: &str) -> Result<Option<Va
     content.map(Some).map_err(|error| DbError::Internal(format!("account data is not JSON: {error}")))
 }
 
-/// Replaces the content of one type, unless the account was deactivated while the request was under way.
+/// Replaces the content of one type.
 pub fn set(
     tx: &mut Tx<'_>,
     user_num: i64,
     data_type: &str,
     content: &Map<String, Value>,
 ) -> Result<(), Error> {
-    users::check_active(tx, user_num)?;
     let content = serde_json::to_string(content)
         .map_err(|error| DbError::Internal(format!("account data cannot be written as JSON: {error}")))?;
     Ok(account_data::put(tx, user_num, GLOBAL, data_type, &content)?)

@@ -13,9 +13,9 @@ use ruma::serde::Base64;
 use ruma::signatures::{to_canonical_json_string_for_signing, verify_canonical_json_bytes};
 use serde_json::{Map, Value, json};
 
+use crate::audit;
 use crate::error::Error;
 use crate::keys::{from_json, is_map_of_texts, is_signatures, to_json, unsigned};
-use crate::{audit, users as accounts};
 
 /// For how long an administrator lets somebody replace the keys without authenticating again.
 const REPLACEABLE_MS: i64 = 10 * 60 * 1000;
@@ -140,7 +140,6 @@ pub fn upload(
     upload: &Upload,
     authenticated: bool,
 ) -> Result<Uploaded, Error> {
-    accounts::check_active(tx, user.num)?;
     let stored = cross_signing::of_user(tx, user.num)?;
     let old_master = of_usage(&stored, "master");
     let new_master = upload.of("master");
@@ -239,7 +238,6 @@ impl Refused {
 /// self-signing key, their own master key with their devices, and the master keys of others with their user-signing
 /// key.
 pub fn sign(tx: &mut Tx<'_>, user: &User, body: &Map<String, Value>) -> Result<Failures, Error> {
-    accounts::check_active(tx, user.num)?;
     let own = cross_signing::of_user(tx, user.num)?;
     let (mut failures, mut right) = (Failures::new(), Vec::new());
     for (user_id, targets) in body {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::keys::{self, Upload, to_json};
-use crate::{devices, sessions, users};
+use crate::{devices, sessions};
 
 const NONE: Error = Error::KeyNotFound("No dehydrated device available");
 
@@ -33,7 +33,6 @@ pub fn find(tx: &ReadTx<'_>, user_num: i64) -> Result<(String, String), Error> {
 
 /// Lets a device wait, in place of the one that does.
 pub fn put(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, new: &NewDevice) -> Result<(), Error> {
-    users::check_active(tx, user.num)?;
     if !new.keys.has_device_keys() {
         return Err(Error::BadKeys("'device_keys' is missing".to_owned()));
     }

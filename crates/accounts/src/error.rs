@@ -33,6 +33,9 @@ pub enum Error {
     /// Administrators cannot take their own rights away.
     #[error("You may not demote yourself.")]
     SelfDemotion,
+    /// The specification spares the account from being locked or suspended; the text says why.
+    #[error("{0}")]
+    NotModerated(&'static str),
     /// Passwords cannot be changed on this server.
     #[error("Password change disabled")]
     PasswordChangeDisabled,
@@ -60,9 +63,6 @@ pub enum Error {
     /// The credentials are wrong; never says which part.
     #[error("Invalid username or password")]
     BadCredentials,
-    /// The session that asks ended meanwhile.
-    #[error("Invalid access token passed.")]
-    SessionEnded,
     /// A refresh token that cannot be used; the text says why, and the flag whether the session may be resumed by
     /// logging in again.
     #[error("{0}")]

@@ -9,7 +9,6 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::keys::to_json;
-use crate::users;
 
 /// How many keys of deleted backups one step deletes.
 const CLEARED_AT_ONCE: i64 = 1000;
@@ -51,7 +50,6 @@ pub fn create(
     algorithm: &str,
     auth_data: &Map<String, Value>,
 ) -> Result<i64, Error> {
-    users::check_active(tx, user_num)?;
     if key_backups::count_live(tx, user_num)? >= MOST_BACKUPS {
         return Err(Error::TooMany("An account cannot have more than 1000 backups"));
     }
@@ -121,7 +119,6 @@ pub fn put_keys(
     version: &str,
     keys: &[BackedUpKey],
 ) -> Result<Extent, Error> {
-    users::check_active(tx, user_num)?;
     let latest = key_backups::latest(tx, user_num)?.ok_or(NO_BACKUP)?;
     if latest.version.to_string() != version {
         let given: i64 = version.parse().map_err(|_| NO_BACKUP)?;

@@ -1,12 +1,72 @@
 //! What administrators impose on accounts: suspension, shadow-bans, and limits of their own.
 
-use reeve_db::Tx;
+use reeve_db::{ReadTx, Tx};
 use reeve_model::{Ctx, User};
 use reeve_store::ratelimits::{self, Override};
 use serde_json::json;
 
 use crate::error::Error;
 use crate::{audit, users};
+
+/// What the specification lets administrators impose on an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flag {
+    /// Its sessions rest until it is unlocked.
+    Locked,
+    /// It may only read and leave.
+    Suspended,
+}
+
+impl Flag {
+    /// Whether it is set on an account.
+    pub fn of(self, user: &User) -> bool {
+        match self {
+            Self::Locked => user.locked,
+            Self::Suspended => user.suspended,
+        }
+    }
+}
+
+/// The account that an administrator moderates by the specification's rules, which spare other administrators.
+/// [`Error::UserNotFound`] if there is none or it is deactivated.
+pub fn subject(tx: &ReadTx<'_>, acting: &User, user_id: &str) -> Result<User, Error> {
+    let user = users::find(tx, user_id)?;
+    if user.deactivated {
+        return Err(Error::UserNotFound);
+    }
+    if user.admin && user.num != acting.num {
+        return Err(Error::NotModerated("The user is another administrator"));
+    }
+    Ok(user)
+}
+
+/// Sets or clears a flag by the specification's rules: neither on oneself nor on another administrator. Returns the
+/// account as it is then.
+pub fn moderate(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    acting: &User,
+    user_id: &str,
+    flag: Flag,
+    is_set: bool,
+) -> Result<User, Error> {
+    let user = subject(tx, acting, user_id)?;
+    if user.num == acting.num {
+        return Err(Error::NotModerated("You may not lock or suspend yourself"));
+    }
+    match flag {
+        Flag::Locked => set_locked(tx, ctx, user_id, is_set),
+        Flag::Suspended => set_suspended(tx, ctx, user_id, is_set),
+    }
+}
+
+/// Locks an account, so that its sessions rest, or unlocks it.
+pub fn set_locked(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, locked: bool) -> Result<User, Error> {
+    users::edit(tx, ctx, user_id, "user.update", |user| {
+        user.locked = locked;
+        Ok(())
+    })
+}
 
 /// Suspends an account, so that it may only read and leave, or lets it act again.
 pub fn set_suspended(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, suspended: bool) -> Result<User, Error> {

@@ -143,6 +143,7 @@ pub fn change(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, change: &Change) -> Res
         }
         Change::Custom(key, value) => {
             let changed = match value {
+                Some(_) if before.erased => return Err(Error::Deactivated),
                 Some(value) => {
                     let text = value.to_string();
                     let same = profile_fields::find(tx, before.num, key)?.as_ref() == Some(&text);

@@ -7,7 +7,7 @@ use reeve_store::pushers::Pusher;
 use reeve_store::{memberships, pushers, stream, threepids as addresses, users as accounts, validity};
 
 use crate::error::Error;
-use crate::{threepids, users};
+use crate::threepids;
 
 /// How many pushers an account can have.
 const MOST: i64 = 100;
@@ -15,7 +15,6 @@ const MOST: i64 = 100;
 /// Sets a pusher, in place of the account's own of the same application and key. Those of other accounts go, since
 /// a device has one owner, unless `append` says that it has several.
 pub fn set(tx: &mut Tx<'_>, user_num: i64, pusher: &Pusher, append: bool, now: i64) -> Result<(), Error> {
-    users::check_active(tx, user_num)?;
     if pusher.device_id.is_none() {
         // It would outlive the session.
         return Err(Error::PusherWithoutDevice);

@@ -3,6 +3,7 @@
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Ctx, User, random};
 use reeve_store::access_tokens::{self, NewAccessToken};
+use reeve_store::ratelimits::Override;
 use reeve_store::{
     dehydrated_devices, device_changes, devices, login_tokens, pushers, refresh_tokens, users,
 };
@@ -48,21 +49,25 @@ pub struct Session {
     pub expiration_ts: Option<i64>,
     /// Issued by a refresh and used for the first time now.
     pub unconfirmed: bool,
+    /// The message rate limit of the account, if an administrator gave it one of its own.
+    pub limit: Option<Override>,
+    /// The same of the account that owns the token, where that is another one.
+    pub owner_limit: Option<Override>,
 }
 
 /// The session of a token, expired ones included; `None` if no such token is known.
 pub fn find(tx: &ReadTx<'_>, token_hash: &TokenHash) -> Result<Option<Session>, DbError> {
     let Some(token) = access_tokens::find(tx, token_hash)? else { return Ok(None) };
-    let puppeteer =
-        if token.owner_num == token.user.num { None } else { users::user_id(tx, token.owner_num)? };
     Ok(Some(Session {
         token_hash: *token_hash,
         owner_num: token.owner_num,
-        puppeteer,
+        puppeteer: token.puppeteer,
         device_id: token.device_id,
         valid_until_ts: token.valid_until_ts,
         expiration_ts: token.expiration_ts,
         unconfirmed: token.unconfirmed,
+        limit: token.limit,
+        owner_limit: token.owner_limit,
         user: token.user,
     }))
 }
@@ -206,7 +211,8 @@ fn drop_predecessor(tx: &mut Tx<'_>, refresh_hash: &TokenHash) -> Result<(), DbE
 }
 
 /// Lets an administrator act as another account: a token that belongs to the administrator, has no device, and
-/// which the account's owner does not see. Answers the token.
+/// which the account's owner does not see. An administrator who already acts as another one owns the new token too, so
+/// that it ends with the rights of the person who asked for it. Returns the token.
 pub fn login_as(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -214,17 +220,20 @@ pub fn login_as(
     user_id: &str,
     valid_until_ts: Option<i64>,
 ) -> Result<String, Error> {
-    let num = users::num(tx, user_id)?.ok_or(Error::UserNotFound)?;
-    if num == acting.user.num {
+    let user = users::find(tx, user_id)?.ok_or(Error::UserNotFound)?;
+    if user.num == acting.user.num || user.num == acting.owner_num {
         return Err(Error::Refused("Cannot use admin API to login as self"));
+    }
+    if user.deactivated {
+        return Err(Error::Deactivated);
     }
     let access_token = format!("rva_{}", random::secret(40));
     access_tokens::insert(
         tx,
         &NewAccessToken {
             token_hash: &hash_token(&access_token),
-            owner_num: acting.user.num,
-            acting_num: num,
+            owner_num: acting.owner_num,
+            acting_num: user.num,
             device_id: None,
             valid_until_ts,
             created_ts: ctx.now,
@@ -233,6 +242,16 @@ pub fn login_as(
     )?;
     audit::record(tx, ctx, "user.login_as", user_id, &json!({ "valid_until_ms": valid_until_ts }))?;
     Ok(access_token)
+}
+
+/// Ends the tokens with which an account acts as others, if a change took from it the right to have them: only an
+/// administrator who is neither locked nor suspended nor deactivated has it.
+pub(crate) fn end_impersonation(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(), DbError> {
+    let may = |user: &User| user.admin && !user.locked && !user.suspended && !user.deactivated;
+    if may(before) && !may(after) {
+        access_tokens::delete_acting_as_others(tx, after.num)?;
+    }
+    Ok(())
 }
 
 /// Makes a token with which another device of the account logs in once.

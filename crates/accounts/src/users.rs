@@ -44,13 +44,13 @@ pub fn find(tx: &ReadTx<'_>, user_id: &str) -> Result<User, Error> {
     users::find(tx, user_id)?.ok_or(Error::UserNotFound)
 }
 
-/// Refuses if the account was deactivated since the session was looked at: what it stores now would never be
-/// cleared.
+/// Refuses if an account is deactivated: what is stored for it now would never be cleared. Deeds of an account's own
+/// session need not ask, since a deactivated account has none.
 pub fn check_active(tx: &ReadTx<'_>, user_num: i64) -> Result<(), Error> {
     if users::by_num(tx, user_num)?.is_some_and(|user| !user.deactivated) {
         Ok(())
     } else {
-        Err(Error::SessionEnded)
+        Err(Error::Deactivated)
     }
 }
 
@@ -158,9 +158,19 @@ pub fn store(tx: &mut Tx<'_>, ctx: &Ctx, action: &str, before: &User, after: &Us
     if before == after {
         return Ok(());
     }
-    users::update(tx, before, after)?;
-    profile::spread(tx, ctx, before, after)?;
+    apply(tx, ctx, before, after)?;
     audit::record(tx, ctx, action, &after.user_id, &Value::Object(changes(before, after)))?;
+    Ok(())
+}
+
+/// Stores what changed from `before` to `after`, with what follows from it in rooms and sessions.
+fn apply(tx: &mut Tx<'_>, ctx: &Ctx, before: &User, after: &User) -> Result<(), Error> {
+    if after.erased && (after.displayname.is_some() || after.avatar_url.is_some()) {
+        return Err(Error::Deactivated);
+    }
+    users::update(tx, before, after)?;
+    sessions::end_impersonation(tx, before, after)?;
+    profile::spread(tx, ctx, before, after)?;
     Ok(())
 }
 
@@ -317,12 +327,7 @@ fn create_from(
         },
     )?;
     if let Some(wanted) = &change.threepids {
-        if user.deactivated {
-            // Deactivating would take them away.
-            threepids::check(wanted)?;
-        } else {
-            threepids::replace(tx, &user, wanted, ctx.now)?;
-        }
+        keep_threepids(tx, &user, wanted, ctx.now)?;
     }
     if let Some(wanted) = &change.external_ids {
         if (1..wanted.len())
@@ -335,6 +340,20 @@ fn create_from(
     Ok(Put { created: true, job: None })
 }
 
+/// Replaces the third-party ids of an account; a deactivated one has none. Returns whether anything changed.
+fn keep_threepids(
+    tx: &mut Tx<'_>,
+    user: &User,
+    wanted: &[(String, String)],
+    now: i64,
+) -> Result<bool, Error> {
+    if user.deactivated {
+        threepids::check(wanted)?;
+        return Ok(false);
+    }
+    threepids::replace(tx, user, wanted, now)
+}
+
 fn modify(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -343,6 +362,13 @@ fn modify(
     before: &User,
     change: &Change,
 ) -> Result<Put, Error> {
+    let revived;
+    let before = if before.deactivated && change.deactivated == Some(false) {
+        revived = deactivate::reactivate(tx, ctx, before)?;
+        &revived
+    } else {
+        before
+    };
     let mut after = before.clone();
     match &change.displayname {
         Given::Absent => {}
@@ -355,7 +381,7 @@ fn modify(
     }
     let mut linked = Map::new();
     if let Some(wanted) = &change.threepids
-        && threepids::replace(tx, before, wanted, ctx.now)?
+        && keep_threepids(tx, before, wanted, ctx.now)?
     {
         linked.insert("threepids".to_owned(), json!(wanted));
     }
@@ -388,8 +414,7 @@ fn modify(
     if let Some(user_type) = &change.user_type {
         after.user_type.clone_from(user_type);
     }
-    users::update(tx, before, &after)?;
-    profile::spread(tx, ctx, before, &after)?;
+    apply(tx, ctx, before, &after)?;
     let mut changed = changes(before, &after);
     changed.append(&mut linked);
     if !changed.is_empty() {
@@ -400,11 +425,7 @@ fn modify(
     }
     let job = match change.deactivated {
         Some(true) if !before.deactivated => Some(deactivate::deactivate(tx, ctx, &after, false)?),
-        Some(false) if before.deactivated => {
-            deactivate::reactivate(tx, ctx, &after)?;
-            None
-        }
-        _ => None,
+        Some(_) | None => None,
     };
     Ok(Put { created: false, job })
 }

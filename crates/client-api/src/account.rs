@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reeve_accounts::users::Acting;
-use reeve_accounts::{Error, deactivate as deactivation, sessions, users};
+use reeve_accounts::{Error, deactivate as deactivation, users};
 use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, reply};
 use reeve_store::threepids;
 use serde_json::{Value, json};
@@ -61,16 +61,14 @@ async fn change_password(mut call: Call) -> Answer {
         return Err(Error::PasswordChangeDisabled.into());
     }
     let hash = call.app.hasher.hash(password).await?;
-    let (ctx, session) = (call.ctx(), call.session()?.clone());
-    let acting = Acting {
-        user_id: session.user.user_id.clone(),
-        token_hash: session.token_hash,
-        device_id: session.device_id.clone(),
-    };
-    call.write(move |tx| {
-        // Hashing takes a while, in which somebody else may have ended this session to save the account.
-        let user = sessions::find(tx, &session.token_hash)?.ok_or(Error::SessionEnded)?.user;
-        users::change_password(tx, &ctx, &user, &hash, Some(&acting).filter(|_| logout_devices))
+    let ctx = call.ctx();
+    call.act(move |tx, session| {
+        let acting = Acting {
+            user_id: session.user.user_id.clone(),
+            token_hash: session.token_hash,
+            device_id: session.device_id.clone(),
+        };
+        users::change_password(tx, &ctx, &session.user, &hash, Some(&acting).filter(|_| logout_devices))
     })
     .await?;
     reply::empty()
@@ -87,13 +85,8 @@ async fn deactivate(mut call: Call) -> Answer {
         return Err(MatrixError::bad_json("'id_server' must be a string"));
     }
     uia::password(&call, &body).await?;
-    let (ctx, user_id) = (call.ctx(), call.user()?.user_id.clone());
-    let job = call
-        .write(move |tx| {
-            let user = users::find(tx, &user_id)?;
-            deactivation::deactivate(tx, &ctx, &user, erase)
-        })
-        .await?;
+    let ctx = call.ctx();
+    let job = call.act(move |tx, session| deactivation::deactivate(tx, &ctx, &session.user, erase)).await?;
     call.app.jobs.wake();
     call.app.jobs.wait(&job, JOB_WAIT).await?;
     reply::ok(&json!({ "id_server_unbind_result": "success" }))

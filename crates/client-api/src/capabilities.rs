@@ -19,7 +19,7 @@ async fn handle(call: Call) -> Answer {
     let policy = &call.app.policy;
     let available: Map<String, Value> =
         version::SUPPORTED.iter().map(|version| ((*version).to_owned(), json!("stable"))).collect();
-    reply::ok(&json!({ "capabilities": {
+    let mut capabilities = json!({
         "m.room_versions": { "default": version::DEFAULT, "available": available },
         "m.change_password": { "enabled": policy.password_enabled },
         "m.set_displayname": { "enabled": true },
@@ -28,5 +28,11 @@ async fn handle(call: Call) -> Answer {
         // Addresses are added by administrators.
         "m.3pid_changes": { "enabled": false },
         "m.get_login_token": { "enabled": policy.login_via_existing_session },
-    } }))
+    });
+    if call.user()?.admin
+        && let Value::Object(capabilities) = &mut capabilities
+    {
+        capabilities.insert("m.account_moderation".to_owned(), json!({ "suspend": true, "lock": true }));
+    }
+    reply::ok(&json!({ "capabilities": capabilities }))
 }

@@ -1,10 +1,10 @@
 //! Profiles.
 //! <https://spec.matrix.org/v1.18/client-server-api/#profiles>
 
-use http::StatusCode;
 use reeve_accounts::profile::{self, BadKey, Change, Field};
+use reeve_accounts::sessions::Session;
 use reeve_http::{Access, Answer, Call, Head, Limit, MatrixError, Reading, Route, reply};
-use reeve_model::{Ctx, id};
+use reeve_model::id;
 use serde_json::{Map, Value};
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#profiles";
@@ -70,6 +70,7 @@ fn changing(route: Route) -> Route {
             (400, "M_PROFILE_TOO_LARGE", "the profile would be 64 KiB or more"),
             (400, "M_UNKNOWN", "the value is too long, or the account is on another server"),
             (403, "M_FORBIDDEN", "it is the profile of somebody else"),
+            (403, "M_USER_DEACTIVATED", "the account is erased and gets no new profile"),
             (404, "M_NOT_FOUND", "there is no such account"),
         ])
         .spec(SPEC)
@@ -143,32 +144,31 @@ async fn delete(call: Call, key: Option<&'static str>) -> Answer {
 }
 
 async fn apply(call: &Call, user_id: String, field: &Field, change: Change) -> Answer {
-    let ctx = may_change(call, &user_id, field)?;
-    call.write(move |tx| profile::change(tx, &ctx, &user_id, &change)).await?;
+    if !id::domain_is(&user_id, &call.app.server_name) {
+        return Err(MatrixError::unknown("User is not hosted on this homeserver"));
+    }
+    let (own_ctx, admin_ctx, field) = (call.ctx(), call.admin_ctx()?, field.clone());
+    call.act(move |tx, Session { user, .. }| -> Result<(), MatrixError> {
+        // What administrators do to others goes into the audit log.
+        let ctx = if user.user_id == user_id {
+            &own_ctx
+        } else if user.admin {
+            &admin_ctx
+        } else {
+            return Err(not_yours(&field));
+        };
+        Ok(profile::change(tx, ctx, &user_id, &change)?)
+    })
+    .await?;
     call.app.jobs.wake();
     reply::empty()
 }
 
-/// Whether the caller may change this profile. What administrators do to others goes into the audit log.
-fn may_change(call: &Call, user_id: &str, field: &Field) -> Result<Ctx, MatrixError> {
-    if !id::domain_is(user_id, &call.app.server_name) {
-        return Err(MatrixError::unknown("User is not hosted on this homeserver"));
-    }
-    let acting = call.user()?;
-    if acting.user_id == user_id {
-        Ok(call.ctx())
-    } else if acting.admin {
-        call.admin_ctx()
-    } else {
-        let what = match field {
-            Field::DisplayName => "displayname",
-            Field::AvatarUrl => "avatar_url",
-            Field::Custom(_) => "profile",
-        };
-        Err(MatrixError::new(
-            StatusCode::FORBIDDEN,
-            "M_FORBIDDEN",
-            format!("Cannot set another user's {what}"),
-        ))
-    }
+fn not_yours(field: &Field) -> MatrixError {
+    let what = match field {
+        Field::DisplayName => "displayname",
+        Field::AvatarUrl => "avatar_url",
+        Field::Custom(_) => "profile",
+    };
+    MatrixError::forbidden(format!("Cannot set another user's {what}"))
 }

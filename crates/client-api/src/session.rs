@@ -66,8 +66,7 @@ async fn refresh(mut call: Call) -> Answer {
 }
 
 async fn log_out(call: Call) -> Answer {
-    let session = call.session()?.clone();
-    call.write(move |tx| sessions::log_out(tx, &session)).await?;
+    call.act(sessions::log_out).await?;
     reply::empty()
 }
 

@@ -17,6 +17,7 @@ use crate::auth;
 use crate::error::MatrixError;
 use crate::json::{self, Object};
 use crate::query::Query;
+use crate::route::Route;
 
 /// How much of a body that is too long is read nevertheless.
 pub(crate) const THROWN_AWAY: usize = 8 * 1024 * 1024;
@@ -126,6 +127,7 @@ fn present(session: Option<&Session>) -> Result<&Session, MatrixError> {
 /// A request that the route table let through.
 pub struct Call {
     pub(crate) head: Head,
+    pub(crate) route: Arc<Route>,
     pub(crate) session: Option<Session>,
     // A body is not `Sync`; the mutex, never locked, makes a shared call usable across awaits.
     pub(crate) body: Mutex<Option<Body>>,
@@ -202,14 +204,41 @@ impl Call {
         self.app.db.read(f).await.map_err(Into::into)
     }
 
-    /// Does a deed: one transaction, all or nothing.
+    /// Does a deed: one transaction, all or nothing. The caller's session, if the route has one, is looked at again in
+    /// the transaction: it may have ended, or lost the right to call the route, since the request came.
     pub async fn write<T, E, F>(&self, f: F) -> Result<T, MatrixError>
     where
         T: Send + 'static,
         E: From<DbError> + Into<MatrixError> + Send + 'static,
         F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
-        self.app.db.write(f).await.map_err(Into::into)
+        let (route, now) = (Arc::clone(&self.route), self.now);
+        let credentials = self.session.as_ref().map(|session| session.token_hash);
+        let deed = move |tx: &mut Tx<'_>| -> Result<T, MatrixError> {
+            if let Some(session) = auth::authenticate(tx, &route, credentials.as_ref(), now)? {
+                auth::permit(&route, &session)?;
+            }
+            f(tx).map_err(Into::into)
+        };
+        self.app.db.write(deed).await
+    }
+
+    /// Does a deed of the caller, as [`Call::write`] does. The deed gets the caller's session as the transaction sees
+    /// it, so that what it checks of the account holds when it writes.
+    pub async fn act<T, E, F>(&self, f: F) -> Result<T, MatrixError>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Into<MatrixError> + Send + 'static,
+        F: Fn(&mut Tx<'_>, &Session) -> Result<T, E> + Send + 'static,
+    {
+        let (route, now, credentials) = (Arc::clone(&self.route), self.now, self.session()?.token_hash);
+        let deed = move |tx: &mut Tx<'_>| -> Result<T, MatrixError> {
+            let session = auth::authenticate(tx, &route, Some(&credentials), now)?;
+            let session = present(session.as_ref())?;
+            auth::permit(&route, session)?;
+            f(tx, session).map_err(Into::into)
+        };
+        self.app.db.write(deed).await
     }
 }
 

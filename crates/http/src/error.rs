@@ -223,6 +223,7 @@ impl From<MediaError> for MatrixError {
         let text = error.to_string();
         match error {
             MediaError::Db(error) => error.into(),
+            MediaError::Account(error) => error.into(),
             MediaError::Store(_) => Self::internal(text),
             MediaError::NotFound | MediaError::UnknownId => Self::not_found(text),
             MediaError::NotYetUploaded => Self::new(StatusCode::GATEWAY_TIMEOUT, "M_NOT_YET_UPLOADED", text),
@@ -270,12 +271,12 @@ impl From<AccountError> for MatrixError {
             AccountError::DeviceNameTooLong | AccountError::TooManyKeys | AccountError::TooMany(_) => {
                 Self::bad_request("M_TOO_LARGE", text)
             }
-            AccountError::PasswordChangeDisabled
+            AccountError::NotModerated(_)
+            | AccountError::PasswordChangeDisabled
             | AccountError::BadCredentials
             | AccountError::BadLoginToken
             | AccountError::PusherWithoutDevice
             | AccountError::KeyIdInUse => Self::forbidden(text),
-            AccountError::SessionEnded => Self::unknown_token("Invalid access token passed.", false),
             AccountError::BadRefreshToken(_, soft_logout) => {
                 let error = Self::new(StatusCode::UNAUTHORIZED, "M_UNKNOWN_TOKEN", text);
                 if soft_logout { error.with("soft_logout", true) } else { error }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use reeve_accounts::sessions::Session;
-use reeve_store::ratelimits::{self, Override};
+use reeve_store::ratelimits::Override;
 
 use crate::app::App;
 use crate::error::MatrixError;
@@ -179,36 +179,19 @@ fn leaked(level: Level, now: i64) -> f64 {
     (level.amount - seconds * level.per_second).max(0.0)
 }
 
-/// What administrators set for the account that acts, and for the one that owns the token.
-async fn overrides(
-    app: &App,
-    session: &Session,
-) -> Result<(Option<Override>, Option<Override>), MatrixError> {
-    let (acting, owner) = (session.user.num, session.owner_num);
-    let found = app.db.read(move |tx| -> Result<_, reeve_db::DbError> {
-        let acting_override = ratelimits::find(tx, acting)?;
-        let owner_override = if owner == acting { None } else { ratelimits::find(tx, owner)? };
-        Ok((acting_override, owner_override))
-    });
-    Ok(found.await?)
+/// Whether an administrator switched the limits of a session off, with 0 messages per second: those of the account that
+/// acts, or those of the administrator who acts as it.
+fn is_unlimited(session: &Session) -> bool {
+    let off = |limit: &Option<Override>| limit.is_some_and(|limit| limit.messages_per_second == 0);
+    off(&session.limit) || off(&session.owner_limit)
 }
 
-/// 0 messages per second switch limits off.
-fn is_unlimited(limit: Option<&Override>) -> bool {
-    limit.is_some_and(|limit| limit.messages_per_second == 0)
-}
-
-/// The `message` limit of an account. An administrator's override takes the place of the setting; it is off also for
-/// whoever acts through an unlimited administrator's login-as token.
-pub async fn message(app: &App, session: &Session, now: i64) -> Result<(), MatrixError> {
-    if !app.limiter.limits.enabled {
+/// The `message` limit of an account. An administrator's override takes the place of the setting.
+pub fn message(app: &App, session: &Session, now: i64) -> Result<(), MatrixError> {
+    if !app.limiter.limits.enabled || is_unlimited(session) {
         return Ok(());
     }
-    let (acting_override, owner_override) = overrides(app, session).await?;
-    if is_unlimited(acting_override.as_ref()) || is_unlimited(owner_override.as_ref()) {
-        return Ok(());
-    }
-    let limit = match acting_override {
+    let limit = match session.limit {
         None => app.limiter.limits.message,
         #[expect(clippy::cast_precision_loss, reason = "a rate is a small number")]
         Some(limit) => RateLimit { per_second: limit.messages_per_second as f64, burst: limit.burst_count },
@@ -217,16 +200,8 @@ pub async fn message(app: &App, session: &Session, now: i64) -> Result<(), Matri
 }
 
 /// A limit of an account, such as `media`, which an override can only switch off.
-pub async fn switchable(app: &App, session: &Session, bucket: Bucket, now: i64) -> Result<(), MatrixError> {
-    let refused = app.limiter.check(bucket, now);
-    if refused.is_ok() {
-        return Ok(());
-    }
-    let (acting_override, owner_override) = overrides(app, session).await?;
-    if is_unlimited(acting_override.as_ref()) || is_unlimited(owner_override.as_ref()) {
-        return Ok(());
-    }
-    refused
+pub fn switchable(app: &App, session: &Session, bucket: Bucket, now: i64) -> Result<(), MatrixError> {
+    if is_unlimited(session) { Ok(()) } else { app.limiter.check(bucket, now) }
 }
 
 #[cfg(test)]

@@ -164,7 +164,7 @@ impl Service {
                     auth::note(&head, session);
                 }
                 check(&route, &head, session.as_ref())?;
-                limit(&route, &head, session.as_ref()).await?;
+                limit(&route, &head, session.as_ref())?;
                 let max_body = if route.uploads {
                     usize::try_from(app.media.settings().max_upload_bytes).unwrap_or(usize::MAX)
                 } else {
@@ -175,7 +175,14 @@ impl Service {
                 {
                     return Err(MatrixError::too_large());
                 }
-                handler(Call { head, session, body: Mutex::new(Some(body)), max_body }).await
+                handler(Call {
+                    head,
+                    route: Arc::clone(&route),
+                    session,
+                    body: Mutex::new(Some(body)),
+                    max_body,
+                })
+                .await
             }
         }
     }
@@ -206,7 +213,7 @@ async fn read(
     if let Some(session) = &session {
         auth::confirm(&head, session).await?;
     }
-    limit(route, &head, session.as_ref()).await?;
+    limit(route, &head, session.as_ref())?;
     answer
 }
 
@@ -222,15 +229,15 @@ fn check(route: &Route, head: &Head, session: Option<&Session>) -> Result<(), Ma
 }
 
 /// Counts a request against the limit of its route.
-async fn limit(route: &Route, head: &Head, session: Option<&Session>) -> Result<(), MatrixError> {
+fn limit(route: &Route, head: &Head, session: Option<&Session>) -> Result<(), MatrixError> {
     let limiter = &head.app.limiter;
     match (route.limit, session) {
-        (Limit::Message, Some(session)) => limits::message(&head.app, session, head.now).await,
+        (Limit::Message, Some(session)) => limits::message(&head.app, session, head.now),
         (Limit::Media, Some(session)) => {
-            limits::switchable(&head.app, session, Bucket::Media(session.user.num), head.now).await
+            limits::switchable(&head.app, session, Bucket::Media(session.user.num), head.now)
         }
         (Limit::UrlPreviews, Some(session)) => {
-            limits::switchable(&head.app, session, Bucket::UrlPreviews(session.user.num), head.now).await
+            limits::switchable(&head.app, session, Bucket::UrlPreviews(session.user.num), head.now)
         }
         (Limit::Registration, _) => limiter.check(Bucket::Registration(head.ip.to_string()), head.now),
         (Limit::Login, _) => limiter.check(Bucket::LoginAddress(head.ip.to_string()), head.now),

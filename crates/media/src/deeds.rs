@@ -51,6 +51,7 @@ fn put_blob(tx: &mut Tx<'_>, settings: &Settings, stored: &Stored, now: i64) -> 
 
 /// Adds an upload whose bytes are complete. Bytes that are quarantined elsewhere are quarantined here too.
 pub fn add(tx: &mut Tx<'_>, settings: &Settings, new: &NewMedia, stored: &Stored) -> Result<(), Error> {
+    reeve_accounts::users::check_active(tx, new.user_num)?;
     check_room(tx, settings, new.user_num, stored.length)?;
     let now = new.created_ts;
     let blob_num = put_blob(tx, settings, stored, now)?;

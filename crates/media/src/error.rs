@@ -44,6 +44,9 @@ pub enum Error {
     /// The store could not do it; the text is for the log.
     #[error("the media store failed: {0}")]
     Store(String),
+    /// The account that uploads may not have anything stored.
+    #[error(transparent)]
+    Account(#[from] reeve_accounts::Error),
     /// The database could not do it.
     #[error(transparent)]
     Db(#[from] DbError),

@@ -2,7 +2,6 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#client-config>,
 //! <https://spec.matrix.org/v1.18/client-server-api/#room-tagging>
 
-use reeve_accounts::users;
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_store::account_data;
 use serde_json::{Map, Value, json};
@@ -36,7 +35,6 @@ pub fn set(
     data_type: &str,
     content: &Map<String, Value>,
 ) -> Result<(), Error> {
-    users::check_active(tx, user_num)?;
     let content = serde_json::to_string(content).map_err(Error::internal)?;
     Ok(account_data::put(tx, user_num, room_id, data_type, &content)?)
 }

@@ -28,6 +28,8 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 use crate::{Home, push, version};
 
+/// Why a deactivated account is kept out of rooms.
+pub(crate) const DEACTIVATED: &str = "This account has been deactivated";
 /// The largest event, in bytes of its canonical JSON.
 pub const MAX_EVENT: usize = 65_535;
 /// The longest type, state key, sender and room id, in bytes.
@@ -357,8 +359,33 @@ pub fn begin(
     Ok((room, event))
 }
 
-/// Appends an event to a room, if its rules allow it. `room` is as read in this transaction, and moves along.
+/// Appends an event to a room, if its rules allow it. `room` is as read in this transaction, and moves along. A deactivated
+/// account is in no room: it cannot join, and declines every invite at once.
 pub fn append(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    room: &mut Room,
+    draft: &Draft,
+    now: i64,
+) -> Result<Event, Error> {
+    let event = append_one(tx, home, room, draft, now)?;
+    let (Some(user_id), Some(membership)) = (&event.state_key, event.membership.as_deref()) else {
+        return Ok(event);
+    };
+    if matches!(membership, "join" | "invite" | "knock")
+        && users::find(tx, user_id)?.is_some_and(|user| user.deactivated)
+    {
+        if membership != "invite" {
+            return Err(Error::forbidden(DEACTIVATED));
+        }
+        let content = Map::from_iter([("membership".to_owned(), Value::from("leave"))]);
+        append_one(tx, home, room, &Draft::state("m.room.member", user_id, user_id, content), now)?;
+        memberships::forget(tx, user_id, room.num)?;
+    }
+    Ok(event)
+}
+
+fn append_one(
     tx: &mut Tx<'_>,
     home: &Home,
     room: &mut Room,

@@ -69,6 +69,9 @@ pub fn join(
         return Err(Error::Blocked);
     }
     let mut room = room.ok_or(Error::NotFound("Room not found"))?;
+    if target.deactivated {
+        return Err(Error::forbidden(event::DEACTIVATED));
+    }
     let standing = membership::current(tx, &target.user_id, &room)?;
     match standing.as_str() {
         "join" => return Ok(room.room_id),

@@ -3,6 +3,7 @@
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::User;
 
+use crate::ratelimits::Override;
 use crate::users;
 
 reeve_db::statements! {
@@ -10,9 +11,13 @@ reeve_db::statements! {
     FIND = "SELECT u.num, u.user_id, u.created_ts, u.displayname, u.avatar_url, u.user_type, u.is_guest, u.admin, \
             u.deactivated, u.locked, u.shadow_banned, u.suspended, u.erased, u.appservice_id, u.consent_version, \
             u.consent_server_notice_sent, u.consent_ts, u.last_seen_ts, \
-            t.owner_num, t.device_id, t.valid_until_ts, t.unconfirmed, v.expiration_ts \
+            t.owner_num, t.device_id, t.valid_until_ts, t.unconfirmed, v.expiration_ts, o.user_id, \
+            a.messages_per_second, a.burst_count, b.messages_per_second, b.burst_count \
             FROM access_tokens t JOIN users u ON u.num = t.acting_num \
-            LEFT JOIN account_validity v ON v.user_id = u.user_id WHERE t.token_hash = $1";
+            LEFT JOIN account_validity v ON v.user_id = u.user_id \
+            LEFT JOIN ratelimit_overrides a ON a.user_num = t.acting_num \
+            LEFT JOIN users o ON o.num = t.owner_num AND t.owner_num <> t.acting_num \
+            LEFT JOIN ratelimit_overrides b ON b.user_num = o.num WHERE t.token_hash = $1";
     INSERT = "INSERT INTO access_tokens (token_hash, owner_num, acting_num, device_id, valid_until_ts, created_ts, \
               unconfirmed) VALUES ($1, $2, $3, $4, $5, $6, $7)";
     DELETE = "DELETE FROM access_tokens WHERE token_hash = $1";
@@ -21,6 +26,7 @@ reeve_db::statements! {
     DELETE_OF_OWNER_BUT = "DELETE FROM access_tokens WHERE owner_num = $1 AND token_hash <> $2";
     DELETE_OF_DEVICE = "DELETE FROM access_tokens WHERE owner_num = $1 AND device_id = $2";
     DELETE_ACTING_AS = "DELETE FROM access_tokens WHERE acting_num = $1";
+    DELETE_ACTING_AS_OTHERS = "DELETE FROM access_tokens WHERE owner_num = $1 AND acting_num <> owner_num";
 }
 
 /// An access token with the account it acts as.
@@ -38,6 +44,12 @@ pub struct AccessToken {
     pub unconfirmed: bool,
     /// When the account expires, in milliseconds.
     pub expiration_ts: Option<i64>,
+    /// The user id of the account it belongs to, if that is not the one it acts as.
+    pub puppeteer: Option<String>,
+    /// The message rate limit of the account it acts as, if that has one of its own.
+    pub limit: Option<Override>,
+    /// The same of the account it belongs to, if that is another.
+    pub owner_limit: Option<Override>,
 }
 
 /// A new access token.
@@ -59,6 +71,10 @@ pub struct NewAccessToken<'a> {
     pub unconfirmed: bool,
 }
 
+fn limit(messages_per_second: Option<i64>, burst_count: Option<i64>) -> Option<Override> {
+    Some(Override { messages_per_second: messages_per_second?, burst_count: burst_count? })
+}
+
 /// The token with this digest.
 pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<AccessToken>, DbError> {
     tx.query_opt(&FIND, &params![token_hash], |row| {
@@ -69,6 +85,9 @@ pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<AccessToken
             valid_until_ts: row.get(20)?,
             unconfirmed: row.get(21)?,
             expiration_ts: row.get(22)?,
+            puppeteer: row.get(23)?,
+            limit: limit(row.get(24)?, row.get(25)?),
+            owner_limit: limit(row.get(26)?, row.get(27)?),
         })
     })
 }
@@ -117,4 +136,9 @@ pub fn delete_of_device(tx: &mut Tx<'_>, owner_num: i64, device_id: &str) -> Res
 /// Deletes every token that acts as an account, whoever it belongs to.
 pub fn delete_acting_as(tx: &mut Tx<'_>, acting_num: i64) -> Result<u64, DbError> {
     tx.execute(&DELETE_ACTING_AS, &params![acting_num])
+}
+
+/// Deletes the tokens with which an account acts as others.
+pub fn delete_acting_as_others(tx: &mut Tx<'_>, owner_num: i64) -> Result<u64, DbError> {
+    tx.execute(&DELETE_ACTING_AS_OTHERS, &params![owner_num])
 }

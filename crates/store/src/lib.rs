@@ -97,6 +97,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "search_merges",
         sql: include_str!("../migrations/0016_search_merges.sql"),
     },
+    Migration {
+        number: 17,
+        name: "impersonation",
+        sql: include_str!("../migrations/0017_impersonation.sql"),
+    },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.

@@ -35,7 +35,7 @@ pub(crate) fn route() -> Route {
             (400, "M_MISSING_PARAM", "`user_id` is missing"),
             (400, "M_INVALID_PARAM", "the user id is malformed"),
             (400, "M_UNKNOWN", "the account is of another server, or this is no room id or alias"),
-            (403, "M_FORBIDDEN", "the administrator may not invite, or the account is banned"),
+            (403, "M_FORBIDDEN", "the administrator may not invite, or the account is banned or deactivated"),
             (403, "M_USER_SUSPENDED", "the account is suspended"),
             (403, "M_UNKNOWN", "the room is blocked"),
             (404, "M_NOT_FOUND", "there is no such account, alias or room"),

@@ -26,14 +26,17 @@ pub(crate) struct LoggedInAs {
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/users/{user_id}/login", handle)
         .summary("Logs in as another account")
+        .not_suspended("Logging in as others while account is suspended is not allowed.")
         .description(
-            "The token acts as the account and belongs to the administrator: it has no device, the account's owner \
-             does not see it, and it ends with the administrator's sessions or when the account is deactivated.",
+            "The token acts as the account and belongs to the administrator: it has no device, and the account's owner \
+             does not see it. It ends with the administrator's sessions, when the administrator is demoted, locked, \
+             suspended or deactivated, and when the account is deactivated.",
         )
         .takes::<LoginAs>()
         .returns::<LoggedInAs>(200)
         .errors(&[
             (400, "M_UNKNOWN", "the account is on another server or the caller's own, or `valid_until_ms` is not an integer"),
+            (403, "M_USER_DEACTIVATED", "the account is deactivated"),
             (404, "M_NOT_FOUND", "there is no such account"),
         ])
 }
@@ -49,9 +52,9 @@ async fn handle(mut call: Call) -> Answer {
             return Err(error);
         }
     };
-    let (ctx, session) = (call.admin_ctx()?, call.session()?.clone());
+    let ctx = call.admin_ctx()?;
     let access_token =
-        call.write(move |tx| sessions::login_as(tx, &ctx, &session, &user_id, valid_until)).await?;
+        call.act(move |tx, session| sessions::login_as(tx, &ctx, session, &user_id, valid_until)).await?;
     reply::ok(&LoggedInAs { access_token })
 }
 

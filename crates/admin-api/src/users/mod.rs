@@ -10,6 +10,7 @@ mod joined_rooms;
 mod list;
 mod login;
 mod memberships;
+mod moderate;
 mod pushers;
 mod put;
 mod ratelimit;
@@ -29,7 +30,7 @@ use reeve_http::{Call, MatrixError, Route};
 const JOB_WAIT: Duration = Duration::from_secs(2);
 
 pub(crate) fn routes() -> Vec<Route> {
-    vec![
+    let mut routes = vec![
         list::v2(),
         list::v3(),
         get::route(),
@@ -55,7 +56,9 @@ pub(crate) fn routes() -> Vec<Route> {
         suspend::route(),
         redact::order(),
         redact::status(),
-    ]
+    ];
+    routes.extend(moderate::routes());
+    routes
 }
 
 /// The administrator who calls.

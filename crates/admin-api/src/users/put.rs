@@ -73,6 +73,7 @@ pub(crate) fn route() -> Route {
             (400, "M_EXCLUSIVE", "the name is that of the account which sends server notices"),
             (400, "M_USER_IN_USE", "the name is taken in other letter case"),
             (403, "M_FORBIDDEN", "passwords cannot be changed on this server"),
+            (403, "M_USER_DEACTIVATED", "the account is erased and gets no new name or avatar"),
             (409, "M_UNKNOWN", "an external id belongs to another account"),
         ])
 }

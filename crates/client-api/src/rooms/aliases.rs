@@ -1,6 +1,7 @@
 //! Aliases of rooms and the public room directory.
 
 use http::Method;
+use reeve_accounts::sessions::Session;
 use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_rooms::Error;
 use reeve_rooms::directory::{self, RoomSearch};
@@ -58,14 +59,17 @@ async fn resolve(call: Call) -> Answer {
 
 async fn create(mut call: Call) -> Answer {
     let room_id = required_text(&call.object().await?, "room_id")?;
-    let (home, ctx, user, alias) = (home(&call), call.ctx(), call.user()?.clone(), call.param("room_alias"));
-    call.write(move |tx| directory::create_alias(tx, &home, &ctx, &user, &alias, &room_id)).await?;
+    let (home, ctx, alias) = (home(&call), call.ctx(), call.param("room_alias"));
+    call.act(move |tx, Session { user, .. }| {
+        directory::create_alias(tx, &home, &ctx, user, &alias, &room_id)
+    })
+    .await?;
     reply::empty()
 }
 
 async fn delete(call: Call) -> Answer {
-    let (home, ctx, user, alias) = (home(&call), call.ctx(), call.user()?.clone(), call.param("room_alias"));
-    call.write(move |tx| directory::delete_alias(tx, &home, &ctx, &user, &alias)).await?;
+    let (home, ctx, alias) = (home(&call), call.ctx(), call.param("room_alias"));
+    call.act(move |tx, Session { user, .. }| directory::delete_alias(tx, &home, &ctx, user, &alias)).await?;
     reply::empty()
 }
 
@@ -87,8 +91,8 @@ async fn publish(mut call: Call) -> Answer {
         Some("private") => false,
         Some(other) => return Err(MatrixError::bad_json(format!("'{other}' is not a valid visibility"))),
     };
-    let (user, room_id) = (call.user()?.clone(), call.param("room_id"));
-    call.write(move |tx| directory::publish(tx, &user, &room_id, published)).await?;
+    let room_id = call.param("room_id");
+    call.act(move |tx, Session { user, .. }| directory::publish(tx, user, &room_id, published)).await?;
     reply::empty()
 }
 

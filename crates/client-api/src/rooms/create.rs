@@ -1,6 +1,7 @@
 //! Creating rooms.
 
 use http::Method;
+use reeve_accounts::sessions::Session;
 use reeve_http::json::Object;
 use reeve_http::{Answer, Call, Limit, MatrixError, Route, reply};
 use reeve_rooms::create::{self, Initial, NewRoom, Preset};
@@ -24,14 +25,17 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn handle(mut call: Call) -> Answer {
     let new = parse(&call.object().await?)?;
-    let (home, ctx, user) = (home(&call), call.ctx(), call.user()?.clone());
-    let room = call.write(move |tx| create::create(tx, &home, &ctx, &user, &new)).await.map_err(|error| {
-        // Here the alias is a part of the request and not the resource.
-        if error.status == http::StatusCode::CONFLICT {
-            return MatrixError::bad_request("M_ROOM_IN_USE", error.error);
-        }
-        error
-    })?;
+    let (home, ctx) = (home(&call), call.ctx());
+    let room = call
+        .act(move |tx, Session { user, .. }| create::create(tx, &home, &ctx, user, &new))
+        .await
+        .map_err(|error| {
+            // Here the alias is a part of the request and not the resource.
+            if error.status == http::StatusCode::CONFLICT {
+                return MatrixError::bad_request("M_ROOM_IN_USE", error.error);
+            }
+            error
+        })?;
     let mut body = json!({ "room_id": room.room_id });
     if let (Some(alias), Some(body)) = (&room.canonical_alias, body.as_object_mut()) {
         body.insert("room_alias".to_owned(), json!(alias));

@@ -1,6 +1,7 @@
 //! Joining, leaving, inviting, knocking, kicking, banning.
 
 use http::Method;
+use reeve_accounts::sessions::Session;
 use reeve_http::json::Object;
 use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply};
 use reeve_rooms::membership::{self, Removal};
@@ -62,11 +63,11 @@ async fn reason(call: &mut Call) -> Result<(Object, Option<String>), MatrixError
 
 async fn join(mut call: Call) -> Answer {
     let (_, reason) = reason(&mut call).await?;
-    let (home, ctx, user, named) = (home(&call), call.ctx(), call.user()?.clone(), named(&call));
+    let (home, ctx, named) = (home(&call), call.ctx(), named(&call));
     let room_id = call
-        .write(move |tx| -> Result<_, Error> {
+        .act(move |tx, Session { user, .. }| -> Result<_, Error> {
             let mut room = directory::room(tx, &named)?;
-            membership::join(tx, &home, &ctx, &user, &mut room, reason.as_deref())?;
+            membership::join(tx, &home, &ctx, user, &mut room, reason.as_deref())?;
             Ok(room.room_id)
         })
         .await?;
@@ -75,11 +76,11 @@ async fn join(mut call: Call) -> Answer {
 
 async fn knock(mut call: Call) -> Answer {
     let (_, reason) = reason(&mut call).await?;
-    let (home, ctx, user, named) = (home(&call), call.ctx(), call.user()?.clone(), named(&call));
+    let (home, ctx, named) = (home(&call), call.ctx(), named(&call));
     let room_id = call
-        .write(move |tx| -> Result<_, Error> {
+        .act(move |tx, Session { user, .. }| -> Result<_, Error> {
             let mut room = directory::room(tx, &named)?;
-            membership::knock(tx, &home, &ctx, &user, &mut room, reason.as_deref())?;
+            membership::knock(tx, &home, &ctx, user, &mut room, reason.as_deref())?;
             Ok(room.room_id)
         })
         .await?;
@@ -88,8 +89,8 @@ async fn knock(mut call: Call) -> Answer {
 
 async fn leave(mut call: Call) -> Answer {
     let (_, reason) = reason(&mut call).await?;
-    let (home, ctx, user, room_id) = (home(&call), call.ctx(), call.user()?.clone(), call.param("room_id"));
-    call.write(move |tx| -> Result<_, Error> {
+    let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
+    call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
         let mut room = send::find_room(tx, &room_id)?;
         membership::leave(tx, &home, &ctx, &user.user_id, &mut room, reason.as_deref())
     })
@@ -105,11 +106,11 @@ async fn invite(mut call: Call) -> Answer {
         ));
     }
     let target = required_text(&body, "user_id")?;
-    let (home, ctx, user, room_id) = (home(&call), call.ctx(), call.user()?.clone(), call.param("room_id"));
-    call.write(move |tx| -> Result<_, Error> {
+    let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
+    call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
         let mut room = send::find_room(tx, &room_id)
             .map_err(|_| Error::Forbidden(format!("User {} not in room {room_id}", user.user_id)))?;
-        membership::invite(tx, &home, &ctx, &user, &mut room, &target, (reason.as_deref(), false))
+        membership::invite(tx, &home, &ctx, user, &mut room, &target, (reason.as_deref(), false))
     })
     .await?;
     reply::empty()
@@ -118,19 +119,19 @@ async fn invite(mut call: Call) -> Answer {
 async fn remove(mut call: Call, removal: Removal) -> Answer {
     let (body, reason) = reason(&mut call).await?;
     let target = required_text(&body, "user_id")?;
-    let (home, ctx, user, room_id) = (home(&call), call.ctx(), call.user()?.clone(), call.param("room_id"));
-    call.write(move |tx| -> Result<_, Error> {
+    let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
+    call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
         let mut room = send::find_room(tx, &room_id)
             .map_err(|_| Error::Forbidden(format!("User {} not in room {room_id}", user.user_id)))?;
-        membership::remove(tx, &home, &ctx, &user, &mut room, (&target, removal), reason.as_deref())
+        membership::remove(tx, &home, &ctx, user, &mut room, (&target, removal), reason.as_deref())
     })
     .await?;
     reply::empty()
 }
 
 async fn forget(call: Call) -> Answer {
-    let (user, room_id) = (call.user()?.clone(), call.param("room_id"));
-    call.write(move |tx| membership::forget(tx, &user.user_id, &room_id)).await?;
+    let room_id = call.param("room_id");
+    call.act(move |tx, Session { user, .. }| membership::forget(tx, &user.user_id, &room_id)).await?;
     reply::empty()
 }
 

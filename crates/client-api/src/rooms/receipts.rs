@@ -1,6 +1,7 @@
 //! Receipts, read markers and typing.
 
 use http::Method;
+use reeve_accounts::sessions::Session;
 use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_rooms::{Error, ephemeral};
 use serde_json::Value;
@@ -47,11 +48,11 @@ async fn receipt(mut call: Call) -> Answer {
     if thread_id.is_some() && receipt_type == "m.fully_read" {
         return Err(MatrixError::invalid_param("thread_id is not compatible with m.fully_read receipts."));
     }
-    let (user, now) = (call.user()?.clone(), call.now);
+    let now = call.now;
     let (room_id, event_id) = (call.param("room_id"), call.param("event_id"));
-    call.write(move |tx| {
+    call.act(move |tx, Session { user, .. }| {
         let thread_id = thread_id.as_deref().unwrap_or_default();
-        ephemeral::receipt(tx, &user, &room_id, (&receipt_type, thread_id), &event_id, now)
+        ephemeral::receipt(tx, user, &room_id, (&receipt_type, thread_id), &event_id, now)
     })
     .await?;
     reply::empty()
@@ -65,10 +66,10 @@ async fn markers(mut call: Call) -> Answer {
             moved.push((receipt_type, event_id));
         }
     }
-    let (user, now, room_id) = (call.user()?.clone(), call.now, call.param("room_id"));
-    call.write(move |tx| -> Result<_, Error> {
+    let (now, room_id) = (call.now, call.param("room_id"));
+    call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
         for (receipt_type, event_id) in &moved {
-            ephemeral::receipt(tx, &user, &room_id, (receipt_type, ""), event_id, now)?;
+            ephemeral::receipt(tx, user, &room_id, (receipt_type, ""), event_id, now)?;
         }
         Ok(())
     })
@@ -77,8 +78,7 @@ async fn markers(mut call: Call) -> Answer {
 }
 
 async fn typing(mut call: Call) -> Answer {
-    let user = call.user()?.clone();
-    if call.params.get("user_id") != user.user_id {
+    if call.params.get("user_id") != call.user()?.user_id {
         return Err(MatrixError::forbidden("Cannot set another user's typing state"));
     }
     let body = call.object().await?;
@@ -91,6 +91,6 @@ async fn typing(mut call: Call) -> Answer {
     };
     let for_ms = typing.then_some(for_ms);
     let (room_id, now) = (call.param("room_id"), call.now);
-    call.write(move |tx| ephemeral::typing(tx, &user, &room_id, for_ms, now)).await?;
+    call.act(move |tx, Session { user, .. }| ephemeral::typing(tx, user, &room_id, for_ms, now)).await?;
     reply::empty()
 }

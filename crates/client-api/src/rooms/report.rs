@@ -1,6 +1,7 @@
 //! Reporting events, rooms and users to the administrators.
 
 use http::Method;
+use reeve_accounts::sessions::Session;
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
 use reeve_rooms::reports;
 use serde_json::Value;
@@ -47,15 +48,15 @@ async fn event(mut call: Call) -> Answer {
 
 async fn room(mut call: Call) -> Answer {
     let reason = required_text(&call.object().await?, "reason")?;
-    let (ctx, user, room_id) = (call.ctx(), call.user()?.clone(), call.param("room_id"));
-    call.write(move |tx| reports::room(tx, &ctx, &user, &room_id, &reason)).await?;
+    let (ctx, room_id) = (call.ctx(), call.param("room_id"));
+    call.act(move |tx, Session { user, .. }| reports::room(tx, &ctx, user, &room_id, &reason)).await?;
     reply::empty()
 }
 
 async fn user(mut call: Call) -> Answer {
     let reason = required_text(&call.object().await?, "reason")?;
-    let (ctx, user, target) = (call.ctx(), call.user()?.clone(), call.param("user_id"));
+    let (ctx, target) = (call.ctx(), call.param("user_id"));
     reeve_model::id::split(&target)?;
-    call.write(move |tx| reports::user(tx, &ctx, &user, &target, &reason)).await?;
+    call.act(move |tx, Session { user, .. }| reports::user(tx, &ctx, user, &target, &reason)).await?;
     reply::empty()
 }

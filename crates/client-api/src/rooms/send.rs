@@ -1,6 +1,7 @@
 //! Sending events and redacting them.
 
 use http::Method;
+use reeve_accounts::sessions::Session;
 use reeve_http::limits;
 use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply};
 use reeve_rooms::send::{self, Sent};
@@ -49,7 +50,7 @@ fn key(call: &Call, scope: String) -> Result<Option<Key>, MatrixError> {
 
 /// Counts a request against the limit. One that was answered before is answered again, and costs nothing.
 async fn limit(call: &Call, key: Option<&Key>) -> Result<Option<String>, MatrixError> {
-    let Err(refused) = limits::message(&call.app, call.session()?, call.now).await else { return Ok(None) };
+    let Err(refused) = limits::message(&call.app, call.session()?, call.now) else { return Ok(None) };
     let Some(key) = key.cloned() else { return Err(refused) };
     call.read(move |tx| transactions::find(tx, &key)).await?.map(Some).ok_or(refused)
 }
@@ -61,10 +62,11 @@ async fn send(mut call: Call) -> Answer {
     if let Some(event_id) = limit(&call, key.as_ref()).await? {
         return reply::ok(&json!({ "event_id": event_id }));
     }
-    let (home, ctx, user) = (home(&call), call.ctx(), call.user()?.clone());
+    let (home, ctx) = (home(&call), call.ctx());
     let sent = Sent { event_type, state_key: None, content };
-    let event_id =
-        call.write(move |tx| send::send(tx, &home, &ctx, &user, &room_id, &sent, key.as_ref())).await?;
+    let event_id = call
+        .act(move |tx, Session { user, .. }| send::send(tx, &home, &ctx, user, &room_id, &sent, key.as_ref()))
+        .await?;
     reply::ok(&json!({ "event_id": event_id }))
 }
 
@@ -76,10 +78,10 @@ async fn redact(mut call: Call) -> Answer {
     if let Some(event_id) = limit(&call, key.as_ref()).await? {
         return reply::ok(&json!({ "event_id": event_id }));
     }
-    let (home, ctx, user) = (home(&call), call.ctx(), call.user()?.clone());
+    let (home, ctx) = (home(&call), call.ctx());
     let event_id = call
-        .write(move |tx| {
-            send::redact(tx, &home, &ctx, &user, &room_id, &target, reason.as_deref(), key.as_ref())
+        .act(move |tx, Session { user, .. }| {
+            send::redact(tx, &home, &ctx, user, &room_id, &target, reason.as_deref(), key.as_ref())
         })
         .await?;
     reply::ok(&json!({ "event_id": event_id }))

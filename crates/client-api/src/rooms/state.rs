@@ -1,6 +1,7 @@
 //! The state of a room.
 
 use http::Method;
+use reeve_accounts::sessions::Session;
 use reeve_http::{Access, Answer, Call, Limit, Route, reply};
 use reeve_rooms::send::{self, Sent};
 use reeve_rooms::view::View;
@@ -79,7 +80,9 @@ async fn set(mut call: Call) -> Answer {
     let content = call.object().await?;
     let sent =
         Sent { event_type: call.param("event_type"), state_key: Some(call.param("state_key")), content };
-    let (home, ctx, user, room_id) = (home(&call), call.ctx(), call.user()?.clone(), call.param("room_id"));
-    let event_id = call.write(move |tx| send::send(tx, &home, &ctx, &user, &room_id, &sent, None)).await?;
+    let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
+    let event_id = call
+        .act(move |tx, Session { user, .. }| send::send(tx, &home, &ctx, user, &room_id, &sent, None))
+        .await?;
     reply::ok(&json!({ "event_id": event_id }))
 }

@@ -1,6 +1,7 @@
 //! Moving a room to another version.
 
 use http::Method;
+use reeve_accounts::sessions::Session;
 use reeve_http::{Answer, Call, Limit, MatrixError, Route, reply};
 use reeve_rooms::upgrade;
 use serde_json::{Value, json};
@@ -32,8 +33,11 @@ async fn handle(mut call: Call) -> Answer {
             .ok_or_else(|| MatrixError::bad_json("'additional_creators' must be a list of user ids"))?,
         Some(_) => return Err(MatrixError::bad_json("'additional_creators' must be a list of user ids")),
     };
-    let (home, ctx, user, room_id) = (home(&call), call.ctx(), call.user()?.clone(), call.param("room_id"));
-    let replacement =
-        call.write(move |tx| upgrade::upgrade(tx, &home, &ctx, &user, &room_id, &version, &creators)).await?;
+    let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
+    let replacement = call
+        .act(move |tx, Session { user, .. }| {
+            upgrade::upgrade(tx, &home, &ctx, user, &room_id, &version, &creators)
+        })
+        .await?;
     reply::ok(&json!({ "replacement_room": replacement }))
 }

@@ -1,7 +1,7 @@
 //! `reeve user`.
 
 use reeve_accounts::{
-    Error, audit, deactivate, sessions,
+    Error, audit, deactivate, moderation, sessions,
     users::{self, NewUser},
 };
 use reeve_model::{User, id};
@@ -217,12 +217,7 @@ async fn set_password(
 
 async fn set_locked(operator: &Operator, name: &str, locked: bool) -> Result<String, Failure> {
     let user = operator.find(name).await?;
-    let edit = operator.write(move |tx, ctx| {
-        users::edit(tx, ctx, &user.user_id, "user.update", |user| {
-            user.locked = locked;
-            Ok(())
-        })
-    });
+    let edit = operator.write(move |tx, ctx| moderation::set_locked(tx, ctx, &user.user_id, locked));
     Ok(format!("{} is {}\n", edit.await?.user_id, if locked { "locked" } else { "not locked" }))
 }
 

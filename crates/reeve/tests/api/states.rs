@@ -98,7 +98,9 @@ on_both_engines! {
             assert_eq!(api, e_api, "{state}: admin API");
             assert_eq!(name, e_name, "{state}: own display name");
             assert_eq!(logout, e_logout, "{state}: logout");
-            assert_eq!((again, record, profile), (ok.clone(), ok.clone(), ok), "{state}: login-as, record, profile");
+            let e_again =
+                if state == "deactivated" { refused(403, "M_USER_DEACTIVATED") } else { ok.clone() };
+            assert_eq!((again, record, profile), (e_again, ok.clone(), ok), "{state}: login-as, record, profile");
         }
     }
 

@@ -122,19 +122,56 @@ on_both_engines! {
         assert_eq!(other.get(WHOAMI).await.refusal(), DEAD);
         assert_eq!(admin.get(WHOAMI).await.status, 200);
 
-        // Demotion does not end it; the deactivation of either does.
-        server.create("boss", true).await;
-        let boss = server.log_in("boss", "boss's password").await;
-        let puppet = login_as(&server, &boss, json!({})).await;
-        admin.put("/_synapse/admin/v1/users/@boss:test/admin", json!({ "admin": false })).await;
-        assert_eq!(puppet.get(WHOAMI).await.status, 200);
-        admin.post("/_synapse/admin/v1/deactivate/@boss:test", json!({})).await;
-        assert_eq!(puppet.get(WHOAMI).await.refusal(), DEAD);
+        // The deactivation of the account ends it, and it cannot be had any more.
         let puppet = login_as(&server, &admin, json!({})).await;
         admin.post("/_synapse/admin/v1/deactivate/@u:test", json!({})).await;
         assert_eq!(puppet.get(WHOAMI).await.refusal(), DEAD);
-        // It can still be made, for what it is worth.
-        assert_eq!(login_as(&server, &admin, json!({})).await.get(WHOAMI).await.status, 200);
+        let reply = admin.post("/_synapse/admin/v1/users/@u:test/login", json!({})).await;
+        assert_eq!(reply.refusal(), (403, "M_USER_DEACTIVATED", "This account has been deactivated"));
+    }
+
+    async fn it_ends_with_the_rights_of_who_asked_for_it(server: Server) {
+        let admin = server.admin().await;
+        server.create("u", false).await;
+        server.create("boss", true).await;
+        server.create("other", true).await;
+        let ends: [(&str, &str, Value); 4] = [
+            ("PUT", "/_synapse/admin/v1/users/@boss:test/admin", json!({ "admin": false })),
+            ("PUT", "/_synapse/admin/v2/users/@boss:test", json!({ "locked": true })),
+            ("PUT", "/_synapse/admin/v1/suspend/@boss:test", json!({ "suspend": true })),
+            ("POST", "/_synapse/admin/v1/deactivate/@boss:test", json!({})),
+        ];
+        for (method, path, body) in ends {
+            let fresh = json!({ "admin": true, "locked": false });
+            assert_eq!(admin.put("/_synapse/admin/v2/users/@boss:test", fresh).await.status, 200);
+            admin.put("/_synapse/admin/v1/suspend/@boss:test", json!({ "suspend": false })).await;
+            let boss = server.log_in("boss", "boss's password").await;
+            let puppet = login_as(&server, &boss, json!({})).await;
+            // Acting as another administrator, who asks for one more: it is still the same person's.
+            let reply = boss.post("/_synapse/admin/v1/users/@other:test/login", json!({})).await;
+            let other = server.with_token(reply.text("access_token"));
+            let further = login_as(&server, &other, json!({})).await;
+            let reply = other.post("/_synapse/admin/v1/users/@boss:test/login", json!({})).await;
+            assert_eq!(reply.refusal(), (400, "M_UNKNOWN", "Cannot use admin API to login as self"));
+            let method = http::Method::from_bytes(method.as_bytes()).unwrap();
+            assert_eq!(admin.send(method, path, &[], body.to_string()).await.status, 200, "{path}");
+            for client in [&puppet, &other, &further] {
+                assert_eq!(client.get(WHOAMI).await.refusal(), DEAD, "{path}");
+            }
+            let promote = other.put("/_synapse/admin/v1/users/@boss:test/admin", json!({ "admin": true })).await;
+            assert_eq!(promote.refusal(), DEAD, "{path}");
+        }
+    }
+
+    async fn a_suspended_administrator_cannot_have_it(server: Server) {
+        let admin = server.admin().await;
+        server.create("u", false).await;
+        server.create("boss", true).await;
+        let boss = server.log_in("boss", "boss's password").await;
+        admin.put("/_synapse/admin/v1/suspend/@boss:test", json!({ "suspend": true })).await;
+        let reply = boss.post("/_synapse/admin/v1/users/@u:test/login", json!({})).await;
+        let text = "Logging in as others while account is suspended is not allowed.";
+        assert_eq!(reply.refusal(), (403, "M_USER_SUSPENDED", text));
     }
 
     async fn restrictions_of_the_account_apply(server: Server) {

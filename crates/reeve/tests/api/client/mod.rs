@@ -9,6 +9,7 @@ mod key_backup;
 mod keys;
 mod login;
 pub(crate) mod media;
+mod moderation;
 mod profile;
 mod pushers;
 mod register;

@@ -3,6 +3,7 @@
 
 mod deeds;
 mod model;
+mod races;
 mod rules;
 mod sync;
 

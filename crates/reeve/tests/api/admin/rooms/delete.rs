@@ -203,18 +203,15 @@ on_both_engines! {
     async fn people_in_every_state_are_removed(server: Server) {
         let (admin, alice) = (server.admin().await, server.user("alice").await);
         let id = create(&alice, json!({ "preset": "public_chat" })).await;
-        for name in ["suspended", "locked", "gone"] {
+        for name in ["suspended", "locked"] {
             server.create(name, false).await;
-            if name == "gone" {
-                admin.post("/_synapse/admin/v1/deactivate/@gone:test", json!({})).await;
-            }
             let body = json!({ "user_id": format!("@{name}:test") });
             ok(admin.post(&format!("/_synapse/admin/v1/join/{}", enc(&id)), body).await);
         }
         admin.put("/_synapse/admin/v1/suspend/@suspended:test", json!({ "suspend": true })).await;
         admin.put("/_synapse/admin/v2/users/@locked:test", json!({ "locked": true })).await;
         let body = ok(delete(&admin, &path(&id, ""), &json!({ "purge": false })).await);
-        assert_eq!(texts(&body, "/kicked_users"), ["@alice:test", "@gone:test", "@locked:test", "@suspended:test"]);
+        assert_eq!(texts(&body, "/kicked_users"), ["@alice:test", "@locked:test", "@suspended:test"]);
         assert_eq!(body["failed_to_kick_users"], json!([]));
         assert_eq!(room(&admin, &id).await["joined_members"], 0);
     }
