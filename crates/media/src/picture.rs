@@ -1,4 +1,5 @@
-//! Makes pictures smaller: JPEG, PNG, GIF and WebP, still and moving. Decoding is bounded in pixels and memory.
+//! Makes pictures smaller: JPEG, PNG, GIF and WebP, still and moving. Decoding is bounded in pixels and memory, whatever
+//! the file says of itself and however it is packed.
 
 use std::io::Cursor;
 
@@ -24,6 +25,8 @@ const SPEED: i32 = 10;
 const MOST_FRAMES: u64 = 400;
 /// Memory for decoding besides the pixels, in bytes.
 const SLACK: u64 = 16 * 1024 * 1024;
+/// Memory for what a PNG says of itself, such as a packed colour profile, in bytes.
+const METADATA: u64 = 8 * 1024 * 1024;
 
 /// What came of making a picture smaller.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,13 +61,57 @@ fn limits(max_pixels: u64) -> Limits {
     limits
 }
 
+/// The decoder of a picture, which was bounded before it read anything.
+fn decoder(bytes: &[u8], format: ImageFormat, max_pixels: u64) -> Result<Box<dyn ImageDecoder + '_>, Error> {
+    match format {
+        ImageFormat::Png => Ok(Box::new(png(bytes, max_pixels)?)),
+        ImageFormat::WebP => {
+            let mut decoder = webp(bytes)?;
+            decoder.set_limits(limits(max_pixels)).map_err(refuse)?;
+            Ok(Box::new(decoder))
+        }
+        _ => {
+            let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+            reader.limits(limits(max_pixels));
+            Ok(Box::new(reader.into_decoder().map_err(refuse)?))
+        }
+    }
+}
+
+/// A decoder of PNG. While it is made it unpacks the colour profile, which is bounded apart from the pixels.
+fn png(bytes: &[u8], max_pixels: u64) -> Result<PngDecoder<Cursor<&[u8]>>, Error> {
+    let pixels = limits(max_pixels);
+    let mut metadata = pixels.clone();
+    metadata.max_alloc = Some(METADATA);
+    let mut decoder = PngDecoder::with_limits(Cursor::new(bytes), metadata).map_err(refuse)?;
+    decoder.set_limits(pixels).map_err(refuse)?;
+    Ok(decoder)
+}
+
+/// A decoder of WebP. It makes room for a chunk before it reads it, so that none may be longer than the file.
+fn webp(bytes: &[u8]) -> Result<WebPDecoder<Cursor<&[u8]>>, Error> {
+    let mut rest = bytes.get(12..).unwrap_or_default();
+    while let Some((head, after)) = rest.split_at_checked(8) {
+        let [.., a, b, c, d] = head else { break };
+        let length = usize::try_from(u32::from_le_bytes([*a, *b, *c, *d])).unwrap_or(usize::MAX);
+        rest = match after.get(length..) {
+            // Chunks begin at even places.
+            Some(after) => after.get(length % 2..).unwrap_or_default(),
+            None => return Err(Error::NotAPicture),
+        };
+    }
+    WebPDecoder::new(Cursor::new(bytes)).map_err(refuse)
+}
+
+/// Width and height of a picture that is shown as it is.
+pub fn dimensions(bytes: &[u8]) -> Result<(u32, u32), Error> {
+    Ok(decoder(bytes, format(bytes)?, 0)?.dimensions())
+}
+
 /// Makes a picture fit a size. What moves goes on moving if `animated`, else its first frame is taken.
 pub fn shrink(bytes: &[u8], size: Size, animated: bool, max_pixels: u64) -> Result<Shrunk, Error> {
     let format = format(bytes)?;
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let mut limits = limits(max_pixels);
-    reader.limits(limits.clone());
-    let mut decoder = reader.into_decoder().map_err(refuse)?;
+    let mut decoder = decoder(bytes, format, max_pixels)?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
     if pixels > max_pixels {
@@ -82,7 +129,7 @@ pub fn shrink(bytes: &[u8], size: Size, animated: bool, max_pixels: u64) -> Resu
         return Ok(Shrunk::Smaller(ImageFormat::Gif.to_mime_type(), smaller));
     }
     // The decoder counts what it needs besides.
-    limits.reserve(decoder.total_bytes()).map_err(refuse)?;
+    limits(max_pixels).reserve(decoder.total_bytes()).map_err(refuse)?;
     let picture = DynamicImage::from_decoder(decoder).map_err(refuse)?;
     // What is smaller is turned faster.
     let (width, height) = turned(orientation, (size.width, size.height));
@@ -129,34 +176,25 @@ fn still(picture: &DynamicImage, format: ImageFormat) -> Result<Shrunk, Error> {
 fn moves(bytes: &[u8], format: ImageFormat, max_pixels: u64) -> Result<bool, Error> {
     Ok(match format {
         ImageFormat::Gif => frames(bytes, format, max_pixels)?.take(2).flatten().count() > 1,
-        ImageFormat::WebP => WebPDecoder::new(Cursor::new(bytes)).map_err(refuse)?.has_animation(),
-        ImageFormat::Png => {
-            let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits(max_pixels));
-            decoder.and_then(|decoder| decoder.is_apng()).map_err(refuse)?
-        }
+        ImageFormat::WebP => webp(bytes)?.has_animation(),
+        ImageFormat::Png => png(bytes, max_pixels)?.is_apng().map_err(refuse)?,
         _ => false,
     })
 }
 
 fn frames(bytes: &[u8], format: ImageFormat, max_pixels: u64) -> Result<Frames<'_>, Error> {
-    let limits = limits(max_pixels);
-    let bytes = Cursor::new(bytes);
     match format {
         ImageFormat::Gif => {
-            let mut decoder = GifDecoder::new(bytes).map_err(refuse)?;
-            decoder.set_limits(limits).map_err(refuse)?;
+            let mut decoder = GifDecoder::new(Cursor::new(bytes)).map_err(refuse)?;
+            decoder.set_limits(limits(max_pixels)).map_err(refuse)?;
             Ok(decoder.into_frames())
         }
         ImageFormat::WebP => {
-            let mut decoder = WebPDecoder::new(bytes).map_err(refuse)?;
-            decoder.set_limits(limits).map_err(refuse)?;
+            let mut decoder = webp(bytes)?;
+            decoder.set_limits(limits(max_pixels)).map_err(refuse)?;
             Ok(decoder.into_frames())
         }
-        ImageFormat::Png => {
-            let decoder =
-                PngDecoder::with_limits(bytes, limits).and_then(PngDecoder::apng).map_err(refuse)?;
-            Ok(decoder.into_frames())
-        }
+        ImageFormat::Png => Ok(png(bytes, max_pixels)?.apng().map_err(refuse)?.into_frames()),
         _ => Err(Error::NotAPicture),
     }
 }
@@ -367,6 +405,15 @@ mod tests {
         };
         assert_eq!(refused(3000, 3000), Error::PictureTooLarge.to_string());
         assert_eq!(refused(1000, 1000), Error::NotAPicture.to_string(), "it is not refused for its size");
+    }
+
+    #[test]
+    fn chunks_end_within_the_file() {
+        let mut bytes = encoded(&photo(200, 100), ImageFormat::WebP);
+        assert_eq!(dimensions(&bytes).unwrap(), (200, 100));
+        // What follows the picture says that it is 4 GB long.
+        bytes.extend(*b"EXIF\xf0\xff\xff\xff");
+        assert_eq!(dimensions(&bytes).unwrap_err().to_string(), Error::NotAPicture.to_string());
     }
 
     #[test]

@@ -7,13 +7,11 @@
 pub mod page;
 
 use std::collections::HashMap;
-use std::io::Cursor;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
-use image::ImageReader;
 use reeve_media::{Library, deeds, picture};
 use reeve_model::Clock;
 use reeve_outgoing::{Limits, Outgoing};
@@ -269,7 +267,7 @@ struct Shape {
 /// Looks at the beginning of a picture; `None` if it is none of a kind that clients are shown.
 fn shape(bytes: &[u8]) -> Option<Shape> {
     let format = picture::format(bytes).ok()?;
-    let (width, height) = ImageReader::with_format(Cursor::new(bytes), format).into_dimensions().ok()?;
+    let (width, height) = picture::dimensions(bytes).ok()?;
     Some(Shape { media_type: format.to_mime_type(), width, height })
 }
 
