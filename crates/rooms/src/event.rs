@@ -368,21 +368,27 @@ pub fn append(
     draft: &Draft,
     now: i64,
 ) -> Result<Event, Error> {
-    let event = append_one(tx, home, room, draft, now)?;
-    let (Some(user_id), Some(membership)) = (&event.state_key, event.membership.as_deref()) else {
-        return Ok(event);
+    let Some((user_id, membership)) = comes_closer(draft) else {
+        return append_one(tx, home, room, draft, now);
     };
-    if matches!(membership, "join" | "invite" | "knock")
-        && users::find(tx, user_id)?.is_some_and(|user| user.deactivated)
-    {
-        if membership != "invite" {
-            return Err(Error::forbidden(DEACTIVATED));
-        }
+    let deactivated = users::find(tx, user_id)?.is_some_and(|user| user.deactivated);
+    if deactivated && membership != "invite" {
+        return Err(Error::forbidden(DEACTIVATED));
+    }
+    let event = append_one(tx, home, room, draft, now)?;
+    if deactivated {
         let content = Map::from_iter([("membership".to_owned(), Value::from("leave"))]);
         append_one(tx, home, room, &Draft::state("m.room.member", user_id, user_id, content), now)?;
         memberships::forget(tx, user_id, room.num)?;
     }
     Ok(event)
+}
+
+/// The user whom an event brings into a room or nearer to it, and the membership that it gives.
+fn comes_closer(draft: &Draft) -> Option<(&str, &str)> {
+    let user_id = draft.state_key.as_deref().filter(|_| draft.event_type == "m.room.member")?;
+    let membership = draft.content.get("membership")?.as_str()?;
+    matches!(membership, "join" | "invite" | "knock").then_some((user_id, membership))
 }
 
 fn append_one(
