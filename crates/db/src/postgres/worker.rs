@@ -18,12 +18,9 @@ use crate::{
     tx::{Link, Tx},
 };
 
-/// How often a call is tried that collides with others or loses its connection.
+/// How often a call is tried that collides with others, loses its connection, or breaks a constraint: a row that its
+/// snapshot does not show yet may be in its way, as often as others add one, and the next snapshot shows it.
 const TRIES: u32 = 12;
-
-/// How often a call is tried that breaks a constraint: a row that its snapshot does not show yet may be in its way, and
-/// the next snapshot shows it.
-const CONSTRAINT_TRIES: u32 = 3;
 
 /// After this many tries a call that collides with others has this process's writes to itself.
 const POLITE: u32 = 5;
@@ -137,8 +134,7 @@ impl Worker {
                 Try::Again(error) => error,
             };
             open = false;
-            let most = if matches!(error, DbError::Constraint(_)) { CONSTRAINT_TRIES } else { TRIES };
-            if tries >= most {
+            if tries >= TRIES {
                 job.fail(error);
                 break false;
             }

@@ -124,3 +124,16 @@ fn a_lock_holds_everywhere() {
         assert_eq!(alice.get(&whoami).await.status, 200);
     });
 }
+
+#[test]
+fn the_same_is_said_at_both_at_once() {
+    on_two(async |first, second| {
+        const SENT: usize = 120;
+        let alice = first.user("alice").await;
+        let other = at_other(&alice, &second);
+        let room = create_public(&alice).await;
+        let senders = [&alice, &other].into_iter().cycle().take(SENT);
+        let sent = future::join_all(senders.map(|client| say(client, &room, "the same"))).await;
+        assert_eq!(sent.into_iter().collect::<BTreeSet<_>>().len(), SENT);
+    });
+}

@@ -1,5 +1,8 @@
 //! `rooms/{roomId}/send`: events, transaction ids, and what is no event.
 
+use std::collections::BTreeSet;
+
+use futures_util::future;
 use http::Method;
 use reeve_testkit::on_both_engines;
 use serde_json::{Value, json};
@@ -176,6 +179,26 @@ on_both_engines! {
         // State is not sent as a message.
         let reply = alice.post(&room_path(&room, "send/m.room.message/1"), text("x")).await;
         assert_eq!(reply.status, 405);
+    }
+
+    async fn the_same_at_once_is_as_many_events(server: Server) {
+        let alice = server.user("alice").await;
+        let room = create_public(&alice).await;
+        // The clock stands still, so that nothing but its place in the room tells one from the other.
+        let sent = future::join_all((0..80).map(|_| say(&alice, &room, "the same"))).await;
+        let (found, _) = all_messages(&alice, &room, "dir=f&limit=100").await;
+        let mut found: Vec<&str> = found.iter().filter(|event| event["type"] == "m.room.message").map(|event| at(event, "/event_id")).collect();
+        let mut sent: Vec<&str> = sent.iter().map(String::as_str).collect();
+        sent.sort_unstable();
+        found.sort_unstable();
+        assert_eq!((&sent, sent.iter().collect::<BTreeSet<_>>().len()), (&found, 80));
+    }
+
+    async fn the_same_rooms_at_once_are_as_many_rooms(server: Server) {
+        let alice = server.user("alice").await;
+        let body = json!({ "name": "the same", "preset": "public_chat" });
+        let rooms = future::join_all((0..24).map(|_| create(&alice, body.clone()))).await;
+        assert_eq!(rooms.into_iter().collect::<BTreeSet<_>>().len(), 24);
     }
 
     async fn many_at_once_all_arrive(server: Server) {
