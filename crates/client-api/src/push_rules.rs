@@ -4,14 +4,15 @@
 use http::{Method, StatusCode};
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
 use reeve_rooms::Error;
-use reeve_rooms::push::{self, Notification, glob};
+use reeve_rooms::push::{self, Notification, Place, glob};
 use reeve_rooms::view::View;
-use ruma::push::{AnyPushRuleRef, InsertPushRuleError, NewPushRule, RemovePushRuleError, RuleKind, Ruleset};
+use ruma::push::{AnyPushRuleRef, NewPushRule, RemovePushRuleError, RuleKind, Ruleset};
 use serde_json::{Map, Value, json};
 
 use crate::rooms::{v3, viewer};
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#push-rules-api";
+const NOT_FOUND: Error = Error::NotFound("No such rule");
 
 pub(crate) fn routes() -> Vec<Route> {
     let not_found: &[_] = &[(404, "M_NOT_FOUND", "there is no such rule")];
@@ -25,7 +26,14 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::PUT, rule, put)
             .summary("Sets a push rule")
             .query(&[("before", "the rule it comes before"), ("after", "the rule it comes after")])
-            .errors(&[(400, "M_INVALID_PARAM", "the rule is not valid")])
+            .errors(&[
+                (400, "M_INVALID_PARAM", "the rule is not valid"),
+                (
+                    400,
+                    "M_UNKNOWN",
+                    "the account has made no rule of this kind with the id `before` or `after`",
+                ),
+            ])
             .spec(SPEC),
         v3(Method::DELETE, rule, delete).summary("Takes a push rule away").errors(not_found).spec(SPEC),
         v3(Method::GET, &format!("{rule}/enabled"), get_enabled)
@@ -53,10 +61,6 @@ pub(crate) fn routes() -> Vec<Route> {
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3notifications"),
     ]
-}
-
-fn not_found() -> MatrixError {
-    MatrixError::not_found("No such rule")
 }
 
 fn kind(call: &Call) -> Result<RuleKind, MatrixError> {
@@ -87,13 +91,13 @@ async fn global(call: Call) -> Answer {
 /// The rule of a path, as JSON.
 async fn found(call: &Call) -> Result<Value, MatrixError> {
     let (kind, rules) = (kind(call)?, rules(call).await?);
-    let rule = rules.get(kind, call.params.get("rule_id")).ok_or_else(not_found)?;
+    let rule = rules.get(kind, call.params.get("rule_id")).ok_or(NOT_FOUND)?;
     match rule {
         AnyPushRuleRef::Override(rule) | AnyPushRuleRef::Underride(rule) => serde_json::to_value(rule),
         AnyPushRuleRef::Content(rule) => serde_json::to_value(rule),
         AnyPushRuleRef::Room(rule) => serde_json::to_value(rule),
         AnyPushRuleRef::Sender(rule) => serde_json::to_value(rule),
-        _ => return Err(not_found()),
+        _ => return Err(NOT_FOUND.into()),
     }
     .map_err(MatrixError::internal)
 }
@@ -115,35 +119,32 @@ async fn get_actions(call: Call) -> Answer {
 /// Changes the rules of the caller. What is refused changes nothing.
 async fn change<F>(call: &Call, change: F) -> Answer
 where
-    F: Fn(&mut Ruleset) -> Result<(), MatrixError> + Send + 'static,
+    F: Fn(&mut Ruleset) -> Result<(), Error> + Send + 'static,
 {
     let user = call.user()?.clone();
-    let refused = call
-        .write(move |tx| -> Result<_, Error> {
-            let mut rules = push::rules(tx, user.num, &user.user_id)?;
-            if let Err(refused) = change(&mut rules) {
-                return Ok(Some(refused));
-            }
-            push::set_rules(tx, user.num, rules)?;
-            Ok(None)
-        })
-        .await?;
-    refused.map_or_else(reply::empty, Err)
+    call.write(move |tx| -> Result<_, Error> {
+        let mut rules = push::rules(tx, user.num, &user.user_id)?;
+        change(&mut rules)?;
+        push::set_rules(tx, user.num, rules)
+    })
+    .await?;
+    reply::empty()
 }
 
 async fn put(mut call: Call) -> Answer {
     let kind = kind(&call)?;
-    let (before, after) = (call.query.utf8("before")?, call.query.utf8("after")?);
+    let place = place(&call)?;
     let rule_id = call.param("rule_id");
     let body = call.object().await?;
     let new = new_rule(kind, &rule_id, body)?;
-    change(&call, move |rules| {
-        rules.insert(new.clone(), after.as_deref(), before.as_deref()).map_err(|error| match error {
-            InsertPushRuleError::UnknownRuleId => MatrixError::not_found("before/after rule not found"),
-            error => MatrixError::invalid_param(error.to_string()),
-        })
-    })
-    .await
+    change(&call, move |rules| push::put_rule(rules, new.clone(), place.as_ref())).await
+}
+
+/// Where the query puts a rule; `before` overrides `after`.
+fn place(call: &Call) -> Result<Option<Place>, MatrixError> {
+    let rule = |name| call.query.utf8(name).map(|rule| rule.filter(|rule| !rule.is_empty()));
+    let (before, after) = (rule("before")?, rule("after")?);
+    Ok(before.map(Place::Before).or(after.map(Place::After)))
 }
 
 fn new_rule(kind: RuleKind, rule_id: &str, mut body: Map<String, Value>) -> Result<NewPushRule, MatrixError> {
@@ -201,8 +202,8 @@ async fn delete(call: Call) -> Answer {
     let (kind, rule_id) = (kind(&call)?, call.param("rule_id"));
     change(&call, move |rules| {
         rules.remove(kind.clone(), &rule_id).map_err(|error| match error {
-            RemovePushRuleError::NotFound => not_found(),
-            error => MatrixError::invalid_param(error.to_string()),
+            RemovePushRuleError::NotFound => NOT_FOUND,
+            error => Error::Invalid(error.to_string()),
         })
     })
     .await
@@ -214,7 +215,7 @@ async fn put_enabled(mut call: Call) -> Answer {
     let Some(Value::Bool(enabled)) = body.get("enabled").cloned() else {
         return Err(MatrixError::bad_json("'enabled' must be a boolean"));
     };
-    change(&call, move |rules| rules.set_enabled(kind.clone(), &rule_id, enabled).map_err(|_| not_found()))
+    change(&call, move |rules| rules.set_enabled(kind.clone(), &rule_id, enabled).map_err(|_| NOT_FOUND))
         .await
 }
 
@@ -228,7 +229,7 @@ async fn put_actions(mut call: Call) -> Answer {
     let actions: Vec<ruma::push::Action> = serde_json::from_value(actions)
         .map_err(|error| MatrixError::invalid_param(format!("The actions are not valid: {error}")))?;
     change(&call, move |rules| {
-        rules.set_actions(kind.clone(), &rule_id, actions.clone()).map_err(|_| not_found())
+        rules.set_actions(kind.clone(), &rule_id, actions.clone()).map_err(|_| NOT_FOUND)
     })
     .await
 }

@@ -9,6 +9,7 @@
 mod evaluate;
 pub mod glob;
 mod kept;
+mod order;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -26,6 +27,7 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use self::evaluate::Subject;
 pub use self::kept::KeptRules;
+pub use self::order::{Place, put_rule};
 use crate::Home;
 use crate::error::Error;
 

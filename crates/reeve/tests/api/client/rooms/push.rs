@@ -84,6 +84,58 @@ on_both_engines! {
         }
     }
 
+    async fn rules_are_placed_relative_to_others(server: Server) {
+        let alice = server.user("alice").await;
+        for (kind, [one, two, three], body) in [
+            ("override", ["one", "two", "three"], json!({ "conditions": [], "actions": [] })),
+            ("content", ["one", "two", "three"], json!({ "pattern": "x", "actions": [] })),
+            ("room", ["!one:x", "!two:x", "!three:x"], json!({ "actions": [] })),
+            ("sender", ["@one:x", "@two:x", "@three:x"], json!({ "actions": [] })),
+            ("underride", ["one", "two", "three"], json!({ "conditions": [], "actions": [] })),
+        ] {
+            let order = async || {
+                let rules = ok(alice.get(&format!("{RULES}/")).await);
+                let own = list(&rules, &format!("/{kind}")).iter().filter(|rule| rule["default"] == false);
+                own.map(|rule| at(rule, "/rule_id").to_owned()).collect::<Vec<_>>()
+            };
+            for rule in [one, two, three] {
+                put(&alice, &format!("{kind}/{}", enc(rule)), body.clone()).await;
+            }
+            assert_eq!(order().await, [three, two, one], "{kind}");
+            for (rule, query, expected) in [
+                (three, format!("before={}", enc(one)), [two, three, one]),
+                (two, format!("after={}", enc(three)), [three, two, one]),
+                (two, format!("after={}", enc(one)), [three, one, two]),
+                (one, format!("before={}", enc(three)), [one, three, two]),
+                (one, format!("after={}", enc(three)), [three, one, two]),
+                // The more important of both conditions.
+                (two, format!("before={}&after={}", enc(one), enc(one)), [three, two, one]),
+                (one, format!("after={}&before={}", enc(two), enc(three)), [one, three, two]),
+                // A rule has no place relative to itself, and a change leaves it where it is.
+                (three, format!("before={}", enc(three)), [one, three, two]),
+                (two, format!("after={}", enc(two)), [one, three, two]),
+                (two, "before=&after=".to_owned(), [one, three, two]),
+                (three, String::new(), [one, three, two]),
+            ] {
+                let path = format!("{RULES}/{kind}/{}?{query}", enc(rule));
+                assert_eq!(alice.put(&path, body.clone()).await, (200, json!({})), "{kind} {rule} {query}");
+                assert_eq!(order().await, expected, "{kind} {rule} {query}");
+            }
+            // Neither a rule of another kind nor one that everybody has.
+            for other in ["none", ".m.rule.master", ".m.rule.message"] {
+                for place in ["before", "after"] {
+                    let reply = alice.put(&format!("{RULES}/{kind}/{}?{place}={other}", enc(two)), body.clone()).await;
+                    let text = format!("before/after rule not found: {other}");
+                    assert_eq!(reply.refusal(), (400, "M_UNKNOWN", &*text), "{kind}");
+                }
+            }
+            assert_eq!(order().await, [one, three, two], "{kind}");
+        }
+        // The master rule stays above all.
+        let rules = ok(alice.get(&format!("{RULES}/")).await);
+        assert_eq!(rule_ids(&rules, "override")[..4], [".m.rule.master", "one", "three", "two"]);
+    }
+
     async fn rules_are_switched_and_changed(server: Server) {
         let alice = server.user("alice").await;
         put(&alice, "content/cake", json!({ "pattern": "cake", "actions": ["notify"] })).await;
