@@ -26,7 +26,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::{Home, push, version};
+use crate::{Home, membership, push, version};
 
 /// Why a deactivated account is kept out of rooms.
 pub(crate) const DEACTIVATED: &str = "This account has been deactivated";
@@ -241,6 +241,9 @@ fn check_shape(draft: &Draft) -> Result<(), Error> {
     }
     if draft.content.values().map(depth).max().unwrap_or(0) > MAX_DEPTH {
         return Err(Error::BadContent("Content is nested too deeply".to_owned()));
+    }
+    if draft.event_type == "m.room.power_levels" && draft.state_key.as_deref() == Some("") {
+        membership::check_levels(&draft.content)?;
     }
     Ok(())
 }

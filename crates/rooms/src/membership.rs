@@ -6,6 +6,7 @@ use reeve_model::{Ctx, User, id};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, users};
+use ruma::UserId;
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
@@ -13,6 +14,10 @@ use crate::event::{self, Draft};
 use crate::{Home, send};
 
 const CHANGING: &str = "Changing membership while account is suspended is not allowed.";
+/// The keys of power levels that are levels, and those that are lists of levels.
+const LEVELS: [&str; 7] =
+    ["ban", "events_default", "invite", "kick", "redact", "state_default", "users_default"];
+const LISTS_OF_LEVELS: [&str; 3] = ["events", "notifications", "users"];
 /// How many members are looked at to find one who may let somebody in.
 const MOST_ASKED: i64 = 10_000;
 
@@ -41,6 +46,55 @@ fn level(value: Option<&Value>) -> Option<i64> {
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     }
+}
+
+/// Checks the shape of power levels that somebody sets: all levels are integers, whatever older room versions allow.
+pub(crate) fn check_levels(content: &Map<String, Value>) -> Result<(), Error> {
+    let not_integer = |key: &str| Error::BadContent(format!("The power level '{key}' must be an integer"));
+    for key in LEVELS {
+        if content.get(key).is_some_and(|level| !level.is_i64()) {
+            return Err(not_integer(key));
+        }
+    }
+    for key in LISTS_OF_LEVELS {
+        match content.get(key) {
+            None => {}
+            Some(Value::Object(levels)) => {
+                if let Some((key, _)) = levels.iter().find(|(_, level)| !level.is_i64()) {
+                    return Err(not_integer(key));
+                }
+            }
+            Some(_) => return Err(Error::BadContent(format!("'{key}' of power levels must be an object"))),
+        }
+    }
+    let users = content.get("users").and_then(Value::as_object);
+    match users.into_iter().flat_map(Map::keys).find(|user_id| UserId::parse(user_id.as_str()).is_err()) {
+        Some(bad) => Err(Error::Refused(format!("Not a valid user_id: {bad}"))),
+        None => Ok(()),
+    }
+}
+
+/// Power levels in which all levels are integers. Older room versions allow texts, and what is no level at all.
+pub(crate) fn with_integers(mut content: Map<String, Value>) -> Map<String, Value> {
+    let normalise = |levels: &mut Map<String, Value>, is_level: &dyn Fn(&str) -> bool| {
+        levels.retain(|key, value| {
+            if is_level(key) {
+                let integer = level(Some(value));
+                *value = json!(integer);
+                return integer.is_some();
+            }
+            true
+        });
+    };
+    for key in LISTS_OF_LEVELS {
+        match content.get_mut(key) {
+            None => {}
+            Some(Value::Object(levels)) => normalise(levels, &|_| true),
+            Some(_) => drop(content.shift_remove(key)),
+        }
+    }
+    normalise(&mut content, &|key| LEVELS.contains(&key));
+    content
 }
 
 impl Powers {

@@ -116,7 +116,7 @@ pub fn make_admin(
     }
     let granted = if level == i64::MAX { FULL_POWER } else { level };
     if powers.user(target) < granted {
-        let mut content = powers.content().clone();
+        let mut content = membership::with_integers(powers.content().clone());
         let users = content.entry("users").or_insert_with(|| json!({}));
         if let Value::Object(users) = users {
             users.insert(target.to_owned(), json!(granted));

@@ -109,6 +109,42 @@ on_both_engines! {
         assert_eq!(state(&alice, &room, "m.room.power_levels", "").await["users"], json!({ "@alice:test": 100 }));
     }
 
+    async fn power_levels_are_integers(server: Server) {
+        let alice = server.user("alice").await;
+        for version in ["9", "10", "11"] {
+            let room = create_version(&alice, version).await;
+            let levels = state(&alice, &room, "m.room.power_levels", "").await;
+            for (key, value, refused) in [
+                ("ban", json!("50"), "M_BAD_JSON"), ("ban", json!(5.5), "M_BAD_JSON"), ("invite", json!(null), "M_BAD_JSON"),
+                ("kick", json!(true), "M_BAD_JSON"), ("users_default", json!(" 1"), "M_BAD_JSON"), ("redact", json!([]), "M_BAD_JSON"),
+                ("state_default", json!(9_007_199_254_740_992_i64), "M_BAD_JSON"), ("events_default", json!({}), "M_BAD_JSON"),
+                ("users", json!({ "@alice:test": "100" }), "M_BAD_JSON"), ("users", json!([]), "M_BAD_JSON"),
+                ("users", json!({ "@alice:test": 100, "@bob:test": null }), "M_BAD_JSON"),
+                ("users", json!({ "@alice:test": 100, "bob": 1 }), "M_UNKNOWN"),
+                ("events", json!({ "m.room.name": "50" }), "M_BAD_JSON"), ("events", json!("x"), "M_BAD_JSON"),
+                ("notifications", json!({ "room": "50" }), "M_BAD_JSON"), ("notifications", json!([]), "M_BAD_JSON"),
+            ] {
+                let mut changed = levels.clone();
+                changed[key] = value.clone();
+                let reply = try_state(&alice, &room, "m.room.power_levels", "", changed.clone()).await;
+                assert_eq!(code(&reply), (400, refused), "{version} {key} {value}");
+                for body in [
+                    json!({ "room_version": version, "power_level_content_override": { key: value } }),
+                    json!({ "room_version": version, "initial_state": [{ "type": "m.room.power_levels", "content": changed }] }),
+                ] {
+                    let reply = alice.post(&format!("{CS}/createRoom"), body.clone()).await;
+                    assert_eq!(code(&reply), (400, refused), "{body}");
+                }
+            }
+            assert_eq!(state(&alice, &room, "m.room.power_levels", "").await, levels);
+            // What is no level may be anything.
+            let mut changed = levels.clone();
+            changed["org.example.own"] = json!("text");
+            set_state(&alice, &room, "m.room.power_levels", "", changed).await;
+        }
+        assert_eq!(joined_rooms(&alice).await.len(), 3);
+    }
+
     async fn who_may_read_state(server: Server) {
         let (alice, bob, carol) = (server.user("alice").await, server.user("bob").await, server.user("carol").await);
         let room = create_public(&alice).await;
