@@ -451,6 +451,7 @@ pub fn remove(
         return Err(Error::Suspended(CHANGING));
     }
     id::split(target).map_err(|error| Error::Invalid(error.to_string()))?;
+    UserId::parse(target).map_err(|_| Error::Invalid("Invalid user id".to_owned()))?;
     if current(tx, &user.user_id, room)? != "join" {
         return Err(Error::forbidden(format!("User {} not in room {}", user.user_id, room.room_id)));
     }
@@ -458,6 +459,14 @@ pub fn remove(
     let membership = match removal {
         Removal::Kick if !matches!(before.as_str(), "join" | "invite" | "knock") => {
             return Err(Error::forbidden("The target user is not in the room"));
+        }
+        // There is nothing to lift, and no state to change.
+        Removal::Unban if memberships::find(tx, target, room.num)?.is_none() => {
+            let powers = Powers::of(tx, room)?;
+            if powers.user(&user.user_id) < powers.action("kick") {
+                return Err(Error::forbidden("You don't have permission to unban"));
+            }
+            return Ok(());
         }
         Removal::Unban if before != "ban" => {
             return Err(Error::BadState("Cannot unban user who was not banned".to_owned()));

@@ -162,6 +162,23 @@ on_both_engines! {
         assert_eq!(code(&try_deed(&bob, &room, "unban", "@nobody:test").await), FORBIDDEN);
     }
 
+    async fn lifting_a_ban_that_was_never_there(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        let since = now(&alice).await;
+        for stranger in ["@carol:test", "@nobody:test", "@far:elsewhere"] {
+            assert_eq!(try_deed(&alice, &room, "unban", stranger).await, (200, json!({})), "{stranger}");
+            assert_eq!(membership(&alice, &room, stranger).await, "", "{stranger}");
+            assert_eq!(code(&try_deed(&bob, &room, "unban", stranger).await), FORBIDDEN, "{stranger}");
+        }
+        assert_eq!(joined(&sync_since(&alice, &since).await, &room), &Value::Null);
+        for _ in 0..2 {
+            assert_eq!(code(&try_deed(&alice, &room, "unban", "@bob:test").await), (403, "M_BAD_STATE"));
+            bob.post(&room_path(&room, "leave"), json!({})).await;
+        }
+    }
+
     async fn every_step_from_every_membership(server: Server) {
         let (alice, bob) = (server.user("alice").await, server.user("bob").await);
         // What one's own deed, or that of a moderator, makes of each membership; blank where it is refused.
