@@ -5,6 +5,8 @@ use reeve_db::Tx;
 use reeve_model::{Ctx, User, random};
 use reeve_store::events;
 use reeve_store::rooms;
+use ruma::UserId;
+use ruma::room_version_rules::RoomVersionRules;
 use serde_json::{Map, Value, json};
 
 use crate::create::{self, NewRoom};
@@ -12,6 +14,11 @@ use crate::error::Error;
 use crate::event::{self, Draft};
 use crate::membership::{self, Powers};
 use crate::{Home, send, version};
+
+/// The least level of those who were creators in a room where these stand above all levels.
+const CREATOR_LEVEL: i64 = 100;
+/// The highest level: the largest integer of canonical JSON.
+const MAX_LEVEL: i64 = (1 << 53) - 1;
 
 /// State that the new room takes over.
 const TAKEN_OVER: [&str; 10] = [
@@ -27,7 +34,8 @@ const TAKEN_OVER: [&str; 10] = [
     "m.space.child",
 ];
 
-/// Replaces a room by a new one of another version; answers the id of the new one.
+/// Replaces a room by a new one of another version; returns the id of the new one. `additional_creators` is a list of user
+/// ids, which versions that know no such creators ignore.
 pub fn upgrade(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -35,7 +43,7 @@ pub fn upgrade(
     user: &User,
     room_id: &str,
     new_version: &str,
-    additional_creators: &[String],
+    additional_creators: Option<&Value>,
 ) -> Result<String, Error> {
     if user.suspended {
         return Err(Error::Suspended("Sending messages while account is suspended is not allowed."));
@@ -65,10 +73,17 @@ pub fn upgrade(
         predecessor = json!({ "room_id": room_id, "event_id": old.last_event_id });
     }
     creation_content.insert("predecessor".to_owned(), predecessor);
-    if rules.authorization.additional_room_creators && !additional_creators.is_empty() {
-        creation_content.insert("additional_creators".to_owned(), json!(additional_creators));
+    let mut creators = vec![user.user_id.as_str()];
+    if rules.authorization.additional_room_creators
+        && let Some(more) = additional_creators.filter(|more| !more.is_null())
+    {
+        creators.extend(user_ids(more)?);
+        if creators.len() > 1 {
+            creation_content.insert("additional_creators".to_owned(), more.clone());
+        }
     }
     let mut initial_state = Vec::new();
+    let mut lasting_powers = None;
     let mut bans = Vec::new();
     for state in events::all_state_at(tx, old.num, i64::MAX - 1)? {
         let content = event::content(&state, &old_rules)?;
@@ -83,7 +98,15 @@ pub fn upgrade(
             continue;
         }
         let content = if state.event_type == "m.room.power_levels" {
-            carried_powers(content, user, &creation, &old.creator, powers.is_privileged(&old.creator), &rules)
+            let lasting = carried_powers(content, &powers, &creators, &rules);
+            let privileged = rules.authorization.explicitly_privilege_room_creators;
+            match raised(&lasting, &user.user_id).filter(|_| !privileged) {
+                Some(raised) => {
+                    lasting_powers = Some(lasting);
+                    raised
+                }
+                None => lasting,
+            }
         } else {
             content
         };
@@ -117,6 +140,10 @@ pub fn upgrade(
             event::append(tx, home, &mut old, &draft, ctx.now)?;
         }
     }
+    if let Some(lasting) = lasting_powers {
+        let draft = Draft::state("m.room.power_levels", "", &user.user_id, lasting);
+        event::append(tx, home, &mut room, &draft, ctx.now)?;
+    }
     if old.published {
         let before = room.clone();
         room.published = true;
@@ -129,30 +156,69 @@ pub fn upgrade(
     Ok(room.room_id)
 }
 
-/// The power levels for the new room: creators stand above all there, or have a number again.
+/// The user ids in a list.
+fn user_ids(list: &Value) -> Result<Vec<&str>, Error> {
+    let ids: Option<Vec<&str>> = list.as_array().and_then(|ids| ids.iter().map(Value::as_str).collect());
+    ids.filter(|ids| ids.iter().all(|id| UserId::parse(*id).is_ok()))
+        .ok_or_else(|| Error::BadContent("'additional_creators' must be a list of user ids".to_owned()))
+}
+
+/// The power levels for the new room. Its creators stand above all levels there, or those of the old room have a level
+/// above all others'.
 fn carried_powers(
-    mut content: Map<String, Value>,
-    user: &User,
-    creation: &Map<String, Value>,
-    old_creator: &str,
-    was_privileged: bool,
-    rules: &ruma::room_version_rules::RoomVersionRules,
+    content: Map<String, Value>,
+    old: &Powers,
+    new_creators: &[&str],
+    rules: &RoomVersionRules,
 ) -> Map<String, Value> {
+    let mut content = membership::with_integers(content);
+    let needed = highest_needed(&content);
     let users = content.entry("users").or_insert_with(|| json!({}));
     let Value::Object(users) = users else { return content };
     if rules.authorization.explicitly_privilege_room_creators {
-        users.shift_remove(&user.user_id);
-    } else {
-        if was_privileged {
-            let more =
-                creation.get("additional_creators").and_then(Value::as_array).cloned().unwrap_or_default();
-            for creator in more.iter().filter_map(Value::as_str).chain([old_creator]) {
-                users.insert(creator.to_owned(), json!(100));
-            }
-        }
-        users.insert(user.user_id.clone(), json!(100));
+        users.retain(|user_id, _| !new_creators.contains(&user_id.as_str()));
+        return content;
+    }
+    let privileged: Vec<&String> =
+        old.creators().iter().filter(|user_id| old.is_privileged(user_id)).collect();
+    if privileged.is_empty() {
+        return content;
+    }
+    // Room for a level above the highest.
+    for level in users.values_mut().filter(|level| level.as_i64() == Some(MAX_LEVEL)) {
+        *level = json!(MAX_LEVEL - 1);
+    }
+    let highest = users.values().filter_map(Value::as_i64).max().unwrap_or(0);
+    let level = highest.saturating_add(1).max(needed).clamp(CREATOR_LEVEL, MAX_LEVEL);
+    for user_id in privileged {
+        users.insert(user_id.clone(), json!(level));
     }
     content
+}
+
+/// The highest level that power levels ask for an action or event.
+fn highest_needed(content: &Map<String, Value>) -> i64 {
+    let events = content.get("events").and_then(Value::as_object).into_iter().flat_map(Map::values);
+    let actions = ["ban", "events_default", "invite", "kick", "redact", "state_default"];
+    events
+        .chain(actions.iter().filter_map(|action| content.get(*action)))
+        .filter_map(Value::as_i64)
+        .max()
+        .unwrap_or(50)
+}
+
+/// Power levels with which somebody can set the state of a new room; `None` if that is so with these.
+fn raised(content: &Map<String, Value>, user_id: &str) -> Option<Map<String, Value>> {
+    let needed = highest_needed(content).max(CREATOR_LEVEL);
+    let own =
+        content.get("users").and_then(|users| users.get(user_id)).or_else(|| content.get("users_default"));
+    if own.and_then(Value::as_i64).unwrap_or(0) >= needed {
+        return None;
+    }
+    let mut raised = content.clone();
+    let users = raised.entry("users").or_insert_with(|| json!({}));
+    users.as_object_mut()?.insert(user_id.to_owned(), json!(needed));
+    Some(raised)
 }
 
 /// Nobody but the powerful speaks in the old room any more.
@@ -167,7 +233,7 @@ fn restrict(
     if powers.user(&user.user_id) < powers.event("m.room.power_levels", true) {
         return Ok(());
     }
-    let mut content = powers.content().clone();
+    let mut content = membership::with_integers(powers.content().clone());
     let level = |key: &str| content.get(key).and_then(Value::as_i64);
     let quiet = level("users_default").unwrap_or(0).saturating_add(50).max(50);
     let events_default = level("events_default").unwrap_or(0).max(quiet);

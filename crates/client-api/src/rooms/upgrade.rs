@@ -2,9 +2,9 @@
 
 use http::Method;
 use reeve_accounts::sessions::Session;
-use reeve_http::{Answer, Call, Limit, MatrixError, Route, reply};
+use reeve_http::{Answer, Call, Limit, Route, reply};
 use reeve_rooms::upgrade;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{home, required_text, v3};
 
@@ -14,6 +14,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .limit(Limit::Message)
             .summary("Replaces a room by one of another version")
             .errors(&[
+                (
+                    400,
+                    "M_BAD_JSON",
+                    "`additional_creators` are no user ids, and the version knows such creators",
+                ),
                 (400, "M_UNSUPPORTED_ROOM_VERSION", "the room version is not supported"),
                 (403, "M_FORBIDDEN", "the power is missing"),
             ])
@@ -24,19 +29,11 @@ pub(crate) fn routes() -> Vec<Route> {
 async fn handle(mut call: Call) -> Answer {
     let body = call.object().await?;
     let version = required_text(&body, "new_version")?;
-    let creators: Vec<String> = match body.get("additional_creators") {
-        None | Some(Value::Null) => Vec::new(),
-        Some(Value::Array(creators)) => creators
-            .iter()
-            .map(|creator| creator.as_str().map(str::to_owned))
-            .collect::<Option<_>>()
-            .ok_or_else(|| MatrixError::bad_json("'additional_creators' must be a list of user ids"))?,
-        Some(_) => return Err(MatrixError::bad_json("'additional_creators' must be a list of user ids")),
-    };
+    let creators = body.get("additional_creators").cloned();
     let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
     let replacement = call
         .act(move |tx, Session { user, .. }| {
-            upgrade::upgrade(tx, &home, &ctx, user, &room_id, &version, &creators)
+            upgrade::upgrade(tx, &home, &ctx, user, &room_id, &version, creators.as_ref())
         })
         .await?;
     reply::ok(&json!({ "replacement_room": replacement }))

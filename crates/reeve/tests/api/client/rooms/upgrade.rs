@@ -1,9 +1,18 @@
 //! `rooms/{roomId}/upgrade`.
 
-use reeve_testkit::on_both_engines;
-use serde_json::json;
+use reeve_testkit::{Client, on_both_engines};
+use serde_json::{Value, json};
 
 use crate::rooms_kit::*;
+
+/// Upgrades a room and gives the id of the new one.
+async fn upgrade(client: &Client, room: &str, body: Value) -> String {
+    at(&ok(client.post(&room_path(room, "upgrade"), body).await), "/replacement_room").to_owned()
+}
+
+async fn power_users(client: &Client, room: &str) -> Value {
+    state(client, room, "m.room.power_levels", "").await["users"].clone()
+}
 
 on_both_engines! {
     async fn a_room_moves_to_a_new_version(server: Server) {
@@ -85,5 +94,84 @@ on_both_engines! {
         let reply = ok(alice.post(&room_path(&room, "upgrade"), body).await);
         let content = state(&alice, at(&reply, "/replacement_room"), "m.room.create", "").await;
         assert_eq!(content["additional_creators"], json!(["@bob:test"]));
+    }
+
+    async fn powers_across_versions(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let with = |version: &str, users: Value, creators: Value| json!({
+            "preset": "public_chat", "room_version": version, "power_level_content_override": { "users": users },
+            "creation_content": { "additional_creators": creators },
+        });
+        let none = json!([]);
+        // Creators of version 12 have no level of their own.
+        let users = json!({ "@alice:test": 100, "@bob:test": 100, "@carol:test": 75 });
+        let old = create(&alice, with("11", users, none.clone())).await;
+        let body = json!({ "new_version": "12", "additional_creators": ["@bob:test", "@dave:test"] });
+        let new = upgrade(&alice, &old, body).await;
+        assert_eq!(power_users(&alice, &new).await, json!({ "@carol:test": 75 }));
+        join(&bob, &new).await;
+        set_level(&bob, &new, "@carol:test", 9_007_199_254_740_991).await;
+        // Below version 12 former creators have a level above all others.
+        for (users, expected) in [
+            (json!({}), json!({ "@alice:test": 150, "@carol:test": 150 })),
+            (json!({ "@bob:test": -5 }), json!({ "@bob:test": -5, "@alice:test": 150, "@carol:test": 150 })),
+            (json!({ "@bob:test": 200 }), json!({ "@bob:test": 200, "@alice:test": 201, "@carol:test": 201 })),
+            (
+                json!({ "@bob:test": 9_007_199_254_740_991_i64, "@dave:test": 9_007_199_254_740_990_i64 }),
+                json!({
+                    "@bob:test": 9_007_199_254_740_990_i64, "@dave:test": 9_007_199_254_740_990_i64,
+                    "@alice:test": 9_007_199_254_740_991_i64, "@carol:test": 9_007_199_254_740_991_i64,
+                }),
+            ),
+        ] {
+            let old = create(&alice, with("12", users.clone(), json!(["@carol:test"]))).await;
+            let new = upgrade(&alice, &old, json!({ "new_version": "11" })).await;
+            assert_eq!(power_users(&alice, &new).await, expected, "{users}");
+            if users.get("@bob:test").is_some() {
+                join(&bob, &new).await;
+                kick(&alice, &new, "@bob:test").await;
+            }
+        }
+        // The same for one who upgrades and is no creator.
+        let old = create(&alice, with("12", json!({ "@bob:test": 200 }), none.clone())).await;
+        join(&bob, &old).await;
+        let new = upgrade(&bob, &old, json!({ "new_version": "11" })).await;
+        assert_eq!(power_users(&bob, &new).await, json!({ "@bob:test": 200, "@alice:test": 201 }));
+    }
+
+    async fn nobody_gains_power_by_upgrading(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        for to in ["10", "11"] {
+            let old = create(&alice, json!({
+                "preset": "public_chat", "room_version": "11", "name": "Name",
+                "power_level_content_override": {
+                    "users": { "@alice:test": 120, "@bob:test": 60 },
+                    "events": { "m.room.tombstone": 60, "m.room.power_levels": 110, "m.room.name": 110 },
+                },
+            })).await;
+            join(&bob, &old).await;
+            ban(&alice, &old, "@mallory:test").await;
+            let before = state(&alice, &old, "m.room.power_levels", "").await;
+            let new = upgrade(&bob, &old, json!({ "new_version": to })).await;
+            assert_eq!(state(&bob, &new, "m.room.power_levels", "").await, before, "{to}");
+            assert_eq!(state(&bob, &new, "m.room.name", "").await["name"], "Name", "{to}");
+            assert_eq!(membership(&bob, &new, "@mallory:test").await, "ban", "{to}");
+            let reply = try_state(&bob, &new, "m.room.name", "", json!({ "name": "x" })).await;
+            assert_eq!(code(&reply), (403, "M_FORBIDDEN"), "{to}");
+        }
+    }
+
+    async fn additional_creators_are_checked_where_there_are_any(server: Server) {
+        let alice = server.user("alice").await;
+        let room = create_version(&alice, "10").await;
+        for bad in [json!("@bob:test"), json!({}), json!(["bob"]), json!([5]), json!([null])] {
+            let body = json!({ "new_version": "12", "additional_creators": bad });
+            assert_eq!(code(&alice.post(&room_path(&room, "upgrade"), body).await), (400, "M_BAD_JSON"), "{bad}");
+        }
+        assert_eq!(joined_rooms(&alice).await, std::slice::from_ref(&room));
+        let new = upgrade(&alice, &room, json!({ "new_version": "11", "additional_creators": "ignored" })).await;
+        assert_eq!(state(&alice, &new, "m.room.create", "").await.get("additional_creators"), None);
+        let newest = upgrade(&alice, &new, json!({ "new_version": "12", "additional_creators": null })).await;
+        assert_eq!(state(&alice, &newest, "m.room.create", "").await.get("additional_creators"), None);
     }
 }
