@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use reeve_db::{DbError, ReadTx, Tx};
+use reeve_db::{ReadTx, Tx};
 use reeve_store::events::{self, Event};
 use reeve_store::memberships::{self, Membership};
 use reeve_store::rooms::{self, Room};
@@ -26,6 +26,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
+use crate::upgrade::personal;
 use crate::{Home, membership, push, version};
 
 /// Why a deactivated account is kept out of rooms.
@@ -525,9 +526,12 @@ fn move_member(
     user_id: &str,
     membership: &str,
     pos: i64,
-) -> Result<(), DbError> {
+) -> Result<(), Error> {
     let old = memberships::find(tx, user_id, room.num)?;
     let before = old.as_ref().map_or("", |old| old.membership.as_str());
+    if membership == "join" && before != "join" {
+        personal::copy(tx, room, user_id)?;
+    }
     let count = |what: &str| i64::from(membership == what) - i64::from(before == what);
     room.joined_members += count("join");
     room.invited_members += count("invite");
@@ -550,7 +554,7 @@ fn move_member(
     if before == "join" && membership != "join" {
         silences::end(tx, &[user_id.to_owned()], room.num, pos)?;
     }
-    memberships::put(tx, &member, own_rules, pushes)
+    Ok(memberships::put(tx, &member, own_rules, pushes)?)
 }
 
 /// The text by which an event is found.

@@ -1,6 +1,8 @@
 //! Moving a room to another version.
 //! <https://spec.matrix.org/v1.18/client-server-api/#room-upgrades>
 
+pub(crate) mod personal;
+
 use reeve_db::Tx;
 use reeve_model::{Ctx, User, random};
 use reeve_store::events;

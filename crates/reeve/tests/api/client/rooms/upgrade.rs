@@ -4,6 +4,9 @@ use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
 
 use crate::rooms_kit::*;
+use crate::sync_kit::{global_data, room_data, set_data};
+
+const RULES: &str = "/_matrix/client/v3/pushrules/global";
 
 /// Upgrades a room and gives the id of the new one.
 async fn upgrade(client: &Client, room: &str, body: Value) -> String {
@@ -12,6 +15,51 @@ async fn upgrade(client: &Client, room: &str, body: Value) -> String {
 
 async fn power_users(client: &Client, room: &str) -> Value {
     state(client, room, "m.room.power_levels", "").await["users"].clone()
+}
+
+/// Settings of every kind for a room, which is a direct chat with somebody.
+async fn personalise(client: &Client, room: &str, other: &str) {
+    let on_room = json!({ "kind": "event_match", "key": "room_id", "pattern": room });
+    let is_room = json!({ "kind": "event_property_is", "key": "room_id", "value": room });
+    let text = json!({ "kind": "event_match", "key": "content.body", "pattern": "x" });
+    for (rule, body) in [
+        (format!("room/{}", enc(room)), json!({ "actions": ["notify"] })),
+        ("override/above".to_owned(), json!({ "actions": [], "conditions": [] })),
+        (format!("override/{}", enc(room)), json!({ "actions": [], "conditions": [on_room] })),
+        ("override/words".to_owned(), json!({ "actions": ["notify"], "conditions": [text, on_room] })),
+        ("underride/calls".to_owned(), json!({ "actions": ["notify"], "conditions": [is_room] })),
+        ("underride/other".to_owned(), json!({ "actions": ["notify"], "conditions": [text] })),
+    ] {
+        assert_eq!(client.put(&format!("{RULES}/{rule}"), body).await, (200, json!({})));
+    }
+    ok(client.put(&format!("{RULES}/underride/calls/enabled"), json!({ "enabled": false })).await);
+    let tag = format!("{CS}/user/{}/rooms/{}/tags/m.favourite", client.user_id, enc(room));
+    ok(client.put(&tag, json!({ "order": 0.5 })).await);
+    set_data(client, "m.direct", json!({ other: [room, "!x:y"], "@z:test": ["!z:test"] })).await;
+}
+
+/// Which settings there are for a room: rules by kind, tags and the people with whom it is a direct chat.
+async fn settings(client: &Client, room: &str) -> Value {
+    let all = ok(client.get(&format!("{RULES}/")).await);
+    let mut rules = Vec::new();
+    for kind in ["override", "room", "underride"] {
+        for rule in list(&all, &format!("/{kind}")) {
+            let conditions = rule["conditions"].to_string();
+            if rule["rule_id"] == room || conditions.contains(&format!("{room:?}")) {
+                rules.push(json!([kind, rule["actions"], rule["enabled"], conditions.replace(room, "ROOM")]));
+            }
+        }
+    }
+    let tags = ok(client.get(&format!("{CS}/user/{}/rooms/{}/tags", client.user_id, enc(room))).await);
+    let direct = client.get(&format!("{CS}/user/{}/account_data/m.direct", client.user_id)).await.body;
+    let people: Vec<&String> = direct
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(_, rooms)| rooms.as_array().is_some_and(|rooms| rooms.contains(&json!(room))))
+        .map(|(user_id, _)| user_id)
+        .collect();
+    json!({ "rules": rules, "tags": tags["tags"], "direct": people })
 }
 
 on_both_engines! {
@@ -94,6 +142,117 @@ on_both_engines! {
         let reply = ok(alice.post(&room_path(&room, "upgrade"), body).await);
         let content = state(&alice, at(&reply, "/replacement_room"), "m.room.create", "").await;
         assert_eq!(content["additional_creators"], json!(["@bob:test"]));
+    }
+
+    async fn settings_follow_each_member(server: Server) {
+        for (from, to) in [("10", "11"), ("11", "12")] {
+            let (alice, bob) = (server.user(&format!("alice{to}")).await, server.user(&format!("bob{to}")).await);
+            let old = create_version(&alice, from).await;
+            join(&bob, &old).await;
+            personalise(&alice, &old, &bob.user_id).await;
+            personalise(&bob, &old, &alice.user_id).await;
+            let before = settings(&alice, &old).await;
+            assert_eq!(before["rules"].as_array().unwrap().len(), 4, "{before}");
+            let of_bob = settings(&bob, &old).await;
+            let new = upgrade(&alice, &old, json!({ "new_version": to })).await;
+            assert_eq!(settings(&alice, &new).await, before, "{to}");
+            assert_eq!(settings(&alice, &old).await, before, "{to}: the old room keeps its own");
+            // The copies are as important as what they were made of.
+            let rules = ok(alice.get(&format!("{RULES}/")).await);
+            let ids: Vec<&str> = list(&rules, "/override").iter().map(|rule| at(rule, "/rule_id")).collect();
+            assert_eq!(ids[1..6], [&*format!("words.{new}"), "words", &*new, &*old, "above"], "{to}");
+            // Others are there when they join.
+            assert_eq!(settings(&bob, &new).await, json!({ "rules": [], "tags": {}, "direct": [] }), "{to}");
+            let since = now(&bob).await;
+            join(&bob, &new).await;
+            assert_eq!(settings(&bob, &new).await, of_bob, "{to}");
+            let news = sync_since(&bob, &since).await;
+            assert_eq!(room_data(&news, &new, "m.tag")["tags"], json!({ "m.favourite": { "order": 0.5 } }), "{to}");
+            assert!(global_data(&news, "m.direct").to_string().contains(&new) && global_data(&news, "m.push_rules").is_object());
+            // Settings that they take back do not come back.
+            for rule in [format!("override/{}", enc(&new)), format!("room/{}", enc(&new))] {
+                ok(bob.delete(&format!("{RULES}/{rule}")).await);
+            }
+            leave(&bob, &new).await;
+            set_data(&bob, "m.direct", json!({})).await;
+            join(&bob, &new).await;
+            let left = settings(&bob, &new).await;
+            assert_eq!((left["rules"].as_array().unwrap().len(), &left["direct"]), (2, &json!([])), "{to}");
+        }
+    }
+
+    async fn settings_follow_into_a_room_made_by_hand(server: Server) {
+        let (alice, bob, mallory) = (server.user("alice").await, server.user("bob").await, server.user("mallory").await);
+        let (old, none) = (create_public(&alice).await, json!({ "rules": [], "tags": {}, "direct": [] }));
+        join(&bob, &old).await;
+        personalise(&bob, &old, "@alice:test").await;
+        let before = settings(&bob, &old).await;
+        let made = |version: &str, room: &str| json!({
+            "preset": "public_chat", "room_version": version, "creation_content": { "predecessor": { "room_id": room, "event_id": "$x" } },
+        });
+        for version in ["10", "12"] {
+            // Nobody passes a room off as the successor of one that they could not replace.
+            let false_one = create(&mallory, made(version, &old)).await;
+            join(&bob, &false_one).await;
+            assert_eq!(settings(&bob, &false_one).await, none, "{version}");
+            let new = create(&alice, made(version, &old)).await;
+            join(&bob, &new).await;
+            assert_eq!(settings(&bob, &new).await, before, "{version}");
+        }
+        // The old room itself names its successor.
+        let named = create(&mallory, made("11", &old)).await;
+        set_state(&alice, &old, "m.room.tombstone", "", json!({ "body": "", "replacement_room": named })).await;
+        invite(&mallory, &named, "@bob:test").await;
+        join(&bob, &named).await;
+        assert_eq!(settings(&bob, &named).await, before);
+        // A member who missed an upgrade brings what they set in the room before.
+        let next = create(&mallory, made("11", &named)).await;
+        let carol = server.user("carol").await;
+        join(&carol, &old).await;
+        personalise(&carol, &old, "@bob:test").await;
+        let before = settings(&carol, &old).await;
+        join(&carol, &next).await;
+        assert_eq!(settings(&carol, &next).await, before);
+        // Newcomers, and rooms before which there was none, are left alone.
+        let unknown = create(&alice, made("11", "!unknown:test")).await;
+        for room in [&named, &unknown] {
+            let dave = server.user(if room == &named { "dave" } else { "erin" }).await;
+            join(&dave, room).await;
+            assert_eq!(ok(dave.get(&format!("{RULES}/")).await)["room"], json!([]));
+        }
+    }
+
+    async fn own_settings_for_the_new_room_stay(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let old = create_public(&alice).await;
+        join(&bob, &old).await;
+        personalise(&bob, &old, "@alice:test").await;
+        let new = upgrade(&alice, &old, json!({ "new_version": "11" })).await;
+        let rule = format!("{RULES}/room/{}", enc(&new));
+        ok(bob.put(&rule, json!({ "actions": [{ "set_tweak": "highlight" }] })).await);
+        let tags = format!("{CS}/user/@bob:test/rooms/{}/tags", enc(&new));
+        ok(bob.put(&format!("{tags}/u.mine"), json!({})).await);
+        join(&bob, &new).await;
+        assert_eq!(ok(bob.get(&rule).await)["actions"], json!([{ "set_tweak": "highlight" }]));
+        assert_eq!(bob.get(&tags).await, (200, json!({ "tags": { "u.mine": {} } })));
+        // One with as many rules as there can be joins all the same.
+        let carol = server.user("carol").await;
+        let num = server.app().db.read(|tx| reeve_store::users::num(tx, "@carol:test")).await.unwrap().unwrap();
+        join(&carol, &old).await;
+        personalise(&carol, &old, "@alice:test").await;
+        let filled = server.app().db.write(move |tx| -> Result<(), reeve_rooms::Error> {
+            let mut rules = reeve_rooms::push::rules(tx, num, "@carol:test")?;
+            for n in rules.iter().count()..1000 {
+                let rule = json!({ "rule_id": format!("r{n}"), "pattern": "x", "actions": [] });
+                let rule = ruma::push::NewPushRule::Content(serde_json::from_value(rule).unwrap());
+                reeve_rooms::push::put_rule(&mut rules, rule, None)?;
+            }
+            reeve_rooms::push::set_rules(tx, num, rules)
+        });
+        filled.await.unwrap();
+        join(&carol, &new).await;
+        let of_new = settings(&carol, &new).await;
+        assert_eq!((&of_new["rules"], &of_new["direct"]), (&json!([]), &json!(["@alice:test"])));
     }
 
     async fn powers_across_versions(server: Server) {
