@@ -3,12 +3,14 @@
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::User;
 use reeve_store::ephemeral::{self as rows, Presence, Receipt};
-use reeve_store::rooms::Room;
-use reeve_store::{account_data, events, memberships, stream};
+use reeve_store::events::{self, Event};
+use reeve_store::rooms::{self, Room};
+use reeve_store::{account_data, memberships, stream};
 use serde_json::json;
 
 use crate::error::Error;
 use crate::send;
+use crate::view::{View, Viewer};
 
 /// How long somebody types without saying so again, at most.
 const LONGEST_TYPING_MS: i64 = 120_000;
@@ -20,10 +22,21 @@ const OFFLINE_AFTER_MS: i64 = 60_000;
 const ACTIVE_EVERY_MS: i64 = 60_000;
 /// How many rows one sweep handles.
 const SWEEP: i64 = 200;
+/// How many relations lead from an event to a thread at most.
+const MAX_HOPS: usize = 3;
 /// The longest status message, in characters.
 const MAX_STATUS: usize = 1000;
 
-/// Moves a receipt of a user forward; an older event changes nothing.
+/// Checks the form of the ids of a room and an event.
+pub fn check_ids(room_id: &str, event_id: &str) -> Result<(), Error> {
+    if room_id.starts_with('!') && event_id.starts_with('$') {
+        return Ok(());
+    }
+    Err(Error::Invalid("A valid room ID and event ID must be specified".to_owned()))
+}
+
+/// Moves a receipt of a user forward; an older event changes nothing, and neither does one that this server does not
+/// know. The marker `m.fully_read` needs a known event.
 pub fn receipt(
     tx: &mut Tx<'_>,
     user: &User,
@@ -32,10 +45,31 @@ pub fn receipt(
     event_id: &str,
     now: i64,
 ) -> Result<(), Error> {
-    let room = send::joined_room(tx, room_id, &user.user_id)?;
-    let event = events::find(tx, event_id)?
-        .filter(|event| event.room_num == room.num)
-        .ok_or(Error::NotFound("Could not find event"))?;
+    check_ids(room_id, event_id)?;
+    let known = match rooms::find(tx, room_id)? {
+        Some(room) => events::find(tx, event_id)?
+            .filter(|event| event.room_num == room.num && event.pos >= room.purged_pos)
+            .map(|event| (room, event)),
+        None => None,
+    };
+    let Some((room, event)) = known else {
+        if receipt_type == "m.fully_read" {
+            return Err(Error::NotFound("Could not find event"));
+        }
+        return if matches!(thread_id, "" | "main") { Ok(()) } else { Err(unrelated(event_id, thread_id)) };
+    };
+    let viewer = Viewer { user_id: user.user_id.clone(), user_num: user.num, ..Viewer::default() };
+    let is_seen = {
+        let view = View::of(tx, viewer, now)?;
+        let room = view.room(&room)?;
+        room.membership() == "join" && room.sees(&event)
+    };
+    if !is_seen {
+        return Err(Error::forbidden("You don't have permission to access that event."));
+    }
+    if !thread_id.is_empty() && !is_in_thread(tx, &event, thread_id)? {
+        return Err(unrelated(event_id, thread_id));
+    }
     if receipt_type == "m.fully_read" {
         return fully_read(tx, user, &room, event_id);
     }
@@ -55,6 +89,32 @@ pub fn receipt(
     };
     rows::put_receipt(tx, &receipt, pos)?;
     Ok(())
+}
+
+fn unrelated(event_id: &str, thread_id: &str) -> Error {
+    Error::Invalid(format!("event_id {event_id} is not related to thread {thread_id}"))
+}
+
+/// Whether an event is in a thread, named by its root, or in none, which is the thread `main`. A root is in its own thread
+/// and in `main`; what relates to an event is where that is.
+/// <https://spec.matrix.org/v1.18/client-server-api/#threaded-read-receipts>
+fn is_in_thread(tx: &ReadTx<'_>, event: &Event, thread_id: &str) -> Result<bool, Error> {
+    if event.event_id == thread_id {
+        return Ok(events::thread(tx, thread_id)?.is_some());
+    }
+    let mut event = event.clone();
+    for _ in 0..=MAX_HOPS {
+        // Redacted events relate to nothing.
+        let parent = event.relates_to.as_ref().filter(|_| event.redacted_by.is_none());
+        let Some(parent) = parent else { break };
+        if event.rel_type.as_deref() == Some("m.thread") {
+            return Ok(parent == thread_id);
+        }
+        let parent = events::find(tx, parent)?.filter(|parent| parent.room_num == event.room_num);
+        let Some(parent) = parent else { break };
+        event = parent;
+    }
+    Ok(thread_id == "main")
 }
 
 /// Moves the marker up to which a user has read everything.

@@ -16,11 +16,21 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::POST, "rooms/{room_id}/receipt/{receipt_type}/{event_id}", receipt)
             .access(Access::Guest)
             .summary("Says up to where the account has read")
-            .errors(&[(400, "M_INVALID_PARAM", "the type of receipt or the thread is not valid")])
+            .description("A receipt for an event that the server does not know is ignored.")
+            .errors(&[
+                (400, "M_INVALID_PARAM", "an id or the type of receipt is not valid, or the event is not in the thread"),
+                (403, "M_FORBIDDEN", "the account may not see the event"),
+                (404, "M_NOT_FOUND", "there is no such event, for `m.fully_read`"),
+            ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3roomsroomidreceiptreceipttypeeventid"),
         v3(Method::POST, "rooms/{room_id}/read_markers", markers)
             .access(Access::Guest)
             .summary("Moves read markers and receipts together")
+            .errors(&[
+                (400, "M_INVALID_PARAM", "an id is not valid"),
+                (403, "M_FORBIDDEN", "the account may not see the event"),
+                (404, "M_NOT_FOUND", "there is no such event, for `m.fully_read`"),
+            ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3roomsroomidread_markers"),
         v3(Method::PUT, "rooms/{room_id}/typing/{user_id}", typing)
             .access(Access::Guest)
@@ -32,6 +42,8 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn receipt(mut call: Call) -> Answer {
     let body = call.optional_object().await?;
+    let (room_id, event_id) = (call.param("room_id"), call.param("event_id"));
+    ephemeral::check_ids(&room_id, &event_id)?;
     let receipt_type = call.param("receipt_type");
     if !matches!(receipt_type.as_str(), "m.read" | "m.read.private" | "m.fully_read") {
         return Err(MatrixError::invalid_param(
@@ -49,7 +61,6 @@ async fn receipt(mut call: Call) -> Answer {
         return Err(MatrixError::invalid_param("thread_id is not compatible with m.fully_read receipts."));
     }
     let now = call.now;
-    let (room_id, event_id) = (call.param("room_id"), call.param("event_id"));
     call.act(move |tx, Session { user, .. }| {
         let thread_id = thread_id.as_deref().unwrap_or_default();
         ephemeral::receipt(tx, user, &room_id, (&receipt_type, thread_id), &event_id, now)

@@ -121,11 +121,79 @@ on_both_engines! {
         let path = |kind: &str, id: &str| room_path(&room, &format!("receipt/{kind}/{}", enc(id)));
         assert_eq!(alice.post(&path("m.bogus", &id), json!({})).await.status, 400);
         let outside = bob.post(&path("m.read", &id), json!({})).await;
-        assert!(outside.status == 200 || outside.status == 403, "{}", outside.body);
+        assert_eq!(code(&outside), (403, "M_FORBIDDEN"));
         assert_eq!(receipts(&sync(&alice).await, &room)[&id]["m.read"].get("@bob:test"), None);
         // Some clients send no body.
         let empty = alice.send(http::Method::POST, &path("m.read", &id), &[], "").await;
         assert!(matches!(empty.status, 200 | 400), "{}", empty.body);
+    }
+
+    async fn receipts_for_what_one_does_not_see_or_know(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let room = create(&alice, json!({
+            "preset": "public_chat",
+            "initial_state": [{ "type": "m.room.history_visibility", "content": { "history_visibility": "joined" } }],
+        })).await;
+        let other = create_public(&alice).await;
+        let hidden = say(&alice, &room, "before").await;
+        let elsewhere = say(&alice, &other, "elsewhere").await;
+        join(&bob, &room).await;
+        let seen = say(&alice, &room, "after").await;
+        let since = now(&bob).await;
+        let (unknown, valid) = (format!("${}", "a".repeat(43)), "A valid room ID and event ID must be specified");
+        for (room, event, of_receipt, of_marker) in [
+            (&*room, &*unknown, (200, ""), (404, "M_NOT_FOUND")),
+            (&room, &elsewhere, (200, ""), (404, "M_NOT_FOUND")),
+            ("!unknown:test", &seen, (200, ""), (404, "M_NOT_FOUND")),
+            (&room, &hidden, (403, "M_FORBIDDEN"), (403, "M_FORBIDDEN")),
+            (&other, &elsewhere, (403, "M_FORBIDDEN"), (403, "M_FORBIDDEN")),
+            (&room, "bad", (400, "M_INVALID_PARAM"), (400, "M_INVALID_PARAM")),
+            ("bad", &seen, (400, "M_INVALID_PARAM"), (400, "M_INVALID_PARAM")),
+        ] {
+            for kind in ["m.read", "m.read.private", "m.fully_read"] {
+                let expected = if kind == "m.fully_read" { of_marker } else { of_receipt };
+                let one = bob.post(&room_path(room, &format!("receipt/{kind}/{}", enc(event))), json!({})).await;
+                let together = bob.post(&room_path(room, "read_markers"), json!({ kind: event })).await;
+                for reply in [one, together] {
+                    assert_eq!((reply.status, reply.text("errcode")), expected, "{room} {event} {kind}");
+                    assert!(reply.status != 400 || reply.text("error") == valid, "{}", reply.body);
+                }
+            }
+        }
+        // Nothing of all that is kept, also where a part was right.
+        let body = json!({ "m.read": seen, "m.fully_read": hidden });
+        assert_eq!(code(&bob.post(&room_path(&room, "read_markers"), body).await), (403, "M_FORBIDDEN"));
+        let news = sync_since(&bob, &since).await;
+        assert_eq!(joined(&news, &room), &Value::Null);
+        receipt(&bob, &room, "m.read", &seen, json!({})).await;
+    }
+
+    async fn receipts_belong_to_the_thread_of_the_event(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        let root = say(&alice, &room, "root").await;
+        let answer = thread(&alice, &room, &root, "answer").await;
+        let (plain, reaction) = (say(&alice, &room, "plain").await, react(&alice, &room, &answer, "x").await);
+        let (edited, of_edit) = (edit(&alice, &room, &answer, "edited").await, react(&alice, &room, &plain, "x").await);
+        let redacted = thread(&alice, &room, &root, "redacted").await;
+        redact(&alice, &room, &redacted).await;
+        let unknown = format!("${}", "b".repeat(43));
+        for (event, threads) in [
+            (&root, vec!["main", &root]), (&answer, vec![&*root]), (&plain, vec!["main"]), (&reaction, vec![&*root]),
+            (&edited, vec![&*root]), (&of_edit, vec!["main"]), (&redacted, vec!["main"]), (&unknown, vec!["main"]),
+        ] {
+            for place in ["main", &root, &answer, &plain, "$unknown", "nonsense"] {
+                let path = room_path(&room, &format!("receipt/m.read/{}", enc(event)));
+                let reply = bob.post(&path, json!({ "thread_id": place })).await;
+                if threads.contains(&place) {
+                    assert_eq!(reply, (200, json!({})), "{event} {place}");
+                } else {
+                    let text = format!("event_id {event} is not related to thread {place}");
+                    assert_eq!(reply.refusal(), (400, "M_INVALID_PARAM", &*text));
+                }
+            }
+        }
     }
 
     async fn read_markers(server: Server) {

@@ -22,10 +22,14 @@ on_both_engines! {
                 assert!(matches!(reply.status, 400 | 403 | 404), "{bad} {rest}: {}", reply.body);
                 assert!(reply.text("errcode").starts_with("M_"), "{bad} {rest}: {}", reply.body);
             }
-            for rest in ["join", "leave", "invite", "kick", "ban", "unban", "upgrade", "read_markers", "receipt/m.read/$x", "report"] {
-                let body = json!({ "user_id": "@bob:test", "new_version": "11", "reason": "x", "m.read": "$x" });
+            for rest in ["join", "leave", "invite", "kick", "ban", "unban", "upgrade", "report"] {
+                let body = json!({ "user_id": "@bob:test", "new_version": "11", "reason": "x" });
                 let reply = alice.post(&format!("{CS}/rooms/{bad}/{rest}"), body).await;
                 assert!(matches!(reply.status, 400 | 403 | 404), "{bad} {rest}: {}", reply.body);
+            }
+            for rest in ["read_markers", "receipt/m.read/$x"] {
+                let reply = alice.post(&format!("{CS}/rooms/{bad}/{rest}"), json!({ "m.read": "$x" })).await;
+                assert_eq!(code(&reply), (400, "M_INVALID_PARAM"), "{bad} {rest}");
             }
         }
         for bad in ["bob", "@bob", "!x:test", "@bob:", ""] {
