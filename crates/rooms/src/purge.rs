@@ -23,14 +23,14 @@ const STEP_EVENTS: i64 = 200;
 pub enum UpTo {
     /// With this event.
     Event(String),
-    /// With the last event at or before this time, in milliseconds.
+    /// With the last event at or before this time, in milliseconds; nothing is purged where there is none.
     Time(i64),
 }
 
 #[derive(Deserialize, Serialize)]
 struct Progress {
     room_num: i64,
-    /// The first event that stays.
+    /// The position of the first event that stays; 0 where all stay.
     upto: i64,
     /// Events up to here are done.
     after: i64,
@@ -54,20 +54,21 @@ pub fn order(
             let room = room
                 .filter(|room| room.num == event.room_num)
                 .ok_or_else(|| Error::Refused("Event is for wrong room.".to_owned()))?;
-            (room, event)
+            (room, Some(event))
         }
         UpTo::Time(ts) => {
-            let nothing = || Error::NotFound("there is no event to be purged");
-            let room = room.ok_or_else(nothing)?;
-            let event = events::upto_ts(tx, room.num, *ts, 1)?.pop().ok_or_else(nothing)?;
+            let room = room.ok_or(Error::NotFound("there is no event to be purged"))?;
+            let event = events::upto_ts(tx, room.num, *ts, 1)?.pop();
             (room, event)
         }
     };
-    rooms::set_purged(tx, room.num, event.pos)?;
-    let progress = Progress { room_num: room.num, upto: event.pos, after: 0, delete_local };
+    let upto = event.as_ref().map_or(0, |event| event.pos);
+    rooms::set_purged(tx, room.num, upto)?;
+    let progress = Progress { room_num: room.num, upto, after: 0, delete_local };
     let payload = serde_json::to_string(&progress).map_err(Error::internal)?;
     let job = reeve_jobs::enqueue(tx, JOB, room_id, &payload, 0, ctx.now)?;
-    let changes = json!({ "up_to_event_id": event.event_id, "delete_local_events": delete_local });
+    let changes =
+        json!({ "up_to_event_id": event.map(|event| event.event_id), "delete_local_events": delete_local });
     reeve_accounts::audit::record(tx, ctx, "room.purge_history", room_id, &changes)?;
     Ok(job)
 }

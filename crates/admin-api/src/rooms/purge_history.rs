@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 pub(crate) struct HistoryBefore {
     /// The first event that stays.
     purge_up_to_event_id: Option<String>,
-    /// A time in milliseconds; the last event until then stays.
+    /// A time in milliseconds; the last event until then stays. Nothing is purged if there is none.
     purge_up_to_ts: Option<i64>,
     /// Whether events of users of this server are deleted, too; else they only leave the timeline.
     delete_local_events: Option<bool>,
@@ -28,7 +28,7 @@ pub(crate) struct OrderedPurge {
 /// How far the work is.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Purging {
-    /// `scheduled`, `active`, `complete` or `failed`.
+    /// `active`, from when it was ordered, then `complete` or `failed`.
     status: String,
     /// When failed: why.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +47,7 @@ fn order(path: &str) -> Route {
         .errors(&[
             (400, "M_BAD_JSON", "it is not said up to where, or a value has the wrong type"),
             (400, "M_UNKNOWN", "the event is in another room"),
-            (404, "M_NOT_FOUND", "there is no such event, or none until then"),
+            (404, "M_NOT_FOUND", "there is no such event or room"),
         ])
 }
 
@@ -102,5 +102,6 @@ async fn handle_status(call: Call) -> Answer {
     let job = job.filter(|job| job.kind == purge::JOB);
     let job = job.ok_or_else(|| MatrixError::not_found(format!("purge id '{id}' not found")))?;
     let error = job.error.filter(|_| job.state == "failed");
-    reply::ok(&Purging { status: job.state, error })
+    let status = if job.state == "scheduled" { "active".to_owned() } else { job.state };
+    reply::ok(&Purging { status, error })
 }

@@ -1,6 +1,8 @@
 //! `POST v1/purge_history/{room_id}` and its status.
 
 use http::Method;
+use reeve_model::Ctx;
+use reeve_rooms::purge::{self, UpTo};
 use reeve_testkit::{Client, START_MS, on_both_engines};
 use serde_json::{Value, json};
 
@@ -16,7 +18,7 @@ fn purge_path(room: &str) -> String {
 }
 
 /// Purges and waits until it is done.
-async fn purge(admin: &Client, path: &str, body: Value) {
+async fn purge_fully(admin: &Client, path: &str, body: Value) {
     let begun = ok(admin.post(path, body).await);
     assert_eq!(begun.as_object().unwrap().len(), 1, "{begun}");
     let status = format!("/_synapse/admin/v1/purge_history_status/{}", at(&begun, "/purge_id"));
@@ -38,7 +40,7 @@ on_both_engines! {
         let events = say_many(&alice, &id, "m", 6).await;
         let people = room(&admin, &id).await;
         let body = json!({ "purge_up_to_event_id": events[3], "delete_local_events": true });
-        purge(&admin, &purge_path(&id), body).await;
+        purge_fully(&admin, &purge_path(&id), body).await;
         // The event itself stays, and all after it.
         assert_eq!(bodies(&timeline(&admin, &id, "dir=f").await), ["m3", "m4", "m5"]);
         for client in [&alice, &bob] {
@@ -64,7 +66,7 @@ on_both_engines! {
         join(&carol, &id).await;
         assert_eq!(bodies(&all_messages(&carol, &id, "dir=b").await.0), ["on", "m5", "m4", "m3"]);
         // A second time there is nothing to do.
-        purge(&admin, &format!("{}/{}", purge_path(&id), enc(&events[3])), json!({ "delete_local_events": true })).await;
+        purge_fully(&admin, &format!("{}/{}", purge_path(&id), enc(&events[3])), json!({ "delete_local_events": true })).await;
         assert_eq!(bodies(&timeline(&admin, &id, "dir=f").await), ["m3", "m4", "m5", "on"]);
     }
 
@@ -73,7 +75,7 @@ on_both_engines! {
         let id = create_public(&alice).await;
         let events = say_many(&alice, &id, "m", 4).await;
         for body in [json!({}), json!({ "delete_local_events": false })] {
-            purge(&admin, &format!("{}/{}", purge_path(&id), enc(&events[2])), body).await;
+            purge_fully(&admin, &format!("{}/{}", purge_path(&id), enc(&events[2])), body).await;
             assert_eq!(bodies(&timeline(&admin, &id, "dir=f").await), ["m2", "m3"]);
             assert_eq!(try_event(&alice, &id, &events[1]).await.status, 404);
             assert_eq!(stored(&admin, &events[1]).await, 200);
@@ -88,7 +90,7 @@ on_both_engines! {
             say(&alice, &id, &format!("m{n}")).await;
         }
         let until = async |ts: i64| {
-            purge(&admin, &purge_path(&id), json!({ "purge_up_to_ts": ts, "delete_local_events": true })).await;
+            purge_fully(&admin, &purge_path(&id), json!({ "purge_up_to_ts": ts, "delete_local_events": true })).await;
             bodies(&timeline(&admin, &id, "dir=f").await).join(" ")
         };
         assert_eq!(until(START_MS + 2000).await, "m1 m2 m3 m4");
@@ -98,6 +100,34 @@ on_both_engines! {
         assert_eq!(until(START_MS + 900_000).await, "m4");
         say(&alice, &id, "on").await;
         assert_eq!(bodies(&all_messages(&alice, &id, "dir=b").await.0), ["on", "m4"]);
+    }
+
+    async fn before_the_first_event_there_is_nothing_to_purge(server: Server) {
+        let (admin, alice) = (server.admin().await, server.user("alice").await);
+        let id = create_public(&alice).await;
+        say_many(&alice, &id, "m", 3).await;
+        let before = ok(alice.get(&room_path(&id, "messages?dir=f")).await);
+        for ts in [1, 0, -5, START_MS - 1] {
+            purge_fully(&admin, &purge_path(&id), json!({ "purge_up_to_ts": ts, "delete_local_events": true })).await;
+            let mut after = ok(alice.get(&room_path(&id, "messages?dir=f")).await);
+            after["start"] = before["start"].clone();
+            assert_eq!(after, before, "{ts}");
+        }
+        let log = admin.get("/_reeve/admin/v1/audit?action=room.purge_history").await;
+        assert_eq!(log.body["entries"][0]["changes"], json!({ "up_to_event_id": null, "delete_local_events": true }));
+    }
+
+    async fn it_is_active_from_the_beginning(server: Server) {
+        let (admin, alice) = (server.admin().await, server.user("alice").await);
+        let id = create_public(&alice).await;
+        // One that nobody has begun: it is due in a second.
+        let ctx = Ctx { now: START_MS + 1000, server_name: "test".into(), request_id: "test".into(), actor: None };
+        let upto = UpTo::Time(START_MS);
+        let ordered = server.app().db.write(move |tx| purge::order(tx, &ctx, &id, &upto, false)).await.unwrap();
+        let status = format!("/_synapse/admin/v1/purge_history_status/{ordered}");
+        assert_eq!(admin.get(&status).await, (200, json!({ "status": "active" })));
+        server.clock.advance(1000);
+        eventually(&admin, &status, |reply| *reply == (200, json!({ "status": "complete" }))).await;
     }
 
     async fn as_a_task(server: Server) {
@@ -131,7 +161,6 @@ on_both_engines! {
         assert_eq!(post(r#"{"purge_up_to_event_id":"$nope"}"#).await, (404, unknown.clone()));
         assert_eq!(admin.post(&format!("{}/$nope", purge_path(&id)), json!({})).await, (404, unknown));
         let nothing = (404, error("M_NOT_FOUND", "there is no event to be purged"));
-        assert_eq!(post(r#"{"purge_up_to_ts":1}"#).await, nothing);
         assert_eq!(admin.post(&purge_path("!nope:test"), json!({ "purge_up_to_ts": START_MS })).await, nothing);
         let wrong = (400, error("M_UNKNOWN", "Event is for wrong room."));
         for place in [&*other, "!nope:test", "bad"] {
