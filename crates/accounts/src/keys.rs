@@ -97,10 +97,10 @@ fn check_device_keys(keys: &Map<String, Value>, user_id: &str, device_id: &str) 
         return Err(bad("'signatures' of the device keys must be an object of objects of strings"));
     }
     if owner != user_id {
-        return Err(Error::OtherKeys("The device keys are those of another user"));
+        return Err(bad("The device keys are those of another user"));
     }
     if device != device_id {
-        return Err(Error::OtherKeys("The device keys are those of another device"));
+        return Err(bad("The device keys are those of another device"));
     }
     if to_json(keys)?.len() > LONGEST_DEVICE_KEYS {
         return Err(bad("The device keys are too long"));

@@ -10,7 +10,7 @@ use reeve_rooms::timeline::Token;
 use reeve_sync::devices::DeviceLists;
 use serde_json::{Value, json};
 
-use crate::rooms::{required, token, v3};
+use crate::rooms::{token, v3};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -19,8 +19,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .summary("Stores keys of the device")
             .errors(&[
-                (400, "M_BAD_JSON", "keys are malformed, or too long"),
-                (400, "M_INVALID_PARAM", "`device_keys` are those of another user or device"),
+                (400, "M_BAD_JSON", "keys are malformed or too long, or those of another user or device"),
+                (400, "M_INVALID_PARAM", "`device_keys` is null"),
                 (
                     400,
                     "M_TOO_LARGE",
@@ -53,6 +53,9 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn upload(mut call: Call) -> Answer {
     let body = call.object().await?;
+    if body.get("device_keys").is_some_and(Value::is_null) {
+        return Err(MatrixError::invalid_param("'device_keys' must not be null"));
+    }
     let session = call.session()?;
     let (user, device_id) = (session.user.clone(), session.device_id.clone().ok_or(Error::NoDevice)?);
     let upload = Upload::read(&body, &user.user_id, &device_id)?;
@@ -62,8 +65,8 @@ async fn upload(mut call: Call) -> Answer {
 
 /// An object of a body that must be there.
 fn object<'a>(body: &'a Object, key: &'static str) -> Result<&'a Object, MatrixError> {
-    let value = required(body, key)?;
-    value.as_object().ok_or_else(|| MatrixError::bad_json(format!("'{key}' must be an object")))
+    let object = body.get(key).and_then(Value::as_object);
+    object.ok_or_else(|| MatrixError::bad_json(format!("'{key}' must be a JSON object")))
 }
 
 async fn query(mut call: Call) -> Answer {

@@ -87,7 +87,7 @@ on_both_engines! {
         other["device_id"] = json!("other");
         for (body, expected) in [
             (without("device_id"), "M_MISSING_PARAM"), (without("device_data"), "M_MISSING_PARAM"),
-            (without("device_keys"), "M_BAD_JSON"), (other, "M_INVALID_PARAM"),
+            (without("device_keys"), "M_BAD_JSON"), (other, "M_BAD_JSON"),
             (device(&alice, &alice.device_id), "M_FORBIDDEN"), (device(&alice, &"x".repeat(513)), "M_INVALID_PARAM"),
         ] {
             assert_eq!(code(&alice.put(PATH, body.clone()).await), (400, expected), "{body}");

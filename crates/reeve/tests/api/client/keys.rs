@@ -59,7 +59,7 @@ on_both_engines! {
         let mut again = one_time_keys(&["a"]);
         again["signed_curve25519:a"]["signatures"] = json!({ "@alice:test": { "ed25519:X": "other" } });
         again["curve25519:c"] = json!("unsigned key");
-        assert_eq!(upload(&alice, json!({ "one_time_keys": again, "device_keys": null })).await, counts);
+        assert_eq!(upload(&alice, json!({ "one_time_keys": again, "fallback_keys": null })).await, counts);
         // Another under the same name: nothing of the request is done.
         let other = json!({ "signed_curve25519:a": { "key": "other" }, "signed_curve25519:d": { "key": "d" } });
         let reply = alice.post(UPLOAD, json!({ "one_time_keys": other })).await;
@@ -160,8 +160,9 @@ on_both_engines! {
             json!({ "device_keys": keys })
         };
         for (body, expected) in [
-            (with("user_id", json!("@bob:test")), "M_INVALID_PARAM"),
-            (with("device_id", json!("OTHER")), "M_INVALID_PARAM"),
+            (with("user_id", json!("@bob:test")), "M_BAD_JSON"),
+            (with("device_id", json!("OTHER")), "M_BAD_JSON"),
+            (json!({ "device_keys": null }), "M_INVALID_PARAM"),
             (with("user_id", json!(1)), "M_BAD_JSON"),
             (with("algorithms", json!("m.olm")), "M_BAD_JSON"),
             (with("algorithms", json!([1])), "M_BAD_JSON"),
@@ -197,11 +198,12 @@ on_both_engines! {
         assert_eq!(code(&reply), (400, "M_TOO_LARGE"));
         assert_eq!(upload(&alice, json!({})).await, json!({ "signed_curve25519": 0 }));
         for (path, body, expected) in [
-            (QUERY, json!({}), "M_MISSING_PARAM"),
+            (QUERY, json!({}), "M_BAD_JSON"),
+            (QUERY, json!({ "device_keys": null }), "M_BAD_JSON"),
             (QUERY, json!({ "device_keys": [] }), "M_BAD_JSON"),
             (QUERY, json!({ "device_keys": { "@alice:test": "X" } }), "M_BAD_JSON"),
             (QUERY, json!({ "device_keys": { "@alice:test": [1] } }), "M_BAD_JSON"),
-            (CLAIM, json!({}), "M_MISSING_PARAM"),
+            (CLAIM, json!({}), "M_BAD_JSON"),
             (CLAIM, json!({ "one_time_keys": { "@alice:test": [] } }), "M_BAD_JSON"),
             (CLAIM, json!({ "one_time_keys": { "@alice:test": { "X": 1 } } }), "M_BAD_JSON"),
         ] {
