@@ -5,6 +5,7 @@ use reeve_accounts::profile::{self, BadKey, Change, Field};
 use reeve_accounts::sessions::Session;
 use reeve_http::{Access, Answer, Call, Head, Limit, MatrixError, Reading, Route, reply};
 use reeve_model::id;
+use ruma::ServerName;
 use serde_json::{Map, Value};
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#profiles";
@@ -92,8 +93,8 @@ fn target(call: &Head, key: Option<&str>) -> Result<(String, Field), MatrixError
 
 fn user_id(call: &Head) -> Result<String, MatrixError> {
     let user_id = call.param("user_id");
-    id::split(&user_id).map_err(|_| MatrixError::invalid_param("Invalid user id"))?;
-    Ok(user_id)
+    let is_valid = id::split(&user_id).is_ok_and(|(_, domain)| ServerName::parse(domain).is_ok());
+    if is_valid { Ok(user_id) } else { Err(MatrixError::invalid_param("Invalid user id")) }
 }
 
 fn not_found() -> MatrixError {
@@ -109,12 +110,8 @@ fn read(call: &Reading<'_>) -> Answer {
 fn read_field(call: &Reading<'_>, key: Option<&'static str>) -> Answer {
     let (user_id, field) = target(call, key)?;
     let owner = profile::owner(call.tx, &user_id)?.ok_or_else(not_found)?;
-    match (profile::read_field(call.tx, &owner, &field)?, &field) {
-        (Some(value), _) => reply::ok(&Map::from_iter([(field.key().to_owned(), value)])),
-        // Clients read the absence of these two from an empty answer.
-        (None, Field::DisplayName | Field::AvatarUrl) => reply::empty(),
-        (None, Field::Custom(_)) => Err(not_found()),
-    }
+    let value = profile::read_field(call.tx, &owner, &field)?.ok_or_else(not_found)?;
+    reply::ok(&Map::from_iter([(field.key().to_owned(), value)]))
 }
 
 async fn set(mut call: Call, key: Option<&'static str>) -> Answer {
