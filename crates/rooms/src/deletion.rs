@@ -9,6 +9,7 @@ use reeve_model::{Ctx, User};
 use reeve_store::departures::{self, Departure};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{account_data, ephemeral, events, jobs, memberships, reports, silences, users};
+use ruma::UserId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -27,7 +28,7 @@ const STEP_ROWS: i64 = 200;
 /// The room that takes the place of a deleted one.
 #[derive(Clone, Debug)]
 pub struct Substitute {
-    /// Who creates it, and alone may speak in it.
+    /// The user id in whose name it is created, and who alone may speak in it.
     pub user_id: String,
     /// Its name.
     pub name: String,
@@ -85,7 +86,14 @@ pub fn order(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, order: &Order) -> Result<S
         return Err(Error::Refused(format!("Purge already in progress for {room_id}")));
     }
     let creator = match &order.substitute {
-        Some(new) => Some(users::find(tx, &new.user_id)?.ok_or(Error::NotFound("User not found"))?),
+        Some(new) if UserId::parse(&new.user_id).is_err() => {
+            return Err(Error::Refused(format!("User must be our own: {}", new.user_id)));
+        }
+        // The new room is made in this name even if no account has it.
+        Some(new) => Some(
+            users::find(tx, &new.user_id)?
+                .unwrap_or_else(|| User { user_id: new.user_id.clone(), ..User::default() }),
+        ),
         None => None,
     };
     let actor = ctx.actor.as_ref().map(|actor| actor.user_id.to_string()).unwrap_or_default();

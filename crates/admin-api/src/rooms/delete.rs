@@ -31,7 +31,7 @@ pub(crate) struct DeleteRoom {
     purge: Option<bool>,
     /// Whether it goes even if somebody could not be removed; no by default.
     force_purge: Option<bool>,
-    /// An account that makes a new room, into which the members come.
+    /// A user id of this server in whose name a new room is made, into which the members come. No account need have it.
     new_room_user_id: Option<String>,
     /// The name of the new room.
     room_name: Option<String>,
@@ -60,8 +60,11 @@ pub(crate) struct OrderedDeletion {
 
 const ERRORS: &[(u16, &str, &str)] = &[
     (400, "M_BAD_JSON", "a value has the wrong type"),
-    (400, "M_UNKNOWN", "this is no room id, the account is of another server, or the room is being deleted"),
-    (404, "M_NOT_FOUND", "there is no account `new_room_user_id`"),
+    (
+        400,
+        "M_UNKNOWN",
+        "this is no room id, `new_room_user_id` is not of this server, or the room is being deleted",
+    ),
 ];
 
 pub(crate) fn v1() -> Route {

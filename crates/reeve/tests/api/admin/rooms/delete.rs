@@ -188,6 +188,24 @@ on_both_engines! {
         say(&herald, &new, "more").await;
     }
 
+    async fn and_moved_to_a_room_of_nobody(server: Server) {
+        let people = people(&server).await;
+        let People { admin, alice, bob, room: id, .. } = &people;
+        let body = ok(delete(admin, &path(id, ""), &json!({ "new_room_user_id": "@nobody:test" })).await);
+        let new = at(&body, "/new_room_id").to_owned();
+        let entry = room(admin, &new).await;
+        assert_eq!((&entry["creator"], &entry["joined_members"]), (&json!("@nobody:test"), &json!(3)));
+        for client in [alice, bob] {
+            assert_eq!(joined_rooms(client).await, std::slice::from_ref(&new), "{}", client.user_id);
+        }
+        // No account comes of it.
+        assert_eq!(admin.get("/_synapse/admin/v2/users/@nobody:test").await.status, 404);
+        let other = create(alice, json!({ "preset": "public_chat" })).await;
+        let begun = ok(delete(admin, &v2(&other), &json!({ "new_room_user_id": "@nobody:test" })).await);
+        let done = over(admin, at(&begun, "/delete_id")).await;
+        assert_eq!((&done["status"], &done["shutdown_room"]["kicked_users"]), (&json!("complete"), &json!(["@alice:test"])));
+    }
+
     async fn the_words_of_the_other_room(server: Server) {
         let people = people(&server).await;
         let People { admin, bob, room: id, .. } = &people;
@@ -306,7 +324,9 @@ on_both_engines! {
                 assert_eq!(admin.send(Method::DELETE, &place, &[], body).await, (400, refusal), "{place} {body}");
             }
             assert_eq!(delete(admin, &place, &json!({ "new_room_user_id": 1 })).await.status, 400);
-            assert_eq!(code(&delete(admin, &place, &json!({ "new_room_user_id": "@nobody:test" })).await), (404, "M_NOT_FOUND"));
+            let malformed = format!("@{}:test", "x".repeat(300));
+            let refused = delete(admin, &place, &json!({ "new_room_user_id": malformed })).await;
+            assert_eq!(refused, (400, own(&malformed)));
         }
         assert_eq!(room(admin, id).await["joined_members"], 2, "nothing happened");
         for bad in ["bad", "#doomed:test", ""] {
