@@ -1,6 +1,6 @@
 //! Sends a message of the operator to one account.
 
-use reeve_http::json::{self, Object};
+use reeve_http::json;
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
 use reeve_model::id;
 use reeve_rooms::Error;
@@ -39,7 +39,14 @@ fn route(route: Route) -> Route {
         .returns::<SentNotice>(200)
         .errors(&[
             (400, "M_MISSING_PARAM", "`user_id` or `content` is missing"),
-            (400, "M_UNKNOWN", "notices are not enabled, or the account is on another server"),
+            (400, "M_BAD_JSON", "`user_id` is no text, or `content` no object"),
+            (400, "M_INVALID_PARAM", "`user_id` is no user id"),
+            (
+                400,
+                "M_UNKNOWN",
+                "notices are not enabled, the account is on another server, or the event cannot be sent: messages need \
+                 `body` and `msgtype`",
+            ),
             (404, "M_NOT_FOUND", "there is no such account"),
         ])
 }
@@ -58,27 +65,13 @@ async fn handle(mut call: Call) -> Answer {
     let Some(sender) = call.app.policy.notices_localpart.clone() else {
         return Err(MatrixError::unknown("Server notices are not enabled on this server"));
     };
-    let text = |key: &str| match body.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(MatrixError::bad_json(format!("'{key}' must be a string"))),
-    };
-    let Some(user_id) = text("user_id")? else {
+    let Some(user_id) = body.get("user_id").and_then(Value::as_str).map(str::to_owned) else {
         return Err(MatrixError::bad_json("'user_id' must be a string"));
     };
     id::split(&user_id)?;
     if !call.app.home.is_local(&user_id) {
         return Err(MatrixError::unknown("Server notices can only be sent to local users"));
     }
-    let content: Object = match body.get("content") {
-        Some(Value::Object(content)) => content.clone(),
-        _ => return Err(MatrixError::bad_json("'content' must be an object")),
-    };
-    let notice = Notice {
-        event_type: text("type")?.unwrap_or_else(|| "m.room.message".to_owned()),
-        state_key: text("state_key")?,
-        content,
-    };
     let txn_id = Some(call.param("txn_id")).filter(|txn_id| !txn_id.is_empty());
     let admin = call.user()?.num;
     let key = txn_id.map(|txn_id| Key {
@@ -96,6 +89,7 @@ async fn handle(mut call: Call) -> Answer {
                 return Ok(event_id);
             }
             let user = users::find(tx, &user_id)?.ok_or(Error::NotFound("User not found"))?;
+            let notice = Notice::read(&body)?;
             let event_id = notices::send(tx, &home, &ctx, &sender, &user, &notice)?;
             if let Some(key) = &key {
                 transactions::insert(tx, key, &event_id, ctx.now)?;
@@ -105,5 +99,6 @@ async fn handle(mut call: Call) -> Answer {
             Ok(event_id)
         })
         .await?;
+    call.app.jobs.wake();
     reply::ok(&SentNotice { event_id })
 }

@@ -39,8 +39,8 @@ pub use signing::SigningKey;
 /// What the operator decided about rooms.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The name of the account that sends server notices, and of the rooms in which it does.
-    pub notices_name: String,
+    /// The account that sends server notices, and its rooms.
+    pub notices: notices::Settings,
     /// Whether everybody may be found in the user directory, also by those who share no room with them.
     pub search_all_users: bool,
     /// Whether presence is shown.
@@ -49,7 +49,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { notices_name: "Server Notices".to_owned(), search_all_users: false, presence: true }
+        Self { notices: notices::Settings::default(), search_all_users: false, presence: true }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Server notices: messages of the operator to one account, in a room of their own.
 //! <https://spec.matrix.org/v1.18/client-server-api/#server-notices>
 
-use reeve_accounts::Policy;
+use reeve_accounts::profile::{self, Change};
 use reeve_accounts::users::NewUser;
+use reeve_accounts::{Policy, users as accounts};
 use reeve_db::Tx;
 use reeve_model::{Ctx, User};
-use reeve_store::{memberships, rooms, users};
+use reeve_store::rooms::{self, Room};
+use reeve_store::{memberships, users};
 use serde_json::{Map, Value, json};
 
 use crate::create::{self, NewRoom, Preset};
@@ -15,6 +17,36 @@ use crate::{Home, data, membership};
 
 /// The tag of notice rooms.
 const TAG: &str = "m.server_notice";
+
+/// What the operator decided about notices.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The display name of the account that sends them.
+    pub display_name: String,
+    /// Its avatar; `None` leaves it as it is.
+    pub avatar_url: Option<String>,
+    /// The name of the rooms.
+    pub room_name: String,
+    /// The topic of the rooms; `None` leaves it as it is.
+    pub room_topic: Option<String>,
+    /// The avatar of the rooms; `None` leaves it as it is.
+    pub room_avatar_url: Option<String>,
+    /// Whether people join their room at once, and are not only invited.
+    pub auto_join: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            display_name: "Server Notices".to_owned(),
+            avatar_url: None,
+            room_name: "Server Notices".to_owned(),
+            room_topic: None,
+            room_avatar_url: None,
+            auto_join: false,
+        }
+    }
+}
 
 /// What to tell somebody.
 #[derive(Clone, Debug)]
@@ -27,7 +59,41 @@ pub struct Notice {
     pub content: Map<String, Value>,
 }
 
-/// Sends a notice to an account, from the account `localpart`, and answers the id of the event.
+impl Notice {
+    /// Reads a notice from the keys `type`, `state_key` and `content` of a request.
+    pub fn read(body: &Map<String, Value>) -> Result<Self, Error> {
+        let wrong = |key: &str| Error::Refused(format!("'{key}' not a string type"));
+        let event_type = match body.get("type") {
+            None => "m.room.message".to_owned(),
+            Some(Value::String(event_type)) => event_type.clone(),
+            Some(_) => return Err(wrong("type")),
+        };
+        let state_key = match body.get("state_key") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(state_key)) => Some(state_key.clone()),
+            Some(_) => return Err(wrong("state_key")),
+        };
+        let content = body.get("content").and_then(Value::as_object).cloned();
+        let content = content.ok_or_else(|| Error::BadContent("'content' must be an object".to_owned()))?;
+        if event_type == "m.room.member" {
+            return Err(Error::Refused("Memberships cannot be sent as notices".to_owned()));
+        }
+        if event_type == "m.room.message" {
+            let missing = ["body", "msgtype"].into_iter().find(|key| !content.contains_key(*key));
+            if let Some(key) = missing {
+                return Err(Error::Refused(format!("'{key}' not in content")));
+            }
+            let other =
+                ["body", "msgtype"].into_iter().find(|key| !content.get(*key).is_some_and(Value::is_string));
+            if let Some(key) = other {
+                return Err(wrong(key));
+            }
+        }
+        Ok(Self { event_type, state_key, content })
+    }
+}
+
+/// Sends a notice to an account, from the account `localpart`, and returns the id of the event.
 pub fn send(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -37,6 +103,31 @@ pub fn send(
     notice: &Notice,
 ) -> Result<String, Error> {
     let sender = sender(tx, home, ctx, localpart)?;
+    let mut room = room(tx, home, ctx, &sender, target)?;
+    let mut current = membership::current(tx, &target.user_id, &room)?;
+    if !matches!(current.as_str(), "join" | "invite") {
+        let pair = (sender.user_id.as_str(), target.user_id.as_str());
+        membership::invite_as(tx, home, &mut room, pair, (None, false), ctx.now)?;
+        "invite".clone_into(&mut current);
+        if !target.deactivated {
+            data::set_tag(tx, target.num, &room.room_id, TAG, Some(Map::new()))?;
+        }
+    }
+    if home.settings.notices.auto_join && current == "invite" && !target.deactivated {
+        membership::join_as(tx, home, &mut room, &target.user_id, ctx.now)?;
+    }
+    let draft = Draft {
+        event_type: notice.event_type.clone(),
+        state_key: notice.state_key.clone(),
+        sender: sender.user_id.clone(),
+        content: notice.content.clone(),
+        ..Draft::default()
+    };
+    Ok(event::append(tx, home, &mut room, &draft, ctx.now)?.event_id)
+}
+
+/// The room for notices to an account, named as the settings say.
+fn room(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, sender: &User, target: &User) -> Result<Room, Error> {
     let known = match rooms::notice_room(tx, target.num)? {
         Some(num) => rooms::by_num(tx, num)?,
         None => None,
@@ -50,42 +141,51 @@ pub fn send(
         _ => {
             let new = NewRoom {
                 preset: Some(Preset::PrivateChat),
-                name: Some(home.settings.notices_name.clone()),
                 power_levels: Map::from_iter([("users_default".to_owned(), json!(-10))]),
                 ..NewRoom::default()
             };
-            let room = create::create(tx, home, ctx, &sender, &new)?;
+            let room = create::create(tx, home, ctx, sender, &new)?;
             rooms::set_notice_room(tx, target.num, room.num)?;
             room
         }
     };
-    if !matches!(membership::current(tx, &target.user_id, &room)?.as_str(), "join" | "invite") {
-        let pair = (sender.user_id.as_str(), target.user_id.as_str());
-        membership::invite_as(tx, home, &mut room, pair, (None, false), ctx.now)?;
-        if !target.deactivated {
-            data::set_tag(tx, target.num, &room.room_id, TAG, Some(Map::new()))?;
+    let settings = &home.settings.notices;
+    for (event_type, key, value) in [
+        ("m.room.name", "name", Some(&settings.room_name)),
+        ("m.room.topic", "topic", settings.room_topic.as_ref()),
+        ("m.room.avatar", "url", settings.room_avatar_url.as_ref()),
+    ] {
+        let Some(value) = value else { continue };
+        let content = event::state_content(tx, &room, event_type, "")?.unwrap_or_default();
+        if content.get(key).and_then(Value::as_str) != Some(value) {
+            let content = Map::from_iter([(key.to_owned(), json!(value))]);
+            let draft = Draft::state(event_type, "", &sender.user_id, content);
+            event::append(tx, home, &mut room, &draft, ctx.now)?;
         }
     }
-    let draft = Draft {
-        event_type: notice.event_type.clone(),
-        state_key: notice.state_key.clone(),
-        sender: sender.user_id.clone(),
-        content: notice.content.clone(),
-        ..Draft::default()
-    };
-    Ok(event::append(tx, home, &mut room, &draft, ctx.now)?.event_id)
+    Ok(room)
 }
 
-/// The account that sends notices; it is made when it is first needed, and nobody can log in as it.
+/// The account that sends notices, with the name and avatar of the settings. It is made when it is first needed, and
+/// nobody can log in as it.
 fn sender(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, localpart: &str) -> Result<User, Error> {
-    if let Some(user) = users::find(tx, &ctx.user_id(localpart))? {
-        return Ok(user);
-    }
-    let new = NewUser {
-        localpart: localpart.to_owned(),
-        displayname: Some(home.settings.notices_name.clone()),
-        ..NewUser::default()
+    let settings = &home.settings.notices;
+    let Some(user) = users::find(tx, &ctx.user_id(localpart))? else {
+        let new = NewUser {
+            localpart: localpart.to_owned(),
+            displayname: Some(settings.display_name.clone()),
+            avatar_url: settings.avatar_url.clone(),
+            ..NewUser::default()
+        };
+        // Under rules that reserve the name for nobody.
+        return Ok(accounts::create(tx, ctx, &Policy::default(), &new)?);
     };
-    // Under rules that reserve the name for nobody.
-    Ok(reeve_accounts::users::create(tx, ctx, &Policy::default(), &new)?)
+    if user.displayname.as_deref() != Some(&settings.display_name) {
+        profile::change(tx, ctx, &user.user_id, &Change::DisplayName(settings.display_name.clone()))?;
+    }
+    if let Some(avatar_url) = settings.avatar_url.clone().filter(|url| user.avatar_url.as_ref() != Some(url))
+    {
+        profile::change(tx, ctx, &user.user_id, &Change::AvatarUrl(avatar_url))?;
+    }
+    Ok(user)
 }

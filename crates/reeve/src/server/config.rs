@@ -76,7 +76,7 @@ impl Config {
             let connections = usize::try_from(connections).unwrap_or(1);
             database_options = Options { readers: connections, connections, ..database_options };
         }
-        let media = &settings.media;
+        let (media, notices) = (&settings.media, &settings.server_notices);
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let seconds = |ms: u32| Duration::from_millis(u64::from(ms));
         let limit = |limit: &settings::RateLimit| RateLimit {
@@ -148,7 +148,14 @@ impl Config {
                     .map_or((processors / 2).max(1), |workers| usize::try_from(workers).unwrap_or(1)),
             },
             rooms: reeve_rooms::Settings {
-                notices_name: settings.server_notices.name.clone(),
+                notices: reeve_rooms::notices::Settings {
+                    display_name: notices.display_name.clone(),
+                    avatar_url: notices.avatar_url.clone(),
+                    room_name: notices.room_name.clone(),
+                    room_topic: notices.room_topic.clone(),
+                    room_avatar_url: notices.room_avatar_url.clone(),
+                    auto_join: notices.auto_join,
+                },
                 search_all_users: settings.user_directory.search_all_users,
                 presence: settings.presence.enabled,
             },

@@ -192,8 +192,19 @@ sections! {
         /// The localpart of the account that sends notices, such as `server`. It is made when it is first
         /// needed. When not set, notices cannot be sent.
         localpart: Option<String> = None;
-        /// The name of that account, and of the rooms in which it sends.
-        name: String = "Server Notices".to_owned();
+        /// The display name of that account.
+        display_name: String = "Server Notices".to_owned();
+        /// Its avatar, an `mxc://` address. When not set, it keeps the avatar that it has.
+        avatar_url: Option<String> = None;
+        /// The name of the rooms in which it sends. A change of this or the following two reaches the room of
+        /// somebody with the next notice to them.
+        room_name: String = "Server Notices".to_owned();
+        /// The topic of these rooms. When not set, they keep the topic that they have.
+        room_topic: Option<String> = None;
+        /// The avatar of these rooms, an `mxc://` address. When not set, they keep the avatar that they have.
+        room_avatar_url: Option<String> = None;
+        /// Whether people join their room at once. When not, they are invited.
+        auto_join: bool = false;
     }
 
     Presence {
