@@ -106,6 +106,11 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+/// Whether a URL is one of HTTP, to a host. Whether requests to that host are allowed is only known when one is made.
+pub fn is_http(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.has_host()
+}
+
 /// Makes requests. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
@@ -138,14 +143,13 @@ impl Outgoing {
 
     /// Checks what a URL itself says: its scheme, and an address that stands in it. Names are looked up when asked.
     pub fn check(&self, url: &Url) -> Result<(), Error> {
-        if !matches!(url.scheme(), "http" | "https") {
+        if !is_http(url) {
             return Err(Error::Scheme);
         }
         let address: Option<IpAddr> = match url.host() {
             Some(Host::Ipv4(address)) => Some(address.into()),
             Some(Host::Ipv6(address)) => Some(address.into()),
-            Some(Host::Domain(_)) => None,
-            None => return Err(Error::Scheme),
+            Some(Host::Domain(_)) | None => None,
         };
         if address.is_some_and(|address| !self.filter.allows(address)) { Err(Error::Inside) } else { Ok(()) }
     }

@@ -30,8 +30,21 @@ pub(crate) enum Outcome {
     Delivered,
     /// The gateway wants to hear no more for this device.
     Rejected,
-    /// Not told; why.
-    Failed(String),
+    /// Not told.
+    Failed(Failure),
+}
+
+/// Why somebody was not told.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The settings do not allow requests to the gateway.
+    #[error(
+        "the push gateway is not on the public internet, and outgoing.allow_ranges does not have its address"
+    )]
+    Inside,
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
 }
 
 /// What a notification is about, and for whom.
@@ -112,12 +125,13 @@ pub(crate) async fn tell(
     claimed: &Claimed,
     body: &Value,
 ) -> Outcome {
+    let other = |reason| Outcome::Failed(Failure::Other(reason));
     let data: Value = serde_json::from_str(&claimed.pusher.data).unwrap_or_default();
     let url = data.get("url").and_then(Value::as_str).and_then(|url| Url::parse(url).ok());
-    let Some(url) = url else { return Outcome::Failed("the pusher has no URL".to_owned()) };
+    let Some(url) = url else { return other("the pusher has no URL".to_owned()) };
     let gateway = url.origin().ascii_serialization();
     if gateways.rests(&gateway) {
-        return Outcome::Failed("the gateway was silent lately".to_owned());
+        return other("the gateway was silent lately".to_owned());
     }
     let answer = outgoing.post_json(&url, body.to_string(), LIMITS).await;
     gateways.note(gateway, matches!(answer, Err(Error::Timeout)));
@@ -129,8 +143,9 @@ pub(crate) async fn tell(
                 Outcome::Delivered
             }
         }
-        Ok(answer) => Outcome::Failed(format!("the gateway answered {}", answer.status)),
-        Err(error) => Outcome::Failed(error.to_string()),
+        Ok(answer) => other(format!("the gateway answered {}", answer.status)),
+        Err(Error::Inside) => Outcome::Failed(Failure::Inside),
+        Err(error) => other(error.to_string()),
     }
 }
 

@@ -25,7 +25,7 @@ impl Metrics {
         let registry = registry.sub_registry_with_prefix("push");
         registry.register(
             "deliveries",
-            "Notifications delivered, rejected for good, failed or given up, by kind of pusher",
+            "Notifications delivered, rejected for good, failed, refused for an inside address, or given up, by kind of pusher",
             self.deliveries.clone(),
         );
         registry.register("active", "Pushers being worked on", self.active.clone());

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::gateway::{self, Notification, Outcome};
+use crate::gateway::{self, Failure, Notification, Outcome};
 use crate::{Inner, mail};
 
 /// How many pushers are worked on at the same time.
@@ -172,7 +172,7 @@ async fn work(inner: Arc<Inner>, claim: String, mut claimed: Claimed, mut stop: 
             None => {}
             Some(Outcome::Delivered) => inner.metrics.count(&claimed.pusher.kind, "delivered"),
             Some(Outcome::Rejected) => return reject(&inner, claim, &claimed).await,
-            Some(Outcome::Failed(reason)) => return fail(&inner, claim, &claimed, step, &reason).await,
+            Some(Outcome::Failed(failure)) => return fail(&inner, claim, &claimed, step, failure).await,
         }
         match proceed(&inner, &claim, claimed.num, &step).await {
             Ok(true) => {}
@@ -194,7 +194,8 @@ async fn tell(inner: &Inner, claimed: &Claimed, message: Message) -> Option<Outc
         Message::Gateway(body) => Some(gateway::tell(&inner.outgoing, &inner.gateways, claimed, &body).await),
         Message::Mail(mail) => {
             let (mailer, _) = inner.mailing.as_ref()?;
-            Some(mailer.send(&mail).await.map_or_else(Outcome::Failed, |()| Outcome::Delivered))
+            let sent = mailer.send(&mail).await;
+            Some(sent.map_or_else(|reason| Outcome::Failed(Failure::Other(reason)), |()| Outcome::Delivered))
         }
     }
 }
@@ -242,15 +243,16 @@ async fn reject(inner: &Inner, claim: String, claimed: &Claimed) {
     write(inner, claimed, move |tx, num| push_queue::remove(tx, num, &claim)).await;
 }
 
-async fn fail(inner: &Inner, claim: String, claimed: &Claimed, step: Step, reason: &str) {
+async fn fail(inner: &Inner, claim: String, claimed: &Claimed, step: Step, failure: Failure) {
     let now = inner.clock.now_ms();
-    let (pusher, app_id) = (claimed.num, &*claimed.pusher.app_id);
+    let (pusher, app_id, kind) = (claimed.num, &*claimed.pusher.app_id, &*claimed.pusher.kind);
+    let failures = claimed.failures + 1;
     if claimed.failing_since_ts.is_some_and(|since| now - since >= GIVE_UP_MS) {
-        inner.metrics.count(&claimed.pusher.kind, "given_up");
+        inner.metrics.count(kind, "given_up");
         tracing::warn!(
             pusher,
             app_id,
-            reason,
+            reason = %failure,
             "could not be told for a day: what there was to tell is skipped"
         );
         let progress = Progress { pos: step.end, unread: claimed.told_unread };
@@ -259,14 +261,16 @@ async fn fail(inner: &Inner, claim: String, claimed: &Claimed, step: Step, reaso
         })
         .await;
     }
-    inner.metrics.count(&claimed.pusher.kind, "failed");
-    tracing::info!(
-        pusher,
-        app_id,
-        reason,
-        failures = claimed.failures + 1,
-        "a notification could not be told"
-    );
+    match failure {
+        Failure::Inside => {
+            inner.metrics.count(kind, "refused");
+            tracing::warn!(pusher, app_id, failures, "no notification was sent: {failure}");
+        }
+        Failure::Other(reason) => {
+            inner.metrics.count(kind, "failed");
+            tracing::info!(pusher, app_id, reason, failures, "a notification could not be told");
+        }
+    }
     put_off(inner, claim, claimed).await;
 }
 
