@@ -197,20 +197,43 @@ fn set_device_keys(
     new: &Map<String, Value>,
 ) -> Result<(), DbError> {
     let old = keys::find(tx, user_num, device_id)?.map(|old| from_json(&old)).transpose()?;
-    if old.as_ref() == Some(new) {
+    let new = match &old {
+        Some(old) if unsigned(old.clone()) == unsigned(new.clone()) => also_signed(new, old)?,
+        _ => {
+            // What others signed was something else.
+            cross_signing::delete_of_target(tx, user_num, device_id)?;
+            new.clone()
+        }
+    };
+    if old.as_ref() == Some(&new) {
         return Ok(());
-    }
-    if old.as_ref().is_none_or(|old| unsigned(old.clone()) != unsigned(new.clone())) {
-        // What others signed was something else.
-        cross_signing::delete_of_target(tx, user_num, device_id)?;
     }
     if old.is_some_and(|old| old.get("keys") != new.get("keys")) {
         // Whoever uses the device now does not have the other halves of the keys of whoever did.
         keys::delete_given_out(tx, user_num, device_id)?;
     }
-    keys::put(tx, user_num, device_id, &to_json(new)?)?;
+    keys::put(tx, user_num, device_id, &to_json(&new)?)?;
     device_changes::mark(tx, user_num)?;
     Ok(())
+}
+
+/// Keys with the signatures that the same keys had before, too. A client may upload its keys twice at once, signed by the
+/// device alone and by the account as well; the second must hold whichever comes last.
+fn also_signed(new: &Map<String, Value>, old: &Map<String, Value>) -> Result<Map<String, Value>, DbError> {
+    let of = |keys: &Map<String, Value>| {
+        keys.get("signatures").and_then(Value::as_object).cloned().unwrap_or_default()
+    };
+    let mut signatures = of(old);
+    for (signer, added) in of(new) {
+        let known = signatures.entry(signer).or_insert_with(|| json!({}));
+        if let (Some(known), Value::Object(added)) = (known.as_object_mut(), added) {
+            known.extend(added);
+        }
+    }
+    let mut signed = new.clone();
+    signed.insert("signatures".to_owned(), Value::Object(signatures));
+    // Nobody gathers signatures without bound.
+    Ok(if to_json(&signed)?.len() > LONGEST_DEVICE_KEYS { new.clone() } else { signed })
 }
 
 /// Forgets which one-time keys were given out long ago.

@@ -45,6 +45,42 @@ on_both_engines! {
         assert_eq!(query(&bob, "@alice:test").await, none);
     }
 
+    async fn signatures_outlast_an_upload_without_them(server: Server) {
+        let alice = server.user("alice").await;
+        let (device, account) = (Signer::new(), Signer::new());
+        let plain = device_keys(&alice, &device);
+        let signed = account.sign("@alice:test", &account.public, &plain);
+        upload(&alice, json!({ "device_keys": signed })).await;
+        let shown = async || query(&alice, "@alice:test").await["device_keys"]["@alice:test"][&alice.device_id].clone();
+        let before = shown().await;
+        assert_eq!(before["signatures"], signed["signatures"]);
+        // The same keys, signed by the device alone, change nothing and are news for nobody.
+        let since = now(&alice).await;
+        upload(&alice, json!({ "device_keys": plain })).await;
+        assert_eq!(shown().await, before);
+        assert_eq!(changed(&sync_since(&alice, &since).await), [] as [&str; 0]);
+        // A signature more is added, and one by the same key replaces the old.
+        let mut more = plain.clone();
+        more["signatures"]["@alice:test"][format!("ed25519:{}", alice.device_id)] = json!("new");
+        more["signatures"]["@bob:test"] = json!({ "ed25519:X": "x" });
+        upload(&alice, json!({ "device_keys": more })).await;
+        let mut expected = signed["signatures"].clone();
+        expected["@alice:test"][format!("ed25519:{}", alice.device_id)] = json!("new");
+        expected["@bob:test"] = json!({ "ed25519:X": "x" });
+        assert_eq!(shown().await["signatures"], expected);
+        assert_eq!(changed(&sync_since(&alice, &since).await), ["@alice:test"]);
+        // So many are not gathered that the keys would be too long.
+        for id in ["A", "B"] {
+            more["signatures"] = json!({ "@alice:test": { format!("ed25519:{id}"): "x".repeat(40_000) } });
+            upload(&alice, json!({ "device_keys": more })).await;
+        }
+        assert_eq!(shown().await["signatures"], more["signatures"]);
+        // Other keys have none of the old ones' signatures.
+        let other = device_keys(&alice, &Signer::new());
+        upload(&alice, json!({ "device_keys": other })).await;
+        assert_eq!(shown().await["signatures"], other["signatures"]);
+    }
+
     async fn one_time_keys_count(server: Server) {
         let (alice, bob) = (server.user("alice").await, server.user("bob").await);
         let first = sync(&alice).await;
