@@ -5,6 +5,7 @@ pub mod hub;
 pub mod inbox;
 mod room;
 pub mod sliding;
+mod state;
 pub mod turns;
 pub mod v3;
 

@@ -1,6 +1,6 @@
 //! One room in an answer: the part of its timeline, the state around it, and what else there is about it.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use reeve_db::ReadTx;
 use reeve_rooms::error::Error;
@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// How many events are looked at for one timeline.
-const MOST_SCANNED: usize = 2000;
+const MOST_SCANNED: usize = 1000;
 /// How many members are named in a summary.
 const HEROES: i64 = 5;
 
@@ -31,6 +31,9 @@ pub(crate) struct Timeline {
     pub(crate) limited: bool,
     /// The position right before the first event.
     pub(crate) start: i64,
+    /// State from after the start that holds at the end, and is not among the events: it is not wanted here, or is from a
+    /// time that the viewer does not see.
+    pub(crate) left_out: Vec<Event>,
 }
 
 impl Timeline {
@@ -48,28 +51,30 @@ pub(crate) fn timeline(
     wanted: &RoomEventFilter,
 ) -> Result<Timeline, Error> {
     let limit = usize::try_from(limit.max(0)).unwrap_or(0);
-    let (mut stored, mut shown) = (Vec::new(), Vec::new());
+    let (mut stored, mut shown, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
     let (mut before, mut scanned, mut limited) = (upto.saturating_add(1), 0, false);
     let batch_size = i64::try_from(limit + 1).unwrap_or(1).max(10);
     'scan: loop {
         let batch = events::before(tx, view.room.num, before, since, batch_size)?;
         let last_batch = batch.len() < usize::try_from(batch_size).unwrap_or(0);
         for event in batch {
-            if !filter::lets_event(wanted, &event) || !view.sees(&event) {
-                before = event.pos;
-                scanned += 1;
-                continue;
-            }
-            if shown.len() == limit || scanned > MOST_SCANNED {
+            let is_seen = view.sees(&event);
+            let fits = is_seen && filter::lets_event(wanted, &event);
+            if (fits && shown.len() == limit) || scanned == MOST_SCANNED {
                 limited = true;
                 break 'scan;
             }
             before = event.pos;
             scanned += 1;
-            if let Some(mut client) = view.show(&event)? {
+            let client = if fits { view.show(&event)? } else { None };
+            if let Some(mut client) = client {
                 client.room_id = None;
                 shown.push(client);
                 stored.push(event);
+            } else if event.until_pos.is_some_and(|until| until > upto)
+                && (is_seen || event.pos <= view.last_known_pos())
+            {
+                left_out.push(event);
             }
         }
         if last_batch {
@@ -79,12 +84,11 @@ pub(crate) fn timeline(
     stored.reverse();
     shown.reverse();
     let start = match stored.first() {
-        Some(first) if limited => first.pos - 1,
         Some(first) => first.pos - 1,
         None if limited => upto,
         None => since.min(upto),
     };
-    Ok(Timeline { stored, events: shown, limited, start })
+    Ok(Timeline { stored, events: shown, limited, start, left_out })
 }
 
 /// The state events that a client needs with a timeline.
@@ -96,34 +100,11 @@ pub(crate) fn for_client(view: &RoomView<'_, '_, '_>, state: &[Event]) -> Result
     Ok(shown)
 }
 
-/// Takes out membership events of members who do not appear in the timeline and are not among `others`, and adds missing
-/// ones of those who do.
-pub(crate) fn lazily(
-    tx: &ReadTx<'_>,
-    room: &Room,
-    (state, timeline): (&mut Vec<Event>, &[Event]),
-    others: &[String],
-    at: i64,
-) -> Result<(), Error> {
-    let mut needed: HashSet<&str> = timeline.iter().map(|event| event.sender.as_str()).collect();
-    needed.extend(others.iter().map(String::as_str));
-    state.retain(|event| {
-        event.event_type != "m.room.member"
-            || event.state_key.as_deref().is_some_and(|key| needed.contains(key))
-    });
-    let known: HashSet<String> = state
-        .iter()
-        .filter(|event| event.event_type == "m.room.member")
-        .filter_map(|event| event.state_key.clone())
-        .collect();
-    for user_id in needed {
-        if !known.contains(user_id)
-            && let Some(member) = events::state_at(tx, room.num, "m.room.member", user_id, at)?
-        {
-            state.push(member);
-        }
-    }
-    Ok(())
+/// Who is needed to show events: who sent them, and whose membership they change.
+pub(crate) fn needed(timeline: &[Event]) -> BTreeSet<&str> {
+    let senders = timeline.iter().map(|event| event.sender.as_str());
+    let targets = timeline.iter().filter(|event| event.membership.is_some());
+    senders.chain(targets.filter_map(|event| event.state_key.as_deref())).collect()
 }
 
 /// Who is in a room, for clients that do not know all members.

@@ -7,13 +7,13 @@ use reeve_db::ReadTx;
 use reeve_rooms::error::Error;
 use reeve_rooms::push::{self, Count};
 use reeve_rooms::timeline::{self, Token};
-use reeve_rooms::view::{ClientEvent, View, Viewer};
+use reeve_rooms::view::{ClientEvent, RoomView, View, Viewer};
 use reeve_rooms::{Home, ephemeral as deeds, filter};
 use reeve_store::account_data::{self, AccountData};
 use reeve_store::departures::{self, Departure};
 use reeve_store::memberships::{self, InRoom};
 use reeve_store::{ephemeral, events, rooms, stream};
-use ruma::api::client::filter::FilterDefinition;
+use ruma::api::client::filter::{FilterDefinition, RoomEventFilter};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use crate::devices::{DeviceLists, KeysLeft, Room};
 use crate::inbox::{self, Inbox};
 use crate::room::{self, Summary};
+use crate::state::Around;
 
 /// How many events of a room are sent, unless the filter says otherwise, and at most.
 const TIMELINE: i64 = 10;
@@ -318,17 +319,26 @@ impl Sync<'_, '_, '_> {
         let wanted = &self.request.filter.room;
         let own = self.viewer.user_id.as_str();
         let from = if is_new { 0 } else { self.since };
-        let timeline_wanted = filter::lets_room(&wanted.timeline, &room.room_id);
-        let limit = if timeline_wanted { self.limit() } else { 0 };
-        let timeline = room::timeline(&view, tx, (from, self.upto), limit, &wanted.timeline)?;
+        let timeline = self.timeline(tx, &view, from, self.upto)?;
         let moved = |event: &events::Event| event.membership.is_some();
-        let summary = (is_new || timeline.stored.iter().any(moved) || timeline.limited)
-            .then(|| room::summary(tx, &room, own))
-            .transpose()?;
+        let has_moved = timeline.stored.iter().chain(&timeline.left_out).any(moved);
+        let summary =
+            (is_new || has_moved || timeline.limited).then(|| room::summary(tx, &room, own)).transpose()?;
+        let around = Around {
+            timeline: &timeline,
+            whole: is_new || self.request.full_state,
+            from,
+            until: self.upto,
+            after: self.is_state_after(),
+        };
         // Nobody could give the room its name without knowing those that it is called after.
-        let heroes = summary.as_ref().map(|summary| summary.heroes.as_slice()).unwrap_or_default();
-        let whole = is_new || self.request.full_state;
-        let state = self.state(tx, &view, (&timeline, heroes), whole, from)?;
+        let mut others = summary.as_ref().map(|summary| summary.heroes.clone()).unwrap_or_default();
+        others.extend(around.whole.then(|| own.to_owned()));
+        let mut state = around.events(tx, room.num)?;
+        if filter::is_lazy(&wanted.state) {
+            around.lazily(tx, room.num, &mut state, &others)?;
+        }
+        let state = self.shown_state(&view, state)?;
         let unread = push::unread(tx, &room, own, self.view.ignored())?;
         let per_thread = wanted.timeline.unread_thread_notifications;
         let hidden = |user_id: &str| self.view.ignores(user_id);
@@ -371,36 +381,29 @@ impl Sync<'_, '_, '_> {
         }))
     }
 
-    /// The state that goes with a timeline: all of it, or what changed since `from`.
-    fn state(
+    /// The newest events in `(from, upto]` of a room.
+    fn timeline(
         &self,
         tx: &ReadTx<'_>,
-        view: &reeve_rooms::view::RoomView<'_, '_, '_>,
-        (timeline, heroes): (&room::Timeline, &[String]),
-        whole: bool,
+        view: &RoomView<'_, '_, '_>,
         from: i64,
+        upto: i64,
+    ) -> Result<room::Timeline, Error> {
+        let (wanted, nothing) = (&self.request.filter.room.timeline, RoomEventFilter::ignore_all());
+        let wanted = if filter::lets_room(wanted, &view.room.room_id) { wanted } else { &nothing };
+        room::timeline(view, tx, (from, upto), self.limit(), wanted)
+    }
+
+    /// What the filter lets through of the state of a room.
+    fn shown_state(
+        &self,
+        view: &RoomView<'_, '_, '_>,
+        mut state: Vec<events::Event>,
     ) -> Result<Vec<ClientEvent>, Error> {
         let wanted = &self.request.filter.room.state;
-        let last = self.upto.min(view.last_known_pos());
-        let at = if self.is_state_after() { last } else { timeline.start.min(last) };
-        let mut state = if whole {
-            events::all_state_at(tx, view.room.num, at)?
-        } else {
-            events::state_changed(tx, view.room.num, from, at)?
-        };
-        if filter::is_lazy(wanted) {
-            let mut others = heroes.to_vec();
-            others.extend(whole.then(|| self.viewer.user_id.clone()));
-            room::lazily(tx, &view.room, (&mut state, &timeline.stored), &others, at)?;
-        }
         state.retain(|event| {
             filter::lets_room(wanted, &view.room.room_id) && filter::lets_event(wanted, event)
         });
-        if !self.is_state_after() {
-            // What the timeline shows itself is not said twice.
-            let shown: HashSet<i64> = timeline.stored.iter().map(|event| event.pos).collect();
-            state.retain(|event| !shown.contains(&event.pos));
-        }
         room::for_client(view, &state)
     }
 
@@ -479,28 +482,26 @@ impl Sync<'_, '_, '_> {
         let whole = self.request.since.is_none() || self.request.full_state || !was_there;
         let from = if whole { 0 } else { self.since };
         let until = in_room.member.since_pos.min(self.upto);
-        let wanted = &self.request.filter.room;
-        let ever_joined = view.ever_joined();
         // Who only declined an invite learns that it is gone, and nothing of the room.
-        let from = if ever_joined { from } else { in_room.member.since_pos - 1 };
-        let timeline = room::timeline(&view, tx, (from, until), self.limit(), &wanted.timeline)?;
-        let state = if ever_joined {
-            let mut state = if whole {
-                events::all_state_at(tx, room.num, timeline.start)?
-            } else {
-                events::state_changed(tx, room.num, from, timeline.start)?
-            };
-            if self.is_state_after() {
-                state = events::state_changed(tx, room.num, from, until)?;
-            }
-            if filter::is_lazy(&wanted.state) {
-                room::lazily(tx, &room, (&mut state, &timeline.stored), &[], timeline.start)?;
-            }
-            state.retain(|event| filter::lets_event(&wanted.state, event));
-            room::for_client(&view, &state)?
-        } else {
-            Vec::new()
-        };
+        let from = if view.ever_joined() { from } else { in_room.member.since_pos - 1 };
+        let timeline = self.timeline(tx, &view, from, until)?;
+        let after = self.is_state_after();
+        let last = until.min(view.last_known_pos());
+        let around = Around { timeline: &timeline, whole, from, until: last, after };
+        let own = self.viewer.user_id.as_str();
+        let mut state = around.events(tx, room.num)?;
+        if filter::is_lazy(&self.request.filter.room.state) {
+            let others: Vec<String> = whole.then(|| own.to_owned()).into_iter().collect();
+            around.lazily(tx, room.num, &mut state, &others)?;
+        }
+        if after {
+            // They may have been invited and have declined after the last state that they know.
+            let is_own =
+                |event: &events::Event| event.membership.is_some() && event.state_key.as_deref() == Some(own);
+            state.retain(|event| !is_own(event));
+            state.extend(events::state_at(tx, room.num, "m.room.member", own, until)?);
+        }
+        let state = self.shown_state(&view, state)?;
         let state = self.place_state(state);
         Ok(Some(Left {
             timeline: Timeline {
@@ -517,9 +518,11 @@ impl Sync<'_, '_, '_> {
         let event =
             departure.event.as_deref().map(serde_json::from_str).transpose().map_err(Error::internal)?;
         let prev_batch = Token(departure.pos).to_string();
+        let events: Vec<ClientEvent> = event.into_iter().collect();
+        let state = if self.is_state_after() { events.clone() } else { Vec::new() };
         Ok(Left {
-            timeline: Timeline { events: event.into_iter().collect(), limited: false, prev_batch },
-            state: self.place_state(Vec::new()),
+            timeline: Timeline { events, limited: false, prev_batch },
+            state: self.place_state(state),
             account_data: Events::default(),
         })
     }

@@ -17,8 +17,8 @@ use serde_json::Value;
 use super::Sync;
 use super::connection::Changes;
 use super::lists::Eligible;
-use super::wanted::{MEMBER, Wanted, needed};
-use crate::room::{self, Timeline};
+use super::wanted::{MEMBER, Wanted};
+use crate::room::{self, Timeline, needed};
 
 /// Stands for all events of a room.
 const ALL_EVENTS: i64 = i64::MAX;

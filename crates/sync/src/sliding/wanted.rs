@@ -136,13 +136,6 @@ impl Wanted {
     }
 }
 
-/// Who is needed to show events: who sent them, and whose membership they change.
-pub(crate) fn needed(timeline: &[Event]) -> BTreeSet<&str> {
-    let senders = timeline.iter().map(|event| event.sender.as_str());
-    let targets = timeline.iter().filter(|event| event.membership.is_some());
-    senders.chain(targets.filter_map(|event| event.state_key.as_deref())).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use reeve_store::events::Event;

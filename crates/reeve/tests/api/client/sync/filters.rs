@@ -204,4 +204,145 @@ on_both_engines! {
         let came = since_filtered(&alice, &since, &wanted).await;
         assert_eq!(timeline(&came, &room), [json!({ "type": "m.room.message", "content": { "body": "m" } })]);
     }
+
+    async fn state_that_the_timeline_leaves_out(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        set_level(&alice, &room, "@bob:test", 100).await;
+        let name = async |client: &Client, name: &str| {
+            set_state(client, &room, "m.room.name", "", json!({ "name": name })).await;
+        };
+        let messages = json!({ "types": ["m.room.message"] });
+        // The name that a client knows afterwards, the bodies that it is shown, and whether there is a gap.
+        let seen = async |since: &str, timeline_filter: &Value, after: bool| {
+            let query = format!("since={}&use_state_after={after}&{}", enc(since), filter(&of_timeline(timeline_filter.clone())));
+            let came = sync_with(&bob, &query).await;
+            let part = joined(&came, &room).clone();
+            let name = if after {
+                content(of_state(list(&part, "/state_after/events"), "m.room.name", ""))["name"].clone()
+            } else {
+                state_after(&part).get(&("m.room.name".to_owned(), String::new())).map_or(Value::Null, |name| name["name"].clone())
+            };
+            (name, bodies(list(&part, "/timeline/events")).join(" "), part["timeline"]["limited"].clone())
+        };
+        // A change alone, by each way of leaving it out.
+        let since = now(&bob).await;
+        name(&alice, "Alone").await;
+        for wanted in [
+            messages.clone(),
+            json!({ "not_types": ["m.room.*"] }),
+            json!({ "not_senders": ["@alice:test"] }),
+            json!({ "senders": ["@bob:test"] }),
+            json!({ "contains_url": true }),
+            json!({ "types": [] }),
+            json!({ "not_rooms": [room] }),
+        ] {
+            for after in [false, true] {
+                assert_eq!(seen(&since, &wanted, after).await, (json!("Alone"), String::new(), json!(false)), "{wanted}");
+            }
+        }
+        // What is not wanted at all is no gap.
+        let since = now(&bob).await;
+        say(&alice, &room, "unwanted").await;
+        let came = since_filtered(&bob, &since, &of_timeline(json!({ "not_rooms": [room] }))).await;
+        assert_eq!(rooms_in(&came, "join"), [] as [&str; 0], "{came}");
+        // Before, between and after what the timeline shows: the last one holds.
+        let since = now(&bob).await;
+        name(&alice, "First").await;
+        say(&alice, &room, "a").await;
+        name(&alice, "Second").await;
+        say(&alice, &room, "b").await;
+        for last in ["Second", "Third"] {
+            for after in [false, true] {
+                assert_eq!(seen(&since, &messages, after).await, (json!(last), "a b".to_owned(), json!(false)));
+            }
+            name(&alice, "Third").await;
+        }
+        // In a gap.
+        say_many(&alice, &room, "m", 4).await;
+        let limited = json!({ "types": ["m.room.message"], "limit": 2 });
+        for last in ["Third", "Fourth"] {
+            for after in [false, true] {
+                assert_eq!(seen(&since, &limited, after).await, (json!(last), "m2 m3".to_owned(), json!(true)));
+            }
+            name(&alice, "Fourth").await;
+        }
+        // What the timeline shows comes there alone, with what it replaced beside it.
+        let of_bob = json!({ "senders": ["@bob:test"] });
+        let since = now(&bob).await;
+        name(&alice, "By alice").await;
+        name(&bob, "By bob").await;
+        let came = since_filtered(&bob, &since, &of_timeline(of_bob.clone())).await;
+        assert_eq!(content(of_state(timeline(&came, &room), "m.room.name", ""))["name"], "By bob");
+        assert_eq!(content(of_state(list(joined(&came, &room), "/state/events"), "m.room.name", ""))["name"], "By alice");
+        // The first time, too.
+        for after in [false, true] {
+            assert_eq!(seen("", &messages, after).await.0, "By bob");
+        }
+        // A filter of the state leaves it out altogether: then there is no news.
+        let since = now(&bob).await;
+        name(&alice, "Unwanted").await;
+        let unwanted = |wanted: Value| json!({ "room": { "timeline": messages, "state": wanted } });
+        for wanted in [json!({ "not_types": ["m.room.name"] }), json!({ "types": [] }), json!({ "not_rooms": [room] })] {
+            let came = since_filtered(&bob, &since, &unwanted(wanted)).await;
+            assert_eq!(rooms_in(&came, "join"), [] as [&str; 0], "{came}");
+        }
+    }
+
+    async fn members_that_the_timeline_leaves_out(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let room = create(&alice, json!({ "preset": "public_chat", "name": "N" })).await;
+        let wanted = json!({ "room": { "timeline": { "types": ["m.room.message"] }, "state": { "lazy_load_members": true } } });
+        join(&bob, &room).await;
+        let since = now(&bob).await;
+        let carol = server.user("carol").await;
+        join(&carol, &room).await;
+        say(&alice, &room, "welcome").await;
+        let came = since_filtered(&bob, &since, &wanted).await;
+        let members = keys_of(list(joined(&came, &room), "/state/events"), "m.room.member");
+        assert_eq!((members, bodies(timeline(&came, &room))), (vec!["@alice:test".to_owned(), "@carol:test".to_owned()], vec!["welcome"]));
+        assert_eq!(joined(&came, &room)["summary"]["m.joined_member_count"], 3);
+        // Of the whole state, only those who appear and oneself.
+        let came = sync_filtered(&bob, &wanted).await;
+        let members = keys_of(list(joined(&came, &room), "/state/events"), "m.room.member");
+        assert_eq!(members, ["@alice:test", "@bob:test"]);
+        // One's own leaving is left out of the timeline as well.
+        let since = now(&bob).await;
+        set_state(&alice, &room, "m.room.name", "", json!({ "name": "Last" })).await;
+        kick(&alice, &room, "@bob:test").await;
+        set_state(&alice, &room, "m.room.name", "", json!({ "name": "Without him" })).await;
+        let came = since_filtered(&bob, &since, &wanted).await;
+        let part = section(&came, "leave", &room);
+        let state = list(part, "/state/events");
+        assert_eq!(list(part, "/timeline/events"), [] as [Value; 0]);
+        assert_eq!(content(of_state(state, "m.room.member", "@bob:test"))["membership"], "leave");
+        assert_eq!(content(of_state(state, "m.room.name", ""))["name"], "Last");
+    }
+
+    async fn state_that_the_timeline_leaves_out_wakes(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        let wanted = of_timeline(json!({ "types": ["m.room.message"] }));
+        let query = format!("timeout=30000&since={}&{}", enc(&now(&bob).await), filter(&wanted));
+        let (polled, _) = tokio::join!(sync_with(&bob, &query), async {
+            ok(bob.get(&format!("{CS}/account/whoami")).await);
+            set_state(&alice, &room, "m.room.name", "", json!({ "name": "New" })).await
+        });
+        assert_eq!(content(of_state(list(joined(&polled, &room), "/state/events"), "m.room.name", ""))["name"], "New");
+    }
+
+    async fn not_all_of_a_long_history_is_looked_through(server: Server) {
+        let alice = server.user("alice").await;
+        let shelves: Vec<Value> = (0..1000)
+            .map(|n| json!({ "type": "org.example.shelf", "state_key": n.to_string(), "content": {} }))
+            .collect();
+        let room = create(&alice, json!({ "initial_state": shelves })).await;
+        let first = sync_filtered(&alice, &of_timeline(json!({ "types": ["m.room.message"] }))).await;
+        let part = joined(&first, &room);
+        assert_eq!(part["timeline"]["limited"], true);
+        assert_eq!(keys_of(list(part, "/state/events"), "org.example.shelf").len(), 1000);
+        assert_eq!(keys_of(list(part, "/state/events"), "m.room.create"), [""]);
+    }
 }

@@ -1,5 +1,6 @@
 //! The state beside the timeline.
 
+use http::Method;
 use reeve_testkit::on_both_engines;
 use serde_json::{Value, json};
 
@@ -113,5 +114,114 @@ on_both_engines! {
         let state = state_after(section(&came, "leave", &room));
         assert_eq!(state[&("m.room.name".to_owned(), String::new())], json!({ "name": "Before" }));
         assert_eq!(state[&("m.room.member".to_owned(), "@bob:test".to_owned())]["membership"], "leave");
+    }
+
+    async fn lazily_in_a_gap(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let (carol, dan) = (server.user("carol").await, server.user("dan").await);
+        let room = create(&alice, json!({ "preset": "public_chat", "name": "N" })).await;
+        for user in [&bob, &carol] {
+            join(user, &room).await;
+        }
+        let since = now(&bob).await;
+        kick(&alice, &room, "@carol:test").await;
+        join(&dan, &room).await;
+        let renamed = json!({ "membership": "join", "displayname": "Danny" });
+        set_state(&dan, &room, "m.room.member", "@dan:test", renamed).await;
+        say_many(&alice, &room, "m", 3).await;
+        let mut lazy = limit(2);
+        lazy["room"]["state"] = json!({ "lazy_load_members": true });
+        for (after, key) in [("", "/state/events"), ("&use_state_after=true", "/state_after/events")] {
+            let came = sync_with(&bob, &format!("since={}&{}{after}", enc(&since), filter(&lazy))).await;
+            let state = list(joined(&came, &room), key);
+            // What happened to members in the gap, and who speaks after it.
+            assert_eq!(keys_of(state, "m.room.member"), ["@alice:test", "@carol:test", "@dan:test"]);
+            let of = |user_id| content(of_state(state, "m.room.member", user_id));
+            assert_eq!(of("@carol:test")["membership"], "leave");
+            assert_eq!(of("@dan:test")["displayname"], "Danny");
+        }
+    }
+
+    async fn lazily_after_the_timeline(server: Server) {
+        let (admin, alice, bob) = (server.admin().await, server.user("alice").await, server.user("bob").await);
+        let (carol, dan) = (server.user("carol").await, server.user("dan").await);
+        let room = create(&alice, json!({ "preset": "public_chat", "name": "N" })).await;
+        for user in [&bob, &carol, &dan] {
+            join(user, &room).await;
+        }
+        let after = async |since: &str, most: i64| {
+            let mut lazy = limit(most);
+            lazy["room"]["state"] = json!({ "lazy_load_members": true });
+            sync_with(&bob, &format!("use_state_after=true&since={}&{}", enc(since), filter(&lazy))).await
+        };
+        let own = |part: &Value| content(of_state(list(part, "/state_after/events"), "m.room.member", "@bob:test"))["membership"].clone();
+        // What happens to others, by whomever.
+        let since = now(&bob).await;
+        kick(&alice, &room, "@carol:test").await;
+        let came = after(&since, 10).await;
+        let state = list(joined(&came, &room), "/state_after/events");
+        assert_eq!(keys_of(state, "m.room.member"), ["@alice:test", "@carol:test"]);
+        assert_eq!(content(of_state(state, "m.room.member", "@carol:test"))["membership"], "leave");
+        // Of a room that is new, those who appear, and oneself.
+        let first = after("", 1).await;
+        let state = list(joined(&first, &room), "/state_after/events");
+        assert_eq!(keys_of(state, "m.room.member"), ["@alice:test", "@bob:test", "@carol:test"]);
+        // What happens to oneself.
+        kick(&alice, &room, "@bob:test").await;
+        let came = after(&next(&came), 10).await;
+        assert_eq!(own(section(&came, "leave", &room)), "leave");
+        // Both within one gap, also if the timeline shows only the end of it, or nothing.
+        join(&bob, &room).await;
+        kick(&alice, &room, "@bob:test").await;
+        for most in [10, 1, 0] {
+            let came = after(&next(&came), most).await;
+            assert!(rooms_in(&came, "join").is_empty(), "{came}");
+            let part = section(&came, "leave", &room);
+            assert_eq!(own(part), "leave", "{came}");
+            assert_eq!(content(of_state(list(part, "/state_after/events"), "m.room.name", ""))["name"], "N");
+        }
+        // An invitation that was declined, in a room of which nothing else is said.
+        let other = create(&alice, json!({ "name": "Other" })).await;
+        invite(&alice, &other, "@bob:test").await;
+        let since = now(&bob).await;
+        leave(&bob, &other).await;
+        let came = after(&since, 10).await;
+        let part = section(&came, "leave", &other);
+        assert_eq!((own(part), list(part, "/state_after/events").len()), (json!("leave"), 1), "{came}");
+        // A room that was deleted.
+        join(&bob, &room).await;
+        let since = now(&bob).await;
+        let path = format!("/_synapse/admin/v1/rooms/{}", enc(&room));
+        ok(admin.send(Method::DELETE, &path, &[], "{}").await);
+        let came = after(&since, 10).await;
+        assert_eq!(own(section(&came, "leave", &room)), "leave", "{came}");
+    }
+
+    async fn what_changed_while_away(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let hidden = json!([{ "type": "m.room.history_visibility", "content": { "history_visibility": "joined" } }]);
+        let room = create(&alice, json!({ "preset": "public_chat", "initial_state": hidden })).await;
+        join(&bob, &room).await;
+        let since = now(&bob).await;
+        say(&alice, &room, "before").await;
+        leave(&bob, &room).await;
+        set_state(&alice, &room, "m.room.name", "", json!({ "name": "Unseen" })).await;
+        // Nothing is learnt of it by being invited and declining,
+        invite(&alice, &room, "@bob:test").await;
+        leave(&bob, &room).await;
+        for (after, key) in [("", "/state/events"), ("&use_state_after=true", "/state_after/events")] {
+            for wanted in [json!({}), limit(1), json!({ "room": { "timeline": { "types": ["m.room.message"] } } })] {
+                let query = format!("since={}&{}{after}", enc(&since), filter(&wanted));
+                let came = sync_with(&bob, &query).await;
+                let part = section(&came, "leave", &room);
+                assert_eq!(content(of_state(list(part, key), "m.room.name", "")), &Value::Null, "{came}");
+            }
+        }
+        // but by coming back.
+        join(&bob, &room).await;
+        let came = sync_since(&bob, &since).await;
+        assert!(of_kind(timeline(&came, &room), "m.room.name").is_none(), "{came}");
+        let state = state_after(joined(&came, &room));
+        assert_eq!(state[&("m.room.name".to_owned(), String::new())], json!({ "name": "Unseen" }));
     }
 }

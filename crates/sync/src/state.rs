@@ -1,0 +1,80 @@
+//! The state that goes with a part of a timeline.
+
+use std::collections::HashSet;
+
+use reeve_db::{DbError, ReadTx};
+use reeve_store::events::{self, Event};
+
+use crate::room::{Timeline, needed};
+
+const MEMBER: &str = "m.room.member";
+
+/// A part of a timeline, and what the client needs around it.
+pub(crate) struct Around<'a> {
+    /// The timeline.
+    pub(crate) timeline: &'a Timeline,
+    /// Whether the client needs the whole state, and not only what changed.
+    pub(crate) whole: bool,
+    /// The position up to which the client knows the state.
+    pub(crate) from: i64,
+    /// The last position of which it may know the state.
+    pub(crate) until: i64,
+    /// Whether it takes its state from here alone, and not from the timeline, too.
+    pub(crate) after: bool,
+}
+
+fn key(event: &Event) -> (&str, Option<&str>) {
+    (&event.event_type, event.state_key.as_deref())
+}
+
+impl Around<'_> {
+    /// The position at which the state is looked at: the start of the timeline, or its end.
+    fn at(&self) -> i64 {
+        if self.after { self.until } else { self.timeline.start.min(self.until) }
+    }
+
+    /// The state, with all members that belong to it.
+    pub(crate) fn events(&self, tx: &ReadTx<'_>, room_num: i64) -> Result<Vec<Event>, DbError> {
+        let mut state = if self.whole {
+            events::all_state_at(tx, room_num, self.at())?
+        } else {
+            events::state_changed(tx, room_num, self.from, self.at())?
+        };
+        if !self.after && !self.timeline.left_out.is_empty() {
+            // The client brings the state up to date by the timeline, which does not have these.
+            let newer: HashSet<_> = self.timeline.left_out.iter().map(key).collect();
+            state.retain(|event| !newer.contains(&key(event)));
+            state.extend(self.timeline.left_out.iter().cloned());
+        }
+        Ok(state)
+    }
+
+    /// Adds the members who appear in the timeline and those in `others`. Of the whole state, takes out all other
+    /// members; a change of membership since the last time is never taken out, as nothing else would tell of it.
+    pub(crate) fn lazily(
+        &self,
+        tx: &ReadTx<'_>,
+        room_num: i64,
+        state: &mut Vec<Event>,
+        others: &[String],
+    ) -> Result<(), DbError> {
+        let stored = &self.timeline.stored;
+        let mut wanted: HashSet<&str> = stored.iter().map(|event| event.sender.as_str()).collect();
+        if self.after {
+            wanted.extend(needed(stored));
+        }
+        wanted.extend(others.iter().map(String::as_str));
+        if self.whole {
+            state.retain(|event| {
+                event.event_type != MEMBER
+                    || event.state_key.as_deref().is_some_and(|key| wanted.contains(key))
+            });
+        }
+        let known = state.iter().filter(|event| event.event_type == MEMBER);
+        let known: HashSet<String> = known.filter_map(|event| event.state_key.clone()).collect();
+        for user_id in wanted.into_iter().filter(|user_id| !known.contains(*user_id)) {
+            state.extend(events::state_at(tx, room_num, MEMBER, user_id, self.at())?);
+        }
+        Ok(())
+    }
+}
