@@ -257,8 +257,13 @@ impl Sync<'_, '_, '_> {
             Some(known) => self.connection.members_of(tx, known)?,
             None => Vec::new(),
         };
-        let state =
+        let mut state =
             self.state(tx, room.num, (wanted, old.as_ref()), &part.timeline, (&changed, &members), until)?;
+        if known.is_none() && !is_joined && wanted.is_lazy() {
+            // Nothing else says that one left, unless the timeline does.
+            let own = events::state_at(tx, room.num, MEMBER, self.own(), until)?;
+            state.extend(own.filter(|own| state.iter().all(|event| event.pos != own.pos)));
+        }
         if !wanted.has_all_members() {
             members.extend(state.iter().filter(|event| event.event_type == MEMBER).map(|event| event.pos));
         }

@@ -431,6 +431,23 @@ on_both_engines! {
         assert_eq!(said(&came, &left).last(), Some(&"welcome"));
     }
 
+    async fn thrown_out_at_once(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let room = named(&alice, "room").await;
+        let mut body = with_state(&json!([["m.room.member", "$LAZY"]]));
+        let mut last = slide(&bob, &body).await;
+        for limit in [5, 1, 0] {
+            body["lists"]["all"]["timeline_limit"] = json!(limit);
+            join(&bob, &room).await;
+            kick(&alice, &room, "@bob:test").await;
+            last = slide_on(&bob, &last, &body).await;
+            let state = list(&last["rooms"][&room], "/required_state");
+            let own: Vec<&Value> = state.iter().filter(|event| event["state_key"] == "@bob:test").collect();
+            assert_eq!(own.len(), 1, "{last}");
+            assert_eq!(own[0]["content"]["membership"], "leave");
+        }
+    }
+
     async fn positions(server: Server) {
         let (alice, bob) = (server.user("alice").await, server.user("bob").await);
         let room = named(&alice, "room").await;
