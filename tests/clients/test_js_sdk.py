@@ -62,5 +62,13 @@ def test_encryption(tell):
     tell("encryption", "alice", "bob")
 
 
+def test_kicked(tell):
+    tell("kicked", "alice", "bob")
+
+
+def test_signing(tell):
+    tell("signing", *(f"person{number}" for number in range(20)))
+
+
 def test_crash(tell, restart):
     tell("crash", "alice", "bob", restart=restart)
