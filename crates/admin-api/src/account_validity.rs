@@ -28,6 +28,7 @@ pub(crate) struct Validity {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/account_validity/validity", handle)
+        .id("renewAccountValidity")
         .summary("Sets until when an account is valid")
         .description(
             "A time in the past closes the account at once: what needs an access token answers 403 \

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use reeve_accounts::features;
-use reeve_http::{Answer, Call, MatrixError, Reading, Route, json, reply};
+use reeve_http::{Answer, Call, MatrixError, Reading, Route, json, reply, shape};
 use reeve_store::{features as store, users};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,6 +22,7 @@ pub(crate) struct ExperimentalFeatures {
 
 pub(crate) fn get() -> Route {
     Route::read(PATH, read)
+        .id("getExperimentalFeatures")
         .summary("Which experimental features are on for an account")
         .description("For an account that does not exist, none is.")
         .returns::<ExperimentalFeatures>(200)
@@ -33,6 +34,8 @@ pub(crate) fn get() -> Route {
 
 pub(crate) fn put() -> Route {
     Route::put(PATH, write)
+        .id("setExperimentalFeatures")
+        .returns::<shape::Empty>(200)
         .summary("Switches experimental features on or off for an account")
         .description("Features that are not named stay as they are.")
         .takes::<ExperimentalFeatures>()

@@ -1,6 +1,6 @@
 //! Other servers. This server does not talk to any, so that there are none.
 
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,7 +19,9 @@ pub(crate) struct OtherServer {
     destination: String,
     retry_last_ts: i64,
     retry_interval: i64,
+    #[schema(required)]
     failure_ts: Option<i64>,
+    #[schema(required)]
     last_successful_stream_ordering: Option<i64>,
 }
 
@@ -33,23 +35,26 @@ pub(crate) struct OtherServers {
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/_synapse/admin/v1/federation/destinations", list)
+            .id("listDestinations")
             .summary("Lists the servers that this one talks to: none")
-            .query(&[
-                ("from", "offset of the first; 0 by default"),
-                ("limit", "how many; 100 by default"),
-                ("order_by", "what to sort by"),
-                ("dir", "`f` (the default) or `b` for the reverse"),
-                ("destination", "substring of the name"),
+            .query([
+                Param::integer("from", "offset of the first; 0 by default"),
+                Param::integer("limit", "how many; 100 by default"),
+                Param::choice("order_by", ORDERS, "what to sort by"),
+                Param::direction("`f` (the default) or `b` for the reverse"),
+                Param::text("destination", "substring of the name"),
             ])
-            .returns::<OtherServers>(200)
-            .errors(&[(400, "M_INVALID_PARAM", "a query parameter is not valid")]),
+            .returns::<OtherServers>(200),
         Route::get("/_synapse/admin/v1/federation/destinations/{destination}", unknown)
+            .id("getDestination")
             .summary("Reads how it stands with a server")
             .errors(UNKNOWN),
         Route::get("/_synapse/admin/v1/federation/destinations/{destination}/rooms", unknown)
+            .id("listDestinationRooms")
             .summary("Lists the rooms shared with a server")
             .errors(UNKNOWN),
         Route::post("/_synapse/admin/v1/federation/destinations/{destination}/reset_connection", unknown)
+            .id("resetDestination")
             .summary("Lets this server try again to reach another")
             .errors(UNKNOWN),
     ]

@@ -17,10 +17,12 @@ pub(crate) struct FoundUser {
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::read("/_synapse/admin/v1/auth_providers/{provider}/users/{external_id}", by_external_id)
+            .id("findUserByExternalId")
             .summary("Finds the account that an identity provider knows under a name")
             .returns::<FoundUser>(200)
             .errors(ERRORS),
         Route::read("/_synapse/admin/v1/threepid/{medium}/users/{address}", by_threepid)
+            .id("findUserByThreepid")
             .summary("Finds the account with an e-mail address or telephone number")
             .returns::<FoundUser>(200)
             .errors(ERRORS),

@@ -75,11 +75,13 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get(PATH, nonce)
             .access(Access::SharedSecret)
+            .id("getRegistrationNonce")
             .summary("A nonce for making an account with the shared secret")
             .returns::<Nonce>(200)
             .errors(&[(400, "M_UNKNOWN", "the settings hold no shared secret")]),
         Route::post(PATH, register)
             .access(Access::SharedSecret)
+            .id("registerWithSharedSecret")
             .summary("Makes an account with the shared secret")
             .description("The nonce is used up by every request that has it, also by a refused one.")
             .takes::<Register>()

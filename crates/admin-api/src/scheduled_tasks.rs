@@ -1,6 +1,6 @@
 //! Durable work in the form of Synapse's list of tasks.
 
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
 use reeve_store::jobs::{self, Filter, Job};
 use serde::Serialize;
 use serde_json::Value;
@@ -30,11 +30,13 @@ pub(crate) struct Task {
     /// When the status last changed, in milliseconds.
     timestamp_ms: i64,
     /// What it works on, such as a room id.
+    #[schema(required)]
     resource_id: Option<String>,
     /// What came of it.
-    #[schema(value_type = Option<Object>)]
+    #[schema(required, value_type = Option<Object>)]
     result: Option<Value>,
     /// When failed: why.
+    #[schema(required)]
     error: Option<String>,
 }
 
@@ -47,16 +49,19 @@ pub(crate) struct Tasks {
 
 pub(crate) fn route() -> Route {
     Route::get("/_synapse/admin/v1/scheduled_tasks", handle)
+        .id("listScheduledTasks")
         .summary("Lists durable work, the oldest first")
-        .query(&[
-            ("action_name", "only this kind of work; repeatable"),
-            ("resource_id", "only work on this"),
-            ("status", "only work in this status"),
-            ("job_status", "the same under its former name"),
-            ("max_timestamp", "only work whose status last changed until then, in milliseconds"),
+        .query([
+            Param::texts("action_name", "only this kind of work; repeatable"),
+            Param::text("resource_id", "only work on this"),
+            Param::choice("status", STATES, "only work in this status"),
+            Param::choice("job_status", STATES, "the same under its former name"),
+            Param::integer(
+                "max_timestamp",
+                "only work whose status last changed until then, in milliseconds",
+            ),
         ])
         .returns::<Tasks>(200)
-        .errors(&[(400, "M_INVALID_PARAM", "a query parameter is not valid")])
 }
 
 fn task(job: Job) -> Result<Task, MatrixError> {

@@ -52,11 +52,11 @@ fn route(route: Route) -> Route {
 }
 
 pub(crate) fn post() -> Route {
-    route(Route::post("/_synapse/admin/v1/send_server_notice", handle))
+    route(Route::post("/_synapse/admin/v1/send_server_notice", handle)).id("sendServerNotice")
 }
 
 pub(crate) fn put() -> Route {
-    route(Route::put("/_synapse/admin/v1/send_server_notice/{txn_id}", handle))
+    route(Route::put("/_synapse/admin/v1/send_server_notice/{txn_id}", handle)).id("sendServerNoticeOnce")
 }
 
 async fn handle(mut call: Call) -> Answer {

@@ -18,6 +18,7 @@ pub(crate) struct ServerVersion {
 pub(crate) fn route() -> Route {
     Route::get("/_synapse/admin/v1/server_version", handle)
         .access(Access::Anybody)
+        .id("getServerVersion")
         .summary("Which version of the admin API the server speaks")
         .returns::<ServerVersion>(200)
 }

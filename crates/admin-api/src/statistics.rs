@@ -25,6 +25,7 @@ pub(crate) struct RoomSizes {
 
 pub(crate) fn route() -> Route {
     Route::get("/_synapse/admin/v1/statistics/database/rooms", handle)
+        .id("getLargestRooms")
         .summary("Lists the ten largest rooms")
         .returns::<RoomSizes>(200)
 }

@@ -1,7 +1,7 @@
 //! Whether a name can be given to a new account.
 
 use reeve_accounts::users;
-use reeve_http::{Answer, Reading, Route, reply};
+use reeve_http::{Answer, Param, Reading, Route, reply};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -14,11 +14,11 @@ pub(crate) struct UsernameAvailable {
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/username_available", handle)
+        .id("isUsernameAvailable")
         .summary("Whether a name can be given to a new account, also while registration is disabled")
-        .query(&[("username", "the name, without `@` and server")])
+        .query([Param::text("username", "the name, without `@` and server").required()])
         .returns::<UsernameAvailable>(200)
         .errors(&[
-            (400, "M_MISSING_PARAM", "no name is given"),
             (400, "M_UNKNOWN", "the name is not ASCII"),
             (400, "M_INVALID_USERNAME", "no account can have this name"),
             (400, "M_EXCLUSIVE", "the name is that of the account which sends server notices"),

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use reeve_accounts::users::Acting;
-use reeve_accounts::{Error, deactivate as deactivation, users};
-use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, reply};
+use reeve_accounts::{Error, deactivate as deactivation, sessions, users};
+use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, reply, shape};
 use reeve_store::threepids;
 use serde_json::{Value, json};
 
+use crate::shapes;
 use crate::uia;
 
 /// How long the answer waits for the job that clears the account.
@@ -20,18 +21,26 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/_matrix/client/v3/account/password", change_password)
             .also("/_matrix/client/r0/account/password")
             .access(Access::User)
+            .id("changePassword")
+            .takes::<shapes::NewPassword>()
+            .returns::<shape::Empty>(200)
+            .interactive()
             .summary("Changes the password")
-            .errors(&[(401, "M_FORBIDDEN", "authentication is not complete")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3accountpassword"),
         Route::post("/_matrix/client/v3/account/deactivate", deactivate)
             .also("/_matrix/client/r0/account/deactivate")
             .access(Access::User)
+            .id("deactivateAccount")
+            .takes::<shapes::Deactivation>()
+            .returns::<shapes::Unbound>(200)
+            .interactive()
             .summary("Deactivates the account, and erases it if asked to")
-            .errors(&[(401, "M_FORBIDDEN", "authentication is not complete")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3accountdeactivate"),
         Route::read("/_matrix/client/v3/account/3pid", list_threepids)
             .also("/_matrix/client/r0/account/3pid")
             .access(Access::User)
+            .id("getAccount3PIDs")
+            .returns::<shapes::Threepids>(200)
             .summary("The third-party ids of the account")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3account3pid"),
     ]

@@ -3,7 +3,7 @@
 
 use http::StatusCode;
 use reeve_accounts::account_data;
-use reeve_http::{Access, Answer, Call, Head, MatrixError, Reading, Route, reply};
+use reeve_http::{Access, Answer, Call, Head, MatrixError, Reading, Route, reply, shape};
 use reeve_model::User;
 
 const PATH: &str = "/_matrix/client/v3/user/{user_id}/account_data/{type}";
@@ -15,6 +15,8 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::read(PATH, get)
             .also(OLD_PATH)
             .access(Access::User)
+            .id("getAccountData")
+            .returns::<shape::AnyObject>(200)
             .summary("Account data of one type")
             .errors(&[
                 (403, "M_FORBIDDEN", "it is the account data of somebody else"),
@@ -24,6 +26,9 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::put(PATH, put)
             .also(OLD_PATH)
             .access(Access::User)
+            .id("setAccountData")
+            .takes::<shape::AnyObject>()
+            .returns::<shape::Empty>(200)
             .summary("Sets account data of one type")
             .errors(&[
                 (400, "M_INVALID_PARAM", "an account would ignore itself"),

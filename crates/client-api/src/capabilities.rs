@@ -5,11 +5,15 @@ use reeve_http::{Access, Answer, Call, Route, reply};
 use reeve_rooms::version;
 use serde_json::{Map, Value, json};
 
+use crate::shapes;
+
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/_matrix/client/v3/capabilities", handle)
             .also("/_matrix/client/r0/capabilities")
             .access(Access::Guest)
+            .id("getCapabilities")
+            .returns::<shapes::Capabilities>(200)
             .summary("What an account can do")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#capabilities-negotiation"),
     ]

@@ -3,16 +3,21 @@
 
 use http::Method;
 use reeve_accounts::cross_signing::{self as deeds, Upload, Uploaded};
-use reeve_http::{Answer, Call, Route, reply};
+use reeve_http::{Answer, Call, Route, reply, shape};
 use serde_json::json;
 
 use crate::rooms::v3;
+use crate::shapes;
 use crate::uia;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::POST, "keys/device_signing/upload", upload)
             .also("/_matrix/client/unstable/keys/device_signing/upload")
+            .id("uploadCrossSigningKeys")
+            .takes::<shapes::CrossSigningKeys>()
+            .returns::<shape::Empty>(200)
+            .interactive()
             .summary("Stores the keys with which the account signs others")
             .description(
                 "The first keys come freely, and the same keys may come again. Replacing some needs authentication, \
@@ -23,12 +28,14 @@ pub(crate) fn routes() -> Vec<Route> {
                 (400, "M_INVALID_PARAM", "a key belongs to somebody else, or is for another usage"),
                 (400, "M_INVALID_SIGNATURE", "a key is not signed by the master key"),
                 (400, "M_MISSING_PARAM", "there is no master key"),
-                (401, "M_FORBIDDEN", "authentication is not complete"),
                 (403, "M_FORBIDDEN", "a device of the account has the name of a key"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3keysdevice_signingupload"),
         v3(Method::POST, "keys/signatures/upload", sign)
             .also("/_matrix/client/unstable/keys/signatures/upload")
+            .id("uploadCrossSigningSignatures")
+            .takes::<shape::AnyObject>()
+            .returns::<shapes::Failures>(200)
             .summary("Stores signatures of keys and devices")
             .description("Signatures that are not right are named in `failures`; the others are stored.")
             .errors(&[(400, "M_BAD_JSON", "the body is not an object of objects of objects")])

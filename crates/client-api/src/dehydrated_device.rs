@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::rooms::{required, required_text, text};
+use crate::shapes;
 
 const PATH: &str = "/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device";
 const EVENTS: &str = "/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device/{device_id}/events";
@@ -21,15 +22,29 @@ const MOST_EVENTS: i64 = 100;
 pub(crate) fn routes() -> Vec<Route> {
     let route = |route: Route| route.access(Access::User).spec(PROPOSAL);
     vec![
-        route(Route::put(PATH, put)).summary("Lets a device wait, with keys but without a session").errors(
-            &[
+        route(Route::put(PATH, put))
+            .id("putDehydratedDevice")
+            .takes::<shapes::NewDehydratedDevice>()
+            .returns::<shapes::DeviceId>(200)
+            .summary("Lets a device wait, with keys but without a session")
+            .errors(&[
                 (400, "M_BAD_JSON", "the keys are malformed"),
                 (400, "M_FORBIDDEN", "another device has the id"),
-            ],
-        ),
-        route(Route::get(PATH, get)).summary("The device that waits").errors(&[NONE]),
-        route(Route::delete(PATH, delete)).summary("Deletes the device that waits").errors(&[NONE]),
+            ]),
+        route(Route::get(PATH, get))
+            .id("getDehydratedDevice")
+            .returns::<shapes::DehydratedDevice>(200)
+            .summary("The device that waits")
+            .errors(&[NONE]),
+        route(Route::delete(PATH, delete))
+            .id("deleteDehydratedDevice")
+            .returns::<shapes::DeviceId>(200)
+            .summary("Deletes the device that waits")
+            .errors(&[NONE]),
         route(Route::new(Method::POST, EVENTS, events))
+            .id("getDehydratedDeviceEvents")
+            .may_take::<shapes::After>()
+            .returns::<shapes::DeviceMessages>(200)
             .summary("Messages to the device that waits")
             .description("They stay until the device is deleted, so that whoever loses them can ask again.")
             .errors(&[NONE]),

@@ -3,11 +3,12 @@
 
 use reeve_accounts::devices as deeds;
 use reeve_http::json::Object;
-use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, json, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, json, reply, shape};
 use reeve_store::devices::{self, Device};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::shapes;
 use crate::uia;
 
 const ONE: &str = "/_matrix/client/v3/devices/{device_id}";
@@ -30,12 +31,16 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/r0/devices")
             .also("/_matrix/client/unstable/devices")
             .access(Access::Guest)
+            .id("getDevices")
+            .returns::<shapes::Devices>(200)
             .summary("Lists the devices of the account")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3devices"),
         Route::read(ONE, get)
             .also(ONE_OLD)
             .also(ONE_UNSTABLE)
             .access(Access::Guest)
+            .id("getDevice")
+            .returns::<shapes::Device>(200)
             .summary("Reads a device of the account")
             .errors(&[(404, "M_NOT_FOUND", "there is no such device")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3devicesdeviceid"),
@@ -43,6 +48,9 @@ pub(crate) fn routes() -> Vec<Route> {
             .also(ONE_OLD)
             .also(ONE_UNSTABLE)
             .access(Access::Guest)
+            .id("updateDevice")
+            .takes::<shapes::DeviceName>()
+            .returns::<shape::Empty>(200)
             .summary("Renames a device of the account")
             .errors(&[
                 (400, "M_BAD_JSON", "`display_name` is not a string"),
@@ -54,18 +62,24 @@ pub(crate) fn routes() -> Vec<Route> {
             .also(ONE_OLD)
             .also(ONE_UNSTABLE)
             .access(Access::User)
+            .id("deleteDevice")
+            .may_take::<shapes::Authentication>()
+            .returns::<shape::Empty>(200)
+            .interactive()
             .summary("Deletes a device of the account, with its session, keys and pushers")
-            .errors(&[(401, "M_FORBIDDEN", "authentication is not complete")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#delete_matrixclientv3devicesdeviceid"),
         Route::post("/_matrix/client/v3/delete_devices", delete_many)
             .also("/_matrix/client/r0/delete_devices")
             .also("/_matrix/client/unstable/delete_devices")
             .access(Access::User)
+            .id("deleteDevices")
+            .takes::<shapes::DevicesToDelete>()
+            .returns::<shape::Empty>(200)
+            .interactive()
             .summary("Deletes devices of the account, with their sessions, keys and pushers")
             .errors(&[
                 (400, "M_MISSING_PARAM", "`devices` is missing"),
                 (400, "M_BAD_JSON", "`devices` is not an array of strings"),
-                (401, "M_FORBIDDEN", "authentication is not complete"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3delete_devices"),
     ]

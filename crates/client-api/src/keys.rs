@@ -5,18 +5,22 @@ use http::Method;
 use reeve_accounts::Error;
 use reeve_accounts::keys::{self as deeds, Upload, Wanted};
 use reeve_http::json::Object;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_rooms::timeline::Token;
 use reeve_sync::devices::DeviceLists;
 use serde_json::{Value, json};
 
-use crate::rooms::{token, v3};
+use crate::rooms::{required, token, v3};
+use crate::shapes;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::POST, "keys/upload", upload)
             .also("/_matrix/client/unstable/keys/upload")
             .access(Access::Guest)
+            .id("uploadKeys")
+            .takes::<shapes::KeyUpload>()
+            .returns::<shapes::KeyCounts>(200)
             .summary("Stores keys of the device")
             .errors(&[
                 (400, "M_BAD_JSON", "keys are malformed or too long, or those of another user or device"),
@@ -32,20 +36,31 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::POST, "keys/query", query)
             .also("/_matrix/client/unstable/keys/query")
             .access(Access::Guest)
+            .id("queryKeys")
+            .takes::<shapes::KeyQuery>()
+            .returns::<shapes::FoundKeys>(200)
             .summary("The keys of people and of their devices")
             .errors(&[(400, "M_BAD_JSON", "`device_keys` is not an object of arrays of strings")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3keysquery"),
         v3(Method::POST, "keys/claim", claim)
             .also("/_matrix/client/unstable/keys/claim")
             .access(Access::Guest)
+            .id("claimKeys")
+            .takes::<shapes::KeyClaim>()
+            .returns::<shapes::ClaimedKeys>(200)
             .summary("Takes one-time keys, each of which is given out once")
             .errors(&[(400, "M_BAD_JSON", "`one_time_keys` is not an object of objects of strings")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3keysclaim"),
         v3(Method::GET, "keys/changes", changes)
             .also("/_matrix/client/unstable/keys/changes")
             .access(Access::Guest)
+            .id("getKeysChanges")
+            .returns::<shapes::ChangedDevices>(200)
             .summary("Whose keys changed between two syncs")
-            .query(&[("from", "`next_batch` of an earlier sync"), ("to", "`next_batch` of a later sync")])
+            .query([
+                Param::text("from", "`next_batch` of an earlier sync").required(),
+                Param::text("to", "`next_batch` of a later sync").required(),
+            ])
             .errors(&[(400, "M_INVALID_PARAM", "a token is none of this server's")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3keyschanges"),
     ]

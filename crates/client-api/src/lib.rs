@@ -22,6 +22,7 @@ mod rooms;
 mod search;
 mod server_keys;
 mod session;
+mod shapes;
 mod sliding_sync;
 mod sync;
 mod to_device;

@@ -13,6 +13,7 @@ use reeve_store::users;
 use serde_json::{Value, json};
 
 use crate::credentials::{self, Verified};
+use crate::shapes;
 use crate::well_known;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#login";
@@ -22,12 +23,17 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/_matrix/client/v3/login", flows)
             .also("/_matrix/client/r0/login")
             .access(Access::Anybody)
+            .id("getLoginFlows")
+            .returns::<shapes::LoginFlows>(200)
             .summary("The ways to log in")
             .spec(SPEC),
         Route::post("/_matrix/client/v3/login", log_in)
             .also("/_matrix/client/r0/login")
             .access(Access::Anybody)
             .limit(Limit::Login)
+            .id("login")
+            .takes::<shapes::Login>()
+            .returns::<shapes::LoggedIn>(200)
             .summary("Logs in with a password or a login token")
             .errors(&[
                 (400, "M_INVALID_PARAM", "the request is not complete or of an unknown kind"),

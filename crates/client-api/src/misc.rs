@@ -1,32 +1,40 @@
 //! What this server does not offer, said in the form that clients expect.
 
 use http::Method;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
 use serde_json::json;
 
 use crate::rooms::v3;
+use crate::shapes;
 
 pub(crate) fn routes() -> Vec<Route> {
     let bridged = "https://spec.matrix.org/v1.18/client-server-api/#third-party-networks";
-    let empty_list = |path: &str| {
+    let empty_list = |id: &'static str, path: &str| {
         v3(Method::GET, path, |_call| async { reply::ok(&json!([])) })
+            .id(id)
+            .returns::<shapes::List>(200)
             .summary("What is found on bridged networks: nothing, as there are none")
             .spec(bridged)
     };
     vec![
         v3(Method::GET, "thirdparty/protocols", |_call| async { reply::empty() })
+            .id("getProtocols")
+            .returns::<shape::Empty>(200)
             .summary("The bridged networks: none")
             .spec(bridged),
         v3(Method::GET, "thirdparty/protocol/{protocol}", no_protocol)
+            .id("getProtocolMetadata")
             .summary("A bridged network: there is none")
             .errors(&[(404, "M_NOT_FOUND", "always")])
             .spec(bridged),
-        empty_list("thirdparty/user"),
-        empty_list("thirdparty/user/{protocol}"),
-        empty_list("thirdparty/location"),
-        empty_list("thirdparty/location/{protocol}"),
+        empty_list("queryUserByID", "thirdparty/user"),
+        empty_list("queryUserByProtocol", "thirdparty/user/{protocol}"),
+        empty_list("queryLocationByAlias", "thirdparty/location"),
+        empty_list("queryLocationByProtocol", "thirdparty/location/{protocol}"),
         v3(Method::GET, "voip/turnServer", |_call| async { reply::empty() })
             .access(Access::Guest)
+            .id("getTurnServer")
+            .returns::<shape::Empty>(200)
             .summary("The TURN server for calls: none")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3voipturnserver"),
     ]

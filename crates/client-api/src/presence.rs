@@ -2,21 +2,27 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#presence>
 
 use http::Method;
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Route, reply, shape};
 use reeve_rooms::ephemeral;
 use serde_json::json;
 
 use crate::rooms::{required_text, text, v3};
+use crate::shapes;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#presence";
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::GET, "presence/{user_id}/status", get)
+            .id("getPresence")
+            .returns::<shapes::Presence>(200)
             .summary("Whether somebody is there")
             .errors(&[(403, "M_FORBIDDEN", "the two share no room")])
             .spec(SPEC),
         v3(Method::PUT, "presence/{user_id}/status", put)
+            .id("setPresence")
+            .takes::<shapes::NewPresence>()
+            .returns::<shape::Empty>(200)
             .summary("Says whether the account is there")
             .errors(&[(403, "M_FORBIDDEN", "it is somebody else")])
             .spec(SPEC),

@@ -3,8 +3,8 @@
 
 use reeve_accounts::profile::{self, BadKey, Change, Field};
 use reeve_accounts::sessions::Session;
-use reeve_http::{Access, Answer, Call, Head, Limit, MatrixError, Reading, Route, reply};
-use reeve_model::id;
+use reeve_http::{Access, Answer, Call, Head, Limit, MatrixError, Reading, Route, reply, shape};
+use reeve_model::{Ctx, id};
 use ruma::ServerName;
 use serde_json::{Map, Value};
 
@@ -16,6 +16,8 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::read("/_matrix/client/v3/profile/{user_id}", read)
             .also("/_matrix/client/r0/profile/{user_id}")
             .access(Access::Optional)
+            .id("getUserProfile")
+            .returns::<shape::AnyObject>(200)
             .summary("The whole profile of an account")
             .errors(&[
                 (400, "M_INVALID_PARAM", "the user id is malformed"),
@@ -24,25 +26,36 @@ pub(crate) fn routes() -> Vec<Route> {
             .spec(SPEC),
     ];
     // These two have paths of their own: they are older than the others, and guests have names.
-    for (key, setter) in [("displayname", Access::Guest), ("avatar_url", Access::User)] {
+    for (key, setter, [get, put, take]) in [
+        ("displayname", Access::Guest, ["getDisplayName", "setDisplayName", "deleteDisplayName"]),
+        ("avatar_url", Access::User, ["getAvatarUrl", "setAvatarUrl", "deleteAvatarUrl"]),
+    ] {
         let aliased = |route: Route| route.also(&format!("/_matrix/client/r0/profile/{{user_id}}/{key}"));
         let path = format!("/_matrix/client/v3/profile/{{user_id}}/{key}");
         routes.extend([
-            reading(aliased(Route::read(&path, move |call| read_field(call, Some(key))))),
+            reading(aliased(Route::read(&path, move |call| read_field(call, Some(key))))).id(get),
             changing(aliased(Route::put(&path, move |call| set(call, Some(key)))))
+                .id(put)
                 .access(setter)
                 .limit(Limit::Message)
+                .takes::<shape::AnyObject>()
                 .summary("Sets the display name or the avatar"),
             changing(aliased(Route::delete(&path, move |call| delete(call, Some(key)))))
+                .id(take)
                 .limit(Limit::Message)
                 .summary("Takes the display name or the avatar away"),
         ]);
     }
     let path = "/_matrix/client/v3/profile/{user_id}/{key}";
     routes.extend([
-        reading(Route::read(path, |call| read_field(call, None))),
-        changing(Route::put(path, |call| set(call, None))).summary("Sets a field of a profile"),
-        changing(Route::delete(path, |call| delete(call, None))).summary("Takes a field of a profile away"),
+        reading(Route::read(path, |call| read_field(call, None))).id("getProfileField"),
+        changing(Route::put(path, |call| set(call, None)))
+            .id("setProfileField")
+            .takes::<shape::AnyObject>()
+            .summary("Sets a field of a profile"),
+        changing(Route::delete(path, |call| delete(call, None)))
+            .id("deleteProfileField")
+            .summary("Takes a field of a profile away"),
     ]);
     routes
 }
@@ -50,6 +63,7 @@ pub(crate) fn routes() -> Vec<Route> {
 fn reading(route: Route) -> Route {
     route
         .access(Access::Optional)
+        .returns::<shape::AnyObject>(200)
         .summary("One field of a profile")
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id or the name of the field is malformed"),
@@ -63,6 +77,7 @@ fn changing(route: Route) -> Route {
     route
         .access(Access::User)
         .not_suspended(SUSPENDED)
+        .returns::<shape::Empty>(200)
         .description("Administrators may change the profile of every account.")
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id, the name of the field or its value is malformed"),

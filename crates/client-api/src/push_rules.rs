@@ -2,7 +2,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#push-rules-api>
 
 use http::{Method, StatusCode};
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::Error;
 use reeve_rooms::push::{self, Notification, Place, glob};
 use reeve_rooms::view::View;
@@ -10,22 +10,54 @@ use ruma::push::{AnyPushRuleRef, NewPushRule, RemovePushRuleError, RuleKind, Rul
 use serde_json::{Map, Value, json};
 
 use crate::rooms::{v3, viewer};
+use crate::shapes;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#push-rules-api";
 const NOT_FOUND: Error = Error::NotFound("No such rule");
 
 pub(crate) fn routes() -> Vec<Route> {
-    let not_found: &[_] = &[(404, "M_NOT_FOUND", "there is no such rule")];
+    let not_found: &[_] = &[
+        (400, "M_UNRECOGNIZED", "there is no such kind of rule"),
+        (404, "M_NOT_FOUND", "there is no such rule"),
+    ];
     let rule = "pushrules/global/{kind}/{rule_id}";
+    let unknown_kind = (400, "M_UNRECOGNIZED", "there is no such kind of rule");
     vec![
-        v3(Method::GET, "pushrules", all).summary("All push rules").spec(SPEC),
-        v3(Method::GET, "pushrules/", all).summary("All push rules").spec(SPEC),
-        v3(Method::GET, "pushrules/global", global).summary("All push rules").spec(SPEC),
-        v3(Method::GET, "pushrules/global/", global).summary("All push rules").spec(SPEC),
-        v3(Method::GET, rule, get).summary("A push rule").errors(not_found).spec(SPEC),
+        v3(Method::GET, "pushrules", all)
+            .id("getPushRulesNoSlash")
+            .returns::<shapes::PushRules>(200)
+            .summary("All push rules")
+            .spec(SPEC),
+        v3(Method::GET, "pushrules/", all)
+            .id("getPushRules")
+            .returns::<shapes::PushRules>(200)
+            .summary("All push rules")
+            .spec(SPEC),
+        v3(Method::GET, "pushrules/global", global)
+            .id("getPushRulesGlobalNoSlash")
+            .returns::<shapes::Ruleset>(200)
+            .summary("All push rules")
+            .spec(SPEC),
+        v3(Method::GET, "pushrules/global/", global)
+            .id("getPushRulesGlobal")
+            .returns::<shapes::Ruleset>(200)
+            .summary("All push rules")
+            .spec(SPEC),
+        v3(Method::GET, rule, get)
+            .id("getPushRule")
+            .returns::<shapes::PushRule>(200)
+            .summary("A push rule")
+            .errors(not_found)
+            .spec(SPEC),
         v3(Method::PUT, rule, put)
+            .id("setPushRule")
+            .takes::<shapes::NewPushRule>()
+            .returns::<shape::Empty>(200)
             .summary("Sets a push rule")
-            .query(&[("before", "the rule it comes before"), ("after", "the rule it comes after")])
+            .query([
+                Param::text("before", "the rule it comes before"),
+                Param::text("after", "the rule it comes after"),
+            ])
             .errors(&[
                 (400, "M_INVALID_PARAM", "the rule is not valid"),
                 (
@@ -33,31 +65,50 @@ pub(crate) fn routes() -> Vec<Route> {
                     "M_UNKNOWN",
                     "the account has made no rule of this kind with the id `before` or `after`",
                 ),
+                unknown_kind,
             ])
             .spec(SPEC),
-        v3(Method::DELETE, rule, delete).summary("Takes a push rule away").errors(not_found).spec(SPEC),
+        v3(Method::DELETE, rule, delete)
+            .id("deletePushRule")
+            .returns::<shape::Empty>(200)
+            .summary("Takes a push rule away")
+            .errors(not_found)
+            .errors(&[(400, "M_INVALID_PARAM", "it is a default rule")])
+            .spec(SPEC),
         v3(Method::GET, &format!("{rule}/enabled"), get_enabled)
+            .id("isPushRuleEnabled")
+            .returns::<shapes::Enabled>(200)
             .summary("Whether a push rule is in force")
             .errors(not_found)
             .spec(SPEC),
         v3(Method::PUT, &format!("{rule}/enabled"), put_enabled)
+            .id("setPushRuleEnabled")
+            .takes::<shapes::Enabled>()
+            .returns::<shape::Empty>(200)
             .summary("Puts a push rule in force, or not")
             .errors(not_found)
             .spec(SPEC),
         v3(Method::GET, &format!("{rule}/actions"), get_actions)
+            .id("getPushRuleActions")
+            .returns::<shapes::RuleActions>(200)
             .summary("What a push rule does")
             .errors(not_found)
             .spec(SPEC),
         v3(Method::PUT, &format!("{rule}/actions"), put_actions)
+            .id("setPushRuleActions")
+            .takes::<shapes::RuleActions>()
+            .returns::<shape::Empty>(200)
             .summary("Sets what a push rule does")
             .errors(not_found)
             .spec(SPEC),
         v3(Method::GET, "notifications", notifications)
+            .id("getNotifications")
+            .returns::<shapes::Notifications>(200)
             .summary("The events that notified the account")
-            .query(&[
-                ("from", "where to start"),
-                ("limit", "how many"),
-                ("only", "`highlight` for those that stand out"),
+            .query([
+                Param::integer("from", "where to start"),
+                Param::integer("limit", "how many"),
+                Param::word("only", &["highlight"], "`highlight` for those that stand out"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3notifications"),
     ]

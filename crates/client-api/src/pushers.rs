@@ -4,12 +4,14 @@
 use reeve_accounts::pushers as deeds;
 use reeve_accounts::threepids::EMAIL_PUSHER;
 use reeve_http::json::{self, Object};
-use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, reply};
-use reeve_outgoing::is_http;
+use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, reply, shape};
+use reeve_outgoing::{Outgoing, is_http};
 use reeve_store::features;
 use reeve_store::pushers::{self, Pusher};
 use serde_json::{Value, json};
 use url::Url;
+
+use crate::shapes;
 
 /// The longest application id, in characters.
 const MAX_APP_ID: usize = 64;
@@ -30,11 +32,16 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::read("/_matrix/client/v3/pushers", list)
             .also("/_matrix/client/r0/pushers")
             .access(Access::User)
+            .id("getPushers")
+            .returns::<shapes::Pushers>(200)
             .summary("The pushers of the account")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3pushers"),
         Route::post("/_matrix/client/v3/pushers/set", set)
             .also("/_matrix/client/r0/pushers/set")
             .access(Access::User)
+            .id("postPusher")
+            .takes::<shapes::NewPusher>()
+            .returns::<shape::Empty>(200)
             .summary("Sets a pusher, or takes it away")
             .errors(&[
                 (400, "M_MISSING_PARAM", "a key is missing, or the data of an HTTP pusher is not valid"),

@@ -8,10 +8,11 @@ use reeve_accounts::sessions::{self, NewSession};
 use reeve_accounts::users::{self, NewUser};
 use reeve_http::json::{self, Object};
 use reeve_http::limits::Bucket;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, auth, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, auth, reply};
 use serde_json::{Value, json};
 
 use crate::login::{new_session, session_body};
+use crate::shapes;
 use crate::uia;
 
 /// The longest name and the longest password that are looked at, in characters.
@@ -24,8 +25,12 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/_matrix/client/v3/register", handle)
             .also("/_matrix/client/r0/register")
             .access(Access::Anybody)
+            .id("register")
+            .takes::<shapes::Registration>()
+            .returns::<shapes::NewAccount>(200)
+            .interactive()
             .summary("Makes an account, or a guest's")
-            .query(&[("kind", "`user` (default) or `guest`")])
+            .query([Param::word("kind", &["user", "guest"], "`user` (default) or `guest`")])
             .errors(&[
                 (400, "M_UNKNOWN", "a value is not valid, or an access token was sent"),
                 (400, "M_INVALID_USERNAME", "no account can have this name"),

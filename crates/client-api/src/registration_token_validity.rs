@@ -1,18 +1,21 @@
 //! Whether somebody could register with a registration token.
 
 use reeve_http::limits::Bucket;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_store::registration_tokens;
 use serde_json::json;
+
+use crate::shapes;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/_matrix/client/v1/register/m.login.registration_token/validity", handle)
             .access(Access::Anybody)
+            .id("registrationTokenValidity")
+            .returns::<shapes::TokenValidity>(200)
             .summary("Whether somebody could register with a registration token")
-            .query(&[("token", "the registration token")])
+            .query([Param::text("token", "the registration token").required()])
             .errors(&[
-                (400, "M_MISSING_PARAM", "no token is given"),
                 (403, "M_FORBIDDEN", "people cannot register by themselves"),
                 (429, "M_LIMIT_EXCEEDED", "too many tokens were tried from this address"),
             ])

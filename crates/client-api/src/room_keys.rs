@@ -6,76 +6,106 @@ use std::collections::BTreeMap;
 use http::Method;
 use reeve_accounts::key_backup::{self as deeds, Extent};
 use reeve_http::json::Object;
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_store::key_backups::{BackedUpKey, Backup, Which};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::rooms::{required, required_text, text, v3};
+use crate::shapes;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#server-side-key-backups";
 const NO_BACKUP: (u16, &str, &str) = (404, "M_NOT_FOUND", "there is no such backup");
 
 pub(crate) fn routes() -> Vec<Route> {
     let mut routes = vec![
-        route(Method::POST, "version", create).summary("Begins a backup of room keys").errors(&[
-            (400, "M_MISSING_PARAM", "`algorithm` or `auth_data` is missing"),
-            (400, "M_TOO_LARGE", "the account has 1000 backups"),
-        ]),
-        route(Method::GET, "version", latest).summary("The newest backup of room keys").errors(&[(
-            404,
-            "M_NOT_FOUND",
-            "there is no backup",
-        )]),
-        route(Method::GET, "version/{version}", get).summary("A backup of room keys").errors(&[NO_BACKUP]),
+        route(Method::POST, "version", create)
+            .id("postRoomKeysVersion")
+            .takes::<shapes::NewBackup>()
+            .returns::<shapes::BackupVersion>(200)
+            .summary("Begins a backup of room keys")
+            .errors(&[
+                (400, "M_MISSING_PARAM", "`algorithm` or `auth_data` is missing"),
+                (400, "M_TOO_LARGE", "the account has 1000 backups"),
+            ]),
+        route(Method::GET, "version", latest)
+            .id("getRoomKeysVersionCurrent")
+            .returns::<shapes::KeyBackup>(200)
+            .summary("The newest backup of room keys")
+            .errors(&[(404, "M_NOT_FOUND", "there is no backup")]),
+        route(Method::GET, "version/{version}", get)
+            .id("getRoomKeysVersion")
+            .returns::<shapes::KeyBackup>(200)
+            .summary("A backup of room keys")
+            .errors(&[NO_BACKUP]),
         route(Method::PUT, "version/{version}", update)
+            .id("putRoomKeysVersion")
+            .takes::<shapes::ChangedBackup>()
+            .returns::<shape::Empty>(200)
             .summary("Replaces what is needed to encrypt more keys")
             .errors(&[(400, "M_INVALID_PARAM", "the algorithm or the version is another one"), NO_BACKUP]),
         route(Method::DELETE, "version/{version}", delete)
+            .id("deleteRoomKeysVersion")
+            .returns::<shape::Empty>(200)
             .summary("Deletes a backup of room keys")
             .errors(&[NO_BACKUP]),
     ];
-    for (path, what) in [
-        ("keys", ["Adds room keys to the backup", "Room keys of a backup", "Deletes all keys of a backup"]),
-        (
+    routes.extend(
+        keys::<shapes::RoomsOfKeys>(
+            "keys",
+            ["putRoomKeys", "getRoomKeys", "deleteRoomKeys"],
+            ["Adds room keys to the backup", "Room keys of a backup", "Deletes all keys of a backup"],
+        )
+        .into_iter()
+        .chain(keys::<shapes::SessionsOfKeys>(
             "keys/{room_id}",
+            ["putRoomKeysByRoomId", "getRoomKeysByRoomId", "deleteRoomKeysByRoomId"],
             [
                 "Adds room keys for one room to the backup",
                 "Room keys of a backup for one room",
                 "Deletes the keys of a backup for one room",
             ],
-        ),
-        (
+        ))
+        .chain(keys::<shapes::RoomKey>(
             "keys/{room_id}/{session_id}",
+            ["putRoomKeyBySessionId", "getRoomKeyBySessionId", "deleteRoomKeyBySessionId"],
             ["Adds one room key to the backup", "One room key of a backup", "Deletes one key of a backup"],
-        ),
-    ] {
-        let [put, get, delete] = what;
-        routes.push(
-            route(Method::PUT, path, put_keys)
-                .summary(put)
-                .description("A key that is there already is replaced by a better one only.")
-                .query(&[("version", "the version of the backup, which must be the newest")])
-                .errors(&[
-                    (400, "M_BAD_JSON", "a key is malformed"),
-                    (403, "M_WRONG_ROOM_KEYS_VERSION", "it is not the newest backup"),
-                    NO_BACKUP,
-                ]),
-        );
-        routes.push(
-            route(Method::GET, path, get_keys)
-                .summary(get)
-                .query(&[("version", "the version of the backup")])
-                .errors(&[NO_BACKUP]),
-        );
-        routes.push(
-            route(Method::DELETE, path, delete_keys)
-                .summary(delete)
-                .query(&[("version", "the version of the backup")])
-                .errors(&[NO_BACKUP]),
-        );
-    }
+        )),
+    );
     routes
+}
+
+/// The three routes of one path of keys, which are of the shape `T`.
+fn keys<T: ToSchema>(path: &str, ids: [&'static str; 3], what: [&'static str; 3]) -> [Route; 3] {
+    let [put_id, get_id, delete_id] = ids;
+    let [put, get, delete] = what;
+    [
+        route(Method::PUT, path, put_keys)
+            .id(put_id)
+            .summary(put)
+            .description("A key that is there already is replaced by a better one only.")
+            .query([Param::text("version", "the version of the backup, which must be the newest").required()])
+            .takes::<T>()
+            .returns::<shapes::BackupExtent>(200)
+            .errors(&[
+                (400, "M_BAD_JSON", "a key is malformed"),
+                (403, "M_WRONG_ROOM_KEYS_VERSION", "it is not the newest backup"),
+                NO_BACKUP,
+            ]),
+        route(Method::GET, path, get_keys)
+            .id(get_id)
+            .summary(get)
+            .query([Param::text("version", "the version of the backup").required()])
+            .returns::<T>(200)
+            .errors(&[NO_BACKUP]),
+        route(Method::DELETE, path, delete_keys)
+            .id(delete_id)
+            .summary(delete)
+            .query([Param::text("version", "the version of the backup").required()])
+            .returns::<shapes::BackupExtent>(200)
+            .errors(&[NO_BACKUP]),
+    ]
 }
 
 fn route<F, Fut>(method: Method, path: &str, handler: F) -> Route

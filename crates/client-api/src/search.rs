@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::Method;
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
 use reeve_rooms::timeline::{self, Search, Token};
 use reeve_rooms::view::View;
 use reeve_rooms::{Error, directory};
@@ -12,6 +12,7 @@ use ruma::api::client::filter::RoomEventFilter;
 use serde_json::{Map, Value, json};
 
 use crate::rooms::{home, required_text, v3, viewer};
+use crate::shapes;
 
 /// How many people one answer holds at most.
 const MOST_PEOPLE: i64 = 50;
@@ -19,10 +20,16 @@ const MOST_PEOPLE: i64 = 50;
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::POST, "search", search)
+            .id("search")
+            .takes::<shapes::Search>()
+            .returns::<shapes::SearchAnswer>(200)
             .summary("Searches messages, names and topics in the rooms of the account")
-            .query(&[("next_batch", "where to go on")])
+            .query([Param::text("next_batch", "where to go on")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3search"),
         v3(Method::POST, "user_directory/search", people)
+            .id("searchUserDirectory")
+            .takes::<shapes::PeopleSearch>()
+            .returns::<shapes::FoundPeople>(200)
             .summary("Searches people")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3user_directorysearch"),
     ]

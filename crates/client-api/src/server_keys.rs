@@ -6,6 +6,8 @@ use ruma::canonical_json::try_from_json_map;
 use ruma::serde::Base64;
 use serde_json::{Value, json};
 
+use crate::shapes;
+
 /// How long others may keep the answer.
 const VALID_MS: i64 = 24 * 3600 * 1000;
 
@@ -13,6 +15,8 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/_matrix/key/v2/server", keys)
             .access(Access::Anybody)
+            .id("getServerKey")
+            .returns::<shapes::ServerKeys>(200)
             .summary("The server's name and signing keys")
             .spec("https://spec.matrix.org/v1.18/server-server-api/#get_matrixkeyv2server"),
     ]

@@ -2,9 +2,10 @@
 
 use reeve_accounts::sessions;
 use reeve_http::limits::Bucket;
-use reeve_http::{Access, Answer, Call, MatrixError, OpenTo, Route, json, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, OpenTo, Route, json, reply, shape};
 use serde_json::{Value, json};
 
+use crate::shapes;
 use crate::uia;
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -13,11 +14,16 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/_matrix/client/v3/account/whoami", whoami)
             .also("/_matrix/client/r0/account/whoami")
             .access(Access::Guest)
+            .id("getTokenOwner")
+            .returns::<shapes::WhoAmI>(200)
             .summary("Who the token acts as")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3accountwhoami"),
         Route::post("/_matrix/client/v3/refresh", refresh)
             .also("/_matrix/client/r0/refresh")
             .access(Access::Anybody)
+            .id("refresh")
+            .takes::<shapes::Refresh>()
+            .returns::<shapes::Refreshed>(200)
             .summary("Exchanges a refresh token")
             .errors(&[(401, "M_UNKNOWN_TOKEN", "the refresh token is unknown, used or expired")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#refreshing-access-tokens"),
@@ -25,16 +31,24 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/r0/logout")
             .access(Access::User)
             .open_to(always)
+            .id("logout")
+            .returns::<shape::Empty>(200)
             .summary("Ends the session")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3logout"),
         Route::post("/_matrix/client/v3/logout/all", log_out_all)
             .also("/_matrix/client/r0/logout/all")
             .access(Access::User)
             .open_to(always)
+            .id("logoutAll")
+            .returns::<shape::Empty>(200)
             .summary("Ends all sessions of the account")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3logoutall"),
         Route::post("/_matrix/client/v1/login/get_token", login_token)
             .access(Access::User)
+            .id("generateLoginToken")
+            .takes::<shapes::Authentication>()
+            .returns::<shapes::LoginToken>(200)
+            .interactive()
             .summary("A token with which another device logs in once")
             .errors(&[(404, "M_UNRECOGNIZED", "the settings do not allow it")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv1loginget_token"),

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_sync::sliding::{self, Kept, Look, Pos, Request};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::rooms::viewer;
+use crate::shapes;
 use crate::sync::{LONGEST, acknowledge, be_present};
 
 const PROPOSAL: &str = "https://github.com/matrix-org/matrix-spec-proposals/pull/4186";
@@ -20,11 +21,18 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::new(Method::POST, "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync", sync)
             .access(Access::Guest)
+            .id("slidingSync")
+            .may_take::<shapes::SlidingRequest>()
+            .returns::<shapes::SlidingAnswer>(200)
             .summary("What is new since the last time, the newest rooms first")
-            .query(&[
-                ("pos", "`pos` of the last answer"),
-                ("set_presence", "`online`, `offline` or `unavailable`"),
-                ("timeout", "how long to wait for news, in milliseconds"),
+            .query([
+                Param::text("pos", "`pos` of the last answer"),
+                Param::word(
+                    "set_presence",
+                    &["online", "offline", "unavailable"],
+                    "`online`, `offline` or `unavailable`",
+                ),
+                Param::integer("timeout", "how long to wait for news, in milliseconds"),
             ])
             .errors(&[
                 (

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use http::Method;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::ephemeral;
 use reeve_store::transactions;
 use reeve_sync::inbox;
@@ -13,6 +13,7 @@ use ruma::api::client::filter::FilterDefinition;
 use serde_json::{Map, Value, json};
 
 use crate::rooms::{home, v3 as route, viewer};
+use crate::shapes;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3sync";
 const FILTERS: &str = "https://spec.matrix.org/v1.18/client-server-api/#filtering";
@@ -23,25 +24,47 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         route(Method::GET, "sync", sync)
             .access(Access::Guest)
+            .id("sync")
+            .returns::<shapes::Sync>(200)
             .summary("What is new since the last time")
-            .query(&[
-                ("since", "`next_batch` of the last answer"),
-                ("filter", "the id of a filter, or a filter as JSON"),
-                ("full_state", "whether to send the whole state of all rooms"),
-                ("set_presence", "`online`, `offline` or `unavailable`"),
-                ("timeout", "how long to wait for news, in milliseconds"),
-                ("use_state_after", "whether to send the state after the timeline instead of before it"),
+            .query([
+                Param::text("since", "`next_batch` of the last answer"),
+                Param::text("filter", "the id of a filter, or a filter as JSON"),
+                Param::boolean("full_state", "whether to send the whole state of all rooms"),
+                Param::word(
+                    "set_presence",
+                    &["online", "offline", "unavailable"],
+                    "`online`, `offline` or `unavailable`",
+                ),
+                Param::integer("timeout", "how long to wait for news, in milliseconds"),
+                Param::boolean(
+                    "use_state_after",
+                    "whether to send the state after the timeline instead of before it",
+                ),
+                Param::boolean(
+                    "org.matrix.msc4222.use_state_after",
+                    "the same, before it was a part of the specification",
+                ),
             ])
+            .errors(&[(400, "M_BAD_JSON", "the filter is not valid")])
             .spec(SPEC),
         route(Method::POST, "user/{user_id}/filter", create_filter)
             .access(Access::Guest)
+            .id("defineFilter")
+            .takes::<shape::AnyObject>()
+            .returns::<shapes::FilterId>(200)
             .summary("Stores a filter")
             .errors(&[(403, "M_FORBIDDEN", "it is for somebody else")])
             .spec(FILTERS),
         route(Method::GET, "user/{user_id}/filter/{filter_id}", read_filter)
             .access(Access::Guest)
+            .id("getFilter")
+            .returns::<shape::AnyObject>(200)
             .summary("A stored filter")
-            .errors(&[(404, "M_NOT_FOUND", "there is no such filter")])
+            .errors(&[
+                (403, "M_FORBIDDEN", "it is somebody else's"),
+                (404, "M_NOT_FOUND", "there is no such filter"),
+            ])
             .spec(FILTERS),
     ]
 }

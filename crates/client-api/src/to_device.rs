@@ -3,16 +3,20 @@
 
 use http::Method;
 use reeve_accounts::to_device;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
 use reeve_store::transactions::Key;
 
 use crate::rooms::{device_key, required, v3};
+use crate::shapes;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::PUT, "sendToDevice/{event_type}/{txn_id}", send)
             .also("/_matrix/client/unstable/sendToDevice/{event_type}/{txn_id}")
             .access(Access::Guest)
+            .id("sendToDevice")
+            .takes::<shapes::ToDevice>()
+            .returns::<shape::Empty>(200)
             .summary("Sends messages to devices; the same transaction id sends them once")
             .description(
                 "A message waits until a sync of the device acknowledges it. When 20,000 wait for a device, the \

@@ -2,29 +2,35 @@
 
 use http::Method;
 use reeve_accounts::pushers;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, Content, MatrixError, Param, Route, reply};
 use reeve_store::users;
 use subtle::ConstantTimeEq;
 
 const PATH: &str = "/_synapse/client/unsubscribe";
 
 pub(crate) fn routes() -> Vec<Route> {
-    let route = |method: Method, description: &'static str| {
+    let route = |id: &'static str, method: Method, description: &'static str| {
         Route::new(method, PATH, handle)
             .access(Access::Anybody)
+            .id(id)
+            .returns_other(200, Content::Text("text/html; charset=utf-8"))
             .summary("Deletes the e-mail pusher whose mail has this link")
             .description(description)
-            .query(&[
-                ("user_id", "the account"),
-                ("app_id", "the application of the pusher"),
-                ("pushkey", "the address of the pusher"),
-                ("token", "proves that the link was made by this server"),
+            .query([
+                Param::text("user_id", "the account"),
+                Param::text("app_id", "the application of the pusher"),
+                Param::text("pushkey", "the address of the pusher"),
+                Param::text("token", "proves that the link was made by this server"),
             ])
             .errors(&[(403, "M_FORBIDDEN", "the link was not made by this server")])
     };
     vec![
-        route(Method::GET, "For people, who follow the link in the mail."),
-        route(Method::POST, "For mail programs, which unsubscribe with one click (RFC 8058)."),
+        route("unsubscribe", Method::GET, "For people, who follow the link in the mail."),
+        route(
+            "unsubscribeByClick",
+            Method::POST,
+            "For mail programs, which unsubscribe with one click (RFC 8058).",
+        ),
     ]
 }
 

@@ -1,18 +1,21 @@
 //! Whether somebody could register with a name.
 
 use reeve_accounts::users;
-use reeve_http::{Access, Answer, MatrixError, Reading, Route, reply};
+use reeve_http::{Access, Answer, MatrixError, Param, Reading, Route, reply};
 use serde_json::json;
+
+use crate::shapes;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::read("/_matrix/client/v3/register/available", handle)
             .also("/_matrix/client/r0/register/available")
             .access(Access::Anybody)
+            .id("checkUsernameAvailability")
+            .returns::<shapes::Available>(200)
             .summary("Whether somebody could register with a name")
-            .query(&[("username", "the name, without `@` and server")])
+            .query([Param::text("username", "the name, without `@` and server").required()])
             .errors(&[
-                (400, "M_MISSING_PARAM", "no name is given"),
                 (400, "M_INVALID_USERNAME", "no account can have this name"),
                 (400, "M_EXCLUSIVE", "the name is that of the account which sends server notices"),
                 (400, "M_USER_IN_USE", "an account has the name"),

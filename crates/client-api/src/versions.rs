@@ -6,6 +6,8 @@ use reeve_http::{Access, Answer, Call, OpenTo, Route, reply};
 use reeve_store::features;
 use serde_json::json;
 
+use crate::shapes;
+
 /// The versions of the specification whose account endpoints are served.
 const VERSIONS: [&str; 24] = [
     "r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.0", "r0.6.1", "v1.1", "v1.2", "v1.3",
@@ -21,6 +23,8 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/_matrix/client/versions", handle)
             .access(Access::Optional)
             .open_to(OpenTo { locked: true, expired_account: true, expired_token: true })
+            .id("getVersions")
+            .returns::<shapes::Versions>(200)
             .summary(
                 "The versions of the specification, and the experimental features that the caller may use",
             )

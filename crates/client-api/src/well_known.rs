@@ -4,11 +4,15 @@
 use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
 use serde_json::{Value, json};
 
+use crate::shapes;
+
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/.well-known/matrix/client", handle)
             .also("/.well-known/matrix/client/")
             .access(Access::Anybody)
+            .id("getWellknown")
+            .returns::<shapes::WellKnown>(200)
             .summary("Where clients find the server")
             .errors(&[(404, "M_NOT_FOUND", "the settings do not say where the server is reached")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#getwell-knownmatrixclient"),

@@ -8,14 +8,14 @@ use reeve_db::ReadTx;
 
 use crate::call::Head;
 use crate::error::MatrixError;
-use crate::query::Query;
+use crate::query::{ACCESS_TOKEN, Query};
 use crate::route::{Access, Route};
 
 /// The access token of a request: `None` if there is none.
 pub fn token(headers: &HeaderMap, query: &Query) -> Result<Option<String>, MatrixError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Ok(query.lossy("access_token")) };
-    if query.has("access_token") {
+    let Some(value) = values.next() else { return Ok(query.lossy(ACCESS_TOKEN)) };
+    if query.has(ACCESS_TOKEN) {
         return Err(MatrixError::missing_token(
             "Mixing Authorization headers and access_token query parameters.",
         ));

@@ -1,13 +1,13 @@
 //! The OpenAPI document and the ledger of the API, both made from the route table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::route::{Access, Limit, Route};
+use crate::example;
+use crate::route::{Access, Content, Kind, Limit, Param, Request, Route, Success};
 
 fn access_text(access: Access) -> &'static str {
     match access {
@@ -20,32 +20,45 @@ fn access_text(access: Access) -> &'static str {
     }
 }
 
-/// The OpenAPI 3.1 document.
+/// The OpenAPI 3.1 document. Clients are generated from it, and the tests compare every answer of the server with it.
 pub fn document(routes: &[Arc<Route>]) -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     let mut schemas: BTreeMap<String, Value> = BTreeMap::new();
+    let known = [
+        ("MatrixError".to_owned(), matrix_error()),
+        ("Interactive".to_owned(), interactive()),
+        ("Empty".to_owned(), json!({ "type": "object", "additionalProperties": false })),
+    ];
     for route in routes {
         for (name, schema) in &route.doc.schemas {
             schemas.insert(name.clone(), json!(schema));
         }
+        let contents = route.doc.successes.iter().map(|success| &success.content);
+        for content in contents.chain(route.doc.request.as_ref().map(|request| &request.content)) {
+            if let Content::Json(name, schema) = content {
+                schemas.insert(name.clone(), json!(schema));
+            }
+        }
+    }
+    schemas.extend(known);
+    for name in answered(routes, &schemas) {
+        if let Some(schema) = schemas.get_mut(&name) {
+            drop_nulls(schema);
+        }
+    }
+    for route in routes {
         for path in &route.paths {
-            let operation = operation(route, path, &mut schemas);
+            let operation = operation(route, path, &schemas);
             paths.entry(path).or_default().insert(route.method.as_str().to_lowercase(), operation);
         }
     }
-    schemas.insert(
-        "MatrixError".to_owned(),
-        json!({
-            "type": "object",
-            "required": ["errcode", "error"],
-            "properties": { "errcode": { "type": "string" }, "error": { "type": "string" } },
-        }),
-    );
     json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Reeve",
-            "description": "A Matrix homeserver whose centre is user administration.",
+            "description": "A Matrix homeserver whose centre is user administration. A path that is not described \
+                            here is answered with 404 `M_UNRECOGNIZED`, another method with 405 `M_UNRECOGNIZED`; \
+                            HEAD is answered wherever GET is.",
             "version": env!("CARGO_PKG_VERSION"),
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
@@ -57,49 +70,322 @@ pub fn document(routes: &[Arc<Route>]) -> Value {
     })
 }
 
-fn operation(route: &Route, path: &str, schemas: &mut BTreeMap<String, Value>) -> Value {
+/// The names of the schemas that answers are made of.
+fn answered(routes: &[Arc<Route>], schemas: &BTreeMap<String, Value>) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut waiting: Vec<String> = Vec::new();
+    for success in routes.iter().flat_map(|route| &route.doc.successes) {
+        if let Content::Json(name, _) = &success.content {
+            waiting.push(name.clone());
+        }
+    }
+    while let Some(name) = waiting.pop() {
+        if let Some(schema) = schemas.get(&name).filter(|_| names.insert(name)) {
+            let text = schema.to_string();
+            let references = text.split("\"#/components/schemas/").skip(1);
+            waiting.extend(references.filter_map(|rest| rest.split('"').next()).map(str::to_owned));
+        }
+    }
+    names
+}
+
+/// Takes `null` from what an answer may leave out: a key of an answer is left out or null, never both.
+fn drop_nulls(schema: &mut Value) {
+    let is_null = |schema: &Value| schema.get("type").is_some_and(|kind| kind == "null");
+    let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, property) in properties.into_iter().flatten() {
+        if required.iter().any(|required| required == name) {
+            continue;
+        }
+        if let Some(Value::Array(kinds)) = property.get_mut("type") {
+            kinds.retain(|kind| kind != "null");
+        }
+        if let Some(Value::Array(alternatives)) = property.get_mut("oneOf") {
+            alternatives.retain(|schema| !is_null(schema));
+        }
+    }
+}
+
+fn matrix_error() -> Value {
+    json!({
+        "type": "object",
+        "required": ["errcode", "error"],
+        "properties": {
+            "errcode": { "type": "string", "description": "What went wrong, for programs." },
+            "error": { "type": "string", "description": "What went wrong, for people." },
+            "soft_logout": {
+                "type": "boolean",
+                "description": "With 401: whether the client may keep its data and log in again.",
+            },
+            "retry_after_ms": {
+                "type": "integer",
+                "description": "With 429: when to try again, in milliseconds from now.",
+            },
+        },
+    })
+}
+
+/// User-interactive authentication that is not complete.
+fn interactive() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "type": "object",
+        "required": ["session", "flows", "params"],
+        "properties": {
+            "session": text,
+            "flows": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["stages"],
+                    "properties": { "stages": { "type": "array", "items": text } },
+                },
+            },
+            "params": { "type": "object" },
+            "completed": { "type": "array", "items": text },
+            "errcode": { "type": "string", "description": "Why the last stage was not passed." },
+            "error": text,
+        },
+    })
+}
+
+/// An error that a route can answer with.
+struct Refusal {
+    status: u16,
+    code: &'static str,
+    when: &'static str,
+}
+
+/// The errors of a route: its own, and those that follow from the rest of its entry in the table.
+fn refusals(route: &Route) -> Vec<Refusal> {
+    let doc = &route.doc;
+    let mut all: Vec<Refusal> =
+        doc.errors.iter().map(|(status, code, when)| Refusal { status: *status, code, when }).collect();
+    let mut add = |status, code, when| all.push(Refusal { status, code, when });
+    if route.paths.iter().any(|path| path.contains('{')) {
+        add(400, "M_INVALID_PARAM", "the path holds a NUL character");
+    }
+    if !doc.query.is_empty() {
+        add(400, "M_INVALID_PARAM", "a query parameter is not of its type, or holds a NUL character");
+    }
+    if doc.query.iter().any(|param| param.required) {
+        add(400, "M_MISSING_PARAM", "a query parameter is missing");
+    }
+    if doc.query.iter().any(|param| matches!(param.kind, Kind::Text | Kind::Texts | Kind::Choice(_))) {
+        add(400, "M_UNKNOWN", "a query parameter is in another encoding than it may be");
+    }
+    let takes_json = doc.request.as_ref().is_some_and(|request| matches!(request.content, Content::Json(..)));
+    if takes_json {
+        add(400, "M_NOT_JSON", "the body is not JSON");
+        add(400, "M_BAD_JSON", "the body is not an object, or a value is not of its type");
+        add(400, "M_INVALID_PARAM", "the body holds a NUL character");
+    }
+    if let Some(Request { content: Content::Json(_, schema), .. }) = &doc.request
+        && json!(schema).get("required").is_some()
+    {
+        add(400, "M_MISSING_PARAM", "the body lacks a key");
+    }
+    if doc.request.is_some() {
+        add(408, "M_UNKNOWN", "the body comes too slowly");
+        add(413, "M_TOO_LARGE", "the body is too large");
+    }
+    if matches!(route.access, Access::Optional | Access::Guest | Access::User | Access::Admin) {
+        add(401, "M_MISSING_TOKEN", "there is no access token, or more than one");
+        add(401, "M_UNKNOWN_TOKEN", "the access token is unknown, or has expired");
+        if !route.open_to.locked {
+            add(401, "M_USER_LOCKED", "the account is locked");
+        }
+        if !route.open_to.expired_account {
+            add(403, "ORG_MATRIX_EXPIRED_ACCOUNT", "the validity of the account has ended");
+        }
+    }
+    if matches!(route.access, Access::User | Access::Admin) {
+        add(403, "M_GUEST_ACCESS_FORBIDDEN", "the caller is a guest");
+    }
+    if route.access == Access::Admin {
+        add(403, "M_FORBIDDEN", "the caller is not a server administrator");
+    }
+    if route.suspended.is_some() {
+        add(403, "M_USER_SUSPENDED", "the account is suspended");
+    }
+    if doc.interactive {
+        add(400, "M_INVALID_PARAM", "`auth` names an unknown stage");
+        add(400, "M_MISSING_PARAM", "`auth` lacks a key");
+        add(400, "M_UNKNOWN", "`auth` names an unknown session");
+        add(401, "M_FORBIDDEN", "the password is wrong");
+        add(403, "M_FORBIDDEN", "`auth` is another account's");
+        add(403, "M_UNKNOWN", "the session of `auth` was begun for another request");
+        add(403, "M_USER_DEACTIVATED", "the account of `auth` is deactivated");
+        add(429, "M_LIMIT_EXCEEDED", "too many wrong passwords");
+    }
+    if route.limit != Limit::None {
+        add(429, "M_LIMIT_EXCEEDED", "too many requests");
+    }
+    add(500, "M_UNKNOWN", "the server failed; its log says why");
+    add(503, "M_UNKNOWN", "the database is not available, or the server is too busy");
+    all
+}
+
+/// The answers of a route that are errors, by status.
+fn error_responses(route: &Route) -> Map<String, Value> {
+    let mut by_status: BTreeMap<u16, (Vec<&str>, Vec<String>)> = BTreeMap::new();
+    for Refusal { status, code, when } in refusals(route) {
+        let (codes, texts) = by_status.entry(status).or_default();
+        if !codes.contains(&code) {
+            codes.push(code);
+        }
+        texts.push(format!("`{code}`: {when}"));
+    }
+    let response = |(status, (codes, texts)): (u16, (Vec<&str>, Vec<String>))| {
+        let error = json!({
+            "allOf": [reference("MatrixError")],
+            "properties": { "errcode": { "enum": codes } },
+        });
+        let example = json!({ "errcode": codes.first(), "error": "What went wrong" });
+        let (schema, texts) = if status == 401 && route.doc.interactive {
+            let more = "without a code: authentication is not complete".to_owned();
+            (json!({ "anyOf": [error, reference("Interactive")] }), [vec![more], texts].concat())
+        } else {
+            (error, texts)
+        };
+        let content = json!({ "application/json": { "schema": schema, "example": example } });
+        (status.to_string(), json!({ "description": texts.join("; "), "content": content }))
+    };
+    by_status.into_iter().map(response).collect()
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+/// What a body holds, as a map of media types; `None` if it holds nothing.
+fn media_types(
+    content: &Content,
+    example: Option<&Value>,
+    schemas: &BTreeMap<String, Value>,
+) -> Option<Value> {
+    match content {
+        Content::Json(name, _) => {
+            let schema = reference(name);
+            let example = example.cloned().unwrap_or_else(|| example::of(&schema, schemas));
+            Some(json!({ "application/json": { "schema": schema, "example": example } }))
+        }
+        Content::Text(media_type) => Some(json!({ *media_type: { "schema": { "type": "string" } } })),
+        Content::Bytes => Some(json!({ "*/*": {} })),
+        Content::Nothing => None,
+    }
+}
+
+fn query_parameter(param: &Param) -> Value {
+    let schema = match &param.kind {
+        Kind::Text => json!({ "type": "string" }),
+        Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::Integer => json!({ "type": "integer", "format": "int64", "minimum": 0 }),
+        Kind::Boolean => json!({ "type": "boolean" }),
+        Kind::Choice(words) => json!({ "type": "string", "enum": words }),
+    };
+    json!({
+        "name": param.name,
+        "in": "query",
+        "required": param.required,
+        "description": param.meaning,
+        "schema": schema,
+    })
+}
+
+/// What the parameters of paths mean, by their names, each with an example.
+const PATH_PARAMETERS: &[(&str, &str, &str)] = &[
+    ("address", "The e-mail address or telephone number.", "alice@example.org"),
+    ("delete_id", "The id of the deletion.", "delete_1"),
+    ("destination", "The name of another server.", "example.com"),
+    ("device_id", "The id of the device.", "QBUAZIFURK"),
+    ("event_id", "The id of the event.", "$143273582443PhrSn"),
+    ("event_type", "The type of the event.", "m.room.message"),
+    ("external_id", "The name of the account at the identity provider.", "alice"),
+    ("fileName", "The name under which the file is saved.", "picture.png"),
+    ("filter_id", "The id of the filter.", "1"),
+    ("id", "The id of the job.", "job_1"),
+    ("key", "The name of the field of the profile.", "m.tz"),
+    ("kind", "The kind of rule: `override`, `underride`, `sender`, `room` or `content`.", "override"),
+    ("mediaId", "The media id: the last part of the `mxc` URI.", "AQwafuaFswefuhsfAFAgsw"),
+    ("media_id", "The media id: the last part of the `mxc` URI.", "AQwafuaFswefuhsfAFAgsw"),
+    ("medium", "`email` or `msisdn`.", "email"),
+    ("protocol", "The name of the protocol.", "irc"),
+    ("provider", "The id of the identity provider.", "oidc-example"),
+    ("purge_id", "The id of the purge.", "purge_1"),
+    ("receipt_type", "`m.read`, `m.read.private` or `m.fully_read`.", "m.read"),
+    ("redact_id", "The id of the redaction.", "redact_1"),
+    ("rel_type", "The type of the relation.", "m.thread"),
+    ("report_id", "The number of the report.", "1"),
+    ("room", "The id or an alias of the room.", "!636q39766251:example.org"),
+    ("room_alias", "The alias of the room.", "#monkeys:example.org"),
+    ("room_id", "The id of the room.", "!636q39766251:example.org"),
+    ("room_id_or_alias", "The id or an alias of the room.", "!636q39766251:example.org"),
+    ("rule_id", "The id of the rule.", "nocake"),
+    ("serverName", "The server name: the first part of the `mxc` URI.", "example.org"),
+    ("server_name", "The server name: the first part of the `mxc` URI.", "example.org"),
+    ("session_id", "The id of the session whose key it is.", "sessionid"),
+    ("state_key", "The state key of the event.", "@alice:example.org"),
+    ("tag", "The name of the tag.", "m.favourite"),
+    ("token", "The registration token.", "abcd"),
+    ("txn_id", "The transaction id: a text that the client sends once for each event.", "37"),
+    ("type", "The type of the account data.", "org.example.custom"),
+    ("user_id", "The full user id.", "@alice:example.org"),
+    ("version", "The version of the backup.", "1"),
+];
+
+fn path_parameter(name: &str) -> Value {
+    let known = PATH_PARAMETERS.iter().find(|(known, ..)| *known == name);
+    let (_, meaning, example) = known.copied().unwrap_or((name, "", "x"));
+    json!({
+        "name": name,
+        "in": "path",
+        "required": true,
+        "description": meaning,
+        "schema": { "type": "string" },
+        "example": example,
+    })
+}
+
+/// The name of the operation at one of a route's paths: that of the route at its main path; at another one, with what
+/// is different in that path, as in `getDevicesR0`.
+fn operation_id(route: &Route, path: &str) -> String {
+    let (main, other): (Vec<&str>, Vec<&str>) =
+        (route.path().split('/').collect(), path.split('/').collect());
+    if main == other {
+        return route.doc.id.to_owned();
+    }
+    let equal = |(a, b): (&&str, &&str)| a == b;
+    let before = main.iter().zip(&other).take_while(|pair| equal(*pair)).count();
+    let shorter = main.len().min(other.len());
+    let after = main.iter().rev().zip(other.iter().rev()).take_while(|pair| equal(*pair)).count();
+    let after = after.min(shorter.saturating_sub(before));
+    let different = other.get(before..other.len().saturating_sub(after)).unwrap_or_default().join("-");
+    let mut id = route.doc.id.to_owned();
+    for word in different.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
+        let mut letters = word.chars();
+        id.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        id.push_str(letters.as_str());
+    }
+    if different.is_empty() { format!("{id}Slash") } else { id }
+}
+
+fn operation(route: &Route, path: &str, schemas: &BTreeMap<String, Value>) -> Value {
     let doc = &route.doc;
     let mut parameters: Vec<Value> = path
         .split('/')
         .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
-        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
+        .map(path_parameter)
         .collect();
-    parameters.extend(doc.query.iter().map(|(name, meaning)| {
-        json!({ "name": name, "in": "query", "required": false, "description": meaning, "schema": { "type": "string" } })
-    }));
-    let mut refer = |name: &str, schema: Value| {
-        schemas.insert(name.to_owned(), schema);
-        json!({ "application/json": { "schema": { "$ref": format!("#/components/schemas/{name}") } } })
-    };
-    let error = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/MatrixError" } } });
-    let mut responses = Map::new();
-    let (status, content) = if let Some((status, name, schema)) = &doc.response {
-        (*status, refer(name, json!(schema)))
-    } else {
-        (200, json!({ "application/json": { "schema": { "type": "object" } } }))
-    };
-    responses.insert(status.to_string(), json!({ "description": "Success", "content": content }));
-    let mut texts: BTreeMap<u16, Vec<String>> = BTreeMap::new();
-    for (status, code, when) in doc.errors {
-        texts.entry(*status).or_default().push(format!("`{code}`: {when}"));
-    }
-    if matches!(route.access, Access::Guest | Access::User | Access::Admin) {
-        texts
-            .entry(401)
-            .or_default()
-            .push("`M_MISSING_TOKEN`, `M_UNKNOWN_TOKEN` or `M_USER_LOCKED`".to_owned());
-    }
-    if route.access == Access::Admin {
-        texts
-            .entry(403)
-            .or_default()
-            .push("`M_FORBIDDEN`: the caller is not a server administrator".to_owned());
-    }
-    if route.limit != Limit::None {
-        texts.entry(429).or_default().push("`M_LIMIT_EXCEEDED`: too many requests".to_owned());
-    }
-    for (status, texts) in texts {
-        responses.insert(status.to_string(), json!({ "description": texts.join("; "), "content": error }));
+    parameters.extend(doc.query.iter().map(query_parameter));
+    let mut responses = error_responses(route);
+    for Success { status, content } in &doc.successes {
+        let mut response = Map::from_iter([("description".to_owned(), json!("Success"))]);
+        if let Some(content) = media_types(content, doc.example.as_ref(), schemas) {
+            response.insert("content".to_owned(), content);
+        }
+        responses.insert(status.to_string(), Value::Object(response));
     }
     let security = match route.access {
         Access::Anybody | Access::SharedSecret => json!([{}]),
@@ -108,6 +394,7 @@ fn operation(route: &Route, path: &str, schemas: &mut BTreeMap<String, Value>) -
     };
     let description = format!("{}\n\nOpen to: {}.", doc.description, access_text(route.access));
     let mut operation = json!({
+        "operationId": operation_id(route, path),
         "summary": doc.summary,
         "description": description.trim_start(),
         "parameters": parameters,
@@ -116,12 +403,12 @@ fn operation(route: &Route, path: &str, schemas: &mut BTreeMap<String, Value>) -
         "tags": [tag(path)],
     });
     if let Value::Object(operation) = &mut operation {
-        if let Some((name, schema)) = &doc.request {
-            let content = refer(name, json!(schema));
-            operation.insert("requestBody".to_owned(), json!({ "content": content }));
-        } else if matches!(route.method, Method::POST | Method::PUT) {
-            let content = json!({ "application/json": { "schema": { "type": "object" } } });
-            operation.insert("requestBody".to_owned(), json!({ "content": content }));
+        if let Some(request) = &doc.request {
+            let content = media_types(&request.content, None, schemas);
+            operation.insert(
+                "requestBody".to_owned(),
+                json!({ "required": request.required, "content": content }),
+            );
         }
         if let Some(url) = doc.spec {
             operation.insert("externalDocs".to_owned(), json!({ "url": url }));

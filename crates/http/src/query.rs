@@ -2,15 +2,22 @@
 //! values, unknown keys are ignored.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 
 use crate::error::MatrixError;
+use crate::route::{DIRECTIONS, Kind, Param};
 
-/// The decoded query string of a request.
+/// The parameter with which older clients send their access token; every route that asks for one reads it.
+pub(crate) const ACCESS_TOKEN: &str = "access_token";
+
+/// The decoded query string of a request. In debug builds it can only be read as the route declares it, so that the
+/// documentation says what handlers do.
 #[derive(Debug, Default, Clone)]
 pub struct Query {
     pairs: Vec<(String, Vec<u8>)>,
+    declared: Option<Arc<[Param]>>,
 }
 
 impl Query {
@@ -29,7 +36,22 @@ impl Query {
                 (String::from_utf8_lossy(&decode(key)).into_owned(), decode(value))
             })
             .collect();
-        Self { pairs }
+        Self { pairs, declared: None }
+    }
+
+    /// The same, at a route that declares these parameters.
+    pub(crate) fn declared(self, params: &Arc<[Param]>) -> Self {
+        Self { declared: Some(Arc::clone(params)), ..self }
+    }
+
+    /// Whether the route declares a parameter, of a type for which `is` holds.
+    fn declares(&self, name: &str, is: impl Fn(&Param) -> bool) -> bool {
+        let Some(declared) = &self.declared else { return true };
+        name == ACCESS_TOKEN || declared.iter().any(|param| param.name == name && is(param))
+    }
+
+    fn check(&self, name: &str, is: impl Fn(&Param) -> bool) {
+        debug_assert!(self.declares(name, is), "the route does not declare the query parameter '{name}' so");
     }
 
     fn raw(&self, name: &str) -> Option<&[u8]> {
@@ -38,16 +60,19 @@ impl Query {
 
     /// Whether the key is given, even if blank.
     pub fn has(&self, name: &str) -> bool {
+        self.check(name, |_| true);
         self.raw(name).is_some()
     }
 
     /// The first value, with invalid UTF-8 replaced; for credentials and other opaque values.
     pub fn lossy(&self, name: &str) -> Option<String> {
+        self.check(name, |param| matches!(param.kind, Kind::Text | Kind::Choice(_)));
         self.raw(name).map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
     /// A UTF-8 text. NUL, which no database can hold, is refused.
     pub fn utf8(&self, name: &str) -> Result<Option<String>, MatrixError> {
+        self.check(name, |param| matches!(param.kind, Kind::Text | Kind::Choice(_)));
         let Some(raw) = self.raw(name) else { return Ok(None) };
         let text = std::str::from_utf8(raw)
             .map_err(|_| MatrixError::unknown(format!("Query parameter '{name}' must be utf-8")))?;
@@ -57,12 +82,14 @@ impl Query {
 
     /// An ASCII text.
     pub fn ascii(&self, name: &str) -> Result<Option<String>, MatrixError> {
+        self.check(name, |param| matches!(param.kind, Kind::Text | Kind::Choice(_)));
         let Some(raw) = self.raw(name) else { return Ok(None) };
         ascii(name, raw).map(Some)
     }
 
     /// An ASCII text that must be given.
     pub fn required_ascii(&self, name: &str) -> Result<String, MatrixError> {
+        self.check(name, |param| param.required);
         self.ascii(name)?.ok_or_else(|| {
             MatrixError::bad_request("M_MISSING_PARAM", format!("Missing string query parameter '{name}'"))
         })
@@ -70,11 +97,13 @@ impl Query {
 
     /// All ASCII values of a repeatable key, blank ones included.
     pub fn all_ascii(&self, name: &str) -> Result<Vec<String>, MatrixError> {
+        self.check(name, |param| param.kind == Kind::Texts);
         self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| ascii(name, value)).collect()
     }
 
     /// An integer that is not negative.
     pub fn integer(&self, name: &str) -> Result<Option<i64>, MatrixError> {
+        self.check(name, |param| param.kind == Kind::Integer);
         let Some(raw) = self.raw(name) else { return Ok(None) };
         let number = parse_integer(raw).ok_or_else(|| {
             MatrixError::invalid_param(format!("Query parameter {name} must be an integer"))
@@ -89,6 +118,7 @@ impl Query {
 
     /// An integer that is not negative and must be given.
     pub fn required_integer(&self, name: &str) -> Result<i64, MatrixError> {
+        self.check(name, |param| param.required);
         self.integer(name)?.ok_or_else(|| {
             MatrixError::bad_request(
                 "M_MISSING_PARAM",
@@ -99,6 +129,7 @@ impl Query {
 
     /// `true` or `false`, nothing else.
     pub fn boolean(&self, name: &str) -> Result<Option<bool>, MatrixError> {
+        self.check(name, |param| param.kind == Kind::Boolean);
         match self.raw(name) {
             None => Ok(None),
             Some(b"true") => Ok(Some(true)),
@@ -111,6 +142,10 @@ impl Query {
 
     /// One of the listed words, in their exact case.
     pub fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>, MatrixError> {
+        self.check(name, |param| match &param.kind {
+            Kind::Choice(words) => words.iter().copied().eq(choices.iter().map(|(word, _)| *word)),
+            Kind::Text | Kind::Texts | Kind::Integer | Kind::Boolean => false,
+        });
         let Some(text) = self.ascii(name)? else { return Ok(None) };
         let found = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         found.map(Some).ok_or_else(|| {
@@ -121,7 +156,7 @@ impl Query {
 
     /// The `dir` parameter: whether it says backwards.
     pub fn backwards(&self) -> Result<Option<bool>, MatrixError> {
-        self.choice("dir", &[("b", true), ("f", false)])
+        self.choice("dir", &DIRECTIONS)
     }
 }
 

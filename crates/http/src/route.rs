@@ -77,21 +77,138 @@ pub enum Limit {
     Login,
 }
 
-/// What the documentation says about a route.
+/// Of which type a query parameter is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A text.
+    Text,
+    /// Texts: the parameter may be repeated.
+    Texts,
+    /// An integer that is not negative.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// One of these words.
+    Choice(Vec<&'static str>),
+}
+
+/// A query parameter. In debug builds reading one that the route does not declare, or as another type, panics: see
+/// [`Query`](crate::query::Query).
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// Whether a request without it is refused.
+    pub required: bool,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+impl Param {
+    const fn new(name: &'static str, kind: Kind, meaning: &'static str) -> Self {
+        Self { name, kind, required: false, meaning }
+    }
+
+    /// A text.
+    pub const fn text(name: &'static str, meaning: &'static str) -> Self {
+        Self::new(name, Kind::Text, meaning)
+    }
+
+    /// A text that may be repeated.
+    pub const fn texts(name: &'static str, meaning: &'static str) -> Self {
+        Self::new(name, Kind::Texts, meaning)
+    }
+
+    /// An integer that is not negative.
+    pub const fn integer(name: &'static str, meaning: &'static str) -> Self {
+        Self::new(name, Kind::Integer, meaning)
+    }
+
+    /// `true` or `false`.
+    pub const fn boolean(name: &'static str, meaning: &'static str) -> Self {
+        Self::new(name, Kind::Boolean, meaning)
+    }
+
+    /// One of the words in a table that [`Query::choice`](crate::query::Query::choice) reads with.
+    pub fn choice<T>(name: &'static str, choices: &[(&'static str, T)], meaning: &'static str) -> Self {
+        Self::new(name, Kind::Choice(choices.iter().map(|(word, _)| *word).collect()), meaning)
+    }
+
+    /// One of these words, where others mean the same as none.
+    pub fn word(name: &'static str, words: &[&'static str], meaning: &'static str) -> Self {
+        Self::new(name, Kind::Choice(words.to_vec()), meaning)
+    }
+
+    /// `dir`: `f` for forwards or `b` for backwards.
+    pub fn direction(meaning: &'static str) -> Self {
+        Self::choice("dir", &DIRECTIONS, meaning)
+    }
+
+    /// A request without it is refused.
+    pub const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+}
+
+/// The words of the parameter `dir`, and whether they mean backwards.
+pub(crate) const DIRECTIONS: [(&str, bool); 2] = [("b", true), ("f", false)];
+
+/// What a body holds.
+#[derive(Clone)]
+pub enum Content {
+    /// JSON: the name of its schema, and the schema.
+    Json(String, RefOr<Schema>),
+    /// A text of this media type.
+    Text(&'static str),
+    /// Bytes of any media type.
+    Bytes,
+    /// Nothing.
+    Nothing,
+}
+
+/// A request body.
+#[derive(Clone)]
+pub struct Request {
+    /// What it holds.
+    pub content: Content,
+    /// Whether a request without it is refused.
+    pub required: bool,
+}
+
+/// An answer that is no error.
+#[derive(Clone)]
+pub struct Success {
+    /// The HTTP status.
+    pub status: u16,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// What the documentation says about a route. Errors that follow from the rest of the route are not written here: see
+/// [`crate::openapi`].
 #[derive(Clone, Default)]
 pub struct Doc {
+    /// The name of the operation, in camel case: that of the function in generated clients.
+    pub id: &'static str,
     /// One sentence: what it does.
     pub summary: &'static str,
     /// More, in Markdown.
     pub description: &'static str,
-    /// The query parameters: name, and what it means.
-    pub query: &'static [(&'static str, &'static str)],
+    /// The query parameters.
+    pub query: Arc<[Param]>,
     /// The request body.
-    pub request: Option<(String, RefOr<Schema>)>,
-    /// The answer on success: status, name and schema.
-    pub response: Option<(u16, String, RefOr<Schema>)>,
-    /// Other answers: status, code, when.
-    pub errors: &'static [(u16, &'static str, &'static str)],
+    pub request: Option<Request>,
+    /// The answers that are no errors.
+    pub successes: Vec<Success>,
+    /// Errors of its own: status, code, when.
+    pub errors: Vec<(u16, &'static str, &'static str)>,
+    /// Whether it asks for user-interactive authentication.
+    pub interactive: bool,
+    /// An example of the answer, where the one made from the schema says too little.
+    pub example: Option<serde_json::Value>,
     /// Where it is specified.
     pub spec: Option<&'static str>,
     /// Schemas that those of request and response refer to.
@@ -225,12 +342,19 @@ impl Route {
     /// Its body is an upload.
     pub fn uploads(mut self) -> Self {
         self.uploads = true;
+        self.doc.request = Some(Request { content: Content::Bytes, required: true });
         self
     }
 
     /// A check before authentication.
     pub fn before(mut self, check: Before) -> Self {
         self.before = Some(check);
+        self
+    }
+
+    /// Its name, in camel case.
+    pub fn id(mut self, id: &'static str) -> Self {
+        self.doc.id = id;
         self
     }
 
@@ -246,29 +370,59 @@ impl Route {
         self
     }
 
-    /// Its query parameters: name and meaning.
-    pub fn query(mut self, query: &'static [(&'static str, &'static str)]) -> Self {
-        self.doc.query = query;
+    /// Its query parameters.
+    pub fn query(mut self, query: impl IntoIterator<Item = Param>) -> Self {
+        self.doc.query = query.into_iter().collect();
         self
     }
 
-    /// Its request body.
+    fn json<T: utoipa::ToSchema>(&mut self) -> Content {
+        T::schemas(&mut self.doc.schemas);
+        Content::Json(T::name().into_owned(), T::schema())
+    }
+
+    /// Its request body, a JSON object that must be there.
     pub fn takes<T: utoipa::ToSchema>(mut self) -> Self {
-        self.doc.request = Some((T::name().into_owned(), T::schema()));
-        T::schemas(&mut self.doc.schemas);
+        let content = self.json::<T>();
+        self.doc.request = Some(Request { content, required: true });
         self
     }
 
-    /// Its answer on success.
+    /// Its request body, a JSON object that may be left out.
+    pub fn may_take<T: utoipa::ToSchema>(mut self) -> Self {
+        let content = self.json::<T>();
+        self.doc.request = Some(Request { content, required: false });
+        self
+    }
+
+    /// An answer on success, in JSON. A route may have several, of different statuses.
     pub fn returns<T: utoipa::ToSchema>(mut self, status: u16) -> Self {
-        self.doc.response = Some((status, T::name().into_owned(), T::schema()));
-        T::schemas(&mut self.doc.schemas);
+        let content = self.json::<T>();
+        self.doc.successes.push(Success { status, content });
         self
     }
 
-    /// Its other answers: status, code, when.
-    pub fn errors(mut self, errors: &'static [(u16, &'static str, &'static str)]) -> Self {
-        self.doc.errors = errors;
+    /// An answer on success that is not JSON.
+    pub fn returns_other(mut self, status: u16, content: Content) -> Self {
+        self.doc.successes.push(Success { status, content });
+        self
+    }
+
+    /// Errors of its own: status, code, when. Those of several calls add up.
+    pub fn errors(mut self, errors: &[(u16, &'static str, &'static str)]) -> Self {
+        self.doc.errors.extend_from_slice(errors);
+        self
+    }
+
+    /// It asks for user-interactive authentication, with the answers that belong to it.
+    pub fn interactive(mut self) -> Self {
+        self.doc.interactive = true;
+        self
+    }
+
+    /// An example of the answer.
+    pub fn example(mut self, example: serde_json::Value) -> Self {
+        self.doc.example = Some(example);
         self
     }
 

@@ -17,8 +17,8 @@ use crate::route::Route;
 pub enum Found {
     /// A route and the values of its parameters.
     Route(Arc<Route>, Arc<str>, Params),
-    /// Routes, but none with this method.
-    MethodNotAllowed,
+    /// Routes, but none with this method: the methods there are, as the header `Allow` lists them.
+    MethodNotAllowed(String),
     /// Nothing.
     Nothing,
 }
@@ -72,9 +72,20 @@ impl Router {
                 let params = names.iter().cloned().zip(values.into_iter().map(decode)).collect();
                 Found::Route(Arc::clone(route), Arc::clone(pattern), Params::new(params))
             }
-            None => Found::MethodNotAllowed,
+            None => Found::MethodNotAllowed(allowed(node)),
         }
     }
+}
+
+/// The methods of the routes that end here.
+fn allowed(node: &Node) -> String {
+    let mut methods: Vec<&str> = node.routes.iter().map(|(route, ..)| route.method.as_str()).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.push("OPTIONS");
+    methods.sort_unstable();
+    methods.join(", ")
 }
 
 fn descend<'a, 'p>(node: &'a Node, segments: &[&'p str], values: &mut Vec<&'p str>) -> Option<&'a Node> {

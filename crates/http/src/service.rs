@@ -98,10 +98,13 @@ impl Service {
             Found::Nothing => {
                 (Arc::from("unknown"), MatrixError::unrecognized(StatusCode::NOT_FOUND).into_response())
             }
-            Found::MethodNotAllowed => (
-                Arc::from("unknown"),
-                MatrixError::unrecognized(StatusCode::METHOD_NOT_ALLOWED).into_response(),
-            ),
+            Found::MethodNotAllowed(allowed) => {
+                let mut response = MatrixError::unrecognized(StatusCode::METHOD_NOT_ALLOWED).into_response();
+                if let Ok(allowed) = HeaderValue::from_str(&allowed) {
+                    response.headers_mut().insert(header::ALLOW, allowed);
+                }
+                (Arc::from("unknown"), response)
+            }
             Found::Route(route, pattern, params) => {
                 let run = self.run(route, params, request, ip, request_id);
                 let answer = std::panic::AssertUnwindSafe(run)
@@ -138,7 +141,7 @@ impl Service {
             before(&params)?;
         }
         let (parts, body) = request.into_parts();
-        let query = Query::parse(parts.uri.query().unwrap_or_default());
+        let query = Query::parse(parts.uri.query().unwrap_or_default()).declared(&route.doc.query);
         let credentials = auth::credentials(&route, &parts.headers, &query)?;
         let head = Head {
             app: Arc::clone(app),

@@ -18,6 +18,7 @@ pub(crate) struct NewDevice {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v2/users/{user_id}/devices", handle)
+        .id("createUserDevice")
         .summary("Creates a device without a session, unless it exists")
         .description("A login that names the device adopts it. A device that exists stays as it is.")
         .takes::<NewDevice>()

@@ -1,10 +1,12 @@
 //! Deletes a device.
 
 use reeve_accounts::devices;
-use reeve_http::{Answer, Call, Route, reply};
+use reeve_http::{Answer, Call, Route, reply, shape};
 
 pub(crate) fn route() -> Route {
     Route::delete("/_synapse/admin/v2/users/{user_id}/devices/{device_id}", handle)
+        .id("deleteUserDevice")
+        .returns::<shape::Empty>(200)
         .summary("Deletes a device of an account, with its session, keys and pushers")
         .description("That there is no such device is no error. The body is not read.")
         .errors(crate::target::ERRORS)

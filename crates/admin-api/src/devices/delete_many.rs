@@ -1,7 +1,7 @@
 //! Deletes several devices.
 
 use reeve_accounts::devices;
-use reeve_http::{Answer, Call, MatrixError, Route, json, reply};
+use reeve_http::{Answer, Call, MatrixError, Route, json, reply, shape};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -16,6 +16,8 @@ pub(crate) struct DeleteDevices {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v2/users/{user_id}/delete_devices", handle)
+        .id("deleteUserDevices")
+        .returns::<shape::Empty>(200)
         .summary("Deletes devices of an account, with their sessions, keys and pushers")
         .takes::<DeleteDevices>()
         .errors(&[

@@ -6,6 +6,7 @@ use super::view::DeviceView;
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v2/users/{user_id}/devices/{device_id}", handle)
+        .id("getUserDevice")
         .summary("Reads one device of an account")
         .returns::<DeviceView>(200)
         .errors(&[

@@ -16,6 +16,7 @@ pub(crate) struct DeviceList {
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v2/users/{user_id}/devices", handle)
+        .id("listUserDevices")
         .summary("Lists the devices of an account")
         .returns::<DeviceList>(200)
         .errors(crate::target::ERRORS)

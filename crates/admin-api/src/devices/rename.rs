@@ -1,7 +1,7 @@
 //! Renames a device.
 
 use reeve_accounts::devices;
-use reeve_http::{Answer, Call, Route, reply};
+use reeve_http::{Answer, Call, Route, reply, shape};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -15,9 +15,11 @@ pub(crate) struct RenameDevice {
 
 pub(crate) fn route() -> Route {
     Route::put("/_synapse/admin/v2/users/{user_id}/devices/{device_id}", handle)
+        .id("updateUserDevice")
+        .returns::<shape::Empty>(200)
         .summary("Renames a device of an account")
         .description("Without a name nothing is done, whether the device exists or not.")
-        .takes::<RenameDevice>()
+        .may_take::<RenameDevice>()
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id is malformed"),
             (400, "M_UNKNOWN", "the account is on another server"),

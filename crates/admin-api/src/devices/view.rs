@@ -14,10 +14,14 @@ use utoipa::ToSchema;
 pub(crate) struct DeviceView {
     user_id: String,
     device_id: String,
+    #[schema(required)]
     display_name: Option<String>,
+    #[schema(required)]
     last_seen_user_agent: Option<String>,
     /// When it was last seen, in milliseconds.
+    #[schema(required)]
     last_seen_ts: Option<i64>,
+    #[schema(required)]
     last_seen_ip: Option<String>,
     /// Whether it waits, with keys but without a session, for messages to be read later.
     dehydrated: bool,

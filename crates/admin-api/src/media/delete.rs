@@ -2,7 +2,7 @@
 
 use http::Method;
 use reeve_db::DbError;
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
 use reeve_store::media::{self, Media, Unused};
 
 use super::{BEFORE_TS_ERRORS, Deleted, before_ts, delete_all, is_own_server};
@@ -14,6 +14,7 @@ const MOST: usize = 100_000;
 
 pub(crate) fn one() -> Route {
     Route::new(Method::DELETE, "/_synapse/admin/v1/media/{server_name}/{media_id}", handle_one)
+        .id("deleteMedia")
         .summary("Deletes an upload")
         .returns::<Deleted>(200)
         .errors(&[
@@ -25,15 +26,22 @@ pub(crate) fn one() -> Route {
 pub(crate) fn unused() -> Route {
     Route::post("/_synapse/admin/v1/media/delete", handle_unused)
         .also("/_synapse/admin/v1/media/{server_name}/delete")
+        .id("deleteOldMedia")
         .summary("Deletes uploads that nobody has used for long")
         .description(
             "Spared is what is quarantined or protected. One request deletes at most 100,000 uploads: repeat it until \
              `total` is 0.",
         )
-        .query(&[
-            ("before_ts", "Deletes what was last downloaded, or uploaded if never, before this time in milliseconds"),
-            ("size_gt", "Deletes only what is longer than so many bytes; 0 by default"),
-            ("keep_profiles", "`false` deletes pictures of accounts and rooms, too; `true` by default"),
+        .query([
+            Param::integer(
+                "before_ts",
+                "Deletes what was last downloaded, or uploaded if never, before this time in milliseconds",
+            ).required(),
+            Param::integer("size_gt", "Deletes only what is longer than so many bytes; 0 by default"),
+            Param::boolean(
+                "keep_profiles",
+                "`false` deletes pictures of accounts and rooms, too; `true` by default",
+            ),
         ])
         .returns::<Deleted>(200)
         .errors(BEFORE_TS_ERRORS)

@@ -17,21 +17,27 @@ pub(crate) struct MediaAnswer {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MediaInfo {
     /// Always null: the server it comes from, of media of other servers.
+    #[schema(required)]
     media_origin: Option<String>,
     user_id: String,
     media_id: String,
     media_type: String,
     /// In bytes.
     media_length: i64,
+    #[schema(required)]
     upload_name: Option<String>,
     /// When it was uploaded, in milliseconds.
     created_ts: i64,
     /// Always null: how media of other servers is called in the store.
+    #[schema(required)]
     filesystem_id: Option<String>,
     /// The address of which it is a preview.
+    #[schema(required)]
     url_cache: Option<String>,
     /// When it was last downloaded, in milliseconds; written about once a minute.
+    #[schema(required)]
     last_access_ts: Option<i64>,
+    #[schema(required)]
     quarantined_by: Option<String>,
     /// Whether an access token is needed to download it.
     authenticated: bool,
@@ -42,6 +48,7 @@ pub(crate) struct MediaInfo {
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/media/{server_name}/{media_id}", handle)
+        .id("getMedia")
         .summary("Shows what is known of an upload")
         .returns::<MediaAnswer>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such upload")])

@@ -3,7 +3,7 @@
 use http::Method;
 use reeve_db::{DbError, ReadTx};
 use reeve_http::query::Query;
-use reeve_http::{Answer, Call, MatrixError, Reading, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Param, Reading, Route, reply};
 use reeve_store::media_list::{self, OrderBy, Shown};
 use reeve_store::media_users;
 use serde::Serialize;
@@ -26,12 +26,17 @@ const ORDERS: &[(&str, OrderBy)] = &[
     ("safe_from_quarantine", OrderBy::SafeFromQuarantine),
 ];
 
-const QUERY: &[(&str, &str)] = &[
-    ("from", "Offset of the first upload; 0 by default"),
-    ("limit", "The most uploads; 100 by default, at most 10000"),
-    ("order_by", "What to sort by; `created_ts` by default"),
-    ("dir", "`f` ascending or `b` descending; `f` by default, but `b` if `order_by` is not given either"),
-];
+/// The query parameters.
+fn query() -> [Param; 4] {
+    [
+        Param::integer("from", "Offset of the first upload; 0 by default"),
+        Param::integer("limit", "The most uploads; 100 by default, at most 10000"),
+        Param::choice("order_by", ORDERS, "What to sort by; `created_ts` by default"),
+        Param::direction(
+            "`f` ascending or `b` descending; `f` by default, but `b` if `order_by` is not given either",
+        ),
+    ]
+}
 
 const ERRORS: &[(u16, &str, &str)] = &[
     (400, "M_INVALID_PARAM", "the user id or a query parameter is not valid"),
@@ -49,13 +54,17 @@ pub(crate) struct ListedMedia {
     media_type: String,
     /// In bytes.
     media_length: i64,
+    #[schema(required)]
     upload_name: Option<String>,
     /// When it was uploaded, in milliseconds.
     created_ts: i64,
     /// The address of which it is a preview.
+    #[schema(required)]
     url_cache: Option<String>,
     /// When it was last downloaded, in milliseconds; written about once a minute.
+    #[schema(required)]
     last_access_ts: Option<i64>,
+    #[schema(required)]
     quarantined_by: Option<String>,
     safe_from_quarantine: bool,
     user_id: String,
@@ -97,19 +106,21 @@ pub(crate) struct MediaList {
 
 pub(crate) fn list() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/media", handle_list)
+        .id("listUserMedia")
         .summary("Lists what an account uploaded")
-        .query(QUERY)
+        .query(query())
         .returns::<MediaList>(200)
         .errors(ERRORS)
 }
 
 pub(crate) fn delete() -> Route {
     Route::new(Method::DELETE, "/_synapse/admin/v1/users/{user_id}/media", handle_delete)
+        .id("deleteUserMedia")
         .summary("Deletes the uploads that the list with the same query shows")
         .description(
             "Quarantined and protected ones too. Repeat it until nothing is left to delete all that an account uploaded.",
         )
-        .query(QUERY)
+        .query(query())
         .returns::<Deleted>(200)
         .errors(ERRORS)
 }

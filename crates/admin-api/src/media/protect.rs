@@ -1,19 +1,23 @@
 //! Protecting uploads from being quarantined.
 
 use http::StatusCode;
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Route, reply, shape};
 use reeve_media::deeds;
 
 const ERRORS: &[(u16, &str, &str)] = &[(404, "M_UNKNOWN", "there is no such upload")];
 
 pub(crate) fn protect() -> Route {
     Route::post("/_synapse/admin/v1/media/protect/{media_id}", |call| handle(call, true))
+        .id("protectMedia")
+        .returns::<shape::Empty>(200)
         .summary("Protects an upload from being quarantined")
         .errors(ERRORS)
 }
 
 pub(crate) fn unprotect() -> Route {
     Route::post("/_synapse/admin/v1/media/unprotect/{media_id}", |call| handle(call, false))
+        .id("unprotectMedia")
+        .returns::<shape::Empty>(200)
         .summary("Lets an upload be quarantined again")
         .errors(ERRORS)
 }

@@ -1,6 +1,6 @@
 //! Deletes media of other servers that nobody has used for long.
 
-use reeve_http::{Answer, Call, Route, reply};
+use reeve_http::{Answer, Call, Param, Route, reply};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -14,9 +14,11 @@ pub(crate) struct Purged {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/purge_media_cache", handle)
+        .id("purgeMediaCache")
         .summary("Deletes media of other servers that nobody has used for long")
         .description("This server keeps no media of other servers, so that there is nothing to delete.")
-        .query(&[("before_ts", "What was last downloaded before this time, in milliseconds")])
+        .query([Param::integer("before_ts", "What was last downloaded before this time, in milliseconds")
+            .required()])
         .returns::<Purged>(200)
         .errors(BEFORE_TS_ERRORS)
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use reeve_db::DbError;
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Route, reply, shape};
 use reeve_media::deeds::{self, Progress};
 use reeve_store::media::{self, Media};
 use reeve_store::users;
@@ -25,6 +25,7 @@ pub(crate) struct Quarantined {
 
 pub(crate) fn of_user() -> Route {
     Route::post("/_synapse/admin/v1/user/{user_id}/media/quarantine", handle_user)
+        .id("quarantineUserMedia")
         .summary("Quarantines all that an account uploaded")
         .description("Spared is what is protected. An account that is not known has uploaded nothing.")
         .returns::<Quarantined>(200)
@@ -32,12 +33,16 @@ pub(crate) fn of_user() -> Route {
 
 pub(crate) fn one() -> Route {
     Route::post("/_synapse/admin/v1/media/quarantine/{server_name}/{media_id}", handle_one)
+        .id("quarantineMedia")
+        .returns::<shape::Empty>(200)
         .summary("Quarantines an upload, and others of the same bytes")
         .description("Spared is what is protected. An upload that is not known is nothing to do.")
 }
 
 pub(crate) fn release() -> Route {
     Route::post("/_synapse/admin/v1/media/unquarantine/{server_name}/{media_id}", handle_release)
+        .id("unquarantineMedia")
+        .returns::<shape::Empty>(200)
         .summary("Releases an upload from quarantine, and others of the same bytes")
         .description("An upload that is not known is nothing to do.")
 }

@@ -1,6 +1,6 @@
 //! What was quarantined and released, in order.
 
-use reeve_http::{Answer, MatrixError, Reading, Route, reply};
+use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
 use reeve_store::media;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -29,8 +29,9 @@ pub(crate) struct Change {
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/media/quarantine_changes", handle)
+        .id("listQuarantineChanges")
         .summary("Lists what was quarantined and released")
-        .query(&[("from", "The position to go on from; 0, before everything, by default")])
+        .query([Param::integer("from", "The position to go on from; 0, before everything, by default")])
         .returns::<Changes>(200)
         .errors(&[(400, "M_INVALID_PARAM", "`from` is no position that this server gave out")])
 }

@@ -1,6 +1,6 @@
 //! How much each account has uploaded.
 
-use reeve_http::{Answer, MatrixError, Reading, Route, reply};
+use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
 use reeve_store::media_statistics::{self, Filter, OrderBy};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -30,6 +30,7 @@ pub(crate) struct UserStatistics {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct UserMedia {
     user_id: String,
+    #[schema(required)]
     displayname: Option<String>,
     media_count: i64,
     /// In bytes.
@@ -38,21 +39,25 @@ pub(crate) struct UserMedia {
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/statistics/users/media", handle)
+        .id("getUserMediaStatistics")
         .summary("Lists how much each account has uploaded")
-        .query(&[
-            ("from", "Offset of the first account; 0 by default"),
-            ("limit", "The most accounts; 100 by default, at most 10000"),
-            ("order_by", "What to sort by; `user_id` by default"),
-            ("dir", "`f` ascending (the default) or `b` descending"),
-            ("from_ts", "Counts only what was uploaded at this time or later, in milliseconds"),
-            ("until_ts", "Counts only what was uploaded at this time or earlier, in milliseconds"),
-            ("search_term", "Only accounts with this text in their localpart or display name, in any case"),
+        .query([
+            Param::integer("from", "Offset of the first account; 0 by default"),
+            Param::integer("limit", "The most accounts; 100 by default, at most 10000"),
+            Param::choice("order_by", ORDERS, "What to sort by; `user_id` by default"),
+            Param::direction("`f` ascending (the default) or `b` descending"),
+            Param::integer("from_ts", "Counts only what was uploaded at this time or later, in milliseconds"),
+            Param::integer(
+                "until_ts",
+                "Counts only what was uploaded at this time or earlier, in milliseconds",
+            ),
+            Param::text(
+                "search_term",
+                "Only accounts with this text in their localpart or display name, in any case",
+            ),
         ])
         .returns::<UserStatistics>(200)
-        .errors(&[
-            (400, "M_INVALID_PARAM", "a query parameter is not valid"),
-            (400, "M_UNKNOWN", "a query parameter is not ASCII"),
-        ])
+        .errors(&[(400, "M_UNKNOWN", "a query parameter is not ASCII")])
 }
 
 fn handle(call: &Reading<'_>) -> Answer {

@@ -1,6 +1,6 @@
 //! Who did what to whom.
 
-use reeve_http::{Answer, MatrixError, Reading, Route, reply};
+use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
 use reeve_store::audit::{self, Entry, Filter};
 use serde::Serialize;
 use serde_json::Value;
@@ -24,6 +24,7 @@ pub(crate) struct AuditEntry {
     /// Who: a user id, or `cli` for the command line of the server.
     actor: String,
     /// From which address; null for the command line.
+    #[schema(required)]
     ip: Option<String>,
     /// In which request: the `X-Request-Id` of its answer, also in the log.
     request_id: String,
@@ -38,15 +39,16 @@ pub(crate) struct AuditEntry {
 
 pub(crate) fn route() -> Route {
     Route::read("/_reeve/admin/v1/audit", handle)
+        .id("listAuditLog")
         .summary("Lists what administrators did, the newest first")
-        .query(&[
-            ("actor", "only the deeds of this user id"),
-            ("target", "only deeds done to this, usually a user id"),
-            ("action", "only deeds of this name, such as `user.lock`"),
-            ("from_ts", "only deeds at this time or later, in milliseconds"),
-            ("until_ts", "only deeds before this time, in milliseconds"),
-            ("limit", "how many at most: 100 unless given, from 1 to 1000"),
-            ("from", "the `next_token` of the page before"),
+        .query([
+            Param::text("actor", "only the deeds of this user id"),
+            Param::text("target", "only deeds done to this, usually a user id"),
+            Param::text("action", "only deeds of this name, such as `user.lock`"),
+            Param::integer("from_ts", "only deeds at this time or later, in milliseconds"),
+            Param::integer("until_ts", "only deeds before this time, in milliseconds"),
+            Param::integer("limit", "how many at most: 100 unless given, from 1 to 1000"),
+            Param::text("from", "the `next_token` of the page before"),
         ])
         .returns::<AuditLog>(200)
         .errors(&[(400, "M_INVALID_PARAM", "a number is none, or `from` is not a `next_token` of this list")])

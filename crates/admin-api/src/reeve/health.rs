@@ -15,6 +15,7 @@ pub(crate) struct Health {
 pub(crate) fn route() -> Route {
     Route::get("/health", handle)
         .access(Access::Anybody)
+        .id("getHealth")
         .summary("Whether the server works and its database answers")
         .returns::<Health>(200)
         .errors(&[(503, "M_UNKNOWN", "the database does not answer")])

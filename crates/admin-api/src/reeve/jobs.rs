@@ -1,6 +1,6 @@
 //! Durable work: what waits, runs, and came of it.
 
-use reeve_http::{Answer, MatrixError, Reading, Route, reply};
+use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
 use reeve_store::jobs::{self, Filter, Job};
 use serde::Serialize;
 use serde_json::Value;
@@ -39,9 +39,10 @@ pub(crate) struct JobView {
     /// How much there is to do, as far as known.
     total: i64,
     /// What came of it; null until it is complete.
-    #[schema(value_type = Option<Object>)]
+    #[schema(required, value_type = Option<Object>)]
     result: Option<Value>,
     /// What went wrong last; null if nothing did.
+    #[schema(required)]
     error: Option<String>,
     /// How often the present step failed.
     attempts: i64,
@@ -55,14 +56,19 @@ pub(crate) struct JobView {
 
 pub(crate) fn list() -> Route {
     Route::read("/_reeve/admin/v1/jobs", read_all)
+        .id("listJobs")
         .summary("Lists durable work, the newest first")
         .description("Finished jobs are kept for seven days.")
-        .query(&[
-            ("kind", "only jobs of this kind, such as `deactivate_user`"),
-            ("state", "only jobs in this state: `scheduled`, `active`, `complete`, `failed` or `cancelled`"),
-            ("subject", "only jobs that work on this, usually a user id"),
-            ("limit", "how many at most: 100 unless given, from 1 to 1000"),
-            ("from", "the `next_token` of the page before"),
+        .query([
+            Param::text("kind", "only jobs of this kind, such as `deactivate_user`"),
+            Param::choice(
+                "state",
+                STATES,
+                "only jobs in this state: `scheduled`, `active`, `complete`, `failed` or `cancelled`",
+            ),
+            Param::text("subject", "only jobs that work on this, usually a user id"),
+            Param::integer("limit", "how many at most: 100 unless given, from 1 to 1000"),
+            Param::text("from", "the `next_token` of the page before"),
         ])
         .returns::<JobList>(200)
         .errors(&[(
@@ -74,6 +80,7 @@ pub(crate) fn list() -> Route {
 
 pub(crate) fn get() -> Route {
     Route::read("/_reeve/admin/v1/jobs/{id}", read_one)
+        .id("getJob")
         .summary("Reads one piece of durable work")
         .returns::<JobView>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such job, or it finished long ago")])

@@ -2,7 +2,7 @@
 
 use reeve_db::DbError;
 use reeve_http::metrics::Measured;
-use reeve_http::{Access, Answer, Call, Route, reply};
+use reeve_http::{Access, Answer, Call, Content, Route, reply};
 use reeve_store::{jobs, media_objects, media_users};
 
 /// The text format of OpenMetrics.
@@ -11,6 +11,8 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub(crate) fn route() -> Route {
     Route::get("/metrics", handle)
         .access(Access::Anybody)
+        .id("getMetrics")
+        .returns_other(200, Content::Text(OPEN_METRICS))
         .summary("What the server measures of itself, for Prometheus")
         .description("The answer is a text in the OpenMetrics format.")
 }

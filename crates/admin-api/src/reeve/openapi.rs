@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reeve_http::{Access, Call, Route, reply};
+use reeve_http::{Access, Call, Route, reply, shape};
 
 /// The route that serves a description of all routes, an OpenAPI document in JSON.
 pub fn route(document: impl Fn() -> Arc<str> + Send + Sync + 'static) -> Route {
@@ -11,5 +11,7 @@ pub fn route(document: impl Fn() -> Arc<str> + Send + Sync + 'static) -> Route {
         async move { reply::text("application/json", document.to_string()) }
     })
     .access(Access::Anybody)
+    .id("getOpenApiDocument")
+    .returns::<shape::AnyObject>(200)
     .summary("The description of the whole API, in OpenAPI 3.1")
 }

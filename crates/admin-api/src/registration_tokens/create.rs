@@ -30,6 +30,7 @@ pub(crate) struct CreateToken {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/registration_tokens/new", handle)
+        .id("createRegistrationToken")
         .summary("Adds a registration token")
         .takes::<CreateToken>()
         .returns::<TokenView>(200)

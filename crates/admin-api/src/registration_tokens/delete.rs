@@ -1,12 +1,14 @@
 //! Deletes a registration token.
 
 use reeve_accounts::registration;
-use reeve_http::{Answer, Call, Route, reply};
+use reeve_http::{Answer, Call, Route, reply, shape};
 
 use super::no_such_token;
 
 pub(crate) fn route() -> Route {
     Route::delete("/_synapse/admin/v1/registration_tokens/{token}", handle)
+        .id("deleteRegistrationToken")
+        .returns::<shape::Empty>(200)
         .summary("Deletes a registration token")
         .description("Registrations with it that are under way cannot be completed any more.")
         .errors(&[(404, "M_NOT_FOUND", "there is no such token")])

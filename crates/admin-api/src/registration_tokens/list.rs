@@ -1,6 +1,6 @@
 //! Lists registration tokens.
 
-use reeve_http::{Answer, Reading, Route, reply};
+use reeve_http::{Answer, Param, Reading, Route, reply};
 use reeve_store::registration_tokens;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,8 +15,12 @@ pub(crate) struct TokenList {
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/registration_tokens", handle)
+        .id("listRegistrationTokens")
         .summary("Lists registration tokens")
-        .query(&[("valid", "true: those that can be used now; false: those that cannot; absent: all")])
+        .query([Param::boolean(
+            "valid",
+            "true: those that can be used now; false: those that cannot; absent: all",
+        )])
         .returns::<TokenList>(200)
         .errors(&[(400, "M_INVALID_PARAM", "`valid` is neither true nor false")])
 }

@@ -23,12 +23,14 @@ pub(crate) struct TokenView {
     /// What people type.
     token: String,
     /// How many accounts it is good for; null for any number.
+    #[schema(required)]
     uses_allowed: Option<i64>,
     /// How many registrations with it are under way.
     pending: i64,
     /// How many accounts were made with it.
     completed: i64,
     /// When it expires, in milliseconds since the epoch; null for never.
+    #[schema(required)]
     expiry_time: Option<i64>,
 }
 

@@ -19,6 +19,7 @@ pub(crate) struct UpdateToken {
 
 pub(crate) fn route() -> Route {
     Route::put("/_synapse/admin/v1/registration_tokens/{token}", handle)
+        .id("updateRegistrationToken")
         .summary("Changes what a registration token is good for")
         .takes::<UpdateToken>()
         .returns::<TokenView>(200)

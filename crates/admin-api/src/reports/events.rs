@@ -1,6 +1,6 @@
 //! Reported events.
 
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::Error;
 use reeve_store::reports::{self, EventFilter, EventReport};
 use serde::Serialize;
@@ -25,13 +25,17 @@ pub(crate) struct EventReportView {
     /// Who reported it.
     user_id: String,
     /// How bad it is, from -100 (worst) to 0.
+    #[schema(required)]
     score: Option<i64>,
+    #[schema(required)]
     reason: Option<String>,
     /// Who sent the event.
     sender: String,
     /// The main alias of the room.
+    #[schema(required)]
     canonical_alias: Option<String>,
     /// The name of the room.
+    #[schema(required)]
     name: Option<String>,
 }
 
@@ -76,22 +80,25 @@ pub(crate) struct ReportedEvent {
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/_synapse/admin/v1/event_reports", list)
+            .id("listEventReports")
             .summary("Lists reported events, those reported last first")
-            .query(&[
-                ("from", "offset of the first report; 0 by default"),
-                ("limit", "the most reports to return; 100 by default, at most 10000"),
-                ("dir", "`b` the newest first (the default) or `f`"),
-                ("room_id", "substring of the room id"),
-                ("user_id", "substring of the id of who reported"),
-                ("event_sender_user_id", "the id of who sent the event"),
+            .query([
+                Param::integer("from", "offset of the first report; 0 by default"),
+                Param::integer("limit", "the most reports to return; 100 by default, at most 10000"),
+                Param::direction("`b` the newest first (the default) or `f`"),
+                Param::text("room_id", "substring of the room id"),
+                Param::text("user_id", "substring of the id of who reported"),
+                Param::text("event_sender_user_id", "the id of who sent the event"),
             ])
-            .returns::<EventReportPage>(200)
-            .errors(&[(400, "M_INVALID_PARAM", "a query parameter is not valid")]),
+            .returns::<EventReportPage>(200),
         Route::get("/_synapse/admin/v1/event_reports/{report_id}", get)
+            .id("getEventReport")
             .summary("Reads a reported event")
             .returns::<ReportedEvent>(200)
             .errors(ERRORS),
         Route::delete("/_synapse/admin/v1/event_reports/{report_id}", delete)
+            .id("deleteEventReport")
+            .returns::<shape::Empty>(200)
             .summary("Deletes the report of an event")
             .errors(ERRORS),
     ]

@@ -1,6 +1,6 @@
 //! Reported users.
 
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::Error;
 use reeve_store::reports::{self, UserReport};
 use serde::Serialize;
@@ -52,21 +52,24 @@ pub(crate) struct UserReportPage {
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/_synapse/admin/v1/user_reports", list)
+            .id("listUserReports")
             .summary("Lists reported users, those reported last first")
-            .query(&[
-                ("from", "offset of the first report; 0 by default"),
-                ("limit", "the most reports to return; 100 by default, at most 10000"),
-                ("dir", "`b` the newest first (the default) or `f`"),
-                ("user_id", "substring of the id of who reported"),
-                ("target_user_id", "substring of the id of who was reported"),
+            .query([
+                Param::integer("from", "offset of the first report; 0 by default"),
+                Param::integer("limit", "the most reports to return; 100 by default, at most 10000"),
+                Param::direction("`b` the newest first (the default) or `f`"),
+                Param::text("user_id", "substring of the id of who reported"),
+                Param::text("target_user_id", "substring of the id of who was reported"),
             ])
-            .returns::<UserReportPage>(200)
-            .errors(&[(400, "M_INVALID_PARAM", "a query parameter is not valid")]),
+            .returns::<UserReportPage>(200),
         Route::get("/_synapse/admin/v1/user_reports/{report_id}", get)
+            .id("getUserReport")
             .summary("Reads the report of a user")
             .returns::<UserReportView>(200)
             .errors(ERRORS),
         Route::delete("/_synapse/admin/v1/user_reports/{report_id}", delete)
+            .id("deleteUserReport")
+            .returns::<shape::Empty>(200)
             .summary("Deletes the report of a user")
             .errors(ERRORS),
     ]

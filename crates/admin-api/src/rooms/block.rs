@@ -28,6 +28,7 @@ pub(crate) struct BlockedRoom {
 
 pub(crate) fn get() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/block", handle_get)
+        .id("getRoomBlock")
         .summary("Reads whether a room is blocked")
         .returns::<BlockedRoom>(200)
         .errors(&[NOT_LEGAL])
@@ -35,6 +36,7 @@ pub(crate) fn get() -> Route {
 
 pub(crate) fn put() -> Route {
     Route::put("/_synapse/admin/v1/rooms/{room_id}/block", handle_put)
+        .id("setRoomBlock")
         .summary("Blocks or unblocks a room, known to this server or not")
         .takes::<BlockRoom>()
         .returns::<BlockRoom>(200)

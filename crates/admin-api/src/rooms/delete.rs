@@ -49,6 +49,7 @@ pub(crate) struct DeletedRoom {
     /// The aliases that stand for the new room now.
     local_aliases: Vec<String>,
     /// The new room.
+    #[schema(required)]
     new_room_id: Option<String>,
 }
 
@@ -69,6 +70,7 @@ const ERRORS: &[(u16, &str, &str)] = &[
 
 pub(crate) fn v1() -> Route {
     Route::delete("/_synapse/admin/v1/rooms/{room_id}", handle_v1)
+        .id("deleteRoom")
         .summary("Deletes a room and answers when it is done")
         .description("A durable job does it, which goes on if the client hangs up.")
         .takes::<DeleteRoom>()
@@ -78,6 +80,7 @@ pub(crate) fn v1() -> Route {
 
 pub(crate) fn v2() -> Route {
     Route::delete("/_synapse/admin/v2/rooms/{room_id}", handle_v2)
+        .id("deleteRoomInBackground")
         .summary("Deletes a room in the background")
         .description("A durable job does it; its status can be asked for during seven days.")
         .takes::<DeleteRoom>()

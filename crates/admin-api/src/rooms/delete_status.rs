@@ -21,6 +21,7 @@ pub(crate) struct Deletion {
     /// `scheduled`, `active`, `complete` or `failed`.
     status: String,
     /// What came of it; null until it is complete.
+    #[schema(required)]
     shutdown_room: Option<DeletedRoom>,
     /// When failed: why.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,6 +37,7 @@ pub(crate) struct Deletions {
 
 pub(crate) fn of_deletion() -> Route {
     Route::get("/_synapse/admin/v2/rooms/delete_status/{delete_id}", handle_deletion)
+        .id("getRoomDeletion")
         .summary("How far a deletion is")
         .returns::<Deletion>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such deletion, or it ended long ago")])
@@ -43,6 +45,7 @@ pub(crate) fn of_deletion() -> Route {
 
 pub(crate) fn of_room() -> Route {
     Route::get("/_synapse/admin/v2/rooms/{room_id}/delete_status", handle_room)
+        .id("listRoomDeletions")
         .summary("How far the deletions of a room are")
         .returns::<Deletions>(200)
         .errors(&[

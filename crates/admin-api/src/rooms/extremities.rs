@@ -35,6 +35,7 @@ pub(crate) struct DeletedExtremities {
 
 pub(crate) fn get() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room}/forward_extremities", handle_get)
+        .id("listForwardExtremities")
         .summary("Lists the events of a room that none follows yet")
         .returns::<Extremities>(200)
         .errors(ERRORS)
@@ -42,6 +43,7 @@ pub(crate) fn get() -> Route {
 
 pub(crate) fn delete() -> Route {
     Route::delete("/_synapse/admin/v1/rooms/{room}/forward_extremities", handle_delete)
+        .id("deleteForwardExtremities")
         .summary("Deletes all but the newest of the events that none follows")
         .description("There is never more than one, so that nothing is ever deleted.")
         .returns::<DeletedExtremities>(200)

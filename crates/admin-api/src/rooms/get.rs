@@ -1,6 +1,6 @@
 //! One room: what is known of it, who is in it, its state.
 
-use reeve_http::{Answer, Call, Route, reply};
+use reeve_http::{Answer, Call, Param, Route, reply, shape};
 use reeve_rooms::view::{ClientEvent, View};
 use reeve_rooms::{Error, event};
 use reeve_store::{events, memberships, rooms};
@@ -17,18 +17,26 @@ const NOW: i64 = i64::MAX - 1;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RoomDetails {
     room_id: String,
+    #[schema(required)]
     name: Option<String>,
     /// Its main alias.
+    #[schema(required)]
     canonical_alias: Option<String>,
     joined_members: i64,
+    #[schema(required)]
     join_rules: Option<String>,
+    #[schema(required)]
     guest_access: Option<String>,
+    #[schema(required)]
     history_visibility: Option<String>,
     /// How many pieces of state it has.
     state_events: i64,
+    #[schema(required)]
     avatar: Option<String>,
+    #[schema(required)]
     topic: Option<String>,
     /// Its type, such as `m.space`.
+    #[schema(required)]
     room_type: Option<String>,
     /// How many members are of this server.
     joined_local_members: i64,
@@ -36,6 +44,7 @@ pub(crate) struct RoomDetails {
     version: String,
     creator: String,
     /// The algorithm with which it is encrypted.
+    #[schema(required)]
     encryption: Option<String>,
     /// Whether users of other servers may join.
     federatable: bool,
@@ -48,6 +57,7 @@ pub(crate) struct RoomDetails {
     /// Whether it was closed in favour of another.
     tombstoned: bool,
     /// The room that took its place.
+    #[schema(required)]
     replacement_room: Option<String>,
 }
 
@@ -62,12 +72,13 @@ pub(crate) struct RoomMembers {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RoomState {
     /// The state events, as clients get them.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<shape::ClientEvent>)]
     state: Vec<ClientEvent>,
 }
 
 pub(crate) fn details() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}", handle_details)
+        .id("getRoom")
         .summary("Reads what is known of a room")
         .returns::<RoomDetails>(200)
         .errors(&[UNKNOWN])
@@ -75,6 +86,7 @@ pub(crate) fn details() -> Route {
 
 pub(crate) fn members() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/members", handle_members)
+        .id("listRoomMembers")
         .summary("Lists who has joined a room")
         .returns::<RoomMembers>(200)
         .errors(&[UNKNOWN])
@@ -82,8 +94,9 @@ pub(crate) fn members() -> Route {
 
 pub(crate) fn state() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/state", handle_state)
+        .id("getRoomStateAsAdmin")
         .summary("Reads the present state of a room")
-        .query(&[("type", "only events of this type")])
+        .query([Param::text("type", "only events of this type")])
         .returns::<RoomState>(200)
         .errors(&[UNKNOWN])
 }

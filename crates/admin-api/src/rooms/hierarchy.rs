@@ -1,6 +1,6 @@
 //! The rooms of a space.
 
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
 use reeve_rooms::Error;
 use reeve_rooms::directory::{self, Hierarchy};
 use reeve_rooms::view::View;
@@ -24,11 +24,12 @@ pub(crate) struct RoomTree {
 
 pub(crate) fn route() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/hierarchy", handle)
+        .id("getRoomHierarchyAsAdmin")
         .summary("Lists the rooms of a space, whoever may see them")
-        .query(&[
-            ("from", "the `next_batch` of the page before"),
-            ("limit", "how many rooms, 50 by default and at most"),
-            ("max_depth", "how deep to go; all the way by default"),
+        .query([
+            Param::text("from", "the `next_batch` of the page before"),
+            Param::integer("limit", "how many rooms, 50 by default and at most"),
+            Param::integer("max_depth", "how deep to go; all the way by default"),
         ])
         .returns::<RoomTree>(200)
         .errors(&[

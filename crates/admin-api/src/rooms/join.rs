@@ -25,6 +25,7 @@ pub(crate) struct JoinedRoom {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/join/{room}", handle)
+        .id("joinUserToRoom")
         .summary("Lets an account join a room, given by id or alias")
         .description(
             "Into a room that is not public the administrator, who must be in it, invites the account first.",

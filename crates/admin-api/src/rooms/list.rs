@@ -1,7 +1,7 @@
 //! Lists rooms: filtered, sorted, paged.
 
 use reeve_http::query::Query;
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
 use reeve_rooms::Room;
 use reeve_store::room_list::{self, Filter, OrderBy};
 use serde::Serialize;
@@ -34,8 +34,10 @@ const ORDERS: &[(&str, (OrderBy, bool))] = &[
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ListedRoom {
     room_id: String,
+    #[schema(required)]
     name: Option<String>,
     /// Its main alias.
+    #[schema(required)]
     canonical_alias: Option<String>,
     joined_members: i64,
     /// How many of them are of this server.
@@ -44,17 +46,22 @@ pub(crate) struct ListedRoom {
     version: String,
     creator: String,
     /// The algorithm with which it is encrypted.
+    #[schema(required)]
     encryption: Option<String>,
     /// Whether users of other servers may join.
     federatable: bool,
     /// Whether the public room directory shows it.
     public: bool,
+    #[schema(required)]
     join_rules: Option<String>,
+    #[schema(required)]
     guest_access: Option<String>,
+    #[schema(required)]
     history_visibility: Option<String>,
     /// How many pieces of state it has.
     state_events: i64,
     /// Its type, such as `m.space`.
+    #[schema(required)]
     room_type: Option<String>,
 }
 
@@ -98,25 +105,36 @@ pub(crate) struct ListedRooms {
 
 pub(crate) fn route() -> Route {
     Route::get("/_synapse/admin/v1/rooms", handle)
+        .id("listRooms")
         .summary("Lists rooms")
         .description(
             "`size`, `joined_members`, `joined_local_members`, `version` and `state_events` begin with the largest; \
              `dir=b` turns each order round. Rooms without a value come last, or first when turned round.",
         )
-        .query(&[
-            ("from", "Offset of the first room; 0 by default"),
-            ("limit", "The most rooms to return; 100 by default, at most 10000"),
-            ("order_by", "What to sort by; `alphabetical`, which is the name, by default"),
-            ("dir", "`f` (the default) or `b` for the reverse"),
-            (
-                "search_term",
-                "Substring of the name or of the local part of the main alias, in any case, or a whole room id",
+        .query([
+            Param::integer("from", "Offset of the first room; 0 by default"),
+            Param::integer("limit", "The most rooms to return; 100 by default, at most 10000"),
+            Param::choice(
+                "order_by",
+                ORDERS,
+                "What to sort by; `alphabetical`, which is the name, by default",
             ),
-            ("public_rooms", "`true` for only rooms in the public directory, `false` for none of them"),
-            ("empty_rooms", "`true` for only rooms in which nobody is, `false` for none of them"),
+            Param::direction("`f` (the default) or `b` for the reverse"),
+            Param::text(
+                "search_term",
+                "Substring of the name or of the local part of the main alias, in any case, \
+                 or a whole room id",
+            ),
+            Param::boolean(
+                "public_rooms",
+                "`true` for only rooms in the public directory, `false` for none of them",
+            ),
+            Param::boolean(
+                "empty_rooms",
+                "`true` for only rooms in which nobody is, `false` for none of them",
+            ),
         ])
         .returns::<ListedRooms>(200)
-        .errors(&[(400, "M_INVALID_PARAM", "a query parameter is not valid")])
 }
 
 struct Page {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Route, reply, shape};
 use reeve_rooms::upkeep;
 use serde::Deserialize;
 use serde_json::Value;
@@ -18,9 +18,11 @@ pub(crate) struct MakeAdmin {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/rooms/{room}/make_room_admin", handle)
+        .id("makeRoomAdmin")
+        .returns::<shape::Empty>(200)
         .summary("Gives an account the highest power that a member of this server has in a room")
         .description("That member also invites the account, unless it could join by itself.")
-        .takes::<MakeAdmin>()
+        .may_take::<MakeAdmin>()
         .errors(&[
             (400, "M_UNKNOWN", "nobody of this server has the power, or an id or alias is malformed"),
             (404, "M_NOT_FOUND", "there is no such account or alias"),

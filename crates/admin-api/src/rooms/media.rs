@@ -19,6 +19,7 @@ pub(crate) struct RoomMedia {
 
 pub(crate) fn list() -> Route {
     Route::get("/_synapse/admin/v1/room/{room_id}/media", handle_list)
+        .id("listRoomMedia")
         .summary("Lists the media that events of a room point to")
         .description(
             "The newest 200,000 events are looked at, redacted ones too. A room that is not known has none.",
@@ -29,6 +30,7 @@ pub(crate) fn list() -> Route {
 pub(crate) fn quarantine() -> Route {
     Route::post("/_synapse/admin/v1/room/{room_id}/media/quarantine", handle_quarantine)
         .also("/_synapse/admin/v1/quarantine_media/{room_id}")
+        .id("quarantineRoomMedia")
         .summary("Quarantines the media that events of a room point to")
         .description(
             "Spared is what is protected. The newest 200,000 events are looked at, redacted ones too.",

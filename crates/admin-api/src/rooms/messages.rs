@@ -1,6 +1,6 @@
 //! The history of a room: pages, context, the event nearest to a time, and single events as they are stored.
 
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::timeline::{self, Range, Token};
 use reeve_rooms::view::{ClientEvent, View};
 use reeve_rooms::{Error, filter};
@@ -13,14 +13,14 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RoomMessages {
     /// The events, as clients get them.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<shape::ClientEvent>)]
     chunk: Vec<ClientEvent>,
     start: String,
     /// What to send as `from` for the next page; absent where nothing is left.
     #[serde(skip_serializing_if = "Option::is_none")]
     end: Option<String>,
     /// The membership events of the senders, if the filter asks for them.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<shape::ClientEvent>)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     state: Vec<ClientEvent>,
 }
@@ -29,15 +29,15 @@ pub(crate) struct RoomMessages {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EventContext {
     /// The newest first.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<shape::ClientEvent>)]
     events_before: Vec<ClientEvent>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = shape::ClientEvent)]
     event: ClientEvent,
     /// The oldest first.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<shape::ClientEvent>)]
     events_after: Vec<ClientEvent>,
     /// The state after the last event.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<shape::ClientEvent>)]
     state: Vec<ClientEvent>,
     start: String,
     end: String,
@@ -59,48 +59,55 @@ pub(crate) struct FetchedEvent {
     event: Value,
 }
 
-const BAD_QUERY: (u16, &str, &str) = (400, "M_INVALID_PARAM", "a query parameter is not valid");
 const BAD_FILTER: (u16, &str, &str) = (400, "M_NOT_JSON", "the filter is not valid");
 
 pub(crate) fn messages() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/messages", handle_messages)
+        .id("listRoomMessagesAsAdmin")
         .summary("Reads a page of a room's history, whoever may see it")
-        .query(&[
-            ("from", "where to start; the oldest or the newest event by default, depending on `dir`"),
-            ("to", "where to stop"),
-            ("dir", "`f` forward in time (the default) or `b` backward"),
-            ("limit", "how many events, 10 by default"),
-            ("filter", "which events, a filter as JSON"),
+        .query([
+            Param::text(
+                "from",
+                "where to start; the oldest or the newest event by default, depending on `dir`",
+            ),
+            Param::text("to", "where to stop"),
+            Param::direction("`f` forward in time (the default) or `b` backward"),
+            Param::integer("limit", "how many events, 10 by default"),
+            Param::text("filter", "which events, a filter as JSON"),
         ])
         .returns::<RoomMessages>(200)
-        .errors(&[BAD_QUERY, BAD_FILTER, (400, "M_UNKNOWN", "`from` or `to` is no token")])
+        .errors(&[BAD_FILTER, (400, "M_UNKNOWN", "`from` or `to` is no token")])
 }
 
 pub(crate) fn context() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/context/{event_id}", handle_context)
+        .id("getRoomContextAsAdmin")
         .summary("Reads an event and what happened around it")
-        .query(&[("limit", "how many events around it, 10 by default"), ("filter", "which of them")])
+        .query([
+            Param::integer("limit", "how many events around it, 10 by default"),
+            Param::text("filter", "which of them"),
+        ])
         .returns::<EventContext>(200)
-        .errors(&[BAD_QUERY, BAD_FILTER, (404, "M_NOT_FOUND", "there is no such event in the room")])
+        .errors(&[BAD_FILTER, (404, "M_NOT_FOUND", "there is no such event in the room")])
 }
 
 pub(crate) fn timestamp_to_event() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/timestamp_to_event", handle_timestamp)
+        .id("getEventByTimestampAsAdmin")
         .summary("Finds the event of a room nearest to a time")
-        .query(&[
-            ("ts", "the time in milliseconds"),
-            ("dir", "`f` for the first event from then on (the default) or `b` for the last until then"),
+        .query([
+            Param::integer("ts", "the time in milliseconds").required(),
+            Param::direction(
+                "`f` for the first event from then on (the default) or `b` for the last until then",
+            ),
         ])
         .returns::<NearestEvent>(200)
-        .errors(&[
-            BAD_QUERY,
-            (400, "M_MISSING_PARAM", "`ts` is missing"),
-            (404, "M_NOT_FOUND", "there is no such event"),
-        ])
+        .errors(&[(404, "M_NOT_FOUND", "there is no such event")])
 }
 
 pub(crate) fn fetch_event() -> Route {
     Route::get("/_synapse/admin/v1/fetch_event/{event_id}", handle_fetch)
+        .id("fetchEvent")
         .summary("Reads an event as it is stored, even if it was redacted")
         .returns::<FetchedEvent>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such event")])

@@ -35,14 +35,15 @@ pub(crate) struct Purging {
     error: Option<String>,
 }
 
-fn order(path: &str) -> Route {
+fn order(id: &'static str, path: &str) -> Route {
     Route::post(path, handle)
+        .id(id)
         .summary("Purges all of a room's history before an event or a time")
         .description(
             "At once it is in nobody's timeline; a durable job then deletes it. What holds in the room at present, such \
              as its name and its members, stays.",
         )
-        .takes::<HistoryBefore>()
+        .may_take::<HistoryBefore>()
         .returns::<OrderedPurge>(200)
         .errors(&[
             (400, "M_BAD_JSON", "it is not said up to where, or a value has the wrong type"),
@@ -52,15 +53,16 @@ fn order(path: &str) -> Route {
 }
 
 pub(crate) fn by_body() -> Route {
-    order("/_synapse/admin/v1/purge_history/{room_id}")
+    order("purgeHistory", "/_synapse/admin/v1/purge_history/{room_id}")
 }
 
 pub(crate) fn by_path() -> Route {
-    order("/_synapse/admin/v1/purge_history/{room_id}/{event_id}")
+    order("purgeHistoryBeforeEvent", "/_synapse/admin/v1/purge_history/{room_id}/{event_id}")
 }
 
 pub(crate) fn status() -> Route {
     Route::get("/_synapse/admin/v1/purge_history_status/{purge_id}", handle_status)
+        .id("getPurgeHistoryStatus")
         .summary("How far a purge is")
         .returns::<Purging>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such purge, or it ended long ago")])

@@ -33,6 +33,7 @@ pub(crate) struct AccountData {
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/accountdata", handle)
+        .id("getUserAccountData")
         .summary("Reads the account data of an account")
         .returns::<AccountDataAnswer>(200)
         .errors(&[

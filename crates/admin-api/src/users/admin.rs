@@ -1,7 +1,7 @@
 //! Whether an account administers the server: reads and sets it.
 
 use reeve_accounts::users as deeds;
-use reeve_http::{Answer, Call, Reading, Route, json, reply};
+use reeve_http::{Answer, Call, Reading, Route, json, reply, shape};
 use reeve_store::users;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,6 +18,7 @@ pub(crate) struct AdminFlag {
 
 pub(crate) fn get() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/admin", read)
+        .id("isUserAdmin")
         .summary("Whether an account administers the server")
         .description("An account that does not exist does not.")
         .returns::<AdminFlag>(200)
@@ -29,6 +30,8 @@ pub(crate) fn get() -> Route {
 
 pub(crate) fn put() -> Route {
     Route::put("/_synapse/admin/v1/users/{user_id}/admin", write)
+        .id("setUserAdmin")
+        .returns::<shape::Empty>(200)
         .summary("Makes an account an administrator of the server, or not")
         .takes::<AdminFlag>()
         .errors(&[

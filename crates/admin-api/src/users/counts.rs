@@ -1,11 +1,14 @@
 //! How many invites an account sent and how many rooms it joined.
 
-use reeve_http::{Answer, Reading, Route, reply};
+use reeve_http::{Answer, Param, Reading, Route, reply};
 use reeve_store::events;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-const QUERY: &[(&str, &str)] = &[("from_ts", "count from this time on, in milliseconds (required)")];
+/// The query parameters.
+fn query() -> [Param; 1] {
+    [Param::integer("from_ts", "count from this time on, in milliseconds (required)").required()]
+}
 const ERRORS: &[(u16, &str, &str)] = &[
     (400, "M_MISSING_PARAM", "`from_ts` is missing"),
     (400, "M_INVALID_PARAM", "`from_ts` is not an integer, or negative"),
@@ -25,16 +28,18 @@ pub(crate) struct RoomsJoined {
 
 pub(crate) fn sent_invites() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/sent_invite_count", read_sent_invites)
+        .id("countSentInvites")
         .summary("How many invites an account sent since a time")
-        .query(QUERY)
+        .query(query())
         .returns::<SentInvites>(200)
         .errors(ERRORS)
 }
 
 pub(crate) fn rooms_joined() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/cumulative_joined_room_count", read_rooms_joined)
+        .id("countJoinedRooms")
         .summary("How many rooms an account joined since a time")
-        .query(QUERY)
+        .query(query())
         .returns::<RoomsJoined>(200)
         .errors(ERRORS)
 }

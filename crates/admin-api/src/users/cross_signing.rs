@@ -14,6 +14,7 @@ pub(crate) struct Permission {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/users/{user_id}/_allow_cross_signing_replacement_without_uia", handle)
+        .id("allowCrossSigningReplacement")
         .summary(
             "Lets an account replace its cross-signing keys without authenticating again, for ten minutes",
         )

@@ -25,12 +25,13 @@ pub(crate) struct Deactivated {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/deactivate/{user_id}", handle)
+        .id("deactivateUser")
         .summary("Deactivates an account, and erases it if asked to")
         .description(
             "Sessions, devices, addresses, the password and login-as tokens are gone at once. What may be very much \
              is cleared by a durable job (`GET /_reeve/admin/v1/jobs?subject=USER_ID`).",
         )
-        .takes::<Deactivate>()
+        .may_take::<Deactivate>()
         .returns::<Deactivated>(200)
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id is malformed"),

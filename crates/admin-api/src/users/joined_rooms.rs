@@ -15,6 +15,7 @@ pub(crate) struct JoinedRooms {
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/joined_rooms", handle)
+        .id("listUserJoinedRooms")
         .summary("Lists the rooms that an account is joined to")
         .description(
             "Any user id is taken, also of other servers: the rooms known to this server are listed.",

@@ -1,7 +1,7 @@
 //! Lists accounts: filtered, sorted, paged.
 
 use reeve_http::query::Query;
-use reeve_http::{Answer, MatrixError, Reading, Route, reply};
+use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
 use reeve_model::User;
 use reeve_store::user_list::{self, Filter, OrderBy, Term};
 use serde::Serialize;
@@ -24,39 +24,49 @@ const ORDERS: &[(&str, OrderBy)] = &[
     ("locked", OrderBy::Locked),
 ];
 
-const QUERY: &[(&str, &str)] = &[
-    ("from", "Offset of the first account; 0 by default"),
-    ("limit", "The most accounts to return; 100 by default, at most 10000"),
-    ("user_id", "Substring of the user id, in any case; ignored if `name` is given"),
-    ("name", "Substring of localpart or display name, in any case"),
-    ("guests", "`false` leaves guests out"),
-    (
-        "deactivated",
-        "v2: `true` adds deactivated accounts. v3: `true` for only those, `false` for none of them",
-    ),
-    ("locked", "`true` adds locked accounts"),
-    ("admins", "`true` for only administrators, `false` for none of them"),
-    ("order_by", "What to sort by; `name` by default"),
-    ("dir", "`f` ascending (the default) or `b` descending"),
-    ("not_user_type", "A user type to leave out, repeatable; blank for accounts without a type"),
-];
+/// The query parameters.
+fn query() -> [Param; 11] {
+    [
+        Param::integer("from", "Offset of the first account; 0 by default"),
+        Param::integer("limit", "The most accounts to return; 100 by default, at most 10000"),
+        Param::text("user_id", "Substring of the user id, in any case; ignored if `name` is given"),
+        Param::text("name", "Substring of localpart or display name, in any case"),
+        Param::boolean("guests", "`false` leaves guests out"),
+        Param::boolean(
+            "deactivated",
+            "v2: `true` adds deactivated accounts. v3: `true` for only those, `false` for none of them",
+        ),
+        Param::boolean("locked", "`true` adds locked accounts"),
+        Param::boolean("admins", "`true` for only administrators, `false` for none of them"),
+        Param::choice("order_by", ORDERS, "What to sort by; `name` by default"),
+        Param::direction("`f` ascending (the default) or `b` descending"),
+        Param::texts(
+            "not_user_type",
+            "A user type to leave out, repeatable; blank for accounts without a type",
+        ),
+    ]
+}
 
 /// An account in a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ListedUser {
     /// The full user id.
     name: String,
+    #[schema(required)]
     user_type: Option<String>,
     is_guest: bool,
     admin: bool,
     deactivated: bool,
     shadow_banned: bool,
+    #[schema(required)]
     displayname: Option<String>,
+    #[schema(required)]
     avatar_url: Option<String>,
     /// When the account was created, in **milliseconds**.
     creation_ts: i64,
     erased: bool,
     /// When it was last seen, in milliseconds.
+    #[schema(required)]
     last_seen_ts: Option<i64>,
     locked: bool,
 }
@@ -95,18 +105,18 @@ pub(crate) fn v2() -> Route {
     Route::read("/_synapse/admin/v2/users", |call| {
         handle(call, |deactivated| Some(false).filter(|_| deactivated != Some(true)))
     })
+    .id("listUsersV2")
     .summary("Lists accounts; deactivated and locked ones only when asked for")
-    .query(QUERY)
+    .query(query())
     .returns::<ListedUsers>(200)
-    .errors(&[(400, "M_INVALID_PARAM", "a query parameter is not valid")])
 }
 
 pub(crate) fn v3() -> Route {
     Route::read("/_synapse/admin/v3/users", |call| handle(call, |deactivated| deactivated))
+        .id("listUsers")
         .summary("Lists accounts; deactivated ones included unless told otherwise")
-        .query(QUERY)
+        .query(query())
         .returns::<ListedUsers>(200)
-        .errors(&[(400, "M_INVALID_PARAM", "a query parameter is not valid")])
 }
 
 struct Page {

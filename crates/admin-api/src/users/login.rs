@@ -25,6 +25,7 @@ pub(crate) struct LoggedInAs {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/users/{user_id}/login", handle)
+        .id("loginAsUser")
         .summary("Logs in as another account")
         .not_suspended("Logging in as others while account is suspended is not allowed.")
         .description(
@@ -32,7 +33,7 @@ pub(crate) fn route() -> Route {
              does not see it. It ends with the administrator's sessions, when the administrator is demoted, locked, \
              suspended or deactivated, and when the account is deactivated.",
         )
-        .takes::<LoginAs>()
+        .may_take::<LoginAs>()
         .returns::<LoggedInAs>(200)
         .errors(&[
             (400, "M_UNKNOWN", "the account is on another server or the caller's own, or `valid_until_ms` is not an integer"),

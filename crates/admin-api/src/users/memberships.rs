@@ -16,6 +16,7 @@ pub(crate) struct Memberships {
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/memberships", handle)
+        .id("listUserMemberships")
         .summary("Lists the memberships of an account in all rooms")
         .description("Any user id is taken, also of other servers.")
         .returns::<Memberships>(200)

@@ -34,11 +34,13 @@ pub(crate) struct PusherView {
     /// Whether it is switched on; another device of the account may have switched it off.
     enabled: bool,
     /// The device it was set from.
+    #[schema(required)]
     device_id: Option<String>,
 }
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/pushers", handle)
+        .id("listUserPushers")
         .summary("Lists the pushers of an account")
         .returns::<PusherList>(200)
         .errors(target::ERRORS)

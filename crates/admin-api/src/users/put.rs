@@ -60,6 +60,7 @@ pub(crate) struct PutExternalId {
 
 pub(crate) fn route() -> Route {
     Route::put("/_synapse/admin/v2/users/{user_id}", handle)
+        .id("putUser")
         .summary("Creates or changes an account, as a whole or not at all")
         .description("Answers 201 if the account is new and 200 if it was there.")
         .takes::<PutUser>()

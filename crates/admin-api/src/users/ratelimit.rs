@@ -2,7 +2,7 @@
 
 use reeve_accounts::moderation;
 use reeve_http::json::{self, Integer, Object};
-use reeve_http::{Answer, Call, MatrixError, Reading, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Reading, Route, reply, shape};
 use reeve_model::User;
 use reeve_store::ratelimits::{self, Override};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,7 @@ impl From<Override> for RateLimit {
 
 pub(crate) fn get() -> Route {
     Route::read(PATH, read)
+        .id("getUserRatelimit")
         .summary("Reads the message rate limit of an account's own")
         .returns::<RateLimit>(200)
         .errors(ERRORS)
@@ -43,12 +44,13 @@ pub(crate) fn get() -> Route {
 
 pub(crate) fn post() -> Route {
     Route::post(PATH, write)
+        .id("setUserRatelimit")
         .summary("Gives an account a message rate limit of its own")
         .description(
             "What is absent is 0: nothing is taken over from a limit that was set before. Holds at once, also for \
              sessions that are open.",
         )
-        .takes::<RateLimit>()
+        .may_take::<RateLimit>()
         .returns::<RateLimit>(200)
         .errors(&[
             (400, "M_UNKNOWN", "the account is on another server, or the user id has no server name"),
@@ -59,6 +61,8 @@ pub(crate) fn post() -> Route {
 
 pub(crate) fn delete() -> Route {
     Route::delete(PATH, remove)
+        .id("deleteUserRatelimit")
+        .returns::<shape::Empty>(200)
         .summary("Puts an account back under the common message rate limit")
         .errors(ERRORS)
 }

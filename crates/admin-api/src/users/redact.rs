@@ -50,6 +50,7 @@ pub(crate) struct RedactStatus {
 
 pub(crate) fn order() -> Route {
     Route::post("/_synapse/admin/v1/user/{user_id}/redact", handle_order)
+        .id("redactUser")
         .summary("Redacts the messages and joins of an account")
         .description("A durable job does it; other events, such as reactions, stay.")
         .takes::<Redact>()
@@ -63,6 +64,7 @@ pub(crate) fn order() -> Route {
 
 pub(crate) fn status() -> Route {
     Route::get("/_synapse/admin/v1/user/redact_status/{redact_id}", handle_status)
+        .id("getRedactStatus")
         .summary("How far a redaction of an account's events is")
         .returns::<RedactStatus>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such job")])

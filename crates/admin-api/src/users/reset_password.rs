@@ -1,7 +1,7 @@
 //! Sets the password of an account.
 
 use reeve_accounts::{Error, users};
-use reeve_http::{Answer, Call, MatrixError, Route, json, reply};
+use reeve_http::{Answer, Call, MatrixError, Route, json, reply, shape};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -20,6 +20,8 @@ pub(crate) struct ResetPassword {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/reset_password/{user_id}", handle)
+        .id("resetPassword")
+        .returns::<shape::Empty>(200)
         .summary("Sets the password of an account")
         .takes::<ResetPassword>()
         .errors(&[

@@ -1,7 +1,7 @@
 //! Drops silently what an account sends, or ends that.
 
 use reeve_accounts::moderation;
-use reeve_http::{Answer, Call, Route, reply};
+use reeve_http::{Answer, Call, Route, reply, shape};
 
 use crate::target;
 
@@ -14,13 +14,19 @@ const ERRORS: &[(u16, &str, &str)] = &[
 
 pub(crate) fn ban() -> Route {
     Route::post(PATH, |call| set(call, true))
+        .id("shadowBanUser")
+        .returns::<shape::Empty>(200)
         .summary("Shadow-bans an account: what it sends is silently dropped")
         .description("Holds at once, also for sessions that are open. The body is not read.")
         .errors(ERRORS)
 }
 
 pub(crate) fn unban() -> Route {
-    Route::delete(PATH, |call| set(call, false)).summary("Ends the shadow-ban of an account").errors(ERRORS)
+    Route::delete(PATH, |call| set(call, false))
+        .id("shadowUnbanUser")
+        .returns::<shape::Empty>(200)
+        .summary("Ends the shadow-ban of an account")
+        .errors(ERRORS)
 }
 
 async fn set(call: Call, shadow_banned: bool) -> Answer {

@@ -17,6 +17,7 @@ pub(crate) struct Suspend {
 
 pub(crate) fn route() -> Route {
     Route::put("/_synapse/admin/v1/suspend/{user_id}", handle)
+        .id("suspendUser")
         .summary("Suspends an account, so that it may only read and leave, or lets it act again")
         .description("Answers an object with one key, `user_USERID_suspended`.")
         .takes::<Suspend>()

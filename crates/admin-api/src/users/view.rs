@@ -40,23 +40,31 @@ pub(crate) struct UserView {
     /// When the account was created, in **seconds**.
     creation_ts: i64,
     /// The application service that registered it in an exclusive namespace.
+    #[schema(required)]
     appservice_id: Option<String>,
     /// The version of the policy for which a notice was sent.
+    #[schema(required)]
     consent_server_notice_sent: Option<String>,
     /// The version of the policy it consented to.
+    #[schema(required)]
     consent_version: Option<String>,
     /// When it consented, in milliseconds.
+    #[schema(required)]
     consent_ts: Option<i64>,
     /// `bot`, `support`, or a type from the settings.
+    #[schema(required)]
     user_type: Option<String>,
     is_guest: bool,
     suspended: bool,
+    #[schema(required)]
     displayname: Option<String>,
+    #[schema(required)]
     avatar_url: Option<String>,
     threepids: Vec<ThreepidView>,
     external_ids: Vec<ExternalIdView>,
     erased: bool,
     /// When it was last seen, in milliseconds.
+    #[schema(required)]
     last_seen_ts: Option<i64>,
 }
 

@@ -1,6 +1,6 @@
 //! Where an account is and was connected from.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use reeve_accounts::seen::Sighting;
 use reeve_http::call::Params;
@@ -16,15 +16,16 @@ use crate::target;
 /// As many connections as an answer shows, the newest first.
 const MOST: i64 = 10_000;
 
-/// Where an account is and was connected from.
+/// Where an account is and was connected from, by devices; all are shown under a device with a blank name.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Whois {
     user_id: String,
+    #[schema(value_type = BTreeMap<String, WhoisDevice>)]
     devices: WhoisDevices,
 }
 
 /// All connections stand under one device with a blank name.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 pub(crate) struct WhoisDevices {
     #[serde(rename = "")]
     all: WhoisDevice,
@@ -60,6 +61,7 @@ pub(crate) fn route() -> Route {
         .also("/_matrix/client/unstable/admin/whois/{user_id}")
         .access(Access::User)
         .before(shape)
+        .id("whois")
         .summary("Where an account is and was connected from")
         .description(
             "Administrators may ask about everybody, others about themselves. A connection is forgotten 28 days after \

@@ -9,23 +9,26 @@ mod upload;
 
 use std::time::Duration;
 
-use reeve_http::{Access, Answer, Call, Limit, MatrixError, Reading, Route, reply};
+use reeve_http::{Access, Answer, Call, Content, Limit, MatrixError, Param, Reading, Route, reply, shape};
 use reeve_store::media::Media;
 use serde_json::json;
+
+use crate::shapes;
 
 /// How long a client waits for bytes that have not come, unless it says otherwise.
 const WAIT_MS: i64 = 20_000;
 /// The longest that it can wait.
 const LONGEST_WAIT_MS: i64 = 60_000;
 
-const TIMEOUT: (&str, &str) =
-    ("timeout_ms", "how long to wait for bytes that have not come, in milliseconds; 20000 if not given");
+const TIMEOUT: Param = Param::integer(
+    "timeout_ms",
+    "how long to wait for bytes that have not come, in milliseconds; 20000 if not given",
+);
 const NOT_FOUND: (u16, &str, &str) =
     (404, "M_NOT_FOUND", "there is no such upload, it is quarantined, or it is another server's");
 const NOT_YET: (u16, &str, &str) = (504, "M_NOT_YET_UPLOADED", "the bytes have not come yet");
 const FULL: (u16, &str, &str) = (403, "M_FORBIDDEN", "the account, or the server, has no room for it");
 const TOO_LARGE: (u16, &str, &str) = (413, "M_TOO_LARGE", "it is longer than uploads may be");
-const LIMITED: (u16, &str, &str) = (429, "M_LIMIT_EXCEEDED", "too many requests");
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -34,6 +37,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/media/r0/config")
             .also("/_matrix/media/v1/config")
             .access(Access::User)
+            .id("getConfigAuthed")
+            .returns::<shapes::UploadLimit>(200)
             .summary("How long an upload may be")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1mediaconfig"),
         Route::post("/_matrix/media/v3/upload", upload::upload)
@@ -42,15 +47,18 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::User)
             .limit(Limit::Media)
             .uploads()
+            .id("uploadContent")
+            .returns::<shapes::ContentUri>(200)
             .summary("Uploads a file")
-            .query(&[("filename", "the name of the file")])
-            .errors(&[FULL, TOO_LARGE, LIMITED])
+            .query([Param::text("filename", "the name of the file")])
+            .errors(&[FULL, TOO_LARGE])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixmediav3upload"),
         Route::post("/_matrix/media/v1/create", upload::create)
             .access(Access::User)
             .limit(Limit::Media)
+            .id("createContent")
+            .returns::<shapes::ReservedUri>(200)
             .summary("Gives out the address of a file that will be uploaded later")
-            .errors(&[LIMITED])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixmediav1create"),
         Route::put("/_matrix/media/v3/upload/{serverName}/{mediaId}", upload::upload_to)
             .also("/_matrix/media/r0/upload/{serverName}/{mediaId}")
@@ -58,15 +66,16 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::User)
             .limit(Limit::Media)
             .uploads()
+            .id("uploadContentToMXC")
+            .returns::<shape::Empty>(200)
             .summary("Uploads a file to an address that was given out before")
-            .query(&[("filename", "the name of the file")])
+            .query([Param::text("filename", "the name of the file")])
             .errors(&[
                 FULL,
                 (403, "M_FORBIDDEN", "the address was given out to somebody else"),
                 (404, "M_NOT_FOUND", "the address was not given out, or too long ago"),
                 (409, "M_CANNOT_OVERWRITE_MEDIA", "the file is there already"),
                 TOO_LARGE,
-                LIMITED,
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixmediav3uploadservernamemediaid"),
         Route::get("/_matrix/client/v1/media/preview_url", preview::preview_url)
@@ -75,26 +84,35 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/media/v1/preview_url")
             .access(Access::User)
             .limit(Limit::UrlPreviews)
+            .id("getUrlPreviewAuthed")
+            .returns::<shape::AnyObject>(200)
             .summary("What a web page says of itself, for a link to it")
             .description("Off unless the settings switch it on.")
-            .query(&[
-                ("url", "the address of the page"),
-                ("ts", "the time of which the preview is wanted; the newest is given"),
+            .query([
+                Param::text("url", "the address of the page").required(),
+                Param::integer("ts", "the time of which the preview is wanted; the newest is given"),
             ])
             .errors(preview::ERRORS)
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1mediapreview_url"),
         Route::get("/_matrix/client/v1/media/download/{serverName}/{mediaId}", download::download)
             .also("/_matrix/client/v1/media/download/{serverName}/{mediaId}/{fileName}")
             .access(Access::Guest)
+            .id("getContentAuthed")
+            .returns_other(200, Content::Bytes)
+            .returns_other(206, Content::Bytes)
+            .returns_other(304, Content::Nothing)
             .summary("Downloads a file")
             .description("Answers to `Range`, `If-Range` and `If-None-Match`.")
-            .query(&[TIMEOUT])
+            .query([TIMEOUT])
             .errors(&[NOT_FOUND, (416, "M_UNKNOWN", "the range lies beyond the file"), NOT_YET])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid"),
         Route::get("/_matrix/client/v1/media/thumbnail/{serverName}/{mediaId}", thumbnail::thumbnail)
             .access(Access::Guest)
+            .id("getContentThumbnailAuthed")
+            .returns_other(200, Content::Bytes)
+            .returns_other(304, Content::Nothing)
             .summary("Downloads a picture, smaller")
-            .query(thumbnail::QUERY)
+            .query(thumbnail::query())
             .errors(thumbnail::ERRORS)
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1mediathumbnailservernamemediaid"),
         Route::get("/_matrix/media/v3/download/{serverName}/{mediaId}", download::download_open)
@@ -104,18 +122,25 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/media/v1/download/{serverName}/{mediaId}")
             .also("/_matrix/media/v1/download/{serverName}/{mediaId}/{fileName}")
             .access(Access::Anybody)
+            .id("getContent")
+            .returns_other(200, Content::Bytes)
+            .returns_other(206, Content::Bytes)
+            .returns_other(304, Content::Nothing)
             .summary("Downloads a file that needs no access token")
             .description("New uploads always need one.")
-            .query(&[TIMEOUT])
+            .query([TIMEOUT])
             .errors(&[NOT_FOUND, (416, "M_UNKNOWN", "the range lies beyond the file"), NOT_YET])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixmediav3downloadservernamemediaid"),
         Route::get("/_matrix/media/v3/thumbnail/{serverName}/{mediaId}", thumbnail::thumbnail_open)
             .also("/_matrix/media/r0/thumbnail/{serverName}/{mediaId}")
             .also("/_matrix/media/v1/thumbnail/{serverName}/{mediaId}")
             .access(Access::Anybody)
+            .id("getContentThumbnail")
+            .returns_other(200, Content::Bytes)
+            .returns_other(304, Content::Nothing)
             .summary("Downloads a picture that needs no access token, smaller")
             .description("New uploads always need one.")
-            .query(thumbnail::QUERY)
+            .query(thumbnail::query())
             .errors(thumbnail::ERRORS)
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixmediav3thumbnailservernamemediaid"),
     ]

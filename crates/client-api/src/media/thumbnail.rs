@@ -1,20 +1,29 @@
 //! Thumbnails.
 
 use http::{HeaderValue, header};
-use reeve_http::{Answer, Call, MatrixError, reply};
+use reeve_http::{Answer, Call, MatrixError, Param, reply};
 use reeve_media::thumbnail::{LARGEST, Size};
+
+/// The ways to make a picture smaller, and whether they cut.
+const METHODS: [(&str, bool); 2] = [("crop", true), ("scale", false)];
 
 use super::{NOT_FOUND, NOT_YET, TIMEOUT, download};
 
-pub(super) const QUERY: &[(&str, &str)] = &[
-    ("width", "the least width that is wished, in pixels"),
-    ("height", "the least height that is wished, in pixels"),
-    ("method", "`scale` (all of the picture, the default) or `crop` (cut to this shape)"),
-    ("animated", "whether what moves goes on moving; `false` if not given"),
-    TIMEOUT,
-];
+/// The query parameters.
+pub(super) fn query() -> [Param; 5] {
+    [
+        Param::integer("width", "the least width that is wished, in pixels").required(),
+        Param::integer("height", "the least height that is wished, in pixels").required(),
+        Param::choice(
+            "method",
+            &METHODS,
+            "`scale` (all of the picture, the default) or `crop` (cut to this shape)",
+        ),
+        Param::boolean("animated", "whether what moves goes on moving; `false` if not given"),
+        TIMEOUT,
+    ]
+}
 pub(super) const ERRORS: &[(u16, &str, &str)] = &[
-    (400, "M_MISSING_PARAM", "width or height is missing"),
     (400, "M_INVALID_PARAM", "a parameter is not valid"),
     (400, "M_UNKNOWN", "it is not a picture that thumbnails can be made of"),
     NOT_FOUND,
@@ -31,7 +40,7 @@ pub(super) async fn thumbnail_open(call: Call) -> Answer {
 }
 
 async fn answer(call: &Call, open: bool) -> Answer {
-    let crop = call.query.choice("method", &[("crop", true), ("scale", false)])?.unwrap_or(false);
+    let crop = call.query.choice("method", &METHODS)?.unwrap_or(false);
     let wish = Size { width: side(call, "width")?, height: side(call, "height")?, crop };
     let animated = call.query.boolean("animated")?.unwrap_or(false);
     let media = super::find(call, open).await?;

@@ -2,15 +2,20 @@
 
 use http::Method;
 use reeve_accounts::sessions::Session;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::Error;
 use reeve_rooms::directory::{self, RoomSearch};
 use serde_json::{Value, json};
 
 use super::{home, required_text, text, v3};
 
+use crate::shapes;
+
 const ALIASES: &str = "https://spec.matrix.org/v1.18/client-server-api/#room-aliases";
+const NO_ROOM: (u16, &str, &str) = (404, "M_NOT_FOUND", "there is no such room");
+const NO_SERVER: (u16, &str, &str) = (404, "M_NOT_FOUND", "it is the directory of another server");
 const LIST: &str = "https://spec.matrix.org/v1.18/client-server-api/#published-room-directory";
+const SERVER: Param = Param::text("server", "whose directory; no other server can be asked");
 /// How many published rooms one page holds, unless asked otherwise.
 const PAGE: i64 = 100;
 
@@ -18,35 +23,70 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::GET, "directory/room/{room_alias}", resolve)
             .access(Access::Anybody)
+            .id("getRoomIdByAlias")
+            .returns::<shapes::ResolvedAlias>(200)
             .summary("The room that an alias stands for")
             .errors(&[(404, "M_NOT_FOUND", "there is no such alias")])
             .spec(ALIASES),
         v3(Method::PUT, "directory/room/{room_alias}", create)
+            .id("setRoomAlias")
+            .takes::<shapes::RoomId>()
+            .returns::<shape::Empty>(200)
             .summary("Makes an alias")
-            .errors(&[(409, "M_UNKNOWN", "the alias exists")])
+            .errors(&[
+                (403, "M_FORBIDDEN", "the account is not in the room"),
+                (409, "M_UNKNOWN", "the alias exists"),
+            ])
             .spec(ALIASES),
         v3(Method::DELETE, "directory/room/{room_alias}", delete)
+            .id("deleteRoomAlias")
+            .returns::<shape::Empty>(200)
             .summary("Takes an alias away")
-            .errors(&[(403, "M_FORBIDDEN", "it is somebody else's, and the power is missing")])
+            .errors(&[
+                (403, "M_FORBIDDEN", "it is somebody else's, and the power is missing"),
+                (404, "M_NOT_FOUND", "there is no such alias"),
+            ])
             .spec(ALIASES),
         v3(Method::GET, "rooms/{room_id}/aliases", of_room)
+            .id("getLocalAliases")
+            .returns::<shapes::Aliases>(200)
             .summary("The aliases of a room")
             .errors(&[(403, "M_FORBIDDEN", "the account is not in the room")])
             .spec(ALIASES),
         v3(Method::GET, "directory/list/room/{room_id}", visibility)
             .access(Access::Anybody)
+            .id("getRoomVisibilityOnDirectory")
+            .returns::<shapes::Visibility>(200)
             .summary("Whether the public room directory shows a room")
+            .errors(&[NO_ROOM])
             .spec(LIST),
         v3(Method::PUT, "directory/list/room/{room_id}", publish)
+            .id("setRoomVisibilityOnDirectory")
+            .takes::<shapes::NewVisibility>()
+            .returns::<shape::Empty>(200)
             .summary("Shows a room in the public room directory, or not")
+            .errors(&[(403, "M_FORBIDDEN", "the power is missing"), NO_ROOM])
             .spec(LIST),
         v3(Method::GET, "publicRooms", list)
             .access(Access::Optional)
+            .id("getPublicRooms")
+            .query([
+                SERVER,
+                Param::integer("limit", "how many rooms, 100 unless given"),
+                Param::text("since", "`next_batch` or `prev_batch` of another page"),
+            ])
+            .returns::<shapes::PublicRooms>(200)
             .summary("The public room directory")
+            .errors(&[NO_SERVER])
             .spec(LIST),
         v3(Method::POST, "publicRooms", search)
             .access(Access::Guest)
+            .id("queryPublicRooms")
+            .query([SERVER])
+            .may_take::<shapes::RoomSearch>()
+            .returns::<shapes::PublicRooms>(200)
             .summary("Searches the public room directory")
+            .errors(&[NO_SERVER])
             .spec(LIST),
     ]
 }

@@ -9,15 +9,22 @@ use serde_json::{Map, Value, json};
 
 use super::{home, text, v3};
 
+use crate::shapes;
+
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::POST, "createRoom", handle)
             .limit(Limit::Message)
+            .id("createRoom")
+            .takes::<shapes::NewRoom>()
+            .returns::<shapes::CreatedRoom>(200)
             .summary("Creates a room")
             .errors(&[
                 (400, "M_ROOM_IN_USE", "the alias is taken"),
                 (400, "M_INVALID_ROOM_STATE", "the room would not accept its own initial state"),
                 (400, "M_UNSUPPORTED_ROOM_VERSION", "the room version is not supported"),
+                (403, "M_FORBIDDEN", "an invitation is to another server, to an address, or from a guest"),
+                (403, "M_USER_SUSPENDED", "the account is suspended"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3createroom"),
     ]

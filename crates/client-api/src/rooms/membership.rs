@@ -3,7 +3,7 @@
 use http::Method;
 use reeve_accounts::sessions::Session;
 use reeve_http::json::Object;
-use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
 use reeve_rooms::membership::{self, Removal};
 use reeve_rooms::{Error, directory, send};
 use reeve_store::memberships;
@@ -11,9 +11,12 @@ use serde_json::json;
 
 use super::{home, required_text, text, v3};
 
+use crate::shapes;
+
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#room-membership";
 const ERRORS: &[(u16, &str, &str)] = &[
     (403, "M_FORBIDDEN", "the rules of the room forbid it"),
+    (403, "M_UNKNOWN", "an administrator blocked the room"),
     (403, "M_USER_SUSPENDED", "the acting account is suspended"),
     (404, "M_NOT_FOUND", "there is no such room"),
 ];
@@ -23,28 +26,60 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         changing(v3(Method::POST, "join/{room_id_or_alias}", join))
             .access(Access::Guest)
+            .id("joinRoom")
+            .may_take::<shapes::Reason>()
+            .returns::<shapes::RoomId>(200)
             .summary("Joins a room"),
         changing(v3(Method::POST, "rooms/{room_id}/join", join))
             .access(Access::Guest)
+            .id("joinRoomById")
+            .may_take::<shapes::Reason>()
+            .returns::<shapes::RoomId>(200)
             .summary("Joins a room by its id"),
-        changing(v3(Method::POST, "knock/{room_id_or_alias}", knock)).summary("Asks to be invited"),
+        changing(v3(Method::POST, "knock/{room_id_or_alias}", knock))
+            .id("knockRoom")
+            .may_take::<shapes::Reason>()
+            .returns::<shapes::RoomId>(200)
+            .summary("Asks to be invited"),
         changing(v3(Method::POST, "rooms/{room_id}/leave", leave))
             .access(Access::Guest)
-            .summary("Leaves a room, declines an invite or withdraws a knock"),
-        changing(v3(Method::POST, "rooms/{room_id}/invite", invite)).summary("Invites somebody"),
+            .id("leaveRoom")
+            .may_take::<shapes::Reason>()
+            .returns::<shape::Empty>(200)
+            .summary("Leaves a room, declines an invite or withdraws a knock")
+            .errors(&[(403, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM", "invitations to rooms of notices stay")]),
+        changing(v3(Method::POST, "rooms/{room_id}/invite", invite))
+            .id("inviteUser")
+            .takes::<shapes::TargetUser>()
+            .returns::<shape::Empty>(200)
+            .summary("Invites somebody"),
         changing(v3(Method::POST, "rooms/{room_id}/kick", |call| remove(call, Removal::Kick)))
+            .id("kick")
+            .takes::<shapes::TargetUser>()
+            .returns::<shape::Empty>(200)
             .summary("Removes somebody"),
         changing(v3(Method::POST, "rooms/{room_id}/ban", |call| remove(call, Removal::Ban)))
+            .id("ban")
+            .takes::<shapes::TargetUser>()
+            .returns::<shape::Empty>(200)
             .summary("Removes somebody for good"),
         changing(v3(Method::POST, "rooms/{room_id}/unban", |call| remove(call, Removal::Unban)))
-            .summary("Takes a ban back"),
+            .id("unban")
+            .takes::<shapes::TargetUser>()
+            .returns::<shape::Empty>(200)
+            .summary("Takes a ban back")
+            .errors(&[(403, "M_BAD_STATE", "the user is not banned")]),
         v3(Method::POST, "rooms/{room_id}/forget", forget)
             .access(Access::Guest)
+            .id("forgetRoom")
+            .returns::<shape::Empty>(200)
             .summary("Forgets a room that was left")
             .errors(&[(400, "M_UNKNOWN", "the account is still in the room")])
             .spec(SPEC),
         v3(Method::GET, "joined_rooms", joined_rooms)
             .access(Access::Guest)
+            .id("getJoinedRooms")
+            .returns::<shapes::JoinedRoomIds>(200)
             .summary("The rooms that the account has joined")
             .spec(SPEC),
     ]

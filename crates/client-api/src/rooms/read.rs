@@ -1,7 +1,7 @@
 //! Reading a room: history, context, single events, members.
 
 use http::Method;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::timeline::{self, Range};
 use reeve_rooms::view::View;
 use reeve_rooms::{Error, event, send};
@@ -10,52 +10,82 @@ use serde_json::{Map, Value, json};
 
 use super::{event_filter, open, token, v3, viewer};
 
+use crate::shapes;
+
 const FORBIDDEN: (u16, &str, &str) = (403, "M_FORBIDDEN", "the account may not look into the room");
+const BAD_FILTER: (u16, &str, &str) = (400, "M_BAD_JSON", "the filter is not valid");
 const NO_EVENT: (u16, &str, &str) = (404, "M_NOT_FOUND", "there is no such event, or it may not be seen");
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::GET, "rooms/{room_id}/messages", messages)
             .access(Access::Guest)
+            .id("getRoomEvents")
+            .returns::<shapes::History>(200)
             .summary("A page of the history")
-            .query(&[
-                ("from", "where to start"),
-                ("to", "where to stop"),
-                ("dir", "`b` for back in time, `f` for forward"),
-                ("limit", "how many events, 10 unless given"),
-                ("filter", "which events"),
+            .query([
+                Param::text("from", "where to start"),
+                Param::text("to", "where to stop"),
+                Param::direction("`b` for back in time, `f` for forward"),
+                Param::integer("limit", "how many events, 10 unless given"),
+                Param::text("filter", "which events"),
             ])
-            .errors(&[FORBIDDEN])
+            .errors(&[FORBIDDEN, BAD_FILTER])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3roomsroomidmessages"),
         v3(Method::GET, "rooms/{room_id}/context/{event_id}", context)
             .access(Access::Guest)
+            .id("getEventContext")
+            .query([
+                Param::integer("limit", "how many events around it, 10 unless given"),
+                Param::text("filter", "which of them"),
+            ])
+            .returns::<shapes::Surroundings>(200)
             .summary("An event and what happened around it")
-            .errors(&[FORBIDDEN, NO_EVENT])
+            .errors(&[FORBIDDEN, BAD_FILTER, NO_EVENT])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3roomsroomidcontexteventid"),
         v3(Method::GET, "rooms/{room_id}/event/{event_id}", one_event)
             .access(Access::Guest)
+            .id("getOneRoomEvent")
+            .returns::<shape::ClientEvent>(200)
             .summary("An event")
             .errors(&[NO_EVENT])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3roomsroomideventeventid"),
         v3(Method::GET, "rooms/{room_id}/members", members)
             .access(Access::Guest)
+            .id("getMembersByRoom")
+            .returns::<shapes::Members>(200)
             .summary("The membership events of a room")
-            .query(&[
-                ("at", "at which point of the history"),
-                ("membership", "only these memberships"),
-                ("not_membership", "all but these memberships"),
+            .query([
+                Param::text("at", "at which point of the history"),
+                Param::word(
+                    "membership",
+                    &["join", "invite", "knock", "leave", "ban"],
+                    "only these memberships",
+                ),
+                Param::word(
+                    "not_membership",
+                    &["join", "invite", "knock", "leave", "ban"],
+                    "all but these memberships",
+                ),
             ])
             .errors(&[FORBIDDEN])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3roomsroomidmembers"),
         v3(Method::GET, "rooms/{room_id}/joined_members", joined_members)
             .access(Access::Guest)
+            .id("getJoinedMembersByRoom")
+            .returns::<shapes::JoinedMembers>(200)
             .summary("Who has joined a room")
             .errors(&[FORBIDDEN])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3roomsroomidjoined_members"),
         Route::get("/_matrix/client/v1/rooms/{room_id}/timestamp_to_event", timestamp_to_event)
             .access(Access::User)
+            .id("getEventByTimestamp")
+            .returns::<shapes::EventAtTime>(200)
             .summary("The event nearest to a time")
-            .query(&[("ts", "the time in milliseconds"), ("dir", "`f` for the first after it, `b` for the last before")])
+            .query([
+                Param::integer("ts", "the time in milliseconds").required(),
+                Param::direction("`f` for the first after it, `b` for the last before").required(),
+            ])
             .errors(&[FORBIDDEN, NO_EVENT])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1roomsroomidtimestamp_to_event"),
     ]

@@ -2,11 +2,13 @@
 
 use http::Method;
 use reeve_accounts::sessions::Session;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
 use reeve_rooms::{Error, ephemeral};
 use serde_json::Value;
 
 use super::{text, v3};
+
+use crate::shapes;
 
 /// How long somebody types who does not say how long.
 const TYPING_MS: i64 = 30_000;
@@ -15,6 +17,9 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::POST, "rooms/{room_id}/receipt/{receipt_type}/{event_id}", receipt)
             .access(Access::Guest)
+            .id("postReceipt")
+            .may_take::<shapes::Thread>()
+            .returns::<shape::Empty>(200)
             .summary("Says up to where the account has read")
             .description("A receipt for an event that the server does not know is ignored.")
             .errors(&[
@@ -25,6 +30,9 @@ pub(crate) fn routes() -> Vec<Route> {
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3roomsroomidreceiptreceipttypeeventid"),
         v3(Method::POST, "rooms/{room_id}/read_markers", markers)
             .access(Access::Guest)
+            .id("setReadMarker")
+            .takes::<shapes::ReadMarkers>()
+            .returns::<shape::Empty>(200)
             .summary("Moves read markers and receipts together")
             .errors(&[
                 (400, "M_INVALID_PARAM", "an id is not valid"),
@@ -34,6 +42,9 @@ pub(crate) fn routes() -> Vec<Route> {
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3roomsroomidread_markers"),
         v3(Method::PUT, "rooms/{room_id}/typing/{user_id}", typing)
             .access(Access::Guest)
+            .id("setTyping")
+            .takes::<shapes::Typing>()
+            .returns::<shape::Empty>(200)
             .summary("Says that the account types, or stopped")
             .errors(&[(403, "M_FORBIDDEN", "it is somebody else, or not in the room")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixclientv3roomsroomidtypinguserid"),

@@ -1,6 +1,6 @@
 //! Events that relate to others, threads, and rooms in spaces.
 
-use reeve_http::{Access, Answer, Call, Route, reply};
+use reeve_http::{Access, Answer, Call, Param, Route, reply};
 use reeve_rooms::directory::{self, Hierarchy};
 use reeve_rooms::timeline::{self, Range, Related};
 use reeve_rooms::view::View;
@@ -9,47 +9,61 @@ use serde_json::json;
 
 use super::{open, token, viewer};
 
+use crate::shapes;
+
+/// Which threads, and whether only those in which the account wrote.
+const INCLUDE: [(&str, bool); 2] = [("all", false), ("participated", true)];
 /// How many rooms of a space one page holds, unless asked otherwise, and at most.
 const HIERARCHY: i64 = 50;
 
 pub(crate) fn routes() -> Vec<Route> {
-    let relations = |rest: &str| {
+    let relations = |id: &'static str, rest: &str| {
         let path = format!("rooms/{{room_id}}/relations/{{event_id}}{rest}");
         Route::get(&format!("/_matrix/client/v1/{path}"), relations)
             .also(&format!("/_matrix/client/unstable/{path}"))
             .access(Access::User)
+            .id(id)
+            .returns::<shapes::Relations>(200)
             .summary("The events that relate to an event")
-            .query(&[
-                ("from", "where to start"),
-                ("to", "where to stop"),
-                ("dir", "`b` (default) for the newest first, `f` for the oldest"),
-                ("limit", "how many events, 5 unless given"),
-                ("recurse", "whether events that relate to related events count"),
+            .query([
+                Param::text("from", "where to start"),
+                Param::text("to", "where to stop"),
+                Param::direction("`b` (default) for the newest first, `f` for the oldest"),
+                Param::integer("limit", "how many events, 5 unless given"),
+                Param::boolean("recurse", "whether events that relate to related events count"),
             ])
-            .errors(&[(404, "M_NOT_FOUND", "there is no such event, or it may not be seen")])
+            .errors(&[
+                (403, "M_FORBIDDEN", "the account may not look into the room"),
+                (404, "M_NOT_FOUND", "there is no such event, or it may not be seen"),
+            ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1roomsroomidrelationseventid")
     };
     vec![
-        relations(""),
-        relations("/{rel_type}"),
-        relations("/{rel_type}/{event_type}"),
+        relations("getRelatingEvents", ""),
+        relations("getRelatingEventsWithRelType", "/{rel_type}"),
+        relations("getRelatingEventsWithRelTypeAndEventType", "/{rel_type}/{event_type}"),
         Route::get("/_matrix/client/v1/rooms/{room_id}/threads", threads)
             .access(Access::User)
+            .id("getThreadRoots")
+            .returns::<shapes::Threads>(200)
             .summary("The threads of a room, the latest first")
-            .query(&[
-                ("include", "`all` (default) or `participated`"),
-                ("from", "where to start"),
-                ("limit", "how many, 10 unless given"),
+            .errors(&[(403, "M_FORBIDDEN", "the account may not look into the room")])
+            .query([
+                Param::choice("include", &INCLUDE, "`all` (default) or `participated`"),
+                Param::text("from", "where to start"),
+                Param::integer("limit", "how many, 10 unless given"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1roomsroomidthreads"),
         Route::get("/_matrix/client/v1/rooms/{room_id}/hierarchy", hierarchy)
             .access(Access::User)
+            .id("getSpaceHierarchy")
+            .returns::<shapes::Space>(200)
             .summary("The rooms of a space")
-            .query(&[
-                ("from", "where to start"),
-                ("limit", "how many rooms, 50 unless given"),
-                ("max_depth", "how deep to go"),
-                ("suggested_only", "whether to leave out what is not suggested"),
+            .query([
+                Param::text("from", "where to start"),
+                Param::integer("limit", "how many rooms, 50 unless given"),
+                Param::integer("max_depth", "how deep to go"),
+                Param::boolean("suggested_only", "whether to leave out what is not suggested"),
             ])
             .errors(&[(403, "M_FORBIDDEN", "the account may not look into the room")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1roomsroomidhierarchy"),
@@ -57,6 +71,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/unstable/im.nheko.summary/summary/{room_id_or_alias}")
             .also("/_matrix/client/unstable/im.nheko.summary/rooms/{room_id_or_alias}/summary")
             .access(Access::Optional)
+            .id("getRoomSummary")
+            .returns::<shapes::RoomPresentation>(200)
             .summary("How a room presents itself")
             .errors(&[(404, "M_NOT_FOUND", "there is no such room, or it does not present itself")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1room_summaryroomidoralias"),
@@ -103,8 +119,7 @@ async fn relations(call: Call) -> Answer {
 async fn threads(call: Call) -> Answer {
     let (viewer, room_id, now) = (viewer(&call)?, call.param("room_id"), call.now);
     let (from, limit) = (token(&call, "from")?, call.query.integer("limit")?.unwrap_or(10));
-    let participated =
-        call.query.choice("include", &[("all", false), ("participated", true)])?.unwrap_or(false);
+    let participated = call.query.choice("include", &INCLUDE)?.unwrap_or(false);
     let (chunk, next) = call
         .read(move |tx| -> Result<_, Error> {
             let view = View::of(tx, viewer.clone(), now)?;

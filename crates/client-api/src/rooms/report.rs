@@ -2,25 +2,36 @@
 
 use http::Method;
 use reeve_accounts::sessions::Session;
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Route, reply, shape};
 use reeve_rooms::reports;
 use serde_json::Value;
 
 use super::{required_text, v3, viewer};
+
+use crate::shapes;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#reporting-content";
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::POST, "rooms/{room_id}/report/{event_id}", event)
+            .id("reportEvent")
+            .takes::<shapes::EventReport>()
+            .returns::<shape::Empty>(200)
             .summary("Reports an event")
             .errors(&[(404, "M_NOT_FOUND", "there is no such event, or it may not be seen")])
             .spec(SPEC),
         v3(Method::POST, "rooms/{room_id}/report", room)
+            .id("reportRoom")
+            .takes::<shapes::Report>()
+            .returns::<shape::Empty>(200)
             .summary("Reports a room")
             .errors(&[(404, "M_NOT_FOUND", "there is no such room")])
             .spec(SPEC),
         v3(Method::POST, "users/{user_id}/report", user)
+            .id("reportUser")
+            .takes::<shapes::Report>()
+            .returns::<shape::Empty>(200)
             .summary("Reports a user; whether there is one is not told")
             .spec(SPEC),
     ]

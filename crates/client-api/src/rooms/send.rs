@@ -3,15 +3,19 @@
 use http::Method;
 use reeve_accounts::sessions::Session;
 use reeve_http::limits;
-use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
 use reeve_rooms::send::{self, Sent};
 use reeve_store::transactions::{self, Key};
 use serde_json::json;
 
 use super::{device_key, home, text, v3};
 
+use crate::shapes;
+
 const ERRORS: &[(u16, &str, &str)] = &[
     (400, "M_BAD_JSON", "the content is not canonical JSON, or not right for the type"),
+    (400, "M_DUPLICATE_ANNOTATION", "the account has annotated the event so already"),
+    (400, "M_UNKNOWN", "the event relates to none, or not in an allowed way"),
     (403, "M_FORBIDDEN", "the rules of the room forbid it"),
     (403, "M_USER_SUSPENDED", "the acting account is suspended"),
     (413, "M_TOO_LARGE", "the event would be larger than 65,535 bytes"),
@@ -22,18 +26,28 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::PUT, "rooms/{room_id}/send/{event_type}/{txn_id}", send)
             .access(Access::Guest)
             .limit(Limit::Sending)
+            .id("sendMessage")
+            .takes::<shape::AnyObject>()
+            .returns::<shapes::EventId>(200)
             .summary("Sends an event; the same transaction id sends it once")
             .errors(ERRORS)
             .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid"),
         v3(Method::POST, "rooms/{room_id}/send/{event_type}", send)
             .limit(Limit::Sending)
+            .id("sendMessageNoTransaction")
+            .takes::<shape::AnyObject>()
+            .returns::<shapes::EventId>(200)
             .summary("Sends an event, as older clients do")
             .errors(ERRORS),
         v3(Method::PUT, "rooms/{room_id}/redact/{event_id}/{txn_id}", redact)
             .limit(Limit::Sending)
+            .id("redactEvent")
+            .may_take::<shapes::Reason>()
+            .returns::<shapes::EventId>(200)
             .summary("Takes the content of an event away")
             .errors(&[
                 (403, "M_FORBIDDEN", "the event is somebody else's, and the power is missing"),
+                (403, "M_USER_SUSPENDED", "the acting account is suspended"),
                 (404, "M_NOT_FOUND", "there is no such event in the room"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixclientv3roomsroomidredacteventidtxnid"),

@@ -2,7 +2,7 @@
 
 use http::Method;
 use reeve_accounts::sessions::Session;
-use reeve_http::{Access, Answer, Call, Limit, Route, reply};
+use reeve_http::{Access, Answer, Call, Limit, Param, Route, reply, shape};
 use reeve_rooms::send::{self, Sent};
 use reeve_rooms::view::View;
 use reeve_rooms::{Error, event};
@@ -10,6 +10,8 @@ use reeve_store::events;
 use serde_json::json;
 
 use super::{home, open, v3, viewer};
+
+use crate::shapes;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3roomsroomidstate";
 
@@ -24,20 +26,47 @@ pub(crate) fn routes() -> Vec<Route> {
             .spec(SPEC)
     };
     let setting = |route: Route| {
-        route.limit(Limit::Message).summary("Sets a piece of state").errors(&[
-            (400, "M_BAD_ALIAS", "an alias does not stand for the room"),
-            (400, "M_BAD_JSON", "the content is not canonical JSON, or not right for the type"),
-            (403, "M_FORBIDDEN", "the rules of the room forbid it"),
-        ])
+        route
+            .limit(Limit::Message)
+            .takes::<shape::AnyObject>()
+            .returns::<shapes::EventId>(200)
+            .summary("Sets a piece of state")
+            .errors(&[
+                (400, "M_BAD_ALIAS", "an alias does not stand for the room"),
+                (400, "M_BAD_JSON", "the content is not canonical JSON, or not right for the type"),
+                (403, "M_FORBIDDEN", "the rules of the room forbid it"),
+                (403, "M_BAD_STATE", "the membership cannot become so"),
+                (403, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM", "invitations to rooms of notices stay"),
+                (403, "M_UNKNOWN", "an administrator blocked the room"),
+                (403, "M_USER_SUSPENDED", "the acting account is suspended"),
+            ])
     };
     vec![
-        reading(v3(Method::GET, "rooms/{room_id}/state", all)).summary("The whole state of a room"),
+        reading(v3(Method::GET, "rooms/{room_id}/state", all))
+            .id("getRoomState")
+            .returns::<shapes::State>(200)
+            .summary("The whole state of a room"),
         reading(v3(Method::GET, "rooms/{room_id}/state/{event_type}", one))
+            .id("getRoomStateWithEmptyKey")
+            .query([Param::word(
+                "format",
+                &["content", "event"],
+                "`event` for the whole event instead of its content",
+            )])
+            .returns::<shape::AnyObject>(200)
             .summary("A piece of state without a key"),
         reading(v3(Method::GET, "rooms/{room_id}/state/{event_type}/{state_key}", one))
+            .id("getRoomStateWithKey")
+            .query([Param::word(
+                "format",
+                &["content", "event"],
+                "`event` for the whole event instead of its content",
+            )])
+            .returns::<shape::AnyObject>(200)
             .summary("A piece of state"),
-        setting(v3(Method::PUT, "rooms/{room_id}/state/{event_type}", set)),
-        setting(v3(Method::PUT, "rooms/{room_id}/state/{event_type}/{state_key}", set)),
+        setting(v3(Method::PUT, "rooms/{room_id}/state/{event_type}", set)).id("setRoomStateWithEmptyKey"),
+        setting(v3(Method::PUT, "rooms/{room_id}/state/{event_type}/{state_key}", set))
+            .id("setRoomStateWithKey"),
     ]
 }
 

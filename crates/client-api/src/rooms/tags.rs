@@ -2,11 +2,13 @@
 
 use http::{Method, StatusCode};
 use reeve_accounts::account_data::changed_elsewhere;
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Answer, Call, MatrixError, Route, reply, shape};
 use reeve_rooms::data;
 use serde_json::json;
 
 use super::v3;
+
+use crate::shapes;
 
 const TAGS: &str = "https://spec.matrix.org/v1.18/client-server-api/#room-tagging";
 const DATA: &str = "https://spec.matrix.org/v1.18/client-server-api/#client-config";
@@ -15,23 +17,37 @@ const FORBIDDEN: &[(u16, &str, &str)] = &[(403, "M_FORBIDDEN", "they are somebod
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::GET, "user/{user_id}/rooms/{room_id}/tags", tags)
+            .id("getRoomTags")
+            .returns::<shapes::Tags>(200)
             .summary("The tags of a room")
             .errors(FORBIDDEN)
             .spec(TAGS),
         v3(Method::PUT, "user/{user_id}/rooms/{room_id}/tags/{tag}", put_tag)
+            .id("setRoomTag")
+            .takes::<shapes::Tag>()
+            .returns::<shape::Empty>(200)
             .summary("Gives a room a tag")
             .errors(FORBIDDEN)
             .spec(TAGS),
         v3(Method::DELETE, "user/{user_id}/rooms/{room_id}/tags/{tag}", delete_tag)
+            .id("deleteRoomTag")
+            .returns::<shape::Empty>(200)
             .summary("Takes a tag away")
             .errors(FORBIDDEN)
             .spec(TAGS),
         v3(Method::GET, "user/{user_id}/rooms/{room_id}/account_data/{type}", get)
+            .id("getAccountDataPerRoom")
+            .returns::<shape::AnyObject>(200)
             .summary("Account data of one type about a room")
+            .errors(FORBIDDEN)
             .errors(&[(404, "M_NOT_FOUND", "nothing of this type was set")])
             .spec(DATA),
         v3(Method::PUT, "user/{user_id}/rooms/{room_id}/account_data/{type}", put)
+            .id("setAccountDataPerRoom")
+            .takes::<shape::AnyObject>()
+            .returns::<shape::Empty>(200)
             .summary("Sets account data of one type about a room")
+            .errors(FORBIDDEN)
             .errors(&[(405, "M_BAD_JSON", "the server itself keeps data of this type")])
             .spec(DATA),
     ]

@@ -8,10 +8,15 @@ use serde_json::json;
 
 use super::{home, required_text, v3};
 
+use crate::shapes;
+
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::POST, "rooms/{room_id}/upgrade", handle)
             .limit(Limit::Message)
+            .id("upgradeRoom")
+            .takes::<shapes::Upgrade>()
+            .returns::<shapes::Replacement>(200)
             .summary("Replaces a room by one of another version")
             .errors(&[
                 (
@@ -21,6 +26,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 ),
                 (400, "M_UNSUPPORTED_ROOM_VERSION", "the room version is not supported"),
                 (403, "M_FORBIDDEN", "the power is missing"),
+                (403, "M_USER_SUSPENDED", "the acting account is suspended"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#room-upgrades"),
     ]

@@ -1,0 +1,34 @@
+//! Shapes of bodies that many routes share. They only document; see [`Route::returns`](crate::Route::returns).
+
+#![expect(dead_code, reason = "documents bodies that are made elsewhere")]
+
+use utoipa::ToSchema;
+
+/// `{}`.
+#[derive(ToSchema)]
+pub struct Empty {}
+
+/// A JSON object whose keys are the client's affair.
+#[derive(ToSchema)]
+#[schema(value_type = Object)]
+pub struct AnyObject(());
+
+/// An event of a room, as clients get it.
+#[derive(ToSchema)]
+pub struct ClientEvent {
+    #[schema(rename = "type")]
+    event_type: String,
+    content: AnyObject,
+    event_id: String,
+    sender: String,
+    /// In milliseconds.
+    origin_server_ts: i64,
+    /// Present for state events.
+    state_key: Option<String>,
+    /// The event that it redacts, in older room versions.
+    redacts: Option<String>,
+    /// Where the answer does not say it elsewhere.
+    room_id: Option<String>,
+    /// What the server adds.
+    unsigned: Option<AnyObject>,
+}
