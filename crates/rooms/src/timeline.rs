@@ -408,9 +408,14 @@ pub fn search(
     }
 }
 
-/// How an invited or knocking user gets to know a room before joining.
+/// How an invited or knocking user gets to know a room before joining: the state of the room as it stands, stripped; and
+/// last the user's own membership event, whole.
 /// <https://spec.matrix.org/v1.18/client-server-api/#stripped-state>
-pub fn stripped_state(tx: &ReadTx<'_>, room: &Room, user_id: &str) -> Result<Vec<Value>, Error> {
+pub fn stripped_state(
+    view: &RoomView<'_, '_, '_>,
+    tx: &ReadTx<'_>,
+    user_id: &str,
+) -> Result<Vec<Value>, Error> {
     const SHOWN: [&str; 9] = [
         "m.room.create",
         "m.room.name",
@@ -422,26 +427,28 @@ pub fn stripped_state(tx: &ReadTx<'_>, room: &Room, user_id: &str) -> Result<Vec
         "m.room.history_visibility",
         "m.room.guest_access",
     ];
-    let rules = crate::event::rules(room)?;
-    let mut found = Vec::new();
+    let room_num = view.room.num;
+    let mut stripped = Vec::new();
     for event_type in SHOWN {
-        found.extend(events::state(tx, room.num, event_type, "")?);
+        stripped.extend(events::state(tx, room_num, event_type, "")?);
     }
-    if let Some(member) = events::state(tx, room.num, "m.room.member", user_id)? {
-        if member.sender != user_id {
-            found.extend(events::state(tx, room.num, "m.room.member", &member.sender)?);
-        }
-        found.push(member);
+    let own = events::state(tx, room_num, "m.room.member", user_id)?;
+    if let Some(sender) = own.as_ref().map(|own| &own.sender).filter(|sender| *sender != user_id) {
+        stripped.extend(events::state(tx, room_num, "m.room.member", sender)?);
     }
-    found
-        .iter()
-        .map(|event| {
-            Ok(json!({
-                "type": event.event_type,
-                "state_key": event.state_key,
-                "sender": event.sender,
-                "content": crate::event::content(event, &rules)?,
-            }))
-        })
-        .collect()
+    let mut shown = Vec::with_capacity(stripped.len() + 1);
+    for event in &stripped {
+        shown.push(json!({
+            "type": event.event_type,
+            "state_key": event.state_key,
+            "sender": event.sender,
+            "content": crate::event::content(event, &view.rules)?,
+        }));
+    }
+    if let Some(own) = own {
+        let mut own = view.show_plain(&own)?;
+        own.room_id = None;
+        shown.push(own.to_value());
+    }
+    Ok(shown)
 }

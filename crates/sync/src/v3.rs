@@ -451,7 +451,8 @@ impl Sync<'_, '_, '_> {
                 if event.is_some_and(|event| self.view.ignores(&event.sender)) {
                     return Ok(());
                 }
-                let state = json!({ "events": timeline::stripped_state(tx, &room, &self.viewer.user_id)? });
+                let view = self.view.room(&room)?;
+                let state = json!({ "events": timeline::stripped_state(&view, tx, &self.viewer.user_id)? });
                 if member.membership == "invite" {
                     found.invite.insert(room.room_id, json!({ "invite_state": state }));
                 } else {

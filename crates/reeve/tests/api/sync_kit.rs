@@ -73,6 +73,19 @@ pub(crate) fn counts(counts: &Value) -> (i64, i64) {
     (count("notification_count"), count("highlight_count"))
 }
 
+/// Asserts that of stripped state somebody's own membership alone is a whole event, and the last one.
+pub(crate) fn only_own_is_whole(stripped: &[Value], user_id: &str) {
+    let (own, others) = stripped.split_last().unwrap();
+    assert_eq!((at(own, "/type"), at(own, "/state_key")), ("m.room.member", user_id));
+    assert!(at(own, "/event_id").starts_with('$') && own["origin_server_ts"].is_i64(), "{own}");
+    assert!(own["unsigned"]["age"].is_i64() && own.get("room_id").is_none(), "{own}");
+    for other in others {
+        let mut keys: Vec<&String> = other.as_object().unwrap().keys().collect();
+        keys.sort();
+        assert_eq!(keys, ["content", "sender", "state_key", "type"]);
+    }
+}
+
 /// A first sync with a filter.
 pub(crate) async fn sync_filtered(client: &Client, by: &Value) -> Value {
     sync_with(client, &format!("timeout=0&{}", filter(by))).await

@@ -171,6 +171,7 @@ impl Sync<'_, '_, '_> {
         changes: &mut Changes,
     ) -> Result<Option<Answer>, Error> {
         let standing = eligible.standing;
+        let view = self.view.room(room)?;
         let renewed = known.is_none_or(|known| known.upto < standing.event_pos);
         let redirected = known.map_or(is_dm, |known| known.is_dm != is_dm);
         changes.tell(
@@ -188,7 +189,7 @@ impl Sync<'_, '_, '_> {
             told.name = rooms::shown(room.name.as_ref()).cloned().map(Some);
             told.avatar = rooms::shown(room.avatar_url.as_ref()).cloned().map(Some);
             told.bump_stamp = Some(standing.event_pos);
-            told.invite_state = Some(stripped::stripped_state(tx, room, self.own())?);
+            told.invite_state = Some(stripped::stripped_state(&view, tx, self.own())?);
         }
         let since = known.map(|known| known.upto);
         Ok(Some(Answer { room: told, told: Told { since, event_ids: HashSet::new() } }))

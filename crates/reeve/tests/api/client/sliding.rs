@@ -306,6 +306,7 @@ on_both_engines! {
         assert_eq!((&part["initial"], &part["name"]), (&json!(true), &json!("Secret")));
         let stripped = list(part, "/invite_state");
         assert_eq!(content(of_state(stripped, "m.room.member", "@alice:test"))["membership"], "invite");
+        only_own_is_whole(stripped, "@alice:test");
         assert_eq!(content(of_state(stripped, "m.room.name", "")), &json!({ "name": "Secret" }));
         assert!(list(part, "/timeline").is_empty(), "{part}");
         // Joined, it is a room like others.

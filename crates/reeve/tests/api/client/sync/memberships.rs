@@ -44,6 +44,7 @@ on_both_engines! {
         let stripped = list(section(&came, "invite", &room), "/invite_state/events");
         let own = of_state(stripped, "m.room.member", "@bob:test").unwrap();
         assert_eq!((at(own, "/sender"), at(own, "/content/membership")), ("@alice:test", "invite"));
+        only_own_is_whole(stripped, "@bob:test");
         assert_eq!(of_state(stripped, "m.room.name", "").unwrap()["content"], json!({ "name": "Secret" }));
         assert_eq!(of_state(stripped, "m.room.join_rules", "").unwrap()["content"]["join_rule"], "invite");
         assert!(of_state(stripped, "m.room.create", "").is_some(), "{came}");
@@ -102,6 +103,7 @@ on_both_engines! {
         let came = sync_since(&bob, &since).await;
         let stripped = list(section(&came, "knock", &room), "/knock_state/events");
         assert_eq!(stripped_membership(stripped, "@bob:test"), "knock");
+        only_own_is_whole(stripped, "@bob:test");
         assert_eq!(of_state(stripped, "m.room.name", "").unwrap()["content"], json!({ "name": "Door" }));
         let first = sync(&bob).await;
         assert_eq!(rooms_in(&first, "knock"), [&*room]);
