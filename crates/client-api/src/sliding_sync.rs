@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::rooms::viewer;
 use crate::shapes;
-use crate::sync::{LONGEST, acknowledge, be_present};
+use crate::sync::{LONGEST, acknowledge, be_present, keys_left};
 
 const PROPOSAL: &str = "https://github.com/matrix-org/matrix-spec-proposals/pull/4186";
 /// How often an answer is made anew because another request of the connection was answered meanwhile.
@@ -80,7 +80,7 @@ async fn sync(mut call: Call) -> Answer {
         let (viewer, request, pos) = (viewer.clone(), request.clone(), pos.clone());
         let (now, heard) = (call.app.clock.now_ms(), call.app.hub.heard());
         let look = call.read(move |tx| sliding::look(tx, &viewer, &request, pos.as_ref(), now)).await?;
-        let look = look.ok_or_else(unknown_pos)?;
+        let mut look = look.ok_or_else(unknown_pos)?;
         acknowledge(&call, look.acknowledged).await?;
         if let Some(listener) = listener.as_ref().filter(|_| look.response.is_empty() && !is_late) {
             listener.to_rooms(look.rooms.clone(), look.upto.max(heard));
@@ -90,6 +90,9 @@ async fn sync(mut call: Call) -> Answer {
                 () = &mut deadline => is_late = true,
                 () = turn.replaced() => return Err(unknown_pos()),
                 _ = stopping.wait_for(|stopping| *stopping) => is_late = true,
+            }
+            if let Some(keys) = look.response.keys() {
+                *keys = keys_left(&call).await?;
             }
         }
         if !turn.is_last() {

@@ -7,6 +7,7 @@ use http::Method;
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::ephemeral;
 use reeve_store::transactions;
+use reeve_sync::devices::KeysLeft;
 use reeve_sync::inbox;
 use reeve_sync::v3::{self, Request, Since, StateAfter};
 use ruma::api::client::filter::FilterDefinition;
@@ -89,7 +90,7 @@ async fn sync(call: Call) -> Answer {
     loop {
         let (home, viewer, request) = (home.clone(), viewer.clone(), request.clone());
         let (now, heard) = (call.app.clock.now_ms(), call.app.hub.heard());
-        let look = call.read(move |tx| v3::look(tx, &home, &viewer, &request, now)).await?;
+        let mut look = call.read(move |tx| v3::look(tx, &home, &viewer, &request, now)).await?;
         acknowledge(&call, look.acknowledged).await?;
         let Some(listener) = listener.as_ref().filter(|_| look.response.is_empty()) else {
             return answer(&look.response, fields.as_deref());
@@ -97,10 +98,12 @@ async fn sync(call: Call) -> Answer {
         listener.to_rooms(look.rooms, look.upto.max(heard));
         let mut stopping = call.app.stopping();
         tokio::select! {
-            () = listener.news() => {}
-            () = &mut deadline => return answer(&look.response, fields.as_deref()),
-            _ = stopping.wait_for(|stopping| *stopping) => return answer(&look.response, fields.as_deref()),
+            () = listener.news() => continue,
+            () = &mut deadline => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
         }
+        look.response.keys = keys_left(&call).await?;
+        return answer(&look.response, fields.as_deref());
     }
 }
 
@@ -205,6 +208,12 @@ pub(crate) async fn be_present(call: &Call) -> Result<(), MatrixError> {
         call.write(move |tx| ephemeral::sync_presence(tx, &user_id, &presence, now)).await?;
     }
     Ok(())
+}
+
+/// Which keys of the device are left now. Other than everything else in an answer these change without ending a wait.
+pub(crate) async fn keys_left(call: &Call) -> Result<KeysLeft, MatrixError> {
+    let viewer = viewer(call)?;
+    call.read(move |tx| KeysLeft::of(tx, &viewer)).await
 }
 
 async fn create_filter(mut call: Call) -> Answer {

@@ -84,14 +84,14 @@ impl DeviceLists {
 
 /// Which keys of a device are left to be given out.
 #[derive(Debug, Serialize)]
-pub(crate) struct KeysLeft {
+pub struct KeysLeft {
     device_one_time_keys_count: BTreeMap<String, i64>,
     device_unused_fallback_key_types: Vec<String>,
 }
 
 impl KeysLeft {
     /// Those of the device that looks.
-    pub(crate) fn of(tx: &ReadTx<'_>, viewer: &Viewer) -> Result<Self, DbError> {
+    pub fn of(tx: &ReadTx<'_>, viewer: &Viewer) -> Result<Self, DbError> {
         Ok(Self {
             device_one_time_keys_count: keys::counts(tx, viewer.user_num, &viewer.device_id)?,
             device_unused_fallback_key_types: rows::unused_fallback(tx, viewer.user_num, &viewer.device_id)?,

@@ -159,8 +159,9 @@ pub struct Response {
     presence: Events<Value>,
     to_device: Events<Box<RawValue>>,
     device_lists: DeviceLists,
+    /// Which keys of the device are left.
     #[serde(flatten)]
-    keys: KeysLeft,
+    pub keys: KeysLeft,
 }
 
 fn no_events<T>(events: &Events<T>) -> bool {

@@ -72,6 +72,11 @@ impl Extensions {
             && no_rooms(self.receipts.as_ref())
             && no_rooms(self.typing.as_ref())
     }
+
+    /// Which keys of the device are left, if that was asked for.
+    pub(crate) fn keys(&mut self) -> Option<&mut KeysLeft> {
+        self.e2ee.as_mut().map(|e2ee| &mut e2ee.keys)
+    }
 }
 
 fn as_event(data: &AccountData) -> Result<Value, Error> {

@@ -23,6 +23,8 @@ use serde::Serialize;
 pub use connection::{Kept, Pos, keep, prune};
 pub use request::Request;
 
+use crate::devices::KeysLeft;
+
 use connection::{Changes, Connection};
 use extensions::Extensions;
 use room::Room;
@@ -51,6 +53,11 @@ impl Response {
     /// Whether there is nothing new.
     pub fn is_empty(&self) -> bool {
         self.rooms.is_empty() && self.extensions.is_empty()
+    }
+
+    /// Which keys of the device are left, if that was asked for.
+    pub fn keys(&mut self) -> Option<&mut KeysLeft> {
+        self.extensions.keys()
     }
 }
 

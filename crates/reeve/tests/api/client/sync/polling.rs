@@ -89,6 +89,38 @@ on_both_engines! {
         }).await;
     }
 
+    async fn keys_are_counted_when_the_wait_ends(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        upload(&alice, json!({
+            "one_time_keys": one_time_keys(&["a", "b", "c"]), "fallback_keys": one_time_keys(&["f"]),
+        })).await;
+        let sliding = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
+        let wanted = json!({ "extensions": { "e2ee": { "enabled": true } } });
+        let (since, first) = (now(&alice).await, ok(alice.post(sliding, wanted.clone()).await));
+        let query = format!("timeout=1500&since={}", enc(&since));
+        let path = format!("{sliding}?timeout=1500&pos={}", enc(at(&first, "/pos")));
+        let (came, slid, ()) = tokio::join!(
+            sync_with(&alice, &query),
+            alice.post(&path, wanted),
+            async {
+                while server.app().hub.waiting() < 2 {
+                    ok(bob.get(&format!("{CS}/account/whoami")).await);
+                }
+                for _ in 0..4 {
+                    claim(&bob, &alice).await;
+                }
+                upload(&alice, json!({ "one_time_keys": one_time_keys(&["d", "e"]) })).await;
+            },
+        );
+        let slid = ok(slid);
+        for keys in [&came, &slid["extensions"]["e2ee"]] {
+            let counts = (&keys["device_one_time_keys_count"], &keys["device_unused_fallback_key_types"]);
+            assert_eq!(counts, (&json!({ "signed_curve25519": 2 }), &json!([])));
+        }
+    }
+
     async fn account_data_wakes(server: Server) {
         let alice = server.user("alice").await;
         let phone = server.log_in("alice", "alice's password").await;
