@@ -6,6 +6,8 @@ use reeve_accounts::dehydrated::{self as deeds, NewDevice};
 use reeve_accounts::keys::Upload;
 use reeve_accounts::to_device;
 use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_model::Token;
+use reeve_rooms::position::Positions;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -90,24 +92,30 @@ struct Batch {
 async fn events(mut call: Call) -> Answer {
     let body = call.optional_object().await?;
     let since = match text(&body, "next_batch")? {
-        None => 0,
-        Some(token) => token
-            .parse::<i64>()
-            .ok()
-            .filter(|since| *since >= 0)
-            .ok_or_else(|| MatrixError::invalid_param("Invalid token: 'next_batch'"))?,
+        None => None,
+        Some(token) => {
+            let token = Token::parse(&token);
+            Some(token.ok_or_else(|| MatrixError::invalid_param("Invalid token: 'next_batch'"))?)
+        }
     };
     let (num, wanted) = (call.user()?.num, call.param("device_id"));
-    let found = call
+    let (found, next) = call
         .read(move |tx| -> Result<_, reeve_accounts::Error> {
             let (device_id, _) = deeds::find(tx, num)?;
             if device_id != wanted {
                 return Err(reeve_accounts::Error::KeyNotFound("No such dehydrated device"));
             }
-            Ok(to_device::page(tx, num, &device_id, since, MOST_EVENTS)?.0)
+            let positions = Positions::of(tx)?;
+            let since = match &since {
+                Some(since) if positions.knows(tx, since)? => since.pos,
+                _ => 0,
+            };
+            let (found, _) = to_device::page(tx, num, &device_id, since, MOST_EVENTS)?;
+            let next = positions.token(found.last().map_or(since, |(pos, _)| *pos));
+            Ok((found, next))
         })
         .await?;
-    let next_batch = found.last().map_or(since, |(pos, _)| *pos).to_string();
+    let next_batch = next.to_string();
     let events =
         found.into_iter().map(|(_, event)| RawValue::from_string(event).map_err(MatrixError::internal));
     reply::ok(&Batch { events: events.collect::<Result<_, _>>()?, next_batch })

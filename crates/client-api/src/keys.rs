@@ -125,10 +125,10 @@ async fn claim(mut call: Call) -> Answer {
 
 async fn changes(call: Call) -> Answer {
     let missing = |name| MatrixError::missing_params(&[name]);
-    let Token(from) = token(&call, "from")?.ok_or_else(|| missing("from"))?;
+    let from = token(&call, "from")?.ok_or_else(|| missing("from"))?;
     // Whose keys changed again afterwards is among them, too: the client will ask for their keys twice.
     token(&call, "to")?.ok_or_else(|| missing("to"))?;
     let user = call.user()?.clone();
-    let lists = call.read(move |tx| DeviceLists::since(tx, &user.user_id, user.num, from)).await?;
+    let lists = call.read(move |tx| DeviceLists::since(tx, &user.user_id, user.num, &from)).await?;
     reply::ok(&lists)
 }

@@ -9,7 +9,7 @@ use reeve_rooms::view::View;
 use ruma::push::{AnyPushRuleRef, NewPushRule, RemovePushRuleError, RuleKind, Ruleset};
 use serde_json::{Map, Value, json};
 
-use crate::rooms::{v3, viewer};
+use crate::rooms::{token, v3, viewer};
 use crate::shapes;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#push-rules-api";
@@ -288,13 +288,15 @@ async fn put_actions(mut call: Call) -> Answer {
 async fn notifications(call: Call) -> Answer {
     let (viewer, now) = (viewer(&call)?, call.now);
     let limit = usize::try_from(call.query.integer("limit")?.unwrap_or(50).clamp(1, 500)).unwrap_or(1);
-    let from = call.query.integer("from")?;
+    let from = token(&call, "from")?;
     let highlights = call.query.utf8("only")?.as_deref() == Some("highlight");
     let (found, next) = call
         .read(move |tx| -> Result<_, Error> {
             let view = View::of(tx, viewer.clone(), now)?;
+            let from = from.as_ref().map(|from| view.start(from)).transpose()?;
             let page = (from, limit);
             let (found, next) = push::notifications(tx, &viewer.user_id, view.ignored(), page, highlights)?;
+            let next = next.map(|next| view.token(next)).transpose()?;
             let mut shown = Vec::new();
             for Notification { event, room, is_read, stands_out } in found {
                 if let Some(client) = view.room(&room)?.show(&event)? {

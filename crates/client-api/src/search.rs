@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use http::Method;
 use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
 use reeve_rooms::timeline::{self, Search, Token};
+use reeve_model::Token;
 use reeve_rooms::view::View;
 use reeve_rooms::{Error, directory};
 use reeve_store::events;
@@ -136,11 +137,16 @@ fn around(
     wanted: &Map<String, Value>,
 ) -> Result<Value, Error> {
     let count = |key: &str| wanted.get(key).and_then(Value::as_i64).unwrap_or(5).clamp(0, 20);
-    let side =
-        |backwards, from, limit| timeline::Range { from: Some(Token(from)), to: None, backwards, limit };
+    let side = |backwards, from: &Token, limit| timeline::Range {
+        from: Some(from.clone()),
+        to: None,
+        backwards,
+        limit,
+    };
     let all = RoomEventFilter::default();
-    let before = timeline::messages(room, tx, &side(true, event.pos - 1, count("before_limit")), &all)?;
-    let after = timeline::messages(room, tx, &side(false, event.pos, count("after_limit")), &all)?;
+    let (start, end) = (room.view.token(event.pos - 1)?, room.view.token(event.pos)?);
+    let before = timeline::messages(room, tx, &side(true, &start, count("before_limit")), &all)?;
+    let after = timeline::messages(room, tx, &side(false, &end, count("after_limit")), &all)?;
     let mut profiles = Map::new();
     if wanted.get("include_profile") == Some(&Value::Bool(true)) {
         for sender in
@@ -161,8 +167,8 @@ fn around(
         "profile_info": profiles,
         "events_before": before.chunk,
         "events_after": after.chunk,
-        "start": before.end.unwrap_or(Token(event.pos - 1)).to_string(),
-        "end": after.end.unwrap_or(Token(event.pos)).to_string(),
+        "start": before.end.unwrap_or(start).to_string(),
+        "end": after.end.unwrap_or(end).to_string(),
     }))
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_sync::sliding::{self, Kept, Look, Pos, Request};
+use reeve_model::SlidingToken;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -63,7 +64,7 @@ async fn sync(mut call: Call) -> Answer {
         .map_err(|error| MatrixError::bad_json(format!("The request is not valid: {error}")))?;
     request.check().map_err(MatrixError::invalid_param)?;
     let pos = call.query.utf8("pos")?.filter(|text| !text.is_empty());
-    let pos = pos.map(|text| Pos::parse(&text).ok_or_else(unknown_pos)).transpose()?;
+    let pos = pos.map(|text| SlidingToken::parse(&text).ok_or_else(unknown_pos)).transpose()?;
     let timeout =
         Duration::from_millis(call.query.integer("timeout")?.unwrap_or(0).unsigned_abs()).min(LONGEST);
     be_present(&call).await?;

@@ -9,11 +9,11 @@ use reeve_rooms::ephemeral;
 use reeve_store::transactions;
 use reeve_sync::devices::KeysLeft;
 use reeve_sync::inbox;
-use reeve_sync::v3::{self, Request, Since, StateAfter};
+use reeve_sync::v3::{self, Request, StateAfter};
 use ruma::api::client::filter::FilterDefinition;
 use serde_json::{Map, Value, json};
 
-use crate::rooms::{home, v3 as route, viewer};
+use crate::rooms::{home, token, v3 as route, viewer};
 use crate::shapes;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3sync";
@@ -72,7 +72,7 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn sync(call: Call) -> Answer {
     let request = Request {
-        since: since(&call)?,
+        since: token(&call, "since")?,
         filter: filter(&call).await?,
         full_state: call.query.boolean("full_state")?.unwrap_or(false),
         state_after: state_after(&call)?,
@@ -105,11 +105,6 @@ async fn sync(call: Call) -> Answer {
         look.response.keys = keys_left(&call).await?;
         return answer(&look.response, fields.as_deref());
     }
-}
-
-fn since(call: &Call) -> Result<Option<Since>, MatrixError> {
-    let Some(text) = call.query.utf8("since")?.filter(|text| !text.is_empty()) else { return Ok(None) };
-    Since::parse(&text).map(Some).ok_or_else(|| MatrixError::invalid_param("Invalid token: 'since'"))
 }
 
 /// Deletes the messages to the device that the client has by now.

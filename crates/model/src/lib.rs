@@ -4,8 +4,10 @@ pub mod clock;
 pub mod ctx;
 pub mod id;
 pub mod random;
+pub mod token;
 pub mod user;
 
 pub use clock::Clock;
 pub use ctx::{Actor, Ctx};
+pub use token::{Epoch, SlidingToken, Token};
 pub use user::{User, UserType};

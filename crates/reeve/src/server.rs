@@ -27,7 +27,7 @@ use reeve_outgoing::{Filter, Mailer, Outgoing};
 use reeve_previews::Previews;
 use reeve_push::Push;
 use reeve_rooms::push::KeptRules;
-use reeve_rooms::{Home, SigningKey, deletion, people, purge, redactions};
+use reeve_rooms::{Home, SigningKey, deletion, people, position, purge, redactions};
 use reeve_store::user_bulk;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -71,6 +71,9 @@ pub enum StartError {
     /// The database cannot be read.
     #[error("cannot read the database: {0}")]
     Read(DbError),
+    /// The stream cannot be continued.
+    #[error("cannot begin an epoch of the stream: {0}")]
+    Epoch(DbError),
     /// What an import left undone cannot be done.
     #[error("an import was broken off, and the lists of accounts cannot be made: {0}")]
     Import(String),
@@ -290,6 +293,8 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     let mut routes = routes();
     routes.extend(extra.into_iter().map(Arc::new));
     let service = Arc::new(Service::new(Arc::clone(&app), &routes));
+    // Before anything takes a position; and last, so that a start that fails begins none.
+    app.db.write(position::begin_epoch).await.map_err(StartError::Epoch)?;
     let mut tasks = app.jobs.start();
     tasks.push(tokio::spawn(sweep_media(Arc::clone(&app), stop.subscribe())));
     tasks.push(tokio::spawn(keep_house(Arc::clone(&app), push.clone(), stop.subscribe())));

@@ -18,6 +18,7 @@ pub mod filter;
 pub mod membership;
 pub mod notices;
 pub mod people;
+pub mod position;
 pub mod purge;
 pub mod push;
 pub mod redactions;

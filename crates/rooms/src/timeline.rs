@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use reeve_db::ReadTx;
+use reeve_model::Token;
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, stream};
@@ -19,26 +20,6 @@ pub const MOST: i64 = 1000;
 const MOST_SCANNED: usize = 5000;
 /// How many are read at once.
 const BATCH: i64 = 200;
-
-/// A place between two events: after the event at this position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Token(pub i64);
-
-impl Token {
-    /// Reads a token that this server gave out, be it for paging or for syncing.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.strip_prefix('s')?.splitn(2, '_').map(|part| part.parse().ok());
-        let pos: i64 = parts.next()??;
-        let behind: i64 = parts.next().unwrap_or(Some(pos))?;
-        (0 <= behind && behind <= pos).then_some(Self(pos))
-    }
-}
-
-impl std::fmt::Display for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "s{}", self.0)
-    }
-}
 
 /// A part of the history.
 #[derive(Debug)]
@@ -74,17 +55,17 @@ pub fn messages(
     wanted: &RoomEventFilter,
 ) -> Result<Page, Error> {
     let current = stream::current(tx)?;
-    let start = range.from.unwrap_or(if range.backwards { Token(current) } else { Token(0) });
+    let (start, to) = bounds(view, range, current)?;
     let limit = usize::try_from(range.limit.clamp(0, MOST)).unwrap_or(0);
     let (mut chunk, mut shown) = (Vec::new(), Vec::new());
-    let mut at = start.0;
+    let mut at = start;
     let mut scanned = 0;
     let mut more = true;
     while more && shown.len() < limit && scanned < MOST_SCANNED {
         let batch = if range.backwards {
-            events::before(tx, view.room.num, at.saturating_add(1), range.to.map_or(0, |to| to.0), BATCH)?
+            events::before(tx, view.room.num, at.saturating_add(1), to.unwrap_or(0), BATCH)?
         } else {
-            events::after(tx, view.room.num, at, range.to.map_or(current, |to| to.0.min(current)), BATCH)?
+            events::after(tx, view.room.num, at, to.map_or(current, |to| to.min(current)), BATCH)?
         };
         more = batch.len() == usize::try_from(BATCH).unwrap_or(0);
         for event in batch {
@@ -105,8 +86,24 @@ pub fn messages(
     }
     let state = if filter::is_lazy(wanted) { senders(view, tx, &chunk)? } else { Vec::new() };
     // At the newest end there may be more at any time.
-    let end = (more || (!range.backwards && at > start.0 && range.to.is_none())).then_some(Token(at));
-    Ok(Page { chunk: shown, start, end, state })
+    let more = more || (!range.backwards && at > start && to.is_none());
+    let end = more.then(|| view.view.token(at)).transpose()?;
+    Ok(Page { chunk: shown, start: view.view.token(start)?, end, state })
+}
+
+/// The positions at which a range starts and stops. One that was undone by restoring a backup starts at the newest, so
+/// that nothing is left out, and stops nowhere.
+fn bounds(view: &RoomView<'_, '_, '_>, range: &Range, current: i64) -> Result<(i64, Option<i64>), Error> {
+    let start = match &range.from {
+        Some(from) => view.view.start(from)?,
+        None if range.backwards => current,
+        None => 0,
+    };
+    let to = match &range.to {
+        Some(to) if view.view.knows(to)? => Some(to.pos),
+        _ => None,
+    };
+    Ok((start, to))
 }
 
 /// The present membership events of the senders of some events.
@@ -173,9 +170,11 @@ pub fn context(
 ) -> Result<Context, Error> {
     let (found, event) = event(view, tx, event_id)?;
     let limit = limit.clamp(0, MOST);
-    let side = |backwards, from, limit| Range { from: Some(Token(from)), to: None, backwards, limit };
-    let before = messages(view, tx, &side(true, found.pos - 1, limit / 2), wanted)?;
-    let after = messages(view, tx, &side(false, found.pos, limit - limit / 2), wanted)?;
+    let side =
+        |backwards, from: &Token, limit| Range { from: Some(from.clone()), to: None, backwards, limit };
+    let (start, here) = (view.view.token(found.pos - 1)?, view.view.token(found.pos)?);
+    let before = messages(view, tx, &side(true, &start, limit / 2), wanted)?;
+    let after = messages(view, tx, &side(false, &here, limit - limit / 2), wanted)?;
     let last = after.chunk.last().map(|event| event.event_id.clone());
     let last_pos = match last {
         Some(id) => events::find(tx, &id)?.map_or(found.pos, |event| event.pos),
@@ -197,8 +196,8 @@ pub fn context(
     }
     let state = view.show_state(&state)?;
     Ok(Context {
-        start: before.end.unwrap_or(Token(found.pos - 1)),
-        end: after.end.unwrap_or(Token(last_pos)),
+        start: before.end.unwrap_or(start),
+        end: after.end.map_or_else(|| view.view.token(last_pos), Ok)?,
         event,
         before: before.chunk,
         after: after.chunk,
@@ -227,9 +226,9 @@ pub fn relations(
 ) -> Result<Page, Error> {
     event(view, tx, event_id)?;
     let current = stream::current(tx)?;
-    let start = range.from.unwrap_or(if range.backwards { Token(current) } else { Token(0) });
+    let (start, to) = bounds(view, range, current)?;
     let limit = usize::try_from(range.limit.clamp(1, MOST)).unwrap_or(1);
-    let stop = range.to.map_or(if range.backwards { 0 } else { current }, |to| to.0);
+    let stop = to.unwrap_or(if range.backwards { 0 } else { current });
     let mut found = Vec::new();
     let mut ids = vec![event_id.to_owned()];
     let mut level = 0;
@@ -237,9 +236,9 @@ pub fn relations(
         let mut next = Vec::new();
         for id in &ids {
             let more = if range.backwards {
-                events::relations(tx, id, start.0.saturating_add(1), stop, MOST)?
+                events::relations(tx, id, start.saturating_add(1), stop, MOST)?
             } else {
-                events::relations_after(tx, id, start.0, stop, MOST)?
+                events::relations_after(tx, id, start, stop, MOST)?
             };
             if related.recurse {
                 next.extend(more.iter().map(|event| event.event_id.clone()));
@@ -261,31 +260,32 @@ pub fn relations(
         if chunk.len() == limit {
             break;
         }
-        end = Some(Token(if range.backwards { event.pos - 1 } else { event.pos }));
+        end = Some(if range.backwards { event.pos - 1 } else { event.pos });
         if let Some(shown) = view.show(&event)? {
             chunk.push(shown);
         }
     }
-    let end = end.filter(|_| chunk.len() == limit);
-    Ok(Page { chunk, start, end, state: Vec::new() })
+    let end = end.filter(|_| chunk.len() == limit).map(|end| view.view.token(end)).transpose()?;
+    Ok(Page { chunk, start: view.view.token(start)?, end, state: Vec::new() })
 }
 
 /// The threads of a room, the latest first, and where the list goes on.
 pub fn threads(
     view: &RoomView<'_, '_, '_>,
     tx: &ReadTx<'_>,
-    from: Option<Token>,
+    from: Option<&Token>,
     limit: i64,
     participated_only: bool,
 ) -> Result<(Vec<ClientEvent>, Option<Token>), Error> {
     let limit = usize::try_from(limit.clamp(1, MOST)).unwrap_or(1);
-    let (mut chunk, mut before) = (Vec::new(), from.map_or(i64::MAX, |from| from.0.saturating_add(1)));
+    let from = from.map(|from| view.view.start(from)).transpose()?;
+    let (mut chunk, mut before) = (Vec::new(), from.map_or(i64::MAX, |from| from.saturating_add(1)));
     loop {
         let batch = events::threads(tx, view.room.num, before, BATCH)?;
         let last_batch = batch.len() < usize::try_from(BATCH).unwrap_or(0);
         for thread in batch {
             if chunk.len() == limit {
-                return Ok((chunk, Some(Token(before - 1))));
+                return Ok((chunk, Some(view.view.token(before - 1)?)));
             }
             before = thread.latest_pos;
             let Some(root) = events::find(tx, &thread.root_event_id)?.filter(|_| thread.replies > 0) else {
@@ -365,14 +365,15 @@ pub fn search(
         .map(|room| room.member.room_num)
         .collect();
     let limit = usize::try_from(search.limit.clamp(1, 100)).unwrap_or(1);
-    let mut before = search.from.map_or(i64::MAX, |from| from.0.saturating_add(1));
+    let from = search.from.as_ref().map(|from| view.start(from)).transpose()?;
+    let mut before = from.map_or(i64::MAX, |from| from.saturating_add(1));
     let (mut hits, mut scanned) = (Vec::new(), 0);
     loop {
         let batch = events::search(tx, &search.term, before, BATCH)?;
         let last_batch = batch.len() < usize::try_from(BATCH).unwrap_or(0);
         for (pos, room_num) in batch {
             if hits.len() == limit {
-                return Ok((hits, Some(Token(before - 1))));
+                return Ok((hits, Some(view.token(before - 1)?)));
             }
             before = pos;
             scanned += 1;
@@ -403,7 +404,7 @@ pub fn search(
             return Ok((hits, None));
         }
         if scanned >= MOST_SCANNED * 4 {
-            return Ok((hits, Some(Token(before - 1))));
+            return Ok((hits, Some(view.token(before - 1)?)));
         }
     }
 }

@@ -4,10 +4,11 @@
 //! Who may see an event is decided by the history visibility and the viewer's membership when it was sent. Both change
 //! seldom, so that all their values are read once for a room, and each event is decided from these.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 
 use reeve_db::{DbError, ReadTx};
+use reeve_model::Token;
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::Room;
 use reeve_store::{account_data, transactions, users};
@@ -18,6 +19,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::event;
+use crate::position::Positions;
 
 /// How many referencing events are bundled with an event.
 const MOST_REFERENCES: i64 = 100;
@@ -104,18 +106,45 @@ pub struct View<'t, 'c> {
     now: i64,
     erased: RefCell<HashMap<String, bool>>,
     ignored: BTreeSet<String>,
+    positions: OnceCell<Positions>,
 }
 
 impl<'t, 'c> View<'t, 'c> {
     /// A look by a user, at a time in milliseconds.
     pub fn of(tx: &'t ReadTx<'c>, viewer: Viewer, now: i64) -> Result<Self, DbError> {
         let ignored = ignored(tx, viewer.user_num)?;
-        Ok(Self { tx, viewer: Some(viewer), now, erased: RefCell::default(), ignored })
+        let (erased, positions) = (RefCell::default(), OnceCell::new());
+        Ok(Self { tx, viewer: Some(viewer), now, erased, ignored, positions })
     }
 
     /// A look by an administrator, who sees everything.
     pub fn of_admin(tx: &'t ReadTx<'c>, now: i64) -> Self {
-        Self { tx, viewer: None, now, erased: RefCell::default(), ignored: BTreeSet::new() }
+        let (erased, positions) = (RefCell::default(), OnceCell::new());
+        Self { tx, viewer: None, now, erased, ignored: BTreeSet::new(), positions }
+    }
+
+    /// Positions and tokens, as this look sees them.
+    pub fn positions(&self) -> Result<&Positions, DbError> {
+        if let Some(known) = self.positions.get() {
+            return Ok(known);
+        }
+        let read = Positions::of(self.tx)?;
+        Ok(self.positions.get_or_init(|| read))
+    }
+
+    /// The token of a position.
+    pub fn token(&self, pos: i64) -> Result<Token, DbError> {
+        Ok(self.positions()?.token(pos))
+    }
+
+    /// Whether a token's position belongs to this database's past.
+    pub fn knows(&self, token: &Token) -> Result<bool, DbError> {
+        self.positions()?.knows(self.tx, token)
+    }
+
+    /// The position from which a page begins: that of its token; the newest, if it was undone.
+    pub fn start(&self, token: &Token) -> Result<i64, DbError> {
+        self.positions()?.start(self.tx, token)
     }
 
     /// Whom the viewer ignores.
@@ -167,7 +196,8 @@ pub fn ignored(tx: &ReadTx<'_>, user_num: i64) -> Result<BTreeSet<String>, DbErr
 
 /// A room, as somebody sees it.
 pub struct RoomView<'v, 't, 'c> {
-    view: &'v View<'t, 'c>,
+    /// The look that it belongs to.
+    pub view: &'v View<'t, 'c>,
     /// The room.
     pub room: Room,
     /// The rules of its version.

@@ -43,6 +43,7 @@ pub mod signing_keys;
 pub mod silences;
 pub mod sliding;
 pub mod stream;
+pub mod stream_epochs;
 pub mod threepids;
 pub mod to_device;
 pub mod transactions;
@@ -102,6 +103,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "impersonation",
         sql: include_str!("../migrations/0017_impersonation.sql"),
     },
+    Migration { number: 18, name: "reserved_18", sql: "SELECT 1;\n" },
+    Migration {
+        number: 19,
+        name: "stream_epochs",
+        sql: include_str!("../migrations/0019_stream_epochs.sql"),
+    },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
@@ -136,6 +143,7 @@ pub fn statements() -> Vec<&'static Statement> {
         user_search::STATEMENTS,
         user_bulk::STATEMENTS,
         stream::STATEMENTS,
+        stream_epochs::STATEMENTS,
         rooms::STATEMENTS,
         room_list::STATEMENTS,
         departures::STATEMENTS,

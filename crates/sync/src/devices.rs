@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_accounts::keys;
 use reeve_db::{DbError, ReadTx};
+use reeve_model::Token;
+use reeve_rooms::position::Positions;
 use reeve_rooms::view::Viewer;
 use reeve_store::device_changes;
 use reeve_store::{cross_signing, departures, keys as rows, memberships, stream};
@@ -27,8 +29,10 @@ pub(crate) struct Room {
 }
 
 impl DeviceLists {
-    /// What changed since a position, for a user with an account number.
-    pub fn since(tx: &ReadTx<'_>, user_id: &str, user_num: i64, since: i64) -> Result<Self, DbError> {
+    /// What changed since a position, for a user with an account number; everything, if the position was undone by
+    /// restoring a backup.
+    pub fn since(tx: &ReadTx<'_>, user_id: &str, user_num: i64, since: &Token) -> Result<Self, DbError> {
+        let since = if Positions::of(tx)?.knows(tx, since)? { since.pos } else { 0 };
         let joined = memberships::of_user_in(tx, user_id, "join")?;
         let rooms = joined.iter().map(|room| Room {
             num: room.member.room_num,

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use reeve_db::ReadTx;
 use reeve_rooms::error::Error;
 use reeve_rooms::filter;
-use reeve_rooms::timeline::Token;
 use reeve_rooms::view::{ClientEvent, RoomView};
 use reeve_store::ephemeral::{self, Receipt};
 use reeve_store::events::{self, Event};
@@ -34,12 +33,6 @@ pub(crate) struct Timeline {
     /// State from after the start that holds at the end, and is not among the events: it is not wanted here, or is from a
     /// time that the viewer does not see.
     pub(crate) left_out: Vec<Event>,
-}
-
-impl Timeline {
-    pub(crate) fn prev_batch(&self) -> String {
-        Token(self.start).to_string()
-    }
 }
 
 /// The newest events in `(since, upto]` that the viewer may see and wants.

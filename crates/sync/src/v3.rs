@@ -4,10 +4,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use reeve_db::ReadTx;
+use reeve_model::Token;
 use reeve_rooms::error::Error;
 use reeve_rooms::push::{self, Count};
 use reeve_rooms::timeline::{self, Token};
 use reeve_rooms::view::{ClientEvent, RoomView, View, Viewer};
+use reeve_rooms::timeline;
 use reeve_rooms::{Home, ephemeral as deeds, filter};
 use reeve_store::account_data::{self, AccountData};
 use reeve_store::departures::{self, Departure};
@@ -29,36 +31,11 @@ const MOST_TIMELINE: i64 = 500;
 /// How many presences are sent at once.
 const MOST_PRESENCE: i64 = 1000;
 
-/// Up to where a client knows everything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Since {
-    /// The position in the stream.
-    pub pos: i64,
-    /// The position up to which it knows the messages to its device, of which there may be too many for one answer.
-    pub to_device: i64,
-}
-
-impl Since {
-    /// Reads a token that an answer had.
-    pub fn parse(text: &str) -> Option<Self> {
-        let Token(pos) = Token::parse(text)?;
-        let behind = text.split_once('_').and_then(|(_, behind)| behind.parse().ok());
-        Some(Self { pos, to_device: behind.unwrap_or(pos) })
-    }
-}
-
-impl std::fmt::Display for Since {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", Token(self.pos))?;
-        if self.to_device < self.pos { write!(f, "_{}", self.to_device) } else { Ok(()) }
-    }
-}
-
 /// What a client wants to know.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// Up to where it knows everything; `None` if it knows nothing.
-    pub since: Option<Since>,
+    pub since: Option<Token>,
     /// Which events it wants.
     pub filter: FilterDefinition,
     /// Whether it wants the whole state of all rooms again.
@@ -192,11 +169,25 @@ pub struct Look {
     pub acknowledged: Option<i64>,
 }
 
+/// The knowledge of a client that asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// Nothing.
+    Nothing,
+    /// Everything up to a position.
+    Known,
+    /// Things that were undone by restoring a backup. It is answered as if it knew nothing, and so that it forgets them:
+    /// each timeline is a new one, rooms that it is not in are named, and everybody's keys are to be looked at again.
+    Undone,
+}
+
 /// What is collected while looking.
 struct Sync<'v, 't, 'c> {
     view: &'v View<'t, 'c>,
     viewer: &'v Viewer,
     request: &'v Request,
+    origin: Origin,
+    /// Up to where the client knows everything; 0 if it knows nothing.
     since: i64,
     upto: i64,
     now: i64,
@@ -213,10 +204,15 @@ pub fn look(
     request: &Request,
     now: i64,
 ) -> Result<Look, Error> {
-    let since = request.since.map_or(0, |since| since.pos);
-    let initial = request.since.is_none();
-    let upto = stream::current(tx)?.max(since);
     let view = View::of(tx, viewer.clone(), now)?;
+    let (origin, known) = match &request.since {
+        None => (Origin::Nothing, None),
+        Some(since) if view.knows(since)? => (Origin::Known, Some(since)),
+        Some(_) => (Origin::Undone, None),
+    };
+    let since = known.map_or(0, |known| known.pos);
+    let initial = known.is_none();
+    let upto = stream::current(tx)?.max(since);
     let joined = memberships::of_user_in(tx, &viewer.user_id, "join")?;
     let listened = joined.iter().map(|room| room.member.room_num).collect();
     let mut data = account_data::changed(tx, viewer.user_num, since, upto)?;
@@ -232,6 +228,7 @@ pub fn look(
         view: &view,
         viewer,
         request,
+        origin,
         since,
         upto,
         now,
@@ -255,7 +252,7 @@ pub fn look(
     for in_room in others.iter().filter(|room| sync.wants(&room.room_id)) {
         sync.other(tx, in_room, &mut found)?;
     }
-    if !initial {
+    if origin != Origin::Nothing {
         // Of rooms that were deleted nothing is left but that one was made to leave.
         for departure in departures::of_user(tx, &viewer.user_id, since)? {
             if sync.wants(&departure.room_id) {
@@ -264,8 +261,8 @@ pub fn look(
             }
         }
     }
-    let inbox = Inbox::look(tx, viewer, request.since.map(|since| since.to_device), upto, inbox::MOST)?;
-    let device_lists = if initial {
+    let inbox = Inbox::look(tx, viewer, known.map(|known| known.to_device), upto, inbox::MOST)?;
+    let device_lists = if origin == Origin::Nothing {
         DeviceLists::default()
     } else {
         let rooms = joined.iter().map(|room| Room {
@@ -275,8 +272,9 @@ pub fn look(
         });
         DeviceLists::between(tx, (&viewer.user_id, viewer.user_num), (since, upto), rooms)?
     };
+    let next_batch = Token { to_device: inbox.upto, ..view.token(upto)? };
     let response = Response {
-        next_batch: Since { pos: upto, to_device: inbox.upto }.to_string(),
+        next_batch: next_batch.to_string(),
         rooms: found,
         account_data: Events { events: sync.global_data(tx, global)? },
         presence: Events {
@@ -300,6 +298,15 @@ impl Sync<'_, '_, '_> {
             && filter.rooms.as_ref().is_none_or(|rooms| rooms.iter().any(|wanted| wanted == room_id))
     }
 
+    fn is_initial(&self) -> bool {
+        self.origin != Origin::Known
+    }
+
+    /// Whether a client must not append a timeline to the events that it has.
+    fn is_limited(&self, timeline: &room::Timeline) -> bool {
+        timeline.limited || self.origin == Origin::Undone
+    }
+
     fn limit(&self) -> i64 {
         filter::limit(&self.request.filter.room.timeline, TIMELINE, MOST_TIMELINE)
     }
@@ -307,7 +314,7 @@ impl Sync<'_, '_, '_> {
     /// A joined room, if there is news about it.
     fn joined(&self, tx: &ReadTx<'_>, in_room: &InRoom) -> Result<Option<Joined>, Error> {
         let member = &in_room.member;
-        let is_new = self.request.since.is_none() || member.since_pos > self.since;
+        let is_new = self.is_initial() || member.since_pos > self.since;
         let has_events = in_room.last_pos > self.since;
         let has_data = self.room_data.contains_key(&in_room.room_id);
         let has_ephemeral =
@@ -367,8 +374,8 @@ impl Sync<'_, '_, '_> {
         let state = self.place_state(state);
         Ok(Some(Joined {
             timeline: Timeline {
-                prev_batch: timeline.prev_batch(),
-                limited: timeline.limited,
+                prev_batch: self.view.token(timeline.start)?.to_string(),
+                limited: self.is_limited(&timeline),
                 events: timeline.events,
             },
             state,
@@ -424,7 +431,7 @@ impl Sync<'_, '_, '_> {
     /// Account data about a room.
     fn room_data(&self, tx: &ReadTx<'_>, room_id: &str, is_new: bool) -> Result<Vec<Value>, Error> {
         let all;
-        let found = if is_new && self.request.since.is_some() {
+        let found = if is_new && !self.is_initial() {
             all = account_data::of_user(tx, self.viewer.user_num)?;
             all.iter().filter(|data| data.room_id == room_id).collect()
         } else {
@@ -461,11 +468,11 @@ impl Sync<'_, '_, '_> {
                 }
             }
             "leave" | "ban" => {
-                let wanted = self.request.since.is_some() || self.request.filter.room.include_leave;
+                let wanted = self.origin != Origin::Nothing || self.request.filter.room.include_leave;
                 let is_news = member.since_pos > self.since;
                 if wanted
                     && is_news
-                    && !(member.forgotten && self.request.since.is_none())
+                    && !(member.forgotten && self.is_initial())
                     && let Some(left) = self.left(tx, in_room)?
                 {
                     found.leave.insert(in_room.room_id.clone(), left);
@@ -481,7 +488,7 @@ impl Sync<'_, '_, '_> {
         let view = self.view.room(&room)?;
         let was_there = view.membership_at(self.since) == "join";
         // Of a room that the user came to and left meanwhile, the client knows nothing.
-        let whole = self.request.since.is_none() || self.request.full_state || !was_there;
+        let whole = self.is_initial() || self.request.full_state || !was_there;
         let from = if whole { 0 } else { self.since };
         let until = in_room.member.since_pos.min(self.upto);
         // Who only declined an invite learns that it is gone, and nothing of the room.
@@ -507,8 +514,8 @@ impl Sync<'_, '_, '_> {
         let state = self.place_state(state);
         Ok(Some(Left {
             timeline: Timeline {
-                prev_batch: timeline.prev_batch(),
-                limited: timeline.limited,
+                prev_batch: self.view.token(timeline.start)?.to_string(),
+                limited: self.is_limited(&timeline),
                 events: timeline.events,
             },
             state,
@@ -519,7 +526,7 @@ impl Sync<'_, '_, '_> {
     fn departed(&self, departure: &Departure) -> Result<Left, Error> {
         let event =
             departure.event.as_deref().map(serde_json::from_str).transpose().map_err(Error::internal)?;
-        let prev_batch = Token(departure.pos).to_string();
+        let prev_batch = self.view.token(departure.pos)?.to_string();
         let events: Vec<ClientEvent> = event.into_iter().collect();
         let state = if self.is_state_after() { events.clone() } else { Vec::new() };
         Ok(Left {
@@ -541,7 +548,7 @@ impl Sync<'_, '_, '_> {
             };
             found.push((data.data_type.clone(), content));
         }
-        if self.request.since.is_none() && !has_rules {
+        if self.is_initial() && !has_rules {
             let content = push::as_account_data(tx, self.viewer.user_num, &self.viewer.user_id)?;
             found.push((push::DATA_TYPE.to_owned(), content));
         }
@@ -556,7 +563,7 @@ impl Sync<'_, '_, '_> {
         let wanted = &self.request.filter.presence;
         let mut changed = ephemeral::changed_presence(tx, &self.viewer.user_id, self.since, MOST_PRESENCE)?;
         // Whom the user meets, in a room that either came to, was there before.
-        let news = joined.iter().filter(|room| self.request.since.is_some() && room.last_pos > self.since);
+        let news = joined.iter().filter(|room| !self.is_initial() && room.last_pos > self.since);
         for room in news {
             let since = if room.member.since_pos > self.since { 0 } else { self.since };
             for met in ephemeral::presence_of_newcomers(tx, room.member.room_num, since, MOST_PRESENCE)? {
@@ -567,7 +574,7 @@ impl Sync<'_, '_, '_> {
         }
         Ok(changed
             .into_iter()
-            .filter(|presence| self.request.since.is_some() || presence.presence != "offline")
+            .filter(|presence| self.origin != Origin::Nothing || presence.presence != "offline")
             .filter(|presence| {
                 filter::lets_through(wanted, "m.presence", Some(&presence.user_id))
                     && !self.view.ignores(&presence.user_id)

@@ -81,6 +81,64 @@ impl Database {
     }
 }
 
+/// A copy of a database at one moment.
+pub(crate) enum Copy {
+    Sqlite(TempDir),
+    Postgres(String),
+}
+
+impl Database {
+    /// Copies the database: that of SQLite also while a server writes to it, that of PostgreSQL while nobody uses it.
+    pub(crate) fn copy(&self) -> Copy {
+        match self {
+            Self::Sqlite(folder) => {
+                let copy = TempDir::new().expect("a temporary folder");
+                reeve_db::backup(&folder.path().join("reeve.db"), &copy.path().join("copy.db"), |_, _| ())
+                    .expect("the database is copied");
+                Copy::Sqlite(copy)
+            }
+            Self::Postgres(name, _) => {
+                let copy = format!("{name}_copy_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+                maintain(&format!("CREATE DATABASE {copy} TEMPLATE {name} STRATEGY file_copy"));
+                Copy::Postgres(copy)
+            }
+        }
+    }
+
+    /// Puts a copy in place of the database, which nobody uses.
+    pub(crate) fn restore(&self, copy: &Copy) {
+        match (self, copy) {
+            (Self::Sqlite(folder), Copy::Sqlite(copy)) => {
+                for suffix in ["", "-wal", "-shm"] {
+                    // Those that are not there need not go.
+                    drop(std::fs::remove_file(folder.path().join(format!("reeve.db{suffix}"))));
+                }
+                std::fs::copy(copy.path().join("copy.db"), folder.path().join("reeve.db"))
+                    .expect("the copy is put back");
+            }
+            (Self::Postgres(name, _), Copy::Postgres(copy)) => {
+                maintain(&format!("DROP DATABASE {name} WITH (FORCE)"));
+                maintain(&format!("CREATE DATABASE {name} TEMPLATE {copy} STRATEGY file_copy"));
+            }
+            (Self::Sqlite(_), Copy::Postgres(_)) | (Self::Postgres(..), Copy::Sqlite(_)) => {
+                panic!("the copy is of another engine")
+            }
+        }
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        if let Self::Postgres(name) = self {
+            let name = name.clone();
+            // A test may be in the midst of its runtime.
+            let dropped =
+                std::thread::spawn(move || maintain(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")));
+            dropped.join().expect("the copy is dropped");
+        }
+    }
+}
+
 impl Drop for Database {
     fn drop(&mut self) {
         if let Self::Postgres(name, _) = self {

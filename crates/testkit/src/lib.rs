@@ -22,7 +22,7 @@ pub use bytes::Bytes;
 pub use client::{Client, Reply};
 pub use reeve::server::Config;
 pub use reeve_db::Engine;
-pub use server::{START_MS, Server};
+pub use server::{Backup, START_MS, Server};
 pub use smtp::{Received, Smtp};
 pub use tokio;
 pub use web::{Asked, Web};

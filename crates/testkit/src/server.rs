@@ -18,7 +18,7 @@ use reeve_model::{Clock, Ctx};
 use serde_json::json;
 
 use crate::client::Client;
-use crate::database::Database;
+use crate::database::{Copy, Database};
 
 /// What the clock of a test shows at first.
 pub const START_MS: i64 = 1_700_000_000_000;
@@ -33,6 +33,9 @@ pub struct Server {
     // Goes away last.
     database: Arc<Database>,
 }
+
+/// A copy of a server's database.
+pub struct Backup(Arc<Copy>);
 
 impl Server {
     /// Runs one test against a fresh server.
@@ -86,10 +89,35 @@ impl Server {
     /// Stops it and starts it again on the same database, perhaps with other settings. The port changes.
     pub async fn restart(&mut self, change: impl FnOnce(&mut Config)) {
         change(&mut self.config);
+        self.stop().await;
+        self.running = Some(start(self.config.clone()).await.expect("the server starts again"));
+    }
+
+    /// Copies its database, as an operator would. On PostgreSQL it is stopped meanwhile, and its port changes.
+    pub async fn backup(&mut self) -> Backup {
+        if self.engine == Engine::Postgres {
+            self.stop().await;
+        }
+        let database = Arc::clone(&self.database);
+        let copy = tokio::task::spawn_blocking(move || database.copy()).await.expect("the copy is made");
+        if self.running.is_none() {
+            self.restart(|_| ()).await;
+        }
+        Backup(Arc::new(copy))
+    }
+
+    /// Stops it, puts a backup in place of its database, and starts it again. The port changes.
+    pub async fn restore(&mut self, backup: &Backup) {
+        self.stop().await;
+        let (database, copy) = (Arc::clone(&self.database), Arc::clone(&backup.0));
+        tokio::task::spawn_blocking(move || database.restore(&copy)).await.expect("the copy is put back");
+        self.restart(|_| ()).await;
+    }
+
+    async fn stop(&mut self) {
         if let Some(running) = self.running.take() {
             running.stop().await;
         }
-        self.running = Some(start(self.config.clone()).await.expect("the server starts again"));
     }
 
     /// Another process on the same database, which is not SQLite, with the same clock.
@@ -111,6 +139,14 @@ impl Server {
     /// Somebody with this token.
     pub fn with_token(&self, token: &str) -> Client {
         Client::new(self.address(), Some(token.to_owned()))
+    }
+
+    /// A client of this server, or of one on the same database, at the port that it has now.
+    pub fn again(&self, client: &Client) -> Client {
+        let mut again = Client::new(self.address(), client.token.clone());
+        again.user_id.clone_from(&client.user_id);
+        again.device_id.clone_from(&client.device_id);
+        again
     }
 
     /// Creates the account `@admin:test`, an administrator with the password `admin's password`, and logs in.

@@ -2,6 +2,7 @@
 
 use reeve_http::{Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::timeline::{self, Range, Token};
+use reeve_model::Token;
 use reeve_rooms::view::{ClientEvent, View};
 use reeve_rooms::{Error, filter};
 use reeve_store::{events, rooms, stream};
@@ -137,12 +138,15 @@ async fn handle_messages(call: Call) -> Answer {
     let range = Range { from, to, backwards, limit };
     let page = call
         .read(move |tx| -> Result<_, Error> {
+            let view = View::of_admin(tx, now);
             let Some(room) = rooms::find(tx, &room_id)? else {
-                let end = if range.backwards { Token(stream::current(tx)?) } else { Token(0) };
-                let start = range.from.unwrap_or(end).to_string();
+                let start = match &range.from {
+                    Some(from) => from.clone(),
+                    None => view.token(if range.backwards { stream::current(tx)? } else { 0 })?,
+                };
+                let start = start.to_string();
                 return Ok(RoomMessages { chunk: Vec::new(), start, end: None, state: Vec::new() });
             };
-            let view = View::of_admin(tx, now);
             let page = timeline::messages(&view.room(&room)?, tx, &range, &filter)?;
             Ok(RoomMessages {
                 chunk: page.chunk,

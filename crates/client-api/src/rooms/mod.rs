@@ -19,7 +19,7 @@ use http::Method;
 use reeve_db::ReadTx;
 use reeve_http::json::Object;
 use reeve_http::{Access, Answer, Call, MatrixError, Route};
-use reeve_rooms::timeline::Token;
+use reeve_model::Token;
 use reeve_rooms::view::{RoomView, View, Viewer};
 use reeve_rooms::{Error, Home, Room};
 use reeve_store::{memberships, rooms};

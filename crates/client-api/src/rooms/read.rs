@@ -161,7 +161,10 @@ async fn members(call: Call) -> Answer {
             let room = open(&view, tx, &room_id)?;
             let last =
                 if room.is_world_readable() { i64::MAX - 1 } else { room.last_known_pos().min(i64::MAX - 1) };
-            let at = at.map_or(last, |at| at.0.min(last));
+            let at = match &at {
+                Some(at) if view.knows(at)? => at.pos.min(last),
+                _ => last,
+            };
             let mut found = events::state_of_type_at(tx, room.room.num, "m.room.member", at)?;
             found.retain(|event| {
                 wanted.as_ref().is_none_or(|wanted| event.membership.as_ref() == Some(wanted))

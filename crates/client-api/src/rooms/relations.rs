@@ -103,7 +103,7 @@ async fn relations(call: Call) -> Answer {
         .await?;
     let mut body = json!({ "chunk": page.chunk });
     if let Some(body) = body.as_object_mut() {
-        if page.start.0 > 0 && call.query.has("from") {
+        if page.start.pos > 0 && call.query.has("from") {
             body.insert("prev_batch".to_owned(), json!(page.start.to_string()));
         }
         if let Some(end) = page.end {
@@ -124,7 +124,7 @@ async fn threads(call: Call) -> Answer {
         .read(move |tx| -> Result<_, Error> {
             let view = View::of(tx, viewer.clone(), now)?;
             let room = open(&view, tx, &room_id)?;
-            timeline::threads(&room, tx, from, limit, participated)
+            timeline::threads(&room, tx, from.as_ref(), limit, participated)
         })
         .await?;
     let mut body = json!({ "chunk": chunk });

@@ -8,6 +8,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use reeve_accounts::{Error, Policy, password::Hasher, policy::HashingCost};
 use reeve_db::{DatabaseUrl, Db, DbError, Options, ReadTx, Tx};
 use reeve_model::{Actor, Clock, Ctx, User, random};
+use reeve_rooms::position;
 use reeve_store::{user_bulk, users};
 
 use super::{Failure, terminal};
@@ -142,7 +143,12 @@ impl Operator {
         f: impl Fn(&mut Tx<'_>, &Ctx) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Failure> {
         let ctx = self.ctx();
-        Ok(self.db.write(move |tx| f(tx, &ctx)).await?)
+        let write = move |tx: &mut Tx<'_>| {
+            // This may be the first to write after a backup was restored.
+            position::begin_epoch(tx)?;
+            f(tx, &ctx)
+        };
+        Ok(self.db.write(write).await?)
     }
 
     /// The database.

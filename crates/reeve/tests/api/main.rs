@@ -14,6 +14,7 @@ mod histories;
 mod keys_kit;
 mod processes;
 mod push;
+mod restored;
 mod rooms_kit;
 mod states;
 mod sync_kit;

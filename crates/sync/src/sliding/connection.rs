@@ -4,9 +4,9 @@
 //! position that the answer gave.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 
 use reeve_db::{DbError, ReadTx, Tx};
+use reeve_model::{Epoch, SlidingToken};
 use reeve_rooms::error::Error;
 use reeve_store::sliding::{self, Key, Known};
 
@@ -26,33 +26,6 @@ const FORGOTTEN_AT_ONCE: i64 = 50;
 /// How many membership events of a room are remembered as told.
 const MOST_MEMBERS: usize = 300;
 
-/// A position: what a client knows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pos {
-    connection: i64,
-    version: i64,
-    /// The stream position up to which it knows everything but rooms.
-    pub(crate) upto: i64,
-    /// How many answers with the same version came before, as no two positions are equal.
-    round: i64,
-}
-
-impl Pos {
-    /// Reads a position that this server may have given out.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split('_').map(|part| part.parse().ok().filter(|number| *number >= 0));
-        let mut next = || parts.next()?;
-        let pos = Self { connection: next()?, version: next()?, upto: next()?, round: next()? };
-        parts.next().is_none().then_some(pos)
-    }
-}
-
-impl fmt::Display for Pos {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}_{}_{}_{}", self.connection, self.version, self.upto, self.round)
-    }
-}
-
 /// A connection as a request finds it.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -60,7 +33,7 @@ pub(crate) struct Connection {
     /// As stored; `None` if the request begins it.
     stored: Option<sliding::Connection>,
     /// Where the request goes on.
-    pos: Option<Pos>,
+    pos: Option<SlidingToken>,
     /// What the client knows of rooms, by their numbers.
     pub(crate) rooms: HashMap<i64, Known>,
     /// Rooms of which older versions are stored, too.
@@ -70,7 +43,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Finds the connection of a request; `None` if it does not know the position.
-    pub(crate) fn open(tx: &ReadTx<'_>, key: Key, pos: Option<&Pos>) -> Result<Option<Self>, Error> {
+    pub(crate) fn open(tx: &ReadTx<'_>, key: Key, pos: Option<&SlidingToken>) -> Result<Option<Self>, Error> {
         let (rooms, outdated) = (HashMap::new(), HashSet::new());
         let Some(pos) = pos else {
             let (stored, pos, wanted) = (None, None, Vec::new());
@@ -170,7 +143,7 @@ impl Changes {
 #[derive(Debug)]
 pub enum Kept {
     /// It can be given, with this position.
-    At(Pos),
+    At(SlidingToken),
     /// Another request of the connection was answered meanwhile, and it is to be looked again.
     Again,
     /// A later request of the connection was answered, so that nobody waits for this one; or the connection is gone.
@@ -179,7 +152,7 @@ pub enum Kept {
 
 /// Remembers what a client knows with an answer, to a request that came at a time.
 pub fn keep(tx: &mut Tx<'_>, look: &Look, came: i64) -> Result<Kept, Error> {
-    let Look { connection, changes, upto, .. } = look;
+    let Look { connection, changes, upto, epoch, .. } = look;
     let (Some(seen), Some(pos)) = (&connection.stored, &connection.pos) else {
         return begin(tx, look, came).map(Kept::At);
     };
@@ -194,7 +167,7 @@ pub fn keep(tx: &mut Tx<'_>, look: &Look, came: i64) -> Result<Kept, Error> {
             stored.used_ts = came;
             sliding::advance(tx, &stored)?;
         }
-        return Ok(Kept::At(still(pos, *upto)));
+        return Ok(Kept::At(still(pos, *upto, epoch.clone())));
     }
     if stored.version > pos.version {
         // The answer that led there was not received.
@@ -208,27 +181,33 @@ pub fn keep(tx: &mut Tx<'_>, look: &Look, came: i64) -> Result<Kept, Error> {
     }
     sliding::advance(tx, &stored)?;
     put_rooms(tx, &stored, changes)?;
-    Ok(Kept::At(Pos { connection: stored.num, version: stored.version, upto: *upto, round: 0 }))
+    Ok(Kept::At(look.token(stored.num, stored.version)))
 }
 
-/// Whether an answer leaves what is stored as it is; if so, its position.
-fn still(pos: &Pos, upto: i64) -> Pos {
-    Pos { upto, round: pos.round.wrapping_add(1).max(0), ..pos.clone() }
+/// The position of an answer that leaves what is stored as it is.
+fn still(pos: &SlidingToken, upto: i64, epoch: Option<Epoch>) -> SlidingToken {
+    SlidingToken { upto, epoch, round: pos.round.wrapping_add(1).max(0), ..pos.clone() }
 }
 
 impl Look {
     /// The position of an answer after which nothing needs to be stored.
-    pub fn unchanged(&self, came: i64) -> Option<Pos> {
+    pub fn unchanged(&self, came: i64) -> Option<SlidingToken> {
         let stored = self.connection.stored.as_ref()?;
         let pos = self.connection.pos.as_ref()?;
         let changed = !self.changes.rooms.is_empty() || self.changes.new_wanted;
-        (!changed && came - stored.used_ts <= MARK_EVERY_MS).then(|| still(pos, self.upto))
+        (!changed && came - stored.used_ts <= MARK_EVERY_MS)
+            .then(|| still(pos, self.upto, self.epoch.clone()))
+    }
+
+    /// The position of an answer that leads to a version of a connection.
+    fn token(&self, connection: i64, version: i64) -> SlidingToken {
+        SlidingToken { connection, version, upto: self.upto, round: 0, epoch: self.epoch.clone() }
     }
 }
 
 /// Begins a connection, in place of the one with the same name and of those that were not used longest.
-fn begin(tx: &mut Tx<'_>, look: &Look, came: i64) -> Result<Pos, Error> {
-    let Look { connection: Connection { key, .. }, changes, upto, .. } = look;
+fn begin(tx: &mut Tx<'_>, look: &Look, came: i64) -> Result<SlidingToken, Error> {
+    let Look { connection: Connection { key, .. }, changes, .. } = look;
     if let Some(before) = sliding::find(tx, key)? {
         sliding::delete(tx, before.num)?;
     }
@@ -239,7 +218,7 @@ fn begin(tx: &mut Tx<'_>, look: &Look, came: i64) -> Result<Pos, Error> {
     let num = sliding::insert(tx, key, came, &wanted)?;
     let stored = sliding::Connection { num, base: 0, version: 1, used_ts: came, wanted };
     put_rooms(tx, &stored, changes)?;
-    Ok(Pos { connection: num, version: 1, upto: *upto, round: 0 })
+    Ok(look.token(num, stored.version))
 }
 
 fn put_rooms(tx: &mut Tx<'_>, stored: &sliding::Connection, changes: &Changes) -> Result<(), Error> {
@@ -259,18 +238,4 @@ pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
         sliding::delete(tx, num)?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Pos;
-
-    #[test]
-    fn positions() {
-        let pos = Pos { connection: 1, version: 2, upto: 3, round: 4 };
-        assert_eq!(Pos::parse(&pos.to_string()), Some(pos));
-        for text in ["", "1", "1_2_3", "1_2_3_4_5", "1_2_3_-4", "s1_2_3_4", "1_2_3_99999999999999999999"] {
-            assert_eq!(Pos::parse(text), None, "{text}");
-        }
-    }
 }

@@ -98,8 +98,13 @@ impl Sync<'_, '_, '_> {
         let (mut to_device, mut acknowledged) = (None, None);
         if wanted.to_device.enabled {
             let limit = wanted.to_device.limit.unwrap_or(inbox::MOST).clamp(1, inbox::MOST);
-            let inbox = Inbox::look(tx, self.viewer, wanted.to_device.since()?, self.upto, limit)?;
-            to_device = Some(ToDevice { next_batch: inbox.upto.to_string(), events: inbox.events });
+            let since = match wanted.to_device.since()? {
+                Some(since) if self.view.knows(&since)? => Some(since.pos),
+                _ => None,
+            };
+            let inbox = Inbox::look(tx, self.viewer, since, self.upto, limit)?;
+            let next_batch = self.view.token(inbox.upto)?.to_string();
+            to_device = Some(ToDevice { next_batch, events: inbox.events });
             acknowledged = inbox.acknowledged;
         }
         let e2ee = wanted.e2ee.enabled.then(|| self.end_to_end(tx, standings)).transpose()?;

@@ -14,13 +14,14 @@ mod wanted;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use reeve_db::ReadTx;
+use reeve_model::{Epoch, SlidingToken};
 use reeve_rooms::error::Error;
 use reeve_rooms::view::{View, Viewer};
 use reeve_store::sliding::{Key, Known, Standing};
 use reeve_store::{departures, ephemeral, stream};
 use serde::Serialize;
 
-pub use connection::{Kept, Pos, keep, prune};
+pub use connection::{Kept, keep, prune};
 pub use request::Request;
 
 use crate::devices::KeysLeft;
@@ -68,6 +69,8 @@ pub struct Look {
     pub response: Response,
     /// The position up to which it says everything.
     pub upto: i64,
+    /// The epoch in which that position is given out.
+    epoch: Option<Epoch>,
     /// The rooms that the user has joined.
     pub rooms: Vec<i64>,
     /// The position up to which messages to the device are acknowledged by the request, if there are any.
@@ -90,12 +93,12 @@ struct Sync<'v, 't, 'c> {
     own_receipts: HashSet<i64>,
 }
 
-/// Looks what is new for somebody; `None` if the position is unknown.
+/// Looks what is new for somebody; `None` if the position is unknown, or was undone by restoring a backup.
 pub fn look(
     tx: &ReadTx<'_>,
     viewer: &Viewer,
     request: &Request,
-    pos: Option<&Pos>,
+    pos: Option<&SlidingToken>,
     now: i64,
 ) -> Result<Option<Look>, Error> {
     let key = Key {
@@ -103,10 +106,15 @@ pub fn look(
         device_id: viewer.device_id.clone(),
         conn_id: request.conn_id.clone(),
     };
+    let view = View::of(tx, viewer.clone(), now)?;
+    if let Some(pos) = pos
+        && !view.knows(&pos.place())?
+    {
+        return Ok(None);
+    }
     let Some(connection) = Connection::open(tx, key, pos)? else { return Ok(None) };
     let upto = stream::current(tx)?;
     let since = pos.map(|pos| pos.upto.min(upto));
-    let view = View::of(tx, viewer.clone(), now)?;
     let standings = reeve_store::sliding::standings(tx, &viewer.user_id)?;
     let own_receipts = match since {
         Some(since) if since < upto => ephemeral::rooms_with_own_receipts(tx, &viewer.user_id, since)?,
@@ -147,7 +155,8 @@ pub fn look(
     let listened = listened.map(|standing| standing.room_num).collect();
     let lists = found.counts.into_iter().map(|(name, count)| (name, List { count })).collect();
     let response = Response { txn_id: request.txn_id.clone(), lists, rooms, extensions };
-    Ok(Some(Look { response, upto, rooms: listened, acknowledged, connection, changes }))
+    let epoch = view.positions()?.epoch();
+    Ok(Some(Look { response, upto, epoch, rooms: listened, acknowledged, connection, changes }))
 }
 
 impl Sync<'_, '_, '_> {

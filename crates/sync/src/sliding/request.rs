@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use reeve_model::Token;
 use reeve_rooms::error::Error;
 use serde::{Deserialize, Deserializer};
 
@@ -141,11 +142,11 @@ pub(crate) struct ToDevice {
 }
 
 impl ToDevice {
-    /// The position up to which the client has messages.
-    pub(crate) fn since(&self) -> Result<Option<i64>, Error> {
+    /// The token up to which the client has messages.
+    pub(crate) fn since(&self) -> Result<Option<Token>, Error> {
         let Some(text) = self.since.as_ref().filter(|text| !text.is_empty()) else { return Ok(None) };
-        let pos = text.parse().ok().filter(|pos| *pos >= 0);
-        pos.map(Some).ok_or_else(|| Error::Invalid("'since' of 'to_device' is not a token".to_owned()))
+        let token = Token::parse(text);
+        token.map(Some).ok_or_else(|| Error::Invalid("'since' of 'to_device' is not a token".to_owned()))
     }
 }
 

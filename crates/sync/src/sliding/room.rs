@@ -216,7 +216,7 @@ impl Sync<'_, '_, '_> {
         let told = Room {
             initial: Some(true),
             required_state: Some(room::for_client(&view, &own)?),
-            prev_batch: Some(timeline.prev_batch()),
+            prev_batch: Some(self.view.token(timeline.start)?.to_string()),
             num_live: Some(live),
             bump_stamp: Some(pos),
             timeline: Some(timeline.events),
@@ -308,7 +308,7 @@ impl Sync<'_, '_, '_> {
         told.unstable_expanded_timeline = part.expanded.then_some(true);
         told.limited = Some(part.timeline.limited);
         told.num_live = Some(part.timeline.stored.iter().filter(|event| self.is_live(event)).count());
-        told.prev_batch = Some(part.timeline.prev_batch());
+        told.prev_batch = Some(self.view.token(part.timeline.start)?.to_string());
         told.timeline = Some(part.timeline.events);
         let since = known.map(|known| known.upto);
         Ok(Some(Answer { room: told, told: Told { since, event_ids } }))

@@ -4,6 +4,7 @@
 mod deeds;
 mod model;
 mod races;
+mod restored;
 mod rules;
 mod sync;
 
