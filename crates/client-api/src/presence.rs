@@ -5,9 +5,9 @@ use http::Method;
 use reeve_http::{Answer, Call, MatrixError, Route, reply, shape};
 use reeve_rooms::ephemeral;
 use serde_json::json;
-
-use crate::rooms::{required_text, text, v3};
+use crate::rooms::{device_key, required_text, text, v3};
 use crate::shapes;
+use reeve_rooms::ephemeral::{self, Availability, Device};
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#presence";
 
@@ -48,14 +48,13 @@ async fn put(mut call: Call) -> Answer {
         return Err(MatrixError::forbidden("Can only set your own presence state"));
     }
     let body = call.object().await?;
-    let presence = required_text(&body, "presence")?;
+    let wanted = Availability::parse(&required_text(&body, "presence")?)?;
     let (status_msg, now) = (text(&body, "status_msg")?, call.now);
-    ephemeral::check_presence(&presence, status_msg.as_deref())?;
+    ephemeral::check_status(status_msg.as_deref())?;
     if call.app.home.settings.presence {
-        call.write(move |tx| {
-            ephemeral::set_presence(tx, &user.user_id, &presence, status_msg.as_deref(), now)
-        })
-        .await?;
+        let device = Device { user_id: user.user_id, device_id: device_key(&call)? };
+        call.write(move |tx| ephemeral::set_presence(tx, &device, wanted, status_msg.as_deref(), now))
+            .await?;
     }
     reply::empty()
 }

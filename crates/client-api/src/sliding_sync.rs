@@ -67,7 +67,7 @@ async fn sync(mut call: Call) -> Answer {
     let pos = pos.map(|text| SlidingToken::parse(&text).ok_or_else(unknown_pos)).transpose()?;
     let timeout =
         Duration::from_millis(call.query.integer("timeout")?.unwrap_or(0).unsigned_abs()).min(LONGEST);
-    be_present(&call).await?;
+    be_present(&call, timeout).await?;
     let viewer = viewer(&call)?;
     let turn = call.app.hub.turns.begin(viewer.user_num, &viewer.device_id, &request.conn_id);
     let patient = pos.is_some() && !timeout.is_zero();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Method;
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::ephemeral;
+use reeve_rooms::ephemeral::{self, Availability, Device};
 use reeve_store::transactions;
 use reeve_sync::devices::KeysLeft;
 use reeve_sync::inbox;
@@ -13,7 +14,7 @@ use reeve_sync::v3::{self, Request, StateAfter};
 use ruma::api::client::filter::FilterDefinition;
 use serde_json::{Map, Value, json};
 
-use crate::rooms::{home, token, v3 as route, viewer};
+use crate::rooms::{device_key, home, token, v3 as route, viewer};
 use crate::shapes;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3sync";
@@ -80,7 +81,7 @@ async fn sync(call: Call) -> Answer {
     let fields = request.filter.event_fields.clone();
     let timeout =
         Duration::from_millis(call.query.integer("timeout")?.unwrap_or(0).unsigned_abs()).min(LONGEST);
-    be_present(&call).await?;
+    be_present(&call, timeout).await?;
     let (home, viewer) = (home(&call), viewer(&call)?);
     let patient = request.since.is_some() && !request.full_state && !timeout.is_zero();
     // Listening begins before the first look, so that nothing is missed between the two.
@@ -190,17 +191,21 @@ async fn filter(call: &Call) -> Result<FilterDefinition, MatrixError> {
     serde_json::from_str(&stored).map_err(MatrixError::internal)
 }
 
-/// Whoever syncs is there, unless they say otherwise.
-pub(crate) async fn be_present(call: &Call) -> Result<(), MatrixError> {
-    let presence = call.query.utf8("set_presence")?.unwrap_or_else(|| "online".to_owned());
-    ephemeral::check_presence(&presence, None)?;
+/// Notes that the device is there, unless it says otherwise, as long as the request may wait.
+pub(crate) async fn be_present(call: &Call, timeout: Duration) -> Result<(), MatrixError> {
+    let wanted = match call.query.utf8("set_presence")? {
+        Some(presence) => Availability::parse(&presence)?,
+        None => Availability::Online,
+    };
     if !call.app.home.settings.presence {
         return Ok(());
     }
-    let (user_id, now) = (call.user()?.user_id.clone(), call.now);
-    let (wanted, of) = (presence.clone(), user_id.clone());
-    if call.read(move |tx| ephemeral::presence_would_change(tx, &of, &wanted, now)).await? {
-        call.write(move |tx| ephemeral::sync_presence(tx, &user_id, &presence, now)).await?;
+    let device = Device { user_id: call.user()?.user_id.clone(), device_id: device_key(call)? };
+    let now = call.now;
+    let until_ts = now.saturating_add(i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX));
+    let of = device.clone();
+    if call.read(move |tx| ephemeral::poll_moves_device(tx, &of, wanted, until_ts)).await? {
+        call.write(move |tx| ephemeral::poll_presence(tx, &device, wanted, until_ts, now)).await?;
     }
     Ok(())
 }

@@ -1,11 +1,13 @@
 //! Receipts, read markers, typing and presence.
 
+use std::collections::BTreeSet;
+
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::User;
-use reeve_store::ephemeral::{self as rows, Presence, Receipt};
+use reeve_store::ephemeral::{DevicePresence, Presence, Receipt, self as rows};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
-use reeve_store::{account_data, memberships, stream};
+use reeve_store::{account_data, events, memberships, stream};
 use serde_json::json;
 
 use crate::error::Error;
@@ -14,12 +16,12 @@ use crate::view::{View, Viewer};
 
 /// How long somebody types without saying so again, at most.
 const LONGEST_TYPING_MS: i64 = 120_000;
-/// After this long without doing anything somebody counts as idle.
-const IDLE_AFTER_MS: i64 = 300_000;
-/// After this long without syncing, as gone.
-const OFFLINE_AFTER_MS: i64 = 60_000;
-/// How often being active is written down.
-const ACTIVE_EVERY_MS: i64 = 60_000;
+/// How long a device is there after it was last heard of, or its poll ended, at least.
+const GRACE_MS: i64 = 30_000;
+/// How much longer is written down, so that not every poll writes.
+const SLACK_MS: i64 = 30_000;
+/// How long after doing something somebody is active.
+const ACTIVE_MS: i64 = 60_000;
 /// How many rows one sweep handles.
 const SWEEP: i64 = 200;
 /// How many relations lead from an event to a thread at most.
@@ -150,10 +152,9 @@ pub fn typing(
     Ok(())
 }
 
-/// Whether somebody's time for typing ran out, or somebody seems to be there who did nothing for long.
+/// Whether somebody's time for typing ran out, or that of a device to be there.
 pub fn is_sweep_due(tx: &ReadTx<'_>, now: i64) -> Result<bool, DbError> {
-    Ok(!rows::stopped_typing(tx, now, 1)?.is_empty()
-        || !rows::idle_presence(tx, now - OFFLINE_AFTER_MS - ACTIVE_EVERY_MS, 1)?.is_empty())
+    Ok(!rows::stopped_typing(tx, now, 1)?.is_empty() || !rows::gone_devices(tx, now, 1)?.is_empty())
 }
 
 /// Lets those stop typing whose time ran out.
@@ -166,75 +167,154 @@ pub fn sweep_typing(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Checks a presence and a status message.
-pub fn check_presence(presence: &str, status_msg: Option<&str>) -> Result<(), Error> {
-    if !matches!(presence, "online" | "offline" | "unavailable") {
-        return Err(Error::Invalid("Invalid presence state".to_owned()));
+/// Whether somebody is there. Of several devices the greatest counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Availability {
+    /// Gone.
+    Offline,
+    /// Idle.
+    Unavailable,
+    /// There.
+    Online,
+}
+
+impl Availability {
+    /// The one of this name, if there is one.
+    fn named(name: &str) -> Option<Self> {
+        [Self::Offline, Self::Unavailable, Self::Online].into_iter().find(|one| one.name() == name)
     }
+
+    /// Reads its name in a request.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        Self::named(text).ok_or_else(|| Error::Invalid("Invalid presence state".to_owned()))
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Offline => "offline",
+            Self::Unavailable => "unavailable",
+            Self::Online => "online",
+        }
+    }
+}
+
+/// One device of a user.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// The user id.
+    pub user_id: String,
+    /// The device, or what represents it where a session has none.
+    pub device_id: String,
+}
+
+/// Checks a status message.
+pub fn check_status(status_msg: Option<&str>) -> Result<(), Error> {
     if status_msg.is_some_and(|text| text.chars().count() > MAX_STATUS) {
         return Err(Error::Invalid("The status message is too long".to_owned()));
     }
     Ok(())
 }
 
-/// Sets the presence of a user, as they asked for it.
+/// Sets the presence of a device and the status message of its user, as they asked for it.
 pub fn set_presence(
     tx: &mut Tx<'_>,
-    user_id: &str,
-    presence: &str,
+    device: &Device,
+    wanted: Availability,
     status_msg: Option<&str>,
     now: i64,
 ) -> Result<(), Error> {
-    check_presence(presence, status_msg)?;
-    let pos = stream::next(tx)?;
-    let presence = Presence {
-        user_id: user_id.to_owned(),
-        presence: presence.to_owned(),
-        status_msg: status_msg.map(str::to_owned),
-        last_active_ts: now,
-    };
-    rows::put_presence(tx, &presence, pos)?;
-    Ok(())
+    check_status(status_msg)?;
+    move_device(tx, device, wanted, now)?;
+    let old = rows::presence(tx, &device.user_id)?;
+    Ok(publish(tx, &device.user_id, old.as_ref(), status_msg, Some(now), now)?)
 }
 
-/// Whether a sync with a presence would change what others see.
-pub fn presence_would_change(
+/// Whether a poll of a device that lasts until a time would change anything about its presence.
+pub fn poll_moves_device(
     tx: &ReadTx<'_>,
-    user_id: &str,
-    presence: &str,
-    now: i64,
+    device: &Device,
+    wanted: Availability,
+    until_ts: i64,
 ) -> Result<bool, DbError> {
-    Ok(match rows::presence(tx, user_id)? {
-        Some(old) => {
-            old.presence != presence || (presence == "online" && old.last_active_ts < now - ACTIVE_EVERY_MS)
-        }
-        None => presence != "offline",
+    let old = rows::device_presence(tx, &device.user_id, &device.device_id)?;
+    Ok(match old {
+        None => wanted != Availability::Offline,
+        Some(old) => old.presence != wanted.name() || old.until_ts < until_ts.saturating_add(GRACE_MS),
     })
 }
 
-/// Notes that a user syncs with a presence; the status message stays.
-pub fn sync_presence(tx: &mut Tx<'_>, user_id: &str, presence: &str, now: i64) -> Result<(), Error> {
-    match rows::presence(tx, user_id)? {
-        Some(old) if old.presence == presence => Ok(rows::prolong_presence(tx, user_id, now)?),
-        old => set_presence(tx, user_id, presence, old.and_then(|old| old.status_msg).as_deref(), now),
-    }
+/// Notes that a device polls with a presence until a time; the status message stays.
+pub fn poll_presence(
+    tx: &mut Tx<'_>,
+    device: &Device,
+    wanted: Availability,
+    until_ts: i64,
+    now: i64,
+) -> Result<(), DbError> {
+    move_device(tx, device, wanted, until_ts)?;
+    let old = rows::presence(tx, &device.user_id)?;
+    let status_msg = old.as_ref().and_then(|old| old.status_msg.clone());
+    let active_ts = (wanted != Availability::Offline).then_some(now);
+    publish(tx, &device.user_id, old.as_ref(), status_msg.as_deref(), active_ts, now)
 }
 
-/// Lets those who did nothing for long become idle or gone. `is_syncing` tells who
-/// waits for news at the moment.
-pub fn sweep_presence(tx: &mut Tx<'_>, is_syncing: &dyn Fn(&str) -> bool, now: i64) -> Result<(), DbError> {
-    for old in rows::idle_presence(tx, now - OFFLINE_AFTER_MS - ACTIVE_EVERY_MS, SWEEP)? {
-        let presence = if !is_syncing(&old.user_id) {
-            "offline"
-        } else if old.last_active_ts < now - IDLE_AFTER_MS {
-            "unavailable"
-        } else {
-            continue;
+/// Notes how a device is there, up to a time and as long after it as nobody needs to hear of the device.
+fn move_device(tx: &mut Tx<'_>, device: &Device, wanted: Availability, until_ts: i64) -> Result<(), DbError> {
+    let Device { user_id, device_id } = device;
+    if wanted == Availability::Offline {
+        return rows::delete_device_presence(tx, user_id, device_id);
+    }
+    let until_ts = until_ts.saturating_add(GRACE_MS + SLACK_MS);
+    // Another poll of the device may last longer.
+    let longer = rows::device_presence(tx, user_id, device_id)?
+        .filter(|old| old.presence == wanted.name())
+        .map_or(until_ts, |old| old.until_ts.max(until_ts));
+    let moved = DevicePresence { presence: wanted.name().to_owned(), until_ts: longer };
+    rows::put_device_presence(tx, user_id, device_id, &moved)
+}
+
+/// Tells others the best presence of a user's devices, if it is news. `active_ts` is when the user last did something, if
+/// that moves.
+fn publish(
+    tx: &mut Tx<'_>,
+    user_id: &str,
+    old: Option<&Presence>,
+    status_msg: Option<&str>,
+    active_ts: Option<i64>,
+    now: i64,
+) -> Result<(), DbError> {
+    let devices = rows::device_presences(tx, user_id, now)?;
+    let best = devices.iter().filter_map(|name| Availability::named(name)).max();
+    let best = best.unwrap_or(Availability::Offline);
+    let known = old.map_or(Availability::Offline.name(), |old| old.presence.as_str());
+    if known == best.name() && old.and_then(|old| old.status_msg.as_deref()) == status_msg {
+        return match active_ts {
+            Some(active_ts) => rows::prolong_presence(tx, user_id, active_ts),
+            None => Ok(()),
         };
-        if presence != old.presence {
-            let pos = stream::next(tx)?;
-            rows::put_presence(tx, &Presence { presence: presence.to_owned(), ..old }, pos)?;
-        }
+    }
+    let presence = Presence {
+        user_id: user_id.to_owned(),
+        presence: best.name().to_owned(),
+        status_msg: status_msg.map(str::to_owned),
+        last_active_ts: active_ts.or(old.map(|old| old.last_active_ts)).unwrap_or(now),
+    };
+    let pos = stream::next(tx)?;
+    rows::put_presence(tx, &presence, pos)
+}
+
+/// Lets devices go whose time has run out.
+pub fn sweep_presence(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
+    let mut left = BTreeSet::new();
+    for (user_id, device_id) in rows::gone_devices(tx, now, SWEEP)? {
+        rows::delete_device_presence(tx, &user_id, &device_id)?;
+        left.insert(user_id);
+    }
+    for user_id in left {
+        let old = rows::presence(tx, &user_id)?;
+        let status_msg = old.as_ref().and_then(|old| old.status_msg.clone());
+        publish(tx, &user_id, old.as_ref(), status_msg.as_deref(), None, now)?;
     }
     Ok(())
 }
@@ -255,7 +335,7 @@ pub fn presence_content(presence: &Presence, now: i64) -> serde_json::Value {
     });
     if let Some(content) = content.as_object_mut() {
         if presence.presence == "online" {
-            let active = presence.last_active_ts >= now - ACTIVE_EVERY_MS;
+            let active = presence.last_active_ts >= now - ACTIVE_MS;
             content.insert("currently_active".to_owned(), json!(active));
         }
         if let Some(status_msg) = &presence.status_msg {

@@ -39,8 +39,13 @@ reeve_db::statements! {
     PRESENCE_OF_NEWCOMERS = "SELECT p.user_id, p.presence, p.status_msg, p.last_active_ts FROM memberships m \
                              JOIN presence p ON p.user_id = m.user_id AND p.presence <> 'offline' \
                              WHERE m.room_num = $1 AND m.membership = 'join' AND m.since_pos > $2 LIMIT $3";
-    IDLE_PRESENCE = "SELECT user_id, presence, status_msg, last_active_ts FROM presence \
-                     WHERE presence IN ('online', 'unavailable') AND last_active_ts < $1 LIMIT $2";
+    PUT_DEVICE_PRESENCE = "INSERT INTO presence_devices (user_id, device_id, presence, until_ts) VALUES ($1, $2, $3, $4) \
+                           ON CONFLICT (user_id, device_id) DO UPDATE SET presence = excluded.presence, \
+                           until_ts = excluded.until_ts";
+    DEVICE_PRESENCE = "SELECT presence, until_ts FROM presence_devices WHERE user_id = $1 AND device_id = $2";
+    DEVICE_PRESENCES = "SELECT presence FROM presence_devices WHERE user_id = $1 AND until_ts > $2";
+    DELETE_DEVICE_PRESENCE = "DELETE FROM presence_devices WHERE user_id = $1 AND device_id = $2";
+    GONE_DEVICES = "SELECT user_id, device_id FROM presence_devices WHERE until_ts <= $1 ORDER BY until_ts LIMIT $2";
     DELETE_RECEIPTS_OF_ROOM = "DELETE FROM receipts WHERE room_num = $1 AND (user_id, receipt_type, thread_id) IN \
                                (SELECT user_id, receipt_type, thread_id FROM receipts WHERE room_num = $1 LIMIT $2)";
     DELETE_TYPING_OF_ROOM = "DELETE FROM typing WHERE room_num = $1 AND user_id IN \
@@ -227,9 +232,51 @@ pub fn presence_of_newcomers(
     tx.query(&PRESENCE_OF_NEWCOMERS, &params![room_num, since, most], presence_from_row)
 }
 
-/// Some of those who seem to be there but did nothing since a time.
-pub fn idle_presence(tx: &ReadTx<'_>, before_ts: i64, limit: i64) -> Result<Vec<Presence>, DbError> {
-    tx.query(&IDLE_PRESENCE, &params![before_ts, limit], presence_from_row)
+/// The presence of one device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DevicePresence {
+    /// `online` or `unavailable`.
+    pub presence: String,
+    /// Until when, in milliseconds.
+    pub until_ts: i64,
+}
+
+/// Stores the presence of a device.
+pub fn put_device_presence(
+    tx: &mut Tx<'_>,
+    user_id: &str,
+    device_id: &str,
+    device: &DevicePresence,
+) -> Result<(), DbError> {
+    tx.execute(&PUT_DEVICE_PRESENCE, &params![user_id, device_id, &device.presence, device.until_ts])?;
+    Ok(())
+}
+
+/// The presence of a device, if it is there.
+pub fn device_presence(
+    tx: &ReadTx<'_>,
+    user_id: &str,
+    device_id: &str,
+) -> Result<Option<DevicePresence>, DbError> {
+    tx.query_opt(&DEVICE_PRESENCE, &params![user_id, device_id], |row| {
+        Ok(DevicePresence { presence: row.get(0)?, until_ts: row.get(1)? })
+    })
+}
+
+/// The presences of a user's devices at a time.
+pub fn device_presences(tx: &ReadTx<'_>, user_id: &str, now: i64) -> Result<Vec<String>, DbError> {
+    tx.query(&DEVICE_PRESENCES, &params![user_id, now], |row| row.get(0))
+}
+
+/// Forgets the presence of a device.
+pub fn delete_device_presence(tx: &mut Tx<'_>, user_id: &str, device_id: &str) -> Result<(), DbError> {
+    tx.execute(&DELETE_DEVICE_PRESENCE, &params![user_id, device_id])?;
+    Ok(())
+}
+
+/// Some of the devices whose time has run out: user id and device id.
+pub fn gone_devices(tx: &ReadTx<'_>, now: i64, limit: i64) -> Result<Vec<(String, String)>, DbError> {
+    tx.query(&GONE_DEVICES, &params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Forgets some of the receipts and of the typing in a room; answers how many.

@@ -109,6 +109,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "stream_epochs",
         sql: include_str!("../migrations/0019_stream_epochs.sql"),
     },
+    Migration {
+        number: 20,
+        name: "presence_devices",
+        sql: include_str!("../migrations/0020_presence_devices.sql"),
+    },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.

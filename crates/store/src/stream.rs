@@ -30,7 +30,7 @@ reeve_db::statements! {
                        UNION SELECT m.room_num FROM device_changes c JOIN memberships m ON m.user_id = c.user_id \
                        AND m.membership = 'join' WHERE c.pos > $1";
     CHANGED_USERS = "SELECT state_key FROM events WHERE pos > $1 AND membership IS NOT NULL \
-                     UNION SELECT user_id FROM receipts WHERE pos > $1 UNION SELECT user_id FROM presence WHERE pos > $1 \
+                     UNION SELECT user_id FROM receipts WHERE pos > $1 \
                      UNION SELECT user_id FROM departures WHERE pos > $1 UNION SELECT user_id FROM device_changes WHERE pos > $1";
     CHANGED_ACCOUNTS = "SELECT user_num FROM account_data WHERE pos > $1 UNION SELECT user_num FROM to_device WHERE pos > $1 \
                         UNION SELECT signer_num FROM key_signatures WHERE pos > $1";
@@ -45,7 +45,7 @@ pub struct Changes {
     pub rooms: Vec<i64>,
     /// Rooms with a member whose presence, devices or keys are new.
     pub members: Vec<i64>,
-    /// Users whose own membership, receipt, presence, devices or keys changed.
+    /// Users whose own membership, receipt, devices or keys changed. Nobody waits for their own presence.
     pub users: Vec<String>,
     /// Accounts, by number, with new account data or messages to their devices, or who signed somebody's keys.
     pub accounts: Vec<i64>,

@@ -108,11 +108,6 @@ impl Hub {
         Listener { hub: Arc::clone(self), id, news }
     }
 
-    /// Whether a user waits for news.
-    pub fn is_waiting(&self, user_id: &str) -> bool {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).by_user.contains_key(user_id)
-    }
-
     /// Tells up to which position the stream was followed, each time that it grew.
     pub fn followed(&self) -> watch::Receiver<i64> {
         self.followed.subscribe()

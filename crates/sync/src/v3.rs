@@ -139,6 +139,9 @@ pub struct Response {
     /// Which keys of the device are left.
     #[serde(flatten)]
     pub keys: KeysLeft,
+    /// Whether a presence of somebody else is among those in the answer. The user's own comes with other news.
+    #[serde(skip)]
+    tells_presence: bool,
 }
 
 fn no_events<T>(events: &Events<T>) -> bool {
@@ -150,7 +153,7 @@ impl Response {
     pub fn is_empty(&self) -> bool {
         self.rooms.is_empty()
             && no_events(&self.account_data)
-            && no_events(&self.presence)
+            && !self.tells_presence
             && no_events(&self.to_device)
             && self.device_lists.is_empty()
     }
@@ -272,14 +275,15 @@ pub fn look(
         });
         DeviceLists::between(tx, (&viewer.user_id, viewer.user_num), (since, upto), rooms)?
     };
+    let presence = if home.settings.presence { sync.presence(tx, &joined)? } else { Vec::new() };
+    let own = |event: &Value| event["sender"] == viewer.user_id.as_str();
     let next_batch = Token { to_device: inbox.upto, ..view.token(upto)? };
     let response = Response {
         next_batch: next_batch.to_string(),
         rooms: found,
         account_data: Events { events: sync.global_data(tx, global)? },
-        presence: Events {
-            events: if home.settings.presence { sync.presence(tx, &joined)? } else { Vec::new() },
-        },
+        tells_presence: presence.iter().any(|event| !own(event)),
+        presence: Events { events: presence },
         to_device: Events { events: inbox.events },
         device_lists,
         keys: KeysLeft::of(tx, viewer)?,

@@ -66,19 +66,17 @@ pub(super) async fn sweep_media(app: Arc<App>, mut stop: watch::Receiver<bool>) 
     }
 }
 
-/// Lets those stop typing whose time ran out, and those go who do nothing for long.
+/// Lets those stop typing whose time ran out, and devices go that are not heard of any more.
 async fn sweep_ephemeral(app: &Arc<App>) -> Result<(), DbError> {
     let now = app.clock.now_ms();
     let due = app.db.read(move |tx| -> Result<_, DbError> { ephemeral::is_sweep_due(tx, now) }).await?;
     if !due {
         return Ok(());
     }
-    let hub = Arc::clone(&app.hub);
     app.db
         .write(move |tx| -> Result<(), DbError> {
             ephemeral::sweep_typing(tx, now)?;
-            ephemeral::sweep_presence(tx, &|user_id| hub.is_waiting(user_id), now)?;
-            Ok(())
+            ephemeral::sweep_presence(tx, now)
         })
         .await
 }

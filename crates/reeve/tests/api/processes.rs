@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::keys_kit::{claim, one_time_keys, upload};
 use crate::rooms_kit::*;
+use crate::sync_kit::eventually;
 
 /// How long whatever one process does may take to be seen at the other one.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -122,6 +123,29 @@ fn a_lock_holds_everywhere() {
         assert_eq!(code(&alice.get(&whoami).await), (401, "M_USER_LOCKED"));
         lock(false).await;
         assert_eq!(alice.get(&whoami).await.status, 200);
+    });
+}
+
+#[test]
+fn who_waits_at_one_is_there_for_all() {
+    on_two(async |first, second| {
+        let (alice, bob, carol) =
+            (first.user("alice").await, second.user("bob").await, second.user("carol").await);
+        let phone = second.log_in("alice", "alice's password").await;
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        join(&carol, &room).await;
+        let presence = |who: &str| format!("{CS}/presence/{who}/status");
+        // One device may wait for two minutes at the first; another says at the second that it is gone.
+        sync_with(&alice, "timeout=120000").await;
+        sync_with(&phone, "timeout=0&set_presence=offline").await;
+        assert_eq!(at(&ok(bob.get(&presence("@alice:test")).await), "/presence"), "online");
+        sync(&bob).await;
+        first.clock.advance(61_000);
+        eventually(&carol, &presence("@bob:test"), |reply| reply.text("presence") == "offline").await;
+        assert_eq!(at(&ok(bob.get(&presence("@alice:test")).await), "/presence"), "online");
+        first.clock.advance(120_000);
+        eventually(&carol, &presence("@alice:test"), |reply| reply.text("presence") == "offline").await;
     });
 }
 

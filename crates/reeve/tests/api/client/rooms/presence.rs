@@ -1,9 +1,12 @@
 //! `presence/{userId}/status`.
 
-use reeve_testkit::on_both_engines;
+use std::time::{Duration, Instant};
+
+use reeve_testkit::{Client, on_both_engines, tokio};
 use serde_json::json;
 
 use crate::rooms_kit::*;
+use crate::sync_kit::eventually;
 
 fn path(user_id: &str) -> String {
     format!("{CS}/presence/{user_id}/status")
@@ -32,6 +35,80 @@ on_both_engines! {
         assert_eq!(code(&bob.put(&path("@alice:test"), json!({ "presence": "online" })).await), (403, "M_FORBIDDEN"));
         ok(alice.put(&path("@alice:test"), json!({ "presence": "offline" })).await);
         assert_eq!(at(&ok(bob.get(&path("@alice:test")).await), "/presence"), "offline");
+    }
+
+    async fn the_best_device_counts(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let phone = server.log_in("alice", "alice's password").await;
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        let seen = async || at(&ok(bob.get(&path("@alice:test")).await), "/presence").to_owned();
+        let sliding = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
+        for (device, presence, best) in [
+            (&alice, "online", "online"), (&phone, "offline", "online"), (&phone, "unavailable", "online"),
+            (&alice, "offline", "unavailable"), (&phone, "offline", "offline"),
+        ] {
+            sync_with(device, &format!("timeout=0&set_presence={presence}")).await;
+            assert_eq!(seen().await, best);
+        }
+        for (device, presence, best) in [
+            (&phone, "unavailable", "unavailable"), (&alice, "online", "online"), (&phone, "offline", "online"),
+            (&alice, "offline", "offline"),
+        ] {
+            ok(device.post(&format!("{sliding}?timeout=0&set_presence={presence}"), json!({})).await);
+            assert_eq!(seen().await, best);
+        }
+        // A presence that is set belongs to the device, too; the status message belongs to the account.
+        sync(&alice).await;
+        ok(phone.put(&path("@alice:test"), json!({ "presence": "offline", "status_msg": "away" })).await);
+        let status = ok(bob.get(&path("@alice:test")).await);
+        assert_eq!((at(&status, "/presence"), at(&status, "/status_msg")), ("online", "away"));
+        ok(alice.put(&path("@alice:test"), json!({ "presence": "offline" })).await);
+        assert_eq!(seen().await, "offline");
+    }
+
+    async fn a_device_is_there_while_it_polls_and_a_little_longer(server: Server) {
+        let (alice, bob, carol) = (server.user("alice").await, server.user("bob").await, server.user("carol").await);
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        join(&carol, &room).await;
+        // This may wait for two minutes, and answers at once, as there is news.
+        sync_with(&alice, "timeout=120000").await;
+        let gone = async |who: &str| {
+            sync_with(&bob, "timeout=0").await;
+            server.clock.advance(61_000);
+            eventually(&carol, &path(who), |reply| reply.text("presence") == "offline").await;
+        };
+        for _ in 0..2 {
+            // The same look at the clock finds that bob is gone.
+            gone("@bob:test").await;
+            assert_eq!(at(&ok(bob.get(&path("@alice:test")).await), "/presence"), "online");
+        }
+        gone("@alice:test").await;
+    }
+
+    async fn own_presence_ends_no_wait(server: Server) {
+        let alice = server.user("alice").await;
+        let phone = server.log_in("alice", "alice's password").await;
+        create_public(&alice).await;
+        let (since, of_phone) = (now(&alice).await, now(&phone).await);
+        let began = Instant::now();
+        let poll = async |client: &Client, since: &str, presence: &str| {
+            let query = format!("timeout=1500&set_presence={presence}&since={}", enc(since));
+            let came = sync_with(client, &query).await;
+            assert!(began.elapsed() > Duration::from_millis(1400), "{presence}: {came}");
+            came
+        };
+        let (came, ..) = tokio::join!(
+            poll(&alice, &since, "unavailable"),
+            poll(&alice, &since, "online"),
+            poll(&phone, &of_phone, "offline"),
+            poll(&phone, &of_phone, "unavailable"),
+            async { ok(phone.put(&path("@alice:test"), json!({ "presence": "online", "status_msg": "here" })).await) },
+        );
+        // It comes with what comes, though.
+        let own = sync_since(&phone, &of_phone).await;
+        assert_eq!(at(&list(&own, "/presence/events")[0], "/content/status_msg"), "here", "{came}");
     }
 
     async fn what_is_no_presence(server: Server) {
