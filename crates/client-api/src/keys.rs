@@ -6,11 +6,10 @@ use reeve_accounts::Error;
 use reeve_accounts::keys::{self as deeds, Upload, Wanted};
 use reeve_http::json::Object;
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
-use reeve_rooms::timeline::Token;
 use reeve_sync::devices::DeviceLists;
 use serde_json::{Value, json};
 
-use crate::rooms::{required, token, v3};
+use crate::rooms::{token, v3};
 use crate::shapes;
 
 pub(crate) fn routes() -> Vec<Route> {

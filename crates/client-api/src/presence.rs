@@ -1,13 +1,12 @@
 //! Presence.
 //! <https://spec.matrix.org/v1.18/client-server-api/#presence>
 
-use http::Method;
-use reeve_http::{Answer, Call, MatrixError, Route, reply, shape};
-use reeve_rooms::ephemeral;
-use serde_json::json;
 use crate::rooms::{device_key, required_text, text, v3};
 use crate::shapes;
+use http::Method;
+use reeve_http::{Answer, Call, MatrixError, Route, reply, shape};
 use reeve_rooms::ephemeral::{self, Availability, Device};
+use serde_json::json;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#presence";
 

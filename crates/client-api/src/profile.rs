@@ -4,7 +4,7 @@
 use reeve_accounts::profile::{self, BadKey, Change, Field};
 use reeve_accounts::sessions::Session;
 use reeve_http::{Access, Answer, Call, Head, Limit, MatrixError, Reading, Route, reply, shape};
-use reeve_model::{Ctx, id};
+use reeve_model::id;
 use ruma::ServerName;
 use serde_json::{Map, Value};
 

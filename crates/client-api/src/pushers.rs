@@ -5,7 +5,7 @@ use reeve_accounts::pushers as deeds;
 use reeve_accounts::threepids::EMAIL_PUSHER;
 use reeve_http::json::{self, Object};
 use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, reply, shape};
-use reeve_outgoing::{Outgoing, is_http};
+use reeve_outgoing::is_http;
 use reeve_store::features;
 use reeve_store::pushers::{self, Pusher};
 use serde_json::{Value, json};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use http::Method;
 use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
-use reeve_rooms::timeline::{self, Search, Token};
 use reeve_model::Token;
+use reeve_rooms::timeline::{self, Search};
 use reeve_rooms::view::View;
 use reeve_rooms::{Error, directory};
 use reeve_store::events;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
-use reeve_sync::sliding::{self, Kept, Look, Pos, Request};
 use reeve_model::SlidingToken;
+use reeve_sync::sliding::{self, Kept, Look, Request};
 use serde::Serialize;
 use serde_json::Value;
 

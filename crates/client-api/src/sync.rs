@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use http::Method;
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
-use reeve_rooms::ephemeral;
 use reeve_rooms::ephemeral::{self, Availability, Device};
 use reeve_store::transactions;
 use reeve_sync::devices::KeysLeft;

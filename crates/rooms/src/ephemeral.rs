@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::User;
-use reeve_store::ephemeral::{DevicePresence, Presence, Receipt, self as rows};
+use reeve_store::ephemeral::{self as rows, DevicePresence, Presence, Receipt};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
-use reeve_store::{account_data, events, memberships, stream};
+use reeve_store::{account_data, memberships, stream};
 use serde_json::json;
 
 use crate::error::Error;

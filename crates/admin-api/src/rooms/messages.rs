@@ -1,8 +1,8 @@
 //! The history of a room: pages, context, the event nearest to a time, and single events as they are stored.
 
 use reeve_http::{Answer, Call, MatrixError, Param, Route, reply, shape};
-use reeve_rooms::timeline::{self, Range, Token};
 use reeve_model::Token;
+use reeve_rooms::timeline::{self, Range};
 use reeve_rooms::view::{ClientEvent, View};
 use reeve_rooms::{Error, filter};
 use reeve_store::{events, rooms, stream};

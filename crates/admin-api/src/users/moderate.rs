@@ -26,19 +26,23 @@ pub(crate) fn routes() -> Vec<Route> {
     const SUSPEND: &str = "/_matrix/client/v1/admin/suspend/{user_id}";
     vec![
         reading(Route::read(LOCK, |call| read(call, Flag::Locked)))
+            .id("getAdminLockUser")
             .summary("Says whether an account is locked")
             .returns::<LockedFlag>(200)
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1adminlockuserid"),
         writing(Route::put(LOCK, |call| write(call, Flag::Locked)))
+            .id("setAdminLockUser")
             .summary("Locks an account, so that its sessions rest, or unlocks it")
             .takes::<LockedFlag>()
             .returns::<LockedFlag>(200)
             .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixclientv1adminlockuserid"),
         reading(Route::read(SUSPEND, |call| read(call, Flag::Suspended)))
+            .id("getAdminSuspendUser")
             .summary("Says whether an account is suspended")
             .returns::<SuspendedFlag>(200)
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1adminsuspenduserid"),
         writing(Route::put(SUSPEND, |call| write(call, Flag::Suspended)))
+            .id("setAdminSuspendUser")
             .summary("Suspends an account, so that it may only read and leave, or lets it act again")
             .takes::<SuspendedFlag>()
             .returns::<SuspendedFlag>(200)

@@ -1,6 +1,6 @@
 //! Where an account is and was connected from.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use reeve_accounts::seen::Sighting;
 use reeve_http::call::Params;
