@@ -93,8 +93,7 @@ async fn search(mut call: Call) -> Answer {
                     result.insert("context".to_owned(), around(&room, tx, &hit.event, context)?);
                 }
                 if include_state && !state.contains_key(&hit.room.room_id) {
-                    let all =
-                        events::all_state_at(tx, hit.room.num, room.last_known_pos().min(i64::MAX - 1))?;
+                    let all = events::all_state_at(tx, hit.room.num, room.state_pos(i64::MAX - 1))?;
                     state.insert(hit.room.room_id.clone(), json!(room.show_state(&all)?));
                 }
                 results.push(result);
@@ -149,10 +148,11 @@ fn around(
     let after = timeline::messages(room, tx, &side(false, &end, count("after_limit")), &all)?;
     let mut profiles = Map::new();
     if wanted.get("include_profile") == Some(&Value::Bool(true)) {
+        let pos = room.state_pos(event.pos);
         for sender in
             before.chunk.iter().chain(&after.chunk).map(|event| &event.sender).chain([&event.sender])
         {
-            if let Some(member) = events::state_at(tx, event.room_num, "m.room.member", sender, event.pos)? {
+            if let Some(member) = events::state_at(tx, event.room_num, "m.room.member", sender, pos)? {
                 let content = reeve_rooms::event::content(&member, &room.rules)?;
                 let keys = ["displayname", "avatar_url"];
                 let profile: Map<String, Value> = keys

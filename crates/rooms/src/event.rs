@@ -456,7 +456,14 @@ fn store(
     let text = |key: &str| draft.content.get(key).and_then(Value::as_str).map(str::to_owned);
     let relation = draft.content.get("m.relates_to").and_then(Value::as_object);
     let related = |key: &str| relation?.get(key)?.as_str().map(str::to_owned);
-    let (rel_type, relates_to) = (related("rel_type"), related("event_id"));
+    let (mut rel_type, mut relates_to) = (related("rel_type"), related("event_id"));
+    // Nothing relates to an event of another room: who sees that one need not see this one.
+    if let Some(target) = &relates_to
+        && rel_type.is_some()
+        && events::room_of(tx, target)? != Some(room.num)
+    {
+        (rel_type, relates_to) = (None, None);
+    }
     let is_member = draft.event_type == "m.room.member" && draft.state_key.is_some();
     let mut event = Event {
         pos,

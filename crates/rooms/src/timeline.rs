@@ -63,6 +63,7 @@ pub fn messages(
     let mut more = true;
     while more && shown.len() < limit && scanned < MOST_SCANNED {
         let batch = if range.backwards {
+            at = view.newest_seen(at);
             events::before(tx, view.room.num, at.saturating_add(1), to.unwrap_or(0), BATCH)?
         } else {
             events::after(tx, view.room.num, at, to.map_or(current, |to| to.min(current)), BATCH)?
@@ -115,15 +116,15 @@ pub fn senders(
     let mut seen = HashSet::new();
     let mut found = Vec::new();
     for event in chunk.iter().filter(|event| seen.insert(event.sender.clone())) {
-        if let Some(member) = events::state_at(tx, view.room.num, "m.room.member", &event.sender, event.pos)?
-        {
+        let pos = view.state_pos(event.pos);
+        if let Some(member) = events::state_at(tx, view.room.num, "m.room.member", &event.sender, pos)? {
             found.push(view.show_plain(&member)?);
         }
     }
     Ok(found)
 }
 
-/// An event the viewer may see, by its id.
+/// An event that is shown to the viewer, by its id.
 pub fn event(
     view: &RoomView<'_, '_, '_>,
     tx: &ReadTx<'_>,
@@ -132,14 +133,7 @@ pub fn event(
     let not_found = || Error::NotFound("Event not found.");
     let event =
         events::find(tx, event_id)?.filter(|event| event.room_num == view.room.num).ok_or_else(not_found)?;
-    // An own message by somebody ignored can still be asked for by its id, as its id was known.
-    if !view.sees(&event) {
-        return Err(not_found());
-    }
-    let shown = match view.show(&event)? {
-        Some(shown) => shown,
-        None => view.show_plain(&event)?,
-    };
+    let shown = view.show(&event)?.ok_or_else(not_found)?;
     Ok((event, shown))
 }
 
@@ -160,7 +154,7 @@ pub struct Context {
     pub state: Vec<ClientEvent>,
 }
 
-/// An event the viewer may see, with up to `limit` events around it.
+/// An event that is shown to the viewer, with up to `limit` events around it.
 pub fn context(
     view: &RoomView<'_, '_, '_>,
     tx: &ReadTx<'_>,
@@ -180,7 +174,7 @@ pub fn context(
         Some(id) => events::find(tx, &id)?.map_or(found.pos, |event| event.pos),
         None => found.pos,
     };
-    let mut state = events::all_state_at(tx, view.room.num, last_pos)?;
+    let mut state = events::all_state_at(tx, view.room.num, view.state_pos(last_pos))?;
     if filter::is_lazy(wanted) {
         let senders: HashSet<&str> = before
             .chunk
@@ -229,6 +223,7 @@ pub fn relations(
     let (start, to) = bounds(view, range, current)?;
     let limit = usize::try_from(range.limit.clamp(1, MOST)).unwrap_or(1);
     let stop = to.unwrap_or(if range.backwards { 0 } else { current });
+    let newest = view.newest_seen(start);
     let mut found = Vec::new();
     let mut ids = vec![event_id.to_owned()];
     let mut level = 0;
@@ -236,7 +231,7 @@ pub fn relations(
         let mut next = Vec::new();
         for id in &ids {
             let more = if range.backwards {
-                events::relations(tx, id, start.saturating_add(1), stop, MOST)?
+                events::relations(tx, id, newest.saturating_add(1), stop, MOST)?
             } else {
                 events::relations_after(tx, id, start, stop, MOST)?
             };
@@ -292,10 +287,13 @@ pub fn threads(
                 continue;
             };
             let Some(shown) = view.show(&root)? else { continue };
-            let participated = shown
-                .unsigned
-                .get("m.relations")
-                .and_then(|relations| relations.pointer("/m.thread/current_user_participated"));
+            let summary = match shown.unsigned.get("m.relations").and_then(|all| all.get("m.thread")) {
+                // Nothing is bundled with what was redacted, but the thread is still one.
+                None if root.redacted_by.is_some() => view.thread_summary(&root)?,
+                summary => summary.cloned(),
+            };
+            let Some(summary) = summary else { continue };
+            let participated = summary.get("current_user_participated");
             if !participated_only || participated == Some(&Value::Bool(true)) {
                 chunk.push(shown);
             }
@@ -320,7 +318,7 @@ pub fn at_time(
     };
     found
         .into_iter()
-        .find(|event| view.sees(event))
+        .find(|event| view.shows(event))
         .ok_or(Error::NotFound("Unable to find event from the given timestamp"))
 }
 

@@ -2,27 +2,32 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#room-history-visibility>
 //!
 //! Who may see an event is decided by the history visibility and the viewer's membership when it was sent. Both change
-//! seldom, so that all their values are read once for a room, and each event is decided from these.
-
-use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeSet, HashMap};
+//! seldom, so that all their values are read once for a room, and each event is decided from these. What is bundled with
+//! an event is decided in the same way, each event by itself.
 
 use reeve_db::{DbError, ReadTx};
 use reeve_model::Token;
-use reeve_store::events::{self, Event};
+use reeve_store::events::{self, Event, Thread};
 use reeve_store::rooms::Room;
-use reeve_store::{account_data, transactions, users};
+use reeve_store::{account_data, memberships, transactions, users};
 use ruma::room_version_rules::RoomVersionRules;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::error::Error;
 use crate::event;
 use crate::position::Positions;
 
 /// How many referencing events are bundled with an event.
-const MOST_REFERENCES: i64 = 100;
+const MOST_REFERENCES: usize = 100;
+/// How many edits of an event are looked at for a valid one.
+const MOST_EDITS: usize = 20;
+/// How often the events that relate to one are read on, where some of them must not be seen.
+const MOST_READS: usize = 100;
 
 /// An event in the form in which clients get it.
 /// <https://spec.matrix.org/v1.18/client-server-api/#room-event-format>
@@ -106,6 +111,8 @@ pub struct View<'t, 'c> {
     now: i64,
     erased: RefCell<HashMap<String, bool>>,
     ignored: BTreeSet<String>,
+    /// The same as an array in JSON, if there is anybody.
+    unheard: Option<String>,
     positions: OnceCell<Positions>,
 }
 
@@ -113,14 +120,17 @@ impl<'t, 'c> View<'t, 'c> {
     /// A look by a user, at a time in milliseconds.
     pub fn of(tx: &'t ReadTx<'c>, viewer: Viewer, now: i64) -> Result<Self, DbError> {
         let ignored = ignored(tx, viewer.user_num)?;
+        // Clients write the list as they like; a zero byte is in no user id, and PostgreSQL reads none.
+        let unheard: Vec<&String> = ignored.iter().filter(|user_id| !user_id.contains('\0')).collect();
+        let unheard = (!unheard.is_empty()).then(|| json!(unheard).to_string());
         let (erased, positions) = (RefCell::default(), OnceCell::new());
-        Ok(Self { tx, viewer: Some(viewer), now, erased, ignored, positions })
+        Ok(Self { tx, viewer: Some(viewer), now, erased, ignored, unheard, positions })
     }
 
     /// A look by an administrator, who sees everything.
     pub fn of_admin(tx: &'t ReadTx<'c>, now: i64) -> Self {
         let (erased, positions) = (RefCell::default(), OnceCell::new());
-        Self { tx, viewer: None, now, erased, ignored: BTreeSet::new(), positions }
+        Self { tx, viewer: None, now, erased, ignored: BTreeSet::new(), unheard: None, positions }
     }
 
     /// Positions and tokens, as this look sees them.
@@ -170,8 +180,19 @@ impl<'t, 'c> View<'t, 'c> {
                 let value = content.get("history_visibility").and_then(Value::as_str).unwrap_or("shared");
                 visibility.push((event.pos, value.to_owned()));
             }
+            // Of a room that one forgot, one knows the end only.
+            if matches!(memberships.last(), Some((_, last)) if last == "leave" || last == "ban")
+                && memberships::find(self.tx, &viewer.user_id, room.num)?
+                    .is_some_and(|member| member.forgotten)
+            {
+                memberships.drain(..memberships.len() - 1);
+            }
         }
-        Ok(RoomView { view: self, room: room.clone(), rules, memberships, visibility })
+        let stretches = match &self.viewer {
+            Some(_) => stretches(&memberships, &visibility),
+            None => vec![(0, true)],
+        };
+        Ok(RoomView { view: self, room: room.clone(), rules, memberships, visibility, stretches })
     }
 
     fn is_erased(&self, user_id: &str) -> Result<bool, DbError> {
@@ -202,24 +223,51 @@ pub struct RoomView<'v, 't, 'c> {
     pub room: Room,
     /// The rules of its version.
     pub rules: RoomVersionRules,
+    /// The viewer's own membership events and what they say.
     memberships: Vec<(i64, String)>,
+    /// The events that set the history visibility and what they say.
     visibility: Vec<(i64, String)>,
+    /// The history in stretches: the position after which each begins, and whether the viewer may see what was sent in it.
+    stretches: Vec<(i64, bool)>,
 }
 
 /// The value that holds at a position.
 fn at(values: &[(i64, String)], pos: i64) -> Option<&str> {
-    values.iter().rev().find(|(from, _)| *from <= pos).map(|(_, value)| value.as_str())
+    let index = values.partition_point(|(from, _)| *from <= pos).checked_sub(1)?;
+    values.get(index).map(|(_, value)| value.as_str())
+}
+
+/// Whether an event is at a position.
+fn has(events: &[(i64, String)], pos: i64) -> bool {
+    events.binary_search_by_key(&pos, |(at, _)| *at).is_ok()
+}
+
+/// Where the viewer may see the history, by the events that decide it.
+fn stretches(memberships: &[(i64, String)], visibility: &[(i64, String)]) -> Vec<(i64, bool)> {
+    let mut starts: Vec<i64> = memberships.iter().chain(visibility).map(|(pos, _)| *pos).chain([0]).collect();
+    starts.sort_unstable();
+    starts.dedup();
+    // Where the viewer was in the room for the last time.
+    let last_join = memberships.iter().rposition(|(_, membership)| membership == "join");
+    let last_end = last_join.map_or(0, |join| memberships.get(join + 1).map_or(i64::MAX, |(pos, _)| *pos));
+    let is_open = |pos| {
+        let membership = at(memberships, pos);
+        membership == Some("join")
+            || match at(visibility, pos) {
+                Some("world_readable") => true,
+                Some("invited") => membership == Some("invite"),
+                Some("joined") => false,
+                // The specification's default is `shared`: open to all who are in the room then or later.
+                _ => pos < last_end,
+            }
+    };
+    starts.into_iter().map(|pos| (pos, is_open(pos))).collect()
 }
 
 impl RoomView<'_, '_, '_> {
     /// The viewer's membership after the event at a position; `leave` if never in touch with the room.
     pub fn membership_at(&self, pos: i64) -> &str {
         at(&self.memberships, pos).unwrap_or("leave")
-    }
-
-    /// The viewer's present membership.
-    pub fn membership(&self) -> &str {
-        self.membership_at(i64::MAX)
     }
 
     /// Whether the viewer has ever joined.
@@ -232,54 +280,72 @@ impl RoomView<'_, '_, '_> {
         at(&self.visibility, i64::MAX) == Some("world_readable")
     }
 
-    /// The last position of which the viewer may know the state: that of leaving, for who left.
-    pub fn last_known_pos(&self) -> i64 {
-        if self.membership() == "join" {
-            return i64::MAX;
+    /// Which stretch of the history an event right after a position is in.
+    fn stretch(&self, pos: i64) -> usize {
+        self.stretches.partition_point(|(from, _)| *from <= pos).saturating_sub(1)
+    }
+
+    /// Whether the viewer may see what was sent right after a position.
+    fn is_open(&self, pos: i64) -> bool {
+        self.stretches.get(self.stretch(pos)).is_some_and(|(_, open)| *open)
+    }
+
+    /// The position nearest to `pos` of which the viewer may know the state: itself, else the next, else the last before it;
+    /// 0 if there is none. A stretch that the viewer sees ends with the event that ends it.
+    pub fn state_pos(&self, pos: i64) -> i64 {
+        let here = self.stretch(pos);
+        let (past, to_come) = self.stretches.split_at((here + 1).min(self.stretches.len()));
+        if past.last().is_some_and(|(_, open)| *open) {
+            return pos;
         }
-        let mut last = 0;
-        for (index, (_, membership)) in self.memberships.iter().enumerate() {
-            if membership == "join" {
-                last = self.memberships.get(index + 1).map_or(i64::MAX, |(pos, _)| *pos);
-            }
+        if let Some((from, _)) = to_come.iter().find(|(_, open)| *open) {
+            return *from;
         }
-        last
+        let last = past.iter().rposition(|(_, open)| *open);
+        last.and_then(|last| past.get(last + 1)).map_or(0, |(from, _)| *from)
+    }
+
+    /// The newest position up to `pos` at which there may be something to see.
+    pub fn newest_seen(&self, pos: i64) -> i64 {
+        let here = self.stretch(pos.saturating_sub(1));
+        let ends_here = self.stretches.get(here + 1).is_some_and(|(next, _)| *next == pos);
+        match self.stretches.get(here) {
+            // The event with which a stretch begins may be seen even if the rest is not.
+            Some((from, false)) if !ends_here => *from,
+            _ => pos,
+        }
+    }
+
+    /// The parts of a range of positions, without its first one, that the viewer may see, or those that they may not see;
+    /// both ends of each included.
+    fn parts(&self, (after, upto): (i64, i64), seen: bool) -> Vec<(i64, i64)> {
+        let ends = self.stretches.iter().skip(1).map(|(next, _)| *next).chain([i64::MAX]);
+        let stretches = self.stretches.iter().zip(ends).filter(|((_, open), _)| *open == seen);
+        let parts = stretches.map(|((from, _), end)| (after.max(*from).saturating_add(1), upto.min(end)));
+        parts.filter(|(first, last)| first <= last).collect()
     }
 
     /// Whether the viewer may see an event. What was purged nobody sees.
     pub fn sees(&self, event: &Event) -> bool {
         let pos = event.pos;
-        if pos < self.room.purged_pos {
+        if event.room_num != self.room.num || pos < self.room.purged_pos {
             return false;
         }
-        let Some(viewer) = &self.view.viewer else { return true };
-        // An event that changes visibility or the own membership is seen if it is by the old or the new value.
-        let moves_self =
-            event.event_type == "m.room.member" && event.state_key.as_deref() == Some(&viewer.user_id);
-        let moves_visibility = event.event_type == "m.room.history_visibility" && event.state_key.is_some();
-        let memberships =
-            [self.membership_at(pos - 1), self.membership_at(if moves_self { pos } else { pos - 1 })];
-        let visibility = |pos| at(&self.visibility, pos).unwrap_or("shared");
-        let rules = [visibility(pos - 1), visibility(if moves_visibility { pos } else { pos - 1 })];
-        let joined_later = || {
-            self.memberships.iter().enumerate().any(|(index, (_, membership))| {
-                membership == "join" && self.memberships.get(index + 1).is_none_or(|(until, _)| *until > pos)
-            })
-        };
-        memberships.contains(&"join")
-            || (moves_self && matches!(self.membership_at(pos), "invite" | "leave" | "ban" | "knock"))
-            || rules.into_iter().any(|rule| match rule {
-                "world_readable" => true,
-                "invited" => memberships.contains(&"invite"),
-                "joined" => false,
-                // The specification's default.
-                _ => joined_later(),
-            })
+        // What happens to oneself one always learns. An event that changes who may see the history is seen if it is by the
+        // old or the new rule.
+        self.is_open(pos - 1)
+            || has(&self.memberships, pos)
+            || (has(&self.visibility, pos) && self.is_open(pos))
+    }
+
+    /// Whether an event is shown to the viewer, who does not want to see what people said whom they ignore.
+    pub fn shows(&self, event: &Event) -> bool {
+        self.sees(event) && (event.state_key.is_some() || !self.view.ignores(&event.sender))
     }
 
     /// An event in the viewer's form; `None` if it must not be seen.
     pub fn show(&self, event: &Event) -> Result<Option<ClientEvent>, Error> {
-        if !self.sees(event) || (event.state_key.is_none() && self.view.ignores(&event.sender)) {
+        if !self.shows(event) {
             return Ok(None);
         }
         let mut shown = self.show_plain(event)?;
@@ -295,16 +361,7 @@ impl RoomView<'_, '_, '_> {
 
     /// An event in the viewer's form, with the state that it replaced.
     fn show_with(&self, event: &Event, replaced: Option<&Event>) -> Result<ClientEvent, Error> {
-        let hidden = match &self.view.viewer {
-            Some(_) if self.membership_at(event.pos - 1) != "join" => self.view.is_erased(&event.sender)?,
-            _ => false,
-        };
-        let mut shown = if hidden {
-            let pruned = Event { redacted_by: Some(String::new()), ..event.clone() };
-            self.format(&pruned)?
-        } else {
-            self.format(event)?
-        };
+        let mut shown = self.format(self.without_erased(event)?.as_ref())?;
         let unsigned = &mut shown.unsigned;
         unsigned.insert("age".to_owned(), json!(self.view.now.saturating_sub(event.ts)));
         if let Some(viewer) = &self.view.viewer {
@@ -319,13 +376,17 @@ impl RoomView<'_, '_, '_> {
         }
         if let Some(replaced) = replaced {
             unsigned.insert("replaces_state".to_owned(), json!(replaced.event_id));
-            unsigned.insert("prev_content".to_owned(), Value::Object(event::content(replaced, &self.rules)?));
-            unsigned.insert("prev_sender".to_owned(), json!(replaced.sender));
+            if self.is_open(event.pos - 1) || self.sees(replaced) {
+                let content = event::content(self.without_erased(replaced)?.as_ref(), &self.rules)?;
+                unsigned.insert("prev_content".to_owned(), Value::Object(content));
+                unsigned.insert("prev_sender".to_owned(), json!(replaced.sender));
+            }
         }
         if let Some(redacted_by) = &event.redacted_by
             && let Some(redaction) = events::find(self.view.tx, redacted_by)?
+            && self.shows(&redaction)
         {
-            let mut because = self.format(&redaction)?;
+            let mut because = self.format(self.without_erased(&redaction)?.as_ref())?;
             because.unsigned.insert("age".to_owned(), json!(self.view.now.saturating_sub(redaction.ts)));
             unsigned.insert("redacted_by".to_owned(), json!(redacted_by));
             unsigned.insert("redacted_because".to_owned(), because.to_value());
@@ -337,6 +398,18 @@ impl RoomView<'_, '_, '_> {
     pub fn show_state(&self, state: &[Event]) -> Result<Vec<ClientEvent>, Error> {
         let replaced = events::replaced_by_each(self.view.tx, self.room.num, state)?;
         state.iter().map(|event| self.show_with(event, replaced.get(&event.pos))).collect()
+    }
+
+    /// An event without what somebody said who was erased, unless the viewer was there.
+    fn without_erased<'e>(&self, event: &'e Event) -> Result<Cow<'e, Event>, Error> {
+        let hidden = self.view.viewer.is_some()
+            && self.membership_at(event.pos - 1) != "join"
+            && self.view.is_erased(&event.sender)?;
+        Ok(if hidden {
+            Cow::Owned(Event { redacted_by: Some(String::new()), ..event.clone() })
+        } else {
+            Cow::Borrowed(event)
+        })
     }
 
     fn format(&self, event: &Event) -> Result<ClientEvent, Error> {
@@ -354,7 +427,30 @@ impl RoomView<'_, '_, '_> {
         })
     }
 
-    /// Adds what relates to an event.
+    /// The newest events that relate to an event in one way and are shown to the viewer, redacted ones aside.
+    fn newest_related(&self, event: &Event, rel_type: &str, limit: usize) -> Result<Vec<Event>, Error> {
+        let (mut found, mut upto) = (Vec::new(), i64::MAX);
+        for _ in 0..MOST_READS {
+            let most = i64::try_from(limit).unwrap_or(i64::MAX);
+            let batch = events::newest_related(
+                self.view.tx,
+                (&event.event_id, rel_type),
+                self.newest_seen(upto),
+                self.view.unheard.as_deref(),
+                most,
+            )?;
+            let last = batch.last().filter(|_| batch.len() == limit).map(|last| last.pos);
+            found.extend(batch.into_iter().filter(|event| self.shows(event)));
+            match last {
+                Some(last) if found.len() < limit => upto = last - 1,
+                _ => break,
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// Adds what relates to an event, as far as it is shown to the viewer.
     /// <https://spec.matrix.org/v1.18/client-server-api/#aggregations-of-child-events>
     fn bundle(&self, event: &Event, shown: &mut ClientEvent) -> Result<(), Error> {
         let tx = self.view.tx;
@@ -373,15 +469,9 @@ impl RoomView<'_, '_, '_> {
                 relations.insert("m.thread".to_owned(), thread);
             }
         }
-        let references = events::by_relation(tx, &event.event_id, "m.reference", i64::MAX, MOST_REFERENCES)?;
-        let chunk: Vec<Value> = references
-            .iter()
-            .rev()
-            .filter(|event| {
-                event.redacted_by.is_none() && self.sees(event) && !self.view.ignores(&event.sender)
-            })
-            .map(|event| json!({ "event_id": event.event_id }))
-            .collect();
+        let references = self.newest_related(event, "m.reference", MOST_REFERENCES)?;
+        let chunk: Vec<Value> =
+            references.iter().rev().map(|event| json!({ "event_id": event.event_id })).collect();
         if !chunk.is_empty() {
             relations.insert("m.reference".to_owned(), json!({ "chunk": chunk }));
         }
@@ -393,22 +483,38 @@ impl RoomView<'_, '_, '_> {
 
     /// The newest valid edit of an event.
     fn latest_edit(&self, event: &Event) -> Result<Option<Event>, Error> {
-        let edits = events::by_relation(self.view.tx, &event.event_id, "m.replace", i64::MAX, 20)?;
+        let edits = self.newest_related(event, "m.replace", MOST_EDITS)?;
         Ok(edits.into_iter().find(|edit| {
-            edit.redacted_by.is_none()
-                && edit.sender == event.sender
-                && edit.event_type == event.event_type
-                && edit.state_key.is_none()
+            edit.sender == event.sender && edit.event_type == event.event_type && edit.state_key.is_none()
         }))
     }
 
-    /// What is bundled with an event that a thread hangs on.
+    /// How many replies in a thread are shown to the viewer.
+    fn count_replies(&self, root: &Event, thread: &Thread) -> Result<i64, Error> {
+        let (tx, range) = (self.view.tx, (root.pos, thread.latest_pos));
+        let hidden = self.parts(range, false);
+        let mut count = thread.replies;
+        if !hidden.is_empty() {
+            // A thread grows at its end: that part is not counted reply by reply.
+            count = if self.is_open(thread.latest_pos - 1) {
+                count - events::replies_in(tx, &root.event_id, &hidden)?
+            } else {
+                events::replies_in(tx, &root.event_id, &self.parts(range, true))?
+            };
+        }
+        if let Some(unheard) = &self.view.unheard {
+            count -= events::replies_by(tx, &root.event_id, &self.parts(range, true), unheard)?;
+        }
+        Ok(count)
+    }
+
+    /// What is bundled with an event that a thread hangs on; `None` if no reply is shown to the viewer.
     pub fn thread_summary(&self, root: &Event) -> Result<Option<Value>, Error> {
         let tx = self.view.tx;
         let Some(thread) = events::thread(tx, &root.event_id)?.filter(|thread| thread.replies > 0) else {
             return Ok(None);
         };
-        let Some(latest) = events::latest_relation(tx, &root.event_id, "m.thread")? else { return Ok(None) };
+        let Some(latest) = self.newest_related(root, "m.thread", 1)?.pop() else { return Ok(None) };
         let mut shown = self.show_plain(&latest)?;
         if let Some(edit) = self.latest_edit(&latest)? {
             let edit = self.show_plain(&edit)?.to_value();
@@ -416,14 +522,13 @@ impl RoomView<'_, '_, '_> {
         }
         let participated = match &self.view.viewer {
             Some(viewer) => {
-                root.sender == viewer.user_id
-                    || events::is_related_by(tx, &root.event_id, "m.thread", &viewer.user_id)?
+                root.sender == viewer.user_id || events::has_replied(tx, &root.event_id, &viewer.user_id)?
             }
             None => false,
         };
         Ok(Some(json!({
             "latest_event": shown.to_value(),
-            "count": thread.replies,
+            "count": self.count_replies(root, &thread)?,
             "current_user_participated": participated,
         })))
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use reeve_db::{DbError, Engine, ReadTx, Row, Tx, params};
+use serde_json::json;
 
 use crate::stream::STILL;
 use crate::users::num_list;
@@ -11,6 +12,16 @@ macro_rules! columns {
     () => {
         "pos, room_num, event_id, event_type, state_key, sender, ts, membership, until_pos, relates_to, rel_type, \
          redacted_by, notifies, json"
+    };
+}
+
+/// The events `e` in ranges `$2` that are replies in thread `$1` and were not redacted.
+macro_rules! replies {
+    ($engine:ident) => {
+        concat!(
+            ranges!($engine, "$2"),
+            " WHERE e.relates_to = $1 AND e.rel_type = 'm.thread' AND e.redacted_by IS NULL"
+        )
     };
 }
 
@@ -68,10 +79,29 @@ reeve_db::statements! {
                        'org.matrix.msc3381.poll.start', 'm.beacon_info', 'org.matrix.msc3672.beacon_info')";
     RELATIONS = select!("relates_to = $1 AND pos < $2 AND pos > $3 ORDER BY pos DESC LIMIT $4");
     RELATIONS_AFTER = select!("relates_to = $1 AND pos > $2 AND pos <= $3 ORDER BY pos LIMIT $4");
-    LATEST_RELATION = select!("relates_to = $1 AND rel_type = $2 AND redacted_by IS NULL ORDER BY pos DESC LIMIT 1");
+    NEWEST_RELATED = select!("relates_to = $1 AND rel_type = $2 AND pos <= $3 AND redacted_by IS NULL \
+                      ORDER BY pos DESC LIMIT $4");
+    NEWEST_RELATED_HEARD = {
+        sqlite: select!("relates_to = $1 AND rel_type = $2 AND pos <= $3 AND redacted_by IS NULL AND ",
+            heard!(sqlite, "sender", "$5"), " ORDER BY pos DESC LIMIT $4"),
+        postgres: select!("relates_to = $1 AND rel_type = $2 AND pos <= $3 AND redacted_by IS NULL AND ",
+            heard!(postgres, "sender", "$5"), " ORDER BY pos DESC LIMIT $4"),
+    };
     BY_RELATION = select!("relates_to = $1 AND rel_type = $2 AND pos <= $3 ORDER BY pos DESC LIMIT $4");
     RELATED = "SELECT pos FROM events WHERE relates_to = $1 LIMIT 1";
-    SENT_RELATION = "SELECT pos FROM events WHERE relates_to = $1 AND rel_type = $2 AND sender = $3 LIMIT 1";
+    REPLIED = "SELECT pos FROM events WHERE relates_to = $1 AND rel_type = 'm.thread' AND redacted_by IS NULL \
+               AND sender = $2 LIMIT 1";
+    REPLIES_IN = {
+        sqlite: concat!("SELECT count(*) FROM ", replies!(sqlite)),
+        postgres: concat!("SELECT count(*) FROM ", replies!(postgres)),
+    };
+    /// Sender by sender, so that the replies of others are not read.
+    REPLIES_BY = {
+        sqlite: concat!("SELECT count(*) FROM json_each($3) s CROSS JOIN ", replies!(sqlite), " AND e.sender = s.value"),
+        postgres: concat!("SELECT count(*) FROM ", replies!(postgres), " AND e.sender = ANY (ARRAY(SELECT \
+                           json_array_elements_text(CAST(CAST($3 AS TEXT) AS JSON))))"),
+    };
+    ROOM_OF = "SELECT room_num FROM events WHERE event_id = $1";
     OF_SENDER = select!("sender = $1 AND room_num = $2 AND pos < $3 ORDER BY pos DESC LIMIT $4");
     FROM_TS = select!("room_num = $1 AND ts >= $2 AND pos > ", not_purged!(), " ORDER BY ts, pos LIMIT $3");
     UPTO_TS = select!("room_num = $1 AND ts <= $2 AND pos > ", not_purged!(), " ORDER BY ts DESC, pos DESC LIMIT $3");
@@ -381,9 +411,21 @@ pub fn by_relation(
     tx.query(&BY_RELATION, &params![event_id, rel_type, upto, limit], from_row)
 }
 
-/// The newest event, not redacted, that relates to an event in one way.
-pub fn latest_relation(tx: &ReadTx<'_>, event_id: &str, rel_type: &str) -> Result<Option<Event>, DbError> {
-    tx.query_opt(&LATEST_RELATION, &params![event_id, rel_type], from_row)
+/// The newest events that relate to an event in one way, at or below a position, except redacted ones and those by the
+/// senders in `unheard`, an array as JSON; `None` if there are none.
+pub fn newest_related(
+    tx: &ReadTx<'_>,
+    (event_id, rel_type): (&str, &str),
+    upto: i64,
+    unheard: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Event>, DbError> {
+    match unheard {
+        None => tx.query(&NEWEST_RELATED, &params![event_id, rel_type, upto, limit], from_row),
+        Some(unheard) => {
+            tx.query(&NEWEST_RELATED_HEARD, &params![event_id, rel_type, upto, limit, unheard], from_row)
+        }
+    }
 }
 
 /// Whether any event relates to an event.
@@ -391,9 +433,29 @@ pub fn is_related(tx: &ReadTx<'_>, event_id: &str) -> Result<bool, DbError> {
     Ok(tx.query_opt(&RELATED, &params![event_id], |_| Ok(()))?.is_some())
 }
 
-/// Whether an event of a sender relates to an event in one way.
-pub fn is_related_by(tx: &ReadTx<'_>, event_id: &str, rel_type: &str, sender: &str) -> Result<bool, DbError> {
-    Ok(tx.query_opt(&SENT_RELATION, &params![event_id, rel_type, sender], |_| Ok(()))?.is_some())
+/// Whether a reply by a sender is in a thread, redacted ones aside.
+pub fn has_replied(tx: &ReadTx<'_>, root_event_id: &str, sender: &str) -> Result<bool, DbError> {
+    Ok(tx.query_opt(&REPLIED, &params![root_event_id, sender], |_| Ok(()))?.is_some())
+}
+
+/// How many replies a thread has in ranges of positions, both ends included, redacted ones aside.
+pub fn replies_in(tx: &ReadTx<'_>, root_event_id: &str, ranges: &[(i64, i64)]) -> Result<i64, DbError> {
+    tx.query_one(&REPLIES_IN, &params![root_event_id, json!(ranges).to_string()], |row| row.get(0))
+}
+
+/// How many of them are by the senders in `unheard`, an array as JSON.
+pub fn replies_by(
+    tx: &ReadTx<'_>,
+    root_event_id: &str,
+    ranges: &[(i64, i64)],
+    unheard: &str,
+) -> Result<i64, DbError> {
+    tx.query_one(&REPLIES_BY, &params![root_event_id, json!(ranges).to_string(), unheard], |row| row.get(0))
+}
+
+/// The number of the room in which an event is.
+pub fn room_of(tx: &ReadTx<'_>, event_id: &str) -> Result<Option<i64>, DbError> {
+    tx.query_opt(&ROOM_OF, &params![event_id], |row| row.get(0))
 }
 
 /// Events of a sender in a room before a position, the newest first.

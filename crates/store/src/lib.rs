@@ -1,5 +1,8 @@
 //! Every SQL sentence of Reeve, one file per family of tables. Decides nothing: rules live in the deeds above.
 
+#[macro_use]
+mod lists;
+
 pub mod access_tokens;
 pub mod account_data;
 pub mod audit;
@@ -114,6 +117,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "presence_devices",
         sql: include_str!("../migrations/0020_presence_devices.sql"),
     },
+    Migration { number: 21, name: "repliers", sql: include_str!("../migrations/0021_repliers.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.

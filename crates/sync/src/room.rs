@@ -47,11 +47,12 @@ pub(crate) fn timeline(
     let (mut stored, mut shown, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
     let (mut before, mut scanned, mut limited) = (upto.saturating_add(1), 0, false);
     let batch_size = i64::try_from(limit + 1).unwrap_or(1).max(10);
+    let known = view.state_pos(upto);
     'scan: loop {
         let batch = events::before(tx, view.room.num, before, since, batch_size)?;
         let last_batch = batch.len() < usize::try_from(batch_size).unwrap_or(0);
         for event in batch {
-            let is_seen = view.sees(&event);
+            let is_seen = view.shows(&event);
             let fits = is_seen && filter::lets_event(wanted, &event);
             if (fits && shown.len() == limit) || scanned == MOST_SCANNED {
                 limited = true;
@@ -64,9 +65,7 @@ pub(crate) fn timeline(
                 client.room_id = None;
                 shown.push(client);
                 stored.push(event);
-            } else if event.until_pos.is_some_and(|until| until > upto)
-                && (is_seen || event.pos <= view.last_known_pos())
-            {
+            } else if event.until_pos.is_some_and(|until| until > upto) && (is_seen || event.pos <= known) {
                 left_out.push(event);
             }
         }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use reeve_db::{DbError, ReadTx};
+use reeve_rooms::view::RoomView;
 use reeve_store::events::{self, Event};
 
 use crate::room::{Timeline, needed};
@@ -10,14 +11,16 @@ use crate::room::{Timeline, needed};
 const MEMBER: &str = "m.room.member";
 
 /// A part of a timeline, and what the client needs around it.
-pub(crate) struct Around<'a> {
+pub(crate) struct Around<'a, 't, 'c> {
+    /// The room as the viewer sees it.
+    pub(crate) view: &'a RoomView<'a, 't, 'c>,
     /// The timeline.
     pub(crate) timeline: &'a Timeline,
     /// Whether the client needs the whole state, and not only what changed.
     pub(crate) whole: bool,
     /// The position up to which the client knows the state.
     pub(crate) from: i64,
-    /// The last position of which it may know the state.
+    /// The end of the timeline.
     pub(crate) until: i64,
     /// Whether it takes its state from here alone, and not from the timeline, too.
     pub(crate) after: bool,
@@ -27,14 +30,16 @@ fn key(event: &Event) -> (&str, Option<&str>) {
     (&event.event_type, event.state_key.as_deref())
 }
 
-impl Around<'_> {
-    /// The position at which the state is looked at: the start of the timeline, or its end.
+impl Around<'_, '_, '_> {
+    /// The position at which the state is looked at: the start of the timeline, or its end, as far as the viewer may know
+    /// the state there.
     fn at(&self) -> i64 {
-        if self.after { self.until } else { self.timeline.start.min(self.until) }
+        self.view.state_pos(if self.after { self.until } else { self.timeline.start.min(self.until) })
     }
 
     /// The state, with all members that belong to it.
-    pub(crate) fn events(&self, tx: &ReadTx<'_>, room_num: i64) -> Result<Vec<Event>, DbError> {
+    pub(crate) fn events(&self, tx: &ReadTx<'_>) -> Result<Vec<Event>, DbError> {
+        let room_num = self.view.room.num;
         let mut state = if self.whole {
             events::all_state_at(tx, room_num, self.at())?
         } else {
@@ -54,7 +59,6 @@ impl Around<'_> {
     pub(crate) fn lazily(
         &self,
         tx: &ReadTx<'_>,
-        room_num: i64,
         state: &mut Vec<Event>,
         others: &[String],
     ) -> Result<(), DbError> {
@@ -73,7 +77,7 @@ impl Around<'_> {
         let known = state.iter().filter(|event| event.event_type == MEMBER);
         let known: HashSet<String> = known.filter_map(|event| event.state_key.clone()).collect();
         for user_id in wanted.into_iter().filter(|user_id| !known.contains(*user_id)) {
-            state.extend(events::state_at(tx, room_num, MEMBER, user_id, self.at())?);
+            state.extend(events::state_at(tx, self.view.room.num, MEMBER, user_id, self.at())?);
         }
         Ok(())
     }

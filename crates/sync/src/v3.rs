@@ -336,6 +336,7 @@ impl Sync<'_, '_, '_> {
         let summary =
             (is_new || has_moved || timeline.limited).then(|| room::summary(tx, &room, own)).transpose()?;
         let around = Around {
+            view: &view,
             timeline: &timeline,
             whole: is_new || self.request.full_state,
             from,
@@ -345,9 +346,9 @@ impl Sync<'_, '_, '_> {
         // Nobody could give the room its name without knowing those that it is called after.
         let mut others = summary.as_ref().map(|summary| summary.heroes.clone()).unwrap_or_default();
         others.extend(around.whole.then(|| own.to_owned()));
-        let mut state = around.events(tx, room.num)?;
+        let mut state = around.events(tx)?;
         if filter::is_lazy(&wanted.state) {
-            around.lazily(tx, room.num, &mut state, &others)?;
+            around.lazily(tx, &mut state, &others)?;
         }
         let state = self.shown_state(&view, state)?;
         let unread = push::unread(tx, &room, own, self.view.ignored())?;
@@ -498,13 +499,12 @@ impl Sync<'_, '_, '_> {
         let from = if view.ever_joined() { from } else { in_room.member.since_pos - 1 };
         let timeline = self.timeline(tx, &view, from, until)?;
         let after = self.is_state_after();
-        let last = until.min(view.last_known_pos());
-        let around = Around { timeline: &timeline, whole, from, until: last, after };
+        let around = Around { view: &view, timeline: &timeline, whole, from, until, after };
         let own = self.viewer.user_id.as_str();
-        let mut state = around.events(tx, room.num)?;
+        let mut state = around.events(tx)?;
         if filter::is_lazy(&self.request.filter.room.state) {
             let others: Vec<String> = whole.then(|| own.to_owned()).into_iter().collect();
-            around.lazily(tx, room.num, &mut state, &others)?;
+            around.lazily(tx, &mut state, &others)?;
         }
         if after {
             // They may have been invited and have declined after the last state that they know.

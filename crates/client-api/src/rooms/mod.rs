@@ -22,7 +22,7 @@ use reeve_http::{Access, Answer, Call, MatrixError, Route};
 use reeve_model::Token;
 use reeve_rooms::view::{RoomView, View, Viewer};
 use reeve_rooms::{Error, Home, Room};
-use reeve_store::{memberships, rooms};
+use reeve_store::rooms;
 use ruma::api::client::filter::RoomEventFilter;
 use serde_json::Value;
 
@@ -116,7 +116,7 @@ pub(crate) fn event_filter(call: &Call) -> Result<RoomEventFilter, MatrixError> 
     serde_json::from_str(&text).map_err(|_| MatrixError::bad_json("The filter is not valid"))
 }
 
-/// A room that the viewer may look into: who is or was in it, or everybody if the world may read it.
+/// A room that the viewer may look into: who is or was in it and did not forget it, or everybody if the world may read it.
 pub(crate) fn open<'v, 't, 'c>(
     view: &'v View<'t, 'c>,
     tx: &ReadTx<'_>,
@@ -127,6 +127,5 @@ pub(crate) fn open<'v, 't, 'c>(
         || Error::Forbidden(format!("User {viewer} not in room {room_id}, and room previews are disabled"));
     let room: Room = rooms::find(tx, room_id)?.ok_or_else(refused)?;
     let room = view.room(&room)?;
-    let forgotten = memberships::find(tx, &viewer, room.room.num)?.is_some_and(|member| member.forgotten);
-    if (room.ever_joined() && !forgotten) || room.is_world_readable() { Ok(room) } else { Err(refused()) }
+    if room.ever_joined() || room.is_world_readable() { Ok(room) } else { Err(refused()) }
 }

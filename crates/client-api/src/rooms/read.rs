@@ -159,12 +159,11 @@ async fn members(call: Call) -> Answer {
         .read(move |tx| -> Result<_, Error> {
             let view = View::of(tx, viewer.clone(), now)?;
             let room = open(&view, tx, &room_id)?;
-            let last =
-                if room.is_world_readable() { i64::MAX - 1 } else { room.last_known_pos().min(i64::MAX - 1) };
             let at = match &at {
-                Some(at) if view.knows(at)? => at.pos.min(last),
-                _ => last,
+                Some(at) if view.knows(at)? => at.pos,
+                Some(_) | None => i64::MAX - 1,
             };
+            let at = room.state_pos(at);
             let mut found = events::state_of_type_at(tx, room.room.num, "m.room.member", at)?;
             found.retain(|event| {
                 wanted.as_ref().is_none_or(|wanted| event.membership.as_ref() == Some(wanted))

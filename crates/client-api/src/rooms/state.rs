@@ -3,9 +3,9 @@
 use http::Method;
 use reeve_accounts::sessions::Session;
 use reeve_http::{Access, Answer, Call, Limit, Param, Route, reply, shape};
+use reeve_rooms::Error;
 use reeve_rooms::send::{self, Sent};
 use reeve_rooms::view::View;
-use reeve_rooms::{Error, event};
 use reeve_store::events;
 use serde_json::json;
 
@@ -76,8 +76,7 @@ async fn all(call: Call) -> Answer {
         .read(move |tx| -> Result<_, Error> {
             let view = View::of(tx, viewer.clone(), now)?;
             let room = open(&view, tx, &room_id)?;
-            let at =
-                if room.is_world_readable() { i64::MAX - 1 } else { room.last_known_pos().min(i64::MAX - 1) };
+            let at = room.state_pos(i64::MAX - 1);
             room.show_state(&events::all_state_at(tx, room.room.num, at)?)
         })
         .await?;
@@ -92,14 +91,14 @@ async fn one(call: Call) -> Answer {
         .read(move |tx| -> Result<_, Error> {
             let view = View::of(tx, viewer.clone(), now)?;
             let room = open(&view, tx, &room_id)?;
-            let at =
-                if room.is_world_readable() { i64::MAX - 1 } else { room.last_known_pos().min(i64::MAX - 1) };
+            let at = room.state_pos(i64::MAX - 1);
             let found = events::state_at(tx, room.room.num, &event_type, &state_key, at)?;
-            let found = found.ok_or(Error::NotFound("Event not found."))?;
+            let shown = room.show_plain(&found.ok_or(Error::NotFound("Event not found."))?)?;
             if whole {
-                return Ok(room.show_plain(&found)?.to_value());
+                Ok(shown.to_value())
+            } else {
+                serde_json::to_value(shown.content).map_err(Error::internal)
             }
-            Ok(serde_json::Value::Object(event::content(&found, &room.rules)?))
         })
         .await?;
     reply::ok(&answer)

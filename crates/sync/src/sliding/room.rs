@@ -242,6 +242,8 @@ impl Sync<'_, '_, '_> {
         let view = self.view.room(room)?;
         let is_joined = standing.membership == "join";
         let until = if is_joined { self.upto } else { standing.event_pos.min(self.upto) };
+        // Up to where the user knows the state: who was in the room before may be told of a ban later on.
+        let state_until = view.state_pos(until);
         let old = known.map(|known| self.connection.wanted_of(known));
         // Whoever left after what the client knows of the room gets to know the rest of it, and that it was the end.
         let from = match known {
@@ -251,15 +253,23 @@ impl Sync<'_, '_, '_> {
         };
         let part = part(tx, &view, eligible, (from, until), known)?;
         let changed = match known {
-            Some(known) if known.upto < until => events::state_changed(tx, room.num, known.upto, until)?,
+            Some(known) if known.upto < until => {
+                events::state_changed(tx, room.num, known.upto, state_until)?
+            }
             _ => Vec::new(),
         };
         let mut members = match known {
             Some(known) => self.connection.members_of(tx, known)?,
             None => Vec::new(),
         };
-        let mut state =
-            self.state(tx, room.num, (wanted, old.as_ref()), &part.timeline, (&changed, &members), until)?;
+        let mut state = self.state(
+            tx,
+            room.num,
+            (wanted, old.as_ref()),
+            &part.timeline,
+            (&changed, &members),
+            state_until,
+        )?;
         if known.is_none() && !is_joined && wanted.is_lazy() {
             // Nothing else says that one left, unless the timeline does.
             let own = events::state_at(tx, room.num, MEMBER, self.own(), until)?;
@@ -299,7 +309,7 @@ impl Sync<'_, '_, '_> {
             required_state: Some(room::for_client(&view, &state)?),
             ..Room::default()
         };
-        self.describe(tx, &view, standing, (&mut told, &changed, &part.timeline), (known, until))?;
+        self.describe(tx, &view, standing, (&mut told, &changed, &part.timeline), (known, state_until))?;
         if is_joined {
             let unread = push::unread(tx, room, self.own(), self.view.ignored())?.total();
             told.notification_count = Some(unread.notification_count);

@@ -1,6 +1,7 @@
 //! Random histories of rooms, compared with a model: what is allowed, the state at any time, and what a client that
 //! synchronises sees of all this.
 
+mod answers;
 mod deeds;
 mod model;
 mod races;

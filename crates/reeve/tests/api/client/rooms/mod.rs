@@ -1,6 +1,7 @@
 //! Rooms, as clients use them.
 
 mod aliases;
+mod bundles;
 mod create;
 mod filters;
 mod guests;

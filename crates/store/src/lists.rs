@@ -1,0 +1,29 @@
+//! SQL for lists in one parameter, where the engines differ.
+
+/// Whether a sender is none of those in a list, which is an array as JSON.
+macro_rules! heard {
+    (sqlite, $sender:literal, $list:literal) => {
+        concat!($sender, " NOT IN (SELECT value FROM json_each(", $list, "))")
+    };
+    (postgres, $sender:literal, $list:literal) => {
+        concat!($sender, " NOT IN (SELECT json_array_elements_text(CAST(CAST(", $list, " AS TEXT) AS JSON)))")
+    };
+}
+
+/// The events `e` whose position is in a range of a list, which is an array of pairs as JSON.
+macro_rules! ranges {
+    (sqlite, $list:literal) => {
+        concat!(
+            "json_each(",
+            $list,
+            ") r CROSS JOIN events e ON e.pos BETWEEN json_extract(r.value, '$[0]') AND json_extract(r.value, '$[1]')"
+        )
+    };
+    (postgres, $list:literal) => {
+        concat!(
+            "json_array_elements(CAST(CAST(",
+            $list,
+            " AS TEXT) AS JSON)) r JOIN events e ON e.pos BETWEEN CAST(r->>0 AS BIGINT) AND CAST(r->>1 AS BIGINT)"
+        )
+    };
+}
