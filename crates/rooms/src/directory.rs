@@ -57,21 +57,31 @@ pub fn resolve(tx: &ReadTx<'_>, alias: &str) -> Result<rooms::Alias, Error> {
     rooms::alias(tx, alias)?.ok_or(Error::NotFound("Room alias not found"))
 }
 
-/// The room that an id or an alias stands for.
-pub fn room(tx: &ReadTx<'_>, room_id_or_alias: &str) -> Result<Room, Error> {
-    let room_id = match room_id_or_alias.as_bytes().first() {
-        Some(b'!') => room_id_or_alias.to_owned(),
-        Some(b'#') => resolve(tx, room_id_or_alias)?.room_id,
-        _ => return Err(Error::Invalid(format!("{room_id_or_alias} was not legal room ID or room alias"))),
-    };
-    if let Some(room) = rooms::find(tx, &room_id)? {
-        return Ok(room);
+/// The id of the room that an id or an alias stands for.
+fn room_id(tx: &ReadTx<'_>, room_id_or_alias: &str) -> Result<String, Error> {
+    match room_id_or_alias.as_bytes().first() {
+        Some(b'!') => Ok(room_id_or_alias.to_owned()),
+        Some(b'#') => Ok(resolve(tx, room_id_or_alias)?.room_id),
+        _ => Err(Error::Invalid(format!("{room_id_or_alias} was not legal room ID or room alias"))),
     }
-    // That a room is blocked outlives the room.
+}
+
+/// The room that an id or an alias stands for, for a user who wants to join it or to knock. A room that the user must not
+/// know of is refused like one that does not exist.
+pub fn room_to_enter(tx: &ReadTx<'_>, user_id: &str, room_id_or_alias: &str) -> Result<Room, Error> {
+    let room_id = room_id(tx, room_id_or_alias)?;
+    // A block outlives the room.
     if rooms::blocked_by(tx, &room_id)?.is_some() {
         return Err(Error::Blocked);
     }
-    Err(Error::NotFound("Can't join remote room because no servers that are in the room have been provided."))
+    known_room(tx, user_id, &room_id)?.ok_or_else(|| Error::forbidden("You are not invited to this room."))
+}
+
+/// A room, if a user may know that it exists: the user may preview it, or was ever in touch with it.
+pub(crate) fn known_room(tx: &ReadTx<'_>, user_id: &str, room_id: &str) -> Result<Option<Room>, Error> {
+    let Some(room) = rooms::find(tx, room_id)? else { return Ok(None) };
+    let known = memberships::find(tx, user_id, room.num)?.is_some() || may_preview(tx, user_id, &room)?;
+    Ok(known.then_some(room))
 }
 
 /// Makes an alias for a room in which the user is.
@@ -88,10 +98,16 @@ pub fn create_alias(
         return Err(Error::AliasInUse(format!("Room alias {alias} already exists")));
     }
     let alias = check_new_alias(tx, home, localpart)?;
-    let room =
-        rooms::find(tx, room_id)?.ok_or_else(|| Error::Invalid(format!("Room {room_id} does not exist")))?;
+    let missing = || {
+        if user.admin {
+            Error::Invalid(format!("Room {room_id} does not exist"))
+        } else {
+            Error::forbidden("You must be in the room to create an alias for it")
+        }
+    };
+    let room = rooms::find(tx, room_id)?.ok_or_else(missing)?;
     if !user.admin && membership::current(tx, &user.user_id, &room)? != "join" {
-        return Err(Error::forbidden("You must be in the room to create an alias for it"));
+        return Err(missing());
     }
     rooms::insert_alias(tx, &alias, room.num, &user.user_id, ctx.now)?;
     Ok(())
@@ -184,21 +200,33 @@ pub(crate) fn check_canonical_alias(
     Ok(())
 }
 
-/// Whether the public room directory shows a room.
-pub fn is_published(tx: &ReadTx<'_>, room_id: &str) -> Result<bool, Error> {
-    Ok(rooms::find(tx, room_id)?.ok_or(Error::NotFound("Unknown room"))?.published)
+/// Whether the public room directory shows a room. `user_id` asks, if a session does.
+pub fn is_published(tx: &ReadTx<'_>, user_id: Option<&str>, room_id: &str) -> Result<bool, Error> {
+    let room = rooms::find(tx, room_id)?;
+    if room.as_ref().is_some_and(|room| room.published || is_open(room)) {
+        return Ok(room.is_some_and(|room| room.published));
+    }
+    let known = user_id.map(|user_id| known_room(tx, user_id, room_id)).transpose()?.flatten();
+    Ok(known.ok_or(Error::NotFound("Unknown room"))?.published)
 }
 
 /// Shows a room in the public room directory, or not any more.
 pub fn publish(tx: &mut Tx<'_>, user: &User, room_id: &str, published: bool) -> Result<(), Error> {
-    let before = rooms::find(tx, room_id)?.ok_or(Error::NotFound("Unknown room"))?;
+    let refused = || {
+        if user.admin {
+            Error::NotFound("Unknown room")
+        } else {
+            Error::forbidden(
+                "This server requires you to be a moderator in the room to edit its room list entry",
+            )
+        }
+    };
+    let before = rooms::find(tx, room_id)?.ok_or_else(refused)?;
     let powers = Powers::of(tx, &before)?;
     let is_member = membership::current(tx, &user.user_id, &before)? == "join";
     let may = is_member && powers.user(&user.user_id) >= powers.event("m.room.canonical_alias", true);
     if !may && !user.admin {
-        return Err(Error::forbidden(
-            "This server requires you to be a moderator in the room to edit its room list entry",
-        ));
+        return Err(refused());
     }
     let after = Room { published, ..before.clone() };
     rooms::update(tx, &before, &after)?;
@@ -326,6 +354,12 @@ pub fn published(tx: &ReadTx<'_>, wanted: &RoomSearch) -> Result<PublicRooms, Er
     })
 }
 
+/// Whether everybody may see how a room presents itself.
+fn is_open(room: &Room) -> bool {
+    matches!(room.join_rule.as_deref(), Some("public" | "knock" | "knock_restricted"))
+        || room.history_visibility.as_deref() == Some("world_readable")
+}
+
 /// Whether somebody may see how a room presents itself: who is in it or invited, who could join, everybody if the
 /// world may read it.
 pub fn may_preview(tx: &ReadTx<'_>, user_id: &str, room: &Room) -> Result<bool, Error> {
@@ -336,9 +370,7 @@ pub fn may_preview(tx: &ReadTx<'_>, user_id: &str, room: &Room) -> Result<bool, 
     if standing == "ban" {
         return Ok(false);
     }
-    if matches!(room.join_rule.as_deref(), Some("public" | "knock" | "knock_restricted"))
-        || room.history_visibility.as_deref() == Some("world_readable")
-    {
+    if is_open(room) {
         return Ok(true);
     }
     if room.join_rule.as_deref() == Some("restricted") {
@@ -434,16 +466,21 @@ fn summary(tx: &ReadTx<'_>, room: &Room, children: &[Value]) -> Result<Value, Er
     Ok(summary)
 }
 
-/// How a room presents itself to a viewer, and the viewer's membership.
+/// How a room presents itself to a viewer, and the viewer's membership. `user_id` asks, if a session does.
 /// <https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1room_summaryroomidoralias>
-pub fn room_summary(tx: &ReadTx<'_>, user_id: Option<&str>, room: &Room) -> Result<Value, Error> {
+pub fn room_summary(tx: &ReadTx<'_>, user_id: Option<&str>, room_id_or_alias: &str) -> Result<Value, Error> {
     let not_found = || Error::NotFound("Unable to find the room");
-    let readable = matches!(room.join_rule.as_deref(), Some("public" | "knock" | "knock_restricted"))
-        || room.history_visibility.as_deref() == Some("world_readable");
-    match user_id {
-        Some(user_id) if !may_preview(tx, user_id, room)? => return Err(not_found()),
-        None if !readable => return Err(not_found()),
-        _ => {}
+    let room_id = match room_id(tx, room_id_or_alias) {
+        Err(Error::NotFound(_)) => return Err(not_found()),
+        found => found?,
+    };
+    let room = &rooms::find(tx, &room_id)?.ok_or_else(not_found)?;
+    let may = match user_id {
+        Some(user_id) => may_preview(tx, user_id, room)?,
+        None => is_open(room),
+    };
+    if !may {
+        return Err(not_found());
     }
     let mut summary = summary(tx, room, &[])?;
     if let Value::Object(summary) = &mut summary {

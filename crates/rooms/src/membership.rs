@@ -9,9 +9,9 @@ use reeve_store::{memberships, users};
 use ruma::UserId;
 use serde_json::{Map, Value, json};
 
+use crate::Home;
 use crate::error::Error;
 use crate::event::{self, Draft};
-use crate::{Home, send};
 
 const CHANGING: &str = "Changing membership while account is suspended is not allowed.";
 /// The keys of power levels that are levels, and those that are lists of levels.
@@ -357,13 +357,13 @@ pub fn invite(
     target: &str,
     (reason, is_direct): (Option<&str>, bool),
 ) -> Result<(), Error> {
+    if current(tx, &user.user_id, room)? != "join" {
+        return Err(Error::forbidden(format!("User {} not in room {}", user.user_id, room.room_id)));
+    }
     if user.suspended {
         return Err(Error::Suspended("Sending invites while account is suspended is not allowed."));
     }
     check_target(home, target)?;
-    if current(tx, &user.user_id, room)? != "join" {
-        return Err(Error::forbidden(format!("User {} not in room {}", user.user_id, room.room_id)));
-    }
     if rooms::blocked_by(tx, &room.room_id)?.is_some() {
         return Err(Error::Blocked);
     }
@@ -447,14 +447,14 @@ pub fn remove(
     (target, removal): (&str, Removal),
     reason: Option<&str>,
 ) -> Result<(), Error> {
+    if current(tx, &user.user_id, room)? != "join" {
+        return Err(Error::forbidden(format!("User {} not in room {}", user.user_id, room.room_id)));
+    }
     if user.suspended {
         return Err(Error::Suspended(CHANGING));
     }
     id::split(target).map_err(|error| Error::Invalid(error.to_string()))?;
     UserId::parse(target).map_err(|_| Error::Invalid("Invalid user id".to_owned()))?;
-    if current(tx, &user.user_id, room)? != "join" {
-        return Err(Error::forbidden(format!("User {} not in room {}", user.user_id, room.room_id)));
-    }
     let before = current(tx, target, room)?;
     let membership = match removal {
         Removal::Kick if !matches!(before.as_str(), "join" | "invite" | "knock") => {
@@ -480,10 +480,13 @@ pub fn remove(
 
 /// Forgets a room that the user has left.
 pub fn forget(tx: &mut Tx<'_>, user_id: &str, room_id: &str) -> Result<(), Error> {
-    let room = send::find_room(tx, room_id)?;
-    match memberships::find(tx, user_id, room.num)? {
+    let member = match rooms::find(tx, room_id)? {
+        Some(room) => memberships::find(tx, user_id, room.num)?,
+        None => None,
+    };
+    match member {
         Some(member) if matches!(member.membership.as_str(), "leave" | "ban") => {
-            memberships::forget(tx, user_id, room.num)?;
+            memberships::forget(tx, user_id, member.room_num)?;
             Ok(())
         }
         Some(_) => Err(Error::Refused(format!("User {user_id} in room {room_id}"))),

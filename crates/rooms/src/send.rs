@@ -21,11 +21,18 @@ pub fn find_room(tx: &ReadTx<'_>, room_id: &str) -> Result<Room, Error> {
 
 /// The room with this id, in which the user must be joined.
 pub fn joined_room(tx: &ReadTx<'_>, room_id: &str, user_id: &str) -> Result<Room, Error> {
-    let room = rooms::find(tx, room_id)?;
-    let refused = || Error::Forbidden(format!("User {user_id} not in room {room_id}"));
-    let room = room.ok_or_else(refused)?;
+    let room = rooms::find(tx, room_id)?.ok_or_else(|| not_in(user_id, room_id))?;
     let member = memberships::find(tx, user_id, room.num)?;
-    if member.is_some_and(|member| member.membership == "join") { Ok(room) } else { Err(refused()) }
+    if member.is_some_and(|member| member.membership == "join") {
+        Ok(room)
+    } else {
+        Err(not_in(user_id, room_id))
+    }
+}
+
+/// A user is not in a room, or there is no such room.
+fn not_in(user_id: &str, room_id: &str) -> Error {
+    Error::Forbidden(format!("User {user_id} not in room {room_id}"))
 }
 
 /// An event id that nobody else will ever see.
@@ -112,7 +119,12 @@ fn is_own_move(user: &User, sent: &Sent) -> bool {
 
 /// The room; who joins by sending a membership event need not be in it yet.
 fn joined_or_moving(tx: &ReadTx<'_>, room_id: &str, user: &User, sent: &Sent) -> Result<Room, Error> {
-    if is_own_move(user, sent) { find_room(tx, room_id) } else { joined_room(tx, room_id, &user.user_id) }
+    let user_id = &user.user_id;
+    if is_own_move(user, sent) {
+        directory::known_room(tx, user_id, room_id)?.ok_or_else(|| not_in(user_id, room_id))
+    } else {
+        joined_room(tx, room_id, user_id)
+    }
 }
 
 /// State that is set to what it is already is not set again.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::create::{self, NewRoom};
 use crate::error::Error;
 use crate::event::{self, Draft};
-use crate::membership::{self, Powers};
+use crate::membership::Powers;
 use crate::{Home, send, version};
 
 /// The least level of those who were creators in a room where these stand above all levels.
@@ -51,10 +51,7 @@ pub fn upgrade(
         return Err(Error::Suspended("Sending messages while account is suspended is not allowed."));
     }
     let rules = version::rules(new_version).ok_or(Error::UnsupportedVersion)?;
-    let mut old = send::find_room(tx, room_id)?;
-    if membership::current(tx, &user.user_id, &old)? != "join" {
-        return Err(Error::forbidden(format!("User {} not in room {room_id}", user.user_id)));
-    }
+    let mut old = send::joined_room(tx, room_id, &user.user_id)?;
     let powers = Powers::of(tx, &old)?;
     if powers.user(&user.user_id) < powers.event("m.room.tombstone", true) {
         return Err(Error::forbidden("You don't have permission to upgrade this room"));

@@ -54,11 +54,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[(403, "M_FORBIDDEN", "the account is not in the room")])
             .spec(ALIASES),
         v3(Method::GET, "directory/list/room/{room_id}", visibility)
-            .access(Access::Anybody)
+            .access(Access::Optional)
             .id("getRoomVisibilityOnDirectory")
             .returns::<shapes::Visibility>(200)
             .summary("Whether the public room directory shows a room")
-            .errors(&[NO_ROOM])
+            .errors(&[(404, "M_NOT_FOUND", "there is no such room, or it does not present itself")])
             .spec(LIST),
         v3(Method::PUT, "directory/list/room/{room_id}", publish)
             .id("setRoomVisibilityOnDirectory")
@@ -120,8 +120,9 @@ async fn of_room(call: Call) -> Answer {
 }
 
 async fn visibility(call: Call) -> Answer {
+    let user_id = call.optional_session().map(|session| session.user.user_id.clone());
     let room_id = call.param("room_id");
-    let published = call.read(move |tx| directory::is_published(tx, &room_id)).await?;
+    let published = call.read(move |tx| directory::is_published(tx, user_id.as_deref(), &room_id)).await?;
     reply::ok(&json!({ "visibility": if published { "public" } else { "private" } }))
 }
 

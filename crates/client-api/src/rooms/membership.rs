@@ -101,7 +101,7 @@ async fn join(mut call: Call) -> Answer {
     let (home, ctx, named) = (home(&call), call.ctx(), named(&call));
     let room_id = call
         .act(move |tx, Session { user, .. }| -> Result<_, Error> {
-            let mut room = directory::room(tx, &named)?;
+            let mut room = directory::room_to_enter(tx, &user.user_id, &named)?;
             membership::join(tx, &home, &ctx, user, &mut room, reason.as_deref())?;
             Ok(room.room_id)
         })
@@ -114,7 +114,7 @@ async fn knock(mut call: Call) -> Answer {
     let (home, ctx, named) = (home(&call), call.ctx(), named(&call));
     let room_id = call
         .act(move |tx, Session { user, .. }| -> Result<_, Error> {
-            let mut room = directory::room(tx, &named)?;
+            let mut room = directory::room_to_enter(tx, &user.user_id, &named)?;
             membership::knock(tx, &home, &ctx, user, &mut room, reason.as_deref())?;
             Ok(room.room_id)
         })
@@ -126,7 +126,8 @@ async fn leave(mut call: Call) -> Answer {
     let (_, reason) = reason(&mut call).await?;
     let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
     call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
-        let mut room = send::find_room(tx, &room_id)?;
+        let mut room = send::find_room(tx, &room_id)
+            .map_err(|_| Error::Forbidden(format!("User {} not in room {room_id}", user.user_id)))?;
         membership::leave(tx, &home, &ctx, &user.user_id, &mut room, reason.as_deref())
     })
     .await?;

@@ -175,10 +175,7 @@ async fn summary(call: Call) -> Answer {
     let user_id = call.optional_session().map(|session| session.user.user_id.clone());
     let named = call.param("room_id_or_alias");
     let summary = call
-        .read(move |tx| -> Result<_, Error> {
-            let room = directory::room(tx, &named)?;
-            directory::room_summary(tx, user_id.as_deref(), &room)
-        })
+        .read(move |tx| -> Result<_, Error> { directory::room_summary(tx, user_id.as_deref(), &named) })
         .await?;
     reply::ok(&summary)
 }

@@ -25,8 +25,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("reportRoom")
             .takes::<shapes::Report>()
             .returns::<shape::Empty>(200)
-            .summary("Reports a room")
-            .errors(&[(404, "M_NOT_FOUND", "there is no such room")])
+            .summary("Reports a room; whether there is one is not told")
             .spec(SPEC),
         v3(Method::POST, "users/{user_id}/report", user)
             .id("reportUser")

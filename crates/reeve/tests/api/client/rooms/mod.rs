@@ -5,6 +5,7 @@ mod bundles;
 mod create;
 mod filters;
 mod guests;
+mod hidden;
 mod members;
 mod membership;
 mod messages;

@@ -83,8 +83,10 @@ on_both_engines! {
             let reply = alice.put(&setting(&room), body.clone()).await;
             assert_eq!(reply.status, 400, "{body}: {}", reply.body);
         }
-        for reply in [alice.get(&setting("!unknown:test")).await, alice.put(&setting("!unknown:test"), json!({ "visibility": "public" })).await] {
-            assert_eq!(code(&reply), (404, "M_NOT_FOUND"));
+        assert_eq!(code(&alice.get(&setting("!unknown:test")).await), (404, "M_NOT_FOUND"));
+        for (client, refusal) in [(&alice, (403, "M_FORBIDDEN")), (&admin, (404, "M_NOT_FOUND"))] {
+            let reply = client.put(&setting("!unknown:test"), json!({ "visibility": "public" })).await;
+            assert_eq!(code(&reply), refusal);
         }
         // What changes is seen at once.
         alice.put(&setting(&room), json!({ "visibility": "public" })).await;
