@@ -33,6 +33,7 @@ pub(crate) fn routes() -> Vec<Route> {
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3keysupload"),
         v3(Method::POST, "keys/query", query)
+            .repeatable()
             .also("/_matrix/client/unstable/keys/query")
             .access(Access::Guest)
             .id("queryKeys")

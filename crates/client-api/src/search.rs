@@ -24,6 +24,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("search")
             .takes::<shapes::Search>()
             .returns::<shapes::SearchAnswer>(200)
+            .repeatable()
             .summary("Searches messages, names and topics in the rooms of the account")
             .query([Param::text("next_batch", "where to go on")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3search"),
@@ -31,6 +32,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("searchUserDirectory")
             .takes::<shapes::PeopleSearch>()
             .returns::<shapes::FoundPeople>(200)
+            .repeatable()
             .summary("Searches people")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3user_directorysearch"),
     ]

@@ -25,6 +25,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("slidingSync")
             .may_take::<shapes::SlidingRequest>()
             .returns::<shapes::SlidingAnswer>(200)
+            .repeatable()
             .summary("What is new since the last time, the newest rooms first")
             .query([
                 Param::text("pos", "`pos` of the last answer"),

@@ -30,6 +30,10 @@ pub struct HttpSettings {
     pub header_timeout: Duration,
     /// How long a client may take to send a body.
     pub body_timeout: Duration,
+    /// How long a client may take nothing of an answer.
+    pub answer_timeout: Duration,
+    /// How many bytes of answers may stand in memory that clients have not taken yet.
+    pub max_unsent: usize,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Where clients reach this server, if that was set.
@@ -42,6 +46,8 @@ impl Default for HttpSettings {
             max_body: 1024 * 1024,
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(10),
+            max_unsent: 256 * 1024 * 1024,
             trusted_proxies: Vec::new(),
             public_base_url: None,
         }

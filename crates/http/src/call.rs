@@ -1,7 +1,7 @@
 //! One request, as a handler sees it.
 
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -18,9 +18,7 @@ use crate::error::MatrixError;
 use crate::json::{self, Object};
 use crate::query::Query;
 use crate::route::Route;
-
-/// How much of a body that is too long is read nevertheless.
-pub(crate) const THROWN_AWAY: usize = 8 * 1024 * 1024;
+use crate::unread::{Slot, THROWN_AWAY};
 
 /// The values of a path's parameters.
 #[derive(Debug, Default, Clone)]
@@ -129,8 +127,7 @@ pub struct Call {
     pub(crate) head: Head,
     pub(crate) route: Arc<Route>,
     pub(crate) session: Option<Session>,
-    // A body is not `Sync`; the mutex, never locked, makes a shared call usable across awaits.
-    pub(crate) body: Mutex<Option<Body>>,
+    pub(crate) body: Slot,
     pub(crate) max_body: usize,
 }
 
@@ -164,19 +161,21 @@ impl Call {
         Ok(Ctx { actor: Some(actor), ..self.ctx() })
     }
 
+    fn take_body(&mut self) -> Option<Body> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// Reads the whole body, within the limits of size and time.
     pub async fn body(&mut self) -> Result<Bytes, MatrixError> {
-        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(body) = body else { return Ok(Bytes::new()) };
+        let Some(body) = self.take_body() else { return Ok(Bytes::new()) };
         let reading = collect(body, self.max_body);
         tokio::time::timeout(self.app.http.body_timeout, reading).await.map_err(|_| too_slow())?
     }
 
     /// The body as it comes, within the limits of size and time.
     pub fn incoming(&mut self) -> Incoming {
-        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         Incoming {
-            body: body.unwrap_or_else(Body::empty),
+            body: self.take_body().unwrap_or_else(Body::empty),
             most: self.max_body,
             read: 0,
             pause: self.app.http.body_timeout,

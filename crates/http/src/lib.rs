@@ -17,6 +17,8 @@ pub mod router;
 pub mod serve;
 pub mod service;
 pub mod shape;
+mod unread;
+mod unsent;
 
 pub use app::App;
 pub use call::{Call, Head, Reading};

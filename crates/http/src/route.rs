@@ -240,6 +240,8 @@ pub struct Route {
     pub max_body: Option<usize>,
     /// Whether its body is an upload, which may be as long as uploads may be.
     pub uploads: bool,
+    /// Whether an answer that is lost can be asked for again.
+    pub repeatable: bool,
 }
 
 impl Route {
@@ -254,6 +256,7 @@ impl Route {
 
     fn with(method: Method, path: &str, handler: Handler) -> Self {
         Self {
+            repeatable: method == Method::GET,
             method,
             paths: vec![path.to_owned()],
             access: Access::Admin,
@@ -343,6 +346,12 @@ impl Route {
     pub fn uploads(mut self) -> Self {
         self.uploads = true;
         self.doc.request = Some(Request { content: Content::Bytes, required: true });
+        self
+    }
+
+    /// It is asked something by POST, and changes nothing that a lost answer would matter for.
+    pub fn repeatable(mut self) -> Self {
+        self.repeatable = true;
         self
     }
 

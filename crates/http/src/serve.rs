@@ -18,12 +18,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_io_timeout::TimeoutWriter;
 
+use crate::app::HttpSettings;
 use crate::service::Service;
 
 /// How long a stopping server waits for requests under way.
 const GRACE: Duration = Duration::from_secs(20);
-/// How long a client may take nothing of an answer.
-const STALL: Duration = Duration::from_mins(1);
+/// How many times as long a connection may stand as an answer in memory. Players pause while they have enough.
+const STANDING: u32 = 3;
 /// How long to wait when the system has no more file handles.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -31,12 +32,13 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub async fn serve(
     listener: TcpListener,
     service: Arc<Service>,
-    header_timeout: Duration,
+    settings: HttpSettings,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(header_timeout);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(header_timeout));
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(settings.header_timeout));
+    let stall = settings.answer_timeout * STANDING;
     let graceful = GracefulShutdown::new();
     loop {
         let (stream, peer) = tokio::select! {
@@ -55,7 +57,8 @@ pub async fn serve(
         }
         let service = Arc::clone(&service);
         let answer = service_fn(move |request| respond(Arc::clone(&service), peer, request));
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(impatient(stream)), answer);
+        let connection =
+            builder.serve_connection_with_upgrades(TokioIo::new(impatient(stream, stall)), answer);
         let watched = graceful.watch(connection.into_owned());
         tokio::spawn(async move {
             // A client that goes away in the middle is nothing to act on.
@@ -70,9 +73,9 @@ pub async fn serve(
 }
 
 /// A connection that ends when the other side does not take what is written to it.
-fn impatient<S: AsyncRead + AsyncWrite>(stream: S) -> Pin<Box<TimeoutWriter<S>>> {
+fn impatient<S: AsyncRead + AsyncWrite>(stream: S, stall: Duration) -> Pin<Box<TimeoutWriter<S>>> {
     let mut stream = TimeoutWriter::new(stream);
-    stream.set_timeout(Some(STALL));
+    stream.set_timeout(Some(stall));
     Box::pin(stream)
 }
 
@@ -98,11 +101,13 @@ mod tests {
 
     use super::*;
 
+    const STALL: Duration = Duration::from_secs(30);
+
     #[tokio::test(start_paused = true)]
     #[expect(clippy::disallowed_methods, reason = "the time of this test is tokio's")]
     async fn who_takes_nothing_is_left() {
         let (ours, mut theirs) = tokio::io::duplex(64);
-        let mut ours = impatient(ours);
+        let mut ours = impatient(ours, STALL);
         let began = tokio::time::Instant::now();
         let taking = tokio::spawn(async move {
             // Slow, but not at a stand.

@@ -1,27 +1,31 @@
 //! The way of a request: find its route, authenticate, limit, handle, log.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header};
 use reeve_accounts::sessions::{Session, TokenHash};
 use reeve_model::{clock, random};
 use tracing::{Instrument, Level};
 
 use crate::app::App;
 use crate::auth;
-use crate::call::{Call, Head, Params, Reading, THROWN_AWAY};
+use crate::call::{Call, Head, Params, Reading};
 use crate::error::MatrixError;
 use crate::limits::{self, Bucket};
 use crate::query::Query;
 use crate::reply::Answer;
 use crate::route::{Handler, Limit, ReadHandler, Route};
 use crate::router::{Found, Router};
+use crate::unread::{Slot, THROWN_AWAY, Unread, content_length};
+use crate::unsent::{Unsent, Whose};
 
 /// The whole HTTP side: routes and what they work with.
 pub struct Service {
@@ -29,6 +33,7 @@ pub struct Service {
     router: Router,
     request_prefix: String,
     requests: AtomicU64,
+    unsent: Arc<Unsent>,
 }
 
 /// Who is told to slow down is told so after a while, as other servers do: many clients ask again at once.
@@ -39,6 +44,7 @@ impl Service {
     /// A service for these routes.
     pub fn new(app: Arc<App>, routes: &[Arc<Route>]) -> Self {
         Self {
+            unsent: Unsent::new(app.http.max_unsent, app.http.answer_timeout),
             app,
             router: Router::new(routes),
             request_prefix: random::letters(6),
@@ -52,21 +58,24 @@ impl Service {
         let _in_flight = self.app.metrics.enter();
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let request_id: Arc<str> = Arc::from(format!("{}-{number}", self.request_prefix));
-        let method = request.method().clone();
-        let ip: Arc<str> = Arc::from(self.app.client_ip(peer, request.headers()).to_string());
+        let (parts, body) = request.into_parts();
+        let (method, version) = (parts.method.clone(), parts.version);
+        let unread = Unread::new(&parts.headers, body);
+        let ip: Arc<str> = Arc::from(self.app.client_ip(peer, &parts.headers).to_string());
 
         if method == Method::OPTIONS {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
             response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
             decorate(response.headers_mut(), &request_id);
+            end(&mut response, version, unread).await;
             return response;
         }
 
         let span = tracing::span!(Level::INFO, "request", id = &*request_id, ip = &*ip);
-        let (route, response) =
-            self.handle(&method, request, Arc::clone(&ip), &request_id).instrument(span.clone()).await;
-        let mut response = response;
+        let handling = self.handle(parts, unread.slot(), Arc::clone(&ip), &request_id);
+        let (route, mut response) = handling.instrument(span.clone()).await;
+        end(&mut response, version, unread).await;
         if method == Method::HEAD {
             *response.body_mut() = Body::empty();
         }
@@ -89,12 +98,15 @@ impl Service {
 
     async fn handle(
         &self,
-        method: &Method,
-        request: Request<Body>,
+        parts: Parts,
+        body: Slot,
         ip: Arc<str>,
         request_id: &Arc<str>,
     ) -> (Arc<str>, Response) {
-        match self.router.find(method, request.uri().path()) {
+        if let Err(refused) = check_host(&parts) {
+            return (Arc::from("unknown"), refused.into_response());
+        }
+        match self.router.find(&parts.method, parts.uri.path()) {
             Found::Nothing => {
                 (Arc::from("unknown"), MatrixError::unrecognized(StatusCode::NOT_FOUND).into_response())
             }
@@ -106,7 +118,7 @@ impl Service {
                 (Arc::from("unknown"), response)
             }
             Found::Route(route, pattern, params) => {
-                let run = self.run(route, params, request, ip, request_id);
+                let run = self.run(route, params, parts, body, ip, request_id);
                 let answer = std::panic::AssertUnwindSafe(run)
                     .catch_unwind()
                     .await
@@ -132,7 +144,8 @@ impl Service {
         &self,
         route: Arc<Route>,
         params: Params,
-        request: Request<Body>,
+        parts: Parts,
+        body: Slot,
         ip: Arc<str>,
         request_id: &Arc<str>,
     ) -> Answer {
@@ -140,21 +153,20 @@ impl Service {
         if let Some(before) = route.before {
             before(&params)?;
         }
-        let (parts, body) = request.into_parts();
         let query = Query::parse(parts.uri.query().unwrap_or_default()).declared(&route.doc.query);
         let credentials = auth::credentials(&route, &parts.headers, &query)?;
         let head = Head {
             app: Arc::clone(app),
             params,
             query,
-            ip,
+            ip: Arc::clone(&ip),
             request_id: Arc::clone(request_id),
             now: app.clock.now_ms(),
             operation: format!("{} {}", parts.method, parts.uri.path()),
             headers: parts.headers,
         };
-        match &route.handler {
-            Handler::Read(handler) => read(&route, Arc::clone(handler), head, credentials).await,
+        let (acting, response) = match &route.handler {
+            Handler::Read(handler) => read(&route, Arc::clone(handler), head, credentials).await?,
             Handler::Call(handler) => {
                 let session = if credentials.is_none() {
                     None
@@ -178,16 +190,37 @@ impl Service {
                 {
                     return Err(MatrixError::too_large());
                 }
-                handler(Call {
-                    head,
-                    route: Arc::clone(&route),
-                    session,
-                    body: Mutex::new(Some(body)),
-                    max_body,
-                })
-                .await
+                let acting = session.as_ref().map(|session| session.user.num);
+                let call = Call { head, route: Arc::clone(&route), session, body, max_body };
+                (acting, handler(call).await?)
             }
+        };
+        let whose = acting.map_or(Whose::Address(ip), Whose::Account);
+        self.unsent.hold(&whose, route.repeatable, response)
+    }
+}
+
+/// Checks that a request says which host it is for, once (RFC 9112, 3.2).
+fn check_host(parts: &Parts) -> Result<(), MatrixError> {
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
+    let is_well_formed = match (hosts.next(), hosts.next()) {
+        (None, _) => parts.version != Version::HTTP_11,
+        (Some(host), None) => {
+            // Blank where the target of the request has no host.
+            host.is_empty()
+                || Authority::try_from(host.as_bytes())
+                    .is_ok_and(|authority| !authority.as_str().contains('@'))
         }
+        (Some(_), Some(_)) => false,
+    };
+    if is_well_formed { Ok(()) } else { Err(MatrixError::unknown("A request must have one Host header")) }
+}
+
+/// Ends the connection with the answer, and says so, if the next request on it could not be told from the rest of this one.
+async fn end(response: &mut Response, version: Version, unread: Unread) {
+    let goes_on = unread.finish().await;
+    if !goes_on && version <= Version::HTTP_11 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }
 
@@ -197,7 +230,7 @@ async fn read(
     handler: ReadHandler,
     head: Head,
     credentials: Option<TokenHash>,
-) -> Answer {
+) -> Result<(Option<i64>, Response), MatrixError> {
     let head = Arc::new(head);
     let (reading, at) = (Arc::clone(&head), Arc::clone(route));
     let (session, answer) = head
@@ -217,7 +250,7 @@ async fn read(
         auth::confirm(&head, session).await?;
     }
     limit(route, &head, session.as_ref())?;
-    answer
+    Ok((session.map(|session| session.user.num), answer?))
 }
 
 /// What is checked of every request once it is known who calls.
@@ -233,6 +266,7 @@ fn check(route: &Route, head: &Head, session: Option<&Session>) -> Result<(), Ma
 
 /// Counts a request against the limit of its route.
 fn limit(route: &Route, head: &Head, session: Option<&Session>) -> Result<(), MatrixError> {
+    let address = || head.ip.to_string();
     let limiter = &head.app.limiter;
     match (route.limit, session) {
         (Limit::Message, Some(session)) => limits::message(&head.app, session, head.now),

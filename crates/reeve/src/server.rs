@@ -304,8 +304,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     let listeners = listeners
         .into_iter()
         .map(|listener| {
-            let serving =
-                serve::serve(listener, Arc::clone(&service), app.http.header_timeout, stop.subscribe());
+            let serving = serve::serve(listener, Arc::clone(&service), app.http.clone(), stop.subscribe());
             tokio::spawn(serving)
         })
         .collect();

@@ -1,5 +1,6 @@
 //! What a client sees since a position.
 
+mod data;
 pub mod devices;
 pub mod hub;
 pub mod inbox;

@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::data::DataEvent;
 use crate::devices::{DeviceLists, KeysLeft, Room};
 use crate::inbox::{self, Inbox};
 use crate::room::{self, Summary};
@@ -86,7 +87,7 @@ pub struct Joined {
     timeline: Timeline,
     #[serde(flatten)]
     state: PlacedState,
-    account_data: Events<Value>,
+    account_data: Events<DataEvent>,
     ephemeral: Events<Value>,
     unread_notifications: Count,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,7 +102,7 @@ pub struct Left {
     timeline: Timeline,
     #[serde(flatten)]
     state: PlacedState,
-    account_data: Events<Value>,
+    account_data: Events<DataEvent>,
 }
 
 /// The rooms of an answer, by how the user stands to them.
@@ -130,7 +131,7 @@ pub struct Response {
     #[serde(skip_serializing_if = "Rooms::is_empty")]
     rooms: Rooms,
     #[serde(skip_serializing_if = "no_events")]
-    account_data: Events<Value>,
+    account_data: Events<DataEvent>,
     #[serde(skip_serializing_if = "no_events")]
     presence: Events<Value>,
     to_device: Events<Box<RawValue>>,
@@ -290,10 +291,6 @@ pub fn look(
     Ok(Look { response, upto, rooms: listened, acknowledged: inbox.acknowledged })
 }
 
-fn parsed(content: &str) -> Result<Value, Error> {
-    serde_json::from_str(content).map_err(Error::internal)
-}
-
 impl Sync<'_, '_, '_> {
     fn wants(&self, room_id: &str) -> bool {
         let filter = &self.request.filter.room;
@@ -433,23 +430,17 @@ impl Sync<'_, '_, '_> {
     }
 
     /// Account data about a room.
-    fn room_data(&self, tx: &ReadTx<'_>, room_id: &str, is_new: bool) -> Result<Vec<Value>, Error> {
-        let all;
+    fn room_data(&self, tx: &ReadTx<'_>, room_id: &str, is_new: bool) -> Result<Vec<DataEvent>, Error> {
         let found = if is_new && !self.is_initial() {
-            all = account_data::of_user(tx, self.viewer.user_num)?;
-            all.iter().filter(|data| data.room_id == room_id).collect()
+            account_data::of_room(tx, self.viewer.user_num, room_id)?
         } else {
-            self.room_data.get(room_id).map(|data| data.iter().collect()).unwrap_or_default()
+            self.room_data.get(room_id).cloned().unwrap_or_default()
         };
-        self.shown_data(found, room_id)
-    }
-
-    fn shown_data(&self, found: Vec<&AccountData>, room_id: &str) -> Result<Vec<Value>, Error> {
         let wanted = &self.request.filter.room.account_data;
         found
             .into_iter()
             .filter(|data| filter::lets_room(wanted, room_id) && filter::lets_type(wanted, &data.data_type))
-            .map(|data| Ok(json!({ "type": data.data_type, "content": parsed(&data.content)? })))
+            .map(DataEvent::stored)
             .collect()
     }
 
@@ -535,31 +526,25 @@ impl Sync<'_, '_, '_> {
         Ok(Left {
             timeline: Timeline { events, limited: false, prev_batch },
             state: self.place_state(state),
-            account_data: Events::default(),
+            account_data: Events { events: Vec::new() },
         })
     }
 
-    fn global_data(&self, tx: &ReadTx<'_>, global: Vec<AccountData>) -> Result<Vec<Value>, Error> {
+    fn global_data(&self, tx: &ReadTx<'_>, global: Vec<AccountData>) -> Result<Vec<DataEvent>, Error> {
         let wanted = &self.request.filter.account_data;
+        let lets = |data_type: &str| filter::lets_through(wanted, data_type, None);
+        let (stored_rules, others): (Vec<_>, Vec<_>) =
+            global.into_iter().partition(|data| data.data_type == push::DATA_TYPE);
         let mut found = Vec::new();
-        let has_rules = global.iter().any(|data| data.data_type == push::DATA_TYPE);
-        for data in &global {
-            let content = if data.data_type == push::DATA_TYPE {
-                push::as_account_data(tx, self.viewer.user_num, &self.viewer.user_id)?
-            } else {
-                parsed(&data.content)?
-            };
-            found.push((data.data_type.clone(), content));
+        for data in others.into_iter().filter(|data| lets(&data.data_type)) {
+            found.push(DataEvent::stored(data)?);
         }
-        if self.is_initial() && !has_rules {
+        let has_rules = self.is_initial() || !stored_rules.is_empty();
+        if has_rules && lets(push::DATA_TYPE) {
             let content = push::as_account_data(tx, self.viewer.user_num, &self.viewer.user_id)?;
-            found.push((push::DATA_TYPE.to_owned(), content));
+            found.push(DataEvent::made(push::DATA_TYPE, &content)?);
         }
-        Ok(found
-            .into_iter()
-            .filter(|(data_type, _)| filter::lets_through(wanted, data_type, None))
-            .map(|(data_type, content)| json!({ "type": data_type, "content": content }))
-            .collect())
+        Ok(found)
     }
 
     fn presence(&self, tx: &ReadTx<'_>, joined: &[InRoom]) -> Result<Vec<Value>, Error> {

@@ -80,6 +80,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[NO_SERVER])
             .spec(LIST),
         v3(Method::POST, "publicRooms", search)
+            .repeatable()
             .access(Access::Guest)
             .id("queryPublicRooms")
             .query([SERVER])

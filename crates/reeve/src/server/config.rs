@@ -122,6 +122,8 @@ impl Config {
                 max_body: settings.http.max_body_bytes,
                 header_timeout: seconds(settings.http.header_timeout_ms),
                 body_timeout: seconds(settings.http.body_timeout_ms),
+                answer_timeout: seconds(settings.http.answer_timeout_ms),
+                max_unsent: settings.http.max_unsent_bytes,
                 trusted_proxies: settings.trusted_proxies.0.clone(),
                 public_base_url: settings.public_base_url.as_ref().map(|url| url.as_str().to_owned()),
             },

@@ -115,6 +115,8 @@ pub(super) fn check(settings: &Settings) -> Result<(), Problem> {
     at_least("http.max_body_bytes", http.max_body_bytes, 65_536)?;
     at_least("http.header_timeout_ms", http.header_timeout_ms, 1)?;
     at_least("http.body_timeout_ms", http.body_timeout_ms, 1)?;
+    at_least("http.answer_timeout_ms", http.answer_timeout_ms, 1)?;
+    at_least("http.max_unsent_bytes", http.max_unsent_bytes, 1_048_576)?;
 
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&settings.log.filter) {
         return Err(("log.filter".to_owned(), format!("{error}, in {:?}", settings.log.filter)));

@@ -273,6 +273,12 @@ sections! {
         header_timeout_ms: u32 = 10_000;
         /// How long a client may take to send the body of a request, in milliseconds.
         body_timeout_ms: u32 = 30_000;
+        /// How long a client may take nothing of an answer, in milliseconds. Then the connection ends; media, which
+        /// is sent as it is read, may stand three times as long.
+        answer_timeout_ms: u32 = 10_000;
+        /// How many bytes of answers may stand in memory that clients have not taken yet; an account may have an
+        /// eighth of them. Whoever finds no room is asked to come again.
+        max_unsent_bytes: usize = 268_435_456;
     }
 
     Log {

@@ -9,12 +9,13 @@ use reeve_store::account_data::{self, AccountData};
 use reeve_store::ephemeral;
 use reeve_store::sliding::Standing;
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 use super::Sync;
 use super::lists::Eligible;
 use super::room::Told;
+use crate::data::DataEvent;
 use crate::devices::{self, DeviceLists, KeysLeft};
 use crate::inbox::{self, Inbox};
 use crate::room;
@@ -37,8 +38,8 @@ struct EndToEnd {
 /// Account data.
 #[derive(Debug, Default, Serialize)]
 struct Data {
-    global: Vec<Value>,
-    rooms: BTreeMap<String, Vec<Value>>,
+    global: Vec<DataEvent>,
+    rooms: BTreeMap<String, Vec<DataEvent>>,
 }
 
 /// One event for each of some rooms.
@@ -77,11 +78,6 @@ impl Extensions {
     pub(crate) fn keys(&mut self) -> Option<&mut KeysLeft> {
         self.e2ee.as_mut().map(|e2ee| &mut e2ee.keys)
     }
-}
-
-fn as_event(data: &AccountData) -> Result<Value, Error> {
-    let content: Value = serde_json::from_str(&data.content).map_err(Error::internal)?;
-    Ok(json!({ "type": data.data_type, "content": content }))
 }
 
 impl Sync<'_, '_, '_> {
@@ -145,48 +141,44 @@ impl Sync<'_, '_, '_> {
             None => account_data::of_room(tx, user_num, "")?,
         };
         let mut rules_due = self.since.is_none();
-        let mut of_rooms: HashMap<&str, Vec<&AccountData>> = HashMap::new();
-        for data in &changed {
+        let mut of_rooms: HashMap<String, Vec<AccountData>> = HashMap::new();
+        for data in changed {
             if !data.room_id.is_empty() {
-                of_rooms.entry(&data.room_id).or_default().push(data);
+                of_rooms.entry(data.room_id.clone()).or_default().push(data);
             } else if data.data_type == push::DATA_TYPE {
                 rules_due = true;
             } else {
-                told.global.push(as_event(data)?);
+                told.global.push(DataEvent::stored(data)?);
             }
         }
         if rules_due {
             let content = push::as_account_data(tx, user_num, self.own())?;
-            told.global.push(json!({ "type": push::DATA_TYPE, "content": content }));
+            told.global.push(DataEvent::made(push::DATA_TYPE, &content)?);
         }
         let in_scope = eligible.iter().filter(|room| room.is_in(extension));
         for room in in_scope {
             let room_id = room.standing.room_id.as_str();
             let of_room = of_rooms.remove(room_id);
             let is_new = shown.get(&room.standing.room_num).is_some_and(|told| told.since.is_none());
-            let events: Vec<Value> = if is_new {
+            let data = if is_new {
                 account_data::of_room(tx, user_num, room_id)?
-                    .iter()
-                    .map(as_event)
-                    .collect::<Result<_, _>>()?
             } else if self.known(room.standing).is_some() {
-                of_room.into_iter().flatten().map(as_event).collect::<Result<_, _>>()?
+                of_room.unwrap_or_default()
             } else {
                 Vec::new()
             };
-            if !events.is_empty() {
+            if !data.is_empty() {
+                let events = data.into_iter().map(DataEvent::stored).collect::<Result<_, _>>()?;
                 told.rooms.insert(room_id.to_owned(), events);
             }
         }
         // Rooms that the client knows, and that no list shows at the moment.
         if extension.is_about_all() {
             for (room_id, data) in of_rooms {
-                let room_num = reeve_store::rooms::num(tx, room_id)?;
+                let room_num = reeve_store::rooms::num(tx, &room_id)?;
                 if room_num.is_some_and(|num| self.connection.rooms.contains_key(&num)) {
-                    told.rooms.insert(
-                        room_id.to_owned(),
-                        data.into_iter().map(as_event).collect::<Result<_, _>>()?,
-                    );
+                    let events = data.into_iter().map(DataEvent::stored).collect::<Result<_, _>>()?;
+                    told.rooms.insert(room_id, events);
                 }
             }
         }

@@ -1,0 +1,148 @@
+//! What is left of the body of a request when it is answered.
+//! <https://www.rfc-editor.org/rfc/rfc9112#section-9.6>
+//!
+//! Whoever refuses a request early leaves its body on the connection, where it would be taken for the next request. So it is
+//! read to its end if that is near; else the connection ends with the answer, which says so.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use http_body_util::BodyExt as _;
+use hyper::body::{Frame, SizeHint};
+
+/// How much of a body that nobody wants is read, in bytes.
+pub(crate) const THROWN_AWAY: usize = 8 * 1024 * 1024;
+/// How long it is read.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A place for a body, from which whoever reads it takes it.
+pub(crate) type Slot = Arc<Mutex<Option<Body>>>;
+
+/// The body of a request, until it is answered.
+pub(crate) struct Unread {
+    slot: Slot,
+    ended: Arc<AtomicBool>,
+    /// Whether the client waits to be asked for the body.
+    waits: bool,
+    length: Option<usize>,
+}
+
+impl Unread {
+    pub(crate) fn new(headers: &HeaderMap, body: Body) -> Self {
+        let ended = Arc::new(AtomicBool::new(body.is_end_stream()));
+        let body = Body::new(Noted { body, ended: Arc::clone(&ended) });
+        Self {
+            slot: Arc::new(Mutex::new(Some(body))),
+            ended,
+            waits: headers.contains_key(header::EXPECT),
+            length: content_length(headers),
+        }
+    }
+
+    /// Where the body is to be taken from.
+    pub(crate) fn slot(&self) -> Slot {
+        Arc::clone(&self.slot)
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Reads what nobody read, if it is little and comes soon; returns whether another request can follow.
+    pub(crate) async fn finish(self) -> bool {
+        let rest = self.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut rest) = rest
+            && !self.has_ended()
+            && !self.waits
+            && self.length.is_none_or(|length| length <= THROWN_AWAY)
+        {
+            let reading = async {
+                let mut read = 0_usize;
+                while read <= THROWN_AWAY
+                    && let Some(Ok(frame)) = rest.frame().await
+                {
+                    read = read.saturating_add(frame.data_ref().map_or(0, Bytes::len));
+                }
+            };
+            // Whether it came in time is seen by its end.
+            drop(tokio::time::timeout(PATIENCE, reading).await);
+        }
+        self.has_ended()
+    }
+}
+
+/// The length that a request announces of its body.
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// A body that notes when it was read to its end.
+struct Noted {
+    body: Body,
+    ended: Arc<AtomicBool>,
+}
+
+impl HttpBody for Noted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if matches!(polled, Poll::Ready(None)) || self.body.is_end_stream() {
+            self.ended.store(true, Ordering::Relaxed);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    fn body(pieces: usize, length: usize) -> Body {
+        let frames =
+            (0..pieces).map(move |_| Ok::<_, axum::Error>(Frame::data(Bytes::from(vec![0; length]))));
+        Body::new(StreamBody::new(futures_util::stream::iter(frames)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_decides() {
+        let none = HeaderMap::new();
+        assert!(Unread::new(&none, Body::empty()).finish().await);
+        assert!(Unread::new(&none, body(3, 1000)).finish().await);
+        assert!(!Unread::new(&none, body(9, 1024 * 1024)).finish().await, "too long");
+        let never = Body::from_stream(futures_util::stream::pending::<Result<Bytes, axum::Error>>());
+        assert!(!Unread::new(&none, never).finish().await, "too slow");
+        let waits = HeaderMap::from_iter([(header::EXPECT, http::HeaderValue::from_static("100-continue"))]);
+        assert!(!Unread::new(&waits, body(1, 10)).finish().await, "it was not asked for");
+
+        let read = Unread::new(&waits, body(2, 10));
+        let taken = read.slot().lock().unwrap().take().unwrap();
+        assert_eq!(taken.collect().await.unwrap().to_bytes().len(), 20);
+        assert!(read.finish().await, "the handler read it");
+        let begun = Unread::new(&none, body(2, 10));
+        let mut taken = begun.slot().lock().unwrap().take().unwrap();
+        assert!(taken.frame().await.is_some());
+        drop(taken);
+        assert!(!begun.finish().await, "the handler read a part");
+    }
+}

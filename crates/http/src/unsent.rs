@@ -1,0 +1,277 @@
+//! Answers that clients have not taken yet.
+//!
+//! A large answer stands in memory until the client takes it. How much stands there is bounded, for all together and for
+//! each client, so that no one's waiting shuts out the others; and an answer that is not taken goes.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, HttpBody};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http_body_util::BodyExt as _;
+use hyper::body::{Frame, SizeHint};
+use reeve_model::clock;
+
+use crate::error::MatrixError;
+
+/// Shorter answers are not counted, in bytes.
+const SHORT: usize = 64 * 1024;
+/// How much is handed on at a time, in bytes.
+const PIECE: usize = 64 * 1024;
+/// The part of the room that one client may take while there is anything else.
+const SHARE: usize = 8;
+/// The slowest that an answer may be taken once its time is over, in bytes a second.
+const SLOWEST: f64 = 16.0 * 1024.0;
+/// After which time a client that is refused may ask again, in milliseconds.
+const AGAIN_MS: i64 = 2000;
+
+/// Whose answers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Whose {
+    /// Those of an account, by its number.
+    Account(i64),
+    /// Those to an address.
+    Address(Arc<str>),
+}
+
+#[derive(Default)]
+struct Counted {
+    all: usize,
+    of: HashMap<Whose, usize>,
+}
+
+/// All answers that were not taken yet.
+pub(crate) struct Unsent {
+    most: usize,
+    patience: Duration,
+    counted: Mutex<Counted>,
+}
+
+impl Unsent {
+    /// Room for so many bytes. A client may pause for as long as `patience`.
+    pub(crate) fn new(most: usize, patience: Duration) -> Arc<Self> {
+        Arc::new(Self { most, patience, counted: Mutex::default() })
+    }
+
+    /// Room for an answer. One by itself always finds room, however long it is.
+    fn take(self: &Arc<Self>, whose: &Whose, bytes: usize) -> Option<Room> {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = counted.of.get(whose).copied().unwrap_or_default();
+        let fits = |held: usize, most: usize| held == 0 || held.saturating_add(bytes) <= most;
+        if !(fits(counted.all, self.most) && fits(own, self.most / SHARE)) {
+            return None;
+        }
+        Some(self.add(&mut counted, whose, bytes))
+    }
+
+    fn add(self: &Arc<Self>, counted: &mut Counted, whose: &Whose, bytes: usize) -> Room {
+        counted.all += bytes;
+        *counted.of.entry(whose.clone()).or_default() += bytes;
+        Room { unsent: Arc::clone(self), whose: whose.clone(), bytes }
+    }
+
+    /// Counts an answer until it is taken. If there is no room for it, and asking again does no harm, the client is asked
+    /// to come again.
+    pub(crate) fn hold(
+        self: &Arc<Self>,
+        whose: &Whose,
+        may_ask_again: bool,
+        response: Response,
+    ) -> Result<Response, MatrixError> {
+        let length = response.body().size_hint().exact().and_then(|length| usize::try_from(length).ok());
+        let Some(length) = length.filter(|length| *length > SHORT) else { return Ok(response) };
+        let room = match self.take(whose, length) {
+            Some(room) => room,
+            None if may_ask_again => return Err(MatrixError::limit_exceeded(AGAIN_MS)),
+            None => self.add(&mut self.counted.lock().unwrap_or_else(PoisonError::into_inner), whose, length),
+        };
+        let (parts, body) = response.into_parts();
+        // A body of known length is in memory, and is there at once.
+        let Some(Ok(whole)) = body.collect().now_or_never() else {
+            return Err(MatrixError::internal("the body of an answer is not there"));
+        };
+        let held = Arc::new(Mutex::new(Held {
+            bytes: whole.to_bytes(),
+            sent: 0,
+            began: clock::monotonic(),
+            moved: clock::monotonic(),
+            room: Some(room),
+        }));
+        tokio::spawn(watch(Arc::downgrade(&held), self.patience));
+        Ok(Response::from_parts(parts, Body::new(Piecemeal { held, length })))
+    }
+}
+
+/// The room that an answer takes, until it goes.
+struct Room {
+    unsent: Arc<Unsent>,
+    whose: Whose,
+    bytes: usize,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let mut counted = self.unsent.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.all -= self.bytes;
+        if let Some(own) = counted.of.get_mut(&self.whose) {
+            *own -= self.bytes;
+            if *own == 0 {
+                counted.of.remove(&self.whose);
+            }
+        }
+    }
+}
+
+/// An answer, as far as it stands in memory.
+struct Held {
+    bytes: Bytes,
+    sent: usize,
+    began: Instant,
+    /// When a piece was handed on last.
+    moved: Instant,
+    /// `None` from when it was taken, or given up.
+    room: Option<Room>,
+}
+
+impl Held {
+    /// Whether the client takes it too slowly.
+    fn stands(&self, patience: Duration) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let most = patience.as_secs_f64() + self.sent as f64 / SLOWEST;
+        self.moved.elapsed() >= patience || self.began.elapsed().as_secs_f64() > most
+    }
+}
+
+/// Gives an answer up that is not taken.
+async fn watch(held: Weak<Mutex<Held>>, patience: Duration) {
+    loop {
+        tokio::time::sleep(patience / 4).await;
+        let Some(held) = held.upgrade() else { return };
+        let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.room.is_none() {
+            return;
+        }
+        if held.stands(patience) {
+            (held.bytes, held.room) = (Bytes::new(), None);
+            return;
+        }
+    }
+}
+
+/// An answer that is handed on in pieces, each of its own memory: what was handed on holds nothing of the rest.
+struct Piecemeal {
+    held: Arc<Mutex<Held>>,
+    length: usize,
+}
+
+impl HttpBody for Piecemeal {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.sent == self.length {
+            return Poll::Ready(None);
+        }
+        if held.room.is_none() {
+            return Poll::Ready(Some(Err(std::io::ErrorKind::TimedOut.into())));
+        }
+        let upto = held.sent.saturating_add(PIECE).min(self.length);
+        let piece = Bytes::copy_from_slice(held.bytes.get(held.sent..upto).unwrap_or_default());
+        (held.sent, held.moved) = (upto, clock::monotonic());
+        if upto == self.length {
+            (held.bytes, held.room) = (Bytes::new(), None);
+        }
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).sent == self.length
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let sent = self.held.lock().unwrap_or_else(PoisonError::into_inner).sent;
+        SizeHint::with_exact(u64::try_from(self.length - sent).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn answer(length: usize) -> Response {
+        Response::new(Body::from((0..length).map(|at| u8::try_from(at % 251).unwrap()).collect::<Vec<_>>()))
+    }
+
+    fn all(unsent: &Unsent) -> usize {
+        unsent.counted.lock().unwrap().all
+    }
+
+    #[tokio::test]
+    async fn pieces_make_the_whole() {
+        let unsent = Unsent::new(1_000_000, PATIENCE);
+        let held = unsent.hold(&Whose::Account(1), true, answer(200_000)).unwrap();
+        assert_eq!((all(&unsent), held.body().size_hint().exact()), (200_000, Some(200_000)));
+        let whole = answer(200_000).into_body().collect().await.unwrap().to_bytes();
+        assert!(held.into_body().collect().await.unwrap().to_bytes() == whole, "other bytes came");
+        assert_eq!(all(&unsent), 0);
+        assert!(unsent.counted.lock().unwrap().of.is_empty());
+    }
+
+    #[tokio::test]
+    async fn room_is_shared() {
+        let unsent = Unsent::new(1_600_000, PATIENCE);
+        let hold = |whose, length| unsent.hold(&Whose::Account(whose), true, answer(length));
+        let own = hold(1, 150_000).unwrap();
+        assert!(hold(1, 70_000).is_err(), "more than a share");
+        assert!(hold(1, SHORT).is_ok(), "short ones are not counted");
+        let others: Vec<_> = (2..9).map(|whose| hold(whose, 200_000).unwrap()).collect();
+        assert_eq!(
+            hold(9, 200_000).unwrap_err().status,
+            http::StatusCode::TOO_MANY_REQUESTS,
+            "all room is taken"
+        );
+        // What cannot be asked for again is let through all the same.
+        assert!(unsent.hold(&Whose::Account(9), false, answer(200_000)).is_ok());
+        drop(others);
+        assert!(hold(9, 200_000).is_ok());
+        drop(own);
+        assert_eq!(all(&unsent), 0);
+        assert!(hold(1, 9_000_000).is_ok(), "one by itself always finds room");
+    }
+
+    #[test]
+    fn little_at_a_time_is_too_little() {
+        let unsent = Unsent::new(1_000_000, PATIENCE);
+        let now = clock::monotonic();
+        let stands = |sent: usize, since: u64| {
+            let began = now.checked_sub(Duration::from_secs(since)).unwrap();
+            let room = unsent.take(&Whose::Account(1), 1);
+            Held { bytes: Bytes::new(), sent, began, moved: clock::monotonic(), room }.stands(PATIENCE)
+        };
+        assert!(!stands(100_000, 9) && !stands(100_000, 15));
+        assert!(stands(100_000, 20), "100 kB in 20 seconds");
+        assert!(!stands(400_000, 20));
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_loses_it() {
+        let unsent = Unsent::new(1_000_000, Duration::from_millis(40));
+        let mut body = unsent.hold(&Whose::Account(1), true, answer(200_000)).unwrap().into_body();
+        assert!(body.frame().await.unwrap().is_ok());
+        while all(&unsent) > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(body.frame().await.unwrap().is_err(), "the rest is gone");
+    }
+}
