@@ -37,12 +37,12 @@ pub(crate) fn routes() -> Vec<Route> {
             changing(aliased(Route::put(&path, move |call| set(call, Some(key)))))
                 .id(put)
                 .access(setter)
-                .limit(Limit::Message)
+                .limit(Limit::Name)
                 .takes::<shape::AnyObject>()
                 .summary("Sets the display name or the avatar"),
             changing(aliased(Route::delete(&path, move |call| delete(call, Some(key)))))
                 .id(take)
-                .limit(Limit::Message)
+                .limit(Limit::Name)
                 .summary("Takes the display name or the avatar away"),
         ]);
     }
@@ -76,6 +76,7 @@ fn reading(route: Route) -> Route {
 fn changing(route: Route) -> Route {
     route
         .access(Access::User)
+        .limit(Limit::Profile)
         .not_suspended(SUSPENDED)
         .returns::<shape::Empty>(200)
         .description("Administrators may change the profile of every account.")

@@ -8,7 +8,7 @@ use reeve_accounts::sessions::{self, NewSession};
 use reeve_accounts::users::{self, NewUser};
 use reeve_http::json::{self, Object};
 use reeve_http::limits::Bucket;
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, auth, reply};
+use reeve_http::{Access, Answer, Call, Limit, MatrixError, Param, Route, auth, reply};
 use serde_json::{Value, json};
 
 use crate::login::{new_session, session_body};
@@ -25,6 +25,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/_matrix/client/v3/register", handle)
             .also("/_matrix/client/r0/register")
             .access(Access::Anybody)
+            .limit(Limit::Registration)
             .id("register")
             .takes::<shapes::Registration>()
             .returns::<shapes::NewAccount>(200)
@@ -41,7 +42,11 @@ pub(crate) fn routes() -> Vec<Route> {
                 (400, "M_UNRECOGNIZED", "`kind` is neither `user` nor `guest`"),
                 (401, "M_UNAUTHORIZED", "the registration token cannot be used"),
                 (403, "M_FORBIDDEN", "people cannot register by themselves, or guests are not let in"),
-                (429, "M_LIMIT_EXCEEDED", "too many accounts were made from this address"),
+                (
+                    429,
+                    "M_LIMIT_EXCEEDED",
+                    "too many accounts were made, or tried to be made, from this address",
+                ),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3register"),
     ]

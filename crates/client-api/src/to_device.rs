@@ -3,7 +3,7 @@
 
 use http::Method;
 use reeve_accounts::to_device;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
+use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
 use reeve_store::transactions::Key;
 
 use crate::rooms::{device_key, required, v3};
@@ -14,6 +14,7 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::PUT, "sendToDevice/{event_type}/{txn_id}", send)
             .also("/_matrix/client/unstable/sendToDevice/{event_type}/{txn_id}")
             .access(Access::Guest)
+            .limit(Limit::ToDevice)
             .id("sendToDevice")
             .takes::<shapes::ToDevice>()
             .returns::<shape::Empty>(200)

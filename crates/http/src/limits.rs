@@ -3,7 +3,7 @@
 //! A request is let through while the bucket holds at most `burst - 1`; the bucket leaks `per_second`.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use reeve_accounts::sessions::Session;
 use reeve_store::ratelimits::Override;
@@ -25,14 +25,34 @@ pub struct RateLimit {
 pub struct RateLimits {
     /// Whether there are any.
     pub enabled: bool,
-    /// Sending, changing memberships, creating rooms, changing the own profile; per account.
+    /// Sending, changing memberships, creating rooms, changing the own name and avatar; per account.
     pub message: RateLimit,
+    /// Changing a profile; per account.
+    pub profile: RateLimit,
+    /// Creating and upgrading rooms; per account.
+    pub room_creation: RateLimit,
+    /// Joining rooms; per account.
+    pub joins: RateLimit,
+    /// Joining a room; per room.
+    pub joins_per_room: RateLimit,
+    /// Inviting; per account that invites.
+    pub invites_per_sender: RateLimit,
+    /// Being invited; per account.
+    pub invites_per_recipient: RateLimit,
+    /// Inviting into a room; per room.
+    pub invites_per_room: RateLimit,
+    /// Sending messages to devices; per account.
+    pub to_device: RateLimit,
+    /// Reporting; per account.
+    pub reports: RateLimit,
     /// Uploading; per account.
     pub media: RateLimit,
     /// Asking for previews of web pages; per account.
     pub url_previews: RateLimit,
     /// Registering; per address.
     pub registration: RateLimit,
+    /// Trying to register, a request at a time; per address.
+    pub registration_attempts: RateLimit,
     /// Logging in; per address.
     pub login_address: RateLimit,
     /// Logging in; per account.
@@ -48,9 +68,19 @@ impl Default for RateLimits {
         Self {
             enabled: true,
             message: RateLimit { per_second: 0.2, burst: 10 },
+            profile: RateLimit { per_second: 0.5, burst: 50 },
+            room_creation: RateLimit { per_second: 0.016, burst: 10 },
+            joins: RateLimit { per_second: 0.1, burst: 10 },
+            joins_per_room: RateLimit { per_second: 1.0, burst: 10 },
+            invites_per_sender: RateLimit { per_second: 0.3, burst: 10 },
+            invites_per_recipient: RateLimit { per_second: 0.003, burst: 5 },
+            invites_per_room: RateLimit { per_second: 0.3, burst: 10 },
+            to_device: RateLimit { per_second: 5.0, burst: 500 },
+            reports: RateLimit { per_second: 1.0, burst: 5 },
             media: RateLimit { per_second: 10.0, burst: 50 },
             url_previews: RateLimit { per_second: 2.0, burst: 30 },
             registration: seldom,
+            registration_attempts: RateLimit { per_second: 0.5, burst: 30 },
             login_address: login,
             login_account: login,
             login_failed: seldom,
@@ -69,12 +99,32 @@ const TRYING_TOKENS: RateLimit = RateLimit { per_second: 0.1, burst: 5 };
 pub enum Bucket {
     /// `message`, by account number.
     Message(i64),
+    /// `profile`, by account number.
+    Profile(i64),
+    /// `room_creation`, by account number.
+    RoomCreation(i64),
+    /// `joins`, by account number.
+    Joins(i64),
+    /// `joins_per_room`, by room id.
+    JoinsOfRoom(String),
+    /// `invites_per_sender`, by account number.
+    InvitesBy(i64),
+    /// `invites_per_recipient`, by user id.
+    InvitesOf(String),
+    /// `invites_per_room`, by room id.
+    InvitesInto(String),
+    /// `to_device`, by account number.
+    ToDevice(i64),
+    /// `reports`, by account number.
+    Reports(i64),
     /// `media`, by account number.
     Media(i64),
     /// `url_previews`, by account number.
     UrlPreviews(i64),
     /// `registration`, by address.
     Registration(String),
+    /// `registration_attempts`, by address.
+    RegistrationAttempts(String),
     /// Trying registration tokens, by address.
     RegistrationToken(String),
     /// `login_address`, by address.
@@ -99,16 +149,22 @@ const ROUNDING: f64 = 1e-3;
 /// When this many buckets are kept, those that have run empty are dropped.
 const PRUNE_AT: usize = 50_000;
 
+struct Levels {
+    of: HashMap<Bucket, Level>,
+    /// At how many buckets the next look for empty ones is worth it.
+    prune_at: usize,
+}
+
 /// All buckets.
 pub struct Limiter {
     limits: RateLimits,
-    levels: Mutex<HashMap<Bucket, Level>>,
+    levels: Mutex<Levels>,
 }
 
 impl Limiter {
     /// Buckets with these limits, all empty.
     pub fn new(limits: RateLimits) -> Self {
-        Self { limits, levels: Mutex::new(HashMap::new()) }
+        Self { limits, levels: Mutex::new(Levels { of: HashMap::new(), prune_at: PRUNE_AT }) }
     }
 
     /// The limits in force.
@@ -116,32 +172,47 @@ impl Limiter {
         &self.limits
     }
 
+    fn levels(&self) -> MutexGuard<'_, Levels> {
+        self.levels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Counts one request; `Err` holds the milliseconds after which it would be let through. With `count` off the
     /// bucket is only looked at.
     fn take(&self, bucket: Bucket, limit: RateLimit, now: i64, count: bool) -> Result<(), i64> {
-        let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
-        if levels.len() >= PRUNE_AT {
-            levels.retain(|_, level| leaked(*level, now) > 0.0);
-        }
-        let old = levels.get(&bucket).copied().unwrap_or(Level {
-            amount: 0.0,
-            at: now,
-            per_second: limit.per_second,
-        });
-        #[expect(clippy::cast_precision_loss, reason = "a burst is a small number")]
-        let room = limit.burst as f64 - 1.0;
-        let amount = leaked(Level { per_second: limit.per_second, ..old }, now);
-        if amount > room {
-            #[expect(clippy::cast_possible_truncation, reason = "bounded by the clamp")]
-            let wait = ((amount - room) / limit.per_second * 1000.0 - ROUNDING)
-                .ceil()
-                .clamp(1.0, 86_400_000.0) as i64;
-            return Err(wait);
-        }
+        let mut levels = self.levels();
+        let amount = levels.room(&bucket, limit, 0.0, now)?;
         if count {
-            levels.insert(bucket, Level { amount: amount + 1.0, at: now, per_second: limit.per_second });
+            levels.set(bucket, Level { amount: amount + 1.0, at: now, per_second: limit.per_second });
         }
         Ok(())
+    }
+
+    /// Counts what a request does against several limits: against all of them, or against none if one refuses. A bucket
+    /// may occur several times.
+    fn take_all(&self, buckets: &[Bucket], now: i64) -> Result<(), i64> {
+        let mut levels = self.levels();
+        let mut wanted: HashMap<&Bucket, f64> = HashMap::new();
+        for bucket in buckets {
+            let before = wanted.entry(bucket).or_default();
+            levels.room(bucket, self.limit(bucket), *before, now)?;
+            *before += 1.0;
+        }
+        for (bucket, wanted) in wanted {
+            let limit = self.limit(bucket);
+            let amount = levels.amount(bucket, limit, now) + wanted;
+            levels.set(bucket.clone(), Level { amount, at: now, per_second: limit.per_second });
+        }
+        Ok(())
+    }
+
+    /// Takes back what was counted for a request that came to nothing.
+    fn give_back(&self, buckets: &[Bucket]) {
+        let mut levels = self.levels();
+        for bucket in buckets {
+            if let Some(level) = levels.of.get_mut(bucket) {
+                level.amount = (level.amount - 1.0).max(0.0);
+            }
+        }
     }
 
     /// Counts a request against a limit, if limits are on.
@@ -158,18 +229,63 @@ impl Limiter {
         if !self.limits.enabled {
             return Ok(());
         }
-        let limit = match bucket {
+        let limit = self.limit(&bucket);
+        self.take(bucket, limit, now, count).map_err(MatrixError::limit_exceeded)
+    }
+
+    fn limit(&self, bucket: &Bucket) -> RateLimit {
+        match bucket {
             Bucket::Message(_) => self.limits.message,
+            Bucket::Profile(_) => self.limits.profile,
+            Bucket::RoomCreation(_) => self.limits.room_creation,
+            Bucket::Joins(_) => self.limits.joins,
+            Bucket::JoinsOfRoom(_) => self.limits.joins_per_room,
+            Bucket::InvitesBy(_) => self.limits.invites_per_sender,
+            Bucket::InvitesOf(_) => self.limits.invites_per_recipient,
+            Bucket::InvitesInto(_) => self.limits.invites_per_room,
+            Bucket::ToDevice(_) => self.limits.to_device,
+            Bucket::Reports(_) => self.limits.reports,
             Bucket::Media(_) => self.limits.media,
             Bucket::UrlPreviews(_) => self.limits.url_previews,
             Bucket::Registration(_) => self.limits.registration,
+            Bucket::RegistrationAttempts(_) => self.limits.registration_attempts,
             Bucket::RegistrationToken(_) => TRYING_TOKENS,
             Bucket::LoginAddress(_) => self.limits.login_address,
             Bucket::LoginAccount(_) => self.limits.login_account,
             Bucket::LoginFailed(_) => self.limits.login_failed,
             Bucket::LoginToken(_) => LOGIN_TOKEN,
-        };
-        self.take(bucket, limit, now, count).map_err(MatrixError::limit_exceeded)
+        }
+    }
+}
+
+impl Levels {
+    /// How much is in a bucket.
+    fn amount(&self, bucket: &Bucket, limit: RateLimit, now: i64) -> f64 {
+        let old = self.of.get(bucket).copied();
+        old.map_or(0.0, |old| leaked(Level { per_second: limit.per_second, ..old }, now))
+    }
+
+    /// How much is in a bucket that takes one more after some others; `Err` holds the milliseconds after which it would.
+    fn room(&self, bucket: &Bucket, limit: RateLimit, others: f64, now: i64) -> Result<f64, i64> {
+        #[expect(clippy::cast_precision_loss, reason = "a burst is a small number")]
+        let room = limit.burst as f64 - 1.0;
+        let amount = self.amount(bucket, limit, now) + others;
+        if amount > room {
+            #[expect(clippy::cast_possible_truncation, reason = "bounded by the clamp")]
+            let wait = ((amount - room) / limit.per_second * 1000.0 - ROUNDING)
+                .ceil()
+                .clamp(1.0, 86_400_000.0) as i64;
+            return Err(wait);
+        }
+        Ok(amount)
+    }
+
+    fn set(&mut self, bucket: Bucket, level: Level) {
+        if self.of.len() >= self.prune_at {
+            self.of.retain(|_, other| leaked(*other, level.at) > 0.0);
+            self.prune_at = (self.of.len() * 2).max(PRUNE_AT);
+        }
+        self.of.insert(bucket, level);
     }
 }
 
@@ -204,6 +320,41 @@ pub fn switchable(app: &App, session: &Session, bucket: Bucket, now: i64) -> Res
     if is_unlimited(session) { Ok(()) } else { app.limiter.check(bucket, now) }
 }
 
+/// Refuses more invites at once than could ever be let through.
+pub fn check_invites(app: &App, session: &Session, invites: usize) -> Result<(), MatrixError> {
+    let limits = &app.limiter.limits;
+    let most = usize::try_from(limits.invites_per_sender.burst).unwrap_or(usize::MAX);
+    if limits.enabled && invites > most && !is_unlimited(session) {
+        return Err(MatrixError::unknown("Cannot invite so many users at once"));
+    }
+    Ok(())
+}
+
+/// Does what counts against several limits of an account, which get back what came to nothing. An override can only
+/// switch them off.
+pub async fn counted<T>(
+    app: &App,
+    session: &Session,
+    buckets: &[Bucket],
+    now: i64,
+    deed: impl Future<Output = Result<T, MatrixError>>,
+) -> Result<T, MatrixError> {
+    if !app.limiter.limits.enabled || buckets.is_empty() {
+        return deed.await;
+    }
+    if let Err(wait) = app.limiter.take_all(buckets, now) {
+        if is_unlimited(session) {
+            return deed.await;
+        }
+        return Err(MatrixError::limit_exceeded(wait));
+    }
+    let done = deed.await;
+    if done.is_err() {
+        app.limiter.give_back(buckets);
+    }
+    done
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,6 +370,37 @@ mod tests {
         assert_eq!(take(400), Err(600));
         assert_eq!(take(1000), Ok(()));
         assert_eq!(take(1000), Err(1000));
+    }
+
+    #[test]
+    fn all_or_none() {
+        let limiter = Limiter::new(RateLimits {
+            joins: RateLimit { per_second: 1.0, burst: 2 },
+            joins_per_room: RateLimit { per_second: 0.5, burst: 1 },
+            ..RateLimits::default()
+        });
+        let both = |room: &str| [Bucket::Joins(1), Bucket::JoinsOfRoom(room.to_owned())];
+        assert_eq!(limiter.take_all(&both("a"), 0), Ok(()));
+        assert_eq!(limiter.take_all(&both("a"), 0), Err(2000));
+        assert_eq!(limiter.take_all(&both("b"), 0), Ok(()), "the refused one did not count");
+        assert_eq!(limiter.take_all(&both("c"), 0), Err(1000));
+        limiter.give_back(&both("b"));
+        assert_eq!(limiter.take_all(&both("b"), 0), Ok(()));
+        let thrice = [Bucket::Joins(2), Bucket::Joins(2), Bucket::Joins(2)];
+        assert_eq!(limiter.take_all(&thrice, 0), Err(1000));
+        assert_eq!(limiter.take_all(&thrice[1..], 0), Ok(()));
+        assert_eq!(limiter.take_all(&thrice[2..], 0), Err(1000));
+    }
+
+    #[test]
+    fn empty_buckets_go() {
+        let limiter = Limiter::new(RateLimits::default());
+        for number in 0..i64::try_from(PRUNE_AT).unwrap() {
+            limiter.take_all(&[Bucket::Reports(number)], 0).unwrap();
+        }
+        assert_eq!(limiter.levels().of.len(), PRUNE_AT);
+        limiter.take_all(&[Bucket::Reports(-1)], 10_000).unwrap();
+        assert_eq!(limiter.levels().of.len(), 1);
     }
 
     #[test]

@@ -457,9 +457,14 @@ pub fn ledger(routes: &[Arc<Route>]) -> String {
             let limit = match route.limit {
                 Limit::None => "",
                 Limit::Message | Limit::Sending => "message",
+                Limit::Profile => "profile",
+                Limit::Name => "message, profile",
+                Limit::RoomCreation => "message, room_creation",
+                Limit::ToDevice => "to_device",
+                Limit::Reports => "reports",
                 Limit::Media => "media",
                 Limit::UrlPreviews => "url_previews",
-                Limit::Registration => "registration",
+                Limit::Registration => "registration_attempts",
                 Limit::Login => "login",
             };
             let _ = writeln!(

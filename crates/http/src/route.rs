@@ -67,11 +67,21 @@ pub enum Limit {
     Message,
     /// The same, counted by the handler, since a repeated transaction costs nothing.
     Sending,
+    /// `rate_limits.profile`, per acting account.
+    Profile,
+    /// The same and `rate_limits.message`, since everybody in the rooms of the account is told.
+    Name,
+    /// `rate_limits.message` and `rate_limits.room_creation`, per acting account.
+    RoomCreation,
+    /// `rate_limits.to_device`, per acting account.
+    ToDevice,
+    /// `rate_limits.reports`, per acting account.
+    Reports,
     /// `rate_limits.media`, per acting account.
     Media,
     /// `rate_limits.url_previews`, per acting account.
     UrlPreviews,
-    /// `rate_limits.registration`, per address.
+    /// `rate_limits.registration_attempts`, per address; the handler counts accounts.
     Registration,
     /// `rate_limits.login`, per address; the handler counts per account and failures.
     Login,

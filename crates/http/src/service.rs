@@ -268,22 +268,43 @@ fn check(route: &Route, head: &Head, session: Option<&Session>) -> Result<(), Ma
 fn limit(route: &Route, head: &Head, session: Option<&Session>) -> Result<(), MatrixError> {
     let address = || head.ip.to_string();
     let limiter = &head.app.limiter;
-    match (route.limit, session) {
-        (Limit::Message, Some(session)) => limits::message(&head.app, session, head.now),
-        (Limit::Media, Some(session)) => {
-            limits::switchable(&head.app, session, Bucket::Media(session.user.num), head.now)
+    let Some(session) = session else {
+        return match route.limit {
+            Limit::Registration => limiter.check(Bucket::RegistrationAttempts(address()), head.now),
+            Limit::Login => limiter.check(Bucket::LoginAddress(address()), head.now),
+            Limit::None
+            | Limit::Message
+            | Limit::Sending
+            | Limit::Profile
+            | Limit::Name
+            | Limit::RoomCreation
+            | Limit::ToDevice
+            | Limit::Reports
+            | Limit::Media
+            | Limit::UrlPreviews => Ok(()),
+        };
+    };
+    let num = session.user.num;
+    let bucket = match route.limit {
+        Limit::None | Limit::Sending => return Ok(()),
+        Limit::Message => return limits::message(&head.app, session, head.now),
+        Limit::Profile => Bucket::Profile(num),
+        Limit::Name => {
+            limits::message(&head.app, session, head.now)?;
+            Bucket::Profile(num)
         }
-        (Limit::UrlPreviews, Some(session)) => {
-            limits::switchable(&head.app, session, Bucket::UrlPreviews(session.user.num), head.now)
+        Limit::RoomCreation => {
+            limits::message(&head.app, session, head.now)?;
+            Bucket::RoomCreation(num)
         }
-        (Limit::Registration, _) => limiter.check(Bucket::Registration(head.ip.to_string()), head.now),
-        (Limit::Login, _) => limiter.check(Bucket::LoginAddress(head.ip.to_string()), head.now),
-        (Limit::None | Limit::Message | Limit::Media | Limit::UrlPreviews | Limit::Sending, _) => Ok(()),
-    }
-}
-
-fn content_length(headers: &HeaderMap) -> Option<usize> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+        Limit::ToDevice => Bucket::ToDevice(num),
+        Limit::Reports => Bucket::Reports(num),
+        Limit::Media => Bucket::Media(num),
+        Limit::UrlPreviews => Bucket::UrlPreviews(num),
+        Limit::Registration => Bucket::RegistrationAttempts(address()),
+        Limit::Login => Bucket::LoginAddress(address()),
+    };
+    limits::switchable(&head.app, session, bucket, head.now)
 }
 
 /// The headers of every answer.

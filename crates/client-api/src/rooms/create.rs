@@ -3,6 +3,7 @@
 use http::Method;
 use reeve_accounts::sessions::Session;
 use reeve_http::json::Object;
+use reeve_http::limits::{self, Bucket};
 use reeve_http::{Answer, Call, Limit, MatrixError, Route, reply};
 use reeve_rooms::create::{self, Initial, NewRoom, Preset};
 use serde_json::{Map, Value, json};
@@ -14,7 +15,7 @@ use crate::shapes;
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::POST, "createRoom", handle)
-            .limit(Limit::Message)
+            .limit(Limit::RoomCreation)
             .id("createRoom")
             .takes::<shapes::NewRoom>()
             .returns::<shapes::CreatedRoom>(200)
@@ -22,6 +23,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[
                 (400, "M_ROOM_IN_USE", "the alias is taken"),
                 (400, "M_INVALID_ROOM_STATE", "the room would not accept its own initial state"),
+                (400, "M_UNKNOWN", "more users are invited than may be at once"),
                 (400, "M_UNSUPPORTED_ROOM_VERSION", "the room version is not supported"),
                 (403, "M_FORBIDDEN", "an invitation is to another server, to an address, or from a guest"),
                 (403, "M_USER_SUSPENDED", "the account is suspended"),
@@ -32,17 +34,19 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn handle(mut call: Call) -> Answer {
     let new = parse(&call.object().await?)?;
-    let (home, ctx) = (home(&call), call.ctx());
-    let room = call
-        .act(move |tx, Session { user, .. }| create::create(tx, &home, &ctx, user, &new))
-        .await
-        .map_err(|error| {
-            // Here the alias is a part of the request and not the resource.
-            if error.status == http::StatusCode::CONFLICT {
-                return MatrixError::bad_request("M_ROOM_IN_USE", error.error);
-            }
-            error
-        })?;
+    let (home, ctx, num) = (home(&call), call.ctx(), call.user()?.num);
+    limits::check_invites(&call.app, call.session()?, new.invite.len())?;
+    let inviting = |target: &String| [Bucket::InvitesBy(num), Bucket::InvitesOf(target.clone())];
+    let buckets: Vec<Bucket> = new.invite.iter().flat_map(inviting).collect();
+    let deed = call.act(move |tx, Session { user, .. }| create::create(tx, &home, &ctx, user, &new));
+    let done = limits::counted(&call.app, call.session()?, &buckets, call.now, deed).await;
+    let room = done.map_err(|error| {
+        // Here the alias is a part of the request and not the resource.
+        if error.status == http::StatusCode::CONFLICT {
+            return MatrixError::bad_request("M_ROOM_IN_USE", error.error);
+        }
+        error
+    })?;
     let mut body = json!({ "room_id": room.room_id });
     if let (Some(alias), Some(body)) = (&room.canonical_alias, body.as_object_mut()) {
         body.insert("room_alias".to_owned(), json!(alias));

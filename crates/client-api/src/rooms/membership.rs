@@ -3,6 +3,7 @@
 use http::Method;
 use reeve_accounts::sessions::Session;
 use reeve_http::json::Object;
+use reeve_http::limits::{self, Bucket};
 use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
 use reeve_rooms::membership::{self, Removal};
 use reeve_rooms::{Error, directory, send};
@@ -96,16 +97,44 @@ async fn reason(call: &mut Call) -> Result<(Object, Option<String>), MatrixError
     Ok((body, reason))
 }
 
+/// What joining a room, named by its id or an alias, counts against. Who is in it already comes to nothing new.
+pub(super) async fn joining(call: &Call, named: &str) -> Result<Vec<Bucket>, MatrixError> {
+    if !call.app.rate_limits().enabled {
+        return Ok(Vec::new());
+    }
+    let (user, named) = (call.user()?.clone(), named.to_owned());
+    let num = user.num;
+    let joins = call
+        .read(move |tx| match directory::room(tx, &named) {
+            Ok(room) if membership::current(tx, &user.user_id, &room)? == "join" => Ok(None),
+            Ok(room) => Ok(Some(room.room_id)),
+            Err(Error::Db(error)) => Err(Error::Db(error)),
+            // The deed says why not.
+            Err(_) => Ok(None),
+        })
+        .await?;
+    Ok(joins.map_or_else(Vec::new, |room_id| vec![Bucket::Joins(num), Bucket::JoinsOfRoom(room_id)]))
+}
+
+/// What inviting somebody counts against.
+pub(super) fn inviting(call: &Call, room_id: &str, target: &str) -> Result<Vec<Bucket>, MatrixError> {
+    Ok(vec![
+        Bucket::InvitesBy(call.user()?.num),
+        Bucket::InvitesOf(target.to_owned()),
+        Bucket::InvitesInto(room_id.to_owned()),
+    ])
+}
+
 async fn join(mut call: Call) -> Answer {
     let (_, reason) = reason(&mut call).await?;
     let (home, ctx, named) = (home(&call), call.ctx(), named(&call));
-    let room_id = call
-        .act(move |tx, Session { user, .. }| -> Result<_, Error> {
-            let mut room = directory::room_to_enter(tx, &user.user_id, &named)?;
-            membership::join(tx, &home, &ctx, user, &mut room, reason.as_deref())?;
-            Ok(room.room_id)
-        })
-        .await?;
+    let buckets = joining(&call, &named).await?;
+    let deed = call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
+        let mut room = directory::room_to_enter(tx, &user.user_id, &named)?;
+        membership::join(tx, &home, &ctx, user, &mut room, reason.as_deref())?;
+        Ok(room.room_id)
+    });
+    let room_id = limits::counted(&call.app, call.session()?, &buckets, call.now, deed).await?;
     reply::ok(&json!({ "room_id": room_id }))
 }
 
@@ -143,12 +172,13 @@ async fn invite(mut call: Call) -> Answer {
     }
     let target = required_text(&body, "user_id")?;
     let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
-    call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
+    let buckets = inviting(&call, &room_id, &target)?;
+    let deed = call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
         let mut room = send::find_room(tx, &room_id)
             .map_err(|_| Error::Forbidden(format!("User {} not in room {room_id}", user.user_id)))?;
         membership::invite(tx, &home, &ctx, user, &mut room, &target, (reason.as_deref(), false))
-    })
-    .await?;
+    });
+    limits::counted(&call.app, call.session()?, &buckets, call.now, deed).await?;
     reply::empty()
 }
 

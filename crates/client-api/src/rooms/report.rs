@@ -2,7 +2,7 @@
 
 use http::Method;
 use reeve_accounts::sessions::Session;
-use reeve_http::{Answer, Call, MatrixError, Route, reply, shape};
+use reeve_http::{Answer, Call, Limit, MatrixError, Route, reply, shape};
 use reeve_rooms::reports;
 use serde_json::Value;
 
@@ -15,6 +15,7 @@ const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#reporting-c
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::POST, "rooms/{room_id}/report/{event_id}", event)
+            .limit(Limit::Reports)
             .id("reportEvent")
             .takes::<shapes::EventReport>()
             .returns::<shape::Empty>(200)
@@ -22,12 +23,14 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[(404, "M_NOT_FOUND", "there is no such event, or it may not be seen")])
             .spec(SPEC),
         v3(Method::POST, "rooms/{room_id}/report", room)
+            .limit(Limit::Reports)
             .id("reportRoom")
             .takes::<shapes::Report>()
             .returns::<shape::Empty>(200)
             .summary("Reports a room; whether there is one is not told")
             .spec(SPEC),
         v3(Method::POST, "users/{user_id}/report", user)
+            .limit(Limit::Reports)
             .id("reportUser")
             .takes::<shapes::Report>()
             .returns::<shape::Empty>(200)

@@ -2,13 +2,15 @@
 
 use http::Method;
 use reeve_accounts::sessions::Session;
-use reeve_http::{Access, Answer, Call, Limit, Param, Route, reply, shape};
+use reeve_http::limits::{self, Bucket};
+use reeve_http::{Access, Answer, Call, Limit, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::Error;
 use reeve_rooms::send::{self, Sent};
 use reeve_rooms::view::View;
 use reeve_store::events;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::membership::{inviting, joining};
 use super::{home, open, v3, viewer};
 
 use crate::shapes;
@@ -109,8 +111,21 @@ async fn set(mut call: Call) -> Answer {
     let sent =
         Sent { event_type: call.param("event_type"), state_key: Some(call.param("state_key")), content };
     let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
-    let event_id = call
-        .act(move |tx, Session { user, .. }| send::send(tx, &home, &ctx, user, &room_id, &sent, None))
-        .await?;
+    let buckets = moving(&call, &room_id, &sent).await?;
+    let deed =
+        call.act(move |tx, Session { user, .. }| send::send(tx, &home, &ctx, user, &room_id, &sent, None));
+    let event_id = limits::counted(&call.app, call.session()?, &buckets, call.now, deed).await?;
     reply::ok(&json!({ "event_id": event_id }))
+}
+
+/// What a piece of state counts against that invites somebody, or lets who sends it join.
+async fn moving(call: &Call, room_id: &str, sent: &Sent) -> Result<Vec<Bucket>, MatrixError> {
+    let Some(target) = sent.state_key.as_deref().filter(|_| sent.event_type == "m.room.member") else {
+        return Ok(Vec::new());
+    };
+    match sent.content.get("membership").and_then(Value::as_str) {
+        Some("invite") => inviting(call, room_id, target),
+        Some("join") if target == call.user()?.user_id => joining(call, room_id).await,
+        _ => Ok(Vec::new()),
+    }
 }

@@ -13,7 +13,7 @@ use crate::shapes;
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::POST, "rooms/{room_id}/upgrade", handle)
-            .limit(Limit::Message)
+            .limit(Limit::RoomCreation)
             .id("upgradeRoom")
             .takes::<shapes::Upgrade>()
             .returns::<shapes::Replacement>(200)

@@ -110,12 +110,32 @@ sections! {
         enabled: bool = true;
         /// Per account: everything that sends something to other people, and profile changes.
         message: RateLimit = RateLimit { per_second: 0.2, burst: 10 };
+        /// Per account: profile changes, those of names and avatars besides `message`.
+        profile: RateLimit = RateLimit { per_second: 0.5, burst: 50 };
+        /// Per account: rooms that it creates or upgrades, besides `message`.
+        room_creation: RateLimit = RateLimit { per_second: 0.016, burst: 10 };
+        /// Per account: rooms that it joins, besides `message`.
+        joins: RateLimit = RateLimit { per_second: 0.1, burst: 10 };
+        /// Per room: joins of all accounts together.
+        joins_per_room: RateLimit = RateLimit { per_second: 1.0, burst: 10 };
+        /// Per account: invites that it sends, besides `message`. A new room invites at most `burst` at once.
+        invites_per_sender: RateLimit = RateLimit { per_second: 0.3, burst: 10 };
+        /// Per account: invites that it gets, from all together.
+        invites_per_recipient: RateLimit = RateLimit { per_second: 0.003, burst: 5 };
+        /// Per room: invites into it, by all together.
+        invites_per_room: RateLimit = RateLimit { per_second: 0.3, burst: 10 };
+        /// Per account: requests that send messages to devices.
+        to_device: RateLimit = RateLimit { per_second: 5.0, burst: 500 };
+        /// Per account: reports of events, rooms and people.
+        reports: RateLimit = RateLimit { per_second: 1.0, burst: 5 };
         /// Per account: uploads.
         media: RateLimit = RateLimit { per_second: 10.0, burst: 50 };
         /// Per account: previews of web pages.
         url_previews: RateLimit = RateLimit { per_second: 2.0, burst: 30 };
         /// Per address: registrations.
         registration: RateLimit = RateLimit { per_second: 0.17, burst: 3 };
+        /// Per address: requests that try to register, of which a registration needs two or three.
+        registration_attempts: RateLimit = RateLimit { per_second: 0.5, burst: 30 };
         /// Per address: logins, successful or not.
         login: RateLimit = RateLimit { per_second: 0.003, burst: 5 };
         /// Per account: logins, from whatever address.
