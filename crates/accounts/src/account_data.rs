@@ -6,6 +6,7 @@ use reeve_store::account_data;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
+use crate::policy::Limits;
 
 /// The room id of what is about no room.
 const GLOBAL: &str = "";
@@ -35,14 +36,45 @@ pub fn find(tx: &ReadTx<'_>, user_num: i64, data_type: &str) -> Result<Option<Va
     content.map(Some).map_err(|error| DbError::Internal(format!("account data is not JSON: {error}")))
 }
 
+/// The longest type and the longest room id, in bytes.
+const LONGEST_TYPE: usize = 512;
+const LONGEST_ROOM_ID: usize = 255;
+
+/// Replaces the content of one type about a room, or about none where the room id is blank.
+pub fn put(
+    tx: &mut Tx<'_>,
+    limits: &Limits,
+    user_num: i64,
+    room_id: &str,
+    data_type: &str,
+    content: &Map<String, Value>,
+) -> Result<(), Error> {
+    if data_type.len() > LONGEST_TYPE {
+        return Err(Error::too_long("The type of account data", LONGEST_TYPE));
+    }
+    if room_id.len() > LONGEST_ROOM_ID {
+        return Err(Error::too_long("A room id", LONGEST_ROOM_ID));
+    }
+    let content = serde_json::to_string(content)
+        .map_err(|error| DbError::Internal(format!("account data cannot be written as JSON: {error}")))?;
+    let Some(totals) = account_data::put(tx, user_num, room_id, data_type, &content)? else { return Ok(()) };
+    if totals.entries > limits.account_data {
+        return Err(Error::too_many("An account", limits.account_data, "pieces of account data"));
+    }
+    if totals.bytes > limits.account_data_bytes {
+        let most = limits.account_data_bytes;
+        return Err(Error::TooLong { what: "The account data of an account", most });
+    }
+    Ok(())
+}
+
 /// Replaces the content of one type.
 pub fn set(
     tx: &mut Tx<'_>,
+    limits: &Limits,
     user_num: i64,
     data_type: &str,
     content: &Map<String, Value>,
 ) -> Result<(), Error> {
-    let content = serde_json::to_string(content)
-        .map_err(|error| DbError::Internal(format!("account data cannot be written as JSON: {error}")))?;
-    Ok(account_data::put(tx, user_num, GLOBAL, data_type, &content)?)
+    put(tx, limits, user_num, GLOBAL, data_type, content)
 }

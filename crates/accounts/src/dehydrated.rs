@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::keys::{self, Upload, to_json};
+use crate::policy::Limits;
 use crate::{devices, sessions};
 
 const NONE: Error = Error::KeyNotFound("No dehydrated device available");
@@ -32,7 +33,7 @@ pub fn find(tx: &ReadTx<'_>, user_num: i64) -> Result<(String, String), Error> {
 }
 
 /// Lets a device wait, in place of the one that does.
-pub fn put(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, new: &NewDevice) -> Result<(), Error> {
+pub fn put(tx: &mut Tx<'_>, ctx: &Ctx, limits: &Limits, user: &User, new: &NewDevice) -> Result<(), Error> {
     if !new.keys.has_device_keys() {
         return Err(Error::BadKeys("'device_keys' is missing".to_owned()));
     }
@@ -47,9 +48,9 @@ pub fn put(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, new: &NewDevice) -> Result<(
     if rows::find(tx, user.num, &new.device_id)?.is_some() {
         return Err(Error::DeviceIdInUse);
     }
-    devices::insert(tx, user.num, &new.device_id, new.display_name.as_deref(), ctx.now)?;
+    devices::insert(tx, limits, user.num, &new.device_id, new.display_name.as_deref(), ctx.now)?;
     dehydrated_devices::put(tx, user.num, &new.device_id, &to_json(&new.device_data)?)?;
-    keys::upload(tx, user.num, &new.device_id, &new.keys)?;
+    keys::upload(tx, limits, user.num, &new.device_id, &new.keys)?;
     Ok(())
 }
 

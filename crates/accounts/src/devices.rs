@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::audit;
 use crate::error::Error;
+use crate::policy::Limits;
 use crate::seen::Sighting;
 
 /// The longest display name of a device, in characters.
@@ -30,6 +31,7 @@ pub fn check_display_name(display_name: &str) -> Result<(), Error> {
 pub fn create(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
+    limits: &Limits,
     user: &User,
     device_id: &str,
     display_name: Option<&str>,
@@ -37,7 +39,7 @@ pub fn create(
     if let Some(display_name) = display_name {
         check_display_name(display_name)?;
     }
-    let created = insert(tx, user.num, device_id, display_name, ctx.now)?;
+    let created = insert(tx, limits, user.num, device_id, display_name, ctx.now)?;
     if created {
         let changes = json!({ "device_id": device_id, "display_name": display_name });
         audit::record(tx, ctx, "device.create", &user.user_id, &changes)?;
@@ -49,6 +51,7 @@ pub fn create(
 /// other's share their names.
 pub(crate) fn insert(
     tx: &mut Tx<'_>,
+    limits: &Limits,
     user_num: i64,
     device_id: &str,
     display_name: Option<&str>,
@@ -59,6 +62,10 @@ pub(crate) fn insert(
     }
     let created = devices::insert(tx, user_num, device_id, display_name, now)?;
     if created {
+        let most = limits.devices;
+        if devices::count_of_user(tx, user_num, most.saturating_add(1))? > most {
+            return Err(Error::too_many("An account", most, "devices"));
+        }
         device_changes::mark(tx, user_num)?;
     }
     Ok(created)

@@ -107,12 +107,24 @@ pub enum Error {
         /// The key that was to be stored, as JSON.
         new: String,
     },
-    /// A device has more one-time keys than allowed.
-    #[error("A device cannot have more than 1000 one-time keys")]
-    TooManyKeys,
-    /// There are as many of something as there may be; the text says of what.
-    #[error("{0}")]
-    TooMany(&'static str),
+    /// There are as many of something as there may be.
+    #[error("{owner} cannot have more than {most} {what}")]
+    TooMany {
+        /// Whose they are.
+        owner: &'static str,
+        /// How many there may be.
+        most: i64,
+        /// What they are.
+        what: &'static str,
+    },
+    /// Something has more bytes than it may have.
+    #[error("{what} cannot have more than {most} bytes")]
+    TooLong {
+        /// What it is.
+        what: &'static str,
+        /// How many bytes it may have.
+        most: i64,
+    },
     /// A message to a device is longer than allowed.
     #[error("A message to a device cannot be longer than 64 KiB")]
     MessageTooLong,
@@ -143,4 +155,16 @@ pub enum Error {
     /// The database could not do it.
     #[error(transparent)]
     Db(#[from] DbError),
+}
+
+impl Error {
+    /// There are as many of something as there may be.
+    pub fn too_many(owner: &'static str, most: i64, what: &'static str) -> Self {
+        Self::TooMany { owner, most, what }
+    }
+
+    /// Something has more bytes than it may have.
+    pub fn too_long(what: &'static str, most: usize) -> Self {
+        Self::TooLong { what, most: i64::try_from(most).unwrap_or(i64::MAX) }
+    }
 }

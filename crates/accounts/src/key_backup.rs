@@ -9,11 +9,14 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::keys::to_json;
+use crate::policy::Limits;
 
 /// How many keys of deleted backups one step deletes.
 const CLEARED_AT_ONCE: i64 = 1000;
-/// How many backups an account can have.
-const MOST_BACKUPS: i64 = 1000;
+/// How long what is needed to encrypt keys, an encrypted key, and the name of a room or session may be, in bytes.
+const LONGEST_AUTH_DATA: usize = 64 * 1024;
+const LONGEST_KEY: usize = 16 * 1024;
+const LONGEST_NAME: usize = 255;
 
 const NO_BACKUP: Error = Error::BackupNotFound("Unknown backup version");
 
@@ -46,14 +49,27 @@ pub fn find(tx: &ReadTx<'_>, user_num: i64, version: &str) -> Result<Backup, Err
 /// Begins a new backup; answers its version. Older ones stay, but get no more keys.
 pub fn create(
     tx: &mut Tx<'_>,
+    limits: &Limits,
     user_num: i64,
     algorithm: &str,
     auth_data: &Map<String, Value>,
 ) -> Result<i64, Error> {
-    if key_backups::count_live(tx, user_num)? >= MOST_BACKUPS {
-        return Err(Error::TooMany("An account cannot have more than 1000 backups"));
+    if key_backups::live(tx, user_num)?.backups >= limits.key_backups {
+        return Err(Error::too_many("An account", limits.key_backups, "backups"));
     }
-    Ok(key_backups::insert(tx, user_num, algorithm, &to_json(auth_data)?)?)
+    if algorithm.len() > LONGEST_NAME {
+        return Err(Error::too_long("The algorithm of a backup", LONGEST_NAME));
+    }
+    Ok(key_backups::insert(tx, user_num, algorithm, &checked(auth_data)?)?)
+}
+
+/// What is needed to encrypt keys, as JSON.
+fn checked(auth_data: &Map<String, Value>) -> Result<String, Error> {
+    let auth_data = to_json(auth_data)?;
+    if auth_data.len() > LONGEST_AUTH_DATA {
+        return Err(Error::too_long("'auth_data'", LONGEST_AUTH_DATA));
+    }
+    Ok(auth_data)
 }
 
 /// Replaces what is needed to encrypt more keys. The algorithm must stay, and the version, if it is given.
@@ -71,7 +87,7 @@ pub fn update(
     if backup.algorithm != algorithm {
         return Err(Error::OtherKeys("Algorithm does not match"));
     }
-    Ok(key_backups::set_auth_data(tx, user_num, backup.version, &to_json(auth_data)?)?)
+    Ok(key_backups::set_auth_data(tx, user_num, backup.version, &checked(auth_data)?)?)
 }
 
 /// Deletes a backup; that it was deleted before is no error.
@@ -97,13 +113,17 @@ pub fn read_key(room_id: &str, session_id: &str, data: &Value) -> Result<BackedU
         number.ok_or_else(|| bad(name))
     };
     let session_data = data.get("session_data").filter(|data| data.is_object());
+    let session_data = to_json(session_data.ok_or_else(|| bad("session_data"))?)?;
+    if session_data.len() > LONGEST_KEY || room_id.len() > LONGEST_NAME || session_id.len() > LONGEST_NAME {
+        return Err(Error::too_long("A room key", LONGEST_KEY));
+    }
     Ok(BackedUpKey {
         room_id: room_id.to_owned(),
         session_id: session_id.to_owned(),
         first_message_index: number("first_message_index")?,
         forwarded_count: number("forwarded_count")?,
         is_verified: data.get("is_verified").and_then(Value::as_bool).ok_or_else(|| bad("is_verified"))?,
-        session_data: to_json(session_data.ok_or_else(|| bad("session_data"))?)?,
+        session_data,
     })
 }
 
@@ -115,6 +135,7 @@ fn worth(key: &BackedUpKey) -> (bool, Reverse<i64>, Reverse<i64>) {
 /// Adds keys to the newest backup, in place of worse ones.
 pub fn put_keys(
     tx: &mut Tx<'_>,
+    limits: &Limits,
     user_num: i64,
     version: &str,
     keys: &[BackedUpKey],
@@ -130,18 +151,32 @@ pub fn put_keys(
             NO_BACKUP
         });
     }
-    let (mut added, mut replaced) = (0, false);
+    let (mut added, mut bytes, mut replaced) = (0, 0, false);
+    let length = |key: &BackedUpKey| i64::try_from(key.session_data.len()).unwrap_or(i64::MAX);
     for key in keys {
         let which = Which::Session(key.room_id.clone(), key.session_id.clone());
         match key_backups::keys(tx, user_num, latest.slot, &which)?.pop() {
             Some(old) if worth(key) <= worth(&old) => continue,
-            Some(_) => replaced = true,
+            Some(old) => {
+                replaced = true;
+                bytes -= length(&old);
+            }
             None => added += 1,
         }
+        bytes += length(key);
         key_backups::put_key(tx, user_num, latest.slot, key)?;
     }
     if added > 0 || replaced {
-        key_backups::count(tx, user_num, latest.version, added)?;
+        key_backups::count(tx, user_num, latest.version, added, bytes)?;
+    }
+    if added > 0 || bytes > 0 {
+        let live = key_backups::live(tx, user_num)?;
+        if live.keys > limits.backed_up_keys {
+            return Err(Error::too_many("An account", limits.backed_up_keys, "backed up keys"));
+        }
+        if live.bytes > limits.key_backup_bytes {
+            return Err(Error::TooLong { what: "The backups of an account", most: limits.key_backup_bytes });
+        }
     }
     Ok(Extent::from(&find(tx, user_num, version)?))
 }
@@ -160,19 +195,20 @@ pub fn keys(tx: &ReadTx<'_>, user_num: i64, version: &str, which: &Which) -> Res
 pub fn delete_keys(tx: &mut Tx<'_>, user_num: i64, version: &str, which: &Which) -> Result<Extent, Error> {
     let backup = find(tx, user_num, version)?;
     let deleted = match which {
-        Which::All if backup.keys > 0 => {
-            key_backups::delete_all_keys(tx, user_num, backup.version)?;
-            0
+        Which::All => {
+            if backup.keys > 0 {
+                key_backups::delete_all_keys(tx, user_num, backup.version)?;
+            }
+            Vec::new()
         }
-        Which::All => 0,
         Which::Room(room_id) => key_backups::delete_keys(tx, user_num, backup.slot, room_id, None)?,
         Which::Session(room_id, session_id) => {
             key_backups::delete_keys(tx, user_num, backup.slot, room_id, Some(session_id))?
         }
     };
-    if deleted > 0 {
-        let added = -i64::try_from(deleted).unwrap_or(backup.keys);
-        key_backups::count(tx, user_num, backup.version, added)?;
+    if !deleted.is_empty() {
+        let added = -i64::try_from(deleted.len()).unwrap_or(backup.keys);
+        key_backups::count(tx, user_num, backup.version, added, -deleted.iter().sum::<i64>())?;
     }
     Ok(Extent::from(&find(tx, user_num, version)?))
 }

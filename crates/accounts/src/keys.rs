@@ -11,13 +11,12 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
+use crate::policy::Limits;
 
 /// The algorithm of one-time keys that clients count on being counted.
 pub const USUAL_ALGORITHM: &str = "signed_curve25519";
-/// How many one-time keys a device can have.
-const MOST_ONE_TIME: i64 = 1000;
-/// For how many algorithms a device can have a fallback key.
-const MOST_FALLBACK: i64 = 10;
+/// For how many algorithms a device can have one-time keys, or a fallback key.
+const MOST_ALGORITHMS: i64 = 10;
 /// How long it is remembered that a one-time key was given out, in milliseconds, and how many are forgotten at once.
 const GIVEN_MS: i64 = 30 * 24 * 3600 * 1000;
 const FORGOTTEN_AT_ONCE: i64 = 10_000;
@@ -158,6 +157,7 @@ impl Upload {
 /// Stores keys of a device. Answers how many one-time keys it has by then, by algorithm.
 pub fn upload(
     tx: &mut Tx<'_>,
+    limits: &Limits,
     user_num: i64,
     device_id: &str,
     upload: &Upload,
@@ -180,12 +180,18 @@ pub fn upload(
     for NewKey { algorithm, key_id, key } in &upload.fallback {
         keys::put_fallback(tx, user_num, device_id, algorithm, key_id, &to_json(key)?)?;
     }
-    if !upload.fallback.is_empty() && keys::count_fallback(tx, user_num, device_id)? > MOST_FALLBACK {
-        return Err(Error::TooMany("A device cannot have fallback keys for more than 10 algorithms"));
+    if !upload.fallback.is_empty() && keys::count_fallback(tx, user_num, device_id)? > MOST_ALGORITHMS {
+        return Err(Error::too_many("A device", MOST_ALGORITHMS, "fallback keys"));
     }
     let counts = counts(tx, user_num, device_id)?;
-    if !upload.one_time.is_empty() && counts.values().sum::<i64>() > MOST_ONE_TIME {
-        return Err(Error::TooManyKeys);
+    if !upload.one_time.is_empty() {
+        if counts.values().any(|count| *count > limits.one_time_keys) {
+            return Err(Error::too_many("A device", limits.one_time_keys, "one-time keys of an algorithm"));
+        }
+        let algorithms = counts.values().filter(|count| **count > 0).count();
+        if i64::try_from(algorithms).unwrap_or(i64::MAX) > MOST_ALGORITHMS {
+            return Err(Error::too_many("A device", MOST_ALGORITHMS, "algorithms of one-time keys"));
+        }
     }
     Ok(counts)
 }

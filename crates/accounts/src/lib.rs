@@ -12,6 +12,7 @@ pub mod devices;
 pub mod error;
 pub mod external_ids;
 pub mod features;
+pub mod filters;
 pub mod import;
 pub mod key_backup;
 pub mod keys;
@@ -29,4 +30,4 @@ pub mod users;
 pub mod validity;
 
 pub use error::Error;
-pub use policy::Policy;
+pub use policy::{Limits, Policy};

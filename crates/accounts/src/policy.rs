@@ -31,6 +31,65 @@ pub struct Policy {
     pub account_validity_period_ms: Option<i64>,
     /// The name of the account that sends server notices, which nobody else can have.
     pub notices_localpart: Option<String>,
+    /// How much one account may store.
+    pub limits: Limits,
+}
+
+/// How much one account may store.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Pieces of account data.
+    pub account_data: i64,
+    /// Bytes of account data.
+    pub account_data_bytes: i64,
+    /// Devices.
+    pub devices: i64,
+    /// One-time keys of a device for an algorithm.
+    pub one_time_keys: i64,
+    /// Backups of room keys.
+    pub key_backups: i64,
+    /// Room keys in its backups.
+    pub backed_up_keys: i64,
+    /// Bytes of the room keys in its backups, encrypted.
+    pub key_backup_bytes: i64,
+    /// Pushers.
+    pub pushers: i64,
+    /// Push rules, those that everybody has included.
+    pub push_rules: i64,
+    /// Filters.
+    pub filters: i64,
+    /// Aliases that it made.
+    pub aliases_per_account: i64,
+    /// Aliases of a room.
+    pub aliases_per_room: i64,
+    /// Reports of each kind that administrators have not deleted.
+    pub reports: i64,
+    /// Messages that wait for a device.
+    pub waiting_messages: i64,
+    /// Bytes of the messages that wait for a device.
+    pub waiting_message_bytes: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            account_data: 20_000,
+            account_data_bytes: 10 * 1024 * 1024,
+            devices: 1000,
+            one_time_keys: 1000,
+            key_backups: 100,
+            backed_up_keys: 500_000,
+            key_backup_bytes: 128 * 1024 * 1024,
+            pushers: 100,
+            push_rules: 1000,
+            filters: 500,
+            aliases_per_account: 1000,
+            aliases_per_room: 100,
+            reports: 1000,
+            waiting_messages: 20_000,
+            waiting_message_bytes: 32 * 1024 * 1024,
+        }
+    }
 }
 
 impl Default for Policy {
@@ -49,6 +108,7 @@ impl Default for Policy {
             default_user_type: None,
             account_validity_period_ms: None,
             notices_localpart: None,
+            limits: Limits::default(),
         }
     }
 }

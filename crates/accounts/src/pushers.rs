@@ -7,14 +7,19 @@ use reeve_store::pushers::Pusher;
 use reeve_store::{memberships, pushers, stream, threepids as addresses, users as accounts, validity};
 
 use crate::error::Error;
+use crate::policy::Limits;
 use crate::threepids;
-
-/// How many pushers an account can have.
-const MOST: i64 = 100;
 
 /// Sets a pusher, in place of the account's own of the same application and key. Those of other accounts go, since
 /// a device has one owner, unless `append` says that it has several.
-pub fn set(tx: &mut Tx<'_>, user_num: i64, pusher: &Pusher, append: bool, now: i64) -> Result<(), Error> {
+pub fn set(
+    tx: &mut Tx<'_>,
+    limits: &Limits,
+    user_num: i64,
+    pusher: &Pusher,
+    append: bool,
+    now: i64,
+) -> Result<(), Error> {
     if pusher.device_id.is_none() {
         // It would outlive the session.
         return Err(Error::PusherWithoutDevice);
@@ -31,8 +36,8 @@ pub fn set(tx: &mut Tx<'_>, user_num: i64, pusher: &Pusher, append: bool, now: i
         pushers::delete_of_others(tx, user_num, &pusher.app_id, &pusher.pushkey)?;
     }
     let count = pushers::count_of_user(tx, user_num)?;
-    if count >= MOST && !pushers::exists(tx, user_num, &pusher.app_id, &pusher.pushkey)? {
-        return Err(Error::TooMany("An account cannot have more than 100 pushers"));
+    if count >= limits.pushers && !pushers::exists(tx, user_num, &pusher.app_id, &pusher.pushkey)? {
+        return Err(Error::too_many("An account", limits.pushers, "pushers"));
     }
     if count == 0
         && let Some(user_id) = accounts::user_id(tx, user_num)?

@@ -122,7 +122,7 @@ pub fn create(
         // Its keys are those of a device that has no session.
         crate::devices::delete(tx, user.num, &device_id)?;
     }
-    if !crate::devices::insert(tx, user.num, &device_id, name, ctx.now)? {
+    if !crate::devices::insert(tx, &policy.limits, user.num, &device_id, name, ctx.now)? {
         end_tokens(tx, user.num, &device_id)?;
     }
     Ok(issue(tx, ctx, policy, user.num, device_id, new.refreshable, false)?)

@@ -5,16 +5,18 @@
 //! ever, so that the oldest go when there are very many.
 
 use reeve_db::{DbError, ReadTx, Tx};
+use reeve_store::to_device::Queued;
 use reeve_store::transactions::{self, Key};
 use reeve_store::{stream, to_device};
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
+use crate::policy::Limits;
 
 /// How many messages one request may send. One to all devices of somebody counts once.
 const MOST_MESSAGES: usize = 5000;
-/// How many messages wait for a device; the oldest of more are dropped.
-const MOST_WAITING: i64 = 20_000;
+/// How many bytes one request may put into all queues together.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// How long the content of a message may be, in bytes.
 const LONGEST: usize = 64 * 1024;
 /// A page of messages ends when it has so many bytes.
@@ -62,20 +64,31 @@ pub fn read(sender: &str, event_type: &str, messages: &Map<String, Value>) -> Re
 }
 
 /// Sends messages, unless an earlier request with this key did. Those to unknown devices are lost.
-pub fn send(tx: &mut Tx<'_>, key: &Key, messages: &[Message], now: i64) -> Result<(), DbError> {
+pub fn send(
+    tx: &mut Tx<'_>,
+    limits: &Limits,
+    key: &Key,
+    messages: &[Message],
+    now: i64,
+) -> Result<(), Error> {
     if !transactions::begin(tx, key, now)? || messages.is_empty() {
         return Ok(());
     }
     let pos = stream::next(tx)?;
+    let mut bytes = 0_usize;
     for Message { user_id, device_id, event } in messages {
-        for queued in to_device::put(tx, user_id, device_id.as_deref(), pos, event)? {
-            if queued.seq > MOST_WAITING {
-                let first = to_device::first(tx, queued.user_num, &queued.device_id)?.unwrap_or(queued.seq);
-                let too_many = queued.seq - first + 1 - MOST_WAITING;
-                if too_many > 0 {
-                    to_device::delete_some(tx, queued.user_num, &queued.device_id, too_many)?;
-                }
+        for Queued { user_num, device_id, seq, upto_bytes } in
+            to_device::put(tx, user_id, device_id.as_deref(), pos, event)?
+        {
+            bytes = bytes.saturating_add(event.len());
+            let (seq, upto_bytes) =
+                (seq - limits.waiting_messages, upto_bytes - limits.waiting_message_bytes);
+            if seq > 0 || upto_bytes > 0 {
+                to_device::delete_first(tx, user_num, &device_id, seq, upto_bytes)?;
             }
+        }
+        if bytes > MOST_BYTES {
+            return Err(Error::too_long("The messages of a request", MOST_BYTES));
         }
     }
     Ok(())

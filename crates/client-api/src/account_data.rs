@@ -32,6 +32,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("Sets account data of one type")
             .errors(&[
                 (400, "M_INVALID_PARAM", "an account would ignore itself"),
+                (400, "M_TOO_LARGE", "the account would have more pieces of account data than it may"),
+                (413, "M_TOO_LARGE", "the account would have more bytes of account data than it may"),
                 (403, "M_FORBIDDEN", "it is the account data of somebody else"),
                 (405, "M_BAD_JSON", "the server itself keeps data of this type"),
             ])
@@ -65,6 +67,7 @@ async fn put(mut call: Call) -> Answer {
     if account_data::ignores(&data_type, &content, &call.user()?.user_id) {
         return Err(MatrixError::invalid_param("You cannot ignore yourself"));
     }
-    call.write(move |tx| account_data::set(tx, num, &data_type, &content)).await?;
+    let limits = call.app.policy.limits;
+    call.write(move |tx| account_data::set(tx, &limits, num, &data_type, &content)).await?;
     reply::empty()
 }

@@ -65,7 +65,8 @@ async fn put(mut call: Call) -> Answer {
         device_id,
     };
     let (ctx, answer) = (call.ctx(), json!({ "device_id": device.device_id }));
-    call.write(move |tx| deeds::put(tx, &ctx, &user, &device)).await?;
+    let limits = call.app.policy.limits;
+    call.write(move |tx| deeds::put(tx, &ctx, &limits, &user, &device)).await?;
     reply::ok(&answer)
 }
 

@@ -27,7 +27,8 @@ pub(crate) fn routes() -> Vec<Route> {
                 (
                     400,
                     "M_TOO_LARGE",
-                    "the device would have more than 1000 one-time keys, or 10 fallback keys",
+                    "the device would have more one-time keys of an algorithm than it may, or keys of more than 10 \
+                     algorithms",
                 ),
                 (400, "M_UNKNOWN", "the session has no device, or another one-time key has the id already"),
             ])
@@ -74,7 +75,8 @@ async fn upload(mut call: Call) -> Answer {
     let session = call.session()?;
     let (user, device_id) = (session.user.clone(), session.device_id.clone().ok_or(Error::NoDevice)?);
     let upload = Upload::read(&body, &user.user_id, &device_id)?;
-    let counts = call.write(move |tx| deeds::upload(tx, user.num, &device_id, &upload)).await?;
+    let limits = call.app.policy.limits;
+    let counts = call.write(move |tx| deeds::upload(tx, &limits, user.num, &device_id, &upload)).await?;
     reply::ok(&json!({ "one_time_key_counts": counts }))
 }
 

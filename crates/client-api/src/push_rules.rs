@@ -9,7 +9,7 @@ use reeve_rooms::view::View;
 use ruma::push::{AnyPushRuleRef, NewPushRule, RemovePushRuleError, RuleKind, Ruleset};
 use serde_json::{Map, Value, json};
 
-use crate::rooms::{token, v3, viewer};
+use crate::rooms::{home, token, v3, viewer};
 use crate::shapes;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#push-rules-api";
@@ -65,6 +65,8 @@ pub(crate) fn routes() -> Vec<Route> {
                     "M_UNKNOWN",
                     "the account has made no rule of this kind with the id `before` or `after`",
                 ),
+                (400, "M_TOO_LARGE", "the account would have more push rules than it may"),
+                (413, "M_TOO_LARGE", "the push rules of the account would be too long"),
                 unknown_kind,
             ])
             .spec(SPEC),
@@ -172,11 +174,12 @@ async fn change<F>(call: &Call, change: F) -> Answer
 where
     F: Fn(&mut Ruleset) -> Result<(), Error> + Send + 'static,
 {
-    let user = call.user()?.clone();
+    let (home, user) = (home(call), call.user()?.clone());
     call.write(move |tx| -> Result<_, Error> {
         let mut rules = push::rules(tx, user.num, &user.user_id)?;
+        let before = rules.iter().count();
         change(&mut rules)?;
-        push::set_rules(tx, user.num, rules)
+        push::set_rules(tx, &home, user.num, rules, before)
     })
     .await?;
     reply::empty()

@@ -46,7 +46,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[
                 (400, "M_MISSING_PARAM", "a key is missing, or the data of an HTTP pusher is not valid"),
                 (400, "M_INVALID_PARAM", "a value is not valid"),
-                (400, "M_TOO_LARGE", "the account would have more than 100 pushers"),
+                (400, "M_TOO_LARGE", "the account would have more pushers than it may"),
                 (403, "M_FORBIDDEN", "the session has no device"),
                 (400, "M_THREEPID_NOT_FOUND", "the account has no such e-mail address"),
             ])
@@ -108,8 +108,8 @@ async fn set(mut call: Call) -> Answer {
         }
         Some(_) => return Err(MatrixError::invalid_param(format!("'{ENABLED}' must be a boolean"))),
     }
-    let now = call.now;
-    call.write(move |tx| deeds::set(tx, num, &pusher, append, now)).await?;
+    let (limits, now) = (call.app.policy.limits, call.now);
+    call.write(move |tx| deeds::set(tx, &limits, num, &pusher, append, now)).await?;
     reply::empty()
 }
 

@@ -27,7 +27,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("Begins a backup of room keys")
             .errors(&[
                 (400, "M_MISSING_PARAM", "`algorithm` or `auth_data` is missing"),
-                (400, "M_TOO_LARGE", "the account has 1000 backups"),
+                (400, "M_TOO_LARGE", "the account has as many backups as it may"),
+                (413, "M_TOO_LARGE", "`auth_data` is too long"),
             ]),
         route(Method::GET, "version", latest)
             .id("getRoomKeysVersionCurrent")
@@ -90,6 +91,8 @@ fn keys<T: ToSchema>(path: &str, ids: [&'static str; 3], what: [&'static str; 3]
             .returns::<shapes::BackupExtent>(200)
             .errors(&[
                 (400, "M_BAD_JSON", "a key is malformed"),
+                (400, "M_TOO_LARGE", "the account would have more backed up keys than it may"),
+                (413, "M_TOO_LARGE", "a key is too long, or those of the account would be"),
                 (403, "M_WRONG_ROOM_KEYS_VERSION", "it is not the newest backup"),
                 NO_BACKUP,
             ]),
@@ -126,8 +129,8 @@ fn auth_data(body: &Object) -> Result<Object, MatrixError> {
 async fn create(mut call: Call) -> Answer {
     let body = call.object().await?;
     let (algorithm, auth_data) = (required_text(&body, "algorithm")?, auth_data(&body)?);
-    let num = call.user()?.num;
-    let version = call.write(move |tx| deeds::create(tx, num, &algorithm, &auth_data)).await?;
+    let (limits, num) = (call.app.policy.limits, call.user()?.num);
+    let version = call.write(move |tx| deeds::create(tx, &limits, num, &algorithm, &auth_data)).await?;
     reply::ok(&json!({ "version": version.to_string() }))
 }
 
@@ -214,8 +217,8 @@ fn extent(extent: Extent) -> Answer {
 async fn put_keys(mut call: Call) -> Answer {
     let (version, which) = (version(&call)?, which(&call));
     let keys = read_keys(&call.object().await?, &which)?;
-    let num = call.user()?.num;
-    extent(call.write(move |tx| deeds::put_keys(tx, num, &version, &keys)).await?)
+    let (limits, num) = (call.app.policy.limits, call.user()?.num);
+    extent(call.write(move |tx| deeds::put_keys(tx, &limits, num, &version, &keys)).await?)
 }
 
 /// A key, as clients see it.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use http::Method;
+use reeve_accounts::filters;
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::ephemeral::{self, Availability, Device};
 use reeve_store::transactions;
@@ -55,7 +56,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<shape::AnyObject>()
             .returns::<shapes::FilterId>(200)
             .summary("Stores a filter")
-            .errors(&[(403, "M_FORBIDDEN", "it is for somebody else")])
+            .errors(&[
+                (400, "M_TOO_LARGE", "the account has as many filters as it may"),
+                (403, "M_FORBIDDEN", "it is for somebody else"),
+                (413, "M_TOO_LARGE", "the filter is too long"),
+            ])
             .spec(FILTERS),
         route(Method::GET, "user/{user_id}/filter/{filter_id}", read_filter)
             .access(Access::Guest)
@@ -227,7 +232,8 @@ async fn create_filter(mut call: Call) -> Answer {
     serde_json::from_value::<FilterDefinition>(body.clone())
         .map_err(|error| MatrixError::bad_json(format!("The filter is not valid: {error}")))?;
     let text = body.to_string();
-    let filter_id = call.write(move |tx| transactions::put_filter(tx, user.num, &text)).await?;
+    let limits = call.app.policy.limits;
+    let filter_id = call.write(move |tx| filters::create(tx, &limits, user.num, &text)).await?;
     reply::ok(&json!({ "filter_id": filter_id.to_string() }))
 }
 

@@ -20,12 +20,17 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns::<shape::Empty>(200)
             .summary("Sends messages to devices; the same transaction id sends them once")
             .description(
-                "A message waits until a sync of the device acknowledges it. When 20,000 wait for a device, the \
+                "A message waits until a sync of the device acknowledges it. When more wait for a device than may, the \
                  oldest are dropped. Messages to devices that do not exist are lost.",
             )
             .errors(&[
                 (400, "M_BAD_JSON", "`messages` is not an object of objects of objects"),
-                (413, "M_TOO_LARGE", "there are more than 5000 messages, or one is longer than 64 KiB"),
+                (
+                    413,
+                    "M_TOO_LARGE",
+                    "there are more than 5000 messages, one is longer than 64 KiB, or what all devices would get is \
+                     more than 16 MiB",
+                ),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid"),
     ]
@@ -41,7 +46,7 @@ async fn send(mut call: Call) -> Answer {
     let (user_num, device_id) = (user.num, device_key(&call)?);
     let key =
         Key { user_num, device_id, scope: format!("to_device {event_type}"), txn_id: call.param("txn_id") };
-    let now = call.now;
-    call.write(move |tx| to_device::send(tx, &key, &messages, now)).await?;
+    let (limits, now) = (call.app.policy.limits, call.now);
+    call.write(move |tx| to_device::send(tx, &limits, &key, &messages, now)).await?;
     reply::empty()
 }

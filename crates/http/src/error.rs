@@ -268,7 +268,7 @@ impl From<AccountError> for MatrixError {
             AccountError::RegistrationTokenChanged => {
                 Self::new(StatusCode::UNAUTHORIZED, "M_INVALID_PARAM", text)
             }
-            AccountError::DeviceNameTooLong | AccountError::TooManyKeys | AccountError::TooMany(_) => {
+            AccountError::DeviceNameTooLong | AccountError::TooMany { .. } => {
                 Self::bad_request("M_TOO_LARGE", text)
             }
             AccountError::NotModerated(_)
@@ -286,7 +286,7 @@ impl From<AccountError> for MatrixError {
             AccountError::DeviceIdInUse => Self::bad_request("M_FORBIDDEN", text),
             AccountError::BadKeys(_) => Self::bad_json(text),
             AccountError::OtherKeys(_) => Self::invalid_param(text),
-            AccountError::TooManyMessages | AccountError::MessageTooLong => {
+            AccountError::TooManyMessages | AccountError::MessageTooLong | AccountError::TooLong { .. } => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", text)
             }
             AccountError::BadSignature => Self::bad_request("M_INVALID_SIGNATURE", text),

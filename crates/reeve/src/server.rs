@@ -235,6 +235,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         server_name: Arc::clone(&server_name),
         key,
         settings: config.rooms,
+        limits: config.policy.limits,
         push_rules: KeptRules::default(),
     });
     let mailing = match config.mail {

@@ -28,8 +28,9 @@ use self::{
 };
 pub use self::{
     keys::{
-        Account, AccountValidity, Email, Http, Log, Media, MediaBucket, Outgoing, Password, Presence, Push,
-        RateLimit, RateLimits, Registration, ServerNotices, Settings, Tokens, UrlPreviews, UserDirectory,
+        Account, AccountValidity, Email, Http, Limits, Log, Media, MediaBucket, Outgoing, Password, Presence,
+        Push, RateLimit, RateLimits, Registration, ServerNotices, Settings, Tokens, UrlPreviews,
+        UserDirectory,
     },
     print::markdown,
     values::{BaseUrl, Database, EmailTls, Listen, LogFormat, Networks, Secret},

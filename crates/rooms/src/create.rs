@@ -96,8 +96,7 @@ pub fn create(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, new: &NewRoo
     let invite: &[String] = if user.shadow_banned { &[] } else { &new.invite };
     let mut room = begin(tx, home, ctx, &user.user_id, new)?;
     if let Some(localpart) = &new.alias {
-        let alias = directory::check_new_alias(tx, home, localpart)?;
-        rooms::insert_alias(tx, &alias, room.num, &user.user_id, ctx.now)?;
+        let alias = directory::add_alias(tx, home, ctx, user, &room, localpart)?;
         let content = object(json!({ "alias": alias }));
         put(tx, home, &mut room, ("m.room.canonical_alias", ""), &user.user_id, content, ctx.now)?;
     }

@@ -2,6 +2,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#client-config>,
 //! <https://spec.matrix.org/v1.18/client-server-api/#room-tagging>
 
+use reeve_accounts::{Limits, account_data as deeds};
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_store::account_data;
 use serde_json::{Map, Value, json};
@@ -30,13 +31,13 @@ pub fn find(
 /// Replaces the content of one type about a room.
 pub fn set(
     tx: &mut Tx<'_>,
+    limits: &Limits,
     user_num: i64,
     room_id: &str,
     data_type: &str,
     content: &Map<String, Value>,
 ) -> Result<(), Error> {
-    let content = serde_json::to_string(content).map_err(Error::internal)?;
-    Ok(account_data::put(tx, user_num, room_id, data_type, &content)?)
+    Ok(deeds::put(tx, limits, user_num, room_id, data_type, content)?)
 }
 
 /// The tags of a room.
@@ -48,6 +49,7 @@ pub fn tags(tx: &ReadTx<'_>, user_num: i64, room_id: &str) -> Result<Map<String,
 /// Gives a room a tag; `None` takes it away.
 pub fn set_tag(
     tx: &mut Tx<'_>,
+    limits: &Limits,
     user_num: i64,
     room_id: &str,
     tag: &str,
@@ -69,5 +71,5 @@ pub fn set_tag(
         return Err(Error::Invalid("Too many tags".to_owned()));
     }
     let content = Map::from_iter([("tags".to_owned(), json!(tags))]);
-    set(tx, user_num, room_id, TAGS, &content)
+    set(tx, limits, user_num, room_id, TAGS, &content)
 }

@@ -22,8 +22,15 @@ const MOST_LOOKED_AT: usize = 10_000;
 /// How many are read at once.
 const BATCH: i64 = 200;
 
-/// The alias with a localpart on this server; refuses what cannot be one or is taken.
-pub(crate) fn check_new_alias(tx: &ReadTx<'_>, home: &Home, localpart: &str) -> Result<String, Error> {
+/// Gives a room the alias with a localpart on this server, and returns it; refuses what cannot be one or is taken.
+pub(crate) fn add_alias(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    user: &User,
+    room: &Room,
+    localpart: &str,
+) -> Result<String, Error> {
     if localpart.is_empty() || localpart.chars().any(|c| c.is_whitespace() || c == ':' || c == '\0') {
         return Err(Error::Invalid("Invalid characters in room alias".to_owned()));
     }
@@ -34,6 +41,14 @@ pub(crate) fn check_new_alias(tx: &ReadTx<'_>, home: &Home, localpart: &str) -> 
     if rooms::alias(tx, &alias)?.is_some() {
         return Err(Error::AliasInUse("Room alias already taken".to_owned()));
     }
+    let (of_room, by_account) = (home.limits.aliases_per_room, home.limits.aliases_per_account);
+    if rooms::count_aliases(tx, room.num, of_room)? >= of_room {
+        return Err(reeve_accounts::Error::too_many("A room", of_room, "aliases").into());
+    }
+    if rooms::count_aliases_by(tx, &user.user_id, by_account)? >= by_account {
+        return Err(reeve_accounts::Error::too_many("An account", by_account, "aliases").into());
+    }
+    rooms::insert_alias(tx, &alias, room.num, &user.user_id, ctx.now)?;
     Ok(alias)
 }
 
@@ -97,7 +112,6 @@ pub fn create_alias(
     if rooms::alias(tx, alias)?.is_some() {
         return Err(Error::AliasInUse(format!("Room alias {alias} already exists")));
     }
-    let alias = check_new_alias(tx, home, localpart)?;
     let missing = || {
         if user.admin {
             Error::Invalid(format!("Room {room_id} does not exist"))
@@ -109,7 +123,7 @@ pub fn create_alias(
     if !user.admin && membership::current(tx, &user.user_id, &room)? != "join" {
         return Err(missing());
     }
-    rooms::insert_alias(tx, &alias, room.num, &user.user_id, ctx.now)?;
+    add_alias(tx, home, ctx, user, &room, localpart)?;
     Ok(())
 }
 

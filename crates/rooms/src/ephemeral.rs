@@ -122,7 +122,8 @@ fn is_in_thread(tx: &ReadTx<'_>, event: &Event, thread_id: &str) -> Result<bool,
 /// Moves the marker up to which a user has read everything.
 fn fully_read(tx: &mut Tx<'_>, user: &User, room: &Room, event_id: &str) -> Result<(), Error> {
     let content = json!({ "event_id": event_id }).to_string();
-    Ok(account_data::put(tx, user.num, &room.room_id, "m.fully_read", &content)?)
+    account_data::put(tx, user.num, &room.room_id, "m.fully_read", &content)?;
+    Ok(())
 }
 
 /// Says that a user types for so many milliseconds, or not any more.

@@ -494,7 +494,7 @@ fn store(
         summarise(room, &event.event_type, &draft.content);
     }
     if let (Some(user_id), Some(membership)) = (&event.state_key, &event.membership) {
-        move_member(tx, room, user_id, membership, pos)?;
+        move_member(tx, home, room, user_id, membership, pos)?;
     }
     event.notifies = push::note(tx, home, room, &event, &draft.content)?;
     events::insert(tx, &event)?;
@@ -529,6 +529,7 @@ pub(crate) fn summarise(room: &mut Room, event_type: &str, content: &Map<String,
 
 fn move_member(
     tx: &mut Tx<'_>,
+    home: &Home,
     room: &mut Room,
     user_id: &str,
     membership: &str,
@@ -537,7 +538,7 @@ fn move_member(
     let old = memberships::find(tx, user_id, room.num)?;
     let before = old.as_ref().map_or("", |old| old.membership.as_str());
     if membership == "join" && before != "join" {
-        personal::copy(tx, room, user_id)?;
+        personal::copy(tx, home, room, user_id)?;
     }
     let count = |what: &str| i64::from(membership == what) - i64::from(before == what);
     room.joined_members += count("join");

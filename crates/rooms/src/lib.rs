@@ -34,6 +34,7 @@ pub mod view;
 use std::sync::Arc;
 
 pub use error::Error;
+use reeve_accounts::Limits;
 pub use reeve_store::rooms::Room;
 pub use signing::SigningKey;
 
@@ -63,6 +64,8 @@ pub struct Home {
     pub key: SigningKey,
     /// What the operator decided.
     pub settings: Settings,
+    /// How much one account may store.
+    pub limits: Limits,
     /// Push rules that were read before.
     pub push_rules: push::KeptRules,
 }

@@ -3,7 +3,7 @@
 
 use reeve_accounts::profile::{self, Change};
 use reeve_accounts::users::NewUser;
-use reeve_accounts::{Policy, users as accounts};
+use reeve_accounts::{Limits, Policy, users as accounts};
 use reeve_db::Tx;
 use reeve_model::{Ctx, User};
 use reeve_store::rooms::{self, Room};
@@ -110,7 +110,9 @@ pub fn send(
         membership::invite_as(tx, home, &mut room, pair, (None, false), ctx.now)?;
         "invite".clone_into(&mut current);
         if !target.deactivated {
-            data::set_tag(tx, target.num, &room.room_id, TAG, Some(Map::new()))?;
+            // It finds room also where the account's own is used up.
+            let limits = Limits { account_data: i64::MAX, account_data_bytes: i64::MAX, ..home.limits };
+            data::set_tag(tx, &limits, target.num, &room.room_id, TAG, Some(Map::new()))?;
         }
     }
     if home.settings.notices.auto_join && current == "invite" && !target.deactivated {

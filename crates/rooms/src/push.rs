@@ -35,8 +35,7 @@ use crate::error::Error;
 pub const DATA_TYPE: &str = "m.push_rules";
 /// How many mentioned users an event can notify.
 const MOST_MENTIONED: usize = 1000;
-/// How many rules an account can have, those that everybody has included, and how many bytes they may take.
-const MOST_RULES: usize = 1000;
+/// How many bytes the rules of an account may take.
 const MOST_BYTES: usize = 256 * 1024;
 
 /// The rules of whoever has none of their own, for somebody who is not mentioned.
@@ -72,17 +71,27 @@ pub fn rules(tx: &ReadTx<'_>, user_num: i64, user_id: &str) -> Result<Ruleset, E
     readable_rules(tx, user_num, user_id)?.ok_or_else(|| Error::internal("push rules cannot be read"))
 }
 
-/// Replaces the push rules of an account.
-pub fn set_rules(tx: &mut Tx<'_>, user_num: i64, rules: Ruleset) -> Result<(), Error> {
-    let count = rules.iter().count();
+/// Replaces the push rules of an account, of which there were `before`.
+pub fn set_rules(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    user_num: i64,
+    rules: Ruleset,
+    before: usize,
+) -> Result<(), Error> {
+    let (count, most) = (rules.iter().count(), home.limits.push_rules);
     let stored = serde_json::to_string(&Stored { global: rules }).map_err(Error::internal)?;
-    if count > MOST_RULES || stored.len() > MOST_BYTES {
-        return Err(Error::Invalid("Too many push rules".to_owned()));
+    if count > before && i64::try_from(count).unwrap_or(i64::MAX) > most {
+        return Err(reeve_accounts::Error::too_many("An account", most, "push rules").into());
+    }
+    if stored.len() > MOST_BYTES {
+        return Err(reeve_accounts::Error::too_long("The push rules of an account", MOST_BYTES).into());
     }
     if let Some(user_id) = users::user_id(tx, user_num)? {
         notifications::set_with_rules(tx, &user_id)?;
     }
-    Ok(account_data::put(tx, user_num, "", DATA_TYPE, &stored)?)
+    account_data::put(tx, user_num, "", DATA_TYPE, &stored)?;
+    Ok(())
 }
 
 /// How many events somebody has not read.

@@ -1,16 +1,29 @@
 //! Reports of events, rooms and users, for the administrators.
 //! <https://spec.matrix.org/v1.18/client-server-api/#reporting-content>
 
-use reeve_db::Tx;
+use reeve_db::{ReadTx, Tx};
 use reeve_model::{Ctx, User};
+use reeve_store::reports::Kind;
 use reeve_store::rooms;
 use reeve_store::{events, reports, users};
 
+use crate::Home;
 use crate::error::Error;
 use crate::view::{View, Viewer};
 
 /// The longest reason, in characters.
 const MAX_REASON: usize = 1000;
+/// The longest reason for reporting an event, in bytes: older clients put more into it.
+const MAX_EVENT_REASON: usize = 64 * 1024;
+
+/// Checks that administrators have not too many reports by one account to read already.
+fn check_count(tx: &ReadTx<'_>, home: &Home, kind: Kind, user_id: &str) -> Result<(), Error> {
+    let most = home.limits.reports;
+    if reports::count_by(tx, kind, user_id, most)? >= most {
+        return Err(reeve_accounts::Error::too_many("An account", most, "unread reports").into());
+    }
+    Ok(())
+}
 
 fn check_reason(reason: &str) -> Result<(), Error> {
     if reason.chars().count() > MAX_REASON {
@@ -22,6 +35,7 @@ fn check_reason(reason: &str) -> Result<(), Error> {
 /// Reports an event that the reporter can see.
 pub fn event(
     tx: &mut Tx<'_>,
+    home: &Home,
     ctx: &Ctx,
     viewer: &Viewer,
     (room_id, event_id): (&str, &str),
@@ -39,14 +53,26 @@ pub fn event(
             return Err(not_found());
         }
     }
+    if reason.is_some_and(|reason| reason.len() > MAX_EVENT_REASON) {
+        return Err(reeve_accounts::Error::too_long("The reason of a report", MAX_EVENT_REASON).into());
+    }
+    check_count(tx, home, Kind::Event, &viewer.user_id)?;
     let target = (event.event_id.as_str(), event.sender.as_str());
     reports::insert_event(tx, room.num, target, &viewer.user_id, (reason, score), ctx.now)?;
     Ok(())
 }
 
 /// Reports a room. Whether there is such a room is not told.
-pub fn room(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, room_id: &str, reason: &str) -> Result<(), Error> {
+pub fn room(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    user: &User,
+    room_id: &str,
+    reason: &str,
+) -> Result<(), Error> {
     check_reason(reason)?;
+    check_count(tx, home, Kind::Room, &user.user_id)?;
     if rooms::find(tx, room_id)?.is_some() {
         reports::insert_room(tx, room_id, &user.user_id, reason, ctx.now)?;
     }
@@ -54,8 +80,16 @@ pub fn room(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, room_id: &str, reason: &str
 }
 
 /// Reports a user. Whether there is such a user is not told.
-pub fn user(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, target: &str, reason: &str) -> Result<(), Error> {
+pub fn user(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    user: &User,
+    target: &str,
+    reason: &str,
+) -> Result<(), Error> {
     check_reason(reason)?;
+    check_count(tx, home, Kind::User, &user.user_id)?;
     if users::find(tx, target)?.is_some() {
         reports::insert_user(tx, target, &user.user_id, reason, ctx.now)?;
     }

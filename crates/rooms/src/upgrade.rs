@@ -15,7 +15,7 @@ use crate::create::{self, NewRoom};
 use crate::error::Error;
 use crate::event::{self, Draft};
 use crate::membership::Powers;
-use crate::{Home, send, version};
+use crate::{Home, membership, send, version};
 
 /// The least level of those who were creators in a room where these stand above all levels.
 const CREATOR_LEVEL: i64 = 100;

@@ -13,11 +13,16 @@ reeve_db::statements! {
            ON CONFLICT (user_num, room_id, data_type) DO UPDATE SET content = excluded.content, pos = excluded.pos";
     CHANGED = "SELECT room_id, data_type, content FROM account_data WHERE user_num = $1 AND pos > $2 AND pos <= $3 \
                ORDER BY pos";
+    LENGTH = "SELECT octet_length(content) FROM account_data WHERE user_num = $1 AND room_id = $2 AND data_type = $3";
+    ADD = "INSERT INTO account_data_totals (user_num, entries, bytes) VALUES ($1, $2, $3) \
+           ON CONFLICT (user_num) DO UPDATE SET entries = account_data_totals.entries + excluded.entries, \
+           bytes = account_data_totals.bytes + excluded.bytes RETURNING entries, bytes";
     DELETE_OF_ROOM = "DELETE FROM account_data WHERE user_num = (SELECT num FROM users WHERE user_id = $1) \
-                      AND room_id = $2";
+                      AND room_id = $2 RETURNING user_num, octet_length(content)";
     COUNT = "SELECT count(*) FROM account_data WHERE user_num = $1";
     DELETE_SOME = "DELETE FROM account_data WHERE (user_num, room_id, data_type) IN \
-                   (SELECT user_num, room_id, data_type FROM account_data WHERE user_num = $1 LIMIT $2)";
+                   (SELECT user_num, room_id, data_type FROM account_data WHERE user_num = $1 LIMIT $2) \
+                   RETURNING user_num, octet_length(content)";
 }
 
 /// One piece of account data.
@@ -60,17 +65,57 @@ pub fn find(
     tx.query_opt(&FIND, &params![user_num, room_id, data_type], |row| row.get(0))
 }
 
-/// Sets one piece to a content, given as JSON.
+/// What the account data of an account amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// The number of pieces.
+    pub entries: i64,
+    /// The bytes of their contents.
+    pub bytes: i64,
+}
+
+/// Sets one piece to a content, given as JSON. Returns what there is by then, if it is more than before.
 pub fn put(
     tx: &mut Tx<'_>,
     user_num: i64,
     room_id: &str,
     data_type: &str,
     content: &str,
-) -> Result<(), DbError> {
+) -> Result<Option<Totals>, DbError> {
+    let before: Option<i64> =
+        tx.query_opt(&LENGTH, &params![user_num, room_id, data_type], |row| row.get(0))?;
     let pos = stream::next(tx)?;
     tx.execute(&PUT, &params![user_num, room_id, data_type, content, pos])?;
-    Ok(())
+    let length = i64::try_from(content.len()).unwrap_or(i64::MAX);
+    let more = Totals {
+        entries: i64::from(before.is_none()),
+        bytes: length.saturating_sub(before.unwrap_or_default()),
+    };
+    let all = add(tx, user_num, more)?;
+    Ok(all.filter(|_| more.entries > 0 || more.bytes > 0))
+}
+
+/// Adds to what an account has; returns it, unless nothing was to be added.
+fn add(tx: &mut Tx<'_>, user_num: i64, more: Totals) -> Result<Option<Totals>, DbError> {
+    if more == (Totals { entries: 0, bytes: 0 }) {
+        return Ok(None);
+    }
+    let totals = |row: &Row<'_>| Ok(Totals { entries: row.get(0)?, bytes: row.get(1)? });
+    Ok(tx.returning(&ADD, &params![user_num, more.entries, more.bytes], totals)?.pop())
+}
+
+/// Takes deleted pieces, each given by the account and its length, from what their account has; returns how many.
+fn deleted(tx: &mut Tx<'_>, pieces: &[(i64, i64)]) -> Result<u64, DbError> {
+    if let Some((user_num, _)) = pieces.first() {
+        let entries = i64::try_from(pieces.len()).unwrap_or(i64::MAX);
+        let bytes: i64 = pieces.iter().map(|(_, length)| length).sum();
+        add(tx, *user_num, Totals { entries: -entries, bytes: -bytes })?;
+    }
+    Ok(u64::try_from(pieces.len()).unwrap_or(u64::MAX))
+}
+
+fn piece(row: &Row<'_>) -> Result<(i64, i64), DbError> {
+    Ok((row.get(0)?, row.get(1)?))
 }
 
 /// How many pieces an account has.
@@ -80,12 +125,14 @@ pub fn count_of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<i64, DbError> {
 
 /// Deletes up to `most` pieces of an account; answers how many.
 pub fn delete_some_of_user(tx: &mut Tx<'_>, user_num: i64, most: i64) -> Result<u64, DbError> {
-    tx.execute(&DELETE_SOME, &params![user_num, most])
+    let pieces = tx.returning(&DELETE_SOME, &params![user_num, most], piece)?;
+    deleted(tx, &pieces)
 }
 
 /// Deletes what an account keeps about a room.
 pub fn delete_of_room(tx: &mut Tx<'_>, user_id: &str, room_id: &str) -> Result<(), DbError> {
-    tx.execute(&DELETE_OF_ROOM, &params![user_id, room_id])?;
+    let pieces = tx.returning(&DELETE_OF_ROOM, &params![user_id, room_id], piece)?;
+    deleted(tx, &pieces)?;
     Ok(())
 }
 

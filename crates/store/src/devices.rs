@@ -7,6 +7,7 @@ reeve_db::statements! {
             WHERE user_num = $1 AND device_id = $2";
     OF_USER = "SELECT device_id, display_name, last_seen_ts, last_seen_ip, last_seen_user_agent FROM devices \
                WHERE user_num = $1 ORDER BY device_id";
+    COUNT = "SELECT count(*) FROM (SELECT 1 FROM devices WHERE user_num = $1 LIMIT $2) few";
     INSERT = "INSERT INTO devices (user_num, device_id, display_name, created_ts) VALUES ($1, $2, $3, $4) \
               ON CONFLICT (user_num, device_id) DO NOTHING";
     ADD = "INSERT INTO devices (user_num, device_id, display_name, created_ts, last_seen_ts, last_seen_ip, \
@@ -50,6 +51,11 @@ pub fn find(tx: &ReadTx<'_>, user_num: i64, device_id: &str) -> Result<Option<De
 /// All devices of an account, by device id.
 pub fn of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<Vec<Device>, DbError> {
     tx.query(&OF_USER, &params![user_num], from_row)
+}
+
+/// How many devices an account has; from `most` on it is not counted further.
+pub fn count_of_user(tx: &ReadTx<'_>, user_num: i64, most: i64) -> Result<i64, DbError> {
+    tx.query_one(&COUNT, &params![user_num, most], |row| row.get(0))
 }
 
 /// Creates a device unless it is there; answers whether it is new.

@@ -15,12 +15,14 @@ reeve_db::statements! {
               ORDER BY version DESC LIMIT 1";
     FIND = "SELECT version, algorithm, auth_data, keys, etag, slot FROM key_backups WHERE user_num = $1 AND version = $2 AND deleted = 0";
     WAS_DELETED = "SELECT 1 FROM key_backups WHERE user_num = $1 AND version = $2 AND deleted = 1";
-    COUNT_LIVE = "SELECT count(*) FROM key_backups WHERE user_num = $1 AND deleted = 0";
+    // Few at most: their number is bounded.
+    LIVE = "SELECT count(*), CAST(coalesce(sum(keys), 0) AS BIGINT), CAST(coalesce(sum(bytes), 0) AS BIGINT) \
+            FROM key_backups WHERE user_num = $1 AND deleted = 0";
     HIGHEST = "SELECT max(version) FROM key_backups WHERE user_num = $1";
     INSERT = "INSERT INTO key_backups (user_num, version, algorithm, auth_data, keys, etag, deleted, slot) \
               VALUES ($1, $2, $3, $4, 0, 0, 0, $2)";
     SET_AUTH_DATA = "UPDATE key_backups SET auth_data = $3 WHERE user_num = $1 AND version = $2";
-    COUNT = "UPDATE key_backups SET keys = keys + $3, etag = etag + 1 WHERE user_num = $1 AND version = $2";
+    COUNT = "UPDATE key_backups SET keys = keys + $3, bytes = bytes + $4, etag = etag + 1 WHERE user_num = $1 AND version = $2";
     DELETE = "UPDATE key_backups SET deleted = 1, algorithm = '', auth_data = '{}' \
               WHERE user_num = $1 AND version = $2 AND deleted = 0";
     DELETE_OF_USER = "UPDATE key_backups SET deleted = 1, algorithm = '', auth_data = '{}' WHERE user_num = $1 AND deleted = 0";
@@ -37,11 +39,13 @@ reeve_db::statements! {
                ON CONFLICT (user_num, version, room_id, session_id) DO UPDATE SET \
                first_message_index = excluded.first_message_index, forwarded_count = excluded.forwarded_count, \
                is_verified = excluded.is_verified, session_data = excluded.session_data";
-    DELETE_KEY = "DELETE FROM backed_up_keys WHERE user_num = $1 AND version = $2 AND room_id = $3 AND session_id = $4";
-    DELETE_KEYS_OF_ROOM = "DELETE FROM backed_up_keys WHERE user_num = $1 AND version = $2 AND room_id = $3";
+    DELETE_KEY = "DELETE FROM backed_up_keys WHERE user_num = $1 AND version = $2 AND room_id = $3 AND session_id = $4 \
+                  RETURNING octet_length(session_data)";
+    DELETE_KEYS_OF_ROOM = "DELETE FROM backed_up_keys WHERE user_num = $1 AND version = $2 AND room_id = $3 \
+                           RETURNING octet_length(session_data)";
     LEAVE_KEYS = "INSERT INTO left_backup_keys (user_num, slot) SELECT user_num, slot FROM key_backups \
                   WHERE user_num = $1 AND version = $2";
-    SET_SLOT = "UPDATE key_backups SET slot = $3, keys = 0, etag = etag + 1 WHERE user_num = $1 AND version = $2";
+    SET_SLOT = "UPDATE key_backups SET slot = $3, keys = 0, bytes = 0, etag = etag + 1 WHERE user_num = $1 AND version = $2";
     LEFT_TO_CLEAR = "SELECT user_num, slot FROM left_backup_keys ORDER BY user_num, slot LIMIT 1";
     LEFT_CLEARED = "DELETE FROM left_backup_keys WHERE user_num = $1 AND slot = $2";
 }
@@ -128,9 +132,22 @@ pub fn was_deleted(tx: &ReadTx<'_>, user_num: i64, version: i64) -> Result<bool,
     Ok(tx.query_opt(&WAS_DELETED, &params![user_num, version], |_| Ok(()))?.is_some())
 }
 
-/// How many backups an account has.
-pub fn count_live(tx: &ReadTx<'_>, user_num: i64) -> Result<i64, DbError> {
-    tx.query_one(&COUNT_LIVE, &params![user_num], |row| row.get(0))
+/// What the backups of an account amount to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// How many there are.
+    pub backups: i64,
+    /// How many keys they have.
+    pub keys: i64,
+    /// How many bytes these keys have, encrypted.
+    pub bytes: i64,
+}
+
+/// What the backups of an account amount to.
+pub fn live(tx: &ReadTx<'_>, user_num: i64) -> Result<Live, DbError> {
+    tx.query_one(&LIVE, &params![user_num], |row| {
+        Ok(Live { backups: row.get(0)?, keys: row.get(1)?, bytes: row.get(2)? })
+    })
 }
 
 /// Creates a backup; answers its version.
@@ -147,9 +164,9 @@ pub fn set_auth_data(tx: &mut Tx<'_>, user_num: i64, version: i64, auth_data: &s
     Ok(())
 }
 
-/// Notes that keys were added (or, below zero, deleted) or replaced.
-pub fn count(tx: &mut Tx<'_>, user_num: i64, version: i64, added: i64) -> Result<(), DbError> {
-    tx.execute(&COUNT, &params![user_num, version, added])?;
+/// Notes that keys and bytes were added (or, below zero, deleted), or keys replaced.
+pub fn count(tx: &mut Tx<'_>, user_num: i64, version: i64, added: i64, bytes: i64) -> Result<(), DbError> {
+    tx.execute(&COUNT, &params![user_num, version, added, bytes])?;
     Ok(())
 }
 
@@ -232,16 +249,18 @@ pub fn delete_all_keys(tx: &mut Tx<'_>, user_num: i64, version: i64) -> Result<(
     Ok(())
 }
 
-/// Deletes the keys for a room, or one key, in the slot of a backup; answers how many.
+/// Deletes the keys for a room, or one key, in the slot of a backup; returns the bytes that each had.
 pub fn delete_keys(
     tx: &mut Tx<'_>,
     user_num: i64,
     slot: i64,
     room_id: &str,
     session_id: Option<&str>,
-) -> Result<u64, DbError> {
+) -> Result<Vec<i64>, DbError> {
     match session_id {
-        None => tx.execute(&DELETE_KEYS_OF_ROOM, &params![user_num, slot, room_id]),
-        Some(session_id) => tx.execute(&DELETE_KEY, &params![user_num, slot, room_id, session_id]),
+        None => tx.returning(&DELETE_KEYS_OF_ROOM, &params![user_num, slot, room_id], |row| row.get(0)),
+        Some(session_id) => {
+            tx.returning(&DELETE_KEY, &params![user_num, slot, room_id, session_id], |row| row.get(0))
+        }
     }
 }

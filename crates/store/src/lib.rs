@@ -106,7 +106,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "impersonation",
         sql: include_str!("../migrations/0017_impersonation.sql"),
     },
-    Migration { number: 18, name: "reserved_18", sql: "SELECT 1;\n" },
+    Migration { number: 18, name: "bounds", sql: include_str!("../migrations/0018_bounds.sql") },
     Migration {
         number: 19,
         name: "stream_epochs",

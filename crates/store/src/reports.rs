@@ -3,6 +3,9 @@
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 
 reeve_db::statements! {
+    COUNT_EVENTS_BY = "SELECT count(*) FROM (SELECT 1 FROM event_reports WHERE user_id = $1 LIMIT $2) few";
+    COUNT_ROOMS_BY = "SELECT count(*) FROM (SELECT 1 FROM room_reports WHERE user_id = $1 LIMIT $2) few";
+    COUNT_USERS_BY = "SELECT count(*) FROM (SELECT 1 FROM user_reports WHERE user_id = $1 LIMIT $2) few";
     INSERT_EVENT = "INSERT INTO event_reports (received_ts, room_num, event_id, sender, user_id, reason, score) \
                     VALUES ($1, $2, $3, $4, $5, $6, $7)";
     INSERT_ROOM = "INSERT INTO room_reports (received_ts, room_id, user_id, reason) VALUES ($1, $2, $3, $4)";
@@ -80,6 +83,27 @@ pub struct EventFilter {
     pub user_id: String,
     /// The sender's user id.
     pub sender: String,
+}
+
+/// What is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An event.
+    Event,
+    /// A room.
+    Room,
+    /// A user.
+    User,
+}
+
+/// How many reports of a kind by an account there are; from `most` on it is not counted further.
+pub fn count_by(tx: &ReadTx<'_>, kind: Kind, user_id: &str, most: i64) -> Result<i64, DbError> {
+    let statement = match kind {
+        Kind::Event => &COUNT_EVENTS_BY,
+        Kind::Room => &COUNT_ROOMS_BY,
+        Kind::User => &COUNT_USERS_BY,
+    };
+    tx.query_one(statement, &params![user_id, most], |row| row.get(0))
 }
 
 /// Stores a report of an event.

@@ -37,6 +37,8 @@ reeve_db::statements! {
     COUNT_PUBLISHED = "SELECT count(*) FROM rooms WHERE published = 1 AND joined_members > 0";
     ALIAS = "SELECT a.alias, r.room_id, a.creator FROM room_aliases a JOIN rooms r ON r.num = a.room_num WHERE a.alias = $1";
     ALIASES = "SELECT alias FROM room_aliases WHERE room_num = $1 ORDER BY created_ts, alias";
+    COUNT_ALIASES = "SELECT count(*) FROM (SELECT 1 FROM room_aliases WHERE room_num = $1 LIMIT $2) few";
+    COUNT_ALIASES_BY = "SELECT count(*) FROM (SELECT 1 FROM room_aliases WHERE creator = $1 LIMIT $2) few";
     INSERT_ALIAS = "INSERT INTO room_aliases (alias, room_num, creator, created_ts) VALUES ($1, $2, $3, $4)";
     DELETE_ALIAS = "DELETE FROM room_aliases WHERE alias = $1";
     DELETE_ALIASES = "DELETE FROM room_aliases WHERE room_num = $1";
@@ -262,6 +264,16 @@ pub fn alias(tx: &ReadTx<'_>, alias: &str) -> Result<Option<Alias>, DbError> {
 /// The aliases of a room, the oldest first.
 pub fn aliases(tx: &ReadTx<'_>, room_num: i64) -> Result<Vec<String>, DbError> {
     tx.query(&ALIASES, &params![room_num], |row| row.get(0))
+}
+
+/// How many aliases a room has; from `most` on it is not counted further.
+pub fn count_aliases(tx: &ReadTx<'_>, room_num: i64, most: i64) -> Result<i64, DbError> {
+    tx.query_one(&COUNT_ALIASES, &params![room_num, most], |row| row.get(0))
+}
+
+/// How many aliases an account made; from `most` on it is not counted further.
+pub fn count_aliases_by(tx: &ReadTx<'_>, creator: &str, most: i64) -> Result<i64, DbError> {
+    tx.query_one(&COUNT_ALIASES_BY, &params![creator, most], |row| row.get(0))
 }
 
 /// Gives a room an alias that is free.

@@ -5,22 +5,25 @@ use reeve_db::{DbError, ReadTx, Row, Tx, params};
 macro_rules! put {
     ($which:literal) => {
         concat!(
-            "INSERT INTO to_device (user_num, device_id, pos, seq, event) \
-             SELECT d.user_num, d.device_id, CAST($2 AS BIGINT), 1 + coalesce((SELECT t.seq FROM to_device t WHERE t.user_num = d.user_num \
-             AND t.device_id = d.device_id ORDER BY t.pos DESC LIMIT 1), 0), CAST($3 AS TEXT) \
-             FROM users u JOIN devices d ON d.user_num = u.num WHERE u.user_id = $1",
+            "INSERT INTO to_device (user_num, device_id, pos, seq, upto_bytes, event) \
+             SELECT d.user_num, d.device_id, CAST($2 AS BIGINT), 1 + coalesce(last.seq, 0), \
+             CAST($4 AS BIGINT) + coalesce(last.upto_bytes, 0), CAST($3 AS TEXT) \
+             FROM users u JOIN devices d ON d.user_num = u.num LEFT JOIN to_device last ON last.user_num = d.user_num \
+             AND last.device_id = d.device_id AND last.pos = (SELECT max(t.pos) FROM to_device t \
+             WHERE t.user_num = d.user_num AND t.device_id = d.device_id) WHERE u.user_id = $1",
             $which,
-            " ON CONFLICT (user_num, device_id, pos) DO NOTHING RETURNING user_num, device_id, seq"
+            " ON CONFLICT (user_num, device_id, pos) DO NOTHING RETURNING user_num, device_id, seq, upto_bytes"
         )
     };
 }
 
 reeve_db::statements! {
-    PUT = put!(" AND d.device_id = $4");
+    PUT = put!(" AND d.device_id = $5");
     PUT_ALL = put!("");
-    FIRST = "SELECT seq FROM to_device WHERE user_num = $1 AND device_id = $2 ORDER BY pos LIMIT 1";
-    DELETE_SOME = "DELETE FROM to_device WHERE user_num = $1 AND device_id = $2 AND pos IN \
-                   (SELECT pos FROM to_device WHERE user_num = $1 AND device_id = $2 ORDER BY pos LIMIT $3)";
+    // The first that is kept is the first but few of all, so that little is looked at.
+    DELETE_FIRST = "DELETE FROM to_device WHERE user_num = $1 AND device_id = $2 AND pos < \
+                    (SELECT pos FROM to_device WHERE user_num = $1 AND device_id = $2 AND seq > $3 AND upto_bytes > $4 \
+                    ORDER BY pos LIMIT 1)";
     /// Those to an earlier device of the same name are not this one's.
     PENDING = "SELECT pos, event FROM to_device WHERE user_num = $1 AND device_id = $2 AND pos > $3 \
                AND pos > coalesce((SELECT upto_pos FROM left_queues WHERE user_num = $1 AND device_id = $2), 0) \
@@ -46,10 +49,12 @@ pub struct Queued {
     pub device_id: String,
     /// Its number in the queue.
     pub seq: i64,
+    /// How many bytes it and those before it in this numbering have.
+    pub upto_bytes: i64,
 }
 
 fn queued(row: &Row<'_>) -> Result<Queued, DbError> {
-    Ok(Queued { user_num: row.get(0)?, device_id: row.get(1)?, seq: row.get(2)? })
+    Ok(Queued { user_num: row.get(0)?, device_id: row.get(1)?, seq: row.get(2)?, upto_bytes: row.get(3)? })
 }
 
 /// Puts an event, given as JSON, into the queue of a device, or of each device of the account if none is named; of a
@@ -61,20 +66,23 @@ pub fn put(
     pos: i64,
     event: &str,
 ) -> Result<Vec<Queued>, DbError> {
+    let length = i64::try_from(event.len()).unwrap_or(i64::MAX);
     match device_id {
-        Some(device_id) => tx.returning(&PUT, &params![user_id, pos, event, device_id], queued),
-        None => tx.returning(&PUT_ALL, &params![user_id, pos, event], queued),
+        Some(device_id) => tx.returning(&PUT, &params![user_id, pos, event, length, device_id], queued),
+        None => tx.returning(&PUT_ALL, &params![user_id, pos, event, length], queued),
     }
 }
 
-/// The number of the first message in the queue of a device.
-pub fn first(tx: &ReadTx<'_>, user_num: i64, device_id: &str) -> Result<Option<i64>, DbError> {
-    tx.query_opt(&FIRST, &params![user_num, device_id], |row| row.get(0))
-}
-
-/// Deletes the first messages of a device.
-pub fn delete_some(tx: &mut Tx<'_>, user_num: i64, device_id: &str, most: i64) -> Result<(), DbError> {
-    tx.execute(&DELETE_SOME, &params![user_num, device_id, most])?;
+/// Deletes the first messages in the queue of a device: all up to the number `seq`, and all that end within the first
+/// `upto_bytes`.
+pub fn delete_first(
+    tx: &mut Tx<'_>,
+    user_num: i64,
+    device_id: &str,
+    seq: i64,
+    upto_bytes: i64,
+) -> Result<(), DbError> {
+    tx.execute(&DELETE_FIRST, &params![user_num, device_id, seq, upto_bytes])?;
     Ok(())
 }
 

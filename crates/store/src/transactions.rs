@@ -11,7 +11,8 @@ reeve_db::statements! {
     OF_EVENT = "SELECT txn_id FROM transactions WHERE event_id = $1 AND user_num = $2 AND device_id = $3 LIMIT 1";
     PRUNE = "DELETE FROM transactions WHERE created_ts < $1";
     FILTER = "SELECT content FROM filters WHERE user_num = $1 AND filter_id = $2";
-    FILTER_LIKE = "SELECT filter_id FROM filters WHERE user_num = $1 AND content = $2";
+    // Lengths are compared without reading the contents.
+    FILTER_LIKE = "SELECT filter_id FROM filters WHERE user_num = $1 AND octet_length(content) = $3 AND content = $2";
     LAST_FILTER = "SELECT max(filter_id) FROM filters WHERE user_num = $1";
     INSERT_FILTER = "INSERT INTO filters (user_num, filter_id, content) VALUES ($1, $2, $3)";
     DELETE_FILTERS = "DELETE FROM filters WHERE user_num = $1";
@@ -68,16 +69,22 @@ pub fn filter(tx: &ReadTx<'_>, user_num: i64, filter_id: i64) -> Result<Option<S
     tx.query_opt(&FILTER, &params![user_num, filter_id], |row| row.get(0))
 }
 
-/// Stores a filter, given as JSON; answers its id, that of the equal one if there is one.
-pub fn put_filter(tx: &mut Tx<'_>, user_num: i64, content: &str) -> Result<i64, DbError> {
-    let equal = tx.query_opt(&FILTER_LIKE, &params![user_num, content], |row| row.get(0))?;
-    if let Some(filter_id) = equal {
-        return Ok(filter_id);
-    }
+/// The filter of an account with exactly this JSON.
+pub fn equal_filter(tx: &ReadTx<'_>, user_num: i64, content: &str) -> Result<Option<i64>, DbError> {
+    let length = i64::try_from(content.len()).unwrap_or(i64::MAX);
+    tx.query_opt(&FILTER_LIKE, &params![user_num, content, length], |row| row.get(0))
+}
+
+/// The id of the next filter of an account: 0 for the first.
+pub fn next_filter(tx: &ReadTx<'_>, user_num: i64) -> Result<i64, DbError> {
     let last: Option<i64> = tx.query_one(&LAST_FILTER, &params![user_num], |row| row.get(0))?;
-    let filter_id = last.map_or(0, |last| last + 1);
+    Ok(last.map_or(0, |last| last + 1))
+}
+
+/// Stores a filter, given as JSON.
+pub fn insert_filter(tx: &mut Tx<'_>, user_num: i64, filter_id: i64, content: &str) -> Result<(), DbError> {
     tx.execute(&INSERT_FILTER, &params![user_num, filter_id, content])?;
-    Ok(filter_id)
+    Ok(())
 }
 
 /// Forgets the filters of an account.

@@ -27,7 +27,7 @@ pub(crate) fn route() -> Route {
             (400, "M_INVALID_PARAM", "the user id is malformed, or the device id too long"),
             (400, "M_UNKNOWN", "the account is on another server, or `device_id` is missing or no string"),
             (400, "M_BAD_JSON", "`display_name` is not a string"),
-            (400, "M_TOO_LARGE", "`display_name` is too long"),
+            (400, "M_TOO_LARGE", "`display_name` is too long, or the account has as many devices as it may"),
             (400, "M_FORBIDDEN", "a cross-signing key of the account has this name"),
             (404, "M_NOT_FOUND", "there is no such account"),
         ])
@@ -49,7 +49,8 @@ async fn handle(mut call: Call) -> Answer {
         return Err(MatrixError::invalid_param("device_id cannot be longer than 512 characters."));
     }
     let display_name = super::display_name(&body)?;
-    let ctx = call.admin_ctx()?;
-    call.write(move |tx| devices::create(tx, &ctx, &user, &device_id, display_name.as_deref())).await?;
+    let (ctx, limits) = (call.admin_ctx()?, call.app.policy.limits);
+    call.write(move |tx| devices::create(tx, &ctx, &limits, &user, &device_id, display_name.as_deref()))
+        .await?;
     Ok(reply::json(http::StatusCode::CREATED, &json!({})))
 }

@@ -270,6 +270,7 @@ pub(super) async fn seed(place: &Place, steps: &[Step], report: &mut Report) -> 
         server_name: Arc::from(SERVER_NAME),
         key,
         settings: reeve_rooms::Settings::default(),
+        limits: reeve_accounts::Limits::default(),
         push_rules: KeptRules::default(),
     };
     let mut seeder = Seeder { db, home: Arc::new(home), clock, events: 0 };

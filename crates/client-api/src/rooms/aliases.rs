@@ -34,6 +34,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns::<shape::Empty>(200)
             .summary("Makes an alias")
             .errors(&[
+                (400, "M_TOO_LARGE", "the room has, or the account made, as many aliases as it may"),
                 (403, "M_FORBIDDEN", "the account is not in the room"),
                 (409, "M_UNKNOWN", "the alias exists"),
             ])

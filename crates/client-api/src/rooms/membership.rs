@@ -105,7 +105,7 @@ pub(super) async fn joining(call: &Call, named: &str) -> Result<Vec<Bucket>, Mat
     let (user, named) = (call.user()?.clone(), named.to_owned());
     let num = user.num;
     let joins = call
-        .read(move |tx| match directory::room(tx, &named) {
+        .read(move |tx| match directory::room_to_enter(tx, &user.user_id, &named) {
             Ok(room) if membership::current(tx, &user.user_id, &room)? == "join" => Ok(None),
             Ok(room) => Ok(Some(room.room_id)),
             Err(Error::Db(error)) => Err(Error::Db(error)),

@@ -6,11 +6,13 @@ use reeve_http::{Answer, Call, Limit, MatrixError, Route, reply, shape};
 use reeve_rooms::reports;
 use serde_json::Value;
 
-use super::{required_text, v3, viewer};
+use super::{home, required_text, v3, viewer};
 
 use crate::shapes;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#reporting-content";
+const FULL: (u16, &str, &str) =
+    (400, "M_TOO_LARGE", "administrators have as many reports by the account to read as there may be");
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -20,7 +22,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<shapes::EventReport>()
             .returns::<shape::Empty>(200)
             .summary("Reports an event")
-            .errors(&[(404, "M_NOT_FOUND", "there is no such event, or it may not be seen")])
+            .errors(&[FULL, (404, "M_NOT_FOUND", "there is no such event, or it may not be seen")])
             .spec(SPEC),
         v3(Method::POST, "rooms/{room_id}/report", room)
             .limit(Limit::Reports)
@@ -28,6 +30,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<shapes::Report>()
             .returns::<shape::Empty>(200)
             .summary("Reports a room; whether there is one is not told")
+            .errors(&[FULL])
             .spec(SPEC),
         v3(Method::POST, "users/{user_id}/report", user)
             .limit(Limit::Reports)
@@ -35,6 +38,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<shapes::Report>()
             .returns::<shape::Empty>(200)
             .summary("Reports a user; whether there is one is not told")
+            .errors(&[FULL])
             .spec(SPEC),
     ]
 }
@@ -52,24 +56,26 @@ async fn event(mut call: Call) -> Answer {
             Some(score.as_i64().ok_or_else(|| MatrixError::bad_json("Param 'score' must be an integer"))?)
         }
     };
-    let (ctx, viewer) = (call.ctx(), viewer(&call)?);
+    let (home, ctx, viewer) = (home(&call), call.ctx(), viewer(&call)?);
     let (room_id, event_id) = (call.param("room_id"), call.param("event_id"));
-    call.write(move |tx| reports::event(tx, &ctx, &viewer, (&room_id, &event_id), reason.as_deref(), score))
-        .await?;
+    call.write(move |tx| {
+        reports::event(tx, &home, &ctx, &viewer, (&room_id, &event_id), reason.as_deref(), score)
+    })
+    .await?;
     reply::empty()
 }
 
 async fn room(mut call: Call) -> Answer {
     let reason = required_text(&call.object().await?, "reason")?;
-    let (ctx, room_id) = (call.ctx(), call.param("room_id"));
-    call.act(move |tx, Session { user, .. }| reports::room(tx, &ctx, user, &room_id, &reason)).await?;
+    let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
+    call.act(move |tx, Session { user, .. }| reports::room(tx, &home, &ctx, user, &room_id, &reason)).await?;
     reply::empty()
 }
 
 async fn user(mut call: Call) -> Answer {
     let reason = required_text(&call.object().await?, "reason")?;
-    let (ctx, target) = (call.ctx(), call.param("user_id"));
+    let (home, ctx, target) = (home(&call), call.ctx(), call.param("user_id"));
     reeve_model::id::split(&target)?;
-    call.act(move |tx, Session { user, .. }| reports::user(tx, &ctx, user, &target, &reason)).await?;
+    call.act(move |tx, Session { user, .. }| reports::user(tx, &home, &ctx, user, &target, &reason)).await?;
     reply::empty()
 }

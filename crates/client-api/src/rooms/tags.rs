@@ -48,7 +48,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns::<shape::Empty>(200)
             .summary("Sets account data of one type about a room")
             .errors(FORBIDDEN)
-            .errors(&[(405, "M_BAD_JSON", "the server itself keeps data of this type")])
+            .errors(&[
+                (400, "M_TOO_LARGE", "the account would have more pieces of account data than it may"),
+                (405, "M_BAD_JSON", "the server itself keeps data of this type"),
+                (413, "M_TOO_LARGE", "the account would have more bytes of account data than it may"),
+            ])
             .spec(DATA),
     ]
 }
@@ -87,14 +91,16 @@ async fn put_tag(mut call: Call) -> Answer {
         return Err(MatrixError::bad_json("'order' must be a number"));
     }
     let (room_id, tag) = (room_id(&call)?, call.param("tag"));
-    call.write(move |tx| data::set_tag(tx, num, &room_id, &tag, Some(content.clone()))).await?;
+    let limits = call.app.policy.limits;
+    call.write(move |tx| data::set_tag(tx, &limits, num, &room_id, &tag, Some(content.clone()))).await?;
     reply::empty()
 }
 
 async fn delete_tag(call: Call) -> Answer {
     let num = owner(&call, "Cannot delete tags for other users.")?;
     let (room_id, tag) = (room_id(&call)?, call.param("tag"));
-    call.write(move |tx| data::set_tag(tx, num, &room_id, &tag, None)).await?;
+    let limits = call.app.policy.limits;
+    call.write(move |tx| data::set_tag(tx, &limits, num, &room_id, &tag, None)).await?;
     reply::empty()
 }
 
@@ -115,6 +121,7 @@ async fn put(mut call: Call) -> Answer {
         return Err(MatrixError::new(StatusCode::METHOD_NOT_ALLOWED, "M_BAD_JSON", text));
     }
     let content = call.object().await?;
-    call.write(move |tx| data::set(tx, num, &room_id, &data_type, &content)).await?;
+    let limits = call.app.policy.limits;
+    call.write(move |tx| data::set(tx, &limits, num, &room_id, &data_type, &content)).await?;
     reply::empty()
 }

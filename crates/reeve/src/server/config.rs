@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use reeve_accounts::policy::{HashingCost, Policy};
+use reeve_accounts::policy::{HashingCost, Limits, Policy};
 use reeve_db::{DatabaseUrl, Options};
 use reeve_http::app::HttpSettings;
 use reeve_http::limits::{RateLimit, RateLimits};
@@ -110,6 +110,7 @@ impl Config {
                     .period_ms
                     .filter(|_| settings.account_validity.enabled),
                 notices_localpart: settings.server_notices.localpart.clone(),
+                limits: limits(&settings.limits),
             },
             hashing: HashingCost {
                 pepper: password.pepper.expose().to_owned(),
@@ -184,6 +185,27 @@ impl Config {
             },
             clock: Clock::System,
         }
+    }
+}
+
+/// How much one account may store.
+fn limits(limits: &settings::Limits) -> Limits {
+    Limits {
+        account_data: limits.account_data.into(),
+        account_data_bytes: limits.account_data_bytes.into(),
+        devices: limits.devices.into(),
+        one_time_keys: limits.one_time_keys.into(),
+        key_backups: limits.key_backups.into(),
+        backed_up_keys: limits.backed_up_keys.into(),
+        key_backup_bytes: limits.key_backup_bytes.into(),
+        pushers: limits.pushers.into(),
+        push_rules: limits.push_rules.into(),
+        filters: limits.filters.into(),
+        aliases_per_account: limits.aliases_per_account.into(),
+        aliases_per_room: limits.aliases_per_room.into(),
+        reports: limits.reports.into(),
+        waiting_messages: limits.waiting_messages.into(),
+        waiting_message_bytes: limits.waiting_message_bytes.into(),
     }
 }
 

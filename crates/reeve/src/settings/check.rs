@@ -64,6 +64,10 @@ pub(super) fn check(settings: &Settings) -> Result<(), Problem> {
         at_least(&format!("rate_limits.{name}.burst"), *burst, 1)?;
     }
 
+    // Whoever logs in has a device, and needs room for a message.
+    at_least("limits.devices", settings.limits.devices, 1)?;
+    at_least("limits.waiting_messages", settings.limits.waiting_messages, 1)?;
+    at_least("limits.waiting_message_bytes", settings.limits.waiting_message_bytes, 1_048_576)?;
     at_least("media.max_upload_bytes", media.max_upload_bytes, 1)?;
     for (key, most) in
         [("media.max_bytes_per_account", media.max_bytes_per_account), ("media.max_bytes", media.max_bytes)]

@@ -40,6 +40,8 @@ sections! {
         /// How often something may be done: `burst` times at once, then `per_second` on average.
         /// Administrators can exempt or restrict single accounts.
         rate_limits: RateLimits = RateLimits::default();
+        /// How much one account may store.
+        limits: Limits = Limits::default();
         /// Uploads: how long they may be, and where they are kept.
         media: Media = Media::default();
         /// Kinds of accounts.
@@ -108,7 +110,7 @@ sections! {
     RateLimits {
         /// Whether any of these limits hold.
         enabled: bool = true;
-        /// Per account: everything that sends something to other people, and profile changes.
+        /// Per account: everything that sends something to other people, and changes of names and avatars.
         message: RateLimit = RateLimit { per_second: 0.2, burst: 10 };
         /// Per account: profile changes, those of names and avatars besides `message`.
         profile: RateLimit = RateLimit { per_second: 0.5, burst: 50 };
@@ -149,6 +151,39 @@ sections! {
         per_second: f64 = 1.0;
         /// How many are allowed at once.
         burst: u32 = 1;
+    }
+
+    Limits {
+        /// How many pieces of account data an account may have, for all rooms and outside.
+        account_data: u32 = 20_000;
+        /// How many bytes its account data may have.
+        account_data_bytes: u32 = 10_485_760;
+        /// How many devices it may have.
+        devices: u32 = 1_000;
+        /// How many one-time keys a device may have for an algorithm.
+        one_time_keys: u32 = 1_000;
+        /// How many backups of room keys it may have.
+        key_backups: u32 = 100;
+        /// How many room keys may be in its backups.
+        backed_up_keys: u32 = 500_000;
+        /// How many bytes these room keys may have, encrypted.
+        key_backup_bytes: u32 = 134_217_728;
+        /// How many pushers it may have.
+        pushers: u32 = 100;
+        /// How many push rules it may have, those that everybody has included.
+        push_rules: u32 = 1_000;
+        /// How many filters it may store.
+        filters: u32 = 500;
+        /// How many aliases it may have made.
+        aliases_per_account: u32 = 1_000;
+        /// How many aliases a room may have.
+        aliases_per_room: u32 = 100;
+        /// How many reports of each kind by it may be there that administrators have not deleted.
+        reports: u32 = 1_000;
+        /// How many messages may wait for a device. The oldest of more are dropped.
+        waiting_messages: u32 = 20_000;
+        /// How many bytes the messages that wait for a device may have. The oldest of more are dropped.
+        waiting_message_bytes: u32 = 33_554_432;
     }
 
     Media {

@@ -18,3 +18,4 @@ mod restored;
 mod rooms_kit;
 mod states;
 mod sync_kit;
+mod wire;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::error::Error;
 use crate::membership::Powers;
 use crate::push::{self, Place};
-use crate::{data, event};
+use crate::{Home, data, event};
 
 /// The type of the account data that lists direct chats: user ids with the rooms for each.
 const DIRECT: &str = "m.direct";
@@ -19,7 +19,7 @@ const DIRECT: &str = "m.direct";
 const MAX_MISSED: usize = 10;
 
 /// Copies the settings of a user who is about to join a room. It does so once for each user and room.
-pub(crate) fn copy(tx: &mut Tx<'_>, room: &Room, user_id: &str) -> Result<(), Error> {
+pub(crate) fn copy(tx: &mut Tx<'_>, home: &Home, room: &Room, user_id: &str) -> Result<(), Error> {
     let Some(user_num) = users::num(tx, user_id)? else { return Ok(()) };
     let Some(old) = left_behind(tx, room, user_id)? else { return Ok(()) };
     let earlier = events::history(tx, room.num, "m.room.member", user_id)?;
@@ -29,9 +29,9 @@ pub(crate) fn copy(tx: &mut Tx<'_>, room: &Room, user_id: &str) -> Result<(), Er
     let (old, new) = (old.room_id.as_str(), room.room_id.as_str());
     // Joining never fails because a limit forbids to keep more settings.
     for copied in [
-        copy_push_rules(tx, user_num, user_id, (old, new)),
-        copy_tags(tx, user_num, (old, new)),
-        copy_direct(tx, user_num, (old, new)),
+        copy_push_rules(tx, home, user_num, user_id, (old, new)),
+        copy_tags(tx, home, user_num, (old, new)),
+        copy_direct(tx, home, user_num, (old, new)),
     ] {
         match copied {
             Err(Error::Db(error)) => return Err(error.into()),
@@ -72,11 +72,13 @@ fn predecessor(tx: &ReadTx<'_>, room: &Room) -> Result<Option<Room>, Error> {
 /// Copies the rules that are about a room: those of the kind for rooms, and those with a condition on the room id.
 fn copy_push_rules(
     tx: &mut Tx<'_>,
+    home: &Home,
     user_num: i64,
     user_id: &str,
     (old, new): (&str, &str),
 ) -> Result<(), Error> {
     let Some(mut rules) = push::readable_rules(tx, user_num, user_id)? else { return Ok(()) };
+    let before = rules.iter().count();
     let about = rules_about(&rules, old)?;
     let mut changed = false;
     for (kind, rule) in about {
@@ -97,7 +99,7 @@ fn copy_push_rules(
         rules.set_enabled(kind, &new_id, enabled).map_err(Error::internal)?;
         changed = true;
     }
-    if changed { push::set_rules(tx, user_num, rules) } else { Ok(()) }
+    if changed { push::set_rules(tx, home, user_num, rules, before) } else { Ok(()) }
 }
 
 /// The rules that a user made about a room, as JSON.
@@ -143,16 +145,16 @@ fn moved(mut rule: Map<String, Value>, rule_id: &str, (old, new): (&str, &str)) 
     rule
 }
 
-fn copy_tags(tx: &mut Tx<'_>, user_num: i64, (old, new): (&str, &str)) -> Result<(), Error> {
+fn copy_tags(tx: &mut Tx<'_>, home: &Home, user_num: i64, (old, new): (&str, &str)) -> Result<(), Error> {
     let tags = data::tags(tx, user_num, old)?;
     if tags.is_empty() || account_data::find(tx, user_num, new, data::TAGS)?.is_some() {
         return Ok(());
     }
     let content = Map::from_iter([("tags".to_owned(), Value::Object(tags))]);
-    data::set(tx, user_num, new, data::TAGS, &content)
+    data::set(tx, &home.limits, user_num, new, data::TAGS, &content)
 }
 
-fn copy_direct(tx: &mut Tx<'_>, user_num: i64, (old, new): (&str, &str)) -> Result<(), Error> {
+fn copy_direct(tx: &mut Tx<'_>, home: &Home, user_num: i64, (old, new): (&str, &str)) -> Result<(), Error> {
     let Some(Value::Object(mut direct)) = data::find(tx, user_num, "", DIRECT)? else { return Ok(()) };
     let mut changed = false;
     for rooms in direct.values_mut().filter_map(Value::as_array_mut) {
@@ -162,5 +164,5 @@ fn copy_direct(tx: &mut Tx<'_>, user_num: i64, (old, new): (&str, &str)) -> Resu
             changed = true;
         }
     }
-    if changed { data::set(tx, user_num, "", DIRECT, &direct) } else { Ok(()) }
+    if changed { data::set(tx, &home.limits, user_num, "", DIRECT, &direct) } else { Ok(()) }
 }

@@ -48,7 +48,8 @@ on_both_engines! {
         // Clients cannot store any for rooms, of which there are none; it may come from another server.
         server.app().db.write(|tx| -> Result<(), reeve_db::DbError> {
             let num = reeve_store::users::num(tx, "@alice:test")?.unwrap();
-            reeve_store::account_data::put(tx, num, "!r:test", "org.x", r#"{"a":[1,null]}"#)
+            reeve_store::account_data::put(tx, num, "!r:test", "org.x", r#"{"a":[1,null]}"#)?;
+            Ok(())
         }).await.unwrap();
         let expected = json!({ "account_data": {
             "global": { "m.ignored_user_list": ignored, "empty": {} },

@@ -7,6 +7,7 @@ mod devices;
 mod discovery;
 mod key_backup;
 mod keys;
+mod limits;
 mod login;
 pub(crate) mod media;
 mod moderation;

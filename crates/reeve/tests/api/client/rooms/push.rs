@@ -222,7 +222,7 @@ on_both_engines! {
         // As a whole they are bounded as well.
         let many: Vec<_> = (0..3000).map(|n| json!({ "kind": "event_match", "key": "type", "pattern": format!("{n:0100}") })).collect();
         let reply = bob.put(&format!("{RULES}/override/many"), json!({ "conditions": many, "actions": [] })).await;
-        assert_eq!(code(&reply), (400, "M_INVALID_PARAM"));
+        assert_eq!(code(&reply), (413, "M_TOO_LARGE"));
         // Nothing that somebody is called, or wants to be told of, keeps others from sending.
         put(&bob, "content/a", json!({ "pattern": "a", "actions": ["notify", { "set_tweak": "highlight" }] })).await;
         put(&bob, "override/name", json!({ "conditions": [{ "kind": "contains_display_name" }], "actions": ["notify"] })).await;
@@ -243,7 +243,8 @@ on_both_engines! {
         put(&bob, "content/x", json!({ "pattern": "x", "actions": [] })).await;
         let spoil = server.app().db.write(|tx| -> Result<(), reeve_db::DbError> {
             let num = reeve_store::users::num(tx, "@bob:test")?.unwrap();
-            reeve_store::account_data::put(tx, num, "", "m.push_rules", "[]")
+            reeve_store::account_data::put(tx, num, "", "m.push_rules", "[]")?;
+            Ok(())
         });
         spoil.await.unwrap();
         say(&alice, &room, "after").await;

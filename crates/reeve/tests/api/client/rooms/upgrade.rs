@@ -240,14 +240,16 @@ on_both_engines! {
         let num = server.app().db.read(|tx| reeve_store::users::num(tx, "@carol:test")).await.unwrap().unwrap();
         join(&carol, &old).await;
         personalise(&carol, &old, "@alice:test").await;
+        let home = std::sync::Arc::clone(&server.app().home);
         let filled = server.app().db.write(move |tx| -> Result<(), reeve_rooms::Error> {
             let mut rules = reeve_rooms::push::rules(tx, num, "@carol:test")?;
+            let before = rules.iter().count();
             for n in rules.iter().count()..1000 {
                 let rule = json!({ "rule_id": format!("r{n}"), "pattern": "x", "actions": [] });
                 let rule = ruma::push::NewPushRule::Content(serde_json::from_value(rule).unwrap());
                 reeve_rooms::push::put_rule(&mut rules, rule, None)?;
             }
-            reeve_rooms::push::set_rules(tx, num, rules)
+            reeve_rooms::push::set_rules(tx, &home, num, rules, before)
         });
         filled.await.unwrap();
         join(&carol, &new).await;

@@ -1,0 +1,30 @@
+//! Filters that clients store.
+//! <https://spec.matrix.org/v1.18/client-server-api/#filtering>
+
+use reeve_db::Tx;
+use reeve_store::transactions;
+
+use crate::error::Error;
+use crate::policy::Limits;
+use crate::users;
+
+/// How long a filter may be, in bytes of JSON.
+const LONGEST: usize = 64 * 1024;
+
+/// Stores a filter, given as JSON; returns its id, that of the equal one if there is one.
+pub fn create(tx: &mut Tx<'_>, limits: &Limits, user_num: i64, content: &str) -> Result<i64, Error> {
+    users::check_active(tx, user_num)?;
+    if content.len() > LONGEST {
+        return Err(Error::too_long("A filter", LONGEST));
+    }
+    if let Some(equal) = transactions::equal_filter(tx, user_num, content)? {
+        return Ok(equal);
+    }
+    // None is ever deleted alone, so that the next id is how many there are.
+    let filter_id = transactions::next_filter(tx, user_num)?;
+    if filter_id >= limits.filters {
+        return Err(Error::too_many("An account", limits.filters, "filters"));
+    }
+    transactions::insert_filter(tx, user_num, filter_id, content)?;
+    Ok(filter_id)
+}
