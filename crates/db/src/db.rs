@@ -13,9 +13,22 @@ use crate::{
     sqlite,
 };
 
-/// How much of the machine the database may use.
+/// What opening a database may do to its schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schema {
+    /// Makes the database if there is none, and applies the migrations that it lacks.
+    Create,
+    /// Applies the migrations that a database lacks, which must be there.
+    Migrate,
+    /// Changes nothing: the database must be there and must lack no migration.
+    UpToDate,
+}
+
+/// How a database is opened, and how much of the machine it may use.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// What opening may do to the schema.
+    pub schema: Schema,
     /// SQLite: threads that read. (One more writes.)
     pub readers: usize,
     /// PostgreSQL: threads, each with one connection. Half of them read only, the others write and read.
@@ -34,6 +47,7 @@ impl Default for Options {
     fn default() -> Self {
         let readers = thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
         Self {
+            schema: Schema::Create,
             readers,
             connections: 8,
             queue: 4096,
@@ -60,10 +74,11 @@ struct Inner {
 pub(crate) type Threads = Box<dyn FnOnce() + Send>;
 
 impl Db {
-    /// Opens the database and brings its schema up to date, under a lock that other processes respect.
+    /// Opens the database and, as far as [`Options::schema`] allows, brings its schema up to date, under a lock that
+    /// other processes respect.
     ///
     /// # Errors
-    /// [`OpenError`]: unreachable, migrated by a newer program, or a migration failed.
+    /// [`OpenError`]: missing, unreachable, migrated by a newer program, not migrated yet, or a migration failed.
     pub async fn open(
         url: &DatabaseUrl,
         options: Options,

@@ -65,6 +65,22 @@ pub enum OpenError {
         /// What the engine said.
         reason: String,
     },
+    /// There is no database, or nothing of this program in it, and none was to be made.
+    #[error("there is no database {url}")]
+    Missing {
+        /// The database, without its password.
+        url: String,
+    },
+    /// The database lacks migrations, and none were to be applied.
+    #[error("the database {url} has schema version {found}, this program needs {known}")]
+    Pending {
+        /// The database, without its password.
+        url: String,
+        /// The number of the last migration in the database.
+        found: i64,
+        /// The number of the last migration in the program.
+        known: i64,
+    },
     /// The engine or the database lacks what the program needs.
     #[error("cannot use this database: {0}")]
     Unsupported(String),

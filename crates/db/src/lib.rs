@@ -41,7 +41,7 @@ mod url;
 mod value;
 
 pub use self::{
-    db::{Db, Options},
+    db::{Db, Options, Schema},
     error::{DbError, OpenError},
     metrics::Metrics,
     migrate::Migration,

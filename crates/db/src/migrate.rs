@@ -1,6 +1,6 @@
 //! Migrations: their texts, and what both engines do with them.
 
-use crate::{Engine, OpenError};
+use crate::{DatabaseUrl, Engine, OpenError, Schema};
 
 /// One step of the schema, for both engines.
 ///
@@ -28,6 +28,12 @@ pub struct Migration {
 
 pub(crate) const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT PRIMARY KEY, \
      name TEXT NOT NULL, applied_ts BIGINT NOT NULL)";
+/// The number of tables of this name, 0 or 1.
+pub(crate) const TABLES_SQLITE: &str =
+    "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'";
+/// The number of tables of this name, 0 or 1, where new tables would be made.
+pub(crate) const TABLES_POSTGRES: &str =
+    "SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'schema_migrations'";
 pub(crate) const LAST: &str = "SELECT COALESCE(MAX(number), 0) FROM schema_migrations";
 pub(crate) const RECORD: &str =
     "INSERT INTO schema_migrations (number, name, applied_ts) VALUES ($1, $2, $3)";
@@ -43,16 +49,42 @@ pub(crate) fn check(migrations: &[Migration]) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// The number of the last migration.
+fn known(migrations: &[Migration]) -> i64 {
+    migrations.last().map_or(0, |migration| migration.number)
+}
+
 /// The migration that follows `last`, if any.
 pub(crate) fn next(
     migrations: &'static [Migration],
     last: i64,
 ) -> Result<Option<&'static Migration>, OpenError> {
-    let known = migrations.last().map_or(0, |migration| migration.number);
+    let known = known(migrations);
     if last > known {
         return Err(OpenError::SchemaTooNew { found: last, known });
     }
     Ok(migrations.iter().find(|migration| migration.number == last + 1))
+}
+
+/// Whether a database is to be migrated. `last` is the number of its last migration; `None`: no migration was ever
+/// applied to it.
+///
+/// # Errors
+/// [`OpenError`]: the database is missing, not migrated, or migrated by a newer program, and must be left so.
+pub(crate) fn is_wanted(
+    schema: Schema,
+    migrations: &'static [Migration],
+    last: Option<i64>,
+    url: &DatabaseUrl,
+) -> Result<bool, OpenError> {
+    match (schema, last) {
+        (Schema::Create, _) | (Schema::Migrate, Some(_)) => Ok(true),
+        (Schema::Migrate | Schema::UpToDate, None) => Err(OpenError::Missing { url: url.to_string() }),
+        (Schema::UpToDate, Some(found)) => match next(migrations, found)? {
+            Some(_) => Err(OpenError::Pending { url: url.to_string(), found, known: known(migrations) }),
+            None => Ok(false),
+        },
+    }
 }
 
 impl Migration {

@@ -4,7 +4,7 @@ use postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{session::describe, tls};
-use crate::{Engine, Migration, OpenError, clock, migrate};
+use crate::{DatabaseUrl, Engine, Migration, OpenError, Schema, clock, migrate};
 
 /// The oldest server that is tried.
 const OLDEST: i32 = 130_000;
@@ -60,16 +60,22 @@ impl Server {
         Ok(client)
     }
 
-    /// Checks the database and applies the migrations that it lacks.
+    /// Checks the database and applies the migrations that it lacks, as far as `schema` allows.
     pub(super) fn migrate(
         &self,
+        schema: Schema,
         migrations: &'static [Migration],
+        url: &DatabaseUrl,
         refused: &dyn Fn(String) -> OpenError,
     ) -> Result<(), OpenError> {
         migrate::check(migrations)?;
         let unavailable = |error: postgres::Error| refused(describe(&error));
         let mut client = self.connect().map_err(unavailable)?;
         usable(&mut client, refused)?;
+        let last = last_migration(&mut client).map_err(unavailable)?;
+        if !migrate::is_wanted(schema, migrations, last, url)? {
+            return Ok(());
+        }
         client.batch_execute("SET statement_timeout = 0").map_err(unavailable)?;
         loop {
             let mut tx = client.transaction().map_err(unavailable)?;
@@ -90,6 +96,15 @@ impl Server {
             tracing::info!(number = migration.number, name = migration.name, "migrated the database");
         }
     }
+}
+
+/// The number of the last migration that was applied to the database; `None` if none ever was.
+fn last_migration(client: &mut Client) -> Result<Option<i64>, postgres::Error> {
+    let tables: i64 = client.query_one(migrate::TABLES_POSTGRES, &[])?.try_get(0)?;
+    if tables == 0 {
+        return Ok(None);
+    }
+    client.query_one(migrate::LAST, &[])?.try_get(0).map(Some)
 }
 
 /// Whether the server is new enough and the database can hold every text.

@@ -32,7 +32,7 @@ pub(crate) fn open(
 ) -> Result<Threads, OpenError> {
     let refused = |reason: String| OpenError::Connect { url: url.to_string(), reason };
     let server = Arc::new(Server::new(address).map_err(refused)?);
-    server.migrate(migrations, &refused)?;
+    server.migrate(options.schema, migrations, url, &refused)?;
 
     let count = options.connections.max(1);
     let pool = Arc::new(Pool::default());

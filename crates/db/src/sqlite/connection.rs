@@ -1,7 +1,8 @@
 use std::{error::Error, path::Path, time::Duration};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior, config::DbConfig};
 
+use super::file;
 use crate::{DbError, Engine, Migration, OpenError, Options, clock, migrate};
 
 /// More than the program has statements.
@@ -13,10 +14,13 @@ const BUSY: Duration = Duration::from_secs(10);
 /// The write-ahead log shrinks to this after a checkpoint.
 const LOG_LIMIT: i64 = 64 * 1024 * 1024;
 
-/// The connection that writes; makes the file if there is none.
+/// The connection that writes to a file that is there.
 pub(super) fn writing(path: &Path, options: &Options) -> Result<Connection, Box<dyn Error>> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| file::reason(path, error))?;
+    if connection.is_readonly(MAIN_DB)? {
+        return Err("this user may read the file, but not write to it".into());
+    }
     connection.busy_timeout(BUSY)?;
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
@@ -47,6 +51,17 @@ fn common(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
     connection.pragma_update(None, "temp_store", if options.sort_in_files { "FILE" } else { "MEMORY" })?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     Ok(())
+}
+
+/// The number of the last migration that was applied to the file; `None` if none ever was.
+pub(super) fn last_migration(connection: &Connection) -> Result<Option<i64>, OpenError> {
+    let unavailable = |error: rusqlite::Error| OpenError::Unsupported(failure(error).to_string());
+    let tables: i64 =
+        connection.query_row(migrate::TABLES_SQLITE, [], |row| row.get(0)).map_err(unavailable)?;
+    if tables == 0 {
+        return Ok(None);
+    }
+    connection.query_row(migrate::LAST, [], |row| row.get(0)).map(Some).map_err(unavailable)
 }
 
 /// Applies the migrations that the file lacks, each in a transaction that no other process can run at once.

@@ -2,13 +2,14 @@
 
 use std::{
     error::Error,
-    fs::File,
+    fs::{self, File, OpenOptions},
     io,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use rusqlite::{
-    Connection,
+    Connection, ErrorCode,
     backup::{Backup, StepResult},
     ffi,
 };
@@ -43,6 +44,41 @@ pub enum FileError {
     },
 }
 
+/// Whether there is a file.
+///
+/// # Errors
+/// It cannot be found out, such as when the folder cannot be looked into.
+pub(super) fn exists(path: &Path) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes an empty file that nobody but its owner may read, whatever the umask. SQLite gives its write-ahead log and
+/// shared memory the same mode.
+pub(super) fn create(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        // Another process was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        result => result.map(drop),
+    }
+}
+
+/// Why a file could not be opened, in the words of the system where SQLite has none.
+///
+/// The file is opened for it, which may be done only where SQLite failed: closing a file gives up all locks that the
+/// process has on it.
+pub(super) fn reason(path: &Path, error: rusqlite::Error) -> Box<dyn Error> {
+    if error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
+        && let Err(reason) = File::open(path)
+    {
+        return Box::new(reason);
+    }
+    Box::new(error)
+}
+
 /// Copies the SQLite database of a file, as it is at one moment, to a file that is not there yet, and returns how many
 /// bytes the copy has. Only the owner may read it, and it is there as a whole and durable, or not at all.
 ///
@@ -51,8 +87,10 @@ pub enum FileError {
 /// # Errors
 /// [`FileError`]: the database cannot be read, or the copy cannot be written or is there already.
 pub fn backup(from: &Path, to: &Path, progress: impl Fn(u64, u64)) -> Result<u64, FileError> {
-    let unreadable =
-        |error: rusqlite::Error| FileError::Read { path: from.to_owned(), reason: error.to_string() };
+    let unreadable = |error: rusqlite::Error| FileError::Read {
+        path: from.to_owned(),
+        reason: reason(from, error).to_string(),
+    };
     let unwritable = |error: &dyn Error| FileError::Write { path: to.to_owned(), reason: error.to_string() };
     let source = connection::reading(from, &Options::default()).map_err(unreadable)?;
     // The copy would begin anew with each write of others, had it no snapshot to read.
@@ -127,5 +165,6 @@ pub fn check(path: &Path) -> Result<Vec<String>, FileError> {
         }
         Ok(faults)
     };
-    faults().map_err(|error| FileError::Read { path: path.to_owned(), reason: error.to_string() })
+    faults()
+        .map_err(|error| FileError::Read { path: path.to_owned(), reason: reason(path, error).to_string() })
 }

@@ -8,7 +8,9 @@ mod writer;
 
 use std::{path::Path, sync::Arc, thread};
 
-use crate::{DatabaseUrl, Metrics, Migration, OpenError, Options, db::Threads, queue::Queue};
+use crate::{
+    DatabaseUrl, Metrics, Migration, OpenError, Options, Schema, db::Threads, migrate, queue::Queue,
+};
 
 pub use file::{FileError, backup, check};
 pub(crate) use statement::{column, each, execute, prepare};
@@ -21,12 +23,21 @@ pub(crate) fn open(
     queue: &Arc<Queue>,
     metrics: &Metrics,
 ) -> Result<Threads, OpenError> {
-    let refused = |error: String| OpenError::Connect {
-        url: DatabaseUrl::Sqlite(path.to_owned()).to_string(),
-        reason: error,
-    };
+    let url = DatabaseUrl::Sqlite(path.to_owned());
+    let refused = |reason: String| OpenError::Connect { url: url.to_string(), reason };
+    let there = file::exists(path).map_err(|error| refused(error.to_string()))?;
+    match (there, options.schema) {
+        (true, _) => {}
+        (false, Schema::Create) => file::create(path).map_err(|error| refused(error.to_string()))?,
+        (false, Schema::Migrate | Schema::UpToDate) => {
+            return Err(OpenError::Missing { url: url.to_string() });
+        }
+    }
     let mut connection = connection::writing(path, options).map_err(|error| refused(error.to_string()))?;
-    connection::migrate(&mut connection, migrations)?;
+    let last = connection::last_migration(&connection)?;
+    if migrate::is_wanted(options.schema, migrations, last, &url)? {
+        connection::migrate(&mut connection, migrations)?;
+    }
     let start = |name: String| thread::Builder::new().name(name);
 
     // Should a thread not start, the queue is closed and those before it end.

@@ -123,3 +123,22 @@ async fn faults_are_found() {
     let error = check(&folder.path().join("missing.db")).unwrap_err();
     assert!(matches!(error, FileError::Read { .. }), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_owner_can_read_the_files() {
+    let folder = TempDir::new().unwrap();
+    // What a service manager may make.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let db = Db::open(&url(&folder.path().join("test.db")), Options::default(), SCHEMA).await.unwrap();
+    pair(&db, 1).await;
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+        names.push(name);
+    }
+    names.sort();
+    assert_eq!(names, ["test.db", "test.db-shm", "test.db-wal"]);
+    db.close().await;
+}

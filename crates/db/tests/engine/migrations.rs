@@ -1,6 +1,6 @@
 //! The schema from nothing, from an older state, and from a newer one.
 
-use reeve_db::{Db, DbError, Engine, Migration, OpenError, Options, params, statements};
+use reeve_db::{DatabaseUrl, Db, DbError, Engine, Migration, OpenError, Options, Schema, params, statements};
 
 use crate::support::{Place, on_both_engines};
 
@@ -10,6 +10,7 @@ on_both_engines!(
     a_failing_migration_leaves_nothing,
     two_at_once,
     a_wrong_list_is_refused,
+    nothing_is_made_or_migrated_unless_allowed,
 );
 
 static MIGRATIONS: &[Migration] = &[
@@ -67,6 +68,42 @@ async fn applied(db: &Db) -> Vec<(i64, String)> {
     db.read::<_, DbError, _>(|tx| tx.query(&APPLIED, &[], |row| Ok((row.get(0)?, row.get(1)?))))
         .await
         .unwrap()
+}
+
+async fn nothing_is_made_or_migrated_unless_allowed(engine: Engine) {
+    let place = Place::new(engine);
+    let open_as = |schema, migrations| {
+        let options = Options { schema, ..Options::default() };
+        let url = place.url.clone();
+        async move { Db::open(&url, options, migrations).await }
+    };
+    for schema in [Schema::Migrate, Schema::UpToDate] {
+        let refused = open_as(schema, MIGRATIONS).await;
+        assert!(matches!(refused, Err(OpenError::Missing { .. })), "{schema:?}: {:?}", refused.err());
+    }
+    if let DatabaseUrl::Sqlite(path) = &place.url {
+        assert!(!path.exists());
+    }
+
+    open_as(Schema::Create, &MIGRATIONS[..1]).await.unwrap().close().await;
+    let refused = open_as(Schema::UpToDate, MIGRATIONS).await;
+    assert!(matches!(refused, Err(OpenError::Pending { found: 1, known: 2, .. })), "{:?}", refused.err());
+    let older = open_as(Schema::UpToDate, &MIGRATIONS[..1]).await.unwrap();
+    assert_eq!(applied(&older).await.len(), 1, "a refusal changes nothing");
+    older.close().await;
+
+    open_as(Schema::Migrate, MIGRATIONS).await.unwrap().close().await;
+    let db = open_as(Schema::UpToDate, MIGRATIONS).await.unwrap();
+    assert_eq!(applied(&db).await.len(), 2);
+    db.close().await;
+    for schema in [Schema::Create, Schema::Migrate, Schema::UpToDate] {
+        let refused = open_as(schema, &MIGRATIONS[..1]).await;
+        assert!(
+            matches!(refused, Err(OpenError::SchemaTooNew { found: 2, known: 1 })),
+            "{schema:?}: {:?}",
+            refused.err()
+        );
+    }
 }
 
 async fn from_nothing_and_from_an_older_state(engine: Engine) {
