@@ -100,6 +100,12 @@ impl Library {
         })))
     }
 
+    /// Tries out whether the store takes what it is given, so that a wrong bucket or key is known before somebody
+    /// uploads something.
+    pub async fn probe(&self) -> Result<(), Error> {
+        self.store().probe().await
+    }
+
     /// What the operator decided.
     pub fn settings(&self) -> &Settings {
         &self.0.settings

@@ -20,6 +20,8 @@ use object_store::{
     RetryConfig,
 };
 
+use reeve_model::random;
+
 use crate::Error;
 use crate::turns::Turns;
 
@@ -37,6 +39,10 @@ const REQUEST: Duration = Duration::from_mins(2);
 const PAUSE: Duration = Duration::from_secs(30);
 /// How long after its beginning reading still goes on where it breaks off.
 const RETRY_WITHIN: Duration = Duration::from_hours(6);
+/// How long trying out a bucket may take.
+const PROBE: Duration = Duration::from_secs(30);
+/// How often a request that tries out a bucket is repeated: a reason is wanted soon.
+const PROBE_TRIES: usize = 1;
 /// How long connecting to a bucket may take.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -92,7 +98,9 @@ pub(crate) enum Store {
 }
 
 pub(crate) struct Bucket {
+    name: String,
     client: AmazonS3,
+    prober: AmazonS3,
     reader: AmazonS3,
     prefix: String,
     spool: PathBuf,
@@ -117,6 +125,17 @@ impl Store {
             StoreSettings::Bucket(settings) => {
                 Bucket::open(settings).map(|bucket| Self::Bucket(Arc::new(bucket)))
             }
+        }
+    }
+
+    /// Writes a short object, reads it and deletes it. A folder was tried out when it was opened.
+    pub(crate) async fn probe(&self) -> Result<(), Error> {
+        match self {
+            Self::Folder(_) => Ok(()),
+            Self::Bucket(bucket) => tokio::time::timeout(PROBE, bucket.probe())
+                .await
+                .unwrap_or_else(|_| Err("it does not answer in time".into()))
+                .map_err(|error| Error::Store(format!("cannot use the bucket {}: {error}", bucket.name))),
         }
     }
 
@@ -204,7 +223,13 @@ impl Bucket {
             .clone()
             .with_client_options(options().with_timeout_disabled().with_read_timeout(PAUSE))
             .with_retry(retry);
+        let prober = builder
+            .clone()
+            .with_client_options(options().with_timeout(PROBE))
+            .with_retry(RetryConfig { max_retries: PROBE_TRIES, ..RetryConfig::default() });
         Ok(Self {
+            name: settings.bucket.clone(),
+            prober: prober.build().map_err(Error::store)?,
             client: builder
                 .with_client_options(options().with_timeout(REQUEST))
                 .build()
@@ -214,6 +239,16 @@ impl Bucket {
             spool: settings.spool.clone(),
             turns: Turns::new(SENDERS, SENDERS_EACH),
         })
+    }
+
+    async fn probe(&self) -> Result<(), Box<dyn std::error::Error>> {
+        // A name of its own, since other processes may try out the bucket at the same time.
+        let key = self.key(&format!("probe-{}", random::letters(16)));
+        let sent = b"probe".as_slice();
+        self.prober.put(&key, sent.into()).await?;
+        let read = self.prober.get(&key).await?.bytes().await?;
+        self.prober.delete(&key).await?;
+        if read == sent { Ok(()) } else { Err("it does not return what it was given".into()) }
     }
 
     fn key(&self, object: &str) -> Key {

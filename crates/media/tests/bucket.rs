@@ -205,8 +205,28 @@ async fn thumbnails() {
 }
 
 #[tokio::test]
+async fn a_bucket_is_tried_out() {
+    let site = Site::new("key").await;
+    site.library.probe().await.unwrap();
+    assert_eq!(site.objects(), [""; 0]);
+    // Nobody is there.
+    let StoreSettings::Bucket(mut bucket) = site.library.settings().store.clone() else { panic!("a bucket") };
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    bucket.endpoint = Some(format!("http://127.0.0.1:{port}"));
+    let settings = Settings::new(StoreSettings::Bucket(bucket));
+    let elsewhere = Library::open(settings, site.db.clone(), site.clock.clone()).unwrap();
+    let error = elsewhere.probe().await.unwrap_err().to_string();
+    assert!(
+        error.contains("cannot use the bucket uploads: ") && error.contains("onnection refused"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_wrong_key_is_an_error_and_leaves_nothing() {
     let site = Site::new("wrong").await;
+    let error = site.library.probe().await.unwrap_err().to_string();
+    assert!(error.contains("cannot use the bucket uploads: ") && error.contains("403"), "{error}");
     let error = site.upload(b"hello").await.unwrap_err();
     assert!(matches!(error, Error::Store(_)), "{error}");
     let known = site.db.read(|tx| -> Result<_, DbError> { reeve_store::media_users::totals(tx) });
