@@ -3,6 +3,8 @@
 use reeve_db::DbError;
 use reeve_model::id::BadName;
 
+use crate::policy::WeakPassword;
+
 /// Why a deed on accounts is refused. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -149,6 +151,9 @@ pub enum Error {
     /// Keys go to the newest backup only, whose version this is.
     #[error("Wrong backup version.")]
     WrongBackupVersion(String),
+    /// A password that somebody chose breaks a rule.
+    #[error(transparent)]
+    WeakPassword(#[from] WeakPassword),
     /// Too many requests at once.
     #[error("The server is busy")]
     Overloaded,

@@ -15,6 +15,8 @@ pub struct Policy {
     pub registration_shared_secret: Option<String>,
     /// Whether people log in, and change their passwords, with a password.
     pub password_enabled: bool,
+    /// What the passwords must be like that people choose themselves.
+    pub password_rules: PasswordRules,
     /// How long an access token lives, in milliseconds; `None`: until it is revoked.
     pub token_lifetime_ms: Option<i64>,
     /// How long an access token lives that can be refreshed, in milliseconds.
@@ -100,6 +102,7 @@ impl Default for Policy {
             guests: false,
             registration_shared_secret: None,
             password_enabled: true,
+            password_rules: PasswordRules::default(),
             token_lifetime_ms: None,
             refreshable_token_lifetime_ms: 300_000,
             refresh_token_lifetime_ms: None,
@@ -120,6 +123,94 @@ impl Policy {
     }
 }
 
+/// What a password must be like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PasswordRules {
+    /// How many characters it has at least.
+    pub min_length: u32,
+    /// Whether it needs a digit.
+    pub require_digit: bool,
+    /// Whether it needs a character that is neither a letter nor a digit.
+    pub require_symbol: bool,
+    /// Whether it needs a lowercase letter.
+    pub require_lowercase: bool,
+    /// Whether it needs an uppercase letter.
+    pub require_uppercase: bool,
+}
+
+impl Default for PasswordRules {
+    fn default() -> Self {
+        Self {
+            min_length: 8,
+            require_digit: false,
+            require_symbol: false,
+            require_lowercase: false,
+            require_uppercase: false,
+        }
+    }
+}
+
+impl PasswordRules {
+    /// Checks a password that somebody chooses for an account, whose user id may not be known yet.
+    ///
+    /// # Errors
+    /// [`WeakPassword`]: the first rule that it breaks.
+    pub fn check(&self, password: &str, user_id: Option<&str>) -> Result<(), WeakPassword> {
+        let length = password.chars().count();
+        if length < usize::try_from(self.min_length).unwrap_or(usize::MAX) {
+            return Err(WeakPassword::TooShort(self.min_length));
+        }
+        let lacks = |wanted: bool, class: fn(char) -> bool| wanted && !password.chars().any(class);
+        if lacks(self.require_digit, char::is_numeric) {
+            return Err(WeakPassword::NoDigit);
+        }
+        if lacks(self.require_symbol, |c| !c.is_alphanumeric()) {
+            return Err(WeakPassword::NoSymbol);
+        }
+        if lacks(self.require_uppercase, char::is_uppercase) {
+            return Err(WeakPassword::NoUppercase);
+        }
+        if lacks(self.require_lowercase, char::is_lowercase) {
+            return Err(WeakPassword::NoLowercase);
+        }
+        if user_id.is_some_and(|user_id| is_name(password, user_id)) {
+            return Err(WeakPassword::Name);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a password is a user id, or the localpart of one.
+fn is_name(password: &str, user_id: &str) -> bool {
+    let (password, user_id) = (password.to_lowercase(), user_id.to_lowercase());
+    let password = password.strip_prefix('@').unwrap_or(&password);
+    let user_id = user_id.strip_prefix('@').unwrap_or(&user_id);
+    password == user_id || user_id.split_once(':').is_some_and(|(localpart, _)| password == localpart)
+}
+
+/// Why a password is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WeakPassword {
+    /// It has fewer characters than this.
+    #[error("The password is too short: it needs {0} characters")]
+    TooShort(u32),
+    /// It has no digit.
+    #[error("The password needs a digit")]
+    NoDigit,
+    /// It has no character that is neither a letter nor a digit.
+    #[error("The password needs a character that is neither a letter nor a digit")]
+    NoSymbol,
+    /// It has no uppercase letter.
+    #[error("The password needs an uppercase letter")]
+    NoUppercase,
+    /// It has no lowercase letter.
+    #[error("The password needs a lowercase letter")]
+    NoLowercase,
+    /// It is the name of the account.
+    #[error("The password must not be the name of the account")]
+    Name,
+}
+
 /// What hashing a password costs.
 #[derive(Clone, Debug)]
 pub struct HashingCost {
@@ -133,4 +224,41 @@ pub struct HashingCost {
     pub workers: usize,
     /// How long a login may wait for its turn.
     pub wait: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords() {
+        let all = PasswordRules {
+            min_length: 8,
+            require_digit: true,
+            require_symbol: true,
+            require_lowercase: true,
+            require_uppercase: true,
+        };
+        for (password, verdict) in [
+            ("Pässw0rd!", Ok(())),
+            ("Pas0rd!", Err(WeakPassword::TooShort(8))),
+            // Characters count, not bytes.
+            ("ÄÖÜäöü1", Err(WeakPassword::TooShort(8))),
+            ("Password!", Err(WeakPassword::NoDigit)),
+            ("Passw0rds", Err(WeakPassword::NoSymbol)),
+            ("passw0rd!", Err(WeakPassword::NoUppercase)),
+            ("PASSW0RD!", Err(WeakPassword::NoLowercase)),
+            ("Alice-0000", Err(WeakPassword::Name)),
+        ] {
+            assert_eq!(all.check(password, Some("@alice-0000:test")), verdict, "{password}");
+        }
+        assert_eq!(all.check("Alice-0000", None), Ok(()));
+        let short = PasswordRules { min_length: 0, ..PasswordRules::default() };
+        for name in ["alice", "ALICE", "@alice", "@alice:example.org", "alice:example.org"] {
+            assert_eq!(short.check(name, Some("@alice:example.org")), Err(WeakPassword::Name), "{name}");
+        }
+        for other in ["alice's", "alice:secret"] {
+            assert_eq!(short.check(other, Some("@alice:example.org")), Ok(()), "{other}");
+        }
+    }
 }

@@ -26,6 +26,22 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns::<shape::Empty>(200)
             .interactive()
             .summary("Changes the password")
+            .errors(&[
+                (400, "M_PASSWORD_TOO_SHORT", "the password is shorter than the server wants it"),
+                (400, "M_PASSWORD_NO_DIGIT", "the password has no digit, and the server wants one"),
+                (400, "M_PASSWORD_NO_SYMBOL", "the password has no symbol, and the server wants one"),
+                (
+                    400,
+                    "M_PASSWORD_NO_UPPERCASE",
+                    "the password has no uppercase letter, and the server wants one",
+                ),
+                (
+                    400,
+                    "M_PASSWORD_NO_LOWERCASE",
+                    "the password has no lowercase letter, and the server wants one",
+                ),
+                (400, "M_WEAK_PASSWORD", "the password is the name of the account"),
+            ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3accountpassword"),
         Route::post("/_matrix/client/v3/account/deactivate", deactivate)
             .also("/_matrix/client/r0/account/deactivate")
@@ -62,6 +78,10 @@ async fn change_password(mut call: Call) -> Answer {
         Some(Value::Bool(logout)) => *logout,
         Some(_) => return Err(MatrixError::bad_json("'logout_devices' must be a boolean")),
     };
+    if let Some(password) = &password {
+        let user_id = &call.user()?.user_id;
+        call.app.policy.password_rules.check(password, Some(user_id)).map_err(Error::from)?;
+    }
     uia::password(&call, &body).await?;
     let Some(password) = password else {
         return Err(MatrixError::bad_request("M_MISSING_PARAM", "Missing params: password"));

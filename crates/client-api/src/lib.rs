@@ -11,6 +11,7 @@ mod keys;
 mod login;
 mod media;
 mod misc;
+mod password_policy;
 mod presence;
 mod profile;
 mod push_rules;
@@ -48,6 +49,7 @@ pub fn routes() -> Vec<Route> {
         session::routes(),
         server_keys::routes(),
         account::routes(),
+        password_policy::routes(),
         devices::routes(),
         keys::routes(),
         cross_signing::routes(),

@@ -3,6 +3,9 @@
 
 use std::sync::Arc;
 
+use reeve_accounts::Error;
+use reeve_accounts::password::Verdict;
+use reeve_accounts::policy::WeakPassword;
 use reeve_accounts::registration::{self, Registration};
 use reeve_accounts::sessions::{self, NewSession};
 use reeve_accounts::users::{self, NewUser};
@@ -38,6 +41,20 @@ pub(crate) fn routes() -> Vec<Route> {
                 (400, "M_EXCLUSIVE", "the name is that of the account which sends server notices"),
                 (400, "M_USER_IN_USE", "an account has the name"),
                 (400, "M_MISSING_PARAM", "there is no password"),
+                (400, "M_PASSWORD_TOO_SHORT", "the password is shorter than the server wants it"),
+                (400, "M_PASSWORD_NO_DIGIT", "the password has no digit, and the server wants one"),
+                (400, "M_PASSWORD_NO_SYMBOL", "the password has no symbol, and the server wants one"),
+                (
+                    400,
+                    "M_PASSWORD_NO_UPPERCASE",
+                    "the password has no uppercase letter, and the server wants one",
+                ),
+                (
+                    400,
+                    "M_PASSWORD_NO_LOWERCASE",
+                    "the password has no lowercase letter, and the server wants one",
+                ),
+                (400, "M_WEAK_PASSWORD", "the password is the name of the account"),
                 (400, "M_TOO_LARGE", "the name of the device is too long"),
                 (400, "M_UNRECOGNIZED", "`kind` is neither `user` nor `guest`"),
                 (401, "M_UNAUTHORIZED", "the registration token cannot be used"),
@@ -115,9 +132,14 @@ async fn user(call: &Call, body: &Object) -> Answer {
         Some(Value::Null) => None,
         _ => text(body, "password", "Invalid password")?.filter(|password| !password.is_empty()),
     };
+    if let Some(password) = &password {
+        let user_id = given_name.as_deref().map(|name| call.ctx().user_id(name));
+        policy.password_rules.check(password, user_id.as_deref()).map_err(Error::from)?;
+    }
     sessions::check(&session)?;
     let earlier = uia::remembered(call, body).await?;
     let remembered_text = |key: &str| earlier.get(key).and_then(Value::as_str).map(str::to_owned);
+    let renamed = given_name.is_some() && given_name != remembered_text("username");
     let name = given_name.or_else(|| remembered_text("username"));
     if let Some(name) = name.clone() {
         let (ctx, app) = (call.ctx(), Arc::clone(&call.app));
@@ -146,8 +168,17 @@ async fn user(call: &Call, body: &Object) -> Answer {
     let password_hash = match (password_hash, password) {
         (Some(hash), _) => hash,
         (None, Some(password)) => call.app.hasher.hash(&password).await?,
-        (None, None) => remembered_text("password_hash")
-            .ok_or_else(|| MatrixError::bad_request("M_MISSING_PARAM", "Missing params: password"))?,
+        (None, None) => {
+            let hash = remembered_text("password_hash")
+                .ok_or_else(|| MatrixError::bad_request("M_MISSING_PARAM", "Missing params: password"))?;
+            // The password came before the name did.
+            if let Some(name) = name.as_deref().filter(|_| renamed)
+                && call.app.hasher.verify(name, Some(&hash)).await? != Verdict::Wrong
+            {
+                return Err(Error::WeakPassword(WeakPassword::Name).into());
+            }
+            hash
+        }
     };
     let numbered = name.is_none();
     let account = NewUser {

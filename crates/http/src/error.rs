@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use reeve_accounts::Error as AccountError;
+use reeve_accounts::policy::WeakPassword;
 use reeve_db::DbError;
 use reeve_media::Error as MediaError;
 use reeve_model::id::{BadName, Malformed};
@@ -295,6 +296,17 @@ impl From<AccountError> for MatrixError {
                 Self::new(StatusCode::FORBIDDEN, "M_WRONG_ROOM_KEYS_VERSION", text)
                     .with("current_version", current)
             }
+            AccountError::WeakPassword(weakness) => Self::bad_request(
+                match weakness {
+                    WeakPassword::TooShort(_) => "M_PASSWORD_TOO_SHORT",
+                    WeakPassword::NoDigit => "M_PASSWORD_NO_DIGIT",
+                    WeakPassword::NoSymbol => "M_PASSWORD_NO_SYMBOL",
+                    WeakPassword::NoUppercase => "M_PASSWORD_NO_UPPERCASE",
+                    WeakPassword::NoLowercase => "M_PASSWORD_NO_LOWERCASE",
+                    WeakPassword::Name => "M_WEAK_PASSWORD",
+                },
+                text,
+            ),
             AccountError::Overloaded => Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", text),
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use reeve_accounts::policy::{HashingCost, Limits, Policy};
+use reeve_accounts::policy::{HashingCost, Limits, PasswordRules, Policy};
 use reeve_db::{DatabaseUrl, Options};
 use reeve_http::app::HttpSettings;
 use reeve_http::limits::{RateLimit, RateLimits};
@@ -99,6 +99,13 @@ impl Config {
                     .as_ref()
                     .map(|secret| secret.expose().to_owned()),
                 password_enabled: password.enabled,
+                password_rules: PasswordRules {
+                    min_length: password.policy.min_length,
+                    require_digit: password.policy.require_digit,
+                    require_symbol: password.policy.require_symbol,
+                    require_lowercase: password.policy.require_lowercase,
+                    require_uppercase: password.policy.require_uppercase,
+                },
                 token_lifetime_ms: tokens.lifetime_ms,
                 refreshable_token_lifetime_ms: tokens.lifetime_ms.unwrap_or(REFRESHABLE_LIFETIME_MS),
                 refresh_token_lifetime_ms: tokens.refresh_lifetime_ms,

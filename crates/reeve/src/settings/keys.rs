@@ -94,6 +94,22 @@ sections! {
         /// How many passwords are hashed at the same time, by threads that let all others go first. When not
         /// set, as many as there are processors.
         workers: Option<u32> = None;
+        /// What the passwords must be like that people choose when they register or change theirs. The name of the
+        /// account is never taken. Passwords that administrators set may be like anything.
+        policy: PasswordPolicy = PasswordPolicy::default();
+    }
+
+    PasswordPolicy {
+        /// How many characters a password has at least.
+        min_length: u32 = 8;
+        /// Whether it needs a digit.
+        require_digit: bool = false;
+        /// Whether it needs a character that is neither a letter nor a digit.
+        require_symbol: bool = false;
+        /// Whether it needs a lowercase letter.
+        require_lowercase: bool = false;
+        /// Whether it needs an uppercase letter.
+        require_uppercase: bool = false;
     }
 
     Tokens {

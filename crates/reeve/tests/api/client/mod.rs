@@ -11,6 +11,7 @@ mod limits;
 mod login;
 pub(crate) mod media;
 mod moderation;
+mod password_policy;
 mod profile;
 mod pushers;
 mod register;

@@ -1,0 +1,29 @@
+//! What passwords must be like, so that clients can say so before somebody sends one.
+//! <https://github.com/matrix-org/matrix-spec-proposals/pull/2000>
+
+use reeve_accounts::policy::PasswordRules;
+use reeve_http::{Access, Answer, Call, Route, reply};
+use serde_json::json;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/_matrix/client/v3/password_policy", handle)
+            .also("/_matrix/client/r0/password_policy")
+            .also("/_matrix/client/unstable/password_policy")
+            .access(Access::Anybody)
+            .summary("Tells what passwords must be like")
+            .spec("https://github.com/matrix-org/matrix-spec-proposals/pull/2000"),
+    ]
+}
+
+async fn handle(call: Call) -> Answer {
+    let PasswordRules { min_length, require_digit, require_symbol, require_lowercase, require_uppercase } =
+        call.app.policy.password_rules;
+    reply::ok(&json!({
+        "m.minimum_length": min_length,
+        "m.require_digit": require_digit,
+        "m.require_symbol": require_symbol,
+        "m.require_lowercase": require_lowercase,
+        "m.require_uppercase": require_uppercase,
+    }))
+}
