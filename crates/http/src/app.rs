@@ -94,7 +94,7 @@ pub struct App {
 
 impl App {
     /// The rate limits in force.
-    pub fn rate_limits(&self) -> &RateLimits {
+    pub fn rate_limits(&self) -> RateLimits {
         self.limiter.limits()
     }
 

@@ -3,7 +3,7 @@
 //! A request is let through while the bucket holds at most `burst - 1`; the bucket leaks `per_second`.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use reeve_accounts::sessions::Session;
 use reeve_store::ratelimits::Override;
@@ -21,7 +21,7 @@ pub struct RateLimit {
 }
 
 /// All limits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RateLimits {
     /// Whether there are any.
     pub enabled: bool,
@@ -157,19 +157,25 @@ struct Levels {
 
 /// All buckets.
 pub struct Limiter {
-    limits: RateLimits,
+    limits: RwLock<RateLimits>,
     levels: Mutex<Levels>,
 }
 
 impl Limiter {
     /// Buckets with these limits, all empty.
     pub fn new(limits: RateLimits) -> Self {
-        Self { limits, levels: Mutex::new(Levels { of: HashMap::new(), prune_at: PRUNE_AT }) }
+        let levels = Mutex::new(Levels { of: HashMap::new(), prune_at: PRUNE_AT });
+        Self { limits: RwLock::new(limits), levels }
     }
 
     /// The limits in force.
-    pub fn limits(&self) -> &RateLimits {
-        &self.limits
+    pub fn limits(&self) -> RateLimits {
+        self.limits.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts other limits in force; what the buckets hold stays.
+    pub fn set_limits(&self, limits: RateLimits) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
     }
 
     fn levels(&self) -> MutexGuard<'_, Levels> {
@@ -226,7 +232,7 @@ impl Limiter {
     }
 
     fn apply(&self, bucket: Bucket, now: i64, count: bool) -> Result<(), MatrixError> {
-        if !self.limits.enabled {
+        if !self.limits().enabled {
             return Ok(());
         }
         let limit = self.limit(&bucket);
@@ -234,25 +240,26 @@ impl Limiter {
     }
 
     fn limit(&self, bucket: &Bucket) -> RateLimit {
+        let limits = self.limits();
         match bucket {
-            Bucket::Message(_) => self.limits.message,
-            Bucket::Profile(_) => self.limits.profile,
-            Bucket::RoomCreation(_) => self.limits.room_creation,
-            Bucket::Joins(_) => self.limits.joins,
-            Bucket::JoinsOfRoom(_) => self.limits.joins_per_room,
-            Bucket::InvitesBy(_) => self.limits.invites_per_sender,
-            Bucket::InvitesOf(_) => self.limits.invites_per_recipient,
-            Bucket::InvitesInto(_) => self.limits.invites_per_room,
-            Bucket::ToDevice(_) => self.limits.to_device,
-            Bucket::Reports(_) => self.limits.reports,
-            Bucket::Media(_) => self.limits.media,
-            Bucket::UrlPreviews(_) => self.limits.url_previews,
-            Bucket::Registration(_) => self.limits.registration,
-            Bucket::RegistrationAttempts(_) => self.limits.registration_attempts,
+            Bucket::Message(_) => limits.message,
+            Bucket::Profile(_) => limits.profile,
+            Bucket::RoomCreation(_) => limits.room_creation,
+            Bucket::Joins(_) => limits.joins,
+            Bucket::JoinsOfRoom(_) => limits.joins_per_room,
+            Bucket::InvitesBy(_) => limits.invites_per_sender,
+            Bucket::InvitesOf(_) => limits.invites_per_recipient,
+            Bucket::InvitesInto(_) => limits.invites_per_room,
+            Bucket::ToDevice(_) => limits.to_device,
+            Bucket::Reports(_) => limits.reports,
+            Bucket::Media(_) => limits.media,
+            Bucket::UrlPreviews(_) => limits.url_previews,
+            Bucket::Registration(_) => limits.registration,
+            Bucket::RegistrationAttempts(_) => limits.registration_attempts,
             Bucket::RegistrationToken(_) => TRYING_TOKENS,
-            Bucket::LoginAddress(_) => self.limits.login_address,
-            Bucket::LoginAccount(_) => self.limits.login_account,
-            Bucket::LoginFailed(_) => self.limits.login_failed,
+            Bucket::LoginAddress(_) => limits.login_address,
+            Bucket::LoginAccount(_) => limits.login_account,
+            Bucket::LoginFailed(_) => limits.login_failed,
             Bucket::LoginToken(_) => LOGIN_TOKEN,
         }
     }
@@ -304,11 +311,12 @@ fn is_unlimited(session: &Session) -> bool {
 
 /// The `message` limit of an account. An administrator's override takes the place of the setting.
 pub fn message(app: &App, session: &Session, now: i64) -> Result<(), MatrixError> {
-    if !app.limiter.limits.enabled || is_unlimited(session) {
+    let limits = app.limiter.limits();
+    if !limits.enabled || is_unlimited(session) {
         return Ok(());
     }
     let limit = match session.limit {
-        None => app.limiter.limits.message,
+        None => limits.message,
         #[expect(clippy::cast_precision_loss, reason = "a rate is a small number")]
         Some(limit) => RateLimit { per_second: limit.messages_per_second as f64, burst: limit.burst_count },
     };
@@ -322,7 +330,7 @@ pub fn switchable(app: &App, session: &Session, bucket: Bucket, now: i64) -> Res
 
 /// Refuses more invites at once than could ever be let through.
 pub fn check_invites(app: &App, session: &Session, invites: usize) -> Result<(), MatrixError> {
-    let limits = &app.limiter.limits;
+    let limits = app.limiter.limits();
     let most = usize::try_from(limits.invites_per_sender.burst).unwrap_or(usize::MAX);
     if limits.enabled && invites > most && !is_unlimited(session) {
         return Err(MatrixError::unknown("Cannot invite so many users at once"));
@@ -339,7 +347,7 @@ pub async fn counted<T>(
     now: i64,
     deed: impl Future<Output = Result<T, MatrixError>>,
 ) -> Result<T, MatrixError> {
-    if !app.limiter.limits.enabled || buckets.is_empty() {
+    if !app.limiter.limits().enabled || buckets.is_empty() {
         return deed.await;
     }
     if let Err(wait) = app.limiter.take_all(buckets, now) {
