@@ -2,12 +2,25 @@
 
 use std::collections::HashSet;
 
-use reeve_db::DbError;
-use reeve_testkit::{Client, START_MS, Server, on_both_engines};
+use reeve_db::{DbError, params, statements};
+use reeve_testkit::{Client, Config, Engine, START_MS, Server, on_both_engines};
 use serde_json::{Value, json};
 
 const AUDIT: &str = "/_reeve/admin/v1/audit";
 const JOBS: &str = "/_reeve/admin/v1/jobs";
+
+statements! {
+    REFUSE_WRITES = {
+        sqlite: "PRAGMA query_only = 1",
+        postgres: "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+    };
+    NONCES = "SELECT COUNT(*) FROM registration_nonces";
+}
+
+/// All writes go through one connection, whose state a test can change.
+fn one_connection(config: &mut Config) {
+    config.database_options.connections = 1;
+}
 
 fn invalid(error: &str) -> (u16, Value) {
     (400, json!({ "errcode": "M_INVALID_PARAM", "error": error }))
@@ -226,6 +239,44 @@ on_both_engines! {
         let metrics = stranger.get("/metrics").await;
         assert_eq!(metrics.status, 200);
         assert!(metrics.body.as_str().unwrap().contains("status=\"503\""), "{}", metrics.body);
+    }
+
+    #[config(one_connection)]
+    async fn health_tells_of_writes(server: Server) {
+        let stranger = server.stranger();
+        let ok = (200, json!({ "status": "ok" }));
+        let mut server = server;
+        assert_eq!(stranger.get("/health").await, ok);
+        let refuse = server.app().db.write(|tx| -> Result<_, DbError> { tx.execute(&REFUSE_WRITES, &params![]) });
+        refuse.await.unwrap();
+        // The last answer is good for a moment.
+        assert_eq!(stranger.get("/health").await, ok);
+        server.clock.advance(5_000);
+        let refused = stranger.get("/health").await;
+        let why = match server.engine() {
+            Engine::Sqlite => "attempt to write a readonly database",
+            Engine::Postgres => "cannot execute INSERT in a read-only transaction",
+        };
+        let error = format!("The database takes no writes: {why}");
+        assert_eq!(refused, (503, json!({ "errcode": "M_UNKNOWN", "error": error })));
+        // With a connection that takes them again.
+        server.restart(|_| ()).await;
+        let stranger = server.stranger();
+        assert_eq!(stranger.get("/health").await, ok);
+        // However many ask at once, one write answers them. It leaves nothing.
+        server.clock.advance(5_000);
+        let writes = || async {
+            let text = stranger.get("/metrics").await.body.as_str().unwrap().to_owned();
+            let count = "reeve_db_run_seconds_count{kind=\"write\"} ";
+            text.lines().find_map(|line| line.strip_prefix(count)).unwrap().parse::<u32>().unwrap()
+        };
+        let before = writes().await;
+        let many = futures_util::future::join_all((0..50).map(|_| stranger.get("/health"))).await;
+        assert!(many.iter().all(|reply| *reply == ok));
+        // Housekeeping may write meanwhile.
+        assert!(writes().await - before < 20);
+        let nonces = server.app().db.read(|tx| tx.query_one(&NONCES, &params![], |row| row.get::<i64>(0)));
+        assert_eq!(nonces.await, Ok(0));
     }
 
     async fn metrics(server: Server) {
