@@ -76,20 +76,20 @@ enum Command {
     },
 }
 
-/// Why a command could not do what it was asked, in one line.
+/// Why a command could not do what it was asked: one line for each thing that is wrong.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Failure(String);
+#[error("{}", .0.join("; "))]
+struct Failure(Vec<String>);
 
 impl Failure {
     fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(vec![text.into()])
     }
 }
 
 impl From<SettingsError> for Failure {
     fn from(error: SettingsError) -> Self {
-        Self(error.to_string())
+        Self(error.into_lines())
     }
 }
 
@@ -97,8 +97,10 @@ impl From<SettingsError> for Failure {
 pub fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            terminal::complain(&failure.to_string());
+        Err(Failure(lines)) => {
+            for line in lines {
+                terminal::complain(&line);
+            }
             ExitCode::FAILURE
         }
     }

@@ -5,16 +5,14 @@
 
 mod check;
 mod describe;
+mod filter;
 mod keys;
 mod layers;
 mod print;
+mod synapse;
 mod values;
 
-use std::{
-    ffi::OsString,
-    fmt, fs,
-    path::{Path, PathBuf},
-};
+use std::{ffi::OsString, fmt, fs, path::PathBuf};
 
 use figment::{
     Figment,
@@ -23,13 +21,15 @@ use figment::{
 use toml::Value;
 
 use self::{
-    describe::{Entry, Setting as _},
+    describe::{Entry, Kind, Setting as _},
     layers::Layer,
 };
 pub use self::{
+    filter::log_filter,
     keys::{
-        Account, AccountValidity, Email, Http, Limits, Log, Media, MediaBucket, Outgoing, Password, Presence,
-        Push, RateLimit, RateLimits, Registration, ServerNotices, Settings, Tokens, UrlPreviews,
+        Account, AccountValidity, Email, Http, Limits, Log, Media, MediaBucket, Outgoing, Password,
+        PasswordPolicy, Presence, Push, RateLimit, RateLimits, Registration, ServerNotices, Settings, Tokens,
+        UrlPreviews,
         UserDirectory,
     },
     print::markdown,
@@ -43,9 +43,7 @@ const DEFAULTS: &str = "defaults";
 const FILE: &str = "file";
 const ENVIRONMENT: &str = "environment";
 const FLAGS: &str = "flags";
-
-const SECRET: &str = "registration.shared_secret";
-const SECRET_PATH: &str = "registration.shared_secret_path";
+const SECRET_FILES: &str = "secret files";
 
 /// Settings from the command line, which win over every other place.
 #[derive(Clone, Debug, Default)]
@@ -84,23 +82,35 @@ impl Flags {
 pub struct Loaded {
     /// The settings.
     pub settings: Settings,
+    found: Found,
+}
+
+/// The places in which values were found.
+#[derive(Clone)]
+struct Found {
     /// The settings file that was read.
-    pub file: Option<PathBuf>,
+    file: Option<PathBuf>,
     places: Figment,
 }
 
-/// What is wrong with the settings, in one line that names the key and its place.
+/// What is wrong with the settings: lines that each name a key and its place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SettingsError(String);
+#[error("{}", .0.join("\n"))]
+pub struct SettingsError(Vec<String>);
 
 impl SettingsError {
     fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(vec![text.into()])
+    }
+
+    /// The lines.
+    pub fn into_lines(self) -> Vec<String> {
+        self.0
     }
 }
 
-/// Loads the settings from the file, the environment and the command line, and checks them.
+/// Loads the settings from the file, the environment and the command line, and checks them. All that is wrong is said at
+/// once.
 ///
 /// `environment` is the whole environment of the process; only variables that start with `REEVE_` count.
 pub fn load(
@@ -109,6 +119,7 @@ pub fn load(
 ) -> Result<Loaded, SettingsError> {
     let environment: Vec<_> = environment.into_iter().collect();
     let known = entries(&Settings::default());
+    let mut problems = Vec::new();
 
     let named_file = flags.config.clone().or_else(|| {
         let variable =
@@ -116,65 +127,131 @@ pub fn load(
         variable.map(|(_, path)| PathBuf::from(path))
     });
     let path = named_file.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
-    let table = layers::read_file(&path, &known)?;
+    let table = layers::read_file(&path, &known, &mut problems)?;
     if table.is_none() && named_file.is_some() {
         return Err(SettingsError::new(format!("the settings file {} does not exist", path.display())));
     }
     let file = table.is_some().then_some(path);
 
-    let places = Figment::new()
-        .merge(Layer { name: DEFAULTS, table: layers::table_of(&known) })
-        .merge(Layer { name: FILE, table: table.unwrap_or_default() })
-        .merge(Layer { name: ENVIRONMENT, table: layers::read_environment(environment, &known)? })
-        .merge(Layer { name: FLAGS, table: flags.table() });
-    let settings = places.extract().map_err(|error| explain(&error, &known, &places, file.as_deref()))?;
-    let mut loaded = Loaded { settings, file, places };
+    let mut layers = vec![
+        Layer { name: FILE, table: table.unwrap_or_default() },
+        Layer { name: ENVIRONMENT, table: layers::read_environment(environment, &known, &mut problems) },
+        Layer { name: FLAGS, table: flags.table() },
+    ];
+    let mut wrong = Vec::new();
+    let secrets = read_secret_files(&known, &layers, &mut wrong);
+    layers.push(Layer { name: SECRET_FILES, table: secrets });
+    let mut found = Found { file, places: merge(&known, &layers) };
+    problems.extend(wrong.iter().map(|(key, problem)| found.line(key, problem)));
 
-    check::check(&loaded.settings).map_err(|(key, problem)| loaded.problem(&key, &problem))?;
-    loaded.read_secret_file()?;
-    Ok(loaded)
+    let settings = loop {
+        match found.places.extract::<Settings>() {
+            Ok(settings) => break settings,
+            Err(error) => {
+                let (key, problem) = explain(&error, &known);
+                problems.push(found.line(&key, &problem));
+                // The default takes its place, so that what else is wrong is found, too.
+                let taken_out = layers.iter_mut().filter_map(|layer| layers::remove(&mut layer.table, &key));
+                if taken_out.count() == 0 {
+                    return Err(SettingsError(problems));
+                }
+                wrong.push((key, problem));
+                found.places = merge(&known, &layers);
+            }
+        }
+    };
+    for (key, problem) in check::check(&settings) {
+        if wrong.iter().all(|(wrong, _)| *wrong != key) {
+            problems.push(found.line(&key, &problem));
+        }
+    }
+    if problems.is_empty() { Ok(Loaded { settings, found }) } else { Err(SettingsError(problems)) }
+}
+
+/// The defaults with these layers above them.
+fn merge(known: &[Entry], layers: &[Layer]) -> Figment {
+    let defaults = Figment::new().merge(Layer { name: DEFAULTS, table: layers::table_of(known) });
+    layers.iter().fold(defaults, |figment, layer| figment.merge(layer.clone()))
+}
+
+/// Reads the secrets that are to come from files: `password.pepper` from the one that `password.pepper_path` names. As
+/// everywhere, the later place wins. What is wrong is added to `wrong`, with the key.
+fn read_secret_files(known: &[Entry], layers: &[Layer], wrong: &mut Vec<(String, String)>) -> toml::Table {
+    let set_in = |key: &str| layers.iter().rposition(|layer| layers::get(&layer.table, key).is_some());
+    let mut secrets = toml::Table::new();
+    for Entry { key, .. } in known.iter().filter(|entry| entry.kind == Kind::Secret) {
+        let path_key = format!("{key}_path");
+        // Of another type it is refused with the types of all keys.
+        let path = layers.iter().rev().find_map(|layer| layers::get(&layer.table, &path_key));
+        let Some(path) = path.and_then(Value::as_str).filter(|_| set_in(key) <= set_in(&path_key)) else {
+            continue;
+        };
+        let problem = match fs::read_to_string(path) {
+            _ if set_in(key) == set_in(&path_key) => format!("{key} is set as well; set one of the two"),
+            Ok(text) if !text.trim().is_empty() => {
+                layers::insert(&mut secrets, key, Value::String(text.trim().to_owned()));
+                continue;
+            }
+            Ok(_) => format!("{path} is empty"),
+            Err(error) => format!("cannot read {path}: {error}"),
+        };
+        wrong.push((path_key, problem));
+    }
+    secrets
 }
 
 impl fmt::Debug for Loaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // `places` holds the raw values, secrets among them.
-        f.debug_struct("Loaded")
-            .field("settings", &self.settings)
-            .field("file", &self.file)
-            .finish_non_exhaustive()
+        // The places hold the raw values, secrets among them.
+        f.debug_struct("Loaded").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
 impl Loaded {
-    /// Reads `registration.shared_secret` from its file, if it is to come from one.
-    fn read_secret_file(&mut self) -> Result<(), SettingsError> {
-        let key = SECRET_PATH;
-        let registration = &self.settings.registration;
-        let Some(path) = &registration.shared_secret_path else { return Ok(()) };
-        if registration.shared_secret.is_some() {
-            return Err(self.problem(key, "registration.shared_secret is set as well; set one of the two"));
-        }
-        let secret = match fs::read_to_string(path) {
-            Ok(text) if !text.trim().is_empty() => Secret::new(text.trim()),
-            Ok(_) => return Err(self.problem(key, &format!("{} is empty", path.display()))),
-            Err(error) => return Err(self.problem(key, &format!("cannot read {}: {error}", path.display()))),
-        };
-        self.settings.registration.shared_secret = Some(secret);
-        Ok(())
+    /// Where the value of `key` comes from.
+    fn place(&self, key: &str) -> Place {
+        self.found.place(key)
     }
 
-    fn problem(&self, key: &str, problem: &str) -> SettingsError {
-        let place = place(&self.places, self.file.as_deref(), key);
-        SettingsError::new(format!("{key}: {problem}{}", place.suffix()))
+    /// The files that secrets come from.
+    pub fn files_with_secrets(&self) -> Vec<PathBuf> {
+        let secrets = entries(&self.settings).into_iter().filter(|entry| entry.masked.is_some());
+        let mut files: Vec<PathBuf> = secrets
+            .filter_map(|entry| match self.place(&entry.key) {
+                Place::File(path) => Some(path),
+                Place::Default | Place::Environment(_) | Place::Flag(_) => None,
+            })
+            .collect();
+        files.dedup();
+        files
+    }
+
+    /// The keys whose values are not the same in other settings.
+    pub fn changed(&self, others: &Settings) -> Vec<String> {
+        let (ours, theirs) = (entries(&self.settings), entries(others));
+        let pairs = ours.into_iter().zip(theirs);
+        pairs.filter(|(ours, theirs)| ours.value != theirs.value).map(|(ours, _)| ours.key).collect()
+    }
+}
+
+impl Found {
+    /// What is said of a problem with a key.
+    fn line(&self, key: &str, problem: &str) -> String {
+        format!("{key}: {problem}{}", self.place(key).suffix())
     }
 
     /// Where the value of `key` comes from.
     fn place(&self, key: &str) -> Place {
-        let secret_path = self.settings.registration.shared_secret_path.as_ref();
-        if let (SECRET, Some(path)) = (key, secret_path) {
-            return Place::File(path.clone());
+        let layer = self.places.find_metadata(key).map(|metadata| metadata.name.as_ref());
+        match (layer, &self.file) {
+            (Some(FILE), Some(file)) => Place::File(file.clone()),
+            (Some(ENVIRONMENT), _) => Place::Environment(layers::variable(key)),
+            (Some(FLAGS), _) => Place::Flag(layers::flag(key)),
+            (Some(SECRET_FILES), _) => {
+                Place::File(self.places.extract_inner(&format!("{key}_path")).unwrap_or_default())
+            }
+            _ => Place::Default,
         }
-        place(&self.places, self.file.as_deref(), key)
     }
 }
 
@@ -209,18 +286,8 @@ impl fmt::Display for Place {
     }
 }
 
-fn place(places: &Figment, file: Option<&Path>, key: &str) -> Place {
-    let layer = places.find_metadata(key).map(|metadata| metadata.name.as_ref());
-    match (layer, file) {
-        (Some(FILE), Some(file)) => Place::File(file.to_owned()),
-        (Some(ENVIRONMENT), _) => Place::Environment(layers::variable(key)),
-        (Some(FLAGS), _) => Place::Flag(layers::flag(key)),
-        _ => Place::Default,
-    }
-}
-
-/// Says in the words of the settings what serde found wrong.
-fn explain(error: &figment::Error, known: &[Entry], places: &Figment, file: Option<&Path>) -> SettingsError {
+/// The key that serde found wrong, and what is wrong with it in the words of the settings.
+fn explain(error: &figment::Error, known: &[Entry]) -> (String, String) {
     // The path may go on into a list, behind the key.
     let path = error.path.join(".");
     let is_at = |entry: &&Entry| path == entry.key || path.starts_with(&format!("{}.", entry.key));
@@ -237,7 +304,7 @@ fn explain(error: &figment::Error, known: &[Entry], places: &Figment, file: Opti
         ErrorKind::InvalidValue(Actual::Unsigned(number), _) => format!("{number} is out of range"),
         other => other.to_string(),
     };
-    SettingsError::new(format!("{key}: {problem}{}", place(places, file, key).suffix()))
+    (key.to_owned(), problem)
 }
 
 /// What was found where something else belongs; never the thing itself, which may be a secret.

@@ -11,6 +11,8 @@ pub(super) enum Kind {
     /// A table of further keys.
     Section,
     Text,
+    /// A text that may be a secret. It can come from a file that the key with `_path` at its end names.
+    Secret,
     Boolean,
     Integer,
     Number,
@@ -23,7 +25,7 @@ impl Kind {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Section => "table",
-            Self::Text => "text",
+            Self::Text | Self::Secret => "text",
             Self::Boolean => "true or false",
             Self::Integer => "whole number",
             Self::Number => "number",

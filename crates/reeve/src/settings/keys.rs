@@ -25,6 +25,8 @@ sections! {
         /// The database: `sqlite:FILE` or `postgres://USER:PASSWORD@HOST/DATABASE`.
         /// When not set, SQLite in the file `reeve.db` of the data folder.
         database: Option<Database> = None;
+        /// A file to read `database` from instead, for a URL with a password; white space around it is ignored.
+        database_path: Option<PathBuf> = None;
         /// How many connections to PostgreSQL, or how many threads that read from SQLite, there are. When
         /// not set: 8 on PostgreSQL; on SQLite one for each processor, but at least 2 and at most 8.
         database_connections: Option<u32> = None;
@@ -38,7 +40,8 @@ sections! {
         /// How long sessions last.
         tokens: Tokens = Tokens::default();
         /// How often something may be done: `burst` times at once, then `per_second` on average.
-        /// Administrators can exempt or restrict single accounts.
+        /// Administrators can exempt or restrict single accounts. Limits can be changed while the server runs: it reads
+        /// its settings again on SIGHUP.
         rate_limits: RateLimits = RateLimits::default();
         /// How much one account may store.
         limits: Limits = Limits::default();
@@ -69,10 +72,13 @@ sections! {
     }
 
     Registration {
-        /// Whether people may register themselves.
+        /// Whether people may register themselves. Needs one of the next two.
         enabled: bool = false;
         /// Whether registering needs a registration token.
         require_token: bool = false;
+        /// Whether everybody may register, without a token. Servers that let everybody in are found and used by
+        /// spammers within days.
+        without_verification: bool = false;
         /// Whether guest accounts may be created.
         guests: bool = false;
         /// The secret of `/_synapse/admin/v1/register`, with which scripts create accounts without being
@@ -87,6 +93,8 @@ sections! {
         enabled: bool = true;
         /// A secret mixed into every password before hashing. Changing it makes all passwords invalid.
         pepper: Secret = Secret::default();
+        /// A file to read `pepper` from instead; white space around it is ignored.
+        pepper_path: Option<PathBuf> = None;
         /// Memory for one hash, in KiB.
         memory_kib: u32 = 19_456;
         /// Passes over that memory.
@@ -238,6 +246,8 @@ sections! {
         access_key_id: Option<String> = None;
         /// The access key.
         secret_access_key: Option<Secret> = None;
+        /// A file to read `secret_access_key` from instead; white space around it is ignored.
+        secret_access_key_path: Option<PathBuf> = None;
         /// What the names of all objects begin with, such as `reeve/`.
         prefix: String = String::new();
         /// Whether the name of the bucket is a part of the path of URLs. If not, it is a part of the host
@@ -322,6 +332,8 @@ sections! {
         user: Option<String> = None;
         /// The password of that user.
         password: Option<Secret> = None;
+        /// A file to read `password` from instead; white space around it is ignored.
+        password_path: Option<PathBuf> = None;
         /// Who writes: `name@example.org` or `Name <name@example.org>`. Needed when there is a server.
         from: Option<String> = None;
         /// What mails call this service.
@@ -356,7 +368,7 @@ sections! {
         /// `text` for people, `json` for machines.
         format: LogFormat = LogFormat::Text;
         /// Which lines are written: a level (`error`, `warn`, `info`, `debug`, `trace`), or a list
-        /// such as `info,reeve_db=debug`. By default without what the rules of rooms say of each event that they let through.
+        /// such as `info,reeve_db=debug`. Can be changed while the server runs: it reads its settings again on SIGHUP. By default without what the rules of rooms say of each event that they let through.
         filter: String = "info,ruma_state_res=warn".to_owned();
     }
 }

@@ -11,6 +11,7 @@ use toml::{Table, Value};
 use super::{
     SettingsError,
     describe::{Entry, Kind},
+    synapse,
 };
 
 /// What every environment variable of the program starts with.
@@ -20,6 +21,7 @@ const PREFIX: &str = "REEVE_";
 pub(super) const FILE_VARIABLE: &str = "REEVE_CONFIG";
 
 /// The settings of one place, as a provider for figment under the name `name`.
+#[derive(Clone)]
 pub(super) struct Layer {
     pub(super) name: &'static str,
     pub(super) table: Table,
@@ -61,14 +63,18 @@ pub(super) fn table_of(entries: &[Entry]) -> Table {
     table
 }
 
-/// Reads a settings file. `Ok(None)` when there is none.
-pub(super) fn read_file(path: &Path, known: &[Entry]) -> Result<Option<Table>, SettingsError> {
+/// Reads a settings file. `Ok(None)` when there is none. Keys that nobody knows are left out and added to `problems`.
+pub(super) fn read_file(
+    path: &Path,
+    known: &[Entry],
+    problems: &mut Vec<String>,
+) -> Result<Option<Table>, SettingsError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(SettingsError::new(format!("cannot read {}: {error}", path.display()))),
     };
-    let table = text.parse::<Table>().map_err(|error| {
+    let mut table = text.parse::<Table>().map_err(|error| {
         let line = error
             .span()
             .and_then(|span| text.get(..span.start))
@@ -79,39 +85,51 @@ pub(super) fn read_file(path: &Path, known: &[Entry]) -> Result<Option<Table>, S
             error.message().replace('\n', ", ")
         ))
     })?;
-    check_keys(&table, "", known, &format!("in {}", path.display()))?;
+    drop_unknown(&mut table, "", known, &format!("in {}", path.display()), problems);
     Ok(Some(table))
 }
 
-/// Refuses keys that are not among the known ones.
-fn check_keys(table: &Table, prefix: &str, known: &[Entry], place: &str) -> Result<(), SettingsError> {
-    for (name, value) in table {
-        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+/// Takes keys out of a table that are not among the known ones, and adds to `problems` what they should be.
+fn drop_unknown(table: &mut Table, prefix: &str, known: &[Entry], place: &str, problems: &mut Vec<String>) {
+    table.retain(|name, value| {
+        let key = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
         match (known.iter().find(|entry| entry.key == key), value) {
             (Some(Entry { kind: Kind::Section, .. }), Value::Table(inner)) => {
-                check_keys(inner, &key, known, place)?;
+                drop_unknown(inner, &key, known, place, problems);
+                true
             }
             (Some(Entry { kind: Kind::Section, .. }), _) => {
-                return Err(SettingsError::new(format!("{key}: expected a table ({place})")));
+                problems.push(format!("{key}: expected a table ({place})"));
+                false
             }
-            (Some(_), _) => {}
-            (None, _) => {
-                let key = first_leaf(key, value);
-                let nearest = nearest(&key, known);
-                return Err(SettingsError::new(format!(
-                    "unknown setting {key} ({place}); the nearest is {nearest}"
-                )));
+            (Some(_), _) => true,
+            (None, value) => {
+                for leaf in leaves(key, value) {
+                    let problem = synapse::translation(&leaf).map_or_else(
+                        || {
+                            let nearest = nearest(&leaf, known);
+                            format!("unknown setting {leaf} ({place}); the nearest is {nearest}")
+                        },
+                        |translation| format!("{translation} ({place})"),
+                    );
+                    // A setting that Synapse has as a table is named once.
+                    if !problems.contains(&problem) {
+                        problems.push(problem);
+                    }
+                }
+                false
             }
         }
-    }
-    Ok(())
+    });
 }
 
-/// The first full key at or below `key`.
-fn first_leaf(key: String, value: &Value) -> String {
-    match value.as_table().and_then(|table| table.iter().next()) {
-        Some((name, inner)) => first_leaf(format!("{key}.{name}"), inner),
-        None => key,
+/// The full keys at or below `key`.
+fn leaves(key: String, value: &Value) -> Vec<String> {
+    match value.as_table().filter(|table| !table.is_empty()) {
+        Some(table) => {
+            table.iter().flat_map(|(name, inner)| leaves(format!("{key}.{name}"), inner)).collect()
+        }
+        None => vec![key],
     }
 }
 
@@ -134,11 +152,13 @@ fn nearest<'a>(key: &str, known: &'a [Entry]) -> &'a str {
         .unwrap_or_default()
 }
 
-/// Reads the environment. Variables without the prefix do not count, empty ones count as not set.
+/// Reads the environment. Variables without the prefix do not count, empty ones count as not set. What is wrong with
+/// them is added to `problems`.
 pub(super) fn read_environment(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     known: &[Entry],
-) -> Result<Table, SettingsError> {
+    problems: &mut Vec<String>,
+) -> Table {
     let mut table = Table::new();
     for (name, text) in environment {
         let Some(key) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else { continue };
@@ -146,20 +166,26 @@ pub(super) fn read_environment(
             continue;
         }
         let key = key.to_lowercase().replace("__", ".");
+        let name = name.display();
         let Some(entry) = known.iter().find(|entry| entry.key == key && entry.kind != Kind::Section) else {
-            let nearest = nearest(&key, known);
-            return Err(SettingsError::new(format!(
-                "unknown environment variable {}: there is no setting {key}; the nearest is {} ({nearest})",
-                name.display(),
-                variable(nearest),
-            )));
+            problems.push(synapse::translation(&key).map_or_else(
+                || {
+                    let nearest = nearest(&key, known);
+                    format!(
+                        "unknown environment variable {name}: there is no setting {key}; the nearest is {} ({nearest})",
+                        variable(nearest),
+                    )
+                },
+                |translation| format!("{translation} (environment variable {name})"),
+            ));
+            continue;
         };
-        let text = text.into_string().map_err(|_| {
-            SettingsError::new(format!("{key}: not valid UTF-8 (environment variable {})", name.display()))
-        })?;
-        insert(&mut table, &key, parse(&text, entry.kind));
+        match text.into_string() {
+            Ok(text) => insert(&mut table, &key, parse(&text, entry.kind)),
+            Err(_) => problems.push(format!("{key}: not valid UTF-8 (environment variable {name})")),
+        }
     }
-    Ok(table)
+    table
 }
 
 /// Whether a variable was set by Kubernetes for a service called `reeve`, not by a person.
@@ -172,7 +198,7 @@ fn is_service_link(key: &str, text: &std::ffi::OsStr) -> bool {
 fn parse(text: &str, kind: Kind) -> Value {
     let as_text = || Value::String(text.to_owned());
     match kind {
-        Kind::Section | Kind::Text => as_text(),
+        Kind::Section | Kind::Text | Kind::Secret => as_text(),
         Kind::Boolean => text.parse().map_or_else(|_| as_text(), Value::Boolean),
         Kind::Integer => text.parse().map_or_else(|_| as_text(), Value::Integer),
         Kind::Number => text.parse().map_or_else(|_| as_text(), Value::Float),
@@ -193,6 +219,24 @@ pub(super) fn insert(table: &mut Table, key: &str, value: Value) {
             if let Value::Table(inner) = inner {
                 insert(inner, rest, value);
             }
+        }
+    }
+}
+
+/// The value under a dotted key.
+pub(super) fn get<'t>(table: &'t Table, key: &str) -> Option<&'t Value> {
+    match key.split_once('.') {
+        None => table.get(key),
+        Some((section, rest)) => get(table.get(section)?.as_table()?, rest),
+    }
+}
+
+/// Takes out the value under a dotted key.
+pub(super) fn remove(table: &mut Table, key: &str) -> Option<Value> {
+    match key.split_once('.') {
+        None => table.remove(key),
+        Some((section, rest)) => {
+            table.get_mut(section).and_then(Value::as_table_mut).and_then(|inner| remove(inner, rest))
         }
     }
 }

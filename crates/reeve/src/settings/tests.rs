@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::*;
 
 type Variables = Vec<(OsString, OsString)>;
@@ -54,7 +56,7 @@ fn later_places_win() {
 
     assert_eq!(loaded.place("server_name"), Place::Flag("--server-name".to_owned()));
     assert_eq!(loaded.place("data_dir"), Place::Environment("REEVE_DATA_DIR".to_owned()));
-    assert_eq!(loaded.place("listen"), Place::File(loaded.file.clone().unwrap()));
+    assert_eq!(loaded.place("listen"), Place::File(loaded.found.file.clone().unwrap()));
     assert_eq!(loaded.place("password.memory_kib"), Place::Default);
 }
 
@@ -204,23 +206,125 @@ fn wrong_values_name_the_key_and_the_place() {
 }
 
 #[test]
-fn the_shared_secret_can_come_from_a_file() {
+fn all_that_is_wrong_is_said_at_once() {
+    let file = "
+        sever_name = 'x'
+        listen = ['127.0.0.1:1', 'x']
+        log = 'debug'
+        enable_registration = true
+        registration.enabled = true
+        tokens.lifetime_ms = 'x'
+        password.iterations = 0
+        password.pepper_path = '/nowhere'
+        account_validity = { enabled = true, period_ms = 'x' }
+        email.host = 'h'
+    ";
+    let error = load_with(file, &[("REEVE_LOG__FORMAT", "xml"), ("REEVE_X", "y")], Flags::default());
+    let error = error.unwrap_err();
+    let mut keys: Vec<&str> = error.lines().map(|line| line.split(':').next().unwrap()).collect();
+    keys.sort_unstable();
+    assert_eq!(
+        keys,
+        [
+            "account_validity.period_ms",
+            "email.from",
+            "enable_registration is a setting of Synapse; here it is registration.enabled (in reeve.toml)",
+            "listen",
+            "log",
+            "log.format",
+            "password.iterations",
+            "password.pepper_path",
+            "public_base_url",
+            "registration.enabled",
+            "tokens.lifetime_ms",
+            "unknown environment variable REEVE_X",
+            "unknown setting sever_name (in reeve.toml); the nearest is server_name",
+        ]
+    );
+}
+
+#[test]
+fn settings_of_synapse_are_known() {
+    for (file, error) in [
+        (
+            "enable_registration = true",
+            "enable_registration is a setting of Synapse; here it is registration.enabled (in reeve.toml)",
+        ),
+        (
+            "[rc_message]\nper_second = 1\nburst_count = 2",
+            "rc_message is a setting of Synapse; here it is rate_limits.message (in reeve.toml)",
+        ),
+        (
+            "[email]\nsmtp_host = 'h'",
+            "email.smtp_host is a setting of Synapse; here it is email.host (in reeve.toml)",
+        ),
+        (
+            "[[listeners]]\nport = 8008",
+            "listeners is a setting of Synapse; here it is listen (in reeve.toml)",
+        ),
+        (
+            "report_stats = true",
+            "report_stats is a setting of Synapse; here it is not needed: nothing is ever reported (in reeve.toml)",
+        ),
+    ] {
+        assert_eq!(load_file(file).unwrap_err(), error);
+    }
+}
+
+#[test]
+fn every_secret_can_come_from_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret");
     let path = path.to_str().unwrap();
-    let pairs = [("REEVE_REGISTRATION__SHARED_SECRET_PATH", path)];
-    let place = "(environment variable REEVE_REGISTRATION__SHARED_SECRET_PATH)";
+    let known = entries(&Settings::default());
+    let secrets: Vec<&Entry> = known.iter().filter(|entry| entry.kind == Kind::Secret).collect();
+    assert!(secrets.len() > 4);
+    for Entry { key, .. } in secrets {
+        let path_key = format!("{key}_path");
+        assert!(known.iter().any(|entry| entry.key == path_key && entry.kind == Kind::Text), "{path_key}");
+        let (variable, path_variable) = (layers::variable(key), layers::variable(&path_key));
+        let place = format!("(environment variable {path_variable})");
+        // A password needs its user.
+        let mut pairs = vec![(path_variable.as_str(), path)];
+        pairs.extend((key == "email.password").then_some(("REEVE_EMAIL__USER", "u")));
 
-    let error = load_environment(&pairs).unwrap_err();
-    assert!(error.starts_with(&format!("registration.shared_secret_path: cannot read {path}: ")), "{error}");
-    fs::write(path, "\n").unwrap();
-    let error = load_environment(&pairs).unwrap_err();
-    assert_eq!(error, format!("registration.shared_secret_path: {path} is empty {place}"));
-    fs::write(path, "s3cret\n").unwrap();
-    let settings = load_environment(&pairs).unwrap();
-    assert_eq!(settings.registration.shared_secret.unwrap().expose(), "s3cret");
-    let both = [pairs[0], ("REEVE_REGISTRATION__SHARED_SECRET", "x")];
-    assert!(load_environment(&both).unwrap_err().contains("set one of the two"));
+        drop(fs::remove_file(path));
+        let error = load_environment(&pairs).unwrap_err();
+        assert!(error.starts_with(&format!("{path_key}: cannot read {path}: ")), "{error}");
+        fs::write(path, "\n").unwrap();
+        let error = load_environment(&pairs).unwrap_err();
+        assert!(error.starts_with(&format!("{path_key}: {path} is empty {place}")), "{error}");
+
+        // It also has the form of a database.
+        let secret = "postgres://u:hush@h/d";
+        fs::write(path, format!("{secret}\n")).unwrap();
+        let loaded = load_with("", &pairs, Flags::default()).unwrap();
+        let found = entries(&loaded.settings).into_iter().find(|entry| entry.key == *key).unwrap();
+        assert_eq!(found.value, Some(Value::String(secret.to_owned())));
+        assert_eq!(loaded.files_with_secrets(), [Path::new(path)]);
+        let printed = loaded.to_toml();
+        assert!(!printed.contains("hush") && printed.contains(&format!("  # from {path}\n")), "{printed}");
+
+        let mut both = pairs.clone();
+        both.push((&variable, secret));
+        let error = load_environment(&both).unwrap_err();
+        assert_eq!(error, format!("{path_key}: {key} is set as well; set one of the two {place}"));
+    }
+}
+
+#[test]
+fn the_later_of_a_secret_and_its_file_wins() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    fs::write(&path, "from a file").unwrap();
+    let path = path.to_str().unwrap();
+    let pepper = |file: &str, environment: &[(&str, &str)]| {
+        let loaded = load_with(file, environment, Flags::default()).unwrap();
+        loaded.settings.password.pepper.expose().to_owned()
+    };
+    let by_path = format!("password.pepper_path = '{path}'");
+    assert_eq!(pepper(&by_path, &[("REEVE_PASSWORD__PEPPER", "given")]), "given");
+    assert_eq!(pepper("password.pepper = 'x'", &[("REEVE_PASSWORD__PEPPER_PATH", path)]), "from a file");
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl<'de> Deserialize<'de> for Secret {
 }
 
 impl Leaf for Secret {
-    const KIND: Kind = Kind::Text;
+    const KIND: Kind = Kind::Secret;
     fn value(&self) -> Option<Value> {
         Some(Value::String(self.0.clone()))
     }
@@ -199,7 +199,7 @@ impl FromStr for Database {
 }
 
 impl Leaf for Database {
-    const KIND: Kind = Kind::Text;
+    const KIND: Kind = Kind::Secret;
     fn value(&self) -> Option<Value> {
         Some(Value::String(match self {
             Self::Sqlite(path) => format!("sqlite:{}", path.display()),
