@@ -135,7 +135,10 @@ impl Store {
             Self::Bucket(bucket) => tokio::time::timeout(PROBE, bucket.probe())
                 .await
                 .unwrap_or_else(|_| Err("it does not answer in time".into()))
-                .map_err(|error| Error::Store(format!("cannot use the bucket {}: {error}", bucket.name))),
+                .map_err(|error| {
+                    let reason = with_causes(&*error);
+                    Error::Store(format!("cannot use the bucket {}: {reason}", bucket.name))
+                }),
         }
     }
 
@@ -202,6 +205,21 @@ impl Store {
             },
         }
     }
+}
+
+/// An error with what caused it, as far as its own text does not say so.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let reason = error.to_string();
+        if !text.contains(&reason) {
+            text.push_str(": ");
+            text.push_str(&reason);
+        }
+        cause = error.source();
+    }
+    text
 }
 
 impl Bucket {
