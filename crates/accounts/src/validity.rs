@@ -23,3 +23,12 @@ pub fn set(
     }
     Ok(())
 }
+
+/// Lets an account be valid for ever.
+pub fn clear(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str) -> Result<(), Error> {
+    if validity::find(tx, user_id)?.is_some() {
+        validity::delete(tx, user_id)?;
+        audit::record(tx, ctx, "account_validity.set", user_id, &json!({ "expiration_ts": null }))?;
+    }
+    Ok(())
+}

@@ -17,7 +17,10 @@ use std::{env, io, path::PathBuf, process::ExitCode};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::settings::{self, Flags, Loaded, SettingsError};
+use crate::{
+    server::StartError,
+    settings::{self, Flags, Loaded, SettingsError},
+};
 
 /// A Matrix homeserver whose centre is user administration.
 #[derive(Debug, Parser)]
@@ -66,7 +69,7 @@ enum Command {
     /// Access tokens, for an operator who needs one
     #[command(subcommand)]
     Token(token::Command),
-    /// Copy and check the database
+    /// Make, migrate, copy and check the database
     #[command(subcommand)]
     Database(database::Command),
     /// Print a script that completes commands in a shell
@@ -93,13 +96,19 @@ impl From<SettingsError> for Failure {
     }
 }
 
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
 /// Runs the program with the arguments and the environment of the process.
 pub fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure(lines)) => {
             for line in lines {
-                terminal::complain(&line);
+                terminal::say(&line);
             }
             ExitCode::FAILURE
         }
@@ -107,13 +116,11 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
-    let load = || -> Result<Loaded, Failure> {
-        let SettingsOptions { config, server_name, listen, data_dir, database } = cli.settings;
-        let flags = Flags { config, server_name, listen, data_dir, database };
-        Ok(settings::load(&flags, env::vars_os())?)
-    };
+    let SettingsOptions { config, server_name, listen, data_dir, database } = cli.settings;
+    let flags = Flags { config, server_name, listen, data_dir, database };
+    let load = || -> Result<Loaded, Failure> { Ok(settings::load(&flags, env::vars_os())?) };
     match cli.command {
-        Command::Serve => serve::run(load()?.settings),
+        Command::Serve => serve::run(load()?, load),
         Command::Config(arguments) => config::run(&arguments, load),
         Command::User(command) => user::run(command, &load()?.settings),
         Command::Import(command) => import::run(command, &load()?.settings),

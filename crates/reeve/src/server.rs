@@ -1,12 +1,13 @@
 //! Puts the server together, starts it and stops it.
 
 mod config;
+mod exposed;
 mod housekeeping;
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -34,6 +35,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use self::config::Config;
+pub(crate) use self::exposed::readable_by_others;
 use self::housekeeping::{keep_house, sweep_media};
 
 /// How many files, and so connections, may be open, as far as the system allows.
@@ -164,7 +166,7 @@ impl Running {
 }
 
 /// Makes a folder that only its owner can look into: password hashes are nobody else's business.
-pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
+fn make_private_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
@@ -194,7 +196,9 @@ async fn catch_up(db: &Db) -> Result<(), StartError> {
 pub(crate) fn lock(folder: PathBuf) -> Result<File, StartError> {
     let data_folder = |reason| StartError::DataFolder { folder: folder.clone(), reason };
     make_private_folder(&folder).map_err(data_folder)?;
-    let file = File::create(folder.join("reeve.lock")).map_err(data_folder)?;
+    let path = folder.join("reeve.lock");
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    let file = file.map_err(data_folder)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(StartError::InUse(folder)),
@@ -264,6 +268,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         purge::job(&home),
     ];
     let media = Library::open(config.media, db.clone(), config.clock.clone()).map_err(StartError::Media)?;
+    media.probe().await.map_err(StartError::Media)?;
     if lock.is_some() {
         // Nobody else uses the database, so nobody is writing what was being written.
         media.give_up_former().await.map_err(StartError::Media)?;

@@ -29,8 +29,7 @@ pub use self::{
     keys::{
         Account, AccountValidity, Email, Http, Limits, Log, Media, MediaBucket, Outgoing, Password,
         PasswordPolicy, Presence, Push, RateLimit, RateLimits, Registration, ServerNotices, Settings, Tokens,
-        UrlPreviews,
-        UserDirectory,
+        UrlPreviews, UserDirectory,
     },
     print::markdown,
     values::{BaseUrl, Database, EmailTls, Listen, LogFormat, Networks, Secret},

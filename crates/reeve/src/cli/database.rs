@@ -3,16 +3,28 @@
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use reeve_db::{DatabaseUrl, FileError};
+use reeve_db::{DatabaseUrl, Db, FileError, OpenError, Options, Schema};
 
-use super::{Failure, operator::check_exists, terminal::print};
-use crate::{server::Config, settings::Settings};
+use super::{
+    Failure, block_on,
+    operator::{check_exists, database, say_database},
+    terminal::print,
+};
+use crate::{
+    server::{self, Config},
+    settings::Settings,
+};
 
 const MIB: u64 = 1 << 20;
 
-/// Both leave the schema of the database as it is: also one of an older version can be copied before it is migrated.
+/// Copying and checking leave the schema as it is: also the database of an older version can be copied before it is
+/// migrated.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
+    /// Make an empty database, such as for an import before the server starts for the first time
+    Create,
+    /// Bring the schema up to date, as the server does when it starts. Stop servers of older versions before
+    Migrate,
     /// Copy the SQLite database, as it is at one moment, to a new file, whether the server runs or not
     Backup {
         /// The new file, which nobody but its owner may read
@@ -30,21 +42,55 @@ impl From<FileError> for Failure {
 }
 
 pub(super) fn run(command: Command, settings: &Settings) -> Result<(), Failure> {
-    let database = Config::from_settings(settings).database;
-    let path = match (&database, &command) {
-        (DatabaseUrl::Sqlite(path), _) => path,
-        (DatabaseUrl::Postgres(_), Command::Backup { .. }) => {
-            return Err(Failure::new("this is for SQLite: a PostgreSQL database is copied with pg_dump"));
+    let config = Config::from_settings(settings);
+    let url = database(&config);
+    match (command, &url) {
+        (Command::Create, _) => block_on(create(config, &url)),
+        (Command::Migrate, _) => block_on(migrate(config, &url)),
+        (Command::Backup { file }, DatabaseUrl::Sqlite(path)) => {
+            check_exists(&config)?;
+            say_database(&url);
+            backup(path, &file)
         }
-        (DatabaseUrl::Postgres(_), Command::Check) => {
-            return Err(Failure::new("this is for SQLite: a PostgreSQL database is checked with pg_amcheck"));
+        (Command::Check, DatabaseUrl::Sqlite(path)) => {
+            check_exists(&config)?;
+            say_database(&url);
+            check(path)
         }
-    };
-    check_exists(path)?;
-    match command {
-        Command::Backup { file } => backup(path, &file),
-        Command::Check => check(path),
+        (Command::Backup { .. }, DatabaseUrl::Postgres(_)) => {
+            Err(Failure::new("this is for SQLite: a PostgreSQL database is copied with pg_dump"))
+        }
+        (Command::Check, DatabaseUrl::Postgres(_)) => {
+            Err(Failure::new("this is for SQLite: a PostgreSQL database is checked with pg_amcheck"))
+        }
     }
+}
+
+/// Opens the database and closes it again, so that its schema is as `schema` wants it.
+async fn settle(config: &Config, url: &DatabaseUrl, schema: Schema) -> Result<(), OpenError> {
+    let options = Options { schema, readers: 1, connections: 1, ..config.database_options.clone() };
+    Db::open(url, options, reeve_store::MIGRATIONS).await?.close().await;
+    Ok(())
+}
+
+async fn create(mut config: Config, url: &DatabaseUrl) -> Result<(), Failure> {
+    match settle(&config, url, Schema::UpToDate).await {
+        Err(OpenError::Missing { .. }) => {}
+        Ok(()) | Err(OpenError::Pending { .. } | OpenError::SchemaTooNew { .. }) => {
+            return Err(Failure::new(format!("there is a database {url} already")));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let _lock = config.locked_dir.take().map(server::lock).transpose()?;
+    settle(&config, url, Schema::Create).await?;
+    print(&format!("made the database {url}\n"))
+}
+
+async fn migrate(mut config: Config, url: &DatabaseUrl) -> Result<(), Failure> {
+    check_exists(&config)?;
+    let _lock = config.locked_dir.take().map(server::lock).transpose()?;
+    settle(&config, url, Schema::Migrate).await?;
+    print(&format!("the schema of the database {url} is up to date\n"))
 }
 
 fn backup(path: &Path, file: &Path) -> Result<(), Failure> {

@@ -10,10 +10,15 @@ use std::{
     io::{self, BufRead, BufReader, BufWriter, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
 };
 
-use reeve_accounts::import::{DryRun, Importer, Outcome, Refusal, Tally};
+use reeve_accounts::{
+    Policy,
+    import::{DryRun, Importer, Outcome, Refusal, Tally},
+};
+use reeve_model::Ctx;
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -23,7 +28,7 @@ use self::{
 };
 use super::{
     Failure, block_on,
-    operator::Operator,
+    operator::{ACTOR, Operator, check_exists, database, missing},
     serve::Signals,
     terminal::{self, print},
 };
@@ -59,21 +64,40 @@ pub(super) struct Accounts {
 
 pub(super) fn run(command: Command, settings: &Settings) -> Result<(), Failure> {
     let Command::Accounts(accounts) = command;
+    let config = Config::from_settings(settings);
     block_on(async {
-        let config = Config::from_settings(settings);
+        if accounts.dry_run {
+            return check(&accounts, &config).await;
+        }
+        check_exists(&config)?;
         // Held to the end. On PostgreSQL servers go on meanwhile.
-        let _lock = match config.locked_dir {
-            Some(folder) => Some(server::lock(folder).map_err(|error| Failure::new(error.to_string()))?),
-            None => None,
-        };
-        let operator = Operator::open_for_import(settings, !accounts.dry_run).await?;
-        let result = import(&accounts, &operator).await;
+        let _lock = config.locked_dir.clone().map(server::lock).transpose()?;
+        let operator = Operator::open_for_import(&config).await?.ok_or_else(|| missing(&config))?;
+        let source = accounts.file.file_name().map_or("-".into(), |name| name.to_string_lossy());
+        let (db, ctx, policy) = (operator.db().clone(), operator.ctx(), operator.policy().clone());
+        let importer = Importer::new(db, ctx.clone(), policy.clone(), &source).await?;
+        let result = import(&accounts, Taker::Import(Box::new(importer)), ctx, policy).await;
         operator.close().await;
         result
     })
 }
 
-/// Who takes the accounts.
+/// Checks the file, against the accounts of the database if there is one.
+async fn check(accounts: &Accounts, config: &Config) -> Result<(), Failure> {
+    let operator = Operator::open_for_import(config).await?;
+    if operator.is_none() {
+        terminal::say(&format!("there is no database {}: only the file is checked", database(config)));
+    }
+    let taker = Taker::DryRun(DryRun::new(operator.as_ref().map(|operator| operator.db().clone())));
+    let ctx = Ctx::system(&config.clock, &Arc::from(config.server_name.as_str()), ACTOR);
+    let result = import(accounts, taker, ctx, config.policy.clone()).await;
+    if let Some(operator) = operator {
+        operator.close().await;
+    }
+    result
+}
+
+/// What takes the accounts.
 enum Taker {
     Import(Box<Importer>),
     DryRun(DryRun),
@@ -115,20 +139,11 @@ impl Taker {
     }
 }
 
-async fn import(accounts: &Accounts, operator: &Operator) -> Result<(), Failure> {
+async fn import(accounts: &Accounts, mut taker: Taker, ctx: Ctx, policy: Policy) -> Result<(), Failure> {
     let (input, size) = open(&accounts.file)?;
     let mut report = Report::new(accounts.refused.as_deref())?;
     let mut signals = Signals::new().map_err(super::cannot_start)?;
     let progress = Progress::new(size);
-    let ctx = operator.ctx();
-    let policy = operator.policy().clone();
-    let mut taker = if accounts.dry_run {
-        Taker::DryRun(DryRun::new(operator.db().clone()))
-    } else {
-        let source = accounts.file.file_name().map_or("-".into(), |name| name.to_string_lossy());
-        let importer = Importer::new(operator.db().clone(), ctx.clone(), policy.clone(), &source).await?;
-        Taker::Import(Box::new(importer))
-    };
 
     // One thread reads and checks while another writes. It ends when nobody wants more, or with the program.
     let (send, mut receive) = mpsc::channel(READ_AHEAD);
@@ -238,9 +253,9 @@ impl Report {
             return writeln!(file, "{entry}").map_err(|error| cannot_write(path, &error));
         }
         if self.named < NAMED {
-            terminal::complain(&format!("line {line}: {}: {error}", user_id.unwrap_or("no user id")));
+            terminal::say(&format!("line {line}: {}: {error}", user_id.unwrap_or("no user id")));
         } else if self.named == NAMED {
-            terminal::complain("more accounts are refused: --refused FILE writes down all of them");
+            terminal::say("more accounts are refused: --refused FILE writes down all of them");
         }
         self.named += 1;
         Ok(())

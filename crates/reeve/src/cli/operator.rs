@@ -3,17 +3,17 @@
 //! The server reads who may do what from the database with each request, so that what is changed here holds at
 //! once. Long work is queued as jobs and done by the server.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{fs, io, path, sync::Arc, time::Duration};
 
 use reeve_accounts::{Error, Policy, password::Hasher, policy::HashingCost};
-use reeve_db::{DatabaseUrl, Db, DbError, Options, ReadTx, Tx};
+use reeve_db::{DatabaseUrl, Db, DbError, OpenError, Options, ReadTx, Schema, Tx};
 use reeve_model::{Actor, Clock, Ctx, User, random};
 use reeve_rooms::position;
 use reeve_store::{user_bulk, users};
 
 use super::{Failure, terminal};
 use crate::{
-    server::{Config, check_server_name, make_private_folder},
+    server::{Config, check_server_name},
     settings::{Secret, Settings},
 };
 
@@ -48,21 +48,63 @@ impl From<DbError> for Failure {
     }
 }
 
-/// Fails if there is no SQLite database, rather than make one in a wrong place.
-pub(super) fn check_exists(path: &Path) -> Result<(), Failure> {
-    if path.exists() {
-        return Ok(());
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let remedy = match &error {
+            OpenError::Missing { .. } => {
+                ": give the --data-dir or --database of the server, or make one with reeve database create"
+            }
+            OpenError::Pending { .. } => {
+                ": stop the server if it runs, and start this version of it, or run reeve database migrate"
+            }
+            OpenError::Connect { .. }
+            | OpenError::Unsupported(_)
+            | OpenError::SchemaTooNew { .. }
+            | OpenError::Migration { .. }
+            | OpenError::Migrations(_) => "",
+        };
+        Self::new(format!("{error}{remedy}"))
     }
-    Err(Failure::new(format!(
-        "there is no database {}: give the --data-dir or --database of the server",
-        path.display()
-    )))
+}
+
+/// The database of the settings, an SQLite file with its full path: commands say which one they use, so that nobody
+/// works on another than they think.
+pub(super) fn database(config: &Config) -> DatabaseUrl {
+    match &config.database {
+        DatabaseUrl::Sqlite(file) => {
+            DatabaseUrl::Sqlite(path::absolute(file).unwrap_or_else(|_| file.clone()))
+        }
+        DatabaseUrl::Postgres(url) => DatabaseUrl::Postgres(url.clone()),
+    }
+}
+
+/// Says on standard error which database a command uses.
+pub(super) fn say_database(url: &DatabaseUrl) {
+    terminal::say(&format!("the database is {url}"));
+}
+
+/// What is said when there is no database.
+pub(super) fn missing(config: &Config) -> Failure {
+    OpenError::Missing { url: database(config).to_string() }.into()
+}
+
+/// Fails if the database is a file that is not there.
+pub(super) fn check_exists(config: &Config) -> Result<(), Failure> {
+    let url = database(config);
+    let DatabaseUrl::Sqlite(path) = &url else { return Ok(()) };
+    match fs::metadata(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing(config)),
+        Err(error) => Err(OpenError::Connect { url: url.to_string(), reason: error.to_string() }.into()),
+    }
 }
 
 impl Operator {
-    /// Opens the database of the settings. `create` says whether to make one that is not there yet.
-    pub(super) async fn open(settings: &Settings, create: bool) -> Result<Self, Failure> {
-        let operator = Self::open_as(settings, create, |options| options).await?;
+    /// Opens the database of the settings, which must be there and up to date.
+    pub(super) async fn open(settings: &Settings) -> Result<Self, Failure> {
+        let config = Config::from_settings(settings);
+        let operator = Self::find_database(&config, |options| options).await?;
+        let operator = operator.ok_or_else(|| missing(&config))?;
         if operator.db.read(user_bulk::is_pending).await? {
             operator.close().await;
             return Err(Failure::new(
@@ -73,49 +115,45 @@ impl Operator {
         Ok(operator)
     }
 
-    /// Opens the database for an import, which nobody else works beside on SQLite.
-    pub(super) async fn open_for_import(settings: &Settings, create: bool) -> Result<Self, Failure> {
+    /// Opens the database for an import, which nobody else works beside on SQLite. `None`: there is no database.
+    pub(super) async fn open_for_import(config: &Config) -> Result<Option<Self>, Failure> {
         let tune = |options| Options {
             cache_kib: IMPORT_CACHE_KIB,
             sort_in_files: true,
             wait: IMPORT_WAIT,
             ..options
         };
-        Self::open_as(settings, create, tune).await
+        Self::find_database(config, tune).await
     }
 
-    async fn open_as(
-        settings: &Settings,
-        create: bool,
+    async fn find_database(
+        config: &Config,
         tune: impl FnOnce(Options) -> Options,
-    ) -> Result<Self, Failure> {
-        let config = Config::from_settings(settings);
-        if let DatabaseUrl::Sqlite(path) = &config.database {
-            if !create {
-                check_exists(path)?;
-            } else if let Some(folder) = path.parent() {
-                make_private_folder(folder).map_err(|error| {
-                    Failure::new(format!("cannot make the folder {}: {error}", folder.display()))
-                })?;
-            }
-        }
+    ) -> Result<Option<Self>, Failure> {
         // One command asks one thing after the other.
-        let options = tune(Options { readers: 1, connections: 2, ..config.database_options });
-        let db = Db::open(&config.database, options, reeve_store::MIGRATIONS)
-            .await
-            .map_err(|error| Failure::new(error.to_string()))?;
+        let options = tune(Options {
+            schema: Schema::UpToDate,
+            readers: 1,
+            connections: 2,
+            ..config.database_options.clone()
+        });
+        let url = database(config);
+        let db = match Db::open(&url, options, reeve_store::MIGRATIONS).await {
+            Ok(db) => db,
+            Err(OpenError::Missing { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        say_database(&url);
         let operator = Self {
             db,
-            clock: config.clock,
-            server_name: Arc::from(config.server_name),
+            clock: config.clock.clone(),
+            server_name: Arc::from(config.server_name.as_str()),
             request_id: Arc::from(format!("{ACTOR}-{}", random::letters(8))),
-            policy: config.policy,
-            hashing: config.hashing,
+            policy: config.policy.clone(),
+            hashing: config.hashing.clone(),
         };
-        check_server_name(&operator.db, &operator.server_name)
-            .await
-            .map_err(|error| Failure::new(error.to_string()))?;
-        Ok(operator)
+        check_server_name(&operator.db, &operator.server_name).await?;
+        Ok(Some(operator))
     }
 
     /// Ends the work with the database.

@@ -19,8 +19,8 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Says in one line on standard error what went wrong.
-pub(super) fn complain(text: &str) {
+/// Writes one line to standard error: what went wrong, or what a command works with.
+pub(super) fn say(text: &str) {
     // If standard error is gone there is nobody left to tell.
     drop(writeln!(io::stderr(), "reeve: {}", one_line(text)));
 }

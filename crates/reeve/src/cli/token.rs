@@ -29,7 +29,7 @@ pub(super) enum Command {
 pub(super) fn run(command: Command, settings: &Settings) -> Result<(), Failure> {
     let Command::Create { name, valid_for } = command;
     block_on(async {
-        let operator = Operator::open(settings, false).await?;
+        let operator = Operator::open(settings).await?;
         let token = create(&operator, &name, valid_for).await;
         operator.close().await;
         print(&format!("{}\n", token?))
@@ -57,7 +57,7 @@ async fn create(operator: &Operator, name: &str, valid_for: Option<i64>) -> Resu
 }
 
 /// Parses a number with a unit.
-fn milliseconds(text: &str) -> Result<i64, String> {
+pub(super) fn milliseconds(text: &str) -> Result<i64, String> {
     let unit = |suffix: char| match suffix {
         's' => Some(1_000),
         'm' => Some(60_000),

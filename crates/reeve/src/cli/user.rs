@@ -3,11 +3,14 @@
 use reeve_accounts::{
     Error, audit, deactivate, moderation, sessions,
     users::{self, NewUser},
+    validity,
 };
+use reeve_db::{DbError, ReadTx};
 use reeve_model::{User, id};
 use reeve_store::{
     devices::{self, Device},
     user_list::{self, Filter, OrderBy, Term, UserPage},
+    validity as stored_validity,
 };
 use serde_json::{Value, json};
 
@@ -15,6 +18,7 @@ use super::{
     Failure, block_on,
     operator::{ACTOR, Operator},
     terminal::{moment, print, table},
+    token::milliseconds,
 };
 use crate::settings::Settings;
 
@@ -70,6 +74,17 @@ pub(super) enum Command {
         /// The account
         name: String,
     },
+    /// Set until when an account is valid, administrators' included; else for one period of the settings from now
+    Renew {
+        /// The account
+        name: String,
+        /// How long from now, such as 8h or 365d
+        #[arg(long, value_name = "DURATION", value_parser = milliseconds, conflicts_with = "for_ever")]
+        valid_for: Option<i64>,
+        /// It does not expire
+        #[arg(long)]
+        for_ever: bool,
+    },
     /// End all sessions of an account
     Logout {
         /// The account
@@ -113,8 +128,7 @@ pub(super) enum Command {
 
 pub(super) fn run(command: Command, settings: &Settings) -> Result<(), Failure> {
     block_on(async {
-        let may_create = matches!(command, Command::Create { .. });
-        let operator = Operator::open(settings, may_create).await?;
+        let operator = Operator::open(settings).await?;
         let result = answer(command, &operator).await;
         operator.close().await;
         print(&result?)
@@ -139,6 +153,7 @@ async fn answer(command: Command, operator: &Operator) -> Result<String, Failure
         }
         Command::Lock { name } => set_locked(operator, &name, true).await,
         Command::Unlock { name } => set_locked(operator, &name, false).await,
+        Command::Renew { name, valid_for, for_ever } => renew(operator, &name, valid_for, for_ever).await,
         Command::Logout { name } => log_out(operator, &name).await,
         Command::Deactivate { name, erase } => retire(operator, &name, erase).await,
         Command::Show { name, json } => show(operator, &name, json).await,
@@ -249,18 +264,71 @@ async fn retire(operator: &Operator, name: &str, erase: bool) -> Result<String, 
     Ok(message)
 }
 
+async fn renew(
+    operator: &Operator,
+    name: &str,
+    valid_for: Option<i64>,
+    for_ever: bool,
+) -> Result<String, Failure> {
+    let user_id = operator.find(name).await?.user_id;
+    let period = match valid_for.or(operator.policy().account_validity_period_ms) {
+        _ if for_ever => None,
+        None => {
+            return Err(Failure::new(
+                "accounts do not expire on this server: give --valid-for or --for-ever",
+            ));
+        }
+        period => period,
+    };
+    let renewed = user_id.clone();
+    let until = operator
+        .write(move |tx, ctx| match period {
+            None => validity::clear(tx, ctx, &renewed).map(|()| None),
+            Some(period) => {
+                let until = ctx.now.saturating_add(period);
+                let reminded = stored_validity::find(tx, &renewed)?.is_none_or(|(_, reminded)| reminded);
+                validity::set(tx, ctx, &renewed, until, reminded).map(|()| Some(until))
+            }
+        })
+        .await?;
+    Ok(match until {
+        Some(until) => format!("{user_id} is valid until {} UTC\n", moment(until)),
+        None => format!("{user_id} does not expire\n"),
+    })
+}
+
+/// An account, and until when it is valid.
+struct Shown {
+    user: User,
+    /// In milliseconds; `None`: for ever.
+    expiration_ts: Option<i64>,
+    /// Whether that is over.
+    expired: bool,
+}
+
+impl Shown {
+    fn read(tx: &ReadTx<'_>, user: User, now: i64) -> Result<Self, DbError> {
+        let expiration_ts = stored_validity::find(tx, &user.user_id)?.map(|(until, _)| until);
+        Ok(Self { user, expiration_ts, expired: expiration_ts.is_some_and(|until| until <= now) })
+    }
+}
+
 async fn show(operator: &Operator, name: &str, as_json: bool) -> Result<String, Failure> {
-    let user = operator.find(name).await?;
-    let num = user.num;
-    let devices = operator.read(move |tx, _| Ok(devices::of_user(tx, num)?)).await?;
+    let found = operator.find(name).await?;
+    let read = operator.read(move |tx, ctx| {
+        let devices = devices::of_user(tx, found.num)?;
+        Ok((Shown::read(tx, found.clone(), ctx.now)?, devices))
+    });
+    let (shown, devices) = read.await?;
     if as_json {
-        let mut object = to_json(&user);
+        let mut object = to_json(&shown);
         if let Some(object) = object.as_object_mut() {
             object.insert("devices".to_owned(), devices.iter().map(device_to_json).collect());
         }
         return Ok(format!("{object:#}\n"));
     }
     let utc = |ms| format!("{} UTC", moment(ms));
+    let user = &shown.user;
     let row = |name: &str, value: &str| vec![name.to_owned(), value.to_owned()];
     let mut rows = vec![
         row("user id", &user.user_id),
@@ -268,7 +336,8 @@ async fn show(operator: &Operator, name: &str, as_json: bool) -> Result<String, 
         row("avatar", user.avatar_url.as_deref().unwrap_or("-")),
         row("type", user.user_type.as_deref().unwrap_or("-")),
         row("administrator", if user.admin { "yes" } else { "no" }),
-        row("state", &state(&user)),
+        row("state", &state(&shown)),
+        row("valid until", &shown.expiration_ts.map_or_else(|| "for ever".to_owned(), utc)),
         row("created", &utc(user.created_ts)),
         row("last seen", &user.last_seen_ts.map_or_else(|| "never".to_owned(), utc)),
         row("devices", &devices.len().to_string()),
@@ -284,20 +353,24 @@ async fn show(operator: &Operator, name: &str, as_json: bool) -> Result<String, 
 
 async fn list(operator: &Operator, filter: Filter, limit: u32, as_json: bool) -> Result<String, Failure> {
     let read = operator.read(move |tx, ctx| {
-        Ok(user_list::page(tx, &ctx.server_name, &filter, OrderBy::Name, false, 0, limit.into())?)
+        let page = user_list::page(tx, &ctx.server_name, &filter, OrderBy::Name, false, 0, limit.into())?;
+        let UserPage { users, total } = page;
+        let users = users.into_iter().map(|user| Shown::read(tx, user, ctx.now));
+        Ok((users.collect::<Result<Vec<_>, _>>()?, total))
     });
-    let UserPage { users, total } = read.await?;
+    let (users, total) = read.await?;
     if as_json {
         let users: Vec<Value> = users.iter().map(to_json).collect();
         return Ok(format!("{:#}\n", json!({ "users": users, "total": total })));
     }
     let heads = ["USER ID", "ADMIN", "STATE", "LAST SEEN (UTC)", "DISPLAY NAME"].map(str::to_owned).to_vec();
     let mut rows = vec![heads];
-    rows.extend(users.iter().map(|user| {
+    rows.extend(users.iter().map(|shown| {
+        let user = &shown.user;
         vec![
             user.user_id.clone(),
             if user.admin { "admin" } else { "" }.to_owned(),
-            state(user),
+            state(shown),
             user.last_seen_ts.map_or_else(|| "never".to_owned(), moment),
             user.displayname.clone().unwrap_or_default(),
         ]
@@ -306,7 +379,8 @@ async fn list(operator: &Operator, filter: Filter, limit: u32, as_json: bool) ->
 }
 
 /// What is unusual about an account, in words.
-fn state(user: &User) -> String {
+fn state(shown: &Shown) -> String {
+    let user = &shown.user;
     let words = [
         (user.is_guest, "guest"),
         (user.deactivated, "deactivated"),
@@ -314,13 +388,15 @@ fn state(user: &User) -> String {
         (user.locked, "locked"),
         (user.suspended, "suspended"),
         (user.shadow_banned, "shadow-banned"),
+        (shown.expired, "expired"),
     ];
     let words: Vec<&str> = words.iter().filter(|(holds, _)| *holds).map(|(_, word)| *word).collect();
     if words.is_empty() { "active".to_owned() } else { words.join(", ") }
 }
 
 /// An account under the names of the admin API. All times are in milliseconds.
-fn to_json(user: &User) -> Value {
+fn to_json(shown: &Shown) -> Value {
+    let Shown { user, expiration_ts, expired } = shown;
     json!({
         "name": user.user_id,
         "displayname": user.displayname,
@@ -333,6 +409,8 @@ fn to_json(user: &User) -> Value {
         "locked": user.locked,
         "suspended": user.suspended,
         "shadow_banned": user.shadow_banned,
+        "expired": expired,
+        "expiration_ts": expiration_ts,
         "creation_ts": user.created_ts,
         "last_seen_ts": user.last_seen_ts,
     })

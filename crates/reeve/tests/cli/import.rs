@@ -11,7 +11,7 @@ use std::{
 use postgres::{Client, NoTls};
 use serde_json::{Value, json};
 
-use crate::{Server, complaint, fails, prints, reeve, text};
+use crate::{Server, complaint, fails, prints, reeve, said, text};
 
 /// Where a database is made for one test, if not in the folder of the server.
 struct Postgres {
@@ -276,8 +276,20 @@ fn accounts_come_and_are_refused(postgres: Option<&Postgres>) {
         .collect();
 
     let n = bad.len();
+    // Checked by itself at first. What is in conflict with other accounts is found there, too, in other words.
+    let dry = [&IMPORT[..], &["--dry-run"]].concat();
+    let alone = output(folder, postgres, &dry);
+    assert_eq!(text(&alone.stdout), format!("2 would be added\n0 there already\n{n} refused\n{reasons}"));
+    assert!(text(&alone.stderr).contains(": only the file is checked\n"), "{}", text(&alone.stderr));
+    assert_eq!(alone.status.code(), Some(1));
+    let mut left = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    left.sort();
+    assert_eq!(left, ["accounts.jsonl", "refused.jsonl"]);
+
+    let made = output(folder, postgres, &["database", "create"]);
+    assert!(made.status.success(), "{made:?}");
     let first = output(folder, postgres, &IMPORT);
-    assert_eq!(text(&first.stderr), format!("reeve: {n} accounts were refused\n"));
+    assert_eq!(said(&first), format!("reeve: {n} accounts were refused\n"));
     assert_eq!(text(&first.stdout), format!("2 added\n0 there already\n{n} refused\n{reasons}"));
     assert_eq!(first.status.code(), Some(1));
     assert_eq!(refused(folder), expected);
@@ -306,6 +318,8 @@ fn accounts_come_and_are_refused(postgres: Option<&Postgres>) {
             "locked": true,
             "suspended": true,
             "shadow_banned": true,
+            "expired": false,
+            "expiration_ts": null,
             "creation_ts": 1_600_000_000_000_i64,
             "last_seen_ts": 1_700_000_000_001_i64,
             "devices": [{
@@ -337,6 +351,7 @@ fn accounts_come_and_are_refused_on_postgres() {
 fn files_that_are_of_no_use() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
+    prints(folder, &["database", "create"]);
     let missing = fails(folder, &["import", "accounts", "nowhere"]);
     assert!(missing.starts_with("cannot read nowhere: "), "{missing}");
     write_lines(folder, &[]);
@@ -346,7 +361,7 @@ fn files_that_are_of_no_use() {
     fs::write(folder.join("accounts.jsonl"), "\n{\"localpart\":\"a\"}\n[]\n\u{1}").unwrap();
     let named = output(folder, None, &["import", "accounts", "accounts.jsonl"]);
     assert_eq!(
-        text(&named.stderr),
+        said(&named),
         "reeve: line 3: no user id: the line is not a JSON object\n\
          reeve: line 4: no user id: the line is not a JSON object\n\
          reeve: 2 accounts were refused\n"
@@ -374,6 +389,7 @@ fn a_large_import_is_killed_and_goes_on() {
     lines.push(json!({ "localpart": "last" }));
     write_lines(folder, &lines);
     let all = fs::read(folder.join("accounts.jsonl")).unwrap();
+    prints(folder, &["database", "create"]);
 
     // The first batch ends with an account that is refused, which tells when it is written.
     let mut child = reeve(folder, &["import", "accounts", "-", "--refused", "/dev/stdout"])

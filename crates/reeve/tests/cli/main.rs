@@ -12,10 +12,16 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    os::unix::fs::PermissionsExt,
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
     path::Path,
     process::{Child, Command, Output, Stdio},
+    time::Duration,
 };
+
+use reeve_db::{Db, Options};
 
 /// The program in `folder`, without the environment of the test.
 fn reeve(folder: &Path, arguments: &[&str]) -> Command {
@@ -31,11 +37,20 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
+/// What a command said on standard error, but for the line that names its database.
+fn said(output: &Output) -> &str {
+    let all = text(&output.stderr);
+    match all.split_once('\n') {
+        Some((first, rest)) if first.starts_with("reeve: the database is ") => rest,
+        _ => all,
+    }
+}
+
 /// What a command prints that succeeds.
 fn prints(folder: &Path, arguments: &[&str]) -> String {
     let output = reeve(folder, arguments).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
-    assert_eq!(text(&output.stderr), "", "{arguments:?}");
+    assert_eq!(said(&output), "", "{arguments:?}");
     text(&output.stdout).to_owned()
 }
 
@@ -43,7 +58,7 @@ fn prints(folder: &Path, arguments: &[&str]) -> String {
 fn complaint(output: &Output) -> &str {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!(text(&output.stdout), "");
-    let line = text(&output.stderr).strip_prefix("reeve: ").and_then(|line| line.strip_suffix('\n'));
+    let line = said(output).strip_prefix("reeve: ").and_then(|line| line.strip_suffix('\n'));
     line.filter(|line| !line.contains('\n')).unwrap_or_else(|| panic!("not one line: {output:?}"))
 }
 
@@ -68,7 +83,15 @@ struct Server {
 
 impl Server {
     fn start(folder: &Path) -> Self {
-        let mut child = reeve(folder, &["serve"]).stderr(Stdio::null()).spawn().unwrap();
+        let mut command = reeve(folder, &["serve"]);
+        command.stderr(Stdio::null());
+        Self::start_as(command)
+    }
+
+    /// A server by another command.
+    fn start_as(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let mut banner = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut banner).unwrap();
         Self { child, banner }
@@ -77,6 +100,15 @@ impl Server {
     fn address(&self) -> &str {
         let (_, rest) = self.banner.split_once("http://").unwrap();
         rest.split_once(';').unwrap().0
+    }
+
+    /// What is answered to a request that ends the connection.
+    fn asks(&self, request: &str) -> String {
+        let mut client = TcpStream::connect(self.address()).unwrap();
+        client.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     fn signal(&self, name: &str) {
@@ -96,11 +128,7 @@ impl Drop for Server {
 fn accounts_without_a_server() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    assert_eq!(
-        fails(folder, &["user", "list"]),
-        "there is no database reeve-data/reeve.db: give the --data-dir or --database of the server"
-    );
-
+    prints(folder, &["database", "create"]);
     let create = ["user", "create", "alice", "--admin", "--password-stdin"];
     let created = with_password(folder, "correct horse\n", &create);
     assert_eq!(text(&created.stdout), "created @alice:localhost, an administrator\n");
@@ -159,10 +187,351 @@ fn accounts_without_a_server() {
     );
 }
 
+/// What is said where there is no database.
+fn no_database(folder: &Path) -> String {
+    format!(
+        "there is no database sqlite:{}: give the --data-dir or --database of the server, or make one with reeve \
+         database create",
+        folder.join("reeve-data/reeve.db").display()
+    )
+}
+
+#[test]
+fn nothing_but_the_server_makes_a_database_unasked() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("accounts.jsonl"), "").unwrap();
+    for arguments in [
+        &["user", "list"][..],
+        &["user", "create", "alice", "--no-password"],
+        &["user", "create", "alice", "--password-stdin"],
+        &["token", "create", "alice"],
+        &["import", "accounts", "accounts.jsonl"],
+        &["database", "migrate"],
+        &["database", "check"],
+        &["database", "backup", "copy.db"],
+    ] {
+        assert_eq!(fails(folder, arguments), no_database(folder), "{arguments:?}");
+        assert_eq!(fs::read_dir(folder).unwrap().count(), 1, "{arguments:?}");
+    }
+    // A broken start leaves a file without a database in it.
+    fs::create_dir(folder.join("reeve-data")).unwrap();
+    fs::write(folder.join("reeve-data/reeve.db"), "").unwrap();
+    assert_eq!(fails(folder, &["user", "list"]), no_database(folder));
+    assert_eq!(fails(folder, &["database", "migrate"]), no_database(folder));
+
+    let url = format!("sqlite:{}", folder.join("reeve-data/reeve.db").display());
+    assert_eq!(prints(folder, &["database", "create"]), format!("made the database {url}\n"));
+    assert_eq!(fails(folder, &["database", "create"]), format!("there is a database {url} already"));
+    let list = reeve(folder, &["user", "list"]).output().unwrap();
+    assert_eq!(text(&list.stderr), format!("reeve: the database is {url}\n"));
+    assert_eq!(
+        prints(folder, &["database", "migrate"]),
+        format!("the schema of the database {url} is up to date\n")
+    );
+    let _server = Server::start(folder);
+    assert_eq!(
+        fails(folder, &["database", "migrate"]),
+        "the data folder reeve-data is in use by another server"
+    );
+}
+
+#[test]
+fn nothing_but_the_server_migrates_a_database_unasked() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::create_dir(folder.join("reeve-data")).unwrap();
+    let url = format!("sqlite:{}", folder.join("reeve-data/reeve.db").display());
+    let all = reeve_store::MIGRATIONS;
+    let open = |migrations| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let url = url.parse().unwrap();
+            Db::open(&url, Options::default(), migrations).await.unwrap().close().await;
+        });
+    };
+    open(&all[..all.len() - 1]);
+    let pending = format!(
+        "the database {url} has schema version {}, this program needs {}: stop the server if it runs, and start this \
+         version of it, or run reeve database migrate",
+        all.len() - 1,
+        all.len()
+    );
+    for arguments in [
+        &["user", "list"][..],
+        &["user", "create", "alice", "--no-password"],
+        &["token", "create", "alice"],
+        &["import", "accounts", "accounts.jsonl"],
+        &["import", "accounts", "accounts.jsonl", "--dry-run"],
+    ] {
+        assert_eq!(fails(folder, arguments), pending, "{arguments:?}");
+    }
+    // What leaves it as it is works.
+    prints(folder, &["database", "check"]);
+    prints(folder, &["database", "backup", "copy.db"]);
+    prints(folder, &["database", "migrate"]);
+    assert!(prints(folder, &["user", "list"]).ends_with("\n0 of 0 accounts\n"));
+}
+
+/// A command as somebody who is not the superuser, so that permissions count.
+fn as_somebody(folder: &Path, arguments: &[&str]) -> Command {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return reeve(folder, arguments);
+    }
+    // The folder of the program may be closed to others.
+    let (built, program) = (env!("CARGO_BIN_EXE_reeve"), folder.join("reeve"));
+    if !program.exists() {
+        fs::hard_link(built, &program).or_else(|_| fs::copy(built, &program).map(drop)).unwrap();
+        std::os::unix::fs::chown(folder, Some(NOBODY), None).unwrap();
+    }
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(folder).env_clear().stdin(Stdio::null()).uid(NOBODY);
+    command
+}
+
+const NOBODY: u32 = 65_534;
+
+#[test]
+fn the_true_reason_is_said_where_permission_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    prints(folder, &["database", "create"]);
+    let (data, file) = (folder.join("reeve-data"), folder.join("reeve-data/reeve.db"));
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let list = || complaint(&as_somebody(folder, &["user", "list"]).output().unwrap()).to_owned();
+    let cannot = |reason| format!("cannot open the database sqlite:{}: {reason}", file.display());
+    mode(&data, 0o000);
+    assert_eq!(list(), cannot("Permission denied (os error 13)"));
+    mode(&data, 0o755);
+    mode(&file, 0o000);
+    assert_eq!(list(), cannot("Permission denied (os error 13)"));
+    mode(&file, 0o444);
+    assert_eq!(list(), cannot("this user may read the file, but not write to it"));
+}
+
+#[test]
+fn files_are_for_their_owner_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    // What a service manager may make, for a program whose new files everybody may read and write.
+    fs::create_dir(folder.join("reeve-data")).unwrap();
+    for path in [folder, &folder.join("reeve-data")] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut command = Command::new("sh");
+    let script = "umask 0; exec \"$0\" serve";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_reeve")]).current_dir(folder).env_clear();
+    command.env("REEVE_PASSWORD__MEMORY_KIB", "8").env("REEVE_LISTEN", "127.0.0.1:0");
+    let server = Server::start_as(command);
+    let created = with_password(folder, "secret\n", &["user", "create", "alice", "--password-stdin"]);
+    assert!(created.status.success(), "{created:?}");
+    let token = prints(folder, &["token", "create", "alice"]);
+    let upload = format!(
+        "POST /_matrix/media/v3/upload HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Length: \
+         5\r\nConnection: close\r\n\r\nhello",
+        token.trim_end()
+    );
+    let answer = server.asks(&upload);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    prints(folder, &["database", "backup", "copy.db"]);
+
+    let mut files = Vec::new();
+    let mut folders = vec![folder.join("reeve-data/media")];
+    let mut look_at = vec![folder.join("copy.db"), folder.join("reeve-data")];
+    while let Some(path) = look_at.pop() {
+        if path.is_dir() {
+            look_at.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            folders.push(path);
+        } else {
+            files.push(path);
+        }
+    }
+    folders.retain(|path| *path != folder.join("reeve-data"));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for path in &files {
+        assert_eq!(mode(path), 0o600, "{}", path.display());
+    }
+    for path in &folders {
+        assert_eq!(mode(path), 0o700, "{}", path.display());
+    }
+    // The copy, the database with its log and index, the lock, and the upload in a folder of its own.
+    assert_eq!((files.len(), folders.len()), (6, 3), "{files:?} {folders:?}");
+}
+
+#[test]
+fn a_start_names_files_that_others_can_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    prints(folder, &["database", "create"]);
+    fs::write(folder.join("pepper"), "hush\n").unwrap();
+    fs::write(
+        folder.join("reeve.toml"),
+        "password.pepper_path = 'pepper'\nregistration.shared_secret = 'hush'",
+    )
+    .unwrap();
+    let open =
+        |path: &str, mode| fs::set_permissions(folder.join(path), fs::Permissions::from_mode(mode)).unwrap();
+    let warned = || {
+        let mut command = reeve(folder, &["serve"]);
+        command.stderr(fs::File::create(folder.join("log")).unwrap());
+        drop(Server::start_as(command));
+        let log = fs::read_to_string(folder.join("log")).unwrap();
+        let lines = log.lines().filter(|line| line.contains("every user of this machine can read this"));
+        let paths = lines.filter_map(|line| line.split_once("path=").map(|(_, path)| path.to_owned()));
+        paths.collect::<Vec<_>>()
+    };
+    for path in ["pepper", "reeve.toml", "reeve-data/reeve.db"] {
+        open(path, 0o644);
+    }
+    open(".", 0o700);
+    // Nobody gets into the folders.
+    assert_eq!(warned(), [""; 0]);
+    open(".", 0o755);
+    assert_eq!(warned(), ["reeve.toml", "pepper"]);
+    open("reeve-data", 0o755);
+    let database =
+        ["reeve.toml", "pepper", "reeve-data/reeve.db", "reeve-data/reeve.db-wal", "reeve-data/reeve.db-shm"];
+    assert_eq!(warned(), database);
+}
+
+#[test]
+fn registration_for_everybody_is_a_decision() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let open = "REEVE_REGISTRATION__ENABLED";
+    let output = reeve(folder, &["serve"]).env(open, "true").output().unwrap();
+    assert_eq!(
+        complaint(&output),
+        "registration.enabled: would let everybody register: set registration.require_token as well, or \
+         registration.without_verification if this is meant (environment variable REEVE_REGISTRATION__ENABLED)"
+    );
+    assert_eq!(fs::read_dir(folder).unwrap().count(), 0);
+    for decision in ["REEVE_REGISTRATION__REQUIRE_TOKEN", "REEVE_REGISTRATION__WITHOUT_VERIFICATION"] {
+        let mut command = reeve(folder, &["serve"]);
+        command.env(open, "true").env(decision, "true").stderr(Stdio::null());
+        assert!(Server::start_as(command).banner.starts_with("Reeve "), "{decision}");
+    }
+}
+
+#[test]
+fn settings_are_read_again_on_sighup() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let settings = |text: &str| fs::write(folder.join("reeve.toml"), text).unwrap();
+    settings("log.filter = 'info'\nrate_limits.enabled = false");
+    let mut command = reeve(folder, &["serve"]);
+    command.stderr(fs::File::create(folder.join("log")).unwrap());
+    let mut server = Server::start_as(command);
+    let log = |wanted: &str| {
+        eventually(|| fs::read_to_string(folder.join("log")).unwrap().contains(wanted), wanted);
+    };
+    let body = r#"{"type":"m.login.password","user":"a","password":"b"}"#;
+    let login = format!(
+        "POST /_matrix/client/v3/login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    for _ in 0..3 {
+        assert!(server.asks(&login).starts_with("HTTP/1.1 403 "));
+    }
+    settings("log.filter = 'info,reeve_http=debug'\nrate_limits.login.burst = 1\ndata_dir = 'elsewhere'");
+    server.signal("HUP");
+    log("read the settings again changed=\"rate_limits.enabled, rate_limits.login.burst, log.filter\"");
+    log("changes that need a restart changed=\"data_dir\"");
+    assert!(server.asks(&login).starts_with("HTTP/1.1 403 "));
+    assert!(server.asks(&login).starts_with("HTTP/1.1 429 "));
+
+    // What is wrong changes nothing.
+    settings("log.filter = 'debgu'\nrate_limits.enabled = false\npassword.iterations = 0");
+    server.signal("HUP");
+    log("problem=password.iterations: must be at least 1, not 0");
+    log("problem=log.filter: expected a level");
+    assert!(server.asks(&login).starts_with("HTTP/1.1 429 "));
+    settings("rate_limits.enabled = false\nrate_limits.login.burst = 1");
+    server.signal("HUP");
+    log("changed=\"rate_limits.enabled, log.filter\"");
+    assert!(server.asks(&login).starts_with("HTTP/1.1 403 "));
+
+    server.signal("TERM");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+}
+
+/// Waits until something holds.
+fn eventually(holds: impl Fn() -> bool, what: &str) {
+    for _ in 0..1000 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("not so after ten seconds: {what}");
+}
+
+#[test]
+fn health_tells_that_the_disk_is_full() {
+    let folder = tempfile::tempdir().unwrap();
+    // Writing beyond the limit is an error of the write then, and does not kill.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; exec \"$0\" serve", env!("CARGO_BIN_EXE_reeve")]);
+    command.current_dir(folder.path()).env_clear().env("REEVE_LISTEN", "127.0.0.1:0").stderr(Stdio::null());
+    let server = Server::start_as(command);
+    let health = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let is = |status: &str, body: &str| {
+        let answer = server.asks(health);
+        answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.ends_with(body)
+    };
+    assert!(is("200", "{\"status\":\"ok\"}"));
+    let limit = |bytes: &str| {
+        let pid = server.child.id().to_string();
+        let status = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:")]).status();
+        assert!(status.unwrap().success());
+    };
+    limit("0");
+    eventually(|| is("503", "disk I/O error\"}"), "health tells of writes that fail");
+    assert!(server.asks(health).contains("\"error\":\"The database takes no writes: "));
+    limit("unlimited");
+    eventually(|| is("200", "{\"status\":\"ok\"}"), "health tells that writes work again");
+}
+
+#[test]
+fn accounts_expire_and_are_renewed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    prints(folder, &["database", "create"]);
+    prints(folder, &["user", "create", "ada", "--admin", "--no-password"]);
+    let show = || prints(folder, &["user", "show", "ada"]);
+    assert!(show().contains("valid until    for ever\n"), "{}", show());
+    assert_eq!(
+        fails(folder, &["user", "renew", "ada"]),
+        "accounts do not expire on this server: give --valid-for or --for-ever"
+    );
+    let renewed = prints(folder, &["user", "renew", "ada", "--valid-for", "365d"]);
+    assert!(
+        renewed.starts_with("@ada:localhost is valid until 20") && renewed.ends_with(" UTC\n"),
+        "{renewed}"
+    );
+    assert!(show().contains("state          active\nvalid until    20"), "{}", show());
+
+    // A moment later it is over, which both commands show.
+    prints(folder, &["user", "renew", "ada", "--valid-for", "1s"]);
+    eventually(|| show().contains("state          expired\n"), "the account is shown as expired");
+    assert!(prints(folder, &["user", "list"]).contains("@ada:localhost  admin  expired  "));
+    let shown = prints(folder, &["user", "show", "ada", "--json"]);
+    assert!(shown.contains("\"expired\": true"), "{shown}");
+
+    let mut by_settings = reeve(folder, &["user", "renew", "ada"]);
+    by_settings.env("REEVE_ACCOUNT_VALIDITY__ENABLED", "true");
+    by_settings.env("REEVE_ACCOUNT_VALIDITY__PERIOD_MS", "3600000");
+    let renewed = by_settings.output().unwrap();
+    assert!(text(&renewed.stdout).starts_with("@ada:localhost is valid until 20"), "{renewed:?}");
+    assert_eq!(prints(folder, &["user", "renew", "ada", "--for-ever"]), "@ada:localhost does not expire\n");
+    assert!(show().contains("valid until    for ever\n"), "{}", show());
+}
+
 #[test]
 fn names_that_mean_nobody_here() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
+    prints(folder, &["database", "create"]);
     prints(folder, &["user", "create", "alice", "--no-password"]);
     for (arguments, error) in [
         (&["user", "show", "carol"][..], "there is no account @carol:localhost"),
@@ -222,6 +591,18 @@ fn settings_are_printed_and_checked() {
         fails(folder, &["config", "--check", "--server-name", "a b"]),
         "server_name: server name is not a valid IP address or domain name (--server-name)"
     );
+    let mut many = reeve(folder, &["config", "--check", "--server-name", "a b"]);
+    let many =
+        many.env("REEVE_LOG__FILTER", "debgu").env("REEVE_ENABLE_REGISTRATION", "true").output().unwrap();
+    assert_eq!(many.status.code(), Some(1));
+    assert_eq!(
+        text(&many.stderr),
+        "reeve: enable_registration is a setting of Synapse; here it is registration.enabled (environment variable \
+         REEVE_ENABLE_REGISTRATION)\n\
+         reeve: server_name: server name is not a valid IP address or domain name (--server-name)\n\
+         reeve: log.filter: expected a level (off, error, warn, info, debug or trace), or PART=LEVEL such as \
+         reeve_db=debug, found \"debgu\" (environment variable REEVE_LOG__FILTER)\n"
+    );
     assert!(prints(folder, &["completions", "bash"]).contains("_reeve()"));
     assert!(prints(folder, &["config", "--markdown"]).starts_with("# Settings\n"));
 }
@@ -244,12 +625,8 @@ fn a_server_and_commands_beside_it() {
     let taken = fails(folder, &["serve", "--data-dir", "other", "--listen", server.address()]);
     assert!(taken.starts_with(&format!("cannot listen on {}: ", server.address())), "{taken}");
 
-    let mut client = TcpStream::connect(server.address()).unwrap();
-    client
-        .write_all(b"GET /_matrix/client/versions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        .unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).unwrap();
+    let answer =
+        server.asks("GET /_matrix/client/versions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
 
     server.signal("TERM");
@@ -290,6 +667,18 @@ fn a_server_that_cannot_start() {
         "{error}"
     );
 
+    let bucket = [
+        ("REEVE_MEDIA__BUCKET__NAME", "uploads"),
+        ("REEVE_MEDIA__BUCKET__ENDPOINT", &format!("http://127.0.0.1:{port}")),
+        ("REEVE_MEDIA__BUCKET__ACCESS_KEY_ID", "id"),
+        ("REEVE_MEDIA__BUCKET__SECRET_ACCESS_KEY", "hush"),
+    ];
+    let output = reeve(folder, &["serve"]).envs(bucket).output().unwrap();
+    let error = output.stderr.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"reeve: "));
+    let error: Vec<&str> = error.map(text).collect();
+    assert_eq!(error.len(), 1, "{output:?}");
+    assert!(error[0].contains("cannot use the bucket uploads: ") && !error[0].contains("hush"), "{error:?}");
+
     let output = reeve(folder, &["serve"]).env("REEVE_REGISTRATON__ENABLED", "true").output().unwrap();
     assert!(
         complaint(&output).ends_with("the nearest is REEVE_REGISTRATION__ENABLED (registration.enabled)")
@@ -304,10 +693,6 @@ fn a_server_that_cannot_start() {
 fn backups() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    assert_eq!(
-        fails(folder, &["database", "backup", "copy.db"]),
-        "there is no database reeve-data/reeve.db: give the --data-dir or --database of the server"
-    );
     let server = Server::start(folder);
     prints(folder, &["user", "create", "alice", "--no-password"]);
     let copied = prints(folder, &["database", "backup", "copy.db"]);
@@ -316,7 +701,11 @@ fn backups() {
         fails(folder, &["database", "backup", "copy.db"]),
         "cannot copy to copy.db: entity already exists"
     );
-    assert_eq!(prints(folder, &["database", "check"]), "found nothing wrong with reeve-data/reeve.db\n");
+    let checked = prints(folder, &["database", "check"]);
+    assert_eq!(
+        checked,
+        format!("found nothing wrong with {}\n", folder.join("reeve-data/reeve.db").display())
+    );
     // What happens later is not in it.
     prints(folder, &["user", "create", "bob", "--no-password"]);
     drop(server);
@@ -324,7 +713,7 @@ fn backups() {
     let of_copy = ["--database", "sqlite:copy.db"];
     assert_eq!(
         prints(folder, &[&of_copy[..], &["database", "check"]].concat()),
-        "found nothing wrong with copy.db\n"
+        format!("found nothing wrong with {}\n", folder.join("copy.db").display())
     );
     let listed = prints(folder, &[&of_copy[..], &["user", "list"]].concat());
     assert!(listed.contains("@alice:localhost") && !listed.contains("@bob:localhost"), "{listed}");

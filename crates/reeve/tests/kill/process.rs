@@ -120,8 +120,9 @@ impl Site {
         assert!(process.child.wait().unwrap().success(), "{}", self.log());
     }
 
-    /// Creates the administrator, with nothing but the command line.
+    /// Creates the administrator from the command line, once a server has made the database.
     pub(crate) fn create_admin(&self) {
+        self.stop(self.start());
         let mut command = self.command(&["user", "create", "admin", "--admin", "--password-stdin"]);
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(ADMIN_PASSWORD.as_bytes()).unwrap();

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use reeve_accounts::import::Tally;
 use reeve_model::clock::monotonic;
 
-use super::terminal::complain;
+use super::terminal::say;
 
 /// How often a line is written where there is no terminal.
 const EVERY: Duration = Duration::from_secs(10);
@@ -79,7 +79,7 @@ impl Progress {
         let now = monotonic();
         if now.duration_since(self.told.get()) >= EVERY {
             self.told.set(now);
-            complain(&format!("{message} after {} s", now.duration_since(self.start).as_secs()));
+            say(&format!("{message} after {} s", now.duration_since(self.start).as_secs()));
         }
     }
 }
