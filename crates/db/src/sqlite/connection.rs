@@ -14,14 +14,19 @@ const BUSY: Duration = Duration::from_secs(10);
 /// The write-ahead log shrinks to this after a checkpoint.
 const LOG_LIMIT: i64 = 64 * 1024 * 1024;
 
-/// The connection that writes to a file that is there.
-pub(super) fn writing(path: &Path, options: &Options) -> Result<Connection, Box<dyn Error>> {
+/// A connection that may write to a file that is there. Nothing is written yet.
+pub(super) fn open(path: &Path) -> Result<Connection, Box<dyn Error>> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|error| file::reason(path, error))?;
     if connection.is_readonly(MAIN_DB)? {
         return Err("this user may read the file, but not write to it".into());
     }
     connection.busy_timeout(BUSY)?;
+    Ok(connection)
+}
+
+/// Prepares the connection that writes.
+pub(super) fn set_up(connection: &Connection, options: &Options) -> Result<(), Box<dyn Error>> {
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
         return Err("the file system does not support a write-ahead log".into());
@@ -29,8 +34,8 @@ pub(super) fn writing(path: &Path, options: &Options) -> Result<Connection, Box<
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_LIMIT, |_| Ok(()))?;
-    common(&connection, options)?;
-    Ok(connection)
+    common(connection, options)?;
+    Ok(())
 }
 
 /// A connection that cannot write.
@@ -54,14 +59,12 @@ fn common(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
 }
 
 /// The number of the last migration that was applied to the file; `None` if none ever was.
-pub(super) fn last_migration(connection: &Connection) -> Result<Option<i64>, OpenError> {
-    let unavailable = |error: rusqlite::Error| OpenError::Unsupported(failure(error).to_string());
-    let tables: i64 =
-        connection.query_row(migrate::TABLES_SQLITE, [], |row| row.get(0)).map_err(unavailable)?;
+pub(super) fn last_migration(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    let tables: i64 = connection.query_row(migrate::TABLES_SQLITE, [], |row| row.get(0))?;
     if tables == 0 {
         return Ok(None);
     }
-    connection.query_row(migrate::LAST, [], |row| row.get(0)).map(Some).map_err(unavailable)
+    connection.query_row(migrate::LAST, [], |row| row.get(0)).map(Some)
 }
 
 /// Applies the migrations that the file lacks, each in a transaction that no other process can run at once.

@@ -33,9 +33,12 @@ pub(crate) fn open(
             return Err(OpenError::Missing { url: url.to_string() });
         }
     }
-    let mut connection = connection::writing(path, options).map_err(|error| refused(error.to_string()))?;
-    let last = connection::last_migration(&connection)?;
-    if migrate::is_wanted(options.schema, migrations, last, &url)? {
+    let mut connection = connection::open(path).map_err(|error| refused(error.to_string()))?;
+    // First of all: the file may be that of another program.
+    let last = connection::last_migration(&connection).map_err(|error| refused(error.to_string()))?;
+    let is_wanted = migrate::is_wanted(options.schema, migrations, last, &url)?;
+    connection::set_up(&connection, options).map_err(|error| refused(error.to_string()))?;
+    if is_wanted {
         connection::migrate(&mut connection, migrations)?;
     }
     let start = |name: String| thread::Builder::new().name(name);

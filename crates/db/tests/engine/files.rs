@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use reeve_db::{Db, DbError, FileError, Options, backup, check, params, statements};
+use reeve_db::{Db, DbError, FileError, OpenError, Options, Schema, backup, check, params, statements};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -141,4 +141,20 @@ async fn only_the_owner_can_read_the_files() {
     names.sort();
     assert_eq!(names, ["test.db", "test.db-shm", "test.db-wal"]);
     db.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_file_of_another_program_stays_as_it_is() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("other.db");
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("CREATE TABLE things (name TEXT)").unwrap();
+    other.close().unwrap();
+    let before = fs::read(&path).unwrap();
+    for schema in [Schema::Migrate, Schema::UpToDate] {
+        let refused = Db::open(&url(&path), Options { schema, ..Options::default() }, SCHEMA).await;
+        assert!(matches!(refused, Err(OpenError::Missing { .. })), "{:?}", refused.err());
+        assert!(fs::read(&path).unwrap() == before, "{schema:?}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
