@@ -91,7 +91,7 @@ Reeve runs without any settings. What is set comes from these places; later ones
 4. options on the command line.
 
 A key that is not listed here is an error, wherever it stands. `reeve config` prints the effective settings with
-the place each comes from, secrets masked; `reeve config --check` only checks them. Relative paths are relative to the
+the place each comes from, secrets masked; `reeve config --check` only says all that is wrong with them. Relative paths are relative to the
 working folder of the program.
 
 This page is made by `reeve config --markdown`.
