@@ -81,6 +81,9 @@ pub enum Error {
     /// The account is locked.
     #[error("User account has been locked")]
     Locked,
+    /// The session is that of an administrator who acts as the account.
+    #[error("An administrator who acts as a user cannot prove to be that user")]
+    ActsAsAnother,
     /// The deed needs something else to be so first; the text says what.
     #[error("{0}")]
     Refused(&'static str),

@@ -5,7 +5,7 @@ use reeve_model::{Ctx, User, random};
 use reeve_store::access_tokens::{self, NewAccessToken};
 use reeve_store::ratelimits::Override;
 use reeve_store::{
-    dehydrated_devices, device_changes, devices, login_tokens, pushers, refresh_tokens, users,
+    dehydrated_devices, device_changes, devices, login_tokens, openid_tokens, pushers, refresh_tokens, users,
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -20,6 +20,10 @@ const MAX_DEVICE_ID: usize = 512;
 pub const MAX_DEVICE_NAME: usize = 100;
 /// How long a login token is valid.
 pub const LOGIN_TOKEN_MS: i64 = 120_000;
+/// How long an OpenID token is valid, in milliseconds.
+pub const OPENID_TOKEN_MS: i64 = 3_600_000;
+/// How many valid OpenID tokens an account can have; the oldest end.
+const MAX_OPENID_TOKENS: i64 = 50;
 
 /// The SHA-256 digest under which a token is stored. Tokens are random and long, so that no salt is needed.
 pub type TokenHash = [u8; 32];
@@ -269,6 +273,28 @@ pub fn take_login_token(tx: &mut Tx<'_>, ctx: &Ctx, token: &str) -> Result<Optio
     }
 }
 
+/// Makes a token with which an account proves to another service who it is. Only the account itself can: an administrator
+/// who acts as somebody is not known to others as them.
+pub fn create_openid_token(tx: &mut Tx<'_>, ctx: &Ctx, session: &Session) -> Result<String, Error> {
+    if session.owner_num != session.user.num {
+        return Err(Error::ActsAsAnother);
+    }
+    let token = format!("rvo_{}", random::secret(40));
+    openid_tokens::insert(tx, &hash_token(&token), session.user.num, ctx.now + OPENID_TOKEN_MS)?;
+    openid_tokens::delete_oldest(tx, session.user.num, MAX_OPENID_TOKENS)?;
+    Ok(token)
+}
+
+/// Returns the account that made an OpenID token, if the token is valid and the account in use.
+pub fn openid_user(tx: &ReadTx<'_>, now: i64, token: &str) -> Result<Option<User>, DbError> {
+    match openid_tokens::find(tx, &hash_token(token))? {
+        Some((user_num, valid_until)) if valid_until >= now => {
+            Ok(users::by_num(tx, user_num)?.filter(|user| !user.deactivated && !user.locked))
+        }
+        _ => Ok(None),
+    }
+}
+
 /// Checks that an account whose credentials were right may log in.
 pub fn check_may_log_in(user: &User) -> Result<(), Error> {
     if user.deactivated {
@@ -289,7 +315,7 @@ pub fn log_out(tx: &mut Tx<'_>, session: &Session) -> Result<(), DbError> {
 }
 
 /// Ends every session of an account: its devices with their pushers and keys, the access tokens that belong to it (those
-/// with which it acts as others included), refresh and login tokens. One access token, with the refresh token that
+/// with which it acts as others included), refresh, login and OpenID tokens. One access token, with the refresh token that
 /// goes with it, and the row of one device can be kept.
 pub fn end_all(
     tx: &mut Tx<'_>,
@@ -309,6 +335,7 @@ pub fn end_all(
     pushers::delete_without_device(tx, user_num)?;
     refresh_tokens::delete_of_user(tx, user_num, keep_token)?;
     login_tokens::delete_of_user(tx, user_num)?;
+    openid_tokens::delete_of_user(tx, user_num)?;
     access_tokens::delete_of_owner(tx, user_num, keep_token)?;
     Ok(())
 }
@@ -320,8 +347,9 @@ fn end_tokens(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<(), DbE
     Ok(())
 }
 
-/// Deletes login tokens that have expired.
+/// Deletes login and OpenID tokens that have expired.
 pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
     login_tokens::prune(tx, now)?;
+    openid_tokens::prune(tx, now)?;
     Ok(())
 }

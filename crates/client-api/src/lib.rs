@@ -12,6 +12,7 @@ mod login;
 mod media;
 mod misc;
 mod password_policy;
+mod openid;
 mod presence;
 mod profile;
 mod push_rules;
@@ -68,6 +69,7 @@ pub fn routes() -> Vec<Route> {
         media::routes(),
         unsubscribe::routes(),
         misc::routes(),
+        openid::routes(),
     ];
     groups.into_iter().flatten().collect()
 }

@@ -277,6 +277,7 @@ impl From<AccountError> for MatrixError {
             | AccountError::BadCredentials
             | AccountError::BadLoginToken
             | AccountError::PusherWithoutDevice
+            | AccountError::ActsAsAnother
             | AccountError::KeyIdInUse => Self::forbidden(text),
             AccountError::BadRefreshToken(_, soft_logout) => {
                 let error = Self::new(StatusCode::UNAUTHORIZED, "M_UNKNOWN_TOKEN", text);

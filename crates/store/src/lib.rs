@@ -32,6 +32,7 @@ pub mod media_statistics;
 pub mod media_users;
 pub mod memberships;
 pub mod notifications;
+pub mod openid_tokens;
 pub mod profile_fields;
 pub mod push_queue;
 pub mod pushers;
@@ -118,6 +119,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0020_presence_devices.sql"),
     },
     Migration { number: 21, name: "repliers", sql: include_str!("../migrations/0021_repliers.sql") },
+    Migration {
+        number: 22,
+        name: "openid_tokens",
+        sql: include_str!("../migrations/0022_openid_tokens.sql"),
+    },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
@@ -129,6 +135,7 @@ pub fn statements() -> Vec<&'static Statement> {
         signing_keys::STATEMENTS,
         uia_sessions::STATEMENTS,
         login_tokens::STATEMENTS,
+        openid_tokens::STATEMENTS,
         refresh_tokens::STATEMENTS,
         push_queue::STATEMENTS,
         pushers::STATEMENTS,

@@ -12,6 +12,7 @@ mod login;
 pub(crate) mod media;
 mod moderation;
 mod password_policy;
+mod openid;
 mod profile;
 mod pushers;
 mod register;
