@@ -198,6 +198,7 @@ impl From<RoomError> for MatrixError {
             RoomError::Db(error) => error.into(),
             RoomError::Account(error) => error.into(),
             RoomError::Forbidden(_) => Self::forbidden(text),
+            RoomError::InviteBlocked => Self::new(StatusCode::FORBIDDEN, "M_INVITE_BLOCKED", text),
             RoomError::Blocked => Self::new(StatusCode::FORBIDDEN, "M_UNKNOWN", text),
             RoomError::NotFound(_) | RoomError::Missing(_) => Self::not_found(text),
             RoomError::Invalid(_) => Self::invalid_param(text),

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::event;
+use crate::membership;
 use crate::push::{self, Read, Subject};
 use crate::view::{self, ClientEvent, View, Viewer};
 
@@ -115,7 +116,8 @@ fn tweaks(actions: &[Action]) -> Map<String, Value> {
 /// How much somebody has not read: invitations, and rooms with something that notifies, or each such event.
 pub fn badge(tx: &ReadTx<'_>, user: &User, by_room: bool) -> Result<i64, Error> {
     let ignored = view::ignored(tx, user.num)?;
-    let mut unread = invites(tx, &user.user_id, &ignored)?;
+    let mut unread =
+        if membership::blocks_invites(tx, user.num)? { 0 } else { invites(tx, &user.user_id, &ignored)? };
     for room_num in push_queue::unread_rooms(tx, &user.user_id)? {
         let Some(room) = rooms::by_num(tx, room_num)? else { continue };
         unread += if by_room {

@@ -85,6 +85,7 @@ pub fn create(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, new: &NewRoo
         if !home.is_local(target) {
             return Err(Error::forbidden("This server does not reach users of other servers"));
         }
+        membership::check_takes_invites(tx, target)?;
     }
     if new.invite.len() > MOST_INVITES {
         return Err(Error::Invalid(format!("Cannot invite more than {MOST_INVITES} users")));

@@ -50,6 +50,9 @@ pub enum Error {
     /// The room was blocked by an administrator.
     #[error("This room has been blocked on this server")]
     Blocked,
+    /// The invited person takes no invites.
+    #[error("The user does not accept invites")]
+    InviteBlocked,
     /// The deed needs something else to be so first; the text says what.
     #[error("{0}")]
     Refused(String),

@@ -1,7 +1,7 @@
 //! Joining, leaving, inviting, knocking, kicking and banning.
 //! <https://spec.matrix.org/v1.18/client-server-api/#room-membership>
 
-use reeve_db::{ReadTx, Tx};
+use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Ctx, User, id};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
@@ -9,7 +9,7 @@ use reeve_store::{memberships, users};
 use ruma::UserId;
 use serde_json::{Map, Value, json};
 
-use crate::Home;
+use crate::{Home, data};
 use crate::error::Error;
 use crate::event::{self, Draft};
 
@@ -18,6 +18,8 @@ const CHANGING: &str = "Changing membership while account is suspended is not al
 const LEVELS: [&str; 7] =
     ["ban", "events_default", "invite", "kick", "redact", "state_default", "users_default"];
 const LISTS_OF_LEVELS: [&str; 3] = ["events", "notifications", "users"];
+/// The type of the account data that says who may invite.
+const INVITE_PERMISSION: &str = "m.invite_permission_config";
 /// How many members are looked at to find one who may let somebody in.
 const MOST_ASKED: i64 = 10_000;
 
@@ -347,6 +349,22 @@ pub fn knock(
     Ok(())
 }
 
+/// Whether an account takes no invites.
+/// <https://spec.matrix.org/v1.18/client-server-api/#invite-permission>
+pub fn blocks_invites(tx: &ReadTx<'_>, user_num: i64) -> Result<bool, DbError> {
+    let Some(config) = data::find(tx, user_num, "", INVITE_PERMISSION)? else { return Ok(false) };
+    Ok(config.get("default_action").is_some_and(|action| action == "block"))
+}
+
+/// Refuses an invite to somebody who takes none. Only members' own invites are: what an administrator of the server
+/// orders, and server notices, reach everybody.
+pub(crate) fn check_takes_invites(tx: &ReadTx<'_>, target: &str) -> Result<(), Error> {
+    match users::num(tx, target)? {
+        Some(num) if blocks_invites(tx, num)? => Err(Error::InviteBlocked),
+        _ => Ok(()),
+    }
+}
+
 /// Invites somebody. An invite by somebody shadow-banned reaches nobody.
 pub fn invite(
     tx: &mut Tx<'_>,
@@ -370,6 +388,7 @@ pub fn invite(
     if current(tx, target, room)? == "join" {
         return Err(Error::forbidden(format!("{target} is already in the room.")));
     }
+    check_takes_invites(tx, target)?;
     if user.shadow_banned {
         return Ok(());
     }

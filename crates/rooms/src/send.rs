@@ -145,7 +145,13 @@ fn check_content(tx: &ReadTx<'_>, room: &Room, user: &User, sent: &Sent) -> Resu
     }
     match (sent.event_type.as_str(), sent.state_key.as_deref()) {
         ("m.room.canonical_alias", Some("")) => directory::check_canonical_alias(tx, room, &sent.content),
-        ("m.room.member", Some(target)) => membership::check_content(target, &sent.content),
+        ("m.room.member", Some(target)) => {
+            membership::check_content(target, &sent.content)?;
+            match sent.content.get("membership").and_then(Value::as_str) {
+                Some("invite") => membership::check_takes_invites(tx, target),
+                _ => Ok(()),
+            }
+        }
         ("m.room.server_acl", Some("")) if !sent.content.is_empty() => {
             let lists = ["allow", "deny"];
             let bad = |key: &&str| sent.content.get(*key).is_some_and(|value| !value.is_array());

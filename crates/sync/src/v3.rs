@@ -7,9 +7,9 @@ use reeve_db::ReadTx;
 use reeve_model::Token;
 use reeve_rooms::error::Error;
 use reeve_rooms::push::{self, Count};
-use reeve_rooms::timeline;
+use reeve_rooms::{Home, ephemeral as deeds, filter, membership, timeline};
 use reeve_rooms::view::{ClientEvent, RoomView, View, Viewer};
-use reeve_rooms::{Home, ephemeral as deeds, filter};
+use reeve_rooms::timeline::{self, Token};
 use reeve_store::account_data::{self, AccountData};
 use reeve_store::departures::{self, Departure};
 use reeve_store::memberships::{self, InRoom};
@@ -448,6 +448,7 @@ impl Sync<'_, '_, '_> {
     fn other(&self, tx: &ReadTx<'_>, in_room: &InRoom, found: &mut Rooms) -> Result<(), Error> {
         let member = &in_room.member;
         match member.membership.as_str() {
+            "invite" if membership::blocks_invites(tx, self.viewer.user_num)? => {}
             "invite" | "knock" => {
                 let Some(room) = rooms::by_num(tx, member.room_num)? else { return Ok(()) };
                 let event = events::state(tx, room.num, "m.room.member", &self.viewer.user_id)?;

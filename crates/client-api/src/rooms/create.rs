@@ -27,6 +27,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 (400, "M_UNSUPPORTED_ROOM_VERSION", "the room version is not supported"),
                 (403, "M_FORBIDDEN", "an invitation is to another server, to an address, or from a guest"),
                 (403, "M_USER_SUSPENDED", "the account is suspended"),
+                (403, "M_INVITE_BLOCKED", "an invited person takes no invites"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3createroom"),
     ]

@@ -22,6 +22,13 @@ const ERRORS: &[(u16, &str, &str)] = &[
     (404, "M_NOT_FOUND", "there is no such room"),
 ];
 
+const INVITE_ERRORS: &[(u16, &str, &str)] = &[
+    (403, "M_FORBIDDEN", "the rules of the room forbid it"),
+    (403, "M_INVITE_BLOCKED", "the invited person takes no invites"),
+    (403, "M_USER_SUSPENDED", "the acting account is suspended"),
+    (404, "M_NOT_FOUND", "there is no such room"),
+];
+
 pub(crate) fn routes() -> Vec<Route> {
     let changing = |route: Route| route.limit(Limit::Message).errors(ERRORS).spec(SPEC);
     vec![
@@ -53,7 +60,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("inviteUser")
             .takes::<shapes::TargetUser>()
             .returns::<shape::Empty>(200)
-            .summary("Invites somebody"),
+            .summary("Invites somebody")
+            .errors(INVITE_ERRORS),
         changing(v3(Method::POST, "rooms/{room_id}/kick", |call| remove(call, Removal::Kick)))
             .id("kick")
             .takes::<shapes::TargetUser>()

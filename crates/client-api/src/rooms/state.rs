@@ -37,6 +37,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 (400, "M_BAD_ALIAS", "an alias does not stand for the room"),
                 (400, "M_BAD_JSON", "the content is not canonical JSON, or not right for the type"),
                 (403, "M_FORBIDDEN", "the rules of the room forbid it"),
+                (403, "M_INVITE_BLOCKED", "the invited person takes no invites"),
                 (403, "M_BAD_STATE", "the membership cannot become so"),
                 (403, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM", "invitations to rooms of notices stay"),
                 (403, "M_UNKNOWN", "an administrator blocked the room"),

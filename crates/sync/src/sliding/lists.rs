@@ -121,7 +121,10 @@ impl Sync<'_, '_, '_> {
         let by_other = standing.sender.as_deref().is_some_and(|sender| sender != self.own());
         match standing.membership.as_str() {
             "join" | "knock" => true,
-            "invite" => !standing.sender.as_deref().is_some_and(|sender| self.view.ignores(sender)),
+            "invite" => {
+                self.takes_invites
+                    && !standing.sender.as_deref().is_some_and(|sender| self.view.ignores(sender))
+            }
             _ => {
                 let thrown_out = by_other && standing.was_in && !standing.forgotten;
                 thrown_out || self.known(standing).is_some_and(|known| known.upto < standing.event_pos)

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use reeve_db::ReadTx;
 use reeve_model::{Epoch, SlidingToken};
 use reeve_rooms::error::Error;
+use reeve_rooms::membership;
 use reeve_rooms::view::{View, Viewer};
 use reeve_store::sliding::{Key, Known, Standing};
 use reeve_store::{departures, ephemeral, stream};
@@ -90,6 +91,7 @@ struct Sync<'v, 't, 'c> {
     upto: i64,
     now: i64,
     direct: HashSet<String>,
+    takes_invites: bool,
     own_receipts: HashSet<i64>,
 }
 
@@ -129,6 +131,7 @@ pub fn look(
         upto,
         now,
         direct: lists::direct(tx, viewer.user_num)?,
+        takes_invites: !membership::blocks_invites(tx, viewer.user_num)?,
         own_receipts: own_receipts.into_iter().collect(),
     };
     let found = lists::find(tx, &sync, &standings)?;

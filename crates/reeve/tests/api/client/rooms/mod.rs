@@ -6,6 +6,7 @@ mod create;
 mod filters;
 mod guests;
 mod hidden;
+mod invite_permission;
 mod members;
 mod membership;
 mod messages;
