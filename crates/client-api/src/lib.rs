@@ -12,6 +12,8 @@ mod login;
 mod media;
 mod misc;
 mod password_policy;
+mod mutual_rooms;
+mod old_sync;
 mod openid;
 mod presence;
 mod profile;
@@ -69,6 +71,8 @@ pub fn routes() -> Vec<Route> {
         media::routes(),
         unsubscribe::routes(),
         misc::routes(),
+        mutual_rooms::routes(),
+        old_sync::routes(),
         openid::routes(),
     ];
     groups.into_iter().flatten().collect()

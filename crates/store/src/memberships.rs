@@ -30,6 +30,11 @@ reeve_db::statements! {
                       WHERE m.room_num = $1 AND m.membership = 'join' ORDER BY m.since_pos LIMIT $2";
     SHARED = "SELECT 1 FROM memberships a JOIN memberships b ON b.room_num = a.room_num AND b.user_id = $2 \
               AND b.membership = 'join' WHERE a.user_id = $1 AND a.membership = 'join' LIMIT 1";
+    SHARED_ROOMS = "SELECT a.room_num, r.room_id FROM memberships a JOIN memberships b ON b.room_num = a.room_num \
+                    AND b.user_id = $2 AND b.membership = 'join' JOIN rooms r ON r.num = a.room_num \
+                    WHERE a.user_id = $1 AND a.membership = 'join' AND a.room_num > $3 ORDER BY a.room_num LIMIT $4";
+    COUNT_SHARED_ROOMS = "SELECT count(*) FROM memberships a JOIN memberships b ON b.room_num = a.room_num \
+                          AND b.user_id = $2 AND b.membership = 'join' WHERE a.user_id = $1 AND a.membership = 'join'";
     IN_PUBLIC = "SELECT 1 FROM memberships m JOIN rooms r ON r.num = m.room_num WHERE m.user_id = $1 \
                  AND m.membership = 'join' AND (r.join_rule = 'public' OR r.history_visibility = 'world_readable') LIMIT 1";
     REMEMBERED = "SELECT 1 FROM memberships WHERE room_num = $1 AND forgotten = 0 LIMIT 1";
@@ -155,6 +160,21 @@ pub fn guests_of_room(tx: &ReadTx<'_>, room_num: i64, limit: i64) -> Result<Vec<
 /// Whether two users have joined the same room.
 pub fn share_room(tx: &ReadTx<'_>, one: &str, other: &str) -> Result<bool, DbError> {
     Ok(tx.query_opt(&SHARED, &params![one, other], |_| Ok(()))?.is_some())
+}
+
+/// The numbers and ids of rooms that two users have joined, beyond a room number, in the order of the numbers.
+pub fn shared_rooms(
+    tx: &ReadTx<'_>,
+    (one, other): (&str, &str),
+    beyond: i64,
+    limit: i64,
+) -> Result<Vec<(i64, String)>, DbError> {
+    tx.query(&SHARED_ROOMS, &params![one, other, beyond, limit], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// How many rooms two users have both joined.
+pub fn count_shared_rooms(tx: &ReadTx<'_>, one: &str, other: &str) -> Result<i64, DbError> {
+    tx.query_one(&COUNT_SHARED_ROOMS, &params![one, other], |row| row.get(0))
 }
 
 /// Whether a user has joined a room that everybody can join or read.

@@ -12,6 +12,7 @@ mod login;
 pub(crate) mod media;
 mod moderation;
 mod password_policy;
+mod old_sync;
 mod openid;
 mod profile;
 mod pushers;

@@ -10,6 +10,7 @@ mod invite_permission;
 mod members;
 mod membership;
 mod messages;
+mod mutual;
 mod personal;
 mod presence;
 mod public;

@@ -1,0 +1,60 @@
+//! The rooms that two people share.
+//! <https://spec.matrix.org/v1.19/client-server-api/#mutual-rooms>
+
+use reeve_http::{Access, Answer, MatrixError, Reading, Route, reply};
+use reeve_model::id;
+use reeve_store::memberships;
+use serde_json::{Value, json};
+
+/// How many rooms one answer holds at most.
+const MAX_ROOMS: i64 = 100;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::read("/_matrix/client/v1/mutual_rooms", mutual_rooms)
+            .also("/_matrix/client/unstable/uk.half-shot.msc2666/user/mutual_rooms")
+            .access(Access::User)
+            .summary("Lists the rooms that the caller and another user have joined")
+            .query(&[("user_id", "the other user"), ("from", "`next_batch` of the previous page")])
+            .errors(&[
+                (400, "M_MISSING_PARAM", "there is no user id"),
+                (
+                    400,
+                    "M_INVALID_PARAM",
+                    "the user id is malformed or the caller's own, or `from` is invalid",
+                ),
+            ])
+            .spec("https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mutual_rooms"),
+    ]
+}
+
+fn mutual_rooms(call: &Reading<'_>) -> Answer {
+    let own = &call.user()?.user_id;
+    let other = call.query.utf8("user_id")?.ok_or_else(|| MatrixError::missing_params(&["user_id"]))?;
+    id::split(&other)?;
+    if other == *own {
+        return Err(MatrixError::invalid_param("You cannot request a list of shared rooms with yourself"));
+    }
+    let beyond = match call.query.utf8("from")? {
+        None => 0,
+        Some(from) => from
+            .parse()
+            .ok()
+            .filter(|from: &i64| *from >= 0)
+            .ok_or_else(|| MatrixError::invalid_param("Invalid token: 'from'"))?,
+    };
+    let rooms = memberships::shared_rooms(call.tx, (own, &other), beyond, MAX_ROOMS)?;
+    let is_full = i64::try_from(rooms.len()).is_ok_and(|found| found == MAX_ROOMS);
+    let next = rooms.last().filter(|_| is_full).map(|(num, _)| num.to_string());
+    let count = if beyond == 0 && next.is_none() {
+        i64::try_from(rooms.len()).unwrap_or(MAX_ROOMS)
+    } else {
+        memberships::count_shared_rooms(call.tx, own, &other)?
+    };
+    let joined: Vec<String> = rooms.into_iter().map(|(_, room_id)| room_id).collect();
+    let mut body = json!({ "joined": joined, "count": count });
+    if let (Some(next), Value::Object(body)) = (next, &mut body) {
+        body.insert("next_batch".to_owned(), Value::String(next));
+    }
+    reply::ok(&body)
+}

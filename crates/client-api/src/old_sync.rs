@@ -1,0 +1,344 @@
+//! Synchronising as the first clients did. Simple bots still do.
+//! <https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3events>
+
+use std::time::Duration;
+
+use http::Method;
+use reeve_db::ReadTx;
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_rooms::timeline::{self, Range, Token};
+use reeve_rooms::view::{ClientEvent, RoomView, View, Viewer};
+use reeve_rooms::{Error, ephemeral, membership};
+use reeve_store::account_data::{self, AccountData};
+use reeve_store::events::{self, Event};
+use reeve_store::memberships::{self, InRoom};
+use reeve_store::rooms;
+use reeve_store::stream;
+use ruma::api::client::filter::RoomEventFilter;
+use serde_json::{Map, Value, json};
+
+use crate::rooms::{open, token, v3, viewer};
+
+/// How many messages of a room are sent if the client does not say, and at most.
+const MESSAGES: i64 = 10;
+const MAX_MESSAGES: i64 = 100;
+/// How many events, state included, the rooms of one answer have together. The room that exceeds it is the last.
+const MAX_EVENTS: usize = 50_000;
+/// How many events one answer of `/events` has.
+const CHUNK: usize = 100;
+/// How long `/events` waits if the client does not say, in milliseconds.
+const WAIT_MS: i64 = 30_000;
+/// How many presences are sent at once.
+const MAX_PRESENCE: i64 = 1000;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        v3(Method::GET, "initialSync", initial_sync)
+            .access(Access::Guest)
+            .summary("Returns the rooms, account data and presence of an account")
+            .description(
+                "Deprecated: `/sync` replaces it. Rooms with the latest activity come first; an answer that would be very \
+                 long leaves out the others.",
+            )
+            .query(&[
+                ("limit", "how many messages of each room, 10 unless given"),
+                ("archived", "whether rooms that were left are included"),
+            ])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3initialsync"),
+        v3(Method::GET, "rooms/{room_id}/initialSync", room_initial_sync)
+            .access(Access::Guest)
+            .summary("Returns the state of a room and its latest messages")
+            .query(&[("limit", "how many messages, 10 unless given")])
+            .errors(&[(403, "M_FORBIDDEN", "the account may not look into the room")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3roomsroomidinitialsync"),
+        v3(Method::GET, "events", new_events)
+            .access(Access::Guest)
+            .summary("Waits for new events")
+            .description("Deprecated: `/sync` replaces it.")
+            .query(&[
+                ("from", "`end` of the last answer; now, unless given"),
+                ("timeout", "how long to wait for events, in milliseconds, 30000 unless given"),
+                ("room_id", "a room that the account may look into: only its events are returned"),
+            ])
+            .errors(&[(403, "M_FORBIDDEN", "the account may not look into the room")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3events"),
+        v3(Method::GET, "events/{event_id}", one_event)
+            .access(Access::Guest)
+            .summary("Returns an event")
+            .description("Deprecated: `/rooms/{room_id}/event/{event_id}` replaces it.")
+            .errors(&[(404, "M_NOT_FOUND", "there is no such event, or it may not be seen")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3eventseventid"),
+    ]
+}
+
+fn limit(call: &Call) -> Result<i64, MatrixError> {
+    Ok(call.query.integer("limit")?.unwrap_or(MESSAGES).clamp(0, MAX_MESSAGES))
+}
+
+fn data(found: &[AccountData]) -> Result<Vec<Value>, Error> {
+    let one = |data: &AccountData| {
+        let content: Value = serde_json::from_str(&data.content).map_err(Error::internal)?;
+        Ok(json!({ "type": data.data_type, "content": content }))
+    };
+    found.iter().map(one).collect()
+}
+
+fn visibility(is_published: bool) -> &'static str {
+    if is_published { "public" } else { "private" }
+}
+
+/// The part of a room that is sent: its state and latest messages, as far as the viewer may know them.
+struct Snapshot {
+    state: Vec<ClientEvent>,
+    messages: Vec<ClientEvent>,
+    start: Token,
+    end: Token,
+}
+
+impl Snapshot {
+    fn of(room: &RoomView<'_, '_, '_>, tx: &ReadTx<'_>, limit: i64) -> Result<Self, Error> {
+        let current = stream::current(tx)?;
+        let last = if room.is_world_readable() { current } else { room.last_known_pos().min(current) };
+        let range = Range { from: Some(Token(last)), to: None, backwards: true, limit };
+        let page = timeline::messages(room, tx, &range, &RoomEventFilter::default())?;
+        let mut messages = page.chunk;
+        messages.reverse();
+        let state = room.show_state(&events::all_state_at(tx, room.room.num, last)?)?;
+        Ok(Self { state, messages, start: page.end.unwrap_or(Token(0)), end: Token(last) })
+    }
+
+    fn into_json(self) -> Map<String, Value> {
+        let messages =
+            json!({ "chunk": self.messages, "start": self.start.to_string(), "end": self.end.to_string() });
+        Map::from_iter([("state".to_owned(), json!(self.state)), ("messages".to_owned(), messages)])
+    }
+}
+
+async fn room_initial_sync(call: Call) -> Answer {
+    let (viewer, room_id, now, limit) = (viewer(&call)?, call.param("room_id"), call.now, limit(&call)?);
+    let body = call
+        .read(move |tx| -> Result<_, Error> {
+            let view = View::of(tx, viewer.clone(), now)?;
+            let room = open(&view, tx, &room_id)?;
+            let mut body = Snapshot::of(&room, tx, limit)?.into_json();
+            body.insert("room_id".to_owned(), json!(room.room.room_id));
+            body.insert("visibility".to_owned(), json!(visibility(room.room.published)));
+            body.insert(
+                "account_data".to_owned(),
+                json!(data(&account_data::of_room(tx, viewer.user_num, &room_id)?)?),
+            );
+            if memberships::find(tx, &viewer.user_id, room.room.num)?.is_some() {
+                body.insert("membership".to_owned(), json!(room.membership()));
+            }
+            Ok(body)
+        })
+        .await?;
+    reply::ok(&body)
+}
+
+async fn initial_sync(call: Call) -> Answer {
+    let (viewer, now, limit) = (viewer(&call)?, call.now, limit(&call)?);
+    let archived = call.query.boolean("archived")?.unwrap_or(false);
+    let presence = call.app.home.settings.presence;
+    let body = call
+        .read(move |tx| -> Result<_, Error> {
+            let view = View::of(tx, viewer.clone(), now)?;
+            let mut mine: Vec<InRoom> = memberships::of_user(tx, &viewer.user_id)?;
+            let wanted = |room: &InRoom| match room.member.membership.as_str() {
+                "join" | "invite" => true,
+                "leave" | "ban" => archived && !room.member.forgotten,
+                _ => false,
+            };
+            mine.retain(wanted);
+            mine.sort_by_key(|room| std::cmp::Reverse((room.last_pos, room.member.room_num)));
+            let all_data = account_data::of_user(tx, viewer.user_num)?;
+            let (mut found, mut size) = (Vec::new(), 0);
+            for in_room in mine {
+                if size > MAX_EVENTS {
+                    break;
+                }
+                if let Some((room, events)) = room_info(tx, &view, &viewer, &in_room, limit, &all_data)? {
+                    size += events;
+                    found.push(room);
+                }
+            }
+            let global: Vec<AccountData> =
+                all_data.into_iter().filter(|data| data.room_id.is_empty()).collect();
+            Ok(json!({
+                "end": Token(stream::current(tx)?).to_string(),
+                "rooms": found,
+                "presence": if presence { presences(tx, &view, &viewer, now)? } else { Vec::new() },
+                "account_data": data(&global)?,
+                "receipts": [],
+            }))
+        })
+        .await?;
+    reply::ok(&body)
+}
+
+/// A room of `/initialSync`, and how many events it has.
+fn room_info(
+    tx: &ReadTx<'_>,
+    view: &View<'_, '_>,
+    viewer: &Viewer,
+    in_room: &InRoom,
+    limit: i64,
+    all_data: &[AccountData],
+) -> Result<Option<(Value, usize)>, Error> {
+    let Some(room) = rooms::by_num(tx, in_room.member.room_num)? else { return Ok(None) };
+    let shown = view.room(&room)?;
+    let membership = in_room.member.membership.as_str();
+    let mut info = Map::new();
+    let mut size = 1;
+    if membership == "invite" {
+        let Some(invite) = events::by_pos(tx, in_room.member.event_pos)? else { return Ok(None) };
+        if view.ignores(&invite.sender) || membership::blocks_invites(tx, viewer.user_num)? {
+            return Ok(None);
+        }
+        info.insert("inviter".to_owned(), json!(invite.sender));
+        info.insert("invite".to_owned(), json!(shown.show_plain(&invite)?));
+    } else if shown.ever_joined() {
+        let snapshot = Snapshot::of(&shown, tx, limit)?;
+        size += snapshot.state.len() + snapshot.messages.len();
+        info = snapshot.into_json();
+        let of_room: Vec<AccountData> =
+            all_data.iter().filter(|data| data.room_id == room.room_id).cloned().collect();
+        info.insert("account_data".to_owned(), json!(data(&of_room)?));
+    } else {
+        return Ok(None);
+    }
+    info.insert("room_id".to_owned(), json!(room.room_id));
+    info.insert("membership".to_owned(), json!(membership));
+    info.insert("visibility".to_owned(), json!(visibility(room.published)));
+    Ok(Some((Value::Object(info), size)))
+}
+
+fn presences(tx: &ReadTx<'_>, view: &View<'_, '_>, viewer: &Viewer, now: i64) -> Result<Vec<Value>, Error> {
+    let found = reeve_store::ephemeral::changed_presence(tx, &viewer.user_id, 0, MAX_PRESENCE)?;
+    let shown = found
+        .into_iter()
+        .filter(|presence| presence.presence != "offline" && !view.ignores(&presence.user_id))
+        .map(|presence| {
+            let mut content = ephemeral::presence_content(&presence, now);
+            if let Some(content) = content.as_object_mut() {
+                content.insert("user_id".to_owned(), json!(presence.user_id));
+            }
+            json!({ "type": "m.presence", "sender": presence.user_id, "content": content })
+        });
+    Ok(shown.collect())
+}
+
+async fn one_event(call: Call) -> Answer {
+    let (viewer, event_id, now) = (viewer(&call)?, call.param("event_id"), call.now);
+    let found = call
+        .read(move |tx| -> Result<_, Error> {
+            let not_found = || Error::NotFound("Event not found.");
+            let room_num = events::find(tx, &event_id)?.ok_or_else(not_found)?.room_num;
+            let room = rooms::by_num(tx, room_num)?.ok_or_else(not_found)?;
+            let view = View::of(tx, viewer.clone(), now)?;
+            Ok(timeline::event(&view.room(&room)?, tx, &event_id)?.1)
+        })
+        .await?;
+    reply::ok(&found)
+}
+
+/// New events, and what to listen to until there are more.
+struct News {
+    events: Vec<ClientEvent>,
+    end: Token,
+    rooms: Vec<i64>,
+}
+
+async fn new_events(call: Call) -> Answer {
+    let (viewer, room_id) = (viewer(&call)?, call.query.utf8("room_id")?);
+    let wait = call.query.integer("timeout")?.unwrap_or(WAIT_MS).unsigned_abs();
+    let wait = Duration::from_millis(wait).min(crate::sync::LONGEST);
+    let start = match token(&call, "from")? {
+        Some(from) => from,
+        None => Token(call.read(stream::current).await?),
+    };
+    // Listening begins before the first look, so that nothing is missed between the two.
+    let listener = call.app.hub.listen(&viewer.user_id, viewer.user_num);
+    let deadline = tokio::time::sleep(wait);
+    tokio::pin!(deadline);
+    let mut from = start;
+    loop {
+        let (viewer, room_id) = (viewer.clone(), room_id.clone());
+        let (now, heard) = (call.app.clock.now_ms(), call.app.hub.heard());
+        let news = call
+            .read(move |tx| {
+                let view = View::of(tx, viewer.clone(), now)?;
+                match &room_id {
+                    Some(room_id) => of_room(tx, &view, room_id, from),
+                    None => of_all(tx, &view, &viewer, from),
+                }
+            })
+            .await?;
+        from = news.end;
+        let answer = || {
+            reply::ok(&json!({
+                "chunk": news.events, "start": start.to_string(), "end": news.end.to_string(),
+            }))
+        };
+        if !news.events.is_empty() || wait.is_zero() {
+            return answer();
+        }
+        listener.to_rooms(news.rooms.clone(), news.end.0.max(heard));
+        let mut stopping = call.app.stopping();
+        tokio::select! {
+            () = listener.news() => {}
+            () = &mut deadline => return answer(),
+            _ = stopping.wait_for(|stopping| *stopping) => return answer(),
+        }
+    }
+}
+
+/// The news of one room that the viewer may look into.
+fn of_room(tx: &ReadTx<'_>, view: &View<'_, '_>, room_id: &str, from: Token) -> Result<News, Error> {
+    let room = open(view, tx, room_id)?;
+    let current = stream::current(tx)?;
+    let most = i64::try_from(CHUNK).unwrap_or(i64::MAX);
+    let found = events::after(tx, room.room.num, from.0, current, most)?;
+    let end = found.last().filter(|_| found.len() == CHUNK).map_or(current, |last| last.pos);
+    let mut shown = Vec::new();
+    for event in &found {
+        shown.extend(room.show(event)?);
+    }
+    Ok(News { events: shown, end: Token(end.max(from.0)), rooms: vec![room.room.num] })
+}
+
+/// The news of all rooms that the viewer has joined, and what became of the viewer's membership in others.
+fn of_all(tx: &ReadTx<'_>, view: &View<'_, '_>, viewer: &Viewer, from: Token) -> Result<News, Error> {
+    let current = stream::current(tx)?;
+    let most = i64::try_from(CHUNK).unwrap_or(i64::MAX).saturating_add(1);
+    let joined = memberships::of_user_in(tx, &viewer.user_id, "join")?;
+    let mut found: Vec<Event> = Vec::new();
+    for in_room in joined.iter().filter(|room| room.last_pos > from.0) {
+        found.extend(events::after(tx, in_room.member.room_num, from.0, current, most)?);
+        if found.len() > 10 * CHUNK {
+            found.sort_by_key(|event| event.pos);
+            found.truncate(CHUNK + 1);
+        }
+    }
+    for moved in memberships::changed_of_user(tx, &viewer.user_id, from.0)? {
+        if moved.member.membership == "join" || moved.member.forgotten {
+            continue;
+        }
+        let Some(event) = events::by_pos(tx, moved.member.event_pos)? else { continue };
+        let is_invite = moved.member.membership == "invite";
+        if !is_invite || !(view.ignores(&event.sender) || membership::blocks_invites(tx, viewer.user_num)?) {
+            found.push(event);
+        }
+    }
+    found.sort_by_key(|event| event.pos);
+    let more = found.len() > CHUNK;
+    found.truncate(CHUNK);
+    let end = found.last().filter(|_| more).map_or(current, |last| last.pos);
+    let mut shown = Vec::new();
+    for event in &found {
+        let Some(room) = rooms::by_num(tx, event.room_num)? else { continue };
+        shown.extend(view.room(&room)?.show(event)?);
+    }
+    let rooms = joined.into_iter().map(|room| room.member.room_num).collect();
+    Ok(News { events: shown, end: Token(end.max(from.0)), rooms })
+}
