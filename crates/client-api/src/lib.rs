@@ -11,10 +11,10 @@ mod keys;
 mod login;
 mod media;
 mod misc;
-mod password_policy;
 mod mutual_rooms;
 mod old_sync;
 mod openid;
+mod password_policy;
 mod presence;
 mod profile;
 mod push_rules;
@@ -34,6 +34,7 @@ mod uia;
 mod unsubscribe;
 mod username;
 mod versions;
+mod voip;
 mod well_known;
 
 use reeve_db::{DbError, Tx};
@@ -74,6 +75,7 @@ pub fn routes() -> Vec<Route> {
         mutual_rooms::routes(),
         old_sync::routes(),
         openid::routes(),
+        voip::routes(),
     ];
     groups.into_iter().flatten().collect()
 }

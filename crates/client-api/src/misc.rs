@@ -31,12 +31,6 @@ pub(crate) fn routes() -> Vec<Route> {
         empty_list("queryUserByProtocol", "thirdparty/user/{protocol}"),
         empty_list("queryLocationByAlias", "thirdparty/location"),
         empty_list("queryLocationByProtocol", "thirdparty/location/{protocol}"),
-        v3(Method::GET, "voip/turnServer", |_call| async { reply::empty() })
-            .access(Access::Guest)
-            .id("getTurnServer")
-            .returns::<shape::Empty>(200)
-            .summary("The TURN server for calls: none")
-            .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3voipturnserver"),
     ]
 }
 

@@ -16,6 +16,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("Where clients find the server")
             .errors(&[(404, "M_NOT_FOUND", "the settings do not say where the server is reached")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#getwell-knownmatrixclient"),
+        Route::get("/.well-known/matrix/support", support)
+            .access(Access::Anybody)
+            .summary("Returns the people and the page that help with this server")
+            .errors(&[(404, "M_NOT_FOUND", "the settings name none")])
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#getwell-knownmatrixsupport"),
     ]
 }
 
@@ -23,6 +28,13 @@ async fn handle(call: Call) -> Answer {
     match document(&call) {
         Some(document) => reply::ok(&document),
         None => Err(MatrixError::not_found(".well-known not available")),
+    }
+}
+
+async fn support(call: Call) -> Answer {
+    match &call.app.http.support {
+        Some(support) => reply::ok(support),
+        None => Err(MatrixError::not_found("No support information is available")),
     }
 }
 

@@ -16,6 +16,7 @@ use reeve_outgoing::Outgoing;
 use reeve_previews::Previews;
 use reeve_rooms::Home;
 use reeve_sync::Hub;
+use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::limits::{Limiter, RateLimits};
@@ -38,6 +39,62 @@ pub struct HttpSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// Where clients reach this server, if that was set.
     pub public_base_url: Option<String>,
+    /// The contacts for people who need help, if any are set.
+    pub support: Option<Support>,
+    /// The TURN servers for calls, if there are any.
+    pub turn: Option<Turn>,
+}
+
+/// Contacts for people who need help, in the form of `/.well-known/matrix/support`.
+/// <https://spec.matrix.org/v1.18/client-server-api/#getwell-knownmatrixsupport>
+#[derive(Clone, Debug, Serialize)]
+pub struct Support {
+    /// The people.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contacts: Vec<Contact>,
+    /// The URL of a page with help.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub support_page: Option<String>,
+}
+
+/// Somebody who helps with a server.
+#[derive(Clone, Debug, Serialize)]
+pub struct Contact {
+    /// With what: `m.role.admin` or `m.role.security`.
+    pub role: &'static str,
+    /// The Matrix user id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matrix_id: Option<String>,
+    /// The e-mail address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email_address: Option<String>,
+}
+
+/// TURN servers for calls, and how clients authenticate to them.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// Their URIs.
+    pub uris: Vec<String>,
+    /// The credentials of clients.
+    pub credentials: TurnCredentials,
+    /// How long clients may use the credentials, in milliseconds.
+    pub lifetime_ms: i64,
+    /// Whether guests get them.
+    pub guests: bool,
+}
+
+/// Credentials for TURN servers.
+#[derive(Clone, Debug)]
+pub enum TurnCredentials {
+    /// A user name and a password made from a secret that the TURN servers know.
+    Secret(String),
+    /// The same user name and password for everybody.
+    Fixed {
+        /// The user name.
+        username: String,
+        /// The password.
+        password: String,
+    },
 }
 
 impl Default for HttpSettings {
@@ -50,6 +107,8 @@ impl Default for HttpSettings {
             max_unsent: 256 * 1024 * 1024,
             trusted_proxies: Vec::new(),
             public_base_url: None,
+            support: None,
+            turn: None,
         }
     }
 }

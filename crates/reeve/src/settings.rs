@@ -28,8 +28,8 @@ pub use self::{
     filter::log_filter,
     keys::{
         Account, AccountValidity, Email, Http, Limits, Log, Media, MediaBucket, Outgoing, Password,
-        PasswordPolicy, Presence, Push, RateLimit, RateLimits, Registration, ServerNotices, Settings, Tokens,
-        UrlPreviews, UserDirectory,
+        PasswordPolicy, Presence, Push, RateLimit, RateLimits, Registration, ServerNotices, Settings,
+        Support, Tokens, UrlPreviews, UserDirectory, Voip,
     },
     print::markdown,
     values::{BaseUrl, Database, EmailTls, Listen, LogFormat, Networks, Secret},

@@ -9,9 +9,9 @@ use reeve_store::{memberships, users};
 use ruma::UserId;
 use serde_json::{Map, Value, json};
 
-use crate::{Home, data};
 use crate::error::Error;
 use crate::event::{self, Draft};
+use crate::{Home, data};
 
 const CHANGING: &str = "Changing membership while account is suspended is not allowed.";
 /// The keys of power levels that are levels, and those that are lists of levels.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use reeve_accounts::policy::{HashingCost, Limits, PasswordRules, Policy};
 use reeve_db::{DatabaseUrl, Options};
-use reeve_http::app::HttpSettings;
+use reeve_http::app::{Contact, HttpSettings, Support, Turn, TurnCredentials};
 use reeve_http::limits::{RateLimit, RateLimits};
 use reeve_media::StoreSettings;
 use reeve_media::store::BucketSettings;
@@ -134,6 +134,8 @@ impl Config {
                 max_unsent: settings.http.max_unsent_bytes,
                 trusted_proxies: settings.trusted_proxies.0.clone(),
                 public_base_url: settings.public_base_url.as_ref().map(|url| url.as_str().to_owned()),
+                support: support(settings),
+                turn: turn(settings),
             },
             rate_limits: RateLimits {
                 enabled: settings.rate_limits.enabled,
@@ -236,6 +238,47 @@ fn media_store(settings: &Settings) -> StoreSettings {
         prefix: bucket.prefix.clone(),
         path_style: bucket.path_style,
         spool: settings.data_dir.clone(),
+    })
+}
+
+/// The contacts for people who need help, if the settings name any.
+fn support(settings: &Settings) -> Option<Support> {
+    let support = &settings.support;
+    let contact = |role, matrix_id: &Option<String>, email_address: &Option<String>| {
+        (matrix_id.is_some() || email_address.is_some()).then(|| Contact {
+            role,
+            matrix_id: matrix_id.clone(),
+            email_address: email_address.clone(),
+        })
+    };
+    let contacts: Vec<Contact> = [
+        contact("m.role.admin", &support.admin_matrix_id, &support.admin_email),
+        contact("m.role.security", &support.security_matrix_id, &support.security_email),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let support_page = support.page.as_ref().map(|url| url.as_str().to_owned());
+    (!contacts.is_empty() || support_page.is_some()).then_some(Support { contacts, support_page })
+}
+
+/// The TURN servers, if the settings name any.
+fn turn(settings: &Settings) -> Option<Turn> {
+    let voip = &settings.voip;
+    let exposed =
+        |secret: &Option<settings::Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+    let credentials = match exposed(&voip.turn_shared_secret) {
+        Some(secret) => TurnCredentials::Secret(secret),
+        None => TurnCredentials::Fixed {
+            username: voip.turn_username.clone()?,
+            password: exposed(&voip.turn_password)?,
+        },
+    };
+    (!voip.turn_uris.is_empty()).then(|| Turn {
+        uris: voip.turn_uris.clone(),
+        credentials,
+        lifetime_ms: voip.turn_user_lifetime_ms,
+        guests: voip.turn_allow_guests,
     })
 }
 

@@ -58,6 +58,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
         ("tokens.refresh_lifetime_ms", tokens.refresh_lifetime_ms),
         ("account_validity.period_ms", account_validity.period_ms),
         ("media.pending_ms", Some(media.pending_ms)),
+        ("voip.turn_user_lifetime_ms", Some(settings.voip.turn_user_lifetime_ms)),
     ] {
         if let Some(lifetime) = lifetime {
             problems.at_least(key, lifetime, 1);
@@ -146,6 +147,8 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
         problems.add("url_previews.language", "must be a list such as en or de, en;q=0.5");
     }
     check_email(settings, &mut problems);
+    check_voip(settings, &mut problems);
+    check_support(settings, &mut problems);
 
     // An event may have 64 KiB; a smaller limit would refuse what every client may send.
     problems.at_least("http.max_body_bytes", http.max_body_bytes, 65_536);
@@ -198,5 +201,45 @@ fn check_email(settings: &Settings, problems: &mut Problems) {
     if email.host.is_some() && settings.public_base_url.is_none() {
         problems
             .add("public_base_url", "must be set when email.host is set: mails have links to this server");
+    }
+}
+
+/// TURN servers need something to authenticate with.
+fn check_voip(settings: &Settings, problems: &mut Problems) {
+    let voip = &settings.voip;
+    let is_uri = |uri: &String| {
+        let rest = uri.strip_prefix("turn:").or_else(|| uri.strip_prefix("turns:"));
+        rest.or_else(|| uri.strip_prefix("stun:")).is_some_and(|rest| !rest.is_empty())
+    };
+    if !voip.turn_uris.iter().all(is_uri) {
+        problems.add("voip.turn_uris", "expected URIs such as turn:turn.example.org?transport=udp");
+    }
+    if voip.turn_username.is_some() != voip.turn_password.is_some() {
+        problems.add("voip.turn_username", "must be set together with voip.turn_password");
+    }
+    if !voip.turn_uris.is_empty() && voip.turn_shared_secret.is_none() && voip.turn_username.is_none() {
+        let problem = "must be set, or voip.turn_username, when voip.turn_uris is set";
+        problems.add("voip.turn_shared_secret", problem);
+    }
+}
+
+/// Those who help must be reachable.
+fn check_support(settings: &Settings, problems: &mut Problems) {
+    let support = &settings.support;
+    let ids =
+        [("admin_matrix_id", &support.admin_matrix_id), ("security_matrix_id", &support.security_matrix_id)];
+    for (key, user_id) in ids {
+        if user_id.as_ref().is_some_and(|user_id| id::split(user_id).is_err()) {
+            problems.add(format!("support.{key}"), "expected a user id such as @name:example.org");
+        }
+    }
+    let addresses = [("admin_email", &support.admin_email), ("security_email", &support.security_email)];
+    for (key, address) in addresses {
+        let is_address = |address: &String| {
+            address.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
+        };
+        if address.as_ref().is_some_and(|address| !is_address(address)) {
+            problems.add(format!("support.{key}"), "expected an address such as name@example.org");
+        }
     }
 }

@@ -63,6 +63,10 @@ sections! {
         url_previews: UrlPreviews = UrlPreviews::default();
         /// The server through which e-mail is sent.
         email: Email = Email::default();
+        /// TURN servers for voice and video calls.
+        voip: Voip = Voip::default();
+        /// Contacts for people who need help. `/.well-known/matrix/support` returns them, if any is set.
+        support: Support = Support::default();
         /// Requests that the server makes: to push gateways, and for previews of web pages.
         outgoing: Outgoing = Outgoing::default();
         /// Limits on single requests.
@@ -340,6 +344,40 @@ sections! {
         app_name: String = "Matrix".to_owned();
         /// The URL of a web client, to whose rooms mails link. When not set they link to `https://matrix.to`.
         client_base_url: Option<BaseUrl> = None;
+    }
+
+    Voip {
+        /// The URIs of TURN servers, such as `turn:turn.example.org?transport=udp`. Without them, calls between people
+        /// behind routers mostly fail.
+        turn_uris: Vec<String> = Vec::new();
+        /// The secret that this server shares with the TURN servers. From it user names and passwords are made that
+        /// expire. When not set, `turn_username` and `turn_password` are given to everybody.
+        turn_shared_secret: Option<Secret> = None;
+        /// A file to read `turn_shared_secret` from instead; white space around the secret is ignored.
+        turn_shared_secret_path: Option<PathBuf> = None;
+        /// The user name at the TURN servers.
+        turn_username: Option<String> = None;
+        /// The password of that user.
+        turn_password: Option<Secret> = None;
+        /// A file to read `turn_password` from instead; white space around the password is ignored.
+        turn_password_path: Option<PathBuf> = None;
+        /// How long clients may use the credentials that they get, in milliseconds.
+        turn_user_lifetime_ms: i64 = 3_600_000;
+        /// Whether guests get credentials.
+        turn_allow_guests: bool = true;
+    }
+
+    Support {
+        /// The Matrix user id of the administrator, which may be on another server.
+        admin_matrix_id: Option<String> = None;
+        /// The e-mail address of the administrator.
+        admin_email: Option<String> = None;
+        /// The Matrix user id of the person who takes reports about security.
+        security_matrix_id: Option<String> = None;
+        /// The e-mail address of the person who takes reports about security.
+        security_email: Option<String> = None;
+        /// The URL of a page with help.
+        page: Option<BaseUrl> = None;
     }
 
     Outgoing {

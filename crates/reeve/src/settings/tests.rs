@@ -187,6 +187,30 @@ fn wrong_values_name_the_key_and_the_place() {
             "account_validity.enabled = true",
             "account_validity.period_ms: must be set when account_validity.enabled is true",
         ),
+        (
+            "voip.turn_uris = ['turn:t.example.org']",
+            "voip.turn_shared_secret: must be set, or voip.turn_username, when voip.turn_uris is set",
+        ),
+        (
+            "voip.turn_uris = ['https://t.example.org']",
+            "voip.turn_uris: expected URIs such as turn:turn.example.org?transport=udp (in reeve.toml)",
+        ),
+        (
+            "voip.turn_username = 'x'",
+            "voip.turn_username: must be set together with voip.turn_password (in reeve.toml)",
+        ),
+        (
+            "voip.turn_user_lifetime_ms = 0",
+            "voip.turn_user_lifetime_ms: must be at least 1, not 0 (in reeve.toml)",
+        ),
+        (
+            "support.admin_matrix_id = 'ada'",
+            "support.admin_matrix_id: expected a user id such as @name:example.org (in reeve.toml)",
+        ),
+        (
+            "support.security_email = 'ada'",
+            "support.security_email: expected an address such as name@example.org (in reeve.toml)",
+        ),
         ("listen = '[::1]:1'\nlog format = 'x'", "reeve.toml, line 2: "),
     ] {
         let found = load_file(file).unwrap_err();
@@ -325,6 +349,25 @@ fn the_later_of_a_secret_and_its_file_wins() {
     let by_path = format!("password.pepper_path = '{path}'");
     assert_eq!(pepper(&by_path, &[("REEVE_PASSWORD__PEPPER", "given")]), "given");
     assert_eq!(pepper("password.pepper = 'x'", &[("REEVE_PASSWORD__PEPPER_PATH", path)]), "from a file");
+}
+
+#[test]
+fn the_secret_of_turn_servers_can_come_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    fs::write(&path, " s3cret\n").unwrap();
+    let file = format!(
+        "voip.turn_uris = ['turn:t.example.org']\nvoip.turn_shared_secret_path = {:?}",
+        path.to_str().unwrap()
+    );
+    let settings = load_file(&file).unwrap();
+    assert_eq!(settings.voip.turn_shared_secret.unwrap().expose(), "s3cret");
+    let both = format!("{file}\nvoip.turn_shared_secret = 'x'");
+    assert!(
+        load_file(&both)
+            .unwrap_err()
+            .starts_with("voip.turn_shared_secret_path: voip.turn_shared_secret is set")
+    );
 }
 
 #[test]

@@ -1,0 +1,50 @@
+//! Calls.
+//! <https://spec.matrix.org/v1.18/client-server-api/#voice-over-ip>
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use http::Method;
+use reeve_http::app::{Turn, TurnCredentials};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use serde_json::json;
+use sha1::Sha1;
+
+use crate::rooms::v3;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        v3(Method::GET, "voip/turnServer", turn_server)
+            .access(Access::Guest)
+            .summary("Returns the TURN servers for calls, and what to authenticate to them with")
+            .description("An empty object if the settings name none, or none for guests.")
+            .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3voipturnserver"),
+    ]
+}
+
+async fn turn_server(call: Call) -> Answer {
+    let user = call.user()?;
+    let Some(turn) = call.app.http.turn.as_ref().filter(|turn| turn.guests || !user.is_guest) else {
+        return reply::empty();
+    };
+    let (username, password) = match &turn.credentials {
+        TurnCredentials::Fixed { username, password } => (username.clone(), password.clone()),
+        TurnCredentials::Secret(secret) => credentials(turn, secret, &user.user_id, call.now)?,
+    };
+    reply::ok(&json!({
+        "username": username,
+        "password": password,
+        "uris": turn.uris,
+        "ttl": turn.lifetime_ms / 1000,
+    }))
+}
+
+/// A user name that says until when it is valid, in seconds, and the password that goes with it.
+/// <https://datatracker.ietf.org/doc/html/draft-uberti-behave-turn-rest-00>
+fn credentials(turn: &Turn, secret: &str, user_id: &str, now: i64) -> Result<(String, String), MatrixError> {
+    let until = now.saturating_add(turn.lifetime_ms) / 1000;
+    let username = format!("{until}:{user_id}");
+    let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).map_err(MatrixError::internal)?;
+    mac.update(username.as_bytes());
+    Ok((username, STANDARD.encode(mac.finalize().into_bytes())))
+}
