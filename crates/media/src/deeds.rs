@@ -194,6 +194,12 @@ pub fn protect(tx: &mut Tx<'_>, ctx: &Ctx, media_id: &str, safe: bool) -> Result
     Ok(found)
 }
 
+/// Notes that an administrator got an upload although it is quarantined.
+pub fn note_bypass(tx: &mut Tx<'_>, ctx: &Ctx, media_id: &str) -> Result<(), Error> {
+    audit::record(tx, ctx, "media.bypass_quarantine", media_id, &json!({}))?;
+    Ok(())
+}
+
 fn change(tx: &mut Tx<'_>, ctx: &Ctx, media: &Media, by: Option<&str>, action: &str) -> Result<(), Error> {
     media::set_quarantined(tx, media, by, ctx.now)?;
     audit::record(tx, ctx, action, &media.media_id, &json!({ "user_id": media.user_id }))?;

@@ -200,11 +200,12 @@ impl Library {
         Ok(())
     }
 
-    /// An upload that may be seen. If its media id was given out and the bytes have not come, waits for them, but not
-    /// longer than `most` and not when the server stops.
+    /// An upload that may be seen, one that is quarantined only `with_quarantined`. If its media id was given out and the
+    /// bytes have not come, waits for them, but not longer than `most` and not when the server stops.
     pub async fn find(
         &self,
         media_id: &str,
+        with_quarantined: bool,
         most: Duration,
         mut stop: watch::Receiver<bool>,
     ) -> Result<Media, Error> {
@@ -226,7 +227,7 @@ impl Library {
                 })
                 .await?;
             match found {
-                (Some(media), _) if media.quarantined_by.is_none() => return Ok(media),
+                (Some(media), _) if with_quarantined || media.quarantined_by.is_none() => return Ok(media),
                 (None, true) => {}
                 _ => return Err(Error::NotFound),
             }

@@ -92,7 +92,7 @@ impl Site {
     }
 
     async fn find(&self, media_id: &str) -> Media {
-        self.library.find(media_id, Duration::ZERO, watch::channel(false).1).await.unwrap()
+        self.library.find(media_id, false, Duration::ZERO, watch::channel(false).1).await.unwrap()
     }
 
     async fn read(&self, media_id: &str, range: std::ops::Range<u64>) -> Vec<u8> {

@@ -26,7 +26,7 @@ async fn answer(call: &Call, open: bool) -> Answer {
     let etag = etag(&media);
     if is_known(&call.headers, &etag) {
         call.app.media.note(&media);
-        return not_modified(open, &etag);
+        return not_modified(open, &media, &etag);
     }
     let length = u64::try_from(media.media_length).map_err(MatrixError::internal)?;
     let (status, range) = match range::asked(&call.headers, &etag, length) {
@@ -49,7 +49,7 @@ async fn answer(call: &Call, open: bool) -> Answer {
     headers.insert(header::CONTENT_DISPOSITION, value(&name::disposition(inline, file_name))?);
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     guard(headers);
-    cache(headers, open, &etag)?;
+    cache(headers, open, &media, &etag)?;
     Ok(response)
 }
 
@@ -70,9 +70,9 @@ pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
 }
 
 /// 304: what the client has is what there is.
-pub(super) fn not_modified(open: bool, etag: &str) -> Answer {
+pub(super) fn not_modified(open: bool, media: &Media, etag: &str) -> Answer {
     let mut response = reply::nothing(StatusCode::NOT_MODIFIED);
-    cache(response.headers_mut(), open, etag)?;
+    cache(response.headers_mut(), open, media, etag)?;
     Ok(response)
 }
 
@@ -97,9 +97,18 @@ pub(super) fn guard(headers: &mut HeaderMap) {
     );
 }
 
-/// Bytes never change, but a file can be quarantined or deleted: they are kept for a day.
-pub(super) fn cache(headers: &mut HeaderMap, open: bool, etag: &str) -> Result<(), MatrixError> {
-    let kept = if open { "public, max-age=86400, s-maxage=86400" } else { "private, max-age=86400" };
+/// Bytes never change, but a file can be quarantined or deleted: they are kept for a day, and not at all once it is.
+pub(super) fn cache(
+    headers: &mut HeaderMap,
+    open: bool,
+    media: &Media,
+    etag: &str,
+) -> Result<(), MatrixError> {
+    let kept = match (media.quarantined_by.is_some(), open) {
+        (true, _) => "no-store",
+        (false, true) => "public, max-age=86400, s-maxage=86400",
+        (false, false) => "private, max-age=86400",
+    };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
     headers.insert(header::ETAG, value(etag)?);
     Ok(())

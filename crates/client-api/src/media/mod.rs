@@ -10,6 +10,7 @@ mod upload;
 use std::time::Duration;
 
 use reeve_http::{Access, Answer, Call, Content, Limit, MatrixError, Param, Reading, Route, reply, shape};
+use reeve_media::deeds;
 use reeve_store::media::Media;
 use serde_json::json;
 
@@ -23,6 +24,12 @@ const LONGEST_WAIT_MS: i64 = 60_000;
 const TIMEOUT: Param = Param::integer(
     "timeout_ms",
     "how long to wait for bytes that have not come, in milliseconds; 20000 if not given",
+);
+/// By this parameter an administrator sees what is quarantined.
+const BYPASS: &str = "admin_unsafely_bypass_quarantine";
+const BYPASS_QUARANTINE: Param = Param::boolean(
+    BYPASS,
+    "`true` to get a file although it is quarantined, which only administrators can; it is audited",
 );
 const NOT_FOUND: (u16, &str, &str) =
     (404, "M_NOT_FOUND", "there is no such upload, it is quarantined, or it is another server's");
@@ -103,7 +110,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns_other(304, Content::Nothing)
             .summary("Downloads a file")
             .description("Answers to `Range`, `If-Range` and `If-None-Match`.")
-            .query([TIMEOUT])
+            .query([TIMEOUT, BYPASS_QUARANTINE])
             .errors(&[NOT_FOUND, (416, "M_UNKNOWN", "the range lies beyond the file"), NOT_YET])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid"),
         Route::get("/_matrix/client/v1/media/thumbnail/{serverName}/{mediaId}", thumbnail::thumbnail)
@@ -160,7 +167,15 @@ async fn find(call: &Call, open: bool) -> Result<Media, MatrixError> {
     }
     // New uploads are not for everybody: there is nothing to wait for.
     let wait = Duration::from_millis(if open { 0 } else { u64::try_from(wait).unwrap_or_default() });
-    let found = call.app.media.find(call.params.get("mediaId"), wait, call.app.stopping()).await;
+    let bypass = !open && call.query.boolean(BYPASS)?.unwrap_or(false) && call.user()?.admin;
+    let media_id = call.params.get("mediaId");
+    let found = call.app.media.find(media_id, bypass, wait, call.app.stopping()).await;
+    if let Ok(media) = &found
+        && media.quarantined_by.is_some()
+    {
+        let (ctx, media_id) = (call.admin_ctx()?, media.media_id.clone());
+        call.write(move |tx| deeds::note_bypass(tx, &ctx, &media_id)).await?;
+    }
     match found {
         Ok(media) if open && media.authenticated => Err(not_found()),
         Err(reeve_media::Error::NotYetUploaded) if open => Err(not_found()),

@@ -7,10 +7,10 @@ use reeve_media::thumbnail::{LARGEST, Size};
 /// The ways to make a picture smaller, and whether they cut.
 const METHODS: [(&str, bool); 2] = [("crop", true), ("scale", false)];
 
-use super::{NOT_FOUND, NOT_YET, TIMEOUT, download};
+use super::{BYPASS_QUARANTINE, NOT_FOUND, NOT_YET, TIMEOUT, download};
 
 /// The query parameters.
-pub(super) fn query() -> [Param; 5] {
+pub(super) fn query() -> [Param; 6] {
     [
         Param::integer("width", "the least width that is wished, in pixels").required(),
         Param::integer("height", "the least height that is wished, in pixels").required(),
@@ -21,6 +21,7 @@ pub(super) fn query() -> [Param; 5] {
         ),
         Param::boolean("animated", "whether what moves goes on moving; `false` if not given"),
         TIMEOUT,
+        BYPASS_QUARANTINE,
     ]
 }
 pub(super) const ERRORS: &[(u16, &str, &str)] = &[
@@ -55,7 +56,7 @@ async fn answer(call: &Call, open: bool) -> Answer {
     );
     if download::is_known(&call.headers, &etag) {
         call.app.media.note(&media);
-        return download::not_modified(open, &etag);
+        return download::not_modified(open, &media, &etag);
     }
     let who = if open { &*call.ip } else { &*call.user()?.user_id };
     let made = call.app.media.thumbnail(who, &media, size, animated).await?;
@@ -70,7 +71,7 @@ async fn answer(call: &Call, open: bool) -> Answer {
     headers.insert(header::CONTENT_TYPE, download::value(&made.media_type)?);
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static(disposition));
     download::guard(headers);
-    download::cache(headers, open, &etag)?;
+    download::cache(headers, open, &media, &etag)?;
     Ok(response)
 }
 

@@ -120,6 +120,25 @@ on_both_engines! {
         assert_eq!(server.app().db.read(media::newest_quarantine_change).await.unwrap(), 6);
     }
 
+    async fn administrators_look_at_what_is_quarantined(server: Server) {
+        let (admin, alice) = (server.admin().await, server.user("alice").await);
+        let bad = upload(&alice, "text/plain", "bad").await;
+        let path = format!("{}?admin_unsafely_bypass_quarantine=true", download_path(&bad));
+        let before = admin.get(&path).await;
+        assert_eq!((before.status, before.header("cache-control")), (200, "private, max-age=86400"));
+        quarantine(&server, &bad).await;
+        not_found(&admin.get(&download_path(&bad)).await);
+        not_found(&admin.get(&format!("{}?admin_unsafely_bypass_quarantine=false", download_path(&bad))).await);
+        not_found(&alice.get(&path).await);
+        let open = format!("/_matrix/media/v3/download/test/{bad}?admin_unsafely_bypass_quarantine=true");
+        not_found(&admin.get(&open).await);
+        let reply = admin.get(&path).await;
+        assert_eq!((reply.status, &reply.body, reply.header("cache-control")), (200, &json!("bad"), "no-store"));
+        let audit = admin.get("/_reeve/admin/v1/audit?limit=1").await;
+        let entry = &audit.body["entries"][0];
+        assert_eq!((&entry["action"], &entry["target"], &entry["actor"]), (&json!("media.bypass_quarantine"), &json!(bad), &json!("@admin:test")));
+    }
+
     async fn when_it_was_last_downloaded(server: Server) {
         let alice = server.user("alice").await;
         let media_id = upload(&alice, "x/y", "hello").await;
