@@ -37,6 +37,8 @@ mod versions;
 mod voip;
 mod well_known;
 
+pub use versions::VERSIONS;
+
 use reeve_db::{DbError, Tx};
 use reeve_http::Route;
 

@@ -8,11 +8,11 @@ use serde_json::json;
 
 use crate::shapes;
 
-/// The versions of the specification whose account endpoints are served.
-const VERSIONS: [&str; 24] = [
+/// The versions of the specification that are served.
+pub const VERSIONS: [&str; 25] = [
     "r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.0", "r0.6.1", "v1.1", "v1.2", "v1.3",
     "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11", "v1.12", "v1.13", "v1.14", "v1.15",
-    "v1.16",
+    "v1.16", "v1.17",
 ];
 
 /// Pushers that can be switched off from other devices, which administrators allow single accounts.
@@ -43,6 +43,8 @@ async fn handle(call: Call) -> Answer {
         "unstable_features": {
             "org.matrix.msc3881": msc3881,
             "org.matrix.simplified_msc3575": true,
+            "uk.half-shot.msc2666.query_mutual_rooms": true,
+            "uk.half-shot.msc2666.query_mutual_rooms.stable": true,
             "uk.tcpip.msc4133.stable": true,
         },
     }))?;

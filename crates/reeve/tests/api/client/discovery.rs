@@ -1,5 +1,6 @@
 //! What clients ask first: versions, capabilities, and where the server is.
 
+use reeve_http::app::{Contact, Support};
 use reeve_testkit::{Config, START_MS, on_both_engines};
 use serde_json::{Value, json};
 
@@ -11,12 +12,33 @@ fn public(config: &mut Config) {
     config.http.public_base_url = Some("https://matrix.example.org".to_owned());
 }
 
+fn supported(config: &mut Config) {
+    let contact = |role, matrix_id: Option<&str>, email: &str| Contact {
+        role,
+        matrix_id: matrix_id.map(str::to_owned),
+        email_address: Some(email.to_owned()),
+    };
+    config.http.support = Some(Support {
+        contacts: vec![
+            contact("m.role.admin", Some("@ada:example.org"), "ada@example.org"),
+            contact("m.role.security", None, "security@example.org"),
+        ],
+        support_page: Some("https://example.org/help".to_owned()),
+    });
+}
+
 fn without_passwords(config: &mut Config) {
     config.policy.login_via_existing_session = true;
 }
 
 fn features(msc3881: bool) -> Value {
-    json!({ "org.matrix.msc3881": msc3881, "org.matrix.simplified_msc3575": true, "uk.tcpip.msc4133.stable": true })
+    json!({
+        "org.matrix.msc3881": msc3881,
+        "org.matrix.simplified_msc3575": true,
+        "uk.half-shot.msc2666.query_mutual_rooms": true,
+        "uk.half-shot.msc2666.query_mutual_rooms.stable": true,
+        "uk.tcpip.msc4133.stable": true,
+    })
 }
 
 on_both_engines! {
@@ -26,7 +48,7 @@ on_both_engines! {
         let versions = json!([
             "r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.0", "r0.6.1", "v1.1", "v1.2", "v1.3",
             "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11", "v1.12", "v1.13", "v1.14", "v1.15",
-            "v1.16",
+            "v1.16", "v1.17",
         ]);
         let whole = |msc3881| (200, json!({ "versions": versions, "unstable_features": features(msc3881) }));
         assert_eq!(reply, whole(false));
@@ -100,5 +122,24 @@ on_both_engines! {
         });
         let login = server.stranger().post("/_matrix/client/v3/login", login).await;
         assert_eq!(login.body["well_known"], document);
+    }
+
+    async fn no_support(server: Server) {
+        let reply = server.stranger().get("/.well-known/matrix/support").await;
+        assert_eq!((reply.status, reply.text("errcode")), (404, "M_NOT_FOUND"));
+    }
+
+    #[config(supported)]
+    async fn support(server: Server) {
+        let expected = json!({
+            "contacts": [
+                { "role": "m.role.admin", "matrix_id": "@ada:example.org", "email_address": "ada@example.org" },
+                { "role": "m.role.security", "email_address": "security@example.org" },
+            ],
+            "support_page": "https://example.org/help",
+        });
+        let reply = server.stranger().get("/.well-known/matrix/support").await;
+        assert_eq!(reply, (200, expected));
+        assert_eq!(reply.header("access-control-allow-origin"), "*");
     }
 }
