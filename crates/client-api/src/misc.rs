@@ -1,7 +1,7 @@
 //! What this server does not offer, said in the form that clients expect.
 
 use http::Method;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
+use reeve_http::{Answer, Call, MatrixError, Route, reply, shape};
 use serde_json::json;
 
 use crate::rooms::v3;

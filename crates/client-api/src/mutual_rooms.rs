@@ -1,10 +1,12 @@
 //! The rooms that two people share.
 //! <https://spec.matrix.org/v1.19/client-server-api/#mutual-rooms>
 
-use reeve_http::{Access, Answer, MatrixError, Reading, Route, reply};
+use reeve_http::{Access, Answer, MatrixError, Param, Reading, Route, reply};
 use reeve_model::id;
 use reeve_store::memberships;
 use serde_json::{Value, json};
+
+use crate::shapes;
 
 /// How many rooms one answer holds at most.
 const MAX_ROOMS: i64 = 100;
@@ -15,7 +17,12 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/unstable/uk.half-shot.msc2666/user/mutual_rooms")
             .access(Access::User)
             .summary("Lists the rooms that the caller and another user have joined")
-            .query(&[("user_id", "the other user"), ("from", "`next_batch` of the previous page")])
+            .id("getMutualRooms")
+            .returns::<shapes::MutualRooms>(200)
+            .query([
+                Param::text("user_id", "the other user").required(),
+                Param::text("from", "`next_batch` of the previous page"),
+            ])
             .errors(&[
                 (400, "M_MISSING_PARAM", "there is no user id"),
                 (

@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use http::Method;
-use reeve_db::ReadTx;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
-use reeve_rooms::timeline::{self, Range, Token};
+use reeve_db::{DbError, ReadTx};
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_model::Token;
+use reeve_rooms::position::Positions;
+use reeve_rooms::timeline::{self, Range};
 use reeve_rooms::view::{ClientEvent, RoomView, View, Viewer};
 use reeve_rooms::{Error, ephemeral, membership};
 use reeve_store::account_data::{self, AccountData};
@@ -18,6 +20,7 @@ use ruma::api::client::filter::RoomEventFilter;
 use serde_json::{Map, Value, json};
 
 use crate::rooms::{open, token, v3, viewer};
+use crate::shapes;
 
 /// How many messages of a room are sent if the client does not say, and at most.
 const MESSAGES: i64 = 10;
@@ -40,30 +43,38 @@ pub(crate) fn routes() -> Vec<Route> {
                 "Deprecated: `/sync` replaces it. Rooms with the latest activity come first; an answer that would be very \
                  long leaves out the others.",
             )
-            .query(&[
-                ("limit", "how many messages of each room, 10 unless given"),
-                ("archived", "whether rooms that were left are included"),
+            .id("initialSync")
+            .returns::<shapes::InitialSync>(200)
+            .query([
+                Param::integer("limit", "how many messages of each room, 10 unless given"),
+                Param::boolean("archived", "whether rooms that were left are included"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3initialsync"),
         v3(Method::GET, "rooms/{room_id}/initialSync", room_initial_sync)
             .access(Access::Guest)
             .summary("Returns the state of a room and its latest messages")
-            .query(&[("limit", "how many messages, 10 unless given")])
+            .id("roomInitialSync")
+            .returns::<shapes::RoomInitialSync>(200)
+            .query([Param::integer("limit", "how many messages, 10 unless given")])
             .errors(&[(403, "M_FORBIDDEN", "the account may not look into the room")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3roomsroomidinitialsync"),
         v3(Method::GET, "events", new_events)
             .access(Access::Guest)
             .summary("Waits for new events")
             .description("Deprecated: `/sync` replaces it.")
-            .query(&[
-                ("from", "`end` of the last answer; now, unless given"),
-                ("timeout", "how long to wait for events, in milliseconds, 30000 unless given"),
-                ("room_id", "a room that the account may look into: only its events are returned"),
+            .id("getEvents")
+            .returns::<shapes::EventChunk>(200)
+            .query([
+                Param::text("from", "`end` of the last answer; now, unless given"),
+                Param::integer("timeout", "how long to wait for events, in milliseconds, 30000 unless given"),
+                Param::text("room_id", "a room that the account may look into: only its events are returned"),
             ])
             .errors(&[(403, "M_FORBIDDEN", "the account may not look into the room")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3events"),
         v3(Method::GET, "events/{event_id}", one_event)
             .access(Access::Guest)
+            .id("getOneEvent")
+            .returns::<shape::ClientEvent>(200)
             .summary("Returns an event")
             .description("Deprecated: `/rooms/{room_id}/event/{event_id}` replaces it.")
             .errors(&[(404, "M_NOT_FOUND", "there is no such event, or it may not be seen")])
@@ -98,13 +109,15 @@ struct Snapshot {
 impl Snapshot {
     fn of(room: &RoomView<'_, '_, '_>, tx: &ReadTx<'_>, limit: i64) -> Result<Self, Error> {
         let current = stream::current(tx)?;
-        let last = if room.is_world_readable() { current } else { room.last_known_pos().min(current) };
-        let range = Range { from: Some(Token(last)), to: None, backwards: true, limit };
+        let last = room.state_pos(current).min(current);
+        let end = room.view.token(last)?;
+        let range = Range { from: Some(end.clone()), to: None, backwards: true, limit };
         let page = timeline::messages(room, tx, &range, &RoomEventFilter::default())?;
         let mut messages = page.chunk;
         messages.reverse();
         let state = room.show_state(&events::all_state_at(tx, room.room.num, last)?)?;
-        Ok(Self { state, messages, start: page.end.unwrap_or(Token(0)), end: Token(last) })
+        let start = page.end.map_or_else(|| room.view.token(0), Ok)?;
+        Ok(Self { state, messages, start, end })
     }
 
     fn into_json(self) -> Map<String, Value> {
@@ -128,7 +141,7 @@ async fn room_initial_sync(call: Call) -> Answer {
                 json!(data(&account_data::of_room(tx, viewer.user_num, &room_id)?)?),
             );
             if memberships::find(tx, &viewer.user_id, room.room.num)?.is_some() {
-                body.insert("membership".to_owned(), json!(room.membership()));
+                body.insert("membership".to_owned(), json!(room.membership_at(i64::MAX)));
             }
             Ok(body)
         })
@@ -165,7 +178,7 @@ async fn initial_sync(call: Call) -> Answer {
             let global: Vec<AccountData> =
                 all_data.into_iter().filter(|data| data.room_id.is_empty()).collect();
             Ok(json!({
-                "end": Token(stream::current(tx)?).to_string(),
+                "end": view.token(stream::current(tx)?)?.to_string(),
                 "rooms": found,
                 "presence": if presence { presences(tx, &view, &viewer, now)? } else { Vec::new() },
                 "account_data": data(&global)?,
@@ -245,7 +258,7 @@ async fn one_event(call: Call) -> Answer {
 /// New events, and what to listen to until there are more.
 struct News {
     events: Vec<ClientEvent>,
-    end: Token,
+    end: i64,
     rooms: Vec<i64>,
 }
 
@@ -253,10 +266,17 @@ async fn new_events(call: Call) -> Answer {
     let (viewer, room_id) = (viewer(&call)?, call.query.utf8("room_id")?);
     let wait = call.query.integer("timeout")?.unwrap_or(WAIT_MS).unsigned_abs();
     let wait = Duration::from_millis(wait).min(crate::sync::LONGEST);
-    let start = match token(&call, "from")? {
-        Some(from) => from,
-        None => Token(call.read(stream::current).await?),
-    };
+    let from = token(&call, "from")?;
+    let (positions, start) = call
+        .read(move |tx| -> Result<_, DbError> {
+            let positions = Positions::of(tx)?;
+            let start = match &from {
+                Some(from) => positions.start(tx, from)?,
+                None => stream::current(tx)?,
+            };
+            Ok((positions, start))
+        })
+        .await?;
     // Listening begins before the first look, so that nothing is missed between the two.
     let listener = call.app.hub.listen(&viewer.user_id, viewer.user_num);
     let deadline = tokio::time::sleep(wait);
@@ -277,13 +297,15 @@ async fn new_events(call: Call) -> Answer {
         from = news.end;
         let answer = || {
             reply::ok(&json!({
-                "chunk": news.events, "start": start.to_string(), "end": news.end.to_string(),
+                "chunk": news.events,
+                "start": positions.token(start).to_string(),
+                "end": positions.token(news.end).to_string(),
             }))
         };
         if !news.events.is_empty() || wait.is_zero() {
             return answer();
         }
-        listener.to_rooms(news.rooms.clone(), news.end.0.max(heard));
+        listener.to_rooms(news.rooms.clone(), news.end.max(heard));
         let mut stopping = call.app.stopping();
         tokio::select! {
             () = listener.news() => {}
@@ -294,33 +316,33 @@ async fn new_events(call: Call) -> Answer {
 }
 
 /// The news of one room that the viewer may look into.
-fn of_room(tx: &ReadTx<'_>, view: &View<'_, '_>, room_id: &str, from: Token) -> Result<News, Error> {
+fn of_room(tx: &ReadTx<'_>, view: &View<'_, '_>, room_id: &str, from: i64) -> Result<News, Error> {
     let room = open(view, tx, room_id)?;
     let current = stream::current(tx)?;
     let most = i64::try_from(CHUNK).unwrap_or(i64::MAX);
-    let found = events::after(tx, room.room.num, from.0, current, most)?;
+    let found = events::after(tx, room.room.num, from, current, most)?;
     let end = found.last().filter(|_| found.len() == CHUNK).map_or(current, |last| last.pos);
     let mut shown = Vec::new();
     for event in &found {
         shown.extend(room.show(event)?);
     }
-    Ok(News { events: shown, end: Token(end.max(from.0)), rooms: vec![room.room.num] })
+    Ok(News { events: shown, end: end.max(from), rooms: vec![room.room.num] })
 }
 
 /// The news of all rooms that the viewer has joined, and what became of the viewer's membership in others.
-fn of_all(tx: &ReadTx<'_>, view: &View<'_, '_>, viewer: &Viewer, from: Token) -> Result<News, Error> {
+fn of_all(tx: &ReadTx<'_>, view: &View<'_, '_>, viewer: &Viewer, from: i64) -> Result<News, Error> {
     let current = stream::current(tx)?;
     let most = i64::try_from(CHUNK).unwrap_or(i64::MAX).saturating_add(1);
     let joined = memberships::of_user_in(tx, &viewer.user_id, "join")?;
     let mut found: Vec<Event> = Vec::new();
-    for in_room in joined.iter().filter(|room| room.last_pos > from.0) {
-        found.extend(events::after(tx, in_room.member.room_num, from.0, current, most)?);
+    for in_room in joined.iter().filter(|room| room.last_pos > from) {
+        found.extend(events::after(tx, in_room.member.room_num, from, current, most)?);
         if found.len() > 10 * CHUNK {
             found.sort_by_key(|event| event.pos);
             found.truncate(CHUNK + 1);
         }
     }
-    for moved in memberships::changed_of_user(tx, &viewer.user_id, from.0)? {
+    for moved in memberships::changed_of_user(tx, &viewer.user_id, from)? {
         if moved.member.membership == "join" || moved.member.forgotten {
             continue;
         }
@@ -340,5 +362,5 @@ fn of_all(tx: &ReadTx<'_>, view: &View<'_, '_>, viewer: &Viewer, from: Token) ->
         shown.extend(view.room(&room)?.show(event)?);
     }
     let rooms = joined.into_iter().map(|room| room.member.room_num).collect();
-    Ok(News { events: shown, end: Token(end.max(from.0)), rooms })
+    Ok(News { events: shown, end: end.max(from), rooms })
 }

@@ -3,14 +3,18 @@
 
 use http::{Method, StatusCode};
 use reeve_accounts::sessions::{self, OPENID_TOKEN_MS};
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use serde_json::json;
 
 use crate::rooms::v3;
+use crate::shapes;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::POST, "user/{user_id}/openid/request_token", request_token)
+            .id("requestOpenIdToken")
+            .takes::<shape::AnyObject>()
+            .returns::<shapes::OpenIdToken>(200)
             .summary("Makes a token that proves to another service whose account it is")
             .description("The token is valid for an hour and for nothing else.")
             .errors(&[(403, "M_FORBIDDEN", "it is for somebody else, or an administrator acts as the user")])
@@ -18,7 +22,9 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/_matrix/federation/v1/openid/userinfo", user_info)
             .access(Access::Anybody)
             .summary("Returns the user id of the account that made an OpenID token")
-            .query(&[("access_token", "the OpenID token")])
+            .id("getOpenIdUserInfo")
+            .returns::<shapes::OpenIdUser>(200)
+            .query([Param::text("access_token", "the OpenID token")])
             .errors(&[
                 (401, "M_MISSING_TOKEN", "the token is missing"),
                 (401, "M_UNKNOWN_TOKEN", "the token is unknown or has expired, or the account is locked or deactivated"),

@@ -5,12 +5,16 @@ use reeve_accounts::policy::PasswordRules;
 use reeve_http::{Access, Answer, Call, Route, reply};
 use serde_json::json;
 
+use crate::shapes;
+
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/_matrix/client/v3/password_policy", handle)
             .also("/_matrix/client/r0/password_policy")
             .also("/_matrix/client/unstable/password_policy")
             .access(Access::Anybody)
+            .id("getPasswordPolicy")
+            .returns::<shapes::PasswordPolicy>(200)
             .summary("Tells what passwords must be like")
             .spec("https://github.com/matrix-org/matrix-spec-proposals/pull/2000"),
     ]

@@ -8,7 +8,7 @@ use reeve_model::Token;
 use reeve_rooms::timeline::{self, Search};
 use reeve_rooms::view::View;
 use reeve_rooms::{Error, directory};
-use reeve_store::events;
+use reeve_store::{events, words};
 use ruma::api::client::filter::RoomEventFilter;
 use serde_json::{Map, Value, json};
 
@@ -76,11 +76,7 @@ async fn search(mut call: Call) -> Answer {
         .filter(|key| matches!(key.as_str(), "room_id" | "sender"))
         .collect();
     let include_state = wanted.get("include_state") == Some(&Value::Bool(true));
-    let words: Vec<String> = term
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-        .collect();
+    let highlights = words::highlights(&term);
     let search = Search { term, keys, filter, limit, from };
     let (viewer, now) = (viewer(&call)?, call.now);
     let found = call
@@ -112,7 +108,7 @@ async fn search(mut call: Call) -> Answer {
                     (key, values.into_iter().map(|(value, ids)| (value, results(ids))).collect())
                 })
                 .collect();
-            let mut found = json!({ "count": results.len(), "highlights": words, "results": results });
+            let mut found = json!({ "count": results.len(), "highlights": highlights, "results": results });
             if let Some(found) = found.as_object_mut() {
                 if let Some(next) = next {
                     found.insert("next_batch".to_owned(), json!(next.to_string()));
@@ -148,21 +144,23 @@ fn around(
     let (start, end) = (room.view.token(event.pos - 1)?, room.view.token(event.pos)?);
     let before = timeline::messages(room, tx, &side(true, &start, count("before_limit")), &all)?;
     let after = timeline::messages(room, tx, &side(false, &end, count("after_limit")), &all)?;
+    let end = after.end.unwrap_or(end);
     let mut profiles = Map::new();
     if wanted.get("include_profile") == Some(&Value::Bool(true)) {
-        let pos = room.state_pos(event.pos);
-        for sender in
-            before.chunk.iter().chain(&after.chunk).map(|event| &event.sender).chain([&event.sender])
-        {
-            if let Some(member) = events::state_at(tx, event.room_num, "m.room.member", sender, pos)? {
-                let content = reeve_rooms::event::content(&member, &room.rules)?;
-                let keys = ["displayname", "avatar_url"];
-                let profile: Map<String, Value> = keys
-                    .into_iter()
-                    .filter_map(|key| Some((key.to_owned(), content.get(key)?.clone())))
-                    .collect();
-                profiles.insert(sender.clone(), Value::Object(profile));
-            }
+        // As they were called at the last of these events: some came after the found one.
+        let pos = room.state_pos(end.pos);
+        let shown = before.chunk.iter().chain(&after.chunk);
+        for sender in shown.map(|event| &event.sender).chain([&event.sender]) {
+            let Some(member) = events::state_at(tx, event.room_num, "m.room.member", sender, pos)? else {
+                continue;
+            };
+            let content = reeve_rooms::event::content(&member, &room.rules)?;
+            let keys = ["displayname", "avatar_url"];
+            let profile: Map<String, Value> = keys
+                .into_iter()
+                .filter_map(|key| Some((key.to_owned(), content.get(key)?.clone())))
+                .collect();
+            profiles.insert(sender.clone(), Value::Object(profile));
         }
     }
     Ok(json!({
@@ -170,7 +168,7 @@ fn around(
         "events_before": before.chunk,
         "events_after": after.chunk,
         "start": before.end.unwrap_or(start).to_string(),
-        "end": after.end.unwrap_or(end).to_string(),
+        "end": end.to_string(),
     }))
 }
 

@@ -1014,3 +1014,104 @@ pub(crate) struct State(Vec<ClientEvent>);
 /// A list.
 #[derive(ToSchema)]
 pub(crate) struct List(Vec<AnyObject>);
+
+/// Rooms that two users have joined.
+#[derive(ToSchema)]
+pub(crate) struct MutualRooms {
+    joined: Vec<String>,
+    count: i64,
+    next_batch: Option<String>,
+}
+
+/// A token that proves to another service whose account it is.
+#[derive(ToSchema)]
+pub(crate) struct OpenIdToken {
+    access_token: String,
+    token_type: String,
+    matrix_server_name: String,
+    /// In seconds.
+    expires_in: i64,
+}
+
+/// Whose account it is.
+#[derive(ToSchema)]
+pub(crate) struct OpenIdUser {
+    sub: String,
+}
+
+/// TURN servers for calls; an empty object if there are none.
+#[derive(ToSchema)]
+pub(crate) struct TurnServer {
+    username: Option<String>,
+    password: Option<String>,
+    uris: Option<Vec<String>>,
+    /// In seconds.
+    ttl: Option<i64>,
+}
+
+/// The rooms, account data and presence of an account.
+#[derive(ToSchema)]
+pub(crate) struct InitialSync {
+    end: String,
+    rooms: Vec<AnyObject>,
+    presence: Vec<AnyObject>,
+    account_data: Vec<AnyObject>,
+    receipts: Vec<AnyObject>,
+}
+
+/// The state of a room and its latest messages.
+#[derive(ToSchema)]
+pub(crate) struct RoomInitialSync {
+    room_id: String,
+    state: Vec<ClientEvent>,
+    messages: RoomChunk,
+    account_data: Vec<AnyObject>,
+    visibility: String,
+    membership: Option<String>,
+}
+
+/// A part of the history of a room.
+#[derive(ToSchema)]
+pub(crate) struct RoomChunk {
+    chunk: Vec<ClientEvent>,
+    start: String,
+    end: String,
+}
+
+/// New events of rooms.
+#[derive(ToSchema)]
+pub(crate) struct EventChunk {
+    chunk: Vec<ClientEvent>,
+    start: String,
+    end: String,
+}
+
+/// Who helps with the server.
+#[derive(ToSchema)]
+pub(crate) struct Support {
+    contacts: Option<Vec<SupportContact>>,
+    support_page: Option<String>,
+}
+
+/// Somebody who helps with the server.
+#[derive(ToSchema)]
+pub(crate) struct SupportContact {
+    role: String,
+    matrix_id: Option<String>,
+    email_address: Option<String>,
+}
+
+/// What passwords must be like.
+#[derive(ToSchema)]
+pub(crate) struct PasswordPolicy {
+    #[schema(rename = "m.minimum_length")]
+    minimum_length: i64,
+    #[schema(rename = "m.require_digit")]
+    require_digit: bool,
+    #[schema(rename = "m.require_symbol")]
+    require_symbol: bool,
+    #[schema(rename = "m.require_lowercase")]
+    require_lowercase: bool,
+    #[schema(rename = "m.require_uppercase")]
+    require_uppercase: bool,
+}

@@ -11,11 +11,14 @@ use serde_json::json;
 use sha1::Sha1;
 
 use crate::rooms::v3;
+use crate::shapes;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::GET, "voip/turnServer", turn_server)
             .access(Access::Guest)
+            .id("getTurnServer")
+            .returns::<shapes::TurnServer>(200)
             .summary("Returns the TURN servers for calls, and what to authenticate to them with")
             .description("An empty object if the settings name none, or none for guests.")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3voipturnserver"),

@@ -18,6 +18,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .spec("https://spec.matrix.org/v1.18/client-server-api/#getwell-knownmatrixclient"),
         Route::get("/.well-known/matrix/support", support)
             .access(Access::Anybody)
+            .id("getWellKnownSupport")
+            .returns::<shapes::Support>(200)
             .summary("Returns the people and the page that help with this server")
             .errors(&[(404, "M_NOT_FOUND", "the settings name none")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#getwell-knownmatrixsupport"),

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use reeve_accounts::accents;
 use reeve_accounts::import;
 use reeve_accounts::password::Hasher;
 use reeve_accounts::seen::Seen;
@@ -27,8 +28,8 @@ use reeve_model::id;
 use reeve_outgoing::{Filter, Mailer, Outgoing};
 use reeve_previews::Previews;
 use reeve_push::Push;
-use reeve_rooms::push::KeptRules;
-use reeve_rooms::{Home, SigningKey, deletion, people, position, purge, redactions};
+use reeve_rooms::push::{KeptRules, names};
+use reeve_rooms::{Home, SigningKey, deletion, people, position, purge, redactions, words};
 use reeve_store::user_bulk;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -266,6 +267,9 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         redactions::job(&home),
         deletion::job(&home),
         purge::job(&home),
+        words::job(),
+        names::job(),
+        accents::job(),
     ];
     let media = Library::open(config.media, db.clone(), config.clock.clone()).map_err(StartError::Media)?;
     media.probe().await.map_err(StartError::Media)?;

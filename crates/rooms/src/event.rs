@@ -27,7 +27,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::upgrade::personal;
-use crate::{Home, membership, push, version};
+use crate::{Home, membership, push, version, words};
 
 /// Why a deactivated account is kept out of rooms.
 pub(crate) const DEACTIVATED: &str = "This account has been deactivated";
@@ -494,7 +494,7 @@ fn store(
         summarise(room, &event.event_type, &draft.content);
     }
     if let (Some(user_id), Some(membership)) = (&event.state_key, &event.membership) {
-        move_member(tx, home, room, user_id, membership, pos)?;
+        move_member(tx, home, room, (user_id, membership), &draft.content, pos)?;
     }
     event.notifies = push::note(tx, home, room, &event, &draft.content)?;
     events::insert(tx, &event)?;
@@ -503,8 +503,8 @@ fn store(
     {
         events::add_reply(tx, root, room.num, pos)?;
     }
-    if let Some(words) = words(draft) {
-        events::index_words(tx, pos, words)?;
+    if let Some(text) = words::text(&draft.event_type, &draft.content) {
+        events::index_words(tx, pos, text)?;
     }
     Ok(event)
 }
@@ -531,8 +531,8 @@ fn move_member(
     tx: &mut Tx<'_>,
     home: &Home,
     room: &mut Room,
-    user_id: &str,
-    membership: &str,
+    (user_id, membership): (&str, &str),
+    content: &Map<String, Value>,
     pos: i64,
 ) -> Result<(), Error> {
     let old = memberships::find(tx, user_id, room.num)?;
@@ -562,18 +562,7 @@ fn move_member(
     if before == "join" && membership != "join" {
         silences::end(tx, &[user_id.to_owned()], room.num, pos)?;
     }
-    Ok(memberships::put(tx, &member, own_rules, pushes)?)
-}
-
-/// The text by which an event is found.
-fn words(draft: &Draft) -> Option<&str> {
-    let key = match draft.event_type.as_str() {
-        "m.room.message" => "body",
-        "m.room.name" => "name",
-        "m.room.topic" => "topic",
-        _ => return None,
-    };
-    draft.content.get(key)?.as_str()
+    Ok(memberships::put(tx, &member, own_rules, pushes, &push::names::words_of(user_id, content))?)
 }
 
 /// Marks an event as redacted by another, and undoes what follows from its content.

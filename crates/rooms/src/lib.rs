@@ -30,6 +30,7 @@ pub mod upgrade;
 pub mod upkeep;
 pub mod version;
 pub mod view;
+pub mod words;
 
 use std::sync::Arc;
 

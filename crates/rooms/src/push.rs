@@ -6,9 +6,11 @@
 //! own. Whose rules silence what notifies everybody is noted when that begins and ends. What is unread is counted from
 //! that, and sending costs the same in a room of any size.
 
+mod defaults;
 mod evaluate;
 pub mod glob;
 mod kept;
+pub mod names;
 mod order;
 
 use std::collections::btree_map::Entry;
@@ -38,8 +40,8 @@ const MOST_MENTIONED: usize = 1000;
 /// How many bytes the rules of an account may take.
 const MOST_BYTES: usize = 256 * 1024;
 
-/// The rules of whoever has none of their own, for somebody who is not mentioned.
-static DEFAULT: LazyLock<Ruleset> = LazyLock::new(|| Ruleset::server_default(user_id!("@:nobody.invalid")));
+/// The rules of members who have none of their own, for somebody who is not mentioned.
+static DEFAULT: LazyLock<Ruleset> = LazyLock::new(|| defaults::of_nobody(user_id!("@:nobody.invalid")));
 
 #[derive(Deserialize, Serialize)]
 struct Stored {
@@ -49,7 +51,7 @@ struct Stored {
 /// Stored rules, with those that the specification has added since; `None` if they cannot be read.
 fn parse(stored: &str, user_id: &UserId) -> Option<Ruleset> {
     let Stored { global: mut rules } = serde_json::from_str(stored).ok()?;
-    rules.update_with_server_default(Ruleset::server_default(user_id));
+    rules.update_with_server_default(defaults::of(user_id));
     Some(rules)
 }
 
@@ -61,7 +63,7 @@ pub(crate) fn readable_rules(
 ) -> Result<Option<Ruleset>, Error> {
     let user_id = UserId::parse(user_id).map_err(Error::internal)?;
     Ok(match account_data::find(tx, user_num, "", DATA_TYPE)? {
-        None => Some(Ruleset::server_default(&user_id)),
+        None => Some(defaults::of(&user_id)),
         Some(stored) => parse(&stored, &user_id),
     })
 }
@@ -161,11 +163,15 @@ pub(crate) fn note(
     }
     let mentioned = content.get("m.mentions").and_then(|mentions| mentions.get("user_ids"));
     let mentioned = mentioned.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    let mentioned: BTreeSet<&str> = mentioned.take(MOST_MENTIONED).collect();
+    let mut mentioned: BTreeSet<&str> = mentioned.take(MOST_MENTIONED).collect();
+    // A message that does not say whom it mentions, mentions those whose names it contains.
+    if !content.contains_key("m.mentions") {
+        mentioned.extend(subject.named()?.iter().map(String::as_str));
+    }
     for user_id in mentioned.into_iter().filter(|user_id| !decided.contains(*user_id)) {
         let Ok(parsed) = UserId::parse(user_id) else { continue };
         if memberships::find(tx, user_id, room.num)?.is_some_and(|member| member.membership == "join") {
-            verdicts.add(user_id, subject.notifies(&Ruleset::server_default(&parsed), user_id)?);
+            verdicts.add(user_id, subject.notifies(&defaults::of(&parsed), user_id)?);
         }
     }
     for (notifies, user_ids) in verdicts.exceptions {

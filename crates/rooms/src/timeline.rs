@@ -6,7 +6,7 @@ use reeve_db::ReadTx;
 use reeve_model::Token;
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
-use reeve_store::{memberships, stream};
+use reeve_store::{memberships, stream, words};
 use ruma::api::client::filter::RoomEventFilter;
 use serde_json::{Value, json};
 
@@ -365,37 +365,23 @@ pub fn search(
     let limit = usize::try_from(search.limit.clamp(1, 100)).unwrap_or(1);
     let from = search.from.as_ref().map(|from| view.start(from)).transpose()?;
     let mut before = from.map_or(i64::MAX, |from| from.saturating_add(1));
-    let (mut hits, mut scanned) = (Vec::new(), 0);
+    let (mut hits, mut scanned) = (Vec::<Hit>::new(), 0);
     loop {
         let batch = events::search(tx, &search.term, before, BATCH)?;
         let last_batch = batch.len() < usize::try_from(BATCH).unwrap_or(0);
         for (pos, room_num) in batch {
-            if hits.len() == limit {
-                return Ok((hits, Some(view.token(before - 1)?)));
-            }
             before = pos;
             scanned += 1;
             if !mine.contains(&room_num) {
                 continue;
             }
-            let Some(event) = events::by_pos(tx, pos)? else { continue };
-            let key = match event.event_type.as_str() {
-                "m.room.message" => "content.body",
-                "m.room.name" => "content.name",
-                _ => "content.topic",
-            };
-            if !(search.keys.is_empty() || search.keys.iter().any(|wanted| wanted == key)) {
-                continue;
-            }
-            let Some(room) = rooms::by_num(tx, room_num)? else { continue };
-            if !filter::lets_room(&search.filter, &room.room_id)
-                || !filter::lets_event(&search.filter, &event)
-            {
-                continue;
-            }
-            let room_view = view.room(&room)?;
-            if let Some(shown) = room_view.show(&event)? {
-                hits.push(Hit { event, shown, room });
+            if let Some(hit) = hit(view, search, pos, room_num)? {
+                // That there are more is said only if the viewer sees them.
+                if hits.len() == limit {
+                    let last = hits.last().map_or(0, |last| last.event.pos);
+                    return Ok((hits, Some(view.token(last - 1)?)));
+                }
+                hits.push(hit);
             }
         }
         if last_batch {
@@ -405,6 +391,28 @@ pub fn search(
             return Ok((hits, Some(view.token(before - 1)?)));
         }
     }
+}
+
+/// The event at a position, if it is what somebody looks for and they see it.
+fn hit(view: &View<'_, '_>, search: &Search, pos: i64, room_num: i64) -> Result<Option<Hit>, Error> {
+    let tx = view.tx;
+    let Some(event) = events::by_pos(tx, pos)? else { return Ok(None) };
+    let Some(key) = crate::words::key(&event.event_type) else { return Ok(None) };
+    let is_wanted = |wanted: &String| wanted.strip_prefix("content.") == Some(key);
+    if !(search.keys.is_empty() || search.keys.iter().any(is_wanted)) {
+        return Ok(None);
+    }
+    let Some(room) = rooms::by_num(tx, room_num)? else { return Ok(None) };
+    if !filter::lets_room(&search.filter, &room.room_id) || !filter::lets_event(&search.filter, &event) {
+        return Ok(None);
+    }
+    let room_view = view.room(&room)?;
+    let content = crate::event::content(&event, &room_view.rules)?;
+    // The index knows which words an event has, and not in which order.
+    if !content.get(key).and_then(Value::as_str).is_some_and(|text| words::matches(text, &search.term)) {
+        return Ok(None);
+    }
+    Ok(room_view.show(&event)?.map(|shown| Hit { event, shown, room }))
 }
 
 /// How an invited or knocking user gets to know a room before joining: the state of the room as it stands, stripped; and

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use reeve_db::{DbError, Engine, ReadTx, Row, Tx, params};
+use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use serde_json::json;
 
 use crate::stream::STILL;
 use crate::users::num_list;
+use crate::words;
 
 macro_rules! columns {
     () => {
@@ -117,8 +118,8 @@ reeve_db::statements! {
         postgres: "DELETE FROM events WHERE pos = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))",
     };
     DELETE_WORDS = {
-        sqlite: "DELETE FROM event_search WHERE rowid IN (SELECT value FROM json_each($1))",
-        postgres: "DELETE FROM event_search WHERE pos = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))",
+        sqlite: "DELETE FROM event_words WHERE rowid IN (SELECT value FROM json_each($1))",
+        postgres: "DELETE FROM event_words WHERE pos = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))",
     };
     DELETE_NOTIFICATIONS = {
         sqlite: "DELETE FROM notifications WHERE pos IN (SELECT value FROM json_each($1))",
@@ -150,21 +151,24 @@ reeve_db::statements! {
     THREAD = "SELECT root_event_id, latest_pos, replies FROM threads WHERE root_event_id = $1";
     THREADS = "SELECT root_event_id, latest_pos, replies FROM threads WHERE room_num = $1 AND latest_pos < $2 \
                ORDER BY latest_pos DESC LIMIT $3";
+    /// `$2`: the words, in the form of [`words::document`].
     INDEX_WORDS = {
-        sqlite: "INSERT INTO event_search (rowid, words) VALUES ($1, $2)",
-        postgres: "INSERT INTO event_search (pos, words) VALUES ($1, to_tsvector('simple', CAST($2 AS TEXT)))",
+        sqlite: "INSERT INTO event_words (rowid, words) VALUES ($1, $2)",
+        postgres: "INSERT INTO event_words (pos, words) VALUES ($1, \
+                   array_to_tsvector(ARRAY(SELECT json_array_elements_text(CAST(CAST($2 AS TEXT) AS JSON)))))",
     };
     FORGET_WORDS = {
-        sqlite: "DELETE FROM event_search WHERE rowid = $1",
-        postgres: "DELETE FROM event_search WHERE pos = $1",
+        sqlite: "DELETE FROM event_words WHERE rowid = $1",
+        postgres: "DELETE FROM event_words WHERE pos = $1",
     };
-    /// `$1`: the words, in the form of [`word_query`].
+    /// `$1`: the words, in the form of [`words::query`].
     SEARCH = {
-        sqlite: "SELECT e.pos, e.room_num FROM event_search s JOIN events e ON e.pos = s.rowid \
-                 WHERE event_search MATCH $1 AND s.rowid < $2 ORDER BY s.rowid DESC LIMIT $3",
-        postgres: "SELECT e.pos, e.room_num FROM event_search s JOIN events e ON e.pos = s.pos \
-                   WHERE s.words @@ to_tsquery('simple', CAST($1 AS TEXT)) AND s.pos < $2 ORDER BY s.pos DESC LIMIT $3",
+        sqlite: "SELECT e.pos, e.room_num FROM event_words s JOIN events e ON e.pos = s.rowid \
+                 WHERE event_words MATCH $1 AND s.rowid < $2 ORDER BY s.rowid DESC LIMIT $3",
+        postgres: "SELECT e.pos, e.room_num FROM event_words s JOIN events e ON e.pos = s.pos \
+                   WHERE s.words @@ CAST(CAST($1 AS TEXT) AS TSQUERY) AND s.pos < $2 ORDER BY s.pos DESC LIMIT $3",
     };
+    SOME_BEFORE = select!("pos < $1 ORDER BY pos DESC LIMIT $2");
 }
 
 /// An event, as stored.
@@ -582,9 +586,11 @@ pub fn threads(tx: &ReadTx<'_>, room_num: i64, before: i64, limit: i64) -> Resul
     tx.query(&THREADS, &params![room_num, before, limit], thread_from_row)
 }
 
-/// Makes an event findable by its words.
-pub fn index_words(tx: &mut Tx<'_>, pos: i64, words: &str) -> Result<(), DbError> {
-    tx.execute(&INDEX_WORDS, &params![pos, words])?;
+/// Makes an event findable by the words of a text.
+pub fn index_words(tx: &mut Tx<'_>, pos: i64, text: &str) -> Result<(), DbError> {
+    if let Some(document) = words::document(tx.engine(), text) {
+        tx.execute(&INDEX_WORDS, &params![pos, &document])?;
+    }
     Ok(())
 }
 
@@ -594,21 +600,13 @@ pub fn forget_words(tx: &mut Tx<'_>, pos: i64) -> Result<(), DbError> {
     Ok(())
 }
 
-/// The query for events that have all words of a text; `None` if it has no word.
-fn word_query(engine: Engine, text: &str) -> Option<String> {
-    let words: Vec<&str> =
-        text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).take(32).collect();
-    if words.is_empty() {
-        return None;
-    }
-    Some(match engine {
-        Engine::Sqlite => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" "),
-        Engine::Postgres => words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" & "),
-    })
+/// Positions and room numbers of events before a position that have all words of a text, in any order, the newest first.
+pub fn search(tx: &ReadTx<'_>, text: &str, before: i64, limit: i64) -> Result<Vec<(i64, i64)>, DbError> {
+    let Some(query) = words::query(tx.engine(), text) else { return Ok(Vec::new()) };
+    tx.query(&SEARCH, &params![&query, before, limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Positions and room numbers of events before a position that have all words of a text, the newest first.
-pub fn search(tx: &ReadTx<'_>, text: &str, before: i64, limit: i64) -> Result<Vec<(i64, i64)>, DbError> {
-    let Some(query) = word_query(tx.engine(), text) else { return Ok(Vec::new()) };
-    tx.query(&SEARCH, &params![&query, before, limit], |row| Ok((row.get(0)?, row.get(1)?)))
+/// Events of all rooms before a position, the newest first.
+pub fn some_before(tx: &ReadTx<'_>, before: i64, limit: i64) -> Result<Vec<Event>, DbError> {
+    tx.query(&SOME_BEFORE, &params![before, limit], from_row)
 }

@@ -54,6 +54,7 @@ pub mod transactions;
 pub mod uia_sessions;
 pub mod users;
 pub mod validity;
+pub mod words;
 
 pub mod user_bulk;
 pub mod user_list;
@@ -124,6 +125,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "openid_tokens",
         sql: include_str!("../migrations/0022_openid_tokens.sql"),
     },
+    Migration { number: 23, name: "words", sql: include_str!("../migrations/0023_words.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.

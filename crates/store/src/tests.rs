@@ -446,3 +446,40 @@ fn counts_are_cut_coarsely_later_on_sqlite() {
 fn counts_are_cut_coarsely_later_on_postgres() {
     counts_are_cut_coarsely_later(Engine::Postgres);
 }
+
+/// The migration to the new index of words queues jobs for the data that is there.
+fn a_migration_queues_what_is_to_be_indexed(engine: Engine) {
+    let runtime = runtime();
+    let before = MIGRATIONS.iter().position(|migration| migration.name == "words").unwrap();
+    let fresh = fresh_up_to(&runtime, engine, "words", before);
+    let inserted = fresh.db.write(|tx| -> Result<_, DbError> {
+        let user = User {
+            user_id: format!("@ren:{SERVER}"),
+            displayname: Some("Ren\u{e9}".to_owned()),
+            ..User::default()
+        };
+        users::insert(tx, &user, None)
+    });
+    runtime.block_on(inserted).unwrap();
+    let fresh = fresh.migrated(&runtime);
+    let jobs = runtime
+        .block_on(
+            fresh.db.read(|tx| crate::jobs::list(tx, &crate::jobs::Filter::default(), (i64::MAX, ""), 10)),
+        )
+        .unwrap();
+    let kinds: Vec<&str> = jobs.iter().map(|job| &*job.kind).collect();
+    assert_eq!(kinds, ["index_accents"], "there are no events and no members");
+    assert_eq!((&*jobs[0].id, jobs[0].id.len(), &*jobs[0].state), ("indexAccentsUser", 16, "scheduled"));
+    assert!(jobs[0].created_ts > 0);
+    fresh.close(&runtime);
+}
+
+#[test]
+fn a_migration_queues_what_is_to_be_indexed_on_sqlite() {
+    a_migration_queues_what_is_to_be_indexed(Engine::Sqlite);
+}
+
+#[test]
+fn a_migration_queues_what_is_to_be_indexed_on_postgres() {
+    a_migration_queues_what_is_to_be_indexed(Engine::Postgres);
+}

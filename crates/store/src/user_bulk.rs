@@ -103,7 +103,7 @@ pub fn unsearched(tx: &ReadTx<'_>, after: i64, most: i64) -> Result<Vec<(i64, St
 
 /// What the search index takes for a search key.
 pub fn search_document(search_key: &str) -> String {
-    grams::document(reeve_db::Engine::Sqlite, search_key)
+    grams::document(reeve_db::Engine::Sqlite, &search::indexed(search_key))
 }
 
 /// Adds accounts, by number, with their [`search_document`]s to the search index. They follow those that were added before.

@@ -3,13 +3,15 @@
 //! The index holds pieces of these texts (`grams`). A search asks for the accounts that have all pieces of the term and
 //! then compares the text itself.
 
+use std::borrow::Cow;
+
 use reeve_db::{DbError, Engine, ReadTx, Row, Tx, params};
 use reeve_model::User;
 use serde_json::json;
 
 use crate::grams::{self, SEPARATOR, fold};
 use crate::user_list_counts::{ClassCount, sum};
-use crate::users;
+use crate::{users, words};
 
 /// Where the pieces of each account are.
 const TABLE: &str = "user_search";
@@ -67,6 +69,18 @@ pub(crate) fn key(user: &User) -> String {
         key.extend(fold(displayname).chars().filter(|c| *c != SEPARATOR));
     }
     key
+}
+
+/// The text whose pieces the index has: the search key, and once more without accents if it has any, so that each search
+/// finds it by its own pieces.
+pub(crate) fn indexed(key: &str) -> Cow<'_, str> {
+    if key.is_ascii() {
+        return Cow::Borrowed(key);
+    }
+    match words::fold(key) {
+        folded if folded == key => Cow::Borrowed(key),
+        folded => Cow::Owned(format!("{key}{SEPARATOR}{folded}")),
+    }
 }
 
 /// A text that stands for itself in a pattern.
@@ -171,14 +185,18 @@ impl Match<'_> {
     }
 }
 
-/// The numbers of accounts whose localpart or display name contains a text: of those that have its grams, the
-/// first `most` are looked at.
+/// The numbers of accounts whose localpart or display name contains a text, whatever the case and accents: of those that
+/// have its grams, the first `most` are looked at.
 pub fn nums(tx: &ReadTx<'_>, text: &str, most: i64) -> Result<Vec<i64>, DbError> {
-    let term = Term::Name(text.to_owned());
-    let Some(nums) = grams::holders(tx, (TABLE, &HOLDERS), &term.folded().1, most, most)? else {
+    let folded = words::fold(text);
+    let Some(nums) = grams::holders(tx, (TABLE, &HOLDERS), &folded, most, most)? else {
         return Ok(Vec::new());
     };
-    compare(tx, &term, &nums, &mut |found| found.num().map(Some))
+    let found = tx.query(&CANDIDATES, &params![&users::num_list(tx.engine(), &nums)], |row| {
+        let is_like = !folded.contains(SEPARATOR) && words::fold(row.text(1)?).contains(&folded);
+        if is_like { row.get(0).map(Some) } else { Ok(None) }
+    })?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// Those accounts that match, in no order, of which `map` keeps something; `None` when the index does not narrow them
@@ -243,7 +261,7 @@ pub(crate) fn count_matches(
 
 /// Adds an account to the index.
 pub(crate) fn insert(tx: &mut Tx<'_>, num: i64, key: &str) -> Result<(), DbError> {
-    let document = grams::document(tx.engine(), key);
+    let document = grams::document(tx.engine(), &indexed(key));
     insert_document(tx, num, &document)
 }
 
@@ -257,4 +275,14 @@ pub(crate) fn insert_document(tx: &mut Tx<'_>, num: i64, document: &str) -> Resu
 pub(crate) fn replace(tx: &mut Tx<'_>, num: i64, key: &str) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![num])?;
     insert(tx, num, key)
+}
+
+/// Indexes the accounts with these numbers and search keys anew, as far as that makes a difference: where there are accents.
+pub fn index_accents(tx: &mut Tx<'_>, keys: &[(i64, String)]) -> Result<(), DbError> {
+    for (num, key) in keys {
+        if matches!(indexed(key), Cow::Owned(_)) {
+            replace(tx, *num, key)?;
+        }
+    }
+    Ok(())
 }

@@ -7,7 +7,6 @@ use reeve_db::ReadTx;
 use reeve_model::Token;
 use reeve_rooms::error::Error;
 use reeve_rooms::push::{self, Count};
-use reeve_rooms::timeline::{self, Token};
 use reeve_rooms::view::{ClientEvent, RoomView, View, Viewer};
 use reeve_rooms::{Home, ephemeral as deeds, filter, membership, timeline};
 use reeve_store::account_data::{self, AccountData};

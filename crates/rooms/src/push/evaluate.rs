@@ -5,8 +5,10 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 
 use reeve_db::ReadTx;
+use reeve_store::memberships;
 use reeve_store::rooms::Room;
 use ruma::power_levels::{NotificationPowerLevels, NotificationPowerLevelsKey};
 use ruma::push::{
@@ -15,14 +17,17 @@ use ruma::push::{
 };
 use ruma::room_version_rules::{AuthorizationRules, RoomPowerLevelsRules};
 use ruma::{Int, UInt, UserId};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::glob::{self, Whither};
+use super::{defaults, names};
 use crate::error::Error;
 use crate::event;
 use crate::membership::Powers;
 
 const BODY: &str = "content.body";
+/// How many members one message can name.
+const MAX_NAMED: i64 = 1000;
 
 /// An event in a room, to be looked at by the rules of many.
 pub(crate) struct Subject<'t, 'c> {
@@ -33,7 +38,10 @@ pub(crate) struct Subject<'t, 'c> {
     event: Value,
     /// The text of a message, in lower case.
     body: Option<String>,
+    /// Whether the event says itself whom it mentions.
+    has_mentions: bool,
     powers: OnceCell<PushConditionPowerLevelsCtx>,
+    named: OnceCell<BTreeSet<String>>,
 }
 
 impl<'t, 'c> Subject<'t, 'c> {
@@ -41,7 +49,8 @@ impl<'t, 'c> Subject<'t, 'c> {
     pub(crate) fn new(tx: &'t ReadTx<'c>, room: &'t Room, sender: &'t str, json: &str) -> Self {
         let event: Value = serde_json::from_str(json).unwrap_or_default();
         let body = find(&event, BODY).and_then(Value::as_str).map(str::to_lowercase);
-        Self { tx, room, sender, event, body, powers: OnceCell::new() }
+        let has_mentions = event.pointer("/content/m.mentions").is_some();
+        Self { tx, room, sender, event, body, has_mentions, powers: OnceCell::new(), named: OnceCell::new() }
     }
 
     /// What somebody's rules ask for.
@@ -67,7 +76,27 @@ impl<'t, 'c> Subject<'t, 'c> {
         Ok(if notifies { 1 + i64::from(highlights) } else { 0 })
     }
 
+    /// Members whose name in the room or localpart the text of a message may contain; all of them, unless there are very many.
+    pub(super) fn named(&self) -> Result<&BTreeSet<String>, Error> {
+        if let Some(named) = self.named.get() {
+            return Ok(named);
+        }
+        let named = match &self.body {
+            None => BTreeSet::new(),
+            Some(body) => {
+                // A blank word finds those whose names are not known yet.
+                let words: Vec<&str> = names::words(body).into_iter().chain([""]).collect();
+                let words = json!(words).to_string();
+                memberships::named(self.tx, self.room.num, &words, MAX_NAMED)?.into_iter().collect()
+            }
+        };
+        Ok(self.named.get_or_init(|| named))
+    }
+
     fn is_met(&self, rule: AnyPushRuleRef<'_>, user_id: &str) -> Result<bool, Error> {
+        if self.has_mentions && defaults::rests_with_mentions(rule.rule_id()) {
+            return Ok(false);
+        }
         Ok(match rule {
             AnyPushRuleRef::Override(rule) | AnyPushRuleRef::Underride(rule) => {
                 self.all_are_met(rule, user_id)?
@@ -134,9 +163,13 @@ impl<'t, 'c> Subject<'t, 'c> {
     /// Whether the text of a message has the name that somebody has in the room.
     fn names(&self, user_id: &str) -> Result<bool, Error> {
         let Some(body) = &self.body else { return Ok(false) };
+        let named = self.named()?;
+        if !named.contains(user_id) && i64::try_from(named.len()).is_ok_and(|named| named < MAX_NAMED) {
+            return Ok(false);
+        }
         let member = event::state_content(self.tx, self.room, "m.room.member", user_id)?;
         let name = member.as_ref().and_then(|member| member.get("displayname")).and_then(Value::as_str);
-        Ok(name.is_some_and(|name| !name.is_empty() && glob::contains(&name.to_lowercase(), body)))
+        Ok(name.is_some_and(|name| !name.trim().is_empty() && glob::contains(&name.to_lowercase(), body)))
     }
 
     /// Whether the sender may notify everybody.

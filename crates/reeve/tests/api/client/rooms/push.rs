@@ -1,10 +1,12 @@
 //! Push rules, and the notifications they make.
 
+use std::time::Duration;
+
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
 
 use crate::rooms_kit::*;
-use crate::sync_kit::set_data;
+use crate::sync_kit::*;
 
 const RULES: &str = "/_matrix/client/v3/pushrules/global";
 
@@ -36,9 +38,13 @@ on_both_engines! {
         for rule in [
             ".m.rule.suppress_notices", ".m.rule.invite_for_me", ".m.rule.member_event", ".m.rule.is_user_mention", ".m.rule.is_room_mention",
             ".m.rule.tombstone", ".m.rule.reaction", ".m.rule.room.server_acl", ".m.rule.suppress_edits",
+            ".m.rule.contains_display_name", ".m.rule.roomnotif",
         ] {
             assert!(overrides.iter().any(|id| id == rule), "{rule}: {overrides:?}");
         }
+        assert_eq!(rule_ids(&rules, "content"), [".m.rule.contains_user_name"]);
+        let user_name = ok(alice.get(&format!("{RULES}/content/.m.rule.contains_user_name")).await);
+        assert_eq!((&user_name["pattern"], &user_name["default"]), (&json!("alice"), &json!(true)));
         let underrides = rule_ids(&rules, "underride");
         for rule in [".m.rule.call", ".m.rule.room_one_to_one", ".m.rule.encrypted_room_one_to_one", ".m.rule.message", ".m.rule.encrypted"] {
             assert!(underrides.iter().any(|id| id == rule), "{rule}: {underrides:?}");
@@ -277,5 +283,73 @@ on_both_engines! {
         // Whom one ignores notifies nobody.
         set_data(&bob, "m.ignored_user_list", json!({ "ignored_users": { "@carol:test": {} } })).await;
         assert_eq!(notified(&bob, "").await, [] as [&str; 0]);
+    }
+
+    async fn messages_without_mentions_mention_by_name(server: Server) {
+        let (alice, bob, carol) = (server.user("alice").await, server.user("bob").await, server.user("carol").await);
+        rename(&bob, "Ren\u{e9} Tables").await;
+        rename(&carol, "\u{4e0a}\u{6d77}").await;
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        join(&carol, &room).await;
+        // One has the rules that everybody has, the other has own ones: both are mentioned in the same way.
+        put(&carol, "content/cake", json!({ "pattern": "cake", "actions": [] })).await;
+        for text in ["plain", "no bobs, no carols, ren\u{e9}", "BOB?", "hi ren\u{e9} tables!", "so carol", "in \u{4e0a}\u{6d77}.", "in\u{4e0a}"] {
+            say(&alice, &room, text).await;
+        }
+        say(&bob, &room, "bob himself").await;
+        assert_eq!(notified(&bob, "?only=highlight").await, ["hi ren\u{e9} tables!", "BOB?"]);
+        assert_eq!(notified(&carol, "?only=highlight").await, ["in \u{4e0a}\u{6d77}.", "so carol"]);
+        assert_eq!(unread(&sync(&bob).await, &room), (0, 0), "having written there, one has read it");
+        assert_eq!(unread(&sync(&carol).await, &room).1, 2);
+        // A message that says whom it mentions, mentions nobody else.
+        let said = json!({ "msgtype": "m.text", "body": "bob, carol, @room", "m.mentions": {} });
+        send(&alice, &room, "m.room.message", said).await;
+        let said = json!({ "msgtype": "m.text", "body": "carol", "m.mentions": { "user_ids": ["@bob:test"] } });
+        send(&alice, &room, "m.room.message", said).await;
+        assert_eq!(notified(&bob, "?only=highlight&limit=1").await, ["carol"]);
+        assert_eq!(notified(&carol, "?only=highlight&limit=1").await, ["in \u{4e0a}\u{6d77}."]);
+        // The whole room is mentioned by those who may.
+        say(&bob, &room, "@room it is bob who may not").await;
+        say(&alice, &room, "@room hear").await;
+        for client in [&bob, &carol] {
+            assert_eq!(notified(client, "?only=highlight&limit=1").await, ["@room hear"]);
+        }
+        // Rules that are switched off rest, and names that are no more are nobody's.
+        let off = json!({ "enabled": false });
+        ok(bob.put(&format!("{RULES}/content/.m.rule.contains_user_name/enabled"), off.clone()).await);
+        say(&alice, &room, "bob again").await;
+        rename(&carol, "Carol B").await;
+        eventually(&carol, &state_path(&room, "m.room.member", "@carol:test"), |reply| reply.text("displayname") == "Carol B").await;
+        say(&alice, &room, "\u{4e0a}\u{6d77}").await;
+        say(&alice, &room, "tables only, carol b").await;
+        assert_eq!(notified(&bob, "?only=highlight&limit=1").await, ["@room hear"]);
+        assert_eq!(notified(&carol, "?only=highlight&limit=2").await, ["tables only, carol b", "@room hear"]);
+        leave(&carol, &room).await;
+        say(&alice, &room, "carol is gone").await;
+        join(&carol, &room).await;
+        assert_eq!(notified(&carol, "?only=highlight").await, [] as [&str; 0]);
+    }
+
+    async fn names_of_members_from_before_are_known(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        let forget = |tx: &mut reeve_db::Tx<'_>| -> Result<_, reeve_db::DbError> {
+            let num = reeve_store::rooms::num(tx, &reeve_store::memberships::of_user(tx, "@bob:test")?[0].room_id)?.unwrap();
+            let words = reeve_store::memberships::NameWords { name: String::new(), localpart: String::new() };
+            reeve_store::memberships::set_words(tx, "@bob:test", num, &words)?;
+            reeve_jobs::enqueue(tx, "index_member_names", "", "{}", 0, 0)
+        };
+        // Before the job is done they are compared with each message.
+        let job = server.app().db.write(forget).await.unwrap();
+        say(&alice, &room, "bob one").await;
+        server.app().jobs.wake();
+        let job = server.app().jobs.wait(&job, Duration::from_secs(20)).await.unwrap().unwrap();
+        assert_eq!((&*job.state, job.done), ("complete", 1), "{job:?}");
+        let without = server.app().db.read(|tx| reeve_store::memberships::without_words(tx, 10)).await;
+        assert_eq!(without.unwrap(), []);
+        say(&alice, &room, "bob two").await;
+        assert_eq!(notified(&bob, "?only=highlight").await, ["bob two", "bob one"]);
     }
 }

@@ -1,5 +1,7 @@
 //! Finding: messages by words, events by time, people by name.
 
+use std::time::Duration;
+
 use reeve_testkit::{Client, Reply, on_both_engines};
 use serde_json::{Value, json};
 
@@ -193,5 +195,131 @@ on_both_engines! {
             let reply = alice.post(&path, bad.clone()).await;
             assert_eq!(reply.status, 400, "{bad}: {}", reply.body);
         }
+    }
+
+    async fn words_of_every_script_are_found(server: Server) {
+        let alice = server.user("alice").await;
+        let room = create(&alice, json!({})).await;
+        let shanghai = say(&alice, &room, "\u{6211}\u{5bb6}\u{5728}\u{4e0a}\u{6d77}\u{4e1c}\u{8fb9}\u{3002}").await;
+        let party = say(&alice, &room, "done\u{1f389} at last, Ren\u{e9}").await;
+        let rene = say(&alice, &room, "Rene, STRASSE \u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}").await;
+        let reversed = say(&alice, &room, "\u{6d77}\u{4e0a}").await;
+        for (term, expected) in [
+            ("\u{4e0a}\u{6d77}", vec![&shanghai]),
+            ("\u{6d77}\u{4e0a}", vec![&reversed]),
+            ("\u{4e1c}", vec![&shanghai]),
+            ("\u{1f389}", vec![&party]),
+            ("done", vec![&party]),
+            ("rene", vec![&rene, &party]),
+            ("REN\u{c9}", vec![&rene, &party]),
+            ("stra\u{df}e", vec![&rene]),
+            ("\u{1f469}", vec![&rene]),
+            ("\u{1f468}\u{1f469}\u{1f467}", vec![&rene]),
+            ("last rene", vec![&party]),
+            ("\u{4e0a}\u{6d77} rene", vec![]),
+        ] {
+            let results = search(&alice, json!({ "search_term": term, "order_by": "recent" })).await;
+            assert_eq!(found(&results), expected, "{term}");
+        }
+        let results = search(&alice, json!({ "search_term": "\u{4e0a}\u{6d77}, \u{1f389}" })).await;
+        assert_eq!(results["highlights"], json!(["\u{4e0a}\u{6d77}", "\u{1f389}"]));
+    }
+
+    async fn nothing_tells_of_events_that_one_does_not_see(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let (private, room) = (create(&alice, json!({})).await, create(&alice, json!({
+            "preset": "public_chat",
+            "initial_state": [{ "type": "m.room.history_visibility", "content": { "history_visibility": "joined" } }],
+        })).await);
+        say(&alice, &private, "needle in private").await;
+        say(&alice, &room, "needle before bob came").await;
+        join(&bob, &room).await;
+        let seen = say(&alice, &room, "needle for bob").await;
+        let criteria = json!({ "search_term": "needle", "order_by": "recent", "filter": { "limit": 1 } });
+        let results = search(&bob, criteria.clone()).await;
+        assert_eq!((found(&results), results.get("next_batch"), &results["count"]), (vec![&*seen], None, &json!(1)));
+        // Where there is more to see, the list goes on.
+        let second = say(&alice, &room, "another needle").await;
+        let results = search(&bob, criteria.clone()).await;
+        assert_eq!(found(&results), [&*second]);
+        let path = format!("{CS}/search?next_batch={}", enc(at(&results, "/next_batch")));
+        let rest = ok(bob.post(&path, json!({ "search_categories": { "room_events": criteria } })).await);
+        let rest = &rest["search_categories"]["room_events"];
+        assert_eq!((found(rest), rest.get("next_batch")), (vec![&*seen], None));
+    }
+
+    async fn the_context_of_what_was_found_is_whole(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let room = create_public(&alice).await;
+        say(&alice, &room, "one").await;
+        say(&alice, &room, "needle").await;
+        // A member who comes after the found event has a name as well.
+        join(&bob, &room).await;
+        say(&bob, &room, "three").await;
+        let context = json!({ "before_limit": 1, "after_limit": 2, "include_profile": true });
+        let results = search(&alice, json!({ "search_term": "needle", "event_context": context })).await;
+        let context = &results["results"][0]["context"];
+        assert_eq!(bodies(list(context, "/events_before")), ["one"]);
+        assert_eq!((list(context, "/events_after").len(), bodies(list(context, "/events_after"))), (2, vec!["three"]));
+        assert_eq!(context["profile_info"], json!({ "@alice:test": { "displayname": "alice" }, "@bob:test": { "displayname": "bob" } }));
+        let earlier = messages(&alice, &room, &format!("dir=b&limit=1&from={}", enc(at(context, "/start")))).await;
+        assert_eq!(list(&earlier, "/chunk").len(), 1);
+        let later = messages(&alice, &room, &format!("dir=f&from={}", enc(at(context, "/end")))).await;
+        assert!(list(&later, "/chunk").is_empty());
+        // It comes with its defaults where nothing is said of it, and not where it was not asked for.
+        let results = search(&alice, json!({ "search_term": "needle", "event_context": {} })).await;
+        let context = &results["results"][0]["context"];
+        assert!(list(context, "/events_before").len() == 5 && !at(context, "/start").is_empty() && !at(context, "/end").is_empty());
+        let results = search(&alice, json!({ "search_term": "needle" })).await;
+        assert!(results["results"][0].get("context").is_none());
+    }
+
+    async fn words_from_before_are_indexed_later(server: Server) {
+        let alice = server.user("alice").await;
+        let (room, gone) = (create(&alice, json!({})).await, create(&alice, json!({})).await);
+        let old = say(&alice, &room, "an old needle").await;
+        let redacted = say(&alice, &room, "a redacted needle").await;
+        let purged = say(&alice, &gone, "a purged needle").await;
+        redact(&alice, &room, &redacted).await;
+        let ids = [old.clone(), redacted, purged.clone()];
+        let job = server.app().db.write(move |tx| -> Result<_, reeve_db::DbError> {
+            for id in &ids {
+                let event = reeve_store::events::find(tx, id)?.unwrap();
+                reeve_store::events::forget_words(tx, event.pos)?;
+                if *id == purged {
+                    reeve_store::rooms::set_purged(tx, event.room_num, event.pos + 1)?;
+                }
+            }
+            reeve_jobs::enqueue(tx, "index_words", "", "{\"before\":9223372036854775807}", 0, 0)
+        });
+        let job = job.await.unwrap();
+        assert_eq!(found(&search(&alice, json!({ "search_term": "needle" })).await), [""; 0]);
+        server.app().jobs.wake();
+        let job = server.app().jobs.wait(&job, Duration::from_secs(20)).await.unwrap().unwrap();
+        assert_eq!(job.state, "complete", "{job:?}");
+        assert_eq!(found(&search(&alice, json!({ "search_term": "needle" })).await), [&*old]);
+        let indexed = server.app().db.read(|tx| reeve_store::events::search(tx, "needle", i64::MAX, 10)).await.unwrap();
+        assert_eq!(indexed.len(), 1, "neither what is redacted nor what is purged");
+    }
+
+    async fn people_are_found_without_accents(server: Server) {
+        let (alice, bob, carol) = (server.user("alice").await, server.user("bob").await, server.user("carol").await);
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        join(&carol, &room).await;
+        for (client, name) in [(&bob, "Ren\u{e9} \u{141}uczak"), (&carol, "Rene Plain")] {
+            ok(client.put(&format!("{CS}/profile/{}/displayname", client.user_id), json!({ "displayname": name })).await);
+        }
+        for (term, expected) in [
+            ("Rene", vec!["@bob:test", "@carol:test"]), ("ren\u{e9}", vec!["@bob:test", "@carol:test"]), ("Lucz", vec!["@bob:test"]),
+            ("\u{141}UCZ", vec!["@bob:test"]), ("plain", vec!["@carol:test"]),
+        ] {
+            assert_eq!(people(&alice, term).await, expected, "{term}");
+        }
+        // Administrators search for what is written.
+        let admin = server.admin().await;
+        let named = |term: &str| format!("/_synapse/admin/v2/users?name={}", enc(term));
+        assert_eq!(admin.get(&named("Rene")).await.body["total"], 1);
+        assert_eq!(admin.get(&named("ren\u{e9}")).await.body["total"], 1);
     }
 }
