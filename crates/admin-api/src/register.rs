@@ -92,6 +92,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 (400, "M_INVALID_USERNAME", "no account can have this name"),
                 (400, "M_EXCLUSIVE", "the name is that of the account which sends server notices"),
                 (400, "M_USER_IN_USE", "an account has the name"),
+                (400, "M_TOO_LARGE", "the name of the device is too long"),
                 (403, "M_UNKNOWN", "the secret is wrong"),
             ]),
     ]

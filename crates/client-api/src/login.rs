@@ -37,6 +37,10 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("Logs in with a password or a login token")
             .errors(&[
                 (400, "M_INVALID_PARAM", "the request is not complete or of an unknown kind"),
+                (400, "M_UNKNOWN", "a value is not valid, or passwords are not taken"),
+                (400, "M_MISSING_PARAM", "a key is missing"),
+                (400, "M_TOO_LARGE", "the name of the device is too long"),
+                (400, "M_FORBIDDEN", "another account has the device id"),
                 (401, "M_USER_LOCKED", "the account is locked"),
                 (403, "M_FORBIDDEN", "the credentials are wrong"),
                 (403, "M_USER_DEACTIVATED", "the account is deactivated"),

@@ -9,10 +9,10 @@ use serde_json::json;
 use crate::shapes;
 
 /// The versions of the specification that are served.
-pub const VERSIONS: [&str; 25] = [
+pub const VERSIONS: [&str; 27] = [
     "r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.0", "r0.6.1", "v1.1", "v1.2", "v1.3",
     "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11", "v1.12", "v1.13", "v1.14", "v1.15",
-    "v1.16", "v1.17",
+    "v1.16", "v1.17", "v1.18", "v1.19",
 ];
 
 /// Pushers that can be switched off from other devices, which administrators allow single accounts.

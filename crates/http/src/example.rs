@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 /// How deep an example goes into schemas that refer to themselves.
-const DEPTH: usize = 6;
+const DEPTH: usize = 24;
 
 /// An example of a schema, which may refer to others.
 pub(crate) fn of(schema: &Value, schemas: &BTreeMap<String, Value>) -> Value {

@@ -210,6 +210,29 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_declared_can_be_read() {
+        let words: [(&str, ()); 2] = [("a", ()), ("b", ())];
+        let params =
+            [Param::integer("n", ""), Param::text("t", "").required(), Param::choice("c", &words, "")];
+        let query = Query::parse("n=1&t=x&c=b&u=1").declared(&Arc::from(params));
+        assert_eq!(query.integer("n").unwrap(), Some(1));
+        assert_eq!(query.required_ascii("t").unwrap(), "x");
+        assert_eq!(query.choice("c", &words).unwrap(), Some(()));
+        assert_eq!(query.lossy(ACCESS_TOKEN), None);
+        let others: [fn(&Query); 5] = [
+            |query| drop(query.utf8("n")),
+            |query| drop(query.integer("t")),
+            |query| drop(query.required_integer("n")),
+            |query| drop(query.choice("c", &[("a", ())])),
+            |query| drop(query.utf8("u")),
+        ];
+        for read in others {
+            let query = query.clone();
+            assert!(std::panic::catch_unwind(move || read(&query)).is_err());
+        }
+    }
+
+    #[test]
     fn texts() {
         let query = Query::parse("a=1&a=2&b&c=%C3%A4&d=x%00&e=%FF");
         assert_eq!(query.ascii("a").unwrap(), Some("1".to_owned()));

@@ -10,6 +10,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
+use crate::contract::Contract;
+
 /// Sends requests, with a token or without.
 #[derive(Clone)]
 pub struct Client {
@@ -100,7 +102,8 @@ impl Client {
         self.send(Method::DELETE, path, &[], Bytes::new()).await
     }
 
-    /// Any method, any body, more headers. `Authorization` among the headers replaces the client's token.
+    /// Any method, any body, more headers. `Authorization` among the headers replaces the client's token. Panics if
+    /// the answer is not as the OpenAPI document says.
     pub async fn send(
         &self,
         method: Method,
@@ -108,7 +111,8 @@ impl Client {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Reply {
-        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        let mut request =
+            Request::builder().method(method.clone()).uri(format!("http://{}{path}", self.address));
         let own_authorization = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
         if let Some(token) = &self.token
             && !own_authorization
@@ -125,6 +129,10 @@ impl Client {
         let bytes = body.collect().await.expect("a whole answer").to_bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        Reply { status: parts.status.as_u16(), headers: parts.headers, body, bytes }
+        let reply = Reply { status: parts.status.as_u16(), headers: parts.headers, body, bytes };
+        if let Err(wrong) = Contract::get().check(&method, path, &reply) {
+            panic!("{method} {path} is not answered as documented: {wrong}: {} {}", reply.status, reply.body);
+        }
+        reply
     }
 }

@@ -13,6 +13,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up fails")]
 
 mod client;
+mod contract;
 mod database;
 mod server;
 mod smtp;
@@ -20,6 +21,7 @@ mod web;
 
 pub use bytes::Bytes;
 pub use client::{Client, Reply};
+pub use contract::Contract;
 pub use reeve::server::Config;
 pub use reeve_db::Engine;
 pub use server::{Backup, START_MS, Server};

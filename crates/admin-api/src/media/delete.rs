@@ -45,6 +45,7 @@ pub(crate) fn unused() -> Route {
         ])
         .returns::<Deleted>(200)
         .errors(BEFORE_TS_ERRORS)
+        .errors(&[(400, "M_UNKNOWN", "it is of another server")])
 }
 
 fn not_local() -> MatrixError {

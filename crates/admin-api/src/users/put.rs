@@ -65,6 +65,7 @@ pub(crate) fn route() -> Route {
         .description("Answers 201 if the account is new and 200 if it was there.")
         .takes::<PutUser>()
         .returns::<UserView>(200)
+        .returns::<UserView>(201)
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id or a value is not valid"),
             (400, "M_UNKNOWN", "the account is on another server, or a value is not valid"),

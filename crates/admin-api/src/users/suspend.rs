@@ -1,5 +1,7 @@
 //! Suspends an account, or lets it act again.
 
+use std::collections::BTreeMap;
+
 use reeve_accounts::moderation;
 use reeve_http::{Answer, Call, MatrixError, Route, json, reply};
 use serde::Deserialize;
@@ -15,12 +17,18 @@ pub(crate) struct Suspend {
     suspend: bool,
 }
 
+/// One key, `user_USERID_suspended`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the answer")]
+pub(crate) struct Suspended(BTreeMap<String, bool>);
+
 pub(crate) fn route() -> Route {
     Route::put("/_synapse/admin/v1/suspend/{user_id}", handle)
         .id("suspendUser")
         .summary("Suspends an account, so that it may only read and leave, or lets it act again")
         .description("Answers an object with one key, `user_USERID_suspended`.")
         .takes::<Suspend>()
+        .returns::<Suspended>(200)
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id is malformed"),
             (400, "M_UNKNOWN", "the account is on another server"),

@@ -27,6 +27,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 (400, "M_UNSUPPORTED_ROOM_VERSION", "the room version is not supported"),
                 (403, "M_FORBIDDEN", "the power is missing"),
                 (403, "M_USER_SUSPENDED", "the acting account is suspended"),
+                (404, "M_NOT_FOUND", "there is no such room"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#room-upgrades"),
     ]

@@ -93,6 +93,8 @@ on_both_engines! {
             if !ends_session {
                 let reply = call(&server.stranger(), &Method::PATCH, &path).await;
                 assert_eq!(reply.refusal(), (405, "M_UNRECOGNIZED", "Unrecognized request"), "{what}");
+                let allowed = reply.header("allow");
+                assert!(allowed.split(", ").any(|method| method == route.method.as_str()), "{what}: {allowed}");
             }
             seen += 1;
         }

@@ -1,9 +1,11 @@
 //! Reeve's own administration API, and what monitoring asks: audit log, jobs, health, metrics, documentation.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use reeve_db::{DbError, params, statements};
-use reeve_testkit::{Client, Config, Engine, START_MS, Server, on_both_engines};
+use reeve_testkit::{Client, Config, Contract, Engine, Reply, START_MS, Server, on_both_engines};
+use http::Method;
+use reeve_http::Content;
 use serde_json::{Value, json};
 
 const AUDIT: &str = "/_reeve/admin/v1/audit";
@@ -324,9 +326,91 @@ on_both_engines! {
             assert!(schemas.contains_key(name), "{name} is not described");
         }
         // No two types share a name.
-        let devices = &reply.body["paths"]["/_synapse/admin/v2/users/{user_id}/devices"]["get"]["responses"]["200"];
-        let name = devices["content"]["application/json"]["schema"]["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
-        assert_eq!(schemas[name]["required"], json!(["devices", "total"]));
+        let mut types: BTreeMap<String, Value> = BTreeMap::new();
+        for route in reeve::server::routes() {
+            let bodies = route.doc.successes.iter().map(|success| &success.content);
+            let bodies = bodies.chain(route.doc.request.as_ref().map(|request| &request.content));
+            let named = bodies.filter_map(|content| match content {
+                Content::Json(name, schema) => Some((name.clone(), schema.clone())),
+                Content::Text(_) | Content::Bytes | Content::Nothing => None,
+            });
+            for (name, schema) in named.chain(route.doc.schemas.iter().cloned()) {
+                let schema = json!(schema);
+                let before = types.insert(name.clone(), schema.clone());
+                assert!(before.is_none_or(|before| before == schema), "two types are called {name}");
+            }
+        }
+    }
+
+    async fn every_operation_is_documented(server: Server) {
+        let document = server.stranger().get("/_reeve/openapi.json").await.body;
+        let mut ids = HashSet::new();
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            for (method, operation) in operations.as_object().unwrap() {
+                let what = format!("{method} {path}");
+                let id = operation["operationId"].as_str().unwrap();
+                let is_name = id.starts_with(|c: char| c.is_ascii_lowercase()) && id.chars().all(|c| c.is_ascii_alphanumeric());
+                assert!(is_name, "{what}: '{id}' is not a name in camel case: say `.id(\"…\")` in the route");
+                assert!(ids.insert(id.to_owned()), "{what}: another operation is called {id}");
+                assert!(!operation["summary"].as_str().unwrap().is_empty(), "{what} has no summary");
+                for parameter in operation["parameters"].as_array().unwrap() {
+                    let name = &parameter["name"];
+                    assert!(!parameter["description"].as_str().unwrap().is_empty(), "{what}: {name} is not described");
+                }
+                let responses = operation["responses"].as_object().unwrap();
+                let succeeds = responses.keys().any(|status| status.starts_with('2'));
+                let never = responses.values().any(|response| response["description"].as_str().unwrap().contains("always"));
+                assert!(succeeds || never, "{what}: no answer on success: say `.returns::<T>(200)` in the route");
+            }
+        }
+    }
+
+    async fn every_example_is_of_its_schema(server: Server) {
+        let document = server.stranger().get("/_reeve/openapi.json").await.body;
+        let contract = Contract::new(&document);
+        let mut seen = 0;
+        for operation in document["paths"].as_object().unwrap().values().flat_map(|operations| operations.as_object().unwrap().values()) {
+            let bodies = operation["responses"].as_object().unwrap().values().chain(operation.get("requestBody"));
+            for body in bodies.filter_map(|body| body["content"].get("application/json")) {
+                if let Err(wrong) = contract.check_schema(&body["schema"], &body["example"]) {
+                    panic!("{}: {wrong}: {}", operation["operationId"], body["example"]);
+                }
+                seen += 1;
+            }
+        }
+        assert!(seen > 500, "{seen} examples");
+    }
+
+    async fn what_breaks_the_document_is_noticed(server: Server) {
+        let path = "/_synapse/admin/v2/users";
+        let good = server.admin().await.get(path).await;
+        let check = |change: fn(&mut Reply)| {
+            let mut reply = good.clone();
+            change(&mut reply);
+            Contract::get().check(&Method::GET, path, &reply).err().unwrap_or_default()
+        };
+        assert_eq!(check(|_| {}), "");
+        assert_eq!(good.body["users"][0].get("user_type"), Some(&Value::Null));
+        for (change, complaint) in [
+            (|reply| reply.status = 418, "does not know this status"),
+            (|reply| { reply.body["users"][0].as_object_mut().unwrap().shift_remove("user_type"); }, "\"user_type\" is a required property"),
+            (|reply| reply.body["users"][0]["locked"] = json!("no"), "is not of type \"boolean\""),
+            (|reply| reply.body["users"][0]["creation_ts"] = Value::Null, "is not of type \"integer\""),
+            (|reply| reply.body["next_token"] = Value::Null, "is not of type \"string\""),
+            (|reply| reply.body["more"] = json!(1), "'more' was unexpected"),
+            (|reply| { reply.headers.remove("content-type"); }, "not JSON"),
+            (
+                |reply| {
+                    reply.status = 403;
+                    reply.body = json!({ "errcode": "M_OTHER", "error": "" });
+                },
+                "\"M_OTHER\" is not one of",
+            ),
+        ] as [(fn(&mut Reply), &str); 8]
+        {
+            let wrong = check(change);
+            assert!(wrong.contains(complaint), "{complaint}: {wrong}");
+        }
     }
 
     async fn server_version(server: Server) {

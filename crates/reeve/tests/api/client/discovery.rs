@@ -48,7 +48,7 @@ on_both_engines! {
         let versions = json!([
             "r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.0", "r0.6.1", "v1.1", "v1.2", "v1.3",
             "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11", "v1.12", "v1.13", "v1.14", "v1.15",
-            "v1.16", "v1.17",
+            "v1.16", "v1.17", "v1.18", "v1.19",
         ]);
         let whole = |msc3881| (200, json!({ "versions": versions, "unstable_features": features(msc3881) }));
         assert_eq!(reply, whole(false));
