@@ -86,6 +86,12 @@ pub(crate) struct LoginFlow {
 
 /// A login.
 #[derive(ToSchema)]
+#[schema(example = json!({
+    "type": "m.login.password",
+    "identifier": { "type": "m.id.user", "user": "alice" },
+    "password": "a long passphrase",
+    "initial_device_display_name": "Alice's laptop",
+}))]
 pub(crate) struct Login {
     #[schema(rename = "type")]
     kind: String,

@@ -58,7 +58,7 @@ fn make(schema: &Value, name: &str, schemas: &BTreeMap<String, Value>, depth: us
             let further =
                 schema.get("additionalProperties").filter(|further| further.is_object() && depth > 0);
             if let Some(further) = further {
-                object.insert("key".to_owned(), make(further, name, schemas, depth - 1));
+                object.insert(key(name).to_owned(), make(further, name, schemas, depth - 1));
             }
             Value::Object(object)
         }
@@ -75,6 +75,19 @@ fn make(schema: &Value, name: &str, schemas: &BTreeMap<String, Value>, depth: us
     }
 }
 
+/// A key in a map of that name.
+fn key(name: &str) -> &'static str {
+    match name {
+        "join" | "invite" | "knock" | "leave" | "rooms" | "room_subscriptions" => "!636q39766251:example.org",
+        "device_keys" | "master_keys" | "self_signing_keys" | "user_signing_keys" | "messages" | "joined" => {
+            "@alice:example.org"
+        }
+        "one_time_key_counts" | "device_one_time_keys_count" => "signed_curve25519",
+        "tags" => "m.favourite",
+        _ => "key",
+    }
+}
+
 /// A text for a key of that name.
 fn text(name: &str) -> &'static str {
     match name {
@@ -88,6 +101,26 @@ fn text(name: &str) -> &'static str {
         "address" => "alice@example.org",
         "medium" => "email",
         "user_agent" => "Element/1.12",
+        "user_type" => "bot",
+        "topic" => "What this room is about",
+        "join_rule" | "join_rules" | "visibility" => "public",
+        "history_visibility" => "shared",
+        "guest_access" => "forbidden",
+        "version" | "room_version" | "new_version" => "12",
+        "encryption" => "m.megolm.v1.aes-sha2",
+        "algorithm" => "m.megolm_backup.v1.curve25519-aes-sha2",
+        "presence" => "online",
+        "status" | "state" => "complete",
+        "base_url" => "https://matrix.example.org",
+        "media_type" => "image/png",
+        "lang" => "en",
+        "reason" => "Spam",
+        "password" | "new_password" => "a long passphrase",
+        "device_unused_fallback_key_types" => "signed_curve25519",
+        "state_key" => "",
+        "changed" | "left" | "m.heroes" | "members" | "invite" => "@alice:example.org",
+        "joined_rooms" => "!636q39766251:example.org",
+        "versions" => "v1.16",
         "next_batch" | "prev_batch" | "next_token" | "start" | "end" => "s42",
         _ if name.ends_with("room_id") => "!636q39766251:example.org",
         _ if name.ends_with("event_id") => "$143273582443PhrSn",

@@ -15,6 +15,14 @@ pub struct AnyObject(());
 
 /// An event of a room, as clients get it.
 #[derive(ToSchema)]
+#[schema(example = json!({
+    "type": "m.room.message",
+    "content": { "msgtype": "m.text", "body": "Hello" },
+    "event_id": "$143273582443PhrSn",
+    "sender": "@alice:example.org",
+    "origin_server_ts": 1_700_000_000_000_i64,
+    "room_id": "!636q39766251:example.org",
+}))]
 pub struct ClientEvent {
     #[schema(rename = "type")]
     event_type: String,

@@ -51,6 +51,7 @@ fn query() -> [Param; 11] {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ListedUser {
     /// The full user id.
+    #[schema(example = "@alice:example.org")]
     name: String,
     #[schema(required)]
     user_type: Option<String>,

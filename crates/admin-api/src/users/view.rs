@@ -32,12 +32,14 @@ pub(crate) struct ExternalIdView {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct UserView {
     /// The full user id.
+    #[schema(example = "@alice:example.org")]
     name: String,
     admin: bool,
     deactivated: bool,
     locked: bool,
     shadow_banned: bool,
     /// When the account was created, in **seconds**.
+    #[schema(example = 1_700_000_000)]
     creation_ts: i64,
     /// The application service that registered it in an exclusive namespace.
     #[schema(required)]

@@ -20,7 +20,7 @@ const MOST: i64 = 10_000;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Whois {
     user_id: String,
-    #[schema(value_type = BTreeMap<String, WhoisDevice>)]
+    #[schema(value_type = std::collections::BTreeMap<String, WhoisDevice>)]
     devices: WhoisDevices,
 }
 

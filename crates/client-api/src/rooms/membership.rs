@@ -83,7 +83,10 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("forgetRoom")
             .returns::<shape::Empty>(200)
             .summary("Forgets a room that was left")
-            .errors(&[(400, "M_UNKNOWN", "the account is still in the room")])
+            .errors(&[
+                (400, "M_UNKNOWN", "the account is still in the room"),
+                (404, "M_NOT_FOUND", "there is no such room"),
+            ])
             .spec(SPEC),
         v3(Method::GET, "joined_rooms", joined_rooms)
             .access(Access::Guest)

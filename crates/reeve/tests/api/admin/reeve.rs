@@ -391,7 +391,7 @@ on_both_engines! {
         };
         assert_eq!(check(|_| {}), "");
         assert_eq!(good.body["users"][0].get("user_type"), Some(&Value::Null));
-        for (change, complaint) in [
+        let breaks: [(fn(&mut Reply), &str); 8] = [
             (|reply| reply.status = 418, "does not know this status"),
             (|reply| { reply.body["users"][0].as_object_mut().unwrap().shift_remove("user_type"); }, "\"user_type\" is a required property"),
             (|reply| reply.body["users"][0]["locked"] = json!("no"), "is not of type \"boolean\""),
@@ -406,8 +406,8 @@ on_both_engines! {
                 },
                 "\"M_OTHER\" is not one of",
             ),
-        ] as [(fn(&mut Reply), &str); 8]
-        {
+        ];
+        for (change, complaint) in breaks {
             let wrong = check(change);
             assert!(wrong.contains(complaint), "{complaint}: {wrong}");
         }
