@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use reeve_db::{DbError, params, statements};
-use reeve_testkit::{Client, Config, Contract, Engine, Reply, START_MS, Server, on_both_engines};
 use http::Method;
+use reeve_db::{DbError, params, statements};
 use reeve_http::Content;
+use reeve_testkit::{Client, Config, Contract, Engine, Reply, START_MS, Server, on_both_engines};
 use serde_json::{Value, json};
 
 const AUDIT: &str = "/_reeve/admin/v1/audit";
