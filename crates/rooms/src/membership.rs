@@ -482,7 +482,8 @@ pub fn remove(
         // There is nothing to lift, and no state to change.
         Removal::Unban if memberships::find(tx, target, room.num)?.is_none() => {
             let powers = Powers::of(tx, room)?;
-            if powers.user(&user.user_id) < powers.action("kick") {
+            let own = powers.user(&user.user_id);
+            if own < powers.action("kick") || own <= powers.user(target) {
                 return Err(Error::forbidden("You don't have permission to unban"));
             }
             return Ok(());

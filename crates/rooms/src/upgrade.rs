@@ -172,6 +172,7 @@ fn carried_powers(
 ) -> Map<String, Value> {
     let mut content = membership::with_integers(content);
     let needed = highest_needed(&content);
+    let usual = content.get("users_default").and_then(Value::as_i64).unwrap_or(0);
     let users = content.entry("users").or_insert_with(|| json!({}));
     let Value::Object(users) = users else { return content };
     if rules.authorization.explicitly_privilege_room_creators {
@@ -187,7 +188,7 @@ fn carried_powers(
     for level in users.values_mut().filter(|level| level.as_i64() == Some(MAX_LEVEL)) {
         *level = json!(MAX_LEVEL - 1);
     }
-    let highest = users.values().filter_map(Value::as_i64).max().unwrap_or(0);
+    let highest = users.values().filter_map(Value::as_i64).max().unwrap_or(0).max(usual);
     let level = highest.saturating_add(1).max(needed).clamp(CREATOR_LEVEL, MAX_LEVEL);
     for user_id in privileged {
         users.insert(user_id.clone(), json!(level));

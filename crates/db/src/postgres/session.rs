@@ -118,10 +118,6 @@ pub(super) fn failure(error: &postgres::Error) -> DbError {
     if matches!(*code, SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED) {
         return DbError::Serialization;
     }
-    // Such as a server that became the copy of another.
-    if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
-        return DbError::Unavailable(server.message().to_owned());
-    }
     if matches!(*code, SqlState::QUERY_CANCELED | SqlState::LOCK_NOT_AVAILABLE) {
         return DbError::Timeout;
     }

@@ -17,7 +17,8 @@ pub fn log_filter(text: &str) -> Result<EnvFilter, String> {
             Some((name, level)) if !level.contains([']', '}']) => (name, level),
             _ => ("", *directive),
         };
-        if level.trim().parse::<LevelFilter>().is_err() {
+        // The library takes nothing for a level, too.
+        if level.trim().is_empty() || level.trim().parse::<LevelFilter>().is_err() {
             let what = if name.is_empty() { "" } else { " behind the =" };
             return Err(format!(
                 "expected a level (off, error, warn, info, debug or trace), or PART=LEVEL such as reeve_db=debug, \

@@ -68,10 +68,12 @@ fn everybody_sees_one_order() {
         let (alice, bob) = (first.user("alice").await, second.user("bob").await);
         let room = create_public(&alice).await;
         join(&bob, &room).await;
+        let whole = filter(&json!({ "room": { "timeline": { "limit": 100 } } }));
         let watch = async |client: &Client, since: String| {
             let (mut since, mut seen) = (since, Vec::new());
             while seen.len() < 2 * EACH {
-                let sync = sync_with(client, &format!("timeout=5000&since={}", enc(&since))).await;
+                let query = format!("timeout=5000&since={}&{whole}", enc(&since));
+                let sync = sync_with(client, &query).await;
                 seen.extend(bodies(timeline(&sync, &room)).into_iter().map(ToOwned::to_owned));
                 since = next(&sync);
             }

@@ -124,9 +124,9 @@ on_both_engines! {
         let first = ok(bob.post(&format!("{SLIDING}?timeout=0"), sliding(Some(&undone.to_device))).await);
         let events = list(&first, "/extensions/to_device/events");
         assert_eq!((events.len(), at(&events[0], "/type")), (1, "org.example.kept"));
-        let path = format!("/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device/D/events");
+        let path = "/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device/D/events";
         for (token, status) in [(&*undone.to_device, 404), ("nonsense", 400)] {
-            assert_eq!(bob.post(&path, json!({ "next_batch": token })).await.status, status);
+            assert_eq!(bob.post(path, json!({ "next_batch": token })).await.status, status);
         }
     }
 

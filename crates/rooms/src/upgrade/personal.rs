@@ -102,8 +102,11 @@ fn copy_push_rules(
     if changed { push::set_rules(tx, home, user_num, rules, before) } else { Ok(()) }
 }
 
-/// The rules that a user made about a room, as JSON.
-fn rules_about(rules: &Ruleset, room_id: &str) -> Result<Vec<(RuleKind, Map<String, Value>)>, Error> {
+/// A push rule as JSON, and its kind.
+type Rule = (RuleKind, Map<String, Value>);
+
+/// The rules that a user made about a room.
+fn rules_about(rules: &Ruleset, room_id: &str) -> Result<Vec<Rule>, Error> {
     let mut about = Vec::new();
     if let Some(rule) = rules.room.iter().find(|rule| rule.rule_id == room_id) {
         about.push((RuleKind::Room, serde_json::to_value(rule)));

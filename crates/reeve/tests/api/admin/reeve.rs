@@ -257,7 +257,7 @@ on_both_engines! {
         let refused = stranger.get("/health").await;
         let why = match server.engine() {
             Engine::Sqlite => "attempt to write a readonly database",
-            Engine::Postgres => "cannot execute INSERT in a read-only transaction",
+            Engine::Postgres => "database fault: 25006: cannot execute INSERT in a read-only transaction",
         };
         let error = format!("The database takes no writes: {why}");
         assert_eq!(refused, (503, json!({ "errcode": "M_UNKNOWN", "error": error })));

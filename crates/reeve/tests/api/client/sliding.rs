@@ -555,6 +555,26 @@ on_both_engines! {
         assert!(silent["extensions"].get("account_data").is_none_or(Value::is_null), "{silent}");
     }
 
+    async fn settings_that_follow_into_an_upgraded_room(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let old = create_version(&alice, "10").await;
+        join(&bob, &old).await;
+        ok(bob.put(&format!("{CS}/user/@bob:test/rooms/{}/tags/u.mine", enc(&old)), json!({})).await);
+        ok(bob.put(&format!("{CS}/pushrules/global/room/{}", enc(&old)), json!({ "actions": [] })).await);
+        set_data(&bob, "m.direct", json!({ "@alice:test": [old] })).await;
+        let body = with_extension("account_data");
+        let first = slide(&bob, &body).await;
+        let upgraded = ok(alice.post(&room_path(&old, "upgrade"), json!({ "new_version": "11" })).await);
+        let new = at(&upgraded, "/replacement_room");
+        join(&bob, new).await;
+        let came = slide_on(&bob, &first, &body).await;
+        let data = &came["extensions"]["account_data"];
+        assert_eq!(content(of_kind(list(&data["rooms"][new], ""), "m.tag")), &json!({ "tags": { "u.mine": {} } }));
+        let global = list(data, "/global");
+        assert_eq!(content(of_kind(global, "m.direct")), &json!({ "@alice:test": [old, new] }));
+        assert_eq!(content(of_kind(global, "m.push_rules"))["global"]["room"][0]["rule_id"], new);
+    }
+
     async fn receipts_and_typing(server: Server) {
         let (alice, bob) = (server.user("alice").await, server.user("bob").await);
         let room = named(&alice, "room").await;

@@ -120,8 +120,13 @@ impl Place<'_> {
                 self.endpoint(who, Some(whom), "ban", self.remove(true, who, whom, "ban"))
             }
             Deed::Unban(who, whom) => {
-                let banned = self.is(whom, "ban");
-                self.endpoint(who, Some(whom), "unban", self.remove(banned, who, whom, "leave"))
+                // Where there never was a membership, who could take a ban back is told that there is none.
+                let (banned, stranger) = (self.is(whom, "ban"), self.is(whom, ""));
+                let outcome = match self.remove(banned || stranger, who, whom, "leave") {
+                    Outcome::One(_) if stranger => Outcome::Nothing,
+                    outcome => outcome,
+                };
+                self.endpoint(who, Some(whom), "unban", outcome)
             }
             Deed::Member(who, whom, membership) => self.put(self.member(who, whom, membership, false)),
             Deed::JoinRule(who, rule) => {

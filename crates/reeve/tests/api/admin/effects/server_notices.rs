@@ -155,9 +155,9 @@ on_both_engines! {
     #[config(|config| {
         with_notices(config);
         config.rooms.notices.auto_join = true;
-        config.rooms.notices.display_name = "Operator".to_owned();
+        "Operator".clone_into(&mut config.rooms.notices.display_name);
         config.rooms.notices.avatar_url = Some("mxc://test/face".to_owned());
-        config.rooms.notices.room_name = "News".to_owned();
+        "News".clone_into(&mut config.rooms.notices.room_name);
         config.rooms.notices.room_topic = Some("About this server".to_owned());
         config.rooms.notices.room_avatar_url = Some("mxc://test/room".to_owned());
     })]
@@ -181,8 +181,8 @@ on_both_engines! {
         leave(&alice, &room).await;
         let (token, of_alice) = (admin.token.clone().unwrap(), alice.token.clone().unwrap());
         server.restart(|config| {
-            config.rooms.notices.display_name = "Staff".to_owned();
-            config.rooms.notices.room_name = "More news".to_owned();
+            "Staff".clone_into(&mut config.rooms.notices.display_name);
+            "More news".clone_into(&mut config.rooms.notices.room_name);
             config.rooms.notices.room_topic = None;
             config.rooms.notices.room_avatar_url = Some("mxc://test/other".to_owned());
         }).await;

@@ -1,7 +1,8 @@
 //! `presence/{userId}/status`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use reeve_model::clock::monotonic;
 use reeve_testkit::{Client, on_both_engines, tokio};
 use serde_json::json;
 
@@ -92,7 +93,7 @@ on_both_engines! {
         let phone = server.log_in("alice", "alice's password").await;
         create_public(&alice).await;
         let (since, of_phone) = (now(&alice).await, now(&phone).await);
-        let began = Instant::now();
+        let began = monotonic();
         let poll = async |client: &Client, since: &str, presence: &str| {
             let query = format!("timeout=1500&set_presence={presence}&since={}", enc(since));
             let came = sync_with(client, &query).await;

@@ -293,6 +293,12 @@ on_both_engines! {
                 kick(&alice, &new, "@bob:test").await;
             }
         }
+        // Also where everybody has much.
+        let mut body = with("12", json!({}), none.clone());
+        body["power_level_content_override"]["users_default"] = json!(170);
+        let old = create(&alice, body).await;
+        let new = upgrade(&alice, &old, json!({ "new_version": "11" })).await;
+        assert_eq!(power_users(&alice, &new).await, json!({ "@alice:test": 171 }));
         // The same for one who upgrades and is no creator.
         let old = create(&alice, with("12", json!({ "@bob:test": 200 }), none.clone())).await;
         join(&bob, &old).await;

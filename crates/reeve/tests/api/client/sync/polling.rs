@@ -99,8 +99,8 @@ on_both_engines! {
         let sliding = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
         let wanted = json!({ "extensions": { "e2ee": { "enabled": true } } });
         let (since, first) = (now(&alice).await, ok(alice.post(sliding, wanted.clone()).await));
-        let query = format!("timeout=1500&since={}", enc(&since));
-        let path = format!("{sliding}?timeout=1500&pos={}", enc(at(&first, "/pos")));
+        let query = format!("timeout=6000&since={}", enc(&since));
+        let path = format!("{sliding}?timeout=6000&pos={}", enc(at(&first, "/pos")));
         let (came, slid, ()) = tokio::join!(
             sync_with(&alice, &query),
             alice.post(&path, wanted),
