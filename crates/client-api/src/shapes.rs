@@ -3,6 +3,11 @@
 //! it is marked as required.
 
 #![expect(dead_code, reason = "documents bodies that are read and written key by key")]
+#![expect(
+    clippy::struct_field_names,
+    clippy::zero_sized_map_values,
+    reason = "the keys are the specification's"
+)]
 
 use std::collections::BTreeMap;
 

@@ -170,7 +170,7 @@ pub(crate) const DIRECTIONS: [(&str, bool); 2] = [("b", true), ("f", false)];
 #[derive(Clone)]
 pub enum Content {
     /// JSON: the name of its schema, and the schema.
-    Json(String, RefOr<Schema>),
+    Json(String, Box<RefOr<Schema>>),
     /// A text of this media type.
     Text(&'static str),
     /// Bytes of any media type.
@@ -397,7 +397,7 @@ impl Route {
 
     fn json<T: utoipa::ToSchema>(&mut self) -> Content {
         T::schemas(&mut self.doc.schemas);
-        Content::Json(T::name().into_owned(), T::schema())
+        Content::Json(T::name().into_owned(), Box::new(T::schema()))
     }
 
     /// Its request body, a JSON object that must be there.

@@ -44,7 +44,7 @@ impl Contract {
 
     /// The contract that a document describes. A key of an answer that the document does not know breaks it, too.
     pub fn new(document: &Value) -> Self {
-        let described = document["components"]["schemas"].as_object().expect("schemas");
+        let described = document.pointer("/components/schemas").and_then(Value::as_object).expect("schemas");
         let mut schemas: Map<String, Value> =
             described.iter().map(|(name, schema)| (name.clone(), local(schema))).collect();
         // The parts of one object must let each other's keys pass.
@@ -68,7 +68,7 @@ impl Contract {
         let mut answers = HashMap::new();
         for (path, operations) in document["paths"].as_object().expect("paths") {
             for (method, operation) in operations.as_object().expect("operations") {
-                if let Some(body) = operation["requestBody"]["content"].get("application/json") {
+                if let Some(body) = operation.pointer("/requestBody/content/application~1json") {
                     place(&body["schema"]);
                 }
                 for (status, response) in operation["responses"].as_object().expect("responses") {

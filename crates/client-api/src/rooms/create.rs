@@ -22,6 +22,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("Creates a room")
             .errors(&[
                 (400, "M_ROOM_IN_USE", "the alias is taken"),
+                (400, "M_TOO_LARGE", "the account made as many aliases as it may"),
                 (400, "M_INVALID_ROOM_STATE", "the room would not accept its own initial state"),
                 (400, "M_UNKNOWN", "more users are invited than may be at once"),
                 (400, "M_UNSUPPORTED_ROOM_VERSION", "the room version is not supported"),

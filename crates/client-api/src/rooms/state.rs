@@ -4,9 +4,9 @@ use http::Method;
 use reeve_accounts::sessions::Session;
 use reeve_http::limits::{self, Bucket};
 use reeve_http::{Access, Answer, Call, Limit, MatrixError, Param, Route, reply, shape};
-use reeve_rooms::Error;
 use reeve_rooms::send::{self, Sent};
 use reeve_rooms::view::View;
+use reeve_rooms::{Error, event};
 use reeve_store::events;
 use serde_json::{Value, json};
 
@@ -35,6 +35,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("Sets a piece of state")
             .errors(&[
                 (400, "M_BAD_ALIAS", "an alias does not stand for the room"),
+                (400, "M_UNKNOWN", "a power level is that of no user id"),
                 (400, "M_BAD_JSON", "the content is not canonical JSON, or not right for the type"),
                 (403, "M_FORBIDDEN", "the rules of the room forbid it"),
                 (403, "M_INVITE_BLOCKED", "the invited person takes no invites"),
@@ -96,12 +97,12 @@ async fn one(call: Call) -> Answer {
             let room = open(&view, tx, &room_id)?;
             let at = room.state_pos(i64::MAX - 1);
             let found = events::state_at(tx, room.room.num, &event_type, &state_key, at)?;
-            let shown = room.show_plain(&found.ok_or(Error::NotFound("Event not found."))?)?;
+            let found = found.ok_or(Error::NotFound("Event not found."))?;
             if whole {
-                Ok(shown.to_value())
-            } else {
-                serde_json::to_value(shown.content).map_err(Error::internal)
+                return Ok(room.show_plain(&found)?.to_value());
             }
+            // What the state of a room is stays known when who set it was erased.
+            Ok(serde_json::Value::Object(event::content(&found, &room.rules)?))
         })
         .await?;
     reply::ok(&answer)

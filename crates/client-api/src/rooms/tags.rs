@@ -28,6 +28,10 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns::<shape::Empty>(200)
             .summary("Gives a room a tag")
             .errors(FORBIDDEN)
+            .errors(&[
+                (400, "M_TOO_LARGE", "the account would have more pieces of account data than it may"),
+                (413, "M_TOO_LARGE", "the account would have more bytes of account data than it may"),
+            ])
             .spec(TAGS),
         v3(Method::DELETE, "user/{user_id}/rooms/{room_id}/tags/{tag}", delete_tag)
             .id("deleteRoomTag")

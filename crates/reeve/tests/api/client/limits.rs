@@ -287,7 +287,7 @@ on_both_engines! {
         // What comes to nothing costs nothing, and neither does joining what was joined.
         for _ in 0..5 {
             assert_eq!(code(&try_join(&bob, &private).await), (403, "M_FORBIDDEN"));
-            assert_eq!(try_join(&bob, "!unknown:test").await.status, 404);
+            assert_eq!(try_join(&bob, "!unknown:test").await.status, 403);
         }
         for room in [&rooms[0], &rooms[0], &rooms[0], &rooms[1]] {
             ok(try_join(&bob, room).await);
