@@ -7,6 +7,7 @@ use reeve_model::{Ctx, User};
 use reeve_store::events;
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, user_search, users};
+use ruma::RoomId;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -112,8 +113,9 @@ pub fn create_alias(
     if rooms::alias(tx, alias)?.is_some() {
         return Err(Error::AliasInUse(format!("Room alias {alias} already exists")));
     }
+    let is_id = RoomId::parse(room_id).is_ok();
     let missing = || {
-        if user.admin {
+        if user.admin || !is_id {
             Error::Invalid(format!("Room {room_id} does not exist"))
         } else {
             Error::forbidden("You must be in the room to create an alias for it")

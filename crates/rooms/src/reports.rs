@@ -6,6 +6,7 @@ use reeve_model::{Ctx, User};
 use reeve_store::reports::Kind;
 use reeve_store::rooms;
 use reeve_store::{events, reports, users};
+use ruma::RoomId;
 
 use crate::Home;
 use crate::error::Error;
@@ -72,6 +73,7 @@ pub fn room(
     reason: &str,
 ) -> Result<(), Error> {
     check_reason(reason)?;
+    RoomId::parse(room_id).map_err(|error| Error::Invalid(error.to_string()))?;
     check_count(tx, home, Kind::Room, &user.user_id)?;
     if rooms::find(tx, room_id)?.is_some() {
         reports::insert_room(tx, room_id, &user.user_id, reason, ctx.now)?;

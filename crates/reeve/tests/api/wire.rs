@@ -13,7 +13,7 @@ use serde_json::json;
 const SOON: Duration = Duration::from_secs(20);
 
 /// How long the busiest machine may take for what needs several answers.
-const LATER: Duration = Duration::from_secs(120);
+const LATER: Duration = Duration::from_mins(2);
 /// Of how many pieces of a megabyte a long answer consists: more than the system takes for who reads nothing.
 const PIECES: usize = 20;
 

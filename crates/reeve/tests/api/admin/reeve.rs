@@ -69,6 +69,9 @@ async fn queue(server: &Server, jobs: &'static [(&'static str, &'static str, &'s
 /// Which of the entries a filter lets through.
 type Wanted = fn(i64) -> bool;
 
+/// What breaks an answer.
+type Break = fn(&mut Reply);
+
 on_both_engines! {
     async fn the_audit_log_tells_who_did_what(server: Server) {
         let admin = server.admin().await;
@@ -391,7 +394,7 @@ on_both_engines! {
         };
         assert_eq!(check(|_| {}), "");
         assert_eq!(good.body["users"][0].get("user_type"), Some(&Value::Null));
-        let breaks: [(fn(&mut Reply), &str); 8] = [
+        let breaks: [(Break, &str); 8] = [
             (|reply| reply.status = 418, "does not know this status"),
             (|reply| { reply.body["users"][0].as_object_mut().unwrap().shift_remove("user_type"); }, "\"user_type\" is a required property"),
             (|reply| reply.body["users"][0]["locked"] = json!("no"), "is not of type \"boolean\""),

@@ -83,7 +83,6 @@ struct Shown {
     event_id: String,
     room_id: Option<String>,
     is_state: bool,
-    #[expect(dead_code, reason = "a failing test shows where the event was")]
     answer: String,
 }
 
@@ -337,7 +336,7 @@ impl<'a> World<'a> {
                 self.check(*who, &told).await;
             }
         }
-        if self.number % 4 == 0 {
+        if self.number.is_multiple_of(4) {
             self.tokens.push(now(&self.people[WITNESS]).await);
         }
     }
@@ -478,7 +477,7 @@ impl<'a> World<'a> {
             };
             let forgot = room.room_id == self.room && self.forgot.contains(&who);
             let as_state = || shown.is_state && room.knows_state(&client.user_id, forgot, &shown.event_id);
-            assert!(known || as_state(), "{shown:?} for {}", client.user_id);
+            assert!(known || as_state(), "{shown:?} for {} in {}", client.user_id, shown.answer);
         }
     }
 
