@@ -108,7 +108,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns::<shapes::Notifications>(200)
             .summary("The events that notified the account")
             .query([
-                Param::integer("from", "where to start"),
+                Param::text("from", "where to start"),
                 Param::integer("limit", "how many"),
                 Param::word("only", &["highlight"], "`highlight` for those that stand out"),
             ])

@@ -225,6 +225,10 @@ impl From<MediaError> for MatrixError {
         let text = error.to_string();
         match error {
             MediaError::Db(error) => error.into(),
+            // Whose upload it was: the session ended with the account.
+            MediaError::Account(AccountError::Deactivated) => {
+                Self::unknown_token("Invalid access token passed.", false)
+            }
             MediaError::Account(error) => error.into(),
             MediaError::Store(_) => Self::internal(text),
             MediaError::NotFound | MediaError::UnknownId => Self::not_found(text),
