@@ -217,7 +217,8 @@ fn check_voip(settings: &Settings, problems: &mut Problems) {
     if voip.turn_username.is_some() != voip.turn_password.is_some() {
         problems.add("voip.turn_username", "must be set together with voip.turn_password");
     }
-    if !voip.turn_uris.is_empty() && voip.turn_shared_secret.is_none() && voip.turn_username.is_none() {
+    let has_credentials = voip.turn_shared_secret.is_some() || voip.turn_username.is_some();
+    if !voip.turn_uris.is_empty() && voip.turn_uris.iter().all(is_uri) && !has_credentials {
         let problem = "must be set, or voip.turn_username, when voip.turn_uris is set";
         problems.add("voip.turn_shared_secret", problem);
     }

@@ -311,6 +311,7 @@ fn every_secret_can_come_from_a_file() {
         // A password needs its user.
         let mut pairs = vec![(path_variable.as_str(), path)];
         pairs.extend((key == "email.password").then_some(("REEVE_EMAIL__USER", "u")));
+        pairs.extend((key == "voip.turn_password").then_some(("REEVE_VOIP__TURN_USERNAME", "u")));
 
         drop(fs::remove_file(path));
         let error = load_environment(&pairs).unwrap_err();

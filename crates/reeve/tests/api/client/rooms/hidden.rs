@@ -33,7 +33,6 @@ fn requests(room: &str, event: &str) -> Vec<(Method, String, Value)> {
         "ban",
         "unban",
         &format!("report/{id}"),
-        &format!("receipt/m.read/{id}"),
         "read_markers",
     ] {
         let mut body =
