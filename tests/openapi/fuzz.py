@@ -34,6 +34,7 @@ class Server:
         # Settings of whoever runs this stay out of it.
         environment = {key: value for key, value in os.environ.items() if not key.startswith("REEVE_")} | {
             "REEVE_REGISTRATION__ENABLED": "true",
+            "REEVE_REGISTRATION__WITHOUT_VERIFICATION": "true",
             "REEVE_REGISTRATION__SHARED_SECRET": self.secret,
             "REEVE_RATE_LIMITS__ENABLED": "false",
         }
