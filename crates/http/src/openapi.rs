@@ -222,6 +222,9 @@ fn refusals(route: &Route) -> Vec<Refusal> {
     if route.limit != Limit::None {
         add(429, "M_LIMIT_EXCEEDED", "too many requests");
     }
+    if route.repeatable {
+        add(429, "M_LIMIT_EXCEEDED", "too many answers wait to be taken");
+    }
     add(500, "M_UNKNOWN", "the server failed; its log says why");
     add(503, "M_UNKNOWN", "the database is not available, or the server is too busy");
     all
