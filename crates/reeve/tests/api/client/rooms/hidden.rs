@@ -33,14 +33,12 @@ fn requests(room: &str, event: &str) -> Vec<(Method, String, Value)> {
         "ban",
         "unban",
         &format!("report/{id}"),
-        "read_markers",
     ] {
         let mut body =
             if rest.contains("ban") || matches!(rest, "invite" | "kick") { whom.clone() } else { json!({}) };
         match rest {
             "report" => body["reason"] = json!("x"),
             "upgrade" => body["new_version"] = json!("11"),
-            "read_markers" => body["m.read"] = json!(event),
             _ => {}
         }
         requests.push(here(&post, rest, body));
