@@ -211,15 +211,7 @@ impl Call {
         E: From<DbError> + Into<MatrixError> + Send + 'static,
         F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
-        let (route, now) = (Arc::clone(&self.route), self.now);
-        let credentials = self.session.as_ref().map(|session| session.token_hash);
-        let deed = move |tx: &mut Tx<'_>| -> Result<T, MatrixError> {
-            if let Some(session) = auth::authenticate(tx, &route, credentials.as_ref(), now)? {
-                auth::permit(&route, &session)?;
-            }
-            f(tx).map_err(Into::into)
-        };
-        self.app.db.write(deed).await
+        self.authorised(move |tx, _| f(tx).map_err(Into::into)).await
     }
 
     /// Does a deed of the caller, as [`Call::write`] does. The deed gets the caller's session as the transaction sees
@@ -230,12 +222,22 @@ impl Call {
         E: From<DbError> + Into<MatrixError> + Send + 'static,
         F: Fn(&mut Tx<'_>, &Session) -> Result<T, E> + Send + 'static,
     {
-        let (route, now, credentials) = (Arc::clone(&self.route), self.now, self.session()?.token_hash);
+        self.authorised(move |tx, session| f(tx, present(session)?).map_err(Into::into)).await
+    }
+
+    /// Writes with the caller's session as the transaction sees it, if the route still lets the caller in.
+    async fn authorised<T: Send + 'static>(
+        &self,
+        f: impl Fn(&mut Tx<'_>, Option<&Session>) -> Result<T, MatrixError> + Send + 'static,
+    ) -> Result<T, MatrixError> {
+        let (route, now) = (Arc::clone(&self.route), self.now);
+        let credentials = self.session.as_ref().map(|session| session.token_hash);
         let deed = move |tx: &mut Tx<'_>| -> Result<T, MatrixError> {
-            let session = auth::authenticate(tx, &route, Some(&credentials), now)?;
-            let session = present(session.as_ref())?;
-            auth::permit(&route, session)?;
-            f(tx, session).map_err(Into::into)
+            let session = auth::authenticate(tx, &route, credentials.as_ref(), now)?;
+            if let Some(session) = &session {
+                auth::permit(&route, session)?;
+            }
+            f(tx, session.as_ref())
         };
         self.app.db.write(deed).await
     }
