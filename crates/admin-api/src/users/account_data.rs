@@ -1,4 +1,4 @@
-//! What the clients of an account keep on the server.
+//! Account data: what the clients of an account store on the server.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::target;
 /// Contents by type.
 type ByType = BTreeMap<String, Value>;
 
-/// Everything that the clients of an account keep on the server.
+/// All account data of an account.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AccountDataAnswer {
     account_data: AccountData,
