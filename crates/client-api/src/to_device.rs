@@ -1,4 +1,4 @@
-//! Messages from device to device.
+//! To-device messages.
 //! <https://spec.matrix.org/v1.18/client-server-api/#send-to-device-messaging>
 
 use http::Method;
@@ -18,9 +18,9 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("sendToDevice")
             .takes::<shapes::ToDevice>()
             .returns::<shape::Empty>(200)
-            .summary("Sends messages to devices; the same transaction id sends them once")
+            .summary("Sends messages to devices, once for each transaction id")
             .description(
-                "A message waits until a sync of the device acknowledges it. When more wait for a device than may, the \
+                "A message is queued until a sync of the device acknowledges it. If the queue of a device exceeds its limit, the \
                  oldest are dropped. Messages to devices that do not exist are lost.",
             )
             .errors(&[
@@ -28,7 +28,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 (
                     413,
                     "M_TOO_LARGE",
-                    "there are more than 5000 messages, one is longer than 64 KiB, or what all devices would get is \
+                    "there are more than 5000 messages, one is longer than 64 KiB, or the total size for all devices is \
                      more than 16 MiB",
                 ),
             ])
