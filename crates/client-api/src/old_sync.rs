@@ -78,7 +78,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns::<shape::ClientEvent>(200)
             .summary("Returns an event")
             .description("Deprecated: `/rooms/{room_id}/event/{event_id}` replaces it.")
-            .errors(&[(404, "M_NOT_FOUND", "there is no such event, or it may not be seen")])
+            .errors(&[(404, "M_NOT_FOUND", "there is no such event, or it is not visible")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3eventseventid"),
     ]
 }

@@ -27,7 +27,7 @@ pub fn new_media_id() -> String {
     random::letters(MEDIA_ID)
 }
 
-/// Refuses if `bytes` more would exceed the account's limit. The limit of the server is checked when the bytes
+/// Refuses if `length` more bytes would exceed the account's limit. The limit of the server is checked when the bytes
 /// are complete: they may be stored already.
 pub fn check_room(tx: &ReadTx<'_>, settings: &Settings, user_num: i64, length: i64) -> Result<(), Error> {
     let Some(most) = settings.max_bytes_per_account else { return Ok(()) };
@@ -35,7 +35,7 @@ pub fn check_room(tx: &ReadTx<'_>, settings: &Settings, user_num: i64, length: i
     if used.saturating_add(length) > most { Err(Error::AccountFull) } else { Ok(()) }
 }
 
-/// Stores the blob of an upload, unless it exists or exceeds the server's limit; returns its number.
+/// Finds the blob of an upload, or stores it if the server's limit allows that; returns its number.
 fn put_blob(tx: &mut Tx<'_>, settings: &Settings, stored: &Stored, now: i64) -> Result<i64, Error> {
     let used = |tx: &ReadTx<'_>| -> Result<i64, Error> {
         Ok(if settings.max_bytes.is_some() { media_users::totals(tx)?.bytes } else { 0 })
