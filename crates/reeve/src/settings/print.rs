@@ -15,8 +15,8 @@ use super::{
 const WITH_FLAG: [&str; 4] = ["server_name", "listen", "data_dir", "database"];
 
 impl Loaded {
-    /// The effective settings as a settings file: each with its documentation and the place its value comes
-    /// from. Values that contain a secret stand masked in a comment.
+    /// The effective settings as a settings file: each with its documentation and the source of its value.
+    /// Values that contain a secret are masked, in a comment.
     pub fn to_toml(&self) -> String {
         let mut out = format!("# Settings of Reeve {}.\n", env!("CARGO_PKG_VERSION"));
         for entry in entries(&self.settings) {

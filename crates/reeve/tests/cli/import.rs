@@ -280,7 +280,7 @@ fn accounts_come_and_are_refused(postgres: Option<&Postgres>) {
     let dry = [&IMPORT[..], &["--dry-run"]].concat();
     let alone = output(folder, postgres, &dry);
     assert_eq!(text(&alone.stdout), format!("2 would be added\n0 there already\n{n} refused\n{reasons}"));
-    assert!(text(&alone.stderr).contains(": only the file is checked\n"), "{}", text(&alone.stderr));
+    assert!(text(&alone.stderr).contains(": checking the file only\n"), "{}", text(&alone.stderr));
     assert_eq!(alone.status.code(), Some(1));
     let mut left = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
     left.sort();
@@ -406,7 +406,7 @@ fn a_large_import_is_killed_and_goes_on() {
     drop(input);
     assert_eq!(
         fails(folder, &["user", "list"]),
-        "accounts are being imported, or an import was broken off: the next start of the server, or of an import, ends it"
+        "accounts are being imported, or an import was interrupted: the next start of the server, or of an import, completes it"
     );
 
     // A copy goes on with the import, the original with a server. The command above has left nothing outside the file.

@@ -190,7 +190,7 @@ fn accounts_without_a_server() {
 /// What is said where there is no database.
 fn no_database(folder: &Path) -> String {
     format!(
-        "there is no database sqlite:{}: give the --data-dir or --database of the server, or make one with reeve \
+        "there is no database sqlite:{}: give the --data-dir or --database of the server, or create one with reeve \
          database create",
         folder.join("reeve-data/reeve.db").display()
     )
@@ -221,8 +221,8 @@ fn nothing_but_the_server_makes_a_database_unasked() {
     assert_eq!(fails(folder, &["database", "migrate"]), no_database(folder));
 
     let url = format!("sqlite:{}", folder.join("reeve-data/reeve.db").display());
-    assert_eq!(prints(folder, &["database", "create"]), format!("made the database {url}\n"));
-    assert_eq!(fails(folder, &["database", "create"]), format!("there is a database {url} already"));
+    assert_eq!(prints(folder, &["database", "create"]), format!("created the database {url}\n"));
+    assert_eq!(fails(folder, &["database", "create"]), format!("the database {url} exists already"));
     let list = reeve(folder, &["user", "list"]).output().unwrap();
     assert_eq!(text(&list.stderr), format!("reeve: the database is {url}\n"));
     assert_eq!(
@@ -597,7 +597,7 @@ fn settings_are_printed_and_checked() {
     assert_eq!(many.status.code(), Some(1));
     assert_eq!(
         text(&many.stderr),
-        "reeve: enable_registration is a setting of Synapse; here it is registration.enabled (environment variable \
+        "reeve: enable_registration is a setting of Synapse; its name here is registration.enabled (environment variable \
          REEVE_ENABLE_REGISTRATION)\n\
          reeve: server_name: server name is not a valid IP address or domain name (--server-name)\n\
          reeve: log.filter: expected a level (off, error, warn, info, debug or trace), or PART=LEVEL such as \
@@ -704,7 +704,7 @@ fn backups() {
     let checked = prints(folder, &["database", "check"]);
     assert_eq!(
         checked,
-        format!("found nothing wrong with {}\n", folder.join("reeve-data/reeve.db").display())
+        format!("no faults in {}\n", folder.join("reeve-data/reeve.db").display())
     );
     // What happens later is not in it.
     prints(folder, &["user", "create", "bob", "--no-password"]);
@@ -713,7 +713,7 @@ fn backups() {
     let of_copy = ["--database", "sqlite:copy.db"];
     assert_eq!(
         prints(folder, &[&of_copy[..], &["database", "check"]].concat()),
-        format!("found nothing wrong with {}\n", folder.join("copy.db").display())
+        format!("no faults in {}\n", folder.join("copy.db").display())
     );
     let listed = prints(folder, &[&of_copy[..], &["user", "list"]].concat());
     assert!(listed.contains("@alice:localhost") && !listed.contains("@bob:localhost"), "{listed}");
