@@ -412,5 +412,5 @@ fn every_key_is_documented() {
 fn the_page_about_the_settings_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/settings.md");
     let page = fs::read_to_string(&path).unwrap_or_default();
-    assert!(page == markdown(), "write docs/settings.md anew: reeve config --markdown > docs/settings.md");
+    assert!(page == markdown(), "docs/settings.md is outdated: reeve config --markdown > docs/settings.md");
 }
