@@ -131,7 +131,7 @@ impl Db {
     /// that was committed before the call.
     ///
     /// # Errors
-    /// What the closure returns, and any [`DbError`] that kept it from running or lost its transaction.
+    /// The closure's error, or any [`DbError`] that kept it from running or lost its transaction.
     pub async fn read<T, E, F>(&self, f: F) -> Result<T, E>
     where
         F: Fn(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
@@ -148,7 +148,7 @@ impl Db {
     /// touches nothing but its `Tx`. It runs even if the caller stops waiting.
     ///
     /// # Errors
-    /// What the closure returns, and any [`DbError`] that kept it from running or lost its transaction.
+    /// The closure's error, or any [`DbError`] that kept it from running or lost its transaction.
     pub async fn write<T, E, F>(&self, f: F) -> Result<T, E>
     where
         F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,

@@ -52,7 +52,7 @@ impl Service {
         }
     }
 
-    /// Answers one request from a peer.
+    /// Handles one request from a peer.
     pub async fn answer(&self, peer: IpAddr, request: Request<Body>) -> Response {
         let started = clock::monotonic();
         let _in_flight = self.app.metrics.enter();

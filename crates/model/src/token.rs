@@ -44,7 +44,6 @@ fn number(text: &str) -> Option<i64> {
 
 /// A place in the stream: just after a position. In full `s40_38.qWeRtYuI`, in short `s40`; lists that once had
 /// plain numbers as tokens still read these.
-/// plain numbers as tokens once still read these.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// The position.

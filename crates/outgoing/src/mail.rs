@@ -15,7 +15,7 @@ const STEP_WITHIN: Duration = Duration::from_secs(15);
 /// Timeout of the whole delivery.
 const SENT_WITHIN: Duration = Duration::from_mins(1);
 
-/// How the connection to the server is encrypted.
+/// The encryption of the connection to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailTls {
     /// TLS from the beginning.
@@ -33,7 +33,7 @@ pub struct MailSettings {
     pub host: String,
     /// Its port; by default that of the kind of encryption.
     pub port: Option<u16>,
-    /// How the connection is encrypted.
+    /// The encryption of the connection.
     pub tls: MailTls,
     /// User name and password, if it requires them.
     pub credentials: Option<(String, String)>,

@@ -3,7 +3,6 @@
 //! A mail is sent when a notification was unread for ten minutes. It contains all unread messages that no mail
 //! contained before. Each room in it then waits before it causes another mail, twice as long each time, up to a
 //! day; a room without mails for two days starts from the beginning.
-//! time, up to a day; a room that nothing was written about for two days starts anew.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

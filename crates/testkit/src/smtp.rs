@@ -25,7 +25,7 @@ pub struct Received {
 
 /// A mail server on a free port of 127.0.0.1.
 pub struct Smtp {
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: SocketAddr,
     mails: Mutex<mpsc::UnboundedReceiver<Received>>,
     closed: Arc<AtomicBool>,
