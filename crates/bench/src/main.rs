@@ -1,4 +1,5 @@
-//! The benchmark of Reeve: seeds accounts and rooms, starts the server, and measures it over HTTP. See `docs/benchmarks.md`.
+//! The benchmark of Reeve: seeds accounts and rooms, starts the server, and measures it over HTTP. See
+//! `docs/benchmarks.md`.
 
 mod database;
 mod fuzz;

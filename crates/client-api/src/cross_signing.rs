@@ -20,8 +20,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .interactive()
             .summary("Stores the cross-signing keys of the account")
             .description(
-                "The first keys, and the same keys again, need no authentication. Replacing keys needs authentication, \
-                 unless an administrator allowed it.",
+                "The first keys, and the same keys again, need no authentication. Replacing keys needs \
+                 authentication, unless an administrator allowed it.",
             )
             .errors(&[
                 (400, "M_BAD_JSON", "a key is malformed"),

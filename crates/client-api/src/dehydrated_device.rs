@@ -48,7 +48,9 @@ pub(crate) fn routes() -> Vec<Route> {
             .may_take::<shapes::After>()
             .returns::<shapes::DeviceMessages>(200)
             .summary("Returns the messages to the dehydrated device")
-            .description("They are kept until the device is deleted, so that a client can request them again.")
+            .description(
+                "They are kept until the device is deleted, so that a client can request them again.",
+            )
             .errors(&[NONE]),
     ]
 }

@@ -41,8 +41,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .summary("Returns the rooms, account data and presence of an account")
             .description(
-                "Deprecated: `/sync` replaces it. Rooms with the latest activity come first; a response that would be very \
-                 long leaves out the others.",
+                "Deprecated: `/sync` replaces it. Rooms with the latest activity come first; a response that would be \
+                 very long leaves out the others.",
             )
             .id("initialSync")
             .returns::<shapes::InitialSync>(200)

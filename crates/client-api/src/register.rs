@@ -59,11 +59,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 (400, "M_UNRECOGNIZED", "`kind` is neither `user` nor `guest`"),
                 (401, "M_UNAUTHORIZED", "the registration token cannot be used"),
                 (403, "M_FORBIDDEN", "registration, or registration of guests, is disabled"),
-                (
-                    429,
-                    "M_LIMIT_EXCEEDED",
-                    "too many registrations or attempts from this address",
-                ),
+                (429, "M_LIMIT_EXCEEDED", "too many registrations or attempts from this address"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3register"),
     ]

@@ -71,7 +71,11 @@ pub(crate) fn routes() -> Vec<Route> {
         .chain(keys::<shapes::RoomKey>(
             "keys/{room_id}/{session_id}",
             ["putRoomKeyBySessionId", "getRoomKeyBySessionId", "deleteRoomKeyBySessionId"],
-            ["Adds one room key to the backup", "Returns one room key of a backup", "Deletes one key of a backup"],
+            [
+                "Adds one room key to the backup",
+                "Returns one room key of a backup",
+                "Deletes one key of a backup",
+            ],
         )),
     );
     routes
@@ -92,7 +96,11 @@ fn keys<T: ToSchema>(path: &str, ids: [&'static str; 3], what: [&'static str; 3]
             .errors(&[
                 (400, "M_BAD_JSON", "a key is malformed"),
                 (400, "M_TOO_LARGE", "the account would exceed its limit of backed up keys"),
-                (413, "M_TOO_LARGE", "a key, or all keys of the account together, would exceed the size limit"),
+                (
+                    413,
+                    "M_TOO_LARGE",
+                    "a key, or all keys of the account together, would exceed the size limit",
+                ),
                 (403, "M_WRONG_ROOM_KEYS_VERSION", "the backup is not the newest"),
                 NO_BACKUP,
             ]),

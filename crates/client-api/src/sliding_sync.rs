@@ -37,11 +37,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 Param::integer("timeout", "time to wait for changes, in milliseconds"),
             ])
             .errors(&[
-                (
-                    400,
-                    "M_UNKNOWN_POS",
-                    "the position is unknown or expired: repeat the request without it",
-                ),
+                (400, "M_UNKNOWN_POS", "the position is unknown or expired: repeat the request without it"),
                 (400, "M_INVALID_PARAM", "a range is invalid, or there are too many lists or subscriptions"),
             ])
             .spec(PROPOSAL),

@@ -20,16 +20,16 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns::<shape::Empty>(200)
             .summary("Sends messages to devices, once for each transaction id")
             .description(
-                "A message is queued until a sync of the device acknowledges it. If the queue of a device exceeds its limit, the \
-                 oldest are dropped. Messages to devices that do not exist are lost.",
+                "A message is queued until a sync of the device acknowledges it. If the queue of a device exceeds its \
+                 limit, the oldest are dropped. Messages to devices that do not exist are lost.",
             )
             .errors(&[
                 (400, "M_BAD_JSON", "`messages` is not an object of objects of objects"),
                 (
                     413,
                     "M_TOO_LARGE",
-                    "there are more than 5000 messages, one is longer than 64 KiB, or the total size for all devices is \
-                     more than 16 MiB",
+                    "there are more than 5000 messages, one is longer than 64 KiB, or the total size for all devices \
+                     is more than 16 MiB",
                 ),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid"),

@@ -48,6 +48,7 @@ async fn handle(call: Call) -> Answer {
         }
     })
     .await?;
-    let page = "<!DOCTYPE html>\n<html><body><p>You will not receive these e-mails any more.</p></body></html>\n";
+    let page =
+        "<!DOCTYPE html>\n<html><body><p>You will not receive these e-mails any more.</p></body></html>\n";
     reply::text("text/html; charset=utf-8", page.to_owned())
 }

@@ -436,8 +436,8 @@ fn tag(path: &str) -> &'static str {
 /// The ledger of the API, in Markdown: every route, its callers, and its summary.
 pub fn ledger(routes: &[Arc<Route>]) -> String {
     let mut text = String::from(
-        "# API ledger\n\nEvery endpoint of Reeve, generated from the route table. *Open to* lists the callers that may use it; *also*, \
-         the states of an account or token that close other endpoints, but not this one.\n",
+        "# API ledger\n\nEvery endpoint of Reeve, generated from the route table. *Open to* lists the callers that may use \
+         it; *also*, the states of an account or token that close other endpoints, but not this one.\n",
     );
     let mut sections: BTreeMap<&str, Vec<&Arc<Route>>> = BTreeMap::new();
     for route in routes {
@@ -446,9 +446,7 @@ pub fn ledger(routes: &[Arc<Route>]) -> String {
     for (section, mut routes) in sections {
         routes.sort_by(|a, b| (a.path(), a.method.as_str()).cmp(&(b.path(), b.method.as_str())));
         let _ = write!(text, "\n## {section}: {} endpoints\n\n", routes.len());
-        text.push_str(
-            "| method | path | open to | also | limit | summary |\n|---|---|---|---|---|---|\n",
-        );
+        text.push_str("| method | path | open to | also | limit | summary |\n|---|---|---|---|---|---|\n");
         for route in routes {
             let paths = route.paths.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join("<br>");
             let open = route.open_to;

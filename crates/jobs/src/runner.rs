@@ -216,12 +216,7 @@ async fn give_up(inner: &Inner, taken: Taken, reason: String) {
 }
 
 async fn put_off(inner: &Inner, taken: Taken, reason: String) {
-    tracing::warn!(
-        job = taken.job.id,
-        kind = taken.job.kind,
-        reason,
-        "a step failed and will be retried"
-    );
+    tracing::warn!(job = taken.job.id, kind = taken.job.kind, reason, "a step failed and will be retried");
     let now = inner.clock.now_ms();
     let pause = 1000_i64.saturating_mul(1 << taken.job.attempts.clamp(0, 16)).min(LONGEST_PAUSE_MS);
     settle(inner, &taken, move |tx, id| jobs::retry(tx, id, &reason, now + pause, now)).await;

@@ -131,7 +131,10 @@ impl Client {
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
         let reply = Reply { status: parts.status.as_u16(), headers: parts.headers, body, bytes };
         if let Err(wrong) = Contract::get().check(&method, path, &reply) {
-            panic!("{method} {path} is answered otherwise than documented: {wrong}: {} {}", reply.status, reply.body);
+            panic!(
+                "{method} {path} is answered otherwise than documented: {wrong}: {} {}",
+                reply.status, reply.body
+            );
         }
         reply
     }

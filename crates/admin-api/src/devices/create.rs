@@ -27,7 +27,11 @@ pub(crate) fn route() -> Route {
             (400, "M_INVALID_PARAM", "the user id is malformed, or the device id too long"),
             (400, "M_UNKNOWN", "the account is on another server, or `device_id` is missing or not a string"),
             (400, "M_BAD_JSON", "`display_name` is not a string"),
-            (400, "M_TOO_LARGE", "`display_name` is too long, or the account has reached its limit of devices"),
+            (
+                400,
+                "M_TOO_LARGE",
+                "`display_name` is too long, or the account has reached its limit of devices",
+            ),
             (400, "M_FORBIDDEN", "a cross-signing key of the account has this name"),
             (404, "M_NOT_FOUND", "there is no such account"),
         ])

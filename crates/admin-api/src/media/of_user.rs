@@ -118,7 +118,8 @@ pub(crate) fn delete() -> Route {
         .id("deleteUserMedia")
         .summary("Deletes the uploads that the list with the same query shows")
         .description(
-            "Quarantined and protected uploads are deleted, too. Repeat the request until none is left to delete all uploads of the account.",
+            "Quarantined and protected uploads are deleted, too. Repeat the request until none is left to \
+             delete all uploads of the account.",
         )
         .query(query())
         .returns::<Deleted>(200)

@@ -31,7 +31,10 @@ pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/media/quarantine_changes", handle)
         .id("listQuarantineChanges")
         .summary("Lists quarantines and releases in order")
-        .query([Param::integer("from", "The position after which to begin; 0 by default, before all changes")])
+        .query([Param::integer(
+            "from",
+            "The position after which to begin; 0 by default, before all changes",
+        )])
         .returns::<Changes>(200)
         .errors(&[(400, "M_INVALID_PARAM", "`from` is not a position that this server returned")])
 }

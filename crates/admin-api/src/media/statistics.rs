@@ -47,10 +47,7 @@ pub(crate) fn route() -> Route {
             Param::choice("order_by", ORDERS, "Sort order; `user_id` by default"),
             Param::direction("`f` ascending (the default) or `b` descending"),
             Param::integer("from_ts", "Only uploads at this time or later, in milliseconds"),
-            Param::integer(
-                "until_ts",
-                "Only uploads at this time or earlier, in milliseconds",
-            ),
+            Param::integer("until_ts", "Only uploads at this time or earlier, in milliseconds"),
             Param::text(
                 "search_term",
                 "Only accounts with this text in their localpart or display name, in any case",

@@ -51,7 +51,11 @@ pub(crate) fn route() -> Route {
             Param::text("from", "the `next_token` of the page before"),
         ])
         .returns::<AuditLog>(200)
-        .errors(&[(400, "M_INVALID_PARAM", "a number is malformed, or `from` is not a `next_token` of this list")])
+        .errors(&[(
+            400,
+            "M_INVALID_PARAM",
+            "a number is malformed, or `from` is not a `next_token` of this list",
+        )])
 }
 
 fn handle(call: &Reading<'_>) -> Answer {

@@ -7,8 +7,10 @@ use reeve_store::events;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-const ERRORS: &[(u16, &str, &str)] =
-    &[(400, "M_UNKNOWN", "the room id or alias is malformed"), (404, "M_NOT_FOUND", "there is no such alias")];
+const ERRORS: &[(u16, &str, &str)] = &[
+    (400, "M_UNKNOWN", "the room id or alias is malformed"),
+    (404, "M_NOT_FOUND", "there is no such alias"),
+];
 
 /// A forward extremity.
 #[derive(Debug, Serialize, ToSchema)]

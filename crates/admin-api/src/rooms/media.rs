@@ -21,9 +21,7 @@ pub(crate) fn list() -> Route {
     Route::get("/_synapse/admin/v1/room/{room_id}/media", handle_list)
         .id("listRoomMedia")
         .summary("Lists the media that events of a room refer to")
-        .description(
-            "The newest 200,000 events are read, including redacted ones. An unknown room has none.",
-        )
+        .description("The newest 200,000 events are read, including redacted ones. An unknown room has none.")
         .returns::<RoomMedia>(200)
 }
 

@@ -40,8 +40,8 @@ fn order(id: &'static str, path: &str) -> Route {
         .id(id)
         .summary("Purges all of a room's history before an event or a time")
         .description(
-            "It disappears from all timelines at once; a durable job then deletes it. The current state of the room, such \
-             as its name and its members, stays.",
+            "It disappears from all timelines at once; a durable job then deletes it. The current state of the room, \
+             such as its name and its members, stays.",
         )
         .may_take::<HistoryBefore>()
         .returns::<OrderedPurge>(200)

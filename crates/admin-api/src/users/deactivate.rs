@@ -28,8 +28,8 @@ pub(crate) fn route() -> Route {
         .id("deactivateUser")
         .summary("Deactivates an account, and optionally erases it")
         .description(
-            "Sessions, devices, third-party ids, the password and login-as tokens are deleted at once. Data of unbounded size \
-             is cleared by a durable job (`GET /_reeve/admin/v1/jobs?subject=USER_ID`).",
+            "Sessions, devices, third-party ids, the password and login-as tokens are deleted at once. Data of \
+             unbounded size is cleared by a durable job (`GET /_reeve/admin/v1/jobs?subject=USER_ID`).",
         )
         .may_take::<Deactivate>()
         .returns::<Deactivated>(200)

@@ -34,7 +34,7 @@ fn query() -> [Param; 11] {
         Param::boolean("guests", "`false` to exclude guests"),
         Param::boolean(
             "deactivated",
-            "v2: `true` to include deactivated accounts. v3: `true` for only deactivated accounts, `false` for none of them",
+            "v2: `true` to include deactivated accounts. v3: `true` for only these, `false` for none of them",
         ),
         Param::boolean("locked", "`true` to include locked accounts"),
         Param::boolean("admins", "`true` for only administrators, `false` for none of them"),

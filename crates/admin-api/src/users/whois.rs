@@ -64,8 +64,8 @@ pub(crate) fn route() -> Route {
         .id("whois")
         .summary("Lists the connections of an account")
         .description(
-            "Administrators can ask about every account, other users about their own. A connection is deleted 28 days after \
-             it was last seen. The user id is checked before the access token.",
+            "Administrators can ask about every account, other users about their own. A connection is deleted \
+             28 days after it was last seen. The user id is checked before the access token.",
         )
         .returns::<Whois>(200)
         .errors(&[

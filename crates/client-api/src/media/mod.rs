@@ -21,10 +21,8 @@ const WAIT_MS: i64 = 20_000;
 /// Maximum time to wait for a pending upload.
 const LONGEST_WAIT_MS: i64 = 60_000;
 
-const TIMEOUT: Param = Param::integer(
-    "timeout_ms",
-    "time to wait for a pending upload, in milliseconds; 20000 by default",
-);
+const TIMEOUT: Param =
+    Param::integer("timeout_ms", "time to wait for a pending upload, in milliseconds; 20000 by default");
 /// The parameter with which an administrator reads quarantined media.
 const BYPASS: &str = "admin_unsafely_bypass_quarantine";
 const BYPASS_QUARANTINE: Param = Param::boolean(
@@ -34,7 +32,8 @@ const BYPASS_QUARANTINE: Param = Param::boolean(
 const NOT_FOUND: (u16, &str, &str) =
     (404, "M_NOT_FOUND", "there is no such upload, it is quarantined, or it is on another server");
 const NOT_YET: (u16, &str, &str) = (504, "M_NOT_YET_UPLOADED", "the file was not uploaded yet");
-const FULL: (u16, &str, &str) = (403, "M_FORBIDDEN", "the upload limit of the account or the server is reached");
+const FULL: (u16, &str, &str) =
+    (403, "M_FORBIDDEN", "the upload limit of the account or the server is reached");
 const TOO_LARGE: (u16, &str, &str) = (413, "M_TOO_LARGE", "the file is larger than the maximum upload size");
 
 pub(crate) fn routes() -> Vec<Route> {

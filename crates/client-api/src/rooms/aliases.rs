@@ -15,7 +15,8 @@ const ALIASES: &str = "https://spec.matrix.org/v1.18/client-server-api/#room-ali
 const NO_ROOM: (u16, &str, &str) = (404, "M_NOT_FOUND", "there is no such room");
 const NO_SERVER: (u16, &str, &str) = (404, "M_NOT_FOUND", "the directory is that of another server");
 const LIST: &str = "https://spec.matrix.org/v1.18/client-server-api/#published-room-directory";
-const SERVER: Param = Param::text("server", "the server whose directory is requested; only this server's is available");
+const SERVER: Param =
+    Param::text("server", "the server whose directory is requested; only this server's is available");
 /// Default number of published rooms in a page.
 const PAGE: i64 = 100;
 

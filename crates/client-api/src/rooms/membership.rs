@@ -55,7 +55,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .may_take::<shapes::Reason>()
             .returns::<shape::Empty>(200)
             .summary("Leaves a room, declines an invite or withdraws a knock")
-            .errors(&[(403, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM", "invites to server notice rooms cannot be declined")]),
+            .errors(&[(
+                403,
+                "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM",
+                "invites to server notice rooms cannot be declined",
+            )]),
         changing(v3(Method::POST, "rooms/{room_id}/invite", invite))
             .id("inviteUser")
             .takes::<shapes::TargetUser>()

@@ -11,8 +11,7 @@ use super::{home, required_text, v3, viewer};
 use crate::shapes;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#reporting-content";
-const FULL: (u16, &str, &str) =
-    (400, "M_TOO_LARGE", "the account has reached its limit of reports");
+const FULL: (u16, &str, &str) = (400, "M_TOO_LARGE", "the account has reached its limit of reports");
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![

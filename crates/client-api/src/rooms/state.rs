@@ -40,7 +40,11 @@ pub(crate) fn routes() -> Vec<Route> {
                 (403, "M_FORBIDDEN", "the rules of the room forbid it"),
                 (403, "M_INVITE_BLOCKED", "the invited user blocks invites"),
                 (403, "M_BAD_STATE", "the change of membership is not allowed"),
-                (403, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM", "invites to server notice rooms cannot be declined"),
+                (
+                    403,
+                    "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM",
+                    "invites to server notice rooms cannot be declined",
+                ),
                 (403, "M_UNKNOWN", "an administrator blocked the room"),
                 (403, "M_USER_SUSPENDED", "the acting account is suspended"),
             ])

@@ -111,8 +111,5 @@ fn check(path: &Path) -> Result<(), Failure> {
         return print(&format!("no faults in {}\n", path.display()));
     }
     print(&format!("{}\n", faults.join("\n")))?;
-    Err(Failure::new(format!(
-        "{} is damaged: restore a backup, and look for the cause",
-        path.display()
-    )))
+    Err(Failure::new(format!("{} is damaged: restore a backup, and look for the cause", path.display())))
 }

@@ -193,7 +193,8 @@ async fn import(accounts: &Accounts, mut taker: Taker, ctx: Ctx, policy: Policy)
         let caught_up = tokio::select! {
             done = importer.finish(|share| progress.finishing(share)) => done.map(|_| ()).map_err(Failure::from),
             name = signals.next() => Err(Failure::new(format!(
-                "stopped by {name} before the lists of accounts were rebuilt: the next start of the server, or of an import, rebuilds them"
+                "stopped by {name} before the lists of accounts were rebuilt: the next start of the server, or of \
+                 an import, rebuilds them"
             ))),
         };
         failure = failure.or(caught_up.err());
@@ -204,7 +205,9 @@ async fn import(accounts: &Accounts, mut taker: Taker, ctx: Ctx, policy: Policy)
         return Err(failure);
     }
     if let Some(name) = stopped {
-        return Err(Failure::new(format!("stopped by {name} after line {last_line}: run it again to continue")));
+        return Err(Failure::new(format!(
+            "stopped by {name} after line {last_line}: run it again to continue"
+        )));
     }
     match tally.refused {
         0 => Ok(()),

@@ -704,10 +704,7 @@ fn backups() {
         "cannot copy to copy.db: entity already exists"
     );
     let checked = prints(folder, &["database", "check"]);
-    assert_eq!(
-        checked,
-        format!("no faults in {}\n", folder.join("reeve-data/reeve.db").display())
-    );
+    assert_eq!(checked, format!("no faults in {}\n", folder.join("reeve-data/reeve.db").display()));
     // Later changes are not in it.
     prints(folder, &["user", "create", "bob", "--no-password"]);
     drop(server);
