@@ -29,9 +29,9 @@ const ORDERS: &[(&str, OrderBy)] = &[
 /// The query parameters.
 fn query() -> [Param; 4] {
     [
-        Param::integer("from", "Offset of the first upload; 0 by default"),
-        Param::integer("limit", "Maximum number of uploads; 100 by default, at most 10000"),
-        Param::choice("order_by", ORDERS, "Sort order; `created_ts` by default"),
+        Param::integer("from", "offset of the first upload; 0 by default"),
+        Param::integer("limit", "maximum number of uploads; 100 by default, at most 10000"),
+        Param::choice("order_by", ORDERS, "sort order; `created_ts` by default"),
         Param::direction(
             "`f` ascending (the default) or `b` descending (the default if `order_by` is absent, too)",
         ),

@@ -17,7 +17,7 @@ pub(crate) fn route() -> Route {
         .id("purgeMediaCache")
         .summary("Deletes cached media of other servers")
         .description("This server does not cache media of other servers, so nothing is deleted.")
-        .query([Param::integer("before_ts", "Only media last downloaded before this time, in milliseconds")
+        .query([Param::integer("before_ts", "only media last downloaded before this time, in milliseconds")
             .required()])
         .returns::<Purged>(200)
         .errors(BEFORE_TS_ERRORS)

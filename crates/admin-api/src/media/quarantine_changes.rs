@@ -33,7 +33,7 @@ pub(crate) fn route() -> Route {
         .summary("Lists quarantines and releases in order")
         .query([Param::integer(
             "from",
-            "The position after which to begin; 0 by default, before all changes",
+            "the position after which to begin; 0 by default, before all changes",
         )])
         .returns::<Changes>(200)
         .errors(&[(400, "M_INVALID_PARAM", "`from` is not a position that this server returned")])

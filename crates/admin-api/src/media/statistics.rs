@@ -42,15 +42,15 @@ pub(crate) fn route() -> Route {
         .id("getUserMediaStatistics")
         .summary("Lists accounts with the number and size of their uploads")
         .query([
-            Param::integer("from", "Offset of the first account; 0 by default"),
-            Param::integer("limit", "Maximum number of accounts; 100 by default, at most 10000"),
-            Param::choice("order_by", ORDERS, "Sort order; `user_id` by default"),
+            Param::integer("from", "offset of the first account; 0 by default"),
+            Param::integer("limit", "maximum number of accounts; 100 by default, at most 10000"),
+            Param::choice("order_by", ORDERS, "sort order; `user_id` by default"),
             Param::direction("`f` ascending (the default) or `b` descending"),
-            Param::integer("from_ts", "Only uploads at this time or later, in milliseconds"),
-            Param::integer("until_ts", "Only uploads at this time or earlier, in milliseconds"),
+            Param::integer("from_ts", "only uploads at this time or later, in milliseconds"),
+            Param::integer("until_ts", "only uploads at this time or earlier, in milliseconds"),
             Param::text(
                 "search_term",
-                "Only accounts with this text in their localpart or display name, in any case",
+                "only accounts with this text in their localpart or display name, in any case",
             ),
         ])
         .returns::<UserStatistics>(200)

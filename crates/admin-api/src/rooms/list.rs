@@ -112,17 +112,17 @@ pub(crate) fn route() -> Route {
              `dir=b` reverses each order. Rooms without a value come last, or first when turned round.",
         )
         .query([
-            Param::integer("from", "Offset of the first room; 0 by default"),
-            Param::integer("limit", "Maximum number of rooms; 100 by default, at most 10000"),
+            Param::integer("from", "offset of the first room; 0 by default"),
+            Param::integer("limit", "maximum number of rooms; 100 by default, at most 10000"),
             Param::choice(
                 "order_by",
                 ORDERS,
-                "Sort order; `alphabetical` (by name) by default",
+                "sort order; `alphabetical` (by name) by default",
             ),
             Param::direction("`f` (the default) or `b` for the reverse order"),
             Param::text(
                 "search_term",
-                "Substring of the name or of the localpart of the canonical alias, in any case, \
+                "substring of the name or of the localpart of the canonical alias, in any case, \
                  or a whole room id",
             ),
             Param::boolean(

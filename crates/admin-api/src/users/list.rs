@@ -27,10 +27,10 @@ const ORDERS: &[(&str, OrderBy)] = &[
 /// The query parameters.
 fn query() -> [Param; 11] {
     [
-        Param::integer("from", "Offset of the first account; 0 by default"),
-        Param::integer("limit", "Maximum number of accounts; 100 by default, at most 10000"),
-        Param::text("user_id", "Substring of the user id, in any case; ignored if `name` is given"),
-        Param::text("name", "Substring of localpart or display name, in any case"),
+        Param::integer("from", "offset of the first account; 0 by default"),
+        Param::integer("limit", "maximum number of accounts; 100 by default, at most 10000"),
+        Param::text("user_id", "substring of the user id, in any case; ignored if `name` is given"),
+        Param::text("name", "substring of localpart or display name, in any case"),
         Param::boolean("guests", "`false` to exclude guests"),
         Param::boolean(
             "deactivated",
@@ -38,11 +38,11 @@ fn query() -> [Param; 11] {
         ),
         Param::boolean("locked", "`true` to include locked accounts"),
         Param::boolean("admins", "`true` for only administrators, `false` for none of them"),
-        Param::choice("order_by", ORDERS, "Sort order; `name` by default"),
+        Param::choice("order_by", ORDERS, "sort order; `name` by default"),
         Param::direction("`f` ascending (the default) or `b` descending"),
         Param::texts(
             "not_user_type",
-            "A user type to exclude, repeatable; empty for accounts without a type",
+            "a user type to exclude, repeatable; empty for accounts without a type",
         ),
     ]
 }
