@@ -47,7 +47,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns::<OtherServers>(200),
         Route::get("/_synapse/admin/v1/federation/destinations/{destination}", unknown)
             .id("getDestination")
-            .summary("Reads the state of federation with a server")
+            .summary("Returns the state of federation with a server")
             .errors(UNKNOWN),
         Route::get("/_synapse/admin/v1/federation/destinations/{destination}/rooms", unknown)
             .id("listDestinationRooms")

@@ -41,7 +41,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .id("getDevice")
             .returns::<shapes::Device>(200)
-            .summary("Reads a device of the account")
+            .summary("Returns a device of the account")
             .errors(&[(404, "M_NOT_FOUND", "there is no such device")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3devicesdeviceid"),
         Route::put(ONE, rename)

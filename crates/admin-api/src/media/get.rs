@@ -49,7 +49,7 @@ pub(crate) struct MediaInfo {
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/media/{server_name}/{media_id}", handle)
         .id("getMedia")
-        .summary("Reads the details of an upload")
+        .summary("Returns the details of an upload")
         .returns::<MediaAnswer>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such upload")])
 }

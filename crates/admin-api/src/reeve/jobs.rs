@@ -81,7 +81,7 @@ pub(crate) fn list() -> Route {
 pub(crate) fn get() -> Route {
     Route::read("/_reeve/admin/v1/jobs/{id}", read_one)
         .id("getJob")
-        .summary("Reads one job")
+        .summary("Returns one job")
         .returns::<JobView>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such job, or it finished long ago")])
 }

@@ -93,7 +93,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns::<EventReportPage>(200),
         Route::get("/_synapse/admin/v1/event_reports/{report_id}", get)
             .id("getEventReport")
-            .summary("Reads a report of an event")
+            .summary("Returns a report of an event")
             .returns::<ReportedEvent>(200)
             .errors(ERRORS),
         Route::delete("/_synapse/admin/v1/event_reports/{report_id}", delete)

@@ -64,7 +64,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns::<UserReportPage>(200),
         Route::get("/_synapse/admin/v1/user_reports/{report_id}", get)
             .id("getUserReport")
-            .summary("Reads a report of a user")
+            .summary("Returns a report of a user")
             .returns::<UserReportView>(200)
             .errors(ERRORS),
         Route::delete("/_synapse/admin/v1/user_reports/{report_id}", delete)

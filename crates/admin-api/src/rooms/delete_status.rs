@@ -38,7 +38,7 @@ pub(crate) struct Deletions {
 pub(crate) fn of_deletion() -> Route {
     Route::get("/_synapse/admin/v2/rooms/delete_status/{delete_id}", handle_deletion)
         .id("getRoomDeletion")
-        .summary("Reads the status of a deletion")
+        .summary("Returns the status of a deletion")
         .returns::<Deletion>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such deletion, or it ended long ago")])
 }
@@ -46,7 +46,7 @@ pub(crate) fn of_deletion() -> Route {
 pub(crate) fn of_room() -> Route {
     Route::get("/_synapse/admin/v2/rooms/{room_id}/delete_status", handle_room)
         .id("listRoomDeletions")
-        .summary("Reads the status of all deletions of a room")
+        .summary("Returns the status of all deletions of a room")
         .returns::<Deletions>(200)
         .errors(&[
             (400, "M_UNKNOWN", "the room id is malformed"),

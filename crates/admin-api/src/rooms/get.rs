@@ -79,7 +79,7 @@ pub(crate) struct RoomState {
 pub(crate) fn details() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}", handle_details)
         .id("getRoom")
-        .summary("Reads the details of a room")
+        .summary("Returns the details of a room")
         .returns::<RoomDetails>(200)
         .errors(&[UNKNOWN])
 }
@@ -95,7 +95,7 @@ pub(crate) fn members() -> Route {
 pub(crate) fn state() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/state", handle_state)
         .id("getRoomStateAsAdmin")
-        .summary("Reads the current state of a room")
+        .summary("Returns the current state of a room")
         .query([Param::text("type", "only events of this type")])
         .returns::<RoomState>(200)
         .errors(&[UNKNOWN])

@@ -65,7 +65,7 @@ const BAD_FILTER: (u16, &str, &str) = (400, "M_NOT_JSON", "the filter is not val
 pub(crate) fn messages() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/messages", handle_messages)
         .id("listRoomMessagesAsAdmin")
-        .summary("Reads a page of a room's history, regardless of its visibility")
+        .summary("Returns a page of a room's history, regardless of its visibility")
         .query([
             Param::text(
                 "from",
@@ -83,7 +83,7 @@ pub(crate) fn messages() -> Route {
 pub(crate) fn context() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/context/{event_id}", handle_context)
         .id("getRoomContextAsAdmin")
-        .summary("Reads an event and its context")
+        .summary("Returns an event and its context")
         .query([
             Param::integer("limit", "maximum number of events around it; 10 by default"),
             Param::text("filter", "a filter for events, as JSON"),
@@ -109,7 +109,7 @@ pub(crate) fn timestamp_to_event() -> Route {
 pub(crate) fn fetch_event() -> Route {
     Route::get("/_synapse/admin/v1/fetch_event/{event_id}", handle_fetch)
         .id("fetchEvent")
-        .summary("Reads an event as it is stored, even if redacted")
+        .summary("Returns an event as it is stored, even if redacted")
         .returns::<FetchedEvent>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such event")])
 }

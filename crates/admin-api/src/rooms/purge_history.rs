@@ -63,7 +63,7 @@ pub(crate) fn by_path() -> Route {
 pub(crate) fn status() -> Route {
     Route::get("/_synapse/admin/v1/purge_history_status/{purge_id}", handle_status)
         .id("getPurgeHistoryStatus")
-        .summary("Reads the status of a purge")
+        .summary("Returns the status of a purge")
         .returns::<Purging>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such purge, or it ended long ago")])
 }

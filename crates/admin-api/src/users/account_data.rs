@@ -34,7 +34,7 @@ pub(crate) struct AccountData {
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/accountdata", handle)
         .id("getUserAccountData")
-        .summary("Reads the account data of an account")
+        .summary("Returns the account data of an account")
         .returns::<AccountDataAnswer>(200)
         .errors(&[
             (400, "M_UNKNOWN", "the account is on another server, or the user id is malformed"),

@@ -37,7 +37,7 @@ impl From<Override> for RateLimit {
 pub(crate) fn get() -> Route {
     Route::read(PATH, read)
         .id("getUserRatelimit")
-        .summary("Reads the message rate-limit override of an account")
+        .summary("Returns the message rate-limit override of an account")
         .returns::<RateLimit>(200)
         .errors(ERRORS)
 }

@@ -65,7 +65,7 @@ pub(crate) fn order() -> Route {
 pub(crate) fn status() -> Route {
     Route::get("/_synapse/admin/v1/user/redact_status/{redact_id}", handle_status)
         .id("getRedactStatus")
-        .summary("Reads the status of a redaction of an account's events")
+        .summary("Returns the status of a redaction of an account's events")
         .returns::<RedactStatus>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such job")])
 }
