@@ -126,7 +126,7 @@ mod tests {
     fn the_longest_name_counts() {
         let said = |key| translation(key).unwrap_or_default();
         assert!(said("password_config.policy.require_digit").ends_with("password.policy.require_digit"));
-        assert!(said("rc_message.per_second").ends_with("here it is rate_limits.message"));
+        assert!(said("rc_message.per_second").ends_with("its name here is rate_limits.message"));
         assert_eq!(translation("rc_messages"), None);
     }
 }
