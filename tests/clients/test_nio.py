@@ -1,4 +1,4 @@
-"""matrix-nio, a client library for bots: two people talk, in rooms and through a crash of the server."""
+"""matrix-nio, a client library for bots: two users talk in rooms, also through a crash of the server."""
 
 import asyncio
 import time
@@ -31,15 +31,15 @@ from nio import (
 from nio.api import RelationshipType
 
 PATIENCE = 20
-# The defaults wait a minute before they try again to reach a server that is down.
+# The defaults wait a minute before they retry a server that is down.
 CONFIG = AsyncClientConfig(max_timeout_retry_wait_time=0.5, request_timeout=15, encryption_enabled=False)
 ENCRYPTED = replace(CONFIG, encryption_enabled=True)
-# With the timelines whole, what a client sees is what was sent, however slow it was to ask.
+# With long timelines a client receives everything that was sent, however slowly it polls.
 WHOLE = {"room": {"timeline": {"limit": 100}}}
 
 
 async def done(request):
-    """The answer to a request, which must not be an error, nor an answer that nio cannot read."""
+    """The response to a request, which must not be an error, nor a response that nio cannot parse."""
     answer = await request
     assert not isinstance(answer, ErrorResponse), answer
     return answer
@@ -54,7 +54,7 @@ def ids(events):
 
 
 class Person:
-    """Someone with nio open: logged in, syncing all the time, and noting what comes."""
+    """A user of nio: logged in, syncing all the time, and recording events."""
 
     def __init__(self, server, user_id, keys=None):
         if keys is None:
@@ -72,7 +72,7 @@ class Person:
         self.client.add_response_callback(self.on_answer)
 
     async def on_event(self, room, event):
-        # Callbacks get the stripped state of invitations too, which has no event ids.
+        # Callbacks also receive the stripped state of invites, which has no event ids.
         if type(room) is MatrixRoom:
             self.timelines.setdefault(room.room_id, []).append(event)
 
@@ -99,7 +99,7 @@ class Person:
         await self.client.close()
 
     async def until(self, what, check):
-        """Waits until `check` gives something, which it may after any sync; returns it."""
+        """Waits until `check`, called after each sync, returns a value; returns it."""
         deadline = time.monotonic() + PATIENCE
         while True:
             self.news.clear()
@@ -114,7 +114,7 @@ class Person:
                 pytest.fail(f"{self.id} waited in vain until {what}")
 
     async def sees(self, room_id, event_id):
-        """The event, once it came; it must come once."""
+        """The event, once it arrived; it must arrive exactly once."""
 
         def check():
             return [event for event in self.timelines.get(room_id, []) if event.event_id == event_id]
@@ -134,7 +134,7 @@ class Person:
         return (await done(sent)).event_id
 
     async def history(self, room_id, start, direction, limit=5):
-        """All events of a room from `start` to the end of what there is, page by page."""
+        """All events of a room from `start` to the end, page by page."""
         events = []
         for _ in range(50):
             page = await done(self.client.room_messages(room_id, start, direction=direction, limit=limit))
@@ -148,7 +148,7 @@ class Person:
 
 @asynccontextmanager
 async def signed_in(server, *user_ids, keys=None):
-    """People who have logged in with their password and sync; they encrypt if there is a folder for their keys."""
+    """Users who have logged in with their passwords and sync; they encrypt if there is a folder for their keys."""
     everyone = [Person(server, user_id, keys) for user_id in user_ids]
     try:
         for person in everyone:
@@ -163,7 +163,7 @@ async def signed_in(server, *user_ids, keys=None):
 
 
 async def room_of(host, guest, **details):
-    """A room that one makes and the other, invited, joins."""
+    """A room that one user creates and the other, invited, joins."""
     made = await done(host.client.room_create(preset=RoomPreset.private_chat, invite=[guest.id], **details))
     room_id = made.room_id
     invitation = await guest.until("the invitation comes", lambda: guest.client.invited_rooms.get(room_id))
@@ -179,7 +179,7 @@ async def room_of(host, guest, **details):
 
 
 def main_receipt(person, room_id, reader):
-    """How far a reader read outside of threads, as far as the person knows."""
+    """The position up to which a reader has read outside threads, as far as the user knows."""
     return person.room(room_id).threaded_read_receipts.get(reader.id, {}).get("main")
 
 
@@ -198,7 +198,7 @@ async def conversation(server, nora_id, otto_id):
             nora_id, otto_id,
         }  # fmt: skip
 
-        # Each sees what the other says, and what was said oneself.
+        # Each user sees the messages of both.
         question = await nora.say(room_id, text("Where to?"))
         for person in (nora, otto):
             event = await person.sees(room_id, question)
@@ -207,7 +207,7 @@ async def conversation(server, nora_id, otto_id):
         assert (await nora.sees(room_id, answer)).sender == otto_id
         await nora.until("the mention is counted", lambda: nora.room(room_id).unread_highlights == 1)
 
-        # A reaction and a correction are events of their own; the server adds them to what they are about.
+        # A reaction and an edit are separate events; the server bundles them with their targets.
         about = {"rel_type": "m.annotation", "event_id": answer, "key": "🏖️"}
         reaction = await nora.say(room_id, {"m.relates_to": about}, "m.reaction")
         event = await otto.sees(room_id, reaction)
@@ -222,7 +222,7 @@ async def conversation(server, nora_id, otto_id):
         related = nora.client.room_get_event_relations(room_id, answer, RelationshipType.annotation, "m.reaction")
         assert ids([event async for event in related]) == [reaction]
 
-        # What is taken back is gone for both, and stays gone.
+        # A redacted message is gone for both, and stays gone.
         slip = await nora.say(room_id, text("My password is 1234"))
         await otto.sees(room_id, slip)
         removal = (await done(nora.client.room_redact(room_id, slip, reason="a slip"))).event_id
@@ -232,7 +232,7 @@ async def conversation(server, nora_id, otto_id):
         assert (type(event), event.redacter, event.reason) == (RedactedEvent, nora_id, "a slip")
         assert event.source["content"] == {}
 
-        # Someone new on the list of devices reads it all, back from now and forth from the beginning.
+        # A new device reads everything, backward from now and forward from the beginning.
         said = [question, answer, reaction, correction, slip, removal]
         more = [await nora.say(room_id, text(f"Line {n}")) for n in range(12)]
         async with signed_in(server, otto_id) as [phone]:
@@ -247,7 +247,7 @@ async def conversation(server, nora_id, otto_id):
             forth = await phone.history(room_id, None, MessageDirection.front, limit=7)
             assert ids(forth) == ids(reversed(back))
 
-        # Who leaves is told so, and can say no more.
+        # A user who leaves sees that, and can send no more.
         await done(otto.client.room_leave(room_id))
         await otto.until("the room is left", lambda: room_id in otto.left)
         await nora.until("otto is gone", lambda: nora.room(room_id).joined_count == 1)
@@ -270,17 +270,17 @@ async def encryption(server, nora_id, otto_id, keys, restart):
         for person in (nora, otto):
             event = await person.sees(room_id, question)
             assert (type(event), event.body, event.decrypted) == (RoomMessageText, "Where to?", True)
-        # What the server has says nothing.
+        # The server has no plaintext.
         path = f"/_matrix/client/v3/rooms/{room_id}/event/{question}"
         status, event = await asyncio.to_thread(server.call, "GET", path, token=otto.client.access_token)
         assert (status, event["type"], "Where" in str(event)) == (200, "m.room.encrypted", False)
 
-        # Keys that were sent before a crash are there after it.
+        # Keys that were sent before a crash exist after it.
         answer = await otto.hides(room_id, text("To the sea"))
         await asyncio.to_thread(restart)
         assert (await nora.sees(room_id, answer)).body == "To the sea"
 
-        # A new device is seen by those in the room, and reads what is said from then on.
+        # A new device is visible to the members of the room, and reads later messages.
         async with signed_in(server, otto_id, keys=keys) as [phone]:
             await phone.until("the keys are there", lambda: not phone.client.should_upload_keys)
             device_id = phone.client.device_id
@@ -310,7 +310,7 @@ async def signs_of_life(server, nora_id, otto_id):
         await nora.until("otto types again", lambda: room.typing_users == [otto_id])
         await nora.until("the time is over", lambda: room.typing_users == [])
 
-        # What is unread is counted until a receipt says that it was read; others see the receipt.
+        # Unread messages are counted until a receipt marks them as read; others see the receipt.
         lines = [await nora.say(room_id, text(f"Line {n}")) for n in range(3)]
         await otto.until("all are counted", lambda: otto.room(room_id).unread_notifications == 3)
         await done(otto.client.update_receipt_marker(room_id, lines[1]))
@@ -318,7 +318,7 @@ async def signs_of_life(server, nora_id, otto_id):
         receipt = await nora.until("the receipt comes", lambda: main_receipt(nora, room_id, otto))
         assert (receipt.event_id, abs(receipt.timestamp / 1000 - time.time()) < 60) == (lines[1], True)
 
-        # Both markers at once: the receipt for all to see, and for oneself how far everything was read.
+        # Both markers at once: the public receipt, and the private fully-read marker.
         await done(otto.client.room_read_markers(room_id, lines[0], lines[2]))
         await otto.until("none is left", lambda: otto.room(room_id).unread_notifications == 0)
         await otto.until("the marker comes", lambda: otto.room(room_id).fully_read_marker == lines[0])
@@ -326,7 +326,7 @@ async def signs_of_life(server, nora_id, otto_id):
         assert (receipt.event_id, receipt.thread_id) == (lines[2], None)
         assert room.fully_read_marker is None
 
-        # A private receipt counts for oneself, and is nobody else's business.
+        # A private receipt counts for its user, and is hidden from others.
         secret = await nora.say(room_id, text("Psst"))
         await otto.until("it is counted", lambda: otto.room(room_id).unread_notifications == 1)
         await done(otto.client.update_receipt_marker(room_id, secret, ReceiptType.read_private))
@@ -335,7 +335,7 @@ async def signs_of_life(server, nora_id, otto_id):
         assert main_receipt(nora, room_id, otto).event_id == lines[1]
 
         await nora.until("otto is here", lambda: room.users[otto_id].presence == "online")
-        # His next sync would say that he is there again.
+        # His next sync would set him online again.
         await otto.rest()
         await done(otto.client.set_presence("unavailable", "at lunch"))
         await nora.until("otto is away", lambda: room.users[otto_id].presence == "unavailable")
@@ -358,7 +358,7 @@ async def crash(server, restart, nora_id, otto_id):
         await otto.client.set_displayname("Otto the Sleeper")
         await otto.until("the name comes", lambda: otto.room(room_id).users[otto_id].display_name == "Otto the Sleeper")
 
-        # Otto goes to bed, and keeps his token and how far he read. Nora talks on, while the server dies and rises.
+        # Otto stops, and keeps his token and position. Nora sends, while the server is killed and restarted.
         await otto.close()
         since = otto.client.next_batch
         words = [f"Word {n}" for n in range(40)]
@@ -375,12 +375,12 @@ async def crash(server, restart, nora_id, otto_id):
         await talking
         assert len(set(sent)) == len(words)
 
-        # Nora's connection broke in between: she has each word once, in order, and nothing that she did not say.
+        # Nora's connection broke in between: she has each message once, in order, and no others.
         for event_id in sent:
             await nora.sees(room_id, event_id)
         assert [event.body for event in nora.timelines[room_id] if type(event) is RoomMessageText] == ["Good night", *words]
 
-        # Otto wakes: the newest events and a gap, which he closes; asking again gives the same again.
+        # Otto returns: the newest events and a gap, which he closes; a repeated request has the same response.
         async with resumed(server, otto) as phone:
             woke = [await done(phone.client.sync(since=since, sync_filter={"room": {"timeline": {"limit": 10}}}))]
             woke.append(await done(phone.client.sync(since=since, sync_filter={"room": {"timeline": {"limit": 10}}})))
@@ -392,7 +392,7 @@ async def crash(server, restart, nora_id, otto_id):
             )
             assert ids(reversed(gap.chunk)) == sent[:-10]
 
-            # From there it goes on as if nothing had been.
+            # From there it continues as if nothing had happened.
             phone.sync()
             reply = await phone.say(room_id, text("Good morning"))
             for person in (nora, phone):
@@ -401,7 +401,7 @@ async def crash(server, restart, nora_id, otto_id):
             await nora.until("otto types", lambda: nora.room(room_id).typing_users == [otto_id])
             assert phone.wrong == []
 
-        # What was there before is there for who begins anew.
+        # Earlier events exist for a client that starts from the beginning.
         async with signed_in(server, nora_id) as [tablet]:
             room = tablet.room(room_id)
             assert (room.display_name, room.users[otto_id].display_name) == ("Shaky", "Otto the Sleeper")
@@ -412,7 +412,7 @@ async def crash(server, restart, nora_id, otto_id):
 
 @asynccontextmanager
 async def resumed(server, person):
-    """The same session as before, in a client that knows nothing but its token."""
+    """The same session as before, in a client that knows only its token."""
     again = Person(server, person.id)
     again.client.restore_login(person.id, person.client.device_id, person.client.access_token)
     try:

@@ -1,4 +1,4 @@
-"""Synapse's `register_new_matrix_user`: accounts made with the shared secret, without a token."""
+"""Synapse's `register_new_matrix_user`: accounts created with the shared secret, without a token."""
 
 from conftest import mxid, name
 

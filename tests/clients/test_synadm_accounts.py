@@ -1,4 +1,4 @@
-"""synadm on accounts: create, inspect, change, ban, suspend, retire."""
+"""synadm on accounts: create, inspect, change, shadow-ban, suspend, deactivate."""
 
 from conftest import mxid, name
 

@@ -13,7 +13,7 @@ ORDERS = (
 
 @pytest.fixture(scope="module")
 def people(admin):
-    """A small crowd with every flag, found by a word of its own in the localpart."""
+    """A small group of accounts with every flag, found by a unique word in the localpart."""
     admin.create("crowd-admin", admin=True, displayname="Zoë")
     admin.create("crowd-bot", user_type="bot", displayname="beta")
     admin.create("crowd-support", user_type="support", displayname="alpha")
@@ -26,7 +26,7 @@ def people(admin):
 
 @pytest.fixture
 def crowd(people, synadm):
-    """The crowd's words that `user list` shows with these options, in its order."""
+    """The words of the group that `user list` shows with these options, in its order."""
 
     def listed(*options):
         answer = synadm("user", "list", "--name", "crowd", *options).json

@@ -85,7 +85,7 @@ def test_a_person_registers_with_it(synadm, admin, server, token):
     wanted = {"username": name("newcomer"), "password": "a long secret of somebody"}
     status, challenge = register(wanted)
     assert status == 401
-    # A server may ask for a dummy stage too; the client does what the flow says.
+    # A server may also require a dummy stage; the client follows the flow.
     [stages] = [flow["stages"] for flow in challenge["flows"]]
     assert "m.login.registration_token" in stages
     for stage in stages:

@@ -1,4 +1,4 @@
-"""synadm on sessions: passwords, logins, devices, who is where, and its raw requests."""
+"""synadm on sessions: passwords, logins, devices, whois, and its raw requests."""
 
 import json
 import time
@@ -110,7 +110,7 @@ def test_prune_devices(synadm, admin, server):
     tokens = [server.login("collector", "secret")[1]["access_token"] for _ in range(3)]
     prune = ("user", "prune-devices", mxid("collector"), "--timestamp")
 
-    # Devices that never made a request since they logged in count as old.
+    # Devices without a request since their login count as old.
     listed = synadm(*prune, "--list-only").json
     assert len(listed) == 2 and all(device["last_seen_ts"] is None for device in listed)
     assert admin.call("GET", f"v2/users/{mxid('collector')}/devices")["total"] == 3

@@ -1,4 +1,4 @@
-"""Starts a server with some people and rooms, lets schemathesis loose on it, and says what came of it."""
+"""Starts a server with some users and rooms, runs schemathesis against it, and reports the results."""
 
 import argparse
 import hashlib
@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
-# Older names of the same operations, and what would end the sessions of this run.
+# Older paths of the same operations, and operations that would end the sessions of this run.
 SKIPPED = "/_matrix/(client|media)/(r0|unstable|api)/(?!org.matrix)|/logout"
 PASSWORD = "a password"
 
@@ -31,7 +31,7 @@ class Server:
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self.secret = secrets.token_hex(16)
         self.log = folder / "server.log"
-        # Settings of whoever runs this stay out of it.
+        # The settings of the user who runs this are ignored.
         environment = {key: value for key, value in os.environ.items() if not key.startswith("REEVE_")} | {
             "REEVE_REGISTRATION__ENABLED": "true",
             "REEVE_REGISTRATION__WITHOUT_VERIFICATION": "true",
@@ -53,7 +53,7 @@ class Server:
         sys.exit(f"the server did not start:\n{self.log.read_text(errors='replace')[-4000:]}")
 
     def call(self, method, path, body=None, token=None):
-        """A request that must succeed; returns the answer."""
+        """Sends a request that must succeed; returns the response."""
         request = urllib.request.Request(self.url + path, method=method)
         if body is not None:
             request.data = json.dumps(body).encode()
@@ -73,7 +73,7 @@ class Server:
 
 
 def furnish(server, token, count):
-    """Makes rooms with a message, and an upload; returns what a request can name."""
+    """Creates rooms with a message, and an upload; returns the ids that requests can use."""
     known = {"room_id": [], "event_id": [], "room_id_or_alias": [], "room": [], "event_type": ["m.room.message", "m.room.topic"]}
     for number in range(count):
         room_id = server.call("POST", "/_matrix/client/v3/createRoom", {"preset": "public_chat", "name": f"Room {number}"}, token)["room_id"]
@@ -95,7 +95,7 @@ def furnish(server, token, count):
 
 
 def identities(server):
-    """Who sends requests: the token, and what they can name. None can end the session of another."""
+    """An identity that sends requests: its token and the ids that it can use. None can end the session of another."""
     admin, user, other = server.register("operator", admin=True), server.register("alice"), server.register("bob")
     some = [f"@bob{number}:localhost" for number in range(20)]
     for user_id in some:
@@ -129,7 +129,7 @@ def attack(server, folder, name, token, known, arguments):
 
 
 def count(server):
-    """How many requests were answered, and how many of them with 5xx, as the server's metrics say."""
+    """The numbers of responses and of 5xx responses, from the server's metrics."""
     pattern = re.compile(r'^reeve_http_requests_total\{.*status="(\d+)"\} (\d+)$', re.MULTILINE)
     found = pattern.findall(server.call("GET", "/metrics"))
     return sum(int(n) for _, n in found), sum(int(n) for status, n in found if status.startswith("5"))
@@ -137,12 +137,12 @@ def count(server):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=120, help="how long to go on")
-    parser.add_argument("--seed", type=int, default=1, help="what randomness begins with")
-    parser.add_argument("--examples", type=int, help="the most fuzzed requests for an operation in one turn")
+    parser.add_argument("--seconds", type=int, default=120, help="duration in seconds")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random generator")
+    parser.add_argument("--examples", type=int, help="maximum number of fuzzed requests for an operation in one round")
     target = Path(os.environ.get("CARGO_TARGET_DIR", "target"))
-    parser.add_argument("--binary", type=Path, default=ROOT / target / "debug" / "reeve", help="the server")
-    parser.add_argument("--keep", type=Path, help="a folder for the reports, which are else thrown away")
+    parser.add_argument("--binary", type=Path, default=ROOT / target / "debug" / "reeve", help="the server program")
+    parser.add_argument("--keep", type=Path, help="folder for the reports, which are deleted by default")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         folder = arguments.keep or Path(folder)

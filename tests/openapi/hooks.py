@@ -1,4 +1,4 @@
-"""What schemathesis loads: leads part of the requests to accounts and rooms that exist, and keeps waits short."""
+"""Hooks for schemathesis: direct a part of the requests to existing accounts and rooms, and keep waits short."""
 
 import json
 import os
@@ -6,13 +6,13 @@ import zlib
 
 import schemathesis
 
-# By the name of a parameter: values that mean something to the server.
+# By the name of a parameter: values that exist on the server.
 KNOWN = json.loads(os.environ["REEVE_FUZZ_KNOWN"])
 LONGEST_WAIT_MS = 50
 
 
 def known(name, value):
-    """The value, or in two of three cases one that is known; the same one for the same value."""
+    """The value, or in two of three cases an existing one; the same one for the same value."""
     values = KNOWN.get(name)
     chance = zlib.crc32(repr((name, value)).encode())
     return values[chance // 3 % len(values)] if values and chance % 3 else value

@@ -1,4 +1,4 @@
-//! Sets until when an account is valid.
+//! Expiry of an account: sets the time until which it is valid.
 
 use reeve_accounts::validity;
 use reeve_http::json::{self, Integer};
@@ -8,18 +8,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// Until when an account is valid.
+/// The time until which an account is valid.
 #[derive(Debug, Deserialize, ToSchema)]
 #[expect(dead_code, reason = "documents the body, which is read key by key")]
 pub(crate) struct SetValidity {
     user_id: String,
-    /// In milliseconds. If accounts expire on this server it may be left out: one period from now.
+    /// In milliseconds. Optional if accounts expire on this server; by default one period from now.
     expiration_ts: Option<i64>,
-    /// Whether the owner is reminded by e-mail; true unless told otherwise.
+    /// True (the default) if the owner is reminded by e-mail.
     enable_renewal_emails: Option<bool>,
 }
 
-/// Until when the account is valid now.
+/// The time until which the account is now valid.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Validity {
     /// In milliseconds.
@@ -29,16 +29,16 @@ pub(crate) struct Validity {
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/account_validity/validity", handle)
         .id("renewAccountValidity")
-        .summary("Sets until when an account is valid")
+        .summary("Sets the time until which an account is valid")
         .description(
-            "A time in the past closes the account at once: what needs an access token answers 403 \
+            "A time in the past closes the account at once: requests with an access token are refused with 403 \
              `ORG_MATRIX_EXPIRED_ACCOUNT`. The account need not exist yet.",
         )
         .takes::<SetValidity>()
         .returns::<Validity>(200)
         .errors(&[
             (400, "M_UNKNOWN", "`user_id` is missing"),
-            (400, "M_INVALID_PARAM", "`user_id` is longer than user ids are"),
+            (400, "M_INVALID_PARAM", "`user_id` is longer than 255 characters"),
             (
                 400,
                 "M_BAD_JSON",

@@ -1,4 +1,4 @@
-//! Experimental features of single accounts: reads and sets which are on.
+//! Experimental features of single accounts: reads and sets them.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::target;
 
 const PATH: &str = "/_synapse/admin/v1/experimental_features/{user_id}";
 
-/// Which experimental features are on.
+/// The experimental features that are enabled.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct ExperimentalFeatures {
     /// By name: `msc3881`, `msc3575`, `msc4222`.
@@ -23,8 +23,8 @@ pub(crate) struct ExperimentalFeatures {
 pub(crate) fn get() -> Route {
     Route::read(PATH, read)
         .id("getExperimentalFeatures")
-        .summary("Which experimental features are on for an account")
-        .description("For an account that does not exist, none is.")
+        .summary("Lists the experimental features that are enabled for an account")
+        .description("An account that does not exist has none.")
         .returns::<ExperimentalFeatures>(200)
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id is malformed"),
@@ -36,15 +36,15 @@ pub(crate) fn put() -> Route {
     Route::put(PATH, write)
         .id("setExperimentalFeatures")
         .returns::<shape::Empty>(200)
-        .summary("Switches experimental features on or off for an account")
-        .description("Features that are not named stay as they are.")
+        .summary("Enables or disables experimental features for an account")
+        .description("Features that are not named are not changed.")
         .takes::<ExperimentalFeatures>()
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id is malformed"),
             (
                 400,
                 "M_UNKNOWN",
-                "the account is on another server, or no feature is given, or one is not known",
+                "the account is on another server, no feature is given, or a feature is unknown",
             ),
             (400, "M_BAD_JSON", "`features` is not an object of booleans"),
             (404, "M_NOT_FOUND", "there is no such account"),

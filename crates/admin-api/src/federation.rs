@@ -1,4 +1,4 @@
-//! Other servers. This server does not talk to any, so that there are none.
+//! Other servers. This server does not federate, so there are none.
 
 use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
 use serde::Serialize;
@@ -25,7 +25,7 @@ pub(crate) struct OtherServer {
     last_successful_stream_ordering: Option<i64>,
 }
 
-/// The servers that this one talks to.
+/// The servers that this server federates with.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OtherServers {
     destinations: Vec<OtherServer>,
@@ -36,18 +36,18 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/_synapse/admin/v1/federation/destinations", list)
             .id("listDestinations")
-            .summary("Lists the servers that this one talks to: none")
+            .summary("Lists the servers that this server federates with: none")
             .query([
-                Param::integer("from", "offset of the first; 0 by default"),
-                Param::integer("limit", "how many; 100 by default"),
-                Param::choice("order_by", ORDERS, "what to sort by"),
-                Param::direction("`f` (the default) or `b` for the reverse"),
+                Param::integer("from", "offset of the first server; 0 by default"),
+                Param::integer("limit", "maximum number of servers; 100 by default"),
+                Param::choice("order_by", ORDERS, "sort order"),
+                Param::direction("`f` (the default) or `b` for the reverse order"),
                 Param::text("destination", "substring of the name"),
             ])
             .returns::<OtherServers>(200),
         Route::get("/_synapse/admin/v1/federation/destinations/{destination}", unknown)
             .id("getDestination")
-            .summary("Reads how it stands with a server")
+            .summary("Returns the state of federation with a server")
             .errors(UNKNOWN),
         Route::get("/_synapse/admin/v1/federation/destinations/{destination}/rooms", unknown)
             .id("listDestinationRooms")
@@ -55,7 +55,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(UNKNOWN),
         Route::post("/_synapse/admin/v1/federation/destinations/{destination}/reset_connection", unknown)
             .id("resetDestination")
-            .summary("Lets this server try again to reach another")
+            .summary("Resets the connection to a server")
             .errors(UNKNOWN),
     ]
 }

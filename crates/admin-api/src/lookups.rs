@@ -1,4 +1,4 @@
-//! Finds an account by what others know it by.
+//! Account lookups by external id and by third-party id.
 
 use reeve_accounts::threepids::canonical;
 use reeve_http::{Answer, MatrixError, Reading, Route, reply};
@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 const ERRORS: &[(u16, &str, &str)] = &[(404, "M_NOT_FOUND", "there is no such account")];
 
-/// The account that was found.
+/// The account found.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FoundUser {
     user_id: String,
@@ -18,7 +18,7 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::read("/_synapse/admin/v1/auth_providers/{provider}/users/{external_id}", by_external_id)
             .id("findUserByExternalId")
-            .summary("Finds the account that an identity provider knows under a name")
+            .summary("Finds the account with an external id at an identity provider")
             .returns::<FoundUser>(200)
             .errors(ERRORS),
         Route::read("/_synapse/admin/v1/threepid/{medium}/users/{address}", by_threepid)
@@ -37,7 +37,7 @@ fn by_external_id(call: &Reading<'_>) -> Answer {
 fn by_threepid(call: &Reading<'_>) -> Answer {
     let (medium, address) = (call.params.get("medium"), call.params.get("address"));
     let mut num = threepids::find_user(call.tx, medium, address)?;
-    // Addresses are stored in canonical form, but for those that came from elsewhere.
+    // Addresses are stored in canonical form, except those from elsewhere.
     if num.is_none()
         && let Ok(canonical) = canonical(medium, address)
     {

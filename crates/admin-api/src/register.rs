@@ -1,4 +1,4 @@
-//! Makes accounts for scripts that know a secret of the settings, before there is an administrator.
+//! Registration with a shared secret, for scripts, before there is an administrator.
 
 use std::sync::Arc;
 
@@ -16,40 +16,40 @@ use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 
 const PATH: &str = "/_synapse/admin/v1/register";
-/// The longest name and the longest password, in characters.
+/// Maximum length of a name and of a password, in characters.
 const MAX_TEXT: usize = 512;
-/// Who acts, in the audit log.
+/// The actor in the audit log.
 const ACTOR: &str = "shared secret";
 
-/// What a request has to be authenticated with.
+/// The nonce that a registration is authenticated with.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Nonce {
-    /// Good for one request within a minute.
+    /// Valid for one request within a minute.
     nonce: String,
 }
 
-/// An account to be.
+/// The account to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[expect(dead_code, reason = "documents the body, which is read key by key")]
 pub(crate) struct Register {
-    /// What GET answered.
+    /// The nonce from GET.
     nonce: String,
-    /// The name, without `@` and server.
+    /// The localpart.
     username: String,
     password: String,
-    /// The HMAC-SHA1, with the secret as key, of nonce, username, password, `admin` or `notadmin`, and, unless it is
-    /// blank, the user type, with a NUL between each two; in hexadecimal digits.
+    /// The HMAC-SHA1, with the secret as key, of nonce, username, password, `admin` or `notadmin`, and, unless
+    /// it is empty, the user type, separated by NUL; in hexadecimal digits.
     mac: String,
-    /// The name if absent; blank for none.
+    /// By default the localpart; empty for none.
     displayname: Option<String>,
     admin: Option<bool>,
     /// `bot`, `support` or a type from the settings.
     user_type: Option<String>,
-    /// Whether to answer without logging in.
+    /// True to create no session.
     inhibit_login: Option<bool>,
     device_id: Option<String>,
     initial_device_display_name: Option<String>,
-    /// Whether to answer with a refresh token.
+    /// True to return a refresh token.
     refresh_token: Option<bool>,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Register {
 pub(crate) struct Registered {
     user_id: String,
     home_server: String,
-    /// Absent if `inhibit_login` was set, as are those below.
+    /// Absent if `inhibit_login` was true, as are the next keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     access_token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,7 +66,7 @@ pub(crate) struct Registered {
     /// Absent if the access token does not expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_in_ms: Option<i64>,
-    /// Absent unless asked for.
+    /// Absent unless requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
 }
@@ -76,21 +76,21 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get(PATH, nonce)
             .access(Access::SharedSecret)
             .id("getRegistrationNonce")
-            .summary("A nonce for making an account with the shared secret")
+            .summary("Returns a nonce for registration with the shared secret")
             .returns::<Nonce>(200)
-            .errors(&[(400, "M_UNKNOWN", "the settings hold no shared secret")]),
+            .errors(&[(400, "M_UNKNOWN", "the settings have no shared secret")]),
         Route::post(PATH, register)
             .access(Access::SharedSecret)
             .id("registerWithSharedSecret")
-            .summary("Makes an account with the shared secret")
-            .description("The nonce is used up by every request that has it, also by a refused one.")
+            .summary("Creates an account with the shared secret")
+            .description("Every request with a nonce uses it up, even if it is refused.")
             .takes::<Register>()
             .returns::<Registered>(200)
             .errors(&[
                 (400, "M_BAD_JSON", "a key is missing"),
-                (400, "M_UNKNOWN", "the settings hold no shared secret, or a value is not valid"),
-                (400, "M_INVALID_USERNAME", "no account can have this name"),
-                (400, "M_EXCLUSIVE", "the name is that of the account which sends server notices"),
+                (400, "M_UNKNOWN", "the settings have no shared secret, or a value is not valid"),
+                (400, "M_INVALID_USERNAME", "the name is not allowed"),
+                (400, "M_EXCLUSIVE", "the name is reserved for the account that sends server notices"),
                 (400, "M_USER_IN_USE", "an account has the name"),
                 (400, "M_TOO_LARGE", "the name of the device is too long"),
                 (403, "M_UNKNOWN", "the secret is wrong"),
@@ -150,7 +150,7 @@ async fn register(mut call: Call) -> Answer {
     make(&call, Registration { account, numbered: false, session, passed: None, needs_token: false }).await
 }
 
-/// Takes the nonce of a request, in a transaction of its own: it is used up even if the request is refused.
+/// Consumes the nonce of a request, in a separate transaction: it is used up even if the request is refused.
 async fn take_nonce(call: &Call, body: &Object) -> Result<String, MatrixError> {
     let nonce = body.get("nonce").ok_or_else(|| MatrixError::bad_json("nonce must be specified"))?;
     let unknown = || MatrixError::unknown("unrecognised nonce");

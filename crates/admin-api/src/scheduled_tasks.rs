@@ -1,4 +1,4 @@
-//! Durable work in the form of Synapse's list of tasks.
+//! Jobs in the form of Synapse's list of tasks.
 
 use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
 use reeve_store::jobs::{self, Filter, Job};
@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// The list never holds more than this; of more it has the newest.
+/// Maximum number of tasks in the list; of more, the newest are kept.
 const MOST: usize = 10_000;
-/// How many are read at once.
+/// Jobs read at once.
 const BATCH: i64 = 1000;
 
 const STATES: &[(&str, &str)] = &[
@@ -19,28 +19,28 @@ const STATES: &[(&str, &str)] = &[
     ("cancelled", "cancelled"),
 ];
 
-/// A piece of work.
+/// A task.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Task {
     id: String,
-    /// What kind of work, such as `purge_history`.
+    /// The kind of task, such as `purge_history`.
     action: String,
     /// `scheduled`, `active`, `complete`, `failed` or `cancelled`.
     status: String,
     /// When the status last changed, in milliseconds.
     timestamp_ms: i64,
-    /// What it works on, such as a room id.
+    /// The subject, such as a room id.
     #[schema(required)]
     resource_id: Option<String>,
-    /// What came of it.
+    /// The result.
     #[schema(required, value_type = Option<Object>)]
     result: Option<Value>,
-    /// When failed: why.
+    /// The reason of a failure.
     #[schema(required)]
     error: Option<String>,
 }
 
-/// The work that waits, runs or ended in the last seven days.
+/// The tasks that wait, run or ended in the last seven days.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Tasks {
     /// The oldest first.
@@ -50,15 +50,15 @@ pub(crate) struct Tasks {
 pub(crate) fn route() -> Route {
     Route::get("/_synapse/admin/v1/scheduled_tasks", handle)
         .id("listScheduledTasks")
-        .summary("Lists durable work, the oldest first")
+        .summary("Lists tasks, the oldest first")
         .query([
-            Param::texts("action_name", "only this kind of work; repeatable"),
-            Param::text("resource_id", "only work on this"),
-            Param::choice("status", STATES, "only work in this status"),
-            Param::choice("job_status", STATES, "the same under its former name"),
+            Param::texts("action_name", "only this kind of task; repeatable"),
+            Param::text("resource_id", "only tasks on this subject"),
+            Param::choice("status", STATES, "only tasks in this status"),
+            Param::choice("job_status", STATES, "the former name of `status`"),
             Param::integer(
                 "max_timestamp",
-                "only work whose status last changed until then, in milliseconds",
+                "only tasks whose status last changed at or before this time, in milliseconds",
             ),
         ])
         .returns::<Tasks>(200)

@@ -1,4 +1,4 @@
-//! Sends a message of the operator to one account.
+//! Server notices: messages of the operator to one account.
 
 use reeve_http::json;
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// What to tell whom.
+/// The message and its recipient.
 #[derive(Debug, Deserialize, ToSchema)]
 #[expect(dead_code, reason = "documents the request, which is read key by key")]
 pub(crate) struct SendNotice {
@@ -20,13 +20,13 @@ pub(crate) struct SendNotice {
     /// The content of the event.
     #[schema(value_type = Object)]
     content: Value,
-    /// The type of the event, `m.room.message` unless given.
+    /// The type of the event; `m.room.message` by default.
     r#type: Option<String>,
     /// The state key, to send a state event.
     state_key: Option<String>,
 }
 
-/// The event that was sent.
+/// The sent event.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SentNotice {
     event_id: String,
@@ -34,13 +34,13 @@ pub(crate) struct SentNotice {
 
 fn route(route: Route) -> Route {
     route
-        .summary("Sends a notice to an account, in a room of its own")
+        .summary("Sends a server notice to an account, in a separate room")
         .takes::<SendNotice>()
         .returns::<SentNotice>(200)
         .errors(&[
             (400, "M_MISSING_PARAM", "`user_id` or `content` is missing"),
-            (400, "M_BAD_JSON", "`user_id` is no text, or `content` no object"),
-            (400, "M_INVALID_PARAM", "`user_id` is no user id"),
+            (400, "M_BAD_JSON", "`user_id` is not a string, or `content` is not an object"),
+            (400, "M_INVALID_PARAM", "`user_id` is malformed"),
             (
                 400,
                 "M_UNKNOWN",

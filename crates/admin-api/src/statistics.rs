@@ -1,14 +1,14 @@
-//! What takes how much room in the database.
+//! Database statistics.
 
 use reeve_http::{Answer, Call, Route, reply};
 use reeve_store::{events, rooms};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// How many rooms are listed.
+/// Maximum number of rooms in the list.
 const MOST: i64 = 10;
 
-/// A room and about how much its events take.
+/// A room and the approximate size of its events.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RoomSize {
     room_id: String,
@@ -16,7 +16,7 @@ pub(crate) struct RoomSize {
     estimated_size: i64,
 }
 
-/// The rooms in which most happened.
+/// The largest rooms.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RoomSizes {
     /// The largest first.

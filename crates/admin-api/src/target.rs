@@ -1,4 +1,4 @@
-//! Which account an operation is about. Three orders of checks exist in the API; each operation says which is its.
+//! The account that an operation is about. The API has three orders of checks; each operation states its own.
 
 use reeve_accounts::Error;
 use reeve_db::ReadTx;
@@ -6,28 +6,29 @@ use reeve_http::{Call, Head, MatrixError};
 use reeve_model::{User, id};
 use reeve_store::users;
 
-/// The refusals of [`local_user`] and [`found`].
+/// The errors of [`local_user`] and [`found`].
 pub(crate) const ERRORS: &[(u16, &str, &str)] = &[
     (400, "M_INVALID_PARAM", "the user id is malformed"),
     (400, "M_UNKNOWN", "the account is on another server"),
     (404, "M_NOT_FOUND", "there is no such account"),
 ];
 
-/// The user id in the path, of whatever server; only its shape is checked.
+/// The user id in the path, of any server; only its form is checked.
 pub(crate) fn shape(call: &Head) -> Result<String, MatrixError> {
     let user_id = call.param("user_id");
     id::split(&user_id)?;
     Ok(user_id)
 }
 
-/// The user id in the path: first its shape is checked, then that it is of this server (`remote` is the refusal).
+/// The user id in the path: first its form is checked, then its server (`remote` is the error text for another
+/// server).
 pub(crate) fn local_user(call: &Head, remote: &'static str) -> Result<String, MatrixError> {
     let user_id = shape(call)?;
     of_this_server(call, &user_id, remote)?;
     Ok(user_id)
 }
 
-/// The user id in the path: only the server name is checked, and whatever has none is taken for remote.
+/// The user id in the path: only the server name is checked; an id without one counts as remote.
 pub(crate) fn local_domain(call: &Head, remote: &'static str) -> Result<String, MatrixError> {
     let user_id = call.param("user_id");
     of_this_server(call, &user_id, remote)?;
@@ -49,7 +50,7 @@ pub(crate) fn found(tx: &ReadTx<'_>, user_id: &str, missing: &'static str) -> Re
     users::find(tx, user_id)?.ok_or_else(|| MatrixError::not_found(missing))
 }
 
-/// A deed's refusal, where the operation answers 404 `M_UNKNOWN` for an account that does not exist.
+/// Maps the error of a deed, where the operation returns 404 `M_UNKNOWN` for an account that does not exist.
 pub(crate) fn no_row(error: Error) -> MatrixError {
     match error {
         Error::UserNotFound => {

@@ -1,11 +1,11 @@
-//! Whether a name can be given to a new account.
+//! Availability of a name for a new account.
 
 use reeve_accounts::users;
 use reeve_http::{Answer, Param, Reading, Route, reply};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The name is free; a name that is not is an error.
+/// The name is available; otherwise the response is an error.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct UsernameAvailable {
     /// Always true.
@@ -15,13 +15,13 @@ pub(crate) struct UsernameAvailable {
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/username_available", handle)
         .id("isUsernameAvailable")
-        .summary("Whether a name can be given to a new account, also while registration is disabled")
-        .query([Param::text("username", "the name, without `@` and server").required()])
+        .summary("Checks that a name is available for a new account, even while registration is disabled")
+        .query([Param::text("username", "the localpart").required()])
         .returns::<UsernameAvailable>(200)
         .errors(&[
             (400, "M_UNKNOWN", "the name is not ASCII"),
-            (400, "M_INVALID_USERNAME", "no account can have this name"),
-            (400, "M_EXCLUSIVE", "the name is that of the account which sends server notices"),
+            (400, "M_INVALID_USERNAME", "the name is not allowed"),
+            (400, "M_EXCLUSIVE", "the name is reserved for the account that sends server notices"),
             (400, "M_USER_IN_USE", "an account has the name, perhaps a deactivated one"),
         ])
 }

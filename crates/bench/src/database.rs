@@ -1,4 +1,4 @@
-//! Where the accounts are put, and how large they are there.
+//! The database of the benchmark, and its size.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io, thread};
@@ -8,19 +8,19 @@ use reeve_db::DatabaseUrl;
 
 use crate::Fallible;
 
-/// The database that the benchmark makes on a PostgreSQL server.
+/// The name of the database that the benchmark creates on a PostgreSQL server.
 const NAME: &str = "reeve_bench";
 
-/// The place of the benchmark's data: a folder, and for PostgreSQL a database too.
+/// The location of the benchmark's data: a folder, and for PostgreSQL also a database.
 pub(crate) struct Place {
     folder: PathBuf,
-    /// The server on which the database is made.
+    /// The server on which the database is created.
     maintenance: Option<String>,
     url: DatabaseUrl,
     keep: bool,
 }
 
-/// Does something over a connection of its own, on a thread of its own: the client blocks, and may be asked for within
+/// Runs a closure with a separate connection, on a separate thread: the client blocks, and may be called from
 /// asynchronous code.
 fn connected<T: Send>(
     url: &str,
@@ -33,8 +33,8 @@ fn connected<T: Send>(
 }
 
 impl Place {
-    /// `database` is `sqlite:FILE`, or the URL of a database on a PostgreSQL server, beside which one named
-    /// `reeve_bench` is made.
+    /// `database` is `sqlite:FILE`, or the URL of a database on a PostgreSQL server, on which a second one
+    /// named `reeve_bench` is created.
     pub(crate) fn new(database: &str, keep: bool) -> Fallible<Self> {
         Ok(match database.parse()? {
             DatabaseUrl::Sqlite(file) => {
@@ -76,12 +76,12 @@ impl Place {
         }
     }
 
-    /// Where the server has its data.
+    /// The data folder of the server.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Where the log of the server goes.
+    /// The log file of the server.
     pub(crate) fn log(&self) -> PathBuf {
         self.folder.join("reeve-bench.log")
     }
@@ -99,7 +99,7 @@ impl Place {
         files
     }
 
-    /// Bytes of the database, write-ahead log included on SQLite.
+    /// The size of the database in bytes, including the write-ahead log on SQLite.
     pub(crate) fn bytes(&self) -> Fallible<u64> {
         match &self.url {
             DatabaseUrl::Postgres(url) => {
@@ -118,7 +118,7 @@ impl Place {
         }
     }
 
-    /// What an operator would do after a large import: fresh statistics, and a checkpoint.
+    /// Maintenance after a large import: fresh statistics, and a checkpoint.
     pub(crate) fn settle(&self) -> Fallible<()> {
         if let DatabaseUrl::Postgres(url) = &self.url {
             for statement in ["VACUUM ANALYZE", "CHECKPOINT"] {
@@ -144,7 +144,7 @@ impl Place {
                 _ => {}
             }
         }
-        // Only if nothing else is in it.
+        // Only if the folder is otherwise empty.
         let _ = fs::remove_dir(&self.folder);
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Damaged pictures and web pages: whatever people upload or link to, thumbnails and previews must neither panic nor
-//! keep memory.
+//! Damaged pictures and web pages: whatever users upload or link to, thumbnails and previews must neither panic
+//! nor leak memory.
 
 use std::fs;
 use std::io::Cursor;
@@ -21,12 +21,12 @@ use crate::Fallible;
 use crate::report::{Report, Verdict, below};
 use crate::seed::per_second;
 
-/// How much of a picture that claims to be large is decoded, in pixels. The server takes more; here it would only take
-/// time.
+/// Maximum size of a decoded picture that declares to be large, in pixels. The server allows more; here it
+/// would only take time.
 const PIXELS: u64 = 250_000;
-/// By how much memory may grow between the first tenth of the inputs and the end, in MB.
+/// Maximum growth of memory between the first tenth of the inputs and the end, in MB.
 const GROWTH_MB: f64 = 64.0;
-/// How many changes are made to an example at most.
+/// Maximum number of changes to an example.
 const CHANGES: u64 = 12;
 const SIZES: [Size; 3] = [
     Size { width: 32, height: 32, crop: true },
@@ -36,13 +36,13 @@ const SIZES: [Size; 3] = [
 
 #[derive(Args)]
 pub(crate) struct Fuzz {
-    /// How many inputs.
+    /// Number of inputs.
     #[arg(long, default_value_t = 1_000_000)]
     inputs: usize,
-    /// Another number makes other inputs.
+    /// Seed of the inputs.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where inputs are written that made something panic.
+    /// Folder for inputs that caused a panic.
     #[arg(long, default_value = ".")]
     folder: PathBuf,
 }
@@ -58,7 +58,7 @@ impl Noise {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below another, which is not 0.
+    /// A number below `end`, which is not 0.
     fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(end.max(1)).unwrap_or(1)).unwrap_or_default()
     }
@@ -76,7 +76,7 @@ fn drawing(side: u32) -> RgbaImage {
     })
 }
 
-/// Whole pictures of each kind, and pages.
+/// Undamaged pictures of each kind, and pages.
 fn examples() -> Fallible<Vec<Vec<u8>>> {
     let mut examples = Vec::new();
     for side in [9, 60] {
@@ -144,7 +144,7 @@ fn damaged(examples: &[Vec<u8>], noise: &mut Noise) -> Vec<u8> {
     input
 }
 
-/// Does with an input what the server would do with it.
+/// Processes an input as the server would.
 fn process(input: &[u8], number: usize) {
     for size in SIZES.iter().skip(number % SIZES.len()).take(1) {
         let _ = picture::shrink(input, *size, number.is_multiple_of(2), PIXELS);
@@ -160,10 +160,10 @@ fn resident_mb() -> Fallible<f64> {
     Ok(kib * 1024.0 / 1e6)
 }
 
-/// Feeds very many damaged files to thumbnails and previews; answers whether all is well.
+/// Processes very many damaged files as thumbnails and previews; returns true if there was no failure.
 pub(crate) fn run(arguments: &Fuzz) -> Fallible<bool> {
     let examples = Arc::new(examples()?);
-    // Whole examples work.
+    // Undamaged examples work.
     for (number, example) in examples.iter().enumerate() {
         process(example, number);
     }

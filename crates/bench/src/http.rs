@@ -1,4 +1,4 @@
-//! The plainest HTTP/1.1 client, so that it takes little of the machine that is measured.
+//! A minimal HTTP/1.1 client, so that it uses little of the measured machine.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use tokio::net::TcpStream;
 
 use crate::Fallible;
 
-/// One connection, used again and again.
+/// One connection, reused for all requests.
 pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
     token: String,
 }
 
-/// What came back, and how long it took.
+/// A response and its duration.
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
@@ -23,7 +23,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// The body as JSON; an error for other answers than 2xx.
+    /// The body as JSON; an error for statuses other than 2xx.
     pub(crate) fn json(&self) -> Fallible<serde_json::Value> {
         if !(200..300).contains(&self.status) {
             return Err(format!("status {}: {}", self.status, String::from_utf8_lossy(&self.body)).into());
@@ -37,13 +37,13 @@ impl Connection {
         Self::over(TcpStream::connect(address).await?, token)
     }
 
-    /// Goes on with a connection that is open already.
+    /// Uses an open connection.
     pub(crate) fn over(stream: TcpStream, token: &str) -> Fallible<Self> {
         stream.set_nodelay(true)?;
         Ok(Self { stream: BufReader::with_capacity(64 * 1024, stream), token: token.to_owned() })
     }
 
-    /// Sends a request and reads the whole answer.
+    /// Sends a request and reads the whole response.
     pub(crate) async fn send(&mut self, method: &str, path: &str, body: &str) -> Fallible<Reply> {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\n\r\n{body}",
@@ -61,7 +61,7 @@ impl Connection {
     }
 }
 
-/// Reads a whole answer: its status and its body, which has a length or comes in chunks.
+/// Reads a whole response: its status and its body, with a length or in chunks.
 async fn answer(stream: &mut (impl AsyncBufRead + Unpin)) -> Fallible<(u16, Vec<u8>)> {
     let mut line = String::new();
     stream.read_line(&mut line).await?;
@@ -103,7 +103,7 @@ async fn chunks(stream: &mut (impl AsyncBufRead + Unpin)) -> Fallible<Vec<u8>> {
         if u64::try_from(read)? < size {
             return Err("the answer ends within a chunk".into());
         }
-        // The end of the line behind a chunk; after the last one, which is empty, trailers may come first.
+        // The end of line after a chunk; after the last, empty one there may be trailers first.
         loop {
             line.clear();
             let read = stream.read_line(&mut line).await?;

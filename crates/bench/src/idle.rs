@@ -1,4 +1,4 @@
-//! Many connections that are open and say nothing.
+//! Many idle connections.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -12,15 +12,15 @@ use crate::load;
 use crate::report::{Report, Times, Verdict, below};
 use crate::server::Server;
 
-/// How many connections are open.
+/// Number of open connections.
 const IDLE: usize = 10_000;
 /// File handles besides those of the connections.
 const OTHERS: u64 = 200;
-/// How many connections are opened, or used, at a time.
+/// Number of connections opened, or used, concurrently.
 const AT_ONCE: usize = 64;
-/// How many connections come from one address: well below the number of its ports.
+/// Number of connections from one address: well below the number of its ports.
 const EACH: usize = 2_000;
-/// What is asked for on each of them in the end.
+/// The request sent on each of them in the end.
 const PATH: &str = "/health";
 
 /// Opens the connections, a part of them from each of several addresses of this machine.
@@ -43,7 +43,7 @@ async fn open(address: SocketAddr) -> Fallible<Vec<TcpStream>> {
     Ok(open)
 }
 
-/// Asks on every connection.
+/// Sends a request on every connection.
 async fn use_all(mut connections: Vec<TcpStream>) -> Fallible<Times> {
     let mut took = Vec::new();
     while !connections.is_empty() {
@@ -62,7 +62,7 @@ async fn use_all(mut connections: Vec<TcpStream>) -> Fallible<Times> {
     Ok(Times::of(took))
 }
 
-/// Opens many connections and lets them rest; others must be served as if they were not there.
+/// Opens many connections and leaves them idle; others must be served as if they did not exist.
 pub(crate) async fn run(server: &Server, report: &mut Report) -> Fallible<()> {
     println!("{IDLE} idle connections");
     let files = rlimit::increase_nofile_limit(IDLE as u64 + OTHERS)?;
@@ -72,7 +72,7 @@ pub(crate) async fn run(server: &Server, report: &mut Report) -> Fallible<()> {
     let before = server.resident_mb()?;
     let alone = load::lists(&mut Connection::open(server.address, crate::seed::TOKEN).await?).await?;
     let connections = open(server.address).await?;
-    // A connection that was refused or dropped shows when it is used, below.
+    // A refused or dropped connection is detected when it is used, below.
     let beside = load::lists(&mut Connection::open(server.address, crate::seed::TOKEN).await?).await?;
     let grown = server.resident_mb()? - before;
     report.info(

@@ -1,4 +1,4 @@
-//! Keys of devices, and messages from device to device.
+//! Keys of devices, and to-device messages.
 
 use std::collections::HashSet;
 use std::fs;
@@ -26,20 +26,21 @@ use crate::server::Server;
 
 /// Accounts with one device each, whose keys are claimed.
 const DEVICES: usize = 1000;
-/// How often one key of each is claimed, and the first times that are not measured.
+/// Number of claims of one key of each, and of unmeasured warm-up claims.
 const CLAIMS: usize = 22;
 const WARM_UP: usize = 2;
 const ALGORITHM: &str = "signed_curve25519";
-/// Who sends messages, each to the device with the next number and one after the other, and for how long.
+/// Number of senders, each with messages to the device with the next number, one after the other, and the
+/// duration.
 const SENDERS: usize = 64;
 const SENDING: Duration = Duration::from_secs(10);
 
 #[derive(Args)]
 pub(crate) struct Keys {
-    /// `sqlite:FILE`, or the `postgres://…` URL of a server on which a database `reeve_bench` is made.
+    /// `sqlite:FILE`, or the `postgres://…` URL of a server on which a database `reeve_bench` is created.
     #[arg(long, default_value = "sqlite:reeve-bench-data/bench.db")]
     database: String,
-    /// What is measured.
+    /// The steps to measure.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Step::Claim, Step::Messages])]
     steps: Vec<Step>,
     /// Writes all results as JSON.
@@ -51,11 +52,11 @@ pub(crate) struct Keys {
 pub(crate) enum Step {
     /// Claiming one key of each of very many devices.
     Claim,
-    /// Messages from device to device.
+    /// To-device messages.
     Messages,
 }
 
-/// Runs the benchmark; answers whether everything is as it should be.
+/// Runs the benchmark; returns true if no result is wrong or missed.
 pub(crate) async fn run(arguments: Keys) -> Fallible<bool> {
     let place = Place::new(&arguments.database, false)?;
     let mut report = Report::default();
@@ -119,7 +120,7 @@ fn device(tx: &mut Tx<'_>, number: usize) -> Result<(), DbError> {
     access_tokens::insert(tx, &token)
 }
 
-/// Claims a key of each device, over and over; no key comes twice.
+/// Claims a key of each device repeatedly; no key may be returned twice.
 async fn claim(address: SocketAddr, report: &mut Report) -> Fallible<()> {
     let devices: Map<String, Value> =
         (0..DEVICES).map(|number| (user_id(number), json!({ "DEVICE": ALGORITHM }))).collect();
@@ -201,7 +202,7 @@ async fn messages(server: &Server, report: &mut Report) -> Fallible<()> {
     Ok(())
 }
 
-/// The numbers of all messages that wait for a device, in the order in which they come.
+/// The numbers of all messages that wait for a device, in order.
 async fn received(address: SocketAddr, number: usize) -> Fallible<Vec<usize>> {
     let mut connection = Connection::open(address, &token(number)).await?;
     let (mut found, mut since) = (Vec::new(), String::new());

@@ -1,4 +1,4 @@
-//! The list of accounts: how long a page takes, and whether it is the right one.
+//! The list of accounts: duration and correctness of its pages.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::report::{Report, Times, Verdict, below};
 
 /// Accounts on a page.
 const LIMIT: usize = 100;
-/// Requests that are not measured.
+/// Number of unmeasured warm-up requests.
 const WARM_UP: usize = 2;
-/// Requests that are.
+/// Number of measured requests.
 const REQUESTS: usize = 100;
-/// Fewer requests where they are slow, but at least this many.
+/// Minimum number of measured requests, for slow ones.
 const FEWEST: usize = 10;
-/// How long one kind of request is measured at most.
+/// Maximum duration of the measurement of one kind of request.
 const LONGEST: Duration = Duration::from_secs(2);
 
 /// One group of requests with the same target.
@@ -31,7 +31,7 @@ struct Group<'a> {
     population: &'a Population,
 }
 
-/// What is asked for.
+/// The requested pages.
 struct Ask<'a> {
     path: &'a str,
     query: &'a str,
@@ -120,7 +120,7 @@ impl<'a> Group<'a> {
     }
 }
 
-/// Whether a page has the right accounts, in order, and the right total.
+/// Checks that a page has the right accounts, in order, and the right total.
 fn is_right(page: &Value, total: usize, expected: &[String]) -> bool {
     let names = page.get("users").and_then(Value::as_array).into_iter().flatten();
     let names = names.map(|user| user.get("name").and_then(Value::as_str).unwrap_or_default());
@@ -128,7 +128,7 @@ fn is_right(page: &Value, total: usize, expected: &[String]) -> bool {
         && names.eq(expected.iter().map(String::as_str))
 }
 
-/// Reads pages of every kind. The accounts must be as they were seeded.
+/// Reads pages of every kind. The accounts must be as seeded.
 pub(crate) async fn run(
     population: &Population,
     connection: &mut Connection,

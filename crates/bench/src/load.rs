@@ -21,21 +21,21 @@ use crate::server;
 const READERS: usize = 32;
 /// Connections that create accounts or log in.
 const WRITERS: usize = 64;
-/// How often the two handlers take turns.
+/// Number of rounds in which the two handlers alternate.
 const ROUNDS: usize = 3;
 const ROUND: Duration = Duration::from_secs(5);
 const CREATING: Duration = Duration::from_secs(10);
-/// How many lists are read with and without the storm.
+/// Number of list reads with and without the storm.
 const LISTS: usize = 200;
-/// The page that is read while people log in.
+/// The page that is read during logins.
 pub(crate) const LIST: &str = "/_synapse/admin/v2/users?limit=100";
 
-/// Whether the load tool is installed that takes least of the machine.
+/// True if the load tool with the lowest overhead is installed.
 fn has_wrk() -> bool {
     Command::new("wrk").arg("-v").output().is_ok()
 }
 
-/// Requests per second of one path over so many connections.
+/// Requests per second of one path over some connections.
 pub(crate) async fn rate(address: SocketAddr, path: &str, connections: usize) -> Fallible<f64> {
     if has_wrk() {
         let (connections, seconds) = (connections.to_string(), format!("{}s", ROUND.as_secs()));
@@ -120,14 +120,14 @@ pub(crate) async fn read_one(address: SocketAddr, user_id: &str, report: &mut Re
     Ok(())
 }
 
-/// Asked on a fresh connection, since the server closes one that is idle for as long as accounts are created.
+/// Sent on a fresh connection, since the server closes one that is idle for as long as accounts are created.
 async fn total(address: SocketAddr) -> Fallible<usize> {
     let page =
         Connection::open(address, TOKEN).await?.get("/_synapse/admin/v2/users?limit=1").await?.json()?;
     Ok(usize::try_from(page.get("total").and_then(Value::as_u64).ok_or("no total")?)?)
 }
 
-/// Creates accounts without password.
+/// Creates accounts without passwords.
 pub(crate) async fn create(address: SocketAddr, report: &mut Report) -> Fallible<()> {
     let before = total(address).await?;
     let next = Arc::new(AtomicUsize::new(0));
@@ -184,7 +184,7 @@ pub(crate) async fn lists(connection: &mut Connection) -> Fallible<Times> {
     Ok(Times::of(took))
 }
 
-/// Reads the list while nobody and while many log in.
+/// Reads the list without and with many logins.
 pub(crate) async fn storm(address: SocketAddr, report: &mut Report) -> Fallible<()> {
     let mut connection = Connection::open(address, TOKEN).await?;
     let idle = lists(&mut connection).await?;

@@ -1,4 +1,5 @@
-//! The benchmark of Reeve: seeds accounts and rooms, starts the server, and measures it over HTTP. See `docs/benchmarks.md`.
+//! The benchmark of Reeve: seeds accounts and rooms, starts the server, and measures it over HTTP. See
+//! `docs/benchmarks.md`.
 
 mod database;
 mod fuzz;
@@ -35,7 +36,7 @@ use crate::server::Server;
 
 type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// How often the start of the server is measured.
+/// Number of measured starts of the server.
 const STARTS: usize = 5;
 
 #[derive(Parser)]
@@ -53,19 +54,20 @@ enum Benchmark {
     Rooms(rooms::Rooms),
     /// Uploads: lists, large files, many readers, deleting.
     Media(media::Media),
-    /// Damaged pictures and web pages, without a server: thumbnails and previews neither panic nor keep memory.
+    /// Damaged pictures and web pages, without a server: thumbnails and previews must neither panic nor leak
+    /// memory.
     Fuzz(fuzz::Fuzz),
-    /// Keys of devices, and messages from device to device.
+    /// Keys of devices, and to-device messages.
     Keys(keys::Keys),
-    /// Several servers with the same API, in turn, beside the least that any could do.
+    /// Several servers with the same API, in turn, beside an upper limit.
     Race(race::Race),
-    /// How the medians of several races grow with the number of accounts.
+    /// The growth of the medians of several races with the number of accounts.
     Chart(race::Chart),
     /// Writes a file of accounts for `reeve import accounts --server-name bench.example`.
     AccountsFile {
         /// The file.
         file: PathBuf,
-        /// How many accounts.
+        /// Number of accounts.
         #[arg(long = "accounts", value_name = "NUMBER", default_value_t = 1_000_000)]
         number: usize,
     },
@@ -83,16 +85,16 @@ enum Benchmark {
 
 #[derive(Args)]
 struct Accounts {
-    /// `sqlite:FILE`, or the `postgres://…` URL of a server on which a database `reeve_bench` is made.
+    /// `sqlite:FILE`, or the `postgres://…` URL of a server on which a database `reeve_bench` is created.
     #[arg(long, default_value = "sqlite:reeve-bench-data/bench.db")]
     database: String,
-    /// How many accounts are seeded; at least 2,000.
+    /// Number of seeded accounts; at least 2,000.
     #[arg(long = "accounts", value_name = "NUMBER", default_value_t = 1_000_000)]
     number: usize,
-    /// Leaves the database there; a later run without creations and logins in between goes on with it.
+    /// Keeps the database; a later run without creations and logins in between reuses it.
     #[arg(long)]
     keep: bool,
-    /// What is measured besides seeding and starting.
+    /// The steps to measure besides seeding and starting.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Step::Lists, Step::One, Step::Idle, Step::Create, Step::Storm])]
     steps: Vec<Step>,
     /// Writes all results as JSON.
@@ -106,11 +108,11 @@ enum Step {
     Lists,
     /// Reading one account by id.
     One,
-    /// Connections that are open and say nothing.
+    /// Idle connections.
     Idle,
     /// Creating accounts.
     Create,
-    /// The list while people log in.
+    /// The list during logins.
     Storm,
 }
 
@@ -146,7 +148,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the benchmark; answers whether everything is as it should be.
+/// Runs the benchmark; returns true if no result is wrong or missed.
 async fn run(accounts: Accounts) -> Fallible<bool> {
     if accounts.number < 2000 {
         return Err("at least 2000 accounts, please".into());

@@ -1,4 +1,4 @@
-//! Uploads: very many, very large ones, many readers, and deleting them.
+//! Uploads: very many, very large, concurrent reads, and deletion.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -29,16 +29,16 @@ use crate::report::{Report, Times, Verdict, below};
 use crate::seed::{TOKEN, per_second};
 use crate::server::{self, Server};
 
-/// Whose uploads are listed.
+/// The account whose uploads are listed.
 const OWNER: usize = 7;
-/// How many uploads are stored in one transaction while seeding, and over how many contents they are spread.
+/// Number of uploads stored in one transaction while seeding, and of distinct contents.
 const BATCH: usize = 1000;
 const CONTENTS: usize = 1000;
-/// Uploads on a page, and requests for each page.
+/// Number of uploads in a page, and of requests for each page.
 const PAGE: usize = 100;
 const WARM_UP: usize = 2;
 const REQUESTS: usize = 30;
-/// How long a page may take, in milliseconds.
+/// Maximum duration of a page, in milliseconds.
 const LIMIT_MS: f64 = 10.0;
 const ORDERS: [&str; 8] = [
     "media_id",
@@ -50,26 +50,26 @@ const ORDERS: [&str; 8] = [
     "quarantined_by",
     "safe_from_quarantine",
 ];
-/// The large file, in bytes, and how it is sent.
+/// The size of the large file and of its pieces, in bytes.
 const LARGE: usize = 1 << 30;
 const CHUNK: usize = 1 << 18;
-/// What many read at once, in bytes, and how many.
+/// The size of the file that many connections read, in bytes, and the number of connections.
 const READ: usize = 1 << 20;
 const READERS: usize = 64;
 const ROUNDS: usize = 3;
-/// How many files are deleted, and how many connections upload them.
+/// Number of deleted files, and of connections that upload them.
 const DELETED: usize = 10_000;
 const UPLOADERS: usize = 64;
 
 #[derive(Args)]
 pub(crate) struct Media {
-    /// `sqlite:FILE`, or the `postgres://…` URL of a server on which a database `reeve_bench` is made.
+    /// `sqlite:FILE`, or the `postgres://…` URL of a server on which a database `reeve_bench` is created.
     #[arg(long, default_value = "sqlite:reeve-bench-data/bench.db")]
     database: String,
-    /// How much one account has uploaded.
+    /// Number of uploads of one account.
     #[arg(long, default_value_t = 1_000_000)]
     uploads: usize,
-    /// What is measured.
+    /// The steps to measure.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Step::Lists, Step::Large, Step::Read, Step::Delete])]
     steps: Vec<Step>,
     /// Writes all results as JSON.
@@ -79,17 +79,17 @@ pub(crate) struct Media {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Step {
-    /// Pages of what one account uploaded.
+    /// Pages of the uploads of one account.
     Lists,
     /// One very large file.
     Large,
-    /// Many readers at once.
+    /// Concurrent reads.
     Read,
     /// Deleting very many files.
     Delete,
 }
 
-/// Runs the benchmark; answers whether everything is as it should be.
+/// Runs the benchmark; returns true if no result is wrong or missed.
 pub(crate) async fn run(arguments: Media) -> Fallible<bool> {
     let place = Arc::new(Place::new(&arguments.database, false)?);
     let mut report = Report::default();
@@ -134,7 +134,7 @@ async fn measure(place: &Arc<Place>, uploads: usize, steps: &[Step], report: &mu
     server.stop()
 }
 
-/// Stores rows of uploads, of which many are alike in each respect. Their bytes are not there.
+/// Stores rows of uploads, many of which are equal in each column. Their bytes do not exist.
 async fn seed(place: &Place, uploads: usize, report: &mut Report) -> Fallible<()> {
     let db = Db::open(place.url(), Options::default(), reeve_store::MIGRATIONS).await?;
     let owner = population::user_id(OWNER);
@@ -167,7 +167,7 @@ fn length(content: usize) -> i64 {
 }
 
 fn store(tx: &mut Tx<'_>, user_num: i64, blobs: &[i64], number: usize) -> Result<(), DbError> {
-    // Spreads consecutive numbers over everything.
+    // Spreads consecutive numbers over the whole range.
     let mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
     let content = mixed % CONTENTS;
     let ts = 1_700_000_000_000 + i64::try_from(number / 3).unwrap_or_default() * 1000;
@@ -232,10 +232,10 @@ async fn lists(address: SocketAddr, uploads: usize, report: &mut Report) -> Fall
     Ok(())
 }
 
-/// Whether a page is full, sorted and counted.
+/// Checks that a page is full, sorted and counted.
 fn is_page(page: &Value, order: &str, descending: bool, uploads: usize) -> bool {
     let media: &[Value] = page.get("media").and_then(Value::as_array).map_or(&[], Vec::as_slice);
-    // No value comes after all.
+    // Rows without a value come last.
     let key = |media: &Value| match media.get(order) {
         Some(Value::String(text)) => (0, text.clone()),
         Some(Value::Null) | None => (1, String::new()),
@@ -258,7 +258,7 @@ fn noise() -> Vec<u8> {
     std::iter::repeat_with(next).take(READ).collect()
 }
 
-/// Watches the resident memory of the server until told to stop; answers the most it saw, in MB.
+/// Samples the resident memory of the server until stopped; returns the peak in MB.
 async fn peak(server: &Server, stop: &AtomicBool) -> Fallible<f64> {
     let mut most = 0.0_f64;
     while !stop.load(Ordering::Relaxed) {
@@ -271,7 +271,7 @@ async fn peak(server: &Server, stop: &AtomicBool) -> Fallible<f64> {
 /// Uploads and downloads a very large file.
 async fn large(server: &Server, report: &mut Report) -> Fallible<()> {
     let noise = Arc::new(noise());
-    // What everything needs once is not counted.
+    // One-time costs are not counted.
     let small = upload(&mut Connection::open(server.address, TOKEN).await?, "warm").await?;
     Connection::open(server.address, TOKEN).await?.get(&download_path(&small)).await?;
     let before = server.resident_mb()?;
@@ -380,7 +380,7 @@ async fn read(address: SocketAddr, report: &mut Report) -> Fallible<()> {
     Ok(())
 }
 
-/// Deletes very many files, page by page, while somebody reads lists.
+/// Deletes very many files, page by page, while lists are read.
 async fn delete(address: SocketAddr, report: &mut Report) -> Fallible<()> {
     let next = Arc::new(AtomicUsize::new(0));
     let mut tasks = JoinSet::new();
@@ -430,7 +430,7 @@ async fn delete(address: SocketAddr, report: &mut Report) -> Fallible<()> {
     Ok(())
 }
 
-/// Deletes all that the administrator uploaded; answers how much that was, and how many seconds it took.
+/// Deletes all uploads of the administrator; returns their number and the duration in seconds.
 async fn delete_all(address: SocketAddr) -> Fallible<(usize, f64)> {
     let path = format!("/_synapse/admin/v1/users/{}/media?limit={PAGE}", population::user_id(0));
     let mut connection = Connection::open(address, TOKEN).await?;

@@ -1,4 +1,4 @@
-//! The accounts that the benchmark works with: always the same ones, and what the server must say of them.
+//! The population of the benchmark: always the same accounts, and the responses expected from the server.
 
 use std::cmp::Ordering;
 
@@ -9,18 +9,18 @@ use serde_json::{Value, json};
 pub(crate) const SERVER_NAME: &str = "bench.example";
 /// The word that exactly [`RARE`] display names contain.
 pub(crate) const RARE_WORD: &str = "quokka";
-/// How many display names contain [`RARE_WORD`].
+/// Number of display names that contain [`RARE_WORD`].
 pub(crate) const RARE: usize = 1000;
-/// How many administrators there are, however many accounts: so that a list of them is a page at any size.
+/// Number of administrators, whatever the number of accounts: so that a list of them is a page at any size.
 const ADMINISTRATORS: usize = 150;
 /// The accounts `1..=WITH_PASSWORD` have a password and no flags.
 pub(crate) const WITH_PASSWORD: usize = 64;
 
 const DAY_MS: u64 = 86_400_000;
-/// The first accounts were created at this time.
+/// The creation time of the first accounts.
 const FIRST_MS: u64 = 1_640_995_200_000;
 const DAYS: u64 = 3 * 365;
-/// Later than any benchmark runs, so that being seen does not move the administrator in the lists.
+/// Later than any benchmark runs, so that requests do not move the administrator in the lists.
 const FAR_FUTURE_MS: i64 = 4_102_444_800_000;
 
 const FIRST_NAMES: &[&str] = &[
@@ -83,7 +83,7 @@ const LAST_NAMES: &[&str] = &[
     "Wirth",
 ];
 
-/// A small generator of numbers that look random (SplitMix64), seeded by the number of the account.
+/// A small pseudo-random generator (SplitMix64), seeded by the number of the account.
 struct Numbers(u64);
 
 impl Numbers {
@@ -99,7 +99,7 @@ impl Numbers {
         self.next() % bound.max(1)
     }
 
-    /// Whether something happens that happens `n` times in ten thousand.
+    /// True with a probability of `n` in ten thousand.
     fn chance(&mut self, n: u64) -> bool {
         self.below(10_000) < n
     }
@@ -139,7 +139,7 @@ fn ms(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// The account with a number, of `all`.
+/// The account with a number, out of `all`.
 pub(crate) fn account(number: usize, all: usize) -> Account {
     if number == 0 {
         return Account {
@@ -161,7 +161,7 @@ pub(crate) fn account(number: usize, all: usize) -> Account {
     let mut flag = |n| numbers.chance(n) && !plain;
     let (is_guest, deactivated, locked) = (flag(200), flag(500), flag(50));
     let (shadow_banned, bot) = (flag(10), flag(100));
-    // So many, spread evenly, the last ones included.
+    // So many, spread evenly, including the last ones.
     let is_one_of = |many: usize| number * many / (all - 1) != (number - 1) * many / (all - 1);
     let (rare, admin) = (is_one_of(RARE), is_one_of(ADMINISTRATORS) && !plain);
     let displayname = (numbers.chance(8000) || rare || plain).then(|| {
@@ -180,7 +180,7 @@ pub(crate) fn account(number: usize, all: usize) -> Account {
             format!("mxc://{SERVER_NAME}/{:016x}{:08x}", numbers.next(), numbers.below(1 << 32))
         }
     });
-    // One in twenty came on the same day from another server, the rest by the hour.
+    // One in twenty was imported on the same day from another server, the rest by the hour.
     let created = if numbers.chance(500) {
         FIRST_MS + 500 * DAY_MS
     } else {
@@ -205,7 +205,7 @@ pub(crate) fn account(number: usize, all: usize) -> Account {
 }
 
 impl Account {
-    /// The account as an import takes it.
+    /// The account for an import.
     pub(crate) fn to_import(&self, number: usize, hash: &str) -> import::Account {
         let ts = self.last_seen_ts.unwrap_or(self.created_ts);
         let devices = (0..self.devices).map(|device| import::AccountDevice {
@@ -233,8 +233,8 @@ impl Account {
         }
     }
 
-    /// The account as a line of a file, with more that accounts have elsewhere: passwords, e-mail addresses and
-    /// external ids.
+    /// The account as a line of a file, with the data of accounts of other servers: passwords, e-mail addresses
+    /// and external ids.
     pub(crate) fn to_line(&self, number: usize, hash: &str) -> Value {
         let lives = !self.deactivated;
         let threepids: Vec<Value> = (lives && number.is_multiple_of(2))
@@ -292,7 +292,7 @@ pub(crate) const ORDERS: &[&str] = &[
     "locked",
 ];
 
-/// What an account is sorted by: first whether it has no value.
+/// The sort key of an account: first true if it has no value.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Key<'a> {
     Text(&'a str),
@@ -339,7 +339,7 @@ impl Population {
         self.accounts.get(number)
     }
 
-    /// The accounts that a condition holds for.
+    /// The accounts for which a condition holds.
     pub(crate) fn select(&self, condition: impl Fn(usize, &Account) -> bool) -> Selection {
         let found = self.accounts.iter().enumerate().filter(|(number, account)| condition(*number, account));
         found.filter_map(|(number, _)| u32::try_from(number).ok()).collect()

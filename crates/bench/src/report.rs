@@ -1,11 +1,11 @@
-//! What was measured, as a table and as JSON.
+//! The results, as a table and as JSON.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// What a benchmark says of one thing.
+/// The verdict of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// There is no target.
@@ -14,7 +14,7 @@ pub(crate) enum Verdict {
     Ok,
     /// The target is not reached.
     Missed,
-    /// The answer was not the right one.
+    /// The response was wrong.
     Wrong,
 }
 
@@ -68,7 +68,7 @@ impl Report {
         self.row(name, value, "", Verdict::Info);
     }
 
-    /// A figure that must lie on the right side of its target.
+    /// A figure with a target.
     pub(crate) fn row(
         &mut self,
         name: impl Into<String>,
@@ -91,7 +91,7 @@ impl Report {
         }));
     }
 
-    /// Whether every target is reached and every answer right.
+    /// True if every target is reached and every response is right.
     pub(crate) fn is_good(&self) -> bool {
         self.rows.iter().all(|row| matches!(row.verdict, Verdict::Info | Verdict::Ok))
     }
@@ -116,7 +116,7 @@ impl Report {
     }
 }
 
-/// Whether `value` is below `limit`.
+/// Compares `value` with `limit`.
 pub(crate) fn below(value: f64, limit: f64) -> Verdict {
     if value < limit { Verdict::Ok } else { Verdict::Missed }
 }

@@ -1,4 +1,4 @@
-//! Puts the accounts into the database, as an import does.
+//! Creates the accounts in the database, as an import does.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
@@ -29,14 +29,14 @@ pub(crate) const TOKEN: &str = "benchmark-administrator";
 /// The password of the accounts that have one.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
-/// How many accounts are taken at a time.
+/// Number of accounts in a batch.
 const BATCH: usize = 20_000;
 /// The page cache of each connection while seeding, in KiB.
 const CACHE_KIB: i64 = 64 * 1024;
-/// How far apart the accounts stand that follow each other in a file.
+/// Distance of accounts that follow each other in a file.
 const STRIDE: usize = 7919;
 
-/// Creates all accounts, unless they are there from an earlier run.
+/// Creates all accounts, unless they exist from an earlier run.
 pub(crate) async fn seed(
     place: &Place,
     population: &Arc<Population>,
@@ -52,7 +52,7 @@ pub(crate) async fn seed(
         ..Options::default()
     };
     let db = Db::open(place.url(), options, reeve_store::MIGRATIONS).await?;
-    // Not the highest number: an attempt that was repeated leaves numbers out.
+    // Not the highest number: repeated attempts leave gaps.
     let everybody =
         |tx: &ReadTx<'_>| user_list::page(tx, SERVER_NAME, &Filter::default(), OrderBy::Name, false, 0, 0);
     let there = usize::try_from(db.read(everybody).await?.total)?;
@@ -104,7 +104,7 @@ pub(crate) fn per_second(count: usize, seconds: f64) -> f64 {
     count as f64 / seconds
 }
 
-/// Lets the administrator in.
+/// Logs the administrator in.
 fn give_token(tx: &mut Tx<'_>) -> Result<(), DbError> {
     let num = users::num(tx, &population::user_id(0))?.ok_or(DbError::NoRow)?;
     let token_hash = hash_token(TOKEN);
@@ -120,10 +120,10 @@ fn give_token(tx: &mut Tx<'_>) -> Result<(), DbError> {
     access_tokens::insert(tx, &token)
 }
 
-/// Writes all accounts as lines that `reeve import accounts` takes, in no order.
+/// Writes all accounts as lines for `reeve import accounts`, in no order.
 pub(crate) async fn write_file(file: &Path, all: usize) -> Fallible<()> {
     let hash = Hasher::new(Config::from_settings(&Settings::default()).hashing)?.hash(PASSWORD).await?;
-    // Walks through all numbers, since it is prime, unless `all` is a multiple of it.
+    // Visits all numbers, since it is prime, unless `all` is a multiple of it.
     let stride = if all.is_multiple_of(STRIDE) { 1 } else { STRIDE };
     let mut out = BufWriter::new(File::create(file)?);
     for step in 0..all {
@@ -134,7 +134,7 @@ pub(crate) async fn write_file(file: &Path, all: usize) -> Fallible<()> {
     Ok(out.flush()?)
 }
 
-/// Some account in the middle, to be read by id.
+/// An account in the middle, to be read by id.
 pub(crate) fn middle(population: &Population) -> String {
     population::user_id(population.len() / 2)
 }

@@ -1,4 +1,4 @@
-//! The server under test: this program again, as a process of its own.
+//! The server under test: this program again, as a separate process.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -22,31 +22,31 @@ use crate::population::SERVER_NAME;
 /// The largest body of the empty handler, in bytes.
 const MOST: usize = 1 << 20;
 
-/// The longest upload, in bytes.
+/// Maximum size of an upload, in bytes.
 const LONGEST_UPLOAD: i64 = 2 << 30;
 
 /// The unit of processor times, which Linux has fixed for all programs.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// The path at which the emptiest handler answers a body of a size, with any of its methods.
+/// The path of the emptiest handler, for a body of a size, with any of its methods.
 pub(crate) fn empty_path(size: usize) -> String {
     format!("/_bench/empty/{size}")
 }
 
-/// The emptiest handler there can be: it answers a body of the given size, the same each time.
+/// The emptiest handler: it returns a constant body of the given size.
 fn empty() -> Vec<Route> {
     const PATH: &str = "/_bench/empty/{n}";
     async fn handle(call: Call) -> Answer {
         let size: usize = call.params.get("n").parse().map_err(|_| MatrixError::unknown("not a size"))?;
-        // A JSON text with its two quotes.
+        // A JSON string with its two quotes.
         reply::ok(&"x".repeat(size.min(MOST).saturating_sub(2)))
     }
     let routes = [Route::get(PATH, handle), Route::put(PATH, handle), Route::post(PATH, handle)];
     routes.map(|route| route.access(Access::Anybody)).into()
 }
 
-/// Runs the server with default settings until its standard input ends. Only the rate limits are off, and uploads may
-/// be very long.
+/// Runs the server with default settings until its standard input ends. Only the rate limits are off, and the
+/// maximum size of uploads is larger.
 pub(crate) async fn run(database: String, listen: String, data_dir: String) -> Fallible<()> {
     let flags = Flags {
         server_name: Some(SERVER_NAME.to_owned()),
@@ -64,7 +64,7 @@ pub(crate) async fn run(database: String, listen: String, data_dir: String) -> F
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
     allow_many_files();
     let mut config = Config::from_settings(&loaded.settings);
-    // Whether another benchmark runs in the same folder is for whoever starts it to know.
+    // The user must not run two benchmarks in one folder.
     config.locked_dir = None;
     let running = start_with(config, empty()).await?;
     tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new())).await??;
@@ -79,7 +79,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it; answers how long it took until the first good answer, too.
+    /// Starts it; also returns the time until the first successful response.
     pub(crate) async fn start(place: &Place) -> Fallible<(Self, Duration)> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let begin = monotonic();
@@ -123,10 +123,10 @@ impl Server {
 }
 
 impl Server {
-    /// Processor time that it has taken, in seconds.
+    /// Its processor time, in seconds.
     pub(crate) fn cpu(&self) -> Fallible<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name of the program stands in brackets and may hold anything.
+        // The name of the program is in brackets and may contain anything.
         let fields: Vec<&str> = stat.rsplit(')').next().ok_or("no stat")?.split_whitespace().collect();
         let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
         Ok((ticks(11).ok_or("no utime")? + ticks(12).ok_or("no stime")?) / TICKS_PER_SECOND)

@@ -1,4 +1,4 @@
-//! The account itself: its password, its end, its third-party ids.
+//! The caller's account: password, deactivation, third-party ids.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use crate::shapes;
 use crate::uia;
 
-/// How long the answer waits for the job that clears the account.
+/// The time that a response waits for the job that clears the account.
 const JOB_WAIT: Duration = Duration::from_secs(2);
-/// The longest password, in characters.
+/// Maximum length of a password, in characters.
 const MAX_PASSWORD: usize = 512;
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -27,18 +27,18 @@ pub(crate) fn routes() -> Vec<Route> {
             .interactive()
             .summary("Changes the password")
             .errors(&[
-                (400, "M_PASSWORD_TOO_SHORT", "the password is shorter than the server wants it"),
-                (400, "M_PASSWORD_NO_DIGIT", "the password has no digit, and the server wants one"),
-                (400, "M_PASSWORD_NO_SYMBOL", "the password has no symbol, and the server wants one"),
+                (400, "M_PASSWORD_TOO_SHORT", "the password is shorter than the server requires"),
+                (400, "M_PASSWORD_NO_DIGIT", "the password lacks a digit, which the server requires"),
+                (400, "M_PASSWORD_NO_SYMBOL", "the password lacks a symbol, which the server requires"),
                 (
                     400,
                     "M_PASSWORD_NO_UPPERCASE",
-                    "the password has no uppercase letter, and the server wants one",
+                    "the password lacks an uppercase letter, which the server requires",
                 ),
                 (
                     400,
                     "M_PASSWORD_NO_LOWERCASE",
-                    "the password has no lowercase letter, and the server wants one",
+                    "the password lacks a lowercase letter, which the server requires",
                 ),
                 (400, "M_WEAK_PASSWORD", "the password is the name of the account"),
             ])
@@ -50,14 +50,14 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<shapes::Deactivation>()
             .returns::<shapes::Unbound>(200)
             .interactive()
-            .summary("Deactivates the account, and erases it if asked to")
+            .summary("Deactivates the account, and optionally erases it")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3accountdeactivate"),
         Route::read("/_matrix/client/v3/account/3pid", list_threepids)
             .also("/_matrix/client/r0/account/3pid")
             .access(Access::User)
             .id("getAccount3PIDs")
             .returns::<shapes::Threepids>(200)
-            .summary("The third-party ids of the account")
+            .summary("Lists the third-party ids of the account")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3account3pid"),
     ]
 }

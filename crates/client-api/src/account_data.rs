@@ -17,10 +17,10 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::User)
             .id("getAccountData")
             .returns::<shape::AnyObject>(200)
-            .summary("Account data of one type")
+            .summary("Returns account data of one type")
             .errors(&[
-                (403, "M_FORBIDDEN", "it is the account data of somebody else"),
-                (404, "M_NOT_FOUND", "nothing of this type was set"),
+                (403, "M_FORBIDDEN", "the account data belongs to another user"),
+                (404, "M_NOT_FOUND", "no data of this type is set"),
             ])
             .spec(SPEC),
         Route::put(PATH, put)
@@ -32,10 +32,10 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("Sets account data of one type")
             .errors(&[
                 (400, "M_INVALID_PARAM", "an account would ignore itself"),
-                (400, "M_TOO_LARGE", "the account would have more pieces of account data than it may"),
-                (413, "M_TOO_LARGE", "the account would have more bytes of account data than it may"),
-                (403, "M_FORBIDDEN", "it is the account data of somebody else"),
-                (405, "M_BAD_JSON", "the server itself keeps data of this type"),
+                (400, "M_TOO_LARGE", "the account would exceed its limit of account data entries"),
+                (413, "M_TOO_LARGE", "the account would exceed its limit of account data bytes"),
+                (403, "M_FORBIDDEN", "the account data belongs to another user"),
+                (405, "M_BAD_JSON", "data of this type is managed by the server"),
             ])
             .spec(SPEC),
     ]

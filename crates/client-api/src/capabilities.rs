@@ -1,4 +1,4 @@
-//! What an account can do.
+//! Capabilities of the server.
 //! <https://spec.matrix.org/v1.18/client-server-api/#capabilities-negotiation>
 
 use reeve_http::{Access, Answer, Call, Route, reply};
@@ -14,7 +14,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .id("getCapabilities")
             .returns::<shapes::Capabilities>(200)
-            .summary("What an account can do")
+            .summary("Returns the capabilities of the server for the caller")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#capabilities-negotiation"),
     ]
 }
@@ -29,7 +29,7 @@ async fn handle(call: Call) -> Answer {
         "m.set_displayname": { "enabled": true },
         "m.set_avatar_url": { "enabled": true },
         "m.profile_fields": { "enabled": true },
-        // Addresses are added by administrators.
+        // Third-party ids are added by administrators.
         "m.3pid_changes": { "enabled": false },
         "m.get_login_token": { "enabled": policy.login_via_existing_session },
     });

@@ -1,4 +1,4 @@
-//! Who somebody says they are, and whether the password fits: shared by login and user-interactive authentication.
+//! Identifiers and password verification, shared by login and user-interactive authentication.
 
 use reeve_accounts::{Error, password::Verdict, threepids as threepid_rules, users as deeds};
 use reeve_db::DbError;
@@ -9,10 +9,10 @@ use reeve_model::{User, id};
 use reeve_store::{threepids, users};
 use serde_json::Value;
 
-/// An account as a login names it.
+/// An account identifier in a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Identifier {
-    /// A localpart or a full user id, in any case of letters.
+    /// A localpart or a full user id, case-insensitive.
     User(String),
     /// A third-party id, in canonical form.
     Threepid(String, String),
@@ -22,7 +22,7 @@ fn invalid() -> MatrixError {
     MatrixError::invalid_param("Invalid login submission")
 }
 
-/// Reads the identifier, in today's form or in one of the older ones.
+/// Reads the identifier, in the current form or in an older one.
 pub(crate) fn identifier(body: &Object) -> Result<Identifier, MatrixError> {
     if let (Some(medium), Some(address)) = (body.get("medium"), body.get("address")) {
         let (Value::String(medium), Value::String(address)) = (medium, address) else {
@@ -77,7 +77,7 @@ fn no_type() -> MatrixError {
 fn threepid(medium: &str, address: &str) -> Result<Identifier, MatrixError> {
     match threepid_rules::canonical(medium, address) {
         Ok(address) => Ok(Identifier::Threepid(medium.to_owned(), address)),
-        // Nobody has an address of a medium that does not exist.
+        // No account has a third-party id of an unknown medium.
         Err(Error::UnknownMedium(_)) => Ok(Identifier::Threepid(medium.to_owned(), address.to_owned())),
         Err(error) => Err(error.into()),
     }
@@ -91,15 +91,16 @@ pub(crate) fn password(body: &Object) -> Result<String, MatrixError> {
     }
 }
 
-/// An account whose password was given.
+/// An account whose password was verified.
 pub(crate) struct Verified {
     /// The account.
     pub(crate) user: User,
-    /// The stored hash that the password fitted. When it is another one later, the password was changed meanwhile.
+    /// The stored hash that the password matched. A different hash later means that the password was changed
+    /// meanwhile.
     pub(crate) password_hash: String,
 }
 
-/// The account whose password this is, or 403. How long it takes does not tell whether the account exists; wrong
+/// The account that has this password, or 403. The duration does not reveal whether the account exists; wrong
 /// passwords are counted and limited.
 pub(crate) async fn verify(
     call: &Call,
@@ -142,15 +143,15 @@ pub(crate) async fn verify(
         call.app.limiter.check(bucket, call.now)?;
         return Err(Error::BadCredentials.into());
     };
-    // Again, so that guesses sent all at once are not let through by the limit being looked at before any counted.
+    // The limit is checked again, so that simultaneous guesses do not all pass the check before any is counted.
     call.app.limiter.peek(bucket, call.now)?;
     let password_hash =
         if verdict == Verdict::RightButOld { rehash(call, &user, hash, password).await? } else { hash };
     Ok(Verified { user, password_hash })
 }
 
-/// Replaces a hash of another kind or cost, unless the password was changed meanwhile. Answers the hash that the
-/// password fits.
+/// Replaces a hash of another kind or cost, unless the password was changed meanwhile. Returns the hash that
+/// the password matches.
 async fn rehash(call: &Call, user: &User, old: String, password: &str) -> Result<String, MatrixError> {
     let new = call.app.hasher.hash(password).await?;
     let (ctx, user) = (call.ctx(), user.clone());

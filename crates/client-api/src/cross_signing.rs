@@ -1,4 +1,4 @@
-//! Keys with which people sign each other's keys and those of their own devices.
+//! Cross-signing keys, and signatures of users' and devices' keys.
 //! <https://spec.matrix.org/v1.18/client-server-api/#cross-signing>
 
 use http::Method;
@@ -18,14 +18,14 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<shapes::CrossSigningKeys>()
             .returns::<shape::Empty>(200)
             .interactive()
-            .summary("Stores the keys with which the account signs others")
+            .summary("Stores the cross-signing keys of the account")
             .description(
-                "The first keys come freely, and the same keys may come again. Replacing some needs authentication, \
-                 unless an administrator allowed it.",
+                "The first keys, and the same keys again, need no authentication. Replacing keys needs \
+                 authentication, unless an administrator allowed it.",
             )
             .errors(&[
                 (400, "M_BAD_JSON", "a key is malformed"),
-                (400, "M_INVALID_PARAM", "a key belongs to somebody else, or is for another usage"),
+                (400, "M_INVALID_PARAM", "a key belongs to another user, or is for another usage"),
                 (400, "M_INVALID_SIGNATURE", "a key is not signed by the master key"),
                 (400, "M_MISSING_PARAM", "there is no master key"),
                 (403, "M_FORBIDDEN", "a device of the account has the name of a key"),
@@ -37,7 +37,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<shape::AnyObject>()
             .returns::<shapes::Failures>(200)
             .summary("Stores signatures of keys and devices")
-            .description("Signatures that are not right are named in `failures`; the others are stored.")
+            .description("Invalid signatures are listed in `failures`; the others are stored.")
             .errors(&[(400, "M_BAD_JSON", "the body is not an object of objects of objects")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3keyssignaturesupload"),
     ]

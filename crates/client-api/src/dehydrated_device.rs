@@ -1,4 +1,4 @@
-//! Devices that wait for keys while somebody has no other device.
+//! Dehydrated devices: they receive room keys while the user has no other device.
 //! <https://github.com/matrix-org/matrix-spec-proposals/pull/3814>
 
 use http::Method;
@@ -17,8 +17,8 @@ use crate::shapes;
 const PATH: &str = "/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device";
 const EVENTS: &str = "/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device/{device_id}/events";
 const PROPOSAL: &str = "https://github.com/matrix-org/matrix-spec-proposals/pull/3814";
-const NONE: (u16, &str, &str) = (404, "M_NOT_FOUND", "the account has no such device");
-/// How many messages one answer has.
+const NONE: (u16, &str, &str) = (404, "M_NOT_FOUND", "the account has no such dehydrated device");
+/// Maximum number of messages in a response.
 const MOST_EVENTS: i64 = 100;
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -28,7 +28,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("putDehydratedDevice")
             .takes::<shapes::NewDehydratedDevice>()
             .returns::<shapes::DeviceId>(200)
-            .summary("Lets a device wait, with keys but without a session")
+            .summary("Stores a dehydrated device")
             .errors(&[
                 (400, "M_BAD_JSON", "the keys are malformed"),
                 (400, "M_FORBIDDEN", "another device has the id"),
@@ -36,19 +36,21 @@ pub(crate) fn routes() -> Vec<Route> {
         route(Route::get(PATH, get))
             .id("getDehydratedDevice")
             .returns::<shapes::DehydratedDevice>(200)
-            .summary("The device that waits")
+            .summary("Returns the dehydrated device")
             .errors(&[NONE]),
         route(Route::delete(PATH, delete))
             .id("deleteDehydratedDevice")
             .returns::<shapes::DeviceId>(200)
-            .summary("Deletes the device that waits")
+            .summary("Deletes the dehydrated device")
             .errors(&[NONE]),
         route(Route::new(Method::POST, EVENTS, events))
             .id("getDehydratedDeviceEvents")
             .may_take::<shapes::After>()
             .returns::<shapes::DeviceMessages>(200)
-            .summary("Messages to the device that waits")
-            .description("They stay until the device is deleted, so that whoever loses them can ask again.")
+            .summary("Returns the messages to the dehydrated device")
+            .description(
+                "They are kept until the device is deleted, so that a client can request them again.",
+            )
             .errors(&[NONE]),
     ]
 }
@@ -83,7 +85,7 @@ async fn delete(call: Call) -> Answer {
     reply::ok(&json!({ "device_id": device_id }))
 }
 
-/// Messages, and where to go on.
+/// Messages, and the token of the next page.
 #[derive(serde::Serialize)]
 struct Batch {
     events: Vec<Box<RawValue>>,

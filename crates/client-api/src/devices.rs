@@ -1,4 +1,4 @@
-//! The devices of the account: what it is logged in with.
+//! Devices of the account.
 //! <https://spec.matrix.org/v1.18/client-server-api/#device-management>
 
 use reeve_accounts::devices as deeds;
@@ -15,7 +15,7 @@ const ONE: &str = "/_matrix/client/v3/devices/{device_id}";
 const ONE_OLD: &str = "/_matrix/client/r0/devices/{device_id}";
 const ONE_UNSTABLE: &str = "/_matrix/client/unstable/devices/{device_id}";
 
-/// A device, as clients see it. Every key is always there; what is not known is null.
+/// A device in responses. Every key is always present; unknown values are null.
 #[derive(Debug, Serialize)]
 struct DeviceView {
     user_id: String,
@@ -41,7 +41,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .id("getDevice")
             .returns::<shapes::Device>(200)
-            .summary("Reads a device of the account")
+            .summary("Returns a device of the account")
             .errors(&[(404, "M_NOT_FOUND", "there is no such device")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3devicesdeviceid"),
         Route::put(ONE, rename)
@@ -129,7 +129,7 @@ async fn rename(mut call: Call) -> Answer {
 }
 
 async fn delete(mut call: Call) -> Answer {
-    // Clients send no body, or something that is not JSON, when they do not authenticate yet.
+    // Clients that do not authenticate yet send no body, or something other than JSON.
     let body = match json::object(&call.body().await?) {
         Err(error) if error.errcode == "M_NOT_JSON" => Object::new(),
         body => body?,

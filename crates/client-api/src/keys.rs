@@ -1,4 +1,4 @@
-//! Keys for end-to-end encryption: uploading them, finding those of others, and whose changed.
+//! Keys for end-to-end encryption: upload, query, claim and changes.
 //! <https://spec.matrix.org/v1.18/client-server-api/#key-management-api>
 
 use http::Method;
@@ -22,12 +22,12 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns::<shapes::KeyCounts>(200)
             .summary("Stores keys of the device")
             .errors(&[
-                (400, "M_BAD_JSON", "keys are malformed or too long, or those of another user or device"),
+                (400, "M_BAD_JSON", "keys are malformed or too long, or belong to another user or device"),
                 (400, "M_INVALID_PARAM", "`device_keys` is null"),
                 (
                     400,
                     "M_TOO_LARGE",
-                    "the device would have more one-time keys of an algorithm than it may, or keys of more than 10 \
+                    "the device would exceed its limit of one-time keys of an algorithm, or have keys of more than 10 \
                      algorithms",
                 ),
                 (400, "M_UNKNOWN", "the session has no device, or another one-time key has the id already"),
@@ -40,7 +40,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("queryKeys")
             .takes::<shapes::KeyQuery>()
             .returns::<shapes::FoundKeys>(200)
-            .summary("The keys of people and of their devices")
+            .summary("Returns the keys of users and of their devices")
             .errors(&[(400, "M_BAD_JSON", "`device_keys` is not an object of arrays of strings")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3keysquery"),
         v3(Method::POST, "keys/claim", claim)
@@ -49,7 +49,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("claimKeys")
             .takes::<shapes::KeyClaim>()
             .returns::<shapes::ClaimedKeys>(200)
-            .summary("Takes one-time keys, each of which is given out once")
+            .summary("Claims one-time keys")
             .errors(&[(400, "M_BAD_JSON", "`one_time_keys` is not an object of objects of strings")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3keysclaim"),
         v3(Method::GET, "keys/changes", changes)
@@ -57,12 +57,12 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .id("getKeysChanges")
             .returns::<shapes::ChangedDevices>(200)
-            .summary("Whose keys changed between two syncs")
+            .summary("Lists the users whose keys changed between two syncs")
             .query([
                 Param::text("from", "`next_batch` of an earlier sync").required(),
                 Param::text("to", "`next_batch` of a later sync").required(),
             ])
-            .errors(&[(400, "M_INVALID_PARAM", "a token is none of this server's")])
+            .errors(&[(400, "M_INVALID_PARAM", "a token is not one of this server")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3keyschanges"),
     ]
 }
@@ -80,7 +80,7 @@ async fn upload(mut call: Call) -> Answer {
     reply::ok(&json!({ "one_time_key_counts": counts }))
 }
 
-/// An object of a body that must be there.
+/// A required object in a body.
 fn object<'a>(body: &'a Object, key: &'static str) -> Result<&'a Object, MatrixError> {
     let object = body.get(key).and_then(Value::as_object);
     object.ok_or_else(|| MatrixError::bad_json(format!("'{key}' must be a JSON object")))
@@ -91,7 +91,7 @@ async fn query(mut call: Call) -> Answer {
     let mut wanted = Vec::new();
     for (user_id, device_ids) in object(&body, "device_keys")? {
         let device_ids: Option<Vec<String>> = match device_ids {
-            // Older clients say so that they want all.
+            // Older clients send null for all devices.
             Value::Null => Some(Vec::new()),
             Value::Object(none) if none.is_empty() => Some(Vec::new()),
             ids => {
@@ -119,7 +119,7 @@ async fn claim(mut call: Call) -> Answer {
             });
         }
     }
-    // Who claims the same keys at the same time does so in the same order.
+    // Concurrent claims lock the same keys in the same order.
     wanted.sort();
     let (server_name, now) = (call.app.server_name.clone(), call.now);
     reply::ok(&call.write(move |tx| deeds::claim(tx, &server_name, &wanted, now)).await?)
@@ -128,7 +128,7 @@ async fn claim(mut call: Call) -> Answer {
 async fn changes(call: Call) -> Answer {
     let missing = |name| MatrixError::missing_params(&[name]);
     let from = token(&call, "from")?.ok_or_else(|| missing("from"))?;
-    // Whose keys changed again afterwards is among them, too: the client will ask for their keys twice.
+    // Users whose keys changed again afterwards are included: the client will query their keys twice.
     token(&call, "to")?.ok_or_else(|| missing("to"))?;
     let user = call.user()?.clone();
     let lists = call.read(move |tx| DeviceLists::since(tx, &user.user_id, user.num, &from)).await?;

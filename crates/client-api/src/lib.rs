@@ -82,7 +82,7 @@ pub fn routes() -> Vec<Route> {
     groups.into_iter().flatten().collect()
 }
 
-/// Forgets some of what clients began and did not go on with.
+/// Deletes a batch of expired sessions and requests that clients did not complete.
 pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
     uia::prune(tx, now)?;
     reeve_media::deeds::prune(tx, now)?;

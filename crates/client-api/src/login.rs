@@ -1,4 +1,4 @@
-//! Logging in.
+//! Login.
 //! <https://spec.matrix.org/v1.18/client-server-api/#login>
 
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Anybody)
             .id("getLoginFlows")
             .returns::<shapes::LoginFlows>(200)
-            .summary("The ways to log in")
+            .summary("Lists the login methods")
             .spec(SPEC),
         Route::post("/_matrix/client/v3/login", log_in)
             .also("/_matrix/client/r0/login")
@@ -36,8 +36,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns::<shapes::LoggedIn>(200)
             .summary("Logs in with a password or a login token")
             .errors(&[
-                (400, "M_INVALID_PARAM", "the request is not complete or of an unknown kind"),
-                (400, "M_UNKNOWN", "a value is not valid, or passwords are not taken"),
+                (400, "M_INVALID_PARAM", "the request is incomplete or of an unknown type"),
+                (400, "M_UNKNOWN", "a value is not valid, or login with passwords is disabled"),
                 (400, "M_MISSING_PARAM", "a key is missing"),
                 (400, "M_TOO_LARGE", "the name of the device is too long"),
                 (400, "M_FORBIDDEN", "another account has the device id"),
@@ -88,7 +88,7 @@ async fn log_in(mut call: Call) -> Answer {
     reply::ok(&answer)
 }
 
-/// What a request says about the new session.
+/// The options of the new session in a request.
 pub(crate) fn new_session(body: &Object) -> Result<NewSession, MatrixError> {
     let text = |key: &'static str| match body.get(key) {
         None | Some(Value::Null) => Ok(None),
@@ -107,7 +107,7 @@ pub(crate) fn new_session(body: &Object) -> Result<NewSession, MatrixError> {
     })
 }
 
-/// The answer about a new session.
+/// The response for a new session.
 pub(crate) fn session_body(user: &User, issued: &Issued, call: &Call) -> Object {
     let mut answer = Object::new();
     answer.insert("user_id".to_owned(), json!(user.user_id));
@@ -132,7 +132,7 @@ async fn by_password(call: &Call, body: &Object, new: NewSession) -> Result<(Use
     call.app.limiter.check(Bucket::LoginAccount(user.user_id.clone()), call.now)?;
     let (ctx, app) = (call.ctx(), Arc::clone(&call.app));
     call.write(move |tx| {
-        // Comparing a password takes a while, in which it may have been changed and the sessions ended.
+        // Hashing takes time, in which the password may have been changed and the sessions ended.
         let user = deeds::find(tx, &user.user_id)?;
         if users::password_hash(tx, user.num)?.as_ref() != Some(&password_hash) {
             return Err(Error::BadCredentials);
@@ -153,7 +153,7 @@ async fn by_token(call: &Call, body: &Object, new: NewSession) -> Result<(User, 
     let (ctx, app) = (call.ctx(), Arc::clone(&call.app));
     let outcome = call
         .write(move |tx| -> Result<_, Error> {
-            // A refusal is an outcome and no error, so that the token is used up by it too.
+            // A refusal is a result here, not an error, so that it uses up the token, too.
             let Some(user) = sessions::take_login_token(tx, &ctx, &token)? else {
                 return Ok(Err(Error::BadLoginToken));
             };

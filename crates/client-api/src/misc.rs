@@ -1,4 +1,4 @@
-//! What this server does not offer, said in the form that clients expect.
+//! Features that this server does not offer, in the form that clients expect.
 
 use http::Method;
 use reeve_http::{Answer, Call, MatrixError, Route, reply, shape};
@@ -13,18 +13,18 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::GET, path, |_call| async { reply::ok(&json!([])) })
             .id(id)
             .returns::<shapes::List>(200)
-            .summary("What is found on bridged networks: nothing, as there are none")
+            .summary("Looks up locations or users on bridged networks: there are none")
             .spec(bridged)
     };
     vec![
         v3(Method::GET, "thirdparty/protocols", |_call| async { reply::empty() })
             .id("getProtocols")
             .returns::<shape::Empty>(200)
-            .summary("The bridged networks: none")
+            .summary("Lists the bridged networks: none")
             .spec(bridged),
         v3(Method::GET, "thirdparty/protocol/{protocol}", no_protocol)
             .id("getProtocolMetadata")
-            .summary("A bridged network: there is none")
+            .summary("Returns a bridged network: there is none")
             .errors(&[(404, "M_NOT_FOUND", "always")])
             .spec(bridged),
         empty_list("queryUserByID", "thirdparty/user"),

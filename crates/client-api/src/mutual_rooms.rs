@@ -1,4 +1,4 @@
-//! The rooms that two people share.
+//! Rooms that two users share.
 //! <https://spec.matrix.org/v1.19/client-server-api/#mutual-rooms>
 
 use reeve_http::{Access, Answer, MatrixError, Param, Reading, Route, reply};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::shapes;
 
-/// How many rooms one answer holds at most.
+/// Maximum number of rooms in a response.
 const MAX_ROOMS: i64 = 100;
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -24,7 +24,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 Param::text("from", "`next_batch` of the previous page"),
             ])
             .errors(&[
-                (400, "M_MISSING_PARAM", "there is no user id"),
+                (400, "M_MISSING_PARAM", "the user id is missing"),
                 (
                     400,
                     "M_INVALID_PARAM",

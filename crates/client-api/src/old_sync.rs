@@ -1,4 +1,4 @@
-//! Synchronising as the first clients did. Simple bots still do.
+//! Synchronisation as in the first clients, still used by simple bots.
 //! <https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3events>
 
 use std::time::Duration;
@@ -22,16 +22,17 @@ use serde_json::{Map, Value, json};
 use crate::rooms::{open, token, v3, viewer};
 use crate::shapes;
 
-/// How many messages of a room are sent if the client does not say, and at most.
+/// Default and maximum number of messages of a room.
 const MESSAGES: i64 = 10;
 const MAX_MESSAGES: i64 = 100;
-/// How many events, state included, the rooms of one answer have together. The room that exceeds it is the last.
+/// Maximum number of events, including state, of all rooms in a response together. The room that exceeds it is
+/// the last.
 const MAX_EVENTS: usize = 50_000;
-/// How many events one answer of `/events` has.
+/// Number of events in a response of `/events`.
 const CHUNK: usize = 100;
-/// How long `/events` waits if the client does not say, in milliseconds.
+/// Default time that `/events` waits, in milliseconds.
 const WAIT_MS: i64 = 30_000;
-/// How many presences are sent at once.
+/// Maximum number of presences in a response.
 const MAX_PRESENCE: i64 = 1000;
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -40,14 +41,14 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .summary("Returns the rooms, account data and presence of an account")
             .description(
-                "Deprecated: `/sync` replaces it. Rooms with the latest activity come first; an answer that would be very \
-                 long leaves out the others.",
+                "Deprecated: `/sync` replaces it. Rooms with the latest activity come first; a response that would be \
+                 very long leaves out the others.",
             )
             .id("initialSync")
             .returns::<shapes::InitialSync>(200)
             .query([
-                Param::integer("limit", "how many messages of each room, 10 unless given"),
-                Param::boolean("archived", "whether rooms that were left are included"),
+                Param::integer("limit", "maximum number of messages of each room; 10 by default"),
+                Param::boolean("archived", "`true` to include rooms that were left"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3initialsync"),
         v3(Method::GET, "rooms/{room_id}/initialSync", room_initial_sync)
@@ -55,8 +56,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("Returns the state of a room and its latest messages")
             .id("roomInitialSync")
             .returns::<shapes::RoomInitialSync>(200)
-            .query([Param::integer("limit", "how many messages, 10 unless given")])
-            .errors(&[(403, "M_FORBIDDEN", "the account may not look into the room")])
+            .query([Param::integer("limit", "maximum number of messages; 10 by default")])
+            .errors(&[(403, "M_FORBIDDEN", "the account may not read the room")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3roomsroomidinitialsync"),
         v3(Method::GET, "events", new_events)
             .access(Access::Guest)
@@ -65,11 +66,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("getEvents")
             .returns::<shapes::EventChunk>(200)
             .query([
-                Param::text("from", "`end` of the last answer; now, unless given"),
-                Param::integer("timeout", "how long to wait for events, in milliseconds, 30000 unless given"),
-                Param::text("room_id", "a room that the account may look into: only its events are returned"),
+                Param::text("from", "`end` of the last response; now by default"),
+                Param::integer("timeout", "time to wait for events, in milliseconds; 30000 by default"),
+                Param::text("room_id", "a room that the account may read: only its events are returned"),
             ])
-            .errors(&[(403, "M_FORBIDDEN", "the account may not look into the room")])
+            .errors(&[(403, "M_FORBIDDEN", "the account may not read the room")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3events"),
         v3(Method::GET, "events/{event_id}", one_event)
             .access(Access::Guest)
@@ -77,7 +78,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns::<shape::ClientEvent>(200)
             .summary("Returns an event")
             .description("Deprecated: `/rooms/{room_id}/event/{event_id}` replaces it.")
-            .errors(&[(404, "M_NOT_FOUND", "there is no such event, or it may not be seen")])
+            .errors(&[(404, "M_NOT_FOUND", "there is no such event, or it is not visible")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3eventseventid"),
     ]
 }
@@ -98,7 +99,7 @@ fn visibility(is_published: bool) -> &'static str {
     if is_published { "public" } else { "private" }
 }
 
-/// The part of a room that is sent: its state and latest messages, as far as the viewer may know them.
+/// The visible part of a room: its state and latest messages.
 struct Snapshot {
     state: Vec<ClientEvent>,
     messages: Vec<ClientEvent>,
@@ -189,7 +190,7 @@ async fn initial_sync(call: Call) -> Answer {
     reply::ok(&body)
 }
 
-/// A room of `/initialSync`, and how many events it has.
+/// A room of `/initialSync`, and the number of its events.
 fn room_info(
     tx: &ReadTx<'_>,
     view: &View<'_, '_>,
@@ -255,7 +256,7 @@ async fn one_event(call: Call) -> Answer {
     reply::ok(&found)
 }
 
-/// New events, and what to listen to until there are more.
+/// New events, and the rooms to listen to until there are more.
 struct News {
     events: Vec<ClientEvent>,
     end: i64,
@@ -277,7 +278,7 @@ async fn new_events(call: Call) -> Answer {
             Ok((positions, start))
         })
         .await?;
-    // Listening begins before the first look, so that nothing is missed between the two.
+    // Listening begins before the first read, so that nothing is missed between the two.
     let listener = call.app.hub.listen(&viewer.user_id, viewer.user_num);
     let deadline = tokio::time::sleep(wait);
     tokio::pin!(deadline);
@@ -315,7 +316,7 @@ async fn new_events(call: Call) -> Answer {
     }
 }
 
-/// The news of one room that the viewer may look into.
+/// The news of one room that the viewer can read.
 fn of_room(tx: &ReadTx<'_>, view: &View<'_, '_>, room_id: &str, from: i64) -> Result<News, Error> {
     let room = open(view, tx, room_id)?;
     let current = stream::current(tx)?;
@@ -329,7 +330,7 @@ fn of_room(tx: &ReadTx<'_>, view: &View<'_, '_>, room_id: &str, from: i64) -> Re
     Ok(News { events: shown, end: end.max(from), rooms: vec![room.room.num] })
 }
 
-/// The news of all rooms that the viewer has joined, and what became of the viewer's membership in others.
+/// The news of all rooms that the viewer has joined, and changes of the viewer's membership in others.
 fn of_all(tx: &ReadTx<'_>, view: &View<'_, '_>, viewer: &Viewer, from: i64) -> Result<News, Error> {
     let current = stream::current(tx)?;
     let most = i64::try_from(CHUNK).unwrap_or(i64::MAX).saturating_add(1);

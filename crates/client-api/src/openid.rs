@@ -1,4 +1,4 @@
-//! Proving to other services who one is.
+//! OpenID tokens, with which users prove their identity to other services.
 //! <https://spec.matrix.org/v1.18/client-server-api/#openid>
 
 use http::{Method, StatusCode};
@@ -15,13 +15,13 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("requestOpenIdToken")
             .takes::<shape::AnyObject>()
             .returns::<shapes::OpenIdToken>(200)
-            .summary("Makes a token that proves to another service whose account it is")
-            .description("The token is valid for an hour and for nothing else.")
-            .errors(&[(403, "M_FORBIDDEN", "it is for somebody else, or an administrator acts as the user")])
+            .summary("Creates a token that proves the caller's user id to another service")
+            .description("The token is valid for an hour and for no other purpose.")
+            .errors(&[(403, "M_FORBIDDEN", "the user id is not the caller's, or the token is a login-as token")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3useruseridopenidrequest_token"),
         Route::get("/_matrix/federation/v1/openid/userinfo", user_info)
             .access(Access::Anybody)
-            .summary("Returns the user id of the account that made an OpenID token")
+            .summary("Returns the user id of the account that created an OpenID token")
             .id("getOpenIdUserInfo")
             .returns::<shapes::OpenIdUser>(200)
             .query([Param::text("access_token", "the OpenID token")])

@@ -1,4 +1,4 @@
-//! What passwords must be like, so that clients can say so before somebody sends one.
+//! Rules for passwords, so that clients can check a password before they send it.
 //! <https://github.com/matrix-org/matrix-spec-proposals/pull/2000>
 
 use reeve_accounts::policy::PasswordRules;
@@ -15,7 +15,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Anybody)
             .id("getPasswordPolicy")
             .returns::<shapes::PasswordPolicy>(200)
-            .summary("Tells what passwords must be like")
+            .summary("Returns the rules for passwords")
             .spec("https://github.com/matrix-org/matrix-spec-proposals/pull/2000"),
     ]
 }

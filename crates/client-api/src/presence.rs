@@ -15,15 +15,15 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::GET, "presence/{user_id}/status", get)
             .id("getPresence")
             .returns::<shapes::Presence>(200)
-            .summary("Whether somebody is there")
-            .errors(&[(403, "M_FORBIDDEN", "the two share no room")])
+            .summary("Returns the presence of a user")
+            .errors(&[(403, "M_FORBIDDEN", "the two users share no room")])
             .spec(SPEC),
         v3(Method::PUT, "presence/{user_id}/status", put)
             .id("setPresence")
             .takes::<shapes::NewPresence>()
             .returns::<shape::Empty>(200)
-            .summary("Says whether the account is there")
-            .errors(&[(403, "M_FORBIDDEN", "it is somebody else")])
+            .summary("Sets the presence of the account")
+            .errors(&[(403, "M_FORBIDDEN", "the user id is not the caller's")])
             .spec(SPEC),
     ]
 }

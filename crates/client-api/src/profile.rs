@@ -18,14 +18,14 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Optional)
             .id("getUserProfile")
             .returns::<shape::AnyObject>(200)
-            .summary("The whole profile of an account")
+            .summary("Returns the profile of an account")
             .errors(&[
                 (400, "M_INVALID_PARAM", "the user id is malformed"),
-                (404, "M_NOT_FOUND", "there is no such account, or nothing is set"),
+                (404, "M_NOT_FOUND", "there is no such account, or its profile is empty"),
             ])
             .spec(SPEC),
     ];
-    // These two have paths of their own: they are older than the others, and guests have names.
+    // These two have separate paths: they are older than the others, and guests may set display names.
     for (key, setter, [get, put, take]) in [
         ("displayname", Access::Guest, ["getDisplayName", "setDisplayName", "deleteDisplayName"]),
         ("avatar_url", Access::User, ["getAvatarUrl", "setAvatarUrl", "deleteAvatarUrl"]),
@@ -43,7 +43,7 @@ pub(crate) fn routes() -> Vec<Route> {
             changing(aliased(Route::delete(&path, move |call| delete(call, Some(key)))))
                 .id(take)
                 .limit(Limit::Name)
-                .summary("Takes the display name or the avatar away"),
+                .summary("Removes the display name or the avatar"),
         ]);
     }
     let path = "/_matrix/client/v3/profile/{user_id}/{key}";
@@ -55,7 +55,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("Sets a field of a profile"),
         changing(Route::delete(path, |call| delete(call, None)))
             .id("deleteProfileField")
-            .summary("Takes a field of a profile away"),
+            .summary("Removes a field of a profile"),
     ]);
     routes
 }
@@ -64,7 +64,7 @@ fn reading(route: Route) -> Route {
     route
         .access(Access::Optional)
         .returns::<shape::AnyObject>(200)
-        .summary("One field of a profile")
+        .summary("Returns one field of a profile")
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id or the name of the field is malformed"),
             (400, "M_KEY_TOO_LARGE", "the name of the field is too long"),
@@ -79,15 +79,15 @@ fn changing(route: Route) -> Route {
         .limit(Limit::Profile)
         .not_suspended(SUSPENDED)
         .returns::<shape::Empty>(200)
-        .description("Administrators may change the profile of every account.")
+        .description("Administrators can change the profile of every account.")
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id, the name of the field or its value is malformed"),
             (400, "M_KEY_TOO_LARGE", "the name of the field is too long"),
-            (400, "M_MISSING_PARAM", "the body does not have the field"),
+            (400, "M_MISSING_PARAM", "the body lacks the field"),
             (400, "M_PROFILE_TOO_LARGE", "the profile would be 64 KiB or more"),
             (400, "M_UNKNOWN", "the value is too long, or the account is on another server"),
-            (403, "M_FORBIDDEN", "it is the profile of somebody else"),
-            (403, "M_USER_DEACTIVATED", "the account is erased and gets no new profile"),
+            (403, "M_FORBIDDEN", "the profile belongs to another user"),
+            (403, "M_USER_DEACTIVATED", "the account is erased and cannot get a new profile"),
             (404, "M_NOT_FOUND", "there is no such account"),
         ])
         .spec(SPEC)
@@ -100,7 +100,7 @@ fn bad_key(error: BadKey) -> MatrixError {
     }
 }
 
-/// The user id and the field of a path; `key` is the field where the path has it as a literal.
+/// The user id and the field of a path; `key` is the field if the path has it as a literal.
 fn target(call: &Head, key: Option<&str>) -> Result<(String, Field), MatrixError> {
     let user_id = user_id(call)?;
     let field = Field::parse(key.unwrap_or_else(|| call.params.get("key"))).map_err(bad_key)?;
@@ -162,7 +162,7 @@ async fn apply(call: &Call, user_id: String, field: &Field, change: Change) -> A
     }
     let (own_ctx, admin_ctx, field) = (call.ctx(), call.admin_ctx()?, field.clone());
     call.act(move |tx, Session { user, .. }| -> Result<(), MatrixError> {
-        // What administrators do to others goes into the audit log.
+        // Changes by administrators are audited.
         let ctx = if user.user_id == user_id {
             &own_ctx
         } else if user.admin {

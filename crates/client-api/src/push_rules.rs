@@ -26,27 +26,27 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::GET, "pushrules", all)
             .id("getPushRulesNoSlash")
             .returns::<shapes::PushRules>(200)
-            .summary("All push rules")
+            .summary("Returns all push rules")
             .spec(SPEC),
         v3(Method::GET, "pushrules/", all)
             .id("getPushRules")
             .returns::<shapes::PushRules>(200)
-            .summary("All push rules")
+            .summary("Returns all push rules")
             .spec(SPEC),
         v3(Method::GET, "pushrules/global", global)
             .id("getPushRulesGlobalNoSlash")
             .returns::<shapes::Ruleset>(200)
-            .summary("All push rules")
+            .summary("Returns all push rules")
             .spec(SPEC),
         v3(Method::GET, "pushrules/global/", global)
             .id("getPushRulesGlobal")
             .returns::<shapes::Ruleset>(200)
-            .summary("All push rules")
+            .summary("Returns all push rules")
             .spec(SPEC),
         v3(Method::GET, rule, get)
             .id("getPushRule")
             .returns::<shapes::PushRule>(200)
-            .summary("A push rule")
+            .summary("Returns a push rule")
             .errors(not_found)
             .spec(SPEC),
         v3(Method::PUT, rule, put)
@@ -55,62 +55,62 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns::<shape::Empty>(200)
             .summary("Sets a push rule")
             .query([
-                Param::text("before", "the rule it comes before"),
-                Param::text("after", "the rule it comes after"),
+                Param::text("before", "the rule before which it is placed"),
+                Param::text("after", "the rule after which it is placed"),
             ])
             .errors(&[
                 (400, "M_INVALID_PARAM", "the rule is not valid"),
                 (
                     400,
                     "M_UNKNOWN",
-                    "the account has made no rule of this kind with the id `before` or `after`",
+                    "the account has no rule of its own of this kind with the id `before` or `after`",
                 ),
-                (400, "M_TOO_LARGE", "the account would have more push rules than it may"),
-                (413, "M_TOO_LARGE", "the push rules of the account would be too long"),
+                (400, "M_TOO_LARGE", "the account would exceed its limit of push rules"),
+                (413, "M_TOO_LARGE", "the push rules of the account would exceed their size limit"),
                 unknown_kind,
             ])
             .spec(SPEC),
         v3(Method::DELETE, rule, delete)
             .id("deletePushRule")
             .returns::<shape::Empty>(200)
-            .summary("Takes a push rule away")
+            .summary("Deletes a push rule")
             .errors(not_found)
-            .errors(&[(400, "M_INVALID_PARAM", "it is a default rule")])
+            .errors(&[(400, "M_INVALID_PARAM", "the rule is a default rule")])
             .spec(SPEC),
         v3(Method::GET, &format!("{rule}/enabled"), get_enabled)
             .id("isPushRuleEnabled")
             .returns::<shapes::Enabled>(200)
-            .summary("Whether a push rule is in force")
+            .summary("Returns whether a push rule is enabled")
             .errors(not_found)
             .spec(SPEC),
         v3(Method::PUT, &format!("{rule}/enabled"), put_enabled)
             .id("setPushRuleEnabled")
             .takes::<shapes::Enabled>()
             .returns::<shape::Empty>(200)
-            .summary("Puts a push rule in force, or not")
+            .summary("Enables or disables a push rule")
             .errors(not_found)
             .spec(SPEC),
         v3(Method::GET, &format!("{rule}/actions"), get_actions)
             .id("getPushRuleActions")
             .returns::<shapes::RuleActions>(200)
-            .summary("What a push rule does")
+            .summary("Returns the actions of a push rule")
             .errors(not_found)
             .spec(SPEC),
         v3(Method::PUT, &format!("{rule}/actions"), put_actions)
             .id("setPushRuleActions")
             .takes::<shapes::RuleActions>()
             .returns::<shape::Empty>(200)
-            .summary("Sets what a push rule does")
+            .summary("Sets the actions of a push rule")
             .errors(not_found)
             .spec(SPEC),
         v3(Method::GET, "notifications", notifications)
             .id("getNotifications")
             .returns::<shapes::Notifications>(200)
-            .summary("The events that notified the account")
+            .summary("Lists the events that notified the account")
             .query([
-                Param::text("from", "where to start"),
-                Param::integer("limit", "how many"),
-                Param::word("only", &["highlight"], "`highlight` for those that stand out"),
+                Param::text("from", "the token to begin at"),
+                Param::integer("limit", "maximum number of notifications"),
+                Param::word("only", &["highlight"], "`highlight` for highlighted events only"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3notifications"),
     ]
@@ -141,7 +141,7 @@ async fn global(call: Call) -> Answer {
     reply::ok(&push::as_json(&rules(&call).await?)?)
 }
 
-/// The rule of a path, as JSON.
+/// The rule that the path names, as JSON.
 async fn found(call: &Call) -> Result<Value, MatrixError> {
     let (kind, rules) = (kind(call)?, rules(call).await?);
     let rule = rules.get(kind, call.params.get("rule_id")).ok_or(NOT_FOUND)?;
@@ -169,7 +169,7 @@ async fn get_actions(call: Call) -> Answer {
     reply::ok(&json!({ "actions": rule.get("actions") }))
 }
 
-/// Changes the rules of the caller. What is refused changes nothing.
+/// Changes the rules of the caller. A refused request changes nothing.
 async fn change<F>(call: &Call, change: F) -> Answer
 where
     F: Fn(&mut Ruleset) -> Result<(), Error> + Send + 'static,
@@ -194,7 +194,7 @@ async fn put(mut call: Call) -> Answer {
     change(&call, move |rules| push::put_rule(rules, new.clone(), place.as_ref())).await
 }
 
-/// Where the query puts a rule; `before` overrides `after`.
+/// The position for a rule that the query names; `before` overrides `after`.
 fn place(call: &Call) -> Result<Option<Place>, MatrixError> {
     let rule = |name| call.query.utf8(name).map(|rule| rule.filter(|rule| !rule.is_empty()));
     let (before, after) = (rule("before")?, rule("after")?);
@@ -223,7 +223,7 @@ fn new_rule(kind: RuleKind, rule_id: &str, mut body: Map<String, Value>) -> Resu
     })
 }
 
-/// Checks the patterns of a rule and its conditions, which are looked for in everything that is sent to its owner.
+/// Checks the patterns of a rule and its conditions, which are matched against every event sent to its owner.
 fn check_patterns(body: &Map<String, Value>) -> Result<(), MatrixError> {
     let conditions = body.get("conditions").and_then(Value::as_array).into_iter().flatten();
     let patterns = conditions.map(|condition| condition.get("pattern")).chain([body.get("pattern")]);
@@ -234,7 +234,7 @@ fn check_patterns(body: &Map<String, Value>) -> Result<(), MatrixError> {
     Ok(())
 }
 
-/// Whether a value is a list of actions. Two older ones, which do nothing, are still taken.
+/// True if a value is a list of actions. Two obsolete ones, which have no effect, are still accepted.
 fn are_actions(value: &Value) -> bool {
     let is_action = |action: &Value| match action {
         Value::String(action) => matches!(action.as_str(), "notify" | "dont_notify" | "coalesce"),
@@ -244,7 +244,7 @@ fn are_actions(value: &Value) -> bool {
     value.as_array().is_some_and(|actions| actions.iter().all(is_action))
 }
 
-/// A rule with conditions, which may be left out where there are none.
+/// A rule with conditions, which are optional in the body.
 fn conditional(mut body: Value) -> Result<ruma::push::NewConditionalPushRule, serde_json::Error> {
     if let Some(body) = body.as_object_mut() {
         body.entry("conditions").or_insert_with(|| json!([]));

@@ -13,18 +13,18 @@ use url::Url;
 
 use crate::shapes;
 
-/// The longest application id, in characters.
+/// Maximum length of an application id, in characters.
 const MAX_APP_ID: usize = 64;
-/// The longest push key, in bytes.
+/// Maximum length of a push key, in bytes.
 const MAX_PUSHKEY: usize = 512;
-/// The longest other text, and the longest data as JSON, in bytes.
+/// Maximum length of other strings, and of the data as JSON, in bytes.
 const MAX_TEXT: usize = 512;
 const MAX_DATA: usize = 16 * 1024;
-/// The feature of switching pushers of other devices on and off.
+/// The feature of enabling and disabling pushers of other devices.
 const MSC3881: &str = "msc3881";
 const ENABLED: &str = "org.matrix.msc3881.enabled";
 const DEVICE_ID: &str = "org.matrix.msc3881.device_id";
-/// Where a push gateway listens.
+/// The path of a push gateway.
 const GATEWAY_PATH: &str = "/_matrix/push/v1/notify";
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -34,7 +34,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::User)
             .id("getPushers")
             .returns::<shapes::Pushers>(200)
-            .summary("The pushers of the account")
+            .summary("Lists the pushers of the account")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3pushers"),
         Route::post("/_matrix/client/v3/pushers/set", set)
             .also("/_matrix/client/r0/pushers/set")
@@ -42,11 +42,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("postPusher")
             .takes::<shapes::NewPusher>()
             .returns::<shape::Empty>(200)
-            .summary("Sets a pusher, or takes it away")
+            .summary("Sets or deletes a pusher")
             .errors(&[
                 (400, "M_MISSING_PARAM", "a key is missing, or the data of an HTTP pusher is not valid"),
                 (400, "M_INVALID_PARAM", "a value is not valid"),
-                (400, "M_TOO_LARGE", "the account would have more pushers than it may"),
+                (400, "M_TOO_LARGE", "the account would exceed its limit of pushers"),
                 (403, "M_FORBIDDEN", "the session has no device"),
                 (400, "M_THREEPID_NOT_FOUND", "the account has no such e-mail address"),
             ])
@@ -62,7 +62,7 @@ fn list(call: &Reading<'_>) -> Answer {
     reply::ok(&json!({ "pushers": pushers }))
 }
 
-/// A pusher as clients see it; with what other devices may switch, if the account has that feature.
+/// A pusher in responses; with the keys that other devices can change, if the account has that feature.
 fn view(pusher: &Pusher, remote: bool) -> Result<Value, MatrixError> {
     let data: Value = serde_json::from_str(&pusher.data).map_err(MatrixError::internal)?;
     let mut view = json!({
@@ -164,7 +164,7 @@ fn pusher(call: &Call, body: &Object) -> Result<Pusher, MatrixError> {
     })
 }
 
-/// The data of an HTTP pusher: it says where the push gateway is.
+/// The data of an HTTP pusher, which contains the URL of the push gateway.
 fn http_data(data: Option<&Value>) -> Result<Object, MatrixError> {
     let wrong = |text: &str| MatrixError::bad_request("M_MISSING_PARAM", format!("Config Error: {text}"));
     let data = match data {
@@ -179,7 +179,7 @@ fn http_data(data: Option<&Value>) -> Result<Object, MatrixError> {
     };
     let parsed = Url::parse(url).ok().filter(|url| url.path() == GATEWAY_PATH);
     let parsed = parsed.ok_or_else(|| wrong(&format!("'url' must have a path of '{GATEWAY_PATH}'")))?;
-    // Addresses inside the network are taken as well: whether the server sends there is decided when it does.
+    // URLs inside the network are accepted, too: the check is made when a request is sent.
     if is_http(&parsed) {
         Ok(data.clone())
     } else {

@@ -1,4 +1,4 @@
-//! Registering.
+//! Registration.
 //! <https://spec.matrix.org/v1.18/client-server-api/#account-registration-and-management>
 
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::login::{new_session, session_body};
 use crate::shapes;
 use crate::uia;
 
-/// The longest name and the longest password that are looked at, in characters.
+/// Maximum length of a name and of a password that are processed, in characters.
 const MAX_TEXT: usize = 512;
 /// The device of a guest's only session.
 const GUEST_DEVICE: &str = "guest_device";
@@ -33,44 +33,40 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<shapes::Registration>()
             .returns::<shapes::NewAccount>(200)
             .interactive()
-            .summary("Makes an account, or a guest's")
+            .summary("Creates an account or a guest account")
             .query([Param::word("kind", &["user", "guest"], "`user` (default) or `guest`")])
             .errors(&[
                 (400, "M_UNKNOWN", "a value is not valid, or an access token was sent"),
-                (400, "M_INVALID_USERNAME", "no account can have this name"),
-                (400, "M_EXCLUSIVE", "the name is that of the account which sends server notices"),
+                (400, "M_INVALID_USERNAME", "the name is not allowed"),
+                (400, "M_EXCLUSIVE", "the name is reserved for the account that sends server notices"),
                 (400, "M_USER_IN_USE", "an account has the name"),
-                (400, "M_MISSING_PARAM", "there is no password"),
-                (400, "M_PASSWORD_TOO_SHORT", "the password is shorter than the server wants it"),
-                (400, "M_PASSWORD_NO_DIGIT", "the password has no digit, and the server wants one"),
-                (400, "M_PASSWORD_NO_SYMBOL", "the password has no symbol, and the server wants one"),
+                (400, "M_MISSING_PARAM", "the password is missing"),
+                (400, "M_PASSWORD_TOO_SHORT", "the password is shorter than the server requires"),
+                (400, "M_PASSWORD_NO_DIGIT", "the password lacks a digit, which the server requires"),
+                (400, "M_PASSWORD_NO_SYMBOL", "the password lacks a symbol, which the server requires"),
                 (
                     400,
                     "M_PASSWORD_NO_UPPERCASE",
-                    "the password has no uppercase letter, and the server wants one",
+                    "the password lacks an uppercase letter, which the server requires",
                 ),
                 (
                     400,
                     "M_PASSWORD_NO_LOWERCASE",
-                    "the password has no lowercase letter, and the server wants one",
+                    "the password lacks a lowercase letter, which the server requires",
                 ),
                 (400, "M_WEAK_PASSWORD", "the password is the name of the account"),
                 (400, "M_TOO_LARGE", "the name of the device is too long"),
                 (400, "M_UNRECOGNIZED", "`kind` is neither `user` nor `guest`"),
                 (401, "M_UNAUTHORIZED", "the registration token cannot be used"),
-                (403, "M_FORBIDDEN", "people cannot register by themselves, or guests are not let in"),
-                (
-                    429,
-                    "M_LIMIT_EXCEEDED",
-                    "too many accounts were made, or tried to be made, from this address",
-                ),
+                (403, "M_FORBIDDEN", "registration, or registration of guests, is disabled"),
+                (429, "M_LIMIT_EXCEEDED", "too many registrations or attempts from this address"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3register"),
     ]
 }
 
 async fn handle(mut call: Call) -> Answer {
-    // A name with NUL is refused as one that no account can have.
+    // A name with NUL is refused as an invalid name, not as an invalid body.
     let body = json::object_with_nul(&call.body().await?, &["username"])?;
     check_auth(&body)?;
     call.app.limiter.peek(Bucket::Registration(call.ip.to_string()), call.now)?;
@@ -84,7 +80,7 @@ async fn handle(mut call: Call) -> Answer {
     }
 }
 
-/// Whether `auth` has the right shape, which is looked at before anything else.
+/// Checks the form of `auth`, before anything else.
 fn check_auth(body: &Object) -> Result<(), MatrixError> {
     let auth = match body.get("auth") {
         None | Some(Value::Null) => return Ok(()),
@@ -146,8 +142,8 @@ async fn user(call: &Call, body: &Object) -> Answer {
         call.app.db.read(move |tx| users::check_name(tx, &ctx, &app.policy, &name)).await?;
     }
 
-    // A request that begins a session is remembered, its password as a hash. Every other has its password hashed
-    // only once it has passed.
+    // A request that begins a session is stored, its password as a hash. For every other request the password
+    // is hashed only after its stage has passed.
     let begins = body.get("auth").and_then(|auth| auth.get("session")).is_none_or(Value::is_null);
     let mut password_hash = None;
     let mut remembered = Object::new();
@@ -171,7 +167,7 @@ async fn user(call: &Call, body: &Object) -> Answer {
         (None, None) => {
             let hash = remembered_text("password_hash")
                 .ok_or_else(|| MatrixError::bad_request("M_MISSING_PARAM", "Missing params: password"))?;
-            // The password came before the name did.
+            // The password was sent before the name.
             if let Some(name) = name.as_deref().filter(|_| renamed)
                 && call.app.hasher.verify(name, Some(&hash)).await? != Verdict::Wrong
             {
@@ -202,7 +198,7 @@ async fn make(call: &Call, new: Registration) -> Answer {
     }
 }
 
-/// A text that is not too long; `None` if the key is not there.
+/// A string that is not too long; `None` if the key is absent.
 fn text(body: &Object, key: &str, refusal: &'static str) -> Result<Option<String>, MatrixError> {
     match body.get(key) {
         None => Ok(None),

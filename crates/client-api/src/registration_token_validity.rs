@@ -1,4 +1,4 @@
-//! Whether somebody could register with a registration token.
+//! Validity of registration tokens.
 
 use reeve_http::limits::Bucket;
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
@@ -13,10 +13,10 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Anybody)
             .id("registrationTokenValidity")
             .returns::<shapes::TokenValidity>(200)
-            .summary("Whether somebody could register with a registration token")
+            .summary("Checks that a registration token can be used")
             .query([Param::text("token", "the registration token").required()])
             .errors(&[
-                (403, "M_FORBIDDEN", "people cannot register by themselves"),
+                (403, "M_FORBIDDEN", "registration is disabled"),
                 (429, "M_LIMIT_EXCEEDED", "too many tokens were tried from this address"),
             ])
             .spec(

@@ -24,28 +24,28 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("postRoomKeysVersion")
             .takes::<shapes::NewBackup>()
             .returns::<shapes::BackupVersion>(200)
-            .summary("Begins a backup of room keys")
+            .summary("Creates a backup of room keys")
             .errors(&[
                 (400, "M_MISSING_PARAM", "`algorithm` or `auth_data` is missing"),
-                (400, "M_TOO_LARGE", "the account has as many backups as it may"),
+                (400, "M_TOO_LARGE", "the account has reached its limit of backups"),
                 (413, "M_TOO_LARGE", "`auth_data` is too long"),
             ]),
         route(Method::GET, "version", latest)
             .id("getRoomKeysVersionCurrent")
             .returns::<shapes::KeyBackup>(200)
-            .summary("The newest backup of room keys")
+            .summary("Returns the newest backup of room keys")
             .errors(&[(404, "M_NOT_FOUND", "there is no backup")]),
         route(Method::GET, "version/{version}", get)
             .id("getRoomKeysVersion")
             .returns::<shapes::KeyBackup>(200)
-            .summary("A backup of room keys")
+            .summary("Returns a backup of room keys")
             .errors(&[NO_BACKUP]),
         route(Method::PUT, "version/{version}", update)
             .id("putRoomKeysVersion")
             .takes::<shapes::ChangedBackup>()
             .returns::<shape::Empty>(200)
-            .summary("Replaces what is needed to encrypt more keys")
-            .errors(&[(400, "M_INVALID_PARAM", "the algorithm or the version is another one"), NO_BACKUP]),
+            .summary("Updates the authentication data of a backup")
+            .errors(&[(400, "M_INVALID_PARAM", "the algorithm or the version differs"), NO_BACKUP]),
         route(Method::DELETE, "version/{version}", delete)
             .id("deleteRoomKeysVersion")
             .returns::<shape::Empty>(200)
@@ -56,7 +56,7 @@ pub(crate) fn routes() -> Vec<Route> {
         keys::<shapes::RoomsOfKeys>(
             "keys",
             ["putRoomKeys", "getRoomKeys", "deleteRoomKeys"],
-            ["Adds room keys to the backup", "Room keys of a backup", "Deletes all keys of a backup"],
+            ["Adds room keys to the backup", "Returns room keys of a backup", "Deletes all keys of a backup"],
         )
         .into_iter()
         .chain(keys::<shapes::SessionsOfKeys>(
@@ -64,20 +64,24 @@ pub(crate) fn routes() -> Vec<Route> {
             ["putRoomKeysByRoomId", "getRoomKeysByRoomId", "deleteRoomKeysByRoomId"],
             [
                 "Adds room keys for one room to the backup",
-                "Room keys of a backup for one room",
+                "Returns room keys of a backup for one room",
                 "Deletes the keys of a backup for one room",
             ],
         ))
         .chain(keys::<shapes::RoomKey>(
             "keys/{room_id}/{session_id}",
             ["putRoomKeyBySessionId", "getRoomKeyBySessionId", "deleteRoomKeyBySessionId"],
-            ["Adds one room key to the backup", "One room key of a backup", "Deletes one key of a backup"],
+            [
+                "Adds one room key to the backup",
+                "Returns one room key of a backup",
+                "Deletes one key of a backup",
+            ],
         )),
     );
     routes
 }
 
-/// The three routes of one path of keys, which are of the shape `T`.
+/// The three routes of one path of keys, with bodies of the form `T`.
 fn keys<T: ToSchema>(path: &str, ids: [&'static str; 3], what: [&'static str; 3]) -> [Route; 3] {
     let [put_id, get_id, delete_id] = ids;
     let [put, get, delete] = what;
@@ -85,15 +89,19 @@ fn keys<T: ToSchema>(path: &str, ids: [&'static str; 3], what: [&'static str; 3]
         route(Method::PUT, path, put_keys)
             .id(put_id)
             .summary(put)
-            .description("A key that is there already is replaced by a better one only.")
+            .description("An existing key is replaced only by a better one.")
             .query([Param::text("version", "the version of the backup, which must be the newest").required()])
             .takes::<T>()
             .returns::<shapes::BackupExtent>(200)
             .errors(&[
                 (400, "M_BAD_JSON", "a key is malformed"),
-                (400, "M_TOO_LARGE", "the account would have more backed up keys than it may"),
-                (413, "M_TOO_LARGE", "a key is too long, or those of the account would be"),
-                (403, "M_WRONG_ROOM_KEYS_VERSION", "it is not the newest backup"),
+                (400, "M_TOO_LARGE", "the account would exceed its limit of backed up keys"),
+                (
+                    413,
+                    "M_TOO_LARGE",
+                    "a key, or all keys of the account together, would exceed the size limit",
+                ),
+                (403, "M_WRONG_ROOM_KEYS_VERSION", "the backup is not the newest"),
                 NO_BACKUP,
             ]),
         route(Method::GET, path, get_keys)
@@ -171,7 +179,7 @@ async fn delete(call: Call) -> Answer {
     reply::empty()
 }
 
-/// Which keys the path names.
+/// The keys that the path names.
 fn which(call: &Call) -> Which {
     let (room_id, session_id) = (call.param("room_id"), call.param("session_id"));
     match (room_id.is_empty(), session_id.is_empty()) {
@@ -185,7 +193,7 @@ fn version(call: &Call) -> Result<String, MatrixError> {
     call.query.utf8("version")?.ok_or_else(|| MatrixError::missing_params(&["version"]))
 }
 
-/// The keys of a body, which is as deep as the path is short.
+/// The keys in a body, whose nesting depends on the path.
 fn read_keys(body: &Object, which: &Which) -> Result<Vec<BackedUpKey>, MatrixError> {
     let object = |value: &Value, key: &str| match value.get(key) {
         Some(Value::Object(object)) => Ok(object.clone()),
@@ -221,7 +229,7 @@ async fn put_keys(mut call: Call) -> Answer {
     extent(call.write(move |tx| deeds::put_keys(tx, &limits, num, &version, &keys)).await?)
 }
 
-/// A key, as clients see it.
+/// A key in responses.
 #[derive(serde::Serialize)]
 struct KeyView {
     first_message_index: i64,
@@ -239,7 +247,7 @@ fn key_view(key: BackedUpKey) -> Result<KeyView, MatrixError> {
     })
 }
 
-/// The keys for one room, as clients see them.
+/// The keys for one room in responses.
 #[derive(Default, serde::Serialize)]
 struct RoomView {
     sessions: BTreeMap<String, KeyView>,

@@ -1,4 +1,4 @@
-//! Searching messages and people.
+//! Search for messages and users.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::rooms::{home, required_text, v3, viewer};
 use crate::shapes;
 
-/// How many people one answer holds at most.
+/// Maximum number of users in a response.
 const MOST_PEOPLE: i64 = 50;
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -26,14 +26,14 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns::<shapes::SearchAnswer>(200)
             .repeatable()
             .summary("Searches messages, names and topics in the rooms of the account")
-            .query([Param::text("next_batch", "where to go on")])
+            .query([Param::text("next_batch", "the token of the next page")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3search"),
         v3(Method::POST, "user_directory/search", people)
             .id("searchUserDirectory")
             .takes::<shapes::PeopleSearch>()
             .returns::<shapes::FoundPeople>(200)
             .repeatable()
-            .summary("Searches people")
+            .summary("Searches the user directory")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3user_directorysearch"),
     ]
 }
@@ -126,7 +126,7 @@ async fn search(mut call: Call) -> Answer {
     reply::ok(&json!({ "search_categories": { "room_events": found } }))
 }
 
-/// What happened around a found event.
+/// The context of a found event.
 fn around(
     room: &reeve_rooms::view::RoomView<'_, '_, '_>,
     tx: &reeve_db::ReadTx<'_>,
@@ -147,7 +147,7 @@ fn around(
     let end = after.end.unwrap_or(end);
     let mut profiles = Map::new();
     if wanted.get("include_profile") == Some(&Value::Bool(true)) {
-        // As they were called at the last of these events: some came after the found one.
+        // Profiles as of the last of these events: some came after the found one.
         let pos = room.state_pos(end.pos);
         let shown = before.chunk.iter().chain(&after.chunk);
         for sender in shown.map(|event| &event.sender).chain([&event.sender]) {

@@ -1,4 +1,4 @@
-//! The server's name and keys, signed. Admin tools learn the name from it.
+//! The server's name and signing keys, signed. Admin tools read the server name from this route.
 //! <https://spec.matrix.org/v1.18/server-server-api/#publishing-keys>
 
 use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::shapes;
 
-/// How long others may keep the answer.
+/// The time for which others may cache the response.
 const VALID_MS: i64 = 24 * 3600 * 1000;
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -17,7 +17,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Anybody)
             .id("getServerKey")
             .returns::<shapes::ServerKeys>(200)
-            .summary("The server's name and signing keys")
+            .summary("Returns the server's name and signing keys")
             .spec("https://spec.matrix.org/v1.18/server-server-api/#get_matrixkeyv2server"),
     ]
 }

@@ -1,4 +1,4 @@
-//! A session's own business: who am I, refreshing, logging out, a token for another device.
+//! The caller's session: identity, refresh, logout, and login tokens for other devices.
 
 use reeve_accounts::sessions;
 use reeve_http::limits::Bucket;
@@ -16,7 +16,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .id("getTokenOwner")
             .returns::<shapes::WhoAmI>(200)
-            .summary("Who the token acts as")
+            .summary("Returns the account that the token acts as")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3accountwhoami"),
         Route::post("/_matrix/client/v3/refresh", refresh)
             .also("/_matrix/client/r0/refresh")
@@ -49,7 +49,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<shapes::Authentication>()
             .returns::<shapes::LoginToken>(200)
             .interactive()
-            .summary("A token with which another device logs in once")
+            .summary("Creates a token with which another device logs in once")
             .errors(&[(404, "M_UNRECOGNIZED", "the settings do not allow it")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv1loginget_token"),
     ]
@@ -86,7 +86,7 @@ async fn log_out(call: Call) -> Answer {
 
 async fn log_out_all(call: Call) -> Answer {
     let session = call.session()?.clone();
-    // A login-as token belongs to somebody else, so it is not among those that end.
+    // A login-as token belongs to the administrator, so it is not among those that end.
     call.write(move |tx| sessions::end_all(tx, session.user.num, None, None)).await?;
     reply::empty()
 }

@@ -1,5 +1,5 @@
-//! The bodies of requests and answers, for the documentation. Handlers read and write most of them key by key, since
-//! each refusal has words of its own. A key that is an `Option` may be left out; in answers it is never null, unless
+//! The bodies of requests and responses, for the documentation. Handlers read and write most of them key by
+//! key, since each error has its own text. An `Option` key is optional; in responses it is never null, unless
 //! it is marked as required.
 
 #![expect(dead_code, reason = "documents bodies that are read and written key by key")]
@@ -14,27 +14,27 @@ use std::collections::BTreeMap;
 use reeve_http::shape::{AnyObject, ClientEvent};
 use utoipa::ToSchema;
 
-/// What the server can do.
+/// The versions and features of the server.
 #[derive(ToSchema)]
 pub(crate) struct Versions {
     versions: Vec<String>,
     unstable_features: BTreeMap<String, bool>,
 }
 
-/// Where the server is.
+/// The URLs of the server.
 #[derive(ToSchema)]
 pub(crate) struct WellKnown {
     #[schema(rename = "m.homeserver")]
     homeserver: BaseUrl,
 }
 
-/// An address.
+/// A URL.
 #[derive(ToSchema)]
 pub(crate) struct BaseUrl {
     base_url: String,
 }
 
-/// What an account can do.
+/// The capabilities of the server.
 #[derive(ToSchema)]
 pub(crate) struct Capabilities {
     capabilities: AnyObject,
@@ -63,25 +63,25 @@ pub(crate) struct NewAccount {
     refresh_token: Option<String>,
 }
 
-/// Whether a name is free.
+/// The availability of a name.
 #[derive(ToSchema)]
 pub(crate) struct Available {
     available: bool,
 }
 
-/// Whether a token can be used.
+/// The validity of a token.
 #[derive(ToSchema)]
 pub(crate) struct TokenValidity {
     valid: bool,
 }
 
-/// The ways to log in.
+/// The login methods.
 #[derive(ToSchema)]
 pub(crate) struct LoginFlows {
     flows: Vec<LoginFlow>,
 }
 
-/// A way to log in.
+/// A login method.
 #[derive(ToSchema)]
 pub(crate) struct LoginFlow {
     #[schema(rename = "type")]
@@ -150,7 +150,7 @@ pub(crate) struct Refreshed {
     expires_in_ms: Option<i64>,
 }
 
-/// Who a token acts as.
+/// The account that a token acts as.
 #[derive(ToSchema)]
 pub(crate) struct WhoAmI {
     user_id: String,
@@ -182,7 +182,7 @@ pub(crate) struct NewPassword {
     auth: Option<AnyObject>,
 }
 
-/// How an account ends.
+/// The options of a deactivation.
 #[derive(ToSchema)]
 pub(crate) struct Deactivation {
     erase: Option<bool>,
@@ -190,7 +190,7 @@ pub(crate) struct Deactivation {
     auth: Option<AnyObject>,
 }
 
-/// What became of addresses at identity servers.
+/// The result for third-party ids at identity servers.
 #[derive(ToSchema)]
 pub(crate) struct Unbound {
     id_server_unbind_result: String,
@@ -251,19 +251,19 @@ pub(crate) struct KeyUpload {
     fallback_keys: Option<AnyObject>,
 }
 
-/// How many one-time keys there are, by algorithm.
+/// The numbers of one-time keys, by algorithm.
 #[derive(ToSchema)]
 pub(crate) struct KeyCounts {
     one_time_key_counts: BTreeMap<String, i64>,
 }
 
-/// Whose keys are wanted: devices by user; none for all of a user.
+/// A query for keys: devices by user; an empty list for all devices of a user.
 #[derive(ToSchema)]
 pub(crate) struct KeyQuery {
     device_keys: BTreeMap<String, Vec<String>>,
 }
 
-/// Keys by user, and what could not be asked by server.
+/// Keys by user, and failures by server.
 #[derive(ToSchema)]
 pub(crate) struct FoundKeys {
     device_keys: BTreeMap<String, BTreeMap<String, AnyObject>>,
@@ -273,27 +273,27 @@ pub(crate) struct FoundKeys {
     failures: BTreeMap<String, AnyObject>,
 }
 
-/// For which devices keys are wanted: algorithms by device by user.
+/// A claim of keys: algorithms by device by user.
 #[derive(ToSchema)]
 pub(crate) struct KeyClaim {
     one_time_keys: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// Keys by device by user, and what could not be asked by server.
+/// Keys by device by user, and failures by server.
 #[derive(ToSchema)]
 pub(crate) struct ClaimedKeys {
     one_time_keys: BTreeMap<String, BTreeMap<String, AnyObject>>,
     failures: BTreeMap<String, AnyObject>,
 }
 
-/// Whose devices changed, and who shares no room any more.
+/// Users whose devices changed, and users who no longer share a room.
 #[derive(ToSchema)]
 pub(crate) struct ChangedDevices {
     changed: Vec<String>,
     left: Vec<String>,
 }
 
-/// Keys with which an account signs.
+/// Cross-signing keys of an account.
 #[derive(ToSchema)]
 pub(crate) struct CrossSigningKeys {
     master_key: Option<AnyObject>,
@@ -302,20 +302,20 @@ pub(crate) struct CrossSigningKeys {
     auth: Option<AnyObject>,
 }
 
-/// What was refused: errors by key by user.
+/// Refused signatures: errors by key by user.
 #[derive(ToSchema)]
 pub(crate) struct Failures {
     failures: BTreeMap<String, AnyObject>,
 }
 
-/// What is needed to encrypt keys.
+/// The algorithm and authentication data of a backup.
 #[derive(ToSchema)]
 pub(crate) struct NewBackup {
     algorithm: String,
     auth_data: AnyObject,
 }
 
-/// What is needed to encrypt more keys.
+/// The new authentication data of a backup.
 #[derive(ToSchema)]
 pub(crate) struct ChangedBackup {
     algorithm: String,
@@ -339,7 +339,7 @@ pub(crate) struct KeyBackup {
     etag: String,
 }
 
-/// How many keys a backup holds, and a text that changes with them.
+/// The number of keys in a backup, and a tag that changes with them.
 #[derive(ToSchema)]
 pub(crate) struct BackupExtent {
     count: i64,
@@ -367,7 +367,7 @@ pub(crate) struct RoomKey {
     session_data: AnyObject,
 }
 
-/// A device that waits.
+/// A dehydrated device.
 #[derive(ToSchema)]
 pub(crate) struct NewDehydratedDevice {
     device_id: String,
@@ -384,14 +384,14 @@ pub(crate) struct DeviceId {
     device_id: String,
 }
 
-/// A device that waits.
+/// A dehydrated device.
 #[derive(ToSchema)]
 pub(crate) struct DehydratedDevice {
     device_id: String,
     device_data: AnyObject,
 }
 
-/// Where to go on.
+/// The token of the next page.
 #[derive(ToSchema)]
 pub(crate) struct After {
     next_batch: Option<String>,
@@ -416,7 +416,7 @@ pub(crate) struct Pushers {
     pushers: Vec<Pusher>,
 }
 
-/// A pusher. The keys of MSC3881 are there if an administrator allowed that feature.
+/// A pusher. The keys of MSC3881 are present if an administrator enabled that feature.
 #[derive(ToSchema)]
 pub(crate) struct Pusher {
     app_display_name: String,
@@ -433,7 +433,7 @@ pub(crate) struct Pusher {
     device_id: Option<String>,
 }
 
-/// A pusher; `kind` null takes it away.
+/// A pusher; `kind` null to delete it.
 #[derive(ToSchema)]
 pub(crate) struct NewPusher {
     #[schema(required)]
@@ -486,13 +486,13 @@ pub(crate) struct NewPushRule {
     pattern: Option<String>,
 }
 
-/// Whether a push rule is in force.
+/// The enabled flag of a push rule.
 #[derive(ToSchema)]
 pub(crate) struct Enabled {
     enabled: bool,
 }
 
-/// What a push rule does.
+/// The actions of a push rule.
 #[derive(ToSchema)]
 pub(crate) struct RuleActions {
     actions: Actions,
@@ -515,7 +515,7 @@ pub(crate) struct Notification {
     ts: i64,
 }
 
-/// Whether somebody is there.
+/// The presence of a user.
 #[derive(ToSchema)]
 pub(crate) struct Presence {
     presence: String,
@@ -524,7 +524,7 @@ pub(crate) struct Presence {
     status_msg: Option<String>,
 }
 
-/// Whether the account is there.
+/// The presence to set.
 #[derive(ToSchema)]
 pub(crate) struct NewPresence {
     presence: String,
@@ -537,19 +537,19 @@ pub(crate) struct Search {
     search_categories: SearchCategories,
 }
 
-/// What is searched.
+/// The search categories.
 #[derive(ToSchema)]
 pub(crate) struct SearchCategories {
     room_events: Option<AnyObject>,
 }
 
-/// What a search found.
+/// The results of a search.
 #[derive(ToSchema)]
 pub(crate) struct SearchAnswer {
     search_categories: FoundCategories,
 }
 
-/// What a search found, by category.
+/// The results of a search, by category.
 #[derive(ToSchema)]
 pub(crate) struct FoundCategories {
     room_events: Option<FoundEvents>,
@@ -574,21 +574,21 @@ pub(crate) struct FoundEvent {
     context: Option<AnyObject>,
 }
 
-/// A search for people.
+/// A search for users.
 #[derive(ToSchema)]
 pub(crate) struct PeopleSearch {
     search_term: String,
     limit: Option<i64>,
 }
 
-/// The people that a search found.
+/// The users found by a search.
 #[derive(ToSchema)]
 pub(crate) struct FoundPeople {
     results: Vec<FoundPerson>,
     limited: bool,
 }
 
-/// Somebody.
+/// A user.
 #[derive(ToSchema)]
 pub(crate) struct FoundPerson {
     user_id: String,
@@ -602,7 +602,7 @@ pub(crate) struct FilterId {
     filter_id: String,
 }
 
-/// What is new since `since`.
+/// The changes since `since`.
 #[derive(ToSchema)]
 pub(crate) struct Sync {
     next_batch: String,
@@ -621,7 +621,7 @@ pub(crate) struct Events {
     events: Vec<AnyObject>,
 }
 
-/// Rooms, by how the account stands to them.
+/// Rooms, by the membership of the account.
 #[derive(ToSchema)]
 pub(crate) struct SyncRooms {
     join: Option<BTreeMap<String, SyncedRoom>>,
@@ -630,7 +630,7 @@ pub(crate) struct SyncRooms {
     leave: Option<BTreeMap<String, LeftRoom>>,
 }
 
-/// What is new in a room.
+/// The changes in a room.
 #[derive(ToSchema)]
 pub(crate) struct SyncedRoom {
     timeline: SyncTimeline,
@@ -645,7 +645,7 @@ pub(crate) struct SyncedRoom {
     summary: Option<RoomHeroes>,
 }
 
-/// What is new in a room that was left.
+/// The changes in a room that was left.
 #[derive(ToSchema)]
 pub(crate) struct LeftRoom {
     timeline: SyncTimeline,
@@ -664,14 +664,14 @@ pub(crate) struct SyncTimeline {
     prev_batch: String,
 }
 
-/// How much is unread.
+/// Unread counts.
 #[derive(ToSchema)]
 pub(crate) struct UnreadCounts {
     notification_count: i64,
     highlight_count: i64,
 }
 
-/// Who is in a room.
+/// The summary of a room's members.
 #[derive(ToSchema)]
 pub(crate) struct RoomHeroes {
     #[schema(rename = "m.heroes")]
@@ -682,7 +682,7 @@ pub(crate) struct RoomHeroes {
     invited: i64,
 }
 
-/// What a client of sliding sync wants.
+/// A request of sliding sync.
 #[derive(ToSchema)]
 pub(crate) struct SlidingRequest {
     conn_id: Option<String>,
@@ -692,7 +692,7 @@ pub(crate) struct SlidingRequest {
     extensions: Option<AnyObject>,
 }
 
-/// What is new since `pos`.
+/// The changes since `pos`.
 #[derive(ToSchema)]
 pub(crate) struct SlidingAnswer {
     pos: String,
@@ -702,13 +702,13 @@ pub(crate) struct SlidingAnswer {
     extensions: SlidingExtensions,
 }
 
-/// How many rooms a list has.
+/// The number of rooms in a list.
 #[derive(ToSchema)]
 pub(crate) struct ListCount {
     count: i64,
 }
 
-/// What is new beside rooms.
+/// The changes outside rooms.
 #[derive(ToSchema)]
 pub(crate) struct SlidingExtensions {
     to_device: Option<DeviceMessages>,
@@ -718,7 +718,7 @@ pub(crate) struct SlidingExtensions {
     typing: Option<AnyObject>,
 }
 
-/// What is new about keys.
+/// The changes of keys.
 #[derive(ToSchema)]
 pub(crate) struct SlidingKeys {
     device_lists: ChangedDevices,
@@ -812,13 +812,13 @@ pub(crate) struct CreatedRoom {
     room_alias: Option<String>,
 }
 
-/// Why.
+/// The reason.
 #[derive(ToSchema)]
 pub(crate) struct Reason {
     reason: Option<String>,
 }
 
-/// Who, and why.
+/// The user, and the reason.
 #[derive(ToSchema)]
 pub(crate) struct TargetUser {
     user_id: String,
@@ -840,7 +840,7 @@ pub(crate) struct History {
     state: Option<Vec<ClientEvent>>,
 }
 
-/// An event and what happened around it.
+/// An event and its context.
 #[derive(ToSchema)]
 pub(crate) struct Surroundings {
     event: ClientEvent,
@@ -857,13 +857,13 @@ pub(crate) struct Members {
     chunk: Vec<ClientEvent>,
 }
 
-/// Who has joined, by user id.
+/// The joined members, by user id.
 #[derive(ToSchema)]
 pub(crate) struct JoinedMembers {
     joined: BTreeMap<String, MemberProfile>,
 }
 
-/// How somebody is called in a room.
+/// The profile of a member in a room.
 #[derive(ToSchema)]
 pub(crate) struct MemberProfile {
     #[schema(required)]
@@ -902,7 +902,7 @@ pub(crate) struct Space {
     next_batch: Option<String>,
 }
 
-/// How a room presents itself.
+/// The summary of a room.
 #[derive(ToSchema)]
 pub(crate) struct RoomPresentation {
     room_id: String,
@@ -921,13 +921,13 @@ pub(crate) struct RoomPresentation {
     membership: Option<String>,
 }
 
-/// Of which thread.
+/// The thread.
 #[derive(ToSchema)]
 pub(crate) struct Thread {
     thread_id: Option<String>,
 }
 
-/// Up to which events.
+/// The events up to which the account has read.
 #[derive(ToSchema)]
 pub(crate) struct ReadMarkers {
     #[schema(rename = "m.fully_read")]
@@ -938,21 +938,21 @@ pub(crate) struct ReadMarkers {
     read_private: Option<String>,
 }
 
-/// Whether the account types, and for how long in milliseconds.
+/// The typing state, with its duration in milliseconds.
 #[derive(ToSchema)]
 pub(crate) struct Typing {
     typing: bool,
     timeout: Option<i64>,
 }
 
-/// Why an event is reported.
+/// The reason of a report.
 #[derive(ToSchema)]
 pub(crate) struct EventReport {
     reason: Option<String>,
     score: Option<i64>,
 }
 
-/// Why.
+/// The reason.
 #[derive(ToSchema)]
 pub(crate) struct Report {
     reason: String,
@@ -970,13 +970,13 @@ pub(crate) struct Tags {
     tags: BTreeMap<String, AnyObject>,
 }
 
-/// Where a room stands among those with the tag.
+/// The position of a room among those with the tag.
 #[derive(ToSchema)]
 pub(crate) struct Tag {
     order: Option<f64>,
 }
 
-/// To which version.
+/// The new room version.
 #[derive(ToSchema)]
 pub(crate) struct Upgrade {
     new_version: String,
@@ -989,27 +989,27 @@ pub(crate) struct Replacement {
     replacement_room: String,
 }
 
-/// How long an upload may be, in bytes.
+/// The maximum upload size, in bytes.
 #[derive(ToSchema)]
 pub(crate) struct UploadLimit {
     #[schema(rename = "m.upload.size")]
     size: i64,
 }
 
-/// The address of a file.
+/// The URI of a file.
 #[derive(ToSchema)]
 pub(crate) struct ContentUri {
     content_uri: String,
 }
 
-/// The address of a file that is uploaded later.
+/// The URI of a file that will be uploaded later.
 #[derive(ToSchema)]
 pub(crate) struct ReservedUri {
     content_uri: String,
     unused_expires_at: i64,
 }
 
-/// What a push rule does: `notify`, or a tweak.
+/// An action of a push rule: `notify`, or a tweak.
 #[derive(ToSchema)]
 pub(crate) struct Actions(Vec<Action>);
 
@@ -1034,7 +1034,7 @@ pub(crate) struct MutualRooms {
     next_batch: Option<String>,
 }
 
-/// A token that proves to another service whose account it is.
+/// A token that proves a user id to another service.
 #[derive(ToSchema)]
 pub(crate) struct OpenIdToken {
     access_token: String,
@@ -1044,7 +1044,7 @@ pub(crate) struct OpenIdToken {
     expires_in: i64,
 }
 
-/// Whose account it is.
+/// The user id that a token proves.
 #[derive(ToSchema)]
 pub(crate) struct OpenIdUser {
     sub: String,
@@ -1097,14 +1097,14 @@ pub(crate) struct EventChunk {
     end: String,
 }
 
-/// Who helps with the server.
+/// The contacts of the server.
 #[derive(ToSchema)]
 pub(crate) struct Support {
     contacts: Option<Vec<SupportContact>>,
     support_page: Option<String>,
 }
 
-/// Somebody who helps with the server.
+/// A contact.
 #[derive(ToSchema)]
 pub(crate) struct SupportContact {
     role: String,
@@ -1112,7 +1112,7 @@ pub(crate) struct SupportContact {
     email_address: Option<String>,
 }
 
-/// What passwords must be like.
+/// The rules for passwords.
 #[derive(ToSchema)]
 pub(crate) struct PasswordPolicy {
     #[schema(rename = "m.minimum_length")]

@@ -15,7 +15,7 @@ use crate::shapes;
 use crate::sync::{LONGEST, acknowledge, be_present, keys_left};
 
 const PROPOSAL: &str = "https://github.com/matrix-org/matrix-spec-proposals/pull/4186";
-/// How often an answer is made anew because another request of the connection was answered meanwhile.
+/// Maximum number of attempts at a response when other requests of the connection were answered meanwhile.
 const MOST_TRIES: usize = 5;
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -26,23 +26,19 @@ pub(crate) fn routes() -> Vec<Route> {
             .may_take::<shapes::SlidingRequest>()
             .returns::<shapes::SlidingAnswer>(200)
             .repeatable()
-            .summary("What is new since the last time, the newest rooms first")
+            .summary("Synchronises (sliding sync)")
             .query([
-                Param::text("pos", "`pos` of the last answer"),
+                Param::text("pos", "`pos` of the last response"),
                 Param::word(
                     "set_presence",
                     &["online", "offline", "unavailable"],
                     "`online`, `offline` or `unavailable`",
                 ),
-                Param::integer("timeout", "how long to wait for news, in milliseconds"),
+                Param::integer("timeout", "time to wait for changes, in milliseconds"),
             ])
             .errors(&[
-                (
-                    400,
-                    "M_UNKNOWN_POS",
-                    "the position is unknown here, or no longer known: begin anew without it",
-                ),
-                (400, "M_INVALID_PARAM", "a range is none, or there are too many lists or subscriptions"),
+                (400, "M_UNKNOWN_POS", "the position is unknown or expired: repeat the request without it"),
+                (400, "M_INVALID_PARAM", "a range is invalid, or there are too many lists or subscriptions"),
             ])
             .spec(PROPOSAL),
     ]
@@ -72,7 +68,7 @@ async fn sync(mut call: Call) -> Answer {
     let viewer = viewer(&call)?;
     let turn = call.app.hub.turns.begin(viewer.user_num, &viewer.device_id, &request.conn_id);
     let patient = pos.is_some() && !timeout.is_zero();
-    // Listening begins before the first look, so that nothing is missed between the two.
+    // Listening begins before the first read, so that nothing is missed between the two.
     let listener = patient.then(|| call.app.hub.listen(&viewer.user_id, viewer.user_num));
     let deadline = tokio::time::sleep(timeout);
     tokio::pin!(deadline);
@@ -110,7 +106,7 @@ async fn sync(mut call: Call) -> Answer {
     }
 }
 
-/// Remembers what the client knows with an answer, and gives it; `None` if it is to be looked again.
+/// Stores what the client will know with a response, and returns it; `None` if the data must be read again.
 async fn answer(call: &Call, look: Look) -> Result<Option<Answer>, MatrixError> {
     if let Some(pos) = look.unchanged(call.now) {
         return Ok(Some(reply::ok(&Response { pos: pos.to_string(), response: &look.response })));

@@ -1,4 +1,4 @@
-//! Synchronising.
+//! Synchronisation.
 //! <https://spec.matrix.org/v1.18/client-server-api/#syncing>
 
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::shapes;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3sync";
 const FILTERS: &str = "https://spec.matrix.org/v1.18/client-server-api/#filtering";
-/// The longest that a request waits for news.
+/// Maximum time that a request waits for changes.
 pub(crate) const LONGEST: Duration = Duration::from_mins(5);
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -28,24 +28,24 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .id("sync")
             .returns::<shapes::Sync>(200)
-            .summary("What is new since the last time")
+            .summary("Synchronises")
             .query([
-                Param::text("since", "`next_batch` of the last answer"),
+                Param::text("since", "`next_batch` of the last response"),
                 Param::text("filter", "the id of a filter, or a filter as JSON"),
-                Param::boolean("full_state", "whether to send the whole state of all rooms"),
+                Param::boolean("full_state", "`true` to return the whole state of all rooms"),
                 Param::word(
                     "set_presence",
                     &["online", "offline", "unavailable"],
                     "`online`, `offline` or `unavailable`",
                 ),
-                Param::integer("timeout", "how long to wait for news, in milliseconds"),
+                Param::integer("timeout", "time to wait for changes, in milliseconds"),
                 Param::boolean(
                     "use_state_after",
-                    "whether to send the state after the timeline instead of before it",
+                    "`true` to return the state after the timeline instead of before it",
                 ),
                 Param::boolean(
                     "org.matrix.msc4222.use_state_after",
-                    "the same, before it was a part of the specification",
+                    "the unstable name of `use_state_after`",
                 ),
             ])
             .errors(&[(400, "M_BAD_JSON", "the filter is not valid")])
@@ -57,8 +57,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns::<shapes::FilterId>(200)
             .summary("Stores a filter")
             .errors(&[
-                (400, "M_TOO_LARGE", "the account has as many filters as it may"),
-                (403, "M_FORBIDDEN", "it is for somebody else"),
+                (400, "M_TOO_LARGE", "the account has reached its limit of filters"),
+                (403, "M_FORBIDDEN", "the user id is not the caller's"),
                 (413, "M_TOO_LARGE", "the filter is too long"),
             ])
             .spec(FILTERS),
@@ -66,9 +66,9 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .id("getFilter")
             .returns::<shape::AnyObject>(200)
-            .summary("A stored filter")
+            .summary("Returns a stored filter")
             .errors(&[
-                (403, "M_FORBIDDEN", "it is somebody else's"),
+                (403, "M_FORBIDDEN", "the filter belongs to another user"),
                 (404, "M_NOT_FOUND", "there is no such filter"),
             ])
             .spec(FILTERS),
@@ -88,7 +88,7 @@ async fn sync(call: Call) -> Answer {
     be_present(&call, timeout).await?;
     let (home, viewer) = (home(&call), viewer(&call)?);
     let patient = request.since.is_some() && !request.full_state && !timeout.is_zero();
-    // Listening begins before the first look, so that nothing is missed between the two.
+    // Listening begins before the first read, so that nothing is missed between the two.
     let listener = patient.then(|| call.app.hub.listen(&viewer.user_id, viewer.user_num));
     let deadline = tokio::time::sleep(timeout);
     tokio::pin!(deadline);
@@ -112,14 +112,14 @@ async fn sync(call: Call) -> Answer {
     }
 }
 
-/// Deletes the messages to the device that the client has by now.
+/// Deletes the to-device messages that the client has received.
 pub(crate) async fn acknowledge(call: &Call, upto: Option<i64>) -> Result<(), MatrixError> {
     let Some(upto) = upto else { return Ok(()) };
     let viewer = viewer(call)?;
     call.write(move |tx| inbox::acknowledge(tx, &viewer, upto)).await
 }
 
-/// An answer; with only those fields of events that the filter names, if it names any.
+/// A response; reduced to the event fields that the filter names, if it names any.
 fn answer(response: &v3::Response, fields: Option<&[String]>) -> Answer {
     let Some(fields) = fields else { return reply::ok(response) };
     let mut answer = serde_json::to_value(response).map_err(MatrixError::internal)?;
@@ -142,7 +142,7 @@ fn answer(response: &v3::Response, fields: Option<&[String]>) -> Answer {
     reply::ok(&answer)
 }
 
-/// The keys that a dotted field leads along; a backslash takes the meaning from a dot.
+/// The keys along a dotted field path; a backslash escapes a dot.
 fn segments(field: &str) -> Vec<String> {
     let mut segments = Vec::new();
     let mut segment = String::new();
@@ -158,7 +158,7 @@ fn segments(field: &str) -> Vec<String> {
     segments
 }
 
-/// Copies what a field leads to.
+/// Copies the value at a field path.
 fn keep(from: &Value, field: &[String], to: &mut Map<String, Value>) {
     let Some((key, rest)) = field.split_first() else { return };
     let Some(value) = from.get(key) else { return };
@@ -195,7 +195,7 @@ async fn filter(call: &Call) -> Result<FilterDefinition, MatrixError> {
     serde_json::from_str(&stored).map_err(MatrixError::internal)
 }
 
-/// Notes that the device is there, unless it says otherwise, as long as the request may wait.
+/// Stores the presence of the device, for as long as the request may wait.
 pub(crate) async fn be_present(call: &Call, timeout: Duration) -> Result<(), MatrixError> {
     let wanted = match call.query.utf8("set_presence")? {
         Some(presence) => Availability::parse(&presence)?,
@@ -214,7 +214,7 @@ pub(crate) async fn be_present(call: &Call, timeout: Duration) -> Result<(), Mat
     Ok(())
 }
 
-/// Which keys of the device are left now. Other than everything else in an answer these change without ending a wait.
+/// The numbers of the device's remaining keys. Unlike the rest of a response, their changes do not end a wait.
 pub(crate) async fn keys_left(call: &Call) -> Result<KeysLeft, MatrixError> {
     let viewer = viewer(call)?;
     call.read(move |tx| KeysLeft::of(tx, &viewer)).await

@@ -1,4 +1,4 @@
-//! Messages from device to device.
+//! To-device messages.
 //! <https://spec.matrix.org/v1.18/client-server-api/#send-to-device-messaging>
 
 use http::Method;
@@ -18,18 +18,18 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("sendToDevice")
             .takes::<shapes::ToDevice>()
             .returns::<shape::Empty>(200)
-            .summary("Sends messages to devices; the same transaction id sends them once")
+            .summary("Sends messages to devices, once for each transaction id")
             .description(
-                "A message waits until a sync of the device acknowledges it. When more wait for a device than may, the \
-                 oldest are dropped. Messages to devices that do not exist are lost.",
+                "A message is queued until a sync of the device acknowledges it. If the queue of a device exceeds its \
+                 limit, the oldest are dropped. Messages to devices that do not exist are lost.",
             )
             .errors(&[
                 (400, "M_BAD_JSON", "`messages` is not an object of objects of objects"),
                 (
                     413,
                     "M_TOO_LARGE",
-                    "there are more than 5000 messages, one is longer than 64 KiB, or what all devices would get is \
-                     more than 16 MiB",
+                    "there are more than 5000 messages, one is longer than 64 KiB, or the total size for all devices \
+                     is more than 16 MiB",
                 ),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid"),

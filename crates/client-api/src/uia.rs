@@ -1,4 +1,4 @@
-//! User-interactive authentication: proving again who one is before a dangerous operation, or passing the stages of
+//! User-interactive authentication: repeated proof of identity before a dangerous operation, and the stages of
 //! a registration.
 //! <https://spec.matrix.org/v1.18/client-server-api/#user-interactive-authentication-api>
 
@@ -14,27 +14,27 @@ use serde_json::{Value, json};
 
 use crate::credentials;
 
-/// How long a session can be gone on with.
+/// Lifetime of a session, in milliseconds.
 const LIFETIME_MS: i64 = 48 * 3600 * 1000;
 
-/// How many expired sessions one transaction ends.
+/// Maximum number of expired sessions deleted in one transaction.
 const PRUNE_AT_ONCE: i64 = 500;
 
-/// Repeats a password.
+/// The password stage.
 pub(crate) const PASSWORD: &str = "m.login.password";
-/// Asks for nothing.
+/// The stage without a challenge.
 pub(crate) const DUMMY: &str = "m.login.dummy";
-/// Asks for a registration token.
+/// The registration token stage.
 pub(crate) const REGISTRATION_TOKEN: &str = "m.login.registration_token";
 
-/// What a session remembers.
+/// The data of a session.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Details {
     /// The stages passed.
     completed: Vec<String>,
     /// The account that authenticates; none while registering.
     user_num: Option<i64>,
-    /// Parts of the first request that later ones need not repeat.
+    /// Parts of the first request that later requests need not repeat.
     #[serde(default)]
     pub(crate) remembered: Object,
 }
@@ -45,14 +45,14 @@ pub(crate) struct Passed {
     pub(crate) session: String,
 }
 
-/// Asks the account of the request for its password. `Ok` once it was given.
+/// Requires the password of the caller's account. Returns `Ok` once it was given.
 pub(crate) async fn password(call: &Call, body: &Object) -> Result<(), MatrixError> {
     let stages: &[&str] = if call.app.policy.password_enabled { &[PASSWORD] } else { &[] };
     let passed = run(call, body, stages, Some(call.user()?.num), Object::new()).await?;
     finish(call, &passed).await
 }
 
-/// Asks for the stages of a registration. `remembered` is kept with a new session.
+/// Requires the stages of a registration. `remembered` is stored with a new session.
 pub(crate) async fn registration(
     call: &Call,
     body: &Object,
@@ -62,7 +62,7 @@ pub(crate) async fn registration(
     run(call, body, stages, None, remembered).await
 }
 
-/// What the session that a request names remembers; nothing if it names none.
+/// The data of the session that a request names; empty if it names none.
 pub(crate) async fn remembered(call: &Call, body: &Object) -> Result<Object, MatrixError> {
     match body.get("auth").and_then(|auth| auth.get("session")).and_then(Value::as_str) {
         Some(session) => Ok(load(call, session, None).await?.remembered),
@@ -79,7 +79,7 @@ pub(crate) async fn finish(call: &Call, passed: &Passed) -> Result<(), MatrixErr
     call.write(move |tx| uia_sessions::delete(tx, &session)).await
 }
 
-/// The 401 that says what is missing.
+/// The 401 response with the missing stages.
 fn missing(
     session: &str,
     stages: &[&str],
@@ -154,7 +154,7 @@ async fn run(
     Err(missing(&session, stages, Some(&details.completed), None))
 }
 
-/// Tries to pass one stage. 401 means that it can be tried again.
+/// Tries to pass one stage. A 401 means that it can be tried again.
 async fn pass(
     call: &Call,
     stages: &[&str],
@@ -189,7 +189,7 @@ async fn pass(
                 None => return refused("M_MISSING_PARAM", "Missing registration token"),
                 Some(_) => return refused("M_INVALID_PARAM", "Registration token must be a string"),
             };
-            // The use that is taken belongs to a session, so the client must know its own.
+            // The use of the token is reserved for a session, so the client must know its id.
             if !auth.contains_key("session") {
                 return refused("M_MISSING_PARAM", "Missing UIA session");
             }
@@ -225,7 +225,7 @@ async fn store(call: &Call, session: &str, details: &Details) -> Result<(), Matr
     call.write(move |tx| uia_sessions::put(tx, &session, &operation, &json, until)).await
 }
 
-/// Ends sessions that nobody went on with.
+/// Deletes abandoned sessions.
 pub(crate) fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
     for (session, _) in uia_sessions::expired(tx, now, PRUNE_AT_ONCE)? {
         uia_sessions::delete(tx, &session)?;

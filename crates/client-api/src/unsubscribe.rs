@@ -1,4 +1,4 @@
-//! Links in e-mails with which people ask for no more.
+//! Unsubscribe links in e-mails.
 
 use http::Method;
 use reeve_accounts::pushers;
@@ -14,22 +14,22 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Anybody)
             .id(id)
             .returns_other(200, Content::Text("text/html; charset=utf-8"))
-            .summary("Deletes the e-mail pusher whose mail has this link")
+            .summary("Deletes the e-mail pusher that a link in its mails names")
             .description(description)
             .query([
                 Param::text("user_id", "the account"),
                 Param::text("app_id", "the application of the pusher"),
                 Param::text("pushkey", "the address of the pusher"),
-                Param::text("token", "proves that the link was made by this server"),
+                Param::text("token", "proof that this server created the link"),
             ])
-            .errors(&[(403, "M_FORBIDDEN", "the link was not made by this server")])
+            .errors(&[(403, "M_FORBIDDEN", "the link was not created by this server")])
     };
     vec![
-        route("unsubscribe", Method::GET, "For people, who follow the link in the mail."),
+        route("unsubscribe", Method::GET, "For users who follow the link in a mail."),
         route(
             "unsubscribeByClick",
             Method::POST,
-            "For mail programs, which unsubscribe with one click (RFC 8058).",
+            "For mail clients with one-click unsubscription (RFC 8058).",
         ),
     ]
 }
@@ -48,6 +48,7 @@ async fn handle(call: Call) -> Answer {
         }
     })
     .await?;
-    let page = "<!DOCTYPE html>\n<html><body><p>You will get no more of these mails.</p></body></html>\n";
+    let page =
+        "<!DOCTYPE html>\n<html><body><p>You will not receive these e-mails any more.</p></body></html>\n";
     reply::text("text/html; charset=utf-8", page.to_owned())
 }

@@ -1,4 +1,4 @@
-//! Whether somebody could register with a name.
+//! Availability of a name for registration.
 
 use reeve_accounts::users;
 use reeve_http::{Access, Answer, MatrixError, Param, Reading, Route, reply};
@@ -13,13 +13,13 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Anybody)
             .id("checkUsernameAvailability")
             .returns::<shapes::Available>(200)
-            .summary("Whether somebody could register with a name")
-            .query([Param::text("username", "the name, without `@` and server").required()])
+            .summary("Checks that a name is available for registration")
+            .query([Param::text("username", "the localpart").required()])
             .errors(&[
-                (400, "M_INVALID_USERNAME", "no account can have this name"),
-                (400, "M_EXCLUSIVE", "the name is that of the account which sends server notices"),
+                (400, "M_INVALID_USERNAME", "the name is not allowed"),
+                (400, "M_EXCLUSIVE", "the name is reserved for the account that sends server notices"),
                 (400, "M_USER_IN_USE", "an account has the name"),
-                (403, "M_FORBIDDEN", "people cannot register by themselves"),
+                (403, "M_FORBIDDEN", "registration is disabled"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3registeravailable"),
     ]

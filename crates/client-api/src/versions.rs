@@ -1,4 +1,4 @@
-//! What the server can do.
+//! Versions of the specification and features of the server.
 //! <https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientversions>
 
 use http::{HeaderValue, header};
@@ -8,14 +8,14 @@ use serde_json::json;
 
 use crate::shapes;
 
-/// The versions of the specification that are served.
+/// The supported versions of the specification.
 pub const VERSIONS: [&str; 27] = [
     "r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.0", "r0.6.1", "v1.1", "v1.2", "v1.3",
     "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11", "v1.12", "v1.13", "v1.14", "v1.15",
     "v1.16", "v1.17", "v1.18", "v1.19",
 ];
 
-/// Pushers that can be switched off from other devices, which administrators allow single accounts.
+/// Enabling and disabling of pushers from other devices, which administrators allow for single accounts.
 const MSC3881: &str = "msc3881";
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -26,7 +26,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("getVersions")
             .returns::<shapes::Versions>(200)
             .summary(
-                "The versions of the specification, and the experimental features that the caller may use",
+                "Returns the supported versions of the specification, and the caller's experimental features",
             )
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientversions"),
     ]

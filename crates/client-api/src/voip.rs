@@ -1,4 +1,4 @@
-//! Calls.
+//! Voice and video calls.
 //! <https://spec.matrix.org/v1.18/client-server-api/#voice-over-ip>
 
 use base64::Engine as _;
@@ -19,8 +19,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .id("getTurnServer")
             .returns::<shapes::TurnServer>(200)
-            .summary("Returns the TURN servers for calls, and what to authenticate to them with")
-            .description("An empty object if the settings name none, or none for guests.")
+            .summary("Returns the TURN servers for calls, with credentials")
+            .description("The response is an empty object if no TURN servers are set, or none for guests.")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3voipturnserver"),
     ]
 }
@@ -42,7 +42,7 @@ async fn turn_server(call: Call) -> Answer {
     }))
 }
 
-/// A user name that says until when it is valid, in seconds, and the password that goes with it.
+/// A user name that contains its expiry in seconds, and the matching password.
 /// <https://datatracker.ietf.org/doc/html/draft-uberti-behave-turn-rest-00>
 fn credentials(turn: &Turn, secret: &str, user_id: &str, now: i64) -> Result<(String, String), MatrixError> {
     let until = now.saturating_add(turn.lifetime_ms) / 1000;

@@ -1,4 +1,4 @@
-//! Where clients find the server.
+//! Discovery of the server by clients.
 //! <https://spec.matrix.org/v1.18/client-server-api/#well-known-uri>
 
 use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
@@ -13,15 +13,15 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Anybody)
             .id("getWellknown")
             .returns::<shapes::WellKnown>(200)
-            .summary("Where clients find the server")
-            .errors(&[(404, "M_NOT_FOUND", "the settings do not say where the server is reached")])
+            .summary("Returns the URL at which clients reach the server")
+            .errors(&[(404, "M_NOT_FOUND", "`public_base_url` is not set")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#getwell-knownmatrixclient"),
         Route::get("/.well-known/matrix/support", support)
             .access(Access::Anybody)
             .id("getWellKnownSupport")
             .returns::<shapes::Support>(200)
-            .summary("Returns the people and the page that help with this server")
-            .errors(&[(404, "M_NOT_FOUND", "the settings name none")])
+            .summary("Returns the support contacts and the support page of the server")
+            .errors(&[(404, "M_NOT_FOUND", "no contacts are set")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#getwell-knownmatrixsupport"),
     ]
 }
@@ -40,7 +40,7 @@ async fn support(call: Call) -> Answer {
     }
 }
 
-/// Where clients find the server, if the settings say so; a login answers the same.
+/// The discovery document, if the public URL is set; a login returns it, too.
 pub(crate) fn document(call: &Call) -> Option<Value> {
     let url = call.app.http.public_base_url.as_deref()?;
     Some(json!({ "m.homeserver": { "base_url": format!("{}/", url.trim_end_matches('/')) } }))

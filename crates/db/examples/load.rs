@@ -1,4 +1,4 @@
-//! How many small calls per second the seam carries, beside what one thread does without it.
+//! Throughput of small calls through this crate, compared with one thread without it.
 //!
 //! `cargo run --release -p reeve-db --example load [URL]`: a SQLite file by default; a PostgreSQL URL must name a
 //! database that may be written to.

@@ -1,5 +1,5 @@
-//! The time as the engine needs it: how long something took, and when a migration was applied. Nothing that a
-//! rule or a test depends on, hence apart from the clock of the model.
+//! The time for the engine: durations, and the times of migrations. No rule or test depends on it, so it is
+//! separate from the clock of the model.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

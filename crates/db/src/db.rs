@@ -13,33 +13,35 @@ use crate::{
     sqlite,
 };
 
-/// What opening a database may do to its schema.
+/// The changes that opening a database may make to its schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Schema {
-    /// Makes the database if there is none, and applies the migrations that it lacks.
+    /// Creates the database if there is none, and applies missing migrations.
     Create,
-    /// Applies the migrations that a database lacks, which must be there.
+    /// Applies missing migrations to an existing database.
     Migrate,
-    /// Changes nothing: the database must be there and must lack no migration.
+    /// Changes nothing: the database must exist and have all migrations.
     UpToDate,
 }
 
-/// How a database is opened, and how much of the machine it may use.
+/// The options of a database, including the resources that it may use.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What opening may do to the schema.
+    /// The changes that opening may make to the schema.
     pub schema: Schema,
-    /// SQLite: threads that read. (One more writes.)
+    /// SQLite: number of reading threads. (One more writes.)
     pub readers: usize,
-    /// PostgreSQL: threads, each with one connection. Half of them read only, the others write and read.
+    /// PostgreSQL: number of threads, each with one connection. Half of them only read, the others write and
+    /// read.
     pub connections: usize,
-    /// How many reads may wait, and how many writes; further ones fail with [`DbError::Overloaded`].
+    /// Maximum number of waiting reads, and of waiting writes; further ones fail with [`DbError::Overloaded`].
     pub queue: usize,
-    /// How long a call may wait for its turn; after that it fails with [`DbError::Timeout`] instead of running.
+    /// Maximum time that a call waits in the queue; after that it fails with [`DbError::Timeout`] instead of
+    /// running.
     pub wait: Duration,
     /// SQLite: page cache of each connection in KiB.
     pub cache_kib: i64,
-    /// SQLite: whether what does not fit into the page cache is sorted in temporary files instead of memory.
+    /// SQLite: true to sort data beyond the page cache in temporary files instead of memory.
     pub sort_in_files: bool,
 }
 
@@ -70,7 +72,7 @@ struct Inner {
     threads: Mutex<Option<Threads>>,
 }
 
-/// What must be waited for at the end: a function that blocks until the threads have ended.
+/// A function that blocks until the threads have ended.
 pub(crate) type Threads = Box<dyn FnOnce() + Send>;
 
 impl Db {
@@ -129,7 +131,7 @@ impl Db {
     /// that was committed before the call.
     ///
     /// # Errors
-    /// What the closure returns, and any [`DbError`] that kept it from running or lost its transaction.
+    /// The closure's error, or any [`DbError`] that kept it from running or lost its transaction.
     pub async fn read<T, E, F>(&self, f: F) -> Result<T, E>
     where
         F: Fn(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
@@ -146,7 +148,7 @@ impl Db {
     /// touches nothing but its `Tx`. It runs even if the caller stops waiting.
     ///
     /// # Errors
-    /// What the closure returns, and any [`DbError`] that kept it from running or lost its transaction.
+    /// The closure's error, or any [`DbError`] that kept it from running or lost its transaction.
     pub async fn write<T, E, F>(&self, f: F) -> Result<T, E>
     where
         F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
@@ -156,7 +158,8 @@ impl Db {
         self.call(Kind::Write, f).await
     }
 
-    /// Told after each write of this process that succeeded. Many writes may be told as one, to one listener.
+    /// Notified after each successful write of this process. Several writes may give one notification, to one
+    /// listener.
     pub fn written(&self) -> &Notify {
         &self.0.written
     }
@@ -193,13 +196,13 @@ impl Db {
         }
     }
 
-    /// What the database measures of itself.
+    /// The metrics of the database.
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
     }
 
-    /// Prepares each statement; the names of those that the engine refuses, and why. For the test that holds all
-    /// SQL against both engines.
+    /// Prepares each statement; returns the names of those that the engine refuses, with the reasons. For the
+    /// test that checks all SQL on both engines.
     pub async fn prepare(&self, statements: &[&'static Statement]) -> Vec<(&'static str, DbError)> {
         let mut refused = Vec::new();
         for &statement in statements {
@@ -213,7 +216,7 @@ impl Db {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // Nobody is left to ask; the threads end by themselves.
+        // No call can be made any more; the threads end by themselves.
         self.queue.close();
     }
 }

@@ -1,14 +1,14 @@
 use thiserror::Error;
 
-/// Why a database call failed. No variant shows the values that a statement was given.
+/// The error of a database call. No variant shows the values of parameters.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DbError {
-    /// The queue of waiting calls is full; nothing was run. Ask again later.
+    /// The queue of waiting calls is full; nothing was run. The call can be retried later.
     #[error("the database is overloaded")]
     Overloaded,
     /// The call waited longer than [`Options::wait`](crate::Options::wait) and was not run, or one statement
     /// ran into the server's time limit and its transaction was rolled back.
-    #[error("the database did not answer in time")]
+    #[error("the database did not respond in time")]
     Timeout,
     /// [`Db::close`](crate::Db::close) was called before.
     #[error("the database is closed")]
@@ -17,44 +17,44 @@ pub enum DbError {
     /// the text says that the outcome is unknown.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
-    /// The transaction kept colliding with others until its tries were used up; nothing was changed.
-    #[error("the transaction kept colliding with others")]
+    /// The transaction conflicted with others until its tries were used up; nothing was changed.
+    #[error("the transaction kept conflicting with others")]
     Serialization,
-    /// A statement broke a constraint of the schema. The text is the engine's own: to log, not to parse.
+    /// A statement violated a constraint of the schema. The text is the engine's own, for the log only.
     #[error("a constraint was violated: {0}")]
     Constraint(String),
-    /// A value of another type than the program asked for (or the parameter's column has).
+    /// A value has another type than the program requested (or than the parameter's column has).
     #[error("{place} {index}: expected {expected}, found {found}")]
     Type {
         /// `"column"` or `"parameter"`.
         place: &'static str,
-        /// Columns count from 0, parameters from 1, as where the program names them.
+        /// Columns count from 0, parameters from 1, as in the program.
         index: usize,
-        /// What the program asked for, or what the parameter accepts.
+        /// The requested type, or the type that the parameter accepts.
         expected: &'static str,
-        /// What was there.
+        /// The actual type.
         found: &'static str,
     },
     /// A text parameter contains U+0000, which PostgreSQL cannot store and therefore neither engine accepts.
     #[error("parameter {0}: a text cannot contain U+0000")]
     Nul(usize),
-    /// [`ReadTx::query_one`](crate::ReadTx::query_one) found none.
+    /// [`ReadTx::query_one`](crate::ReadTx::query_one) found no row.
     #[error("no such row")]
     NoRow,
-    /// A fault of the program: wrong SQL, a panic in a closure, and the like.
+    /// An error of the program: wrong SQL, a panic in a closure, and the like.
     #[error("database fault: {0}")]
     Internal(String),
 }
 
 impl DbError {
-    /// Whether the error came from the engine while it ran a statement. PostgreSQL then accepts nothing but a
-    /// rollback, so the transaction is lost on both engines even if the closure goes on.
+    /// True if the error came from the engine while it ran a statement. PostgreSQL then accepts only a
+    /// rollback, so the transaction is lost on both engines even if the closure continues.
     pub(crate) fn dooms(&self) -> bool {
         !matches!(self, Self::Type { .. } | Self::Nul(_) | Self::NoRow)
     }
 }
 
-/// Why a database could not be opened.
+/// The reason why a database could not be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// The file or server cannot be reached, or refuses.
@@ -62,16 +62,16 @@ pub enum OpenError {
     Connect {
         /// The database, without its password.
         url: String,
-        /// What the engine said.
+        /// The reason given by the engine.
         reason: String,
     },
-    /// There is no database, or nothing of this program in it, and none was to be made.
+    /// There is no database, or no table of this program in it, and it was not to be created.
     #[error("there is no database {url}")]
     Missing {
         /// The database, without its password.
         url: String,
     },
-    /// The database lacks migrations, and none were to be applied.
+    /// The database lacks migrations, and they were not to be applied.
     #[error("the database {url} has schema version {found}, this program needs {known}")]
     Pending {
         /// The database, without its password.
@@ -81,7 +81,7 @@ pub enum OpenError {
         /// The number of the last migration in the program.
         known: i64,
     },
-    /// The engine or the database lacks what the program needs.
+    /// The engine or the database lacks a required feature.
     #[error("cannot use this database: {0}")]
     Unsupported(String),
     /// The database was migrated by a newer program.
@@ -101,7 +101,7 @@ pub enum OpenError {
         number: i64,
         /// The migration's name.
         name: &'static str,
-        /// What the engine said.
+        /// The reason given by the engine.
         reason: String,
     },
     /// The program's list of migrations is wrong: numbers must run from 1 without gaps.

@@ -1,8 +1,8 @@
-//! The database engines of Reeve, SQLite and PostgreSQL, under one thin seam.
+//! The database engines of Reeve, SQLite and PostgreSQL, behind one interface.
 //!
 //! [`Db::read`] and [`Db::write`] take a synchronous closure, run it in a transaction on a database thread, and
-//! return what it returned. Statements are written once for both engines with [`statements!`]; the schema comes
-//! from [`Migration`]s. This crate knows no table.
+//! return its result. Statements are written once for both engines with [`statements!`]; the schema comes from
+//! [`Migration`]s. This crate knows no table.
 //!
 //! ```
 //! # use reeve_db::*;

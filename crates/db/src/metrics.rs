@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-/// What the database measures of itself. Cheap to clone; all clones count together.
+/// The metrics of the database. Cheap to clone; all clones count together.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     pub(crate) read: Lane,
@@ -21,7 +21,7 @@ pub struct Metrics {
     queued: Family<Kind, Gauge>,
 }
 
-/// The measures of one kind of call.
+/// The metrics of one kind of call.
 #[derive(Debug, Clone)]
 pub(crate) struct Lane {
     pub(crate) wait: Histogram,
@@ -54,7 +54,7 @@ impl Metrics {
         }
     }
 
-    /// Adds the measures to a registry, each name beginning with `db_`.
+    /// Adds the metrics to a registry, each name beginning with `db_`.
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("db");
         registry.register_with_unit(

@@ -1,4 +1,4 @@
-//! Migrations: their texts, and what both engines do with them.
+//! Migrations: their SQL, and the steps common to both engines.
 
 use crate::{DatabaseUrl, Engine, OpenError, Schema};
 
@@ -20,7 +20,7 @@ use crate::{DatabaseUrl, Engine, OpenError, Schema};
 pub struct Migration {
     /// From 1 upward, without gaps. Never changed once released.
     pub number: i64,
-    /// What it does, in a word or two.
+    /// Its purpose, in a word or two.
     pub name: &'static str,
     /// The SQL; any number of statements, run in one transaction.
     pub sql: &'static str,
@@ -31,7 +31,7 @@ pub(crate) const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrati
 /// The number of tables of this name, 0 or 1.
 pub(crate) const TABLES_SQLITE: &str =
     "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'";
-/// The number of tables of this name, 0 or 1, where new tables would be made.
+/// The number of tables of this name, 0 or 1, in the schema of new tables.
 pub(crate) const TABLES_POSTGRES: &str =
     "SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'schema_migrations'";
 pub(crate) const LAST: &str = "SELECT COALESCE(MAX(number), 0) FROM schema_migrations";
@@ -66,11 +66,12 @@ pub(crate) fn next(
     Ok(migrations.iter().find(|migration| migration.number == last + 1))
 }
 
-/// Whether a database is to be migrated. `last` is the number of its last migration; `None`: no migration was ever
-/// applied to it.
+/// Returns whether a database is to be migrated. `last` is the number of its last migration; `None`: it never
+/// had one.
 ///
 /// # Errors
-/// [`OpenError`]: the database is missing, not migrated, or migrated by a newer program, and must be left so.
+/// [`OpenError`]: the database is missing, not migrated, or migrated by a newer program, and `schema` does not
+/// allow a change.
 pub(crate) fn is_wanted(
     schema: Schema,
     migrations: &'static [Migration],

@@ -1,4 +1,4 @@
-//! The calls that wait for a database thread.
+//! The queue of calls that wait for a database thread.
 
 use std::{
     collections::VecDeque,
@@ -8,24 +8,25 @@ use std::{
 
 use crate::{DbError, Metrics, clock, metrics::Lane, tx::Tx};
 
-/// One call: a closure, and the caller who waits for what it returns.
+/// One call: a closure, and the caller that waits for its result.
 pub(crate) trait Job: Send {
-    /// Runs the closure and keeps its result; whether that was `Ok`. May be called again: the last result counts.
+    /// Runs the closure and keeps its result; returns true for `Ok`. May be called again: the last result
+    /// counts.
     fn run(&mut self, tx: &mut Tx<'_>) -> bool;
     /// Replaces the result.
     fn fail(&mut self, error: DbError);
-    /// Hands the result to the caller.
+    /// Returns the result to the caller.
     fn answer(self: Box<Self>);
 }
 
-/// Whether a call changes something.
+/// The kind of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Read,
     Write,
 }
 
-/// What a database thread takes from the queue.
+/// The calls that a database thread takes from the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Reads only.
@@ -36,7 +37,7 @@ pub(crate) enum Role {
     Both,
 }
 
-/// A bounded queue per kind of call. It measures how long each waited, and refuses those who waited too long.
+/// A bounded queue per kind of call. It measures how long each waited, and refuses calls that waited too long.
 pub(crate) struct Queue {
     state: Mutex<State>,
     readers: Condvar,
@@ -75,7 +76,7 @@ impl Queue {
         }
     }
 
-    /// Adds a call. A refused one comes back with the reason.
+    /// Adds a call. A refused one is returned with the reason.
     pub(crate) fn push(&self, kind: Kind, job: Box<dyn Job>) -> Result<(), (Box<dyn Job>, DbError)> {
         let mut state = self.lock();
         if state.closed {
@@ -88,12 +89,12 @@ impl Queue {
         self.lane(kind).queued.inc();
         let (readers, writers) = match kind {
             Kind::Write => (false, state.idle_writers + state.idle_both > 0),
-            // Each waiting read that no idle reader is left for may wake a thread that serves both.
+            // Each waiting read without an idle reader may wake a thread that serves both.
             Kind::Read => {
                 (state.idle_readers > 0, state.reads.len() > state.idle_readers && state.idle_both > 0)
             }
         };
-        // Whoever wakes up wants the lock.
+        // The woken thread needs the lock.
         drop(state);
         if readers {
             self.readers.notify_one();
@@ -135,7 +136,7 @@ impl Queue {
         }
     }
 
-    /// The next read, if it waited already at this time.
+    /// The next read, if it was already waiting at this time.
     pub(crate) fn try_pop_read(&self, at: Instant) -> Option<Box<dyn Job>> {
         loop {
             let waiting = self.lock().reads.pop_front_if(|waiting| waiting.since <= at)?;
@@ -145,7 +146,7 @@ impl Queue {
         }
     }
 
-    /// Gives a call back, unserved, for another thread to take.
+    /// Puts a call back, not run, for another thread to take.
     pub(crate) fn put_back(&self, waiting: Waiting) {
         let kind = waiting.kind;
         self.lock().of(kind).push_front(waiting);
@@ -156,17 +157,17 @@ impl Queue {
         self.writers.notify_one();
     }
 
-    /// Whether a write waits.
+    /// True if a write waits.
     pub(crate) fn has_write(&self) -> bool {
         !self.lock().writes.is_empty()
     }
 
-    /// Whether [`Self::close`] was called.
+    /// True if [`Self::close`] was called.
     pub(crate) fn is_closed(&self) -> bool {
         self.lock().closed
     }
 
-    /// Refuses further calls. Those that wait are still served.
+    /// Refuses further calls. Waiting calls are still served.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.readers.notify_all();

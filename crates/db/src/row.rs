@@ -10,14 +10,14 @@ pub(crate) enum RowOf<'r> {
 }
 
 impl Row<'_> {
-    /// The value of a column; [`DbError::Type`] if there is no such column or it holds something else.
+    /// The value of a column; [`DbError::Type`] if there is no such column or it has another type.
     pub fn get<T: FromValue>(&self, index: usize) -> Result<T, DbError> {
         let value = self.value(index, T::EXPECTED)?;
         T::from_value(value).ok_or_else(|| mismatch(index, T::EXPECTED, value.kind()))
     }
 
-    /// The text of a column, which is not copied; [`DbError::Type`] if there is no such column or it holds something
-    /// else.
+    /// The text of a column, without a copy; [`DbError::Type`] if there is no such column or it has another
+    /// type.
     pub fn text(&self, index: usize) -> Result<&str, DbError> {
         const EXPECTED: &str = <String as FromValue>::EXPECTED;
         match self.value(index, EXPECTED)? {

@@ -1,8 +1,9 @@
 use crate::Engine;
 
-/// One SQL sentence for both engines. Parameters are `$1` to `$n`; each may occur in any order and repeatedly.
+/// One SQL statement for both engines. Parameters are `$1` to `$n`; each may occur in any order and repeatedly.
 ///
-/// Made by [`statements!`](crate::statements) only, so that a test can prepare every sentence of the program.
+/// It is created by [`statements!`](crate::statements) only, so that a test can prepare every statement of the
+/// program.
 #[derive(Debug)]
 pub struct Statement {
     name: &'static str,
@@ -30,13 +31,14 @@ impl Statement {
     }
 }
 
-/// Defines the SQL sentences of one module, each a `static` [`Statement`], and `STATEMENTS`, the list of them all.
+/// Defines the SQL statements of one module, each a `static` [`Statement`], and `STATEMENTS`, the list of them
+/// all.
 ///
 /// ```
 /// reeve_db::statements! {
 ///     /// Finds an account by its user id.
 ///     pub(crate) FIND = "SELECT num FROM users WHERE user_id = $1";
-///     /// The few that differ between the engines.
+///     /// One that differs between the engines.
 ///     pub(crate) NOW = { sqlite: "SELECT unixepoch()", postgres: "SELECT extract(epoch FROM now())::BIGINT" };
 /// }
 /// assert_eq!(STATEMENTS.len(), 2);

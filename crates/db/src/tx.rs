@@ -6,7 +6,7 @@ use crate::{
     {postgres, sqlite},
 };
 
-/// Where a transaction runs.
+/// The engine that a transaction runs on.
 #[derive(Clone, Copy)]
 pub(crate) enum Link<'c> {
     Sqlite(&'c rusqlite::Connection),
@@ -16,7 +16,7 @@ pub(crate) enum Link<'c> {
 /// A reading transaction: every query sees the same state of the database.
 ///
 /// A statement that fails in the engine ([`DbError::Constraint`], [`DbError::Internal`], …) loses the whole
-/// transaction, on both engines, even if the closure goes on and returns `Ok`.
+/// transaction, on both engines, even if the closure continues and returns `Ok`.
 ///
 /// ```compile_fail,E0599
 /// # reeve_db::statements! { pub(crate) CLEAR = "DELETE FROM notes"; }
@@ -115,7 +115,7 @@ impl ReadTx<'_> {
                 self.noting(sqlite::each(connection, statement, params, access, visit))
             }
             Link::Postgres(session) => {
-                // All rows are here before the first is visited, so `visit` may use the session itself.
+                // All rows are in memory before the first is visited, so `visit` may use the session itself.
                 let rows = session.borrow_mut().query(statement, params);
                 for row in &self.noting(rows)? {
                     if !visit(&Row(RowOf::Postgres(row)))? {
@@ -127,7 +127,7 @@ impl ReadTx<'_> {
         }
     }
 
-    /// Remembers the first failure that costs the transaction.
+    /// Remembers the first failure that loses the transaction.
     fn noting<T>(&self, result: Result<T, DbError>) -> Result<T, DbError> {
         if let Err(error) = &result
             && error.dooms()
@@ -143,12 +143,12 @@ impl<'c> Tx<'c> {
         Self { read: ReadTx { link, fault: RefCell::new(None) }, lane }
     }
 
-    /// The failure that cost the transaction, if any.
+    /// The failure that lost the transaction, if any.
     pub(crate) fn fault(self) -> Option<DbError> {
         self.read.fault.into_inner()
     }
 
-    /// Runs a statement that changes something; the number of rows it touched.
+    /// Runs a statement that changes data; returns the number of affected rows.
     pub fn execute(&mut self, statement: &'static Statement, params: &[Value<'_>]) -> Result<u64, DbError> {
         reject_nul(params)?;
         self.noting(match self.link {
@@ -179,14 +179,14 @@ impl<'c> Tx<'c> {
     }
 }
 
-/// What a statement may do.
+/// The effect of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Read,
     Write,
 }
 
-/// SQLite would take U+0000 in a text. Refused here, both engines agree.
+/// SQLite would accept U+0000 in a text. It is refused here so that both engines agree.
 fn reject_nul(params: &[Value<'_>]) -> Result<(), DbError> {
     for (index, value) in params.iter().enumerate() {
         if matches!(value, Value::Text(text) if text.as_bytes().contains(&0)) {

@@ -2,7 +2,7 @@ use std::{fmt, path::PathBuf, str::FromStr};
 
 use thiserror::Error;
 
-/// Which database program answers.
+/// The database engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Engine {
     /// SQLite, inside this process.
@@ -11,7 +11,7 @@ pub enum Engine {
     Postgres,
 }
 
-/// Where the database is.
+/// The address of a database.
 ///
 /// Text forms: `sqlite:PATH`, `sqlite://PATH` or a bare `PATH` for a SQLite file; `postgres://…` or
 /// `postgresql://…` for a PostgreSQL server, in the form libpq documents (a Unix socket as
@@ -20,13 +20,13 @@ pub enum Engine {
 /// `Display` and `Debug` never show the password; the `Postgres` variant itself holds it.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
-    /// The path of a SQLite file. The file is made when it does not exist; its folder is not.
+    /// The path of an SQLite file. The file is created if it does not exist; its folder is not.
     Sqlite(PathBuf),
     /// The whole PostgreSQL URL.
     Postgres(String),
 }
 
-/// A text that names no database.
+/// The reason why a text is not the address of a database.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum UrlError {
     /// Another scheme than those of [`DatabaseUrl`].
@@ -35,7 +35,7 @@ pub enum UrlError {
     /// No path after `sqlite:`, or nothing at all.
     #[error("the SQLite path is empty")]
     EmptyPath,
-    /// A SQLite name that is no file. Each connection would see a database of its own.
+    /// An SQLite name that is not a file. Each connection would see a separate database.
     #[error("the SQLite database must be a file, not {0:?}")]
     NoFile(String),
 }
@@ -72,7 +72,7 @@ impl FromStr for DatabaseUrl {
     }
 }
 
-/// What RFC 3986 allows as a scheme.
+/// True for a scheme that RFC 3986 allows.
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
@@ -93,8 +93,8 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// The URL with `***` for passwords, be they in the authority or in the query. A password may contain, unescaped, what
-/// separates the parts of a URL, so that rather too much is hidden than too little.
+/// The URL with `***` for passwords, in the authority or in the query. A password may contain, unescaped,
+/// characters that separate the parts of a URL, so too much rather than too little is masked.
 fn masked(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
     let (scheme, rest) = url.split_at(start);

@@ -12,7 +12,7 @@ pub enum Value<'a> {
 }
 
 impl Value<'_> {
-    /// What kind of value it is, for error messages.
+    /// The kind of the value, for error messages.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "NULL",
@@ -23,18 +23,18 @@ impl Value<'_> {
     }
 }
 
-/// What can be a parameter of a statement.
+/// Types that can be a parameter of a statement.
 pub trait ToValue {
     /// The value, borrowed.
     fn to_value(&self) -> Value<'_>;
 }
 
-/// What can be read from a column.
+/// Types that can be read from a column.
 pub trait FromValue: Sized {
-    /// What it asks for, for error messages: "an integer".
+    /// The expected kind, for error messages: "an integer".
     const EXPECTED: &'static str;
 
-    /// `None` if the value is of another type (NULL included) or out of range.
+    /// `None` if the value is of another type (including NULL) or out of range.
     fn from_value(value: Value<'_>) -> Option<Self>;
 }
 

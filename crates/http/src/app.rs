@@ -1,4 +1,4 @@
-//! What handlers work with: made once at start, shared by all requests.
+//! The state of the server that handlers work with: created once at start, shared by all requests.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,31 +25,31 @@ use crate::metrics::Metrics;
 /// Settings of the HTTP side.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
-    /// The largest JSON body, in bytes.
+    /// Maximum size of a JSON body, in bytes.
     pub max_body: usize,
-    /// How long a client may take to send the head of a request.
+    /// The time in which a client must send the head of a request.
     pub header_timeout: Duration,
-    /// How long a client may take to send a body.
+    /// The time in which a client must send a body.
     pub body_timeout: Duration,
-    /// How long a client may take nothing of an answer.
+    /// The time for which a client may read nothing of a response.
     pub answer_timeout: Duration,
-    /// How many bytes of answers may stand in memory that clients have not taken yet.
+    /// Maximum number of bytes of responses in memory that clients have not read yet.
     pub max_unsent: usize,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// Where clients reach this server, if that was set.
+    /// The URL at which clients reach this server, if it is set.
     pub public_base_url: Option<String>,
-    /// The contacts for people who need help, if any are set.
+    /// The support contacts, if any are set.
     pub support: Option<Support>,
     /// The TURN servers for calls, if there are any.
     pub turn: Option<Turn>,
 }
 
-/// Contacts for people who need help, in the form of `/.well-known/matrix/support`.
+/// Support contacts, in the form of `/.well-known/matrix/support`.
 /// <https://spec.matrix.org/v1.18/client-server-api/#getwell-knownmatrixsupport>
 #[derive(Clone, Debug, Serialize)]
 pub struct Support {
-    /// The people.
+    /// The contacts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<Contact>,
     /// The URL of a page with help.
@@ -57,10 +57,10 @@ pub struct Support {
     pub support_page: Option<String>,
 }
 
-/// Somebody who helps with a server.
+/// A support contact.
 #[derive(Clone, Debug, Serialize)]
 pub struct Contact {
-    /// With what: `m.role.admin` or `m.role.security`.
+    /// The role: `m.role.admin` or `m.role.security`.
     pub role: &'static str,
     /// The Matrix user id.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,16 +70,16 @@ pub struct Contact {
     pub email_address: Option<String>,
 }
 
-/// TURN servers for calls, and how clients authenticate to them.
+/// TURN servers for calls, and their credentials.
 #[derive(Clone, Debug)]
 pub struct Turn {
     /// Their URIs.
     pub uris: Vec<String>,
     /// The credentials of clients.
     pub credentials: TurnCredentials,
-    /// How long clients may use the credentials, in milliseconds.
+    /// The lifetime of the credentials, in milliseconds.
     pub lifetime_ms: i64,
-    /// Whether guests get them.
+    /// True if guests get credentials.
     pub guests: bool,
 }
 
@@ -113,7 +113,7 @@ impl Default for HttpSettings {
     }
 }
 
-/// The running server, as handlers see it.
+/// The running server, as handlers use it.
 pub struct App {
     /// The name of this homeserver.
     pub server_name: Arc<str>,
@@ -121,43 +121,43 @@ pub struct App {
     pub db: Db,
     /// The time.
     pub clock: Clock,
-    /// What the operator decided about accounts.
+    /// The account policy of the operator.
     pub policy: Policy,
-    /// Password hashing, on its bounded pool.
+    /// The bounded pool of password hashing threads.
     pub hasher: Hasher,
-    /// Where accounts are seen.
+    /// The last-seen tracker.
     pub seen: Seen,
-    /// Durable work.
+    /// The job runner.
     pub jobs: Jobs,
     /// Uploads.
     pub media: Library,
     /// Rate limits.
     pub limiter: Limiter,
-    /// This homeserver, as far as rooms are concerned.
+    /// This homeserver, for operations on rooms.
     pub home: Arc<Home>,
-    /// Whom to wake when something changes.
+    /// The notifier, which wakes waiting requests.
     pub hub: Arc<Hub>,
     /// Requests that the server makes.
     pub outgoing: Outgoing,
-    /// Previews of web pages, where they are wanted.
+    /// Previews of web pages, if enabled.
     pub previews: Option<Previews>,
-    /// Whether it sends e-mail.
+    /// True if the server sends e-mail.
     pub sends_mail: bool,
     /// Settings of the HTTP side.
     pub http: HttpSettings,
-    /// What Prometheus reads.
+    /// The metrics for Prometheus.
     pub metrics: Metrics,
-    /// Becomes true when the server stops, so that nobody waits for news any more.
+    /// Becomes true when the server stops, so that waiting requests end.
     pub stop: watch::Sender<bool>,
 }
 
 impl App {
-    /// The rate limits in force.
+    /// The current rate limits.
     pub fn rate_limits(&self) -> RateLimits {
         self.limiter.limits()
     }
 
-    /// Tells when the server stops.
+    /// A signal that the server stops.
     pub fn stopping(&self) -> watch::Receiver<bool> {
         self.stop.subscribe()
     }

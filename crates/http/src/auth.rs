@@ -1,4 +1,4 @@
-//! Who sends a request.
+//! Authentication and authorisation of requests.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::error::MatrixError;
 use crate::query::{ACCESS_TOKEN, Query};
 use crate::route::{Access, Route};
 
-/// The access token of a request: `None` if there is none.
+/// The access token of a request; `None` if there is none.
 pub fn token(headers: &HeaderMap, query: &Query) -> Result<Option<String>, MatrixError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(query.lossy(ACCESS_TOKEN)) };
@@ -30,7 +30,7 @@ pub fn token(headers: &HeaderMap, query: &Query) -> Result<Option<String>, Matri
     }
 }
 
-/// What a request shows of who calls: the digest of its token, or nothing where the route does not ask.
+/// The credentials in a request: the digest of its token, or nothing if the route does not ask for one.
 pub fn credentials(
     route: &Route,
     headers: &HeaderMap,
@@ -46,7 +46,7 @@ pub fn credentials(
     }
 }
 
-/// The session of who calls, if it is a live one. What an account may do is not looked at: [`permit`].
+/// The session of the caller, if it is live. The rights of the account are checked by [`permit`].
 pub fn authenticate(
     tx: &ReadTx<'_>,
     route: &Route,
@@ -60,12 +60,12 @@ pub fn authenticate(
     Ok(Some(session))
 }
 
-/// Notes that a session was used: what is read from now on shows it.
+/// Notes that a session was used: reads from now on show it.
 pub fn note(head: &Head, session: &Session) {
     head.app.seen.note(session, &head.ip, head.user_agent(), head.now);
 }
 
-/// Writes down that a token which a refresh issued was used.
+/// Stores that a token issued by a refresh was used.
 pub async fn confirm(head: &Head, session: &Session) -> Result<(), MatrixError> {
     if session.unconfirmed {
         let token_hash = session.token_hash;
@@ -91,7 +91,7 @@ fn check_live(session: &Session, route: &Route, now: i64) -> Result<(), MatrixEr
     Ok(())
 }
 
-/// The rules of the route table about what accounts may do. Who is refused by them has been here all the same, and is noted.
+/// Applies the rules of the route table about accounts. Refused callers still count as seen.
 pub fn permit(route: &Route, session: &Session) -> Result<(), MatrixError> {
     let user = &session.user;
     if user.is_guest && matches!(route.access, Access::User | Access::Admin) {
@@ -112,7 +112,7 @@ pub fn permit(route: &Route, session: &Session) -> Result<(), MatrixError> {
     Ok(())
 }
 
-/// Who acts, as the audit log writes it: the administrator behind a login-as token, if it is one.
+/// The actor for the audit log: the administrator behind a login-as token, if it is one.
 pub fn actor(session: &Session, ip: Arc<str>) -> reeve_model::Actor {
     let user_id = session.puppeteer.as_deref().unwrap_or(&session.user.user_id);
     reeve_model::Actor { user_id: Arc::from(user_id), ip: Some(ip) }

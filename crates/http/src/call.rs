@@ -1,4 +1,4 @@
-//! One request, as a handler sees it.
+//! One request, as its handler sees it.
 
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError};
@@ -31,7 +31,7 @@ impl Params {
         Self { pairs }
     }
 
-    /// The decoded value of a parameter; blank if the route has none of that name.
+    /// The decoded value of a parameter; empty if the route has none of that name.
     pub fn get(&self, name: &str) -> &str {
         self.pairs.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
@@ -41,7 +41,7 @@ impl Params {
     }
 }
 
-/// What is known of a request before anything is asked of the database.
+/// The data of a request before any database access.
 pub struct Head {
     /// The running server.
     pub app: Arc<App>,
@@ -53,9 +53,9 @@ pub struct Head {
     pub headers: HeaderMap,
     /// The address of the client.
     pub ip: Arc<str>,
-    /// The id of the request, in the log and in the answer's `X-Request-Id`.
+    /// The id of the request, in the log and in the response's `X-Request-Id`.
     pub request_id: Arc<str>,
-    /// When the request came, in milliseconds.
+    /// The time of the request, in milliseconds.
     pub now: i64,
     /// The method and the path as sent, for user-interactive authentication.
     pub operation: String,
@@ -67,12 +67,12 @@ impl Head {
         self.params.get(name).to_owned()
     }
 
-    /// What the client says it is.
+    /// The `User-Agent` of the client; empty if absent.
     pub fn user_agent(&self) -> &str {
         self.headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The circumstances of a deed that is nobody's administrative act.
+    /// Context without an audited actor.
     pub fn ctx(&self) -> Ctx {
         Ctx {
             now: self.now,
@@ -82,15 +82,15 @@ impl Head {
         }
     }
 
-    /// The circumstances of an administrative deed of somebody without an account, such as a script that knows
-    /// the registration shared secret.
+    /// Context of an administrative act without an account, such as that of a script that knows the
+    /// registration shared secret.
     pub fn ctx_of(&self, actor: &str) -> Ctx {
         Ctx { actor: Some(Actor { user_id: Arc::from(actor), ip: Some(Arc::clone(&self.ip)) }), ..self.ctx() }
     }
 }
 
-/// A request that the route table let through, at a route that only reads: the transaction in which it was found
-/// out who calls goes on, so that one trip to the database serves both and both see the same state.
+/// A request at a read-only route: the transaction that authenticated the caller continues, so that one trip to
+/// the database serves both and both see the same state.
 pub struct Reading<'a> {
     /// The transaction.
     pub tx: &'a ReadTx<'a>,
@@ -107,12 +107,12 @@ impl Deref for Reading<'_> {
 }
 
 impl Reading<'_> {
-    /// The session of the caller, where the route does not ask for one.
+    /// The session of the caller; `None` if an optional token was not sent.
     pub fn optional_session(&self) -> Option<&Session> {
         self.session
     }
 
-    /// The account that asks.
+    /// The account of the caller.
     pub fn user(&self) -> Result<&User, MatrixError> {
         Ok(&present(self.session)?.user)
     }
@@ -122,7 +122,7 @@ fn present(session: Option<&Session>) -> Result<&Session, MatrixError> {
     session.ok_or_else(|| MatrixError::missing_token("Missing access token"))
 }
 
-/// A request that the route table let through.
+/// An authorised request.
 pub struct Call {
     pub(crate) head: Head,
     pub(crate) route: Arc<Route>,
@@ -140,22 +140,22 @@ impl Deref for Call {
 }
 
 impl Call {
-    /// The session of the caller. Routes that only let accounts in always have one.
+    /// The session of the caller. Routes for accounts always have one.
     pub fn session(&self) -> Result<&Session, MatrixError> {
         present(self.session.as_ref())
     }
 
-    /// The session of the caller, where the route does not ask for one.
+    /// The session of the caller; `None` if an optional token was not sent.
     pub fn optional_session(&self) -> Option<&Session> {
         self.session.as_ref()
     }
 
-    /// The account that acts.
+    /// The acting account.
     pub fn user(&self) -> Result<&User, MatrixError> {
         Ok(&self.session()?.user)
     }
 
-    /// The circumstances of an administrative deed of the caller, which will be audited.
+    /// Context of an administrative act of the caller, which is audited.
     pub fn admin_ctx(&self) -> Result<Ctx, MatrixError> {
         let actor = auth::actor(self.session()?, Arc::clone(&self.ip));
         Ok(Ctx { actor: Some(actor), ..self.ctx() })
@@ -172,7 +172,7 @@ impl Call {
         tokio::time::timeout(self.app.http.body_timeout, reading).await.map_err(|_| too_slow())?
     }
 
-    /// The body as it comes, within the limits of size and time.
+    /// The body as a stream, within the limits of size and time.
     pub fn incoming(&mut self) -> Incoming {
         Incoming {
             body: self.take_body().unwrap_or_else(Body::empty),
@@ -188,7 +188,7 @@ impl Call {
         json::object(&self.body().await?)
     }
 
-    /// Reads a body that may be left out, else must be a JSON object.
+    /// Reads an optional body, which must be a JSON object if it is present.
     pub async fn optional_object(&mut self) -> Result<Object, MatrixError> {
         json::optional_object(&self.body().await?)
     }
@@ -203,8 +203,9 @@ impl Call {
         self.app.db.read(f).await.map_err(Into::into)
     }
 
-    /// Does a deed: one transaction, all or nothing. The caller's session, if the route has one, is looked at again in
-    /// the transaction: it may have ended, or lost the right to call the route, since the request came.
+    /// Runs a deed: one transaction, all or nothing. The caller's session, if the route has one, is read again
+    /// in the transaction: it may have ended, or lost the right to call the route, since the request was
+    /// authenticated.
     pub async fn write<T, E, F>(&self, f: F) -> Result<T, MatrixError>
     where
         T: Send + 'static,
@@ -214,8 +215,8 @@ impl Call {
         self.authorised(move |tx, _| f(tx).map_err(Into::into)).await
     }
 
-    /// Does a deed of the caller, as [`Call::write`] does. The deed gets the caller's session as the transaction sees
-    /// it, so that what it checks of the account holds when it writes.
+    /// Runs a deed of the caller, as [`Call::write`] does. The deed receives the caller's session as the
+    /// transaction sees it, so that its checks of the account hold when it writes.
     pub async fn act<T, E, F>(&self, f: F) -> Result<T, MatrixError>
     where
         T: Send + 'static,
@@ -243,21 +244,21 @@ impl Call {
     }
 }
 
-/// The slowest that a long body may come, in bytes a second.
+/// Minimum rate of a long body, in bytes a second.
 const SLOWEST: f64 = 4096.0;
 
-/// A body as it comes.
+/// A body as a stream.
 pub struct Incoming {
     body: Body,
     most: usize,
     read: usize,
-    /// How long the client may pause.
+    /// Maximum pause of the client.
     pause: Duration,
     began: Instant,
 }
 
 impl Incoming {
-    /// The next piece; `None` at the end.
+    /// The next chunk; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, MatrixError> {
         loop {
             let frame = tokio::time::timeout(self.pause, self.body.frame()).await.map_err(|_| too_slow())?;
@@ -278,8 +279,8 @@ impl Incoming {
         }
     }
 
-    /// Reads on for a while and throws away what comes: a client that is still sending would take a hang-up for a broken
-    /// connection and never see the refusal.
+    /// Reads and discards the body for a while: a client that is still sending would mistake a closed
+    /// connection for a failure and never read the error.
     pub async fn discard(&mut self) {
         let most = self.read.saturating_add(THROWN_AWAY);
         let discard = async {
@@ -290,7 +291,7 @@ impl Incoming {
                 }
             }
         };
-        // Whether it ends or not, nothing follows from it.
+        // The result does not matter.
         drop(tokio::time::timeout(self.pause, discard).await);
     }
 }
@@ -303,8 +304,8 @@ fn too_slow() -> MatrixError {
     )
 }
 
-/// Reads a body of at most `most` bytes. A somewhat longer one is read to its end and thrown away: a client that is
-/// still sending would take a hang-up for a broken connection and never see the refusal.
+/// Reads a body of at most `most` bytes. A somewhat longer one is drained to its end: a client that is still
+/// sending would mistake a closed connection for a failure and never read the error.
 async fn collect(mut body: Body, most: usize) -> Result<Bytes, MatrixError> {
     let (mut read, mut kept) = (0_usize, BytesMut::new());
     while let Some(frame) = body.frame().await {

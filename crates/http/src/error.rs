@@ -1,4 +1,4 @@
-//! The one error that a handler answers with.
+//! The Matrix error that a handler returns.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ pub struct MatrixError {
     pub error: Cow<'static, str>,
     /// Further keys of the body, such as `soft_logout`.
     pub extra: Option<Box<Map<String, Value>>>,
-    /// What went wrong inside, for the log only.
+    /// The internal cause, for the log only.
     pub cause: Option<String>,
 }
 
@@ -43,7 +43,7 @@ impl MatrixError {
         Self::new(StatusCode::BAD_REQUEST, errcode, error)
     }
 
-    /// 400 `M_UNKNOWN`: what many checks of the admin API answer, and clients compare with.
+    /// 400 `M_UNKNOWN`: the error of many checks of the admin API, which clients compare.
     pub fn unknown(error: impl Into<Cow<'static, str>>) -> Self {
         Self::bad_request("M_UNKNOWN", error)
     }
@@ -95,7 +95,7 @@ impl MatrixError {
             .with("soft_logout", true)
     }
 
-    /// 429 `M_LIMIT_EXCEEDED`: try again after so many milliseconds.
+    /// 429 `M_LIMIT_EXCEEDED`, with the milliseconds after which to retry.
     pub fn limit_exceeded(retry_after_ms: i64) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "M_LIMIT_EXCEEDED", "Too Many Requests")
             .with("retry_after_ms", retry_after_ms)
@@ -106,8 +106,8 @@ impl MatrixError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", "Request body is too large")
     }
 
-    /// The answer of user-interactive authentication that is not complete: its own body, and an error only if the
-    /// last stage failed.
+    /// The response of incomplete user-interactive authentication: its own body, and an error only if the last
+    /// stage failed.
     pub fn interactive(
         status: StatusCode,
         failed: Option<(String, String)>,
@@ -129,7 +129,7 @@ impl MatrixError {
         Self { cause: Some(cause.to_string()), ..error }
     }
 
-    /// The answer, to add headers to.
+    /// The response, to add headers to.
     pub fn answer(self) -> Response {
         self.into_response()
     }
@@ -143,7 +143,7 @@ impl MatrixError {
 
 impl IntoResponse for MatrixError {
     fn into_response(self) -> Response {
-        // Interactive authentication that goes on is no error and has no code.
+        // Interactive authentication that continues is not an error and has no code.
         let mut body = if self.errcode.is_empty() {
             json!({})
         } else {
@@ -190,7 +190,7 @@ impl From<BadName> for MatrixError {
     }
 }
 
-/// The one place where refusals of deeds on rooms become answers.
+/// The one place where errors of deeds on rooms become Matrix errors.
 impl From<RoomError> for MatrixError {
     fn from(error: RoomError) -> Self {
         let text = error.to_string();
@@ -219,13 +219,13 @@ impl From<RoomError> for MatrixError {
     }
 }
 
-/// The one place where refusals of deeds on media become answers.
+/// The one place where errors of deeds on media become Matrix errors.
 impl From<MediaError> for MatrixError {
     fn from(error: MediaError) -> Self {
         let text = error.to_string();
         match error {
             MediaError::Db(error) => error.into(),
-            // Whose upload it was: the session ended with the account.
+            // The uploader's session ended with the account.
             MediaError::Account(AccountError::Deactivated) => {
                 Self::unknown_token("Invalid access token passed.", false)
             }
@@ -245,7 +245,7 @@ impl From<MediaError> for MatrixError {
     }
 }
 
-/// The one place where refusals of deeds on accounts become answers.
+/// The one place where errors of deeds on accounts become Matrix errors.
 impl From<AccountError> for MatrixError {
     fn from(error: AccountError) -> Self {
         let text = error.to_string();

@@ -1,11 +1,11 @@
-//! Examples for the documentation, made from schemas: what a schema says itself, else what its name suggests, else
-//! the plainest value of the type.
+//! Examples for the documentation, generated from schemas: the schema's own example, else one suggested by its
+//! name, else the simplest value of the type.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-/// How deep an example goes into schemas that refer to themselves.
+/// Maximum depth of an example of schemas that refer to themselves.
 const DEPTH: usize = 24;
 
 /// An example of a schema, which may refer to others.

@@ -1,4 +1,4 @@
-//! JSON request bodies, read key by key so that each refusal is the documented one.
+//! JSON request bodies, read key by key so that each error is the documented one.
 
 use serde_json::{Map, Value};
 
@@ -12,8 +12,8 @@ pub fn object(body: &[u8]) -> Result<Object, MatrixError> {
     object_with_nul(body, &[])
 }
 
-/// Reads a body that must be a JSON object; some keys may hold NUL characters, which the caller refuses in words of
-/// its own.
+/// Reads a body that must be a JSON object; some keys may contain NUL characters, which the caller refuses with
+/// its own error.
 pub fn object_with_nul(body: &[u8], may: &[&str]) -> Result<Object, MatrixError> {
     let value: Value = serde_json::from_slice(body)
         .map_err(|_| MatrixError::bad_request("M_NOT_JSON", "Content not JSON."))?;
@@ -28,12 +28,12 @@ pub fn object_with_nul(body: &[u8], may: &[&str]) -> Result<Object, MatrixError>
     Ok(object)
 }
 
-/// Reads a body that may be left out.
+/// Reads an optional body.
 pub fn optional_object(body: &[u8]) -> Result<Object, MatrixError> {
     if body.is_empty() { Ok(Object::new()) } else { object(body) }
 }
 
-/// No database can hold a NUL in a text. The depth is bounded by the JSON reader.
+/// True if a string contains NUL, which neither database can store. The depth is bounded by the JSON reader.
 fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
@@ -49,7 +49,7 @@ pub fn require(object: &Object, keys: &[&'static str]) -> Result<(), MatrixError
     if missing.is_empty() { Ok(()) } else { Err(MatrixError::missing_params(&missing)) }
 }
 
-/// Whether Python would take the value for true. Some keys of the admin API are read this way.
+/// True if Python would consider the value true. Some keys of the admin API are read this way.
 pub fn truthy(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -82,7 +82,7 @@ pub fn python_repr(value: &Value) -> String {
     }
 }
 
-/// What a body says about a key that holds an integer.
+/// The value of an integer key in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Integer {
     /// An integer that fits.

@@ -1,5 +1,5 @@
-//! What every endpoint shares: the route table, authentication, request reading, the Matrix error, CORS, rate
-//! limits, the request log and metrics.
+//! The HTTP engine shared by all endpoints: the route table, authentication, request reading, the Matrix error,
+//! CORS, rate limits, the request log and metrics.
 
 pub mod app;
 pub mod auth;

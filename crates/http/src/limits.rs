@@ -1,6 +1,6 @@
 //! Rate limits: leaky buckets in memory, per process.
 //!
-//! A request is let through while the bucket holds at most `burst - 1`; the bucket leaks `per_second`.
+//! A request is allowed while the bucket holds at most `burst - 1`; the bucket leaks `per_second`.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
@@ -11,19 +11,19 @@ use reeve_store::ratelimits::Override;
 use crate::app::App;
 use crate::error::MatrixError;
 
-/// One limit.
+/// One rate limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RateLimit {
-    /// How much a bucket leaks.
+    /// The rate at which a bucket leaks.
     pub per_second: f64,
-    /// How much it holds.
+    /// The capacity of a bucket.
     pub burst: i64,
 }
 
 /// All limits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RateLimits {
-    /// Whether there are any.
+    /// True if rate limits are enabled.
     pub enabled: bool,
     /// Sending, changing memberships, creating rooms, changing the own name and avatar; per account.
     pub message: RateLimit,
@@ -88,13 +88,13 @@ impl Default for RateLimits {
     }
 }
 
-/// Tokens for logging in another device are as good as passwords for a while.
+/// Login tokens for other devices are as good as passwords for a while.
 const LOGIN_TOKEN: RateLimit = RateLimit { per_second: 1.0 / 60.0, burst: 1 };
 
-/// Trying registration tokens. Not among the settings: who must guess them needs no speed.
+/// Attempts with registration tokens. Not a setting: legitimate users need few.
 const TRYING_TOKENS: RateLimit = RateLimit { per_second: 0.1, burst: 5 };
 
-/// Which limit, and of whom.
+/// A bucket: the limit, and the account, address or room it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Bucket {
     /// `message`, by account number.
@@ -151,7 +151,7 @@ const PRUNE_AT: usize = 50_000;
 
 struct Levels {
     of: HashMap<Bucket, Level>,
-    /// At how many buckets the next look for empty ones is worth it.
+    /// The number of buckets at which empty ones are next removed.
     prune_at: usize,
 }
 
@@ -162,18 +162,18 @@ pub struct Limiter {
 }
 
 impl Limiter {
-    /// Buckets with these limits, all empty.
+    /// A limiter with these limits and empty buckets.
     pub fn new(limits: RateLimits) -> Self {
         let levels = Mutex::new(Levels { of: HashMap::new(), prune_at: PRUNE_AT });
         Self { limits: RwLock::new(limits), levels }
     }
 
-    /// The limits in force.
+    /// The current limits.
     pub fn limits(&self) -> RateLimits {
         self.limits.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Puts other limits in force; what the buckets hold stays.
+    /// Replaces the limits; the contents of the buckets are kept.
     pub fn set_limits(&self, limits: RateLimits) {
         *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
     }
@@ -182,8 +182,8 @@ impl Limiter {
         self.levels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts one request; `Err` holds the milliseconds after which it would be let through. With `count` off the
-    /// bucket is only looked at.
+    /// Counts one request; `Err` holds the milliseconds after which it would be allowed. With `count` false the
+    /// bucket is only read.
     fn take(&self, bucket: Bucket, limit: RateLimit, now: i64, count: bool) -> Result<(), i64> {
         let mut levels = self.levels();
         let amount = levels.room(&bucket, limit, 0.0, now)?;
@@ -193,7 +193,7 @@ impl Limiter {
         Ok(())
     }
 
-    /// Counts what a request does against several limits: against all of them, or against none if one refuses. A bucket
+    /// Counts a request against several limits: against all of them, or against none if one refuses. A bucket
     /// may occur several times.
     fn take_all(&self, buckets: &[Bucket], now: i64) -> Result<(), i64> {
         let mut levels = self.levels();
@@ -211,7 +211,7 @@ impl Limiter {
         Ok(())
     }
 
-    /// Takes back what was counted for a request that came to nothing.
+    /// Gives back what was counted for a request that failed.
     fn give_back(&self, buckets: &[Bucket]) {
         let mut levels = self.levels();
         for bucket in buckets {
@@ -221,7 +221,7 @@ impl Limiter {
         }
     }
 
-    /// Counts a request against a limit, if limits are on.
+    /// Counts a request against a limit, if limits are enabled.
     pub fn check(&self, bucket: Bucket, now: i64) -> Result<(), MatrixError> {
         self.apply(bucket, now, true)
     }
@@ -266,13 +266,14 @@ impl Limiter {
 }
 
 impl Levels {
-    /// How much is in a bucket.
+    /// The contents of a bucket.
     fn amount(&self, bucket: &Bucket, limit: RateLimit, now: i64) -> f64 {
         let old = self.of.get(bucket).copied();
         old.map_or(0.0, |old| leaked(Level { per_second: limit.per_second, ..old }, now))
     }
 
-    /// How much is in a bucket that takes one more after some others; `Err` holds the milliseconds after which it would.
+    /// The contents of a bucket after one more request beside some others; `Err` holds the milliseconds after
+    /// which it fits.
     fn room(&self, bucket: &Bucket, limit: RateLimit, others: f64, now: i64) -> Result<f64, i64> {
         #[expect(clippy::cast_precision_loss, reason = "a burst is a small number")]
         let room = limit.burst as f64 - 1.0;
@@ -302,14 +303,14 @@ fn leaked(level: Level, now: i64) -> f64 {
     (level.amount - seconds * level.per_second).max(0.0)
 }
 
-/// Whether an administrator switched the limits of a session off, with 0 messages per second: those of the account that
-/// acts, or those of the administrator who acts as it.
+/// True if an administrator switched off the limits of a session, by an override of 0 messages per second for
+/// the acting account, or for the administrator who acts as it.
 fn is_unlimited(session: &Session) -> bool {
     let off = |limit: &Option<Override>| limit.is_some_and(|limit| limit.messages_per_second == 0);
     off(&session.limit) || off(&session.owner_limit)
 }
 
-/// The `message` limit of an account. An administrator's override takes the place of the setting.
+/// Applies the `message` limit of an account. An administrator's override replaces the setting.
 pub fn message(app: &App, session: &Session, now: i64) -> Result<(), MatrixError> {
     let limits = app.limiter.limits();
     if !limits.enabled || is_unlimited(session) {
@@ -323,12 +324,12 @@ pub fn message(app: &App, session: &Session, now: i64) -> Result<(), MatrixError
     app.limiter.take(Bucket::Message(session.user.num), limit, now, true).map_err(MatrixError::limit_exceeded)
 }
 
-/// A limit of an account, such as `media`, which an override can only switch off.
+/// Applies a limit of an account, such as `media`, that an override can only switch off.
 pub fn switchable(app: &App, session: &Session, bucket: Bucket, now: i64) -> Result<(), MatrixError> {
     if is_unlimited(session) { Ok(()) } else { app.limiter.check(bucket, now) }
 }
 
-/// Refuses more invites at once than could ever be let through.
+/// Refuses more invites at once than the limit can ever allow.
 pub fn check_invites(app: &App, session: &Session, invites: usize) -> Result<(), MatrixError> {
     let limits = app.limiter.limits();
     let most = usize::try_from(limits.invites_per_sender.burst).unwrap_or(usize::MAX);
@@ -338,8 +339,8 @@ pub fn check_invites(app: &App, session: &Session, invites: usize) -> Result<(),
     Ok(())
 }
 
-/// Does what counts against several limits of an account, which get back what came to nothing. An override can only
-/// switch them off.
+/// Runs an operation that counts against several limits of an account; a failed operation is not counted. An
+/// override can only switch the limits off.
 pub async fn counted<T>(
     app: &App,
     session: &Session,

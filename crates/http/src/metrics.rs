@@ -1,4 +1,4 @@
-//! What Prometheus reads at `/metrics`.
+//! The metrics at `/metrics`, for Prometheus.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -35,18 +35,18 @@ fn latency() -> Histogram {
     Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
 }
 
-/// What is measured only when somebody looks.
+/// Values that are measured only when the metrics are read.
 #[derive(Debug, Default)]
 pub struct Measured {
     /// Sightings of accounts that are not written yet.
     pub seen_waiting: usize,
-    /// Password hashes that wait or are being made.
+    /// Password hashes in the queue or in progress.
     pub hashing_waiting: usize,
-    /// Thumbnails that wait or are being made.
+    /// Thumbnails in the queue or in progress.
     pub thumbnails_waiting: usize,
-    /// Uploads, and the bytes stored for them.
+    /// The number of uploads, and the bytes stored for them.
     pub media: Totals,
-    /// Objects in the media store that belong to nothing.
+    /// Orphaned objects in the media store.
     pub media_strays: i64,
     /// Jobs: kind, state, number.
     pub jobs: Vec<(String, String, i64)>,
@@ -89,22 +89,22 @@ impl Metrics {
             media_bytes,
         ] = std::array::from_fn(|_| Gauge::default());
         let jobs = Family::default();
-        registry.register("http_requests", "Requests answered, by route and status", requests.clone());
-        registry.register("http_request_seconds", "Time to answer, by route", seconds.clone());
-        registry.register("http_requests_in_flight", "Requests being answered", in_flight.clone());
+        registry.register("http_requests", "Requests completed, by route and status", requests.clone());
+        registry.register("http_request_seconds", "Time to the response, by route", seconds.clone());
+        registry.register("http_requests_in_flight", "Requests in progress", in_flight.clone());
         registry.register("seen_waiting", "Sightings of accounts not written yet", seen_waiting.clone());
         registry.register(
             "password_hashing_waiting",
-            "Password hashes waiting or being made",
+            "Password hashes waiting or in progress",
             hashing_waiting.clone(),
         );
         registry.register(
             "thumbnails_waiting",
-            "Thumbnails waiting or being made",
+            "Thumbnails waiting or in progress",
             thumbnails_waiting.clone(),
         );
-        registry.register("media_uploads", "Uploads that are kept", media_uploads.clone());
-        registry.register("media_bytes", "Bytes stored for uploads, thumbnails apart", media_bytes.clone());
+        registry.register("media_uploads", "Stored uploads", media_uploads.clone());
+        registry.register("media_bytes", "Bytes stored for uploads, without thumbnails", media_bytes.clone());
         registry.register(
             "media_strays",
             "Objects in the media store that are being written or will be deleted",
@@ -126,18 +126,18 @@ impl Metrics {
         }
     }
 
-    /// Lets another part of the server add its metrics.
+    /// Registers the metrics of another part of the server.
     pub fn register(&self, add: impl FnOnce(&mut Registry)) {
         add(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Counts a request in; dropping the answer counts it out.
+    /// Counts a request in; dropping the result counts it out.
     pub(crate) fn enter(self: &Metrics) -> InFlight {
         self.in_flight.inc();
         InFlight(self.in_flight.clone())
     }
 
-    /// Counts an answer.
+    /// Counts a response.
     pub(crate) fn answered(&self, method: &str, route: &Arc<str>, status: u16, took: Duration) {
         let label = RouteLabel { method: method.to_owned(), route: route.to_string() };
         self.seconds.get_or_create(&label).observe(took.as_secs_f64());
@@ -145,7 +145,7 @@ impl Metrics {
         self.requests.get_or_create(&Request { method, route, status }).inc();
     }
 
-    /// Sets what is measured only when somebody looks.
+    /// Sets the values that are measured when the metrics are read.
     pub fn set(&self, measured: &Measured) {
         let size = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.seen_waiting.set(size(measured.seen_waiting));
@@ -160,7 +160,7 @@ impl Metrics {
         }
     }
 
-    /// The text that Prometheus reads.
+    /// The metrics as text.
     pub fn text(&self) -> String {
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
@@ -171,7 +171,7 @@ impl Metrics {
     }
 }
 
-/// A request being answered.
+/// A request in progress.
 pub(crate) struct InFlight(Gauge);
 
 impl Drop for InFlight {

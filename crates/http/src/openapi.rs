@@ -1,4 +1,4 @@
-//! The OpenAPI document and the ledger of the API, both made from the route table.
+//! The OpenAPI document and the ledger of the API, both generated from the route table.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -12,15 +12,16 @@ use crate::route::{Access, Content, Kind, Limit, Param, Request, Route, Success}
 fn access_text(access: Access) -> &'static str {
     match access {
         Access::Anybody => "anybody",
-        Access::Optional => "anybody; a token says who asks",
+        Access::Optional => "anybody; a token is optional",
         Access::Guest => "accounts and guests",
         Access::User => "accounts",
         Access::Admin => "server administrators",
-        Access::SharedSecret => "whoever knows the registration shared secret",
+        Access::SharedSecret => "holders of the registration shared secret",
     }
 }
 
-/// The OpenAPI 3.1 document. Clients are generated from it, and the tests compare every answer of the server with it.
+/// The OpenAPI 3.1 document. Clients are generated from it, and the tests compare every response of the server
+/// with it.
 pub fn document(routes: &[Arc<Route>]) -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     let mut schemas: BTreeMap<String, Value> = BTreeMap::new();
@@ -70,7 +71,7 @@ pub fn document(routes: &[Arc<Route>]) -> Value {
     })
 }
 
-/// The names of the schemas that answers are made of.
+/// The names of the schemas that occur in responses.
 fn answered(routes: &[Arc<Route>], schemas: &BTreeMap<String, Value>) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut waiting: Vec<String> = Vec::new();
@@ -89,7 +90,7 @@ fn answered(routes: &[Arc<Route>], schemas: &BTreeMap<String, Value>) -> BTreeSe
     names
 }
 
-/// Takes `null` from what an answer may leave out: a key of an answer is left out or null, never both.
+/// Removes `null` from optional keys of a response: a key of a response is absent or null, never both.
 fn drop_nulls(schema: &mut Value) {
     let is_null = |schema: &Value| schema.get("type").is_some_and(|kind| kind == "null");
     let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -112,15 +113,15 @@ fn matrix_error() -> Value {
         "type": "object",
         "required": ["errcode", "error"],
         "properties": {
-            "errcode": { "type": "string", "description": "What went wrong, for programs." },
-            "error": { "type": "string", "description": "What went wrong, for people." },
+            "errcode": { "type": "string", "description": "The error code, for programs." },
+            "error": { "type": "string", "description": "The error text, for people." },
             "soft_logout": {
                 "type": "boolean",
-                "description": "With 401: whether the client may keep its data and log in again.",
+                "description": "With 401: true if the client may keep its data and log in again.",
             },
             "retry_after_ms": {
                 "type": "integer",
-                "description": "With 429: when to try again, in milliseconds from now.",
+                "description": "With 429: the time after which to retry, in milliseconds.",
             },
         },
     })
@@ -144,13 +145,13 @@ fn interactive() -> Value {
             },
             "params": { "type": "object" },
             "completed": { "type": "array", "items": text },
-            "errcode": { "type": "string", "description": "Why the last stage was not passed." },
+            "errcode": { "type": "string", "description": "The error code of the last stage." },
             "error": text,
         },
     })
 }
 
-/// An error that a route can answer with.
+/// An error that a route can return.
 struct Refusal {
     status: u16,
     code: &'static str,
@@ -164,22 +165,22 @@ fn refusals(route: &Route) -> Vec<Refusal> {
         doc.errors.iter().map(|(status, code, when)| Refusal { status: *status, code, when }).collect();
     let mut add = |status, code, when| all.push(Refusal { status, code, when });
     if route.paths.iter().any(|path| path.contains('{')) {
-        add(400, "M_INVALID_PARAM", "the path holds a NUL character");
+        add(400, "M_INVALID_PARAM", "the path contains a NUL character");
     }
     if !doc.query.is_empty() {
-        add(400, "M_INVALID_PARAM", "a query parameter is not of its type, or holds a NUL character");
+        add(400, "M_INVALID_PARAM", "a query parameter has the wrong type, or contains a NUL character");
     }
     if doc.query.iter().any(|param| param.required) {
         add(400, "M_MISSING_PARAM", "a query parameter is missing");
     }
     if doc.query.iter().any(|param| matches!(param.kind, Kind::Text | Kind::Texts | Kind::Choice(_))) {
-        add(400, "M_UNKNOWN", "a query parameter is in another encoding than it may be");
+        add(400, "M_UNKNOWN", "a query parameter has an invalid encoding");
     }
     let takes_json = doc.request.as_ref().is_some_and(|request| matches!(request.content, Content::Json(..)));
     if takes_json {
         add(400, "M_NOT_JSON", "the body is not JSON");
-        add(400, "M_BAD_JSON", "the body is not an object, or a value is not of its type");
-        add(400, "M_INVALID_PARAM", "the body holds a NUL character");
+        add(400, "M_BAD_JSON", "the body is not an object, or a value has the wrong type");
+        add(400, "M_INVALID_PARAM", "the body contains a NUL character");
     }
     if let Some(Request { content: Content::Json(_, schema), .. }) = &doc.request
         && json!(schema).get("required").is_some()
@@ -187,7 +188,7 @@ fn refusals(route: &Route) -> Vec<Refusal> {
         add(400, "M_MISSING_PARAM", "the body lacks a key");
     }
     if doc.request.is_some() {
-        add(408, "M_UNKNOWN", "the body comes too slowly");
+        add(408, "M_UNKNOWN", "the body is sent too slowly");
         add(413, "M_TOO_LARGE", "the body is too large");
     }
     if matches!(route.access, Access::Optional | Access::Guest | Access::User | Access::Admin) {
@@ -214,8 +215,8 @@ fn refusals(route: &Route) -> Vec<Refusal> {
         add(400, "M_MISSING_PARAM", "`auth` lacks a key");
         add(400, "M_UNKNOWN", "`auth` names an unknown session");
         add(401, "M_FORBIDDEN", "the password is wrong");
-        add(403, "M_FORBIDDEN", "`auth` is another account's");
-        add(403, "M_UNKNOWN", "the session of `auth` was begun for another request");
+        add(403, "M_FORBIDDEN", "`auth` names another account");
+        add(403, "M_UNKNOWN", "the session of `auth` was started for another request");
         add(403, "M_USER_DEACTIVATED", "the account of `auth` is deactivated");
         add(429, "M_LIMIT_EXCEEDED", "too many wrong passwords");
     }
@@ -223,14 +224,14 @@ fn refusals(route: &Route) -> Vec<Refusal> {
         add(429, "M_LIMIT_EXCEEDED", "too many requests");
     }
     if route.repeatable {
-        add(429, "M_LIMIT_EXCEEDED", "too many answers wait to be taken");
+        add(429, "M_LIMIT_EXCEEDED", "too many responses have not been read by clients");
     }
-    add(500, "M_UNKNOWN", "the server failed; its log says why");
+    add(500, "M_UNKNOWN", "an internal error occurred; the log has the reason");
     add(503, "M_UNKNOWN", "the database is not available, or the server is too busy");
     all
 }
 
-/// The answers of a route that are errors, by status.
+/// The error responses of a route, by status.
 fn error_responses(route: &Route) -> Map<String, Value> {
     let mut by_status: BTreeMap<u16, (Vec<&str>, Vec<String>)> = BTreeMap::new();
     for Refusal { status, code, when } in refusals(route) {
@@ -247,7 +248,7 @@ fn error_responses(route: &Route) -> Map<String, Value> {
         });
         let example = json!({ "errcode": codes.first(), "error": "What went wrong" });
         let (schema, texts) = if status == 401 && route.doc.interactive {
-            let more = "without a code: authentication is not complete".to_owned();
+            let more = "without a code: authentication is incomplete".to_owned();
             (json!({ "anyOf": [error, reference("Interactive")] }), [vec![more], texts].concat())
         } else {
             (error, texts)
@@ -262,7 +263,7 @@ fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-/// What a body holds, as a map of media types; `None` if it holds nothing.
+/// The contents of a body, as a map of media types; `None` if it is empty.
 fn media_types(
     content: &Content,
     example: Option<&Value>,
@@ -297,7 +298,7 @@ fn query_parameter(param: &Param) -> Value {
     })
 }
 
-/// What the parameters of paths mean, by their names, each with an example.
+/// The meanings of path parameters, by name, each with an example.
 const PATH_PARAMETERS: &[(&str, &str, &str)] = &[
     ("address", "The e-mail address or telephone number.", "alice@example.org"),
     ("delete_id", "The id of the deletion.", "delete_1"),
@@ -332,7 +333,7 @@ const PATH_PARAMETERS: &[(&str, &str, &str)] = &[
     ("state_key", "The state key of the event.", "@alice:example.org"),
     ("tag", "The name of the tag.", "m.favourite"),
     ("token", "The registration token.", "abcd"),
-    ("txn_id", "The transaction id: a text that the client sends once for each event.", "37"),
+    ("txn_id", "The transaction id: a string that the client uses once for each event.", "37"),
     ("type", "The type of the account data.", "org.example.custom"),
     ("user_id", "The full user id.", "@alice:example.org"),
     ("version", "The version of the backup.", "1"),
@@ -351,8 +352,8 @@ fn path_parameter(name: &str) -> Value {
     })
 }
 
-/// The name of the operation at one of a route's paths: that of the route at its main path; at another one, with what
-/// is different in that path, as in `getDevicesR0`.
+/// The id of the operation at one of a route's paths: that of the route at its main path; at another path, with
+/// the part that differs, as in `getDevicesR0`.
 fn operation_id(route: &Route, path: &str) -> String {
     let (main, other): (Vec<&str>, Vec<&str>) =
         (route.path().split('/').collect(), path.split('/').collect());
@@ -432,11 +433,11 @@ fn tag(path: &str) -> &'static str {
     }
 }
 
-/// The ledger of the API, in Markdown: every route, who may call it, and what it does.
+/// The ledger of the API, in Markdown: every route, its callers, and its summary.
 pub fn ledger(routes: &[Arc<Route>]) -> String {
     let mut text = String::from(
-        "# API ledger\n\nEvery endpoint of Reeve, made from the route table. *Open to* says who may call it; *also*, \
-         which states of an account or token that close other endpoints leave it open.\n",
+        "# API ledger\n\nEvery endpoint of Reeve, generated from the route table. *Open to* lists the callers that may use \
+         it; *also*, the states of an account or token that close other endpoints, but not this one.\n",
     );
     let mut sections: BTreeMap<&str, Vec<&Arc<Route>>> = BTreeMap::new();
     for route in routes {
@@ -445,9 +446,7 @@ pub fn ledger(routes: &[Arc<Route>]) -> String {
     for (section, mut routes) in sections {
         routes.sort_by(|a, b| (a.path(), a.method.as_str()).cmp(&(b.path(), b.method.as_str())));
         let _ = write!(text, "\n## {section}: {} endpoints\n\n", routes.len());
-        text.push_str(
-            "| method | path | open to | also | limit | what it does |\n|---|---|---|---|---|---|\n",
-        );
+        text.push_str("| method | path | open to | also | limit | summary |\n|---|---|---|---|---|---|\n");
         for route in routes {
             let paths = route.paths.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join("<br>");
             let open = route.open_to;

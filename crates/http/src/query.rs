@@ -1,5 +1,5 @@
-//! Query strings, read as the Synapse admin API reads them: the first occurrence of a key wins, blank values are
-//! values, unknown keys are ignored.
+//! Query strings, read as the Synapse admin API reads them: the first occurrence of a key wins, empty values
+//! are values, unknown keys are ignored.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use percent_encoding::percent_decode_str;
 use crate::error::MatrixError;
 use crate::route::{DIRECTIONS, Kind, Param};
 
-/// The parameter with which older clients send their access token; every route that asks for one reads it.
+/// The query parameter for the access token of older clients; every route that authenticates reads it.
 pub(crate) const ACCESS_TOKEN: &str = "access_token";
 
-/// The decoded query string of a request. In debug builds it can only be read as the route declares it, so that the
-/// documentation says what handlers do.
+/// The decoded query string of a request. In debug builds it can only be read as the route declares it, so that
+/// the documentation matches the handlers.
 #[derive(Debug, Default, Clone)]
 pub struct Query {
     pairs: Vec<(String, Vec<u8>)>,
@@ -21,7 +21,7 @@ pub struct Query {
 }
 
 impl Query {
-    /// Decodes a query string; `+` is a blank.
+    /// Decodes a query string; `+` is a space.
     pub fn parse(text: &str) -> Self {
         let decode = |part: &str| -> Vec<u8> {
             let part =
@@ -44,7 +44,7 @@ impl Query {
         Self { declared: Some(Arc::clone(params)), ..self }
     }
 
-    /// Whether the route declares a parameter, of a type for which `is` holds.
+    /// True if the route declares a parameter, of a type for which `is` holds.
     fn declares(&self, name: &str, is: impl Fn(&Param) -> bool) -> bool {
         let Some(declared) = &self.declared else { return true };
         name == ACCESS_TOKEN || declared.iter().any(|param| param.name == name && is(param))
@@ -58,7 +58,7 @@ impl Query {
         self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice())
     }
 
-    /// Whether the key is given, even if blank.
+    /// True if the key is given, even if empty.
     pub fn has(&self, name: &str) -> bool {
         self.check(name, |_| true);
         self.raw(name).is_some()
@@ -70,7 +70,7 @@ impl Query {
         self.raw(name).map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
-    /// A UTF-8 text. NUL, which no database can hold, is refused.
+    /// A UTF-8 string. NUL, which no database can store, is refused.
     pub fn utf8(&self, name: &str) -> Result<Option<String>, MatrixError> {
         self.check(name, |param| matches!(param.kind, Kind::Text | Kind::Choice(_)));
         let Some(raw) = self.raw(name) else { return Ok(None) };
@@ -80,14 +80,14 @@ impl Query {
         Ok(Some(text.to_owned()))
     }
 
-    /// An ASCII text.
+    /// An ASCII string.
     pub fn ascii(&self, name: &str) -> Result<Option<String>, MatrixError> {
         self.check(name, |param| matches!(param.kind, Kind::Text | Kind::Choice(_)));
         let Some(raw) = self.raw(name) else { return Ok(None) };
         ascii(name, raw).map(Some)
     }
 
-    /// An ASCII text that must be given.
+    /// A required ASCII string.
     pub fn required_ascii(&self, name: &str) -> Result<String, MatrixError> {
         self.check(name, |param| param.required);
         self.ascii(name)?.ok_or_else(|| {
@@ -95,13 +95,13 @@ impl Query {
         })
     }
 
-    /// All ASCII values of a repeatable key, blank ones included.
+    /// All ASCII values of a repeatable key, including empty ones.
     pub fn all_ascii(&self, name: &str) -> Result<Vec<String>, MatrixError> {
         self.check(name, |param| param.kind == Kind::Texts);
         self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| ascii(name, value)).collect()
     }
 
-    /// An integer that is not negative.
+    /// A non-negative integer.
     pub fn integer(&self, name: &str) -> Result<Option<i64>, MatrixError> {
         self.check(name, |param| param.kind == Kind::Integer);
         let Some(raw) = self.raw(name) else { return Ok(None) };
@@ -116,7 +116,7 @@ impl Query {
         Ok(Some(number))
     }
 
-    /// An integer that is not negative and must be given.
+    /// A required non-negative integer.
     pub fn required_integer(&self, name: &str) -> Result<i64, MatrixError> {
         self.check(name, |param| param.required);
         self.integer(name)?.ok_or_else(|| {
@@ -154,7 +154,7 @@ impl Query {
         })
     }
 
-    /// The `dir` parameter: whether it says backwards.
+    /// The `dir` parameter: true for backwards.
     pub fn backwards(&self) -> Result<Option<bool>, MatrixError> {
         self.choice("dir", &DIRECTIONS)
     }
@@ -174,7 +174,7 @@ fn no_nul(name: &str, text: &str) -> Result<(), MatrixError> {
     Ok(())
 }
 
-/// An integer as Python reads one: blanks around it, a sign, `_` between digits.
+/// An integer as Python reads one: surrounding spaces, a sign, `_` between digits.
 fn parse_integer(raw: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(raw).ok()?.trim();
     let (negative, digits) = match text.as_bytes().first()? {

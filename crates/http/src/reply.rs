@@ -1,4 +1,4 @@
-//! How answers look on the wire.
+//! Responses as sent to clients.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -8,15 +8,15 @@ use serde::Serialize;
 
 use crate::error::MatrixError;
 
-/// What a handler answers.
+/// The result of a handler.
 pub type Answer = Result<Response, MatrixError>;
 
-/// A JSON answer.
+/// A JSON response.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let (status, body) = match serde_json::to_vec(body) {
         Ok(body) => (status, body),
         Err(error) => {
-            tracing::error!(%error, "an answer cannot be written as JSON");
+            tracing::error!(%error, "a response cannot be serialised as JSON");
             let body = br#"{"errcode":"M_UNKNOWN","error":"Internal server error"}"#;
             (StatusCode::INTERNAL_SERVER_ERROR, body.to_vec())
         }
@@ -44,14 +44,14 @@ pub fn text(content_type: &'static str, body: String) -> Answer {
     Ok(response)
 }
 
-/// 200 with bytes that are in memory, or come a piece at a time; so many in all.
+/// 200 with bytes that are in memory or streamed; `length` bytes in all.
 pub fn bytes(length: u64, content: Content) -> Response {
     let body = match content {
         Content::Whole(bytes) => Body::from(bytes),
         Content::Pieces(pieces) => Body::from_stream(pieces),
     };
     let mut response = Response::new(body);
-    // Said here, since an answer to HEAD has no body that it could be told from.
+    // The header is set explicitly, since a response to HEAD has no body to derive it from.
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     response
 }

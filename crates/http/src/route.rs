@@ -1,5 +1,5 @@
-//! Routes as data. From the table come the router, the OpenAPI document, the answers 404 and 405, the ledger in
-//! `docs/`, and the tests that try every route as every kind of caller.
+//! Routes as data. From the table come the router, the OpenAPI document, the 404 and 405 responses, the ledger
+//! in `docs/`, and the tests that try every route as every kind of caller.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,64 +12,64 @@ use crate::call::{Call, Params, Reading};
 use crate::error::MatrixError;
 use crate::reply::Answer;
 
-/// What answers, with its type erased so that the server is compiled once and not once per route.
+/// A handler, with its type erased so that the server is compiled once and not once per route.
 #[derive(Clone)]
 pub enum Handler {
-    /// May do anything.
+    /// Any handler.
     Call(CallHandler),
-    /// Only reads the database.
+    /// A read-only handler.
     Read(ReadHandler),
 }
 
 /// A handler that may do anything.
 pub type CallHandler = Arc<dyn Fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
 
-/// A handler that only reads the database. It runs on a database thread, perhaps twice.
+/// A handler that only reads the database. It runs on a database thread, possibly twice.
 pub type ReadHandler = Arc<dyn Fn(&Reading<'_>) -> Answer + Send + Sync>;
 
-/// A check that comes even before authentication.
+/// A check before authentication.
 pub type Before = fn(&Params) -> Result<(), MatrixError>;
 
-/// Who may call a route.
+/// The callers that may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Anybody; a token is not even looked at.
+    /// Anybody; a token is not read.
     Anybody,
-    /// Anybody; a token, if one is given, must be good and says who asks.
+    /// Anybody; a token is optional, but must be valid.
     Optional,
-    /// Whoever has an account or is a guest.
+    /// Accounts and guests.
     Guest,
-    /// Whoever has an account.
+    /// Accounts.
     User,
     /// Administrators of the server.
     Admin,
-    /// Whoever can prove to know the registration shared secret.
+    /// Callers that prove knowledge of the registration shared secret.
     SharedSecret,
 }
 
-/// What a route stays open to although other routes are closed.
+/// The states that a route stays open to although they close other routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct OpenTo {
     /// Locked accounts.
     pub locked: bool,
-    /// Accounts whose validity has run out.
+    /// Accounts whose validity has expired.
     pub expired_account: bool,
     /// Access tokens that have expired.
     pub expired_token: bool,
 }
 
-/// Which rate limit a request counts against before its handler runs.
+/// The rate limit that a request counts against before its handler runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// None.
     None,
     /// `rate_limits.message`, per acting account, with its override.
     Message,
-    /// The same, counted by the handler, since a repeated transaction costs nothing.
+    /// The same, counted by the handler, since a repeated transaction is not counted.
     Sending,
     /// `rate_limits.profile`, per acting account.
     Profile,
-    /// The same and `rate_limits.message`, since everybody in the rooms of the account is told.
+    /// The same and `rate_limits.message`, since the change is sent to all rooms of the account.
     Name,
     /// `rate_limits.message` and `rate_limits.room_creation`, per acting account.
     RoomCreation,
@@ -87,14 +87,14 @@ pub enum Limit {
     Login,
 }
 
-/// Of which type a query parameter is.
+/// The type of a query parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A text.
+    /// A string.
     Text,
-    /// Texts: the parameter may be repeated.
+    /// Strings: the parameter may be repeated.
     Texts,
-    /// An integer that is not negative.
+    /// A non-negative integer.
     Integer,
     /// `true` or `false`.
     Boolean,
@@ -110,9 +110,9 @@ pub struct Param {
     pub name: &'static str,
     /// Its type.
     pub kind: Kind,
-    /// Whether a request without it is refused.
+    /// True if a request without it is refused.
     pub required: bool,
-    /// What it means.
+    /// Its meaning.
     pub meaning: &'static str,
 }
 
@@ -121,17 +121,17 @@ impl Param {
         Self { name, kind, required: false, meaning }
     }
 
-    /// A text.
+    /// A string parameter.
     pub const fn text(name: &'static str, meaning: &'static str) -> Self {
         Self::new(name, Kind::Text, meaning)
     }
 
-    /// A text that may be repeated.
+    /// A repeatable string parameter.
     pub const fn texts(name: &'static str, meaning: &'static str) -> Self {
         Self::new(name, Kind::Texts, meaning)
     }
 
-    /// An integer that is not negative.
+    /// A non-negative integer.
     pub const fn integer(name: &'static str, meaning: &'static str) -> Self {
         Self::new(name, Kind::Integer, meaning)
     }
@@ -146,32 +146,32 @@ impl Param {
         Self::new(name, Kind::Choice(choices.iter().map(|(word, _)| *word).collect()), meaning)
     }
 
-    /// One of these words, where others mean the same as none.
+    /// One of these words; other values count as absent.
     pub fn word(name: &'static str, words: &[&'static str], meaning: &'static str) -> Self {
         Self::new(name, Kind::Choice(words.to_vec()), meaning)
     }
 
-    /// `dir`: `f` for forwards or `b` for backwards.
+    /// The `dir` parameter: `f` for forwards or `b` for backwards.
     pub fn direction(meaning: &'static str) -> Self {
         Self::choice("dir", &DIRECTIONS, meaning)
     }
 
-    /// A request without it is refused.
+    /// Makes the parameter required.
     pub const fn required(mut self) -> Self {
         self.required = true;
         self
     }
 }
 
-/// The words of the parameter `dir`, and whether they mean backwards.
+/// The values of the parameter `dir`, with true for backwards.
 pub(crate) const DIRECTIONS: [(&str, bool); 2] = [("b", true), ("f", false)];
 
-/// What a body holds.
+/// The contents of a body.
 #[derive(Clone)]
 pub enum Content {
     /// JSON: the name of its schema, and the schema.
     Json(String, Box<RefOr<Schema>>),
-    /// A text of this media type.
+    /// Text of this media type.
     Text(&'static str),
     /// Bytes of any media type.
     Bytes,
@@ -182,44 +182,44 @@ pub enum Content {
 /// A request body.
 #[derive(Clone)]
 pub struct Request {
-    /// What it holds.
+    /// Its contents.
     pub content: Content,
-    /// Whether a request without it is refused.
+    /// True if a request without it is refused.
     pub required: bool,
 }
 
-/// An answer that is no error.
+/// A successful response.
 #[derive(Clone)]
 pub struct Success {
     /// The HTTP status.
     pub status: u16,
-    /// What it holds.
+    /// Its contents.
     pub content: Content,
 }
 
-/// What the documentation says about a route. Errors that follow from the rest of the route are not written here: see
+/// The documentation of a route. Errors that follow from the rest of the route are not listed here: see
 /// [`crate::openapi`].
 #[derive(Clone, Default)]
 pub struct Doc {
-    /// The name of the operation, in camel case: that of the function in generated clients.
+    /// The id of the operation, in camel case: the name of the function in generated clients.
     pub id: &'static str,
-    /// One sentence: what it does.
+    /// A one-line summary.
     pub summary: &'static str,
-    /// More, in Markdown.
+    /// A longer description, in Markdown.
     pub description: &'static str,
     /// The query parameters.
     pub query: Arc<[Param]>,
     /// The request body.
     pub request: Option<Request>,
-    /// The answers that are no errors.
+    /// The successful responses.
     pub successes: Vec<Success>,
-    /// Errors of its own: status, code, when.
+    /// The route's own errors: status, code, condition.
     pub errors: Vec<(u16, &'static str, &'static str)>,
-    /// Whether it asks for user-interactive authentication.
+    /// True if it uses user-interactive authentication.
     pub interactive: bool,
-    /// An example of the answer, where the one made from the schema says too little.
+    /// An example of the response, if the one generated from the schema is not sufficient.
     pub example: Option<serde_json::Value>,
-    /// Where it is specified.
+    /// The URL of its specification.
     pub spec: Option<&'static str>,
     /// Schemas that those of request and response refer to.
     pub schemas: Vec<(String, RefOr<Schema>)>,
@@ -230,32 +230,32 @@ pub struct Doc {
 pub struct Route {
     /// The method; GET serves HEAD too.
     pub method: Method,
-    /// The paths it answers at, with `{name}` for a parameter that is one segment, possibly empty.
+    /// The paths that it serves, with `{name}` for a parameter that is one segment, possibly empty.
     pub paths: Vec<String>,
-    /// Who may call it.
+    /// The callers that may use it.
     pub access: Access,
-    /// What it stays open to.
+    /// The states that it stays open to.
     pub open_to: OpenTo,
-    /// What a suspended account is told instead; `None` if it may call.
+    /// The error text for suspended accounts; `None` if they may call it.
     pub suspended: Option<&'static str>,
     /// Its rate limit.
     pub limit: Limit,
-    /// A check that comes before authentication.
+    /// A check before authentication.
     pub before: Option<Before>,
-    /// What it does.
+    /// Its handler.
     pub handler: Handler,
     /// Its documentation.
     pub doc: Doc,
-    /// The largest body it takes, in bytes; `None` for the server's default.
+    /// Maximum size of its body, in bytes; `None` for the server's default.
     pub max_body: Option<usize>,
-    /// Whether its body is an upload, which may be as long as uploads may be.
+    /// True if its body is an upload, with the maximum size of uploads.
     pub uploads: bool,
-    /// Whether an answer that is lost can be asked for again.
+    /// True if a request can be repeated when its response is lost.
     pub repeatable: bool,
 }
 
 impl Route {
-    /// A route. Unless told otherwise only administrators may call it.
+    /// A route. By default only administrators may call it.
     pub fn new<F, Fut>(method: Method, path: &str, handler: F) -> Self
     where
         F: Fn(Call) -> Fut + Send + Sync + 'static,
@@ -281,12 +281,12 @@ impl Route {
         }
     }
 
-    /// A GET route that only reads the database, in the transaction that finds out who calls.
+    /// A GET route that only reads the database, in the transaction that authenticates the caller.
     pub fn read(path: &str, handler: impl Fn(&Reading<'_>) -> Answer + Send + Sync + 'static) -> Self {
         Self::with(Method::GET, path, Handler::Read(Arc::new(handler)))
     }
 
-    /// A GET route that does not only read the database.
+    /// A GET route that is not read-only.
     pub fn get<F, Fut>(path: &str, handler: F) -> Self
     where
         F: Fn(Call) -> Fut + Send + Sync + 'static,
@@ -322,74 +322,74 @@ impl Route {
         Self::new(Method::DELETE, path, handler)
     }
 
-    /// One more path for the same endpoint.
+    /// Adds another path for the same endpoint.
     pub fn also(mut self, path: &str) -> Self {
         self.paths.push(path.to_owned());
         self
     }
 
-    /// Who may call it.
+    /// Sets the callers that may use it.
     pub fn access(mut self, access: Access) -> Self {
         self.access = access;
         self
     }
 
-    /// What it stays open to.
+    /// Sets the states that it stays open to.
     pub fn open_to(mut self, open_to: OpenTo) -> Self {
         self.open_to = open_to;
         self
     }
 
-    /// Closes it to suspended accounts, with this text.
+    /// Closes it to suspended accounts, with this error text.
     pub fn not_suspended(mut self, text: &'static str) -> Self {
         self.suspended = Some(text);
         self
     }
 
-    /// Its rate limit.
+    /// Sets its rate limit.
     pub fn limit(mut self, limit: Limit) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Its body is an upload.
+    /// Declares that its body is an upload.
     pub fn uploads(mut self) -> Self {
         self.uploads = true;
         self.doc.request = Some(Request { content: Content::Bytes, required: true });
         self
     }
 
-    /// It is asked something by POST, and changes nothing that a lost answer would matter for.
+    /// Declares that a POST request can be repeated if its response is lost.
     pub fn repeatable(mut self) -> Self {
         self.repeatable = true;
         self
     }
 
-    /// A check before authentication.
+    /// Sets a check before authentication.
     pub fn before(mut self, check: Before) -> Self {
         self.before = Some(check);
         self
     }
 
-    /// Its name, in camel case.
+    /// Sets the id of the operation, in camel case.
     pub fn id(mut self, id: &'static str) -> Self {
         self.doc.id = id;
         self
     }
 
-    /// What it does, in a sentence.
+    /// Sets the one-line summary.
     pub fn summary(mut self, summary: &'static str) -> Self {
         self.doc.summary = summary;
         self
     }
 
-    /// More about it, in Markdown.
+    /// Sets the description, in Markdown.
     pub fn description(mut self, description: &'static str) -> Self {
         self.doc.description = description;
         self
     }
 
-    /// Its query parameters.
+    /// Sets the query parameters.
     pub fn query(mut self, query: impl IntoIterator<Item = Param>) -> Self {
         self.doc.query = query.into_iter().collect();
         self
@@ -400,52 +400,52 @@ impl Route {
         Content::Json(T::name().into_owned(), Box::new(T::schema()))
     }
 
-    /// Its request body, a JSON object that must be there.
+    /// Sets the request body, a required JSON object.
     pub fn takes<T: utoipa::ToSchema>(mut self) -> Self {
         let content = self.json::<T>();
         self.doc.request = Some(Request { content, required: true });
         self
     }
 
-    /// Its request body, a JSON object that may be left out.
+    /// Sets the request body, an optional JSON object.
     pub fn may_take<T: utoipa::ToSchema>(mut self) -> Self {
         let content = self.json::<T>();
         self.doc.request = Some(Request { content, required: false });
         self
     }
 
-    /// An answer on success, in JSON. A route may have several, of different statuses.
+    /// Adds a successful JSON response. A route may have several, of different statuses.
     pub fn returns<T: utoipa::ToSchema>(mut self, status: u16) -> Self {
         let content = self.json::<T>();
         self.doc.successes.push(Success { status, content });
         self
     }
 
-    /// An answer on success that is not JSON.
+    /// Adds a successful response that is not JSON.
     pub fn returns_other(mut self, status: u16, content: Content) -> Self {
         self.doc.successes.push(Success { status, content });
         self
     }
 
-    /// Errors of its own: status, code, when. Those of several calls add up.
+    /// Adds errors of the route: status, code, condition.
     pub fn errors(mut self, errors: &[(u16, &'static str, &'static str)]) -> Self {
         self.doc.errors.extend_from_slice(errors);
         self
     }
 
-    /// It asks for user-interactive authentication, with the answers that belong to it.
+    /// Declares user-interactive authentication, with the responses that belong to it.
     pub fn interactive(mut self) -> Self {
         self.doc.interactive = true;
         self
     }
 
-    /// An example of the answer.
+    /// Sets an example of the response.
     pub fn example(mut self, example: serde_json::Value) -> Self {
         self.doc.example = Some(example);
         self
     }
 
-    /// Where it is specified.
+    /// Sets the URL of the specification.
     pub fn spec(mut self, url: &'static str) -> Self {
         self.doc.spec = Some(url);
         self

@@ -1,8 +1,9 @@
-//! Finds the route of a request.
+//! The router.
 //!
 //! The path is split on `/` first and each parameter decoded once, so that `%2F` is data; a parameter may be
-//! empty; nothing is normalised, and an encoded letter in a fixed segment does not match. These rules are those of the Synapse admin API, and stricter than those of
-//! general routers, which refuse empty segments and bad UTF-8.
+//! empty; nothing is normalised, and an encoded letter in a fixed segment does not match. These rules are those
+//! of the Synapse admin API, and stricter than those of general routers, which refuse empty segments and bad
+//! UTF-8.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,11 +14,11 @@ use percent_encoding::percent_decode_str;
 use crate::call::Params;
 use crate::route::Route;
 
-/// What a path leads to.
+/// The result of a lookup.
 pub enum Found {
     /// A route and the values of its parameters.
     Route(Arc<Route>, Arc<str>, Params),
-    /// Routes, but none with this method: the methods there are, as the header `Allow` lists them.
+    /// Routes, but none with this method: the existing methods, as in the header `Allow`.
     MethodNotAllowed(String),
     /// Nothing.
     Nothing,
@@ -27,7 +28,7 @@ pub enum Found {
 struct Node {
     literals: HashMap<String, Node>,
     parameter: Option<Box<Node>>,
-    /// The routes that end here, each with its pattern and the names of its parameters.
+    /// The routes that end at this node, each with its pattern and the names of its parameters.
     routes: Vec<(Arc<Route>, Arc<str>, Vec<String>)>,
 }
 
@@ -77,7 +78,7 @@ impl Router {
     }
 }
 
-/// The methods of the routes that end here.
+/// The methods of the routes that end at this node.
 fn allowed(node: &Node) -> String {
     let mut methods: Vec<&str> = node.routes.iter().map(|(route, ..)| route.method.as_str()).collect();
     if methods.contains(&"GET") {

@@ -1,4 +1,4 @@
-//! Accepts connections.
+//! Connection handling.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -21,14 +21,15 @@ use tokio_io_timeout::TimeoutWriter;
 use crate::app::HttpSettings;
 use crate::service::Service;
 
-/// How long a stopping server waits for requests under way.
+/// The time that a stopping server waits for requests in progress.
 const GRACE: Duration = Duration::from_secs(20);
-/// How many times as long a connection may stand as an answer in memory. Players pause while they have enough.
+/// The factor by which a streamed response may pause longer than one in memory. Media players pause while their
+/// buffers are full.
 const STANDING: u32 = 3;
-/// How long to wait when the system has no more file handles.
+/// The pause when the system has no more file handles.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves connections until `stop` says so, then lets requests under way finish, for a bounded time.
+/// Serves connections until `stop` is set, then lets requests in progress finish, for a bounded time.
 pub async fn serve(
     listener: TcpListener,
     service: Arc<Service>,
@@ -61,27 +62,27 @@ pub async fn serve(
             builder.serve_connection_with_upgrades(TokioIo::new(impatient(stream, stall)), answer);
         let watched = graceful.watch(connection.into_owned());
         tokio::spawn(async move {
-            // A client that goes away in the middle is nothing to act on.
+            // A client that disconnects is not an error.
             if let Err(error) = watched.await {
                 tracing::debug!(%error, "connection ended");
             }
         });
     }
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
-        tracing::warn!("requests were still under way when the server stopped");
+        tracing::warn!("requests were still in progress when the server stopped");
     }
 }
 
-/// A connection that ends when the other side does not take what is written to it.
+/// A connection that ends when the other side does not read what is written to it.
 fn impatient<S: AsyncRead + AsyncWrite>(stream: S, stall: Duration) -> Pin<Box<TimeoutWriter<S>>> {
     let mut stream = TimeoutWriter::new(stream);
     stream.set_timeout(Some(stall));
     Box::pin(stream)
 }
 
-/// Waits until the server is told to stop.
+/// Waits until the server stops.
 pub async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // An error means that whoever could say so is gone, which is the same.
+    // An error means that the sender is gone, which counts as a stop.
     drop(stop.wait_for(|stop| *stop).await);
 }
 
@@ -110,7 +111,7 @@ mod tests {
         let mut ours = impatient(ours, STALL);
         let began = tokio::time::Instant::now();
         let taking = tokio::spawn(async move {
-            // Slow, but not at a stand.
+            // Slow, but not stalled.
             for _ in 0..3 {
                 tokio::time::sleep(STALL / 2).await;
                 theirs.read_exact(&mut [0; 64]).await.unwrap();

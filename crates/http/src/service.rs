@@ -1,4 +1,4 @@
-//! The way of a request: find its route, authenticate, limit, handle, log.
+//! The path of a request: routing, authentication, rate limits, handler, log.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::router::{Found, Router};
 use crate::unread::{Slot, THROWN_AWAY, Unread, content_length};
 use crate::unsent::{Unsent, Whose};
 
-/// The whole HTTP side: routes and what they work with.
+/// The HTTP service: the routes and the state of the server.
 pub struct Service {
     app: Arc<App>,
     router: Router,
@@ -36,7 +36,7 @@ pub struct Service {
     unsent: Arc<Unsent>,
 }
 
-/// Who is told to slow down is told so after a while, as other servers do: many clients ask again at once.
+/// Delay of 429 responses: many clients retry immediately.
 const LIMITED_PAUSE: Duration = Duration::from_millis(500);
 const SERVER: &str = concat!("Reeve/", env!("CARGO_PKG_VERSION"));
 
@@ -52,7 +52,7 @@ impl Service {
         }
     }
 
-    /// Answers one request from a peer.
+    /// Handles one request from a peer.
     pub async fn answer(&self, peer: IpAddr, request: Request<Body>) -> Response {
         let started = clock::monotonic();
         let _in_flight = self.app.metrics.enter();
@@ -83,7 +83,7 @@ impl Service {
         let (status, took) = (response.status().as_u16(), started.elapsed());
         self.app.metrics.answered(method.as_str(), &route, status, took);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        // What was read without trouble is too much to write down by default.
+        // Successful reads are too many to log by default.
         if status < 400 && matches!(method, Method::GET | Method::HEAD) {
             span.in_scope(|| {
                 tracing::debug!(method = method.as_str(), route = &*route, status, micros, "answered");
@@ -200,13 +200,13 @@ impl Service {
     }
 }
 
-/// Checks that a request says which host it is for, once (RFC 9112, 3.2).
+/// Checks that a request has exactly one `Host` (RFC 9112, 3.2).
 fn check_host(parts: &Parts) -> Result<(), MatrixError> {
     let mut hosts = parts.headers.get_all(header::HOST).iter();
     let is_well_formed = match (hosts.next(), hosts.next()) {
         (None, _) => parts.version != Version::HTTP_11,
         (Some(host), None) => {
-            // Blank where the target of the request has no host.
+            // The header is empty if the request target has no host.
             host.is_empty()
                 || Authority::try_from(host.as_bytes())
                     .is_ok_and(|authority| !authority.as_str().contains('@'))
@@ -216,7 +216,8 @@ fn check_host(parts: &Parts) -> Result<(), MatrixError> {
     if is_well_formed { Ok(()) } else { Err(MatrixError::unknown("A request must have one Host header")) }
 }
 
-/// Ends the connection with the answer, and says so, if the next request on it could not be told from the rest of this one.
+/// Closes the connection after the response, and announces it, if the rest of this request could be mistaken
+/// for the next one.
 async fn end(response: &mut Response, version: Version, unread: Unread) {
     let goes_on = unread.finish().await;
     if !goes_on && version <= Version::HTTP_11 {
@@ -224,7 +225,7 @@ async fn end(response: &mut Response, version: Version, unread: Unread) {
     }
 }
 
-/// Finds out who calls and reads what they ask for, in one transaction.
+/// Authenticates the caller and runs a read-only handler, in one transaction.
 async fn read(
     route: &Arc<Route>,
     handler: ReadHandler,
@@ -253,7 +254,7 @@ async fn read(
     Ok((session.map(|session| session.user.num), answer?))
 }
 
-/// What is checked of every request once it is known who calls.
+/// Checks that apply to every request once the caller is known.
 fn check(route: &Route, head: &Head, session: Option<&Session>) -> Result<(), MatrixError> {
     if let Some(session) = session {
         auth::permit(route, session)?;
@@ -307,7 +308,7 @@ fn limit(route: &Route, head: &Head, session: Option<&Session>) -> Result<(), Ma
     limits::switchable(&head.app, session, bucket, head.now)
 }
 
-/// The headers of every answer.
+/// Adds the headers of every response.
 fn decorate(headers: &mut HeaderMap, request_id: &str) {
     const CORS: [(HeaderName, HeaderValue); 4] = [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),

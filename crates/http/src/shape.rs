@@ -1,4 +1,5 @@
-//! Shapes of bodies that many routes share. They only document; see [`Route::returns`](crate::Route::returns).
+//! Shapes of bodies that many routes share, for the documentation only; see
+//! [`Route::returns`](crate::Route::returns).
 
 #![expect(dead_code, reason = "documents bodies that are made elsewhere")]
 
@@ -8,7 +9,7 @@ use utoipa::ToSchema;
 #[derive(ToSchema)]
 pub struct Empty {}
 
-/// A JSON object whose keys are the client's affair.
+/// A JSON object with arbitrary keys.
 #[derive(ToSchema)]
 #[schema(value_type = Object)]
 pub struct AnyObject(());
@@ -35,8 +36,8 @@ pub struct ClientEvent {
     state_key: Option<String>,
     /// The event that it redacts, in older room versions.
     redacts: Option<String>,
-    /// Where the answer does not say it elsewhere.
+    /// Present unless the rest of the response names the room.
     room_id: Option<String>,
-    /// What the server adds.
+    /// Data added by the server.
     unsigned: Option<AnyObject>,
 }

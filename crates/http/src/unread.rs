@@ -1,8 +1,9 @@
-//! What is left of the body of a request when it is answered.
+//! The unread rest of a request body.
 //! <https://www.rfc-editor.org/rfc/rfc9112#section-9.6>
 //!
-//! Whoever refuses a request early leaves its body on the connection, where it would be taken for the next request. So it is
-//! read to its end if that is near; else the connection ends with the answer, which says so.
+//! A handler that refuses a request early leaves its body on the connection, where it would be parsed as the
+//! next request. So the body is drained if its end is near; otherwise the connection is closed with the
+//! response, which announces it.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,19 +17,19 @@ use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Frame, SizeHint};
 
-/// How much of a body that nobody wants is read, in bytes.
+/// Maximum number of bytes of an unwanted body that are drained.
 pub(crate) const THROWN_AWAY: usize = 8 * 1024 * 1024;
-/// How long it is read.
+/// Maximum time of draining.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A place for a body, from which whoever reads it takes it.
+/// The slot from which the reader takes a body.
 pub(crate) type Slot = Arc<Mutex<Option<Body>>>;
 
-/// The body of a request, until it is answered.
+/// The body of a request, until the response is sent.
 pub(crate) struct Unread {
     slot: Slot,
     ended: Arc<AtomicBool>,
-    /// Whether the client waits to be asked for the body.
+    /// True if the client waits for `100 Continue`.
     waits: bool,
     length: Option<usize>,
 }
@@ -45,7 +46,7 @@ impl Unread {
         }
     }
 
-    /// Where the body is to be taken from.
+    /// The slot of the body.
     pub(crate) fn slot(&self) -> Slot {
         Arc::clone(&self.slot)
     }
@@ -54,7 +55,7 @@ impl Unread {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// Reads what nobody read, if it is little and comes soon; returns whether another request can follow.
+    /// Drains an unread body, if it is short and arrives soon; returns true if another request can follow.
     pub(crate) async fn finish(self) -> bool {
         let rest = self.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut rest) = rest
@@ -70,19 +71,19 @@ impl Unread {
                     read = read.saturating_add(frame.data_ref().map_or(0, Bytes::len));
                 }
             };
-            // Whether it came in time is seen by its end.
+            // The end of the body shows whether it arrived in time.
             drop(tokio::time::timeout(PATIENCE, reading).await);
         }
         self.has_ended()
     }
 }
 
-/// The length that a request announces of its body.
+/// The announced length of a request body.
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// A body that notes when it was read to its end.
+/// A body that records when it was read to its end.
 struct Noted {
     body: Body,
     ended: Arc<AtomicBool>,

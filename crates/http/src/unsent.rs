@@ -1,7 +1,8 @@
-//! Answers that clients have not taken yet.
+//! Responses that clients have not read yet.
 //!
-//! A large answer stands in memory until the client takes it. How much stands there is bounded, for all together and for
-//! each client, so that no one's waiting shuts out the others; and an answer that is not taken goes.
+//! A large response is held in memory until the client reads it. The total is bounded, for all clients together
+//! and for each client, so that one slow client does not shut out the others; a response that is not read is
+//! dropped.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -19,23 +20,23 @@ use reeve_model::clock;
 
 use crate::error::MatrixError;
 
-/// Shorter answers are not counted, in bytes.
+/// Shorter responses are not counted, in bytes.
 const SHORT: usize = 64 * 1024;
-/// How much is handed on at a time, in bytes.
+/// The size of the pieces that are sent, in bytes.
 const PIECE: usize = 64 * 1024;
-/// The part of the room that one client may take while there is anything else.
+/// The part of the total that one client may use while there are other responses.
 const SHARE: usize = 8;
-/// The slowest that an answer may be taken once its time is over, in bytes a second.
+/// Minimum rate at which a response must be read once its time is over, in bytes a second.
 const SLOWEST: f64 = 16.0 * 1024.0;
-/// After which time a client that is refused may ask again, in milliseconds.
+/// The time after which a refused client may retry, in milliseconds.
 const AGAIN_MS: i64 = 2000;
 
-/// Whose answers.
+/// The owner of a response.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Whose {
-    /// Those of an account, by its number.
+    /// An account, by its number.
     Account(i64),
-    /// Those to an address.
+    /// A client address.
     Address(Arc<str>),
 }
 
@@ -45,7 +46,7 @@ struct Counted {
     of: HashMap<Whose, usize>,
 }
 
-/// All answers that were not taken yet.
+/// All responses that were not read yet.
 pub(crate) struct Unsent {
     most: usize,
     patience: Duration,
@@ -53,12 +54,12 @@ pub(crate) struct Unsent {
 }
 
 impl Unsent {
-    /// Room for so many bytes. A client may pause for as long as `patience`.
+    /// A bound of `most` bytes. A client may pause for as long as `patience`.
     pub(crate) fn new(most: usize, patience: Duration) -> Arc<Self> {
         Arc::new(Self { most, patience, counted: Mutex::default() })
     }
 
-    /// Room for an answer. One by itself always finds room, however long it is.
+    /// Reserves room for a response. A single response always fits, whatever its length.
     fn take(self: &Arc<Self>, whose: &Whose, bytes: usize) -> Option<Room> {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let own = counted.of.get(whose).copied().unwrap_or_default();
@@ -75,8 +76,8 @@ impl Unsent {
         Room { unsent: Arc::clone(self), whose: whose.clone(), bytes }
     }
 
-    /// Counts an answer until it is taken. If there is no room for it, and asking again does no harm, the client is asked
-    /// to come again.
+    /// Counts a response until it is read. If there is no room for it, and the request can be repeated, the
+    /// client receives 429.
     pub(crate) fn hold(
         self: &Arc<Self>,
         whose: &Whose,
@@ -91,7 +92,7 @@ impl Unsent {
             None => self.add(&mut self.counted.lock().unwrap_or_else(PoisonError::into_inner), whose, length),
         };
         let (parts, body) = response.into_parts();
-        // A body of known length is in memory, and is there at once.
+        // A body of known length is in memory, and is available at once.
         let Some(Ok(whole)) = body.collect().now_or_never() else {
             return Err(MatrixError::internal("the body of an answer is not there"));
         };
@@ -107,7 +108,7 @@ impl Unsent {
     }
 }
 
-/// The room that an answer takes, until it goes.
+/// The room reserved for a response, released when dropped.
 struct Room {
     unsent: Arc<Unsent>,
     whose: Whose,
@@ -127,19 +128,19 @@ impl Drop for Room {
     }
 }
 
-/// An answer, as far as it stands in memory.
+/// A response, as far as it is held in memory.
 struct Held {
     bytes: Bytes,
     sent: usize,
     began: Instant,
-    /// When a piece was handed on last.
+    /// The time at which the last piece was sent.
     moved: Instant,
-    /// `None` from when it was taken, or given up.
+    /// `None` after the response was read or dropped.
     room: Option<Room>,
 }
 
 impl Held {
-    /// Whether the client takes it too slowly.
+    /// True if the client reads too slowly.
     fn stands(&self, patience: Duration) -> bool {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let most = patience.as_secs_f64() + self.sent as f64 / SLOWEST;
@@ -147,7 +148,7 @@ impl Held {
     }
 }
 
-/// Gives an answer up that is not taken.
+/// Drops a response that is not read.
 async fn watch(held: Weak<Mutex<Held>>, patience: Duration) {
     loop {
         tokio::time::sleep(patience / 4).await;
@@ -163,7 +164,7 @@ async fn watch(held: Weak<Mutex<Held>>, patience: Duration) {
     }
 }
 
-/// An answer that is handed on in pieces, each of its own memory: what was handed on holds nothing of the rest.
+/// A response that is sent in pieces, each with its own memory: a sent piece keeps nothing of the rest alive.
 struct Piecemeal {
     held: Arc<Mutex<Held>>,
     length: usize,
@@ -241,7 +242,7 @@ mod tests {
             http::StatusCode::TOO_MANY_REQUESTS,
             "all room is taken"
         );
-        // What cannot be asked for again is let through all the same.
+        // A response that cannot be requested again is sent in any case.
         assert!(unsent.hold(&Whose::Account(9), false, answer(200_000)).is_ok());
         drop(others);
         assert!(hold(9, 200_000).is_ok());

@@ -1,8 +1,7 @@
-//! Durable work: what takes longer than a request is queued in the transaction of its cause, survives a crash and
-//! can be watched.
+//! Durable work. A job is queued in the transaction of its cause, survives a crash and can be watched.
 //!
-//! A job runs in steps. Each step is one short transaction that does a part of the work and writes down how far the
-//! job is, so that a part is done exactly once whatever happens between steps, and the one writer of the
+//! A job runs in steps. Each step is one short transaction that does a part of the work and stores the
+//! progress, so that each part is done exactly once whatever happens between steps, and the one writer of the
 //! embedded database is never held for long.
 
 mod runner;
@@ -16,31 +15,31 @@ pub use reeve_store::jobs::Job;
 
 pub use runner::Jobs;
 
-/// How a step of a job ended.
+/// The result of a step.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// There is more to do.
     More {
-        /// What the next step needs to know, as JSON.
+        /// The state for the next step, as JSON.
         payload: String,
-        /// How much is done.
+        /// The number of completed units of work.
         done: i64,
-        /// How much there is to do.
+        /// The total number of units of work.
         total: i64,
     },
     /// The job is finished.
     Done {
-        /// What came of it, as JSON.
+        /// The result, as JSON.
         result: String,
-        /// How much was done.
+        /// The number of completed units of work.
         done: i64,
     },
 }
 
-/// Why a step failed.
+/// The reason of a failed step.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// It may succeed later: it is tried again, a bounded number of times.
+    /// It may succeed later: it is retried, a bounded number of times.
     #[error(transparent)]
     Db(#[from] DbError),
     /// It will never succeed.
@@ -51,7 +50,7 @@ pub enum StepError {
 /// One step of a job: a part of its work, on one transaction. `now` is in milliseconds.
 pub type StepFn = Arc<dyn Fn(&mut Tx<'_>, &Job, i64) -> Result<Step, StepError> + Send + Sync>;
 
-/// A kind of job and what it does.
+/// A kind of job and its step function.
 #[derive(Clone)]
 pub struct Kind {
     /// The name under which it is queued.
@@ -60,7 +59,7 @@ pub struct Kind {
     pub step: StepFn,
 }
 
-/// Queues a job and answers its id. It starts once the transaction is committed.
+/// Queues a job and returns its id. It starts once the transaction is committed.
 pub fn enqueue(
     tx: &mut Tx<'_>,
     kind: &'static str,
@@ -74,7 +73,7 @@ pub fn enqueue(
     Ok(id)
 }
 
-/// Queues a job unless one of the kind waits or runs for the subject; answers the id of the one there is.
+/// Queues a job unless one of the kind waits or runs for the subject; returns the id of that job.
 pub fn enqueue_once(
     tx: &mut Tx<'_>,
     kind: &'static str,

@@ -1,4 +1,4 @@
-//! Runs jobs, one step after the other.
+//! The job runner: claims jobs and runs their steps, one after the other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,19 +11,20 @@ use tokio::task::JoinHandle;
 
 use crate::{Job, Kind, Step, StepError};
 
-/// A worker that does not finish a step in this time is taken for dead, and another takes its job over.
+/// The lease of a job: a worker that does not finish a step in this time counts as dead, and another claims its
+/// job.
 const LEASE_MS: i64 = 10_000;
-/// A step that fails this often in a row fails the job.
+/// Maximum number of failures of a step in a row; then the job fails.
 const MOST_ATTEMPTS: i64 = 10;
 /// The longest pause between two attempts.
 const LONGEST_PAUSE_MS: i64 = 300_000;
-/// How often the queue is looked at without being told to: finds jobs of other processes and retries.
+/// Interval at which the queue is read without a notification: finds jobs of other processes and retries.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Finished jobs are kept this long.
+/// The time for which finished jobs are kept.
 const KEEP_MS: i64 = 7 * 24 * 3600 * 1000;
-/// How many finished jobs one call forgets.
+/// Maximum number of finished jobs deleted by one call.
 const PRUNE_AT_ONCE: i64 = 500;
-/// Jobs that run at the same time.
+/// Number of concurrent jobs.
 const WORKERS: usize = 2;
 
 struct Inner {
@@ -51,17 +52,17 @@ impl Jobs {
         (0..WORKERS).map(|_| tokio::spawn(work(Arc::clone(&self.0)))).collect()
     }
 
-    /// Says that a job was queued; without it the job starts a little later.
+    /// Wakes a worker after a job was queued; without it the job starts a little later.
     pub fn wake(&self) {
         self.0.queued.notify_one();
     }
 
-    /// Lets the workers finish the step they are at, and no more.
+    /// Stops the workers after their current steps.
     pub fn stop(&self) {
         self.0.stop.send_replace(true);
     }
 
-    /// Waits until a job is finished, but not longer than `most`; answers it as it is then.
+    /// Waits until a job is finished, but not longer than `most`; returns its state then.
     pub async fn wait(&self, id: &str, most: Duration) -> Result<Option<Job>, DbError> {
         let deadline = tokio::time::sleep(most);
         tokio::pin!(deadline);
@@ -81,7 +82,7 @@ impl Jobs {
         }
     }
 
-    /// Forgets jobs that finished long ago.
+    /// Deletes old finished jobs.
     pub async fn prune(&self) -> Result<(), DbError> {
         let before = self.0.clock.now_ms() - KEEP_MS;
         self.0.db.write(move |tx| jobs::prune(tx, before, PRUNE_AT_ONCE)).await
@@ -93,7 +94,7 @@ async fn work(inner: Arc<Inner>) {
     while !*stop.borrow() {
         match claim(&inner).await {
             Ok(Some(taken)) => {
-                // There may be more: let another worker look.
+                // There may be more jobs: wakes another worker.
                 inner.queued.notify_one();
                 run(&inner, taken, &stop).await;
                 inner.finished.notify_waiters();
@@ -106,7 +107,7 @@ async fn work(inner: Arc<Inner>) {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "the queue of jobs cannot be read");
+                tracing::warn!(%error, "the job queue cannot be read");
                 tokio::select! {
                     () = tokio::time::sleep(LOOK_EVERY) => {}
                     _ = stop.wait_for(|stop| *stop) => {}
@@ -116,7 +117,7 @@ async fn work(inner: Arc<Inner>) {
     }
 }
 
-/// A job that this worker has taken. Another that takes it over changes the time, so that the time tells whose it is.
+/// A claimed job. Another claim changes the end of the lease, so that the end identifies the owner.
 struct Taken {
     job: Job,
     lease_until: i64,
@@ -128,11 +129,11 @@ async fn claim(inner: &Inner) -> Result<Option<Taken>, DbError> {
     Ok(job.map(|job| Taken { job, lease_until }))
 }
 
-/// Takes the steps of a job until it is finished, fails, or the server stops.
+/// Runs the steps of a job until it is finished, fails, or the server stops.
 async fn run(inner: &Inner, taken: Taken, stop: &watch::Receiver<bool>) {
     let Taken { mut job, mut lease_until } = taken;
     let Some(kind) = inner.kinds.iter().find(|kind| kind.name == job.kind).cloned() else {
-        let reason = format!("this program knows no jobs of the kind {}", job.kind);
+        let reason = format!("this program does not know the job kind {}", job.kind);
         return give_up(inner, Taken { job, lease_until }, reason).await;
     };
     tracing::info!(job = job.id, kind = job.kind, subject = job.subject, "job starts");
@@ -141,7 +142,7 @@ async fn run(inner: &Inner, taken: Taken, stop: &watch::Receiver<bool>) {
             return put_back(inner, Taken { job, lease_until }).await;
         }
         let (current, now, step) = (job.clone(), inner.clock.now_ms(), Arc::clone(&kind.step));
-        // Each lease ends later than the last, also while a test's clock stands still.
+        // Each lease ends later than the last, even if a test's clock stands still.
         let next_lease = (now + LEASE_MS).max(lease_until + 1);
         let outcome = inner
             .db
@@ -170,7 +171,7 @@ async fn run(inner: &Inner, taken: Taken, stop: &watch::Receiver<bool>) {
                 tracing::info!(job = job.id, kind = job.kind, subject = job.subject, "job is complete");
                 return;
             }
-            // Another worker took it over.
+            // Another worker claimed it.
             Ok(None) => return,
             Err(StepError::Hopeless(reason)) => {
                 return give_up(inner, Taken { job, lease_until }, reason).await;
@@ -185,7 +186,7 @@ async fn run(inner: &Inner, taken: Taken, stop: &watch::Receiver<bool>) {
     }
 }
 
-/// Writes down how a job ended for this worker, if it is still this worker's.
+/// Stores the end of a job's run by this worker, if the worker still owns it.
 async fn settle(
     inner: &Inner,
     taken: &Taken,
@@ -199,7 +200,7 @@ async fn settle(
         })
         .await;
     if let Err(error) = settled {
-        tracing::error!(%error, job = taken.job.id, "a job cannot be given back; it goes on when its lease ends");
+        tracing::error!(%error, job = taken.job.id, "a job cannot be released; it continues when its lease ends");
     }
 }
 
@@ -215,12 +216,7 @@ async fn give_up(inner: &Inner, taken: Taken, reason: String) {
 }
 
 async fn put_off(inner: &Inner, taken: Taken, reason: String) {
-    tracing::warn!(
-        job = taken.job.id,
-        kind = taken.job.kind,
-        reason,
-        "a step failed and will be tried again"
-    );
+    tracing::warn!(job = taken.job.id, kind = taken.job.kind, reason, "a step failed and will be retried");
     let now = inner.clock.now_ms();
     let pause = 1000_i64.saturating_mul(1 << taken.job.attempts.clamp(0, 16)).min(LONGEST_PAUSE_MS);
     settle(inner, &taken, move |tx, id| jobs::retry(tx, id, &reason, now + pause, now)).await;

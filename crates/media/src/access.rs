@@ -1,4 +1,4 @@
-//! When uploads were last downloaded. Noted in memory and written in batches, so that reading costs no write.
+//! Times of last downloads. They are collected in memory and written in batches, so that a read costs no write.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use reeve_db::{Db, DbError};
 use reeve_store::media;
 
-/// How many one transaction writes.
+/// Maximum number of times written in one transaction.
 const BATCH: usize = 500;
-/// At most this many wait; above it, a download is not noted.
+/// Maximum number of entries in memory; above it, downloads are not noted.
 const MOST: usize = 100_000;
 
 /// Collects times until they are written.
@@ -26,7 +26,7 @@ impl Accessed {
         }
     }
 
-    /// Writes what waits, in transactions of bounded length. What cannot be written waits on.
+    /// Writes all entries, in transactions of bounded length. Entries that cannot be written are kept.
     pub(crate) async fn flush(&self, db: &Db) -> Result<(), DbError> {
         let all: Vec<(String, i64)> = self
             .0

@@ -12,30 +12,30 @@ use crate::Error;
 use crate::library::Settings;
 use crate::upload::Stored;
 
-/// How long a media id is.
+/// Length of a media id.
 const MEDIA_ID: usize = 24;
-/// How many uploads one transaction quarantines or releases, so that others can write in between.
+/// Maximum number of uploads that one transaction quarantines or releases, so that others can write in between.
 const BATCH: i64 = 500;
-/// Who quarantines what is quarantined already when it is uploaded.
+/// The actor of a quarantine on upload, for bytes that are already quarantined.
 const SYSTEM: &str = "system";
 
-/// How long the picture of a preview is kept, in milliseconds. A client that shows the link again gets a new one.
+/// The time for which the picture of a preview is kept, in milliseconds. A later preview gets a new one.
 const PREVIEWS_MS: i64 = 7 * 24 * 3600 * 1000;
 
-/// A media id that nobody has.
+/// A new media id.
 pub fn new_media_id() -> String {
     random::letters(MEDIA_ID)
 }
 
-/// Refuses if an account has no room for so many more bytes. Whether the server has any is known when they have come: they
-/// may be there already.
+/// Refuses if `length` more bytes would exceed the account's limit. The limit of the server is checked when the bytes
+/// are complete: they may be stored already.
 pub fn check_room(tx: &ReadTx<'_>, settings: &Settings, user_num: i64, length: i64) -> Result<(), Error> {
     let Some(most) = settings.max_bytes_per_account else { return Ok(()) };
     let used = media_users::of_user(tx, user_num)?.media_length;
     if used.saturating_add(length) > most { Err(Error::AccountFull) } else { Ok(()) }
 }
 
-/// Takes the bytes of an upload, if the server has them already or has room for them; answers their number.
+/// Finds the blob of an upload, or stores it if the server's limit allows that; returns its number.
 fn put_blob(tx: &mut Tx<'_>, settings: &Settings, stored: &Stored, now: i64) -> Result<i64, Error> {
     let used = |tx: &ReadTx<'_>| -> Result<i64, Error> {
         Ok(if settings.max_bytes.is_some() { media_users::totals(tx)?.bytes } else { 0 })
@@ -49,7 +49,7 @@ fn put_blob(tx: &mut Tx<'_>, settings: &Settings, stored: &Stored, now: i64) -> 
     blob_num.ok_or_else(|| Error::store("an upload took too long"))
 }
 
-/// Adds an upload whose bytes are complete. Bytes that are quarantined elsewhere are quarantined here too.
+/// Adds an upload whose bytes are complete. Bytes that are quarantined are quarantined here, too.
 pub fn add(tx: &mut Tx<'_>, settings: &Settings, new: &NewMedia, stored: &Stored) -> Result<(), Error> {
     reeve_accounts::users::check_active(tx, new.user_num)?;
     check_room(tx, settings, new.user_num, stored.length)?;
@@ -64,7 +64,7 @@ pub fn add(tx: &mut Tx<'_>, settings: &Settings, new: &NewMedia, stored: &Stored
     Ok(())
 }
 
-/// Gives out a media id before the bytes; answers it and until when they may come.
+/// Creates a media id for a later upload; returns it and its expiry.
 pub fn create(tx: &mut Tx<'_>, settings: &Settings, user_num: i64, now: i64) -> Result<(String, i64), Error> {
     let (waiting, first) = pending::waiting(tx, user_num, now)?;
     if waiting >= settings.max_pending {
@@ -86,8 +86,8 @@ pub fn check_pending(tx: &ReadTx<'_>, media_id: &str, user_num: i64, now: i64) -
     }
 }
 
-/// Adds an upload under the media id that was given out before. The bytes may arrive later than the id expires, if
-/// they began to come before: `began`, in milliseconds.
+/// Adds an upload under a media id created before. The bytes may be complete after the id expires, if the
+/// upload began before: `began`, in milliseconds.
 pub fn add_pending(
     tx: &mut Tx<'_>,
     settings: &Settings,
@@ -100,10 +100,10 @@ pub fn add_pending(
     add(tx, settings, new, stored)
 }
 
-/// Forgets some of the media ids whose bytes never came, and of the pictures of previews that are old.
+/// Deletes a batch of expired media ids and of old pictures of previews.
 pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
     const MOST: i64 = 500;
-    // Bytes that began to come in time may still be on their way.
+    // Uploads that began in time may still be in progress.
     const GRACE_MS: i64 = 24 * 3600 * 1000;
     for picture in media::old_previews(tx, now - PREVIEWS_MS, MOST)? {
         media::delete(tx, &picture, now)?;
@@ -111,7 +111,8 @@ pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
     pending::prune(tx, now - GRACE_MS, MOST)
 }
 
-/// Deletes an upload. Its bytes, if nobody else uploaded the same, are deleted soon after: see [`crate::Library::sweep`].
+/// Deletes an upload. Its bytes, if there is no other upload of them, are deleted soon after: see
+/// [`crate::Library::sweep`].
 pub fn delete(tx: &mut Tx<'_>, ctx: &Ctx, media: &Media) -> Result<bool, Error> {
     let deleted = media::delete(tx, media, ctx.now)?;
     if deleted {
@@ -121,17 +122,17 @@ pub fn delete(tx: &mut Tx<'_>, ctx: &Ctx, media: &Media) -> Result<bool, Error> 
     Ok(deleted)
 }
 
-/// How far a quarantine is.
+/// The progress of a quarantine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// How many uploads are done with.
+    /// The number of completed uploads.
     done: usize,
-    /// Up to which number other uploads of the next one's bytes are done with.
+    /// The number up to which other uploads of the next one's bytes are complete.
     copy: i64,
 }
 
-/// Quarantines uploads and all others with the same bytes, except what is safe from it, beginning where it was left off.
-/// Answers how many were not quarantined before, and where to go on, if there is more to do.
+/// Quarantines uploads and all others with the same bytes, except protected ones, from the position `at`.
+/// Returns the number that were not quarantined before, and the next position, if there is more to do.
 pub fn quarantine(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -144,7 +145,8 @@ pub fn quarantine(
         if room <= 0 {
             return Ok((changed, Some(at)));
         }
-        // It goes before the others: what is uploaded from then on with the same bytes is quarantined from the start.
+        // It is quarantined before the others: later uploads of the same bytes are then quarantined from the
+        // start.
         let first = match at.copy {
             0 => media::find(tx, &upload.media_id)?.filter(|media| !media.safe_from_quarantine),
             _ => None,
@@ -172,8 +174,8 @@ pub fn quarantine(
     Ok((changed, None))
 }
 
-/// Releases some of the quarantined uploads with the same bytes as an upload; answers how many. There may be more until
-/// there is none.
+/// Releases a batch of the quarantined uploads with the same bytes as an upload; returns their number, 0 when
+/// none is left.
 pub fn unquarantine(tx: &mut Tx<'_>, ctx: &Ctx, media_id: &str) -> Result<i64, Error> {
     let Some(found) = media::find(tx, media_id)? else { return Ok(0) };
     let mut changed = 0;
@@ -184,7 +186,7 @@ pub fn unquarantine(tx: &mut Tx<'_>, ctx: &Ctx, media_id: &str) -> Result<i64, E
     Ok(changed)
 }
 
-/// Protects an upload from being quarantined, or not any more; whether there is one.
+/// Sets or removes the protection of an upload from quarantine; returns false if there is no such upload.
 pub fn protect(tx: &mut Tx<'_>, ctx: &Ctx, media_id: &str, safe: bool) -> Result<bool, Error> {
     let found = media::set_safe(tx, media_id, safe)?;
     if found {
@@ -194,7 +196,7 @@ pub fn protect(tx: &mut Tx<'_>, ctx: &Ctx, media_id: &str, safe: bool) -> Result
     Ok(found)
 }
 
-/// Notes that an administrator got an upload although it is quarantined.
+/// Audits that an administrator read a quarantined upload.
 pub fn note_bypass(tx: &mut Tx<'_>, ctx: &Ctx, media_id: &str) -> Result<(), Error> {
     audit::record(tx, ctx, "media.bypass_quarantine", media_id, &json!({}))?;
     Ok(())

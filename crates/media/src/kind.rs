@@ -1,16 +1,16 @@
-//! What bytes are, by how they begin.
+//! Content sniffing: the kind of a file, by its first bytes.
 
 use crate::name::{UNKNOWN_TYPE, essence, is_inline};
 
-/// How much of a file is looked at.
+/// The number of bytes that are inspected.
 pub(crate) const HEAD: usize = 8192;
 
-/// What can be told apart by its bytes.
+/// The kinds of files that can be distinguished by their bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Text,
     Picture,
-    /// Sound or film, which share containers.
+    /// Audio or video, which share containers.
     Recording,
     Other,
 }
@@ -25,9 +25,9 @@ fn kind(essence: &str) -> Kind {
     }
 }
 
-/// The type of a file that was said to be of a type and begins with these bytes, and whether the bytes are evidently of
-/// another kind than was said. Only of what would be shown within a page the latter matters.
-/// A type that nobody said is told by the bytes, as far as can be.
+/// The content type of a file with a declared type and these first bytes, and true if the bytes evidently
+/// contradict the declaration. The latter only matters for types that may be shown inline. A missing type is
+/// sniffed from the bytes, as far as possible.
 pub fn judge(said: &str, head: &[u8]) -> (String, bool) {
     let head = head.get(..HEAD).unwrap_or(head);
     let found = infer::get(head).map(|found| found.mime_type());
@@ -37,7 +37,7 @@ pub fn judge(said: &str, head: &[u8]) -> (String, bool) {
     }
     let disguised = is_inline(said)
         && match (kind(&said_essence), found) {
-            // Signatures are short: a text may begin like anything.
+            // Signatures are short: text may begin with any of them.
             (Kind::Text, Some(found)) => {
                 kind(found) != Kind::Text && head.iter().any(|byte| is_binary(*byte))
             }
@@ -48,7 +48,7 @@ pub fn judge(said: &str, head: &[u8]) -> (String, bool) {
     (said.to_owned(), disguised)
 }
 
-/// Whether a byte does not occur in texts. <https://mimesniff.spec.whatwg.org/#binary-data-byte>
+/// True if a byte does not occur in text. <https://mimesniff.spec.whatwg.org/#binary-data-byte>
 fn is_binary(byte: u8) -> bool {
     matches!(byte, 0..=8 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f)
 }
@@ -94,7 +94,7 @@ mod tests {
             ("application/json", PNG, true),
             ("application/json", b"{}", false),
             ("text/csv", b"", false),
-            // These are never shown within a page.
+            // These are never shown inline.
             ("image/svg+xml", b"<html>", false),
             ("x/y", PNG, false),
         ] {

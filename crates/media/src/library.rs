@@ -1,4 +1,4 @@
-//! All uploads of the server: what is known of them, their bytes, and what is going on with them.
+//! The library: all uploads of the server, their bytes, and work in progress on them.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,34 +18,34 @@ use crate::turns::Turns;
 use crate::upload::{Stored, Trace, Upload};
 use crate::{Error, deeds};
 
-/// How long the name of an object is.
+/// Length of the name of an object.
 const OBJECT: usize = 32;
-/// How often somebody who waits for bytes looks without being told to: finds those that came to another process.
+/// Interval at which a wait for a pending upload reads the database: finds uploads to other processes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What the operator decided about uploads.
+/// The operator's settings for uploads.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where the bytes are kept.
+    /// The store.
     pub store: StoreSettings,
-    /// The longest upload, in bytes.
+    /// Maximum size of an upload, in bytes.
     pub max_upload_bytes: u64,
-    /// How many bytes one account may have uploaded.
+    /// Maximum number of bytes uploaded by one account.
     pub max_bytes_per_account: Option<i64>,
-    /// How many bytes may be stored for all accounts.
+    /// Maximum number of bytes stored for all accounts.
     pub max_bytes: Option<i64>,
-    /// How many media ids of an account may wait for their bytes.
+    /// Maximum number of pending media ids of an account.
     pub max_pending: i64,
-    /// How long a media id waits for its bytes, in milliseconds.
+    /// The lifetime of a pending media id, in milliseconds.
     pub pending_ms: i64,
-    /// The largest picture that thumbnails are made of, in pixels.
+    /// Maximum size of a picture that thumbnails are made of, in pixels.
     pub max_picture_pixels: u64,
-    /// How many thumbnails are made at the same time.
+    /// The number of thumbnails made concurrently.
     pub thumbnail_workers: usize,
 }
 
 impl Settings {
-    /// The usual limits, with the bytes kept here.
+    /// The default limits, with this store.
     pub fn new(store: StoreSettings) -> Self {
         Self {
             store,
@@ -69,7 +69,7 @@ struct Inner {
     abandoned: Abandoned,
     strays: Notify,
     arrivals: Notify,
-    /// At making thumbnails.
+    /// The fair limiter of thumbnails.
     turns: Arc<Turns>,
     refused: Refused,
 }
@@ -100,13 +100,12 @@ impl Library {
         })))
     }
 
-    /// Tries out whether the store takes what it is given, so that a wrong bucket or key is known before somebody
-    /// uploads something.
+    /// Tests the store with a short object, so that a wrong bucket or key is known before the first upload.
     pub async fn probe(&self) -> Result<(), Error> {
         self.store().probe().await
     }
 
-    /// What the operator decided.
+    /// The operator's settings.
     pub fn settings(&self) -> &Settings {
         &self.0.settings
     }
@@ -135,7 +134,7 @@ impl Library {
         self.0.clock.now_ms()
     }
 
-    /// How many thumbnails wait or are being made.
+    /// The number of thumbnails in the queue or in progress.
     pub fn thumbnails_waiting(&self) -> usize {
         self.0.turns.waiting()
     }
@@ -145,7 +144,7 @@ impl Library {
         self.0.strays.notified().await;
     }
 
-    /// Says that there is something to sweep, such as after something was deleted.
+    /// Wakes the sweeper, such as after a deletion.
     pub fn wake_sweeper(&self) {
         self.0.strays.notify_one();
     }
@@ -155,7 +154,7 @@ impl Library {
         self.wake_sweeper();
     }
 
-    /// Begins an upload of an account. From the first byte on it is known that something may be left in the store.
+    /// Begins an upload of an account. From the first byte on its object is known as one that may be orphaned.
     pub async fn begin(&self, user_num: i64) -> Result<Upload, Error> {
         let (object, now) = (random::letters(OBJECT), self.now());
         let writer = self.store().write(&object, user_num);
@@ -164,14 +163,14 @@ impl Library {
         Ok(Upload::new(Trace::new(self.clone(), object), writer, self.settings().max_upload_bytes))
     }
 
-    /// Ends an upload and adds it.
+    /// Completes an upload and adds it.
     pub async fn add(&self, upload: Upload, new: NewMedia) -> Result<(), Error> {
         let library = self.clone();
         self.keep(upload, move |tx, stored| deeds::add(tx, library.settings(), &new, stored)).await
     }
 
-    /// Ends an upload and adds it under the media id that was given out before. `began`: when the upload began, in
-    /// milliseconds.
+    /// Completes an upload and adds it under a media id created before. `began`: the time at which the upload
+    /// began, in milliseconds.
     pub async fn add_pending(&self, upload: Upload, new: NewMedia, began: i64) -> Result<(), Error> {
         let library = self.clone();
         self.keep(upload, move |tx, stored| deeds::add_pending(tx, library.settings(), &new, stored, began))
@@ -200,8 +199,8 @@ impl Library {
         Ok(())
     }
 
-    /// An upload that may be seen, one that is quarantined only `with_quarantined`. If its media id was given out and the
-    /// bytes have not come, waits for them, but not longer than `most` and not when the server stops.
+    /// A visible upload, or a quarantined one `with_quarantined`. If its media id is pending, waits for the
+    /// file, but not longer than `most` and not when the server stops.
     pub async fn find(
         &self,
         media_id: &str,
@@ -240,18 +239,18 @@ impl Library {
         }
     }
 
-    /// Reads a range of an upload, which must lie within it, and notes that somebody did.
+    /// Reads a range of an upload, which must lie within it, and notes the download.
     pub async fn read(&self, media: &Media, range: Range<u64>) -> Result<Content, Error> {
         self.note(media);
         self.store().read(&media.object, range).await
     }
 
-    /// Notes that somebody had an upload.
+    /// Notes a download.
     pub fn note(&self, media: &Media) {
         self.0.accessed.note(&media.media_id, self.now());
     }
 
-    /// Writes down when uploads were last downloaded.
+    /// Writes the times of last downloads.
     pub async fn flush(&self) -> Result<(), DbError> {
         self.0.accessed.flush(self.db()).await
     }

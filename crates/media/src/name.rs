@@ -1,15 +1,15 @@
-//! Names of files and types of content, as clients may give them.
+//! File names and content types from clients.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What is encoded in a name in other letters than ASCII.
+/// The characters that are encoded in a name that is not ASCII.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'~');
-/// The longest name that is kept, in characters.
+/// Maximum length of a stored name, in characters.
 const MOST: usize = 255;
-/// The type of what has none, or an impossible one.
+/// The type of files with no type, or an invalid one.
 pub const UNKNOWN_TYPE: &str = "application/octet-stream";
 
-/// Types that can be shown within a page without danger.
+/// Types that are safe to show inline.
 /// <https://spec.matrix.org/v1.18/client-server-api/#serving-inline-content>
 const INLINE: [&str; 26] = [
     "text/css",
@@ -40,19 +40,19 @@ const INLINE: [&str; 26] = [
     "audio/x-flac",
 ];
 
-/// Characters that control how text is shown, and none that is shown itself.
+/// Invisible characters that control how text is displayed.
 fn is_control(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// A name as it is kept: without control characters, and not too long; `None` if nothing is left.
+/// A name as it is stored: without control characters, and not too long; `None` if nothing is left.
 pub fn clean(name: &str) -> Option<String> {
     let name: String = name.chars().filter(|c| !is_control(*c)).take(MOST).collect();
     Some(name).filter(|name| !name.trim().is_empty())
 }
 
-/// A type as it is kept: what was said, if it can stand in a header.
+/// A type as it is stored: the declared one, if it is valid in a header.
 pub fn media_type(said: Option<&str>) -> String {
     let possible = |said: &&str| {
         !said.is_empty()
@@ -68,13 +68,13 @@ pub(crate) fn essence(media_type: &str) -> String {
     media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// Whether what is of a type can be shown within a page.
+/// True if files of a type can be shown inline.
 pub fn is_inline(media_type: &str) -> bool {
     INLINE.contains(&&*essence(media_type))
 }
 
-/// The value of `Content-Disposition` (RFC 6266): whether to show or to save, and under which name. A name in other
-/// letters than ASCII is given twice, as is and for old programs. Of a path only its end counts.
+/// The value of `Content-Disposition` (RFC 6266): inline or attachment, with the file name. A name that is not
+/// ASCII is given twice, as is and for old clients. Of a path only the last part is used.
 pub fn disposition(inline: bool, name: Option<&str>) -> String {
     let kind = if inline { "inline" } else { "attachment" };
     let name = name.and_then(|name| name.rsplit(['/', '\\']).next()).and_then(clean);
@@ -87,7 +87,7 @@ pub fn disposition(inline: bool, name: Option<&str>) -> String {
             _ => quoted.push('_'),
         }
     }
-    // Old programs take `%` in a quoted name for the beginning of an escape.
+    // Old clients take `%` in a quoted name for the beginning of an escape.
     if name.is_ascii() && !name.contains('%') {
         return format!("{kind}; filename=\"{quoted}\"");
     }

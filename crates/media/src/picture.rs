@@ -1,5 +1,5 @@
-//! Makes pictures smaller: JPEG, PNG, GIF and WebP, still and moving. Decoding is bounded in pixels and memory, whatever
-//! the file says of itself and however it is packed.
+//! Resizing of pictures: JPEG, PNG, GIF and WebP, still and animated. Decoding is bounded in pixels and memory,
+//! whatever the file declares and however it is compressed.
 
 use std::io::Cursor;
 
@@ -17,27 +17,27 @@ use image::{
 use crate::Error;
 use crate::thumbnail::{LARGEST, Size};
 
-/// How good JPEG thumbnails are, from 1 to 100.
+/// Quality of JPEG thumbnails, from 1 to 100.
 const QUALITY: u8 = 82;
-/// From 1 (best) to 30 (fastest): how colours of moving thumbnails are chosen.
+/// Speed of colour quantisation of animated thumbnails, from 1 (best) to 30 (fastest).
 const SPEED: i32 = 10;
-/// Of what moves longer, a still is made.
+/// Maximum number of frames; a longer animation becomes a still picture.
 const MOST_FRAMES: u64 = 400;
-/// Memory for decoding besides the pixels, in bytes.
+/// Memory for decoding beside the pixels, in bytes.
 const SLACK: u64 = 16 * 1024 * 1024;
-/// Memory for what a PNG says of itself, such as a packed colour profile, in bytes.
+/// Memory for the metadata of a PNG, such as a compressed colour profile, in bytes.
 const METADATA: u64 = 8 * 1024 * 1024;
 
-/// What came of making a picture smaller.
+/// The result of resizing.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Shrunk {
-    /// It is small enough as it is; its content type.
+    /// The picture is small enough; its content type.
     AsIs(&'static str),
     /// Its content type and bytes.
     Smaller(&'static str, Vec<u8>),
 }
 
-/// What a file is by its first bytes; refuses what is not a picture that can be decoded.
+/// The format of a file by its first bytes; refuses files that are not decodable pictures.
 pub fn format(head: &[u8]) -> Result<ImageFormat, Error> {
     match image::guess_format(head) {
         Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::Gif | ImageFormat::WebP)) => {
@@ -61,7 +61,7 @@ fn limits(max_pixels: u64) -> Limits {
     limits
 }
 
-/// The decoder of a picture, which was bounded before it read anything.
+/// The decoder of a picture, bounded before it reads anything.
 fn decoder(bytes: &[u8], format: ImageFormat, max_pixels: u64) -> Result<Box<dyn ImageDecoder + '_>, Error> {
     match format {
         ImageFormat::Png => Ok(Box::new(png(bytes, max_pixels)?)),
@@ -78,7 +78,8 @@ fn decoder(bytes: &[u8], format: ImageFormat, max_pixels: u64) -> Result<Box<dyn
     }
 }
 
-/// A decoder of PNG. While it is made it unpacks the colour profile, which is bounded apart from the pixels.
+/// A PNG decoder. Its construction decompresses the colour profile, which is bounded separately from the
+/// pixels.
 fn png(bytes: &[u8], max_pixels: u64) -> Result<PngDecoder<Cursor<&[u8]>>, Error> {
     let pixels = limits(max_pixels);
     let mut metadata = pixels.clone();
@@ -88,14 +89,14 @@ fn png(bytes: &[u8], max_pixels: u64) -> Result<PngDecoder<Cursor<&[u8]>>, Error
     Ok(decoder)
 }
 
-/// A decoder of WebP. It makes room for a chunk before it reads it, so that none may be longer than the file.
+/// A WebP decoder. It allocates a chunk before it reads it, so no chunk may be longer than the file.
 fn webp(bytes: &[u8]) -> Result<WebPDecoder<Cursor<&[u8]>>, Error> {
     let mut rest = bytes.get(12..).unwrap_or_default();
     while let Some((head, after)) = rest.split_at_checked(8) {
         let [.., a, b, c, d] = head else { break };
         let length = usize::try_from(u32::from_le_bytes([*a, *b, *c, *d])).unwrap_or(usize::MAX);
         rest = match after.get(length..) {
-            // Chunks begin at even places.
+            // Chunks begin at even offsets.
             Some(after) => after.get(length % 2..).unwrap_or_default(),
             None => return Err(Error::NotAPicture),
         };
@@ -108,7 +109,7 @@ pub fn dimensions(bytes: &[u8]) -> Result<(u32, u32), Error> {
     Ok(decoder(bytes, format(bytes)?, 0)?.dimensions())
 }
 
-/// Makes a picture fit a size. What moves goes on moving if `animated`, else its first frame is taken.
+/// Resizes a picture to fit a size. An animation is kept if `animated`, else its first frame is used.
 pub fn shrink(bytes: &[u8], size: Size, animated: bool, max_pixels: u64) -> Result<Shrunk, Error> {
     let format = format(bytes)?;
     let mut decoder = decoder(bytes, format, max_pixels)?;
@@ -128,17 +129,17 @@ pub fn shrink(bytes: &[u8], size: Size, animated: bool, max_pixels: u64) -> Resu
     {
         return Ok(Shrunk::Smaller(ImageFormat::Gif.to_mime_type(), smaller));
     }
-    // The decoder counts what it needs besides.
+    // The decoder accounts for its further memory.
     limits(max_pixels).reserve(decoder.total_bytes()).map_err(refuse)?;
     let picture = DynamicImage::from_decoder(decoder).map_err(refuse)?;
-    // What is smaller is turned faster.
+    // Smaller pictures are rotated faster.
     let (width, height) = turned(orientation, (size.width, size.height));
     let mut picture = Size { width, height, ..size }.apply(&picture);
     picture.apply_orientation(orientation);
     still(&picture, format)
 }
 
-/// Width and height after a picture was turned upright.
+/// Width and height after a picture was rotated upright.
 fn turned(orientation: Orientation, (width, height): (u32, u32)) -> (u32, u32) {
     match orientation {
         Orientation::Rotate90
@@ -172,7 +173,7 @@ fn still(picture: &DynamicImage, format: ImageFormat) -> Result<Shrunk, Error> {
     Ok(Shrunk::Smaller(kind.to_mime_type(), out))
 }
 
-/// Whether a picture has more than one frame.
+/// True if a picture has more than one frame.
 fn moves(bytes: &[u8], format: ImageFormat, max_pixels: u64) -> Result<bool, Error> {
     Ok(match format {
         ImageFormat::Gif => frames(bytes, format, max_pixels)?.take(2).flatten().count() > 1,
@@ -199,7 +200,7 @@ fn frames(bytes: &[u8], format: ImageFormat, max_pixels: u64) -> Result<Frames<'
     }
 }
 
-/// All frames, smaller, as GIF; `None` if they are too many.
+/// All frames, resized, as GIF; `None` if they are too many.
 fn moving(frames: Frames<'_>, size: Size, pixels: u64, max_pixels: u64) -> Result<Option<Vec<u8>>, Error> {
     // Decoding costs time for each pixel of each frame.
     let most = (max_pixels.saturating_mul(4) / pixels.max(1)).min(MOST_FRAMES);
@@ -219,7 +220,7 @@ fn moving(frames: Frames<'_>, size: Size, pixels: u64, max_pixels: u64) -> Resul
     Ok(Some(out))
 }
 
-/// Which part of a picture is shown, and how large.
+/// The part of a picture that is shown, and its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Plan {
     /// The left and upper edge, width and height of the part.
@@ -229,12 +230,12 @@ struct Plan {
 }
 
 impl Size {
-    /// Whether a picture need not be made smaller.
+    /// True if a picture need not be resized.
     fn holds(self, (width, height): (u32, u32)) -> bool {
         width <= self.width && height <= self.height
     }
 
-    /// Nothing is ever made larger.
+    /// The resizing plan. Pictures are never enlarged.
     fn plan(self, (width, height): (u32, u32)) -> Plan {
         let wider = u64::from(width) * u64::from(self.height) > u64::from(height) * u64::from(self.width);
         if self.holds((width, height)) {
@@ -249,7 +250,7 @@ impl Size {
             return Plan { part: (0, 0, width, height), to };
         }
         let (shown, to) = if width <= self.width || height <= self.height {
-            // It covers the frame in no larger size: only cut.
+            // The frame is covered without enlarging: the picture is only cropped.
             let cut = (width.min(self.width), height.min(self.height));
             (cut, cut)
         } else if wider {
@@ -269,7 +270,7 @@ impl Size {
     }
 }
 
-/// `a` times `of` divided by `to`; at least 1, so that something is seen of a picture however flat.
+/// `a` times `of` divided by `to`; at least 1, so that a very flat picture stays visible.
 fn share(a: u32, of: u32, to: u32) -> u32 {
     u32::try_from(u64::from(a) * u64::from(of) / u64::from(to.max(1))).unwrap_or(u32::MAX).max(1)
 }
@@ -359,7 +360,7 @@ mod tests {
         assert_eq!(shrunk(scale(20, 20), false, PIXELS), ("image/png", (20, 10), 1));
         assert_eq!(shrunk(scale(100, 100), true, PIXELS), ("image/gif", (0, 0), 0));
         assert_eq!(shrunk(scale(100, 100), false, PIXELS), ("image/png", (100, 50), 1));
-        // Too much to decode: its first frame.
+        // Too many pixels to decode: the first frame is used.
         let many = gif(100, 50, 5);
         let few = shrink(&many, scale(20, 20), true, 5000).unwrap();
         assert_eq!(of(few), ("image/png", (20, 10), 1));
@@ -377,13 +378,13 @@ mod tests {
         assert_eq!(refused(b"", PIXELS), no_picture);
         assert_eq!(refused(b"<svg/>", PIXELS), no_picture);
         assert_eq!(refused(&picture[..picture.len() / 2], PIXELS), no_picture);
-        // A header that promises 65,000 × 65,000 pixels.
+        // A header that declares 65,000 × 65,000 pixels.
         let mut bomb = picture.clone();
         bomb[16..24].copy_from_slice(&[0, 0, 0xfd, 0xe8, 0, 0, 0xfd, 0xe8]);
         assert!([no_picture, too_large].contains(&refused(&bomb, PIXELS)));
     }
 
-    /// A still of 16 bits a sample and four samples a pixel, of which only the header is there.
+    /// A still picture of 16 bits a sample and four samples a pixel, of which only the header is present.
     fn deep(width: u32, height: u32) -> Vec<u8> {
         let picture = DynamicImage::ImageRgba16(image::ImageBuffer::from_pixel(1, 1, Rgba([1, 2, 3, 4])));
         let mut bytes = encoded(&picture, ImageFormat::Png);
@@ -411,14 +412,14 @@ mod tests {
     fn chunks_end_within_the_file() {
         let mut bytes = encoded(&photo(200, 100), ImageFormat::WebP);
         assert_eq!(dimensions(&bytes).unwrap(), (200, 100));
-        // What follows the picture says that it is 4 GB long.
+        // The chunk after the picture declares a length of 4 GB.
         bytes.extend(*b"EXIF\xf0\xff\xff\xff");
         assert_eq!(dimensions(&bytes).unwrap_err().to_string(), Error::NotAPicture.to_string());
     }
 
     #[test]
     fn upright() {
-        // A JPEG whose EXIF says that it lies on its side.
+        // A JPEG whose EXIF declares that it is rotated.
         let exif = [
             0xff, 0xe1, 0, 0x22, b'E', b'x', b'i', b'f', 0, 0, b'M', b'M', 0, 0x2a, 0, 0, 0, 8, 0, 1, 0x01,
             0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0,

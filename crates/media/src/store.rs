@@ -1,7 +1,7 @@
-//! Where bytes are kept: a local folder, or a bucket of an S3-compatible service.
+//! The media store: a local folder, or a bucket of an S3-compatible service.
 //!
-//! An object is written once, under a name that nobody knows before it is complete. So a local file needs no temporary
-//! name; it is durable (file and folder are synced) when writing ends.
+//! An object is written once, under a name that nothing refers to before it is complete. So a local file needs
+//! no temporary name; it is durable (file and folder are synced) when writing ends.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -25,31 +25,31 @@ use reeve_model::random;
 use crate::Error;
 use crate::turns::Turns;
 
-/// How much of a local file is read or written at a time.
+/// Size of a read or write of a local file.
 pub(crate) const CHUNK: usize = 256 * 1024;
-/// How much is sent to a bucket at a time; services take no less.
+/// Size of a part of a multipart upload; services accept no smaller parts.
 const PART: usize = 5 * 1024 * 1024;
-/// So many objects are sent to a bucket at the same time: each has a part in memory.
+/// Maximum number of concurrent uploads to a bucket: each has a part in memory.
 const SENDERS: usize = 16;
-/// So many of them are of one account.
+/// Maximum number of these for one account.
 const SENDERS_EACH: usize = 4;
-/// How long one request to a bucket may take; of one that reads, until the answer begins.
+/// Timeout of a request to a bucket; for a read, until the response begins.
 const REQUEST: Duration = Duration::from_mins(2);
-/// How long a bucket may pause while it is read. All of it takes as long as the client who gets it does.
+/// Maximum pause of a bucket while it is read. The whole read takes as long as the client's download.
 const PAUSE: Duration = Duration::from_secs(30);
-/// How long after its beginning reading still goes on where it breaks off.
+/// Time after the beginning of a read in which an interrupted read is resumed.
 const RETRY_WITHIN: Duration = Duration::from_hours(6);
-/// How long trying out a bucket may take.
+/// Timeout of the test of a bucket.
 const PROBE: Duration = Duration::from_secs(30);
-/// How often a request that tries out a bucket is repeated: a reason is wanted soon.
+/// Number of attempts of a request that tests a bucket: the reason of a failure is wanted soon.
 const PROBE_TRIES: usize = 1;
-/// How long connecting to a bucket may take.
+/// Timeout of connecting to a bucket.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Where bytes are to be kept.
+/// The settings of the store.
 #[derive(Clone, Debug)]
 pub enum StoreSettings {
-    /// In this folder, which is made if need be.
+    /// A folder, which is created if missing.
     Folder(PathBuf),
     /// In a bucket.
     Bucket(BucketSettings),
@@ -68,11 +68,11 @@ pub struct BucketSettings {
     pub access_key_id: String,
     /// The access key.
     pub secret_access_key: String,
-    /// What the names of objects begin with; may be blank.
+    /// The prefix of all object names; may be empty.
     pub prefix: String,
-    /// Whether the bucket is a part of the path of URLs, and not of the host name.
+    /// True if the bucket is a part of the path of URLs, and not of the host name.
     pub path_style: bool,
-    /// A folder in which uploads wait until they are complete.
+    /// A folder in which uploads are collected until they are complete.
     pub spool: PathBuf,
 }
 
@@ -82,15 +82,15 @@ impl std::fmt::Debug for BucketSettings {
     }
 }
 
-/// What was asked for.
+/// The requested bytes.
 pub enum Content {
-    /// All of it.
+    /// All of them.
     Whole(Bytes),
-    /// A piece at a time.
+    /// A stream of pieces.
     Pieces(BoxStream<'static, io::Result<Bytes>>),
 }
 
-/// Keeps bytes.
+/// The media store.
 #[derive(Clone)]
 pub(crate) enum Store {
     Folder(Arc<Path>),
@@ -128,13 +128,13 @@ impl Store {
         }
     }
 
-    /// Writes a short object, reads it and deletes it. A folder was tried out when it was opened.
+    /// Writes a short object, reads it and deletes it. A folder is tested when it is opened.
     pub(crate) async fn probe(&self) -> Result<(), Error> {
         match self {
             Self::Folder(_) => Ok(()),
             Self::Bucket(bucket) => tokio::time::timeout(PROBE, bucket.probe())
                 .await
-                .unwrap_or_else(|_| Err("it does not answer in time".into()))
+                .unwrap_or_else(|_| Err("it does not respond in time".into()))
                 .map_err(|error| {
                     let reason = with_causes(&*error);
                     Error::Store(format!("cannot use the bucket {}: {reason}", bucket.name))
@@ -188,7 +188,7 @@ impl Store {
         }
     }
 
-    /// Deletes an object, if it is there.
+    /// Deletes an object, if it exists.
     pub(crate) async fn delete(&self, object: &str) -> Result<(), Error> {
         match self {
             Self::Folder(folder) => {
@@ -207,7 +207,7 @@ impl Store {
     }
 }
 
-/// An error with what caused it, as far as its own text does not say so.
+/// An error with its causes, as far as its own text does not contain them.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -224,7 +224,7 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 
 impl Bucket {
     fn open(settings: &BucketSettings) -> Result<Self, Error> {
-        // The HTTP client takes the cryptography of the process; whoever was first chose the same.
+        // The HTTP client uses the cryptography provider of the process; any earlier choice was the same one.
         drop(rustls::crypto::ring::default_provider().install_default());
         let options = || ClientOptions::new().with_connect_timeout(CONNECT).with_allow_http(true);
         let mut builder = AmazonS3Builder::new()
@@ -260,13 +260,13 @@ impl Bucket {
     }
 
     async fn probe(&self) -> Result<(), Box<dyn std::error::Error>> {
-        // A name of its own, since other processes may try out the bucket at the same time.
+        // A unique name, since other processes may test the bucket at the same time.
         let key = self.key(&format!("probe-{}", random::letters(16)));
         let sent = b"probe".as_slice();
         self.prober.put(&key, sent.into()).await?;
         let read = self.prober.get(&key).await?.bytes().await?;
         self.prober.delete(&key).await?;
-        if read == sent { Ok(()) } else { Err("it does not return what it was given".into()) }
+        if read == sent { Ok(()) } else { Err("it does not return the bytes that were written".into()) }
     }
 
     fn key(&self, object: &str) -> Key {
@@ -280,8 +280,8 @@ pub(crate) enum Writer {
         path: PathBuf,
         file: Option<File>,
     },
-    /// What is for a bucket waits in a file without a name until it is complete: so it is sent as fast as the bucket takes
-    /// it, and what breaks off has sent nothing.
+    /// An object for a bucket is collected in a file without a name until it is complete: so it is sent as fast
+    /// as the bucket accepts it, and an interrupted upload has sent nothing.
     Spooled {
         bucket: Arc<Bucket>,
         key: Key,
@@ -292,7 +292,7 @@ pub(crate) enum Writer {
 }
 
 impl Writer {
-    /// Writes on. Runs on a thread that may wait.
+    /// Writes the next bytes. Runs on a blocking thread.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let file = match self {
             Self::File { path, file } => {
@@ -312,7 +312,7 @@ impl Writer {
         file.as_mut().map_or(Ok(()), |file| file.write_all(bytes))
     }
 
-    /// Ends an object: when this returns it is complete and durable.
+    /// Completes an object: when this returns it is complete and durable.
     pub(crate) async fn finish(self) -> Result<(), Error> {
         match self {
             Self::File { path, file } => {
@@ -332,7 +332,7 @@ impl Writer {
 }
 
 impl Bucket {
-    /// Sends what waits in a file, in one request if it is short.
+    /// Sends a collected file, in one request if it is short.
     async fn send(&self, key: &Key, file: Option<File>, length: u64) -> Result<(), Error> {
         let Some(file) = file else {
             return self.client.put(key, PutPayload::new()).await.map(drop).map_err(Error::store);
@@ -350,7 +350,7 @@ impl Bucket {
         if sent.is_err()
             && let Err(error) = upload.abort().await
         {
-            tracing::warn!(%error, "parts of an upload stay in the bucket until it drops them itself");
+            tracing::warn!(%error, "parts of an upload stay in the bucket until its lifecycle rule deletes them");
         }
         sent
     }
@@ -370,12 +370,12 @@ async fn send_parts(
     upload.complete().await.map(drop).map_err(Error::store)
 }
 
-/// Reads what is sent next. Some services want all parts but the last to be of one length.
+/// Reads the next part. Some services require all parts except the last to be of one length.
 async fn part(file: File, left: u64) -> Result<(Bytes, Rest), Error> {
     blocking(move || piece(file, left, PART).map_err(Error::store)).await
 }
 
-/// Where an object is: a folder for its first two letters keeps folders small.
+/// The path of an object: a folder for its first two letters keeps folders small.
 fn path(folder: &Path, object: &str) -> PathBuf {
     let (head, tail) = object.split_at_checked(2).unwrap_or(("", object));
     folder.join(head).join(tail)
@@ -401,7 +401,7 @@ fn create(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Opens a file and reads its first piece at once, so that a file that is not there is known before an answer begins.
+/// Opens a file and reads its first piece at once, so that a missing file is known before a response begins.
 async fn read_file(path: PathBuf, name: String, range: Range<u64>) -> Result<Content, Error> {
     let (first, rest) = blocking(move || {
         let open = || -> io::Result<_> {
@@ -427,16 +427,16 @@ async fn read_file(path: PathBuf, name: String, range: Range<u64>) -> Result<Con
     Ok(Content::Pieces(stream::once(async { Ok(first) }).chain(pieces).boxed()))
 }
 
-/// What is not there was just deleted; otherwise the store has lost it, and the operator must know.
+/// A missing object was just deleted; otherwise the store has lost it, and the operator must know.
 fn missing(object: &str) -> Error {
-    tracing::warn!(object, "an object is not in the media store");
+    tracing::warn!(object, "an object is missing in the media store");
     Error::NotFound
 }
 
-/// What is left of a file: it, and how many bytes.
+/// The rest of a file, and its length.
 type Rest = Option<(File, u64)>;
 
-/// Reads the next piece of a file, of which so many bytes are wanted, but no more than `most` at a time.
+/// Reads the next piece of a file of which `left` bytes are wanted, at most `most` at a time.
 fn piece(file: File, left: u64, most: usize) -> io::Result<(Bytes, Rest)> {
     let length = left.min(most as u64);
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(most));
@@ -448,7 +448,7 @@ fn piece(file: File, left: u64, most: usize) -> io::Result<(Bytes, Rest)> {
     Ok((Bytes::from(bytes), (left > 0).then_some((file, left))))
 }
 
-/// Runs what waits for a disk.
+/// Runs blocking work.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {

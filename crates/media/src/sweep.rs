@@ -1,4 +1,4 @@
-//! Deletes what is in the store and belongs to nothing.
+//! Deletion of orphaned objects.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,16 +8,16 @@ use reeve_store::media_objects::{self, Doomed};
 use crate::Error;
 use crate::library::Library;
 
-/// Bytes that began to be written so long ago are not being written any more, whatever became of the process.
+/// The age at which an object in progress counts as abandoned, whatever became of its process.
 const ABANDONED_MS: i64 = 24 * 3600 * 1000;
-/// How many objects are deleted between two looks at the database.
+/// Maximum number of objects deleted between two reads of the database.
 const BATCH: i64 = 100;
 
-/// Uploads that broke off in this process.
+/// Uploads that were interrupted in this process.
 #[derive(Default)]
 pub(crate) struct Abandoned {
     objects: Mutex<Vec<String>>,
-    /// Held by whoever sweeps.
+    /// Held during a sweep.
     broom: tokio::sync::Mutex<()>,
 }
 
@@ -32,8 +32,9 @@ impl Abandoned {
 }
 
 impl Library {
-    /// Deletes what belongs to nothing: what broke off, what was deleted, second copies. What was so before is gone
-    /// after it. Can be broken off at any point and run by several processes at a time.
+    /// Deletes orphaned objects: interrupted uploads, deleted uploads, second copies. Every object that was
+    /// orphaned before the call is deleted. It can be interrupted at any point and run by several processes at
+    /// a time.
     pub async fn sweep(&self) -> Result<(), Error> {
         let _broom = self.abandoned().broom.lock().await;
         while let Some(object) = self.abandoned().pop() {
@@ -63,17 +64,17 @@ impl Library {
                 })
                 .await?;
         }
-        // What cannot be deleted keeps nothing else; it is tried again next time.
+        // An object that cannot be deleted does not stop the others; it is retried next time.
         failure.map_or(Ok(()), Err)
     }
 
-    /// Gives up whatever a former process was writing. Only for a process that has the store for itself.
+    /// Abandons the uploads of a former process. Only for a process that has the store to itself.
     pub async fn give_up_former(&self) -> Result<(), Error> {
         self.doom_before(i64::MAX).await
     }
 
     async fn doom_before(&self, before: i64) -> Result<(), Error> {
-        // There are few; looking costs less than writing.
+        // There are few; a read costs less than a write.
         while self.db().read(move |tx| media_objects::has_abandoned(tx, before)).await? {
             self.db().write(move |tx| media_objects::doom_abandoned(tx, before, BATCH)).await?;
         }

@@ -1,4 +1,4 @@
-//! Thumbnails: which sizes there are, and making and keeping them.
+//! Thumbnails: their sizes, creation and storage.
 //! <https://spec.matrix.org/v1.18/client-server-api/#thumbnails>
 
 use std::collections::HashMap;
@@ -14,29 +14,29 @@ use crate::picture::{self, Shrunk};
 use crate::store::{Content, blocking};
 use crate::turns::Turn;
 
-/// How much of a file tells what it is.
+/// Number of bytes that identify the format.
 const HEAD: u64 = 64;
-/// The longest file that is looked at as a picture, in bytes.
+/// Maximum size of a file that is decoded, in bytes.
 const LONGEST: u64 = 64 * 1024 * 1024;
-/// How many thumbnails of one who asks are made, or stand in the line with those of others.
+/// Maximum number of thumbnails of one requester that are in progress or in the common queue.
 pub(crate) const EACH: usize = 8;
-/// How much is remembered of which no thumbnail can be made.
+/// Maximum number of remembered failures.
 const MOST_REFUSED: usize = 10_000;
-/// The largest width and height that can be asked for, in pixels.
+/// Maximum width and height in a request, in pixels.
 pub const LARGEST: u32 = 65_535;
 
-/// A size in which thumbnails are made.
+/// A size of thumbnails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
-    /// The greatest width, in pixels.
+    /// Maximum width, in pixels.
     pub width: u32,
-    /// The greatest height, in pixels.
+    /// Maximum height, in pixels.
     pub height: u32,
-    /// Whether the picture is cut to this shape; else all of it is shown, within this frame.
+    /// True to crop the picture to this shape; else all of it is shown, within this frame.
     pub crop: bool,
 }
 
-/// All sizes, so that not every wish makes another file.
+/// All sizes, so that not every requested size creates another file.
 const SIZES: [Size; 8] = [
     Size { width: 32, height: 32, crop: true },
     Size { width: 96, height: 96, crop: true },
@@ -49,8 +49,8 @@ const SIZES: [Size; 8] = [
 ];
 
 impl Size {
-    /// The smallest of the sizes that is at least as large as what is wished; of what is larger than all of them, the
-    /// picture as large as it is.
+    /// The smallest size that is at least as large as the requested one; for larger requests, the size of the
+    /// picture.
     pub fn for_wish(wish: Self) -> Self {
         let enough =
             |size: &&Self| size.crop == wish.crop && size.width >= wish.width && size.height >= wish.height;
@@ -59,7 +59,7 @@ impl Size {
     }
 }
 
-/// What no thumbnail can be made of, so that it is not fetched and decoded again and again.
+/// Files that no thumbnail can be made of, so that they are not fetched and decoded again.
 #[derive(Default)]
 pub(crate) struct Refused(Mutex<HashMap<ThumbnailKey, Refusal>>);
 
@@ -92,8 +92,8 @@ impl Refused {
     }
 }
 
-/// Does work that takes long on a thread that may wait. The turn lasts as long as the work does, also when nobody waits for
-/// it any more.
+/// Runs long work on a blocking thread. The permit is held as long as the work runs, even if the request is
+/// cancelled.
 async fn during<T: Send + 'static>(
     turn: Turn,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
@@ -109,15 +109,15 @@ async fn during<T: Send + 'static>(
 pub struct Made {
     /// Its content type.
     pub media_type: String,
-    /// How long it is, in bytes.
+    /// Its length, in bytes.
     pub length: u64,
     /// Its bytes.
     pub content: Content,
 }
 
 impl Library {
-    /// A thumbnail of an upload: one that was made before, one that is made now and kept, or the picture itself if it
-    /// is small enough. `who` asks: an account or an address.
+    /// A thumbnail of an upload: an existing one, a new one that is stored, or the picture itself if it is
+    /// small enough. `who` is the requester: an account or an address.
     pub async fn thumbnail(
         &self,
         who: &str,
@@ -152,14 +152,14 @@ impl Library {
             return Err(Error::PictureTooLarge);
         }
         let turn = self.turns().take(who).await?;
-        // Somebody else may have made it meanwhile, or tried to.
+        // Another request may have made it meanwhile, or failed to.
         if let Some(thumbnail) = self.made(key).await? {
             return self.open_thumbnail(media, thumbnail).await;
         }
         self.refused().check(key)?;
         let bytes = self.store().read_all(&media.object, 0..length).await?;
         let max_pixels = self.settings().max_picture_pixels;
-        // The turn ends when the thumbnail is kept, so that who waits for the same finds it.
+        // The permit is held until the thumbnail is stored, so that waiting requests find it.
         let (shrunk, _turn) =
             during(turn, move || picture::shrink(&bytes, size, key.animated, max_pixels)).await?;
         match shrunk {
@@ -233,7 +233,7 @@ mod tests {
             ended.recv().map_err(Error::store)
         }));
         begun.await.unwrap();
-        // Whoever asked is gone; the work is not.
+        // The request is gone; the work is not.
         request.abort();
         assert!(request.await.is_err());
         assert_eq!(turns.waiting(), 1);

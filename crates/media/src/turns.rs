@@ -1,4 +1,5 @@
-//! Turns at what is scarce: few for each who asks, so that nobody takes all of them, and few for all together.
+//! A fair limiter: bounded concurrent work, with a smaller bound for each requester, so that none takes all
+//! permits.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,14 +10,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::Error;
 
-/// How long one waits for its turn.
+/// Maximum time to wait for a permit.
 const TURN: Duration = Duration::from_secs(20);
-/// More than this do not wait in the line of all: they are refused.
+/// Maximum length of the common queue: further requests are refused.
 const MOST_WAITING: usize = 200;
-/// So many may be known who do not wait for anything any more.
+/// Maximum number of remembered requesters without requests.
 const MOST_IDLE: usize = 1000;
 
-/// Turns to be taken.
+/// The limiter.
 pub(crate) struct Turns {
     each: usize,
     of: Mutex<HashMap<String, Arc<Semaphore>>>,
@@ -24,7 +25,7 @@ pub(crate) struct Turns {
     waiting: AtomicUsize,
 }
 
-/// Somebody's turn, or place in the line.
+/// A permit, or a place in the queue.
 pub(crate) struct Turn {
     turns: Arc<Turns>,
     _own: OwnedSemaphorePermit,
@@ -38,19 +39,19 @@ impl Drop for Turn {
 }
 
 impl Turns {
-    /// So many turns at a time, and places for so many of each who asks in turn or in line; who has more to do waits with it
-    /// out of the way of others.
+    /// At most `all` permits at a time, and at most `each` held or queued per requester; further requests of
+    /// the same requester wait outside the common queue.
     pub(crate) fn new(all: usize, each: usize) -> Arc<Self> {
         let (of, waiting) = (Mutex::default(), AtomicUsize::new(0));
         Arc::new(Self { each, of, all: Arc::new(Semaphore::new(all.max(1))), waiting })
     }
 
-    /// How many have a turn or stand in the line for one.
+    /// The number of permits held and of requests in the common queue.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Waits for a turn. It is held until it is dropped.
+    /// Waits for a permit. It is held until it is dropped.
     pub(crate) async fn take(self: &Arc<Self>, who: &str) -> Result<Turn, Error> {
         let line = async {
             let own = self.of(who).acquire_owned().await.map_err(Error::store)?;
@@ -90,7 +91,7 @@ mod tests {
         let turns = Turns::new(3, 2);
         let first = turns.take("a").await.unwrap();
         let _second = turns.take("a").await.unwrap();
-        // A third one waits, which keeps nobody else from anything.
+        // A third request waits, without blocking others.
         assert!(turns.take("a").now_or_never().is_none());
         let _other = turns.take("b").await.unwrap();
         assert_eq!(turns.waiting(), 3);

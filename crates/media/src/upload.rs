@@ -1,4 +1,4 @@
-//! An upload on its way to the store.
+//! An upload in progress.
 
 use sha2::{Digest as _, Sha256};
 
@@ -7,7 +7,7 @@ use crate::kind::HEAD;
 use crate::library::Library;
 use crate::store::{CHUNK, Writer, blocking};
 
-/// Bytes that are on their way to the store. Dropped before it is kept, it leaves nothing behind.
+/// Bytes on their way to the store. If it is dropped before it is kept, its object is deleted.
 pub struct Upload {
     /// `None` only while it is lent to another thread, or after a failure.
     pen: Option<Pen>,
@@ -17,15 +17,16 @@ pub struct Upload {
     most: u64,
 }
 
-/// What writes. A request may be given up at any time while it is lent to a thread: then that thread drops it, so that the
-/// object is never given up before the last that is done to it.
+/// The writer. If a request is cancelled while the writer is lent to a thread, that thread drops it, so that
+/// the object is never abandoned before the last operation on it.
 struct Pen {
     writer: Writer,
     hash: Sha256,
     trace: Trace,
 }
 
-/// What an upload may have left in the store. Dropped before it is settled, it is swept away.
+/// A guard for an object in the store. If it is dropped before it is settled, the object is queued for
+/// deletion.
 pub(crate) struct Trace {
     library: Library,
     object: String,
@@ -37,7 +38,7 @@ impl Trace {
         Self { library, object, settled: false }
     }
 
-    /// Says that the bytes belong to something now, or are known not to.
+    /// Settles the guard: the bytes belong to an upload now, or are known not to be stored.
     pub(crate) fn settle(mut self) {
         self.settled = true;
     }
@@ -51,14 +52,14 @@ impl Drop for Trace {
     }
 }
 
-/// What came of an upload: its bytes are complete and durable, and belong to nothing yet.
+/// The result of an upload: its bytes are complete and durable, and not referred to yet.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// Where the bytes are.
+    /// The name of the object.
     pub object: String,
     /// Their SHA-256, in lower-case hexadecimal.
     pub sha256: String,
-    /// How many they are.
+    /// Their number.
     pub length: i64,
 }
 
@@ -68,12 +69,12 @@ impl Upload {
         Self { pen, buffer: Vec::new(), head: Vec::new(), length: 0, most }
     }
 
-    /// How the bytes begin.
+    /// The first bytes.
     pub fn head(&self) -> &[u8] {
         &self.head
     }
 
-    /// Takes the next bytes.
+    /// Writes the next bytes.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.length += bytes.len() as u64;
         if self.length > self.most {
@@ -86,7 +87,7 @@ impl Upload {
     }
 
     async fn flush(&mut self) -> Result<(), Error> {
-        let mut pen = self.pen.take().ok_or_else(|| Error::store("an upload went on after it failed"))?;
+        let mut pen = self.pen.take().ok_or_else(|| Error::store("an upload continued after it failed"))?;
         let mut buffer = std::mem::take(&mut self.buffer);
         let (pen, buffer) = blocking(move || {
             pen.hash.update(&buffer);
@@ -99,7 +100,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Ends the upload: its bytes are complete and durable after this.
+    /// Completes the upload: its bytes are then complete and durable.
     pub(crate) async fn finish(mut self) -> Result<(Stored, Trace), Error> {
         self.flush().await?;
         let Pen { writer, hash, trace } =
@@ -107,7 +108,7 @@ impl Upload {
         let sha256 = hash.finalize().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
         let length = i64::try_from(self.length).map_err(|_| Error::TooLarge)?;
         let stored = Stored { object: trace.object.clone(), sha256, length };
-        // In a task of its own, which comes to an end even if the request is given up.
+        // In a separate task, which ends even if the request is cancelled.
         let finishing = tokio::spawn(async move { writer.finish().await.map(|()| trace) });
         Ok((stored, finishing.await.map_err(Error::store)??))
     }

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 const BUCKET: &str = "uploads";
 
-/// An S3-compatible service over a folder; answers its URL.
+/// An S3-compatible service over a folder; returns its URL.
 async fn service(folder: &Path) -> String {
     std::fs::create_dir(folder.join(BUCKET)).unwrap();
     let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder).unwrap());
@@ -109,7 +109,7 @@ impl Site {
         }
     }
 
-    /// Sweeps until nothing is left that belongs to nothing.
+    /// Sweeps until no orphaned object is left.
     async fn swept(&self) {
         for _ in 0..1000 {
             self.library.sweep().await.unwrap();
@@ -117,7 +117,7 @@ impl Site {
                 return;
             }
         }
-        panic!("something stays in the bucket that belongs to nothing");
+        panic!("an orphaned object stays in the bucket");
     }
 
     /// The names of the objects in the bucket.
@@ -160,7 +160,7 @@ async fn what_breaks_off() {
     drop(upload);
     site.swept().await;
     assert_eq!(site.objects(), [""; 0]);
-    // Given up while its last bytes are on their way.
+    // Cancelled while its last bytes are being sent.
     let mut upload = site.library.begin(site.user_num).await.unwrap();
     upload.write(&[1; 1000]).await.unwrap();
     let new = NewMedia { media_id: deeds::new_media_id(), user_num: site.user_num, ..NewMedia::default() };
@@ -209,7 +209,7 @@ async fn a_bucket_is_tried_out() {
     let site = Site::new("key").await;
     site.library.probe().await.unwrap();
     assert_eq!(site.objects(), [""; 0]);
-    // Nobody is there.
+    // Nothing listens there.
     let StoreSettings::Bucket(mut bucket) = site.library.settings().store.clone() else { panic!("a bucket") };
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     bucket.endpoint = Some(format!("http://127.0.0.1:{port}"));

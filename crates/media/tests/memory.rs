@@ -1,16 +1,17 @@
-//! What decoding a picture costs that unpacks to much more than it is.
+//! Memory of decoding a picture that decompresses to much more than its size.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where something is not as it says")]
 
 use reeve_media::picture::{self, Shrunk};
 use reeve_media::thumbnail::Size;
 
-/// What the colour profile unpacks to, in bytes.
+/// Decompressed size of the colour profile, in bytes.
 const PROFILE: usize = 500 * 1024 * 1024;
-/// How much memory a thumbnail of a small picture may take, in bytes.
+/// Maximum memory of a thumbnail of a small picture, in bytes.
 const MOST: u64 = 48 * 1024 * 1024;
 
-/// So many zero bytes, packed (RFC 1950, RFC 1951): one zero, and then the longest repetition again and again.
+/// `length` zero bytes, compressed (RFC 1950, RFC 1951): one zero, and then the longest repetition again and
+/// again.
 fn packed_zeros(length: usize) -> Vec<u8> {
     let (mut out, mut bits, mut count) = (vec![0x78, 0x01], 0_u32, 0);
     let mut push = |value: u32, width: u32| {
@@ -41,7 +42,7 @@ fn chunk(kind: [u8; 4], data: &[u8]) -> Vec<u8> {
     [&u32::try_from(data.len()).unwrap().to_be_bytes(), body.as_slice(), &(!crc).to_be_bytes()].concat()
 }
 
-/// The most memory that this process ever had, in bytes.
+/// The peak memory of this process, in bytes.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -53,7 +54,7 @@ fn a_profile_that_unpacks_to_much_is_left_packed() {
     let mut png = Vec::new();
     let picture = image::DynamicImage::new_rgb8(100, 50);
     picture.write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png).unwrap();
-    // Behind the signature and the header.
+    // After the signature and the header.
     let profile = [b"icc\0\0".as_slice(), &packed_zeros(PROFILE)].concat();
     png.splice(33..33, chunk(*b"iCCP", &profile));
 

@@ -1,4 +1,4 @@
-//! Where the time comes from. Nothing else in Reeve asks the operating system for it.
+//! The clock. Nothing else in Reeve asks the operating system for the time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -41,7 +41,7 @@ impl Clock {
     }
 }
 
-/// A point of the monotonic clock, to measure how long something took. Never shown to a user.
+/// A point of the monotonic clock, to measure durations. Never shown to a user.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
 pub fn monotonic() -> Instant {
     Instant::now()

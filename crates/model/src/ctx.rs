@@ -1,33 +1,33 @@
-//! What every deed is told about its cause: when, where, and by whom.
+//! The context of a deed: time, server, request and actor.
 
 use std::sync::Arc;
 
 use crate::clock::Clock;
 
-/// Who is behind a deed. An administrative deed is attributed to its actor in the audit log.
+/// The actor of a deed. An administrative deed is attributed to its actor in the audit log.
 #[derive(Clone, Debug)]
 pub struct Actor {
-    /// The full Matrix user id of the account that acts; for the command line, `cli`.
+    /// The full Matrix user id of the acting account; for the command line, `cli`.
     pub user_id: Arc<str>,
-    /// The address the request came from, where it came over the network.
+    /// The address of the client, if the request came over the network.
     pub ip: Option<Arc<str>>,
 }
 
-/// The circumstances of a deed. Cheap to clone; a deed that runs twice sees the same circumstances.
+/// The context of a deed. Cheap to clone; a deed that runs twice sees the same context.
 #[derive(Clone, Debug)]
 pub struct Ctx {
-    /// When the deed happens, in milliseconds since the Unix epoch.
+    /// The time of the deed, in milliseconds since the Unix epoch.
     pub now: i64,
     /// The name of this homeserver.
     pub server_name: Arc<str>,
     /// The id of the request that caused the deed.
     pub request_id: Arc<str>,
-    /// Who acts, if somebody does.
+    /// The actor, if there is one.
     pub actor: Option<Actor>,
 }
 
 impl Ctx {
-    /// Circumstances of a deed that nobody asked for, such as a step of a job.
+    /// The context of a deed without a request, such as a step of a job.
     pub fn system(clock: &Clock, server_name: &Arc<str>, cause: &str) -> Self {
         Self {
             now: clock.now_ms(),

@@ -1,14 +1,14 @@
-//! User identifiers: their shape, and which names a new account may have.
+//! User identifiers: their form, and the rules for names of new accounts.
 //!
-//! Grammar: <https://spec.matrix.org/v1.18/appendices/#user-identifiers>. Identifiers of existing accounts
-//! are only looked at for their shape, since historical ones break the grammar.
+//! Grammar: <https://spec.matrix.org/v1.18/appendices/#user-identifiers>. Only the form of identifiers of
+//! existing accounts is checked, since historical ones break the grammar.
 
 use std::fmt;
 
-/// The longest user id that an account can be created with, in characters.
+/// Maximum length of the user id of a new account, in characters.
 pub const MAX_USER_ID: usize = 255;
 
-/// Why a text is not a user id.
+/// The reason why a text is not a user id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
     /// It does not start with `@`.
@@ -28,22 +28,22 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// Splits a user id of any server into localpart and server name, looking at its shape only.
+/// Splits a user id of any server into localpart and server name; checks only its form.
 pub fn split(user_id: &str) -> Result<(&str, &str), Malformed> {
     user_id.strip_prefix('@').ok_or(Malformed::Sigil)?.split_once(':').ok_or(Malformed::NoDomain)
 }
 
-/// The localpart of a user id; the whole text where it has not the shape of one.
+/// The localpart of a user id; the whole text if it is not of that form.
 pub fn localpart(user_id: &str) -> &str {
     split(user_id).map_or(user_id, |(localpart, _)| localpart)
 }
 
-/// Whether the text after the first `:` is this server's name. Says nothing about the sigil.
+/// True if the text after the first `:` is this server's name. The sigil is not checked.
 pub fn domain_is(user_id: &str, server_name: &str) -> bool {
     user_id.split_once(':').is_some_and(|(_, domain)| domain == server_name)
 }
 
-/// Why a name cannot be given to a new account.
+/// The reason why a name is not allowed for a new account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadName {
     /// It has characters outside `a-z 0-9 . _ = - / +`.
@@ -72,8 +72,8 @@ impl fmt::Display for BadName {
 
 impl std::error::Error for BadName {}
 
-/// Checks the grammar of a new account's name, all but [`BadName::Numeric`], which is decided only after
-/// it is known that nobody has the name.
+/// Checks the grammar of a new account's name, except [`BadName::Numeric`], which is checked only after it is
+/// known that the name is free.
 pub fn check_new_localpart(localpart: &str, server_name: &str) -> Result<(), BadName> {
     let allowed = |c: char| {
         c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '=' | '_' | '-' | '.' | '/' | '+')
@@ -93,7 +93,7 @@ pub fn check_new_localpart(localpart: &str, server_name: &str) -> Result<(), Bad
     Ok(())
 }
 
-/// Whether a name has digits only, as guests' names do.
+/// True if a name has digits only, like guests' names.
 pub fn is_numeric(localpart: &str) -> bool {
     !localpart.is_empty() && localpart.bytes().all(|b| b.is_ascii_digit())
 }

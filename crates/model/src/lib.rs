@@ -1,4 +1,4 @@
-//! What things are in Reeve: identifiers, accounts, devices, time and randomness. No I/O, no async.
+//! Basic types of Reeve: identifiers, accounts, devices, time and randomness. No I/O, no async.
 
 pub mod clock;
 pub mod ctx;

@@ -1,17 +1,17 @@
-//! Tokens: positions in the stream of what clients sync, in the form in which clients carry them.
+//! Sync tokens: positions in the stream, in the form in which clients carry them.
 //!
-//! Each token says in which epoch its position was given out. An epoch begins with each start of a server and has a name
-//! that no other epoch ever had, so that a database that was restored from a backup knows which positions belong to its
-//! own past. Tokens from before there were epochs have none.
+//! Each token names the epoch in which its position was given out. An epoch begins with each start of a server
+//! and has a unique name, so that a database that was restored from a backup knows which positions belong to
+//! its own past. Tokens from before there were epochs have none.
 
 use std::fmt;
 
-/// A stretch of the stream's history.
+/// An epoch: a part of the stream's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Epoch(String);
 
 impl Epoch {
-    /// The epoch of this name: ASCII letters and digits, not more than 32; `None` for another text.
+    /// The epoch of this name: ASCII letters and digits, at most 32; `None` for any other text.
     pub fn new(name: &str) -> Option<Self> {
         let fits = (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
         fits.then(|| Self(name.to_owned()))
@@ -23,7 +23,7 @@ impl Epoch {
     }
 }
 
-/// Splits off the epoch, which stands behind a dot; `None` if what stands there is none.
+/// Splits off the epoch after the dot; `None` if it is malformed.
 fn split(text: &str) -> Option<(&str, Option<Epoch>)> {
     match text.split_once('.') {
         None => Some((text, None)),
@@ -31,25 +31,25 @@ fn split(text: &str) -> Option<(&str, Option<Epoch>)> {
     }
 }
 
-/// Writes the epoch behind what came before.
+/// Appends the epoch.
 fn write_epoch(epoch: Option<&Epoch>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     epoch.map_or(Ok(()), |epoch| write!(f, ".{}", epoch.name()))
 }
 
-/// Decimal digits of a number that is not negative.
+/// Decimal digits of a non-negative number.
 fn number(text: &str) -> Option<i64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| digits)
 }
 
-/// A place in the stream: right behind a position. `s40_38.qWeRtYuI` in full, `s40` at the shortest; lists that had
-/// plain numbers as tokens once still read these.
+/// A place in the stream: just after a position. In full `s40_38.qWeRtYuI`, in short `s40`; lists that once had
+/// plain numbers as tokens still read these.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// The position.
     pub pos: i64,
-    /// The position up to which the client knows the messages to its device, of which there may be too many for one
-    /// answer. Not above `pos`.
+    /// The position up to which the client has the to-device messages, of which there may be too many for one
+    /// response. Not above `pos`.
     pub to_device: i64,
     /// The epoch in which the token was given out.
     pub epoch: Option<Epoch>,
@@ -83,16 +83,16 @@ impl fmt::Display for Token {
     }
 }
 
-/// A state of a connection of sliding sync: `7_3_40_0.qWeRtYuI`.
+/// The state of a sliding-sync connection: `7_3_40_0.qWeRtYuI`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlidingToken {
     /// The number of the connection.
     pub connection: i64,
-    /// The version of the connection, which says how far the client knows each room.
+    /// The version of the connection, which determines how much of each room the client has.
     pub version: i64,
-    /// The position in the stream up to which the client knows everything but rooms.
+    /// The position in the stream up to which the client has everything except rooms.
     pub upto: i64,
-    /// How many answers with the same version came before, as no two tokens are equal.
+    /// The number of earlier responses with the same version, since no two tokens are equal.
     pub round: i64,
     /// The epoch in which the token was given out.
     pub epoch: Option<Epoch>,

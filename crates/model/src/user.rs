@@ -6,46 +6,46 @@ pub type UserType = String;
 /// A local account, as stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
-    /// The number that stands for the account in every other table.
+    /// The number that identifies the account in all other tables.
     pub num: i64,
     /// The full Matrix user id.
     pub user_id: String,
-    /// When the account was created: milliseconds, always a whole second.
+    /// The time of creation: milliseconds, always a whole second.
     pub created_ts: i64,
-    /// The display name; `None` when there is none, `Some("")` when it was blanks only.
+    /// The display name; `None` if there is none, `Some("")` if it consisted of spaces only.
     pub displayname: Option<String>,
     /// The avatar, normally an `mxc://` URI; stored as given.
     pub avatar_url: Option<String>,
-    /// What kind of account it is; `None` for an ordinary one.
+    /// The kind of account; `None` for an ordinary one.
     pub user_type: Option<UserType>,
-    /// Whether it is a guest.
+    /// True for a guest.
     pub is_guest: bool,
-    /// Whether it administers the server.
+    /// True for a server administrator.
     pub admin: bool,
-    /// Whether it was retired: it cannot log in and its name stays taken.
+    /// True if it was deactivated: it cannot log in and its name stays taken.
     pub deactivated: bool,
-    /// Whether it is locked: its sessions rest until it is unlocked.
+    /// True if it is locked: its sessions are refused until it is unlocked.
     pub locked: bool,
-    /// Whether what it sends is silently dropped.
+    /// True if its messages are silently dropped.
     pub shadow_banned: bool,
-    /// Whether it may only read and leave.
+    /// True if it may only read and leave rooms.
     pub suspended: bool,
-    /// Whether its messages are hidden from later joiners.
+    /// True if its messages are hidden from people who join later.
     pub erased: bool,
     /// The application service that registered it in an exclusive namespace.
     pub appservice_id: Option<String>,
     /// The version of the policy it consented to.
     pub consent_version: Option<String>,
-    /// The version of the policy a server notice was sent for.
+    /// The version of the policy for which a server notice was sent.
     pub consent_server_notice_sent: Option<String>,
-    /// When it consented, in milliseconds.
+    /// The time of consent, in milliseconds.
     pub consent_ts: Option<i64>,
-    /// When it was last seen, in milliseconds.
+    /// The time when it was last seen, in milliseconds.
     pub last_seen_ts: Option<i64>,
 }
 
 impl User {
-    /// An ordinary account of which nothing but its user id and the time of its creation is known.
+    /// An ordinary account with only a user id and a time of creation.
     pub fn new(user_id: String, created_ts: i64) -> Self {
         Self {
             num: 0,

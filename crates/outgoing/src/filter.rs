@@ -1,5 +1,5 @@
-//! Which addresses the server talks to. Others choose where it sends requests, so by that alone nobody may reach what
-//! only the server can reach.
+//! The filter for destinations of the server's requests. Users choose where the server sends requests, so a
+//! request must not reach what only the server can reach.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -33,38 +33,38 @@ const INSIDE_V4: [Ipv4Net; 15] = [
     v4(240, 0, 0, 0, 4),
 ];
 
-/// All public addresses begin so.
+/// The prefix of all public addresses.
 const PUBLIC_V6: Ipv6Net = v6(0x2000, 0, 0, 3);
 
-/// Networks among those that are not public nevertheless.
+/// Networks within it that are not public.
 /// <https://www.iana.org/assignments/iana-ipv6-special-registry>
 const INSIDE_V6: [Ipv6Net; 3] = [v6(0x2001, 0, 0, 23), v6(0x2001, 0xdb8, 0, 32), v6(0x3fff, 0, 0, 20)];
 
-/// Addresses that stand for IPv4 addresses behind a translator (NAT64), in their last 32 bits.
+/// Addresses that represent IPv4 addresses behind a translator (NAT64), in their last 32 bits.
 const TRANSLATED: Ipv6Net = v6(0x64, 0xff9b, 0, 96);
-/// Addresses that stand for IPv4 addresses (6to4), in the 32 bits after the prefix.
+/// Addresses that represent IPv4 addresses (6to4), in the 32 bits after the prefix.
 const TUNNELLED: Ipv6Net = v6(0x2002, 0, 0, 16);
 
-/// Says which addresses may be talked to.
+/// The filter.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     allowed: Vec<IpNet>,
 }
 
 impl Filter {
-    /// Lets through what is public, and these networks.
+    /// A filter that allows public addresses, and these networks.
     pub fn new(allowed: Vec<IpNet>) -> Self {
         Self { allowed }
     }
 
-    /// Whether an address may be talked to.
+    /// True if requests to an address are allowed.
     pub fn allows(&self, address: IpAddr) -> bool {
         let address = meant(address);
         self.allowed.iter().any(|network| network.contains(&address)) || is_public(address)
     }
 }
 
-/// The IPv4 address that an IPv6 address stands for, if it does.
+/// The IPv4 address that an IPv6 address represents, if it does.
 fn meant(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address.to_canonical() else { return address.to_canonical() };
     let [_, second, third, .., seventh, eighth] = v6.segments();

@@ -1,8 +1,7 @@
-//! Requests that this server makes: to push gateways, to web pages of which it shows previews, and to the server that
-//! takes its e-mail.
+//! Requests that this server makes: to push gateways, to web pages for previews, and to the mail server.
 //!
-//! Where requests go, but for e-mail, is chosen by others. So every address is checked, the very one that is connected to, and so again at
-//! each redirect; and every request has an end, in time and in size.
+//! Users choose the destinations, except that of e-mail. So every address is checked: exactly the one that is
+//! connected to, and again at each redirect. Every request is bounded in time and in size.
 
 mod filter;
 mod mail;
@@ -23,32 +22,32 @@ use url::{Host, Url};
 pub use filter::Filter;
 pub use mail::{Mail, MailSettings, MailTls, Mailer, is_sender};
 
-/// How long connecting may take.
+/// Timeout of connecting.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// How long a connection that nobody needs stays open.
+/// Time for which an idle connection is kept open.
 const IDLE_FOR: Duration = Duration::from_mins(1);
-/// How many such connections one host gets.
+/// Maximum number of idle connections to one host.
 const MOST_IDLE: usize = 16;
 
-/// Why there is no answer.
+/// The reason why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The URL is not one of HTTP.
-    #[error("only http and https URLs are asked")]
+    /// The URL is not an HTTP URL.
+    #[error("only http and https URLs are allowed")]
     Scheme,
-    /// The address is inside, and the settings do not allow it.
+    /// The address is inside the network, and the settings do not allow it.
     #[error("the address is not on the public internet")]
     Inside,
-    /// It took too long.
-    #[error("no answer in time")]
+    /// The request timed out.
+    #[error("no response in time")]
     Timeout,
-    /// The answer is longer than wanted.
-    #[error("the answer is too long")]
+    /// The response is too long.
+    #[error("the response is too long")]
     TooLong,
     /// Too many redirects, or one that leads nowhere.
-    #[error("redirected too often, or to nowhere")]
+    #[error("too many redirects, or an invalid one")]
     Redirects,
-    /// There is no connection, or it broke.
+    /// The connection failed.
     #[error("{0}")]
     Failed(String),
 }
@@ -58,7 +57,7 @@ impl From<reqwest::Error> for Error {
         if error.is_timeout() {
             return Self::Timeout;
         }
-        // The URL may hold what is nobody's business.
+        // The URL may contain private data.
         let error = error.without_url();
         let mut cause: &dyn std::error::Error = &error;
         while let Some(source) = cause.source() {
@@ -71,32 +70,32 @@ impl From<reqwest::Error> for Error {
     }
 }
 
-/// The certificates of authorities that this system has. Reading them takes a while, so it is done once.
+/// The root certificates of this system. Loading them is slow, so it is done once.
 static AUTHORITIES: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     let (known, _) = roots.add_parsable_certificates(found.certs);
     if known == 0 {
-        tracing::warn!("this system has no certificates of authorities: no https request will succeed");
+        tracing::warn!("this system has no root certificates: no https request will succeed");
     }
     Arc::new(roots)
 });
 
-/// What a request may cost.
+/// The limits of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How long everything may take, redirects included.
+    /// Timeout of the whole request, redirects included.
     pub time: Duration,
-    /// How many bytes of a body are taken.
+    /// Maximum size of the response body, in bytes.
     pub bytes: usize,
-    /// How many redirects are followed.
+    /// Maximum number of redirects.
     pub redirects: usize,
 }
 
-/// What came back.
+/// A response.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The URL that answered, after redirects.
+    /// The final URL, after redirects.
     pub url: Url,
     /// The status.
     pub status: StatusCode,
@@ -106,12 +105,12 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// Whether a URL is one of HTTP, to a host. Whether requests to that host are allowed is only known when one is made.
+/// True if a URL is an HTTP URL with a host. The address of the host is checked when a request is made.
 pub fn is_http(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https") && url.has_host()
 }
 
-/// Makes requests. Cheap to clone.
+/// The HTTP client. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     client: Client,
@@ -119,7 +118,7 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// A maker of requests that call themselves `user_agent`.
+    /// A client with this `User-Agent`.
     pub fn new(filter: Filter, user_agent: &str) -> Result<Self, Error> {
         let failed = |error: rustls::Error| Error::Failed(error.to_string());
         let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -141,7 +140,7 @@ impl Outgoing {
         Ok(Self { client, filter })
     }
 
-    /// Checks what a URL itself says: its scheme, and an address that stands in it. Names are looked up when asked.
+    /// Checks the URL itself: its scheme, and a literal address. Names are resolved when a request is made.
     pub fn check(&self, url: &Url) -> Result<(), Error> {
         if !is_http(url) {
             return Err(Error::Scheme);
@@ -167,7 +166,7 @@ impl Outgoing {
         .unwrap_or(Err(Error::Timeout))
     }
 
-    /// Fetches something. `accept` looks at the head of the final answer; what it does not want is not fetched.
+    /// Fetches a URL. `accept` inspects the head of the final response; a refused body is not fetched.
     pub async fn get(
         &self,
         url: &Url,
@@ -202,7 +201,7 @@ impl Outgoing {
     }
 }
 
-/// Where an answer sends on to.
+/// The target of a redirect.
 fn redirect(response: &Response) -> Option<String> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -211,7 +210,7 @@ fn redirect(response: &Response) -> Option<String> {
     Some(String::from_utf8_lossy(location.as_bytes()).into_owned())
 }
 
-/// The whole answer, if it is not too long.
+/// The whole response body, if it is not too long.
 async fn take(mut response: Response, most: usize) -> Result<Answer, Error> {
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await? {
@@ -228,12 +227,12 @@ async fn take(mut response: Response, most: usize) -> Result<Answer, Error> {
     })
 }
 
-/// A name stands for inside addresses only.
+/// All addresses of a name are inside the network.
 #[derive(Debug, thiserror::Error)]
-#[error("all addresses of the host are inside")]
+#[error("all addresses of the host are inside the network")]
 struct AllInside;
 
-/// Looks names up and hands on the addresses that may be talked to, and no others: these are connected to.
+/// Resolves names to the allowed addresses only: these are connected to.
 struct Resolver(Arc<Filter>);
 
 impl Resolve for Resolver {

@@ -1,4 +1,4 @@
-//! E-mail, through one SMTP server that the operator names.
+//! E-mail, through one SMTP server that the operator sets.
 
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
@@ -10,42 +10,42 @@ use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 
-/// How long each step of talking to the server may take.
+/// Timeout of each step of the SMTP dialogue.
 const STEP_WITHIN: Duration = Duration::from_secs(15);
-/// How long all of it may take.
+/// Timeout of the whole delivery.
 const SENT_WITHIN: Duration = Duration::from_mins(1);
 
-/// How the connection to the server is encrypted.
+/// The encryption of the connection to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailTls {
-    /// From the beginning.
+    /// TLS from the beginning.
     Tls,
-    /// After a greeting; a server that cannot is not used.
+    /// STARTTLS; a server without it is not used.
     StartTls,
-    /// Not at all.
+    /// No encryption.
     None,
 }
 
-/// The server that takes e-mail.
+/// The mail server.
 #[derive(Clone)]
 pub struct MailSettings {
     /// Its name or address.
     pub host: String,
-    /// Its port; the usual one of the kind of encryption if none.
+    /// Its port; by default that of the kind of encryption.
     pub port: Option<u16>,
-    /// How the connection is encrypted.
+    /// The encryption of the connection.
     pub tls: MailTls,
-    /// User name and password, if it wants them.
+    /// User name and password, if it requires them.
     pub credentials: Option<(String, String)>,
-    /// Who writes: `name@example.org` or `Name <name@example.org>`.
+    /// The sender: `name@example.org` or `Name <name@example.org>`.
     pub from: String,
-    /// What the sending server calls itself.
+    /// The name of this server in the SMTP greeting.
     pub server_name: String,
 }
 
 impl fmt::Debug for MailSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without the credentials.
+        // The credentials are left out.
         f.debug_struct("MailSettings")
             .field("host", &self.host)
             .field("from", &self.from)
@@ -53,7 +53,7 @@ impl fmt::Debug for MailSettings {
     }
 }
 
-/// Whether this can stand as the sender of e-mail.
+/// True if this is a valid sender of e-mail.
 pub fn is_sender(from: &str) -> bool {
     from.parse::<Mailbox>().is_ok()
 }
@@ -61,23 +61,23 @@ pub fn is_sender(from: &str) -> bool {
 /// An e-mail.
 #[derive(Clone, Debug)]
 pub struct Mail {
-    /// The address it goes to.
+    /// The address of the recipient.
     pub to: String,
     /// The subject.
     pub subject: String,
-    /// What it says, as text.
+    /// The text part.
     pub text: String,
-    /// The same, as HTML.
+    /// The HTML part.
     pub html: String,
-    /// An address at which the receiver can ask for no more of its kind, with one request.
+    /// A URL for one-click unsubscription.
     pub unsubscribe: Option<String>,
-    /// Something that no other mail has.
+    /// A unique id.
     pub id: String,
-    /// When it is written, in milliseconds.
+    /// The time of the mail, in milliseconds.
     pub now: i64,
 }
 
-/// Sends e-mail. Cheap to clone.
+/// The mailer. Cheap to clone.
 #[derive(Clone)]
 pub struct Mailer {
     transport: AsyncSmtpTransport<Tokio1Executor>,
@@ -86,7 +86,7 @@ pub struct Mailer {
 }
 
 impl Mailer {
-    /// For a server. Nothing is connected to before there is something to send.
+    /// A mailer for a server. It connects when there is a mail to send.
     pub fn new(settings: &MailSettings) -> Result<Self, String> {
         let from = settings
             .from
@@ -111,25 +111,25 @@ impl Mailer {
         Ok(Self { transport: builder.build(), from, server_name: name })
     }
 
-    /// Sends a mail. When this answers, the server has taken it over.
+    /// Sends a mail. When this returns, the mail server has accepted it.
     pub async fn send(&self, mail: &Mail) -> Result<(), String> {
         let message = self.message(mail)?;
         match tokio::time::timeout(SENT_WITHIN, self.transport.send(message)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("the mail server did not answer in time".to_owned()),
+            Err(_) => Err("the mail server did not respond in time".to_owned()),
         }
     }
 
     fn message(&self, mail: &Mail) -> Result<Message, String> {
-        let to = mail.to.parse().map_err(|_| "the address cannot be written to".to_owned())?;
+        let to = mail.to.parse().map_err(|_| "the address is invalid".to_owned())?;
         let date = UNIX_EPOCH + Duration::from_millis(u64::try_from(mail.now).unwrap_or_default());
         let mut builder = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, to))
             .date(date)
             .message_id(Some(format!("<{}@{}>", mail.id, self.server_name)))
-            // Nobody's automatic answer is wanted.
+            // Suppresses automatic replies.
             .raw_header(header("Auto-Submitted", "auto-generated"))
             .subject(mail.subject.clone());
         if let Some(url) = &mail.unsubscribe {

@@ -1,8 +1,8 @@
 //! Previews of web pages, for links in messages.
 //! <https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1mediapreview_url>
 //!
-//! A page is fetched once for all who ask at the same time, and remembered for a while; its picture is kept with the
-//! uploads.
+//! Concurrent requests for a page share one fetch, whose result is cached for a while; its picture is stored as
+//! an upload.
 
 pub mod page;
 
@@ -20,27 +20,27 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{OnceCell, Semaphore};
 use url::Url;
 
-/// How many previews are remembered.
+/// Maximum number of cached previews.
 const MOST_KNOWN: usize = 1000;
-/// How long, in milliseconds.
+/// Lifetime of a cached preview, in milliseconds.
 const KNOWN_MS: i64 = 3_600_000;
-/// How long it is remembered that there is none.
+/// Lifetime of a cached failure, in milliseconds.
 const FAILED_MS: i64 = 60_000;
-/// How many pages are fetched at the same time.
+/// Maximum number of concurrent fetches.
 const AT_ONCE: usize = 16;
-/// The longest page that is read; what people are told stands at its beginning, but scripts may stand there too.
+/// Limits of a page. The relevant data is at its beginning, but often after scripts.
 const PAGE: Limits = Limits { time: Duration::from_secs(15), bytes: 4 * 1024 * 1024, redirects: 5 };
-/// How many pictures of a page are tried.
+/// Maximum number of pictures of a page that are tried.
 const MOST_PICTURES: usize = 3;
-/// The longest address, in bytes.
+/// Maximum length of a URL, in bytes.
 const MOST_URL: usize = 4096;
 
-/// What the operator decided about previews.
+/// The operator's settings for previews.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The longest picture, in bytes.
+    /// Maximum size of a picture, in bytes.
     pub max_picture_bytes: usize,
-    /// The language in which pages are asked for, as in `Accept-Language`.
+    /// The language of pages, as in `Accept-Language`.
     pub language: String,
 }
 
@@ -50,13 +50,13 @@ impl Default for Settings {
     }
 }
 
-/// Why there is no preview.
+/// The reason why there is no preview.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// The address is not one of the web.
+    /// The URL is not that of a web page.
     #[error("The URL cannot be previewed")]
     Unsuitable,
-    /// The address is inside.
+    /// The address is inside the network.
     #[error("The URL leads to an address inside the network")]
     Inside,
     /// The page cannot be fetched.
@@ -84,7 +84,7 @@ struct Known {
     until: i64,
 }
 
-/// Makes previews.
+/// The preview service.
 pub struct Previews {
     server_name: Arc<str>,
     outgoing: Outgoing,
@@ -96,7 +96,7 @@ pub struct Previews {
 }
 
 impl Previews {
-    /// A maker of previews that has made none.
+    /// A service with an empty cache.
     pub fn new(
         server_name: Arc<str>,
         outgoing: Outgoing,
@@ -108,14 +108,14 @@ impl Previews {
         Self { server_name, outgoing, library, clock, settings, known, turns }
     }
 
-    /// The preview of an address. Its picture, if it is fetched now, belongs to the account.
+    /// The preview of a URL. Its picture, if it is fetched now, belongs to the account.
     pub async fn preview(&self, user_num: i64, address: &str) -> Answer {
         let mut url = Url::parse(address).map_err(|_| Error::Unsuitable)?;
         if url.as_str().len() > MOST_URL || !url.username().is_empty() || url.password().is_some() {
             return Err(Error::Unsuitable);
         }
         self.outgoing.check(&url)?;
-        // What stands behind the `#` is the reader's business.
+        // The fragment does not change the page.
         url.set_fragment(None);
         let known = self.known(url.as_str());
         let answer = known.get_or_init(|| self.make(user_num, &url)).await.clone();
@@ -125,7 +125,7 @@ impl Previews {
         answer
     }
 
-    /// The place of an answer, given or to be given.
+    /// The cache entry of a URL, filled or to be filled.
     fn known(&self, url: &str) -> Arc<OnceCell<Answer>> {
         let now = self.clock.now_ms();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -162,7 +162,7 @@ impl Previews {
             |status: StatusCode, headers: &HeaderMap| status.is_success() && self.is_short_enough(headers);
         let found = self.outgoing.get(url, Some(&self.settings.language), limits, is_wanted).await?;
         let Some(found) = found else {
-            return Err(Error::Fetch("there is nothing that can be shown".to_owned()));
+            return Err(Error::Fetch("the page has no content for a preview".to_owned()));
         };
         let (kind, charset) = media_type(&found.headers);
         let mut preview = Map::new();
@@ -188,13 +188,13 @@ impl Previews {
         Ok(Arc::new(preview))
     }
 
-    /// Whether what is announced is a page or a picture of bearable length.
+    /// True if the headers announce a page or a picture of acceptable length.
     fn is_short_enough(&self, headers: &HeaderMap) -> bool {
         let (kind, _) = media_type(headers);
         let most = match &*kind {
             "text/html" | "application/xhtml+xml" => PAGE.bytes,
             _ if kind.starts_with("image/") => self.settings.max_picture_bytes,
-            // Of other things nothing is told, so that nothing needs to be fetched.
+            // Other types have no preview, so they are not fetched.
             _ => return false,
         };
         let announced =
@@ -202,7 +202,7 @@ impl Previews {
         announced.is_none_or(|length| length <= most)
     }
 
-    /// Fetches a picture and adds it to a preview; whether it did.
+    /// Fetches a picture and adds it to a preview; returns true on success.
     async fn fetch_picture(
         &self,
         user_num: i64,
@@ -226,7 +226,8 @@ impl Previews {
         }
     }
 
-    /// Stores a picture and adds it to a preview; whether it did. What only pretends to be a picture is left out.
+    /// Stores a picture and adds it to a preview; returns true on success. Files that are not pictures are left
+    /// out.
     async fn keep_picture(
         &self,
         user_num: i64,
@@ -245,7 +246,7 @@ impl Previews {
             ..NewMedia::default()
         };
         if let Err(error) = self.library.add_bytes(new, bytes).await {
-            tracing::info!(%error, "the picture of a preview is not kept");
+            tracing::info!(%error, "the picture of a preview is not stored");
             return false;
         }
         preview.insert("og:image".to_owned(), json!(format!("mxc://{}/{media_id}", self.server_name)));
@@ -257,21 +258,21 @@ impl Previews {
     }
 }
 
-/// What a picture is and how large.
+/// The format and the size of a picture.
 struct Shape {
     media_type: &'static str,
     width: u32,
     height: u32,
 }
 
-/// Looks at the beginning of a picture; `None` if it is none of a kind that clients are shown.
+/// Reads the beginning of a picture; `None` if it is not of a supported format.
 fn shape(bytes: &[u8]) -> Option<Shape> {
     let format = picture::format(bytes).ok()?;
     let (width, height) = picture::dimensions(bytes).ok()?;
     Some(Shape { media_type: format.to_mime_type(), width, height })
 }
 
-/// The media type that an answer announces, and its `charset`.
+/// The media type that a response announces, and its `charset`.
 fn media_type(headers: &HeaderMap) -> (String, Option<String>) {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut parts = value.split(';');

@@ -1,4 +1,4 @@
-//! What a web page says of itself, for people: OpenGraph properties, and what stands for them where there are none.
+//! Extraction of OpenGraph properties from a web page, with substitutes if they are absent.
 //! <https://ogp.me/>
 
 use std::collections::BTreeMap;
@@ -7,29 +7,30 @@ use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 use html5gum::emitters::default::{DefaultEmitter, StartTag};
 use html5gum::{Token, Tokenizer};
 
-/// Where in a document its encoding must be named.
+/// The part of a document in which its encoding must be declared, in bytes.
 const HEAD: usize = 1024;
-/// How many OpenGraph properties are kept.
+/// Maximum number of OpenGraph properties.
 const MOST_PROPERTIES: usize = 50;
-/// How long a value may be, in characters.
+/// Maximum length of a value, in characters.
 const MOST_VALUE: usize = 1000;
-/// So many silent elements are known to be open within each other.
+/// Maximum depth of nested silent elements.
 const DEEPEST: usize = 100;
-/// How much text of a page stands for a description, in characters.
+/// Maximum length of text used as a description, in characters.
 const MOST_TEXT: usize = 300;
 
-/// What was found in a page.
+/// The data found in a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// OpenGraph properties: name, such as `og:title`, and value. Without those of pictures.
     pub properties: BTreeMap<String, String>,
-    /// Addresses of pictures, the best first, as they stand in the page.
+    /// URLs of pictures, the best first, as written in the page.
     pub pictures: Vec<String>,
-    /// What relative addresses refer to, if that is not the page itself.
+    /// The base of relative URLs, if it is not the page itself.
     pub base: Option<String>,
 }
 
-/// Bytes of a document as text: by a byte order mark, what the server said, what the document says, or a guess.
+/// Decodes the bytes of a document: by a byte order mark, the response header, the document's declaration, or a
+/// guess.
 pub fn decode(bytes: &[u8], said: Option<&str>) -> String {
     let by_label = |label: &str| Encoding::for_label(label.trim().as_bytes());
     let marked = Encoding::for_bom(bytes).map(|(encoding, _)| encoding);
@@ -38,7 +39,7 @@ pub fn decode(bytes: &[u8], said: Option<&str>) -> String {
     encoding.decode(bytes).0.into_owned()
 }
 
-/// The encoding that a document names in its beginning.
+/// The encoding that a document declares at its beginning.
 fn declared(bytes: &[u8]) -> Option<String> {
     let head = String::from_utf8_lossy(bytes.get(..HEAD).unwrap_or(bytes)).to_ascii_lowercase();
     // `<meta charset=…>`, `<meta … content="text/html; charset=…">`, `<?xml … encoding="…"?>`.
@@ -49,7 +50,7 @@ fn declared(bytes: &[u8]) -> Option<String> {
     value.get(..end).filter(|label| !label.is_empty()).map(str::to_owned)
 }
 
-/// Texts in these are not what a page says.
+/// Elements whose text is not content.
 const SILENT: [&str; 14] = [
     "script", "style", "noscript", "template", "svg", "head", "header", "nav", "aside", "footer", "form",
     "button", "iframe", "select",
@@ -74,15 +75,15 @@ pub fn read(html: &str) -> Page {
 #[derive(Default)]
 struct Reader {
     page: Page,
-    /// Other ways to say the same: by OpenGraph property.
+    /// Substitute properties, by OpenGraph property.
     instead: BTreeMap<&'static str, String>,
     other_pictures: Vec<String>,
     title: Option<String>,
     heading: Option<String>,
     said: String,
-    /// The title or heading whose text comes.
+    /// The title or heading that the parser is in.
     within: Option<&'static str>,
-    /// The silent elements that are open.
+    /// The open silent elements.
     silent: Vec<&'static str>,
 }
 
@@ -121,7 +122,7 @@ impl Reader {
                 self.heading = Some(String::new());
                 self.within = Some("h1");
             }
-            // Where the head ends need not be said.
+            // The end tag of the head is optional.
             b"body" => self.silent.clear(),
             name if !tag.self_closing && self.silent.len() < DEEPEST => {
                 self.silent.extend(SILENT.iter().find(|silent| silent.as_bytes() == name));
@@ -131,7 +132,7 @@ impl Reader {
         self.end_word();
     }
 
-    /// What stands in two elements are two words.
+    /// Text in two elements is two words.
     fn end_word(&mut self) {
         if !self.said.ends_with(' ') {
             self.said.push(' ');
@@ -156,7 +157,7 @@ impl Reader {
         match self.within {
             Some("title") => self.title.get_or_insert_default().push_str(text),
             Some(_) => self.heading.get_or_insert_default().push_str(text),
-            // Much white space may stand between little text.
+            // There may be much white space between little text.
             None if self.silent.is_empty() && self.said.len() < MOST_TEXT * 16 => {
                 self.said.push_str(text);
                 if self.said.len() > MOST_TEXT * 8 {
@@ -213,7 +214,7 @@ fn squeezed(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The beginning of a text, with an ellipsis where it was cut off.
+/// The beginning of a text, with an ellipsis if it was truncated.
 fn clipped(text: &str, most: usize) -> String {
     let text = squeezed(text);
     match text.char_indices().nth(most) {
@@ -272,7 +273,7 @@ mod tests {
         assert_eq!(read(&many).properties.len(), MOST_PROPERTIES);
         // Many tags before the first text.
         page(&format!("{}text", "<br>".repeat(100_000)), &[("og:description", "text")], &[]);
-        // What is open is looked for at every end.
+        // Open elements are looked up at every end tag.
         read(&format!("{}{}", "<nav>".repeat(400_000), "</p>".repeat(500_000)));
         read(&format!("{}{}", "<nav>".repeat(300_000), "</aside>".repeat(300_000)));
         // Neither depth nor unfinished tags matter.

@@ -1,4 +1,4 @@
-//! Follows the stream and marks the pushers that something new may concern.
+//! The push follower: reads the stream and marks the pushers that new entries may concern.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,24 +10,24 @@ use tokio::sync::watch;
 
 use crate::Inner;
 
-/// How many positions of the stream are looked at together.
+/// Number of positions of the stream read together.
 const SPAN: i64 = 1000;
-/// How many pushers one transaction marks, so that it keeps nobody waiting.
+/// Maximum number of pushers marked in one transaction, so that it does not delay others.
 const MARKED_AT_ONCE: usize = 200;
-/// Pause between two looks, so that in a busy room many events lead to one mark.
+/// Pause between two reads, so that many events in a busy room lead to one mark.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long after an error it is tried again.
+/// Pause after an error.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
-/// How often it is written down how far the stream was followed while there is nothing to mark.
+/// Interval at which the position is stored while there is nothing to mark.
 const SAVE_EVERY: Duration = Duration::from_mins(1);
 
-/// How far the stream was followed.
+/// The position of the follower.
 struct Followed {
     pos: i64,
     saved: Instant,
 }
 
-/// Follows the stream until told to stop.
+/// Follows the stream until stopped.
 pub(crate) async fn follow(
     inner: Arc<Inner>,
     mut end: watch::Receiver<i64>,
@@ -39,7 +39,7 @@ pub(crate) async fn follow(
         let pause = match look(&inner, &mut followed, upto).await {
             Ok(()) => PAUSE,
             Err(error) => {
-                tracing::warn!(%error, "pushers cannot be marked; it will be tried again");
+                tracing::warn!(%error, "pushers cannot be marked; retrying");
                 end.mark_changed();
                 PAUSE_AFTER_ERROR
             }

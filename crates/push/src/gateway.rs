@@ -1,4 +1,4 @@
-//! Push gateways: what they are told, and what they answer.
+//! Push gateways: requests and responses.
 //! <https://spec.matrix.org/v1.18/push-gateway-api/>
 
 use std::collections::HashMap;
@@ -13,28 +13,28 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-/// What telling a gateway may cost.
+/// Limits of a request to a gateway.
 const LIMITS: Limits = Limits { time: Duration::from_secs(15), bytes: 64 * 1024, redirects: 0 };
-/// A gateway that was silent so often in a row is left alone for a while: those who wait for it would otherwise keep
-/// everybody else waiting.
+/// Number of timeouts in a row after which a gateway is not contacted for a while: pushers that wait for it
+/// would otherwise delay all others.
 const SILENT_OFTEN: u32 = 3;
-/// How long.
+/// The duration of that pause.
 const REST: Duration = Duration::from_secs(30);
-/// How many silent gateways are remembered.
+/// Maximum number of remembered silent gateways.
 const MOST_SILENT: usize = 1000;
 
-/// How telling it went.
+/// The result of a delivery.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// Told.
+    /// Delivered.
     Delivered,
-    /// The gateway wants to hear no more for this device.
+    /// The gateway rejected the push key.
     Rejected,
-    /// Not told.
+    /// Not delivered.
     Failed(Failure),
 }
 
-/// Why somebody was not told.
+/// The reason of a failed delivery.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// The settings do not allow requests to the gateway.
@@ -42,22 +42,22 @@ pub(crate) enum Failure {
         "the push gateway is not on the public internet, and outgoing.allow_ranges does not have its address"
     )]
     Inside,
-    /// Anything else.
+    /// Any other reason.
     #[error("{0}")]
     Other(String),
 }
 
-/// What a notification is about, and for whom.
+/// The contents of a notification.
 pub(crate) struct Notification<'a> {
     /// The pusher.
     pub(crate) claimed: &'a Claimed,
-    /// The reader.
+    /// The recipient.
     pub(crate) user_id: &'a str,
-    /// The event; `None` if only the number of what is unread changed.
+    /// The event; `None` if only the unread count changed.
     pub(crate) alert: Option<&'a Alert>,
-    /// How much is unread.
+    /// The unread count.
     pub(crate) unread: i64,
-    /// Whether the content of the event may be told.
+    /// True to include the content of the event.
     pub(crate) include_content: bool,
 }
 
@@ -76,7 +76,8 @@ impl Notification<'_> {
         });
         let mut notification = json!({ "counts": { "unread": self.unread } });
         if let (Some(alert), Some(notification)) = (self.alert, notification.as_object_mut()) {
-            // What makes a sound should do so at once; and of what is encrypted, nobody knows here.
+            // Events with a sound are delivered with high priority, and encrypted ones, whose content the
+            // server cannot evaluate.
             let urgent = alert.event.event_type == "m.room.encrypted"
                 || alert.tweaks.contains_key("sound")
                 || alert.tweaks.get("highlight").is_some_and(|highlight| *highlight != Value::Bool(false));
@@ -118,7 +119,7 @@ impl Notification<'_> {
     }
 }
 
-/// Tells the gateway of a pusher.
+/// Sends a notification to the gateway of a pusher.
 pub(crate) async fn tell(
     outgoing: &Outgoing,
     gateways: &Gateways,
@@ -131,7 +132,7 @@ pub(crate) async fn tell(
     let Some(url) = url else { return other("the pusher has no URL".to_owned()) };
     let gateway = url.origin().ascii_serialization();
     if gateways.rests(&gateway) {
-        return other("the gateway was silent lately".to_owned());
+        return other("the gateway did not respond recently".to_owned());
     }
     let answer = outgoing.post_json(&url, body.to_string(), LIMITS).await;
     gateways.note(gateway, matches!(answer, Err(Error::Timeout)));
@@ -143,7 +144,7 @@ pub(crate) async fn tell(
                 Outcome::Delivered
             }
         }
-        Ok(answer) => other(format!("the gateway answered {}", answer.status)),
+        Ok(answer) => other(format!("the gateway returned {}", answer.status)),
         Err(Error::Inside) => Outcome::Failed(Failure::Inside),
         Err(error) => other(error.to_string()),
     }
@@ -159,7 +160,7 @@ fn is_rejected(body: &[u8], pushkey: &str) -> bool {
     answer.rejected.iter().any(|rejected| rejected == pushkey)
 }
 
-/// Gateways that were silent lately.
+/// Gateways that timed out recently.
 #[derive(Default)]
 pub(crate) struct Gateways(Mutex<HashMap<String, Silent>>);
 
@@ -169,13 +170,13 @@ struct Silent {
 }
 
 impl Gateways {
-    /// Whether a gateway is to be left alone.
+    /// True if a gateway is not to be contacted now.
     fn rests(&self, gateway: &str) -> bool {
         let silent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         silent.get(gateway).is_some_and(|silent| silent.times >= SILENT_OFTEN && silent.last.elapsed() < REST)
     }
 
-    /// Notes whether a gateway was silent.
+    /// Records the result of a request to a gateway.
     fn note(&self, gateway: String, was_silent: bool) {
         let mut silent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !was_silent {

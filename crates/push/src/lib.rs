@@ -1,9 +1,9 @@
-//! Tells people of events while no client of theirs looks: through push gateways, and by e-mail.
+//! Delivery of notifications to users whose clients are not connected, through push gateways and by e-mail.
 //! <https://spec.matrix.org/v1.18/client-server-api/#push-notifications>
 //!
-//! Sending an event queues nothing. The stream of events is followed, and the pushers that something new may concern are
-//! marked (`follow`); whoever is marked is taken up, by one process at a time, and what it has to tell is looked up then
-//! (`queue`). A pusher knows how far in the stream it has told everything, so nothing is lost when the server stops.
+//! Sending an event queues nothing. A follower reads the stream and marks the pushers that new entries may
+//! concern (`follow`); one process at a time claims a marked pusher and computes its notifications (`queue`). A
+//! pusher stores the position up to which everything was delivered, so nothing is lost when the server stops.
 
 mod follow;
 mod gateway;
@@ -27,12 +27,12 @@ use crate::metrics::Metrics;
 
 pub use crate::mail::MailStyle;
 
-/// What the operator decided about notifications.
+/// The operator's settings for notifications.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Whether push gateways are told what an event says, and not only that there is one.
+    /// True to send the content of events to push gateways, not only their existence.
     pub include_content: bool,
-    /// Whether the number of rooms with something unread is told, and not the number of unread messages.
+    /// True to count rooms with unread messages, not unread messages.
     pub unread_by_room: bool,
 }
 
@@ -42,7 +42,7 @@ impl Default for Settings {
     }
 }
 
-/// E-mail, where the server sends some: through what, and what it looks like.
+/// E-mail, if the server sends it: the mailer, and the style of mails.
 pub type Mailing = Option<(Mailer, MailStyle)>;
 
 struct Inner {
@@ -54,7 +54,7 @@ struct Inner {
     settings: Settings,
     metrics: Metrics,
     gateways: Gateways,
-    /// Told when pushers were marked.
+    /// Notified when pushers were marked.
     marked: Notify,
 }
 
@@ -63,7 +63,7 @@ struct Inner {
 pub struct Push(Arc<Inner>);
 
 impl Push {
-    /// Nothing is delivered until [`Push::start`].
+    /// A delivery that does nothing until [`Push::start`].
     pub fn new(
         home: Arc<Home>,
         db: Db,
@@ -85,18 +85,18 @@ impl Push {
         }))
     }
 
-    /// Adds what it measures to a registry.
+    /// Registers its metrics.
     pub fn register(&self, registry: &mut Registry) {
         self.0.metrics.register(registry);
     }
 
-    /// Forgets what is no longer needed.
+    /// Deletes expired records.
     pub async fn prune(&self) -> Result<(), DbError> {
         let before = self.0.clock.now_ms() - mail::FORGET_MS;
         self.0.db.write(move |tx| push_queue::prune_mailed(tx, before)).await
     }
 
-    /// Starts delivering, until told to stop. `end` is the newest position of the stream.
+    /// Starts the delivery, until stopped. `end` is the newest position of the stream.
     pub fn start(&self, end: watch::Receiver<i64>, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
         vec![
             tokio::spawn(follow::follow(Arc::clone(&self.0), end, stop.clone())),

@@ -1,8 +1,8 @@
-//! Notifications by e-mail: what somebody has not read for a while, of all rooms together.
+//! Notifications by e-mail: unread messages of all rooms together.
 //!
-//! A mail is written when a notification was not read for ten minutes. It tells everything that is unread and was not
-//! written about before. Then each room in it waits before another mail is written because of it, twice as long each
-//! time, up to a day; a room that nothing was written about for two days starts anew.
+//! A mail is sent when a notification was unread for ten minutes. It contains all unread messages that no mail
+//! contained before. Each room in it then waits before it causes another mail, twice as long each time, up to a
+//! day; a room without mails for two days starts from the beginning.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -17,29 +17,29 @@ use reeve_store::rooms::Room;
 use serde_json::Value;
 use url::Url;
 
-/// How long a notification may stay unread before a mail is written, in milliseconds.
+/// The time after which an unread notification causes a mail, in milliseconds.
 pub(crate) const FIRST_WAIT_MS: i64 = 10 * 60_000;
-/// The longest that a room waits.
+/// The longest wait of a room, in milliseconds.
 const LONGEST_WAIT_MS: i64 = 24 * 3_600_000;
-/// A room that nothing was written about for so long starts anew.
+/// A room without mails for this time starts from the beginning, in milliseconds.
 pub(crate) const FORGET_MS: i64 = 2 * LONGEST_WAIT_MS;
-/// How many messages of a room a mail shows.
+/// Maximum number of messages of a room in a mail.
 const MOST_SHOWN: usize = 5;
-/// How much of a message it shows, in characters.
+/// Maximum length of a message in a mail, in characters.
 const MOST_TEXT: usize = 300;
 
-/// What the operator decided about e-mail.
+/// The operator's settings for e-mail.
 #[derive(Clone, Debug)]
 pub struct MailStyle {
-    /// What the service is called.
+    /// The name of the service.
     pub app_name: String,
-    /// Where clients reach this server.
+    /// The URL at which clients reach this server.
     pub public_base_url: String,
-    /// Where a web client is, to whose rooms mails link; <https://matrix.to> if none.
+    /// The URL of a web client whose rooms mails link to; by default <https://matrix.to>.
     pub client_base_url: Option<String>,
 }
 
-/// When these alerts are a reason to write: a time in milliseconds; `None` if there are none.
+/// The time at which these alerts cause a mail, in milliseconds; `None` if there are none.
 pub(crate) fn due(tx: &ReadTx<'_>, num: i64, alerts: &[Alert]) -> Result<Option<i64>, DbError> {
     let mut earliest = None;
     for alert in alerts {
@@ -50,7 +50,7 @@ pub(crate) fn due(tx: &ReadTx<'_>, num: i64, alerts: &[Alert]) -> Result<Option<
     Ok(earliest)
 }
 
-/// How long each room of these alerts waits after a mail, in milliseconds.
+/// The wait of each room of these alerts after a mail, in milliseconds.
 pub(crate) fn waits(
     tx: &ReadTx<'_>,
     num: i64,
@@ -73,11 +73,11 @@ struct Section<'a> {
     name: String,
     link: String,
     lines: Vec<(&'a str, String)>,
-    /// How many more messages there are.
+    /// The number of further messages.
     more: usize,
 }
 
-/// The mail about these alerts, of which there is at least one.
+/// The mail about these alerts, at least one.
 pub(crate) fn write(
     home: &Home,
     style: &MailStyle,
@@ -126,7 +126,7 @@ pub(crate) fn write(
     })
 }
 
-/// What a mail calls a room: the name of an unnamed one is with whom one talks there.
+/// The name of a room in a mail: for an unnamed room, the name of the sender.
 fn room_name(alert: &Alert) -> String {
     let room = &alert.room;
     let named = room.name.as_ref().filter(|name| !name.trim().is_empty()).or(room.canonical_alias.as_ref());
@@ -140,7 +140,7 @@ fn link(style: &MailStyle, room: &Room) -> String {
     }
 }
 
-/// What somebody said or did, in a line.
+/// A message or act in one line.
 fn said(alert: &Alert) -> String {
     let content: Value = serde_json::from_str(alert.shown.content.get()).unwrap_or_default();
     let text = |key: &str| content.get(key).and_then(Value::as_str).map(one_line);
@@ -161,7 +161,7 @@ fn said(alert: &Alert) -> String {
     }
 }
 
-/// Text without line breaks and other control characters, and not longer than fits.
+/// Text without line breaks and other control characters, truncated to the maximum length.
 fn one_line(text: &str) -> String {
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     let mut line: String = text.chars().map(plain).take(MOST_TEXT).collect();
@@ -171,7 +171,7 @@ fn one_line(text: &str) -> String {
     line
 }
 
-/// Where the receiver can ask for no more mails, without logging in.
+/// The URL at which the recipient can unsubscribe, without logging in.
 fn unsubscribe(home: &Home, style: &MailStyle, user: &User, claimed: &Claimed) -> Result<String, Error> {
     let pusher = &claimed.pusher;
     let base = format!("{}/_synapse/client/unsubscribe", style.public_base_url);

@@ -1,4 +1,4 @@
-//! What Prometheus reads about deliveries.
+//! Metrics of deliveries, for Prometheus.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -12,11 +12,11 @@ struct Delivery {
     outcome: &'static str,
 }
 
-/// The measures of the delivery of notifications.
+/// The metrics of the delivery of notifications.
 #[derive(Default)]
 pub(crate) struct Metrics {
     deliveries: Family<Delivery, Counter>,
-    /// Pushers being worked on.
+    /// Pushers in progress.
     pub(crate) active: Gauge,
 }
 
@@ -28,7 +28,7 @@ impl Metrics {
             "Notifications delivered, rejected for good, failed, refused for an inside address, or given up, by kind of pusher",
             self.deliveries.clone(),
         );
-        registry.register("active", "Pushers being worked on", self.active.clone());
+        registry.register("active", "Pushers in progress", self.active.clone());
     }
 
     pub(crate) fn count(&self, kind: &str, outcome: &'static str) {

@@ -1,4 +1,4 @@
-//! Takes up pushers that are due, looks up what they have to tell, and lets them tell it.
+//! The push queue: claims due pushers, computes their notifications, and delivers them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,24 +18,25 @@ use tokio::task::JoinSet;
 use crate::gateway::{self, Failure, Notification, Outcome};
 use crate::{Inner, mail};
 
-/// How many pushers are worked on at the same time.
+/// Maximum number of pushers in progress.
 const AT_ONCE: usize = 64;
-/// How often due pushers are looked for without being told: finds those that wait after failures.
+/// Interval at which due pushers are looked up without a notification: finds retries.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Who does not go on in this time is taken for dead, and another takes the pusher over. Far longer than a request.
+/// The lease of a claim: a process that makes no progress in this time counts as dead, and another claims the
+/// pusher. Far longer than a request.
 const LEASE_MS: i64 = 120_000;
 /// The pause after the first failure; it doubles with each.
 const FIRST_PAUSE_MS: i64 = 1000;
 /// The longest pause.
 const LONGEST_PAUSE_MS: i64 = 3_600_000;
-/// What could not be told for so long is given up.
+/// Notifications that could not be delivered for this time are given up.
 const GIVE_UP_MS: i64 = 24 * 3_600_000;
-/// How many notifications are looked at together for some that are not read.
+/// Number of notifications that are read together in search of unread ones.
 const SCAN: i64 = 200;
-/// How many unread messages a mail tells of at most.
+/// Maximum number of unread messages in a mail.
 const MOST_IN_MAIL: usize = 100;
 
-/// Works until told to stop; then what is being told is put back.
+/// Works until stopped; then pushers in progress are released.
 pub(crate) async fn run(inner: Arc<Inner>, mut stop: watch::Receiver<bool>) {
     let mut working = JoinSet::new();
     loop {
@@ -60,11 +61,11 @@ pub(crate) async fn run(inner: Arc<Inner>, mut stop: watch::Receiver<bool>) {
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // If nobody can say so any more, the server stops too.
+    // A closed channel counts as a stop.
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Claims pushers that are due.
+/// Claims due pushers.
 async fn take(inner: &Inner, most: usize) -> Result<Vec<(String, Claimed)>, DbError> {
     let now = inner.clock.now_ms();
     if most == 0 || !inner.db.read(move |tx| push_queue::is_due(tx, now)).await? {
@@ -76,35 +77,35 @@ async fn take(inner: &Inner, most: usize) -> Result<Vec<(String, Claimed)>, DbEr
     Ok(claimed.into_iter().map(|claimed| (claim.clone(), claimed)).collect())
 }
 
-/// What a pusher does next.
+/// The next step of a pusher.
 enum Plan {
-    /// Somebody else has it, or it is gone.
+    /// The claim was lost, or the pusher was deleted.
     Lost,
-    /// Something is told, or nothing, and then the pusher is further.
+    /// A delivery, possibly of nothing, after which the pusher's position advances.
     Go(Message, Step),
 }
 
-/// What is told.
+/// The message to deliver.
 enum Message {
-    /// There is nothing to tell.
+    /// Nothing to deliver.
     Nothing,
-    /// This, to a push gateway.
+    /// A request to a push gateway.
     Gateway(Value),
-    /// This, by e-mail.
+    /// An e-mail.
     Mail(Box<Mail>),
 }
 
-/// Where a pusher is when it was told.
+/// The state of a pusher after a delivery.
 #[derive(Clone)]
 struct Step {
     progress: Progress,
-    /// The end of the stream when it was planned.
+    /// The end of the stream at the time of planning.
     end: i64,
-    /// What the pusher had been marked with then.
+    /// The number of marks at the time of planning.
     marks: i64,
-    /// When it is to look again, although all is told that can be told now.
+    /// The time of the next look, although everything was delivered that can be delivered now.
     next: Option<i64>,
-    /// The rooms that were written about, and how long each waits now.
+    /// The rooms in the mail, with their new waits.
     mailed: BTreeMap<i64, i64>,
 }
 
@@ -149,7 +150,7 @@ fn plan(tx: &ReadTx<'_>, inner: &Inner, claim: &str, claimed: &Claimed, now: i64
     Ok(Plan::Go(Message::Gateway(notification.body()), step(alerts.upto, unread)))
 }
 
-/// Lets a pusher tell what it has to, one after the other.
+/// Delivers the notifications of a claimed pusher, one after the other.
 async fn work(inner: Arc<Inner>, claim: String, mut claimed: Claimed, mut stop: watch::Receiver<bool>) {
     loop {
         let now = inner.clock.now_ms();
@@ -158,7 +159,7 @@ async fn work(inner: Arc<Inner>, claim: String, mut claimed: Claimed, mut stop: 
             Ok(Plan::Lost) => return,
             Ok(Plan::Go(message, step)) => (message, step),
             Err(error) => {
-                tracing::error!(%error, pusher = claimed.num, "what a pusher has to tell cannot be looked up");
+                tracing::error!(%error, pusher = claimed.num, "the notifications of a pusher cannot be read");
                 return put_off(&inner, claim, &claimed).await;
             }
         };
@@ -178,7 +179,7 @@ async fn work(inner: Arc<Inner>, claim: String, mut claimed: Claimed, mut stop: 
             Ok(true) => {}
             Ok(false) => return,
             Err(error) => {
-                tracing::warn!(%error, pusher = claimed.num, "how far a pusher is cannot be written");
+                tracing::warn!(%error, pusher = claimed.num, "the progress of a pusher cannot be stored");
                 return;
             }
         }
@@ -200,7 +201,7 @@ async fn tell(inner: &Inner, claimed: &Claimed, message: Message) -> Option<Outc
     }
 }
 
-/// Writes down how far a pusher is. Answers whether it goes on: if there is nothing more, it is given back.
+/// Stores the progress of a pusher. Returns true if there is more to deliver; otherwise the pusher is released.
 async fn proceed(inner: &Inner, claim: &str, num: i64, step: &Step) -> Result<bool, DbError> {
     let now = inner.clock.now_ms();
     let (claim, step) = (claim.to_owned(), step.clone());
@@ -221,7 +222,7 @@ async fn proceed(inner: &Inner, claim: &str, num: i64, step: &Step) -> Result<bo
     inner.db.write(write).await
 }
 
-/// Gives a pusher back; where that cannot be written, it goes on when its lease ends.
+/// Releases a pusher; if that fails, the claim ends with its lease.
 async fn write(
     inner: &Inner,
     claimed: &Claimed,
@@ -229,7 +230,7 @@ async fn write(
 ) {
     let num = claimed.num;
     if let Err(error) = inner.db.write(move |tx| write(tx, num)).await {
-        tracing::warn!(%error, pusher = num, "a pusher cannot be given back");
+        tracing::warn!(%error, pusher = num, "a pusher cannot be released");
     }
 }
 
@@ -253,7 +254,7 @@ async fn fail(inner: &Inner, claim: String, claimed: &Claimed, step: Step, failu
             pusher,
             app_id,
             reason = %failure,
-            "could not be told for a day: what there was to tell is skipped"
+            "notifications could not be delivered for a day and are skipped"
         );
         let progress = Progress { pos: step.end, unread: claimed.told_unread };
         return write(inner, claimed, move |tx, num| {
@@ -268,20 +269,20 @@ async fn fail(inner: &Inner, claim: String, claimed: &Claimed, step: Step, failu
         }
         Failure::Other(reason) => {
             inner.metrics.count(kind, "failed");
-            tracing::info!(pusher, app_id, reason, failures, "a notification could not be told");
+            tracing::info!(pusher, app_id, reason, failures, "a notification could not be delivered");
         }
     }
     put_off(inner, claim, claimed).await;
 }
 
-/// Lets a pusher wait after a failure.
+/// Postpones a pusher after a failure.
 async fn put_off(inner: &Inner, claim: String, claimed: &Claimed) {
     let now = inner.clock.now_ms();
     let until = now + pause(claimed.failures);
     write(inner, claimed, move |tx, num| push_queue::fail(tx, num, &claim, now, until)).await;
 }
 
-/// How long a pusher waits that failed so often before, in milliseconds.
+/// The pause of a pusher after `failures` failures, in milliseconds.
 fn pause(failures: i64) -> i64 {
     FIRST_PAUSE_MS.saturating_mul(1 << failures.clamp(0, 30)).min(LONGEST_PAUSE_MS)
 }

@@ -1,7 +1,7 @@
-//! The command line: what can be asked of the program, and how it answers.
+//! The command line: commands, results and exit codes.
 //!
-//! Results go to standard output, everything else to standard error. The program ends with 0 when it did what it was
-//! asked, with 1 when it could not, and with 2 when the question made no sense.
+//! Results go to standard output, everything else to standard error. The exit code is 0 on success, 1 on
+//! failure, and 2 for invalid arguments.
 
 mod config;
 mod database;
@@ -36,10 +36,10 @@ struct Cli {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Settings")]
 struct SettingsOptions {
-    /// The settings file; else ./reeve.toml is read if it exists
+    /// The settings file; by default ./reeve.toml, if it exists
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The name of this homeserver: the part of user ids behind the colon
+    /// The name of this homeserver: the part of user ids after the colon
     #[arg(long, global = true, value_name = "NAME")]
     server_name: Option<String>,
     /// An address to listen on; can be given several times
@@ -48,8 +48,8 @@ struct SettingsOptions {
     /// The folder for everything the server stores itself
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
-    /// The database, sqlite:FILE or postgres://USER@HOST/DATABASE. Others can read the command line: a
-    /// password belongs into the settings file or the environment
+    /// The database, sqlite:FILE or postgres://USER@HOST/DATABASE. Other users can read the command line: put a
+    /// password into the settings file or the environment
     #[arg(long, global = true, value_name = "URL")]
     database: Option<String>,
 }
@@ -58,28 +58,28 @@ struct SettingsOptions {
 enum Command {
     /// Run the server
     Serve,
-    /// Print the effective settings, their meaning and where they come from
+    /// Print the effective settings, with their meanings and sources
     Config(config::Arguments),
     /// Create, find, inspect and change accounts, whether the server runs or not
     #[command(subcommand)]
     User(user::Command),
-    /// Bring in accounts from another server
+    /// Import accounts from another server
     #[command(subcommand)]
     Import(import::Command),
-    /// Access tokens, for an operator who needs one
+    /// Create access tokens
     #[command(subcommand)]
     Token(token::Command),
-    /// Make, migrate, copy and check the database
+    /// Create, migrate, copy and check the database
     #[command(subcommand)]
     Database(database::Command),
-    /// Print a script that completes commands in a shell
+    /// Print a completion script for a shell
     Completions {
         /// The shell
         shell: Shell,
     },
 }
 
-/// Why a command could not do what it was asked: one line for each thing that is wrong.
+/// The reason why a command failed: one line for each problem.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("; "))]
 struct Failure(Vec<String>);
@@ -134,14 +134,14 @@ fn run(cli: Cli) -> Result<(), Failure> {
     }
 }
 
-/// Runs one command that waits for the database, on this thread.
+/// Runs one asynchronous command on this thread.
 fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(cannot_start)?.block_on(future)
 }
 
 fn cannot_start(error: io::Error) -> Failure {
-    Failure::new(format!("the program cannot start its threads: {error}"))
+    Failure::new(format!("cannot start the threads of the program: {error}"))
 }
 
 #[cfg(test)]

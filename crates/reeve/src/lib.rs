@@ -1,9 +1,9 @@
-//! The program `reeve`: settings, command line, start-up and wiring. The rules live in the crates below.
+//! The program `reeve`: settings, command line, start-up and wiring. The domain rules are in the crates below.
 
 use mimalloc::MiMalloc;
 
-// Lists are many small texts, which it makes faster than the system's; and it gives memory back after many logins at
-// once, each of which takes some MiB.
+// Lists consist of many small strings, for which this allocator is faster than the system's; and it returns
+// memory after many simultaneous logins, each of which takes some MiB.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -1,4 +1,4 @@
-//! Puts the server together, starts it and stops it.
+//! The server: wiring, start and stop.
 
 mod config;
 mod exposed;
@@ -39,22 +39,22 @@ pub use self::config::Config;
 pub(crate) use self::exposed::readable_by_others;
 use self::housekeeping::{keep_house, sweep_media};
 
-/// How many files, and so connections, may be open, as far as the system allows.
+/// Maximum number of open files, and so of connections, as far as the system allows.
 const MOST_FILES: u64 = 1 << 20;
-/// How long a stopping server sweeps the media store.
+/// Maximum time that a stopping server sweeps the media store.
 const LAST_SWEEP: Duration = Duration::from_secs(5);
-/// How the server calls itself in requests that it makes.
+/// The `User-Agent` of requests that the server makes.
 const USER_AGENT: &str = concat!("Reeve/", env!("CARGO_PKG_VERSION"));
 
-/// Why a server does not start; each is one line for the operator.
+/// The reason why a server does not start; each is one line for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The data folder cannot be made or used.
+    /// The data folder cannot be created or used.
     #[error("cannot use the data folder {}: {reason}", folder.display())]
     DataFolder {
         /// The folder.
         folder: PathBuf,
-        /// What the system said.
+        /// The reason given by the system.
         reason: io::Error,
     },
     /// Another server uses the data folder.
@@ -68,39 +68,39 @@ pub enum StartError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The reason given by the system.
         reason: io::Error,
     },
     /// The database cannot be read.
     #[error("cannot read the database: {0}")]
     Read(DbError),
-    /// The stream cannot be continued.
+    /// The epoch of the stream cannot be begun.
     #[error("cannot begin an epoch of the stream: {0}")]
     Epoch(DbError),
-    /// What an import left undone cannot be done.
-    #[error("an import was broken off, and the lists of accounts cannot be made: {0}")]
+    /// An interrupted import cannot be completed.
+    #[error("an interrupted import could not be completed: {0}")]
     Import(String),
     /// The media store cannot be used.
     #[error("{0}")]
     Media(reeve_media::Error),
-    /// The accounts in the database are those of another server.
+    /// The accounts in the database belong to another server.
     #[error(
         "the accounts in this database belong to {stored}, not to {given}: give the --server-name of the server"
     )]
     OtherName {
-        /// The name the accounts have.
+        /// The server name of the accounts.
         stored: String,
         /// The name in the settings.
         given: String,
     },
-    /// Requests cannot be made.
-    #[error("cannot prepare to make requests: {0}")]
+    /// The HTTP client cannot be created.
+    #[error("cannot create the HTTP client: {0}")]
     Outgoing(reeve_outgoing::Error),
-    /// E-mail cannot be sent.
-    #[error("the settings under [email] are of no use: {0}")]
+    /// The settings of e-mail are invalid.
+    #[error("invalid [email] settings: {0}")]
     Mail(String),
     /// The settings of password hashing are out of range.
-    #[error("the settings under [password] are out of range: {0}")]
+    #[error("invalid [password] settings: {0}")]
     Hashing(String),
 }
 
@@ -111,7 +111,7 @@ pub fn routes() -> Vec<Arc<Route>> {
     let mut routes: Vec<Arc<Route>> = routes.into_iter().map(Arc::new).collect();
     let mut all = routes.clone();
     all.push(Arc::new(reeve_admin_api::openapi_route(|| Arc::from(""))));
-    // It takes a while to make, and few ever ask for it.
+    // It takes a while to generate, and few requests need it.
     let document: OnceLock<Arc<str>> = OnceLock::new();
     routes.push(Arc::new(reeve_admin_api::openapi_route(move || {
         Arc::clone(document.get_or_init(|| Arc::from(openapi::document(&all).to_string())))
@@ -121,7 +121,7 @@ pub fn routes() -> Vec<Arc<Route>> {
 
 /// A running server.
 pub struct Running {
-    /// What handlers work with.
+    /// The state that handlers work with.
     pub app: Arc<App>,
     addresses: Vec<SocketAddr>,
     stop: watch::Sender<bool>,
@@ -131,18 +131,18 @@ pub struct Running {
 }
 
 impl Running {
-    /// The first address it listens on, with its real port.
+    /// The first address that it listens on, with its actual port.
     pub fn address(&self) -> SocketAddr {
         self.addresses.first().copied().unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
     }
 
-    /// The addresses it listens on, with real ports.
+    /// The addresses that it listens on, with actual ports.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// Stops: accepts no more, lets requests under way finish within a bounded time, puts jobs back, writes what
-    /// waits, and closes the database.
+    /// Stops: accepts no more connections, lets requests in progress finish within a bounded time, releases
+    /// jobs, writes data in memory, and closes the database.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         for listener in self.listeners {
@@ -153,12 +153,12 @@ impl Running {
             let _ = task.await;
         }
         if let Err(error) = self.app.seen.flush(&self.app.db).await {
-            tracing::warn!(%error, "when accounts were last seen could not be written");
+            tracing::warn!(%error, "the last-seen times of accounts could not be written");
         }
         if let Err(error) = self.app.media.flush().await {
-            tracing::warn!(%error, "when uploads were last downloaded could not be written");
+            tracing::warn!(%error, "the last download times of uploads could not be written");
         }
-        // What is left is swept when the server starts again.
+        // The next start of the server sweeps the rest.
         if let Ok(Err(error)) = tokio::time::timeout(LAST_SWEEP, self.app.media.sweep()).await {
             tracing::warn!(%error, "the media store could not be swept");
         }
@@ -166,13 +166,13 @@ impl Running {
     }
 }
 
-/// Makes a folder that only its owner can look into: password hashes are nobody else's business.
+/// Creates a folder that only its owner can read: it contains password hashes.
 fn make_private_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// Refuses to work on the accounts of a server of another name: nobody could log in, and new accounts would be
-/// mixed among them. Looks at one account.
+/// Refuses the accounts of a server with another name: nobody could log in, and new accounts would be mixed
+/// among them. Reads one account.
 pub(crate) async fn check_server_name(db: &Db, server_name: &str) -> Result<(), StartError> {
     let stored = db.read(reeve_store::users::any_user_id).await.map_err(StartError::Read)?;
     let stored = stored.as_deref().and_then(|user_id| id::split(user_id).ok()).map(|(_, domain)| domain);
@@ -184,16 +184,16 @@ pub(crate) async fn check_server_name(db: &Db, server_name: &str) -> Result<(), 
     }
 }
 
-/// Ends what an import of accounts left undone that was broken off.
+/// Completes an interrupted import of accounts.
 async fn catch_up(db: &Db) -> Result<(), StartError> {
     if !db.read(user_bulk::is_pending).await.map_err(StartError::Read)? {
         return Ok(());
     }
-    tracing::info!("an import was broken off: making the lists of accounts");
+    tracing::info!("an import was interrupted: rebuilding the lists of accounts");
     import::catch_up(db, |_| ()).await.map_err(|error| StartError::Import(error.to_string()))
 }
 
-/// Takes the lock on the data folder, which the system gives back when the process ends, however it ends.
+/// Takes the lock on the data folder, which the system releases when the process ends, however it ends.
 pub(crate) fn lock(folder: PathBuf) -> Result<File, StartError> {
     let data_folder = |reason| StartError::DataFolder { folder: folder.clone(), reason };
     make_private_folder(&folder).map_err(data_folder)?;
@@ -207,8 +207,8 @@ pub(crate) fn lock(folder: PathBuf) -> Result<File, StartError> {
     }
 }
 
-/// Each connection takes a file handle, and systems start programs with few of them: allows this process as many as
-/// the system grants.
+/// Raises the limit of open files as far as the system allows: each connection needs one, and systems start
+/// programs with a low limit.
 pub fn allow_many_files() {
     if let Err(error) = rlimit::increase_nofile_limit(MOST_FILES) {
         tracing::warn!(%error, "the number of open files cannot be raised");
@@ -220,7 +220,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     start_with(config, Vec::new()).await
 }
 
-/// Starts a server that answers at more routes, such as those of a benchmark.
+/// Starts a server with additional routes, such as those of a benchmark.
 pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, StartError> {
     let lock = config.locked_dir.map(lock).transpose()?;
     let mut listeners = Vec::new();
@@ -274,7 +274,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     let media = Library::open(config.media, db.clone(), config.clock.clone()).map_err(StartError::Media)?;
     media.probe().await.map_err(StartError::Media)?;
     if lock.is_some() {
-        // Nobody else uses the database, so nobody is writing what was being written.
+        // The database is used exclusively, so no other process is writing an upload.
         media.give_up_former().await.map_err(StartError::Media)?;
     }
     let previews = config.previews.map(|wanted| {
@@ -303,7 +303,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     let mut routes = routes();
     routes.extend(extra.into_iter().map(Arc::new));
     let service = Arc::new(Service::new(Arc::clone(&app), &routes));
-    // Before anything takes a position; and last, so that a start that fails begins none.
+    // Before anything takes a position; and last, so that a failed start begins no epoch.
     app.db.write(position::begin_epoch).await.map_err(StartError::Epoch)?;
     let mut tasks = app.jobs.start();
     tasks.push(tokio::spawn(sweep_media(Arc::clone(&app), stop.subscribe())));

@@ -1,7 +1,7 @@
-//! The settings: what can be set, where it comes from, and what is said when it is wrong.
+//! The settings: keys, sources and errors.
 //!
-//! Later places win: the defaults, the settings file, the environment, the command line. Nothing here
-//! reads the environment of the process by itself; [`load`] is given it.
+//! Later sources win: the defaults, the settings file, the environment, the command line. This module does not
+//! read the environment of the process; it is passed to [`load`].
 
 mod check;
 mod describe;
@@ -35,7 +35,7 @@ pub use self::{
     values::{BaseUrl, Database, EmailTls, Listen, LogFormat, Networks, Secret},
 };
 
-/// The file that is read, if it exists, when none is named.
+/// The settings file that is read by default, if it exists.
 const DEFAULT_FILE: &str = "reeve.toml";
 
 const DEFAULTS: &str = "defaults";
@@ -44,7 +44,7 @@ const ENVIRONMENT: &str = "environment";
 const FLAGS: &str = "flags";
 const SECRET_FILES: &str = "secret files";
 
-/// Settings from the command line, which win over every other place.
+/// Settings from the command line, which win over all other sources.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
     /// `--config`: the settings file.
@@ -76,7 +76,7 @@ impl Flags {
     }
 }
 
-/// Effective settings together with the places they come from.
+/// Effective settings with their sources.
 #[derive(Clone)]
 pub struct Loaded {
     /// The settings.
@@ -84,7 +84,7 @@ pub struct Loaded {
     found: Found,
 }
 
-/// The places in which values were found.
+/// The sources of the values.
 #[derive(Clone)]
 struct Found {
     /// The settings file that was read.
@@ -92,7 +92,7 @@ struct Found {
     places: Figment,
 }
 
-/// What is wrong with the settings: lines that each name a key and its place.
+/// Errors in the settings: lines that each name a key and its source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct SettingsError(Vec<String>);
@@ -108,10 +108,10 @@ impl SettingsError {
     }
 }
 
-/// Loads the settings from the file, the environment and the command line, and checks them. All that is wrong is said at
-/// once.
+/// Loads the settings from the file, the environment and the command line, and checks them. All errors are
+/// reported at once.
 ///
-/// `environment` is the whole environment of the process; only variables that start with `REEVE_` count.
+/// `environment` is the whole environment of the process; only variables that start with `REEVE_` are read.
 pub fn load(
     flags: &Flags,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -149,7 +149,7 @@ pub fn load(
             Err(error) => {
                 let (key, problem) = explain(&error, &known);
                 problems.push(found.line(&key, &problem));
-                // The default takes its place, so that what else is wrong is found, too.
+                // The default is used instead, so that further errors are found, too.
                 let taken_out = layers.iter_mut().filter_map(|layer| layers::remove(&mut layer.table, &key));
                 if taken_out.count() == 0 {
                     return Err(SettingsError(problems));
@@ -167,20 +167,20 @@ pub fn load(
     if problems.is_empty() { Ok(Loaded { settings, found }) } else { Err(SettingsError(problems)) }
 }
 
-/// The defaults with these layers above them.
+/// The defaults, overridden by these layers.
 fn merge(known: &[Entry], layers: &[Layer]) -> Figment {
     let defaults = Figment::new().merge(Layer { name: DEFAULTS, table: layers::table_of(known) });
     layers.iter().fold(defaults, |figment, layer| figment.merge(layer.clone()))
 }
 
-/// Reads the secrets that are to come from files: `password.pepper` from the one that `password.pepper_path` names. As
-/// everywhere, the later place wins. What is wrong is added to `wrong`, with the key.
+/// Reads secrets from files: `password.pepper` from the one that `password.pepper_path` names. As everywhere,
+/// the later source wins. Errors are added to `wrong`, with the key.
 fn read_secret_files(known: &[Entry], layers: &[Layer], wrong: &mut Vec<(String, String)>) -> toml::Table {
     let set_in = |key: &str| layers.iter().rposition(|layer| layers::get(&layer.table, key).is_some());
     let mut secrets = toml::Table::new();
     for Entry { key, .. } in known.iter().filter(|entry| entry.kind == Kind::Secret) {
         let path_key = format!("{key}_path");
-        // Of another type it is refused with the types of all keys.
+        // A value of another type is refused with the types of all keys.
         let path = layers.iter().rev().find_map(|layer| layers::get(&layer.table, &path_key));
         let Some(path) = path.and_then(Value::as_str).filter(|_| set_in(key) <= set_in(&path_key)) else {
             continue;
@@ -201,18 +201,18 @@ fn read_secret_files(known: &[Entry], layers: &[Layer], wrong: &mut Vec<(String,
 
 impl fmt::Debug for Loaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The places hold the raw values, secrets among them.
+        // The layers contain the raw values, including secrets.
         f.debug_struct("Loaded").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
 impl Loaded {
-    /// Where the value of `key` comes from.
+    /// The source of the value of `key`.
     fn place(&self, key: &str) -> Place {
         self.found.place(key)
     }
 
-    /// The files that secrets come from.
+    /// The files that secrets were read from.
     pub fn files_with_secrets(&self) -> Vec<PathBuf> {
         let secrets = entries(&self.settings).into_iter().filter(|entry| entry.masked.is_some());
         let mut files: Vec<PathBuf> = secrets
@@ -225,7 +225,7 @@ impl Loaded {
         files
     }
 
-    /// The keys whose values are not the same in other settings.
+    /// The keys whose values differ in other settings.
     pub fn changed(&self, others: &Settings) -> Vec<String> {
         let (ours, theirs) = (entries(&self.settings), entries(others));
         let pairs = ours.into_iter().zip(theirs);
@@ -234,12 +234,12 @@ impl Loaded {
 }
 
 impl Found {
-    /// What is said of a problem with a key.
+    /// The error line for a problem with a key.
     fn line(&self, key: &str, problem: &str) -> String {
         format!("{key}: {problem}{}", self.place(key).suffix())
     }
 
-    /// Where the value of `key` comes from.
+    /// The source of the value of `key`.
     fn place(&self, key: &str) -> Place {
         let layer = self.places.find_metadata(key).map(|metadata| metadata.name.as_ref());
         match (layer, &self.file) {
@@ -254,7 +254,7 @@ impl Found {
     }
 }
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
     Default,
@@ -264,7 +264,7 @@ enum Place {
 }
 
 impl Place {
-    /// The place as the end of an error message.
+    /// The source as the end of an error message.
     fn suffix(&self) -> String {
         match self {
             Self::Default => String::new(),
@@ -285,9 +285,9 @@ impl fmt::Display for Place {
     }
 }
 
-/// The key that serde found wrong, and what is wrong with it in the words of the settings.
+/// The key that serde refused, and the error in terms of the settings.
 fn explain(error: &figment::Error, known: &[Entry]) -> (String, String) {
-    // The path may go on into a list, behind the key.
+    // The path may continue into a list, after the key.
     let path = error.path.join(".");
     let is_at = |entry: &&Entry| path == entry.key || path.starts_with(&format!("{}.", entry.key));
     let entry =
@@ -306,7 +306,7 @@ fn explain(error: &figment::Error, known: &[Entry]) -> (String, String) {
     (key.to_owned(), problem)
 }
 
-/// What was found where something else belongs; never the thing itself, which may be a secret.
+/// The kind of an invalid value; never the value itself, which may be a secret.
 fn kind_of(found: &Actual) -> &'static str {
     match found {
         Actual::Bool(_) => "true or false",

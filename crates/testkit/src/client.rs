@@ -1,4 +1,4 @@
-//! Somebody who uses a server.
+//! A user of a server.
 
 use std::net::SocketAddr;
 
@@ -27,16 +27,16 @@ pub struct Client {
     pub user_agent: String,
 }
 
-/// What came back.
+/// A response.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body as JSON; a text that is not JSON as a string.
+    /// The body as JSON; a body that is not JSON as a string.
     pub body: Value,
-    /// The body as it came.
+    /// The raw body.
     pub bytes: Bytes,
 }
 
@@ -47,18 +47,18 @@ impl PartialEq<(u16, Value)> for Reply {
 }
 
 impl Reply {
-    /// `(status, errcode, error)`, to compare refusals with.
+    /// `(status, errcode, error)`, to compare errors with.
     pub fn refusal(&self) -> (u16, &str, &str) {
         let text = |key: &str| self.body.get(key).and_then(Value::as_str).unwrap_or_default();
         (self.status, text("errcode"), text("error"))
     }
 
-    /// A text in the body; blank if there is none.
+    /// A string in the body; empty if there is none.
     pub fn text(&self, key: &str) -> &str {
         self.body.get(key).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// A header; blank if there is none.
+    /// A header; empty if there is none.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
@@ -102,8 +102,8 @@ impl Client {
         self.send(Method::DELETE, path, &[], Bytes::new()).await
     }
 
-    /// Any method, any body, more headers. `Authorization` among the headers replaces the client's token. Panics if
-    /// the answer is not as the OpenAPI document says.
+    /// Any method, any body, more headers. `Authorization` among the headers replaces the client's token.
+    /// Panics if the response differs from the OpenAPI document.
     pub async fn send(
         &self,
         method: Method,
@@ -131,7 +131,10 @@ impl Client {
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
         let reply = Reply { status: parts.status.as_u16(), headers: parts.headers, body, bytes };
         if let Err(wrong) = Contract::get().check(&method, path, &reply) {
-            panic!("{method} {path} is not answered as documented: {wrong}: {} {}", reply.status, reply.body);
+            panic!(
+                "{method} {path} is answered otherwise than documented: {wrong}: {} {}",
+                reply.status, reply.body
+            );
         }
         reply
     }

@@ -1,4 +1,4 @@
-//! What the OpenAPI document says of answers, to compare real ones with it.
+//! The OpenAPI document as a contract that responses are compared with.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -12,25 +12,25 @@ use serde_json::{Map, Value, json};
 use crate::client::Reply;
 
 const REFERENCE: &str = "#/components/schemas/";
-/// Schemas of which others are made, or that other keys may be beside.
+/// Schemas that are parts of others, or that allow other keys.
 const OPEN: [&str; 3] = ["MatrixError", "Interactive", "ClientEvent"];
 
-/// What an answer of some status holds.
+/// The contents of a response.
 enum Expected {
     /// JSON of the schema at this place.
     Json(String),
-    /// Something of another media type; any, if it is not said.
+    /// Another media type; any, if `None`.
     Other(Option<String>),
     /// Nothing.
     Nothing,
 }
 
-/// The OpenAPI document, ready to compare answers with.
+/// The OpenAPI document, compiled for comparisons.
 pub struct Contract {
     router: Router,
     /// By method, pattern of the path, and status.
     answers: HashMap<(String, String, String), Expected>,
-    /// Schemas of bodies, and where they are among the compiled ones.
+    /// Schemas of bodies, with their places among the compiled ones.
     places: HashMap<String, String>,
     schemas: ValidatorMap,
 }
@@ -42,12 +42,13 @@ impl Contract {
         CONTRACT.get_or_init(|| Self::new(&openapi::document(&reeve::server::routes())))
     }
 
-    /// The contract that a document describes. A key of an answer that the document does not know breaks it, too.
+    /// The contract that a document describes. A key of a response that the document does not have violates it,
+    /// too.
     pub fn new(document: &Value) -> Self {
         let described = document.pointer("/components/schemas").and_then(Value::as_object).expect("schemas");
         let mut schemas: Map<String, Value> =
             described.iter().map(|(name, schema)| (name.clone(), local(schema))).collect();
-        // The parts of one object must let each other's keys pass.
+        // The parts of one object must allow each other's keys.
         let mut open: Vec<String> = OPEN.map(str::to_owned).to_vec();
         for part in schemas.values().filter_map(|schema| schema["allOf"].as_array()).flatten() {
             open.extend(part["$ref"].as_str().and_then(|to| to.rsplit('/').next()).map(str::to_owned));
@@ -101,7 +102,7 @@ impl Contract {
         if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
     }
 
-    /// Compares an answer with what the document says of the route; the path is as sent.
+    /// Compares a response with the document's description of the route; the path is as sent.
     pub fn check(&self, method: &Method, path: &str, reply: &Reply) -> Result<(), String> {
         let path = path.split(['?', '#']).next().unwrap_or_default();
         let unrecognized = match self.router.find(method, path) {
@@ -141,13 +142,13 @@ impl Contract {
     }
 }
 
-/// The schema with references to where schemas are when compiled.
+/// The schema with references to the places of the compiled schemas.
 fn local(schema: &Value) -> Value {
     let text = schema.to_string().replace(&format!("\"{REFERENCE}"), "\"#/$defs/");
     serde_json::from_str(&text).expect("a schema")
 }
 
-/// Forbids keys that a schema does not name, in it and in those inside it.
+/// Forbids keys that a schema does not name, in it and in nested schemas.
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(object) => {

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 static TEMPLATE: OnceLock<String> = OnceLock::new();
 
-/// A database that goes away with its owner.
+/// A database that is deleted with its owner.
 pub(crate) enum Database {
     Sqlite(TempDir),
     Postgres(String, TempDir),
@@ -28,7 +28,7 @@ fn maintain(sql: &str) {
     client.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
-/// The URL of another database on the cluster of the tests.
+/// The URL of another database on the test cluster.
 fn url_of(name: &str) -> String {
     let url = maintenance_url();
     let (base, options) = url.split_once('?').map_or((&*url, None), |(base, options)| (base, Some(options)));
@@ -66,7 +66,7 @@ impl Database {
         }
     }
 
-    /// A folder for everything besides.
+    /// A folder for everything else.
     pub(crate) fn folder(&self) -> &Path {
         match self {
             Self::Sqlite(folder) | Self::Postgres(_, folder) => folder.path(),
@@ -88,7 +88,8 @@ pub(crate) enum Copy {
 }
 
 impl Database {
-    /// Copies the database: that of SQLite also while a server writes to it, that of PostgreSQL while nobody uses it.
+    /// Copies the database: an SQLite database also while a server writes to it, a PostgreSQL database only
+    /// while it is unused.
     pub(crate) fn copy(&self) -> Copy {
         match self {
             Self::Sqlite(folder) => {
@@ -105,12 +106,12 @@ impl Database {
         }
     }
 
-    /// Puts a copy in place of the database, which nobody uses.
+    /// Replaces the database, which must be unused, by a copy.
     pub(crate) fn restore(&self, copy: &Copy) {
         match (self, copy) {
             (Self::Sqlite(folder), Copy::Sqlite(copy)) => {
                 for suffix in ["", "-wal", "-shm"] {
-                    // Those that are not there need not go.
+                    // Missing files need no deletion.
                     drop(std::fs::remove_file(folder.path().join(format!("reeve.db{suffix}"))));
                 }
                 std::fs::copy(copy.path().join("copy.db"), folder.path().join("reeve.db"))
@@ -131,7 +132,7 @@ impl Drop for Copy {
     fn drop(&mut self) {
         if let Self::Postgres(name) = self {
             let name = name.clone();
-            // A test may be in the midst of its runtime.
+            // A test may be inside its runtime.
             let dropped =
                 std::thread::spawn(move || maintain(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")));
             dropped.join().expect("the copy is dropped");

@@ -1,5 +1,5 @@
-//! For tests only: a real server on a free port over a fresh database of either engine, people who use it, and a
-//! clock that tests move.
+//! For tests only: a real server on a free port over a fresh database of either engine, its users, and a clock
+//! that tests move.
 //!
 //! ```ignore
 //! reeve_testkit::on_both_engines! {

@@ -20,7 +20,7 @@ use serde_json::json;
 use crate::client::Client;
 use crate::database::{Copy, Database};
 
-/// What the clock of a test shows at first.
+/// The initial time of a test's clock.
 pub const START_MS: i64 = 1_700_000_000_000;
 
 /// A server named `test`, with rate limits off, passwords that are cheap to hash, and a clock that stands still.
@@ -30,7 +30,7 @@ pub struct Server {
     running: Option<Running>,
     config: Config,
     engine: Engine,
-    // Goes away last.
+    // Dropped last.
     database: Arc<Database>,
 }
 
@@ -62,22 +62,22 @@ impl Server {
         drop(database);
     }
 
-    /// Which database it runs on.
+    /// The engine that it runs on.
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
-    /// What handlers work with.
+    /// The state that handlers work with.
     pub fn app(&self) -> &Arc<App> {
         &self.running().app
     }
 
-    /// The folder where uploads are kept, unless the configuration was changed.
+    /// The folder of uploads, unless the configuration was changed.
     pub fn media_folder(&self) -> PathBuf {
         self.database.folder().join("media")
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.running().address()
     }
@@ -86,14 +86,15 @@ impl Server {
         self.running.as_ref().expect("it runs")
     }
 
-    /// Stops it and starts it again on the same database, perhaps with other settings. The port changes.
+    /// Stops it and starts it again on the same database, optionally with other settings. The port changes.
     pub async fn restart(&mut self, change: impl FnOnce(&mut Config)) {
         change(&mut self.config);
         self.stop().await;
         self.running = Some(start(self.config.clone()).await.expect("the server starts again"));
     }
 
-    /// Copies its database, as an operator would. On PostgreSQL it is stopped meanwhile, and its port changes.
+    /// Copies its database, as an operator would. On PostgreSQL the server is stopped meanwhile, and its port
+    /// changes.
     pub async fn backup(&mut self) -> Backup {
         if self.engine == Engine::Postgres {
             self.stop().await;
@@ -106,7 +107,7 @@ impl Server {
         Backup(Arc::new(copy))
     }
 
-    /// Stops it, puts a backup in place of its database, and starts it again. The port changes.
+    /// Stops it, replaces its database by a backup, and starts it again. The port changes.
     pub async fn restore(&mut self, backup: &Backup) {
         self.stop().await;
         let (database, copy) = (Arc::clone(&self.database), Arc::clone(&backup.0));
@@ -131,17 +132,17 @@ impl Server {
         }
     }
 
-    /// Somebody without a token.
+    /// A client without a token.
     pub fn stranger(&self) -> Client {
         Client::new(self.address(), None)
     }
 
-    /// Somebody with this token.
+    /// A client with this token.
     pub fn with_token(&self, token: &str) -> Client {
         Client::new(self.address(), Some(token.to_owned()))
     }
 
-    /// A client of this server, or of one on the same database, at the port that it has now.
+    /// A client of this server, or of one on the same database, at its current port.
     pub fn again(&self, client: &Client) -> Client {
         let mut again = Client::new(self.address(), client.token.clone());
         again.user_id.clone_from(&client.user_id);

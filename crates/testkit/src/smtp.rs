@@ -1,4 +1,4 @@
-//! A mail server that keeps what it is given.
+//! A mail server that keeps received mails.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, mpsc};
 
-/// How long a mail is waited for before the test fails.
+/// Maximum time to wait for a mail before the test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A mail that came.
+/// A received mail.
 #[derive(Clone, Debug)]
 pub struct Received {
-    /// Who sent it, by the envelope.
+    /// The sender in the envelope.
     pub from: String,
-    /// To whom.
+    /// The recipient in the envelope.
     pub to: String,
     /// The whole message.
     pub message: String,
@@ -25,14 +25,14 @@ pub struct Received {
 
 /// A mail server on a free port of 127.0.0.1.
 pub struct Smtp {
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: SocketAddr,
     mails: Mutex<mpsc::UnboundedReceiver<Received>>,
     closed: Arc<AtomicBool>,
 }
 
 impl Smtp {
-    /// A server that takes every mail.
+    /// A server that accepts every mail.
     pub async fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -47,25 +47,25 @@ impl Smtp {
         Self { address, mails: Mutex::new(mails), closed }
     }
 
-    /// From now on it takes mails, or refuses them.
+    /// Makes it refuse mails, or accept them again.
     pub fn set_closed(&self, closed: bool) {
         self.closed.store(closed, Ordering::SeqCst);
     }
 
-    /// The next mail that comes, or came already. One that was refused has no message.
+    /// The next mail, received or to be received. A refused one has no message.
     pub async fn mail(&self) -> Received {
         let mut mails = self.mails.lock().await;
         let next = tokio::time::timeout(PATIENCE, mails.recv()).await;
         next.expect("a mail comes").expect("the server runs")
     }
 
-    /// How many mails came that were not looked at.
+    /// The number of received mails that were not read.
     pub async fn waiting(&self) -> usize {
         self.mails.lock().await.len()
     }
 }
 
-/// One connection; it ends when the other side breaks it off.
+/// One connection; it ends when the other side closes it.
 async fn talk(
     stream: TcpStream,
     mails: mpsc::UnboundedSender<Received>,

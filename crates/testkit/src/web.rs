@@ -1,4 +1,4 @@
-//! Servers that the server under test talks to.
+//! Web servers that the server under test makes requests to.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,10 +15,10 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
 
-/// How long a request is waited for before the test fails.
+/// Maximum time to wait for a request before the test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A request that came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// The method.
@@ -32,7 +32,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The body as JSON; null if it is none.
+    /// The body as JSON; null if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
@@ -45,7 +45,7 @@ pub struct Web {
 }
 
 impl Web {
-    /// A server that answers so.
+    /// A server with these responses.
     pub async fn start(answer: impl Fn(&Asked) -> Response<Bytes> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -67,7 +67,7 @@ impl Web {
                             body: body.unwrap_or_default(),
                         };
                         let response = answer(&asked);
-                        // Nobody may wait for it any more.
+                        // The test may have stopped waiting.
                         let _ = told.send(asked);
                         Ok::<_, Infallible>(response.map(Full::new))
                     }
@@ -86,14 +86,14 @@ impl Web {
         format!("http://{}{path}", self.address)
     }
 
-    /// The next request that comes, or came already.
+    /// The next request, received or to be received.
     pub async fn asked(&self) -> Asked {
         let mut asked = self.asked.lock().await;
         let next = tokio::time::timeout(PATIENCE, asked.recv()).await;
         next.expect("a request comes").expect("the server runs")
     }
 
-    /// How many requests came that were not looked at.
+    /// The number of received requests that were not read.
     pub async fn waiting(&self) -> usize {
         self.asked.lock().await.len()
     }

@@ -20,20 +20,24 @@ pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v2/users/{user_id}/devices", handle)
         .id("createUserDevice")
         .summary("Creates a device without a session, unless it exists")
-        .description("A login that names the device adopts it. A device that exists stays as it is.")
+        .description("A login that names the device uses it. An existing device is not changed.")
         .takes::<NewDevice>()
         .returns::<DeviceCreated>(201)
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id is malformed, or the device id too long"),
-            (400, "M_UNKNOWN", "the account is on another server, or `device_id` is missing or no string"),
+            (400, "M_UNKNOWN", "the account is on another server, or `device_id` is missing or not a string"),
             (400, "M_BAD_JSON", "`display_name` is not a string"),
-            (400, "M_TOO_LARGE", "`display_name` is too long, or the account has as many devices as it may"),
+            (
+                400,
+                "M_TOO_LARGE",
+                "`display_name` is too long, or the account has reached its limit of devices",
+            ),
             (400, "M_FORBIDDEN", "a cross-signing key of the account has this name"),
             (404, "M_NOT_FOUND", "there is no such account"),
         ])
 }
 
-/// An empty object: the device is there now.
+/// An empty object: the device exists.
 #[derive(Debug, ToSchema)]
 pub(crate) struct DeviceCreated {}
 

@@ -8,7 +8,7 @@ pub(crate) fn route() -> Route {
         .id("deleteUserDevice")
         .returns::<shape::Empty>(200)
         .summary("Deletes a device of an account, with its session, keys and pushers")
-        .description("That there is no such device is no error. The body is not read.")
+        .description("A device that does not exist is not an error. The body is not read.")
         .errors(crate::target::ERRORS)
 }
 

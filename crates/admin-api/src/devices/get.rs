@@ -7,7 +7,7 @@ use super::view::DeviceView;
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v2/users/{user_id}/devices/{device_id}", handle)
         .id("getUserDevice")
-        .summary("Reads one device of an account")
+        .summary("Returns one device of an account")
         .returns::<DeviceView>(200)
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id is malformed"),

@@ -10,7 +10,7 @@ use super::view::DeviceView;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DeviceList {
     devices: Vec<DeviceView>,
-    /// How many there are.
+    /// The number of devices.
     total: usize,
 }
 

@@ -24,13 +24,13 @@ async fn owner(call: &Call) -> Result<User, MatrixError> {
     owner_or(call, "Can only lookup local users").await
 }
 
-/// The account in the path, which must exist here, for an operation that only reads.
+/// The account in the path, which must exist here, for a read-only operation.
 fn read_owner(call: &Reading<'_>) -> Result<User, MatrixError> {
     let user_id = target::local_user(call, "Can only lookup local users")?;
     target::found(call.tx, &user_id, "Unknown user")
 }
 
-/// The account in the path, which must exist here; `remote` is the refusal if it is of another server.
+/// The account in the path, which must exist here. `remote` is the error text for an account of another server.
 async fn owner_or(call: &Call, remote: &'static str) -> Result<User, MatrixError> {
     let user_id = target::local_user(call, remote)?;
     target::existing(call, &user_id, "Unknown user").await

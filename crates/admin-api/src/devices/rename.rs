@@ -18,7 +18,7 @@ pub(crate) fn route() -> Route {
         .id("updateUserDevice")
         .returns::<shape::Empty>(200)
         .summary("Renames a device of an account")
-        .description("Without a name nothing is done, whether the device exists or not.")
+        .description("Without a name nothing is changed, even if the device does not exist.")
         .may_take::<RenameDevice>()
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id is malformed"),

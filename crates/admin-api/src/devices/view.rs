@@ -1,4 +1,4 @@
-//! A device, as the API shows it.
+//! A device in responses.
 
 use reeve_accounts::devices as deeds;
 use reeve_db::{DbError, ReadTx};
@@ -9,7 +9,7 @@ use reeve_store::devices::{self, Device};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A device. Every key is always there; what is not known is null.
+/// A device. Every key is always present; unknown values are null.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DeviceView {
     user_id: String,
@@ -23,11 +23,11 @@ pub(crate) struct DeviceView {
     last_seen_ts: Option<i64>,
     #[schema(required)]
     last_seen_ip: Option<String>,
-    /// Whether it waits, with keys but without a session, for messages to be read later.
+    /// True for the dehydrated device, which has keys but no session.
     dehydrated: bool,
 }
 
-/// The id of the device of an account that waits.
+/// The id of the account's dehydrated device.
 fn dehydrated(tx: &ReadTx<'_>, user_num: i64) -> Result<Option<String>, DbError> {
     Ok(dehydrated_devices::of_user(tx, user_num)?.map(|(device_id, _)| device_id))
 }

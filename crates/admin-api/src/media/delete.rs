@@ -1,4 +1,4 @@
-//! Deleting uploads: one, or those that nobody has used for long.
+//! Deletion of uploads: one, or those not used for a long time.
 
 use http::Method;
 use reeve_db::DbError;
@@ -7,9 +7,9 @@ use reeve_store::media::{self, Media, Unused};
 
 use super::{BEFORE_TS_ERRORS, Deleted, before_ts, delete_all, is_own_server};
 
-/// How many uploads are looked at at once.
+/// Uploads read at once.
 const PAGE: i64 = 500;
-/// How many one request deletes at most.
+/// Maximum number of uploads that one request deletes.
 const MOST: usize = 100_000;
 
 pub(crate) fn one() -> Route {
@@ -18,7 +18,7 @@ pub(crate) fn one() -> Route {
         .summary("Deletes an upload")
         .returns::<Deleted>(200)
         .errors(&[
-            (400, "M_UNKNOWN", "it is of another server"),
+            (400, "M_UNKNOWN", "the upload is on another server"),
             (404, "M_NOT_FOUND", "there is no such upload"),
         ])
 }
@@ -27,25 +27,25 @@ pub(crate) fn unused() -> Route {
     Route::post("/_synapse/admin/v1/media/delete", handle_unused)
         .also("/_synapse/admin/v1/media/{server_name}/delete")
         .id("deleteOldMedia")
-        .summary("Deletes uploads that nobody has used for long")
+        .summary("Deletes uploads that were not used for a long time")
         .description(
-            "Spared is what is quarantined or protected. One request deletes at most 100,000 uploads: repeat it until \
+            "Quarantined and protected uploads are kept. One request deletes at most 100,000 uploads: repeat it until \
              `total` is 0.",
         )
         .query([
             Param::integer(
                 "before_ts",
-                "Deletes what was last downloaded, or uploaded if never, before this time in milliseconds",
+                "only uploads last downloaded (or, if never, uploaded) before this time, in milliseconds",
             ).required(),
-            Param::integer("size_gt", "Deletes only what is longer than so many bytes; 0 by default"),
+            Param::integer("size_gt", "only uploads of more than this many bytes; 0 by default"),
             Param::boolean(
                 "keep_profiles",
-                "`false` deletes pictures of accounts and rooms, too; `true` by default",
+                "`false` to delete avatars of accounts and rooms, too; `true` by default",
             ),
         ])
         .returns::<Deleted>(200)
         .errors(BEFORE_TS_ERRORS)
-        .errors(&[(400, "M_UNKNOWN", "it is of another server")])
+        .errors(&[(400, "M_UNKNOWN", "the upload is on another server")])
 }
 
 fn not_local() -> MatrixError {

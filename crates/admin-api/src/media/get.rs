@@ -1,4 +1,4 @@
-//! One upload.
+//! Details of one upload.
 
 use reeve_http::{Answer, MatrixError, Reading, Route, reply};
 use reeve_store::media;
@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::is_own_server;
 
-/// What is known of an upload.
+/// The details of an upload.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MediaAnswer {
     media_info: MediaInfo,
@@ -16,7 +16,7 @@ pub(crate) struct MediaAnswer {
 /// An upload.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MediaInfo {
-    /// Always null: the server it comes from, of media of other servers.
+    /// Always null: the server of origin, for media of other servers.
     #[schema(required)]
     media_origin: Option<String>,
     user_id: String,
@@ -28,28 +28,28 @@ pub(crate) struct MediaInfo {
     upload_name: Option<String>,
     /// When it was uploaded, in milliseconds.
     created_ts: i64,
-    /// Always null: how media of other servers is called in the store.
+    /// Always null: the name in the store, for media of other servers.
     #[schema(required)]
     filesystem_id: Option<String>,
-    /// The address of which it is a preview.
+    /// The URL of the page, if the upload is the picture of a preview.
     #[schema(required)]
     url_cache: Option<String>,
-    /// When it was last downloaded, in milliseconds; written about once a minute.
+    /// The time of the last download, in milliseconds; updated about once a minute.
     #[schema(required)]
     last_access_ts: Option<i64>,
     #[schema(required)]
     quarantined_by: Option<String>,
-    /// Whether an access token is needed to download it.
+    /// True if an access token is needed to download it.
     authenticated: bool,
     safe_from_quarantine: bool,
-    /// Of its bytes, in hexadecimal.
+    /// The digest of its bytes, in hexadecimal.
     sha256: String,
 }
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/media/{server_name}/{media_id}", handle)
         .id("getMedia")
-        .summary("Shows what is known of an upload")
+        .summary("Returns the details of an upload")
         .returns::<MediaAnswer>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such upload")])
 }

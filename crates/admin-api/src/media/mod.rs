@@ -1,4 +1,4 @@
-//! Uploads: what there is, who uploaded it, deleting it, and keeping it from being seen.
+//! Uploads: lists, statistics, deletion and quarantine.
 
 mod delete;
 mod get;
@@ -17,9 +17,9 @@ use utoipa::ToSchema;
 
 pub(crate) use quarantine::{Quarantined, quarantine_each};
 
-/// How many uploads are changed in one transaction, so that others can write in between.
+/// Uploads changed in one transaction, so that others can write in between.
 const BATCH: usize = 100;
-/// Times before this, in milliseconds, are taken for seconds by mistake.
+/// Times before this, in milliseconds, are assumed to be seconds by mistake.
 const EARLIEST_TS: i64 = 30_000_000_000;
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -40,12 +40,12 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// What was deleted.
+/// The deleted uploads.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Deleted {
     /// The media ids.
     deleted_media: Vec<String>,
-    /// How many there are.
+    /// The number of deleted uploads.
     total: usize,
 }
 
@@ -55,7 +55,7 @@ impl Deleted {
     }
 }
 
-/// Deletes uploads; answers the ids of those that were still there.
+/// Deletes uploads; returns the ids of those that still existed.
 async fn delete_all(call: &Call, media: Vec<Media>) -> Result<Vec<String>, MatrixError> {
     let mut deleted = Vec::new();
     let mut rest = media.into_iter().peekable();
@@ -80,7 +80,7 @@ async fn delete_all(call: &Call, media: Vec<Media>) -> Result<Vec<String>, Matri
     Ok(deleted)
 }
 
-/// Whether the server in the path is this one.
+/// True if the server in the path is this one.
 fn is_own_server(call: &Head) -> bool {
     call.param("server_name") == *call.app.server_name
 }
@@ -97,7 +97,7 @@ fn before_ts(call: &Head) -> Result<i64, MatrixError> {
     Ok(before_ts)
 }
 
-/// The refusals of [`before_ts`].
+/// The errors of [`before_ts`].
 const BEFORE_TS_ERRORS: &[(u16, &str, &str)] = &[
     (400, "M_MISSING_PARAM", "`before_ts` is missing"),
     (400, "M_INVALID_PARAM", "a query parameter is not valid, or `before_ts` is in seconds"),

@@ -1,4 +1,4 @@
-//! What an account uploaded: the list, and deleting a page of it.
+//! The uploads of an account: the list, and deleting a page of it.
 
 use http::Method;
 use reeve_db::{DbError, ReadTx};
@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::{Deleted, delete_all};
 use crate::target;
 
-/// A page never holds more uploads than this, whatever the client asks for.
+/// Maximum number of uploads in a page, whatever the request asks for.
 const MOST: i64 = 10_000;
 
 const ORDERS: &[(&str, OrderBy)] = &[
@@ -29,11 +29,11 @@ const ORDERS: &[(&str, OrderBy)] = &[
 /// The query parameters.
 fn query() -> [Param; 4] {
     [
-        Param::integer("from", "Offset of the first upload; 0 by default"),
-        Param::integer("limit", "The most uploads; 100 by default, at most 10000"),
-        Param::choice("order_by", ORDERS, "What to sort by; `created_ts` by default"),
+        Param::integer("from", "offset of the first upload; 0 by default"),
+        Param::integer("limit", "maximum number of uploads; 100 by default, at most 10000"),
+        Param::choice("order_by", ORDERS, "sort order; `created_ts` by default"),
         Param::direction(
-            "`f` ascending or `b` descending; `f` by default, but `b` if `order_by` is not given either",
+            "`f` ascending (the default) or `b` descending (the default if `order_by` is absent, too)",
         ),
     ]
 }
@@ -58,19 +58,19 @@ pub(crate) struct ListedMedia {
     upload_name: Option<String>,
     /// When it was uploaded, in milliseconds.
     created_ts: i64,
-    /// The address of which it is a preview.
+    /// The URL of the page, if the upload is the picture of a preview.
     #[schema(required)]
     url_cache: Option<String>,
-    /// When it was last downloaded, in milliseconds; written about once a minute.
+    /// The time of the last download, in milliseconds; updated about once a minute.
     #[schema(required)]
     last_access_ts: Option<i64>,
     #[schema(required)]
     quarantined_by: Option<String>,
     safe_from_quarantine: bool,
     user_id: String,
-    /// Whether an access token is needed to download it.
+    /// True if an access token is needed to download it.
     authenticated: bool,
-    /// Of its bytes, in hexadecimal.
+    /// The digest of its bytes, in hexadecimal.
     sha256: String,
 }
 
@@ -93,13 +93,13 @@ impl ListedMedia {
     }
 }
 
-/// A page of what an account uploaded.
+/// A page of the uploads of an account.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MediaList {
     media: Vec<ListedMedia>,
-    /// How much the account uploaded in all.
+    /// The number of uploads of the account.
     total: i64,
-    /// What to send as `from` for the next page; absent on the last.
+    /// The `from` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<i64>,
 }
@@ -107,7 +107,7 @@ pub(crate) struct MediaList {
 pub(crate) fn list() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/media", handle_list)
         .id("listUserMedia")
-        .summary("Lists what an account uploaded")
+        .summary("Lists the uploads of an account")
         .query(query())
         .returns::<MediaList>(200)
         .errors(ERRORS)
@@ -118,7 +118,8 @@ pub(crate) fn delete() -> Route {
         .id("deleteUserMedia")
         .summary("Deletes the uploads that the list with the same query shows")
         .description(
-            "Quarantined and protected ones too. Repeat it until nothing is left to delete all that an account uploaded.",
+            "Quarantined and protected uploads are deleted, too. Repeat the request until none is left to \
+             delete all uploads of the account.",
         )
         .query(query())
         .returns::<Deleted>(200)
@@ -136,14 +137,14 @@ struct Page {
 fn page(query: &Query) -> Result<Page, MatrixError> {
     let from = query.integer("from")?.unwrap_or(0);
     let limit = query.integer("limit")?.unwrap_or(100).min(MOST);
-    // The newest first, unless anything is said about the order.
+    // The newest first, unless the request names an order or a direction.
     let newest_first = !query.has("order_by") && !query.has("dir");
     let order_by = query.choice("order_by", ORDERS)?.unwrap_or(OrderBy::CreatedTs);
     let descending = query.backwards()?.unwrap_or(newest_first);
     Ok(Page { from, limit, order_by, descending })
 }
 
-/// The offset and the length of the page, and how much the account uploaded in all.
+/// The offset and the length of the page, and the number of uploads of the account.
 fn range(tx: &ReadTx<'_>, user_num: i64, page: &Page) -> Result<(i64, i64, i64), DbError> {
     Ok((page.from, page.limit, media_users::of_user(tx, user_num)?.media_count))
 }

@@ -1,4 +1,4 @@
-//! Protecting uploads from being quarantined.
+//! Protection of uploads from quarantine.
 
 use http::StatusCode;
 use reeve_http::{Answer, Call, MatrixError, Route, reply, shape};
@@ -10,7 +10,7 @@ pub(crate) fn protect() -> Route {
     Route::post("/_synapse/admin/v1/media/protect/{media_id}", |call| handle(call, true))
         .id("protectMedia")
         .returns::<shape::Empty>(200)
-        .summary("Protects an upload from being quarantined")
+        .summary("Protects an upload from quarantine")
         .errors(ERRORS)
 }
 
@@ -18,7 +18,7 @@ pub(crate) fn unprotect() -> Route {
     Route::post("/_synapse/admin/v1/media/unprotect/{media_id}", |call| handle(call, false))
         .id("unprotectMedia")
         .returns::<shape::Empty>(200)
-        .summary("Lets an upload be quarantined again")
+        .summary("Removes the protection of an upload from quarantine")
         .errors(ERRORS)
 }
 

@@ -1,4 +1,4 @@
-//! Deletes media of other servers that nobody has used for long.
+//! Deletion of cached media of other servers.
 
 use reeve_http::{Answer, Call, Param, Route, reply};
 use serde::Serialize;
@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::{BEFORE_TS_ERRORS, before_ts};
 
-/// How much was deleted.
+/// The number of deleted files.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Purged {
     deleted: i64,
@@ -15,9 +15,9 @@ pub(crate) struct Purged {
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/purge_media_cache", handle)
         .id("purgeMediaCache")
-        .summary("Deletes media of other servers that nobody has used for long")
-        .description("This server keeps no media of other servers, so that there is nothing to delete.")
-        .query([Param::integer("before_ts", "What was last downloaded before this time, in milliseconds")
+        .summary("Deletes cached media of other servers")
+        .description("This server does not cache media of other servers, so nothing is deleted.")
+        .query([Param::integer("before_ts", "only media last downloaded before this time, in milliseconds")
             .required()])
         .returns::<Purged>(200)
         .errors(BEFORE_TS_ERRORS)

@@ -1,4 +1,4 @@
-//! Keeping uploads from being seen, and releasing them.
+//! Quarantine of uploads, and release from it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,21 +13,21 @@ use utoipa::ToSchema;
 
 use super::{BATCH, is_own_server};
 
-/// How many uploads of an account are looked at at once.
+/// Uploads of an account read at once.
 const PAGE: i64 = 500;
 
-/// How much was quarantined.
+/// The number of quarantined uploads.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Quarantined {
-    /// How many uploads were not quarantined before, other uploads of the same bytes included.
+    /// The number of uploads that were not quarantined before, including other uploads of the same bytes.
     pub(crate) num_quarantined: i64,
 }
 
 pub(crate) fn of_user() -> Route {
     Route::post("/_synapse/admin/v1/user/{user_id}/media/quarantine", handle_user)
         .id("quarantineUserMedia")
-        .summary("Quarantines all that an account uploaded")
-        .description("Spared is what is protected. An account that is not known has uploaded nothing.")
+        .summary("Quarantines all uploads of an account")
+        .description("Protected uploads are skipped. An unknown account has no uploads.")
         .returns::<Quarantined>(200)
 }
 
@@ -35,19 +35,19 @@ pub(crate) fn one() -> Route {
     Route::post("/_synapse/admin/v1/media/quarantine/{server_name}/{media_id}", handle_one)
         .id("quarantineMedia")
         .returns::<shape::Empty>(200)
-        .summary("Quarantines an upload, and others of the same bytes")
-        .description("Spared is what is protected. An upload that is not known is nothing to do.")
+        .summary("Quarantines an upload and all others of the same bytes")
+        .description("Protected uploads are skipped. An unknown upload is not an error.")
 }
 
 pub(crate) fn release() -> Route {
     Route::post("/_synapse/admin/v1/media/unquarantine/{server_name}/{media_id}", handle_release)
         .id("unquarantineMedia")
         .returns::<shape::Empty>(200)
-        .summary("Releases an upload from quarantine, and others of the same bytes")
-        .description("An upload that is not known is nothing to do.")
+        .summary("Releases an upload and all others of the same bytes from quarantine")
+        .description("An unknown upload is not an error.")
 }
 
-/// Quarantines uploads of this server; answers how many were not quarantined before.
+/// Quarantines uploads of this server; returns the number that were not quarantined before.
 pub(crate) async fn quarantine_each(call: &Call, media_ids: Vec<String>) -> Result<i64, MatrixError> {
     let mut found = Vec::new();
     for batch in media_ids.chunks(BATCH) {
@@ -60,9 +60,9 @@ pub(crate) async fn quarantine_each(call: &Call, media_ids: Vec<String>) -> Resu
     quarantine_all(call, found).await
 }
 
-/// Quarantines these and others of the same bytes, some in each transaction.
+/// Quarantines these and others of the same bytes, a batch in each transaction.
 async fn quarantine_all(call: &Call, mut uploads: Vec<Media>) -> Result<i64, MatrixError> {
-    // Looking at others of the same bytes once is enough.
+    // Others of the same bytes are looked up only once.
     let mut seen = HashSet::new();
     uploads.retain(|media| !media.safe_from_quarantine && seen.insert(media.blob_num));
     let uploads: Arc<[Media]> = uploads.into();

@@ -1,39 +1,42 @@
-//! What was quarantined and released, in order.
+//! The log of quarantines and releases, in order.
 
 use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
 use reeve_store::media;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// How many changes one answer has at most.
+/// Maximum number of changes in a response.
 const MOST: i64 = 100;
 
 /// Changes after a position.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Changes {
-    /// What to send as `from` to go on.
+    /// The `from` of the next request.
     next_batch: i64,
     /// The oldest first.
     changes: Vec<Change>,
 }
 
-/// Something was quarantined, or released.
+/// One quarantine or release.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Change {
-    /// The server it is of.
+    /// The server of the upload.
     origin: String,
     media_id: String,
-    /// Whether it is quarantined from then on.
+    /// True if the upload is quarantined from then on.
     quarantined: bool,
 }
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/media/quarantine_changes", handle)
         .id("listQuarantineChanges")
-        .summary("Lists what was quarantined and released")
-        .query([Param::integer("from", "The position to go on from; 0, before everything, by default")])
+        .summary("Lists quarantines and releases in order")
+        .query([Param::integer(
+            "from",
+            "the position after which to begin; 0 by default, before all changes",
+        )])
         .returns::<Changes>(200)
-        .errors(&[(400, "M_INVALID_PARAM", "`from` is no position that this server gave out")])
+        .errors(&[(400, "M_INVALID_PARAM", "`from` is not a position that this server returned")])
 }
 
 fn handle(call: &Reading<'_>) -> Answer {

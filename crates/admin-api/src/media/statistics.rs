@@ -1,11 +1,11 @@
-//! How much each account has uploaded.
+//! Media statistics by account.
 
 use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
 use reeve_store::media_statistics::{self, Filter, OrderBy};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A page never holds more accounts than this, whatever the client asks for.
+/// Maximum number of accounts in a page, whatever the request asks for.
 const MOST: i64 = 10_000;
 
 const ORDERS: &[(&str, OrderBy)] = &[
@@ -19,14 +19,14 @@ const ORDERS: &[(&str, OrderBy)] = &[
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct UserStatistics {
     users: Vec<UserMedia>,
-    /// How many accounts have uploaded something.
+    /// The number of accounts with uploads.
     total: i64,
-    /// What to send as `from` for the next page; absent on the last.
+    /// The `from` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<i64>,
 }
 
-/// How much an account has uploaded.
+/// The uploads of one account.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct UserMedia {
     user_id: String,
@@ -40,20 +40,17 @@ pub(crate) struct UserMedia {
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/statistics/users/media", handle)
         .id("getUserMediaStatistics")
-        .summary("Lists how much each account has uploaded")
+        .summary("Lists accounts with the number and size of their uploads")
         .query([
-            Param::integer("from", "Offset of the first account; 0 by default"),
-            Param::integer("limit", "The most accounts; 100 by default, at most 10000"),
-            Param::choice("order_by", ORDERS, "What to sort by; `user_id` by default"),
+            Param::integer("from", "offset of the first account; 0 by default"),
+            Param::integer("limit", "maximum number of accounts; 100 by default, at most 10000"),
+            Param::choice("order_by", ORDERS, "sort order; `user_id` by default"),
             Param::direction("`f` ascending (the default) or `b` descending"),
-            Param::integer("from_ts", "Counts only what was uploaded at this time or later, in milliseconds"),
-            Param::integer(
-                "until_ts",
-                "Counts only what was uploaded at this time or earlier, in milliseconds",
-            ),
+            Param::integer("from_ts", "only uploads at this time or later, in milliseconds"),
+            Param::integer("until_ts", "only uploads at this time or earlier, in milliseconds"),
             Param::text(
                 "search_term",
-                "Only accounts with this text in their localpart or display name, in any case",
+                "only accounts with this text in their localpart or display name, in any case",
             ),
         ])
         .returns::<UserStatistics>(200)

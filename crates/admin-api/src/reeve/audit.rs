@@ -1,4 +1,4 @@
-//! Who did what to whom.
+//! The audit log.
 
 use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
 use reeve_store::audit::{self, Entry, Filter};
@@ -10,29 +10,29 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AuditLog {
     entries: Vec<AuditEntry>,
-    /// Where the next page begins; absent on the last page.
+    /// The `from` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<String>,
 }
 
-/// An administrative deed.
+/// An administrative act.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AuditEntry {
     id: i64,
-    /// When, in milliseconds.
+    /// The time, in milliseconds.
     ts: i64,
-    /// Who: a user id, or `cli` for the command line of the server.
+    /// The actor: a user id, or `cli` for the command line of the server.
     actor: String,
-    /// From which address; null for the command line.
+    /// The address of the client; null for the command line.
     #[schema(required)]
     ip: Option<String>,
-    /// In which request: the `X-Request-Id` of its answer, also in the log.
+    /// The id of the request, as in the `X-Request-Id` of its response and in the log.
     request_id: String,
-    /// What, such as `user.lock`.
+    /// The act, such as `user.lock`.
     action: String,
-    /// To whom: usually a user id.
+    /// The target: usually a user id.
     target: String,
-    /// What changed, with the new values; never a secret.
+    /// The changes, with the new values; never a secret.
     #[schema(value_type = Object)]
     changes: Value,
 }
@@ -40,18 +40,22 @@ pub(crate) struct AuditEntry {
 pub(crate) fn route() -> Route {
     Route::read("/_reeve/admin/v1/audit", handle)
         .id("listAuditLog")
-        .summary("Lists what administrators did, the newest first")
+        .summary("Lists administrative acts, the newest first")
         .query([
-            Param::text("actor", "only the deeds of this user id"),
-            Param::text("target", "only deeds done to this, usually a user id"),
-            Param::text("action", "only deeds of this name, such as `user.lock`"),
-            Param::integer("from_ts", "only deeds at this time or later, in milliseconds"),
-            Param::integer("until_ts", "only deeds before this time, in milliseconds"),
-            Param::integer("limit", "how many at most: 100 unless given, from 1 to 1000"),
+            Param::text("actor", "only acts of this user id"),
+            Param::text("target", "only acts on this target, usually a user id"),
+            Param::text("action", "only acts of this name, such as `user.lock`"),
+            Param::integer("from_ts", "only acts at this time or later, in milliseconds"),
+            Param::integer("until_ts", "only acts before this time, in milliseconds"),
+            Param::integer("limit", "maximum number of entries, from 1 to 1000; 100 by default"),
             Param::text("from", "the `next_token` of the page before"),
         ])
         .returns::<AuditLog>(200)
-        .errors(&[(400, "M_INVALID_PARAM", "a number is none, or `from` is not a `next_token` of this list")])
+        .errors(&[(
+            400,
+            "M_INVALID_PARAM",
+            "a number is malformed, or `from` is not a `next_token` of this list",
+        )])
 }
 
 fn handle(call: &Reading<'_>) -> Answer {

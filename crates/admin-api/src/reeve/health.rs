@@ -1,4 +1,4 @@
-//! Whether the server works.
+//! Health check.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
-/// How long an answer to the question whether the database takes writes is good for, in milliseconds: however often
-/// somebody asks, there is no more than one write in this time.
+/// The time for which the result of a database write is reused, in milliseconds: however often the route is
+/// requested, there is at most one write in this time.
 const GOOD_FOR_MS: i64 = 5_000;
 
 /// The server works.
@@ -21,8 +21,8 @@ pub(crate) struct Health {
     status: &'static str,
 }
 
-/// What writing to the database came to when it was last tried, and when that was. Locked while it is tried, so that
-/// those who ask meanwhile wait for the same answer.
+/// The result and time of the last write to the database. Locked during a write, so that concurrent requests
+/// wait for the same result.
 type LastWrite = Mutex<Option<(i64, Result<(), DbError>)>>;
 
 pub(crate) fn route() -> Route {
@@ -30,9 +30,9 @@ pub(crate) fn route() -> Route {
     Route::get("/health", move |call| handle(call, Arc::clone(&last)))
         .access(Access::Anybody)
         .id("getHealth")
-        .summary("Whether the server works: its database answers and takes writes")
+        .summary("Checks that the database can be read and written")
         .returns::<Health>(200)
-        .errors(&[(503, "M_UNKNOWN", "the database does not answer, or takes no writes; `error` says why")])
+        .errors(&[(503, "M_UNKNOWN", "the database cannot be read or written; `error` says why")])
 }
 
 async fn handle(call: Call, last: Arc<LastWrite>) -> Answer {
@@ -51,7 +51,7 @@ async fn handle(call: Call, last: Arc<LastWrite>) -> Answer {
     reply::ok(&Health { status: "ok" })
 }
 
-/// Writes to the database, durably and without a trace, unless that was done a moment ago.
+/// Writes to the database, durably and without a trace, unless a recent result can be reused.
 async fn takes_writes(call: &Call, last: &LastWrite) -> Result<(), DbError> {
     let mut last = last.lock().await;
     if let Some((at, result)) = &*last

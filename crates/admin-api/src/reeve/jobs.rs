@@ -1,4 +1,4 @@
-//! Durable work: what waits, runs, and came of it.
+//! Jobs: durable work, its state and its result.
 
 use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
 use reeve_store::jobs::{self, Filter, Job};
@@ -19,34 +19,34 @@ const STATES: &[(&str, &str)] = &[
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct JobList {
     jobs: Vec<JobView>,
-    /// Where the next page begins; absent on the last page.
+    /// The `from` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<String>,
 }
 
-/// A piece of durable work.
+/// A job.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct JobView {
     id: String,
-    /// What kind of work, such as `deactivate_user`.
+    /// The kind of job, such as `deactivate_user`.
     kind: String,
-    /// What it works on, usually a user id.
+    /// The subject, usually a user id.
     subject: String,
     /// `scheduled`, `active`, `complete`, `failed` or `cancelled`.
     state: String,
-    /// How much is done.
+    /// The number of completed units of work.
     done: i64,
-    /// How much there is to do, as far as known.
+    /// The total number of units of work, as far as known.
     total: i64,
-    /// What came of it; null until it is complete.
+    /// The result; null until the job is complete.
     #[schema(required, value_type = Option<Object>)]
     result: Option<Value>,
-    /// What went wrong last; null if nothing did.
+    /// The last error; null if there was none.
     #[schema(required)]
     error: Option<String>,
-    /// How often the present step failed.
+    /// The number of failures of the current step in a row.
     attempts: i64,
-    /// Not to be run before, in milliseconds.
+    /// The earliest time of the next run, in milliseconds.
     run_after_ts: i64,
     /// When it was queued, in milliseconds.
     created_ts: i64,
@@ -57,7 +57,7 @@ pub(crate) struct JobView {
 pub(crate) fn list() -> Route {
     Route::read("/_reeve/admin/v1/jobs", read_all)
         .id("listJobs")
-        .summary("Lists durable work, the newest first")
+        .summary("Lists jobs, the newest first")
         .description("Finished jobs are kept for seven days.")
         .query([
             Param::text("kind", "only jobs of this kind, such as `deactivate_user`"),
@@ -66,22 +66,22 @@ pub(crate) fn list() -> Route {
                 STATES,
                 "only jobs in this state: `scheduled`, `active`, `complete`, `failed` or `cancelled`",
             ),
-            Param::text("subject", "only jobs that work on this, usually a user id"),
-            Param::integer("limit", "how many at most: 100 unless given, from 1 to 1000"),
+            Param::text("subject", "only jobs on this subject, usually a user id"),
+            Param::integer("limit", "maximum number of jobs, from 1 to 1000; 100 by default"),
             Param::text("from", "the `next_token` of the page before"),
         ])
         .returns::<JobList>(200)
         .errors(&[(
             400,
             "M_INVALID_PARAM",
-            "a number is none, there is no such state, or `from` is not a `next_token` of this list",
+            "a number is malformed, there is no such state, or `from` is not a `next_token` of this list",
         )])
 }
 
 pub(crate) fn get() -> Route {
     Route::read("/_reeve/admin/v1/jobs/{id}", read_one)
         .id("getJob")
-        .summary("Reads one piece of durable work")
+        .summary("Returns one job")
         .returns::<JobView>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such job, or it finished long ago")])
 }

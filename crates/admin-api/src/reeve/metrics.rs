@@ -1,4 +1,4 @@
-//! What Prometheus reads.
+//! Metrics for Prometheus.
 
 use reeve_db::DbError;
 use reeve_http::metrics::Measured;
@@ -13,8 +13,8 @@ pub(crate) fn route() -> Route {
         .access(Access::Anybody)
         .id("getMetrics")
         .returns_other(200, Content::Text(OPEN_METRICS))
-        .summary("What the server measures of itself, for Prometheus")
-        .description("The answer is a text in the OpenMetrics format.")
+        .summary("Returns metrics for Prometheus")
+        .description("The response is in the OpenMetrics text format.")
 }
 
 async fn handle(call: Call) -> Answer {
@@ -28,11 +28,12 @@ async fn handle(call: Call) -> Answer {
     let stored = call.read(|tx| -> Result<_, DbError> {
         Ok((media_users::totals(tx)?, media_objects::strays(tx)?, jobs::states(tx)?))
     });
-    // Monitoring matters most when the database fails: then there are no numbers of what it holds, and all others.
+    // Monitoring matters most when the database fails: then the numbers from the database are missing, and all
+    // others are returned.
     let measured = match stored.await {
         Ok((media, media_strays, jobs)) => Measured { media, media_strays, jobs, ..here },
         Err(error) => {
-            tracing::warn!(cause = error.cause, "the metrics lack what the database holds");
+            tracing::warn!(cause = error.cause, "the metrics lack the numbers from the database");
             here
         }
     };

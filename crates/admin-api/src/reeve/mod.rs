@@ -1,4 +1,4 @@
-//! Reeve's own administration API, and what operators and their monitoring ask the server.
+//! Reeve's own administration API, and routes for operators and monitoring.
 
 pub(crate) mod openapi;
 
@@ -13,17 +13,17 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![audit::route(), jobs::list(), jobs::get(), health::route(), metrics::route()]
 }
 
-/// As many entries as a page has, unless asked for fewer or more.
+/// Default number of entries in a page.
 const PAGE: i64 = 100;
-/// As many entries as a page can have.
+/// Maximum number of entries in a page.
 const MOST: i64 = 1000;
 
-/// How many entries the page has that a request asks for.
+/// The number of entries that a request asks for.
 fn limit(call: &Head) -> Result<i64, MatrixError> {
     Ok(call.query.integer("limit")?.unwrap_or(PAGE).clamp(1, MOST))
 }
 
-/// Where the page begins that a request asks for: the time and the id that its token holds.
+/// The position that the `from` of a request names: a time and an id.
 fn position(call: &Head) -> Result<Option<(i64, String)>, MatrixError> {
     let Some(token) = call.query.ascii("from")? else { return Ok(None) };
     let parts = token.split_once('_').and_then(|(ts, id)| Some((ts.parse().ok()?, id.to_owned())));
@@ -34,12 +34,13 @@ fn bad_position() -> MatrixError {
     MatrixError::invalid_param("Query parameter 'from' must be a next_token of this list")
 }
 
-/// The token of the page that begins after an entry.
+/// The `from` of the page after an entry.
 fn token(ts: i64, id: &impl std::fmt::Display) -> String {
     format!("{ts}_{id}")
 }
 
-/// Cuts what was read, one entry more than the page has, to the page; answers its last entry if there are more.
+/// Truncates entries, of which one more than the page was read, to the page; returns the last entry if there
+/// are more.
 fn cut<T>(entries: &mut Vec<T>, limit: i64) -> Option<&T> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if entries.len() <= limit {

@@ -1,10 +1,10 @@
-//! The description of the whole API.
+//! The OpenAPI document.
 
 use std::sync::Arc;
 
 use reeve_http::{Access, Call, Route, reply, shape};
 
-/// The route that serves a description of all routes, an OpenAPI document in JSON.
+/// The route that serves the OpenAPI document of all routes, in JSON.
 pub fn route(document: impl Fn() -> Arc<str> + Send + Sync + 'static) -> Route {
     Route::get("/_reeve/openapi.json", move |_: Call| {
         let document = document();
@@ -13,5 +13,5 @@ pub fn route(document: impl Fn() -> Arc<str> + Send + Sync + 'static) -> Route {
     .access(Access::Anybody)
     .id("getOpenApiDocument")
     .returns::<shape::AnyObject>(200)
-    .summary("The description of the whole API, in OpenAPI 3.1")
+    .summary("Returns the description of the whole API, in OpenAPI 3.1")
 }

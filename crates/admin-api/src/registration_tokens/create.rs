@@ -9,20 +9,20 @@ use utoipa::ToSchema;
 
 use super::{TokenView, expiry_time, uses_allowed};
 
-/// The longest name of a token, in characters.
+/// Maximum length of a token, in characters.
 const MAX_LENGTH: i64 = 64;
-/// How long a random name is unless the request says.
+/// Length of a random token, unless the request gives one.
 const DEFAULT_LENGTH: i64 = 16;
 
-/// A registration token to be.
+/// A registration token to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[expect(dead_code, reason = "documents the body, which is read key by key")]
 pub(crate) struct CreateToken {
-    /// Its name: 1 to 64 of `A-Z a-z 0-9 . _ ~ -`; a random one if absent.
+    /// The token: 1 to 64 of `A-Z a-z 0-9 . _ ~ -`; random if absent.
     token: Option<String>,
-    /// How long a random name is: 1 to 64, 16 if absent.
+    /// The length of a random token: 1 to 64; 16 if absent.
     length: Option<i64>,
-    /// How many accounts it is good for; null or absent for any number.
+    /// The number of accounts that can register with it; null or absent for no limit.
     uses_allowed: Option<i64>,
     /// When it expires, in milliseconds since the epoch; null or absent for never.
     expiry_time: Option<i64>,
@@ -35,8 +35,8 @@ pub(crate) fn route() -> Route {
         .takes::<CreateToken>()
         .returns::<TokenView>(200)
         .errors(&[
-            (400, "M_INVALID_PARAM", "a value is not valid, or there is a token of this name"),
-            (400, "M_UNKNOWN", "no random name of this length is free"),
+            (400, "M_INVALID_PARAM", "a value is not valid, or the token exists"),
+            (400, "M_UNKNOWN", "no random token of this length is free"),
         ])
 }
 

@@ -10,7 +10,7 @@ pub(crate) fn route() -> Route {
         .id("deleteRegistrationToken")
         .returns::<shape::Empty>(200)
         .summary("Deletes a registration token")
-        .description("Registrations with it that are under way cannot be completed any more.")
+        .description("Registrations in progress with it cannot be completed.")
         .errors(&[(404, "M_NOT_FOUND", "there is no such token")])
 }
 

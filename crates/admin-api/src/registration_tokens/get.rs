@@ -8,7 +8,7 @@ use super::{TokenView, no_such_token};
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/registration_tokens/{token}", handle)
         .id("getRegistrationToken")
-        .summary("Reads one registration token")
+        .summary("Returns one registration token")
         .returns::<TokenView>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such token")])
 }

@@ -19,7 +19,7 @@ pub(crate) fn route() -> Route {
         .summary("Lists registration tokens")
         .query([Param::boolean(
             "valid",
-            "true: those that can be used now; false: those that cannot; absent: all",
+            "`true` for usable tokens only, `false` for unusable tokens only; all by default",
         )])
         .returns::<TokenList>(200)
         .errors(&[(400, "M_INVALID_PARAM", "`valid` is neither true nor false")])

@@ -1,4 +1,4 @@
-//! Tokens with which people register.
+//! Registration tokens.
 
 mod create;
 mod delete;
@@ -20,14 +20,14 @@ pub(crate) fn routes() -> Vec<Route> {
 /// A registration token.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TokenView {
-    /// What people type.
+    /// The token that users enter.
     token: String,
-    /// How many accounts it is good for; null for any number.
+    /// The number of accounts that can register with it; null for no limit.
     #[schema(required)]
     uses_allowed: Option<i64>,
-    /// How many registrations with it are under way.
+    /// The number of registrations in progress with it.
     pending: i64,
-    /// How many accounts were made with it.
+    /// The number of accounts that registered with it.
     completed: i64,
     /// When it expires, in milliseconds since the epoch; null for never.
     #[schema(required)]
@@ -50,7 +50,7 @@ fn no_such_token(token: &str) -> MatrixError {
     MatrixError::not_found(format!("No such registration token: {token}"))
 }
 
-/// `uses_allowed` in a body: `None` if it is not there.
+/// `uses_allowed` in a body: `None` if absent.
 fn uses_allowed(body: &Object) -> Result<Option<Option<i64>>, MatrixError> {
     match body.get("uses_allowed").map(|value| (value, integer(value))) {
         None => Ok(None),
@@ -60,7 +60,7 @@ fn uses_allowed(body: &Object) -> Result<Option<Option<i64>>, MatrixError> {
     }
 }
 
-/// `expiry_time` in a body, not before `now`: `None` if it is not there.
+/// `expiry_time` in a body, not before `now`: `None` if absent.
 fn expiry_time(body: &Object, now: i64) -> Result<Option<Option<i64>>, MatrixError> {
     match body.get("expiry_time").map(|value| (value, integer(value))) {
         None => Ok(None),

@@ -1,4 +1,4 @@
-//! Changes what a registration token is good for.
+//! Changes the limits of a registration token.
 
 use reeve_accounts::registration::{self, TokenChange};
 use reeve_http::{Answer, Call, Route, reply};
@@ -7,11 +7,11 @@ use utoipa::ToSchema;
 
 use super::{TokenView, expiry_time, no_such_token, uses_allowed};
 
-/// What a registration token shall be good for; what is absent stays, and other keys are ignored.
+/// The new limits of a registration token. Absent keys are not changed, and other keys are ignored.
 #[derive(Debug, Deserialize, ToSchema)]
 #[expect(dead_code, reason = "documents the body, which is read key by key")]
 pub(crate) struct UpdateToken {
-    /// How many accounts it is good for; null for any number.
+    /// The number of accounts that can register with it; null for no limit.
     uses_allowed: Option<i64>,
     /// When it expires, in milliseconds since the epoch; null for never.
     expiry_time: Option<i64>,
@@ -20,7 +20,7 @@ pub(crate) struct UpdateToken {
 pub(crate) fn route() -> Route {
     Route::put("/_synapse/admin/v1/registration_tokens/{token}", handle)
         .id("updateRegistrationToken")
-        .summary("Changes what a registration token is good for")
+        .summary("Changes the number of uses and the expiry of a registration token")
         .takes::<UpdateToken>()
         .returns::<TokenView>(200)
         .errors(&[

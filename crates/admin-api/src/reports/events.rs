@@ -1,4 +1,4 @@
-//! Reported events.
+//! Reports of events.
 
 use reeve_http::{Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::Error;
@@ -12,26 +12,26 @@ use crate::rooms::stored;
 
 const MISSING: &str = "Event report not found";
 const ERRORS: &[(u16, &str, &str)] =
-    &[(400, "M_INVALID_PARAM", "the id is no number"), (404, "M_NOT_FOUND", "there is no such report")];
+    &[(400, "M_INVALID_PARAM", "the id is not a number"), (404, "M_NOT_FOUND", "there is no such report")];
 
-/// A reported event.
+/// A report of an event.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EventReportView {
     id: i64,
-    /// When the report came, in milliseconds.
+    /// The time of the report, in milliseconds.
     received_ts: i64,
     room_id: String,
     event_id: String,
-    /// Who reported it.
+    /// The reporter.
     user_id: String,
-    /// How bad it is, from -100 (worst) to 0.
+    /// The severity, from -100 (worst) to 0.
     #[schema(required)]
     score: Option<i64>,
     #[schema(required)]
     reason: Option<String>,
-    /// Who sent the event.
+    /// The sender of the event.
     sender: String,
-    /// The main alias of the room.
+    /// The canonical alias of the room.
     #[schema(required)]
     canonical_alias: Option<String>,
     /// The name of the room.
@@ -56,23 +56,23 @@ impl From<EventReport> for EventReportView {
     }
 }
 
-/// A page of reported events.
+/// A page of reports of events.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EventReportPage {
     event_reports: Vec<EventReportView>,
-    /// How many reports the filter lets through.
+    /// The number of reports that match the filter.
     total: i64,
-    /// What to send as `from` for the next page; absent on the last.
+    /// The `from` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<i64>,
 }
 
-/// A reported event, with the event itself.
+/// A report of an event, with the event itself.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ReportedEvent {
     #[serde(flatten)]
     report: EventReportView,
-    /// The event as it is stored, even if it was redacted.
+    /// The event as it is stored, even if redacted.
     #[schema(value_type = Object)]
     event_json: Value,
 }
@@ -81,25 +81,25 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/_synapse/admin/v1/event_reports", list)
             .id("listEventReports")
-            .summary("Lists reported events, those reported last first")
+            .summary("Lists reports of events, the latest first")
             .query([
                 Param::integer("from", "offset of the first report; 0 by default"),
-                Param::integer("limit", "the most reports to return; 100 by default, at most 10000"),
-                Param::direction("`b` the newest first (the default) or `f`"),
+                Param::integer("limit", "maximum number of reports; 100 by default, at most 10000"),
+                Param::direction("`b` for the newest first (the default) or `f`"),
                 Param::text("room_id", "substring of the room id"),
-                Param::text("user_id", "substring of the id of who reported"),
-                Param::text("event_sender_user_id", "the id of who sent the event"),
+                Param::text("user_id", "substring of the reporter's user id"),
+                Param::text("event_sender_user_id", "the user id of the event's sender"),
             ])
             .returns::<EventReportPage>(200),
         Route::get("/_synapse/admin/v1/event_reports/{report_id}", get)
             .id("getEventReport")
-            .summary("Reads a reported event")
+            .summary("Returns a report of an event")
             .returns::<ReportedEvent>(200)
             .errors(ERRORS),
         Route::delete("/_synapse/admin/v1/event_reports/{report_id}", delete)
             .id("deleteEventReport")
             .returns::<shape::Empty>(200)
-            .summary("Deletes the report of an event")
+            .summary("Deletes a report of an event")
             .errors(ERRORS),
     ]
 }
@@ -126,7 +126,7 @@ async fn get(call: Call) -> Answer {
     let report = call
         .read(move |tx| -> Result<_, Error> {
             let report = reports::event(tx, id)?.ok_or(Error::NotFound(MISSING))?;
-            // An event that was purged meanwhile leaves nothing.
+            // An event that was purged meanwhile is left out.
             let event = stored(tx, &report.event_id, |ts| json!({ "age_ts": ts }))?.unwrap_or_default();
             Ok(ReportedEvent { report: report.into(), event_json: Value::Object(event) })
         })

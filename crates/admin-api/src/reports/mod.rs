@@ -1,4 +1,4 @@
-//! What users reported.
+//! Reports by users.
 
 mod events;
 mod users;
@@ -9,10 +9,10 @@ pub(crate) fn routes() -> Vec<Route> {
     [events::routes(), users::routes()].concat()
 }
 
-/// The most reports that one page holds.
+/// Maximum number of reports in a page.
 const MOST: i64 = 10_000;
 
-/// The report id in the path; `None` for a number that no report can have.
+/// The report id in the path; `None` for a number that cannot be an id.
 fn report_id(call: &Call) -> Result<Option<i64>, MatrixError> {
     let text = call.param("report_id");
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
@@ -22,7 +22,7 @@ fn report_id(call: &Call) -> Result<Option<i64>, MatrixError> {
     Ok(text.parse().ok())
 }
 
-/// Which page of a list is wanted.
+/// The requested page of a list.
 struct Page {
     from: i64,
     limit: i64,
@@ -38,7 +38,7 @@ impl Page {
         })
     }
 
-    /// Where the list goes on, if it does.
+    /// The offset of the next page, if there is one.
     fn next(&self, rows: usize, total: i64) -> Option<i64> {
         let rows = i64::try_from(rows).unwrap_or(self.limit);
         (self.from.saturating_add(self.limit) < total).then(|| self.from.saturating_add(rows))

@@ -1,4 +1,4 @@
-//! Reported users.
+//! Reports of users.
 
 use reeve_http::{Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::Error;
@@ -11,17 +11,17 @@ use super::{Page, report_id};
 
 const MISSING: &str = "User report not found";
 const ERRORS: &[(u16, &str, &str)] =
-    &[(400, "M_INVALID_PARAM", "the id is no number"), (404, "M_NOT_FOUND", "there is no such report")];
+    &[(400, "M_INVALID_PARAM", "the id is not a number"), (404, "M_NOT_FOUND", "there is no such report")];
 
-/// A reported user.
+/// A report of a user.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct UserReportView {
     id: i64,
-    /// When the report came, in milliseconds.
+    /// The time of the report, in milliseconds.
     received_ts: i64,
-    /// Who was reported.
+    /// The reported user.
     target_user_id: String,
-    /// Who reported.
+    /// The reporter.
     user_id: String,
     reason: String,
 }
@@ -38,13 +38,13 @@ impl From<UserReport> for UserReportView {
     }
 }
 
-/// A page of reported users.
+/// A page of reports of users.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct UserReportPage {
     user_reports: Vec<UserReportView>,
-    /// How many reports the filter lets through.
+    /// The number of reports that match the filter.
     total: i64,
-    /// What to send as `from` for the next page; absent on the last.
+    /// The `from` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<i64>,
 }
@@ -53,24 +53,24 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/_synapse/admin/v1/user_reports", list)
             .id("listUserReports")
-            .summary("Lists reported users, those reported last first")
+            .summary("Lists reports of users, the latest first")
             .query([
                 Param::integer("from", "offset of the first report; 0 by default"),
-                Param::integer("limit", "the most reports to return; 100 by default, at most 10000"),
-                Param::direction("`b` the newest first (the default) or `f`"),
-                Param::text("user_id", "substring of the id of who reported"),
-                Param::text("target_user_id", "substring of the id of who was reported"),
+                Param::integer("limit", "maximum number of reports; 100 by default, at most 10000"),
+                Param::direction("`b` for the newest first (the default) or `f`"),
+                Param::text("user_id", "substring of the reporter's user id"),
+                Param::text("target_user_id", "substring of the reported user id"),
             ])
             .returns::<UserReportPage>(200),
         Route::get("/_synapse/admin/v1/user_reports/{report_id}", get)
             .id("getUserReport")
-            .summary("Reads the report of a user")
+            .summary("Returns a report of a user")
             .returns::<UserReportView>(200)
             .errors(ERRORS),
         Route::delete("/_synapse/admin/v1/user_reports/{report_id}", delete)
             .id("deleteUserReport")
             .returns::<shape::Empty>(200)
-            .summary("Deletes the report of a user")
+            .summary("Deletes a report of a user")
             .errors(ERRORS),
     ]
 }

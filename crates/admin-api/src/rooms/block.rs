@@ -1,4 +1,4 @@
-//! Blocks a room: nobody can join it, be invited to it or knock at it. Who is in it stays.
+//! Blocking of a room: nobody can join it, be invited to it or knock at it. Its members stay.
 
 use reeve_http::{Answer, Call, MatrixError, Route, json, reply};
 use reeve_rooms::{Error, upkeep};
@@ -9,19 +9,19 @@ use utoipa::ToSchema;
 
 use super::room_id;
 
-const NOT_LEGAL: (u16, &str, &str) = (400, "M_UNKNOWN", "this is no room id");
+const NOT_LEGAL: (u16, &str, &str) = (400, "M_UNKNOWN", "the room id is malformed");
 
-/// Whether a room is to be blocked.
+/// The new state of the block.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct BlockRoom {
     block: bool,
 }
 
-/// Whether a room is blocked.
+/// The state of the block.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BlockedRoom {
     block: bool,
-    /// Who blocked it.
+    /// The administrator who blocked it.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<String>,
 }
@@ -29,7 +29,7 @@ pub(crate) struct BlockedRoom {
 pub(crate) fn get() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/block", handle_get)
         .id("getRoomBlock")
-        .summary("Reads whether a room is blocked")
+        .summary("Returns whether a room is blocked")
         .returns::<BlockedRoom>(200)
         .errors(&[NOT_LEGAL])
 }
@@ -37,7 +37,7 @@ pub(crate) fn get() -> Route {
 pub(crate) fn put() -> Route {
     Route::put("/_synapse/admin/v1/rooms/{room_id}/block", handle_put)
         .id("setRoomBlock")
-        .summary("Blocks or unblocks a room, known to this server or not")
+        .summary("Blocks or unblocks a room, even one unknown to this server")
         .takes::<BlockRoom>()
         .returns::<BlockRoom>(200)
         .errors(&[

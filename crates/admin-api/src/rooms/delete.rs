@@ -1,4 +1,5 @@
-//! Deletes a room: everybody leaves, and unless asked otherwise all that is stored of it goes.
+//! Deletion of a room: everybody leaves and, unless the request says otherwise, everything stored of it is
+//! deleted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,47 +14,48 @@ use utoipa::ToSchema;
 
 use super::room_id;
 
-/// How long one look waits for the job. It may run in another process, which cannot tell.
+/// Time between two reads of the job, which may run in another process that cannot wake this one.
 const LOOK: Duration = Duration::from_secs(1);
-/// How many looks an answer waits at most.
+/// Maximum number of reads before the response.
 const MOST_LOOKS: usize = 600;
 const NAME: &str = "Content Violation Notification";
 const MESSAGE: &str =
     "Sharing illegal content on this server is not permitted and rooms in violation will be blocked.";
 
-/// How to delete a room.
+/// The options of a deletion.
 #[derive(Debug, Deserialize, ToSchema)]
 #[expect(dead_code, reason = "documents the request, which is read key by key")]
 pub(crate) struct DeleteRoom {
-    /// Whether nobody may join it any more; no by default.
+    /// True to block the room, so that nobody can join it again; false by default.
     block: Option<bool>,
-    /// Whether what is stored of it goes, too; yes by default.
+    /// True (the default) to delete everything that is stored of the room.
     purge: Option<bool>,
-    /// Whether it goes even if somebody could not be removed; no by default.
+    /// True to delete the room even if a member could not be removed; false by default.
     force_purge: Option<bool>,
-    /// A user id of this server in whose name a new room is made, into which the members come. No account need have it.
+    /// A user id of this server in whose name a new room is created, which the members join. No account needs
+    /// to have it.
     new_room_user_id: Option<String>,
     /// The name of the new room.
     room_name: Option<String>,
-    /// What that account says in the new room.
+    /// The message of that user in the new room.
     message: Option<String>,
 }
 
-/// What came of it.
+/// The result of the deletion.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct DeletedRoom {
-    /// Who was made to leave.
+    /// The users who were made to leave.
     kicked_users: Vec<String>,
-    /// Who could not be made to leave.
+    /// The users who could not be made to leave.
     failed_to_kick_users: Vec<String>,
-    /// The aliases that stand for the new room now.
+    /// The aliases that now point to the new room.
     local_aliases: Vec<String>,
     /// The new room.
     #[schema(required)]
     new_room_id: Option<String>,
 }
 
-/// The work that was ordered.
+/// The queued deletion.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OrderedDeletion {
     delete_id: String,
@@ -64,15 +66,15 @@ const ERRORS: &[(u16, &str, &str)] = &[
     (
         400,
         "M_UNKNOWN",
-        "this is no room id, `new_room_user_id` is not of this server, or the room is being deleted",
+        "the room id is malformed, `new_room_user_id` is not of this server, or the room is being deleted",
     ),
 ];
 
 pub(crate) fn v1() -> Route {
     Route::delete("/_synapse/admin/v1/rooms/{room_id}", handle_v1)
         .id("deleteRoom")
-        .summary("Deletes a room and answers when it is done")
-        .description("A durable job does it, which goes on if the client hangs up.")
+        .summary("Deletes a room and returns when that is done")
+        .description("The work is a durable job, which continues if the client disconnects.")
         .takes::<DeleteRoom>()
         .returns::<DeletedRoom>(200)
         .errors(ERRORS)
@@ -82,13 +84,13 @@ pub(crate) fn v2() -> Route {
     Route::delete("/_synapse/admin/v2/rooms/{room_id}", handle_v2)
         .id("deleteRoomInBackground")
         .summary("Deletes a room in the background")
-        .description("A durable job does it; its status can be asked for during seven days.")
+        .description("The work is a durable job; its status can be read for seven days.")
         .takes::<DeleteRoom>()
         .returns::<OrderedDeletion>(200)
         .errors(ERRORS)
 }
 
-/// What a finished job says.
+/// The result of a finished job.
 pub(crate) fn deleted(job: &Job) -> Result<Option<DeletedRoom>, MatrixError> {
     let Some(result) = &job.result else { return Ok(None) };
     let outcome: Outcome = serde_json::from_str(result).map_err(MatrixError::internal)?;

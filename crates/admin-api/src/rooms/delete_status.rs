@@ -1,4 +1,4 @@
-//! How far deletions of rooms are.
+//! Status of room deletions.
 
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
 use reeve_jobs::Job;
@@ -10,20 +10,20 @@ use utoipa::ToSchema;
 use super::delete::{DeletedRoom, deleted};
 use super::room_id;
 
-/// The most deletions of one room that are told.
+/// Maximum number of deletions of one room in a response.
 const MOST: i64 = 1000;
 
-/// How far a deletion is.
+/// The status of a deletion.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Deletion {
     delete_id: String,
     room_id: String,
     /// `scheduled`, `active`, `complete` or `failed`.
     status: String,
-    /// What came of it; null until it is complete.
+    /// The result; null until the deletion is complete.
     #[schema(required)]
     shutdown_room: Option<DeletedRoom>,
-    /// When failed: why.
+    /// The reason of a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -38,7 +38,7 @@ pub(crate) struct Deletions {
 pub(crate) fn of_deletion() -> Route {
     Route::get("/_synapse/admin/v2/rooms/delete_status/{delete_id}", handle_deletion)
         .id("getRoomDeletion")
-        .summary("How far a deletion is")
+        .summary("Returns the status of a deletion")
         .returns::<Deletion>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such deletion, or it ended long ago")])
 }
@@ -46,11 +46,11 @@ pub(crate) fn of_deletion() -> Route {
 pub(crate) fn of_room() -> Route {
     Route::get("/_synapse/admin/v2/rooms/{room_id}/delete_status", handle_room)
         .id("listRoomDeletions")
-        .summary("How far the deletions of a room are")
+        .summary("Returns the status of all deletions of a room")
         .returns::<Deletions>(200)
         .errors(&[
-            (400, "M_UNKNOWN", "this is no room id"),
-            (404, "M_NOT_FOUND", "the room was not deleted of late"),
+            (400, "M_UNKNOWN", "the room id is malformed"),
+            (404, "M_NOT_FOUND", "the room was not deleted recently"),
         ])
 }
 

@@ -1,4 +1,5 @@
-//! The events of a room that none follows yet. Since this server is alone in its rooms there is always one.
+//! Forward extremities: the events of a room that have no successor. Since this server is alone in its rooms
+//! there is always one.
 
 use reeve_http::{Answer, Call, Route, reply};
 use reeve_rooms::{Error, upkeep};
@@ -6,28 +7,30 @@ use reeve_store::events;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-const ERRORS: &[(u16, &str, &str)] =
-    &[(400, "M_UNKNOWN", "this is no room id or alias"), (404, "M_NOT_FOUND", "there is no such alias")];
+const ERRORS: &[(u16, &str, &str)] = &[
+    (400, "M_UNKNOWN", "the room id or alias is malformed"),
+    (404, "M_NOT_FOUND", "there is no such alias"),
+];
 
-/// An event that none follows.
+/// A forward extremity.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Extremity {
     event_id: String,
-    /// A number that stands for the state of the room after it.
+    /// A number that identifies the state of the room after the event.
     state_group: i64,
     depth: i64,
-    /// When it came, in milliseconds.
+    /// The time at which it was received, in milliseconds.
     received_ts: i64,
 }
 
-/// The events that none follows.
+/// The forward extremities of a room.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Extremities {
     count: usize,
     results: Vec<Extremity>,
 }
 
-/// What was tidied up.
+/// The result of the clean-up.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DeletedExtremities {
     deleted: i64,
@@ -36,7 +39,7 @@ pub(crate) struct DeletedExtremities {
 pub(crate) fn get() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room}/forward_extremities", handle_get)
         .id("listForwardExtremities")
-        .summary("Lists the events of a room that none follows yet")
+        .summary("Lists the forward extremities of a room")
         .returns::<Extremities>(200)
         .errors(ERRORS)
 }
@@ -44,8 +47,8 @@ pub(crate) fn get() -> Route {
 pub(crate) fn delete() -> Route {
     Route::delete("/_synapse/admin/v1/rooms/{room}/forward_extremities", handle_delete)
         .id("deleteForwardExtremities")
-        .summary("Deletes all but the newest of the events that none follows")
-        .description("There is never more than one, so that nothing is ever deleted.")
+        .summary("Deletes all forward extremities of a room except the newest")
+        .description("There is never more than one, so nothing is ever deleted.")
         .returns::<DeletedExtremities>(200)
         .errors(ERRORS)
 }

@@ -1,4 +1,4 @@
-//! One room: what is known of it, who is in it, its state.
+//! One room: its details, members and state.
 
 use reeve_http::{Answer, Call, Param, Route, reply, shape};
 use reeve_rooms::view::{ClientEvent, View};
@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 const UNKNOWN: (u16, &str, &str) = (404, "M_NOT_FOUND", "there is no such room");
 const MISSING: Error = Error::NotFound("Room not found");
-/// After every event.
+/// A position after every event.
 const NOW: i64 = i64::MAX - 1;
 
 /// A room.
@@ -19,7 +19,7 @@ pub(crate) struct RoomDetails {
     room_id: String,
     #[schema(required)]
     name: Option<String>,
-    /// Its main alias.
+    /// Its canonical alias.
     #[schema(required)]
     canonical_alias: Option<String>,
     joined_members: i64,
@@ -29,7 +29,7 @@ pub(crate) struct RoomDetails {
     guest_access: Option<String>,
     #[schema(required)]
     history_visibility: Option<String>,
-    /// How many pieces of state it has.
+    /// The number of its state events.
     state_events: i64,
     #[schema(required)]
     avatar: Option<String>,
@@ -38,30 +38,30 @@ pub(crate) struct RoomDetails {
     /// Its type, such as `m.space`.
     #[schema(required)]
     room_type: Option<String>,
-    /// How many members are of this server.
+    /// The number of joined members of this server.
     joined_local_members: i64,
     /// Its version, such as `11`.
     version: String,
     creator: String,
-    /// The algorithm with which it is encrypted.
+    /// Its encryption algorithm.
     #[schema(required)]
     encryption: Option<String>,
-    /// Whether users of other servers may join.
+    /// True if users of other servers may join.
     federatable: bool,
-    /// Whether the public room directory shows it.
+    /// True if the public room directory lists it.
     public: bool,
-    /// How many devices its members of this server have.
+    /// The number of devices of its members of this server.
     joined_local_devices: i64,
-    /// Whether all who ever had to do with it have left and forgotten it.
+    /// True if all its former members have left and forgotten it.
     forgotten: bool,
-    /// Whether it was closed in favour of another.
+    /// True if it was closed in favour of another room.
     tombstoned: bool,
-    /// The room that took its place.
+    /// The room that replaced it.
     #[schema(required)]
     replacement_room: Option<String>,
 }
 
-/// Who has joined a room.
+/// The joined members of a room.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RoomMembers {
     members: Vec<String>,
@@ -79,7 +79,7 @@ pub(crate) struct RoomState {
 pub(crate) fn details() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}", handle_details)
         .id("getRoom")
-        .summary("Reads what is known of a room")
+        .summary("Returns the details of a room")
         .returns::<RoomDetails>(200)
         .errors(&[UNKNOWN])
 }
@@ -87,7 +87,7 @@ pub(crate) fn details() -> Route {
 pub(crate) fn members() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/members", handle_members)
         .id("listRoomMembers")
-        .summary("Lists who has joined a room")
+        .summary("Lists the joined members of a room")
         .returns::<RoomMembers>(200)
         .errors(&[UNKNOWN])
 }
@@ -95,7 +95,7 @@ pub(crate) fn members() -> Route {
 pub(crate) fn state() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/state", handle_state)
         .id("getRoomStateAsAdmin")
-        .summary("Reads the present state of a room")
+        .summary("Returns the current state of a room")
         .query([Param::text("type", "only events of this type")])
         .returns::<RoomState>(200)
         .errors(&[UNKNOWN])

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// A page never holds more rooms than this.
+/// Maximum number of rooms in a page.
 const MOST: i64 = 50;
 
 /// The rooms of a space, each before its children.
@@ -17,7 +17,7 @@ const MOST: i64 = 50;
 pub(crate) struct RoomTree {
     #[schema(value_type = Vec<Object>)]
     rooms: Vec<Value>,
-    /// What to send as `from` for the next page; absent on the last.
+    /// The `from` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_batch: Option<String>,
 }
@@ -25,20 +25,20 @@ pub(crate) struct RoomTree {
 pub(crate) fn route() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/hierarchy", handle)
         .id("getRoomHierarchyAsAdmin")
-        .summary("Lists the rooms of a space, whoever may see them")
+        .summary("Lists the rooms of a space, regardless of their visibility")
         .query([
             Param::text("from", "the `next_batch` of the page before"),
-            Param::integer("limit", "how many rooms, 50 by default and at most"),
-            Param::integer("max_depth", "how deep to go; all the way by default"),
+            Param::integer("limit", "maximum number of rooms; 50 by default and at most"),
+            Param::integer("max_depth", "maximum depth; unlimited by default"),
         ])
         .returns::<RoomTree>(200)
         .errors(&[
-            (400, "M_INVALID_PARAM", "a query parameter is not valid, or `from` is of another list"),
+            (400, "M_INVALID_PARAM", "a query parameter is not valid, or `from` belongs to another list"),
             (404, "M_NOT_FOUND", "there is no such room"),
         ])
 }
 
-/// What a token says: how many rooms to skip, in which list.
+/// The content of a token: the number of rooms to skip, in a certain list.
 fn token(skip: usize, max_depth: Option<i64>, room_id: &str) -> String {
     format!("{skip}_{}_{room_id}", max_depth.unwrap_or(-1))
 }

@@ -1,4 +1,4 @@
-//! Brings an account into a room.
+//! Joins an account to a room.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// Whom to bring.
+/// The account to join.
 #[derive(Debug, Deserialize, ToSchema)]
 #[expect(dead_code, reason = "documents the request, which is read key by key")]
 pub(crate) struct JoinRoom {
@@ -17,7 +17,7 @@ pub(crate) struct JoinRoom {
     user_id: String,
 }
 
-/// The room that was joined.
+/// The joined room.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct JoinedRoom {
     room_id: String,
@@ -26,16 +26,16 @@ pub(crate) struct JoinedRoom {
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/join/{room}", handle)
         .id("joinUserToRoom")
-        .summary("Lets an account join a room, given by id or alias")
+        .summary("Joins an account to a room, given by id or alias")
         .description(
-            "Into a room that is not public the administrator, who must be in it, invites the account first.",
+            "If the room is not public, the administrator, who must be a member, invites the account first.",
         )
         .takes::<JoinRoom>()
         .returns::<JoinedRoom>(200)
         .errors(&[
             (400, "M_MISSING_PARAM", "`user_id` is missing"),
             (400, "M_INVALID_PARAM", "the user id is malformed"),
-            (400, "M_UNKNOWN", "the account is of another server, or this is no room id or alias"),
+            (400, "M_UNKNOWN", "the account is on another server, or the room id or alias is malformed"),
             (403, "M_FORBIDDEN", "the administrator may not invite, or the account is banned or deactivated"),
             (403, "M_USER_SUSPENDED", "the account is suspended"),
             (403, "M_UNKNOWN", "the room is blocked"),

@@ -7,17 +7,17 @@ use reeve_store::room_list::{self, Filter, OrderBy};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A page never holds more rooms than this, whatever the client asks for.
+/// Maximum number of rooms in a page, whatever the request asks for.
 const MOST: i64 = 10_000;
 
-/// What to sort by, and whether the largest come first.
+/// The sort orders, each with true if the largest come first.
 const ORDERS: &[(&str, (OrderBy, bool))] = &[
     ("alphabetical", (OrderBy::Name, false)),
     ("size", (OrderBy::JoinedMembers, true)),
     ("name", (OrderBy::Name, false)),
     ("canonical_alias", (OrderBy::CanonicalAlias, false)),
     ("joined_members", (OrderBy::JoinedMembers, true)),
-    // Everybody in a room is of this server.
+    // All members of a room are of this server.
     ("joined_local_members", (OrderBy::JoinedMembers, true)),
     ("version", (OrderBy::Version, true)),
     ("creator", (OrderBy::Creator, false)),
@@ -36,21 +36,21 @@ pub(crate) struct ListedRoom {
     room_id: String,
     #[schema(required)]
     name: Option<String>,
-    /// Its main alias.
+    /// Its canonical alias.
     #[schema(required)]
     canonical_alias: Option<String>,
     joined_members: i64,
-    /// How many of them are of this server.
+    /// The number of joined members of this server.
     joined_local_members: i64,
     /// Its version, such as `11`.
     version: String,
     creator: String,
-    /// The algorithm with which it is encrypted.
+    /// Its encryption algorithm.
     #[schema(required)]
     encryption: Option<String>,
-    /// Whether users of other servers may join.
+    /// True if users of other servers may join.
     federatable: bool,
-    /// Whether the public room directory shows it.
+    /// True if the public room directory lists it.
     public: bool,
     #[schema(required)]
     join_rules: Option<String>,
@@ -58,7 +58,7 @@ pub(crate) struct ListedRoom {
     guest_access: Option<String>,
     #[schema(required)]
     history_visibility: Option<String>,
-    /// How many pieces of state it has.
+    /// The number of its state events.
     state_events: i64,
     /// Its type, such as `m.space`.
     #[schema(required)]
@@ -93,12 +93,12 @@ pub(crate) struct ListedRooms {
     /// The `from` of the request.
     offset: i64,
     rooms: Vec<ListedRoom>,
-    /// How many rooms the filter lets through.
+    /// The number of rooms that match the filter.
     total_rooms: i64,
-    /// What to send as `from` for the next page; absent on the last.
+    /// The `from` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_batch: Option<i64>,
-    /// What to send as `from` for the page before; absent on the first.
+    /// The `from` of the page before; absent on the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     prev_batch: Option<i64>,
 }
@@ -109,20 +109,20 @@ pub(crate) fn route() -> Route {
         .summary("Lists rooms")
         .description(
             "`size`, `joined_members`, `joined_local_members`, `version` and `state_events` begin with the largest; \
-             `dir=b` turns each order round. Rooms without a value come last, or first when turned round.",
+             `dir=b` reverses each order. Rooms without a value come last, or first when turned round.",
         )
         .query([
-            Param::integer("from", "Offset of the first room; 0 by default"),
-            Param::integer("limit", "The most rooms to return; 100 by default, at most 10000"),
+            Param::integer("from", "offset of the first room; 0 by default"),
+            Param::integer("limit", "maximum number of rooms; 100 by default, at most 10000"),
             Param::choice(
                 "order_by",
                 ORDERS,
-                "What to sort by; `alphabetical`, which is the name, by default",
+                "sort order; `alphabetical` (by name) by default",
             ),
-            Param::direction("`f` (the default) or `b` for the reverse"),
+            Param::direction("`f` (the default) or `b` for the reverse order"),
             Param::text(
                 "search_term",
-                "Substring of the name or of the local part of the main alias, in any case, \
+                "substring of the name or of the localpart of the canonical alias, in any case, \
                  or a whole room id",
             ),
             Param::boolean(
@@ -131,7 +131,7 @@ pub(crate) fn route() -> Route {
             ),
             Param::boolean(
                 "empty_rooms",
-                "`true` for only rooms in which nobody is, `false` for none of them",
+                "`true` for only rooms without members, `false` for none of them",
             ),
         ])
         .returns::<ListedRooms>(200)

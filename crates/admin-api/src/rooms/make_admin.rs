@@ -1,4 +1,4 @@
-//! Gives an account power over a room.
+//! Gives an account power in a room.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// Whom to give power.
+/// The account that receives the power.
 #[derive(Debug, Deserialize, ToSchema)]
 #[expect(dead_code, reason = "documents the request, which is read key by key")]
 pub(crate) struct MakeAdmin {
-    /// The account; whoever calls, by default.
+    /// The account; the caller by default.
     user_id: Option<String>,
 }
 
@@ -20,11 +20,11 @@ pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/rooms/{room}/make_room_admin", handle)
         .id("makeRoomAdmin")
         .returns::<shape::Empty>(200)
-        .summary("Gives an account the highest power that a member of this server has in a room")
-        .description("That member also invites the account, unless it could join by itself.")
+        .summary("Gives an account the highest power level of a member in a room")
+        .description("The member with that power also invites the account, unless it could join by itself.")
         .may_take::<MakeAdmin>()
         .errors(&[
-            (400, "M_UNKNOWN", "nobody of this server has the power, or an id or alias is malformed"),
+            (400, "M_UNKNOWN", "no member can grant the power, or an id or alias is malformed"),
             (404, "M_NOT_FOUND", "there is no such account or alias"),
             (403, "M_FORBIDDEN", "the account is banned from the room"),
         ])

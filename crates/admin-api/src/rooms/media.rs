@@ -8,22 +8,20 @@ use utoipa::ToSchema;
 
 use crate::media::{Quarantined, quarantine_each};
 
-/// The media that events of a room point to, the newest first.
+/// The media that events of a room refer to, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RoomMedia {
-    /// Those of this server.
+    /// The media of this server.
     local: Vec<String>,
-    /// Those of other servers.
+    /// The media of other servers.
     remote: Vec<String>,
 }
 
 pub(crate) fn list() -> Route {
     Route::get("/_synapse/admin/v1/room/{room_id}/media", handle_list)
         .id("listRoomMedia")
-        .summary("Lists the media that events of a room point to")
-        .description(
-            "The newest 200,000 events are looked at, redacted ones too. A room that is not known has none.",
-        )
+        .summary("Lists the media that events of a room refer to")
+        .description("The newest 200,000 events are read, including redacted ones. An unknown room has none.")
         .returns::<RoomMedia>(200)
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct RoomMessages {
     #[schema(value_type = Vec<shape::ClientEvent>)]
     chunk: Vec<ClientEvent>,
     start: String,
-    /// What to send as `from` for the next page; absent where nothing is left.
+    /// The `from` of the next page; absent at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     end: Option<String>,
     /// The membership events of the senders, if the filter asks for them.
@@ -26,7 +26,7 @@ pub(crate) struct RoomMessages {
     state: Vec<ClientEvent>,
 }
 
-/// An event and what happened around it.
+/// An event and its context.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EventContext {
     /// The newest first.
@@ -48,14 +48,14 @@ pub(crate) struct EventContext {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct NearestEvent {
     event_id: String,
-    /// When it was sent, in milliseconds.
+    /// The time at which it was sent, in milliseconds.
     origin_server_ts: i64,
 }
 
 /// An event as it is stored.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FetchedEvent {
-    /// As servers exchange it, with what was redacted.
+    /// The federation format, including redacted content.
     #[schema(value_type = Object)]
     event: Value,
 }
@@ -65,28 +65,28 @@ const BAD_FILTER: (u16, &str, &str) = (400, "M_NOT_JSON", "the filter is not val
 pub(crate) fn messages() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/messages", handle_messages)
         .id("listRoomMessagesAsAdmin")
-        .summary("Reads a page of a room's history, whoever may see it")
+        .summary("Returns a page of a room's history, regardless of its visibility")
         .query([
             Param::text(
                 "from",
-                "where to start; the oldest or the newest event by default, depending on `dir`",
+                "the token to begin at; the oldest or the newest event by default, depending on `dir`",
             ),
-            Param::text("to", "where to stop"),
+            Param::text("to", "the token to stop at"),
             Param::direction("`f` forward in time (the default) or `b` backward"),
-            Param::integer("limit", "how many events, 10 by default"),
-            Param::text("filter", "which events, a filter as JSON"),
+            Param::integer("limit", "maximum number of events; 10 by default"),
+            Param::text("filter", "a filter for events, as JSON"),
         ])
         .returns::<RoomMessages>(200)
-        .errors(&[BAD_FILTER, (400, "M_UNKNOWN", "`from` or `to` is no token")])
+        .errors(&[BAD_FILTER, (400, "M_UNKNOWN", "`from` or `to` is not a token")])
 }
 
 pub(crate) fn context() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/context/{event_id}", handle_context)
         .id("getRoomContextAsAdmin")
-        .summary("Reads an event and what happened around it")
+        .summary("Returns an event and its context")
         .query([
-            Param::integer("limit", "how many events around it, 10 by default"),
-            Param::text("filter", "which of them"),
+            Param::integer("limit", "maximum number of events around it; 10 by default"),
+            Param::text("filter", "a filter for events, as JSON"),
         ])
         .returns::<EventContext>(200)
         .errors(&[BAD_FILTER, (404, "M_NOT_FOUND", "there is no such event in the room")])
@@ -99,7 +99,7 @@ pub(crate) fn timestamp_to_event() -> Route {
         .query([
             Param::integer("ts", "the time in milliseconds").required(),
             Param::direction(
-                "`f` for the first event from then on (the default) or `b` for the last until then",
+                "`f` for the first event at or after the time (the default) or `b` for the last at or before it",
             ),
         ])
         .returns::<NearestEvent>(200)
@@ -109,7 +109,7 @@ pub(crate) fn timestamp_to_event() -> Route {
 pub(crate) fn fetch_event() -> Route {
     Route::get("/_synapse/admin/v1/fetch_event/{event_id}", handle_fetch)
         .id("fetchEvent")
-        .summary("Reads an event as it is stored, even if it was redacted")
+        .summary("Returns an event as it is stored, even if redacted")
         .returns::<FetchedEvent>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such event")])
 }
@@ -202,7 +202,7 @@ async fn handle_timestamp(call: Call) -> Answer {
     reply::ok(&NearestEvent { event_id: event.event_id, origin_server_ts: event.ts })
 }
 
-/// An event as servers exchange it. `unsigned` is what this server adds.
+/// An event in the federation format. `unsigned` is the data added by this server.
 pub(crate) fn stored(
     tx: &reeve_db::ReadTx<'_>,
     event_id: &str,
@@ -211,7 +211,7 @@ pub(crate) fn stored(
     let Some(event) = events::find(tx, event_id)? else { return Ok(None) };
     let Some(room) = rooms::by_num(tx, event.room_num)? else { return Ok(None) };
     let mut json: Map<String, Value> = serde_json::from_str(&event.json).map_err(Error::internal)?;
-    // The event that gives a room its id does not say it.
+    // The create event that gives a room its id does not contain the id.
     json.insert("room_id".to_owned(), Value::String(room.room_id));
     json.insert("unsigned".to_owned(), unsigned(event.ts));
     Ok(Some(json))

@@ -1,4 +1,4 @@
-//! Rooms. Whoever administers need not be in them, and sees all of them.
+//! Rooms. An administrator sees all of them and need not be a member.
 
 mod block;
 mod delete;
@@ -46,7 +46,7 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// The room id in the path, which need only have the form of one.
+/// The room id in the path; only its form is checked.
 fn room_id(call: &Call) -> Result<String, MatrixError> {
     let room_id = call.param("room_id");
     if upkeep::is_room_id(&room_id) {

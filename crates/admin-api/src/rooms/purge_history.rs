@@ -1,4 +1,4 @@
-//! Purges the old history of a room.
+//! Purging of the old history of a room.
 
 use reeve_http::json::{Integer, Object, integer, truthy};
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
@@ -7,30 +7,30 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// What to purge.
+/// The range to purge.
 #[derive(Debug, Deserialize, ToSchema)]
 #[expect(dead_code, reason = "documents the request, which is read key by key")]
 pub(crate) struct HistoryBefore {
-    /// The first event that stays.
+    /// The first event to keep.
     purge_up_to_event_id: Option<String>,
-    /// A time in milliseconds; the last event until then stays. Nothing is purged if there is none.
+    /// A time in milliseconds. The last event until then is kept; if there is none, nothing is purged.
     purge_up_to_ts: Option<i64>,
-    /// Whether events of users of this server are deleted, too; else they only leave the timeline.
+    /// True to delete events of users of this server, too; else they only leave the timeline.
     delete_local_events: Option<bool>,
 }
 
-/// The work that was ordered.
+/// The queued purge.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OrderedPurge {
     purge_id: String,
 }
 
-/// How far the work is.
+/// The status of the purge.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Purging {
-    /// `active`, from when it was ordered, then `complete` or `failed`.
+    /// `active` from the beginning, then `complete` or `failed`.
     status: String,
-    /// When failed: why.
+    /// The reason of a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -40,13 +40,13 @@ fn order(id: &'static str, path: &str) -> Route {
         .id(id)
         .summary("Purges all of a room's history before an event or a time")
         .description(
-            "At once it is in nobody's timeline; a durable job then deletes it. What holds in the room at present, such \
-             as its name and its members, stays.",
+            "It disappears from all timelines at once; a durable job then deletes it. The current state of the room, \
+             such as its name and its members, stays.",
         )
         .may_take::<HistoryBefore>()
         .returns::<OrderedPurge>(200)
         .errors(&[
-            (400, "M_BAD_JSON", "it is not said up to where, or a value has the wrong type"),
+            (400, "M_BAD_JSON", "the end of the range is missing, or a value has the wrong type"),
             (400, "M_UNKNOWN", "the event is in another room"),
             (404, "M_NOT_FOUND", "there is no such event or room"),
         ])
@@ -63,7 +63,7 @@ pub(crate) fn by_path() -> Route {
 pub(crate) fn status() -> Route {
     Route::get("/_synapse/admin/v1/purge_history_status/{purge_id}", handle_status)
         .id("getPurgeHistoryStatus")
-        .summary("How far a purge is")
+        .summary("Returns the status of a purge")
         .returns::<Purging>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such purge, or it ended long ago")])
 }

@@ -1,4 +1,4 @@
-//! What the clients of an account keep on the server.
+//! Account data: what the clients of an account store on the server.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::target;
 /// Contents by type.
 type ByType = BTreeMap<String, Value>;
 
-/// Everything that the clients of an account keep on the server.
+/// All account data of an account.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AccountDataAnswer {
     account_data: AccountData,
@@ -34,7 +34,7 @@ pub(crate) struct AccountData {
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/accountdata", handle)
         .id("getUserAccountData")
-        .summary("Reads the account data of an account")
+        .summary("Returns the account data of an account")
         .returns::<AccountDataAnswer>(200)
         .errors(&[
             (400, "M_UNKNOWN", "the account is on another server, or the user id is malformed"),

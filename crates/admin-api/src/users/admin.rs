@@ -1,4 +1,4 @@
-//! Whether an account administers the server: reads and sets it.
+//! The administrator flag of an account: reads and sets it.
 
 use reeve_accounts::users as deeds;
 use reeve_http::{Answer, Call, Reading, Route, json, reply, shape};
@@ -10,7 +10,7 @@ use crate::target;
 
 const REMOTE: &str = "Only local users can be admins of this homeserver";
 
-/// Whether an account administers the server.
+/// The administrator flag.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AdminFlag {
     admin: bool,
@@ -19,8 +19,8 @@ pub(crate) struct AdminFlag {
 pub(crate) fn get() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/admin", read)
         .id("isUserAdmin")
-        .summary("Whether an account administers the server")
-        .description("An account that does not exist does not.")
+        .summary("Returns whether an account is a server administrator")
+        .description("An account that does not exist is not.")
         .returns::<AdminFlag>(200)
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id is malformed"),
@@ -32,7 +32,7 @@ pub(crate) fn put() -> Route {
     Route::put("/_synapse/admin/v1/users/{user_id}/admin", write)
         .id("setUserAdmin")
         .returns::<shape::Empty>(200)
-        .summary("Makes an account an administrator of the server, or not")
+        .summary("Grants or revokes server administration for an account")
         .takes::<AdminFlag>()
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id is malformed"),
@@ -53,7 +53,7 @@ async fn write(mut call: Call) -> Answer {
     let body = call.object().await?;
     json::require(&body, &["admin"])?;
     let user_id = target::local_user(&call, REMOTE)?;
-    // Clients send 0 and 1 too.
+    // Clients also send 0 and 1.
     let admin = body.get("admin").is_some_and(json::truthy);
     let (ctx, acting) = (call.admin_ctx()?, call.user()?.user_id.clone());
     call.write(move |tx| deeds::set_admin(tx, &ctx, &acting, &user_id, admin).map_err(target::no_row))

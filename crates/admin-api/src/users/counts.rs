@@ -1,4 +1,4 @@
-//! How many invites an account sent and how many rooms it joined.
+//! Numbers of invites and joins of an account.
 
 use reeve_http::{Answer, Param, Reading, Route, reply};
 use reeve_store::events;
@@ -14,13 +14,13 @@ const ERRORS: &[(u16, &str, &str)] = &[
     (400, "M_INVALID_PARAM", "`from_ts` is not an integer, or negative"),
 ];
 
-/// How many invites an account sent.
+/// The number of invites that an account sent.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SentInvites {
     invite_count: i64,
 }
 
-/// How many rooms an account joined, those that it left again included.
+/// The number of rooms that an account joined, including those it has left.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RoomsJoined {
     cumulative_joined_room_count: i64,
@@ -29,7 +29,7 @@ pub(crate) struct RoomsJoined {
 pub(crate) fn sent_invites() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/sent_invite_count", read_sent_invites)
         .id("countSentInvites")
-        .summary("How many invites an account sent since a time")
+        .summary("Counts the invites that an account sent since a time")
         .query(query())
         .returns::<SentInvites>(200)
         .errors(ERRORS)
@@ -38,7 +38,7 @@ pub(crate) fn sent_invites() -> Route {
 pub(crate) fn rooms_joined() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/cumulative_joined_room_count", read_rooms_joined)
         .id("countJoinedRooms")
-        .summary("How many rooms an account joined since a time")
+        .summary("Counts the rooms that an account joined since a time")
         .query(query())
         .returns::<RoomsJoined>(200)
         .errors(ERRORS)

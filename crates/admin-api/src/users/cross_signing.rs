@@ -1,14 +1,14 @@
-//! Lets an account replace its cross-signing keys without authenticating again.
+//! Temporary permission for an account to replace its cross-signing keys without authenticating again.
 
 use reeve_accounts::cross_signing;
 use reeve_http::{Answer, Call, Route, reply};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// How long it is allowed.
+/// The duration of the permission.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Permission {
-    /// Until when, in milliseconds.
+    /// The end, in milliseconds.
     updatable_without_uia_before_ms: i64,
 }
 
@@ -16,9 +16,9 @@ pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/users/{user_id}/_allow_cross_signing_replacement_without_uia", handle)
         .id("allowCrossSigningReplacement")
         .summary(
-            "Lets an account replace its cross-signing keys without authenticating again, for ten minutes",
+            "Allows an account to replace its cross-signing keys without authenticating again, for ten minutes",
         )
-        .description("It holds for one replacement of the present keys. Calling it again begins anew.")
+        .description("The permission covers one replacement of the current keys. A repeated request starts it again.")
         .returns::<Permission>(200)
         .errors(&[(404, "M_NOT_FOUND", "the account has no master cross-signing key")])
 }

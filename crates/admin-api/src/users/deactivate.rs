@@ -1,4 +1,4 @@
-//! Deactivates an account.
+//! Deactivation of an account.
 
 use reeve_accounts::{deactivate, users};
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
@@ -8,16 +8,16 @@ use utoipa::ToSchema;
 
 use crate::target;
 
-/// How to deactivate.
+/// The options of a deactivation.
 #[derive(Debug, Deserialize, ToSchema)]
 #[expect(dead_code, reason = "documents the body, which is read key by key")]
 pub(crate) struct Deactivate {
-    /// Whether its profile goes and its messages are hidden from later joiners.
+    /// True to erase: its profile is deleted, and its messages are hidden from people who join later.
     #[serde(default)]
     erase: bool,
 }
 
-/// What became of third-party ids bound at identity servers.
+/// The result for third-party ids bound at identity servers.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Deactivated {
     id_server_unbind_result: &'static str,
@@ -26,10 +26,10 @@ pub(crate) struct Deactivated {
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/deactivate/{user_id}", handle)
         .id("deactivateUser")
-        .summary("Deactivates an account, and erases it if asked to")
+        .summary("Deactivates an account, and optionally erases it")
         .description(
-            "Sessions, devices, addresses, the password and login-as tokens are gone at once. What may be very much \
-             is cleared by a durable job (`GET /_reeve/admin/v1/jobs?subject=USER_ID`).",
+            "Sessions, devices, third-party ids, the password and login-as tokens are deleted at once. Data of \
+             unbounded size is cleared by a durable job (`GET /_reeve/admin/v1/jobs?subject=USER_ID`).",
         )
         .may_take::<Deactivate>()
         .returns::<Deactivated>(200)

@@ -8,7 +8,7 @@ use crate::target;
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v2/users/{user_id}", handle)
         .id("getUser")
-        .summary("Reads one account")
+        .summary("Returns one account")
         .returns::<UserView>(200)
         .errors(target::ERRORS)
 }

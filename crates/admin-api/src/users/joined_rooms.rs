@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct JoinedRooms {
     joined_rooms: Vec<String>,
-    /// How many there are.
+    /// The number of rooms.
     total: usize,
 }
 
@@ -18,7 +18,7 @@ pub(crate) fn route() -> Route {
         .id("listUserJoinedRooms")
         .summary("Lists the rooms that an account is joined to")
         .description(
-            "Any user id is taken, also of other servers: the rooms known to this server are listed.",
+            "Any user id is accepted, also of other servers: the rooms known to this server are listed.",
         )
         .returns::<JoinedRooms>(200)
 }

@@ -7,7 +7,7 @@ use reeve_store::user_list::{self, Filter, OrderBy, Term};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A page never holds more accounts than this, whatever the client asks for.
+/// Maximum number of accounts in a page, whatever the request asks for.
 const MOST: i64 = 10_000;
 
 const ORDERS: &[(&str, OrderBy)] = &[
@@ -27,22 +27,22 @@ const ORDERS: &[(&str, OrderBy)] = &[
 /// The query parameters.
 fn query() -> [Param; 11] {
     [
-        Param::integer("from", "Offset of the first account; 0 by default"),
-        Param::integer("limit", "The most accounts to return; 100 by default, at most 10000"),
-        Param::text("user_id", "Substring of the user id, in any case; ignored if `name` is given"),
-        Param::text("name", "Substring of localpart or display name, in any case"),
-        Param::boolean("guests", "`false` leaves guests out"),
+        Param::integer("from", "offset of the first account; 0 by default"),
+        Param::integer("limit", "maximum number of accounts; 100 by default, at most 10000"),
+        Param::text("user_id", "substring of the user id, in any case; ignored if `name` is given"),
+        Param::text("name", "substring of localpart or display name, in any case"),
+        Param::boolean("guests", "`false` to exclude guests"),
         Param::boolean(
             "deactivated",
-            "v2: `true` adds deactivated accounts. v3: `true` for only those, `false` for none of them",
+            "v2: `true` to include deactivated accounts. v3: `true` for only these, `false` for none of them",
         ),
-        Param::boolean("locked", "`true` adds locked accounts"),
+        Param::boolean("locked", "`true` to include locked accounts"),
         Param::boolean("admins", "`true` for only administrators, `false` for none of them"),
-        Param::choice("order_by", ORDERS, "What to sort by; `name` by default"),
+        Param::choice("order_by", ORDERS, "sort order; `name` by default"),
         Param::direction("`f` ascending (the default) or `b` descending"),
         Param::texts(
             "not_user_type",
-            "A user type to leave out, repeatable; blank for accounts without a type",
+            "a user type to exclude, repeatable; empty for accounts without a type",
         ),
     ]
 }
@@ -95,9 +95,9 @@ impl From<User> for ListedUser {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ListedUsers {
     users: Vec<ListedUser>,
-    /// How many accounts the filter lets through.
+    /// The number of accounts that match the filter.
     total: i64,
-    /// What to send as `from` for the next page; absent on the last.
+    /// The `from` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<String>,
 }
@@ -107,7 +107,7 @@ pub(crate) fn v2() -> Route {
         handle(call, |deactivated| Some(false).filter(|_| deactivated != Some(true)))
     })
     .id("listUsersV2")
-    .summary("Lists accounts; deactivated and locked ones only when asked for")
+    .summary("Lists accounts, by default without deactivated and locked ones")
     .query(query())
     .returns::<ListedUsers>(200)
 }
@@ -115,7 +115,7 @@ pub(crate) fn v2() -> Route {
 pub(crate) fn v3() -> Route {
     Route::read("/_synapse/admin/v3/users", |call| handle(call, |deactivated| deactivated))
         .id("listUsers")
-        .summary("Lists accounts; deactivated ones included unless told otherwise")
+        .summary("Lists accounts, by default including deactivated ones")
         .query(query())
         .returns::<ListedUsers>(200)
 }

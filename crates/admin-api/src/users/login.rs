@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::target;
 
-/// How long the token is valid.
+/// The validity of the token.
 #[derive(Debug, Deserialize, ToSchema)]
 #[expect(dead_code, reason = "documents the body, which is read key by key")]
 pub(crate) struct LoginAs {
@@ -26,7 +26,7 @@ pub(crate) struct LoggedInAs {
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/users/{user_id}/login", handle)
         .id("loginAsUser")
-        .summary("Logs in as another account")
+        .summary("Creates a token with which the administrator acts as another account")
         .not_suspended("Logging in as others while account is suspended is not allowed.")
         .description(
             "The token acts as the account and belongs to the administrator: it has no device, and the account's owner \
@@ -48,7 +48,7 @@ async fn handle(mut call: Call) -> Answer {
     let valid_until = match valid_until(&mut call).await {
         Ok(valid_until) => valid_until,
         Err(error) => {
-            // That there is no such account is said rather than this.
+            // A missing account takes precedence over this error.
             target::existing(&call, &user_id, "User not found").await?;
             return Err(error);
         }

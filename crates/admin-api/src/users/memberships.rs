@@ -1,4 +1,4 @@
-//! In which way an account belongs to rooms.
+//! Memberships of an account.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/memberships", handle)
         .id("listUserMemberships")
         .summary("Lists the memberships of an account in all rooms")
-        .description("Any user id is taken, also of other servers.")
+        .description("Any user id is accepted, also of other servers.")
         .returns::<Memberships>(200)
 }
 

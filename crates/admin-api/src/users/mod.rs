@@ -26,7 +26,8 @@ use std::time::Duration;
 use reeve_accounts::users::Acting;
 use reeve_http::{Call, MatrixError, Route};
 
-/// How long an answer waits for the job it queued. Small accounts are cleared by then; for large ones the job goes on.
+/// The time that a response waits for the job it queued. Small accounts are cleared by then; for large ones the
+/// job continues.
 const JOB_WAIT: Duration = Duration::from_secs(2);
 
 pub(crate) fn routes() -> Vec<Route> {

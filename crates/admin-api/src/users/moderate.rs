@@ -1,5 +1,5 @@
-//! The specification's own way to lock and suspend accounts: the same flags, and the same entries in the audit log, as
-//! the Synapse admin API has.
+//! Lock and suspension of accounts as in the Matrix specification: the same flags, and the same audit entries,
+//! as in the Synapse admin API.
 //! <https://spec.matrix.org/v1.18/client-server-api/#server-administration>
 
 use reeve_accounts::moderation::{self, Flag};
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// Whether an account is suspended.
+/// The suspended flag of an account.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct SuspendedFlag {
     suspended: bool,
 }
 
-/// Whether an account is locked.
+/// The locked flag of an account.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct LockedFlag {
     locked: bool,
@@ -27,23 +27,23 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         reading(Route::read(LOCK, |call| read(call, Flag::Locked)))
             .id("getAdminLockUser")
-            .summary("Says whether an account is locked")
+            .summary("Returns whether an account is locked")
             .returns::<LockedFlag>(200)
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1adminlockuserid"),
         writing(Route::put(LOCK, |call| write(call, Flag::Locked)))
             .id("setAdminLockUser")
-            .summary("Locks an account, so that its sessions rest, or unlocks it")
+            .summary("Locks or unlocks an account")
             .takes::<LockedFlag>()
             .returns::<LockedFlag>(200)
             .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixclientv1adminlockuserid"),
         reading(Route::read(SUSPEND, |call| read(call, Flag::Suspended)))
             .id("getAdminSuspendUser")
-            .summary("Says whether an account is suspended")
+            .summary("Returns whether an account is suspended")
             .returns::<SuspendedFlag>(200)
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1adminsuspenduserid"),
         writing(Route::put(SUSPEND, |call| write(call, Flag::Suspended)))
             .id("setAdminSuspendUser")
-            .summary("Suspends an account, so that it may only read and leave, or lets it act again")
+            .summary("Suspends or unsuspends an account")
             .takes::<SuspendedFlag>()
             .returns::<SuspendedFlag>(200)
             .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixclientv1adminsuspenduserid"),
@@ -53,7 +53,7 @@ pub(crate) fn routes() -> Vec<Route> {
 fn reading(route: Route) -> Route {
     route.errors(&[
         (400, "M_INVALID_PARAM", "the user id is malformed, or of another server"),
-        (403, "M_FORBIDDEN", "the account is another administrator's"),
+        (403, "M_FORBIDDEN", "the account is that of another administrator"),
         (404, "M_NOT_FOUND", "there is no such account, or it is deactivated"),
     ])
 }
@@ -63,7 +63,7 @@ fn writing(route: Route) -> Route {
         (400, "M_INVALID_PARAM", "the user id is malformed, or of another server"),
         (400, "M_MISSING_PARAM", "the flag is missing"),
         (400, "M_BAD_JSON", "the flag is not a boolean"),
-        (403, "M_FORBIDDEN", "the account is the caller's own, or another administrator's"),
+        (403, "M_FORBIDDEN", "the account is the caller's own, or that of another administrator"),
         (404, "M_NOT_FOUND", "there is no such account, or it is deactivated"),
     ])
 }

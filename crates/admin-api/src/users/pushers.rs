@@ -1,4 +1,4 @@
-//! Where an account wants its notifications sent.
+//! Pushers of an account.
 
 use reeve_http::{Answer, MatrixError, Reading, Route, reply};
 use reeve_store::pushers;
@@ -12,7 +12,7 @@ use crate::target;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PusherList {
     pushers: Vec<PusherView>,
-    /// How many there are.
+    /// The number of pushers.
     total: usize,
 }
 
@@ -21,17 +21,17 @@ pub(crate) struct PusherList {
 pub(crate) struct PusherView {
     app_display_name: String,
     app_id: String,
-    /// As the client gave it.
+    /// The data that the client set.
     #[schema(value_type = Object)]
     data: Value,
     device_display_name: String,
     /// `http` or `email`.
     kind: String,
     lang: String,
-    /// Blank if not set.
+    /// Empty if not set.
     profile_tag: String,
     pushkey: String,
-    /// Whether it is switched on; another device of the account may have switched it off.
+    /// True if it is enabled; another device of the account may have disabled it.
     enabled: bool,
     /// The device it was set from.
     #[schema(required)]

@@ -15,24 +15,24 @@ use super::acting;
 use super::view::UserView;
 use crate::target;
 
-/// The longest password, in characters.
+/// Maximum length of a password, in characters.
 const MAX_PASSWORD: usize = 512;
 
-/// What an account shall be. Absent keys stay as they are; unknown keys are ignored, so that what was read can be
-/// sent back.
+/// The wanted state of an account. Absent keys are not changed; unknown keys are ignored, so that a response of
+/// GET can be sent back.
 #[derive(Debug, Deserialize, ToSchema)]
 #[expect(dead_code, reason = "documents the body, which is read key by key")]
 pub(crate) struct PutUser {
     /// Ends the sessions of the account unless `logout_devices` is false.
     password: Option<String>,
     logout_devices: Option<bool>,
-    /// Blank for none; a new account without one is called by its localpart.
+    /// Empty for none; a new account without one gets its localpart.
     displayname: Option<String>,
-    /// Blank for none.
+    /// Empty for none.
     avatar_url: Option<String>,
-    /// These third-party ids and no others.
+    /// All third-party ids: others are removed.
     threepids: Option<Vec<PutThreepid>>,
-    /// These external ids and no others.
+    /// All external ids: others are removed.
     external_ids: Option<Vec<PutExternalId>>,
     admin: Option<bool>,
     deactivated: Option<bool>,
@@ -61,8 +61,8 @@ pub(crate) struct PutExternalId {
 pub(crate) fn route() -> Route {
     Route::put("/_synapse/admin/v2/users/{user_id}", handle)
         .id("putUser")
-        .summary("Creates or changes an account, as a whole or not at all")
-        .description("Answers 201 if the account is new and 200 if it was there.")
+        .summary("Creates or changes an account, atomically")
+        .description("Returns 201 if the account is new and 200 if it existed.")
         .takes::<PutUser>()
         .returns::<UserView>(200)
         .returns::<UserView>(201)
@@ -71,11 +71,11 @@ pub(crate) fn route() -> Route {
             (400, "M_UNKNOWN", "the account is on another server, or a value is not valid"),
             (400, "M_BAD_JSON", "a value has the wrong type"),
             (400, "M_MISSING_PARAM", "a third-party or external id is incomplete"),
-            (400, "M_INVALID_USERNAME", "a new account cannot have this name"),
-            (400, "M_EXCLUSIVE", "the name is that of the account which sends server notices"),
-            (400, "M_USER_IN_USE", "the name is taken in other letter case"),
+            (400, "M_INVALID_USERNAME", "the name is not allowed for a new account"),
+            (400, "M_EXCLUSIVE", "the name is reserved for the account that sends server notices"),
+            (400, "M_USER_IN_USE", "the name is taken in a different case"),
             (403, "M_FORBIDDEN", "passwords cannot be changed on this server"),
-            (403, "M_USER_DEACTIVATED", "the account is erased and gets no new name or avatar"),
+            (403, "M_USER_DEACTIVATED", "the account is erased and cannot get a new name or avatar"),
             (409, "M_UNKNOWN", "an external id belongs to another account"),
         ])
 }
@@ -102,8 +102,8 @@ async fn handle(mut call: Call) -> Answer {
     Ok(reply::json(if put.created { StatusCode::CREATED } else { StatusCode::OK }, &user))
 }
 
-/// The checks that need no look at the account, in the order of their errors. Answers the password apart, since
-/// it has to be hashed first.
+/// Checks that do not read the account, in the order of their errors. Returns the password separately, since it
+/// has to be hashed first.
 fn change(body: &Object, policy: &Policy) -> Result<(Change, Option<String>), MatrixError> {
     let threepids = pairs(body, "threepids", ["medium", "address"])?;
     let external_ids = pairs(body, "external_ids", ["auth_provider", "external_id"])?;
@@ -163,8 +163,8 @@ fn flag(body: &Object, key: &str, error: MatrixError) -> Result<Option<bool>, Ma
     }
 }
 
-/// A list of objects with two texts each. A text in place of the list lacks the keys; an empty object is taken for
-/// an empty list, as clients of the API know it.
+/// A list of objects with two strings each. A string in place of the list lacks the keys; an empty object
+/// counts as an empty list, as clients of the API expect.
 fn pairs(
     body: &Object,
     key: &str,

@@ -1,4 +1,4 @@
-//! The message rate limit of one account: reads, sets and removes it.
+//! Rate-limit override of one account: reads, sets and removes it.
 
 use reeve_accounts::moderation;
 use reeve_http::json::{self, Integer, Object};
@@ -17,13 +17,13 @@ const ERRORS: &[(u16, &str, &str)] = &[
     (404, "M_NOT_FOUND", "there is no such account"),
 ];
 
-/// A limit of an account's own; an empty object when it has none.
+/// The rate-limit override of an account; an empty object if there is none.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 pub(crate) struct RateLimit {
     /// Actions per second; 0 switches rate limits off for the account.
     #[serde(skip_serializing_if = "Option::is_none")]
     messages_per_second: Option<i64>,
-    /// How many actions may come at once; with 0 of them every limited action is refused.
+    /// The number of actions allowed at once; 0 to refuse every limited action.
     #[serde(skip_serializing_if = "Option::is_none")]
     burst_count: Option<i64>,
 }
@@ -37,7 +37,7 @@ impl From<Override> for RateLimit {
 pub(crate) fn get() -> Route {
     Route::read(PATH, read)
         .id("getUserRatelimit")
-        .summary("Reads the message rate limit of an account's own")
+        .summary("Returns the message rate-limit override of an account")
         .returns::<RateLimit>(200)
         .errors(ERRORS)
 }
@@ -45,9 +45,9 @@ pub(crate) fn get() -> Route {
 pub(crate) fn post() -> Route {
     Route::post(PATH, write)
         .id("setUserRatelimit")
-        .summary("Gives an account a message rate limit of its own")
+        .summary("Sets the message rate-limit override of an account")
         .description(
-            "What is absent is 0: nothing is taken over from a limit that was set before. Holds at once, also for \
+            "An absent value is 0: nothing is kept of an earlier override. It takes effect at once, also for \
              sessions that are open.",
         )
         .may_take::<RateLimit>()
@@ -63,7 +63,7 @@ pub(crate) fn delete() -> Route {
     Route::delete(PATH, remove)
         .id("deleteUserRatelimit")
         .returns::<shape::Empty>(200)
-        .summary("Puts an account back under the common message rate limit")
+        .summary("Removes the message rate-limit override of an account")
         .errors(ERRORS)
 }
 

@@ -1,4 +1,4 @@
-//! Redacts what an account said.
+//! Redaction of an account's messages.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,17 @@ use utoipa::ToSchema;
 
 use crate::target;
 
-/// Which events to redact.
+/// The events to redact.
 #[derive(Debug, Deserialize, ToSchema)]
 #[expect(dead_code, reason = "documents the request, which is read key by key")]
 pub(crate) struct Redact {
-    /// In which rooms; an empty list for all that the account has joined or is banned from.
+    /// The rooms; an empty list for all that the account has joined or is banned from.
     rooms: Vec<String>,
-    /// Why.
+    /// The reason.
     reason: Option<String>,
-    /// How many of the newest events of each room, 1000 unless given.
+    /// The number of newest events of each room; 1000 by default.
     limit: Option<i64>,
-    /// Whether the administrator redacts and not the account itself.
+    /// True if the administrator redacts, and not the account itself.
     use_admin: Option<bool>,
     /// Only events up to this time, in milliseconds.
     before_ts: Option<i64>,
@@ -29,21 +29,21 @@ pub(crate) struct Redact {
     after_ts: Option<i64>,
 }
 
-/// The work that was ordered.
+/// The queued redaction.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Ordered {
     redact_id: String,
 }
 
-/// How far the work is.
+/// The status of the redaction.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RedactStatus {
     /// `scheduled`, `active`, `complete` or `failed`.
     status: String,
-    /// When complete: events that could not be redacted, and why.
+    /// When complete: the events that could not be redacted, with reasons.
     #[serde(skip_serializing_if = "Option::is_none")]
     failed_redactions: Option<BTreeMap<String, String>>,
-    /// When failed: why.
+    /// The reason of a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -52,20 +52,20 @@ pub(crate) fn order() -> Route {
     Route::post("/_synapse/admin/v1/user/{user_id}/redact", handle_order)
         .id("redactUser")
         .summary("Redacts the messages and joins of an account")
-        .description("A durable job does it; other events, such as reactions, stay.")
+        .description("The work is a durable job; other events, such as reactions, are kept.")
         .takes::<Redact>()
         .returns::<Ordered>(200)
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id is malformed"),
             (400, "M_BAD_JSON", "a value has the wrong type"),
-            (400, "M_UNKNOWN", "the limit is negative, or such a job is under way for the account"),
+            (400, "M_UNKNOWN", "the limit is negative, or a redaction of the account is in progress"),
         ])
 }
 
 pub(crate) fn status() -> Route {
     Route::get("/_synapse/admin/v1/user/redact_status/{redact_id}", handle_status)
         .id("getRedactStatus")
-        .summary("How far a redaction of an account's events is")
+        .summary("Returns the status of a redaction of an account's events")
         .returns::<RedactStatus>(200)
         .errors(&[(404, "M_NOT_FOUND", "there is no such job")])
 }

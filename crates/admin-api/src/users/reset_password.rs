@@ -14,7 +14,7 @@ use crate::target;
 #[expect(dead_code, reason = "documents the body, which is read key by key")]
 pub(crate) struct ResetPassword {
     new_password: String,
-    /// Whether the sessions of the account end; they do unless told otherwise.
+    /// True (the default) to end the sessions of the account.
     logout_devices: Option<bool>,
 }
 

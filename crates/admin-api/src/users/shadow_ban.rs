@@ -1,4 +1,4 @@
-//! Drops silently what an account sends, or ends that.
+//! Shadow-ban of an account: sets and removes it.
 
 use reeve_accounts::moderation;
 use reeve_http::{Answer, Call, Route, reply, shape};
@@ -16,8 +16,8 @@ pub(crate) fn ban() -> Route {
     Route::post(PATH, |call| set(call, true))
         .id("shadowBanUser")
         .returns::<shape::Empty>(200)
-        .summary("Shadow-bans an account: what it sends is silently dropped")
-        .description("Holds at once, also for sessions that are open. The body is not read.")
+        .summary("Shadow-bans an account: its messages are silently dropped")
+        .description("It takes effect at once, also for existing sessions. The body is not read.")
         .errors(ERRORS)
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn unban() -> Route {
     Route::delete(PATH, |call| set(call, false))
         .id("shadowUnbanUser")
         .returns::<shape::Empty>(200)
-        .summary("Ends the shadow-ban of an account")
+        .summary("Removes the shadow-ban of an account")
         .errors(ERRORS)
 }
 

@@ -1,4 +1,4 @@
-//! Suspends an account, or lets it act again.
+//! Suspension of an account.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::target;
 
-/// Whether the account is suspended.
+/// The suspended flag of the account.
 #[derive(Debug, Deserialize, ToSchema)]
 #[expect(dead_code, reason = "documents the body, which is read key by key")]
 pub(crate) struct Suspend {
@@ -19,14 +19,14 @@ pub(crate) struct Suspend {
 
 /// One key, `user_USERID_suspended`.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "documents the answer")]
+#[expect(dead_code, reason = "documents the response")]
 pub(crate) struct Suspended(BTreeMap<String, bool>);
 
 pub(crate) fn route() -> Route {
     Route::put("/_synapse/admin/v1/suspend/{user_id}", handle)
         .id("suspendUser")
-        .summary("Suspends an account, so that it may only read and leave, or lets it act again")
-        .description("Answers an object with one key, `user_USERID_suspended`.")
+        .summary("Suspends an account, so that it can only read and leave rooms, or ends the suspension")
+        .description("Returns an object with one key, `user_USERID_suspended`.")
         .takes::<Suspend>()
         .returns::<Suspended>(200)
         .errors(&[

@@ -1,4 +1,4 @@
-//! One account, as the API shows it.
+//! One account in responses.
 
 use reeve_db::{DbError, ReadTx};
 use reeve_model::User;
@@ -28,7 +28,7 @@ pub(crate) struct ExternalIdView {
     external_id: String,
 }
 
-/// One account. Every key is always there; what is not set is null.
+/// One account. Every key is always present; values that are not set are null.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct UserView {
     /// The full user id.

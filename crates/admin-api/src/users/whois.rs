@@ -1,4 +1,4 @@
-//! Where an account is and was connected from.
+//! Connections of an account.
 
 use std::collections::HashMap;
 
@@ -13,10 +13,10 @@ use utoipa::ToSchema;
 
 use crate::target;
 
-/// As many connections as an answer shows, the newest first.
+/// Maximum number of connections in a response, the newest first.
 const MOST: i64 = 10_000;
 
-/// Where an account is and was connected from, by devices; all are shown under a device with a blank name.
+/// The connections of an account, by device; all are listed under one device with an empty name.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Whois {
     user_id: String,
@@ -24,7 +24,7 @@ pub(crate) struct Whois {
     devices: WhoisDevices,
 }
 
-/// All connections stand under one device with a blank name.
+/// All connections are listed under one device with an empty name.
 #[derive(Debug, Serialize)]
 pub(crate) struct WhoisDevices {
     #[serde(rename = "")]
@@ -62,16 +62,16 @@ pub(crate) fn route() -> Route {
         .access(Access::User)
         .before(shape)
         .id("whois")
-        .summary("Where an account is and was connected from")
+        .summary("Lists the connections of an account")
         .description(
-            "Administrators may ask about everybody, others about themselves. A connection is forgotten 28 days after \
-             it was last seen. The user id is checked before the access token.",
+            "Administrators can ask about every account, other users about their own. A connection is deleted \
+             28 days after it was last seen. The user id is checked before the access token.",
         )
         .returns::<Whois>(200)
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id is malformed"),
             (400, "M_UNKNOWN", "the account is on another server"),
-            (403, "M_FORBIDDEN", "it is somebody else's account, and the caller is not a server administrator"),
+            (403, "M_FORBIDDEN", "the account is not the caller's, and the caller is not a server administrator"),
         ])
         .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3adminwhoisuserid")
 }
@@ -97,7 +97,7 @@ fn handle(call: &Reading<'_>) -> Answer {
     })
 }
 
-/// The connections that are written and those seen lately, the newest first.
+/// The connections in the database and the recent ones in memory, the newest first.
 fn merged(written: Vec<Connection>, lately: Vec<Sighting>) -> Vec<WhoisConnection> {
     let mut newest: HashMap<([u8; 32], String), WhoisConnection> = HashMap::new();
     for Connection { token_hash, ip, user_agent, last_seen_ts, .. } in written {

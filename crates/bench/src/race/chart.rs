@@ -13,12 +13,12 @@ const BAR: f64 = 11.0;
 const GAP: f64 = 8.0;
 const LABELS: f64 = 300.0;
 const WIDTH: f64 = 640.0;
-/// Room for the values behind the longest bars.
+/// Space for the values after the longest bars.
 const MARGIN: f64 = 70.0;
 const TOP: f64 = 70.0;
 const FONT: &str = "sans-serif";
 
-/// Bars side by side for each of several things.
+/// Groups of bars side by side.
 struct Chart {
     title: String,
     series: Vec<String>,
@@ -39,7 +39,7 @@ pub(super) fn rates(race: &Results, file: &Path) -> Fallible<()> {
     .save(file)
 }
 
-/// How many times as long every workload takes with the most accounts as with the fewest.
+/// The growth of every workload from the fewest to the most accounts.
 pub(super) fn growth(growth: &[Growth], file: &Path) -> Fallible<()> {
     let mut series: Vec<String> = growth.iter().map(|of| of.target.clone()).collect();
     series.dedup();
@@ -74,7 +74,7 @@ fn line(x: f64, bottom: f64, colour: &str) -> Line {
     Line::new().set("x1", x).set("x2", x).set("y1", TOP).set("y2", bottom).set("stroke", colour)
 }
 
-/// A colour for each series, over and over.
+/// A colour for each series, cyclically.
 fn colours() -> impl Iterator<Item = &'static str> {
     COLOURS.into_iter().cycle()
 }

@@ -1,4 +1,4 @@
-//! What the database driver can do alone, in one thread: read the same rows and write the same JSON.
+//! The database driver alone, in one thread: reads the same rows and writes the same JSON.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::seed::per_second;
 
 const DURATION: Duration = Duration::from_secs(3);
 
-/// What the list of accounts shows of each.
+/// The columns that the list of accounts shows.
 const COLUMNS: &str = "user_id, user_type, is_guest, admin, deactivated, shadow_banned, displayname, avatar_url, \
                        created_ts, last_seen_ts, locked";
 
@@ -45,7 +45,7 @@ pub(super) fn run(database: &str, names: &Names) -> Fallible<Vec<Driver>> {
     ])
 }
 
-/// How often a second something can be done that makes some bytes.
+/// The rate, per second, of a function that produces some bytes.
 fn repeat(mut what: impl FnMut() -> Fallible<Vec<u8>>) -> Fallible<f64> {
     let (start, mut count) = (monotonic(), 0);
     while start.elapsed() < DURATION {

@@ -16,31 +16,31 @@ use crate::Fallible;
 use crate::http::{Connection, Reply};
 use crate::seed::per_second;
 
-/// How long nobody asks after an error.
+/// The pause after an error.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Where the requests of a workload go on a server.
+/// The target of a workload's requests on a server.
 #[derive(Clone)]
 pub(super) struct Lane {
     pub(super) target: Arc<Target>,
     pub(super) stage: Arc<Stage>,
-    /// What is asked for instead, with the same method and the same body; this is how the limit is measured.
+    /// The path requested instead, with the same method and the same body; this is how the limit is measured.
     pub(super) instead: Option<String>,
     /// The number of the next request.
     pub(super) next: Arc<AtomicUsize>,
 }
 
-/// What was measured in one go.
+/// The result of one measurement.
 #[derive(Default)]
 pub(super) struct Sample {
     pub(super) took: Vec<Duration>,
     pub(super) errors: usize,
-    /// What the first of them was.
+    /// The first error.
     pub(super) error: Option<String>,
     pub(super) per_second: f64,
-    /// How long it took until the last answer.
+    /// The time until the last response.
     pub(super) seconds: f64,
-    /// Of the server, for all requests together.
+    /// Processor time of the server, for all requests together.
     pub(super) cpu_seconds: Option<f64>,
 }
 
@@ -69,7 +69,8 @@ impl Lane {
         }
     }
 
-    /// Asks once; answers what all servers must say alike, and how long the body was.
+    /// Sends one request; returns the part of the response that must be equal on all servers, and the length of
+    /// the body.
     pub(super) async fn try_once(&self, workload: &Workload) -> Fallible<(Value, usize)> {
         let request = self.request(workload, 0);
         let mut connection = None;
@@ -77,7 +78,7 @@ impl Lane {
         Ok(((workload.essence)(&reply.json()?), reply.body.len()))
     }
 
-    /// Asks over the connection, which is opened if there is none. After an error there is none.
+    /// Sends a request over the connection, which is opened if there is none. After an error there is none.
     async fn ask(
         &self,
         connection: &mut Option<Connection>,
@@ -103,7 +104,7 @@ impl Lane {
         }
     }
 
-    /// Asks over and over on one connection. What is under way in the end is waited for.
+    /// Sends requests repeatedly on one connection. The last request is awaited.
     async fn repeat(&self, workload: &Workload, slot: usize, duration: Duration) -> Sample {
         let (mut sample, mut connection) = (Sample::default(), None);
         let start = monotonic();
@@ -121,7 +122,7 @@ impl Lane {
         sample
     }
 
-    /// Measures the workload over so many connections.
+    /// Measures the workload over some connections.
     pub(super) async fn measure(
         &self,
         workload: &Workload,

@@ -1,4 +1,4 @@
-//! Several servers that speak the same API, measured in turn over HTTP alone, beside the least that any server could do.
+//! Several servers with the same API, measured in turn over HTTP alone, beside an upper limit for any server.
 
 mod chart;
 mod driver;
@@ -29,47 +29,47 @@ use crate::Fallible;
 use crate::database::Place;
 use crate::server::{self, Server};
 
-/// Whatever took longer than this in one round, in seconds, is not measured again.
+/// A workload that took longer than this in one round, in seconds, is not measured again.
 const LONG: f64 = 30.0;
 
 #[derive(Args)]
 pub(crate) struct Race {
-    /// A server and the token of an administrator, NAME=http://ADDRESS:PORT,TOKEN; several times. The others are compared
-    /// with the first.
+    /// A server and the token of an administrator, NAME=http://ADDRESS:PORT,TOKEN; several times. The others
+    /// are compared with the first.
     #[arg(long = "target", value_name = "NAME=URL,TOKEN", required = true)]
     targets: Vec<Aim>,
     /// Only workloads whose names begin with one of these.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     workloads: Vec<String>,
-    /// Over how many connections each is measured.
+    /// The numbers of connections.
     #[arg(long, value_name = "NUMBER,…", value_delimiter = ',', default_values_t = [1, 32])]
     connections: Vec<usize>,
-    /// How often everything is measured, in turn.
+    /// The number of rounds.
     #[arg(long, value_name = "NUMBER", default_value_t = 3)]
     rounds: usize,
-    /// How long each is measured each time.
+    /// The duration of each measurement.
     #[arg(long, value_name = "NUMBER", default_value_t = 3.0, value_parser = seconds)]
     seconds: f64,
-    /// Processor time and memory of programs of this name count for a server, too; such as synapse=postgres.
+    /// Programs whose processor time and memory count for a server, too; such as synapse=postgres.
     #[arg(long, value_name = "TARGET=NAME")]
     also_count: Vec<String>,
-    /// The SQLite database of the first server, if that is a Reeve, sqlite:FILE: read by the driver alone, too.
+    /// The SQLite database of the first server, if that is a Reeve, sqlite:FILE: also read by the driver alone.
     #[arg(long, value_name = "URL")]
     rows: Option<String>,
     /// Writes all results as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Draws requests a second.
+    /// Draws the requests a second.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 }
 
 #[derive(Args)]
 pub(crate) struct Chart {
-    /// What races of several sizes wrote.
+    /// The JSON files of races of several sizes.
     #[arg(long, value_name = "FILE", required = true)]
     json: Vec<PathBuf>,
-    /// Draws how much longer everything takes with the most accounts.
+    /// Draws the growth from the fewest to the most accounts.
     #[arg(long, value_name = "FILE")]
     svg: PathBuf,
 }
@@ -88,7 +88,7 @@ pub(crate) fn chart(arguments: &Chart) -> Fallible<()> {
     chart::growth(&growth, &arguments.svg)
 }
 
-/// Runs a race; answers whether all servers did everything without errors and agree.
+/// Runs a race; returns true if all servers completed everything without errors and agree.
 pub(crate) async fn run(race: Race) -> Fallible<bool> {
     let all = workload::all();
     if let Some(unknown) =
@@ -120,10 +120,10 @@ pub(crate) async fn run(race: Race) -> Fallible<bool> {
     Ok(results.is_good())
 }
 
-/// A workload with everything that is measured of it.
+/// A workload with all of its measurements.
 struct Entry<'a> {
     workload: &'a Workload,
-    /// The servers where it works and the limit, by position.
+    /// The servers on which it works and the limit, by position.
     lanes: Vec<Option<Lane>>,
     wrong: Option<String>,
     /// By number of connections, then by position.
@@ -154,8 +154,8 @@ async fn measure(race: &Race, workloads: &[Workload], limit: &Server) -> Fallibl
     targets.push(Arc::new(Target::unknown(LIMIT, limit.address, "", None)));
 
     let mut entries = Vec::new();
-    // What does not grow comes first, in all rounds. What grows is not even tried before: a single message more, and there
-    // is something new where nothing should be.
+    // Workloads that do not grow the data come first, in all rounds. Those that do are not even tried before:
+    // one message more would change the responses of the others.
     for grows in [false, true] {
         let mut tried = Vec::new();
         for workload in workloads.iter().filter(|workload| workload.grows == grows) {
@@ -184,7 +184,7 @@ async fn measure(race: &Race, workloads: &[Workload], limit: &Server) -> Fallibl
 }
 
 impl<'a> Entry<'a> {
-    /// Asks each server once, whether the workload works there and they agree.
+    /// Sends one request to each server, to check that the workload works and the servers agree.
     async fn new(
         workload: &'a Workload,
         targets: &[Arc<Target>],
@@ -220,7 +220,7 @@ impl<'a> Entry<'a> {
                 }
             }
         }
-        // The limit answers as many bytes as the first server.
+        // The limit returns as many bytes as the first server.
         let limit = targets.last().zip(stages.first()).map(|(limit, stage)| Lane {
             target: Arc::clone(limit),
             stage: Arc::clone(stage),
@@ -241,7 +241,7 @@ impl<'a> Entry<'a> {
         for (connections, samples) in race.connections.iter().zip(&mut self.samples) {
             for (lane, samples) in self.lanes.iter().zip(samples) {
                 let Some(lane) = lane else { continue };
-                // Then one round says it, and another would only take as long again.
+                // Then one round is sufficient, and another would take as long again.
                 if samples.last().is_some_and(|sample| sample.seconds > LONG) {
                     continue;
                 }

@@ -1,26 +1,26 @@
-//! What the processes of a server take of the machine, where they can be seen: on Linux, on this machine.
+//! The resources used by the processes of a server, if they are visible: on Linux, on this machine.
 
 use std::fs;
 use std::path::Path;
 
 /// The unit of processor times, which Linux has fixed for all programs.
 const TICKS_PER_SECOND: f64 = 100.0;
-/// The state of a socket that listens, as `/proc/net/tcp` writes it.
+/// The state of a listening socket in `/proc/net/tcp`.
 const LISTENING: &str = "0A";
 
 /// The processes of one server.
 pub(super) struct Watched {
-    /// Those that listen; what they start counts too.
+    /// The listening processes; their children count, too.
     listeners: Vec<u32>,
     /// The name of other programs that count, too.
     also: Option<String>,
 }
 
-/// What processes have taken since they began.
+/// The resources used by processes since they started.
 #[derive(Clone, Copy)]
 pub(super) struct Taken {
     pub(super) cpu_seconds: f64,
-    /// The most that was resident at a time, in MB (10^6 bytes); of several processes the sum.
+    /// Peak resident memory, in MB (10^6 bytes); the sum of several processes.
     pub(super) peak_mb: f64,
 }
 
@@ -34,7 +34,7 @@ struct Process {
 }
 
 impl Watched {
-    /// Looks for whoever listens on a port; `None` if that is nobody who can be seen from here.
+    /// Finds the processes that listen on a port; `None` if none is visible from here.
     pub(super) fn find(port: u16, also: Option<String>) -> Option<Self> {
         let inodes: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
             .iter()
@@ -70,7 +70,7 @@ fn listening(table: &str, port: u16) -> Vec<String> {
     lines.filter_map(|fields| fields.get(9).map(ToString::to_string)).collect()
 }
 
-/// Whether a process has one of the sockets open.
+/// True if a process has one of the sockets open.
 fn holds(id: u32, inodes: &[String]) -> bool {
     let handles = fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten().flatten();
     handles.filter_map(|handle| fs::read_link(handle.path()).ok()).any(|open| {
@@ -88,7 +88,7 @@ fn processes() -> impl Iterator<Item = Process> {
 }
 
 fn parse(id: u32, stat: &str) -> Option<Process> {
-    // The name of the program stands in brackets and may hold anything.
+    // The name of the program is in brackets and may contain anything.
     let (before, after) = stat.rsplit_once(')')?;
     let name = before.split_once('(')?.1.to_owned();
     let fields: Vec<&str> = after.split_whitespace().collect();
@@ -98,10 +98,10 @@ fn parse(id: u32, stat: &str) -> Option<Process> {
     Some(Process { id, name, parent, cpu_seconds: ticks?.iter().sum::<f64>() / TICKS_PER_SECOND })
 }
 
-/// Whether a process is one of the given ones or was started by them.
+/// True if a process is one of the given ones or one of their descendants.
 fn descends(id: u32, from: &[u32], all: &[Process]) -> bool {
     let mut id = id;
-    // Parents that are read while processes come and go might form a circle.
+    // Parents that are read while processes start and end might form a cycle.
     for _ in 0..all.len() {
         if from.contains(&id) {
             return true;

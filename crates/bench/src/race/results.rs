@@ -1,4 +1,4 @@
-//! What a race has found: as JSON, and as tables in Markdown.
+//! The results of a race: as JSON, and as tables in Markdown.
 
 use std::fmt::Write as _;
 
@@ -15,15 +15,15 @@ pub(super) const LIMIT: &str = "limit";
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Results {
-    /// When it began, in milliseconds since the Unix epoch.
+    /// The time at which it began, in milliseconds since the Unix epoch.
     pub(super) began_ts: i64,
     pub(super) cores: usize,
-    /// How many accounts the first server has.
+    /// The number of accounts on the first server.
     pub(super) accounts: u64,
     /// The servers, in the order in which they were given, and the limit at the end.
     pub(super) targets: Vec<About>,
     pub(super) rows: Vec<Row>,
-    /// What the database driver can do alone.
+    /// The results of the database driver alone.
     pub(super) driver: Vec<Driver>,
 }
 
@@ -41,13 +41,13 @@ pub(super) struct Row {
     pub(super) title: String,
     pub(super) kind: Kind,
     pub(super) connections: usize,
-    /// By server; `None` where the workload does not work.
+    /// By server; `None` if the workload does not work there.
     pub(super) figures: Vec<Option<Figures>>,
-    /// What servers do not agree on, or why one was not measured.
+    /// The disagreement of the servers, or the reason why one was not measured.
     pub(super) wrong: Option<String>,
 }
 
-/// What was measured of one server in all rounds.
+/// The measurements of one server in all rounds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Figures {
     pub(super) requests: usize,
@@ -57,11 +57,11 @@ pub(super) struct Figures {
     pub(super) p99_ms: f64,
     /// The median of the rounds.
     pub(super) per_second: f64,
-    /// Processor time of the server for a request, where it can be seen.
+    /// Processor time of the server for a request, if visible.
     pub(super) cpu_ms: Option<f64>,
 }
 
-/// How often a second a thread reads and serialises the same as a workload.
+/// The rate, per second, at which one thread reads and serialises the same data as a workload.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Driver {
     pub(super) workload: String,
@@ -96,13 +96,13 @@ impl Row {
         (figures.per_second > 0.0).then_some(figures.per_second)
     }
 
-    /// How many times as many requests a second the first of two servers does.
+    /// The requests a second of the first of two servers, as a multiple of the second's.
     fn ratio(&self, first: usize, second: usize) -> Option<f64> {
         Some(self.rate(first)? / self.rate(second)?)
     }
 }
 
-/// A number with three digits that count, or all before the point.
+/// A number with three significant digits, or all before the point.
 pub(super) fn short(value: f64) -> String {
     let digits = match value.abs() {
         value if value < 1.0 => 3,
@@ -118,7 +118,7 @@ fn cell(value: Option<f64>) -> String {
 }
 
 impl Results {
-    /// Whether all servers did everything, without errors, and agree.
+    /// True if all servers completed everything, without errors, and agree.
     pub(super) fn is_good(&self) -> bool {
         self.rows.iter().all(|row| {
             let mut figures = row.figures.iter().flatten();
@@ -260,7 +260,7 @@ impl Results {
     }
 }
 
-/// How the median of a workload on a server grows with the number of accounts.
+/// The growth of the median of a workload on a server with the number of accounts.
 pub(super) struct Growth {
     pub(super) title: String,
     pub(super) connections: usize,
@@ -270,14 +270,15 @@ pub(super) struct Growth {
 }
 
 impl Growth {
-    /// How many times as long it takes with the most accounts as with the fewest.
+    /// The median with the most accounts, as a multiple of that with the fewest.
     pub(super) fn ratio(&self) -> Option<f64> {
         let ((_, fewest), (_, most)) = (self.medians.first()?, self.medians.last()?);
         (self.medians.len() > 1 && *fewest > 0.0).then(|| most / fewest)
     }
 }
 
-/// Puts races of several sizes together: by server, then by workload, in the order of the largest. The limit is left out.
+/// Combines races of several sizes: by server, then by workload, in the order of the largest. The limit is left
+/// out.
 pub(super) fn growth(races: &[Results]) -> Vec<Growth> {
     let mut races: Vec<&Results> = races.iter().collect();
     races.sort_by_key(|race| race.accounts);

@@ -1,4 +1,5 @@
-//! What the workloads need on a server: people with tokens, rooms, messages, uploads, and names of accounts that are there.
+//! The data that the workloads need on a server: users with tokens, rooms, messages, uploads, and names of
+//! existing accounts.
 
 use std::io::{self, Write as _};
 
@@ -8,17 +9,17 @@ use serde_json::{Value, json};
 use super::target::Target;
 use crate::Fallible;
 
-/// How many pages of names are learned, evenly spread over all accounts, and how many are on each.
+/// The number of pages of names that are read, evenly spread over all accounts, and the length of a page.
 const PAGES: u64 = 20;
 const NAMES: u64 = 50;
-/// How many messages each room holds at first, and how many come after the position of the incremental sync.
+/// The number of messages in each room at first, and of those after the position of the incremental sync.
 const MESSAGES: usize = 10;
-/// How many files one account has uploaded.
+/// The number of files that one account has uploaded.
 const UPLOADS: usize = 100;
-/// The password of the people that the race makes.
+/// The password of the users that the race creates.
 pub(super) const PASSWORD: &str = "correct horse battery staple";
 
-/// What is kept in a segment of a path or a value of a query as it is.
+/// The characters that are not encoded in a segment of a path or a value of a query.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -32,10 +33,10 @@ pub(super) fn encode(text: &str) -> String {
     utf8_percent_encode(text, KEPT).to_string()
 }
 
-/// What is known of the accounts that are there, from the first target; all targets are asked for the same.
+/// The existing accounts, as read from the first target; all targets are requested for the same.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
-    /// How many accounts there are, and how many the list shows by default.
+    /// The number of accounts, and the number that the list shows by default.
     pub(super) all: u64,
     pub(super) shown: u64,
     /// User ids from all over the list.
@@ -62,13 +63,13 @@ impl Names {
                 displaynames.extend(text("displayname"));
             }
         }
-        // The administrator has whatever it took to make one.
+        // The administrator already exists.
         let own = own_id(target).await?;
         ids.retain(|id| *id != own);
         ids.dedup();
         let middle = ids.get(ids.len() / 2).ok_or("there are no accounts")?;
         let localpart = middle.trim_start_matches('@').split(':').next().unwrap_or_default();
-        // The names around this one that differ in the last two letters.
+        // The names near this one that differ in the last two letters.
         let few = localpart.get(..localpart.len().saturating_sub(2)).unwrap_or(localpart).to_owned();
         let many = displaynames.get(displaynames.len() / 2).and_then(|name| name.split(' ').next());
         let many = many.unwrap_or("a").to_lowercase();
@@ -76,7 +77,7 @@ impl Names {
     }
 }
 
-/// Who the administrator is.
+/// The user id of the administrator.
 async fn own_id(target: &Target) -> Fallible<String> {
     let whoami = target.ask("GET", "/_matrix/client/v3/account/whoami", None).await?;
     Ok(whoami.get("user_id").and_then(Value::as_str).ok_or("the administrator has no user id")?.to_owned())
@@ -86,17 +87,17 @@ fn total_of(page: &Value) -> Fallible<u64> {
     Ok(page.get("total").and_then(Value::as_u64).ok_or("the list has no total")?)
 }
 
-/// Somebody that the race has made.
+/// A user that the race has created.
 pub(super) struct Person {
     pub(super) user_id: String,
     pub(super) token: String,
-    /// The room that this person sends to.
+    /// The room that this user sends to.
     pub(super) room: String,
 }
 
-/// One server with everything that the workloads need.
+/// One server with the data that the workloads need.
 pub(super) struct Stage {
-    /// Everything that the race makes begins with this, and sorts behind most names.
+    /// The prefix of all names that the race creates; it sorts after most names.
     pub(super) prefix: String,
     pub(super) server_name: String,
     pub(super) names: Names,
@@ -104,13 +105,14 @@ pub(super) struct Stage {
     pub(super) people: Vec<Person>,
     /// Accounts in no room, one for each connection, that are changed.
     pub(super) changed: Vec<String>,
-    /// Where an incremental sync of the first person begins: before the last messages, and at the end.
+    /// The positions at which an incremental sync of the first user begins: before the last messages, and at
+    /// the end.
     pub(super) before: String,
     pub(super) now: String,
 }
 
 impl Stage {
-    /// Makes what is needed for so many connections.
+    /// Creates the data for some connections.
     pub(super) async fn set(
         target: &Target,
         prefix: &str,
@@ -163,7 +165,7 @@ impl Stage {
         })
     }
 
-    /// The person who is in all rooms and has uploaded files.
+    /// The user who is in all rooms and has uploaded files.
     pub(super) fn reader(&self) -> &str {
         self.people.first().map_or("", |reader| &reader.user_id)
     }
@@ -179,7 +181,7 @@ async fn make(target: &Target, user_id: &str, account: Value) -> Fallible<Value>
     target.ask("PUT", &format!("/_synapse/admin/v2/users/{}", encode(user_id)), Some(account)).await
 }
 
-/// Makes an account that is logged in and has a room.
+/// Creates an account that is logged in and has a room.
 async fn person(target: &Target, localpart: &str, server_name: &str) -> Fallible<Person> {
     let user_id = format!("@{localpart}:{server_name}");
     make(target, &user_id, json!({ "displayname": "Somebody", "password": PASSWORD })).await?;
@@ -200,7 +202,7 @@ pub(super) fn login(user: &str) -> Value {
     })
 }
 
-/// Where a message of somebody goes to.
+/// The path for a message of a user.
 pub(super) fn message(person: &Person, transaction: &str) -> String {
     format!("/_matrix/client/v3/rooms/{}/send/m.room.message/{transaction}", encode(&person.room))
 }
@@ -210,7 +212,7 @@ async fn say(target: &Target, person: &Person, transaction: &str) -> Fallible<()
     target.ask_as(&person.token, "PUT", &message(person, transaction), Some(body)).await.map(drop)
 }
 
-/// Up to where somebody knows everything. Asking the same twice might be answered the same.
+/// The current position of a user. A repeated request might be answered from a cache.
 async fn position(target: &Target, person: &Person, since: &str) -> Fallible<String> {
     let path = format!("/_matrix/client/v3/sync?timeout=0{since}");
     let answer = target.ask_as(&person.token, "GET", &path, None).await?;

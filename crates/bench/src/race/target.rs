@@ -11,7 +11,7 @@ use super::process::{Taken, Watched};
 use crate::Fallible;
 use crate::http::Connection;
 
-/// How long one request may take.
+/// Timeout of a request.
 pub(super) const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A server as it is given on the command line: `NAME=URL,TOKEN`.
@@ -46,7 +46,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// `also` is the name of programs whose processes count as well.
+    /// `also` is the name of programs whose processes count, too.
     pub(super) async fn find(aim: &Aim, also: Option<String>) -> Fallible<Self> {
         let mut target = Self::unknown(&aim.name, aim.address.into(), &aim.token, also);
         let answer = target.ask("GET", "/_synapse/admin/v1/server_version", None).await?;
@@ -59,17 +59,17 @@ impl Target {
         Self { name: name.to_owned(), address, token: token.to_owned(), version: None, watched }
     }
 
-    /// What its processes have taken, where they can be seen.
+    /// The resources used by its processes, if visible.
     pub(super) fn taken(&self) -> Option<Taken> {
         self.watched.as_ref().map(Watched::taken)
     }
 
-    /// Asks as the administrator, over a connection of its own.
+    /// Sends a request as the administrator, over a new connection.
     pub(super) async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Fallible<Value> {
         self.ask_as(&self.token, method, path, body).await
     }
 
-    /// Asks with a token, over a connection of its own; an error for other answers than 2xx.
+    /// Sends a request with a token, over a new connection; an error for statuses other than 2xx.
     pub(super) async fn ask_as(
         &self,
         token: &str,

@@ -1,4 +1,4 @@
-//! The workloads: what is asked for, by whom, and what all servers must say alike.
+//! The workloads: requests, callers, and the parts of responses that must be equal on all servers.
 
 use std::sync::Arc;
 
@@ -8,19 +8,19 @@ use serde_json::{Value, json};
 use super::stage::{Stage, encode, login, message};
 use crate::population::ORDERS;
 
-/// What a workload is about.
+/// The kind of a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kind {
     /// Reads a page of a list, as an administrator.
     List,
-    /// Reads something of one account, as an administrator.
+    /// Reads data of one account, as an administrator.
     One,
     /// Changes an account, as an administrator.
     Change,
-    /// Password hashing, mostly.
+    /// Mostly password hashing.
     Login,
-    /// What clients do.
+    /// Requests of clients.
     Client,
 }
 
@@ -38,13 +38,13 @@ impl Kind {
     }
 }
 
-/// Who asks.
+/// The caller.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Who {
     Admin,
-    /// The person of the connection's number.
+    /// The user with the number of the connection.
     Each,
-    /// The person who is in all rooms.
+    /// The user who is in all rooms.
     Reader,
     Nobody,
 }
@@ -55,10 +55,10 @@ pub(super) struct Request {
     pub(super) body: String,
 }
 
-/// Makes a request, from the number of the connection and that of the request, which is another each time.
+/// Creates a request, from the number of the connection and that of the request, which is different each time.
 type Maker = Arc<dyn Fn(&Stage, usize, usize) -> Request + Send + Sync>;
 
-/// What of an answer must be the same with every server.
+/// Extracts the part of a response that must be equal on all servers.
 type Essence = Arc<dyn Fn(&Value) -> Value + Send + Sync>;
 
 #[derive(Clone)]
@@ -67,9 +67,9 @@ pub(super) struct Workload {
     pub(super) title: String,
     pub(super) kind: Kind,
     pub(super) who: Who,
-    /// The status of a good answer.
+    /// The status of a successful response.
     pub(super) status: u16,
-    /// Whether there is more on the server afterwards, so that what does not grow must be measured before.
+    /// True if it adds data to the server, so that workloads that do not must be measured before.
     pub(super) grows: bool,
     pub(super) request: Maker,
     pub(super) essence: Essence,
@@ -118,7 +118,7 @@ fn values(keys: &'static [&'static str]) -> impl Fn(&Value) -> Value + Send + Sy
     move |answer| keys.iter().map(|key| answer.get(key).cloned().unwrap_or_default()).collect()
 }
 
-/// The total of a list, and how many are on the page.
+/// The total of a list, and the length of the page.
 fn size(answer: &Value, total: &str, rows: &str) -> Value {
     json!([answer.get(total), answer.get(rows).and_then(Value::as_array).map(Vec::len)])
 }
@@ -129,7 +129,7 @@ fn accounts(answer: &Value) -> Value {
     json!([size(answer, "total", "users"), users.map(|user| user.get("name")).collect::<Vec<_>>()])
 }
 
-/// How many rooms somebody is in, and how many events are told of in all of them.
+/// The number of rooms of the user, and of events in all of them.
 fn rooms(answer: &Value) -> Value {
     let joined = answer.pointer("/rooms/join").and_then(Value::as_object);
     let rooms = joined.into_iter().flatten();
@@ -137,12 +137,12 @@ fn rooms(answer: &Value) -> Value {
     json!([joined.map_or(0, serde_json::Map::len), events.sum::<usize>()])
 }
 
-/// Whether a key is there.
+/// The presence of a key.
 fn has(key: &'static str) -> impl Fn(&Value) -> Value + Send + Sync {
     move |answer| json!(answer.get(key).is_some())
 }
 
-/// One of the accounts that are there, in no order.
+/// One of the existing accounts, in no order.
 fn some(stage: &Stage, number: usize) -> String {
     let at = number.wrapping_mul(7919) % stage.names.ids.len().max(1);
     stage.names.ids.get(at).map(|id| encode(id)).unwrap_or_default()
@@ -154,8 +154,8 @@ fn list(name: &str, title: &str, query: impl Fn(&Stage) -> String + Send + Sync 
     Workload::new(Kind::List, Who::Admin, name, title, request, accounts)
 }
 
-/// One of the lists of accounts in some order. Servers may differ in where they put those without a value, so that the
-/// names are only compared where there always is one.
+/// A list of accounts in some order. Servers may differ in the position of accounts without a value, so the
+/// names are only compared if there always is one.
 fn sorted(order: &'static str) -> Workload {
     let query = move |_: &Stage| format!("&order_by={order}");
     let list = list(&format!("list-by-{order}"), &format!("List by {order}"), query);
@@ -261,8 +261,8 @@ pub(super) fn all() -> Vec<Workload> {
             |_, _, _| get("/_matrix/client/v3/account/whoami".to_owned()),
             values(&["user_id"]),
         ),
-        // Servers keep answers for a while: another time-out each time is another question. It is never waited for,
-        // since there is something to tell.
+        // Servers cache responses for a while: a different timeout makes a different request. It is never
+        // waited for, since there are changes to return.
         Workload::new(
             Client,
             Reader,

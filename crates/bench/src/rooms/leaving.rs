@@ -1,4 +1,4 @@
-//! The deactivation of accounts in very many rooms, and what others notice of it.
+//! The deactivation of accounts in very many rooms, and its effect on other requests.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const LIST: &str = "/_synapse/admin/v2/users?limit=100";
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// Deactivates an account and waits for the job to end; answers how long it took, and whether everything was left.
+/// Deactivates an account and waits for the job to end; returns the duration, and true if all rooms were left.
 async fn leave(address: std::net::SocketAddr, person: Person) -> Fallible<(Duration, bool)> {
     let mut connection = Connection::open(address, TOKEN).await?;
     let start = monotonic();
@@ -46,7 +46,7 @@ async fn leave(address: std::net::SocketAddr, person: Person) -> Fallible<(Durat
     }
 }
 
-/// Reads the list again and again until told to stop.
+/// Reads the list repeatedly until stopped.
 async fn lists(address: std::net::SocketAddr, mut stop: oneshot::Receiver<()>) -> Fallible<Vec<Duration>> {
     let mut connection = Connection::open(address, TOKEN).await?;
     let mut took = Vec::new();

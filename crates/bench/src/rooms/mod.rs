@@ -1,4 +1,4 @@
-//! Rooms and what clients see of them: sending, waiting for news, looking at everything, leaving it all.
+//! Rooms and clients: sending, waiting, initial syncs, leaving.
 
 mod leaving;
 mod push;
@@ -26,16 +26,16 @@ use crate::server::Server;
 
 #[derive(Args)]
 pub(crate) struct Rooms {
-    /// `sqlite:FILE`, or the `postgres://…` URL of a server on which a database `reeve_bench` is made.
+    /// `sqlite:FILE`, or the `postgres://…` URL of a server on which a database `reeve_bench` is created.
     #[arg(long, default_value = "sqlite:reeve-bench-data/bench.db")]
     database: String,
-    /// How many accounts there are besides those that are in rooms; at least 2,000.
+    /// Number of accounts besides those that are in rooms; at least 2,000.
     #[arg(long = "accounts", value_name = "NUMBER", default_value_t = 10_000)]
     number: usize,
-    /// Leaves the database there.
+    /// Keeps the database.
     #[arg(long)]
     keep: bool,
-    /// What is measured.
+    /// The steps to measure.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Step::Send, Step::Fanout, Step::Push, Step::Initial, Step::Polls, Step::Deactivate])]
     steps: Vec<Step>,
     /// Writes all results as JSON.
@@ -45,21 +45,21 @@ pub(crate) struct Rooms {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Step {
-    /// Messages from many senders, each in a room of their own.
+    /// Messages from many senders, each into a room of their own.
     Send,
-    /// Messages into one large room where many wait for them.
+    /// Messages into one large room where many clients wait for them.
     Fanout,
-    /// Messages into a large room whose members have push rules of their own, or not.
+    /// Messages into a large room with and without push rules of the members.
     Push,
-    /// Everything about an account in many rooms.
+    /// Initial syncs of an account in many rooms.
     Initial,
-    /// Many clients that wait for news.
+    /// Many waiting clients.
     Polls,
     /// The deactivation of an account in very many rooms.
     Deactivate,
 }
 
-/// Runs the benchmark; answers whether everything is as it should be.
+/// Runs the benchmark; returns true if no result is wrong or missed.
 pub(crate) async fn run(rooms: Rooms) -> Fallible<bool> {
     if rooms.number < 2000 {
         return Err("at least 2000 accounts, please".into());
@@ -86,7 +86,7 @@ async fn measure(place: &Arc<Place>, accounts: usize, steps: &[Step], report: &m
     crate::seed::seed(place, &population, hash, report).await?;
     let seeded = seed::seed(place, steps, report).await?;
     drop(population);
-    // Each step has a server of its own, so that none sees what another left in memory.
+    // Each step has a new server, so that none is affected by memory that another left.
     if steps.contains(&Step::Send) {
         println!("sending");
         let (server, _) = Server::start(place).await?;
@@ -131,7 +131,7 @@ fn quoted<'a>(text: &'a str, marker: &str) -> Option<&'a str> {
     text.split_once(marker)?.1.split('"').next()
 }
 
-/// Waits until a count has stood still for some time; answers how long it took until then.
+/// Waits until a count is stable for some time; returns the time until then.
 async fn until_quiet(count: &AtomicU64, quiet: Duration, most: Duration) -> Fallible<Duration> {
     let start = monotonic();
     let (mut last, mut since) = (count.load(Ordering::Relaxed), start.elapsed());

@@ -1,4 +1,4 @@
-//! What it costs to decide whom a message notifies.
+//! The cost of deciding which members a message notifies.
 
 use serde_json::json;
 
@@ -8,17 +8,17 @@ use crate::http::Connection;
 use crate::report::{Report, Times, below};
 use crate::server::Server;
 
-/// How many messages go into each room, after some that are not counted.
+/// Number of messages into each room, after unmeasured ones.
 const MESSAGES: usize = 300;
 const BEFORE: usize = 20;
 
-/// The rooms: of two, and of very many.
+/// The rooms: one of two members, and one of very many.
 pub(super) struct Rooms {
     pub(super) small: String,
     pub(super) large: String,
 }
 
-/// Sends into both rooms in turn; answers the median times in milliseconds.
+/// Sends into both rooms in turn; returns the median durations in milliseconds.
 async fn send(server: &Server, rooms: &Rooms, name: &str) -> Fallible<(f64, f64)> {
     let mut connection = Connection::open(server.address, &Person(Kind::Member, 0).token()).await?;
     let (mut small, mut large) = (Vec::new(), Vec::new());
@@ -36,8 +36,8 @@ async fn send(server: &Server, rooms: &Rooms, name: &str) -> Fallible<(f64, f64)
     Ok((Times::of(small).median, Times::of(large).median))
 }
 
-/// Compares sending into the large room with sending into the small one, while its members have the default rules, and
-/// when each has some of their own.
+/// Compares sending into the large room with sending into the small one, while its members have the default
+/// rules, and when each has rules of their own.
 pub(super) async fn push(server: &Server, rooms: &Rooms, report: &mut Report) -> Fallible<()> {
     row(report, "default push rules", send(server, rooms, "default").await?);
     for number in 0..CROWD {
@@ -46,7 +46,7 @@ pub(super) async fn push(server: &Server, rooms: &Rooms, report: &mut Report) ->
         connection.send("PUT", path, &json!({ "enabled": false }).to_string()).await?.json()?;
     }
     row(report, "push rules of their own", send(server, rooms, "own").await?);
-    // By which nobody is told of what everybody else would be: a row for each.
+    // Rules that mute the room: an interval for each member.
     for number in 0..CROWD {
         let mut connection = Connection::open(server.address, &Person(Kind::Member, number).token()).await?;
         let path = "/_matrix/client/v3/pushrules/global/underride/.m.rule.message/enabled";

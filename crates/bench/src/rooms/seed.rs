@@ -1,4 +1,4 @@
-//! Puts the rooms into the database, through the functions that requests use.
+//! Creates the rooms in the database, through the functions that requests use.
 
 use std::sync::Arc;
 
@@ -21,39 +21,39 @@ use crate::population::SERVER_NAME;
 use crate::report::Report;
 use crate::seed::per_second;
 
-/// Who sends, each in an own room.
+/// Number of senders, each with a room.
 pub(super) const SENDERS: usize = 64;
 /// The members of the large room.
 pub(super) const CROWD: usize = 1000;
-/// The rooms of the account that looks at everything.
+/// Number of rooms of the account for initial syncs.
 pub(super) const READER_ROOMS: usize = 200;
-/// Members of each of these besides the creator and the reader, and messages.
+/// Number of members of each of these besides the creator and the reader, and of messages.
 const READER_MEMBERS: usize = 22;
 const READER_MESSAGES: usize = 100;
-/// Who waits for news.
+/// Number of waiting clients.
 pub(super) const WAITERS: usize = 1000;
-/// The rooms in which they are, and in how many of them each is.
+/// Number of their rooms, and of rooms that each of them is in.
 const WAITER_ROOMS: usize = 100;
 const WAITER_ROOMS_EACH: usize = 10;
-/// How many of them have a room where nobody else waits.
+/// Number of them with a room where nobody else waits.
 pub(super) const WOKEN: usize = 20;
-/// Who is deactivated, and the number of their rooms.
+/// Number of accounts to deactivate, and of their rooms.
 pub(super) const LEAVERS: usize = 3;
 pub(super) const LEAVER_ROOMS: usize = 2000;
 
-/// How many deeds of a kind one transaction holds.
+/// Number of deeds of a kind in one transaction.
 const BATCH: usize = 100;
 
 /// The kinds of accounts that are in rooms.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
-    /// Creates the rooms that are nobody's own.
+    /// Creates the shared rooms.
     Host,
     /// Sends, and is a member of rooms.
     Member,
-    /// Looks at everything.
+    /// Makes initial syncs.
     Reader,
-    /// Waits for news.
+    /// Waits for changes.
     Waiter,
     /// Is deactivated.
     Leaver,
@@ -87,14 +87,14 @@ impl Person {
 pub(super) const HOST: Person = Person(Kind::Host, 0);
 pub(super) const READER: Person = Person(Kind::Reader, 0);
 
-/// The ids of rooms that are measured in.
+/// The ids of the rooms for measurements.
 #[derive(Default)]
 pub(super) struct Seeded {
-    /// The sender's room of each.
+    /// The rooms of the senders.
     pub(super) own: Vec<String>,
     /// The large room.
     pub(super) large: Option<String>,
-    /// Rooms of few and of many.
+    /// A room of few and one of many.
     pub(super) push: Option<push::Rooms>,
     /// Rooms in which one account waits alone, in their order.
     pub(super) quiet: Vec<String>,
@@ -152,7 +152,7 @@ impl Seeder {
         Ok(())
     }
 
-    /// Creates a public room with some members and messages of theirs; answers its id.
+    /// Creates a public room with some members and their messages; returns its id.
     async fn room(
         &mut self,
         name: String,
@@ -204,7 +204,7 @@ impl Seeder {
                 })
                 .await?;
         }
-        // What a room begins with: creation, creator, powers, three rules, and the name.
+        // The initial events of a room: creation, creator, power levels, three rules, and the name.
         self.events += 6 + members.len() + messages;
         Ok(created.room_id)
     }

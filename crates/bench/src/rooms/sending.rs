@@ -1,4 +1,4 @@
-//! Messages: as many as can be stored, and how soon they reach those who wait.
+//! Messages: the rate of sending, and the time until delivery.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -17,10 +17,10 @@ use crate::seed::per_second;
 use crate::server::Server;
 
 const SENDING: Duration = Duration::from_secs(10);
-/// Who waits in the large room; the members after them send in turn.
+/// The clients that wait in the large room; the members after them send in turn.
 const LISTENERS: usize = 50;
 const SPEAKERS: usize = 10;
-/// One message in this time, and how many.
+/// The interval of messages, and their number.
 const EVERY: Duration = Duration::from_millis(20);
 const MESSAGES: usize = 1000;
 
@@ -28,7 +28,7 @@ fn body(text: &str) -> String {
     json!({ "msgtype": "m.text", "body": text }).to_string()
 }
 
-/// Sends from each sender into an own room, one message after the other.
+/// Sends from each sender into its room, one message after the other.
 pub(super) async fn send(server: &Server, rooms: &[String], report: &mut Report) -> Fallible<()> {
     let (start, cpu) = (monotonic(), server.cpu()?);
     let mut tasks = JoinSet::new();
@@ -57,7 +57,7 @@ pub(super) async fn send(server: &Server, rooms: &[String], report: &mut Report)
     let rate = per_second(took.len(), elapsed);
     let sent = took.len();
     let times = Times::of(took);
-    // Everything that was acknowledged is there.
+    // Every acknowledged message must exist.
     let mut there = 0;
     for (number, room) in rooms.iter().enumerate() {
         let mut connection = Connection::open(server.address, &Person(Kind::Member, number).token()).await?;
@@ -90,17 +90,17 @@ pub(super) async fn send(server: &Server, rooms: &[String], report: &mut Report)
     Ok(())
 }
 
-/// What those who wait tell.
+/// The data reported by waiting clients.
 struct Heard {
     start: Instant,
-    /// When each message was sent: microseconds after the start; 0 if not yet.
+    /// The time of each message: microseconds after the start; 0 if not sent yet.
     sent: Vec<AtomicU64>,
-    /// How many know the room and wait for what comes.
+    /// Number of clients that know the room and wait.
     ready: AtomicUsize,
-    /// How many answers there were, and how many messages were in them.
+    /// Number of responses, and of messages in them.
     answers: AtomicU64,
     messages: AtomicU64,
-    /// Answers that left something out, because a client had fallen too far behind.
+    /// Responses with a gap, because a client had fallen too far behind.
     gaps: AtomicU64,
 }
 
@@ -110,7 +110,7 @@ impl Heard {
     }
 }
 
-/// Waits for messages until all have come.
+/// Waits until all messages have arrived.
 async fn listen(address: std::net::SocketAddr, person: Person, heard: Arc<Heard>) -> Fallible<Vec<Duration>> {
     let mut connection = Connection::open(address, &person.token()).await?;
     let filter = json!({ "room": { "state": { "lazy_load_members": true }, "timeline": { "limit": 50 } } });
@@ -196,7 +196,7 @@ pub(super) async fn fan_out(server: &Server, room: &str, report: &mut Report) ->
     let elapsed = begun.elapsed().as_secs_f64();
     let cpu = (server.cpu()? - cpu) / elapsed * 100.0;
     let answers = heard.answers.load(Ordering::Relaxed) - answers;
-    // The last ones may be on their way; what does not come now was lost.
+    // The last ones may be in flight; those that do not arrive now are lost.
     let mut took = Vec::new();
     let deadline = monotonic() + Duration::from_secs(10);
     while let Ok(Some(done)) = tokio::time::timeout_at(deadline.into(), listeners.join_next()).await {

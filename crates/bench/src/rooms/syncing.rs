@@ -1,4 +1,4 @@
-//! What one look at everything costs, and what it costs to wait.
+//! The cost of an initial sync, and of waiting.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,10 +18,10 @@ use crate::server::Server;
 
 const LOOKS: usize = 20;
 const NOTHING_NEW: usize = 300;
-/// How long an idle client waits: longer than the benchmark lets it.
+/// The timeout of an idle client: longer than the benchmark runs.
 const PATIENCE_MS: u64 = 300_000;
 
-/// How many joined rooms an answer holds, and where the next begins.
+/// The number of joined rooms in a response, and its `next_batch`.
 fn rooms(reply: &Reply) -> Fallible<(usize, String)> {
     let answer = reply.json()?;
     let joined = answer.pointer("/rooms/join").and_then(Value::as_object).map_or(0, serde_json::Map::len);
@@ -45,7 +45,7 @@ async fn looks(
     Ok((Times::of(took), right, size))
 }
 
-/// Looks at everything about an account in many rooms, then at nothing new.
+/// Makes initial syncs of an account in many rooms, then syncs with nothing new.
 pub(super) async fn initial(server: &Server, report: &mut Report) -> Fallible<()> {
     let mut connection = Connection::open(server.address, &READER.token()).await?;
     let all = "/_matrix/client/v3/sync";
@@ -94,9 +94,9 @@ pub(super) async fn initial(server: &Server, report: &mut Report) -> Fallible<()
     Ok(())
 }
 
-/// Many clients wait for news; then some are woken, one after the other.
+/// Lets many clients wait for changes, then wakes some, one after the other.
 pub(super) async fn polls(server: &Server, quiet: &[String], report: &mut Report) -> Fallible<()> {
-    // Something must have been asked before memory is compared: the first request fills the caches of the database.
+    // A request is needed before memory is compared: the first one fills the caches of the database.
     let mut host = Connection::open(server.address, &HOST.token()).await?;
     let nobody = json!({ "room": { "rooms": [] }, "presence": { "not_types": ["*"] } });
     let path = format!("/_matrix/client/v3/user/{}/filter", HOST.user_id());
@@ -122,7 +122,7 @@ pub(super) async fn polls(server: &Server, quiet: &[String], report: &mut Report
                 let path = format!("/_matrix/client/v3/sync?since={since}&timeout={PATIENCE_MS}");
                 let reply = connection.get(&path).await?;
                 if reply.status == 503 {
-                    // Clients try again a little later.
+                    // Clients retry a little later.
                     refused.fetch_add(1, Ordering::Relaxed);
                     tokio::time::sleep(Duration::from_secs(1)).await;
                     continue;

@@ -8,7 +8,7 @@ use reeve_store::media::Media;
 
 use super::range::{self, Part};
 
-/// What a page may do that shows a file: nothing.
+/// The content security policy of downloads: a page that shows a file may do nothing.
 /// <https://spec.matrix.org/v1.18/client-server-api/#content-repository>
 const POLICY: &str = "sandbox; default-src 'none'; script-src 'none'; plugin-types application/pdf; \
                       style-src 'unsafe-inline'; object-src 'self';";
@@ -57,19 +57,19 @@ pub(super) fn value(text: &str) -> Result<HeaderValue, MatrixError> {
     HeaderValue::from_str(text).map_err(MatrixError::internal)
 }
 
-/// The tag of an upload's bytes.
+/// The entity tag of an upload's bytes.
 pub(super) fn etag(media: &Media) -> String {
     format!("\"{}\"", media.sha256)
 }
 
-/// Whether the client has these bytes already.
+/// True if the client already has these bytes.
 pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     let given = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = given.flat_map(|value| value.split(',')).map(str::trim);
     tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
-/// 304: what the client has is what there is.
+/// 304: the client has the current bytes.
 pub(super) fn not_modified(open: bool, media: &Media, etag: &str) -> Answer {
     let mut response = reply::nothing(StatusCode::NOT_MODIFIED);
     cache(response.headers_mut(), open, media, etag)?;
@@ -87,7 +87,7 @@ fn beyond(length: u64) -> Answer {
     Ok(response)
 }
 
-/// Keeps browsers from doing anything with a file but showing it.
+/// Keeps browsers from doing anything with a file except showing it.
 pub(super) fn guard(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -97,7 +97,8 @@ pub(super) fn guard(headers: &mut HeaderMap) {
     );
 }
 
-/// Bytes never change, but a file can be quarantined or deleted: they are kept for a day, and not at all once it is.
+/// Bytes never change, but a file can be quarantined or deleted: clients may cache it for a day, and not at all
+/// afterwards.
 pub(super) fn cache(
     headers: &mut HeaderMap,
     open: bool,

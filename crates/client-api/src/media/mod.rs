@@ -16,26 +16,25 @@ use serde_json::json;
 
 use crate::shapes;
 
-/// How long a client waits for bytes that have not come, unless it says otherwise.
+/// Default time to wait for a pending upload.
 const WAIT_MS: i64 = 20_000;
-/// The longest that it can wait.
+/// Maximum time to wait for a pending upload.
 const LONGEST_WAIT_MS: i64 = 60_000;
 
-const TIMEOUT: Param = Param::integer(
-    "timeout_ms",
-    "how long to wait for bytes that have not come, in milliseconds; 20000 if not given",
-);
-/// By this parameter an administrator sees what is quarantined.
+const TIMEOUT: Param =
+    Param::integer("timeout_ms", "time to wait for a pending upload, in milliseconds; 20000 by default");
+/// The parameter with which an administrator reads quarantined media.
 const BYPASS: &str = "admin_unsafely_bypass_quarantine";
 const BYPASS_QUARANTINE: Param = Param::boolean(
     BYPASS,
-    "`true` to get a file although it is quarantined, which only administrators can; it is audited",
+    "`true` to read a quarantined file, for administrators only; the request is audited",
 );
 const NOT_FOUND: (u16, &str, &str) =
-    (404, "M_NOT_FOUND", "there is no such upload, it is quarantined, or it is another server's");
-const NOT_YET: (u16, &str, &str) = (504, "M_NOT_YET_UPLOADED", "the bytes have not come yet");
-const FULL: (u16, &str, &str) = (403, "M_FORBIDDEN", "the account, or the server, has no room for it");
-const TOO_LARGE: (u16, &str, &str) = (413, "M_TOO_LARGE", "it is longer than uploads may be");
+    (404, "M_NOT_FOUND", "there is no such upload, it is quarantined, or it is on another server");
+const NOT_YET: (u16, &str, &str) = (504, "M_NOT_YET_UPLOADED", "the file was not uploaded yet");
+const FULL: (u16, &str, &str) =
+    (403, "M_FORBIDDEN", "the upload limit of the account or the server is reached");
+const TOO_LARGE: (u16, &str, &str) = (413, "M_TOO_LARGE", "the file is larger than the maximum upload size");
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -46,7 +45,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::User)
             .id("getConfigAuthed")
             .returns::<shapes::UploadLimit>(200)
-            .summary("How long an upload may be")
+            .summary("Returns the maximum upload size")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1mediaconfig"),
         Route::post("/_matrix/media/v3/upload", upload::upload)
             .also("/_matrix/media/r0/upload")
@@ -65,7 +64,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .limit(Limit::Media)
             .id("createContent")
             .returns::<shapes::ReservedUri>(200)
-            .summary("Gives out the address of a file that will be uploaded later")
+            .summary("Creates a media URI to which a file can be uploaded later")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixmediav1create"),
         Route::put("/_matrix/media/v3/upload/{serverName}/{mediaId}", upload::upload_to)
             .also("/_matrix/media/r0/upload/{serverName}/{mediaId}")
@@ -75,13 +74,13 @@ pub(crate) fn routes() -> Vec<Route> {
             .uploads()
             .id("uploadContentToMXC")
             .returns::<shape::Empty>(200)
-            .summary("Uploads a file to an address that was given out before")
+            .summary("Uploads a file to a media URI created before")
             .query([Param::text("filename", "the name of the file")])
             .errors(&[
                 FULL,
-                (403, "M_FORBIDDEN", "the address was given out to somebody else"),
-                (404, "M_NOT_FOUND", "the address was not given out, or too long ago"),
-                (409, "M_CANNOT_OVERWRITE_MEDIA", "the file is there already"),
+                (403, "M_FORBIDDEN", "the media URI belongs to another account"),
+                (404, "M_NOT_FOUND", "the media URI does not exist or has expired"),
+                (409, "M_CANNOT_OVERWRITE_MEDIA", "the file was already uploaded"),
                 TOO_LARGE,
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixmediav3uploadservernamemediaid"),
@@ -93,11 +92,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .limit(Limit::UrlPreviews)
             .id("getUrlPreviewAuthed")
             .returns::<shape::AnyObject>(200)
-            .summary("What a web page says of itself, for a link to it")
-            .description("Off unless the settings switch it on.")
+            .summary("Returns a preview of a web page")
+            .description("Disabled by default.")
             .query([
-                Param::text("url", "the address of the page").required(),
-                Param::integer("ts", "the time of which the preview is wanted; the newest is given"),
+                Param::text("url", "the URL of the page").required(),
+                Param::integer("ts", "the preferred time of the preview; the newest preview is returned"),
             ])
             .errors(preview::ERRORS)
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1mediapreview_url"),
@@ -109,7 +108,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns_other(206, Content::Bytes)
             .returns_other(304, Content::Nothing)
             .summary("Downloads a file")
-            .description("Answers to `Range`, `If-Range` and `If-None-Match`.")
+            .description("Supports `Range`, `If-Range` and `If-None-Match`.")
             .query([TIMEOUT, BYPASS_QUARANTINE])
             .errors(&[NOT_FOUND, (416, "M_UNKNOWN", "the range lies beyond the file"), NOT_YET])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid"),
@@ -118,7 +117,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("getContentThumbnailAuthed")
             .returns_other(200, Content::Bytes)
             .returns_other(304, Content::Nothing)
-            .summary("Downloads a picture, smaller")
+            .summary("Downloads a thumbnail")
             .query(thumbnail::query())
             .errors(thumbnail::ERRORS)
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1mediathumbnailservernamemediaid"),
@@ -145,7 +144,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("getContentThumbnail")
             .returns_other(200, Content::Bytes)
             .returns_other(304, Content::Nothing)
-            .summary("Downloads a picture that needs no access token, smaller")
+            .summary("Downloads a thumbnail that needs no access token")
             .description("New uploads always need one.")
             .query(thumbnail::query())
             .errors(thumbnail::ERRORS)
@@ -157,15 +156,15 @@ fn config(call: &Reading<'_>) -> Answer {
     reply::ok(&json!({ "m.upload.size": call.app.media.settings().max_upload_bytes }))
 }
 
-/// What a path names. With `open`, only what needs no access token.
+/// The upload that a path names. With `open`, only one that needs no access token.
 async fn find(call: &Call, open: bool) -> Result<Media, MatrixError> {
     let wait = call.query.integer("timeout_ms")?.unwrap_or(WAIT_MS).min(LONGEST_WAIT_MS);
     let not_found = || MatrixError::from(reeve_media::Error::NotFound);
-    // Other servers cannot be asked.
+    // Other servers are not contacted.
     if call.params.get("serverName") != &*call.app.server_name {
         return Err(not_found());
     }
-    // New uploads are not for everybody: there is nothing to wait for.
+    // New uploads need an access token, so there is nothing to wait for.
     let wait = Duration::from_millis(if open { 0 } else { u64::try_from(wait).unwrap_or_default() });
     let bypass = !open && call.query.boolean(BYPASS)?.unwrap_or(false) && call.user()?.admin;
     let media_id = call.params.get("mediaId");

@@ -5,9 +5,9 @@ use reeve_http::{Answer, Call, MatrixError, reply};
 use reeve_previews::Error;
 
 pub(super) const ERRORS: &[(u16, &str, &str)] = &[
-    (400, "M_INVALID_PARAM", "the address is not one of a web page"),
-    (403, "M_FORBIDDEN", "the address is inside the network of the server"),
-    (404, "M_UNRECOGNIZED", "this server makes no previews"),
+    (400, "M_INVALID_PARAM", "the URL is not that of a web page"),
+    (403, "M_FORBIDDEN", "the URL is inside the network of the server"),
+    (404, "M_UNRECOGNIZED", "previews are disabled on this server"),
     (502, "M_UNKNOWN", "the page cannot be fetched"),
 ];
 

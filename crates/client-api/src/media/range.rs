@@ -1,13 +1,13 @@
-//! Which part of a file is asked for (RFC 9110, section 14).
+//! Range requests (RFC 9110, section 14).
 
 use std::ops::Range;
 
 use http::{HeaderMap, header};
 
-/// What is to be sent.
+/// The part to send.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// All of it.
+    /// The whole file.
     Whole,
     /// These bytes, at least one.
     Range(Range<u64>),
@@ -15,7 +15,8 @@ pub(super) enum Part {
     Beyond,
 }
 
-/// What the headers of a request ask for. Who wants several ranges, or has an older file, gets all of it.
+/// The part that the headers of a request select. A request for several ranges, or with an outdated tag, gets
+/// the whole file.
 pub(super) fn asked(headers: &HeaderMap, etag: &str, length: u64) -> Part {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(range) = text(header::RANGE) else { return Part::Whole };
@@ -27,7 +28,7 @@ pub(super) fn asked(headers: &HeaderMap, etag: &str, length: u64) -> Part {
 
 fn parse(text: &str, length: u64) -> Part {
     let number = |text: &str| -> Option<u64> {
-        // A number too large to count with lies beyond every file.
+        // A number that overflows lies beyond every file.
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         digits.then(|| text.parse().unwrap_or(u64::MAX))
     };

@@ -4,7 +4,7 @@ use http::{HeaderValue, header};
 use reeve_http::{Answer, Call, MatrixError, Param, reply};
 use reeve_media::thumbnail::{LARGEST, Size};
 
-/// The ways to make a picture smaller, and whether they cut.
+/// The resizing methods, with true for cropping.
 const METHODS: [(&str, bool); 2] = [("crop", true), ("scale", false)];
 
 use super::{BYPASS_QUARANTINE, NOT_FOUND, NOT_YET, TIMEOUT, download};
@@ -12,21 +12,21 @@ use super::{BYPASS_QUARANTINE, NOT_FOUND, NOT_YET, TIMEOUT, download};
 /// The query parameters.
 pub(super) fn query() -> [Param; 6] {
     [
-        Param::integer("width", "the least width that is wished, in pixels").required(),
-        Param::integer("height", "the least height that is wished, in pixels").required(),
+        Param::integer("width", "the minimum width, in pixels").required(),
+        Param::integer("height", "the minimum height, in pixels").required(),
         Param::choice(
             "method",
             &METHODS,
-            "`scale` (all of the picture, the default) or `crop` (cut to this shape)",
+            "`scale` (the whole picture, the default) or `crop` (cut to this aspect ratio)",
         ),
-        Param::boolean("animated", "whether what moves goes on moving; `false` if not given"),
+        Param::boolean("animated", "`true` to keep animations; `false` by default"),
         TIMEOUT,
         BYPASS_QUARANTINE,
     ]
 }
 pub(super) const ERRORS: &[(u16, &str, &str)] = &[
     (400, "M_INVALID_PARAM", "a parameter is not valid"),
-    (400, "M_UNKNOWN", "it is not a picture that thumbnails can be made of"),
+    (400, "M_UNKNOWN", "the file is not a picture of a supported format"),
     NOT_FOUND,
     (413, "M_TOO_LARGE", "the picture has too many pixels"),
     NOT_YET,

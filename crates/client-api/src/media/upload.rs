@@ -41,7 +41,7 @@ fn uri(call: &Call, media_id: &str) -> String {
     format!("mxc://{}/{media_id}", call.app.server_name)
 }
 
-/// What a request says of its file.
+/// The description of the file in a request.
 fn new_media(call: &Call, media_id: String) -> Result<NewMedia, MatrixError> {
     let said = call.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     Ok(NewMedia {
@@ -54,13 +54,13 @@ fn new_media(call: &Call, media_id: String) -> Result<NewMedia, MatrixError> {
     })
 }
 
-/// With what the bytes themselves say.
+/// The description, completed by what the bytes show.
 fn judged(new: NewMedia, upload: &Upload) -> NewMedia {
     let (media_type, disguised) = kind::judge(&new.media_type, upload.head());
     NewMedia { media_type, disguised, ..new }
 }
 
-/// Writes the body to the store, if the account has room for it and `check` lets it.
+/// Writes the body to the store, if the account has room for it and `check` allows it.
 async fn receive(
     call: &mut Call,
     check: impl Fn(&ReadTx<'_>) -> Result<(), Error> + Send + 'static,

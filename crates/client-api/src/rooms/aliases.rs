@@ -1,4 +1,4 @@
-//! Aliases of rooms and the public room directory.
+//! Aliases of rooms, and the public room directory.
 
 use http::Method;
 use reeve_accounts::sessions::Session;
@@ -13,10 +13,11 @@ use crate::shapes;
 
 const ALIASES: &str = "https://spec.matrix.org/v1.18/client-server-api/#room-aliases";
 const NO_ROOM: (u16, &str, &str) = (404, "M_NOT_FOUND", "there is no such room");
-const NO_SERVER: (u16, &str, &str) = (404, "M_NOT_FOUND", "it is the directory of another server");
+const NO_SERVER: (u16, &str, &str) = (404, "M_NOT_FOUND", "the directory is that of another server");
 const LIST: &str = "https://spec.matrix.org/v1.18/client-server-api/#published-room-directory";
-const SERVER: Param = Param::text("server", "whose directory; no other server can be asked");
-/// How many published rooms one page holds, unless asked otherwise.
+const SERVER: Param =
+    Param::text("server", "the server whose directory is requested; only this server's is available");
+/// Default number of published rooms in a page.
 const PAGE: i64 = 100;
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -25,16 +26,16 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Anybody)
             .id("getRoomIdByAlias")
             .returns::<shapes::ResolvedAlias>(200)
-            .summary("The room that an alias stands for")
+            .summary("Resolves an alias to a room")
             .errors(&[(404, "M_NOT_FOUND", "there is no such alias")])
             .spec(ALIASES),
         v3(Method::PUT, "directory/room/{room_alias}", create)
             .id("setRoomAlias")
             .takes::<shapes::RoomId>()
             .returns::<shape::Empty>(200)
-            .summary("Makes an alias")
+            .summary("Creates an alias")
             .errors(&[
-                (400, "M_TOO_LARGE", "the room has, or the account made, as many aliases as it may"),
+                (400, "M_TOO_LARGE", "the room or the account has reached its limit of aliases"),
                 (403, "M_FORBIDDEN", "the account is not in the room"),
                 (409, "M_UNKNOWN", "the alias exists"),
             ])
@@ -42,42 +43,42 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::DELETE, "directory/room/{room_alias}", delete)
             .id("deleteRoomAlias")
             .returns::<shape::Empty>(200)
-            .summary("Takes an alias away")
+            .summary("Deletes an alias")
             .errors(&[
-                (403, "M_FORBIDDEN", "it is somebody else's, and the power is missing"),
+                (403, "M_FORBIDDEN", "the alias belongs to another user, and the power level is too low"),
                 (404, "M_NOT_FOUND", "there is no such alias"),
             ])
             .spec(ALIASES),
         v3(Method::GET, "rooms/{room_id}/aliases", of_room)
             .id("getLocalAliases")
             .returns::<shapes::Aliases>(200)
-            .summary("The aliases of a room")
+            .summary("Lists the aliases of a room")
             .errors(&[(403, "M_FORBIDDEN", "the account is not in the room")])
             .spec(ALIASES),
         v3(Method::GET, "directory/list/room/{room_id}", visibility)
             .access(Access::Optional)
             .id("getRoomVisibilityOnDirectory")
             .returns::<shapes::Visibility>(200)
-            .summary("Whether the public room directory shows a room")
-            .errors(&[(404, "M_NOT_FOUND", "there is no such room, or it does not present itself")])
+            .summary("Returns whether the public room directory lists a room")
+            .errors(&[(404, "M_NOT_FOUND", "there is no such room, or its summary is not public")])
             .spec(LIST),
         v3(Method::PUT, "directory/list/room/{room_id}", publish)
             .id("setRoomVisibilityOnDirectory")
             .takes::<shapes::NewVisibility>()
             .returns::<shape::Empty>(200)
-            .summary("Shows a room in the public room directory, or not")
-            .errors(&[(403, "M_FORBIDDEN", "the power is missing"), NO_ROOM])
+            .summary("Adds a room to the public room directory, or removes it")
+            .errors(&[(403, "M_FORBIDDEN", "the power level is too low"), NO_ROOM])
             .spec(LIST),
         v3(Method::GET, "publicRooms", list)
             .access(Access::Optional)
             .id("getPublicRooms")
             .query([
                 SERVER,
-                Param::integer("limit", "how many rooms, 100 unless given"),
+                Param::integer("limit", "maximum number of rooms; 100 by default"),
                 Param::text("since", "`next_batch` or `prev_batch` of another page"),
             ])
             .returns::<shapes::PublicRooms>(200)
-            .summary("The public room directory")
+            .summary("Lists the public room directory")
             .errors(&[NO_SERVER])
             .spec(LIST),
         v3(Method::POST, "publicRooms", search)
@@ -139,7 +140,7 @@ async fn publish(mut call: Call) -> Answer {
     reply::empty()
 }
 
-/// A place in the directory: direction, members and id of the room at the border.
+/// A position in the directory: direction, number of members, and id of the room at the boundary.
 fn parse_since(text: &str) -> Result<(i64, String, bool), MatrixError> {
     let invalid = || MatrixError::invalid_param("Invalid pagination token");
     let mut parts = text.splitn(3, '_');
@@ -154,7 +155,7 @@ fn parse_since(text: &str) -> Result<(i64, String, bool), MatrixError> {
     Ok((members.parse().map_err(|_| invalid())?, room_id.to_owned(), backwards))
 }
 
-/// Only this server's directory can be looked into.
+/// Refuses the directory of another server.
 fn check_server(call: &Call) -> Result<(), MatrixError> {
     match call.query.utf8("server")? {
         Some(server) if !server.is_empty() && server != *call.app.server_name => {

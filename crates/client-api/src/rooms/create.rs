@@ -1,4 +1,4 @@
-//! Creating rooms.
+//! Creation of rooms.
 
 use http::Method;
 use reeve_accounts::sessions::Session;
@@ -22,13 +22,13 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("Creates a room")
             .errors(&[
                 (400, "M_ROOM_IN_USE", "the alias is taken"),
-                (400, "M_TOO_LARGE", "the account made as many aliases as it may"),
+                (400, "M_TOO_LARGE", "the account has reached its limit of aliases"),
                 (400, "M_INVALID_ROOM_STATE", "the room would not accept its own initial state"),
-                (400, "M_UNKNOWN", "more users are invited than may be at once"),
+                (400, "M_UNKNOWN", "too many users are invited at once"),
                 (400, "M_UNSUPPORTED_ROOM_VERSION", "the room version is not supported"),
-                (403, "M_FORBIDDEN", "an invitation is to another server, to an address, or from a guest"),
+                (403, "M_FORBIDDEN", "an invite is to another server, to a third-party id, or from a guest"),
                 (403, "M_USER_SUSPENDED", "the account is suspended"),
-                (403, "M_INVITE_BLOCKED", "an invited person takes no invites"),
+                (403, "M_INVITE_BLOCKED", "an invited user blocks invites"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3createroom"),
     ]
@@ -43,7 +43,7 @@ async fn handle(mut call: Call) -> Answer {
     let deed = call.act(move |tx, Session { user, .. }| create::create(tx, &home, &ctx, user, &new));
     let done = limits::counted(&call.app, call.session()?, &buckets, call.now, deed).await;
     let room = done.map_err(|error| {
-        // Here the alias is a part of the request and not the resource.
+        // Here the alias is a part of the request, not the resource.
         if error.status == http::StatusCode::CONFLICT {
             return MatrixError::bad_request("M_ROOM_IN_USE", error.error);
         }

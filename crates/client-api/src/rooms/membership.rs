@@ -1,4 +1,4 @@
-//! Joining, leaving, inviting, knocking, kicking, banning.
+//! Memberships: join, leave, invite, knock, kick, ban.
 
 use http::Method;
 use reeve_accounts::sessions::Session;
@@ -24,7 +24,7 @@ const ERRORS: &[(u16, &str, &str)] = &[
 
 const INVITE_ERRORS: &[(u16, &str, &str)] = &[
     (403, "M_FORBIDDEN", "the rules of the room forbid it"),
-    (403, "M_INVITE_BLOCKED", "the invited person takes no invites"),
+    (403, "M_INVITE_BLOCKED", "the invited user blocks invites"),
     (403, "M_USER_SUSPENDED", "the acting account is suspended"),
     (404, "M_NOT_FOUND", "there is no such room"),
 ];
@@ -48,35 +48,39 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("knockRoom")
             .may_take::<shapes::Reason>()
             .returns::<shapes::RoomId>(200)
-            .summary("Asks to be invited"),
+            .summary("Knocks at a room"),
         changing(v3(Method::POST, "rooms/{room_id}/leave", leave))
             .access(Access::Guest)
             .id("leaveRoom")
             .may_take::<shapes::Reason>()
             .returns::<shape::Empty>(200)
             .summary("Leaves a room, declines an invite or withdraws a knock")
-            .errors(&[(403, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM", "invitations to rooms of notices stay")]),
+            .errors(&[(
+                403,
+                "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM",
+                "invites to server notice rooms cannot be declined",
+            )]),
         changing(v3(Method::POST, "rooms/{room_id}/invite", invite))
             .id("inviteUser")
             .takes::<shapes::TargetUser>()
             .returns::<shape::Empty>(200)
-            .summary("Invites somebody")
+            .summary("Invites a user")
             .errors(INVITE_ERRORS),
         changing(v3(Method::POST, "rooms/{room_id}/kick", |call| remove(call, Removal::Kick)))
             .id("kick")
             .takes::<shapes::TargetUser>()
             .returns::<shape::Empty>(200)
-            .summary("Removes somebody"),
+            .summary("Kicks a user"),
         changing(v3(Method::POST, "rooms/{room_id}/ban", |call| remove(call, Removal::Ban)))
             .id("ban")
             .takes::<shapes::TargetUser>()
             .returns::<shape::Empty>(200)
-            .summary("Removes somebody for good"),
+            .summary("Bans a user"),
         changing(v3(Method::POST, "rooms/{room_id}/unban", |call| remove(call, Removal::Unban)))
             .id("unban")
             .takes::<shapes::TargetUser>()
             .returns::<shape::Empty>(200)
-            .summary("Takes a ban back")
+            .summary("Unbans a user")
             .errors(&[(403, "M_BAD_STATE", "the user is not banned")]),
         v3(Method::POST, "rooms/{room_id}/forget", forget)
             .access(Access::Guest)
@@ -92,7 +96,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .id("getJoinedRooms")
             .returns::<shapes::JoinedRoomIds>(200)
-            .summary("The rooms that the account has joined")
+            .summary("Lists the rooms that the account has joined")
             .spec(SPEC),
     ]
 }
@@ -108,7 +112,8 @@ async fn reason(call: &mut Call) -> Result<(Object, Option<String>), MatrixError
     Ok((body, reason))
 }
 
-/// What joining a room, named by its id or an alias, counts against. Who is in it already comes to nothing new.
+/// The limits that joining a room, named by its id or an alias, counts against. Joining a room again is not
+/// counted.
 pub(super) async fn joining(call: &Call, named: &str) -> Result<Vec<Bucket>, MatrixError> {
     if !call.app.rate_limits().enabled {
         return Ok(Vec::new());
@@ -120,14 +125,14 @@ pub(super) async fn joining(call: &Call, named: &str) -> Result<Vec<Bucket>, Mat
             Ok(room) if membership::current(tx, &user.user_id, &room)? == "join" => Ok(None),
             Ok(room) => Ok(Some(room.room_id)),
             Err(Error::Db(error)) => Err(Error::Db(error)),
-            // The deed says why not.
+            // The deed returns the reason.
             Err(_) => Ok(None),
         })
         .await?;
     Ok(joins.map_or_else(Vec::new, |room_id| vec![Bucket::Joins(num), Bucket::JoinsOfRoom(room_id)]))
 }
 
-/// What inviting somebody counts against.
+/// The limits that an invite counts against.
 pub(super) fn inviting(call: &Call, room_id: &str, target: &str) -> Result<Vec<Bucket>, MatrixError> {
     Ok(vec![
         Bucket::InvitesBy(call.user()?.num),

@@ -54,7 +54,7 @@ where
         .access(Access::User)
 }
 
-/// Who looks, for the rules of visibility.
+/// The viewer, for the rules of visibility.
 pub(crate) fn viewer(call: &Call) -> Result<Viewer, MatrixError> {
     let session = call.session()?;
     Ok(Viewer {
@@ -64,7 +64,8 @@ pub(crate) fn viewer(call: &Call) -> Result<Viewer, MatrixError> {
     })
 }
 
-/// The device of the session. A session without one, such as that of a login-as token, stands for itself.
+/// The device of the session. A session without a device, such as that of a login-as token, counts as its own
+/// device.
 pub(crate) fn device_key(call: &Call) -> Result<String, MatrixError> {
     let session = call.session()?;
     Ok(session.device_id.clone().unwrap_or_else(|| {
@@ -78,7 +79,7 @@ pub(crate) fn home(call: &Call) -> Arc<Home> {
     Arc::clone(&call.app.home)
 }
 
-/// A text in a body that may be left out.
+/// An optional string in a body.
 pub(crate) fn text(body: &Object, key: &str) -> Result<Option<String>, MatrixError> {
     match body.get(key) {
         None | Some(Value::Null) => Ok(None),
@@ -87,12 +88,12 @@ pub(crate) fn text(body: &Object, key: &str) -> Result<Option<String>, MatrixErr
     }
 }
 
-/// A value in a body that must be there.
+/// A required value in a body.
 pub(crate) fn required<'a>(body: &'a Object, key: &'static str) -> Result<&'a Value, MatrixError> {
     body.get(key).ok_or_else(|| MatrixError::missing_params(&[key]))
 }
 
-/// A text in a body that must be there.
+/// A required string in a body.
 pub(crate) fn required_text(body: &Object, key: &'static str) -> Result<String, MatrixError> {
     match required(body, key)? {
         Value::String(text) => Ok(text.clone()),
@@ -116,7 +117,8 @@ pub(crate) fn event_filter(call: &Call) -> Result<RoomEventFilter, MatrixError> 
     serde_json::from_str(&text).map_err(|_| MatrixError::bad_json("The filter is not valid"))
 }
 
-/// A room that the viewer may look into: who is or was in it and did not forget it, or everybody if the world may read it.
+/// A room that the viewer can read: as a current or former member who did not forget it, or because it is
+/// world-readable.
 pub(crate) fn open<'v, 't, 'c>(
     view: &'v View<'t, 'c>,
     tx: &ReadTx<'_>,

@@ -1,4 +1,4 @@
-//! Reading a room: history, context, single events, members.
+//! Room reads: history, context, single events, members.
 
 use http::Method;
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
@@ -12,9 +12,9 @@ use super::{event_filter, open, token, v3, viewer};
 
 use crate::shapes;
 
-const FORBIDDEN: (u16, &str, &str) = (403, "M_FORBIDDEN", "the account may not look into the room");
+const FORBIDDEN: (u16, &str, &str) = (403, "M_FORBIDDEN", "the account may not read the room");
 const BAD_FILTER: (u16, &str, &str) = (400, "M_BAD_JSON", "the filter is not valid");
-const NO_EVENT: (u16, &str, &str) = (404, "M_NOT_FOUND", "there is no such event, or it may not be seen");
+const NO_EVENT: (u16, &str, &str) = (404, "M_NOT_FOUND", "there is no such event, or it is not visible");
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -22,13 +22,13 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .id("getRoomEvents")
             .returns::<shapes::History>(200)
-            .summary("A page of the history")
+            .summary("Returns a page of the history")
             .query([
-                Param::text("from", "where to start"),
-                Param::text("to", "where to stop"),
-                Param::direction("`b` for back in time, `f` for forward"),
-                Param::integer("limit", "how many events, 10 unless given"),
-                Param::text("filter", "which events"),
+                Param::text("from", "the token to begin at"),
+                Param::text("to", "the token to stop at"),
+                Param::direction("`b` for backward in time, `f` for forward"),
+                Param::integer("limit", "maximum number of events; 10 by default"),
+                Param::text("filter", "a filter for events, as JSON"),
             ])
             .errors(&[FORBIDDEN, BAD_FILTER])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3roomsroomidmessages"),
@@ -36,27 +36,27 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .id("getEventContext")
             .query([
-                Param::integer("limit", "how many events around it, 10 unless given"),
-                Param::text("filter", "which of them"),
+                Param::integer("limit", "maximum number of events around it; 10 by default"),
+                Param::text("filter", "a filter for events, as JSON"),
             ])
             .returns::<shapes::Surroundings>(200)
-            .summary("An event and what happened around it")
+            .summary("Returns an event and its context")
             .errors(&[FORBIDDEN, BAD_FILTER, NO_EVENT])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3roomsroomidcontexteventid"),
         v3(Method::GET, "rooms/{room_id}/event/{event_id}", one_event)
             .access(Access::Guest)
             .id("getOneRoomEvent")
             .returns::<shape::ClientEvent>(200)
-            .summary("An event")
+            .summary("Returns an event")
             .errors(&[NO_EVENT])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3roomsroomideventeventid"),
         v3(Method::GET, "rooms/{room_id}/members", members)
             .access(Access::Guest)
             .id("getMembersByRoom")
             .returns::<shapes::Members>(200)
-            .summary("The membership events of a room")
+            .summary("Returns the membership events of a room")
             .query([
-                Param::text("at", "at which point of the history"),
+                Param::text("at", "the position in the history"),
                 Param::word(
                     "membership",
                     &["join", "invite", "knock", "leave", "ban"],
@@ -74,17 +74,17 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .id("getJoinedMembersByRoom")
             .returns::<shapes::JoinedMembers>(200)
-            .summary("Who has joined a room")
+            .summary("Lists the joined members of a room")
             .errors(&[FORBIDDEN])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3roomsroomidjoined_members"),
         Route::get("/_matrix/client/v1/rooms/{room_id}/timestamp_to_event", timestamp_to_event)
             .access(Access::User)
             .id("getEventByTimestamp")
             .returns::<shapes::EventAtTime>(200)
-            .summary("The event nearest to a time")
+            .summary("Returns the event nearest to a time")
             .query([
                 Param::integer("ts", "the time in milliseconds").required(),
-                Param::direction("`f` for the first after it, `b` for the last before").required(),
+                Param::direction("`f` for the first event after it, `b` for the last before").required(),
             ])
             .errors(&[FORBIDDEN, NO_EVENT])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1roomsroomidtimestamp_to_event"),

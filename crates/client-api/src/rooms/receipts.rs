@@ -10,7 +10,7 @@ use super::{text, v3};
 
 use crate::shapes;
 
-/// How long somebody types who does not say how long.
+/// Default duration of typing, in milliseconds.
 const TYPING_MS: i64 = 30_000;
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -20,8 +20,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("postReceipt")
             .may_take::<shapes::Thread>()
             .returns::<shape::Empty>(200)
-            .summary("Says up to where the account has read")
-            .description("A receipt for an event that the server does not know is ignored.")
+            .summary("Sets a read receipt of the account")
+            .description("A receipt for an unknown event is ignored.")
             .errors(&[
                 (400, "M_INVALID_PARAM", "an id or the type of receipt is not valid, or the event is not in the thread"),
                 (403, "M_FORBIDDEN", "the account may not see the event"),
@@ -45,8 +45,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("setTyping")
             .takes::<shapes::Typing>()
             .returns::<shape::Empty>(200)
-            .summary("Says that the account types, or stopped")
-            .errors(&[(403, "M_FORBIDDEN", "it is somebody else, or not in the room")])
+            .summary("Sets the typing state of the account")
+            .errors(&[(403, "M_FORBIDDEN", "the user id is not the caller's, or the account is not in the room")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixclientv3roomsroomidtypinguserid"),
     ]
 }

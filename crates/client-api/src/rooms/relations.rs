@@ -1,4 +1,4 @@
-//! Events that relate to others, threads, and rooms in spaces.
+//! Relations, threads, and rooms in spaces.
 
 use reeve_http::{Access, Answer, Call, Param, Route, reply};
 use reeve_rooms::directory::{self, Hierarchy};
@@ -11,9 +11,9 @@ use super::{open, token, viewer};
 
 use crate::shapes;
 
-/// Which threads, and whether only those in which the account wrote.
+/// The kinds of thread lists, with true for only threads that the account participated in.
 const INCLUDE: [(&str, bool); 2] = [("all", false), ("participated", true)];
-/// How many rooms of a space one page holds, unless asked otherwise, and at most.
+/// Default and maximum number of rooms of a space in a page.
 const HIERARCHY: i64 = 50;
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -24,17 +24,17 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::User)
             .id(id)
             .returns::<shapes::Relations>(200)
-            .summary("The events that relate to an event")
+            .summary("Returns the events that relate to an event")
             .query([
-                Param::text("from", "where to start"),
-                Param::text("to", "where to stop"),
+                Param::text("from", "the token to begin at"),
+                Param::text("to", "the token to stop at"),
                 Param::direction("`b` (default) for the newest first, `f` for the oldest"),
-                Param::integer("limit", "how many events, 5 unless given"),
-                Param::boolean("recurse", "whether events that relate to related events count"),
+                Param::integer("limit", "maximum number of events; 5 by default"),
+                Param::boolean("recurse", "`true` to include events that relate to related events"),
             ])
             .errors(&[
-                (403, "M_FORBIDDEN", "the account may not look into the room"),
-                (404, "M_NOT_FOUND", "there is no such event, or it may not be seen"),
+                (403, "M_FORBIDDEN", "the account may not read the room"),
+                (404, "M_NOT_FOUND", "there is no such event, or it is not visible"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1roomsroomidrelationseventid")
     };
@@ -46,26 +46,26 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::User)
             .id("getThreadRoots")
             .returns::<shapes::Threads>(200)
-            .summary("The threads of a room, the latest first")
-            .errors(&[(403, "M_FORBIDDEN", "the account may not look into the room")])
+            .summary("Lists the threads of a room, the latest first")
+            .errors(&[(403, "M_FORBIDDEN", "the account may not read the room")])
             .query([
                 Param::choice("include", &INCLUDE, "`all` (default) or `participated`"),
-                Param::text("from", "where to start"),
-                Param::integer("limit", "how many, 10 unless given"),
+                Param::text("from", "the token to begin at"),
+                Param::integer("limit", "maximum number of threads; 10 by default"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1roomsroomidthreads"),
         Route::get("/_matrix/client/v1/rooms/{room_id}/hierarchy", hierarchy)
             .access(Access::User)
             .id("getSpaceHierarchy")
             .returns::<shapes::Space>(200)
-            .summary("The rooms of a space")
+            .summary("Lists the rooms of a space")
             .query([
-                Param::text("from", "where to start"),
-                Param::integer("limit", "how many rooms, 50 unless given"),
-                Param::integer("max_depth", "how deep to go"),
-                Param::boolean("suggested_only", "whether to leave out what is not suggested"),
+                Param::text("from", "the token to begin at"),
+                Param::integer("limit", "maximum number of rooms; 50 by default"),
+                Param::integer("max_depth", "maximum depth"),
+                Param::boolean("suggested_only", "`true` to return only suggested rooms"),
             ])
-            .errors(&[(403, "M_FORBIDDEN", "the account may not look into the room")])
+            .errors(&[(403, "M_FORBIDDEN", "the account may not read the room")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1roomsroomidhierarchy"),
         Route::get("/_matrix/client/v1/room_summary/{room_id_or_alias}", summary)
             .also("/_matrix/client/unstable/im.nheko.summary/summary/{room_id_or_alias}")
@@ -73,8 +73,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Optional)
             .id("getRoomSummary")
             .returns::<shapes::RoomPresentation>(200)
-            .summary("How a room presents itself")
-            .errors(&[(404, "M_NOT_FOUND", "there is no such room, or it does not present itself")])
+            .summary("Returns the summary of a room")
+            .errors(&[(404, "M_NOT_FOUND", "there is no such room, or its summary is not public")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1room_summaryroomidoralias"),
     ]
 }

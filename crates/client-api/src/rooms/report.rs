@@ -1,4 +1,4 @@
-//! Reporting events, rooms and users to the administrators.
+//! Reports of events, rooms and users to the administrators.
 
 use http::Method;
 use reeve_accounts::sessions::Session;
@@ -11,8 +11,7 @@ use super::{home, required_text, v3, viewer};
 use crate::shapes;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#reporting-content";
-const FULL: (u16, &str, &str) =
-    (400, "M_TOO_LARGE", "administrators have as many reports by the account to read as there may be");
+const FULL: (u16, &str, &str) = (400, "M_TOO_LARGE", "the account has reached its limit of reports");
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -22,14 +21,14 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<shapes::EventReport>()
             .returns::<shape::Empty>(200)
             .summary("Reports an event")
-            .errors(&[FULL, (404, "M_NOT_FOUND", "there is no such event, or it may not be seen")])
+            .errors(&[FULL, (404, "M_NOT_FOUND", "there is no such event, or it is not visible")])
             .spec(SPEC),
         v3(Method::POST, "rooms/{room_id}/report", room)
             .limit(Limit::Reports)
             .id("reportRoom")
             .takes::<shapes::Report>()
             .returns::<shape::Empty>(200)
-            .summary("Reports a room; whether there is one is not told")
+            .summary("Reports a room, without revealing whether it exists")
             .errors(&[FULL])
             .spec(SPEC),
         v3(Method::POST, "users/{user_id}/report", user)
@@ -37,7 +36,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("reportUser")
             .takes::<shapes::Report>()
             .returns::<shape::Empty>(200)
-            .summary("Reports a user; whether there is one is not told")
+            .summary("Reports a user, without revealing whether they exist")
             .errors(&[FULL])
             .spec(SPEC),
     ]

@@ -1,4 +1,4 @@
-//! Sending events and redacting them.
+//! Sending and redaction of events.
 
 use http::Method;
 use reeve_accounts::sessions::Session;
@@ -13,9 +13,9 @@ use super::{device_key, home, text, v3};
 use crate::shapes;
 
 const ERRORS: &[(u16, &str, &str)] = &[
-    (400, "M_BAD_JSON", "the content is not canonical JSON, or not right for the type"),
-    (400, "M_DUPLICATE_ANNOTATION", "the account has annotated the event so already"),
-    (400, "M_UNKNOWN", "the event relates to none, or not in an allowed way"),
+    (400, "M_BAD_JSON", "the content is not canonical JSON, or not valid for the type"),
+    (400, "M_DUPLICATE_ANNOTATION", "the account has already annotated the event in this way"),
+    (400, "M_UNKNOWN", "the event relates to an unknown event, or in a way that is not allowed"),
     (403, "M_FORBIDDEN", "the rules of the room forbid it"),
     (403, "M_USER_SUSPENDED", "the acting account is suspended"),
     (413, "M_TOO_LARGE", "the event would be larger than 65,535 bytes"),
@@ -29,7 +29,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("sendMessage")
             .takes::<shape::AnyObject>()
             .returns::<shapes::EventId>(200)
-            .summary("Sends an event; the same transaction id sends it once")
+            .summary("Sends an event, once for each transaction id")
             .errors(ERRORS)
             .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid"),
         v3(Method::POST, "rooms/{room_id}/send/{event_type}", send)
@@ -37,16 +37,16 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("sendMessageNoTransaction")
             .takes::<shape::AnyObject>()
             .returns::<shapes::EventId>(200)
-            .summary("Sends an event, as older clients do")
+            .summary("Sends an event without a transaction id")
             .errors(ERRORS),
         v3(Method::PUT, "rooms/{room_id}/redact/{event_id}/{txn_id}", redact)
             .limit(Limit::Sending)
             .id("redactEvent")
             .may_take::<shapes::Reason>()
             .returns::<shapes::EventId>(200)
-            .summary("Takes the content of an event away")
+            .summary("Redacts an event")
             .errors(&[
-                (403, "M_FORBIDDEN", "the event is somebody else's, and the power is missing"),
+                (403, "M_FORBIDDEN", "the event was sent by another user, and the power level is too low"),
                 (403, "M_USER_SUSPENDED", "the acting account is suspended"),
                 (404, "M_NOT_FOUND", "there is no such event in the room"),
             ])
@@ -62,7 +62,7 @@ fn key(call: &Call, scope: String) -> Result<Option<Key>, MatrixError> {
     Ok(Some(Key { user_num: call.user()?.num, device_id: device_key(call)?, scope, txn_id }))
 }
 
-/// Counts a request against the limit. One that was answered before is answered again, and costs nothing.
+/// Counts a request against the limit. A repeated request is answered as before, and is not counted.
 async fn limit(call: &Call, key: Option<&Key>) -> Result<Option<String>, MatrixError> {
     let Err(refused) = limits::message(&call.app, call.session()?, call.now) else { return Ok(None) };
     let Some(key) = key.cloned() else { return Err(refused) };

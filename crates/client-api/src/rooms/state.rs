@@ -22,7 +22,7 @@ pub(crate) fn routes() -> Vec<Route> {
         route
             .access(Access::Guest)
             .errors(&[
-                (403, "M_FORBIDDEN", "the account may not look into the room"),
+                (403, "M_FORBIDDEN", "the account may not read the room"),
                 (404, "M_NOT_FOUND", "the room has no such state"),
             ])
             .spec(SPEC)
@@ -32,15 +32,19 @@ pub(crate) fn routes() -> Vec<Route> {
             .limit(Limit::Message)
             .takes::<shape::AnyObject>()
             .returns::<shapes::EventId>(200)
-            .summary("Sets a piece of state")
+            .summary("Sends a state event")
             .errors(&[
-                (400, "M_BAD_ALIAS", "an alias does not stand for the room"),
-                (400, "M_UNKNOWN", "a power level is that of no user id"),
-                (400, "M_BAD_JSON", "the content is not canonical JSON, or not right for the type"),
+                (400, "M_BAD_ALIAS", "an alias does not belong to the room"),
+                (400, "M_UNKNOWN", "a power level is given to a malformed user id"),
+                (400, "M_BAD_JSON", "the content is not canonical JSON, or not valid for the type"),
                 (403, "M_FORBIDDEN", "the rules of the room forbid it"),
-                (403, "M_INVITE_BLOCKED", "the invited person takes no invites"),
-                (403, "M_BAD_STATE", "the membership cannot become so"),
-                (403, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM", "invitations to rooms of notices stay"),
+                (403, "M_INVITE_BLOCKED", "the invited user blocks invites"),
+                (403, "M_BAD_STATE", "the change of membership is not allowed"),
+                (
+                    403,
+                    "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM",
+                    "invites to server notice rooms cannot be declined",
+                ),
                 (403, "M_UNKNOWN", "an administrator blocked the room"),
                 (403, "M_USER_SUSPENDED", "the acting account is suspended"),
             ])
@@ -49,25 +53,25 @@ pub(crate) fn routes() -> Vec<Route> {
         reading(v3(Method::GET, "rooms/{room_id}/state", all))
             .id("getRoomState")
             .returns::<shapes::State>(200)
-            .summary("The whole state of a room"),
+            .summary("Returns the whole state of a room"),
         reading(v3(Method::GET, "rooms/{room_id}/state/{event_type}", one))
             .id("getRoomStateWithEmptyKey")
             .query([Param::word(
                 "format",
                 &["content", "event"],
-                "`event` for the whole event instead of its content",
+                "`event` to return the whole event instead of its content",
             )])
             .returns::<shape::AnyObject>(200)
-            .summary("A piece of state without a key"),
+            .summary("Returns the content of a state event with an empty key"),
         reading(v3(Method::GET, "rooms/{room_id}/state/{event_type}/{state_key}", one))
             .id("getRoomStateWithKey")
             .query([Param::word(
                 "format",
                 &["content", "event"],
-                "`event` for the whole event instead of its content",
+                "`event` to return the whole event instead of its content",
             )])
             .returns::<shape::AnyObject>(200)
-            .summary("A piece of state"),
+            .summary("Returns the content of a state event"),
         setting(v3(Method::PUT, "rooms/{room_id}/state/{event_type}", set)).id("setRoomStateWithEmptyKey"),
         setting(v3(Method::PUT, "rooms/{room_id}/state/{event_type}/{state_key}", set))
             .id("setRoomStateWithKey"),
@@ -101,7 +105,7 @@ async fn one(call: Call) -> Answer {
             if whole {
                 return Ok(room.show_plain(&found)?.to_value());
             }
-            // What the state of a room is stays known when who set it was erased.
+            // The state of a room stays visible when its sender was erased.
             Ok(serde_json::Value::Object(event::content(&found, &room.rules)?))
         })
         .await?;
@@ -120,7 +124,7 @@ async fn set(mut call: Call) -> Answer {
     reply::ok(&json!({ "event_id": event_id }))
 }
 
-/// What a piece of state counts against that invites somebody, or lets who sends it join.
+/// The limits that a state event counts against if it invites a user or joins its sender.
 async fn moving(call: &Call, room_id: &str, sent: &Sent) -> Result<Vec<Bucket>, MatrixError> {
     let Some(target) = sent.state_key.as_deref().filter(|_| sent.event_type == "m.room.member") else {
         return Ok(Vec::new());

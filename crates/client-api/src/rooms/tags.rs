@@ -1,4 +1,4 @@
-//! Tags of rooms and account data about rooms.
+//! Tags and account data of rooms.
 
 use http::{Method, StatusCode};
 use reeve_accounts::account_data::changed_elsewhere;
@@ -12,50 +12,50 @@ use crate::shapes;
 
 const TAGS: &str = "https://spec.matrix.org/v1.18/client-server-api/#room-tagging";
 const DATA: &str = "https://spec.matrix.org/v1.18/client-server-api/#client-config";
-const FORBIDDEN: &[(u16, &str, &str)] = &[(403, "M_FORBIDDEN", "they are somebody else's")];
+const FORBIDDEN: &[(u16, &str, &str)] = &[(403, "M_FORBIDDEN", "the data belongs to another user")];
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::GET, "user/{user_id}/rooms/{room_id}/tags", tags)
             .id("getRoomTags")
             .returns::<shapes::Tags>(200)
-            .summary("The tags of a room")
+            .summary("Lists the tags of a room")
             .errors(FORBIDDEN)
             .spec(TAGS),
         v3(Method::PUT, "user/{user_id}/rooms/{room_id}/tags/{tag}", put_tag)
             .id("setRoomTag")
             .takes::<shapes::Tag>()
             .returns::<shape::Empty>(200)
-            .summary("Gives a room a tag")
+            .summary("Adds a tag to a room")
             .errors(FORBIDDEN)
             .errors(&[
-                (400, "M_TOO_LARGE", "the account would have more pieces of account data than it may"),
-                (413, "M_TOO_LARGE", "the account would have more bytes of account data than it may"),
+                (400, "M_TOO_LARGE", "the account would exceed its limit of account data entries"),
+                (413, "M_TOO_LARGE", "the account would exceed its limit of account data bytes"),
             ])
             .spec(TAGS),
         v3(Method::DELETE, "user/{user_id}/rooms/{room_id}/tags/{tag}", delete_tag)
             .id("deleteRoomTag")
             .returns::<shape::Empty>(200)
-            .summary("Takes a tag away")
+            .summary("Removes a tag from a room")
             .errors(FORBIDDEN)
             .spec(TAGS),
         v3(Method::GET, "user/{user_id}/rooms/{room_id}/account_data/{type}", get)
             .id("getAccountDataPerRoom")
             .returns::<shape::AnyObject>(200)
-            .summary("Account data of one type about a room")
+            .summary("Returns account data of one type for a room")
             .errors(FORBIDDEN)
-            .errors(&[(404, "M_NOT_FOUND", "nothing of this type was set")])
+            .errors(&[(404, "M_NOT_FOUND", "no data of this type is set")])
             .spec(DATA),
         v3(Method::PUT, "user/{user_id}/rooms/{room_id}/account_data/{type}", put)
             .id("setAccountDataPerRoom")
             .takes::<shape::AnyObject>()
             .returns::<shape::Empty>(200)
-            .summary("Sets account data of one type about a room")
+            .summary("Sets account data of one type for a room")
             .errors(FORBIDDEN)
             .errors(&[
-                (400, "M_TOO_LARGE", "the account would have more pieces of account data than it may"),
-                (405, "M_BAD_JSON", "the server itself keeps data of this type"),
-                (413, "M_TOO_LARGE", "the account would have more bytes of account data than it may"),
+                (400, "M_TOO_LARGE", "the account would exceed its limit of account data entries"),
+                (405, "M_BAD_JSON", "data of this type is managed by the server"),
+                (413, "M_TOO_LARGE", "the account would exceed its limit of account data bytes"),
             ])
             .spec(DATA),
     ]
@@ -71,7 +71,7 @@ fn owner(call: &Call, refusal: &'static str) -> Result<i64, MatrixError> {
     }
 }
 
-/// The room id, as far as its shape goes: data may be about rooms that this server does not know.
+/// The room id; only its form is checked, since account data may be about unknown rooms.
 fn room_id(call: &Call) -> Result<String, MatrixError> {
     let room_id = call.param("room_id");
     if room_id.starts_with('!') {

@@ -1,4 +1,4 @@
-//! Moving a room to another version.
+//! Upgrade of a room to another version.
 
 use http::Method;
 use reeve_accounts::sessions::Session;
@@ -17,15 +17,15 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("upgradeRoom")
             .takes::<shapes::Upgrade>()
             .returns::<shapes::Replacement>(200)
-            .summary("Replaces a room by one of another version")
+            .summary("Replaces a room by a new one of another version")
             .errors(&[
                 (
                     400,
                     "M_BAD_JSON",
-                    "`additional_creators` are no user ids, and the version knows such creators",
+                    "`additional_creators` are not user ids, in a version that supports them",
                 ),
                 (400, "M_UNSUPPORTED_ROOM_VERSION", "the room version is not supported"),
-                (403, "M_FORBIDDEN", "the power is missing"),
+                (403, "M_FORBIDDEN", "the power level is too low"),
                 (403, "M_USER_SUSPENDED", "the acting account is suspended"),
                 (404, "M_NOT_FOUND", "there is no such room"),
             ])

@@ -6,14 +6,15 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::{session::describe, tls};
 use crate::{DatabaseUrl, Engine, Migration, OpenError, Schema, clock, migrate};
 
-/// The oldest server that is tried.
+/// The oldest supported server version.
 const OLDEST: i32 = 130_000;
 
-/// Everybody who migrates a database of this program takes this lock: "Reeve" in ASCII.
+/// The advisory lock of a migration: "Reeve" in ASCII.
 const LOCK: i64 = 0x52_65_65_76_65;
 
-/// What every session is set to. A statement is given up after 30 seconds, and so that a stuck process cannot hold
-/// locks for ever, an idle transaction after 60. Compiling plans takes longer than the short statements here.
+/// The settings of every session. A statement is cancelled after 30 seconds, and so that a stuck process cannot
+/// hold locks for ever, an idle transaction after 60. Compiling plans takes longer than the short statements
+/// here.
 const SETTINGS: &str = "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'; \
      SET client_min_messages = 'warning'; SET jit = off";
 
@@ -38,7 +39,7 @@ impl Server {
             config.connect_timeout(Duration::from_secs(5));
         }
         if config.get_tcp_user_timeout().is_none() {
-            // A server that vanished without a word is given up, like a statement, after 30 seconds.
+            // A server that vanished is given up, like a statement, after 30 seconds.
             config.tcp_user_timeout(Duration::from_secs(30));
         }
         if !address.contains("keepalives") {
@@ -60,7 +61,7 @@ impl Server {
         Ok(client)
     }
 
-    /// Checks the database and applies the migrations that it lacks, as far as `schema` allows.
+    /// Checks the database and applies missing migrations, as far as `schema` allows.
     pub(super) fn migrate(
         &self,
         schema: Schema,
@@ -79,7 +80,7 @@ impl Server {
         client.batch_execute("SET statement_timeout = 0").map_err(unavailable)?;
         loop {
             let mut tx = client.transaction().map_err(unavailable)?;
-            // READ COMMITTED: what the holder of the lock before us committed is to be seen.
+            // READ COMMITTED: the commits of the previous holder of the lock must be visible.
             tx.batch_execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED").map_err(unavailable)?;
             tx.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).map_err(unavailable)?;
             tx.batch_execute(migrate::CREATE_TABLE).map_err(unavailable)?;
@@ -98,7 +99,7 @@ impl Server {
     }
 }
 
-/// The number of the last migration that was applied to the database; `None` if none ever was.
+/// The number of the last migration applied to the database; `None` if there was none.
 fn last_migration(client: &mut Client) -> Result<Option<i64>, postgres::Error> {
     let tables: i64 = client.query_one(migrate::TABLES_POSTGRES, &[])?.try_get(0)?;
     if tables == 0 {
@@ -107,7 +108,7 @@ fn last_migration(client: &mut Client) -> Result<Option<i64>, postgres::Error> {
     client.query_one(migrate::LAST, &[])?.try_get(0).map(Some)
 }
 
-/// Whether the server is new enough and the database can hold every text.
+/// Checks that the server is new enough and that the database can store every text.
 fn usable(client: &mut Client, refused: &dyn Fn(String) -> OpenError) -> Result<(), OpenError> {
     let row = client
         .query_one(

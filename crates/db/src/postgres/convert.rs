@@ -6,7 +6,7 @@ use postgres::types::{FromSql, IsNull, ToSql, Type, private::BytesMut, to_sql_ch
 
 use crate::{DbError, Value};
 
-/// What the server calls the types of the seam.
+/// The server's types, by the interface's type that they correspond to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     Flag,
@@ -55,12 +55,12 @@ impl Class {
     }
 }
 
-/// Whether values of this type can be read and given.
+/// True if values of this type can be read and given.
 pub(super) fn known(ty: &Type) -> bool {
     Class::of(ty).is_some()
 }
 
-/// Checks each value against the type that the server wants for it.
+/// Checks each value against the type that the server expects.
 pub(super) fn check(types: &[Type], params: &[Value<'_>]) -> Result<(), DbError> {
     for (index, (ty, value)) in (1..).zip(types.iter().zip(params)) {
         let class = Class::of(ty);
@@ -97,7 +97,7 @@ impl ToSql for Param<'_> {
     to_sql_checked!();
 }
 
-/// A column as it is, or what it is instead.
+/// The value of a column, or a description of an unsupported one.
 struct Cell<'r>(Result<Value<'r>, &'static str>);
 
 impl<'r> FromSql<'r> for Cell<'r> {
@@ -123,7 +123,7 @@ impl<'r> FromSql<'r> for Cell<'r> {
     }
 }
 
-/// The value of a column, or what it holds instead of one.
+/// The value of a column, or a description of an unsupported one.
 pub(crate) fn column(row: &postgres::Row, index: usize) -> Result<Value<'_>, &'static str> {
     if index >= row.len() {
         return Err("no such column");

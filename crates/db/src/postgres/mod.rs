@@ -1,4 +1,4 @@
-//! PostgreSQL: a pool of threads, each with a connection of its own.
+//! PostgreSQL: a pool of threads, each with its own connection.
 
 mod connect;
 mod convert;
@@ -21,7 +21,7 @@ use self::{
 
 pub(crate) use self::{convert::column, session::Session};
 
-/// Reaches the server, migrates the database and starts the threads, which connect when they are needed.
+/// Connects to the server, migrates the database and starts the threads, which connect when they are needed.
 pub(crate) fn open(
     url: &DatabaseUrl,
     address: &str,

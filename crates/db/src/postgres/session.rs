@@ -9,7 +9,7 @@ use postgres::{
 use super::convert::{self, Param};
 use crate::{DbError, Engine, Statement, Value};
 
-/// One connection and what was prepared on it.
+/// One connection and its prepared statements.
 pub(crate) struct Session {
     client: Client,
     prepared: HashMap<&'static str, postgres::Statement>,
@@ -21,12 +21,12 @@ impl Session {
         Self { client, prepared: HashMap::new(), lost: false }
     }
 
-    /// Whether the connection broke.
+    /// True if the connection broke.
     pub(super) fn is_lost(&self) -> bool {
         self.lost
     }
 
-    /// Runs a statement about transactions.
+    /// Runs a transaction statement.
     pub(super) fn command(&mut self, sql: &str) -> Result<(), DbError> {
         let result = self.client.batch_execute(sql);
         self.noting(result)
@@ -45,7 +45,7 @@ impl Session {
         self.noting(result)
     }
 
-    /// Runs a statement; the number of rows it touched.
+    /// Runs a statement; returns the number of affected rows.
     pub(crate) fn execute(
         &mut self,
         statement: &'static Statement,
@@ -58,7 +58,7 @@ impl Session {
         self.noting(result)
     }
 
-    /// Prepares a statement and checks that its types are those of the seam.
+    /// Prepares a statement and checks that its types are supported.
     pub(crate) fn check(&mut self, statement: &'static Statement) -> Result<(), DbError> {
         let prepared = self.prepare(statement)?;
         if let Some(ty) = prepared.params().iter().find(|ty| !convert::known(ty)) {
@@ -71,7 +71,7 @@ impl Session {
         Ok(())
     }
 
-    /// The prepared statement, if the values fit it.
+    /// The prepared statement, if the values match its types.
     fn ready(
         &mut self,
         statement: &'static Statement,
@@ -100,7 +100,7 @@ impl Session {
 
     fn noting<T>(&mut self, result: Result<T, postgres::Error>) -> Result<T, DbError> {
         result.map_err(|error| {
-            // What is not the server's word about a statement is a broken connection.
+            // An error that is not about a statement is a broken connection.
             self.lost |= error.as_db_error().is_none_or(|error| {
                 matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
             });
@@ -109,7 +109,7 @@ impl Session {
     }
 }
 
-/// What went wrong, in the words of the seam.
+/// The error in terms of this crate.
 pub(super) fn failure(error: &postgres::Error) -> DbError {
     let Some(server) = error.as_db_error() else {
         return DbError::Unavailable(describe(error));
@@ -124,7 +124,7 @@ pub(super) fn failure(error: &postgres::Error) -> DbError {
     let message = server.message();
     match code.code().get(..2) {
         Some("23") => DbError::Constraint(message.to_owned()),
-        // Messages of this class quote values.
+        // Messages of this class contain values.
         Some("22") => DbError::Internal(format!("{}: a value does not fit", code.code())),
         Some("08" | "28" | "3D" | "53" | "57" | "58") => DbError::Unavailable(message.to_owned()),
         _ => DbError::Internal(format!("{}: {message}", code.code())),

@@ -11,11 +11,11 @@ use rustls::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// How to encrypt: `None` for `sslmode=disable`.
+/// The TLS connector: `None` for `sslmode=disable`.
 ///
-/// `require` checks the server's certificate and name against the certificates that the platform trusts. `prefer`
-/// goes on without encryption when the server offers none, so checking would protect nobody and keep out servers
-/// that sign their own: as in libpq, it takes any certificate.
+/// `require` checks the server's certificate and name against the certificates that the platform trusts.
+/// `prefer` continues without encryption when the server offers none, so checking would protect nobody and keep
+/// out servers with self-signed certificates: as in libpq, it accepts any certificate.
 pub(super) fn connector(mode: SslMode) -> Result<Option<MakeRustlsConnect>, String> {
     if mode == SslMode::Disable {
         return Ok(None);
@@ -37,7 +37,7 @@ pub(super) fn connector(mode: SslMode) -> Result<Option<MakeRustlsConnect>, Stri
     Ok(Some(MakeRustlsConnect::new(config)))
 }
 
-/// Accepts whatever certificate the server shows; the handshake itself is checked.
+/// Accepts any certificate of the server; the handshake itself is checked.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

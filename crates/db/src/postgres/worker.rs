@@ -18,26 +18,27 @@ use crate::{
     tx::{Link, Tx},
 };
 
-/// How often a call is tried that collides with others, loses its connection, or breaks a constraint: a row that its
-/// snapshot does not show yet may be in its way, as often as others add one, and the next snapshot shows it.
+/// Maximum number of tries of a call that conflicts with others, loses its connection, or violates a
+/// constraint: a row that its snapshot does not show yet may be in its way, as often as others add one, and the
+/// next snapshot shows it.
 const TRIES: u32 = 12;
 
-/// After this many tries a call that collides with others has this process's writes to itself.
+/// The number of tries after which a conflicting call excludes the other writes of this process.
 const POLITE: u32 = 5;
 
-/// After a failed connection nobody knocks again for this long, twice as long after the next, up to [`LONGEST`].
+/// The pause after a failed connection, doubled after the next, up to [`LONGEST`].
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// What the threads share.
+/// The state shared by the threads.
 #[derive(Default)]
 pub(super) struct Pool {
-    /// How many threads that only read have a connection.
+    /// Number of read-only threads with a connection.
     readers: AtomicUsize,
-    /// How many of the others have one.
+    /// Number of other threads with a connection.
     writers: AtomicUsize,
-    /// Shared by those who write. A call that lost too often takes it alone, so that a counter which everybody
-    /// wants cannot starve it.
+    /// Shared by writers. A call that lost too often takes it exclusively, so that a contended counter cannot
+    /// starve it.
     turn: RwLock<()>,
 }
 
@@ -53,16 +54,16 @@ pub(super) struct Worker {
     outage: Option<Outage>,
 }
 
-/// The server does not answer.
+/// The server does not respond.
 struct Outage {
     reason: DbError,
     pause: Duration,
     until: Instant,
 }
 
-/// What became of one try.
+/// The result of one try.
 enum Try {
-    /// The job has its result; whether no statement of it failed.
+    /// The job has its result; true if no statement of it failed.
     Done(bool),
     /// Nothing was changed; another try may succeed.
     Again(DbError),
@@ -107,8 +108,8 @@ impl Worker {
         self.disconnect();
     }
 
-    /// Runs a call; after a read also those that waited with it, in the same transaction. Its snapshot is taken after
-    /// each of them was asked for, so each sees what was committed before.
+    /// Runs a call; after a read also those that waited with it, in the same transaction. Its snapshot is taken
+    /// after each of them was submitted, so each sees what was committed before.
     fn call(&mut self, waiting: Waiting) {
         let Waiting { kind, job, .. } = waiting;
         let began = clock::now();
@@ -119,12 +120,12 @@ impl Worker {
         while sound && let Some(job) = self.queue.try_pop_read(began) {
             sound = self.one(kind, job, true);
         }
-        // Nobody needs to wait for this.
+        // No caller needs to wait for this.
         self.roll_back();
     }
 
-    /// Runs one call and answers it. For a read: whether the transaction, which may be `open` already, can be read from
-    /// further.
+    /// Runs one call and returns its result to the caller. For a read: returns true if the transaction, which
+    /// may be `open` already, can serve further reads.
     fn one(&mut self, kind: Kind, mut job: Box<dyn Job>, mut open: bool) -> bool {
         let start = clock::now();
         let mut tries = 1;
@@ -173,7 +174,7 @@ impl Worker {
             Kind::Write => "BEGIN ISOLATION LEVEL SERIALIZABLE",
         };
         if !open && let Err(error) = cell.get_mut().command(begin) {
-            // Most often the server was restarted while the connection idled.
+            // Most often the server was restarted while the connection was idle.
             self.disconnect();
             return Try::Again(error);
         }
@@ -223,7 +224,7 @@ impl Worker {
         Try::Done(true)
     }
 
-    /// Ends a transaction of which nothing is to be kept. If that fails, the server ends it with the connection.
+    /// Rolls a transaction back. If that fails, the server ends it with the connection.
     fn roll_back(&mut self) {
         if let Some(session) = &mut self.session
             && session.get_mut().command("ROLLBACK").is_err()
@@ -273,8 +274,8 @@ impl Worker {
         if self.role == Role::Reads { &self.pool.readers } else { &self.pool.writers }
     }
 
-    /// Whether another thread can take such a call. Then a refused connection (the server may have given out all it
-    /// has) is no reason to fail it.
+    /// True if another thread can take such a call. Then a refused connection (the server may have reached its
+    /// limit) is no reason to fail it.
     fn others_serve(&self, kind: Kind) -> bool {
         let writers = self.pool.writers.load(Ordering::Relaxed);
         writers > 0 || (kind == Kind::Read && self.pool.readers.load(Ordering::Relaxed) > 0)
@@ -291,8 +292,8 @@ impl Worker {
     }
 }
 
-/// How long to wait before the next try: about 1 ms, doubling up to some 100 ms, and different for each thread and
-/// try, so that those who collided part.
+/// The pause before the next try: about 1 ms, doubling up to some 100 ms, and different for each thread and
+/// try, so that conflicting calls separate.
 fn pause(lane: i64, tries: u32) -> Duration {
     let longest = 1000_u64 << tries.min(7);
     let mixed = (lane.unsigned_abs() * 64 + u64::from(tries) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;

@@ -5,16 +5,16 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior, config::DbCo
 use super::file;
 use crate::{DbError, Engine, Migration, OpenError, Options, clock, migrate};
 
-/// More than the program has statements.
+/// Size of the statement cache: more than the program has statements.
 const CACHED_STATEMENTS: usize = 512;
 
-/// How long to wait for another process that holds the file.
+/// Time to wait for another process that holds the file.
 const BUSY: Duration = Duration::from_secs(10);
 
 /// The write-ahead log shrinks to this after a checkpoint.
 const LOG_LIMIT: i64 = 64 * 1024 * 1024;
 
-/// A connection that may write to a file that is there. Nothing is written yet.
+/// A connection that may write to an existing file. Nothing is written yet.
 pub(super) fn open(path: &Path) -> Result<Connection, Box<dyn Error>> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|error| file::reason(path, error))?;
@@ -25,7 +25,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Box<dyn Error>> {
     Ok(connection)
 }
 
-/// Prepares the connection that writes.
+/// Prepares the writing connection.
 pub(super) fn set_up(connection: &Connection, options: &Options) -> Result<(), Box<dyn Error>> {
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
@@ -38,7 +38,7 @@ pub(super) fn set_up(connection: &Connection, options: &Options) -> Result<(), B
     Ok(())
 }
 
-/// A connection that cannot write.
+/// A read-only connection.
 pub(super) fn reading(path: &Path, options: &Options) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -49,8 +49,8 @@ pub(super) fn reading(path: &Path, options: &Options) -> rusqlite::Result<Connec
 }
 
 fn common(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
-    // A plan must not depend on the values bound: with a partial index on a table, SQLite would otherwise prepare
-    // every statement about that table anew each time it runs.
+    // A plan must not depend on the values bound: with a partial index on a table, SQLite would otherwise
+    // prepare every statement about that table again each time it runs.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "cache_size", -options.cache_kib)?;
     connection.pragma_update(None, "temp_store", if options.sort_in_files { "FILE" } else { "MEMORY" })?;
@@ -58,7 +58,7 @@ fn common(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The number of the last migration that was applied to the file; `None` if none ever was.
+/// The number of the last migration applied to the file; `None` if there was none.
 pub(super) fn last_migration(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     let tables: i64 = connection.query_row(migrate::TABLES_SQLITE, [], |row| row.get(0))?;
     if tables == 0 {
@@ -67,7 +67,7 @@ pub(super) fn last_migration(connection: &Connection) -> rusqlite::Result<Option
     connection.query_row(migrate::LAST, [], |row| row.get(0)).map(Some)
 }
 
-/// Applies the migrations that the file lacks, each in a transaction that no other process can run at once.
+/// Applies missing migrations, each in a transaction that no other process can run at once.
 pub(super) fn migrate(
     connection: &mut Connection,
     migrations: &'static [Migration],
@@ -89,17 +89,17 @@ pub(super) fn migrate(
     }
 }
 
-/// Folds the log into the file and closes it.
+/// Checkpoints the log into the file and closes it.
 pub(super) fn finish(connection: Connection) {
     if let Err(error) = connection.pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(())) {
-        tracing::warn!(%error, "could not fold the write-ahead log into the database");
+        tracing::warn!(%error, "could not checkpoint the write-ahead log into the database");
     }
     if let Err((_, error)) = connection.close() {
         tracing::warn!(%error, "could not close the database");
     }
 }
 
-/// What went wrong, in the words of the seam.
+/// The error in terms of this crate.
 pub(super) fn failure(error: rusqlite::Error) -> DbError {
     use rusqlite::ErrorCode::{
         CannotOpen, ConstraintViolation, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull,

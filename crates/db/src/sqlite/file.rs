@@ -1,4 +1,4 @@
-//! Work on a database file as a whole, beside a server that may be running on it.
+//! Work on a database file as a whole, while a server may be running on it.
 
 use std::{
     error::Error,
@@ -18,12 +18,12 @@ use tempfile::Builder;
 use super::connection;
 use crate::Options;
 
-/// So many pages (of 4 KiB) are copied before progress is told.
+/// Number of pages (of 4 KiB) copied between two reports of progress.
 const STEP: i32 = 4096;
-/// No more faults than this are told.
+/// Maximum number of reported faults.
 const MOST_FAULTS: u8 = 100;
 
-/// Why a database file could not be copied or checked.
+/// The reason why a database file could not be copied or checked.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The database cannot be read.
@@ -31,7 +31,7 @@ pub enum FileError {
     Read {
         /// Its file.
         path: PathBuf,
-        /// What the engine said.
+        /// The reason given by the engine.
         reason: String,
     },
     /// It cannot be copied.
@@ -39,15 +39,15 @@ pub enum FileError {
     Write {
         /// Its file.
         path: PathBuf,
-        /// What the engine or the system said.
+        /// The reason given by the engine or the system.
         reason: String,
     },
 }
 
-/// Whether there is a file.
+/// Returns whether the file exists.
 ///
 /// # Errors
-/// It cannot be found out, such as when the folder cannot be looked into.
+/// The check failed, such as when the folder cannot be read.
 pub(super) fn exists(path: &Path) -> io::Result<bool> {
     match fs::metadata(path) {
         Ok(_) => Ok(true),
@@ -56,7 +56,7 @@ pub(super) fn exists(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Makes an empty file that nobody but its owner may read, whatever the umask. SQLite gives its write-ahead log and
+/// Creates an empty file that only its owner can read, whatever the umask. SQLite gives its write-ahead log and
 /// shared memory the same mode.
 pub(super) fn create(path: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
@@ -66,10 +66,10 @@ pub(super) fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Why a file could not be opened, in the words of the system where SQLite has none.
+/// The reason why a file could not be opened, from the system if SQLite gives none.
 ///
-/// The file is opened for it, which may be done only where SQLite failed: closing a file gives up all locks that the
-/// process has on it.
+/// The file is opened for it, which may be done only after SQLite failed: closing a file releases all locks
+/// that the process has on it.
 pub(super) fn reason(path: &Path, error: rusqlite::Error) -> Box<dyn Error> {
     if error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
         && let Err(reason) = File::open(path)
@@ -79,13 +79,13 @@ pub(super) fn reason(path: &Path, error: rusqlite::Error) -> Box<dyn Error> {
     Box::new(error)
 }
 
-/// Copies the SQLite database of a file, as it is at one moment, to a file that is not there yet, and returns how many
-/// bytes the copy has. Only the owner may read it, and it is there as a whole and durable, or not at all.
+/// Copies the SQLite database of a file, as it is at one moment, to a new file, and returns the size of the
+/// copy in bytes. Only the owner can read it, and it exists as a whole and durably, or not at all.
 ///
-/// Others may write to the database meanwhile. `progress` is told how many pages are copied, and of how many.
+/// Others may write to the database meanwhile. `progress` receives the number of copied pages and the total.
 ///
 /// # Errors
-/// [`FileError`]: the database cannot be read, or the copy cannot be written or is there already.
+/// [`FileError`]: the database cannot be read, or the copy cannot be written or exists already.
 pub fn backup(from: &Path, to: &Path, progress: impl Fn(u64, u64)) -> Result<u64, FileError> {
     let unreadable = |error: rusqlite::Error| FileError::Read {
         path: from.to_owned(),
@@ -93,7 +93,7 @@ pub fn backup(from: &Path, to: &Path, progress: impl Fn(u64, u64)) -> Result<u64
     };
     let unwritable = |error: &dyn Error| FileError::Write { path: to.to_owned(), reason: error.to_string() };
     let source = connection::reading(from, &Options::default()).map_err(unreadable)?;
-    // The copy would begin anew with each write of others, had it no snapshot to read.
+    // Without a snapshot the copy would start again with each write of others.
     let snapshot = source.unchecked_transaction().map_err(unreadable)?;
     let _: i64 =
         snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(unreadable)?;
@@ -119,7 +119,7 @@ pub fn backup(from: &Path, to: &Path, progress: impl Fn(u64, u64)) -> Result<u64
 
 fn copy(from: &Connection, to: &Path, progress: impl Fn(u64, u64)) -> rusqlite::Result<()> {
     let mut copy = Connection::open(to)?;
-    // Nobody sees it until it is complete and synced.
+    // It is visible only when it is complete and synced.
     copy.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(()))?;
     copy.pragma_update(None, "synchronous", "OFF")?;
     let backup = Backup::new(from, &mut copy)?;
@@ -131,7 +131,7 @@ fn copy(from: &Connection, to: &Path, progress: impl Fn(u64, u64)) -> rusqlite::
         match step {
             StepResult::Done => break,
             StepResult::More => {}
-            // Not to be expected: nobody else knows the copy, and readers do not wait for writers.
+            // Unexpected: no other process knows the copy, and readers do not wait for writers.
             _ => return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None)),
         }
     }
@@ -139,11 +139,11 @@ fn copy(from: &Connection, to: &Path, progress: impl Fn(u64, u64)) -> rusqlite::
     copy.close().map_err(|(_, error)| error)
 }
 
-/// Reads the whole SQLite database of a file and returns what is wrong with it, one fault a text: pages, indexes and search
-/// that do not fit together, and rows that refer to others that are not there.
+/// Reads the whole SQLite database of a file and returns its faults, one per text: inconsistent pages, indexes
+/// and search data, and rows that refer to missing rows.
 ///
 /// # Errors
-/// [`FileError::Read`]: it is so broken that it cannot be checked, or it is no database.
+/// [`FileError::Read`]: it is too damaged to be checked, or it is not a database.
 pub fn check(path: &Path) -> Result<Vec<String>, FileError> {
     let faults = || -> rusqlite::Result<Vec<String>> {
         let connection = connection::reading(path, &Options::default())?;

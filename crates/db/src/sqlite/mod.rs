@@ -1,4 +1,4 @@
-//! SQLite: one thread that writes, several that read, each with a connection of its own.
+//! SQLite: one writing thread and several reading threads, each with its own connection.
 
 mod connection;
 mod file;
@@ -34,7 +34,7 @@ pub(crate) fn open(
         }
     }
     let mut connection = connection::open(path).map_err(|error| refused(error.to_string()))?;
-    // First of all: the file may be that of another program.
+    // Checked first: the file may be that of another program.
     let last = connection::last_migration(&connection).map_err(|error| refused(error.to_string()))?;
     let is_wanted = migrate::is_wanted(options.schema, migrations, last, &url)?;
     connection::set_up(&connection, options).map_err(|error| refused(error.to_string()))?;
@@ -43,7 +43,7 @@ pub(crate) fn open(
     }
     let start = |name: String| thread::Builder::new().name(name);
 
-    // Should a thread not start, the queue is closed and those before it end.
+    // If a thread does not start, the queue is closed and those before it end.
     let started = (|| {
         let mut readers = Vec::new();
         for index in 0..options.readers.max(1) {
@@ -70,7 +70,7 @@ pub(crate) fn open(
         for reader in readers {
             drop(reader.join());
         }
-        // Last of all connections, so that nothing keeps the log from being folded into the file.
+        // The last connection, so that nothing prevents the checkpoint of the log.
         if let Ok(connection) = writer.join() {
             connection::finish(connection);
         }

@@ -7,8 +7,8 @@ use crate::{
     tx::{Link, Tx},
 };
 
-/// Runs reads until the queue is closed. Those that wait together share one snapshot: it begins after each of them
-/// was asked for, so each sees what was committed before.
+/// Runs reads until the queue is closed. Those that wait together share one snapshot: it begins after each of
+/// them was submitted, so each sees what was committed before.
 pub(super) fn serve(connection: &Connection, queue: &Queue, metrics: &Metrics) {
     while let Some(Waiting { job, .. }) = queue.pop(Role::Reads) {
         let began = clock::now();
@@ -16,7 +16,7 @@ pub(super) fn serve(connection: &Connection, queue: &Queue, metrics: &Metrics) {
         let mut next = Some(job);
         while let Some(job) = next {
             run(connection, metrics, job, begun.clone());
-            // What fails may end the transaction.
+            // A failure may end the transaction.
             next = if connection.is_autocommit() { None } else { queue.try_pop_read(began) };
         }
         if !connection.is_autocommit()
@@ -40,11 +40,11 @@ fn run(connection: &Connection, metrics: &Metrics, mut job: Box<dyn Job>, begun:
         Err(error) => job.fail(error),
     }
     metrics.read.run.observe(clock::now().duration_since(start).as_secs_f64());
-    // Nothing can go wrong any more for the caller.
+    // Nothing can fail for the caller any more.
     job.answer();
 }
 
-/// Runs a statement about transactions.
+/// Runs a transaction statement.
 pub(super) fn command(connection: &Connection, sql: &'static str) -> Result<(), DbError> {
     connection.prepare_cached(sql).and_then(|mut prepared| prepared.raw_execute()).map(drop).map_err(failure)
 }

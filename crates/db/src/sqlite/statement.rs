@@ -2,12 +2,12 @@ use rusqlite::{CachedStatement, Connection, types::ValueRef};
 
 use crate::{DbError, Engine, Row, Statement, Value, row::RowOf, sqlite::connection::failure, tx::Access};
 
-/// Prepares a statement, to see whether the engine accepts it.
+/// Prepares a statement, to check that the engine accepts it.
 pub(crate) fn prepare(connection: &Connection, statement: &'static Statement) -> Result<(), DbError> {
     connection.prepare_cached(statement.sql(Engine::Sqlite)).map(drop).map_err(failure)
 }
 
-/// Visits the rows until `visit` says `false`.
+/// Visits the rows until `visit` returns `false`.
 pub(crate) fn each(
     connection: &Connection,
     statement: &'static Statement,
@@ -28,7 +28,7 @@ pub(crate) fn each(
     Ok(())
 }
 
-/// Runs a statement; the number of rows it touched.
+/// Runs a statement; returns the number of affected rows.
 pub(crate) fn execute(
     connection: &Connection,
     statement: &'static Statement,
@@ -69,7 +69,7 @@ fn bound<'c>(
     Ok(prepared)
 }
 
-/// The value of a column, or what it holds instead of one.
+/// The value of a column, or a description of an unsupported one.
 pub(crate) fn column<'r>(row: &'r rusqlite::Row<'_>, index: usize) -> Result<Value<'r>, &'static str> {
     match row.get_ref(index).map_err(|_| "no such column")? {
         ValueRef::Null => Ok(Value::Null),

@@ -9,14 +9,14 @@ use crate::{
     tx::{Link, Tx},
 };
 
-/// How many calls share a commit at most.
+/// Maximum number of calls that share a commit.
 const BATCH: usize = 256;
 
-/// No further call joins a batch that took this long: readers of the answers wait.
+/// No further call joins a batch that took this long: callers wait for their results.
 const BUDGET: Duration = Duration::from_millis(20);
 
 /// Runs writes until the queue is closed. Those that wait together share one commit, each in a savepoint; no
-/// caller gets an answer before it.
+/// caller gets a result before it.
 pub(super) fn serve(connection: &Connection, queue: &Queue, metrics: &Metrics) {
     let writer = Writer { connection, queue, metrics };
     while let Some(Waiting { job, .. }) = queue.pop(Role::Writes) {
@@ -55,7 +55,7 @@ impl Writer<'_> {
     /// This call and those that wait behind it, in one transaction.
     fn together(&self, first: Box<dyn Job>) {
         if self.command("BEGIN IMMEDIATE").is_err() {
-            // Tells this caller why, and leaves the others their own try.
+            // Reports the reason to this caller, and leaves the others their own try.
             return self.alone(first);
         }
         let start = clock::now();
@@ -74,7 +74,7 @@ impl Writer<'_> {
         match self.commit(jobs.len()) {
             Ok(()) => jobs.into_iter().for_each(Job::answer),
             Err(DbError::Constraint(_)) => {
-                // A deferred constraint of one of them: each by itself shows which.
+                // A deferred constraint of one of them: run one by one, they show which.
                 self.roll_back();
                 for job in jobs {
                     self.alone(job);
@@ -87,12 +87,13 @@ impl Writer<'_> {
         }
     }
 
-    /// Runs one call of a batch. An error of its own is its own; the result here is that of the batch.
+    /// Runs one call of a batch. The error of a call is returned to its caller; the result here is that of the
+    /// batch.
     fn savepoint(&self, job: &mut dyn Job) -> Result<(), DbError> {
         self.command("SAVEPOINT call")?;
         let ok = self.run(job);
         if self.connection.is_autocommit() {
-            // A full disk, for one, makes SQLite give up the whole transaction.
+            // A full disk, for example, makes SQLite roll back the whole transaction.
             return Err(DbError::Unavailable("the transaction was rolled back".into()));
         }
         if !ok {
@@ -101,7 +102,7 @@ impl Writer<'_> {
         self.command("RELEASE call")
     }
 
-    /// Runs the closure; whether its changes are to be kept.
+    /// Runs the closure; returns true if its changes are to be kept.
     fn run(&self, job: &mut dyn Job) -> bool {
         let start = clock::now();
         let mut tx = Tx::new(Link::Sqlite(self.connection), 0);

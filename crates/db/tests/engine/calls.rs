@@ -1,4 +1,4 @@
-//! What a caller may rely on: all or nothing, durable when answered, bounded queues.
+//! The guarantees of calls: all or nothing, durable when they return, bounded queues.
 
 use std::{
     collections::BTreeSet,
@@ -44,7 +44,7 @@ async fn add(db: &Db, name: &'static str) -> Result<u64, DbError> {
     db.write(move |tx| tx.execute(&ADD, &params![name])).await
 }
 
-/// Occupies a writing thread until the gate is dropped; returns when it does.
+/// Occupies a writing thread until the gate is dropped; returns once the thread is occupied.
 async fn occupy(db: &Db) -> (Sender<()>, tokio::task::JoinHandle<()>) {
     let (gate, wait) = mpsc::channel::<()>();
     let (started, starts) = tokio::sync::oneshot::channel();
@@ -85,7 +85,7 @@ async fn an_error_or_panic_undoes_its_call_only(engine: Engine) {
                     _ => Ok(number),
                 }
             }));
-            // The first poll puts it in the queue, behind the occupied thread: they make one batch on SQLite.
+            // The first poll puts it in the queue, behind the occupied thread: they form one batch on SQLite.
             assert!(call.as_mut().now_or_never().is_none());
             call
         })
@@ -228,7 +228,7 @@ async fn a_read_cannot_write(engine: Engine) {
     assert_eq!(names(&db).await, [""; 0]);
 }
 
-/// They share a transaction: one that fails in it fails alone.
+/// They share a transaction: a failing one fails alone.
 async fn reads_that_wait_do_not_disturb_each_other(engine: Engine) {
     let place = Place::new(engine);
     let db = place.open(Options { readers: 1, ..one_thread() }).await;
@@ -411,7 +411,7 @@ async fn the_caller_may_go_away(engine: Engine) {
     assert_eq!(names(&again).await, ["a"]);
 }
 
-/// Statements know where they were written.
+/// Statements know their paths.
 #[test]
 fn a_statement_has_a_name() {
     let statement: &Statement = &ADD;

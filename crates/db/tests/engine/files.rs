@@ -57,7 +57,7 @@ async fn a_backup_shows_one_moment_while_others_write() {
     let bytes = tokio::task::block_in_place(|| {
         backup(&path, &copy, |done, all| {
             assert!(done <= all);
-            // Of some three; it would go on for ever, did it begin anew with each write.
+            // Of some three; without a snapshot it would start again with each write.
             assert!(steps.fetch_add(1, Ordering::Relaxed) < 50);
             // Long enough that others write between two steps.
             std::thread::sleep(std::time::Duration::from_millis(50));
@@ -99,7 +99,7 @@ async fn faults_are_found() {
     db.close().await;
     assert_eq!(check(&path).unwrap(), [""; 0]);
 
-    // An orphan, made where nobody looks.
+    // An orphan row, inserted without the foreign key check.
     let connection = Connection::open(&path).unwrap();
     connection.execute_batch("PRAGMA foreign_keys = OFF; INSERT INTO notes (thing) VALUES (4711)").unwrap();
     drop(connection);
@@ -127,7 +127,7 @@ async fn faults_are_found() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_the_owner_can_read_the_files() {
     let folder = TempDir::new().unwrap();
-    // What a service manager may make.
+    // Modes that a service manager may set.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let db = Db::open(&url(&folder.path().join("test.db")), Options::default(), SCHEMA).await.unwrap();
     pair(&db, 1).await;

@@ -1,4 +1,4 @@
-//! The promises of the seam, held against both engines.
+//! The guarantees of the interface, on both engines.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! PostgreSQL goes away and comes back; files that are no database.
+//! Outages of PostgreSQL, and files that are not databases.
 
 use std::{
     fs,
@@ -69,7 +69,7 @@ async fn an_outage_is_an_error_until_it_is_over() {
     assert_eq!(tokio::time::timeout(Duration::from_secs(30), seen).await, Ok(2));
 }
 
-/// A connection that breaks while it commits: nobody knows whether it did, so it is not tried again.
+/// A connection that breaks during a commit: the outcome is unknown, so the call is not retried.
 #[tokio::test]
 async fn a_commit_that_breaks_is_not_repeated() {
     static MIGRATIONS: &[Migration] = &[Migration {
@@ -117,7 +117,7 @@ async fn nothing_to_open() {
     let missing = DatabaseUrl::Sqlite(folder.path().join("nowhere/test.db"));
     let text = folder.path().join("text.db");
     fs::write(&text, "This is a text and no database at all. ".repeat(100)).unwrap();
-    // Nobody listens on port 1.
+    // Nothing listens on port 1.
     let refused = DatabaseUrl::Postgres("postgres://user:secret@127.0.0.1:1/name".into());
     for url in [missing, DatabaseUrl::Sqlite(text), refused] {
         let error = Db::open(&url, Options::default(), SCHEMA).await.err().unwrap();

@@ -54,7 +54,7 @@ statements! {
     pub(crate) ADD_NOTE = "INSERT INTO notes (thing) VALUES ($1)";
 }
 
-/// A database that is gone when the test ends.
+/// A database that is deleted when the test ends.
 pub(crate) struct Place {
     pub(crate) url: DatabaseUrl,
     name: String,
@@ -85,7 +85,7 @@ impl Place {
         Db::open(&self.url, options, SCHEMA).await.unwrap()
     }
 
-    /// The PostgreSQL database takes no connections any more, or takes them again.
+    /// Makes the PostgreSQL database refuse connections, or accept them again.
     pub(crate) fn reachable(&self, reachable: bool) {
         let name = &self.name;
         maintain(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {reachable}"));
@@ -94,7 +94,7 @@ impl Place {
         }
     }
 
-    /// Cuts all connections to the PostgreSQL database.
+    /// Closes all connections to the PostgreSQL database.
     pub(crate) fn cut(&self) {
         let name = &self.name;
         maintain(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"));

@@ -1,4 +1,4 @@
-//! Names of databases.
+//! Addresses of databases.
 
 use std::path::PathBuf;
 

@@ -65,7 +65,7 @@ async fn every_type_comes_back(engine: Engine) {
         .await
         .unwrap();
     assert_eq!(found, (true, hash));
-    // What the engine makes of a comparison is a flag too.
+    // The result of a comparison is a flag, too.
     let flag =
         db.read::<_, DbError, _>(|tx| tx.query_one(&SMALL, &params![1_u8], |row| row.get::<bool>(0))).await;
     assert_eq!(flag, Ok(true));
@@ -104,7 +104,7 @@ async fn a_wrong_type_is_an_error(engine: Engine) {
     })
     .await
     .unwrap();
-    // A value that its column cannot hold. Only the kind of error differs.
+    // A value that its column cannot store. Only the kind of error differs.
     let refused = db.write::<_, DbError, _>(|tx| tx.execute(&ADD, &params![b"bytes"])).await;
     match engine {
         Engine::Sqlite => assert!(matches!(refused, Err(DbError::Constraint(_))), "{refused:?}"),
@@ -142,7 +142,7 @@ async fn a_text_with_nul(engine: Engine) {
     let refused = db
         .write::<_, DbError, _>(|tx| {
             assert_eq!(tx.execute(&ADD, &params!["a\0b"]), Err(DbError::Nul(1)));
-            // The transaction goes on.
+            // The transaction continues.
             tx.execute(&ADD, &params!["a"])
         })
         .await;

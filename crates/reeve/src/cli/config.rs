@@ -3,18 +3,18 @@
 use super::{Failure, terminal};
 use crate::settings::{Loaded, markdown};
 
-/// What `reeve config` is asked for.
+/// The arguments of `reeve config`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Print the documentation of all settings as Markdown instead
     #[arg(long)]
     markdown: bool,
-    /// Print nothing but what is wrong
+    /// Print only problems
     #[arg(long, conflicts_with = "markdown")]
     check: bool,
 }
 
-/// `load` is not called for the documentation: that can be had with broken settings too.
+/// `load` is not called for the documentation, which is also available with invalid settings.
 pub(super) fn run(
     arguments: &Arguments,
     load: impl FnOnce() -> Result<Loaded, Failure>,

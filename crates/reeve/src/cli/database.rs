@@ -17,20 +17,20 @@ use crate::{
 
 const MIB: u64 = 1 << 20;
 
-/// Copying and checking leave the schema as it is: also the database of an older version can be copied before it is
+/// Copying and checking do not change the schema: the database of an older version can be copied before it is
 /// migrated.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Make an empty database, such as for an import before the server starts for the first time
+    /// Create an empty database, for example for an import before the first start of the server
     Create,
-    /// Bring the schema up to date, as the server does when it starts. Stop servers of older versions before
+    /// Bring the schema up to date, as the server does when it starts. Stop servers of older versions first
     Migrate,
     /// Copy the SQLite database, as it is at one moment, to a new file, whether the server runs or not
     Backup {
-        /// The new file, which nobody but its owner may read
+        /// The new file, which only its owner can read
         file: PathBuf,
     },
-    /// Read the whole SQLite database and print what is wrong with it, whether the server runs or not. A backup is checked
+    /// Read the whole SQLite database and print its faults, whether the server runs or not. A backup is checked
     /// with --database sqlite:FILE
     Check,
 }
@@ -66,7 +66,7 @@ pub(super) fn run(command: Command, settings: &Settings) -> Result<(), Failure> 
     }
 }
 
-/// Opens the database and closes it again, so that its schema is as `schema` wants it.
+/// Opens the database and closes it again, so that its schema is as `schema` demands.
 async fn settle(config: &Config, url: &DatabaseUrl, schema: Schema) -> Result<(), OpenError> {
     let options = Options { schema, readers: 1, connections: 1, ..config.database_options.clone() };
     Db::open(url, options, reeve_store::MIGRATIONS).await?.close().await;
@@ -77,13 +77,13 @@ async fn create(mut config: Config, url: &DatabaseUrl) -> Result<(), Failure> {
     match settle(&config, url, Schema::UpToDate).await {
         Err(OpenError::Missing { .. }) => {}
         Ok(()) | Err(OpenError::Pending { .. } | OpenError::SchemaTooNew { .. }) => {
-            return Err(Failure::new(format!("there is a database {url} already")));
+            return Err(Failure::new(format!("the database {url} exists already")));
         }
         Err(error) => return Err(error.into()),
     }
     let _lock = config.locked_dir.take().map(server::lock).transpose()?;
     settle(&config, url, Schema::Create).await?;
-    print(&format!("made the database {url}\n"))
+    print(&format!("created the database {url}\n"))
 }
 
 async fn migrate(mut config: Config, url: &DatabaseUrl) -> Result<(), Failure> {
@@ -94,7 +94,7 @@ async fn migrate(mut config: Config, url: &DatabaseUrl) -> Result<(), Failure> {
 }
 
 fn backup(path: &Path, file: &Path) -> Result<(), Failure> {
-    // Not shown where there is no terminal.
+    // Not shown without a terminal.
     let style = ProgressStyle::with_template("{wide_bar} {percent}%  {eta} left");
     let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let copied = reeve_db::backup(path, file, |done, all| {
@@ -108,11 +108,8 @@ fn backup(path: &Path, file: &Path) -> Result<(), Failure> {
 fn check(path: &Path) -> Result<(), Failure> {
     let faults = reeve_db::check(path)?;
     if faults.is_empty() {
-        return print(&format!("found nothing wrong with {}\n", path.display()));
+        return print(&format!("no faults in {}\n", path.display()));
     }
     print(&format!("{}\n", faults.join("\n")))?;
-    Err(Failure::new(format!(
-        "{} is damaged: serve a backup instead, and look for the cause",
-        path.display()
-    )))
+    Err(Failure::new(format!("{} is damaged: restore a backup, and look for the cause", path.display())))
 }

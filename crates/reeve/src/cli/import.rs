@@ -37,16 +37,16 @@ use crate::{
     settings::Settings,
 };
 
-/// How many batches are ready before they are wanted.
+/// Number of batches that are read ahead.
 const READ_AHEAD: usize = 1;
-/// Without a file for them, so many refused accounts are named.
+/// Number of refused accounts that are printed without a file for them.
 const NAMED: usize = 20;
 
-/// What can be imported.
+/// The subcommands of `reeve import`.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Import accounts, one JSON object a line, as docs/import.md describes. On SQLite the server must be stopped.
-    /// Accounts that are there already are left alone, so that an import can be repeated
+    /// Import accounts, one JSON object a line, as docs/import.md describes. On SQLite the server must be
+    /// stopped. Existing accounts are left alone, so that an import can be repeated
     Accounts(Accounts),
 }
 
@@ -54,7 +54,7 @@ pub(super) enum Command {
 pub(super) struct Accounts {
     /// The file; - for standard input
     file: PathBuf,
-    /// Where to write which accounts are refused and why, one JSON object a line
+    /// A file for the refused accounts with reasons, one JSON object a line
     #[arg(long, value_name = "FILE")]
     refused: Option<PathBuf>,
     /// Check everything and write nothing
@@ -70,7 +70,7 @@ pub(super) fn run(command: Command, settings: &Settings) -> Result<(), Failure> 
             return check(&accounts, &config).await;
         }
         check_exists(&config)?;
-        // Held to the end. On PostgreSQL servers go on meanwhile.
+        // Held to the end. On PostgreSQL servers may run meanwhile.
         let _lock = config.locked_dir.clone().map(server::lock).transpose()?;
         let operator = Operator::open_for_import(&config).await?.ok_or_else(|| missing(&config))?;
         let source = accounts.file.file_name().map_or("-".into(), |name| name.to_string_lossy());
@@ -86,7 +86,7 @@ pub(super) fn run(command: Command, settings: &Settings) -> Result<(), Failure> 
 async fn check(accounts: &Accounts, config: &Config) -> Result<(), Failure> {
     let operator = Operator::open_for_import(config).await?;
     if operator.is_none() {
-        terminal::say(&format!("there is no database {}: only the file is checked", database(config)));
+        terminal::say(&format!("there is no database {}: checking the file only", database(config)));
     }
     let taker = Taker::DryRun(DryRun::new(operator.as_ref().map(|operator| operator.db().clone())));
     let ctx = Ctx::system(&config.clock, &Arc::from(config.server_name.as_str()), ACTOR);
@@ -97,7 +97,7 @@ async fn check(accounts: &Accounts, config: &Config) -> Result<(), Failure> {
     result
 }
 
-/// What takes the accounts.
+/// The receiver of accounts.
 enum Taker {
     Import(Box<Importer>),
     DryRun(DryRun),
@@ -145,7 +145,7 @@ async fn import(accounts: &Accounts, mut taker: Taker, ctx: Ctx, policy: Policy)
     let mut signals = Signals::new().map_err(super::cannot_start)?;
     let progress = Progress::new(size);
 
-    // One thread reads and checks while another writes. It ends when nobody wants more, or with the program.
+    // One thread reads and checks while another writes. It ends when the receiver is gone, or with the program.
     let (send, mut receive) = mpsc::channel(READ_AHEAD);
     let reader = thread::Builder::new().name("read".to_owned()).spawn(move || {
         let mut reader = Reader::new(input, ctx, policy);
@@ -193,7 +193,8 @@ async fn import(accounts: &Accounts, mut taker: Taker, ctx: Ctx, policy: Policy)
         let caught_up = tokio::select! {
             done = importer.finish(|share| progress.finishing(share)) => done.map(|_| ()).map_err(Failure::from),
             name = signals.next() => Err(Failure::new(format!(
-                "stopped by {name} before the lists of accounts were made: the next start of the server, or of an import, makes them"
+                "stopped by {name} before the lists of accounts were rebuilt: the next start of the server, or of \
+                 an import, rebuilds them"
             ))),
         };
         failure = failure.or(caught_up.err());
@@ -204,7 +205,9 @@ async fn import(accounts: &Accounts, mut taker: Taker, ctx: Ctx, policy: Policy)
         return Err(failure);
     }
     if let Some(name) = stopped {
-        return Err(Failure::new(format!("stopped by {name} after line {last_line}: run it again to go on")));
+        return Err(Failure::new(format!(
+            "stopped by {name} after line {last_line}: run it again to continue"
+        )));
     }
     match tally.refused {
         0 => Ok(()),
@@ -213,7 +216,7 @@ async fn import(accounts: &Accounts, mut taker: Taker, ctx: Ctx, policy: Policy)
     }
 }
 
-/// The file and its size, as far as that is known.
+/// The file and its size, if known.
 fn open(path: &Path) -> Result<(Box<dyn BufRead + Send>, Option<u64>), Failure> {
     if path == Path::new("-") {
         return Ok((Box::new(BufReader::new(io::stdin())), None));
@@ -224,7 +227,7 @@ fn open(path: &Path) -> Result<(Box<dyn BufRead + Send>, Option<u64>), Failure> 
     Ok((Box::new(BufReader::with_capacity(1 << 18, file)), metadata.is_file().then_some(metadata.len())))
 }
 
-/// What is told of refused accounts.
+/// The report of refused accounts.
 struct Report {
     file: Option<(PathBuf, BufWriter<File>)>,
     reasons: BTreeMap<&'static str, i64>,
@@ -236,7 +239,7 @@ impl Report {
         let file = match path {
             None => None,
             Some(path) => {
-                // It names people.
+                // The file contains personal data.
                 let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
                 let file = file.map_err(|error| cannot_write(path, &error))?;
                 Some((path.to_owned(), BufWriter::new(file)))
@@ -255,7 +258,7 @@ impl Report {
         if self.named < NAMED {
             terminal::say(&format!("line {line}: {}: {error}", user_id.unwrap_or("no user id")));
         } else if self.named == NAMED {
-            terminal::say("more accounts are refused: --refused FILE writes down all of them");
+            terminal::say("more accounts are refused: use --refused FILE to get all of them");
         }
         self.named += 1;
         Ok(())

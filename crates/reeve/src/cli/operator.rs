@@ -1,7 +1,7 @@
-//! What commands on accounts work with: the database, opened beside a server that may be running on it.
+//! The database as account commands use it: opened beside a server that may be running on it.
 //!
-//! The server reads who may do what from the database with each request, so that what is changed here holds at
-//! once. Long work is queued as jobs and done by the server.
+//! The server reads permissions from the database with each request, so a change by a command takes effect at
+//! once. Long work is queued as jobs, which the server runs.
 
 use std::{fs, io, path, sync::Arc, time::Duration};
 
@@ -17,15 +17,15 @@ use crate::{
     settings::{Secret, Settings},
 };
 
-/// The name under which the audit log knows the command line.
+/// The actor of the command line in the audit log.
 pub(super) const ACTOR: &str = "cli";
 
 /// SQLite: the page cache of each connection of an import, in KiB.
 const IMPORT_CACHE_KIB: i64 = 40 * 1024;
-/// How long a read of an import may wait: as long as building an index takes.
+/// Maximum time that a read of an import waits: as long as building an index takes.
 const IMPORT_WAIT: Duration = Duration::from_mins(10);
 
-/// Somebody with a shell on the server's machine.
+/// The operator: a user with a shell on the server's machine.
 pub(super) struct Operator {
     db: Db,
     clock: Clock,
@@ -52,7 +52,7 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let remedy = match &error {
             OpenError::Missing { .. } => {
-                ": give the --data-dir or --database of the server, or make one with reeve database create"
+                ": give the --data-dir or --database of the server, or create one with reeve database create"
             }
             OpenError::Pending { .. } => {
                 ": stop the server if it runs, and start this version of it, or run reeve database migrate"
@@ -67,8 +67,8 @@ impl From<OpenError> for Failure {
     }
 }
 
-/// The database of the settings, an SQLite file with its full path: commands say which one they use, so that nobody
-/// works on another than they think.
+/// The database of the settings, an SQLite file with its full path: commands print it, so that nobody works on
+/// the wrong one.
 pub(super) fn database(config: &Config) -> DatabaseUrl {
     match &config.database {
         DatabaseUrl::Sqlite(file) => {
@@ -78,17 +78,17 @@ pub(super) fn database(config: &Config) -> DatabaseUrl {
     }
 }
 
-/// Says on standard error which database a command uses.
+/// Prints the database of a command to standard error.
 pub(super) fn say_database(url: &DatabaseUrl) {
     terminal::say(&format!("the database is {url}"));
 }
 
-/// What is said when there is no database.
+/// The error if there is no database.
 pub(super) fn missing(config: &Config) -> Failure {
     OpenError::Missing { url: database(config).to_string() }.into()
 }
 
-/// Fails if the database is a file that is not there.
+/// Fails if the database is a file that does not exist.
 pub(super) fn check_exists(config: &Config) -> Result<(), Failure> {
     let url = database(config);
     let DatabaseUrl::Sqlite(path) = &url else { return Ok(()) };
@@ -100,7 +100,7 @@ pub(super) fn check_exists(config: &Config) -> Result<(), Failure> {
 }
 
 impl Operator {
-    /// Opens the database of the settings, which must be there and up to date.
+    /// Opens the database of the settings, which must exist and be up to date.
     pub(super) async fn open(settings: &Settings) -> Result<Self, Failure> {
         let config = Config::from_settings(settings);
         let operator = Self::find_database(&config, |options| options).await?;
@@ -108,14 +108,14 @@ impl Operator {
         if operator.db.read(user_bulk::is_pending).await? {
             operator.close().await;
             return Err(Failure::new(
-                "accounts are being imported, or an import was broken off: the next start of the server, or of an \
-                 import, ends it",
+                "accounts are being imported, or an import was interrupted: the next start of the server, or of an \
+                 import, completes it",
             ));
         }
         Ok(operator)
     }
 
-    /// Opens the database for an import, which nobody else works beside on SQLite. `None`: there is no database.
+    /// Opens the database for an import, on SQLite exclusively. `None`: there is no database.
     pub(super) async fn open_for_import(config: &Config) -> Result<Option<Self>, Failure> {
         let tune = |options| Options {
             cache_kib: IMPORT_CACHE_KIB,
@@ -130,7 +130,7 @@ impl Operator {
         config: &Config,
         tune: impl FnOnce(Options) -> Options,
     ) -> Result<Option<Self>, Failure> {
-        // One command asks one thing after the other.
+        // A command makes one call after the other.
         let options = tune(Options {
             schema: Schema::UpToDate,
             readers: 1,
@@ -156,12 +156,12 @@ impl Operator {
         Ok(Some(operator))
     }
 
-    /// Ends the work with the database.
+    /// Closes the database.
     pub(super) async fn close(self) {
         self.db.close().await;
     }
 
-    /// The rules that deeds follow.
+    /// The account policy.
     pub(super) fn policy(&self) -> &Policy {
         &self.policy
     }
@@ -182,7 +182,7 @@ impl Operator {
     ) -> Result<T, Failure> {
         let ctx = self.ctx();
         let write = move |tx: &mut Tx<'_>| {
-            // This may be the first to write after a backup was restored.
+            // This may be the first write after a backup was restored.
             position::begin_epoch(tx)?;
             f(tx, &ctx)
         };
@@ -194,7 +194,7 @@ impl Operator {
         &self.db
     }
 
-    /// The circumstances of a deed that happens now.
+    /// The context of a deed at the current time.
     pub(super) fn ctx(&self) -> Ctx {
         Ctx {
             now: self.clock.now_ms(),
@@ -204,7 +204,7 @@ impl Operator {
         }
     }
 
-    /// The full user id of a name as people write it: `alice`, `@alice:example.org`, also `@alice`.
+    /// The full user id of a name in an argument: `alice`, `@alice:example.org`, also `@alice`.
     pub(super) fn user_id(&self, name: &str) -> Result<String, Failure> {
         let bare = name.strip_prefix('@').unwrap_or(name);
         let localpart = match bare.split_once(':') {
@@ -223,7 +223,7 @@ impl Operator {
         Ok(format!("@{localpart}:{}", self.server_name))
     }
 
-    /// The account of a name as people write it.
+    /// The account of a name in an argument.
     pub(super) async fn find(&self, name: &str) -> Result<User, Failure> {
         let user_id = self.user_id(name)?;
         let sought = user_id.clone();

@@ -17,7 +17,7 @@ use crate::{
     settings::{Loaded, Log, LogFormat, log_filter},
 };
 
-/// How long requests and jobs that are under way may take to end once the server is told to stop.
+/// Maximum time for requests and jobs in progress to end after a stop signal.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// `load` reads the settings again.
@@ -26,7 +26,7 @@ pub(super) fn run(loaded: Loaded, load: impl Fn() -> Result<Loaded, Failure>) ->
     server::allow_many_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(cannot_start)?;
     let result = runtime.block_on(serve(loaded, load, filter));
-    // What is still running after a graceful stop, or beyond its time, is not waited for.
+    // Work that is still running after a graceful stop, or beyond its time, is not awaited.
     runtime.shutdown_background();
     result
 }
@@ -36,19 +36,19 @@ async fn serve(
     load: impl Fn() -> Result<Loaded, Failure>,
     filter: LogFilter,
 ) -> Result<(), Failure> {
-    // Signals count from the first moment, so that a stop during the start is a graceful one too.
+    // Signals are handled from the first moment, so that a stop during the start is graceful, too.
     let mut signals = Signals::new().map_err(cannot_start)?;
     let mut hangups = signal(SignalKind::hangup()).map_err(cannot_start)?;
     let server_name = loaded.settings.server_name.clone();
     let config = Config::from_settings(&loaded.settings);
     let secrets = loaded.files_with_secrets();
     if config.policy.registration_enabled && !config.policy.registration_requires_token {
-        tracing::warn!("everybody can register: registration.without_verification is set");
+        tracing::warn!("registration is open to everybody: registration.without_verification is set");
     }
     let running = server::start(config.clone()).await?;
     for path in readable_by_others(&config, &secrets) {
         let path = path.display();
-        tracing::warn!(%path, "every user of this machine can read this: chmod o-rwx");
+        tracing::warn!(%path, "every user of this machine can read this file: chmod o-rwx");
     }
 
     let urls = running.addresses().iter().map(|address| format!("http://{address}"));
@@ -69,7 +69,7 @@ async fn serve(
                     Ok(loaded) => reloader.reload(loaded, &running),
                     Err(Failure(lines)) => {
                         for problem in lines {
-                            tracing::error!(%problem, "the settings are wrong, those in force stay");
+                            tracing::error!(%problem, "the settings are invalid and were not changed");
                         }
                     }
                 }
@@ -102,7 +102,7 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Waits for one and answers its name.
+    /// Waits for a signal and returns its name.
     pub(super) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
@@ -111,7 +111,7 @@ impl Signals {
     }
 }
 
-/// Tells systemd, if it started the server and wants to know.
+/// Notifies systemd, if it started the server and requested that.
 fn notify_service_manager(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::warn!(%error, "the service manager cannot be notified");
@@ -123,7 +123,7 @@ fn reloading() -> Vec<NotifyState<'static>> {
     [Some(NotifyState::Reloading), NotifyState::monotonic_usec_now().ok()].into_iter().flatten().collect()
 }
 
-/// Changes which lines of the log are written.
+/// A handle to the filter of the log.
 type LogFilter = reload::Handle<EnvFilter, Registry>;
 
 fn start_log(log: &Log) -> Result<LogFilter, Failure> {
@@ -138,15 +138,15 @@ fn start_log(log: &Log) -> Result<LogFilter, Failure> {
     Ok(handle)
 }
 
-/// Puts settings in force that changed while the server runs.
+/// Applies settings that changed while the server runs.
 struct Reloader {
-    /// The settings that are in force, but for those that need a restart.
+    /// The current settings, except those that need a restart.
     loaded: Loaded,
     filter: LogFilter,
 }
 
 impl Reloader {
-    /// Puts those in force that can be: the filter of the log and the rate limits.
+    /// Applies the settings that can change at run time: the filter of the log and the rate limits.
     fn reload(&mut self, loaded: Loaded, running: &Running) {
         let changed = loaded.changed(&self.loaded.settings);
         let (now, later): (Vec<_>, Vec<_>) =

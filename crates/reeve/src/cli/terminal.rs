@@ -1,36 +1,36 @@
-//! Talking to the person, or script, at the other end.
+//! Output to, and input from, the person or script that runs a command.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use super::Failure;
 use crate::settings::Secret;
 
-/// No password is longer than this, in characters.
+/// Maximum length of a password, in characters.
 const LONGEST_PASSWORD: usize = 512;
 
-/// Writes a result to standard output. A reader that has seen enough (`| head`) is no error.
+/// Writes a result to standard output. A reader that closed the pipe (`| head`) is not an error.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(format!("cannot write the answer: {error}")))
+            Err(Failure::new(format!("cannot write the result: {error}")))
         }
         _ => Ok(()),
     }
 }
 
-/// Writes one line to standard error: what went wrong, or what a command works with.
+/// Writes one line to standard error: an error, or the database of a command.
 pub(super) fn say(text: &str) {
-    // If standard error is gone there is nobody left to tell.
+    // If standard error is closed there is nothing left to report to.
     drop(writeln!(io::stderr(), "reeve: {}", one_line(text)));
 }
 
-/// Texts from a database or an operating system can have several lines.
+/// Joins the lines of a text from a database or an operating system.
 fn one_line(text: &str) -> String {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
-/// Reads a new password: the first line of standard input, or what is typed twice at the terminal.
+/// Reads a new password: the first line of standard input, or typed twice at the terminal.
 pub(super) fn new_password(from_stdin: bool, user_id: &str) -> Result<Secret, Failure> {
     let password = if from_stdin { first_line(io::stdin().lock())? } else { ask_twice(user_id)? };
     check_password(&password)?;
@@ -39,7 +39,7 @@ pub(super) fn new_password(from_stdin: bool, user_id: &str) -> Result<Secret, Fa
 
 fn first_line(input: impl BufRead) -> Result<String, Failure> {
     let mut line = String::new();
-    // Whoever feeds in a whole disk by mistake is told so, not read to the end.
+    // Oversized input, such as a disk image by mistake, is refused without reading all of it.
     input
         .take(65_536)
         .read_line(&mut line)
@@ -54,7 +54,7 @@ fn ask_twice(user_id: &str) -> Result<String, Failure> {
             Failure::new(if io::stdin().is_terminal() {
                 format!("cannot read the password: {error}")
             } else {
-                "there is no terminal to ask for the password on: use --password-stdin".to_owned()
+                "there is no terminal to read the password from: use --password-stdin".to_owned()
             })
         })
     };
@@ -77,8 +77,8 @@ fn check_password(password: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Lays rows out in columns, the first row being their titles. Control characters are shown escaped: what people
-/// choose as their names must not steer the operator's terminal.
+/// Lays rows out in columns; the first row has their titles. Control characters are escaped: names chosen by
+/// users must not control the operator's terminal.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
@@ -106,7 +106,7 @@ fn printable(text: &str) -> String {
         .collect()
 }
 
-/// A moment, in milliseconds since the epoch, as UTC in the form `2026-11-21 03:40:00`.
+/// A time, in milliseconds since the epoch, as UTC in the form `2026-11-21 03:40:00`.
 pub(super) fn moment(ms: i64) -> String {
     let seconds = ms.div_euclid(1000);
     let (days, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));

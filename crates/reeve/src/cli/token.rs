@@ -10,17 +10,17 @@ use serde_json::json;
 use super::{Failure, block_on, operator::Operator, terminal::print};
 use crate::settings::Settings;
 
-/// The name under which the device of such a token is listed.
+/// The device name of such a token.
 const DEVICE_NAME: &str = "reeve token create";
 
 /// NAME is a localpart (alice) or a full user id (@alice:example.org).
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Print a new access token of an account, which is listed as a device of its own
+    /// Print a new access token of an account, which is listed as a separate device
     Create {
         /// The account
         name: String,
-        /// How long it is valid, such as 90s, 15m, 8h or 7d; else as long as the settings say
+        /// The lifetime, such as 90s, 15m, 8h or 7d; by default as in the settings
         #[arg(long, value_name = "DURATION", value_parser = milliseconds)]
         valid_for: Option<i64>,
     },

@@ -25,9 +25,9 @@ use crate::settings::Settings;
 /// NAME is a localpart (alice) or a full user id (@alice:example.org).
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Create an account; asks for its password
+    /// Create an account; reads its password from a prompt
     Create {
-        /// Its name: a localpart, or a full user id of this server
+        /// A localpart, or a full user id of this server
         name: String,
         /// Make it an administrator
         #[arg(long)]
@@ -35,13 +35,13 @@ pub(super) enum Command {
         /// Read the password from the first line of standard input
         #[arg(long, conflicts_with = "no_password")]
         password_stdin: bool,
-        /// Create it without a password: nobody can log in with one
+        /// Create it without a password: login with a password is not possible
         #[arg(long)]
         no_password: bool,
-        /// The name that people see
+        /// The display name
         #[arg(long, value_name = "TEXT")]
         displayname: Option<String>,
-        /// The kind of account: bot, support, or a type of the settings
+        /// The kind of account: bot, support, or a type in the settings
         #[arg(long, value_name = "TYPE")]
         user_type: Option<String>,
     },
@@ -52,19 +52,19 @@ pub(super) enum Command {
         /// Read the password from the first line of standard input
         #[arg(long)]
         password_stdin: bool,
-        /// Let its sessions live on
+        /// Keep its sessions
         #[arg(long)]
         keep_sessions: bool,
     },
-    /// Make an account an administrator, or an ordinary one
+    /// Grant or revoke server administration
     SetAdmin {
         /// The account
         name: String,
-        /// Whether it is to be an administrator
+        /// true for an administrator, false for an ordinary account
         #[arg(action = clap::ArgAction::Set)]
         admin: bool,
     },
-    /// Lock an account: its sessions rest until it is unlocked
+    /// Lock an account: its sessions are refused until it is unlocked
     Lock {
         /// The account
         name: String,
@@ -74,14 +74,15 @@ pub(super) enum Command {
         /// The account
         name: String,
     },
-    /// Set until when an account is valid, administrators' included; else for one period of the settings from now
+    /// Set the time until which an account is valid, also for administrators; by default one period of the
+    /// settings from now
     Renew {
         /// The account
         name: String,
-        /// How long from now, such as 8h or 365d
+        /// The duration from now, such as 8h or 365d
         #[arg(long, value_name = "DURATION", value_parser = milliseconds, conflicts_with = "for_ever")]
         valid_for: Option<i64>,
-        /// It does not expire
+        /// The account never expires
         #[arg(long)]
         for_ever: bool,
     },
@@ -90,11 +91,11 @@ pub(super) enum Command {
         /// The account
         name: String,
     },
-    /// Retire an account: nobody can log in any more, and its name stays taken
+    /// Deactivate an account: login becomes impossible, and its name stays taken
     Deactivate {
         /// The account
         name: String,
-        /// Delete its profile and hide its messages from those who join later, too
+        /// Delete its profile and hide its messages from people who join later, too
         #[arg(long)]
         erase: bool,
     },
@@ -108,16 +109,16 @@ pub(super) enum Command {
     },
     /// List accounts by name
     List {
-        /// Only those with this in their localpart or display name
+        /// Only accounts with this text in their localpart or display name
         #[arg(long, value_name = "TEXT")]
         name: Option<String>,
         /// Only administrators
         #[arg(long)]
         admins: bool,
-        /// Deactivated accounts, too
+        /// Include deactivated accounts
         #[arg(long)]
         deactivated: bool,
-        /// How many to list at most
+        /// Maximum number of accounts
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: u32,
         /// Print JSON
@@ -135,7 +136,7 @@ pub(super) fn run(command: Command, settings: &Settings) -> Result<(), Failure> 
     })
 }
 
-/// Does what the command says, and tells what it did.
+/// Runs a command, and returns its output.
 async fn answer(command: Command, operator: &Operator) -> Result<String, Failure> {
     match command {
         Command::Create { name, admin, password_stdin, no_password, displayname, user_type } => {
@@ -169,7 +170,7 @@ async fn answer(command: Command, operator: &Operator) -> Result<String, Failure
     }
 }
 
-/// Creates an account. `password` says whether its password comes from standard input; `None` for no password.
+/// Creates an account. `password`: true to read it from standard input; `None` for no password.
 async fn create(
     operator: &Operator,
     name: &str,
@@ -184,7 +185,7 @@ async fn create(
     }
     let user_id = operator.user_id(name)?;
     let localpart = id::localpart(&user_id).to_owned();
-    // Before anybody types a password for nothing.
+    // Checked before the password is typed.
     let (checked, rules) = (localpart.clone(), policy.clone());
     operator
         .read(move |tx, ctx| users::check_name(tx, ctx, &rules, &checked))
@@ -214,7 +215,7 @@ async fn set_password(
     let user_id = user.user_id.clone();
     operator
         .write(move |tx, ctx| {
-            // Read again: asking for the password took its time.
+            // Read again: the password prompt took time.
             let user = users::find(tx, &user.user_id)?;
             if user.deactivated {
                 return Err(Error::Deactivated);
@@ -226,7 +227,7 @@ async fn set_password(
             Ok(())
         })
         .await?;
-    let sessions = if end_sessions { "its sessions ended" } else { "its sessions live on" };
+    let sessions = if end_sessions { "its sessions ended" } else { "its sessions were kept" };
     Ok(format!("{user_id} has a new password; {sessions}\n"))
 }
 
@@ -251,7 +252,7 @@ async fn log_out(operator: &Operator, name: &str) -> Result<String, Failure> {
 async fn retire(operator: &Operator, name: &str, erase: bool) -> Result<String, Failure> {
     let user = operator.find(name).await?;
     let message = format!(
-        "{} is deactivated{}; what it leaves behind is cleared by the server once it runs\n",
+        "{} is deactivated{}; the server clears its remaining data when it runs\n",
         user.user_id,
         if erase { " and erased" } else { "" }
     );
@@ -297,12 +298,12 @@ async fn renew(
     })
 }
 
-/// An account, and until when it is valid.
+/// An account, and the time until which it is valid.
 struct Shown {
     user: User,
-    /// In milliseconds; `None`: for ever.
+    /// In milliseconds; `None` if it does not expire.
     expiration_ts: Option<i64>,
-    /// Whether that is over.
+    /// True if that time is over.
     expired: bool,
 }
 
@@ -378,7 +379,7 @@ async fn list(operator: &Operator, filter: Filter, limit: u32, as_json: bool) ->
     Ok(format!("{}{} of {total} accounts\n", table(&rows), users.len()))
 }
 
-/// What is unusual about an account, in words.
+/// The unusual states of an account, in words.
 fn state(shown: &Shown) -> String {
     let user = &shown.user;
     let words = [
@@ -394,7 +395,7 @@ fn state(shown: &Shown) -> String {
     if words.is_empty() { "active".to_owned() } else { words.join(", ") }
 }
 
-/// An account under the names of the admin API. All times are in milliseconds.
+/// An account with the keys of the admin API. All times are in milliseconds.
 fn to_json(shown: &Shown) -> Value {
     let Shown { user, expiration_ts, expired } = shown;
     json!({

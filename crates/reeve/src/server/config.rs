@@ -1,4 +1,4 @@
-//! What a server needs to know, taken from the settings.
+//! The configuration of a server, derived from the settings.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,50 +17,50 @@ use reeve_push::MailStyle;
 
 use crate::settings::{self, Database, EmailTls, Settings};
 
-/// How long access tokens live that can be refreshed, unless set.
+/// Default lifetime of access tokens that can be refreshed.
 const REFRESHABLE_LIFETIME_MS: i64 = 300_000;
-/// How long a login waits for its turn to hash.
+/// Maximum time that a login waits for a hashing thread.
 const HASHING_WAIT: Duration = Duration::from_secs(20);
 
-/// Everything a server needs to know before it starts.
+/// The configuration of a server.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The name of the homeserver.
     pub server_name: String,
-    /// Where it listens.
+    /// The addresses to listen on.
     pub listen: Vec<SocketAddr>,
-    /// The folder of the embedded database, which no two servers may use; `None` with PostgreSQL.
+    /// The folder of the embedded database, which only one server may use; `None` with PostgreSQL.
     pub locked_dir: Option<PathBuf>,
     /// The database.
     pub database: DatabaseUrl,
-    /// How the database is used.
+    /// The options of the database.
     pub database_options: Options,
-    /// What the operator decided about accounts.
+    /// The account policy.
     pub policy: Policy,
-    /// What hashing a password costs.
+    /// The cost of hashing a password.
     pub hashing: HashingCost,
     /// Settings of the HTTP side.
     pub http: HttpSettings,
     /// Rate limits.
     pub rate_limits: RateLimits,
-    /// What the operator decided about uploads.
+    /// The settings of uploads.
     pub media: reeve_media::Settings,
-    /// What the operator decided about rooms.
+    /// The settings of rooms.
     pub rooms: reeve_rooms::Settings,
-    /// Networks inside, to which the server may make requests all the same.
+    /// Inside networks to which the server may make requests.
     pub allowed_ranges: Vec<IpNet>,
-    /// The server that takes e-mail, if there is one, and what e-mail looks like.
+    /// The mail server and the style of mails, if e-mail is enabled.
     pub mail: Option<(MailSettings, MailStyle)>,
-    /// Previews of web pages, where they are wanted.
+    /// The settings of previews, if they are enabled.
     pub previews: Option<reeve_previews::Settings>,
-    /// What the operator decided about notifications.
+    /// The settings of notifications.
     pub push: reeve_push::Settings,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
 }
 
 impl Config {
-    /// The configuration that the settings ask for.
+    /// The configuration for these settings.
     pub fn from_settings(settings: &Settings) -> Self {
         let (database, locked_dir) = match &settings.database {
             None => {
@@ -197,7 +197,7 @@ impl Config {
     }
 }
 
-/// How much one account may store.
+/// The limits of storage per account.
 fn limits(limits: &settings::Limits) -> Limits {
     Limits {
         account_data: limits.account_data.into(),
@@ -218,7 +218,7 @@ fn limits(limits: &settings::Limits) -> Limits {
     }
 }
 
-/// Where the settings want uploads to be kept.
+/// The settings of the media store.
 fn media_store(settings: &Settings) -> StoreSettings {
     let bucket = &settings.media.bucket;
     let Some(name) = &bucket.name else {
@@ -241,7 +241,7 @@ fn media_store(settings: &Settings) -> StoreSettings {
     })
 }
 
-/// The contacts for people who need help, if the settings name any.
+/// The support contacts, if any are set.
 fn support(settings: &Settings) -> Option<Support> {
     let support = &settings.support;
     let contact = |role, matrix_id: &Option<String>, email_address: &Option<String>| {
@@ -262,7 +262,7 @@ fn support(settings: &Settings) -> Option<Support> {
     (!contacts.is_empty() || support_page.is_some()).then_some(Support { contacts, support_page })
 }
 
-/// The TURN servers, if the settings name any.
+/// The TURN servers, if any are set.
 fn turn(settings: &Settings) -> Option<Turn> {
     let voip = &settings.voip;
     let exposed =
@@ -282,7 +282,7 @@ fn turn(settings: &Settings) -> Option<Turn> {
     })
 }
 
-/// The server that takes e-mail, and what e-mail looks like, if the settings name one.
+/// The mail server and the style of mails, if a server is set.
 fn mail(settings: &Settings) -> Option<(MailSettings, MailStyle)> {
     let email = &settings.email;
     let (host, from) = (email.host.clone()?, email.from.clone()?);

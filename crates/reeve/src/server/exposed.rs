@@ -1,4 +1,4 @@
-//! Files that hold secrets and that others than their owner can read.
+//! Files with secrets that other users of the machine can read.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -9,8 +9,8 @@ use reeve_media::StoreSettings;
 
 use super::Config;
 
-/// The files and folders of a server that every user of the machine can read, as far as their modes and those of the
-/// folders around them tell. `secrets` are the files that its secrets come from.
+/// The files and folders of a server that every user of the machine can read, judged by their modes and those
+/// of the folders around them. `secrets` are the files that its secrets are read from.
 pub(crate) fn readable_by_others(config: &Config, secrets: &[PathBuf]) -> Vec<PathBuf> {
     let mut paths = secrets.to_vec();
     if let DatabaseUrl::Sqlite(database) = &config.database {

@@ -1,4 +1,4 @@
-//! What is done at intervals: writing what waits in memory, and deleting what is over.
+//! Housekeeping: writes data collected in memory, and deletes expired data, at intervals.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,22 +12,22 @@ use reeve_rooms::ephemeral;
 use reeve_store::transactions;
 use tokio::sync::watch;
 
-/// How often sightings of accounts are written.
+/// Interval of writing sightings.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
-/// How often it is written down when uploads were last downloaded.
+/// Interval of writing last download times.
 const FLUSH_MEDIA_EVERY: Duration = Duration::from_mins(1);
-/// How often the media store is swept without being told to.
+/// Maximum interval of sweeping the media store.
 const SWEEP_MEDIA_EVERY: Duration = Duration::from_mins(1);
-/// How often it is looked who stopped typing or went away.
+/// Interval of the sweep of typing and presence.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
-/// How long a request with a transaction id is remembered.
+/// The time for which a transaction id is remembered.
 const TRANSACTIONS_MS: i64 = 24 * 3600 * 1000;
-/// How often what has expired is deleted.
+/// Interval of deleting expired data.
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
-/// How many parts of deleted backups of room keys, and of messages to devices that are gone, are deleted at a time.
+/// Maximum number of batches of orphaned room keys, and of orphaned to-device messages, deleted at a time.
 const PARTS: usize = 100;
 
-/// Writes sightings in batches and deletes what has expired.
+/// Writes sightings in batches and deletes expired data.
 pub(super) async fn keep_house(app: Arc<App>, push: Push, mut stop: watch::Receiver<bool>) {
     let mut flush = tokio::time::interval(FLUSH_EVERY);
     let mut prune = tokio::time::interval(PRUNE_EVERY);
@@ -45,12 +45,12 @@ pub(super) async fn keep_house(app: Arc<App>, push: Push, mut stop: watch::Recei
             _ = sweep.tick() => sweep_ephemeral(&app).await,
         };
         if let Err(error) = done {
-            tracing::warn!(%error, "housekeeping failed and will be tried again");
+            tracing::warn!(%error, "housekeeping failed and will be retried");
         }
     }
 }
 
-/// Deletes what is in the media store and belongs to nothing, soon after it is so.
+/// Deletes orphaned objects in the media store, soon after they became so.
 pub(super) async fn sweep_media(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let mut every = tokio::time::interval(SWEEP_MEDIA_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -61,12 +61,12 @@ pub(super) async fn sweep_media(app: Arc<App>, mut stop: watch::Receiver<bool>) 
             () = app.media.strayed() => {}
         }
         if let Err(error) = app.media.sweep().await {
-            tracing::warn!(%error, "the media store could not be swept and will be again");
+            tracing::warn!(%error, "the media store could not be swept; retrying later");
         }
     }
 }
 
-/// Lets those stop typing whose time ran out, and devices go that are not heard of any more.
+/// Ends expired typing, and the presence of devices that were not heard of.
 async fn sweep_ephemeral(app: &Arc<App>) -> Result<(), DbError> {
     let now = app.clock.now_ms();
     let due = app.db.read(move |tx| -> Result<_, DbError> { ephemeral::is_sweep_due(tx, now) }).await?;

@@ -1,4 +1,4 @@
-//! What a single value cannot tell about itself: ranges, and settings that contradict each other.
+//! Checks beyond single values: ranges, and contradictions between settings.
 
 use std::fmt::Display;
 
@@ -9,10 +9,10 @@ use super::{
     keys::{RateLimit, Settings},
 };
 
-/// A key and what is wrong with it.
+/// A key and the problem with it.
 pub(super) type Problem = (String, String);
 
-/// All that is wrong.
+/// All problems.
 #[derive(Default)]
 struct Problems(Vec<Problem>);
 
@@ -94,7 +94,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
         problems.at_least(&format!("rate_limits.{name}.burst"), *burst, 1);
     }
 
-    // Whoever logs in has a device, and needs room for a message.
+    // A login needs a device, and room for a message.
     problems.at_least("limits.devices", settings.limits.devices, 1);
     problems.at_least("limits.waiting_messages", settings.limits.waiting_messages, 1);
     problems.at_least("limits.waiting_message_bytes", settings.limits.waiting_message_bytes, 1_048_576);
@@ -163,7 +163,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
     problems.0
 }
 
-/// Who may register must have been decided, and not come about.
+/// Open registration must be chosen explicitly.
 fn check_registration(settings: &Settings, problems: &mut Problems) {
     let registration = &settings.registration;
     if registration.enabled && !registration.require_token && !registration.without_verification {
@@ -177,7 +177,7 @@ fn check_registration(settings: &Settings, problems: &mut Problems) {
     problems.at_most("password.policy.min_length", settings.password.policy.min_length, 512);
 }
 
-/// Sending e-mail needs more than a server.
+/// Checks that e-mail has everything it needs.
 fn check_email(settings: &Settings, problems: &mut Problems) {
     let email = &settings.email;
     if let Some(port) = email.port {
@@ -204,7 +204,7 @@ fn check_email(settings: &Settings, problems: &mut Problems) {
     }
 }
 
-/// TURN servers need something to authenticate with.
+/// Checks the credentials of TURN servers.
 fn check_voip(settings: &Settings, problems: &mut Problems) {
     let voip = &settings.voip;
     let is_uri = |uri: &String| {
@@ -224,7 +224,7 @@ fn check_voip(settings: &Settings, problems: &mut Problems) {
     }
 }
 
-/// Those who help must be reachable.
+/// Checks the support contacts.
 fn check_support(settings: &Settings, problems: &mut Problems) {
     let support = &settings.support;
     let ids =

@@ -1,17 +1,17 @@
-//! How a setting describes itself: its key, documentation, kind and value. Loading, `reeve config` and
-//! the settings page are all made from these descriptions, so a key is written down once.
+//! Descriptions of settings: key, documentation, kind and value. Loading, `reeve config` and the settings page
+//! are all derived from them, so each key is written once.
 
 use std::path::PathBuf;
 
 use toml::Value;
 
-/// What a key holds, as far as a person who writes it needs to know.
+/// The kind of a value, as shown to operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A table of further keys.
     Section,
     Text,
-    /// A text that may be a secret. It can come from a file that the key with `_path` at its end names.
+    /// Text that may be a secret. It can be read from the file that the key with the suffix `_path` names.
     Secret,
     Boolean,
     Integer,
@@ -34,7 +34,7 @@ impl Kind {
     }
 }
 
-/// One key (or section) of the settings with its present value.
+/// One key (or section) of the settings with its current value.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     /// The full dotted key; empty for the settings as a whole.
@@ -44,11 +44,11 @@ pub(super) struct Entry {
     pub(super) kind: Kind,
     /// The real value, secrets included; `None` when not set, and for sections.
     pub(super) value: Option<Value>,
-    /// What to show instead of a value that contains a secret.
+    /// The text shown instead of a value that contains a secret.
     pub(super) masked: Option<String>,
 }
 
-/// A type that can stand as a field of a settings struct: a [`Leaf`] or a section made by `sections!`.
+/// A type of a field of a settings struct: a [`Leaf`] or a section declared by `sections!`.
 pub(super) trait Setting {
     /// Appends the entries below `key`, itself first.
     fn describe(&self, key: String, doc: &'static [&'static str], out: &mut Vec<Entry>);
@@ -57,9 +57,9 @@ pub(super) trait Setting {
 /// A type that holds one value.
 pub(super) trait Leaf {
     const KIND: Kind;
-    /// The value as it would stand in a file; `None` when not set.
+    /// The value as in a settings file; `None` when not set.
     fn value(&self) -> Option<Value>;
-    /// A text that may be shown when the value may not.
+    /// A text to show when the value must not be shown.
     fn masked(&self) -> Option<String> {
         None
     }
@@ -138,15 +138,15 @@ impl Leaf for Vec<String> {
     }
 }
 
-/// Declares settings structs. Each field's documentation, type and default are written here and nowhere
-/// else: the macro makes the struct, its `Default` and its [`Setting`] description from them.
+/// Declares settings structs. The documentation, type and default of each field are written only here: the
+/// macro generates the struct, its `Default` and its [`Setting`] description from them.
 macro_rules! sections {
     ($(
         $name:ident {
             $( $(#[doc = $field_doc:literal])+ $field:ident: $type:ty = $default:expr; )+
         }
     )+) => { $(
-        #[doc = "A section of the settings. The fields say what they mean to the person who sets them."]
+        #[doc = "A section of the settings. The documentation of the fields is that of the settings."]
         #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
         pub struct $name {
             $( $(#[doc = $field_doc])+ pub $field: $type, )+

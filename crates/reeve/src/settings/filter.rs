@@ -1,23 +1,23 @@
-//! Which lines of the log are written.
+//! The filter of the log.
 
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// Reads a list of levels and directives such as `info,reeve_db=debug`.
 ///
-/// The library takes a word that is no level for the name of a part of the program all of whose lines are wanted, so
-/// that a slip would silence everything else. Here a part needs its level: `reeve_db=trace`.
+/// The library takes an unknown word for the name of a part of the program whose lines are all logged, so that
+/// a typing error would silence everything else. Here a part needs its level: `reeve_db=trace`.
 ///
 /// # Errors
-/// A sentence for the person who wrote it.
+/// An error text for the operator.
 pub fn log_filter(text: &str) -> Result<EnvFilter, String> {
     let directives: Vec<&str> = text.split(',').map(str::trim).collect();
     for directive in &directives {
         let (name, level) = match directive.rsplit_once('=') {
-            // What stands within the brackets of a span is no level.
+            // Text within the brackets of a span is not a level.
             Some((name, level)) if !level.contains([']', '}']) => (name, level),
             _ => ("", *directive),
         };
-        // The library takes nothing for a level, too.
+        // The library also accepts an empty level.
         if level.trim().is_empty() || level.trim().parse::<LevelFilter>().is_err() {
             let what = if name.is_empty() { "" } else { " behind the =" };
             return Err(format!(

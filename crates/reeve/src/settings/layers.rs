@@ -1,4 +1,4 @@
-//! The places settings come from, each read into one table, and the rejection of keys nobody knows.
+//! The sources of settings, each read into one table, and the refusal of unknown keys.
 
 use std::{ffi::OsString, fs, io, path::Path};
 
@@ -14,13 +14,13 @@ use super::{
     synapse,
 };
 
-/// What every environment variable of the program starts with.
+/// The prefix of all environment variables of the program.
 const PREFIX: &str = "REEVE_";
 
 /// The environment variable that names the settings file.
 pub(super) const FILE_VARIABLE: &str = "REEVE_CONFIG";
 
-/// The settings of one place, as a provider for figment under the name `name`.
+/// The settings of one source, as a provider for figment under the name `name`.
 #[derive(Clone)]
 pub(super) struct Layer {
     pub(super) name: &'static str,
@@ -48,7 +48,7 @@ pub(super) fn flag(key: &str) -> String {
     format!("--{}", key.replace('_', "-"))
 }
 
-/// The present value of every key that is set, below all the sections there are.
+/// The current value of every key that is set, in all sections.
 pub(super) fn table_of(entries: &[Entry]) -> Table {
     let mut table = Table::new();
     for entry in entries {
@@ -63,7 +63,7 @@ pub(super) fn table_of(entries: &[Entry]) -> Table {
     table
 }
 
-/// Reads a settings file. `Ok(None)` when there is none. Keys that nobody knows are left out and added to `problems`.
+/// Reads a settings file. `Ok(None)` when there is none. Unknown keys are left out and added to `problems`.
 pub(super) fn read_file(
     path: &Path,
     known: &[Entry],
@@ -89,7 +89,7 @@ pub(super) fn read_file(
     Ok(Some(table))
 }
 
-/// Takes keys out of a table that are not among the known ones, and adds to `problems` what they should be.
+/// Removes unknown keys from a table, and adds the nearest known ones to `problems`.
 fn drop_unknown(table: &mut Table, prefix: &str, known: &[Entry], place: &str, problems: &mut Vec<String>) {
     table.retain(|name, value| {
         let key = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
@@ -112,7 +112,7 @@ fn drop_unknown(table: &mut Table, prefix: &str, known: &[Entry], place: &str, p
                         },
                         |translation| format!("{translation} ({place})"),
                     );
-                    // A setting that Synapse has as a table is named once.
+                    // A setting that is a table in Synapse is reported once.
                     if !problems.contains(&problem) {
                         problems.push(problem);
                     }
@@ -133,12 +133,12 @@ fn leaves(key: String, value: &Value) -> Vec<String> {
     }
 }
 
-/// The known key most like `key`: by the whole text, or by the last part, for keys put in the wrong section.
+/// The known key nearest to `key`: by the whole text, or by the last part, for keys in the wrong section.
 fn nearest<'a>(key: &str, known: &'a [Entry]) -> &'a str {
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     let distance = |candidate: &str| {
         let whole = strsim::damerau_levenshtein(key, candidate);
-        // A key in the wrong section has its own name right, but for a slip.
+        // A key in the wrong section has the right last part, except for a typing error.
         match strsim::damerau_levenshtein(&last(key), &last(candidate)) {
             slip @ 0..=1 => whole.min(slip + 1),
             _ => whole,
@@ -152,8 +152,8 @@ fn nearest<'a>(key: &str, known: &'a [Entry]) -> &'a str {
         .unwrap_or_default()
 }
 
-/// Reads the environment. Variables without the prefix do not count, empty ones count as not set. What is wrong with
-/// them is added to `problems`.
+/// Reads the environment. Variables without the prefix are ignored; empty ones count as not set. Errors are
+/// added to `problems`.
 pub(super) fn read_environment(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     known: &[Entry],
@@ -188,13 +188,14 @@ pub(super) fn read_environment(
     table
 }
 
-/// Whether a variable was set by Kubernetes for a service called `reeve`, not by a person.
+/// True if a variable was set by Kubernetes for a service called `reeve`, not by a person.
 fn is_service_link(key: &str, text: &std::ffi::OsStr) -> bool {
     let is_url = text.to_str().is_some_and(|text| text.starts_with("tcp://") || text.starts_with("udp://"));
     key.starts_with("SERVICE_") || key.starts_with("PORT_") || (key == "PORT" && is_url)
 }
 
-/// A value from its text. What cannot be parsed stays text, and is refused with the types of all places.
+/// Parses a value from text. Text that cannot be parsed stays text, and is refused with the types of all
+/// sources.
 fn parse(text: &str, kind: Kind) -> Value {
     let as_text = || Value::String(text.to_owned());
     match kind {
@@ -208,7 +209,7 @@ fn parse(text: &str, kind: Kind) -> Value {
     }
 }
 
-/// Puts a value under a dotted key.
+/// Inserts a value under a dotted key.
 pub(super) fn insert(table: &mut Table, key: &str, value: Value) {
     match key.split_once('.') {
         None => {
@@ -231,7 +232,7 @@ pub(super) fn get<'t>(table: &'t Table, key: &str) -> Option<&'t Value> {
     }
 }
 
-/// Takes out the value under a dotted key.
+/// Removes the value under a dotted key.
 pub(super) fn remove(table: &mut Table, key: &str) -> Option<Value> {
     match key.split_once('.') {
         None => table.remove(key),

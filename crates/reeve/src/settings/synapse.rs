@@ -1,10 +1,10 @@
-//! The names of Synapse's settings, for people who bring theirs along.
+//! The names of Synapse's settings, for operators who migrate from Synapse.
 
-/// What there is here for a setting of Synapse.
+/// The counterpart of a setting of Synapse.
 enum Here {
-    /// The same under these keys.
+    /// The same setting under these keys.
     Keys(&'static [&'static str]),
-    /// Nothing; the text says why.
+    /// No counterpart; the text gives the reason.
     Nothing(&'static str),
 }
 
@@ -13,7 +13,7 @@ use Here::{Keys, Nothing};
 const NO_FEDERATION: Here = Nothing("this server does not federate");
 const KEYS_IN_DATABASE: Here = Nothing("signing keys are kept in the database");
 
-/// The settings that people use most. A table of Synapse's stands for all that is in it and not listed by itself.
+/// The most common settings. A table of Synapse's covers all of its keys that are not listed separately.
 const TABLE: &[(&str, Here)] = &[
     ("account_validity.period", Keys(&["account_validity.period_ms"])),
     ("allow_guest_access", Keys(&["registration.guests"])),
@@ -32,16 +32,16 @@ const TABLE: &[(&str, Here)] = &[
     ("enable_registration", Keys(&["registration.enabled"])),
     ("enable_registration_without_verification", Keys(&["registration.without_verification"])),
     ("federation_domain_whitelist", NO_FEDERATION),
-    ("form_secret", Nothing("no secret of this kind is needed")),
+    ("form_secret", Nothing("Reeve uses no such secret")),
     (
         "ip_range_blacklist",
-        Nothing("no requests are made to addresses inside, except to outgoing.allow_ranges"),
+        Nothing("no requests are made to addresses inside the network, except to outgoing.allow_ranges"),
     ),
     ("ip_range_whitelist", Keys(&["outgoing.allow_ranges"])),
     ("listeners", Keys(&["listen"])),
     ("log_config", Keys(&["log.filter", "log.format"])),
     ("login_via_existing_session", Keys(&["tokens.login_via_existing_session"])),
-    ("macaroon_secret_key", Nothing("no secret of this kind is needed")),
+    ("macaroon_secret_key", Nothing("Reeve uses no such secret")),
     ("max_image_pixels", Keys(&["media.max_picture_pixels"])),
     ("max_pending_media_uploads", Keys(&["media.max_pending"])),
     ("max_spider_size", Keys(&["url_previews.max_picture_bytes"])),
@@ -52,13 +52,13 @@ const TABLE: &[(&str, Here)] = &[
     ("password_config.enabled", Keys(&["password.enabled"])),
     ("password_config.localdb_enabled", Keys(&["password.enabled"])),
     ("password_config.pepper", Keys(&["password.pepper", "password.pepper_path"])),
-    ("password_config.policy.enabled", Nothing("password.policy always holds")),
+    ("password_config.policy.enabled", Nothing("password.policy is always applied")),
     ("password_config.policy.minimum_length", Keys(&["password.policy.min_length"])),
     ("password_config.policy.require_digit", Keys(&["password.policy.require_digit"])),
     ("password_config.policy.require_lowercase", Keys(&["password.policy.require_lowercase"])),
     ("password_config.policy.require_symbol", Keys(&["password.policy.require_symbol"])),
     ("password_config.policy.require_uppercase", Keys(&["password.policy.require_uppercase"])),
-    ("pid_file", Nothing("the service manager knows the process")),
+    ("pid_file", Nothing("the service manager tracks the process")),
     ("public_baseurl", Keys(&["public_base_url"])),
     ("rc_login.account", Keys(&["rate_limits.login_account"])),
     ("rc_login.address", Keys(&["rate_limits.login"])),
@@ -85,7 +85,7 @@ const TABLE: &[(&str, Here)] = &[
     ("url_preview_enabled", Keys(&["url_previews.enabled"])),
     (
         "url_preview_ip_range_blacklist",
-        Nothing("no requests are made to addresses inside, except to outgoing.allow_ranges"),
+        Nothing("no requests are made to addresses inside the network, except to outgoing.allow_ranges"),
     ),
     ("url_preview_ip_range_whitelist", Keys(&["outgoing.allow_ranges"])),
     ("use_presence", Keys(&["presence.enabled"])),
@@ -93,14 +93,14 @@ const TABLE: &[(&str, Here)] = &[
     ("user_types.extra_user_types", Keys(&["account.user_types"])),
 ];
 
-/// What to say of a key that is, or is below, a setting of Synapse's.
+/// The message for a key that is, or is below, a setting of Synapse.
 pub(super) fn translation(key: &str) -> Option<String> {
     let holds =
         |name: &str| key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     let (name, here) = TABLE.iter().filter(|(name, _)| holds(name)).max_by_key(|(name, _)| name.len())?;
     Some(match here {
-        Keys(keys) => format!("{name} is a setting of Synapse; here it is {}", keys.join(" and ")),
-        Nothing(reason) => format!("{name} is a setting of Synapse; here it is not needed: {reason}"),
+        Keys(keys) => format!("{name} is a setting of Synapse; its name here is {}", keys.join(" and ")),
+        Nothing(reason) => format!("{name} is a setting of Synapse; it has no counterpart here: {reason}"),
     })
 }
 
@@ -126,7 +126,7 @@ mod tests {
     fn the_longest_name_counts() {
         let said = |key| translation(key).unwrap_or_default();
         assert!(said("password_config.policy.require_digit").ends_with("password.policy.require_digit"));
-        assert!(said("rc_message.per_second").ends_with("here it is rate_limits.message"));
+        assert!(said("rc_message.per_second").ends_with("its name here is rate_limits.message"));
         assert_eq!(translation("rc_messages"), None);
     }
 }

@@ -51,7 +51,7 @@ fn later_places_win() {
     assert_eq!(settings.listen.0, ["127.0.0.1:1".parse().unwrap()]);
     assert_eq!(settings.password.iterations, 3);
     assert_eq!(settings.password.memory_kib, 19_456);
-    // One value of a limit leaves the other at the default of that very limit.
+    // One value of a limit leaves the other at the default of that limit.
     assert_eq!(settings.rate_limits.login, RateLimit { per_second: 0.003, burst: 9 });
 
     assert_eq!(loaded.place("server_name"), Place::Flag("--server-name".to_owned()));
@@ -252,7 +252,7 @@ fn all_that_is_wrong_is_said_at_once() {
         [
             "account_validity.period_ms",
             "email.from",
-            "enable_registration is a setting of Synapse; here it is registration.enabled (in reeve.toml)",
+            "enable_registration is a setting of Synapse; its name here is registration.enabled (in reeve.toml)",
             "listen",
             "log",
             "log.format",
@@ -272,23 +272,23 @@ fn settings_of_synapse_are_known() {
     for (file, error) in [
         (
             "enable_registration = true",
-            "enable_registration is a setting of Synapse; here it is registration.enabled (in reeve.toml)",
+            "enable_registration is a setting of Synapse; its name here is registration.enabled (in reeve.toml)",
         ),
         (
             "[rc_message]\nper_second = 1\nburst_count = 2",
-            "rc_message is a setting of Synapse; here it is rate_limits.message (in reeve.toml)",
+            "rc_message is a setting of Synapse; its name here is rate_limits.message (in reeve.toml)",
         ),
         (
             "[email]\nsmtp_host = 'h'",
-            "email.smtp_host is a setting of Synapse; here it is email.host (in reeve.toml)",
+            "email.smtp_host is a setting of Synapse; its name here is email.host (in reeve.toml)",
         ),
         (
             "[[listeners]]\nport = 8008",
-            "listeners is a setting of Synapse; here it is listen (in reeve.toml)",
+            "listeners is a setting of Synapse; its name here is listen (in reeve.toml)",
         ),
         (
             "report_stats = true",
-            "report_stats is a setting of Synapse; here it is not needed: nothing is ever reported (in reeve.toml)",
+            "report_stats is a setting of Synapse; it has no counterpart here: nothing is ever reported (in reeve.toml)",
         ),
     ] {
         assert_eq!(load_file(file).unwrap_err(), error);
@@ -412,5 +412,5 @@ fn every_key_is_documented() {
 fn the_page_about_the_settings_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/settings.md");
     let page = fs::read_to_string(&path).unwrap_or_default();
-    assert!(page == markdown(), "write docs/settings.md anew: reeve config --markdown > docs/settings.md");
+    assert!(page == markdown(), "docs/settings.md is outdated: reeve config --markdown > docs/settings.md");
 }

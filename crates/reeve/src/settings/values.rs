@@ -1,4 +1,4 @@
-//! The types of single settings: each parses itself from text and says in one sentence what is wrong.
+//! The types of single settings: each parses itself from text and returns an error of one sentence.
 
 use std::{
     fmt,
@@ -16,7 +16,7 @@ use url::Url;
 
 use super::describe::{Kind, Leaf};
 
-/// Stands where a secret would be shown.
+/// Shown instead of a secret.
 pub(super) const MASK: &str = "********";
 
 /// A text that must not be shown: `Debug` and `Display` mask it, and it cannot be serialised.
@@ -29,12 +29,12 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The secret itself. Whoever calls this keeps it out of logs and answers.
+    /// The secret itself. Callers keep it out of logs and responses.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is nothing to hide.
+    /// True if it is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -177,12 +177,12 @@ impl FromStr for BaseUrl {
     }
 }
 
-/// Where the database is.
+/// The address of the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Database {
     /// The path of an SQLite file.
     Sqlite(PathBuf),
-    /// A PostgreSQL URL, which may hold a password.
+    /// A PostgreSQL URL, which may contain a password.
     Postgres(Secret),
 }
 
@@ -217,12 +217,12 @@ impl Leaf for Database {
     }
 }
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people: one readable line, coloured on a terminal.
     Text,
-    /// For machines: one JSON object a line.
+    /// For programs: one JSON object a line.
     Json,
 }
 
@@ -247,14 +247,14 @@ impl fmt::Display for LogFormat {
     }
 }
 
-/// How the connection to the server that takes e-mail is encrypted.
+/// The encryption of the connection to the mail server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EmailTls {
-    /// From the beginning.
+    /// TLS from the beginning.
     Tls,
-    /// After a greeting.
+    /// STARTTLS.
     StartTls,
-    /// Not at all.
+    /// No encryption.
     None,
 }
 

@@ -1,4 +1,5 @@
-//! What holds for every route: routing, authentication, CORS, limits, and the documents made from the table.
+//! Properties of every route: routing, authentication, CORS, limits, and the documents generated from the
+//! table.
 
 use http::Method;
 use reeve_http::{Access, openapi};

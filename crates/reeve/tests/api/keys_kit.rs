@@ -1,5 +1,5 @@
-//! What tests of encryption need: keys that sign, and the requests that store them. The keys with which messages would
-//! be encrypted are only texts.
+//! Helpers for tests of encryption: keys that sign, and the requests that store them. The encryption keys are
+//! arbitrary strings.
 
 use reeve_testkit::Client;
 use ruma::canonical_json::try_from_json_map;
@@ -87,12 +87,12 @@ pub(crate) async fn claim(client: &Client, owner: &Client) -> String {
     id.trim_start_matches("signed_curve25519:").to_owned()
 }
 
-/// Asks for the keys of somebody.
+/// Queries the keys of a user.
 pub(crate) async fn query(client: &Client, user_id: &str) -> Value {
     ok(client.post(&format!("{CS}/keys/query"), json!({ "device_keys": { user_id: [] } })).await)
 }
 
-/// The keys with which somebody signs others.
+/// The cross-signing keys of a user.
 pub(crate) struct CrossSigning {
     pub(crate) user_id: String,
     pub(crate) master: Signer,
@@ -141,7 +141,7 @@ impl CrossSigning {
     }
 }
 
-/// Uploads the first keys with which somebody signs others.
+/// Uploads the first cross-signing keys of a user.
 pub(crate) async fn cross_sign(client: &Client) -> CrossSigning {
     let keys = CrossSigning::new(client);
     assert_eq!(client.post(&format!("{CS}/keys/device_signing/upload"), keys.body()).await, (200, json!({})));
@@ -155,12 +155,12 @@ pub(crate) async fn to_device(client: &Client, user_id: &str, device_id: &str, k
     assert_eq!(client.put(&path, body).await, (200, json!({})));
 }
 
-/// The users that a sync says of that their devices changed.
+/// The users whose devices changed, in a sync.
 pub(crate) fn changed(sync: &Value) -> Vec<&str> {
     list(sync, "/device_lists/changed").iter().filter_map(Value::as_str).collect()
 }
 
-/// The users that a sync says of that no room is shared any more.
+/// The users without a shared room any more, in a sync.
 pub(crate) fn left(sync: &Value) -> Vec<&str> {
     list(sync, "/device_lists/left").iter().filter_map(Value::as_str).collect()
 }

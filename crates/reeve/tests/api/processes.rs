@@ -11,7 +11,7 @@ use crate::keys_kit::{claim, one_time_keys, upload};
 use crate::rooms_kit::*;
 use crate::sync_kit::eventually;
 
-/// How long whatever one process does may take to be seen at the other one.
+/// Maximum time until the other process sees a change.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Runs a test with two processes.
@@ -138,7 +138,7 @@ fn who_waits_at_one_is_there_for_all() {
         join(&bob, &room).await;
         join(&carol, &room).await;
         let presence = |who: &str| format!("{CS}/presence/{who}/status");
-        // One device may wait for two minutes at the first; another says at the second that it is gone.
+        // One device may wait for two minutes at the first process; another sets itself offline at the second.
         sync_with(&alice, "timeout=120000").await;
         sync_with(&phone, "timeout=0&set_presence=offline").await;
         assert_eq!(at(&ok(bob.get(&presence("@alice:test")).await), "/presence"), "online");

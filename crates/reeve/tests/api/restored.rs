@@ -1,4 +1,4 @@
-//! A server whose database is restored from a backup: clients that know what was undone by it, and go on.
+//! A server whose database is restored from a backup: clients with later positions, and how they continue.
 
 use reeve_testkit::{Client, Reply, on_both_engines};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ fn all() -> Value {
     json!({ "room": { "timeline": { "limit": 200 } } })
 }
 
-/// A request of sliding sync for all rooms and the messages to the device that came since.
+/// A request of sliding sync for all rooms and the new to-device messages.
 fn sliding(since: Option<&str>) -> Value {
     json!({
         "lists": { "all": { "ranges": [[0, 99]], "required_state": [], "timeline_limit": 100 } },
@@ -86,7 +86,7 @@ on_both_engines! {
 
         for token in &undone {
             to_device(&alice, "@bob:test", &bob.device_id, "org.example.kept", json!({})).await;
-            // To go on from what was undone is to begin anew.
+            // Continuing from an undone position starts from the beginning.
             let came = since_filtered(&bob, &token.since, &all()).await;
             assert_eq!(rooms_in(&came, "join"), [&*room], "nothing is left of {gone}");
             assert_eq!(bodies(timeline(&came, &room)), new);

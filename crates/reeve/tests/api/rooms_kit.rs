@@ -1,5 +1,5 @@
-//! What tests of rooms and sync do again and again. Each function asserts that the server agreed, and gives back what
-//! the test goes on with; requests that are to be refused are written out in the test (`room_path`).
+//! Helpers for tests of rooms and sync. Each function asserts success, and returns the data that tests continue
+//! with; requests that are to be refused are written out in the test (`room_path`).
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,7 +33,7 @@ pub(crate) fn room_path(room: &str, rest: &str) -> String {
     format!("{CS}/rooms/{}/{rest}", enc(room))
 }
 
-/// A transaction id nobody used before.
+/// An unused transaction id.
 pub(crate) fn txn() -> String {
     format!("txn{}", NUMBER.fetch_add(1, Ordering::Relaxed))
 }
@@ -168,7 +168,7 @@ pub(crate) async fn relate(client: &Client, room: &str, text: &str, relates_to: 
     send(client, room, "m.room.message", content).await
 }
 
-/// Answers in the thread below `root`.
+/// Replies in the thread below `root`.
 pub(crate) async fn thread(client: &Client, room: &str, root: &str, text: &str) -> String {
     relate(client, room, text, json!({ "rel_type": "m.thread", "event_id": root })).await
 }
@@ -218,7 +218,7 @@ pub(crate) async fn state(client: &Client, room: &str, kind: &str, key: &str) ->
     ok(client.get(&state_path(room, kind, key)).await)
 }
 
-/// Somebody's membership as `client` sees it; blank if they have none.
+/// The membership of a user as `client` sees it; empty if there is none.
 pub(crate) async fn membership(client: &Client, room: &str, user_id: &str) -> String {
     let reply = client.get(&state_path(room, "m.room.member", user_id)).await;
     reply.text("membership").to_owned()
@@ -233,7 +233,7 @@ pub(crate) async fn change_levels(client: &Client, room: &str, changes: Value) {
     set_state(client, room, "m.room.power_levels", "", levels).await;
 }
 
-/// Gives somebody a power level.
+/// Gives a user a power level.
 pub(crate) async fn set_level(client: &Client, room: &str, user_id: &str, level: i64) {
     let mut levels = state(client, room, "m.room.power_levels", "").await;
     levels["users"][user_id] = json!(level);
@@ -290,7 +290,7 @@ pub(crate) async fn sync(client: &Client) -> Value {
     sync_with(client, "timeout=0").await
 }
 
-/// What came since, without waiting.
+/// The changes since a position, without waiting.
 pub(crate) async fn sync_since(client: &Client, since: &str) -> Value {
     sync_with(client, &format!("timeout=0&since={}", enc(since))).await
 }

@@ -1,4 +1,4 @@
-//! What an account in each state may do, cell by cell, and clients that are slow or idle.
+//! The rights of an account in each state, cell by cell, and clients that are slow or idle.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 const WHOAMI: &str = "/_matrix/client/v3/account/whoami";
 
-/// The states of an account, each with what tells it from an ordinary one.
+/// The states of an account, each with its difference from an ordinary one.
 const STATES: [&str; 7] =
     ["normal", "deactivated", "locked", "suspended", "shadow_banned", "expired", "guest"];
 
@@ -165,7 +165,7 @@ on_both_engines! {
         assert_eq!(puppet.put(path, json!({ "displayname": "x" })).await.status, 200);
         assert_eq!(admin.delete("/_synapse/admin/v1/users/@u:test/override_ratelimit").await.status, 200);
         assert_eq!(send().await.status, 200);
-        // What an administrator changes is never limited.
+        // Changes by administrators are never limited.
         for _ in 0..12 {
             let reply = admin.put("/_synapse/admin/v2/users/@u:test", json!({ "displayname": "by admin" })).await;
             assert_eq!(reply.status, 200);
@@ -203,7 +203,7 @@ on_both_engines! {
     async fn idle_connections_do_not_stop_service(server: Server) {
         let admin = server.admin().await;
         let address = server.address();
-        // As many as the limit on open files of the test lets there be; each takes a handle on both sides.
+        // As many as the test's limit on open files allows; each takes a handle on both sides.
         let idle = tokio::task::spawn_blocking(move || {
             (0..400).map(|_| TcpStream::connect(address).unwrap()).collect::<Vec<_>>()
         }).await.unwrap();

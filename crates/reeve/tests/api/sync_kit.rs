@@ -1,4 +1,4 @@
-//! What tests of sync and of what administrators do to people in rooms need beside `rooms_kit`.
+//! Helpers for tests of sync and of administrators' acts on users in rooms, beside `rooms_kit`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,7 +41,7 @@ pub(crate) fn content(event: Option<&Value>) -> &Value {
     event.map_or(&Value::Null, |event| &event["content"])
 }
 
-/// The state of a room after a part of a sync: what `state` says, then what happens in `timeline`.
+/// The state of a room after a part of a sync: `state`, then the changes in `timeline`.
 pub(crate) fn state_after(room: &Value) -> BTreeMap<(String, String), Value> {
     let (state, timeline) = (list(room, "/state/events"), list(room, "/timeline/events"));
     let mut all = BTreeMap::new();
@@ -67,13 +67,13 @@ pub(crate) fn unread(sync: &Value, room: &str) -> (i64, i64) {
     counts(&sync["rooms"]["join"][room]["unread_notifications"])
 }
 
-/// What a pair of counts says: all, and those that are highlighted.
+/// A pair of counts: all, and highlighted ones.
 pub(crate) fn counts(counts: &Value) -> (i64, i64) {
     let count = |key: &str| counts[key].as_i64().unwrap_or_default();
     (count("notification_count"), count("highlight_count"))
 }
 
-/// Asserts that of stripped state somebody's own membership alone is a whole event, and the last one.
+/// Asserts that in stripped state only the user's own membership is a whole event, and the last one.
 pub(crate) fn only_own_is_whole(stripped: &[Value], user_id: &str) {
     let (own, others) = stripped.split_last().unwrap();
     assert_eq!((at(own, "/type"), at(own, "/state_key")), ("m.room.member", user_id));
@@ -91,7 +91,7 @@ pub(crate) async fn sync_filtered(client: &Client, by: &Value) -> Value {
     sync_with(client, &format!("timeout=0&{}", filter(by))).await
 }
 
-/// What came since, with a filter, without waiting.
+/// The changes since a position, with a filter, without waiting.
 pub(crate) async fn since_filtered(client: &Client, since: &str, by: &Value) -> Value {
     sync_with(client, &format!("timeout=0&since={}&{}", enc(since), filter(by))).await
 }
@@ -133,14 +133,15 @@ pub(crate) async fn rename(client: &Client, name: &str) {
     ok(client.put(&path, json!({ "displayname": name })).await);
 }
 
-/// Gives somebody a name that nobody else has, and says which.
+/// Gives a user a unique name, and returns it.
 pub(crate) async fn unique_name(client: &Client) -> String {
     let name = format!("Name{}", client.device_id);
     rename(client, &name).await;
     name
 }
 
-/// Asks the user directory, a bounded number of times, until it finds somebody by a name, or until it does not.
+/// Searches the user directory, a bounded number of times, until it finds a user by a name, or does not find
+/// it.
 pub(crate) async fn directory_until(client: &Client, name: &str, user_id: &str, found: bool) {
     let since = now(client).await;
     for _ in 0..100 {
@@ -154,8 +155,8 @@ pub(crate) async fn directory_until(client: &Client, name: &str, user_id: &str, 
     panic!("{user_id} by {name}: {}", if found { "never found" } else { "found again and again" });
 }
 
-/// Asks again and again, a bounded number of times, until an answer is as it should be: for what the server does in
-/// the background. Between two times a sync waits a little.
+/// Repeats a request, a bounded number of times, until a response is as expected: for work of the server in the
+/// background. Between two times a sync waits a little.
 pub(crate) async fn eventually(client: &Client, path: &str, what: impl Fn(&Reply) -> bool) -> Reply {
     let since = now(client).await;
     let mut last = None;

@@ -1,5 +1,4 @@
-//! What goes over a connection besides the JSON: bodies that nobody reads, whose host is meant, and clients that take no
-//! answers.
+//! HTTP on the wire: unread bodies, the `Host` header, and clients that do not read responses.
 
 use std::time::Duration;
 
@@ -9,15 +8,15 @@ use reeve_testkit::tokio::time::timeout;
 use reeve_testkit::{Client, Config, Server, on_both_engines};
 use serde_json::json;
 
-/// How long an answer may take that must come.
+/// Maximum time until an expected response.
 const SOON: Duration = Duration::from_secs(20);
 
-/// How long the busiest machine may take for what needs several answers.
+/// Maximum time for several responses on the busiest machine.
 const LATER: Duration = Duration::from_mins(2);
-/// Of how many pieces of a megabyte a long answer consists: more than the system takes for who reads nothing.
+/// Number of megabytes in a long response: more than the system buffers for a client that reads nothing.
 const PIECES: usize = 20;
 
-/// A connection, and what came on it that was not looked at yet.
+/// A connection, and received bytes that were not read yet.
 struct Wire {
     stream: TcpStream,
     came: Vec<u8>,
@@ -32,7 +31,7 @@ impl Wire {
         self.stream.write_all(text.as_bytes()).await.unwrap();
     }
 
-    /// The head of the next answer, in small letters; its body is passed over. `None` if the connection has ended.
+    /// The head of the next response, in lower case; its body is skipped. `None` if the connection has ended.
     async fn answer(&mut self) -> Option<String> {
         timeout(SOON, async {
             loop {
@@ -56,7 +55,7 @@ impl Wire {
         .unwrap()
     }
 
-    /// The status of the next answer, and whether it says that it is the last.
+    /// The status of the next response, and true if it announces the end of the connection.
     async fn status(&mut self) -> (u16, bool) {
         let head = self.answer().await.unwrap();
         (head.split(' ').nth(1).unwrap().parse().unwrap(), head.contains("connection: close"))
@@ -177,7 +176,7 @@ on_both_engines! {
             loop {
                 let mut wire = Wire::to(&server).await;
                 wire.send(&request(&format!("GET {sync}"), &bearer(&alice), "")).await;
-                // It begins to come, and stands, since nobody takes it.
+                // It begins to arrive, and stops, since the client does not read.
                 wire.stream.readable().await.unwrap();
                 wires.push(wire);
                 // On a busy machine it is given up before another one asks.
@@ -191,7 +190,7 @@ on_both_engines! {
         assert_eq!(refused.refusal().1, "M_LIMIT_EXCEEDED");
         assert_eq!((refused.status, &refused.body["retry_after_ms"]), (429, &json!(2000)));
         assert_eq!(bob.get("/_matrix/client/v3/account/whoami").await.status, 200, "short answers find room");
-        // Soon there is room again, and the connection ends in the middle of the answer.
+        // Soon there is room again, and the connection ends in the middle of the response.
         let whole = timeout(LATER, async {
             loop {
                 let reply = bob.get(sync).await;

@@ -64,7 +64,7 @@ fn write_lines(folder: &Path, lines: &[Value]) {
     fs::write(folder.join("accounts.jsonl"), lines.concat()).unwrap();
 }
 
-/// What the file of refused accounts holds.
+/// The contents of the file of refused accounts.
 fn refused(folder: &Path) -> Vec<Value> {
     let text = fs::read_to_string(folder.join("refused.jsonl")).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -276,11 +276,11 @@ fn accounts_come_and_are_refused(postgres: Option<&Postgres>) {
         .collect();
 
     let n = bad.len();
-    // Checked by itself at first. What is in conflict with other accounts is found there, too, in other words.
+    // Checked without a database first. Conflicts with other accounts are found there, too, with another text.
     let dry = [&IMPORT[..], &["--dry-run"]].concat();
     let alone = output(folder, postgres, &dry);
     assert_eq!(text(&alone.stdout), format!("2 would be added\n0 there already\n{n} refused\n{reasons}"));
-    assert!(text(&alone.stderr).contains(": only the file is checked\n"), "{}", text(&alone.stderr));
+    assert!(text(&alone.stderr).contains(": checking the file only\n"), "{}", text(&alone.stderr));
     assert_eq!(alone.status.code(), Some(1));
     let mut left = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
     left.sort();
@@ -374,7 +374,7 @@ fn files_that_are_of_no_use() {
     drop(server);
 }
 
-/// How many lines are taken together.
+/// Number of lines in a batch.
 const BATCH: usize = 20_000;
 
 /// An import that is large keeps the lists for the end. It is killed before.
@@ -391,7 +391,7 @@ fn a_large_import_is_killed_and_goes_on() {
     let all = fs::read(folder.join("accounts.jsonl")).unwrap();
     prints(folder, &["database", "create"]);
 
-    // The first batch ends with an account that is refused, which tells when it is written.
+    // The first batch ends with a refused account, which shows when it is written.
     let mut child = reeve(folder, &["import", "accounts", "-", "--refused", "/dev/stdout"])
         .stdin(Stdio::piped())
         .spawn()
@@ -406,10 +406,11 @@ fn a_large_import_is_killed_and_goes_on() {
     drop(input);
     assert_eq!(
         fails(folder, &["user", "list"]),
-        "accounts are being imported, or an import was broken off: the next start of the server, or of an import, ends it"
+        "accounts are being imported, or an import was interrupted: the next start of the server, or of an import, completes it"
     );
 
-    // A copy goes on with the import, the original with a server. The command above has left nothing outside the file.
+    // A copy continues with the import, the original with a server. The command above has left nothing outside
+    // the file.
     let copy = tempfile::tempdir().unwrap();
     let copy = copy.path();
     fs::create_dir(copy.join("reeve-data")).unwrap();

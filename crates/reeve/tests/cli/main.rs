@@ -1,4 +1,4 @@
-//! The program as an operator meets it: its commands, exit codes and messages.
+//! The program as an operator uses it: its commands, exit codes and messages.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -37,7 +37,7 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// What a command said on standard error, but for the line that names its database.
+/// The standard error of a command, without the line that names its database.
 fn said(output: &Output) -> &str {
     let all = text(&output.stderr);
     match all.split_once('\n') {
@@ -46,7 +46,7 @@ fn said(output: &Output) -> &str {
     }
 }
 
-/// What a command prints that succeeds.
+/// The output of a successful command.
 fn prints(folder: &Path, arguments: &[&str]) -> String {
     let output = reeve(folder, arguments).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
@@ -77,7 +77,7 @@ fn with_password(folder: &Path, password: &str, arguments: &[&str]) -> Output {
 /// A server that is stopped, the hard way, when the test is over.
 struct Server {
     child: Child,
-    /// What it printed when it was ready.
+    /// Its output when it was ready.
     banner: String,
 }
 
@@ -102,7 +102,7 @@ impl Server {
         rest.split_once(';').unwrap().0
     }
 
-    /// What is answered to a request that ends the connection.
+    /// The response to a request that ends the connection.
     fn asks(&self, request: &str) -> String {
         let mut client = TcpStream::connect(self.address()).unwrap();
         client.write_all(request.as_bytes()).unwrap();
@@ -187,10 +187,10 @@ fn accounts_without_a_server() {
     );
 }
 
-/// What is said where there is no database.
+/// The error if there is no database.
 fn no_database(folder: &Path) -> String {
     format!(
-        "there is no database sqlite:{}: give the --data-dir or --database of the server, or make one with reeve \
+        "there is no database sqlite:{}: give the --data-dir or --database of the server, or create one with reeve \
          database create",
         folder.join("reeve-data/reeve.db").display()
     )
@@ -221,8 +221,8 @@ fn nothing_but_the_server_makes_a_database_unasked() {
     assert_eq!(fails(folder, &["database", "migrate"]), no_database(folder));
 
     let url = format!("sqlite:{}", folder.join("reeve-data/reeve.db").display());
-    assert_eq!(prints(folder, &["database", "create"]), format!("made the database {url}\n"));
-    assert_eq!(fails(folder, &["database", "create"]), format!("there is a database {url} already"));
+    assert_eq!(prints(folder, &["database", "create"]), format!("created the database {url}\n"));
+    assert_eq!(fails(folder, &["database", "create"]), format!("the database {url} exists already"));
     let list = reeve(folder, &["user", "list"]).output().unwrap();
     assert_eq!(text(&list.stderr), format!("reeve: the database is {url}\n"));
     assert_eq!(
@@ -266,14 +266,14 @@ fn nothing_but_the_server_migrates_a_database_unasked() {
     ] {
         assert_eq!(fails(folder, arguments), pending, "{arguments:?}");
     }
-    // What leaves it as it is works.
+    // Commands that do not change the schema work.
     prints(folder, &["database", "check"]);
     prints(folder, &["database", "backup", "copy.db"]);
     prints(folder, &["database", "migrate"]);
     assert!(prints(folder, &["user", "list"]).ends_with("\n0 of 0 accounts\n"));
 }
 
-/// A command as somebody who is not the superuser, so that permissions count.
+/// A command run as another user than root, so that permissions are enforced.
 fn as_somebody(folder: &Path, arguments: &[&str]) -> Command {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
         return reeve(folder, arguments);
@@ -313,7 +313,8 @@ fn the_true_reason_is_said_where_permission_is_missing() {
 fn files_are_for_their_owner_alone() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    // What a service manager may make, for a program whose new files everybody may read and write.
+    // Folders that a service manager may create, for a program whose new files are readable and writable by
+    // everybody.
     fs::create_dir(folder.join("reeve-data")).unwrap();
     for path in [folder, &folder.join("reeve-data")] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -384,7 +385,7 @@ fn a_start_names_files_that_others_can_read() {
         open(path, 0o644);
     }
     open(".", 0o700);
-    // Nobody gets into the folders.
+    // Other users cannot read the folders.
     assert_eq!(warned(), [""; 0]);
     open(".", 0o755);
     assert_eq!(warned(), ["reeve.toml", "pepper"]);
@@ -440,7 +441,7 @@ fn settings_are_read_again_on_sighup() {
     assert!(server.asks(&login).starts_with("HTTP/1.1 403 "));
     assert!(server.asks(&login).starts_with("HTTP/1.1 429 "));
 
-    // What is wrong changes nothing.
+    // Invalid settings change nothing.
     settings("log.filter = 'debgu'\nrate_limits.enabled = false\npassword.iterations = 0");
     server.signal("HUP");
     log("problem=password.iterations: must be at least 1, not 0");
@@ -597,7 +598,7 @@ fn settings_are_printed_and_checked() {
     assert_eq!(many.status.code(), Some(1));
     assert_eq!(
         text(&many.stderr),
-        "reeve: enable_registration is a setting of Synapse; here it is registration.enabled (environment variable \
+        "reeve: enable_registration is a setting of Synapse; its name here is registration.enabled (environment variable \
          REEVE_ENABLE_REGISTRATION)\n\
          reeve: server_name: server name is not a valid IP address or domain name (--server-name)\n\
          reeve: log.filter: expected a level (off, error, warn, info, debug or trace), or PART=LEVEL such as \
@@ -639,7 +640,8 @@ fn a_second_signal_does_not_wait_for_requests() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(folder.path());
     let mut client = TcpStream::connect(server.address()).unwrap();
-    // A request whose body never comes keeps the server from stopping; that it has begun is told by the server itself.
+    // A request whose body never arrives keeps the server from stopping; the server itself reports that it has
+    // begun.
     client
         .write_all(
             b"POST /_matrix/client/v3/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n",
@@ -657,7 +659,7 @@ fn a_second_signal_does_not_wait_for_requests() {
 fn a_server_that_cannot_start() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    // A port that nobody listens on, since its owner just left.
+    // A port without a listener, since its owner just closed it.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("postgres://u:hush@127.0.0.1:{port}/d");
     let output = reeve(folder, &["serve"]).env("REEVE_DATABASE", url).output().unwrap();
@@ -702,18 +704,15 @@ fn backups() {
         "cannot copy to copy.db: entity already exists"
     );
     let checked = prints(folder, &["database", "check"]);
-    assert_eq!(
-        checked,
-        format!("found nothing wrong with {}\n", folder.join("reeve-data/reeve.db").display())
-    );
-    // What happens later is not in it.
+    assert_eq!(checked, format!("no faults in {}\n", folder.join("reeve-data/reeve.db").display()));
+    // Later changes are not in it.
     prints(folder, &["user", "create", "bob", "--no-password"]);
     drop(server);
 
     let of_copy = ["--database", "sqlite:copy.db"];
     assert_eq!(
         prints(folder, &[&of_copy[..], &["database", "check"]].concat()),
-        format!("found nothing wrong with {}\n", folder.join("copy.db").display())
+        format!("no faults in {}\n", folder.join("copy.db").display())
     );
     let listed = prints(folder, &[&of_copy[..], &["user", "list"]].concat());
     assert!(listed.contains("@alice:localhost") && !listed.contains("@bob:localhost"), "{listed}");

@@ -1,4 +1,4 @@
-//! Is what is there what must be there?
+//! Compares the data after a kill with the expectations.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -12,12 +12,12 @@ use crate::model::{self, Account, Deed};
 use crate::storm::{InFlight, Known, Writer};
 use crate::talk::note_key;
 
-/// How long interrupted jobs may take. A worker that died is taken for dead after a minute.
+/// Maximum time for interrupted jobs, including the lease of a dead worker.
 pub(crate) const JOBS_WITHIN: Duration = Duration::from_secs(100);
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Compares everything the writers know with what the server says; `others` are the accounts that nobody changes, and
-/// `when` is for the messages. What was in flight is known afterwards.
+/// Compares everything the writers know with the server's responses; `others` are the accounts that nobody
+/// changes, and `when` is for the messages. The results of requests in flight are known afterwards.
 pub(crate) fn writers(
     (writers, others): (&mut [Writer], &[String]),
     address: SocketAddr,
@@ -142,7 +142,7 @@ struct Seen {
     jobs_done: bool,
 }
 
-/// Whether an account is what it should be. Account data goes with the job, not before it.
+/// Checks that an account is as expected. Account data is deleted with the job, not before it.
 fn matches(seen: &Seen, expected: &Account) -> bool {
     let mut seen_account = seen.account.clone();
     if !seen.jobs_done {
@@ -176,7 +176,7 @@ fn no_trace(client: &mut Client, user_id: &str, other: Option<&Account>, seen: O
     }
 }
 
-/// Counted, paged, sorted and filtered, the lists say the same as the writers.
+/// Counted, paged, sorted and filtered, the lists agree with the writers.
 fn lists((writers, others): (&[Writer], &[String]), client: &mut Client, when: &str) {
     let mut expected: BTreeMap<String, Account> = BTreeMap::new();
     for writer in writers {
@@ -288,7 +288,7 @@ fn external_id_path(external_id: &str) -> String {
     format!("/_synapse/admin/v1/auth_providers/idp/users/{external_id}")
 }
 
-/// Whose something is.
+/// The owner of something.
 fn owner(client: &mut Client, path: &str) -> Option<String> {
     let reply = client.get(path);
     assert!(matches!(reply.status, 200 | 404), "{path}: {}", reply.body);
@@ -303,7 +303,7 @@ fn found_by_name(client: &mut Client, name: &str) -> Vec<String> {
     found
 }
 
-/// Whether somebody can log in; the new session ends at once.
+/// True if an account can log in; the new session ends at once.
 fn password_works(client: &mut Client, user_id: &str, password: &str) -> bool {
     let request = Deed::LogIn { device: "probe".to_owned() }.request(user_id, password);
     let model::Request { method, path, body, .. } = request;

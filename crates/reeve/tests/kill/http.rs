@@ -1,4 +1,4 @@
-//! A client that notices when the server dies in the middle of a request.
+//! A client that detects the end of the server in the middle of a request.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// A server that does not answer in this time hangs.
+/// A server that does not respond in this time hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The connection broke before an answer came: what was asked may have been done or not.
+/// The connection broke before a response: the request may have taken effect or not.
 #[derive(Debug)]
 pub(crate) struct Cut;
 
-/// What came back.
+/// A response.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -27,7 +27,7 @@ impl Reply {
     }
 }
 
-/// Somebody who uses the server, over one connection that is made when it is first needed.
+/// A user of the server, over one connection that is opened when first needed.
 pub(crate) struct Client {
     address: SocketAddr,
     token: Option<String>,
@@ -59,7 +59,7 @@ impl Client {
         Ok(Reply { status, body })
     }
 
-    /// Sends a request with any body and any token or none; answers the status and the bytes that came.
+    /// Sends a request with any body and an optional token; returns the status and the body.
     pub(crate) fn send_bytes(
         &mut self,
         token: Option<&str>,

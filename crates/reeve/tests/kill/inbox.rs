@@ -1,4 +1,4 @@
-//! Messages from device to device come exactly once and in order, however often the server dies on their way.
+//! To-device messages arrive exactly once and in order, however often the server is killed on their way.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -40,7 +40,7 @@ impl Sender {
     }
 }
 
-/// Takes the messages that come.
+/// Receives the messages.
 struct Receiver {
     token: String,
     since: Option<String>,

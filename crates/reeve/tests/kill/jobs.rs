@@ -1,4 +1,4 @@
-//! A job that is interrupted goes on where it was.
+//! An interrupted job continues.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -13,7 +13,7 @@ use crate::process::{self, SERVER_NAME, Site};
 
 /// Pieces of account data, which a job deletes in several steps.
 const PIECES: u64 = 3000;
-/// How many accounts are tried until a kill comes in the middle of a job.
+/// Maximum number of accounts that are tried until a kill hits the middle of a job.
 const TRIES: u64 = 12;
 const WRITERS: u64 = 8;
 const PAUSE: Duration = Duration::from_millis(50);
@@ -134,7 +134,7 @@ fn deactivate_until(
     let (admin, user_id) = (admin.to_owned(), user_id.to_owned());
     let mut client = Client::new(address, Some(&admin));
     let path = format!("/_synapse/admin/v1/deactivate/{user_id}");
-    // It is answered when the job is done, or never: the server is killed before.
+    // The response comes when the job is complete, or never: the server is killed before.
     thread::spawn(move || drop(Client::new(address, Some(&admin)).send("POST", &path, &json!({}))));
     loop {
         let Some(job) = job_of(&mut client, &user_id).unwrap() else { continue };

@@ -1,5 +1,5 @@
-//! The server is killed, without warning, while it works: what it acknowledged must be there afterwards, and nothing
-//! may be half done.
+//! The server is killed, without warning, while it works: acknowledged writes must exist afterwards, and
+//! nothing may be half done.
 //!
 //! Each test runs the real program over a database of either engine and speaks HTTP to it.
 

@@ -1,5 +1,5 @@
-//! Uploads, thumbnails and deletions while the server is killed: what was acknowledged is there whole, or gone, and nothing
-//! else stays in the store.
+//! Uploads, thumbnails and deletions while the server is killed: acknowledged uploads are whole, acknowledged
+//! deletions took effect, and nothing else stays in the store.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -24,7 +24,7 @@ const UPLOADERS: u64 = 6;
 /// The longest upload; longer than what is written at a time.
 const LONGEST: u64 = 600_000;
 
-/// Somebody who uploads, looks at pictures and deletes, one after the other.
+/// A user who uploads, reads thumbnails and deletes, one after the other.
 struct Uploader {
     number: u64,
     user_id: String,
@@ -32,11 +32,11 @@ struct Uploader {
     admin: String,
     dice: Dice,
     files: u64,
-    /// What was acknowledged: the media id and the file.
+    /// The acknowledged uploads: the media id and the file.
     kept: BTreeMap<String, Vec<u8>>,
-    /// What was deleted.
+    /// The deleted uploads.
     gone: Vec<String>,
-    /// What may be there or not: the media id, where it is known, and the file.
+    /// The uploads in an unknown state: the media id, if known, and the file.
     in_flight: Vec<(String, Vec<u8>)>,
 }
 
@@ -137,7 +137,7 @@ impl Uploader {
         for media_id in &self.gone {
             assert_eq!(get(media_id).0, 404, "{when}: {media_id} is back");
         }
-        // What is listed and was never acknowledged has its bytes, too.
+        // A listed upload that was never acknowledged has its bytes, too.
         let mut admin = Client::new(address, Some(&self.admin));
         let listed = admin.get(&format!("/_synapse/admin/v1/users/{}/media?limit=10000", self.user_id));
         for media in listed.body["media"].as_array().unwrap() {

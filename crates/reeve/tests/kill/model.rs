@@ -1,4 +1,4 @@
-//! What the accounts of a writer must look like, and what can be done to them.
+//! A model of a writer's accounts, and of the acts on them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,12 +25,12 @@ pub(crate) struct Account {
     pub(crate) data: BTreeMap<String, u64>,
     /// How many jobs were queued for it.
     pub(crate) jobs: usize,
-    /// What the audit log says was done to it, the oldest first.
+    /// Its audit entries, the oldest first.
     pub(crate) audit: Vec<String>,
 }
 
-/// What a writer does in one request. Every `stamp` is used once, so that everything it leaves can be told from
-/// everything else.
+/// An act of a writer, in one request. Every `stamp` is used once, so that its effects are distinguishable from
+/// all others.
 #[derive(Clone, Debug)]
 pub(crate) enum Deed {
     Create { stamp: String, admin: bool },
@@ -49,7 +49,7 @@ pub(crate) struct Request {
     pub(crate) method: &'static str,
     pub(crate) path: String,
     pub(crate) body: Value,
-    /// Whose token it carries: a user's own, nobody's, or the administrator's.
+    /// The owner of its token: a user, nobody, or the administrator.
     pub(crate) sender: Sender,
     /// The status of success.
     pub(crate) status: u16,

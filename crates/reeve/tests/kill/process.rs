@@ -1,4 +1,4 @@
-//! The program and the data it leaves behind.
+//! The program and its data after a kill.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
@@ -63,7 +63,7 @@ impl Site {
         }
     }
 
-    /// What all servers here complained about.
+    /// The complaints of all servers here.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
@@ -193,7 +193,7 @@ fn database_time() -> f64 {
     maintenance().query_one("SELECT extract(epoch FROM clock_timestamp())::float8", &[]).unwrap().get(0)
 }
 
-/// Waits until PostgreSQL has noticed that servers are gone: a commit that they sent off may arrive until then.
+/// Waits until PostgreSQL has noticed that servers are gone: a commit that they sent may arrive until then.
 fn wait_for_orphans(database: &str, killed_at: f64) {
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND extract(epoch FROM backend_start)::float8 < $2";
     let mut client = maintenance();

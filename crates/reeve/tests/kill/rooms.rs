@@ -1,4 +1,4 @@
-//! Are the rooms what those who talk there, and who watches, know of them?
+//! Compares the rooms after a kill with the knowledge of the talkers and the watcher.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,12 +13,12 @@ const CS: &str = "/_matrix/client/v3";
 /// How many events are read at once; few, so that there are several pages.
 const PAGE: u64 = 50;
 
-/// What is known of a room whoever is in it.
+/// The known facts of a room, independent of its members.
 #[derive(Default)]
 pub(crate) struct Room {
     /// All its events, the oldest first.
     events: Vec<Value>,
-    /// Where reading goes on.
+    /// The token of the next page.
     end: Option<String>,
     /// The state that never changes: the id of the event by type and key.
     fixed: BTreeMap<(String, String), String>,
@@ -27,8 +27,8 @@ pub(crate) struct Room {
 /// All rooms.
 pub(crate) type Rooms = BTreeMap<String, Room>;
 
-/// Compares everything the talkers and the watcher know with what the server says. What was in flight is known
-/// afterwards.
+/// Compares everything the talkers and the watcher know with the server's responses. The results of requests in
+/// flight are known afterwards.
 pub(crate) fn check(
     (talkers, watcher): (&mut [Talker], &mut Watcher),
     rooms: &mut Rooms,
@@ -108,7 +108,7 @@ fn settle(talker: &mut Talker, client: &mut Client, board: &Board, when: &str) {
             }
             talker.happened(&act, &answer, board);
         }
-        // A client that got no answer asks again, where the server can tell that it is the same request.
+        // A client without a response repeats the request, if the server can recognise it.
         None if act.is_repeatable() || matches!(act, Act::Read { .. }) => {
             let answer = talker.ask(client, &act).unwrap();
             talker.happened(&act, &answer, board);
@@ -134,7 +134,7 @@ fn joined(client: &mut Client) -> Vec<String> {
     serde_json::from_value(reply.body["joined_rooms"].clone()).unwrap()
 }
 
-/// Whether an event is what an act made, by the words that are used once.
+/// True if an event was created by an act, judged by its unique words.
 fn is_of(event: &Value, act: &Act) -> bool {
     let content = &event["content"];
     let words = ["body", "reason", "note", "topic"].iter().find_map(|key| content[key].as_str());
@@ -144,7 +144,7 @@ fn is_of(event: &Value, act: &Act) -> bool {
 /// Sends the last request with a transaction id again.
 fn repeat(talker: &Talker, client: &mut Client, when: &str) {
     if let Some((act, event)) = &talker.last
-        // Who left meanwhile is not asked what they said before.
+        // The messages of users who left meanwhile are not checked.
         && act.room().is_some_and(|room| talker.parts[room].is_in())
     {
         let again = talker.ask(client, act).unwrap();
@@ -247,7 +247,7 @@ fn one_room(
     }
 }
 
-/// What one talker was told that it is so.
+/// The facts that were acknowledged to one talker.
 fn one_talker(talker: &mut Talker, client: &mut Client, when: &str) {
     let when = format!("{when}: {}", talker.user_id);
     for (room, event_id) in std::mem::take(&mut talker.fresh) {

@@ -1,4 +1,4 @@
-//! Many write at the same time, and the server is killed; again and again.
+//! Concurrent writers while the server is killed, again and again.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,23 +23,23 @@ const STARTS_KILLED: u64 = 8;
 const WRITERS: u64 = 8;
 const TALKERS: u64 = 4;
 
-/// What a writer knows of one of its accounts, which nobody else touches.
+/// A writer's knowledge of one of its accounts, which nobody else changes.
 pub(crate) struct Known {
     pub(crate) account: Account,
     pub(crate) password: String,
     /// The sessions it was given: device and token. Device ids are used once.
     pub(crate) sessions: Vec<(String, String)>,
-    /// Whether something was done to it since it was last looked at.
+    /// True if it was changed since it was last checked.
     pub(crate) touched: bool,
 }
 
-/// A request that was sent and not answered.
+/// A request without a response yet.
 pub(crate) struct InFlight {
     pub(crate) user_id: String,
     pub(crate) deed: Deed,
 }
 
-/// Somebody who changes accounts, one request after the other.
+/// A user who changes accounts, one request after the other.
 pub(crate) struct Writer {
     pub(crate) number: u64,
     pub(crate) accounts: BTreeMap<String, Known>,
@@ -96,7 +96,7 @@ pub(crate) fn run(engine: Engine, seed: u64) {
         cut += writers.iter().filter(|writer| writer.in_flight.is_some()).count();
         talks_cut += talkers.iter().filter(|talker| talker.in_flight.is_some()).count();
         if round % 4 == 3 {
-            // What is there must also survive a start that does not finish.
+            // The data must also survive a start that does not finish.
             site.start_and_kill(Duration::from_millis(dice.roll(60)));
         }
         server = site.start();
@@ -174,7 +174,7 @@ impl Writer {
         }
     }
 
-    /// Takes note of a deed that was done.
+    /// Records an act that took effect.
     pub(crate) fn happened(&mut self, user_id: &str, deed: &Deed) {
         let account = deed.after(self.accounts.get(user_id).map(|known| &known.account));
         match (self.accounts.get_mut(user_id), deed) {
@@ -194,7 +194,7 @@ impl Writer {
         }
     }
 
-    /// What to do next, and to whom.
+    /// The next act, and its target.
     fn choose(&mut self) -> (String, Deed) {
         self.stamps += 1;
         let stamp = format!("k{}-{}", self.number, self.stamps);

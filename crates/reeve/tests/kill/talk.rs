@@ -1,4 +1,4 @@
-//! People who talk in rooms while the server is killed, and what each of them knows.
+//! Users who talk in rooms while the server is killed, and their knowledge.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -17,10 +17,10 @@ const ROOMS: usize = 4;
 /// The type of the state that each talker sets under a key of its own.
 pub(crate) const NOTE: &str = "org.example.note";
 
-/// The rooms that everybody may come to.
+/// The rooms that are open to everybody.
 pub(crate) type Board = Mutex<Vec<String>>;
 
-/// What a talker does in one request. Every `stamp` is used once, so that what it leaves can be found.
+/// An act of a talker, in one request. Every `stamp` is used once, so that its effects can be found.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
     Create { stamp: String },
@@ -33,14 +33,14 @@ pub(crate) enum Act {
     Read { room: String, event: String },
 }
 
-/// What a talker has to do with a room.
+/// The state of a room for a talker.
 #[derive(Default)]
 pub(crate) struct Part {
-    /// Whether the talker created the room. Who did never leaves it.
+    /// True if the talker created the room. The creator never leaves it.
     pub(crate) own: bool,
     /// Each change of the own membership, in order.
     pub(crate) moves: Vec<&'static str>,
-    /// What the talker sent besides these, in order.
+    /// The talker's other events, in order.
     pub(crate) sent: Vec<String>,
     /// Those of it that can be redacted.
     pub(crate) messages: Vec<String>,
@@ -57,7 +57,7 @@ impl Part {
     }
 }
 
-/// Somebody who talks, one request after the other.
+/// A user who talks, one request after the other.
 pub(crate) struct Talker {
     pub(crate) user_id: String,
     pub(crate) token: String,
@@ -71,7 +71,7 @@ pub(crate) struct Talker {
     pub(crate) touched: BTreeSet<String>,
     pub(crate) acknowledged: u64,
     pub(crate) landed: u64,
-    /// Whom new rooms invite.
+    /// The users that new rooms invite.
     guest: String,
     dice: Dice,
     stamps: u64,
@@ -140,7 +140,7 @@ impl Act {
         }
     }
 
-    /// What tells its event from all others.
+    /// The words that distinguish its event from all others.
     pub(crate) fn stamp(&self) -> Option<&str> {
         match self {
             Self::Create { stamp }
@@ -152,7 +152,7 @@ impl Act {
         }
     }
 
-    /// Whether the request names a transaction, so that it can be sent again.
+    /// True if the request has a transaction id, so that it can be repeated.
     pub(crate) fn is_repeatable(&self) -> bool {
         matches!(self, Self::Say { .. } | Self::Redact { .. })
     }
@@ -198,7 +198,7 @@ impl Talker {
         }
     }
 
-    /// Sends the request of an act, which must succeed, and gives the body of the answer.
+    /// Sends the request of an act, which must succeed, and returns the body of the response.
     pub(crate) fn ask(&self, client: &mut Client, act: &Act) -> Result<Value, Cut> {
         let (method, path, body) = act.request(&self.user_id, &self.guest);
         let reply = client.send(method, &path, &body)?;
@@ -206,7 +206,7 @@ impl Talker {
         Ok(reply.body)
     }
 
-    /// Takes note of what was done. `answer` names the room of a new room, and the event of what has one.
+    /// Records an act. `answer` names the room of a new room, and the event of other acts.
     pub(crate) fn happened(&mut self, act: &Act, answer: &Value, board: &Board) {
         let id = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
         let room = act.room().map_or_else(|| id("room_id"), str::to_owned);
@@ -246,7 +246,7 @@ impl Talker {
         self.touched.insert(room);
     }
 
-    /// What to do next, and where.
+    /// The next act, and its room.
     fn choose(&mut self, board: &Board) -> Act {
         self.stamps += 1;
         let stamp = format!("{}-{}", note_key(&self.user_id), self.stamps);

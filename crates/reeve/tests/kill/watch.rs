@@ -1,4 +1,4 @@
-//! A client that synchronises while the server is killed, and goes on from where it was.
+//! A client that synchronises while the server is killed, and continues from its last position.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -19,13 +19,13 @@ const POLL_MS: u64 = 20_000;
 pub(crate) struct Watcher {
     pub(crate) user_id: String,
     pub(crate) token: String,
-    /// The events of each room in the order in which they came.
+    /// The events of each room in the order of their arrival.
     pub(crate) rooms: BTreeMap<String, Vec<String>>,
     /// Where it is invited to and not yet known to be in.
     invited: BTreeSet<String>,
     since: Option<String>,
     filter: String,
-    /// How many syncs told something, and how many gaps were closed.
+    /// Number of syncs with changes, and of closed gaps.
     pub(crate) syncs: u64,
     pub(crate) gaps: u64,
 }
@@ -64,10 +64,10 @@ impl Watcher {
         while self.look(&mut client, 0).unwrap_or_else(|Cut| panic!("the server is gone")) {}
     }
 
-    /// One sync and what follows from it; whether there was anything new. A sync that cannot be worked through counts
-    /// as one that never came.
+    /// One sync and its consequences; returns true if there were changes. A sync that cannot be processed
+    /// completely counts as one that never arrived.
     fn look(&mut self, client: &mut Client, timeout: u64) -> Result<bool, Cut> {
-        // Should an answer not come, the room is still to be joined.
+        // If no response arrives, the room still has to be joined.
         for room in self.invited.clone() {
             let reply = client.send("POST", &path(&room, "join"), &json!({}))?;
             assert_eq!(reply.status, 200, "{room}: {}", reply.body);
@@ -101,7 +101,7 @@ impl Watcher {
         Ok(any)
     }
 
-    /// What lies between the last sync and a place in a room, the oldest first.
+    /// The events between the last sync and a place in a room, the oldest first.
     fn gap(&self, client: &mut Client, room: &str, from: &str) -> Result<Vec<String>, Cut> {
         let to = match (&self.since, self.rooms.contains_key(room)) {
             (Some(since), true) => format!("&to={since}"),

@@ -1,4 +1,4 @@
-//! Reading the lines of a file of accounts.
+//! Reads the lines of an import file.
 
 use std::io::{self, BufRead, Read};
 
@@ -9,31 +9,31 @@ use reeve_accounts::{
 use reeve_model::Ctx;
 use serde_json::{Map, Value};
 
-/// The longest line, in bytes.
+/// Maximum length of a line, in bytes.
 const LONGEST: u64 = 1 << 20;
-/// A batch ends at so many lines, or so many bytes.
+/// Maximum number of lines, and of bytes, in a batch.
 const BATCH_LINES: usize = 20_000;
 const BATCH_BYTES: u64 = 16 << 20;
 
-/// A line that was read.
+/// A line.
 pub(super) enum Line {
-    /// An account that can be taken as far as is known yet.
+    /// An account that is valid as far as known yet.
     Account(u64, Box<Candidate>),
-    /// One that cannot, with its user id if that is known.
+    /// A refused account, with its user id if known.
     Refused(u64, Option<String>, Refusal),
 }
 
-/// Lines that are taken together.
+/// Lines that are imported together.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) lines: Vec<Line>,
     /// The number of the last line.
     pub(super) last_line: u64,
-    /// Where in the file it ends, in bytes.
+    /// The offset of its end in the file, in bytes.
     pub(super) end: u64,
 }
 
-/// Reads a file of accounts.
+/// A reader of an import file.
 pub(super) struct Reader<R> {
     input: R,
     ctx: Ctx,
@@ -71,7 +71,7 @@ impl<R: BufRead> Reader<R> {
         Ok(Some(batch).filter(|_| self.bytes > begin))
     }
 
-    /// Reads a line, or one byte more than it may have; `false` at the end.
+    /// Reads a line, or one byte more than the maximum; returns `false` at the end.
     fn read_line(&mut self) -> io::Result<bool> {
         self.buffer.clear();
         let read = self.input.by_ref().take(LONGEST + 2).read_until(b'\n', &mut self.buffer)?;
@@ -83,9 +83,9 @@ impl<R: BufRead> Reader<R> {
         Ok(read > 0)
     }
 
-    /// Skips what is left of a line that is too long.
+    /// Skips the rest of a line that is too long.
     fn skip_line(&mut self) -> io::Result<()> {
-        // One that was a byte too long, and no more, is whole already.
+        // A line that is exactly one byte too long is complete already.
         if self.buffer.len() as u64 == LONGEST + 1 {
             return Ok(());
         }
@@ -128,7 +128,7 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
-/// A key that no account has, in words, with the one that may have been meant.
+/// The error text for an unknown key, with the nearest known one.
 fn unknown_key(object: &Map<String, Value>) -> Option<String> {
     KEYS.iter().find_map(|(place, keys)| {
         let objects: Vec<&Map<String, Value>> = if place.is_empty() {
@@ -149,7 +149,7 @@ mod tests {
 
     use super::*;
 
-    /// The user id, or of whom is refused as far as it is known, the reason and the error.
+    /// The user id, or for a refused account its user id as far as known, the reason and the error.
     type Outcome = Result<String, (Option<String>, &'static str, String)>;
 
     fn read(text: &[u8]) -> Vec<(u64, Outcome)> {

@@ -1,4 +1,4 @@
-//! Telling how far an import is: a bar at a terminal, else a line now and then.
+//! The progress of an import: a bar at a terminal, else a line at intervals.
 
 use std::{
     cell::Cell,
@@ -12,13 +12,13 @@ use reeve_model::clock::monotonic;
 
 use super::terminal::say;
 
-/// How often a line is written where there is no terminal.
+/// Interval of the lines without a terminal.
 const EVERY: Duration = Duration::from_secs(10);
-/// How many steps the bar has while lists and search catch up.
+/// Number of steps of the bar while lists and search are rebuilt.
 const STEPS: u64 = 1000;
 
 pub(super) struct Progress {
-    /// `None` where there is no terminal.
+    /// `None` without a terminal.
     bar: Option<ProgressBar>,
     start: Instant,
     told: Cell<Instant>,
@@ -26,7 +26,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// `size`: of the file in bytes, if it is known.
+    /// `size`: the size of the file in bytes, if known.
     pub(super) fn new(size: Option<u64>) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = size.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
@@ -38,7 +38,7 @@ impl Progress {
         Self { bar, start: now, told: Cell::new(now), finishing: Cell::new(false) }
     }
 
-    /// So many bytes of the file are done.
+    /// Reports the bytes of the file that were imported.
     pub(super) fn read(&self, bytes: u64, tally: Tally) {
         let done = tally.added + tally.present + tally.refused;
         let took = self.start.elapsed();
@@ -52,7 +52,7 @@ impl Progress {
         }
     }
 
-    /// Lists and search catch up: so much is done, from 0 to 1.
+    /// Reports the rebuilding of lists and search, from 0 to 1.
     pub(super) fn finishing(&self, share: f64) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to STEPS")]
         let steps = (share * 1000.0).clamp(0.0, 1000.0) as u64;
@@ -60,15 +60,15 @@ impl Progress {
             if !self.finishing.replace(true) {
                 bar.set_style(style("{wide_bar} {percent}%  {msg}"));
                 bar.set_length(STEPS);
-                bar.set_message("making the lists");
+                bar.set_message("rebuilding the lists");
             }
             bar.set_position(steps);
         } else {
-            self.tell(&format!("making the lists: {}%", steps / 10));
+            self.tell(&format!("rebuilding the lists: {}%", steps / 10));
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(super) fn clear(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

@@ -1,4 +1,4 @@
-//! `/_synapse/admin/v2/users/{user_id}/devices` and its relatives.
+//! `/_synapse/admin/v2/users/{user_id}/devices` and related routes.
 
 use http::Method;
 use reeve_testkit::{Client, START_MS, on_both_engines};
@@ -76,7 +76,7 @@ on_both_engines! {
             assert_eq!(admin.get(&format!("{DEVICES}/{}", alice.device_id)).await, (200, seen.clone()));
             server.app().seen.flush(&server.app().db).await.unwrap();
         }
-        // What an administrator does as somebody else is not seen as theirs.
+        // Acts of an administrator as another user do not count as seen.
         let puppet = admin.post("/_synapse/admin/v1/users/@alice:test/login", json!({})).await;
         server.clock.advance(1_000_000);
         server.with_token(puppet.text("access_token")).get(WHOAMI).await;
@@ -166,7 +166,7 @@ on_both_engines! {
         assert_eq!(ids(&admin).await, ["D"]);
         assert_eq!(pushkeys().await, ["D"]);
         assert!(!alive(1).await && !alive(2).await && alive(3).await);
-        // A string stands for its characters.
+        // A string counts as the list of its characters.
         assert_eq!(admin.post(DELETE_DEVICES, json!({ "devices": "xDx" })).await, (200, json!({})));
         assert_eq!(ids(&admin).await, [""; 0]);
         assert_eq!(audited(&admin, "device.delete").await, [
@@ -217,7 +217,7 @@ on_both_engines! {
                 ("@nobody:test", 404, "M_NOT_FOUND", "Unknown user"),
                 ("@Alice:test", 404, "M_NOT_FOUND", "Unknown user"),
             ] {
-                // The body is bad too, but that comes later.
+                // The body is invalid, too, but is checked later.
                 let reply = admin.send(method.clone(), &at(id, rest), &[], "{").await;
                 assert_eq!(reply, (status, json!({ "errcode": code, "error": text })), "{method} {id} {rest}");
             }
@@ -250,7 +250,7 @@ on_both_engines! {
             assert_eq!(reply, (404, json!({ "errcode": "M_NOT_FOUND", "error": "Not found" })));
         }
         assert_eq!(ids(&admin).await, [alice.device_id]);
-        // The longest id that is taken.
+        // The longest allowed id.
         create(&admin, json!({ "device_id": "🦀".repeat(512) })).await;
     }
 }

@@ -1,4 +1,4 @@
-//! `POST /_synapse/admin/v1/users/{user_id}/login`: every row of what is known of such tokens.
+//! `POST /_synapse/admin/v1/users/{user_id}/login`: the properties of login-as tokens.
 
 use http::Method;
 use reeve_testkit::{Client, START_MS, Server, on_both_engines};
@@ -51,7 +51,7 @@ on_both_engines! {
         assert_eq!(puppet.get("/_synapse/admin/v2/users").await.refusal(), (403, "M_FORBIDDEN", "You are not a server admin"));
         admin.put("/_synapse/admin/v1/users/@u:test/admin", json!({ "admin": true })).await;
         assert_eq!(puppet.get("/_synapse/admin/v2/users").await.status, 200);
-        // Whoever owns the token is seen, and is the one the audit log names.
+        // The owner of the token is seen, and is the actor in the audit log.
         puppet.put("/_synapse/admin/v2/users/@x:test", json!({})).await;
         let audit = admin.get("/_reeve/admin/v1/audit?action=user.create&target=@x:test").await;
         assert_eq!(audit.body["entries"][0]["actor"], "@admin:test", "{}", audit.body);

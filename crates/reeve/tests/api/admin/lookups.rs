@@ -1,4 +1,4 @@
-//! Finding accounts by external ids and third-party ids.
+//! Account lookups by external id and third-party id.
 
 use reeve_testkit::on_both_engines;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ on_both_engines! {
         // Deactivated accounts are still found.
         admin.post("/_synapse/admin/v1/deactivate/@alice:test", json!({})).await;
         assert_eq!(admin.get(&at("oidc-p%2Fq/users/e%20x")).await, found("@alice:test"));
-        // What was looked up before is forgotten at once when it changes.
+        // A changed id is no longer found under its old value.
         let ids = json!([{ "auth_provider": "p", "external_id": "new" }]);
         admin.put("/_synapse/admin/v2/users/@alice:test", json!({ "external_ids": ids })).await;
         assert_eq!(admin.get(&at("oidc-p%2Fq/users/e%20x")).await, nobody());

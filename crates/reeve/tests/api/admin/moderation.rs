@@ -25,7 +25,7 @@ async fn flag(admin: &Client, flag: &str) -> Value {
     admin.get("/_synapse/admin/v2/users/@alice:test").await.body[flag].clone()
 }
 
-/// What was audited of `@alice:test`, the oldest first.
+/// The audit entries of `@alice:test`, the oldest first.
 async fn audited(admin: &Client) -> Vec<(String, Value)> {
     let log = admin.get("/_reeve/admin/v1/audit?target=@alice:test").await.body;
     let entries = log["entries"].as_array().unwrap().iter().rev();
@@ -36,7 +36,7 @@ fn deed(action: &str, changes: Value) -> (String, Value) {
     (action.to_owned(), changes)
 }
 
-/// How many of so many actions are let through, and the last answer.
+/// The number of allowed actions out of some, and the last response.
 async fn act(client: &Client, times: usize) -> (usize, Reply) {
     let (mut passed, mut last) = (0, None);
     for n in 0..times {
@@ -129,7 +129,7 @@ on_both_engines! {
             assert_eq!(admin.post(&path, both.clone()).await, (200, both.clone()));
             assert_eq!(admin.get(&path).await, (200, both.clone()));
         }
-        // What is absent is 0; nothing is taken over from before.
+        // An absent value is 0; earlier values are not kept.
         for (body, stored) in [
             (r#"{"burst_count":3}"#, json!({ "messages_per_second": 0, "burst_count": 3 })),
             (r#"{"messages_per_second":9223372036854775807}"#, json!({ "messages_per_second": i64::MAX, "burst_count": 0 })),
@@ -208,7 +208,7 @@ on_both_engines! {
         refused(last, 1000);
         server.clock.advance(1000);
         assert_eq!(act(&alice, 2).await.0, 1);
-        // Whoever acts as the account has its limit, unless they themselves are unlimited.
+        // A login-as token has the limit of the account, unless the administrator is unlimited.
         assert_eq!(act(&puppet, 1).await.0, 0);
         set("@admin:test", json!({})).await;
         assert_eq!(act(&puppet, 20).await.0, 20);
@@ -325,7 +325,7 @@ on_both_engines! {
             assert_eq!(put(value).await, (400, bad.clone()));
         }
         assert_eq!(admin.get(&path).await, (200, all(false, false, true)));
-        // The body comes before the user id.
+        // The body is checked before the user id.
         for (id, get, put) in [
             ("bad", error("M_INVALID_PARAM", "Expected UserID string to start with '@'"), error("M_INVALID_PARAM", "Expected UserID string to start with '@'")),
             (

@@ -1,4 +1,4 @@
-//! Reeve's own administration API, and what monitoring asks: audit log, jobs, health, metrics, documentation.
+//! Reeve's own administration API and monitoring: audit log, jobs, health, metrics, documentation.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -43,7 +43,7 @@ async fn pages(admin: &Client, path: &str, list: &str, key: &str) -> Vec<Vec<Str
     }
 }
 
-/// Queues jobs that no worker takes, since they are due in a thousand years.
+/// Queues jobs that no worker claims, since they are due in a thousand years.
 async fn queue(server: &Server, jobs: &'static [(&'static str, &'static str, &'static str, i64)]) {
     server
         .app()
@@ -69,7 +69,7 @@ async fn queue(server: &Server, jobs: &'static [(&'static str, &'static str, &'s
 /// Which of the entries a filter lets through.
 type Wanted = fn(i64) -> bool;
 
-/// What breaks an answer.
+/// Makes a response invalid.
 type Break = fn(&mut Reply);
 
 on_both_engines! {
@@ -102,7 +102,7 @@ on_both_engines! {
                 "changes": { "admin": false, "user_type": null, "displayname": "u", "locked": false, "deactivated": false },
             },
         ] })));
-        // Whoever acts as somebody else is written down as themself.
+        // The actor of a login-as token is the administrator.
         admin.put("/_synapse/admin/v2/users/@boss:test", json!({ "admin": true })).await;
         let login = admin.post("/_synapse/admin/v1/users/@boss:test/login", json!({})).await;
         let puppet = server.with_token(login.text("access_token"));
@@ -254,7 +254,7 @@ on_both_engines! {
         assert_eq!(stranger.get("/health").await, ok);
         let refuse = server.app().db.write(|tx| -> Result<_, DbError> { tx.execute(&REFUSE_WRITES, &params![]) });
         refuse.await.unwrap();
-        // The last answer is good for a moment.
+        // The last result is reused for a while.
         assert_eq!(stranger.get("/health").await, ok);
         server.clock.advance(5_000);
         let refused = stranger.get("/health").await;
@@ -264,11 +264,11 @@ on_both_engines! {
         };
         let error = format!("The database takes no writes: {why}");
         assert_eq!(refused, (503, json!({ "errcode": "M_UNKNOWN", "error": error })));
-        // With a connection that takes them again.
+        // With a connection that accepts writes again.
         server.restart(|_| ()).await;
         let stranger = server.stranger();
         assert_eq!(stranger.get("/health").await, ok);
-        // However many ask at once, one write answers them. It leaves nothing.
+        // Concurrent requests share one write. It leaves nothing behind.
         server.clock.advance(5_000);
         let writes = || async {
             let text = stranger.get("/metrics").await.body.as_str().unwrap().to_owned();

@@ -56,7 +56,7 @@ on_both_engines! {
         let first = new(&admin, json!({})).await;
         let second = new(&admin, json!({})).await;
         assert_ne!(first.text("token"), second.text("token"));
-        // One letter names run out some time; a name that is taken is never given again.
+        // Random tokens of one letter run out; an existing token is never created again.
         let mut seen = std::collections::HashSet::new();
         for _ in 0..80 {
             let reply = new(&admin, json!({ "length": 1 })).await;

@@ -1,4 +1,4 @@
-//! What belongs to an account: rooms, account data, pushers, cross-signing keys.
+//! Data of an account: rooms, account data, pushers, cross-signing keys.
 
 use reeve_testkit::on_both_engines;
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ on_both_engines! {
         let ignored = json!({ "ignored_users": { "@x:test": {} } });
         assert_eq!(put("account_data/m.ignored_user_list", ignored.clone()).await, (200, json!({})));
         assert_eq!(put("account_data/empty", json!({})).await, (200, json!({})));
-        // Clients cannot store any for rooms, of which there are none; it may come from another server.
+        // Clients cannot store any for unknown rooms; it may come from another server.
         server.app().db.write(|tx| -> Result<(), reeve_db::DbError> {
             let num = reeve_store::users::num(tx, "@alice:test")?.unwrap();
             reeve_store::account_data::put(tx, num, "!r:test", "org.x", r#"{"a":[1,null]}"#)?;

@@ -1,4 +1,4 @@
-//! `/_synapse/admin/v2/users` and its relatives.
+//! `/_synapse/admin/v2/users` and related routes.
 
 use reeve_testkit::{Client, START_MS, on_both_engines};
 use serde_json::{Value, json};
@@ -202,12 +202,12 @@ on_both_engines! {
         let both = json!([stored("email", "a@b.c", START_MS), stored("msisdn", "4477", START_MS)]);
         assert_eq!(reply.body["threepids"], both);
         server.clock.advance(1000);
-        // What stays keeps its time; an address in other letter case is new.
+        // Unchanged ids keep their times; an address in a different case is new.
         let reply = put(&admin, "n", json!({ "threepids": [email("a@b.c")] })).await;
         assert_eq!(reply.body["threepids"], json!([stored("email", "a@b.c", START_MS)]));
         let reply = put(&admin, "n", json!({ "threepids": [email("A@b.c")] })).await;
         assert_eq!(reply.body["threepids"], json!([stored("email", "a@b.c", START_MS + 1000)]));
-        // An address is taken from another account.
+        // An address of another account is moved to this one.
         let reply = put(&admin, "m", json!({ "threepids": [email("a@b.c")] })).await;
         assert_eq!(reply.body["threepids"], json!([stored("email", "a@b.c", START_MS + 1000)]));
         assert_eq!(get(&admin, "n").await["threepids"], json!([]));

@@ -26,7 +26,7 @@ on_both_engines! {
         let seen = admin.get(&format!("{WHOIS}/@alice:test")).await.body;
         let connections = seen["devices"][""]["sessions"][0]["connections"].as_array().unwrap().clone();
         assert_eq!(connections.len(), 2, "{seen}");
-        // Who is locked out was not.
+        // A locked-out caller does not count as seen.
         admin.put("/_synapse/admin/v2/users/@alice:test", json!({ "locked": true })).await;
         server.clock.advance(200_000);
         assert_eq!(alice.get(WHOAMI).await.refusal().1, "M_USER_LOCKED");
@@ -80,7 +80,7 @@ on_both_engines! {
         // The rows outlive the sessions and the account.
         admin.post("/_synapse/admin/v1/deactivate/@alice:test", json!({})).await;
         assert_eq!(admin.get(&path).await, (200, expected.clone()));
-        // What was last seen 28 days ago is forgotten.
+        // Connections last seen 28 days ago are deleted.
         server.clock.advance(28 * 24 * 3_600_000 - 122_000 + 1001);
         server.app().seen.prune(&server.app().db, server.clock.now_ms()).await.unwrap();
         let kept = whois("@alice:test", json!([
@@ -96,7 +96,7 @@ on_both_engines! {
         let login = admin.post("/_synapse/admin/v1/users/@alice:test/login", json!({})).await;
         let mut puppet = server.with_token(login.text("access_token"));
         puppet.user_agent = String::from("puppet");
-        // As alice it may ask about alice, and about nobody else.
+        // As alice the token may read alice's connections, and no others.
         assert_eq!(puppet.get(&format!("{WHOIS}/@alice:test")).await, (200, whois("@alice:test", json!([]))));
         let forbidden = json!({ "errcode": "M_FORBIDDEN", "error": "You are not a server admin" });
         assert_eq!(puppet.get(&format!("{WHOIS}/@admin:test")).await, (403, forbidden));

@@ -1,4 +1,4 @@
-//! The own account: interactive authentication, password, deactivation, third-party ids.
+//! The caller's account: interactive authentication, password, deactivation, third-party ids.
 
 use reeve_testkit::{Client, START_MS, on_both_engines};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Keys with which people sign each other's: `/_matrix/client/v3/keys/{device_signing,signatures}/upload`.
+//! Cross-signing: `/_matrix/client/v3/keys/{device_signing,signatures}/upload`.
 
 use reeve_testkit::{Client, Reply, on_both_engines};
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ on_both_engines! {
         assert_eq!(found["master_keys"], json!({ "@alice:test": first.master_key() }));
         assert_eq!(found["self_signing_keys"], json!({ "@alice:test": first.self_signing_key() }));
         assert_eq!(found["user_signing_keys"], json!({ "@alice:test": first.user_signing_key() }));
-        // Whom she signs is her business.
+        // Her signatures of other users are private.
         let seen = query(&bob, "@alice:test").await;
         assert_eq!(seen["self_signing_keys"], found["self_signing_keys"]);
         assert_eq!(seen["user_signing_keys"], json!({}));
@@ -104,7 +104,7 @@ on_both_engines! {
         assert_eq!(admin.post(devices, device(&keys.master.public)).await.refusal(), in_use);
         let body = json!({ "type": "m.login.password", "user": "alice", "password": "alice's password", "device_id": keys.user_signing.public });
         assert_eq!(server.stranger().post(&format!("{CS}/login"), body).await.refusal(), in_use);
-        // That of somebody else is free.
+        // The name of another user's device is allowed.
         let path = "/_synapse/admin/v2/users/@admin:test/devices";
         assert_eq!(admin.post(path, device(&keys.master.public)).await.status, 201);
     }
@@ -171,14 +171,14 @@ on_both_engines! {
             let master = signers(&found["master_keys"]["@alice:test"], "@alice:test");
             assert_eq!(master, [format!("ed25519:{}", alice.device_id)], "{found}");
         }
-        // Whom she trusts, she sees alone.
+        // Only she sees her signatures of other users.
         let mine = query(&alice, "@bob:test").await;
         let expected = [format!("ed25519:{}", alices.user_signing.public)];
         assert_eq!(signers(&mine["master_keys"]["@bob:test"], "@alice:test"), expected);
         for viewer in [&bob, &carol] {
             assert_eq!(query(viewer, "@bob:test").await["master_keys"]["@bob:test"], bobs.master_key());
         }
-        // Other keys have other signatures: those of the old are gone.
+        // New keys have new signatures: those of the old are deleted.
         upload_keys(&alice).await;
         let found = query(&alice, "@alice:test").await;
         let keys = &found["device_keys"]["@alice:test"][&alice.device_id];

@@ -1,4 +1,4 @@
-//! Devices that wait, with keys but without a session.
+//! Dehydrated devices.
 
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
@@ -42,10 +42,10 @@ on_both_engines! {
         assert_eq!(admin.get(&format!("{DEVICES}/a-first")).await.body["dehydrated"], true);
         let found = query(&bob, "@alice:test").await;
         assert_eq!(found["device_keys"]["@alice:test"]["a-first"]["unsigned"]["device_display_name"], "Waiting");
-        // Another takes its place.
+        // A new one replaces it.
         ok(alice.put(PATH, device(&alice, "a-second")).await);
         assert_eq!(query(&bob, "@alice:test").await["device_keys"]["@alice:test"]["a-first"], Value::Null);
-        // It gets messages, and keeps them for whoever asks again.
+        // It receives messages, and keeps them for repeated requests.
         for n in 0..120 {
             to_device(&bob, "@alice:test", "*", "org.example.n", json!({ "n": n })).await;
         }

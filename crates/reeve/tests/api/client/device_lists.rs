@@ -1,4 +1,4 @@
-//! Whose devices changed, as syncs tell it.
+//! Device-list changes in syncs.
 
 use http::Method;
 use reeve_testkit::{Client, on_both_engines};
@@ -11,7 +11,7 @@ use crate::sync_kit::*;
 const SLIDE: &str = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
 const NOBODY: [&str; 0] = [];
 
-/// What a client learns step by step.
+/// The changes that a client receives step by step.
 struct Watcher<'a> {
     client: &'a Client,
     since: String,
@@ -26,7 +26,7 @@ impl<'a> Watcher<'a> {
         Self { client, since: now(client).await, pos: at(&first, "/pos").to_owned() }
     }
 
-    /// Asserts what came since the last time, by both kinds of sync.
+    /// Asserts the changes since the last sync, by both kinds of sync.
     async fn learns(&mut self, who: &[&str], gone: &[&str]) {
         let sync = sync_since(self.client, &self.since).await;
         assert_eq!((changed(&sync), left(&sync)), (who.to_vec(), gone.to_vec()), "{sync}");
@@ -53,7 +53,7 @@ on_both_engines! {
         alices.learns(&[], &[]).await;
         let signer = upload_keys(&bob).await;
         alices.learns(&["@bob:test"], &[]).await;
-        // The same keys again are no news; keys to be given out are nobody's business.
+        // The same keys again are not a change; one-time keys are not visible to others.
         upload(&bob, json!({ "device_keys": device_keys(&bob, &signer), "one_time_keys": one_time_keys(&["a"]) })).await;
         alices.learns(&[], &[]).await;
         let phone = server.log_in("bob", "bob's password").await;
@@ -69,7 +69,7 @@ on_both_engines! {
         // One's own, too.
         upload_keys(&alice).await;
         alices.learns(&["@alice:test"], &[]).await;
-        // What administrators do.
+        // Changes by administrators.
         let devices = "/_synapse/admin/v2/users/@bob:test/devices";
         assert_eq!(admin.post(devices, json!({ "device_id": "NEW" })).await.status, 201);
         alices.learns(&["@bob:test"], &[]).await;
@@ -84,7 +84,7 @@ on_both_engines! {
         let body = json!({ "devices": [bob.device_id] });
         ok(admin.post("/_synapse/admin/v2/users/@bob:test/delete_devices", body).await);
         alices.learns(&["@bob:test"], &[]).await;
-        // Who is gone altogether.
+        // Deactivated users.
         ok(admin.post("/_synapse/admin/v1/deactivate/@bob:test", json!({})).await);
         eventually(&admin, "/_synapse/admin/v1/users/@bob:test/joined_rooms", |reply| reply.body["total"] == 0).await;
         alices.learns(&[], &["@bob:test"]).await;
@@ -101,7 +101,7 @@ on_both_engines! {
         rename(&bob, "Robert").await;
         say(&bob, &one, "hello").await;
         alices.learns(&[], &[]).await;
-        // The whole of a room that one comes to.
+        // All members of a room that is joined.
         join(&bob, &two).await;
         alices.learns(&[], &[]).await;
         join(&alice, &two).await;
@@ -113,7 +113,7 @@ on_both_engines! {
         alices.learns(&[], &["@bob:test"]).await;
         invite(&alice, &one, "@bob:test").await;
         alices.learns(&[], &[]).await;
-        // There and gone again: the keys may have changed meanwhile.
+        // Left and joined again: the keys may have changed meanwhile.
         join(&bob, &one).await;
         leave(&bob, &one).await;
         alices.learns(&[], &[]).await;
@@ -161,7 +161,7 @@ on_both_engines! {
         let key = alices.user_signing.sign("@alice:test", &alices.user_signing.public, &bobs.master_key());
         let body = json!({ "@bob:test": { bobs.master.public.clone(): key } });
         assert_eq!(ok(alice.post(&format!("{CS}/keys/signatures/upload"), body).await), json!({ "failures": {} }));
-        // Whom somebody trusts concerns their own devices only.
+        // Signatures of other users concern only the signer's own devices.
         phones.learns(&["@bob:test"], &[]).await;
         bob_sees.learns(&[], &[]).await;
     }

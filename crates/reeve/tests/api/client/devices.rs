@@ -1,4 +1,4 @@
-//! `/_matrix/client/v3/devices` and its relatives.
+//! `/_matrix/client/v3/devices` and related routes.
 
 use http::Method;
 use reeve_testkit::{Client, Reply, START_MS, Server, on_both_engines};
@@ -42,7 +42,7 @@ fn password(session: Option<&str>, user: &str) -> Value {
     auth
 }
 
-/// Asserts that a reply asks for the password, and answers its session.
+/// Asserts that a reply requires the password, and returns its session.
 fn asked(reply: &Reply) -> String {
     let session = reply.text("session").to_owned();
     let expected = json!({ "session": session, "flows": [{ "stages": ["m.login.password"] }], "params": {} });
@@ -174,7 +174,7 @@ on_both_engines! {
         server.create("alice", false).await;
         let alice = log_in(&server, "A").await;
         let (b, c) = (log_in(&server, "B").await, log_in(&server, "C").await);
-        // What is wrong with the body comes before authentication.
+        // Errors of the body come before authentication.
         for (body, code, text) in [
             ("", "M_NOT_JSON", "Content not JSON."),
             ("{", "M_NOT_JSON", "Content not JSON."),
@@ -197,7 +197,7 @@ on_both_engines! {
         let body = json!({ "devices": ["A", "C"], "auth": password(None, "alice") });
         assert_eq!(alice.post("/_matrix/client/r0/delete_devices", body).await, (200, json!({})));
         assert_eq!((alice.get(WHOAMI).await.status, c.get(WHOAMI).await.status), (401, 401));
-        // Somebody's own deeds are not in the audit log of administrators.
+        // A user's own acts are not in the audit log.
         let admin = server.admin().await;
         assert_eq!(admin.get("/_reeve/admin/v1/audit").await, (200, json!({ "entries": [] })));
     }
@@ -209,7 +209,7 @@ on_both_engines! {
         let login = admin.post("/_synapse/admin/v1/users/@alice:test/login", json!({})).await;
         let puppet = server.with_token(login.text("access_token"));
         assert_eq!(puppet.get(DEVICES).await, (200, json!({ "devices": [unseen("A")] })));
-        // It takes the password of the account, not the administrator's.
+        // It needs the password of the account, not the administrator's.
         let delete = |auth: Value| {
             let puppet = puppet.clone();
             async move { puppet.post(DELETE_DEVICES, json!({ "devices": ["A"], "auth": auth })).await }

@@ -1,4 +1,4 @@
-//! What clients ask first: versions, capabilities, and where the server is.
+//! Discovery by clients: versions, capabilities, and the URL of the server.
 
 use reeve_http::app::{Contact, Support};
 use reeve_testkit::{Config, START_MS, on_both_engines};
@@ -58,13 +58,13 @@ on_both_engines! {
         assert_eq!(reply, whole(false));
         assert_eq!(reply.header("cache-control"), "no-cache, no-store, must-revalidate");
         assert_eq!(reply.header("vary"), "Authorization");
-        // What an administrator switches on for one account.
+        // A feature that an administrator enabled for one account.
         let path = "/_synapse/admin/v1/experimental_features/@alice:test";
         assert_eq!(admin.put(path, json!({ "features": { "msc3881": true } })).await.status, 200);
         assert_eq!(alice.get(VERSIONS).await, whole(true));
         assert_eq!(admin.get(VERSIONS).await, whole(false));
         assert_eq!(server.stranger().get(VERSIONS).await, whole(false));
-        // Also locked accounts and expired tokens are answered, but not unknown tokens.
+        // Locked accounts and expired tokens are accepted, but not unknown tokens.
         admin.put("/_synapse/admin/v2/users/@alice:test", json!({ "locked": true })).await;
         assert_eq!(alice.get(VERSIONS).await, whole(true));
         let old = json!({ "valid_until_ms": START_MS - 1 });

@@ -54,7 +54,7 @@ on_both_engines! {
         assert_eq!(alice.put(&format!("{VERSION}/3"), body(ALGORITHM, Value::Null)).await.refusal(), unknown);
         assert_eq!(alice.put(&path, body(ALGORITHM, json!("2"))).await, (200, json!({})));
         assert_eq!(alice.get(VERSION).await.body["auth_data"], json!({ "public_key": "new" }));
-        // Deleting twice is fine; the version does not come back.
+        // Deleting twice is allowed; the version is not reused.
         for _ in 0..2 {
             assert_eq!(alice.delete(&path).await, (200, json!({})));
         }
@@ -131,7 +131,7 @@ on_both_engines! {
         let wrong = json!({ "errcode": "M_WRONG_ROOM_KEYS_VERSION", "error": "Wrong backup version.", "current_version": "2" });
         assert_eq!(put("1").await, (403, wrong.clone()));
         assert_eq!(put("3").await.refusal(), unknown);
-        // What the old one has can be read still, and deleted.
+        // The old one can still be read, and deleted.
         assert_eq!(ok(alice.get(&keys_path("/!a:test/one", "1")).await), one);
         ok(alice.delete(&format!("{VERSION}/1")).await);
         assert_eq!(put("1").await, (403, wrong));
@@ -160,7 +160,7 @@ on_both_engines! {
         ok(admin.put("/_synapse/admin/v2/users/@alice:test", body).await);
         let alice = server.log_in("alice", "again").await;
         assert_eq!(code(&alice.get(VERSION).await), (404, "M_NOT_FOUND"));
-        // The keys themselves go bit by bit.
+        // The keys themselves are deleted in batches.
         for more in [true, false] {
             assert_eq!(server.app().db.write(reeve_accounts::key_backup::clear).await.unwrap(), more);
         }

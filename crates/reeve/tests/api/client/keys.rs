@@ -33,7 +33,7 @@ on_both_engines! {
         shown["unsigned"] = json!({ "device_display_name": "Phone" });
         let found = json!({ "@alice:test": { alice.device_id.clone(): shown } });
         assert_eq!(query(&bob, "@alice:test").await["device_keys"], found);
-        // Certain devices only; nobody knows people of other servers.
+        // Certain devices only; users of other servers are unknown.
         let body = json!({ "device_keys": { "@alice:test": [alice.device_id, "OTHER"], "@x:elsewhere": [], "@nobody:test": [] } });
         let reply = ok(bob.post(QUERY, body).await);
         assert_eq!(reply["device_keys"], json!({ "@alice:test": found["@alice:test"] }));
@@ -54,7 +54,7 @@ on_both_engines! {
         let shown = async || query(&alice, "@alice:test").await["device_keys"]["@alice:test"][&alice.device_id].clone();
         let before = shown().await;
         assert_eq!(before["signatures"], signed["signatures"]);
-        // The same keys, signed by the device alone, change nothing and are news for nobody.
+        // The same keys, signed only by the device, are not a change.
         let since = now(&alice).await;
         upload(&alice, json!({ "device_keys": plain })).await;
         assert_eq!(shown().await, before);
@@ -123,7 +123,7 @@ on_both_engines! {
         let key = json!({ "signed_curve25519:z": { "key": "key z", "signatures": {} } });
         assert_eq!(claimed, json!({ "one_time_keys": { "@alice:test": { alice.device_id.clone(): key } }, "failures": {} }));
         assert_eq!(claim(&bob, &alice).await, "a");
-        // What was given out stays so, though the answer to its upload was lost and it comes again.
+        // Claimed keys stay claimed, even if their upload is repeated because its response was lost.
         let again = json!({ "one_time_keys": one_time_keys(&["z", "a"]) });
         assert_eq!(upload(&alice, again).await, json!({ "signed_curve25519": 0 }));
         let types = async || sync(&alice).await["device_unused_fallback_key_types"].clone();
@@ -156,7 +156,7 @@ on_both_engines! {
         let mut keys = device_keys(&alice, &signer);
         keys["algorithms"] = json!(["m.megolm.v1.aes-sha2"]);
         assert_eq!(upload(&alice, json!({ "device_keys": keys })).await, json!({ "signed_curve25519": 1 }));
-        // With other keys of its own, nobody could be answered who uses the old ones.
+        // With different keys of its own, sessions that use the old ones would break.
         assert_eq!(claim(&server.user("bob").await, &alice).await, "a");
         let body = json!({ "device_keys": device_keys(&alice, &Signer::new()), "one_time_keys": one_time_keys(&["a", "b"]) });
         assert_eq!(upload(&alice, body).await, json!({ "signed_curve25519": 2 }));
@@ -245,7 +245,7 @@ on_both_engines! {
         ] {
             assert_eq!(code(&alice.post(path, body.clone()).await), (400, expected), "{path} {body}");
         }
-        // Who acts as somebody else has no device.
+        // A login-as token has no device.
         let puppet = admin.post("/_synapse/admin/v1/users/@alice:test/login", json!({})).await;
         let reply = server.with_token(puppet.text("access_token")).post(UPLOAD, json!({})).await;
         let text = "To upload keys, you must pass device_id when authenticating";

@@ -1,4 +1,4 @@
-//! How much one account may store, and how often it may do what concerns others.
+//! Limits of storage per account, and rate limits of acts that affect others.
 
 use reeve_http::limits::RateLimit;
 use reeve_testkit::{Client, Config, Reply, on_both_engines};
@@ -64,13 +64,13 @@ on_both_engines! {
         let many = "An account cannot have more than 3 pieces of account data";
         refused(&put("account_data/org.c", json!({})).await, 400, many);
         refused(&put("rooms/!other:test/tags/u.t", json!({})).await, 400, many);
-        // What is refused changes nothing, and what takes no more room is let through.
+        // A refused request changes nothing, and a request that needs no more room is allowed.
         assert_eq!(alice.get(&format!("{CS}/user/@alice:test/account_data/org.c")).await.status, 404);
         ok(put("account_data/org.a", json!({ "x": "z".repeat(400) })).await);
         assert_eq!(global_data(&sync(&alice).await, "org.a")["x"], "z".repeat(400));
         ok(put("account_data/org.a", json!({})).await);
         ok(put(&of_room("account_data/org.b"), json!({ "x": "y".repeat(700) })).await);
-        // What the server keeps for the account goes on.
+        // Data managed by the server can still change.
         let event = say(&alice, &room, "m").await;
         ok(alice.post(&room_path(&room, "read_markers"), json!({ "m.fully_read": event })).await);
         // Each has room of their own, and a type has an end.
@@ -229,7 +229,7 @@ on_both_engines! {
             refused(&bob.post(&path, reason.clone()).await, 400, "An account cannot have more than 2 unread reports");
             ok(alice.post(&path, reason.clone()).await);
         }
-        // Reports of nobody are not kept.
+        // Reports of unknown users are not stored.
         for _ in 0..3 {
             assert_eq!(alice.post(&format!("{CS}/users/@nobody:test/report"), reason.clone()).await, (200, json!({})));
         }
@@ -256,7 +256,7 @@ on_both_engines! {
         assert_eq!(numbers(&came), [5, 6, 7]);
         tell(&bob, &alice, 8, 900).await;
         assert_eq!(numbers(&sync(&alice).await), [7, 8], "the oldest of too long ones go");
-        // Nobody's messages are not kept.
+        // Messages of unknown devices are not stored.
         to_device(&bob, "@nobody:test", "*", "org.example.n", json!({ "n": 1 })).await;
         to_device(&bob, "@alice:test", "NONE", "org.example.n", json!({ "n": 1 })).await;
         assert_eq!(numbers(&sync(&alice).await), [7, 8]);
@@ -284,7 +284,7 @@ on_both_engines! {
         }
         let private = create(&alice, json!({})).await;
         let try_join = async |client: &Client, room: &str| client.post(&format!("{CS}/join/{}", enc(room)), json!({})).await;
-        // What comes to nothing costs nothing, and neither does joining what was joined.
+        // Failed requests are not counted, and neither are joins of joined rooms.
         for _ in 0..5 {
             assert_eq!(code(&try_join(&bob, &private).await), (403, "M_FORBIDDEN"));
             assert_eq!(try_join(&bob, "!unknown:test").await.status, 403);
@@ -297,7 +297,7 @@ on_both_engines! {
         limited(&try_join(&bob, &rooms[3]).await);
         limited(&bob.put(&state_path(&rooms[3], "m.room.member", "@bob:test"), json!({ "membership": "join" })).await);
         ok(bob.put(&member, json!({ "membership": "join", "displayname": "B" })).await);
-        // A room takes so many, of whomever.
+        // A room accepts a number of joins, of all users together.
         let (carol, dora) = (server.user("carol").await, server.user("dora").await);
         ok(try_join(&carol, &rooms[0]).await);
         limited(&try_join(&dora, &rooms[0]).await);
@@ -379,11 +379,11 @@ on_both_engines! {
         ok(alice.put(&send(), json!({ "messages": {} })).await);
         ok(alice.put(&send(), json!({ "messages": {} })).await);
         limited(&alice.put(&send(), json!({ "messages": {} })).await);
-        // What an administrator exempts is let through, and there is no shutting out for ever.
+        // An exempted account is allowed, and no account is locked out for ever.
         unlimited(&admin, "@alice:test").await;
         ok(alice.post(&create, json!({})).await);
         ok(alice.put(&send(), json!({ "messages": {} })).await);
-        // Whoever tries to register is counted from the first request on.
+        // Registrations are counted from the first request on.
         let stranger = server.stranger();
         let register = format!("{CS}/register");
         assert_eq!(stranger.post(&register, json!({ "username": "x", "password": "long enough 1" })).await.status, 401);

@@ -192,7 +192,7 @@ on_both_engines! {
             let stranger = server.stranger();
             async move { stranger.send(Method::POST, LOGIN, &[("x-forwarded-for", &ip)], body.to_string()).await }
         };
-        // Five from one address, whatever comes of them. The header of a proxy that is not trusted changes nothing.
+        // Five from one address, whatever their results. The header of an untrusted proxy changes nothing.
         for ip in 0..5 {
             assert_eq!(from(ip, "u1", "wrong").await.status, if ip < 3 { 403 } else { 429 }, "{ip}");
         }
@@ -285,7 +285,7 @@ on_both_engines! {
         let body = json!({ "type": "m.login.password", "user": "u1", "password": "u1's password", "refresh_token": true });
         let (access1, refresh1) = pair(&server.stranger().post(LOGIN, body).await);
         let (access2, refresh2) = pair(&refresh(refresh1.clone()).await);
-        // The answer may have got lost: what was replaced works until something new is used.
+        // The response may have been lost: replaced tokens work until a new one is used.
         assert!(alive(access1.clone()).await);
         let (access3, refresh3) = pair(&refresh(refresh1.clone()).await);
         assert!(!alive(access2).await);

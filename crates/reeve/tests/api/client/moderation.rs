@@ -1,4 +1,4 @@
-//! `/_matrix/client/v1/admin/{lock,suspend}`: the specification's own administration of accounts.
+//! `/_matrix/client/v1/admin/{lock,suspend}`: administration of accounts in the Matrix specification.
 
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ on_both_engines! {
             (&entry["actor"], &entry["action"], &entry["target"], &entry["changes"]),
             (&json!("@admin:test"), &json!("user.update"), &json!("@alice:test"), &json!({ "locked": true })),
         );
-        // What the admin API does is seen here.
+        // Changes by the admin API are visible here.
         ok(admin.put("/_synapse/admin/v2/users/@alice:test", json!({ "locked": false })).await);
         assert_eq!(admin.get(&path).await, (200, json!({ "locked": false })));
         assert_eq!(alice.get(&format!("{CS}/account/whoami")).await.status, 200);
@@ -84,7 +84,7 @@ on_both_engines! {
                 assert_eq!(code(&admin.get(&path(user)).await), refusal, "{user}");
             }
             assert_eq!(admin.get(&path("@admin:test")).await, (200, json!({ key: false })));
-            // Without the right to ask, nothing is said of who exists.
+            // A caller without the right cannot find out which accounts exist.
             for user in ["@nobody:test", "@boss:test", "@alice:elsewhere", "alice"] {
                 let refusal = (403, "M_FORBIDDEN", "You are not a server admin");
                 assert_eq!(alice.get(&path(user)).await.refusal(), refusal);

@@ -1,4 +1,4 @@
-//! Syncing as the first clients did.
+//! Synchronisation as in the first clients.
 
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ on_both_engines! {
         assert_eq!(list(&news(&bob, &format!("timeout=0&from={}", enc(&end))).await, "/chunk").len(), 1);
         forget(&bob, &other).await;
         assert!(list(&news(&bob, &format!("timeout=0&from={}", enc(&end))).await, "/chunk").is_empty());
-        // Many come in pages, and none is lost.
+        // Many events are returned in pages, and none is lost.
         let mut from = at(&news(&bob, "timeout=0").await, "/end").to_owned();
         let sent = say_many(&alice, &room, "n", 130).await;
         let mut all = Vec::new();

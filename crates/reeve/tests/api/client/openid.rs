@@ -1,4 +1,4 @@
-//! OpenID tokens, by which other services learn whose account it is.
+//! OpenID tokens, with which users prove their identity to other services.
 
 use reeve_testkit::{Client, Reply, on_both_engines};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! `/_matrix/client/v3/password_policy`, and the passwords that people choose.
+//! `/_matrix/client/v3/password_policy`, and the passwords that users choose.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reeve_accounts::policy::PasswordRules;
@@ -28,7 +28,7 @@ fn strict(config: &mut Config) {
     };
 }
 
-/// Passwords that a strict server does not take, for an account named `weak-Name-1`, and why.
+/// Passwords that a strict server refuses, for an account named `weak-Name-1`, with the reasons.
 fn weak() -> Vec<(&'static str, &'static str, &'static str)> {
     vec![
         ("pw", "M_PASSWORD_TOO_SHORT", "The password is too short: it needs 10 characters"),
@@ -81,7 +81,7 @@ on_both_engines! {
         assert_eq!(stranger.get(POLICY).await.body["m.minimum_length"], 10);
         assert_eq!(stranger.get(POLICY).await.body["m.require_digit"], true);
         for (password, errcode, error) in weak() {
-            // Also in the first of several requests, so that nobody finds out at the end.
+            // Also in the first of several requests, so that the error does not come at the end.
             for auth in [Value::Null, dummy()] {
                 let body = json!({ "username": "weak-name-1", "password": password, "auth": auth });
                 assert_eq!(stranger.post(REGISTER, body).await.refusal(), (400, errcode, error), "{password}");

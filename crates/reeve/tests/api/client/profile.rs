@@ -105,7 +105,7 @@ on_both_engines! {
         assert_eq!(put("displayname", 1).await.refusal(), too_large);
         assert_eq!(put("a", 1).await.refusal(), too_large);
         assert_eq!(alice.get(&format!("{ALICE}/displayname")).await, not_found());
-        // What makes it smaller is always allowed.
+        // A change that makes it smaller is always allowed.
         assert_eq!(put("com.x.big", 10).await.status, 200);
         assert_eq!(put("displayname", 1).await.status, 200);
     }
@@ -170,7 +170,7 @@ on_both_engines! {
                 assert_eq!(alice.get(&format!("/_matrix/client/v3/profile/{id}{key}")).await, not_found(), "{id}{key}");
             }
         }
-        // An administrator is told that there is no such account.
+        // An administrator receives the error that there is no such account.
         let nobody = "/_matrix/client/v3/profile/@nobody:test";
         for (key, value) in [("displayname", json!("x")), ("m.tz", json!(1))] {
             let reply = admin.put(&format!("{nobody}/{key}"), json!({ key: value })).await;

@@ -16,7 +16,7 @@ fn pusher(changes: Value) -> Value {
     body
 }
 
-/// What a list shows of a pusher.
+/// The fields of a pusher in a list.
 fn listed(changes: Value) -> Value {
     let mut shown = pusher(changes);
     let shown_object = shown.as_object_mut().unwrap();
@@ -64,7 +64,7 @@ on_both_engines! {
         bob.post(SET, pusher(json!({ "append": false }))).await;
         assert_eq!(list(&alice).await, json!([]));
         assert_eq!(list(&bob).await.as_array().unwrap().len(), 2);
-        // Nobody takes away what is somebody else's.
+        // Another user's pusher cannot be deleted.
         alice.post(SET, json!({ "kind": null, "app_id": "org.app", "pushkey": "key" })).await;
         assert_eq!(list(&bob).await.as_array().unwrap().len(), 2);
     }

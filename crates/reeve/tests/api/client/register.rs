@@ -1,5 +1,5 @@
-//! `/_matrix/client/v3/register`: names, passwords, sessions and guests. Registration tokens are in a file of their
-//! own.
+//! `/_matrix/client/v3/register`: names, passwords, sessions and guests. Registration tokens have a separate
+//! file.
 
 use reeve_testkit::{Client, Config, Reply, on_both_engines};
 use serde_json::{Value, json};
@@ -78,7 +78,7 @@ on_both_engines! {
         let done = stranger.post(REGISTER, json!({ "username": "c2", "password": "p2", "auth": auth })).await;
         assert_eq!((done.status, done.text("user_id")), (200, "@c2:test"));
         server.log_in("c2", "p2").await;
-        // An unfinished session reserves nothing, and nobody can finish it once the name is taken.
+        // An unfinished session reserves nothing, and cannot be completed once the name is taken.
         let first = stranger.post(REGISTER, json!({ "username": "dan", "password": "p1" })).await;
         assert_eq!(register(&stranger, "dan").await.status, 200);
         let auth = json!({ "type": "m.login.dummy", "session": first.text("session") });
@@ -179,10 +179,10 @@ on_both_engines! {
             let reply = stranger.post(REGISTER, body).await;
             assert_eq!(reply, (200, json!({ "user_id": format!("@{name}:test"), "home_server": "test" })));
         }
-        // A blank device id stands for a new device.
+        // An empty device id requests a new device.
         let blank = json!({ "username": "b", "password": "pw", "auth": dummy(), "device_id": "" });
         assert_eq!(stranger.post(REGISTER, blank).await.text("device_id").len(), 10);
-        // Who does not choose a name gets a number.
+        // An account without a chosen name gets a number.
         let reply = stranger.post(REGISTER, json!({ "password": "pw", "auth": dummy() })).await;
         let number = reply.text("user_id").trim_start_matches('@').trim_end_matches(":test");
         assert!(number.parse::<u32>().is_ok(), "{}", reply.body);

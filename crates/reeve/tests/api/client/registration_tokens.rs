@@ -1,4 +1,4 @@
-//! Registering with a registration token.
+//! Registration with a registration token.
 
 use reeve_testkit::{Client, Config, Reply, START_MS, on_both_engines};
 use serde_json::{Value, json};
@@ -74,7 +74,7 @@ on_both_engines! {
         // Once per session.
         assert_eq!(give(&stranger, &session, json!("one")).await, passed);
         assert_eq!(counts(&admin, "one").await, (json!(1), json!(0)));
-        // What is pending counts as used.
+        // Pending registrations count as used.
         assert_eq!(is_valid(&stranger, "one").await, json!(false));
         let other = begin(&stranger, "b").await;
         let refused = under_way(&other, json!([]), Some(("M_UNAUTHORIZED", "Invalid registration token")));

@@ -1,4 +1,4 @@
-//! Sessions when things happen at the same time or in an unlucky order, and what ends them.
+//! Sessions under concurrency and unlucky orders, and what ends them.
 
 use http::Method;
 use reeve_accounts::password::Verdict;
@@ -28,7 +28,7 @@ fn with(mut body: Value, key: &str, value: Value) -> Value {
     body
 }
 
-/// Logs in with a refresh token; answers both tokens.
+/// Logs in with a refresh token; returns both tokens.
 async fn refreshable(server: &Server) -> (Client, String) {
     let body = with(credentials("alice", "alice's password"), "refresh_token", json!(true));
     let reply = server.stranger().post(LOGIN, body).await;
@@ -40,7 +40,7 @@ async fn refresh(server: &Server, token: &str) -> Reply {
     server.stranger().post(REFRESH, json!({ "refresh_token": token })).await
 }
 
-/// Keeps the only hashing thread busy for a second or more: a hash says itself how much work it is.
+/// Keeps the only hashing thread busy for a second or more: a hash names its own cost.
 async fn keep_hashing(server: &Server) -> JoinHandle<()> {
     let hasher = server.app().hasher.clone();
     let busy = spawn(async move {
@@ -90,7 +90,7 @@ on_both_engines! {
         let login = queue(&server, &server.stranger(), LOGIN, credentials("alice", "alice's password"), 1).await;
         let body = json!({ "new_password": "new", "auth": credentials("alice", "alice's password") });
         let change = queue(&server, &alice, PASSWORD, body, 1).await;
-        // Whoever is not there costs as much time.
+        // Unknown accounts take as much time.
         let nobody = queue(&server, &server.stranger(), LOGIN, credentials("nobody", "x"), 1).await;
         assert!(!nobody.is_finished());
         server.app().db.write(|tx| {
@@ -170,7 +170,7 @@ on_both_engines! {
         assert_eq!(other.get(WHOAMI).await.refusal(), DEAD);
         assert_eq!(refresh(&server, &other_refresh).await.refusal(), NO_REFRESH);
         assert_eq!(mine.get("/_matrix/client/v3/devices").await.body["devices"].as_array().unwrap().len(), 1);
-        // It goes on when its access token has expired.
+        // It continues when its access token has expired.
         server.clock.advance(300_001);
         assert_eq!(mine.get(WHOAMI).await.refusal(), (401, "M_UNKNOWN_TOKEN", "Access token has expired"));
         let again = refresh(&server, &my_refresh).await;
@@ -276,7 +276,7 @@ on_both_engines! {
         let login = |body: Value| server.stranger().post_owned(LOGIN, body);
 
         let body = token().await;
-        // One a minute, which is said before anything else is asked.
+        // One a minute, which is checked before anything else.
         assert_eq!(alice.post(GET_TOKEN, auth.clone()).await.refusal(), LIMITED);
         assert_eq!(alice.send(Method::POST, GET_TOKEN, &[], "garbage").await.refusal(), LIMITED);
         lock(&admin, true).await;
@@ -314,7 +314,7 @@ on_both_engines! {
         let alice = server.user("alice").await;
         let reply = admin.post("/_synapse/admin/v1/users/@alice:test/login", json!({})).await;
         let puppet = server.with_token(reply.text("access_token"));
-        // Only the last request counts: what an earlier one of the session said about erasing is forgotten.
+        // Only the last request counts: an earlier `erase` of the session is forgotten.
         let asked = puppet.post(DEACTIVATE, json!({ "erase": true })).await;
         assert_eq!(asked.status, 401);
         let auth = with(credentials("alice", "alice's password"), "session", asked.body["session"].clone());
@@ -339,7 +339,8 @@ on_both_engines! {
         let flows = json!([{ "stages": ["m.login.password"] }]);
         let body = json!({ "session": session, "flows": flows, "params": {}, "completed": ["m.login.dummy"] });
         assert_eq!(reply, (401, body.clone()));
-        // It was passed, but not what the operation needs; the session goes on and ends with success.
+        // It was passed, but not the stage that the operation needs; the session continues and ends with
+        // success.
         assert_eq!(change(json!({ "session": session })).await, (401, body));
         let right = with(credentials("alice", "alice's password"), "session", json!(session));
         assert_eq!(change(right.clone()).await, (200, json!({})));

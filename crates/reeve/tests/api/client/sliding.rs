@@ -15,17 +15,17 @@ async fn try_slide(client: &Client, query: &str, body: &Value) -> Reply {
     client.post(&format!("{SLIDING}?{query}"), body.clone()).await
 }
 
-/// The first answer of a connection.
+/// The first response of a connection.
 async fn slide(client: &Client, body: &Value) -> Value {
     ok(try_slide(client, "timeout=0", body).await)
 }
 
-/// The next answer, without waiting.
+/// The next response, without waiting.
 async fn slide_on(client: &Client, last: &Value, body: &Value) -> Value {
     ok(try_slide(client, &format!("timeout=0&pos={}", enc(at(last, "/pos"))), body).await)
 }
 
-/// Goes on with long polls until an answer has what is looked for.
+/// Continues with long polls until a response has the expected data.
 async fn slide_until(client: &Client, last: &Value, body: &Value, what: impl Fn(&Value) -> bool) -> Value {
     let mut pos = at(last, "/pos").to_owned();
     for _ in 0..20 {
@@ -64,7 +64,7 @@ fn with_extension(name: &str) -> Value {
     body
 }
 
-/// The rooms in an answer, in order.
+/// The rooms in a response, in order.
 fn rooms(answer: &Value) -> Vec<String> {
     let mut ids: Vec<String> =
         answer["rooms"].as_object().map(|rooms| rooms.keys().cloned().collect()).unwrap_or_default();
@@ -78,7 +78,7 @@ fn sorted(rooms: &[&String]) -> Vec<String> {
     rooms
 }
 
-/// What the timeline of a room in an answer says.
+/// The timeline of a room in a response.
 fn said<'a>(answer: &'a Value, room: &str) -> Vec<&'a str> {
     bodies(list(&answer["rooms"][room], "/timeline"))
 }
@@ -180,11 +180,11 @@ on_both_engines! {
             last = ok(tokio::time::timeout(Duration::from_secs(20), both).await.unwrap());
             assert_eq!(said(&last, &room), [text]);
         }
-        // In vain: an answer all the same, and the position goes on.
+        // No change: a response all the same, and the position advances.
         let query = format!("timeout=200&pos={}", enc(at(&last, "/pos")));
         let vain = ok(try_slide(&alice, &query, &body).await);
         assert_eq!(rooms(&vain), [] as [String; 0]);
-        // The first answer of a connection never waits.
+        // The first response of a connection never waits.
         let other = json!({ "conn_id": "other" });
         let first = tokio::time::timeout(Duration::from_secs(20), try_slide(&alice, "timeout=60000", &other)).await;
         ok(first.unwrap());
@@ -244,7 +244,7 @@ on_both_engines! {
         let state = list(part, "/required_state");
         assert_eq!(content(of_state(state, "m.room.name", "")), &json!({ "name": "after" }));
         assert!(of_kind(state, "org.example.thing").is_none() && of_kind(state, "m.room.topic").is_none(), "{part}");
-        // Who speaks for the first time is introduced, who did already is not.
+        // The member event of a first-time sender is included, that of a known one is not.
         say(&carol, &room, "by carol").await;
         say(&bob, &room, "by bob").await;
         let came = slide_on(&alice, &came, &body).await;
@@ -287,11 +287,11 @@ on_both_engines! {
         let mut both = upto(9);
         both["lists"]["all"]["timeline_limit"] = json!(1);
         both["room_subscriptions"] = json!({ wanted.clone(): room });
-        // Beginning anew under the same name would end the other connection.
+        // A new start under the same name would end the other connection.
         both["conn_id"] = json!("both");
         let first = slide(&alice, &both).await;
         assert_eq!((list(&first["rooms"][&wanted], "/timeline").len(), list(&first["rooms"][&other], "/timeline").len()), (5, 1));
-        // Nobody subscribes to what they may not see, whatever has happened there.
+        // Rooms that the user cannot see cannot be subscribed to, whatever happened there.
         say(&bob, &foreign, "secret").await;
         assert_eq!(rooms(&slide_on(&alice, &came, &body).await), [] as [String; 0]);
     }
@@ -455,7 +455,7 @@ on_both_engines! {
         join(&bob, &room).await;
         let first = slide(&alice, &upto(9)).await;
         say(&bob, &room, "once").await;
-        // The answer may have been lost: the same position is asked again.
+        // The response may have been lost: the same position is requested again.
         let came = slide_on(&alice, &first, &upto(9)).await;
         let again = slide_on(&alice, &first, &upto(9)).await;
         assert_eq!((said(&came, &room), said(&again, &room)), (vec!["once"], vec!["once"]));
@@ -472,7 +472,7 @@ on_both_engines! {
             let reply = try_slide(&alice, &format!("timeout=0&pos={pos}"), &upto(9)).await;
             assert_eq!(reply.status, 400, "{pos}: {}", reply.body);
         }
-        // Whoever has lost the position begins again.
+        // A client that has lost the position starts again.
         assert_eq!(slide(&alice, &upto(9)).await["rooms"][&room]["initial"], true);
     }
 
@@ -503,7 +503,7 @@ on_both_engines! {
         server.restart(|_| {}).await;
         let alice = server.with_token(alice.token.as_deref().unwrap());
         let reply = try_slide(&alice, &format!("timeout=0&pos={}", enc(at(&first, "/pos"))), &upto(9)).await;
-        // It may have forgotten the connection, but then it says so.
+        // It may have forgotten the connection, but then it returns an error.
         if reply.status == 200 {
             assert_eq!(said(&reply.body, &room), ["meanwhile"]);
         } else {
@@ -550,7 +550,7 @@ on_both_engines! {
         set_room_data(&alice, &room, "org.example.b", json!({ "b": 2 })).await;
         let came = slide_on(&alice, &none, &body).await;
         assert_eq!(data(&came), (json!({ "a": 2 }), json!({ "b": 2 })));
-        // Who does not ask is not told.
+        // Extensions that are not requested are not returned.
         let silent = slide(&alice, &upto(9)).await;
         assert!(silent["extensions"].get("account_data").is_none_or(Value::is_null), "{silent}");
     }
@@ -650,7 +650,7 @@ on_both_engines! {
         let more = slide_on(&alice, &first, &with_state(&both)).await;
         assert_eq!(kinds(&more), ["m.room.topic"]);
         assert_ne!(more["rooms"][&room]["initial"], true);
-        // What is not wanted for a while and did not change needs no repeating.
+        // Data that was not requested for a while and did not change is not repeated.
         let less = slide_on(&alice, &more, &with_state(&name)).await;
         let again = slide_on(&alice, &less, &with_state(&both)).await;
         assert_eq!((rooms(&less), rooms(&again)), (vec![], vec![]));
@@ -785,7 +785,7 @@ on_both_engines! {
         join(&bob, &room).await;
         let first = slide(&alice, &upto(9)).await;
         let (body, query) = (upto(9), format!("timeout=20000&pos={}", enc(at(&first, "/pos"))));
-        // The second replaces the first, which may be answered or refused; the second must be answered.
+        // The second replaces the first, which may succeed or be refused; the second must succeed.
         let two = async {
             let second = async {
                 // Until the first waits.

@@ -1,4 +1,4 @@
-//! Messages from device to device.
+//! To-device messages.
 
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ on_both_engines! {
         assert_eq!(numbers(&came), [0, 1, 2]);
         let event = json!({ "type": "org.example.n", "sender": "@bob:test", "content": { "n": 0 } });
         assert_eq!(came["to_device"]["events"][0], event);
-        // The answer may have been lost: asked again, they come again.
+        // The response may have been lost: a repeated request returns them again.
         assert_eq!(numbers(&sync_since(&alice, &since).await), [0, 1, 2]);
         tell(&bob, &alice, 3).await;
         let after = sync_since(&alice, &next(&came)).await;
@@ -47,7 +47,7 @@ on_both_engines! {
         assert_eq!(kept(&server, &alice).await, 1);
         assert_eq!(numbers(&sync_since(&alice, &next(&after)).await), [] as [i64; 0]);
         assert_eq!(kept(&server, &alice).await, 0);
-        // What was acknowledged is gone, wherever one looks from.
+        // Acknowledged messages are deleted, for every position.
         assert_eq!(numbers(&sync(&alice).await), [] as [i64; 0]);
         // A first sync has what waits.
         tell(&bob, &alice, 4).await;
@@ -137,7 +137,7 @@ on_both_engines! {
         let first = slide("", json!({ "enabled": true, "limit": 2 })).await;
         assert_eq!(of(&first), [0, 1]);
         let at_first = at(&first, "/extensions/to_device/next_batch");
-        // Not acknowledged, they come again, whatever the position of the rest.
+        // Messages that are not acknowledged are returned again, whatever the rest of the position.
         let again = slide(at(&first, "/pos"), json!({ "enabled": true })).await;
         assert_eq!(of(&again), [0, 1, 2]);
         assert_eq!(kept(&server, &alice).await, 3);
@@ -155,7 +155,7 @@ on_both_engines! {
         tell(&bob, &alice, 1).await;
         ok(alice.post(&format!("{CS}/logout"), json!({})).await);
         assert_eq!(kept(&server, &alice).await, 0);
-        // Who comes back under the same name is somebody new.
+        // A device that returns under the same name is a new one.
         let body = json!({ "type": "m.login.password", "user": "alice", "password": "alice's password", "device_id": alice.device_id });
         let reply = ok(server.stranger().post(&format!("{CS}/login"), body).await);
         let back = server.with_token(at(&reply, "/access_token"));
@@ -165,7 +165,7 @@ on_both_engines! {
     async fn very_many_push_the_oldest_out(server: Server) {
         let (alice, bob) = (server.user("alice").await, server.user("bob").await);
         tell(&bob, &alice, 0).await;
-        // As if many had come since.
+        // As if many had arrived since.
         let device_id = alice.device_id.clone();
         server.app().db.write(move |tx| -> Result<(), reeve_db::DbError> {
             for _ in 1..20_000 {

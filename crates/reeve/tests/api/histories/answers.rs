@@ -1,5 +1,5 @@
-//! All that shows events, asked after random histories: no answer holds an event that `GET event` refuses to the same
-//! viewer, and what is bundled with an event is all that it does not refuse.
+//! All routes that show events, requested after random histories: no response contains an event that `GET
+//! event` refuses to the same viewer, and bundled data contains everything that it does not refuse.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,15 +14,15 @@ use super::for_all;
 use crate::rooms_kit::*;
 use crate::sync_kit::set_data;
 
-/// The host stays; so does the witness, who sees everything. The others come and go.
+/// The host stays; so does the witness, who sees everything. The others join and leave.
 const HOST: usize = 0;
 const GUESTS: std::ops::RangeInclusive<usize> = 1..=3;
 const WITNESS: usize = 4;
 const SLIDING: &str = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
-/// Where answers hold the state of a room, which who sees a part of the history knows whole.
+/// The keys of responses with the state of a room, which every viewer of a part of the history can read whole.
 const STATE: [&str; 4] = ["state", "state_after", "org.matrix.msc4222.state_after", "required_state"];
 
-/// What somebody tries to do; it may be refused.
+/// An attempted act; it may be refused.
 #[derive(Clone, Debug)]
 enum Step {
     Join(usize),
@@ -77,7 +77,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// An event in an answer, or its id.
+/// An event in a response, or its id.
 #[derive(Debug)]
 struct Shown {
     event_id: String,
@@ -86,14 +86,14 @@ struct Shown {
     answer: String,
 }
 
-/// An answer, by the request for it.
+/// A response, by its request.
 struct Told {
     request: String,
     body: Value,
     is_state: bool,
 }
 
-/// The events that an answer holds, wherever they are in it.
+/// The events in a response, wherever they are in it.
 fn shown(told: &Told) -> Vec<Shown> {
     let mut found = Vec::new();
     walk(&told.body, told.is_state, &told.request, &mut found);
@@ -141,7 +141,8 @@ impl Room {
         Self { room_id: room_id.to_owned(), events }
     }
 
-    /// What a guest may know of a state event as such: whether it was the state at a time when they saw what happened.
+    /// The knowledge of a user about a state event as such: true if it was the state at a time that they can
+    /// see.
     fn knows_state(&self, user_id: &str, forgot: bool, event_id: &str) -> bool {
         let (mut visibility, mut membership, mut times) = ("shared", "", Vec::new());
         for event in &self.events {
@@ -173,12 +174,12 @@ struct World<'a> {
     people: &'a [Client],
     room: String,
     elsewhere: String,
-    /// What was said outside threads, and everything that was said.
+    /// The messages outside threads, and all messages.
     roots: Vec<String>,
     said: Vec<String>,
     /// Positions between the steps.
     tokens: Vec<String>,
-    /// Who forgot the room, since nothing happened to their membership.
+    /// Users who forgot the room, with no later change of their membership.
     forgot: BTreeSet<usize>,
     /// Up to where guests looked, by both kinds of sync.
     synced: BTreeMap<usize, (String, String)>,
@@ -221,7 +222,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Tries something; the id of the event, if one came of it.
+    /// Attempts an act; returns the id of the event, if one was created.
     async fn ask(&self, who: usize, method: Method, path: &str, body: Value) -> Option<String> {
         let reply = self.people[who].send(method, path, &[], body.to_string()).await;
         assert!(reply.status < 500, "{path}: {} {}", reply.status, reply.body);
@@ -365,7 +366,7 @@ impl<'a> World<'a> {
         self.post(who, &format!("{SLIDING}?timeout=0{query}"), &body).await
     }
 
-    /// What came since the last time.
+    /// The changes since the last sync.
     async fn news(&mut self, who: usize) -> Vec<Told> {
         let (since, pos) = self.synced.get(&who).cloned().unwrap_or_default();
         let by = filter(&json!({ "room": { "timeline": { "limit": 3 } } }));
@@ -456,7 +457,7 @@ impl<'a> World<'a> {
         vec![Room::read(witness, &self.room).await, Room::read(witness, &self.elsewhere).await]
     }
 
-    /// Compares answers with what `GET event` says.
+    /// Compares responses with those of `GET event`.
     async fn check(&self, who: usize, told: &[Told]) {
         let (client, rooms) = (&self.people[who], self.rooms().await);
         let mut allowed: BTreeMap<String, bool> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What people do in a room: drawn at random, asked for, and foretold.
+//! Random acts of users in a room: drawn, requested, and predicted.
 
 use http::Method;
 use proptest::prelude::*;
@@ -23,7 +23,7 @@ pub(crate) enum Deed {
     /// A membership event, as a client may write it.
     Member(usize, usize, &'static str),
     JoinRule(usize, &'static str),
-    /// The level of somebody.
+    /// The power level of a user.
     Power(usize, usize, i64),
     /// The level that something needs.
     Level(usize, &'static str, i64),
@@ -35,7 +35,7 @@ pub(crate) enum Deed {
 }
 
 pub(crate) fn deed() -> impl Strategy<Value = Deed> {
-    // Who has power acts more often, so that much is allowed.
+    // Users with power act more often, so that many acts are allowed.
     let who = || prop_oneof![3 => Just(0), 2 => Just(1), 3 => 0..PEOPLE];
     let whom = || 0..PEOPLE;
     let level = || prop::sample::select(vec![0, 25, 50, 75, 100]);
@@ -64,7 +64,7 @@ pub(crate) fn deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
-/// A request, and what must come of it.
+/// A request, and its expected result.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) who: usize,
@@ -74,7 +74,7 @@ pub(crate) struct Request {
     pub(crate) outcome: Outcome,
 }
 
-/// What must come of a request.
+/// The expected result of a request.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// It is refused.
@@ -87,7 +87,7 @@ pub(crate) enum Outcome {
     Redaction(Draft, String),
 }
 
-/// A room, the people there, and another room whose members may come in where the join rules say so.
+/// A room, its users, and another room whose members may join if the join rules allow it.
 pub(crate) struct Place<'a> {
     pub(crate) room: &'a History,
     pub(crate) people: &'a [String],
@@ -120,7 +120,7 @@ impl Place<'_> {
                 self.endpoint(who, Some(whom), "ban", self.remove(true, who, whom, "ban"))
             }
             Deed::Unban(who, whom) => {
-                // Where there never was a membership, who could take a ban back is told that there is none.
+                // If there never was a membership, users who could unban receive the error that there is none.
                 let (banned, stranger) = (self.is(whom, "ban"), self.is(whom, ""));
                 let outcome = match self.remove(banned || stranger, who, whom, "leave") {
                     Outcome::One(_) if stranger => Outcome::Nothing,
@@ -208,7 +208,7 @@ impl Place<'_> {
         if self.is(who, "invite") || !self.room.join_rule().contains("restricted") {
             return self.set(vec![plain]);
         }
-        // Somebody with the power to invite must let them in.
+        // A user with the power to invite must accept the knock.
         let hosts = self.room.joined().into_iter().filter(|_| self.in_club.contains(&who));
         let drafts = hosts.map(|host| {
             let mut draft = plain.clone();

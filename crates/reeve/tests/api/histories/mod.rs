@@ -1,5 +1,5 @@
-//! Random histories of rooms, compared with a model: what is allowed, the state at any time, and what a client that
-//! synchronises sees of all this.
+//! Random histories of rooms, compared with a model: the allowed acts, the state at any time, and the view of a
+//! client that synchronises.
 
 mod answers;
 mod deeds;
@@ -16,8 +16,8 @@ use proptest::test_runner::{Config, TestRunner};
 use reeve_testkit::tokio::runtime::Handle;
 use reeve_testkit::tokio::task::block_in_place;
 
-/// Runs a test with random values, and shows the smallest one with which it fails. `PROPTEST_CASES` says how often it
-/// is run instead of `cases`.
+/// Runs a test with random values, and shows the smallest one with which it fails. `PROPTEST_CASES` overrides
+/// the number of runs, `cases`.
 fn for_all<T: Debug, F: Future<Output = ()>>(
     cases: u32,
     strategy: &impl Strategy<Value = T>,

@@ -1,4 +1,4 @@
-//! What a room is, told from the events in it alone, and what its rules allow.
+//! A model of a room, derived from its events alone, and of its rules.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +47,7 @@ impl Fact {
     }
 }
 
-/// An event that somebody wants to send.
+/// An event that a user wants to send.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
     pub(crate) kind: &'static str,
@@ -93,7 +93,7 @@ impl History {
         self.get(kind, key).map_or(Value::Null, |event| event.content.clone())
     }
 
-    /// Somebody's membership; blank if they have none.
+    /// The membership of a user; empty if there is none.
     pub(crate) fn membership(&self, user_id: &str) -> &str {
         self.get("m.room.member", user_id).map_or("", |event| at(&event.content, "/membership"))
     }
@@ -105,7 +105,7 @@ impl History {
         joined.filter_map(|event| event.state_key.clone()).collect()
     }
 
-    /// Whether somebody is in or ever was.
+    /// True if a user is or ever was a member.
     pub(crate) fn was_joined(&self, user_id: &str) -> bool {
         let mut own = self
             .events
@@ -126,7 +126,7 @@ impl History {
         self.content("m.room.power_levels", "")
     }
 
-    /// Whether somebody has the power to redact what others said.
+    /// True if a user has the power to redact events of others.
     pub(crate) fn may_redact(&self, user_id: &str) -> bool {
         let create = self.get("m.room.create", "").unwrap();
         let creators = list(&create.content, "/additional_creators");
@@ -140,7 +140,7 @@ impl History {
         own >= powers["redact"].as_i64().unwrap_or(50)
     }
 
-    /// Whether the rules of the room let an event pass.
+    /// True if the rules of the room allow an event.
     pub(crate) fn allows(&self, draft: &Draft) -> bool {
         let pdu = Pdu::new(
             &self.room_id,
@@ -158,7 +158,7 @@ impl History {
         check_state_dependent_auth_rules(&self.rules.authorization, pdu, state).is_ok()
     }
 
-    /// Takes away the content of an event.
+    /// Removes the content of an event.
     pub(crate) fn redact(&mut self, event_id: &str) {
         let now = self.state.values_mut().chain(&mut self.events);
         for event in now.filter(|event| event.event_id == event_id) {
@@ -170,7 +170,7 @@ impl History {
         }
     }
 
-    /// The state after each event, told from the events alone.
+    /// The state after each event, derived from the events alone.
     pub(crate) fn states(&self) -> Vec<StateIds> {
         let mut state = StateIds::new();
         let states = self.events.iter().map(|event| {
@@ -182,7 +182,7 @@ impl History {
         states.collect()
     }
 
-    /// The ids of the events that somebody may see.
+    /// The ids of the events that a user can see.
     /// <https://spec.matrix.org/v1.18/client-server-api/#room-history-visibility>
     pub(crate) fn seen_by(&self, user_id: &str) -> Vec<&str> {
         // The visibility and the membership before the first event, and after each.
@@ -206,7 +206,7 @@ impl History {
             let was = |membership| around.iter().any(|time| time.1 == membership);
             let by = |visibility| around.iter().any(|time| time.0 == visibility);
             let comes_later = times[index + 1..].iter().any(|time| time.1 == "join");
-            // What happens to oneself one always learns.
+            // Changes of a user's own membership are always visible to the user.
             let own = event.kind == "m.room.member" && event.state_key.as_deref() == Some(user_id);
             own || by("world_readable")
                 || was("join")

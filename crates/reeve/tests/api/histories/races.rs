@@ -1,5 +1,6 @@
-//! Many act for an account at the same moment in which it is deactivated: itself from two devices, others, an
-//! administrator, one who acts as it. Whatever the order, nothing is left with which it could act, and it is nowhere.
+//! Concurrent acts of and for an account at the moment of its deactivation: by itself from two devices, by
+//! others, by an administrator, by a login-as token. In any order, nothing is left with which it could act, and
+//! it is in no room.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +19,7 @@ use crate::sync_kit::eventually;
 /// How many histories each test tries.
 const CASES: u32 = 10;
 
-/// What somebody does for the account.
+/// An act for the account.
 #[derive(Clone, Copy, Debug)]
 enum Deed {
     LogIn,
@@ -86,7 +87,7 @@ fn history() -> impl Strategy<Value = Vec<Deed>> {
     )
 }
 
-/// Who takes part.
+/// The participants.
 struct Cast {
     admin: Client,
     friend: Client,

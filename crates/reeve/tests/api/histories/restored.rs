@@ -1,5 +1,5 @@
-//! A backup is made at some moment and restored at a later one: a client that goes on from any token that it ever had
-//! comes to know every event that is there, and repeats nothing that it knew when the backup was made.
+//! A backup is made at some moment and restored at a later one: a client that continues from any token that it
+//! ever had receives every existing event, and no event again that it knew when the backup was made.
 
 use std::collections::BTreeSet;
 
@@ -20,10 +20,10 @@ const ROOMS: usize = 2;
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Say(usize),
-    /// Sets state that nobody set before.
+    /// Sets state that was not set before.
     Note(usize),
     Read(usize),
-    /// The client takes a look, and remembers it.
+    /// The client reads, and remembers the result.
     Look,
     Restart,
 }
@@ -58,7 +58,7 @@ struct Known {
     since: String,
     pos: String,
     events: BTreeSet<String>,
-    /// Whether the look was before the backup.
+    /// True if the read was before the backup.
     kept: bool,
 }
 
@@ -80,7 +80,7 @@ fn sliding() -> Value {
     json!({ "lists": { "all": { "ranges": [[0, 99]], "required_state": [], "timeline_limit": 100 } } })
 }
 
-/// The events of some rooms, as far as they are in an answer, under a key of each room.
+/// The events of some rooms in a response, by room.
 fn events(rooms: &Value, timeline: &str) -> BTreeSet<String> {
     let rooms = rooms.as_object().into_iter().flatten().map(|(_, room)| room);
     rooms
@@ -142,7 +142,7 @@ impl Play<'_> {
         present
     }
 
-    /// Goes on from everything that the client ever knew.
+    /// Continues from every token that the client ever had.
     async fn go_on(&self) {
         let present = self.present().await;
         for (number, known) in self.known.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! What the server allows, what it then holds for the state, what it held for it at any time before, and to whom it
-//! shows what happened.
+//! The rules of rooms: the acts that the server allows, the state before and after them, and the visibility of
+//! the history.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +30,7 @@ async fn make_club(people: &[Client]) -> String {
     club
 }
 
-/// Lets things happen in a new room, and compares each with what the model says.
+/// Runs acts in a new room, and compares each with the model.
 async fn play(people: &[Client], club: &str, version: &str, deeds: &[Deed]) -> History {
     let user_ids: Vec<String> = people.iter().map(|client| client.user_id.clone()).collect();
     let room_id = create_version(&people[0], version).await;
@@ -159,7 +159,7 @@ fn ids_of(events: &[Value]) -> Vec<&str> {
     crate::rooms_kit::ids(events)
 }
 
-/// What lists and counts say of who is in the room.
+/// The membership in lists and counts.
 async fn count(room: &History, people: &[Client]) {
     let joined = room.joined();
     for client in people {

@@ -1,4 +1,5 @@
-//! Many write at the same time, in several rooms, and one synchronises: every event comes once, and in order.
+//! Concurrent writers in several rooms, and one client that synchronises: every event arrives once, and in
+//! order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,14 +17,14 @@ const ROOMS: usize = 3;
 const SENDERS: usize = 3;
 const NOTE: &str = "org.example.note";
 
-/// What a sender does in one of the rooms.
+/// An act of a sender in one of the rooms.
 #[derive(Clone, Copy, Debug)]
 enum Deed {
     Say,
     /// Sets state under a key.
     Note(u8),
     React,
-    /// Redacts what was said last.
+    /// Redacts the last message.
     Redact,
     Read,
     Type,
@@ -36,9 +37,9 @@ struct Look {
     limit: u32,
     /// How large the pages are by which gaps are closed.
     page: u32,
-    /// Whether these pages are asked to stop where the client's knowledge begins.
+    /// True if these pages stop at the client's position.
     says_to: bool,
-    /// Whether members who do not appear are left out.
+    /// True if members who do not appear are left out.
     lazy: bool,
 }
 
@@ -76,14 +77,14 @@ fn case() -> impl Strategy<Value = Case> {
     })
 }
 
-/// What the client knows of a room.
+/// The client's knowledge of a room.
 #[derive(Default)]
 struct Known {
     events: Vec<String>,
     state: StateIds,
 }
 
-/// Does what it is told, one after the other, and gives the ids of the events of each room.
+/// Runs its acts one after the other, and returns the ids of the events of each room.
 async fn write(
     client: Client,
     rooms: Vec<String>,
@@ -164,7 +165,7 @@ fn ids_of(events: &[Value]) -> Vec<String> {
     crate::rooms_kit::ids(events).into_iter().map(str::to_owned).collect()
 }
 
-/// What lies between what is known and a place in a room, the oldest first.
+/// The events between the known ones and a place in a room, the oldest first.
 async fn close(
     client: &Client,
     room: &str,

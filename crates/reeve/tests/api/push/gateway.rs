@@ -1,4 +1,4 @@
-//! Notifications through push gateways, which the tests are.
+//! Notifications through push gateways, which are played by the tests.
 //! <https://spec.matrix.org/v1.18/push-gateway-api/>
 
 use std::sync::Arc;
@@ -20,7 +20,7 @@ fn inside(config: &mut Config) {
     config.allowed_ranges = vec!["127.0.0.0/8".parse().unwrap()];
 }
 
-/// A gateway that answers with a status that the test changes.
+/// A gateway that responds with a status that the test can change.
 struct Gateway {
     web: Web,
     status: Arc<AtomicU16>,
@@ -46,7 +46,7 @@ impl Gateway {
         self.status.store(status, Ordering::SeqCst);
     }
 
-    /// What it is told next.
+    /// Its next notification.
     async fn told(&self) -> Value {
         let asked = self.web.asked().await;
         assert_eq!((asked.method.as_str(), &*asked.target), ("POST", "/_matrix/push/v1/notify"));
@@ -54,8 +54,8 @@ impl Gateway {
         asked.json()["notification"].clone()
     }
 
-    /// The event it is told next. Before it may come how much is unread, if that is found out without an event: a new
-    /// pusher looks as soon as it can.
+    /// The event of its next notification. An unread count may come before it without an event: a new pusher
+    /// looks as soon as it can.
     async fn event(&self) -> Value {
         loop {
             let told = self.told().await;
@@ -65,13 +65,13 @@ impl Gateway {
         }
     }
 
-    /// The text of the message it is told next, in the same way.
+    /// The message text of its next notification, in the same way.
     async fn message(&self) -> String {
         let event = self.event().await;
         event["content"]["body"].as_str().unwrap_or_else(|| panic!("no message: {event}")).to_owned()
     }
 
-    /// The number that it is told next, without an event.
+    /// The unread count of its next notification without an event.
     async fn badge(&self) -> Value {
         let told = self.told().await;
         assert_eq!(told.get("event_id"), None, "{told}");
@@ -136,7 +136,7 @@ on_both_engines! {
         let told = gateway.told().await;
         let tweaks = json!({ "sound": "default", "highlight": true });
         assert_eq!((&told["prio"], &told["devices"][0]["tweaks"]), (&json!("high"), &tweaks));
-        // What cannot be read might make a sound.
+        // An encrypted event might make a sound.
         send(&carol, &room, "m.room.encrypted", json!({ "algorithm": "a", "ciphertext": "c" })).await;
         let told = gateway.told().await;
         assert_eq!((&told["prio"], &told["content"]["ciphertext"]), (&json!("high"), &json!("c")));
@@ -181,7 +181,7 @@ on_both_engines! {
         assert_eq!(gateway.badge().await, 1);
         let root = say(&bob, &other, "3").await;
         assert_eq!(gateway.told().await["counts"]["unread"], 2);
-        // Reading on another device is told, as far as it changes the number.
+        // Reading on another device is delivered, if it changes the count.
         read(&alice, &room, &second).await;
         assert_eq!(gateway.badge().await, 1);
         thread(&bob, &other, &root, "in a thread").await;
@@ -220,7 +220,7 @@ on_both_engines! {
         let ignored = json!({ "ignored_users": { "@carol:test": {} } });
         alice.put(&format!("{CS}/user/@alice:test/account_data/m.ignored_user_list"), ignored).await;
         say(&carol, &room, "ignored").await;
-        // Messages of who is shadow-banned reach nobody.
+        // Messages of shadow-banned users reach nobody.
         server.create("ghost", false).await;
         let ghost = server.log_in("ghost", "ghost's password").await;
         bring(&alice, &room, &ghost).await;
@@ -239,7 +239,7 @@ on_both_engines! {
         let told = gateway.told().await;
         assert_eq!(told["content"]["body"], "there is cake");
         assert_eq!(told["devices"][0]["tweaks"], json!({ "sound": "bing" }));
-        // Who is shut out, or suspended, is told nothing; and later nothing of what was then.
+        // Locked and suspended users receive no notifications, and later none from that time.
         let account = "/_synapse/admin/v2/users/@alice:test";
         for (shut, open) in [(json!({ "suspended": true }), json!({ "suspended": false })), (json!({ "locked": true }), json!({ "locked": false }))] {
             admin.put(account, shut.clone()).await;
@@ -308,13 +308,13 @@ on_both_engines! {
             assert_eq!(gateway.message().await, "1");
         }
         until("the failure is noted", async || failures(&server).await == 4).await;
-        // Also after a restart; and what failed comes before what came later.
+        // Also after a restart; and a failed notification is delivered before later ones.
         server.restart(|_| {}).await;
         gateway.answers(200);
         server.clock.advance(8000);
         assert_eq!(gateway.message().await, "1");
         assert_eq!(gateway.message().await, "2");
-        // A pusher that is set anew is tried at once.
+        // A pusher that is set again is retried at once.
         let alice = server.with_token(&alice.token.unwrap());
         let bob = server.with_token(&bob.token.unwrap());
         gateway.answers(500);
@@ -324,7 +324,7 @@ on_both_engines! {
         gateway.answers(200);
         set_pusher(&alice, &gateway, json!({})).await;
         assert_eq!(gateway.message().await, "3");
-        // What was read meanwhile is not told any more.
+        // Messages that were read meanwhile are not delivered.
         gateway.answers(500);
         let fourth = say(&bob, &room, "4").await;
         assert_eq!(gateway.message().await, "4");
@@ -369,7 +369,7 @@ on_both_engines! {
             "device_display_name": "Phone", "lang": "en", "data": { "url": url },
         });
         let port = url.split([':', '/']).nth(4).unwrap().to_owned();
-        // Whether the server sends there is decided when it does: settings and names may lead elsewhere by then.
+        // The destination is checked when a notification is sent: settings and names may have changed by then.
         let hosts = ["127.0.0.1", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "[::1]", "10.0.0.1", "169.254.169.254", "localhost"];
         for host in hosts {
             let mut body = body(&format!("http://{host}:{port}/_matrix/push/v1/notify"));
@@ -424,13 +424,13 @@ on_both_engines! {
             assert_eq!(texts, ["1", "2", "3"], "{key}");
         }
         assert_eq!(gateway.web.waiting().await, 0);
-        // A change of the levels and other state is nothing to be told.
+        // A change of power levels or other state is not delivered.
         change_levels(&bob, &room, json!({ "events_default": 0 })).await;
         set_state(&bob, &room, "m.room.topic", "", json!({ "topic": "t" })).await;
     }
 }
 
-/// Up to where the only pusher has told everything.
+/// The position up to which the only pusher has delivered everything.
 async fn position(server: &Server) -> i64 {
     one(server, |pusher| pusher.0).await
 }

@@ -1,4 +1,4 @@
-//! Notifications by e-mail, to a mail server that the tests are.
+//! Notifications by e-mail, to a mail server played by the tests.
 
 use reeve_outgoing::{MailSettings, MailTls};
 use reeve_push::MailStyle;
@@ -106,7 +106,7 @@ on_both_engines! {
         until_due(&server, 0).await;
         say(&bob, &room, "4").await;
         until_due(&server, 40).await;
-        // Another room does not wait for that one. Its mail tells all.
+        // Another room does not wait for that one. Its mail contains all messages.
         let other = create(&bob, json!({ "preset": "public_chat", "name": "Other" })).await;
         join(&alice, &other).await;
         say(&bob, &other, "5").await;
@@ -115,7 +115,7 @@ on_both_engines! {
         let mail = smtp.mail().await;
         assert_eq!(header(&mail, "Subject"), "[Example] New messages in 2 rooms");
         until_due(&server, 0).await;
-        // After two days of silence it begins anew.
+        // After two days without mails it starts from the beginning.
         server.clock.advance(2 * 24 * 60 * MINUTE);
         say(&bob, &room, "6").await;
         until_due(&server, 30 + 2 * 24 * 60 + 10).await;

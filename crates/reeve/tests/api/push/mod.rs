@@ -1,4 +1,4 @@
-//! What the server tells people while their clients do not look.
+//! Notifications to users whose clients are not connected.
 
 mod gateway;
 pub(crate) mod mail;
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::rooms_kit::{bring, create};
 
-/// Asks until the answer is as wanted; each time the server has gone on a little.
+/// Repeats a request until the response is as wanted; each time the server has progressed a little.
 async fn until(what: &str, mut ask: impl AsyncFnMut() -> bool) {
     let asking = async { while !ask().await {} };
     let asked = tokio::time::timeout(Duration::from_secs(30), asking).await;

@@ -1,4 +1,4 @@
-//! What administrators are told of somebody's rooms.
+//! Counts of a user's rooms and invites for administrators.
 
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ on_both_engines! {
             own: "join", left: "leave", banned: "ban", forgotten: "leave", invited: "invite", door: "knock",
         });
         assert_eq!(all, json!({ "memberships": expected }));
-        // Nobody in particular.
+        // Unknown users.
         for id in ["bad", "@nobody:test", ""] {
             let path = format!("/_synapse/admin/v1/users/{id}");
             let none = admin.get(&format!("{path}/joined_rooms")).await;

@@ -1,4 +1,4 @@
-//! Deactivation: rooms, invitations and what else goes with the account.
+//! Deactivation: rooms, invites and everything else of the account.
 
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
@@ -109,7 +109,7 @@ on_both_engines! {
         directory_until(&bob, &name, "@alice:test", true).await;
         deactivate(&admin).await;
         directory_until(&bob, &name, "@alice:test", false).await;
-        // Back to life: found again, but the rooms are gone.
+        // Reactivated: it is found again, but is in no room.
         ok(admin.put("/_synapse/admin/v2/users/@alice:test", json!({ "deactivated": false, "password": "new password" })).await);
         let alice = server.log_in("alice", "new password").await;
         assert_eq!(joined_rooms(&alice).await, [] as [String; 0]);
@@ -131,7 +131,7 @@ on_both_engines! {
         assert_eq!(data, (200, json!({ "account_data": { "global": {}, "rooms": {} } })));
         ok(admin.put("/_synapse/admin/v2/users/@alice:test", json!({ "deactivated": false, "password": "new password" })).await);
         let alice = server.log_in("alice", "new password").await;
-        // Nobody is ignored any more.
+        // The list of ignored users is empty.
         join(&alice, &room).await;
         let since = now(&alice).await;
         say(&bob, &room, "heard").await;

@@ -1,4 +1,4 @@
-//! Erasure: who was there keeps what was said to them, who comes later sees that something was said, not what.
+//! Erasure: earlier members keep the messages; later ones see redacted events.
 
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::rooms_kit::*;
 use crate::sync_kit::*;
 
-/// A room in which alice said something when bob was there already and carol was not yet, and then was erased.
+/// A room in which alice sent a message when bob was a member and carol was not yet, and then was erased.
 struct Erased {
     room: String,
     message: String,
@@ -126,7 +126,7 @@ on_both_engines! {
         }
         let profile = all.bob.get(&format!("{CS}/profile/@alice:test")).await;
         assert_eq!(code(&profile), (404, "M_NOT_FOUND"));
-        // The last of the member events does not tell the name.
+        // The last member event does not contain the name.
         let member = state(&all.bob, &all.room, "m.room.member", "@alice:test").await;
         assert!(member.get("displayname").is_none_or(Value::is_null), "{member}");
     }

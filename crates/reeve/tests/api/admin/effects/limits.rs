@@ -1,4 +1,4 @@
-//! Rate limits of sending, and those of single accounts.
+//! Rate limits of sending, and overrides for single accounts.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ async fn set(admin: &Client, limit: Value) {
     ok(admin.post("/_synapse/admin/v1/users/@alice:test/override_ratelimit", limit).await);
 }
 
-/// How many of so many messages are let through, and the last answer.
+/// The number of allowed messages out of some, and the last response.
 async fn send_many(client: &Client, room: &str, times: usize) -> (usize, Reply) {
     let (mut passed, mut last) = (0, None);
     for _ in 0..times {
@@ -42,7 +42,7 @@ on_both_engines! {
         let before = monotonic();
         let (passed, last) = send_many(&alice, &room, 3).await;
         assert_eq!((passed, last.header("retry-after")), (2, "1"));
-        // Who would ask again at once is kept waiting.
+        // A client that retries at once is delayed.
         assert!(before.elapsed() >= Duration::from_millis(500));
         assert_eq!(last, (429, too_many(1000)));
         server.clock.advance(1000);
@@ -93,7 +93,7 @@ on_both_engines! {
         receipt(&alice, &room, "m.read", &message, json!({})).await;
         typing(&alice, &room, true).await;
         ok(alice.put(&format!("{CS}/user/@alice:test/account_data/org.example.a"), json!({})).await);
-        // What administrators do to the account is not its doing.
+        // Acts of administrators on the account do not count.
         ok(admin.put("/_synapse/admin/v2/users/@alice:test", json!({ "displayname": "Given" })).await);
         assert_eq!(membership(&alice, &room, "@bob:test").await, "");
     }

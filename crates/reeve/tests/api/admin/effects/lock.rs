@@ -1,4 +1,4 @@
-//! Locked accounts, as others see them.
+//! Locked accounts in the view of other users.
 
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::json;
@@ -28,7 +28,7 @@ on_both_engines! {
         assert_eq!(bob.get(&format!("{CS}/profile/@alice:test")).await, (200, json!({ "displayname": "alice" })));
         say(&bob, &room, "meanwhile").await;
         let other = create(&bob, json!({ "invite": ["@alice:test"] })).await;
-        // Unlocked, the session goes on where it was.
+        // After unlocking, the session continues.
         lock(&admin, false).await;
         let came = sync_since(&alice, &since).await;
         assert_eq!((bodies(timeline(&came, &room)), rooms_in(&came, "invite")), (vec!["meanwhile"], vec![other]));

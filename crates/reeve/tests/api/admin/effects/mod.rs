@@ -1,4 +1,4 @@
-//! What administrators do to accounts, as others in their rooms see it.
+//! Acts of administrators on accounts, in the view of others in their rooms.
 
 mod counters;
 mod deactivate;

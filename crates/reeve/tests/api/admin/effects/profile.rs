@@ -1,4 +1,4 @@
-//! Names and avatars reach the rooms.
+//! Propagation of names and avatars to rooms.
 
 use reeve_testkit::on_both_engines;
 use serde_json::{Value, json};
@@ -34,11 +34,11 @@ on_both_engines! {
             }
             since = now(&bob).await;
         }
-        // What does not change makes no event.
+        // An unchanged profile creates no event.
         ok(admin.put(ALICE, json!({ "displayname": "Given", "avatar_url": "mxc://test/a", "user_type": "bot" })).await);
         let came = sync_with(&bob, &format!("timeout=500&since={}", enc(&since))).await;
         assert!(rooms_in(&came, "join").is_empty(), "{came}");
-        // Nothing was said in the name of the account that it should answer for.
+        // The change does not count as an act of the account.
         assert_eq!(membership(&bob, &left, "@alice:test").await, "leave");
     }
 

@@ -1,4 +1,4 @@
-//! Redacting all that somebody said.
+//! Redaction of all messages of a user.
 
 use reeve_testkit::{Client, Reply, on_both_engines};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ on_both_engines! {
         assert_eq!((at(because, "/sender"), at(because, "/content/reason")), ("@alice:test", "Spam"));
         assert_eq!(redacted(&bob, &two, &[&second]).await, ["@alice:test"]);
         assert_eq!(redacted(&bob, &one, &[&his]).await, [""]);
-        // Who is in the rooms is told.
+        // The members of the rooms receive it.
         let came = sync_since(&bob, &since).await;
         for room in [&one, &two] {
             assert!(of_kind(timeline(&came, room), "m.room.redaction").is_some(), "{came}");
@@ -85,7 +85,7 @@ on_both_engines! {
         let second = say(&alice, &room, "b").await;
         assert_eq!(redact_all(&admin, json!({ "rooms": [] })).await, complete());
         assert_eq!(redacted(&bob, &room, &[&first, &second]).await, ["@alice:test", "@alice:test"]);
-        // What is redacted is not redacted again: one for the joining, one for each message.
+        // Redacted events are not redacted again: one for the join, one for each message.
         let (all, _) = all_messages(&bob, &room, "dir=b&limit=100").await;
         let redactions = all.iter().filter(|event| event["type"] == "m.room.redaction").count();
         assert_eq!(redactions, 3, "{all:?}");
@@ -157,7 +157,7 @@ on_both_engines! {
         let (here, there) = (say(&alice, &own, "m").await, say(&alice, &foreign, "m").await);
         assert_eq!(redact_all(&admin, json!({ "rooms": [own], "use_admin": true })).await, complete());
         assert_eq!(redacted(&alice, &own, &[&here]).await, ["@admin:test"]);
-        // Where they are not, it fails for each event, and says so.
+        // Without power it fails for each event, with the reason.
         let outcome = redact_all(&admin, json!({ "rooms": [foreign], "use_admin": true })).await;
         assert_eq!(outcome["status"], "complete");
         assert!(outcome["failed_redactions"][&there].is_string(), "{outcome}");
@@ -203,7 +203,7 @@ on_both_engines! {
         assert_eq!(bad.refusal(), (400, "M_INVALID_PARAM", "Expected UserID string to start with '@'"));
         let unknown = admin.get(&status_path("nothing")).await;
         assert_eq!(unknown.refusal(), (404, "M_NOT_FOUND", "redact id 'nothing' not found"));
-        // Whether the account exists is not asked; nulls are as if absent.
+        // The account need not exist; nulls count as absent.
         let body = json!({ "rooms": [], "reason": null, "limit": null, "use_admin": null, "before_ts": null });
         assert_eq!(redact_all(&admin, body).await, complete());
         let nobody = admin.post("/_synapse/admin/v1/user/@nobody:test/redact", json!({ "rooms": [] })).await;

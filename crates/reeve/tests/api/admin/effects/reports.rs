@@ -1,4 +1,4 @@
-//! Reports about people, from the one who reports to the administrator.
+//! Reports of users, from the reporter to the administrator.
 
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::json;
@@ -27,7 +27,7 @@ on_both_engines! {
         report(&bob, "@alice:test", "Ruder").await;
         server.clock.advance(10);
         report(&alice, "@alice:test", "").await;
-        // Nobody knows them, nothing is kept.
+        // Reports of unknown users are not stored.
         report(&alice, "@nobody:test", "x").await;
         let of_alice = ok(admin.get(&format!("{REPORTS}?user_id=@alice:test")).await);
         assert_eq!(of_alice["total"], 2);
@@ -43,7 +43,7 @@ on_both_engines! {
         let page = ok(admin.get(&format!("{REPORTS}?user_id=@alice:test&limit=1")).await);
         assert_eq!((list(&page, "/user_reports").len(), &page["total"], &page["next_token"]), (1, &json!(2), &json!(1)));
         assert_eq!(reasons(&admin, "user_id=@alice:test&limit=1&from=1").await, ["Rude"]);
-        // One alone, and gone.
+        // A single one, and deleted.
         let path = format!("{REPORTS}/{id}");
         assert_eq!(admin.get(&path).await, (200, expected));
         assert_eq!(admin.delete(&path).await, (200, json!({})));
@@ -89,7 +89,7 @@ on_both_engines! {
             (key("user_id"), key("sender"), key("event_id"), key("reason"), key("score"), key("name")),
             (json!("@bob:test"), json!("@alice:test"), json!(said), json!("Weeds"), json!(-50), json!("Garden")),
         );
-        // It is there also when the event is gone from sight.
+        // The report remains when the event is no longer visible.
         redact(&alice, &room, &said).await;
         let details = ok(admin.get(&format!("/_synapse/admin/v1/event_reports/{}", entry["id"])).await);
         assert_eq!(details["event_json"]["sender"], "@alice:test");

@@ -1,4 +1,4 @@
-//! Notices of the server: a room in which it speaks to one account.
+//! Server notices: a room in which the server writes to one account.
 
 use reeve_testkit::{Config, on_both_engines};
 use serde_json::{Value, json};
@@ -60,7 +60,7 @@ on_both_engines! {
         // Clients show such rooms apart.
         let tags = room_data(&sync(&alice).await, &room, "m.tag").clone();
         assert!(tags["tags"].get("m.server_notice").is_some(), "{tags}");
-        // The next one comes into the same room.
+        // The next notice uses the same room.
         let since = now(&alice).await;
         ok(admin.post(SEND, notice("Again")).await);
         let came = sync_since(&alice, &since).await;
@@ -128,7 +128,7 @@ on_both_engines! {
             assert_eq!(admin.put(&format!("{SEND}/txn"), body.clone()).await.refusal(), refusal, "{body}");
         }
         assert_eq!(rooms_in(&sync(&alice).await, "invite"), Vec::<String>::new());
-        // What was sent once is not looked at again.
+        // A notice with a known transaction id is not checked again.
         let sent = ok(admin.put(&format!("{SEND}/txn"), notice("x")).await);
         assert_eq!(ok(admin.put(&format!("{SEND}/txn"), to("@nobody:test")).await), sent);
         ok(admin.post(SEND, with("state_key", json!(null))).await);
@@ -196,7 +196,7 @@ on_both_engines! {
         }
         let profile = ok(alice.get(&format!("{CS}/profile/@notices:test")).await);
         assert_eq!(profile, json!({ "displayname": "Staff", "avatar_url": "mxc://test/face" }));
-        // The next notice changes nothing but what it says.
+        // The next notice changes nothing except its message.
         let since = now(&alice).await;
         ok(admin.post(SEND, notice("Third")).await);
         let came = sync_since(&alice, &since).await;

@@ -1,4 +1,4 @@
-//! Shadow-bans: the banned one is told that all is well, and nothing happens. Or it does: not everything is hidden.
+//! Shadow-bans: requests of the banned user succeed without effect, with some exceptions.
 
 use reeve_testkit::{Client, Reply, on_both_engines};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ async fn lift(admin: &Client, user_id: &str) {
     ok(admin.delete(&format!("/_synapse/admin/v1/users/{user_id}/shadow_ban")).await);
 }
 
-/// The invented id in an answer: of the form that real ones have.
+/// The invented id in a response, of the form of a real one.
 fn invented(reply: Reply) -> String {
     let body = ok(reply);
     let id = at(&body, "/event_id").to_owned();
@@ -130,7 +130,7 @@ on_both_engines! {
         assert_eq!(alice.put(&room_path(&room, "typing/@alice:test"), body).await, (200, json!({})));
         let came = sync_since(&bob, &since).await;
         assert!(ephemeral(&came, &room, "m.typing").is_null(), "{came}");
-        // What else does not speak is as always.
+        // Acts other than messages work as usual.
         let said = say(&bob, &room, "m").await;
         receipt(&alice, &room, "m.read", &said, json!({})).await;
         let came = sync_until(&bob, &since, |sync| !ephemeral(sync, &room, "m.receipt").is_null()).await;
@@ -173,7 +173,7 @@ on_both_engines! {
         let loud = json!({ "membership": "join", "displayname": "Loud", "avatar_url": "mxc://test/loud", "reason": "r" });
         for (room, name) in [(&room, "alice"), (&other, "Hidden")] {
             let sent = ok(try_state(&alice, room, "m.room.member", "@alice:test", loud.clone()).await);
-            // What is left of it is real.
+            // The remaining effects are real.
             let event = event(&bob, room, at(&sent, "/event_id")).await;
             let expected = json!({ "membership": "join", "displayname": name, "reason": "r" });
             assert_eq!(event["content"], expected);

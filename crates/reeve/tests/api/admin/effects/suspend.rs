@@ -1,4 +1,4 @@
-//! Suspension: one may listen and go, but not speak.
+//! Suspension: the account can read and leave, but not send.
 
 use http::Method;
 use reeve_testkit::{Client, Reply, on_both_engines};
@@ -33,7 +33,7 @@ on_both_engines! {
         refused(&alice.post(&format!("{CS}/createRoom"), json!({})).await, sending);
         assert!(rooms_in(&sync_since(&bob, &since).await, "join").is_empty());
         assert_eq!(joined_rooms(&alice).await.len(), 2);
-        // Who acts as the account is bound, too.
+        // A login-as token is restricted, too.
         let login = ok(admin.post("/_synapse/admin/v1/users/@alice:test/login", json!({})).await);
         let puppet = server.with_token(at(&login, "/access_token"));
         refused(&try_send(&puppet, &room, "m.room.message", message).await, sending);

@@ -1,4 +1,4 @@
-//! Deleting: a page of an account's, one, and what nobody has used for long.
+//! Deletion of uploads: a page of an account's, one, and unused ones.
 
 use reeve_testkit::{START_MS, on_both_engines};
 use serde_json::json;
@@ -44,7 +44,7 @@ on_both_engines! {
         assert_eq!(delete(&admin, &one("test", "unknown")).await, (404, unknown.clone()));
         assert_eq!(delete(&admin, &one("test", &first)).await, (200, deleted(&[&first])));
         assert_eq!(delete(&admin, &one("test", &first)).await, (404, unknown));
-        // Somebody else's upload of the same bytes stays.
+        // Another user's upload of the same bytes is kept.
         not_found(&download(&alice, &first).await);
         assert_eq!((download(&bob, &second).await.status, objects(&server).await), (200, 1));
         assert_eq!(delete(&admin, &one("test", &second)).await, (200, deleted(&[&second])));

@@ -135,7 +135,7 @@ on_both_engines! {
                 }
             }
         }
-        // The newest first only if nothing is said about the order.
+        // The newest first only if the request names no order.
         for (query, order, descending) in [
             ("", "created_ts", true), ("?limit=100", "created_ts", true), ("?order_by=created_ts", "created_ts", false),
             ("?order_by=media_length", "media_length", false), ("?dir=f", "created_ts", false), ("?dir=b", "created_ts", true),

@@ -1,4 +1,4 @@
-//! Uploads as administrators see and change them.
+//! Media routes for administrators.
 
 mod delete;
 mod list;
@@ -27,7 +27,7 @@ async fn delete(client: &Client, path: &str) -> Reply {
     client.send(Method::DELETE, path, &[], "").await
 }
 
-/// What deleting says.
+/// The response of a deletion.
 fn deleted(ids: &[&String]) -> Value {
     json!({ "deleted_media": ids, "total": ids.len() })
 }

@@ -21,7 +21,7 @@ async fn protect(admin: &Client, id: &str) {
     assert_eq!(admin.post(&media(&format!("protect/{id}")), json!({})).await, (200, json!({})));
 }
 
-/// Who quarantined it.
+/// The account that quarantined it.
 async fn by(admin: &Client, id: &str) -> Value {
     info(admin, id).await["quarantined_by"].clone()
 }
@@ -36,13 +36,13 @@ on_both_engines! {
         let (first, second) = (upload(&alice, "text/plain", "bad").await, upload(&bob, "text/plain", "bad").await);
         let other = upload(&alice, "text/plain", "good").await;
         quarantine(&admin, &first).await;
-        // Nobody sees it, also not who uploaded the same.
+        // Nobody can read it, including other uploaders of the same bytes.
         for (client, id) in [(&alice, &first), (&bob, &second), (&admin, &first)] {
             not_found(&download(client, id).await);
         }
         assert_eq!(download(&bob, &other).await.status, 200);
         assert_eq!((by(&admin, &first).await, by(&admin, &second).await), (json!("@admin:test"), json!("@admin:test")));
-        // Nor does it come back by being uploaded again.
+        // A new upload of the same bytes is quarantined, too.
         let again = upload(&bob, "text/plain", "bad").await;
         not_found(&download(&bob, &again).await);
         release(&admin, &second).await;
@@ -124,7 +124,7 @@ on_both_engines! {
         assert_eq!(admin.get(CHANGES).await, (200, json!({ "next_batch": 0, "changes": [] })));
         quarantine(&admin, &ids[0]).await;
         quarantine(&admin, &ids[1]).await;
-        // What changes nothing is not written down.
+        // Requests without effect are not logged.
         quarantine(&admin, &ids[0]).await;
         release(&admin, &ids[0]).await;
         let all = [change(&ids[0], true), change(&ids[1], true), change(&ids[0], false)];

@@ -69,7 +69,7 @@ on_both_engines! {
         })).await;
         admin.put(&path(&knocking, "/block"), json!({ "block": true })).await;
         assert_eq!(carol.post(&format!("{CS}/knock/{}", enc(&knocking)), json!({})).await, refused);
-        // Who is in can talk and go.
+        // Members can send and leave.
         say(&bob, &room, "still here").await;
         leave(&bob, &room).await;
         assert_eq!(bob.post(&room_path(&room, "join"), json!({})).await, refused);

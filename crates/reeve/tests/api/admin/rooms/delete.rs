@@ -17,12 +17,13 @@ fn v2(room: &str) -> String {
     format!("{V2}/{}", enc(room))
 }
 
-/// What deleting says when nobody was in the room.
+/// The result of deleting a room without members.
 fn nobody() -> Value {
     json!({ "kicked_users": [], "failed_to_kick_users": [], "local_aliases": [], "new_room_id": null })
 }
 
-/// Whom the room loses: `@alice:test` made it, `@bob:test` is in it, `@carol:test` invited, `@dave:test` gone.
+/// The members that the room loses: `@alice:test` created it, `@bob:test` joined, `@carol:test` is invited,
+/// `@dave:test` has left.
 struct People {
     admin: Client,
     alice: Client,
@@ -103,7 +104,7 @@ on_both_engines! {
         assert_eq!(texts(&body, "/kicked_users"), ["@alice:test", "@bob:test", "@carol:test"]);
         let rest = (&body["failed_to_kick_users"], &body["local_aliases"], &body["new_room_id"]);
         assert_eq!(rest, (&json!([]), &json!([]), &json!(null)));
-        // Clients that go on syncing are told to drop the room; who left before hears nothing.
+        // Clients that continue to sync drop the room; users who left before receive nothing.
         for (client, since) in [alice, bob, carol].into_iter().zip(&since) {
             let sync = sync_since(client, since).await;
             assert!(sync["rooms"]["leave"].get(room).is_some(), "{}: {sync}", client.user_id);
@@ -198,7 +199,7 @@ on_both_engines! {
         for client in [alice, bob] {
             assert_eq!(joined_rooms(client).await, std::slice::from_ref(&new), "{}", client.user_id);
         }
-        // No account comes of it.
+        // No account is created.
         assert_eq!(admin.get("/_synapse/admin/v2/users/@nobody:test").await.status, 404);
         let other = create(alice, json!({ "preset": "public_chat" })).await;
         let begun = ok(delete(admin, &v2(&other), &json!({ "new_room_user_id": "@nobody:test" })).await);
@@ -251,7 +252,7 @@ on_both_engines! {
         assert_eq!(done, wanted);
         assert_eq!(admin.get(&status).await, (200, json!({ "results": [wanted] })));
         assert_gone(&people).await;
-        // Once more, on a room that is gone. What is ordered in the same millisecond has no order.
+        // Again, on a deleted room. Jobs queued in the same millisecond have no order.
         server.clock.advance(1);
         let again = ok(delete(admin, &v2(room), &json!({})).await);
         let id = at(&again, "/delete_id").to_owned();

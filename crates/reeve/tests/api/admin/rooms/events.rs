@@ -1,4 +1,4 @@
-//! What administrators read in rooms that they are not in: members, state, messages, context and single events.
+//! Reads by administrators in rooms that they are not in: members, state, messages, context and single events.
 
 use reeve_testkit::{START_MS, on_both_engines};
 use serde_json::json;
@@ -63,7 +63,7 @@ on_both_engines! {
 
     async fn messages_from_both_ends(server: Server) {
         let (admin, alice) = (server.admin().await, server.user("alice").await);
-        // Nobody who is not in the room may see anything of it.
+        // Other users who are not in the room cannot read it.
         let hidden = json!([{ "type": "m.room.history_visibility", "content": { "history_visibility": "joined" } }]);
         let room = create(&alice, json!({ "preset": "private_chat", "initial_state": hidden })).await;
         say_many(&alice, &room, "m", 12).await;
@@ -249,7 +249,7 @@ on_both_engines! {
         assert_eq!(admin.get(&path("#nope:test", "/forward_extremities")).await, (404, alias));
         let bad = error("M_UNKNOWN", "bad was not legal room ID or room alias");
         assert_eq!(admin.get(&path("bad", "/forward_extremities")).await, (400, bad));
-        // The room goes on.
+        // The room continues.
         say(&alice, &room, "n").await;
         assert_eq!(alice.get(&state_path(&room, "m.room.create", "")).await.status, 200);
     }

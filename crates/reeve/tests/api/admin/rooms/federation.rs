@@ -1,4 +1,4 @@
-//! Neighbours of the rooms that admin clients ask for: destinations, tasks and sizes.
+//! Further room routes of admin clients: destinations, tasks and sizes.
 
 use reeve_testkit::on_both_engines;
 use serde_json::json;

@@ -57,7 +57,7 @@ on_both_engines! {
             assert!(event.get(key).is_some(), "{key}");
         }
         assert_eq!(list(&body, "/rooms").last().unwrap()["children_state"], json!([]));
-        // A room that is no space stands for itself.
+        // A room that is not a space is returned alone.
         assert_eq!(names(&admin, &one, "").await.0, ["one"]);
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{ROOMS, current_state, error};
 use crate::rooms_kit::{add_alias, at, create, default_version, enc, join, leave, list, ok, set_state};
 
-/// What a list can be ordered by, the key that it means, and whether it is ascending.
+/// The orders of a list, the key that each uses, and true if it is ascending.
 const ORDERS: [(&str, &str, bool); 15] = [
     ("alphabetical", "name", true),
     ("size", "joined_members", false),
@@ -50,7 +50,7 @@ fn sorted<'a>(rooms: impl IntoIterator<Item = &'a String>) -> Vec<String> {
     rooms
 }
 
-/// Ascending: no value comes last.
+/// Ascending: rooms without a value come last.
 fn compare(a: &Value, b: &Value) -> Ordering {
     match (a, b) {
         (Value::Null, Value::Null) => Ordering::Equal,
@@ -90,7 +90,7 @@ async fn variety(alice: &Client, bob: &Client, carol: &Client) -> Vec<String> {
     join(bob, &rooms[1]).await;
     join(carol, &rooms[1]).await;
     join(alice, &rooms[5]).await;
-    // Nobody is in the last one.
+    // The last one has no members.
     leave(carol, &rooms[7]).await;
     rooms
 }
@@ -249,7 +249,7 @@ on_both_engines! {
         let (admin, alice) = (server.admin().await, server.user("alice").await);
         let (bob, carol) = (server.user("bob").await, server.user("carol").await);
         let rooms = variety(&alice, &bob, &carol).await;
-        // Published, and nobody in it.
+        // Published, without members.
         let lost = json!({ "preset": "public_chat", "visibility": "public", "room_alias_name": "lost" });
         let lost = create(&alice, lost).await;
         leave(&alice, &lost).await;

@@ -14,13 +14,13 @@ async fn make(admin: &Client, room: &str, body: Value) -> Reply {
     admin.post(&path(room, "/make_room_admin"), body).await
 }
 
-/// Who has which power level.
+/// The power levels of users.
 async fn levels(admin: &Client, room: &str) -> Value {
     let state = current_state(admin, room).await;
     of_state(&state, "m.room.power_levels", "").unwrap()["content"]["users"].clone()
 }
 
-/// Who set the power levels last, and who the membership of an account.
+/// The last sender of the power levels, and of the membership of an account.
 async fn senders(admin: &Client, room: &str, user_id: &str) -> (String, String) {
     let state = current_state(admin, room).await;
     let sender = |kind, key| {
@@ -41,7 +41,7 @@ on_both_engines! {
         for version in ["10", "11", "12"] {
             let room = create(&alice, json!({ "preset": "private_chat", "room_version": version })).await;
             bring(&alice, &room, &bob).await;
-            // Whoever asks, unless they name somebody. They are invited.
+            // The caller, unless the request names another account. They are invited.
             assert_eq!(make(&admin, &room, json!({})).await, (200, json!({})), "{version}");
             let alice_s = ("@alice:test".to_owned(), "@alice:test".to_owned());
             assert_eq!(senders(&admin, &room, "@admin:test").await, alice_s);
@@ -54,7 +54,7 @@ on_both_engines! {
                 assert_eq!(membership(&admin, &room, "@bob:test").await, "join");
             }
             set_state(&bob, &room, "m.room.name", "", json!({ "name": "of bob" })).await;
-            // Somebody outside is invited.
+            // An account outside the room is invited.
             assert_eq!(make(&admin, &room, json!({ "user_id": "@carol:test" })).await, (200, json!({})));
             assert_eq!(membership(&admin, &room, "@carol:test").await, "invite");
             let mut wanted = json!({ "@admin:test": 100, "@bob:test": 100, "@carol:test": 100 });
@@ -76,7 +76,7 @@ on_both_engines! {
             assert_eq!(make(&admin, &room, json!({ "user_id": "@bob:test" })).await, (200, json!({})));
             let levels = levels(&admin, &room).await;
             assert_eq!((&levels["@admin:test"], &levels["@bob:test"]), (&json!(100), &json!(100)));
-            // Nobody is invited where everybody may come in.
+            // Nobody is invited to a public room.
             assert_eq!(current_state(&admin, &room).await.len(), before);
             join(&admin, &room).await;
             set_state(&admin, &room, "m.room.topic", "", json!({ "topic": "of the admin" })).await;

@@ -1,4 +1,4 @@
-//! What administrators see of rooms and do to them.
+//! Room routes for administrators.
 
 mod block;
 mod delete;

@@ -55,7 +55,7 @@ on_both_engines! {
         }
         let context = ok(alice.get(&room_path(&id, &format!("context/{}?limit=20", enc(&events[3])))).await);
         assert_eq!(bodies(list(&context, "/events_before")), Vec::<&str>::new());
-        // What holds in the room holds on.
+        // The current state is kept.
         assert_eq!(room(&admin, &id).await, people);
         let state = current_state(&admin, &id).await;
         for (kind, key) in [("m.room.create", ""), ("m.room.name", ""), ("m.room.member", "@alice:test"), ("m.room.member", "@bob:test")] {
@@ -120,7 +120,7 @@ on_both_engines! {
     async fn it_is_active_from_the_beginning(server: Server) {
         let (admin, alice) = (server.admin().await, server.user("alice").await);
         let id = create_public(&alice).await;
-        // One that nobody has begun: it is due in a second.
+        // One that has not started: it is due in a second.
         let ctx = Ctx { now: START_MS + 1000, server_name: "test".into(), request_id: "test".into(), actor: None };
         let upto = UpTo::Time(START_MS);
         let ordered = server.app().db.write(move |tx| purge::order(tx, &ctx, &id, &upto, false)).await.unwrap();

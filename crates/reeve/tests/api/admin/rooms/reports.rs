@@ -1,4 +1,4 @@
-//! `v1/event_reports`: what people reported of rooms.
+//! `v1/event_reports`: reports of events.
 
 use reeve_testkit::{Client, START_MS, on_both_engines};
 use serde_json::{Value, json};

@@ -28,7 +28,7 @@ on_both_engines! {
         let media_id = reply.text("content_uri").strip_prefix("mxc://test/").unwrap().to_owned();
         let early = bob.get(&format!("{}?timeout_ms=1", download_path(&media_id))).await;
         assert_eq!(early.refusal(), (504, "M_NOT_YET_UPLOADED", "Media has not been uploaded yet"));
-        // Who waits has the file as soon as it is there.
+        // A waiting download receives the file as soon as it is uploaded.
         let waiting = tokio::spawn({
             let (bob, path) = (bob.clone(), download_path(&media_id));
             async move { bob.get(&path).await }

@@ -48,13 +48,13 @@ on_both_engines! {
         let alice = server.user("alice").await;
         let png: &[u8] = b"\x89PNG\r\n\x1a\n";
         for (said, bytes, kept, disposition) in [
-            // What nobody said, the bytes say.
+            // A missing type is sniffed from the bytes.
             ("application/octet-stream", png, "image/png", "inline"),
             ("", png, "image/png", "inline"),
             ("application/octet-stream", b"hello", "application/octet-stream", "attachment"),
             ("image/png", png, "image/png", "inline"),
             ("text/plain", b"hello", "text/plain", "inline"),
-            // What is not what was said is not shown.
+            // Content that contradicts its type is not shown inline.
             ("image/png", b"<script>alert(1)</script>", "image/png", "attachment"),
             ("video/mp4", png, "video/mp4", "attachment"),
             ("application/json", png, "application/json", "attachment"),

@@ -1,4 +1,4 @@
-//! What becomes of uploads: deleted, quarantined, protected, downloaded, made by the server itself.
+//! Storage of uploads: deleted, quarantined, protected, downloaded, created by the server itself.
 
 use reeve_db::DbError;
 use reeve_media::deeds::{self, Progress};
@@ -60,7 +60,7 @@ on_both_engines! {
         assert_eq!(alice.get(&download_path(&two)).await.body, json!("same"));
         assert_eq!(objects(&server).await, 2);
         delete(&server, &two).await;
-        // Uploaded again before the old bytes are gone: these are others.
+        // Uploaded again before the old bytes are deleted: a new object is used.
         let again = upload(&bob, "x/y", "same").await;
         assert_eq!(objects(&server).await, 2);
         assert_eq!(alice.get(&download_path(&again)).await.body, json!("same"));
@@ -146,7 +146,7 @@ on_both_engines! {
         assert_eq!(alice.get(&download_path(&media_id)).await.status, 200);
         server.app().media.flush().await.unwrap();
         assert_eq!(known(&server, &media_id).await.unwrap().last_access_ts, Some(START_MS + 5000));
-        // Who has it already uses it, too.
+        // A client with a cached copy counts as a use, too.
         server.clock.advance(5000);
         let known_already = alice.send(http::Method::GET, &download_path(&media_id), &[("if-none-match", "*")], "").await;
         assert_eq!(known_already.status, 304);
@@ -233,7 +233,7 @@ on_both_engines! {
         let alice = server.user("alice").await;
         upload(&alice, "x/y", "kept").await;
         let mut server = server;
-        // As after a crash: it was known that the bytes would come, and some came.
+        // As after a crash: the object was registered, and a part of its bytes was written.
         let folder = server.media_folder().join("ab");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("cd"), "half of it").unwrap();

@@ -16,7 +16,7 @@ use reeve_testkit::{Client, Reply, Server};
 
 pub(crate) const UPLOAD: &str = "/_matrix/media/v3/upload";
 
-/// Uploads bytes; answers the media id.
+/// Uploads bytes; returns the media id.
 pub(crate) async fn upload(client: &Client, media_type: &str, bytes: impl Into<Vec<u8>>) -> String {
     let reply = send(client, UPLOAD, media_type, bytes).await;
     assert_eq!(reply.status, 200, "{}", reply.body);
@@ -35,7 +35,7 @@ pub(crate) fn not_found(reply: &Reply) {
     assert_eq!(reply.refusal(), (404, "M_NOT_FOUND", "Media not found"));
 }
 
-/// What the server knows of an upload.
+/// The server's details of an upload.
 async fn known(server: &Server, media_id: &str) -> Option<Media> {
     let media_id = media_id.to_owned();
     server.app().db.read(move |tx| media::find(tx, &media_id)).await.unwrap()
@@ -43,7 +43,7 @@ async fn known(server: &Server, media_id: &str) -> Option<Media> {
 
 /// Sweeps, then counts what is in the store; nothing there belongs to nothing.
 pub(crate) async fn objects(server: &Server) -> usize {
-    // The server may take a moment to notice that a client is gone.
+    // The server may take a moment to notice that a client has disconnected.
     for _ in 0..1000 {
         server.app().media.sweep().await.unwrap();
         if server.app().db.read(media_objects::strays).await.unwrap() == 0 {

@@ -1,4 +1,4 @@
-//! `preview_url`, of pages that the tests serve.
+//! `preview_url`, with pages served by the tests.
 
 use std::io::Cursor;
 

@@ -58,7 +58,7 @@ on_both_engines! {
         for query in ["width=640&height=480", "width=5000&height=1", "width=640&height=480&method=crop"] {
             assert!(get(query).await.bytes == png, "{query}");
         }
-        // The same again comes from the store.
+        // A repeated request is served from the store.
         assert_eq!(get("width=30&height=20&method=crop").await.bytes, small.bytes);
         assert_eq!(objects(&server).await, 5);
         let many = (0..20).map(|_| get("width=320&height=240&method=crop"));

@@ -20,7 +20,7 @@ fn impatient(config: &mut Config) {
     config.http.body_timeout = Duration::from_millis(200);
 }
 
-/// Sends the beginning of an upload over a connection of its own; answers the connection.
+/// Sends the beginning of an upload over a new connection; returns the connection.
 async fn begin(server: &Server, token: &str, headers: &str, body: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
     let head =
@@ -93,7 +93,7 @@ on_both_engines! {
         let full = (403, "M_FORBIDDEN", "You have reached your limit of uploads");
         assert_eq!(send(&alice, UPLOAD, "x/y", vec![2; 501]).await.refusal(), full);
         upload(&alice, "x/y", vec![2; 500]).await;
-        // What is stored already takes no room of the server, but of the account.
+        // Bytes that are stored already do not count for the server, but for the account.
         upload(&bob, "x/y", vec![2; 500]).await;
         let full = (403, "M_FORBIDDEN", "This server has no more room for uploads");
         assert_eq!(send(&bob, UPLOAD, "x/y", vec![3; 501]).await.refusal(), full);
@@ -164,7 +164,7 @@ on_both_engines! {
         assert_eq!(alice.get(&download_path(&media_id)).await.status, 200);
         admin.put("/_synapse/admin/v2/users/@alice:test", json!({ "locked": true })).await;
         assert_eq!(send(&alice, UPLOAD, "x/y", "x").await.status, 401);
-        // What somebody uploaded outlives the account.
+        // Uploads outlive their account.
         admin.post("/_synapse/admin/v1/deactivate/@alice:test", json!({ "erase": true })).await;
         assert_eq!(guest.get(&download_path(&media_id)).await.status, 200);
         assert_eq!(files(&server.media_folder()), 2);

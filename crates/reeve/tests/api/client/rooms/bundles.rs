@@ -1,4 +1,4 @@
-//! What is bundled with an event, and what else an answer holds within events, for those who may not see all of it.
+//! Bundled data, and other events within events of a response, for viewers who cannot see all of them.
 
 use reeve_testkit::{Client, Server, on_both_engines};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ async fn ignore(client: &Client, users: &[&Client]) {
     set_data(client, "m.ignored_user_list", json!({ "ignored_users": users })).await;
 }
 
-/// The forms of an event that an answer holds.
+/// The forms of an event in a response.
 fn forms(answer: &Value, event: &str, found: &mut Vec<Value>) {
     match answer {
         Value::Array(values) => values.iter().for_each(|value| forms(value, event, found)),
@@ -40,7 +40,8 @@ fn forms(answer: &Value, event: &str, found: &mut Vec<Value>) {
     }
 }
 
-/// What is bundled with an event in each answer that holds it: by id, in pages, in both kinds of sync, and so on.
+/// The data bundled with an event in each response that contains it: by id, in pages, in both kinds of sync,
+/// and so on.
 async fn bundled(client: &Client, room: &str, event: &str, since: &str) -> Vec<(String, Value)> {
     let (id, v1) = (enc(event), format!("/_matrix/client/v1/rooms/{}", enc(room)));
     let all = filter(&json!({ "room": { "include_leave": true, "timeline": { "limit": 100 } } }));
@@ -74,8 +75,8 @@ async fn bundled(client: &Client, room: &str, event: &str, since: &str) -> Vec<(
     found
 }
 
-/// What is bundled, in short: the edit, the references, and of the thread the count, the latest reply and its edit, and
-/// whether one took part.
+/// A short form of bundled data: the edit, the references, and of the thread the count, the latest reply and
+/// its edit, and true if the viewer participated.
 fn brief(bundled: &Value) -> Value {
     let thread = bundled.get("m.thread").map(|thread| {
         let latest = &thread["latest_event"];
@@ -121,12 +122,12 @@ on_both_engines! {
                     assert!(!bundled.to_string().contains("secret"), "{answer} {bundled}");
                 }
                 assert_eq!(try_event(&ben, &room, &later).await.status, 404);
-                // Who stayed sees all of it, and so do administrators.
+                // Members who stayed see all of it, and so do administrators.
                 let all = json!([last_edit, [reference, later_reference], [3, last, "", true]]);
                 for (answer, bundled) in bundled_for_all(&admin, &anna, &room, &root).await {
                     let mut brief = brief(&bundled);
                     if answer.starts_with("/_synapse") {
-                        // Administrators take part in nothing.
+                        // Administrators participate in nothing.
                         assert_eq!(brief[2][3].take(), false);
                         brief[2][3] = json!(true);
                     }
@@ -156,7 +157,7 @@ on_both_engines! {
             brief[2][1] = json!("");
             assert_eq!(brief, expected, "{answer}");
         }
-        // What comes now is seen again; the rest stays hidden.
+        // Later events are visible again; the rest stays hidden.
         let last = thread(&anna, &room, &root, "last").await;
         let reference = refer(&anna, &room, &root).await;
         let expected = json!([edited, [reference], [2, last, "", true]]);
@@ -238,7 +239,7 @@ on_both_engines! {
         for (answer, bundled) in bundled(&ben, &room, &root, &since).await {
             assert_eq!(brief(&bundled), json!(["", [], [1, reply, "", false]]), "{answer}");
         }
-        // What they said is not there, by its id neither; the state that they set is.
+        // Messages of an erased user are hidden, also by id; state that they set is visible.
         for rest in [format!("event/{}", enc(&rude)), format!("context/{}", enc(&rude))] {
             let (hidden, missing) = (ben.get(&room_path(&room, &rest)).await, ben.get(&room_path(&room, "event/$x")).await);
             assert_eq!(hidden.refusal(), missing.refusal(), "{rest}");
@@ -309,7 +310,7 @@ on_both_engines! {
             assert!(answer.to_string().contains("Open") || !tells, "{answer}");
             assert!(!answer.to_string().to_lowercase().contains("secret"), "{answer}");
         }
-        // What replaces something known says what it was.
+        // A replacement of a visible event contains what it replaced.
         set_topic(&anna, &room, "new").await;
         let topic = ok(ben.get(&room_path(&room, "state/m.room.topic/?format=event")).await);
         assert_eq!(at(&topic, "/unsigned/prev_content/topic"), "open");
@@ -384,7 +385,7 @@ on_both_engines! {
     }
 }
 
-/// What is bundled with an event for a member and for administrators.
+/// The data bundled with an event for a member and for administrators.
 async fn bundled_for_all(admin: &Client, member: &Client, room: &str, event: &str) -> Vec<(String, Value)> {
     let id = enc(event);
     let mut found = bundled(member, room, event, &now(member).await).await;
@@ -400,7 +401,7 @@ async fn bundled_for_all(admin: &Client, member: &Client, room: &str, event: &st
     found
 }
 
-/// Takes another name in one room.
+/// Sets a different name in one room.
 async fn rename_in(client: &Client, room: &str, name: &str) {
     let content = json!({ "membership": "join", "displayname": name });
     set_state(client, room, "m.room.member", &client.user_id, content).await;

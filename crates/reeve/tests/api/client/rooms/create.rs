@@ -217,7 +217,7 @@ on_both_engines! {
             let reply = alice.post(&format!("{CS}/createRoom"), json!({ "invite": bad })).await;
             assert_eq!(reply.status, 400, "{bad}: {}", reply.body);
         }
-        // What was refused has left nothing behind.
+        // A refused request leaves nothing behind.
         assert_eq!(joined_rooms(&alice).await.len(), 2);
     }
 

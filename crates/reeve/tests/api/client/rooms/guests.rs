@@ -1,4 +1,4 @@
-//! Guests: where they may go, and what happens when the door is shut.
+//! Guests: the rooms that they can join, and what happens when guest access ends.
 
 use reeve_testkit::{Client, Config, on_both_engines};
 use serde_json::json;

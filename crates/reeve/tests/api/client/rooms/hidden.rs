@@ -1,4 +1,4 @@
-//! Rooms and events of which one must not know: the answer is the one for what does not exist.
+//! Rooms and events that a caller must not learn of: the response is that for something that does not exist.
 
 use http::Method;
 use reeve_testkit::{Client, Reply, on_both_engines};
@@ -74,7 +74,7 @@ async fn send(client: &Client, (method, path, body): &(Method, String, Value)) -
     client.send(method.clone(), path, &[], body).await
 }
 
-/// Asks the same of two rooms, and compares the answers but for the names in them.
+/// Sends the same requests for two rooms, and compares the responses except for the names in them.
 async fn compare(client: &Client, (room, event): (&str, &str), (other, other_event): (&str, &str)) {
     for (here, there) in requests(room, event).iter().zip(&requests(other, other_event)) {
         let (a, b) = (send(client, here).await, send(client, there).await);
@@ -128,7 +128,7 @@ on_both_engines! {
             ok(admin.put(&format!("/_synapse/admin/v1/rooms/{}/block", enc(room)), json!({ "block": true })).await);
         }
         compare(&ben, (&room, &id), (UNKNOWN, "$unknown")).await;
-        // An alias says that there is a room, and no more.
+        // An alias reveals that a room exists, and no more.
         add_alias(&anna, &room, "den").await;
         let replies = [
             ben.get("/_matrix/client/v1/room_summary/%23den:test").await,
@@ -166,17 +166,17 @@ on_both_engines! {
         invite(&anna, &private, "@ben:test").await;
         assert_eq!(ben.get(&setting(&private)).await, (200, json!({ "visibility": "private" })));
         assert_eq!(ben.get(&summary(&private)).await.status, 200);
-        // Who was turned away learns why.
+        // A kicked or banned user learns the reason.
         join(&ben, &private).await;
         ban(&anna, &private, "@ben:test").await;
         let banned = ben.post(&format!("{CS}/join/{}", enc(&private)), json!({})).await;
         let unknown = ben.post(&format!("{CS}/join/{UNKNOWN}"), json!({})).await;
         assert_eq!((code(&banned), code(&unknown)), ((403, "M_FORBIDDEN"), (403, "M_FORBIDDEN")));
         assert_ne!(banned.text("error"), unknown.text("error"));
-        // A published room is, even if nobody may come in.
+        // A published room is visible, even if it cannot be joined.
         ok(anna.put(&setting(&private), json!({ "visibility": "public" })).await);
         assert_eq!(stranger.get(&setting(&private)).await, (200, json!({ "visibility": "public" })));
-        // Reports of rooms reach the administrators, whoever knows of the room.
+        // Reports of rooms reach the administrators, whether the reporter knows the room or not.
         let carol = server.user("carol").await;
         for room in [&*private, UNKNOWN] {
             assert_eq!(carol.post(&room_path(room, "report"), json!({ "reason": "x" })).await, (200, json!({})));
@@ -227,11 +227,11 @@ on_both_engines! {
         let search = json!({ "search_categories": { "room_events": { "search_term": "secret" } } });
         let found = ok(ben.post(&format!("{CS}/search"), search).await);
         assert_eq!(found["search_categories"]["room_events"]["count"], 0);
-        // What everybody may read is open to those who forgot the room, too.
+        // A world-readable room is open to those who forgot it, too.
         set_state(&anna, &room, "m.room.history_visibility", "", json!({ "history_visibility": "world_readable" })).await;
         let open = say(&anna, &room, "open").await;
         assert_eq!((try_event(&ben, &room, &open).await.status, try_event(&ben, &room, &id).await.status), (200, 404));
-        // Who comes back remembers.
+        // A user who rejoins has the history again.
         join(&ben, &room).await;
         assert_eq!(try_event(&ben, &room, &id).await.status, 200);
     }

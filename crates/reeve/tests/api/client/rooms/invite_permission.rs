@@ -1,4 +1,4 @@
-//! People who take no invites.
+//! Users who block invites.
 
 use reeve_testkit::on_both_engines;
 use serde_json::json;
@@ -28,14 +28,14 @@ on_both_engines! {
         assert_eq!(code(&reply), blocked);
         assert_eq!(joined_rooms(&alice).await, before, "nothing is left behind");
         assert_eq!(membership(&alice, &room, "@bob:test").await, "");
-        // The invite that came before is not shown, in no way of syncing.
+        // An invite that arrived before is hidden in every kind of sync.
         assert_eq!(rooms_in(&sync(&bob).await, "invite"), [""; 0]);
         assert_eq!(ok(bob.post(SLIDING, lists.clone()).await)["lists"]["all"]["count"], 0);
         let old = ok(bob.get(&format!("{CS}/initialSync")).await);
         assert!(list(&old, "/rooms").is_empty());
         // It can still be accepted, and others see it.
         assert_eq!(membership(&alice, &early, "@bob:test").await, "invite");
-        // An administrator of the server brings somebody anywhere all the same.
+        // A server administrator can still add the user to any room.
         join(&admin, &create_public(&admin).await).await;
         let closed = create(&admin, json!({})).await;
         ok(admin.post(&format!("/_synapse/admin/v1/join/{}", enc(&closed)), json!({ "user_id": "@bob:test" })).await);

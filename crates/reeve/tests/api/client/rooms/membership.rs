@@ -1,4 +1,4 @@
-//! Joining, inviting, leaving, kicking, banning, knocking, forgetting.
+//! Join, invite, leave, kick, ban, knock, forget.
 
 use reeve_testkit::{Client, Reply, on_both_engines};
 use serde_json::{Value, json};
@@ -69,7 +69,7 @@ on_both_engines! {
         for kind in ["m.room.create", "m.room.join_rules"] {
             assert!(of_kind(shown, kind).is_some(), "{kind}");
         }
-        // The invited see no more than that, and may invite nobody.
+        // Invited users see no more than that, and cannot invite.
         assert_eq!(code(&bob.get(&room_path(&room, "members")).await), FORBIDDEN);
         assert_eq!(code(&try_deed(&bob, &room, "invite", "@carol:test").await), FORBIDDEN);
         join(&bob, &room).await;
@@ -149,7 +149,7 @@ on_both_engines! {
         assert_eq!(try_join(&bob, &room).await.status, 403);
         assert_eq!(code(&try_deed(&alice, &room, "invite", "@bob:test").await).0, 403);
         assert_eq!(bob.post(&room_path(&room, "leave"), json!({})).await.status, 403);
-        // Anybody may be banned before they come.
+        // Users can be banned before they ever join.
         ban(&alice, &room, "@nobody:test").await;
         assert_eq!(membership(&alice, &room, "@nobody:test").await, "ban");
         unban(&alice, &room, "@bob:test").await;
@@ -181,7 +181,7 @@ on_both_engines! {
 
     async fn every_step_from_every_membership(server: Server) {
         let (alice, bob) = (server.user("alice").await, server.user("bob").await);
-        // What one's own deed, or that of a moderator, makes of each membership; blank where it is refused.
+        // The membership after an act of the user, or of a moderator; empty if it is refused.
         let after = |from: &str, deed: &str| match (from, deed) {
             ("none" | "invite" | "leave" | "join", "join") => "join",
             ("invite" | "join" | "leave", "leave") | ("invite" | "join", "kick") | ("ban", "unban") => "leave",
@@ -211,7 +211,7 @@ on_both_engines! {
                     _ => try_deed(&alice, &room, deed, "@bob:test").await,
                 };
                 let (expected, what) = (after(from, deed), format!("{from} → {deed}: {}", reply.body));
-                // To leave what one has left may be taken as done.
+                // Leaving a room that was left may succeed.
                 if expected.is_empty() {
                     assert_eq!(reply.status / 100, 4, "{what}");
                 } else if (from, deed) != ("leave", "leave") {
@@ -244,7 +244,7 @@ on_both_engines! {
         invite(&alice, &room, "@bob:test").await;
         join(&bob, &room).await;
         assert_eq!(knock(&bob, &room).await.status, 403);
-        // Turned away, and taken back.
+        // Refused, and withdrawn.
         ok(knock(&carol, &room).await);
         kick(&alice, &room, "@carol:test").await;
         assert_eq!(membership(&alice, &room, "@carol:test").await, "leave");
@@ -281,17 +281,17 @@ on_both_engines! {
             let member = state(&alice, &room, "m.room.member", "@carol:test").await;
             assert!(member.get("join_authorised_via_users_server").is_none(), "{version}: {member}");
             leave(&carol, &room).await;
-            // Who left the club is not let in again, who was banned neither.
+            // A user who left the club cannot join again, and neither can a banned one.
             assert_eq!(code(&try_join(&carol, &room).await), FORBIDDEN, "{version}");
             ban(&alice, &room, "@bob:test").await;
             assert_eq!(try_join(&bob, &room).await.status, 403, "{version}");
         }
-        // Nobody in the room may invite: there is nobody to vouch for the join.
+        // No member may invite, so no member can authorise the join.
         let room = create(&alice, json!({ "room_version": "11", "power_level_content_override": { "invite": 101 } })).await;
         let allow = json!([{ "type": "m.room_membership", "room_id": club }]);
         join_rule(&alice, &room, json!({ "join_rule": "restricted", "allow": allow })).await;
         assert_eq!(try_join(&bob, &room).await.status / 100, 4);
-        // A rule without conditions lets nobody in.
+        // A rule without conditions allows nobody.
         let room = create(&alice, json!({ "room_version": "11" })).await;
         for allow in [json!([]), json!([{ "type": "com.other", "room_id": club }]), json!("x")] {
             join_rule(&alice, &room, json!({ "join_rule": "restricted", "allow": allow })).await;

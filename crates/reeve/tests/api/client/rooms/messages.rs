@@ -23,7 +23,7 @@ on_both_engines! {
         assert_eq!(list(&page, "/chunk").len(), 10);
         assert!(page["start"].is_string() && page["end"].is_string());
         assert_eq!(at(&page, "/chunk/0/event_id"), sent[22]);
-        // From a page's `start` the same page comes again; from its `end` one may go back where one came from.
+        // From a page's `start` the same page is returned; from its `end` one can page back.
         let again = messages(&alice, &room, &format!("dir=b&from={}", enc(at(&page, "/start")))).await;
         assert_eq!(ids(list(&again, "/chunk")), ids(list(&page, "/chunk")));
         let turned = messages(&alice, &room, &format!("dir=f&limit=10&from={}", enc(at(&page, "/end")))).await;
@@ -155,7 +155,7 @@ on_both_engines! {
         assert_eq!(ids(after), [&*sent[6], &*sent[7], &*sent[8]]);
         let state = list(&middle, "/state");
         assert!(of_kind(state, "m.room.create").is_some() && of_state(state, "m.room.member", "@alice:test").is_some());
-        // Its positions go on in both directions.
+        // Its positions can be used in both directions.
         let back = messages(&alice, &room, &format!("dir=b&limit=1&from={}", enc(at(&middle, "/start")))).await;
         assert_eq!(ids(list(&back, "/chunk")), [&*sent[1]]);
         let forth = messages(&alice, &room, &format!("dir=f&limit=1&from={}", enc(at(&middle, "/end")))).await;

@@ -1,4 +1,4 @@
-//! Rooms, as clients use them.
+//! Room routes for clients.
 
 mod aliases;
 mod bundles;

@@ -1,4 +1,4 @@
-//! The rooms that two people share.
+//! Rooms that two users share.
 
 use reeve_testkit::on_both_engines;
 use serde_json::json;

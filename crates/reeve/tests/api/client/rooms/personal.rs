@@ -1,4 +1,4 @@
-//! What belongs to one person in a room: tags, account data, receipts and markers, typing.
+//! Data of one user in a room: tags, account data, receipts and markers, typing.
 
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ fn own(client: &Client, room: &str, rest: &str) -> String {
     format!("{CS}/user/{}/rooms/{}/{rest}", client.user_id, enc(room))
 }
 
-/// What a sync since says of receipts in a room: `event → kind → user`.
+/// The receipts in a room in a sync: `event → kind → user`.
 fn receipts(sync: &Value, room: &str) -> Value {
     let events = list(joined(sync, room), "/ephemeral/events");
     of_kind(events, "m.receipt").map_or(Value::Null, |event| event["content"].clone())
@@ -37,7 +37,7 @@ on_both_engines! {
         let news = sync_since(&alice, &next(&first)).await;
         let data = list(joined(&news, &room), "/account_data/events");
         assert_eq!(of_kind(data, "m.tag").unwrap()["content"], json!({ "tags": { "m.favourite": { "order": 1 } } }));
-        // They are nobody else's business.
+        // They are private.
         assert_eq!(bob.get(&own(&bob, &room, "tags")).await, (200, json!({ "tags": {} })));
         assert_eq!(code(&bob.get(&tags).await), (403, "M_FORBIDDEN"));
         assert_eq!(code(&bob.put(&format!("{tags}/u.x"), json!({})).await), (403, "M_FORBIDDEN"));

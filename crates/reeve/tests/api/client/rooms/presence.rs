@@ -29,7 +29,7 @@ on_both_engines! {
             list(sync, "/presence/events").iter().any(|event| event["sender"] == "@alice:test" && event["content"]["status_msg"] == "at lunch")
         }).await;
         assert_eq!(list(&news, "/presence/events")[0]["type"], "m.presence");
-        // Whom one shares nothing with, one does not see.
+        // The presence of users without a shared room is hidden.
         for user in ["@alice:test", "@nobody:test"] {
             assert!(matches!(carol.get(&path(user)).await.status, 403 | 404), "{user}");
         }
@@ -73,7 +73,7 @@ on_both_engines! {
         let room = create_public(&alice).await;
         join(&bob, &room).await;
         join(&carol, &room).await;
-        // This may wait for two minutes, and answers at once, as there is news.
+        // This may wait for two minutes, and returns at once, since there is a change.
         sync_with(&alice, "timeout=120000").await;
         let gone = async |who: &str| {
             sync_with(&bob, "timeout=0").await;
@@ -81,7 +81,7 @@ on_both_engines! {
             eventually(&carol, &path(who), |reply| reply.text("presence") == "offline").await;
         };
         for _ in 0..2 {
-            // The same look at the clock finds that bob is gone.
+            // The same sweep finds that bob is offline.
             gone("@bob:test").await;
             assert_eq!(at(&ok(bob.get(&path("@alice:test")).await), "/presence"), "online");
         }
@@ -107,7 +107,7 @@ on_both_engines! {
             poll(&phone, &of_phone, "unavailable"),
             async { ok(phone.put(&path("@alice:test"), json!({ "presence": "online", "status_msg": "here" })).await) },
         );
-        // It comes with what comes, though.
+        // It is included when other changes are returned, though.
         let own = sync_since(&phone, &of_phone).await;
         assert_eq!(at(&list(&own, "/presence/events")[0], "/content/status_msg"), "here", "{came}");
     }

@@ -88,7 +88,7 @@ on_both_engines! {
             let reply = client.put(&setting("!unknown:test"), json!({ "visibility": "public" })).await;
             assert_eq!(code(&reply), refusal);
         }
-        // What changes is seen at once.
+        // Changes are visible at once.
         alice.put(&setting(&room), json!({ "visibility": "public" })).await;
         set_state(&alice, &room, "m.room.name", "", json!({ "name": "New" })).await;
         leave(&bob, &room).await;
@@ -140,7 +140,7 @@ on_both_engines! {
         assert_eq!(found(json!({ "filter": { "room_types": [null, "m.space"], "generic_search_term": "gardens" } })).await, ["All gardens"]);
         assert_eq!(found(json!({ "filter": {} })).await.len(), 5);
         leave(&alice, &space).await;
-        // A room that nobody is in is not shown.
+        // A room without members is not listed.
         assert_eq!(found(json!({ "filter": { "room_types": ["m.space"] } })).await, Vec::<String>::new());
     }
 }

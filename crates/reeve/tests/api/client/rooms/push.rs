@@ -1,4 +1,4 @@
-//! Push rules, and the notifications they make.
+//! Push rules, and the notifications that they cause.
 
 use std::time::Duration;
 
@@ -74,7 +74,8 @@ on_both_engines! {
         put(&alice, "underride/mine", json!({ "conditions": [], "actions": ["notify"] })).await;
         put(&alice, "room/!x:test", json!({ "actions": [] })).await;
         put(&alice, "sender/@bob:test", json!({ "actions": ["notify"] })).await;
-        // The newest is the most important, unless it says otherwise; a change leaves it where it is.
+        // The newest has the highest priority, unless the request names another place; a change keeps its
+        // place.
         for rule in ["two", "three"] {
             put(&alice, &format!("content/{rule}"), json!({ "pattern": "x", "actions": [] })).await;
         }
@@ -229,7 +230,7 @@ on_both_engines! {
         let many: Vec<_> = (0..3000).map(|n| json!({ "kind": "event_match", "key": "type", "pattern": format!("{n:0100}") })).collect();
         let reply = bob.put(&format!("{RULES}/override/many"), json!({ "conditions": many, "actions": [] })).await;
         assert_eq!(code(&reply), (413, "M_TOO_LARGE"));
-        // Nothing that somebody is called, or wants to be told of, keeps others from sending.
+        // Names and rules of members cannot prevent others from sending.
         put(&bob, "content/a", json!({ "pattern": "a", "actions": ["notify", { "set_tweak": "highlight" }] })).await;
         put(&bob, "override/name", json!({ "conditions": [{ "kind": "contains_display_name" }], "actions": ["notify"] })).await;
         let room = create_public(&alice).await;
@@ -280,7 +281,7 @@ on_both_engines! {
         let highlight = json!(["notify", { "set_tweak": "highlight" }]);
         assert_eq!((&all["notifications"][0]["actions"], &all["notifications"][1]["actions"]), (&highlight, &json!(["notify"])));
         assert!(all["notifications"][0].get("profile_tag").is_none());
-        // Whom one ignores notifies nobody.
+        // Ignored users notify nobody.
         set_data(&bob, "m.ignored_user_list", json!({ "ignored_users": { "@carol:test": {} } })).await;
         assert_eq!(notified(&bob, "").await, [] as [&str; 0]);
     }
@@ -302,7 +303,7 @@ on_both_engines! {
         assert_eq!(notified(&carol, "?only=highlight").await, ["in \u{4e0a}\u{6d77}.", "so carol"]);
         assert_eq!(unread(&sync(&bob).await, &room), (0, 0), "having written there, one has read it");
         assert_eq!(unread(&sync(&carol).await, &room).1, 2);
-        // A message that says whom it mentions, mentions nobody else.
+        // A message with `m.mentions` mentions nobody else.
         let said = json!({ "msgtype": "m.text", "body": "bob, carol, @room", "m.mentions": {} });
         send(&alice, &room, "m.room.message", said).await;
         let said = json!({ "msgtype": "m.text", "body": "carol", "m.mentions": { "user_ids": ["@bob:test"] } });
@@ -315,7 +316,7 @@ on_both_engines! {
         for client in [&bob, &carol] {
             assert_eq!(notified(client, "?only=highlight&limit=1").await, ["@room hear"]);
         }
-        // Rules that are switched off rest, and names that are no more are nobody's.
+        // Disabled rules have no effect, and former names match nobody.
         let off = json!({ "enabled": false });
         ok(bob.put(&format!("{RULES}/content/.m.rule.contains_user_name/enabled"), off.clone()).await);
         say(&alice, &room, "bob again").await;

@@ -1,4 +1,4 @@
-//! `rooms/{roomId}/redact`: what is left of an event, by room version.
+//! `rooms/{roomId}/redact`: the remaining content of an event, by room version.
 
 use reeve_testkit::on_both_engines;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Relations, threads, and what is bundled with an event.
+//! Relations, threads, and data bundled with an event.
 
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ on_both_engines! {
             let reply = alice.get(&path(&room, &format!("relations/{}{bad}", enc(&root)))).await;
             assert_eq!(reply.status, 400, "{bad}: {}", reply.body);
         }
-        // What was redacted has no relation any more.
+        // A redacted event has no relation.
         redact(&alice, &room, &like).await;
         assert_eq!(list(&children(&alice, &room, &root, "/m.annotation").await, "/chunk").len(), 0);
     }
@@ -82,7 +82,7 @@ on_both_engines! {
         assert!(event(&bob, &room, &id).await["unsigned"]["m.relations"].get("m.replace").is_none());
         edit(&alice, &room, &id, "two").await;
         let last = edit(&alice, &room, &id, "three").await;
-        // Not by somebody else, and not of an edit.
+        // Not by another user, and not of an edit.
         edit(&bob, &room, &id, "forged").await;
         let seen = event(&bob, &room, &id).await;
         let bundled = &seen["unsigned"]["m.relations"]["m.replace"];
@@ -141,7 +141,7 @@ on_both_engines! {
         for bad in ["?limit=x", "?from=nonsense"] {
             assert_eq!(bob.get(&path(&room, &format!("threads{bad}"))).await.status, 400, "{bad}");
         }
-        // An answer that is redacted does not count.
+        // A redacted reply does not count.
         redact(&bob, &room, &last).await;
         assert_eq!(bundle(&alice, &one).await["count"], 1);
     }

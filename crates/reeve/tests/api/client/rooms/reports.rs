@@ -1,4 +1,4 @@
-//! Reports of events, rooms and people.
+//! Reports of events, rooms and users.
 
 use reeve_testkit::on_both_engines;
 use serde_json::json;

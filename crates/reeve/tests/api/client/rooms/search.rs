@@ -1,4 +1,4 @@
-//! Finding: messages by words, events by time, people by name.
+//! Search: messages by words, events by time, users by name.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ on_both_engines! {
         let ranked = search(&bob, json!({ "search_term": "garden" })).await;
         assert_eq!(list(&ranked, "/results").len(), 2);
         assert_eq!(ranked["count"], 2);
-        // What is redacted is not found; what was edited is found by its new words.
+        // Redacted events are not found; edited ones are found by their new words.
         redact(&bob, &room, &two).await;
         assert_eq!(found(&search(&bob, recent("garden")).await), [&*one]);
     }
@@ -164,7 +164,7 @@ on_both_engines! {
         let body = ok(alice.post(&format!("{CS}/user_directory/search"), json!({ "search_term": "tables" })).await);
         let expected = json!({ "user_id": "@bob:test", "display_name": "Robert Tables", "avatar_url": "mxc://test/b" });
         assert_eq!(list(&body, "/results"), [expected]);
-        // Who is locked, or no more, is not found.
+        // Locked and deactivated users are not found.
         ok(admin.put("/_synapse/admin/v2/users/@bob:test", json!({ "locked": true })).await);
         ok(admin.post("/_synapse/admin/v1/deactivate/@carol:test", json!({})).await);
         for _ in 0..100 {
@@ -238,7 +238,7 @@ on_both_engines! {
         let criteria = json!({ "search_term": "needle", "order_by": "recent", "filter": { "limit": 1 } });
         let results = search(&bob, criteria.clone()).await;
         assert_eq!((found(&results), results.get("next_batch"), &results["count"]), (vec![&*seen], None, &json!(1)));
-        // Where there is more to see, the list goes on.
+        // If there are more results, the list continues.
         let second = say(&alice, &room, "another needle").await;
         let results = search(&bob, criteria.clone()).await;
         assert_eq!(found(&results), [&*second]);
@@ -253,7 +253,7 @@ on_both_engines! {
         let room = create_public(&alice).await;
         say(&alice, &room, "one").await;
         say(&alice, &room, "needle").await;
-        // A member who comes after the found event has a name as well.
+        // A member who joined after the found event has a name, too.
         join(&bob, &room).await;
         say(&bob, &room, "three").await;
         let context = json!({ "before_limit": 1, "after_limit": 2, "include_profile": true });
@@ -266,7 +266,7 @@ on_both_engines! {
         assert_eq!(list(&earlier, "/chunk").len(), 1);
         let later = messages(&alice, &room, &format!("dir=f&from={}", enc(at(context, "/end")))).await;
         assert!(list(&later, "/chunk").is_empty());
-        // It comes with its defaults where nothing is said of it, and not where it was not asked for.
+        // It has its defaults if the request does not set them, and is absent if not requested.
         let results = search(&alice, json!({ "search_term": "needle", "event_context": {} })).await;
         let context = &results["results"][0]["context"];
         assert!(list(context, "/events_before").len() == 5 && !at(context, "/start").is_empty() && !at(context, "/end").is_empty());

@@ -1,4 +1,4 @@
-//! `rooms/{roomId}/send`: events, transaction ids, and what is no event.
+//! `rooms/{roomId}/send`: events, transaction ids, and invalid events.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ on_both_engines! {
         assert_eq!(at(&seen, "/type"), "m.room.message");
         assert!(seen.get("state_key").is_none());
         assert!(seen["origin_server_ts"].as_i64().unwrap() > 0);
-        // What belongs to servers among themselves is not shown.
+        // Data of the federation format is not shown.
         for key in ["auth_events", "prev_events", "depth", "hashes", "signatures"] {
             assert!(seen.get(key).is_none(), "{key}: {seen}");
         }
@@ -57,7 +57,7 @@ on_both_engines! {
         let redacted = ok(alice.put(&redaction, json!({})).await);
         assert_ne!(redacted, first);
         assert_eq!(ok(alice.put(&redaction, json!({})).await), redacted);
-        // It holds when the server comes back.
+        // It still holds after a restart of the server.
         server.restart(|_| ()).await;
         let token = alice.token.clone().unwrap();
         let alice = server.with_token(&token);
@@ -184,7 +184,7 @@ on_both_engines! {
     async fn the_same_at_once_is_as_many_events(server: Server) {
         let alice = server.user("alice").await;
         let room = create_public(&alice).await;
-        // The clock stands still, so that nothing but its place in the room tells one from the other.
+        // The clock stands still, so only its place in the room distinguishes them.
         let sent = future::join_all((0..80).map(|_| say(&alice, &room, "the same"))).await;
         let (found, _) = all_messages(&alice, &room, "dir=f&limit=100").await;
         let mut found: Vec<&str> = found.iter().filter(|event| event["type"] == "m.room.message").map(|event| at(event, "/event_id")).collect();

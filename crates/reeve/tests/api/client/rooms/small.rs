@@ -1,4 +1,4 @@
-//! Small things about rooms that clients ask for.
+//! Small room routes for clients.
 
 use reeve_testkit::on_both_engines;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! `rooms/{roomId}/hierarchy`: a space and what is in it.
+//! `rooms/{roomId}/hierarchy`: a space and its rooms.
 
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ on_both_engines! {
         ] {
             assert_eq!(second[key], value, "{key}: {second}");
         }
-        // Somebody who is not in the private room is not shown it.
+        // A user who is not in the private room does not see it.
         assert_eq!(rooms(&bob, &root, "").await, all[..4]);
         assert_eq!(rooms(&alice, &root, "?suggested_only=true").await, [root.clone(), named.clone()]);
         assert_eq!(rooms(&alice, &root, "?max_depth=1").await, [&root, &named, &sub, &private].map(Clone::clone));

@@ -137,7 +137,7 @@ on_both_engines! {
                 }
             }
             assert_eq!(state(&alice, &room, "m.room.power_levels", "").await, levels);
-            // What is no level may be anything.
+            // Keys that are not levels can have any value.
             let mut changed = levels.clone();
             changed["org.example.own"] = json!("text");
             set_state(&alice, &room, "m.room.power_levels", "", changed).await;
@@ -200,7 +200,7 @@ on_both_engines! {
         let member = of_kind(timeline(&news, &one), "m.room.member").unwrap();
         assert_eq!(member["unsigned"]["prev_content"]["displayname"], "bob");
         for room in [&one, &two] {
-            // The change may follow the answer.
+            // The change may come after the response.
             let mut seen = json!({});
             for _ in 0..50 {
                 seen = state(&bob, room, "m.room.member", "@bob:test").await;

@@ -17,7 +17,7 @@ async fn power_users(client: &Client, room: &str) -> Value {
     state(client, room, "m.room.power_levels", "").await["users"].clone()
 }
 
-/// Settings of every kind for a room, which is a direct chat with somebody.
+/// Settings of every kind for a room, which is a direct chat.
 async fn personalise(client: &Client, room: &str, other: &str) {
     let on_room = json!({ "kind": "event_match", "key": "room_id", "pattern": room });
     let is_room = json!({ "kind": "event_property_is", "key": "room_id", "value": room });
@@ -169,7 +169,7 @@ on_both_engines! {
             let news = sync_since(&bob, &since).await;
             assert_eq!(room_data(&news, &new, "m.tag")["tags"], json!({ "m.favourite": { "order": 0.5 } }), "{to}");
             assert!(global_data(&news, "m.direct").to_string().contains(&new) && global_data(&news, "m.push_rules").is_object());
-            // Settings that they take back do not come back.
+            // Settings that they remove do not come back.
             for rule in [format!("override/{}", enc(&new)), format!("room/{}", enc(&new))] {
                 ok(bob.delete(&format!("{RULES}/{rule}")).await);
             }
@@ -191,7 +191,7 @@ on_both_engines! {
             "preset": "public_chat", "room_version": version, "creation_content": { "predecessor": { "room_id": room, "event_id": "$x" } },
         });
         for version in ["10", "12"] {
-            // Nobody passes a room off as the successor of one that they could not replace.
+            // A room cannot claim to be the successor of one that its creator could not replace.
             let false_one = create(&mallory, made(version, &old)).await;
             join(&bob, &false_one).await;
             assert_eq!(settings(&bob, &false_one).await, none, "{version}");

@@ -1,4 +1,4 @@
-//! History visibility: who may read what, of those who are in, invited, gone, and who never were there.
+//! History visibility: the events that joined, invited, former and never-joined users can read.
 
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ async fn seen(client: &Client, room: &str) -> Vec<String> {
     texts
 }
 
-/// Whether one may read each of these events by its id.
+/// For each of these events, true if it can be read by its id.
 async fn readable(client: &Client, room: &str, events: &[&str]) -> Vec<bool> {
     let mut seen = Vec::new();
     for event in events {
@@ -87,7 +87,7 @@ on_both_engines! {
                 let after = say(&alice, &room, "after").await;
                 let mut seen = readable(&bob, &room, &[&before, &during, &after]).await;
                 if value == "shared" {
-                    // Some servers close what came before with the door.
+                    // Some servers hide earlier history with such a change.
                     seen[0] = true;
                 }
                 assert_eq!(seen, expected, "{value} {gone}");
@@ -109,7 +109,7 @@ on_both_engines! {
             assert_eq!(reply.status, if open { 200 } else { 403 }, "{value}: {}", reply.body);
             let reply = bob.get(&state_path(&room, "m.room.create", "")).await;
             assert_eq!(reply.status, if open { 200 } else { 403 }, "{value}: {}", reply.body);
-            // The invited see from their invitation on where it says so; they read by id, if at all.
+            // Invited users see from their invite on, if that is the setting; they can read by id, if at all.
             let carols = readable(&carol, &room, &[&id, &after]).await;
             assert_eq!(carols[0], open, "{value}");
             assert!(value != "joined" || !carols[1], "{value}");
@@ -130,7 +130,7 @@ on_both_engines! {
         let events = [&*hidden, &*shared, &*hidden_again, &*open];
         assert_eq!(readable(&bob, &room, &events).await, [false, true, false, true]);
         assert_eq!(seen(&bob, &room).await, ["shared", "open"]);
-        // Where nothing, or nonsense, is said, it is `shared`.
+        // A missing or invalid setting counts as `shared`.
         let room = create_public(&alice).await;
         for content in [json!({}), json!({ "history_visibility": "bogus" })] {
             set_state(&alice, &room, "m.room.history_visibility", "", content).await;

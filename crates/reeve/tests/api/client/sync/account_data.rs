@@ -24,7 +24,7 @@ on_both_engines! {
         let after = sync_since(&phone, &next(&came)).await;
         assert_eq!(global_data(&after, "org.example.b"), &json!({}));
         assert!(global_data(&after, "org.example.a").is_null(), "{after}");
-        // A first sync has all, and nobody else has any.
+        // An initial sync has all of it, and other users have none.
         let first = sync(&phone).await;
         assert_eq!(global_data(&first, "org.example.a"), &json!({ "a": 2 }));
         assert!(list(&sync_since(&bob, &of_bob).await, "/account_data/events").is_empty());
@@ -101,7 +101,7 @@ on_both_engines! {
         let came = sync_since(&alice, &since).await;
         assert_eq!(bodies(timeline(&came, &room)), ["welcome"]);
         assert!(section(&came, "invite", &private).is_null(), "{came}");
-        // State is state, whoever made it.
+        // State is visible, whoever sent it.
         let topic = &state_after(joined(&came, &room))[&("m.room.topic".to_owned(), String::new())];
         assert_eq!(topic["topic"], "By bob");
         assert!(section(&sync(&alice).await, "invite", &private).is_null());

@@ -1,4 +1,4 @@
-//! Who types, who has read what, and who is there.
+//! Typing, receipts, and presence.
 
 use reeve_testkit::on_both_engines;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::rooms_kit::*;
 use crate::sync_kit::*;
 
-/// The receipt of somebody at an event; null if there is none.
+/// The receipt of a user at an event; null if there is none.
 fn receipt_at<'a>(sync: &'a Value, room: &str, event: &str, kind: &str, user_id: &str) -> &'a Value {
     &ephemeral(sync, room, "m.receipt")[event][kind][user_id]
 }

@@ -1,4 +1,4 @@
-//! Filters of sync, stored and written out.
+//! Filters of sync, stored and inline.
 
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn of_timeline(filter: Value) -> Value {
     json!({ "room": { "timeline": filter } })
 }
 
-/// A room in which alice and bob said something of every kind.
+/// A room in which alice and bob sent events of every kind.
 async fn lively(alice: &Client, bob: &Client) -> String {
     let room = create_public(alice).await;
     join(bob, &room).await;
@@ -64,7 +64,7 @@ on_both_engines! {
         // Only the timeline of a room can be left out.
         let came = sync_filtered(&alice, &of_timeline(json!({ "not_rooms": [one] }))).await;
         assert!(timeline(&came, &one).is_empty() && !timeline(&came, &two).is_empty(), "{came}");
-        // It holds for what comes later, too.
+        // It applies to later events, too.
         let since = now(&alice).await;
         say(&alice, &one, "m").await;
         let came = since_filtered(&alice, &since, &json!({ "room": { "not_rooms": [one] } })).await;
@@ -148,7 +148,7 @@ on_both_engines! {
         assert!(ephemeral(&came, &room, "m.receipt").is_null(), "{came}");
         let came = sync_filtered(&alice, &json!({ "room": { "ephemeral": { "not_types": ["*"] } } })).await;
         assert_eq!(list(joined(&came, &room), "/ephemeral/events"), [] as [Value; 0]);
-        // Nothing about presence, whoever is there.
+        // No presence at all.
         let none = json!({ "presence": { "not_types": ["*"] } });
         assert_eq!(list(&sync_filtered(&alice, &none).await, "/presence/events"), [] as [Value; 0]);
     }
@@ -171,7 +171,7 @@ on_both_engines! {
         let members = keys_of(list(joined(&first, &room), "/state/events"), "m.room.member");
         assert!(members.contains(&"@bob:test".to_owned()), "{members:?}");
         assert!(!members.contains(&"@carol:test".to_owned()) && !members.contains(&"@dan:test".to_owned()), "{members:?}");
-        // Who speaks is introduced.
+        // The member event of a sender is included.
         let since = next(&first);
         say(&others[1], &room, "by carol").await;
         let came = since_filtered(&alice, &since, &lazy).await;
@@ -242,7 +242,7 @@ on_both_engines! {
                 assert_eq!(seen(&since, &wanted, after).await, (json!("Alone"), String::new(), json!(false)), "{wanted}");
             }
         }
-        // What is not wanted at all is no gap.
+        // Events of excluded rooms are not a gap.
         let since = now(&bob).await;
         say(&alice, &room, "unwanted").await;
         let came = since_filtered(&bob, &since, &of_timeline(json!({ "not_rooms": [room] }))).await;
@@ -268,7 +268,7 @@ on_both_engines! {
             }
             name(&alice, "Fourth").await;
         }
-        // What the timeline shows comes there alone, with what it replaced beside it.
+        // State in the timeline is only returned there, with the state that it replaced beside it.
         let of_bob = json!({ "senders": ["@bob:test"] });
         let since = now(&bob).await;
         name(&alice, "By alice").await;

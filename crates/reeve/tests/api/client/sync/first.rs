@@ -1,4 +1,4 @@
-//! The first sync.
+//! Initial syncs.
 
 use reeve_testkit::{START_MS, on_both_engines};
 use serde_json::json;
@@ -14,7 +14,7 @@ on_both_engines! {
         for part in ["join", "invite", "knock", "leave"] {
             assert!(rooms_in(&first, part).is_empty(), "{first}");
         }
-        // Clients take their push rules from here, and count their keys.
+        // Clients read their push rules from here, and count their keys.
         assert!(global_data(&first, "m.push_rules")["global"]["underride"].is_array(), "{first}");
         assert!(first["device_one_time_keys_count"].is_object(), "{first}");
         assert!(first["device_unused_fallback_key_types"].is_array(), "{first}");
@@ -98,7 +98,7 @@ on_both_engines! {
         heroes.sort_unstable();
         assert_eq!(heroes, ["@bob:test", "@carol:test", "@dan:test"]);
         assert_eq!((&summary["m.joined_member_count"], &summary["m.invited_member_count"]), (&json!(3), &json!(1)));
-        // The names of the heroes come with it.
+        // The names of the heroes are included.
         let members = keys_of(list(joined(&first, &room), "/state/events"), "m.room.member");
         let shown = keys_of(timeline(&first, &room), "m.room.member");
         for hero in heroes {

@@ -1,4 +1,4 @@
-//! Rooms one is invited to, knocks at, enters, leaves, or is thrown out of.
+//! Rooms that a user is invited to, knocks at, joins, leaves, or is removed from.
 
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use crate::rooms_kit::*;
 use crate::sync_kit::*;
 
-/// The membership that a list of stripped events gives somebody.
+/// The membership of a user in a list of stripped events.
 fn stripped_membership<'a>(events: &'a [Value], user_id: &str) -> &'a str {
     of_state(events, "m.room.member", user_id).map_or("", |event| at(event, "/content/membership"))
 }
 
-/// What the timeline of a left room says of somebody.
+/// The membership of a user in the timeline of a left room.
 fn left_as<'a>(sync: &'a Value, room: &str, user_id: &str) -> &'a str {
     let part = section(sync, "leave", room);
     let (timeline, state) = (list(part, "/timeline/events"), list(part, "/state/events"));
@@ -67,7 +67,7 @@ on_both_engines! {
         join(&bob, &room).await;
         let came = since_filtered(&bob, &since, &json!({ "room": { "timeline": { "limit": 1 } } })).await;
         assert!(rooms_in(&came, "invite").is_empty(), "{came}");
-        // The whole state comes, though it is older than the position.
+        // The whole state is returned, though it is older than the position.
         let state = state_after(joined(&came, &room));
         let of = |kind: &str, key: &str| state.get(&(kind.to_owned(), key.to_owned())).cloned().unwrap_or_default();
         assert_eq!(of("m.room.name", ""), json!({ "name": "Ours" }));
@@ -111,7 +111,7 @@ on_both_engines! {
         let seen = sync_since(&alice, &host).await;
         let member = of_state(timeline(&seen, &room), "m.room.member", "@bob:test").unwrap();
         assert_eq!((at(member, "/content/membership"), at(member, "/content/reason")), ("knock", "Hello"));
-        // Let in, or gone again.
+        // Accepted, or withdrawn.
         invite(&alice, &room, "@bob:test").await;
         let invited = sync_since(&bob, &next(&came)).await;
         assert_eq!((rooms_in(&invited, "invite"), rooms_in(&invited, "knock")), (vec![room.clone()], vec![]));
@@ -209,7 +209,7 @@ on_both_engines! {
         assert!(state.contains_key(&("m.room.create".to_owned(), String::new())), "{came}");
         let own = of_state(timeline(&came, &room), "m.room.member", "@bob:test").unwrap();
         assert_eq!(at(own, "/content/membership"), "join");
-        // And it goes on as always.
+        // Later syncs are as usual.
         say(&alice, &room, "welcome").await;
         assert_eq!(bodies(timeline(&sync_since(&bob, &next(&came)).await, &room)), ["welcome"]);
     }

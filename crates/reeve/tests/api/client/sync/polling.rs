@@ -1,4 +1,4 @@
-//! Long polling: whatever happens ends the waiting at once.
+//! Long polling: any change ends the wait at once.
 
 use reeve_testkit::{Server, on_both_engines};
 use serde_json::{Value, json};

@@ -38,7 +38,7 @@ on_both_engines! {
         let (beside, events) = (list(joined(&came, &room), "/state/events"), timeline(&came, &room));
         assert_eq!(bodies(events), ["m2"]);
         assert_eq!(content(of_state(events, "m.room.topic", ""))["topic"], "U");
-        // What stood when the timeline begins, and only what changed since.
+        // The state at the beginning of the timeline, and only the changes since.
         assert_eq!(content(of_state(beside, "m.room.name", "")), &json!({ "name": "B" }));
         assert_eq!(content(of_state(beside, "m.room.topic", ""))["topic"], "T");
         assert_eq!(beside.len(), 2, "{came}");
@@ -134,7 +134,7 @@ on_both_engines! {
         for (after, key) in [("", "/state/events"), ("&use_state_after=true", "/state_after/events")] {
             let came = sync_with(&bob, &format!("since={}&{}{after}", enc(&since), filter(&lazy))).await;
             let state = list(joined(&came, &room), key);
-            // What happened to members in the gap, and who speaks after it.
+            // Changes of members in the gap, and later senders.
             assert_eq!(keys_of(state, "m.room.member"), ["@alice:test", "@carol:test", "@dan:test"]);
             let of = |user_id| content(of_state(state, "m.room.member", user_id));
             assert_eq!(of("@carol:test")["membership"], "leave");
@@ -155,7 +155,7 @@ on_both_engines! {
             sync_with(&bob, &format!("use_state_after=true&since={}&{}", enc(since), filter(&lazy))).await
         };
         let own = |part: &Value| content(of_state(list(part, "/state_after/events"), "m.room.member", "@bob:test"))["membership"].clone();
-        // What happens to others, by whomever.
+        // Changes of others, by anybody.
         let since = now(&bob).await;
         kick(&alice, &room, "@carol:test").await;
         let came = after(&since, 10).await;
@@ -166,7 +166,7 @@ on_both_engines! {
         let first = after("", 1).await;
         let state = list(joined(&first, &room), "/state_after/events");
         assert_eq!(keys_of(state, "m.room.member"), ["@alice:test", "@bob:test", "@carol:test"]);
-        // What happens to oneself.
+        // Changes of the user's own membership.
         kick(&alice, &room, "@bob:test").await;
         let came = after(&next(&came), 10).await;
         assert_eq!(own(section(&came, "leave", &room)), "leave");
@@ -180,7 +180,7 @@ on_both_engines! {
             assert_eq!(own(part), "leave", "{came}");
             assert_eq!(content(of_state(list(part, "/state_after/events"), "m.room.name", ""))["name"], "N");
         }
-        // An invitation that was declined, in a room of which nothing else is said.
+        // An invite that was declined, in a room without other events.
         let other = create(&alice, json!({ "name": "Other" })).await;
         invite(&alice, &other, "@bob:test").await;
         let since = now(&bob).await;

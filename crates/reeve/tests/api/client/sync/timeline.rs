@@ -1,4 +1,4 @@
-//! Timelines: what came since, gaps, and how they are closed.
+//! Timelines: new events, gaps, and how they are closed.
 
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
@@ -39,12 +39,12 @@ on_both_engines! {
         assert_eq!(ids(timeline(&came, &room)), said);
         assert_eq!(joined(&came, &room)["timeline"]["limited"], false);
         assert_eq!(list(joined(&came, &room), "/state/events"), [] as [Value; 0]);
-        // The same question has the same answer; the next position has nothing more.
+        // A repeated request has the same response; the next position has nothing more.
         let again = sync_since(&alice, &since).await;
         assert_eq!(ids(timeline(&again, &room)), said);
         let after = sync_since(&alice, &next(&came)).await;
         assert!(rooms_in(&after, "join").is_empty(), "{after}");
-        // An old position still tells everything since.
+        // An old position still returns everything since.
         let later = say(&alice, &room, "later").await;
         let whole = sync_since(&alice, &since).await;
         assert_eq!(ids(timeline(&whole, &room)), [&said[..], &[later]].concat());
@@ -137,7 +137,7 @@ on_both_engines! {
         let wrong = say(&bob, &room, "wrong").await;
         let between = next(&sync_since(&alice, &since).await);
         let redaction = redact(&bob, &room, &wrong).await;
-        // Who has the message already is told by the redaction.
+        // Clients that have the message learn of the redaction from its event.
         let came = sync_since(&alice, &between).await;
         assert_eq!(ids(timeline(&came, &room)), [&*redaction]);
         let told = &timeline(&came, &room)[0];
@@ -173,7 +173,7 @@ on_both_engines! {
     }
 
     async fn nothing_is_lost_between_polls(server: Server) {
-        // Somebody polls while two others talk: each message comes once, in the order of the room.
+        // One user polls while two others send: each message arrives once, in the order of the room.
         let (alice, bob, carol) = (server.user("alice").await, server.user("bob").await, server.user("carol").await);
         let room = create_public(&alice).await;
         join(&bob, &room).await;

@@ -1,4 +1,4 @@
-//! Positions that are none, parameters that are wrong, and accounts in every state.
+//! Invalid positions and parameters, and accounts in every state.
 
 use reeve_testkit::on_both_engines;
 use serde_json::json;
@@ -42,7 +42,7 @@ on_both_engines! {
         heard(bob.get(&path).await);
         ok(admin.post("/_synapse/admin/v1/users/@bob:test/shadow_ban", json!({})).await);
         heard(bob.get(&path).await);
-        // Who acts as somebody sees what they see.
+        // A login-as token sees what the account sees.
         let login = ok(admin.post("/_synapse/admin/v1/users/@bob:test/login", json!({})).await);
         let puppet = server.with_token(at(&login, "/access_token"));
         heard(puppet.get(&path).await);
@@ -70,7 +70,7 @@ on_both_engines! {
             ok(admin.put("/_synapse/admin/v2/users/@bob:test", json!({ "locked": true })).await);
             say(&alice, &room, "said after").await;
         });
-        // Whether the poll was there before the lock or not, the next one is refused.
+        // Whether the poll began before the lock or not, the next one is refused.
         assert!(reply.status == 200 || reply.status == 401, "{}", reply.body);
         assert_eq!(bob.get(&path).await.refusal().1, "M_USER_LOCKED");
     }

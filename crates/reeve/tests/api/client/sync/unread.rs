@@ -1,4 +1,4 @@
-//! Counts of unread messages, by the push rules.
+//! Unread counts, by the push rules.
 
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ on_both_engines! {
         let said = say_many(&bob, &room, "m", 3).await;
         let came = sync_since(&alice, &since).await;
         assert_eq!(unread(&came, &room), (3, 0));
-        // The sender has read what they said.
+        // The sender has read their own message.
         assert_eq!((unread_now(&bob, &room).await, unread_now(&carol, &room).await), ((0, 0), (3, 0)));
         receipt(&alice, &room, "m.read", &said[1], json!({})).await;
         let came = sync_since(&alice, &next(&came)).await;
@@ -102,7 +102,7 @@ on_both_engines! {
         say(&bob, &room, "anybody?").await;
         assert_eq!((unread_now(&alice, &room).await, unread_now(&carol, &room).await), ((1, 1), (2, 0)));
         ok(alice.delete(&format!("{rules}/room/{}", enc(&room))).await);
-        // Somebody who is silent.
+        // A user whose rules mute the room.
         ok(alice.put(&format!("{rules}/sender/@bob:test"), json!({ "actions": [] })).await);
         say(&bob, &room, "hello?").await;
         say(&carol, &room, "hello").await;
@@ -120,10 +120,10 @@ on_both_engines! {
         let silence = format!("{rules}/room/{}", enc(&room));
         let keyword = json!({ "pattern": "cheese", "actions": ["notify", { "set_tweak": "highlight" }] });
         ok(alice.put(&format!("{rules}/content/cheese"), keyword).await);
-        // What alice was told of, newest last: each event, and whether it stands out.
+        // The notifications of alice, newest last: each event, and true if it is highlighted.
         let (mut told, mut is_silent): (Vec<(String, bool)>, bool) = (Vec::new(), false);
-        // Each letter is a deed: (m)essage, (c)heese, mention of (a)lice, message by (h)erself, (s)ilence or its end,
-        // (r)eading all, reading up to (b)efore the last that was told, (l)eaving and coming back.
+        // Each letter is an act: (m)essage, (c)heese, mention of (a)lice, message by (h)erself, (s)ilencing or
+        // its end, (r)eading all, reading up to (b)efore the last notification, (l)eaving and rejoining.
         for (number, deed) in "mmsmcmammsmcsmsmmbsmrmmsmmlmmasmslmmcsmmhmsmsmamcbmslsmm".chars().enumerate() {
             let text = format!("message {number}");
             match deed {

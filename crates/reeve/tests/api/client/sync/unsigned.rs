@@ -1,4 +1,4 @@
-//! What events of a sync carry beside them, by who asks.
+//! The `unsigned` data of events in a sync, by viewer.
 
 use reeve_testkit::on_both_engines;
 use serde_json::{Value, json};
