@@ -3,7 +3,6 @@
 //! A deed is a synchronous function on one [`reeve_db::Tx`]. It checks, changes, writes the audit row and queues
 //! what must follow, in that one transaction: it happens as a whole or not at all.
 
-pub mod accents;
 pub mod account_data;
 pub mod audit;
 pub mod cross_signing;

@@ -94,6 +94,12 @@ pub enum OpenError {
         /// The number of the last migration in the program.
         known: i64,
     },
+    /// The first migration of the database is not this program's first one.
+    #[error(
+        "the database has the schema of another program, or of a version from before the first release, which this \
+         program cannot migrate"
+    )]
+    SchemaForeign,
     /// A migration failed and was rolled back; those before it stay.
     #[error("migration {number} ({name}) failed: {reason}")]
     Migration {

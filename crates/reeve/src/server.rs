@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reeve_accounts::accents;
 use reeve_accounts::import;
 use reeve_accounts::password::Hasher;
 use reeve_accounts::seen::Seen;
@@ -267,9 +266,6 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         redactions::job(&home),
         deletion::job(&home),
         purge::job(&home),
-        words::job(),
-        names::job(),
-        accents::job(),
     ];
     let media = Library::open(config.media, db.clone(), config.clock.clone()).map_err(StartError::Media)?;
     media.probe().await.map_err(StartError::Media)?;

@@ -87,6 +87,17 @@ pub fn content(event: &Event, rules: &RoomVersionRules) -> Result<Map<String, Va
     plain(&content)
 }
 
+/// The content of an event that is not redacted, as it is stored.
+fn raw_content(event: &Event) -> Result<Box<RawValue>, Error> {
+    #[derive(serde::Deserialize)]
+    struct Wire<'e> {
+        #[serde(borrow)]
+        content: &'e RawValue,
+    }
+    let Wire { content } = serde_json::from_str(&event.json).map_err(Error::internal)?;
+    Ok(content.to_owned())
+}
+
 /// The content as canonical JSON; refuses what canonical JSON cannot express.
 fn canonical(content: &Map<String, Value>) -> Result<CanonicalJsonObject, Error> {
     match CanonicalJsonValue::try_from(Value::Object(content.clone())) {
@@ -174,7 +185,7 @@ impl Pdu {
         (event_type, state_key): (&str, Option<&str>),
         sender: &str,
         ts: i64,
-        content: &Map<String, Value>,
+        content: Box<RawValue>,
     ) -> Result<Self, Error> {
         Ok(Self {
             event_id,
@@ -182,7 +193,7 @@ impl Pdu {
             sender: UserId::parse(sender).map_err(Error::internal)?,
             ts: millis(ts),
             event_type: TimelineEventType::from(event_type),
-            content: serde_json::value::to_raw_value(content).map_err(Error::internal)?,
+            content,
             state_key: state_key.map(str::to_owned),
             prev_events: Vec::new(),
             auth_events: Vec::new(),
@@ -192,7 +203,12 @@ impl Pdu {
     fn stored(event: &Event, room: &Room, rules: &RoomVersionRules) -> Result<Self, Error> {
         let event_id = OwnedEventId::try_from(event.event_id.as_str()).map_err(Error::internal)?;
         let key = (event.event_type.as_str(), event.state_key.as_deref());
-        Self::new(event_id, &room.room_id, key, &event.sender, event.ts, &content(event, rules)?)
+        let content = if event.redacted_by.is_none() {
+            raw_content(event)?
+        } else {
+            serde_json::value::to_raw_value(&content(event, rules)?).map_err(Error::internal)?
+        };
+        Self::new(event_id, &room.room_id, key, &event.sender, event.ts, content)
     }
 }
 
@@ -339,7 +355,8 @@ pub fn begin(
         now += 1;
     };
     let key = (draft.event_type.as_str(), draft.state_key.as_deref());
-    let mut pdu = Pdu::new(signed.event_id.clone(), &room_id, key, &draft.sender, now, &draft.content)?;
+    let raw = serde_json::value::to_raw_value(&draft.content).map_err(Error::internal)?;
+    let mut pdu = Pdu::new(signed.event_id.clone(), &room_id, key, &draft.sender, now, raw)?;
     if by_event {
         pdu.room_id = None;
     }
@@ -422,8 +439,7 @@ fn append_one(
         let links = (prev_events.as_slice(), auth_events.as_slice());
         let signed = sign(home, Some(&room.room_id), draft, links, room.depth + 1, now, &rules)?;
         let key = (draft.event_type.as_str(), draft.state_key.as_deref());
-        let mut pdu =
-            Pdu::new(signed.event_id.clone(), &room.room_id, key, &draft.sender, now, &draft.content)?;
+        let mut pdu = Pdu::new(signed.event_id.clone(), &room.room_id, key, &draft.sender, now, raw)?;
         pdu.prev_events =
             prev_events.iter().filter_map(|id| OwnedEventId::try_from(id.as_str()).ok()).collect();
         let allowed = check_state_dependent_auth_rules(&rules.authorization, pdu, |event_type, state_key| {

@@ -166,7 +166,7 @@ pub(crate) fn note(
     let mut mentioned: BTreeSet<&str> = mentioned.take(MOST_MENTIONED).collect();
     // A message that does not say whom it mentions, mentions those whose names it contains.
     if !content.contains_key("m.mentions") {
-        mentioned.extend(subject.named()?.iter().map(String::as_str));
+        mentioned.extend(subject.named()?.members.iter().map(String::as_str));
     }
     for user_id in mentioned.into_iter().filter(|user_id| !decided.contains(*user_id)) {
         let Ok(parsed) = UserId::parse(user_id) else { continue };

@@ -26,6 +26,8 @@ CREATE TABLE media (
   url_cache {text},
   -- 0: may be downloaded without an access token
   authenticated {bigint} NOT NULL DEFAULT 1,
+  -- the bytes are not what the type says, and are never shown within a page
+  disguised {bigint} NOT NULL DEFAULT 0,
   -- What lists sort by where a value may be missing, which then comes last: a text after an `a`, or else a `b`; a time
   -- or else the end of time. Columns of their own, so that indexes hold them.
   sort_name {text} NOT NULL,
@@ -33,7 +35,9 @@ CREATE TABLE media (
   sort_quarantined_by {text} NOT NULL
 ){strict};
 
-CREATE INDEX media_blob ON media (blob_num);
+-- The copies of bytes, in order; and those that are quarantined, so that finding one reads no others.
+CREATE INDEX media_copies ON media (blob_num, num);
+CREATE INDEX media_copies_quarantined ON media (blob_num, num) WHERE quarantined_by IS NOT NULL;
 -- The media of an account, one index for each order. Each holds all that finding a page needs.
 CREATE INDEX media_list_id ON media (user_num, media_id, num);
 CREATE INDEX media_list_name ON media (user_num, sort_name, media_id, num);
@@ -46,6 +50,8 @@ CREATE INDEX media_list_safe ON media (user_num, safe_from_quarantine, media_id,
 -- What nobody has used for long, and what each account uploaded in a span of time.
 CREATE INDEX media_unused ON media (sort_access_ts, created_ts, num);
 CREATE INDEX media_created ON media (created_ts, user_num, media_length);
+-- Pictures of previews, which go after a while.
+CREATE INDEX media_previews ON media (created_ts) WHERE url_cache IS NOT NULL;
 
 -- Pictures made smaller, by the bytes they are made of.
 CREATE TABLE media_thumbnails (
@@ -68,7 +74,7 @@ CREATE TABLE media_strays (
   since_ts {bigint} NOT NULL,
   doomed {bigint} NOT NULL
 ){strict};
-CREATE INDEX media_strays_since ON media_strays (doomed, since_ts);
+CREATE INDEX media_strays_since ON media_strays (doomed, since_ts, object);
 
 -- Media ids that were given out before the bytes.
 CREATE TABLE media_pending (
@@ -111,4 +117,17 @@ CREATE TABLE media_quarantine_changes (
 
 -- Whose avatar a medium is.
 CREATE INDEX users_avatar_url ON users (avatar_url) WHERE avatar_url IS NOT NULL;
-CREATE INDEX rooms_avatar_url ON rooms (substr(avatar_url, 1, 250)) WHERE avatar_url IS NOT NULL;
+
+-- Each order of what an account uploaded is cut into buckets of some thousand uploads, so that a page at any offset costs
+-- the same. Only accounts with very many uploads have any. A bucket begins at a value, which is a number or a text, and
+-- a media id; the first of an order begins before everything.
+CREATE TABLE media_list_buckets (
+  bucket {identity},
+  user_num {bigint} NOT NULL,
+  sort {text} NOT NULL,
+  low_int {bigint} NOT NULL,
+  low_text {text} NOT NULL,
+  low_media_id {text} NOT NULL,
+  n {bigint} NOT NULL,
+  UNIQUE (user_num, sort, low_int, low_text, low_media_id)
+){strict};

@@ -1,16 +1,16 @@
--- Requests that the server makes: notifications, and previews of web pages.
+-- Delivery of notifications.
 
--- Delivery of notifications. A pusher knows how far in the stream it has told its owner, so that the queue needs no row
+-- A pusher knows how far in the stream it has told its owner, so that the queue needs no row
 -- for a message.
-
--- What `pushers` gets: a number; when its key was last set; whether it is switched on; and
+--
+-- `updated_ts`: when its key was last set. `enabled`: whether it is switched on.
 -- `last_pos`: everything up to this position of the stream was told, or need not be told any more.
 -- `told_unread`: the number of unread rooms or messages that the device was last told.
 -- `marks`: grows with everything that may concern it, so that whoever works on it sees when there is more.
 -- `due_ts`: when it is to be looked at next; nothing if there is nothing to tell.
 -- `claim`: who works on it, until `due_ts`.
 -- `failures`, `failing_since_ts`: how often in a row, and since when, it could not be delivered.
-CREATE TABLE pushers_with_state (
+CREATE TABLE pushers (
   num {identity},
   user_num {bigint} NOT NULL,
   app_id {text} NOT NULL,
@@ -34,34 +34,12 @@ CREATE TABLE pushers_with_state (
   failing_since_ts {bigint},
   UNIQUE (user_num, app_id, pushkey)
 ){strict};
-
--- Up to which position of the stream pushers were marked.
-CREATE TABLE push_position (pos {bigint} NOT NULL){strict};
--- only sqlite
-INSERT INTO push_position (pos) SELECT pos FROM stream_position;
--- end
--- only postgres
-INSERT INTO push_position (pos) SELECT last_value FROM stream_position;
--- end
-
-INSERT INTO pushers_with_state (user_num, app_id, pushkey, kind, app_display_name, device_display_name, profile_tag,
-  lang, data, device_id, created_ts, updated_ts, enabled, last_pos, told_unread, marks, due_ts, claim, failures,
-  failing_since_ts)
-SELECT user_num, app_id, pushkey, kind, app_display_name, device_display_name, profile_tag, lang, data, device_id,
-  created_ts, created_ts, 1, (SELECT pos FROM push_position), 0, 0, NULL, NULL, 0, NULL
-FROM pushers ORDER BY created_ts;
-DROP TABLE pushers;
-ALTER TABLE pushers_with_state RENAME TO pushers;
 CREATE INDEX pushers_pushkey ON pushers (app_id, pushkey);
 CREATE INDEX pushers_due ON pushers (due_ts) WHERE due_ts IS NOT NULL;
 
--- Whether the member ever had a pusher, so that the pushers of a room are found without looking at every member.
-ALTER TABLE memberships ADD COLUMN pushes {bigint} NOT NULL DEFAULT 0;
-UPDATE memberships SET pushes = 1 WHERE membership = 'join' AND user_id IN
-  (SELECT u.user_id FROM pushers p JOIN users u ON u.num = p.user_num);
-CREATE INDEX memberships_pushes ON memberships (room_num, user_id) WHERE pushes = 1;
-
-CREATE INDEX notifications_user_pos ON notifications (user_id, pos);
+-- Up to which position of the stream pushers were marked.
+CREATE TABLE push_position (pos {bigint} NOT NULL){strict};
+INSERT INTO push_position (pos) VALUES (0);
 
 -- When an e-mail pusher last wrote about a room, and how long it waits before it does again.
 CREATE TABLE mailed_rooms (
@@ -72,6 +50,3 @@ CREATE TABLE mailed_rooms (
   PRIMARY KEY (pusher_num, room_num)
 ){strict};
 CREATE INDEX mailed_rooms_sent ON mailed_rooms (sent_ts);
-
--- Pictures of previews, which go after a while.
-CREATE INDEX media_previews ON media (created_ts) WHERE url_cache IS NOT NULL;

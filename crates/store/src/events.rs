@@ -168,7 +168,6 @@ reeve_db::statements! {
         postgres: "SELECT e.pos, e.room_num FROM event_words s JOIN events e ON e.pos = s.pos \
                    WHERE s.words @@ CAST(CAST($1 AS TEXT) AS TSQUERY) AND s.pos < $2 ORDER BY s.pos DESC LIMIT $3",
     };
-    SOME_BEFORE = select!("pos < $1 ORDER BY pos DESC LIMIT $2");
 }
 
 /// An event, as stored.
@@ -604,9 +603,4 @@ pub fn forget_words(tx: &mut Tx<'_>, pos: i64) -> Result<(), DbError> {
 pub fn search(tx: &ReadTx<'_>, text: &str, before: i64, limit: i64) -> Result<Vec<(i64, i64)>, DbError> {
     let Some(query) = words::query(tx.engine(), text) else { return Ok(Vec::new()) };
     tx.query(&SEARCH, &params![&query, before, limit], |row| Ok((row.get(0)?, row.get(1)?)))
-}
-
-/// Events of all rooms before a position, the newest first.
-pub fn some_before(tx: &ReadTx<'_>, before: i64, limit: i64) -> Result<Vec<Event>, DbError> {
-    tx.query(&SOME_BEFORE, &params![before, limit], from_row)
 }

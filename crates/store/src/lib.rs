@@ -71,61 +71,14 @@ use reeve_db::{Migration, Statement};
 
 /// The schema, step by step.
 pub const MIGRATIONS: &[Migration] = &[
-    Migration { number: 1, name: "accounts", sql: include_str!("../migrations/0001_accounts.sql") },
-    Migration { number: 2, name: "rooms", sql: include_str!("../migrations/0002_rooms.sql") },
-    Migration { number: 3, name: "list_search", sql: include_str!("../migrations/0003_list_search.sql") },
-    Migration { number: 4, name: "room_lists", sql: include_str!("../migrations/0004_room_lists.sql") },
-    Migration { number: 5, name: "departures", sql: include_str!("../migrations/0005_departures.sql") },
+    Migration { number: 1, name: "server", sql: include_str!("../migrations/0001_server.sql") },
+    Migration { number: 2, name: "accounts", sql: include_str!("../migrations/0002_accounts.sql") },
+    Migration { number: 3, name: "user_lists", sql: include_str!("../migrations/0003_user_lists.sql") },
+    Migration { number: 4, name: "rooms", sql: include_str!("../migrations/0004_rooms.sql") },
+    Migration { number: 5, name: "room_lists", sql: include_str!("../migrations/0005_room_lists.sql") },
     Migration { number: 6, name: "media", sql: include_str!("../migrations/0006_media.sql") },
-    Migration { number: 7, name: "keys", sql: include_str!("../migrations/0007_keys.sql") },
+    Migration { number: 7, name: "encryption", sql: include_str!("../migrations/0007_encryption.sql") },
     Migration { number: 8, name: "push", sql: include_str!("../migrations/0008_push.sql") },
-    Migration { number: 9, name: "import", sql: include_str!("../migrations/0009_import.sql") },
-    Migration { number: 10, name: "media_lists", sql: include_str!("../migrations/0010_media_lists.sql") },
-    Migration { number: 11, name: "media_bounds", sql: include_str!("../migrations/0011_media_bounds.sql") },
-    Migration {
-        number: 12,
-        name: "keys_and_push",
-        sql: include_str!("../migrations/0012_keys_and_push.sql"),
-    },
-    Migration { number: 13, name: "silences", sql: include_str!("../migrations/0013_silences.sql") },
-    Migration {
-        number: 14,
-        name: "coarse_counts",
-        sql: include_str!("../migrations/0014_coarse_counts.sql"),
-    },
-    Migration {
-        number: 15,
-        name: "search_pending",
-        sql: include_str!("../migrations/0015_search_pending.sql"),
-    },
-    Migration {
-        number: 16,
-        name: "search_merges",
-        sql: include_str!("../migrations/0016_search_merges.sql"),
-    },
-    Migration {
-        number: 17,
-        name: "impersonation",
-        sql: include_str!("../migrations/0017_impersonation.sql"),
-    },
-    Migration { number: 18, name: "bounds", sql: include_str!("../migrations/0018_bounds.sql") },
-    Migration {
-        number: 19,
-        name: "stream_epochs",
-        sql: include_str!("../migrations/0019_stream_epochs.sql"),
-    },
-    Migration {
-        number: 20,
-        name: "presence_devices",
-        sql: include_str!("../migrations/0020_presence_devices.sql"),
-    },
-    Migration { number: 21, name: "repliers", sql: include_str!("../migrations/0021_repliers.sql") },
-    Migration {
-        number: 22,
-        name: "openid_tokens",
-        sql: include_str!("../migrations/0022_openid_tokens.sql"),
-    },
-    Migration { number: 23, name: "words", sql: include_str!("../migrations/0023_words.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.

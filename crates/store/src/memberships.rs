@@ -14,19 +14,17 @@ reeve_db::statements! {
            pushes, name_word, id_word) VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9) ON CONFLICT (user_id, room_num) DO UPDATE SET \
            membership = excluded.membership, event_pos = excluded.event_pos, since_pos = excluded.since_pos, forgotten = 0, \
            own_rules = excluded.own_rules, pushes = excluded.pushes, name_word = excluded.name_word, id_word = excluded.id_word";
-    /// `$2`: an array as JSON.
+    /// `$2`: an array as JSON. A member may come twice.
     NAMED = {
-        sqlite: "SELECT user_id FROM memberships WHERE room_num = $1 AND membership = 'join' \
-                 AND name_word IN (SELECT value FROM json_each($2)) \
-                 UNION SELECT user_id FROM memberships WHERE room_num = $1 AND membership = 'join' \
-                 AND id_word IN (SELECT value FROM json_each($2)) LIMIT $3",
+        sqlite: "SELECT m.user_id FROM json_each($2) w CROSS JOIN memberships m \
+                 WHERE m.room_num = $1 AND m.membership = 'join' AND m.name_word = w.value \
+                 UNION ALL SELECT m.user_id FROM json_each($2) w CROSS JOIN memberships m \
+                 WHERE m.room_num = $1 AND m.membership = 'join' AND m.id_word = w.value LIMIT $3",
         postgres: "SELECT user_id FROM memberships WHERE room_num = $1 AND membership = 'join' \
                    AND name_word = ANY (ARRAY(SELECT json_array_elements_text(CAST(CAST($2 AS TEXT) AS JSON)))) \
-                   UNION SELECT user_id FROM memberships WHERE room_num = $1 AND membership = 'join' \
+                   UNION ALL SELECT user_id FROM memberships WHERE room_num = $1 AND membership = 'join' \
                    AND id_word = ANY (ARRAY(SELECT json_array_elements_text(CAST(CAST($2 AS TEXT) AS JSON)))) LIMIT $3",
     };
-    WITHOUT_WORDS = concat!("SELECT ", columns!(), " FROM memberships m WHERE m.membership = 'join' AND m.id_word = '' LIMIT $1");
-    SET_WORDS = "UPDATE memberships SET name_word = $3, id_word = $4 WHERE user_id = $1 AND room_num = $2";
     SET_PUSHES = "UPDATE memberships SET pushes = 1 WHERE user_id = $1 AND membership = 'join' AND pushes = 0";
     FORGET = "UPDATE memberships SET forgotten = 1 WHERE user_id = $1 AND room_num = $2";
     OF_USER = concat!("SELECT ", columns!(), ", r.room_id, r.last_pos FROM memberships m \
@@ -140,21 +138,10 @@ pub fn put(
     Ok(())
 }
 
-/// Members of a room of whose name or localpart one of some words is the first, given as a JSON array; those too of whom that
-/// is not known yet, if a blank word is among them.
+/// Returns members of a room of whose name or localpart one of some words, given as a JSON array, is the first. A member of
+/// whom both is true comes twice.
 pub fn named(tx: &ReadTx<'_>, room_num: i64, words: &str, limit: i64) -> Result<Vec<String>, DbError> {
     tx.query(&NAMED, &params![room_num, words, limit], |row| row.get(0))
-}
-
-/// Some memberships without [`NameWords`].
-pub fn without_words(tx: &ReadTx<'_>, limit: i64) -> Result<Vec<Membership>, DbError> {
-    tx.query(&WITHOUT_WORDS, &params![limit], from_row)
-}
-
-/// Sets the words of a membership.
-pub fn set_words(tx: &mut Tx<'_>, user_id: &str, room_num: i64, words: &NameWords) -> Result<(), DbError> {
-    tx.execute(&SET_WORDS, &params![user_id, room_num, &words.name, &words.localpart])?;
-    Ok(())
 }
 
 /// Notes that a user has a pusher.

@@ -4,6 +4,8 @@
 //! lock with it that is held until the transaction ends: the positions that a snapshot shows have no gaps that could
 //! still be filled.
 
+use std::collections::BTreeSet;
+
 use reeve_db::{DbError, ReadTx, Tx, params};
 
 /// Stands for the position at which something ends that has not ended.
@@ -23,17 +25,19 @@ reeve_db::statements! {
                    (SELECT max(pos) FROM device_changes), (SELECT max(pos) FROM key_signatures), \
                    (SELECT max(pos) FROM to_device), 0)",
     };
-    CHANGED_ROOMS = "SELECT room_num FROM events WHERE pos > $1 UNION SELECT room_num FROM receipts WHERE pos > $1 \
-                     UNION SELECT room_num FROM typing WHERE pos > $1";
-    CHANGED_MEMBERS = "SELECT m.room_num FROM presence p JOIN memberships m ON m.user_id = p.user_id \
-                       AND m.membership = 'join' WHERE p.pos > $1 \
-                       UNION SELECT m.room_num FROM device_changes c JOIN memberships m ON m.user_id = c.user_id \
-                       AND m.membership = 'join' WHERE c.pos > $1";
+    // Not UNION, which SQLite would merge in the order of whole indexes.
+    CHANGED_ROOMS = "SELECT room_num FROM events WHERE pos > $1 UNION ALL SELECT room_num FROM receipts WHERE pos > $1 \
+                     UNION ALL SELECT room_num FROM typing WHERE pos > $1";
+    CHANGED_MEMBERS = "SELECT m.room_num FROM presence p CROSS JOIN memberships m \
+                       WHERE p.pos > $1 AND m.user_id = p.user_id AND m.membership = 'join' \
+                       UNION ALL SELECT m.room_num FROM device_changes c CROSS JOIN memberships m \
+                       WHERE c.pos > $1 AND m.user_id = c.user_id AND m.membership = 'join'";
     CHANGED_USERS = "SELECT state_key FROM events WHERE pos > $1 AND membership IS NOT NULL \
-                     UNION SELECT user_id FROM receipts WHERE pos > $1 \
-                     UNION SELECT user_id FROM departures WHERE pos > $1 UNION SELECT user_id FROM device_changes WHERE pos > $1";
-    CHANGED_ACCOUNTS = "SELECT user_num FROM account_data WHERE pos > $1 UNION SELECT user_num FROM to_device WHERE pos > $1 \
-                        UNION SELECT signer_num FROM key_signatures WHERE pos > $1";
+                     UNION ALL SELECT user_id FROM receipts WHERE pos > $1 \
+                     UNION ALL SELECT user_id FROM departures WHERE pos > $1 \
+                     UNION ALL SELECT user_id FROM device_changes WHERE pos > $1";
+    CHANGED_ACCOUNTS = "SELECT user_num FROM account_data WHERE pos > $1 UNION ALL SELECT user_num FROM to_device WHERE pos > $1 \
+                        UNION ALL SELECT signer_num FROM key_signatures WHERE pos > $1";
 }
 
 /// What changed after a position.
@@ -42,13 +46,13 @@ pub struct Changes {
     /// The position up to which this is everything.
     pub upto: i64,
     /// Rooms with new events, receipts or typing.
-    pub rooms: Vec<i64>,
+    pub rooms: BTreeSet<i64>,
     /// Rooms with a member whose presence, devices or keys are new.
-    pub members: Vec<i64>,
+    pub members: BTreeSet<i64>,
     /// Users whose own membership, receipt, devices or keys changed. Nobody waits for their own presence.
-    pub users: Vec<String>,
+    pub users: BTreeSet<String>,
     /// Accounts, by number, with new account data or messages to their devices, or who signed somebody's keys.
-    pub accounts: Vec<i64>,
+    pub accounts: BTreeSet<i64>,
 }
 
 /// Takes the next position.
@@ -68,11 +72,14 @@ pub fn changes(tx: &ReadTx<'_>, after: i64) -> Result<Changes, DbError> {
     if upto <= after {
         return Ok(Changes { upto: after, ..Changes::default() });
     }
+    let numbers = |statement| -> Result<BTreeSet<i64>, DbError> {
+        Ok(tx.query(statement, &params![after], |row| row.get(0))?.into_iter().collect())
+    };
     Ok(Changes {
         upto,
-        rooms: tx.query(&CHANGED_ROOMS, &params![after], |row| row.get(0))?,
-        members: tx.query(&CHANGED_MEMBERS, &params![after], |row| row.get(0))?,
-        users: tx.query(&CHANGED_USERS, &params![after], |row| row.get(0))?,
-        accounts: tx.query(&CHANGED_ACCOUNTS, &params![after], |row| row.get(0))?,
+        rooms: numbers(&CHANGED_ROOMS)?,
+        members: numbers(&CHANGED_MEMBERS)?,
+        users: tx.query(&CHANGED_USERS, &params![after], |row| row.get(0))?.into_iter().collect(),
+        accounts: numbers(&CHANGED_ACCOUNTS)?,
     })
 }

@@ -1,6 +1,8 @@
 //! Every statement on both engines, and lists against models.
 
 mod media;
+mod plans;
+mod schema;
 
 use std::cmp::Reverse;
 
@@ -32,11 +34,6 @@ fn maintain(sql: &str) -> String {
 }
 
 fn fresh(runtime: &tokio::runtime::Runtime, engine: Engine, name: &str) -> Fresh {
-    fresh_up_to(runtime, engine, name, MIGRATIONS.len())
-}
-
-/// One with only some of the first migrations.
-fn fresh_up_to(runtime: &tokio::runtime::Runtime, engine: Engine, name: &str, migrations: usize) -> Fresh {
     let (url, folder, postgres) = match engine {
         Engine::Sqlite => {
             let folder = tempfile::tempdir().unwrap();
@@ -52,19 +49,11 @@ fn fresh_up_to(runtime: &tokio::runtime::Runtime, engine: Engine, name: &str, mi
         }
     };
     let options = Options { readers: 1, connections: 2, ..Options::default() };
-    let db = runtime.block_on(Db::open(&url, options, &MIGRATIONS[..migrations])).unwrap();
+    let db = runtime.block_on(Db::open(&url, options, MIGRATIONS)).unwrap();
     Fresh { db, folder, postgres, url }
 }
 
 impl Fresh {
-    /// Opens it again, with all migrations.
-    fn migrated(self, runtime: &tokio::runtime::Runtime) -> Self {
-        runtime.block_on(self.db.close());
-        let options = Options { readers: 1, connections: 2, ..Options::default() };
-        let db = runtime.block_on(Db::open(&self.url, options, MIGRATIONS)).unwrap();
-        Self { db, ..self }
-    }
-
     fn close(self, runtime: &tokio::runtime::Runtime) {
         runtime.block_on(self.db.close());
         drop(self.folder);
@@ -403,83 +392,4 @@ fn lists_agree_with_the_model_on_sqlite() {
 #[test]
 fn lists_agree_with_the_model_on_postgres() {
     lists_agree_with_the_model(Engine::Postgres, 12);
-}
-
-/// Accounts that were counted before there was a coarse cut are found by it after the migration.
-fn counts_are_cut_coarsely_later(engine: Engine) {
-    let runtime = runtime();
-    let fresh = fresh_up_to(&runtime, engine, "coarse", 13);
-    let mut names: Vec<String> =
-        (0..200).map(|number| format!("@n{}:{SERVER}", number * 7919 % 1000)).collect();
-    let made = names.clone();
-    let inserted = fresh.db.write(move |tx| -> Result<_, DbError> {
-        for (at, user_id) in made.iter().enumerate() {
-            let displayname = (at % 3 > 0).then(|| format!("{at}"));
-            let user = User { user_id: user_id.clone(), displayname, admin: at % 5 == 0, ..User::default() };
-            users::insert(tx, &user, None)?;
-        }
-        Ok(())
-    });
-    runtime.block_on(inserted).unwrap();
-    let fresh = fresh.migrated(&runtime);
-    names.sort();
-    for from in (0..200).step_by(9) {
-        let asked = fresh.db.read(move |tx| {
-            let (filter, order_by) = (user_list::Filter::default(), user_list::OrderBy::Name);
-            user_list::page(tx, SERVER, &filter, order_by, false, from, 5)
-        });
-        let page = runtime.block_on(asked).unwrap();
-        let found: Vec<&str> = page.users.iter().map(|user| &*user.user_id).collect();
-        let expected: Vec<&str> =
-            names.iter().skip(usize::try_from(from).unwrap()).take(5).map(|name| &**name).collect();
-        assert_eq!((found, page.total), (expected, 200), "from {from}");
-    }
-    fresh.close(&runtime);
-}
-
-#[test]
-fn counts_are_cut_coarsely_later_on_sqlite() {
-    counts_are_cut_coarsely_later(Engine::Sqlite);
-}
-
-#[test]
-fn counts_are_cut_coarsely_later_on_postgres() {
-    counts_are_cut_coarsely_later(Engine::Postgres);
-}
-
-/// The migration to the new index of words queues jobs for the data that is there.
-fn a_migration_queues_what_is_to_be_indexed(engine: Engine) {
-    let runtime = runtime();
-    let before = MIGRATIONS.iter().position(|migration| migration.name == "words").unwrap();
-    let fresh = fresh_up_to(&runtime, engine, "words", before);
-    let inserted = fresh.db.write(|tx| -> Result<_, DbError> {
-        let user = User {
-            user_id: format!("@ren:{SERVER}"),
-            displayname: Some("Ren\u{e9}".to_owned()),
-            ..User::default()
-        };
-        users::insert(tx, &user, None)
-    });
-    runtime.block_on(inserted).unwrap();
-    let fresh = fresh.migrated(&runtime);
-    let jobs = runtime
-        .block_on(
-            fresh.db.read(|tx| crate::jobs::list(tx, &crate::jobs::Filter::default(), (i64::MAX, ""), 10)),
-        )
-        .unwrap();
-    let kinds: Vec<&str> = jobs.iter().map(|job| &*job.kind).collect();
-    assert_eq!(kinds, ["index_accents"], "there are no events and no members");
-    assert_eq!((&*jobs[0].id, jobs[0].id.len(), &*jobs[0].state), ("indexAccentsUser", 16, "scheduled"));
-    assert!(jobs[0].created_ts > 0);
-    fresh.close(&runtime);
-}
-
-#[test]
-fn a_migration_queues_what_is_to_be_indexed_on_sqlite() {
-    a_migration_queues_what_is_to_be_indexed(Engine::Sqlite);
-}
-
-#[test]
-fn a_migration_queues_what_is_to_be_indexed_on_postgres() {
-    a_migration_queues_what_is_to_be_indexed(Engine::Postgres);
 }

@@ -276,13 +276,3 @@ pub(crate) fn replace(tx: &mut Tx<'_>, num: i64, key: &str) -> Result<(), DbErro
     tx.execute(&DELETE, &params![num])?;
     insert(tx, num, key)
 }
-
-/// Indexes the accounts with these numbers and search keys anew, as far as that makes a difference: where there are accents.
-pub fn index_accents(tx: &mut Tx<'_>, keys: &[(i64, String)]) -> Result<(), DbError> {
-    for (num, key) in keys {
-        if matches!(indexed(key), Cow::Owned(_)) {
-            replace(tx, *num, key)?;
-        }
-    }
-    Ok(())
-}

@@ -1,10 +1,11 @@
 use std::time::Duration;
 
-use postgres::{Client, Config, NoTls};
+use postgres::{Client, Config, NoTls, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{session::describe, tls};
-use crate::{DatabaseUrl, Engine, Migration, OpenError, Schema, clock, migrate};
+use crate::migrate::{self, Applied};
+use crate::{DatabaseUrl, Engine, Migration, OpenError, Schema, clock};
 
 /// The oldest supported server version.
 const OLDEST: i32 = 130_000;
@@ -73,8 +74,8 @@ impl Server {
         let unavailable = |error: postgres::Error| refused(describe(&error));
         let mut client = self.connect().map_err(unavailable)?;
         usable(&mut client, refused)?;
-        let last = last_migration(&mut client).map_err(unavailable)?;
-        if !migrate::is_wanted(schema, migrations, last, url)? {
+        let applied = applied(&mut client).map_err(unavailable)?;
+        if !migrate::is_wanted(schema, migrations, applied.as_ref(), url)? {
             return Ok(());
         }
         client.batch_execute("SET statement_timeout = 0").map_err(unavailable)?;
@@ -84,9 +85,11 @@ impl Server {
             tx.batch_execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED").map_err(unavailable)?;
             tx.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).map_err(unavailable)?;
             tx.batch_execute(migrate::CREATE_TABLE).map_err(unavailable)?;
-            let last =
-                tx.query_one(migrate::LAST, &[]).and_then(|row| row.try_get(0)).map_err(unavailable)?;
-            let Some(migration) = migrate::next(migrations, last)? else {
+            let applied = tx
+                .query_one(migrate::APPLIED, &[])
+                .and_then(|row| read_applied(&row))
+                .map_err(unavailable)?;
+            let Some(migration) = migrate::next(migrations, &applied)? else {
                 return tx.commit().map_err(unavailable);
             };
             let failed = |error: postgres::Error| migration.failed(describe(&error));
@@ -99,13 +102,17 @@ impl Server {
     }
 }
 
-/// The number of the last migration applied to the database; `None` if there was none.
-fn last_migration(client: &mut Client) -> Result<Option<i64>, postgres::Error> {
+/// Returns the migrations that were applied to the database; `None` if it has no table of them.
+fn applied(client: &mut Client) -> Result<Option<Applied>, postgres::Error> {
     let tables: i64 = client.query_one(migrate::TABLES_POSTGRES, &[])?.try_get(0)?;
     if tables == 0 {
         return Ok(None);
     }
-    client.query_one(migrate::LAST, &[])?.try_get(0).map(Some)
+    client.query_one(migrate::APPLIED, &[]).and_then(|row| read_applied(&row)).map(Some)
+}
+
+fn read_applied(row: &Row) -> Result<Applied, postgres::Error> {
+    Ok(Applied { last: row.try_get(0)?, first: row.try_get(1)? })
 }
 
 /// Checks that the server is new enough and that the database can store every text.

@@ -1,9 +1,10 @@
 use std::{error::Error, path::Path, time::Duration};
 
-use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior, config::DbConfig};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, Row, TransactionBehavior, config::DbConfig};
 
 use super::file;
-use crate::{DbError, Engine, Migration, OpenError, Options, clock, migrate};
+use crate::migrate::{self, Applied};
+use crate::{DbError, Engine, Migration, OpenError, Options, clock};
 
 /// Size of the statement cache: more than the program has statements.
 const CACHED_STATEMENTS: usize = 512;
@@ -58,13 +59,17 @@ fn common(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The number of the last migration applied to the file; `None` if there was none.
-pub(super) fn last_migration(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+/// Returns the migrations that were applied to the file; `None` if it has no table of them.
+pub(super) fn applied(connection: &Connection) -> rusqlite::Result<Option<Applied>> {
     let tables: i64 = connection.query_row(migrate::TABLES_SQLITE, [], |row| row.get(0))?;
     if tables == 0 {
         return Ok(None);
     }
-    connection.query_row(migrate::LAST, [], |row| row.get(0)).map(Some)
+    connection.query_row(migrate::APPLIED, [], read_applied).map(Some)
+}
+
+fn read_applied(row: &Row<'_>) -> rusqlite::Result<Applied> {
+    Ok(Applied { last: row.get(0)?, first: row.get(1)? })
 }
 
 /// Applies missing migrations, each in a transaction that no other process can run at once.
@@ -77,8 +82,8 @@ pub(super) fn migrate(
     loop {
         let tx = connection.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(unavailable)?;
         tx.execute_batch(migrate::CREATE_TABLE).map_err(unavailable)?;
-        let last = tx.query_row(migrate::LAST, [], |row| row.get(0)).map_err(unavailable)?;
-        let Some(migration) = migrate::next(migrations, last)? else {
+        let applied = tx.query_row(migrate::APPLIED, [], read_applied).map_err(unavailable)?;
+        let Some(migration) = migrate::next(migrations, &applied)? else {
             return tx.commit().map_err(unavailable);
         };
         let failed = |error: rusqlite::Error| migration.failed(failure(error).to_string());

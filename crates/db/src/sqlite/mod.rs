@@ -34,9 +34,9 @@ pub(crate) fn open(
         }
     }
     let mut connection = connection::open(path).map_err(|error| refused(error.to_string()))?;
-    // Checked first: the file may be that of another program.
-    let last = connection::last_migration(&connection).map_err(|error| refused(error.to_string()))?;
-    let is_wanted = migrate::is_wanted(options.schema, migrations, last, &url)?;
+    // First of all: the file may be that of another program.
+    let applied = connection::applied(&connection).map_err(|error| refused(error.to_string()))?;
+    let is_wanted = migrate::is_wanted(options.schema, migrations, applied.as_ref(), &url)?;
     connection::set_up(&connection, options).map_err(|error| refused(error.to_string()))?;
     if is_wanted {
         connection::migrate(&mut connection, migrations)?;

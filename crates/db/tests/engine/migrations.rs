@@ -7,6 +7,7 @@ use crate::support::{Place, on_both_engines};
 on_both_engines!(
     from_nothing_and_from_an_older_state,
     a_newer_schema_is_refused,
+    the_schema_of_another_program_is_refused,
     a_failing_migration_leaves_nothing,
     two_at_once,
     a_wrong_list_is_refused,
@@ -104,6 +105,19 @@ async fn nothing_is_made_or_migrated_unless_allowed(engine: Engine) {
             refused.err()
         );
     }
+}
+
+async fn the_schema_of_another_program_is_refused(engine: Engine) {
+    static OTHER: &[Migration] = &[Migration { name: "persons", ..MIGRATIONS[0] }, MIGRATIONS[1]];
+    let place = Place::new(engine);
+    open(&place, &OTHER[..1]).await.unwrap().close().await;
+    for schema in [Schema::Create, Schema::Migrate, Schema::UpToDate] {
+        let refused = Db::open(&place.url, Options { schema, ..Options::default() }, MIGRATIONS).await;
+        assert!(matches!(refused, Err(OpenError::SchemaForeign)), "{schema:?}: {:?}", refused.err());
+    }
+    let db = open(&place, OTHER).await.unwrap();
+    assert_eq!(applied(&db).await.len(), 2, "it was left as it was");
+    db.close().await;
 }
 
 async fn from_nothing_and_from_an_older_state(engine: Engine) {

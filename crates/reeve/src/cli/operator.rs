@@ -60,6 +60,7 @@ impl From<OpenError> for Failure {
             OpenError::Connect { .. }
             | OpenError::Unsupported(_)
             | OpenError::SchemaTooNew { .. }
+            | OpenError::SchemaForeign
             | OpenError::Migration { .. }
             | OpenError::Migrations(_) => "",
         };

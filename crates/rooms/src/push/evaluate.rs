@@ -41,7 +41,15 @@ pub(crate) struct Subject<'t, 'c> {
     /// Whether the event says itself whom it mentions.
     has_mentions: bool,
     powers: OnceCell<PushConditionPowerLevelsCtx>,
-    named: OnceCell<BTreeSet<String>>,
+    named: OnceCell<Named>,
+}
+
+/// The members whom the text of a message may name.
+#[derive(Default)]
+pub(super) struct Named {
+    pub(super) members: BTreeSet<String>,
+    /// Whether these are all.
+    is_whole: bool,
 }
 
 impl<'t, 'c> Subject<'t, 'c> {
@@ -77,17 +85,17 @@ impl<'t, 'c> Subject<'t, 'c> {
     }
 
     /// Members whose name in the room or localpart the text of a message may contain; all of them, unless there are very many.
-    pub(super) fn named(&self) -> Result<&BTreeSet<String>, Error> {
+    pub(super) fn named(&self) -> Result<&Named, Error> {
         if let Some(named) = self.named.get() {
             return Ok(named);
         }
         let named = match &self.body {
-            None => BTreeSet::new(),
+            None => Named { is_whole: true, ..Named::default() },
             Some(body) => {
-                // A blank word finds those whose names are not known yet.
-                let words: Vec<&str> = names::words(body).into_iter().chain([""]).collect();
-                let words = json!(words).to_string();
-                memberships::named(self.tx, self.room.num, &words, MAX_NAMED)?.into_iter().collect()
+                let words = json!(names::words(body)).to_string();
+                let found = memberships::named(self.tx, self.room.num, &words, MAX_NAMED)?;
+                let is_whole = i64::try_from(found.len()).is_ok_and(|found| found < MAX_NAMED);
+                Named { members: found.into_iter().collect(), is_whole }
             }
         };
         Ok(self.named.get_or_init(|| named))
@@ -164,7 +172,7 @@ impl<'t, 'c> Subject<'t, 'c> {
     fn names(&self, user_id: &str) -> Result<bool, Error> {
         let Some(body) = &self.body else { return Ok(false) };
         let named = self.named()?;
-        if !named.contains(user_id) && i64::try_from(named.len()).is_ok_and(|named| named < MAX_NAMED) {
+        if named.is_whole && !named.members.contains(user_id) {
             return Ok(false);
         }
         let member = event::state_content(self.tx, self.room, "m.room.member", user_id)?;

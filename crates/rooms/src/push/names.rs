@@ -4,19 +4,10 @@
 //! is. That word stands with each membership, under an index.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use reeve_db::{DbError, Tx};
-use reeve_jobs::{Job, Kind, Step, StepError};
 use reeve_model::id;
-use reeve_store::events;
-use reeve_store::memberships::{self, NameWords};
+use reeve_store::memberships::NameWords;
 use serde_json::{Map, Value};
-
-/// The name of the job that finds the words for old memberships, which a migration queues.
-const JOB: &str = "index_member_names";
-/// How many memberships one step looks at.
-const STEP_MEMBERS: i64 = 500;
 
 /// Longer words are cut, in characters, all of which are of ASCII.
 const MAX_WORD: usize = 64;
@@ -52,32 +43,6 @@ pub(crate) fn words_of(user_id: &str, content: &Map<String, Value>) -> NameWords
 
 /// No message has this word: one of several characters has letters, digits and underscores only.
 const NO_WORD: &str = "--";
-
-/// The job that finds the words of memberships from before they were kept.
-pub fn job() -> Kind {
-    Kind { name: JOB, step: Arc::new(|tx, job, _| step(tx, job)) }
-}
-
-fn step(tx: &mut Tx<'_>, job: &Job) -> Result<Step, StepError> {
-    let batch = memberships::without_words(tx, STEP_MEMBERS)?;
-    if batch.is_empty() {
-        return Ok(Step::Done { result: "null".to_owned(), done: job.done });
-    }
-    let done = job.done.saturating_add(i64::try_from(batch.len()).unwrap_or(STEP_MEMBERS));
-    for member in batch {
-        let words = words_of(&member.user_id, &content(tx, member.event_pos)?);
-        memberships::set_words(tx, &member.user_id, member.room_num, &words)?;
-    }
-    Ok(Step::More { payload: job.payload.clone(), done, total: job.total.max(done) })
-}
-
-/// The content of the event at a position; empty if it cannot be read. Of redacted events too: only words for comparing are taken
-/// from it, and the name is compared with what is left.
-fn content(tx: &Tx<'_>, pos: i64) -> Result<Map<String, Value>, DbError> {
-    let Some(event) = events::by_pos(tx, pos)? else { return Ok(Map::new()) };
-    let event: Value = serde_json::from_str(&event.json).unwrap_or_default();
-    Ok(event.get("content").and_then(Value::as_object).cloned().unwrap_or_default())
-}
 
 #[cfg(test)]
 mod tests {

@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use reeve_db::{DbError, Engine, ReadTx, Tx, params};
+use reeve_db::{DbError, Engine, ReadTx, Tx};
 use reeve_model::User;
 
-use super::{fresh, fresh_up_to, runtime};
+use super::{fresh, runtime};
 use crate::media::{self, Media, NewMedia, Unused, sort_key};
 use crate::media_list::{self, OrderBy};
 use crate::media_list_counts::{FEW, SPLIT, buckets};
@@ -150,7 +150,7 @@ fn key(order_by: OrderBy, media: &Media) -> Key {
 
 /// The buckets of an account are there if it is large, begin where nothing is before them, are not too large, and count
 /// what is in them.
-fn check_buckets(tx: &ReadTx<'_>, owner: i64, all: &[Media], split: i64, most: i64) -> Result<(), DbError> {
+fn check_buckets(tx: &ReadTx<'_>, owner: i64, all: &[Media]) -> Result<(), DbError> {
     let count = |found: usize| i64::try_from(found).unwrap();
     for order_by in OrderBy::ALL {
         let buckets = buckets(tx, owner, *order_by)?;
@@ -158,7 +158,7 @@ fn check_buckets(tx: &ReadTx<'_>, owner: i64, all: &[Media], split: i64, most: i
         let of_owner = || all.iter().filter(|media| media.user_num == owner).map(place);
         let total = count(of_owner().count());
         assert!(total >= FEW || buckets.is_empty(), "{order_by:?}: {buckets:?}");
-        assert!(total <= split || !buckets.is_empty(), "{order_by:?}: none for {total}");
+        assert!(total <= SPLIT || !buckets.is_empty(), "{order_by:?}: none for {total}");
         let Some(first) = buckets.first() else { continue };
         assert_eq!((&first.low, &*first.low_media_id), (&order_by.key(i64::MIN, String::new()), ""));
         for (index, bucket) in buckets.iter().enumerate() {
@@ -167,7 +167,7 @@ fn check_buckets(tx: &ReadTx<'_>, owner: i64, all: &[Media], split: i64, most: i
             let inside = |place: &(Key, String)| *place >= low && end.as_ref().is_none_or(|end| place < end);
             assert!(end.as_ref().is_none_or(|end| low < *end));
             assert_eq!(count(of_owner().filter(inside).count()), bucket.n, "{order_by:?}: {buckets:?}");
-            assert!(bucket.n <= most && (bucket.n > 0 || index == 0), "{order_by:?}: {buckets:?}");
+            assert!(bucket.n <= SPLIT && (bucket.n > 0 || index == 0), "{order_by:?}: {buckets:?}");
         }
     }
     Ok(())
@@ -204,7 +204,7 @@ fn lists_agree_with_the_model(engine: Engine, cases: u32) {
         let checked = fresh.db.read(move |tx| -> Result<_, DbError> {
             let mut pages = Vec::new();
             for owner in owners {
-                check_buckets(tx, owner, &stored, SPLIT, SPLIT)?;
+                check_buckets(tx, owner, &stored)?;
                 let total = media_users::of_user(tx, owner)?.media_count;
                 for (order_by, descending, from, limit) in &questions {
                     let page = media_list::page(tx, owner, *order_by, *descending, (*from, *limit, total))?;
@@ -277,58 +277,4 @@ fn media_lists_agree_with_the_model_on_sqlite() {
 #[test]
 fn media_lists_agree_with_the_model_on_postgres() {
     lists_agree_with_the_model(Engine::Postgres, 8);
-}
-
-reeve_db::statements! {
-    /// `$1` uploads of the account 1, of which many are alike in each respect.
-    MANY = {
-        sqlite: "WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < $1) \
-                 INSERT INTO media (media_id, user_num, blob_num, media_type, media_length, created_ts, sort_name, \
-                 sort_access_ts, sort_quarantined_by) SELECT 'm' || (i * 7919 % 100000), 1, 1, 'a/' || (i % 3), i % 5, i % 5000, \
-                 'b', 9223372036854775807, 'b' FROM numbers",
-        postgres: "INSERT INTO media (media_id, user_num, blob_num, media_type, media_length, created_ts, sort_name, \
-                   sort_access_ts, sort_quarantined_by) SELECT 'm' || (i * 7919 % 100000), 1, 1, 'a/' || (i % 3), i % 5, i % 5000, \
-                   'b', 9223372036854775807, 'b' FROM generate_series(1, CAST($1 AS BIGINT)) AS i",
-    };
-    COUNT_MANY = "INSERT INTO media_users (user_num, user_id, sort_displayname, media_count, media_length) \
-                  VALUES (1, '@a:test', 'b', $1, 0)";
-    BLOB = "INSERT INTO media_blobs (num, sha256, length, object) VALUES (1, '', 0, '')";
-    ALL_IDS = "SELECT media_id FROM media";
-}
-
-/// An account that was large before there were buckets has them after the migration.
-fn large_accounts_are_cut_later(engine: Engine) {
-    const MANY_UPLOADS: i64 = 2 * 4096 + 10;
-    let runtime = runtime();
-    let fresh = fresh_up_to(&runtime, engine, "media_cut", 9);
-    runtime
-        .block_on(fresh.db.write(|tx| -> Result<_, DbError> {
-            let user = User { user_id: "@a:test".to_owned(), ..User::default() };
-            assert_eq!(users::insert(tx, &user, None)?, 1);
-            tx.execute(&BLOB, &[])?;
-            tx.execute(&MANY, &params![MANY_UPLOADS])?;
-            tx.execute(&COUNT_MANY, &params![MANY_UPLOADS])
-        }))
-        .unwrap();
-    let fresh = fresh.migrated(&runtime);
-    let checked = fresh.db.read(|tx| -> Result<_, DbError> {
-        let ids = tx.query(&ALL_IDS, &[], |row| row.get::<String>(0))?;
-        let all =
-            ids.iter().map(|id| Ok(media::find(tx, id)?.unwrap())).collect::<Result<Vec<_>, DbError>>()?;
-        check_buckets(tx, 1, &all, 8192, 4096)?;
-        assert_eq!(buckets(tx, 1, OrderBy::MediaType)?.len(), 3);
-        Ok(())
-    });
-    runtime.block_on(checked).unwrap();
-    fresh.close(&runtime);
-}
-
-#[test]
-fn large_accounts_are_cut_later_on_sqlite() {
-    large_accounts_are_cut_later(Engine::Sqlite);
-}
-
-#[test]
-fn large_accounts_are_cut_later_on_postgres() {
-    large_accounts_are_cut_later(Engine::Postgres);
 }

@@ -331,26 +331,4 @@ on_both_engines! {
         join(&carol, &room).await;
         assert_eq!(notified(&carol, "?only=highlight").await, [] as [&str; 0]);
     }
-
-    async fn names_of_members_from_before_are_known(server: Server) {
-        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
-        let room = create_public(&alice).await;
-        join(&bob, &room).await;
-        let forget = |tx: &mut reeve_db::Tx<'_>| -> Result<_, reeve_db::DbError> {
-            let num = reeve_store::rooms::num(tx, &reeve_store::memberships::of_user(tx, "@bob:test")?[0].room_id)?.unwrap();
-            let words = reeve_store::memberships::NameWords { name: String::new(), localpart: String::new() };
-            reeve_store::memberships::set_words(tx, "@bob:test", num, &words)?;
-            reeve_jobs::enqueue(tx, "index_member_names", "", "{}", 0, 0)
-        };
-        // Before the job is done they are compared with each message.
-        let job = server.app().db.write(forget).await.unwrap();
-        say(&alice, &room, "bob one").await;
-        server.app().jobs.wake();
-        let job = server.app().jobs.wait(&job, Duration::from_secs(20)).await.unwrap().unwrap();
-        assert_eq!((&*job.state, job.done), ("complete", 1), "{job:?}");
-        let without = server.app().db.read(|tx| reeve_store::memberships::without_words(tx, 10)).await;
-        assert_eq!(without.unwrap(), []);
-        say(&alice, &room, "bob two").await;
-        assert_eq!(notified(&bob, "?only=highlight").await, ["bob two", "bob one"]);
-    }
 }

@@ -274,34 +274,6 @@ on_both_engines! {
         assert!(results["results"][0].get("context").is_none());
     }
 
-    async fn words_from_before_are_indexed_later(server: Server) {
-        let alice = server.user("alice").await;
-        let (room, gone) = (create(&alice, json!({})).await, create(&alice, json!({})).await);
-        let old = say(&alice, &room, "an old needle").await;
-        let redacted = say(&alice, &room, "a redacted needle").await;
-        let purged = say(&alice, &gone, "a purged needle").await;
-        redact(&alice, &room, &redacted).await;
-        let ids = [old.clone(), redacted, purged.clone()];
-        let job = server.app().db.write(move |tx| -> Result<_, reeve_db::DbError> {
-            for id in &ids {
-                let event = reeve_store::events::find(tx, id)?.unwrap();
-                reeve_store::events::forget_words(tx, event.pos)?;
-                if *id == purged {
-                    reeve_store::rooms::set_purged(tx, event.room_num, event.pos + 1)?;
-                }
-            }
-            reeve_jobs::enqueue(tx, "index_words", "", "{\"before\":9223372036854775807}", 0, 0)
-        });
-        let job = job.await.unwrap();
-        assert_eq!(found(&search(&alice, json!({ "search_term": "needle" })).await), [""; 0]);
-        server.app().jobs.wake();
-        let job = server.app().jobs.wait(&job, Duration::from_secs(20)).await.unwrap().unwrap();
-        assert_eq!(job.state, "complete", "{job:?}");
-        assert_eq!(found(&search(&alice, json!({ "search_term": "needle" })).await), [&*old]);
-        let indexed = server.app().db.read(|tx| reeve_store::events::search(tx, "needle", i64::MAX, 10)).await.unwrap();
-        assert_eq!(indexed.len(), 1, "neither what is redacted nor what is purged");
-    }
-
     async fn people_are_found_without_accents(server: Server) {
         let (alice, bob, carol) = (server.user("alice").await, server.user("bob").await, server.user("carol").await);
         let room = create_public(&alice).await;

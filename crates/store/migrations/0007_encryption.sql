@@ -65,11 +65,13 @@ CREATE INDEX device_changes_pos ON device_changes (pos, user_id);
 
 -- Messages to devices that were not acknowledged yet. `event` is a whole event as JSON; `seq` numbers those of a device
 -- without gaps, so that their number is known from the first and the last.
+-- `upto_bytes` likewise counts the bytes of this message and those before it.
 CREATE TABLE to_device (
   user_num {bigint} NOT NULL,
   device_id {text} NOT NULL,
   pos {bigint} NOT NULL,
   seq {bigint} NOT NULL,
+  upto_bytes {bigint} NOT NULL,
   event {text} NOT NULL,
   PRIMARY KEY (user_num, device_id, pos)
 ){strict};
@@ -82,7 +84,9 @@ CREATE TABLE dehydrated_devices (
   device_data {text} NOT NULL
 ){strict};
 
--- Backups of room keys. `keys` is how many there are, `etag` changes with them. Deleted ones are remembered, as their
+-- Backups of room keys. `keys` is how many there are, `bytes` their length when encrypted; `etag` changes with them.
+-- `slot`: under which version the keys are stored. When all are deleted at once the backup gets another one, and the keys
+-- under the old one are deleted in batches. Deleted ones are remembered, as their
 -- versions are not used again; their keys are deleted bit by bit.
 CREATE TABLE key_backups (
   user_num {bigint} NOT NULL,
@@ -92,8 +96,11 @@ CREATE TABLE key_backups (
   keys {bigint} NOT NULL,
   etag {bigint} NOT NULL,
   deleted {bigint} NOT NULL,
+  slot {bigint} NOT NULL,
+  bytes {bigint} NOT NULL DEFAULT 0,
   PRIMARY KEY (user_num, version)
 ){strict};
+CREATE INDEX key_backups_live ON key_backups (user_num, version) WHERE deleted = 0;
 CREATE INDEX key_backups_to_clear ON key_backups (user_num, version) WHERE deleted = 1 AND keys > 0;
 
 CREATE TABLE backed_up_keys (
@@ -106,4 +113,30 @@ CREATE TABLE backed_up_keys (
   is_verified {bigint} NOT NULL,
   session_data {text} NOT NULL,
   PRIMARY KEY (user_num, version, room_id, session_id)
+){strict};
+
+-- One-time keys that were given out, so that none is given out again if it is uploaded once more.
+CREATE TABLE given_keys (
+  user_num {bigint} NOT NULL,
+  device_id {text} NOT NULL,
+  algorithm {text} NOT NULL,
+  key_id {text} NOT NULL,
+  given_ts {bigint} NOT NULL,
+  PRIMARY KEY (user_num, device_id, algorithm, key_id)
+){strict};
+CREATE INDEX given_keys_ts ON given_keys (given_ts);
+
+-- Messages to devices that are gone: those up to a position. They are nobody's, and are deleted bit by bit.
+CREATE TABLE left_queues (
+  user_num {bigint} NOT NULL,
+  device_id {text} NOT NULL,
+  upto_pos {bigint} NOT NULL,
+  PRIMARY KEY (user_num, device_id)
+){strict};
+
+-- The slots of backups whose keys are to be deleted.
+CREATE TABLE left_backup_keys (
+  user_num {bigint} NOT NULL,
+  slot {bigint} NOT NULL,
+  PRIMARY KEY (user_num, slot)
 ){strict};

@@ -1,19 +1,13 @@
--- Rooms and what happens in them.
---
--- Everything that clients learn by syncing has a `pos`: a position in the one stream of this server. A transaction
--- that takes a position holds the stream until it ends, so that whoever sees a position sees all below it.
--- Users are named by their full ids, since members of a room may be at home on other servers.
-
--- only sqlite
-CREATE TABLE stream_position (pos {bigint} NOT NULL){strict};
-INSERT INTO stream_position (pos) VALUES (0);
--- end
--- only postgres
-CREATE SEQUENCE stream_position;
--- end
+-- Rooms and what happens in them. Users are named by their full ids, since members of a room may be at home on other
+-- servers.
 
 -- `last_event_id`, `depth`, `last_pos`: the end of the room's history, which the next event follows.
--- From `name` on: what lists show, kept with the state it comes from.
+-- From `name` to `state_events`: what lists show, kept with the state it comes from.
+-- `purged_pos`: events before it were purged; they are in nobody's timeline, though some may be stored still.
+-- `search_key`: name and local part of the main alias, case-folded, for substring search.
+-- `list_class`: what lists filter by; 2 if published, plus 1 if anybody has joined.
+-- `sort_…`: what lists sort by, as much of it as an index can hold, after an `a`; a `b` where there is no value. They are
+-- columns of their own, since SQLite does not answer from an index alone where one of its columns is generated.
 CREATE TABLE rooms (
   num {identity},
   room_id {text} NOT NULL UNIQUE,
@@ -37,9 +31,19 @@ CREATE TABLE rooms (
   federatable {bigint} NOT NULL,
   joined_members {bigint} NOT NULL,
   invited_members {bigint} NOT NULL,
-  state_events {bigint} NOT NULL
+  state_events {bigint} NOT NULL,
+  purged_pos {bigint} NOT NULL DEFAULT 0,
+  search_key {text} NOT NULL DEFAULT '',
+  list_class {bigint} NOT NULL DEFAULT 0,
+  sort_name {text} NOT NULL DEFAULT 'b',
+  sort_alias {text} NOT NULL DEFAULT 'b',
+  sort_encryption {text} NOT NULL DEFAULT 'b',
+  sort_join_rule {text} NOT NULL DEFAULT 'b',
+  sort_guest_access {text} NOT NULL DEFAULT 'b',
+  sort_history_visibility {text} NOT NULL DEFAULT 'b'
 ){strict};
 CREATE INDEX rooms_published ON rooms (published, joined_members, room_id);
+CREATE INDEX rooms_avatar_url ON rooms (substr(avatar_url, 1, 250)) WHERE avatar_url IS NOT NULL;
 
 CREATE TABLE room_aliases (
   alias {text} PRIMARY KEY,
@@ -48,6 +52,7 @@ CREATE TABLE room_aliases (
   created_ts {bigint} NOT NULL
 ){strict};
 CREATE INDEX room_aliases_room ON room_aliases (room_num, created_ts);
+CREATE INDEX room_aliases_creator ON room_aliases (creator);
 
 -- Rooms that nobody may join, known here or not.
 CREATE TABLE blocked_rooms (
@@ -86,6 +91,18 @@ CREATE INDEX events_relations ON events (relates_to, rel_type, pos) WHERE relate
 CREATE INDEX events_sender ON events (sender, room_num, pos);
 CREATE INDEX events_membership_sender ON events (sender, membership, ts) WHERE membership IS NOT NULL;
 CREATE INDEX events_membership_target ON events (state_key, membership, ts) WHERE membership IS NOT NULL;
+-- The people who replied in a thread.
+CREATE INDEX events_repliers ON events (relates_to, sender, pos) WHERE rel_type = 'm.thread' AND redacted_by IS NULL;
+
+-- The words of messages, names and topics, divided in the same way on both engines (`words`).
+-- only sqlite
+CREATE VIRTUAL TABLE event_words USING fts5(
+  words, content='', contentless_delete=1, detail=none, tokenize='ascii');
+-- end
+-- only postgres
+CREATE TABLE event_words (pos BIGINT PRIMARY KEY, words TSVECTOR NOT NULL);
+CREATE INDEX event_words_words ON event_words USING gin (words);
+-- end
 
 -- Where somebody stands in a room. `event_pos` is the newest membership event, `since_pos` the one that brought the
 -- present membership.
@@ -98,11 +115,19 @@ CREATE TABLE memberships (
   forgotten {bigint} NOT NULL,
   -- whether the user has push rules of their own
   own_rules {bigint} NOT NULL,
+  -- whether the user ever had a pusher here, so that the pushers of a room are found without reading every member
+  pushes {bigint} NOT NULL DEFAULT 0,
+  -- by which words of a message the member may be meant: the first word of the name in the room, and of the localpart
+  name_word {text} NOT NULL,
+  id_word {text} NOT NULL,
   PRIMARY KEY (user_id, room_num)
 ){strict};
 CREATE INDEX memberships_user ON memberships (user_id, membership, room_num);
 CREATE INDEX memberships_own_rules ON memberships (room_num) WHERE own_rules = 1;
 CREATE INDEX memberships_room ON memberships (room_num, membership, since_pos);
+CREATE INDEX memberships_pushes ON memberships (room_num, user_id) WHERE pushes = 1;
+CREATE INDEX memberships_name_word ON memberships (room_num, name_word) WHERE membership = 'join';
+CREATE INDEX memberships_id_word ON memberships (room_num, id_word) WHERE membership = 'join';
 
 -- Threads, so that they can be listed by their latest reply.
 CREATE TABLE threads (
@@ -120,17 +145,20 @@ CREATE TABLE notifications (
   pos {bigint} NOT NULL,
   notifies {bigint} NOT NULL,
   PRIMARY KEY (user_id, room_num, pos)
-){strict};
+){clustered};
 CREATE INDEX notifications_pos ON notifications (pos);
+CREATE INDEX notifications_user_pos ON notifications (user_id, pos);
 
--- Words of messages.
--- only sqlite
-CREATE VIRTUAL TABLE event_search USING fts5(words, content='', contentless_delete=1, detail=none);
--- end
--- only postgres
-CREATE TABLE event_search (pos BIGINT PRIMARY KEY, words TSVECTOR NOT NULL);
-CREATE INDEX event_search_words ON event_search USING gin (words);
--- end
+-- The events of a room from one position to another one notify the user of nothing. What has not ended goes up to the
+-- last of all positions. The silences of a user in a room do not overlap, and no row of `notifications` is in one.
+CREATE TABLE silences (
+  user_id {text} NOT NULL,
+  room_num {bigint} NOT NULL,
+  from_pos {bigint} NOT NULL,
+  upto_pos {bigint} NOT NULL,
+  PRIMARY KEY (user_id, room_num, from_pos)
+){strict};
+CREATE INDEX silences_lasting ON silences (room_num, user_id) WHERE upto_pos = 9223372036854775807;
 
 -- `thread_id` is blank for a receipt that is about no thread.
 CREATE TABLE receipts (
@@ -166,18 +194,17 @@ CREATE TABLE presence (
   pos {bigint} NOT NULL
 ){strict};
 CREATE INDEX presence_pos ON presence (pos);
-CREATE INDEX presence_active ON presence (presence, last_active_ts);
 
-ALTER TABLE account_data ADD COLUMN pos {bigint} NOT NULL DEFAULT 0;
-CREATE INDEX account_data_pos ON account_data (pos);
-CREATE INDEX account_data_user_pos ON account_data (user_num, pos);
-
-CREATE TABLE filters (
-  user_num {bigint} NOT NULL,
-  filter_id {bigint} NOT NULL,
-  content {text} NOT NULL,
-  PRIMARY KEY (user_num, filter_id)
+-- On which devices somebody is there, and until when, if nothing more is heard of the device. `presence` holds the best of
+-- these as others were told it.
+CREATE TABLE presence_devices (
+  user_id {text} NOT NULL,
+  device_id {text} NOT NULL,
+  presence {text} NOT NULL,
+  until_ts {bigint} NOT NULL,
+  PRIMARY KEY (user_id, device_id)
 ){strict};
+CREATE INDEX presence_devices_until ON presence_devices (until_ts);
 
 -- Requests with a transaction id and the event they led to, so that a repeated one has no second effect.
 CREATE TABLE transactions (
@@ -188,9 +215,23 @@ CREATE TABLE transactions (
   event_id {text} NOT NULL,
   created_ts {bigint} NOT NULL,
   PRIMARY KEY (user_num, device_id, scope, txn_id)
-){strict};
+){clustered};
 CREATE INDEX transactions_event ON transactions (event_id);
 CREATE INDEX transactions_created ON transactions (created_ts);
+
+-- Who was made to leave a room when it was deleted, and at which position of the stream. Clients that sync on after
+-- the room itself is gone are told from here.
+CREATE TABLE departures (
+  user_id {text} NOT NULL,
+  room_id {text} NOT NULL,
+  pos {bigint} NOT NULL,
+  -- the event by which the user left, as clients are shown it
+  event {text},
+  PRIMARY KEY (user_id, room_id)
+){strict};
+CREATE INDEX departures_user ON departures (user_id, pos);
+CREATE INDEX departures_room ON departures (room_id, pos);
+CREATE INDEX departures_pos ON departures (pos);
 
 CREATE TABLE event_reports (
   id {identity},
@@ -203,6 +244,8 @@ CREATE TABLE event_reports (
   score {bigint}
 ){strict};
 CREATE INDEX event_reports_received ON event_reports (received_ts, id);
+CREATE INDEX event_reports_room ON event_reports (room_num);
+CREATE INDEX event_reports_user ON event_reports (user_id);
 
 CREATE TABLE room_reports (
   id {identity},
@@ -211,6 +254,7 @@ CREATE TABLE room_reports (
   user_id {text} NOT NULL,
   reason {text} NOT NULL
 ){strict};
+CREATE INDEX room_reports_user ON room_reports (user_id);
 
 CREATE TABLE user_reports (
   id {identity},
@@ -220,6 +264,7 @@ CREATE TABLE user_reports (
   reason {text} NOT NULL
 ){strict};
 CREATE INDEX user_reports_received ON user_reports (received_ts, id);
+CREATE INDEX user_reports_user ON user_reports (user_id);
 
 -- The room in which an account gets server notices.
 CREATE TABLE notice_rooms (

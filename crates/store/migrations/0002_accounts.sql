@@ -1,13 +1,4 @@
--- Accounts and everything that hangs on them.
---
--- `num` stands for an account in every other table. Times are milliseconds since the Unix epoch, flags 0 or 1,
--- secrets SHA-256 digests. There are no foreign keys: accounts are never deleted, and what hangs on one goes
--- through the deed that retires it.
-
--- only postgres
-CREATE FUNCTION instr(haystack TEXT, needle TEXT) RETURNS INTEGER
-  LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS 'SELECT strpos($1, $2)';
--- end
+-- Accounts, their sessions and devices, and registration. `num` stands for an account in every other table.
 
 CREATE TABLE users (
   num {identity},
@@ -36,51 +27,8 @@ CREATE TABLE users (
     CAST(is_guest AS TEXT) || CAST(admin AS TEXT) || CAST(deactivated AS TEXT) || CAST(locked AS TEXT)
     || CAST(shadow_banned AS TEXT) || coalesce(user_type, '')) {generated}
 ){strict};
-
 -- Names are created in lower case; the few historical ones that are not must not clash with new ones.
 CREATE INDEX users_mixed_case ON users (lower(user_id)) WHERE user_id <> lower(user_id);
-CREATE INDEX users_list_name ON users (list_class, user_id);
-CREATE INDEX users_list_displayname ON users (list_class, displayname, user_id);
-CREATE INDEX users_list_avatar_url ON users (list_class, avatar_url, user_id);
-CREATE INDEX users_list_created_ts ON users (list_class, created_ts, user_id);
-CREATE INDEX users_list_last_seen_ts ON users (list_class, last_seen_ts, user_id);
--- A search that matches a large part of all accounts is counted in this index alone.
-CREATE INDEX users_list_search_key ON users (list_class, search_key);
-
--- Each sort order of the list of accounts is cut into buckets of some thousand rows, counted by class, so that
--- a page at any offset and every total cost the same. `lane` keeps concurrent writers off each other's rows.
-CREATE TABLE user_list_buckets (
-  bucket {identity},
-  sort {text} NOT NULL,
-  low_key {text} NOT NULL,
-  low_user_id {text} NOT NULL,
-  UNIQUE (sort, low_key, low_user_id)
-){strict};
-
-CREATE TABLE user_list_counts (
-  bucket {bigint} NOT NULL,
-  list_class {text} NOT NULL,
-  lane {bigint} NOT NULL,
-  n {bigint} NOT NULL,
-  PRIMARY KEY (bucket, list_class, lane)
-){strict};
-
-INSERT INTO user_list_buckets (sort, low_key, low_user_id) VALUES
-  ('name', '', ''),
-  ('displayname', '', ''), ('displayname null', '', ''),
-  ('avatar_url', '', ''), ('avatar_url null', '', ''),
-  ('creation_ts', '', ''),
-  ('last_seen_ts', '', ''), ('last_seen_ts null', '', '');
-
--- Substring search: one to three letters long pieces of `search_key`.
--- only sqlite
-CREATE VIRTUAL TABLE user_search USING fts5(
-  grams, content='', contentless_delete=1, detail=none, tokenize='ascii');
--- end
--- only postgres
-CREATE TABLE user_search (num BIGINT PRIMARY KEY, grams INTEGER[] NOT NULL);
-CREATE INDEX user_search_grams ON user_search USING gin (grams);
--- end
 
 CREATE TABLE user_threepids (
   medium {text} NOT NULL,
@@ -150,7 +98,17 @@ CREATE TABLE login_tokens (
   user_num {bigint} NOT NULL,
   valid_until_ts {bigint} NOT NULL
 ){strict};
+CREATE INDEX login_tokens_user ON login_tokens (user_num);
 CREATE INDEX login_tokens_valid_until ON login_tokens (valid_until_ts);
+
+-- Tokens by which people prove to other services who they are. They are good for nothing else.
+CREATE TABLE openid_tokens (
+  token_hash {blob} PRIMARY KEY,
+  user_num {bigint} NOT NULL,
+  valid_until_ts {bigint} NOT NULL
+){strict};
+CREATE INDEX openid_tokens_user ON openid_tokens (user_num, valid_until_ts);
+CREATE INDEX openid_tokens_valid_until ON openid_tokens (valid_until_ts);
 
 -- Where an account was seen: one row for each access token and address, kept after logout.
 CREATE TABLE user_connections (
@@ -190,24 +148,27 @@ CREATE TABLE account_data (
   room_id {text} NOT NULL,
   data_type {text} NOT NULL,
   content {text} NOT NULL,
+  pos {bigint} NOT NULL,
   PRIMARY KEY (user_num, room_id, data_type)
 ){strict};
+CREATE INDEX account_data_pos ON account_data (pos);
+CREATE INDEX account_data_user_pos ON account_data (user_num, pos);
+-- The position at which the push rules of an account changed last.
+CREATE INDEX account_data_push_rules ON account_data (user_num, pos) WHERE room_id = '' AND data_type = 'm.push_rules';
 
-CREATE TABLE pushers (
-  user_num {bigint} NOT NULL,
-  app_id {text} NOT NULL,
-  pushkey {text} NOT NULL,
-  kind {text} NOT NULL,
-  app_display_name {text} NOT NULL,
-  device_display_name {text} NOT NULL,
-  profile_tag {text} NOT NULL,
-  lang {text} NOT NULL,
-  data {text} NOT NULL,
-  device_id {text},
-  created_ts {bigint} NOT NULL,
-  PRIMARY KEY (user_num, app_id, pushkey)
+-- The number of entries of account data of an account, and the number of their bytes.
+CREATE TABLE account_data_totals (
+  user_num {bigint} PRIMARY KEY,
+  entries {bigint} NOT NULL,
+  bytes {bigint} NOT NULL
 ){strict};
-CREATE INDEX pushers_pushkey ON pushers (app_id, pushkey);
+
+CREATE TABLE filters (
+  user_num {bigint} NOT NULL,
+  filter_id {bigint} NOT NULL,
+  content {text} NOT NULL,
+  PRIMARY KEY (user_num, filter_id)
+){strict};
 
 CREATE TABLE registration_tokens (
   num {identity},
@@ -242,48 +203,3 @@ CREATE TABLE uia_sessions (
   valid_until_ts {bigint} NOT NULL
 ){strict};
 CREATE INDEX uia_sessions_valid_until ON uia_sessions (valid_until_ts);
-
--- Durable work. `state` is scheduled, active, complete, failed or cancelled.
-CREATE TABLE jobs (
-  id {text} PRIMARY KEY,
-  kind {text} NOT NULL,
-  subject {text} NOT NULL,
-  state {text} NOT NULL,
-  payload {text} NOT NULL,
-  done {bigint} NOT NULL,
-  total {bigint} NOT NULL,
-  result {text},
-  error {text},
-  attempts {bigint} NOT NULL,
-  run_after_ts {bigint} NOT NULL,
-  lease_until_ts {bigint} NOT NULL,
-  created_ts {bigint} NOT NULL,
-  updated_ts {bigint} NOT NULL
-){strict};
-CREATE INDEX jobs_due ON jobs (state, run_after_ts);
-CREATE INDEX jobs_created ON jobs (created_ts, id);
-CREATE INDEX jobs_subject ON jobs (subject, created_ts, id);
-CREATE INDEX jobs_updated ON jobs (state, updated_ts);
-
--- Who did what to whom. `changes` is JSON without secrets.
-CREATE TABLE audit (
-  id {identity},
-  ts {bigint} NOT NULL,
-  actor {text} NOT NULL,
-  ip {text},
-  request_id {text} NOT NULL,
-  action {text} NOT NULL,
-  target {text} NOT NULL,
-  changes {text} NOT NULL
-){strict};
-CREATE INDEX audit_ts ON audit (ts, id);
-CREATE INDEX audit_actor ON audit (actor, ts, id);
-CREATE INDEX audit_target ON audit (target, ts, id);
-CREATE INDEX audit_action ON audit (action, ts, id);
-
--- The Ed25519 keys with which the server signs: PKCS#8 documents.
-CREATE TABLE signing_keys (
-  version {text} PRIMARY KEY,
-  secret {blob} NOT NULL,
-  created_ts {bigint} NOT NULL
-){strict};

@@ -1,0 +1,80 @@
+//! How both engines run the statements: none reads a whole table, unless that is bounded otherwise.
+
+use std::collections::BTreeSet;
+
+use reeve_db::{DatabaseUrl, Engine};
+
+use super::{fresh, runtime};
+use crate::statements;
+
+/// The statements, or modules of such, by which SQLite reads a whole table, index or subquery, and why that is no harm.
+const SCANS: &[(&str, &str)] = &[
+    ("devices::COUNT", "its subquery has a limit"),
+    ("ephemeral::CHANGED_PRESENCE", "its subquery has a limit"),
+    ("events::SAMPLE", "its subquery has a limit"),
+    ("key_backups::LEFT_TO_CLEAR", "stops at the first"),
+    ("key_backups::TO_CLEAR", "stops at the first"),
+    ("media_objects::COUNT", "metrics: there are few objects without an upload"),
+    ("media_statistics", "pages of a list are walked in its order; a search in it compares all"),
+    ("media_users::TOTALS", "a row for each lane"),
+    ("push_queue::POSITION", "has one row"),
+    ("push_queue::SET_POSITION", "has one row"),
+    ("registration_tokens::ALL", "there are few"),
+    ("reports", "pages of a list are walked in its order; there are few reports"),
+    ("room_list", "pages of a list are walked in its order; a search in it compares all"),
+    ("rooms::COUNT_ALIASES", "its subquery has a limit"),
+    ("rooms::COUNT_ALIASES_BY", "its subquery has a limit"),
+    ("rooms::LARGEST", "an administrator asks for statistics of all rooms"),
+    ("signing_keys::NEWEST", "has one row for each key there ever was"),
+    ("stream::CURRENT", "has one row"),
+    ("stream::NEXT", "has one row"),
+    ("stream_epochs", "is pruned to some hundred rows"),
+    ("to_device::A_LEFT_ONE", "stops at the first"),
+    ("to_device::LEAVE", "its subquery has one row"),
+    ("user_list_counts::COUNT", "goes through the places that it is given"),
+    ("user_list_cuts", "lists are made anew of all accounts, after a bulk load"),
+    ("user_search::COUNT", "compares all accounts where the index would find most of them"),
+    ("users::ANY_USER_ID", "stops at the first"),
+];
+
+/// The entry of [`SCANS`] for a statement.
+fn excuse(name: &str) -> Option<&'static str> {
+    let name = name.strip_prefix("reeve_store::").unwrap_or(name);
+    let module = name.split("::").next().unwrap_or(name);
+    SCANS.iter().map(|(entry, _)| *entry).find(|entry| *entry == name || *entry == module)
+}
+
+/// The whole tables, indexes and subqueries that SQLite reads for a statement.
+fn scans(connection: &rusqlite::Connection, sql: &str) -> BTreeSet<String> {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    statement
+        .raw_query()
+        .mapped(|row| row.get::<_, String>("detail"))
+        .map(Result::unwrap)
+        .filter(|step| {
+            step.starts_with("SCAN ") && !step.contains("VIRTUAL TABLE") && step != "SCAN CONSTANT ROW"
+        })
+        .collect()
+}
+
+#[test]
+fn no_statement_reads_a_whole_table_on_sqlite() {
+    let runtime = runtime();
+    let fresh = fresh(&runtime, Engine::Sqlite, "plans");
+    let DatabaseUrl::Sqlite(file) = &fresh.url else { panic!("it is a file") };
+    let connection = rusqlite::Connection::open(file).unwrap();
+    let mut excused = BTreeSet::new();
+    let mut unbounded = Vec::new();
+    for statement in statements() {
+        let scans = scans(&connection, statement.sql(Engine::Sqlite));
+        match excuse(statement.name()) {
+            Some(entry) if !scans.is_empty() => _ = excused.insert(entry),
+            None if !scans.is_empty() => unbounded.push((statement.name(), scans)),
+            Some(_) | None => {}
+        }
+    }
+    assert!(unbounded.is_empty(), "these read whole tables: {unbounded:#?}");
+    let idle: Vec<_> = SCANS.iter().filter(|(entry, _)| !excused.contains(entry)).collect();
+    assert!(idle.is_empty(), "these are not needed: {idle:?}");
+    fresh.close(&runtime);
+}

@@ -1,0 +1,69 @@
+//! `docs/schema.md`: the tables and indexes of a migrated SQLite database.
+
+use std::fmt::Write as _;
+
+use reeve_db::{DbError, Engine};
+
+use super::{fresh, runtime};
+use crate::MIGRATIONS;
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/schema.md");
+
+const HEAD: &str = "# Database schema
+
+Generated from a migrated SQLite database; the migrations are in `crates/store/migrations`. PostgreSQL has the same
+tables, with `BIGINT` for `INTEGER`, `TEXT COLLATE \"C\"` for `TEXT`, `BYTEA` for `BLOB` and identity columns for
+`AUTOINCREMENT`; its search indexes are GIN indexes instead of FTS5 tables.
+";
+
+reeve_db::statements! {
+    TABLES = "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'schema_migrations' \
+              AND name NOT LIKE '%_search_%' AND name NOT LIKE 'event_words_%' ORDER BY rowid";
+    INDEXES = "SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = $1 AND sql IS NOT NULL ORDER BY rowid";
+}
+
+/// The comment before the statement that creates a table.
+fn comment(name: &str) -> String {
+    let create = [format!("CREATE TABLE {name} ("), format!("CREATE VIRTUAL TABLE {name} ")];
+    let mut lines = Vec::new();
+    for migration in MIGRATIONS {
+        for line in migration.sql.lines() {
+            match line {
+                "-- only sqlite" | "-- only postgres" | "-- end" => {}
+                _ if line.starts_with("--") => lines.push(line.trim_start_matches("--").trim()),
+                _ if create.iter().any(|create| line.starts_with(create)) => return lines.join("\n"),
+                _ => lines.clear(),
+            }
+        }
+    }
+    String::new()
+}
+
+#[test]
+fn the_page_of_the_schema_is_up_to_date() {
+    let runtime = runtime();
+    let fresh = fresh(&runtime, Engine::Sqlite, "schema");
+    let page = fresh.db.read(|tx| -> Result<String, DbError> {
+        let mut page = HEAD.to_owned();
+        for (name, sql) in tx.query(&TABLES, &[], |row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)))? {
+            let _ = write!(page, "\n## {name}\n");
+            let comment = comment(&name);
+            if !comment.is_empty() {
+                let _ = write!(page, "\n{comment}\n");
+            }
+            let _ = write!(page, "\n```sql\n{sql};\n");
+            for index in tx.query(&INDEXES, &reeve_db::params![&name], |row| row.get::<String>(0))? {
+                let _ = writeln!(page, "{index};");
+            }
+            page.push_str("```\n");
+        }
+        Ok(page)
+    });
+    let page = runtime.block_on(page).unwrap();
+    fresh.close(&runtime);
+    if std::env::var_os("REEVE_WRITE_DOCS").is_some() {
+        std::fs::write(PAGE, &page).unwrap();
+    }
+    let kept = std::fs::read_to_string(PAGE).unwrap_or_default();
+    assert!(kept == page, "docs/schema.md is out of date: run this test with REEVE_WRITE_DOCS=1");
+}
