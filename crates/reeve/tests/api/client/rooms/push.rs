@@ -1,7 +1,5 @@
 //! Push rules, and the notifications that they cause.
 
-use std::time::Duration;
-
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
 

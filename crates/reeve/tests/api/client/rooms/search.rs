@@ -1,7 +1,5 @@
 //! Search: messages by words, events by time, users by name.
 
-use std::time::Duration;
-
 use reeve_testkit::{Client, Reply, on_both_engines};
 use serde_json::{Value, json};
 
