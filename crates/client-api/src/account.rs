@@ -22,7 +22,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/r0/account/password")
             .access(Access::User)
             .id("changePassword")
-            .takes::<shapes::NewPassword>()
+            .takes::<shapes::account::NewPassword>()
             .returns::<shape::Empty>(200)
             .interactive()
             .summary("Changes the password")
@@ -47,8 +47,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/r0/account/deactivate")
             .access(Access::User)
             .id("deactivateAccount")
-            .takes::<shapes::Deactivation>()
-            .returns::<shapes::Unbound>(200)
+            .takes::<shapes::account::Deactivation>()
+            .returns::<shapes::account::Unbound>(200)
             .interactive()
             .summary("Deactivates the account, and optionally erases it")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3accountdeactivate"),
@@ -56,7 +56,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/r0/account/3pid")
             .access(Access::User)
             .id("getAccount3PIDs")
-            .returns::<shapes::Threepids>(200)
+            .returns::<shapes::account::Threepids>(200)
             .summary("Lists the third-party ids of the account")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3account3pid"),
     ]

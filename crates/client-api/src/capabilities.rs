@@ -13,7 +13,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/r0/capabilities")
             .access(Access::Guest)
             .id("getCapabilities")
-            .returns::<shapes::Capabilities>(200)
+            .returns::<shapes::server::Capabilities>(200)
             .summary("Returns the capabilities of the server for the caller")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#capabilities-negotiation"),
     ]

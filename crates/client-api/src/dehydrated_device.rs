@@ -26,8 +26,8 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         route(Route::put(PATH, put))
             .id("putDehydratedDevice")
-            .takes::<shapes::NewDehydratedDevice>()
-            .returns::<shapes::DeviceId>(200)
+            .takes::<shapes::devices::NewDehydratedDevice>()
+            .returns::<shapes::devices::DeviceId>(200)
             .summary("Stores a dehydrated device")
             .errors(&[
                 (400, "M_BAD_JSON", "the keys are malformed"),
@@ -35,18 +35,18 @@ pub(crate) fn routes() -> Vec<Route> {
             ]),
         route(Route::get(PATH, get))
             .id("getDehydratedDevice")
-            .returns::<shapes::DehydratedDevice>(200)
+            .returns::<shapes::devices::DehydratedDevice>(200)
             .summary("Returns the dehydrated device")
             .errors(&[NONE]),
         route(Route::delete(PATH, delete))
             .id("deleteDehydratedDevice")
-            .returns::<shapes::DeviceId>(200)
+            .returns::<shapes::devices::DeviceId>(200)
             .summary("Deletes the dehydrated device")
             .errors(&[NONE]),
         route(Route::new(Method::POST, EVENTS, events))
             .id("getDehydratedDeviceEvents")
-            .may_take::<shapes::After>()
-            .returns::<shapes::DeviceMessages>(200)
+            .may_take::<shapes::devices::After>()
+            .returns::<shapes::devices::DeviceMessages>(200)
             .summary("Returns the messages to the dehydrated device")
             .description(
                 "They are kept until the device is deleted, so that a client can request them again.",

@@ -18,8 +18,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/unstable/keys/upload")
             .access(Access::Guest)
             .id("uploadKeys")
-            .takes::<shapes::KeyUpload>()
-            .returns::<shapes::KeyCounts>(200)
+            .takes::<shapes::keys::KeyUpload>()
+            .returns::<shapes::keys::KeyCounts>(200)
             .summary("Stores keys of the device")
             .errors(&[
                 (400, "M_BAD_JSON", "keys are malformed or too long, or belong to another user or device"),
@@ -38,8 +38,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/unstable/keys/query")
             .access(Access::Guest)
             .id("queryKeys")
-            .takes::<shapes::KeyQuery>()
-            .returns::<shapes::FoundKeys>(200)
+            .takes::<shapes::keys::KeyQuery>()
+            .returns::<shapes::keys::FoundKeys>(200)
             .summary("Returns the keys of users and of their devices")
             .errors(&[(400, "M_BAD_JSON", "`device_keys` is not an object of arrays of strings")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3keysquery"),
@@ -47,8 +47,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/unstable/keys/claim")
             .access(Access::Guest)
             .id("claimKeys")
-            .takes::<shapes::KeyClaim>()
-            .returns::<shapes::ClaimedKeys>(200)
+            .takes::<shapes::keys::KeyClaim>()
+            .returns::<shapes::keys::ClaimedKeys>(200)
             .summary("Claims one-time keys")
             .errors(&[(400, "M_BAD_JSON", "`one_time_keys` is not an object of objects of strings")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3keysclaim"),
@@ -56,7 +56,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/unstable/keys/changes")
             .access(Access::Guest)
             .id("getKeysChanges")
-            .returns::<shapes::ChangedDevices>(200)
+            .returns::<shapes::keys::ChangedDevices>(200)
             .summary("Lists the users whose keys changed between two syncs")
             .query([
                 Param::text("from", "`next_batch` of an earlier sync").required(),

@@ -24,7 +24,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/r0/login")
             .access(Access::Anybody)
             .id("getLoginFlows")
-            .returns::<shapes::LoginFlows>(200)
+            .returns::<shapes::account::LoginFlows>(200)
             .summary("Lists the login methods")
             .spec(SPEC),
         Route::post("/_matrix/client/v3/login", log_in)
@@ -32,8 +32,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Anybody)
             .limit(Limit::Login)
             .id("login")
-            .takes::<shapes::Login>()
-            .returns::<shapes::LoggedIn>(200)
+            .takes::<shapes::account::Login>()
+            .returns::<shapes::account::LoggedIn>(200)
             .summary("Logs in with a password or a login token")
             .errors(&[
                 (400, "M_INVALID_PARAM", "the request is incomplete or of an unknown type"),

@@ -12,7 +12,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let empty_list = |id: &'static str, path: &str| {
         v3(Method::GET, path, |_call| async { reply::ok(&json!([])) })
             .id(id)
-            .returns::<shapes::List>(200)
+            .returns::<shapes::rooms::List>(200)
             .summary("Looks up locations or users on bridged networks: there are none")
             .spec(bridged)
     };

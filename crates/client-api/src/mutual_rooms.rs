@@ -18,7 +18,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::User)
             .summary("Lists the rooms that the caller and another user have joined")
             .id("getMutualRooms")
-            .returns::<shapes::MutualRooms>(200)
+            .returns::<shapes::rooms::MutualRooms>(200)
             .query([
                 Param::text("user_id", "the other user").required(),
                 Param::text("from", "`next_batch` of the previous page"),

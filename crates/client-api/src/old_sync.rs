@@ -45,7 +45,7 @@ pub(crate) fn routes() -> Vec<Route> {
                  very long leaves out the others.",
             )
             .id("initialSync")
-            .returns::<shapes::InitialSync>(200)
+            .returns::<shapes::sync::InitialSync>(200)
             .query([
                 Param::integer("limit", "maximum number of messages of each room; 10 by default"),
                 Param::boolean("archived", "`true` to include rooms that were left"),
@@ -55,7 +55,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .summary("Returns the state of a room and its latest messages")
             .id("roomInitialSync")
-            .returns::<shapes::RoomInitialSync>(200)
+            .returns::<shapes::sync::RoomInitialSync>(200)
             .query([Param::integer("limit", "maximum number of messages; 10 by default")])
             .errors(&[(403, "M_FORBIDDEN", "the account may not read the room")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3roomsroomidinitialsync"),
@@ -64,7 +64,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("Waits for new events")
             .description("Deprecated: `/sync` replaces it.")
             .id("getEvents")
-            .returns::<shapes::EventChunk>(200)
+            .returns::<shapes::sync::EventChunk>(200)
             .query([
                 Param::text("from", "`end` of the last response; now by default"),
                 Param::integer("timeout", "time to wait for events, in milliseconds; 30000 by default"),

@@ -14,7 +14,7 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::POST, "user/{user_id}/openid/request_token", request_token)
             .id("requestOpenIdToken")
             .takes::<shape::AnyObject>()
-            .returns::<shapes::OpenIdToken>(200)
+            .returns::<shapes::account::OpenIdToken>(200)
             .summary("Creates a token that proves the caller's user id to another service")
             .description("The token is valid for an hour and for no other purpose.")
             .errors(&[(403, "M_FORBIDDEN", "the user id is not the caller's, or the token is a login-as token")])
@@ -23,7 +23,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Anybody)
             .summary("Returns the user id of the account that created an OpenID token")
             .id("getOpenIdUserInfo")
-            .returns::<shapes::OpenIdUser>(200)
+            .returns::<shapes::account::OpenIdUser>(200)
             .query([Param::text("access_token", "the OpenID token")])
             .errors(&[
                 (401, "M_MISSING_TOKEN", "the token is missing"),

@@ -14,7 +14,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/unstable/password_policy")
             .access(Access::Anybody)
             .id("getPasswordPolicy")
-            .returns::<shapes::PasswordPolicy>(200)
+            .returns::<shapes::server::PasswordPolicy>(200)
             .summary("Returns the rules for passwords")
             .spec("https://github.com/matrix-org/matrix-spec-proposals/pull/2000"),
     ]

@@ -14,13 +14,13 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::GET, "presence/{user_id}/status", get)
             .id("getPresence")
-            .returns::<shapes::Presence>(200)
+            .returns::<shapes::account::Presence>(200)
             .summary("Returns the presence of a user")
             .errors(&[(403, "M_FORBIDDEN", "the two users share no room")])
             .spec(SPEC),
         v3(Method::PUT, "presence/{user_id}/status", put)
             .id("setPresence")
-            .takes::<shapes::NewPresence>()
+            .takes::<shapes::account::NewPresence>()
             .returns::<shape::Empty>(200)
             .summary("Sets the presence of the account")
             .errors(&[(403, "M_FORBIDDEN", "the user id is not the caller's")])

@@ -25,33 +25,33 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::GET, "pushrules", all)
             .id("getPushRulesNoSlash")
-            .returns::<shapes::PushRules>(200)
+            .returns::<shapes::push::PushRules>(200)
             .summary("Returns all push rules")
             .spec(SPEC),
         v3(Method::GET, "pushrules/", all)
             .id("getPushRules")
-            .returns::<shapes::PushRules>(200)
+            .returns::<shapes::push::PushRules>(200)
             .summary("Returns all push rules")
             .spec(SPEC),
         v3(Method::GET, "pushrules/global", global)
             .id("getPushRulesGlobalNoSlash")
-            .returns::<shapes::Ruleset>(200)
+            .returns::<shapes::push::Ruleset>(200)
             .summary("Returns all push rules")
             .spec(SPEC),
         v3(Method::GET, "pushrules/global/", global)
             .id("getPushRulesGlobal")
-            .returns::<shapes::Ruleset>(200)
+            .returns::<shapes::push::Ruleset>(200)
             .summary("Returns all push rules")
             .spec(SPEC),
         v3(Method::GET, rule, get)
             .id("getPushRule")
-            .returns::<shapes::PushRule>(200)
+            .returns::<shapes::push::PushRule>(200)
             .summary("Returns a push rule")
             .errors(not_found)
             .spec(SPEC),
         v3(Method::PUT, rule, put)
             .id("setPushRule")
-            .takes::<shapes::NewPushRule>()
+            .takes::<shapes::push::NewPushRule>()
             .returns::<shape::Empty>(200)
             .summary("Sets a push rule")
             .query([
@@ -79,33 +79,33 @@ pub(crate) fn routes() -> Vec<Route> {
             .spec(SPEC),
         v3(Method::GET, &format!("{rule}/enabled"), get_enabled)
             .id("isPushRuleEnabled")
-            .returns::<shapes::Enabled>(200)
+            .returns::<shapes::push::Enabled>(200)
             .summary("Returns whether a push rule is enabled")
             .errors(not_found)
             .spec(SPEC),
         v3(Method::PUT, &format!("{rule}/enabled"), put_enabled)
             .id("setPushRuleEnabled")
-            .takes::<shapes::Enabled>()
+            .takes::<shapes::push::Enabled>()
             .returns::<shape::Empty>(200)
             .summary("Enables or disables a push rule")
             .errors(not_found)
             .spec(SPEC),
         v3(Method::GET, &format!("{rule}/actions"), get_actions)
             .id("getPushRuleActions")
-            .returns::<shapes::RuleActions>(200)
+            .returns::<shapes::push::RuleActions>(200)
             .summary("Returns the actions of a push rule")
             .errors(not_found)
             .spec(SPEC),
         v3(Method::PUT, &format!("{rule}/actions"), put_actions)
             .id("setPushRuleActions")
-            .takes::<shapes::RuleActions>()
+            .takes::<shapes::push::RuleActions>()
             .returns::<shape::Empty>(200)
             .summary("Sets the actions of a push rule")
             .errors(not_found)
             .spec(SPEC),
         v3(Method::GET, "notifications", notifications)
             .id("getNotifications")
-            .returns::<shapes::Notifications>(200)
+            .returns::<shapes::push::Notifications>(200)
             .summary("Lists the events that notified the account")
             .query([
                 Param::text("from", "the token to begin at"),

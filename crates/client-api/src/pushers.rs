@@ -33,14 +33,14 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/r0/pushers")
             .access(Access::User)
             .id("getPushers")
-            .returns::<shapes::Pushers>(200)
+            .returns::<shapes::push::Pushers>(200)
             .summary("Lists the pushers of the account")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3pushers"),
         Route::post("/_matrix/client/v3/pushers/set", set)
             .also("/_matrix/client/r0/pushers/set")
             .access(Access::User)
             .id("postPusher")
-            .takes::<shapes::NewPusher>()
+            .takes::<shapes::push::NewPusher>()
             .returns::<shape::Empty>(200)
             .summary("Sets or deletes a pusher")
             .errors(&[

@@ -12,7 +12,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/_matrix/client/v1/register/m.login.registration_token/validity", handle)
             .access(Access::Anybody)
             .id("registrationTokenValidity")
-            .returns::<shapes::TokenValidity>(200)
+            .returns::<shapes::account::TokenValidity>(200)
             .summary("Checks that a registration token can be used")
             .query([Param::text("token", "the registration token").required()])
             .errors(&[

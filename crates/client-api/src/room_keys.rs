@@ -22,8 +22,8 @@ pub(crate) fn routes() -> Vec<Route> {
     let mut routes = vec![
         route(Method::POST, "version", create)
             .id("postRoomKeysVersion")
-            .takes::<shapes::NewBackup>()
-            .returns::<shapes::BackupVersion>(200)
+            .takes::<shapes::keys::NewBackup>()
+            .returns::<shapes::keys::BackupVersion>(200)
             .summary("Creates a backup of room keys")
             .errors(&[
                 (400, "M_MISSING_PARAM", "`algorithm` or `auth_data` is missing"),
@@ -32,17 +32,17 @@ pub(crate) fn routes() -> Vec<Route> {
             ]),
         route(Method::GET, "version", latest)
             .id("getRoomKeysVersionCurrent")
-            .returns::<shapes::KeyBackup>(200)
+            .returns::<shapes::keys::KeyBackup>(200)
             .summary("Returns the newest backup of room keys")
             .errors(&[(404, "M_NOT_FOUND", "there is no backup")]),
         route(Method::GET, "version/{version}", get)
             .id("getRoomKeysVersion")
-            .returns::<shapes::KeyBackup>(200)
+            .returns::<shapes::keys::KeyBackup>(200)
             .summary("Returns a backup of room keys")
             .errors(&[NO_BACKUP]),
         route(Method::PUT, "version/{version}", update)
             .id("putRoomKeysVersion")
-            .takes::<shapes::ChangedBackup>()
+            .takes::<shapes::keys::ChangedBackup>()
             .returns::<shape::Empty>(200)
             .summary("Updates the authentication data of a backup")
             .errors(&[(400, "M_INVALID_PARAM", "the algorithm or the version differs"), NO_BACKUP]),
@@ -53,13 +53,13 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[NO_BACKUP]),
     ];
     routes.extend(
-        keys::<shapes::RoomsOfKeys>(
+        keys::<shapes::keys::RoomsOfKeys>(
             "keys",
             ["putRoomKeys", "getRoomKeys", "deleteRoomKeys"],
             ["Adds room keys to the backup", "Returns room keys of a backup", "Deletes all keys of a backup"],
         )
         .into_iter()
-        .chain(keys::<shapes::SessionsOfKeys>(
+        .chain(keys::<shapes::keys::SessionsOfKeys>(
             "keys/{room_id}",
             ["putRoomKeysByRoomId", "getRoomKeysByRoomId", "deleteRoomKeysByRoomId"],
             [
@@ -68,7 +68,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "Deletes the keys of a backup for one room",
             ],
         ))
-        .chain(keys::<shapes::RoomKey>(
+        .chain(keys::<shapes::keys::RoomKey>(
             "keys/{room_id}/{session_id}",
             ["putRoomKeyBySessionId", "getRoomKeyBySessionId", "deleteRoomKeyBySessionId"],
             [
@@ -92,7 +92,7 @@ fn keys<T: ToSchema>(path: &str, ids: [&'static str; 3], what: [&'static str; 3]
             .description("An existing key is replaced only by a better one.")
             .query([Param::text("version", "the version of the backup, which must be the newest").required()])
             .takes::<T>()
-            .returns::<shapes::BackupExtent>(200)
+            .returns::<shapes::keys::BackupExtent>(200)
             .errors(&[
                 (400, "M_BAD_JSON", "a key is malformed"),
                 (400, "M_TOO_LARGE", "the account would exceed its limit of backed up keys"),
@@ -114,7 +114,7 @@ fn keys<T: ToSchema>(path: &str, ids: [&'static str; 3], what: [&'static str; 3]
             .id(delete_id)
             .summary(delete)
             .query([Param::text("version", "the version of the backup").required()])
-            .returns::<shapes::BackupExtent>(200)
+            .returns::<shapes::keys::BackupExtent>(200)
             .errors(&[NO_BACKUP]),
     ]
 }

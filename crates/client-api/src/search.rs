@@ -22,16 +22,16 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::POST, "search", search)
             .id("search")
-            .takes::<shapes::Search>()
-            .returns::<shapes::SearchAnswer>(200)
+            .takes::<shapes::search::Search>()
+            .returns::<shapes::search::SearchAnswer>(200)
             .repeatable()
             .summary("Searches messages, names and topics in the rooms of the account")
             .query([Param::text("next_batch", "the token of the next page")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3search"),
         v3(Method::POST, "user_directory/search", people)
             .id("searchUserDirectory")
-            .takes::<shapes::PeopleSearch>()
-            .returns::<shapes::FoundPeople>(200)
+            .takes::<shapes::search::PeopleSearch>()
+            .returns::<shapes::search::FoundPeople>(200)
             .repeatable()
             .summary("Searches the user directory")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3user_directorysearch"),

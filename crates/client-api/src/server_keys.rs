@@ -16,7 +16,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/_matrix/key/v2/server", keys)
             .access(Access::Anybody)
             .id("getServerKey")
-            .returns::<shapes::ServerKeys>(200)
+            .returns::<shapes::server::ServerKeys>(200)
             .summary("Returns the server's name and signing keys")
             .spec("https://spec.matrix.org/v1.18/server-server-api/#get_matrixkeyv2server"),
     ]

@@ -23,8 +23,8 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new(Method::POST, "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync", sync)
             .access(Access::Guest)
             .id("slidingSync")
-            .may_take::<shapes::SlidingRequest>()
-            .returns::<shapes::SlidingAnswer>(200)
+            .may_take::<shapes::sync::SlidingRequest>()
+            .returns::<shapes::sync::SlidingAnswer>(200)
             .repeatable()
             .summary("Synchronises (sliding sync)")
             .query([

@@ -27,7 +27,7 @@ pub(crate) fn routes() -> Vec<Route> {
         route(Method::GET, "sync", sync)
             .access(Access::Guest)
             .id("sync")
-            .returns::<shapes::Sync>(200)
+            .returns::<shapes::sync::Sync>(200)
             .summary("Synchronises")
             .query([
                 Param::text("since", "`next_batch` of the last response"),
@@ -54,7 +54,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .id("defineFilter")
             .takes::<shape::AnyObject>()
-            .returns::<shapes::FilterId>(200)
+            .returns::<shapes::sync::FilterId>(200)
             .summary("Stores a filter")
             .errors(&[
                 (400, "M_TOO_LARGE", "the account has reached its limit of filters"),

@@ -16,7 +16,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .limit(Limit::ToDevice)
             .id("sendToDevice")
-            .takes::<shapes::ToDevice>()
+            .takes::<shapes::devices::ToDevice>()
             .returns::<shape::Empty>(200)
             .summary("Sends messages to devices, once for each transaction id")
             .description(

@@ -12,7 +12,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/r0/register/available")
             .access(Access::Anybody)
             .id("checkUsernameAvailability")
-            .returns::<shapes::Available>(200)
+            .returns::<shapes::account::Available>(200)
             .summary("Checks that a name is available for registration")
             .query([Param::text("username", "the localpart").required()])
             .errors(&[

@@ -24,7 +24,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Optional)
             .open_to(OpenTo { locked: true, expired_account: true, expired_token: true })
             .id("getVersions")
-            .returns::<shapes::Versions>(200)
+            .returns::<shapes::server::Versions>(200)
             .summary(
                 "Returns the supported versions of the specification, and the caller's experimental features",
             )

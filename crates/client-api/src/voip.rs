@@ -18,7 +18,7 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::GET, "voip/turnServer", turn_server)
             .access(Access::Guest)
             .id("getTurnServer")
-            .returns::<shapes::TurnServer>(200)
+            .returns::<shapes::server::TurnServer>(200)
             .summary("Returns the TURN servers for calls, with credentials")
             .description("The response is an empty object if no TURN servers are set, or none for guests.")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3voipturnserver"),

@@ -12,14 +12,14 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/.well-known/matrix/client/")
             .access(Access::Anybody)
             .id("getWellknown")
-            .returns::<shapes::WellKnown>(200)
+            .returns::<shapes::server::WellKnown>(200)
             .summary("Returns the URL at which clients reach the server")
             .errors(&[(404, "M_NOT_FOUND", "`public_base_url` is not set")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#getwell-knownmatrixclient"),
         Route::get("/.well-known/matrix/support", support)
             .access(Access::Anybody)
             .id("getWellKnownSupport")
-            .returns::<shapes::Support>(200)
+            .returns::<shapes::server::Support>(200)
             .summary("Returns the support contacts and the support page of the server")
             .errors(&[(404, "M_NOT_FOUND", "no contacts are set")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#getwell-knownmatrixsupport"),

@@ -44,7 +44,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/media/v1/config")
             .access(Access::User)
             .id("getConfigAuthed")
-            .returns::<shapes::UploadLimit>(200)
+            .returns::<shapes::media::UploadLimit>(200)
             .summary("Returns the maximum upload size")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1mediaconfig"),
         Route::post("/_matrix/media/v3/upload", upload::upload)
@@ -54,7 +54,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .limit(Limit::Media)
             .uploads()
             .id("uploadContent")
-            .returns::<shapes::ContentUri>(200)
+            .returns::<shapes::media::ContentUri>(200)
             .summary("Uploads a file")
             .query([Param::text("filename", "the name of the file")])
             .errors(&[FULL, TOO_LARGE])
@@ -63,7 +63,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::User)
             .limit(Limit::Media)
             .id("createContent")
-            .returns::<shapes::ReservedUri>(200)
+            .returns::<shapes::media::ReservedUri>(200)
             .summary("Creates a media URI to which a file can be uploaded later")
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixmediav1create"),
         Route::put("/_matrix/media/v3/upload/{serverName}/{mediaId}", upload::upload_to)

@@ -25,13 +25,13 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::GET, "directory/room/{room_alias}", resolve)
             .access(Access::Anybody)
             .id("getRoomIdByAlias")
-            .returns::<shapes::ResolvedAlias>(200)
+            .returns::<shapes::rooms::ResolvedAlias>(200)
             .summary("Resolves an alias to a room")
             .errors(&[(404, "M_NOT_FOUND", "there is no such alias")])
             .spec(ALIASES),
         v3(Method::PUT, "directory/room/{room_alias}", create)
             .id("setRoomAlias")
-            .takes::<shapes::RoomId>()
+            .takes::<shapes::rooms::RoomId>()
             .returns::<shape::Empty>(200)
             .summary("Creates an alias")
             .errors(&[
@@ -51,20 +51,20 @@ pub(crate) fn routes() -> Vec<Route> {
             .spec(ALIASES),
         v3(Method::GET, "rooms/{room_id}/aliases", of_room)
             .id("getLocalAliases")
-            .returns::<shapes::Aliases>(200)
+            .returns::<shapes::rooms::Aliases>(200)
             .summary("Lists the aliases of a room")
             .errors(&[(403, "M_FORBIDDEN", "the account is not in the room")])
             .spec(ALIASES),
         v3(Method::GET, "directory/list/room/{room_id}", visibility)
             .access(Access::Optional)
             .id("getRoomVisibilityOnDirectory")
-            .returns::<shapes::Visibility>(200)
+            .returns::<shapes::rooms::Visibility>(200)
             .summary("Returns whether the public room directory lists a room")
             .errors(&[(404, "M_NOT_FOUND", "there is no such room, or its summary is not public")])
             .spec(LIST),
         v3(Method::PUT, "directory/list/room/{room_id}", publish)
             .id("setRoomVisibilityOnDirectory")
-            .takes::<shapes::NewVisibility>()
+            .takes::<shapes::rooms::NewVisibility>()
             .returns::<shape::Empty>(200)
             .summary("Adds a room to the public room directory, or removes it")
             .errors(&[(403, "M_FORBIDDEN", "the power level is too low"), NO_ROOM])
@@ -77,7 +77,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 Param::integer("limit", "maximum number of rooms; 100 by default"),
                 Param::text("since", "`next_batch` or `prev_batch` of another page"),
             ])
-            .returns::<shapes::PublicRooms>(200)
+            .returns::<shapes::rooms::PublicRooms>(200)
             .summary("Lists the public room directory")
             .errors(&[NO_SERVER])
             .spec(LIST),
@@ -86,8 +86,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .id("queryPublicRooms")
             .query([SERVER])
-            .may_take::<shapes::RoomSearch>()
-            .returns::<shapes::PublicRooms>(200)
+            .may_take::<shapes::rooms::RoomSearch>()
+            .returns::<shapes::rooms::PublicRooms>(200)
             .summary("Searches the public room directory")
             .errors(&[NO_SERVER])
             .spec(LIST),

@@ -17,8 +17,8 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::POST, "createRoom", handle)
             .limit(Limit::RoomCreation)
             .id("createRoom")
-            .takes::<shapes::NewRoom>()
-            .returns::<shapes::CreatedRoom>(200)
+            .takes::<shapes::rooms::NewRoom>()
+            .returns::<shapes::rooms::CreatedRoom>(200)
             .summary("Creates a room")
             .errors(&[
                 (400, "M_ROOM_IN_USE", "the alias is taken"),

@@ -35,24 +35,24 @@ pub(crate) fn routes() -> Vec<Route> {
         changing(v3(Method::POST, "join/{room_id_or_alias}", join))
             .access(Access::Guest)
             .id("joinRoom")
-            .may_take::<shapes::Reason>()
-            .returns::<shapes::RoomId>(200)
+            .may_take::<shapes::rooms::Reason>()
+            .returns::<shapes::rooms::RoomId>(200)
             .summary("Joins a room"),
         changing(v3(Method::POST, "rooms/{room_id}/join", join))
             .access(Access::Guest)
             .id("joinRoomById")
-            .may_take::<shapes::Reason>()
-            .returns::<shapes::RoomId>(200)
+            .may_take::<shapes::rooms::Reason>()
+            .returns::<shapes::rooms::RoomId>(200)
             .summary("Joins a room by its id"),
         changing(v3(Method::POST, "knock/{room_id_or_alias}", knock))
             .id("knockRoom")
-            .may_take::<shapes::Reason>()
-            .returns::<shapes::RoomId>(200)
+            .may_take::<shapes::rooms::Reason>()
+            .returns::<shapes::rooms::RoomId>(200)
             .summary("Knocks at a room"),
         changing(v3(Method::POST, "rooms/{room_id}/leave", leave))
             .access(Access::Guest)
             .id("leaveRoom")
-            .may_take::<shapes::Reason>()
+            .may_take::<shapes::rooms::Reason>()
             .returns::<shape::Empty>(200)
             .summary("Leaves a room, declines an invite or withdraws a knock")
             .errors(&[(
@@ -62,23 +62,23 @@ pub(crate) fn routes() -> Vec<Route> {
             )]),
         changing(v3(Method::POST, "rooms/{room_id}/invite", invite))
             .id("inviteUser")
-            .takes::<shapes::TargetUser>()
+            .takes::<shapes::rooms::TargetUser>()
             .returns::<shape::Empty>(200)
             .summary("Invites a user")
             .errors(INVITE_ERRORS),
         changing(v3(Method::POST, "rooms/{room_id}/kick", |call| remove(call, Removal::Kick)))
             .id("kick")
-            .takes::<shapes::TargetUser>()
+            .takes::<shapes::rooms::TargetUser>()
             .returns::<shape::Empty>(200)
             .summary("Kicks a user"),
         changing(v3(Method::POST, "rooms/{room_id}/ban", |call| remove(call, Removal::Ban)))
             .id("ban")
-            .takes::<shapes::TargetUser>()
+            .takes::<shapes::rooms::TargetUser>()
             .returns::<shape::Empty>(200)
             .summary("Bans a user"),
         changing(v3(Method::POST, "rooms/{room_id}/unban", |call| remove(call, Removal::Unban)))
             .id("unban")
-            .takes::<shapes::TargetUser>()
+            .takes::<shapes::rooms::TargetUser>()
             .returns::<shape::Empty>(200)
             .summary("Unbans a user")
             .errors(&[(403, "M_BAD_STATE", "the user is not banned")]),
@@ -95,7 +95,7 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::GET, "joined_rooms", joined_rooms)
             .access(Access::Guest)
             .id("getJoinedRooms")
-            .returns::<shapes::JoinedRoomIds>(200)
+            .returns::<shapes::rooms::JoinedRoomIds>(200)
             .summary("Lists the rooms that the account has joined")
             .spec(SPEC),
     ]

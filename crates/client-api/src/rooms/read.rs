@@ -21,7 +21,7 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::GET, "rooms/{room_id}/messages", messages)
             .access(Access::Guest)
             .id("getRoomEvents")
-            .returns::<shapes::History>(200)
+            .returns::<shapes::rooms::History>(200)
             .summary("Returns a page of the history")
             .query([
                 Param::text("from", "the token to begin at"),
@@ -39,7 +39,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 Param::integer("limit", "maximum number of events around it; 10 by default"),
                 Param::text("filter", "a filter for events, as JSON"),
             ])
-            .returns::<shapes::Surroundings>(200)
+            .returns::<shapes::rooms::Surroundings>(200)
             .summary("Returns an event and its context")
             .errors(&[FORBIDDEN, BAD_FILTER, NO_EVENT])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3roomsroomidcontexteventid"),
@@ -53,7 +53,7 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::GET, "rooms/{room_id}/members", members)
             .access(Access::Guest)
             .id("getMembersByRoom")
-            .returns::<shapes::Members>(200)
+            .returns::<shapes::rooms::Members>(200)
             .summary("Returns the membership events of a room")
             .query([
                 Param::text("at", "the position in the history"),
@@ -73,14 +73,14 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::GET, "rooms/{room_id}/joined_members", joined_members)
             .access(Access::Guest)
             .id("getJoinedMembersByRoom")
-            .returns::<shapes::JoinedMembers>(200)
+            .returns::<shapes::rooms::JoinedMembers>(200)
             .summary("Lists the joined members of a room")
             .errors(&[FORBIDDEN])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3roomsroomidjoined_members"),
         Route::get("/_matrix/client/v1/rooms/{room_id}/timestamp_to_event", timestamp_to_event)
             .access(Access::User)
             .id("getEventByTimestamp")
-            .returns::<shapes::EventAtTime>(200)
+            .returns::<shapes::rooms::EventAtTime>(200)
             .summary("Returns the event nearest to a time")
             .query([
                 Param::integer("ts", "the time in milliseconds").required(),

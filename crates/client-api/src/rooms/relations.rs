@@ -23,7 +23,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also(&format!("/_matrix/client/unstable/{path}"))
             .access(Access::User)
             .id(id)
-            .returns::<shapes::Relations>(200)
+            .returns::<shapes::rooms::Relations>(200)
             .summary("Returns the events that relate to an event")
             .query([
                 Param::text("from", "the token to begin at"),
@@ -45,7 +45,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/_matrix/client/v1/rooms/{room_id}/threads", threads)
             .access(Access::User)
             .id("getThreadRoots")
-            .returns::<shapes::Threads>(200)
+            .returns::<shapes::rooms::Threads>(200)
             .summary("Lists the threads of a room, the latest first")
             .errors(&[(403, "M_FORBIDDEN", "the account may not read the room")])
             .query([
@@ -57,7 +57,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/_matrix/client/v1/rooms/{room_id}/hierarchy", hierarchy)
             .access(Access::User)
             .id("getSpaceHierarchy")
-            .returns::<shapes::Space>(200)
+            .returns::<shapes::rooms::Space>(200)
             .summary("Lists the rooms of a space")
             .query([
                 Param::text("from", "the token to begin at"),
@@ -72,7 +72,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/unstable/im.nheko.summary/rooms/{room_id_or_alias}/summary")
             .access(Access::Optional)
             .id("getRoomSummary")
-            .returns::<shapes::RoomPresentation>(200)
+            .returns::<shapes::rooms::RoomPresentation>(200)
             .summary("Returns the summary of a room")
             .errors(&[(404, "M_NOT_FOUND", "there is no such room, or its summary is not public")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1room_summaryroomidoralias"),

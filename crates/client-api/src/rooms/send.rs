@@ -28,7 +28,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .limit(Limit::Sending)
             .id("sendMessage")
             .takes::<shape::AnyObject>()
-            .returns::<shapes::EventId>(200)
+            .returns::<shapes::rooms::EventId>(200)
             .summary("Sends an event, once for each transaction id")
             .errors(ERRORS)
             .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid"),
@@ -36,14 +36,14 @@ pub(crate) fn routes() -> Vec<Route> {
             .limit(Limit::Sending)
             .id("sendMessageNoTransaction")
             .takes::<shape::AnyObject>()
-            .returns::<shapes::EventId>(200)
+            .returns::<shapes::rooms::EventId>(200)
             .summary("Sends an event without a transaction id")
             .errors(ERRORS),
         v3(Method::PUT, "rooms/{room_id}/redact/{event_id}/{txn_id}", redact)
             .limit(Limit::Sending)
             .id("redactEvent")
-            .may_take::<shapes::Reason>()
-            .returns::<shapes::EventId>(200)
+            .may_take::<shapes::rooms::Reason>()
+            .returns::<shapes::rooms::EventId>(200)
             .summary("Redacts an event")
             .errors(&[
                 (403, "M_FORBIDDEN", "the event was sent by another user, and the power level is too low"),

@@ -31,7 +31,7 @@ pub(crate) fn routes() -> Vec<Route> {
         route
             .limit(Limit::Message)
             .takes::<shape::AnyObject>()
-            .returns::<shapes::EventId>(200)
+            .returns::<shapes::rooms::EventId>(200)
             .summary("Sends a state event")
             .errors(&[
                 (400, "M_BAD_ALIAS", "an alias does not belong to the room"),
@@ -52,7 +52,7 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         reading(v3(Method::GET, "rooms/{room_id}/state", all))
             .id("getRoomState")
-            .returns::<shapes::State>(200)
+            .returns::<shapes::rooms::State>(200)
             .summary("Returns the whole state of a room"),
         reading(v3(Method::GET, "rooms/{room_id}/state/{event_type}", one))
             .id("getRoomStateWithEmptyKey")

@@ -18,13 +18,13 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::GET, "user/{user_id}/rooms/{room_id}/tags", tags)
             .id("getRoomTags")
-            .returns::<shapes::Tags>(200)
+            .returns::<shapes::rooms::Tags>(200)
             .summary("Lists the tags of a room")
             .errors(FORBIDDEN)
             .spec(TAGS),
         v3(Method::PUT, "user/{user_id}/rooms/{room_id}/tags/{tag}", put_tag)
             .id("setRoomTag")
-            .takes::<shapes::Tag>()
+            .takes::<shapes::rooms::Tag>()
             .returns::<shape::Empty>(200)
             .summary("Adds a tag to a room")
             .errors(FORBIDDEN)

@@ -15,8 +15,8 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::POST, "rooms/{room_id}/upgrade", handle)
             .limit(Limit::RoomCreation)
             .id("upgradeRoom")
-            .takes::<shapes::Upgrade>()
-            .returns::<shapes::Replacement>(200)
+            .takes::<shapes::rooms::Upgrade>()
+            .returns::<shapes::rooms::Replacement>(200)
             .summary("Replaces a room by a new one of another version")
             .errors(&[
                 (

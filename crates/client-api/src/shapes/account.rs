@@ -1,0 +1,193 @@
+//! Accounts and sessions.
+
+use reeve_http::shape::AnyObject;
+use utoipa::ToSchema;
+
+use super::server::WellKnown;
+
+/// A new account.
+#[derive(ToSchema)]
+pub(crate) struct Registration {
+    username: Option<String>,
+    password: Option<String>,
+    device_id: Option<String>,
+    initial_device_display_name: Option<String>,
+    inhibit_login: Option<bool>,
+    refresh_token: Option<bool>,
+    auth: Option<AnyObject>,
+}
+
+/// A new account, and its session unless `inhibit_login` was sent.
+#[derive(ToSchema)]
+pub(crate) struct NewAccount {
+    user_id: String,
+    home_server: String,
+    access_token: Option<String>,
+    device_id: Option<String>,
+    expires_in_ms: Option<i64>,
+    refresh_token: Option<String>,
+}
+
+/// The availability of a name.
+#[derive(ToSchema)]
+pub(crate) struct Available {
+    available: bool,
+}
+
+/// The validity of a token.
+#[derive(ToSchema)]
+pub(crate) struct TokenValidity {
+    valid: bool,
+}
+
+/// The login methods.
+#[derive(ToSchema)]
+pub(crate) struct LoginFlows {
+    flows: Vec<LoginFlow>,
+}
+
+/// A login method.
+#[derive(ToSchema)]
+pub(crate) struct LoginFlow {
+    #[schema(rename = "type")]
+    kind: String,
+    get_login_token: Option<bool>,
+}
+
+/// A login.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "type": "m.login.password",
+    "identifier": { "type": "m.id.user", "user": "alice" },
+    "password": "a long passphrase",
+    "initial_device_display_name": "Alice's laptop",
+}))]
+pub(crate) struct Login {
+    #[schema(rename = "type")]
+    kind: String,
+    identifier: Option<AnyObject>,
+    user: Option<String>,
+    password: Option<String>,
+    token: Option<String>,
+    device_id: Option<String>,
+    initial_device_display_name: Option<String>,
+    refresh_token: Option<bool>,
+}
+
+/// A new session.
+#[derive(ToSchema)]
+pub(crate) struct LoggedIn {
+    user_id: String,
+    home_server: String,
+    access_token: String,
+    device_id: String,
+    expires_in_ms: Option<i64>,
+    refresh_token: Option<String>,
+    well_known: Option<WellKnown>,
+}
+
+/// User-interactive authentication.
+#[derive(ToSchema)]
+pub(crate) struct Authentication {
+    auth: Option<AnyObject>,
+}
+
+/// A token with which another device logs in.
+#[derive(ToSchema)]
+pub(crate) struct LoginToken {
+    login_token: String,
+    expires_in_ms: i64,
+}
+
+/// A refresh token.
+#[derive(ToSchema)]
+pub(crate) struct Refresh {
+    refresh_token: String,
+}
+
+/// New tokens.
+#[derive(ToSchema)]
+pub(crate) struct Refreshed {
+    access_token: String,
+    #[schema(required)]
+    refresh_token: Option<String>,
+    #[schema(required)]
+    expires_in_ms: Option<i64>,
+}
+
+/// The account that a token acts as.
+#[derive(ToSchema)]
+pub(crate) struct WhoAmI {
+    user_id: String,
+    is_guest: bool,
+    device_id: Option<String>,
+}
+
+/// A new password.
+#[derive(ToSchema)]
+pub(crate) struct NewPassword {
+    new_password: Option<String>,
+    logout_devices: Option<bool>,
+    auth: Option<AnyObject>,
+}
+
+/// The options of a deactivation.
+#[derive(ToSchema)]
+pub(crate) struct Deactivation {
+    erase: Option<bool>,
+    id_server: Option<String>,
+    auth: Option<AnyObject>,
+}
+
+/// The result for third-party ids at identity servers.
+#[derive(ToSchema)]
+pub(crate) struct Unbound {
+    id_server_unbind_result: String,
+}
+
+/// Third-party ids.
+#[derive(ToSchema)]
+pub(crate) struct Threepids {
+    threepids: Vec<Threepid>,
+}
+
+/// A third-party id.
+#[derive(ToSchema)]
+pub(crate) struct Threepid {
+    medium: String,
+    address: String,
+    validated_at: i64,
+    added_at: i64,
+}
+
+/// The presence of a user.
+#[derive(ToSchema)]
+pub(crate) struct Presence {
+    presence: String,
+    last_active_ago: Option<i64>,
+    currently_active: Option<bool>,
+    status_msg: Option<String>,
+}
+
+/// The presence to set.
+#[derive(ToSchema)]
+pub(crate) struct NewPresence {
+    presence: String,
+    status_msg: Option<String>,
+}
+
+/// A token that proves a user id to another service.
+#[derive(ToSchema)]
+pub(crate) struct OpenIdToken {
+    access_token: String,
+    token_type: String,
+    matrix_server_name: String,
+    /// In seconds.
+    expires_in: i64,
+}
+
+/// The user id that a token proves.
+#[derive(ToSchema)]
+pub(crate) struct OpenIdUser {
+    sub: String,
+}

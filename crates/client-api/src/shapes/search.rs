@@ -1,0 +1,71 @@
+//! Searching for messages and people.
+
+use std::collections::BTreeMap;
+
+use reeve_http::shape::{AnyObject, ClientEvent};
+use utoipa::ToSchema;
+
+/// A search in messages.
+#[derive(ToSchema)]
+pub(crate) struct Search {
+    search_categories: SearchCategories,
+}
+
+/// The search categories.
+#[derive(ToSchema)]
+pub(crate) struct SearchCategories {
+    room_events: Option<AnyObject>,
+}
+
+/// The results of a search.
+#[derive(ToSchema)]
+pub(crate) struct SearchAnswer {
+    search_categories: FoundCategories,
+}
+
+/// The results of a search, by category.
+#[derive(ToSchema)]
+pub(crate) struct FoundCategories {
+    room_events: Option<FoundEvents>,
+}
+
+/// The events that a search found.
+#[derive(ToSchema)]
+pub(crate) struct FoundEvents {
+    count: i64,
+    highlights: Vec<String>,
+    results: Vec<FoundEvent>,
+    next_batch: Option<String>,
+    groups: Option<AnyObject>,
+    state: Option<BTreeMap<String, Vec<ClientEvent>>>,
+}
+
+/// An event that a search found.
+#[derive(ToSchema)]
+pub(crate) struct FoundEvent {
+    rank: f64,
+    result: ClientEvent,
+    context: Option<AnyObject>,
+}
+
+/// A search for users.
+#[derive(ToSchema)]
+pub(crate) struct PeopleSearch {
+    search_term: String,
+    limit: Option<i64>,
+}
+
+/// The users found by a search.
+#[derive(ToSchema)]
+pub(crate) struct FoundPeople {
+    results: Vec<FoundPerson>,
+    limited: bool,
+}
+
+/// A user.
+#[derive(ToSchema)]
+pub(crate) struct FoundPerson {
+    user_id: String,
+    display_name: Option<String>,
+    avatar_url: Option<String>,
+}
