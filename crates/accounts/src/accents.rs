@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use reeve_db::Tx;
 use reeve_jobs::{Job, Kind, Step, StepError};
+use reeve_model::UserNum;
 use reeve_store::{user_bulk, user_search};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,7 @@ const STEP_ACCOUNTS: i64 = 1000;
 #[derive(Deserialize, Serialize)]
 struct Progress {
     /// Accounts up to this number are done.
-    after: i64,
+    after: UserNum,
 }
 
 /// The job.

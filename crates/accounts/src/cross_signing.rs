@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, User};
+use reeve_model::{Ctx, User, UserNum};
 use reeve_store::cross_signing::{self, Signature, SigningKey};
 use reeve_store::{device_changes, devices, keys, stream, users};
 use ruma::SigningKeyAlgorithm;
@@ -206,7 +206,7 @@ pub fn allow_replacing(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str) -> Result<i64,
 }
 
 /// Deletes the keys of an account, with all signatures by them and of them.
-pub fn delete_all(tx: &mut Tx<'_>, user_num: i64) -> Result<(), DbError> {
+pub fn delete_all(tx: &mut Tx<'_>, user_num: UserNum) -> Result<(), DbError> {
     if cross_signing::delete_of_user(tx, user_num)? {
         device_changes::mark(tx, user_num)?;
     }
@@ -326,7 +326,7 @@ fn check_other(
     tx: &ReadTx<'_>,
     user: &User,
     own: &[SigningKey],
-    target_num: i64,
+    target_num: UserNum,
     target: &str,
     object: &Map<String, Value>,
 ) -> Result<Result<Vec<Signature>, Refused>, DbError> {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use reeve_db::{Db, DbError};
+use reeve_model::UserNum;
 use reeve_store::{connections, devices, users};
 
 use crate::sessions::{Session, TokenHash};
@@ -22,7 +23,7 @@ const MOST: usize = 100_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sighting {
     /// The account that owns the token; an administrator who acts as somebody else is seen as themself.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// The token.
     pub token_hash: TokenHash,
     /// The address of the client.
@@ -36,7 +37,7 @@ pub struct Sighting {
 }
 
 /// An account, a token and an address.
-type Key = (i64, TokenHash, String);
+type Key = (UserNum, TokenHash, String);
 
 #[derive(Default)]
 struct Inner {
@@ -83,7 +84,7 @@ impl Seen {
 
     /// What was seen of an account lately, the oldest first where a connection is in it twice: all that is not written
     /// yet, and what the last flush wrote, which a reading transaction that began before does not see.
-    pub fn lately(&self, user_num: i64) -> Vec<Sighting> {
+    pub fn lately(&self, user_num: UserNum) -> Vec<Sighting> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let first = (user_num, TokenHash::default(), String::new());
         [&inner.written, &inner.waiting]

@@ -1,7 +1,7 @@
 //! Sessions: who a token stands for, how sessions begin, go on and end.
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, User, random};
+use reeve_model::{Ctx, User, UserNum, random};
 use reeve_store::access_tokens::{self, NewAccessToken};
 use reeve_store::ratelimits::Override;
 use reeve_store::{
@@ -42,7 +42,7 @@ pub struct Session {
     pub user: User,
     /// The number of the account the token belongs to: differs from `user.num` when an administrator acts as
     /// somebody else.
-    pub owner_num: i64,
+    pub owner_num: UserNum,
     /// The user id of the owner, where it differs.
     pub puppeteer: Option<String>,
     /// The device; none for login-as tokens.
@@ -137,7 +137,7 @@ fn issue(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
     policy: &Policy,
-    user_num: i64,
+    user_num: UserNum,
     device_id: String,
     refreshable: bool,
     unconfirmed: bool,
@@ -319,7 +319,7 @@ pub fn log_out(tx: &mut Tx<'_>, session: &Session) -> Result<(), DbError> {
 /// goes with it, and the row of one device can be kept.
 pub fn end_all(
     tx: &mut Tx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     keep_token: Option<&TokenHash>,
     keep_device: Option<&str>,
 ) -> Result<(), DbError> {
@@ -341,7 +341,7 @@ pub fn end_all(
 }
 
 /// Ends what a device's session lives by, and leaves the device.
-fn end_tokens(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<(), DbError> {
+fn end_tokens(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<(), DbError> {
     access_tokens::delete_of_device(tx, user_num, device_id)?;
     refresh_tokens::delete_of_device(tx, user_num, device_id)?;
     Ok(())

@@ -1,7 +1,7 @@
 //! Third-party ids of accounts.
 
 use reeve_db::{DbError, Tx};
-use reeve_model::User;
+use reeve_model::{User, UserNum};
 use reeve_store::{pushers, threepids};
 use unicase::UniCase;
 
@@ -60,7 +60,7 @@ pub fn replace(tx: &mut Tx<'_>, user: &User, wanted: &[(String, String)], now: i
     Ok(changed)
 }
 
-fn remove(tx: &mut Tx<'_>, user_num: i64, medium: &str, address: &str) -> Result<(), DbError> {
+fn remove(tx: &mut Tx<'_>, user_num: UserNum, medium: &str, address: &str) -> Result<(), DbError> {
     threepids::delete(tx, user_num, medium, address)?;
     if medium == "email" {
         pushers::delete(tx, user_num, EMAIL_PUSHER, address)?;

@@ -5,6 +5,7 @@
 //! ever, so that the oldest go when there are very many.
 
 use reeve_db::{DbError, ReadTx, Tx};
+use reeve_model::UserNum;
 use reeve_store::to_device::Queued;
 use reeve_store::transactions::{self, Key};
 use reeve_store::{stream, to_device};
@@ -98,7 +99,7 @@ pub fn send(
 /// than a page has. Answers also whether there may be more.
 pub fn page(
     tx: &ReadTx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     device_id: &str,
     after: i64,
     limit: i64,

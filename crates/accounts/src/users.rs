@@ -1,7 +1,7 @@
 //! Creating and changing accounts.
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, User, UserType, id};
+use reeve_model::{Ctx, User, UserNum, UserType, id};
 use reeve_store::external_ids::ExternalId;
 use reeve_store::users;
 use serde_json::{Map, Value, json};
@@ -46,7 +46,7 @@ pub fn find(tx: &ReadTx<'_>, user_id: &str) -> Result<User, Error> {
 
 /// Refuses if an account is deactivated: what is stored for it now would never be cleared. Deeds of an account's own
 /// session need not ask, since a deactivated account has none.
-pub fn check_active(tx: &ReadTx<'_>, user_num: i64) -> Result<(), Error> {
+pub fn check_active(tx: &ReadTx<'_>, user_num: UserNum) -> Result<(), Error> {
     if users::by_num(tx, user_num)?.is_some_and(|user| !user.deactivated) {
         Ok(())
     } else {
@@ -93,7 +93,7 @@ pub fn create(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Res
 
 /// Creates an account whose name is the next free number: a guest's, or somebody's who did not choose a name.
 pub fn create_numbered(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<User, Error> {
-    let mut number = users::highest_num(tx)? + 1;
+    let mut number = users::highest_num(tx)?.get() + 1;
     while users::is_taken(tx, &ctx.user_id(&number.to_string()))? {
         number += 1;
     }

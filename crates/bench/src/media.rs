@@ -12,7 +12,7 @@ use reeve::server::Config;
 use reeve::settings::Settings;
 use reeve_accounts::password::Hasher;
 use reeve_db::{Db, DbError, Options, Tx};
-use reeve_model::clock::monotonic;
+use reeve_model::{UserNum, clock::monotonic};
 use reeve_store::media::NewMedia;
 use reeve_store::{media, media_objects as objects, users};
 use serde_json::Value;
@@ -166,7 +166,7 @@ fn length(content: usize) -> i64 {
     i64::try_from(1 + content % 300).unwrap_or(1) * 1000
 }
 
-fn store(tx: &mut Tx<'_>, user_num: i64, blobs: &[i64], number: usize) -> Result<(), DbError> {
+fn store(tx: &mut Tx<'_>, user_num: UserNum, blobs: &[i64], number: usize) -> Result<(), DbError> {
     // Spreads consecutive numbers over everything.
     let mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
     let content = mixed % CONTENTS;

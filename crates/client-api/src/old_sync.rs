@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Method;
 use reeve_db::{DbError, ReadTx};
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
-use reeve_model::Token;
+use reeve_model::{RoomNum, Token};
 use reeve_rooms::position::Positions;
 use reeve_rooms::timeline::{self, Range};
 use reeve_rooms::view::{ClientEvent, RoomView, View, Viewer};
@@ -259,7 +259,7 @@ async fn one_event(call: Call) -> Answer {
 struct News {
     events: Vec<ClientEvent>,
     end: i64,
-    rooms: Vec<i64>,
+    rooms: Vec<RoomNum>,
 }
 
 async fn new_events(call: Call) -> Answer {

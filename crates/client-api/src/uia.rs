@@ -7,7 +7,7 @@ use reeve_accounts::registration;
 use reeve_db::{DbError, Tx};
 use reeve_http::json::Object;
 use reeve_http::{Call, MatrixError};
-use reeve_model::random;
+use reeve_model::{UserNum, random};
 use reeve_store::uia_sessions;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ pub(crate) struct Details {
     /// The stages passed.
     completed: Vec<String>,
     /// The account that authenticates; none while registering.
-    user_num: Option<i64>,
+    user_num: Option<UserNum>,
     /// Parts of the first request that later ones need not repeat.
     #[serde(default)]
     pub(crate) remembered: Object,
@@ -102,7 +102,7 @@ async fn run(
     call: &Call,
     body: &Object,
     stages: &[&str],
-    user_num: Option<i64>,
+    user_num: Option<UserNum>,
     remembered: Object,
 ) -> Result<Passed, MatrixError> {
     let auth = match body.get("auth") {
@@ -203,7 +203,7 @@ async fn pass(
     }
 }
 
-async fn load(call: &Call, session: &str, user_num: Option<i64>) -> Result<Details, MatrixError> {
+async fn load(call: &Call, session: &str, user_num: Option<UserNum>) -> Result<Details, MatrixError> {
     let (wanted, now) = (session.to_owned(), call.now);
     let Some((operation, details)) = call.read(move |tx| uia_sessions::find(tx, &wanted, now)).await? else {
         return Err(MatrixError::unknown(format!("Unknown session ID: {session}")));

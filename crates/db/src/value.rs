@@ -1,3 +1,5 @@
+use reeve_model::{RoomNum, UserNum};
+
 /// One value on its way into a statement or out of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Value<'a> {
@@ -71,6 +73,26 @@ integers! {
     i64: "an integer", i32: "an integer of 32 bits", u32: "a natural number of 32 bits",
     u16: "a natural number of 16 bits", u8: "a natural number of 8 bits"
 }
+
+macro_rules! wrapped_integers {
+    ($($int:ty: $expected:literal),*) => { $(
+        impl ToValue for $int {
+            fn to_value(&self) -> Value<'_> {
+                Value::Int(self.get())
+            }
+        }
+
+        impl FromValue for $int {
+            const EXPECTED: &'static str = $expected;
+
+            fn from_value(value: Value<'_>) -> Option<Self> {
+                i64::from_value(value).map(Self::new)
+            }
+        }
+    )* };
+}
+
+wrapped_integers! { UserNum: "the number of an account", RoomNum: "the number of a room" }
 
 impl ToValue for bool {
     fn to_value(&self) -> Value<'_> {

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use reeve_accounts::sessions::Session;
+use reeve_model::UserNum;
 use reeve_store::ratelimits::Override;
 
 use crate::app::App;
@@ -98,29 +99,29 @@ const TRYING_TOKENS: RateLimit = RateLimit { per_second: 0.1, burst: 5 };
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Bucket {
     /// `message`, by account number.
-    Message(i64),
+    Message(UserNum),
     /// `profile`, by account number.
-    Profile(i64),
+    Profile(UserNum),
     /// `room_creation`, by account number.
-    RoomCreation(i64),
+    RoomCreation(UserNum),
     /// `joins`, by account number.
-    Joins(i64),
+    Joins(UserNum),
     /// `joins_per_room`, by room id.
     JoinsOfRoom(String),
     /// `invites_per_sender`, by account number.
-    InvitesBy(i64),
+    InvitesBy(UserNum),
     /// `invites_per_recipient`, by user id.
     InvitesOf(String),
     /// `invites_per_room`, by room id.
     InvitesInto(String),
     /// `to_device`, by account number.
-    ToDevice(i64),
+    ToDevice(UserNum),
     /// `reports`, by account number.
-    Reports(i64),
+    Reports(UserNum),
     /// `media`, by account number.
-    Media(i64),
+    Media(UserNum),
     /// `url_previews`, by account number.
-    UrlPreviews(i64),
+    UrlPreviews(UserNum),
     /// `registration`, by address.
     Registration(String),
     /// `registration_attempts`, by address.
@@ -134,7 +135,7 @@ pub enum Bucket {
     /// `login_failed`, by user id.
     LoginFailed(String),
     /// Tokens for logging in another device, by account number: one a minute.
-    LoginToken(i64),
+    LoginToken(UserNum),
 }
 
 #[derive(Clone, Copy)]
@@ -371,7 +372,7 @@ mod tests {
     fn leaks() {
         let limiter = Limiter::new(RateLimits::default());
         let limit = RateLimit { per_second: 1.0, burst: 2 };
-        let take = |now| limiter.take(Bucket::Message(1), limit, now, true);
+        let take = |now| limiter.take(Bucket::Message(UserNum::new(1)), limit, now, true);
         assert_eq!(take(0), Ok(()));
         assert_eq!(take(0), Ok(()));
         assert_eq!(take(0), Err(1000));
@@ -387,14 +388,15 @@ mod tests {
             joins_per_room: RateLimit { per_second: 0.5, burst: 1 },
             ..RateLimits::default()
         });
-        let both = |room: &str| [Bucket::Joins(1), Bucket::JoinsOfRoom(room.to_owned())];
+        let both = |room: &str| [Bucket::Joins(UserNum::new(1)), Bucket::JoinsOfRoom(room.to_owned())];
         assert_eq!(limiter.take_all(&both("a"), 0), Ok(()));
         assert_eq!(limiter.take_all(&both("a"), 0), Err(2000));
         assert_eq!(limiter.take_all(&both("b"), 0), Ok(()), "the refused one did not count");
         assert_eq!(limiter.take_all(&both("c"), 0), Err(1000));
         limiter.give_back(&both("b"));
         assert_eq!(limiter.take_all(&both("b"), 0), Ok(()));
-        let thrice = [Bucket::Joins(2), Bucket::Joins(2), Bucket::Joins(2)];
+        let thrice =
+            [Bucket::Joins(UserNum::new(2)), Bucket::Joins(UserNum::new(2)), Bucket::Joins(UserNum::new(2))];
         assert_eq!(limiter.take_all(&thrice, 0), Err(1000));
         assert_eq!(limiter.take_all(&thrice[1..], 0), Ok(()));
         assert_eq!(limiter.take_all(&thrice[2..], 0), Err(1000));
@@ -404,10 +406,10 @@ mod tests {
     fn empty_buckets_go() {
         let limiter = Limiter::new(RateLimits::default());
         for number in 0..i64::try_from(PRUNE_AT).unwrap() {
-            limiter.take_all(&[Bucket::Reports(number)], 0).unwrap();
+            limiter.take_all(&[Bucket::Reports(UserNum::new(number))], 0).unwrap();
         }
         assert_eq!(limiter.levels().of.len(), PRUNE_AT);
-        limiter.take_all(&[Bucket::Reports(-1)], 10_000).unwrap();
+        limiter.take_all(&[Bucket::Reports(UserNum::new(-1))], 10_000).unwrap();
         assert_eq!(limiter.levels().of.len(), 1);
     }
 
@@ -415,7 +417,7 @@ mod tests {
     fn no_burst_refuses_always() {
         let limiter = Limiter::new(RateLimits::default());
         let limit = RateLimit { per_second: 10.0, burst: 0 };
-        assert_eq!(limiter.take(Bucket::Message(1), limit, 0, true), Err(100));
-        assert_eq!(limiter.take(Bucket::Message(1), limit, 10_000, true), Err(100));
+        assert_eq!(limiter.take(Bucket::Message(UserNum::new(1)), limit, 0, true), Err(100));
+        assert_eq!(limiter.take(Bucket::Message(UserNum::new(1)), limit, 10_000, true), Err(100));
     }
 }

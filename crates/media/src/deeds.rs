@@ -2,7 +2,7 @@
 
 use reeve_accounts::audit;
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, random};
+use reeve_model::{Ctx, UserNum, random};
 use reeve_store::media::{self, Media, NewMedia};
 use reeve_store::media_pending::{self as pending, Pending};
 use reeve_store::{media_objects as objects, media_users};
@@ -29,7 +29,7 @@ pub fn new_media_id() -> String {
 
 /// Refuses if an account has no room for so many more bytes. Whether the server has any is known when they have come: they
 /// may be there already.
-pub fn check_room(tx: &ReadTx<'_>, settings: &Settings, user_num: i64, length: i64) -> Result<(), Error> {
+pub fn check_room(tx: &ReadTx<'_>, settings: &Settings, user_num: UserNum, length: i64) -> Result<(), Error> {
     let Some(most) = settings.max_bytes_per_account else { return Ok(()) };
     let used = media_users::of_user(tx, user_num)?.media_length;
     if used.saturating_add(length) > most { Err(Error::AccountFull) } else { Ok(()) }
@@ -65,7 +65,12 @@ pub fn add(tx: &mut Tx<'_>, settings: &Settings, new: &NewMedia, stored: &Stored
 }
 
 /// Gives out a media id before the bytes; answers it and until when they may come.
-pub fn create(tx: &mut Tx<'_>, settings: &Settings, user_num: i64, now: i64) -> Result<(String, i64), Error> {
+pub fn create(
+    tx: &mut Tx<'_>,
+    settings: &Settings,
+    user_num: UserNum,
+    now: i64,
+) -> Result<(String, i64), Error> {
     let (waiting, first) = pending::waiting(tx, user_num, now)?;
     if waiting >= settings.max_pending {
         return Err(Error::TooManyPending(first.map_or(settings.pending_ms, |first| first - now).max(1)));
@@ -76,7 +81,7 @@ pub fn create(tx: &mut Tx<'_>, settings: &Settings, user_num: i64, now: i64) -> 
 }
 
 /// Refuses if an account cannot upload to a media id.
-pub fn check_pending(tx: &ReadTx<'_>, media_id: &str, user_num: i64, now: i64) -> Result<(), Error> {
+pub fn check_pending(tx: &ReadTx<'_>, media_id: &str, user_num: UserNum, now: i64) -> Result<(), Error> {
     match pending::find(tx, media_id)? {
         Some(pending) if pending.user_num != user_num => Err(Error::NotYours),
         Some(pending) if pending.expires_ts <= now => Err(Error::UnknownId),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_db::{Db, DbError, Tx};
-use reeve_model::{Clock, random};
+use reeve_model::{Clock, UserNum, random};
 use reeve_store::media::{self, Media, NewMedia};
 use reeve_store::{media_objects, media_pending};
 use tokio::sync::{Notify, watch};
@@ -156,7 +156,7 @@ impl Library {
     }
 
     /// Begins an upload of an account. From the first byte on it is known that something may be left in the store.
-    pub async fn begin(&self, user_num: i64) -> Result<Upload, Error> {
+    pub async fn begin(&self, user_num: UserNum) -> Result<Upload, Error> {
         let (object, now) = (random::letters(OBJECT), self.now());
         let writer = self.store().write(&object, user_num);
         let name = object.clone();

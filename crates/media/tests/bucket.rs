@@ -12,7 +12,7 @@ use reeve_db::{DatabaseUrl, Db, DbError, Options};
 use reeve_media::store::BucketSettings;
 use reeve_media::thumbnail::Size;
 use reeve_media::{Content, Error, Library, Settings, StoreSettings, deeds};
-use reeve_model::{Clock, Ctx, User};
+use reeve_model::{Clock, Ctx, User, UserNum};
 use reeve_store::media::{Media, NewMedia};
 use reeve_store::{media_objects, users};
 use s3s::auth::SimpleAuth;
@@ -47,7 +47,7 @@ struct Site {
     library: Library,
     db: Db,
     clock: Clock,
-    user_num: i64,
+    user_num: UserNum,
     folder: tempfile::TempDir,
 }
 

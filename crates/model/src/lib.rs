@@ -3,11 +3,13 @@
 pub mod clock;
 pub mod ctx;
 pub mod id;
+pub mod num;
 pub mod random;
 pub mod token;
 pub mod user;
 
 pub use clock::Clock;
 pub use ctx::{Actor, Ctx};
+pub use num::{RoomNum, UserNum};
 pub use token::{Epoch, SlidingToken, Token};
 pub use user::{User, UserType};

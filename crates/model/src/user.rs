@@ -1,5 +1,7 @@
 //! Accounts.
 
+use crate::num::UserNum;
+
 /// A kind of account that is not an ordinary person: `bot`, `support`, or one that the settings add.
 pub type UserType = String;
 
@@ -7,7 +9,7 @@ pub type UserType = String;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
     /// The number that stands for the account in every other table.
-    pub num: i64,
+    pub num: UserNum,
     /// The full Matrix user id.
     pub user_id: String,
     /// When the account was created: milliseconds, always a whole second.
@@ -48,7 +50,7 @@ impl User {
     /// An ordinary account of which nothing but its user id and the time of its creation is known.
     pub fn new(user_id: String, created_ts: i64) -> Self {
         Self {
-            num: 0,
+            num: UserNum::ZERO,
             user_id,
             created_ts,
             displayname: None,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use reeve_media::{Library, deeds, picture};
-use reeve_model::Clock;
+use reeve_model::{Clock, UserNum};
 use reeve_outgoing::{Limits, Outgoing};
 use reeve_store::media::NewMedia;
 use serde_json::{Map, Value, json};
@@ -109,7 +109,7 @@ impl Previews {
     }
 
     /// The preview of an address. Its picture, if it is fetched now, belongs to the account.
-    pub async fn preview(&self, user_num: i64, address: &str) -> Answer {
+    pub async fn preview(&self, user_num: UserNum, address: &str) -> Answer {
         let mut url = Url::parse(address).map_err(|_| Error::Unsuitable)?;
         if url.as_str().len() > MOST_URL || !url.username().is_empty() || url.password().is_some() {
             return Err(Error::Unsuitable);
@@ -154,7 +154,7 @@ impl Previews {
         }
     }
 
-    async fn make(&self, user_num: i64, url: &Url) -> Answer {
+    async fn make(&self, user_num: UserNum, url: &Url) -> Answer {
         // The semaphore is never closed.
         let _turn = self.turns.acquire().await;
         let limits = Limits { bytes: PAGE.bytes.max(self.settings.max_picture_bytes), ..PAGE };
@@ -205,7 +205,7 @@ impl Previews {
     /// Fetches a picture and adds it to a preview; whether it did.
     async fn fetch_picture(
         &self,
-        user_num: i64,
+        user_num: UserNum,
         page: &Url,
         address: &Url,
         preview: &mut Map<String, Value>,
@@ -229,7 +229,7 @@ impl Previews {
     /// Stores a picture and adds it to a preview; whether it did. What only pretends to be a picture is left out.
     async fn keep_picture(
         &self,
-        user_num: i64,
+        user_num: UserNum,
         page: &Url,
         bytes: &[u8],
         preview: &mut Map<String, Value>,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use reeve_db::{DbError, ReadTx};
-use reeve_model::{User, random};
+use reeve_model::{RoomNum, User, random};
 use reeve_outgoing::Mail;
 use reeve_rooms::alerts::Alert;
 use reeve_rooms::{Error, Home};
@@ -56,7 +56,7 @@ pub(crate) fn waits(
     num: i64,
     alerts: &[Alert],
     now: i64,
-) -> Result<BTreeMap<i64, i64>, DbError> {
+) -> Result<BTreeMap<RoomNum, i64>, DbError> {
     let mut waits = BTreeMap::new();
     for alert in alerts {
         let wait = match push_queue::mailed(tx, num, alert.room.num)? {
@@ -86,7 +86,7 @@ pub(crate) fn write(
     alerts: &[Alert],
     now: i64,
 ) -> Result<Mail, Error> {
-    let mut sections: Vec<(i64, Section<'_>)> = Vec::new();
+    let mut sections: Vec<(RoomNum, Section<'_>)> = Vec::new();
     for alert in alerts {
         let known = sections.iter().position(|(num, _)| *num == alert.room.num);
         let index = known.unwrap_or(sections.len());

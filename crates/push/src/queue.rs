@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reeve_accounts::pushers::are_told;
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::random;
+use reeve_model::{RoomNum, random};
 use reeve_outgoing::Mail;
 use reeve_rooms::{Error, alerts};
 use reeve_store::push_queue::{self, Claimed, Progress};
@@ -105,7 +105,7 @@ struct Step {
     /// When it is to look again, although all is told that can be told now.
     next: Option<i64>,
     /// The rooms that were written about, and how long each waits now.
-    mailed: BTreeMap<i64, i64>,
+    mailed: BTreeMap<RoomNum, i64>,
 }
 
 fn plan(tx: &ReadTx<'_>, inner: &Inner, claim: &str, claimed: &Claimed, now: i64) -> Result<Plan, Error> {

@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_db::ReadTx;
-use reeve_model::User;
+use reeve_model::{RoomNum, User};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, push_queue};
@@ -61,7 +61,7 @@ pub fn find(
     let viewer = Viewer { user_id: user.user_id.clone(), user_num: user.num, device_id: String::new() };
     let view = View::of(tx, viewer, now)?;
     let rules = push::readable_rules(tx, user.num, &user.user_id)?.unwrap_or_default();
-    let mut read: BTreeMap<i64, Read> = BTreeMap::new();
+    let mut read: BTreeMap<RoomNum, Read> = BTreeMap::new();
     for (pos, room_num) in pending {
         let (Some(event), Some(room)) = (events::by_pos(tx, pos)?, rooms::by_num(tx, room_num)?) else {
             continue;

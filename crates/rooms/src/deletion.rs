@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reeve_db::Tx;
 use reeve_jobs::{Job, Kind, Step, StepError};
-use reeve_model::{Ctx, User};
+use reeve_model::{Ctx, RoomNum, User};
 use reeve_store::departures::{self, Departure};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{account_data, ephemeral, events, jobs, memberships, reports, silences, users};
@@ -66,7 +66,7 @@ pub struct Outcome {
 
 #[derive(Deserialize, Serialize)]
 struct Progress {
-    room_num: i64,
+    room_num: RoomNum,
     purge: bool,
     force_purge: bool,
     /// The end of the room's history when it was ordered: whoever was made to leave later was so by this job.
@@ -101,7 +101,7 @@ pub fn order(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, order: &Order) -> Result<S
         rooms::block(tx, room_id, &actor, ctx.now)?;
     }
     let mut progress = Progress {
-        room_num: 0,
+        room_num: RoomNum::ZERO,
         purge: order.purge,
         force_purge: order.force_purge,
         from_pos: i64::MAX,

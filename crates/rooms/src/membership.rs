@@ -2,7 +2,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#room-membership>
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, User, id};
+use reeve_model::{Ctx, User, UserNum, id};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, users};
@@ -351,7 +351,7 @@ pub fn knock(
 
 /// Whether an account takes no invites.
 /// <https://spec.matrix.org/v1.18/client-server-api/#invite-permission>
-pub fn blocks_invites(tx: &ReadTx<'_>, user_num: i64) -> Result<bool, DbError> {
+pub fn blocks_invites(tx: &ReadTx<'_>, user_num: UserNum) -> Result<bool, DbError> {
     let Some(config) = data::find(tx, user_num, "", INVITE_PERMISSION)? else { return Ok(false) };
     Ok(config.get("default_action").is_some_and(|action| action == "block"))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reeve_accounts::{deactivate, profile};
 use reeve_db::Tx;
 use reeve_jobs::{Job, Kind, Step, StepError};
-use reeve_model::User;
+use reeve_model::{RoomNum, User, UserNum};
 use reeve_store::events;
 use reeve_store::rooms;
 use reeve_store::{account_data, memberships, transactions, users};
@@ -44,11 +44,11 @@ pub fn retire(home: &Arc<Home>) -> Kind {
 
 #[derive(Deserialize, Serialize)]
 struct Retiring {
-    user_num: i64,
+    user_num: UserNum,
     erase: bool,
     /// Rooms up to this number are done, those where it failed too.
     #[serde(default)]
-    upto: i64,
+    upto: RoomNum,
     #[serde(default)]
     rooms_left: i64,
     #[serde(default)]
@@ -121,9 +121,9 @@ pub fn spread_profile(home: &Arc<Home>) -> Kind {
 
 #[derive(Deserialize, Serialize)]
 struct Spreading {
-    user_num: i64,
+    user_num: UserNum,
     #[serde(default)]
-    upto: i64,
+    upto: RoomNum,
 }
 
 fn spread_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: i64) -> Result<Step, StepError> {
@@ -154,7 +154,7 @@ fn spread_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: i64) -> Result<Step
 }
 
 /// Renews the membership event of an account in one room, if its name or avatar there is not that of the profile.
-fn spread_to(tx: &mut Tx<'_>, home: &Home, user: &User, room_num: i64, now: i64) -> Result<(), Error> {
+fn spread_to(tx: &mut Tx<'_>, home: &Home, user: &User, room_num: RoomNum, now: i64) -> Result<(), Error> {
     let Some(mut room) = rooms::by_num(tx, room_num)? else { return Ok(()) };
     let Some(old) = events::state(tx, room.num, "m.room.member", &user.user_id)? else { return Ok(()) };
     let old = event::content(&old, &event::rules(&room)?)?;

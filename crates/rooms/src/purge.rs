@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reeve_db::Tx;
 use reeve_jobs::{Job, Kind, Step, StepError};
-use reeve_model::Ctx;
+use reeve_model::{Ctx, RoomNum};
 use reeve_store::{events, rooms};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -29,7 +29,7 @@ pub enum UpTo {
 
 #[derive(Deserialize, Serialize)]
 struct Progress {
-    room_num: i64,
+    room_num: RoomNum,
     /// The position of the first event that stays; 0 where all stay.
     upto: i64,
     /// Events up to here are done.

@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::LazyLock;
 
 use reeve_db::{DbError, ReadTx, Tx};
+use reeve_model::{RoomNum, UserNum};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::Room;
 use reeve_store::stream::STILL;
@@ -58,7 +59,7 @@ fn parse(stored: &str, user_id: &UserId) -> Option<Ruleset> {
 /// The push rules of an account: the stored ones, or the default; `None` if they cannot be read.
 pub(crate) fn readable_rules(
     tx: &ReadTx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     user_id: &str,
 ) -> Result<Option<Ruleset>, Error> {
     let user_id = UserId::parse(user_id).map_err(Error::internal)?;
@@ -69,7 +70,7 @@ pub(crate) fn readable_rules(
 }
 
 /// The push rules of an account: the stored ones, or the default.
-pub fn rules(tx: &ReadTx<'_>, user_num: i64, user_id: &str) -> Result<Ruleset, Error> {
+pub fn rules(tx: &ReadTx<'_>, user_num: UserNum, user_id: &str) -> Result<Ruleset, Error> {
     readable_rules(tx, user_num, user_id)?.ok_or_else(|| Error::internal("push rules cannot be read"))
 }
 
@@ -77,7 +78,7 @@ pub fn rules(tx: &ReadTx<'_>, user_num: i64, user_id: &str) -> Result<Ruleset, E
 pub fn set_rules(
     tx: &mut Tx<'_>,
     home: &Home,
-    user_num: i64,
+    user_num: UserNum,
     rules: Ruleset,
     before: usize,
 ) -> Result<(), Error> {
@@ -234,7 +235,7 @@ pub(crate) struct Read {
 }
 
 impl Read {
-    pub(crate) fn of(tx: &ReadTx<'_>, room_num: i64, user_id: &str) -> Result<Self, DbError> {
+    pub(crate) fn of(tx: &ReadTx<'_>, room_num: RoomNum, user_id: &str) -> Result<Self, DbError> {
         let mut everywhere = memberships::find(tx, user_id, room_num)?.map_or(0, |member| member.since_pos);
         let mut threads = BTreeMap::new();
         for receipt in ephemeral::receipts_of_user(tx, room_num, user_id)? {
@@ -375,7 +376,7 @@ pub fn notifications(
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|(pos, ..)| pos - 1);
-    let mut known: BTreeMap<i64, (Room, Read)> = BTreeMap::new();
+    let mut known: BTreeMap<RoomNum, (Room, Read)> = BTreeMap::new();
     let mut page = Vec::with_capacity(found.len());
     for (pos, notifies, num) in found {
         let Some(event) = events::by_pos(tx, pos)? else { continue };
@@ -403,6 +404,6 @@ pub fn as_json(rules: &Ruleset) -> Result<Value, Error> {
 }
 
 /// What a client is told that has no push rules stored.
-pub fn as_account_data(tx: &ReadTx<'_>, user_num: i64, user_id: &str) -> Result<Value, Error> {
+pub fn as_account_data(tx: &ReadTx<'_>, user_num: UserNum, user_id: &str) -> Result<Value, Error> {
     Ok(json!({ "global": as_json(&rules(tx, user_num, user_id)?)? }))
 }

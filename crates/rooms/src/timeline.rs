@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use reeve_db::ReadTx;
-use reeve_model::Token;
+use reeve_model::{RoomNum, Token};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, stream, words};
@@ -355,7 +355,7 @@ pub fn search(
     search: &Search,
 ) -> Result<(Vec<Hit>, Option<Token>), Error> {
     let tx = view.tx;
-    let mine: HashSet<i64> = memberships::of_user(tx, &viewer.user_id)?
+    let mine: HashSet<RoomNum> = memberships::of_user(tx, &viewer.user_id)?
         .into_iter()
         .filter(|room| {
             !room.member.forgotten && matches!(room.member.membership.as_str(), "join" | "leave" | "ban")
@@ -394,7 +394,7 @@ pub fn search(
 }
 
 /// The event at a position, if it is what somebody looks for and they see it.
-fn hit(view: &View<'_, '_>, search: &Search, pos: i64, room_num: i64) -> Result<Option<Hit>, Error> {
+fn hit(view: &View<'_, '_>, search: &Search, pos: i64, room_num: RoomNum) -> Result<Option<Hit>, Error> {
     let tx = view.tx;
     let Some(event) = events::by_pos(tx, pos)? else { return Ok(None) };
     let Some(key) = crate::words::key(&event.event_type) else { return Ok(None) };

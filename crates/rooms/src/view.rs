@@ -6,7 +6,7 @@
 //! an event is decided in the same way, each event by itself.
 
 use reeve_db::{DbError, ReadTx};
-use reeve_model::Token;
+use reeve_model::{Token, UserNum};
 use reeve_store::events::{self, Event, Thread};
 use reeve_store::rooms::Room;
 use reeve_store::{account_data, memberships, transactions, users};
@@ -97,7 +97,7 @@ pub struct Viewer {
     /// The user id.
     pub user_id: String,
     /// The number of the account.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// The device, or what stands for it where a session has none.
     pub device_id: String,
 }
@@ -206,7 +206,7 @@ impl<'t, 'c> View<'t, 'c> {
 }
 
 /// Whom an account ignores.
-pub fn ignored(tx: &ReadTx<'_>, user_num: i64) -> Result<BTreeSet<String>, DbError> {
+pub fn ignored(tx: &ReadTx<'_>, user_num: UserNum) -> Result<BTreeSet<String>, DbError> {
     let Some(content) = account_data::find(tx, user_num, "", "m.ignored_user_list")? else {
         return Ok(BTreeSet::new());
     };

@@ -1,6 +1,7 @@
 //! Where accounts were seen: a row for each access token and address.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::UserNum;
 
 reeve_db::statements! {
     RECORD = "INSERT INTO user_connections (user_num, token_hash, ip, user_agent, device_id, last_seen_ts) \
@@ -19,7 +20,7 @@ const PRUNE_AT_ONCE: i64 = 1000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
     /// The account that owns the token.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// The digest of the token.
     pub token_hash: [u8; 32],
     /// The address of the client.
@@ -49,7 +50,7 @@ pub fn record(tx: &mut Tx<'_>, connection: &Connection) -> Result<(), DbError> {
 }
 
 /// The connections of an account, the newest first, at most `limit`.
-pub fn of_user(tx: &ReadTx<'_>, user_num: i64, limit: i64) -> Result<Vec<Connection>, DbError> {
+pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum, limit: i64) -> Result<Vec<Connection>, DbError> {
     tx.query(&OF_USER, &params![user_num, limit], |row| {
         Ok(Connection {
             user_num: row.get(0)?,

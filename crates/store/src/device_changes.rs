@@ -2,6 +2,7 @@
 //! keys to ask for.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::{RoomNum, UserNum};
 
 use crate::stream;
 
@@ -47,7 +48,7 @@ reeve_db::statements! {
 }
 
 /// Notes that the devices or the keys of an account changed; answers where in the stream.
-pub fn mark(tx: &mut Tx<'_>, user_num: i64) -> Result<i64, DbError> {
+pub fn mark(tx: &mut Tx<'_>, user_num: UserNum) -> Result<i64, DbError> {
     let pos = stream::next(tx)?;
     tx.execute(&MARK, &params![user_num, pos])?;
     Ok(pos)
@@ -59,12 +60,12 @@ pub fn changed(tx: &ReadTx<'_>, user_id: &str, since: i64, upto: i64) -> Result<
 }
 
 /// Who came to a room after a position.
-pub fn came(tx: &ReadTx<'_>, room_num: i64, since: i64) -> Result<Vec<String>, DbError> {
+pub fn came(tx: &ReadTx<'_>, room_num: RoomNum, since: i64) -> Result<Vec<String>, DbError> {
     tx.query(&CAME, &params![room_num, since], |row| row.get(0))
 }
 
 /// Who was in a room at a position and went afterwards, of those who share no other room with a user.
-pub fn went(tx: &ReadTx<'_>, user_id: &str, room_num: i64, since: i64) -> Result<Vec<String>, DbError> {
+pub fn went(tx: &ReadTx<'_>, user_id: &str, room_num: RoomNum, since: i64) -> Result<Vec<String>, DbError> {
     tx.query(&WENT, &params![user_id, room_num, since], |row| row.get(0))
 }
 
@@ -73,7 +74,7 @@ pub fn went(tx: &ReadTx<'_>, user_id: &str, room_num: i64, since: i64) -> Result
 pub fn left_behind(
     tx: &ReadTx<'_>,
     user_id: &str,
-    room_num: i64,
+    room_num: RoomNum,
     since: i64,
 ) -> Result<Vec<String>, DbError> {
     let left: Option<i64> = tx.query_one(&LEFT_AT, &params![user_id, room_num, since], |row| row.get(0))?;
@@ -82,7 +83,7 @@ pub fn left_behind(
 }
 
 /// Whether somebody was in a room at a position.
-pub fn was_there(tx: &ReadTx<'_>, user_id: &str, room_num: i64, at: i64) -> Result<bool, DbError> {
+pub fn was_there(tx: &ReadTx<'_>, user_id: &str, room_num: RoomNum, at: i64) -> Result<bool, DbError> {
     Ok(tx.query_opt(&WAS_THERE, &params![user_id, room_num, at], |_| Ok(()))?.is_some())
 }
 

@@ -1,6 +1,7 @@
 //! Receipts, typing and presence.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::RoomNum;
 
 reeve_db::statements! {
     PUT_RECEIPT = "INSERT INTO receipts (room_num, user_id, receipt_type, thread_id, event_id, event_pos, ts, pos) \
@@ -56,7 +57,7 @@ reeve_db::statements! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The number of the room.
-    pub room_num: i64,
+    pub room_num: RoomNum,
     /// Who read.
     pub user_id: String,
     /// `m.read` or `m.read.private`.
@@ -104,7 +105,7 @@ pub fn put_receipt(tx: &mut Tx<'_>, receipt: &Receipt, pos: i64) -> Result<(), D
 /// The position of the event that a receipt is at.
 pub fn receipt_pos(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     user_id: &str,
     receipt_type: &str,
     thread_id: &str,
@@ -113,29 +114,29 @@ pub fn receipt_pos(
 }
 
 /// Receipts in a room that came in `(since, upto]`.
-pub fn receipts(tx: &ReadTx<'_>, room_num: i64, since: i64, upto: i64) -> Result<Vec<Receipt>, DbError> {
+pub fn receipts(tx: &ReadTx<'_>, room_num: RoomNum, since: i64, upto: i64) -> Result<Vec<Receipt>, DbError> {
     tx.query(&RECEIPTS, &params![room_num, since, upto], receipt)
 }
 
 /// Receipts of one user in a room.
-pub fn receipts_of_user(tx: &ReadTx<'_>, room_num: i64, user_id: &str) -> Result<Vec<Receipt>, DbError> {
+pub fn receipts_of_user(tx: &ReadTx<'_>, room_num: RoomNum, user_id: &str) -> Result<Vec<Receipt>, DbError> {
     tx.query(&RECEIPTS_OF_USER, &params![room_num, user_id], receipt)
 }
 
 /// The joined rooms of a user in which receipts came after a position.
-pub fn rooms_with_receipts(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<Vec<i64>, DbError> {
+pub fn rooms_with_receipts(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<Vec<RoomNum>, DbError> {
     tx.query(&ROOMS_WITH_RECEIPTS, &params![user_id, since], |row| row.get(0))
 }
 
 /// The joined rooms of a user in which the user's own receipts moved after a position.
-pub fn rooms_with_own_receipts(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<Vec<i64>, DbError> {
+pub fn rooms_with_own_receipts(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<Vec<RoomNum>, DbError> {
     tx.query(&ROOMS_WITH_OWN_RECEIPTS, &params![user_id, since], |row| row.get(0))
 }
 
 /// Notes that somebody types until a time; 0 for who stopped.
 pub fn put_typing(
     tx: &mut Tx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     user_id: &str,
     until_ts: i64,
     pos: i64,
@@ -145,28 +146,33 @@ pub fn put_typing(
 }
 
 /// Moves the time until which somebody types, which nobody else needs to know.
-pub fn prolong_typing(tx: &mut Tx<'_>, room_num: i64, user_id: &str, until_ts: i64) -> Result<(), DbError> {
+pub fn prolong_typing(
+    tx: &mut Tx<'_>,
+    room_num: RoomNum,
+    user_id: &str,
+    until_ts: i64,
+) -> Result<(), DbError> {
     tx.execute(&PROLONG_TYPING, &params![room_num, user_id, until_ts])?;
     Ok(())
 }
 
 /// Until when somebody types, as last said.
-pub fn typing_until(tx: &ReadTx<'_>, room_num: i64, user_id: &str) -> Result<Option<i64>, DbError> {
+pub fn typing_until(tx: &ReadTx<'_>, room_num: RoomNum, user_id: &str) -> Result<Option<i64>, DbError> {
     tx.query_opt(&IS_TYPING, &params![room_num, user_id], |row| row.get(0))
 }
 
 /// Who types in a room.
-pub fn typing(tx: &ReadTx<'_>, room_num: i64, now: i64) -> Result<Vec<String>, DbError> {
+pub fn typing(tx: &ReadTx<'_>, room_num: RoomNum, now: i64) -> Result<Vec<String>, DbError> {
     tx.query(&TYPING, &params![room_num, now], |row| row.get(0))
 }
 
 /// The joined rooms of a user in which somebody began or stopped typing after a position.
-pub fn rooms_with_typing(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<Vec<i64>, DbError> {
+pub fn rooms_with_typing(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<Vec<RoomNum>, DbError> {
     tx.query(&ROOMS_WITH_TYPING, &params![user_id, since], |row| row.get(0))
 }
 
 /// Some of those whose time for typing ran out: room number and user id.
-pub fn stopped_typing(tx: &ReadTx<'_>, now: i64, limit: i64) -> Result<Vec<(i64, String)>, DbError> {
+pub fn stopped_typing(tx: &ReadTx<'_>, now: i64, limit: i64) -> Result<Vec<(RoomNum, String)>, DbError> {
     tx.query(&STOPPED_TYPING, &params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
@@ -225,7 +231,7 @@ pub fn changed_presence(
 /// Presences of those who joined a room after a position and are there.
 pub fn presence_of_newcomers(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     since: i64,
     most: i64,
 ) -> Result<Vec<Presence>, DbError> {
@@ -280,7 +286,7 @@ pub fn gone_devices(tx: &ReadTx<'_>, now: i64, limit: i64) -> Result<Vec<(String
 }
 
 /// Forgets some of the receipts and of the typing in a room; answers how many.
-pub fn delete_some_of_room(tx: &mut Tx<'_>, room_num: i64, most: i64) -> Result<u64, DbError> {
+pub fn delete_some_of_room(tx: &mut Tx<'_>, room_num: RoomNum, most: i64) -> Result<u64, DbError> {
     let receipts = tx.execute(&DELETE_RECEIPTS_OF_ROOM, &params![room_num, most])?;
     Ok(receipts + tx.execute(&DELETE_TYPING_OF_ROOM, &params![room_num, most])?)
 }

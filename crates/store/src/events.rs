@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::RoomNum;
 use serde_json::json;
 
 use crate::stream::STILL;
@@ -177,7 +178,7 @@ pub struct Event {
     /// Its position in the stream.
     pub pos: i64,
     /// The number of its room.
-    pub room_num: i64,
+    pub room_num: RoomNum,
     /// Its id.
     pub event_id: String,
     /// Its type.
@@ -268,7 +269,7 @@ pub fn by_pos(tx: &ReadTx<'_>, pos: i64) -> Result<Option<Event>, DbError> {
 /// The piece of state that holds at present.
 pub fn state(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     event_type: &str,
     state_key: &str,
 ) -> Result<Option<Event>, DbError> {
@@ -278,7 +279,7 @@ pub fn state(
 /// The piece of state that held after the event at `pos`.
 pub fn state_at(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     event_type: &str,
     state_key: &str,
     pos: i64,
@@ -296,7 +297,7 @@ pub fn replaced_by(tx: &ReadTx<'_>, event: &Event) -> Result<Option<Event>, DbEr
 /// What events of a room replaced, by the position of the event that replaced it.
 pub fn replaced_by_each(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     events: &[Event],
 ) -> Result<HashMap<i64, Event>, DbError> {
     let positions: Vec<i64> =
@@ -312,7 +313,7 @@ pub fn replaced_by_each(
 /// Every value that one piece of state ever had, the oldest first.
 pub fn history(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     event_type: &str,
     state_key: &str,
 ) -> Result<Vec<Event>, DbError> {
@@ -320,19 +321,19 @@ pub fn history(
 }
 
 /// The whole state after the event at `pos`.
-pub fn all_state_at(tx: &ReadTx<'_>, room_num: i64, pos: i64) -> Result<Vec<Event>, DbError> {
+pub fn all_state_at(tx: &ReadTx<'_>, room_num: RoomNum, pos: i64) -> Result<Vec<Event>, DbError> {
     tx.query(&ALL_STATE_AT, &params![room_num, pos], from_row)
 }
 
 /// The state after the event at `pos`, without the members.
-pub fn state_but_members_at(tx: &ReadTx<'_>, room_num: i64, pos: i64) -> Result<Vec<Event>, DbError> {
+pub fn state_but_members_at(tx: &ReadTx<'_>, room_num: RoomNum, pos: i64) -> Result<Vec<Event>, DbError> {
     tx.query(&STATE_BUT_MEMBERS_AT, &params![room_num, pos], from_row)
 }
 
 /// The state of one type after the event at `pos`.
 pub fn state_of_type_at(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     event_type: &str,
     pos: i64,
 ) -> Result<Vec<Event>, DbError> {
@@ -340,7 +341,12 @@ pub fn state_of_type_at(
 }
 
 /// The state after `upto` that was not yet so after `since`.
-pub fn state_changed(tx: &ReadTx<'_>, room_num: i64, since: i64, upto: i64) -> Result<Vec<Event>, DbError> {
+pub fn state_changed(
+    tx: &ReadTx<'_>,
+    room_num: RoomNum,
+    since: i64,
+    upto: i64,
+) -> Result<Vec<Event>, DbError> {
     tx.query(&STATE_CHANGED, &params![room_num, since, upto], from_row)
 }
 
@@ -353,7 +359,7 @@ pub fn replace(tx: &mut Tx<'_>, pos: i64, until_pos: i64) -> Result<(), DbError>
 /// The position of the newest event in `(after, upto]` that counts as activity, if it is not long ago.
 pub fn latest_activity(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     after: i64,
     upto: i64,
 ) -> Result<Option<i64>, DbError> {
@@ -363,7 +369,7 @@ pub fn latest_activity(
 /// Events of a room in `(after, before)`, the newest first.
 pub fn before(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     before: i64,
     after: i64,
     limit: i64,
@@ -374,7 +380,7 @@ pub fn before(
 /// Events of a room in `(after, upto]`, the oldest first.
 pub fn after(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     after: i64,
     upto: i64,
     limit: i64,
@@ -458,7 +464,7 @@ pub fn replies_by(
 }
 
 /// The number of the room in which an event is.
-pub fn room_of(tx: &ReadTx<'_>, event_id: &str) -> Result<Option<i64>, DbError> {
+pub fn room_of(tx: &ReadTx<'_>, event_id: &str) -> Result<Option<RoomNum>, DbError> {
     tx.query_opt(&ROOM_OF, &params![event_id], |row| row.get(0))
 }
 
@@ -466,7 +472,7 @@ pub fn room_of(tx: &ReadTx<'_>, event_id: &str) -> Result<Option<i64>, DbError> 
 pub fn of_sender(
     tx: &ReadTx<'_>,
     sender: &str,
-    room_num: i64,
+    room_num: RoomNum,
     before: i64,
     limit: i64,
 ) -> Result<Vec<Event>, DbError> {
@@ -474,12 +480,12 @@ pub fn of_sender(
 }
 
 /// Events of a room at or after a time, the oldest first.
-pub fn from_ts(tx: &ReadTx<'_>, room_num: i64, ts: i64, limit: i64) -> Result<Vec<Event>, DbError> {
+pub fn from_ts(tx: &ReadTx<'_>, room_num: RoomNum, ts: i64, limit: i64) -> Result<Vec<Event>, DbError> {
     tx.query(&FROM_TS, &params![room_num, ts, limit], from_row)
 }
 
 /// Events of a room at or before a time, the newest first.
-pub fn upto_ts(tx: &ReadTx<'_>, room_num: i64, ts: i64, limit: i64) -> Result<Vec<Event>, DbError> {
+pub fn upto_ts(tx: &ReadTx<'_>, room_num: RoomNum, ts: i64, limit: i64) -> Result<Vec<Event>, DbError> {
     tx.query(&UPTO_TS, &params![room_num, ts, limit], from_row)
 }
 
@@ -500,7 +506,7 @@ pub fn rooms_joined(tx: &ReadTx<'_>, user_id: &str, since_ts: i64) -> Result<i64
 }
 
 /// Positions of some events of a room, the oldest first.
-pub fn some_of_room(tx: &ReadTx<'_>, room_num: i64, limit: i64) -> Result<Vec<i64>, DbError> {
+pub fn some_of_room(tx: &ReadTx<'_>, room_num: RoomNum, limit: i64) -> Result<Vec<i64>, DbError> {
     tx.query(&OF_ROOM, &params![room_num, limit], |row| row.get(0))
 }
 
@@ -508,7 +514,7 @@ pub fn some_of_room(tx: &ReadTx<'_>, room_num: i64, limit: i64) -> Result<Vec<i6
 /// first.
 pub fn purgeable(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     (after, before): (i64, i64),
     limit: i64,
 ) -> Result<Vec<(i64, String)>, DbError> {
@@ -540,7 +546,7 @@ pub fn put_aside(tx: &mut Tx<'_>, positions: &[i64]) -> Result<(), DbError> {
 }
 
 /// About how many bytes the events of a room take: their number, times the size of the newest ones.
-pub fn estimated_size(tx: &ReadTx<'_>, room_num: i64) -> Result<i64, DbError> {
+pub fn estimated_size(tx: &ReadTx<'_>, room_num: RoomNum) -> Result<i64, DbError> {
     const SAMPLED: i64 = 200;
     let count = tx.query_one(&SIZE, &params![room_num], |row| row.get::<i64>(0))?;
     let (bytes, sampled) = tx.query_one(&SAMPLE, &params![room_num, SAMPLED], |row| {
@@ -565,7 +571,7 @@ fn thread_from_row(row: &Row<'_>) -> Result<Thread, DbError> {
 }
 
 /// Counts a reply in a thread.
-pub fn add_reply(tx: &mut Tx<'_>, root_event_id: &str, room_num: i64, pos: i64) -> Result<(), DbError> {
+pub fn add_reply(tx: &mut Tx<'_>, root_event_id: &str, room_num: RoomNum, pos: i64) -> Result<(), DbError> {
     tx.execute(&THREAD_REPLY, &params![root_event_id, room_num, pos])?;
     Ok(())
 }
@@ -582,7 +588,7 @@ pub fn thread(tx: &ReadTx<'_>, root_event_id: &str) -> Result<Option<Thread>, Db
 }
 
 /// The threads of a room whose latest reply is before a position, the latest first.
-pub fn threads(tx: &ReadTx<'_>, room_num: i64, before: i64, limit: i64) -> Result<Vec<Thread>, DbError> {
+pub fn threads(tx: &ReadTx<'_>, room_num: RoomNum, before: i64, limit: i64) -> Result<Vec<Thread>, DbError> {
     tx.query(&THREADS, &params![room_num, before, limit], thread_from_row)
 }
 
@@ -601,7 +607,7 @@ pub fn forget_words(tx: &mut Tx<'_>, pos: i64) -> Result<(), DbError> {
 }
 
 /// Positions and room numbers of events before a position that have all words of a text, in any order, the newest first.
-pub fn search(tx: &ReadTx<'_>, text: &str, before: i64, limit: i64) -> Result<Vec<(i64, i64)>, DbError> {
+pub fn search(tx: &ReadTx<'_>, text: &str, before: i64, limit: i64) -> Result<Vec<(i64, RoomNum)>, DbError> {
     let Some(query) = words::query(tx.engine(), text) else { return Ok(Vec::new()) };
     tx.query(&SEARCH, &params![&query, before, limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }

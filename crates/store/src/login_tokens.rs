@@ -1,6 +1,7 @@
 //! Login tokens: each lets another device of the same account log in once.
 
 use reeve_db::{DbError, Tx, params};
+use reeve_model::UserNum;
 
 reeve_db::statements! {
     INSERT = "INSERT INTO login_tokens (token_hash, user_num, valid_until_ts) VALUES ($1, $2, $3)";
@@ -13,7 +14,7 @@ reeve_db::statements! {
 pub fn insert(
     tx: &mut Tx<'_>,
     token_hash: &[u8; 32],
-    user_num: i64,
+    user_num: UserNum,
     valid_until_ts: i64,
 ) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![token_hash, user_num, valid_until_ts])?;
@@ -21,12 +22,12 @@ pub fn insert(
 }
 
 /// Takes a login token away and answers whose it was and until when it was valid.
-pub fn take(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<Option<(i64, i64)>, DbError> {
+pub fn take(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<Option<(UserNum, i64)>, DbError> {
     Ok(tx.returning(&TAKE, &params![token_hash], |row| Ok((row.get(0)?, row.get(1)?)))?.pop())
 }
 
 /// Deletes the login tokens of an account.
-pub fn delete_of_user(tx: &mut Tx<'_>, user_num: i64) -> Result<u64, DbError> {
+pub fn delete_of_user(tx: &mut Tx<'_>, user_num: UserNum) -> Result<u64, DbError> {
     tx.execute(&DELETE_OF_USER, &params![user_num])
 }
 

@@ -1,6 +1,7 @@
 //! Uploads: what is known of each. The bytes are in `media_objects`.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::UserNum;
 
 use crate::media_list_rows::OrderBy;
 use crate::{media_list_counts as counts, media_objects as objects, media_users};
@@ -70,7 +71,7 @@ pub struct Media {
     /// The last part of its `mxc://` URI.
     pub media_id: String,
     /// The number of the account that uploaded it.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// Its bytes.
     pub blob_num: i64,
     /// What it is, as the uploader said.
@@ -130,7 +131,7 @@ pub struct NewMedia {
     /// The last part of its `mxc://` URI; must be free.
     pub media_id: String,
     /// The number of the account.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// What it is.
     pub media_type: String,
     /// The name of the file.
@@ -173,7 +174,7 @@ pub fn quarantined_of_blob(tx: &ReadTx<'_>, blob_num: i64, limit: i64) -> Result
 /// Some of what an account uploaded that is neither quarantined nor safe from it, after a media id.
 pub fn not_quarantined(
     tx: &ReadTx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     after: &str,
     limit: i64,
 ) -> Result<Vec<Media>, DbError> {

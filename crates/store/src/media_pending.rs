@@ -1,6 +1,7 @@
 //! Media ids that were given out before the bytes.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::UserNum;
 
 reeve_db::statements! {
     INSERT = "INSERT INTO media_pending (media_id, user_num, created_ts, expires_ts) VALUES ($1, $2, $3, $4)";
@@ -17,7 +18,7 @@ reeve_db::statements! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pending {
     /// The number of the account that asked for it.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// Until when the bytes may come, in milliseconds.
     pub expires_ts: i64,
 }
@@ -36,7 +37,7 @@ pub fn find(tx: &ReadTx<'_>, media_id: &str) -> Result<Option<Pending>, DbError>
 }
 
 /// How many media ids of an account wait for their bytes, and when the first of them expires.
-pub fn waiting(tx: &ReadTx<'_>, user_num: i64, now: i64) -> Result<(i64, Option<i64>), DbError> {
+pub fn waiting(tx: &ReadTx<'_>, user_num: UserNum, now: i64) -> Result<(i64, Option<i64>), DbError> {
     let count = tx.query_one(&COUNT, &params![user_num, now], |row| row.get(0))?;
     let first = tx.query_opt(&FIRST_EXPIRES, &params![user_num, now], |row| row.get(0))?;
     Ok((count, first))

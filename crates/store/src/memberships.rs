@@ -1,6 +1,7 @@
 //! Who stands how to which room, at present.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::RoomNum;
 
 macro_rules! columns {
     () => {
@@ -63,7 +64,7 @@ pub struct Membership {
     /// Who.
     pub user_id: String,
     /// The number of the room.
-    pub room_num: i64,
+    pub room_num: RoomNum,
     /// `invite`, `join`, `knock`, `leave` or `ban`.
     pub membership: String,
     /// The position of the newest membership event.
@@ -101,7 +102,7 @@ fn in_room(row: &Row<'_>) -> Result<InRoom, DbError> {
 }
 
 /// Where a user stands to a room; `None` if never in touch with it.
-pub fn find(tx: &ReadTx<'_>, user_id: &str, room_num: i64) -> Result<Option<Membership>, DbError> {
+pub fn find(tx: &ReadTx<'_>, user_id: &str, room_num: RoomNum) -> Result<Option<Membership>, DbError> {
     tx.query_opt(&FIND, &params![user_id, room_num], from_row)
 }
 
@@ -142,7 +143,7 @@ pub fn put(
 
 /// Members of a room of whose name or localpart one of some words is the first, given as a JSON array; those too of whom that
 /// is not known yet, if a blank word is among them.
-pub fn named(tx: &ReadTx<'_>, room_num: i64, words: &str, limit: i64) -> Result<Vec<String>, DbError> {
+pub fn named(tx: &ReadTx<'_>, room_num: RoomNum, words: &str, limit: i64) -> Result<Vec<String>, DbError> {
     tx.query(&NAMED, &params![room_num, words, limit], |row| row.get(0))
 }
 
@@ -152,7 +153,12 @@ pub fn without_words(tx: &ReadTx<'_>, limit: i64) -> Result<Vec<Membership>, DbE
 }
 
 /// Sets the words of a membership.
-pub fn set_words(tx: &mut Tx<'_>, user_id: &str, room_num: i64, words: &NameWords) -> Result<(), DbError> {
+pub fn set_words(
+    tx: &mut Tx<'_>,
+    user_id: &str,
+    room_num: RoomNum,
+    words: &NameWords,
+) -> Result<(), DbError> {
     tx.execute(&SET_WORDS, &params![user_id, room_num, &words.name, &words.localpart])?;
     Ok(())
 }
@@ -164,7 +170,7 @@ pub fn set_pushes(tx: &mut Tx<'_>, user_id: &str) -> Result<(), DbError> {
 }
 
 /// Marks a room as forgotten by a user.
-pub fn forget(tx: &mut Tx<'_>, user_id: &str, room_num: i64) -> Result<(), DbError> {
+pub fn forget(tx: &mut Tx<'_>, user_id: &str, room_num: RoomNum) -> Result<(), DbError> {
     tx.execute(&FORGET, &params![user_id, room_num])?;
     Ok(())
 }
@@ -189,7 +195,7 @@ pub fn some_of_user_in(
     tx: &ReadTx<'_>,
     user_id: &str,
     membership: &str,
-    beyond: i64,
+    beyond: RoomNum,
     limit: i64,
 ) -> Result<Vec<Membership>, DbError> {
     tx.query(&SOME_OF_USER_IN, &params![user_id, membership, beyond, limit], from_row)
@@ -203,7 +209,7 @@ pub fn count_of_user_in(tx: &ReadTx<'_>, user_id: &str, membership: &str) -> Res
 /// Who stands to a room in one way, in the order in which they came to.
 pub fn of_room_in(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     membership: &str,
     limit: i64,
 ) -> Result<Vec<String>, DbError> {
@@ -211,7 +217,7 @@ pub fn of_room_in(
 }
 
 /// The guests who have joined a room.
-pub fn guests_of_room(tx: &ReadTx<'_>, room_num: i64, limit: i64) -> Result<Vec<String>, DbError> {
+pub fn guests_of_room(tx: &ReadTx<'_>, room_num: RoomNum, limit: i64) -> Result<Vec<String>, DbError> {
     tx.query(&GUESTS_OF_ROOM, &params![room_num, limit], |row| row.get(0))
 }
 
@@ -224,9 +230,9 @@ pub fn share_room(tx: &ReadTx<'_>, one: &str, other: &str) -> Result<bool, DbErr
 pub fn shared_rooms(
     tx: &ReadTx<'_>,
     (one, other): (&str, &str),
-    beyond: i64,
+    beyond: RoomNum,
     limit: i64,
-) -> Result<Vec<(i64, String)>, DbError> {
+) -> Result<Vec<(RoomNum, String)>, DbError> {
     tx.query(&SHARED_ROOMS, &params![one, other, beyond, limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
@@ -241,16 +247,16 @@ pub fn in_public_room(tx: &ReadTx<'_>, user_id: &str) -> Result<bool, DbError> {
 }
 
 /// Whether anybody who was ever in touch with a room has not forgotten it.
-pub fn is_remembered(tx: &ReadTx<'_>, room_num: i64) -> Result<bool, DbError> {
+pub fn is_remembered(tx: &ReadTx<'_>, room_num: RoomNum) -> Result<bool, DbError> {
     Ok(tx.query_opt(&REMEMBERED, &params![room_num], |_| Ok(()))?.is_some())
 }
 
 /// How many devices those have who joined a room.
-pub fn count_devices(tx: &ReadTx<'_>, room_num: i64) -> Result<i64, DbError> {
+pub fn count_devices(tx: &ReadTx<'_>, room_num: RoomNum) -> Result<i64, DbError> {
     tx.query_one(&DEVICES, &params![room_num], |row| row.get(0))
 }
 
 /// Forgets some memberships of a room; answers whose.
-pub fn delete_some_of_room(tx: &mut Tx<'_>, room_num: i64, most: i64) -> Result<Vec<String>, DbError> {
+pub fn delete_some_of_room(tx: &mut Tx<'_>, room_num: RoomNum, most: i64) -> Result<Vec<String>, DbError> {
     tx.returning(&DELETE_SOME_OF_ROOM, &params![room_num, most], |row| row.get(0))
 }

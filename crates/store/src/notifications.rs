@@ -2,6 +2,7 @@
 //! do not notify although they do everybody is in [`crate::silences`].
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::{RoomNum, UserNum};
 use serde_json::json;
 
 use crate::silences;
@@ -106,7 +107,7 @@ reeve_db::statements! {
 pub fn insert(
     tx: &mut Tx<'_>,
     user_ids: &[String],
-    room_num: i64,
+    room_num: RoomNum,
     pos: i64,
     notifies: i64,
 ) -> Result<(), DbError> {
@@ -138,7 +139,7 @@ pub struct Exception {
 pub fn of_user(
     tx: &ReadTx<'_>,
     user_id: &str,
-    room_num: i64,
+    room_num: RoomNum,
     since: i64,
     unheard: &str,
 ) -> Result<Vec<Exception>, DbError> {
@@ -152,7 +153,7 @@ pub fn of_user(
 pub fn notifying(
     tx: &ReadTx<'_>,
     user_id: &str,
-    room_num: i64,
+    room_num: RoomNum,
     (after, before): (i64, i64),
     needed: i64,
     unheard: &str,
@@ -171,7 +172,7 @@ pub fn notifying(
 /// as JSON; by thread (`None` outside threads): how many, and how many of them stand out.
 pub fn unread(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     ranges: &[(i64, i64)],
     unheard: &str,
 ) -> Result<Vec<(Option<String>, i64, i64)>, DbError> {
@@ -183,7 +184,7 @@ pub fn unread(
 /// The same in one thread, or outside threads.
 pub fn unread_in(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     ranges: &[(i64, i64)],
     unheard: &str,
     thread: Option<&str>,
@@ -203,7 +204,7 @@ pub fn unread_in(
 pub fn own(
     tx: &ReadTx<'_>,
     user_id: &str,
-    room_num: i64,
+    room_num: RoomNum,
     since: i64,
 ) -> Result<Vec<(Option<String>, i64)>, DbError> {
     tx.query(&OWN, &params![user_id, room_num, since], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -215,13 +216,13 @@ pub struct MemberWithRules {
     /// The user id.
     pub user_id: String,
     /// The number of the account.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// Where in the stream the rules were set.
     pub pos: i64,
 }
 
 /// The joined members of a room who have push rules of their own.
-pub fn members_with_rules(tx: &ReadTx<'_>, room_num: i64) -> Result<Vec<MemberWithRules>, DbError> {
+pub fn members_with_rules(tx: &ReadTx<'_>, room_num: RoomNum) -> Result<Vec<MemberWithRules>, DbError> {
     tx.query(&WITH_RULES, &params![room_num], |row| {
         Ok(MemberWithRules { user_id: row.get(0)?, user_num: row.get(1)?, pos: row.get(2)? })
     })

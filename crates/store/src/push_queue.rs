@@ -4,6 +4,7 @@
 //! memberships may concern; what there is to tell is looked up when it is told.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::{RoomNum, UserNum};
 
 use crate::pushers::{self, Pusher, columns};
 use crate::users::num_list;
@@ -86,7 +87,7 @@ pub struct Claimed {
     /// The number of the pusher.
     pub num: i64,
     /// The account.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// What it is.
     pub pusher: Pusher,
     /// When its key was last set, in milliseconds.
@@ -129,7 +130,7 @@ pub fn set_position(tx: &mut Tx<'_>, pos: i64) -> Result<(), DbError> {
 /// written, come or gone.
 pub fn concerned(tx: &ReadTx<'_>, after: i64, upto: i64) -> Result<Vec<i64>, DbError> {
     let mut found = Vec::new();
-    for room in tx.query(&NOTIFYING_ROOMS, &params![after, upto], |row| row.get::<i64>(0))? {
+    for room in tx.query(&NOTIFYING_ROOMS, &params![after, upto], |row| row.get::<RoomNum>(0))? {
         found.extend(tx.query(&OF_ROOM, &params![room], |row| row.get::<i64>(0))?);
     }
     for user_id in tx.query(&CONCERNED, &params![after, upto], |row| row.get::<String>(0))? {
@@ -217,22 +218,33 @@ pub fn remove(tx: &mut Tx<'_>, num: i64, claim: &str) -> Result<(), DbError> {
 }
 
 /// Events beyond a position that notify a user, read or not, by position and room; the oldest first.
-pub fn pending(tx: &ReadTx<'_>, user_id: &str, after: i64, most: i64) -> Result<Vec<(i64, i64)>, DbError> {
+pub fn pending(
+    tx: &ReadTx<'_>,
+    user_id: &str,
+    after: i64,
+    most: i64,
+) -> Result<Vec<(i64, RoomNum)>, DbError> {
     tx.query(&PENDING, &params![user_id, after, most], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// The joined rooms in which a user may have something unread; what was read in threads is not looked at.
-pub fn unread_rooms(tx: &ReadTx<'_>, user_id: &str) -> Result<Vec<i64>, DbError> {
+pub fn unread_rooms(tx: &ReadTx<'_>, user_id: &str) -> Result<Vec<RoomNum>, DbError> {
     tx.query(&UNREAD_ROOMS, &params![user_id], |row| row.get(0))
 }
 
 /// When an e-mail pusher last wrote about a room, and how long it waits since, in milliseconds.
-pub fn mailed(tx: &ReadTx<'_>, num: i64, room_num: i64) -> Result<Option<(i64, i64)>, DbError> {
+pub fn mailed(tx: &ReadTx<'_>, num: i64, room_num: RoomNum) -> Result<Option<(i64, i64)>, DbError> {
     tx.query_opt(&MAILED, &params![num, room_num], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Notes that an e-mail pusher wrote about a room.
-pub fn set_mailed(tx: &mut Tx<'_>, num: i64, room_num: i64, now: i64, wait_ms: i64) -> Result<(), DbError> {
+pub fn set_mailed(
+    tx: &mut Tx<'_>,
+    num: i64,
+    room_num: RoomNum,
+    now: i64,
+    wait_ms: i64,
+) -> Result<(), DbError> {
     tx.execute(&SET_MAILED, &params![num, room_num, now, wait_ms])?;
     Ok(())
 }

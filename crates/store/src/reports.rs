@@ -1,6 +1,7 @@
 //! What users reported: events, rooms and users.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::RoomNum;
 
 reeve_db::statements! {
     COUNT_EVENTS_BY = "SELECT count(*) FROM (SELECT 1 FROM event_reports WHERE user_id = $1 LIMIT $2) few";
@@ -109,7 +110,7 @@ pub fn count_by(tx: &ReadTx<'_>, kind: Kind, user_id: &str, most: i64) -> Result
 /// Stores a report of an event.
 pub fn insert_event(
     tx: &mut Tx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     (event_id, sender): (&str, &str),
     user_id: &str,
     (reason, score): (Option<&str>, Option<i64>),
@@ -168,7 +169,7 @@ pub fn delete_event(tx: &mut Tx<'_>, id: i64) -> Result<bool, DbError> {
 }
 
 /// Forgets some of the reports of events of a room; answers how many.
-pub fn delete_some_of_room(tx: &mut Tx<'_>, room_num: i64, most: i64) -> Result<u64, DbError> {
+pub fn delete_some_of_room(tx: &mut Tx<'_>, room_num: RoomNum, most: i64) -> Result<u64, DbError> {
     tx.execute(&DELETE_SOME_OF_ROOM, &params![room_num, most])
 }
 

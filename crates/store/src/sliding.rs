@@ -1,6 +1,7 @@
 //! What clients of sliding sync were told, and the rooms that they choose from.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::{RoomNum, UserNum};
 
 reeve_db::statements! {
     STANDINGS = "SELECT m.room_num, m.membership, m.event_pos, m.since_pos, m.forgotten, r.room_id, r.last_pos, r.room_type, \
@@ -32,7 +33,7 @@ reeve_db::statements! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The number of the room.
-    pub room_num: i64,
+    pub room_num: RoomNum,
     /// `invite`, `join`, `knock`, `leave` or `ban`.
     pub membership: String,
     /// The position of the newest membership event.
@@ -82,7 +83,7 @@ pub fn standings(tx: &ReadTx<'_>, user_id: &str) -> Result<Vec<Standing>, DbErro
 #[derive(Clone, Debug)]
 pub struct Key {
     /// The account.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// The device, or what stands for it where a session has none.
     pub device_id: String,
     /// The id that the client chose.
@@ -134,7 +135,7 @@ pub fn advance(tx: &mut Tx<'_>, connection: &Connection) -> Result<(), DbError> 
 }
 
 /// The numbers of the connections of a device, the most recently used first.
-pub fn of_device(tx: &ReadTx<'_>, user_num: i64, device_id: &str) -> Result<Vec<i64>, DbError> {
+pub fn of_device(tx: &ReadTx<'_>, user_num: UserNum, device_id: &str) -> Result<Vec<i64>, DbError> {
     tx.query(&OF_DEVICE, &params![user_num, device_id], |row| row.get(0))
 }
 
@@ -146,7 +147,7 @@ pub fn delete(tx: &mut Tx<'_>, num: i64) -> Result<(), DbError> {
 }
 
 /// Forgets all connections of a device.
-pub fn delete_of_device(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<(), DbError> {
+pub fn delete_of_device(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<(), DbError> {
     for num in of_device(tx, user_num, device_id)? {
         delete(tx, num)?;
     }
@@ -162,7 +163,7 @@ pub fn unused(tx: &ReadTx<'_>, before_ts: i64, limit: i64) -> Result<Vec<i64>, D
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     /// The number of the room.
-    pub room_num: i64,
+    pub room_num: RoomNum,
     /// The version that told it so.
     pub version: i64,
     /// The stream position up to which it knows everything.
@@ -210,7 +211,7 @@ pub fn put_room(tx: &mut Tx<'_>, connection: i64, known: &Known, members: &str) 
 pub fn delete_room_before(
     tx: &mut Tx<'_>,
     connection: i64,
-    room_num: i64,
+    room_num: RoomNum,
     version: i64,
 ) -> Result<(), DbError> {
     tx.execute(&DELETE_ROOM_BEFORE, &params![connection, room_num, version])?;

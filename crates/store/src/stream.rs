@@ -5,6 +5,7 @@
 //! still be filled.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::{RoomNum, UserNum};
 
 /// Stands for the position at which something ends that has not ended.
 pub const STILL: i64 = i64::MAX;
@@ -42,13 +43,13 @@ pub struct Changes {
     /// The position up to which this is everything.
     pub upto: i64,
     /// Rooms with new events, receipts or typing.
-    pub rooms: Vec<i64>,
+    pub rooms: Vec<RoomNum>,
     /// Rooms with a member whose presence, devices or keys are new.
-    pub members: Vec<i64>,
+    pub members: Vec<RoomNum>,
     /// Users whose own membership, receipt, devices or keys changed. Nobody waits for their own presence.
     pub users: Vec<String>,
     /// Accounts, by number, with new account data or messages to their devices, or who signed somebody's keys.
-    pub accounts: Vec<i64>,
+    pub accounts: Vec<UserNum>,
 }
 
 /// Takes the next position.

@@ -5,7 +5,7 @@
 //! [`crate::user_list_counts`].
 
 use reeve_db::{DbError, Engine, ReadTx};
-use reeve_model::User;
+use reeve_model::{User, UserNum};
 
 use crate::user_list_counts::{ClassCount, Counts, List, sum, totals};
 use crate::user_list_merge::Merge;
@@ -206,7 +206,7 @@ fn split(filter: &Filter, totals: &[ClassCount]) -> (Vec<ClassCount>, Vec<ClassC
 }
 
 /// A page without a search.
-fn walk(tx: &ReadTx<'_>, all: &[ClassCount], asked: Asked) -> Result<(Vec<i64>, i64), DbError> {
+fn walk(tx: &ReadTx<'_>, all: &[ClassCount], asked: Asked) -> Result<(Vec<UserNum>, i64), DbError> {
     let total = sum(all);
     if asked.from.saturating_add(asked.limit) <= NEAR {
         return Ok((from_the_edge(tx, all, "", asked, total)?, total));
@@ -221,7 +221,7 @@ fn walk_matches(
     pattern: &str,
     asked: Asked,
     total: i64,
-) -> Result<(Vec<i64>, i64), DbError> {
+) -> Result<(Vec<UserNum>, i64), DbError> {
     if total == sum(all) {
         // Everybody matches, so that the term may be forgotten.
         return walk(tx, all, asked);
@@ -236,7 +236,7 @@ fn from_the_edge(
     pattern: &str,
     asked: Asked,
     total: i64,
-) -> Result<Vec<i64>, DbError> {
+) -> Result<Vec<UserNum>, DbError> {
     let segments = segments(all, asked);
     collect(tx, &segments, asked, total, |segment, skip, missing| {
         let mut merge = Merge::whole(tx, segment, pattern, *skip + missing)?;
@@ -251,7 +251,7 @@ fn from_the_counts(
     all: &[ClassCount],
     asked: Asked,
     total: i64,
-) -> Result<Vec<i64>, DbError> {
+) -> Result<Vec<UserNum>, DbError> {
     let segments = segments(all, asked);
     let mut known: Option<Counts> = None;
     collect(tx, &segments, asked, total, |segment, skip, missing| {
@@ -281,7 +281,7 @@ fn collect<'a>(
     asked: Asked,
     total: i64,
     mut enter: impl FnMut(&'a Segment, &mut i64, i64) -> Result<Option<Merge<'a>>, DbError>,
-) -> Result<Vec<i64>, DbError> {
+) -> Result<Vec<UserNum>, DbError> {
     let (mut skip, mut nums) = (asked.from, Vec::new());
     for segment in segments {
         let missing = asked.limit - count_of(&nums);
@@ -299,7 +299,7 @@ fn collect<'a>(
 struct Found {
     place: (bool, Option<Key>),
     user_id: String,
-    num: i64,
+    num: UserNum,
 }
 
 /// All accounts that match and that the filter lets through; `None` where walking over the list is faster than looking
@@ -335,7 +335,7 @@ fn look_up(
 }
 
 /// A page of what a search found, and how much that is. Only the page is sorted.
-fn cut(mut found: Vec<Found>, Asked { order_by, descending, from, limit }: Asked) -> (Vec<i64>, i64) {
+fn cut(mut found: Vec<Found>, Asked { order_by, descending, from, limit }: Asked) -> (Vec<UserNum>, i64) {
     let in_order = |a: &Found, b: &Found| {
         let (by_place, by_user) = (a.place.cmp(&b.place), a.user_id.cmp(&b.user_id));
         match (descending, order_by) {

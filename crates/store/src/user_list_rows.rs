@@ -1,6 +1,7 @@
 //! The rows behind lists of accounts: for each sort order and class of accounts, one index range.
 
 use reeve_db::{DbError, Engine, ReadTx, Row, Statement, Value, params};
+use reeve_model::UserNum;
 use serde_json::json;
 
 use crate::user_list_counts::List;
@@ -68,7 +69,7 @@ impl Key {
 pub(crate) struct Entry {
     pub(crate) key: Key,
     pub(crate) user_id: String,
-    pub(crate) num: i64,
+    pub(crate) num: UserNum,
 }
 
 /// Only those whose search key matches a pattern; a blank one lets all through. SQLite must be told what escapes; to

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_accounts::keys;
 use reeve_db::{DbError, ReadTx};
-use reeve_model::Token;
+use reeve_model::{RoomNum, Token, UserNum};
 use reeve_rooms::position::Positions;
 use reeve_rooms::view::Viewer;
 use reeve_store::device_changes;
@@ -21,7 +21,7 @@ pub struct DeviceLists {
 /// A room that somebody has joined.
 pub(crate) struct Room {
     /// Its number.
-    pub(crate) num: i64,
+    pub(crate) num: RoomNum,
     /// Where in the stream they came.
     pub(crate) came: i64,
     /// Where its newest event is.
@@ -31,7 +31,7 @@ pub(crate) struct Room {
 impl DeviceLists {
     /// What changed since a position, for a user with an account number; everything, if the position was undone by
     /// restoring a backup.
-    pub fn since(tx: &ReadTx<'_>, user_id: &str, user_num: i64, since: &Token) -> Result<Self, DbError> {
+    pub fn since(tx: &ReadTx<'_>, user_id: &str, user_num: UserNum, since: &Token) -> Result<Self, DbError> {
         let since = if Positions::of(tx)?.knows(tx, since)? { since.pos } else { 0 };
         let joined = memberships::of_user_in(tx, user_id, "join")?;
         let rooms = joined.iter().map(|room| Room {
@@ -45,7 +45,7 @@ impl DeviceLists {
     /// What changed in `(since, upto]`, for somebody who is in these rooms now.
     pub(crate) fn between(
         tx: &ReadTx<'_>,
-        (user_id, user_num): (&str, i64),
+        (user_id, user_num): (&str, UserNum),
         (since, upto): (i64, i64),
         rooms: impl Iterator<Item = Room>,
     ) -> Result<Self, DbError> {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reeve_db::{Db, DbError, Engine};
-use reeve_model::clock::monotonic;
+use reeve_model::{RoomNum, UserNum, clock::monotonic};
 use reeve_store::stream;
 use tokio::sync::{Notify, watch};
 
@@ -26,15 +26,15 @@ const MEMBERS_EVERY: Duration = Duration::from_secs(1);
 #[derive(Default)]
 struct Waiting {
     waiters: HashMap<u64, Waiter>,
-    by_room: HashMap<i64, Vec<u64>>,
+    by_room: HashMap<RoomNum, Vec<u64>>,
     by_user: HashMap<Arc<str>, Vec<u64>>,
-    by_account: HashMap<i64, Vec<u64>>,
+    by_account: HashMap<UserNum, Vec<u64>>,
 }
 
 struct Waiter {
     user_id: Arc<str>,
-    user_num: i64,
-    rooms: Vec<i64>,
+    user_num: UserNum,
+    rooms: Vec<RoomNum>,
     news: Arc<Notify>,
 }
 
@@ -68,13 +68,13 @@ impl Waiting {
 /// Rooms of whose members something is new that nobody was told of yet.
 #[derive(Default)]
 struct Members {
-    rooms: HashSet<i64>,
+    rooms: HashSet<RoomNum>,
     told: Option<Instant>,
 }
 
 impl Members {
     /// The rooms that it is time to tell of.
-    fn due(&mut self) -> HashSet<i64> {
+    fn due(&mut self) -> HashSet<RoomNum> {
         if self.rooms.is_empty() || self.told.is_some_and(|told| told.elapsed() < MEMBERS_EVERY) {
             return HashSet::new();
         }
@@ -96,7 +96,7 @@ pub struct Hub {
 
 impl Hub {
     /// Begins to listen for news about a user.
-    pub fn listen(self: &Arc<Self>, user_id: &str, user_num: i64) -> Listener {
+    pub fn listen(self: &Arc<Self>, user_id: &str, user_num: UserNum) -> Listener {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (user_id, news): (Arc<str>, _) = (Arc::from(user_id), Arc::new(Notify::new()));
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -192,7 +192,7 @@ impl Listener {
     /// which they know everything: the one up to which they looked, or [`Hub::heard`] from before the look, which is
     /// further when the row with the newest position was deleted. If the stream was followed beyond it, there is news
     /// at once.
-    pub fn to_rooms(&self, rooms: Vec<i64>, upto: i64) {
+    pub fn to_rooms(&self, rooms: Vec<RoomNum>, upto: i64) {
         let mut waiting = self.hub.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.leave_rooms(self.id);
         for room in &rooms {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use reeve_db::ReadTx;
+use reeve_model::RoomNum;
 use reeve_rooms::error::Error;
 use reeve_rooms::filter;
 use reeve_rooms::view::{ClientEvent, RoomView};
@@ -139,7 +140,7 @@ pub(crate) fn heroes(tx: &ReadTx<'_>, room: &Room, own: &str) -> Result<Vec<Stri
 /// Receipts as an `m.receipt` event; `None` if there are none. Private ones are shown to their owner only.
 pub(crate) fn receipts(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     own: &str,
     (since, upto): (i64, i64),
     hidden: &dyn Fn(&str) -> bool,
@@ -172,7 +173,7 @@ pub(crate) fn receipts(
 /// Who types, as an `m.typing` event.
 pub(crate) fn typing(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     now: i64,
     hidden: &dyn Fn(&str) -> bool,
 ) -> Result<Value, Error> {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use reeve_db::ReadTx;
-use reeve_model::Token;
+use reeve_model::{RoomNum, Token};
 use reeve_rooms::error::Error;
 use reeve_rooms::push::{self, Count};
 use reeve_rooms::view::{ClientEvent, RoomView, View, Viewer};
@@ -166,7 +166,7 @@ pub struct Look {
     /// The position up to which it says everything.
     pub upto: i64,
     /// The rooms that the user has joined.
-    pub rooms: Vec<i64>,
+    pub rooms: Vec<RoomNum>,
     /// The position up to which messages to the device are acknowledged by the request, if there are any.
     pub acknowledged: Option<i64>,
 }
@@ -193,8 +193,8 @@ struct Sync<'v, 't, 'c> {
     since: i64,
     upto: i64,
     now: i64,
-    receipts: HashSet<i64>,
-    typing: HashSet<i64>,
+    receipts: HashSet<RoomNum>,
+    typing: HashSet<RoomNum>,
     room_data: HashMap<String, Vec<AccountData>>,
 }
 

@@ -4,6 +4,7 @@ use http::Method;
 use reeve_db::{DbError, ReadTx};
 use reeve_http::query::Query;
 use reeve_http::{Answer, Call, MatrixError, Param, Reading, Route, reply};
+use reeve_model::UserNum;
 use reeve_store::media_list::{self, OrderBy, Shown};
 use reeve_store::media_users;
 use serde::Serialize;
@@ -144,7 +145,7 @@ fn page(query: &Query) -> Result<Page, MatrixError> {
 }
 
 /// The offset and the length of the page, and how much the account uploaded in all.
-fn range(tx: &ReadTx<'_>, user_num: i64, page: &Page) -> Result<(i64, i64, i64), DbError> {
+fn range(tx: &ReadTx<'_>, user_num: UserNum, page: &Page) -> Result<(i64, i64, i64), DbError> {
     Ok((page.from, page.limit, media_users::of_user(tx, user_num)?.media_count))
 }
 

@@ -3,6 +3,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#room-upgrades>
 
 use reeve_db::{ReadTx, Tx};
+use reeve_model::UserNum;
 use reeve_store::rooms::{self, Room};
 use reeve_store::{account_data, events, memberships, users};
 use ruma::push::{NewPushRule, RuleKind, Ruleset};
@@ -73,7 +74,7 @@ fn predecessor(tx: &ReadTx<'_>, room: &Room) -> Result<Option<Room>, Error> {
 fn copy_push_rules(
     tx: &mut Tx<'_>,
     home: &Home,
-    user_num: i64,
+    user_num: UserNum,
     user_id: &str,
     (old, new): (&str, &str),
 ) -> Result<(), Error> {
@@ -148,7 +149,7 @@ fn moved(mut rule: Map<String, Value>, rule_id: &str, (old, new): (&str, &str)) 
     rule
 }
 
-fn copy_tags(tx: &mut Tx<'_>, home: &Home, user_num: i64, (old, new): (&str, &str)) -> Result<(), Error> {
+fn copy_tags(tx: &mut Tx<'_>, home: &Home, user_num: UserNum, (old, new): (&str, &str)) -> Result<(), Error> {
     let tags = data::tags(tx, user_num, old)?;
     if tags.is_empty() || account_data::find(tx, user_num, new, data::TAGS)?.is_some() {
         return Ok(());
@@ -157,7 +158,12 @@ fn copy_tags(tx: &mut Tx<'_>, home: &Home, user_num: i64, (old, new): (&str, &st
     data::set(tx, &home.limits, user_num, new, data::TAGS, &content)
 }
 
-fn copy_direct(tx: &mut Tx<'_>, home: &Home, user_num: i64, (old, new): (&str, &str)) -> Result<(), Error> {
+fn copy_direct(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    user_num: UserNum,
+    (old, new): (&str, &str),
+) -> Result<(), Error> {
     let Some(Value::Object(mut direct)) = data::find(tx, user_num, "", DIRECT)? else { return Ok(()) };
     let mut changed = false;
     for rooms in direct.values_mut().filter_map(Value::as_array_mut) {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use reeve_db::{DbError, Engine, ReadTx, Tx, params};
-use reeve_model::User;
+use reeve_model::{User, UserNum};
 
 use super::{fresh, fresh_up_to, runtime};
 use crate::media::{self, Media, NewMedia, Unused, sort_key};
@@ -72,7 +72,7 @@ fn facts() -> impl Strategy<Value = Facts> {
     )
 }
 
-fn store(tx: &mut Tx<'_>, number: usize, facts: &Facts, user_num: i64) -> Result<Media, DbError> {
+fn store(tx: &mut Tx<'_>, number: usize, facts: &Facts, user_num: UserNum) -> Result<Media, DbError> {
     // The order of the ids is not that of the uploads.
     let media_id = format!("{:03}", number * 37 % 1000);
     let object = format!("object {number}");
@@ -99,7 +99,7 @@ fn store(tx: &mut Tx<'_>, number: usize, facts: &Facts, user_num: i64) -> Result
 }
 
 /// Plays events; answers what is there after them.
-fn play(tx: &mut Tx<'_>, events: &[Event], owners: [i64; 2]) -> Result<Vec<Media>, DbError> {
+fn play(tx: &mut Tx<'_>, events: &[Event], owners: [UserNum; 2]) -> Result<Vec<Media>, DbError> {
     let mut all: Vec<Media> = Vec::new();
     for (number, event) in events.iter().enumerate() {
         let which = match event {
@@ -150,7 +150,13 @@ fn key(order_by: OrderBy, media: &Media) -> Key {
 
 /// The buckets of an account are there if it is large, begin where nothing is before them, are not too large, and count
 /// what is in them.
-fn check_buckets(tx: &ReadTx<'_>, owner: i64, all: &[Media], split: i64, most: i64) -> Result<(), DbError> {
+fn check_buckets(
+    tx: &ReadTx<'_>,
+    owner: UserNum,
+    all: &[Media],
+    split: i64,
+    most: i64,
+) -> Result<(), DbError> {
     let count = |found: usize| i64::try_from(found).unwrap();
     for order_by in OrderBy::ALL {
         let buckets = buckets(tx, owner, *order_by)?;
@@ -227,7 +233,7 @@ fn lists_agree_with_the_model(engine: Engine, cases: u32) {
         });
         let (pages, unused, usage, totals) = runtime.block_on(checked).unwrap();
         let of =
-            |owner: i64| read.iter().filter(|media| media.user_num == owner).cloned().collect::<Vec<_>>();
+            |owner: UserNum| read.iter().filter(|media| media.user_num == owner).cloned().collect::<Vec<_>>();
         for (owner, order_by, descending, from, limit, page) in pages {
             let right = expected(of(owner), order_by, descending, from, limit);
             prop_assert_eq!(page, right, "{:?} {} {} {}", order_by, descending, from, limit);
@@ -245,7 +251,7 @@ fn lists_agree_with_the_model(engine: Engine, cases: u32) {
             }
             prop_assert_eq!(found, right, "before {}", before_ts);
         }
-        let sum = |owner: i64| {
+        let sum = |owner: UserNum| {
             let all = of(owner);
             let media_length = all.iter().map(|media| media.media_length).sum();
             Usage { media_count: i64::try_from(all.len()).unwrap(), media_length }
@@ -304,7 +310,7 @@ fn large_accounts_are_cut_later(engine: Engine) {
     runtime
         .block_on(fresh.db.write(|tx| -> Result<_, DbError> {
             let user = User { user_id: "@a:test".to_owned(), ..User::default() };
-            assert_eq!(users::insert(tx, &user, None)?, 1);
+            assert_eq!(users::insert(tx, &user, None)?, UserNum::new(1));
             tx.execute(&BLOB, &[])?;
             tx.execute(&MANY, &params![MANY_UPLOADS])?;
             tx.execute(&COUNT_MANY, &params![MANY_UPLOADS])
@@ -315,8 +321,8 @@ fn large_accounts_are_cut_later(engine: Engine) {
         let ids = tx.query(&ALL_IDS, &[], |row| row.get::<String>(0))?;
         let all =
             ids.iter().map(|id| Ok(media::find(tx, id)?.unwrap())).collect::<Result<Vec<_>, DbError>>()?;
-        check_buckets(tx, 1, &all, 8192, 4096)?;
-        assert_eq!(buckets(tx, 1, OrderBy::MediaType)?.len(), 3);
+        check_buckets(tx, UserNum::new(1), &all, 8192, 4096)?;
+        assert_eq!(buckets(tx, UserNum::new(1), OrderBy::MediaType)?.len(), 3);
         Ok(())
     });
     runtime.block_on(checked).unwrap();

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Epoch, SlidingToken};
+use reeve_model::{Epoch, RoomNum, SlidingToken};
 use reeve_rooms::error::Error;
 use reeve_store::sliding::{self, Key, Known};
 
@@ -35,9 +35,9 @@ pub(crate) struct Connection {
     /// Where the request goes on.
     pos: Option<SlidingToken>,
     /// What the client knows of rooms, by their numbers.
-    pub(crate) rooms: HashMap<i64, Known>,
+    pub(crate) rooms: HashMap<RoomNum, Known>,
     /// Rooms of which older versions are stored, too.
-    outdated: HashSet<i64>,
+    outdated: HashSet<RoomNum>,
     pub(crate) wanted: Vec<Wanted>,
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use reeve_db::ReadTx;
+use reeve_model::RoomNum;
 use reeve_rooms::error::Error;
 use reeve_rooms::push;
 use reeve_store::account_data::{self, AccountData};
@@ -88,7 +89,7 @@ impl Sync<'_, '_, '_> {
         tx: &ReadTx<'_>,
         standings: &[Standing],
         eligible: &[Eligible<'_>],
-        shown: &HashMap<i64, Told>,
+        shown: &HashMap<RoomNum, Told>,
     ) -> Result<(Extensions, Option<i64>), Error> {
         let wanted = &self.request.extensions;
         let (mut to_device, mut acknowledged) = (None, None);
@@ -131,7 +132,7 @@ impl Sync<'_, '_, '_> {
         &self,
         tx: &ReadTx<'_>,
         eligible: &[Eligible<'_>],
-        shown: &HashMap<i64, Told>,
+        shown: &HashMap<RoomNum, Told>,
     ) -> Result<Data, Error> {
         let (extension, user_num) = (&self.request.extensions.account_data, self.viewer.user_num);
         let mut told = Data::default();
@@ -189,11 +190,11 @@ impl Sync<'_, '_, '_> {
         &self,
         tx: &ReadTx<'_>,
         eligible: &[Eligible<'_>],
-        shown: &HashMap<i64, Told>,
+        shown: &HashMap<RoomNum, Told>,
     ) -> Result<ByRoom, Error> {
         let extension = &self.request.extensions.receipts;
         let hidden = |user_id: &str| self.view.ignores(user_id);
-        let moved: HashSet<i64> = match self.since {
+        let moved: HashSet<RoomNum> = match self.since {
             Some(since) if since < self.upto => {
                 ephemeral::rooms_with_receipts(tx, self.own(), since)?.into_iter().collect()
             }
@@ -229,11 +230,11 @@ impl Sync<'_, '_, '_> {
         &self,
         tx: &ReadTx<'_>,
         eligible: &[Eligible<'_>],
-        shown: &HashMap<i64, Told>,
+        shown: &HashMap<RoomNum, Told>,
     ) -> Result<ByRoom, Error> {
         let extension = &self.request.extensions.typing;
         let hidden = |user_id: &str| self.view.ignores(user_id);
-        let moved: HashSet<i64> = match self.since {
+        let moved: HashSet<RoomNum> = match self.since {
             Some(since) if since < self.upto => {
                 ephemeral::rooms_with_typing(tx, self.own(), since)?.into_iter().collect()
             }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use reeve_db::ReadTx;
+use reeve_model::{RoomNum, UserNum};
 use reeve_rooms::data::TAGS;
 use reeve_rooms::error::Error;
 use reeve_store::sliding::Standing;
@@ -52,7 +53,7 @@ pub(crate) struct Found<'a> {
 }
 
 /// The rooms that an account calls direct chats.
-pub(crate) fn direct(tx: &ReadTx<'_>, user_num: i64) -> Result<HashSet<String>, Error> {
+pub(crate) fn direct(tx: &ReadTx<'_>, user_num: UserNum) -> Result<HashSet<String>, Error> {
     let Some(content) = account_data::find(tx, user_num, "", "m.direct")? else { return Ok(HashSet::new()) };
     let content: Value = serde_json::from_str(&content).map_err(Error::internal)?;
     let of_users = content.as_object().into_iter().flat_map(|content| content.values());
@@ -216,7 +217,7 @@ impl Sync<'_, '_, '_> {
 }
 
 /// The rooms that a space names as its own.
-fn children(tx: &ReadTx<'_>, space: i64, upto: i64) -> Result<HashSet<String>, Error> {
+fn children(tx: &ReadTx<'_>, space: RoomNum, upto: i64) -> Result<HashSet<String>, Error> {
     let named = events::state_of_type_at(tx, space, "m.space.child", upto)?;
     let is_named = |json: &str| {
         let event: Value = serde_json::from_str(json).unwrap_or_default();
@@ -227,7 +228,7 @@ fn children(tx: &ReadTx<'_>, space: i64, upto: i64) -> Result<HashSet<String>, E
 }
 
 /// The tags of rooms, by their ids.
-fn tags(tx: &ReadTx<'_>, user_num: i64) -> Result<HashMap<String, HashSet<String>>, Error> {
+fn tags(tx: &ReadTx<'_>, user_num: UserNum) -> Result<HashMap<String, HashSet<String>>, Error> {
     let mut found = HashMap::new();
     for data in account_data::of_type(tx, user_num, TAGS)? {
         let content: Value = serde_json::from_str(&data.content).map_err(Error::internal)?;

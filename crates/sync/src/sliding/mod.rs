@@ -14,7 +14,7 @@ mod wanted;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use reeve_db::ReadTx;
-use reeve_model::{Epoch, SlidingToken};
+use reeve_model::{Epoch, RoomNum, SlidingToken};
 use reeve_rooms::error::Error;
 use reeve_rooms::membership;
 use reeve_rooms::view::{View, Viewer};
@@ -73,7 +73,7 @@ pub struct Look {
     /// The epoch in which that position is given out.
     epoch: Option<Epoch>,
     /// The rooms that the user has joined.
-    pub rooms: Vec<i64>,
+    pub rooms: Vec<RoomNum>,
     /// The position up to which messages to the device are acknowledged by the request, if there are any.
     pub acknowledged: Option<i64>,
     connection: Connection,
@@ -92,7 +92,7 @@ struct Sync<'v, 't, 'c> {
     now: i64,
     direct: HashSet<String>,
     takes_invites: bool,
-    own_receipts: HashSet<i64>,
+    own_receipts: HashSet<RoomNum>,
 }
 
 /// Looks what is new for somebody; `None` if the position is unknown, or was undone by restoring a backup.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use reeve_db::ReadTx;
+use reeve_model::RoomNum;
 use reeve_rooms::error::Error;
 use reeve_rooms::view::{ClientEvent, RoomView};
 use reeve_rooms::{event, push, timeline as stripped};
@@ -328,7 +329,7 @@ impl Sync<'_, '_, '_> {
     fn state(
         &self,
         tx: &ReadTx<'_>,
-        room_num: i64,
+        room_num: RoomNum,
         (wanted, old): (&Wanted, Option<&Wanted>),
         timeline: &Timeline,
         (changed, told): (&[Event], &[i64]),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use reeve_db::ReadTx;
+use reeve_model::RoomNum;
 use reeve_rooms::error::Error;
 use reeve_store::events::{self, Event};
 use serde::{Deserialize, Serialize};
@@ -99,7 +100,7 @@ impl Wanted {
     pub(crate) fn gather(
         &self,
         tx: &ReadTx<'_>,
-        room_num: i64,
+        room_num: RoomNum,
         own: &str,
         at: i64,
     ) -> Result<Vec<Event>, Error> {
@@ -151,7 +152,7 @@ mod tests {
     fn event(event_type: &str, state_key: &str) -> Event {
         Event {
             pos: 1,
-            room_num: 1,
+            room_num: RoomNum::new(1),
             event_id: String::new(),
             event_type: event_type.to_owned(),
             state_key: Some(state_key.to_owned()),

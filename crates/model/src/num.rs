@@ -1,0 +1,44 @@
+//! Numbers of rows, each of a type of its own, so that none is taken for another.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! numbers {
+    ($($(#[$meta:meta])* $name:ident;)*) => { $(
+        $(#[$meta])*
+        #[derive(
+            Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(i64);
+
+        impl $name {
+            /// Below every number in the database: where a walk over all of them begins.
+            pub const ZERO: Self = Self(0);
+
+            /// The number as a row holds it.
+            pub const fn new(num: i64) -> Self {
+                Self(num)
+            }
+
+            /// The number as a row holds it.
+            pub const fn get(self) -> i64 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )* };
+}
+
+numbers! {
+    /// The number that stands for an account in every table but its own; [`UserNum::ZERO`] before it is stored.
+    UserNum;
+    /// The number that stands for a room in every table but its own; [`RoomNum::ZERO`] before it is stored.
+    RoomNum;
+}
