@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Method;
 use reeve_db::{DbError, ReadTx};
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
-use reeve_model::{RoomNum, Token};
+use reeve_model::{Pos, RoomNum, Token};
 use reeve_rooms::position::Positions;
 use reeve_rooms::timeline::{self, Range};
 use reeve_rooms::view::{ClientEvent, RoomView, View, Viewer};
@@ -116,7 +116,7 @@ impl Snapshot {
         let mut messages = page.chunk;
         messages.reverse();
         let state = room.show_state(&events::all_state_at(tx, room.room.num, last)?)?;
-        let start = page.end.map_or_else(|| room.view.token(0), Ok)?;
+        let start = page.end.map_or_else(|| room.view.token(Pos::ZERO), Ok)?;
         Ok(Self { state, messages, start, end })
     }
 
@@ -141,7 +141,7 @@ async fn room_initial_sync(call: Call) -> Answer {
                 json!(data(&account_data::of_room(tx, viewer.user_num, &room_id)?)?),
             );
             if memberships::find(tx, &viewer.user_id, room.room.num)?.is_some() {
-                body.insert("membership".to_owned(), json!(room.membership_at(i64::MAX)));
+                body.insert("membership".to_owned(), json!(room.membership_at(Pos::END)));
             }
             Ok(body)
         })
@@ -227,7 +227,7 @@ fn room_info(
 }
 
 fn presences(tx: &ReadTx<'_>, view: &View<'_, '_>, viewer: &Viewer, now: i64) -> Result<Vec<Value>, Error> {
-    let found = reeve_store::ephemeral::changed_presence(tx, &viewer.user_id, 0, MAX_PRESENCE)?;
+    let found = reeve_store::ephemeral::changed_presence(tx, &viewer.user_id, Pos::ZERO, MAX_PRESENCE)?;
     let shown = found
         .into_iter()
         .filter(|presence| presence.presence != "offline" && !view.ignores(&presence.user_id))
@@ -258,7 +258,7 @@ async fn one_event(call: Call) -> Answer {
 /// New events, and what to listen to until there are more.
 struct News {
     events: Vec<ClientEvent>,
-    end: i64,
+    end: Pos,
     rooms: Vec<RoomNum>,
 }
 
@@ -316,7 +316,7 @@ async fn new_events(call: Call) -> Answer {
 }
 
 /// The news of one room that the viewer may look into.
-fn of_room(tx: &ReadTx<'_>, view: &View<'_, '_>, room_id: &str, from: i64) -> Result<News, Error> {
+fn of_room(tx: &ReadTx<'_>, view: &View<'_, '_>, room_id: &str, from: Pos) -> Result<News, Error> {
     let room = open(view, tx, room_id)?;
     let current = stream::current(tx)?;
     let most = i64::try_from(CHUNK).unwrap_or(i64::MAX);
@@ -330,7 +330,7 @@ fn of_room(tx: &ReadTx<'_>, view: &View<'_, '_>, room_id: &str, from: i64) -> Re
 }
 
 /// The news of all rooms that the viewer has joined, and what became of the viewer's membership in others.
-fn of_all(tx: &ReadTx<'_>, view: &View<'_, '_>, viewer: &Viewer, from: i64) -> Result<News, Error> {
+fn of_all(tx: &ReadTx<'_>, view: &View<'_, '_>, viewer: &Viewer, from: Pos) -> Result<News, Error> {
     let current = stream::current(tx)?;
     let most = i64::try_from(CHUNK).unwrap_or(i64::MAX).saturating_add(1);
     let joined = memberships::of_user_in(tx, &viewer.user_id, "join")?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Method;
 use reeve_accounts::filters;
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_model::Pos;
 use reeve_rooms::ephemeral::{self, Availability, Device};
 use reeve_store::transactions;
 use reeve_sync::devices::KeysLeft;
@@ -113,7 +114,7 @@ async fn sync(call: Call) -> Answer {
 }
 
 /// Deletes the messages to the device that the client has by now.
-pub(crate) async fn acknowledge(call: &Call, upto: Option<i64>) -> Result<(), MatrixError> {
+pub(crate) async fn acknowledge(call: &Call, upto: Option<Pos>) -> Result<(), MatrixError> {
     let Some(upto) = upto else { return Ok(()) };
     let viewer = viewer(call)?;
     call.write(move |tx| inbox::acknowledge(tx, &viewer, upto)).await

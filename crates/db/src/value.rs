@@ -1,4 +1,4 @@
-use reeve_model::{RoomNum, UserNum};
+use reeve_model::{Pos, RoomNum, UserNum};
 
 /// One value on its way into a statement or out of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +92,9 @@ macro_rules! wrapped_integers {
     )* };
 }
 
-wrapped_integers! { UserNum: "the number of an account", RoomNum: "the number of a room" }
+wrapped_integers! {
+    UserNum: "the number of an account", RoomNum: "the number of a room", Pos: "a position in the stream"
+}
 
 impl ToValue for bool {
     fn to_value(&self) -> Value<'_> {

@@ -1,4 +1,4 @@
-//! Numbers of rows, each of a type of its own, so that none is taken for another.
+//! Numbers, each kind of a type of its own, so that none is taken for another.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ macro_rules! numbers {
         pub struct $name(i64);
 
         impl $name {
-            /// Below every number in the database: where a walk over all of them begins.
+            /// Below every one that is given out: where a walk over all of them begins.
             pub const ZERO: Self = Self(0);
 
             /// The number as a row holds it.
@@ -41,4 +41,31 @@ numbers! {
     UserNum;
     /// The number that stands for a room in every table but its own; [`RoomNum::ZERO`] before it is stored.
     RoomNum;
+    /// A position in the stream of what clients sync. The first is 1.
+    Pos;
+}
+
+impl Pos {
+    /// Above every position: where something ends that has not ended.
+    pub const END: Self = Self(i64::MAX);
+    /// At or above every position, and before [`Pos::END`]: the state here is the present one.
+    pub const PRESENT: Self = Self(i64::MAX - 1);
+
+    /// The position right after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        self.plus(1)
+    }
+
+    /// The position right before this one.
+    #[must_use]
+    pub const fn prev(self) -> Self {
+        self.plus(-1)
+    }
+
+    /// The position so many further on.
+    #[must_use]
+    pub const fn plus(self, positions: i64) -> Self {
+        Self(self.0.saturating_add(positions))
+    }
 }

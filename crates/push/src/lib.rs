@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 use reeve_db::{Db, DbError};
-use reeve_model::Clock;
+use reeve_model::{Clock, Pos};
 use reeve_outgoing::{Mailer, Outgoing};
 use reeve_rooms::Home;
 use reeve_store::push_queue;
@@ -97,7 +97,7 @@ impl Push {
     }
 
     /// Starts delivering, until told to stop. `end` is the newest position of the stream.
-    pub fn start(&self, end: watch::Receiver<i64>, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+    pub fn start(&self, end: watch::Receiver<Pos>, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
         vec![
             tokio::spawn(follow::follow(Arc::clone(&self.0), end, stop.clone())),
             tokio::spawn(queue::run(Arc::clone(&self.0), stop.clone())),

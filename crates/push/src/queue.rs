@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reeve_accounts::pushers::are_told;
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{RoomNum, random};
+use reeve_model::{Pos, RoomNum, random};
 use reeve_outgoing::Mail;
 use reeve_rooms::{Error, alerts};
 use reeve_store::push_queue::{self, Claimed, Progress};
@@ -99,7 +99,7 @@ enum Message {
 struct Step {
     progress: Progress,
     /// The end of the stream when it was planned.
-    end: i64,
+    end: Pos,
     /// What the pusher had been marked with then.
     marks: i64,
     /// When it is to look again, although all is told that can be told now.

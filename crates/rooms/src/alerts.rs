@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_db::ReadTx;
-use reeve_model::{RoomNum, User};
+use reeve_model::{Pos, RoomNum, User};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, push_queue};
@@ -38,7 +38,7 @@ pub struct Alerts {
     /// The oldest ones first.
     pub found: Vec<Alert>,
     /// All up to this position were looked at; there may be more if it is before the end of the stream.
-    pub upto: i64,
+    pub upto: Pos,
 }
 
 /// Up to `most` alerts of an account beyond a position, among its next `scan` notifications. `end` is the present end of
@@ -46,8 +46,8 @@ pub struct Alerts {
 pub fn find(
     tx: &ReadTx<'_>,
     user: &User,
-    after: i64,
-    end: i64,
+    after: Pos,
+    end: Pos,
     (most, scan): (usize, i64),
     now: i64,
 ) -> Result<Alerts, Error> {
@@ -82,7 +82,7 @@ pub fn find(
         }
         let Some(shown) = view.room(&room)?.show(&event)? else { continue };
         if alerts.found.len() == most {
-            alerts.upto = pos - 1;
+            alerts.upto = pos.prev();
             break;
         }
         let subject = Subject::new(tx, &room, &event.sender, &event.json);

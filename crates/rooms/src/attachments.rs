@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use reeve_db::ReadTx;
-use reeve_model::RoomNum;
+use reeve_model::{Pos, RoomNum};
 use reeve_store::events;
 use serde_json::Value;
 
@@ -20,9 +20,9 @@ const PLACES: [&str; 4] =
 /// The media (`mxc://…`) that the events of a room point to, redacted ones too, the newest first, each once.
 pub fn of_room(tx: &ReadTx<'_>, room_num: RoomNum) -> Result<Vec<String>, Error> {
     let (mut found, mut seen) = (Vec::new(), HashSet::new());
-    let (mut before, mut scanned) = (i64::MAX, 0);
+    let (mut before, mut scanned) = (Pos::END, 0);
     while scanned < MOST_SCANNED {
-        let batch = events::before(tx, room_num, before, 0, BATCH)?;
+        let batch = events::before(tx, room_num, before, Pos::ZERO, BATCH)?;
         let Some(last) = batch.last() else { break };
         before = last.pos;
         scanned += batch.len();

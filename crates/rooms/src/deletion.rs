@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reeve_db::Tx;
 use reeve_jobs::{Job, Kind, Step, StepError};
-use reeve_model::{Ctx, RoomNum, User};
+use reeve_model::{Ctx, Pos, RoomNum, User};
 use reeve_store::departures::{self, Departure};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{account_data, ephemeral, events, jobs, memberships, reports, silences, users};
@@ -70,7 +70,7 @@ struct Progress {
     purge: bool,
     force_purge: bool,
     /// The end of the room's history when it was ordered: whoever was made to leave later was so by this job.
-    from_pos: i64,
+    from_pos: Pos,
     new_room_id: Option<String>,
     local_aliases: Vec<String>,
     failed: Vec<String>,
@@ -104,7 +104,7 @@ pub fn order(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, order: &Order) -> Result<S
         room_num: RoomNum::ZERO,
         purge: order.purge,
         force_purge: order.force_purge,
-        from_pos: i64::MAX,
+        from_pos: Pos::END,
         new_room_id: None,
         local_aliases: Vec::new(),
         failed: Vec::new(),

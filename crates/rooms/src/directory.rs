@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, User};
+use reeve_model::{Ctx, Pos, User};
 use reeve_store::events;
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, user_search, users};
@@ -513,7 +513,7 @@ pub fn room_summary(tx: &ReadTx<'_>, user_id: Option<&str>, room_id_or_alias: &s
 fn children(tx: &ReadTx<'_>, room: &Room, suggested_only: bool) -> Result<Vec<Value>, Error> {
     let rules = event::rules(room)?;
     let mut found = Vec::new();
-    for child in events::state_of_type_at(tx, room.num, "m.space.child", i64::MAX - 1)? {
+    for child in events::state_of_type_at(tx, room.num, "m.space.child", Pos::PRESENT)? {
         let content = event::content(&child, &rules)?;
         let has_via = content.get("via").and_then(Value::as_array).is_some_and(|via| !via.is_empty());
         let suggested = content.get("suggested") == Some(&Value::Bool(true));

@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use reeve_db::{ReadTx, Tx};
+use reeve_model::Pos;
 use reeve_store::events::{self, Event};
 use reeve_store::memberships::{self, Membership};
 use reeve_store::rooms::{self, Room};
-use reeve_store::stream::STILL;
 use reeve_store::{account_data, notifications, pushers, silences, stream, users};
 use ruma::canonical_json::redact_content_in_place;
 use ruma::events::{StateEventType, TimelineEventType};
@@ -474,7 +474,7 @@ fn store(
         sender: draft.sender.clone(),
         ts: now,
         membership: if is_member { text("membership") } else { None },
-        until_pos: draft.state_key.as_ref().map(|_| STILL),
+        until_pos: draft.state_key.as_ref().map(|_| Pos::END),
         relates_to: relates_to.filter(|_| rel_type.is_some()),
         rel_type,
         redacted_by: None,
@@ -533,7 +533,7 @@ fn move_member(
     room: &mut Room,
     (user_id, membership): (&str, &str),
     content: &Map<String, Value>,
-    pos: i64,
+    pos: Pos,
 ) -> Result<(), Error> {
     let old = memberships::find(tx, user_id, room.num)?;
     let before = old.as_ref().map_or("", |old| old.membership.as_str());
@@ -578,7 +578,7 @@ pub fn redact(tx: &mut Tx<'_>, room: &mut Room, target: &Event, redaction: &Even
     {
         events::lose_reply(tx, root)?;
     }
-    if target.until_pos == Some(STILL) && target.state_key.as_deref() == Some("") {
+    if target.until_pos == Some(Pos::END) && target.state_key.as_deref() == Some("") {
         let redacted = Event { redacted_by: Some(redaction.event_id.clone()), ..target.clone() };
         let before = room.clone();
         summarise(room, &target.event_type, &content(&redacted, &rules(room)?)?);

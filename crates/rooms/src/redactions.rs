@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reeve_db::Tx;
 use reeve_jobs::{Job, Kind, Step, StepError};
-use reeve_model::Ctx;
+use reeve_model::{Ctx, Pos};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms;
 use reeve_store::{jobs, memberships};
@@ -47,7 +47,7 @@ struct Progress {
     /// The rooms still to do, the present one last.
     rooms: Vec<String>,
     /// The events of the present room below this position are still to do.
-    before_pos: i64,
+    before_pos: Pos,
     /// How many events of the present room were found so far.
     found: i64,
     failed: BTreeMap<String, String>,
@@ -70,7 +70,7 @@ pub fn order(tx: &mut Tx<'_>, ctx: &Ctx, order: Order) -> Result<String, Error> 
     let total = i64::try_from(rooms.len()).unwrap_or(i64::MAX);
     let user_id = order.user_id.clone();
     let changes = json!({ "rooms": order.rooms, "reason": order.reason, "limit": order.limit });
-    let progress = Progress { order, rooms, before_pos: i64::MAX, found: 0, failed: BTreeMap::new() };
+    let progress = Progress { order, rooms, before_pos: Pos::END, found: 0, failed: BTreeMap::new() };
     let payload = serde_json::to_string(&progress).map_err(Error::internal)?;
     let job = reeve_jobs::enqueue(tx, JOB, &user_id, &payload, total, ctx.now)?;
     reeve_accounts::audit::record(tx, ctx, "user.redact", &user_id, &changes)?;
@@ -132,7 +132,7 @@ fn step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: i64) -> Result<Step, StepE
     let mut done = job.done;
     if room_done {
         progress.rooms.pop();
-        progress.before_pos = i64::MAX;
+        progress.before_pos = Pos::END;
         progress.found = 0;
         done += 1;
     }

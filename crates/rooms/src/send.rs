@@ -1,7 +1,7 @@
 //! Sending events, setting state, redacting.
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, User, random};
+use reeve_model::{Ctx, Pos, User, random};
 use reeve_store::events::{self, Event};
 use reeve_store::memberships;
 use reeve_store::rooms::{self, Room};
@@ -211,7 +211,7 @@ fn has_annotated(
     event_id: &str,
     key: &str,
 ) -> Result<bool, Error> {
-    for annotation in events::by_relation(tx, event_id, "m.annotation", i64::MAX, 1000)? {
+    for annotation in events::by_relation(tx, event_id, "m.annotation", Pos::END, 1000)? {
         if annotation.sender == user_id
             && annotation.event_type == event_type
             && annotation.redacted_by.is_none()

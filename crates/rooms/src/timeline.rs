@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use reeve_db::ReadTx;
-use reeve_model::{RoomNum, Token};
+use reeve_model::{Pos, RoomNum, Token};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, stream, words};
@@ -64,7 +64,7 @@ pub fn messages(
     while more && shown.len() < limit && scanned < MOST_SCANNED {
         let batch = if range.backwards {
             at = view.newest_seen(at);
-            events::before(tx, view.room.num, at.saturating_add(1), to.unwrap_or(0), BATCH)?
+            events::before(tx, view.room.num, at.next(), to.unwrap_or(Pos::ZERO), BATCH)?
         } else {
             events::after(tx, view.room.num, at, to.map_or(current, |to| to.min(current)), BATCH)?
         };
@@ -75,7 +75,7 @@ pub fn messages(
                 break;
             }
             scanned += 1;
-            at = if range.backwards { event.pos - 1 } else { event.pos };
+            at = if range.backwards { event.pos.prev() } else { event.pos };
             if filter::lets_room(wanted, &view.room.room_id)
                 && filter::lets_event(wanted, &event)
                 && let Some(client) = view.show(&event)?
@@ -94,11 +94,11 @@ pub fn messages(
 
 /// The positions at which a range starts and stops. One that was undone by restoring a backup starts at the newest, so
 /// that nothing is left out, and stops nowhere.
-fn bounds(view: &RoomView<'_, '_, '_>, range: &Range, current: i64) -> Result<(i64, Option<i64>), Error> {
+fn bounds(view: &RoomView<'_, '_, '_>, range: &Range, current: Pos) -> Result<(Pos, Option<Pos>), Error> {
     let start = match &range.from {
         Some(from) => view.view.start(from)?,
         None if range.backwards => current,
-        None => 0,
+        None => Pos::ZERO,
     };
     let to = match &range.to {
         Some(to) if view.view.knows(to)? => Some(to.pos),
@@ -166,7 +166,7 @@ pub fn context(
     let limit = limit.clamp(0, MOST);
     let side =
         |backwards, from: &Token, limit| Range { from: Some(from.clone()), to: None, backwards, limit };
-    let (start, here) = (view.view.token(found.pos - 1)?, view.view.token(found.pos)?);
+    let (start, here) = (view.view.token(found.pos.prev())?, view.view.token(found.pos)?);
     let before = messages(view, tx, &side(true, &start, limit / 2), wanted)?;
     let after = messages(view, tx, &side(false, &here, limit - limit / 2), wanted)?;
     let last = after.chunk.last().map(|event| event.event_id.clone());
@@ -222,7 +222,7 @@ pub fn relations(
     let current = stream::current(tx)?;
     let (start, to) = bounds(view, range, current)?;
     let limit = usize::try_from(range.limit.clamp(1, MOST)).unwrap_or(1);
-    let stop = to.unwrap_or(if range.backwards { 0 } else { current });
+    let stop = to.unwrap_or(if range.backwards { Pos::ZERO } else { current });
     let newest = view.newest_seen(start);
     let mut found = Vec::new();
     let mut ids = vec![event_id.to_owned()];
@@ -231,7 +231,7 @@ pub fn relations(
         let mut next = Vec::new();
         for id in &ids {
             let more = if range.backwards {
-                events::relations(tx, id, newest.saturating_add(1), stop, MOST)?
+                events::relations(tx, id, newest.next(), stop, MOST)?
             } else {
                 events::relations_after(tx, id, start, stop, MOST)?
             };
@@ -248,14 +248,17 @@ pub fn relations(
             && related.rel_type.as_ref().is_none_or(|rel_type| event.rel_type.as_ref() == Some(rel_type))
             && related.event_type.as_ref().is_none_or(|event_type| event.event_type == *event_type)
     });
-    found.sort_by_key(|event| if range.backwards { -event.pos } else { event.pos });
+    found.sort_by_key(|event| event.pos);
+    if range.backwards {
+        found.reverse();
+    }
     let mut chunk = Vec::new();
     let mut end = None;
     for event in found {
         if chunk.len() == limit {
             break;
         }
-        end = Some(if range.backwards { event.pos - 1 } else { event.pos });
+        end = Some(if range.backwards { event.pos.prev() } else { event.pos });
         if let Some(shown) = view.show(&event)? {
             chunk.push(shown);
         }
@@ -274,13 +277,13 @@ pub fn threads(
 ) -> Result<(Vec<ClientEvent>, Option<Token>), Error> {
     let limit = usize::try_from(limit.clamp(1, MOST)).unwrap_or(1);
     let from = from.map(|from| view.view.start(from)).transpose()?;
-    let (mut chunk, mut before) = (Vec::new(), from.map_or(i64::MAX, |from| from.saturating_add(1)));
+    let (mut chunk, mut before) = (Vec::new(), from.map_or(Pos::END, Pos::next));
     loop {
         let batch = events::threads(tx, view.room.num, before, BATCH)?;
         let last_batch = batch.len() < usize::try_from(BATCH).unwrap_or(0);
         for thread in batch {
             if chunk.len() == limit {
-                return Ok((chunk, Some(view.view.token(before - 1)?)));
+                return Ok((chunk, Some(view.view.token(before.prev())?)));
             }
             before = thread.latest_pos;
             let Some(root) = events::find(tx, &thread.root_event_id)?.filter(|_| thread.replies > 0) else {
@@ -364,7 +367,7 @@ pub fn search(
         .collect();
     let limit = usize::try_from(search.limit.clamp(1, 100)).unwrap_or(1);
     let from = search.from.as_ref().map(|from| view.start(from)).transpose()?;
-    let mut before = from.map_or(i64::MAX, |from| from.saturating_add(1));
+    let mut before = from.map_or(Pos::END, Pos::next);
     let (mut hits, mut scanned) = (Vec::<Hit>::new(), 0);
     loop {
         let batch = events::search(tx, &search.term, before, BATCH)?;
@@ -378,8 +381,8 @@ pub fn search(
             if let Some(hit) = hit(view, search, pos, room_num)? {
                 // That there are more is said only if the viewer sees them.
                 if hits.len() == limit {
-                    let last = hits.last().map_or(0, |last| last.event.pos);
-                    return Ok((hits, Some(view.token(last - 1)?)));
+                    let last = hits.last().map_or(Pos::ZERO, |last| last.event.pos);
+                    return Ok((hits, Some(view.token(last.prev())?)));
                 }
                 hits.push(hit);
             }
@@ -388,13 +391,13 @@ pub fn search(
             return Ok((hits, None));
         }
         if scanned >= MOST_SCANNED * 4 {
-            return Ok((hits, Some(view.token(before - 1)?)));
+            return Ok((hits, Some(view.token(before.prev())?)));
         }
     }
 }
 
 /// The event at a position, if it is what somebody looks for and they see it.
-fn hit(view: &View<'_, '_>, search: &Search, pos: i64, room_num: RoomNum) -> Result<Option<Hit>, Error> {
+fn hit(view: &View<'_, '_>, search: &Search, pos: Pos, room_num: RoomNum) -> Result<Option<Hit>, Error> {
     let tx = view.tx;
     let Some(event) = events::by_pos(tx, pos)? else { return Ok(None) };
     let Some(key) = crate::words::key(&event.event_type) else { return Ok(None) };

@@ -6,7 +6,7 @@
 //! an event is decided in the same way, each event by itself.
 
 use reeve_db::{DbError, ReadTx};
-use reeve_model::{Token, UserNum};
+use reeve_model::{Pos, Token, UserNum};
 use reeve_store::events::{self, Event, Thread};
 use reeve_store::rooms::Room;
 use reeve_store::{account_data, memberships, transactions, users};
@@ -143,7 +143,7 @@ impl<'t, 'c> View<'t, 'c> {
     }
 
     /// The token of a position.
-    pub fn token(&self, pos: i64) -> Result<Token, DbError> {
+    pub fn token(&self, pos: Pos) -> Result<Token, DbError> {
         Ok(self.positions()?.token(pos))
     }
 
@@ -153,7 +153,7 @@ impl<'t, 'c> View<'t, 'c> {
     }
 
     /// The position from which a page begins: that of its token; the newest, if it was undone.
-    pub fn start(&self, token: &Token) -> Result<i64, DbError> {
+    pub fn start(&self, token: &Token) -> Result<Pos, DbError> {
         self.positions()?.start(self.tx, token)
     }
 
@@ -190,7 +190,7 @@ impl<'t, 'c> View<'t, 'c> {
         }
         let stretches = match &self.viewer {
             Some(_) => stretches(&memberships, &visibility),
-            None => vec![(0, true)],
+            None => vec![(Pos::ZERO, true)],
         };
         Ok(RoomView { view: self, room: room.clone(), rules, memberships, visibility, stretches })
     }
@@ -224,32 +224,34 @@ pub struct RoomView<'v, 't, 'c> {
     /// The rules of its version.
     pub rules: RoomVersionRules,
     /// The viewer's own membership events and what they say.
-    memberships: Vec<(i64, String)>,
+    memberships: Vec<(Pos, String)>,
     /// The events that set the history visibility and what they say.
-    visibility: Vec<(i64, String)>,
+    visibility: Vec<(Pos, String)>,
     /// The history in stretches: the position after which each begins, and whether the viewer may see what was sent in it.
-    stretches: Vec<(i64, bool)>,
+    stretches: Vec<(Pos, bool)>,
 }
 
 /// The value that holds at a position.
-fn at(values: &[(i64, String)], pos: i64) -> Option<&str> {
+fn at(values: &[(Pos, String)], pos: Pos) -> Option<&str> {
     let index = values.partition_point(|(from, _)| *from <= pos).checked_sub(1)?;
     values.get(index).map(|(_, value)| value.as_str())
 }
 
 /// Whether an event is at a position.
-fn has(events: &[(i64, String)], pos: i64) -> bool {
+fn has(events: &[(Pos, String)], pos: Pos) -> bool {
     events.binary_search_by_key(&pos, |(at, _)| *at).is_ok()
 }
 
 /// Where the viewer may see the history, by the events that decide it.
-fn stretches(memberships: &[(i64, String)], visibility: &[(i64, String)]) -> Vec<(i64, bool)> {
-    let mut starts: Vec<i64> = memberships.iter().chain(visibility).map(|(pos, _)| *pos).chain([0]).collect();
+fn stretches(memberships: &[(Pos, String)], visibility: &[(Pos, String)]) -> Vec<(Pos, bool)> {
+    let mut starts: Vec<Pos> =
+        memberships.iter().chain(visibility).map(|(pos, _)| *pos).chain([Pos::ZERO]).collect();
     starts.sort_unstable();
     starts.dedup();
     // Where the viewer was in the room for the last time.
     let last_join = memberships.iter().rposition(|(_, membership)| membership == "join");
-    let last_end = last_join.map_or(0, |join| memberships.get(join + 1).map_or(i64::MAX, |(pos, _)| *pos));
+    let last_end =
+        last_join.map_or(Pos::ZERO, |join| memberships.get(join + 1).map_or(Pos::END, |(pos, _)| *pos));
     let is_open = |pos| {
         let membership = at(memberships, pos);
         membership == Some("join")
@@ -266,7 +268,7 @@ fn stretches(memberships: &[(i64, String)], visibility: &[(i64, String)]) -> Vec
 
 impl RoomView<'_, '_, '_> {
     /// The viewer's membership after the event at a position; `leave` if never in touch with the room.
-    pub fn membership_at(&self, pos: i64) -> &str {
+    pub fn membership_at(&self, pos: Pos) -> &str {
         at(&self.memberships, pos).unwrap_or("leave")
     }
 
@@ -277,22 +279,22 @@ impl RoomView<'_, '_, '_> {
 
     /// Whether everybody may read the room at present.
     pub fn is_world_readable(&self) -> bool {
-        at(&self.visibility, i64::MAX) == Some("world_readable")
+        at(&self.visibility, Pos::END) == Some("world_readable")
     }
 
     /// Which stretch of the history an event right after a position is in.
-    fn stretch(&self, pos: i64) -> usize {
+    fn stretch(&self, pos: Pos) -> usize {
         self.stretches.partition_point(|(from, _)| *from <= pos).saturating_sub(1)
     }
 
     /// Whether the viewer may see what was sent right after a position.
-    fn is_open(&self, pos: i64) -> bool {
+    fn is_open(&self, pos: Pos) -> bool {
         self.stretches.get(self.stretch(pos)).is_some_and(|(_, open)| *open)
     }
 
     /// The position nearest to `pos` of which the viewer may know the state: itself, else the next, else the last before it;
     /// 0 if there is none. A stretch that the viewer sees ends with the event that ends it.
-    pub fn state_pos(&self, pos: i64) -> i64 {
+    pub fn state_pos(&self, pos: Pos) -> Pos {
         let here = self.stretch(pos);
         let (past, to_come) = self.stretches.split_at((here + 1).min(self.stretches.len()));
         if past.last().is_some_and(|(_, open)| *open) {
@@ -302,12 +304,12 @@ impl RoomView<'_, '_, '_> {
             return *from;
         }
         let last = past.iter().rposition(|(_, open)| *open);
-        last.and_then(|last| past.get(last + 1)).map_or(0, |(from, _)| *from)
+        last.and_then(|last| past.get(last + 1)).map_or(Pos::ZERO, |(from, _)| *from)
     }
 
     /// The newest position up to `pos` at which there may be something to see.
-    pub fn newest_seen(&self, pos: i64) -> i64 {
-        let here = self.stretch(pos.saturating_sub(1));
+    pub fn newest_seen(&self, pos: Pos) -> Pos {
+        let here = self.stretch(pos.prev());
         let ends_here = self.stretches.get(here + 1).is_some_and(|(next, _)| *next == pos);
         match self.stretches.get(here) {
             // The event with which a stretch begins may be seen even if the rest is not.
@@ -318,10 +320,10 @@ impl RoomView<'_, '_, '_> {
 
     /// The parts of a range of positions, without its first one, that the viewer may see, or those that they may not see;
     /// both ends of each included.
-    fn parts(&self, (after, upto): (i64, i64), seen: bool) -> Vec<(i64, i64)> {
-        let ends = self.stretches.iter().skip(1).map(|(next, _)| *next).chain([i64::MAX]);
+    fn parts(&self, (after, upto): (Pos, Pos), seen: bool) -> Vec<(Pos, Pos)> {
+        let ends = self.stretches.iter().skip(1).map(|(next, _)| *next).chain([Pos::END]);
         let stretches = self.stretches.iter().zip(ends).filter(|((_, open), _)| *open == seen);
-        let parts = stretches.map(|((from, _), end)| (after.max(*from).saturating_add(1), upto.min(end)));
+        let parts = stretches.map(|((from, _), end)| (after.max(*from).next(), upto.min(end)));
         parts.filter(|(first, last)| first <= last).collect()
     }
 
@@ -333,7 +335,7 @@ impl RoomView<'_, '_, '_> {
         }
         // What happens to oneself one always learns. An event that changes who may see the history is seen if it is by the
         // old or the new rule.
-        self.is_open(pos - 1)
+        self.is_open(pos.prev())
             || has(&self.memberships, pos)
             || (has(&self.visibility, pos) && self.is_open(pos))
     }
@@ -376,7 +378,7 @@ impl RoomView<'_, '_, '_> {
         }
         if let Some(replaced) = replaced {
             unsigned.insert("replaces_state".to_owned(), json!(replaced.event_id));
-            if self.is_open(event.pos - 1) || self.sees(replaced) {
+            if self.is_open(event.pos.prev()) || self.sees(replaced) {
                 let content = event::content(self.without_erased(replaced)?.as_ref(), &self.rules)?;
                 unsigned.insert("prev_content".to_owned(), Value::Object(content));
                 unsigned.insert("prev_sender".to_owned(), json!(replaced.sender));
@@ -403,7 +405,7 @@ impl RoomView<'_, '_, '_> {
     /// An event without what somebody said who was erased, unless the viewer was there.
     fn without_erased<'e>(&self, event: &'e Event) -> Result<Cow<'e, Event>, Error> {
         let hidden = self.view.viewer.is_some()
-            && self.membership_at(event.pos - 1) != "join"
+            && self.membership_at(event.pos.prev()) != "join"
             && self.view.is_erased(&event.sender)?;
         Ok(if hidden {
             Cow::Owned(Event { redacted_by: Some(String::new()), ..event.clone() })
@@ -429,7 +431,7 @@ impl RoomView<'_, '_, '_> {
 
     /// The newest events that relate to an event in one way and are shown to the viewer, redacted ones aside.
     fn newest_related(&self, event: &Event, rel_type: &str, limit: usize) -> Result<Vec<Event>, Error> {
-        let (mut found, mut upto) = (Vec::new(), i64::MAX);
+        let (mut found, mut upto) = (Vec::new(), Pos::END);
         for _ in 0..MOST_READS {
             let most = i64::try_from(limit).unwrap_or(i64::MAX);
             let batch = events::newest_related(
@@ -442,7 +444,7 @@ impl RoomView<'_, '_, '_> {
             let last = batch.last().filter(|_| batch.len() == limit).map(|last| last.pos);
             found.extend(batch.into_iter().filter(|event| self.shows(event)));
             match last {
-                Some(last) if found.len() < limit => upto = last - 1,
+                Some(last) if found.len() < limit => upto = last.prev(),
                 _ => break,
             }
         }
@@ -496,7 +498,7 @@ impl RoomView<'_, '_, '_> {
         let mut count = thread.replies;
         if !hidden.is_empty() {
             // A thread grows at its end: that part is not counted reply by reply.
-            count = if self.is_open(thread.latest_pos - 1) {
+            count = if self.is_open(thread.latest_pos.prev()) {
                 count - events::replies_in(tx, &root.event_id, &hidden)?
             } else {
                 events::replies_in(tx, &root.event_id, &self.parts(range, true))?

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reeve_db::{DbError, Tx};
 use reeve_jobs::{Job, Kind, Step, StepError};
-use reeve_model::RoomNum;
+use reeve_model::{Pos, RoomNum};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms;
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ pub(crate) fn text<'c>(event_type: &str, content: &'c Map<String, Value>) -> Opt
 #[derive(Deserialize, Serialize)]
 struct Progress {
     /// Events at this position and later are done.
-    before: i64,
+    before: Pos,
 }
 
 /// The job.
@@ -60,7 +60,7 @@ fn step(tx: &mut Tx<'_>, job: &Job) -> Result<Step, StepError> {
 }
 
 /// Indexes an event, unless it is redacted, purged, or of a room that is gone. `purged` remembers up to where rooms are.
-fn index(tx: &mut Tx<'_>, event: &Event, purged: &mut HashMap<RoomNum, Option<i64>>) -> Result<(), DbError> {
+fn index(tx: &mut Tx<'_>, event: &Event, purged: &mut HashMap<RoomNum, Option<Pos>>) -> Result<(), DbError> {
     #[derive(Deserialize)]
     struct Wire {
         content: Map<String, Value>,

@@ -1,7 +1,7 @@
 //! Account data: what clients keep on the server, global (with a blank room id) or for a room.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::UserNum;
+use reeve_model::{Pos, UserNum};
 
 use crate::stream;
 
@@ -141,8 +141,8 @@ pub fn delete_of_room(tx: &mut Tx<'_>, user_id: &str, room_id: &str) -> Result<(
 pub fn changed(
     tx: &ReadTx<'_>,
     user_num: UserNum,
-    since: i64,
-    upto: i64,
+    since: Pos,
+    upto: Pos,
 ) -> Result<Vec<AccountData>, DbError> {
     tx.query(&CHANGED, &params![user_num, since, upto], from_row)
 }

@@ -1,7 +1,7 @@
 //! Keys with which people sign each other's keys and those of their own devices, and the signatures.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::UserNum;
+use reeve_model::{Pos, UserNum};
 
 reeve_db::statements! {
     OF_USER = "SELECT usage, public_key, json, replaceable_until_ts FROM cross_signing_keys WHERE user_num = $1 ORDER BY usage";
@@ -110,7 +110,7 @@ pub fn sign(
     tx: &mut Tx<'_>,
     (user_num, signer_num): (UserNum, UserNum),
     signature: &Signature,
-    pos: i64,
+    pos: Pos,
 ) -> Result<(), DbError> {
     let Signature { target, signer_key, signature } = signature;
     tx.execute(&SIGN, &params![user_num, signer_num, target, signer_key, signature, pos])?;
@@ -121,8 +121,8 @@ pub fn sign(
 pub fn signed_by(
     tx: &ReadTx<'_>,
     signer_num: UserNum,
-    since: i64,
-    upto: i64,
+    since: Pos,
+    upto: Pos,
 ) -> Result<Vec<String>, DbError> {
     tx.query(&SIGNED_BY, &params![signer_num, since, upto], |row| row.get(0))
 }

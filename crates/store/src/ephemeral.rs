@@ -1,7 +1,7 @@
 //! Receipts, typing and presence.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::RoomNum;
+use reeve_model::{Pos, RoomNum};
 
 reeve_db::statements! {
     PUT_RECEIPT = "INSERT INTO receipts (room_num, user_id, receipt_type, thread_id, event_id, event_pos, ts, pos) \
@@ -69,7 +69,7 @@ pub struct Receipt {
     /// When, in milliseconds.
     pub ts: i64,
     /// The position of the event.
-    pub event_pos: i64,
+    pub event_pos: Pos,
 }
 
 fn receipt(row: &Row<'_>) -> Result<Receipt, DbError> {
@@ -85,7 +85,7 @@ fn receipt(row: &Row<'_>) -> Result<Receipt, DbError> {
 }
 
 /// Stores a receipt at a stream position.
-pub fn put_receipt(tx: &mut Tx<'_>, receipt: &Receipt, pos: i64) -> Result<(), DbError> {
+pub fn put_receipt(tx: &mut Tx<'_>, receipt: &Receipt, pos: Pos) -> Result<(), DbError> {
     tx.execute(
         &PUT_RECEIPT,
         &params![
@@ -109,12 +109,12 @@ pub fn receipt_pos(
     user_id: &str,
     receipt_type: &str,
     thread_id: &str,
-) -> Result<Option<i64>, DbError> {
+) -> Result<Option<Pos>, DbError> {
     tx.query_opt(&RECEIPT, &params![room_num, user_id, receipt_type, thread_id], |row| row.get(0))
 }
 
 /// Receipts in a room that came in `(since, upto]`.
-pub fn receipts(tx: &ReadTx<'_>, room_num: RoomNum, since: i64, upto: i64) -> Result<Vec<Receipt>, DbError> {
+pub fn receipts(tx: &ReadTx<'_>, room_num: RoomNum, since: Pos, upto: Pos) -> Result<Vec<Receipt>, DbError> {
     tx.query(&RECEIPTS, &params![room_num, since, upto], receipt)
 }
 
@@ -124,12 +124,12 @@ pub fn receipts_of_user(tx: &ReadTx<'_>, room_num: RoomNum, user_id: &str) -> Re
 }
 
 /// The joined rooms of a user in which receipts came after a position.
-pub fn rooms_with_receipts(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<Vec<RoomNum>, DbError> {
+pub fn rooms_with_receipts(tx: &ReadTx<'_>, user_id: &str, since: Pos) -> Result<Vec<RoomNum>, DbError> {
     tx.query(&ROOMS_WITH_RECEIPTS, &params![user_id, since], |row| row.get(0))
 }
 
 /// The joined rooms of a user in which the user's own receipts moved after a position.
-pub fn rooms_with_own_receipts(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<Vec<RoomNum>, DbError> {
+pub fn rooms_with_own_receipts(tx: &ReadTx<'_>, user_id: &str, since: Pos) -> Result<Vec<RoomNum>, DbError> {
     tx.query(&ROOMS_WITH_OWN_RECEIPTS, &params![user_id, since], |row| row.get(0))
 }
 
@@ -139,7 +139,7 @@ pub fn put_typing(
     room_num: RoomNum,
     user_id: &str,
     until_ts: i64,
-    pos: i64,
+    pos: Pos,
 ) -> Result<(), DbError> {
     tx.execute(&PUT_TYPING, &params![room_num, user_id, until_ts, pos])?;
     Ok(())
@@ -167,7 +167,7 @@ pub fn typing(tx: &ReadTx<'_>, room_num: RoomNum, now: i64) -> Result<Vec<String
 }
 
 /// The joined rooms of a user in which somebody began or stopped typing after a position.
-pub fn rooms_with_typing(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<Vec<RoomNum>, DbError> {
+pub fn rooms_with_typing(tx: &ReadTx<'_>, user_id: &str, since: Pos) -> Result<Vec<RoomNum>, DbError> {
     tx.query(&ROOMS_WITH_TYPING, &params![user_id, since], |row| row.get(0))
 }
 
@@ -199,7 +199,7 @@ fn presence_from_row(row: &Row<'_>) -> Result<Presence, DbError> {
 }
 
 /// Stores a presence at a stream position.
-pub fn put_presence(tx: &mut Tx<'_>, presence: &Presence, pos: i64) -> Result<(), DbError> {
+pub fn put_presence(tx: &mut Tx<'_>, presence: &Presence, pos: Pos) -> Result<(), DbError> {
     tx.execute(
         &PUT_PRESENCE,
         &params![&presence.user_id, &presence.presence, &presence.status_msg, presence.last_active_ts, pos],
@@ -222,7 +222,7 @@ pub fn prolong_presence(tx: &mut Tx<'_>, user_id: &str, last_active_ts: i64) -> 
 pub fn changed_presence(
     tx: &ReadTx<'_>,
     user_id: &str,
-    since: i64,
+    since: Pos,
     most: i64,
 ) -> Result<Vec<Presence>, DbError> {
     tx.query(&CHANGED_PRESENCE, &params![user_id, since, most], presence_from_row)
@@ -232,7 +232,7 @@ pub fn changed_presence(
 pub fn presence_of_newcomers(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
-    since: i64,
+    since: Pos,
     most: i64,
 ) -> Result<Vec<Presence>, DbError> {
     tx.query(&PRESENCE_OF_NEWCOMERS, &params![room_num, since, most], presence_from_row)

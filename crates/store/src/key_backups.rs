@@ -260,7 +260,7 @@ pub fn put_key(tx: &mut Tx<'_>, user_num: UserNum, slot: i64, key: &BackedUpKey)
 /// Deletes all keys of a backup, which stays. [`clear`] deletes them in fact.
 pub fn delete_all_keys(tx: &mut Tx<'_>, user_num: UserNum, version: i64) -> Result<(), DbError> {
     // No other slot has this number, and no version is below zero.
-    let slot = -stream::next(tx)?;
+    let slot = -stream::next(tx)?.get();
     tx.execute(&LEAVE_KEYS, &params![user_num, version])?;
     tx.execute(&SET_SLOT, &params![user_num, version, slot])?;
     Ok(())

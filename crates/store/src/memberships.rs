@@ -1,7 +1,7 @@
 //! Who stands how to which room, at present.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::RoomNum;
+use reeve_model::{Pos, RoomNum};
 
 macro_rules! columns {
     () => {
@@ -68,9 +68,9 @@ pub struct Membership {
     /// `invite`, `join`, `knock`, `leave` or `ban`.
     pub membership: String,
     /// The position of the newest membership event.
-    pub event_pos: i64,
+    pub event_pos: Pos,
     /// The position of the event that brought this membership.
-    pub since_pos: i64,
+    pub since_pos: Pos,
     /// Whether the user forgot the room.
     pub forgotten: bool,
 }
@@ -83,7 +83,7 @@ pub struct InRoom {
     /// The id of the room.
     pub room_id: String,
     /// The position of the newest event of the room.
-    pub last_pos: i64,
+    pub last_pos: Pos,
 }
 
 fn from_row(row: &Row<'_>) -> Result<Membership, DbError> {
@@ -186,7 +186,7 @@ pub fn of_user_in(tx: &ReadTx<'_>, user_id: &str, membership: &str) -> Result<Ve
 }
 
 /// The rooms in which a user's membership event changed after a position.
-pub fn changed_of_user(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<Vec<InRoom>, DbError> {
+pub fn changed_of_user(tx: &ReadTx<'_>, user_id: &str, since: Pos) -> Result<Vec<InRoom>, DbError> {
     tx.query(&CHANGED_OF_USER, &params![user_id, since], in_room)
 }
 

@@ -2,11 +2,10 @@
 //! do not notify although they do everybody is in [`crate::silences`].
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::{RoomNum, UserNum};
+use reeve_model::{Pos, RoomNum, UserNum};
 use serde_json::json;
 
 use crate::silences;
-use crate::stream::STILL;
 
 macro_rules! of_user {
     ($engine:ident) => {
@@ -108,7 +107,7 @@ pub fn insert(
     tx: &mut Tx<'_>,
     user_ids: &[String],
     room_num: RoomNum,
-    pos: i64,
+    pos: Pos,
     notifies: i64,
 ) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![json!(user_ids).to_string(), room_num, pos, notifies])?;
@@ -116,7 +115,7 @@ pub fn insert(
 }
 
 /// Forgets whom an event notified.
-pub fn delete(tx: &mut Tx<'_>, pos: i64) -> Result<(), DbError> {
+pub fn delete(tx: &mut Tx<'_>, pos: Pos) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![pos])?;
     Ok(())
 }
@@ -125,7 +124,7 @@ pub fn delete(tx: &mut Tx<'_>, pos: i64) -> Result<(), DbError> {
 #[derive(Clone, Debug)]
 pub struct Exception {
     /// The position of the event.
-    pub pos: i64,
+    pub pos: Pos,
     /// Whether it notifies (1), or stands out (2).
     pub notifies: i64,
     /// What it does for everybody.
@@ -140,7 +139,7 @@ pub fn of_user(
     tx: &ReadTx<'_>,
     user_id: &str,
     room_num: RoomNum,
-    since: i64,
+    since: Pos,
     unheard: &str,
 ) -> Result<Vec<Exception>, DbError> {
     tx.query(&OF_USER, &params![user_id, room_num, since, unheard], |row| {
@@ -154,14 +153,14 @@ pub fn notifying(
     tx: &ReadTx<'_>,
     user_id: &str,
     room_num: RoomNum,
-    (after, before): (i64, i64),
+    (after, before): (Pos, Pos),
     needed: i64,
     unheard: &str,
     limit: i64,
-) -> Result<Vec<(i64, i64)>, DbError> {
+) -> Result<Vec<(Pos, i64)>, DbError> {
     // In a silence that has not ended there is nothing, and it may be long.
     let silences = silences::since(tx, user_id, room_num, after)?;
-    let lasting = silences.last().filter(|(_, upto)| *upto == STILL);
+    let lasting = silences.last().filter(|(_, upto)| *upto == Pos::END);
     let before = lasting.map_or(before, |(from, _)| before.min(*from));
     tx.query(&NOTIFYING, &params![user_id, room_num, after, before, needed, unheard, limit], |row| {
         Ok((row.get(0)?, row.get(1)?))
@@ -173,7 +172,7 @@ pub fn notifying(
 pub fn unread(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
-    ranges: &[(i64, i64)],
+    ranges: &[(Pos, Pos)],
     unheard: &str,
 ) -> Result<Vec<(Option<String>, i64, i64)>, DbError> {
     tx.query(&UNREAD, &params![room_num, json!(ranges).to_string(), unheard], |row| {
@@ -185,7 +184,7 @@ pub fn unread(
 pub fn unread_in(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
-    ranges: &[(i64, i64)],
+    ranges: &[(Pos, Pos)],
     unheard: &str,
     thread: Option<&str>,
 ) -> Result<(i64, i64), DbError> {
@@ -205,8 +204,8 @@ pub fn own(
     tx: &ReadTx<'_>,
     user_id: &str,
     room_num: RoomNum,
-    since: i64,
-) -> Result<Vec<(Option<String>, i64)>, DbError> {
+    since: Pos,
+) -> Result<Vec<(Option<String>, Pos)>, DbError> {
     tx.query(&OWN, &params![user_id, room_num, since], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
@@ -218,7 +217,7 @@ pub struct MemberWithRules {
     /// The number of the account.
     pub user_num: UserNum,
     /// Where in the stream the rules were set.
-    pub pos: i64,
+    pub pos: Pos,
 }
 
 /// The joined members of a room who have push rules of their own.

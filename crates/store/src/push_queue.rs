@@ -4,7 +4,7 @@
 //! memberships may concern; what there is to tell is looked up when it is told.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::{RoomNum, UserNum};
+use reeve_model::{Pos, RoomNum, UserNum};
 
 use crate::pushers::{self, Pusher, columns};
 use crate::users::num_list;
@@ -93,7 +93,7 @@ pub struct Claimed {
     /// When its key was last set, in milliseconds.
     pub updated_ts: i64,
     /// Up to where it has told everything.
-    pub last_pos: i64,
+    pub last_pos: Pos,
     /// How much it last told to be unread.
     pub told_unread: i64,
     /// How often it failed in a row.
@@ -116,19 +116,19 @@ fn claimed(row: &Row<'_>) -> Result<Claimed, DbError> {
 }
 
 /// Up to which position pushers were marked.
-pub fn position(tx: &ReadTx<'_>) -> Result<i64, DbError> {
+pub fn position(tx: &ReadTx<'_>) -> Result<Pos, DbError> {
     tx.query_one(&POSITION, &params![], |row| row.get(0))
 }
 
 /// Notes that pushers were marked up to a position.
-pub fn set_position(tx: &mut Tx<'_>, pos: i64) -> Result<(), DbError> {
+pub fn set_position(tx: &mut Tx<'_>, pos: Pos) -> Result<(), DbError> {
     tx.execute(&SET_POSITION, &params![pos])?;
     Ok(())
 }
 
 /// The pushers that something between two positions may concern: that have an event to tell, or whose owner has read,
 /// written, come or gone.
-pub fn concerned(tx: &ReadTx<'_>, after: i64, upto: i64) -> Result<Vec<i64>, DbError> {
+pub fn concerned(tx: &ReadTx<'_>, after: Pos, upto: Pos) -> Result<Vec<i64>, DbError> {
     let mut found = Vec::new();
     for room in tx.query(&NOTIFYING_ROOMS, &params![after, upto], |row| row.get::<RoomNum>(0))? {
         found.extend(tx.query(&OF_ROOM, &params![room], |row| row.get::<i64>(0))?);
@@ -167,7 +167,7 @@ pub fn marks(tx: &ReadTx<'_>, num: i64, claim: &str) -> Result<Option<i64>, DbEr
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// Up to where it has told everything.
-    pub pos: i64,
+    pub pos: Pos,
     /// How much it told to be unread.
     pub unread: i64,
 }
@@ -221,9 +221,9 @@ pub fn remove(tx: &mut Tx<'_>, num: i64, claim: &str) -> Result<(), DbError> {
 pub fn pending(
     tx: &ReadTx<'_>,
     user_id: &str,
-    after: i64,
+    after: Pos,
     most: i64,
-) -> Result<Vec<(i64, RoomNum)>, DbError> {
+) -> Result<Vec<(Pos, RoomNum)>, DbError> {
     tx.query(&PENDING, &params![user_id, after, most], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 

@@ -1,7 +1,7 @@
 //! Rooms, their aliases, and rooms that are blocked.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::{RoomNum, UserNum};
+use reeve_model::{Pos, RoomNum, UserNum};
 
 use crate::room_list;
 
@@ -71,7 +71,7 @@ pub struct Room {
     /// The depth of the newest event.
     pub depth: i64,
     /// The position of the newest event.
-    pub last_pos: i64,
+    pub last_pos: Pos,
     /// Whether the public room directory shows it.
     pub published: bool,
     /// Its name.
@@ -101,7 +101,7 @@ pub struct Room {
     /// How many state events hold at present.
     pub state_events: i64,
     /// Events before this position were purged.
-    pub purged_pos: i64,
+    pub purged_pos: Pos,
 }
 
 /// A name, topic or avatar as people see it: a blank one is none.
@@ -209,7 +209,7 @@ pub fn update(tx: &mut Tx<'_>, before: &Room, after: &Room) -> Result<(), DbErro
 }
 
 /// Sets from where on the history of a room is left.
-pub fn set_purged(tx: &mut Tx<'_>, num: RoomNum, pos: i64) -> Result<(), DbError> {
+pub fn set_purged(tx: &mut Tx<'_>, num: RoomNum, pos: Pos) -> Result<(), DbError> {
     tx.execute(&SET_PURGED, &params![num, pos])?;
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! costs nothing for those in whose silence nothing changes.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::RoomNum;
+use reeve_model::{Pos, RoomNum};
 use serde_json::json;
 
 reeve_db::statements! {
@@ -38,9 +38,9 @@ pub fn since(
     tx: &ReadTx<'_>,
     user_id: &str,
     room_num: RoomNum,
-    pos: i64,
-) -> Result<Vec<(i64, i64)>, DbError> {
-    let mut found: Vec<(i64, i64)> =
+    pos: Pos,
+) -> Result<Vec<(Pos, Pos)>, DbError> {
+    let mut found: Vec<(Pos, Pos)> =
         tx.query(&SINCE, &params![user_id, room_num, pos], |row| Ok((row.get(0)?, row.get(1)?)))?;
     found.retain(|(_, upto)| *upto > pos);
     Ok(found)
@@ -51,7 +51,7 @@ pub fn insert(
     tx: &mut Tx<'_>,
     user_ids: &[String],
     room_num: RoomNum,
-    (from, upto): (i64, i64),
+    (from, upto): (Pos, Pos),
 ) -> Result<(), DbError> {
     if !user_ids.is_empty() {
         tx.execute(&INSERT, &params![json!(user_ids).to_string(), room_num, from, upto])?;
@@ -60,7 +60,7 @@ pub fn insert(
 }
 
 /// Ends the silences of users in a room that have not ended, at a position.
-pub fn end(tx: &mut Tx<'_>, user_ids: &[String], room_num: RoomNum, upto: i64) -> Result<(), DbError> {
+pub fn end(tx: &mut Tx<'_>, user_ids: &[String], room_num: RoomNum, upto: Pos) -> Result<(), DbError> {
     if !user_ids.is_empty() {
         tx.execute(&END, &params![json!(user_ids).to_string(), room_num, upto])?;
     }

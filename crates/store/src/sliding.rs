@@ -1,7 +1,7 @@
 //! What clients of sliding sync were told, and the rooms that they choose from.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::{RoomNum, UserNum};
+use reeve_model::{Pos, RoomNum, UserNum};
 
 reeve_db::statements! {
     STANDINGS = "SELECT m.room_num, m.membership, m.event_pos, m.since_pos, m.forgotten, r.room_id, r.last_pos, r.room_type, \
@@ -37,15 +37,15 @@ pub struct Standing {
     /// `invite`, `join`, `knock`, `leave` or `ban`.
     pub membership: String,
     /// The position of the newest membership event.
-    pub event_pos: i64,
+    pub event_pos: Pos,
     /// The position of the event that brought this membership.
-    pub since_pos: i64,
+    pub since_pos: Pos,
     /// Whether the user forgot the room.
     pub forgotten: bool,
     /// The id of the room.
     pub room_id: String,
     /// The position of the newest event of the room.
-    pub last_pos: i64,
+    pub last_pos: Pos,
     /// The type of the room.
     pub room_type: Option<String>,
     /// The algorithm with which the room is encrypted.
@@ -167,7 +167,7 @@ pub struct Known {
     /// The version that told it so.
     pub version: i64,
     /// The stream position up to which it knows everything.
-    pub upto: i64,
+    pub upto: Pos,
     /// How many of the newest events it knows without gap.
     pub timeline: i64,
     /// The entry of the connection that names the state it knows.

@@ -5,10 +5,7 @@
 //! still be filled.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::{RoomNum, UserNum};
-
-/// Stands for the position at which something ends that has not ended.
-pub const STILL: i64 = i64::MAX;
+use reeve_model::{Pos, RoomNum, UserNum};
 
 reeve_db::statements! {
     NEXT = {
@@ -41,7 +38,7 @@ reeve_db::statements! {
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// The position up to which this is everything.
-    pub upto: i64,
+    pub upto: Pos,
     /// Rooms with new events, receipts or typing.
     pub rooms: Vec<RoomNum>,
     /// Rooms with a member whose presence, devices or keys are new.
@@ -53,18 +50,18 @@ pub struct Changes {
 }
 
 /// Takes the next position.
-pub fn next(tx: &mut Tx<'_>) -> Result<i64, DbError> {
+pub fn next(tx: &mut Tx<'_>) -> Result<Pos, DbError> {
     tx.returning(&NEXT, &params![], |row| row.get(0))?.pop().ok_or(DbError::NoRow)
 }
 
 /// The newest position below which everything is settled. It may go back to an earlier one, when what it stood for was
 /// deleted; no position is taken twice.
-pub fn current(tx: &ReadTx<'_>) -> Result<i64, DbError> {
+pub fn current(tx: &ReadTx<'_>) -> Result<Pos, DbError> {
     tx.query_one(&CURRENT, &params![], |row| row.get(0))
 }
 
 /// Everything that changed after a position.
-pub fn changes(tx: &ReadTx<'_>, after: i64) -> Result<Changes, DbError> {
+pub fn changes(tx: &ReadTx<'_>, after: Pos) -> Result<Changes, DbError> {
     let upto = current(tx)?;
     if upto <= after {
         return Ok(Changes { upto: after, ..Changes::default() });

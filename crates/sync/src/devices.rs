@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_accounts::keys;
 use reeve_db::{DbError, ReadTx};
-use reeve_model::{RoomNum, Token, UserNum};
+use reeve_model::{Pos, RoomNum, Token, UserNum};
 use reeve_rooms::position::Positions;
 use reeve_rooms::view::Viewer;
 use reeve_store::device_changes;
@@ -23,16 +23,16 @@ pub(crate) struct Room {
     /// Its number.
     pub(crate) num: RoomNum,
     /// Where in the stream they came.
-    pub(crate) came: i64,
+    pub(crate) came: Pos,
     /// Where its newest event is.
-    pub(crate) last_pos: i64,
+    pub(crate) last_pos: Pos,
 }
 
 impl DeviceLists {
     /// What changed since a position, for a user with an account number; everything, if the position was undone by
     /// restoring a backup.
     pub fn since(tx: &ReadTx<'_>, user_id: &str, user_num: UserNum, since: &Token) -> Result<Self, DbError> {
-        let since = if Positions::of(tx)?.knows(tx, since)? { since.pos } else { 0 };
+        let since = if Positions::of(tx)?.knows(tx, since)? { since.pos } else { Pos::ZERO };
         let joined = memberships::of_user_in(tx, user_id, "join")?;
         let rooms = joined.iter().map(|room| Room {
             num: room.member.room_num,
@@ -46,7 +46,7 @@ impl DeviceLists {
     pub(crate) fn between(
         tx: &ReadTx<'_>,
         (user_id, user_num): (&str, UserNum),
-        (since, upto): (i64, i64),
+        (since, upto): (Pos, Pos),
         rooms: impl Iterator<Item = Room>,
     ) -> Result<Self, DbError> {
         let mut lists = Self::default();
@@ -55,7 +55,7 @@ impl DeviceLists {
         }
         for room in rooms.filter(|room| room.last_pos > since) {
             let is_new = room.came > since;
-            let from = if is_new { 0 } else { since };
+            let from = if is_new { Pos::ZERO } else { since };
             lists.changed.extend(device_changes::came(tx, room.num, from)?);
             // Whom one never met cannot have left.
             if !is_new || device_changes::was_there(tx, user_id, room.num, since)? {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use reeve_db::{DbError, ReadTx};
+use reeve_model::Pos;
 use reeve_rooms::view::RoomView;
 use reeve_store::events::{self, Event};
 
@@ -19,9 +20,9 @@ pub(crate) struct Around<'a, 't, 'c> {
     /// Whether the client needs the whole state, and not only what changed.
     pub(crate) whole: bool,
     /// The position up to which the client knows the state.
-    pub(crate) from: i64,
+    pub(crate) from: Pos,
     /// The end of the timeline.
-    pub(crate) until: i64,
+    pub(crate) until: Pos,
     /// Whether it takes its state from here alone, and not from the timeline, too.
     pub(crate) after: bool,
 }
@@ -33,7 +34,7 @@ fn key(event: &Event) -> (&str, Option<&str>) {
 impl Around<'_, '_, '_> {
     /// The position at which the state is looked at: the start of the timeline, or its end, as far as the viewer may know
     /// the state there.
-    fn at(&self) -> i64 {
+    fn at(&self) -> Pos {
         self.view.state_pos(if self.after { self.until } else { self.timeline.start.min(self.until) })
     }
 

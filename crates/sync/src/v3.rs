@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use reeve_db::ReadTx;
-use reeve_model::{RoomNum, Token};
+use reeve_model::{Pos, RoomNum, Token};
 use reeve_rooms::error::Error;
 use reeve_rooms::push::{self, Count};
 use reeve_rooms::view::{ClientEvent, RoomView, View, Viewer};
@@ -164,11 +164,11 @@ pub struct Look {
     /// The answer.
     pub response: Response,
     /// The position up to which it says everything.
-    pub upto: i64,
+    pub upto: Pos,
     /// The rooms that the user has joined.
     pub rooms: Vec<RoomNum>,
     /// The position up to which messages to the device are acknowledged by the request, if there are any.
-    pub acknowledged: Option<i64>,
+    pub acknowledged: Option<Pos>,
 }
 
 /// The knowledge of a client that asks.
@@ -190,8 +190,8 @@ struct Sync<'v, 't, 'c> {
     request: &'v Request,
     origin: Origin,
     /// Up to where the client knows everything; 0 if it knows nothing.
-    since: i64,
-    upto: i64,
+    since: Pos,
+    upto: Pos,
     now: i64,
     receipts: HashSet<RoomNum>,
     typing: HashSet<RoomNum>,
@@ -212,7 +212,7 @@ pub fn look(
         Some(since) if view.knows(since)? => (Origin::Known, Some(since)),
         Some(_) => (Origin::Undone, None),
     };
-    let since = known.map_or(0, |known| known.pos);
+    let since = known.map_or(Pos::ZERO, |known| known.pos);
     let initial = known.is_none();
     let upto = stream::current(tx)?.max(since);
     let joined = memberships::of_user_in(tx, &viewer.user_id, "join")?;
@@ -325,7 +325,7 @@ impl Sync<'_, '_, '_> {
         let view = self.view.room(&room)?;
         let wanted = &self.request.filter.room;
         let own = self.viewer.user_id.as_str();
-        let from = if is_new { 0 } else { self.since };
+        let from = if is_new { Pos::ZERO } else { self.since };
         let timeline = self.timeline(tx, &view, from, self.upto)?;
         let moved = |event: &events::Event| event.membership.is_some();
         let has_moved = timeline.stored.iter().chain(&timeline.left_out).any(moved);
@@ -355,7 +355,7 @@ impl Sync<'_, '_, '_> {
             filter::lets_room(&wanted.ephemeral, &room.room_id)
                 && filter::lets_type(&wanted.ephemeral, event_type)
         };
-        if lets("m.typing") && (self.typing.contains(&room.num) || (is_new && self.since > 0)) {
+        if lets("m.typing") && (self.typing.contains(&room.num) || (is_new && self.since > Pos::ZERO)) {
             ephemeral.push(room::typing(tx, room.num, self.now, &hidden)?);
         }
         if lets("m.receipt") && (is_new || self.receipts.contains(&room.num)) {
@@ -394,8 +394,8 @@ impl Sync<'_, '_, '_> {
         &self,
         tx: &ReadTx<'_>,
         view: &RoomView<'_, '_, '_>,
-        from: i64,
-        upto: i64,
+        from: Pos,
+        upto: Pos,
     ) -> Result<room::Timeline, Error> {
         let (wanted, nothing) = (&self.request.filter.room.timeline, RoomEventFilter::ignore_all());
         let wanted = if filter::lets_room(wanted, &view.room.room_id) { wanted } else { &nothing };
@@ -484,10 +484,10 @@ impl Sync<'_, '_, '_> {
         let was_there = view.membership_at(self.since) == "join";
         // Of a room that the user came to and left meanwhile, the client knows nothing.
         let whole = self.is_initial() || self.request.full_state || !was_there;
-        let from = if whole { 0 } else { self.since };
+        let from = if whole { Pos::ZERO } else { self.since };
         let until = in_room.member.since_pos.min(self.upto);
         // Who only declined an invite learns that it is gone, and nothing of the room.
-        let from = if view.ever_joined() { from } else { in_room.member.since_pos - 1 };
+        let from = if view.ever_joined() { from } else { in_room.member.since_pos.prev() };
         let timeline = self.timeline(tx, &view, from, until)?;
         let after = self.is_state_after();
         let around = Around { view: &view, timeline: &timeline, whole, from, until, after };
@@ -553,7 +553,7 @@ impl Sync<'_, '_, '_> {
         // Whom the user meets, in a room that either came to, was there before.
         let news = joined.iter().filter(|room| !self.is_initial() && room.last_pos > self.since);
         for room in news {
-            let since = if room.member.since_pos > self.since { 0 } else { self.since };
+            let since = if room.member.since_pos > self.since { Pos::ZERO } else { self.since };
             for met in ephemeral::presence_of_newcomers(tx, room.member.room_num, since, MOST_PRESENCE)? {
                 if !changed.iter().any(|known| known.user_id == met.user_id) {
                     changed.push(met);

@@ -1,6 +1,7 @@
 //! One room: what is known of it, who is in it, its state.
 
 use reeve_http::{Answer, Call, Param, Route, reply, shape};
+use reeve_model::Pos;
 use reeve_rooms::view::{ClientEvent, View};
 use reeve_rooms::{Error, event};
 use reeve_store::{events, memberships, rooms};
@@ -10,8 +11,6 @@ use utoipa::ToSchema;
 
 const UNKNOWN: (u16, &str, &str) = (404, "M_NOT_FOUND", "there is no such room");
 const MISSING: Error = Error::NotFound("Room not found");
-/// After every event.
-const NOW: i64 = i64::MAX - 1;
 
 /// A room.
 #[derive(Debug, Serialize, ToSchema)]
@@ -157,8 +156,8 @@ async fn handle_state(call: Call) -> Answer {
         .read(move |tx| -> Result<_, Error> {
             let room = rooms::find(tx, &room_id)?.ok_or(MISSING)?;
             let state = match &event_type {
-                Some(event_type) => events::state_of_type_at(tx, room.num, event_type, NOW)?,
-                None => events::all_state_at(tx, room.num, NOW)?,
+                Some(event_type) => events::state_of_type_at(tx, room.num, event_type, Pos::PRESENT)?,
+                None => events::all_state_at(tx, room.num, Pos::PRESENT)?,
             };
             View::of_admin(tx, now).room(&room)?.show_state(&state)
         })

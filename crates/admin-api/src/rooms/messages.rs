@@ -1,7 +1,7 @@
 //! The history of a room: pages, context, the event nearest to a time, and single events as they are stored.
 
 use reeve_http::{Answer, Call, MatrixError, Param, Route, reply, shape};
-use reeve_model::Token;
+use reeve_model::{Pos, Token};
 use reeve_rooms::timeline::{self, Range};
 use reeve_rooms::view::{ClientEvent, View};
 use reeve_rooms::{Error, filter};
@@ -142,7 +142,7 @@ async fn handle_messages(call: Call) -> Answer {
             let Some(room) = rooms::find(tx, &room_id)? else {
                 let start = match &range.from {
                     Some(from) => from.clone(),
-                    None => view.token(if range.backwards { stream::current(tx)? } else { 0 })?,
+                    None => view.token(if range.backwards { stream::current(tx)? } else { Pos::ZERO })?,
                 };
                 let start = start.to_string();
                 return Ok(RoomMessages { chunk: Vec::new(), start, end: None, state: Vec::new() });

@@ -2,6 +2,7 @@
 
 use http::Method;
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_model::Pos;
 use reeve_rooms::timeline::{self, Range};
 use reeve_rooms::view::View;
 use reeve_rooms::{Error, event, send};
@@ -161,7 +162,7 @@ async fn members(call: Call) -> Answer {
             let room = open(&view, tx, &room_id)?;
             let at = match &at {
                 Some(at) if view.knows(at)? => at.pos,
-                Some(_) | None => i64::MAX - 1,
+                Some(_) | None => Pos::PRESENT,
             };
             let at = room.state_pos(at);
             let mut found = events::state_of_type_at(tx, room.room.num, "m.room.member", at)?;
@@ -182,7 +183,7 @@ async fn joined_members(call: Call) -> Answer {
             let room = send::joined_room(tx, &room_id, &user_id)?;
             let rules = event::rules(&room)?;
             let mut joined = Map::new();
-            for member in events::state_of_type_at(tx, room.num, "m.room.member", i64::MAX - 1)? {
+            for member in events::state_of_type_at(tx, room.num, "m.room.member", Pos::PRESENT)? {
                 if member.membership.as_deref() != Some("join") {
                     continue;
                 }

@@ -4,6 +4,7 @@ use http::Method;
 use reeve_accounts::sessions::Session;
 use reeve_http::limits::{self, Bucket};
 use reeve_http::{Access, Answer, Call, Limit, MatrixError, Param, Route, reply, shape};
+use reeve_model::Pos;
 use reeve_rooms::send::{self, Sent};
 use reeve_rooms::view::View;
 use reeve_rooms::{Error, event};
@@ -80,7 +81,7 @@ async fn all(call: Call) -> Answer {
         .read(move |tx| -> Result<_, Error> {
             let view = View::of(tx, viewer.clone(), now)?;
             let room = open(&view, tx, &room_id)?;
-            let at = room.state_pos(i64::MAX - 1);
+            let at = room.state_pos(Pos::PRESENT);
             room.show_state(&events::all_state_at(tx, room.room.num, at)?)
         })
         .await?;
@@ -95,7 +96,7 @@ async fn one(call: Call) -> Answer {
         .read(move |tx| -> Result<_, Error> {
             let view = View::of(tx, viewer.clone(), now)?;
             let room = open(&view, tx, &room_id)?;
-            let at = room.state_pos(i64::MAX - 1);
+            let at = room.state_pos(Pos::PRESENT);
             let found = events::state_at(tx, room.room.num, &event_type, &state_key, at)?;
             let found = found.ok_or(Error::NotFound("Event not found."))?;
             if whole {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reeve_db::{DbError, ReadTx};
-use reeve_model::{RoomNum, UserNum};
+use reeve_model::{Pos, RoomNum, UserNum};
 use reeve_store::{account_data, notifications};
 use ruma::UserId;
 use ruma::push::Ruleset;
@@ -21,17 +21,17 @@ pub struct KeptRules(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    by_user: HashMap<UserNum, (i64, Arc<Ruleset>)>,
+    by_user: HashMap<UserNum, (Pos, Arc<Ruleset>)>,
     bytes: usize,
 }
 
 impl KeptRules {
-    fn find(&self, user_num: UserNum, pos: i64) -> Option<Arc<Ruleset>> {
+    fn find(&self, user_num: UserNum, pos: Pos) -> Option<Arc<Ruleset>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.by_user.get(&user_num).filter(|(since, _)| *since == pos).map(|(_, rules)| Arc::clone(rules))
     }
 
-    fn keep(&self, user_num: UserNum, pos: i64, rules: &Arc<Ruleset>, bytes: usize) {
+    fn keep(&self, user_num: UserNum, pos: Pos, rules: &Arc<Ruleset>, bytes: usize) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.bytes += bytes;
         if kept.bytes > MOST_BYTES {
@@ -63,7 +63,7 @@ impl KeptRules {
         tx: &ReadTx<'_>,
         user_num: UserNum,
         user_id: &str,
-        pos: i64,
+        pos: Pos,
     ) -> Result<Arc<Ruleset>, DbError> {
         let stored = account_data::find(tx, user_num, "", DATA_TYPE)?.unwrap_or_default();
         let parsed = UserId::parse(user_id).ok().and_then(|user_id| parse(&stored, &user_id));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use reeve_db::{DbError, Tx};
 use reeve_jobs::{Job, Kind, Step, StepError};
-use reeve_model::id;
+use reeve_model::{Pos, id};
 use reeve_store::events;
 use reeve_store::memberships::{self, NameWords};
 use serde_json::{Map, Value};
@@ -73,7 +73,7 @@ fn step(tx: &mut Tx<'_>, job: &Job) -> Result<Step, StepError> {
 
 /// The content of the event at a position; empty if it cannot be read. Of redacted events too: only words for comparing are taken
 /// from it, and the name is compared with what is left.
-fn content(tx: &Tx<'_>, pos: i64) -> Result<Map<String, Value>, DbError> {
+fn content(tx: &Tx<'_>, pos: Pos) -> Result<Map<String, Value>, DbError> {
     let Some(event) = events::by_pos(tx, pos)? else { return Ok(Map::new()) };
     let event: Value = serde_json::from_str(&event.json).unwrap_or_default();
     Ok(event.get("content").and_then(Value::as_object).cloned().unwrap_or_default())

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Epoch, RoomNum, SlidingToken};
+use reeve_model::{Epoch, Pos, RoomNum, SlidingToken};
 use reeve_rooms::error::Error;
 use reeve_store::sliding::{self, Key, Known};
 
@@ -76,10 +76,10 @@ impl Connection {
     }
 
     /// The positions of the membership events that the client knows of a room.
-    pub(crate) fn members_of(&self, tx: &ReadTx<'_>, known: &Known) -> Result<Vec<i64>, Error> {
+    pub(crate) fn members_of(&self, tx: &ReadTx<'_>, known: &Known) -> Result<Vec<Pos>, Error> {
         let Some(stored) = &self.stored else { return Ok(Vec::new()) };
         let members = sliding::members(tx, stored.num, known)?;
-        Ok(members.split(',').filter_map(|pos| pos.parse().ok()).collect())
+        Ok(members.split(',').filter_map(|pos| pos.parse().ok().map(Pos::new)).collect())
     }
 }
 
@@ -122,7 +122,7 @@ impl Changes {
         connection: &Connection,
         mut known: Known,
         wanted: Wanted,
-        mut members: Vec<i64>,
+        mut members: Vec<Pos>,
     ) {
         known.wanted = self.index(wanted);
         let older = connection.rooms.get(&known.room_num);
@@ -185,7 +185,7 @@ pub fn keep(tx: &mut Tx<'_>, look: &Look, came: i64) -> Result<Kept, Error> {
 }
 
 /// The position of an answer that leaves what is stored as it is.
-fn still(pos: &SlidingToken, upto: i64, epoch: Option<Epoch>) -> SlidingToken {
+fn still(pos: &SlidingToken, upto: Pos, epoch: Option<Epoch>) -> SlidingToken {
     SlidingToken { upto, epoch, round: pos.round.wrapping_add(1).max(0), ..pos.clone() }
 }
 

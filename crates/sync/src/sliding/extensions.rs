@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use reeve_db::ReadTx;
-use reeve_model::RoomNum;
+use reeve_model::{Pos, RoomNum};
 use reeve_rooms::error::Error;
 use reeve_rooms::push;
 use reeve_store::account_data::{self, AccountData};
@@ -90,7 +90,7 @@ impl Sync<'_, '_, '_> {
         standings: &[Standing],
         eligible: &[Eligible<'_>],
         shown: &HashMap<RoomNum, Told>,
-    ) -> Result<(Extensions, Option<i64>), Error> {
+    ) -> Result<(Extensions, Option<Pos>), Error> {
         let wanted = &self.request.extensions;
         let (mut to_device, mut acknowledged) = (None, None);
         if wanted.to_device.enabled {
@@ -204,10 +204,10 @@ impl Sync<'_, '_, '_> {
         let in_scope =
             eligible.iter().filter(|room| room.standing.membership == "join" && room.is_in(extension));
         for room in in_scope {
-            let (room_num, since) = (room.standing.room_num, self.since.unwrap_or(0));
+            let (room_num, since) = (room.standing.room_num, self.since.unwrap_or(Pos::ZERO));
             let found = match shown.get(&room_num) {
                 Some(Told { since: None, event_ids }) => {
-                    let all = room::receipts(tx, room_num, self.own(), (0, self.upto), &hidden)?;
+                    let all = room::receipts(tx, room_num, self.own(), (Pos::ZERO, self.upto), &hidden)?;
                     all.and_then(|event| only_about(event, event_ids, self.own()))
                 }
                 // What came while no list showed the room was not told.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use reeve_db::ReadTx;
-use reeve_model::{RoomNum, UserNum};
+use reeve_model::{Pos, RoomNum, UserNum};
 use reeve_rooms::data::TAGS;
 use reeve_rooms::error::Error;
 use reeve_store::sliding::Standing;
@@ -69,7 +69,7 @@ struct Facts {
 }
 
 /// The latest activity that the user can know of.
-fn activity(standing: &Standing) -> i64 {
+fn activity(standing: &Standing) -> Pos {
     if standing.membership == "join" { standing.last_pos } else { standing.event_pos }
 }
 
@@ -217,7 +217,7 @@ impl Sync<'_, '_, '_> {
 }
 
 /// The rooms that a space names as its own.
-fn children(tx: &ReadTx<'_>, space: RoomNum, upto: i64) -> Result<HashSet<String>, Error> {
+fn children(tx: &ReadTx<'_>, space: RoomNum, upto: Pos) -> Result<HashSet<String>, Error> {
     let named = events::state_of_type_at(tx, space, "m.space.child", upto)?;
     let is_named = |json: &str| {
         let event: Value = serde_json::from_str(json).unwrap_or_default();

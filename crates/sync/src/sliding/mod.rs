@@ -14,7 +14,7 @@ mod wanted;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use reeve_db::ReadTx;
-use reeve_model::{Epoch, RoomNum, SlidingToken};
+use reeve_model::{Epoch, Pos, RoomNum, SlidingToken};
 use reeve_rooms::error::Error;
 use reeve_rooms::membership;
 use reeve_rooms::view::{View, Viewer};
@@ -69,13 +69,13 @@ pub struct Look {
     /// The answer.
     pub response: Response,
     /// The position up to which it says everything.
-    pub upto: i64,
+    pub upto: Pos,
     /// The epoch in which that position is given out.
     epoch: Option<Epoch>,
     /// The rooms that the user has joined.
     pub rooms: Vec<RoomNum>,
     /// The position up to which messages to the device are acknowledged by the request, if there are any.
-    pub acknowledged: Option<i64>,
+    pub acknowledged: Option<Pos>,
     connection: Connection,
     changes: Changes,
 }
@@ -87,8 +87,8 @@ struct Sync<'v, 't, 'c> {
     request: &'v Request,
     connection: &'v Connection,
     /// The stream position up to which the client knows everything but rooms; `None` if it knows nothing.
-    since: Option<i64>,
-    upto: i64,
+    since: Option<Pos>,
+    upto: Pos,
     now: i64,
     direct: HashSet<String>,
     takes_invites: bool,

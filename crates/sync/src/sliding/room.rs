@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use reeve_db::ReadTx;
-use reeve_model::RoomNum;
+use reeve_model::{Pos, RoomNum};
 use reeve_rooms::error::Error;
 use reeve_rooms::view::{ClientEvent, RoomView};
 use reeve_rooms::{event, push, timeline as stripped};
@@ -62,7 +62,7 @@ pub(crate) struct Room {
     #[serde(skip_serializing_if = "Option::is_none")]
     num_live: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    bump_stamp: Option<i64>,
+    bump_stamp: Option<Pos>,
     #[serde(skip_serializing_if = "Option::is_none")]
     joined_count: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,7 +100,7 @@ impl Room {
 #[derive(Debug)]
 pub(crate) struct Told {
     /// Up to where the client knew it; `None` if not at all.
-    pub(crate) since: Option<i64>,
+    pub(crate) since: Option<Pos>,
     /// The events in its timeline.
     pub(crate) event_ids: HashSet<String>,
 }
@@ -207,7 +207,7 @@ impl Sync<'_, '_, '_> {
         let standing = eligible.standing;
         let view = self.view.room(room)?;
         let pos = standing.event_pos.min(self.upto);
-        let timeline = room::timeline(&view, tx, (pos - 1, pos), 1, &RoomEventFilter::default())?;
+        let timeline = room::timeline(&view, tx, (pos.prev(), pos), 1, &RoomEventFilter::default())?;
         let own = events::state_at(tx, room.num, MEMBER, self.own(), pos)?;
         let own: Vec<Event> =
             own.into_iter().filter(|own| eligible.wanted.matches(own, self.own())).collect();
@@ -249,8 +249,8 @@ impl Sync<'_, '_, '_> {
         // Whoever left after what the client knows of the room gets to know the rest of it, and that it was the end.
         let from = match known {
             Some(known) => known.upto,
-            None if is_joined => 0,
-            None => self.known(standing).map_or(0, |known| known.upto),
+            None if is_joined => Pos::ZERO,
+            None => self.known(standing).map_or(Pos::ZERO, |known| known.upto),
         };
         let part = part(tx, &view, eligible, (from, until), known)?;
         let changed = match known {
@@ -332,8 +332,8 @@ impl Sync<'_, '_, '_> {
         room_num: RoomNum,
         (wanted, old): (&Wanted, Option<&Wanted>),
         timeline: &Timeline,
-        (changed, told): (&[Event], &[i64]),
-        until: i64,
+        (changed, told): (&[Event], &[Pos]),
+        until: Pos,
     ) -> Result<Vec<Event>, Error> {
         let own = self.own();
         let lazy = wanted.is_lazy();
@@ -352,7 +352,7 @@ impl Sync<'_, '_, '_> {
             }
         };
         if lazy {
-            let mut there: HashSet<i64> = state.iter().map(|event| event.pos).collect();
+            let mut there: HashSet<Pos> = state.iter().map(|event| event.pos).collect();
             there.extend(told);
             for user_id in needed(&timeline.stored) {
                 let member = events::state_at(tx, room_num, MEMBER, user_id, until)?;
@@ -371,7 +371,7 @@ impl Sync<'_, '_, '_> {
         view: &RoomView<'_, '_, '_>,
         standing: &Standing,
         (told, changed, timeline): (&mut Room, &[Event], &Timeline),
-        (known, until): (Option<&Known>, i64),
+        (known, until): (Option<&Known>, Pos),
     ) -> Result<(), Error> {
         let (room, is_joined) = (&view.room, standing.membership == "join");
         let is_new = known.is_none();
@@ -395,7 +395,7 @@ impl Sync<'_, '_, '_> {
         }
         told.joined_count = Some(room.joined_members);
         told.invited_count = Some(room.invited_members);
-        let after = known.map_or(0, |known| known.upto);
+        let after = known.map_or(Pos::ZERO, |known| known.upto);
         if is_new || timeline.limited || !timeline.events.is_empty() {
             let latest = events::latest_activity(tx, room.num, after, until)?;
             told.bump_stamp = latest.or(is_new.then_some(standing.since_pos));
@@ -422,13 +422,13 @@ fn part(
     tx: &ReadTx<'_>,
     view: &RoomView<'_, '_, '_>,
     eligible: &Eligible<'_>,
-    (from, until): (i64, i64),
+    (from, until): (Pos, Pos),
     known: Option<&Known>,
 ) -> Result<Part, Error> {
     let (limit, all) = (eligible.limit, RoomEventFilter::default());
     let Some(known) = known else {
         let timeline = room::timeline(view, tx, (from, until), limit, &all)?;
-        let known = if timeline.limited || from > 0 { count(&timeline.stored) } else { ALL_EVENTS };
+        let known = if timeline.limited || from > Pos::ZERO { count(&timeline.stored) } else { ALL_EVENTS };
         return Ok(Part { timeline, expanded: false, known });
     };
     let mut at_least = known.timeline;
@@ -454,7 +454,7 @@ fn text_at(
     tx: &ReadTx<'_>,
     view: &RoomView<'_, '_, '_>,
     (event_type, key): (&str, &str),
-    at: i64,
+    at: Pos,
 ) -> Result<Option<String>, Error> {
     let Some(state) = events::state_at(tx, view.room.num, event_type, "", at)? else { return Ok(None) };
     text(&state, view, key)

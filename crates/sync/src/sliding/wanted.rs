@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use reeve_db::ReadTx;
-use reeve_model::RoomNum;
+use reeve_model::{Pos, RoomNum};
 use reeve_rooms::error::Error;
 use reeve_store::events::{self, Event};
 use serde::{Deserialize, Serialize};
@@ -102,7 +102,7 @@ impl Wanted {
         tx: &ReadTx<'_>,
         room_num: RoomNum,
         own: &str,
-        at: i64,
+        at: Pos,
     ) -> Result<Vec<Event>, Error> {
         if self.has(ALL, ALL) {
             return Ok(events::all_state_at(tx, room_num, at)?);
@@ -139,8 +139,8 @@ impl Wanted {
 
 #[cfg(test)]
 mod tests {
+    use reeve_model::{Pos, RoomNum};
     use reeve_store::events::Event;
-    use reeve_store::stream::STILL;
 
     use super::Wanted;
 
@@ -151,7 +151,7 @@ mod tests {
 
     fn event(event_type: &str, state_key: &str) -> Event {
         Event {
-            pos: 1,
+            pos: Pos::new(1),
             room_num: RoomNum::new(1),
             event_id: String::new(),
             event_type: event_type.to_owned(),
@@ -159,7 +159,7 @@ mod tests {
             sender: String::new(),
             ts: 0,
             membership: None,
-            until_pos: Some(STILL),
+            until_pos: Some(Pos::END),
             relates_to: None,
             rel_type: None,
             redacted_by: None,

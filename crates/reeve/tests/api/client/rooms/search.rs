@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reeve_model::Pos;
 use reeve_testkit::{Client, Reply, on_both_engines};
 use serde_json::{Value, json};
 
@@ -287,7 +288,7 @@ on_both_engines! {
                 let event = reeve_store::events::find(tx, id)?.unwrap();
                 reeve_store::events::forget_words(tx, event.pos)?;
                 if *id == purged {
-                    reeve_store::rooms::set_purged(tx, event.room_num, event.pos + 1)?;
+                    reeve_store::rooms::set_purged(tx, event.room_num, event.pos.next())?;
                 }
             }
             reeve_jobs::enqueue(tx, "index_words", "", "{\"before\":9223372036854775807}", 0, 0)
@@ -298,7 +299,7 @@ on_both_engines! {
         let job = server.app().jobs.wait(&job, Duration::from_secs(20)).await.unwrap().unwrap();
         assert_eq!(job.state, "complete", "{job:?}");
         assert_eq!(found(&search(&alice, json!({ "search_term": "needle" })).await), [&*old]);
-        let indexed = server.app().db.read(|tx| reeve_store::events::search(tx, "needle", i64::MAX, 10)).await.unwrap();
+        let indexed = server.app().db.read(|tx| reeve_store::events::search(tx, "needle", Pos::END, 10)).await.unwrap();
         assert_eq!(indexed.len(), 1, "neither what is redacted nor what is purged");
     }
 
