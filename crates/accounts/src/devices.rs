@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use reeve_db::{DbError, Tx};
-use reeve_model::{Ctx, User, UserNum};
+use reeve_model::{Ctx, Millis, User, UserNum};
 use reeve_store::devices::{self, Device};
 use reeve_store::{
     access_tokens, cross_signing, dehydrated_devices, device_changes, keys, pushers, refresh_tokens, sliding,
@@ -55,7 +55,7 @@ pub(crate) fn insert(
     user_num: UserNum,
     device_id: &str,
     display_name: Option<&str>,
-    now: i64,
+    now: Millis,
 ) -> Result<bool, Error> {
     if cross_signing::is_key(tx, user_num, device_id)? {
         return Err(Error::DeviceIdInUse);

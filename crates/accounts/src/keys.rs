@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{User, UserNum, id};
+use reeve_model::{Millis, User, UserNum, id};
 use reeve_store::cross_signing::{self, Signature};
 use reeve_store::{device_changes, keys, users};
 use serde::Serialize;
@@ -243,8 +243,8 @@ fn also_signed(new: &Map<String, Value>, old: &Map<String, Value>) -> Result<Map
 }
 
 /// Forgets which one-time keys were given out long ago.
-pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
-    keys::prune_given(tx, now - GIVEN_MS, FORGOTTEN_AT_ONCE)?;
+pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
+    keys::prune_given(tx, now.minus(GIVEN_MS), FORGOTTEN_AT_ONCE)?;
     Ok(())
 }
 
@@ -376,7 +376,7 @@ pub struct Claimed {
 }
 
 /// Gives out one-time keys, each to nobody else; fallback keys where there are none.
-pub fn claim(tx: &mut Tx<'_>, server_name: &str, wanted: &[Wanted], now: i64) -> Result<Claimed, DbError> {
+pub fn claim(tx: &mut Tx<'_>, server_name: &str, wanted: &[Wanted], now: Millis) -> Result<Claimed, DbError> {
     let failures = failures(wanted.iter().map(|wanted| wanted.user_id.as_str()), server_name);
     let mut claimed = Claimed { failures, ..Claimed::default() };
     let mut owner: Option<(&str, Option<UserNum>)> = None;

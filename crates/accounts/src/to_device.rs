@@ -5,7 +5,7 @@
 //! ever, so that the oldest go when there are very many.
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Pos, UserNum};
+use reeve_model::{Millis, Pos, UserNum};
 use reeve_store::to_device::Queued;
 use reeve_store::transactions::{self, Key};
 use reeve_store::{stream, to_device};
@@ -70,7 +70,7 @@ pub fn send(
     limits: &Limits,
     key: &Key,
     messages: &[Message],
-    now: i64,
+    now: Millis,
 ) -> Result<(), Error> {
     if !transactions::begin(tx, key, now)? || messages.is_empty() {
         return Ok(());

@@ -1,7 +1,7 @@
 //! Creating and changing accounts.
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, User, UserNum, UserType, id};
+use reeve_model::{Ctx, Millis, User, UserNum, UserType, id};
 use reeve_store::external_ids::ExternalId;
 use reeve_store::users;
 use serde_json::{Map, Value, json};
@@ -110,7 +110,7 @@ fn insert(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<
         check_avatar_url(avatar_url)?;
     }
     // Whole seconds: the API shows no more, and lists must not sort by what they do not show.
-    let created_ts = ctx.now.div_euclid(1000) * 1000;
+    let created_ts = ctx.now.whole_second();
     let mut user = User {
         displayname: new.displayname.clone().filter(|name| !name.is_empty()),
         avatar_url: new.avatar_url.clone().filter(|url| !url.is_empty()),
@@ -124,7 +124,7 @@ fn insert(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<
     let password_hash = new.password_hash.as_deref().filter(|_| !new.deactivated);
     user.num = users::insert(tx, &user, password_hash)?;
     if let Some(period) = policy.account_validity_period_ms {
-        reeve_store::validity::set(tx, &user.user_id, ctx.now.saturating_add(period), true)?;
+        reeve_store::validity::set(tx, &user.user_id, ctx.now.plus(period), true)?;
     }
     let changes = json!({
         "admin": user.admin,
@@ -345,7 +345,7 @@ fn keep_threepids(
     tx: &mut Tx<'_>,
     user: &User,
     wanted: &[(String, String)],
-    now: i64,
+    now: Millis,
 ) -> Result<bool, Error> {
     if user.deactivated {
         threepids::check(wanted)?;

@@ -1,6 +1,7 @@
 //! Durable work in the form of Synapse's list of tasks.
 
 use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
+use reeve_model::Millis;
 use reeve_store::jobs::{self, Filter, Job};
 use serde::Serialize;
 use serde_json::Value;
@@ -72,7 +73,7 @@ fn task(job: Job) -> Result<Task, MatrixError> {
         id: job.id,
         action: job.kind,
         status: job.state,
-        timestamp_ms: job.updated_ts,
+        timestamp_ms: job.updated_ts.get(),
         resource_id: Some(job.subject).filter(|subject| !subject.is_empty()),
     })
 }
@@ -84,7 +85,7 @@ async fn handle(call: Call) -> Answer {
         Some(status) => Some(status),
         None => call.query.choice("job_status", STATES)?,
     };
-    let max_timestamp = call.query.integer("max_timestamp")?;
+    let max_timestamp = call.query.integer("max_timestamp")?.map(Millis::new);
     let filter = Filter {
         subject: call.query.utf8("resource_id")?.unwrap_or_default(),
         kind: match actions.as_slice() {
@@ -95,7 +96,7 @@ async fn handle(call: Call) -> Answer {
     };
     let jobs = call
         .read(move |tx| -> Result<_, reeve_db::DbError> {
-            let (mut found, mut before) = (Vec::new(), (i64::MAX, String::new()));
+            let (mut found, mut before) = (Vec::new(), (Millis::MAX, String::new()));
             while found.len() < MOST {
                 let batch = jobs::list(tx, &filter, (before.0, &before.1), BATCH)?;
                 let Some(last) = batch.last() else { break };

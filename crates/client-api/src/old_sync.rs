@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Method;
 use reeve_db::{DbError, ReadTx};
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
-use reeve_model::{Pos, RoomNum, Token};
+use reeve_model::{Millis, Pos, RoomNum, Token};
 use reeve_rooms::position::Positions;
 use reeve_rooms::timeline::{self, Range};
 use reeve_rooms::view::{ClientEvent, RoomView, View, Viewer};
@@ -226,7 +226,12 @@ fn room_info(
     Ok(Some((Value::Object(info), size)))
 }
 
-fn presences(tx: &ReadTx<'_>, view: &View<'_, '_>, viewer: &Viewer, now: i64) -> Result<Vec<Value>, Error> {
+fn presences(
+    tx: &ReadTx<'_>,
+    view: &View<'_, '_>,
+    viewer: &Viewer,
+    now: Millis,
+) -> Result<Vec<Value>, Error> {
     let found = reeve_store::ephemeral::changed_presence(tx, &viewer.user_id, Pos::ZERO, MAX_PRESENCE)?;
     let shown = found
         .into_iter()
@@ -284,7 +289,7 @@ async fn new_events(call: Call) -> Answer {
     let mut from = start;
     loop {
         let (viewer, room_id) = (viewer.clone(), room_id.clone());
-        let (now, heard) = (call.app.clock.now_ms(), call.app.hub.heard());
+        let (now, heard) = (call.app.clock.now(), call.app.hub.heard());
         let news = call
             .read(move |tx| {
                 let view = View::of(tx, viewer.clone(), now)?;

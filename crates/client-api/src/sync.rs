@@ -95,7 +95,7 @@ async fn sync(call: Call) -> Answer {
     tokio::pin!(deadline);
     loop {
         let (home, viewer, request) = (home.clone(), viewer.clone(), request.clone());
-        let (now, heard) = (call.app.clock.now_ms(), call.app.hub.heard());
+        let (now, heard) = (call.app.clock.now(), call.app.hub.heard());
         let mut look = call.read(move |tx| v3::look(tx, &home, &viewer, &request, now)).await?;
         acknowledge(&call, look.acknowledged).await?;
         let Some(listener) = listener.as_ref().filter(|_| look.response.is_empty()) else {
@@ -207,7 +207,7 @@ pub(crate) async fn be_present(call: &Call, timeout: Duration) -> Result<(), Mat
     }
     let device = Device { user_id: call.user()?.user_id.clone(), device_id: device_key(call)? };
     let now = call.now;
-    let until_ts = now.saturating_add(i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX));
+    let until_ts = now.plus(i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX));
     let of = device.clone();
     if call.read(move |tx| ephemeral::poll_moves_device(tx, &of, wanted, until_ts)).await? {
         call.write(move |tx| ephemeral::poll_presence(tx, &device, wanted, until_ts, now)).await?;

@@ -7,7 +7,7 @@ use reeve_accounts::registration;
 use reeve_db::{DbError, Tx};
 use reeve_http::json::Object;
 use reeve_http::{Call, MatrixError};
-use reeve_model::{UserNum, random};
+use reeve_model::{Millis, UserNum, random};
 use reeve_store::uia_sessions;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -195,7 +195,7 @@ async fn pass(
             }
             let (session, now) = (session.to_owned(), call.now);
             let usable = call
-                .write(move |tx| registration::reserve(tx, &session, &token, now + LIFETIME_MS, now))
+                .write(move |tx| registration::reserve(tx, &session, &token, now.plus(LIFETIME_MS), now))
                 .await?;
             if usable { Ok(()) } else { refused("M_UNAUTHORIZED", "Invalid registration token") }
         }
@@ -221,12 +221,13 @@ async fn load(call: &Call, session: &str, user_num: Option<UserNum>) -> Result<D
 
 async fn store(call: &Call, session: &str, details: &Details) -> Result<(), MatrixError> {
     let json = serde_json::to_string(details).map_err(MatrixError::internal)?;
-    let (session, operation, until) = (session.to_owned(), call.operation.clone(), call.now + LIFETIME_MS);
+    let (session, operation, until) =
+        (session.to_owned(), call.operation.clone(), call.now.plus(LIFETIME_MS));
     call.write(move |tx| uia_sessions::put(tx, &session, &operation, &json, until)).await
 }
 
 /// Ends sessions that nobody went on with.
-pub(crate) fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
+pub(crate) fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
     for (session, _) in uia_sessions::expired(tx, now, PRUNE_AT_ONCE)? {
         uia_sessions::delete(tx, &session)?;
     }

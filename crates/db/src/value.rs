@@ -1,4 +1,4 @@
-use reeve_model::{Pos, RoomNum, UserNum};
+use reeve_model::{Millis, Pos, RoomNum, UserNum};
 
 /// One value on its way into a statement or out of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +93,8 @@ macro_rules! wrapped_integers {
 }
 
 wrapped_integers! {
-    UserNum: "the number of an account", RoomNum: "the number of a room", Pos: "a position in the stream"
+    UserNum: "the number of an account", RoomNum: "the number of a room", Pos: "a position in the stream",
+    Millis: "a time in milliseconds"
 }
 
 impl ToValue for bool {

@@ -161,7 +161,7 @@ impl Service {
             query,
             ip: Arc::clone(&ip),
             request_id: Arc::clone(request_id),
-            now: app.clock.now_ms(),
+            now: app.clock.now(),
             operation: format!("{} {}", parts.method, parts.uri.path()),
             headers: parts.headers,
         };

@@ -2,7 +2,7 @@
 
 use reeve_accounts::audit;
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, UserNum, random};
+use reeve_model::{Ctx, Millis, UserNum, random};
 use reeve_store::media::{self, Media, NewMedia};
 use reeve_store::media_pending::{self as pending, Pending};
 use reeve_store::{media_objects as objects, media_users};
@@ -36,7 +36,7 @@ pub fn check_room(tx: &ReadTx<'_>, settings: &Settings, user_num: UserNum, lengt
 }
 
 /// Takes the bytes of an upload, if the server has them already or has room for them; answers their number.
-fn put_blob(tx: &mut Tx<'_>, settings: &Settings, stored: &Stored, now: i64) -> Result<i64, Error> {
+fn put_blob(tx: &mut Tx<'_>, settings: &Settings, stored: &Stored, now: Millis) -> Result<i64, Error> {
     let used = |tx: &ReadTx<'_>| -> Result<i64, Error> {
         Ok(if settings.max_bytes.is_some() { media_users::totals(tx)?.bytes } else { 0 })
     };
@@ -69,19 +69,21 @@ pub fn create(
     tx: &mut Tx<'_>,
     settings: &Settings,
     user_num: UserNum,
-    now: i64,
-) -> Result<(String, i64), Error> {
+    now: Millis,
+) -> Result<(String, Millis), Error> {
     let (waiting, first) = pending::waiting(tx, user_num, now)?;
     if waiting >= settings.max_pending {
-        return Err(Error::TooManyPending(first.map_or(settings.pending_ms, |first| first - now).max(1)));
+        return Err(Error::TooManyPending(
+            first.map_or(settings.pending_ms, |first| first.since(now)).max(1),
+        ));
     }
-    let (media_id, expires_ts) = (new_media_id(), now + settings.pending_ms);
+    let (media_id, expires_ts) = (new_media_id(), now.plus(settings.pending_ms));
     pending::insert(tx, &media_id, Pending { user_num, expires_ts }, now)?;
     Ok((media_id, expires_ts))
 }
 
 /// Refuses if an account cannot upload to a media id.
-pub fn check_pending(tx: &ReadTx<'_>, media_id: &str, user_num: UserNum, now: i64) -> Result<(), Error> {
+pub fn check_pending(tx: &ReadTx<'_>, media_id: &str, user_num: UserNum, now: Millis) -> Result<(), Error> {
     match pending::find(tx, media_id)? {
         Some(pending) if pending.user_num != user_num => Err(Error::NotYours),
         Some(pending) if pending.expires_ts <= now => Err(Error::UnknownId),
@@ -98,7 +100,7 @@ pub fn add_pending(
     settings: &Settings,
     new: &NewMedia,
     stored: &Stored,
-    began: i64,
+    began: Millis,
 ) -> Result<(), Error> {
     check_pending(tx, &new.media_id, new.user_num, began)?;
     pending::delete(tx, &new.media_id)?;
@@ -106,14 +108,14 @@ pub fn add_pending(
 }
 
 /// Forgets some of the media ids whose bytes never came, and of the pictures of previews that are old.
-pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
+pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
     const MOST: i64 = 500;
     // Bytes that began to come in time may still be on their way.
     const GRACE_MS: i64 = 24 * 3600 * 1000;
-    for picture in media::old_previews(tx, now - PREVIEWS_MS, MOST)? {
+    for picture in media::old_previews(tx, now.minus(PREVIEWS_MS), MOST)? {
         media::delete(tx, &picture, now)?;
     }
-    pending::prune(tx, now - GRACE_MS, MOST)
+    pending::prune(tx, now.minus(GRACE_MS), MOST)
 }
 
 /// Deletes an upload. Its bytes, if nobody else uploaded the same, are deleted soon after: see [`crate::Library::sweep`].

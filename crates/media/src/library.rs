@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_db::{Db, DbError, Tx};
-use reeve_model::{Clock, UserNum, random};
+use reeve_model::{Clock, Millis, UserNum, random};
 use reeve_store::media::{self, Media, NewMedia};
 use reeve_store::{media_objects, media_pending};
 use tokio::sync::{Notify, watch};
@@ -131,8 +131,8 @@ impl Library {
         &self.0.abandoned
     }
 
-    pub(crate) fn now(&self) -> i64 {
-        self.0.clock.now_ms()
+    pub(crate) fn now(&self) -> Millis {
+        self.0.clock.now()
     }
 
     /// How many thumbnails wait or are being made.
@@ -172,7 +172,7 @@ impl Library {
 
     /// Ends an upload and adds it under the media id that was given out before. `began`: when the upload began, in
     /// milliseconds.
-    pub async fn add_pending(&self, upload: Upload, new: NewMedia, began: i64) -> Result<(), Error> {
+    pub async fn add_pending(&self, upload: Upload, new: NewMedia, began: Millis) -> Result<(), Error> {
         let library = self.clone();
         self.keep(upload, move |tx, stored| deeds::add_pending(tx, library.settings(), &new, stored, began))
             .await?;

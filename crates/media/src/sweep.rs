@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use reeve_db::DbError;
+use reeve_model::Millis;
 use reeve_store::media_objects::{self, Doomed};
 
 use crate::Error;
@@ -42,7 +43,7 @@ impl Library {
                 return Err(error);
             }
         }
-        let before = self.now() - ABANDONED_MS;
+        let before = self.now().minus(ABANDONED_MS);
         self.doom_before(before).await?;
         let (mut after, mut failure) = (Doomed::default(), None);
         loop {
@@ -69,10 +70,10 @@ impl Library {
 
     /// Gives up whatever a former process was writing. Only for a process that has the store for itself.
     pub async fn give_up_former(&self) -> Result<(), Error> {
-        self.doom_before(i64::MAX).await
+        self.doom_before(Millis::MAX).await
     }
 
-    async fn doom_before(&self, before: i64) -> Result<(), Error> {
+    async fn doom_before(&self, before: Millis) -> Result<(), Error> {
         // There are few; looking costs less than writing.
         while self.db().read(move |tx| media_objects::has_abandoned(tx, before)).await? {
             self.db().write(move |tx| media_objects::doom_abandoned(tx, before, BATCH)).await?;

@@ -10,6 +10,6 @@ pub mod user;
 
 pub use clock::Clock;
 pub use ctx::{Actor, Ctx};
-pub use num::{Pos, RoomNum, UserNum};
+pub use num::{Millis, Pos, RoomNum, UserNum};
 pub use token::{Epoch, SlidingToken, Token};
 pub use user::{User, UserType};

@@ -43,6 +43,8 @@ numbers! {
     RoomNum;
     /// A position in the stream of what clients sync. The first is 1.
     Pos;
+    /// A point in time: milliseconds since the Unix epoch.
+    Millis;
 }
 
 impl Pos {
@@ -67,5 +69,38 @@ impl Pos {
     #[must_use]
     pub const fn plus(self, positions: i64) -> Self {
         Self(self.0.saturating_add(positions))
+    }
+}
+
+impl Millis {
+    /// After every time.
+    pub const MAX: Self = Self(i64::MAX);
+
+    /// The time so many milliseconds later.
+    #[must_use]
+    pub const fn plus(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// The time so many milliseconds earlier.
+    #[must_use]
+    pub const fn minus(self, ms: i64) -> Self {
+        Self(self.0.saturating_sub(ms))
+    }
+
+    /// The beginning of the second that it is in.
+    #[must_use]
+    pub const fn whole_second(self) -> Self {
+        Self(self.secs() * 1000)
+    }
+
+    /// Whole seconds since the Unix epoch.
+    pub const fn secs(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// How many milliseconds it is after another time; negative if it is before.
+    pub const fn since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
     }
 }

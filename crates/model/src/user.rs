@@ -1,6 +1,6 @@
 //! Accounts.
 
-use crate::num::UserNum;
+use crate::num::{Millis, UserNum};
 
 /// A kind of account that is not an ordinary person: `bot`, `support`, or one that the settings add.
 pub type UserType = String;
@@ -13,7 +13,7 @@ pub struct User {
     /// The full Matrix user id.
     pub user_id: String,
     /// When the account was created: milliseconds, always a whole second.
-    pub created_ts: i64,
+    pub created_ts: Millis,
     /// The display name; `None` when there is none, `Some("")` when it was blanks only.
     pub displayname: Option<String>,
     /// The avatar, normally an `mxc://` URI; stored as given.
@@ -41,14 +41,14 @@ pub struct User {
     /// The version of the policy a server notice was sent for.
     pub consent_server_notice_sent: Option<String>,
     /// When it consented, in milliseconds.
-    pub consent_ts: Option<i64>,
+    pub consent_ts: Option<Millis>,
     /// When it was last seen, in milliseconds.
-    pub last_seen_ts: Option<i64>,
+    pub last_seen_ts: Option<Millis>,
 }
 
 impl User {
     /// An ordinary account of which nothing but its user id and the time of its creation is known.
-    pub fn new(user_id: String, created_ts: i64) -> Self {
+    pub fn new(user_id: String, created_ts: Millis) -> Self {
         Self {
             num: UserNum::ZERO,
             user_id,

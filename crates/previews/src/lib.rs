@@ -13,7 +13,7 @@ use std::time::Duration;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use reeve_media::{Library, deeds, picture};
-use reeve_model::{Clock, UserNum};
+use reeve_model::{Clock, Millis, UserNum};
 use reeve_outgoing::{Limits, Outgoing};
 use reeve_store::media::NewMedia;
 use serde_json::{Map, Value, json};
@@ -81,7 +81,7 @@ type Answer = Result<Preview, Error>;
 
 struct Known {
     answer: Arc<OnceCell<Answer>>,
-    until: i64,
+    until: Millis,
 }
 
 /// Makes previews.
@@ -127,7 +127,7 @@ impl Previews {
 
     /// The place of an answer, given or to be given.
     fn known(&self, url: &str) -> Arc<OnceCell<Answer>> {
-        let now = self.clock.now_ms();
+        let now = self.clock.now();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = known.get(url).filter(|found| found.until > now) {
             return Arc::clone(&found.answer);
@@ -142,12 +142,12 @@ impl Previews {
             known.remove(&oldest);
         }
         let answer = Arc::new(OnceCell::new());
-        known.insert(url.to_owned(), Known { answer: Arc::clone(&answer), until: now + KNOWN_MS });
+        known.insert(url.to_owned(), Known { answer: Arc::clone(&answer), until: now.plus(KNOWN_MS) });
         answer
     }
 
     fn forget_soon(&self, url: &str) {
-        let until = self.clock.now_ms() + FAILED_MS;
+        let until = self.clock.now().plus(FAILED_MS);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.get_mut(url) {
             known.until = known.until.min(until);
@@ -240,7 +240,7 @@ impl Previews {
             media_id: media_id.clone(),
             user_num,
             media_type: shape.media_type.to_owned(),
-            created_ts: self.clock.now_ms(),
+            created_ts: self.clock.now(),
             url_cache: Some(page.to_string()),
             ..NewMedia::default()
         };

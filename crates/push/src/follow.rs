@@ -67,7 +67,7 @@ async fn look(inner: &Inner, followed: &mut Followed, end: Pos) -> Result<(), Db
                 Ok((after, upto, push_queue::concerned(tx, after, upto)?))
             })
             .await?;
-        let now = inner.clock.now_ms();
+        let now = inner.clock.now();
         for nums in nums.chunks(MARKED_AT_ONCE) {
             let nums = nums.to_vec();
             inner

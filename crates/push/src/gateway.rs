@@ -71,7 +71,7 @@ impl Notification<'_> {
         let mut device = json!({
             "app_id": pusher.app_id,
             "pushkey": pusher.pushkey,
-            "pushkey_ts": self.claimed.updated_ts / 1000,
+            "pushkey_ts": self.claimed.updated_ts.secs(),
             "data": data,
         });
         let mut notification = json!({ "counts": { "unread": self.unread } });

@@ -92,7 +92,7 @@ impl Push {
 
     /// Forgets what is no longer needed.
     pub async fn prune(&self) -> Result<(), DbError> {
-        let before = self.0.clock.now_ms() - mail::FORGET_MS;
+        let before = self.0.clock.now().minus(mail::FORGET_MS);
         self.0.db.write(move |tx| push_queue::prune_mailed(tx, before)).await
     }
 

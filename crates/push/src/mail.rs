@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use reeve_db::{DbError, ReadTx};
-use reeve_model::{RoomNum, User, random};
+use reeve_model::{Millis, RoomNum, User, random};
 use reeve_outgoing::Mail;
 use reeve_rooms::alerts::Alert;
 use reeve_rooms::{Error, Home};
@@ -40,12 +40,13 @@ pub struct MailStyle {
 }
 
 /// When these alerts are a reason to write: a time in milliseconds; `None` if there are none.
-pub(crate) fn due(tx: &ReadTx<'_>, num: i64, alerts: &[Alert]) -> Result<Option<i64>, DbError> {
+pub(crate) fn due(tx: &ReadTx<'_>, num: i64, alerts: &[Alert]) -> Result<Option<Millis>, DbError> {
     let mut earliest = None;
     for alert in alerts {
-        let throttled = push_queue::mailed(tx, num, alert.room.num)?.map_or(0, |(sent, wait)| sent + wait);
-        let due = throttled.max(alert.event.ts + FIRST_WAIT_MS);
-        earliest = Some(earliest.map_or(due, |earliest: i64| earliest.min(due)));
+        let throttled =
+            push_queue::mailed(tx, num, alert.room.num)?.map_or(Millis::ZERO, |(sent, wait)| sent.plus(wait));
+        let due = throttled.max(alert.event.ts.plus(FIRST_WAIT_MS));
+        earliest = Some(earliest.map_or(due, |earliest: Millis| earliest.min(due)));
     }
     Ok(earliest)
 }
@@ -55,12 +56,12 @@ pub(crate) fn waits(
     tx: &ReadTx<'_>,
     num: i64,
     alerts: &[Alert],
-    now: i64,
+    now: Millis,
 ) -> Result<BTreeMap<RoomNum, i64>, DbError> {
     let mut waits = BTreeMap::new();
     for alert in alerts {
         let wait = match push_queue::mailed(tx, num, alert.room.num)? {
-            Some((sent, wait)) if now - sent < FORGET_MS => wait.saturating_mul(2).min(LONGEST_WAIT_MS),
+            Some((sent, wait)) if now.since(sent) < FORGET_MS => wait.saturating_mul(2).min(LONGEST_WAIT_MS),
             _ => FIRST_WAIT_MS,
         };
         waits.insert(alert.room.num, wait);
@@ -84,7 +85,7 @@ pub(crate) fn write(
     user: &User,
     claimed: &Claimed,
     alerts: &[Alert],
-    now: i64,
+    now: Millis,
 ) -> Result<Mail, Error> {
     let mut sections: Vec<(RoomNum, Section<'_>)> = Vec::new();
     for alert in alerts {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reeve_accounts::pushers::are_told;
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Pos, RoomNum, random};
+use reeve_model::{Millis, Pos, RoomNum, random};
 use reeve_outgoing::Mail;
 use reeve_rooms::{Error, alerts};
 use reeve_store::push_queue::{self, Claimed, Progress};
@@ -66,13 +66,14 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 /// Claims pushers that are due.
 async fn take(inner: &Inner, most: usize) -> Result<Vec<(String, Claimed)>, DbError> {
-    let now = inner.clock.now_ms();
+    let now = inner.clock.now();
     if most == 0 || !inner.db.read(move |tx| push_queue::is_due(tx, now)).await? {
         return Ok(Vec::new());
     }
     let (claim, most) = (random::letters(16), i64::try_from(most).unwrap_or(1));
     let name = claim.clone();
-    let claimed = inner.db.write(move |tx| push_queue::claim(tx, &name, now, now + LEASE_MS, most)).await?;
+    let claimed =
+        inner.db.write(move |tx| push_queue::claim(tx, &name, now, now.plus(LEASE_MS), most)).await?;
     Ok(claimed.into_iter().map(|claimed| (claim.clone(), claimed)).collect())
 }
 
@@ -103,12 +104,12 @@ struct Step {
     /// What the pusher had been marked with then.
     marks: i64,
     /// When it is to look again, although all is told that can be told now.
-    next: Option<i64>,
+    next: Option<Millis>,
     /// The rooms that were written about, and how long each waits now.
     mailed: BTreeMap<RoomNum, i64>,
 }
 
-fn plan(tx: &ReadTx<'_>, inner: &Inner, claim: &str, claimed: &Claimed, now: i64) -> Result<Plan, Error> {
+fn plan(tx: &ReadTx<'_>, inner: &Inner, claim: &str, claimed: &Claimed, now: Millis) -> Result<Plan, Error> {
     let Some(marks) = push_queue::marks(tx, claimed.num, claim)? else { return Ok(Plan::Lost) };
     let end = stream::current(tx)?;
     let step = |pos, unread| {
@@ -152,7 +153,7 @@ fn plan(tx: &ReadTx<'_>, inner: &Inner, claim: &str, claimed: &Claimed, now: i64
 /// Lets a pusher tell what it has to, one after the other.
 async fn work(inner: Arc<Inner>, claim: String, mut claimed: Claimed, mut stop: watch::Receiver<bool>) {
     loop {
-        let now = inner.clock.now_ms();
+        let now = inner.clock.now();
         let (planner, planned, name) = (Arc::clone(&inner), claimed.clone(), claim.clone());
         let (message, step) = match inner.db.read(move |tx| plan(tx, &planner, &name, &planned, now)).await {
             Ok(Plan::Lost) => return,
@@ -202,7 +203,7 @@ async fn tell(inner: &Inner, claimed: &Claimed, message: Message) -> Option<Outc
 
 /// Writes down how far a pusher is. Answers whether it goes on: if there is nothing more, it is given back.
 async fn proceed(inner: &Inner, claim: &str, num: i64, step: &Step) -> Result<bool, DbError> {
-    let now = inner.clock.now_ms();
+    let now = inner.clock.now();
     let (claim, step) = (claim.to_owned(), step.clone());
     let write = move |tx: &mut Tx<'_>| -> Result<bool, DbError> {
         if push_queue::marks(tx, num, &claim)?.is_none() {
@@ -212,7 +213,7 @@ async fn proceed(inner: &Inner, claim: &str, num: i64, step: &Step) -> Result<bo
             push_queue::set_mailed(tx, num, *room, now, *wait)?;
         }
         if step.progress.pos < step.end && step.next.is_none() {
-            push_queue::advance(tx, num, &claim, step.progress, now + LEASE_MS)?;
+            push_queue::advance(tx, num, &claim, step.progress, now.plus(LEASE_MS))?;
             return Ok(true);
         }
         push_queue::settle(tx, num, &claim, step.progress, step.marks, step.next, now)?;
@@ -244,10 +245,10 @@ async fn reject(inner: &Inner, claim: String, claimed: &Claimed) {
 }
 
 async fn fail(inner: &Inner, claim: String, claimed: &Claimed, step: Step, failure: Failure) {
-    let now = inner.clock.now_ms();
+    let now = inner.clock.now();
     let (pusher, app_id, kind) = (claimed.num, &*claimed.pusher.app_id, &*claimed.pusher.kind);
     let failures = claimed.failures + 1;
-    if claimed.failing_since_ts.is_some_and(|since| now - since >= GIVE_UP_MS) {
+    if claimed.failing_since_ts.is_some_and(|since| now.since(since) >= GIVE_UP_MS) {
         inner.metrics.count(kind, "given_up");
         tracing::warn!(
             pusher,
@@ -276,8 +277,8 @@ async fn fail(inner: &Inner, claim: String, claimed: &Claimed, step: Step, failu
 
 /// Lets a pusher wait after a failure.
 async fn put_off(inner: &Inner, claim: String, claimed: &Claimed) {
-    let now = inner.clock.now_ms();
-    let until = now + pause(claimed.failures);
+    let now = inner.clock.now();
+    let until = now.plus(pause(claimed.failures));
     write(inner, claimed, move |tx, num| push_queue::fail(tx, num, &claim, now, until)).await;
 }
 

@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_db::ReadTx;
-use reeve_model::{Pos, RoomNum, User};
+use reeve_model::{Millis, Pos, RoomNum, User};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, push_queue};
@@ -49,7 +49,7 @@ pub fn find(
     after: Pos,
     end: Pos,
     (most, scan): (usize, i64),
-    now: i64,
+    now: Millis,
 ) -> Result<Alerts, Error> {
     let pending = push_queue::pending(tx, &user.user_id, after, scan)?;
     let all = i64::try_from(pending.len()).is_ok_and(|found| found < scan);

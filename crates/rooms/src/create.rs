@@ -2,7 +2,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3createroom>
 
 use reeve_db::Tx;
-use reeve_model::{Ctx, User, id, random};
+use reeve_model::{Ctx, Millis, User, id, random};
 use reeve_store::rooms::{self, Room};
 use serde_json::{Map, Value, json};
 
@@ -132,7 +132,7 @@ fn put(
     (event_type, state_key): (&str, &str),
     sender: &str,
     content: Map<String, Value>,
-    now: i64,
+    now: Millis,
 ) -> Result<(), Error> {
     event::append(tx, home, room, &Draft::state(event_type, state_key, sender, content), now).map(|_| ())
 }

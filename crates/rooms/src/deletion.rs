@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reeve_db::Tx;
 use reeve_jobs::{Job, Kind, Step, StepError};
-use reeve_model::{Ctx, Pos, RoomNum, User};
+use reeve_model::{Ctx, Millis, Pos, RoomNum, User};
 use reeve_store::departures::{self, Departure};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{account_data, ephemeral, events, jobs, memberships, reports, silences, users};
@@ -171,7 +171,7 @@ pub fn job(home: &Arc<Home>) -> Kind {
     Kind { name: JOB, step: Arc::new(move |tx, job, now| step(tx, &home, job, now)) }
 }
 
-fn step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: i64) -> Result<Step, StepError> {
+fn step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<Step, StepError> {
     let mut progress: Progress = serde_json::from_str(&job.payload)
         .map_err(|error| StepError::Hopeless(format!("the payload cannot be read: {error}")))?;
     let done = if progress.purging {
@@ -210,7 +210,7 @@ fn remove_some(
     home: &Home,
     progress: &mut Progress,
     room: &mut Room,
-    now: i64,
+    now: Millis,
 ) -> Result<i64, StepError> {
     let failed = i64::try_from(progress.failed.len()).unwrap_or(i64::MAX);
     let mut found = Vec::new();
@@ -240,7 +240,7 @@ fn remove(
     progress: &Progress,
     room: &mut Room,
     (user_id, joined): (&str, bool),
-    now: i64,
+    now: Millis,
 ) -> Result<(), Error> {
     let content = Map::from_iter([("membership".to_owned(), json!("leave"))]);
     let left = event::append(tx, home, room, &Draft::state("m.room.member", user_id, user_id, content), now)?;

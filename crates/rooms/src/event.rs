@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::Pos;
+use reeve_model::{Millis, Pos};
 use reeve_store::events::{self, Event};
 use reeve_store::memberships::{self, Membership};
 use reeve_store::rooms::{self, Room};
@@ -163,8 +163,10 @@ impl ruma::state_res::Event for Pdu {
     }
 }
 
-fn millis(ts: i64) -> MilliSecondsSinceUnixEpoch {
-    MilliSecondsSinceUnixEpoch(u64::try_from(ts).ok().and_then(|ts| ts.try_into().ok()).unwrap_or_default())
+fn millis(ts: Millis) -> MilliSecondsSinceUnixEpoch {
+    MilliSecondsSinceUnixEpoch(
+        u64::try_from(ts.get()).ok().and_then(|ts| ts.try_into().ok()).unwrap_or_default(),
+    )
 }
 
 impl Pdu {
@@ -173,7 +175,7 @@ impl Pdu {
         room_id: &str,
         (event_type, state_key): (&str, Option<&str>),
         sender: &str,
-        ts: i64,
+        ts: Millis,
         content: &Map<String, Value>,
     ) -> Result<Self, Error> {
         Ok(Self {
@@ -261,7 +263,7 @@ fn sign(
     draft: &Draft,
     (prev_events, auth_events): (&[String], &[String]),
     depth: i64,
-    now: i64,
+    now: Millis,
     rules: &RoomVersionRules,
 ) -> Result<Signed, Error> {
     let mut content = canonical(&draft.content)?;
@@ -284,7 +286,7 @@ fn sign(
     event.insert("prev_events".to_owned(), list(prev_events));
     event.insert("content".to_owned(), CanonicalJsonValue::Object(content));
     event.insert("depth".to_owned(), number(depth)?);
-    event.insert("origin_server_ts".to_owned(), number(now)?);
+    event.insert("origin_server_ts".to_owned(), number(now.get())?);
     event.insert("sender".to_owned(), text(&draft.sender));
     event.insert("type".to_owned(), text(&draft.event_type));
     if let Some(state_key) = &draft.state_key {
@@ -320,7 +322,7 @@ pub fn begin(
     version: &str,
     room_id: &str,
     draft: &Draft,
-    now: i64,
+    now: Millis,
 ) -> Result<(Room, Event), Error> {
     let rules = version::rules(version).ok_or(Error::UnsupportedVersion)?;
     check_shape(draft)?;
@@ -336,7 +338,7 @@ pub fn begin(
             break signed;
         }
         // Somebody created two rooms that are alike within a millisecond: only the time can tell them apart.
-        now += 1;
+        now = now.plus(1);
     };
     let key = (draft.event_type.as_str(), draft.state_key.as_deref());
     let mut pdu = Pdu::new(signed.event_id.clone(), &room_id, key, &draft.sender, now, &draft.content)?;
@@ -370,7 +372,7 @@ pub fn append(
     home: &Home,
     room: &mut Room,
     draft: &Draft,
-    now: i64,
+    now: Millis,
 ) -> Result<Event, Error> {
     let Some((user_id, membership)) = comes_closer(draft) else {
         return append_one(tx, home, room, draft, now);
@@ -400,7 +402,7 @@ fn append_one(
     home: &Home,
     room: &mut Room,
     draft: &Draft,
-    now: i64,
+    now: Millis,
 ) -> Result<Event, Error> {
     check_shape(draft)?;
     let rules = rules(room)?;
@@ -450,7 +452,7 @@ fn store(
     room: &mut Room,
     draft: &Draft,
     signed: Signed,
-    now: i64,
+    now: Millis,
 ) -> Result<Event, Error> {
     let pos = stream::next(tx)?;
     let text = |key: &str| draft.content.get(key).and_then(Value::as_str).map(str::to_owned);

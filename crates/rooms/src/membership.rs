@@ -2,7 +2,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#room-membership>
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, User, UserNum, id};
+use reeve_model::{Ctx, Millis, User, UserNum, id};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, users};
@@ -223,7 +223,7 @@ fn set(
     room: &mut Room,
     (sender, target): (&str, &str),
     content: Map<String, Value>,
-    now: i64,
+    now: Millis,
 ) -> Result<Option<Event>, Error> {
     if let Some(old) = events::state(tx, room.num, "m.room.member", target)?
         && old.sender == sender
@@ -402,7 +402,7 @@ pub(crate) fn invite_as(
     room: &mut Room,
     (sender, target): (&str, &str),
     (reason, is_direct): (Option<&str>, bool),
-    now: i64,
+    now: Millis,
 ) -> Result<(), Error> {
     let mut content = content("invite", reason);
     if is_direct {
@@ -419,7 +419,7 @@ pub(crate) fn join_as(
     home: &Home,
     room: &mut Room,
     user_id: &str,
-    now: i64,
+    now: Millis,
 ) -> Result<(), Error> {
     let mut content = content("join", None);
     with_profile(tx, user_id, &mut content)?;
@@ -428,7 +428,12 @@ pub(crate) fn join_as(
 }
 
 /// Lets the guests leave a room that closed itself to them.
-pub(crate) fn put_guests_out(tx: &mut Tx<'_>, home: &Home, room: &mut Room, now: i64) -> Result<(), Error> {
+pub(crate) fn put_guests_out(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    room: &mut Room,
+    now: Millis,
+) -> Result<(), Error> {
     for member in memberships::guests_of_room(tx, room.num, MOST_ASKED)? {
         set(tx, home, room, (&member, &member), content("leave", None), now)?;
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reeve_accounts::{deactivate, profile};
 use reeve_db::Tx;
 use reeve_jobs::{Job, Kind, Step, StepError};
-use reeve_model::{RoomNum, User, UserNum};
+use reeve_model::{Millis, RoomNum, User, UserNum};
 use reeve_store::events;
 use reeve_store::rooms;
 use reeve_store::{account_data, memberships, transactions, users};
@@ -58,7 +58,7 @@ struct Retiring {
 }
 
 /// Leaves a few rooms, as long as the account is still deactivated; then deletes a part of the account data.
-fn retire_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: i64) -> Result<Step, StepError> {
+fn retire_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<Step, StepError> {
     let mut progress: Retiring = payload(job)?;
     let Some(user) = users::by_num(tx, progress.user_num)?.filter(|user| user.deactivated) else {
         return Ok(Step::Done { result: json!({ "reactivated": true }).to_string(), done: job.done });
@@ -126,7 +126,7 @@ struct Spreading {
     upto: RoomNum,
 }
 
-fn spread_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: i64) -> Result<Step, StepError> {
+fn spread_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<Step, StepError> {
     let mut progress: Spreading = payload(job)?;
     let finished = |done| Ok(Step::Done { result: "{}".to_owned(), done });
     let Some(user) = users::by_num(tx, progress.user_num)? else { return finished(job.done) };
@@ -154,7 +154,7 @@ fn spread_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: i64) -> Result<Step
 }
 
 /// Renews the membership event of an account in one room, if its name or avatar there is not that of the profile.
-fn spread_to(tx: &mut Tx<'_>, home: &Home, user: &User, room_num: RoomNum, now: i64) -> Result<(), Error> {
+fn spread_to(tx: &mut Tx<'_>, home: &Home, user: &User, room_num: RoomNum, now: Millis) -> Result<(), Error> {
     let Some(mut room) = rooms::by_num(tx, room_num)? else { return Ok(()) };
     let Some(old) = events::state(tx, room.num, "m.room.member", &user.user_id)? else { return Ok(()) };
     let old = event::content(&old, &event::rules(&room)?)?;

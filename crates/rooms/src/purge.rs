@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reeve_db::Tx;
 use reeve_jobs::{Job, Kind, Step, StepError};
-use reeve_model::{Ctx, Pos, RoomNum};
+use reeve_model::{Ctx, Millis, Pos, RoomNum};
 use reeve_store::{events, rooms};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -24,7 +24,7 @@ pub enum UpTo {
     /// With this event.
     Event(String),
     /// With the last event at or before this time, in milliseconds; nothing is purged where there is none.
-    Time(i64),
+    Time(Millis),
 }
 
 #[derive(Deserialize, Serialize)]

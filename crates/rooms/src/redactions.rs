@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reeve_db::Tx;
 use reeve_jobs::{Job, Kind, Step, StepError};
-use reeve_model::{Ctx, Pos};
+use reeve_model::{Ctx, Millis, Pos};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms;
 use reeve_store::{jobs, memberships};
@@ -36,9 +36,9 @@ pub struct Order {
     /// Who redacts; the user, if `None`.
     pub redacted_by: Option<String>,
     /// Only events up to this time.
-    pub before_ts: Option<i64>,
+    pub before_ts: Option<Millis>,
     /// Only events from this time.
-    pub after_ts: Option<i64>,
+    pub after_ts: Option<Millis>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -88,11 +88,11 @@ fn is_meant(event: &Event, order: &Order) -> bool {
     let said = matches!(event.event_type.as_str(), "m.room.message" | "m.room.encrypted");
     let joined = event.membership.as_deref() == Some("join");
     (said || joined)
-        && order.before_ts.is_none_or(|before| before == 0 || event.ts <= before)
-        && order.after_ts.is_none_or(|after| after == 0 || event.ts >= after)
+        && order.before_ts.is_none_or(|before| before == Millis::ZERO || event.ts <= before)
+        && order.after_ts.is_none_or(|after| after == Millis::ZERO || event.ts >= after)
 }
 
-fn step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: i64) -> Result<Step, StepError> {
+fn step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<Step, StepError> {
     let mut progress: Progress = serde_json::from_str(&job.payload)
         .map_err(|error| StepError::Hopeless(format!("the payload cannot be read: {error}")))?;
     let Some(room_id) = progress.rooms.last().cloned() else {
@@ -148,7 +148,7 @@ fn redact(
     sender: &str,
     target: &Event,
     order: &Order,
-    now: i64,
+    now: Millis,
 ) -> Result<(), Error> {
     if order.redacted_by.is_some() {
         let member = memberships::find(tx, sender, room.num)?;

@@ -1,7 +1,7 @@
 //! Sending events, setting state, redacting.
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, Pos, User, random};
+use reeve_model::{Ctx, Millis, Pos, User, random};
 use reeve_store::events::{self, Event};
 use reeve_store::memberships;
 use reeve_store::rooms::{self, Room};
@@ -275,7 +275,7 @@ pub fn redact_as(
     sender: &str,
     target: &Event,
     (reason, ordered): (Option<&str>, bool),
-    now: i64,
+    now: Millis,
 ) -> Result<Event, Error> {
     let mut content = Map::new();
     if let Some(reason) = reason {

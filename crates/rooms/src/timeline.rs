@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use reeve_db::ReadTx;
-use reeve_model::{Pos, RoomNum, Token};
+use reeve_model::{Millis, Pos, RoomNum, Token};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, stream, words};
@@ -311,7 +311,7 @@ pub fn threads(
 pub fn at_time(
     view: &RoomView<'_, '_, '_>,
     tx: &ReadTx<'_>,
-    ts: i64,
+    ts: Millis,
     backwards: bool,
 ) -> Result<Event, Error> {
     let found = if backwards {

@@ -6,7 +6,7 @@
 //! an event is decided in the same way, each event by itself.
 
 use reeve_db::{DbError, ReadTx};
-use reeve_model::{Pos, Token, UserNum};
+use reeve_model::{Millis, Pos, Token, UserNum};
 use reeve_store::events::{self, Event, Thread};
 use reeve_store::rooms::Room;
 use reeve_store::{account_data, memberships, transactions, users};
@@ -43,7 +43,7 @@ pub struct ClientEvent {
     /// Who sent it.
     pub sender: String,
     /// When, in milliseconds.
-    pub origin_server_ts: i64,
+    pub origin_server_ts: Millis,
     /// Its state key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state_key: Option<String>,
@@ -108,7 +108,7 @@ pub struct View<'t, 'c> {
     pub tx: &'t ReadTx<'c>,
     /// Who looks; `None` for an administrator, who sees everything as it is.
     pub viewer: Option<Viewer>,
-    now: i64,
+    now: Millis,
     erased: RefCell<HashMap<String, bool>>,
     ignored: BTreeSet<String>,
     /// The same as an array in JSON, if there is anybody.
@@ -118,7 +118,7 @@ pub struct View<'t, 'c> {
 
 impl<'t, 'c> View<'t, 'c> {
     /// A look by a user, at a time in milliseconds.
-    pub fn of(tx: &'t ReadTx<'c>, viewer: Viewer, now: i64) -> Result<Self, DbError> {
+    pub fn of(tx: &'t ReadTx<'c>, viewer: Viewer, now: Millis) -> Result<Self, DbError> {
         let ignored = ignored(tx, viewer.user_num)?;
         // Clients write the list as they like; a zero byte is in no user id, and PostgreSQL reads none.
         let unheard: Vec<&String> = ignored.iter().filter(|user_id| !user_id.contains('\0')).collect();
@@ -128,7 +128,7 @@ impl<'t, 'c> View<'t, 'c> {
     }
 
     /// A look by an administrator, who sees everything.
-    pub fn of_admin(tx: &'t ReadTx<'c>, now: i64) -> Self {
+    pub fn of_admin(tx: &'t ReadTx<'c>, now: Millis) -> Self {
         let (erased, positions) = (RefCell::default(), OnceCell::new());
         Self { tx, viewer: None, now, erased, ignored: BTreeSet::new(), unheard: None, positions }
     }
@@ -365,7 +365,7 @@ impl RoomView<'_, '_, '_> {
     fn show_with(&self, event: &Event, replaced: Option<&Event>) -> Result<ClientEvent, Error> {
         let mut shown = self.format(self.without_erased(event)?.as_ref())?;
         let unsigned = &mut shown.unsigned;
-        unsigned.insert("age".to_owned(), json!(self.view.now.saturating_sub(event.ts)));
+        unsigned.insert("age".to_owned(), json!(self.view.now.since(event.ts)));
         if let Some(viewer) = &self.view.viewer {
             let membership = self.membership_at(event.pos).to_owned();
             unsigned.insert("membership".to_owned(), Value::String(membership));
@@ -389,7 +389,7 @@ impl RoomView<'_, '_, '_> {
             && self.shows(&redaction)
         {
             let mut because = self.format(self.without_erased(&redaction)?.as_ref())?;
-            because.unsigned.insert("age".to_owned(), json!(self.view.now.saturating_sub(redaction.ts)));
+            because.unsigned.insert("age".to_owned(), json!(self.view.now.since(redaction.ts)));
             unsigned.insert("redacted_by".to_owned(), json!(redacted_by));
             unsigned.insert("redacted_because".to_owned(), because.to_value());
         }

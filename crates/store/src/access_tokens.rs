@@ -1,7 +1,7 @@
 //! Access tokens, stored as SHA-256 digests.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::{User, UserNum};
+use reeve_model::{Millis, User, UserNum};
 
 use crate::ratelimits::Override;
 use crate::users;
@@ -39,11 +39,11 @@ pub struct AccessToken {
     /// The device of the session.
     pub device_id: Option<String>,
     /// When it expires, in milliseconds.
-    pub valid_until_ts: Option<i64>,
+    pub valid_until_ts: Option<Millis>,
     /// Issued by a refresh and not used yet.
     pub unconfirmed: bool,
     /// When the account expires, in milliseconds.
-    pub expiration_ts: Option<i64>,
+    pub expiration_ts: Option<Millis>,
     /// The user id of the account it belongs to, if that is not the one it acts as.
     pub puppeteer: Option<String>,
     /// The message rate limit of the account it acts as, if that has one of its own.
@@ -64,9 +64,9 @@ pub struct NewAccessToken<'a> {
     /// The device of the session.
     pub device_id: Option<&'a str>,
     /// When it expires, in milliseconds.
-    pub valid_until_ts: Option<i64>,
+    pub valid_until_ts: Option<Millis>,
     /// When it was made, in milliseconds.
-    pub created_ts: i64,
+    pub created_ts: Millis,
     /// Whether it was issued by a refresh.
     pub unconfirmed: bool,
 }

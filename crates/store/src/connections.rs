@@ -1,7 +1,7 @@
 //! Where accounts were seen: a row for each access token and address.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::UserNum;
+use reeve_model::{Millis, UserNum};
 
 reeve_db::statements! {
     RECORD = "INSERT INTO user_connections (user_num, token_hash, ip, user_agent, device_id, last_seen_ts) \
@@ -30,7 +30,7 @@ pub struct Connection {
     /// The device of the session.
     pub device_id: Option<String>,
     /// When it was last seen, in milliseconds.
-    pub last_seen_ts: i64,
+    pub last_seen_ts: Millis,
 }
 
 /// Writes a connection down, or when it was seen again.
@@ -64,6 +64,6 @@ pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum, limit: i64) -> Result<Vec<Con
 }
 
 /// Deletes some of the connections last seen before a time; answers how many.
-pub fn prune(tx: &mut Tx<'_>, before_ts: i64) -> Result<u64, DbError> {
+pub fn prune(tx: &mut Tx<'_>, before_ts: Millis) -> Result<u64, DbError> {
     tx.execute(&PRUNE, &params![before_ts, PRUNE_AT_ONCE])
 }

@@ -1,7 +1,7 @@
 //! Keys with which people sign each other's keys and those of their own devices, and the signatures.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::{Pos, UserNum};
+use reeve_model::{Millis, Pos, UserNum};
 
 reeve_db::statements! {
     OF_USER = "SELECT usage, public_key, json, replaceable_until_ts FROM cross_signing_keys WHERE user_num = $1 ORDER BY usage";
@@ -34,7 +34,7 @@ pub struct SigningKey {
     /// The key as it was uploaded, as JSON.
     pub json: String,
     /// Until when it can be replaced without authentication, in milliseconds; of the master key.
-    pub replaceable_until_ts: Option<i64>,
+    pub replaceable_until_ts: Option<Millis>,
 }
 
 /// A signature that came after the key.
@@ -84,7 +84,7 @@ pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, usage: &str) -> Result<(), DbE
 }
 
 /// Lets the master key be replaced without authentication for a while; answers whether there is one.
-pub fn allow_replacing(tx: &mut Tx<'_>, user_num: UserNum, until_ts: i64) -> Result<bool, DbError> {
+pub fn allow_replacing(tx: &mut Tx<'_>, user_num: UserNum, until_ts: Millis) -> Result<bool, DbError> {
     Ok(tx.execute(&ALLOW_REPLACING, &params![user_num, until_ts])? > 0)
 }
 

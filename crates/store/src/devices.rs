@@ -1,7 +1,7 @@
 //! Devices.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::UserNum;
+use reeve_model::{Millis, UserNum};
 
 reeve_db::statements! {
     FIND = "SELECT device_id, display_name, last_seen_ts, last_seen_ip, last_seen_user_agent FROM devices \
@@ -27,7 +27,7 @@ pub struct Device {
     /// The name people see.
     pub display_name: Option<String>,
     /// When it was last seen, in milliseconds.
-    pub last_seen_ts: Option<i64>,
+    pub last_seen_ts: Option<Millis>,
     /// The address it was last seen from.
     pub last_seen_ip: Option<String>,
     /// What it said it was when it was last seen.
@@ -65,13 +65,13 @@ pub fn insert(
     user_num: UserNum,
     device_id: &str,
     display_name: Option<&str>,
-    now: i64,
+    now: Millis,
 ) -> Result<bool, DbError> {
     Ok(tx.execute(&INSERT, &params![user_num, device_id, display_name, now])? > 0)
 }
 
 /// Adds a device, which must not be there, as it was elsewhere.
-pub fn add(tx: &mut Tx<'_>, user_num: UserNum, device: &Device, created_ts: i64) -> Result<(), DbError> {
+pub fn add(tx: &mut Tx<'_>, user_num: UserNum, device: &Device, created_ts: Millis) -> Result<(), DbError> {
     tx.execute(
         &ADD,
         &params![
@@ -102,7 +102,7 @@ pub fn touch(
     tx: &mut Tx<'_>,
     user_num: UserNum,
     device_id: &str,
-    ts: i64,
+    ts: Millis,
     ip: &str,
     user_agent: &str,
 ) -> Result<(), DbError> {

@@ -1,7 +1,7 @@
 //! Receipts, typing and presence.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::{Pos, RoomNum};
+use reeve_model::{Millis, Pos, RoomNum};
 
 reeve_db::statements! {
     PUT_RECEIPT = "INSERT INTO receipts (room_num, user_id, receipt_type, thread_id, event_id, event_pos, ts, pos) \
@@ -67,7 +67,7 @@ pub struct Receipt {
     /// The event.
     pub event_id: String,
     /// When, in milliseconds.
-    pub ts: i64,
+    pub ts: Millis,
     /// The position of the event.
     pub event_pos: Pos,
 }
@@ -138,7 +138,7 @@ pub fn put_typing(
     tx: &mut Tx<'_>,
     room_num: RoomNum,
     user_id: &str,
-    until_ts: i64,
+    until_ts: Millis,
     pos: Pos,
 ) -> Result<(), DbError> {
     tx.execute(&PUT_TYPING, &params![room_num, user_id, until_ts, pos])?;
@@ -150,19 +150,19 @@ pub fn prolong_typing(
     tx: &mut Tx<'_>,
     room_num: RoomNum,
     user_id: &str,
-    until_ts: i64,
+    until_ts: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&PROLONG_TYPING, &params![room_num, user_id, until_ts])?;
     Ok(())
 }
 
 /// Until when somebody types, as last said.
-pub fn typing_until(tx: &ReadTx<'_>, room_num: RoomNum, user_id: &str) -> Result<Option<i64>, DbError> {
+pub fn typing_until(tx: &ReadTx<'_>, room_num: RoomNum, user_id: &str) -> Result<Option<Millis>, DbError> {
     tx.query_opt(&IS_TYPING, &params![room_num, user_id], |row| row.get(0))
 }
 
 /// Who types in a room.
-pub fn typing(tx: &ReadTx<'_>, room_num: RoomNum, now: i64) -> Result<Vec<String>, DbError> {
+pub fn typing(tx: &ReadTx<'_>, room_num: RoomNum, now: Millis) -> Result<Vec<String>, DbError> {
     tx.query(&TYPING, &params![room_num, now], |row| row.get(0))
 }
 
@@ -172,7 +172,7 @@ pub fn rooms_with_typing(tx: &ReadTx<'_>, user_id: &str, since: Pos) -> Result<V
 }
 
 /// Some of those whose time for typing ran out: room number and user id.
-pub fn stopped_typing(tx: &ReadTx<'_>, now: i64, limit: i64) -> Result<Vec<(RoomNum, String)>, DbError> {
+pub fn stopped_typing(tx: &ReadTx<'_>, now: Millis, limit: i64) -> Result<Vec<(RoomNum, String)>, DbError> {
     tx.query(&STOPPED_TYPING, &params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
@@ -186,7 +186,7 @@ pub struct Presence {
     /// What they say about it.
     pub status_msg: Option<String>,
     /// When they last did something, in milliseconds.
-    pub last_active_ts: i64,
+    pub last_active_ts: Millis,
 }
 
 fn presence_from_row(row: &Row<'_>) -> Result<Presence, DbError> {
@@ -213,7 +213,7 @@ pub fn presence(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<Presence>, DbEr
 }
 
 /// Notes that somebody who is online did something, which nobody else needs to be told at once.
-pub fn prolong_presence(tx: &mut Tx<'_>, user_id: &str, last_active_ts: i64) -> Result<(), DbError> {
+pub fn prolong_presence(tx: &mut Tx<'_>, user_id: &str, last_active_ts: Millis) -> Result<(), DbError> {
     tx.execute(&PROLONG_PRESENCE, &params![user_id, last_active_ts])?;
     Ok(())
 }
@@ -244,7 +244,7 @@ pub struct DevicePresence {
     /// `online` or `unavailable`.
     pub presence: String,
     /// Until when, in milliseconds.
-    pub until_ts: i64,
+    pub until_ts: Millis,
 }
 
 /// Stores the presence of a device.
@@ -270,7 +270,7 @@ pub fn device_presence(
 }
 
 /// The presences of a user's devices at a time.
-pub fn device_presences(tx: &ReadTx<'_>, user_id: &str, now: i64) -> Result<Vec<String>, DbError> {
+pub fn device_presences(tx: &ReadTx<'_>, user_id: &str, now: Millis) -> Result<Vec<String>, DbError> {
     tx.query(&DEVICE_PRESENCES, &params![user_id, now], |row| row.get(0))
 }
 
@@ -281,7 +281,7 @@ pub fn delete_device_presence(tx: &mut Tx<'_>, user_id: &str, device_id: &str) -
 }
 
 /// Some of the devices whose time has run out: user id and device id.
-pub fn gone_devices(tx: &ReadTx<'_>, now: i64, limit: i64) -> Result<Vec<(String, String)>, DbError> {
+pub fn gone_devices(tx: &ReadTx<'_>, now: Millis, limit: i64) -> Result<Vec<(String, String)>, DbError> {
     tx.query(&GONE_DEVICES, &params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::{Pos, RoomNum};
+use reeve_model::{Millis, Pos, RoomNum};
 use serde_json::json;
 
 use crate::users::num_list;
@@ -187,7 +187,7 @@ pub struct Event {
     /// Who sent it.
     pub sender: String,
     /// When, in milliseconds.
-    pub ts: i64,
+    pub ts: Millis,
     /// The membership that an `m.room.member` event sets.
     pub membership: Option<String>,
     /// The position at which the state it makes ends; [`Pos::END`] while it holds, `None` if it makes none.
@@ -479,12 +479,12 @@ pub fn of_sender(
 }
 
 /// Events of a room at or after a time, the oldest first.
-pub fn from_ts(tx: &ReadTx<'_>, room_num: RoomNum, ts: i64, limit: i64) -> Result<Vec<Event>, DbError> {
+pub fn from_ts(tx: &ReadTx<'_>, room_num: RoomNum, ts: Millis, limit: i64) -> Result<Vec<Event>, DbError> {
     tx.query(&FROM_TS, &params![room_num, ts, limit], from_row)
 }
 
 /// Events of a room at or before a time, the newest first.
-pub fn upto_ts(tx: &ReadTx<'_>, room_num: RoomNum, ts: i64, limit: i64) -> Result<Vec<Event>, DbError> {
+pub fn upto_ts(tx: &ReadTx<'_>, room_num: RoomNum, ts: Millis, limit: i64) -> Result<Vec<Event>, DbError> {
     tx.query(&UPTO_TS, &params![room_num, ts, limit], from_row)
 }
 
@@ -495,12 +495,12 @@ pub fn set_redacted(tx: &mut Tx<'_>, pos: Pos, redacted_by: &str) -> Result<(), 
 }
 
 /// How many invites somebody sent since a time.
-pub fn invites_sent(tx: &ReadTx<'_>, user_id: &str, since_ts: i64) -> Result<i64, DbError> {
+pub fn invites_sent(tx: &ReadTx<'_>, user_id: &str, since_ts: Millis) -> Result<i64, DbError> {
     tx.query_one(&INVITES_SENT, &params![user_id, since_ts], |row| row.get(0))
 }
 
 /// How many rooms somebody joined since a time.
-pub fn rooms_joined(tx: &ReadTx<'_>, user_id: &str, since_ts: i64) -> Result<i64, DbError> {
+pub fn rooms_joined(tx: &ReadTx<'_>, user_id: &str, since_ts: Millis) -> Result<i64, DbError> {
     tx.query_one(&ROOMS_JOINED, &params![user_id, since_ts], |row| row.get(0))
 }
 

@@ -1,7 +1,7 @@
 //! Keys of devices: those that identify them, and those that are given out to begin a conversation.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::UserNum;
+use reeve_model::{Millis, UserNum};
 
 reeve_db::statements! {
     FIND = "SELECT json FROM device_keys WHERE user_num = $1 AND device_id = $2";
@@ -130,7 +130,7 @@ pub fn take_one_time(
     user_num: UserNum,
     device_id: &str,
     algorithm: &str,
-    now: i64,
+    now: Millis,
 ) -> Result<Option<GivenKey>, DbError> {
     let taken = tx.returning(&TAKE_ONE_TIME, &params![user_num, device_id, algorithm], given)?.pop();
     if let Some((key_id, _)) = &taken {
@@ -152,7 +152,7 @@ pub fn was_given(
 }
 
 /// Forgets up to `most` one-time keys that were given out before a time; answers how many.
-pub fn prune_given(tx: &mut Tx<'_>, before: i64, most: i64) -> Result<u64, DbError> {
+pub fn prune_given(tx: &mut Tx<'_>, before: Millis, most: i64) -> Result<u64, DbError> {
     tx.execute(&PRUNE_GIVEN, &params![before, most])
 }
 

@@ -1,7 +1,7 @@
 //! Login tokens: each lets another device of the same account log in once.
 
 use reeve_db::{DbError, Tx, params};
-use reeve_model::UserNum;
+use reeve_model::{Millis, UserNum};
 
 reeve_db::statements! {
     INSERT = "INSERT INTO login_tokens (token_hash, user_num, valid_until_ts) VALUES ($1, $2, $3)";
@@ -15,14 +15,14 @@ pub fn insert(
     tx: &mut Tx<'_>,
     token_hash: &[u8; 32],
     user_num: UserNum,
-    valid_until_ts: i64,
+    valid_until_ts: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![token_hash, user_num, valid_until_ts])?;
     Ok(())
 }
 
 /// Takes a login token away and answers whose it was and until when it was valid.
-pub fn take(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<Option<(UserNum, i64)>, DbError> {
+pub fn take(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<Option<(UserNum, Millis)>, DbError> {
     Ok(tx.returning(&TAKE, &params![token_hash], |row| Ok((row.get(0)?, row.get(1)?)))?.pop())
 }
 
@@ -32,6 +32,6 @@ pub fn delete_of_user(tx: &mut Tx<'_>, user_num: UserNum) -> Result<u64, DbError
 }
 
 /// Deletes login tokens that expired before a time.
-pub fn prune(tx: &mut Tx<'_>, before: i64) -> Result<u64, DbError> {
+pub fn prune(tx: &mut Tx<'_>, before: Millis) -> Result<u64, DbError> {
     tx.execute(&PRUNE, &params![before])
 }

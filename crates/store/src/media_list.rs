@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use reeve_db::{DbError, ReadTx, Row, Statement, params};
-use reeve_model::UserNum;
+use reeve_model::{Millis, UserNum};
 
 use crate::media::{Media, columns, from_row, select};
 use crate::media_list_counts::{Bucket, FEW, buckets};
@@ -50,9 +50,9 @@ pub struct Shown {
     /// The name of the file.
     pub upload_name: Option<String>,
     /// When it was uploaded, in milliseconds.
-    pub created_ts: i64,
+    pub created_ts: Millis,
     /// When it was last downloaded, in milliseconds; about a minute behind.
-    pub last_access_ts: Option<i64>,
+    pub last_access_ts: Option<Millis>,
     /// Which administrator quarantined it.
     pub quarantined_by: Option<String>,
     /// Whether it cannot be quarantined.

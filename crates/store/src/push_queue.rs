@@ -4,7 +4,7 @@
 //! memberships may concern; what there is to tell is looked up when it is told.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::{Pos, RoomNum, UserNum};
+use reeve_model::{Millis, Pos, RoomNum, UserNum};
 
 use crate::pushers::{self, Pusher, columns};
 use crate::users::num_list;
@@ -91,7 +91,7 @@ pub struct Claimed {
     /// What it is.
     pub pusher: Pusher,
     /// When its key was last set, in milliseconds.
-    pub updated_ts: i64,
+    pub updated_ts: Millis,
     /// Up to where it has told everything.
     pub last_pos: Pos,
     /// How much it last told to be unread.
@@ -99,7 +99,7 @@ pub struct Claimed {
     /// How often it failed in a row.
     pub failures: i64,
     /// Since when, in milliseconds.
-    pub failing_since_ts: Option<i64>,
+    pub failing_since_ts: Option<Millis>,
 }
 
 fn claimed(row: &Row<'_>) -> Result<Claimed, DbError> {
@@ -142,19 +142,25 @@ pub fn concerned(tx: &ReadTx<'_>, after: Pos, upto: Pos) -> Result<Vec<i64>, DbE
 }
 
 /// Marks pushers: there may be something to tell.
-pub fn mark(tx: &mut Tx<'_>, nums: &[i64], now: i64) -> Result<(), DbError> {
+pub fn mark(tx: &mut Tx<'_>, nums: &[i64], now: Millis) -> Result<(), DbError> {
     let list = num_list(tx.engine(), nums);
     tx.execute(&MARK, &params![&list, now])?;
     Ok(())
 }
 
 /// Whether a pusher is due.
-pub fn is_due(tx: &ReadTx<'_>, now: i64) -> Result<bool, DbError> {
+pub fn is_due(tx: &ReadTx<'_>, now: Millis) -> Result<bool, DbError> {
     Ok(tx.query_opt(&IS_DUE, &params![now], |row| row.get::<i64>(0))?.is_some())
 }
 
 /// Takes up to `most` pushers that are due, until a time.
-pub fn claim(tx: &mut Tx<'_>, claim: &str, now: i64, until: i64, most: i64) -> Result<Vec<Claimed>, DbError> {
+pub fn claim(
+    tx: &mut Tx<'_>,
+    claim: &str,
+    now: Millis,
+    until: Millis,
+    most: i64,
+) -> Result<Vec<Claimed>, DbError> {
     tx.returning(&CLAIM, &params![now, claim, until, most], claimed)
 }
 
@@ -178,7 +184,7 @@ pub fn advance(
     num: i64,
     claim: &str,
     progress: Progress,
-    until: i64,
+    until: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&ADVANCE, &params![num, claim, progress.pos, progress.unread, until])?;
     Ok(())
@@ -192,21 +198,21 @@ pub fn settle(
     claim: &str,
     progress: Progress,
     marks: i64,
-    next: Option<i64>,
-    now: i64,
+    next: Option<Millis>,
+    now: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&SETTLE, &params![num, claim, progress.pos, progress.unread, marks, next, now])?;
     Ok(())
 }
 
 /// Notes that a claimed pusher failed, and gives it back until a time.
-pub fn fail(tx: &mut Tx<'_>, num: i64, claim: &str, now: i64, until: i64) -> Result<(), DbError> {
+pub fn fail(tx: &mut Tx<'_>, num: i64, claim: &str, now: Millis, until: Millis) -> Result<(), DbError> {
     tx.execute(&FAIL, &params![num, claim, now, until])?;
     Ok(())
 }
 
 /// Gives a claimed pusher back as it was.
-pub fn release(tx: &mut Tx<'_>, num: i64, claim: &str, now: i64) -> Result<(), DbError> {
+pub fn release(tx: &mut Tx<'_>, num: i64, claim: &str, now: Millis) -> Result<(), DbError> {
     tx.execute(&RELEASE, &params![num, claim, now])?;
     Ok(())
 }
@@ -233,7 +239,7 @@ pub fn unread_rooms(tx: &ReadTx<'_>, user_id: &str) -> Result<Vec<RoomNum>, DbEr
 }
 
 /// When an e-mail pusher last wrote about a room, and how long it waits since, in milliseconds.
-pub fn mailed(tx: &ReadTx<'_>, num: i64, room_num: RoomNum) -> Result<Option<(i64, i64)>, DbError> {
+pub fn mailed(tx: &ReadTx<'_>, num: i64, room_num: RoomNum) -> Result<Option<(Millis, i64)>, DbError> {
     tx.query_opt(&MAILED, &params![num, room_num], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
@@ -242,7 +248,7 @@ pub fn set_mailed(
     tx: &mut Tx<'_>,
     num: i64,
     room_num: RoomNum,
-    now: i64,
+    now: Millis,
     wait_ms: i64,
 ) -> Result<(), DbError> {
     tx.execute(&SET_MAILED, &params![num, room_num, now, wait_ms])?;
@@ -250,7 +256,7 @@ pub fn set_mailed(
 }
 
 /// Forgets what was written before a time.
-pub fn prune_mailed(tx: &mut Tx<'_>, before: i64) -> Result<(), DbError> {
+pub fn prune_mailed(tx: &mut Tx<'_>, before: Millis) -> Result<(), DbError> {
     tx.execute(&PRUNE_MAILED, &params![before])?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Pushers: where an account wants its notifications sent.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::{Pos, UserNum};
+use reeve_model::{Millis, Pos, UserNum};
 
 macro_rules! columns {
     () => {
@@ -83,7 +83,13 @@ pub fn count_of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<i64, DbError>
 /// Sets a pusher, in place of one with the same application and key, whose device it keeps: another device of the account
 /// may have set it. A new one has told everything up to `pos`; one that
 /// waits after failures is tried again at once.
-pub fn put(tx: &mut Tx<'_>, user_num: UserNum, pusher: &Pusher, pos: Pos, now: i64) -> Result<(), DbError> {
+pub fn put(
+    tx: &mut Tx<'_>,
+    user_num: UserNum,
+    pusher: &Pusher,
+    pos: Pos,
+    now: Millis,
+) -> Result<(), DbError> {
     tx.execute(
         &PUT,
         &params![

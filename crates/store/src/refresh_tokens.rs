@@ -1,7 +1,7 @@
 //! Refresh tokens, stored as SHA-256 digests.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::UserNum;
+use reeve_model::{Millis, UserNum};
 
 reeve_db::statements! {
     FIND = "SELECT user_num, device_id, access_token_hash, successor, valid_until_ts FROM refresh_tokens \
@@ -30,7 +30,7 @@ pub struct RefreshToken {
     /// The refresh token that was handed out for it.
     pub successor: Option<[u8; 32]>,
     /// When it expires, in milliseconds.
-    pub valid_until_ts: Option<i64>,
+    pub valid_until_ts: Option<Millis>,
 }
 
 /// The refresh token with this digest.
@@ -71,8 +71,8 @@ pub fn insert(
     user_num: UserNum,
     device_id: &str,
     access_token_hash: &[u8; 32],
-    valid_until_ts: Option<i64>,
-    now: i64,
+    valid_until_ts: Option<Millis>,
+    now: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![token_hash, user_num, device_id, access_token_hash, valid_until_ts, now])?;
     Ok(())

@@ -1,7 +1,7 @@
 //! What users reported: events, rooms and users.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::RoomNum;
+use reeve_model::{Millis, RoomNum};
 
 reeve_db::statements! {
     COUNT_EVENTS_BY = "SELECT count(*) FROM (SELECT 1 FROM event_reports WHERE user_id = $1 LIMIT $2) few";
@@ -41,7 +41,7 @@ pub struct EventReport {
     /// The id of the report.
     pub id: i64,
     /// When it came, in milliseconds.
-    pub received_ts: i64,
+    pub received_ts: Millis,
     /// The room of the event.
     pub room_id: String,
     /// The event.
@@ -114,7 +114,7 @@ pub fn insert_event(
     (event_id, sender): (&str, &str),
     user_id: &str,
     (reason, score): (Option<&str>, Option<i64>),
-    now: i64,
+    now: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&INSERT_EVENT, &params![now, room_num, event_id, sender, user_id, reason, score])?;
     Ok(())
@@ -126,7 +126,7 @@ pub fn insert_room(
     room_id: &str,
     user_id: &str,
     reason: &str,
-    now: i64,
+    now: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&INSERT_ROOM, &params![now, room_id, user_id, reason])?;
     Ok(())
@@ -138,7 +138,7 @@ pub fn insert_user(
     target_user_id: &str,
     user_id: &str,
     reason: &str,
-    now: i64,
+    now: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&INSERT_USER, &params![now, target_user_id, user_id, reason])?;
     Ok(())
@@ -179,7 +179,7 @@ pub struct UserReport {
     /// The id of the report.
     pub id: i64,
     /// When it came, in milliseconds.
-    pub received_ts: i64,
+    pub received_ts: Millis,
     /// Who was reported.
     pub target_user_id: String,
     /// Who reported.

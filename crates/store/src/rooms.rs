@@ -1,7 +1,7 @@
 //! Rooms, their aliases, and rooms that are blocked.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::{Pos, RoomNum, UserNum};
+use reeve_model::{Millis, Pos, RoomNum, UserNum};
 
 use crate::room_list;
 
@@ -65,7 +65,7 @@ pub struct Room {
     /// Who created it.
     pub creator: String,
     /// When, in milliseconds.
-    pub created_ts: i64,
+    pub created_ts: Millis,
     /// Its newest event, which the next one follows.
     pub last_event_id: String,
     /// The depth of the newest event.
@@ -283,7 +283,7 @@ pub fn insert_alias(
     alias: &str,
     room_num: RoomNum,
     creator: &str,
-    now: i64,
+    now: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&INSERT_ALIAS, &params![alias, room_num, creator, now])?;
     Ok(())
@@ -313,7 +313,7 @@ pub fn blocked_by(tx: &ReadTx<'_>, room_id: &str) -> Result<Option<String>, DbEr
 }
 
 /// Blocks a room; who blocked it first stays on record.
-pub fn block(tx: &mut Tx<'_>, room_id: &str, user_id: &str, now: i64) -> Result<(), DbError> {
+pub fn block(tx: &mut Tx<'_>, room_id: &str, user_id: &str, now: Millis) -> Result<(), DbError> {
     tx.execute(&BLOCK, &params![room_id, user_id, now])?;
     Ok(())
 }

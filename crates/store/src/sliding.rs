@@ -1,7 +1,7 @@
 //! What clients of sliding sync were told, and the rooms that they choose from.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::{Pos, RoomNum, UserNum};
+use reeve_model::{Millis, Pos, RoomNum, UserNum};
 
 reeve_db::statements! {
     STANDINGS = "SELECT m.room_num, m.membership, m.event_pos, m.since_pos, m.forgotten, r.room_id, r.last_pos, r.room_type, \
@@ -100,7 +100,7 @@ pub struct Connection {
     /// The newest version.
     pub version: i64,
     /// When the request came that was answered last, in milliseconds.
-    pub used_ts: i64,
+    pub used_ts: Millis,
     /// The kinds of state that its rooms refer to, as JSON.
     pub wanted: String,
 }
@@ -119,7 +119,7 @@ pub fn find(tx: &ReadTx<'_>, key: &Key) -> Result<Option<Connection>, DbError> {
 }
 
 /// Begins a connection, at version 1; answers its number.
-pub fn insert(tx: &mut Tx<'_>, key: &Key, now: i64, wanted: &str) -> Result<i64, DbError> {
+pub fn insert(tx: &mut Tx<'_>, key: &Key, now: Millis, wanted: &str) -> Result<i64, DbError> {
     tx.returning(&INSERT, &params![key.user_num, &key.device_id, &key.conn_id, now, wanted], |row| {
         row.get(0)
     })?
@@ -155,7 +155,7 @@ pub fn delete_of_device(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> 
 }
 
 /// Some of the connections that were not used since a time.
-pub fn unused(tx: &ReadTx<'_>, before_ts: i64, limit: i64) -> Result<Vec<i64>, DbError> {
+pub fn unused(tx: &ReadTx<'_>, before_ts: Millis, limit: i64) -> Result<Vec<i64>, DbError> {
     tx.query(&UNUSED, &params![before_ts, limit], |row| row.get(0))
 }
 

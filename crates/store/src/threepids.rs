@@ -1,7 +1,7 @@
 //! Third-party ids: e-mail addresses and telephone numbers of accounts, in canonical form.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::UserNum;
+use reeve_model::{Millis, UserNum};
 
 reeve_db::statements! {
     OF_USER = "SELECT medium, address, validated_at, added_at FROM user_threepids WHERE user_num = $1 \
@@ -23,9 +23,9 @@ pub struct Threepid {
     /// The canonical address.
     pub address: String,
     /// When it was validated, in milliseconds.
-    pub validated_at: i64,
+    pub validated_at: Millis,
     /// When it was added, in milliseconds.
-    pub added_at: i64,
+    pub added_at: Millis,
 }
 
 /// The third-party ids of an account, the oldest first.
@@ -46,7 +46,13 @@ pub fn find_user(tx: &ReadTx<'_>, medium: &str, address: &str) -> Result<Option<
 }
 
 /// Gives an address to an account, taking it from whoever had it.
-pub fn put(tx: &mut Tx<'_>, user_num: UserNum, medium: &str, address: &str, now: i64) -> Result<(), DbError> {
+pub fn put(
+    tx: &mut Tx<'_>,
+    user_num: UserNum,
+    medium: &str,
+    address: &str,
+    now: Millis,
+) -> Result<(), DbError> {
     tx.execute(&PUT, &params![medium, address, user_num, now])?;
     Ok(())
 }

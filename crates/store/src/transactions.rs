@@ -1,7 +1,7 @@
 //! Requests with a transaction id, and filters: what clients want remembered about their own requests.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::UserNum;
+use reeve_model::{Millis, UserNum};
 
 reeve_db::statements! {
     FIND = "SELECT event_id FROM transactions WHERE user_num = $1 AND device_id = $2 AND scope = $3 AND txn_id = $4";
@@ -38,13 +38,13 @@ pub fn find(tx: &ReadTx<'_>, key: &Key) -> Result<Option<String>, DbError> {
 }
 
 /// Remembers the event that a request led to.
-pub fn insert(tx: &mut Tx<'_>, key: &Key, event_id: &str, now: i64) -> Result<(), DbError> {
+pub fn insert(tx: &mut Tx<'_>, key: &Key, event_id: &str, now: Millis) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![key.user_num, &key.device_id, &key.scope, &key.txn_id, event_id, now])?;
     Ok(())
 }
 
 /// Remembers a request that led to no event; answers whether it is the first with this key.
-pub fn begin(tx: &mut Tx<'_>, key: &Key, now: i64) -> Result<bool, DbError> {
+pub fn begin(tx: &mut Tx<'_>, key: &Key, now: Millis) -> Result<bool, DbError> {
     let Key { user_num, device_id, scope, txn_id } = key;
     Ok(tx.execute(&BEGIN, &params![*user_num, device_id, scope, txn_id, now])? > 0)
 }
@@ -60,7 +60,7 @@ pub fn of_event(
 }
 
 /// Forgets requests before a time.
-pub fn prune(tx: &mut Tx<'_>, before_ts: i64) -> Result<(), DbError> {
+pub fn prune(tx: &mut Tx<'_>, before_ts: Millis) -> Result<(), DbError> {
     tx.execute(&PRUNE, &params![before_ts])?;
     Ok(())
 }

@@ -326,8 +326,8 @@ fn look_up(
             OrderBy::Name => None,
             OrderBy::Displayname => found.displayname()?.map(Key::Text),
             OrderBy::AvatarUrl => found.avatar_url()?.map(Key::Text),
-            OrderBy::CreationTs => Some(Key::Int(found.created_ts()?)),
-            OrderBy::LastSeenTs => found.last_seen_ts()?.map(Key::Int),
+            OrderBy::CreationTs => Some(Key::Int(found.created_ts()?.get())),
+            OrderBy::LastSeenTs => found.last_seen_ts()?.map(|ts| Key::Int(ts.get())),
             _ => class.flag(order_by).map(|flag| Key::Text(flag.to_owned())),
         };
         Ok(Some(Found { place: (key.is_none(), key), user_id: found.user_id()?, num: found.num()? }))

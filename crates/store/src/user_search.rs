@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use reeve_db::{DbError, Engine, ReadTx, Row, Tx, params};
-use reeve_model::{User, UserNum};
+use reeve_model::{Millis, User, UserNum};
 use serde_json::json;
 
 use crate::grams::{self, SEPARATOR, fold};
@@ -176,11 +176,11 @@ impl Match<'_> {
         self.0.get(6)
     }
 
-    pub(crate) fn created_ts(&self) -> Result<i64, DbError> {
+    pub(crate) fn created_ts(&self) -> Result<Millis, DbError> {
         self.0.get(7)
     }
 
-    pub(crate) fn last_seen_ts(&self) -> Result<Option<i64>, DbError> {
+    pub(crate) fn last_seen_ts(&self) -> Result<Option<Millis>, DbError> {
         self.0.get(8)
     }
 }

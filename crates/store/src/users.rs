@@ -4,7 +4,7 @@
 //! of the lists and the search index in step in the same transaction.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::{User, UserNum};
+use reeve_model::{Millis, User, UserNum};
 
 use crate::{media_users, user_list_counts as counts, user_search as search};
 
@@ -220,7 +220,7 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(), DbErro
 }
 
 /// Moves the time an account was last seen forward; an older time changes nothing.
-pub fn touch_last_seen(tx: &mut Tx<'_>, num: UserNum, ts: i64) -> Result<(), DbError> {
+pub fn touch_last_seen(tx: &mut Tx<'_>, num: UserNum, ts: Millis) -> Result<(), DbError> {
     let Some(before) = by_num(tx, num)? else { return Ok(()) };
     if tx.execute(&SET_LAST_SEEN, &params![num, ts])? == 0 {
         return Ok(());

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use reeve_db::ReadTx;
-use reeve_model::{Pos, RoomNum};
+use reeve_model::{Millis, Pos, RoomNum};
 use reeve_rooms::error::Error;
 use reeve_rooms::filter;
 use reeve_rooms::view::{ClientEvent, RoomView};
@@ -174,7 +174,7 @@ pub(crate) fn receipts(
 pub(crate) fn typing(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
-    now: i64,
+    now: Millis,
     hidden: &dyn Fn(&str) -> bool,
 ) -> Result<Value, Error> {
     let mut user_ids = ephemeral::typing(tx, room_num, now)?;

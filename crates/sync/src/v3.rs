@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use reeve_db::ReadTx;
-use reeve_model::{Pos, RoomNum, Token};
+use reeve_model::{Millis, Pos, RoomNum, Token};
 use reeve_rooms::error::Error;
 use reeve_rooms::push::{self, Count};
 use reeve_rooms::view::{ClientEvent, RoomView, View, Viewer};
@@ -192,7 +192,7 @@ struct Sync<'v, 't, 'c> {
     /// Up to where the client knows everything; 0 if it knows nothing.
     since: Pos,
     upto: Pos,
-    now: i64,
+    now: Millis,
     receipts: HashSet<RoomNum>,
     typing: HashSet<RoomNum>,
     room_data: HashMap<String, Vec<AccountData>>,
@@ -204,7 +204,7 @@ pub fn look(
     home: &Home,
     viewer: &Viewer,
     request: &Request,
-    now: i64,
+    now: Millis,
 ) -> Result<Look, Error> {
     let view = View::of(tx, viewer.clone(), now)?;
     let (origin, known) = match &request.since {

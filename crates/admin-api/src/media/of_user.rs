@@ -4,7 +4,7 @@ use http::Method;
 use reeve_db::{DbError, ReadTx};
 use reeve_http::query::Query;
 use reeve_http::{Answer, Call, MatrixError, Param, Reading, Route, reply};
-use reeve_model::UserNum;
+use reeve_model::{Millis, UserNum};
 use reeve_store::media_list::{self, OrderBy, Shown};
 use reeve_store::media_users;
 use serde::Serialize;
@@ -82,9 +82,9 @@ impl ListedMedia {
             media_type: media.media_type,
             media_length: media.media_length,
             upload_name: media.upload_name,
-            created_ts: media.created_ts,
+            created_ts: media.created_ts.get(),
             url_cache: media.url_cache,
-            last_access_ts: media.last_access_ts,
+            last_access_ts: media.last_access_ts.map(Millis::get),
             quarantined_by: media.quarantined_by,
             safe_from_quarantine: media.safe_from_quarantine,
             user_id,

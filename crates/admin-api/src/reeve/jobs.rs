@@ -1,6 +1,7 @@
 //! Durable work: what waits, runs, and came of it.
 
 use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
+use reeve_model::Millis;
 use reeve_store::jobs::{self, Filter, Job};
 use serde::Serialize;
 use serde_json::Value;
@@ -94,7 +95,7 @@ fn read_all(call: &Reading<'_>) -> Answer {
         subject: text("subject")?,
     };
     let limit = super::limit(call)?;
-    let (ts, id) = super::position(call)?.unwrap_or((i64::MAX, String::new()));
+    let (ts, id) = super::position(call)?.unwrap_or((Millis::MAX, String::new()));
     let mut jobs = jobs::list(call.tx, &filter, (ts, &id), limit + 1)?;
     let next_token = super::cut(&mut jobs, limit).map(|last| super::token(last.created_ts, &last.id));
     let jobs = jobs.into_iter().map(view).collect::<Result<_, _>>()?;
@@ -118,8 +119,8 @@ fn view(job: Job) -> Result<JobView, MatrixError> {
         total: job.total,
         error: job.error,
         attempts: job.attempts,
-        run_after_ts: job.run_after_ts,
-        created_ts: job.created_ts,
-        updated_ts: job.updated_ts,
+        run_after_ts: job.run_after_ts.get(),
+        created_ts: job.created_ts.get(),
+        updated_ts: job.updated_ts.get(),
     })
 }

@@ -61,7 +61,7 @@ async fn handle_get(call: Call) -> Answer {
                     event_id: event.event_id,
                     state_group: event.pos.get(),
                     depth: room.depth,
-                    received_ts: event.ts,
+                    received_ts: event.ts.get(),
                 })
                 .into_iter()
                 .collect())

@@ -2,6 +2,7 @@
 
 use reeve_http::json::{Integer, Object, integer, truthy};
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_model::Millis;
 use reeve_rooms::purge::{self, UpTo};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -81,7 +82,7 @@ fn upto(path_event: String, body: &Object) -> Result<UpTo, MatrixError> {
         .get("purge_up_to_ts")
         .ok_or_else(|| MatrixError::bad_json("must specify purge_up_to_event_id or purge_up_to_ts"))?;
     match integer(ts) {
-        Integer::Is(ts) => Ok(UpTo::Time(ts)),
+        Integer::Is(ts) => Ok(UpTo::Time(Millis::new(ts))),
         _ => Err(MatrixError::bad_json("purge_up_to_ts must be an int")),
     }
 }

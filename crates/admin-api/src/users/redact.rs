@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use reeve_http::json::{self, Integer, Object, integer};
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_model::Millis;
 use reeve_rooms::redactions::{self, Order};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -110,7 +111,8 @@ async fn handle_order(mut call: Call) -> Answer {
     };
     let as_admin = use_admin || !call.app.home.is_local(&user_id);
     let redacted_by = if as_admin { Some(call.user()?.user_id.clone()) } else { None };
-    let (before_ts, after_ts) = (optional_integer(&body, "before_ts")?, optional_integer(&body, "after_ts")?);
+    let time = |key| -> Result<_, MatrixError> { Ok(optional_integer(&body, key)?.map(Millis::new)) };
+    let (before_ts, after_ts) = (time("before_ts")?, time("after_ts")?);
     let order = Order { user_id, rooms, reason, limit, redacted_by, before_ts, after_ts };
     let ctx = call.admin_ctx()?;
     let redact_id = call.write(move |tx| redactions::order(tx, &ctx, order.clone())).await?;

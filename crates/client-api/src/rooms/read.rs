@@ -2,7 +2,7 @@
 
 use http::Method;
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
-use reeve_model::Pos;
+use reeve_model::{Millis, Pos};
 use reeve_rooms::timeline::{self, Range};
 use reeve_rooms::view::View;
 use reeve_rooms::{Error, event, send};
@@ -202,7 +202,7 @@ async fn joined_members(call: Call) -> Answer {
 
 async fn timestamp_to_event(call: Call) -> Answer {
     let (viewer, room_id, now) = (viewer(&call)?, call.param("room_id"), call.now);
-    let ts = call.query.required_integer("ts")?;
+    let ts = Millis::new(call.query.required_integer("ts")?);
     let backwards = call
         .query
         .backwards()?

@@ -197,7 +197,7 @@ impl Operator {
     /// The circumstances of a deed that happens now.
     pub(super) fn ctx(&self) -> Ctx {
         Ctx {
-            now: self.clock.now_ms(),
+            now: self.clock.now(),
             server_name: Arc::clone(&self.server_name),
             request_id: Arc::clone(&self.request_id),
             actor: Some(Actor { user_id: Arc::from(ACTOR), ip: None }),

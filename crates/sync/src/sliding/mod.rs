@@ -14,7 +14,7 @@ mod wanted;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use reeve_db::ReadTx;
-use reeve_model::{Epoch, Pos, RoomNum, SlidingToken};
+use reeve_model::{Epoch, Millis, Pos, RoomNum, SlidingToken};
 use reeve_rooms::error::Error;
 use reeve_rooms::membership;
 use reeve_rooms::view::{View, Viewer};
@@ -89,7 +89,7 @@ struct Sync<'v, 't, 'c> {
     /// The stream position up to which the client knows everything but rooms; `None` if it knows nothing.
     since: Option<Pos>,
     upto: Pos,
-    now: i64,
+    now: Millis,
     direct: HashSet<String>,
     takes_invites: bool,
     own_receipts: HashSet<RoomNum>,
@@ -101,7 +101,7 @@ pub fn look(
     viewer: &Viewer,
     request: &Request,
     pos: Option<&SlidingToken>,
-    now: i64,
+    now: Millis,
 ) -> Result<Option<Look>, Error> {
     let key = Key {
         user_num: viewer.user_num,

@@ -433,7 +433,7 @@ fn part(
     };
     let mut at_least = known.timeline;
     if limit > known.timeline && eligible.standing.membership == "join" {
-        let timeline = room::timeline(view, tx, (0, until), limit, &all)?;
+        let timeline = room::timeline(view, tx, (Pos::ZERO, until), limit, &all)?;
         let old = timeline.stored.iter().filter(|event| event.pos <= from).count();
         at_least = if timeline.limited { limit } else { ALL_EVENTS };
         if i64::try_from(old).unwrap_or(i64::MAX) > known.timeline {

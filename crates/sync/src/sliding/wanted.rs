@@ -139,7 +139,7 @@ impl Wanted {
 
 #[cfg(test)]
 mod tests {
-    use reeve_model::{Pos, RoomNum};
+    use reeve_model::{Millis, Pos, RoomNum};
     use reeve_store::events::Event;
 
     use super::Wanted;
@@ -157,7 +157,7 @@ mod tests {
             event_type: event_type.to_owned(),
             state_key: Some(state_key.to_owned()),
             sender: String::new(),
-            ts: 0,
+            ts: Millis::ZERO,
             membership: None,
             until_pos: Some(Pos::END),
             relates_to: None,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reeve_model::Millis;
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
 
@@ -339,7 +340,7 @@ on_both_engines! {
             let num = reeve_store::rooms::num(tx, &reeve_store::memberships::of_user(tx, "@bob:test")?[0].room_id)?.unwrap();
             let words = reeve_store::memberships::NameWords { name: String::new(), localpart: String::new() };
             reeve_store::memberships::set_words(tx, "@bob:test", num, &words)?;
-            reeve_jobs::enqueue(tx, "index_member_names", "", "{}", 0, 0)
+            reeve_jobs::enqueue(tx, "index_member_names", "", "{}", 0, Millis::ZERO)
         };
         // Before the job is done they are compared with each message.
         let job = server.app().db.write(forget).await.unwrap();

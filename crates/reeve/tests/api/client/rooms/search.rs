@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reeve_model::Pos;
+use reeve_model::{Millis, Pos};
 use reeve_testkit::{Client, Reply, on_both_engines};
 use serde_json::{Value, json};
 
@@ -291,7 +291,7 @@ on_both_engines! {
                     reeve_store::rooms::set_purged(tx, event.room_num, event.pos.next())?;
                 }
             }
-            reeve_jobs::enqueue(tx, "index_words", "", "{\"before\":9223372036854775807}", 0, 0)
+            reeve_jobs::enqueue(tx, "index_words", "", "{\"before\":9223372036854775807}", 0, Millis::ZERO)
         });
         let job = job.await.unwrap();
         assert_eq!(found(&search(&alice, json!({ "search_term": "needle" })).await), [""; 0]);
