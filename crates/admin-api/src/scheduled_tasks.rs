@@ -1,7 +1,7 @@
 //! Durable work in the form of Synapse's list of tasks.
 
 use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
-use reeve_model::Millis;
+use reeve_model::{JobState, Millis};
 use reeve_store::jobs::{self, Filter, Job};
 use serde::Serialize;
 use serde_json::Value;
@@ -12,12 +12,12 @@ const MOST: usize = 10_000;
 /// How many are read at once.
 const BATCH: i64 = 1000;
 
-const STATES: &[(&str, &str)] = &[
-    ("scheduled", "scheduled"),
-    ("active", "active"),
-    ("complete", "complete"),
-    ("failed", "failed"),
-    ("cancelled", "cancelled"),
+const STATES: &[(&str, JobState)] = &[
+    ("scheduled", JobState::Scheduled),
+    ("active", JobState::Active),
+    ("complete", JobState::Complete),
+    ("failed", JobState::Failed),
+    ("cancelled", JobState::Cancelled),
 ];
 
 /// A piece of work.
@@ -69,10 +69,10 @@ fn task(job: Job) -> Result<Task, MatrixError> {
     let result = job.result.map(|result| serde_json::from_str(&result)).transpose();
     Ok(Task {
         result: result.map_err(MatrixError::internal)?,
-        error: job.error.filter(|_| job.state == "failed"),
+        error: job.error.filter(|_| job.state == JobState::Failed),
         id: job.id,
         action: job.kind,
-        status: job.state,
+        status: job.state.to_string(),
         timestamp_ms: job.updated_ts.get(),
         resource_id: Some(job.subject).filter(|subject| !subject.is_empty()),
     })
@@ -92,7 +92,7 @@ async fn handle(call: Call) -> Answer {
             [only] => only.clone(),
             _ => String::new(),
         },
-        state: status.unwrap_or_default().to_owned(),
+        state: status,
     };
     let jobs = call
         .read(move |tx| -> Result<_, reeve_db::DbError> {

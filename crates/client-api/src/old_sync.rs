@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Method;
 use reeve_db::{DbError, ReadTx};
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
-use reeve_model::{Millis, Pos, RoomNum, Token};
+use reeve_model::{Membership, Millis, Pos, RoomNum, Token};
 use reeve_rooms::position::Positions;
 use reeve_rooms::timeline::{self, Range};
 use reeve_rooms::view::{ClientEvent, RoomView, View, Viewer};
@@ -157,10 +157,10 @@ async fn initial_sync(call: Call) -> Answer {
         .read(move |tx| -> Result<_, Error> {
             let view = View::of(tx, viewer.clone(), now)?;
             let mut mine: Vec<InRoom> = memberships::of_user(tx, &viewer.user_id)?;
-            let wanted = |room: &InRoom| match room.member.membership.as_str() {
-                "join" | "invite" => true,
-                "leave" | "ban" => archived && !room.member.forgotten,
-                _ => false,
+            let wanted = |room: &InRoom| match room.member.membership {
+                Membership::Join | Membership::Invite => true,
+                Membership::Leave | Membership::Ban => archived && !room.member.forgotten,
+                Membership::Knock => false,
             };
             mine.retain(wanted);
             mine.sort_by_key(|room| std::cmp::Reverse((room.last_pos, room.member.room_num)));
@@ -200,10 +200,10 @@ fn room_info(
 ) -> Result<Option<(Value, usize)>, Error> {
     let Some(room) = rooms::by_num(tx, in_room.member.room_num)? else { return Ok(None) };
     let shown = view.room(&room)?;
-    let membership = in_room.member.membership.as_str();
+    let membership = in_room.member.membership;
     let mut info = Map::new();
     let mut size = 1;
-    if membership == "invite" {
+    if membership == Membership::Invite {
         let Some(invite) = events::by_pos(tx, in_room.member.event_pos)? else { return Ok(None) };
         if view.ignores(&invite.sender) || membership::blocks_invites(tx, viewer.user_num)? {
             return Ok(None);
@@ -338,7 +338,7 @@ fn of_room(tx: &ReadTx<'_>, view: &View<'_, '_>, room_id: &str, from: Pos) -> Re
 fn of_all(tx: &ReadTx<'_>, view: &View<'_, '_>, viewer: &Viewer, from: Pos) -> Result<News, Error> {
     let current = stream::current(tx)?;
     let most = i64::try_from(CHUNK).unwrap_or(i64::MAX).saturating_add(1);
-    let joined = memberships::of_user_in(tx, &viewer.user_id, "join")?;
+    let joined = memberships::of_user_in(tx, &viewer.user_id, Membership::Join)?;
     let mut found: Vec<Event> = Vec::new();
     for in_room in joined.iter().filter(|room| room.last_pos > from) {
         found.extend(events::after(tx, in_room.member.room_num, from, current, most)?);
@@ -348,11 +348,11 @@ fn of_all(tx: &ReadTx<'_>, view: &View<'_, '_>, viewer: &Viewer, from: Pos) -> R
         }
     }
     for moved in memberships::changed_of_user(tx, &viewer.user_id, from)? {
-        if moved.member.membership == "join" || moved.member.forgotten {
+        if moved.member.membership == Membership::Join || moved.member.forgotten {
             continue;
         }
         let Some(event) = events::by_pos(tx, moved.member.event_pos)? else { continue };
-        let is_invite = moved.member.membership == "invite";
+        let is_invite = moved.member.membership == Membership::Invite;
         if !is_invite || !(view.ignores(&event.sender) || membership::blocks_invites(tx, viewer.user_num)?) {
             found.push(event);
         }

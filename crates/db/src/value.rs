@@ -1,4 +1,4 @@
-use reeve_model::{Millis, Pos, RoomNum, UserNum};
+use reeve_model::{JobState, Membership, Millis, Pos, RoomNum, UserNum};
 
 /// One value on its way into a statement or out of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +96,29 @@ wrapped_integers! {
     UserNum: "the number of an account", RoomNum: "the number of a room", Pos: "a position in the stream",
     Millis: "a time in milliseconds"
 }
+
+macro_rules! words {
+    ($($word:ty: $expected:literal),*) => { $(
+        impl ToValue for $word {
+            fn to_value(&self) -> Value<'_> {
+                Value::Text(self.as_str())
+            }
+        }
+
+        impl FromValue for $word {
+            const EXPECTED: &'static str = $expected;
+
+            fn from_value(value: Value<'_>) -> Option<Self> {
+                match value {
+                    Value::Text(text) => text.parse().ok(),
+                    Value::Null | Value::Int(_) | Value::Blob(_) => None,
+                }
+            }
+        }
+    )* };
+}
+
+words! { Membership: "a membership", JobState: "the state of a job" }
 
 impl ToValue for bool {
     fn to_value(&self) -> Value<'_> {

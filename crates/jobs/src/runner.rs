@@ -71,7 +71,7 @@ impl Jobs {
             finished.as_mut().enable();
             let wanted = id.to_owned();
             let job = self.0.db.read(move |tx| jobs::find(tx, &wanted)).await?;
-            if job.as_ref().is_none_or(|job| matches!(&*job.state, "complete" | "failed" | "cancelled")) {
+            if job.as_ref().is_none_or(|job| job.state.is_over()) {
                 return Ok(job);
             }
             tokio::select! {

@@ -7,9 +7,11 @@ pub mod num;
 pub mod random;
 pub mod token;
 pub mod user;
+pub mod word;
 
 pub use clock::Clock;
 pub use ctx::{Actor, Ctx};
 pub use num::{Millis, Pos, RoomNum, UserNum};
 pub use token::{Epoch, SlidingToken, Token};
 pub use user::{User, UserType};
+pub use word::{JobState, Membership};

@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_db::ReadTx;
-use reeve_model::{Millis, Pos, RoomNum, User};
+use reeve_model::{Membership, Millis, Pos, RoomNum, User};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, push_queue};
@@ -132,10 +132,10 @@ pub fn badge(tx: &ReadTx<'_>, user: &User, by_room: bool) -> Result<i64, Error> 
 /// How many invitations by people who are not ignored somebody has.
 fn invites(tx: &ReadTx<'_>, user_id: &str, ignored: &BTreeSet<String>) -> Result<i64, Error> {
     if ignored.is_empty() {
-        return Ok(memberships::count_of_user_in(tx, user_id, "invite")?);
+        return Ok(memberships::count_of_user_in(tx, user_id, Membership::Invite)?);
     }
     let mut count = 0;
-    for invited in memberships::of_user_in(tx, user_id, "invite")? {
+    for invited in memberships::of_user_in(tx, user_id, Membership::Invite)? {
         let invite = events::by_pos(tx, invited.member.event_pos)?;
         count += i64::from(invite.is_some_and(|invite| !ignored.contains(&invite.sender)));
     }

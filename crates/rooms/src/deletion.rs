@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reeve_db::Tx;
 use reeve_jobs::{Job, Kind, Step, StepError};
-use reeve_model::{Ctx, Millis, Pos, RoomNum, User};
+use reeve_model::{Ctx, Membership, Millis, Pos, RoomNum, User};
 use reeve_store::departures::{self, Departure};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{account_data, ephemeral, events, jobs, memberships, reports, silences, users};
@@ -214,10 +214,10 @@ fn remove_some(
 ) -> Result<i64, StepError> {
     let failed = i64::try_from(progress.failed.len()).unwrap_or(i64::MAX);
     let mut found = Vec::new();
-    for standing in ["join", "invite", "knock"] {
+    for standing in [Membership::Join, Membership::Invite, Membership::Knock] {
         let most = STEP_MEMBERS.saturating_add(failed);
         let members = memberships::of_room_in(tx, room.num, standing, most)?;
-        found.extend(members.into_iter().map(|member| (member, standing == "join")));
+        found.extend(members.into_iter().map(|member| (member, standing == Membership::Join)));
     }
     found.retain(|(member, _)| !progress.failed.contains(member));
     found.truncate(usize::try_from(STEP_MEMBERS).unwrap_or(1));
@@ -242,11 +242,11 @@ fn remove(
     (user_id, joined): (&str, bool),
     now: Millis,
 ) -> Result<(), Error> {
-    let content = Map::from_iter([("membership".to_owned(), json!("leave"))]);
+    let content = Map::from_iter([("membership".to_owned(), json!(Membership::Leave))]);
     let left = event::append(tx, home, room, &Draft::state("m.room.member", user_id, user_id, content), now)?;
     memberships::forget(tx, user_id, room.num)?;
     let shown = json!({
-        "type": "m.room.member", "state_key": user_id, "sender": user_id, "content": { "membership": "leave" },
+        "type": "m.room.member", "state_key": user_id, "sender": user_id, "content": { "membership": Membership::Leave },
         "event_id": left.event_id, "origin_server_ts": left.ts,
     });
     let (room_id, event) = (room.room_id.clone(), Some(shown.to_string()));
@@ -254,7 +254,7 @@ fn remove(
     if joined
         && let Some(new_room_id) = &progress.new_room_id
         && let Some(mut new) = rooms::find(tx, new_room_id)?
-        && membership::current(tx, user_id, &new)? != "join"
+        && membership::current(tx, user_id, &new)? != Membership::Join
     {
         match membership::join_as(tx, home, &mut new, user_id, now) {
             Err(Error::Db(error)) => return Err(error.into()),

@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, Pos, User};
+use reeve_model::{Ctx, Membership, Pos, User};
 use reeve_store::events;
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, user_search, users};
@@ -122,7 +122,7 @@ pub fn create_alias(
         }
     };
     let room = rooms::find(tx, room_id)?.ok_or_else(missing)?;
-    if !user.admin && membership::current(tx, &user.user_id, &room)? != "join" {
+    if !user.admin && membership::current(tx, &user.user_id, &room)? != Membership::Join {
         return Err(missing());
     }
     add_alias(tx, home, ctx, user, &room, localpart)?;
@@ -135,7 +135,7 @@ pub fn delete_alias(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, alias:
     let found = rooms::alias(tx, alias)?.ok_or(Error::NotFound("Unknown room alias"))?;
     let mut room = rooms::find(tx, &found.room_id)?.ok_or(Error::NotFound("Unknown room"))?;
     let powers = Powers::of(tx, &room)?;
-    let is_member = membership::current(tx, &user.user_id, &room)? == "join";
+    let is_member = membership::current(tx, &user.user_id, &room)? == Membership::Join;
     let has_power = is_member && powers.user(&user.user_id) >= powers.event("m.room.canonical_alias", true);
     if found.creator != user.user_id && !has_power && !user.admin {
         return Err(Error::forbidden("You don't have permission to delete the alias."));
@@ -164,7 +164,7 @@ pub fn aliases(tx: &ReadTx<'_>, user: &User, room_id: &str) -> Result<Vec<String
     let refused = || Error::forbidden(format!("User {} not in room {room_id}", user.user_id));
     let room = rooms::find(tx, room_id)?.ok_or_else(refused)?;
     let readable = room.history_visibility.as_deref() == Some("world_readable");
-    if !readable && !user.admin && membership::current(tx, &user.user_id, &room)? != "join" {
+    if !readable && !user.admin && membership::current(tx, &user.user_id, &room)? != Membership::Join {
         return Err(refused());
     }
     Ok(rooms::aliases(tx, room.num)?)
@@ -239,7 +239,7 @@ pub fn publish(tx: &mut Tx<'_>, user: &User, room_id: &str, published: bool) -> 
     };
     let before = rooms::find(tx, room_id)?.ok_or_else(refused)?;
     let powers = Powers::of(tx, &before)?;
-    let is_member = membership::current(tx, &user.user_id, &before)? == "join";
+    let is_member = membership::current(tx, &user.user_id, &before)? == Membership::Join;
     let may = is_member && powers.user(&user.user_id) >= powers.event("m.room.canonical_alias", true);
     if !may && !user.admin {
         return Err(refused());
@@ -379,12 +379,10 @@ fn is_open(room: &Room) -> bool {
 /// Whether somebody may see how a room presents itself: who is in it or invited, who could join, everybody if the
 /// world may read it.
 pub fn may_preview(tx: &ReadTx<'_>, user_id: &str, room: &Room) -> Result<bool, Error> {
-    let standing = membership::current(tx, user_id, room)?;
-    if matches!(standing.as_str(), "join" | "invite") {
-        return Ok(true);
-    }
-    if standing == "ban" {
-        return Ok(false);
+    match membership::current(tx, user_id, room)? {
+        Membership::Join | Membership::Invite => return Ok(true),
+        Membership::Ban => return Ok(false),
+        Membership::Knock | Membership::Leave => {}
     }
     if is_open(room) {
         return Ok(true);
@@ -392,7 +390,7 @@ pub fn may_preview(tx: &ReadTx<'_>, user_id: &str, room: &Room) -> Result<bool, 
     if room.join_rule.as_deref() == Some("restricted") {
         for allowed in allowed_rooms(tx, room)? {
             if let Some(other) = rooms::find(tx, &allowed)?
-                && membership::current(tx, user_id, &other)? == "join"
+                && membership::current(tx, user_id, &other)? == Membership::Join
             {
                 return Ok(true);
             }

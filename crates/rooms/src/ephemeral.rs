@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Millis, Pos, User};
+use reeve_model::{Membership, Millis, Pos, User};
 use reeve_store::ephemeral::{self as rows, DevicePresence, Presence, Receipt};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
@@ -64,7 +64,7 @@ pub fn receipt(
     let is_seen = {
         let view = View::of(tx, viewer, now)?;
         let room = view.room(&room)?;
-        room.membership_at(Pos::END) == "join" && room.sees(&event)
+        room.membership_at(Pos::END) == Membership::Join && room.sees(&event)
     };
     if !is_seen {
         return Err(Error::forbidden("You don't have permission to access that event."));

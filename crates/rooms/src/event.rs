@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Millis, Pos};
+use reeve_model::{Membership, Millis, Pos};
 use reeve_store::events::{self, Event};
-use reeve_store::memberships::{self, Membership};
+use reeve_store::memberships::{self, Member};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{account_data, notifications, pushers, silences, stream, users};
 use ruma::canonical_json::redact_content_in_place;
@@ -23,7 +23,7 @@ use ruma::{
     OwnedUserId, RoomId, UserId,
 };
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::upgrade::personal;
@@ -378,12 +378,12 @@ pub fn append(
         return append_one(tx, home, room, draft, now);
     };
     let deactivated = users::find(tx, user_id)?.is_some_and(|user| user.deactivated);
-    if deactivated && membership != "invite" {
+    if deactivated && membership != Membership::Invite {
         return Err(Error::forbidden(DEACTIVATED));
     }
     let event = append_one(tx, home, room, draft, now)?;
     if deactivated {
-        let content = Map::from_iter([("membership".to_owned(), Value::from("leave"))]);
+        let content = Map::from_iter([("membership".to_owned(), json!(Membership::Leave))]);
         append_one(tx, home, room, &Draft::state("m.room.member", user_id, user_id, content), now)?;
         memberships::forget(tx, user_id, room.num)?;
     }
@@ -391,10 +391,13 @@ pub fn append(
 }
 
 /// The user whom an event brings into a room or nearer to it, and the membership that it gives.
-fn comes_closer(draft: &Draft) -> Option<(&str, &str)> {
+fn comes_closer(draft: &Draft) -> Option<(&str, Membership)> {
     let user_id = draft.state_key.as_deref().filter(|_| draft.event_type == "m.room.member")?;
-    let membership = draft.content.get("membership")?.as_str()?;
-    matches!(membership, "join" | "invite" | "knock").then_some((user_id, membership))
+    let membership = draft.content.get("membership")?.as_str()?.parse().ok()?;
+    match membership {
+        Membership::Join | Membership::Invite | Membership::Knock => Some((user_id, membership)),
+        Membership::Leave | Membership::Ban => None,
+    }
 }
 
 fn append_one(
@@ -475,7 +478,7 @@ fn store(
         state_key: draft.state_key.clone(),
         sender: draft.sender.clone(),
         ts: now,
-        membership: if is_member { text("membership") } else { None },
+        membership: text("membership").filter(|_| is_member).and_then(|membership| membership.parse().ok()),
         until_pos: draft.state_key.as_ref().map(|_| Pos::END),
         relates_to: relates_to.filter(|_| rel_type.is_some()),
         rel_type,
@@ -495,7 +498,7 @@ fn store(
     if event.state_key.as_deref() == Some("") {
         summarise(room, &event.event_type, &draft.content);
     }
-    if let (Some(user_id), Some(membership)) = (&event.state_key, &event.membership) {
+    if let (Some(user_id), Some(membership)) = (&event.state_key, event.membership) {
         move_member(tx, home, room, (user_id, membership), &draft.content, pos)?;
     }
     event.notifies = push::note(tx, home, room, &event, &draft.content)?;
@@ -533,35 +536,36 @@ fn move_member(
     tx: &mut Tx<'_>,
     home: &Home,
     room: &mut Room,
-    (user_id, membership): (&str, &str),
+    (user_id, membership): (&str, Membership),
     content: &Map<String, Value>,
     pos: Pos,
 ) -> Result<(), Error> {
     let old = memberships::find(tx, user_id, room.num)?;
-    let before = old.as_ref().map_or("", |old| old.membership.as_str());
-    if membership == "join" && before != "join" {
+    let before = old.as_ref().map(|old| old.membership);
+    let (joins, was_joined) = (membership == Membership::Join, before == Some(Membership::Join));
+    if joins && !was_joined {
         personal::copy(tx, home, room, user_id)?;
     }
-    let count = |what: &str| i64::from(membership == what) - i64::from(before == what);
-    room.joined_members += count("join");
-    room.invited_members += count("invite");
-    let since_pos = old.as_ref().filter(|_| before == membership).map_or(pos, |old| old.since_pos);
+    let count = |what| i64::from(membership == what) - i64::from(before == Some(what));
+    room.joined_members += count(Membership::Join);
+    room.invited_members += count(Membership::Invite);
+    let since_pos = old.as_ref().filter(|old| old.membership == membership).map_or(pos, |old| old.since_pos);
     let (own_rules, pushes) = match users::num(tx, user_id)? {
-        Some(num) if membership == "join" => (
+        Some(num) if joins => (
             account_data::find(tx, num, "", push::DATA_TYPE)?.is_some(),
             pushers::count_of_user(tx, num)? > 0,
         ),
         _ => (false, false),
     };
-    let member = Membership {
+    let member = Member {
         user_id: user_id.to_owned(),
         room_num: room.num,
-        membership: membership.to_owned(),
+        membership,
         event_pos: pos,
         since_pos,
         forgotten: false,
     };
-    if before == "join" && membership != "join" {
+    if was_joined && !joins {
         silences::end(tx, &[user_id.to_owned()], room.num, pos)?;
     }
     Ok(memberships::put(tx, &member, own_rules, pushes, &push::names::words_of(user_id, content))?)

@@ -2,7 +2,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#room-membership>
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, Millis, User, UserNum, id};
+use reeve_model::{Ctx, Membership, Millis, User, UserNum, id};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, users};
@@ -26,10 +26,15 @@ const MOST_ASKED: i64 = 10_000;
 /// Checks the content of a membership event that a client made.
 pub(crate) fn check_content(target: &str, content: &Map<String, Value>) -> Result<(), Error> {
     id::split(target).map_err(|error| Error::Invalid(error.to_string()))?;
-    match content.get("membership").and_then(Value::as_str) {
-        Some("invite" | "join" | "knock" | "leave" | "ban") => Ok(()),
-        _ => Err(Error::BadContent("Content must have a valid 'membership'".to_owned())),
+    match named(content) {
+        Some(_) => Ok(()),
+        None => Err(Error::BadContent("Content must have a valid 'membership'".to_owned())),
     }
+}
+
+/// The membership that the content of an event names.
+pub fn named(content: &Map<String, Value>) -> Option<Membership> {
+    content.get("membership")?.as_str()?.parse().ok()
 }
 
 /// Who may do what in a room.
@@ -191,8 +196,7 @@ pub(crate) fn without_own_names(
     user: &User,
     content: &Map<String, Value>,
 ) -> Result<Map<String, Value>, Error> {
-    let is_join =
-        |content: &Map<String, Value>| content.get("membership").is_some_and(|value| value == "join");
+    let is_join = |content: &Map<String, Value>| named(content) == Some(Membership::Join);
     let is_name = |key: &str| matches!(key, "displayname" | "avatar_url");
     let mut content = content.clone();
     content.retain(|key, _| !is_name(key));
@@ -207,7 +211,7 @@ pub(crate) fn without_own_names(
     Ok(content)
 }
 
-fn content(membership: &str, reason: Option<&str>) -> Map<String, Value> {
+fn content(membership: Membership, reason: Option<&str>) -> Map<String, Value> {
     let mut content = Map::new();
     content.insert("membership".to_owned(), json!(membership));
     if let Some(reason) = reason {
@@ -235,9 +239,9 @@ fn set(
 }
 
 /// How somebody stands to a room at present; `leave` if never in touch with it.
-pub fn current(tx: &ReadTx<'_>, user_id: &str, room: &Room) -> Result<String, Error> {
+pub fn current(tx: &ReadTx<'_>, user_id: &str, room: &Room) -> Result<Membership, Error> {
     let member = memberships::find(tx, user_id, room.num)?;
-    Ok(member.map_or_else(|| "leave".to_owned(), |member| member.membership))
+    Ok(member.map_or(Membership::Leave, |member| member.membership))
 }
 
 /// Joins a room.
@@ -256,15 +260,17 @@ pub fn join(
         return Err(Error::Suspended("Joining rooms while account is suspended is not allowed."));
     }
     let before = current(tx, &user.user_id, room)?;
-    if before == "join" {
+    if before == Membership::Join {
         return Ok(());
     }
     if user.is_guest && room.guest_access.as_deref() != Some("can_join") {
         return Err(Error::forbidden("Guest access not allowed"));
     }
-    let mut content = content("join", reason);
+    let mut content = content(Membership::Join, reason);
     with_profile(tx, &user.user_id, &mut content)?;
-    if before != "invite" && matches!(room.join_rule.as_deref(), Some("restricted" | "knock_restricted")) {
+    if before != Membership::Invite
+        && matches!(room.join_rule.as_deref(), Some("restricted" | "knock_restricted"))
+    {
         let by = authorised_by(tx, home, room, &user.user_id)?;
         content.insert("join_authorised_via_users_server".to_owned(), json!(by));
     }
@@ -284,7 +290,7 @@ fn authorised_by(tx: &ReadTx<'_>, home: &Home, room: &Room, user_id: &str) -> Re
     {
         let Some(room_id) = condition.get("room_id").and_then(Value::as_str) else { continue };
         if let Some(other) = rooms::find(tx, room_id)?
-            && current(tx, user_id, &other)? == "join"
+            && current(tx, user_id, &other)? == Membership::Join
         {
             in_allowed = true;
             break;
@@ -297,7 +303,7 @@ fn authorised_by(tx: &ReadTx<'_>, home: &Home, room: &Room, user_id: &str) -> Re
     }
     let powers = Powers::of(tx, room)?;
     let needed = powers.action("invite");
-    memberships::of_room_in(tx, room.num, "join", MOST_ASKED)?
+    memberships::of_room_in(tx, room.num, Membership::Join, MOST_ASKED)?
         .into_iter()
         .find(|member| home.is_local(member) && powers.user(member) >= needed)
         .ok_or_else(|| Error::forbidden("Nobody in this room could let you in"))
@@ -312,13 +318,15 @@ pub fn leave(
     room: &mut Room,
     reason: Option<&str>,
 ) -> Result<(), Error> {
-    match current(tx, user_id, room)?.as_str() {
-        "invite" if is_notice_room(tx, user_id, room)? => return Err(Error::NoticeRoom),
-        "join" | "invite" | "knock" => {}
-        "leave" if memberships::find(tx, user_id, room.num)?.is_some() => return Ok(()),
-        _ => return Err(Error::forbidden(format!("User {user_id} not in room {}", room.room_id))),
+    match current(tx, user_id, room)? {
+        Membership::Invite if is_notice_room(tx, user_id, room)? => return Err(Error::NoticeRoom),
+        Membership::Join | Membership::Invite | Membership::Knock => {}
+        Membership::Leave if memberships::find(tx, user_id, room.num)?.is_some() => return Ok(()),
+        Membership::Leave | Membership::Ban => {
+            return Err(Error::forbidden(format!("User {user_id} not in room {}", room.room_id)));
+        }
     }
-    set(tx, home, room, (user_id, user_id), content("leave", reason), ctx.now)?;
+    set(tx, home, room, (user_id, user_id), content(Membership::Leave, reason), ctx.now)?;
     Ok(())
 }
 
@@ -343,7 +351,7 @@ pub fn knock(
     if user.suspended {
         return Err(Error::Suspended("Knocking on rooms while account is suspended is not allowed."));
     }
-    let mut content = content("knock", reason);
+    let mut content = content(Membership::Knock, reason);
     with_profile(tx, &user.user_id, &mut content)?;
     set(tx, home, room, (&user.user_id, &user.user_id), content, ctx.now)?;
     Ok(())
@@ -375,7 +383,7 @@ pub fn invite(
     target: &str,
     (reason, is_direct): (Option<&str>, bool),
 ) -> Result<(), Error> {
-    if current(tx, &user.user_id, room)? != "join" {
+    if current(tx, &user.user_id, room)? != Membership::Join {
         return Err(Error::forbidden(format!("User {} not in room {}", user.user_id, room.room_id)));
     }
     if user.suspended {
@@ -385,7 +393,7 @@ pub fn invite(
     if rooms::blocked_by(tx, &room.room_id)?.is_some() {
         return Err(Error::Blocked);
     }
-    if current(tx, target, room)? == "join" {
+    if current(tx, target, room)? == Membership::Join {
         return Err(Error::forbidden(format!("{target} is already in the room.")));
     }
     check_takes_invites(tx, target)?;
@@ -404,7 +412,7 @@ pub(crate) fn invite_as(
     (reason, is_direct): (Option<&str>, bool),
     now: Millis,
 ) -> Result<(), Error> {
-    let mut content = content("invite", reason);
+    let mut content = content(Membership::Invite, reason);
     if is_direct {
         content.insert("is_direct".to_owned(), json!(true));
     }
@@ -421,7 +429,7 @@ pub(crate) fn join_as(
     user_id: &str,
     now: Millis,
 ) -> Result<(), Error> {
-    let mut content = content("join", None);
+    let mut content = content(Membership::Join, None);
     with_profile(tx, user_id, &mut content)?;
     set(tx, home, room, (user_id, user_id), content, now)?;
     Ok(())
@@ -435,7 +443,7 @@ pub(crate) fn put_guests_out(
     now: Millis,
 ) -> Result<(), Error> {
     for member in memberships::guests_of_room(tx, room.num, MOST_ASKED)? {
-        set(tx, home, room, (&member, &member), content("leave", None), now)?;
+        set(tx, home, room, (&member, &member), content(Membership::Leave, None), now)?;
     }
     Ok(())
 }
@@ -471,7 +479,7 @@ pub fn remove(
     (target, removal): (&str, Removal),
     reason: Option<&str>,
 ) -> Result<(), Error> {
-    if current(tx, &user.user_id, room)? != "join" {
+    if current(tx, &user.user_id, room)? != Membership::Join {
         return Err(Error::forbidden(format!("User {} not in room {}", user.user_id, room.room_id)));
     }
     if user.suspended {
@@ -481,7 +489,7 @@ pub fn remove(
     UserId::parse(target).map_err(|_| Error::Invalid("Invalid user id".to_owned()))?;
     let before = current(tx, target, room)?;
     let membership = match removal {
-        Removal::Kick if !matches!(before.as_str(), "join" | "invite" | "knock") => {
+        Removal::Kick if matches!(before, Membership::Leave | Membership::Ban) => {
             return Err(Error::forbidden("The target user is not in the room"));
         }
         // There is nothing to lift, and no state to change.
@@ -493,11 +501,11 @@ pub fn remove(
             }
             return Ok(());
         }
-        Removal::Unban if before != "ban" => {
+        Removal::Unban if before != Membership::Ban => {
             return Err(Error::BadState("Cannot unban user who was not banned".to_owned()));
         }
-        Removal::Ban => "ban",
-        Removal::Kick | Removal::Unban => "leave",
+        Removal::Ban => Membership::Ban,
+        Removal::Kick | Removal::Unban => Membership::Leave,
     };
     set(tx, home, room, (&user.user_id, target), content(membership, reason), ctx.now)?;
     Ok(())
@@ -510,7 +518,7 @@ pub fn forget(tx: &mut Tx<'_>, user_id: &str, room_id: &str) -> Result<(), Error
         None => None,
     };
     match member {
-        Some(member) if matches!(member.membership.as_str(), "leave" | "ban") => {
+        Some(member) if matches!(member.membership, Membership::Leave | Membership::Ban) => {
             memberships::forget(tx, user_id, member.room_num)?;
             Ok(())
         }

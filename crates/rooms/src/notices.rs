@@ -5,7 +5,7 @@ use reeve_accounts::profile::{self, Change};
 use reeve_accounts::users::NewUser;
 use reeve_accounts::{Limits, Policy, users as accounts};
 use reeve_db::Tx;
-use reeve_model::{Ctx, User};
+use reeve_model::{Ctx, Membership, User};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, users};
 use serde_json::{Map, Value, json};
@@ -105,17 +105,17 @@ pub fn send(
     let sender = sender(tx, home, ctx, localpart)?;
     let mut room = room(tx, home, ctx, &sender, target)?;
     let mut current = membership::current(tx, &target.user_id, &room)?;
-    if !matches!(current.as_str(), "join" | "invite") {
+    if !matches!(current, Membership::Join | Membership::Invite) {
         let pair = (sender.user_id.as_str(), target.user_id.as_str());
         membership::invite_as(tx, home, &mut room, pair, (None, false), ctx.now)?;
-        "invite".clone_into(&mut current);
+        current = Membership::Invite;
         if !target.deactivated {
             // It finds room also where the account's own is used up.
             let limits = Limits { account_data: i64::MAX, account_data_bytes: i64::MAX, ..home.limits };
             data::set_tag(tx, &limits, target.num, &room.room_id, TAG, Some(Map::new()))?;
         }
     }
-    if home.settings.notices.auto_join && current == "invite" && !target.deactivated {
+    if home.settings.notices.auto_join && current == Membership::Invite && !target.deactivated {
         membership::join_as(tx, home, &mut room, &target.user_id, ctx.now)?;
     }
     let draft = Draft {
@@ -136,7 +136,8 @@ fn room(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, sender: &User, target: &User) -
     };
     let mut room = match known {
         Some(room)
-            if memberships::find(tx, &sender.user_id, room.num)?.is_some_and(|m| m.membership == "join") =>
+            if memberships::find(tx, &sender.user_id, room.num)?
+                .is_some_and(|m| m.membership == Membership::Join) =>
         {
             room
         }

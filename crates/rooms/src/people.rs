@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reeve_accounts::{deactivate, profile};
 use reeve_db::Tx;
 use reeve_jobs::{Job, Kind, Step, StepError};
-use reeve_model::{Millis, RoomNum, User, UserNum};
+use reeve_model::{Membership, Millis, RoomNum, User, UserNum};
 use reeve_store::events;
 use reeve_store::rooms;
 use reeve_store::{account_data, memberships, transactions, users};
@@ -64,7 +64,7 @@ fn retire_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<S
         return Ok(Step::Done { result: json!({ "reactivated": true }).to_string(), done: job.done });
     };
     let mut left = Vec::new();
-    for standing in ["invite", "knock", "join"] {
+    for standing in [Membership::Invite, Membership::Knock, Membership::Join] {
         let missing = STEP_ROOMS - i64::try_from(left.len()).unwrap_or(STEP_ROOMS);
         left.extend(memberships::some_of_user_in(tx, &user.user_id, standing, progress.upto, missing)?);
     }
@@ -72,8 +72,7 @@ fn retire_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<S
     // Of the three kinds the lowest numbers only, so that none is passed by.
     for member in &left {
         let Some(mut room) = rooms::by_num(tx, member.room_num)? else { continue };
-        let content = Value::Object(serde_json::Map::from_iter([("membership".to_owned(), json!("leave"))]));
-        let Value::Object(content) = content else { continue };
+        let content = serde_json::Map::from_iter([("membership".to_owned(), json!(Membership::Leave))]);
         let draft = Draft::state("m.room.member", &user.user_id, &user.user_id, content);
         match event::append(tx, home, &mut room, &draft, now) {
             Ok(_) => {
@@ -133,7 +132,7 @@ fn spread_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<S
     if user.deactivated {
         return finished(job.done);
     }
-    let rooms = memberships::some_of_user_in(tx, &user.user_id, "join", progress.upto, STEP_ROOMS)?;
+    let rooms = memberships::some_of_user_in(tx, &user.user_id, Membership::Join, progress.upto, STEP_ROOMS)?;
     for member in &rooms {
         progress.upto = member.room_num;
         match spread_to(tx, home, &user, member.room_num, now) {

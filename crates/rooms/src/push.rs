@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::LazyLock;
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Pos, RoomNum, UserNum};
+use reeve_model::{Membership, Pos, RoomNum, UserNum};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::Room;
 use reeve_store::{account_data, ephemeral, memberships, notifications, rooms, silences, users};
@@ -154,7 +154,7 @@ pub(crate) fn note(
         }
     }
     // Who is invited is no member yet.
-    let invited = event.state_key.clone().filter(|_| event.membership.as_deref() == Some("invite"));
+    let invited = event.state_key.clone().filter(|_| event.membership == Some(Membership::Invite));
     if let Some(user_id) = invited
         && let Some(num) = users::num(tx, &user_id)?
         && decided.insert(user_id.clone())
@@ -171,7 +171,9 @@ pub(crate) fn note(
     }
     for user_id in mentioned.into_iter().filter(|user_id| !decided.contains(*user_id)) {
         let Ok(parsed) = UserId::parse(user_id) else { continue };
-        if memberships::find(tx, user_id, room.num)?.is_some_and(|member| member.membership == "join") {
+        if memberships::find(tx, user_id, room.num)?
+            .is_some_and(|member| member.membership == Membership::Join)
+        {
             verdicts.add(user_id, subject.notifies(&defaults::of(&parsed), user_id)?);
         }
     }
@@ -368,7 +370,7 @@ pub fn notifications(
     let before = from.map_or(Pos::END, Pos::next);
     let unheard = unheard(user_id, ignored).to_string();
     let mut found = Vec::new();
-    for joined in memberships::of_user_in(tx, user_id, "join")? {
+    for joined in memberships::of_user_in(tx, user_id, Membership::Join)? {
         let (num, since) = (joined.member.room_num, joined.member.since_pos);
         let of_room = notifications::notifying(tx, user_id, num, (since, before), needed, &unheard, most)?;
         found.extend(of_room.into_iter().map(|(pos, notifies)| (pos, notifies, num)));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reeve_db::Tx;
 use reeve_jobs::{Job, Kind, Step, StepError};
-use reeve_model::{Ctx, Millis, Pos};
+use reeve_model::{Ctx, Membership, Millis, Pos};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms;
 use reeve_store::{jobs, memberships};
@@ -60,7 +60,7 @@ pub fn order(tx: &mut Tx<'_>, ctx: &Ctx, order: Order) -> Result<String, Error> 
     }
     let mut rooms = order.rooms.clone();
     if rooms.is_empty() {
-        for standing in ["join", "ban"] {
+        for standing in [Membership::Join, Membership::Ban] {
             rooms.extend(
                 memberships::of_user_in(tx, &order.user_id, standing)?.into_iter().map(|room| room.room_id),
             );
@@ -86,7 +86,7 @@ pub fn job(home: &Arc<Home>) -> Kind {
 /// Whether an event is among those that are redacted: what was said, and joins.
 fn is_meant(event: &Event, order: &Order) -> bool {
     let said = matches!(event.event_type.as_str(), "m.room.message" | "m.room.encrypted");
-    let joined = event.membership.as_deref() == Some("join");
+    let joined = event.membership == Some(Membership::Join);
     (said || joined)
         && order.before_ts.is_none_or(|before| before == Millis::ZERO || event.ts <= before)
         && order.after_ts.is_none_or(|after| after == Millis::ZERO || event.ts >= after)
@@ -152,7 +152,7 @@ fn redact(
 ) -> Result<(), Error> {
     if order.redacted_by.is_some() {
         let member = memberships::find(tx, sender, room.num)?;
-        if member.is_none_or(|member| member.membership != "join") {
+        if member.is_none_or(|member| member.membership != Membership::Join) {
             let text = format!("403: User {sender} not in room {} (None)", room.room_id);
             return Err(Error::Forbidden(text));
         }

@@ -1,7 +1,7 @@
 //! Sending events, setting state, redacting.
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, Millis, Pos, User, random};
+use reeve_model::{Ctx, Membership, Millis, Pos, User, random};
 use reeve_store::events::{self, Event};
 use reeve_store::memberships;
 use reeve_store::rooms::{self, Room};
@@ -23,7 +23,7 @@ pub fn find_room(tx: &ReadTx<'_>, room_id: &str) -> Result<Room, Error> {
 pub fn joined_room(tx: &ReadTx<'_>, room_id: &str, user_id: &str) -> Result<Room, Error> {
     let room = rooms::find(tx, room_id)?.ok_or_else(|| not_in(user_id, room_id))?;
     let member = memberships::find(tx, user_id, room.num)?;
-    if member.is_some_and(|member| member.membership == "join") {
+    if member.is_some_and(|member| member.membership == Membership::Join) {
         Ok(room)
     } else {
         Err(not_in(user_id, room_id))
@@ -147,9 +147,11 @@ fn check_content(tx: &ReadTx<'_>, room: &Room, user: &User, sent: &Sent) -> Resu
         ("m.room.canonical_alias", Some("")) => directory::check_canonical_alias(tx, room, &sent.content),
         ("m.room.member", Some(target)) => {
             membership::check_content(target, &sent.content)?;
-            match sent.content.get("membership").and_then(Value::as_str) {
-                Some("invite") => membership::check_takes_invites(tx, target),
-                _ => Ok(()),
+            match membership::named(&sent.content) {
+                Some(Membership::Invite) => membership::check_takes_invites(tx, target),
+                Some(Membership::Join | Membership::Knock | Membership::Leave | Membership::Ban) | None => {
+                    Ok(())
+                }
             }
         }
         ("m.room.server_acl", Some("")) if !sent.content.is_empty() => {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use reeve_db::ReadTx;
-use reeve_model::{Millis, Pos, RoomNum, Token};
+use reeve_model::{Membership, Millis, Pos, RoomNum, Token};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, stream, words};
@@ -361,7 +361,8 @@ pub fn search(
     let mine: HashSet<RoomNum> = memberships::of_user(tx, &viewer.user_id)?
         .into_iter()
         .filter(|room| {
-            !room.member.forgotten && matches!(room.member.membership.as_str(), "join" | "leave" | "ban")
+            !room.member.forgotten
+                && matches!(room.member.membership, Membership::Join | Membership::Leave | Membership::Ban)
         })
         .map(|room| room.member.room_num)
         .collect();

@@ -4,7 +4,7 @@
 pub(crate) mod personal;
 
 use reeve_db::Tx;
-use reeve_model::{Ctx, Pos, User, random};
+use reeve_model::{Ctx, Membership, Pos, User, random};
 use reeve_store::events;
 use reeve_store::rooms;
 use ruma::UserId;
@@ -87,7 +87,7 @@ pub fn upgrade(
     for state in events::all_state_at(tx, old.num, Pos::PRESENT)? {
         let content = event::content(&state, &old_rules)?;
         let state_key = state.state_key.clone().unwrap_or_default();
-        if state.membership.as_deref() == Some("ban") {
+        if state.membership == Some(Membership::Ban) {
             bans.push((state_key, content));
             continue;
         }

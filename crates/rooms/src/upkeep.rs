@@ -1,7 +1,7 @@
 //! What administrators of the server do to rooms that they need not be in: block them, bring people in, give power.
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, User, id};
+use reeve_model::{Ctx, Membership, User, id};
 use reeve_store::rooms::{self, Room};
 use reeve_store::users;
 use serde_json::{Map, Value, json};
@@ -73,13 +73,15 @@ pub fn join(
         return Err(Error::forbidden(event::DEACTIVATED));
     }
     let standing = membership::current(tx, &target.user_id, &room)?;
-    match standing.as_str() {
-        "join" => return Ok(room.room_id),
-        "ban" => return Err(Error::forbidden(format!("{} is banned from the room", target.user_id))),
-        _ => {}
+    match standing {
+        Membership::Join => return Ok(room.room_id),
+        Membership::Ban => {
+            return Err(Error::forbidden(format!("{} is banned from the room", target.user_id)));
+        }
+        Membership::Invite | Membership::Knock | Membership::Leave => {}
     }
-    if room.join_rule.as_deref() != Some("public") && standing != "invite" {
-        if membership::current(tx, &admin.user_id, &room)? != "join" {
+    if room.join_rule.as_deref() != Some("public") && standing != Membership::Invite {
+        if membership::current(tx, &admin.user_id, &room)? != Membership::Join {
             return Err(Error::forbidden(format!("{} not in room {}.", admin.user_id, room.room_id)));
         }
         let pair = (admin.user_id.as_str(), target.user_id.as_str());
@@ -130,7 +132,9 @@ pub fn make_admin(
         )?;
     }
     let standing = membership::current(tx, target, &room)?;
-    if room.join_rule.as_deref() != Some("public") && !matches!(standing.as_str(), "join" | "invite") {
+    if room.join_rule.as_deref() != Some("public")
+        && !matches!(standing, Membership::Join | Membership::Invite)
+    {
         if rooms::blocked_by(tx, &room.room_id)?.is_some() {
             return Err(Error::Blocked);
         }
@@ -154,7 +158,7 @@ fn mightiest(
         let level = powers.user(user_id);
         if best.as_ref().is_none_or(|(_, highest)| level > *highest)
             && home.is_local(user_id)
-            && membership::current(tx, user_id, room)? == "join"
+            && membership::current(tx, user_id, room)? == Membership::Join
         {
             best = Some((user_id.clone(), level));
         }

@@ -6,7 +6,7 @@
 //! an event is decided in the same way, each event by itself.
 
 use reeve_db::{DbError, ReadTx};
-use reeve_model::{Millis, Pos, Token, UserNum};
+use reeve_model::{Membership, Millis, Pos, Token, UserNum};
 use reeve_store::events::{self, Event, Thread};
 use reeve_store::rooms::Room;
 use reeve_store::{account_data, memberships, transactions, users};
@@ -173,7 +173,7 @@ impl<'t, 'c> View<'t, 'c> {
         let (mut memberships, mut visibility) = (Vec::new(), Vec::new());
         if let Some(viewer) = &self.viewer {
             for event in events::history(self.tx, room.num, "m.room.member", &viewer.user_id)? {
-                memberships.push((event.pos, event.membership.unwrap_or_default()));
+                memberships.extend(event.membership.map(|membership| (event.pos, membership)));
             }
             for event in events::history(self.tx, room.num, "m.room.history_visibility", "")? {
                 let content = event::content(&event, &rules)?;
@@ -181,7 +181,7 @@ impl<'t, 'c> View<'t, 'c> {
                 visibility.push((event.pos, value.to_owned()));
             }
             // Of a room that one forgot, one knows the end only.
-            if matches!(memberships.last(), Some((_, last)) if last == "leave" || last == "ban")
+            if matches!(memberships.last(), Some((_, Membership::Leave | Membership::Ban)))
                 && memberships::find(self.tx, &viewer.user_id, room.num)?
                     .is_some_and(|member| member.forgotten)
             {
@@ -224,7 +224,7 @@ pub struct RoomView<'v, 't, 'c> {
     /// The rules of its version.
     pub rules: RoomVersionRules,
     /// The viewer's own membership events and what they say.
-    memberships: Vec<(Pos, String)>,
+    memberships: Vec<(Pos, Membership)>,
     /// The events that set the history visibility and what they say.
     visibility: Vec<(Pos, String)>,
     /// The history in stretches: the position after which each begins, and whether the viewer may see what was sent in it.
@@ -232,32 +232,33 @@ pub struct RoomView<'v, 't, 'c> {
 }
 
 /// The value that holds at a position.
-fn at(values: &[(Pos, String)], pos: Pos) -> Option<&str> {
+fn at<T>(values: &[(Pos, T)], pos: Pos) -> Option<&T> {
     let index = values.partition_point(|(from, _)| *from <= pos).checked_sub(1)?;
-    values.get(index).map(|(_, value)| value.as_str())
+    values.get(index).map(|(_, value)| value)
 }
 
 /// Whether an event is at a position.
-fn has(events: &[(Pos, String)], pos: Pos) -> bool {
+fn has<T>(events: &[(Pos, T)], pos: Pos) -> bool {
     events.binary_search_by_key(&pos, |(at, _)| *at).is_ok()
 }
 
 /// Where the viewer may see the history, by the events that decide it.
-fn stretches(memberships: &[(Pos, String)], visibility: &[(Pos, String)]) -> Vec<(Pos, bool)> {
-    let mut starts: Vec<Pos> =
-        memberships.iter().chain(visibility).map(|(pos, _)| *pos).chain([Pos::ZERO]).collect();
+fn stretches(memberships: &[(Pos, Membership)], visibility: &[(Pos, String)]) -> Vec<(Pos, bool)> {
+    let moves = memberships.iter().map(|(pos, _)| *pos);
+    let changes = visibility.iter().map(|(pos, _)| *pos);
+    let mut starts: Vec<Pos> = moves.chain(changes).chain([Pos::ZERO]).collect();
     starts.sort_unstable();
     starts.dedup();
     // Where the viewer was in the room for the last time.
-    let last_join = memberships.iter().rposition(|(_, membership)| membership == "join");
+    let last_join = memberships.iter().rposition(|(_, membership)| *membership == Membership::Join);
     let last_end =
         last_join.map_or(Pos::ZERO, |join| memberships.get(join + 1).map_or(Pos::END, |(pos, _)| *pos));
     let is_open = |pos| {
         let membership = at(memberships, pos);
-        membership == Some("join")
-            || match at(visibility, pos) {
+        membership == Some(&Membership::Join)
+            || match at(visibility, pos).map(String::as_str) {
                 Some("world_readable") => true,
-                Some("invited") => membership == Some("invite"),
+                Some("invited") => membership == Some(&Membership::Invite),
                 Some("joined") => false,
                 // The specification's default is `shared`: open to all who are in the room then or later.
                 _ => pos < last_end,
@@ -268,18 +269,18 @@ fn stretches(memberships: &[(Pos, String)], visibility: &[(Pos, String)]) -> Vec
 
 impl RoomView<'_, '_, '_> {
     /// The viewer's membership after the event at a position; `leave` if never in touch with the room.
-    pub fn membership_at(&self, pos: Pos) -> &str {
-        at(&self.memberships, pos).unwrap_or("leave")
+    pub fn membership_at(&self, pos: Pos) -> Membership {
+        at(&self.memberships, pos).copied().unwrap_or(Membership::Leave)
     }
 
     /// Whether the viewer has ever joined.
     pub fn ever_joined(&self) -> bool {
-        self.memberships.iter().any(|(_, membership)| membership == "join")
+        self.memberships.iter().any(|(_, membership)| *membership == Membership::Join)
     }
 
     /// Whether everybody may read the room at present.
     pub fn is_world_readable(&self) -> bool {
-        at(&self.visibility, Pos::END) == Some("world_readable")
+        at(&self.visibility, Pos::END).is_some_and(|value| value == "world_readable")
     }
 
     /// Which stretch of the history an event right after a position is in.
@@ -367,8 +368,7 @@ impl RoomView<'_, '_, '_> {
         let unsigned = &mut shown.unsigned;
         unsigned.insert("age".to_owned(), json!(self.view.now.since(event.ts)));
         if let Some(viewer) = &self.view.viewer {
-            let membership = self.membership_at(event.pos).to_owned();
-            unsigned.insert("membership".to_owned(), Value::String(membership));
+            unsigned.insert("membership".to_owned(), json!(self.membership_at(event.pos)));
             if viewer.user_id == event.sender
                 && let Some(txn_id) =
                     transactions::of_event(self.view.tx, &event.event_id, viewer.user_num, &viewer.device_id)?
@@ -405,7 +405,7 @@ impl RoomView<'_, '_, '_> {
     /// An event without what somebody said who was erased, unless the viewer was there.
     fn without_erased<'e>(&self, event: &'e Event) -> Result<Cow<'e, Event>, Error> {
         let hidden = self.view.viewer.is_some()
-            && self.membership_at(event.pos.prev()) != "join"
+            && self.membership_at(event.pos.prev()) != Membership::Join
             && self.view.is_erased(&event.sender)?;
         Ok(if hidden {
             Cow::Owned(Event { redacted_by: Some(String::new()), ..event.clone() })

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::{Millis, Pos, RoomNum};
+use reeve_model::{Membership, Millis, Pos, RoomNum};
 use serde_json::json;
 
 use crate::users::num_list;
@@ -189,7 +189,7 @@ pub struct Event {
     /// When, in milliseconds.
     pub ts: Millis,
     /// The membership that an `m.room.member` event sets.
-    pub membership: Option<String>,
+    pub membership: Option<Membership>,
     /// The position at which the state it makes ends; [`Pos::END`] while it holds, `None` if it makes none.
     pub until_pos: Option<Pos>,
     /// The event it relates to.
@@ -243,7 +243,7 @@ pub fn insert(tx: &mut Tx<'_>, event: &Event) -> Result<(), DbError> {
             &event.state_key,
             &event.sender,
             event.ts,
-            &event.membership,
+            event.membership,
             event.until_pos,
             &event.relates_to,
             &event.rel_type,

@@ -1,7 +1,7 @@
 //! Durable work: the rows behind the runner.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::Millis;
+use reeve_model::{JobState, Millis};
 
 macro_rules! columns {
     () => {
@@ -46,8 +46,8 @@ pub struct Job {
     pub kind: String,
     /// What it works on, usually a user id.
     pub subject: String,
-    /// `scheduled`, `active`, `complete` or `failed`.
-    pub state: String,
+    /// Its state.
+    pub state: JobState,
     /// What it needs to know, as JSON.
     pub payload: String,
     /// How much is done.
@@ -110,7 +110,7 @@ pub fn unfinished(tx: &ReadTx<'_>, subject: &str, kind: &str) -> Result<Option<J
     tx.query_opt(&UNFINISHED, &params![subject, kind], from_row)
 }
 
-/// Which jobs to list; blank texts let all through.
+/// Which jobs to list; blank texts and `None` let all through.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// What it works on.
@@ -118,7 +118,7 @@ pub struct Filter {
     /// The kind of work.
     pub kind: String,
     /// The state.
-    pub state: String,
+    pub state: Option<JobState>,
 }
 
 /// Jobs queued before a position (time and id), the newest first.
@@ -129,14 +129,11 @@ pub fn list(
     limit: i64,
 ) -> Result<Vec<Job>, DbError> {
     let (ts, id) = before;
+    let state = filter.state.map_or("", JobState::as_str);
     if filter.subject.is_empty() {
-        tx.query(&LIST, &params![ts, id, &filter.kind, &filter.state, limit], from_row)
+        tx.query(&LIST, &params![ts, id, &filter.kind, state, limit], from_row)
     } else {
-        tx.query(
-            &LIST_OF_SUBJECT,
-            &params![ts, id, &filter.kind, &filter.state, limit, &filter.subject],
-            from_row,
-        )
+        tx.query(&LIST_OF_SUBJECT, &params![ts, id, &filter.kind, state, limit, &filter.subject], from_row)
     }
 }
 
@@ -200,13 +197,13 @@ pub fn release(tx: &mut Tx<'_>, id: &str, now: Millis) -> Result<(), DbError> {
 }
 
 /// How many unfinished and failed jobs there are: kind, state, number.
-pub fn states(tx: &ReadTx<'_>) -> Result<Vec<(String, String, i64)>, DbError> {
+pub fn states(tx: &ReadTx<'_>) -> Result<Vec<(String, JobState, i64)>, DbError> {
     tx.query(&STATES, &params![], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
 }
 
 /// Forgets some of the jobs that finished before a time.
 pub fn prune(tx: &mut Tx<'_>, before: Millis, most: i64) -> Result<(), DbError> {
-    for state in ["complete", "failed", "cancelled"] {
+    for state in [JobState::Complete, JobState::Failed, JobState::Cancelled] {
         tx.execute(&PRUNE, &params![state, before, most])?;
     }
     Ok(())

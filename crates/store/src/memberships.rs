@@ -1,7 +1,7 @@
 //! Who stands how to which room, at present.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::{Pos, RoomNum};
+use reeve_model::{Membership, Pos, RoomNum};
 
 macro_rules! columns {
     () => {
@@ -60,13 +60,13 @@ reeve_db::statements! {
 
 /// Where somebody stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Membership {
+pub struct Member {
     /// Who.
     pub user_id: String,
     /// The number of the room.
     pub room_num: RoomNum,
-    /// `invite`, `join`, `knock`, `leave` or `ban`.
-    pub membership: String,
+    /// The membership.
+    pub membership: Membership,
     /// The position of the newest membership event.
     pub event_pos: Pos,
     /// The position of the event that brought this membership.
@@ -79,15 +79,15 @@ pub struct Membership {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InRoom {
     /// The membership.
-    pub member: Membership,
+    pub member: Member,
     /// The id of the room.
     pub room_id: String,
     /// The position of the newest event of the room.
     pub last_pos: Pos,
 }
 
-fn from_row(row: &Row<'_>) -> Result<Membership, DbError> {
-    Ok(Membership {
+fn from_row(row: &Row<'_>) -> Result<Member, DbError> {
+    Ok(Member {
         user_id: row.get(0)?,
         room_num: row.get(1)?,
         membership: row.get(2)?,
@@ -102,7 +102,7 @@ fn in_room(row: &Row<'_>) -> Result<InRoom, DbError> {
 }
 
 /// Where a user stands to a room; `None` if never in touch with it.
-pub fn find(tx: &ReadTx<'_>, user_id: &str, room_num: RoomNum) -> Result<Option<Membership>, DbError> {
+pub fn find(tx: &ReadTx<'_>, user_id: &str, room_num: RoomNum) -> Result<Option<Member>, DbError> {
     tx.query_opt(&FIND, &params![user_id, room_num], from_row)
 }
 
@@ -118,18 +118,18 @@ pub struct NameWords {
 /// Stores where somebody stands, and whether they have push rules of their own, and pushers.
 pub fn put(
     tx: &mut Tx<'_>,
-    membership: &Membership,
+    member: &Member,
     own_rules: bool,
     pushes: bool,
     words: &NameWords,
 ) -> Result<(), DbError> {
-    let Membership { user_id, room_num, membership, event_pos, since_pos, .. } = membership;
+    let Member { user_id, room_num, membership, event_pos, since_pos, .. } = member;
     tx.execute(
         &PUT,
         &params![
             user_id,
             *room_num,
-            membership,
+            *membership,
             *event_pos,
             *since_pos,
             own_rules,
@@ -148,7 +148,7 @@ pub fn named(tx: &ReadTx<'_>, room_num: RoomNum, words: &str, limit: i64) -> Res
 }
 
 /// Some memberships without [`NameWords`].
-pub fn without_words(tx: &ReadTx<'_>, limit: i64) -> Result<Vec<Membership>, DbError> {
+pub fn without_words(tx: &ReadTx<'_>, limit: i64) -> Result<Vec<Member>, DbError> {
     tx.query(&WITHOUT_WORDS, &params![limit], from_row)
 }
 
@@ -181,7 +181,7 @@ pub fn of_user(tx: &ReadTx<'_>, user_id: &str) -> Result<Vec<InRoom>, DbError> {
 }
 
 /// The rooms to which a user stands in one way.
-pub fn of_user_in(tx: &ReadTx<'_>, user_id: &str, membership: &str) -> Result<Vec<InRoom>, DbError> {
+pub fn of_user_in(tx: &ReadTx<'_>, user_id: &str, membership: Membership) -> Result<Vec<InRoom>, DbError> {
     tx.query(&OF_USER_IN, &params![user_id, membership], in_room)
 }
 
@@ -194,15 +194,15 @@ pub fn changed_of_user(tx: &ReadTx<'_>, user_id: &str, since: Pos) -> Result<Vec
 pub fn some_of_user_in(
     tx: &ReadTx<'_>,
     user_id: &str,
-    membership: &str,
+    membership: Membership,
     beyond: RoomNum,
     limit: i64,
-) -> Result<Vec<Membership>, DbError> {
+) -> Result<Vec<Member>, DbError> {
     tx.query(&SOME_OF_USER_IN, &params![user_id, membership, beyond, limit], from_row)
 }
 
 /// To how many rooms a user stands in one way.
-pub fn count_of_user_in(tx: &ReadTx<'_>, user_id: &str, membership: &str) -> Result<i64, DbError> {
+pub fn count_of_user_in(tx: &ReadTx<'_>, user_id: &str, membership: Membership) -> Result<i64, DbError> {
     tx.query_one(&COUNT_OF_USER_IN, &params![user_id, membership], |row| row.get(0))
 }
 
@@ -210,7 +210,7 @@ pub fn count_of_user_in(tx: &ReadTx<'_>, user_id: &str, membership: &str) -> Res
 pub fn of_room_in(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
-    membership: &str,
+    membership: Membership,
     limit: i64,
 ) -> Result<Vec<String>, DbError> {
     tx.query(&OF_ROOM_IN, &params![room_num, membership, limit], |row| row.get(0))

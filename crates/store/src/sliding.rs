@@ -1,7 +1,7 @@
 //! What clients of sliding sync were told, and the rooms that they choose from.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::{Millis, Pos, RoomNum, UserNum};
+use reeve_model::{Membership, Millis, Pos, RoomNum, UserNum};
 
 reeve_db::statements! {
     STANDINGS = "SELECT m.room_num, m.membership, m.event_pos, m.since_pos, m.forgotten, r.room_id, r.last_pos, r.room_type, \
@@ -34,8 +34,8 @@ reeve_db::statements! {
 pub struct Standing {
     /// The number of the room.
     pub room_num: RoomNum,
-    /// `invite`, `join`, `knock`, `leave` or `ban`.
-    pub membership: String,
+    /// The membership.
+    pub membership: Membership,
     /// The position of the newest membership event.
     pub event_pos: Pos,
     /// The position of the event that brought this membership.

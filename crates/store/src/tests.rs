@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use reeve_db::{DatabaseUrl, Db, DbError, Engine, Options, Tx};
-use reeve_model::{Millis, User};
+use reeve_model::{JobState, Millis, User};
 
 use crate::user_list::{self, Filter, OrderBy, Term};
 use crate::{MIGRATIONS, statements, user_bulk, users};
@@ -472,7 +472,10 @@ fn a_migration_queues_what_is_to_be_indexed(engine: Engine) {
         .unwrap();
     let kinds: Vec<&str> = jobs.iter().map(|job| &*job.kind).collect();
     assert_eq!(kinds, ["index_accents"], "there are no events and no members");
-    assert_eq!((&*jobs[0].id, jobs[0].id.len(), &*jobs[0].state), ("indexAccentsUser", 16, "scheduled"));
+    assert_eq!(
+        (&*jobs[0].id, jobs[0].id.len(), jobs[0].state),
+        ("indexAccentsUser", 16, JobState::Scheduled)
+    );
     assert!(jobs[0].created_ts > Millis::ZERO);
     fresh.close(&runtime);
 }

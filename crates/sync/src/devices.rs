@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_accounts::keys;
 use reeve_db::{DbError, ReadTx};
-use reeve_model::{Pos, RoomNum, Token, UserNum};
+use reeve_model::{Membership, Pos, RoomNum, Token, UserNum};
 use reeve_rooms::position::Positions;
 use reeve_rooms::view::Viewer;
 use reeve_store::device_changes;
@@ -33,7 +33,7 @@ impl DeviceLists {
     /// restoring a backup.
     pub fn since(tx: &ReadTx<'_>, user_id: &str, user_num: UserNum, since: &Token) -> Result<Self, DbError> {
         let since = if Positions::of(tx)?.knows(tx, since)? { since.pos } else { Pos::ZERO };
-        let joined = memberships::of_user_in(tx, user_id, "join")?;
+        let joined = memberships::of_user_in(tx, user_id, Membership::Join)?;
         let rooms = joined.iter().map(|room| Room {
             num: room.member.room_num,
             came: room.member.since_pos,
@@ -64,7 +64,9 @@ impl DeviceLists {
         }
         for room in memberships::changed_of_user(tx, user_id, since)? {
             let room_num = room.member.room_num;
-            if room.member.membership != "join" && device_changes::was_there(tx, user_id, room_num, since)? {
+            if room.member.membership != Membership::Join
+                && device_changes::was_there(tx, user_id, room_num, since)?
+            {
                 lists.left.extend(device_changes::left_behind(tx, user_id, room_num, since)?);
                 lists.left.extend(device_changes::went(tx, user_id, room_num, since)?);
             }

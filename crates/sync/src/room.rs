@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use reeve_db::ReadTx;
-use reeve_model::{Millis, Pos, RoomNum};
+use reeve_model::{Membership, Millis, Pos, RoomNum};
 use reeve_rooms::error::Error;
 use reeve_rooms::filter;
 use reeve_rooms::view::{ClientEvent, RoomView};
@@ -124,7 +124,7 @@ pub(crate) fn summary(tx: &ReadTx<'_>, room: &Room, own: &str) -> Result<Summary
 /// The first members of a room besides the viewer; those who were, if it has no others.
 pub(crate) fn heroes(tx: &ReadTx<'_>, room: &Room, own: &str) -> Result<Vec<String>, Error> {
     let mut heroes = Vec::new();
-    for standings in [&["join", "invite"][..], &["leave", "ban"][..]] {
+    for standings in [[Membership::Join, Membership::Invite], [Membership::Leave, Membership::Ban]] {
         for standing in standings {
             let others = memberships::of_room_in(tx, room.num, standing, HEROES + 1)?;
             heroes.extend(others.into_iter().filter(|user_id| user_id != own));

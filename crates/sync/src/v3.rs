@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use reeve_db::ReadTx;
-use reeve_model::{Millis, Pos, RoomNum, Token};
+use reeve_model::{Membership, Millis, Pos, RoomNum, Token};
 use reeve_rooms::error::Error;
 use reeve_rooms::push::{self, Count};
 use reeve_rooms::view::{ClientEvent, RoomView, View, Viewer};
@@ -215,7 +215,7 @@ pub fn look(
     let since = known.map_or(Pos::ZERO, |known| known.pos);
     let initial = known.is_none();
     let upto = stream::current(tx)?.max(since);
-    let joined = memberships::of_user_in(tx, &viewer.user_id, "join")?;
+    let joined = memberships::of_user_in(tx, &viewer.user_id, Membership::Join)?;
     let listened = joined.iter().map(|room| room.member.room_num).collect();
     let mut data = account_data::changed(tx, viewer.user_num, since, upto)?;
     if initial {
@@ -446,9 +446,9 @@ impl Sync<'_, '_, '_> {
     /// A room that the user has not joined.
     fn other(&self, tx: &ReadTx<'_>, in_room: &InRoom, found: &mut Rooms) -> Result<(), Error> {
         let member = &in_room.member;
-        match member.membership.as_str() {
-            "invite" if membership::blocks_invites(tx, self.viewer.user_num)? => {}
-            "invite" | "knock" => {
+        match member.membership {
+            Membership::Invite if membership::blocks_invites(tx, self.viewer.user_num)? => {}
+            Membership::Invite | Membership::Knock => {
                 let Some(room) = rooms::by_num(tx, member.room_num)? else { return Ok(()) };
                 let event = events::state(tx, room.num, "m.room.member", &self.viewer.user_id)?;
                 if event.is_some_and(|event| self.view.ignores(&event.sender)) {
@@ -456,13 +456,13 @@ impl Sync<'_, '_, '_> {
                 }
                 let view = self.view.room(&room)?;
                 let state = json!({ "events": timeline::stripped_state(&view, tx, &self.viewer.user_id)? });
-                if member.membership == "invite" {
+                if member.membership == Membership::Invite {
                     found.invite.insert(room.room_id, json!({ "invite_state": state }));
                 } else {
                     found.knock.insert(room.room_id, json!({ "knock_state": state }));
                 }
             }
-            "leave" | "ban" => {
+            Membership::Leave | Membership::Ban => {
                 let wanted = self.origin != Origin::Nothing || self.request.filter.room.include_leave;
                 let is_news = member.since_pos > self.since;
                 if wanted
@@ -473,7 +473,7 @@ impl Sync<'_, '_, '_> {
                     found.leave.insert(in_room.room_id.clone(), left);
                 }
             }
-            _ => {}
+            Membership::Join => {}
         }
         Ok(())
     }
@@ -481,7 +481,7 @@ impl Sync<'_, '_, '_> {
     fn left(&self, tx: &ReadTx<'_>, in_room: &InRoom) -> Result<Option<Left>, Error> {
         let Some(room) = rooms::by_num(tx, in_room.member.room_num)? else { return Ok(None) };
         let view = self.view.room(&room)?;
-        let was_there = view.membership_at(self.since) == "join";
+        let was_there = view.membership_at(self.since) == Membership::Join;
         // Of a room that the user came to and left meanwhile, the client knows nothing.
         let whole = self.is_initial() || self.request.full_state || !was_there;
         let from = if whole { Pos::ZERO } else { self.since };

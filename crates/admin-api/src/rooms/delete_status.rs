@@ -2,7 +2,7 @@
 
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
 use reeve_jobs::Job;
-use reeve_model::Millis;
+use reeve_model::{JobState, Millis};
 use reeve_rooms::deletion;
 use reeve_store::jobs::{self, Filter};
 use serde::Serialize;
@@ -58,10 +58,10 @@ pub(crate) fn of_room() -> Route {
 fn status(job: Job) -> Result<Deletion, MatrixError> {
     Ok(Deletion {
         shutdown_room: deleted(&job)?,
-        error: job.error.filter(|_| job.state == "failed"),
+        error: job.error.filter(|_| job.state == JobState::Failed),
         delete_id: job.id,
         room_id: job.subject,
-        status: job.state,
+        status: job.state.to_string(),
     })
 }
 

@@ -1,7 +1,7 @@
 //! One room: what is known of it, who is in it, its state.
 
 use reeve_http::{Answer, Call, Param, Route, reply, shape};
-use reeve_model::Pos;
+use reeve_model::{Membership, Pos};
 use reeve_rooms::view::{ClientEvent, View};
 use reeve_rooms::{Error, event};
 use reeve_store::{events, memberships, rooms};
@@ -143,7 +143,7 @@ async fn handle_members(call: Call) -> Answer {
     let members = call
         .read(move |tx| -> Result<_, Error> {
             let room = rooms::num(tx, &room_id)?.ok_or(MISSING)?;
-            Ok(memberships::of_room_in(tx, room, "join", i64::MAX)?)
+            Ok(memberships::of_room_in(tx, room, Membership::Join, i64::MAX)?)
         })
         .await?;
     reply::ok(&RoomMembers { total: members.len(), members })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use reeve_http::json::{self, Integer, Object, integer};
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
-use reeve_model::Millis;
+use reeve_model::{JobState, Millis};
 use reeve_rooms::redactions::{self, Order};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -127,14 +127,14 @@ async fn handle_status(call: Call) -> Answer {
     let Some(job) = job.filter(|job| job.kind == redactions::JOB) else {
         return Err(MatrixError::not_found(format!("redact id '{redact_id}' not found")));
     };
-    let failed_redactions = match (&*job.state, &job.result) {
-        ("complete", Some(result)) => {
+    let failed_redactions = match (job.state, &job.result) {
+        (JobState::Complete, Some(result)) => {
             let result: Value = serde_json::from_str(result).map_err(MatrixError::internal)?;
             let failed = result.get("failed_redactions").cloned().unwrap_or_default();
             Some(serde_json::from_value(failed).map_err(MatrixError::internal)?)
         }
         _ => None,
     };
-    let error = job.error.filter(|_| job.state == "failed");
-    reply::ok(&RedactStatus { status: job.state, failed_redactions, error })
+    let error = job.error.filter(|_| job.state == JobState::Failed);
+    reply::ok(&RedactStatus { status: job.state.to_string(), failed_redactions, error })
 }

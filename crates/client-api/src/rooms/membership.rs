@@ -5,6 +5,7 @@ use reeve_accounts::sessions::Session;
 use reeve_http::json::Object;
 use reeve_http::limits::{self, Bucket};
 use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
+use reeve_model::Membership;
 use reeve_rooms::membership::{self, Removal};
 use reeve_rooms::{Error, directory, send};
 use reeve_store::memberships;
@@ -117,7 +118,7 @@ pub(super) async fn joining(call: &Call, named: &str) -> Result<Vec<Bucket>, Mat
     let num = user.num;
     let joins = call
         .read(move |tx| match directory::room_to_enter(tx, &user.user_id, &named) {
-            Ok(room) if membership::current(tx, &user.user_id, &room)? == "join" => Ok(None),
+            Ok(room) if membership::current(tx, &user.user_id, &room)? == Membership::Join => Ok(None),
             Ok(room) => Ok(Some(room.room_id)),
             Err(Error::Db(error)) => Err(Error::Db(error)),
             // The deed says why not.
@@ -214,7 +215,7 @@ async fn forget(call: Call) -> Answer {
 
 async fn joined_rooms(call: Call) -> Answer {
     let user_id = call.user()?.user_id.clone();
-    let rooms = call.read(move |tx| memberships::of_user_in(tx, &user_id, "join")).await?;
+    let rooms = call.read(move |tx| memberships::of_user_in(tx, &user_id, Membership::Join)).await?;
     let rooms: Vec<String> = rooms.into_iter().map(|room| room.room_id).collect();
     reply::ok(&json!({ "joined_rooms": rooms }))
 }

@@ -2,7 +2,7 @@
 
 use http::Method;
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
-use reeve_model::{Millis, Pos};
+use reeve_model::{Membership, Millis, Pos};
 use reeve_rooms::timeline::{self, Range};
 use reeve_rooms::view::View;
 use reeve_rooms::{Error, event, send};
@@ -167,8 +167,9 @@ async fn members(call: Call) -> Answer {
             let at = room.state_pos(at);
             let mut found = events::state_of_type_at(tx, room.room.num, "m.room.member", at)?;
             found.retain(|event| {
-                wanted.as_ref().is_none_or(|wanted| event.membership.as_ref() == Some(wanted))
-                    && (not_wanted.is_none() || event.membership != not_wanted)
+                let membership = event.membership.map(Membership::as_str);
+                (wanted.is_none() || membership == wanted.as_deref())
+                    && (not_wanted.is_none() || membership != not_wanted.as_deref())
             });
             room.show_state(&found)
         })
@@ -184,7 +185,7 @@ async fn joined_members(call: Call) -> Answer {
             let rules = event::rules(&room)?;
             let mut joined = Map::new();
             for member in events::state_of_type_at(tx, room.num, "m.room.member", Pos::PRESENT)? {
-                if member.membership.as_deref() != Some("join") {
+                if member.membership != Some(Membership::Join) {
                     continue;
                 }
                 let content = event::content(&member, &rules)?;

@@ -4,12 +4,13 @@ use http::Method;
 use reeve_accounts::sessions::Session;
 use reeve_http::limits::{self, Bucket};
 use reeve_http::{Access, Answer, Call, Limit, MatrixError, Param, Route, reply, shape};
-use reeve_model::Pos;
+use reeve_model::{Membership, Pos};
+use reeve_rooms::membership;
 use reeve_rooms::send::{self, Sent};
 use reeve_rooms::view::View;
 use reeve_rooms::{Error, event};
 use reeve_store::events;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::membership::{inviting, joining};
 use super::{home, open, v3, viewer};
@@ -126,9 +127,9 @@ async fn moving(call: &Call, room_id: &str, sent: &Sent) -> Result<Vec<Bucket>, 
     let Some(target) = sent.state_key.as_deref().filter(|_| sent.event_type == "m.room.member") else {
         return Ok(Vec::new());
     };
-    match sent.content.get("membership").and_then(Value::as_str) {
-        Some("invite") => inviting(call, room_id, target),
-        Some("join") if target == call.user()?.user_id => joining(call, room_id).await,
+    match membership::named(&sent.content) {
+        Some(Membership::Invite) => inviting(call, room_id, target),
+        Some(Membership::Join) if target == call.user()?.user_id => joining(call, room_id).await,
         _ => Ok(Vec::new()),
     }
 }

@@ -3,7 +3,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#room-upgrades>
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::UserNum;
+use reeve_model::{Membership, UserNum};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{account_data, events, memberships, users};
 use ruma::push::{NewPushRule, RuleKind, Ruleset};
@@ -24,7 +24,7 @@ pub(crate) fn copy(tx: &mut Tx<'_>, home: &Home, room: &Room, user_id: &str) -> 
     let Some(user_num) = users::num(tx, user_id)? else { return Ok(()) };
     let Some(old) = left_behind(tx, room, user_id)? else { return Ok(()) };
     let earlier = events::history(tx, room.num, "m.room.member", user_id)?;
-    if earlier.iter().any(|event| event.membership.as_deref() == Some("join")) {
+    if earlier.iter().any(|event| event.membership == Some(Membership::Join)) {
         return Ok(());
     }
     let (old, new) = (old.room_id.as_str(), room.room_id.as_str());

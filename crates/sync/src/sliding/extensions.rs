@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use reeve_db::ReadTx;
-use reeve_model::{Pos, RoomNum};
+use reeve_model::{Membership, Pos, RoomNum};
 use reeve_rooms::error::Error;
 use reeve_rooms::push;
 use reeve_store::account_data::{self, AccountData};
@@ -116,7 +116,7 @@ impl Sync<'_, '_, '_> {
         let device_lists = match self.since {
             None => DeviceLists::default(),
             Some(since) => {
-                let joined = standings.iter().filter(|standing| standing.membership == "join");
+                let joined = standings.iter().filter(|standing| standing.membership == Membership::Join);
                 let rooms = joined.map(|standing| devices::Room {
                     num: standing.room_num,
                     came: standing.since_pos,
@@ -201,8 +201,9 @@ impl Sync<'_, '_, '_> {
             _ => HashSet::new(),
         };
         let mut told = ByRoom::default();
-        let in_scope =
-            eligible.iter().filter(|room| room.standing.membership == "join" && room.is_in(extension));
+        let in_scope = eligible
+            .iter()
+            .filter(|room| room.standing.membership == Membership::Join && room.is_in(extension));
         for room in in_scope {
             let (room_num, since) = (room.standing.room_num, self.since.unwrap_or(Pos::ZERO));
             let found = match shown.get(&room_num) {
@@ -241,8 +242,9 @@ impl Sync<'_, '_, '_> {
             _ => HashSet::new(),
         };
         let mut told = ByRoom::default();
-        let in_scope =
-            eligible.iter().filter(|room| room.standing.membership == "join" && room.is_in(extension));
+        let in_scope = eligible
+            .iter()
+            .filter(|room| room.standing.membership == Membership::Join && room.is_in(extension));
         for room in in_scope {
             let room_num = room.standing.room_num;
             let is_new = shown.get(&room_num).is_some_and(|told| told.since.is_none());

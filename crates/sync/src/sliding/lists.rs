@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use reeve_db::ReadTx;
-use reeve_model::{Pos, RoomNum, UserNum};
+use reeve_model::{Membership, Pos, RoomNum, UserNum};
 use reeve_rooms::data::TAGS;
 use reeve_rooms::error::Error;
 use reeve_store::sliding::Standing;
@@ -70,7 +70,7 @@ struct Facts {
 
 /// The latest activity that the user can know of.
 fn activity(standing: &Standing) -> Pos {
-    if standing.membership == "join" { standing.last_pos } else { standing.event_pos }
+    if standing.membership == Membership::Join { standing.last_pos } else { standing.event_pos }
 }
 
 /// Finds the rooms that a request is about.
@@ -120,13 +120,13 @@ impl Sync<'_, '_, '_> {
     /// Whether a room is among those that lists choose from: who left it and knows, does not need it any more.
     fn lists(&self, standing: &Standing) -> bool {
         let by_other = standing.sender.as_deref().is_some_and(|sender| sender != self.own());
-        match standing.membership.as_str() {
-            "join" | "knock" => true,
-            "invite" => {
+        match standing.membership {
+            Membership::Join | Membership::Knock => true,
+            Membership::Invite => {
                 self.takes_invites
                     && !standing.sender.as_deref().is_some_and(|sender| self.view.ignores(sender))
             }
-            _ => {
+            Membership::Leave | Membership::Ban => {
                 let thrown_out = by_other && standing.was_in && !standing.forgotten;
                 thrown_out || self.known(standing).is_some_and(|known| known.upto < standing.event_pos)
             }
@@ -150,7 +150,7 @@ impl Sync<'_, '_, '_> {
         let has = |types: &Vec<Option<String>>| types.contains(&standing.room_type);
         if !is(filters.is_dm, self.direct.contains(&standing.room_id))
             || !is(filters.is_encrypted, standing.encryption.is_some())
-            || !is(filters.is_invite, standing.membership == "invite")
+            || !is(filters.is_invite, standing.membership == Membership::Invite)
             || !filters.room_types.as_ref().is_none_or(has)
             || filters.not_room_types.as_ref().is_some_and(has)
         {
@@ -158,7 +158,7 @@ impl Sync<'_, '_, '_> {
         }
         if let Some(part) = &filters.room_name_like {
             let name = standing.name.as_deref().unwrap_or_default().to_lowercase();
-            let is_present = matches!(standing.membership.as_str(), "join" | "invite");
+            let is_present = matches!(standing.membership, Membership::Join | Membership::Invite);
             if !is_present || !name.contains(&part.to_lowercase()) {
                 return Ok(false);
             }
@@ -201,7 +201,7 @@ impl Sync<'_, '_, '_> {
         for space in spaces {
             if !facts.children.contains_key(space) {
                 let joined = standings.iter().find(|other| other.room_id == *space);
-                let joined = joined.filter(|other| other.membership == "join");
+                let joined = joined.filter(|other| other.membership == Membership::Join);
                 let children = match joined {
                     Some(joined) => children(tx, joined.room_num, self.upto)?,
                     None => HashSet::new(),

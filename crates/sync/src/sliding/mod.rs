@@ -14,7 +14,7 @@ mod wanted;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use reeve_db::ReadTx;
-use reeve_model::{Epoch, Millis, Pos, RoomNum, SlidingToken};
+use reeve_model::{Epoch, Membership, Millis, Pos, RoomNum, SlidingToken};
 use reeve_rooms::error::Error;
 use reeve_rooms::membership;
 use reeve_rooms::view::{View, Viewer};
@@ -154,7 +154,7 @@ pub fn look(
         }
     }
     let (extensions, acknowledged) = sync.extensions(tx, &standings, &found.eligible, &shown)?;
-    let listened = standings.iter().filter(|standing| standing.membership == "join");
+    let listened = standings.iter().filter(|standing| standing.membership == Membership::Join);
     let listened = listened.map(|standing| standing.room_num).collect();
     let lists = found.counts.into_iter().map(|(name, count)| (name, List { count })).collect();
     let response = Response { txn_id: request.txn_id.clone(), lists, rooms, extensions };

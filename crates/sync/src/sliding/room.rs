@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use reeve_db::ReadTx;
-use reeve_model::{Pos, RoomNum};
+use reeve_model::{Membership, Pos, RoomNum};
 use reeve_rooms::error::Error;
 use reeve_rooms::view::{ClientEvent, RoomView};
 use reeve_rooms::{event, push, timeline as stripped};
@@ -137,22 +137,28 @@ impl Sync<'_, '_, '_> {
         // With another membership than the client knows, a room is as good as new.
         let known = self.known(standing).filter(|known| known.upto >= standing.since_pos);
         if let Some(known) = known {
-            let latest = if standing.membership == "join" { standing.last_pos } else { standing.event_pos };
+            let latest =
+                if standing.membership == Membership::Join { standing.last_pos } else { standing.event_pos };
             let is_same = known.upto >= latest
                 && known.is_dm == is_dm
-                && (standing.membership != "join"
+                && (standing.membership != Membership::Join
                     || (eligible.limit <= known.timeline && !self.own_receipts.contains(&standing.room_num)));
             if is_same && self.connection.wanted_of(known).covers(&eligible.wanted) {
                 return Ok(None);
             }
         }
         let Some(room) = rooms::by_num(tx, standing.room_num)? else { return Ok(None) };
-        match standing.membership.as_str() {
-            "invite" | "knock" => self.stripped(tx, eligible, &room, (known, is_dm), changes),
-            "join" => self.seen(tx, eligible, &room, (known, is_dm), changes),
+        match standing.membership {
+            Membership::Invite | Membership::Knock => {
+                self.stripped(tx, eligible, &room, (known, is_dm), changes)
+            }
             // Who only declined an invite, or was refused, learns that it is gone, and nothing of the room.
-            _ if !standing.was_in => self.gone(tx, eligible, &room, changes),
-            _ => self.seen(tx, eligible, &room, (known, is_dm), changes),
+            Membership::Leave | Membership::Ban if !standing.was_in => {
+                self.gone(tx, eligible, &room, changes)
+            }
+            Membership::Join | Membership::Leave | Membership::Ban => {
+                self.seen(tx, eligible, &room, (known, is_dm), changes)
+            }
         }
     }
 
@@ -241,7 +247,7 @@ impl Sync<'_, '_, '_> {
     ) -> Result<Option<Answer>, Error> {
         let (standing, wanted) = (eligible.standing, &eligible.wanted);
         let view = self.view.room(room)?;
-        let is_joined = standing.membership == "join";
+        let is_joined = standing.membership == Membership::Join;
         let until = if is_joined { self.upto } else { standing.event_pos.min(self.upto) };
         // Up to where the user knows the state: who was in the room before may be told of a ban later on.
         let state_until = view.state_pos(until);
@@ -373,7 +379,7 @@ impl Sync<'_, '_, '_> {
         (told, changed, timeline): (&mut Room, &[Event], &Timeline),
         (known, until): (Option<&Known>, Pos),
     ) -> Result<(), Error> {
-        let (room, is_joined) = (&view.room, standing.membership == "join");
+        let (room, is_joined) = (&view.room, standing.membership == Membership::Join);
         let is_new = known.is_none();
         let has_changed = |event_type: &str| changed.iter().any(|event| event.event_type == event_type);
         let name = text_at(tx, view, ("m.room.name", "name"), until)?;
@@ -432,7 +438,7 @@ fn part(
         return Ok(Part { timeline, expanded: false, known });
     };
     let mut at_least = known.timeline;
-    if limit > known.timeline && eligible.standing.membership == "join" {
+    if limit > known.timeline && eligible.standing.membership == Membership::Join {
         let timeline = room::timeline(view, tx, (Pos::ZERO, until), limit, &all)?;
         let old = timeline.stored.iter().filter(|event| event.pos <= from).count();
         at_least = if timeline.limited { limit } else { ALL_EVENTS };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reeve_model::Millis;
+use reeve_model::{JobState, Millis};
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
 
@@ -347,7 +347,7 @@ on_both_engines! {
         say(&alice, &room, "bob one").await;
         server.app().jobs.wake();
         let job = server.app().jobs.wait(&job, Duration::from_secs(20)).await.unwrap().unwrap();
-        assert_eq!((&*job.state, job.done), ("complete", 1), "{job:?}");
+        assert_eq!((job.state, job.done), (JobState::Complete, 1), "{job:?}");
         let without = server.app().db.read(|tx| reeve_store::memberships::without_words(tx, 10)).await;
         assert_eq!(without.unwrap(), []);
         say(&alice, &room, "bob two").await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reeve_model::{Millis, Pos};
+use reeve_model::{JobState, Millis, Pos};
 use reeve_testkit::{Client, Reply, on_both_engines};
 use serde_json::{Value, json};
 
@@ -297,7 +297,7 @@ on_both_engines! {
         assert_eq!(found(&search(&alice, json!({ "search_term": "needle" })).await), [""; 0]);
         server.app().jobs.wake();
         let job = server.app().jobs.wait(&job, Duration::from_secs(20)).await.unwrap().unwrap();
-        assert_eq!(job.state, "complete", "{job:?}");
+        assert_eq!(job.state, JobState::Complete, "{job:?}");
         assert_eq!(found(&search(&alice, json!({ "search_term": "needle" })).await), [&*old]);
         let indexed = server.app().db.read(|tx| reeve_store::events::search(tx, "needle", Pos::END, 10)).await.unwrap();
         assert_eq!(indexed.len(), 1, "neither what is redacted nor what is purged");
