@@ -6,6 +6,7 @@ use http::Method;
 use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
 use reeve_model::{Pos, Token};
 use reeve_rooms::timeline::{self, Search};
+use reeve_rooms::types;
 use reeve_rooms::view::View;
 use reeve_rooms::{Error, directory};
 use reeve_store::{events, words};
@@ -151,7 +152,7 @@ fn around(
         let pos = room.state_pos(end.pos);
         let shown = before.chunk.iter().chain(&after.chunk);
         for sender in shown.map(|event| &event.sender).chain([&event.sender]) {
-            let Some(member) = events::state_at(tx, event.room_num, "m.room.member", sender, pos)? else {
+            let Some(member) = events::state_at(tx, event.room_num, types::MEMBER, sender, pos)? else {
                 continue;
             };
             let content = reeve_rooms::event::content(&member, &room.rules)?;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use reeve_model::clock::monotonic;
 use reeve_outgoing::{Error, Limits, Outgoing};
 use reeve_rooms::alerts::Alert;
+use reeve_rooms::types;
 use reeve_store::push_queue::Claimed;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -77,7 +78,7 @@ impl Notification<'_> {
         let mut notification = json!({ "counts": { "unread": self.unread } });
         if let (Some(alert), Some(notification)) = (self.alert, notification.as_object_mut()) {
             // What makes a sound should do so at once; and of what is encrypted, nobody knows here.
-            let urgent = alert.event.event_type == "m.room.encrypted"
+            let urgent = alert.event.event_type == types::ENCRYPTED
                 || alert.tweaks.contains_key("sound")
                 || alert.tweaks.get("highlight").is_some_and(|highlight| *highlight != Value::Bool(false));
             notification.insert("event_id".to_owned(), json!(alert.event.event_id));
@@ -108,7 +109,7 @@ impl Notification<'_> {
         if let Some(alias) = &alert.room.canonical_alias {
             add("room_alias", json!(alias));
         }
-        if alert.event.event_type == "m.room.member" && alert.event.state_key.is_some() {
+        if alert.event.event_type == types::MEMBER && alert.event.state_key.is_some() {
             add("user_is_target", json!(alert.event.state_key.as_deref() == Some(self.user_id)));
         }
         if self.include_content {

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use reeve_db::{DbError, ReadTx};
-use reeve_model::{Millis, RoomNum, User, random};
+use reeve_model::{Membership, Millis, RoomNum, User, random};
 use reeve_outgoing::Mail;
 use reeve_rooms::alerts::Alert;
+use reeve_rooms::types;
 use reeve_rooms::{Error, Home};
 use reeve_store::push_queue::{self, Claimed};
 use reeve_store::rooms::Room;
@@ -147,15 +148,17 @@ fn said(alert: &Alert) -> String {
     let text = |key: &str| content.get(key).and_then(Value::as_str).map(one_line);
     let body = || text("body").unwrap_or_default();
     match alert.event.event_type.as_str() {
-        "m.room.message" => match content.get("msgtype").and_then(Value::as_str) {
+        types::MESSAGE => match content.get("msgtype").and_then(Value::as_str) {
             Some("m.image") => format!("(image) {}", body()),
             Some("m.file") => format!("(file) {}", body()),
             Some("m.audio") => format!("(audio) {}", body()),
             Some("m.video") => format!("(video) {}", body()),
             _ => body(),
         },
-        "m.room.encrypted" => "(an encrypted message)".to_owned(),
-        "m.room.member" if text("membership").as_deref() == Some("invite") => "(invites you)".to_owned(),
+        types::ENCRYPTED => "(an encrypted message)".to_owned(),
+        types::MEMBER if text("membership").as_deref() == Some(Membership::Invite.as_str()) => {
+            "(invites you)".to_owned()
+        }
         "m.sticker" => format!("(sticker) {}", body()),
         "m.call.invite" => "(a call)".to_owned(),
         _ => "(something new)".to_owned(),

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::event;
 use crate::membership;
 use crate::push::{self, Read, Subject};
+use crate::types;
 use crate::view::{self, ClientEvent, View, Viewer};
 
 /// An event that notifies somebody who has not read it.
@@ -95,7 +96,7 @@ pub fn find(
 
 /// What a member of a room is called there; the user id, if nothing else.
 fn member_name(tx: &ReadTx<'_>, room: &Room, user_id: &str) -> Result<String, Error> {
-    let member = event::state_content(tx, room, "m.room.member", user_id)?;
+    let member = event::state_content(tx, room, types::MEMBER, user_id)?;
     let name = member.as_ref().and_then(|member| member.get("displayname")).and_then(Value::as_str);
     Ok(name.filter(|name| !name.trim().is_empty()).unwrap_or(user_id).to_owned())
 }

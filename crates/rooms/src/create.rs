@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::event::{self, Draft};
+use crate::types;
 use crate::{Home, directory, membership, version};
 
 /// How many users one request can invite.
@@ -99,19 +100,19 @@ pub fn create(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, new: &NewRoo
     if let Some(localpart) = &new.alias {
         let alias = directory::add_alias(tx, home, ctx, user, &room, localpart)?;
         let content = object(json!({ "alias": alias }));
-        put(tx, home, &mut room, ("m.room.canonical_alias", ""), &user.user_id, content, ctx.now)?;
+        put(tx, home, &mut room, (types::CANONICAL_ALIAS, ""), &user.user_id, content, ctx.now)?;
     }
     preset_state(tx, home, ctx, &mut room, &user.user_id, new)?;
     if let Some(name) = &new.name {
         let content = object(json!({ "name": name }));
-        put(tx, home, &mut room, ("m.room.name", ""), &user.user_id, content, ctx.now)?;
+        put(tx, home, &mut room, (types::NAME, ""), &user.user_id, content, ctx.now)?;
     }
     if let Some(topic) = &new.topic {
         let content = object(json!({
             "topic": topic,
             "m.topic": { "m.text": [{ "body": topic, "mimetype": "text/plain" }] },
         }));
-        put(tx, home, &mut room, ("m.room.topic", ""), &user.user_id, content, ctx.now)?;
+        put(tx, home, &mut room, (types::TOPIC, ""), &user.user_id, content, ctx.now)?;
     }
     for target in invite {
         let pair = (user.user_id.as_str(), target.as_str());
@@ -159,7 +160,7 @@ fn begin(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, creator: &str, new: &NewRoom) 
         }
     }
     let room_id = format!("!{}:{}", random::letters(18), home.server_name);
-    let draft = Draft::state("m.room.create", "", creator, content);
+    let draft = Draft::state(types::CREATE, "", creator, content);
     let (mut room, _) = event::begin(tx, home, version, &room_id, &draft, ctx.now)?;
     membership::join_as(tx, home, &mut room, creator, ctx.now)?;
 
@@ -175,14 +176,14 @@ fn begin(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, creator: &str, new: &NewRoom) 
         "users": users,
         "users_default": 0,
         "events": {
-            "m.room.name": 50,
-            "m.room.power_levels": 100,
-            "m.room.history_visibility": 100,
-            "m.room.canonical_alias": 50,
-            "m.room.avatar": 50,
-            "m.room.tombstone": if privileged { 150 } else { 100 },
-            "m.room.server_acl": 100,
-            "m.room.encryption": 100,
+            types::NAME: 50,
+            types::POWER_LEVELS: 100,
+            types::HISTORY_VISIBILITY: 100,
+            types::CANONICAL_ALIAS: 50,
+            types::AVATAR: 50,
+            types::TOMBSTONE: if privileged { 150 } else { 100 },
+            types::SERVER_ACL: 100,
+            types::ENCRYPTION: 100,
         },
         "events_default": 0,
         "state_default": 50,
@@ -193,17 +194,17 @@ fn begin(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, creator: &str, new: &NewRoom) 
         "historical": 100,
     }));
     let initial =
-        new.initial_state.iter().find(|(kind, key, _)| kind == "m.room.power_levels" && key.is_empty());
+        new.initial_state.iter().find(|(kind, key, _)| kind == types::POWER_LEVELS && key.is_empty());
     match initial {
         Some((_, _, content)) => powers.clone_from(content),
         None => powers.extend(new.power_levels.clone()),
     }
-    put(tx, home, &mut room, ("m.room.power_levels", ""), creator, powers, ctx.now).map_err(|error| {
-        match error {
+    put(tx, home, &mut room, (types::POWER_LEVELS, ""), creator, powers, ctx.now).map_err(
+        |error| match error {
             Error::Forbidden(text) => Error::InvalidRoomState(text),
             error => error,
-        }
-    })?;
+        },
+    )?;
     Ok(room)
 }
 
@@ -223,11 +224,11 @@ fn preset_state(
         Preset::PrivateChat | Preset::TrustedPrivateChat => ("invite", Some("can_join")),
     };
     let mut defaults = vec![
-        ("m.room.join_rules", json!({ "join_rule": join_rule })),
-        ("m.room.history_visibility", json!({ "history_visibility": "shared" })),
+        (types::JOIN_RULES, json!({ "join_rule": join_rule })),
+        (types::HISTORY_VISIBILITY, json!({ "history_visibility": "shared" })),
     ];
     if let Some(guests) = guests {
-        defaults.push(("m.room.guest_access", json!({ "guest_access": guests })));
+        defaults.push((types::GUEST_ACCESS, json!({ "guest_access": guests })));
     }
     for (event_type, content) in defaults {
         let own = new.initial_state.iter().any(|(kind, key, _)| kind == event_type && key.is_empty());
@@ -236,10 +237,10 @@ fn preset_state(
         }
     }
     for (event_type, state_key, content) in &new.initial_state {
-        if event_type == "m.room.power_levels" && state_key.is_empty() {
+        if event_type == types::POWER_LEVELS && state_key.is_empty() {
             continue;
         }
-        if event_type == "m.room.canonical_alias" && state_key.is_empty() {
+        if event_type == types::CANONICAL_ALIAS && state_key.is_empty() {
             directory::check_canonical_alias(tx, room, content)?;
         }
         put(tx, home, room, (event_type, state_key), creator, content.clone(), ctx.now).map_err(|error| {

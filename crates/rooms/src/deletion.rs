@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::create::{self, NewRoom, Preset};
 use crate::error::Error;
 use crate::event::{self, Draft};
+use crate::types;
 use crate::{Home, membership};
 
 /// The name of the job.
@@ -160,7 +161,7 @@ fn make_substitute(
         ("msgtype".to_owned(), json!("m.text")),
         ("body".to_owned(), Value::String(new.message.clone())),
     ]);
-    let draft = Draft::message("m.room.message", &creator.user_id, content);
+    let draft = Draft::message(types::MESSAGE, &creator.user_id, content);
     event::append(tx, home, &mut room, &draft, ctx.now)?;
     Ok(room)
 }
@@ -243,10 +244,10 @@ fn remove(
     now: Millis,
 ) -> Result<(), Error> {
     let content = Map::from_iter([("membership".to_owned(), json!(Membership::Leave))]);
-    let left = event::append(tx, home, room, &Draft::state("m.room.member", user_id, user_id, content), now)?;
+    let left = event::append(tx, home, room, &Draft::state(types::MEMBER, user_id, user_id, content), now)?;
     memberships::forget(tx, user_id, room.num)?;
     let shown = json!({
-        "type": "m.room.member", "state_key": user_id, "sender": user_id, "content": { "membership": Membership::Leave },
+        "type": types::MEMBER, "state_key": user_id, "sender": user_id, "content": { "membership": Membership::Leave },
         "event_id": left.event_id, "origin_server_ts": left.ts,
     });
     let (room_id, event) = (room.room_id.clone(), Some(shown.to_string()));

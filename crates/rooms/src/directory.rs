@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::membership::{self, Powers};
+use crate::types;
 use crate::view::{View, Viewer};
 use crate::{Home, event};
 
@@ -136,13 +137,13 @@ pub fn delete_alias(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, alias:
     let mut room = rooms::find(tx, &found.room_id)?.ok_or(Error::NotFound("Unknown room"))?;
     let powers = Powers::of(tx, &room)?;
     let is_member = membership::current(tx, &user.user_id, &room)? == Membership::Join;
-    let has_power = is_member && powers.user(&user.user_id) >= powers.event("m.room.canonical_alias", true);
+    let has_power = is_member && powers.user(&user.user_id) >= powers.event(types::CANONICAL_ALIAS, true);
     if found.creator != user.user_id && !has_power && !user.admin {
         return Err(Error::forbidden("You don't have permission to delete the alias."));
     }
     rooms::delete_alias(tx, alias)?;
     // The room no longer calls itself so, if whoever deletes may say it.
-    let Some(mut content) = event::state_content(tx, &room, "m.room.canonical_alias", "")? else {
+    let Some(mut content) = event::state_content(tx, &room, types::CANONICAL_ALIAS, "")? else {
         return Ok(());
     };
     let before = content.clone();
@@ -153,7 +154,7 @@ pub fn delete_alias(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, alias:
         others.retain(|other| other != alias);
     }
     if content != before && has_power && !user.shadow_banned {
-        let draft = event::Draft::state("m.room.canonical_alias", "", &user.user_id, content);
+        let draft = event::Draft::state(types::CANONICAL_ALIAS, "", &user.user_id, content);
         event::append(tx, home, &mut room, &draft, ctx.now)?;
     }
     Ok(())
@@ -197,7 +198,7 @@ pub(crate) fn check_canonical_alias(
         }
         Ok(found)
     };
-    let before = match event::state_content(tx, room, "m.room.canonical_alias", "")? {
+    let before = match event::state_content(tx, room, types::CANONICAL_ALIAS, "")? {
         Some(content) => listed(&content).unwrap_or_default(),
         None => Vec::new(),
     };
@@ -240,7 +241,7 @@ pub fn publish(tx: &mut Tx<'_>, user: &User, room_id: &str, published: bool) -> 
     let before = rooms::find(tx, room_id)?.ok_or_else(refused)?;
     let powers = Powers::of(tx, &before)?;
     let is_member = membership::current(tx, &user.user_id, &before)? == Membership::Join;
-    let may = is_member && powers.user(&user.user_id) >= powers.event("m.room.canonical_alias", true);
+    let may = is_member && powers.user(&user.user_id) >= powers.event(types::CANONICAL_ALIAS, true);
     if !may && !user.admin {
         return Err(refused());
     }
@@ -401,7 +402,7 @@ pub fn may_preview(tx: &ReadTx<'_>, user_id: &str, room: &Room) -> Result<bool, 
 
 /// The rooms whose members a restricted room lets in.
 pub fn allowed_rooms(tx: &ReadTx<'_>, room: &Room) -> Result<Vec<String>, Error> {
-    let rule = event::state_content(tx, room, "m.room.join_rules", "")?.unwrap_or_default();
+    let rule = event::state_content(tx, room, types::JOIN_RULES, "")?.unwrap_or_default();
     let allowed = rule.get("allow").and_then(Value::as_array).cloned().unwrap_or_default();
     let room_ids = allowed.iter().filter_map(|condition| condition.get("room_id").and_then(Value::as_str));
     Ok(room_ids.map(str::to_owned).collect())
@@ -511,7 +512,7 @@ pub fn room_summary(tx: &ReadTx<'_>, user_id: Option<&str>, room_id_or_alias: &s
 fn children(tx: &ReadTx<'_>, room: &Room, suggested_only: bool) -> Result<Vec<Value>, Error> {
     let rules = event::rules(room)?;
     let mut found = Vec::new();
-    for child in events::state_of_type_at(tx, room.num, "m.space.child", Pos::PRESENT)? {
+    for child in events::state_of_type_at(tx, room.num, types::SPACE_CHILD, Pos::PRESENT)? {
         let content = event::content(&child, &rules)?;
         let has_via = content.get("via").and_then(Value::as_array).is_some_and(|via| !via.is_empty());
         let suggested = content.get("suggested") == Some(&Value::Bool(true));

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::error::Error;
 use crate::send;
+use crate::types;
 use crate::view::{View, Viewer};
 
 /// How long somebody types without saying so again, at most.
@@ -109,7 +110,7 @@ fn is_in_thread(tx: &ReadTx<'_>, event: &Event, thread_id: &str) -> Result<bool,
         // Redacted events relate to nothing.
         let parent = event.relates_to.as_ref().filter(|_| event.redacted_by.is_none());
         let Some(parent) = parent else { break };
-        if event.rel_type.as_deref() == Some("m.thread") {
+        if event.rel_type.as_deref() == Some(types::THREAD) {
             return Ok(parent == thread_id);
         }
         let parent = events::find(tx, parent)?.filter(|parent| parent.room_num == event.room_num);

@@ -26,6 +26,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
+use crate::types;
 use crate::upgrade::personal;
 use crate::{Home, membership, push, version, words};
 
@@ -245,7 +246,7 @@ fn check_shape(draft: &Draft) -> Result<(), Error> {
     if draft.content.values().map(depth).max().unwrap_or(0) > MAX_DEPTH {
         return Err(Error::BadContent("Content is nested too deeply".to_owned()));
     }
-    if draft.event_type == "m.room.power_levels" && draft.state_key.as_deref() == Some("") {
+    if draft.event_type == types::POWER_LEVELS && draft.state_key.as_deref() == Some("") {
         membership::check_levels(&draft.content)?;
     }
     Ok(())
@@ -384,7 +385,7 @@ pub fn append(
     let event = append_one(tx, home, room, draft, now)?;
     if deactivated {
         let content = Map::from_iter([("membership".to_owned(), json!(Membership::Leave))]);
-        append_one(tx, home, room, &Draft::state("m.room.member", user_id, user_id, content), now)?;
+        append_one(tx, home, room, &Draft::state(types::MEMBER, user_id, user_id, content), now)?;
         memberships::forget(tx, user_id, room.num)?;
     }
     Ok(event)
@@ -392,7 +393,7 @@ pub fn append(
 
 /// The user whom an event brings into a room or nearer to it, and the membership that it gives.
 fn comes_closer(draft: &Draft) -> Option<(&str, Membership)> {
-    let user_id = draft.state_key.as_deref().filter(|_| draft.event_type == "m.room.member")?;
+    let user_id = draft.state_key.as_deref().filter(|_| draft.event_type == types::MEMBER)?;
     let membership = draft.content.get("membership")?.as_str()?.parse().ok()?;
     match membership {
         Membership::Join | Membership::Invite | Membership::Knock => Some((user_id, membership)),
@@ -469,7 +470,7 @@ fn store(
     {
         (rel_type, relates_to) = (None, None);
     }
-    let is_member = draft.event_type == "m.room.member" && draft.state_key.is_some();
+    let is_member = draft.event_type == types::MEMBER && draft.state_key.is_some();
     let mut event = Event {
         pos,
         room_num: room.num,
@@ -503,7 +504,7 @@ fn store(
     }
     event.notifies = push::note(tx, home, room, &event, &draft.content)?;
     events::insert(tx, &event)?;
-    if event.rel_type.as_deref() == Some("m.thread")
+    if event.rel_type.as_deref() == Some(types::THREAD)
         && let Some(root) = &event.relates_to
     {
         events::add_reply(tx, root, room.num, pos)?;
@@ -520,14 +521,14 @@ pub(crate) fn summarise(room: &mut Room, event_type: &str, content: &Map<String,
     let any = |key: &str| content.get(key).and_then(Value::as_str).map(str::to_owned);
     let text = |key: &str| any(key).filter(|text| !text.is_empty());
     match event_type {
-        "m.room.name" => room.name = any("name"),
-        "m.room.topic" => room.topic = any("topic"),
-        "m.room.avatar" => room.avatar_url = any("url"),
-        "m.room.canonical_alias" => room.canonical_alias = text("alias"),
-        "m.room.encryption" => room.encryption = text("algorithm"),
-        "m.room.join_rules" => room.join_rule = text("join_rule"),
-        "m.room.guest_access" => room.guest_access = text("guest_access"),
-        "m.room.history_visibility" => room.history_visibility = text("history_visibility"),
+        types::NAME => room.name = any("name"),
+        types::TOPIC => room.topic = any("topic"),
+        types::AVATAR => room.avatar_url = any("url"),
+        types::CANONICAL_ALIAS => room.canonical_alias = text("alias"),
+        types::ENCRYPTION => room.encryption = text("algorithm"),
+        types::JOIN_RULES => room.join_rule = text("join_rule"),
+        types::GUEST_ACCESS => room.guest_access = text("guest_access"),
+        types::HISTORY_VISIBILITY => room.history_visibility = text("history_visibility"),
         _ => {}
     }
 }
@@ -579,7 +580,7 @@ pub fn redact(tx: &mut Tx<'_>, room: &mut Room, target: &Event, redaction: &Even
     events::set_redacted(tx, target.pos, &redaction.event_id)?;
     events::forget_words(tx, target.pos)?;
     notifications::delete(tx, target.pos)?;
-    if target.rel_type.as_deref() == Some("m.thread")
+    if target.rel_type.as_deref() == Some(types::THREAD)
         && let Some(root) = &target.relates_to
     {
         events::lose_reply(tx, root)?;

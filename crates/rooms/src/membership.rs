@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::event::{self, Draft};
+use crate::types;
 use crate::{Home, data};
 
 const CHANGING: &str = "Changing membership while account is suspended is not allowed.";
@@ -108,11 +109,11 @@ impl Powers {
     /// The powers in a room at present.
     pub fn of(tx: &ReadTx<'_>, room: &Room) -> Result<Self, Error> {
         let rules = event::rules(room)?;
-        let powers = event::state_content(tx, room, "m.room.power_levels", "")?;
+        let powers = event::state_content(tx, room, types::POWER_LEVELS, "")?;
         let privileged = rules.authorization.explicitly_privilege_room_creators;
         let mut creators = vec![room.creator.clone()];
         if rules.authorization.additional_room_creators
-            && let Some(create) = event::state_content(tx, room, "m.room.create", "")?
+            && let Some(create) = event::state_content(tx, room, types::CREATE, "")?
             && let Some(more) = create.get("additional_creators").and_then(Value::as_array)
         {
             creators.extend(more.iter().filter_map(Value::as_str).map(str::to_owned));
@@ -201,7 +202,7 @@ pub(crate) fn without_own_names(
     let mut content = content.clone();
     content.retain(|key, _| !is_name(key));
     if is_join(&content) {
-        let old = events::state(tx, room.num, "m.room.member", &user.user_id)?;
+        let old = events::state(tx, room.num, types::MEMBER, &user.user_id)?;
         let old = old.map(|old| event::content(&old, &event::rules(room)?)).transpose()?.filter(is_join);
         match old {
             Some(old) => content.extend(old.into_iter().filter(|(key, _)| is_name(key))),
@@ -229,13 +230,13 @@ fn set(
     content: Map<String, Value>,
     now: Millis,
 ) -> Result<Option<Event>, Error> {
-    if let Some(old) = events::state(tx, room.num, "m.room.member", target)?
+    if let Some(old) = events::state(tx, room.num, types::MEMBER, target)?
         && old.sender == sender
         && event::content(&old, &event::rules(room)?)? == content
     {
         return Ok(None);
     }
-    event::append(tx, home, room, &Draft::state("m.room.member", target, sender, content), now).map(Some)
+    event::append(tx, home, room, &Draft::state(types::MEMBER, target, sender, content), now).map(Some)
 }
 
 /// How somebody stands to a room at present; `leave` if never in touch with it.
@@ -281,7 +282,7 @@ pub fn join(
 /// Who of this server can let somebody in who has joined one of the rooms that the join rules name.
 /// <https://spec.matrix.org/v1.18/client-server-api/#restricted-rooms>
 fn authorised_by(tx: &ReadTx<'_>, home: &Home, room: &Room, user_id: &str) -> Result<String, Error> {
-    let rule = event::state_content(tx, room, "m.room.join_rules", "")?.unwrap_or_default();
+    let rule = event::state_content(tx, room, types::JOIN_RULES, "")?.unwrap_or_default();
     let allowed = rule.get("allow").and_then(Value::as_array).cloned().unwrap_or_default();
     let mut in_allowed = false;
     for condition in allowed

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::create::{self, NewRoom, Preset};
 use crate::error::Error;
 use crate::event::{self, Draft};
+use crate::types;
 use crate::{Home, data, membership};
 
 /// The tag of notice rooms.
@@ -64,7 +65,7 @@ impl Notice {
     pub fn read(body: &Map<String, Value>) -> Result<Self, Error> {
         let wrong = |key: &str| Error::Refused(format!("'{key}' not a string type"));
         let event_type = match body.get("type") {
-            None => "m.room.message".to_owned(),
+            None => types::MESSAGE.to_owned(),
             Some(Value::String(event_type)) => event_type.clone(),
             Some(_) => return Err(wrong("type")),
         };
@@ -75,10 +76,10 @@ impl Notice {
         };
         let content = body.get("content").and_then(Value::as_object).cloned();
         let content = content.ok_or_else(|| Error::BadContent("'content' must be an object".to_owned()))?;
-        if event_type == "m.room.member" {
+        if event_type == types::MEMBER {
             return Err(Error::Refused("Memberships cannot be sent as notices".to_owned()));
         }
-        if event_type == "m.room.message" {
+        if event_type == types::MESSAGE {
             let missing = ["body", "msgtype"].into_iter().find(|key| !content.contains_key(*key));
             if let Some(key) = missing {
                 return Err(Error::Refused(format!("'{key}' not in content")));
@@ -154,9 +155,9 @@ fn room(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, sender: &User, target: &User) -
     };
     let settings = &home.settings.notices;
     for (event_type, key, value) in [
-        ("m.room.name", "name", Some(&settings.room_name)),
-        ("m.room.topic", "topic", settings.room_topic.as_ref()),
-        ("m.room.avatar", "url", settings.room_avatar_url.as_ref()),
+        (types::NAME, "name", Some(&settings.room_name)),
+        (types::TOPIC, "topic", settings.room_topic.as_ref()),
+        (types::AVATAR, "url", settings.room_avatar_url.as_ref()),
     ] {
         let Some(value) = value else { continue };
         let content = event::state_content(tx, &room, event_type, "")?.unwrap_or_default();

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::event::{self, Draft};
+use crate::types;
 use crate::{Home, membership};
 
 /// How many rooms one step changes.
@@ -73,7 +74,7 @@ fn retire_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<S
     for member in &left {
         let Some(mut room) = rooms::by_num(tx, member.room_num)? else { continue };
         let content = serde_json::Map::from_iter([("membership".to_owned(), json!(Membership::Leave))]);
-        let draft = Draft::state("m.room.member", &user.user_id, &user.user_id, content);
+        let draft = Draft::state(types::MEMBER, &user.user_id, &user.user_id, content);
         match event::append(tx, home, &mut room, &draft, now) {
             Ok(_) => {
                 memberships::forget(tx, &user.user_id, room.num)?;
@@ -155,7 +156,7 @@ fn spread_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<S
 /// Renews the membership event of an account in one room, if its name or avatar there is not that of the profile.
 fn spread_to(tx: &mut Tx<'_>, home: &Home, user: &User, room_num: RoomNum, now: Millis) -> Result<(), Error> {
     let Some(mut room) = rooms::by_num(tx, room_num)? else { return Ok(()) };
-    let Some(old) = events::state(tx, room.num, "m.room.member", &user.user_id)? else { return Ok(()) };
+    let Some(old) = events::state(tx, room.num, types::MEMBER, &user.user_id)? else { return Ok(()) };
     let old = event::content(&old, &event::rules(&room)?)?;
     let there = |key: &str| old.get(key).and_then(Value::as_str);
     let same = there("displayname") == user.displayname.as_deref()

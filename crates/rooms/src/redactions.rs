@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::error::Error;
+use crate::types;
 use crate::{Home, send};
 
 /// The name of the job.
@@ -85,7 +86,7 @@ pub fn job(home: &Arc<Home>) -> Kind {
 
 /// Whether an event is among those that are redacted: what was said, and joins.
 fn is_meant(event: &Event, order: &Order) -> bool {
-    let said = matches!(event.event_type.as_str(), "m.room.message" | "m.room.encrypted");
+    let said = matches!(event.event_type.as_str(), types::MESSAGE | types::ENCRYPTED);
     let joined = event.membership == Some(Membership::Join);
     (said || joined)
         && order.before_ts.is_none_or(|before| before == Millis::ZERO || event.ts <= before)

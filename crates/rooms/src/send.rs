@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::event::{self, Draft};
+use crate::types;
 use crate::{Home, directory, membership};
 
 const SUSPENDED: &str = "Sending messages while account is suspended is not allowed.";
@@ -66,7 +67,7 @@ pub fn send(
     {
         return Ok(event_id);
     }
-    let is_redaction = sent.event_type == "m.room.redaction" && sent.state_key.is_none();
+    let is_redaction = sent.event_type == types::REDACTION && sent.state_key.is_none();
     if is_redaction {
         let target = sent.content.get("redacts").and_then(Value::as_str).map(str::to_owned);
         let Some(target) = target else {
@@ -101,7 +102,7 @@ pub fn send(
             ..Draft::default()
         };
         let event_id = event::append(tx, home, &mut room, &draft, ctx.now)?.event_id;
-        if sent.event_type == "m.room.guest_access" && room.guest_access.as_deref() != Some("can_join") {
+        if sent.event_type == types::GUEST_ACCESS && room.guest_access.as_deref() != Some("can_join") {
             membership::put_guests_out(tx, home, &mut room, ctx.now)?;
         }
         event_id
@@ -114,7 +115,7 @@ pub fn send(
 
 /// Whether somebody changes their own membership, which the shadow-banned do like others.
 fn is_own_move(user: &User, sent: &Sent) -> bool {
-    sent.event_type == "m.room.member" && sent.state_key.as_deref() == Some(&user.user_id)
+    sent.event_type == types::MEMBER && sent.state_key.as_deref() == Some(&user.user_id)
 }
 
 /// The room; who joins by sending a membership event need not be in it yet.
@@ -137,15 +138,15 @@ fn unchanged_state(tx: &ReadTx<'_>, room: &Room, user: &User, sent: &Sent) -> Re
 
 /// Checks that belong to some types of events.
 fn check_content(tx: &ReadTx<'_>, room: &Room, user: &User, sent: &Sent) -> Result<(), Error> {
-    if sent.event_type == "m.room.create" {
+    if sent.event_type == types::CREATE {
         return Err(Error::Forbidden("A room is created only once".to_owned()));
     }
     if let Some(relation) = sent.content.get("m.relates_to").and_then(Value::as_object) {
         check_relation(tx, room, user, relation, sent)?;
     }
     match (sent.event_type.as_str(), sent.state_key.as_deref()) {
-        ("m.room.canonical_alias", Some("")) => directory::check_canonical_alias(tx, room, &sent.content),
-        ("m.room.member", Some(target)) => {
+        (types::CANONICAL_ALIAS, Some("")) => directory::check_canonical_alias(tx, room, &sent.content),
+        (types::MEMBER, Some(target)) => {
             membership::check_content(target, &sent.content)?;
             match membership::named(&sent.content) {
                 Some(Membership::Invite) => membership::check_takes_invites(tx, target),
@@ -154,7 +155,7 @@ fn check_content(tx: &ReadTx<'_>, room: &Room, user: &User, sent: &Sent) -> Resu
                 }
             }
         }
-        ("m.room.server_acl", Some("")) if !sent.content.is_empty() => {
+        (types::SERVER_ACL, Some("")) if !sent.content.is_empty() => {
             let lists = ["allow", "deny"];
             let bad = |key: &&str| sent.content.get(*key).is_some_and(|value| !value.is_array());
             if lists.iter().any(bad) {
@@ -178,14 +179,14 @@ fn check_relation(
     let target = events::find(tx, event_id)?.filter(|event| event.room_num == room.num);
     if target.is_none() {
         // The target may be on another server; but what this server must count, it must know.
-        return if matches!(rel_type, "m.thread" | "m.annotation") {
+        return if matches!(rel_type, types::THREAD | types::ANNOTATION) {
             Err(Error::Refused("Can't send relation to unknown event".to_owned()))
         } else {
             Ok(())
         };
     }
     match rel_type {
-        "m.annotation" => {
+        types::ANNOTATION => {
             let key = text("key").unwrap_or_default();
             let Some(key) = Some(key).filter(|key| !key.is_empty()) else {
                 return Err(Error::Refused("Reaction key is missing".to_owned()));
@@ -198,7 +199,7 @@ fn check_relation(
             }
             Ok(())
         }
-        "m.thread" if target.is_some_and(|target| target.rel_type.is_some()) => {
+        types::THREAD if target.is_some_and(|target| target.rel_type.is_some()) => {
             Err(Error::Refused("Cannot start threads from an event with a relation".to_owned()))
         }
         _ => Ok(()),
@@ -213,7 +214,7 @@ fn has_annotated(
     event_id: &str,
     key: &str,
 ) -> Result<bool, Error> {
-    for annotation in events::by_relation(tx, event_id, "m.annotation", Pos::END, 1000)? {
+    for annotation in events::by_relation(tx, event_id, types::ANNOTATION, Pos::END, 1000)? {
         if annotation.sender == user_id
             && annotation.event_type == event_type
             && annotation.redacted_by.is_none()
@@ -254,7 +255,7 @@ pub fn redact(
     if target.sender != user.user_id && !membership::may_redact(tx, &room, &user.user_id)? {
         return Err(Error::Forbidden("You don't have permission to redact events".to_owned()));
     }
-    if target.event_type == "m.room.create" {
+    if target.event_type == types::CREATE {
         return Err(Error::Forbidden("Redacting a create event is not permitted".to_owned()));
     }
     let event_id = if user.shadow_banned {
@@ -286,7 +287,7 @@ pub fn redact_as(
     let draft = Draft {
         redacts: Some(target.event_id.clone()),
         ordered,
-        ..Draft::message("m.room.redaction", sender, content)
+        ..Draft::message(types::REDACTION, sender, content)
     };
     let redaction = event::append(tx, home, room, &draft, now)?;
     event::redact(tx, room, target, &redaction)?;

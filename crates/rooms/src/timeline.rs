@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::filter;
+use crate::types;
 use crate::view::{ClientEvent, RoomView, View, Viewer};
 
 /// How many events one page holds at most.
@@ -117,7 +118,7 @@ pub fn senders(
     let mut found = Vec::new();
     for event in chunk.iter().filter(|event| seen.insert(event.sender.clone())) {
         let pos = view.state_pos(event.pos);
-        if let Some(member) = events::state_at(tx, view.room.num, "m.room.member", &event.sender, pos)? {
+        if let Some(member) = events::state_at(tx, view.room.num, types::MEMBER, &event.sender, pos)? {
             found.push(view.show_plain(&member)?);
         }
     }
@@ -184,7 +185,7 @@ pub fn context(
             .map(|event| event.sender.as_str())
             .collect();
         state.retain(|event| {
-            event.event_type != "m.room.member"
+            event.event_type != types::MEMBER
                 || event.state_key.as_deref().is_some_and(|key| senders.contains(key))
         });
     }
@@ -290,7 +291,7 @@ pub fn threads(
                 continue;
             };
             let Some(shown) = view.show(&root)? else { continue };
-            let summary = match shown.unsigned.get("m.relations").and_then(|all| all.get("m.thread")) {
+            let summary = match shown.unsigned.get("m.relations").and_then(|all| all.get(types::THREAD)) {
                 // Nothing is bundled with what was redacted, but the thread is still one.
                 None if root.redacted_by.is_some() => view.thread_summary(&root)?,
                 summary => summary.cloned(),
@@ -428,24 +429,24 @@ pub fn stripped_state(
     user_id: &str,
 ) -> Result<Vec<Value>, Error> {
     const SHOWN: [&str; 9] = [
-        "m.room.create",
-        "m.room.name",
-        "m.room.avatar",
-        "m.room.topic",
-        "m.room.join_rules",
-        "m.room.canonical_alias",
-        "m.room.encryption",
-        "m.room.history_visibility",
-        "m.room.guest_access",
+        types::CREATE,
+        types::NAME,
+        types::AVATAR,
+        types::TOPIC,
+        types::JOIN_RULES,
+        types::CANONICAL_ALIAS,
+        types::ENCRYPTION,
+        types::HISTORY_VISIBILITY,
+        types::GUEST_ACCESS,
     ];
     let room_num = view.room.num;
     let mut stripped = Vec::new();
     for event_type in SHOWN {
         stripped.extend(events::state(tx, room_num, event_type, "")?);
     }
-    let own = events::state(tx, room_num, "m.room.member", user_id)?;
+    let own = events::state(tx, room_num, types::MEMBER, user_id)?;
     if let Some(sender) = own.as_ref().map(|own| &own.sender).filter(|sender| *sender != user_id) {
-        stripped.extend(events::state(tx, room_num, "m.room.member", sender)?);
+        stripped.extend(events::state(tx, room_num, types::MEMBER, sender)?);
     }
     let mut shown = Vec::with_capacity(stripped.len() + 1);
     for event in &stripped {

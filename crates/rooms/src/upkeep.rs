@@ -10,6 +10,7 @@ use crate::Home;
 use crate::error::Error;
 use crate::event::{self, Draft};
 use crate::membership::{self, Powers};
+use crate::types;
 
 const NOT_LOCAL: &str = "This endpoint can only be used with local users";
 /// The power that creators who stand above every number give to others.
@@ -112,7 +113,7 @@ pub fn make_admin(
     let powers = Powers::of(tx, &room)?;
     let (giver, level) = mightiest(tx, home, &room, &powers)?
         .ok_or_else(|| Error::Refused("No local admin user in room".to_owned()))?;
-    if level < powers.event("m.room.power_levels", true) {
+    if level < powers.event(types::POWER_LEVELS, true) {
         let text = "No local admin user in room with power to update power levels.";
         return Err(Error::Refused(text.to_owned()));
     }
@@ -123,13 +124,7 @@ pub fn make_admin(
         if let Value::Object(users) = users {
             users.insert(target.to_owned(), json!(granted));
         }
-        event::append(
-            tx,
-            home,
-            &mut room,
-            &Draft::state("m.room.power_levels", "", &giver, content),
-            ctx.now,
-        )?;
+        event::append(tx, home, &mut room, &Draft::state(types::POWER_LEVELS, "", &giver, content), ctx.now)?;
     }
     let standing = membership::current(tx, target, &room)?;
     if room.join_rule.as_deref() != Some("public")

@@ -21,6 +21,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::error::Error;
 use crate::event;
 use crate::position::Positions;
+use crate::types;
 
 /// How many referencing events are bundled with an event.
 const MOST_REFERENCES: usize = 100;
@@ -77,7 +78,7 @@ fn wire(stored: &Event, rules: &RoomVersionRules) -> Result<(Box<RawValue>, Opti
         return Ok((serde_json::value::to_raw_value(&content).map_err(Error::internal)?, None));
     }
     let wire: Wire = serde_json::from_str(&stored.json).map_err(Error::internal)?;
-    if stored.event_type != "m.room.redaction" {
+    if stored.event_type != types::REDACTION {
         return Ok((wire.content, None));
     }
     // Room versions differ in where they have it; clients find it in both places.
@@ -172,10 +173,10 @@ impl<'t, 'c> View<'t, 'c> {
         let rules = event::rules(room)?;
         let (mut memberships, mut visibility) = (Vec::new(), Vec::new());
         if let Some(viewer) = &self.viewer {
-            for event in events::history(self.tx, room.num, "m.room.member", &viewer.user_id)? {
+            for event in events::history(self.tx, room.num, types::MEMBER, &viewer.user_id)? {
                 memberships.extend(event.membership.map(|membership| (event.pos, membership)));
             }
-            for event in events::history(self.tx, room.num, "m.room.history_visibility", "")? {
+            for event in events::history(self.tx, room.num, types::HISTORY_VISIBILITY, "")? {
                 let content = event::content(&event, &rules)?;
                 let value = content.get("history_visibility").and_then(Value::as_str).unwrap_or("shared");
                 visibility.push((event.pos, value.to_owned()));
@@ -460,22 +461,22 @@ impl RoomView<'_, '_, '_> {
             return Ok(());
         }
         let mut relations = Map::new();
-        if event.state_key.is_none() && event.rel_type.as_deref() != Some("m.replace") {
+        if event.state_key.is_none() && event.rel_type.as_deref() != Some(types::REPLACE) {
             if let Some(edit) = self.latest_edit(event)? {
                 let edit = self.show_plain(&edit)?;
-                relations.insert("m.replace".to_owned(), edit.to_value());
+                relations.insert(types::REPLACE.to_owned(), edit.to_value());
             }
-            if event.rel_type.as_deref() != Some("m.thread")
+            if event.rel_type.as_deref() != Some(types::THREAD)
                 && let Some(thread) = self.thread_summary(event)?
             {
-                relations.insert("m.thread".to_owned(), thread);
+                relations.insert(types::THREAD.to_owned(), thread);
             }
         }
-        let references = self.newest_related(event, "m.reference", MOST_REFERENCES)?;
+        let references = self.newest_related(event, types::REFERENCE, MOST_REFERENCES)?;
         let chunk: Vec<Value> =
             references.iter().rev().map(|event| json!({ "event_id": event.event_id })).collect();
         if !chunk.is_empty() {
-            relations.insert("m.reference".to_owned(), json!({ "chunk": chunk }));
+            relations.insert(types::REFERENCE.to_owned(), json!({ "chunk": chunk }));
         }
         if !relations.is_empty() {
             shown.unsigned.insert("m.relations".to_owned(), Value::Object(relations));
@@ -485,7 +486,7 @@ impl RoomView<'_, '_, '_> {
 
     /// The newest valid edit of an event.
     fn latest_edit(&self, event: &Event) -> Result<Option<Event>, Error> {
-        let edits = self.newest_related(event, "m.replace", MOST_EDITS)?;
+        let edits = self.newest_related(event, types::REPLACE, MOST_EDITS)?;
         Ok(edits.into_iter().find(|edit| {
             edit.sender == event.sender && edit.event_type == event.event_type && edit.state_key.is_none()
         }))
@@ -516,11 +517,11 @@ impl RoomView<'_, '_, '_> {
         let Some(thread) = events::thread(tx, &root.event_id)?.filter(|thread| thread.replies > 0) else {
             return Ok(None);
         };
-        let Some(latest) = self.newest_related(root, "m.thread", 1)?.pop() else { return Ok(None) };
+        let Some(latest) = self.newest_related(root, types::THREAD, 1)?.pop() else { return Ok(None) };
         let mut shown = self.show_plain(&latest)?;
         if let Some(edit) = self.latest_edit(&latest)? {
             let edit = self.show_plain(&edit)?.to_value();
-            shown.unsigned.insert("m.relations".to_owned(), json!({ "m.replace": edit }));
+            shown.unsigned.insert("m.relations".to_owned(), json!({ types::REPLACE: edit }));
         }
         let participated = match &self.view.viewer {
             Some(viewer) => {

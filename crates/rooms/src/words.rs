@@ -11,6 +11,8 @@ use reeve_store::rooms;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::types;
+
 /// The name of the job, which a migration queues.
 const JOB: &str = "index_words";
 /// How many events one step looks at.
@@ -19,9 +21,9 @@ const STEP_EVENTS: i64 = 500;
 /// The key of the content in which the text stands by which events of a type are found.
 pub(crate) fn key(event_type: &str) -> Option<&'static str> {
     match event_type {
-        "m.room.message" => Some("body"),
-        "m.room.name" => Some("name"),
-        "m.room.topic" => Some("topic"),
+        types::MESSAGE => Some("body"),
+        types::NAME => Some("name"),
+        types::TOPIC => Some("topic"),
         _ => None,
     }
 }

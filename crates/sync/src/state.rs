@@ -4,12 +4,11 @@ use std::collections::HashSet;
 
 use reeve_db::{DbError, ReadTx};
 use reeve_model::Pos;
+use reeve_rooms::types;
 use reeve_rooms::view::RoomView;
 use reeve_store::events::{self, Event};
 
 use crate::room::{Timeline, needed};
-
-const MEMBER: &str = "m.room.member";
 
 /// A part of a timeline, and what the client needs around it.
 pub(crate) struct Around<'a, 't, 'c> {
@@ -71,14 +70,14 @@ impl Around<'_, '_, '_> {
         wanted.extend(others.iter().map(String::as_str));
         if self.whole {
             state.retain(|event| {
-                event.event_type != MEMBER
+                event.event_type != types::MEMBER
                     || event.state_key.as_deref().is_some_and(|key| wanted.contains(key))
             });
         }
-        let known = state.iter().filter(|event| event.event_type == MEMBER);
+        let known = state.iter().filter(|event| event.event_type == types::MEMBER);
         let known: HashSet<String> = known.filter_map(|event| event.state_key.clone()).collect();
         for user_id in wanted.into_iter().filter(|user_id| !known.contains(*user_id)) {
-            state.extend(events::state_at(tx, self.view.room.num, MEMBER, user_id, self.at())?);
+            state.extend(events::state_at(tx, self.view.room.num, types::MEMBER, user_id, self.at())?);
         }
         Ok(())
     }

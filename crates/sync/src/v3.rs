@@ -7,6 +7,7 @@ use reeve_db::ReadTx;
 use reeve_model::{Membership, Millis, Pos, RoomNum, Token};
 use reeve_rooms::error::Error;
 use reeve_rooms::push::{self, Count};
+use reeve_rooms::types;
 use reeve_rooms::view::{ClientEvent, RoomView, View, Viewer};
 use reeve_rooms::{Home, ephemeral as deeds, filter, membership, timeline};
 use reeve_store::account_data::{self, AccountData};
@@ -450,7 +451,7 @@ impl Sync<'_, '_, '_> {
             Membership::Invite if membership::blocks_invites(tx, self.viewer.user_num)? => {}
             Membership::Invite | Membership::Knock => {
                 let Some(room) = rooms::by_num(tx, member.room_num)? else { return Ok(()) };
-                let event = events::state(tx, room.num, "m.room.member", &self.viewer.user_id)?;
+                let event = events::state(tx, room.num, types::MEMBER, &self.viewer.user_id)?;
                 if event.is_some_and(|event| self.view.ignores(&event.sender)) {
                     return Ok(());
                 }
@@ -502,7 +503,7 @@ impl Sync<'_, '_, '_> {
             let is_own =
                 |event: &events::Event| event.membership.is_some() && event.state_key.as_deref() == Some(own);
             state.retain(|event| !is_own(event));
-            state.extend(events::state_at(tx, room.num, "m.room.member", own, until)?);
+            state.extend(events::state_at(tx, room.num, types::MEMBER, own, until)?);
         }
         let state = self.shown_state(&view, state)?;
         let state = self.place_state(state);

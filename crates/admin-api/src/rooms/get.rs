@@ -2,6 +2,7 @@
 
 use reeve_http::{Answer, Call, Param, Route, reply, shape};
 use reeve_model::{Membership, Pos};
+use reeve_rooms::types;
 use reeve_rooms::view::{ClientEvent, View};
 use reeve_rooms::{Error, event};
 use reeve_store::{events, memberships, rooms};
@@ -105,7 +106,7 @@ async fn handle_details(call: Call) -> Answer {
     let details = call
         .read(move |tx| -> Result<_, Error> {
             let room = rooms::find(tx, &room_id)?.ok_or(MISSING)?;
-            let tombstone = event::state_content(tx, &room, "m.room.tombstone", "")?;
+            let tombstone = event::state_content(tx, &room, types::TOMBSTONE, "")?;
             let replacement = tombstone
                 .as_ref()
                 .and_then(|content| content.get("replacement_room"))

@@ -4,6 +4,7 @@ use http::Method;
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_model::{Membership, Millis, Pos};
 use reeve_rooms::timeline::{self, Range};
+use reeve_rooms::types;
 use reeve_rooms::view::View;
 use reeve_rooms::{Error, event, send};
 use reeve_store::events;
@@ -165,7 +166,7 @@ async fn members(call: Call) -> Answer {
                 Some(_) | None => Pos::PRESENT,
             };
             let at = room.state_pos(at);
-            let mut found = events::state_of_type_at(tx, room.room.num, "m.room.member", at)?;
+            let mut found = events::state_of_type_at(tx, room.room.num, types::MEMBER, at)?;
             found.retain(|event| {
                 let membership = event.membership.map(Membership::as_str);
                 (wanted.is_none() || membership == wanted.as_deref())
@@ -184,7 +185,7 @@ async fn joined_members(call: Call) -> Answer {
             let room = send::joined_room(tx, &room_id, &user_id)?;
             let rules = event::rules(&room)?;
             let mut joined = Map::new();
-            for member in events::state_of_type_at(tx, room.num, "m.room.member", Pos::PRESENT)? {
+            for member in events::state_of_type_at(tx, room.num, types::MEMBER, Pos::PRESENT)? {
                 if member.membership != Some(Membership::Join) {
                     continue;
                 }

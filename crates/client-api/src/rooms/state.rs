@@ -7,6 +7,7 @@ use reeve_http::{Access, Answer, Call, Limit, MatrixError, Param, Route, reply, 
 use reeve_model::{Membership, Pos};
 use reeve_rooms::membership;
 use reeve_rooms::send::{self, Sent};
+use reeve_rooms::types;
 use reeve_rooms::view::View;
 use reeve_rooms::{Error, event};
 use reeve_store::events;
@@ -124,7 +125,7 @@ async fn set(mut call: Call) -> Answer {
 
 /// What a piece of state counts against that invites somebody, or lets who sends it join.
 async fn moving(call: &Call, room_id: &str, sent: &Sent) -> Result<Vec<Bucket>, MatrixError> {
-    let Some(target) = sent.state_key.as_deref().filter(|_| sent.event_type == "m.room.member") else {
+    let Some(target) = sent.state_key.as_deref().filter(|_| sent.event_type == types::MEMBER) else {
         return Ok(Vec::new());
     };
     match membership::named(&sent.content) {

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::error::Error;
 use crate::membership::Powers;
 use crate::push::{self, Place};
+use crate::types;
 use crate::{Home, data, event};
 
 /// The type of the account data that lists direct chats: user ids with the rooms for each.
@@ -23,7 +24,7 @@ const MAX_MISSED: usize = 10;
 pub(crate) fn copy(tx: &mut Tx<'_>, home: &Home, room: &Room, user_id: &str) -> Result<(), Error> {
     let Some(user_num) = users::num(tx, user_id)? else { return Ok(()) };
     let Some(old) = left_behind(tx, room, user_id)? else { return Ok(()) };
-    let earlier = events::history(tx, room.num, "m.room.member", user_id)?;
+    let earlier = events::history(tx, room.num, types::MEMBER, user_id)?;
     if earlier.iter().any(|event| event.membership == Some(Membership::Join)) {
         return Ok(());
     }
@@ -59,15 +60,15 @@ fn left_behind(tx: &ReadTx<'_>, room: &Room, user_id: &str) -> Result<Option<Roo
 /// The room that another claims to replace, if that is true: the old room names the new one, or the creator of the new
 /// room may replace the old one. Else anybody could pass a room off as somebody's direct chat.
 fn predecessor(tx: &ReadTx<'_>, room: &Room) -> Result<Option<Room>, Error> {
-    let creation = event::state_content(tx, room, "m.room.create", "")?.unwrap_or_default();
+    let creation = event::state_content(tx, room, types::CREATE, "")?.unwrap_or_default();
     let old = creation.get("predecessor").and_then(|old| old.get("room_id")).and_then(Value::as_str);
     let Some(old) = old.map(|old| rooms::find(tx, old)).transpose()?.flatten() else { return Ok(None) };
-    let tombstone = event::state_content(tx, &old, "m.room.tombstone", "")?.unwrap_or_default();
+    let tombstone = event::state_content(tx, &old, types::TOMBSTONE, "")?.unwrap_or_default();
     if tombstone.get("replacement_room").and_then(Value::as_str) == Some(&room.room_id) {
         return Ok(Some(old));
     }
     let powers = Powers::of(tx, &old)?;
-    Ok((powers.user(&room.creator) >= powers.event("m.room.tombstone", true)).then_some(old))
+    Ok((powers.user(&room.creator) >= powers.event(types::TOMBSTONE, true)).then_some(old))
 }
 
 /// Copies the rules that are about a room: those of the kind for rooms, and those with a condition on the room id.

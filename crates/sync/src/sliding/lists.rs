@@ -6,6 +6,7 @@ use reeve_db::ReadTx;
 use reeve_model::{Membership, Pos, RoomNum, UserNum};
 use reeve_rooms::data::TAGS;
 use reeve_rooms::error::Error;
+use reeve_rooms::types;
 use reeve_store::sliding::Standing;
 use reeve_store::{account_data, events};
 use serde_json::Value;
@@ -182,7 +183,7 @@ impl Sync<'_, '_, '_> {
             return Ok(false);
         }
         if let Some(wanted) = filters.is_tombstoned {
-            let tombstone = events::state(tx, standing.room_num, "m.room.tombstone", "")?;
+            let tombstone = events::state(tx, standing.room_num, types::TOMBSTONE, "")?;
             if tombstone.is_some() != wanted {
                 return Ok(false);
             }
@@ -218,7 +219,7 @@ impl Sync<'_, '_, '_> {
 
 /// The rooms that a space names as its own.
 fn children(tx: &ReadTx<'_>, space: RoomNum, upto: Pos) -> Result<HashSet<String>, Error> {
-    let named = events::state_of_type_at(tx, space, "m.space.child", upto)?;
+    let named = events::state_of_type_at(tx, space, types::SPACE_CHILD, upto)?;
     let is_named = |json: &str| {
         let event: Value = serde_json::from_str(json).unwrap_or_default();
         event.pointer("/content/via").and_then(Value::as_array).is_some_and(|via| !via.is_empty())

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use reeve_db::ReadTx;
 use reeve_model::{Membership, Pos, RoomNum};
 use reeve_rooms::error::Error;
+use reeve_rooms::types;
 use reeve_rooms::view::{ClientEvent, RoomView};
 use reeve_rooms::{event, push, timeline as stripped};
 use reeve_store::departures::Departure;
@@ -18,7 +19,7 @@ use serde_json::Value;
 use super::Sync;
 use super::connection::Changes;
 use super::lists::Eligible;
-use super::wanted::{MEMBER, Wanted};
+use super::wanted::Wanted;
 use crate::room::{self, Timeline, needed};
 
 /// Stands for all events of a room.
@@ -214,7 +215,7 @@ impl Sync<'_, '_, '_> {
         let view = self.view.room(room)?;
         let pos = standing.event_pos.min(self.upto);
         let timeline = room::timeline(&view, tx, (pos.prev(), pos), 1, &RoomEventFilter::default())?;
-        let own = events::state_at(tx, room.num, MEMBER, self.own(), pos)?;
+        let own = events::state_at(tx, room.num, types::MEMBER, self.own(), pos)?;
         let own: Vec<Event> =
             own.into_iter().filter(|own| eligible.wanted.matches(own, self.own())).collect();
         let known = self.now_known(standing, ALL_EVENTS, self.direct.contains(&standing.room_id));
@@ -279,11 +280,13 @@ impl Sync<'_, '_, '_> {
         )?;
         if known.is_none() && !is_joined && wanted.is_lazy() {
             // Nothing else says that one left, unless the timeline does.
-            let own = events::state_at(tx, room.num, MEMBER, self.own(), until)?;
+            let own = events::state_at(tx, room.num, types::MEMBER, self.own(), until)?;
             state.extend(own.filter(|own| state.iter().all(|event| event.pos != own.pos)));
         }
         if !wanted.has_all_members() {
-            members.extend(state.iter().filter(|event| event.event_type == MEMBER).map(|event| event.pos));
+            members.extend(
+                state.iter().filter(|event| event.event_type == types::MEMBER).map(|event| event.pos),
+            );
         }
         let knows = match old {
             // What it knows beyond what it wants stays known as long as it does not change.
@@ -347,7 +350,8 @@ impl Sync<'_, '_, '_> {
             None => wanted.gather(tx, room_num, own, until)?,
             Some(old) => {
                 let is_due = |event: &&Event| {
-                    wanted.matches(event, own) || (lazy && !timeline.limited && event.event_type == MEMBER)
+                    wanted.matches(event, own)
+                        || (lazy && !timeline.limited && event.event_type == types::MEMBER)
                 };
                 let mut state: Vec<Event> = changed.iter().filter(is_due).cloned().collect();
                 if !old.covers(wanted) {
@@ -361,7 +365,7 @@ impl Sync<'_, '_, '_> {
             let mut there: HashSet<Pos> = state.iter().map(|event| event.pos).collect();
             there.extend(told);
             for user_id in needed(&timeline.stored) {
-                let member = events::state_at(tx, room_num, MEMBER, user_id, until)?;
+                let member = events::state_at(tx, room_num, types::MEMBER, user_id, until)?;
                 state.extend(member.filter(|member| there.insert(member.pos)));
             }
         }
@@ -382,12 +386,12 @@ impl Sync<'_, '_, '_> {
         let (room, is_joined) = (&view.room, standing.membership == Membership::Join);
         let is_new = known.is_none();
         let has_changed = |event_type: &str| changed.iter().any(|event| event.event_type == event_type);
-        let name = text_at(tx, view, ("m.room.name", "name"), until)?;
-        if is_new && name.is_some() || has_changed("m.room.name") {
+        let name = text_at(tx, view, (types::NAME, "name"), until)?;
+        if is_new && name.is_some() || has_changed(types::NAME) {
             told.name = Some(name.clone());
         }
-        let avatar = || text_at(tx, view, ("m.room.avatar", "url"), until);
-        if has_changed("m.room.avatar") {
+        let avatar = || text_at(tx, view, (types::AVATAR, "url"), until);
+        if has_changed(types::AVATAR) {
             told.avatar = Some(avatar()?);
         } else if is_new {
             told.avatar = avatar()?.map(Some);
@@ -396,7 +400,7 @@ impl Sync<'_, '_, '_> {
             told.bump_stamp = Some(standing.event_pos);
             return Ok(());
         }
-        if name.is_none() && (is_new || has_changed(MEMBER) || has_changed("m.room.name")) {
+        if name.is_none() && (is_new || has_changed(types::MEMBER) || has_changed(types::NAME)) {
             told.heroes = Some(self.heroes(tx, view)?);
         }
         told.joined_count = Some(room.joined_members);
@@ -413,7 +417,7 @@ impl Sync<'_, '_, '_> {
         let mut heroes = Vec::new();
         for user_id in room::heroes(tx, &view.room, self.own())? {
             let (mut displayname, mut avatar_url) = (None, None);
-            if let Some(member) = events::state_at(tx, view.room.num, MEMBER, &user_id, self.upto)? {
+            if let Some(member) = events::state_at(tx, view.room.num, types::MEMBER, &user_id, self.upto)? {
                 displayname = text(&member, view, "displayname")?;
                 avatar_url = text(&member, view, "avatar_url")?;
             }
@@ -474,5 +478,5 @@ fn text(state: &Event, view: &RoomView<'_, '_, '_>, key: &str) -> Result<Option<
 
 /// Whether a room looks otherwise in a list when state of this type changes.
 fn shows(event_type: &str) -> bool {
-    matches!(event_type, "m.room.name" | "m.room.avatar" | MEMBER)
+    matches!(event_type, types::NAME | types::AVATAR | types::MEMBER)
 }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use reeve_db::ReadTx;
 use reeve_model::{Pos, RoomNum};
 use reeve_rooms::error::Error;
+use reeve_rooms::types;
 use reeve_store::events::{self, Event};
 use serde::{Deserialize, Serialize};
 
-pub(crate) const MEMBER: &str = "m.room.member";
 /// Stands for every type, or every state key.
 const ALL: &str = "*";
 /// Stands for the viewer's own state key.
@@ -31,7 +31,7 @@ impl Wanted {
     pub(crate) fn of(pairs: &[(String, String)]) -> Self {
         let mut wanted = Self::default();
         for (event_type, state_key) in pairs {
-            if state_key == LAZY && event_type == MEMBER {
+            if state_key == LAZY && event_type == types::MEMBER {
                 wanted.lazy = true;
             } else if state_key != BUT_MEMBERS {
                 wanted.add(event_type, state_key);
@@ -64,7 +64,7 @@ impl Wanted {
 
     /// Whether all members belong to it.
     pub(crate) fn has_all_members(&self) -> bool {
-        self.has(ALL, ALL) || self.has(MEMBER, ALL)
+        self.has(ALL, ALL) || self.has(types::MEMBER, ALL)
     }
 
     /// Whether the members that the timeline needs must be looked for.
@@ -80,7 +80,9 @@ impl Wanted {
                 || self.has(event_type, ALL)
                 || (state_key == own && self.has(event_type, ME))
         };
-        named(&event.event_type) || named(ALL) || (event.event_type != MEMBER && self.has(ALL, BUT_MEMBERS))
+        named(&event.event_type)
+            || named(ALL)
+            || (event.event_type != types::MEMBER && self.has(ALL, BUT_MEMBERS))
     }
 
     /// Whether everything that belongs to another set surely belongs to this one.
@@ -90,7 +92,7 @@ impl Wanted {
                 || self.has(event_type, ALL)
                 || self.has(ALL, state_key)
                 || self.has(ALL, ALL)
-                || (event_type != MEMBER && event_type != ALL && self.has(ALL, BUT_MEMBERS))
+                || (event_type != types::MEMBER && event_type != ALL && self.has(ALL, BUT_MEMBERS))
         };
         (!other.lazy || self.lazy || self.has_all_members())
             && other.keys.iter().all(|(event_type, keys)| keys.iter().all(|key| covers(event_type, key)))
@@ -126,8 +128,8 @@ impl Wanted {
         };
         for (event_type, keys) in &self.keys {
             if event_type == ALL {
-                look(MEMBER, keys)?;
-            } else if of_all_types.is_none() || event_type == MEMBER {
+                look(types::MEMBER, keys)?;
+            } else if of_all_types.is_none() || event_type == types::MEMBER {
                 look(event_type, keys)?;
             }
         }
