@@ -308,7 +308,7 @@ fn create_from(
     };
     let avatar_url = match &change.avatar_url {
         Given::Text(text) => Some(text.clone()),
-        _ => None,
+        Given::Absent | Given::Null | Given::Other => None,
     };
     let user = create(
         tx,

@@ -62,7 +62,7 @@ macro_rules! integers {
             fn from_value(value: Value<'_>) -> Option<Self> {
                 match value {
                     Value::Int(int) => int.try_into().ok(),
-                    _ => None,
+                    Value::Null | Value::Text(_) | Value::Blob(_) => None,
                 }
             }
         }
@@ -181,7 +181,7 @@ impl FromValue for bool {
         match value {
             Value::Int(0) => Some(false),
             Value::Int(1) => Some(true),
-            _ => None,
+            Value::Null | Value::Int(_) | Value::Text(_) | Value::Blob(_) => None,
         }
     }
 }
@@ -192,7 +192,7 @@ impl FromValue for String {
     fn from_value(value: Value<'_>) -> Option<Self> {
         match value {
             Value::Text(text) => Some(text.to_owned()),
-            _ => None,
+            Value::Null | Value::Int(_) | Value::Blob(_) => None,
         }
     }
 }
@@ -203,7 +203,7 @@ impl FromValue for Vec<u8> {
     fn from_value(value: Value<'_>) -> Option<Self> {
         match value {
             Value::Blob(bytes) => Some(bytes.to_owned()),
-            _ => None,
+            Value::Null | Value::Int(_) | Value::Text(_) => None,
         }
     }
 }
@@ -214,7 +214,7 @@ impl<const N: usize> FromValue for [u8; N] {
     fn from_value(value: Value<'_>) -> Option<Self> {
         match value {
             Value::Blob(bytes) => bytes.try_into().ok(),
-            _ => None,
+            Value::Null | Value::Int(_) | Value::Text(_) => None,
         }
     }
 }
@@ -225,7 +225,7 @@ impl<T: FromValue> FromValue for Option<T> {
     fn from_value(value: Value<'_>) -> Option<Self> {
         match value {
             Value::Null => Some(None),
-            _ => T::from_value(value).map(Some),
+            Value::Int(_) | Value::Text(_) | Value::Blob(_) => T::from_value(value).map(Some),
         }
     }
 }

@@ -147,7 +147,7 @@ impl FromValue for Key {
         match value {
             Value::Int(int) => Some(Self::Int(int)),
             Value::Text(text) => Some(Self::Text(text.to_owned())),
-            _ => None,
+            Value::Null | Value::Blob(_) => None,
         }
     }
 }

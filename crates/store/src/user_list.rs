@@ -148,7 +148,12 @@ impl<'a> Class<'a> {
             OrderBy::Deactivated => deactivated,
             OrderBy::Locked => locked,
             OrderBy::ShadowBanned => shadow_banned,
-            _ => return self.user_type,
+            OrderBy::UserType
+            | OrderBy::Name
+            | OrderBy::Displayname
+            | OrderBy::AvatarUrl
+            | OrderBy::CreationTs
+            | OrderBy::LastSeenTs => return self.user_type,
         };
         Some(if flag { "1" } else { "0" })
     }
@@ -179,7 +184,12 @@ fn segments(all: &[ClassCount], Asked { order_by, descending, .. }: Asked) -> Ve
         OrderBy::Displayname => with_nulls(List::Displayname, List::DisplaynameNull),
         OrderBy::AvatarUrl => with_nulls(List::AvatarUrl, List::AvatarUrlNull),
         OrderBy::LastSeenTs => with_nulls(List::LastSeenTs, List::LastSeenTsNull),
-        _ => {
+        OrderBy::IsGuest
+        | OrderBy::Admin
+        | OrderBy::Deactivated
+        | OrderBy::UserType
+        | OrderBy::ShadowBanned
+        | OrderBy::Locked => {
             let rank = |class: &str| {
                 let value = Class::parse(class).flag(order_by).map(str::to_owned);
                 (value.is_none(), value)
@@ -328,7 +338,12 @@ fn look_up(
             OrderBy::AvatarUrl => found.avatar_url()?.map(Key::Text),
             OrderBy::CreationTs => Some(Key::Int(found.created_ts()?.get())),
             OrderBy::LastSeenTs => found.last_seen_ts()?.map(|ts| Key::Int(ts.get())),
-            _ => class.flag(order_by).map(|flag| Key::Text(flag.to_owned())),
+            OrderBy::IsGuest
+            | OrderBy::Admin
+            | OrderBy::Deactivated
+            | OrderBy::UserType
+            | OrderBy::ShadowBanned
+            | OrderBy::Locked => class.flag(order_by).map(|flag| Key::Text(flag.to_owned())),
         };
         Ok(Some(Found { place: (key.is_none(), key), user_id: found.user_id()?, num: found.num()? }))
     })

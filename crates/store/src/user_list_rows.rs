@@ -321,7 +321,9 @@ pub(crate) fn descending(
         List::AvatarUrl => keyed(&BEFORE_AVATAR_URL),
         List::CreatedTs => keyed(&BEFORE_CREATED_TS),
         List::LastSeenTs => keyed(&BEFORE_LAST_SEEN_TS),
-        _ => of_classes(tx, &BEFORE_NAME, classes, &params![user_id, limit, pattern], &Key::None),
+        List::Name | List::DisplaynameNull | List::AvatarUrlNull | List::LastSeenTsNull => {
+            of_classes(tx, &BEFORE_NAME, classes, &params![user_id, limit, pattern], &Key::None)
+        }
     }
 }
 
@@ -337,7 +339,11 @@ pub(crate) fn between(
         List::Displayname => &BETWEEN_DISPLAYNAME,
         List::AvatarUrl => &BETWEEN_AVATAR_URL,
         List::CreatedTs => &BETWEEN_CREATED_TS,
-        _ => &BETWEEN_LAST_SEEN_TS,
+        List::LastSeenTs
+        | List::Name
+        | List::DisplaynameNull
+        | List::AvatarUrlNull
+        | List::LastSeenTsNull => &BETWEEN_LAST_SEEN_TS,
     };
     tx.query_one(statement, &params![class, low.value(), low_user_id, high.value(), high_user_id], |row| {
         row.get(0)

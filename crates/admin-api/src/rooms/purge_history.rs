@@ -83,7 +83,7 @@ fn upto(path_event: String, body: &Object) -> Result<UpTo, MatrixError> {
         .ok_or_else(|| MatrixError::bad_json("must specify purge_up_to_event_id or purge_up_to_ts"))?;
     match integer(ts) {
         Integer::Is(ts) => Ok(UpTo::Time(Millis::new(ts))),
-        _ => Err(MatrixError::bad_json("purge_up_to_ts must be an int")),
+        Integer::TooLarge | Integer::Not => Err(MatrixError::bad_json("purge_up_to_ts must be an int")),
     }
 }
 

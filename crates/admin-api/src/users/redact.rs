@@ -76,7 +76,9 @@ fn optional_integer(body: &Object, key: &str) -> Result<Option<i64>, MatrixError
         None | Some(Value::Null) => Ok(None),
         Some(value) => match integer(value) {
             Integer::Is(number) => Ok(Some(number)),
-            _ => Err(MatrixError::bad_json(format!("'{key}' must be an integer"))),
+            Integer::TooLarge | Integer::Not => {
+                Err(MatrixError::bad_json(format!("'{key}' must be an integer")))
+            }
         },
     }
 }
