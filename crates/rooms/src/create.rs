@@ -2,14 +2,15 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3createroom>
 
 use reeve_db::Tx;
-use reeve_model::{Ctx, Millis, User, id, random};
+use reeve_model::{Ctx, User, id, random};
 use reeve_store::rooms::{self, Room};
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::event::{self, Draft};
+use crate::membership::{self, Invite};
 use crate::types;
-use crate::{Home, directory, membership, version};
+use crate::{Home, directory, version};
 
 /// How many users one request can invite.
 const MOST_INVITES: usize = 1000;
@@ -100,23 +101,26 @@ pub fn create(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, new: &NewRoo
     if let Some(localpart) = &new.alias {
         let alias = directory::add_alias(tx, home, ctx, user, &room, localpart)?;
         let content = object(json!({ "alias": alias }));
-        put(tx, home, &mut room, (types::CANONICAL_ALIAS, ""), &user.user_id, content, ctx.now)?;
+        let draft = Draft::state(types::CANONICAL_ALIAS, "", &user.user_id, content);
+        event::append(tx, home, &mut room, &draft, ctx.now)?;
     }
     preset_state(tx, home, ctx, &mut room, &user.user_id, new)?;
     if let Some(name) = &new.name {
         let content = object(json!({ "name": name }));
-        put(tx, home, &mut room, (types::NAME, ""), &user.user_id, content, ctx.now)?;
+        let draft = Draft::state(types::NAME, "", &user.user_id, content);
+        event::append(tx, home, &mut room, &draft, ctx.now)?;
     }
     if let Some(topic) = &new.topic {
         let content = object(json!({
             "topic": topic,
             "m.topic": { "m.text": [{ "body": topic, "mimetype": "text/plain" }] },
         }));
-        put(tx, home, &mut room, (types::TOPIC, ""), &user.user_id, content, ctx.now)?;
+        let draft = Draft::state(types::TOPIC, "", &user.user_id, content);
+        event::append(tx, home, &mut room, &draft, ctx.now)?;
     }
     for target in invite {
-        let pair = (user.user_id.as_str(), target.as_str());
-        membership::invite_as(tx, home, &mut room, pair, (None, new.is_direct), ctx.now)?;
+        let invite = Invite { is_direct: new.is_direct, ..Invite::of(target) };
+        membership::invite_as(tx, home, ctx, &user.user_id, &mut room, invite)?;
     }
     if new.published {
         let before = room.clone();
@@ -126,16 +130,12 @@ pub fn create(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, new: &NewRoo
     Ok(room)
 }
 
-fn put(
-    tx: &mut Tx<'_>,
-    home: &Home,
-    room: &mut Room,
-    (event_type, state_key): (&str, &str),
-    sender: &str,
-    content: Map<String, Value>,
-    now: Millis,
-) -> Result<(), Error> {
-    event::append(tx, home, room, &Draft::state(event_type, state_key, sender, content), now).map(|_| ())
+/// What a request for a room that its own rules refuse is answered with.
+fn invalid_state(error: Error) -> Error {
+    match error {
+        Error::Forbidden(text) => Error::InvalidRoomState(text),
+        error => error,
+    }
 }
 
 /// Creates the room up to the power levels.
@@ -199,12 +199,8 @@ fn begin(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, creator: &str, new: &NewRoom) 
         Some((_, _, content)) => powers.clone_from(content),
         None => powers.extend(new.power_levels.clone()),
     }
-    put(tx, home, &mut room, (types::POWER_LEVELS, ""), creator, powers, ctx.now).map_err(
-        |error| match error {
-            Error::Forbidden(text) => Error::InvalidRoomState(text),
-            error => error,
-        },
-    )?;
+    let draft = Draft::state(types::POWER_LEVELS, "", creator, powers);
+    event::append(tx, home, &mut room, &draft, ctx.now).map_err(invalid_state)?;
     Ok(room)
 }
 
@@ -233,7 +229,8 @@ fn preset_state(
     for (event_type, content) in defaults {
         let own = new.initial_state.iter().any(|(kind, key, _)| kind == event_type && key.is_empty());
         if !own {
-            put(tx, home, room, (event_type, ""), creator, object(content), ctx.now)?;
+            let draft = Draft::state(event_type, "", creator, object(content));
+            event::append(tx, home, room, &draft, ctx.now)?;
         }
     }
     for (event_type, state_key, content) in &new.initial_state {
@@ -243,12 +240,8 @@ fn preset_state(
         if event_type == types::CANONICAL_ALIAS && state_key.is_empty() {
             directory::check_canonical_alias(tx, room, content)?;
         }
-        put(tx, home, room, (event_type, state_key), creator, content.clone(), ctx.now).map_err(|error| {
-            match error {
-                Error::Forbidden(text) => Error::InvalidRoomState(text),
-                error => error,
-            }
-        })?;
+        let draft = Draft::state(event_type, state_key, creator, content.clone());
+        event::append(tx, home, room, &draft, ctx.now).map_err(invalid_state)?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Ctx, Membership, Millis, User, UserNum, id};
-use reeve_store::events::{self, Event};
+use reeve_store::events;
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, users};
 use ruma::UserId;
@@ -226,17 +226,19 @@ fn set(
     tx: &mut Tx<'_>,
     home: &Home,
     room: &mut Room,
-    (sender, target): (&str, &str),
+    sender: &str,
+    target: &str,
     content: Map<String, Value>,
     now: Millis,
-) -> Result<Option<Event>, Error> {
+) -> Result<(), Error> {
     if let Some(old) = events::state(tx, room.num, types::MEMBER, target)?
         && old.sender == sender
         && event::content(&old, &event::rules(room)?)? == content
     {
-        return Ok(None);
+        return Ok(());
     }
-    event::append(tx, home, room, &Draft::state(types::MEMBER, target, sender, content), now).map(Some)
+    event::append(tx, home, room, &Draft::state(types::MEMBER, target, sender, content), now)?;
+    Ok(())
 }
 
 /// How somebody stands to a room at present; `leave` if never in touch with it.
@@ -275,8 +277,7 @@ pub fn join(
         let by = authorised_by(tx, home, room, &user.user_id)?;
         content.insert("join_authorised_via_users_server".to_owned(), json!(by));
     }
-    set(tx, home, room, (&user.user_id, &user.user_id), content, ctx.now)?;
-    Ok(())
+    set(tx, home, room, &user.user_id, &user.user_id, content, ctx.now)
 }
 
 /// Who of this server can let somebody in who has joined one of the rooms that the join rules name.
@@ -327,8 +328,7 @@ pub fn leave(
             return Err(Error::forbidden(format!("User {user_id} not in room {}", room.room_id)));
         }
     }
-    set(tx, home, room, (user_id, user_id), content(Membership::Leave, reason), ctx.now)?;
-    Ok(())
+    set(tx, home, room, user_id, user_id, content(Membership::Leave, reason), ctx.now)
 }
 
 /// Whether this is where the account gets server notices.
@@ -354,8 +354,7 @@ pub fn knock(
     }
     let mut content = content(Membership::Knock, reason);
     with_profile(tx, &user.user_id, &mut content)?;
-    set(tx, home, room, (&user.user_id, &user.user_id), content, ctx.now)?;
-    Ok(())
+    set(tx, home, room, &user.user_id, &user.user_id, content, ctx.now)
 }
 
 /// Whether an account takes no invites.
@@ -374,6 +373,24 @@ pub(crate) fn check_takes_invites(tx: &ReadTx<'_>, target: &str) -> Result<(), E
     }
 }
 
+/// An invite.
+#[derive(Clone, Copy, Debug)]
+pub struct Invite<'a> {
+    /// The user id of the one who is invited.
+    pub target: &'a str,
+    /// The reason.
+    pub reason: Option<&'a str>,
+    /// Whether the room is for the two of them.
+    pub is_direct: bool,
+}
+
+impl<'a> Invite<'a> {
+    /// An invite without more.
+    pub fn of(target: &'a str) -> Self {
+        Self { target, reason: None, is_direct: false }
+    }
+}
+
 /// Invites somebody. An invite by somebody shadow-banned reaches nobody.
 pub fn invite(
     tx: &mut Tx<'_>,
@@ -381,9 +398,9 @@ pub fn invite(
     ctx: &Ctx,
     user: &User,
     room: &mut Room,
-    target: &str,
-    (reason, is_direct): (Option<&str>, bool),
+    invite: Invite<'_>,
 ) -> Result<(), Error> {
+    let target = invite.target;
     if current(tx, &user.user_id, room)? != Membership::Join {
         return Err(Error::forbidden(format!("User {} not in room {}", user.user_id, room.room_id)));
     }
@@ -401,25 +418,24 @@ pub fn invite(
     if user.shadow_banned {
         return Ok(());
     }
-    invite_as(tx, home, room, (&user.user_id, target), (reason, is_direct), ctx.now)
+    invite_as(tx, home, ctx, &user.user_id, room, invite)
 }
 
 /// Invites somebody in the name of a member.
 pub(crate) fn invite_as(
     tx: &mut Tx<'_>,
     home: &Home,
+    ctx: &Ctx,
+    sender: &str,
     room: &mut Room,
-    (sender, target): (&str, &str),
-    (reason, is_direct): (Option<&str>, bool),
-    now: Millis,
+    Invite { target, reason, is_direct }: Invite<'_>,
 ) -> Result<(), Error> {
     let mut content = content(Membership::Invite, reason);
     if is_direct {
         content.insert("is_direct".to_owned(), json!(true));
     }
     with_profile(tx, target, &mut content)?;
-    set(tx, home, room, (sender, target), content, now)?;
-    Ok(())
+    set(tx, home, room, sender, target, content, ctx.now)
 }
 
 /// Joins a room in the name of a user, without asking whether the account may.
@@ -432,8 +448,7 @@ pub(crate) fn join_as(
 ) -> Result<(), Error> {
     let mut content = content(Membership::Join, None);
     with_profile(tx, user_id, &mut content)?;
-    set(tx, home, room, (user_id, user_id), content, now)?;
-    Ok(())
+    set(tx, home, room, user_id, user_id, content, now)
 }
 
 /// Lets the guests leave a room that closed itself to them.
@@ -444,7 +459,7 @@ pub(crate) fn put_guests_out(
     now: Millis,
 ) -> Result<(), Error> {
     for member in memberships::guests_of_room(tx, room.num, MOST_ASKED)? {
-        set(tx, home, room, (&member, &member), content(Membership::Leave, None), now)?;
+        set(tx, home, room, &member, &member, content(Membership::Leave, None), now)?;
     }
     Ok(())
 }
@@ -460,8 +475,19 @@ fn check_target(home: &Home, target: &str) -> Result<(), Error> {
 }
 
 /// What one member does to another.
+#[derive(Clone, Copy, Debug)]
+pub struct Removal<'a> {
+    /// The user id of the other.
+    pub target: &'a str,
+    /// How.
+    pub kind: RemovalKind,
+    /// The reason.
+    pub reason: Option<&'a str>,
+}
+
+/// How one member removes another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Removal {
+pub enum RemovalKind {
     /// Out of the room.
     Kick,
     /// Out of it for good.
@@ -477,8 +503,7 @@ pub fn remove(
     ctx: &Ctx,
     user: &User,
     room: &mut Room,
-    (target, removal): (&str, Removal),
-    reason: Option<&str>,
+    Removal { target, kind, reason }: Removal<'_>,
 ) -> Result<(), Error> {
     if current(tx, &user.user_id, room)? != Membership::Join {
         return Err(Error::forbidden(format!("User {} not in room {}", user.user_id, room.room_id)));
@@ -489,12 +514,12 @@ pub fn remove(
     id::split(target).map_err(|error| Error::Invalid(error.to_string()))?;
     UserId::parse(target).map_err(|_| Error::Invalid("Invalid user id".to_owned()))?;
     let before = current(tx, target, room)?;
-    let membership = match removal {
-        Removal::Kick if matches!(before, Membership::Leave | Membership::Ban) => {
+    let membership = match kind {
+        RemovalKind::Kick if matches!(before, Membership::Leave | Membership::Ban) => {
             return Err(Error::forbidden("The target user is not in the room"));
         }
         // There is nothing to lift, and no state to change.
-        Removal::Unban if memberships::find(tx, target, room.num)?.is_none() => {
+        RemovalKind::Unban if memberships::find(tx, target, room.num)?.is_none() => {
             let powers = Powers::of(tx, room)?;
             let own = powers.user(&user.user_id);
             if own < powers.action("kick") || own <= powers.user(target) {
@@ -502,14 +527,13 @@ pub fn remove(
             }
             return Ok(());
         }
-        Removal::Unban if before != Membership::Ban => {
+        RemovalKind::Unban if before != Membership::Ban => {
             return Err(Error::BadState("Cannot unban user who was not banned".to_owned()));
         }
-        Removal::Ban => Membership::Ban,
-        Removal::Kick | Removal::Unban => Membership::Leave,
+        RemovalKind::Ban => Membership::Ban,
+        RemovalKind::Kick | RemovalKind::Unban => Membership::Leave,
     };
-    set(tx, home, room, (&user.user_id, target), content(membership, reason), ctx.now)?;
-    Ok(())
+    set(tx, home, room, &user.user_id, target, content(membership, reason), ctx.now)
 }
 
 /// Forgets a room that the user has left.

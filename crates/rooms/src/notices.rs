@@ -13,8 +13,9 @@ use serde_json::{Map, Value, json};
 use crate::create::{self, NewRoom, Preset};
 use crate::error::Error;
 use crate::event::{self, Draft};
+use crate::membership::{self, Invite};
 use crate::types;
-use crate::{Home, data, membership};
+use crate::{Home, data};
 
 /// The tag of notice rooms.
 const TAG: &str = "m.server_notice";
@@ -107,8 +108,7 @@ pub fn send(
     let mut room = room(tx, home, ctx, &sender, target)?;
     let mut current = membership::current(tx, &target.user_id, &room)?;
     if !matches!(current, Membership::Join | Membership::Invite) {
-        let pair = (sender.user_id.as_str(), target.user_id.as_str());
-        membership::invite_as(tx, home, &mut room, pair, (None, false), ctx.now)?;
+        membership::invite_as(tx, home, ctx, &sender.user_id, &mut room, Invite::of(&target.user_id))?;
         current = Membership::Invite;
         if !target.deactivated {
             // It finds room also where the account's own is used up.

@@ -12,9 +12,10 @@ use reeve_store::{jobs, memberships};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::Home;
 use crate::error::Error;
+use crate::send::{self, Redaction};
 use crate::types;
-use crate::{Home, send};
 
 /// The name of the job.
 pub const JOB: &str = "redact_all_events";
@@ -161,6 +162,7 @@ fn redact(
             return Err(Error::Forbidden("403: You don't have permission to redact events".to_owned()));
         }
     }
-    let ordered = order.redacted_by.is_none();
-    send::redact_as(tx, home, room, sender, target, (order.reason.as_deref(), ordered), now).map(|_| ())
+    let redaction =
+        Redaction { sender, target, reason: order.reason.as_deref(), ordered: order.redacted_by.is_none() };
+    send::redact_as(tx, home, room, redaction, now).map(|_| ())
 }

@@ -261,12 +261,26 @@ pub fn redact(
     let event_id = if user.shadow_banned {
         invented_event_id()
     } else {
-        redact_as(tx, home, &mut room, &user.user_id, &target, (reason, false), ctx.now)?.event_id
+        let redaction = Redaction { sender: &user.user_id, target: &target, reason, ordered: false };
+        redact_as(tx, home, &mut room, redaction, ctx.now)?.event_id
     };
     if let Some(key) = key {
         transactions::insert(tx, key, &event_id, ctx.now)?;
     }
     Ok(event_id)
+}
+
+/// A redaction in the name of a user.
+#[derive(Clone, Copy, Debug)]
+pub struct Redaction<'a> {
+    /// The user id of the sender.
+    pub sender: &'a str,
+    /// The event to redact.
+    pub target: &'a Event,
+    /// The reason.
+    pub reason: Option<&'a str>,
+    /// Whether an administrator of the server ordered it, so that the rules of the room do not matter.
+    pub ordered: bool,
 }
 
 /// Redacts an event in the name of a user, without asking whether they may beyond the rules of the room; nor these, if an
@@ -275,9 +289,7 @@ pub fn redact_as(
     tx: &mut Tx<'_>,
     home: &Home,
     room: &mut Room,
-    sender: &str,
-    target: &Event,
-    (reason, ordered): (Option<&str>, bool),
+    Redaction { sender, target, reason, ordered }: Redaction<'_>,
     now: Millis,
 ) -> Result<Event, Error> {
     let mut content = Map::new();

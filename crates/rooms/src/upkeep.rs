@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::Home;
 use crate::error::Error;
 use crate::event::{self, Draft};
-use crate::membership::{self, Powers};
+use crate::membership::{self, Invite, Powers};
 use crate::types;
 
 const NOT_LOCAL: &str = "This endpoint can only be used with local users";
@@ -85,8 +85,7 @@ pub fn join(
         if membership::current(tx, &admin.user_id, &room)? != Membership::Join {
             return Err(Error::forbidden(format!("{} not in room {}.", admin.user_id, room.room_id)));
         }
-        let pair = (admin.user_id.as_str(), target.user_id.as_str());
-        membership::invite_as(tx, home, &mut room, pair, (None, false), ctx.now)?;
+        membership::invite_as(tx, home, ctx, &admin.user_id, &mut room, Invite::of(&target.user_id))?;
     }
     membership::join(tx, home, ctx, &target, &mut room, None)?;
     let changes = json!({ "user_id": target.user_id });
@@ -133,7 +132,7 @@ pub fn make_admin(
         if rooms::blocked_by(tx, &room.room_id)?.is_some() {
             return Err(Error::Blocked);
         }
-        membership::invite_as(tx, home, &mut room, (&giver, target), (None, false), ctx.now)?;
+        membership::invite_as(tx, home, ctx, &giver, &mut room, Invite::of(target))?;
     }
     let changes = json!({ "user_id": target, "by": giver });
     Ok(reeve_accounts::audit::record(tx, ctx, "room.make_admin", &room.room_id, &changes)?)

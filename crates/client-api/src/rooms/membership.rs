@@ -6,7 +6,7 @@ use reeve_http::json::Object;
 use reeve_http::limits::{self, Bucket};
 use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
 use reeve_model::Membership;
-use reeve_rooms::membership::{self, Removal};
+use reeve_rooms::membership::{self, Invite, Removal, RemovalKind};
 use reeve_rooms::{Error, directory, send};
 use reeve_store::memberships;
 use serde_json::json;
@@ -63,17 +63,17 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns::<shape::Empty>(200)
             .summary("Invites somebody")
             .errors(INVITE_ERRORS),
-        changing(v3(Method::POST, "rooms/{room_id}/kick", |call| remove(call, Removal::Kick)))
+        changing(v3(Method::POST, "rooms/{room_id}/kick", |call| remove(call, RemovalKind::Kick)))
             .id("kick")
             .takes::<shapes::TargetUser>()
             .returns::<shape::Empty>(200)
             .summary("Removes somebody"),
-        changing(v3(Method::POST, "rooms/{room_id}/ban", |call| remove(call, Removal::Ban)))
+        changing(v3(Method::POST, "rooms/{room_id}/ban", |call| remove(call, RemovalKind::Ban)))
             .id("ban")
             .takes::<shapes::TargetUser>()
             .returns::<shape::Empty>(200)
             .summary("Removes somebody for good"),
-        changing(v3(Method::POST, "rooms/{room_id}/unban", |call| remove(call, Removal::Unban)))
+        changing(v3(Method::POST, "rooms/{room_id}/unban", |call| remove(call, RemovalKind::Unban)))
             .id("unban")
             .takes::<shapes::TargetUser>()
             .returns::<shape::Empty>(200)
@@ -188,20 +188,22 @@ async fn invite(mut call: Call) -> Answer {
     let deed = call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
         let mut room = send::find_room(tx, &room_id)
             .map_err(|_| Error::Forbidden(format!("User {} not in room {room_id}", user.user_id)))?;
-        membership::invite(tx, &home, &ctx, user, &mut room, &target, (reason.as_deref(), false))
+        let invite = Invite { reason: reason.as_deref(), ..Invite::of(&target) };
+        membership::invite(tx, &home, &ctx, user, &mut room, invite)
     });
     limits::counted(&call.app, call.session()?, &buckets, call.now, deed).await?;
     reply::empty()
 }
 
-async fn remove(mut call: Call, removal: Removal) -> Answer {
+async fn remove(mut call: Call, kind: RemovalKind) -> Answer {
     let (body, reason) = reason(&mut call).await?;
     let target = required_text(&body, "user_id")?;
     let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
     call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
         let mut room = send::find_room(tx, &room_id)
             .map_err(|_| Error::Forbidden(format!("User {} not in room {room_id}", user.user_id)))?;
-        membership::remove(tx, &home, &ctx, user, &mut room, (&target, removal), reason.as_deref())
+        let removal = Removal { target: &target, kind, reason: reason.as_deref() };
+        membership::remove(tx, &home, &ctx, user, &mut room, removal)
     })
     .await?;
     reply::empty()
