@@ -2,6 +2,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#client-config>
 
 use reeve_db::{DbError, ReadTx, Tx};
+use reeve_model::UserNum;
 use reeve_store::account_data;
 use serde_json::{Map, Value};
 
@@ -30,7 +31,7 @@ pub fn ignores(data_type: &str, content: &Map<String, Value>, user_id: &str) -> 
 }
 
 /// The content of one type; `None` if it was never set.
-pub fn find(tx: &ReadTx<'_>, user_num: i64, data_type: &str) -> Result<Option<Value>, DbError> {
+pub fn find(tx: &ReadTx<'_>, user_num: UserNum, data_type: &str) -> Result<Option<Value>, DbError> {
     let Some(content) = account_data::find(tx, user_num, GLOBAL, data_type)? else { return Ok(None) };
     let content = serde_json::from_str(&content);
     content.map(Some).map_err(|error| DbError::Internal(format!("account data is not JSON: {error}")))
@@ -44,7 +45,7 @@ const LONGEST_ROOM_ID: usize = 255;
 pub fn put(
     tx: &mut Tx<'_>,
     limits: &Limits,
-    user_num: i64,
+    user_num: UserNum,
     room_id: &str,
     data_type: &str,
     content: &Map<String, Value>,
@@ -72,7 +73,7 @@ pub fn put(
 pub fn set(
     tx: &mut Tx<'_>,
     limits: &Limits,
-    user_num: i64,
+    user_num: UserNum,
     data_type: &str,
     content: &Map<String, Value>,
 ) -> Result<(), Error> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, User};
+use reeve_model::{Ctx, Millis, User, UserNum};
 use reeve_store::cross_signing::{self, Signature, SigningKey};
 use reeve_store::{device_changes, devices, keys, stream, users};
 use ruma::SigningKeyAlgorithm;
@@ -183,7 +183,7 @@ pub fn upload(
         cross_signing::put(tx, user.num, key.usage, &key.public_key, &to_json(&key.object)?)?;
     }
     // A permission is for one replacement.
-    cross_signing::allow_replacing(tx, user.num, 0)?;
+    cross_signing::allow_replacing(tx, user.num, Millis::ZERO)?;
     device_changes::mark(tx, user.num)?;
     Ok(Uploaded::Stored)
 }
@@ -193,10 +193,10 @@ fn old_master_key(stored: &[SigningKey]) -> &str {
 }
 
 /// Lets an account replace its keys once without authenticating again; answers until when, in milliseconds.
-pub fn allow_replacing(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str) -> Result<i64, Error> {
+pub fn allow_replacing(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str) -> Result<Millis, Error> {
     let none = || Error::KeyNotFound("User has no master cross-signing key");
     let user_num = users::num(tx, user_id)?.ok_or_else(none)?;
-    let until = ctx.now + REPLACEABLE_MS;
+    let until = ctx.now.plus(REPLACEABLE_MS);
     if !cross_signing::allow_replacing(tx, user_num, until)? {
         return Err(none());
     }
@@ -206,7 +206,7 @@ pub fn allow_replacing(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str) -> Result<i64,
 }
 
 /// Deletes the keys of an account, with all signatures by them and of them.
-pub fn delete_all(tx: &mut Tx<'_>, user_num: i64) -> Result<(), DbError> {
+pub fn delete_all(tx: &mut Tx<'_>, user_num: UserNum) -> Result<(), DbError> {
     if cross_signing::delete_of_user(tx, user_num)? {
         device_changes::mark(tx, user_num)?;
     }
@@ -326,7 +326,7 @@ fn check_other(
     tx: &ReadTx<'_>,
     user: &User,
     own: &[SigningKey],
-    target_num: i64,
+    target_num: UserNum,
     target: &str,
     object: &Map<String, Value>,
 ) -> Result<Result<Vec<Signature>, Refused>, DbError> {

@@ -4,7 +4,7 @@
 //! much, is cleared by a durable job in short steps.
 
 use reeve_db::Tx;
-use reeve_model::{Ctx, User};
+use reeve_model::{Ctx, Membership, User};
 use reeve_store::{
     access_tokens, account_data, key_backups, memberships, profile_fields, pushers, threepids, users,
     validity,
@@ -36,7 +36,7 @@ pub fn deactivate(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, erase: bool) -> Resul
     }
     users::update(tx, user, &after)?;
     let mut total = account_data::count_of_user(tx, user.num)?;
-    for standing in ["join", "invite", "knock"] {
+    for standing in [Membership::Join, Membership::Invite, Membership::Knock] {
         total += memberships::count_of_user_in(tx, &user.user_id, standing)?;
     }
     let payload = json!({ "user_num": user.num, "erase": erase }).to_string();

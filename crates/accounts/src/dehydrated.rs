@@ -3,7 +3,7 @@
 //! <https://github.com/matrix-org/matrix-spec-proposals/pull/3814>
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, User};
+use reeve_model::{Ctx, User, UserNum};
 use reeve_store::{dehydrated_devices, devices as rows};
 use serde_json::{Map, Value};
 
@@ -28,7 +28,7 @@ pub struct NewDevice {
 }
 
 /// The device of an account that waits: its id, and what is needed to bring it to life, as JSON.
-pub fn find(tx: &ReadTx<'_>, user_num: i64) -> Result<(String, String), Error> {
+pub fn find(tx: &ReadTx<'_>, user_num: UserNum) -> Result<(String, String), Error> {
     dehydrated_devices::of_user(tx, user_num)?.ok_or(NONE)
 }
 
@@ -55,7 +55,7 @@ pub fn put(tx: &mut Tx<'_>, ctx: &Ctx, limits: &Limits, user: &User, new: &NewDe
 }
 
 /// Deletes the device that waits; answers its id.
-pub fn delete(tx: &mut Tx<'_>, user_num: i64) -> Result<String, Error> {
+pub fn delete(tx: &mut Tx<'_>, user_num: UserNum) -> Result<String, Error> {
     let (device_id, _) = find(tx, user_num)?;
     devices::delete(tx, user_num, &device_id)?;
     Ok(device_id)

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use reeve_db::{DbError, Tx};
-use reeve_model::{Ctx, User};
+use reeve_model::{Ctx, Millis, User, UserNum};
 use reeve_store::devices::{self, Device};
 use reeve_store::{
     access_tokens, cross_signing, dehydrated_devices, device_changes, keys, pushers, refresh_tokens, sliding,
@@ -52,10 +52,10 @@ pub fn create(
 pub(crate) fn insert(
     tx: &mut Tx<'_>,
     limits: &Limits,
-    user_num: i64,
+    user_num: UserNum,
     device_id: &str,
     display_name: Option<&str>,
-    now: i64,
+    now: Millis,
 ) -> Result<bool, Error> {
     if cross_signing::is_key(tx, user_num, device_id)? {
         return Err(Error::DeviceIdInUse);
@@ -92,7 +92,7 @@ pub fn rename(
 
 /// Deletes a device with all that hangs on it: its access and refresh tokens, the pushers that were set from it, its
 /// keys, and the messages that wait for it, which are nobody's from then on. Answers whether it was there.
-pub fn delete(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<bool, DbError> {
+pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<bool, DbError> {
     access_tokens::delete_of_device(tx, user_num, device_id)?;
     refresh_tokens::delete_of_device(tx, user_num, device_id)?;
     let deleted = remove(tx, user_num, device_id)?;
@@ -103,7 +103,7 @@ pub fn delete(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<bool, D
 }
 
 /// Deletes a device with all that hangs on it but its tokens, and tells nobody. Answers whether it was there.
-pub(crate) fn remove(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<bool, DbError> {
+pub(crate) fn remove(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<bool, DbError> {
     pushers::delete_of_device(tx, user_num, device_id)?;
     sliding::delete_of_device(tx, user_num, device_id)?;
     keys::delete_of_device(tx, user_num, device_id)?;

@@ -2,6 +2,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#filtering>
 
 use reeve_db::Tx;
+use reeve_model::UserNum;
 use reeve_store::transactions;
 
 use crate::error::Error;
@@ -11,7 +12,7 @@ use crate::policy::Limits;
 const LONGEST: usize = 64 * 1024;
 
 /// Stores a filter, given as JSON; returns its id, that of the equal one if there is one.
-pub fn create(tx: &mut Tx<'_>, limits: &Limits, user_num: i64, content: &str) -> Result<i64, Error> {
+pub fn create(tx: &mut Tx<'_>, limits: &Limits, user_num: UserNum, content: &str) -> Result<i64, Error> {
     if content.len() > LONGEST {
         return Err(Error::too_long("A filter", LONGEST));
     }

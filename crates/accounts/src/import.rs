@@ -10,7 +10,7 @@ mod dry_run;
 use std::sync::Arc;
 
 use reeve_db::{Db, DbError, Engine, Tx};
-use reeve_model::Ctx;
+use reeve_model::{Ctx, UserNum};
 use reeve_store::{user_bulk, users};
 use serde_json::json;
 
@@ -80,7 +80,7 @@ impl Importer {
             ctx,
             policy: Arc::new(policy),
             source,
-            there,
+            there: there.get(),
             tally: Tally::default(),
             bulk,
             entry: None,
@@ -179,7 +179,7 @@ pub async fn catch_up(db: &Db, progress: impl Fn(f64)) -> Result<(), Error> {
             written?;
             documents = next?;
             let highest = db.read(users::highest_num).await?;
-            progress(0.5 * share(searched - first, highest - first));
+            progress(0.5 * share(searched.get() - first.get(), highest.get() - first.get()));
         }
         for index in 0..user_bulk::INDEXES {
             db.write(move |tx| user_bulk::build_index(tx, index)).await?;
@@ -202,7 +202,7 @@ fn share(part: i64, of: i64) -> f64 {
 }
 
 /// What the search index takes of the accounts after one.
-async fn documents_after(db: &Db, after: i64) -> Result<Vec<(i64, String)>, Error> {
+async fn documents_after(db: &Db, after: UserNum) -> Result<Vec<(UserNum, String)>, Error> {
     let documents = db.read(move |tx| -> Result<_, DbError> {
         let keys = user_bulk::unsearched(tx, after, SEARCH_STEP)?;
         Ok(keys.iter().map(|(num, key)| (*num, user_bulk::search_document(key))).collect::<Vec<_>>())

@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 
 use reeve_db::{DbError, ReadTx, Tx};
+use reeve_model::UserNum;
 use reeve_store::key_backups::{self, BackedUpKey, Backup, Which};
 use serde_json::{Map, Value};
 
@@ -36,12 +37,12 @@ impl From<&Backup> for Extent {
 }
 
 /// The newest backup.
-pub fn latest(tx: &ReadTx<'_>, user_num: i64) -> Result<Backup, Error> {
+pub fn latest(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Backup, Error> {
     key_backups::latest(tx, user_num)?.ok_or(Error::BackupNotFound("No current backup version"))
 }
 
 /// A backup by its version, as clients write it.
-pub fn find(tx: &ReadTx<'_>, user_num: i64, version: &str) -> Result<Backup, Error> {
+pub fn find(tx: &ReadTx<'_>, user_num: UserNum, version: &str) -> Result<Backup, Error> {
     let version: i64 = version.parse().map_err(|_| NO_BACKUP)?;
     key_backups::find(tx, user_num, version)?.ok_or(NO_BACKUP)
 }
@@ -50,7 +51,7 @@ pub fn find(tx: &ReadTx<'_>, user_num: i64, version: &str) -> Result<Backup, Err
 pub fn create(
     tx: &mut Tx<'_>,
     limits: &Limits,
-    user_num: i64,
+    user_num: UserNum,
     algorithm: &str,
     auth_data: &Map<String, Value>,
 ) -> Result<i64, Error> {
@@ -75,7 +76,7 @@ fn checked(auth_data: &Map<String, Value>) -> Result<String, Error> {
 /// Replaces what is needed to encrypt more keys. The algorithm must stay, and the version, if it is given.
 pub fn update(
     tx: &mut Tx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     version: &str,
     (algorithm, given_version): (&str, Option<&str>),
     auth_data: &Map<String, Value>,
@@ -91,7 +92,7 @@ pub fn update(
 }
 
 /// Deletes a backup; that it was deleted before is no error.
-pub fn delete(tx: &mut Tx<'_>, user_num: i64, version: &str) -> Result<(), Error> {
+pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, version: &str) -> Result<(), Error> {
     let version: i64 = version.parse().map_err(|_| NO_BACKUP)?;
     if key_backups::delete(tx, user_num, version)? || key_backups::was_deleted(tx, user_num, version)? {
         Ok(())
@@ -136,7 +137,7 @@ fn worth(key: &BackedUpKey) -> (bool, Reverse<i64>, Reverse<i64>) {
 pub fn put_keys(
     tx: &mut Tx<'_>,
     limits: &Limits,
-    user_num: i64,
+    user_num: UserNum,
     version: &str,
     keys: &[BackedUpKey],
 ) -> Result<Extent, Error> {
@@ -182,7 +183,12 @@ pub fn put_keys(
 }
 
 /// Keys of a backup.
-pub fn keys(tx: &ReadTx<'_>, user_num: i64, version: &str, which: &Which) -> Result<Vec<BackedUpKey>, Error> {
+pub fn keys(
+    tx: &ReadTx<'_>,
+    user_num: UserNum,
+    version: &str,
+    which: &Which,
+) -> Result<Vec<BackedUpKey>, Error> {
     let backup = find(tx, user_num, version)?;
     let keys = key_backups::keys(tx, user_num, backup.slot, which)?;
     if keys.is_empty() && matches!(which, Which::Session(..)) {
@@ -192,7 +198,12 @@ pub fn keys(tx: &ReadTx<'_>, user_num: i64, version: &str, which: &Which) -> Res
 }
 
 /// Deletes keys of a backup.
-pub fn delete_keys(tx: &mut Tx<'_>, user_num: i64, version: &str, which: &Which) -> Result<Extent, Error> {
+pub fn delete_keys(
+    tx: &mut Tx<'_>,
+    user_num: UserNum,
+    version: &str,
+    which: &Which,
+) -> Result<Extent, Error> {
     let backup = find(tx, user_num, version)?;
     let deleted = match which {
         Which::All => {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{User, id};
+use reeve_model::{Millis, User, UserNum, id};
 use reeve_store::cross_signing::{self, Signature};
 use reeve_store::{device_changes, keys, users};
 use serde::Serialize;
@@ -158,7 +158,7 @@ impl Upload {
 pub fn upload(
     tx: &mut Tx<'_>,
     limits: &Limits,
-    user_num: i64,
+    user_num: UserNum,
     device_id: &str,
     upload: &Upload,
 ) -> Result<BTreeMap<String, i64>, Error> {
@@ -198,7 +198,7 @@ pub fn upload(
 
 fn set_device_keys(
     tx: &mut Tx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     device_id: &str,
     new: &Map<String, Value>,
 ) -> Result<(), DbError> {
@@ -243,8 +243,8 @@ fn also_signed(new: &Map<String, Value>, old: &Map<String, Value>) -> Result<Map
 }
 
 /// Forgets which one-time keys were given out long ago.
-pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
-    keys::prune_given(tx, now - GIVEN_MS, FORGOTTEN_AT_ONCE)?;
+pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
+    keys::prune_given(tx, now.minus(GIVEN_MS), FORGOTTEN_AT_ONCE)?;
     Ok(())
 }
 
@@ -265,7 +265,7 @@ fn is_same(old: &str, new: &Value) -> bool {
 }
 
 /// How many one-time keys a device has, by algorithm. Of the usual algorithm it is always said.
-pub fn counts(tx: &ReadTx<'_>, user_num: i64, device_id: &str) -> Result<BTreeMap<String, i64>, DbError> {
+pub fn counts(tx: &ReadTx<'_>, user_num: UserNum, device_id: &str) -> Result<BTreeMap<String, i64>, DbError> {
     let mut counts = BTreeMap::from([(USUAL_ALGORITHM.to_owned(), 0)]);
     counts.extend(keys::count_one_time(tx, user_num, device_id)?);
     Ok(counts)
@@ -376,10 +376,10 @@ pub struct Claimed {
 }
 
 /// Gives out one-time keys, each to nobody else; fallback keys where there are none.
-pub fn claim(tx: &mut Tx<'_>, server_name: &str, wanted: &[Wanted], now: i64) -> Result<Claimed, DbError> {
+pub fn claim(tx: &mut Tx<'_>, server_name: &str, wanted: &[Wanted], now: Millis) -> Result<Claimed, DbError> {
     let failures = failures(wanted.iter().map(|wanted| wanted.user_id.as_str()), server_name);
     let mut claimed = Claimed { failures, ..Claimed::default() };
-    let mut owner: Option<(&str, Option<i64>)> = None;
+    let mut owner: Option<(&str, Option<UserNum>)> = None;
     for Wanted { user_id, device_id, algorithm } in wanted {
         let user_num = match owner {
             Some((known, num)) if known == user_id => num,

@@ -2,7 +2,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#profiles>
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, User};
+use reeve_model::{Ctx, Membership, User};
 use reeve_store::{memberships, profile_fields, users as rows};
 use serde_json::{Map, Value, json};
 
@@ -25,7 +25,7 @@ pub(crate) fn spread(tx: &mut Tx<'_>, ctx: &Ctx, before: &User, after: &User) ->
     if same || after.deactivated || after.suspended || (after.shadow_banned && ctx.actor.is_none()) {
         return Ok(());
     }
-    let rooms = memberships::count_of_user_in(tx, &after.user_id, "join")?;
+    let rooms = memberships::count_of_user_in(tx, &after.user_id, Membership::Join)?;
     if rooms > 0 {
         let payload = json!({ "user_num": after.num }).to_string();
         reeve_jobs::enqueue(tx, SPREAD_JOB, &after.user_id, &payload, rooms, ctx.now)?;

@@ -2,7 +2,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#push-notifications>
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::User;
+use reeve_model::{Millis, User, UserNum};
 use reeve_store::pushers::Pusher;
 use reeve_store::{memberships, pushers, stream, threepids as addresses, users as accounts, validity};
 
@@ -15,10 +15,10 @@ use crate::threepids;
 pub fn set(
     tx: &mut Tx<'_>,
     limits: &Limits,
-    user_num: i64,
+    user_num: UserNum,
     pusher: &Pusher,
     append: bool,
-    now: i64,
+    now: Millis,
 ) -> Result<(), Error> {
     if pusher.device_id.is_none() {
         // It would outlive the session.
@@ -51,7 +51,7 @@ pub fn set(
 }
 
 /// Takes a pusher away; one that is not there is no error.
-pub fn delete(tx: &mut Tx<'_>, user_num: i64, app_id: &str, pushkey: &str) -> Result<(), Error> {
+pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, app_id: &str, pushkey: &str) -> Result<(), Error> {
     pushers::delete(tx, user_num, app_id, pushkey)?;
     if app_id == threepids::EMAIL_PUSHER
         && let Ok(address) = threepids::canonical("email", pushkey)
@@ -62,7 +62,7 @@ pub fn delete(tx: &mut Tx<'_>, user_num: i64, app_id: &str, pushkey: &str) -> Re
 }
 
 /// Whether an account is told anything at present: neither who is shut out nor who is suspended is.
-pub fn are_told(tx: &ReadTx<'_>, user: &User, now: i64) -> Result<bool, DbError> {
+pub fn are_told(tx: &ReadTx<'_>, user: &User, now: Millis) -> Result<bool, DbError> {
     if user.deactivated || user.locked || user.suspended {
         return Ok(false);
     }

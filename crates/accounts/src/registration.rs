@@ -1,7 +1,7 @@
 //! Making an account without an administrator: who may, and the deed itself.
 
 use reeve_db::{DbError, Tx};
-use reeve_model::{Ctx, User, random};
+use reeve_model::{Ctx, Millis, User, random};
 use reeve_store::registration_tokens::{self as tokens, RegistrationToken};
 use reeve_store::{registration_nonces as nonces, uia_sessions};
 use serde_json::{Map, json};
@@ -27,7 +27,7 @@ pub struct NewToken {
     /// How many accounts it is good for; `None` for any number.
     pub uses_allowed: Option<i64>,
     /// When it expires, in milliseconds; `None` for never.
-    pub expiry_ts: Option<i64>,
+    pub expiry_ts: Option<Millis>,
 }
 
 /// How a registration token is named.
@@ -73,7 +73,7 @@ pub struct TokenChange {
     /// How many accounts; `Some(None)` for any number.
     pub uses_allowed: Option<Option<i64>>,
     /// Until when, in milliseconds; `Some(None)` for ever.
-    pub expiry_ts: Option<Option<i64>>,
+    pub expiry_ts: Option<Option<Millis>>,
 }
 
 /// Changes a registration token and answers how it is then; `None` if there is none.
@@ -113,20 +113,26 @@ pub fn delete_token(tx: &mut Tx<'_>, ctx: &Ctx, token: &str) -> Result<bool, Err
 }
 
 /// Hands out a nonce for shared-secret registration: 128 hexadecimal digits, good once.
-pub fn new_nonce(tx: &mut Tx<'_>, now: i64) -> Result<String, DbError> {
+pub fn new_nonce(tx: &mut Tx<'_>, now: Millis) -> Result<String, DbError> {
     let nonce = hex(&random::bytes::<64>());
-    nonces::insert(tx, &nonce, now.saturating_add(NONCE_LIFETIME_MS))?;
+    nonces::insert(tx, &nonce, now.plus(NONCE_LIFETIME_MS))?;
     Ok(nonce)
 }
 
 /// Uses a nonce up; answers whether it was good.
-pub fn take_nonce(tx: &mut Tx<'_>, nonce: &str, now: i64) -> Result<bool, DbError> {
+pub fn take_nonce(tx: &mut Tx<'_>, nonce: &str, now: Millis) -> Result<bool, DbError> {
     nonces::take(tx, nonce, now)
 }
 
 /// Takes a use of a registration token for an authentication session, which has until a time in milliseconds to
 /// make its account. Asking again for the same token changes nothing. Answers whether the token can be used.
-pub fn reserve(tx: &mut Tx<'_>, session: &str, token: &str, until: i64, now: i64) -> Result<bool, Error> {
+pub fn reserve(
+    tx: &mut Tx<'_>,
+    session: &str,
+    token: &str,
+    until: Millis,
+    now: Millis,
+) -> Result<bool, Error> {
     match tokens::find_use(tx, session)? {
         Some(held) if held == token => Ok(true),
         Some(_) => Err(Error::RegistrationTokenChanged),
@@ -141,7 +147,7 @@ pub fn reserve(tx: &mut Tx<'_>, session: &str, token: &str, until: i64, now: i64
 }
 
 /// Gives back the uses of registration tokens whose sessions have expired, and forgets old nonces.
-pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
+pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
     nonces::prune(tx, now)?;
     for session in tokens::expired_uses(tx, now, PRUNE_ROWS)? {
         if let Some(token) = tokens::delete_use(tx, &session)? {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use reeve_db::{Db, DbError};
+use reeve_model::{Millis, UserNum};
 use reeve_store::{connections, devices, users};
 
 use crate::sessions::{Session, TokenHash};
@@ -22,7 +23,7 @@ const MOST: usize = 100_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sighting {
     /// The account that owns the token; an administrator who acts as somebody else is seen as themself.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// The token.
     pub token_hash: TokenHash,
     /// The address of the client.
@@ -32,15 +33,15 @@ pub struct Sighting {
     /// The device of the session.
     pub device_id: Option<String>,
     /// When, in milliseconds.
-    pub ts: i64,
+    pub ts: Millis,
 }
 
 /// An account, a token and an address.
-type Key = (i64, TokenHash, String);
+type Key = (UserNum, TokenHash, String);
 
 #[derive(Default)]
 struct Inner {
-    noted: HashMap<(TokenHash, String), i64>,
+    noted: HashMap<(TokenHash, String), Millis>,
     waiting: BTreeMap<Key, Sighting>,
     /// What the last flush wrote.
     written: BTreeMap<Key, Sighting>,
@@ -54,14 +55,14 @@ pub struct Seen {
 
 impl Seen {
     /// Notes a request of a session.
-    pub fn note(&self, session: &Session, ip: &str, user_agent: &str, now: i64) {
+    pub fn note(&self, session: &Session, ip: &str, user_agent: &str, now: Millis) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (session.token_hash, ip.to_owned());
-        if inner.noted.get(&key).is_some_and(|noted| now - noted < GRANULARITY_MS) {
+        if inner.noted.get(&key).is_some_and(|noted| now.since(*noted) < GRANULARITY_MS) {
             return;
         }
         if inner.noted.len() >= MOST {
-            inner.noted.retain(|_, noted| now - *noted < GRANULARITY_MS);
+            inner.noted.retain(|_, noted| now.since(*noted) < GRANULARITY_MS);
         }
         if inner.noted.len() >= MOST || inner.waiting.len() >= MOST {
             return;
@@ -83,7 +84,7 @@ impl Seen {
 
     /// What was seen of an account lately, the oldest first where a connection is in it twice: all that is not written
     /// yet, and what the last flush wrote, which a reading transaction that began before does not see.
-    pub fn lately(&self, user_num: i64) -> Vec<Sighting> {
+    pub fn lately(&self, user_num: UserNum) -> Vec<Sighting> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let first = (user_num, TokenHash::default(), String::new());
         [&inner.written, &inner.waiting]
@@ -155,7 +156,7 @@ impl Seen {
     }
 
     /// Forgets connections that are too old, a bounded number at a time.
-    pub async fn prune(&self, db: &Db, now: i64) -> Result<(), DbError> {
-        db.write(move |tx| connections::prune(tx, now - KEEP_MS)).await.map(|_: u64| ())
+    pub async fn prune(&self, db: &Db, now: Millis) -> Result<(), DbError> {
+        db.write(move |tx| connections::prune(tx, now.minus(KEEP_MS))).await.map(|_: u64| ())
     }
 }

@@ -1,7 +1,7 @@
 //! Sessions: who a token stands for, how sessions begin, go on and end.
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, User, random};
+use reeve_model::{Ctx, Millis, User, UserNum, random};
 use reeve_store::access_tokens::{self, NewAccessToken};
 use reeve_store::ratelimits::Override;
 use reeve_store::{
@@ -42,15 +42,15 @@ pub struct Session {
     pub user: User,
     /// The number of the account the token belongs to: differs from `user.num` when an administrator acts as
     /// somebody else.
-    pub owner_num: i64,
+    pub owner_num: UserNum,
     /// The user id of the owner, where it differs.
     pub puppeteer: Option<String>,
     /// The device; none for login-as tokens.
     pub device_id: Option<String>,
     /// When the access token expires, in milliseconds.
-    pub valid_until_ts: Option<i64>,
+    pub valid_until_ts: Option<Millis>,
     /// When the account expires (account validity), in milliseconds.
-    pub expiration_ts: Option<i64>,
+    pub expiration_ts: Option<Millis>,
     /// Issued by a refresh and used for the first time now.
     pub unconfirmed: bool,
     /// The message rate limit of the account, if an administrator gave it one of its own.
@@ -137,7 +137,7 @@ fn issue(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
     policy: &Policy,
-    user_num: i64,
+    user_num: UserNum,
     device_id: String,
     refreshable: bool,
     unconfirmed: bool,
@@ -153,14 +153,14 @@ fn issue(
             owner_num: user_num,
             acting_num: user_num,
             device_id: Some(&device_id),
-            valid_until_ts: lifetime.map(|lifetime| ctx.now.saturating_add(lifetime)),
+            valid_until_ts: lifetime.map(|lifetime| ctx.now.plus(lifetime)),
             created_ts: ctx.now,
             unconfirmed,
         },
     )?;
     let refresh_token = refreshable.then(|| format!("rvr_{}", random::secret(40)));
     if let Some(refresh_token) = &refresh_token {
-        let valid_until = policy.refresh_token_lifetime_ms.map(|lifetime| ctx.now.saturating_add(lifetime));
+        let valid_until = policy.refresh_token_lifetime_ms.map(|lifetime| ctx.now.plus(lifetime));
         let refresh_hash = hash_token(refresh_token);
         refresh_tokens::insert(tx, &refresh_hash, user_num, &device_id, &token_hash, valid_until, ctx.now)?;
     }
@@ -222,7 +222,7 @@ pub fn login_as(
     ctx: &Ctx,
     acting: &Session,
     user_id: &str,
-    valid_until_ts: Option<i64>,
+    valid_until_ts: Option<Millis>,
 ) -> Result<String, Error> {
     let user = users::find(tx, user_id)?.ok_or(Error::UserNotFound)?;
     if user.num == acting.user.num || user.num == acting.owner_num {
@@ -261,7 +261,7 @@ pub(crate) fn end_impersonation(tx: &mut Tx<'_>, before: &User, after: &User) ->
 /// Makes a token with which another device of the account logs in once.
 pub fn create_login_token(tx: &mut Tx<'_>, ctx: &Ctx, user: &User) -> Result<String, DbError> {
     let token = format!("rvl_{}", random::secret(40));
-    login_tokens::insert(tx, &hash_token(&token), user.num, ctx.now + LOGIN_TOKEN_MS)?;
+    login_tokens::insert(tx, &hash_token(&token), user.num, ctx.now.plus(LOGIN_TOKEN_MS))?;
     Ok(token)
 }
 
@@ -280,13 +280,13 @@ pub fn create_openid_token(tx: &mut Tx<'_>, ctx: &Ctx, session: &Session) -> Res
         return Err(Error::ActsAsAnother);
     }
     let token = format!("rvo_{}", random::secret(40));
-    openid_tokens::insert(tx, &hash_token(&token), session.user.num, ctx.now + OPENID_TOKEN_MS)?;
+    openid_tokens::insert(tx, &hash_token(&token), session.user.num, ctx.now.plus(OPENID_TOKEN_MS))?;
     openid_tokens::delete_oldest(tx, session.user.num, MAX_OPENID_TOKENS)?;
     Ok(token)
 }
 
 /// Returns the account that made an OpenID token, if the token is valid and the account in use.
-pub fn openid_user(tx: &ReadTx<'_>, now: i64, token: &str) -> Result<Option<User>, DbError> {
+pub fn openid_user(tx: &ReadTx<'_>, now: Millis, token: &str) -> Result<Option<User>, DbError> {
     match openid_tokens::find(tx, &hash_token(token))? {
         Some((user_num, valid_until)) if valid_until >= now => {
             Ok(users::by_num(tx, user_num)?.filter(|user| !user.deactivated && !user.locked))
@@ -319,7 +319,7 @@ pub fn log_out(tx: &mut Tx<'_>, session: &Session) -> Result<(), DbError> {
 /// goes with it, and the row of one device can be kept.
 pub fn end_all(
     tx: &mut Tx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     keep_token: Option<&TokenHash>,
     keep_device: Option<&str>,
 ) -> Result<(), DbError> {
@@ -341,14 +341,14 @@ pub fn end_all(
 }
 
 /// Ends what a device's session lives by, and leaves the device.
-fn end_tokens(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<(), DbError> {
+fn end_tokens(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<(), DbError> {
     access_tokens::delete_of_device(tx, user_num, device_id)?;
     refresh_tokens::delete_of_device(tx, user_num, device_id)?;
     Ok(())
 }
 
 /// Deletes login and OpenID tokens that have expired.
-pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
+pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
     login_tokens::prune(tx, now)?;
     openid_tokens::prune(tx, now)?;
     Ok(())

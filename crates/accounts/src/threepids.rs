@@ -1,7 +1,7 @@
 //! Third-party ids of accounts.
 
 use reeve_db::{DbError, Tx};
-use reeve_model::User;
+use reeve_model::{Millis, User, UserNum};
 use reeve_store::{pushers, threepids};
 use unicase::UniCase;
 
@@ -36,7 +36,12 @@ pub fn check(wanted: &[(String, String)]) -> Result<Vec<String>, Error> {
 /// Makes `wanted` (medium and address as given) the third-party ids of an account: what is not wanted goes first,
 /// with the e-mail pusher for it; then what is new is added, taken from another account if that had it. Answers
 /// whether anything changed.
-pub fn replace(tx: &mut Tx<'_>, user: &User, wanted: &[(String, String)], now: i64) -> Result<bool, Error> {
+pub fn replace(
+    tx: &mut Tx<'_>,
+    user: &User,
+    wanted: &[(String, String)],
+    now: Millis,
+) -> Result<bool, Error> {
     let canonicals = check(wanted)?;
     let stored = threepids::of_user(tx, user.num)?;
     let mut changed = false;
@@ -60,7 +65,7 @@ pub fn replace(tx: &mut Tx<'_>, user: &User, wanted: &[(String, String)], now: i
     Ok(changed)
 }
 
-fn remove(tx: &mut Tx<'_>, user_num: i64, medium: &str, address: &str) -> Result<(), DbError> {
+fn remove(tx: &mut Tx<'_>, user_num: UserNum, medium: &str, address: &str) -> Result<(), DbError> {
     threepids::delete(tx, user_num, medium, address)?;
     if medium == "email" {
         pushers::delete(tx, user_num, EMAIL_PUSHER, address)?;

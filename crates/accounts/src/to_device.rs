@@ -5,6 +5,7 @@
 //! ever, so that the oldest go when there are very many.
 
 use reeve_db::{DbError, ReadTx, Tx};
+use reeve_model::{Millis, Pos, UserNum};
 use reeve_store::to_device::Queued;
 use reeve_store::transactions::{self, Key};
 use reeve_store::{stream, to_device};
@@ -69,7 +70,7 @@ pub fn send(
     limits: &Limits,
     key: &Key,
     messages: &[Message],
-    now: i64,
+    now: Millis,
 ) -> Result<(), Error> {
     if !transactions::begin(tx, key, now)? || messages.is_empty() {
         return Ok(());
@@ -98,11 +99,11 @@ pub fn send(
 /// than a page has. Answers also whether there may be more.
 pub fn page(
     tx: &ReadTx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     device_id: &str,
-    after: i64,
+    after: Pos,
     limit: i64,
-) -> Result<(Vec<(i64, String)>, bool), DbError> {
+) -> Result<(Vec<(Pos, String)>, bool), DbError> {
     let mut found = to_device::pending(tx, user_num, device_id, after, limit)?;
     let is_full = i64::try_from(found.len()).is_ok_and(|count| count >= limit);
     let mut bytes = 0;

@@ -1,7 +1,7 @@
 //! Creating and changing accounts.
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, User, UserType, id};
+use reeve_model::{Ctx, Millis, User, UserNum, UserType, id};
 use reeve_store::external_ids::ExternalId;
 use reeve_store::users;
 use serde_json::{Map, Value, json};
@@ -46,7 +46,7 @@ pub fn find(tx: &ReadTx<'_>, user_id: &str) -> Result<User, Error> {
 
 /// Refuses if an account is deactivated: what is stored for it now would never be cleared. Deeds of an account's own
 /// session need not ask, since a deactivated account has none.
-pub fn check_active(tx: &ReadTx<'_>, user_num: i64) -> Result<(), Error> {
+pub fn check_active(tx: &ReadTx<'_>, user_num: UserNum) -> Result<(), Error> {
     if users::by_num(tx, user_num)?.is_some_and(|user| !user.deactivated) {
         Ok(())
     } else {
@@ -93,7 +93,7 @@ pub fn create(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Res
 
 /// Creates an account whose name is the next free number: a guest's, or somebody's who did not choose a name.
 pub fn create_numbered(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<User, Error> {
-    let mut number = users::highest_num(tx)? + 1;
+    let mut number = users::highest_num(tx)?.get() + 1;
     while users::is_taken(tx, &ctx.user_id(&number.to_string()))? {
         number += 1;
     }
@@ -110,7 +110,7 @@ fn insert(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<
         check_avatar_url(avatar_url)?;
     }
     // Whole seconds: the API shows no more, and lists must not sort by what they do not show.
-    let created_ts = ctx.now.div_euclid(1000) * 1000;
+    let created_ts = ctx.now.whole_second();
     let mut user = User {
         displayname: new.displayname.clone().filter(|name| !name.is_empty()),
         avatar_url: new.avatar_url.clone().filter(|url| !url.is_empty()),
@@ -124,7 +124,7 @@ fn insert(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<
     let password_hash = new.password_hash.as_deref().filter(|_| !new.deactivated);
     user.num = users::insert(tx, &user, password_hash)?;
     if let Some(period) = policy.account_validity_period_ms {
-        reeve_store::validity::set(tx, &user.user_id, ctx.now.saturating_add(period), true)?;
+        reeve_store::validity::set(tx, &user.user_id, ctx.now.plus(period), true)?;
     }
     let changes = json!({
         "admin": user.admin,
@@ -308,7 +308,7 @@ fn create_from(
     };
     let avatar_url = match &change.avatar_url {
         Given::Text(text) => Some(text.clone()),
-        _ => None,
+        Given::Absent | Given::Null | Given::Other => None,
     };
     let user = create(
         tx,
@@ -345,7 +345,7 @@ fn keep_threepids(
     tx: &mut Tx<'_>,
     user: &User,
     wanted: &[(String, String)],
-    now: i64,
+    now: Millis,
 ) -> Result<bool, Error> {
     if user.deactivated {
         threepids::check(wanted)?;

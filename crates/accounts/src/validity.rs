@@ -1,7 +1,7 @@
 //! Until when accounts are valid.
 
 use reeve_db::Tx;
-use reeve_model::Ctx;
+use reeve_model::{Ctx, Millis};
 use reeve_store::validity;
 use serde_json::json;
 
@@ -13,7 +13,7 @@ pub fn set(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
     user_id: &str,
-    expiration_ts: i64,
+    expiration_ts: Millis,
     renewal_emails: bool,
 ) -> Result<(), Error> {
     if validity::find(tx, user_id)? != Some((expiration_ts, renewal_emails)) {

@@ -3,7 +3,7 @@
 use reeve_accounts::validity;
 use reeve_http::json::{self, Integer};
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
-use reeve_model::id;
+use reeve_model::{Millis, id};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -59,9 +59,9 @@ async fn handle(mut call: Call) -> Answer {
     }
     let expiration_ts =
         match (body.get("expiration_ts").map(json::integer), call.app.policy.account_validity_period_ms) {
-            (Some(Integer::Is(ts)), _) => ts,
+            (Some(Integer::Is(ts)), _) => Millis::new(ts),
             (Some(_), _) => return Err(MatrixError::bad_json("'expiration_ts' must be an integer")),
-            (None, Some(period)) => call.now.saturating_add(period),
+            (None, Some(period)) => call.now.plus(period),
             (None, None) => {
                 return Err(MatrixError::bad_json(
                     "'expiration_ts' is needed, since accounts do not expire on this server",
@@ -75,5 +75,5 @@ async fn handle(mut call: Call) -> Answer {
     };
     let ctx = call.admin_ctx()?;
     call.write(move |tx| validity::set(tx, &ctx, &user_id, expiration_ts, renewal_emails)).await?;
-    reply::ok(&Validity { expiration_ts })
+    reply::ok(&Validity { expiration_ts: expiration_ts.get() })
 }

@@ -2,6 +2,7 @@
 
 use reeve_accounts::threepids::canonical;
 use reeve_http::{Answer, MatrixError, Reading, Route, reply};
+use reeve_model::UserNum;
 use reeve_store::{external_ids, threepids, users};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -46,7 +47,7 @@ fn by_threepid(call: &Reading<'_>) -> Answer {
     answer(call, num)
 }
 
-fn answer(call: &Reading<'_>, num: Option<i64>) -> Answer {
+fn answer(call: &Reading<'_>, num: Option<UserNum>) -> Answer {
     let user_id = num.map_or(Ok(None), |num| users::user_id(call.tx, num))?;
     reply::ok(&FoundUser { user_id: user_id.ok_or_else(|| MatrixError::not_found("User not found"))? })
 }

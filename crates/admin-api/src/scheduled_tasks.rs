@@ -1,6 +1,7 @@
 //! Jobs in the form of Synapse's list of tasks.
 
 use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
+use reeve_model::{JobState, Millis};
 use reeve_store::jobs::{self, Filter, Job};
 use serde::Serialize;
 use serde_json::Value;
@@ -11,12 +12,12 @@ const MOST: usize = 10_000;
 /// Jobs read at once.
 const BATCH: i64 = 1000;
 
-const STATES: &[(&str, &str)] = &[
-    ("scheduled", "scheduled"),
-    ("active", "active"),
-    ("complete", "complete"),
-    ("failed", "failed"),
-    ("cancelled", "cancelled"),
+const STATES: &[(&str, JobState)] = &[
+    ("scheduled", JobState::Scheduled),
+    ("active", JobState::Active),
+    ("complete", JobState::Complete),
+    ("failed", JobState::Failed),
+    ("cancelled", JobState::Cancelled),
 ];
 
 /// A task.
@@ -68,11 +69,11 @@ fn task(job: Job) -> Result<Task, MatrixError> {
     let result = job.result.map(|result| serde_json::from_str(&result)).transpose();
     Ok(Task {
         result: result.map_err(MatrixError::internal)?,
-        error: job.error.filter(|_| job.state == "failed"),
+        error: job.error.filter(|_| job.state == JobState::Failed),
         id: job.id,
         action: job.kind,
-        status: job.state,
-        timestamp_ms: job.updated_ts,
+        status: job.state.to_string(),
+        timestamp_ms: job.updated_ts.get(),
         resource_id: Some(job.subject).filter(|subject| !subject.is_empty()),
     })
 }
@@ -84,18 +85,18 @@ async fn handle(call: Call) -> Answer {
         Some(status) => Some(status),
         None => call.query.choice("job_status", STATES)?,
     };
-    let max_timestamp = call.query.integer("max_timestamp")?;
+    let max_timestamp = call.query.integer("max_timestamp")?.map(Millis::new);
     let filter = Filter {
         subject: call.query.utf8("resource_id")?.unwrap_or_default(),
         kind: match actions.as_slice() {
             [only] => only.clone(),
             _ => String::new(),
         },
-        state: status.unwrap_or_default().to_owned(),
+        state: status,
     };
     let jobs = call
         .read(move |tx| -> Result<_, reeve_db::DbError> {
-            let (mut found, mut before) = (Vec::new(), (i64::MAX, String::new()));
+            let (mut found, mut before) = (Vec::new(), (Millis::MAX, String::new()));
             while found.len() < MOST {
                 let batch = jobs::list(tx, &filter, (before.0, &before.1), BATCH)?;
                 let Some(last) = batch.last() else { break };

@@ -9,8 +9,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use reeve_accounts::sessions::hash_token;
 use reeve_db::{Db, DbError, Options, Tx};
-use reeve_model::User;
 use reeve_model::clock::monotonic;
+use reeve_model::{Millis, User};
 use reeve_store::access_tokens::{self, NewAccessToken};
 use reeve_store::{devices, keys, users};
 use serde_json::{Map, Value, json};
@@ -101,7 +101,7 @@ fn token(number: usize) -> String {
 
 /// An account with a device and as many one-time keys as are claimed.
 fn device(tx: &mut Tx<'_>, number: usize) -> Result<(), DbError> {
-    let now = 1_700_000_000_000;
+    let now = Millis::new(1_700_000_000_000);
     let num = users::insert(tx, &User::new(user_id(number), now), None)?;
     devices::insert(tx, num, "DEVICE", None, now)?;
     for key in 0..CLAIMS {

@@ -12,7 +12,7 @@ use reeve::server::Config;
 use reeve::settings::Settings;
 use reeve_accounts::password::Hasher;
 use reeve_db::{Db, DbError, Options, Tx};
-use reeve_model::clock::monotonic;
+use reeve_model::{Millis, UserNum, clock::monotonic};
 use reeve_store::media::NewMedia;
 use reeve_store::{media, media_objects as objects, users};
 use serde_json::Value;
@@ -155,8 +155,8 @@ fn contents(tx: &mut Tx<'_>) -> Result<Vec<i64>, DbError> {
     let mut blobs = Vec::new();
     for number in 0..CONTENTS {
         let object = format!("bench/{number}");
-        objects::begin(tx, &object, 0)?;
-        let blob = objects::put_blob(tx, &format!("{number:064x}"), length(number), &object, 0)?;
+        objects::begin(tx, &object, Millis::ZERO)?;
+        let blob = objects::put_blob(tx, &format!("{number:064x}"), length(number), &object, Millis::ZERO)?;
         blobs.push(blob.ok_or(DbError::NoRow)?);
     }
     Ok(blobs)
@@ -166,11 +166,11 @@ fn length(content: usize) -> i64 {
     i64::try_from(1 + content % 300).unwrap_or(1) * 1000
 }
 
-fn store(tx: &mut Tx<'_>, user_num: i64, blobs: &[i64], number: usize) -> Result<(), DbError> {
+fn store(tx: &mut Tx<'_>, user_num: UserNum, blobs: &[i64], number: usize) -> Result<(), DbError> {
     // Spreads consecutive numbers over the whole range.
     let mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
     let content = mixed % CONTENTS;
-    let ts = 1_700_000_000_000 + i64::try_from(number / 3).unwrap_or_default() * 1000;
+    let ts = Millis::new(1_700_000_000_000).plus(i64::try_from(number / 3).unwrap_or_default() * 1000);
     let media_id = format!("{mixed:020}{:04}", number % 10_000);
     let new = NewMedia {
         media_id: media_id.clone(),
@@ -185,7 +185,7 @@ fn store(tx: &mut Tx<'_>, user_num: i64, blobs: &[i64], number: usize) -> Result
     let blob = blobs.get(content).copied().ok_or(DbError::NoRow)?;
     media::insert(tx, &new, blob, length(content))?;
     if mixed.is_multiple_of(2) {
-        media::touch(tx, &media_id, ts + 60_000)?;
+        media::touch(tx, &media_id, ts.plus(60_000))?;
     }
     if mixed.is_multiple_of(50) {
         media::set_safe(tx, &media_id, true)?;

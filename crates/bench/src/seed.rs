@@ -13,8 +13,8 @@ use reeve_accounts::import::{Candidate, Importer};
 use reeve_accounts::password::Hasher;
 use reeve_accounts::sessions::hash_token;
 use reeve_db::{Db, DbError, Options, ReadTx, Tx};
-use reeve_model::clock::monotonic;
 use reeve_model::{Clock, Ctx};
+use reeve_model::{Millis, clock::monotonic};
 use reeve_store::access_tokens::{self, NewAccessToken};
 use reeve_store::user_list::{self, Filter, OrderBy};
 use reeve_store::users;
@@ -66,7 +66,7 @@ pub(crate) async fn seed(
     } else {
         let start = monotonic();
         let ctx = Ctx {
-            now: Clock::System.now_ms(),
+            now: Clock::System.now(),
             server_name: Arc::from(SERVER_NAME),
             request_id: Arc::from("benchmark"),
             actor: None,
@@ -114,7 +114,7 @@ fn give_token(tx: &mut Tx<'_>) -> Result<(), DbError> {
         acting_num: num,
         device_id: None,
         valid_until_ts: None,
-        created_ts: 0,
+        created_ts: Millis::ZERO,
         unconfirmed: false,
     };
     access_tokens::insert(tx, &token)

@@ -4,7 +4,7 @@
 use http::StatusCode;
 use reeve_accounts::account_data;
 use reeve_http::{Access, Answer, Call, Head, MatrixError, Reading, Route, reply, shape};
-use reeve_model::User;
+use reeve_model::{User, UserNum};
 
 const PATH: &str = "/_matrix/client/v3/user/{user_id}/account_data/{type}";
 const OLD_PATH: &str = "/_matrix/client/r0/user/{user_id}/account_data/{type}";
@@ -42,7 +42,7 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 /// The number of the caller, who must be the owner.
-fn owner(call: &Head, user: &User, refusal: &'static str) -> Result<i64, MatrixError> {
+fn owner(call: &Head, user: &User, refusal: &'static str) -> Result<UserNum, MatrixError> {
     if call.params.get("user_id") == user.user_id {
         Ok(user.num)
     } else {

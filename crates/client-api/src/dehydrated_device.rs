@@ -6,7 +6,7 @@ use reeve_accounts::dehydrated::{self as deeds, NewDevice};
 use reeve_accounts::keys::Upload;
 use reeve_accounts::to_device;
 use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
-use reeve_model::Token;
+use reeve_model::{Pos, Token};
 use reeve_rooms::position::Positions;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -111,7 +111,7 @@ async fn events(mut call: Call) -> Answer {
             let positions = Positions::of(tx)?;
             let since = match &since {
                 Some(since) if positions.knows(tx, since)? => since.pos,
-                _ => 0,
+                _ => Pos::ZERO,
             };
             let (found, _) = to_device::page(tx, num, &device_id, since, MOST_EVENTS)?;
             let next = positions.token(found.last().map_or(since, |(pos, _)| *pos));

@@ -4,6 +4,7 @@
 use reeve_accounts::devices as deeds;
 use reeve_http::json::Object;
 use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, json, reply, shape};
+use reeve_model::Millis;
 use reeve_store::devices::{self, Device};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -90,7 +91,7 @@ fn view(user_id: &str, device: Device) -> DeviceView {
         user_id: user_id.to_owned(),
         device_id: device.device_id,
         display_name: device.display_name,
-        last_seen_ts: device.last_seen_ts,
+        last_seen_ts: device.last_seen_ts.map(Millis::get),
         last_seen_ip: device.last_seen_ip,
     }
 }

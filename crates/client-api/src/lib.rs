@@ -41,6 +41,7 @@ pub use versions::VERSIONS;
 
 use reeve_db::{DbError, Tx};
 use reeve_http::Route;
+use reeve_model::Millis;
 
 /// Every route of the client-server API.
 pub fn routes() -> Vec<Route> {
@@ -83,7 +84,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 /// Deletes a batch of expired sessions and requests that clients did not complete.
-pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
+pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
     uia::prune(tx, now)?;
     reeve_media::deeds::prune(tx, now)?;
     reeve_sync::sliding::prune(tx, now)

@@ -2,7 +2,7 @@
 //! <https://spec.matrix.org/v1.19/client-server-api/#mutual-rooms>
 
 use reeve_http::{Access, Answer, MatrixError, Param, Reading, Route, reply};
-use reeve_model::id;
+use reeve_model::{RoomNum, id};
 use reeve_store::memberships;
 use serde_json::{Value, json};
 
@@ -43,17 +43,18 @@ fn mutual_rooms(call: &Reading<'_>) -> Answer {
         return Err(MatrixError::invalid_param("You cannot request a list of shared rooms with yourself"));
     }
     let beyond = match call.query.utf8("from")? {
-        None => 0,
+        None => RoomNum::ZERO,
         Some(from) => from
             .parse()
             .ok()
             .filter(|from: &i64| *from >= 0)
+            .map(RoomNum::new)
             .ok_or_else(|| MatrixError::invalid_param("Invalid token: 'from'"))?,
     };
     let rooms = memberships::shared_rooms(call.tx, (own, &other), beyond, MAX_ROOMS)?;
     let is_full = i64::try_from(rooms.len()).is_ok_and(|found| found == MAX_ROOMS);
     let next = rooms.last().filter(|_| is_full).map(|(num, _)| num.to_string());
-    let count = if beyond == 0 && next.is_none() {
+    let count = if beyond == RoomNum::ZERO && next.is_none() {
         i64::try_from(rooms.len()).unwrap_or(MAX_ROOMS)
     } else {
         memberships::count_shared_rooms(call.tx, own, &other)?

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Method;
 use reeve_db::{DbError, ReadTx};
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
-use reeve_model::Token;
+use reeve_model::{Membership, Millis, Pos, RoomNum, Token};
 use reeve_rooms::position::Positions;
 use reeve_rooms::timeline::{self, Range};
 use reeve_rooms::view::{ClientEvent, RoomView, View, Viewer};
@@ -117,7 +117,7 @@ impl Snapshot {
         let mut messages = page.chunk;
         messages.reverse();
         let state = room.show_state(&events::all_state_at(tx, room.room.num, last)?)?;
-        let start = page.end.map_or_else(|| room.view.token(0), Ok)?;
+        let start = page.end.map_or_else(|| room.view.token(Pos::ZERO), Ok)?;
         Ok(Self { state, messages, start, end })
     }
 
@@ -142,7 +142,7 @@ async fn room_initial_sync(call: Call) -> Answer {
                 json!(data(&account_data::of_room(tx, viewer.user_num, &room_id)?)?),
             );
             if memberships::find(tx, &viewer.user_id, room.room.num)?.is_some() {
-                body.insert("membership".to_owned(), json!(room.membership_at(i64::MAX)));
+                body.insert("membership".to_owned(), json!(room.membership_at(Pos::END)));
             }
             Ok(body)
         })
@@ -158,10 +158,10 @@ async fn initial_sync(call: Call) -> Answer {
         .read(move |tx| -> Result<_, Error> {
             let view = View::of(tx, viewer.clone(), now)?;
             let mut mine: Vec<InRoom> = memberships::of_user(tx, &viewer.user_id)?;
-            let wanted = |room: &InRoom| match room.member.membership.as_str() {
-                "join" | "invite" => true,
-                "leave" | "ban" => archived && !room.member.forgotten,
-                _ => false,
+            let wanted = |room: &InRoom| match room.member.membership {
+                Membership::Join | Membership::Invite => true,
+                Membership::Leave | Membership::Ban => archived && !room.member.forgotten,
+                Membership::Knock => false,
             };
             mine.retain(wanted);
             mine.sort_by_key(|room| std::cmp::Reverse((room.last_pos, room.member.room_num)));
@@ -201,10 +201,10 @@ fn room_info(
 ) -> Result<Option<(Value, usize)>, Error> {
     let Some(room) = rooms::by_num(tx, in_room.member.room_num)? else { return Ok(None) };
     let shown = view.room(&room)?;
-    let membership = in_room.member.membership.as_str();
+    let membership = in_room.member.membership;
     let mut info = Map::new();
     let mut size = 1;
-    if membership == "invite" {
+    if membership == Membership::Invite {
         let Some(invite) = events::by_pos(tx, in_room.member.event_pos)? else { return Ok(None) };
         if view.ignores(&invite.sender) || membership::blocks_invites(tx, viewer.user_num)? {
             return Ok(None);
@@ -227,8 +227,13 @@ fn room_info(
     Ok(Some((Value::Object(info), size)))
 }
 
-fn presences(tx: &ReadTx<'_>, view: &View<'_, '_>, viewer: &Viewer, now: i64) -> Result<Vec<Value>, Error> {
-    let found = reeve_store::ephemeral::changed_presence(tx, &viewer.user_id, 0, MAX_PRESENCE)?;
+fn presences(
+    tx: &ReadTx<'_>,
+    view: &View<'_, '_>,
+    viewer: &Viewer,
+    now: Millis,
+) -> Result<Vec<Value>, Error> {
+    let found = reeve_store::ephemeral::changed_presence(tx, &viewer.user_id, Pos::ZERO, MAX_PRESENCE)?;
     let shown = found
         .into_iter()
         .filter(|presence| presence.presence != "offline" && !view.ignores(&presence.user_id))
@@ -259,8 +264,8 @@ async fn one_event(call: Call) -> Answer {
 /// New events, and the rooms to listen to until there are more.
 struct News {
     events: Vec<ClientEvent>,
-    end: i64,
-    rooms: Vec<i64>,
+    end: Pos,
+    rooms: Vec<RoomNum>,
 }
 
 async fn new_events(call: Call) -> Answer {
@@ -285,7 +290,7 @@ async fn new_events(call: Call) -> Answer {
     let mut from = start;
     loop {
         let (viewer, room_id) = (viewer.clone(), room_id.clone());
-        let (now, heard) = (call.app.clock.now_ms(), call.app.hub.heard());
+        let (now, heard) = (call.app.clock.now(), call.app.hub.heard());
         let news = call
             .read(move |tx| {
                 let view = View::of(tx, viewer.clone(), now)?;
@@ -317,7 +322,7 @@ async fn new_events(call: Call) -> Answer {
 }
 
 /// The news of one room that the viewer can read.
-fn of_room(tx: &ReadTx<'_>, view: &View<'_, '_>, room_id: &str, from: i64) -> Result<News, Error> {
+fn of_room(tx: &ReadTx<'_>, view: &View<'_, '_>, room_id: &str, from: Pos) -> Result<News, Error> {
     let room = open(view, tx, room_id)?;
     let current = stream::current(tx)?;
     let most = i64::try_from(CHUNK).unwrap_or(i64::MAX);
@@ -331,10 +336,10 @@ fn of_room(tx: &ReadTx<'_>, view: &View<'_, '_>, room_id: &str, from: i64) -> Re
 }
 
 /// The news of all rooms that the viewer has joined, and changes of the viewer's membership in others.
-fn of_all(tx: &ReadTx<'_>, view: &View<'_, '_>, viewer: &Viewer, from: i64) -> Result<News, Error> {
+fn of_all(tx: &ReadTx<'_>, view: &View<'_, '_>, viewer: &Viewer, from: Pos) -> Result<News, Error> {
     let current = stream::current(tx)?;
     let most = i64::try_from(CHUNK).unwrap_or(i64::MAX).saturating_add(1);
-    let joined = memberships::of_user_in(tx, &viewer.user_id, "join")?;
+    let joined = memberships::of_user_in(tx, &viewer.user_id, Membership::Join)?;
     let mut found: Vec<Event> = Vec::new();
     for in_room in joined.iter().filter(|room| room.last_pos > from) {
         found.extend(events::after(tx, in_room.member.room_num, from, current, most)?);
@@ -344,11 +349,11 @@ fn of_all(tx: &ReadTx<'_>, view: &View<'_, '_>, viewer: &Viewer, from: i64) -> R
         }
     }
     for moved in memberships::changed_of_user(tx, &viewer.user_id, from)? {
-        if moved.member.membership == "join" || moved.member.forgotten {
+        if moved.member.membership == Membership::Join || moved.member.forgotten {
             continue;
         }
         let Some(event) = events::by_pos(tx, moved.member.event_pos)? else { continue };
-        let is_invite = moved.member.membership == "invite";
+        let is_invite = moved.member.membership == Membership::Invite;
         if !is_invite || !(view.ignores(&event.sender) || membership::blocks_invites(tx, viewer.user_num)?) {
             found.push(event);
         }

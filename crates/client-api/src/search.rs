@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use http::Method;
 use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
-use reeve_model::Token;
+use reeve_model::{Pos, Token};
 use reeve_rooms::timeline::{self, Search};
+use reeve_rooms::types;
 use reeve_rooms::view::View;
 use reeve_rooms::{Error, directory};
 use reeve_store::{events, words};
@@ -91,7 +92,7 @@ async fn search(mut call: Call) -> Answer {
                     result.insert("context".to_owned(), around(&room, tx, &hit.event, context)?);
                 }
                 if include_state && !state.contains_key(&hit.room.room_id) {
-                    let all = events::all_state_at(tx, hit.room.num, room.state_pos(i64::MAX - 1))?;
+                    let all = events::all_state_at(tx, hit.room.num, room.state_pos(Pos::PRESENT))?;
                     state.insert(hit.room.room_id.clone(), json!(room.show_state(&all)?));
                 }
                 results.push(result);
@@ -141,7 +142,7 @@ fn around(
         limit,
     };
     let all = RoomEventFilter::default();
-    let (start, end) = (room.view.token(event.pos - 1)?, room.view.token(event.pos)?);
+    let (start, end) = (room.view.token(event.pos.prev())?, room.view.token(event.pos)?);
     let before = timeline::messages(room, tx, &side(true, &start, count("before_limit")), &all)?;
     let after = timeline::messages(room, tx, &side(false, &end, count("after_limit")), &all)?;
     let end = after.end.unwrap_or(end);
@@ -151,7 +152,7 @@ fn around(
         let pos = room.state_pos(end.pos);
         let shown = before.chunk.iter().chain(&after.chunk);
         for sender in shown.map(|event| &event.sender).chain([&event.sender]) {
-            let Some(member) = events::state_at(tx, event.room_num, "m.room.member", sender, pos)? else {
+            let Some(member) = events::state_at(tx, event.room_num, types::MEMBER, sender, pos)? else {
                 continue;
             };
             let content = reeve_rooms::event::content(&member, &room.rules)?;

@@ -31,7 +31,7 @@ async fn keys(call: Call) -> Answer {
         "server_name": name,
         "verify_keys": verify_keys,
         "old_verify_keys": {},
-        "valid_until_ts": call.now.saturating_add(VALID_MS),
+        "valid_until_ts": call.now.plus(VALID_MS),
     });
     let Value::Object(body) = body else { return Err(MatrixError::internal("not an object")) };
     let mut body = try_from_json_map(body).map_err(MatrixError::internal)?;

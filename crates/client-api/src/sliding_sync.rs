@@ -76,7 +76,7 @@ async fn sync(mut call: Call) -> Answer {
     let mut tries = 0;
     loop {
         let (viewer, request, pos) = (viewer.clone(), request.clone(), pos.clone());
-        let (now, heard) = (call.app.clock.now_ms(), call.app.hub.heard());
+        let (now, heard) = (call.app.clock.now(), call.app.hub.heard());
         let look = call.read(move |tx| sliding::look(tx, &viewer, &request, pos.as_ref(), now)).await?;
         let mut look = look.ok_or_else(unknown_pos)?;
         acknowledge(&call, look.acknowledged).await?;

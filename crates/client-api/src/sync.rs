@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Method;
 use reeve_accounts::filters;
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_model::Pos;
 use reeve_rooms::ephemeral::{self, Availability, Device};
 use reeve_store::transactions;
 use reeve_sync::devices::KeysLeft;
@@ -94,7 +95,7 @@ async fn sync(call: Call) -> Answer {
     tokio::pin!(deadline);
     loop {
         let (home, viewer, request) = (home.clone(), viewer.clone(), request.clone());
-        let (now, heard) = (call.app.clock.now_ms(), call.app.hub.heard());
+        let (now, heard) = (call.app.clock.now(), call.app.hub.heard());
         let mut look = call.read(move |tx| v3::look(tx, &home, &viewer, &request, now)).await?;
         acknowledge(&call, look.acknowledged).await?;
         let Some(listener) = listener.as_ref().filter(|_| look.response.is_empty()) else {
@@ -113,7 +114,7 @@ async fn sync(call: Call) -> Answer {
 }
 
 /// Deletes the to-device messages that the client has received.
-pub(crate) async fn acknowledge(call: &Call, upto: Option<i64>) -> Result<(), MatrixError> {
+pub(crate) async fn acknowledge(call: &Call, upto: Option<Pos>) -> Result<(), MatrixError> {
     let Some(upto) = upto else { return Ok(()) };
     let viewer = viewer(call)?;
     call.write(move |tx| inbox::acknowledge(tx, &viewer, upto)).await
@@ -206,7 +207,7 @@ pub(crate) async fn be_present(call: &Call, timeout: Duration) -> Result<(), Mat
     }
     let device = Device { user_id: call.user()?.user_id.clone(), device_id: device_key(call)? };
     let now = call.now;
-    let until_ts = now.saturating_add(i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX));
+    let until_ts = now.plus(i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX));
     let of = device.clone();
     if call.read(move |tx| ephemeral::poll_moves_device(tx, &of, wanted, until_ts)).await? {
         call.write(move |tx| ephemeral::poll_presence(tx, &device, wanted, until_ts, now)).await?;

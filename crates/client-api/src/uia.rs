@@ -7,7 +7,7 @@ use reeve_accounts::registration;
 use reeve_db::{DbError, Tx};
 use reeve_http::json::Object;
 use reeve_http::{Call, MatrixError};
-use reeve_model::random;
+use reeve_model::{Millis, UserNum, random};
 use reeve_store::uia_sessions;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ pub(crate) struct Details {
     /// The stages passed.
     completed: Vec<String>,
     /// The account that authenticates; none while registering.
-    user_num: Option<i64>,
+    user_num: Option<UserNum>,
     /// Parts of the first request that later requests need not repeat.
     #[serde(default)]
     pub(crate) remembered: Object,
@@ -102,7 +102,7 @@ async fn run(
     call: &Call,
     body: &Object,
     stages: &[&str],
-    user_num: Option<i64>,
+    user_num: Option<UserNum>,
     remembered: Object,
 ) -> Result<Passed, MatrixError> {
     let auth = match body.get("auth") {
@@ -195,7 +195,7 @@ async fn pass(
             }
             let (session, now) = (session.to_owned(), call.now);
             let usable = call
-                .write(move |tx| registration::reserve(tx, &session, &token, now + LIFETIME_MS, now))
+                .write(move |tx| registration::reserve(tx, &session, &token, now.plus(LIFETIME_MS), now))
                 .await?;
             if usable { Ok(()) } else { refused("M_UNAUTHORIZED", "Invalid registration token") }
         }
@@ -203,7 +203,7 @@ async fn pass(
     }
 }
 
-async fn load(call: &Call, session: &str, user_num: Option<i64>) -> Result<Details, MatrixError> {
+async fn load(call: &Call, session: &str, user_num: Option<UserNum>) -> Result<Details, MatrixError> {
     let (wanted, now) = (session.to_owned(), call.now);
     let Some((operation, details)) = call.read(move |tx| uia_sessions::find(tx, &wanted, now)).await? else {
         return Err(MatrixError::unknown(format!("Unknown session ID: {session}")));
@@ -221,12 +221,13 @@ async fn load(call: &Call, session: &str, user_num: Option<i64>) -> Result<Detai
 
 async fn store(call: &Call, session: &str, details: &Details) -> Result<(), MatrixError> {
     let json = serde_json::to_string(details).map_err(MatrixError::internal)?;
-    let (session, operation, until) = (session.to_owned(), call.operation.clone(), call.now + LIFETIME_MS);
+    let (session, operation, until) =
+        (session.to_owned(), call.operation.clone(), call.now.plus(LIFETIME_MS));
     call.write(move |tx| uia_sessions::put(tx, &session, &operation, &json, until)).await
 }
 
 /// Deletes abandoned sessions.
-pub(crate) fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
+pub(crate) fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
     for (session, _) in uia_sessions::expired(tx, now, PRUNE_AT_ONCE)? {
         uia_sessions::delete(tx, &session)?;
     }

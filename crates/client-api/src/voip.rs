@@ -7,6 +7,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use http::Method;
 use reeve_http::app::{Turn, TurnCredentials};
 use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_model::Millis;
 use serde_json::json;
 use sha1::Sha1;
 
@@ -44,8 +45,13 @@ async fn turn_server(call: Call) -> Answer {
 
 /// A user name that contains its expiry in seconds, and the matching password.
 /// <https://datatracker.ietf.org/doc/html/draft-uberti-behave-turn-rest-00>
-fn credentials(turn: &Turn, secret: &str, user_id: &str, now: i64) -> Result<(String, String), MatrixError> {
-    let until = now.saturating_add(turn.lifetime_ms) / 1000;
+fn credentials(
+    turn: &Turn,
+    secret: &str,
+    user_id: &str,
+    now: Millis,
+) -> Result<(String, String), MatrixError> {
+    let until = now.plus(turn.lifetime_ms).secs();
     let username = format!("{until}:{user_id}");
     let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).map_err(MatrixError::internal)?;
     mac.update(username.as_bytes());

@@ -1,3 +1,5 @@
+use reeve_model::{JobState, Membership, Millis, Pos, RoomNum, UserNum};
+
 /// One value on its way into a statement or out of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Value<'a> {
@@ -60,7 +62,7 @@ macro_rules! integers {
             fn from_value(value: Value<'_>) -> Option<Self> {
                 match value {
                     Value::Int(int) => int.try_into().ok(),
-                    _ => None,
+                    Value::Null | Value::Text(_) | Value::Blob(_) => None,
                 }
             }
         }
@@ -71,6 +73,52 @@ integers! {
     i64: "an integer", i32: "an integer of 32 bits", u32: "a natural number of 32 bits",
     u16: "a natural number of 16 bits", u8: "a natural number of 8 bits"
 }
+
+macro_rules! wrapped_integers {
+    ($($int:ty: $expected:literal),*) => { $(
+        impl ToValue for $int {
+            fn to_value(&self) -> Value<'_> {
+                Value::Int(self.get())
+            }
+        }
+
+        impl FromValue for $int {
+            const EXPECTED: &'static str = $expected;
+
+            fn from_value(value: Value<'_>) -> Option<Self> {
+                i64::from_value(value).map(Self::new)
+            }
+        }
+    )* };
+}
+
+wrapped_integers! {
+    UserNum: "the number of an account", RoomNum: "the number of a room", Pos: "a position in the stream",
+    Millis: "a time in milliseconds"
+}
+
+macro_rules! words {
+    ($($word:ty: $expected:literal),*) => { $(
+        impl ToValue for $word {
+            fn to_value(&self) -> Value<'_> {
+                Value::Text(self.as_str())
+            }
+        }
+
+        impl FromValue for $word {
+            const EXPECTED: &'static str = $expected;
+
+            fn from_value(value: Value<'_>) -> Option<Self> {
+                match value {
+                    Value::Text(text) => text.parse().ok(),
+                    Value::Null | Value::Int(_) | Value::Blob(_) => None,
+                }
+            }
+        }
+    )* };
+}
+
+words! { Membership: "a membership", JobState: "the state of a job" }
 
 impl ToValue for bool {
     fn to_value(&self) -> Value<'_> {
@@ -133,7 +181,7 @@ impl FromValue for bool {
         match value {
             Value::Int(0) => Some(false),
             Value::Int(1) => Some(true),
-            _ => None,
+            Value::Null | Value::Int(_) | Value::Text(_) | Value::Blob(_) => None,
         }
     }
 }
@@ -144,7 +192,7 @@ impl FromValue for String {
     fn from_value(value: Value<'_>) -> Option<Self> {
         match value {
             Value::Text(text) => Some(text.to_owned()),
-            _ => None,
+            Value::Null | Value::Int(_) | Value::Blob(_) => None,
         }
     }
 }
@@ -155,7 +203,7 @@ impl FromValue for Vec<u8> {
     fn from_value(value: Value<'_>) -> Option<Self> {
         match value {
             Value::Blob(bytes) => Some(bytes.to_owned()),
-            _ => None,
+            Value::Null | Value::Int(_) | Value::Text(_) => None,
         }
     }
 }
@@ -166,7 +214,7 @@ impl<const N: usize> FromValue for [u8; N] {
     fn from_value(value: Value<'_>) -> Option<Self> {
         match value {
             Value::Blob(bytes) => bytes.try_into().ok(),
-            _ => None,
+            Value::Null | Value::Int(_) | Value::Text(_) => None,
         }
     }
 }
@@ -177,7 +225,7 @@ impl<T: FromValue> FromValue for Option<T> {
     fn from_value(value: Value<'_>) -> Option<Self> {
         match value {
             Value::Null => Some(None),
-            _ => T::from_value(value).map(Some),
+            Value::Int(_) | Value::Text(_) | Value::Blob(_) => T::from_value(value).map(Some),
         }
     }
 }

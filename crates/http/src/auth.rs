@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, StatusCode, header};
 use reeve_accounts::sessions::{self, Session, TokenHash};
 use reeve_db::ReadTx;
+use reeve_model::Millis;
 
 use crate::call::Head;
 use crate::error::MatrixError;
@@ -51,7 +52,7 @@ pub fn authenticate(
     tx: &ReadTx<'_>,
     route: &Route,
     credentials: Option<&TokenHash>,
-    now: i64,
+    now: Millis,
 ) -> Result<Option<Session>, MatrixError> {
     let Some(token_hash) = credentials else { return Ok(None) };
     let session = sessions::find(tx, token_hash)?
@@ -74,7 +75,7 @@ pub async fn confirm(head: &Head, session: &Session) -> Result<(), MatrixError> 
     Ok(())
 }
 
-fn check_live(session: &Session, route: &Route, now: i64) -> Result<(), MatrixError> {
+fn check_live(session: &Session, route: &Route, now: Millis) -> Result<(), MatrixError> {
     if session.valid_until_ts.is_some_and(|until| until < now) && !route.open_to.expired_token {
         return Err(MatrixError::unknown_token("Access token has expired", true));
     }

@@ -10,7 +10,7 @@ use http::HeaderMap;
 use http_body_util::BodyExt;
 use reeve_accounts::sessions::Session;
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Actor, Ctx, User, clock};
+use reeve_model::{Actor, Ctx, Millis, User, clock};
 
 use crate::app::App;
 use crate::auth;
@@ -56,7 +56,7 @@ pub struct Head {
     /// The id of the request, in the log and in the response's `X-Request-Id`.
     pub request_id: Arc<str>,
     /// The time of the request, in milliseconds.
-    pub now: i64,
+    pub now: Millis,
     /// The method and the path as sent, for user-interactive authentication.
     pub operation: String,
 }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use reeve_accounts::sessions::Session;
+use reeve_model::{Millis, UserNum};
 use reeve_store::ratelimits::Override;
 
 use crate::app::App;
@@ -98,29 +99,29 @@ const TRYING_TOKENS: RateLimit = RateLimit { per_second: 0.1, burst: 5 };
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Bucket {
     /// `message`, by account number.
-    Message(i64),
+    Message(UserNum),
     /// `profile`, by account number.
-    Profile(i64),
+    Profile(UserNum),
     /// `room_creation`, by account number.
-    RoomCreation(i64),
+    RoomCreation(UserNum),
     /// `joins`, by account number.
-    Joins(i64),
+    Joins(UserNum),
     /// `joins_per_room`, by room id.
     JoinsOfRoom(String),
     /// `invites_per_sender`, by account number.
-    InvitesBy(i64),
+    InvitesBy(UserNum),
     /// `invites_per_recipient`, by user id.
     InvitesOf(String),
     /// `invites_per_room`, by room id.
     InvitesInto(String),
     /// `to_device`, by account number.
-    ToDevice(i64),
+    ToDevice(UserNum),
     /// `reports`, by account number.
-    Reports(i64),
+    Reports(UserNum),
     /// `media`, by account number.
-    Media(i64),
+    Media(UserNum),
     /// `url_previews`, by account number.
-    UrlPreviews(i64),
+    UrlPreviews(UserNum),
     /// `registration`, by address.
     Registration(String),
     /// `registration_attempts`, by address.
@@ -134,13 +135,13 @@ pub enum Bucket {
     /// `login_failed`, by user id.
     LoginFailed(String),
     /// Tokens for logging in another device, by account number: one a minute.
-    LoginToken(i64),
+    LoginToken(UserNum),
 }
 
 #[derive(Clone, Copy)]
 struct Level {
     amount: f64,
-    at: i64,
+    at: Millis,
     per_second: f64,
 }
 
@@ -184,7 +185,7 @@ impl Limiter {
 
     /// Counts one request; `Err` holds the milliseconds after which it would be allowed. With `count` false the
     /// bucket is only read.
-    fn take(&self, bucket: Bucket, limit: RateLimit, now: i64, count: bool) -> Result<(), i64> {
+    fn take(&self, bucket: Bucket, limit: RateLimit, now: Millis, count: bool) -> Result<(), i64> {
         let mut levels = self.levels();
         let amount = levels.room(&bucket, limit, 0.0, now)?;
         if count {
@@ -195,7 +196,7 @@ impl Limiter {
 
     /// Counts a request against several limits: against all of them, or against none if one refuses. A bucket
     /// may occur several times.
-    fn take_all(&self, buckets: &[Bucket], now: i64) -> Result<(), i64> {
+    fn take_all(&self, buckets: &[Bucket], now: Millis) -> Result<(), i64> {
         let mut levels = self.levels();
         let mut wanted: HashMap<&Bucket, f64> = HashMap::new();
         for bucket in buckets {
@@ -222,16 +223,16 @@ impl Limiter {
     }
 
     /// Counts a request against a limit, if limits are enabled.
-    pub fn check(&self, bucket: Bucket, now: i64) -> Result<(), MatrixError> {
+    pub fn check(&self, bucket: Bucket, now: Millis) -> Result<(), MatrixError> {
         self.apply(bucket, now, true)
     }
 
     /// Refuses if a limit is used up, without counting.
-    pub fn peek(&self, bucket: Bucket, now: i64) -> Result<(), MatrixError> {
+    pub fn peek(&self, bucket: Bucket, now: Millis) -> Result<(), MatrixError> {
         self.apply(bucket, now, false)
     }
 
-    fn apply(&self, bucket: Bucket, now: i64, count: bool) -> Result<(), MatrixError> {
+    fn apply(&self, bucket: Bucket, now: Millis, count: bool) -> Result<(), MatrixError> {
         if !self.limits().enabled {
             return Ok(());
         }
@@ -267,14 +268,14 @@ impl Limiter {
 
 impl Levels {
     /// The contents of a bucket.
-    fn amount(&self, bucket: &Bucket, limit: RateLimit, now: i64) -> f64 {
+    fn amount(&self, bucket: &Bucket, limit: RateLimit, now: Millis) -> f64 {
         let old = self.of.get(bucket).copied();
         old.map_or(0.0, |old| leaked(Level { per_second: limit.per_second, ..old }, now))
     }
 
     /// The contents of a bucket after one more request beside some others; `Err` holds the milliseconds after
     /// which it fits.
-    fn room(&self, bucket: &Bucket, limit: RateLimit, others: f64, now: i64) -> Result<f64, i64> {
+    fn room(&self, bucket: &Bucket, limit: RateLimit, others: f64, now: Millis) -> Result<f64, i64> {
         #[expect(clippy::cast_precision_loss, reason = "a burst is a small number")]
         let room = limit.burst as f64 - 1.0;
         let amount = self.amount(bucket, limit, now) + others;
@@ -297,9 +298,9 @@ impl Levels {
     }
 }
 
-fn leaked(level: Level, now: i64) -> f64 {
+fn leaked(level: Level, now: Millis) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "milliseconds since the last request")]
-    let seconds = (now - level.at).max(0) as f64 / 1000.0;
+    let seconds = (now.since(level.at)).max(0) as f64 / 1000.0;
     (level.amount - seconds * level.per_second).max(0.0)
 }
 
@@ -311,7 +312,7 @@ fn is_unlimited(session: &Session) -> bool {
 }
 
 /// Applies the `message` limit of an account. An administrator's override replaces the setting.
-pub fn message(app: &App, session: &Session, now: i64) -> Result<(), MatrixError> {
+pub fn message(app: &App, session: &Session, now: Millis) -> Result<(), MatrixError> {
     let limits = app.limiter.limits();
     if !limits.enabled || is_unlimited(session) {
         return Ok(());
@@ -325,7 +326,7 @@ pub fn message(app: &App, session: &Session, now: i64) -> Result<(), MatrixError
 }
 
 /// Applies a limit of an account, such as `media`, that an override can only switch off.
-pub fn switchable(app: &App, session: &Session, bucket: Bucket, now: i64) -> Result<(), MatrixError> {
+pub fn switchable(app: &App, session: &Session, bucket: Bucket, now: Millis) -> Result<(), MatrixError> {
     if is_unlimited(session) { Ok(()) } else { app.limiter.check(bucket, now) }
 }
 
@@ -345,7 +346,7 @@ pub async fn counted<T>(
     app: &App,
     session: &Session,
     buckets: &[Bucket],
-    now: i64,
+    now: Millis,
     deed: impl Future<Output = Result<T, MatrixError>>,
 ) -> Result<T, MatrixError> {
     if !app.limiter.limits().enabled || buckets.is_empty() {
@@ -372,7 +373,7 @@ mod tests {
     fn leaks() {
         let limiter = Limiter::new(RateLimits::default());
         let limit = RateLimit { per_second: 1.0, burst: 2 };
-        let take = |now| limiter.take(Bucket::Message(1), limit, now, true);
+        let take = |now| limiter.take(Bucket::Message(UserNum::new(1)), limit, Millis::new(now), true);
         assert_eq!(take(0), Ok(()));
         assert_eq!(take(0), Ok(()));
         assert_eq!(take(0), Err(1000));
@@ -388,27 +389,28 @@ mod tests {
             joins_per_room: RateLimit { per_second: 0.5, burst: 1 },
             ..RateLimits::default()
         });
-        let both = |room: &str| [Bucket::Joins(1), Bucket::JoinsOfRoom(room.to_owned())];
-        assert_eq!(limiter.take_all(&both("a"), 0), Ok(()));
-        assert_eq!(limiter.take_all(&both("a"), 0), Err(2000));
-        assert_eq!(limiter.take_all(&both("b"), 0), Ok(()), "the refused one did not count");
-        assert_eq!(limiter.take_all(&both("c"), 0), Err(1000));
+        let both = |room: &str| [Bucket::Joins(UserNum::new(1)), Bucket::JoinsOfRoom(room.to_owned())];
+        assert_eq!(limiter.take_all(&both("a"), Millis::ZERO), Ok(()));
+        assert_eq!(limiter.take_all(&both("a"), Millis::ZERO), Err(2000));
+        assert_eq!(limiter.take_all(&both("b"), Millis::ZERO), Ok(()), "the refused one did not count");
+        assert_eq!(limiter.take_all(&both("c"), Millis::ZERO), Err(1000));
         limiter.give_back(&both("b"));
-        assert_eq!(limiter.take_all(&both("b"), 0), Ok(()));
-        let thrice = [Bucket::Joins(2), Bucket::Joins(2), Bucket::Joins(2)];
-        assert_eq!(limiter.take_all(&thrice, 0), Err(1000));
-        assert_eq!(limiter.take_all(&thrice[1..], 0), Ok(()));
-        assert_eq!(limiter.take_all(&thrice[2..], 0), Err(1000));
+        assert_eq!(limiter.take_all(&both("b"), Millis::ZERO), Ok(()));
+        let thrice =
+            [Bucket::Joins(UserNum::new(2)), Bucket::Joins(UserNum::new(2)), Bucket::Joins(UserNum::new(2))];
+        assert_eq!(limiter.take_all(&thrice, Millis::ZERO), Err(1000));
+        assert_eq!(limiter.take_all(&thrice[1..], Millis::ZERO), Ok(()));
+        assert_eq!(limiter.take_all(&thrice[2..], Millis::ZERO), Err(1000));
     }
 
     #[test]
     fn empty_buckets_go() {
         let limiter = Limiter::new(RateLimits::default());
         for number in 0..i64::try_from(PRUNE_AT).unwrap() {
-            limiter.take_all(&[Bucket::Reports(number)], 0).unwrap();
+            limiter.take_all(&[Bucket::Reports(UserNum::new(number))], Millis::ZERO).unwrap();
         }
         assert_eq!(limiter.levels().of.len(), PRUNE_AT);
-        limiter.take_all(&[Bucket::Reports(-1)], 10_000).unwrap();
+        limiter.take_all(&[Bucket::Reports(UserNum::new(-1))], Millis::new(10_000)).unwrap();
         assert_eq!(limiter.levels().of.len(), 1);
     }
 
@@ -416,7 +418,10 @@ mod tests {
     fn no_burst_refuses_always() {
         let limiter = Limiter::new(RateLimits::default());
         let limit = RateLimit { per_second: 10.0, burst: 0 };
-        assert_eq!(limiter.take(Bucket::Message(1), limit, 0, true), Err(100));
-        assert_eq!(limiter.take(Bucket::Message(1), limit, 10_000, true), Err(100));
+        assert_eq!(limiter.take(Bucket::Message(UserNum::new(1)), limit, Millis::ZERO, true), Err(100));
+        assert_eq!(
+            limiter.take(Bucket::Message(UserNum::new(1)), limit, Millis::new(10_000), true),
+            Err(100)
+        );
     }
 }

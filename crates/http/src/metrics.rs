@@ -9,6 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use reeve_model::JobState;
 use reeve_store::media_users::Totals;
 
 /// By route and status: few values, never a path as sent.
@@ -49,7 +50,7 @@ pub struct Measured {
     /// Orphaned objects in the media store.
     pub media_strays: i64,
     /// Jobs: kind, state, number.
-    pub jobs: Vec<(String, String, i64)>,
+    pub jobs: Vec<(String, JobState, i64)>,
 }
 
 /// The metrics of the server.
@@ -156,7 +157,7 @@ impl Metrics {
         self.media_strays.set(measured.media_strays);
         self.jobs.clear();
         for (kind, state, n) in &measured.jobs {
-            self.jobs.get_or_create(&JobLabel { kind: kind.clone(), state: state.clone() }).set(*n);
+            self.jobs.get_or_create(&JobLabel { kind: kind.clone(), state: state.to_string() }).set(*n);
         }
     }
 

@@ -12,7 +12,7 @@ use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header};
 use reeve_accounts::sessions::{Session, TokenHash};
-use reeve_model::{clock, random};
+use reeve_model::{UserNum, clock, random};
 use tracing::{Instrument, Level};
 
 use crate::app::App;
@@ -161,7 +161,7 @@ impl Service {
             query,
             ip: Arc::clone(&ip),
             request_id: Arc::clone(request_id),
-            now: app.clock.now_ms(),
+            now: app.clock.now(),
             operation: format!("{} {}", parts.method, parts.uri.path()),
             headers: parts.headers,
         };
@@ -231,7 +231,7 @@ async fn read(
     handler: ReadHandler,
     head: Head,
     credentials: Option<TokenHash>,
-) -> Result<(Option<i64>, Response), MatrixError> {
+) -> Result<(Option<UserNum>, Response), MatrixError> {
     let head = Arc::new(head);
     let (reading, at) = (Arc::clone(&head), Arc::clone(route));
     let (session, answer) = head

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use hyper::body::{Frame, SizeHint};
-use reeve_model::clock;
+use reeve_model::{UserNum, clock};
 
 use crate::error::MatrixError;
 
@@ -35,7 +35,7 @@ const AGAIN_MS: i64 = 2000;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Whose {
     /// An account, by its number.
-    Account(i64),
+    Account(UserNum),
     /// A client address.
     Address(Arc<str>),
 }
@@ -221,7 +221,7 @@ mod tests {
     #[tokio::test]
     async fn pieces_make_the_whole() {
         let unsent = Unsent::new(1_000_000, PATIENCE);
-        let held = unsent.hold(&Whose::Account(1), true, answer(200_000)).unwrap();
+        let held = unsent.hold(&Whose::Account(UserNum::new(1)), true, answer(200_000)).unwrap();
         assert_eq!((all(&unsent), held.body().size_hint().exact()), (200_000, Some(200_000)));
         let whole = answer(200_000).into_body().collect().await.unwrap().to_bytes();
         assert!(held.into_body().collect().await.unwrap().to_bytes() == whole, "other bytes came");
@@ -232,7 +232,7 @@ mod tests {
     #[tokio::test]
     async fn room_is_shared() {
         let unsent = Unsent::new(1_600_000, PATIENCE);
-        let hold = |whose, length| unsent.hold(&Whose::Account(whose), true, answer(length));
+        let hold = |whose, length| unsent.hold(&Whose::Account(UserNum::new(whose)), true, answer(length));
         let own = hold(1, 150_000).unwrap();
         assert!(hold(1, 70_000).is_err(), "more than a share");
         assert!(hold(1, SHORT).is_ok(), "short ones are not counted");
@@ -243,7 +243,7 @@ mod tests {
             "all room is taken"
         );
         // A response that cannot be requested again is sent in any case.
-        assert!(unsent.hold(&Whose::Account(9), false, answer(200_000)).is_ok());
+        assert!(unsent.hold(&Whose::Account(UserNum::new(9)), false, answer(200_000)).is_ok());
         drop(others);
         assert!(hold(9, 200_000).is_ok());
         drop(own);
@@ -257,7 +257,7 @@ mod tests {
         let now = clock::monotonic();
         let stands = |sent: usize, since: u64| {
             let began = now.checked_sub(Duration::from_secs(since)).unwrap();
-            let room = unsent.take(&Whose::Account(1), 1);
+            let room = unsent.take(&Whose::Account(UserNum::new(1)), 1);
             Held { bytes: Bytes::new(), sent, began, moved: clock::monotonic(), room }.stands(PATIENCE)
         };
         assert!(!stands(100_000, 9) && !stands(100_000, 15));
@@ -268,7 +268,8 @@ mod tests {
     #[tokio::test]
     async fn who_takes_nothing_loses_it() {
         let unsent = Unsent::new(1_000_000, Duration::from_millis(40));
-        let mut body = unsent.hold(&Whose::Account(1), true, answer(200_000)).unwrap().into_body();
+        let mut body =
+            unsent.hold(&Whose::Account(UserNum::new(1)), true, answer(200_000)).unwrap().into_body();
         assert!(body.frame().await.unwrap().is_ok());
         while all(&unsent) > 0 {
             tokio::task::yield_now().await;

@@ -9,7 +9,7 @@ mod runner;
 use std::sync::Arc;
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::random;
+use reeve_model::{Millis, random};
 use reeve_store::jobs;
 pub use reeve_store::jobs::Job;
 
@@ -48,7 +48,7 @@ pub enum StepError {
 }
 
 /// One step of a job: a part of its work, on one transaction. `now` is in milliseconds.
-pub type StepFn = Arc<dyn Fn(&mut Tx<'_>, &Job, i64) -> Result<Step, StepError> + Send + Sync>;
+pub type StepFn = Arc<dyn Fn(&mut Tx<'_>, &Job, Millis) -> Result<Step, StepError> + Send + Sync>;
 
 /// A kind of job and its step function.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ pub fn enqueue(
     subject: &str,
     payload: &str,
     total: i64,
-    now: i64,
+    now: Millis,
 ) -> Result<String, DbError> {
     let id = random::letters(16);
     jobs::insert(tx, &id, kind, subject, payload, total, now)?;
@@ -80,7 +80,7 @@ pub fn enqueue_once(
     subject: &str,
     payload: &str,
     total: i64,
-    now: i64,
+    now: Millis,
 ) -> Result<String, DbError> {
     match jobs::unfinished(tx, subject, kind)? {
         Some(job) => Ok(job.id),

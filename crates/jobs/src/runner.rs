@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_db::{Db, DbError, Tx};
-use reeve_model::Clock;
+use reeve_model::{Clock, Millis};
 use reeve_store::jobs;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -72,7 +72,7 @@ impl Jobs {
             finished.as_mut().enable();
             let wanted = id.to_owned();
             let job = self.0.db.read(move |tx| jobs::find(tx, &wanted)).await?;
-            if job.as_ref().is_none_or(|job| matches!(&*job.state, "complete" | "failed" | "cancelled")) {
+            if job.as_ref().is_none_or(|job| job.state.is_over()) {
                 return Ok(job);
             }
             tokio::select! {
@@ -84,7 +84,7 @@ impl Jobs {
 
     /// Deletes old finished jobs.
     pub async fn prune(&self) -> Result<(), DbError> {
-        let before = self.0.clock.now_ms() - KEEP_MS;
+        let before = self.0.clock.now().minus(KEEP_MS);
         self.0.db.write(move |tx| jobs::prune(tx, before, PRUNE_AT_ONCE)).await
     }
 }
@@ -120,12 +120,12 @@ async fn work(inner: Arc<Inner>) {
 /// A claimed job. Another claim changes the end of the lease, so that the end identifies the owner.
 struct Taken {
     job: Job,
-    lease_until: i64,
+    lease_until: Millis,
 }
 
 async fn claim(inner: &Inner) -> Result<Option<Taken>, DbError> {
-    let lease_until = inner.clock.now_ms() + LEASE_MS;
-    let job = inner.db.write(move |tx| jobs::claim(tx, lease_until - LEASE_MS, lease_until)).await?;
+    let lease_until = inner.clock.now().plus(LEASE_MS);
+    let job = inner.db.write(move |tx| jobs::claim(tx, lease_until.minus(LEASE_MS), lease_until)).await?;
     Ok(job.map(|job| Taken { job, lease_until }))
 }
 
@@ -141,9 +141,9 @@ async fn run(inner: &Inner, taken: Taken, stop: &watch::Receiver<bool>) {
         if *stop.borrow() {
             return put_back(inner, Taken { job, lease_until }).await;
         }
-        let (current, now, step) = (job.clone(), inner.clock.now_ms(), Arc::clone(&kind.step));
+        let (current, now, step) = (job.clone(), inner.clock.now(), Arc::clone(&kind.step));
         // Each lease ends later than the last, even if a test's clock stands still.
-        let next_lease = (now + LEASE_MS).max(lease_until + 1);
+        let next_lease = now.plus(LEASE_MS).max(lease_until.plus(1));
         let outcome = inner
             .db
             .write(move |tx| -> Result<Option<Step>, StepError> {
@@ -205,19 +205,19 @@ async fn settle(
 }
 
 async fn put_back(inner: &Inner, taken: Taken) {
-    let now = inner.clock.now_ms();
+    let now = inner.clock.now();
     settle(inner, &taken, move |tx, id| jobs::release(tx, id, now)).await;
 }
 
 async fn give_up(inner: &Inner, taken: Taken, reason: String) {
     tracing::error!(job = taken.job.id, kind = taken.job.kind, reason, "job failed");
-    let now = inner.clock.now_ms();
+    let now = inner.clock.now();
     settle(inner, &taken, move |tx, id| jobs::fail(tx, id, &reason, now)).await;
 }
 
 async fn put_off(inner: &Inner, taken: Taken, reason: String) {
     tracing::warn!(job = taken.job.id, kind = taken.job.kind, reason, "a step failed and will be retried");
-    let now = inner.clock.now_ms();
+    let now = inner.clock.now();
     let pause = 1000_i64.saturating_mul(1 << taken.job.attempts.clamp(0, 16)).min(LONGEST_PAUSE_MS);
-    settle(inner, &taken, move |tx, id| jobs::retry(tx, id, &reason, now + pause, now)).await;
+    settle(inner, &taken, move |tx, id| jobs::retry(tx, id, &reason, now.plus(pause), now)).await;
 }

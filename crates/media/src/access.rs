@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use reeve_db::{Db, DbError};
+use reeve_model::Millis;
 use reeve_store::media;
 
 /// Maximum number of times written in one transaction.
@@ -13,11 +14,11 @@ const MOST: usize = 100_000;
 
 /// Collects times until they are written.
 #[derive(Default)]
-pub(crate) struct Accessed(Mutex<HashMap<String, i64>>);
+pub(crate) struct Accessed(Mutex<HashMap<String, Millis>>);
 
 impl Accessed {
     /// Notes a download.
-    pub(crate) fn note(&self, media_id: &str, now: i64) {
+    pub(crate) fn note(&self, media_id: &str, now: Millis) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ts) = waiting.get_mut(media_id) {
             *ts = now.max(*ts);
@@ -28,7 +29,7 @@ impl Accessed {
 
     /// Writes all entries, in transactions of bounded length. Entries that cannot be written are kept.
     pub(crate) async fn flush(&self, db: &Db) -> Result<(), DbError> {
-        let all: Vec<(String, i64)> = self
+        let all: Vec<(String, Millis)> = self
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -2,7 +2,7 @@
 
 use reeve_accounts::audit;
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, random};
+use reeve_model::{Ctx, Millis, UserNum, random};
 use reeve_store::media::{self, Media, NewMedia};
 use reeve_store::media_pending::{self as pending, Pending};
 use reeve_store::{media_objects as objects, media_users};
@@ -29,14 +29,14 @@ pub fn new_media_id() -> String {
 
 /// Refuses if `length` more bytes would exceed the account's limit. The limit of the server is checked when the bytes
 /// are complete: they may be stored already.
-pub fn check_room(tx: &ReadTx<'_>, settings: &Settings, user_num: i64, length: i64) -> Result<(), Error> {
+pub fn check_room(tx: &ReadTx<'_>, settings: &Settings, user_num: UserNum, length: i64) -> Result<(), Error> {
     let Some(most) = settings.max_bytes_per_account else { return Ok(()) };
     let used = media_users::of_user(tx, user_num)?.media_length;
     if used.saturating_add(length) > most { Err(Error::AccountFull) } else { Ok(()) }
 }
 
 /// Finds the blob of an upload, or stores it if the server's limit allows that; returns its number.
-fn put_blob(tx: &mut Tx<'_>, settings: &Settings, stored: &Stored, now: i64) -> Result<i64, Error> {
+fn put_blob(tx: &mut Tx<'_>, settings: &Settings, stored: &Stored, now: Millis) -> Result<i64, Error> {
     let used = |tx: &ReadTx<'_>| -> Result<i64, Error> {
         Ok(if settings.max_bytes.is_some() { media_users::totals(tx)?.bytes } else { 0 })
     };
@@ -65,18 +65,25 @@ pub fn add(tx: &mut Tx<'_>, settings: &Settings, new: &NewMedia, stored: &Stored
 }
 
 /// Creates a media id for a later upload; returns it and its expiry.
-pub fn create(tx: &mut Tx<'_>, settings: &Settings, user_num: i64, now: i64) -> Result<(String, i64), Error> {
+pub fn create(
+    tx: &mut Tx<'_>,
+    settings: &Settings,
+    user_num: UserNum,
+    now: Millis,
+) -> Result<(String, Millis), Error> {
     let (waiting, first) = pending::waiting(tx, user_num, now)?;
     if waiting >= settings.max_pending {
-        return Err(Error::TooManyPending(first.map_or(settings.pending_ms, |first| first - now).max(1)));
+        return Err(Error::TooManyPending(
+            first.map_or(settings.pending_ms, |first| first.since(now)).max(1),
+        ));
     }
-    let (media_id, expires_ts) = (new_media_id(), now + settings.pending_ms);
+    let (media_id, expires_ts) = (new_media_id(), now.plus(settings.pending_ms));
     pending::insert(tx, &media_id, Pending { user_num, expires_ts }, now)?;
     Ok((media_id, expires_ts))
 }
 
 /// Refuses if an account cannot upload to a media id.
-pub fn check_pending(tx: &ReadTx<'_>, media_id: &str, user_num: i64, now: i64) -> Result<(), Error> {
+pub fn check_pending(tx: &ReadTx<'_>, media_id: &str, user_num: UserNum, now: Millis) -> Result<(), Error> {
     match pending::find(tx, media_id)? {
         Some(pending) if pending.user_num != user_num => Err(Error::NotYours),
         Some(pending) if pending.expires_ts <= now => Err(Error::UnknownId),
@@ -93,7 +100,7 @@ pub fn add_pending(
     settings: &Settings,
     new: &NewMedia,
     stored: &Stored,
-    began: i64,
+    began: Millis,
 ) -> Result<(), Error> {
     check_pending(tx, &new.media_id, new.user_num, began)?;
     pending::delete(tx, &new.media_id)?;
@@ -101,14 +108,14 @@ pub fn add_pending(
 }
 
 /// Deletes a batch of expired media ids and of old pictures of previews.
-pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
+pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
     const MOST: i64 = 500;
     // Uploads that began in time may still be in progress.
     const GRACE_MS: i64 = 24 * 3600 * 1000;
-    for picture in media::old_previews(tx, now - PREVIEWS_MS, MOST)? {
+    for picture in media::old_previews(tx, now.minus(PREVIEWS_MS), MOST)? {
         media::delete(tx, &picture, now)?;
     }
-    pending::prune(tx, now - GRACE_MS, MOST)
+    pending::prune(tx, now.minus(GRACE_MS), MOST)
 }
 
 /// Deletes an upload. Its bytes, if there is no other upload of them, are deleted soon after: see

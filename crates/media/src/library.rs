@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_db::{Db, DbError, Tx};
-use reeve_model::{Clock, random};
+use reeve_model::{Clock, Millis, UserNum, random};
 use reeve_store::media::{self, Media, NewMedia};
 use reeve_store::{media_objects, media_pending};
 use tokio::sync::{Notify, watch};
@@ -130,8 +130,8 @@ impl Library {
         &self.0.abandoned
     }
 
-    pub(crate) fn now(&self) -> i64 {
-        self.0.clock.now_ms()
+    pub(crate) fn now(&self) -> Millis {
+        self.0.clock.now()
     }
 
     /// The number of thumbnails in the queue or in progress.
@@ -155,7 +155,7 @@ impl Library {
     }
 
     /// Begins an upload of an account. From the first byte on its object is known as one that may be orphaned.
-    pub async fn begin(&self, user_num: i64) -> Result<Upload, Error> {
+    pub async fn begin(&self, user_num: UserNum) -> Result<Upload, Error> {
         let (object, now) = (random::letters(OBJECT), self.now());
         let writer = self.store().write(&object, user_num);
         let name = object.clone();
@@ -171,7 +171,7 @@ impl Library {
 
     /// Completes an upload and adds it under a media id created before. `began`: the time at which the upload
     /// began, in milliseconds.
-    pub async fn add_pending(&self, upload: Upload, new: NewMedia, began: i64) -> Result<(), Error> {
+    pub async fn add_pending(&self, upload: Upload, new: NewMedia, began: Millis) -> Result<(), Error> {
         let library = self.clone();
         self.keep(upload, move |tx, stored| deeds::add_pending(tx, library.settings(), &new, stored, began))
             .await?;

@@ -20,7 +20,7 @@ use object_store::{
     RetryConfig,
 };
 
-use reeve_model::random;
+use reeve_model::{UserNum, random};
 
 use crate::Error;
 use crate::turns::Turns;
@@ -143,7 +143,7 @@ impl Store {
     }
 
     /// Begins to write an object for an account.
-    pub(crate) fn write(&self, object: &str, user_num: i64) -> Writer {
+    pub(crate) fn write(&self, object: &str, user_num: UserNum) -> Writer {
         match self {
             Self::Folder(folder) => Writer::File { path: path(folder, object), file: None },
             Self::Bucket(bucket) => {
@@ -285,7 +285,7 @@ pub(crate) enum Writer {
     Spooled {
         bucket: Arc<Bucket>,
         key: Key,
-        user_num: i64,
+        user_num: UserNum,
         file: Option<File>,
         length: u64,
     },

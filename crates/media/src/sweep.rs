@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use reeve_db::DbError;
+use reeve_model::Millis;
 use reeve_store::media_objects::{self, Doomed};
 
 use crate::Error;
@@ -43,7 +44,7 @@ impl Library {
                 return Err(error);
             }
         }
-        let before = self.now() - ABANDONED_MS;
+        let before = self.now().minus(ABANDONED_MS);
         self.doom_before(before).await?;
         let (mut after, mut failure) = (Doomed::default(), None);
         loop {
@@ -70,10 +71,10 @@ impl Library {
 
     /// Abandons the uploads of a former process. Only for a process that has the store to itself.
     pub async fn give_up_former(&self) -> Result<(), Error> {
-        self.doom_before(i64::MAX).await
+        self.doom_before(Millis::MAX).await
     }
 
-    async fn doom_before(&self, before: i64) -> Result<(), Error> {
+    async fn doom_before(&self, before: Millis) -> Result<(), Error> {
         // There are few; a read costs less than a write.
         while self.db().read(move |tx| media_objects::has_abandoned(tx, before)).await? {
             self.db().write(move |tx| media_objects::doom_abandoned(tx, before, BATCH)).await?;

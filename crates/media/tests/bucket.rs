@@ -12,7 +12,7 @@ use reeve_db::{DatabaseUrl, Db, DbError, Options};
 use reeve_media::store::BucketSettings;
 use reeve_media::thumbnail::Size;
 use reeve_media::{Content, Error, Library, Settings, StoreSettings, deeds};
-use reeve_model::{Clock, Ctx, User};
+use reeve_model::{Clock, Ctx, Millis, User, UserNum};
 use reeve_store::media::{Media, NewMedia};
 use reeve_store::{media_objects, users};
 use s3s::auth::SimpleAuth;
@@ -47,7 +47,7 @@ struct Site {
     library: Library,
     db: Db,
     clock: Clock,
-    user_num: i64,
+    user_num: UserNum,
     folder: tempfile::TempDir,
 }
 
@@ -70,7 +70,7 @@ impl Site {
         let db = Db::open(&url, Options::default(), reeve_store::MIGRATIONS).await.unwrap();
         let user = User { user_id: "@alice:test".to_owned(), ..User::default() };
         let user_num = db.write(move |tx| users::insert(tx, &user, None)).await.unwrap();
-        let clock = Clock::manual(1);
+        let clock = Clock::manual(Millis::new(1));
         let library = Library::open(Settings::new(store), db.clone(), clock.clone()).unwrap();
         Self { library, db, clock, user_num, folder }
     }

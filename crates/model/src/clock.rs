@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use crate::num::Millis;
+
 /// The source of wall-clock time: the operating system's, or one that a test moves by hand.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
@@ -15,14 +17,14 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// A clock that shows `now_ms` until it is moved.
-    pub fn manual(now_ms: i64) -> Self {
-        Self::Manual(Arc::new(AtomicI64::new(now_ms)))
+    /// A clock that shows `now` until it is moved.
+    pub fn manual(now: Millis) -> Self {
+        Self::Manual(Arc::new(AtomicI64::new(now.get())))
     }
 
-    /// Milliseconds since the Unix epoch.
-    pub fn now_ms(&self) -> i64 {
-        match self {
+    /// The time it shows.
+    pub fn now(&self) -> Millis {
+        Millis::new(match self {
             Self::System => {
                 #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
                 let now = SystemTime::now();
@@ -30,7 +32,7 @@ impl Clock {
                     .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
             }
             Self::Manual(now) => now.load(Ordering::SeqCst),
-        }
+        })
     }
 
     /// Moves a manual clock forward; a system clock cannot be moved and stays as it is.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::clock::Clock;
+use crate::num::Millis;
 
 /// The actor of a deed. An administrative deed is attributed to its actor in the audit log.
 #[derive(Clone, Debug)]
@@ -17,7 +18,7 @@ pub struct Actor {
 #[derive(Clone, Debug)]
 pub struct Ctx {
     /// The time of the deed, in milliseconds since the Unix epoch.
-    pub now: i64,
+    pub now: Millis,
     /// The name of this homeserver.
     pub server_name: Arc<str>,
     /// The id of the request that caused the deed.
@@ -30,7 +31,7 @@ impl Ctx {
     /// The context of a deed without a request, such as a step of a job.
     pub fn system(clock: &Clock, server_name: &Arc<str>, cause: &str) -> Self {
         Self {
-            now: clock.now_ms(),
+            now: clock.now(),
             server_name: Arc::clone(server_name),
             request_id: Arc::from(cause),
             actor: None,

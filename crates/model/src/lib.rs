@@ -3,11 +3,15 @@
 pub mod clock;
 pub mod ctx;
 pub mod id;
+pub mod num;
 pub mod random;
 pub mod token;
 pub mod user;
+pub mod word;
 
 pub use clock::Clock;
 pub use ctx::{Actor, Ctx};
+pub use num::{Millis, Pos, RoomNum, UserNum};
 pub use token::{Epoch, SlidingToken, Token};
 pub use user::{User, UserType};
+pub use word::{JobState, Membership};

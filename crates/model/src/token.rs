@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::num::Pos;
+
 /// An epoch: a part of the stream's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Epoch(String);
@@ -36,6 +38,11 @@ fn write_epoch(epoch: Option<&Epoch>, f: &mut fmt::Formatter<'_>) -> fmt::Result
     epoch.map_or(Ok(()), |epoch| write!(f, ".{}", epoch.name()))
 }
 
+/// A position, in decimal digits.
+fn position(text: &str) -> Option<Pos> {
+    number(text).map(Pos::new)
+}
+
 /// Decimal digits of a non-negative number.
 fn number(text: &str) -> Option<i64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -47,17 +54,17 @@ fn number(text: &str) -> Option<i64> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// The position.
-    pub pos: i64,
+    pub pos: Pos,
     /// The position up to which the client has the to-device messages, of which there may be too many for one
     /// response. Not above `pos`.
-    pub to_device: i64,
+    pub to_device: Pos,
     /// The epoch in which the token was given out.
     pub epoch: Option<Epoch>,
 }
 
 impl Token {
     /// The token of a position that is given out in an epoch.
-    pub fn new(pos: i64, epoch: Option<Epoch>) -> Self {
+    pub fn new(pos: Pos, epoch: Option<Epoch>) -> Self {
         Self { pos, to_device: pos, epoch }
     }
 
@@ -66,8 +73,8 @@ impl Token {
         let (places, epoch) = split(text)?;
         let places = places.strip_prefix('s').unwrap_or(places);
         let (pos, to_device) = match places.split_once('_') {
-            None => (number(places)?, number(places)?),
-            Some((pos, to_device)) => (number(pos)?, number(to_device)?),
+            None => (position(places)?, position(places)?),
+            Some((pos, to_device)) => (position(pos)?, position(to_device)?),
         };
         (to_device <= pos).then_some(Self { pos, to_device, epoch })
     }
@@ -91,7 +98,7 @@ pub struct SlidingToken {
     /// The version of the connection, which determines how much of each room the client has.
     pub version: i64,
     /// The position in the stream up to which the client has everything except rooms.
-    pub upto: i64,
+    pub upto: Pos,
     /// The number of earlier responses with the same version, since no two tokens are equal.
     pub round: i64,
     /// The epoch in which the token was given out.
@@ -104,7 +111,7 @@ impl SlidingToken {
         let (numbers, epoch) = split(text)?;
         let mut numbers = numbers.split('_').map(number);
         let mut next = || numbers.next()?;
-        let (connection, version, upto, round) = (next()?, next()?, next()?, next()?);
+        let (connection, version, upto, round) = (next()?, next()?, Pos::new(next()?), next()?);
         numbers.next().is_none().then_some(Self { connection, version, upto, round, epoch })
     }
 
@@ -123,7 +130,7 @@ impl fmt::Display for SlidingToken {
 
 #[cfg(test)]
 mod tests {
-    use super::{Epoch, SlidingToken, Token};
+    use super::{Epoch, Pos, SlidingToken, Token};
 
     #[test]
     fn tokens() {
@@ -135,11 +142,11 @@ mod tests {
             ("s40.abcXYZ12", 40, 40, epoch.clone()),
             ("s40_38.abcXYZ12", 40, 38, epoch),
         ] {
-            let token = Token { pos, to_device, epoch };
+            let token = Token { pos: Pos::new(pos), to_device: Pos::new(to_device), epoch };
             assert_eq!(Token::parse(text).as_ref(), Some(&token), "{text}");
             assert_eq!(token.to_string(), text);
         }
-        assert_eq!(Token::parse("40"), Some(Token::new(40, None)));
+        assert_eq!(Token::parse("40"), Some(Token::new(Pos::new(40), None)));
         for text in [
             "",
             "s",
@@ -164,7 +171,7 @@ mod tests {
     #[test]
     fn sliding_tokens() {
         for epoch in [None, Epoch::new("abc")] {
-            let token = SlidingToken { connection: 1, version: 2, upto: 3, round: 4, epoch };
+            let token = SlidingToken { connection: 1, version: 2, upto: Pos::new(3), round: 4, epoch };
             assert_eq!(SlidingToken::parse(&token.to_string()), Some(token));
         }
         for text in

@@ -1,5 +1,7 @@
 //! Accounts.
 
+use crate::num::{Millis, UserNum};
+
 /// A kind of account that is not an ordinary person: `bot`, `support`, or one that the settings add.
 pub type UserType = String;
 
@@ -7,11 +9,11 @@ pub type UserType = String;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
     /// The number that identifies the account in all other tables.
-    pub num: i64,
+    pub num: UserNum,
     /// The full Matrix user id.
     pub user_id: String,
     /// The time of creation: milliseconds, always a whole second.
-    pub created_ts: i64,
+    pub created_ts: Millis,
     /// The display name; `None` if there is none, `Some("")` if it consisted of spaces only.
     pub displayname: Option<String>,
     /// The avatar, normally an `mxc://` URI; stored as given.
@@ -39,16 +41,16 @@ pub struct User {
     /// The version of the policy for which a server notice was sent.
     pub consent_server_notice_sent: Option<String>,
     /// The time of consent, in milliseconds.
-    pub consent_ts: Option<i64>,
+    pub consent_ts: Option<Millis>,
     /// The time when it was last seen, in milliseconds.
-    pub last_seen_ts: Option<i64>,
+    pub last_seen_ts: Option<Millis>,
 }
 
 impl User {
     /// An ordinary account with only a user id and a time of creation.
-    pub fn new(user_id: String, created_ts: i64) -> Self {
+    pub fn new(user_id: String, created_ts: Millis) -> Self {
         Self {
-            num: 0,
+            num: UserNum::ZERO,
             user_id,
             created_ts,
             displayname: None,

@@ -9,6 +9,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use reeve_model::Millis;
 
 /// Timeout of each step of the SMTP dialogue.
 const STEP_WITHIN: Duration = Duration::from_secs(15);
@@ -74,7 +75,7 @@ pub struct Mail {
     /// A unique id.
     pub id: String,
     /// The time of the mail, in milliseconds.
-    pub now: i64,
+    pub now: Millis,
 }
 
 /// The mailer. Cheap to clone.
@@ -123,7 +124,7 @@ impl Mailer {
 
     fn message(&self, mail: &Mail) -> Result<Message, String> {
         let to = mail.to.parse().map_err(|_| "the address is invalid".to_owned())?;
-        let date = UNIX_EPOCH + Duration::from_millis(u64::try_from(mail.now).unwrap_or_default());
+        let date = UNIX_EPOCH + Duration::from_millis(u64::try_from(mail.now.get()).unwrap_or_default());
         let mut builder = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, to))

@@ -13,7 +13,7 @@ use std::time::Duration;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use reeve_media::{Library, deeds, picture};
-use reeve_model::Clock;
+use reeve_model::{Clock, Millis, UserNum};
 use reeve_outgoing::{Limits, Outgoing};
 use reeve_store::media::NewMedia;
 use serde_json::{Map, Value, json};
@@ -81,7 +81,7 @@ type Answer = Result<Preview, Error>;
 
 struct Known {
     answer: Arc<OnceCell<Answer>>,
-    until: i64,
+    until: Millis,
 }
 
 /// The preview service.
@@ -109,7 +109,7 @@ impl Previews {
     }
 
     /// The preview of a URL. Its picture, if it is fetched now, belongs to the account.
-    pub async fn preview(&self, user_num: i64, address: &str) -> Answer {
+    pub async fn preview(&self, user_num: UserNum, address: &str) -> Answer {
         let mut url = Url::parse(address).map_err(|_| Error::Unsuitable)?;
         if url.as_str().len() > MOST_URL || !url.username().is_empty() || url.password().is_some() {
             return Err(Error::Unsuitable);
@@ -127,7 +127,7 @@ impl Previews {
 
     /// The cache entry of a URL, filled or to be filled.
     fn known(&self, url: &str) -> Arc<OnceCell<Answer>> {
-        let now = self.clock.now_ms();
+        let now = self.clock.now();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = known.get(url).filter(|found| found.until > now) {
             return Arc::clone(&found.answer);
@@ -142,19 +142,19 @@ impl Previews {
             known.remove(&oldest);
         }
         let answer = Arc::new(OnceCell::new());
-        known.insert(url.to_owned(), Known { answer: Arc::clone(&answer), until: now + KNOWN_MS });
+        known.insert(url.to_owned(), Known { answer: Arc::clone(&answer), until: now.plus(KNOWN_MS) });
         answer
     }
 
     fn forget_soon(&self, url: &str) {
-        let until = self.clock.now_ms() + FAILED_MS;
+        let until = self.clock.now().plus(FAILED_MS);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.get_mut(url) {
             known.until = known.until.min(until);
         }
     }
 
-    async fn make(&self, user_num: i64, url: &Url) -> Answer {
+    async fn make(&self, user_num: UserNum, url: &Url) -> Answer {
         // The semaphore is never closed.
         let _turn = self.turns.acquire().await;
         let limits = Limits { bytes: PAGE.bytes.max(self.settings.max_picture_bytes), ..PAGE };
@@ -205,7 +205,7 @@ impl Previews {
     /// Fetches a picture and adds it to a preview; returns true on success.
     async fn fetch_picture(
         &self,
-        user_num: i64,
+        user_num: UserNum,
         page: &Url,
         address: &Url,
         preview: &mut Map<String, Value>,
@@ -230,7 +230,7 @@ impl Previews {
     /// out.
     async fn keep_picture(
         &self,
-        user_num: i64,
+        user_num: UserNum,
         page: &Url,
         bytes: &[u8],
         preview: &mut Map<String, Value>,
@@ -241,7 +241,7 @@ impl Previews {
             media_id: media_id.clone(),
             user_num,
             media_type: shape.media_type.to_owned(),
-            created_ts: self.clock.now_ms(),
+            created_ts: self.clock.now(),
             url_cache: Some(page.to_string()),
             ..NewMedia::default()
         };

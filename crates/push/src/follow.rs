@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reeve_db::DbError;
-use reeve_model::clock::monotonic;
+use reeve_model::{Pos, clock::monotonic};
 use reeve_store::push_queue;
 use tokio::sync::watch;
 
@@ -23,17 +23,17 @@ const SAVE_EVERY: Duration = Duration::from_mins(1);
 
 /// The position of the follower.
 struct Followed {
-    pos: i64,
+    pos: Pos,
     saved: Instant,
 }
 
 /// Follows the stream until stopped.
 pub(crate) async fn follow(
     inner: Arc<Inner>,
-    mut end: watch::Receiver<i64>,
+    mut end: watch::Receiver<Pos>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut followed = Followed { pos: 0, saved: monotonic() };
+    let mut followed = Followed { pos: Pos::ZERO, saved: monotonic() };
     loop {
         let upto = *end.borrow_and_update();
         let pause = match look(&inner, &mut followed, upto).await {
@@ -55,7 +55,7 @@ pub(crate) async fn follow(
     }
 }
 
-async fn look(inner: &Inner, followed: &mut Followed, end: i64) -> Result<(), DbError> {
+async fn look(inner: &Inner, followed: &mut Followed, end: Pos) -> Result<(), DbError> {
     while followed.pos < end {
         let pos = followed.pos;
         let (after, upto, nums) = inner
@@ -63,11 +63,11 @@ async fn look(inner: &Inner, followed: &mut Followed, end: i64) -> Result<(), Db
             .read(move |tx| -> Result<_, DbError> {
                 // Another process may have been faster.
                 let after = pos.max(push_queue::position(tx)?);
-                let upto = after.saturating_add(SPAN).min(end);
+                let upto = after.plus(SPAN).min(end);
                 Ok((after, upto, push_queue::concerned(tx, after, upto)?))
             })
             .await?;
-        let now = inner.clock.now_ms();
+        let now = inner.clock.now();
         for nums in nums.chunks(MARKED_AT_ONCE) {
             let nums = nums.to_vec();
             inner

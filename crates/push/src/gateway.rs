@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use reeve_model::clock::monotonic;
 use reeve_outgoing::{Error, Limits, Outgoing};
 use reeve_rooms::alerts::Alert;
+use reeve_rooms::types;
 use reeve_store::push_queue::Claimed;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -71,14 +72,14 @@ impl Notification<'_> {
         let mut device = json!({
             "app_id": pusher.app_id,
             "pushkey": pusher.pushkey,
-            "pushkey_ts": self.claimed.updated_ts / 1000,
+            "pushkey_ts": self.claimed.updated_ts.secs(),
             "data": data,
         });
         let mut notification = json!({ "counts": { "unread": self.unread } });
         if let (Some(alert), Some(notification)) = (self.alert, notification.as_object_mut()) {
             // Events with a sound are delivered with high priority, and encrypted ones, whose content the
             // server cannot evaluate.
-            let urgent = alert.event.event_type == "m.room.encrypted"
+            let urgent = alert.event.event_type == types::ENCRYPTED
                 || alert.tweaks.contains_key("sound")
                 || alert.tweaks.get("highlight").is_some_and(|highlight| *highlight != Value::Bool(false));
             notification.insert("event_id".to_owned(), json!(alert.event.event_id));
@@ -109,7 +110,7 @@ impl Notification<'_> {
         if let Some(alias) = &alert.room.canonical_alias {
             add("room_alias", json!(alias));
         }
-        if alert.event.event_type == "m.room.member" && alert.event.state_key.is_some() {
+        if alert.event.event_type == types::MEMBER && alert.event.state_key.is_some() {
             add("user_is_target", json!(alert.event.state_key.as_deref() == Some(self.user_id)));
         }
         if self.include_content {

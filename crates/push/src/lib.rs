@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 use reeve_db::{Db, DbError};
-use reeve_model::Clock;
+use reeve_model::{Clock, Pos};
 use reeve_outgoing::{Mailer, Outgoing};
 use reeve_rooms::Home;
 use reeve_store::push_queue;
@@ -92,12 +92,12 @@ impl Push {
 
     /// Deletes expired records.
     pub async fn prune(&self) -> Result<(), DbError> {
-        let before = self.0.clock.now_ms() - mail::FORGET_MS;
+        let before = self.0.clock.now().minus(mail::FORGET_MS);
         self.0.db.write(move |tx| push_queue::prune_mailed(tx, before)).await
     }
 
     /// Starts the delivery, until stopped. `end` is the newest position of the stream.
-    pub fn start(&self, end: watch::Receiver<i64>, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+    pub fn start(&self, end: watch::Receiver<Pos>, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
         vec![
             tokio::spawn(follow::follow(Arc::clone(&self.0), end, stop.clone())),
             tokio::spawn(queue::run(Arc::clone(&self.0), stop.clone())),

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use reeve_db::{DbError, ReadTx};
-use reeve_model::{User, random};
+use reeve_model::{Membership, Millis, RoomNum, User, random};
 use reeve_outgoing::Mail;
 use reeve_rooms::alerts::Alert;
+use reeve_rooms::types;
 use reeve_rooms::{Error, Home};
 use reeve_store::push_queue::{self, Claimed};
 use reeve_store::rooms::Room;
@@ -40,12 +41,13 @@ pub struct MailStyle {
 }
 
 /// The time at which these alerts cause a mail, in milliseconds; `None` if there are none.
-pub(crate) fn due(tx: &ReadTx<'_>, num: i64, alerts: &[Alert]) -> Result<Option<i64>, DbError> {
+pub(crate) fn due(tx: &ReadTx<'_>, num: i64, alerts: &[Alert]) -> Result<Option<Millis>, DbError> {
     let mut earliest = None;
     for alert in alerts {
-        let throttled = push_queue::mailed(tx, num, alert.room.num)?.map_or(0, |(sent, wait)| sent + wait);
-        let due = throttled.max(alert.event.ts + FIRST_WAIT_MS);
-        earliest = Some(earliest.map_or(due, |earliest: i64| earliest.min(due)));
+        let throttled =
+            push_queue::mailed(tx, num, alert.room.num)?.map_or(Millis::ZERO, |(sent, wait)| sent.plus(wait));
+        let due = throttled.max(alert.event.ts.plus(FIRST_WAIT_MS));
+        earliest = Some(earliest.map_or(due, |earliest: Millis| earliest.min(due)));
     }
     Ok(earliest)
 }
@@ -55,12 +57,12 @@ pub(crate) fn waits(
     tx: &ReadTx<'_>,
     num: i64,
     alerts: &[Alert],
-    now: i64,
-) -> Result<BTreeMap<i64, i64>, DbError> {
+    now: Millis,
+) -> Result<BTreeMap<RoomNum, i64>, DbError> {
     let mut waits = BTreeMap::new();
     for alert in alerts {
         let wait = match push_queue::mailed(tx, num, alert.room.num)? {
-            Some((sent, wait)) if now - sent < FORGET_MS => wait.saturating_mul(2).min(LONGEST_WAIT_MS),
+            Some((sent, wait)) if now.since(sent) < FORGET_MS => wait.saturating_mul(2).min(LONGEST_WAIT_MS),
             _ => FIRST_WAIT_MS,
         };
         waits.insert(alert.room.num, wait);
@@ -84,9 +86,9 @@ pub(crate) fn write(
     user: &User,
     claimed: &Claimed,
     alerts: &[Alert],
-    now: i64,
+    now: Millis,
 ) -> Result<Mail, Error> {
-    let mut sections: Vec<(i64, Section<'_>)> = Vec::new();
+    let mut sections: Vec<(RoomNum, Section<'_>)> = Vec::new();
     for alert in alerts {
         let known = sections.iter().position(|(num, _)| *num == alert.room.num);
         let index = known.unwrap_or(sections.len());
@@ -146,15 +148,17 @@ fn said(alert: &Alert) -> String {
     let text = |key: &str| content.get(key).and_then(Value::as_str).map(one_line);
     let body = || text("body").unwrap_or_default();
     match alert.event.event_type.as_str() {
-        "m.room.message" => match content.get("msgtype").and_then(Value::as_str) {
+        types::MESSAGE => match content.get("msgtype").and_then(Value::as_str) {
             Some("m.image") => format!("(image) {}", body()),
             Some("m.file") => format!("(file) {}", body()),
             Some("m.audio") => format!("(audio) {}", body()),
             Some("m.video") => format!("(video) {}", body()),
             _ => body(),
         },
-        "m.room.encrypted" => "(an encrypted message)".to_owned(),
-        "m.room.member" if text("membership").as_deref() == Some("invite") => "(invites you)".to_owned(),
+        types::ENCRYPTED => "(an encrypted message)".to_owned(),
+        types::MEMBER if text("membership").as_deref() == Some(Membership::Invite.as_str()) => {
+            "(invites you)".to_owned()
+        }
         "m.sticker" => format!("(sticker) {}", body()),
         "m.call.invite" => "(a call)".to_owned(),
         _ => "(something new)".to_owned(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reeve_accounts::pushers::are_told;
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::random;
+use reeve_model::{Millis, Pos, RoomNum, random};
 use reeve_outgoing::Mail;
 use reeve_rooms::{Error, alerts};
 use reeve_store::push_queue::{self, Claimed, Progress};
@@ -67,13 +67,14 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 /// Claims due pushers.
 async fn take(inner: &Inner, most: usize) -> Result<Vec<(String, Claimed)>, DbError> {
-    let now = inner.clock.now_ms();
+    let now = inner.clock.now();
     if most == 0 || !inner.db.read(move |tx| push_queue::is_due(tx, now)).await? {
         return Ok(Vec::new());
     }
     let (claim, most) = (random::letters(16), i64::try_from(most).unwrap_or(1));
     let name = claim.clone();
-    let claimed = inner.db.write(move |tx| push_queue::claim(tx, &name, now, now + LEASE_MS, most)).await?;
+    let claimed =
+        inner.db.write(move |tx| push_queue::claim(tx, &name, now, now.plus(LEASE_MS), most)).await?;
     Ok(claimed.into_iter().map(|claimed| (claim.clone(), claimed)).collect())
 }
 
@@ -100,16 +101,16 @@ enum Message {
 struct Step {
     progress: Progress,
     /// The end of the stream at the time of planning.
-    end: i64,
+    end: Pos,
     /// The number of marks at the time of planning.
     marks: i64,
     /// The time of the next look, although everything was delivered that can be delivered now.
-    next: Option<i64>,
+    next: Option<Millis>,
     /// The rooms in the mail, with their new waits.
-    mailed: BTreeMap<i64, i64>,
+    mailed: BTreeMap<RoomNum, i64>,
 }
 
-fn plan(tx: &ReadTx<'_>, inner: &Inner, claim: &str, claimed: &Claimed, now: i64) -> Result<Plan, Error> {
+fn plan(tx: &ReadTx<'_>, inner: &Inner, claim: &str, claimed: &Claimed, now: Millis) -> Result<Plan, Error> {
     let Some(marks) = push_queue::marks(tx, claimed.num, claim)? else { return Ok(Plan::Lost) };
     let end = stream::current(tx)?;
     let step = |pos, unread| {
@@ -153,7 +154,7 @@ fn plan(tx: &ReadTx<'_>, inner: &Inner, claim: &str, claimed: &Claimed, now: i64
 /// Delivers the notifications of a claimed pusher, one after the other.
 async fn work(inner: Arc<Inner>, claim: String, mut claimed: Claimed, mut stop: watch::Receiver<bool>) {
     loop {
-        let now = inner.clock.now_ms();
+        let now = inner.clock.now();
         let (planner, planned, name) = (Arc::clone(&inner), claimed.clone(), claim.clone());
         let (message, step) = match inner.db.read(move |tx| plan(tx, &planner, &name, &planned, now)).await {
             Ok(Plan::Lost) => return,
@@ -203,7 +204,7 @@ async fn tell(inner: &Inner, claimed: &Claimed, message: Message) -> Option<Outc
 
 /// Stores the progress of a pusher. Returns true if there is more to deliver; otherwise the pusher is released.
 async fn proceed(inner: &Inner, claim: &str, num: i64, step: &Step) -> Result<bool, DbError> {
-    let now = inner.clock.now_ms();
+    let now = inner.clock.now();
     let (claim, step) = (claim.to_owned(), step.clone());
     let write = move |tx: &mut Tx<'_>| -> Result<bool, DbError> {
         if push_queue::marks(tx, num, &claim)?.is_none() {
@@ -213,7 +214,7 @@ async fn proceed(inner: &Inner, claim: &str, num: i64, step: &Step) -> Result<bo
             push_queue::set_mailed(tx, num, *room, now, *wait)?;
         }
         if step.progress.pos < step.end && step.next.is_none() {
-            push_queue::advance(tx, num, &claim, step.progress, now + LEASE_MS)?;
+            push_queue::advance(tx, num, &claim, step.progress, now.plus(LEASE_MS))?;
             return Ok(true);
         }
         push_queue::settle(tx, num, &claim, step.progress, step.marks, step.next, now)?;
@@ -245,10 +246,10 @@ async fn reject(inner: &Inner, claim: String, claimed: &Claimed) {
 }
 
 async fn fail(inner: &Inner, claim: String, claimed: &Claimed, step: Step, failure: Failure) {
-    let now = inner.clock.now_ms();
+    let now = inner.clock.now();
     let (pusher, app_id, kind) = (claimed.num, &*claimed.pusher.app_id, &*claimed.pusher.kind);
     let failures = claimed.failures + 1;
-    if claimed.failing_since_ts.is_some_and(|since| now - since >= GIVE_UP_MS) {
+    if claimed.failing_since_ts.is_some_and(|since| now.since(since) >= GIVE_UP_MS) {
         inner.metrics.count(kind, "given_up");
         tracing::warn!(
             pusher,
@@ -277,8 +278,8 @@ async fn fail(inner: &Inner, claim: String, claimed: &Claimed, step: Step, failu
 
 /// Postpones a pusher after a failure.
 async fn put_off(inner: &Inner, claim: String, claimed: &Claimed) {
-    let now = inner.clock.now_ms();
-    let until = now + pause(claimed.failures);
+    let now = inner.clock.now();
+    let until = now.plus(pause(claimed.failures));
     write(inner, claimed, move |tx, num| push_queue::fail(tx, num, &claim, now, until)).await;
 }
 

@@ -231,7 +231,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     check_server_name(&db, &config.server_name).await?;
     catch_up(&db).await?;
     let hasher = Hasher::new(config.hashing).map_err(|error| StartError::Hashing(error.to_string()))?;
-    let key = SigningKey::load(&db, config.clock.now_ms()).await.map_err(StartError::Read)?;
+    let key = SigningKey::load(&db, config.clock.now()).await.map_err(StartError::Read)?;
     let outgoing =
         Outgoing::new(Filter::new(config.allowed_ranges), USER_AGENT).map_err(StartError::Outgoing)?;
     let server_name: Arc<str> = Arc::from(config.server_name);

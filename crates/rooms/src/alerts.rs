@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_db::ReadTx;
-use reeve_model::User;
+use reeve_model::{Membership, Millis, Pos, RoomNum, User};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, push_queue};
@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::event;
 use crate::membership;
 use crate::push::{self, Read, Subject};
+use crate::types;
 use crate::view::{self, ClientEvent, View, Viewer};
 
 /// An event that notifies somebody who has not read it.
@@ -38,7 +39,7 @@ pub struct Alerts {
     /// The oldest ones first.
     pub found: Vec<Alert>,
     /// All up to this position were looked at; there may be more if it is before the end of the stream.
-    pub upto: i64,
+    pub upto: Pos,
 }
 
 /// Up to `most` alerts of an account beyond a position, among its next `scan` notifications. `end` is the present end of
@@ -46,10 +47,10 @@ pub struct Alerts {
 pub fn find(
     tx: &ReadTx<'_>,
     user: &User,
-    after: i64,
-    end: i64,
+    after: Pos,
+    end: Pos,
     (most, scan): (usize, i64),
-    now: i64,
+    now: Millis,
 ) -> Result<Alerts, Error> {
     let pending = push_queue::pending(tx, &user.user_id, after, scan)?;
     let all = i64::try_from(pending.len()).is_ok_and(|found| found < scan);
@@ -61,7 +62,7 @@ pub fn find(
     let viewer = Viewer { user_id: user.user_id.clone(), user_num: user.num, device_id: String::new() };
     let view = View::of(tx, viewer, now)?;
     let rules = push::readable_rules(tx, user.num, &user.user_id)?.unwrap_or_default();
-    let mut read: BTreeMap<i64, Read> = BTreeMap::new();
+    let mut read: BTreeMap<RoomNum, Read> = BTreeMap::new();
     for (pos, room_num) in pending {
         let (Some(event), Some(room)) = (events::by_pos(tx, pos)?, rooms::by_num(tx, room_num)?) else {
             continue;
@@ -82,7 +83,7 @@ pub fn find(
         }
         let Some(shown) = view.room(&room)?.show(&event)? else { continue };
         if alerts.found.len() == most {
-            alerts.upto = pos - 1;
+            alerts.upto = pos.prev();
             break;
         }
         let subject = Subject::new(tx, &room, &event.sender, &event.json);
@@ -95,7 +96,7 @@ pub fn find(
 
 /// What a member of a room is called there; the user id, if nothing else.
 fn member_name(tx: &ReadTx<'_>, room: &Room, user_id: &str) -> Result<String, Error> {
-    let member = event::state_content(tx, room, "m.room.member", user_id)?;
+    let member = event::state_content(tx, room, types::MEMBER, user_id)?;
     let name = member.as_ref().and_then(|member| member.get("displayname")).and_then(Value::as_str);
     Ok(name.filter(|name| !name.trim().is_empty()).unwrap_or(user_id).to_owned())
 }
@@ -132,10 +133,10 @@ pub fn badge(tx: &ReadTx<'_>, user: &User, by_room: bool) -> Result<i64, Error> 
 /// How many invitations by people who are not ignored somebody has.
 fn invites(tx: &ReadTx<'_>, user_id: &str, ignored: &BTreeSet<String>) -> Result<i64, Error> {
     if ignored.is_empty() {
-        return Ok(memberships::count_of_user_in(tx, user_id, "invite")?);
+        return Ok(memberships::count_of_user_in(tx, user_id, Membership::Invite)?);
     }
     let mut count = 0;
-    for invited in memberships::of_user_in(tx, user_id, "invite")? {
+    for invited in memberships::of_user_in(tx, user_id, Membership::Invite)? {
         let invite = events::by_pos(tx, invited.member.event_pos)?;
         count += i64::from(invite.is_some_and(|invite| !ignored.contains(&invite.sender)));
     }

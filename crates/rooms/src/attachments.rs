@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use reeve_db::ReadTx;
+use reeve_model::{Pos, RoomNum};
 use reeve_store::events;
 use serde_json::Value;
 
@@ -17,11 +18,11 @@ const PLACES: [&str; 4] =
     ["/content/url", "/content/info/thumbnail_url", "/content/file/url", "/content/info/thumbnail_file/url"];
 
 /// The media (`mxc://…`) that the events of a room point to, redacted ones too, the newest first, each once.
-pub fn of_room(tx: &ReadTx<'_>, room_num: i64) -> Result<Vec<String>, Error> {
+pub fn of_room(tx: &ReadTx<'_>, room_num: RoomNum) -> Result<Vec<String>, Error> {
     let (mut found, mut seen) = (Vec::new(), HashSet::new());
-    let (mut before, mut scanned) = (i64::MAX, 0);
+    let (mut before, mut scanned) = (Pos::END, 0);
     while scanned < MOST_SCANNED {
-        let batch = events::before(tx, room_num, before, 0, BATCH)?;
+        let batch = events::before(tx, room_num, before, Pos::ZERO, BATCH)?;
         let Some(last) = batch.last() else { break };
         before = last.pos;
         scanned += batch.len();

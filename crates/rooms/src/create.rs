@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::event::{self, Draft};
-use crate::{Home, directory, membership, version};
+use crate::membership::{self, Invite};
+use crate::types;
+use crate::{Home, directory, version};
 
 /// How many users one request can invite.
 const MOST_INVITES: usize = 1000;
@@ -99,23 +101,26 @@ pub fn create(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, new: &NewRoo
     if let Some(localpart) = &new.alias {
         let alias = directory::add_alias(tx, home, ctx, user, &room, localpart)?;
         let content = object(json!({ "alias": alias }));
-        put(tx, home, &mut room, ("m.room.canonical_alias", ""), &user.user_id, content, ctx.now)?;
+        let draft = Draft::state(types::CANONICAL_ALIAS, "", &user.user_id, content);
+        event::append(tx, home, &mut room, &draft, ctx.now)?;
     }
     preset_state(tx, home, ctx, &mut room, &user.user_id, new)?;
     if let Some(name) = &new.name {
         let content = object(json!({ "name": name }));
-        put(tx, home, &mut room, ("m.room.name", ""), &user.user_id, content, ctx.now)?;
+        let draft = Draft::state(types::NAME, "", &user.user_id, content);
+        event::append(tx, home, &mut room, &draft, ctx.now)?;
     }
     if let Some(topic) = &new.topic {
         let content = object(json!({
             "topic": topic,
             "m.topic": { "m.text": [{ "body": topic, "mimetype": "text/plain" }] },
         }));
-        put(tx, home, &mut room, ("m.room.topic", ""), &user.user_id, content, ctx.now)?;
+        let draft = Draft::state(types::TOPIC, "", &user.user_id, content);
+        event::append(tx, home, &mut room, &draft, ctx.now)?;
     }
     for target in invite {
-        let pair = (user.user_id.as_str(), target.as_str());
-        membership::invite_as(tx, home, &mut room, pair, (None, new.is_direct), ctx.now)?;
+        let invite = Invite { is_direct: new.is_direct, ..Invite::of(target) };
+        membership::invite_as(tx, home, ctx, &user.user_id, &mut room, invite)?;
     }
     if new.published {
         let before = room.clone();
@@ -125,16 +130,12 @@ pub fn create(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, new: &NewRoo
     Ok(room)
 }
 
-fn put(
-    tx: &mut Tx<'_>,
-    home: &Home,
-    room: &mut Room,
-    (event_type, state_key): (&str, &str),
-    sender: &str,
-    content: Map<String, Value>,
-    now: i64,
-) -> Result<(), Error> {
-    event::append(tx, home, room, &Draft::state(event_type, state_key, sender, content), now).map(|_| ())
+/// What a request for a room that its own rules refuse is answered with.
+fn invalid_state(error: Error) -> Error {
+    match error {
+        Error::Forbidden(text) => Error::InvalidRoomState(text),
+        error => error,
+    }
 }
 
 /// Creates the room up to the power levels.
@@ -159,7 +160,7 @@ fn begin(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, creator: &str, new: &NewRoom) 
         }
     }
     let room_id = format!("!{}:{}", random::letters(18), home.server_name);
-    let draft = Draft::state("m.room.create", "", creator, content);
+    let draft = Draft::state(types::CREATE, "", creator, content);
     let (mut room, _) = event::begin(tx, home, version, &room_id, &draft, ctx.now)?;
     membership::join_as(tx, home, &mut room, creator, ctx.now)?;
 
@@ -175,14 +176,14 @@ fn begin(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, creator: &str, new: &NewRoom) 
         "users": users,
         "users_default": 0,
         "events": {
-            "m.room.name": 50,
-            "m.room.power_levels": 100,
-            "m.room.history_visibility": 100,
-            "m.room.canonical_alias": 50,
-            "m.room.avatar": 50,
-            "m.room.tombstone": if privileged { 150 } else { 100 },
-            "m.room.server_acl": 100,
-            "m.room.encryption": 100,
+            types::NAME: 50,
+            types::POWER_LEVELS: 100,
+            types::HISTORY_VISIBILITY: 100,
+            types::CANONICAL_ALIAS: 50,
+            types::AVATAR: 50,
+            types::TOMBSTONE: if privileged { 150 } else { 100 },
+            types::SERVER_ACL: 100,
+            types::ENCRYPTION: 100,
         },
         "events_default": 0,
         "state_default": 50,
@@ -193,17 +194,13 @@ fn begin(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, creator: &str, new: &NewRoom) 
         "historical": 100,
     }));
     let initial =
-        new.initial_state.iter().find(|(kind, key, _)| kind == "m.room.power_levels" && key.is_empty());
+        new.initial_state.iter().find(|(kind, key, _)| kind == types::POWER_LEVELS && key.is_empty());
     match initial {
         Some((_, _, content)) => powers.clone_from(content),
         None => powers.extend(new.power_levels.clone()),
     }
-    put(tx, home, &mut room, ("m.room.power_levels", ""), creator, powers, ctx.now).map_err(|error| {
-        match error {
-            Error::Forbidden(text) => Error::InvalidRoomState(text),
-            error => error,
-        }
-    })?;
+    let draft = Draft::state(types::POWER_LEVELS, "", creator, powers);
+    event::append(tx, home, &mut room, &draft, ctx.now).map_err(invalid_state)?;
     Ok(room)
 }
 
@@ -223,31 +220,28 @@ fn preset_state(
         Preset::PrivateChat | Preset::TrustedPrivateChat => ("invite", Some("can_join")),
     };
     let mut defaults = vec![
-        ("m.room.join_rules", json!({ "join_rule": join_rule })),
-        ("m.room.history_visibility", json!({ "history_visibility": "shared" })),
+        (types::JOIN_RULES, json!({ "join_rule": join_rule })),
+        (types::HISTORY_VISIBILITY, json!({ "history_visibility": "shared" })),
     ];
     if let Some(guests) = guests {
-        defaults.push(("m.room.guest_access", json!({ "guest_access": guests })));
+        defaults.push((types::GUEST_ACCESS, json!({ "guest_access": guests })));
     }
     for (event_type, content) in defaults {
         let own = new.initial_state.iter().any(|(kind, key, _)| kind == event_type && key.is_empty());
         if !own {
-            put(tx, home, room, (event_type, ""), creator, object(content), ctx.now)?;
+            let draft = Draft::state(event_type, "", creator, object(content));
+            event::append(tx, home, room, &draft, ctx.now)?;
         }
     }
     for (event_type, state_key, content) in &new.initial_state {
-        if event_type == "m.room.power_levels" && state_key.is_empty() {
+        if event_type == types::POWER_LEVELS && state_key.is_empty() {
             continue;
         }
-        if event_type == "m.room.canonical_alias" && state_key.is_empty() {
+        if event_type == types::CANONICAL_ALIAS && state_key.is_empty() {
             directory::check_canonical_alias(tx, room, content)?;
         }
-        put(tx, home, room, (event_type, state_key), creator, content.clone(), ctx.now).map_err(|error| {
-            match error {
-                Error::Forbidden(text) => Error::InvalidRoomState(text),
-                error => error,
-            }
-        })?;
+        let draft = Draft::state(event_type, state_key, creator, content.clone());
+        event::append(tx, home, room, &draft, ctx.now).map_err(invalid_state)?;
     }
     Ok(())
 }

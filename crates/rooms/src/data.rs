@@ -4,6 +4,7 @@
 
 use reeve_accounts::{Limits, account_data as deeds};
 use reeve_db::{DbError, ReadTx, Tx};
+use reeve_model::UserNum;
 use reeve_store::account_data;
 use serde_json::{Map, Value, json};
 
@@ -19,7 +20,7 @@ const MAX_TAG: usize = 255;
 /// The content of one type about a room; `None` if it was never set.
 pub fn find(
     tx: &ReadTx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     room_id: &str,
     data_type: &str,
 ) -> Result<Option<Value>, DbError> {
@@ -32,7 +33,7 @@ pub fn find(
 pub fn set(
     tx: &mut Tx<'_>,
     limits: &Limits,
-    user_num: i64,
+    user_num: UserNum,
     room_id: &str,
     data_type: &str,
     content: &Map<String, Value>,
@@ -41,7 +42,7 @@ pub fn set(
 }
 
 /// The tags of a room.
-pub fn tags(tx: &ReadTx<'_>, user_num: i64, room_id: &str) -> Result<Map<String, Value>, DbError> {
+pub fn tags(tx: &ReadTx<'_>, user_num: UserNum, room_id: &str) -> Result<Map<String, Value>, DbError> {
     let content = find(tx, user_num, room_id, TAGS)?;
     Ok(content.and_then(|content| content.get("tags")?.as_object().cloned()).unwrap_or_default())
 }
@@ -50,7 +51,7 @@ pub fn tags(tx: &ReadTx<'_>, user_num: i64, room_id: &str) -> Result<Map<String,
 pub fn set_tag(
     tx: &mut Tx<'_>,
     limits: &Limits,
-    user_num: i64,
+    user_num: UserNum,
     room_id: &str,
     tag: &str,
     content: Option<Map<String, Value>>,

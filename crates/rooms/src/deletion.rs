@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reeve_db::Tx;
 use reeve_jobs::{Job, Kind, Step, StepError};
-use reeve_model::{Ctx, User};
+use reeve_model::{Ctx, Membership, Millis, Pos, RoomNum, User};
 use reeve_store::departures::{self, Departure};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{account_data, ephemeral, events, jobs, memberships, reports, silences, users};
@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::create::{self, NewRoom, Preset};
 use crate::error::Error;
 use crate::event::{self, Draft};
+use crate::types;
 use crate::{Home, membership};
 
 /// The name of the job.
@@ -66,11 +67,11 @@ pub struct Outcome {
 
 #[derive(Deserialize, Serialize)]
 struct Progress {
-    room_num: i64,
+    room_num: RoomNum,
     purge: bool,
     force_purge: bool,
     /// The end of the room's history when it was ordered: whoever was made to leave later was so by this job.
-    from_pos: i64,
+    from_pos: Pos,
     new_room_id: Option<String>,
     local_aliases: Vec<String>,
     failed: Vec<String>,
@@ -101,10 +102,10 @@ pub fn order(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, order: &Order) -> Result<S
         rooms::block(tx, room_id, &actor, ctx.now)?;
     }
     let mut progress = Progress {
-        room_num: 0,
+        room_num: RoomNum::ZERO,
         purge: order.purge,
         force_purge: order.force_purge,
-        from_pos: i64::MAX,
+        from_pos: Pos::END,
         new_room_id: None,
         local_aliases: Vec::new(),
         failed: Vec::new(),
@@ -160,7 +161,7 @@ fn make_substitute(
         ("msgtype".to_owned(), json!("m.text")),
         ("body".to_owned(), Value::String(new.message.clone())),
     ]);
-    let draft = Draft::message("m.room.message", &creator.user_id, content);
+    let draft = Draft::message(types::MESSAGE, &creator.user_id, content);
     event::append(tx, home, &mut room, &draft, ctx.now)?;
     Ok(room)
 }
@@ -171,7 +172,7 @@ pub fn job(home: &Arc<Home>) -> Kind {
     Kind { name: JOB, step: Arc::new(move |tx, job, now| step(tx, &home, job, now)) }
 }
 
-fn step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: i64) -> Result<Step, StepError> {
+fn step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<Step, StepError> {
     let mut progress: Progress = serde_json::from_str(&job.payload)
         .map_err(|error| StepError::Hopeless(format!("the payload cannot be read: {error}")))?;
     let done = if progress.purging {
@@ -210,14 +211,14 @@ fn remove_some(
     home: &Home,
     progress: &mut Progress,
     room: &mut Room,
-    now: i64,
+    now: Millis,
 ) -> Result<i64, StepError> {
     let failed = i64::try_from(progress.failed.len()).unwrap_or(i64::MAX);
     let mut found = Vec::new();
-    for standing in ["join", "invite", "knock"] {
+    for standing in [Membership::Join, Membership::Invite, Membership::Knock] {
         let most = STEP_MEMBERS.saturating_add(failed);
         let members = memberships::of_room_in(tx, room.num, standing, most)?;
-        found.extend(members.into_iter().map(|member| (member, standing == "join")));
+        found.extend(members.into_iter().map(|member| (member, standing == Membership::Join)));
     }
     found.retain(|(member, _)| !progress.failed.contains(member));
     found.truncate(usize::try_from(STEP_MEMBERS).unwrap_or(1));
@@ -240,13 +241,13 @@ fn remove(
     progress: &Progress,
     room: &mut Room,
     (user_id, joined): (&str, bool),
-    now: i64,
+    now: Millis,
 ) -> Result<(), Error> {
-    let content = Map::from_iter([("membership".to_owned(), json!("leave"))]);
-    let left = event::append(tx, home, room, &Draft::state("m.room.member", user_id, user_id, content), now)?;
+    let content = Map::from_iter([("membership".to_owned(), json!(Membership::Leave))]);
+    let left = event::append(tx, home, room, &Draft::state(types::MEMBER, user_id, user_id, content), now)?;
     memberships::forget(tx, user_id, room.num)?;
     let shown = json!({
-        "type": "m.room.member", "state_key": user_id, "sender": user_id, "content": { "membership": "leave" },
+        "type": types::MEMBER, "state_key": user_id, "sender": user_id, "content": { "membership": Membership::Leave },
         "event_id": left.event_id, "origin_server_ts": left.ts,
     });
     let (room_id, event) = (room.room_id.clone(), Some(shown.to_string()));
@@ -254,7 +255,7 @@ fn remove(
     if joined
         && let Some(new_room_id) = &progress.new_room_id
         && let Some(mut new) = rooms::find(tx, new_room_id)?
-        && membership::current(tx, user_id, &new)? != "join"
+        && membership::current(tx, user_id, &new)? != Membership::Join
     {
         match membership::join_as(tx, home, &mut new, user_id, now) {
             Err(Error::Db(error)) => return Err(error.into()),

@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, User};
+use reeve_model::{Ctx, Membership, Pos, User};
 use reeve_store::events;
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, user_search, users};
@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::membership::{self, Powers};
+use crate::types;
 use crate::view::{View, Viewer};
 use crate::{Home, event};
 
@@ -122,7 +123,7 @@ pub fn create_alias(
         }
     };
     let room = rooms::find(tx, room_id)?.ok_or_else(missing)?;
-    if !user.admin && membership::current(tx, &user.user_id, &room)? != "join" {
+    if !user.admin && membership::current(tx, &user.user_id, &room)? != Membership::Join {
         return Err(missing());
     }
     add_alias(tx, home, ctx, user, &room, localpart)?;
@@ -135,14 +136,14 @@ pub fn delete_alias(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, alias:
     let found = rooms::alias(tx, alias)?.ok_or(Error::NotFound("Unknown room alias"))?;
     let mut room = rooms::find(tx, &found.room_id)?.ok_or(Error::NotFound("Unknown room"))?;
     let powers = Powers::of(tx, &room)?;
-    let is_member = membership::current(tx, &user.user_id, &room)? == "join";
-    let has_power = is_member && powers.user(&user.user_id) >= powers.event("m.room.canonical_alias", true);
+    let is_member = membership::current(tx, &user.user_id, &room)? == Membership::Join;
+    let has_power = is_member && powers.user(&user.user_id) >= powers.event(types::CANONICAL_ALIAS, true);
     if found.creator != user.user_id && !has_power && !user.admin {
         return Err(Error::forbidden("You don't have permission to delete the alias."));
     }
     rooms::delete_alias(tx, alias)?;
     // The room no longer calls itself so, if whoever deletes may say it.
-    let Some(mut content) = event::state_content(tx, &room, "m.room.canonical_alias", "")? else {
+    let Some(mut content) = event::state_content(tx, &room, types::CANONICAL_ALIAS, "")? else {
         return Ok(());
     };
     let before = content.clone();
@@ -153,7 +154,7 @@ pub fn delete_alias(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, alias:
         others.retain(|other| other != alias);
     }
     if content != before && has_power && !user.shadow_banned {
-        let draft = event::Draft::state("m.room.canonical_alias", "", &user.user_id, content);
+        let draft = event::Draft::state(types::CANONICAL_ALIAS, "", &user.user_id, content);
         event::append(tx, home, &mut room, &draft, ctx.now)?;
     }
     Ok(())
@@ -164,7 +165,7 @@ pub fn aliases(tx: &ReadTx<'_>, user: &User, room_id: &str) -> Result<Vec<String
     let refused = || Error::forbidden(format!("User {} not in room {room_id}", user.user_id));
     let room = rooms::find(tx, room_id)?.ok_or_else(refused)?;
     let readable = room.history_visibility.as_deref() == Some("world_readable");
-    if !readable && !user.admin && membership::current(tx, &user.user_id, &room)? != "join" {
+    if !readable && !user.admin && membership::current(tx, &user.user_id, &room)? != Membership::Join {
         return Err(refused());
     }
     Ok(rooms::aliases(tx, room.num)?)
@@ -197,7 +198,7 @@ pub(crate) fn check_canonical_alias(
         }
         Ok(found)
     };
-    let before = match event::state_content(tx, room, "m.room.canonical_alias", "")? {
+    let before = match event::state_content(tx, room, types::CANONICAL_ALIAS, "")? {
         Some(content) => listed(&content).unwrap_or_default(),
         None => Vec::new(),
     };
@@ -239,8 +240,8 @@ pub fn publish(tx: &mut Tx<'_>, user: &User, room_id: &str, published: bool) -> 
     };
     let before = rooms::find(tx, room_id)?.ok_or_else(refused)?;
     let powers = Powers::of(tx, &before)?;
-    let is_member = membership::current(tx, &user.user_id, &before)? == "join";
-    let may = is_member && powers.user(&user.user_id) >= powers.event("m.room.canonical_alias", true);
+    let is_member = membership::current(tx, &user.user_id, &before)? == Membership::Join;
+    let may = is_member && powers.user(&user.user_id) >= powers.event(types::CANONICAL_ALIAS, true);
     if !may && !user.admin {
         return Err(refused());
     }
@@ -379,12 +380,10 @@ fn is_open(room: &Room) -> bool {
 /// Whether somebody may see how a room presents itself: who is in it or invited, who could join, everybody if the
 /// world may read it.
 pub fn may_preview(tx: &ReadTx<'_>, user_id: &str, room: &Room) -> Result<bool, Error> {
-    let standing = membership::current(tx, user_id, room)?;
-    if matches!(standing.as_str(), "join" | "invite") {
-        return Ok(true);
-    }
-    if standing == "ban" {
-        return Ok(false);
+    match membership::current(tx, user_id, room)? {
+        Membership::Join | Membership::Invite => return Ok(true),
+        Membership::Ban => return Ok(false),
+        Membership::Knock | Membership::Leave => {}
     }
     if is_open(room) {
         return Ok(true);
@@ -392,7 +391,7 @@ pub fn may_preview(tx: &ReadTx<'_>, user_id: &str, room: &Room) -> Result<bool, 
     if room.join_rule.as_deref() == Some("restricted") {
         for allowed in allowed_rooms(tx, room)? {
             if let Some(other) = rooms::find(tx, &allowed)?
-                && membership::current(tx, user_id, &other)? == "join"
+                && membership::current(tx, user_id, &other)? == Membership::Join
             {
                 return Ok(true);
             }
@@ -403,7 +402,7 @@ pub fn may_preview(tx: &ReadTx<'_>, user_id: &str, room: &Room) -> Result<bool, 
 
 /// The rooms whose members a restricted room lets in.
 pub fn allowed_rooms(tx: &ReadTx<'_>, room: &Room) -> Result<Vec<String>, Error> {
-    let rule = event::state_content(tx, room, "m.room.join_rules", "")?.unwrap_or_default();
+    let rule = event::state_content(tx, room, types::JOIN_RULES, "")?.unwrap_or_default();
     let allowed = rule.get("allow").and_then(Value::as_array).cloned().unwrap_or_default();
     let room_ids = allowed.iter().filter_map(|condition| condition.get("room_id").and_then(Value::as_str));
     Ok(room_ids.map(str::to_owned).collect())
@@ -513,7 +512,7 @@ pub fn room_summary(tx: &ReadTx<'_>, user_id: Option<&str>, room_id_or_alias: &s
 fn children(tx: &ReadTx<'_>, room: &Room, suggested_only: bool) -> Result<Vec<Value>, Error> {
     let rules = event::rules(room)?;
     let mut found = Vec::new();
-    for child in events::state_of_type_at(tx, room.num, "m.space.child", i64::MAX - 1)? {
+    for child in events::state_of_type_at(tx, room.num, types::SPACE_CHILD, Pos::PRESENT)? {
         let content = event::content(&child, &rules)?;
         let has_via = content.get("via").and_then(Value::as_array).is_some_and(|via| !via.is_empty());
         let suggested = content.get("suggested") == Some(&Value::Bool(true));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::User;
+use reeve_model::{Membership, Millis, Pos, User};
 use reeve_store::ephemeral::{self as rows, DevicePresence, Presence, Receipt};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::error::Error;
 use crate::send;
+use crate::types;
 use crate::view::{View, Viewer};
 
 /// How long somebody types without saying so again, at most.
@@ -45,7 +46,7 @@ pub fn receipt(
     room_id: &str,
     (receipt_type, thread_id): (&str, &str),
     event_id: &str,
-    now: i64,
+    now: Millis,
 ) -> Result<(), Error> {
     check_ids(room_id, event_id)?;
     let known = match rooms::find(tx, room_id)? {
@@ -64,7 +65,7 @@ pub fn receipt(
     let is_seen = {
         let view = View::of(tx, viewer, now)?;
         let room = view.room(&room)?;
-        room.membership_at(i64::MAX) == "join" && room.sees(&event)
+        room.membership_at(Pos::END) == Membership::Join && room.sees(&event)
     };
     if !is_seen {
         return Err(Error::forbidden("You don't have permission to access that event."));
@@ -109,7 +110,7 @@ fn is_in_thread(tx: &ReadTx<'_>, event: &Event, thread_id: &str) -> Result<bool,
         // Redacted events relate to nothing.
         let parent = event.relates_to.as_ref().filter(|_| event.redacted_by.is_none());
         let Some(parent) = parent else { break };
-        if event.rel_type.as_deref() == Some("m.thread") {
+        if event.rel_type.as_deref() == Some(types::THREAD) {
             return Ok(parent == thread_id);
         }
         let parent = events::find(tx, parent)?.filter(|parent| parent.room_num == event.room_num);
@@ -132,19 +133,19 @@ pub fn typing(
     user: &User,
     room_id: &str,
     for_ms: Option<i64>,
-    now: i64,
+    now: Millis,
 ) -> Result<(), Error> {
     let room = send::joined_room(tx, room_id, &user.user_id)?;
     if user.shadow_banned {
         return Ok(());
     }
-    let old = rows::typing_until(tx, room.num, &user.user_id)?.unwrap_or(0);
-    let until = for_ms.map_or(0, |ms| now.saturating_add(ms.clamp(1, LONGEST_TYPING_MS)));
+    let old = rows::typing_until(tx, room.num, &user.user_id)?.unwrap_or_default();
+    let until = for_ms.map_or(Millis::ZERO, |ms| now.plus(ms.clamp(1, LONGEST_TYPING_MS)));
     if until == old {
         return Ok(());
     }
     // Who goes on typing is already known to type: only the time moves.
-    let known = old > now && until > 0;
+    let known = old > now && until > Millis::ZERO;
     let pos = if known { None } else { Some(stream::next(tx)?) };
     match pos {
         Some(pos) => rows::put_typing(tx, room.num, &user.user_id, until, pos)?,
@@ -154,16 +155,16 @@ pub fn typing(
 }
 
 /// Whether somebody's time for typing ran out, or that of a device to be there.
-pub fn is_sweep_due(tx: &ReadTx<'_>, now: i64) -> Result<bool, DbError> {
+pub fn is_sweep_due(tx: &ReadTx<'_>, now: Millis) -> Result<bool, DbError> {
     Ok(!rows::stopped_typing(tx, now, 1)?.is_empty() || !rows::gone_devices(tx, now, 1)?.is_empty())
 }
 
 /// Lets those stop typing whose time ran out.
-pub fn sweep_typing(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
+pub fn sweep_typing(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
     let stopped = rows::stopped_typing(tx, now, SWEEP)?;
     for (room_num, user_id) in &stopped {
         let pos = stream::next(tx)?;
-        rows::put_typing(tx, *room_num, user_id, 0, pos)?;
+        rows::put_typing(tx, *room_num, user_id, Millis::ZERO, pos)?;
     }
     Ok(())
 }
@@ -223,7 +224,7 @@ pub fn set_presence(
     device: &Device,
     wanted: Availability,
     status_msg: Option<&str>,
-    now: i64,
+    now: Millis,
 ) -> Result<(), Error> {
     check_status(status_msg)?;
     move_device(tx, device, wanted, now)?;
@@ -236,12 +237,12 @@ pub fn poll_moves_device(
     tx: &ReadTx<'_>,
     device: &Device,
     wanted: Availability,
-    until_ts: i64,
+    until_ts: Millis,
 ) -> Result<bool, DbError> {
     let old = rows::device_presence(tx, &device.user_id, &device.device_id)?;
     Ok(match old {
         None => wanted != Availability::Offline,
-        Some(old) => old.presence != wanted.name() || old.until_ts < until_ts.saturating_add(GRACE_MS),
+        Some(old) => old.presence != wanted.name() || old.until_ts < until_ts.plus(GRACE_MS),
     })
 }
 
@@ -250,8 +251,8 @@ pub fn poll_presence(
     tx: &mut Tx<'_>,
     device: &Device,
     wanted: Availability,
-    until_ts: i64,
-    now: i64,
+    until_ts: Millis,
+    now: Millis,
 ) -> Result<(), DbError> {
     move_device(tx, device, wanted, until_ts)?;
     let old = rows::presence(tx, &device.user_id)?;
@@ -261,12 +262,17 @@ pub fn poll_presence(
 }
 
 /// Notes how a device is there, up to a time and as long after it as nobody needs to hear of the device.
-fn move_device(tx: &mut Tx<'_>, device: &Device, wanted: Availability, until_ts: i64) -> Result<(), DbError> {
+fn move_device(
+    tx: &mut Tx<'_>,
+    device: &Device,
+    wanted: Availability,
+    until_ts: Millis,
+) -> Result<(), DbError> {
     let Device { user_id, device_id } = device;
     if wanted == Availability::Offline {
         return rows::delete_device_presence(tx, user_id, device_id);
     }
-    let until_ts = until_ts.saturating_add(GRACE_MS + SLACK_MS);
+    let until_ts = until_ts.plus(GRACE_MS + SLACK_MS);
     // Another poll of the device may last longer.
     let longer = rows::device_presence(tx, user_id, device_id)?
         .filter(|old| old.presence == wanted.name())
@@ -282,8 +288,8 @@ fn publish(
     user_id: &str,
     old: Option<&Presence>,
     status_msg: Option<&str>,
-    active_ts: Option<i64>,
-    now: i64,
+    active_ts: Option<Millis>,
+    now: Millis,
 ) -> Result<(), DbError> {
     let devices = rows::device_presences(tx, user_id, now)?;
     let best = devices.iter().filter_map(|name| Availability::named(name)).max();
@@ -306,7 +312,7 @@ fn publish(
 }
 
 /// Lets devices go whose time has run out.
-pub fn sweep_presence(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
+pub fn sweep_presence(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
     let mut left = BTreeSet::new();
     for (user_id, device_id) in rows::gone_devices(tx, now, SWEEP)? {
         rows::delete_device_presence(tx, &user_id, &device_id)?;
@@ -329,14 +335,14 @@ pub fn presence(tx: &ReadTx<'_>, user: &User, of: &str) -> Result<Option<Presenc
 }
 
 /// A presence as clients get it.
-pub fn presence_content(presence: &Presence, now: i64) -> serde_json::Value {
+pub fn presence_content(presence: &Presence, now: Millis) -> serde_json::Value {
     let mut content = json!({
         "presence": presence.presence,
-        "last_active_ago": now.saturating_sub(presence.last_active_ts).max(0),
+        "last_active_ago": now.since(presence.last_active_ts).max(0),
     });
     if let Some(content) = content.as_object_mut() {
         if presence.presence == "online" {
-            let active = presence.last_active_ts >= now - ACTIVE_MS;
+            let active = presence.last_active_ts >= now.minus(ACTIVE_MS);
             content.insert("currently_active".to_owned(), json!(active));
         }
         if let Some(status_msg) = &presence.status_msg {

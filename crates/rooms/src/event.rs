@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use reeve_db::{ReadTx, Tx};
+use reeve_model::{Membership, Millis, Pos};
 use reeve_store::events::{self, Event};
-use reeve_store::memberships::{self, Membership};
+use reeve_store::memberships::{self, Member};
 use reeve_store::rooms::{self, Room};
-use reeve_store::stream::STILL;
 use reeve_store::{account_data, notifications, pushers, silences, stream, users};
 use ruma::canonical_json::redact_content_in_place;
 use ruma::events::{StateEventType, TimelineEventType};
@@ -23,9 +23,10 @@ use ruma::{
     OwnedUserId, RoomId, UserId,
 };
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::error::Error;
+use crate::types;
 use crate::upgrade::personal;
 use crate::{Home, membership, push, version, words};
 
@@ -174,8 +175,10 @@ impl ruma::state_res::Event for Pdu {
     }
 }
 
-fn millis(ts: i64) -> MilliSecondsSinceUnixEpoch {
-    MilliSecondsSinceUnixEpoch(u64::try_from(ts).ok().and_then(|ts| ts.try_into().ok()).unwrap_or_default())
+fn millis(ts: Millis) -> MilliSecondsSinceUnixEpoch {
+    MilliSecondsSinceUnixEpoch(
+        u64::try_from(ts.get()).ok().and_then(|ts| ts.try_into().ok()).unwrap_or_default(),
+    )
 }
 
 impl Pdu {
@@ -184,7 +187,7 @@ impl Pdu {
         room_id: &str,
         (event_type, state_key): (&str, Option<&str>),
         sender: &str,
-        ts: i64,
+        ts: Millis,
         content: Box<RawValue>,
     ) -> Result<Self, Error> {
         Ok(Self {
@@ -259,7 +262,7 @@ fn check_shape(draft: &Draft) -> Result<(), Error> {
     if draft.content.values().map(depth).max().unwrap_or(0) > MAX_DEPTH {
         return Err(Error::BadContent("Content is nested too deeply".to_owned()));
     }
-    if draft.event_type == "m.room.power_levels" && draft.state_key.as_deref() == Some("") {
+    if draft.event_type == types::POWER_LEVELS && draft.state_key.as_deref() == Some("") {
         membership::check_levels(&draft.content)?;
     }
     Ok(())
@@ -277,7 +280,7 @@ fn sign(
     draft: &Draft,
     (prev_events, auth_events): (&[String], &[String]),
     depth: i64,
-    now: i64,
+    now: Millis,
     rules: &RoomVersionRules,
 ) -> Result<Signed, Error> {
     let mut content = canonical(&draft.content)?;
@@ -300,7 +303,7 @@ fn sign(
     event.insert("prev_events".to_owned(), list(prev_events));
     event.insert("content".to_owned(), CanonicalJsonValue::Object(content));
     event.insert("depth".to_owned(), number(depth)?);
-    event.insert("origin_server_ts".to_owned(), number(now)?);
+    event.insert("origin_server_ts".to_owned(), number(now.get())?);
     event.insert("sender".to_owned(), text(&draft.sender));
     event.insert("type".to_owned(), text(&draft.event_type));
     if let Some(state_key) = &draft.state_key {
@@ -336,7 +339,7 @@ pub fn begin(
     version: &str,
     room_id: &str,
     draft: &Draft,
-    now: i64,
+    now: Millis,
 ) -> Result<(Room, Event), Error> {
     let rules = version::rules(version).ok_or(Error::UnsupportedVersion)?;
     check_shape(draft)?;
@@ -352,7 +355,7 @@ pub fn begin(
             break signed;
         }
         // Somebody created two rooms that are alike within a millisecond: only the time can tell them apart.
-        now += 1;
+        now = now.plus(1);
     };
     let key = (draft.event_type.as_str(), draft.state_key.as_deref());
     let raw = serde_json::value::to_raw_value(&draft.content).map_err(Error::internal)?;
@@ -387,29 +390,32 @@ pub fn append(
     home: &Home,
     room: &mut Room,
     draft: &Draft,
-    now: i64,
+    now: Millis,
 ) -> Result<Event, Error> {
     let Some((user_id, membership)) = comes_closer(draft) else {
         return append_one(tx, home, room, draft, now);
     };
     let deactivated = users::find(tx, user_id)?.is_some_and(|user| user.deactivated);
-    if deactivated && membership != "invite" {
+    if deactivated && membership != Membership::Invite {
         return Err(Error::forbidden(DEACTIVATED));
     }
     let event = append_one(tx, home, room, draft, now)?;
     if deactivated {
-        let content = Map::from_iter([("membership".to_owned(), Value::from("leave"))]);
-        append_one(tx, home, room, &Draft::state("m.room.member", user_id, user_id, content), now)?;
+        let content = Map::from_iter([("membership".to_owned(), json!(Membership::Leave))]);
+        append_one(tx, home, room, &Draft::state(types::MEMBER, user_id, user_id, content), now)?;
         memberships::forget(tx, user_id, room.num)?;
     }
     Ok(event)
 }
 
 /// The user whom an event brings into a room or nearer to it, and the membership that it gives.
-fn comes_closer(draft: &Draft) -> Option<(&str, &str)> {
-    let user_id = draft.state_key.as_deref().filter(|_| draft.event_type == "m.room.member")?;
-    let membership = draft.content.get("membership")?.as_str()?;
-    matches!(membership, "join" | "invite" | "knock").then_some((user_id, membership))
+fn comes_closer(draft: &Draft) -> Option<(&str, Membership)> {
+    let user_id = draft.state_key.as_deref().filter(|_| draft.event_type == types::MEMBER)?;
+    let membership = draft.content.get("membership")?.as_str()?.parse().ok()?;
+    match membership {
+        Membership::Join | Membership::Invite | Membership::Knock => Some((user_id, membership)),
+        Membership::Leave | Membership::Ban => None,
+    }
 }
 
 fn append_one(
@@ -417,7 +423,7 @@ fn append_one(
     home: &Home,
     room: &mut Room,
     draft: &Draft,
-    now: i64,
+    now: Millis,
 ) -> Result<Event, Error> {
     check_shape(draft)?;
     let rules = rules(room)?;
@@ -466,7 +472,7 @@ fn store(
     room: &mut Room,
     draft: &Draft,
     signed: Signed,
-    now: i64,
+    now: Millis,
 ) -> Result<Event, Error> {
     let pos = stream::next(tx)?;
     let text = |key: &str| draft.content.get(key).and_then(Value::as_str).map(str::to_owned);
@@ -480,7 +486,7 @@ fn store(
     {
         (rel_type, relates_to) = (None, None);
     }
-    let is_member = draft.event_type == "m.room.member" && draft.state_key.is_some();
+    let is_member = draft.event_type == types::MEMBER && draft.state_key.is_some();
     let mut event = Event {
         pos,
         room_num: room.num,
@@ -489,8 +495,8 @@ fn store(
         state_key: draft.state_key.clone(),
         sender: draft.sender.clone(),
         ts: now,
-        membership: if is_member { text("membership") } else { None },
-        until_pos: draft.state_key.as_ref().map(|_| STILL),
+        membership: text("membership").filter(|_| is_member).and_then(|membership| membership.parse().ok()),
+        until_pos: draft.state_key.as_ref().map(|_| Pos::END),
         relates_to: relates_to.filter(|_| rel_type.is_some()),
         rel_type,
         redacted_by: None,
@@ -509,12 +515,12 @@ fn store(
     if event.state_key.as_deref() == Some("") {
         summarise(room, &event.event_type, &draft.content);
     }
-    if let (Some(user_id), Some(membership)) = (&event.state_key, &event.membership) {
+    if let (Some(user_id), Some(membership)) = (&event.state_key, event.membership) {
         move_member(tx, home, room, (user_id, membership), &draft.content, pos)?;
     }
     event.notifies = push::note(tx, home, room, &event, &draft.content)?;
     events::insert(tx, &event)?;
-    if event.rel_type.as_deref() == Some("m.thread")
+    if event.rel_type.as_deref() == Some(types::THREAD)
         && let Some(root) = &event.relates_to
     {
         events::add_reply(tx, root, room.num, pos)?;
@@ -531,14 +537,14 @@ pub(crate) fn summarise(room: &mut Room, event_type: &str, content: &Map<String,
     let any = |key: &str| content.get(key).and_then(Value::as_str).map(str::to_owned);
     let text = |key: &str| any(key).filter(|text| !text.is_empty());
     match event_type {
-        "m.room.name" => room.name = any("name"),
-        "m.room.topic" => room.topic = any("topic"),
-        "m.room.avatar" => room.avatar_url = any("url"),
-        "m.room.canonical_alias" => room.canonical_alias = text("alias"),
-        "m.room.encryption" => room.encryption = text("algorithm"),
-        "m.room.join_rules" => room.join_rule = text("join_rule"),
-        "m.room.guest_access" => room.guest_access = text("guest_access"),
-        "m.room.history_visibility" => room.history_visibility = text("history_visibility"),
+        types::NAME => room.name = any("name"),
+        types::TOPIC => room.topic = any("topic"),
+        types::AVATAR => room.avatar_url = any("url"),
+        types::CANONICAL_ALIAS => room.canonical_alias = text("alias"),
+        types::ENCRYPTION => room.encryption = text("algorithm"),
+        types::JOIN_RULES => room.join_rule = text("join_rule"),
+        types::GUEST_ACCESS => room.guest_access = text("guest_access"),
+        types::HISTORY_VISIBILITY => room.history_visibility = text("history_visibility"),
         _ => {}
     }
 }
@@ -547,35 +553,36 @@ fn move_member(
     tx: &mut Tx<'_>,
     home: &Home,
     room: &mut Room,
-    (user_id, membership): (&str, &str),
+    (user_id, membership): (&str, Membership),
     content: &Map<String, Value>,
-    pos: i64,
+    pos: Pos,
 ) -> Result<(), Error> {
     let old = memberships::find(tx, user_id, room.num)?;
-    let before = old.as_ref().map_or("", |old| old.membership.as_str());
-    if membership == "join" && before != "join" {
+    let before = old.as_ref().map(|old| old.membership);
+    let (joins, was_joined) = (membership == Membership::Join, before == Some(Membership::Join));
+    if joins && !was_joined {
         personal::copy(tx, home, room, user_id)?;
     }
-    let count = |what: &str| i64::from(membership == what) - i64::from(before == what);
-    room.joined_members += count("join");
-    room.invited_members += count("invite");
-    let since_pos = old.as_ref().filter(|_| before == membership).map_or(pos, |old| old.since_pos);
+    let count = |what| i64::from(membership == what) - i64::from(before == Some(what));
+    room.joined_members += count(Membership::Join);
+    room.invited_members += count(Membership::Invite);
+    let since_pos = old.as_ref().filter(|old| old.membership == membership).map_or(pos, |old| old.since_pos);
     let (own_rules, pushes) = match users::num(tx, user_id)? {
-        Some(num) if membership == "join" => (
+        Some(num) if joins => (
             account_data::find(tx, num, "", push::DATA_TYPE)?.is_some(),
             pushers::count_of_user(tx, num)? > 0,
         ),
         _ => (false, false),
     };
-    let member = Membership {
+    let member = Member {
         user_id: user_id.to_owned(),
         room_num: room.num,
-        membership: membership.to_owned(),
+        membership,
         event_pos: pos,
         since_pos,
         forgotten: false,
     };
-    if before == "join" && membership != "join" {
+    if was_joined && !joins {
         silences::end(tx, &[user_id.to_owned()], room.num, pos)?;
     }
     Ok(memberships::put(tx, &member, own_rules, pushes, &push::names::words_of(user_id, content))?)
@@ -589,12 +596,12 @@ pub fn redact(tx: &mut Tx<'_>, room: &mut Room, target: &Event, redaction: &Even
     events::set_redacted(tx, target.pos, &redaction.event_id)?;
     events::forget_words(tx, target.pos)?;
     notifications::delete(tx, target.pos)?;
-    if target.rel_type.as_deref() == Some("m.thread")
+    if target.rel_type.as_deref() == Some(types::THREAD)
         && let Some(root) = &target.relates_to
     {
         events::lose_reply(tx, root)?;
     }
-    if target.until_pos == Some(STILL) && target.state_key.as_deref() == Some("") {
+    if target.until_pos == Some(Pos::END) && target.state_key.as_deref() == Some("") {
         let redacted = Event { redacted_by: Some(redaction.event_id.clone()), ..target.clone() };
         let before = room.clone();
         summarise(room, &target.event_type, &content(&redacted, &rules(room)?)?);

@@ -26,6 +26,7 @@ pub mod reports;
 pub mod send;
 pub mod signing;
 pub mod timeline;
+pub mod types;
 pub mod upgrade;
 pub mod upkeep;
 pub mod version;

@@ -2,8 +2,8 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#room-membership>
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, User, id};
-use reeve_store::events::{self, Event};
+use reeve_model::{Ctx, Membership, Millis, User, UserNum, id};
+use reeve_store::events;
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, users};
 use ruma::UserId;
@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::event::{self, Draft};
+use crate::types;
 use crate::{Home, data};
 
 const CHANGING: &str = "Changing membership while account is suspended is not allowed.";
@@ -26,10 +27,15 @@ const MOST_ASKED: i64 = 10_000;
 /// Checks the content of a membership event that a client made.
 pub(crate) fn check_content(target: &str, content: &Map<String, Value>) -> Result<(), Error> {
     id::split(target).map_err(|error| Error::Invalid(error.to_string()))?;
-    match content.get("membership").and_then(Value::as_str) {
-        Some("invite" | "join" | "knock" | "leave" | "ban") => Ok(()),
-        _ => Err(Error::BadContent("Content must have a valid 'membership'".to_owned())),
+    match named(content) {
+        Some(_) => Ok(()),
+        None => Err(Error::BadContent("Content must have a valid 'membership'".to_owned())),
     }
+}
+
+/// The membership that the content of an event names.
+pub fn named(content: &Map<String, Value>) -> Option<Membership> {
+    content.get("membership")?.as_str()?.parse().ok()
 }
 
 /// Who may do what in a room.
@@ -103,11 +109,11 @@ impl Powers {
     /// The powers in a room at present.
     pub fn of(tx: &ReadTx<'_>, room: &Room) -> Result<Self, Error> {
         let rules = event::rules(room)?;
-        let powers = event::state_content(tx, room, "m.room.power_levels", "")?;
+        let powers = event::state_content(tx, room, types::POWER_LEVELS, "")?;
         let privileged = rules.authorization.explicitly_privilege_room_creators;
         let mut creators = vec![room.creator.clone()];
         if rules.authorization.additional_room_creators
-            && let Some(create) = event::state_content(tx, room, "m.room.create", "")?
+            && let Some(create) = event::state_content(tx, room, types::CREATE, "")?
             && let Some(more) = create.get("additional_creators").and_then(Value::as_array)
         {
             creators.extend(more.iter().filter_map(Value::as_str).map(str::to_owned));
@@ -191,13 +197,12 @@ pub(crate) fn without_own_names(
     user: &User,
     content: &Map<String, Value>,
 ) -> Result<Map<String, Value>, Error> {
-    let is_join =
-        |content: &Map<String, Value>| content.get("membership").is_some_and(|value| value == "join");
+    let is_join = |content: &Map<String, Value>| named(content) == Some(Membership::Join);
     let is_name = |key: &str| matches!(key, "displayname" | "avatar_url");
     let mut content = content.clone();
     content.retain(|key, _| !is_name(key));
     if is_join(&content) {
-        let old = events::state(tx, room.num, "m.room.member", &user.user_id)?;
+        let old = events::state(tx, room.num, types::MEMBER, &user.user_id)?;
         let old = old.map(|old| event::content(&old, &event::rules(room)?)).transpose()?.filter(is_join);
         match old {
             Some(old) => content.extend(old.into_iter().filter(|(key, _)| is_name(key))),
@@ -207,7 +212,7 @@ pub(crate) fn without_own_names(
     Ok(content)
 }
 
-fn content(membership: &str, reason: Option<&str>) -> Map<String, Value> {
+fn content(membership: Membership, reason: Option<&str>) -> Map<String, Value> {
     let mut content = Map::new();
     content.insert("membership".to_owned(), json!(membership));
     if let Some(reason) = reason {
@@ -221,23 +226,25 @@ fn set(
     tx: &mut Tx<'_>,
     home: &Home,
     room: &mut Room,
-    (sender, target): (&str, &str),
+    sender: &str,
+    target: &str,
     content: Map<String, Value>,
-    now: i64,
-) -> Result<Option<Event>, Error> {
-    if let Some(old) = events::state(tx, room.num, "m.room.member", target)?
+    now: Millis,
+) -> Result<(), Error> {
+    if let Some(old) = events::state(tx, room.num, types::MEMBER, target)?
         && old.sender == sender
         && event::content(&old, &event::rules(room)?)? == content
     {
-        return Ok(None);
+        return Ok(());
     }
-    event::append(tx, home, room, &Draft::state("m.room.member", target, sender, content), now).map(Some)
+    event::append(tx, home, room, &Draft::state(types::MEMBER, target, sender, content), now)?;
+    Ok(())
 }
 
 /// How somebody stands to a room at present; `leave` if never in touch with it.
-pub fn current(tx: &ReadTx<'_>, user_id: &str, room: &Room) -> Result<String, Error> {
+pub fn current(tx: &ReadTx<'_>, user_id: &str, room: &Room) -> Result<Membership, Error> {
     let member = memberships::find(tx, user_id, room.num)?;
-    Ok(member.map_or_else(|| "leave".to_owned(), |member| member.membership))
+    Ok(member.map_or(Membership::Leave, |member| member.membership))
 }
 
 /// Joins a room.
@@ -256,26 +263,27 @@ pub fn join(
         return Err(Error::Suspended("Joining rooms while account is suspended is not allowed."));
     }
     let before = current(tx, &user.user_id, room)?;
-    if before == "join" {
+    if before == Membership::Join {
         return Ok(());
     }
     if user.is_guest && room.guest_access.as_deref() != Some("can_join") {
         return Err(Error::forbidden("Guest access not allowed"));
     }
-    let mut content = content("join", reason);
+    let mut content = content(Membership::Join, reason);
     with_profile(tx, &user.user_id, &mut content)?;
-    if before != "invite" && matches!(room.join_rule.as_deref(), Some("restricted" | "knock_restricted")) {
+    if before != Membership::Invite
+        && matches!(room.join_rule.as_deref(), Some("restricted" | "knock_restricted"))
+    {
         let by = authorised_by(tx, home, room, &user.user_id)?;
         content.insert("join_authorised_via_users_server".to_owned(), json!(by));
     }
-    set(tx, home, room, (&user.user_id, &user.user_id), content, ctx.now)?;
-    Ok(())
+    set(tx, home, room, &user.user_id, &user.user_id, content, ctx.now)
 }
 
 /// Who of this server can let somebody in who has joined one of the rooms that the join rules name.
 /// <https://spec.matrix.org/v1.18/client-server-api/#restricted-rooms>
 fn authorised_by(tx: &ReadTx<'_>, home: &Home, room: &Room, user_id: &str) -> Result<String, Error> {
-    let rule = event::state_content(tx, room, "m.room.join_rules", "")?.unwrap_or_default();
+    let rule = event::state_content(tx, room, types::JOIN_RULES, "")?.unwrap_or_default();
     let allowed = rule.get("allow").and_then(Value::as_array).cloned().unwrap_or_default();
     let mut in_allowed = false;
     for condition in allowed
@@ -284,7 +292,7 @@ fn authorised_by(tx: &ReadTx<'_>, home: &Home, room: &Room, user_id: &str) -> Re
     {
         let Some(room_id) = condition.get("room_id").and_then(Value::as_str) else { continue };
         if let Some(other) = rooms::find(tx, room_id)?
-            && current(tx, user_id, &other)? == "join"
+            && current(tx, user_id, &other)? == Membership::Join
         {
             in_allowed = true;
             break;
@@ -297,7 +305,7 @@ fn authorised_by(tx: &ReadTx<'_>, home: &Home, room: &Room, user_id: &str) -> Re
     }
     let powers = Powers::of(tx, room)?;
     let needed = powers.action("invite");
-    memberships::of_room_in(tx, room.num, "join", MOST_ASKED)?
+    memberships::of_room_in(tx, room.num, Membership::Join, MOST_ASKED)?
         .into_iter()
         .find(|member| home.is_local(member) && powers.user(member) >= needed)
         .ok_or_else(|| Error::forbidden("Nobody in this room could let you in"))
@@ -312,14 +320,15 @@ pub fn leave(
     room: &mut Room,
     reason: Option<&str>,
 ) -> Result<(), Error> {
-    match current(tx, user_id, room)?.as_str() {
-        "invite" if is_notice_room(tx, user_id, room)? => return Err(Error::NoticeRoom),
-        "join" | "invite" | "knock" => {}
-        "leave" if memberships::find(tx, user_id, room.num)?.is_some() => return Ok(()),
-        _ => return Err(Error::forbidden(format!("User {user_id} not in room {}", room.room_id))),
+    match current(tx, user_id, room)? {
+        Membership::Invite if is_notice_room(tx, user_id, room)? => return Err(Error::NoticeRoom),
+        Membership::Join | Membership::Invite | Membership::Knock => {}
+        Membership::Leave if memberships::find(tx, user_id, room.num)?.is_some() => return Ok(()),
+        Membership::Leave | Membership::Ban => {
+            return Err(Error::forbidden(format!("User {user_id} not in room {}", room.room_id)));
+        }
     }
-    set(tx, home, room, (user_id, user_id), content("leave", reason), ctx.now)?;
-    Ok(())
+    set(tx, home, room, user_id, user_id, content(Membership::Leave, reason), ctx.now)
 }
 
 /// Whether this is where the account gets server notices.
@@ -343,15 +352,14 @@ pub fn knock(
     if user.suspended {
         return Err(Error::Suspended("Knocking on rooms while account is suspended is not allowed."));
     }
-    let mut content = content("knock", reason);
+    let mut content = content(Membership::Knock, reason);
     with_profile(tx, &user.user_id, &mut content)?;
-    set(tx, home, room, (&user.user_id, &user.user_id), content, ctx.now)?;
-    Ok(())
+    set(tx, home, room, &user.user_id, &user.user_id, content, ctx.now)
 }
 
 /// Whether an account takes no invites.
 /// <https://spec.matrix.org/v1.18/client-server-api/#invite-permission>
-pub fn blocks_invites(tx: &ReadTx<'_>, user_num: i64) -> Result<bool, DbError> {
+pub fn blocks_invites(tx: &ReadTx<'_>, user_num: UserNum) -> Result<bool, DbError> {
     let Some(config) = data::find(tx, user_num, "", INVITE_PERMISSION)? else { return Ok(false) };
     Ok(config.get("default_action").is_some_and(|action| action == "block"))
 }
@@ -365,6 +373,24 @@ pub(crate) fn check_takes_invites(tx: &ReadTx<'_>, target: &str) -> Result<(), E
     }
 }
 
+/// An invite.
+#[derive(Clone, Copy, Debug)]
+pub struct Invite<'a> {
+    /// The user id of the one who is invited.
+    pub target: &'a str,
+    /// The reason.
+    pub reason: Option<&'a str>,
+    /// Whether the room is for the two of them.
+    pub is_direct: bool,
+}
+
+impl<'a> Invite<'a> {
+    /// An invite without more.
+    pub fn of(target: &'a str) -> Self {
+        Self { target, reason: None, is_direct: false }
+    }
+}
+
 /// Invites somebody. An invite by somebody shadow-banned reaches nobody.
 pub fn invite(
     tx: &mut Tx<'_>,
@@ -372,10 +398,10 @@ pub fn invite(
     ctx: &Ctx,
     user: &User,
     room: &mut Room,
-    target: &str,
-    (reason, is_direct): (Option<&str>, bool),
+    invite: Invite<'_>,
 ) -> Result<(), Error> {
-    if current(tx, &user.user_id, room)? != "join" {
+    let target = invite.target;
+    if current(tx, &user.user_id, room)? != Membership::Join {
         return Err(Error::forbidden(format!("User {} not in room {}", user.user_id, room.room_id)));
     }
     if user.suspended {
@@ -385,32 +411,31 @@ pub fn invite(
     if rooms::blocked_by(tx, &room.room_id)?.is_some() {
         return Err(Error::Blocked);
     }
-    if current(tx, target, room)? == "join" {
+    if current(tx, target, room)? == Membership::Join {
         return Err(Error::forbidden(format!("{target} is already in the room.")));
     }
     check_takes_invites(tx, target)?;
     if user.shadow_banned {
         return Ok(());
     }
-    invite_as(tx, home, room, (&user.user_id, target), (reason, is_direct), ctx.now)
+    invite_as(tx, home, ctx, &user.user_id, room, invite)
 }
 
 /// Invites somebody in the name of a member.
 pub(crate) fn invite_as(
     tx: &mut Tx<'_>,
     home: &Home,
+    ctx: &Ctx,
+    sender: &str,
     room: &mut Room,
-    (sender, target): (&str, &str),
-    (reason, is_direct): (Option<&str>, bool),
-    now: i64,
+    Invite { target, reason, is_direct }: Invite<'_>,
 ) -> Result<(), Error> {
-    let mut content = content("invite", reason);
+    let mut content = content(Membership::Invite, reason);
     if is_direct {
         content.insert("is_direct".to_owned(), json!(true));
     }
     with_profile(tx, target, &mut content)?;
-    set(tx, home, room, (sender, target), content, now)?;
-    Ok(())
+    set(tx, home, room, sender, target, content, ctx.now)
 }
 
 /// Joins a room in the name of a user, without asking whether the account may.
@@ -419,18 +444,22 @@ pub(crate) fn join_as(
     home: &Home,
     room: &mut Room,
     user_id: &str,
-    now: i64,
+    now: Millis,
 ) -> Result<(), Error> {
-    let mut content = content("join", None);
+    let mut content = content(Membership::Join, None);
     with_profile(tx, user_id, &mut content)?;
-    set(tx, home, room, (user_id, user_id), content, now)?;
-    Ok(())
+    set(tx, home, room, user_id, user_id, content, now)
 }
 
 /// Lets the guests leave a room that closed itself to them.
-pub(crate) fn put_guests_out(tx: &mut Tx<'_>, home: &Home, room: &mut Room, now: i64) -> Result<(), Error> {
+pub(crate) fn put_guests_out(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    room: &mut Room,
+    now: Millis,
+) -> Result<(), Error> {
     for member in memberships::guests_of_room(tx, room.num, MOST_ASKED)? {
-        set(tx, home, room, (&member, &member), content("leave", None), now)?;
+        set(tx, home, room, &member, &member, content(Membership::Leave, None), now)?;
     }
     Ok(())
 }
@@ -446,8 +475,19 @@ fn check_target(home: &Home, target: &str) -> Result<(), Error> {
 }
 
 /// What one member does to another.
+#[derive(Clone, Copy, Debug)]
+pub struct Removal<'a> {
+    /// The user id of the other.
+    pub target: &'a str,
+    /// How.
+    pub kind: RemovalKind,
+    /// The reason.
+    pub reason: Option<&'a str>,
+}
+
+/// How one member removes another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Removal {
+pub enum RemovalKind {
     /// Out of the room.
     Kick,
     /// Out of it for good.
@@ -463,10 +503,9 @@ pub fn remove(
     ctx: &Ctx,
     user: &User,
     room: &mut Room,
-    (target, removal): (&str, Removal),
-    reason: Option<&str>,
+    Removal { target, kind, reason }: Removal<'_>,
 ) -> Result<(), Error> {
-    if current(tx, &user.user_id, room)? != "join" {
+    if current(tx, &user.user_id, room)? != Membership::Join {
         return Err(Error::forbidden(format!("User {} not in room {}", user.user_id, room.room_id)));
     }
     if user.suspended {
@@ -475,12 +514,12 @@ pub fn remove(
     id::split(target).map_err(|error| Error::Invalid(error.to_string()))?;
     UserId::parse(target).map_err(|_| Error::Invalid("Invalid user id".to_owned()))?;
     let before = current(tx, target, room)?;
-    let membership = match removal {
-        Removal::Kick if !matches!(before.as_str(), "join" | "invite" | "knock") => {
+    let membership = match kind {
+        RemovalKind::Kick if matches!(before, Membership::Leave | Membership::Ban) => {
             return Err(Error::forbidden("The target user is not in the room"));
         }
         // There is nothing to lift, and no state to change.
-        Removal::Unban if memberships::find(tx, target, room.num)?.is_none() => {
+        RemovalKind::Unban if memberships::find(tx, target, room.num)?.is_none() => {
             let powers = Powers::of(tx, room)?;
             let own = powers.user(&user.user_id);
             if own < powers.action("kick") || own <= powers.user(target) {
@@ -488,14 +527,13 @@ pub fn remove(
             }
             return Ok(());
         }
-        Removal::Unban if before != "ban" => {
+        RemovalKind::Unban if before != Membership::Ban => {
             return Err(Error::BadState("Cannot unban user who was not banned".to_owned()));
         }
-        Removal::Ban => "ban",
-        Removal::Kick | Removal::Unban => "leave",
+        RemovalKind::Ban => Membership::Ban,
+        RemovalKind::Kick | RemovalKind::Unban => Membership::Leave,
     };
-    set(tx, home, room, (&user.user_id, target), content(membership, reason), ctx.now)?;
-    Ok(())
+    set(tx, home, room, &user.user_id, target, content(membership, reason), ctx.now)
 }
 
 /// Forgets a room that the user has left.
@@ -505,7 +543,7 @@ pub fn forget(tx: &mut Tx<'_>, user_id: &str, room_id: &str) -> Result<(), Error
         None => None,
     };
     match member {
-        Some(member) if matches!(member.membership.as_str(), "leave" | "ban") => {
+        Some(member) if matches!(member.membership, Membership::Leave | Membership::Ban) => {
             memberships::forget(tx, user_id, member.room_num)?;
             Ok(())
         }

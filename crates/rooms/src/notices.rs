@@ -5,7 +5,7 @@ use reeve_accounts::profile::{self, Change};
 use reeve_accounts::users::NewUser;
 use reeve_accounts::{Limits, Policy, users as accounts};
 use reeve_db::Tx;
-use reeve_model::{Ctx, User};
+use reeve_model::{Ctx, Membership, User};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, users};
 use serde_json::{Map, Value, json};
@@ -13,7 +13,9 @@ use serde_json::{Map, Value, json};
 use crate::create::{self, NewRoom, Preset};
 use crate::error::Error;
 use crate::event::{self, Draft};
-use crate::{Home, data, membership};
+use crate::membership::{self, Invite};
+use crate::types;
+use crate::{Home, data};
 
 /// The tag of notice rooms.
 const TAG: &str = "m.server_notice";
@@ -64,7 +66,7 @@ impl Notice {
     pub fn read(body: &Map<String, Value>) -> Result<Self, Error> {
         let wrong = |key: &str| Error::Refused(format!("'{key}' not a string type"));
         let event_type = match body.get("type") {
-            None => "m.room.message".to_owned(),
+            None => types::MESSAGE.to_owned(),
             Some(Value::String(event_type)) => event_type.clone(),
             Some(_) => return Err(wrong("type")),
         };
@@ -75,10 +77,10 @@ impl Notice {
         };
         let content = body.get("content").and_then(Value::as_object).cloned();
         let content = content.ok_or_else(|| Error::BadContent("'content' must be an object".to_owned()))?;
-        if event_type == "m.room.member" {
+        if event_type == types::MEMBER {
             return Err(Error::Refused("Memberships cannot be sent as notices".to_owned()));
         }
-        if event_type == "m.room.message" {
+        if event_type == types::MESSAGE {
             let missing = ["body", "msgtype"].into_iter().find(|key| !content.contains_key(*key));
             if let Some(key) = missing {
                 return Err(Error::Refused(format!("'{key}' not in content")));
@@ -105,17 +107,16 @@ pub fn send(
     let sender = sender(tx, home, ctx, localpart)?;
     let mut room = room(tx, home, ctx, &sender, target)?;
     let mut current = membership::current(tx, &target.user_id, &room)?;
-    if !matches!(current.as_str(), "join" | "invite") {
-        let pair = (sender.user_id.as_str(), target.user_id.as_str());
-        membership::invite_as(tx, home, &mut room, pair, (None, false), ctx.now)?;
-        "invite".clone_into(&mut current);
+    if !matches!(current, Membership::Join | Membership::Invite) {
+        membership::invite_as(tx, home, ctx, &sender.user_id, &mut room, Invite::of(&target.user_id))?;
+        current = Membership::Invite;
         if !target.deactivated {
             // It finds room also where the account's own is used up.
             let limits = Limits { account_data: i64::MAX, account_data_bytes: i64::MAX, ..home.limits };
             data::set_tag(tx, &limits, target.num, &room.room_id, TAG, Some(Map::new()))?;
         }
     }
-    if home.settings.notices.auto_join && current == "invite" && !target.deactivated {
+    if home.settings.notices.auto_join && current == Membership::Invite && !target.deactivated {
         membership::join_as(tx, home, &mut room, &target.user_id, ctx.now)?;
     }
     let draft = Draft {
@@ -136,7 +137,8 @@ fn room(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, sender: &User, target: &User) -
     };
     let mut room = match known {
         Some(room)
-            if memberships::find(tx, &sender.user_id, room.num)?.is_some_and(|m| m.membership == "join") =>
+            if memberships::find(tx, &sender.user_id, room.num)?
+                .is_some_and(|m| m.membership == Membership::Join) =>
         {
             room
         }
@@ -153,9 +155,9 @@ fn room(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, sender: &User, target: &User) -
     };
     let settings = &home.settings.notices;
     for (event_type, key, value) in [
-        ("m.room.name", "name", Some(&settings.room_name)),
-        ("m.room.topic", "topic", settings.room_topic.as_ref()),
-        ("m.room.avatar", "url", settings.room_avatar_url.as_ref()),
+        (types::NAME, "name", Some(&settings.room_name)),
+        (types::TOPIC, "topic", settings.room_topic.as_ref()),
+        (types::AVATAR, "url", settings.room_avatar_url.as_ref()),
     ] {
         let Some(value) = value else { continue };
         let content = event::state_content(tx, &room, event_type, "")?.unwrap_or_default();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reeve_accounts::{deactivate, profile};
 use reeve_db::Tx;
 use reeve_jobs::{Job, Kind, Step, StepError};
-use reeve_model::User;
+use reeve_model::{Membership, Millis, RoomNum, User, UserNum};
 use reeve_store::events;
 use reeve_store::rooms;
 use reeve_store::{account_data, memberships, transactions, users};
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::event::{self, Draft};
+use crate::types;
 use crate::{Home, membership};
 
 /// How many rooms one step changes.
@@ -44,11 +45,11 @@ pub fn retire(home: &Arc<Home>) -> Kind {
 
 #[derive(Deserialize, Serialize)]
 struct Retiring {
-    user_num: i64,
+    user_num: UserNum,
     erase: bool,
     /// Rooms up to this number are done, those where it failed too.
     #[serde(default)]
-    upto: i64,
+    upto: RoomNum,
     #[serde(default)]
     rooms_left: i64,
     #[serde(default)]
@@ -58,13 +59,13 @@ struct Retiring {
 }
 
 /// Leaves a few rooms, as long as the account is still deactivated; then deletes a part of the account data.
-fn retire_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: i64) -> Result<Step, StepError> {
+fn retire_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<Step, StepError> {
     let mut progress: Retiring = payload(job)?;
     let Some(user) = users::by_num(tx, progress.user_num)?.filter(|user| user.deactivated) else {
         return Ok(Step::Done { result: json!({ "reactivated": true }).to_string(), done: job.done });
     };
     let mut left = Vec::new();
-    for standing in ["invite", "knock", "join"] {
+    for standing in [Membership::Invite, Membership::Knock, Membership::Join] {
         let missing = STEP_ROOMS - i64::try_from(left.len()).unwrap_or(STEP_ROOMS);
         left.extend(memberships::some_of_user_in(tx, &user.user_id, standing, progress.upto, missing)?);
     }
@@ -72,9 +73,8 @@ fn retire_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: i64) -> Result<Step
     // Of the three kinds the lowest numbers only, so that none is passed by.
     for member in &left {
         let Some(mut room) = rooms::by_num(tx, member.room_num)? else { continue };
-        let content = Value::Object(serde_json::Map::from_iter([("membership".to_owned(), json!("leave"))]));
-        let Value::Object(content) = content else { continue };
-        let draft = Draft::state("m.room.member", &user.user_id, &user.user_id, content);
+        let content = serde_json::Map::from_iter([("membership".to_owned(), json!(Membership::Leave))]);
+        let draft = Draft::state(types::MEMBER, &user.user_id, &user.user_id, content);
         match event::append(tx, home, &mut room, &draft, now) {
             Ok(_) => {
                 memberships::forget(tx, &user.user_id, room.num)?;
@@ -121,19 +121,19 @@ pub fn spread_profile(home: &Arc<Home>) -> Kind {
 
 #[derive(Deserialize, Serialize)]
 struct Spreading {
-    user_num: i64,
+    user_num: UserNum,
     #[serde(default)]
-    upto: i64,
+    upto: RoomNum,
 }
 
-fn spread_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: i64) -> Result<Step, StepError> {
+fn spread_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<Step, StepError> {
     let mut progress: Spreading = payload(job)?;
     let finished = |done| Ok(Step::Done { result: "{}".to_owned(), done });
     let Some(user) = users::by_num(tx, progress.user_num)? else { return finished(job.done) };
     if user.deactivated {
         return finished(job.done);
     }
-    let rooms = memberships::some_of_user_in(tx, &user.user_id, "join", progress.upto, STEP_ROOMS)?;
+    let rooms = memberships::some_of_user_in(tx, &user.user_id, Membership::Join, progress.upto, STEP_ROOMS)?;
     for member in &rooms {
         progress.upto = member.room_num;
         match spread_to(tx, home, &user, member.room_num, now) {
@@ -154,9 +154,9 @@ fn spread_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: i64) -> Result<Step
 }
 
 /// Renews the membership event of an account in one room, if its name or avatar there is not that of the profile.
-fn spread_to(tx: &mut Tx<'_>, home: &Home, user: &User, room_num: i64, now: i64) -> Result<(), Error> {
+fn spread_to(tx: &mut Tx<'_>, home: &Home, user: &User, room_num: RoomNum, now: Millis) -> Result<(), Error> {
     let Some(mut room) = rooms::by_num(tx, room_num)? else { return Ok(()) };
-    let Some(old) = events::state(tx, room.num, "m.room.member", &user.user_id)? else { return Ok(()) };
+    let Some(old) = events::state(tx, room.num, types::MEMBER, &user.user_id)? else { return Ok(()) };
     let old = event::content(&old, &event::rules(&room)?)?;
     let there = |key: &str| old.get(key).and_then(Value::as_str);
     let same = there("displayname") == user.displayname.as_deref()

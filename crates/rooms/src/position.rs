@@ -11,7 +11,7 @@
 //! these few positions count as known; everything that comes later is above them.
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Epoch, Token, random};
+use reeve_model::{Epoch, Pos, Token, random};
 use reeve_store::{stream, stream_epochs};
 
 /// How many letters the name of an epoch has.
@@ -19,7 +19,7 @@ const NAME: usize = 8;
 /// How many epochs are remembered. A client that knows nothing since an older one begins anew.
 const MOST: i64 = 100_000;
 /// Below the position of every epoch.
-const BEFORE_ALL: i64 = -1;
+const BEFORE_ALL: Pos = Pos::ZERO.prev();
 
 /// Begins an epoch: before anything else is written to a database that may have been restored.
 pub fn begin_epoch(tx: &mut Tx<'_>) -> Result<(), DbError> {
@@ -48,7 +48,7 @@ impl Positions {
     }
 
     /// The token of a position.
-    pub fn token(&self, pos: i64) -> Token {
+    pub fn token(&self, pos: Pos) -> Token {
         Token::new(pos, self.epoch())
     }
 
@@ -64,7 +64,7 @@ impl Positions {
     }
 
     /// The position from which a page begins: that of its token; the newest, if it was undone.
-    pub fn start(&self, tx: &ReadTx<'_>, token: &Token) -> Result<i64, DbError> {
+    pub fn start(&self, tx: &ReadTx<'_>, token: &Token) -> Result<Pos, DbError> {
         if self.knows(tx, token)? { Ok(token.pos) } else { stream::current(tx) }
     }
 }

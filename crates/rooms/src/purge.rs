@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reeve_db::Tx;
 use reeve_jobs::{Job, Kind, Step, StepError};
-use reeve_model::Ctx;
+use reeve_model::{Ctx, Millis, Pos, RoomNum};
 use reeve_store::{events, rooms};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -24,16 +24,16 @@ pub enum UpTo {
     /// With this event.
     Event(String),
     /// With the last event at or before this time, in milliseconds; nothing is purged where there is none.
-    Time(i64),
+    Time(Millis),
 }
 
 #[derive(Deserialize, Serialize)]
 struct Progress {
-    room_num: i64,
+    room_num: RoomNum,
     /// The position of the first event that stays; 0 where all stay.
-    upto: i64,
+    upto: Pos,
     /// Events up to here are done.
-    after: i64,
+    after: Pos,
     delete_local: bool,
 }
 
@@ -62,9 +62,9 @@ pub fn order(
             (room, event)
         }
     };
-    let upto = event.as_ref().map_or(0, |event| event.pos);
+    let upto = event.as_ref().map_or(Pos::ZERO, |event| event.pos);
     rooms::set_purged(tx, room.num, upto)?;
-    let progress = Progress { room_num: room.num, upto, after: 0, delete_local };
+    let progress = Progress { room_num: room.num, upto, after: Pos::ZERO, delete_local };
     let payload = serde_json::to_string(&progress).map_err(Error::internal)?;
     let job = reeve_jobs::enqueue(tx, JOB, room_id, &payload, 0, ctx.now)?;
     let changes =
@@ -91,7 +91,7 @@ fn step(tx: &mut Tx<'_>, home: &Home, job: &Job) -> Result<Step, StepError> {
     let done = job.done.saturating_add(i64::try_from(batch.len()).unwrap_or(STEP_EVENTS));
     let (deleted, kept): (Vec<_>, Vec<_>) =
         batch.into_iter().partition(|(_, sender)| progress.delete_local || !home.is_local(sender));
-    let positions = |events: Vec<(i64, String)>| events.into_iter().map(|(pos, _)| pos).collect::<Vec<_>>();
+    let positions = |events: Vec<(Pos, String)>| events.into_iter().map(|(pos, _)| pos).collect::<Vec<_>>();
     events::delete(tx, &positions(deleted))?;
     events::put_aside(tx, &positions(kept))?;
     let payload = serde_json::to_string(&progress).map_err(|error| StepError::Hopeless(error.to_string()))?;

@@ -13,14 +13,15 @@ mod kept;
 pub mod names;
 mod order;
 
+use std::cmp::Reverse;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::LazyLock;
 
 use reeve_db::{DbError, ReadTx, Tx};
+use reeve_model::{Membership, Pos, RoomNum, UserNum};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::Room;
-use reeve_store::stream::STILL;
 use reeve_store::{account_data, ephemeral, memberships, notifications, rooms, silences, users};
 use ruma::push::Ruleset;
 use ruma::{UserId, user_id};
@@ -58,7 +59,7 @@ fn parse(stored: &str, user_id: &UserId) -> Option<Ruleset> {
 /// The push rules of an account: the stored ones, or the default; `None` if they cannot be read.
 pub(crate) fn readable_rules(
     tx: &ReadTx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     user_id: &str,
 ) -> Result<Option<Ruleset>, Error> {
     let user_id = UserId::parse(user_id).map_err(Error::internal)?;
@@ -69,7 +70,7 @@ pub(crate) fn readable_rules(
 }
 
 /// The push rules of an account: the stored ones, or the default.
-pub fn rules(tx: &ReadTx<'_>, user_num: i64, user_id: &str) -> Result<Ruleset, Error> {
+pub fn rules(tx: &ReadTx<'_>, user_num: UserNum, user_id: &str) -> Result<Ruleset, Error> {
     readable_rules(tx, user_num, user_id)?.ok_or_else(|| Error::internal("push rules cannot be read"))
 }
 
@@ -77,7 +78,7 @@ pub fn rules(tx: &ReadTx<'_>, user_num: i64, user_id: &str) -> Result<Ruleset, E
 pub fn set_rules(
     tx: &mut Tx<'_>,
     home: &Home,
-    user_num: i64,
+    user_num: UserNum,
     rules: Ruleset,
     before: usize,
 ) -> Result<(), Error> {
@@ -153,7 +154,7 @@ pub(crate) fn note(
         }
     }
     // Who is invited is no member yet.
-    let invited = event.state_key.clone().filter(|_| event.membership.as_deref() == Some("invite"));
+    let invited = event.state_key.clone().filter(|_| event.membership == Some(Membership::Invite));
     if let Some(user_id) = invited
         && let Some(num) = users::num(tx, &user_id)?
         && decided.insert(user_id.clone())
@@ -170,16 +171,18 @@ pub(crate) fn note(
     }
     for user_id in mentioned.into_iter().filter(|user_id| !decided.contains(*user_id)) {
         let Ok(parsed) = UserId::parse(user_id) else { continue };
-        if memberships::find(tx, user_id, room.num)?.is_some_and(|member| member.membership == "join") {
+        if memberships::find(tx, user_id, room.num)?
+            .is_some_and(|member| member.membership == Membership::Join)
+        {
             verdicts.add(user_id, subject.notifies(&defaults::of(&parsed), user_id)?);
         }
     }
     for (notifies, user_ids) in verdicts.exceptions {
         notifications::insert(tx, &user_ids, room.num, event.pos, notifies)?;
     }
-    silences::end(tx, &verdicts.ended, room.num, event.pos - 1)?;
+    silences::end(tx, &verdicts.ended, room.num, event.pos.prev())?;
     silences::insert(tx, &verdicts.silenced, room.num, (event.pos, event.pos))?;
-    silences::insert(tx, &verdicts.begun, room.num, (event.pos, STILL))?;
+    silences::insert(tx, &verdicts.begun, room.num, (event.pos, Pos::END))?;
     Ok(verdicts.usual)
 }
 
@@ -228,14 +231,15 @@ impl Verdicts {
 /// Up to where somebody has read a room.
 pub(crate) struct Read {
     /// Everywhere in it.
-    everywhere: i64,
+    everywhere: Pos,
     /// Further in some threads, by a receipt or by writing there; `None` stands outside threads.
-    threads: BTreeMap<Option<String>, i64>,
+    threads: BTreeMap<Option<String>, Pos>,
 }
 
 impl Read {
-    pub(crate) fn of(tx: &ReadTx<'_>, room_num: i64, user_id: &str) -> Result<Self, DbError> {
-        let mut everywhere = memberships::find(tx, user_id, room_num)?.map_or(0, |member| member.since_pos);
+    pub(crate) fn of(tx: &ReadTx<'_>, room_num: RoomNum, user_id: &str) -> Result<Self, DbError> {
+        let mut everywhere =
+            memberships::find(tx, user_id, room_num)?.map_or(Pos::ZERO, |member| member.since_pos);
         let mut threads = BTreeMap::new();
         for receipt in ephemeral::receipts_of_user(tx, room_num, user_id)? {
             match receipt.thread_id.as_str() {
@@ -252,7 +256,7 @@ impl Read {
     }
 
     /// Whether it was read what stands at a position, in a thread or outside.
-    pub(crate) fn covers(&self, thread: Option<&str>, pos: i64) -> bool {
+    pub(crate) fn covers(&self, thread: Option<&str>, pos: Pos) -> bool {
         let mut threads = self.threads.iter();
         pos <= self.everywhere || threads.any(|(read, upto)| read.as_deref() == thread && pos <= *upto)
     }
@@ -300,18 +304,18 @@ pub fn unread(
 }
 
 /// The ranges of positions beyond `pos` that are in none of some others, which are in order.
-fn between(pos: i64, silences: &[(i64, i64)]) -> Vec<(i64, i64)> {
-    let (mut next, mut ranges) = (pos.saturating_add(1), Vec::new());
+fn between(pos: Pos, silences: &[(Pos, Pos)]) -> Vec<(Pos, Pos)> {
+    let (mut next, mut ranges) = (pos.next(), Vec::new());
     for (from, upto) in silences.iter().filter(|(_, upto)| *upto > pos) {
         if next < *from {
-            ranges.push((next, from - 1));
+            ranges.push((next, from.prev()));
         }
-        if *upto == STILL {
+        if *upto == Pos::END {
             return ranges;
         }
-        next = upto + 1;
+        next = upto.next();
     }
-    ranges.push((next, i64::MAX));
+    ranges.push((next, Pos::END));
     ranges
 }
 
@@ -324,7 +328,7 @@ pub(crate) fn is_unread(
 ) -> Result<bool, Error> {
     let read = Read::of(tx, room.num, user_id)?;
     let unheard = unheard(user_id, ignored).to_string();
-    let range = (read.everywhere, i64::MAX);
+    let range = (read.everywhere, Pos::END);
     let newest = notifications::notifying(tx, user_id, room.num, range, 1, &unheard, 1)?;
     let newest = newest.first().map(|(pos, _)| events::by_pos(tx, *pos)).transpose()?.flatten();
     match newest {
@@ -335,7 +339,7 @@ pub(crate) fn is_unread(
     }
 }
 
-fn later(read: &mut BTreeMap<Option<String>, i64>, thread: Option<String>, pos: i64) {
+fn later(read: &mut BTreeMap<Option<String>, Pos>, thread: Option<String>, pos: Pos) {
     let known = read.entry(thread).or_insert(pos);
     *known = (*known).max(pos);
 }
@@ -358,24 +362,24 @@ pub fn notifications(
     tx: &ReadTx<'_>,
     user_id: &str,
     ignored: &BTreeSet<String>,
-    (from, limit): (Option<i64>, usize),
+    (from, limit): (Option<Pos>, usize),
     highlights_only: bool,
-) -> Result<(Vec<Notification>, Option<i64>), Error> {
+) -> Result<(Vec<Notification>, Option<Pos>), Error> {
     let needed = if highlights_only { 2 } else { 1 };
     let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let before = from.map_or(i64::MAX, |from| from.saturating_add(1));
+    let before = from.map_or(Pos::END, Pos::next);
     let unheard = unheard(user_id, ignored).to_string();
     let mut found = Vec::new();
-    for joined in memberships::of_user_in(tx, user_id, "join")? {
+    for joined in memberships::of_user_in(tx, user_id, Membership::Join)? {
         let (num, since) = (joined.member.room_num, joined.member.since_pos);
         let of_room = notifications::notifying(tx, user_id, num, (since, before), needed, &unheard, most)?;
         found.extend(of_room.into_iter().map(|(pos, notifies)| (pos, notifies, num)));
     }
-    found.sort_by_key(|(pos, ..)| -pos);
+    found.sort_by_key(|(pos, ..)| Reverse(*pos));
     let more = found.len() > limit;
     found.truncate(limit);
-    let next = found.last().filter(|_| more).map(|(pos, ..)| pos - 1);
-    let mut known: BTreeMap<i64, (Room, Read)> = BTreeMap::new();
+    let next = found.last().filter(|_| more).map(|(pos, ..)| pos.prev());
+    let mut known: BTreeMap<RoomNum, (Room, Read)> = BTreeMap::new();
     let mut page = Vec::with_capacity(found.len());
     for (pos, notifies, num) in found {
         let Some(event) = events::by_pos(tx, pos)? else { continue };
@@ -403,6 +407,6 @@ pub fn as_json(rules: &Ruleset) -> Result<Value, Error> {
 }
 
 /// What a client is told that has no push rules stored.
-pub fn as_account_data(tx: &ReadTx<'_>, user_num: i64, user_id: &str) -> Result<Value, Error> {
+pub fn as_account_data(tx: &ReadTx<'_>, user_num: UserNum, user_id: &str) -> Result<Value, Error> {
     Ok(json!({ "global": as_json(&rules(tx, user_num, user_id)?)? }))
 }

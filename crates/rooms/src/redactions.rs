@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use reeve_db::Tx;
 use reeve_jobs::{Job, Kind, Step, StepError};
-use reeve_model::Ctx;
+use reeve_model::{Ctx, Membership, Millis, Pos};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms;
 use reeve_store::{jobs, memberships};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::Home;
 use crate::error::Error;
-use crate::{Home, send};
+use crate::send::{self, Redaction};
+use crate::types;
 
 /// The name of the job.
 pub const JOB: &str = "redact_all_events";
@@ -36,9 +38,9 @@ pub struct Order {
     /// Who redacts; the user, if `None`.
     pub redacted_by: Option<String>,
     /// Only events up to this time.
-    pub before_ts: Option<i64>,
+    pub before_ts: Option<Millis>,
     /// Only events from this time.
-    pub after_ts: Option<i64>,
+    pub after_ts: Option<Millis>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -47,7 +49,7 @@ struct Progress {
     /// The rooms still to do, the present one last.
     rooms: Vec<String>,
     /// The events of the present room below this position are still to do.
-    before_pos: i64,
+    before_pos: Pos,
     /// How many events of the present room were found so far.
     found: i64,
     failed: BTreeMap<String, String>,
@@ -60,7 +62,7 @@ pub fn order(tx: &mut Tx<'_>, ctx: &Ctx, order: Order) -> Result<String, Error> 
     }
     let mut rooms = order.rooms.clone();
     if rooms.is_empty() {
-        for standing in ["join", "ban"] {
+        for standing in [Membership::Join, Membership::Ban] {
             rooms.extend(
                 memberships::of_user_in(tx, &order.user_id, standing)?.into_iter().map(|room| room.room_id),
             );
@@ -70,7 +72,7 @@ pub fn order(tx: &mut Tx<'_>, ctx: &Ctx, order: Order) -> Result<String, Error> 
     let total = i64::try_from(rooms.len()).unwrap_or(i64::MAX);
     let user_id = order.user_id.clone();
     let changes = json!({ "rooms": order.rooms, "reason": order.reason, "limit": order.limit });
-    let progress = Progress { order, rooms, before_pos: i64::MAX, found: 0, failed: BTreeMap::new() };
+    let progress = Progress { order, rooms, before_pos: Pos::END, found: 0, failed: BTreeMap::new() };
     let payload = serde_json::to_string(&progress).map_err(Error::internal)?;
     let job = reeve_jobs::enqueue(tx, JOB, &user_id, &payload, total, ctx.now)?;
     reeve_accounts::audit::record(tx, ctx, "user.redact", &user_id, &changes)?;
@@ -85,14 +87,14 @@ pub fn job(home: &Arc<Home>) -> Kind {
 
 /// Whether an event is among those that are redacted: what was said, and joins.
 fn is_meant(event: &Event, order: &Order) -> bool {
-    let said = matches!(event.event_type.as_str(), "m.room.message" | "m.room.encrypted");
-    let joined = event.membership.as_deref() == Some("join");
+    let said = matches!(event.event_type.as_str(), types::MESSAGE | types::ENCRYPTED);
+    let joined = event.membership == Some(Membership::Join);
     (said || joined)
-        && order.before_ts.is_none_or(|before| before == 0 || event.ts <= before)
-        && order.after_ts.is_none_or(|after| after == 0 || event.ts >= after)
+        && order.before_ts.is_none_or(|before| before == Millis::ZERO || event.ts <= before)
+        && order.after_ts.is_none_or(|after| after == Millis::ZERO || event.ts >= after)
 }
 
-fn step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: i64) -> Result<Step, StepError> {
+fn step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<Step, StepError> {
     let mut progress: Progress = serde_json::from_str(&job.payload)
         .map_err(|error| StepError::Hopeless(format!("the payload cannot be read: {error}")))?;
     let Some(room_id) = progress.rooms.last().cloned() else {
@@ -132,7 +134,7 @@ fn step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: i64) -> Result<Step, StepE
     let mut done = job.done;
     if room_done {
         progress.rooms.pop();
-        progress.before_pos = i64::MAX;
+        progress.before_pos = Pos::END;
         progress.found = 0;
         done += 1;
     }
@@ -148,11 +150,11 @@ fn redact(
     sender: &str,
     target: &Event,
     order: &Order,
-    now: i64,
+    now: Millis,
 ) -> Result<(), Error> {
     if order.redacted_by.is_some() {
         let member = memberships::find(tx, sender, room.num)?;
-        if member.is_none_or(|member| member.membership != "join") {
+        if member.is_none_or(|member| member.membership != Membership::Join) {
             let text = format!("403: User {sender} not in room {} (None)", room.room_id);
             return Err(Error::Forbidden(text));
         }
@@ -160,6 +162,7 @@ fn redact(
             return Err(Error::Forbidden("403: You don't have permission to redact events".to_owned()));
         }
     }
-    let ordered = order.redacted_by.is_none();
-    send::redact_as(tx, home, room, sender, target, (order.reason.as_deref(), ordered), now).map(|_| ())
+    let redaction =
+        Redaction { sender, target, reason: order.reason.as_deref(), ordered: order.redacted_by.is_none() };
+    send::redact_as(tx, home, room, redaction, now).map(|_| ())
 }

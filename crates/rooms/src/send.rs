@@ -1,7 +1,7 @@
 //! Sending events, setting state, redacting.
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, User, random};
+use reeve_model::{Ctx, Membership, Millis, Pos, User, random};
 use reeve_store::events::{self, Event};
 use reeve_store::memberships;
 use reeve_store::rooms::{self, Room};
@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::event::{self, Draft};
+use crate::types;
 use crate::{Home, directory, membership};
 
 const SUSPENDED: &str = "Sending messages while account is suspended is not allowed.";
@@ -23,7 +24,7 @@ pub fn find_room(tx: &ReadTx<'_>, room_id: &str) -> Result<Room, Error> {
 pub fn joined_room(tx: &ReadTx<'_>, room_id: &str, user_id: &str) -> Result<Room, Error> {
     let room = rooms::find(tx, room_id)?.ok_or_else(|| not_in(user_id, room_id))?;
     let member = memberships::find(tx, user_id, room.num)?;
-    if member.is_some_and(|member| member.membership == "join") {
+    if member.is_some_and(|member| member.membership == Membership::Join) {
         Ok(room)
     } else {
         Err(not_in(user_id, room_id))
@@ -66,7 +67,7 @@ pub fn send(
     {
         return Ok(event_id);
     }
-    let is_redaction = sent.event_type == "m.room.redaction" && sent.state_key.is_none();
+    let is_redaction = sent.event_type == types::REDACTION && sent.state_key.is_none();
     if is_redaction {
         let target = sent.content.get("redacts").and_then(Value::as_str).map(str::to_owned);
         let Some(target) = target else {
@@ -101,7 +102,7 @@ pub fn send(
             ..Draft::default()
         };
         let event_id = event::append(tx, home, &mut room, &draft, ctx.now)?.event_id;
-        if sent.event_type == "m.room.guest_access" && room.guest_access.as_deref() != Some("can_join") {
+        if sent.event_type == types::GUEST_ACCESS && room.guest_access.as_deref() != Some("can_join") {
             membership::put_guests_out(tx, home, &mut room, ctx.now)?;
         }
         event_id
@@ -114,7 +115,7 @@ pub fn send(
 
 /// Whether somebody changes their own membership, which the shadow-banned do like others.
 fn is_own_move(user: &User, sent: &Sent) -> bool {
-    sent.event_type == "m.room.member" && sent.state_key.as_deref() == Some(&user.user_id)
+    sent.event_type == types::MEMBER && sent.state_key.as_deref() == Some(&user.user_id)
 }
 
 /// The room; who joins by sending a membership event need not be in it yet.
@@ -137,22 +138,24 @@ fn unchanged_state(tx: &ReadTx<'_>, room: &Room, user: &User, sent: &Sent) -> Re
 
 /// Checks that belong to some types of events.
 fn check_content(tx: &ReadTx<'_>, room: &Room, user: &User, sent: &Sent) -> Result<(), Error> {
-    if sent.event_type == "m.room.create" {
+    if sent.event_type == types::CREATE {
         return Err(Error::Forbidden("A room is created only once".to_owned()));
     }
     if let Some(relation) = sent.content.get("m.relates_to").and_then(Value::as_object) {
         check_relation(tx, room, user, relation, sent)?;
     }
     match (sent.event_type.as_str(), sent.state_key.as_deref()) {
-        ("m.room.canonical_alias", Some("")) => directory::check_canonical_alias(tx, room, &sent.content),
-        ("m.room.member", Some(target)) => {
+        (types::CANONICAL_ALIAS, Some("")) => directory::check_canonical_alias(tx, room, &sent.content),
+        (types::MEMBER, Some(target)) => {
             membership::check_content(target, &sent.content)?;
-            match sent.content.get("membership").and_then(Value::as_str) {
-                Some("invite") => membership::check_takes_invites(tx, target),
-                _ => Ok(()),
+            match membership::named(&sent.content) {
+                Some(Membership::Invite) => membership::check_takes_invites(tx, target),
+                Some(Membership::Join | Membership::Knock | Membership::Leave | Membership::Ban) | None => {
+                    Ok(())
+                }
             }
         }
-        ("m.room.server_acl", Some("")) if !sent.content.is_empty() => {
+        (types::SERVER_ACL, Some("")) if !sent.content.is_empty() => {
             let lists = ["allow", "deny"];
             let bad = |key: &&str| sent.content.get(*key).is_some_and(|value| !value.is_array());
             if lists.iter().any(bad) {
@@ -176,14 +179,14 @@ fn check_relation(
     let target = events::find(tx, event_id)?.filter(|event| event.room_num == room.num);
     if target.is_none() {
         // The target may be on another server; but what this server must count, it must know.
-        return if matches!(rel_type, "m.thread" | "m.annotation") {
+        return if matches!(rel_type, types::THREAD | types::ANNOTATION) {
             Err(Error::Refused("Can't send relation to unknown event".to_owned()))
         } else {
             Ok(())
         };
     }
     match rel_type {
-        "m.annotation" => {
+        types::ANNOTATION => {
             let key = text("key").unwrap_or_default();
             let Some(key) = Some(key).filter(|key| !key.is_empty()) else {
                 return Err(Error::Refused("Reaction key is missing".to_owned()));
@@ -196,7 +199,7 @@ fn check_relation(
             }
             Ok(())
         }
-        "m.thread" if target.is_some_and(|target| target.rel_type.is_some()) => {
+        types::THREAD if target.is_some_and(|target| target.rel_type.is_some()) => {
             Err(Error::Refused("Cannot start threads from an event with a relation".to_owned()))
         }
         _ => Ok(()),
@@ -211,7 +214,7 @@ fn has_annotated(
     event_id: &str,
     key: &str,
 ) -> Result<bool, Error> {
-    for annotation in events::by_relation(tx, event_id, "m.annotation", i64::MAX, 1000)? {
+    for annotation in events::by_relation(tx, event_id, types::ANNOTATION, Pos::END, 1000)? {
         if annotation.sender == user_id
             && annotation.event_type == event_type
             && annotation.redacted_by.is_none()
@@ -252,18 +255,32 @@ pub fn redact(
     if target.sender != user.user_id && !membership::may_redact(tx, &room, &user.user_id)? {
         return Err(Error::Forbidden("You don't have permission to redact events".to_owned()));
     }
-    if target.event_type == "m.room.create" {
+    if target.event_type == types::CREATE {
         return Err(Error::Forbidden("Redacting a create event is not permitted".to_owned()));
     }
     let event_id = if user.shadow_banned {
         invented_event_id()
     } else {
-        redact_as(tx, home, &mut room, &user.user_id, &target, (reason, false), ctx.now)?.event_id
+        let redaction = Redaction { sender: &user.user_id, target: &target, reason, ordered: false };
+        redact_as(tx, home, &mut room, redaction, ctx.now)?.event_id
     };
     if let Some(key) = key {
         transactions::insert(tx, key, &event_id, ctx.now)?;
     }
     Ok(event_id)
+}
+
+/// A redaction in the name of a user.
+#[derive(Clone, Copy, Debug)]
+pub struct Redaction<'a> {
+    /// The user id of the sender.
+    pub sender: &'a str,
+    /// The event to redact.
+    pub target: &'a Event,
+    /// The reason.
+    pub reason: Option<&'a str>,
+    /// Whether an administrator of the server ordered it, so that the rules of the room do not matter.
+    pub ordered: bool,
 }
 
 /// Redacts an event in the name of a user, without asking whether they may beyond the rules of the room; nor these, if an
@@ -272,10 +289,8 @@ pub fn redact_as(
     tx: &mut Tx<'_>,
     home: &Home,
     room: &mut Room,
-    sender: &str,
-    target: &Event,
-    (reason, ordered): (Option<&str>, bool),
-    now: i64,
+    Redaction { sender, target, reason, ordered }: Redaction<'_>,
+    now: Millis,
 ) -> Result<Event, Error> {
     let mut content = Map::new();
     if let Some(reason) = reason {
@@ -284,7 +299,7 @@ pub fn redact_as(
     let draft = Draft {
         redacts: Some(target.event_id.clone()),
         ordered,
-        ..Draft::message("m.room.redaction", sender, content)
+        ..Draft::message(types::REDACTION, sender, content)
     };
     let redaction = event::append(tx, home, room, &draft, now)?;
     event::redact(tx, room, target, &redaction)?;

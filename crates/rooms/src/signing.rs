@@ -2,7 +2,7 @@
 //! process signs with the same one.
 
 use reeve_db::{Db, DbError};
-use reeve_model::random;
+use reeve_model::{Millis, random};
 use reeve_store::signing_keys;
 use ruma::signatures::{Ed25519KeyPair, sign_json};
 use ruma::{CanonicalJsonObject, CanonicalJsonValue};
@@ -15,7 +15,7 @@ pub struct SigningKey {
 
 impl SigningKey {
     /// The stored key; a new one if there is none.
-    pub async fn load(db: &Db, now: i64) -> Result<Self, DbError> {
+    pub async fn load(db: &Db, now: Millis) -> Result<Self, DbError> {
         let (version, secret) = db
             .write(move |tx| -> Result<_, DbError> {
                 if let Some(stored) = signing_keys::newest(tx)? {

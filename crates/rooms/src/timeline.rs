@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use reeve_db::ReadTx;
-use reeve_model::Token;
+use reeve_model::{Membership, Millis, Pos, RoomNum, Token};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, stream, words};
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::filter;
+use crate::types;
 use crate::view::{ClientEvent, RoomView, View, Viewer};
 
 /// How many events one page holds at most.
@@ -64,7 +65,7 @@ pub fn messages(
     while more && shown.len() < limit && scanned < MOST_SCANNED {
         let batch = if range.backwards {
             at = view.newest_seen(at);
-            events::before(tx, view.room.num, at.saturating_add(1), to.unwrap_or(0), BATCH)?
+            events::before(tx, view.room.num, at.next(), to.unwrap_or(Pos::ZERO), BATCH)?
         } else {
             events::after(tx, view.room.num, at, to.map_or(current, |to| to.min(current)), BATCH)?
         };
@@ -75,7 +76,7 @@ pub fn messages(
                 break;
             }
             scanned += 1;
-            at = if range.backwards { event.pos - 1 } else { event.pos };
+            at = if range.backwards { event.pos.prev() } else { event.pos };
             if filter::lets_room(wanted, &view.room.room_id)
                 && filter::lets_event(wanted, &event)
                 && let Some(client) = view.show(&event)?
@@ -94,11 +95,11 @@ pub fn messages(
 
 /// The positions at which a range starts and stops. One that was undone by restoring a backup starts at the newest, so
 /// that nothing is left out, and stops nowhere.
-fn bounds(view: &RoomView<'_, '_, '_>, range: &Range, current: i64) -> Result<(i64, Option<i64>), Error> {
+fn bounds(view: &RoomView<'_, '_, '_>, range: &Range, current: Pos) -> Result<(Pos, Option<Pos>), Error> {
     let start = match &range.from {
         Some(from) => view.view.start(from)?,
         None if range.backwards => current,
-        None => 0,
+        None => Pos::ZERO,
     };
     let to = match &range.to {
         Some(to) if view.view.knows(to)? => Some(to.pos),
@@ -117,7 +118,7 @@ pub fn senders(
     let mut found = Vec::new();
     for event in chunk.iter().filter(|event| seen.insert(event.sender.clone())) {
         let pos = view.state_pos(event.pos);
-        if let Some(member) = events::state_at(tx, view.room.num, "m.room.member", &event.sender, pos)? {
+        if let Some(member) = events::state_at(tx, view.room.num, types::MEMBER, &event.sender, pos)? {
             found.push(view.show_plain(&member)?);
         }
     }
@@ -166,7 +167,7 @@ pub fn context(
     let limit = limit.clamp(0, MOST);
     let side =
         |backwards, from: &Token, limit| Range { from: Some(from.clone()), to: None, backwards, limit };
-    let (start, here) = (view.view.token(found.pos - 1)?, view.view.token(found.pos)?);
+    let (start, here) = (view.view.token(found.pos.prev())?, view.view.token(found.pos)?);
     let before = messages(view, tx, &side(true, &start, limit / 2), wanted)?;
     let after = messages(view, tx, &side(false, &here, limit - limit / 2), wanted)?;
     let last = after.chunk.last().map(|event| event.event_id.clone());
@@ -184,7 +185,7 @@ pub fn context(
             .map(|event| event.sender.as_str())
             .collect();
         state.retain(|event| {
-            event.event_type != "m.room.member"
+            event.event_type != types::MEMBER
                 || event.state_key.as_deref().is_some_and(|key| senders.contains(key))
         });
     }
@@ -222,7 +223,7 @@ pub fn relations(
     let current = stream::current(tx)?;
     let (start, to) = bounds(view, range, current)?;
     let limit = usize::try_from(range.limit.clamp(1, MOST)).unwrap_or(1);
-    let stop = to.unwrap_or(if range.backwards { 0 } else { current });
+    let stop = to.unwrap_or(if range.backwards { Pos::ZERO } else { current });
     let newest = view.newest_seen(start);
     let mut found = Vec::new();
     let mut ids = vec![event_id.to_owned()];
@@ -231,7 +232,7 @@ pub fn relations(
         let mut next = Vec::new();
         for id in &ids {
             let more = if range.backwards {
-                events::relations(tx, id, newest.saturating_add(1), stop, MOST)?
+                events::relations(tx, id, newest.next(), stop, MOST)?
             } else {
                 events::relations_after(tx, id, start, stop, MOST)?
             };
@@ -248,14 +249,17 @@ pub fn relations(
             && related.rel_type.as_ref().is_none_or(|rel_type| event.rel_type.as_ref() == Some(rel_type))
             && related.event_type.as_ref().is_none_or(|event_type| event.event_type == *event_type)
     });
-    found.sort_by_key(|event| if range.backwards { -event.pos } else { event.pos });
+    found.sort_by_key(|event| event.pos);
+    if range.backwards {
+        found.reverse();
+    }
     let mut chunk = Vec::new();
     let mut end = None;
     for event in found {
         if chunk.len() == limit {
             break;
         }
-        end = Some(if range.backwards { event.pos - 1 } else { event.pos });
+        end = Some(if range.backwards { event.pos.prev() } else { event.pos });
         if let Some(shown) = view.show(&event)? {
             chunk.push(shown);
         }
@@ -274,20 +278,20 @@ pub fn threads(
 ) -> Result<(Vec<ClientEvent>, Option<Token>), Error> {
     let limit = usize::try_from(limit.clamp(1, MOST)).unwrap_or(1);
     let from = from.map(|from| view.view.start(from)).transpose()?;
-    let (mut chunk, mut before) = (Vec::new(), from.map_or(i64::MAX, |from| from.saturating_add(1)));
+    let (mut chunk, mut before) = (Vec::new(), from.map_or(Pos::END, Pos::next));
     loop {
         let batch = events::threads(tx, view.room.num, before, BATCH)?;
         let last_batch = batch.len() < usize::try_from(BATCH).unwrap_or(0);
         for thread in batch {
             if chunk.len() == limit {
-                return Ok((chunk, Some(view.view.token(before - 1)?)));
+                return Ok((chunk, Some(view.view.token(before.prev())?)));
             }
             before = thread.latest_pos;
             let Some(root) = events::find(tx, &thread.root_event_id)?.filter(|_| thread.replies > 0) else {
                 continue;
             };
             let Some(shown) = view.show(&root)? else { continue };
-            let summary = match shown.unsigned.get("m.relations").and_then(|all| all.get("m.thread")) {
+            let summary = match shown.unsigned.get("m.relations").and_then(|all| all.get(types::THREAD)) {
                 // Nothing is bundled with what was redacted, but the thread is still one.
                 None if root.redacted_by.is_some() => view.thread_summary(&root)?,
                 summary => summary.cloned(),
@@ -308,7 +312,7 @@ pub fn threads(
 pub fn at_time(
     view: &RoomView<'_, '_, '_>,
     tx: &ReadTx<'_>,
-    ts: i64,
+    ts: Millis,
     backwards: bool,
 ) -> Result<Event, Error> {
     let found = if backwards {
@@ -355,16 +359,17 @@ pub fn search(
     search: &Search,
 ) -> Result<(Vec<Hit>, Option<Token>), Error> {
     let tx = view.tx;
-    let mine: HashSet<i64> = memberships::of_user(tx, &viewer.user_id)?
+    let mine: HashSet<RoomNum> = memberships::of_user(tx, &viewer.user_id)?
         .into_iter()
         .filter(|room| {
-            !room.member.forgotten && matches!(room.member.membership.as_str(), "join" | "leave" | "ban")
+            !room.member.forgotten
+                && matches!(room.member.membership, Membership::Join | Membership::Leave | Membership::Ban)
         })
         .map(|room| room.member.room_num)
         .collect();
     let limit = usize::try_from(search.limit.clamp(1, 100)).unwrap_or(1);
     let from = search.from.as_ref().map(|from| view.start(from)).transpose()?;
-    let mut before = from.map_or(i64::MAX, |from| from.saturating_add(1));
+    let mut before = from.map_or(Pos::END, Pos::next);
     let (mut hits, mut scanned) = (Vec::<Hit>::new(), 0);
     loop {
         let batch = events::search(tx, &search.term, before, BATCH)?;
@@ -378,8 +383,8 @@ pub fn search(
             if let Some(hit) = hit(view, search, pos, room_num)? {
                 // That there are more is said only if the viewer sees them.
                 if hits.len() == limit {
-                    let last = hits.last().map_or(0, |last| last.event.pos);
-                    return Ok((hits, Some(view.token(last - 1)?)));
+                    let last = hits.last().map_or(Pos::ZERO, |last| last.event.pos);
+                    return Ok((hits, Some(view.token(last.prev())?)));
                 }
                 hits.push(hit);
             }
@@ -388,13 +393,13 @@ pub fn search(
             return Ok((hits, None));
         }
         if scanned >= MOST_SCANNED * 4 {
-            return Ok((hits, Some(view.token(before - 1)?)));
+            return Ok((hits, Some(view.token(before.prev())?)));
         }
     }
 }
 
 /// The event at a position, if it is what somebody looks for and they see it.
-fn hit(view: &View<'_, '_>, search: &Search, pos: i64, room_num: i64) -> Result<Option<Hit>, Error> {
+fn hit(view: &View<'_, '_>, search: &Search, pos: Pos, room_num: RoomNum) -> Result<Option<Hit>, Error> {
     let tx = view.tx;
     let Some(event) = events::by_pos(tx, pos)? else { return Ok(None) };
     let Some(key) = crate::words::key(&event.event_type) else { return Ok(None) };
@@ -424,24 +429,24 @@ pub fn stripped_state(
     user_id: &str,
 ) -> Result<Vec<Value>, Error> {
     const SHOWN: [&str; 9] = [
-        "m.room.create",
-        "m.room.name",
-        "m.room.avatar",
-        "m.room.topic",
-        "m.room.join_rules",
-        "m.room.canonical_alias",
-        "m.room.encryption",
-        "m.room.history_visibility",
-        "m.room.guest_access",
+        types::CREATE,
+        types::NAME,
+        types::AVATAR,
+        types::TOPIC,
+        types::JOIN_RULES,
+        types::CANONICAL_ALIAS,
+        types::ENCRYPTION,
+        types::HISTORY_VISIBILITY,
+        types::GUEST_ACCESS,
     ];
     let room_num = view.room.num;
     let mut stripped = Vec::new();
     for event_type in SHOWN {
         stripped.extend(events::state(tx, room_num, event_type, "")?);
     }
-    let own = events::state(tx, room_num, "m.room.member", user_id)?;
+    let own = events::state(tx, room_num, types::MEMBER, user_id)?;
     if let Some(sender) = own.as_ref().map(|own| &own.sender).filter(|sender| *sender != user_id) {
-        stripped.extend(events::state(tx, room_num, "m.room.member", sender)?);
+        stripped.extend(events::state(tx, room_num, types::MEMBER, sender)?);
     }
     let mut shown = Vec::with_capacity(stripped.len() + 1);
     for event in &stripped {

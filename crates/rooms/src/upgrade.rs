@@ -4,7 +4,7 @@
 pub(crate) mod personal;
 
 use reeve_db::Tx;
-use reeve_model::{Ctx, User, random};
+use reeve_model::{Ctx, Membership, Pos, User, random};
 use reeve_store::events;
 use reeve_store::rooms;
 use ruma::UserId;
@@ -15,6 +15,7 @@ use crate::create::{self, NewRoom};
 use crate::error::Error;
 use crate::event::{self, Draft};
 use crate::membership::Powers;
+use crate::types;
 use crate::{Home, membership, send, version};
 
 /// The least level of those who were creators in a room where these stand above all levels.
@@ -24,16 +25,16 @@ const MAX_LEVEL: i64 = (1 << 53) - 1;
 
 /// State that the new room takes over.
 const TAKEN_OVER: [&str; 10] = [
-    "m.room.name",
-    "m.room.topic",
-    "m.room.avatar",
-    "m.room.join_rules",
-    "m.room.guest_access",
-    "m.room.history_visibility",
-    "m.room.encryption",
-    "m.room.server_acl",
-    "m.room.power_levels",
-    "m.space.child",
+    types::NAME,
+    types::TOPIC,
+    types::AVATAR,
+    types::JOIN_RULES,
+    types::GUEST_ACCESS,
+    types::HISTORY_VISIBILITY,
+    types::ENCRYPTION,
+    types::SERVER_ACL,
+    types::POWER_LEVELS,
+    types::SPACE_CHILD,
 ];
 
 /// Replaces a room by a new one of another version; returns the id of the new one. `additional_creators` is a list of user
@@ -53,14 +54,14 @@ pub fn upgrade(
     let rules = version::rules(new_version).ok_or(Error::UnsupportedVersion)?;
     let mut old = send::joined_room(tx, room_id, &user.user_id)?;
     let powers = Powers::of(tx, &old)?;
-    if powers.user(&user.user_id) < powers.event("m.room.tombstone", true) {
+    if powers.user(&user.user_id) < powers.event(types::TOMBSTONE, true) {
         return Err(Error::forbidden("You don't have permission to upgrade this room"));
     }
     if user.shadow_banned {
         return Ok(format!("!{}:{}", random::letters(18), home.server_name));
     }
     let old_rules = event::rules(&old)?;
-    let creation = event::state_content(tx, &old, "m.room.create", "")?.unwrap_or_default();
+    let creation = event::state_content(tx, &old, types::CREATE, "")?.unwrap_or_default();
     let mut creation_content = Map::new();
     for key in ["m.federate", "type"] {
         if let Some(value) = creation.get(key) {
@@ -84,19 +85,19 @@ pub fn upgrade(
     let mut initial_state = Vec::new();
     let mut lasting_powers = None;
     let mut bans = Vec::new();
-    for state in events::all_state_at(tx, old.num, i64::MAX - 1)? {
+    for state in events::all_state_at(tx, old.num, Pos::PRESENT)? {
         let content = event::content(&state, &old_rules)?;
         let state_key = state.state_key.clone().unwrap_or_default();
-        if state.membership.as_deref() == Some("ban") {
+        if state.membership == Some(Membership::Ban) {
             bans.push((state_key, content));
             continue;
         }
         let taken = TAKEN_OVER.contains(&state.event_type.as_str())
-            && (state.event_type != "m.space.child" || content.contains_key("via"));
+            && (state.event_type != types::SPACE_CHILD || content.contains_key("via"));
         if !taken || content.is_empty() {
             continue;
         }
-        let content = if state.event_type == "m.room.power_levels" {
+        let content = if state.event_type == types::POWER_LEVELS {
             let lasting = carried_powers(content, &powers, &creators, &rules);
             let privileged = rules.authorization.explicitly_privilege_room_creators;
             match raised(&lasting, &user.user_id).filter(|_| !privileged) {
@@ -119,28 +120,28 @@ pub fn upgrade(
     };
     let mut room = create::create(tx, home, ctx, user, &new)?;
     for (target, content) in bans {
-        let draft = Draft::state("m.room.member", &target, &user.user_id, content);
+        let draft = Draft::state(types::MEMBER, &target, &user.user_id, content);
         event::append(tx, home, &mut room, &draft, ctx.now)?;
     }
     let tombstone = Map::from_iter([
         ("body".to_owned(), json!("This room has been replaced")),
         ("replacement_room".to_owned(), json!(room.room_id)),
     ]);
-    let draft = Draft::state("m.room.tombstone", "", &user.user_id, tombstone);
+    let draft = Draft::state(types::TOMBSTONE, "", &user.user_id, tombstone);
     event::append(tx, home, &mut old, &draft, ctx.now)?;
 
     // The names lead to the new room from now on.
     rooms::move_aliases(tx, old.num, room.num)?;
-    if let Some(content) = event::state_content(tx, &old, "m.room.canonical_alias", "")? {
-        let draft = Draft::state("m.room.canonical_alias", "", &user.user_id, content);
+    if let Some(content) = event::state_content(tx, &old, types::CANONICAL_ALIAS, "")? {
+        let draft = Draft::state(types::CANONICAL_ALIAS, "", &user.user_id, content);
         event::append(tx, home, &mut room, &draft, ctx.now)?;
-        if powers.user(&user.user_id) >= powers.event("m.room.canonical_alias", true) {
-            let draft = Draft::state("m.room.canonical_alias", "", &user.user_id, Map::new());
+        if powers.user(&user.user_id) >= powers.event(types::CANONICAL_ALIAS, true) {
+            let draft = Draft::state(types::CANONICAL_ALIAS, "", &user.user_id, Map::new());
             event::append(tx, home, &mut old, &draft, ctx.now)?;
         }
     }
     if let Some(lasting) = lasting_powers {
-        let draft = Draft::state("m.room.power_levels", "", &user.user_id, lasting);
+        let draft = Draft::state(types::POWER_LEVELS, "", &user.user_id, lasting);
         event::append(tx, home, &mut room, &draft, ctx.now)?;
     }
     if old.published {
@@ -230,7 +231,7 @@ fn restrict(
     old: &mut rooms::Room,
     powers: &Powers,
 ) -> Result<(), Error> {
-    if powers.user(&user.user_id) < powers.event("m.room.power_levels", true) {
+    if powers.user(&user.user_id) < powers.event(types::POWER_LEVELS, true) {
         return Ok(());
     }
     let mut content = membership::with_integers(powers.content().clone());
@@ -240,7 +241,7 @@ fn restrict(
     let invite = level("invite").unwrap_or(0).max(quiet);
     content.insert("events_default".to_owned(), json!(events_default));
     content.insert("invite".to_owned(), json!(invite));
-    let draft = Draft::state("m.room.power_levels", "", &user.user_id, content);
+    let draft = Draft::state(types::POWER_LEVELS, "", &user.user_id, content);
     match event::append(tx, home, old, &draft, ctx.now) {
         // Who may replace the room need not be able to raise every level.
         Ok(_) | Err(Error::Forbidden(_)) => Ok(()),

@@ -1,7 +1,7 @@
 //! What administrators of the server do to rooms that they need not be in: block them, bring people in, give power.
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, User, id};
+use reeve_model::{Ctx, Membership, User, id};
 use reeve_store::rooms::{self, Room};
 use reeve_store::users;
 use serde_json::{Map, Value, json};
@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use crate::Home;
 use crate::error::Error;
 use crate::event::{self, Draft};
-use crate::membership::{self, Powers};
+use crate::membership::{self, Invite, Powers};
+use crate::types;
 
 const NOT_LOCAL: &str = "This endpoint can only be used with local users";
 /// The power that creators who stand above every number give to others.
@@ -73,17 +74,18 @@ pub fn join(
         return Err(Error::forbidden(event::DEACTIVATED));
     }
     let standing = membership::current(tx, &target.user_id, &room)?;
-    match standing.as_str() {
-        "join" => return Ok(room.room_id),
-        "ban" => return Err(Error::forbidden(format!("{} is banned from the room", target.user_id))),
-        _ => {}
+    match standing {
+        Membership::Join => return Ok(room.room_id),
+        Membership::Ban => {
+            return Err(Error::forbidden(format!("{} is banned from the room", target.user_id)));
+        }
+        Membership::Invite | Membership::Knock | Membership::Leave => {}
     }
-    if room.join_rule.as_deref() != Some("public") && standing != "invite" {
-        if membership::current(tx, &admin.user_id, &room)? != "join" {
+    if room.join_rule.as_deref() != Some("public") && standing != Membership::Invite {
+        if membership::current(tx, &admin.user_id, &room)? != Membership::Join {
             return Err(Error::forbidden(format!("{} not in room {}.", admin.user_id, room.room_id)));
         }
-        let pair = (admin.user_id.as_str(), target.user_id.as_str());
-        membership::invite_as(tx, home, &mut room, pair, (None, false), ctx.now)?;
+        membership::invite_as(tx, home, ctx, &admin.user_id, &mut room, Invite::of(&target.user_id))?;
     }
     membership::join(tx, home, ctx, &target, &mut room, None)?;
     let changes = json!({ "user_id": target.user_id });
@@ -110,7 +112,7 @@ pub fn make_admin(
     let powers = Powers::of(tx, &room)?;
     let (giver, level) = mightiest(tx, home, &room, &powers)?
         .ok_or_else(|| Error::Refused("No local admin user in room".to_owned()))?;
-    if level < powers.event("m.room.power_levels", true) {
+    if level < powers.event(types::POWER_LEVELS, true) {
         let text = "No local admin user in room with power to update power levels.";
         return Err(Error::Refused(text.to_owned()));
     }
@@ -121,20 +123,16 @@ pub fn make_admin(
         if let Value::Object(users) = users {
             users.insert(target.to_owned(), json!(granted));
         }
-        event::append(
-            tx,
-            home,
-            &mut room,
-            &Draft::state("m.room.power_levels", "", &giver, content),
-            ctx.now,
-        )?;
+        event::append(tx, home, &mut room, &Draft::state(types::POWER_LEVELS, "", &giver, content), ctx.now)?;
     }
     let standing = membership::current(tx, target, &room)?;
-    if room.join_rule.as_deref() != Some("public") && !matches!(standing.as_str(), "join" | "invite") {
+    if room.join_rule.as_deref() != Some("public")
+        && !matches!(standing, Membership::Join | Membership::Invite)
+    {
         if rooms::blocked_by(tx, &room.room_id)?.is_some() {
             return Err(Error::Blocked);
         }
-        membership::invite_as(tx, home, &mut room, (&giver, target), (None, false), ctx.now)?;
+        membership::invite_as(tx, home, ctx, &giver, &mut room, Invite::of(target))?;
     }
     let changes = json!({ "user_id": target, "by": giver });
     Ok(reeve_accounts::audit::record(tx, ctx, "room.make_admin", &room.room_id, &changes)?)
@@ -154,7 +152,7 @@ fn mightiest(
         let level = powers.user(user_id);
         if best.as_ref().is_none_or(|(_, highest)| level > *highest)
             && home.is_local(user_id)
-            && membership::current(tx, user_id, room)? == "join"
+            && membership::current(tx, user_id, room)? == Membership::Join
         {
             best = Some((user_id.clone(), level));
         }

@@ -6,7 +6,7 @@
 //! an event is decided in the same way, each event by itself.
 
 use reeve_db::{DbError, ReadTx};
-use reeve_model::Token;
+use reeve_model::{Membership, Millis, Pos, Token, UserNum};
 use reeve_store::events::{self, Event, Thread};
 use reeve_store::rooms::Room;
 use reeve_store::{account_data, memberships, transactions, users};
@@ -21,6 +21,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::error::Error;
 use crate::event;
 use crate::position::Positions;
+use crate::types;
 
 /// How many referencing events are bundled with an event.
 const MOST_REFERENCES: usize = 100;
@@ -43,7 +44,7 @@ pub struct ClientEvent {
     /// Who sent it.
     pub sender: String,
     /// When, in milliseconds.
-    pub origin_server_ts: i64,
+    pub origin_server_ts: Millis,
     /// Its state key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state_key: Option<String>,
@@ -77,7 +78,7 @@ fn wire(stored: &Event, rules: &RoomVersionRules) -> Result<(Box<RawValue>, Opti
         return Ok((serde_json::value::to_raw_value(&content).map_err(Error::internal)?, None));
     }
     let wire: Wire = serde_json::from_str(&stored.json).map_err(Error::internal)?;
-    if stored.event_type != "m.room.redaction" {
+    if stored.event_type != types::REDACTION {
         return Ok((wire.content, None));
     }
     // Room versions differ in where they have it; clients find it in both places.
@@ -97,7 +98,7 @@ pub struct Viewer {
     /// The user id.
     pub user_id: String,
     /// The number of the account.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// The device, or what stands for it where a session has none.
     pub device_id: String,
 }
@@ -108,7 +109,7 @@ pub struct View<'t, 'c> {
     pub tx: &'t ReadTx<'c>,
     /// Who looks; `None` for an administrator, who sees everything as it is.
     pub viewer: Option<Viewer>,
-    now: i64,
+    now: Millis,
     erased: RefCell<HashMap<String, bool>>,
     ignored: BTreeSet<String>,
     /// The same as an array in JSON, if there is anybody.
@@ -118,7 +119,7 @@ pub struct View<'t, 'c> {
 
 impl<'t, 'c> View<'t, 'c> {
     /// A look by a user, at a time in milliseconds.
-    pub fn of(tx: &'t ReadTx<'c>, viewer: Viewer, now: i64) -> Result<Self, DbError> {
+    pub fn of(tx: &'t ReadTx<'c>, viewer: Viewer, now: Millis) -> Result<Self, DbError> {
         let ignored = ignored(tx, viewer.user_num)?;
         // Clients write the list as they like; a zero byte is in no user id, and PostgreSQL reads none.
         let unheard: Vec<&String> = ignored.iter().filter(|user_id| !user_id.contains('\0')).collect();
@@ -128,7 +129,7 @@ impl<'t, 'c> View<'t, 'c> {
     }
 
     /// A look by an administrator, who sees everything.
-    pub fn of_admin(tx: &'t ReadTx<'c>, now: i64) -> Self {
+    pub fn of_admin(tx: &'t ReadTx<'c>, now: Millis) -> Self {
         let (erased, positions) = (RefCell::default(), OnceCell::new());
         Self { tx, viewer: None, now, erased, ignored: BTreeSet::new(), unheard: None, positions }
     }
@@ -143,7 +144,7 @@ impl<'t, 'c> View<'t, 'c> {
     }
 
     /// The token of a position.
-    pub fn token(&self, pos: i64) -> Result<Token, DbError> {
+    pub fn token(&self, pos: Pos) -> Result<Token, DbError> {
         Ok(self.positions()?.token(pos))
     }
 
@@ -153,7 +154,7 @@ impl<'t, 'c> View<'t, 'c> {
     }
 
     /// The position from which a page begins: that of its token; the newest, if it was undone.
-    pub fn start(&self, token: &Token) -> Result<i64, DbError> {
+    pub fn start(&self, token: &Token) -> Result<Pos, DbError> {
         self.positions()?.start(self.tx, token)
     }
 
@@ -172,16 +173,16 @@ impl<'t, 'c> View<'t, 'c> {
         let rules = event::rules(room)?;
         let (mut memberships, mut visibility) = (Vec::new(), Vec::new());
         if let Some(viewer) = &self.viewer {
-            for event in events::history(self.tx, room.num, "m.room.member", &viewer.user_id)? {
-                memberships.push((event.pos, event.membership.unwrap_or_default()));
+            for event in events::history(self.tx, room.num, types::MEMBER, &viewer.user_id)? {
+                memberships.extend(event.membership.map(|membership| (event.pos, membership)));
             }
-            for event in events::history(self.tx, room.num, "m.room.history_visibility", "")? {
+            for event in events::history(self.tx, room.num, types::HISTORY_VISIBILITY, "")? {
                 let content = event::content(&event, &rules)?;
                 let value = content.get("history_visibility").and_then(Value::as_str).unwrap_or("shared");
                 visibility.push((event.pos, value.to_owned()));
             }
             // Of a room that one forgot, one knows the end only.
-            if matches!(memberships.last(), Some((_, last)) if last == "leave" || last == "ban")
+            if matches!(memberships.last(), Some((_, Membership::Leave | Membership::Ban)))
                 && memberships::find(self.tx, &viewer.user_id, room.num)?
                     .is_some_and(|member| member.forgotten)
             {
@@ -190,7 +191,7 @@ impl<'t, 'c> View<'t, 'c> {
         }
         let stretches = match &self.viewer {
             Some(_) => stretches(&memberships, &visibility),
-            None => vec![(0, true)],
+            None => vec![(Pos::ZERO, true)],
         };
         Ok(RoomView { view: self, room: room.clone(), rules, memberships, visibility, stretches })
     }
@@ -206,7 +207,7 @@ impl<'t, 'c> View<'t, 'c> {
 }
 
 /// Whom an account ignores.
-pub fn ignored(tx: &ReadTx<'_>, user_num: i64) -> Result<BTreeSet<String>, DbError> {
+pub fn ignored(tx: &ReadTx<'_>, user_num: UserNum) -> Result<BTreeSet<String>, DbError> {
     let Some(content) = account_data::find(tx, user_num, "", "m.ignored_user_list")? else {
         return Ok(BTreeSet::new());
     };
@@ -224,38 +225,41 @@ pub struct RoomView<'v, 't, 'c> {
     /// The rules of its version.
     pub rules: RoomVersionRules,
     /// The viewer's own membership events and what they say.
-    memberships: Vec<(i64, String)>,
+    memberships: Vec<(Pos, Membership)>,
     /// The events that set the history visibility and what they say.
-    visibility: Vec<(i64, String)>,
+    visibility: Vec<(Pos, String)>,
     /// The history in stretches: the position after which each begins, and whether the viewer may see what was sent in it.
-    stretches: Vec<(i64, bool)>,
+    stretches: Vec<(Pos, bool)>,
 }
 
 /// The value that holds at a position.
-fn at(values: &[(i64, String)], pos: i64) -> Option<&str> {
+fn at<T>(values: &[(Pos, T)], pos: Pos) -> Option<&T> {
     let index = values.partition_point(|(from, _)| *from <= pos).checked_sub(1)?;
-    values.get(index).map(|(_, value)| value.as_str())
+    values.get(index).map(|(_, value)| value)
 }
 
 /// Whether an event is at a position.
-fn has(events: &[(i64, String)], pos: i64) -> bool {
+fn has<T>(events: &[(Pos, T)], pos: Pos) -> bool {
     events.binary_search_by_key(&pos, |(at, _)| *at).is_ok()
 }
 
 /// Where the viewer may see the history, by the events that decide it.
-fn stretches(memberships: &[(i64, String)], visibility: &[(i64, String)]) -> Vec<(i64, bool)> {
-    let mut starts: Vec<i64> = memberships.iter().chain(visibility).map(|(pos, _)| *pos).chain([0]).collect();
+fn stretches(memberships: &[(Pos, Membership)], visibility: &[(Pos, String)]) -> Vec<(Pos, bool)> {
+    let moves = memberships.iter().map(|(pos, _)| *pos);
+    let changes = visibility.iter().map(|(pos, _)| *pos);
+    let mut starts: Vec<Pos> = moves.chain(changes).chain([Pos::ZERO]).collect();
     starts.sort_unstable();
     starts.dedup();
     // Where the viewer was in the room for the last time.
-    let last_join = memberships.iter().rposition(|(_, membership)| membership == "join");
-    let last_end = last_join.map_or(0, |join| memberships.get(join + 1).map_or(i64::MAX, |(pos, _)| *pos));
+    let last_join = memberships.iter().rposition(|(_, membership)| *membership == Membership::Join);
+    let last_end =
+        last_join.map_or(Pos::ZERO, |join| memberships.get(join + 1).map_or(Pos::END, |(pos, _)| *pos));
     let is_open = |pos| {
         let membership = at(memberships, pos);
-        membership == Some("join")
-            || match at(visibility, pos) {
+        membership == Some(&Membership::Join)
+            || match at(visibility, pos).map(String::as_str) {
                 Some("world_readable") => true,
-                Some("invited") => membership == Some("invite"),
+                Some("invited") => membership == Some(&Membership::Invite),
                 Some("joined") => false,
                 // The specification's default is `shared`: open to all who are in the room then or later.
                 _ => pos < last_end,
@@ -266,33 +270,33 @@ fn stretches(memberships: &[(i64, String)], visibility: &[(i64, String)]) -> Vec
 
 impl RoomView<'_, '_, '_> {
     /// The viewer's membership after the event at a position; `leave` if never in touch with the room.
-    pub fn membership_at(&self, pos: i64) -> &str {
-        at(&self.memberships, pos).unwrap_or("leave")
+    pub fn membership_at(&self, pos: Pos) -> Membership {
+        at(&self.memberships, pos).copied().unwrap_or(Membership::Leave)
     }
 
     /// Whether the viewer has ever joined.
     pub fn ever_joined(&self) -> bool {
-        self.memberships.iter().any(|(_, membership)| membership == "join")
+        self.memberships.iter().any(|(_, membership)| *membership == Membership::Join)
     }
 
     /// Whether everybody may read the room at present.
     pub fn is_world_readable(&self) -> bool {
-        at(&self.visibility, i64::MAX) == Some("world_readable")
+        at(&self.visibility, Pos::END).is_some_and(|value| value == "world_readable")
     }
 
     /// Which stretch of the history an event right after a position is in.
-    fn stretch(&self, pos: i64) -> usize {
+    fn stretch(&self, pos: Pos) -> usize {
         self.stretches.partition_point(|(from, _)| *from <= pos).saturating_sub(1)
     }
 
     /// Whether the viewer may see what was sent right after a position.
-    fn is_open(&self, pos: i64) -> bool {
+    fn is_open(&self, pos: Pos) -> bool {
         self.stretches.get(self.stretch(pos)).is_some_and(|(_, open)| *open)
     }
 
     /// The position nearest to `pos` of which the viewer may know the state: itself, else the next, else the last before it;
     /// 0 if there is none. A stretch that the viewer sees ends with the event that ends it.
-    pub fn state_pos(&self, pos: i64) -> i64 {
+    pub fn state_pos(&self, pos: Pos) -> Pos {
         let here = self.stretch(pos);
         let (past, to_come) = self.stretches.split_at((here + 1).min(self.stretches.len()));
         if past.last().is_some_and(|(_, open)| *open) {
@@ -302,12 +306,12 @@ impl RoomView<'_, '_, '_> {
             return *from;
         }
         let last = past.iter().rposition(|(_, open)| *open);
-        last.and_then(|last| past.get(last + 1)).map_or(0, |(from, _)| *from)
+        last.and_then(|last| past.get(last + 1)).map_or(Pos::ZERO, |(from, _)| *from)
     }
 
     /// The newest position up to `pos` at which there may be something to see.
-    pub fn newest_seen(&self, pos: i64) -> i64 {
-        let here = self.stretch(pos.saturating_sub(1));
+    pub fn newest_seen(&self, pos: Pos) -> Pos {
+        let here = self.stretch(pos.prev());
         let ends_here = self.stretches.get(here + 1).is_some_and(|(next, _)| *next == pos);
         match self.stretches.get(here) {
             // The event with which a stretch begins may be seen even if the rest is not.
@@ -318,10 +322,10 @@ impl RoomView<'_, '_, '_> {
 
     /// The parts of a range of positions, without its first one, that the viewer may see, or those that they may not see;
     /// both ends of each included.
-    fn parts(&self, (after, upto): (i64, i64), seen: bool) -> Vec<(i64, i64)> {
-        let ends = self.stretches.iter().skip(1).map(|(next, _)| *next).chain([i64::MAX]);
+    fn parts(&self, (after, upto): (Pos, Pos), seen: bool) -> Vec<(Pos, Pos)> {
+        let ends = self.stretches.iter().skip(1).map(|(next, _)| *next).chain([Pos::END]);
         let stretches = self.stretches.iter().zip(ends).filter(|((_, open), _)| *open == seen);
-        let parts = stretches.map(|((from, _), end)| (after.max(*from).saturating_add(1), upto.min(end)));
+        let parts = stretches.map(|((from, _), end)| (after.max(*from).next(), upto.min(end)));
         parts.filter(|(first, last)| first <= last).collect()
     }
 
@@ -333,7 +337,7 @@ impl RoomView<'_, '_, '_> {
         }
         // What happens to oneself one always learns. An event that changes who may see the history is seen if it is by the
         // old or the new rule.
-        self.is_open(pos - 1)
+        self.is_open(pos.prev())
             || has(&self.memberships, pos)
             || (has(&self.visibility, pos) && self.is_open(pos))
     }
@@ -363,10 +367,9 @@ impl RoomView<'_, '_, '_> {
     fn show_with(&self, event: &Event, replaced: Option<&Event>) -> Result<ClientEvent, Error> {
         let mut shown = self.format(self.without_erased(event)?.as_ref())?;
         let unsigned = &mut shown.unsigned;
-        unsigned.insert("age".to_owned(), json!(self.view.now.saturating_sub(event.ts)));
+        unsigned.insert("age".to_owned(), json!(self.view.now.since(event.ts)));
         if let Some(viewer) = &self.view.viewer {
-            let membership = self.membership_at(event.pos).to_owned();
-            unsigned.insert("membership".to_owned(), Value::String(membership));
+            unsigned.insert("membership".to_owned(), json!(self.membership_at(event.pos)));
             if viewer.user_id == event.sender
                 && let Some(txn_id) =
                     transactions::of_event(self.view.tx, &event.event_id, viewer.user_num, &viewer.device_id)?
@@ -376,7 +379,7 @@ impl RoomView<'_, '_, '_> {
         }
         if let Some(replaced) = replaced {
             unsigned.insert("replaces_state".to_owned(), json!(replaced.event_id));
-            if self.is_open(event.pos - 1) || self.sees(replaced) {
+            if self.is_open(event.pos.prev()) || self.sees(replaced) {
                 let content = event::content(self.without_erased(replaced)?.as_ref(), &self.rules)?;
                 unsigned.insert("prev_content".to_owned(), Value::Object(content));
                 unsigned.insert("prev_sender".to_owned(), json!(replaced.sender));
@@ -387,7 +390,7 @@ impl RoomView<'_, '_, '_> {
             && self.shows(&redaction)
         {
             let mut because = self.format(self.without_erased(&redaction)?.as_ref())?;
-            because.unsigned.insert("age".to_owned(), json!(self.view.now.saturating_sub(redaction.ts)));
+            because.unsigned.insert("age".to_owned(), json!(self.view.now.since(redaction.ts)));
             unsigned.insert("redacted_by".to_owned(), json!(redacted_by));
             unsigned.insert("redacted_because".to_owned(), because.to_value());
         }
@@ -403,7 +406,7 @@ impl RoomView<'_, '_, '_> {
     /// An event without what somebody said who was erased, unless the viewer was there.
     fn without_erased<'e>(&self, event: &'e Event) -> Result<Cow<'e, Event>, Error> {
         let hidden = self.view.viewer.is_some()
-            && self.membership_at(event.pos - 1) != "join"
+            && self.membership_at(event.pos.prev()) != Membership::Join
             && self.view.is_erased(&event.sender)?;
         Ok(if hidden {
             Cow::Owned(Event { redacted_by: Some(String::new()), ..event.clone() })
@@ -429,7 +432,7 @@ impl RoomView<'_, '_, '_> {
 
     /// The newest events that relate to an event in one way and are shown to the viewer, redacted ones aside.
     fn newest_related(&self, event: &Event, rel_type: &str, limit: usize) -> Result<Vec<Event>, Error> {
-        let (mut found, mut upto) = (Vec::new(), i64::MAX);
+        let (mut found, mut upto) = (Vec::new(), Pos::END);
         for _ in 0..MOST_READS {
             let most = i64::try_from(limit).unwrap_or(i64::MAX);
             let batch = events::newest_related(
@@ -442,7 +445,7 @@ impl RoomView<'_, '_, '_> {
             let last = batch.last().filter(|_| batch.len() == limit).map(|last| last.pos);
             found.extend(batch.into_iter().filter(|event| self.shows(event)));
             match last {
-                Some(last) if found.len() < limit => upto = last - 1,
+                Some(last) if found.len() < limit => upto = last.prev(),
                 _ => break,
             }
         }
@@ -458,22 +461,22 @@ impl RoomView<'_, '_, '_> {
             return Ok(());
         }
         let mut relations = Map::new();
-        if event.state_key.is_none() && event.rel_type.as_deref() != Some("m.replace") {
+        if event.state_key.is_none() && event.rel_type.as_deref() != Some(types::REPLACE) {
             if let Some(edit) = self.latest_edit(event)? {
                 let edit = self.show_plain(&edit)?;
-                relations.insert("m.replace".to_owned(), edit.to_value());
+                relations.insert(types::REPLACE.to_owned(), edit.to_value());
             }
-            if event.rel_type.as_deref() != Some("m.thread")
+            if event.rel_type.as_deref() != Some(types::THREAD)
                 && let Some(thread) = self.thread_summary(event)?
             {
-                relations.insert("m.thread".to_owned(), thread);
+                relations.insert(types::THREAD.to_owned(), thread);
             }
         }
-        let references = self.newest_related(event, "m.reference", MOST_REFERENCES)?;
+        let references = self.newest_related(event, types::REFERENCE, MOST_REFERENCES)?;
         let chunk: Vec<Value> =
             references.iter().rev().map(|event| json!({ "event_id": event.event_id })).collect();
         if !chunk.is_empty() {
-            relations.insert("m.reference".to_owned(), json!({ "chunk": chunk }));
+            relations.insert(types::REFERENCE.to_owned(), json!({ "chunk": chunk }));
         }
         if !relations.is_empty() {
             shown.unsigned.insert("m.relations".to_owned(), Value::Object(relations));
@@ -483,7 +486,7 @@ impl RoomView<'_, '_, '_> {
 
     /// The newest valid edit of an event.
     fn latest_edit(&self, event: &Event) -> Result<Option<Event>, Error> {
-        let edits = self.newest_related(event, "m.replace", MOST_EDITS)?;
+        let edits = self.newest_related(event, types::REPLACE, MOST_EDITS)?;
         Ok(edits.into_iter().find(|edit| {
             edit.sender == event.sender && edit.event_type == event.event_type && edit.state_key.is_none()
         }))
@@ -496,7 +499,7 @@ impl RoomView<'_, '_, '_> {
         let mut count = thread.replies;
         if !hidden.is_empty() {
             // A thread grows at its end: that part is not counted reply by reply.
-            count = if self.is_open(thread.latest_pos - 1) {
+            count = if self.is_open(thread.latest_pos.prev()) {
                 count - events::replies_in(tx, &root.event_id, &hidden)?
             } else {
                 events::replies_in(tx, &root.event_id, &self.parts(range, true))?
@@ -514,11 +517,11 @@ impl RoomView<'_, '_, '_> {
         let Some(thread) = events::thread(tx, &root.event_id)?.filter(|thread| thread.replies > 0) else {
             return Ok(None);
         };
-        let Some(latest) = self.newest_related(root, "m.thread", 1)?.pop() else { return Ok(None) };
+        let Some(latest) = self.newest_related(root, types::THREAD, 1)?.pop() else { return Ok(None) };
         let mut shown = self.show_plain(&latest)?;
         if let Some(edit) = self.latest_edit(&latest)? {
             let edit = self.show_plain(&edit)?.to_value();
-            shown.unsigned.insert("m.relations".to_owned(), json!({ "m.replace": edit }));
+            shown.unsigned.insert("m.relations".to_owned(), json!({ types::REPLACE: edit }));
         }
         let participated = match &self.view.viewer {
             Some(viewer) => {

@@ -2,12 +2,14 @@
 
 use serde_json::{Map, Value};
 
+use crate::types;
+
 /// The key of the content in which the text stands by which events of a type are found.
 pub(crate) fn key(event_type: &str) -> Option<&'static str> {
     match event_type {
-        "m.room.message" => Some("body"),
-        "m.room.name" => Some("name"),
-        "m.room.topic" => Some("topic"),
+        types::MESSAGE => Some("body"),
+        types::NAME => Some("name"),
+        types::TOPIC => Some("topic"),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! Access tokens, stored as SHA-256 digests.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::User;
+use reeve_model::{Millis, User, UserNum};
 
 use crate::ratelimits::Override;
 use crate::users;
@@ -35,15 +35,15 @@ pub struct AccessToken {
     /// The account the token acts as.
     pub user: User,
     /// The number of the account it belongs to.
-    pub owner_num: i64,
+    pub owner_num: UserNum,
     /// The device of the session.
     pub device_id: Option<String>,
     /// When it expires, in milliseconds.
-    pub valid_until_ts: Option<i64>,
+    pub valid_until_ts: Option<Millis>,
     /// Issued by a refresh and not used yet.
     pub unconfirmed: bool,
     /// When the account expires, in milliseconds.
-    pub expiration_ts: Option<i64>,
+    pub expiration_ts: Option<Millis>,
     /// The user id of the account it belongs to, if that is not the one it acts as.
     pub puppeteer: Option<String>,
     /// The message rate limit of the account it acts as, if that has one of its own.
@@ -58,15 +58,15 @@ pub struct NewAccessToken<'a> {
     /// Its digest.
     pub token_hash: &'a [u8; 32],
     /// The account it belongs to.
-    pub owner_num: i64,
+    pub owner_num: UserNum,
     /// The account it acts as.
-    pub acting_num: i64,
+    pub acting_num: UserNum,
     /// The device of the session.
     pub device_id: Option<&'a str>,
     /// When it expires, in milliseconds.
-    pub valid_until_ts: Option<i64>,
+    pub valid_until_ts: Option<Millis>,
     /// When it was made, in milliseconds.
-    pub created_ts: i64,
+    pub created_ts: Millis,
     /// Whether it was issued by a refresh.
     pub unconfirmed: bool,
 }
@@ -121,7 +121,7 @@ pub fn confirm(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<(), DbError> {
 }
 
 /// Deletes every token that belongs to an account (those with which it acts as others included), but for one.
-pub fn delete_of_owner(tx: &mut Tx<'_>, owner_num: i64, but: Option<&[u8; 32]>) -> Result<u64, DbError> {
+pub fn delete_of_owner(tx: &mut Tx<'_>, owner_num: UserNum, but: Option<&[u8; 32]>) -> Result<u64, DbError> {
     match but {
         None => tx.execute(&DELETE_OF_OWNER, &params![owner_num]),
         Some(token_hash) => tx.execute(&DELETE_OF_OWNER_BUT, &params![owner_num, token_hash]),
@@ -129,16 +129,16 @@ pub fn delete_of_owner(tx: &mut Tx<'_>, owner_num: i64, but: Option<&[u8; 32]>) 
 }
 
 /// Deletes the tokens of one device.
-pub fn delete_of_device(tx: &mut Tx<'_>, owner_num: i64, device_id: &str) -> Result<u64, DbError> {
+pub fn delete_of_device(tx: &mut Tx<'_>, owner_num: UserNum, device_id: &str) -> Result<u64, DbError> {
     tx.execute(&DELETE_OF_DEVICE, &params![owner_num, device_id])
 }
 
 /// Deletes every token that acts as an account, whoever it belongs to.
-pub fn delete_acting_as(tx: &mut Tx<'_>, acting_num: i64) -> Result<u64, DbError> {
+pub fn delete_acting_as(tx: &mut Tx<'_>, acting_num: UserNum) -> Result<u64, DbError> {
     tx.execute(&DELETE_ACTING_AS, &params![acting_num])
 }
 
 /// Deletes the tokens with which an account acts as others.
-pub fn delete_acting_as_others(tx: &mut Tx<'_>, owner_num: i64) -> Result<u64, DbError> {
+pub fn delete_acting_as_others(tx: &mut Tx<'_>, owner_num: UserNum) -> Result<u64, DbError> {
     tx.execute(&DELETE_ACTING_AS_OTHERS, &params![owner_num])
 }

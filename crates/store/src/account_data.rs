@@ -1,6 +1,7 @@
 //! Account data: what clients keep on the server, global (with a blank room id) or for a room.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::{Pos, UserNum};
 
 use crate::stream;
 
@@ -41,24 +42,24 @@ fn from_row(row: &Row<'_>) -> Result<AccountData, DbError> {
 }
 
 /// All account data of an account, by room and type.
-pub fn of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<Vec<AccountData>, DbError> {
+pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<AccountData>, DbError> {
     tx.query(&OF_USER, &params![user_num], from_row)
 }
 
 /// All account data of an account about a room, by type.
-pub fn of_room(tx: &ReadTx<'_>, user_num: i64, room_id: &str) -> Result<Vec<AccountData>, DbError> {
+pub fn of_room(tx: &ReadTx<'_>, user_num: UserNum, room_id: &str) -> Result<Vec<AccountData>, DbError> {
     tx.query(&OF_ROOM, &params![user_num, room_id], from_row)
 }
 
 /// All account data of an account of one type, by room.
-pub fn of_type(tx: &ReadTx<'_>, user_num: i64, data_type: &str) -> Result<Vec<AccountData>, DbError> {
+pub fn of_type(tx: &ReadTx<'_>, user_num: UserNum, data_type: &str) -> Result<Vec<AccountData>, DbError> {
     tx.query(&OF_TYPE, &params![user_num, data_type], from_row)
 }
 
 /// The content of one piece, as JSON.
 pub fn find(
     tx: &ReadTx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     room_id: &str,
     data_type: &str,
 ) -> Result<Option<String>, DbError> {
@@ -77,7 +78,7 @@ pub struct Totals {
 /// Sets one piece to a content, given as JSON. Returns what there is by then, if it is more than before.
 pub fn put(
     tx: &mut Tx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     room_id: &str,
     data_type: &str,
     content: &str,
@@ -96,7 +97,7 @@ pub fn put(
 }
 
 /// Adds to what an account has; returns it, unless nothing was to be added.
-fn add(tx: &mut Tx<'_>, user_num: i64, more: Totals) -> Result<Option<Totals>, DbError> {
+fn add(tx: &mut Tx<'_>, user_num: UserNum, more: Totals) -> Result<Option<Totals>, DbError> {
     if more == (Totals { entries: 0, bytes: 0 }) {
         return Ok(None);
     }
@@ -105,7 +106,7 @@ fn add(tx: &mut Tx<'_>, user_num: i64, more: Totals) -> Result<Option<Totals>, D
 }
 
 /// Takes deleted pieces, each given by the account and its length, from what their account has; returns how many.
-fn deleted(tx: &mut Tx<'_>, pieces: &[(i64, i64)]) -> Result<u64, DbError> {
+fn deleted(tx: &mut Tx<'_>, pieces: &[(UserNum, i64)]) -> Result<u64, DbError> {
     if let Some((user_num, _)) = pieces.first() {
         let entries = i64::try_from(pieces.len()).unwrap_or(i64::MAX);
         let bytes: i64 = pieces.iter().map(|(_, length)| length).sum();
@@ -114,17 +115,17 @@ fn deleted(tx: &mut Tx<'_>, pieces: &[(i64, i64)]) -> Result<u64, DbError> {
     Ok(u64::try_from(pieces.len()).unwrap_or(u64::MAX))
 }
 
-fn piece(row: &Row<'_>) -> Result<(i64, i64), DbError> {
+fn piece(row: &Row<'_>) -> Result<(UserNum, i64), DbError> {
     Ok((row.get(0)?, row.get(1)?))
 }
 
 /// How many pieces an account has.
-pub fn count_of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<i64, DbError> {
+pub fn count_of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<i64, DbError> {
     tx.query_one(&COUNT, &params![user_num], |row| row.get(0))
 }
 
 /// Deletes up to `most` pieces of an account; answers how many.
-pub fn delete_some_of_user(tx: &mut Tx<'_>, user_num: i64, most: i64) -> Result<u64, DbError> {
+pub fn delete_some_of_user(tx: &mut Tx<'_>, user_num: UserNum, most: i64) -> Result<u64, DbError> {
     let pieces = tx.returning(&DELETE_SOME, &params![user_num, most], piece)?;
     deleted(tx, &pieces)
 }
@@ -137,6 +138,11 @@ pub fn delete_of_room(tx: &mut Tx<'_>, user_id: &str, room_id: &str) -> Result<(
 }
 
 /// The pieces of an account that changed in `(since, upto]`, in that order.
-pub fn changed(tx: &ReadTx<'_>, user_num: i64, since: i64, upto: i64) -> Result<Vec<AccountData>, DbError> {
+pub fn changed(
+    tx: &ReadTx<'_>,
+    user_num: UserNum,
+    since: Pos,
+    upto: Pos,
+) -> Result<Vec<AccountData>, DbError> {
     tx.query(&CHANGED, &params![user_num, since, upto], from_row)
 }

@@ -1,6 +1,7 @@
 //! The audit log.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::Millis;
 
 /// The columns of an entry, and the conditions that every list has: before a position, not before a time.
 macro_rules! list {
@@ -29,7 +30,7 @@ reeve_db::statements! {
 #[derive(Debug)]
 pub struct NewEntry<'a> {
     /// When, in milliseconds.
-    pub ts: i64,
+    pub ts: Millis,
     /// Who.
     pub actor: &'a str,
     /// From which address.
@@ -84,7 +85,7 @@ pub struct Entry {
     /// Its number: later deeds have higher ones.
     pub id: i64,
     /// When, in milliseconds.
-    pub ts: i64,
+    pub ts: Millis,
     /// Who.
     pub actor: String,
     /// From which address.
@@ -109,11 +110,16 @@ pub struct Filter {
     /// What.
     pub action: String,
     /// Not before this time, in milliseconds.
-    pub from_ts: i64,
+    pub from_ts: Millis,
 }
 
 /// Deeds before a position (time and number), the newest first.
-pub fn list(tx: &ReadTx<'_>, filter: &Filter, before: (i64, i64), limit: i64) -> Result<Vec<Entry>, DbError> {
+pub fn list(
+    tx: &ReadTx<'_>,
+    filter: &Filter,
+    before: (Millis, i64),
+    limit: i64,
+) -> Result<Vec<Entry>, DbError> {
     // The condition that lets fewest through decides by which index the entries are read.
     let statement = if !filter.target.is_empty() {
         &LIST_BY_TARGET

@@ -1,6 +1,7 @@
 //! Where accounts were seen: a row for each access token and address.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::{Millis, UserNum};
 
 reeve_db::statements! {
     RECORD = "INSERT INTO user_connections (user_num, token_hash, ip, user_agent, device_id, last_seen_ts) \
@@ -19,7 +20,7 @@ const PRUNE_AT_ONCE: i64 = 1000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
     /// The account that owns the token.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// The digest of the token.
     pub token_hash: [u8; 32],
     /// The address of the client.
@@ -29,7 +30,7 @@ pub struct Connection {
     /// The device of the session.
     pub device_id: Option<String>,
     /// When it was last seen, in milliseconds.
-    pub last_seen_ts: i64,
+    pub last_seen_ts: Millis,
 }
 
 /// Writes a connection down, or when it was seen again.
@@ -49,7 +50,7 @@ pub fn record(tx: &mut Tx<'_>, connection: &Connection) -> Result<(), DbError> {
 }
 
 /// The connections of an account, the newest first, at most `limit`.
-pub fn of_user(tx: &ReadTx<'_>, user_num: i64, limit: i64) -> Result<Vec<Connection>, DbError> {
+pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum, limit: i64) -> Result<Vec<Connection>, DbError> {
     tx.query(&OF_USER, &params![user_num, limit], |row| {
         Ok(Connection {
             user_num: row.get(0)?,
@@ -63,6 +64,6 @@ pub fn of_user(tx: &ReadTx<'_>, user_num: i64, limit: i64) -> Result<Vec<Connect
 }
 
 /// Deletes some of the connections last seen before a time; answers how many.
-pub fn prune(tx: &mut Tx<'_>, before_ts: i64) -> Result<u64, DbError> {
+pub fn prune(tx: &mut Tx<'_>, before_ts: Millis) -> Result<u64, DbError> {
     tx.execute(&PRUNE, &params![before_ts, PRUNE_AT_ONCE])
 }

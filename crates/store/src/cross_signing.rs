@@ -1,6 +1,7 @@
 //! Keys with which people sign each other's keys and those of their own devices, and the signatures.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::{Millis, Pos, UserNum};
 
 reeve_db::statements! {
     OF_USER = "SELECT usage, public_key, json, replaceable_until_ts FROM cross_signing_keys WHERE user_num = $1 ORDER BY usage";
@@ -33,7 +34,7 @@ pub struct SigningKey {
     /// The key as it was uploaded, as JSON.
     pub json: String,
     /// Until when it can be replaced without authentication, in milliseconds; of the master key.
-    pub replaceable_until_ts: Option<i64>,
+    pub replaceable_until_ts: Option<Millis>,
 }
 
 /// A signature that came after the key.
@@ -48,7 +49,7 @@ pub struct Signature {
 }
 
 /// The keys of an account, by usage.
-pub fn of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<Vec<SigningKey>, DbError> {
+pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<SigningKey>, DbError> {
     tx.query(&OF_USER, &params![user_num], |row| {
         Ok(SigningKey {
             usage: row.get(0)?,
@@ -60,35 +61,45 @@ pub fn of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<Vec<SigningKey>, DbErro
 }
 
 /// Whether an account has this public key.
-pub fn is_key(tx: &ReadTx<'_>, user_num: i64, public_key: &str) -> Result<bool, DbError> {
+pub fn is_key(tx: &ReadTx<'_>, user_num: UserNum, public_key: &str) -> Result<bool, DbError> {
     Ok(tx.query_opt(&IS_KEY, &params![user_num, public_key], |_| Ok(()))?.is_some())
 }
 
 /// Sets a key, given as JSON.
-pub fn put(tx: &mut Tx<'_>, user_num: i64, usage: &str, public_key: &str, json: &str) -> Result<(), DbError> {
+pub fn put(
+    tx: &mut Tx<'_>,
+    user_num: UserNum,
+    usage: &str,
+    public_key: &str,
+    json: &str,
+) -> Result<(), DbError> {
     tx.execute(&PUT, &params![user_num, usage, public_key, json])?;
     Ok(())
 }
 
 /// Deletes a key.
-pub fn delete(tx: &mut Tx<'_>, user_num: i64, usage: &str) -> Result<(), DbError> {
+pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, usage: &str) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![user_num, usage])?;
     Ok(())
 }
 
 /// Lets the master key be replaced without authentication for a while; answers whether there is one.
-pub fn allow_replacing(tx: &mut Tx<'_>, user_num: i64, until_ts: i64) -> Result<bool, DbError> {
+pub fn allow_replacing(tx: &mut Tx<'_>, user_num: UserNum, until_ts: Millis) -> Result<bool, DbError> {
     Ok(tx.execute(&ALLOW_REPLACING, &params![user_num, until_ts])? > 0)
 }
 
 /// Deletes the keys of an account with all signatures of it and by it; answers whether there were keys.
-pub fn delete_of_user(tx: &mut Tx<'_>, user_num: i64) -> Result<bool, DbError> {
+pub fn delete_of_user(tx: &mut Tx<'_>, user_num: UserNum) -> Result<bool, DbError> {
     tx.execute(&DELETE_SIGNATURES, &params![user_num])?;
     Ok(tx.execute(&DELETE_OF_USER, &params![user_num])? > 0)
 }
 
 /// The signatures by one account of the keys of another, or of its own.
-pub fn signatures(tx: &ReadTx<'_>, user_num: i64, signer_num: i64) -> Result<Vec<Signature>, DbError> {
+pub fn signatures(
+    tx: &ReadTx<'_>,
+    user_num: UserNum,
+    signer_num: UserNum,
+) -> Result<Vec<Signature>, DbError> {
     tx.query(&SIGNATURES, &params![user_num, signer_num], |row| {
         Ok(Signature { target: row.get(0)?, signer_key: row.get(1)?, signature: row.get(2)? })
     })
@@ -97,9 +108,9 @@ pub fn signatures(tx: &ReadTx<'_>, user_num: i64, signer_num: i64) -> Result<Vec
 /// Stores a signature, at a position of the stream.
 pub fn sign(
     tx: &mut Tx<'_>,
-    (user_num, signer_num): (i64, i64),
+    (user_num, signer_num): (UserNum, UserNum),
     signature: &Signature,
-    pos: i64,
+    pos: Pos,
 ) -> Result<(), DbError> {
     let Signature { target, signer_key, signature } = signature;
     tx.execute(&SIGN, &params![user_num, signer_num, target, signer_key, signature, pos])?;
@@ -107,18 +118,23 @@ pub fn sign(
 }
 
 /// Whose keys an account signed in `(since, upto]`, but for its own.
-pub fn signed_by(tx: &ReadTx<'_>, signer_num: i64, since: i64, upto: i64) -> Result<Vec<String>, DbError> {
+pub fn signed_by(
+    tx: &ReadTx<'_>,
+    signer_num: UserNum,
+    since: Pos,
+    upto: Pos,
+) -> Result<Vec<String>, DbError> {
     tx.query(&SIGNED_BY, &params![signer_num, since, upto], |row| row.get(0))
 }
 
 /// Deletes the signatures of a device or of a master key.
-pub fn delete_of_target(tx: &mut Tx<'_>, user_num: i64, target: &str) -> Result<(), DbError> {
+pub fn delete_of_target(tx: &mut Tx<'_>, user_num: UserNum, target: &str) -> Result<(), DbError> {
     tx.execute(&DELETE_OF_TARGET, &params![user_num, target])?;
     Ok(())
 }
 
 /// Deletes the signatures by a key.
-pub fn delete_of_signer(tx: &mut Tx<'_>, signer_num: i64, signer_key: &str) -> Result<(), DbError> {
+pub fn delete_of_signer(tx: &mut Tx<'_>, signer_num: UserNum, signer_key: &str) -> Result<(), DbError> {
     tx.execute(&DELETE_OF_SIGNER, &params![signer_num, signer_key])?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Who was made to leave rooms that were deleted.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::Pos;
 
 reeve_db::statements! {
     PUT = "INSERT INTO departures (user_id, room_id, pos, event) VALUES ($1, $2, $3, $4) \
@@ -16,7 +17,7 @@ pub struct Departure {
     /// The id of the room.
     pub room_id: String,
     /// The position of the stream at which they left.
-    pub pos: i64,
+    pub pos: Pos,
     /// The event by which they left, as JSON; `None` with the oldest ones.
     pub event: Option<String>,
 }
@@ -29,13 +30,13 @@ pub fn put(tx: &mut Tx<'_>, user_id: &str, departure: &Departure) -> Result<(), 
 }
 
 /// The rooms that are no more and that a user was made to leave after a position.
-pub fn of_user(tx: &ReadTx<'_>, user_id: &str, after: i64) -> Result<Vec<Departure>, DbError> {
+pub fn of_user(tx: &ReadTx<'_>, user_id: &str, after: Pos) -> Result<Vec<Departure>, DbError> {
     tx.query(&OF_USER, &params![user_id, after], |row| {
         Ok(Departure { room_id: row.get(0)?, pos: row.get(1)?, event: row.get(2)? })
     })
 }
 
 /// Who was made to leave a room after a position.
-pub fn of_room(tx: &ReadTx<'_>, room_id: &str, after: i64) -> Result<Vec<String>, DbError> {
+pub fn of_room(tx: &ReadTx<'_>, room_id: &str, after: Pos) -> Result<Vec<String>, DbError> {
     tx.query(&OF_ROOM, &params![room_id, after], |row| row.get(0))
 }

@@ -2,6 +2,7 @@
 //! keys to ask for.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::{Pos, RoomNum, UserNum};
 
 use crate::stream;
 
@@ -47,24 +48,24 @@ reeve_db::statements! {
 }
 
 /// Notes that the devices or the keys of an account changed; answers where in the stream.
-pub fn mark(tx: &mut Tx<'_>, user_num: i64) -> Result<i64, DbError> {
+pub fn mark(tx: &mut Tx<'_>, user_num: UserNum) -> Result<Pos, DbError> {
     let pos = stream::next(tx)?;
     tx.execute(&MARK, &params![user_num, pos])?;
     Ok(pos)
 }
 
 /// Whose devices or keys changed in `(since, upto]`, of those who share a room with a user; perhaps the user's own.
-pub fn changed(tx: &ReadTx<'_>, user_id: &str, since: i64, upto: i64) -> Result<Vec<String>, DbError> {
+pub fn changed(tx: &ReadTx<'_>, user_id: &str, since: Pos, upto: Pos) -> Result<Vec<String>, DbError> {
     tx.query(&CHANGED, &params![user_id, since, upto], |row| row.get(0))
 }
 
 /// Who came to a room after a position.
-pub fn came(tx: &ReadTx<'_>, room_num: i64, since: i64) -> Result<Vec<String>, DbError> {
+pub fn came(tx: &ReadTx<'_>, room_num: RoomNum, since: Pos) -> Result<Vec<String>, DbError> {
     tx.query(&CAME, &params![room_num, since], |row| row.get(0))
 }
 
 /// Who was in a room at a position and went afterwards, of those who share no other room with a user.
-pub fn went(tx: &ReadTx<'_>, user_id: &str, room_num: i64, since: i64) -> Result<Vec<String>, DbError> {
+pub fn went(tx: &ReadTx<'_>, user_id: &str, room_num: RoomNum, since: Pos) -> Result<Vec<String>, DbError> {
     tx.query(&WENT, &params![user_id, room_num, since], |row| row.get(0))
 }
 
@@ -73,20 +74,20 @@ pub fn went(tx: &ReadTx<'_>, user_id: &str, room_num: i64, since: i64) -> Result
 pub fn left_behind(
     tx: &ReadTx<'_>,
     user_id: &str,
-    room_num: i64,
-    since: i64,
+    room_num: RoomNum,
+    since: Pos,
 ) -> Result<Vec<String>, DbError> {
-    let left: Option<i64> = tx.query_one(&LEFT_AT, &params![user_id, room_num, since], |row| row.get(0))?;
+    let left: Option<Pos> = tx.query_one(&LEFT_AT, &params![user_id, room_num, since], |row| row.get(0))?;
     let Some(left) = left else { return Ok(Vec::new()) };
     tx.query(&LEFT_BEHIND, &params![user_id, room_num, left], |row| row.get(0))
 }
 
 /// Whether somebody was in a room at a position.
-pub fn was_there(tx: &ReadTx<'_>, user_id: &str, room_num: i64, at: i64) -> Result<bool, DbError> {
+pub fn was_there(tx: &ReadTx<'_>, user_id: &str, room_num: RoomNum, at: Pos) -> Result<bool, DbError> {
     Ok(tx.query_opt(&WAS_THERE, &params![user_id, room_num, at], |_| Ok(()))?.is_some())
 }
 
 /// Who else was made to leave a deleted room after a position, of those who share no other room with a user.
-pub fn departed(tx: &ReadTx<'_>, user_id: &str, room_id: &str, since: i64) -> Result<Vec<String>, DbError> {
+pub fn departed(tx: &ReadTx<'_>, user_id: &str, room_id: &str, since: Pos) -> Result<Vec<String>, DbError> {
     tx.query(&DEPARTED, &params![user_id, room_id, since], |row| row.get(0))
 }

@@ -1,6 +1,7 @@
 //! Devices.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::{Millis, UserNum};
 
 reeve_db::statements! {
     FIND = "SELECT device_id, display_name, last_seen_ts, last_seen_ip, last_seen_user_agent FROM devices \
@@ -26,7 +27,7 @@ pub struct Device {
     /// The name people see.
     pub display_name: Option<String>,
     /// When it was last seen, in milliseconds.
-    pub last_seen_ts: Option<i64>,
+    pub last_seen_ts: Option<Millis>,
     /// The address it was last seen from.
     pub last_seen_ip: Option<String>,
     /// What it said it was when it was last seen.
@@ -44,33 +45,33 @@ fn from_row(row: &reeve_db::Row<'_>) -> Result<Device, DbError> {
 }
 
 /// One device of an account.
-pub fn find(tx: &ReadTx<'_>, user_num: i64, device_id: &str) -> Result<Option<Device>, DbError> {
+pub fn find(tx: &ReadTx<'_>, user_num: UserNum, device_id: &str) -> Result<Option<Device>, DbError> {
     tx.query_opt(&FIND, &params![user_num, device_id], from_row)
 }
 
 /// All devices of an account, by device id.
-pub fn of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<Vec<Device>, DbError> {
+pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<Device>, DbError> {
     tx.query(&OF_USER, &params![user_num], from_row)
 }
 
 /// How many devices an account has; from `most` on it is not counted further.
-pub fn count_of_user(tx: &ReadTx<'_>, user_num: i64, most: i64) -> Result<i64, DbError> {
+pub fn count_of_user(tx: &ReadTx<'_>, user_num: UserNum, most: i64) -> Result<i64, DbError> {
     tx.query_one(&COUNT, &params![user_num, most], |row| row.get(0))
 }
 
 /// Creates a device unless it is there; answers whether it is new.
 pub fn insert(
     tx: &mut Tx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     device_id: &str,
     display_name: Option<&str>,
-    now: i64,
+    now: Millis,
 ) -> Result<bool, DbError> {
     Ok(tx.execute(&INSERT, &params![user_num, device_id, display_name, now])? > 0)
 }
 
 /// Adds a device, which must not be there, as it was elsewhere.
-pub fn add(tx: &mut Tx<'_>, user_num: i64, device: &Device, created_ts: i64) -> Result<(), DbError> {
+pub fn add(tx: &mut Tx<'_>, user_num: UserNum, device: &Device, created_ts: Millis) -> Result<(), DbError> {
     tx.execute(
         &ADD,
         &params![
@@ -89,7 +90,7 @@ pub fn add(tx: &mut Tx<'_>, user_num: i64, device: &Device, created_ts: i64) -> 
 /// Renames a device; answers whether it exists.
 pub fn rename(
     tx: &mut Tx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     device_id: &str,
     display_name: Option<&str>,
 ) -> Result<bool, DbError> {
@@ -99,9 +100,9 @@ pub fn rename(
 /// Writes down when and from where a device was seen.
 pub fn touch(
     tx: &mut Tx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     device_id: &str,
-    ts: i64,
+    ts: Millis,
     ip: &str,
     user_agent: &str,
 ) -> Result<(), DbError> {
@@ -110,6 +111,6 @@ pub fn touch(
 }
 
 /// Deletes a device; answers whether it was there. What hangs on it is deleted by the deed.
-pub fn delete(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<bool, DbError> {
+pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<bool, DbError> {
     Ok(tx.execute(&DELETE, &params![user_num, device_id])? > 0)
 }

@@ -1,6 +1,7 @@
 //! Receipts, typing and presence.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::{Millis, Pos, RoomNum};
 
 reeve_db::statements! {
     PUT_RECEIPT = "INSERT INTO receipts (room_num, user_id, receipt_type, thread_id, event_id, event_pos, ts, pos) \
@@ -56,7 +57,7 @@ reeve_db::statements! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The number of the room.
-    pub room_num: i64,
+    pub room_num: RoomNum,
     /// Who read.
     pub user_id: String,
     /// `m.read` or `m.read.private`.
@@ -66,9 +67,9 @@ pub struct Receipt {
     /// The event.
     pub event_id: String,
     /// When, in milliseconds.
-    pub ts: i64,
+    pub ts: Millis,
     /// The position of the event.
-    pub event_pos: i64,
+    pub event_pos: Pos,
 }
 
 fn receipt(row: &Row<'_>) -> Result<Receipt, DbError> {
@@ -84,7 +85,7 @@ fn receipt(row: &Row<'_>) -> Result<Receipt, DbError> {
 }
 
 /// Stores a receipt at a stream position.
-pub fn put_receipt(tx: &mut Tx<'_>, receipt: &Receipt, pos: i64) -> Result<(), DbError> {
+pub fn put_receipt(tx: &mut Tx<'_>, receipt: &Receipt, pos: Pos) -> Result<(), DbError> {
     tx.execute(
         &PUT_RECEIPT,
         &params![
@@ -104,69 +105,74 @@ pub fn put_receipt(tx: &mut Tx<'_>, receipt: &Receipt, pos: i64) -> Result<(), D
 /// The position of the event that a receipt is at.
 pub fn receipt_pos(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     user_id: &str,
     receipt_type: &str,
     thread_id: &str,
-) -> Result<Option<i64>, DbError> {
+) -> Result<Option<Pos>, DbError> {
     tx.query_opt(&RECEIPT, &params![room_num, user_id, receipt_type, thread_id], |row| row.get(0))
 }
 
 /// Receipts in a room that came in `(since, upto]`.
-pub fn receipts(tx: &ReadTx<'_>, room_num: i64, since: i64, upto: i64) -> Result<Vec<Receipt>, DbError> {
+pub fn receipts(tx: &ReadTx<'_>, room_num: RoomNum, since: Pos, upto: Pos) -> Result<Vec<Receipt>, DbError> {
     tx.query(&RECEIPTS, &params![room_num, since, upto], receipt)
 }
 
 /// Receipts of one user in a room.
-pub fn receipts_of_user(tx: &ReadTx<'_>, room_num: i64, user_id: &str) -> Result<Vec<Receipt>, DbError> {
+pub fn receipts_of_user(tx: &ReadTx<'_>, room_num: RoomNum, user_id: &str) -> Result<Vec<Receipt>, DbError> {
     tx.query(&RECEIPTS_OF_USER, &params![room_num, user_id], receipt)
 }
 
 /// The joined rooms of a user in which receipts came after a position.
-pub fn rooms_with_receipts(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<Vec<i64>, DbError> {
+pub fn rooms_with_receipts(tx: &ReadTx<'_>, user_id: &str, since: Pos) -> Result<Vec<RoomNum>, DbError> {
     tx.query(&ROOMS_WITH_RECEIPTS, &params![user_id, since], |row| row.get(0))
 }
 
 /// The joined rooms of a user in which the user's own receipts moved after a position.
-pub fn rooms_with_own_receipts(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<Vec<i64>, DbError> {
+pub fn rooms_with_own_receipts(tx: &ReadTx<'_>, user_id: &str, since: Pos) -> Result<Vec<RoomNum>, DbError> {
     tx.query(&ROOMS_WITH_OWN_RECEIPTS, &params![user_id, since], |row| row.get(0))
 }
 
 /// Notes that somebody types until a time; 0 for who stopped.
 pub fn put_typing(
     tx: &mut Tx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     user_id: &str,
-    until_ts: i64,
-    pos: i64,
+    until_ts: Millis,
+    pos: Pos,
 ) -> Result<(), DbError> {
     tx.execute(&PUT_TYPING, &params![room_num, user_id, until_ts, pos])?;
     Ok(())
 }
 
 /// Moves the time until which somebody types, which nobody else needs to know.
-pub fn prolong_typing(tx: &mut Tx<'_>, room_num: i64, user_id: &str, until_ts: i64) -> Result<(), DbError> {
+pub fn prolong_typing(
+    tx: &mut Tx<'_>,
+    room_num: RoomNum,
+    user_id: &str,
+    until_ts: Millis,
+) -> Result<(), DbError> {
     tx.execute(&PROLONG_TYPING, &params![room_num, user_id, until_ts])?;
     Ok(())
 }
 
 /// Until when somebody types, as last said.
-pub fn typing_until(tx: &ReadTx<'_>, room_num: i64, user_id: &str) -> Result<Option<i64>, DbError> {
+pub fn typing_until(tx: &ReadTx<'_>, room_num: RoomNum, user_id: &str) -> Result<Option<Millis>, DbError> {
     tx.query_opt(&IS_TYPING, &params![room_num, user_id], |row| row.get(0))
 }
 
 /// Who types in a room.
-pub fn typing(tx: &ReadTx<'_>, room_num: i64, now: i64) -> Result<Vec<String>, DbError> {
+pub fn typing(tx: &ReadTx<'_>, room_num: RoomNum, now: Millis) -> Result<Vec<String>, DbError> {
     tx.query(&TYPING, &params![room_num, now], |row| row.get(0))
 }
 
 /// The joined rooms of a user in which somebody began or stopped typing after a position.
-pub fn rooms_with_typing(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<Vec<i64>, DbError> {
+pub fn rooms_with_typing(tx: &ReadTx<'_>, user_id: &str, since: Pos) -> Result<Vec<RoomNum>, DbError> {
     tx.query(&ROOMS_WITH_TYPING, &params![user_id, since], |row| row.get(0))
 }
 
 /// Some of those whose time for typing ran out: room number and user id.
-pub fn stopped_typing(tx: &ReadTx<'_>, now: i64, limit: i64) -> Result<Vec<(i64, String)>, DbError> {
+pub fn stopped_typing(tx: &ReadTx<'_>, now: Millis, limit: i64) -> Result<Vec<(RoomNum, String)>, DbError> {
     tx.query(&STOPPED_TYPING, &params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
@@ -180,7 +186,7 @@ pub struct Presence {
     /// What they say about it.
     pub status_msg: Option<String>,
     /// When they last did something, in milliseconds.
-    pub last_active_ts: i64,
+    pub last_active_ts: Millis,
 }
 
 fn presence_from_row(row: &Row<'_>) -> Result<Presence, DbError> {
@@ -193,7 +199,7 @@ fn presence_from_row(row: &Row<'_>) -> Result<Presence, DbError> {
 }
 
 /// Stores a presence at a stream position.
-pub fn put_presence(tx: &mut Tx<'_>, presence: &Presence, pos: i64) -> Result<(), DbError> {
+pub fn put_presence(tx: &mut Tx<'_>, presence: &Presence, pos: Pos) -> Result<(), DbError> {
     tx.execute(
         &PUT_PRESENCE,
         &params![&presence.user_id, &presence.presence, &presence.status_msg, presence.last_active_ts, pos],
@@ -207,7 +213,7 @@ pub fn presence(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<Presence>, DbEr
 }
 
 /// Notes that somebody who is online did something, which nobody else needs to be told at once.
-pub fn prolong_presence(tx: &mut Tx<'_>, user_id: &str, last_active_ts: i64) -> Result<(), DbError> {
+pub fn prolong_presence(tx: &mut Tx<'_>, user_id: &str, last_active_ts: Millis) -> Result<(), DbError> {
     tx.execute(&PROLONG_PRESENCE, &params![user_id, last_active_ts])?;
     Ok(())
 }
@@ -216,7 +222,7 @@ pub fn prolong_presence(tx: &mut Tx<'_>, user_id: &str, last_active_ts: i64) -> 
 pub fn changed_presence(
     tx: &ReadTx<'_>,
     user_id: &str,
-    since: i64,
+    since: Pos,
     most: i64,
 ) -> Result<Vec<Presence>, DbError> {
     tx.query(&CHANGED_PRESENCE, &params![user_id, since, most], presence_from_row)
@@ -225,8 +231,8 @@ pub fn changed_presence(
 /// Presences of those who joined a room after a position and are there.
 pub fn presence_of_newcomers(
     tx: &ReadTx<'_>,
-    room_num: i64,
-    since: i64,
+    room_num: RoomNum,
+    since: Pos,
     most: i64,
 ) -> Result<Vec<Presence>, DbError> {
     tx.query(&PRESENCE_OF_NEWCOMERS, &params![room_num, since, most], presence_from_row)
@@ -238,7 +244,7 @@ pub struct DevicePresence {
     /// `online` or `unavailable`.
     pub presence: String,
     /// Until when, in milliseconds.
-    pub until_ts: i64,
+    pub until_ts: Millis,
 }
 
 /// Stores the presence of a device.
@@ -264,7 +270,7 @@ pub fn device_presence(
 }
 
 /// The presences of a user's devices at a time.
-pub fn device_presences(tx: &ReadTx<'_>, user_id: &str, now: i64) -> Result<Vec<String>, DbError> {
+pub fn device_presences(tx: &ReadTx<'_>, user_id: &str, now: Millis) -> Result<Vec<String>, DbError> {
     tx.query(&DEVICE_PRESENCES, &params![user_id, now], |row| row.get(0))
 }
 
@@ -275,12 +281,12 @@ pub fn delete_device_presence(tx: &mut Tx<'_>, user_id: &str, device_id: &str) -
 }
 
 /// Some of the devices whose time has run out: user id and device id.
-pub fn gone_devices(tx: &ReadTx<'_>, now: i64, limit: i64) -> Result<Vec<(String, String)>, DbError> {
+pub fn gone_devices(tx: &ReadTx<'_>, now: Millis, limit: i64) -> Result<Vec<(String, String)>, DbError> {
     tx.query(&GONE_DEVICES, &params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Forgets some of the receipts and of the typing in a room; answers how many.
-pub fn delete_some_of_room(tx: &mut Tx<'_>, room_num: i64, most: i64) -> Result<u64, DbError> {
+pub fn delete_some_of_room(tx: &mut Tx<'_>, room_num: RoomNum, most: i64) -> Result<u64, DbError> {
     let receipts = tx.execute(&DELETE_RECEIPTS_OF_ROOM, &params![room_num, most])?;
     Ok(receipts + tx.execute(&DELETE_TYPING_OF_ROOM, &params![room_num, most])?)
 }

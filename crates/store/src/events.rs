@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::{Membership, Millis, Pos, RoomNum};
 use serde_json::json;
 
-use crate::stream::STILL;
 use crate::users::num_list;
 use crate::words;
 
@@ -174,9 +174,9 @@ reeve_db::statements! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Its position in the stream.
-    pub pos: i64,
+    pub pos: Pos,
     /// The number of its room.
-    pub room_num: i64,
+    pub room_num: RoomNum,
     /// Its id.
     pub event_id: String,
     /// Its type.
@@ -186,11 +186,11 @@ pub struct Event {
     /// Who sent it.
     pub sender: String,
     /// When, in milliseconds.
-    pub ts: i64,
+    pub ts: Millis,
     /// The membership that an `m.room.member` event sets.
-    pub membership: Option<String>,
-    /// The position at which the state it makes ends; [`STILL`] while it holds, `None` if it makes none.
-    pub until_pos: Option<i64>,
+    pub membership: Option<Membership>,
+    /// The position at which the state it makes ends; [`Pos::END`] while it holds, `None` if it makes none.
+    pub until_pos: Option<Pos>,
     /// The event it relates to.
     pub relates_to: Option<String>,
     /// How.
@@ -242,7 +242,7 @@ pub fn insert(tx: &mut Tx<'_>, event: &Event) -> Result<(), DbError> {
             &event.state_key,
             &event.sender,
             event.ts,
-            &event.membership,
+            event.membership,
             event.until_pos,
             &event.relates_to,
             &event.rel_type,
@@ -260,27 +260,27 @@ pub fn find(tx: &ReadTx<'_>, event_id: &str) -> Result<Option<Event>, DbError> {
 }
 
 /// The event at this position.
-pub fn by_pos(tx: &ReadTx<'_>, pos: i64) -> Result<Option<Event>, DbError> {
+pub fn by_pos(tx: &ReadTx<'_>, pos: Pos) -> Result<Option<Event>, DbError> {
     tx.query_opt(&BY_POS, &params![pos], from_row)
 }
 
 /// The piece of state that holds at present.
 pub fn state(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     event_type: &str,
     state_key: &str,
 ) -> Result<Option<Event>, DbError> {
-    tx.query_opt(&REPLACED, &params![room_num, event_type, state_key, STILL], from_row)
+    tx.query_opt(&REPLACED, &params![room_num, event_type, state_key, Pos::END], from_row)
 }
 
 /// The piece of state that held after the event at `pos`.
 pub fn state_at(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     event_type: &str,
     state_key: &str,
-    pos: i64,
+    pos: Pos,
 ) -> Result<Option<Event>, DbError> {
     let found = tx.query_opt(&STATE_AT, &params![room_num, event_type, state_key, pos], from_row)?;
     Ok(found.filter(|event| event.pos <= pos))
@@ -295,10 +295,10 @@ pub fn replaced_by(tx: &ReadTx<'_>, event: &Event) -> Result<Option<Event>, DbEr
 /// What events of a room replaced, by the position of the event that replaced it.
 pub fn replaced_by_each(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     events: &[Event],
-) -> Result<HashMap<i64, Event>, DbError> {
-    let positions: Vec<i64> =
+) -> Result<HashMap<Pos, Event>, DbError> {
+    let positions: Vec<Pos> =
         events.iter().filter(|event| event.state_key.is_some()).map(|event| event.pos).collect();
     if positions.is_empty() {
         return Ok(HashMap::new());
@@ -311,7 +311,7 @@ pub fn replaced_by_each(
 /// Every value that one piece of state ever had, the oldest first.
 pub fn history(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     event_type: &str,
     state_key: &str,
 ) -> Result<Vec<Event>, DbError> {
@@ -319,32 +319,37 @@ pub fn history(
 }
 
 /// The whole state after the event at `pos`.
-pub fn all_state_at(tx: &ReadTx<'_>, room_num: i64, pos: i64) -> Result<Vec<Event>, DbError> {
+pub fn all_state_at(tx: &ReadTx<'_>, room_num: RoomNum, pos: Pos) -> Result<Vec<Event>, DbError> {
     tx.query(&ALL_STATE_AT, &params![room_num, pos], from_row)
 }
 
 /// The state after the event at `pos`, without the members.
-pub fn state_but_members_at(tx: &ReadTx<'_>, room_num: i64, pos: i64) -> Result<Vec<Event>, DbError> {
+pub fn state_but_members_at(tx: &ReadTx<'_>, room_num: RoomNum, pos: Pos) -> Result<Vec<Event>, DbError> {
     tx.query(&STATE_BUT_MEMBERS_AT, &params![room_num, pos], from_row)
 }
 
 /// The state of one type after the event at `pos`.
 pub fn state_of_type_at(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     event_type: &str,
-    pos: i64,
+    pos: Pos,
 ) -> Result<Vec<Event>, DbError> {
     tx.query(&STATE_OF_TYPE_AT, &params![room_num, event_type, pos], from_row)
 }
 
 /// The state after `upto` that was not yet so after `since`.
-pub fn state_changed(tx: &ReadTx<'_>, room_num: i64, since: i64, upto: i64) -> Result<Vec<Event>, DbError> {
+pub fn state_changed(
+    tx: &ReadTx<'_>,
+    room_num: RoomNum,
+    since: Pos,
+    upto: Pos,
+) -> Result<Vec<Event>, DbError> {
     tx.query(&STATE_CHANGED, &params![room_num, since, upto], from_row)
 }
 
 /// Ends what a state event said: another replaced it at `until_pos`.
-pub fn replace(tx: &mut Tx<'_>, pos: i64, until_pos: i64) -> Result<(), DbError> {
+pub fn replace(tx: &mut Tx<'_>, pos: Pos, until_pos: Pos) -> Result<(), DbError> {
     tx.execute(&REPLACE, &params![pos, until_pos])?;
     Ok(())
 }
@@ -352,19 +357,19 @@ pub fn replace(tx: &mut Tx<'_>, pos: i64, until_pos: i64) -> Result<(), DbError>
 /// The position of the newest event in `(after, upto]` that counts as activity, if it is not long ago.
 pub fn latest_activity(
     tx: &ReadTx<'_>,
-    room_num: i64,
-    after: i64,
-    upto: i64,
-) -> Result<Option<i64>, DbError> {
+    room_num: RoomNum,
+    after: Pos,
+    upto: Pos,
+) -> Result<Option<Pos>, DbError> {
     tx.query_one(&LATEST_ACTIVITY, &params![room_num, after, upto], |row| row.get(0))
 }
 
 /// Events of a room in `(after, before)`, the newest first.
 pub fn before(
     tx: &ReadTx<'_>,
-    room_num: i64,
-    before: i64,
-    after: i64,
+    room_num: RoomNum,
+    before: Pos,
+    after: Pos,
     limit: i64,
 ) -> Result<Vec<Event>, DbError> {
     tx.query(&BEFORE, &params![room_num, before, after, limit], from_row)
@@ -373,9 +378,9 @@ pub fn before(
 /// Events of a room in `(after, upto]`, the oldest first.
 pub fn after(
     tx: &ReadTx<'_>,
-    room_num: i64,
-    after: i64,
-    upto: i64,
+    room_num: RoomNum,
+    after: Pos,
+    upto: Pos,
     limit: i64,
 ) -> Result<Vec<Event>, DbError> {
     tx.query(&AFTER, &params![room_num, after, upto, limit], from_row)
@@ -385,8 +390,8 @@ pub fn after(
 pub fn relations(
     tx: &ReadTx<'_>,
     event_id: &str,
-    before: i64,
-    after: i64,
+    before: Pos,
+    after: Pos,
     limit: i64,
 ) -> Result<Vec<Event>, DbError> {
     tx.query(&RELATIONS, &params![event_id, before, after, limit], from_row)
@@ -396,8 +401,8 @@ pub fn relations(
 pub fn relations_after(
     tx: &ReadTx<'_>,
     event_id: &str,
-    after: i64,
-    upto: i64,
+    after: Pos,
+    upto: Pos,
     limit: i64,
 ) -> Result<Vec<Event>, DbError> {
     tx.query(&RELATIONS_AFTER, &params![event_id, after, upto, limit], from_row)
@@ -408,7 +413,7 @@ pub fn by_relation(
     tx: &ReadTx<'_>,
     event_id: &str,
     rel_type: &str,
-    upto: i64,
+    upto: Pos,
     limit: i64,
 ) -> Result<Vec<Event>, DbError> {
     tx.query(&BY_RELATION, &params![event_id, rel_type, upto, limit], from_row)
@@ -419,7 +424,7 @@ pub fn by_relation(
 pub fn newest_related(
     tx: &ReadTx<'_>,
     (event_id, rel_type): (&str, &str),
-    upto: i64,
+    upto: Pos,
     unheard: Option<&str>,
     limit: i64,
 ) -> Result<Vec<Event>, DbError> {
@@ -442,7 +447,7 @@ pub fn has_replied(tx: &ReadTx<'_>, root_event_id: &str, sender: &str) -> Result
 }
 
 /// How many replies a thread has in ranges of positions, both ends included, redacted ones aside.
-pub fn replies_in(tx: &ReadTx<'_>, root_event_id: &str, ranges: &[(i64, i64)]) -> Result<i64, DbError> {
+pub fn replies_in(tx: &ReadTx<'_>, root_event_id: &str, ranges: &[(Pos, Pos)]) -> Result<i64, DbError> {
     tx.query_one(&REPLIES_IN, &params![root_event_id, json!(ranges).to_string()], |row| row.get(0))
 }
 
@@ -450,14 +455,14 @@ pub fn replies_in(tx: &ReadTx<'_>, root_event_id: &str, ranges: &[(i64, i64)]) -
 pub fn replies_by(
     tx: &ReadTx<'_>,
     root_event_id: &str,
-    ranges: &[(i64, i64)],
+    ranges: &[(Pos, Pos)],
     unheard: &str,
 ) -> Result<i64, DbError> {
     tx.query_one(&REPLIES_BY, &params![root_event_id, json!(ranges).to_string(), unheard], |row| row.get(0))
 }
 
 /// The number of the room in which an event is.
-pub fn room_of(tx: &ReadTx<'_>, event_id: &str) -> Result<Option<i64>, DbError> {
+pub fn room_of(tx: &ReadTx<'_>, event_id: &str) -> Result<Option<RoomNum>, DbError> {
     tx.query_opt(&ROOM_OF, &params![event_id], |row| row.get(0))
 }
 
@@ -465,41 +470,41 @@ pub fn room_of(tx: &ReadTx<'_>, event_id: &str) -> Result<Option<i64>, DbError> 
 pub fn of_sender(
     tx: &ReadTx<'_>,
     sender: &str,
-    room_num: i64,
-    before: i64,
+    room_num: RoomNum,
+    before: Pos,
     limit: i64,
 ) -> Result<Vec<Event>, DbError> {
     tx.query(&OF_SENDER, &params![sender, room_num, before, limit], from_row)
 }
 
 /// Events of a room at or after a time, the oldest first.
-pub fn from_ts(tx: &ReadTx<'_>, room_num: i64, ts: i64, limit: i64) -> Result<Vec<Event>, DbError> {
+pub fn from_ts(tx: &ReadTx<'_>, room_num: RoomNum, ts: Millis, limit: i64) -> Result<Vec<Event>, DbError> {
     tx.query(&FROM_TS, &params![room_num, ts, limit], from_row)
 }
 
 /// Events of a room at or before a time, the newest first.
-pub fn upto_ts(tx: &ReadTx<'_>, room_num: i64, ts: i64, limit: i64) -> Result<Vec<Event>, DbError> {
+pub fn upto_ts(tx: &ReadTx<'_>, room_num: RoomNum, ts: Millis, limit: i64) -> Result<Vec<Event>, DbError> {
     tx.query(&UPTO_TS, &params![room_num, ts, limit], from_row)
 }
 
 /// Notes that an event was redacted.
-pub fn set_redacted(tx: &mut Tx<'_>, pos: i64, redacted_by: &str) -> Result<(), DbError> {
+pub fn set_redacted(tx: &mut Tx<'_>, pos: Pos, redacted_by: &str) -> Result<(), DbError> {
     tx.execute(&SET_REDACTED, &params![pos, redacted_by])?;
     Ok(())
 }
 
 /// How many invites somebody sent since a time.
-pub fn invites_sent(tx: &ReadTx<'_>, user_id: &str, since_ts: i64) -> Result<i64, DbError> {
+pub fn invites_sent(tx: &ReadTx<'_>, user_id: &str, since_ts: Millis) -> Result<i64, DbError> {
     tx.query_one(&INVITES_SENT, &params![user_id, since_ts], |row| row.get(0))
 }
 
 /// How many rooms somebody joined since a time.
-pub fn rooms_joined(tx: &ReadTx<'_>, user_id: &str, since_ts: i64) -> Result<i64, DbError> {
+pub fn rooms_joined(tx: &ReadTx<'_>, user_id: &str, since_ts: Millis) -> Result<i64, DbError> {
     tx.query_one(&ROOMS_JOINED, &params![user_id, since_ts], |row| row.get(0))
 }
 
 /// Positions of some events of a room, the oldest first.
-pub fn some_of_room(tx: &ReadTx<'_>, room_num: i64, limit: i64) -> Result<Vec<i64>, DbError> {
+pub fn some_of_room(tx: &ReadTx<'_>, room_num: RoomNum, limit: i64) -> Result<Vec<Pos>, DbError> {
     tx.query(&OF_ROOM, &params![room_num, limit], |row| row.get(0))
 }
 
@@ -507,15 +512,15 @@ pub fn some_of_room(tx: &ReadTx<'_>, room_num: i64, limit: i64) -> Result<Vec<i6
 /// first.
 pub fn purgeable(
     tx: &ReadTx<'_>,
-    room_num: i64,
-    (after, before): (i64, i64),
+    room_num: RoomNum,
+    (after, before): (Pos, Pos),
     limit: i64,
-) -> Result<Vec<(i64, String)>, DbError> {
+) -> Result<Vec<(Pos, String)>, DbError> {
     tx.query(&PURGEABLE, &params![room_num, after, before, limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Deletes events and what hangs on them.
-pub fn delete(tx: &mut Tx<'_>, positions: &[i64]) -> Result<(), DbError> {
+pub fn delete(tx: &mut Tx<'_>, positions: &[Pos]) -> Result<(), DbError> {
     if positions.is_empty() {
         return Ok(());
     }
@@ -527,7 +532,7 @@ pub fn delete(tx: &mut Tx<'_>, positions: &[i64]) -> Result<(), DbError> {
 }
 
 /// Makes events unfindable by their words, and lets them notify nobody any more.
-pub fn put_aside(tx: &mut Tx<'_>, positions: &[i64]) -> Result<(), DbError> {
+pub fn put_aside(tx: &mut Tx<'_>, positions: &[Pos]) -> Result<(), DbError> {
     if positions.is_empty() {
         return Ok(());
     }
@@ -539,7 +544,7 @@ pub fn put_aside(tx: &mut Tx<'_>, positions: &[i64]) -> Result<(), DbError> {
 }
 
 /// About how many bytes the events of a room take: their number, times the size of the newest ones.
-pub fn estimated_size(tx: &ReadTx<'_>, room_num: i64) -> Result<i64, DbError> {
+pub fn estimated_size(tx: &ReadTx<'_>, room_num: RoomNum) -> Result<i64, DbError> {
     const SAMPLED: i64 = 200;
     let count = tx.query_one(&SIZE, &params![room_num], |row| row.get::<i64>(0))?;
     let (bytes, sampled) = tx.query_one(&SAMPLE, &params![room_num, SAMPLED], |row| {
@@ -554,7 +559,7 @@ pub struct Thread {
     /// The event that it hangs on.
     pub root_event_id: String,
     /// The position of its latest reply.
-    pub latest_pos: i64,
+    pub latest_pos: Pos,
     /// How many replies it has.
     pub replies: i64,
 }
@@ -564,7 +569,7 @@ fn thread_from_row(row: &Row<'_>) -> Result<Thread, DbError> {
 }
 
 /// Counts a reply in a thread.
-pub fn add_reply(tx: &mut Tx<'_>, root_event_id: &str, room_num: i64, pos: i64) -> Result<(), DbError> {
+pub fn add_reply(tx: &mut Tx<'_>, root_event_id: &str, room_num: RoomNum, pos: Pos) -> Result<(), DbError> {
     tx.execute(&THREAD_REPLY, &params![root_event_id, room_num, pos])?;
     Ok(())
 }
@@ -581,12 +586,12 @@ pub fn thread(tx: &ReadTx<'_>, root_event_id: &str) -> Result<Option<Thread>, Db
 }
 
 /// The threads of a room whose latest reply is before a position, the latest first.
-pub fn threads(tx: &ReadTx<'_>, room_num: i64, before: i64, limit: i64) -> Result<Vec<Thread>, DbError> {
+pub fn threads(tx: &ReadTx<'_>, room_num: RoomNum, before: Pos, limit: i64) -> Result<Vec<Thread>, DbError> {
     tx.query(&THREADS, &params![room_num, before, limit], thread_from_row)
 }
 
 /// Makes an event findable by the words of a text.
-pub fn index_words(tx: &mut Tx<'_>, pos: i64, text: &str) -> Result<(), DbError> {
+pub fn index_words(tx: &mut Tx<'_>, pos: Pos, text: &str) -> Result<(), DbError> {
     if let Some(document) = words::document(tx.engine(), text) {
         tx.execute(&INDEX_WORDS, &params![pos, &document])?;
     }
@@ -594,13 +599,13 @@ pub fn index_words(tx: &mut Tx<'_>, pos: i64, text: &str) -> Result<(), DbError>
 }
 
 /// Makes an event unfindable.
-pub fn forget_words(tx: &mut Tx<'_>, pos: i64) -> Result<(), DbError> {
+pub fn forget_words(tx: &mut Tx<'_>, pos: Pos) -> Result<(), DbError> {
     tx.execute(&FORGET_WORDS, &params![pos])?;
     Ok(())
 }
 
 /// Positions and room numbers of events before a position that have all words of a text, in any order, the newest first.
-pub fn search(tx: &ReadTx<'_>, text: &str, before: i64, limit: i64) -> Result<Vec<(i64, i64)>, DbError> {
+pub fn search(tx: &ReadTx<'_>, text: &str, before: Pos, limit: i64) -> Result<Vec<(Pos, RoomNum)>, DbError> {
     let Some(query) = words::query(tx.engine(), text) else { return Ok(Vec::new()) };
     tx.query(&SEARCH, &params![&query, before, limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }

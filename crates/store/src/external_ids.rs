@@ -1,6 +1,7 @@
 //! External ids: under which name an identity provider knows an account.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::UserNum;
 
 reeve_db::statements! {
     OF_USER = "SELECT auth_provider, external_id FROM user_external_ids WHERE user_num = $1 \
@@ -20,25 +21,29 @@ pub struct ExternalId {
 }
 
 /// The external ids of an account.
-pub fn of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<Vec<ExternalId>, DbError> {
+pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<ExternalId>, DbError> {
     tx.query(&OF_USER, &params![user_num], |row| {
         Ok(ExternalId { auth_provider: row.get(0)?, external_id: row.get(1)? })
     })
 }
 
 /// The account that an identity provider knows under a name.
-pub fn find_user(tx: &ReadTx<'_>, auth_provider: &str, external_id: &str) -> Result<Option<i64>, DbError> {
+pub fn find_user(
+    tx: &ReadTx<'_>,
+    auth_provider: &str,
+    external_id: &str,
+) -> Result<Option<UserNum>, DbError> {
     tx.query_opt(&FIND_USER, &params![auth_provider, external_id], |row| row.get(0))
 }
 
 /// Gives an external id, which must be free, to an account.
-pub fn insert(tx: &mut Tx<'_>, user_num: i64, id: &ExternalId) -> Result<(), DbError> {
+pub fn insert(tx: &mut Tx<'_>, user_num: UserNum, id: &ExternalId) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![&id.auth_provider, &id.external_id, user_num])?;
     Ok(())
 }
 
 /// Takes an external id from an account.
-pub fn delete(tx: &mut Tx<'_>, user_num: i64, id: &ExternalId) -> Result<(), DbError> {
+pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, id: &ExternalId) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![&id.auth_provider, &id.external_id, user_num])?;
     Ok(())
 }

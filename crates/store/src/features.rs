@@ -1,6 +1,7 @@
 //! Experimental features that administrators switched on or off for single accounts.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::UserNum;
 
 reeve_db::statements! {
     OF_USER = "SELECT feature, enabled FROM experimental_features WHERE user_num = $1 ORDER BY feature";
@@ -10,17 +11,17 @@ reeve_db::statements! {
 }
 
 /// The features that were ever set for an account, by name, and whether they are on.
-pub fn of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<Vec<(String, bool)>, DbError> {
+pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<(String, bool)>, DbError> {
     tx.query(&OF_USER, &params![user_num], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Whether a feature is on for an account; off if it was never set.
-pub fn is_enabled(tx: &ReadTx<'_>, user_num: i64, feature: &str) -> Result<bool, DbError> {
+pub fn is_enabled(tx: &ReadTx<'_>, user_num: UserNum, feature: &str) -> Result<bool, DbError> {
     Ok(tx.query_opt(&FIND, &params![user_num, feature], |row| row.get(0))?.unwrap_or_default())
 }
 
 /// Switches a feature on or off for an account.
-pub fn set(tx: &mut Tx<'_>, user_num: i64, feature: &str, enabled: bool) -> Result<(), DbError> {
+pub fn set(tx: &mut Tx<'_>, user_num: UserNum, feature: &str, enabled: bool) -> Result<(), DbError> {
     tx.execute(&SET, &params![user_num, feature, enabled])?;
     Ok(())
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use reeve_db::{DbError, Engine, ReadTx, Statement, params};
+use reeve_db::{DbError, Engine, FromValue, ReadTx, Statement, params};
 
 /// Stands between the parts of a text, so that no match spans two. Not a character people type.
 pub(crate) const SEPARATOR: char = '\u{1f}';
@@ -52,20 +52,22 @@ pub(crate) fn document(engine: Engine, key: &str) -> String {
 /// The numbers of up to `most` texts that may contain a folded term; `None` where the index cannot help: the term is
 /// blank, or clearly more texts have it than `most`, `of` so many that there are. `statement` asks a table for the
 /// numbers of texts that have all grams of a query (`$1`), at most `$2`; on SQLite in ascending order.
-pub(crate) fn holders(
+pub(crate) fn holders<N: FromValue>(
     tx: &ReadTx<'_>,
     (table, statement): (&str, &'static Statement),
     term: &str,
     most: i64,
     of: i64,
-) -> Result<Option<Vec<i64>>, DbError> {
+) -> Result<Option<Vec<N>>, DbError> {
     let grams = query_grams(term);
     if grams.is_empty() {
         return Ok(None);
     }
-    let ask = |query: &str, most: i64| tx.query(statement, &params![query, most], |row| row.get::<i64>(0));
+    let ask = |query: &str| tx.query(statement, &params![query, most], |row| row.get::<N>(0));
     let by_share = match tx.engine() {
-        Engine::Sqlite => sampled(&grams, |gram| ask(&words(&[gram], ""), SAMPLED))?,
+        Engine::Sqlite => sampled(&grams, |gram| {
+            tx.query(statement, &params![&words(&[gram], ""), SAMPLED], |row| row.get::<i64>(0))
+        })?,
         Engine::Postgres => known(tx, table, &grams)?,
     };
     let (telling, share) = telling(by_share);
@@ -77,10 +79,10 @@ pub(crate) fn holders(
         Engine::Sqlite => words(grams, " AND "),
         Engine::Postgres => array(grams),
     };
-    let found = ask(&query(&telling), most)?;
+    let found = ask(&query(&telling))?;
     if telling.len() < grams.len() && i64::try_from(found.len()).is_ok_and(|found| found >= most) {
         // These told less than it seemed.
-        return ask(&query(&grams), most).map(Some);
+        return ask(&query(&grams)).map(Some);
     }
     Ok(Some(found))
 }

@@ -1,6 +1,7 @@
 //! Durable work: the rows behind the runner.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::{JobState, Millis};
 
 macro_rules! columns {
     () => {
@@ -45,8 +46,8 @@ pub struct Job {
     pub kind: String,
     /// What it works on, usually a user id.
     pub subject: String,
-    /// `scheduled`, `active`, `complete` or `failed`.
-    pub state: String,
+    /// Its state.
+    pub state: JobState,
     /// What it needs to know, as JSON.
     pub payload: String,
     /// How much is done.
@@ -60,11 +61,11 @@ pub struct Job {
     /// How often the present step failed.
     pub attempts: i64,
     /// When it may run, in milliseconds.
-    pub run_after_ts: i64,
+    pub run_after_ts: Millis,
     /// When it was queued, in milliseconds.
-    pub created_ts: i64,
+    pub created_ts: Millis,
     /// When it last changed, in milliseconds.
-    pub updated_ts: i64,
+    pub updated_ts: Millis,
 }
 
 fn from_row(row: &Row<'_>) -> Result<Job, DbError> {
@@ -93,7 +94,7 @@ pub fn insert(
     subject: &str,
     payload: &str,
     total: i64,
-    now: i64,
+    now: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![id, kind, subject, payload, total, now])?;
     Ok(())
@@ -109,7 +110,7 @@ pub fn unfinished(tx: &ReadTx<'_>, subject: &str, kind: &str) -> Result<Option<J
     tx.query_opt(&UNFINISHED, &params![subject, kind], from_row)
 }
 
-/// Which jobs to list; blank texts let all through.
+/// Which jobs to list; blank texts and `None` let all through.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// What it works on.
@@ -117,25 +118,27 @@ pub struct Filter {
     /// The kind of work.
     pub kind: String,
     /// The state.
-    pub state: String,
+    pub state: Option<JobState>,
 }
 
 /// Jobs queued before a position (time and id), the newest first.
-pub fn list(tx: &ReadTx<'_>, filter: &Filter, before: (i64, &str), limit: i64) -> Result<Vec<Job>, DbError> {
+pub fn list(
+    tx: &ReadTx<'_>,
+    filter: &Filter,
+    before: (Millis, &str),
+    limit: i64,
+) -> Result<Vec<Job>, DbError> {
     let (ts, id) = before;
+    let state = filter.state.map_or("", JobState::as_str);
     if filter.subject.is_empty() {
-        tx.query(&LIST, &params![ts, id, &filter.kind, &filter.state, limit], from_row)
+        tx.query(&LIST, &params![ts, id, &filter.kind, state, limit], from_row)
     } else {
-        tx.query(
-            &LIST_OF_SUBJECT,
-            &params![ts, id, &filter.kind, &filter.state, limit, &filter.subject],
-            from_row,
-        )
+        tx.query(&LIST_OF_SUBJECT, &params![ts, id, &filter.kind, state, limit, &filter.subject], from_row)
     }
 }
 
 /// Takes a job that is due, or whose worker died, until `lease_until`.
-pub fn claim(tx: &mut Tx<'_>, now: i64, lease_until: i64) -> Result<Option<Job>, DbError> {
+pub fn claim(tx: &mut Tx<'_>, now: Millis, lease_until: Millis) -> Result<Option<Job>, DbError> {
     let mut id: Option<String> = tx.query_opt(&ABANDONED, &params![now], |row| row.get(0))?;
     if id.is_none() {
         id = tx.query_opt(&DUE, &params![now], |row| row.get(0))?;
@@ -146,7 +149,7 @@ pub fn claim(tx: &mut Tx<'_>, now: i64, lease_until: i64) -> Result<Option<Job>,
 }
 
 /// Until when a job is taken; `None` if it is not being worked on.
-pub fn lease(tx: &ReadTx<'_>, id: &str) -> Result<Option<i64>, DbError> {
+pub fn lease(tx: &ReadTx<'_>, id: &str) -> Result<Option<Millis>, DbError> {
     tx.query_opt(&LEASE_OF, &params![id], |row| row.get(0))
 }
 
@@ -156,8 +159,8 @@ pub fn progress(
     id: &str,
     payload: &str,
     (done, total): (i64, i64),
-    lease_until: i64,
-    now: i64,
+    lease_until: Millis,
+    now: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&PROGRESS, &params![id, payload, done, total, lease_until, now])?;
     Ok(())
@@ -169,38 +172,38 @@ pub fn complete(
     id: &str,
     result: &str,
     (done, total): (i64, i64),
-    now: i64,
+    now: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&COMPLETE, &params![id, result, done, total, now])?;
     Ok(())
 }
 
 /// Puts a job back until a later time, after an error.
-pub fn retry(tx: &mut Tx<'_>, id: &str, error: &str, run_after: i64, now: i64) -> Result<(), DbError> {
+pub fn retry(tx: &mut Tx<'_>, id: &str, error: &str, run_after: Millis, now: Millis) -> Result<(), DbError> {
     tx.execute(&RETRY, &params![id, error, run_after, now])?;
     Ok(())
 }
 
 /// Gives a job up.
-pub fn fail(tx: &mut Tx<'_>, id: &str, error: &str, now: i64) -> Result<(), DbError> {
+pub fn fail(tx: &mut Tx<'_>, id: &str, error: &str, now: Millis) -> Result<(), DbError> {
     tx.execute(&FAIL, &params![id, error, now])?;
     Ok(())
 }
 
 /// Puts a job back at once: its worker stops.
-pub fn release(tx: &mut Tx<'_>, id: &str, now: i64) -> Result<(), DbError> {
+pub fn release(tx: &mut Tx<'_>, id: &str, now: Millis) -> Result<(), DbError> {
     tx.execute(&RELEASE, &params![id, now])?;
     Ok(())
 }
 
 /// How many unfinished and failed jobs there are: kind, state, number.
-pub fn states(tx: &ReadTx<'_>) -> Result<Vec<(String, String, i64)>, DbError> {
+pub fn states(tx: &ReadTx<'_>) -> Result<Vec<(String, JobState, i64)>, DbError> {
     tx.query(&STATES, &params![], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
 }
 
 /// Forgets some of the jobs that finished before a time.
-pub fn prune(tx: &mut Tx<'_>, before: i64, most: i64) -> Result<(), DbError> {
-    for state in ["complete", "failed", "cancelled"] {
+pub fn prune(tx: &mut Tx<'_>, before: Millis, most: i64) -> Result<(), DbError> {
+    for state in [JobState::Complete, JobState::Failed, JobState::Cancelled] {
         tx.execute(&PRUNE, &params![state, before, most])?;
     }
     Ok(())

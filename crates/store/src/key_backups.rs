@@ -1,6 +1,7 @@
 //! Backups of room keys.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::UserNum;
 
 use crate::stream;
 
@@ -118,17 +119,17 @@ fn key(row: &Row<'_>) -> Result<BackedUpKey, DbError> {
 }
 
 /// The newest backup of an account.
-pub fn latest(tx: &ReadTx<'_>, user_num: i64) -> Result<Option<Backup>, DbError> {
+pub fn latest(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Option<Backup>, DbError> {
     tx.query_opt(&LATEST, &params![user_num], backup)
 }
 
 /// A backup of an account.
-pub fn find(tx: &ReadTx<'_>, user_num: i64, version: i64) -> Result<Option<Backup>, DbError> {
+pub fn find(tx: &ReadTx<'_>, user_num: UserNum, version: i64) -> Result<Option<Backup>, DbError> {
     tx.query_opt(&FIND, &params![user_num, version], backup)
 }
 
 /// Whether there was such a backup once.
-pub fn was_deleted(tx: &ReadTx<'_>, user_num: i64, version: i64) -> Result<bool, DbError> {
+pub fn was_deleted(tx: &ReadTx<'_>, user_num: UserNum, version: i64) -> Result<bool, DbError> {
     Ok(tx.query_opt(&WAS_DELETED, &params![user_num, version], |_| Ok(()))?.is_some())
 }
 
@@ -144,14 +145,14 @@ pub struct Live {
 }
 
 /// What the backups of an account amount to.
-pub fn live(tx: &ReadTx<'_>, user_num: i64) -> Result<Live, DbError> {
+pub fn live(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Live, DbError> {
     tx.query_one(&LIVE, &params![user_num], |row| {
         Ok(Live { backups: row.get(0)?, keys: row.get(1)?, bytes: row.get(2)? })
     })
 }
 
 /// Creates a backup; answers its version.
-pub fn insert(tx: &mut Tx<'_>, user_num: i64, algorithm: &str, auth_data: &str) -> Result<i64, DbError> {
+pub fn insert(tx: &mut Tx<'_>, user_num: UserNum, algorithm: &str, auth_data: &str) -> Result<i64, DbError> {
     let highest: Option<i64> = tx.query_one(&HIGHEST, &params![user_num], |row| row.get(0))?;
     let version = highest.map_or(1, |highest| highest + 1);
     tx.execute(&INSERT, &params![user_num, version, algorithm, auth_data])?;
@@ -159,24 +160,35 @@ pub fn insert(tx: &mut Tx<'_>, user_num: i64, algorithm: &str, auth_data: &str) 
 }
 
 /// Replaces what is needed to encrypt more.
-pub fn set_auth_data(tx: &mut Tx<'_>, user_num: i64, version: i64, auth_data: &str) -> Result<(), DbError> {
+pub fn set_auth_data(
+    tx: &mut Tx<'_>,
+    user_num: UserNum,
+    version: i64,
+    auth_data: &str,
+) -> Result<(), DbError> {
     tx.execute(&SET_AUTH_DATA, &params![user_num, version, auth_data])?;
     Ok(())
 }
 
 /// Notes that keys and bytes were added (or, below zero, deleted), or keys replaced.
-pub fn count(tx: &mut Tx<'_>, user_num: i64, version: i64, added: i64, bytes: i64) -> Result<(), DbError> {
+pub fn count(
+    tx: &mut Tx<'_>,
+    user_num: UserNum,
+    version: i64,
+    added: i64,
+    bytes: i64,
+) -> Result<(), DbError> {
     tx.execute(&COUNT, &params![user_num, version, added, bytes])?;
     Ok(())
 }
 
 /// Deletes a backup; answers whether it was there. [`clear`] deletes its keys.
-pub fn delete(tx: &mut Tx<'_>, user_num: i64, version: i64) -> Result<bool, DbError> {
+pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, version: i64) -> Result<bool, DbError> {
     Ok(tx.execute(&DELETE, &params![user_num, version])? > 0)
 }
 
 /// Deletes all backups of an account. [`clear`] deletes their keys.
-pub fn delete_of_user(tx: &mut Tx<'_>, user_num: i64) -> Result<(), DbError> {
+pub fn delete_of_user(tx: &mut Tx<'_>, user_num: UserNum) -> Result<(), DbError> {
     tx.execute(&DELETE_OF_USER, &params![user_num])?;
     Ok(())
 }
@@ -184,7 +196,7 @@ pub fn delete_of_user(tx: &mut Tx<'_>, user_num: i64) -> Result<(), DbError> {
 /// Deletes up to `most` keys of one deleted backup; answers whether there may be more to delete.
 pub fn clear(tx: &mut Tx<'_>, most: i64) -> Result<bool, DbError> {
     let found = tx.query_opt(&TO_CLEAR, &params![], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let Some((user_num, version, slot)): Option<(i64, i64, i64)> = found else {
+    let Some((user_num, version, slot)): Option<(UserNum, i64, i64)> = found else {
         return clear_left(tx, most);
     };
     if clear_slot(tx, user_num, slot, most)? {
@@ -196,7 +208,7 @@ pub fn clear(tx: &mut Tx<'_>, most: i64) -> Result<bool, DbError> {
 /// The same for keys that were deleted without their backup.
 fn clear_left(tx: &mut Tx<'_>, most: i64) -> Result<bool, DbError> {
     let found = tx.query_opt(&LEFT_TO_CLEAR, &params![], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let Some((user_num, slot)): Option<(i64, i64)> = found else { return Ok(false) };
+    let Some((user_num, slot)): Option<(UserNum, i64)> = found else { return Ok(false) };
     if clear_slot(tx, user_num, slot, most)? {
         tx.execute(&LEFT_CLEARED, &params![user_num, slot])?;
     }
@@ -204,13 +216,18 @@ fn clear_left(tx: &mut Tx<'_>, most: i64) -> Result<bool, DbError> {
 }
 
 /// Deletes up to `most` keys in a slot; answers whether these were all.
-fn clear_slot(tx: &mut Tx<'_>, user_num: i64, slot: i64, most: i64) -> Result<bool, DbError> {
+fn clear_slot(tx: &mut Tx<'_>, user_num: UserNum, slot: i64, most: i64) -> Result<bool, DbError> {
     let deleted = tx.execute(&DELETE_SOME_KEYS, &params![user_num, slot, most])?;
     Ok(i64::try_from(deleted).unwrap_or(most) < most)
 }
 
 /// Keys in the slot of a backup, by room and session.
-pub fn keys(tx: &ReadTx<'_>, user_num: i64, slot: i64, which: &Which) -> Result<Vec<BackedUpKey>, DbError> {
+pub fn keys(
+    tx: &ReadTx<'_>,
+    user_num: UserNum,
+    slot: i64,
+    which: &Which,
+) -> Result<Vec<BackedUpKey>, DbError> {
     match which {
         Which::All => tx.query(&KEYS, &params![user_num, slot], key),
         Which::Room(room_id) => tx.query(&KEYS_OF_ROOM, &params![user_num, slot, room_id], key),
@@ -221,7 +238,7 @@ pub fn keys(tx: &ReadTx<'_>, user_num: i64, slot: i64, which: &Which) -> Result<
 }
 
 /// Stores a key in the slot of a backup.
-pub fn put_key(tx: &mut Tx<'_>, user_num: i64, slot: i64, key: &BackedUpKey) -> Result<(), DbError> {
+pub fn put_key(tx: &mut Tx<'_>, user_num: UserNum, slot: i64, key: &BackedUpKey) -> Result<(), DbError> {
     let BackedUpKey { room_id, session_id, first_message_index, forwarded_count, is_verified, session_data } =
         key;
     tx.execute(
@@ -241,9 +258,9 @@ pub fn put_key(tx: &mut Tx<'_>, user_num: i64, slot: i64, key: &BackedUpKey) -> 
 }
 
 /// Deletes all keys of a backup, which stays. [`clear`] deletes them in fact.
-pub fn delete_all_keys(tx: &mut Tx<'_>, user_num: i64, version: i64) -> Result<(), DbError> {
+pub fn delete_all_keys(tx: &mut Tx<'_>, user_num: UserNum, version: i64) -> Result<(), DbError> {
     // No other slot has this number, and no version is below zero.
-    let slot = -stream::next(tx)?;
+    let slot = -stream::next(tx)?.get();
     tx.execute(&LEAVE_KEYS, &params![user_num, version])?;
     tx.execute(&SET_SLOT, &params![user_num, version, slot])?;
     Ok(())
@@ -252,7 +269,7 @@ pub fn delete_all_keys(tx: &mut Tx<'_>, user_num: i64, version: i64) -> Result<(
 /// Deletes the keys for a room, or one key, in the slot of a backup; returns the bytes that each had.
 pub fn delete_keys(
     tx: &mut Tx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     slot: i64,
     room_id: &str,
     session_id: Option<&str>,

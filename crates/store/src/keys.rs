@@ -1,6 +1,7 @@
 //! Keys of devices: those that identify them, and those that are given out to begin a conversation.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::{Millis, UserNum};
 
 reeve_db::statements! {
     FIND = "SELECT json FROM device_keys WHERE user_num = $1 AND device_id = $2";
@@ -59,31 +60,31 @@ fn given(row: &Row<'_>) -> Result<GivenKey, DbError> {
 }
 
 /// The keys of one device, as JSON.
-pub fn find(tx: &ReadTx<'_>, user_num: i64, device_id: &str) -> Result<Option<String>, DbError> {
+pub fn find(tx: &ReadTx<'_>, user_num: UserNum, device_id: &str) -> Result<Option<String>, DbError> {
     tx.query_opt(&FIND, &params![user_num, device_id], |row| row.get(0))
 }
 
 /// The keys of all devices of an account that have any, by device id.
-pub fn of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<Vec<DeviceKeys>, DbError> {
+pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<DeviceKeys>, DbError> {
     tx.query(&OF_USER, &params![user_num], |row| {
         Ok(DeviceKeys { device_id: row.get(0)?, json: row.get(1)?, display_name: row.get(2)? })
     })
 }
 
 /// Sets the keys of a device, given as JSON.
-pub fn put(tx: &mut Tx<'_>, user_num: i64, device_id: &str, json: &str) -> Result<(), DbError> {
+pub fn put(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str, json: &str) -> Result<(), DbError> {
     tx.execute(&PUT, &params![user_num, device_id, json])?;
     Ok(())
 }
 
 /// Deletes all keys of a device.
-pub fn delete_of_device(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<(), DbError> {
+pub fn delete_of_device(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![user_num, device_id])?;
     delete_given_out(tx, user_num, device_id)
 }
 
 /// Deletes the keys of a device that are given out, and forgets which were.
-pub fn delete_given_out(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<(), DbError> {
+pub fn delete_given_out(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<(), DbError> {
     tx.execute(&DELETE_ONE_TIME, &params![user_num, device_id])?;
     tx.execute(&DELETE_GIVEN, &params![user_num, device_id])?;
     tx.execute(&DELETE_FALLBACK, &params![user_num, device_id])?;
@@ -93,7 +94,7 @@ pub fn delete_given_out(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Resu
 /// A one-time key that was not given out yet, as JSON.
 pub fn one_time_key(
     tx: &ReadTx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     device_id: &str,
     algorithm: &str,
     key_id: &str,
@@ -104,7 +105,7 @@ pub fn one_time_key(
 /// Stores a one-time key, given as JSON.
 pub fn insert_one_time(
     tx: &mut Tx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     device_id: &str,
     algorithm: &str,
     key_id: &str,
@@ -117,7 +118,7 @@ pub fn insert_one_time(
 /// How many one-time keys a device has, by algorithm.
 pub fn count_one_time(
     tx: &ReadTx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     device_id: &str,
 ) -> Result<Vec<(String, i64)>, DbError> {
     tx.query(&COUNT_ONE_TIME, &params![user_num, device_id], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -126,10 +127,10 @@ pub fn count_one_time(
 /// Takes the oldest one-time key of a device, if it has one, and notes that it was given out: nobody else gets it.
 pub fn take_one_time(
     tx: &mut Tx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     device_id: &str,
     algorithm: &str,
-    now: i64,
+    now: Millis,
 ) -> Result<Option<GivenKey>, DbError> {
     let taken = tx.returning(&TAKE_ONE_TIME, &params![user_num, device_id, algorithm], given)?.pop();
     if let Some((key_id, _)) = &taken {
@@ -141,7 +142,7 @@ pub fn take_one_time(
 /// Whether a device had a one-time key that was given out.
 pub fn was_given(
     tx: &ReadTx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     device_id: &str,
     algorithm: &str,
     key_id: &str,
@@ -151,19 +152,19 @@ pub fn was_given(
 }
 
 /// Forgets up to `most` one-time keys that were given out before a time; answers how many.
-pub fn prune_given(tx: &mut Tx<'_>, before: i64, most: i64) -> Result<u64, DbError> {
+pub fn prune_given(tx: &mut Tx<'_>, before: Millis, most: i64) -> Result<u64, DbError> {
     tx.execute(&PRUNE_GIVEN, &params![before, most])
 }
 
 /// For how many algorithms a device has a fallback key.
-pub fn count_fallback(tx: &ReadTx<'_>, user_num: i64, device_id: &str) -> Result<i64, DbError> {
+pub fn count_fallback(tx: &ReadTx<'_>, user_num: UserNum, device_id: &str) -> Result<i64, DbError> {
     tx.query_one(&COUNT_FALLBACK, &params![user_num, device_id], |row| row.get(0))
 }
 
 /// Sets the fallback key of a device for an algorithm, given as JSON.
 pub fn put_fallback(
     tx: &mut Tx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     device_id: &str,
     algorithm: &str,
     key_id: &str,
@@ -176,7 +177,7 @@ pub fn put_fallback(
 /// The fallback key of a device for an algorithm, which is marked as used.
 pub fn use_fallback(
     tx: &mut Tx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     device_id: &str,
     algorithm: &str,
 ) -> Result<Option<GivenKey>, DbError> {
@@ -184,6 +185,6 @@ pub fn use_fallback(
 }
 
 /// The algorithms for which a device has a fallback key that nobody was given.
-pub fn unused_fallback(tx: &ReadTx<'_>, user_num: i64, device_id: &str) -> Result<Vec<String>, DbError> {
+pub fn unused_fallback(tx: &ReadTx<'_>, user_num: UserNum, device_id: &str) -> Result<Vec<String>, DbError> {
     tx.query(&UNUSED_FALLBACK, &params![user_num, device_id], |row| row.get(0))
 }

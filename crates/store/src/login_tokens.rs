@@ -1,6 +1,7 @@
 //! Login tokens: each lets another device of the same account log in once.
 
 use reeve_db::{DbError, Tx, params};
+use reeve_model::{Millis, UserNum};
 
 reeve_db::statements! {
     INSERT = "INSERT INTO login_tokens (token_hash, user_num, valid_until_ts) VALUES ($1, $2, $3)";
@@ -13,24 +14,24 @@ reeve_db::statements! {
 pub fn insert(
     tx: &mut Tx<'_>,
     token_hash: &[u8; 32],
-    user_num: i64,
-    valid_until_ts: i64,
+    user_num: UserNum,
+    valid_until_ts: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![token_hash, user_num, valid_until_ts])?;
     Ok(())
 }
 
 /// Takes a login token away and answers whose it was and until when it was valid.
-pub fn take(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<Option<(i64, i64)>, DbError> {
+pub fn take(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<Option<(UserNum, Millis)>, DbError> {
     Ok(tx.returning(&TAKE, &params![token_hash], |row| Ok((row.get(0)?, row.get(1)?)))?.pop())
 }
 
 /// Deletes the login tokens of an account.
-pub fn delete_of_user(tx: &mut Tx<'_>, user_num: i64) -> Result<u64, DbError> {
+pub fn delete_of_user(tx: &mut Tx<'_>, user_num: UserNum) -> Result<u64, DbError> {
     tx.execute(&DELETE_OF_USER, &params![user_num])
 }
 
 /// Deletes login tokens that expired before a time.
-pub fn prune(tx: &mut Tx<'_>, before: i64) -> Result<u64, DbError> {
+pub fn prune(tx: &mut Tx<'_>, before: Millis) -> Result<u64, DbError> {
     tx.execute(&PRUNE, &params![before])
 }

@@ -1,6 +1,7 @@
 //! Uploads: what is known of each. The bytes are in `media_objects`.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::{Millis, UserNum};
 
 use crate::media_list_rows::OrderBy;
 use crate::{media_list_counts as counts, media_objects as objects, media_users};
@@ -70,7 +71,7 @@ pub struct Media {
     /// The last part of its `mxc://` URI.
     pub media_id: String,
     /// The number of the account that uploaded it.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// Its bytes.
     pub blob_num: i64,
     /// What it is, as the uploader said.
@@ -80,9 +81,9 @@ pub struct Media {
     /// The name of the file.
     pub upload_name: Option<String>,
     /// When it was uploaded, in milliseconds.
-    pub created_ts: i64,
+    pub created_ts: Millis,
     /// When it was last downloaded, in milliseconds; about a minute behind.
-    pub last_access_ts: Option<i64>,
+    pub last_access_ts: Option<Millis>,
     /// Which administrator quarantined it.
     pub quarantined_by: Option<String>,
     /// Whether it cannot be quarantined.
@@ -130,13 +131,13 @@ pub struct NewMedia {
     /// The last part of its `mxc://` URI; must be free.
     pub media_id: String,
     /// The number of the account.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// What it is.
     pub media_type: String,
     /// The name of the file.
     pub upload_name: Option<String>,
     /// When, in milliseconds.
-    pub created_ts: i64,
+    pub created_ts: Millis,
     /// Who quarantined it, if it is quarantined from the start.
     pub quarantined_by: Option<String>,
     /// The address of which it is a preview.
@@ -173,7 +174,7 @@ pub fn quarantined_of_blob(tx: &ReadTx<'_>, blob_num: i64, limit: i64) -> Result
 /// Some of what an account uploaded that is neither quarantined nor safe from it, after a media id.
 pub fn not_quarantined(
     tx: &ReadTx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     after: &str,
     limit: i64,
 ) -> Result<Vec<Media>, DbError> {
@@ -184,7 +185,7 @@ pub fn not_quarantined(
 #[derive(Clone, Copy, Debug)]
 pub struct Unused {
     /// Last downloaded, or uploaded if never downloaded, before this time, in milliseconds.
-    pub before_ts: i64,
+    pub before_ts: Millis,
     /// Longer than so many bytes.
     pub size_gt: i64,
 }
@@ -198,7 +199,8 @@ pub fn unused(
     limit: i64,
 ) -> Result<Vec<Media>, DbError> {
     let Unused { before_ts, size_gt } = unused;
-    let after = after.map_or((None, (0, 0)), |last| (last.last_access_ts, (last.created_ts, last.num)));
+    let after =
+        after.map_or((None, (Millis::ZERO, 0)), |last| (last.last_access_ts, (last.created_ts, last.num)));
     // Those never used come last.
     let mut page = if let (None, (_, 1..)) = after {
         Vec::new()
@@ -208,7 +210,7 @@ pub fn unused(
     };
     let room = limit - i64::try_from(page.len()).unwrap_or(limit);
     if room > 0 {
-        let (created, num) = if after.0.is_some() { (0, 0) } else { after.1 };
+        let (created, num) = if after.0.is_some() { (Millis::ZERO, 0) } else { after.1 };
         page.extend(tx.query(&UNUSED_NEVER, &params![before_ts, created, num, size_gt, room], from_row)?);
     }
     Ok(page)
@@ -242,12 +244,12 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMedia, blob_num: i64, length: i64) -> Re
 }
 
 /// Some of the pictures of previews that were made before a time, unless they are protected.
-pub fn old_previews(tx: &ReadTx<'_>, before: i64, limit: i64) -> Result<Vec<Media>, DbError> {
+pub fn old_previews(tx: &ReadTx<'_>, before: Millis, limit: i64) -> Result<Vec<Media>, DbError> {
     tx.query(&OLD_PREVIEWS, &params![before, limit], from_row)
 }
 
 /// Forgets an upload. If it was the last with these bytes, they and what was made of them are doomed.
-pub fn delete(tx: &mut Tx<'_>, media: &Media, now: i64) -> Result<bool, DbError> {
+pub fn delete(tx: &mut Tx<'_>, media: &Media, now: Millis) -> Result<bool, DbError> {
     if tx.query_opt(&IS_THERE, &params![media.num], |_| Ok(()))?.is_none() {
         return Ok(false);
     }
@@ -260,7 +262,7 @@ pub fn delete(tx: &mut Tx<'_>, media: &Media, now: i64) -> Result<bool, DbError>
 }
 
 /// Notes that an upload was downloaded; an older time changes nothing.
-pub fn touch(tx: &mut Tx<'_>, media_id: &str, ts: i64) -> Result<(), DbError> {
+pub fn touch(tx: &mut Tx<'_>, media_id: &str, ts: Millis) -> Result<(), DbError> {
     counts::moving(tx, media_id, OrderBy::LastAccessTs, |tx| {
         tx.execute(&TOUCH, &params![media_id, ts])?;
         Ok(())
@@ -272,7 +274,7 @@ pub fn set_quarantined(
     tx: &mut Tx<'_>,
     media: &Media,
     quarantined_by: Option<&str>,
-    now: i64,
+    now: Millis,
 ) -> Result<(), DbError> {
     counts::moving(tx, &media.media_id, OrderBy::QuarantinedBy, |tx| {
         tx.execute(&SET_QUARANTINED, &params![media.num, quarantined_by, sort_key(quarantined_by)])
@@ -285,7 +287,7 @@ pub fn add_quarantine_change(
     tx: &mut Tx<'_>,
     media_id: &str,
     quarantined: bool,
-    now: i64,
+    now: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&ADD_CHANGE, &params![media_id, quarantined, now])?;
     Ok(())

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 
 use reeve_db::{DbError, ReadTx, Row, Statement, params};
+use reeve_model::{Millis, UserNum};
 
 use crate::media::{Media, columns, from_row, select};
 use crate::media_list_counts::{Bucket, FEW, buckets};
@@ -49,9 +50,9 @@ pub struct Shown {
     /// The name of the file.
     pub upload_name: Option<String>,
     /// When it was uploaded, in milliseconds.
-    pub created_ts: i64,
+    pub created_ts: Millis,
     /// When it was last downloaded, in milliseconds; about a minute behind.
-    pub last_access_ts: Option<i64>,
+    pub last_access_ts: Option<Millis>,
     /// Which administrator quarantined it.
     pub quarantined_by: Option<String>,
     /// Whether it cannot be quarantined.
@@ -67,7 +68,7 @@ pub struct Shown {
 /// A page of what an account uploaded, as [`page`], with no more of each than is shown.
 pub fn shown(
     tx: &ReadTx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     order_by: OrderBy,
     descending: bool,
     range: (i64, i64, i64),
@@ -94,7 +95,7 @@ pub fn shown(
 /// A page of what an account uploaded, from an offset on. `total` is how much it uploaded in all.
 pub fn page(
     tx: &ReadTx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     order_by: OrderBy,
     descending: bool,
     range: (i64, i64, i64),
@@ -106,7 +107,7 @@ pub fn page(
 /// The numbers of the uploads of a page.
 fn nums(
     tx: &ReadTx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     order_by: OrderBy,
     descending: bool,
     (from, limit, total): (i64, i64, i64),
@@ -123,7 +124,7 @@ fn nums(
 /// What an account uploaded, in one order.
 struct List<'t, 'c> {
     tx: &'t ReadTx<'c>,
-    user_num: i64,
+    user_num: UserNum,
     order_by: OrderBy,
     total: i64,
     /// At least one.
@@ -134,7 +135,7 @@ impl<'t, 'c> List<'t, 'c> {
     /// The first page needs no buckets, unlike one that is `far` in.
     fn open(
         tx: &'t ReadTx<'c>,
-        user_num: i64,
+        user_num: UserNum,
         order_by: OrderBy,
         total: i64,
         far: bool,

@@ -7,6 +7,7 @@
 //! upload that makes it large, and loses them when it has less than half of that.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::UserNum;
 
 use crate::media_list_rows::{Key, OrderBy, ascending};
 
@@ -45,12 +46,12 @@ impl Bucket {
 }
 
 /// The buckets of a list, in order; none if the account is not large.
-pub(crate) fn buckets(tx: &ReadTx<'_>, user_num: i64, order_by: OrderBy) -> Result<Vec<Bucket>, DbError> {
+pub(crate) fn buckets(tx: &ReadTx<'_>, user_num: UserNum, order_by: OrderBy) -> Result<Vec<Bucket>, DbError> {
     tx.query(&BUCKETS, &params![user_num, order_by.name()], |row| Bucket::from_row(row, order_by))
 }
 
 /// Counts an upload that was stored; `count`: how much its account has uploaded with it.
-pub(crate) fn add(tx: &mut Tx<'_>, user_num: i64, media_id: &str, count: i64) -> Result<(), DbError> {
+pub(crate) fn add(tx: &mut Tx<'_>, user_num: UserNum, media_id: &str, count: i64) -> Result<(), DbError> {
     if count <= FEW {
         return Ok(());
     }
@@ -66,7 +67,7 @@ pub(crate) fn add(tx: &mut Tx<'_>, user_num: i64, media_id: &str, count: i64) ->
 }
 
 /// Counts an upload less, whose row is still there; `left`: how much its account has uploaded without it.
-pub(crate) fn remove(tx: &mut Tx<'_>, user_num: i64, media_id: &str, left: i64) -> Result<(), DbError> {
+pub(crate) fn remove(tx: &mut Tx<'_>, user_num: UserNum, media_id: &str, left: i64) -> Result<(), DbError> {
     if left >= FEW {
         adjust_all(tx, media_id, -1)?;
     } else if left == FEW - 1 {
@@ -102,7 +103,7 @@ fn adjust_all(tx: &mut Tx<'_>, media_id: &str, by: i64) -> Result<bool, DbError>
 
 /// Adds to the bucket that an upload is in; whether there is one.
 fn adjust(tx: &mut Tx<'_>, media_id: &str, order_by: OrderBy, by: i64) -> Result<bool, DbError> {
-    let found: Vec<(Bucket, i64, i64)> =
+    let found: Vec<(Bucket, i64, UserNum)> =
         tx.returning(order_by.statements().count, &params![media_id, by], |row| {
             Ok((Bucket::from_row(row, order_by)?, row.get(4)?, row.get(5)?))
         })?;
@@ -121,7 +122,7 @@ fn adjust(tx: &mut Tx<'_>, media_id: &str, order_by: OrderBy, by: i64) -> Result
 /// A bucket, cut at its median.
 fn halves(
     tx: &ReadTx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     order_by: OrderBy,
     bucket: &Bucket,
 ) -> Result<(Bucket, Bucket), DbError> {
@@ -133,7 +134,7 @@ fn halves(
     Ok((lower, Bucket { low: median.key, low_media_id: median.media_id, n: n - half }))
 }
 
-fn insert(tx: &mut Tx<'_>, user_num: i64, order_by: OrderBy, bucket: &Bucket) -> Result<(), DbError> {
+fn insert(tx: &mut Tx<'_>, user_num: UserNum, order_by: OrderBy, bucket: &Bucket) -> Result<(), DbError> {
     let (int, text) = bucket.low.columns();
     tx.execute(&INSERT, &params![user_num, order_by.name(), int, text, bucket.low_media_id, bucket.n])?;
     Ok(())

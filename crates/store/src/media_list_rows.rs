@@ -1,6 +1,7 @@
 //! The rows behind lists of uploads: for each order one index range of an account.
 
 use reeve_db::{DbError, FromValue, ReadTx, Row, Statement, ToValue, Value, params};
+use reeve_model::UserNum;
 
 /// By what uploads are sorted; a value that is missing comes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +147,7 @@ impl FromValue for Key {
         match value {
             Value::Int(int) => Some(Self::Int(int)),
             Value::Text(text) => Some(Self::Text(text.to_owned())),
-            _ => None,
+            Value::Null | Value::Blob(_) => None,
         }
     }
 }
@@ -165,7 +166,7 @@ fn entry(row: &Row<'_>) -> Result<Entry, DbError> {
 /// Uploads ascending from a value and media id (inclusive), after some that are skipped.
 pub(crate) fn ascending(
     tx: &ReadTx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     order_by: OrderBy,
     (key, media_id): (&Key, &str),
     skip: i64,
@@ -177,7 +178,7 @@ pub(crate) fn ascending(
 /// Uploads descending from the last, after some that are skipped.
 pub(crate) fn descending(
     tx: &ReadTx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     order_by: OrderBy,
     skip: i64,
     limit: i64,
@@ -188,7 +189,7 @@ pub(crate) fn descending(
 /// How many uploads there are from a value and media id (inclusive) to another value: below it, or through its last.
 pub(crate) fn between(
     tx: &ReadTx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     order_by: OrderBy,
     (low, low_media_id): (&Key, &str),
     high: &Key,

@@ -5,6 +5,7 @@
 //! can be deleted without looking back: whoever uploads the same bytes meanwhile has an object of their own.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::Millis;
 
 use crate::media_users;
 
@@ -36,13 +37,13 @@ reeve_db::statements! {
 }
 
 /// Says that bytes will be written to an object.
-pub fn begin(tx: &mut Tx<'_>, object: &str, now: i64) -> Result<(), DbError> {
+pub fn begin(tx: &mut Tx<'_>, object: &str, now: Millis) -> Result<(), DbError> {
     tx.execute(&BEGIN, &params![object, now])?;
     Ok(())
 }
 
 /// Says that an object will be deleted.
-fn doom(tx: &mut Tx<'_>, object: &str, now: i64) -> Result<(), DbError> {
+fn doom(tx: &mut Tx<'_>, object: &str, now: Millis) -> Result<(), DbError> {
     tx.execute(&DOOM, &params![object, now])?;
     Ok(())
 }
@@ -54,12 +55,12 @@ pub fn doom_stray(tx: &mut Tx<'_>, object: &str) -> Result<(), DbError> {
 }
 
 /// Whether there are objects whose bytes began to be written before a time and are not complete.
-pub fn has_abandoned(tx: &ReadTx<'_>, before: i64) -> Result<bool, DbError> {
+pub fn has_abandoned(tx: &ReadTx<'_>, before: Millis) -> Result<bool, DbError> {
     Ok(tx.query_opt(&ABANDONED, &params![before], |_| Ok(()))?.is_some())
 }
 
 /// Dooms some of the objects whose bytes began to be written before a time and are not complete; answers how many.
-pub fn doom_abandoned(tx: &mut Tx<'_>, before: i64, limit: i64) -> Result<u64, DbError> {
+pub fn doom_abandoned(tx: &mut Tx<'_>, before: Millis, limit: i64) -> Result<u64, DbError> {
     tx.execute(&DOOM_ABANDONED, &params![before, limit])
 }
 
@@ -69,7 +70,7 @@ pub struct Doomed {
     /// Its name.
     pub object: String,
     /// Since when it belongs to nothing, in milliseconds.
-    pub since_ts: i64,
+    pub since_ts: Millis,
 }
 
 /// Some of the objects that are to be deleted, after one of them.
@@ -97,7 +98,7 @@ pub fn put_blob(
     sha256: &str,
     length: i64,
     object: &str,
-    now: i64,
+    now: Millis,
 ) -> Result<Option<i64>, DbError> {
     if tx.execute(&TAKE, &params![object])? == 0 {
         return Ok(None);
@@ -114,7 +115,7 @@ pub fn put_blob(
 }
 
 /// Dooms bytes, and what was made of them, if no upload has them any more.
-pub(crate) fn release(tx: &mut Tx<'_>, blob_num: i64, now: i64) -> Result<(), DbError> {
+pub(crate) fn release(tx: &mut Tx<'_>, blob_num: i64, now: Millis) -> Result<(), DbError> {
     if tx.query_opt(&IS_USED, &params![blob_num], |_| Ok(()))?.is_some() {
         return Ok(());
     }
@@ -171,7 +172,7 @@ pub fn put_thumbnail(
     tx: &mut Tx<'_>,
     key: ThumbnailKey,
     thumbnail: &Thumbnail,
-    now: i64,
+    now: Millis,
 ) -> Result<(), DbError> {
     let ThumbnailKey { blob_num, width, height, method, animated } = key;
     let Thumbnail { media_type, length, object } = thumbnail;

@@ -1,6 +1,7 @@
 //! Media ids that were given out before the bytes.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::{Millis, UserNum};
 
 reeve_db::statements! {
     INSERT = "INSERT INTO media_pending (media_id, user_num, created_ts, expires_ts) VALUES ($1, $2, $3, $4)";
@@ -17,13 +18,13 @@ reeve_db::statements! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pending {
     /// The number of the account that asked for it.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// Until when the bytes may come, in milliseconds.
-    pub expires_ts: i64,
+    pub expires_ts: Millis,
 }
 
 /// Stores a media id; it must be free.
-pub fn insert(tx: &mut Tx<'_>, media_id: &str, pending: Pending, now: i64) -> Result<(), DbError> {
+pub fn insert(tx: &mut Tx<'_>, media_id: &str, pending: Pending, now: Millis) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![media_id, pending.user_num, now, pending.expires_ts])?;
     Ok(())
 }
@@ -36,7 +37,7 @@ pub fn find(tx: &ReadTx<'_>, media_id: &str) -> Result<Option<Pending>, DbError>
 }
 
 /// How many media ids of an account wait for their bytes, and when the first of them expires.
-pub fn waiting(tx: &ReadTx<'_>, user_num: i64, now: i64) -> Result<(i64, Option<i64>), DbError> {
+pub fn waiting(tx: &ReadTx<'_>, user_num: UserNum, now: Millis) -> Result<(i64, Option<Millis>), DbError> {
     let count = tx.query_one(&COUNT, &params![user_num, now], |row| row.get(0))?;
     let first = tx.query_opt(&FIRST_EXPIRES, &params![user_num, now], |row| row.get(0))?;
     Ok((count, first))
@@ -49,7 +50,7 @@ pub fn delete(tx: &mut Tx<'_>, media_id: &str) -> Result<(), DbError> {
 }
 
 /// Forgets some of those that expired before a time.
-pub fn prune(tx: &mut Tx<'_>, before: i64, most: i64) -> Result<(), DbError> {
+pub fn prune(tx: &mut Tx<'_>, before: Millis, most: i64) -> Result<(), DbError> {
     tx.execute(&PRUNE, &params![before, most])?;
     Ok(())
 }

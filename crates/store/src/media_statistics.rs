@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use reeve_db::{DbError, ReadTx, Row, Statement, params};
+use reeve_model::Millis;
 
 use crate::grams::fold;
 use crate::media_users;
@@ -92,7 +93,7 @@ pub enum OrderBy {
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Only uploads of this span of time, both ends included, in milliseconds.
-    pub within: Option<(i64, i64)>,
+    pub within: Option<(Millis, Millis)>,
     /// Only accounts with this text in their localpart or display name, in any case.
     pub term: Option<String>,
 }

@@ -1,7 +1,7 @@
 //! How much each account has uploaded, and all together.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::User;
+use reeve_model::{User, UserNum};
 
 use crate::media::sort_key;
 
@@ -43,7 +43,7 @@ pub struct Totals {
 }
 
 /// How much an account has uploaded.
-pub fn of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<Usage, DbError> {
+pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Usage, DbError> {
     let found = tx.query_opt(&OF_USER, &params![user_num], |row| {
         Ok(Usage { media_count: row.get(0)?, media_length: row.get(1)? })
     })?;
@@ -58,7 +58,7 @@ pub fn totals(tx: &ReadTx<'_>) -> Result<Totals, DbError> {
 }
 
 /// Counts an upload of an account; answers how much it has uploaded now.
-pub(crate) fn add(tx: &mut Tx<'_>, user_num: i64, length: i64) -> Result<i64, DbError> {
+pub(crate) fn add(tx: &mut Tx<'_>, user_num: UserNum, length: i64) -> Result<i64, DbError> {
     let count: Vec<i64> = tx.returning(&ADD, &params![user_num, length], |row| row.get(0))?;
     let count = count.first().copied().unwrap_or_default();
     add_totals(tx, i64::from(count == 1), 1, 0)?;
@@ -66,7 +66,7 @@ pub(crate) fn add(tx: &mut Tx<'_>, user_num: i64, length: i64) -> Result<i64, Db
 }
 
 /// Counts an upload of an account less; answers how much it has left.
-pub(crate) fn remove(tx: &mut Tx<'_>, user_num: i64, length: i64) -> Result<i64, DbError> {
+pub(crate) fn remove(tx: &mut Tx<'_>, user_num: UserNum, length: i64) -> Result<i64, DbError> {
     let count: Vec<i64> = tx.returning(&REMOVE, &params![user_num, length], |row| row.get(0))?;
     let gone = count == [0];
     if gone {

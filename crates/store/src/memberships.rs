@@ -1,6 +1,7 @@
 //! Who stands how to which room, at present.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::{Membership, Pos, RoomNum};
 
 macro_rules! columns {
     () => {
@@ -57,17 +58,17 @@ reeve_db::statements! {
 
 /// Where somebody stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Membership {
+pub struct Member {
     /// Who.
     pub user_id: String,
     /// The number of the room.
-    pub room_num: i64,
-    /// `invite`, `join`, `knock`, `leave` or `ban`.
-    pub membership: String,
+    pub room_num: RoomNum,
+    /// The membership.
+    pub membership: Membership,
     /// The position of the newest membership event.
-    pub event_pos: i64,
+    pub event_pos: Pos,
     /// The position of the event that brought this membership.
-    pub since_pos: i64,
+    pub since_pos: Pos,
     /// Whether the user forgot the room.
     pub forgotten: bool,
 }
@@ -76,15 +77,15 @@ pub struct Membership {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InRoom {
     /// The membership.
-    pub member: Membership,
+    pub member: Member,
     /// The id of the room.
     pub room_id: String,
     /// The position of the newest event of the room.
-    pub last_pos: i64,
+    pub last_pos: Pos,
 }
 
-fn from_row(row: &Row<'_>) -> Result<Membership, DbError> {
-    Ok(Membership {
+fn from_row(row: &Row<'_>) -> Result<Member, DbError> {
+    Ok(Member {
         user_id: row.get(0)?,
         room_num: row.get(1)?,
         membership: row.get(2)?,
@@ -99,7 +100,7 @@ fn in_room(row: &Row<'_>) -> Result<InRoom, DbError> {
 }
 
 /// Where a user stands to a room; `None` if never in touch with it.
-pub fn find(tx: &ReadTx<'_>, user_id: &str, room_num: i64) -> Result<Option<Membership>, DbError> {
+pub fn find(tx: &ReadTx<'_>, user_id: &str, room_num: RoomNum) -> Result<Option<Member>, DbError> {
     tx.query_opt(&FIND, &params![user_id, room_num], from_row)
 }
 
@@ -115,18 +116,18 @@ pub struct NameWords {
 /// Stores where somebody stands, and whether they have push rules of their own, and pushers.
 pub fn put(
     tx: &mut Tx<'_>,
-    membership: &Membership,
+    member: &Member,
     own_rules: bool,
     pushes: bool,
     words: &NameWords,
 ) -> Result<(), DbError> {
-    let Membership { user_id, room_num, membership, event_pos, since_pos, .. } = membership;
+    let Member { user_id, room_num, membership, event_pos, since_pos, .. } = member;
     tx.execute(
         &PUT,
         &params![
             user_id,
             *room_num,
-            membership,
+            *membership,
             *event_pos,
             *since_pos,
             own_rules,
@@ -140,7 +141,7 @@ pub fn put(
 
 /// Returns members of a room of whose name or localpart one of some words, given as a JSON array, is the first. A member of
 /// whom both is true comes twice.
-pub fn named(tx: &ReadTx<'_>, room_num: i64, words: &str, limit: i64) -> Result<Vec<String>, DbError> {
+pub fn named(tx: &ReadTx<'_>, room_num: RoomNum, words: &str, limit: i64) -> Result<Vec<String>, DbError> {
     tx.query(&NAMED, &params![room_num, words, limit], |row| row.get(0))
 }
 
@@ -151,7 +152,7 @@ pub fn set_pushes(tx: &mut Tx<'_>, user_id: &str) -> Result<(), DbError> {
 }
 
 /// Marks a room as forgotten by a user.
-pub fn forget(tx: &mut Tx<'_>, user_id: &str, room_num: i64) -> Result<(), DbError> {
+pub fn forget(tx: &mut Tx<'_>, user_id: &str, room_num: RoomNum) -> Result<(), DbError> {
     tx.execute(&FORGET, &params![user_id, room_num])?;
     Ok(())
 }
@@ -162,12 +163,12 @@ pub fn of_user(tx: &ReadTx<'_>, user_id: &str) -> Result<Vec<InRoom>, DbError> {
 }
 
 /// The rooms to which a user stands in one way.
-pub fn of_user_in(tx: &ReadTx<'_>, user_id: &str, membership: &str) -> Result<Vec<InRoom>, DbError> {
+pub fn of_user_in(tx: &ReadTx<'_>, user_id: &str, membership: Membership) -> Result<Vec<InRoom>, DbError> {
     tx.query(&OF_USER_IN, &params![user_id, membership], in_room)
 }
 
 /// The rooms in which a user's membership event changed after a position.
-pub fn changed_of_user(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<Vec<InRoom>, DbError> {
+pub fn changed_of_user(tx: &ReadTx<'_>, user_id: &str, since: Pos) -> Result<Vec<InRoom>, DbError> {
     tx.query(&CHANGED_OF_USER, &params![user_id, since], in_room)
 }
 
@@ -175,30 +176,30 @@ pub fn changed_of_user(tx: &ReadTx<'_>, user_id: &str, since: i64) -> Result<Vec
 pub fn some_of_user_in(
     tx: &ReadTx<'_>,
     user_id: &str,
-    membership: &str,
-    beyond: i64,
+    membership: Membership,
+    beyond: RoomNum,
     limit: i64,
-) -> Result<Vec<Membership>, DbError> {
+) -> Result<Vec<Member>, DbError> {
     tx.query(&SOME_OF_USER_IN, &params![user_id, membership, beyond, limit], from_row)
 }
 
 /// To how many rooms a user stands in one way.
-pub fn count_of_user_in(tx: &ReadTx<'_>, user_id: &str, membership: &str) -> Result<i64, DbError> {
+pub fn count_of_user_in(tx: &ReadTx<'_>, user_id: &str, membership: Membership) -> Result<i64, DbError> {
     tx.query_one(&COUNT_OF_USER_IN, &params![user_id, membership], |row| row.get(0))
 }
 
 /// Who stands to a room in one way, in the order in which they came to.
 pub fn of_room_in(
     tx: &ReadTx<'_>,
-    room_num: i64,
-    membership: &str,
+    room_num: RoomNum,
+    membership: Membership,
     limit: i64,
 ) -> Result<Vec<String>, DbError> {
     tx.query(&OF_ROOM_IN, &params![room_num, membership, limit], |row| row.get(0))
 }
 
 /// The guests who have joined a room.
-pub fn guests_of_room(tx: &ReadTx<'_>, room_num: i64, limit: i64) -> Result<Vec<String>, DbError> {
+pub fn guests_of_room(tx: &ReadTx<'_>, room_num: RoomNum, limit: i64) -> Result<Vec<String>, DbError> {
     tx.query(&GUESTS_OF_ROOM, &params![room_num, limit], |row| row.get(0))
 }
 
@@ -211,9 +212,9 @@ pub fn share_room(tx: &ReadTx<'_>, one: &str, other: &str) -> Result<bool, DbErr
 pub fn shared_rooms(
     tx: &ReadTx<'_>,
     (one, other): (&str, &str),
-    beyond: i64,
+    beyond: RoomNum,
     limit: i64,
-) -> Result<Vec<(i64, String)>, DbError> {
+) -> Result<Vec<(RoomNum, String)>, DbError> {
     tx.query(&SHARED_ROOMS, &params![one, other, beyond, limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
@@ -228,16 +229,16 @@ pub fn in_public_room(tx: &ReadTx<'_>, user_id: &str) -> Result<bool, DbError> {
 }
 
 /// Whether anybody who was ever in touch with a room has not forgotten it.
-pub fn is_remembered(tx: &ReadTx<'_>, room_num: i64) -> Result<bool, DbError> {
+pub fn is_remembered(tx: &ReadTx<'_>, room_num: RoomNum) -> Result<bool, DbError> {
     Ok(tx.query_opt(&REMEMBERED, &params![room_num], |_| Ok(()))?.is_some())
 }
 
 /// How many devices those have who joined a room.
-pub fn count_devices(tx: &ReadTx<'_>, room_num: i64) -> Result<i64, DbError> {
+pub fn count_devices(tx: &ReadTx<'_>, room_num: RoomNum) -> Result<i64, DbError> {
     tx.query_one(&DEVICES, &params![room_num], |row| row.get(0))
 }
 
 /// Forgets some memberships of a room; answers whose.
-pub fn delete_some_of_room(tx: &mut Tx<'_>, room_num: i64, most: i64) -> Result<Vec<String>, DbError> {
+pub fn delete_some_of_room(tx: &mut Tx<'_>, room_num: RoomNum, most: i64) -> Result<Vec<String>, DbError> {
     tx.returning(&DELETE_SOME_OF_ROOM, &params![room_num, most], |row| row.get(0))
 }

@@ -2,10 +2,10 @@
 //! do not notify although they do everybody is in [`crate::silences`].
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::{Pos, RoomNum, UserNum};
 use serde_json::json;
 
 use crate::silences;
-use crate::stream::STILL;
 
 macro_rules! of_user {
     ($engine:ident) => {
@@ -106,8 +106,8 @@ reeve_db::statements! {
 pub fn insert(
     tx: &mut Tx<'_>,
     user_ids: &[String],
-    room_num: i64,
-    pos: i64,
+    room_num: RoomNum,
+    pos: Pos,
     notifies: i64,
 ) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![json!(user_ids).to_string(), room_num, pos, notifies])?;
@@ -115,7 +115,7 @@ pub fn insert(
 }
 
 /// Forgets whom an event notified.
-pub fn delete(tx: &mut Tx<'_>, pos: i64) -> Result<(), DbError> {
+pub fn delete(tx: &mut Tx<'_>, pos: Pos) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![pos])?;
     Ok(())
 }
@@ -124,7 +124,7 @@ pub fn delete(tx: &mut Tx<'_>, pos: i64) -> Result<(), DbError> {
 #[derive(Clone, Debug)]
 pub struct Exception {
     /// The position of the event.
-    pub pos: i64,
+    pub pos: Pos,
     /// Whether it notifies (1), or stands out (2).
     pub notifies: i64,
     /// What it does for everybody.
@@ -138,8 +138,8 @@ pub struct Exception {
 pub fn of_user(
     tx: &ReadTx<'_>,
     user_id: &str,
-    room_num: i64,
-    since: i64,
+    room_num: RoomNum,
+    since: Pos,
     unheard: &str,
 ) -> Result<Vec<Exception>, DbError> {
     tx.query(&OF_USER, &params![user_id, room_num, since, unheard], |row| {
@@ -152,15 +152,15 @@ pub fn of_user(
 pub fn notifying(
     tx: &ReadTx<'_>,
     user_id: &str,
-    room_num: i64,
-    (after, before): (i64, i64),
+    room_num: RoomNum,
+    (after, before): (Pos, Pos),
     needed: i64,
     unheard: &str,
     limit: i64,
-) -> Result<Vec<(i64, i64)>, DbError> {
+) -> Result<Vec<(Pos, i64)>, DbError> {
     // In a silence that has not ended there is nothing, and it may be long.
     let silences = silences::since(tx, user_id, room_num, after)?;
-    let lasting = silences.last().filter(|(_, upto)| *upto == STILL);
+    let lasting = silences.last().filter(|(_, upto)| *upto == Pos::END);
     let before = lasting.map_or(before, |(from, _)| before.min(*from));
     tx.query(&NOTIFYING, &params![user_id, room_num, after, before, needed, unheard, limit], |row| {
         Ok((row.get(0)?, row.get(1)?))
@@ -171,8 +171,8 @@ pub fn notifying(
 /// as JSON; by thread (`None` outside threads): how many, and how many of them stand out.
 pub fn unread(
     tx: &ReadTx<'_>,
-    room_num: i64,
-    ranges: &[(i64, i64)],
+    room_num: RoomNum,
+    ranges: &[(Pos, Pos)],
     unheard: &str,
 ) -> Result<Vec<(Option<String>, i64, i64)>, DbError> {
     tx.query(&UNREAD, &params![room_num, json!(ranges).to_string(), unheard], |row| {
@@ -183,8 +183,8 @@ pub fn unread(
 /// The same in one thread, or outside threads.
 pub fn unread_in(
     tx: &ReadTx<'_>,
-    room_num: i64,
-    ranges: &[(i64, i64)],
+    room_num: RoomNum,
+    ranges: &[(Pos, Pos)],
     unheard: &str,
     thread: Option<&str>,
 ) -> Result<(i64, i64), DbError> {
@@ -203,9 +203,9 @@ pub fn unread_in(
 pub fn own(
     tx: &ReadTx<'_>,
     user_id: &str,
-    room_num: i64,
-    since: i64,
-) -> Result<Vec<(Option<String>, i64)>, DbError> {
+    room_num: RoomNum,
+    since: Pos,
+) -> Result<Vec<(Option<String>, Pos)>, DbError> {
     tx.query(&OWN, &params![user_id, room_num, since], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
@@ -215,13 +215,13 @@ pub struct MemberWithRules {
     /// The user id.
     pub user_id: String,
     /// The number of the account.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// Where in the stream the rules were set.
-    pub pos: i64,
+    pub pos: Pos,
 }
 
 /// The joined members of a room who have push rules of their own.
-pub fn members_with_rules(tx: &ReadTx<'_>, room_num: i64) -> Result<Vec<MemberWithRules>, DbError> {
+pub fn members_with_rules(tx: &ReadTx<'_>, room_num: RoomNum) -> Result<Vec<MemberWithRules>, DbError> {
     tx.query(&WITH_RULES, &params![room_num], |row| {
         Ok(MemberWithRules { user_id: row.get(0)?, user_num: row.get(1)?, pos: row.get(2)? })
     })

@@ -1,6 +1,7 @@
 //! OpenID tokens: each proves to another service whose it is.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::{Millis, UserNum};
 
 reeve_db::statements! {
     INSERT = "INSERT INTO openid_tokens (token_hash, user_num, valid_until_ts) VALUES ($1, $2, $3)";
@@ -15,29 +16,29 @@ reeve_db::statements! {
 pub fn insert(
     tx: &mut Tx<'_>,
     token_hash: &[u8; 32],
-    user_num: i64,
-    valid_until_ts: i64,
+    user_num: UserNum,
+    valid_until_ts: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![token_hash, user_num, valid_until_ts])?;
     Ok(())
 }
 
 /// Returns the account to which a token belongs, and the time until which it is valid, in milliseconds.
-pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<(i64, i64)>, DbError> {
+pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<(UserNum, Millis)>, DbError> {
     tx.query_opt(&FIND, &params![token_hash], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Deletes the tokens of an account.
-pub fn delete_of_user(tx: &mut Tx<'_>, user_num: i64) -> Result<u64, DbError> {
+pub fn delete_of_user(tx: &mut Tx<'_>, user_num: UserNum) -> Result<u64, DbError> {
     tx.execute(&DELETE_OF_USER, &params![user_num])
 }
 
 /// Deletes the tokens of an account that expire first, so that at most `kept` are left.
-pub fn delete_oldest(tx: &mut Tx<'_>, user_num: i64, kept: i64) -> Result<u64, DbError> {
+pub fn delete_oldest(tx: &mut Tx<'_>, user_num: UserNum, kept: i64) -> Result<u64, DbError> {
     tx.execute(&DELETE_OLDEST, &params![user_num, kept])
 }
 
 /// Deletes tokens that expired before a time.
-pub fn prune(tx: &mut Tx<'_>, before: i64) -> Result<u64, DbError> {
+pub fn prune(tx: &mut Tx<'_>, before: Millis) -> Result<u64, DbError> {
     tx.execute(&PRUNE, &params![before])
 }

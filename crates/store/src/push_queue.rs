@@ -4,6 +4,7 @@
 //! memberships may concern; what there is to tell is looked up when it is told.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::{Millis, Pos, RoomNum, UserNum};
 
 use crate::pushers::{self, Pusher, columns};
 use crate::users::num_list;
@@ -86,19 +87,19 @@ pub struct Claimed {
     /// The number of the pusher.
     pub num: i64,
     /// The account.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// What it is.
     pub pusher: Pusher,
     /// When its key was last set, in milliseconds.
-    pub updated_ts: i64,
+    pub updated_ts: Millis,
     /// Up to where it has told everything.
-    pub last_pos: i64,
+    pub last_pos: Pos,
     /// How much it last told to be unread.
     pub told_unread: i64,
     /// How often it failed in a row.
     pub failures: i64,
     /// Since when, in milliseconds.
-    pub failing_since_ts: Option<i64>,
+    pub failing_since_ts: Option<Millis>,
 }
 
 fn claimed(row: &Row<'_>) -> Result<Claimed, DbError> {
@@ -115,21 +116,21 @@ fn claimed(row: &Row<'_>) -> Result<Claimed, DbError> {
 }
 
 /// Up to which position pushers were marked.
-pub fn position(tx: &ReadTx<'_>) -> Result<i64, DbError> {
+pub fn position(tx: &ReadTx<'_>) -> Result<Pos, DbError> {
     tx.query_one(&POSITION, &params![], |row| row.get(0))
 }
 
 /// Notes that pushers were marked up to a position.
-pub fn set_position(tx: &mut Tx<'_>, pos: i64) -> Result<(), DbError> {
+pub fn set_position(tx: &mut Tx<'_>, pos: Pos) -> Result<(), DbError> {
     tx.execute(&SET_POSITION, &params![pos])?;
     Ok(())
 }
 
 /// The pushers that something between two positions may concern: that have an event to tell, or whose owner has read,
 /// written, come or gone.
-pub fn concerned(tx: &ReadTx<'_>, after: i64, upto: i64) -> Result<Vec<i64>, DbError> {
+pub fn concerned(tx: &ReadTx<'_>, after: Pos, upto: Pos) -> Result<Vec<i64>, DbError> {
     let mut found = Vec::new();
-    for room in tx.query(&NOTIFYING_ROOMS, &params![after, upto], |row| row.get::<i64>(0))? {
+    for room in tx.query(&NOTIFYING_ROOMS, &params![after, upto], |row| row.get::<RoomNum>(0))? {
         found.extend(tx.query(&OF_ROOM, &params![room], |row| row.get::<i64>(0))?);
     }
     for user_id in tx.query(&CONCERNED, &params![after, upto], |row| row.get::<String>(0))? {
@@ -141,19 +142,25 @@ pub fn concerned(tx: &ReadTx<'_>, after: i64, upto: i64) -> Result<Vec<i64>, DbE
 }
 
 /// Marks pushers: there may be something to tell.
-pub fn mark(tx: &mut Tx<'_>, nums: &[i64], now: i64) -> Result<(), DbError> {
+pub fn mark(tx: &mut Tx<'_>, nums: &[i64], now: Millis) -> Result<(), DbError> {
     let list = num_list(tx.engine(), nums);
     tx.execute(&MARK, &params![&list, now])?;
     Ok(())
 }
 
 /// Whether a pusher is due.
-pub fn is_due(tx: &ReadTx<'_>, now: i64) -> Result<bool, DbError> {
+pub fn is_due(tx: &ReadTx<'_>, now: Millis) -> Result<bool, DbError> {
     Ok(tx.query_opt(&IS_DUE, &params![now], |row| row.get::<i64>(0))?.is_some())
 }
 
 /// Takes up to `most` pushers that are due, until a time.
-pub fn claim(tx: &mut Tx<'_>, claim: &str, now: i64, until: i64, most: i64) -> Result<Vec<Claimed>, DbError> {
+pub fn claim(
+    tx: &mut Tx<'_>,
+    claim: &str,
+    now: Millis,
+    until: Millis,
+    most: i64,
+) -> Result<Vec<Claimed>, DbError> {
     tx.returning(&CLAIM, &params![now, claim, until, most], claimed)
 }
 
@@ -166,7 +173,7 @@ pub fn marks(tx: &ReadTx<'_>, num: i64, claim: &str) -> Result<Option<i64>, DbEr
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// Up to where it has told everything.
-    pub pos: i64,
+    pub pos: Pos,
     /// How much it told to be unread.
     pub unread: i64,
 }
@@ -177,7 +184,7 @@ pub fn advance(
     num: i64,
     claim: &str,
     progress: Progress,
-    until: i64,
+    until: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&ADVANCE, &params![num, claim, progress.pos, progress.unread, until])?;
     Ok(())
@@ -191,21 +198,21 @@ pub fn settle(
     claim: &str,
     progress: Progress,
     marks: i64,
-    next: Option<i64>,
-    now: i64,
+    next: Option<Millis>,
+    now: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&SETTLE, &params![num, claim, progress.pos, progress.unread, marks, next, now])?;
     Ok(())
 }
 
 /// Notes that a claimed pusher failed, and gives it back until a time.
-pub fn fail(tx: &mut Tx<'_>, num: i64, claim: &str, now: i64, until: i64) -> Result<(), DbError> {
+pub fn fail(tx: &mut Tx<'_>, num: i64, claim: &str, now: Millis, until: Millis) -> Result<(), DbError> {
     tx.execute(&FAIL, &params![num, claim, now, until])?;
     Ok(())
 }
 
 /// Gives a claimed pusher back as it was.
-pub fn release(tx: &mut Tx<'_>, num: i64, claim: &str, now: i64) -> Result<(), DbError> {
+pub fn release(tx: &mut Tx<'_>, num: i64, claim: &str, now: Millis) -> Result<(), DbError> {
     tx.execute(&RELEASE, &params![num, claim, now])?;
     Ok(())
 }
@@ -217,28 +224,39 @@ pub fn remove(tx: &mut Tx<'_>, num: i64, claim: &str) -> Result<(), DbError> {
 }
 
 /// Events beyond a position that notify a user, read or not, by position and room; the oldest first.
-pub fn pending(tx: &ReadTx<'_>, user_id: &str, after: i64, most: i64) -> Result<Vec<(i64, i64)>, DbError> {
+pub fn pending(
+    tx: &ReadTx<'_>,
+    user_id: &str,
+    after: Pos,
+    most: i64,
+) -> Result<Vec<(Pos, RoomNum)>, DbError> {
     tx.query(&PENDING, &params![user_id, after, most], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// The joined rooms in which a user may have something unread; what was read in threads is not looked at.
-pub fn unread_rooms(tx: &ReadTx<'_>, user_id: &str) -> Result<Vec<i64>, DbError> {
+pub fn unread_rooms(tx: &ReadTx<'_>, user_id: &str) -> Result<Vec<RoomNum>, DbError> {
     tx.query(&UNREAD_ROOMS, &params![user_id], |row| row.get(0))
 }
 
 /// When an e-mail pusher last wrote about a room, and how long it waits since, in milliseconds.
-pub fn mailed(tx: &ReadTx<'_>, num: i64, room_num: i64) -> Result<Option<(i64, i64)>, DbError> {
+pub fn mailed(tx: &ReadTx<'_>, num: i64, room_num: RoomNum) -> Result<Option<(Millis, i64)>, DbError> {
     tx.query_opt(&MAILED, &params![num, room_num], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Notes that an e-mail pusher wrote about a room.
-pub fn set_mailed(tx: &mut Tx<'_>, num: i64, room_num: i64, now: i64, wait_ms: i64) -> Result<(), DbError> {
+pub fn set_mailed(
+    tx: &mut Tx<'_>,
+    num: i64,
+    room_num: RoomNum,
+    now: Millis,
+    wait_ms: i64,
+) -> Result<(), DbError> {
     tx.execute(&SET_MAILED, &params![num, room_num, now, wait_ms])?;
     Ok(())
 }
 
 /// Forgets what was written before a time.
-pub fn prune_mailed(tx: &mut Tx<'_>, before: i64) -> Result<(), DbError> {
+pub fn prune_mailed(tx: &mut Tx<'_>, before: Millis) -> Result<(), DbError> {
     tx.execute(&PRUNE_MAILED, &params![before])?;
     Ok(())
 }

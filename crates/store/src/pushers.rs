@@ -1,6 +1,7 @@
 //! Pushers: where an account wants its notifications sent.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::{Millis, Pos, UserNum};
 
 macro_rules! columns {
     () => {
@@ -70,19 +71,25 @@ pub(crate) fn from_row(row: &Row<'_>) -> Result<Pusher, DbError> {
 pub(crate) use columns;
 
 /// The pushers of an account, the oldest first.
-pub fn of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<Vec<Pusher>, DbError> {
+pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<Pusher>, DbError> {
     tx.query(&OF_USER, &params![user_num], from_row)
 }
 
 /// How many pushers an account has.
-pub fn count_of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<i64, DbError> {
+pub fn count_of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<i64, DbError> {
     tx.query_one(&COUNT, &params![user_num], |row| row.get(0))
 }
 
 /// Sets a pusher, in place of one with the same application and key, whose device it keeps: another device of the account
 /// may have set it. A new one has told everything up to `pos`; one that
 /// waits after failures is tried again at once.
-pub fn put(tx: &mut Tx<'_>, user_num: i64, pusher: &Pusher, pos: i64, now: i64) -> Result<(), DbError> {
+pub fn put(
+    tx: &mut Tx<'_>,
+    user_num: UserNum,
+    pusher: &Pusher,
+    pos: Pos,
+    now: Millis,
+) -> Result<(), DbError> {
     tx.execute(
         &PUT,
         &params![
@@ -105,31 +112,36 @@ pub fn put(tx: &mut Tx<'_>, user_num: i64, pusher: &Pusher, pos: i64, now: i64) 
 }
 
 /// Deletes a pusher; answers whether it was there.
-pub fn delete(tx: &mut Tx<'_>, user_num: i64, app_id: &str, pushkey: &str) -> Result<bool, DbError> {
+pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, app_id: &str, pushkey: &str) -> Result<bool, DbError> {
     Ok(tx.execute(&DELETE, &params![user_num, app_id, pushkey])? > 0)
 }
 
 /// Deletes the pushers of other accounts with the same application and key.
-pub fn delete_of_others(tx: &mut Tx<'_>, user_num: i64, app_id: &str, pushkey: &str) -> Result<u64, DbError> {
+pub fn delete_of_others(
+    tx: &mut Tx<'_>,
+    user_num: UserNum,
+    app_id: &str,
+    pushkey: &str,
+) -> Result<u64, DbError> {
     tx.execute(&DELETE_OF_OTHERS, &params![user_num, app_id, pushkey])
 }
 
 /// Deletes the pushers that were set from a device.
-pub fn delete_of_device(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<u64, DbError> {
+pub fn delete_of_device(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<u64, DbError> {
     tx.execute(&DELETE_OF_DEVICE, &params![user_num, device_id])
 }
 
 /// Whether an account has a pusher with an application and key.
-pub fn exists(tx: &ReadTx<'_>, user_num: i64, app_id: &str, pushkey: &str) -> Result<bool, DbError> {
+pub fn exists(tx: &ReadTx<'_>, user_num: UserNum, app_id: &str, pushkey: &str) -> Result<bool, DbError> {
     Ok(tx.query_opt(&EXISTS, &params![user_num, app_id, pushkey], |_| Ok(()))?.is_some())
 }
 
 /// Deletes the pushers of an account that were set from no device.
-pub fn delete_without_device(tx: &mut Tx<'_>, user_num: i64) -> Result<u64, DbError> {
+pub fn delete_without_device(tx: &mut Tx<'_>, user_num: UserNum) -> Result<u64, DbError> {
     tx.execute(&DELETE_WITHOUT_DEVICE, &params![user_num])
 }
 
 /// Deletes all pushers of an account.
-pub fn delete_of_user(tx: &mut Tx<'_>, user_num: i64) -> Result<u64, DbError> {
+pub fn delete_of_user(tx: &mut Tx<'_>, user_num: UserNum) -> Result<u64, DbError> {
     tx.execute(&DELETE_OF_USER, &params![user_num])
 }

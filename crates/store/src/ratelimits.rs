@@ -1,6 +1,7 @@
 //! Overrides of the message rate limit.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::UserNum;
 
 reeve_db::statements! {
     FIND = "SELECT messages_per_second, burst_count FROM ratelimit_overrides WHERE user_num = $1";
@@ -20,19 +21,19 @@ pub struct Override {
 }
 
 /// The override of an account.
-pub fn find(tx: &ReadTx<'_>, user_num: i64) -> Result<Option<Override>, DbError> {
+pub fn find(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Option<Override>, DbError> {
     tx.query_opt(&FIND, &params![user_num], |row| {
         Ok(Override { messages_per_second: row.get(0)?, burst_count: row.get(1)? })
     })
 }
 
 /// Sets the override of an account.
-pub fn set(tx: &mut Tx<'_>, user_num: i64, limit: Override) -> Result<(), DbError> {
+pub fn set(tx: &mut Tx<'_>, user_num: UserNum, limit: Override) -> Result<(), DbError> {
     tx.execute(&SET, &params![user_num, limit.messages_per_second, limit.burst_count])?;
     Ok(())
 }
 
 /// Removes the override of an account; answers whether there was one.
-pub fn delete(tx: &mut Tx<'_>, user_num: i64) -> Result<bool, DbError> {
+pub fn delete(tx: &mut Tx<'_>, user_num: UserNum) -> Result<bool, DbError> {
     Ok(tx.execute(&DELETE, &params![user_num])? > 0)
 }

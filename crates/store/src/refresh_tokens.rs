@@ -1,6 +1,7 @@
 //! Refresh tokens, stored as SHA-256 digests.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::{Millis, UserNum};
 
 reeve_db::statements! {
     FIND = "SELECT user_num, device_id, access_token_hash, successor, valid_until_ts FROM refresh_tokens \
@@ -21,7 +22,7 @@ reeve_db::statements! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefreshToken {
     /// The account.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// The device.
     pub device_id: String,
     /// The access token that was handed out with it.
@@ -29,7 +30,7 @@ pub struct RefreshToken {
     /// The refresh token that was handed out for it.
     pub successor: Option<[u8; 32]>,
     /// When it expires, in milliseconds.
-    pub valid_until_ts: Option<i64>,
+    pub valid_until_ts: Option<Millis>,
 }
 
 /// The refresh token with this digest.
@@ -56,7 +57,7 @@ pub fn predecessor(tx: &ReadTx<'_>, token_hash: &Hash) -> Result<Option<(Hash, H
 /// The refresh token that was handed out with an access token.
 pub fn of_access_token(
     tx: &ReadTx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     device_id: &str,
     access_token_hash: &[u8; 32],
 ) -> Result<Option<[u8; 32]>, DbError> {
@@ -67,11 +68,11 @@ pub fn of_access_token(
 pub fn insert(
     tx: &mut Tx<'_>,
     token_hash: &[u8; 32],
-    user_num: i64,
+    user_num: UserNum,
     device_id: &str,
     access_token_hash: &[u8; 32],
-    valid_until_ts: Option<i64>,
-    now: i64,
+    valid_until_ts: Option<Millis>,
+    now: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![token_hash, user_num, device_id, access_token_hash, valid_until_ts, now])?;
     Ok(())
@@ -90,12 +91,16 @@ pub fn delete(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<(), DbError> {
 }
 
 /// Deletes the refresh tokens of a device.
-pub fn delete_of_device(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<u64, DbError> {
+pub fn delete_of_device(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<u64, DbError> {
     tx.execute(&DELETE_OF_DEVICE, &params![user_num, device_id])
 }
 
 /// Deletes the refresh tokens of an account, but for the one that was handed out with an access token.
-pub fn delete_of_user(tx: &mut Tx<'_>, user_num: i64, but_with: Option<&[u8; 32]>) -> Result<u64, DbError> {
+pub fn delete_of_user(
+    tx: &mut Tx<'_>,
+    user_num: UserNum,
+    but_with: Option<&[u8; 32]>,
+) -> Result<u64, DbError> {
     match but_with {
         None => tx.execute(&DELETE_OF_USER, &params![user_num]),
         Some(access_token_hash) => tx.execute(&DELETE_OF_USER_BUT, &params![user_num, access_token_hash]),

@@ -1,6 +1,7 @@
 //! Nonces of shared-secret registration: each is good for one request, in any process and after a restart.
 
 use reeve_db::{DbError, Tx, params};
+use reeve_model::Millis;
 
 reeve_db::statements! {
     INSERT = "INSERT INTO registration_nonces (nonce, valid_until_ts) VALUES ($1, $2)";
@@ -9,18 +10,18 @@ reeve_db::statements! {
 }
 
 /// Remembers a nonce until a time in milliseconds.
-pub fn insert(tx: &mut Tx<'_>, nonce: &str, valid_until_ts: i64) -> Result<(), DbError> {
+pub fn insert(tx: &mut Tx<'_>, nonce: &str, valid_until_ts: Millis) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![nonce, valid_until_ts])?;
     Ok(())
 }
 
 /// Uses a nonce up; answers whether it was good.
-pub fn take(tx: &mut Tx<'_>, nonce: &str, now: i64) -> Result<bool, DbError> {
-    let found: Vec<i64> = tx.returning(&TAKE, &params![nonce], |row| row.get(0))?;
+pub fn take(tx: &mut Tx<'_>, nonce: &str, now: Millis) -> Result<bool, DbError> {
+    let found: Vec<Millis> = tx.returning(&TAKE, &params![nonce], |row| row.get(0))?;
     Ok(found.first().is_some_and(|until| *until > now))
 }
 
 /// Forgets nonces that have expired; answers how many.
-pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<u64, DbError> {
+pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<u64, DbError> {
     tx.execute(&PRUNE, &params![now])
 }

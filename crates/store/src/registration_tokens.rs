@@ -1,6 +1,7 @@
 //! Tokens that let people register: how often each can be used, and how often it was.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::Millis;
 
 macro_rules! columns {
     () => {
@@ -40,12 +41,12 @@ pub struct RegistrationToken {
     /// How many accounts were made with it.
     pub completed: i64,
     /// When it expires, in milliseconds; `None` for never.
-    pub expiry_ts: Option<i64>,
+    pub expiry_ts: Option<Millis>,
 }
 
 impl RegistrationToken {
     /// Whether somebody could register with it now.
-    pub fn is_valid(&self, now: i64) -> bool {
+    pub fn is_valid(&self, now: Millis) -> bool {
         self.uses_allowed.is_none_or(|allowed| allowed > self.pending.saturating_add(self.completed))
             && self.expiry_ts.is_none_or(|expiry| expiry > now)
     }
@@ -76,7 +77,7 @@ pub fn insert(
     tx: &mut Tx<'_>,
     token: &str,
     uses_allowed: Option<i64>,
-    expiry_ts: Option<i64>,
+    expiry_ts: Option<Millis>,
 ) -> Result<bool, DbError> {
     Ok(tx.execute(&INSERT, &params![token, uses_allowed, expiry_ts])? > 0)
 }
@@ -86,14 +87,14 @@ pub fn set_limits(
     tx: &mut Tx<'_>,
     token: &str,
     uses_allowed: Option<i64>,
-    expiry_ts: Option<i64>,
+    expiry_ts: Option<Millis>,
 ) -> Result<(), DbError> {
     tx.execute(&SET_LIMITS, &params![token, uses_allowed, expiry_ts])?;
     Ok(())
 }
 
 /// Begins a registration with a token; answers whether the token is good for one more.
-pub fn take(tx: &mut Tx<'_>, token: &str, now: i64) -> Result<bool, DbError> {
+pub fn take(tx: &mut Tx<'_>, token: &str, now: Millis) -> Result<bool, DbError> {
     Ok(tx.execute(&TAKE, &params![token, now])? > 0)
 }
 
@@ -121,7 +122,12 @@ pub fn find_use(tx: &ReadTx<'_>, session: &str) -> Result<Option<String>, DbErro
 }
 
 /// Writes a pending use down, until a time in milliseconds.
-pub fn insert_use(tx: &mut Tx<'_>, session: &str, token: &str, valid_until_ts: i64) -> Result<(), DbError> {
+pub fn insert_use(
+    tx: &mut Tx<'_>,
+    session: &str,
+    token: &str,
+    valid_until_ts: Millis,
+) -> Result<(), DbError> {
     tx.execute(&INSERT_USE, &params![session, token, valid_until_ts])?;
     Ok(())
 }
@@ -132,6 +138,6 @@ pub fn delete_use(tx: &mut Tx<'_>, session: &str) -> Result<Option<String>, DbEr
 }
 
 /// Authentication sessions whose pending uses have expired.
-pub fn expired_uses(tx: &ReadTx<'_>, now: i64, most: i64) -> Result<Vec<String>, DbError> {
+pub fn expired_uses(tx: &ReadTx<'_>, now: Millis, most: i64) -> Result<Vec<String>, DbError> {
     tx.query(&EXPIRED_USES, &params![now, most], |row| row.get(0))
 }

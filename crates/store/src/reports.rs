@@ -1,6 +1,7 @@
 //! What users reported: events, rooms and users.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::{Millis, RoomNum};
 
 reeve_db::statements! {
     COUNT_EVENTS_BY = "SELECT count(*) FROM (SELECT 1 FROM event_reports WHERE user_id = $1 LIMIT $2) few";
@@ -40,7 +41,7 @@ pub struct EventReport {
     /// The id of the report.
     pub id: i64,
     /// When it came, in milliseconds.
-    pub received_ts: i64,
+    pub received_ts: Millis,
     /// The room of the event.
     pub room_id: String,
     /// The event.
@@ -109,11 +110,11 @@ pub fn count_by(tx: &ReadTx<'_>, kind: Kind, user_id: &str, most: i64) -> Result
 /// Stores a report of an event.
 pub fn insert_event(
     tx: &mut Tx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     (event_id, sender): (&str, &str),
     user_id: &str,
     (reason, score): (Option<&str>, Option<i64>),
-    now: i64,
+    now: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&INSERT_EVENT, &params![now, room_num, event_id, sender, user_id, reason, score])?;
     Ok(())
@@ -125,7 +126,7 @@ pub fn insert_room(
     room_id: &str,
     user_id: &str,
     reason: &str,
-    now: i64,
+    now: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&INSERT_ROOM, &params![now, room_id, user_id, reason])?;
     Ok(())
@@ -137,7 +138,7 @@ pub fn insert_user(
     target_user_id: &str,
     user_id: &str,
     reason: &str,
-    now: i64,
+    now: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&INSERT_USER, &params![now, target_user_id, user_id, reason])?;
     Ok(())
@@ -168,7 +169,7 @@ pub fn delete_event(tx: &mut Tx<'_>, id: i64) -> Result<bool, DbError> {
 }
 
 /// Forgets some of the reports of events of a room; answers how many.
-pub fn delete_some_of_room(tx: &mut Tx<'_>, room_num: i64, most: i64) -> Result<u64, DbError> {
+pub fn delete_some_of_room(tx: &mut Tx<'_>, room_num: RoomNum, most: i64) -> Result<u64, DbError> {
     tx.execute(&DELETE_SOME_OF_ROOM, &params![room_num, most])
 }
 
@@ -178,7 +179,7 @@ pub struct UserReport {
     /// The id of the report.
     pub id: i64,
     /// When it came, in milliseconds.
-    pub received_ts: i64,
+    pub received_ts: Millis,
     /// Who was reported.
     pub target_user_id: String,
     /// Who reported.

@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use reeve_db::{DbError, ReadTx, Statement, Tx, params};
+use reeve_model::RoomNum;
 
 use crate::grams::{self, SEPARATOR, fold};
 use crate::rooms::{Room, columns, from_row};
@@ -255,7 +256,7 @@ fn search(
     (from, limit): (i64, i64),
 ) -> Result<Page, DbError> {
     let folded = fold(term);
-    let nums =
+    let nums: Vec<RoomNum> =
         grams::holders(tx, (TABLE, &HOLDERS), &folded, MOST_SORTED + 1, MOST_SORTED)?.unwrap_or_default();
     if i64::try_from(nums.len()).is_ok_and(|len| len <= MOST_SORTED) {
         let list = num_list(tx.engine(), &nums);
@@ -267,7 +268,7 @@ fn search(
     let total = tx.query_one(&COUNT_FOUND, &params![a, b, c, d, &folded, term], |row| row.get(0))?;
     let statement = order_by.statement(descending, true);
     let nums =
-        tx.query(statement, &params![a, b, c, d, limit, from, &folded, term], |row| row.get::<i64>(0))?;
+        tx.query(statement, &params![a, b, c, d, limit, from, &folded, term], |row| row.get::<RoomNum>(0))?;
     Ok(Page { rooms: by_nums(tx, &nums)?, total })
 }
 
@@ -283,12 +284,12 @@ fn cut(mut rooms: Vec<Room>, order_by: OrderBy, descending: bool, (from, limit):
 }
 
 /// The rooms with these numbers, in this order.
-fn by_nums(tx: &ReadTx<'_>, nums: &[i64]) -> Result<Vec<Room>, DbError> {
+fn by_nums(tx: &ReadTx<'_>, nums: &[RoomNum]) -> Result<Vec<Room>, DbError> {
     if nums.is_empty() {
         return Ok(Vec::new());
     }
     let mut found = tx.query(&BY_NUMS, &params![&num_list(tx.engine(), nums)], from_row)?;
-    let place: HashMap<i64, usize> = nums.iter().enumerate().map(|(place, num)| (*num, place)).collect();
+    let place: HashMap<RoomNum, usize> = nums.iter().enumerate().map(|(place, num)| (*num, place)).collect();
     found.sort_by_key(|room| place.get(&room.num).copied());
     Ok(found)
 }

@@ -1,6 +1,7 @@
 //! Rooms, their aliases, and rooms that are blocked.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::{Millis, Pos, RoomNum, UserNum};
 
 use crate::room_list;
 
@@ -56,7 +57,7 @@ reeve_db::statements! {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Room {
     /// The number that stands for the room in every other table.
-    pub num: i64,
+    pub num: RoomNum,
     /// Its id.
     pub room_id: String,
     /// Its version, such as `11`.
@@ -64,13 +65,13 @@ pub struct Room {
     /// Who created it.
     pub creator: String,
     /// When, in milliseconds.
-    pub created_ts: i64,
+    pub created_ts: Millis,
     /// Its newest event, which the next one follows.
     pub last_event_id: String,
     /// The depth of the newest event.
     pub depth: i64,
     /// The position of the newest event.
-    pub last_pos: i64,
+    pub last_pos: Pos,
     /// Whether the public room directory shows it.
     pub published: bool,
     /// Its name.
@@ -100,7 +101,7 @@ pub struct Room {
     /// How many state events hold at present.
     pub state_events: i64,
     /// Events before this position were purged.
-    pub purged_pos: i64,
+    pub purged_pos: Pos,
 }
 
 /// A name, topic or avatar as people see it: a blank one is none.
@@ -142,17 +143,17 @@ pub fn find(tx: &ReadTx<'_>, room_id: &str) -> Result<Option<Room>, DbError> {
 }
 
 /// The room with this number.
-pub fn by_num(tx: &ReadTx<'_>, num: i64) -> Result<Option<Room>, DbError> {
+pub fn by_num(tx: &ReadTx<'_>, num: RoomNum) -> Result<Option<Room>, DbError> {
     tx.query_opt(&BY_NUM, &params![num], from_row)
 }
 
 /// The number of the room with this id.
-pub fn num(tx: &ReadTx<'_>, room_id: &str) -> Result<Option<i64>, DbError> {
+pub fn num(tx: &ReadTx<'_>, room_id: &str) -> Result<Option<RoomNum>, DbError> {
     tx.query_opt(&NUM, &params![room_id], |row| row.get(0))
 }
 
 /// Creates an empty room; answers its number.
-pub fn insert(tx: &mut Tx<'_>, room: &Room) -> Result<i64, DbError> {
+pub fn insert(tx: &mut Tx<'_>, room: &Room) -> Result<RoomNum, DbError> {
     let num = tx
         .returning(
             &INSERT,
@@ -208,7 +209,7 @@ pub fn update(tx: &mut Tx<'_>, before: &Room, after: &Room) -> Result<(), DbErro
 }
 
 /// Sets from where on the history of a room is left.
-pub fn set_purged(tx: &mut Tx<'_>, num: i64, pos: i64) -> Result<(), DbError> {
+pub fn set_purged(tx: &mut Tx<'_>, num: RoomNum, pos: Pos) -> Result<(), DbError> {
     tx.execute(&SET_PURGED, &params![num, pos])?;
     Ok(())
 }
@@ -234,7 +235,7 @@ pub fn published_after(
 }
 
 /// The rooms in which most happened: number and id.
-pub fn largest(tx: &ReadTx<'_>, limit: i64) -> Result<Vec<(i64, String)>, DbError> {
+pub fn largest(tx: &ReadTx<'_>, limit: i64) -> Result<Vec<(RoomNum, String)>, DbError> {
     tx.query(&LARGEST, &params![limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
@@ -262,12 +263,12 @@ pub fn alias(tx: &ReadTx<'_>, alias: &str) -> Result<Option<Alias>, DbError> {
 }
 
 /// The aliases of a room, the oldest first.
-pub fn aliases(tx: &ReadTx<'_>, room_num: i64) -> Result<Vec<String>, DbError> {
+pub fn aliases(tx: &ReadTx<'_>, room_num: RoomNum) -> Result<Vec<String>, DbError> {
     tx.query(&ALIASES, &params![room_num], |row| row.get(0))
 }
 
 /// How many aliases a room has; from `most` on it is not counted further.
-pub fn count_aliases(tx: &ReadTx<'_>, room_num: i64, most: i64) -> Result<i64, DbError> {
+pub fn count_aliases(tx: &ReadTx<'_>, room_num: RoomNum, most: i64) -> Result<i64, DbError> {
     tx.query_one(&COUNT_ALIASES, &params![room_num, most], |row| row.get(0))
 }
 
@@ -280,9 +281,9 @@ pub fn count_aliases_by(tx: &ReadTx<'_>, creator: &str, most: i64) -> Result<i64
 pub fn insert_alias(
     tx: &mut Tx<'_>,
     alias: &str,
-    room_num: i64,
+    room_num: RoomNum,
     creator: &str,
-    now: i64,
+    now: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&INSERT_ALIAS, &params![alias, room_num, creator, now])?;
     Ok(())
@@ -295,13 +296,13 @@ pub fn delete_alias(tx: &mut Tx<'_>, alias: &str) -> Result<(), DbError> {
 }
 
 /// Takes all aliases of a room away.
-pub fn delete_aliases(tx: &mut Tx<'_>, room_num: i64) -> Result<(), DbError> {
+pub fn delete_aliases(tx: &mut Tx<'_>, room_num: RoomNum) -> Result<(), DbError> {
     tx.execute(&DELETE_ALIASES, &params![room_num])?;
     Ok(())
 }
 
 /// Lets all aliases of a room stand for another.
-pub fn move_aliases(tx: &mut Tx<'_>, from: i64, to: i64) -> Result<(), DbError> {
+pub fn move_aliases(tx: &mut Tx<'_>, from: RoomNum, to: RoomNum) -> Result<(), DbError> {
     tx.execute(&MOVE_ALIASES, &params![from, to])?;
     Ok(())
 }
@@ -312,7 +313,7 @@ pub fn blocked_by(tx: &ReadTx<'_>, room_id: &str) -> Result<Option<String>, DbEr
 }
 
 /// Blocks a room; who blocked it first stays on record.
-pub fn block(tx: &mut Tx<'_>, room_id: &str, user_id: &str, now: i64) -> Result<(), DbError> {
+pub fn block(tx: &mut Tx<'_>, room_id: &str, user_id: &str, now: Millis) -> Result<(), DbError> {
     tx.execute(&BLOCK, &params![room_id, user_id, now])?;
     Ok(())
 }
@@ -324,12 +325,12 @@ pub fn unblock(tx: &mut Tx<'_>, room_id: &str) -> Result<(), DbError> {
 }
 
 /// The number of the room in which an account gets server notices.
-pub fn notice_room(tx: &ReadTx<'_>, user_num: i64) -> Result<Option<i64>, DbError> {
+pub fn notice_room(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Option<RoomNum>, DbError> {
     tx.query_opt(&NOTICE_ROOM, &params![user_num], |row| row.get(0))
 }
 
 /// Remembers the room in which an account gets server notices.
-pub fn set_notice_room(tx: &mut Tx<'_>, user_num: i64, room_num: i64) -> Result<(), DbError> {
+pub fn set_notice_room(tx: &mut Tx<'_>, user_num: UserNum, room_num: RoomNum) -> Result<(), DbError> {
     tx.execute(&SET_NOTICE_ROOM, &params![user_num, room_num])?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The keys with which this server signs.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::Millis;
 
 reeve_db::statements! {
     NEWEST = "SELECT version, secret FROM signing_keys ORDER BY created_ts DESC, version LIMIT 1";
@@ -13,7 +14,7 @@ pub fn newest(tx: &ReadTx<'_>) -> Result<Option<(String, Vec<u8>)>, DbError> {
 }
 
 /// Stores a key.
-pub fn insert(tx: &mut Tx<'_>, version: &str, secret: &[u8], now: i64) -> Result<(), DbError> {
+pub fn insert(tx: &mut Tx<'_>, version: &str, secret: &[u8], now: Millis) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![version, secret, now])?;
     Ok(())
 }

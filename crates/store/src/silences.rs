@@ -4,6 +4,7 @@
 //! costs nothing for those in whose silence nothing changes.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::{Pos, RoomNum};
 use serde_json::json;
 
 reeve_db::statements! {
@@ -28,13 +29,18 @@ reeve_db::statements! {
 }
 
 /// Those whose silence in a room has not ended.
-pub fn lasting_in(tx: &ReadTx<'_>, room_num: i64) -> Result<Vec<String>, DbError> {
+pub fn lasting_in(tx: &ReadTx<'_>, room_num: RoomNum) -> Result<Vec<String>, DbError> {
     tx.query(&LASTING_IN, &params![room_num], |row| row.get(0))
 }
 
 /// From where to where a user is told of nothing in a room, in order, as far as it is beyond a position.
-pub fn since(tx: &ReadTx<'_>, user_id: &str, room_num: i64, pos: i64) -> Result<Vec<(i64, i64)>, DbError> {
-    let mut found: Vec<(i64, i64)> =
+pub fn since(
+    tx: &ReadTx<'_>,
+    user_id: &str,
+    room_num: RoomNum,
+    pos: Pos,
+) -> Result<Vec<(Pos, Pos)>, DbError> {
+    let mut found: Vec<(Pos, Pos)> =
         tx.query(&SINCE, &params![user_id, room_num, pos], |row| Ok((row.get(0)?, row.get(1)?)))?;
     found.retain(|(_, upto)| *upto > pos);
     Ok(found)
@@ -44,8 +50,8 @@ pub fn since(tx: &ReadTx<'_>, user_id: &str, room_num: i64, pos: i64) -> Result<
 pub fn insert(
     tx: &mut Tx<'_>,
     user_ids: &[String],
-    room_num: i64,
-    (from, upto): (i64, i64),
+    room_num: RoomNum,
+    (from, upto): (Pos, Pos),
 ) -> Result<(), DbError> {
     if !user_ids.is_empty() {
         tx.execute(&INSERT, &params![json!(user_ids).to_string(), room_num, from, upto])?;
@@ -54,7 +60,7 @@ pub fn insert(
 }
 
 /// Ends the silences of users in a room that have not ended, at a position.
-pub fn end(tx: &mut Tx<'_>, user_ids: &[String], room_num: i64, upto: i64) -> Result<(), DbError> {
+pub fn end(tx: &mut Tx<'_>, user_ids: &[String], room_num: RoomNum, upto: Pos) -> Result<(), DbError> {
     if !user_ids.is_empty() {
         tx.execute(&END, &params![json!(user_ids).to_string(), room_num, upto])?;
     }
@@ -62,7 +68,7 @@ pub fn end(tx: &mut Tx<'_>, user_ids: &[String], room_num: i64, upto: i64) -> Re
 }
 
 /// Forgets the silences of a user in a room.
-pub fn delete(tx: &mut Tx<'_>, user_id: &str, room_num: i64) -> Result<(), DbError> {
+pub fn delete(tx: &mut Tx<'_>, user_id: &str, room_num: RoomNum) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![user_id, room_num])?;
     Ok(())
 }

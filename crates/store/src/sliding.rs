@@ -1,6 +1,7 @@
 //! What clients of sliding sync were told, and the rooms that they choose from.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::{Membership, Millis, Pos, RoomNum, UserNum};
 
 reeve_db::statements! {
     STANDINGS = "SELECT m.room_num, m.membership, m.event_pos, m.since_pos, m.forgotten, r.room_id, r.last_pos, r.room_type, \
@@ -32,19 +33,19 @@ reeve_db::statements! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The number of the room.
-    pub room_num: i64,
-    /// `invite`, `join`, `knock`, `leave` or `ban`.
-    pub membership: String,
+    pub room_num: RoomNum,
+    /// The membership.
+    pub membership: Membership,
     /// The position of the newest membership event.
-    pub event_pos: i64,
+    pub event_pos: Pos,
     /// The position of the event that brought this membership.
-    pub since_pos: i64,
+    pub since_pos: Pos,
     /// Whether the user forgot the room.
     pub forgotten: bool,
     /// The id of the room.
     pub room_id: String,
     /// The position of the newest event of the room.
-    pub last_pos: i64,
+    pub last_pos: Pos,
     /// The type of the room.
     pub room_type: Option<String>,
     /// The algorithm with which the room is encrypted.
@@ -82,7 +83,7 @@ pub fn standings(tx: &ReadTx<'_>, user_id: &str) -> Result<Vec<Standing>, DbErro
 #[derive(Clone, Debug)]
 pub struct Key {
     /// The account.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// The device, or what stands for it where a session has none.
     pub device_id: String,
     /// The id that the client chose.
@@ -99,7 +100,7 @@ pub struct Connection {
     /// The newest version.
     pub version: i64,
     /// When the request came that was answered last, in milliseconds.
-    pub used_ts: i64,
+    pub used_ts: Millis,
     /// The kinds of state that its rooms refer to, as JSON.
     pub wanted: String,
 }
@@ -118,7 +119,7 @@ pub fn find(tx: &ReadTx<'_>, key: &Key) -> Result<Option<Connection>, DbError> {
 }
 
 /// Begins a connection, at version 1; answers its number.
-pub fn insert(tx: &mut Tx<'_>, key: &Key, now: i64, wanted: &str) -> Result<i64, DbError> {
+pub fn insert(tx: &mut Tx<'_>, key: &Key, now: Millis, wanted: &str) -> Result<i64, DbError> {
     tx.returning(&INSERT, &params![key.user_num, &key.device_id, &key.conn_id, now, wanted], |row| {
         row.get(0)
     })?
@@ -134,7 +135,7 @@ pub fn advance(tx: &mut Tx<'_>, connection: &Connection) -> Result<(), DbError> 
 }
 
 /// The numbers of the connections of a device, the most recently used first.
-pub fn of_device(tx: &ReadTx<'_>, user_num: i64, device_id: &str) -> Result<Vec<i64>, DbError> {
+pub fn of_device(tx: &ReadTx<'_>, user_num: UserNum, device_id: &str) -> Result<Vec<i64>, DbError> {
     tx.query(&OF_DEVICE, &params![user_num, device_id], |row| row.get(0))
 }
 
@@ -146,7 +147,7 @@ pub fn delete(tx: &mut Tx<'_>, num: i64) -> Result<(), DbError> {
 }
 
 /// Forgets all connections of a device.
-pub fn delete_of_device(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<(), DbError> {
+pub fn delete_of_device(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<(), DbError> {
     for num in of_device(tx, user_num, device_id)? {
         delete(tx, num)?;
     }
@@ -154,7 +155,7 @@ pub fn delete_of_device(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Resu
 }
 
 /// Some of the connections that were not used since a time.
-pub fn unused(tx: &ReadTx<'_>, before_ts: i64, limit: i64) -> Result<Vec<i64>, DbError> {
+pub fn unused(tx: &ReadTx<'_>, before_ts: Millis, limit: i64) -> Result<Vec<i64>, DbError> {
     tx.query(&UNUSED, &params![before_ts, limit], |row| row.get(0))
 }
 
@@ -162,11 +163,11 @@ pub fn unused(tx: &ReadTx<'_>, before_ts: i64, limit: i64) -> Result<Vec<i64>, D
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     /// The number of the room.
-    pub room_num: i64,
+    pub room_num: RoomNum,
     /// The version that told it so.
     pub version: i64,
     /// The stream position up to which it knows everything.
-    pub upto: i64,
+    pub upto: Pos,
     /// How many of the newest events it knows without gap.
     pub timeline: i64,
     /// The entry of the connection that names the state it knows.
@@ -210,7 +211,7 @@ pub fn put_room(tx: &mut Tx<'_>, connection: i64, known: &Known, members: &str) 
 pub fn delete_room_before(
     tx: &mut Tx<'_>,
     connection: i64,
-    room_num: i64,
+    room_num: RoomNum,
     version: i64,
 ) -> Result<(), DbError> {
     tx.execute(&DELETE_ROOM_BEFORE, &params![connection, room_num, version])?;

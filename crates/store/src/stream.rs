@@ -6,10 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use reeve_db::{DbError, ReadTx, Tx, params};
-
-/// Stands for the position at which something ends that has not ended.
-pub const STILL: i64 = i64::MAX;
+use reeve_db::{DbError, FromValue, ReadTx, Statement, Tx, params};
+use reeve_model::{Pos, RoomNum, UserNum};
 
 reeve_db::statements! {
     NEXT = {
@@ -44,42 +42,48 @@ reeve_db::statements! {
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// The position up to which this is everything.
-    pub upto: i64,
+    pub upto: Pos,
     /// Rooms with new events, receipts or typing.
-    pub rooms: BTreeSet<i64>,
+    pub rooms: BTreeSet<RoomNum>,
     /// Rooms with a member whose presence, devices or keys are new.
-    pub members: BTreeSet<i64>,
+    pub members: BTreeSet<RoomNum>,
     /// Users whose own membership, receipt, devices or keys changed. Nobody waits for their own presence.
     pub users: BTreeSet<String>,
     /// Accounts, by number, with new account data or messages to their devices, or who signed somebody's keys.
-    pub accounts: BTreeSet<i64>,
+    pub accounts: BTreeSet<UserNum>,
 }
 
 /// Takes the next position.
-pub fn next(tx: &mut Tx<'_>) -> Result<i64, DbError> {
+pub fn next(tx: &mut Tx<'_>) -> Result<Pos, DbError> {
     tx.returning(&NEXT, &params![], |row| row.get(0))?.pop().ok_or(DbError::NoRow)
 }
 
 /// The newest position below which everything is settled. It may go back to an earlier one, when what it stood for was
 /// deleted; no position is taken twice.
-pub fn current(tx: &ReadTx<'_>) -> Result<i64, DbError> {
+pub fn current(tx: &ReadTx<'_>) -> Result<Pos, DbError> {
     tx.query_one(&CURRENT, &params![], |row| row.get(0))
 }
 
 /// Everything that changed after a position.
-pub fn changes(tx: &ReadTx<'_>, after: i64) -> Result<Changes, DbError> {
+pub fn changes(tx: &ReadTx<'_>, after: Pos) -> Result<Changes, DbError> {
     let upto = current(tx)?;
     if upto <= after {
         return Ok(Changes { upto: after, ..Changes::default() });
     }
-    let numbers = |statement| -> Result<BTreeSet<i64>, DbError> {
-        Ok(tx.query(statement, &params![after], |row| row.get(0))?.into_iter().collect())
-    };
     Ok(Changes {
         upto,
-        rooms: numbers(&CHANGED_ROOMS)?,
-        members: numbers(&CHANGED_MEMBERS)?,
-        users: tx.query(&CHANGED_USERS, &params![after], |row| row.get(0))?.into_iter().collect(),
-        accounts: numbers(&CHANGED_ACCOUNTS)?,
+        rooms: distinct(tx, &CHANGED_ROOMS, after)?,
+        members: distinct(tx, &CHANGED_MEMBERS, after)?,
+        users: distinct(tx, &CHANGED_USERS, after)?,
+        accounts: distinct(tx, &CHANGED_ACCOUNTS, after)?,
     })
+}
+
+/// The different values of the one column of a statement.
+fn distinct<T: FromValue + Ord>(
+    tx: &ReadTx<'_>,
+    statement: &'static Statement,
+    after: Pos,
+) -> Result<BTreeSet<T>, DbError> {
+    Ok(tx.query(statement, &params![after], |row| row.get(0))?.into_iter().collect())
 }

@@ -1,6 +1,7 @@
 //! The epochs of the stream, in which positions are given out.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::Pos;
 
 reeve_db::statements! {
     INSERT = "INSERT INTO stream_epochs (began_pos, epoch) VALUES ($1, $2)";
@@ -13,7 +14,7 @@ reeve_db::statements! {
 }
 
 /// Stores an epoch that begins at a position.
-pub fn insert(tx: &mut Tx<'_>, epoch: &str, began_pos: i64) -> Result<(), DbError> {
+pub fn insert(tx: &mut Tx<'_>, epoch: &str, began_pos: Pos) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![began_pos, epoch])?;
     Ok(())
 }
@@ -24,18 +25,18 @@ pub fn newest(tx: &ReadTx<'_>) -> Result<Option<String>, DbError> {
 }
 
 /// The position at which an epoch began, if it did.
-pub fn beginning(tx: &ReadTx<'_>, epoch: &str) -> Result<Option<i64>, DbError> {
+pub fn beginning(tx: &ReadTx<'_>, epoch: &str) -> Result<Option<Pos>, DbError> {
     tx.query_opt(&BEGINNING, &params![epoch], |row| row.get(0))
 }
 
 /// The position at which the first epoch after a position began, if there is one.
-pub fn first_after(tx: &ReadTx<'_>, pos: i64) -> Result<Option<i64>, DbError> {
+pub fn first_after(tx: &ReadTx<'_>, pos: Pos) -> Result<Option<Pos>, DbError> {
     tx.query_opt(&FIRST_AFTER, &params![pos], |row| row.get(0))
 }
 
 /// Forgets all but the first epoch and the newest, of which so many are kept.
 pub fn prune(tx: &mut Tx<'_>, kept: i64) -> Result<(), DbError> {
-    if let Some(last) = tx.query_opt(&OLD, &params![kept], |row| row.get::<i64>(0))? {
+    if let Some(last) = tx.query_opt(&OLD, &params![kept], |row| row.get::<Pos>(0))? {
         tx.execute(&DELETE, &params![last])?;
     }
     Ok(())

@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use reeve_db::{DatabaseUrl, Db, DbError, Engine, Options, Tx};
-use reeve_model::User;
+use reeve_model::{Millis, User};
 
 use crate::user_list::{self, Filter, OrderBy, Term};
 use crate::{MIGRATIONS, statements, user_bulk, users};
@@ -91,7 +91,7 @@ fn every_statement_prepares_on_postgres() {
 enum Event {
     Create(String, Facts),
     Change(usize, Facts),
-    Seen(usize, i64),
+    Seen(usize, Millis),
 }
 
 #[derive(Clone, Debug)]
@@ -122,7 +122,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => ("[a-d0-9._-]{1,4}", facts()).prop_map(|(name, facts)| Event::Create(name, facts)),
         2 => (any::<usize>(), facts()).prop_map(|(who, facts)| Event::Change(who, facts)),
-        1 => (any::<usize>(), 1..5_i64).prop_map(|(who, ts)| Event::Seen(who, ts * 1000)),
+        1 => (any::<usize>(), 1..5_i64).prop_map(|(who, ts)| Event::Seen(who, Millis::new(ts * 1000))),
     ]
 }
 
@@ -221,8 +221,8 @@ fn expected(all: &[User], question: &Question) -> (Vec<String>, i64) {
             OrderBy::Displayname => user.displayname.clone(),
             OrderBy::AvatarUrl => user.avatar_url.clone(),
             OrderBy::UserType => user.user_type.clone(),
-            OrderBy::CreationTs => Some(number(user.created_ts)),
-            OrderBy::LastSeenTs => user.last_seen_ts.map(number),
+            OrderBy::CreationTs => Some(number(user.created_ts.get())),
+            OrderBy::LastSeenTs => user.last_seen_ts.map(|ts| number(ts.get())),
             OrderBy::IsGuest => flag(user.is_guest),
             OrderBy::Admin => flag(user.admin),
             OrderBy::Deactivated => flag(user.deactivated),
@@ -263,7 +263,10 @@ fn bring_in(runtime: &tokio::runtime::Runtime, db: &Db, events: &[Event]) -> Vec
         let mut all: Vec<User> = Vec::new();
         for event in &events {
             let Event::Create(name, facts) = event else { continue };
-            let user = with_facts(&User::new(format!("@{name}:{SERVER}"), facts.created_s * 1000), facts);
+            let user = with_facts(
+                &User::new(format!("@{name}:{SERVER}"), Millis::new(facts.created_s * 1000)),
+                facts,
+            );
             if users::num(tx, &user.user_id)?.is_none() {
                 let num = user_bulk::insert(tx, &user, None)?;
                 all.push(User { num, ..user });
@@ -301,7 +304,7 @@ fn play(runtime: &tokio::runtime::Runtime, db: &Db, events: &[Event], there: &[U
                     if all.iter().any(|user| user.user_id == user_id) {
                         continue;
                     }
-                    let empty = User::new(user_id, facts.created_s * 1000);
+                    let empty = User::new(user_id, Millis::new(facts.created_s * 1000));
                     let mut user = with_facts(&empty, facts);
                     user.num = users::insert(tx, &user, None)?;
                     all.push(user);

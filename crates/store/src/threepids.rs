@@ -1,6 +1,7 @@
 //! Third-party ids: e-mail addresses and telephone numbers of accounts, in canonical form.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::{Millis, UserNum};
 
 reeve_db::statements! {
     OF_USER = "SELECT medium, address, validated_at, added_at FROM user_threepids WHERE user_num = $1 \
@@ -22,13 +23,13 @@ pub struct Threepid {
     /// The canonical address.
     pub address: String,
     /// When it was validated, in milliseconds.
-    pub validated_at: i64,
+    pub validated_at: Millis,
     /// When it was added, in milliseconds.
-    pub added_at: i64,
+    pub added_at: Millis,
 }
 
 /// The third-party ids of an account, the oldest first.
-pub fn of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<Vec<Threepid>, DbError> {
+pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<Threepid>, DbError> {
     tx.query(&OF_USER, &params![user_num], |row| {
         Ok(Threepid {
             medium: row.get(0)?,
@@ -40,30 +41,36 @@ pub fn of_user(tx: &ReadTx<'_>, user_num: i64) -> Result<Vec<Threepid>, DbError>
 }
 
 /// The account that has an address.
-pub fn find_user(tx: &ReadTx<'_>, medium: &str, address: &str) -> Result<Option<i64>, DbError> {
+pub fn find_user(tx: &ReadTx<'_>, medium: &str, address: &str) -> Result<Option<UserNum>, DbError> {
     tx.query_opt(&FIND_USER, &params![medium, address], |row| row.get(0))
 }
 
 /// Gives an address to an account, taking it from whoever had it.
-pub fn put(tx: &mut Tx<'_>, user_num: i64, medium: &str, address: &str, now: i64) -> Result<(), DbError> {
+pub fn put(
+    tx: &mut Tx<'_>,
+    user_num: UserNum,
+    medium: &str,
+    address: &str,
+    now: Millis,
+) -> Result<(), DbError> {
     tx.execute(&PUT, &params![medium, address, user_num, now])?;
     Ok(())
 }
 
 /// Gives an address, which must be free, to an account.
-pub fn insert(tx: &mut Tx<'_>, user_num: i64, threepid: &Threepid) -> Result<(), DbError> {
+pub fn insert(tx: &mut Tx<'_>, user_num: UserNum, threepid: &Threepid) -> Result<(), DbError> {
     let Threepid { medium, address, validated_at, added_at } = threepid;
     tx.execute(&INSERT, &params![medium, address, user_num, *validated_at, *added_at])?;
     Ok(())
 }
 
 /// Takes an address from an account.
-pub fn delete(tx: &mut Tx<'_>, user_num: i64, medium: &str, address: &str) -> Result<(), DbError> {
+pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, medium: &str, address: &str) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![user_num, medium, address])?;
     Ok(())
 }
 
 /// Takes all addresses from an account.
-pub fn delete_of_user(tx: &mut Tx<'_>, user_num: i64) -> Result<u64, DbError> {
+pub fn delete_of_user(tx: &mut Tx<'_>, user_num: UserNum) -> Result<u64, DbError> {
     tx.execute(&DELETE_OF_USER, &params![user_num])
 }

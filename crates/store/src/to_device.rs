@@ -1,6 +1,7 @@
 //! Messages to devices that were not acknowledged yet.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::{Pos, UserNum};
 
 macro_rules! put {
     ($which:literal) => {
@@ -44,7 +45,7 @@ reeve_db::statements! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queued {
     /// The account.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// The device.
     pub device_id: String,
     /// Its number in the queue.
@@ -63,7 +64,7 @@ pub fn put(
     tx: &mut Tx<'_>,
     user_id: &str,
     device_id: Option<&str>,
-    pos: i64,
+    pos: Pos,
     event: &str,
 ) -> Result<Vec<Queued>, DbError> {
     let length = i64::try_from(event.len()).unwrap_or(i64::MAX);
@@ -77,7 +78,7 @@ pub fn put(
 /// `upto_bytes`.
 pub fn delete_first(
     tx: &mut Tx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     device_id: &str,
     seq: i64,
     upto_bytes: i64,
@@ -89,27 +90,27 @@ pub fn delete_first(
 /// The messages of a device after a position, in order, with their positions; at most `limit`.
 pub fn pending(
     tx: &ReadTx<'_>,
-    user_num: i64,
+    user_num: UserNum,
     device_id: &str,
-    after: i64,
+    after: Pos,
     limit: i64,
-) -> Result<Vec<(i64, String)>, DbError> {
+) -> Result<Vec<(Pos, String)>, DbError> {
     tx.query(&PENDING, &params![user_num, device_id, after, limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Whether a device has messages up to a position.
-pub fn has_upto(tx: &ReadTx<'_>, user_num: i64, device_id: &str, upto: i64) -> Result<bool, DbError> {
+pub fn has_upto(tx: &ReadTx<'_>, user_num: UserNum, device_id: &str, upto: Pos) -> Result<bool, DbError> {
     Ok(tx.query_opt(&HAS_UPTO, &params![user_num, device_id, upto], |_| Ok(()))?.is_some())
 }
 
 /// Deletes the messages of a device up to a position.
-pub fn delete_upto(tx: &mut Tx<'_>, user_num: i64, device_id: &str, upto: i64) -> Result<(), DbError> {
+pub fn delete_upto(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str, upto: Pos) -> Result<(), DbError> {
     tx.execute(&DELETE_UPTO, &params![user_num, device_id, upto])?;
     Ok(())
 }
 
 /// Takes all messages from a device that goes. They are nobody's from now on; [`clear`] deletes them.
-pub fn leave(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<(), DbError> {
+pub fn leave(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<(), DbError> {
     tx.execute(&LEAVE, &params![user_num, device_id])?;
     Ok(())
 }
@@ -117,7 +118,7 @@ pub fn leave(tx: &mut Tx<'_>, user_num: i64, device_id: &str) -> Result<(), DbEr
 /// Deletes up to `most` messages to one device that is gone; answers whether there may be more to delete.
 pub fn clear(tx: &mut Tx<'_>, most: i64) -> Result<bool, DbError> {
     let found = tx.query_opt(&A_LEFT_ONE, &params![], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let Some((user_num, device_id, upto)): Option<(i64, String, i64)> = found else { return Ok(false) };
+    let Some((user_num, device_id, upto)): Option<(UserNum, String, Pos)> = found else { return Ok(false) };
     let deleted = tx.execute(&DELETE_SOME_UPTO, &params![user_num, &device_id, upto, most])?;
     if i64::try_from(deleted).unwrap_or(most) < most {
         tx.execute(&CLEARED, &params![user_num, &device_id])?;

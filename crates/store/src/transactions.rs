@@ -1,6 +1,7 @@
 //! Requests with a transaction id, and filters: what clients want remembered about their own requests.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::{Millis, UserNum};
 
 reeve_db::statements! {
     FIND = "SELECT event_id FROM transactions WHERE user_num = $1 AND device_id = $2 AND scope = $3 AND txn_id = $4";
@@ -22,7 +23,7 @@ reeve_db::statements! {
 #[derive(Clone, Debug)]
 pub struct Key {
     /// The account.
-    pub user_num: i64,
+    pub user_num: UserNum,
     /// The device, or what stands for it where a session has none.
     pub device_id: String,
     /// What the request does and where.
@@ -37,13 +38,13 @@ pub fn find(tx: &ReadTx<'_>, key: &Key) -> Result<Option<String>, DbError> {
 }
 
 /// Remembers the event that a request led to.
-pub fn insert(tx: &mut Tx<'_>, key: &Key, event_id: &str, now: i64) -> Result<(), DbError> {
+pub fn insert(tx: &mut Tx<'_>, key: &Key, event_id: &str, now: Millis) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![key.user_num, &key.device_id, &key.scope, &key.txn_id, event_id, now])?;
     Ok(())
 }
 
 /// Remembers a request that led to no event; answers whether it is the first with this key.
-pub fn begin(tx: &mut Tx<'_>, key: &Key, now: i64) -> Result<bool, DbError> {
+pub fn begin(tx: &mut Tx<'_>, key: &Key, now: Millis) -> Result<bool, DbError> {
     let Key { user_num, device_id, scope, txn_id } = key;
     Ok(tx.execute(&BEGIN, &params![*user_num, device_id, scope, txn_id, now])? > 0)
 }
@@ -52,43 +53,48 @@ pub fn begin(tx: &mut Tx<'_>, key: &Key, now: i64) -> Result<bool, DbError> {
 pub fn of_event(
     tx: &ReadTx<'_>,
     event_id: &str,
-    user_num: i64,
+    user_num: UserNum,
     device_id: &str,
 ) -> Result<Option<String>, DbError> {
     tx.query_opt(&OF_EVENT, &params![event_id, user_num, device_id], |row| row.get(0))
 }
 
 /// Forgets requests before a time.
-pub fn prune(tx: &mut Tx<'_>, before_ts: i64) -> Result<(), DbError> {
+pub fn prune(tx: &mut Tx<'_>, before_ts: Millis) -> Result<(), DbError> {
     tx.execute(&PRUNE, &params![before_ts])?;
     Ok(())
 }
 
 /// A stored filter, as JSON.
-pub fn filter(tx: &ReadTx<'_>, user_num: i64, filter_id: i64) -> Result<Option<String>, DbError> {
+pub fn filter(tx: &ReadTx<'_>, user_num: UserNum, filter_id: i64) -> Result<Option<String>, DbError> {
     tx.query_opt(&FILTER, &params![user_num, filter_id], |row| row.get(0))
 }
 
 /// The filter of an account with exactly this JSON.
-pub fn equal_filter(tx: &ReadTx<'_>, user_num: i64, content: &str) -> Result<Option<i64>, DbError> {
+pub fn equal_filter(tx: &ReadTx<'_>, user_num: UserNum, content: &str) -> Result<Option<i64>, DbError> {
     let length = i64::try_from(content.len()).unwrap_or(i64::MAX);
     tx.query_opt(&FILTER_LIKE, &params![user_num, content, length], |row| row.get(0))
 }
 
 /// The id of the next filter of an account: 0 for the first.
-pub fn next_filter(tx: &ReadTx<'_>, user_num: i64) -> Result<i64, DbError> {
+pub fn next_filter(tx: &ReadTx<'_>, user_num: UserNum) -> Result<i64, DbError> {
     let last: Option<i64> = tx.query_one(&LAST_FILTER, &params![user_num], |row| row.get(0))?;
     Ok(last.map_or(0, |last| last + 1))
 }
 
 /// Stores a filter, given as JSON.
-pub fn insert_filter(tx: &mut Tx<'_>, user_num: i64, filter_id: i64, content: &str) -> Result<(), DbError> {
+pub fn insert_filter(
+    tx: &mut Tx<'_>,
+    user_num: UserNum,
+    filter_id: i64,
+    content: &str,
+) -> Result<(), DbError> {
     tx.execute(&INSERT_FILTER, &params![user_num, filter_id, content])?;
     Ok(())
 }
 
 /// Forgets the filters of an account.
-pub fn delete_filters(tx: &mut Tx<'_>, user_num: i64) -> Result<(), DbError> {
+pub fn delete_filters(tx: &mut Tx<'_>, user_num: UserNum) -> Result<(), DbError> {
     tx.execute(&DELETE_FILTERS, &params![user_num])?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! User-interactive authentication under way.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_model::Millis;
 
 reeve_db::statements! {
     FIND = "SELECT operation, details FROM uia_sessions WHERE session = $1 AND valid_until_ts > $2";
@@ -11,7 +12,7 @@ reeve_db::statements! {
 }
 
 /// The operation and the details (JSON) of a session that is still valid.
-pub fn find(tx: &ReadTx<'_>, session: &str, now: i64) -> Result<Option<(String, String)>, DbError> {
+pub fn find(tx: &ReadTx<'_>, session: &str, now: Millis) -> Result<Option<(String, String)>, DbError> {
     tx.query_opt(&FIND, &params![session, now], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
@@ -21,7 +22,7 @@ pub fn put(
     session: &str,
     operation: &str,
     details: &str,
-    valid_until_ts: i64,
+    valid_until_ts: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&PUT, &params![session, operation, details, valid_until_ts])?;
     Ok(())
@@ -34,6 +35,6 @@ pub fn delete(tx: &mut Tx<'_>, session: &str) -> Result<(), DbError> {
 }
 
 /// Sessions that expired before a time, with their details.
-pub fn expired(tx: &ReadTx<'_>, before: i64, most: i64) -> Result<Vec<(String, String)>, DbError> {
+pub fn expired(tx: &ReadTx<'_>, before: Millis, most: i64) -> Result<Vec<(String, String)>, DbError> {
     tx.query(&EXPIRED, &params![before, most], |row| Ok((row.get(0)?, row.get(1)?)))
 }

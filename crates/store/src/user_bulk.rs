@@ -10,7 +10,7 @@
 //! and goes on where it was broken off. Nothing may be listed before that.
 
 use reeve_db::{DbError, ReadTx, Statement, Tx, params};
-use reeve_model::User;
+use reeve_model::{User, UserNum};
 
 use crate::{grams, user_list_cuts as cuts, user_search as search, users};
 
@@ -72,7 +72,7 @@ static BUILDS: [&Statement; 6] = [
 pub const INDEXES: usize = BUILDS.len();
 
 /// Up to which account the search index is done, if lists and search lag behind the accounts; `None` if all is in step.
-pub fn searched(tx: &ReadTx<'_>) -> Result<Option<i64>, DbError> {
+pub fn searched(tx: &ReadTx<'_>) -> Result<Option<UserNum>, DbError> {
     tx.query_opt(&PENDING, &[], |row| row.get(0))
 }
 
@@ -92,12 +92,12 @@ pub fn begin(tx: &mut Tx<'_>) -> Result<(), DbError> {
 
 /// Creates an account that neither lists nor search know, and answers its number. Only after [`begin`]; otherwise as
 /// [`users::insert`].
-pub fn insert(tx: &mut Tx<'_>, user: &User, password_hash: Option<&str>) -> Result<i64, DbError> {
+pub fn insert(tx: &mut Tx<'_>, user: &User, password_hash: Option<&str>) -> Result<UserNum, DbError> {
     users::insert_row(tx, user, password_hash, &search::key(user))
 }
 
 /// Numbers and search keys of the accounts after one, in order.
-pub fn unsearched(tx: &ReadTx<'_>, after: i64, most: i64) -> Result<Vec<(i64, String)>, DbError> {
+pub fn unsearched(tx: &ReadTx<'_>, after: UserNum, most: i64) -> Result<Vec<(UserNum, String)>, DbError> {
     tx.query(&UNSEARCHED, &params![after, most], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
@@ -107,7 +107,7 @@ pub fn search_document(search_key: &str) -> String {
 }
 
 /// Adds accounts, by number, with their [`search_document`]s to the search index. They follow those that were added before.
-pub fn add_to_search(tx: &mut Tx<'_>, documents: &[(i64, String)]) -> Result<(), DbError> {
+pub fn add_to_search(tx: &mut Tx<'_>, documents: &[(UserNum, String)]) -> Result<(), DbError> {
     let Some((last, _)) = documents.last() else { return Ok(()) };
     tx.execute(&SET_GATHER, &params![GATHER.0])?;
     for (num, document) in documents {

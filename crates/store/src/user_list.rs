@@ -5,7 +5,7 @@
 //! [`crate::user_list_counts`].
 
 use reeve_db::{DbError, Engine, ReadTx};
-use reeve_model::User;
+use reeve_model::{User, UserNum};
 
 use crate::user_list_counts::{ClassCount, Counts, List, sum, totals};
 use crate::user_list_merge::Merge;
@@ -148,7 +148,12 @@ impl<'a> Class<'a> {
             OrderBy::Deactivated => deactivated,
             OrderBy::Locked => locked,
             OrderBy::ShadowBanned => shadow_banned,
-            _ => return self.user_type,
+            OrderBy::UserType
+            | OrderBy::Name
+            | OrderBy::Displayname
+            | OrderBy::AvatarUrl
+            | OrderBy::CreationTs
+            | OrderBy::LastSeenTs => return self.user_type,
         };
         Some(if flag { "1" } else { "0" })
     }
@@ -179,7 +184,12 @@ fn segments(all: &[ClassCount], Asked { order_by, descending, .. }: Asked) -> Ve
         OrderBy::Displayname => with_nulls(List::Displayname, List::DisplaynameNull),
         OrderBy::AvatarUrl => with_nulls(List::AvatarUrl, List::AvatarUrlNull),
         OrderBy::LastSeenTs => with_nulls(List::LastSeenTs, List::LastSeenTsNull),
-        _ => {
+        OrderBy::IsGuest
+        | OrderBy::Admin
+        | OrderBy::Deactivated
+        | OrderBy::UserType
+        | OrderBy::ShadowBanned
+        | OrderBy::Locked => {
             let rank = |class: &str| {
                 let value = Class::parse(class).flag(order_by).map(str::to_owned);
                 (value.is_none(), value)
@@ -206,7 +216,7 @@ fn split(filter: &Filter, totals: &[ClassCount]) -> (Vec<ClassCount>, Vec<ClassC
 }
 
 /// A page without a search.
-fn walk(tx: &ReadTx<'_>, all: &[ClassCount], asked: Asked) -> Result<(Vec<i64>, i64), DbError> {
+fn walk(tx: &ReadTx<'_>, all: &[ClassCount], asked: Asked) -> Result<(Vec<UserNum>, i64), DbError> {
     let total = sum(all);
     if asked.from.saturating_add(asked.limit) <= NEAR {
         return Ok((from_the_edge(tx, all, "", asked, total)?, total));
@@ -221,7 +231,7 @@ fn walk_matches(
     pattern: &str,
     asked: Asked,
     total: i64,
-) -> Result<(Vec<i64>, i64), DbError> {
+) -> Result<(Vec<UserNum>, i64), DbError> {
     if total == sum(all) {
         // Everybody matches, so that the term may be forgotten.
         return walk(tx, all, asked);
@@ -236,7 +246,7 @@ fn from_the_edge(
     pattern: &str,
     asked: Asked,
     total: i64,
-) -> Result<Vec<i64>, DbError> {
+) -> Result<Vec<UserNum>, DbError> {
     let segments = segments(all, asked);
     collect(tx, &segments, asked, total, |segment, skip, missing| {
         let mut merge = Merge::whole(tx, segment, pattern, *skip + missing)?;
@@ -251,7 +261,7 @@ fn from_the_counts(
     all: &[ClassCount],
     asked: Asked,
     total: i64,
-) -> Result<Vec<i64>, DbError> {
+) -> Result<Vec<UserNum>, DbError> {
     let segments = segments(all, asked);
     let mut known: Option<Counts> = None;
     collect(tx, &segments, asked, total, |segment, skip, missing| {
@@ -281,7 +291,7 @@ fn collect<'a>(
     asked: Asked,
     total: i64,
     mut enter: impl FnMut(&'a Segment, &mut i64, i64) -> Result<Option<Merge<'a>>, DbError>,
-) -> Result<Vec<i64>, DbError> {
+) -> Result<Vec<UserNum>, DbError> {
     let (mut skip, mut nums) = (asked.from, Vec::new());
     for segment in segments {
         let missing = asked.limit - count_of(&nums);
@@ -299,7 +309,7 @@ fn collect<'a>(
 struct Found {
     place: (bool, Option<Key>),
     user_id: String,
-    num: i64,
+    num: UserNum,
 }
 
 /// All accounts that match and that the filter lets through; `None` where walking over the list is faster than looking
@@ -326,16 +336,21 @@ fn look_up(
             OrderBy::Name => None,
             OrderBy::Displayname => found.displayname()?.map(Key::Text),
             OrderBy::AvatarUrl => found.avatar_url()?.map(Key::Text),
-            OrderBy::CreationTs => Some(Key::Int(found.created_ts()?)),
-            OrderBy::LastSeenTs => found.last_seen_ts()?.map(Key::Int),
-            _ => class.flag(order_by).map(|flag| Key::Text(flag.to_owned())),
+            OrderBy::CreationTs => Some(Key::Int(found.created_ts()?.get())),
+            OrderBy::LastSeenTs => found.last_seen_ts()?.map(|ts| Key::Int(ts.get())),
+            OrderBy::IsGuest
+            | OrderBy::Admin
+            | OrderBy::Deactivated
+            | OrderBy::UserType
+            | OrderBy::ShadowBanned
+            | OrderBy::Locked => class.flag(order_by).map(|flag| Key::Text(flag.to_owned())),
         };
         Ok(Some(Found { place: (key.is_none(), key), user_id: found.user_id()?, num: found.num()? }))
     })
 }
 
 /// A page of what a search found, and how much that is. Only the page is sorted.
-fn cut(mut found: Vec<Found>, Asked { order_by, descending, from, limit }: Asked) -> (Vec<i64>, i64) {
+fn cut(mut found: Vec<Found>, Asked { order_by, descending, from, limit }: Asked) -> (Vec<UserNum>, i64) {
     let in_order = |a: &Found, b: &Found| {
         let (by_place, by_user) = (a.place.cmp(&b.place), a.user_id.cmp(&b.user_id));
         match (descending, order_by) {

@@ -293,8 +293,8 @@ fn places(user: &User) -> [Place; 5] {
         (List::Name, Key::None),
         or_null(user.displayname.clone().map(Key::Text), List::Displayname, List::DisplaynameNull),
         or_null(user.avatar_url.clone().map(Key::Text), List::AvatarUrl, List::AvatarUrlNull),
-        (List::CreatedTs, Key::Int(user.created_ts)),
-        or_null(user.last_seen_ts.map(Key::Int), List::LastSeenTs, List::LastSeenTsNull),
+        (List::CreatedTs, Key::Int(user.created_ts.get())),
+        or_null(user.last_seen_ts.map(|ts| Key::Int(ts.get())), List::LastSeenTs, List::LastSeenTsNull),
     ]
 }
 

@@ -93,7 +93,7 @@ fn cut(tx: &ReadTx<'_>, list: List) -> Result<Vec<Bucket>, DbError> {
             let key = match list {
                 List::Displayname | List::AvatarUrl => Key::Text(row.get(2)?),
                 List::CreatedTs | List::LastSeenTs => Key::Int(row.get(2)?),
-                _ => Key::None,
+                List::Name | List::DisplaynameNull | List::AvatarUrlNull | List::LastSeenTsNull => Key::None,
             };
             buckets.push(Bucket::new((key.encode(), row.get(1)?)));
             size = 0;

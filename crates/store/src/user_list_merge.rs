@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use reeve_db::{DbError, Engine, ReadTx};
+use reeve_model::UserNum;
 
 use crate::user_list::{Segment, count_of};
 use crate::user_list_counts::{ClassCount, List};
@@ -106,7 +107,7 @@ impl<'a> Merge<'a> {
     }
 
     /// Adds up to `n` rows.
-    pub(crate) fn take(&mut self, tx: &ReadTx<'_>, n: i64, nums: &mut Vec<i64>) -> Result<(), DbError> {
+    pub(crate) fn take(&mut self, tx: &ReadTx<'_>, n: i64, nums: &mut Vec<UserNum>) -> Result<(), DbError> {
         for _ in 0..n {
             match self.pop(tx)? {
                 Some(entry) => nums.push(entry.num),

@@ -1,6 +1,7 @@
 //! The rows behind lists of accounts: for each sort order and class of accounts, one index range.
 
 use reeve_db::{DbError, Engine, ReadTx, Row, Statement, Value, params};
+use reeve_model::UserNum;
 use serde_json::json;
 
 use crate::user_list_counts::List;
@@ -68,7 +69,7 @@ impl Key {
 pub(crate) struct Entry {
     pub(crate) key: Key,
     pub(crate) user_id: String,
-    pub(crate) num: i64,
+    pub(crate) num: UserNum,
 }
 
 /// Only those whose search key matches a pattern; a blank one lets all through. SQLite must be told what escapes; to
@@ -320,7 +321,9 @@ pub(crate) fn descending(
         List::AvatarUrl => keyed(&BEFORE_AVATAR_URL),
         List::CreatedTs => keyed(&BEFORE_CREATED_TS),
         List::LastSeenTs => keyed(&BEFORE_LAST_SEEN_TS),
-        _ => of_classes(tx, &BEFORE_NAME, classes, &params![user_id, limit, pattern], &Key::None),
+        List::Name | List::DisplaynameNull | List::AvatarUrlNull | List::LastSeenTsNull => {
+            of_classes(tx, &BEFORE_NAME, classes, &params![user_id, limit, pattern], &Key::None)
+        }
     }
 }
 
@@ -336,7 +339,11 @@ pub(crate) fn between(
         List::Displayname => &BETWEEN_DISPLAYNAME,
         List::AvatarUrl => &BETWEEN_AVATAR_URL,
         List::CreatedTs => &BETWEEN_CREATED_TS,
-        _ => &BETWEEN_LAST_SEEN_TS,
+        List::LastSeenTs
+        | List::Name
+        | List::DisplaynameNull
+        | List::AvatarUrlNull
+        | List::LastSeenTsNull => &BETWEEN_LAST_SEEN_TS,
     };
     tx.query_one(statement, &params![class, low.value(), low_user_id, high.value(), high_user_id], |row| {
         row.get(0)

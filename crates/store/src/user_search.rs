@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use reeve_db::{DbError, Engine, ReadTx, Row, Tx, params};
-use reeve_model::User;
+use reeve_model::{Millis, User, UserNum};
 use serde_json::json;
 
 use crate::grams::{self, SEPARATOR, fold};
@@ -155,7 +155,7 @@ impl Term {
 pub(crate) struct Match<'r>(&'r Row<'r>);
 
 impl Match<'_> {
-    pub(crate) fn num(&self) -> Result<i64, DbError> {
+    pub(crate) fn num(&self) -> Result<UserNum, DbError> {
         self.0.get(0)
     }
 
@@ -176,20 +176,20 @@ impl Match<'_> {
         self.0.get(6)
     }
 
-    pub(crate) fn created_ts(&self) -> Result<i64, DbError> {
+    pub(crate) fn created_ts(&self) -> Result<Millis, DbError> {
         self.0.get(7)
     }
 
-    pub(crate) fn last_seen_ts(&self) -> Result<Option<i64>, DbError> {
+    pub(crate) fn last_seen_ts(&self) -> Result<Option<Millis>, DbError> {
         self.0.get(8)
     }
 }
 
 /// The numbers of accounts whose localpart or display name contains a text, whatever the case and accents: of those that
 /// have its grams, the first `most` are looked at.
-pub fn nums(tx: &ReadTx<'_>, text: &str, most: i64) -> Result<Vec<i64>, DbError> {
+pub fn nums(tx: &ReadTx<'_>, text: &str, most: i64) -> Result<Vec<UserNum>, DbError> {
     let folded = words::fold(text);
-    let Some(nums) = grams::holders(tx, (TABLE, &HOLDERS), &folded, most, most)? else {
+    let Some(nums) = grams::holders::<UserNum>(tx, (TABLE, &HOLDERS), &folded, most, most)? else {
         return Ok(Vec::new());
     };
     let found = tx.query(&CANDIDATES, &params![&users::num_list(tx.engine(), &nums)], |row| {
@@ -221,7 +221,7 @@ pub(crate) fn matches<T>(
 fn compare<T>(
     tx: &ReadTx<'_>,
     term: &Term,
-    nums: &[i64],
+    nums: &[UserNum],
     map: &mut dyn FnMut(&Match<'_>) -> Result<Option<T>, DbError>,
 ) -> Result<Vec<T>, DbError> {
     let (folded, _) = term.folded();
@@ -260,19 +260,19 @@ pub(crate) fn count_matches(
 }
 
 /// Adds an account to the index.
-pub(crate) fn insert(tx: &mut Tx<'_>, num: i64, key: &str) -> Result<(), DbError> {
+pub(crate) fn insert(tx: &mut Tx<'_>, num: UserNum, key: &str) -> Result<(), DbError> {
     let document = grams::document(tx.engine(), &indexed(key));
     insert_document(tx, num, &document)
 }
 
 /// Adds an account with its [`grams::document`] to the index.
-pub(crate) fn insert_document(tx: &mut Tx<'_>, num: i64, document: &str) -> Result<(), DbError> {
+pub(crate) fn insert_document(tx: &mut Tx<'_>, num: UserNum, document: &str) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![num, document])?;
     Ok(())
 }
 
 /// Replaces what the index knows of an account.
-pub(crate) fn replace(tx: &mut Tx<'_>, num: i64, key: &str) -> Result<(), DbError> {
+pub(crate) fn replace(tx: &mut Tx<'_>, num: UserNum, key: &str) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![num])?;
     insert(tx, num, key)
 }

@@ -4,7 +4,7 @@
 //! of the lists and the search index in step in the same transaction.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::User;
+use reeve_model::{Millis, User, UserNum};
 
 use crate::{media_users, user_list_counts as counts, user_search as search};
 
@@ -78,23 +78,23 @@ pub fn find(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<User>, DbError> {
 }
 
 /// The account with this number.
-pub fn by_num(tx: &ReadTx<'_>, num: i64) -> Result<Option<User>, DbError> {
+pub fn by_num(tx: &ReadTx<'_>, num: UserNum) -> Result<Option<User>, DbError> {
     tx.query_opt(&BY_NUM, &params![num], from_row)
 }
 
 /// The accounts with these numbers, in the order of the numbers; unknown numbers are left out.
-pub fn by_nums(tx: &ReadTx<'_>, nums: &[i64]) -> Result<Vec<User>, DbError> {
+pub fn by_nums(tx: &ReadTx<'_>, nums: &[UserNum]) -> Result<Vec<User>, DbError> {
     let list = num_list(tx.engine(), nums);
     let mut found = tx.query(&BY_NUMS, &params![&list], from_row)?;
-    let place: std::collections::HashMap<i64, usize> =
+    let place: std::collections::HashMap<UserNum, usize> =
         nums.iter().enumerate().map(|(i, num)| (*num, i)).collect();
     found.sort_by_key(|user| place.get(&user.num).copied());
     Ok(found)
 }
 
 /// A list of numbers as one parameter: JSON for SQLite, an array literal for PostgreSQL.
-pub(crate) fn num_list(engine: reeve_db::Engine, nums: &[i64]) -> String {
-    let inner = nums.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+pub(crate) fn num_list<N: ToString>(engine: reeve_db::Engine, nums: &[N]) -> String {
+    let inner = nums.iter().map(N::to_string).collect::<Vec<_>>().join(",");
     match engine {
         reeve_db::Engine::Sqlite => format!("[{inner}]"),
         reeve_db::Engine::Postgres => format!("{{{inner}}}"),
@@ -102,7 +102,7 @@ pub(crate) fn num_list(engine: reeve_db::Engine, nums: &[i64]) -> String {
 }
 
 /// The number of the account with this user id.
-pub fn num(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<i64>, DbError> {
+pub fn num(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<UserNum>, DbError> {
     tx.query_opt(&NUM, &params![user_id], |row| row.get(0))
 }
 
@@ -112,7 +112,7 @@ pub fn is_erased(tx: &ReadTx<'_>, user_id: &str) -> Result<bool, DbError> {
 }
 
 /// The user id of the account with this number.
-pub fn user_id(tx: &ReadTx<'_>, num: i64) -> Result<Option<String>, DbError> {
+pub fn user_id(tx: &ReadTx<'_>, num: UserNum) -> Result<Option<String>, DbError> {
     tx.query_opt(&USER_ID, &params![num], |row| row.get(0))
 }
 
@@ -136,12 +136,12 @@ pub fn any_user_id(tx: &ReadTx<'_>) -> Result<Option<String>, DbError> {
 }
 
 /// The highest number given out so far; 0 when there is no account.
-pub fn highest_num(tx: &ReadTx<'_>) -> Result<i64, DbError> {
-    tx.query_one(&HIGHEST_NUM, &[], |row| row.get::<Option<i64>>(0)).map(Option::unwrap_or_default)
+pub fn highest_num(tx: &ReadTx<'_>) -> Result<UserNum, DbError> {
+    tx.query_one(&HIGHEST_NUM, &[], |row| row.get::<Option<UserNum>>(0)).map(Option::unwrap_or_default)
 }
 
 /// Creates an account and answers its number. `user.num` is ignored; the user id must be free.
-pub fn insert(tx: &mut Tx<'_>, user: &User, password_hash: Option<&str>) -> Result<i64, DbError> {
+pub fn insert(tx: &mut Tx<'_>, user: &User, password_hash: Option<&str>) -> Result<UserNum, DbError> {
     let key = search::key(user);
     let num = insert_row(tx, user, password_hash, &key)?;
     search::insert(tx, num, &key)?;
@@ -155,7 +155,7 @@ pub(crate) fn insert_row(
     user: &User,
     password_hash: Option<&str>,
     search_key: &str,
-) -> Result<i64, DbError> {
+) -> Result<UserNum, DbError> {
     let nums = tx.returning(
         &INSERT,
         &params![
@@ -220,7 +220,7 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(), DbErro
 }
 
 /// Moves the time an account was last seen forward; an older time changes nothing.
-pub fn touch_last_seen(tx: &mut Tx<'_>, num: i64, ts: i64) -> Result<(), DbError> {
+pub fn touch_last_seen(tx: &mut Tx<'_>, num: UserNum, ts: Millis) -> Result<(), DbError> {
     let Some(before) = by_num(tx, num)? else { return Ok(()) };
     if tx.execute(&SET_LAST_SEEN, &params![num, ts])? == 0 {
         return Ok(());
@@ -230,12 +230,12 @@ pub fn touch_last_seen(tx: &mut Tx<'_>, num: i64, ts: i64) -> Result<(), DbError
 }
 
 /// The stored password hash; `None` when the account has no password.
-pub fn password_hash(tx: &ReadTx<'_>, num: i64) -> Result<Option<String>, DbError> {
+pub fn password_hash(tx: &ReadTx<'_>, num: UserNum) -> Result<Option<String>, DbError> {
     Ok(tx.query_opt(&PASSWORD_HASH, &params![num], |row| row.get(0))?.flatten())
 }
 
 /// Replaces the stored password hash.
-pub fn set_password_hash(tx: &mut Tx<'_>, num: i64, hash: Option<&str>) -> Result<(), DbError> {
+pub fn set_password_hash(tx: &mut Tx<'_>, num: UserNum, hash: Option<&str>) -> Result<(), DbError> {
     tx.execute(&SET_PASSWORD_HASH, &params![num, hash])?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_accounts::keys;
 use reeve_db::{DbError, ReadTx};
-use reeve_model::Token;
+use reeve_model::{Membership, Pos, RoomNum, Token, UserNum};
 use reeve_rooms::position::Positions;
 use reeve_rooms::view::Viewer;
 use reeve_store::device_changes;
@@ -21,19 +21,19 @@ pub struct DeviceLists {
 /// A room that somebody has joined.
 pub(crate) struct Room {
     /// Its number.
-    pub(crate) num: i64,
+    pub(crate) num: RoomNum,
     /// Where in the stream they came.
-    pub(crate) came: i64,
+    pub(crate) came: Pos,
     /// Where its newest event is.
-    pub(crate) last_pos: i64,
+    pub(crate) last_pos: Pos,
 }
 
 impl DeviceLists {
     /// What changed since a position, for a user with an account number; everything, if the position was undone by
     /// restoring a backup.
-    pub fn since(tx: &ReadTx<'_>, user_id: &str, user_num: i64, since: &Token) -> Result<Self, DbError> {
-        let since = if Positions::of(tx)?.knows(tx, since)? { since.pos } else { 0 };
-        let joined = memberships::of_user_in(tx, user_id, "join")?;
+    pub fn since(tx: &ReadTx<'_>, user_id: &str, user_num: UserNum, since: &Token) -> Result<Self, DbError> {
+        let since = if Positions::of(tx)?.knows(tx, since)? { since.pos } else { Pos::ZERO };
+        let joined = memberships::of_user_in(tx, user_id, Membership::Join)?;
         let rooms = joined.iter().map(|room| Room {
             num: room.member.room_num,
             came: room.member.since_pos,
@@ -45,8 +45,8 @@ impl DeviceLists {
     /// What changed in `(since, upto]`, for somebody who is in these rooms now.
     pub(crate) fn between(
         tx: &ReadTx<'_>,
-        (user_id, user_num): (&str, i64),
-        (since, upto): (i64, i64),
+        (user_id, user_num): (&str, UserNum),
+        (since, upto): (Pos, Pos),
         rooms: impl Iterator<Item = Room>,
     ) -> Result<Self, DbError> {
         let mut lists = Self::default();
@@ -55,7 +55,7 @@ impl DeviceLists {
         }
         for room in rooms.filter(|room| room.last_pos > since) {
             let is_new = room.came > since;
-            let from = if is_new { 0 } else { since };
+            let from = if is_new { Pos::ZERO } else { since };
             lists.changed.extend(device_changes::came(tx, room.num, from)?);
             // Whom one never met cannot have left.
             if !is_new || device_changes::was_there(tx, user_id, room.num, since)? {
@@ -64,7 +64,9 @@ impl DeviceLists {
         }
         for room in memberships::changed_of_user(tx, user_id, since)? {
             let room_num = room.member.room_num;
-            if room.member.membership != "join" && device_changes::was_there(tx, user_id, room_num, since)? {
+            if room.member.membership != Membership::Join
+                && device_changes::was_there(tx, user_id, room_num, since)?
+            {
                 lists.left.extend(device_changes::left_behind(tx, user_id, room_num, since)?);
                 lists.left.extend(device_changes::went(tx, user_id, room_num, since)?);
             }

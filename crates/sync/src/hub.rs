@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reeve_db::{Db, DbError, Engine};
-use reeve_model::clock::monotonic;
+use reeve_model::{Pos, RoomNum, UserNum, clock::monotonic};
 use reeve_store::stream;
 use tokio::sync::{Notify, watch};
 
@@ -26,15 +26,15 @@ const MEMBERS_EVERY: Duration = Duration::from_secs(1);
 #[derive(Default)]
 struct Waiting {
     waiters: HashMap<u64, Waiter>,
-    by_room: HashMap<i64, Vec<u64>>,
+    by_room: HashMap<RoomNum, Vec<u64>>,
     by_user: HashMap<Arc<str>, Vec<u64>>,
-    by_account: HashMap<i64, Vec<u64>>,
+    by_account: HashMap<UserNum, Vec<u64>>,
 }
 
 struct Waiter {
     user_id: Arc<str>,
-    user_num: i64,
-    rooms: Vec<i64>,
+    user_num: UserNum,
+    rooms: Vec<RoomNum>,
     news: Arc<Notify>,
 }
 
@@ -68,13 +68,13 @@ impl Waiting {
 /// Rooms of whose members something is new that nobody was told of yet.
 #[derive(Default)]
 struct Members {
-    rooms: HashSet<i64>,
+    rooms: HashSet<RoomNum>,
     told: Option<Instant>,
 }
 
 impl Members {
     /// The rooms that it is time to tell of.
-    fn due(&mut self) -> HashSet<i64> {
+    fn due(&mut self) -> HashSet<RoomNum> {
         if self.rooms.is_empty() || self.told.is_some_and(|told| told.elapsed() < MEMBERS_EVERY) {
             return HashSet::new();
         }
@@ -89,14 +89,14 @@ pub struct Hub {
     waiting: Mutex<Waiting>,
     members: Mutex<Members>,
     next_id: AtomicU64,
-    followed: watch::Sender<i64>,
+    followed: watch::Sender<Pos>,
     /// Requests of sliding sync.
     pub turns: Arc<Turns>,
 }
 
 impl Hub {
     /// Begins to listen for news about a user.
-    pub fn listen(self: &Arc<Self>, user_id: &str, user_num: i64) -> Listener {
+    pub fn listen(self: &Arc<Self>, user_id: &str, user_num: UserNum) -> Listener {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (user_id, news): (Arc<str>, _) = (Arc::from(user_id), Arc::new(Notify::new()));
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,16 +109,16 @@ impl Hub {
     }
 
     /// Tells up to which position the stream was followed, each time that it grew.
-    pub fn followed(&self) -> watch::Receiver<i64> {
+    pub fn followed(&self) -> watch::Receiver<Pos> {
         self.followed.subscribe()
     }
 
     /// Up to which position the stream was followed: a look at the database that begins now sees everything up to it.
-    pub fn heard(&self) -> i64 {
+    pub fn heard(&self) -> Pos {
         *self.followed.borrow()
     }
 
-    fn set_followed(&self, pos: i64) {
+    fn set_followed(&self, pos: Pos) {
         self.followed.send_if_modified(|followed| {
             let grew = *followed < pos;
             *followed = pos.max(*followed);
@@ -149,9 +149,9 @@ impl Hub {
     async fn look(&self, db: &Db) -> Result<(), DbError> {
         let after = self.heard();
         // Before anybody waits there is nothing to tell; the first look only finds the end.
-        if after == 0 || self.waiting() == 0 {
+        if after == Pos::ZERO || self.waiting() == 0 {
             let current = db.read(stream::current).await?;
-            self.set_followed(current.max(1));
+            self.set_followed(current.max(Pos::ZERO.next()));
             // Somebody may have begun to wait meanwhile, and may not have seen what came since.
             let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             if current > after {
@@ -192,7 +192,7 @@ impl Listener {
     /// which they know everything: the one up to which they looked, or [`Hub::heard`] from before the look, which is
     /// further when the row with the newest position was deleted. If the stream was followed beyond it, there is news
     /// at once.
-    pub fn to_rooms(&self, rooms: Vec<i64>, upto: i64) {
+    pub fn to_rooms(&self, rooms: Vec<RoomNum>, upto: Pos) {
         let mut waiting = self.hub.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.leave_rooms(self.id);
         for room in &rooms {

@@ -2,6 +2,7 @@
 
 use reeve_accounts::to_device as deeds;
 use reeve_db::{DbError, ReadTx, Tx};
+use reeve_model::Pos;
 use reeve_rooms::error::Error;
 use reeve_rooms::view::Viewer;
 use reeve_store::to_device;
@@ -16,9 +17,9 @@ pub(crate) struct Inbox {
     /// The messages, whole events.
     pub(crate) events: Vec<Box<RawValue>>,
     /// The position up to which these are all.
-    pub(crate) upto: i64,
+    pub(crate) upto: Pos,
     /// The position up to which the client has messages that are still kept here, if there are any.
-    pub(crate) acknowledged: Option<i64>,
+    pub(crate) acknowledged: Option<Pos>,
 }
 
 impl Inbox {
@@ -26,11 +27,12 @@ impl Inbox {
     pub(crate) fn look(
         tx: &ReadTx<'_>,
         viewer: &Viewer,
-        since: Option<i64>,
-        upto: i64,
+        since: Option<Pos>,
+        upto: Pos,
         limit: i64,
     ) -> Result<Self, Error> {
-        let (num, device_id, after) = (viewer.user_num, viewer.device_id.as_str(), since.unwrap_or(0));
+        let (num, device_id, after) =
+            (viewer.user_num, viewer.device_id.as_str(), since.unwrap_or(Pos::ZERO));
         let acknowledged = match since {
             Some(since) if to_device::has_upto(tx, num, device_id, since)? => Some(since),
             _ => None,
@@ -47,6 +49,6 @@ impl Inbox {
 }
 
 /// Deletes the messages that a client has by now.
-pub fn acknowledge(tx: &mut Tx<'_>, viewer: &Viewer, upto: i64) -> Result<(), DbError> {
+pub fn acknowledge(tx: &mut Tx<'_>, viewer: &Viewer, upto: Pos) -> Result<(), DbError> {
     to_device::delete_upto(tx, viewer.user_num, &viewer.device_id, upto)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use reeve_db::ReadTx;
+use reeve_model::{Membership, Millis, Pos, RoomNum};
 use reeve_rooms::error::Error;
 use reeve_rooms::filter;
 use reeve_rooms::view::{ClientEvent, RoomView};
@@ -29,7 +30,7 @@ pub(crate) struct Timeline {
     /// Whether there are events between the position asked from and the first of these.
     pub(crate) limited: bool,
     /// The position right before the first event.
-    pub(crate) start: i64,
+    pub(crate) start: Pos,
     /// State from after the start that holds at the end, and is not among the events: it is not wanted here, or is from a
     /// time that the viewer does not see.
     pub(crate) left_out: Vec<Event>,
@@ -39,13 +40,13 @@ pub(crate) struct Timeline {
 pub(crate) fn timeline(
     view: &RoomView<'_, '_, '_>,
     tx: &ReadTx<'_>,
-    (since, upto): (i64, i64),
+    (since, upto): (Pos, Pos),
     limit: i64,
     wanted: &RoomEventFilter,
 ) -> Result<Timeline, Error> {
     let limit = usize::try_from(limit.max(0)).unwrap_or(0);
     let (mut stored, mut shown, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut before, mut scanned, mut limited) = (upto.saturating_add(1), 0, false);
+    let (mut before, mut scanned, mut limited) = (upto.next(), 0, false);
     let batch_size = i64::try_from(limit + 1).unwrap_or(1).max(10);
     let known = view.state_pos(upto);
     'scan: loop {
@@ -76,7 +77,7 @@ pub(crate) fn timeline(
     stored.reverse();
     shown.reverse();
     let start = match stored.first() {
-        Some(first) => first.pos - 1,
+        Some(first) => first.pos.prev(),
         None if limited => upto,
         None => since.min(upto),
     };
@@ -123,7 +124,7 @@ pub(crate) fn summary(tx: &ReadTx<'_>, room: &Room, own: &str) -> Result<Summary
 /// The first members of a room besides the viewer; those who were, if it has no others.
 pub(crate) fn heroes(tx: &ReadTx<'_>, room: &Room, own: &str) -> Result<Vec<String>, Error> {
     let mut heroes = Vec::new();
-    for standings in [&["join", "invite"][..], &["leave", "ban"][..]] {
+    for standings in [[Membership::Join, Membership::Invite], [Membership::Leave, Membership::Ban]] {
         for standing in standings {
             let others = memberships::of_room_in(tx, room.num, standing, HEROES + 1)?;
             heroes.extend(others.into_iter().filter(|user_id| user_id != own));
@@ -139,9 +140,9 @@ pub(crate) fn heroes(tx: &ReadTx<'_>, room: &Room, own: &str) -> Result<Vec<Stri
 /// Receipts as an `m.receipt` event; `None` if there are none. Private ones are shown to their owner only.
 pub(crate) fn receipts(
     tx: &ReadTx<'_>,
-    room_num: i64,
+    room_num: RoomNum,
     own: &str,
-    (since, upto): (i64, i64),
+    (since, upto): (Pos, Pos),
     hidden: &dyn Fn(&str) -> bool,
 ) -> Result<Option<Value>, Error> {
     let mut content = Map::new();
@@ -172,8 +173,8 @@ pub(crate) fn receipts(
 /// Who types, as an `m.typing` event.
 pub(crate) fn typing(
     tx: &ReadTx<'_>,
-    room_num: i64,
-    now: i64,
+    room_num: RoomNum,
+    now: Millis,
     hidden: &dyn Fn(&str) -> bool,
 ) -> Result<Value, Error> {
     let mut user_ids = ephemeral::typing(tx, room_num, now)?;

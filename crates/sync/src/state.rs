@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use reeve_db::{DbError, ReadTx};
+use reeve_model::Pos;
+use reeve_rooms::types;
 use reeve_rooms::view::RoomView;
 use reeve_store::events::{self, Event};
 
 use crate::room::{Timeline, needed};
-
-const MEMBER: &str = "m.room.member";
 
 /// A part of a timeline, and what the client needs around it.
 pub(crate) struct Around<'a, 't, 'c> {
@@ -19,9 +19,9 @@ pub(crate) struct Around<'a, 't, 'c> {
     /// Whether the client needs the whole state, and not only what changed.
     pub(crate) whole: bool,
     /// The position up to which the client knows the state.
-    pub(crate) from: i64,
+    pub(crate) from: Pos,
     /// The end of the timeline.
-    pub(crate) until: i64,
+    pub(crate) until: Pos,
     /// Whether it takes its state from here alone, and not from the timeline, too.
     pub(crate) after: bool,
 }
@@ -33,7 +33,7 @@ fn key(event: &Event) -> (&str, Option<&str>) {
 impl Around<'_, '_, '_> {
     /// The position at which the state is looked at: the start of the timeline, or its end, as far as the viewer may know
     /// the state there.
-    fn at(&self) -> i64 {
+    fn at(&self) -> Pos {
         self.view.state_pos(if self.after { self.until } else { self.timeline.start.min(self.until) })
     }
 
@@ -70,14 +70,14 @@ impl Around<'_, '_, '_> {
         wanted.extend(others.iter().map(String::as_str));
         if self.whole {
             state.retain(|event| {
-                event.event_type != MEMBER
+                event.event_type != types::MEMBER
                     || event.state_key.as_deref().is_some_and(|key| wanted.contains(key))
             });
         }
-        let known = state.iter().filter(|event| event.event_type == MEMBER);
+        let known = state.iter().filter(|event| event.event_type == types::MEMBER);
         let known: HashSet<String> = known.filter_map(|event| event.state_key.clone()).collect();
         for user_id in wanted.into_iter().filter(|user_id| !known.contains(*user_id)) {
-            state.extend(events::state_at(tx, self.view.room.num, MEMBER, user_id, self.at())?);
+            state.extend(events::state_at(tx, self.view.room.num, types::MEMBER, user_id, self.at())?);
         }
         Ok(())
     }

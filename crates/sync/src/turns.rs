@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use reeve_model::UserNum;
 use tokio::sync::Notify;
 
 /// What replaces each other: an account, one of its devices, and a name that the device chose.
-type Key = (i64, String, String);
+type Key = (UserNum, String, String);
 
 /// The last request of each kind in this process.
 #[derive(Default)]
@@ -21,7 +22,7 @@ pub struct Turns {
 
 impl Turns {
     /// Begins a request in place of those before it.
-    pub fn begin(self: &Arc<Self>, user_num: i64, device_id: &str, name: &str) -> Turn {
+    pub fn begin(self: &Arc<Self>, user_num: UserNum, device_id: &str, name: &str) -> Turn {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (key, replaced) = ((user_num, device_id.to_owned(), name.to_owned()), Arc::new(Notify::new()));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use reeve_db::ReadTx;
-use reeve_model::Token;
+use reeve_model::{Membership, Millis, Pos, RoomNum, Token};
 use reeve_rooms::error::Error;
 use reeve_rooms::push::{self, Count};
+use reeve_rooms::types;
 use reeve_rooms::view::{ClientEvent, RoomView, View, Viewer};
 use reeve_rooms::{Home, ephemeral as deeds, filter, membership, timeline};
 use reeve_store::account_data::{self, AccountData};
@@ -164,11 +165,11 @@ pub struct Look {
     /// The answer.
     pub response: Response,
     /// The position up to which it says everything.
-    pub upto: i64,
+    pub upto: Pos,
     /// The rooms that the user has joined.
-    pub rooms: Vec<i64>,
+    pub rooms: Vec<RoomNum>,
     /// The position up to which messages to the device are acknowledged by the request, if there are any.
-    pub acknowledged: Option<i64>,
+    pub acknowledged: Option<Pos>,
 }
 
 /// The knowledge of a client that asks.
@@ -190,11 +191,11 @@ struct Sync<'v, 't, 'c> {
     request: &'v Request,
     origin: Origin,
     /// Up to where the client knows everything; 0 if it knows nothing.
-    since: i64,
-    upto: i64,
-    now: i64,
-    receipts: HashSet<i64>,
-    typing: HashSet<i64>,
+    since: Pos,
+    upto: Pos,
+    now: Millis,
+    receipts: HashSet<RoomNum>,
+    typing: HashSet<RoomNum>,
     room_data: HashMap<String, Vec<AccountData>>,
 }
 
@@ -204,7 +205,7 @@ pub fn look(
     home: &Home,
     viewer: &Viewer,
     request: &Request,
-    now: i64,
+    now: Millis,
 ) -> Result<Look, Error> {
     let view = View::of(tx, viewer.clone(), now)?;
     let (origin, known) = match &request.since {
@@ -212,10 +213,10 @@ pub fn look(
         Some(since) if view.knows(since)? => (Origin::Known, Some(since)),
         Some(_) => (Origin::Undone, None),
     };
-    let since = known.map_or(0, |known| known.pos);
+    let since = known.map_or(Pos::ZERO, |known| known.pos);
     let initial = known.is_none();
     let upto = stream::current(tx)?.max(since);
-    let joined = memberships::of_user_in(tx, &viewer.user_id, "join")?;
+    let joined = memberships::of_user_in(tx, &viewer.user_id, Membership::Join)?;
     let listened = joined.iter().map(|room| room.member.room_num).collect();
     let mut data = account_data::changed(tx, viewer.user_num, since, upto)?;
     if initial {
@@ -325,7 +326,7 @@ impl Sync<'_, '_, '_> {
         let view = self.view.room(&room)?;
         let wanted = &self.request.filter.room;
         let own = self.viewer.user_id.as_str();
-        let from = if is_new { 0 } else { self.since };
+        let from = if is_new { Pos::ZERO } else { self.since };
         let timeline = self.timeline(tx, &view, from, self.upto)?;
         let moved = |event: &events::Event| event.membership.is_some();
         let has_moved = timeline.stored.iter().chain(&timeline.left_out).any(moved);
@@ -355,7 +356,7 @@ impl Sync<'_, '_, '_> {
             filter::lets_room(&wanted.ephemeral, &room.room_id)
                 && filter::lets_type(&wanted.ephemeral, event_type)
         };
-        if lets("m.typing") && (self.typing.contains(&room.num) || (is_new && self.since > 0)) {
+        if lets("m.typing") && (self.typing.contains(&room.num) || (is_new && self.since > Pos::ZERO)) {
             ephemeral.push(room::typing(tx, room.num, self.now, &hidden)?);
         }
         if lets("m.receipt") && (is_new || self.receipts.contains(&room.num)) {
@@ -394,8 +395,8 @@ impl Sync<'_, '_, '_> {
         &self,
         tx: &ReadTx<'_>,
         view: &RoomView<'_, '_, '_>,
-        from: i64,
-        upto: i64,
+        from: Pos,
+        upto: Pos,
     ) -> Result<room::Timeline, Error> {
         let (wanted, nothing) = (&self.request.filter.room.timeline, RoomEventFilter::ignore_all());
         let wanted = if filter::lets_room(wanted, &view.room.room_id) { wanted } else { &nothing };
@@ -446,23 +447,23 @@ impl Sync<'_, '_, '_> {
     /// A room that the user has not joined.
     fn other(&self, tx: &ReadTx<'_>, in_room: &InRoom, found: &mut Rooms) -> Result<(), Error> {
         let member = &in_room.member;
-        match member.membership.as_str() {
-            "invite" if membership::blocks_invites(tx, self.viewer.user_num)? => {}
-            "invite" | "knock" => {
+        match member.membership {
+            Membership::Invite if membership::blocks_invites(tx, self.viewer.user_num)? => {}
+            Membership::Invite | Membership::Knock => {
                 let Some(room) = rooms::by_num(tx, member.room_num)? else { return Ok(()) };
-                let event = events::state(tx, room.num, "m.room.member", &self.viewer.user_id)?;
+                let event = events::state(tx, room.num, types::MEMBER, &self.viewer.user_id)?;
                 if event.is_some_and(|event| self.view.ignores(&event.sender)) {
                     return Ok(());
                 }
                 let view = self.view.room(&room)?;
                 let state = json!({ "events": timeline::stripped_state(&view, tx, &self.viewer.user_id)? });
-                if member.membership == "invite" {
+                if member.membership == Membership::Invite {
                     found.invite.insert(room.room_id, json!({ "invite_state": state }));
                 } else {
                     found.knock.insert(room.room_id, json!({ "knock_state": state }));
                 }
             }
-            "leave" | "ban" => {
+            Membership::Leave | Membership::Ban => {
                 let wanted = self.origin != Origin::Nothing || self.request.filter.room.include_leave;
                 let is_news = member.since_pos > self.since;
                 if wanted
@@ -473,7 +474,7 @@ impl Sync<'_, '_, '_> {
                     found.leave.insert(in_room.room_id.clone(), left);
                 }
             }
-            _ => {}
+            Membership::Join => {}
         }
         Ok(())
     }
@@ -481,13 +482,13 @@ impl Sync<'_, '_, '_> {
     fn left(&self, tx: &ReadTx<'_>, in_room: &InRoom) -> Result<Option<Left>, Error> {
         let Some(room) = rooms::by_num(tx, in_room.member.room_num)? else { return Ok(None) };
         let view = self.view.room(&room)?;
-        let was_there = view.membership_at(self.since) == "join";
+        let was_there = view.membership_at(self.since) == Membership::Join;
         // Of a room that the user came to and left meanwhile, the client knows nothing.
         let whole = self.is_initial() || self.request.full_state || !was_there;
-        let from = if whole { 0 } else { self.since };
+        let from = if whole { Pos::ZERO } else { self.since };
         let until = in_room.member.since_pos.min(self.upto);
         // Who only declined an invite learns that it is gone, and nothing of the room.
-        let from = if view.ever_joined() { from } else { in_room.member.since_pos - 1 };
+        let from = if view.ever_joined() { from } else { in_room.member.since_pos.prev() };
         let timeline = self.timeline(tx, &view, from, until)?;
         let after = self.is_state_after();
         let around = Around { view: &view, timeline: &timeline, whole, from, until, after };
@@ -502,7 +503,7 @@ impl Sync<'_, '_, '_> {
             let is_own =
                 |event: &events::Event| event.membership.is_some() && event.state_key.as_deref() == Some(own);
             state.retain(|event| !is_own(event));
-            state.extend(events::state_at(tx, room.num, "m.room.member", own, until)?);
+            state.extend(events::state_at(tx, room.num, types::MEMBER, own, until)?);
         }
         let state = self.shown_state(&view, state)?;
         let state = self.place_state(state);
@@ -553,7 +554,7 @@ impl Sync<'_, '_, '_> {
         // Whom the user meets, in a room that either came to, was there before.
         let news = joined.iter().filter(|room| !self.is_initial() && room.last_pos > self.since);
         for room in news {
-            let since = if room.member.since_pos > self.since { 0 } else { self.since };
+            let since = if room.member.since_pos > self.since { Pos::ZERO } else { self.since };
             for met in ephemeral::presence_of_newcomers(tx, room.member.room_num, since, MOST_PRESENCE)? {
                 if !changed.iter().any(|known| known.user_id == met.user_id) {
                     changed.push(met);

@@ -24,7 +24,7 @@ pub use client::{Client, Reply};
 pub use contract::Contract;
 pub use reeve::server::Config;
 pub use reeve_db::Engine;
-pub use server::{Backup, START_MS, Server};
+pub use server::{Backup, START, START_MS, Server};
 pub use smtp::{Received, Smtp};
 pub use tokio;
 pub use web::{Asked, Web};

@@ -14,7 +14,7 @@ use reeve_http::App;
 use reeve_http::app::HttpSettings;
 use reeve_http::limits::RateLimits;
 use reeve_media::StoreSettings;
-use reeve_model::{Clock, Ctx};
+use reeve_model::{Clock, Ctx, Millis};
 use serde_json::json;
 
 use crate::client::Client;
@@ -22,6 +22,8 @@ use crate::database::{Copy, Database};
 
 /// The initial time of a test's clock.
 pub const START_MS: i64 = 1_700_000_000_000;
+/// The same as a time.
+pub const START: Millis = Millis::new(START_MS);
 
 /// A server named `test`, with rate limits off, passwords that are cheap to hash, and a clock that stands still.
 pub struct Server {
@@ -51,7 +53,7 @@ impl Server {
             .build()
             .expect("a runtime");
         runtime.block_on(async {
-            let clock = Clock::manual(START_MS);
+            let clock = Clock::manual(START);
             let mut config = config(&database, &clock);
             change(&mut config);
             let running = start(config.clone()).await.expect("the server starts");

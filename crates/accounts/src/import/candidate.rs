@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, User, id};
+use reeve_model::{Ctx, Millis, User, id};
 use reeve_store::devices::Device;
 use reeve_store::external_ids::ExternalId;
 use reeve_store::threepids::Threepid;
@@ -72,7 +72,7 @@ impl Candidate {
             password::check_stored(hash)
                 .map_err(|error| Refusal { reason: "invalid password hash", error: error.to_owned() })?;
         }
-        let created_ts = time("creation_ts", account.creation_ts)?.unwrap_or(ctx.now).div_euclid(1000) * 1000;
+        let created_ts = time("creation_ts", account.creation_ts)?.unwrap_or(ctx.now).whole_second();
         let devices = check_devices(&account)?;
         let seen = time("last_seen_ts", account.last_seen_ts)?;
         let user = User {
@@ -166,7 +166,7 @@ impl Candidate {
         let insert = if bulk { user_bulk::insert } else { users::insert };
         let num = insert(tx, user, self.password_hash.as_deref())?;
         if let Some(period) = policy.account_validity_period_ms.filter(|_| !user.deactivated) {
-            validity::set(tx, &user.user_id, ctx.now.saturating_add(period), true)?;
+            validity::set(tx, &user.user_id, ctx.now.plus(period), true)?;
         }
         for threepid in &self.threepids {
             threepids::insert(tx, num, threepid)?;
@@ -234,17 +234,17 @@ fn check_name(user_id: &str, is_guest: bool, ctx: &Ctx) -> Result<(), Refusal> {
 }
 
 /// A time in milliseconds.
-fn time(key: &str, ts: Option<i64>) -> Result<Option<i64>, Refusal> {
+fn time(key: &str, ts: Option<i64>) -> Result<Option<Millis>, Refusal> {
     match ts {
         Some(ts) if ts < 0 => refuse("invalid time", format!("{key} is negative")),
         Some(ts) if ts > 0 && ts < EARLIEST_MS => {
             refuse("invalid time", format!("{key} is in milliseconds, but {ts} seems to be in seconds"))
         }
-        ts => Ok(ts),
+        ts => Ok(ts.map(Millis::new)),
     }
 }
 
-fn check_threepids(account: &Account, created_ts: i64) -> Result<Vec<Threepid>, Refusal> {
+fn check_threepids(account: &Account, created_ts: Millis) -> Result<Vec<Threepid>, Refusal> {
     let reason = "invalid third-party id";
     let mut checked: Vec<Threepid> = Vec::with_capacity(account.threepids.len());
     for given in &account.threepids {

@@ -3,7 +3,7 @@
 use reeve_accounts::devices as deeds;
 use reeve_db::{DbError, ReadTx};
 use reeve_http::Reading;
-use reeve_model::User;
+use reeve_model::{Millis, User, UserNum};
 use reeve_store::dehydrated_devices;
 use reeve_store::devices::{self, Device};
 use serde::Serialize;
@@ -28,7 +28,7 @@ pub(crate) struct DeviceView {
 }
 
 /// The id of the account's dehydrated device.
-fn dehydrated(tx: &ReadTx<'_>, user_num: i64) -> Result<Option<String>, DbError> {
+fn dehydrated(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Option<String>, DbError> {
     Ok(dehydrated_devices::of_user(tx, user_num)?.map(|(device_id, _)| device_id))
 }
 
@@ -40,7 +40,7 @@ impl DeviceView {
             device_id: device.device_id,
             display_name: device.display_name,
             last_seen_user_agent: device.last_seen_user_agent,
-            last_seen_ts: device.last_seen_ts,
+            last_seen_ts: device.last_seen_ts.map(Millis::get),
             last_seen_ip: device.last_seen_ip,
         }
     }

@@ -1,6 +1,7 @@
 //! Details of one upload.
 
 use reeve_http::{Answer, MatrixError, Reading, Route, reply};
+use reeve_model::Millis;
 use reeve_store::media;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -65,10 +66,10 @@ fn handle(call: &Reading<'_>) -> Answer {
             media_type: media.media_type,
             media_length: media.media_length,
             upload_name: media.upload_name,
-            created_ts: media.created_ts,
+            created_ts: media.created_ts.get(),
             filesystem_id: None,
             url_cache: media.url_cache,
-            last_access_ts: media.last_access_ts,
+            last_access_ts: media.last_access_ts.map(Millis::get),
             quarantined_by: media.quarantined_by,
             authenticated: media.authenticated,
             safe_from_quarantine: media.safe_from_quarantine,

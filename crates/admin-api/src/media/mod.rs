@@ -11,6 +11,7 @@ mod statistics;
 
 use reeve_http::{Call, Head, MatrixError, Route};
 use reeve_media::deeds;
+use reeve_model::Millis;
 use reeve_store::media::Media;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -20,7 +21,7 @@ pub(crate) use quarantine::{Quarantined, quarantine_each};
 /// Uploads changed in one transaction, so that others can write in between.
 const BATCH: usize = 100;
 /// Times before this, in milliseconds, are assumed to be seconds by mistake.
-const EARLIEST_TS: i64 = 30_000_000_000;
+const EARLIEST_TS: Millis = Millis::new(30_000_000_000);
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -86,8 +87,8 @@ fn is_own_server(call: &Head) -> bool {
 }
 
 /// The `before_ts` parameter, which must be a time in milliseconds.
-fn before_ts(call: &Head) -> Result<i64, MatrixError> {
-    let before_ts = call.query.required_integer("before_ts")?;
+fn before_ts(call: &Head) -> Result<Millis, MatrixError> {
+    let before_ts = Millis::new(call.query.required_integer("before_ts")?);
     if before_ts < EARLIEST_TS {
         return Err(MatrixError::invalid_param(
             "Query parameter before_ts you provided is from the year 1970. Double check that you are providing a \

@@ -4,6 +4,7 @@ use http::Method;
 use reeve_db::{DbError, ReadTx};
 use reeve_http::query::Query;
 use reeve_http::{Answer, Call, MatrixError, Param, Reading, Route, reply};
+use reeve_model::{Millis, UserNum};
 use reeve_store::media_list::{self, OrderBy, Shown};
 use reeve_store::media_users;
 use serde::Serialize;
@@ -81,9 +82,9 @@ impl ListedMedia {
             media_type: media.media_type,
             media_length: media.media_length,
             upload_name: media.upload_name,
-            created_ts: media.created_ts,
+            created_ts: media.created_ts.get(),
             url_cache: media.url_cache,
-            last_access_ts: media.last_access_ts,
+            last_access_ts: media.last_access_ts.map(Millis::get),
             quarantined_by: media.quarantined_by,
             safe_from_quarantine: media.safe_from_quarantine,
             user_id,
@@ -145,7 +146,7 @@ fn page(query: &Query) -> Result<Page, MatrixError> {
 }
 
 /// The offset and the length of the page, and the number of uploads of the account.
-fn range(tx: &ReadTx<'_>, user_num: i64, page: &Page) -> Result<(i64, i64, i64), DbError> {
+fn range(tx: &ReadTx<'_>, user_num: UserNum, page: &Page) -> Result<(i64, i64, i64), DbError> {
     Ok((page.from, page.limit, media_users::of_user(tx, user_num)?.media_count))
 }
 

@@ -1,6 +1,7 @@
 //! Media statistics by account.
 
 use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
+use reeve_model::Millis;
 use reeve_store::media_statistics::{self, Filter, OrderBy};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -62,8 +63,8 @@ fn handle(call: &Reading<'_>) -> Answer {
     let order_by = query.choice("order_by", ORDERS)?.unwrap_or(OrderBy::UserId);
     let from = query.integer("from")?.unwrap_or(0);
     let limit = query.integer("limit")?.unwrap_or(100).min(MOST);
-    let from_ts = query.integer("from_ts")?.unwrap_or(0);
-    let until_ts = query.integer("until_ts")?;
+    let from_ts = query.integer("from_ts")?.map_or(Millis::ZERO, Millis::new);
+    let until_ts = query.integer("until_ts")?.map(Millis::new);
     if until_ts.is_some_and(|until_ts| until_ts <= from_ts) {
         return Err(MatrixError::invalid_param("Query parameter until_ts must be greater than from_ts."));
     }
@@ -72,7 +73,8 @@ fn handle(call: &Reading<'_>) -> Answer {
         return Err(MatrixError::invalid_param("Query parameter search_term cannot be an empty string."));
     }
     let descending = query.backwards()?.unwrap_or(false);
-    let within = (from_ts > 0 || until_ts.is_some()).then(|| (from_ts, until_ts.unwrap_or(i64::MAX)));
+    let within =
+        (from_ts > Millis::ZERO || until_ts.is_some()).then(|| (from_ts, until_ts.unwrap_or(Millis::MAX)));
     let filter = Filter { within, term };
     let (users, total) = media_statistics::page(call.tx, &filter, order_by, descending, (from, limit))?;
     let returned = i64::try_from(users.len()).unwrap_or(limit);

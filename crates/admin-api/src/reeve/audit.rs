@@ -1,6 +1,7 @@
 //! The audit log.
 
 use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
+use reeve_model::Millis;
 use reeve_store::audit::{self, Entry, Filter};
 use serde::Serialize;
 use serde_json::Value;
@@ -64,9 +65,9 @@ fn handle(call: &Reading<'_>) -> Answer {
         actor: text("actor")?,
         target: text("target")?,
         action: text("action")?,
-        from_ts: call.query.integer("from_ts")?.unwrap_or_default(),
+        from_ts: call.query.integer("from_ts")?.map_or(Millis::ZERO, Millis::new),
     };
-    let until = (call.query.integer("until_ts")?.unwrap_or(i64::MAX), i64::MIN);
+    let until = (call.query.integer("until_ts")?.map_or(Millis::MAX, Millis::new), i64::MIN);
     let limit = super::limit(call)?;
     let before = match super::position(call)? {
         None => until,
@@ -81,7 +82,7 @@ fn handle(call: &Reading<'_>) -> Answer {
 fn view(entry: Entry) -> Result<AuditEntry, MatrixError> {
     Ok(AuditEntry {
         id: entry.id,
-        ts: entry.ts,
+        ts: entry.ts.get(),
         actor: entry.actor,
         ip: entry.ip,
         request_id: entry.request_id,

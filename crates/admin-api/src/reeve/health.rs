@@ -5,6 +5,7 @@ use std::sync::Arc;
 use reeve_accounts::registration;
 use reeve_db::DbError;
 use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_model::Millis;
 use reeve_store::health;
 use serde::Serialize;
 use tokio::sync::Mutex;
@@ -23,7 +24,7 @@ pub(crate) struct Health {
 
 /// The result and time of the last write to the database. Locked during a write, so that concurrent requests
 /// wait for the same result.
-type LastWrite = Mutex<Option<(i64, Result<(), DbError>)>>;
+type LastWrite = Mutex<Option<(Millis, Result<(), DbError>)>>;
 
 pub(crate) fn route() -> Route {
     let last = Arc::new(LastWrite::default());
@@ -55,7 +56,7 @@ async fn handle(call: Call, last: Arc<LastWrite>) -> Answer {
 async fn takes_writes(call: &Call, last: &LastWrite) -> Result<(), DbError> {
     let mut last = last.lock().await;
     if let Some((at, result)) = &*last
-        && (*at..at.saturating_add(GOOD_FOR_MS)).contains(&call.now)
+        && (*at..at.plus(GOOD_FOR_MS)).contains(&call.now)
     {
         return result.clone();
     }

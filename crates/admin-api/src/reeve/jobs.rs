@@ -1,18 +1,19 @@
 //! Jobs: durable work, its state and its result.
 
 use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
+use reeve_model::{JobState, Millis};
 use reeve_store::jobs::{self, Filter, Job};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 /// The states a job can be in.
-const STATES: &[(&str, &str)] = &[
-    ("scheduled", "scheduled"),
-    ("active", "active"),
-    ("complete", "complete"),
-    ("failed", "failed"),
-    ("cancelled", "cancelled"),
+const STATES: &[(&str, JobState)] = &[
+    ("scheduled", JobState::Scheduled),
+    ("active", JobState::Active),
+    ("complete", JobState::Complete),
+    ("failed", JobState::Failed),
+    ("cancelled", JobState::Cancelled),
 ];
 
 /// A page of the list of jobs, the newest first.
@@ -88,13 +89,10 @@ pub(crate) fn get() -> Route {
 
 fn read_all(call: &Reading<'_>) -> Answer {
     let text = |name| call.query.utf8(name).map(Option::unwrap_or_default);
-    let filter = Filter {
-        kind: text("kind")?,
-        state: call.query.choice("state", STATES)?.unwrap_or_default().to_owned(),
-        subject: text("subject")?,
-    };
+    let filter =
+        Filter { kind: text("kind")?, state: call.query.choice("state", STATES)?, subject: text("subject")? };
     let limit = super::limit(call)?;
-    let (ts, id) = super::position(call)?.unwrap_or((i64::MAX, String::new()));
+    let (ts, id) = super::position(call)?.unwrap_or((Millis::MAX, String::new()));
     let mut jobs = jobs::list(call.tx, &filter, (ts, &id), limit + 1)?;
     let next_token = super::cut(&mut jobs, limit).map(|last| super::token(last.created_ts, &last.id));
     let jobs = jobs.into_iter().map(view).collect::<Result<_, _>>()?;
@@ -113,13 +111,13 @@ fn view(job: Job) -> Result<JobView, MatrixError> {
         id: job.id,
         kind: job.kind,
         subject: job.subject,
-        state: job.state,
+        state: job.state.to_string(),
         done: job.done,
         total: job.total,
         error: job.error,
         attempts: job.attempts,
-        run_after_ts: job.run_after_ts,
-        created_ts: job.created_ts,
-        updated_ts: job.updated_ts,
+        run_after_ts: job.run_after_ts.get(),
+        created_ts: job.created_ts.get(),
+        updated_ts: job.updated_ts.get(),
     })
 }

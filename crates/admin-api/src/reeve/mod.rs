@@ -8,6 +8,7 @@ mod jobs;
 mod metrics;
 
 use reeve_http::{Head, MatrixError, Route};
+use reeve_model::Millis;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![audit::route(), jobs::list(), jobs::get(), health::route(), metrics::route()]
@@ -24,9 +25,10 @@ fn limit(call: &Head) -> Result<i64, MatrixError> {
 }
 
 /// The position that the `from` of a request names: a time and an id.
-fn position(call: &Head) -> Result<Option<(i64, String)>, MatrixError> {
+fn position(call: &Head) -> Result<Option<(Millis, String)>, MatrixError> {
     let Some(token) = call.query.ascii("from")? else { return Ok(None) };
-    let parts = token.split_once('_').and_then(|(ts, id)| Some((ts.parse().ok()?, id.to_owned())));
+    let parts =
+        token.split_once('_').and_then(|(ts, id)| Some((Millis::new(ts.parse().ok()?), id.to_owned())));
     parts.map(Some).ok_or_else(bad_position)
 }
 
@@ -35,7 +37,7 @@ fn bad_position() -> MatrixError {
 }
 
 /// The `from` of the page after an entry.
-fn token(ts: i64, id: &impl std::fmt::Display) -> String {
+fn token(ts: Millis, id: &impl std::fmt::Display) -> String {
     format!("{ts}_{id}")
 }
 

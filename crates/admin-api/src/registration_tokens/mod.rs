@@ -8,6 +8,7 @@ mod update;
 
 use reeve_http::json::{Integer, Object, integer};
 use reeve_http::{MatrixError, Route};
+use reeve_model::Millis;
 use reeve_store::registration_tokens::RegistrationToken;
 use serde::Serialize;
 use serde_json::Value;
@@ -41,7 +42,7 @@ impl From<RegistrationToken> for TokenView {
             uses_allowed: token.uses_allowed,
             pending: token.pending,
             completed: token.completed,
-            expiry_time: token.expiry_ts,
+            expiry_time: token.expiry_ts.map(Millis::get),
         }
     }
 }
@@ -61,11 +62,11 @@ fn uses_allowed(body: &Object) -> Result<Option<Option<i64>>, MatrixError> {
 }
 
 /// `expiry_time` in a body, not before `now`: `None` if absent.
-fn expiry_time(body: &Object, now: i64) -> Result<Option<Option<i64>>, MatrixError> {
+fn expiry_time(body: &Object, now: Millis) -> Result<Option<Option<Millis>>, MatrixError> {
     match body.get("expiry_time").map(|value| (value, integer(value))) {
         None => Ok(None),
         Some((Value::Null, _)) => Ok(Some(None)),
-        Some((_, Integer::Is(expiry))) if expiry >= now => Ok(Some(Some(expiry))),
+        Some((_, Integer::Is(expiry))) if expiry >= now.get() => Ok(Some(Some(Millis::new(expiry)))),
         Some((_, Integer::Is(_))) => Err(MatrixError::invalid_param("expiry_time must not be in the past")),
         Some(_) => Err(MatrixError::invalid_param("expiry_time must be an integer or null")),
     }

@@ -43,7 +43,7 @@ impl From<EventReport> for EventReportView {
     fn from(report: EventReport) -> Self {
         Self {
             id: report.id,
-            received_ts: report.received_ts,
+            received_ts: report.received_ts.get(),
             room_id: report.room_id,
             event_id: report.event_id,
             user_id: report.user_id,

@@ -30,7 +30,7 @@ impl From<UserReport> for UserReportView {
     fn from(report: UserReport) -> Self {
         Self {
             id: report.id,
-            received_ts: report.received_ts,
+            received_ts: report.received_ts.get(),
             target_user_id: report.target_user_id,
             user_id: report.user_id,
             reason: report.reason,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reeve_http::json::Object;
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
 use reeve_jobs::Job;
+use reeve_model::JobState;
 use reeve_rooms::deletion::{self, Order, Outcome, Substitute};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -148,13 +149,13 @@ async fn handle_v1(mut call: Call) -> Answer {
     let id = order(&mut call).await?;
     for _ in 0..MOST_LOOKS {
         let Some(job) = call.app.jobs.wait(&id, LOOK).await? else { break };
-        match &*job.state {
-            "complete" => return reply::ok(&deleted(&job)?.unwrap_or_default()),
-            "failed" | "cancelled" => {
+        match job.state {
+            JobState::Complete => return reply::ok(&deleted(&job)?.unwrap_or_default()),
+            JobState::Failed | JobState::Cancelled => {
                 let reason = job.error.unwrap_or_else(|| "The room could not be deleted".to_owned());
                 return Err(MatrixError::new(http::StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN", reason));
             }
-            _ => {}
+            JobState::Scheduled | JobState::Active => {}
         }
     }
     let text = format!("The room is still being deleted; ask for the status of {id}");

@@ -2,6 +2,7 @@
 
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
 use reeve_jobs::Job;
+use reeve_model::{JobState, Millis};
 use reeve_rooms::deletion;
 use reeve_store::jobs::{self, Filter};
 use serde::Serialize;
@@ -57,10 +58,10 @@ pub(crate) fn of_room() -> Route {
 fn status(job: Job) -> Result<Deletion, MatrixError> {
     Ok(Deletion {
         shutdown_room: deleted(&job)?,
-        error: job.error.filter(|_| job.state == "failed"),
+        error: job.error.filter(|_| job.state == JobState::Failed),
         delete_id: job.id,
         room_id: job.subject,
-        status: job.state,
+        status: job.state.to_string(),
     })
 }
 
@@ -76,7 +77,7 @@ async fn handle_deletion(call: Call) -> Answer {
 async fn handle_room(call: Call) -> Answer {
     let room_id = room_id(&call)?;
     let filter = Filter { subject: room_id.clone(), kind: deletion::JOB.to_owned(), ..Filter::default() };
-    let mut jobs = call.read(move |tx| jobs::list(tx, &filter, (i64::MAX, ""), MOST)).await?;
+    let mut jobs = call.read(move |tx| jobs::list(tx, &filter, (Millis::MAX, ""), MOST)).await?;
     if jobs.is_empty() {
         let text = format!("No delete task for room_id '{room_id}' found");
         return Err(MatrixError::not_found(text));

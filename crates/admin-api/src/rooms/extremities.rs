@@ -62,9 +62,9 @@ async fn handle_get(call: Call) -> Answer {
             Ok(last
                 .map(|event| Extremity {
                     event_id: event.event_id,
-                    state_group: event.pos,
+                    state_group: event.pos.get(),
                     depth: room.depth,
-                    received_ts: event.ts,
+                    received_ts: event.ts.get(),
                 })
                 .into_iter()
                 .collect())

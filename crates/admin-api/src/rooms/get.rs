@@ -1,6 +1,8 @@
 //! One room: its details, members and state.
 
 use reeve_http::{Answer, Call, Param, Route, reply, shape};
+use reeve_model::{Membership, Pos};
+use reeve_rooms::types;
 use reeve_rooms::view::{ClientEvent, View};
 use reeve_rooms::{Error, event};
 use reeve_store::{events, memberships, rooms};
@@ -10,8 +12,6 @@ use utoipa::ToSchema;
 
 const UNKNOWN: (u16, &str, &str) = (404, "M_NOT_FOUND", "there is no such room");
 const MISSING: Error = Error::NotFound("Room not found");
-/// A position after every event.
-const NOW: i64 = i64::MAX - 1;
 
 /// A room.
 #[derive(Debug, Serialize, ToSchema)]
@@ -106,7 +106,7 @@ async fn handle_details(call: Call) -> Answer {
     let details = call
         .read(move |tx| -> Result<_, Error> {
             let room = rooms::find(tx, &room_id)?.ok_or(MISSING)?;
-            let tombstone = event::state_content(tx, &room, "m.room.tombstone", "")?;
+            let tombstone = event::state_content(tx, &room, types::TOMBSTONE, "")?;
             let replacement = tombstone
                 .as_ref()
                 .and_then(|content| content.get("replacement_room"))
@@ -144,7 +144,7 @@ async fn handle_members(call: Call) -> Answer {
     let members = call
         .read(move |tx| -> Result<_, Error> {
             let room = rooms::num(tx, &room_id)?.ok_or(MISSING)?;
-            Ok(memberships::of_room_in(tx, room, "join", i64::MAX)?)
+            Ok(memberships::of_room_in(tx, room, Membership::Join, i64::MAX)?)
         })
         .await?;
     reply::ok(&RoomMembers { total: members.len(), members })
@@ -157,8 +157,8 @@ async fn handle_state(call: Call) -> Answer {
         .read(move |tx| -> Result<_, Error> {
             let room = rooms::find(tx, &room_id)?.ok_or(MISSING)?;
             let state = match &event_type {
-                Some(event_type) => events::state_of_type_at(tx, room.num, event_type, NOW)?,
-                None => events::all_state_at(tx, room.num, NOW)?,
+                Some(event_type) => events::state_of_type_at(tx, room.num, event_type, Pos::PRESENT)?,
+                None => events::all_state_at(tx, room.num, Pos::PRESENT)?,
             };
             View::of_admin(tx, now).room(&room)?.show_state(&state)
         })

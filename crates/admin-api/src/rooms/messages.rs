@@ -1,7 +1,7 @@
 //! The history of a room: pages, context, the event nearest to a time, and single events as they are stored.
 
 use reeve_http::{Answer, Call, MatrixError, Param, Route, reply, shape};
-use reeve_model::Token;
+use reeve_model::{Millis, Pos, Token};
 use reeve_rooms::timeline::{self, Range};
 use reeve_rooms::view::{ClientEvent, View};
 use reeve_rooms::{Error, filter};
@@ -142,7 +142,7 @@ async fn handle_messages(call: Call) -> Answer {
             let Some(room) = rooms::find(tx, &room_id)? else {
                 let start = match &range.from {
                     Some(from) => from.clone(),
-                    None => view.token(if range.backwards { stream::current(tx)? } else { 0 })?,
+                    None => view.token(if range.backwards { stream::current(tx)? } else { Pos::ZERO })?,
                 };
                 let start = start.to_string();
                 return Ok(RoomMessages { chunk: Vec::new(), start, end: None, state: Vec::new() });
@@ -182,7 +182,7 @@ async fn handle_context(call: Call) -> Answer {
 
 async fn handle_timestamp(call: Call) -> Answer {
     let room_id = call.param("room_id");
-    let (now, ts) = (call.now, call.query.required_integer("ts")?);
+    let (now, ts) = (call.now, Millis::new(call.query.required_integer("ts")?));
     let backwards = call.query.backwards()?.unwrap_or(false);
     let found = call
         .read(move |tx| -> Result<_, Error> {
@@ -199,14 +199,14 @@ async fn handle_timestamp(call: Call) -> Answer {
         let text = format!("Unable to find event from {ts} in direction Direction.{direction}");
         return Err(MatrixError::not_found(text));
     };
-    reply::ok(&NearestEvent { event_id: event.event_id, origin_server_ts: event.ts })
+    reply::ok(&NearestEvent { event_id: event.event_id, origin_server_ts: event.ts.get() })
 }
 
 /// An event in the federation format. `unsigned` is the data added by this server.
 pub(crate) fn stored(
     tx: &reeve_db::ReadTx<'_>,
     event_id: &str,
-    unsigned: impl Fn(i64) -> Value,
+    unsigned: impl Fn(Millis) -> Value,
 ) -> Result<Option<Map<String, Value>>, Error> {
     let Some(event) = events::find(tx, event_id)? else { return Ok(None) };
     let Some(room) = rooms::by_num(tx, event.room_num)? else { return Ok(None) };
@@ -221,7 +221,7 @@ async fn handle_fetch(call: Call) -> Answer {
     let (event_id, now) = (call.param("event_id"), call.now);
     let event = call
         .read(move |tx| -> Result<_, Error> {
-            let age = |ts| json!({ "age": now.saturating_sub(ts) });
+            let age = |ts| json!({ "age": now.since(ts) });
             let mut event = stored(tx, &event_id, age)?.ok_or(Error::NotFound("Event not found"))?;
             event.insert("event_id".to_owned(), Value::String(event_id.clone()));
             Ok(Value::Object(event))

@@ -2,6 +2,7 @@
 
 use reeve_http::json::{Integer, Object, integer, truthy};
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_model::{JobState, Millis};
 use reeve_rooms::purge::{self, UpTo};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -81,8 +82,8 @@ fn upto(path_event: String, body: &Object) -> Result<UpTo, MatrixError> {
         .get("purge_up_to_ts")
         .ok_or_else(|| MatrixError::bad_json("must specify purge_up_to_event_id or purge_up_to_ts"))?;
     match integer(ts) {
-        Integer::Is(ts) => Ok(UpTo::Time(ts)),
-        _ => Err(MatrixError::bad_json("purge_up_to_ts must be an int")),
+        Integer::Is(ts) => Ok(UpTo::Time(Millis::new(ts))),
+        Integer::TooLarge | Integer::Not => Err(MatrixError::bad_json("purge_up_to_ts must be an int")),
     }
 }
 
@@ -103,7 +104,7 @@ async fn handle_status(call: Call) -> Answer {
     let job = call.read(move |tx| reeve_jobs::find(tx, &wanted)).await?;
     let job = job.filter(|job| job.kind == purge::JOB);
     let job = job.ok_or_else(|| MatrixError::not_found(format!("purge id '{id}' not found")))?;
-    let error = job.error.filter(|_| job.state == "failed");
-    let status = if job.state == "scheduled" { "active".to_owned() } else { job.state };
+    let error = job.error.filter(|_| job.state == JobState::Failed);
+    let status = if job.state == JobState::Scheduled { JobState::Active } else { job.state }.to_string();
     reply::ok(&Purging { status, error })
 }

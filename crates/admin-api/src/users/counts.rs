@@ -1,6 +1,7 @@
 //! Numbers of invites and joins of an account.
 
 use reeve_http::{Answer, Param, Reading, Route, reply};
+use reeve_model::Millis;
 use reeve_store::events;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -45,13 +46,13 @@ pub(crate) fn rooms_joined() -> Route {
 }
 
 fn read_sent_invites(call: &Reading<'_>) -> Answer {
-    let from_ts = call.query.required_integer("from_ts")?;
+    let from_ts = Millis::new(call.query.required_integer("from_ts")?);
     let invite_count = events::invites_sent(call.tx, call.params.get("user_id"), from_ts)?;
     reply::ok(&SentInvites { invite_count })
 }
 
 fn read_rooms_joined(call: &Reading<'_>) -> Answer {
-    let from_ts = call.query.required_integer("from_ts")?;
+    let from_ts = Millis::new(call.query.required_integer("from_ts")?);
     let cumulative_joined_room_count = events::rooms_joined(call.tx, call.params.get("user_id"), from_ts)?;
     reply::ok(&RoomsJoined { cumulative_joined_room_count })
 }

@@ -26,5 +26,5 @@ pub(crate) fn route() -> Route {
 async fn handle(call: Call) -> Answer {
     let (ctx, user_id) = (call.admin_ctx()?, call.param("user_id"));
     let until = call.write(move |tx| cross_signing::allow_replacing(tx, &ctx, &user_id)).await?;
-    reply::ok(&Permission { updatable_without_uia_before_ms: until })
+    reply::ok(&Permission { updatable_without_uia_before_ms: until.get() })
 }

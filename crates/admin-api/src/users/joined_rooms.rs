@@ -1,6 +1,7 @@
 //! The rooms that an account is in.
 
 use reeve_http::{Answer, Reading, Route, reply};
+use reeve_model::Membership;
 use reeve_store::memberships;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -24,7 +25,7 @@ pub(crate) fn route() -> Route {
 }
 
 fn handle(call: &Reading<'_>) -> Answer {
-    let rooms = memberships::of_user_in(call.tx, call.params.get("user_id"), "join")?;
+    let rooms = memberships::of_user_in(call.tx, call.params.get("user_id"), Membership::Join)?;
     let joined_rooms: Vec<String> = rooms.into_iter().map(|room| room.room_id).collect();
     reply::ok(&JoinedRooms { total: joined_rooms.len(), joined_rooms })
 }

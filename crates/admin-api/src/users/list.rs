@@ -2,7 +2,7 @@
 
 use reeve_http::query::Query;
 use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
-use reeve_model::User;
+use reeve_model::{Millis, User};
 use reeve_store::user_list::{self, Filter, OrderBy, Term};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -83,9 +83,9 @@ impl From<User> for ListedUser {
             shadow_banned: user.shadow_banned,
             displayname: user.displayname,
             avatar_url: user.avatar_url,
-            creation_ts: user.created_ts,
+            creation_ts: user.created_ts.get(),
             erased: user.erased,
-            last_seen_ts: user.last_seen_ts,
+            last_seen_ts: user.last_seen_ts.map(Millis::get),
             locked: user.locked,
         }
     }

@@ -3,7 +3,7 @@
 use reeve_accounts::sessions;
 use reeve_http::json::{self, Integer};
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
-use reeve_model::id;
+use reeve_model::{Millis, id};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -59,11 +59,11 @@ async fn handle(mut call: Call) -> Answer {
     reply::ok(&LoggedInAs { access_token })
 }
 
-async fn valid_until(call: &mut Call) -> Result<Option<i64>, MatrixError> {
+async fn valid_until(call: &mut Call) -> Result<Option<Millis>, MatrixError> {
     let body = call.optional_object().await?;
     let Some(value) = body.get("valid_until_ms").filter(|value| !value.is_null()) else { return Ok(None) };
     match json::integer(value) {
-        Integer::Is(ts) => Ok(Some(ts)),
+        Integer::Is(ts) => Ok(Some(Millis::new(ts))),
         Integer::TooLarge => Err(MatrixError::invalid_param("'valid_until_ms' parameter must be an int")),
         Integer::Not => Err(MatrixError::unknown("'valid_until_ms' parameter must be an int")),
     }

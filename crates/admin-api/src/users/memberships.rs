@@ -24,6 +24,7 @@ pub(crate) fn route() -> Route {
 
 fn handle(call: &Reading<'_>) -> Answer {
     let rooms = memberships::of_user(call.tx, call.params.get("user_id"))?;
-    let memberships = rooms.into_iter().map(|room| (room.room_id, room.member.membership)).collect();
+    let memberships =
+        rooms.into_iter().map(|room| (room.room_id, room.member.membership.to_string())).collect();
     reply::ok(&Memberships { memberships })
 }

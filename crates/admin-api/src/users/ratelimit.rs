@@ -102,7 +102,7 @@ fn natural(body: &Object, key: &str) -> Result<i64, MatrixError> {
     let Some(value) = body.get(key) else { return Ok(0) };
     match json::integer(value) {
         Integer::Is(number) if number >= 0 => Ok(number),
-        _ => Err(not_natural(value)),
+        Integer::Is(_) | Integer::TooLarge | Integer::Not => Err(not_natural(value)),
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use reeve_http::json::{self, Integer, Object, integer};
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_model::{JobState, Millis};
 use reeve_rooms::redactions::{self, Order};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -75,7 +76,9 @@ fn optional_integer(body: &Object, key: &str) -> Result<Option<i64>, MatrixError
         None | Some(Value::Null) => Ok(None),
         Some(value) => match integer(value) {
             Integer::Is(number) => Ok(Some(number)),
-            _ => Err(MatrixError::bad_json(format!("'{key}' must be an integer"))),
+            Integer::TooLarge | Integer::Not => {
+                Err(MatrixError::bad_json(format!("'{key}' must be an integer")))
+            }
         },
     }
 }
@@ -110,7 +113,8 @@ async fn handle_order(mut call: Call) -> Answer {
     };
     let as_admin = use_admin || !call.app.home.is_local(&user_id);
     let redacted_by = if as_admin { Some(call.user()?.user_id.clone()) } else { None };
-    let (before_ts, after_ts) = (optional_integer(&body, "before_ts")?, optional_integer(&body, "after_ts")?);
+    let time = |key| -> Result<_, MatrixError> { Ok(optional_integer(&body, key)?.map(Millis::new)) };
+    let (before_ts, after_ts) = (time("before_ts")?, time("after_ts")?);
     let order = Order { user_id, rooms, reason, limit, redacted_by, before_ts, after_ts };
     let ctx = call.admin_ctx()?;
     let redact_id = call.write(move |tx| redactions::order(tx, &ctx, order.clone())).await?;
@@ -125,14 +129,14 @@ async fn handle_status(call: Call) -> Answer {
     let Some(job) = job.filter(|job| job.kind == redactions::JOB) else {
         return Err(MatrixError::not_found(format!("redact id '{redact_id}' not found")));
     };
-    let failed_redactions = match (&*job.state, &job.result) {
-        ("complete", Some(result)) => {
+    let failed_redactions = match (job.state, &job.result) {
+        (JobState::Complete, Some(result)) => {
             let result: Value = serde_json::from_str(result).map_err(MatrixError::internal)?;
             let failed = result.get("failed_redactions").cloned().unwrap_or_default();
             Some(serde_json::from_value(failed).map_err(MatrixError::internal)?)
         }
         _ => None,
     };
-    let error = job.error.filter(|_| job.state == "failed");
-    reply::ok(&RedactStatus { status: job.state, failed_redactions, error })
+    let error = job.error.filter(|_| job.state == JobState::Failed);
+    reply::ok(&RedactStatus { status: job.state.to_string(), failed_redactions, error })
 }

@@ -1,7 +1,7 @@
 //! One account in responses.
 
 use reeve_db::{DbError, ReadTx};
-use reeve_model::User;
+use reeve_model::{Millis, User};
 use reeve_store::{external_ids, threepids, users};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -80,8 +80,8 @@ impl UserView {
         let threepids = threepids::of_user(tx, user.num)?.into_iter().map(|threepid| ThreepidView {
             medium: threepid.medium,
             address: threepid.address,
-            validated_at: threepid.validated_at,
-            added_at: threepid.added_at,
+            validated_at: threepid.validated_at.get(),
+            added_at: threepid.added_at.get(),
         });
         let external_ids = external_ids::of_user(tx, user.num)?
             .into_iter()
@@ -91,11 +91,11 @@ impl UserView {
             deactivated: user.deactivated,
             locked: user.locked,
             shadow_banned: user.shadow_banned,
-            creation_ts: user.created_ts.div_euclid(1000),
+            creation_ts: user.created_ts.secs(),
             appservice_id: user.appservice_id,
             consent_server_notice_sent: user.consent_server_notice_sent,
             consent_version: user.consent_version,
-            consent_ts: user.consent_ts,
+            consent_ts: user.consent_ts.map(Millis::get),
             user_type: user.user_type,
             is_guest: user.is_guest,
             suspended: user.suspended,
@@ -104,7 +104,7 @@ impl UserView {
             threepids: threepids.collect(),
             external_ids: external_ids.collect(),
             erased: user.erased,
-            last_seen_ts: user.last_seen_ts,
+            last_seen_ts: user.last_seen_ts.map(Millis::get),
             name: user.user_id,
         })
     }

@@ -101,10 +101,13 @@ fn handle(call: &Reading<'_>) -> Answer {
 fn merged(written: Vec<Connection>, lately: Vec<Sighting>) -> Vec<WhoisConnection> {
     let mut newest: HashMap<([u8; 32], String), WhoisConnection> = HashMap::new();
     for Connection { token_hash, ip, user_agent, last_seen_ts, .. } in written {
-        newest.insert((token_hash, ip.clone()), WhoisConnection { ip, last_seen: last_seen_ts, user_agent });
+        newest.insert(
+            (token_hash, ip.clone()),
+            WhoisConnection { ip, last_seen: last_seen_ts.get(), user_agent },
+        );
     }
     for Sighting { token_hash, ip, user_agent, ts, .. } in lately {
-        newest.insert((token_hash, ip.clone()), WhoisConnection { ip, last_seen: ts, user_agent });
+        newest.insert((token_hash, ip.clone()), WhoisConnection { ip, last_seen: ts.get(), user_agent });
     }
     let mut connections: Vec<WhoisConnection> = newest.into_values().collect();
     connections.sort_by(|a, b| b.last_seen.cmp(&a.last_seen).then_with(|| a.ip.cmp(&b.ip)));

@@ -132,7 +132,7 @@ struct Entry<'a> {
 
 async fn measure(race: &Race, workloads: &[Workload], limit: &Server) -> Fallible<Results> {
     let clock = Clock::System;
-    let began_ts = clock.now_ms();
+    let began_ts = clock.now().get();
     let mut targets = Vec::new();
     for aim in &race.targets {
         let also = race.also_count.iter().filter_map(|also| also.split_once('='));

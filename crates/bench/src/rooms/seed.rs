@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use reeve_accounts::sessions::hash_token;
 use reeve_db::{Db, DbError, Options, Tx};
-use reeve_model::clock::monotonic;
 use reeve_model::{Clock, Ctx, User};
+use reeve_model::{Millis, clock::monotonic};
 use reeve_rooms::create::{self, NewRoom, Preset};
 use reeve_rooms::push::KeptRules;
 use reeve_rooms::send::{self, Sent};
@@ -114,9 +114,9 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-fn person(tx: &mut Tx<'_>, person: Person, now: i64) -> Result<(), DbError> {
+fn person(tx: &mut Tx<'_>, person: Person, now: Millis) -> Result<(), DbError> {
     let user =
-        User { displayname: Some(person.localpart()), ..User::new(person.user_id(), now / 1000 * 1000) };
+        User { displayname: Some(person.localpart()), ..User::new(person.user_id(), now.whole_second()) };
     let num = users::insert(tx, &user, None)?;
     devices::insert(tx, num, "DEVICE", None, now)?;
     access_tokens::insert(
@@ -144,7 +144,7 @@ impl Seeder {
 
     async fn people(&self, kind: Kind, count: usize) -> Fallible<()> {
         for start in (0..count).step_by(BATCH) {
-            let (now, end) = (self.clock.now_ms(), count.min(start + BATCH));
+            let (now, end) = (self.clock.now(), count.min(start + BATCH));
             self.db
                 .write(move |tx| (start..end).try_for_each(|number| person(tx, Person(kind, number), now)))
                 .await?;
@@ -265,7 +265,7 @@ impl Seeder {
 pub(super) async fn seed(place: &Place, steps: &[Step], report: &mut Report) -> Fallible<Seeded> {
     let db = Db::open(place.url(), Options::default(), reeve_store::MIGRATIONS).await?;
     let clock = Clock::System;
-    let key = SigningKey::load(&db, clock.now_ms()).await?;
+    let key = SigningKey::load(&db, clock.now()).await?;
     let home = Home {
         server_name: Arc::from(SERVER_NAME),
         key,

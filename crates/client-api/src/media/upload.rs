@@ -32,7 +32,7 @@ pub(super) async fn upload_to(mut call: Call) -> Answer {
         if here { deeds::check_pending(tx, &media_id, user_num, now) } else { Err(Error::UnknownId) }
     })
     .await?;
-    let new = NewMedia { created_ts: call.app.clock.now_ms(), ..judged(new, &upload) };
+    let new = NewMedia { created_ts: call.app.clock.now(), ..judged(new, &upload) };
     call.app.media.add_pending(upload, new, now).await?;
     reply::empty()
 }

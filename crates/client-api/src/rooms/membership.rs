@@ -5,7 +5,8 @@ use reeve_accounts::sessions::Session;
 use reeve_http::json::Object;
 use reeve_http::limits::{self, Bucket};
 use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
-use reeve_rooms::membership::{self, Removal};
+use reeve_model::Membership;
+use reeve_rooms::membership::{self, Invite, Removal, RemovalKind};
 use reeve_rooms::{Error, directory, send};
 use reeve_store::memberships;
 use serde_json::json;
@@ -66,17 +67,17 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns::<shape::Empty>(200)
             .summary("Invites a user")
             .errors(INVITE_ERRORS),
-        changing(v3(Method::POST, "rooms/{room_id}/kick", |call| remove(call, Removal::Kick)))
+        changing(v3(Method::POST, "rooms/{room_id}/kick", |call| remove(call, RemovalKind::Kick)))
             .id("kick")
             .takes::<shapes::rooms::TargetUser>()
             .returns::<shape::Empty>(200)
             .summary("Kicks a user"),
-        changing(v3(Method::POST, "rooms/{room_id}/ban", |call| remove(call, Removal::Ban)))
+        changing(v3(Method::POST, "rooms/{room_id}/ban", |call| remove(call, RemovalKind::Ban)))
             .id("ban")
             .takes::<shapes::rooms::TargetUser>()
             .returns::<shape::Empty>(200)
             .summary("Bans a user"),
-        changing(v3(Method::POST, "rooms/{room_id}/unban", |call| remove(call, Removal::Unban)))
+        changing(v3(Method::POST, "rooms/{room_id}/unban", |call| remove(call, RemovalKind::Unban)))
             .id("unban")
             .takes::<shapes::rooms::TargetUser>()
             .returns::<shape::Empty>(200)
@@ -122,7 +123,7 @@ pub(super) async fn joining(call: &Call, named: &str) -> Result<Vec<Bucket>, Mat
     let num = user.num;
     let joins = call
         .read(move |tx| match directory::room_to_enter(tx, &user.user_id, &named) {
-            Ok(room) if membership::current(tx, &user.user_id, &room)? == "join" => Ok(None),
+            Ok(room) if membership::current(tx, &user.user_id, &room)? == Membership::Join => Ok(None),
             Ok(room) => Ok(Some(room.room_id)),
             Err(Error::Db(error)) => Err(Error::Db(error)),
             // The deed returns the reason.
@@ -192,20 +193,22 @@ async fn invite(mut call: Call) -> Answer {
     let deed = call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
         let mut room = send::find_room(tx, &room_id)
             .map_err(|_| Error::Forbidden(format!("User {} not in room {room_id}", user.user_id)))?;
-        membership::invite(tx, &home, &ctx, user, &mut room, &target, (reason.as_deref(), false))
+        let invite = Invite { reason: reason.as_deref(), ..Invite::of(&target) };
+        membership::invite(tx, &home, &ctx, user, &mut room, invite)
     });
     limits::counted(&call.app, call.session()?, &buckets, call.now, deed).await?;
     reply::empty()
 }
 
-async fn remove(mut call: Call, removal: Removal) -> Answer {
+async fn remove(mut call: Call, kind: RemovalKind) -> Answer {
     let (body, reason) = reason(&mut call).await?;
     let target = required_text(&body, "user_id")?;
     let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
     call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
         let mut room = send::find_room(tx, &room_id)
             .map_err(|_| Error::Forbidden(format!("User {} not in room {room_id}", user.user_id)))?;
-        membership::remove(tx, &home, &ctx, user, &mut room, (&target, removal), reason.as_deref())
+        let removal = Removal { target: &target, kind, reason: reason.as_deref() };
+        membership::remove(tx, &home, &ctx, user, &mut room, removal)
     })
     .await?;
     reply::empty()
@@ -219,7 +222,7 @@ async fn forget(call: Call) -> Answer {
 
 async fn joined_rooms(call: Call) -> Answer {
     let user_id = call.user()?.user_id.clone();
-    let rooms = call.read(move |tx| memberships::of_user_in(tx, &user_id, "join")).await?;
+    let rooms = call.read(move |tx| memberships::of_user_in(tx, &user_id, Membership::Join)).await?;
     let rooms: Vec<String> = rooms.into_iter().map(|room| room.room_id).collect();
     reply::ok(&json!({ "joined_rooms": rooms }))
 }

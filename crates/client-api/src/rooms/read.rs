@@ -2,7 +2,9 @@
 
 use http::Method;
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_model::{Membership, Millis, Pos};
 use reeve_rooms::timeline::{self, Range};
+use reeve_rooms::types;
 use reeve_rooms::view::View;
 use reeve_rooms::{Error, event, send};
 use reeve_store::events;
@@ -161,13 +163,14 @@ async fn members(call: Call) -> Answer {
             let room = open(&view, tx, &room_id)?;
             let at = match &at {
                 Some(at) if view.knows(at)? => at.pos,
-                Some(_) | None => i64::MAX - 1,
+                Some(_) | None => Pos::PRESENT,
             };
             let at = room.state_pos(at);
-            let mut found = events::state_of_type_at(tx, room.room.num, "m.room.member", at)?;
+            let mut found = events::state_of_type_at(tx, room.room.num, types::MEMBER, at)?;
             found.retain(|event| {
-                wanted.as_ref().is_none_or(|wanted| event.membership.as_ref() == Some(wanted))
-                    && (not_wanted.is_none() || event.membership != not_wanted)
+                let membership = event.membership.map(Membership::as_str);
+                (wanted.is_none() || membership == wanted.as_deref())
+                    && (not_wanted.is_none() || membership != not_wanted.as_deref())
             });
             room.show_state(&found)
         })
@@ -182,8 +185,8 @@ async fn joined_members(call: Call) -> Answer {
             let room = send::joined_room(tx, &room_id, &user_id)?;
             let rules = event::rules(&room)?;
             let mut joined = Map::new();
-            for member in events::state_of_type_at(tx, room.num, "m.room.member", i64::MAX - 1)? {
-                if member.membership.as_deref() != Some("join") {
+            for member in events::state_of_type_at(tx, room.num, types::MEMBER, Pos::PRESENT)? {
+                if member.membership != Some(Membership::Join) {
                     continue;
                 }
                 let content = event::content(&member, &rules)?;
@@ -201,7 +204,7 @@ async fn joined_members(call: Call) -> Answer {
 
 async fn timestamp_to_event(call: Call) -> Answer {
     let (viewer, room_id, now) = (viewer(&call)?, call.param("room_id"), call.now);
-    let ts = call.query.required_integer("ts")?;
+    let ts = Millis::new(call.query.required_integer("ts")?);
     let backwards = call
         .query
         .backwards()?

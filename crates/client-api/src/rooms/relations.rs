@@ -1,6 +1,7 @@
 //! Relations, threads, and rooms in spaces.
 
 use reeve_http::{Access, Answer, Call, Param, Route, reply};
+use reeve_model::Pos;
 use reeve_rooms::directory::{self, Hierarchy};
 use reeve_rooms::timeline::{self, Range, Related};
 use reeve_rooms::view::View;
@@ -103,7 +104,7 @@ async fn relations(call: Call) -> Answer {
         .await?;
     let mut body = json!({ "chunk": page.chunk });
     if let Some(body) = body.as_object_mut() {
-        if page.start.pos > 0 && call.query.has("from") {
+        if page.start.pos > Pos::ZERO && call.query.has("from") {
             body.insert("prev_batch".to_owned(), json!(page.start.to_string()));
         }
         if let Some(end) = page.end {

@@ -4,11 +4,14 @@ use http::Method;
 use reeve_accounts::sessions::Session;
 use reeve_http::limits::{self, Bucket};
 use reeve_http::{Access, Answer, Call, Limit, MatrixError, Param, Route, reply, shape};
+use reeve_model::{Membership, Pos};
+use reeve_rooms::membership;
 use reeve_rooms::send::{self, Sent};
+use reeve_rooms::types;
 use reeve_rooms::view::View;
 use reeve_rooms::{Error, event};
 use reeve_store::events;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::membership::{inviting, joining};
 use super::{home, open, v3, viewer};
@@ -84,7 +87,7 @@ async fn all(call: Call) -> Answer {
         .read(move |tx| -> Result<_, Error> {
             let view = View::of(tx, viewer.clone(), now)?;
             let room = open(&view, tx, &room_id)?;
-            let at = room.state_pos(i64::MAX - 1);
+            let at = room.state_pos(Pos::PRESENT);
             room.show_state(&events::all_state_at(tx, room.room.num, at)?)
         })
         .await?;
@@ -99,7 +102,7 @@ async fn one(call: Call) -> Answer {
         .read(move |tx| -> Result<_, Error> {
             let view = View::of(tx, viewer.clone(), now)?;
             let room = open(&view, tx, &room_id)?;
-            let at = room.state_pos(i64::MAX - 1);
+            let at = room.state_pos(Pos::PRESENT);
             let found = events::state_at(tx, room.room.num, &event_type, &state_key, at)?;
             let found = found.ok_or(Error::NotFound("Event not found."))?;
             if whole {
@@ -126,12 +129,12 @@ async fn set(mut call: Call) -> Answer {
 
 /// The limits that a state event counts against if it invites a user or joins its sender.
 async fn moving(call: &Call, room_id: &str, sent: &Sent) -> Result<Vec<Bucket>, MatrixError> {
-    let Some(target) = sent.state_key.as_deref().filter(|_| sent.event_type == "m.room.member") else {
+    let Some(target) = sent.state_key.as_deref().filter(|_| sent.event_type == types::MEMBER) else {
         return Ok(Vec::new());
     };
-    match sent.content.get("membership").and_then(Value::as_str) {
-        Some("invite") => inviting(call, room_id, target),
-        Some("join") if target == call.user()?.user_id => joining(call, room_id).await,
+    match membership::named(&sent.content) {
+        Some(Membership::Invite) => inviting(call, room_id, target),
+        Some(Membership::Join) if target == call.user()?.user_id => joining(call, room_id).await,
         _ => Ok(Vec::new()),
     }
 }

@@ -3,6 +3,7 @@
 use http::{Method, StatusCode};
 use reeve_accounts::account_data::changed_elsewhere;
 use reeve_http::{Answer, Call, MatrixError, Route, reply, shape};
+use reeve_model::UserNum;
 use reeve_rooms::data;
 use serde_json::json;
 
@@ -62,7 +63,7 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 /// The number of the caller, who must be the owner.
-fn owner(call: &Call, refusal: &'static str) -> Result<i64, MatrixError> {
+fn owner(call: &Call, refusal: &'static str) -> Result<UserNum, MatrixError> {
     let user = call.user()?;
     if call.params.get("user_id") == user.user_id {
         Ok(user.num)

@@ -198,7 +198,7 @@ impl Operator {
     /// The context of a deed at the current time.
     pub(super) fn ctx(&self) -> Ctx {
         Ctx {
-            now: self.clock.now_ms(),
+            now: self.clock.now(),
             server_name: Arc::clone(&self.server_name),
             request_id: Arc::clone(&self.request_id),
             actor: Some(Actor { user_id: Arc::from(ACTOR), ip: None }),

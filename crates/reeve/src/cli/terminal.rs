@@ -1,5 +1,7 @@
 //! Output to, and input from, the person or script that runs a command.
 
+use reeve_model::Millis;
+
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use super::Failure;
@@ -107,8 +109,8 @@ fn printable(text: &str) -> String {
 }
 
 /// A time, in milliseconds since the epoch, as UTC in the form `2026-11-21 03:40:00`.
-pub(super) fn moment(ms: i64) -> String {
-    let seconds = ms.div_euclid(1000);
+pub(super) fn moment(at: Millis) -> String {
+    let seconds = at.secs();
     let (days, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // Days of the proleptic Gregorian calendar, counted from the first of March of the year 0, so that
     // the leap day is the last day of a year. 719468 days lie between that day and the epoch.
@@ -162,7 +164,7 @@ mod tests {
             (4_107_542_400_000, "2100-03-01 00:00:00"),
             (1_735_689_599_000, "2024-12-31 23:59:59"),
         ] {
-            assert_eq!(moment(ms), text);
+            assert_eq!(moment(Millis::new(ms)), text);
         }
     }
 }

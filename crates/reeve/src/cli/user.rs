@@ -6,7 +6,7 @@ use reeve_accounts::{
     validity,
 };
 use reeve_db::{DbError, ReadTx};
-use reeve_model::{User, id};
+use reeve_model::{Millis, User, id};
 use reeve_store::{
     devices::{self, Device},
     user_list::{self, Filter, OrderBy, Term, UserPage},
@@ -286,7 +286,7 @@ async fn renew(
         .write(move |tx, ctx| match period {
             None => validity::clear(tx, ctx, &renewed).map(|()| None),
             Some(period) => {
-                let until = ctx.now.saturating_add(period);
+                let until = ctx.now.plus(period);
                 let reminded = stored_validity::find(tx, &renewed)?.is_none_or(|(_, reminded)| reminded);
                 validity::set(tx, ctx, &renewed, until, reminded).map(|()| Some(until))
             }
@@ -302,13 +302,13 @@ async fn renew(
 struct Shown {
     user: User,
     /// In milliseconds; `None` if it does not expire.
-    expiration_ts: Option<i64>,
+    expiration_ts: Option<Millis>,
     /// True if that time is over.
     expired: bool,
 }
 
 impl Shown {
-    fn read(tx: &ReadTx<'_>, user: User, now: i64) -> Result<Self, DbError> {
+    fn read(tx: &ReadTx<'_>, user: User, now: Millis) -> Result<Self, DbError> {
         let expiration_ts = stored_validity::find(tx, &user.user_id)?.map(|(until, _)| until);
         Ok(Self { user, expiration_ts, expired: expiration_ts.is_some_and(|until| until <= now) })
     }

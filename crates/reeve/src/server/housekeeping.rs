@@ -68,7 +68,7 @@ pub(super) async fn sweep_media(app: Arc<App>, mut stop: watch::Receiver<bool>) 
 
 /// Ends expired typing, and the presence of devices that were not heard of.
 async fn sweep_ephemeral(app: &Arc<App>) -> Result<(), DbError> {
-    let now = app.clock.now_ms();
+    let now = app.clock.now();
     let due = app.db.read(move |tx| -> Result<_, DbError> { ephemeral::is_sweep_due(tx, now) }).await?;
     if !due {
         return Ok(());
@@ -82,7 +82,7 @@ async fn sweep_ephemeral(app: &Arc<App>) -> Result<(), DbError> {
 }
 
 async fn prune_expired(app: &App, push: &Push) -> Result<(), DbError> {
-    let now = app.clock.now_ms();
+    let now = app.clock.now();
     push.prune().await?;
     app.seen.prune(&app.db, now).await?;
     app.jobs.prune().await?;
@@ -98,7 +98,7 @@ async fn prune_expired(app: &App, push: &Push) -> Result<(), DbError> {
             sessions::prune(tx, now)?;
             keys::prune(tx, now)?;
             registration::prune(tx, now)?;
-            transactions::prune(tx, now - TRANSACTIONS_MS)?;
+            transactions::prune(tx, now.minus(TRANSACTIONS_MS))?;
             reeve_client_api::prune(tx, now)
         })
         .await

@@ -24,6 +24,7 @@ use super::{defaults, names};
 use crate::error::Error;
 use crate::event;
 use crate::membership::Powers;
+use crate::types;
 
 const BODY: &str = "content.body";
 /// How many members one message can name.
@@ -175,7 +176,7 @@ impl<'t, 'c> Subject<'t, 'c> {
         if named.is_whole && !named.members.contains(user_id) {
             return Ok(false);
         }
-        let member = event::state_content(self.tx, self.room, "m.room.member", user_id)?;
+        let member = event::state_content(self.tx, self.room, types::MEMBER, user_id)?;
         let name = member.as_ref().and_then(|member| member.get("displayname")).and_then(Value::as_str);
         Ok(name.is_some_and(|name| !name.trim().is_empty() && glob::contains(&name.to_lowercase(), body)))
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reeve_db::{DbError, ReadTx};
+use reeve_model::{Pos, RoomNum, UserNum};
 use reeve_store::{account_data, notifications};
 use ruma::UserId;
 use ruma::push::Ruleset;
@@ -20,17 +21,17 @@ pub struct KeptRules(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    by_user: HashMap<i64, (i64, Arc<Ruleset>)>,
+    by_user: HashMap<UserNum, (Pos, Arc<Ruleset>)>,
     bytes: usize,
 }
 
 impl KeptRules {
-    fn find(&self, user_num: i64, pos: i64) -> Option<Arc<Ruleset>> {
+    fn find(&self, user_num: UserNum, pos: Pos) -> Option<Arc<Ruleset>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.by_user.get(&user_num).filter(|(since, _)| *since == pos).map(|(_, rules)| Arc::clone(rules))
     }
 
-    fn keep(&self, user_num: i64, pos: i64, rules: &Arc<Ruleset>, bytes: usize) {
+    fn keep(&self, user_num: UserNum, pos: Pos, rules: &Arc<Ruleset>, bytes: usize) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.bytes += bytes;
         if kept.bytes > MOST_BYTES {
@@ -43,7 +44,7 @@ impl KeptRules {
     pub(super) fn of_members(
         &self,
         tx: &ReadTx<'_>,
-        room_num: i64,
+        room_num: RoomNum,
     ) -> Result<Vec<(String, Arc<Ruleset>)>, Error> {
         let members = notifications::members_with_rules(tx, room_num)?;
         let mut found = Vec::with_capacity(members.len());
@@ -57,7 +58,13 @@ impl KeptRules {
         Ok(found)
     }
 
-    fn read(&self, tx: &ReadTx<'_>, user_num: i64, user_id: &str, pos: i64) -> Result<Arc<Ruleset>, DbError> {
+    fn read(
+        &self,
+        tx: &ReadTx<'_>,
+        user_num: UserNum,
+        user_id: &str,
+        pos: Pos,
+    ) -> Result<Arc<Ruleset>, DbError> {
         let stored = account_data::find(tx, user_num, "", DATA_TYPE)?.unwrap_or_default();
         let parsed = UserId::parse(user_id).ok().and_then(|user_id| parse(&stored, &user_id));
         let rules = Arc::new(parsed.unwrap_or_default());

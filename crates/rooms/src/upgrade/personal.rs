@@ -3,6 +3,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#room-upgrades>
 
 use reeve_db::{ReadTx, Tx};
+use reeve_model::{Membership, UserNum};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{account_data, events, memberships, users};
 use ruma::push::{NewPushRule, RuleKind, Ruleset};
@@ -11,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::error::Error;
 use crate::membership::Powers;
 use crate::push::{self, Place};
+use crate::types;
 use crate::{Home, data, event};
 
 /// The type of the account data that lists direct chats: user ids with the rooms for each.
@@ -22,8 +24,8 @@ const MAX_MISSED: usize = 10;
 pub(crate) fn copy(tx: &mut Tx<'_>, home: &Home, room: &Room, user_id: &str) -> Result<(), Error> {
     let Some(user_num) = users::num(tx, user_id)? else { return Ok(()) };
     let Some(old) = left_behind(tx, room, user_id)? else { return Ok(()) };
-    let earlier = events::history(tx, room.num, "m.room.member", user_id)?;
-    if earlier.iter().any(|event| event.membership.as_deref() == Some("join")) {
+    let earlier = events::history(tx, room.num, types::MEMBER, user_id)?;
+    if earlier.iter().any(|event| event.membership == Some(Membership::Join)) {
         return Ok(());
     }
     let (old, new) = (old.room_id.as_str(), room.room_id.as_str());
@@ -58,22 +60,22 @@ fn left_behind(tx: &ReadTx<'_>, room: &Room, user_id: &str) -> Result<Option<Roo
 /// The room that another claims to replace, if that is true: the old room names the new one, or the creator of the new
 /// room may replace the old one. Else anybody could pass a room off as somebody's direct chat.
 fn predecessor(tx: &ReadTx<'_>, room: &Room) -> Result<Option<Room>, Error> {
-    let creation = event::state_content(tx, room, "m.room.create", "")?.unwrap_or_default();
+    let creation = event::state_content(tx, room, types::CREATE, "")?.unwrap_or_default();
     let old = creation.get("predecessor").and_then(|old| old.get("room_id")).and_then(Value::as_str);
     let Some(old) = old.map(|old| rooms::find(tx, old)).transpose()?.flatten() else { return Ok(None) };
-    let tombstone = event::state_content(tx, &old, "m.room.tombstone", "")?.unwrap_or_default();
+    let tombstone = event::state_content(tx, &old, types::TOMBSTONE, "")?.unwrap_or_default();
     if tombstone.get("replacement_room").and_then(Value::as_str) == Some(&room.room_id) {
         return Ok(Some(old));
     }
     let powers = Powers::of(tx, &old)?;
-    Ok((powers.user(&room.creator) >= powers.event("m.room.tombstone", true)).then_some(old))
+    Ok((powers.user(&room.creator) >= powers.event(types::TOMBSTONE, true)).then_some(old))
 }
 
 /// Copies the rules that are about a room: those of the kind for rooms, and those with a condition on the room id.
 fn copy_push_rules(
     tx: &mut Tx<'_>,
     home: &Home,
-    user_num: i64,
+    user_num: UserNum,
     user_id: &str,
     (old, new): (&str, &str),
 ) -> Result<(), Error> {
@@ -148,7 +150,7 @@ fn moved(mut rule: Map<String, Value>, rule_id: &str, (old, new): (&str, &str)) 
     rule
 }
 
-fn copy_tags(tx: &mut Tx<'_>, home: &Home, user_num: i64, (old, new): (&str, &str)) -> Result<(), Error> {
+fn copy_tags(tx: &mut Tx<'_>, home: &Home, user_num: UserNum, (old, new): (&str, &str)) -> Result<(), Error> {
     let tags = data::tags(tx, user_num, old)?;
     if tags.is_empty() || account_data::find(tx, user_num, new, data::TAGS)?.is_some() {
         return Ok(());
@@ -157,7 +159,12 @@ fn copy_tags(tx: &mut Tx<'_>, home: &Home, user_num: i64, (old, new): (&str, &st
     data::set(tx, &home.limits, user_num, new, data::TAGS, &content)
 }
 
-fn copy_direct(tx: &mut Tx<'_>, home: &Home, user_num: i64, (old, new): (&str, &str)) -> Result<(), Error> {
+fn copy_direct(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    user_num: UserNum,
+    (old, new): (&str, &str),
+) -> Result<(), Error> {
     let Some(Value::Object(mut direct)) = data::find(tx, user_num, "", DIRECT)? else { return Ok(()) };
     let mut changed = false;
     for rooms in direct.values_mut().filter_map(Value::as_array_mut) {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use reeve_db::{DbError, Engine, ReadTx, Tx};
-use reeve_model::User;
+use reeve_model::{Millis, User, UserNum};
 
 use super::{fresh, runtime};
 use crate::media::{self, Media, NewMedia, Unused, sort_key};
@@ -19,8 +19,8 @@ struct Facts {
     owner: usize,
     blob: u8,
     name: Option<String>,
-    created_ts: i64,
-    accessed_ts: Option<i64>,
+    created_ts: Millis,
+    accessed_ts: Option<Millis>,
     media_type: &'static str,
     quarantined_by: Option<&'static str>,
     safe: bool,
@@ -30,7 +30,7 @@ struct Facts {
 #[derive(Clone, Debug)]
 enum Event {
     Upload(Facts),
-    Touch(usize, i64),
+    Touch(usize, Millis),
     Quarantine(usize, Option<&'static str>),
     Protect(usize, bool),
     Delete(usize),
@@ -40,7 +40,7 @@ fn event() -> impl Strategy<Value = Event> {
     let by = prop::sample::select(vec![None, Some("@x:test"), Some("@y:test")]);
     prop_oneof![
         4 => facts().prop_map(Event::Upload),
-        1 => (any::<usize>(), 4..9_i64).prop_map(|(which, ts)| Event::Touch(which, ts)),
+        1 => (any::<usize>(), 4..9_i64).prop_map(|(which, ts)| Event::Touch(which, Millis::new(ts))),
         1 => (any::<usize>(), by).prop_map(|(which, by)| Event::Quarantine(which, by)),
         1 => (any::<usize>(), any::<bool>()).prop_map(|(which, safe)| Event::Protect(which, safe)),
         1 => any::<usize>().prop_map(Event::Delete),
@@ -63,8 +63,8 @@ fn facts() -> impl Strategy<Value = Facts> {
             owner,
             blob,
             name,
-            created_ts,
-            accessed_ts,
+            created_ts: Millis::new(created_ts),
+            accessed_ts: accessed_ts.map(Millis::new),
             media_type,
             quarantined_by,
             safe,
@@ -72,13 +72,13 @@ fn facts() -> impl Strategy<Value = Facts> {
     )
 }
 
-fn store(tx: &mut Tx<'_>, number: usize, facts: &Facts, user_num: i64) -> Result<Media, DbError> {
+fn store(tx: &mut Tx<'_>, number: usize, facts: &Facts, user_num: UserNum) -> Result<Media, DbError> {
     // The order of the ids is not that of the uploads.
     let media_id = format!("{:03}", number * 37 % 1000);
     let object = format!("object {number}");
-    media_objects::begin(tx, &object, 0)?;
+    media_objects::begin(tx, &object, Millis::ZERO)?;
     let length = i64::from(facts.blob) % 4;
-    let blob = media_objects::put_blob(tx, &facts.blob.to_string(), length, &object, 0)?.unwrap();
+    let blob = media_objects::put_blob(tx, &facts.blob.to_string(), length, &object, Millis::ZERO)?.unwrap();
     let new = NewMedia {
         media_id: media_id.clone(),
         user_num,
@@ -89,17 +89,17 @@ fn store(tx: &mut Tx<'_>, number: usize, facts: &Facts, user_num: i64) -> Result
     };
     media::insert(tx, &new, blob, length)?;
     let stored = media::find(tx, &media_id)?.unwrap();
-    media::set_quarantined(tx, &stored, facts.quarantined_by, 0)?;
+    media::set_quarantined(tx, &stored, facts.quarantined_by, Millis::ZERO)?;
     media::set_safe(tx, &media_id, facts.safe)?;
     if let Some(ts) = facts.accessed_ts {
         media::touch(tx, &media_id, ts)?;
-        media::touch(tx, &media_id, ts - 1)?;
+        media::touch(tx, &media_id, ts.minus(1))?;
     }
     Ok(media::find(tx, &media_id)?.unwrap())
 }
 
 /// Plays events; answers what is there after them.
-fn play(tx: &mut Tx<'_>, events: &[Event], owners: [i64; 2]) -> Result<Vec<Media>, DbError> {
+fn play(tx: &mut Tx<'_>, events: &[Event], owners: [UserNum; 2]) -> Result<Vec<Media>, DbError> {
     let mut all: Vec<Media> = Vec::new();
     for (number, event) in events.iter().enumerate() {
         let which = match event {
@@ -120,11 +120,11 @@ fn play(tx: &mut Tx<'_>, events: &[Event], owners: [i64; 2]) -> Result<Vec<Media
         match event {
             Event::Upload(_) => {}
             Event::Touch(_, ts) => media::touch(tx, &stored.media_id, *ts)?,
-            Event::Quarantine(_, by) => media::set_quarantined(tx, &stored, *by, 0)?,
+            Event::Quarantine(_, by) => media::set_quarantined(tx, &stored, *by, Millis::ZERO)?,
             Event::Protect(_, safe) => assert!(media::set_safe(tx, &stored.media_id, *safe)?),
             Event::Delete(_) => {
-                assert!(media::delete(tx, &stored, 0)?);
-                assert!(!media::delete(tx, &stored, 0)?);
+                assert!(media::delete(tx, &stored, Millis::ZERO)?);
+                assert!(!media::delete(tx, &stored, Millis::ZERO)?);
                 all.swap_remove(at);
                 continue;
             }
@@ -139,8 +139,8 @@ fn key(order_by: OrderBy, media: &Media) -> Key {
     match order_by {
         OrderBy::MediaId => Key::Text(media.media_id.clone()),
         OrderBy::UploadName => Key::Text(sort_key(media.upload_name.as_deref())),
-        OrderBy::CreatedTs => Key::Int(media.created_ts),
-        OrderBy::LastAccessTs => Key::Int(media.last_access_ts.unwrap_or(i64::MAX)),
+        OrderBy::CreatedTs => Key::Int(media.created_ts.get()),
+        OrderBy::LastAccessTs => Key::Int(media.last_access_ts.unwrap_or(Millis::MAX).get()),
         OrderBy::MediaLength => Key::Int(media.media_length),
         OrderBy::MediaType => Key::Text(media.media_type.clone()),
         OrderBy::QuarantinedBy => Key::Text(sort_key(media.quarantined_by.as_deref())),
@@ -150,7 +150,7 @@ fn key(order_by: OrderBy, media: &Media) -> Key {
 
 /// The buckets of an account are there if it is large, begin where nothing is before them, are not too large, and count
 /// what is in them.
-fn check_buckets(tx: &ReadTx<'_>, owner: i64, all: &[Media]) -> Result<(), DbError> {
+fn check_buckets(tx: &ReadTx<'_>, owner: UserNum, all: &[Media]) -> Result<(), DbError> {
     let count = |found: usize| i64::try_from(found).unwrap();
     for order_by in OrderBy::ALL {
         let buckets = buckets(tx, owner, *order_by)?;
@@ -212,7 +212,7 @@ fn lists_agree_with_the_model(engine: Engine, cases: u32) {
                 }
             }
             let mut unused = Vec::new();
-            for before_ts in [3, 6, i64::MAX] {
+            for before_ts in [Millis::new(3), Millis::new(6), Millis::MAX] {
                 let (wanted, mut found, mut after) = (Unused { before_ts, size_gt: 1 }, Vec::new(), None);
                 loop {
                     let page = media::unused(tx, wanted, after.as_ref(), 3)?;
@@ -227,7 +227,7 @@ fn lists_agree_with_the_model(engine: Engine, cases: u32) {
         });
         let (pages, unused, usage, totals) = runtime.block_on(checked).unwrap();
         let of =
-            |owner: i64| read.iter().filter(|media| media.user_num == owner).cloned().collect::<Vec<_>>();
+            |owner: UserNum| read.iter().filter(|media| media.user_num == owner).cloned().collect::<Vec<_>>();
         for (owner, order_by, descending, from, limit, page) in pages {
             let right = expected(of(owner), order_by, descending, from, limit);
             prop_assert_eq!(page, right, "{:?} {} {} {}", order_by, descending, from, limit);
@@ -245,7 +245,7 @@ fn lists_agree_with_the_model(engine: Engine, cases: u32) {
             }
             prop_assert_eq!(found, right, "before {}", before_ts);
         }
-        let sum = |owner: i64| {
+        let sum = |owner: UserNum| {
             let all = of(owner);
             let media_length = all.iter().map(|media| media.media_length).sum();
             Usage { media_count: i64::try_from(all.len()).unwrap(), media_length }

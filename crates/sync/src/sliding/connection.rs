@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Epoch, SlidingToken};
+use reeve_model::{Epoch, Millis, Pos, RoomNum, SlidingToken};
 use reeve_rooms::error::Error;
 use reeve_store::sliding::{self, Key, Known};
 
@@ -35,9 +35,9 @@ pub(crate) struct Connection {
     /// Where the request goes on.
     pos: Option<SlidingToken>,
     /// What the client knows of rooms, by their numbers.
-    pub(crate) rooms: HashMap<i64, Known>,
+    pub(crate) rooms: HashMap<RoomNum, Known>,
     /// Rooms of which older versions are stored, too.
-    outdated: HashSet<i64>,
+    outdated: HashSet<RoomNum>,
     pub(crate) wanted: Vec<Wanted>,
 }
 
@@ -76,10 +76,10 @@ impl Connection {
     }
 
     /// The positions of the membership events that the client knows of a room.
-    pub(crate) fn members_of(&self, tx: &ReadTx<'_>, known: &Known) -> Result<Vec<i64>, Error> {
+    pub(crate) fn members_of(&self, tx: &ReadTx<'_>, known: &Known) -> Result<Vec<Pos>, Error> {
         let Some(stored) = &self.stored else { return Ok(Vec::new()) };
         let members = sliding::members(tx, stored.num, known)?;
-        Ok(members.split(',').filter_map(|pos| pos.parse().ok()).collect())
+        Ok(members.split(',').filter_map(|pos| pos.parse().ok().map(Pos::new)).collect())
     }
 }
 
@@ -122,7 +122,7 @@ impl Changes {
         connection: &Connection,
         mut known: Known,
         wanted: Wanted,
-        mut members: Vec<i64>,
+        mut members: Vec<Pos>,
     ) {
         known.wanted = self.index(wanted);
         let older = connection.rooms.get(&known.room_num);
@@ -151,7 +151,7 @@ pub enum Kept {
 }
 
 /// Remembers what a client knows with an answer, to a request that came at a time.
-pub fn keep(tx: &mut Tx<'_>, look: &Look, came: i64) -> Result<Kept, Error> {
+pub fn keep(tx: &mut Tx<'_>, look: &Look, came: Millis) -> Result<Kept, Error> {
     let Look { connection, changes, upto, epoch, .. } = look;
     let (Some(seen), Some(pos)) = (&connection.stored, &connection.pos) else {
         return begin(tx, look, came).map(Kept::At);
@@ -163,7 +163,7 @@ pub fn keep(tx: &mut Tx<'_>, look: &Look, came: i64) -> Result<Kept, Error> {
         return Ok(if stored.used_ts > came { Kept::Late } else { Kept::Again });
     }
     if changes.rooms.is_empty() && !changes.new_wanted {
-        if came - stored.used_ts > MARK_EVERY_MS {
+        if came.since(stored.used_ts) > MARK_EVERY_MS {
             stored.used_ts = came;
             sliding::advance(tx, &stored)?;
         }
@@ -185,17 +185,17 @@ pub fn keep(tx: &mut Tx<'_>, look: &Look, came: i64) -> Result<Kept, Error> {
 }
 
 /// The position of an answer that leaves what is stored as it is.
-fn still(pos: &SlidingToken, upto: i64, epoch: Option<Epoch>) -> SlidingToken {
+fn still(pos: &SlidingToken, upto: Pos, epoch: Option<Epoch>) -> SlidingToken {
     SlidingToken { upto, epoch, round: pos.round.wrapping_add(1).max(0), ..pos.clone() }
 }
 
 impl Look {
     /// The position of an answer after which nothing needs to be stored.
-    pub fn unchanged(&self, came: i64) -> Option<SlidingToken> {
+    pub fn unchanged(&self, came: Millis) -> Option<SlidingToken> {
         let stored = self.connection.stored.as_ref()?;
         let pos = self.connection.pos.as_ref()?;
         let changed = !self.changes.rooms.is_empty() || self.changes.new_wanted;
-        (!changed && came - stored.used_ts <= MARK_EVERY_MS)
+        (!changed && came.since(stored.used_ts) <= MARK_EVERY_MS)
             .then(|| still(pos, self.upto, self.epoch.clone()))
     }
 
@@ -206,7 +206,7 @@ impl Look {
 }
 
 /// Begins a connection, in place of the one with the same name and of those that were not used longest.
-fn begin(tx: &mut Tx<'_>, look: &Look, came: i64) -> Result<SlidingToken, Error> {
+fn begin(tx: &mut Tx<'_>, look: &Look, came: Millis) -> Result<SlidingToken, Error> {
     let Look { connection: Connection { key, .. }, changes, .. } = look;
     if let Some(before) = sliding::find(tx, key)? {
         sliding::delete(tx, before.num)?;
@@ -233,8 +233,8 @@ fn put_rooms(tx: &mut Tx<'_>, stored: &sliding::Connection, changes: &Changes) -
 }
 
 /// Forgets some of the connections that nobody has used for long.
-pub fn prune(tx: &mut Tx<'_>, now: i64) -> Result<(), DbError> {
-    for num in sliding::unused(tx, now - UNUSED_MS, FORGOTTEN_AT_ONCE)? {
+pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
+    for num in sliding::unused(tx, now.minus(UNUSED_MS), FORGOTTEN_AT_ONCE)? {
         sliding::delete(tx, num)?;
     }
     Ok(())

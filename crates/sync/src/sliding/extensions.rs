@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use reeve_db::ReadTx;
+use reeve_model::{Membership, Pos, RoomNum};
 use reeve_rooms::error::Error;
 use reeve_rooms::push;
 use reeve_store::account_data::{self, AccountData};
@@ -88,8 +89,8 @@ impl Sync<'_, '_, '_> {
         tx: &ReadTx<'_>,
         standings: &[Standing],
         eligible: &[Eligible<'_>],
-        shown: &HashMap<i64, Told>,
-    ) -> Result<(Extensions, Option<i64>), Error> {
+        shown: &HashMap<RoomNum, Told>,
+    ) -> Result<(Extensions, Option<Pos>), Error> {
         let wanted = &self.request.extensions;
         let (mut to_device, mut acknowledged) = (None, None);
         if wanted.to_device.enabled {
@@ -115,7 +116,7 @@ impl Sync<'_, '_, '_> {
         let device_lists = match self.since {
             None => DeviceLists::default(),
             Some(since) => {
-                let joined = standings.iter().filter(|standing| standing.membership == "join");
+                let joined = standings.iter().filter(|standing| standing.membership == Membership::Join);
                 let rooms = joined.map(|standing| devices::Room {
                     num: standing.room_num,
                     came: standing.since_pos,
@@ -131,7 +132,7 @@ impl Sync<'_, '_, '_> {
         &self,
         tx: &ReadTx<'_>,
         eligible: &[Eligible<'_>],
-        shown: &HashMap<i64, Told>,
+        shown: &HashMap<RoomNum, Told>,
     ) -> Result<Data, Error> {
         let (extension, user_num) = (&self.request.extensions.account_data, self.viewer.user_num);
         let mut told = Data::default();
@@ -189,24 +190,25 @@ impl Sync<'_, '_, '_> {
         &self,
         tx: &ReadTx<'_>,
         eligible: &[Eligible<'_>],
-        shown: &HashMap<i64, Told>,
+        shown: &HashMap<RoomNum, Told>,
     ) -> Result<ByRoom, Error> {
         let extension = &self.request.extensions.receipts;
         let hidden = |user_id: &str| self.view.ignores(user_id);
-        let moved: HashSet<i64> = match self.since {
+        let moved: HashSet<RoomNum> = match self.since {
             Some(since) if since < self.upto => {
                 ephemeral::rooms_with_receipts(tx, self.own(), since)?.into_iter().collect()
             }
             _ => HashSet::new(),
         };
         let mut told = ByRoom::default();
-        let in_scope =
-            eligible.iter().filter(|room| room.standing.membership == "join" && room.is_in(extension));
+        let in_scope = eligible
+            .iter()
+            .filter(|room| room.standing.membership == Membership::Join && room.is_in(extension));
         for room in in_scope {
-            let (room_num, since) = (room.standing.room_num, self.since.unwrap_or(0));
+            let (room_num, since) = (room.standing.room_num, self.since.unwrap_or(Pos::ZERO));
             let found = match shown.get(&room_num) {
                 Some(Told { since: None, event_ids }) => {
-                    let all = room::receipts(tx, room_num, self.own(), (0, self.upto), &hidden)?;
+                    let all = room::receipts(tx, room_num, self.own(), (Pos::ZERO, self.upto), &hidden)?;
                     all.and_then(|event| only_about(event, event_ids, self.own()))
                 }
                 // What came while no list showed the room was not told.
@@ -229,19 +231,20 @@ impl Sync<'_, '_, '_> {
         &self,
         tx: &ReadTx<'_>,
         eligible: &[Eligible<'_>],
-        shown: &HashMap<i64, Told>,
+        shown: &HashMap<RoomNum, Told>,
     ) -> Result<ByRoom, Error> {
         let extension = &self.request.extensions.typing;
         let hidden = |user_id: &str| self.view.ignores(user_id);
-        let moved: HashSet<i64> = match self.since {
+        let moved: HashSet<RoomNum> = match self.since {
             Some(since) if since < self.upto => {
                 ephemeral::rooms_with_typing(tx, self.own(), since)?.into_iter().collect()
             }
             _ => HashSet::new(),
         };
         let mut told = ByRoom::default();
-        let in_scope =
-            eligible.iter().filter(|room| room.standing.membership == "join" && room.is_in(extension));
+        let in_scope = eligible
+            .iter()
+            .filter(|room| room.standing.membership == Membership::Join && room.is_in(extension));
         for room in in_scope {
             let room_num = room.standing.room_num;
             let is_new = shown.get(&room_num).is_some_and(|told| told.since.is_none());

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use reeve_db::ReadTx;
+use reeve_model::{Membership, Pos, RoomNum, UserNum};
 use reeve_rooms::data::TAGS;
 use reeve_rooms::error::Error;
+use reeve_rooms::types;
 use reeve_store::sliding::Standing;
 use reeve_store::{account_data, events};
 use serde_json::Value;
@@ -52,7 +54,7 @@ pub(crate) struct Found<'a> {
 }
 
 /// The rooms that an account calls direct chats.
-pub(crate) fn direct(tx: &ReadTx<'_>, user_num: i64) -> Result<HashSet<String>, Error> {
+pub(crate) fn direct(tx: &ReadTx<'_>, user_num: UserNum) -> Result<HashSet<String>, Error> {
     let Some(content) = account_data::find(tx, user_num, "", "m.direct")? else { return Ok(HashSet::new()) };
     let content: Value = serde_json::from_str(&content).map_err(Error::internal)?;
     let of_users = content.as_object().into_iter().flat_map(|content| content.values());
@@ -68,8 +70,8 @@ struct Facts {
 }
 
 /// The latest activity that the user can know of.
-fn activity(standing: &Standing) -> i64 {
-    if standing.membership == "join" { standing.last_pos } else { standing.event_pos }
+fn activity(standing: &Standing) -> Pos {
+    if standing.membership == Membership::Join { standing.last_pos } else { standing.event_pos }
 }
 
 /// Finds the rooms that a request is about.
@@ -119,13 +121,13 @@ impl Sync<'_, '_, '_> {
     /// Whether a room is among those that lists choose from: who left it and knows, does not need it any more.
     fn lists(&self, standing: &Standing) -> bool {
         let by_other = standing.sender.as_deref().is_some_and(|sender| sender != self.own());
-        match standing.membership.as_str() {
-            "join" | "knock" => true,
-            "invite" => {
+        match standing.membership {
+            Membership::Join | Membership::Knock => true,
+            Membership::Invite => {
                 self.takes_invites
                     && !standing.sender.as_deref().is_some_and(|sender| self.view.ignores(sender))
             }
-            _ => {
+            Membership::Leave | Membership::Ban => {
                 let thrown_out = by_other && standing.was_in && !standing.forgotten;
                 thrown_out || self.known(standing).is_some_and(|known| known.upto < standing.event_pos)
             }
@@ -149,7 +151,7 @@ impl Sync<'_, '_, '_> {
         let has = |types: &Vec<Option<String>>| types.contains(&standing.room_type);
         if !is(filters.is_dm, self.direct.contains(&standing.room_id))
             || !is(filters.is_encrypted, standing.encryption.is_some())
-            || !is(filters.is_invite, standing.membership == "invite")
+            || !is(filters.is_invite, standing.membership == Membership::Invite)
             || !filters.room_types.as_ref().is_none_or(has)
             || filters.not_room_types.as_ref().is_some_and(has)
         {
@@ -157,7 +159,7 @@ impl Sync<'_, '_, '_> {
         }
         if let Some(part) = &filters.room_name_like {
             let name = standing.name.as_deref().unwrap_or_default().to_lowercase();
-            let is_present = matches!(standing.membership.as_str(), "join" | "invite");
+            let is_present = matches!(standing.membership, Membership::Join | Membership::Invite);
             if !is_present || !name.contains(&part.to_lowercase()) {
                 return Ok(false);
             }
@@ -181,7 +183,7 @@ impl Sync<'_, '_, '_> {
             return Ok(false);
         }
         if let Some(wanted) = filters.is_tombstoned {
-            let tombstone = events::state(tx, standing.room_num, "m.room.tombstone", "")?;
+            let tombstone = events::state(tx, standing.room_num, types::TOMBSTONE, "")?;
             if tombstone.is_some() != wanted {
                 return Ok(false);
             }
@@ -200,7 +202,7 @@ impl Sync<'_, '_, '_> {
         for space in spaces {
             if !facts.children.contains_key(space) {
                 let joined = standings.iter().find(|other| other.room_id == *space);
-                let joined = joined.filter(|other| other.membership == "join");
+                let joined = joined.filter(|other| other.membership == Membership::Join);
                 let children = match joined {
                     Some(joined) => children(tx, joined.room_num, self.upto)?,
                     None => HashSet::new(),
@@ -216,8 +218,8 @@ impl Sync<'_, '_, '_> {
 }
 
 /// The rooms that a space names as its own.
-fn children(tx: &ReadTx<'_>, space: i64, upto: i64) -> Result<HashSet<String>, Error> {
-    let named = events::state_of_type_at(tx, space, "m.space.child", upto)?;
+fn children(tx: &ReadTx<'_>, space: RoomNum, upto: Pos) -> Result<HashSet<String>, Error> {
+    let named = events::state_of_type_at(tx, space, types::SPACE_CHILD, upto)?;
     let is_named = |json: &str| {
         let event: Value = serde_json::from_str(json).unwrap_or_default();
         event.pointer("/content/via").and_then(Value::as_array).is_some_and(|via| !via.is_empty())
@@ -227,7 +229,7 @@ fn children(tx: &ReadTx<'_>, space: i64, upto: i64) -> Result<HashSet<String>, E
 }
 
 /// The tags of rooms, by their ids.
-fn tags(tx: &ReadTx<'_>, user_num: i64) -> Result<HashMap<String, HashSet<String>>, Error> {
+fn tags(tx: &ReadTx<'_>, user_num: UserNum) -> Result<HashMap<String, HashSet<String>>, Error> {
     let mut found = HashMap::new();
     for data in account_data::of_type(tx, user_num, TAGS)? {
         let content: Value = serde_json::from_str(&data.content).map_err(Error::internal)?;

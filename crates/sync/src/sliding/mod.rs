@@ -14,7 +14,7 @@ mod wanted;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use reeve_db::ReadTx;
-use reeve_model::{Epoch, SlidingToken};
+use reeve_model::{Epoch, Membership, Millis, Pos, RoomNum, SlidingToken};
 use reeve_rooms::error::Error;
 use reeve_rooms::membership;
 use reeve_rooms::view::{View, Viewer};
@@ -69,13 +69,13 @@ pub struct Look {
     /// The answer.
     pub response: Response,
     /// The position up to which it says everything.
-    pub upto: i64,
+    pub upto: Pos,
     /// The epoch in which that position is given out.
     epoch: Option<Epoch>,
     /// The rooms that the user has joined.
-    pub rooms: Vec<i64>,
+    pub rooms: Vec<RoomNum>,
     /// The position up to which messages to the device are acknowledged by the request, if there are any.
-    pub acknowledged: Option<i64>,
+    pub acknowledged: Option<Pos>,
     connection: Connection,
     changes: Changes,
 }
@@ -87,12 +87,12 @@ struct Sync<'v, 't, 'c> {
     request: &'v Request,
     connection: &'v Connection,
     /// The stream position up to which the client knows everything but rooms; `None` if it knows nothing.
-    since: Option<i64>,
-    upto: i64,
-    now: i64,
+    since: Option<Pos>,
+    upto: Pos,
+    now: Millis,
     direct: HashSet<String>,
     takes_invites: bool,
-    own_receipts: HashSet<i64>,
+    own_receipts: HashSet<RoomNum>,
 }
 
 /// Looks what is new for somebody; `None` if the position is unknown, or was undone by restoring a backup.
@@ -101,7 +101,7 @@ pub fn look(
     viewer: &Viewer,
     request: &Request,
     pos: Option<&SlidingToken>,
-    now: i64,
+    now: Millis,
 ) -> Result<Option<Look>, Error> {
     let key = Key {
         user_num: viewer.user_num,
@@ -154,7 +154,7 @@ pub fn look(
         }
     }
     let (extensions, acknowledged) = sync.extensions(tx, &standings, &found.eligible, &shown)?;
-    let listened = standings.iter().filter(|standing| standing.membership == "join");
+    let listened = standings.iter().filter(|standing| standing.membership == Membership::Join);
     let listened = listened.map(|standing| standing.room_num).collect();
     let lists = found.counts.into_iter().map(|(name, count)| (name, List { count })).collect();
     let response = Response { txn_id: request.txn_id.clone(), lists, rooms, extensions };

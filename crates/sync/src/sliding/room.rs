@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use reeve_db::ReadTx;
+use reeve_model::{Membership, Pos, RoomNum};
 use reeve_rooms::error::Error;
+use reeve_rooms::types;
 use reeve_rooms::view::{ClientEvent, RoomView};
 use reeve_rooms::{event, push, timeline as stripped};
 use reeve_store::departures::Departure;
@@ -17,7 +19,7 @@ use serde_json::Value;
 use super::Sync;
 use super::connection::Changes;
 use super::lists::Eligible;
-use super::wanted::{MEMBER, Wanted};
+use super::wanted::Wanted;
 use crate::room::{self, Timeline, needed};
 
 /// Stands for all events of a room.
@@ -61,7 +63,7 @@ pub(crate) struct Room {
     #[serde(skip_serializing_if = "Option::is_none")]
     num_live: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    bump_stamp: Option<i64>,
+    bump_stamp: Option<Pos>,
     #[serde(skip_serializing_if = "Option::is_none")]
     joined_count: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,7 +101,7 @@ impl Room {
 #[derive(Debug)]
 pub(crate) struct Told {
     /// Up to where the client knew it; `None` if not at all.
-    pub(crate) since: Option<i64>,
+    pub(crate) since: Option<Pos>,
     /// The events in its timeline.
     pub(crate) event_ids: HashSet<String>,
 }
@@ -136,22 +138,28 @@ impl Sync<'_, '_, '_> {
         // With another membership than the client knows, a room is as good as new.
         let known = self.known(standing).filter(|known| known.upto >= standing.since_pos);
         if let Some(known) = known {
-            let latest = if standing.membership == "join" { standing.last_pos } else { standing.event_pos };
+            let latest =
+                if standing.membership == Membership::Join { standing.last_pos } else { standing.event_pos };
             let is_same = known.upto >= latest
                 && known.is_dm == is_dm
-                && (standing.membership != "join"
+                && (standing.membership != Membership::Join
                     || (eligible.limit <= known.timeline && !self.own_receipts.contains(&standing.room_num)));
             if is_same && self.connection.wanted_of(known).covers(&eligible.wanted) {
                 return Ok(None);
             }
         }
         let Some(room) = rooms::by_num(tx, standing.room_num)? else { return Ok(None) };
-        match standing.membership.as_str() {
-            "invite" | "knock" => self.stripped(tx, eligible, &room, (known, is_dm), changes),
-            "join" => self.seen(tx, eligible, &room, (known, is_dm), changes),
+        match standing.membership {
+            Membership::Invite | Membership::Knock => {
+                self.stripped(tx, eligible, &room, (known, is_dm), changes)
+            }
             // Who only declined an invite, or was refused, learns that it is gone, and nothing of the room.
-            _ if !standing.was_in => self.gone(tx, eligible, &room, changes),
-            _ => self.seen(tx, eligible, &room, (known, is_dm), changes),
+            Membership::Leave | Membership::Ban if !standing.was_in => {
+                self.gone(tx, eligible, &room, changes)
+            }
+            Membership::Join | Membership::Leave | Membership::Ban => {
+                self.seen(tx, eligible, &room, (known, is_dm), changes)
+            }
         }
     }
 
@@ -206,8 +214,8 @@ impl Sync<'_, '_, '_> {
         let standing = eligible.standing;
         let view = self.view.room(room)?;
         let pos = standing.event_pos.min(self.upto);
-        let timeline = room::timeline(&view, tx, (pos - 1, pos), 1, &RoomEventFilter::default())?;
-        let own = events::state_at(tx, room.num, MEMBER, self.own(), pos)?;
+        let timeline = room::timeline(&view, tx, (pos.prev(), pos), 1, &RoomEventFilter::default())?;
+        let own = events::state_at(tx, room.num, types::MEMBER, self.own(), pos)?;
         let own: Vec<Event> =
             own.into_iter().filter(|own| eligible.wanted.matches(own, self.own())).collect();
         let known = self.now_known(standing, ALL_EVENTS, self.direct.contains(&standing.room_id));
@@ -240,7 +248,7 @@ impl Sync<'_, '_, '_> {
     ) -> Result<Option<Answer>, Error> {
         let (standing, wanted) = (eligible.standing, &eligible.wanted);
         let view = self.view.room(room)?;
-        let is_joined = standing.membership == "join";
+        let is_joined = standing.membership == Membership::Join;
         let until = if is_joined { self.upto } else { standing.event_pos.min(self.upto) };
         // Up to where the user knows the state: who was in the room before may be told of a ban later on.
         let state_until = view.state_pos(until);
@@ -248,8 +256,8 @@ impl Sync<'_, '_, '_> {
         // Whoever left after what the client knows of the room gets to know the rest of it, and that it was the end.
         let from = match known {
             Some(known) => known.upto,
-            None if is_joined => 0,
-            None => self.known(standing).map_or(0, |known| known.upto),
+            None if is_joined => Pos::ZERO,
+            None => self.known(standing).map_or(Pos::ZERO, |known| known.upto),
         };
         let part = part(tx, &view, eligible, (from, until), known)?;
         let changed = match known {
@@ -272,11 +280,13 @@ impl Sync<'_, '_, '_> {
         )?;
         if known.is_none() && !is_joined && wanted.is_lazy() {
             // Nothing else says that one left, unless the timeline does.
-            let own = events::state_at(tx, room.num, MEMBER, self.own(), until)?;
+            let own = events::state_at(tx, room.num, types::MEMBER, self.own(), until)?;
             state.extend(own.filter(|own| state.iter().all(|event| event.pos != own.pos)));
         }
         if !wanted.has_all_members() {
-            members.extend(state.iter().filter(|event| event.event_type == MEMBER).map(|event| event.pos));
+            members.extend(
+                state.iter().filter(|event| event.event_type == types::MEMBER).map(|event| event.pos),
+            );
         }
         let knows = match old {
             // What it knows beyond what it wants stays known as long as it does not change.
@@ -328,11 +338,11 @@ impl Sync<'_, '_, '_> {
     fn state(
         &self,
         tx: &ReadTx<'_>,
-        room_num: i64,
+        room_num: RoomNum,
         (wanted, old): (&Wanted, Option<&Wanted>),
         timeline: &Timeline,
-        (changed, told): (&[Event], &[i64]),
-        until: i64,
+        (changed, told): (&[Event], &[Pos]),
+        until: Pos,
     ) -> Result<Vec<Event>, Error> {
         let own = self.own();
         let lazy = wanted.is_lazy();
@@ -340,7 +350,8 @@ impl Sync<'_, '_, '_> {
             None => wanted.gather(tx, room_num, own, until)?,
             Some(old) => {
                 let is_due = |event: &&Event| {
-                    wanted.matches(event, own) || (lazy && !timeline.limited && event.event_type == MEMBER)
+                    wanted.matches(event, own)
+                        || (lazy && !timeline.limited && event.event_type == types::MEMBER)
                 };
                 let mut state: Vec<Event> = changed.iter().filter(is_due).cloned().collect();
                 if !old.covers(wanted) {
@@ -351,10 +362,10 @@ impl Sync<'_, '_, '_> {
             }
         };
         if lazy {
-            let mut there: HashSet<i64> = state.iter().map(|event| event.pos).collect();
+            let mut there: HashSet<Pos> = state.iter().map(|event| event.pos).collect();
             there.extend(told);
             for user_id in needed(&timeline.stored) {
-                let member = events::state_at(tx, room_num, MEMBER, user_id, until)?;
+                let member = events::state_at(tx, room_num, types::MEMBER, user_id, until)?;
                 state.extend(member.filter(|member| there.insert(member.pos)));
             }
         }
@@ -370,17 +381,17 @@ impl Sync<'_, '_, '_> {
         view: &RoomView<'_, '_, '_>,
         standing: &Standing,
         (told, changed, timeline): (&mut Room, &[Event], &Timeline),
-        (known, until): (Option<&Known>, i64),
+        (known, until): (Option<&Known>, Pos),
     ) -> Result<(), Error> {
-        let (room, is_joined) = (&view.room, standing.membership == "join");
+        let (room, is_joined) = (&view.room, standing.membership == Membership::Join);
         let is_new = known.is_none();
         let has_changed = |event_type: &str| changed.iter().any(|event| event.event_type == event_type);
-        let name = text_at(tx, view, ("m.room.name", "name"), until)?;
-        if is_new && name.is_some() || has_changed("m.room.name") {
+        let name = text_at(tx, view, (types::NAME, "name"), until)?;
+        if is_new && name.is_some() || has_changed(types::NAME) {
             told.name = Some(name.clone());
         }
-        let avatar = || text_at(tx, view, ("m.room.avatar", "url"), until);
-        if has_changed("m.room.avatar") {
+        let avatar = || text_at(tx, view, (types::AVATAR, "url"), until);
+        if has_changed(types::AVATAR) {
             told.avatar = Some(avatar()?);
         } else if is_new {
             told.avatar = avatar()?.map(Some);
@@ -389,12 +400,12 @@ impl Sync<'_, '_, '_> {
             told.bump_stamp = Some(standing.event_pos);
             return Ok(());
         }
-        if name.is_none() && (is_new || has_changed(MEMBER) || has_changed("m.room.name")) {
+        if name.is_none() && (is_new || has_changed(types::MEMBER) || has_changed(types::NAME)) {
             told.heroes = Some(self.heroes(tx, view)?);
         }
         told.joined_count = Some(room.joined_members);
         told.invited_count = Some(room.invited_members);
-        let after = known.map_or(0, |known| known.upto);
+        let after = known.map_or(Pos::ZERO, |known| known.upto);
         if is_new || timeline.limited || !timeline.events.is_empty() {
             let latest = events::latest_activity(tx, room.num, after, until)?;
             told.bump_stamp = latest.or(is_new.then_some(standing.since_pos));
@@ -406,7 +417,7 @@ impl Sync<'_, '_, '_> {
         let mut heroes = Vec::new();
         for user_id in room::heroes(tx, &view.room, self.own())? {
             let (mut displayname, mut avatar_url) = (None, None);
-            if let Some(member) = events::state_at(tx, view.room.num, MEMBER, &user_id, self.upto)? {
+            if let Some(member) = events::state_at(tx, view.room.num, types::MEMBER, &user_id, self.upto)? {
                 displayname = text(&member, view, "displayname")?;
                 avatar_url = text(&member, view, "avatar_url")?;
             }
@@ -421,18 +432,18 @@ fn part(
     tx: &ReadTx<'_>,
     view: &RoomView<'_, '_, '_>,
     eligible: &Eligible<'_>,
-    (from, until): (i64, i64),
+    (from, until): (Pos, Pos),
     known: Option<&Known>,
 ) -> Result<Part, Error> {
     let (limit, all) = (eligible.limit, RoomEventFilter::default());
     let Some(known) = known else {
         let timeline = room::timeline(view, tx, (from, until), limit, &all)?;
-        let known = if timeline.limited || from > 0 { count(&timeline.stored) } else { ALL_EVENTS };
+        let known = if timeline.limited || from > Pos::ZERO { count(&timeline.stored) } else { ALL_EVENTS };
         return Ok(Part { timeline, expanded: false, known });
     };
     let mut at_least = known.timeline;
-    if limit > known.timeline && eligible.standing.membership == "join" {
-        let timeline = room::timeline(view, tx, (0, until), limit, &all)?;
+    if limit > known.timeline && eligible.standing.membership == Membership::Join {
+        let timeline = room::timeline(view, tx, (Pos::ZERO, until), limit, &all)?;
         let old = timeline.stored.iter().filter(|event| event.pos <= from).count();
         at_least = if timeline.limited { limit } else { ALL_EVENTS };
         if i64::try_from(old).unwrap_or(i64::MAX) > known.timeline {
@@ -453,7 +464,7 @@ fn text_at(
     tx: &ReadTx<'_>,
     view: &RoomView<'_, '_, '_>,
     (event_type, key): (&str, &str),
-    at: i64,
+    at: Pos,
 ) -> Result<Option<String>, Error> {
     let Some(state) = events::state_at(tx, view.room.num, event_type, "", at)? else { return Ok(None) };
     text(&state, view, key)
@@ -467,5 +478,5 @@ fn text(state: &Event, view: &RoomView<'_, '_, '_>, key: &str) -> Result<Option<
 
 /// Whether a room looks otherwise in a list when state of this type changes.
 fn shows(event_type: &str) -> bool {
-    matches!(event_type, "m.room.name" | "m.room.avatar" | MEMBER)
+    matches!(event_type, types::NAME | types::AVATAR | types::MEMBER)
 }

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use reeve_db::ReadTx;
+use reeve_model::{Pos, RoomNum};
 use reeve_rooms::error::Error;
+use reeve_rooms::types;
 use reeve_store::events::{self, Event};
 use serde::{Deserialize, Serialize};
 
-pub(crate) const MEMBER: &str = "m.room.member";
 /// Stands for every type, or every state key.
 const ALL: &str = "*";
 /// Stands for the viewer's own state key.
@@ -30,7 +31,7 @@ impl Wanted {
     pub(crate) fn of(pairs: &[(String, String)]) -> Self {
         let mut wanted = Self::default();
         for (event_type, state_key) in pairs {
-            if state_key == LAZY && event_type == MEMBER {
+            if state_key == LAZY && event_type == types::MEMBER {
                 wanted.lazy = true;
             } else if state_key != BUT_MEMBERS {
                 wanted.add(event_type, state_key);
@@ -63,7 +64,7 @@ impl Wanted {
 
     /// Whether all members belong to it.
     pub(crate) fn has_all_members(&self) -> bool {
-        self.has(ALL, ALL) || self.has(MEMBER, ALL)
+        self.has(ALL, ALL) || self.has(types::MEMBER, ALL)
     }
 
     /// Whether the members that the timeline needs must be looked for.
@@ -79,7 +80,9 @@ impl Wanted {
                 || self.has(event_type, ALL)
                 || (state_key == own && self.has(event_type, ME))
         };
-        named(&event.event_type) || named(ALL) || (event.event_type != MEMBER && self.has(ALL, BUT_MEMBERS))
+        named(&event.event_type)
+            || named(ALL)
+            || (event.event_type != types::MEMBER && self.has(ALL, BUT_MEMBERS))
     }
 
     /// Whether everything that belongs to another set surely belongs to this one.
@@ -89,7 +92,7 @@ impl Wanted {
                 || self.has(event_type, ALL)
                 || self.has(ALL, state_key)
                 || self.has(ALL, ALL)
-                || (event_type != MEMBER && event_type != ALL && self.has(ALL, BUT_MEMBERS))
+                || (event_type != types::MEMBER && event_type != ALL && self.has(ALL, BUT_MEMBERS))
         };
         (!other.lazy || self.lazy || self.has_all_members())
             && other.keys.iter().all(|(event_type, keys)| keys.iter().all(|key| covers(event_type, key)))
@@ -99,9 +102,9 @@ impl Wanted {
     pub(crate) fn gather(
         &self,
         tx: &ReadTx<'_>,
-        room_num: i64,
+        room_num: RoomNum,
         own: &str,
-        at: i64,
+        at: Pos,
     ) -> Result<Vec<Event>, Error> {
         if self.has(ALL, ALL) {
             return Ok(events::all_state_at(tx, room_num, at)?);
@@ -125,8 +128,8 @@ impl Wanted {
         };
         for (event_type, keys) in &self.keys {
             if event_type == ALL {
-                look(MEMBER, keys)?;
-            } else if of_all_types.is_none() || event_type == MEMBER {
+                look(types::MEMBER, keys)?;
+            } else if of_all_types.is_none() || event_type == types::MEMBER {
                 look(event_type, keys)?;
             }
         }
@@ -138,8 +141,8 @@ impl Wanted {
 
 #[cfg(test)]
 mod tests {
+    use reeve_model::{Millis, Pos, RoomNum};
     use reeve_store::events::Event;
-    use reeve_store::stream::STILL;
 
     use super::Wanted;
 
@@ -150,15 +153,15 @@ mod tests {
 
     fn event(event_type: &str, state_key: &str) -> Event {
         Event {
-            pos: 1,
-            room_num: 1,
+            pos: Pos::new(1),
+            room_num: RoomNum::new(1),
             event_id: String::new(),
             event_type: event_type.to_owned(),
             state_key: Some(state_key.to_owned()),
             sender: String::new(),
-            ts: 0,
+            ts: Millis::ZERO,
             membership: None,
-            until_pos: Some(STILL),
+            until_pos: Some(Pos::END),
             relates_to: None,
             rel_type: None,
             redacted_by: None,

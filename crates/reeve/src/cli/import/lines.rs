@@ -147,13 +147,20 @@ fn unknown_key(object: &Map<String, Value>) -> Option<String> {
 mod tests {
     use std::sync::Arc;
 
+    use reeve_model::Millis;
+
     use super::*;
 
     /// The user id, or for a refused account its user id as far as known, the reason and the error.
     type Outcome = Result<String, (Option<String>, &'static str, String)>;
 
     fn read(text: &[u8]) -> Vec<(u64, Outcome)> {
-        let ctx = Ctx { now: 0, server_name: Arc::from("test"), request_id: Arc::from("r"), actor: None };
+        let ctx = Ctx {
+            now: Millis::ZERO,
+            server_name: Arc::from("test"),
+            request_id: Arc::from("r"),
+            actor: None,
+        };
         let mut reader = Reader::new(text, ctx, Policy::default());
         let mut all = Vec::new();
         while let Some(batch) = reader.next().unwrap() {

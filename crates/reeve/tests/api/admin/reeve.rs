@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use http::Method;
 use reeve_db::{DbError, params, statements};
 use reeve_http::Content;
-use reeve_testkit::{Client, Config, Contract, Engine, Reply, START_MS, Server, on_both_engines};
+use reeve_model::Millis;
+use reeve_testkit::{Client, Config, Contract, Engine, Reply, START, START_MS, Server, on_both_engines};
 use serde_json::{Value, json};
 
 const AUDIT: &str = "/_reeve/admin/v1/audit";
@@ -57,7 +58,7 @@ async fn queue(server: &Server, jobs: &'static [(&'static str, &'static str, &'s
                     subject,
                     "{\"secret\":1}",
                     5,
-                    1000 * 365 * 24 * 3_600_000 + START_MS + ts,
+                    START.plus(1000 * 365 * 24 * 3_600_000 + ts),
                 )?;
             }
             Ok(())
@@ -118,7 +119,7 @@ on_both_engines! {
             for n in 0..60_i64 {
                 let (actor, action, target) = (format!("@a{}:x", n % 3), format!("act.{}", n % 4), format!("t{}", n % 5));
                 reeve_store::audit::insert(tx, &reeve_store::audit::NewEntry {
-                    ts: n / 3, actor: &actor, ip: None, request_id: "r", action: &action, target: &target,
+                    ts: Millis::new(n / 3), actor: &actor, ip: None, request_id: "r", action: &action, target: &target,
                     changes: &json!({ "n": n }).to_string(),
                 })?;
             }
@@ -202,7 +203,7 @@ on_both_engines! {
             ("a", "one", "@x:test", 1), ("b", "two", "@x:test", 1), ("c", "one", "@y:test", 1), ("d", "two", "@y:test", 2),
             ("e", "one", "@x:test", 3), ("f", "one", "@x:test", 3),
         ]).await;
-        server.app().db.write(|tx| reeve_store::jobs::fail(tx, "e", "broken", START_MS)).await.unwrap();
+        server.app().db.write(|tx| reeve_store::jobs::fail(tx, "e", "broken", START)).await.unwrap();
         for (filter, expected) in [
             ("", "fedcba"),
             ("kind=one", "feca"),

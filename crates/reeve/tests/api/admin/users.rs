@@ -1,5 +1,6 @@
 //! `/_synapse/admin/v2/users` and related routes.
 
+use reeve_model::Millis;
 use reeve_testkit::{Client, START_MS, on_both_engines};
 use serde_json::{Value, json};
 
@@ -289,7 +290,7 @@ on_both_engines! {
             let num = reeve_store::users::num(tx, "@admin:test")?.unwrap();
             reeve_store::access_tokens::insert(tx, &reeve_store::access_tokens::NewAccessToken {
                 token_hash: &reeve_accounts::sessions::hash_token("T"),
-                owner_num: num, acting_num: num, device_id: None, valid_until_ts: None, created_ts: 0, unconfirmed: false,
+                owner_num: num, acting_num: num, device_id: None, valid_until_ts: None, created_ts: Millis::ZERO, unconfirmed: false,
             })
         }).await.unwrap();
         let off = (403, "M_FORBIDDEN", "Password change disabled");

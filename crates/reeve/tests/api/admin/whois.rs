@@ -82,7 +82,7 @@ on_both_engines! {
         assert_eq!(admin.get(&path).await, (200, expected.clone()));
         // Connections last seen 28 days ago are deleted.
         server.clock.advance(28 * 24 * 3_600_000 - 122_000 + 1001);
-        server.app().seen.prune(&server.app().db, server.clock.now_ms()).await.unwrap();
+        server.app().seen.prune(&server.app().db, server.clock.now()).await.unwrap();
         let kept = whois("@alice:test", json!([
             connection("10.0.0.1", START_MS + 122_000, "Phone/3"),
             connection("10.0.0.1", START_MS + 2000, "Laptop"),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use reeve_model::Millis;
 use reeve_testkit::{on_both_engines, tokio};
 use serde_json::{Value, json};
 
@@ -258,7 +259,7 @@ on_both_engines! {
         server.app().db.write(move |tx| -> Result<(), reeve_db::DbError> {
             for n in 0..1000 {
                 let device_id = format!("D{n:03}");
-                reeve_store::devices::insert(tx, num, &device_id, None, 0)?;
+                reeve_store::devices::insert(tx, num, &device_id, None, Millis::ZERO)?;
                 reeve_store::keys::insert_one_time(tx, num, &device_id, "signed_curve25519", "a", "\"key\"")?;
             }
             Ok(())

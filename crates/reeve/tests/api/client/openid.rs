@@ -76,7 +76,7 @@ on_both_engines! {
         assert_eq!(user_info(&alice, &first).await.status, 401);
         let last = token(&alice).await;
         assert_eq!(user_info(&alice, &last).await, (200, json!({ "sub": "@alice:test" })));
-        let now = reeve_testkit::START_MS + 3_700_000;
+        let now = reeve_testkit::START.plus(3_700_000);
         let pruned = server.app().db.write(move |tx| reeve_store::openid_tokens::prune(tx, now)).await;
         assert_eq!(pruned.unwrap(), 50);
         let _: Value = ok(alice.get(&format!("{CS}/account/whoami")).await);

@@ -1,5 +1,6 @@
 //! `/_matrix/client/v3/pushers`.
 
+use reeve_model::{Millis, Pos};
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
 
@@ -159,7 +160,7 @@ on_both_engines! {
             let num = reeve_store::users::num(tx, "@alice:test")?.unwrap();
             let mut pusher = reeve_store::pushers::of_user(tx, num)?.pop().unwrap();
             (pusher.device_id, pusher.pushkey) = (None, "without device".to_owned());
-            reeve_store::pushers::put(tx, num, &pusher, 0, 0)
+            reeve_store::pushers::put(tx, num, &pusher, Pos::ZERO, Millis::ZERO)
         });
         set.await.unwrap();
         assert_eq!(list(&alice).await.as_array().unwrap().len(), 2);

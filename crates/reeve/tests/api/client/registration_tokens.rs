@@ -168,7 +168,7 @@ on_both_engines! {
         let session = begin(&stranger, "a").await;
         give(&stranger, &session, json!("t")).await;
         let prune = || {
-            let now = server.clock.now_ms();
+            let now = server.clock.now();
             let app = std::sync::Arc::clone(server.app());
             async move {
                 app.db.write(move |tx| -> Result<(), reeve_db::DbError> {

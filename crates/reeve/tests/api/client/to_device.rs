@@ -1,5 +1,6 @@
 //! To-device messages.
 
+use reeve_model::Pos;
 use reeve_testkit::{Client, on_both_engines};
 use serde_json::{Value, json};
 
@@ -23,7 +24,7 @@ async fn kept(server: &reeve_testkit::Server, client: &Client) -> usize {
     let (user_id, device_id) = (client.user_id.clone(), client.device_id.clone());
     let read = server.app().db.read(move |tx| -> Result<_, reeve_db::DbError> {
         let num = reeve_store::users::num(tx, &user_id)?.unwrap();
-        Ok(reeve_store::to_device::pending(tx, num, &device_id, 0, 1000)?.len())
+        Ok(reeve_store::to_device::pending(tx, num, &device_id, Pos::ZERO, 1000)?.len())
     });
     read.await.unwrap()
 }

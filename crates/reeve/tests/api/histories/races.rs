@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::future::join_all;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use reeve_model::Membership;
 use reeve_store::{account_data, devices, memberships, profile_fields, pushers, threepids, users};
 use reeve_testkit::{Client, Reply, Server, on_both_engines, tokio};
 use serde_json::{Value, json};
@@ -289,7 +290,7 @@ impl Cast {
             .read(move |tx| {
                 let user = users::find(tx, &user_id)?.ok_or(reeve_db::DbError::NoRow)?;
                 let mut memberships_left = 0;
-                for membership in ["join", "invite", "knock"] {
+                for membership in [Membership::Join, Membership::Invite, Membership::Knock] {
                     memberships_left += memberships::count_of_user_in(tx, &user_id, membership)?;
                 }
                 Ok(json!({

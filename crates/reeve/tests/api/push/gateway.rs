@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use http::Response;
+use reeve_model::Pos;
 use reeve_testkit::{Client, Config, Server, Web, on_both_engines};
 use serde_json::{Value, json};
 
@@ -431,7 +432,7 @@ on_both_engines! {
 }
 
 /// The position up to which the only pusher has delivered everything.
-async fn position(server: &Server) -> i64 {
+async fn position(server: &Server) -> Pos {
     one(server, |pusher| pusher.0).await
 }
 
@@ -443,7 +444,7 @@ async fn failures(server: &Server) -> i64 {
 const PUSHER_SQL: &str = "SELECT last_pos, failures FROM pushers ORDER BY num LIMIT 1";
 static PUSHER: reeve_db::Statement = reeve_db::Statement::new("tests::PUSHER", PUSHER_SQL, PUSHER_SQL);
 
-async fn one(server: &Server, what: fn((i64, i64)) -> i64) -> i64 {
+async fn one<T>(server: &Server, what: fn((Pos, i64)) -> T) -> T {
     let found = server
         .app()
         .db
@@ -452,7 +453,7 @@ async fn one(server: &Server, what: fn((i64, i64)) -> i64) -> i64 {
 }
 
 /// The position of an event.
-async fn stream(server: &Server, event_id: &str) -> i64 {
+async fn stream(server: &Server, event_id: &str) -> Pos {
     let event_id = event_id.to_owned();
     let found = server.app().db.read(move |tx| reeve_store::events::find(tx, &event_id)).await;
     found.unwrap().unwrap().pos

@@ -65,7 +65,7 @@ on_both_engines! {
         create(&bob, json!({ "invite": ["@alice:test"] })).await;
         assert_eq!(count(0).await, json!({ "invite_count": 2 }));
         server.clock.advance(1000);
-        let later = server.clock.now_ms();
+        let later = server.clock.now().get();
         assert_eq!(count(later).await, json!({ "invite_count": 0 }));
         kick(&alice, &room, "@bob:test").await;
         invite(&alice, &room, "@bob:test").await;
@@ -96,7 +96,7 @@ on_both_engines! {
         create(&bob, json!({ "invite": ["@alice:test"] })).await;
         assert_eq!(count(0).await, 2);
         server.clock.advance(1000);
-        let later = server.clock.now_ms();
+        let later = server.clock.now().get();
         assert_eq!(count(later).await, 0);
         // A new name is a new join event.
         join(&bob, &own).await;

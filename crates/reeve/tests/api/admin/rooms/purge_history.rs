@@ -3,7 +3,7 @@
 use http::Method;
 use reeve_model::Ctx;
 use reeve_rooms::purge::{self, UpTo};
-use reeve_testkit::{Client, START_MS, on_both_engines};
+use reeve_testkit::{Client, START, START_MS, on_both_engines};
 use serde_json::{Value, json};
 
 use super::{current_state, error, path, room, timeline};
@@ -121,8 +121,8 @@ on_both_engines! {
         let (admin, alice) = (server.admin().await, server.user("alice").await);
         let id = create_public(&alice).await;
         // One that has not started: it is due in a second.
-        let ctx = Ctx { now: START_MS + 1000, server_name: "test".into(), request_id: "test".into(), actor: None };
-        let upto = UpTo::Time(START_MS);
+        let ctx = Ctx { now: START.plus(1000), server_name: "test".into(), request_id: "test".into(), actor: None };
+        let upto = UpTo::Time(START);
         let ordered = server.app().db.write(move |tx| purge::order(tx, &ctx, &id, &upto, false)).await.unwrap();
         let status = format!("/_synapse/admin/v1/purge_history_status/{ordered}");
         assert_eq!(admin.get(&status).await, (200, json!({ "status": "active" })));

@@ -5,7 +5,7 @@ use reeve_media::deeds::{self, Progress};
 use reeve_model::{Actor, Ctx};
 use reeve_store::media::{self, NewMedia, QuarantineChange};
 use reeve_store::media_users;
-use reeve_testkit::{START_MS, Server, on_both_engines};
+use reeve_testkit::{START, Server, on_both_engines};
 use serde_json::json;
 
 use super::{download_path, known, not_found, objects, upload};
@@ -145,13 +145,13 @@ on_both_engines! {
         server.clock.advance(5000);
         assert_eq!(alice.get(&download_path(&media_id)).await.status, 200);
         server.app().media.flush().await.unwrap();
-        assert_eq!(known(&server, &media_id).await.unwrap().last_access_ts, Some(START_MS + 5000));
+        assert_eq!(known(&server, &media_id).await.unwrap().last_access_ts, Some(START.plus(5000)));
         // A client with a cached copy counts as a use, too.
         server.clock.advance(5000);
         let known_already = alice.send(http::Method::GET, &download_path(&media_id), &[("if-none-match", "*")], "").await;
         assert_eq!(known_already.status, 304);
         server.app().media.flush().await.unwrap();
-        assert_eq!(known(&server, &media_id).await.unwrap().last_access_ts, Some(START_MS + 10_000));
+        assert_eq!(known(&server, &media_id).await.unwrap().last_access_ts, Some(START.plus(10_000)));
     }
 
     async fn what_the_server_stores_itself(server: Server) {
@@ -161,7 +161,7 @@ on_both_engines! {
             media_id: deeds::new_media_id(),
             user_num,
             media_type: "image/png".to_owned(),
-            created_ts: START_MS,
+            created_ts: START,
             url_cache: Some("https://test/".to_owned()),
             ..NewMedia::default()
         };
@@ -175,7 +175,7 @@ on_both_engines! {
         let strays = 150;
         server.app().db.write(move |tx| -> Result<(), DbError> {
             (0..strays).try_for_each(|number| {
-                reeve_store::media_objects::begin(tx, &format!("ab{number:03}"), START_MS)
+                reeve_store::media_objects::begin(tx, &format!("ab{number:03}"), START)
             })
         }).await.unwrap();
         // A folder is no file that could be deleted.
@@ -237,7 +237,7 @@ on_both_engines! {
         let folder = server.media_folder().join("ab");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("cd"), "half of it").unwrap();
-        server.app().db.write(|tx| reeve_store::media_objects::begin(tx, "abcd", START_MS)).await.unwrap();
+        server.app().db.write(|tx| reeve_store::media_objects::begin(tx, "abcd", START)).await.unwrap();
         server.app().media.sweep().await.unwrap();
         assert!(folder.join("cd").exists(), "it may be on its way yet");
         // A day later it is not; and who has the database to itself knows that at once.

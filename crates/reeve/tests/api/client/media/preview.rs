@@ -94,7 +94,7 @@ on_both_engines! {
         assert_ne!(again[0].body["og:image"], json!(uri));
         assert_eq!(web.waiting().await, 3);
         // Pictures go after a week.
-        let now = server.clock.now_ms() + 7 * 24 * HOUR;
+        let now = server.clock.now().plus(7 * 24 * HOUR);
         server.app().db.write(move |tx| reeve_media::deeds::prune(tx, now)).await.unwrap();
         assert_eq!(bob.get(&format!("/_matrix/client/v1/media/download/test/{media_id}")).await.status, 404);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 use reeve_testkit::tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use reeve_testkit::tokio::net::TcpStream;
-use reeve_testkit::{Config, START_MS, Server, on_both_engines};
+use reeve_testkit::{Config, START, Server, on_both_engines};
 use serde_json::json;
 
 use super::{UPLOAD, download_path, files, known, objects, send, upload};
@@ -47,7 +47,7 @@ on_both_engines! {
         let media = known(&server, &media_id).await.unwrap();
         assert_eq!(
             (&*media.user_id, &*media.media_type, media.media_length, media.upload_name.as_deref(), media.created_ts),
-            ("@alice:test", "text/plain", 5, Some("Krieg & Frieden.txt"), START_MS)
+            ("@alice:test", "text/plain", 5, Some("Krieg & Frieden.txt"), START)
         );
         assert_eq!((media.last_access_ts, media.quarantined_by, media.url_cache), (None, None, None));
         assert_eq!((media.safe_from_quarantine, media.authenticated), (false, true));

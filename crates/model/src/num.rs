@@ -1,0 +1,106 @@
+//! Numbers, each kind of a type of its own, so that none is taken for another.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! numbers {
+    ($($(#[$meta:meta])* $name:ident;)*) => { $(
+        $(#[$meta])*
+        #[derive(
+            Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(i64);
+
+        impl $name {
+            /// Below every one that is given out: where a walk over all of them begins.
+            pub const ZERO: Self = Self(0);
+
+            /// The number as a row holds it.
+            pub const fn new(num: i64) -> Self {
+                Self(num)
+            }
+
+            /// The number as a row holds it.
+            pub const fn get(self) -> i64 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )* };
+}
+
+numbers! {
+    /// The number that stands for an account in every table but its own; [`UserNum::ZERO`] before it is stored.
+    UserNum;
+    /// The number that stands for a room in every table but its own; [`RoomNum::ZERO`] before it is stored.
+    RoomNum;
+    /// A position in the stream of what clients sync. The first is 1.
+    Pos;
+    /// A point in time: milliseconds since the Unix epoch.
+    Millis;
+}
+
+impl Pos {
+    /// Above every position: where something ends that has not ended.
+    pub const END: Self = Self(i64::MAX);
+    /// At or above every position, and before [`Pos::END`]: the state here is the present one.
+    pub const PRESENT: Self = Self(i64::MAX - 1);
+
+    /// The position right after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        self.plus(1)
+    }
+
+    /// The position right before this one.
+    #[must_use]
+    pub const fn prev(self) -> Self {
+        self.plus(-1)
+    }
+
+    /// The position so many further on.
+    #[must_use]
+    pub const fn plus(self, positions: i64) -> Self {
+        Self(self.0.saturating_add(positions))
+    }
+}
+
+impl Millis {
+    /// After every time.
+    pub const MAX: Self = Self(i64::MAX);
+
+    /// The time so many milliseconds later.
+    #[must_use]
+    pub const fn plus(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// The time so many milliseconds earlier.
+    #[must_use]
+    pub const fn minus(self, ms: i64) -> Self {
+        Self(self.0.saturating_sub(ms))
+    }
+
+    /// The beginning of the second that it is in.
+    #[must_use]
+    pub const fn whole_second(self) -> Self {
+        Self(self.secs() * 1000)
+    }
+
+    /// Whole seconds since the Unix epoch.
+    pub const fn secs(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// How many milliseconds it is after another time; negative if it is before.
+    pub const fn since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
