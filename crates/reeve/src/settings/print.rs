@@ -18,28 +18,44 @@ impl Loaded {
     /// The effective settings as a settings file: each with its documentation and the place its value comes
     /// from. Values that contain a secret stand masked in a comment.
     pub fn to_toml(&self) -> String {
-        let mut out = format!("# Settings of Reeve {}.\n", env!("CARGO_PKG_VERSION"));
-        for entry in entries(&self.settings) {
-            if entry.key.is_empty() {
-                continue;
-            }
-            out.push('\n');
-            for line in entry.doc {
-                let _ = writeln!(out, "# {}", line.trim());
-            }
-            let name = entry.key.rsplit('.').next().unwrap_or_default();
+        let head = format!("# Settings of Reeve {}.\n", env!("CARGO_PKG_VERSION"));
+        file(&head, &entries(&self.settings), |entry, name| {
             let place = self.place(&entry.key);
-            let _ = match (entry.kind, &entry.masked, &entry.value) {
-                (Kind::Section, ..) => writeln!(out, "[{}]", entry.key),
-                (_, Some(masked), _) => {
-                    writeln!(out, "# {name} = {}  # {place}", Value::String(masked.clone()))
-                }
-                (_, None, Some(value)) => writeln!(out, "{name} = {value}  # {place}"),
-                (_, None, None) => writeln!(out, "# {name} is not set"),
-            };
-        }
-        out
+            match (&entry.masked, &entry.value) {
+                (Some(masked), _) => format!("# {name} = {}  # {place}", Value::String(masked.clone())),
+                (None, Some(value)) => format!("{name} = {value}  # {place}"),
+                (None, None) => format!("# {name} is not set"),
+            }
+        })
     }
+}
+
+/// A settings file to start from: each setting with its documentation and its default, in a comment.
+pub fn example() -> String {
+    file(EXAMPLE, &entries(&Settings::default()), |entry, name| match &entry.value {
+        Some(value) => format!("#{name} = {value}"),
+        None => format!("#{name} =  # {}, not set by default", entry.kind.name()),
+    })
+}
+
+/// A settings file that begins with `head`. Under the documentation of each key stands the line that `line` makes of
+/// its entry and its name within the section.
+fn file(head: &str, entries: &[Entry], line: impl Fn(&Entry, &str) -> String) -> String {
+    let mut out = head.to_owned();
+    for entry in entries.iter().filter(|entry| !entry.key.is_empty()) {
+        out.push('\n');
+        for doc in entry.doc {
+            let _ = writeln!(out, "# {}", doc.trim());
+        }
+        let name = entry.key.rsplit('.').next().unwrap_or_default();
+        let _ = match entry.kind {
+            Kind::Section => writeln!(out, "[{}]", entry.key),
+            Kind::Text | Kind::Secret | Kind::Boolean | Kind::Integer | Kind::Number | Kind::List => {
+                writeln!(out, "{}", line(entry, name))
+            }
+        };
+    }
+    out
 }
 
 /// The page of documentation about all settings, in Markdown.
@@ -94,5 +110,11 @@ A key that is not listed here is an error, wherever it stands. `reeve config` pr
 the place each comes from, secrets masked; `reeve config --check` only says all that is wrong with them. Relative paths are relative to the
 working folder of the program.
 
-This page is made by `reeve config --markdown`.
+`reeve config --example` prints a settings file with every key and its default in comments, which is
+`reeve.example.toml` in the source. This page is made by `reeve config --markdown`.
+";
+
+const EXAMPLE: &str = "\
+# Settings of Reeve. This file sets nothing: copy it to `reeve.toml`, and take the # away before what shall differ from
+# the default that is shown. It is made by `reeve config --example`.
 ";
