@@ -1,7 +1,8 @@
-# What the scripts share: telling what they do, installing what is missing, and a PostgreSQL of their own. Sourced.
+# What the scripts share: telling what they do, installing what is missing, checks, and a PostgreSQL of their own. Sourced.
 # shellcheck shell=bash
 
 cluster=""       # the temporary folder of PostgreSQL, once there is one
+owner=""         # the cluster's owner, if it is not who runs the script
 as_owner=()      # the command that runs a program as the cluster's owner
 postgres_bin=""  # where Debian keeps the server's programs
 postgres_url=""  # the cluster for a role that may create databases, once it runs
@@ -53,19 +54,32 @@ free_port() {
   python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
+# Checks --------------------------------------------------------------------------------------------------------
+
+check_format() { cargo fmt --all --check; }
+
+check_lints() { cargo clippy --workspace --all-targets --locked -- -D warnings; }
+
 # PostgreSQL ----------------------------------------------------------------------------------------------------
+
+# The options of a server for tests: what it holds may be lost.
+# shellcheck disable=SC2034  # The scripts use it.
+readonly TEST_POSTGRES="-c max_connections=200 -c fsync=off -c autovacuum=off -c full_page_writes=off"
+
+# Says at `owner` and `as_owner` who runs the server: PostgreSQL refuses to run as root.
+find_owner() {
+  ((EUID == 0)) || return 0
+  owner=nobody
+  ! id postgres >/dev/null 2>&1 || owner=postgres
+  as_owner=(env -C / runuser -u "$owner" --)
+}
 
 # Starts a cluster with the given options of the server, and says at `postgres_url` where it is.
 start_postgres() {
   # A socket's path must stay under 108 bytes, so a long TMPDIR cannot be used.
   cluster=$(mktemp -d /tmp/reeve-postgres.XXXXXX)
-  if ((EUID == 0)); then
-    # PostgreSQL refuses to run as root.
-    local owner=nobody
-    ! id postgres >/dev/null 2>&1 || owner=postgres
-    chown "$owner" "$cluster"
-    as_owner=(env -C / runuser -u "$owner" --)
-  fi
+  find_owner
+  [[ -z $owner ]] || chown "$owner" "$cluster"
 
   # A language's sort order by default, as most real servers have it: a column or a query that forgot to ask for
   # byte order shows. PostgreSQL can do so without the system's locales from version 15 on.

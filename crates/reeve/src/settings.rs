@@ -31,7 +31,7 @@ pub use self::{
         PasswordPolicy, Presence, Push, RateLimit, RateLimits, Registration, ServerNotices, Settings,
         Support, Tokens, UrlPreviews, UserDirectory, Voip,
     },
-    print::markdown,
+    print::{example, markdown},
     values::{BaseUrl, Database, EmailTls, Listen, LogFormat, Networks, Secret},
 };
 

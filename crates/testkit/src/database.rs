@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use postgres::{Client, NoTls};
 use reeve_db::{DatabaseUrl, Db, Engine, Options};
+use reeve_test_postgres::{create, drop_database, maintain, url_of};
 use tempfile::TempDir;
 
 static NUMBER: AtomicU64 = AtomicU64::new(0);
@@ -17,31 +17,11 @@ pub(crate) enum Database {
     Postgres(String, TempDir),
 }
 
-fn maintenance_url() -> String {
-    std::env::var("REEVE_TEST_POSTGRES").unwrap_or_else(|_| {
-        panic!("tests on PostgreSQL need REEVE_TEST_POSTGRES: run them through scripts/test, which starts a throw-away cluster")
-    })
-}
-
-fn maintain(sql: &str) {
-    let mut client = Client::connect(&maintenance_url(), NoTls).expect("the PostgreSQL of the tests answers");
-    client.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
-}
-
-/// The URL of another database on the test cluster.
-fn url_of(name: &str) -> String {
-    let url = maintenance_url();
-    let (base, options) = url.split_once('?').map_or((&*url, None), |(base, options)| (base, Some(options)));
-    let server = base.rsplit_once('/').map_or(base, |(server, _)| server);
-    options.map_or_else(|| format!("{server}/{name}"), |options| format!("{server}/{name}?{options}"))
-}
-
 /// A migrated database that the others are copied from.
 fn template() -> &'static str {
     TEMPLATE.get_or_init(|| {
         let name = format!("reeve_template_{}", std::process::id());
-        maintain(&format!("DROP DATABASE IF EXISTS {name}"));
-        maintain(&format!("CREATE DATABASE {name}"));
+        create(&name);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let url = DatabaseUrl::Postgres(url_of(&name));
@@ -59,7 +39,7 @@ impl Database {
             Engine::Postgres => {
                 let number = NUMBER.fetch_add(1, Ordering::Relaxed);
                 let name = format!("reeve_test_{}_{number}", std::process::id());
-                maintain(&format!("DROP DATABASE IF EXISTS {name}"));
+                drop_database(&name);
                 maintain(&format!("CREATE DATABASE {name} TEMPLATE {} STRATEGY file_copy", template()));
                 Self::Postgres(name, TempDir::new().expect("a temporary folder"))
             }
@@ -118,7 +98,7 @@ impl Database {
                     .expect("the copy is put back");
             }
             (Self::Postgres(name, _), Copy::Postgres(copy)) => {
-                maintain(&format!("DROP DATABASE {name} WITH (FORCE)"));
+                drop_database(name);
                 maintain(&format!("CREATE DATABASE {name} TEMPLATE {copy} STRATEGY file_copy"));
             }
             (Self::Sqlite(_), Copy::Postgres(_)) | (Self::Postgres(..), Copy::Sqlite(_)) => {
@@ -131,11 +111,7 @@ impl Database {
 impl Drop for Copy {
     fn drop(&mut self) {
         if let Self::Postgres(name) = self {
-            let name = name.clone();
-            // A test may be inside its runtime.
-            let dropped =
-                std::thread::spawn(move || maintain(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")));
-            dropped.join().expect("the copy is dropped");
+            drop_database(name);
         }
     }
 }
@@ -143,7 +119,7 @@ impl Drop for Copy {
 impl Drop for Database {
     fn drop(&mut self) {
         if let Self::Postgres(name, _) = self {
-            maintain(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+            drop_database(name);
         }
     }
 }

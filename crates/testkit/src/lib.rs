@@ -15,6 +15,7 @@
 mod client;
 mod contract;
 mod database;
+mod generated;
 mod server;
 mod smtp;
 mod web;
@@ -22,6 +23,7 @@ mod web;
 pub use bytes::Bytes;
 pub use client::{Client, Reply};
 pub use contract::Contract;
+pub use generated::check_generated;
 pub use reeve::server::Config;
 pub use reeve_db::Engine;
 pub use server::{Backup, START, START_MS, Server};
@@ -29,7 +31,7 @@ pub use smtp::{Received, Smtp};
 pub use tokio;
 pub use web::{Asked, Web};
 
-/// Defines tests that run once on SQLite and once on PostgreSQL. Each gets a fresh server; `#[config(f)]`
+/// Defines tests that run once on SQLite and once on PostgreSQL, if there is one. Each gets a fresh server; `#[config(f)]`
 /// before the function changes its [`Config`] with `f: fn(&mut Config)`.
 #[macro_export]
 macro_rules! on_both_engines {

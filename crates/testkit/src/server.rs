@@ -40,12 +40,16 @@ pub struct Server {
 pub struct Backup(Arc<Copy>);
 
 impl Server {
-    /// Runs one test against a fresh server.
+    /// Runs one test against a fresh server, or skips it if it needs PostgreSQL and there is none.
     pub fn run<Fut: Future<Output = ()>>(
         engine: Engine,
         change: fn(&mut Config),
         test: impl FnOnce(Self) -> Fut,
     ) {
+        match engine {
+            Engine::Postgres if !reeve_test_postgres::available() => return,
+            Engine::Sqlite | Engine::Postgres => {}
+        }
         let database = Arc::new(Database::new(engine));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

@@ -10,6 +10,7 @@ use std::{
 };
 
 use reeve_db::{DatabaseUrl, Db, DbError, Engine, Migration, OpenError, Options, params, statements};
+use reeve_test_postgres::available;
 
 use crate::support::{ADD, COUNT, Place, SCHEMA, metric, open};
 
@@ -30,6 +31,9 @@ async fn add(db: &Db, name: &'static str) -> Result<u64, DbError> {
 
 #[tokio::test]
 async fn a_cut_connection_is_replaced() {
+    if !available() {
+        return;
+    }
     let place = Place::new(Engine::Postgres);
     let db = place.open(Options { connections: 1, ..Options::default() }).await;
     assert_eq!(count(&db).await, Ok(0));
@@ -42,6 +46,9 @@ async fn a_cut_connection_is_replaced() {
 
 #[tokio::test]
 async fn an_outage_is_an_error_until_it_is_over() {
+    if !available() {
+        return;
+    }
     let (db, place) = open(Engine::Postgres).await;
     add(&db, "a").await.unwrap();
     place.reachable(false);
@@ -81,6 +88,9 @@ async fn a_commit_that_breaks_is_not_repeated() {
             CREATE CONSTRAINT TRIGGER cut AFTER INSERT ON cut
                 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION cut();",
     }];
+    if !available() {
+        return;
+    }
     let place = Place::new(Engine::Postgres);
     let db = Db::open(&place.url, Options::default(), MIGRATIONS).await.unwrap();
     let runs = Arc::new(AtomicU32::new(0));
@@ -100,6 +110,9 @@ async fn a_commit_that_breaks_is_not_repeated() {
 
 #[tokio::test]
 async fn a_statement_that_takes_too_long_is_given_up() {
+    if !available() {
+        return;
+    }
     let (db, _place) = open(Engine::Postgres).await;
     let result = db
         .read::<_, DbError, _>(|tx| {

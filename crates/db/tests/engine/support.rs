@@ -3,11 +3,11 @@
 use std::{
     process,
     sync::atomic::{AtomicU32, Ordering},
-    thread,
 };
 
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use reeve_db::{DatabaseUrl, Db, Engine, Migration, Options, statements};
+use reeve_test_postgres::{create, drop_database, maintain, url_of};
 use tempfile::TempDir;
 
 /// Makes one test per engine from `async fn name(engine: Engine)`.
@@ -21,7 +21,9 @@ macro_rules! on_both_engines {
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
-                super::$name(reeve_db::Engine::Postgres).await;
+                if reeve_test_postgres::available() {
+                    super::$name(reeve_db::Engine::Postgres).await;
+                }
             }
         }
     )* };
@@ -72,10 +74,8 @@ impl Place {
                 Self { url, name, _folder: Some(folder) }
             }
             Engine::Postgres => {
-                maintain(&format!("CREATE DATABASE {name}"));
-                let (front, query) = maintenance();
-                let (server, _) = front.rsplit_once('/').expect("the URL names a database");
-                let url = DatabaseUrl::Postgres(format!("{server}/{name}{query}"));
+                create(&name);
+                let url = DatabaseUrl::Postgres(url_of(&name));
                 Self { url, name, _folder: None }
             }
         }
@@ -104,7 +104,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if self.url.engine() == Engine::Postgres {
-            maintain(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
+            drop_database(&self.name);
         }
     }
 }
@@ -113,27 +113,6 @@ impl Drop for Place {
 pub(crate) async fn open(engine: Engine) -> (Db, Place) {
     let place = Place::new(engine);
     (place.open(Options::default()).await, place)
-}
-
-/// The URL of the maintenance database, split before its query.
-fn maintenance() -> (String, String) {
-    let url = std::env::var("REEVE_TEST_POSTGRES").expect(
-        "REEVE_TEST_POSTGRES is not set: run the tests with scripts/test, which starts a PostgreSQL server",
-    );
-    url.split_once('?')
-        .map_or((url.clone(), String::new()), |(front, query)| (front.into(), format!("?{query}")))
-}
-
-fn maintain(sql: &str) {
-    let (front, query) = maintenance();
-    let sql = sql.to_owned();
-    // The client must not run inside an async runtime.
-    thread::spawn(move || {
-        let mut client = postgres::Client::connect(&(front + &query), postgres::NoTls).unwrap();
-        client.batch_execute(&sql).unwrap();
-    })
-    .join()
-    .unwrap();
 }
 
 /// One sample of the database's metrics.

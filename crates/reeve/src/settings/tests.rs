@@ -409,8 +409,16 @@ fn every_key_is_documented() {
 }
 
 #[test]
-fn the_page_about_the_settings_is_up_to_date() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/settings.md");
-    let page = fs::read_to_string(&path).unwrap_or_default();
-    assert!(page == markdown(), "docs/settings.md is outdated: reeve config --markdown > docs/settings.md");
+fn the_example_file_sets_nothing_and_shows_the_defaults() {
+    assert_eq!(load_file(&example()), Ok(Settings::default()));
+    let set: Vec<String> = example()
+        .lines()
+        .filter(|line| !line.ends_with(", not set by default"))
+        .map(|line| match line.strip_prefix('#') {
+            Some(setting) if !setting.starts_with(' ') => setting.to_owned(),
+            _ => line.to_owned(),
+        })
+        .collect();
+    assert!(set.iter().any(|line| line == "iterations = 2"), "{set:?}");
+    assert_eq!(load_file(&set.join("\n")), Ok(Settings::default()));
 }

@@ -3,7 +3,7 @@
 
 use http::Method;
 use reeve_http::{Access, openapi};
-use reeve_testkit::{Client, Reply, on_both_engines};
+use reeve_testkit::{Client, Reply, check_generated, on_both_engines};
 use serde_json::{Value, json};
 
 /// A path with something in the place of each parameter.
@@ -223,14 +223,5 @@ on_both_engines! {
 
 #[test]
 fn the_ledger_is_up_to_date() {
-    let ledger = openapi::ledger(&reeve::server::routes());
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/api-ledger.md");
-    if std::env::var_os("REEVE_WRITE_DOCS").is_some() {
-        std::fs::write(path, &ledger).unwrap();
-    }
-    let stored = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        stored == ledger,
-        "docs/api-ledger.md is not what the route table says: run the tests with REEVE_WRITE_DOCS=1"
-    );
+    check_generated("docs/api-ledger.md", &openapi::ledger(&reeve::server::routes()));
 }

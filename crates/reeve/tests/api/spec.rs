@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 
+use reeve_testkit::check_generated;
+
 const OPERATIONS: &str = include_str!("../spec/operations.tsv");
 const NOT_SERVED: &str = include_str!("../spec/not-served.tsv");
 
@@ -127,16 +129,7 @@ fn ledger() -> String {
 
 #[test]
 fn the_ledger_is_up_to_date() {
-    let ledger = ledger();
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/spec-ledger.md");
-    if std::env::var_os("REEVE_WRITE_DOCS").is_some() {
-        std::fs::write(path, &ledger).unwrap();
-    }
-    let stored = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        stored == ledger,
-        "docs/spec-ledger.md is not what the route table says: run the tests with REEVE_WRITE_DOCS=1"
-    );
+    check_generated("docs/spec-ledger.md", &ledger());
 }
 
 #[test]

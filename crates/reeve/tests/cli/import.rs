@@ -8,7 +8,6 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use postgres::{Client, NoTls};
 use serde_json::{Value, json};
 
 use crate::{Server, complaint, fails, prints, reeve, said, text};
@@ -21,30 +20,17 @@ struct Postgres {
 
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
-fn maintain(sql: &str) -> String {
-    let url = std::env::var("REEVE_TEST_POSTGRES").unwrap_or_else(|_| {
-        panic!("tests on PostgreSQL need REEVE_TEST_POSTGRES: run them through scripts/test")
-    });
-    let mut client = Client::connect(&url, NoTls).unwrap();
-    client.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
-    url
-}
-
 impl Postgres {
     fn new() -> Self {
         let name = format!("reeve_cli_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        maintain(&format!("DROP DATABASE IF EXISTS {name}"));
-        let url = maintain(&format!("CREATE DATABASE {name}"));
-        let (base, options) = url.split_once('?').unwrap_or((&url, ""));
-        let (server, _) = base.rsplit_once('/').unwrap();
-        let url = format!("{server}/{name}?{options}");
-        Self { name, url }
+        reeve_test_postgres::create(&name);
+        Self { url: reeve_test_postgres::url_of(&name), name }
     }
 }
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        maintain(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        reeve_test_postgres::drop_database(&self.name);
     }
 }
 
@@ -344,7 +330,9 @@ fn accounts_come_and_are_refused_on_sqlite() {
 
 #[test]
 fn accounts_come_and_are_refused_on_postgres() {
-    accounts_come_and_are_refused(Some(&Postgres::new()));
+    if reeve_test_postgres::available() {
+        accounts_come_and_are_refused(Some(&Postgres::new()));
+    }
 }
 
 #[test]

@@ -21,7 +21,9 @@ use std::{
     time::Duration,
 };
 
+use reeve::settings;
 use reeve_db::{Db, Options};
+use reeve_testkit::check_generated;
 
 /// The program in `folder`, without the environment of the test.
 fn reeve(folder: &Path, arguments: &[&str]) -> Command {
@@ -605,7 +607,18 @@ fn settings_are_printed_and_checked() {
          reeve_db=debug, found \"debgu\" (environment variable REEVE_LOG__FILTER)\n"
     );
     assert!(prints(folder, &["completions", "bash"]).contains("_reeve()"));
-    assert!(prints(folder, &["config", "--markdown"]).starts_with("# Settings\n"));
+    assert_eq!(prints(folder, &["config", "--markdown"]), settings::markdown());
+    assert_eq!(prints(folder, &["config", "--example"]), settings::example());
+}
+
+#[test]
+fn the_page_about_the_settings_is_up_to_date() {
+    check_generated("docs/settings.md", &settings::markdown());
+}
+
+#[test]
+fn the_example_file_is_up_to_date() {
+    check_generated("reeve.example.toml", &settings::example());
 }
 
 #[test]

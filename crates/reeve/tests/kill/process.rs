@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
-use postgres::NoTls;
 use reeve_db::DatabaseUrl;
+use reeve_test_postgres::{connect, create, drop_database, url_of};
 use reeve_testkit::Engine;
 use serde_json::json;
 use tempfile::TempDir;
@@ -38,8 +38,7 @@ impl Site {
             Engine::Postgres => {
                 let number = NUMBER.fetch_add(1, Ordering::Relaxed);
                 let name = format!("reeve_kill_{}_{number}", std::process::id());
-                maintenance().batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).unwrap();
-                maintenance().batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
+                create(&name);
                 Some(name)
             }
         };
@@ -142,8 +141,7 @@ pub(crate) fn log_in_admin(address: SocketAddr) -> String {
 impl Drop for Site {
     fn drop(&mut self) {
         if let Some(name) = &self.database {
-            let drop_it = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-            maintenance().batch_execute(&drop_it).unwrap();
+            drop_database(name);
         }
     }
 }
@@ -171,32 +169,14 @@ impl Drop for Process {
     }
 }
 
-fn maintenance_url() -> String {
-    std::env::var("REEVE_TEST_POSTGRES").unwrap_or_else(|_| {
-        panic!("tests on PostgreSQL need REEVE_TEST_POSTGRES: run them through scripts/test, which starts a throw-away cluster")
-    })
-}
-
-fn maintenance() -> postgres::Client {
-    postgres::Client::connect(&maintenance_url(), NoTls).expect("the PostgreSQL of the tests answers")
-}
-
-/// The URL of another database on the cluster of the tests.
-fn url_of(name: &str) -> String {
-    let url = maintenance_url();
-    let (base, options) = url.split_once('?').map_or((&*url, None), |(base, options)| (base, Some(options)));
-    let server = base.rsplit_once('/').map_or(base, |(server, _)| server);
-    options.map_or_else(|| format!("{server}/{name}"), |options| format!("{server}/{name}?{options}"))
-}
-
 fn database_time() -> f64 {
-    maintenance().query_one("SELECT extract(epoch FROM clock_timestamp())::float8", &[]).unwrap().get(0)
+    connect().query_one("SELECT extract(epoch FROM clock_timestamp())::float8", &[]).unwrap().get(0)
 }
 
 /// Waits until PostgreSQL has noticed that servers are gone: a commit that they sent may arrive until then.
 fn wait_for_orphans(database: &str, killed_at: f64) {
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND extract(epoch FROM backend_start)::float8 < $2";
-    let mut client = maintenance();
+    let mut client = connect();
     for _ in 0..3000 {
         let orphans: i64 = client.query_one(sql, &[&database, &killed_at]).unwrap().get(0);
         if orphans == 0 {

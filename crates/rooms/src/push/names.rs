@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use reeve_model::{id};
+use reeve_model::id;
 use reeve_store::memberships::NameWords;
 use serde_json::{Map, Value};
 
