@@ -117,7 +117,11 @@ fn new_keys(body: &Map<String, Value>, name: &str) -> Result<Vec<NewKey>, Error>
             .ok_or_else(|| bad(format!("A name in '{name}' is not an algorithm and a key id")))?;
         let is_key = match key {
             Value::String(_) => true,
-            Value::Object(signed) => signed.get("key").is_some_and(Value::is_string),
+            Value::Object(signed) => {
+                signed.get("key").is_some_and(Value::is_string)
+                    && is_signatures(signed.get("signatures"))
+                    && signed.get("fallback").is_none_or(Value::is_boolean)
+            }
             _ => false,
         };
         if !is_key || to_json(key)?.len() > LONGEST_KEY {

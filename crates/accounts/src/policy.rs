@@ -70,6 +70,8 @@ pub struct Limits {
     pub waiting_messages: i64,
     /// Bytes of the messages that wait for a device.
     pub waiting_message_bytes: i64,
+    /// Bytes of the messages that wait for all devices together.
+    pub waiting_message_bytes_per_account: i64,
 }
 
 impl Default for Limits {
@@ -90,6 +92,7 @@ impl Default for Limits {
             reports: 1000,
             waiting_messages: 20_000,
             waiting_message_bytes: 32 * 1024 * 1024,
+            waiting_message_bytes_per_account: 128 * 1024 * 1024,
         }
     }
 }

@@ -8,7 +8,7 @@ use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Millis, Pos, UserNum};
 use reeve_store::to_device::Queued;
 use reeve_store::transactions::{self, Key};
-use reeve_store::{stream, to_device};
+use reeve_store::{devices, stream, to_device};
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
@@ -83,7 +83,7 @@ pub fn send(
         {
             bytes = bytes.saturating_add(event.len());
             let (seq, upto_bytes) =
-                (seq - limits.waiting_messages, upto_bytes - limits.waiting_message_bytes);
+                (seq - limits.waiting_messages, upto_bytes - room(tx, limits, user_num, upto_bytes)?);
             if seq > 0 || upto_bytes > 0 {
                 to_device::delete_first(tx, user_num, &device_id, seq, upto_bytes)?;
             }
@@ -93,6 +93,17 @@ pub fn send(
         }
     }
     Ok(())
+}
+
+/// Returns how many bytes may wait for a device of an account, in whose queue `used` were counted: its part of what may
+/// wait for the account. Devices are only counted where that can matter.
+fn room(tx: &ReadTx<'_>, limits: &Limits, user_num: UserNum, used: i64) -> Result<i64, DbError> {
+    let of_account = limits.waiting_message_bytes_per_account;
+    if used <= of_account / limits.devices.max(1) {
+        return Ok(limits.waiting_message_bytes);
+    }
+    let devices = devices::count_of_user(tx, user_num, limits.devices)?.max(1);
+    Ok(limits.waiting_message_bytes.min(of_account / devices))
 }
 
 /// The messages of a device after a position, in order, with their positions: at most `limit`, and not many more bytes

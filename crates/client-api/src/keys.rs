@@ -90,15 +90,9 @@ async fn query(mut call: Call) -> Answer {
     let body = call.object().await?;
     let mut wanted = Vec::new();
     for (user_id, device_ids) in object(&body, "device_keys")? {
-        let device_ids: Option<Vec<String>> = match device_ids {
-            // Older clients send null for all devices.
-            Value::Null => Some(Vec::new()),
-            Value::Object(none) if none.is_empty() => Some(Vec::new()),
-            ids => {
-                ids.as_array().and_then(|ids| ids.iter().map(|id| id.as_str().map(str::to_owned)).collect())
-            }
-        };
         let device_ids = device_ids
+            .as_array()
+            .and_then(|ids| ids.iter().map(|id| id.as_str().map(str::to_owned)).collect())
             .ok_or_else(|| MatrixError::bad_json("'device_keys' must be an object of arrays of strings"))?;
         wanted.push((user_id.clone(), device_ids));
     }

@@ -292,7 +292,7 @@ async fn new_events(call: Call) -> Answer {
         let (viewer, room_id) = (viewer.clone(), room_id.clone());
         let (now, heard) = (call.app.clock.now(), call.app.hub.heard());
         let news = call
-            .read(move |tx| {
+            .read_authorised(move |tx| {
                 let view = View::of(tx, viewer.clone(), now)?;
                 match &room_id {
                     Some(room_id) => of_room(tx, &view, room_id, from),

@@ -77,7 +77,8 @@ async fn sync(mut call: Call) -> Answer {
     loop {
         let (viewer, request, pos) = (viewer.clone(), request.clone(), pos.clone());
         let (now, heard) = (call.app.clock.now(), call.app.hub.heard());
-        let look = call.read(move |tx| sliding::look(tx, &viewer, &request, pos.as_ref(), now)).await?;
+        let look =
+            call.read_authorised(move |tx| sliding::look(tx, &viewer, &request, pos.as_ref(), now)).await?;
         let mut look = look.ok_or_else(unknown_pos)?;
         acknowledge(&call, look.acknowledged).await?;
         if let Some(listener) = listener.as_ref().filter(|_| look.response.is_empty() && !is_late) {
@@ -94,7 +95,7 @@ async fn sync(mut call: Call) -> Answer {
             }
         }
         if !turn.is_last() {
-            return Err(unknown_pos());
+            return replaced(&look);
         }
         if let Some(answer) = answer(&call, look).await? {
             return answer;
@@ -104,6 +105,13 @@ async fn sync(mut call: Call) -> Answer {
             return Err(unknown_pos());
         }
     }
+}
+
+/// Answers a request in whose place another has begun. One that begins a connection is answered all the same, with a
+/// position from which nothing can go on.
+fn replaced(look: &Look) -> Answer {
+    let pos = look.replaced().ok_or_else(unknown_pos)?;
+    reply::ok(&Response { pos: pos.to_string(), response: &look.response })
 }
 
 /// Stores what the client will know with a response, and returns it; `None` if the data must be read again.
@@ -116,6 +124,6 @@ async fn answer(call: &Call, look: Look) -> Result<Option<Answer>, MatrixError> 
     match call.write(move |tx| sliding::keep(tx, &kept, came)).await? {
         Kept::At(pos) => Ok(Some(reply::ok(&Response { pos: pos.to_string(), response: &look.response }))),
         Kept::Again => Ok(None),
-        Kept::Late => Err(unknown_pos()),
+        Kept::Late => Ok(Some(replaced(&look))),
     }
 }

@@ -96,7 +96,7 @@ async fn sync(call: Call) -> Answer {
     loop {
         let (home, viewer, request) = (home.clone(), viewer.clone(), request.clone());
         let (now, heard) = (call.app.clock.now(), call.app.hub.heard());
-        let mut look = call.read(move |tx| v3::look(tx, &home, &viewer, &request, now)).await?;
+        let mut look = call.read_authorised(move |tx| v3::look(tx, &home, &viewer, &request, now)).await?;
         acknowledge(&call, look.acknowledged).await?;
         let Some(listener) = listener.as_ref().filter(|_| look.response.is_empty()) else {
             return answer(&look.response, fields.as_deref());
@@ -218,7 +218,7 @@ pub(crate) async fn be_present(call: &Call, timeout: Duration) -> Result<(), Mat
 /// The numbers of the device's remaining keys. Unlike the rest of a response, their changes do not end a wait.
 pub(crate) async fn keys_left(call: &Call) -> Result<KeysLeft, MatrixError> {
     let viewer = viewer(call)?;
-    call.read(move |tx| KeysLeft::of(tx, &viewer)).await
+    call.read_authorised(move |tx| KeysLeft::of(tx, &viewer)).await
 }
 
 async fn create_filter(mut call: Call) -> Answer {

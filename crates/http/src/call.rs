@@ -8,7 +8,7 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body_util::BodyExt;
-use reeve_accounts::sessions::Session;
+use reeve_accounts::sessions::{Session, TokenHash};
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Actor, Ctx, Millis, User, clock};
 
@@ -203,6 +203,22 @@ impl Call {
         self.app.db.read(f).await.map_err(Into::into)
     }
 
+    /// Reads from the database, as [`Call::read`] does, if the route still lets the caller in: for requests that wait, whose
+    /// session may end meanwhile.
+    pub async fn read_authorised<T, E, F>(&self, f: F) -> Result<T, MatrixError>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Into<MatrixError> + Send + 'static,
+        F: Fn(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let credentials = self.credentials();
+        let look = move |tx: &ReadTx<'_>| -> Result<T, MatrixError> {
+            credentials.session(tx)?;
+            f(tx).map_err(Into::into)
+        };
+        self.app.db.read(look).await
+    }
+
     /// Runs a deed: one transaction, all or nothing. The caller's session, if the route has one, is read again
     /// in the transaction: it may have ended, or lost the right to call the route, since the request was
     /// authenticated.
@@ -231,16 +247,32 @@ impl Call {
         &self,
         f: impl Fn(&mut Tx<'_>, Option<&Session>) -> Result<T, MatrixError> + Send + 'static,
     ) -> Result<T, MatrixError> {
-        let (route, now) = (Arc::clone(&self.route), self.now);
-        let credentials = self.session.as_ref().map(|session| session.token_hash);
-        let deed = move |tx: &mut Tx<'_>| -> Result<T, MatrixError> {
-            let session = auth::authenticate(tx, &route, credentials.as_ref(), now)?;
-            if let Some(session) = &session {
-                auth::permit(&route, session)?;
-            }
-            f(tx, session.as_ref())
-        };
+        let credentials = self.credentials();
+        let deed = move |tx: &mut Tx<'_>| f(tx, credentials.session(tx)?.as_ref());
         self.app.db.write(deed).await
+    }
+
+    fn credentials(&self) -> Credentials {
+        let token_hash = self.session.as_ref().map(|session| session.token_hash);
+        Credentials { route: Arc::clone(&self.route), token_hash, now: self.now }
+    }
+}
+
+/// What a request was let in by.
+struct Credentials {
+    route: Arc<Route>,
+    token_hash: Option<TokenHash>,
+    now: Millis,
+}
+
+impl Credentials {
+    /// The session, if the request has one, as a transaction sees it; refuses if the route does not let it in.
+    fn session(&self, tx: &ReadTx<'_>) -> Result<Option<Session>, MatrixError> {
+        let session = auth::authenticate(tx, &self.route, self.token_hash.as_ref(), self.now)?;
+        if let Some(session) = &session {
+            auth::permit(&self.route, session)?;
+        }
+        Ok(session)
     }
 }
 

@@ -63,7 +63,7 @@ impl Service {
         let unread = Unread::new(&parts.headers, body);
         let ip: Arc<str> = Arc::from(self.app.client_ip(peer, &parts.headers).to_string());
 
-        if method == Method::OPTIONS {
+        if method == Method::OPTIONS && check_host(&parts).is_ok() {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
             response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -208,8 +208,11 @@ fn check_host(parts: &Parts) -> Result<(), MatrixError> {
         (Some(host), None) => {
             // The header is empty if the request target has no host.
             host.is_empty()
-                || Authority::try_from(host.as_bytes())
-                    .is_ok_and(|authority| !authority.as_str().contains('@'))
+                || Authority::try_from(host.as_bytes()).is_ok_and(|authority| {
+                    let port = authority.as_str().strip_prefix(authority.host());
+                    !authority.as_str().contains('@')
+                        && port.is_some_and(|port| matches!(port, "" | ":") || authority.port_u16().is_some())
+                })
         }
         (Some(_), Some(_)) => false,
     };

@@ -11,12 +11,13 @@ reeve_db::statements! {
     FIND = "SELECT u.num, u.user_id, u.created_ts, u.displayname, u.avatar_url, u.user_type, u.is_guest, u.admin, \
             u.deactivated, u.locked, u.shadow_banned, u.suspended, u.erased, u.appservice_id, u.consent_version, \
             u.consent_server_notice_sent, u.consent_ts, u.last_seen_ts, \
-            t.owner_num, t.device_id, t.valid_until_ts, t.unconfirmed, v.expiration_ts, o.user_id, \
+            t.owner_num, t.device_id, t.valid_until_ts, t.unconfirmed, v.expiration_ts, w.expiration_ts, o.user_id, \
             a.messages_per_second, a.burst_count, b.messages_per_second, b.burst_count \
             FROM access_tokens t JOIN users u ON u.num = t.acting_num \
             LEFT JOIN account_validity v ON v.user_id = u.user_id \
             LEFT JOIN ratelimit_overrides a ON a.user_num = t.acting_num \
             LEFT JOIN users o ON o.num = t.owner_num AND t.owner_num <> t.acting_num \
+            LEFT JOIN account_validity w ON w.user_id = o.user_id \
             LEFT JOIN ratelimit_overrides b ON b.user_num = o.num WHERE t.token_hash = $1";
     INSERT = "INSERT INTO access_tokens (token_hash, owner_num, acting_num, device_id, valid_until_ts, created_ts, \
               unconfirmed) VALUES ($1, $2, $3, $4, $5, $6, $7)";
@@ -42,7 +43,7 @@ pub struct AccessToken {
     pub valid_until_ts: Option<Millis>,
     /// Issued by a refresh and not used yet.
     pub unconfirmed: bool,
-    /// When the account expires, in milliseconds.
+    /// When the account that it acts as expires, or the one that it belongs to, if that is sooner, in milliseconds.
     pub expiration_ts: Option<Millis>,
     /// The user id of the account it belongs to, if that is not the one it acts as.
     pub puppeteer: Option<String>,
@@ -84,10 +85,10 @@ pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<AccessToken
             device_id: row.get(19)?,
             valid_until_ts: row.get(20)?,
             unconfirmed: row.get(21)?,
-            expiration_ts: row.get(22)?,
-            puppeteer: row.get(23)?,
-            limit: limit(row.get(24)?, row.get(25)?),
-            owner_limit: limit(row.get(26)?, row.get(27)?),
+            expiration_ts: [row.get::<Option<Millis>>(22)?, row.get(23)?].into_iter().flatten().min(),
+            puppeteer: row.get(24)?,
+            limit: limit(row.get(25)?, row.get(26)?),
+            owner_limit: limit(row.get(27)?, row.get(28)?),
         })
     })
 }

@@ -23,8 +23,16 @@ use crate::{
 /// next snapshot shows it.
 const TRIES: u32 = 12;
 
-/// The number of tries after which a conflicting call excludes the other writes of this process.
+/// The number of tries after which a conflicting call excludes all other writes, those of other processes included.
 const POLITE: u32 = 5;
+
+/// A write holds this advisory lock with others, or alone after [`POLITE`] tries. Alone, it is taken before the
+/// transaction begins, so that the snapshot shows what those who held it before have committed.
+const BEGIN_WITH_OTHERS: &str =
+    "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT pg_advisory_xact_lock_shared(4716204)";
+const BEGIN_ALONE: &str = "BEGIN ISOLATION LEVEL SERIALIZABLE";
+const EXCLUDE_OTHERS: &str = "SELECT pg_advisory_lock(4716204)";
+const ADMIT_OTHERS: &str = "SELECT pg_advisory_unlock(4716204)";
 
 /// The pause after a failed connection, doubled after the next, up to [`LONGEST`].
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -37,8 +45,8 @@ pub(super) struct Pool {
     readers: AtomicUsize,
     /// Number of other threads with a connection.
     writers: AtomicUsize,
-    /// Shared by writers. A call that lost too often takes it exclusively, so that a contended counter cannot
-    /// starve it.
+    /// Shared by writers. A call that lost too often takes it exclusively, so that of this process one at most waits for
+    /// the lock of all processes.
     turn: RwLock<()>,
 }
 
@@ -152,27 +160,47 @@ impl Worker {
     /// Runs the call in one transaction: a read at once, a write beside others or, at last, alone.
     fn take_turn(&mut self, kind: Kind, job: &mut dyn Job, tries: u32, open: bool) -> Try {
         let pool = Arc::clone(&self.pool);
-        let (_shared, _alone);
         match kind {
-            Kind::Read => {}
-            Kind::Write if tries <= POLITE => _shared = pool.turn.read(),
-            Kind::Write => _alone = pool.turn.write(),
+            Kind::Read => self.attempt("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", kind, job, open),
+            Kind::Write if tries <= POLITE => {
+                let _shared = pool.turn.read();
+                self.attempt(BEGIN_WITH_OTHERS, kind, job, open)
+            }
+            Kind::Write => {
+                let _alone = pool.turn.write();
+                if let Err(error) = self.command(EXCLUDE_OTHERS) {
+                    return Try::Again(error);
+                }
+                let outcome = self.attempt(BEGIN_ALONE, kind, job, open);
+                // A connection that was lost has lost the lock, too.
+                if self.session.is_some() {
+                    self.command(ADMIT_OTHERS).ok();
+                }
+                outcome
+            }
         }
-        self.attempt(kind, job, open)
     }
 
-    /// Runs the call in one transaction, which may be `open` already. A reading transaction stays open.
-    fn attempt(&mut self, kind: Kind, job: &mut dyn Job, open: bool) -> Try {
+    /// Runs a statement outside of transactions.
+    fn command(&mut self, sql: &str) -> Result<(), DbError> {
+        self.connect()?;
+        let Some(session) = &mut self.session else { return Err(DbError::Closed) };
+        let done = session.get_mut().command(sql);
+        if done.is_err() {
+            self.disconnect();
+        }
+        done
+    }
+
+    /// Runs the call in one transaction, which `begin` begins unless it is `open` already. A reading transaction stays
+    /// open.
+    fn attempt(&mut self, begin: &str, kind: Kind, job: &mut dyn Job, open: bool) -> Try {
         if let Err(error) = self.connect() {
             job.fail(error);
             return Try::Done(false);
         }
         let lane = self.lane;
         let Some(cell) = &mut self.session else { return Try::Again(DbError::Closed) };
-        let begin = match kind {
-            Kind::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-            Kind::Write => "BEGIN ISOLATION LEVEL SERIALIZABLE",
-        };
         if !open && let Err(error) = cell.get_mut().command(begin) {
             // Most often the server was restarted while the connection was idle.
             self.disconnect();

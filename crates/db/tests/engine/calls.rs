@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc, Barrier, Mutex,
+        atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     time::Duration,
@@ -28,6 +29,7 @@ on_both_engines!(
     a_read_cannot_write,
     reads_that_wait_do_not_disturb_each_other,
     no_increment_is_lost,
+    a_long_write_is_not_starved_by_another_process,
     many_callers,
     a_full_queue_refuses,
     who_waits_too_long_is_not_run,
@@ -290,6 +292,45 @@ async fn no_increment_is_lost(engine: Engine) {
         .read::<_, DbError, _>(|tx| tx.query_one(&AMOUNT, &params!["counter"], |row| row.get::<i64>(0)))
         .await;
     assert_eq!(amount, Ok(800));
+    if engine == Engine::Postgres {
+        assert!(metric(&db, "db_retries_total") > 0.0, "nobody collided: the test shows nothing");
+    }
+}
+
+/// The other process never stops to write what the long call read.
+async fn a_long_write_is_not_starved_by_another_process(engine: Engine) {
+    let place = Place::new(engine);
+    let (db, other) = (place.open(Options::default()).await, place.open(Options::default()).await);
+    db.write::<_, DbError, _>(|tx| tx.execute(&ADD, &params!["counter"])).await.unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..4)
+        .map(|_| {
+            let (other, stop) = (other.clone(), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let mut written = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    other
+                        .write::<_, DbError, _>(|tx| tx.execute(&SET_AMOUNT, &params!["counter", 1]))
+                        .await
+                        .unwrap();
+                    written += 1;
+                }
+                written
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        let long = db.write::<_, DbError, _>(|tx| {
+            for _ in 0..200 {
+                tx.query_one(&AMOUNT, &params!["counter"], |row| row.get::<i64>(0))?;
+            }
+            tx.execute(&SET_AMOUNT, &params!["counter", 0])
+        });
+        assert_eq!(long.await, Ok(1));
+    }
+    stop.store(true, Ordering::Relaxed);
+    let written: i32 = join_all(writers).await.into_iter().map(Result::unwrap).sum();
+    assert!(written > 0, "the other process wrote nothing: the test shows nothing");
     if engine == Engine::Postgres {
         assert!(metric(&db, "db_retries_total") > 0.0, "nobody collided: the test shows nothing");
     }

@@ -215,6 +215,7 @@ fn limits(limits: &settings::Limits) -> Limits {
         reports: limits.reports.into(),
         waiting_messages: limits.waiting_messages.into(),
         waiting_message_bytes: limits.waiting_message_bytes.into(),
+        waiting_message_bytes_per_account: limits.waiting_message_bytes_per_account.into(),
     }
 }
 

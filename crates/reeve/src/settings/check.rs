@@ -98,6 +98,11 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
     problems.at_least("limits.devices", settings.limits.devices, 1);
     problems.at_least("limits.waiting_messages", settings.limits.waiting_messages, 1);
     problems.at_least("limits.waiting_message_bytes", settings.limits.waiting_message_bytes, 1_048_576);
+    problems.at_least(
+        "limits.waiting_message_bytes_per_account",
+        settings.limits.waiting_message_bytes_per_account,
+        1_048_576,
+    );
     problems.at_least("media.max_upload_bytes", media.max_upload_bytes, 1);
     for (key, most) in
         [("media.max_bytes_per_account", media.max_bytes_per_account), ("media.max_bytes", media.max_bytes)]

@@ -212,6 +212,9 @@ sections! {
         waiting_messages: u32 = 20_000;
         /// Maximum size of the messages that wait for a device, in bytes. Beyond it, the oldest are dropped.
         waiting_message_bytes: u32 = 33_554_432;
+        /// Maximum size of the messages that wait for all devices of an account, in bytes. Each device may use an equal
+        /// part of it.
+        waiting_message_bytes_per_account: u32 = 134_217_728;
     }
 
     Media {

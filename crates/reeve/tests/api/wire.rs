@@ -153,10 +153,14 @@ on_both_engines! {
             ("HTTP/1.1\r\nhost: a b\r\n", 400),
             ("HTTP/1.1\r\nhost: a/b\r\n", 400),
             ("HTTP/1.1\r\nhost: me@a\r\n", 400),
+            ("HTTP/1.1\r\nhost: a:99999\r\n", 400),
+            ("HTTP/1.1\r\nhost: a:\r\n", 200),
         ] {
-            let mut wire = Wire::to(&server).await;
-            wire.send(&format!("GET /_matrix/client/versions {head}\r\n")).await;
-            assert_eq!(wire.status().await.0, status, "{head}");
+            for (method, fine) in [("GET", 200), ("OPTIONS", 204)] {
+                let mut wire = Wire::to(&server).await;
+                wire.send(&format!("{method} /_matrix/client/versions {head}\r\n")).await;
+                assert_eq!(wire.status().await.0, if status == 200 { fine } else { status }, "{method} {head}");
+            }
         }
     }
 

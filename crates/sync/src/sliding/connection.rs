@@ -154,7 +154,7 @@ pub enum Kept {
 pub fn keep(tx: &mut Tx<'_>, look: &Look, came: Millis) -> Result<Kept, Error> {
     let Look { connection, changes, upto, epoch, .. } = look;
     let (Some(seen), Some(pos)) = (&connection.stored, &connection.pos) else {
-        return begin(tx, look, came).map(Kept::At);
+        return begin(tx, look, came);
     };
     let Some(mut stored) = sliding::find(tx, &connection.key)?.filter(|stored| stored.num == seen.num) else {
         return Ok(Kept::Late);
@@ -199,6 +199,12 @@ impl Look {
             .then(|| still(pos, self.upto, self.epoch.clone()))
     }
 
+    /// The position of an answer to a request that begins a connection, but in whose place another has begun one. It
+    /// belongs to no connection. `None` if the request goes on with a connection.
+    pub fn replaced(&self) -> Option<SlidingToken> {
+        self.connection.pos.is_none().then(|| self.token(0, 0))
+    }
+
     /// The position of an answer that leads to a version of a connection.
     fn token(&self, connection: i64, version: i64) -> SlidingToken {
         SlidingToken { connection, version, upto: self.upto, round: 0, epoch: self.epoch.clone() }
@@ -206,9 +212,12 @@ impl Look {
 }
 
 /// Begins a connection, in place of the one with the same name and of those that were not used longest.
-fn begin(tx: &mut Tx<'_>, look: &Look, came: Millis) -> Result<SlidingToken, Error> {
+fn begin(tx: &mut Tx<'_>, look: &Look, came: Millis) -> Result<Kept, Error> {
     let Look { connection: Connection { key, .. }, changes, .. } = look;
     if let Some(before) = sliding::find(tx, key)? {
+        if before.used_ts > came {
+            return Ok(Kept::Late);
+        }
         sliding::delete(tx, before.num)?;
     }
     for num in sliding::of_device(tx, key.user_num, &key.device_id)?.into_iter().skip(MOST_CONNECTIONS - 1) {
@@ -218,7 +227,7 @@ fn begin(tx: &mut Tx<'_>, look: &Look, came: Millis) -> Result<SlidingToken, Err
     let num = sliding::insert(tx, key, came, &wanted)?;
     let stored = sliding::Connection { num, base: 0, version: 1, used_ts: came, wanted };
     put_rooms(tx, &stored, changes)?;
-    Ok(look.token(num, stored.version))
+    Ok(Kept::At(look.token(num, stored.version)))
 }
 
 fn put_rooms(tx: &mut Tx<'_>, stored: &sliding::Connection, changes: &Changes) -> Result<(), Error> {

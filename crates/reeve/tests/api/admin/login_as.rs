@@ -163,6 +163,24 @@ on_both_engines! {
         }
     }
 
+    async fn it_ends_when_the_administrator_expires(server: Server) {
+        let admin = server.admin().await;
+        server.create("u", true).await;
+        server.create("boss", true).await;
+        let boss = server.log_in("boss", "boss's password").await;
+        let puppet = login_as(&server, &boss, json!({})).await;
+        let validity = "/_synapse/admin/v1/account_validity/validity";
+        let expires = |ts: i64| json!({ "user_id": "@boss:test", "expiration_ts": ts });
+        assert_eq!(admin.post(validity, expires(START_MS + 1000)).await.status, 200);
+        assert_eq!(puppet.get(WHOAMI).await.status, 200);
+        server.clock.advance(1000);
+        let expired = (403, "ORG_MATRIX_EXPIRED_ACCOUNT", "User account has expired");
+        assert_eq!(puppet.get(WHOAMI).await.refusal(), expired);
+        assert_eq!(puppet.post(validity, expires(START_MS + 9000)).await.refusal(), expired);
+        assert_eq!(admin.post(validity, expires(START_MS + 9000)).await.status, 200);
+        assert_eq!(puppet.get(WHOAMI).await.status, 200);
+    }
+
     async fn a_suspended_administrator_cannot_have_it(server: Server) {
         let admin = server.admin().await;
         server.create("u", false).await;

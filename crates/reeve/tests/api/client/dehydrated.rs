@@ -16,7 +16,7 @@ fn device(client: &Client, id: &str) -> Value {
         "device_data": { "algorithm": "org.matrix.msc3814.v2", "device_pickle": "secret" },
         "device_keys": keys_of_device(&client.user_id, id, &Signer::new()),
         "one_time_keys": one_time_keys(&["a"]),
-        "fallback_keys": { "signed_curve25519:f": { "key": "f", "fallback": true } },
+        "fallback_keys": { "signed_curve25519:f": { "key": "f", "fallback": true, "signatures": {} } },
     })
 }
 

@@ -98,12 +98,12 @@ on_both_engines! {
         again["curve25519:c"] = json!("unsigned key");
         assert_eq!(upload(&alice, json!({ "one_time_keys": again, "fallback_keys": null })).await, counts);
         // Another under the same name: nothing of the request is done.
-        let other = json!({ "signed_curve25519:a": { "key": "other" }, "signed_curve25519:d": { "key": "d" } });
+        let other = json!({ "signed_curve25519:a": { "key": "other", "signatures": {} }, "signed_curve25519:d": { "key": "d", "signatures": {} } });
         let reply = alice.post(UPLOAD, json!({ "one_time_keys": other })).await;
         assert_eq!(code(&reply), (400, "M_UNKNOWN"));
         assert!(reply.text("error").starts_with("One time key signed_curve25519:a already exists. Old key: {"), "{reply:?}");
         assert!(reply.text("error").contains("new key: {"), "{reply:?}");
-        let fallback = json!({ "signed_curve25519:f": { "key": "f", "fallback": true } });
+        let fallback = json!({ "signed_curve25519:f": { "key": "f", "fallback": true, "signatures": {} } });
         assert_eq!(upload(&alice, json!({ "org.matrix.msc2732.fallback_keys": fallback })).await, counts);
         let came = sync(&alice).await;
         assert_eq!(came["device_one_time_keys_count"], counts);
@@ -118,7 +118,7 @@ on_both_engines! {
         for id in ["z", "a"] {
             upload(&alice, json!({ "one_time_keys": one_time_keys(&[id]) })).await;
         }
-        let fallback = |id: &str| json!({ "fallback_keys": { format!("signed_curve25519:{id}"): { "key": id, "fallback": true } } });
+        let fallback = |id: &str| json!({ "fallback_keys": { format!("signed_curve25519:{id}"): { "key": id, "fallback": true, "signatures": {} } } });
         upload(&alice, fallback("f")).await;
         let claimed = ok(bob.post(CLAIM, wanting(&alice)).await);
         let key = json!({ "signed_curve25519:z": { "key": "key z", "signatures": {} } });
@@ -152,7 +152,7 @@ on_both_engines! {
     async fn a_device_that_begins_anew(server: Server) {
         let alice = server.user("alice").await;
         let signer = upload_keys(&alice).await;
-        let fallback = json!({ "signed_curve25519:f": { "key": "f", "fallback": true } });
+        let fallback = json!({ "signed_curve25519:f": { "key": "f", "fallback": true, "signatures": {} } });
         upload(&alice, json!({ "one_time_keys": one_time_keys(&["a"]), "fallback_keys": fallback })).await;
         let mut keys = device_keys(&alice, &signer);
         keys["algorithms"] = json!(["m.megolm.v1.aes-sha2"]);
@@ -218,6 +218,12 @@ on_both_engines! {
             (json!({ "one_time_keys": { ":a": "x" } }), "M_BAD_JSON"),
             (json!({ "one_time_keys": { "signed_curve25519:a": 1 } }), "M_BAD_JSON"),
             (json!({ "one_time_keys": { "signed_curve25519:a": {} } }), "M_BAD_JSON"),
+            (json!({ "one_time_keys": { "signed_curve25519:a": { "key": "x" } } }), "M_BAD_JSON"),
+            (json!({ "one_time_keys": { "signed_curve25519:a": { "key": "x", "signatures": 5 } } }), "M_BAD_JSON"),
+            (
+                json!({ "fallback_keys": { "signed_curve25519:a": { "key": "x", "signatures": {}, "fallback": "yes" } } }),
+                "M_BAD_JSON",
+            ),
             (json!({ "one_time_keys": { "signed_curve25519:a": "x".repeat(20_000) } }), "M_BAD_JSON"),
             (json!({ "one_time_keys": { format!("signed_curve25519:{}", "a".repeat(300)): "x" } }), "M_BAD_JSON"),
             (json!({ "fallback_keys": 1 }), "M_BAD_JSON"),
@@ -229,7 +235,7 @@ on_both_engines! {
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         let reply = alice.post(UPLOAD, json!({ "one_time_keys": one_time_keys(&many) })).await;
         assert_eq!(code(&reply), (400, "M_TOO_LARGE"));
-        let many = (0..11).map(|n| (format!("algorithm{n}:f"), json!({ "key": "f" })));
+        let many = (0..11).map(|n| (format!("algorithm{n}:f"), json!({ "key": "f", "signatures": {} })));
         let many = Value::Object(many.collect());
         let reply = alice.post(UPLOAD, json!({ "fallback_keys": many })).await;
         assert_eq!(code(&reply), (400, "M_TOO_LARGE"));
@@ -237,6 +243,8 @@ on_both_engines! {
         for (path, body, expected) in [
             (QUERY, json!({}), "M_BAD_JSON"),
             (QUERY, json!({ "device_keys": null }), "M_BAD_JSON"),
+            (QUERY, json!({ "device_keys": { "@alice:test": null } }), "M_BAD_JSON"),
+            (QUERY, json!({ "device_keys": { "@alice:test": {} } }), "M_BAD_JSON"),
             (QUERY, json!({ "device_keys": [] }), "M_BAD_JSON"),
             (QUERY, json!({ "device_keys": { "@alice:test": "X" } }), "M_BAD_JSON"),
             (QUERY, json!({ "device_keys": { "@alice:test": [1] } }), "M_BAD_JSON"),

@@ -17,6 +17,7 @@ fn small(config: &mut Config) {
     (limits.pushers, limits.push_rules, limits.filters) = (2, 0, 2);
     (limits.aliases_per_account, limits.aliases_per_room, limits.reports) = (3, 2, 2);
     (limits.waiting_messages, limits.waiting_message_bytes) = (3, 1000);
+    limits.waiting_message_bytes_per_account = 1200;
 }
 
 fn seldom(config: &mut Config) {
@@ -242,7 +243,7 @@ on_both_engines! {
 
     #[config(small)]
     async fn messages_to_devices(server: Server) {
-        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let (admin, alice, bob) = (server.admin().await, server.user("alice").await, server.user("bob").await);
         for n in 0..5 {
             tell(&bob, &alice, n, 1).await;
         }
@@ -260,6 +261,12 @@ on_both_engines! {
         to_device(&bob, "@nobody:test", "*", "org.example.n", json!({ "n": 1 })).await;
         to_device(&bob, "@alice:test", "NONE", "org.example.n", json!({ "n": 1 })).await;
         assert_eq!(numbers(&sync(&alice).await), [7, 8]);
+        // Two devices share what may wait for the account.
+        let another = json!({ "device_id": "OTHER" });
+        assert_eq!(admin.post("/_synapse/admin/v2/users/@alice:test/devices", another).await.status, 201);
+        tell(&bob, &alice, 9, 300).await;
+        tell(&bob, &alice, 10, 300).await;
+        assert_eq!(numbers(&sync(&alice).await), [10]);
     }
 
     async fn one_request_to_very_many_devices(server: Server) {

@@ -88,6 +88,25 @@ async fn named(client: &Client, name: &str) -> String {
 }
 
 on_both_engines! {
+    async fn requests_that_begin_at_once_are_all_answered(server: Server) {
+        let bob = server.user("bob").await;
+        let room = create(&bob, json!({})).await;
+        let body = upto(99);
+        let begun = futures_util::future::join_all((0..20).map(|_| slide(&bob, &body))).await;
+        assert!(begun.iter().all(|answer| rooms(answer) == [&*room]));
+        // One connection is left; from the others nothing can go on.
+        let mut going = 0;
+        for answer in &begun {
+            let reply = try_slide(&bob, &format!("timeout=0&pos={}", enc(at(answer, "/pos"))), &body).await;
+            if reply.status == 200 {
+                going += 1;
+            } else {
+                assert_eq!(code(&reply), (400, "M_UNKNOWN_POS"));
+            }
+        }
+        assert_eq!(going, 1);
+    }
+
     async fn a_deleted_room_is_left(server: Server) {
         let (admin, bob) = (server.admin().await, server.user("bob").await);
         let (kept, doomed) = (create(&bob, json!({})).await, create(&bob, json!({})).await);

@@ -34,6 +34,47 @@ on_both_engines! {
         assert!(more < 60, "{more} reads while nothing happened");
     }
 
+    async fn who_has_lost_the_session_is_told_nothing_more(server: Server) {
+        let (admin, alice) = (server.admin().await, server.user("alice").await);
+        let room = create_public(&alice).await;
+        server.create("bob", false).await;
+        let password = json!({ "new_password": "another password" });
+        for (method, path, body) in [
+            ("PUT", "/_synapse/admin/v2/users/@bob:test", json!({ "locked": true })),
+            ("POST", "/_synapse/admin/v1/reset_password/@bob:test", password.clone()),
+            ("DELETE", "/_synapse/admin/v2/users/@bob:test/devices/PHONE", json!({})),
+        ] {
+            admin.put("/_synapse/admin/v2/users/@bob:test", json!({ "locked": false, "password": "bob's password" })).await;
+            let login = json!({
+                "type": "m.login.password", "identifier": { "type": "m.id.user", "user": "bob" },
+                "password": "bob's password", "device_id": "PHONE",
+            });
+            let reply = server.stranger().post(&format!("{CS}/login"), login).await;
+            let mut bob = server.with_token(reply.text("access_token"));
+            "@bob:test".clone_into(&mut bob.user_id);
+            join(&bob, &room).await;
+            let since = now(&bob).await;
+            let sliding = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
+            let lists = json!({ "lists": { "all": { "ranges": [[0, 9]], "required_state": [], "timeline_limit": 1 } } });
+            let first = ok(bob.post(&format!("{sliding}?timeout=0"), lists.clone()).await);
+            let slide = format!("{sliding}?timeout=20000&pos={}", enc(at(&first, "/pos")));
+            let sync = format!("{CS}/sync?timeout=20000&since={}", enc(&since));
+            let events = format!("{CS}/events?timeout=20000&from={}", enc(&since));
+            let waiting = async { tokio::join!(bob.get(&sync), bob.get(&events), bob.post(&slide, lists)) };
+            let deed = async {
+                // Gives the polls time to arrive, though they need not.
+                ok(admin.get(&format!("{CS}/account/whoami")).await);
+                let method = http::Method::from_bytes(method.as_bytes()).unwrap();
+                assert_eq!(admin.send(method, path, &[], body.to_string()).await.status, 200, "{path}");
+                say(&alice, &room, "a secret").await;
+            };
+            let ((by_sync, by_events, by_sliding), ()) = tokio::join!(waiting, deed);
+            for reply in [by_sync, by_events, by_sliding] {
+                assert_eq!(reply.status, 401, "{path}: {}", reply.body);
+            }
+        }
+    }
+
     async fn events_wake(server: Server) {
         let (alice, bob) = (server.user("alice").await, server.user("bob").await);
         let room = create_public(&alice).await;
