@@ -269,7 +269,7 @@ pub fn sign(tx: &mut Tx<'_>, user: &User, body: &Map<String, Value>) -> Result<F
     let pos = if is_own { device_changes::mark(tx, user.num)? } else { stream::next(tx)? };
     for (num, signatures) in right {
         for signature in signatures {
-            cross_signing::sign(tx, (num, user.num), &signature, pos)?;
+            cross_signing::sign(tx, num, user.num, &signature, pos)?;
         }
     }
     Ok(failures)

@@ -51,7 +51,7 @@ fn mutual_rooms(call: &Reading<'_>) -> Answer {
             .map(RoomNum::new)
             .ok_or_else(|| MatrixError::invalid_param("Invalid token: 'from'"))?,
     };
-    let rooms = memberships::shared_rooms(call.tx, (own, &other), beyond, MAX_ROOMS)?;
+    let rooms = memberships::shared_rooms(call.tx, own, &other, beyond, MAX_ROOMS)?;
     let is_full = i64::try_from(rooms.len()).is_ok_and(|found| found == MAX_ROOMS);
     let next = rooms.last().filter(|_| is_full).map(|(num, _)| num.to_string());
     let count = if beyond == RoomNum::ZERO && next.is_none() {

@@ -297,8 +297,8 @@ async fn notifications(call: Call) -> Answer {
         .read(move |tx| -> Result<_, Error> {
             let view = View::of(tx, viewer.clone(), now)?;
             let from = from.as_ref().map(|from| view.start(from)).transpose()?;
-            let page = (from, limit);
-            let (found, next) = push::notifications(tx, &viewer.user_id, view.ignored(), page, highlights)?;
+            let (found, next) =
+                push::notifications(tx, &viewer.user_id, view.ignored(), from, limit, highlights)?;
             let next = next.map(|next| view.token(next)).transpose()?;
             let mut shown = Vec::new();
             for Notification { event, room, is_read, stands_out } in found {

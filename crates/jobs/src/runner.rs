@@ -153,10 +153,10 @@ async fn run(inner: &Inner, taken: Taken, stop: &watch::Receiver<bool>) {
                 let step = step(tx, &current, now)?;
                 match &step {
                     Step::More { payload, done, total } => {
-                        jobs::progress(tx, &current.id, payload, (*done, *total), next_lease, now)?;
+                        jobs::progress(tx, &current.id, payload, *done, *total, next_lease, now)?;
                     }
                     Step::Done { result, done } => {
-                        jobs::complete(tx, &current.id, result, (*done, (*done).max(current.total)), now)?;
+                        jobs::complete(tx, &current.id, result, *done, (*done).max(current.total), now)?;
                     }
                 }
                 Ok(Some(step))

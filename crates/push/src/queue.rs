@@ -124,7 +124,7 @@ fn plan(tx: &ReadTx<'_>, inner: &Inner, claim: &str, claimed: &Claimed, now: Mil
     };
     if claimed.pusher.kind == "email" {
         let Some((_, style)) = &inner.mailing else { return Ok(Plan::Go(Message::Nothing, step(end, told))) };
-        let alerts = alerts::find(tx, &reader, claimed.last_pos, end, (MOST_IN_MAIL, SCAN), now)?;
+        let alerts = alerts::find(tx, &reader, claimed.last_pos, end, MOST_IN_MAIL, SCAN, now)?;
         return Ok(match mail::due(tx, claimed.num, &alerts.found)? {
             None => Plan::Go(Message::Nothing, step(alerts.upto, told)),
             Some(due) if due > now => {
@@ -137,7 +137,7 @@ fn plan(tx: &ReadTx<'_>, inner: &Inner, claim: &str, claimed: &Claimed, now: Mil
             }
         });
     }
-    let alerts = alerts::find(tx, &reader, claimed.last_pos, end, (1, SCAN), now)?;
+    let alerts = alerts::find(tx, &reader, claimed.last_pos, end, 1, SCAN, now)?;
     let alert = alerts.found.first();
     if alert.is_none() && alerts.upto < end {
         return Ok(Plan::Go(Message::Nothing, step(alerts.upto, told)));

@@ -49,7 +49,8 @@ pub fn find(
     user: &User,
     after: Pos,
     end: Pos,
-    (most, scan): (usize, i64),
+    most: usize,
+    scan: i64,
     now: Millis,
 ) -> Result<Alerts, Error> {
     let pending = push_queue::pending(tx, &user.user_id, after, scan)?;

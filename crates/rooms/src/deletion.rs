@@ -223,7 +223,7 @@ fn remove_some(
     found.retain(|(member, _)| !progress.failed.contains(member));
     found.truncate(usize::try_from(STEP_MEMBERS).unwrap_or(1));
     for (member, joined) in &found {
-        match remove(tx, home, progress, room, (member, *joined), now) {
+        match remove(tx, home, progress, room, member, *joined, now) {
             Ok(()) => {}
             Err(Error::Db(error)) => return Err(error.into()),
             Err(refused) => {
@@ -240,7 +240,8 @@ fn remove(
     home: &Home,
     progress: &Progress,
     room: &mut Room,
-    (user_id, joined): (&str, bool),
+    user_id: &str,
+    joined: bool,
     now: Millis,
 ) -> Result<(), Error> {
     let content = Map::from_iter([("membership".to_owned(), json!(Membership::Leave))]);

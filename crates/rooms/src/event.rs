@@ -516,7 +516,7 @@ fn store(
         summarise(room, &event.event_type, &draft.content);
     }
     if let (Some(user_id), Some(membership)) = (&event.state_key, event.membership) {
-        move_member(tx, home, room, (user_id, membership), &draft.content, pos)?;
+        move_member(tx, home, room, user_id, membership, &draft.content, pos)?;
     }
     event.notifies = push::note(tx, home, room, &event, &draft.content)?;
     events::insert(tx, &event)?;
@@ -553,7 +553,8 @@ fn move_member(
     tx: &mut Tx<'_>,
     home: &Home,
     room: &mut Room,
-    (user_id, membership): (&str, Membership),
+    user_id: &str,
+    membership: Membership,
     content: &Map<String, Value>,
     pos: Pos,
 ) -> Result<(), Error> {

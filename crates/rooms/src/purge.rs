@@ -82,8 +82,7 @@ pub fn job(home: &Arc<Home>) -> Kind {
 fn step(tx: &mut Tx<'_>, home: &Home, job: &Job) -> Result<Step, StepError> {
     let mut progress: Progress = serde_json::from_str(&job.payload)
         .map_err(|error| StepError::Hopeless(format!("the payload cannot be read: {error}")))?;
-    let range = (progress.after, progress.upto);
-    let batch = events::purgeable(tx, progress.room_num, range, STEP_EVENTS)?;
+    let batch = events::purgeable(tx, progress.room_num, progress.after, progress.upto, STEP_EVENTS)?;
     let Some((last, _)) = batch.last() else {
         return Ok(Step::Done { result: "null".to_owned(), done: job.done });
     };

@@ -181,8 +181,8 @@ pub(crate) fn note(
         notifications::insert(tx, &user_ids, room.num, event.pos, notifies)?;
     }
     silences::end(tx, &verdicts.ended, room.num, event.pos.prev())?;
-    silences::insert(tx, &verdicts.silenced, room.num, (event.pos, event.pos))?;
-    silences::insert(tx, &verdicts.begun, room.num, (event.pos, Pos::END))?;
+    silences::insert(tx, &verdicts.silenced, room.num, event.pos, event.pos)?;
+    silences::insert(tx, &verdicts.begun, room.num, event.pos, Pos::END)?;
     Ok(verdicts.usual)
 }
 
@@ -362,7 +362,8 @@ pub fn notifications(
     tx: &ReadTx<'_>,
     user_id: &str,
     ignored: &BTreeSet<String>,
-    (from, limit): (Option<Pos>, usize),
+    from: Option<Pos>,
+    limit: usize,
     highlights_only: bool,
 ) -> Result<(Vec<Notification>, Option<Pos>), Error> {
     let needed = if highlights_only { 2 } else { 1 };

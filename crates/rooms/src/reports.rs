@@ -3,7 +3,7 @@
 
 use reeve_db::{ReadTx, Tx};
 use reeve_model::{Ctx, User};
-use reeve_store::reports::Kind;
+use reeve_store::reports::{Kind, NewEventReport};
 use reeve_store::rooms;
 use reeve_store::{events, reports, users};
 use ruma::RoomId;
@@ -33,15 +33,26 @@ fn check_reason(reason: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// What somebody says of an event.
+#[derive(Clone, Copy, Debug)]
+pub struct EventReport<'a> {
+    /// The room.
+    pub room_id: &'a str,
+    /// The event.
+    pub event_id: &'a str,
+    /// What is wrong with it.
+    pub reason: Option<&'a str>,
+    /// How bad it is.
+    pub score: Option<i64>,
+}
+
 /// Reports an event that the reporter can see.
 pub fn event(
     tx: &mut Tx<'_>,
     home: &Home,
     ctx: &Ctx,
     viewer: &Viewer,
-    (room_id, event_id): (&str, &str),
-    reason: Option<&str>,
-    score: Option<i64>,
+    EventReport { room_id, event_id, reason, score }: EventReport<'_>,
 ) -> Result<(), Error> {
     let not_found =
         || Error::NotFound("Unable to report event: it does not exist or you aren't able to see it.");
@@ -58,8 +69,15 @@ pub fn event(
         return Err(reeve_accounts::Error::too_long("The reason of a report", MAX_EVENT_REASON).into());
     }
     check_count(tx, home, Kind::Event, &viewer.user_id)?;
-    let target = (event.event_id.as_str(), event.sender.as_str());
-    reports::insert_event(tx, room.num, target, &viewer.user_id, (reason, score), ctx.now)?;
+    let report = NewEventReport {
+        room_num: room.num,
+        event_id: &event.event_id,
+        sender: &event.sender,
+        user_id: &viewer.user_id,
+        reason,
+        score,
+    };
+    reports::insert_event(tx, &report, ctx.now)?;
     Ok(())
 }
 

@@ -437,7 +437,8 @@ impl RoomView<'_, '_, '_> {
             let most = i64::try_from(limit).unwrap_or(i64::MAX);
             let batch = events::newest_related(
                 self.view.tx,
-                (&event.event_id, rel_type),
+                &event.event_id,
+                rel_type,
                 self.newest_seen(upto),
                 self.view.unheard.as_deref(),
                 most,

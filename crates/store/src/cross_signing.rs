@@ -108,7 +108,8 @@ pub fn signatures(
 /// Stores a signature, at a position of the stream.
 pub fn sign(
     tx: &mut Tx<'_>,
-    (user_num, signer_num): (UserNum, UserNum),
+    user_num: UserNum,
+    signer_num: UserNum,
     signature: &Signature,
     pos: Pos,
 ) -> Result<(), DbError> {

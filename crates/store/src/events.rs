@@ -423,7 +423,8 @@ pub fn by_relation(
 /// senders in `unheard`, an array as JSON; `None` if there are none.
 pub fn newest_related(
     tx: &ReadTx<'_>,
-    (event_id, rel_type): (&str, &str),
+    event_id: &str,
+    rel_type: &str,
     upto: Pos,
     unheard: Option<&str>,
     limit: i64,
@@ -513,7 +514,8 @@ pub fn some_of_room(tx: &ReadTx<'_>, room_num: RoomNum, limit: i64) -> Result<Ve
 pub fn purgeable(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
-    (after, before): (Pos, Pos),
+    after: Pos,
+    before: Pos,
     limit: i64,
 ) -> Result<Vec<(Pos, String)>, DbError> {
     tx.query(&PURGEABLE, &params![room_num, after, before, limit], |row| Ok((row.get(0)?, row.get(1)?)))

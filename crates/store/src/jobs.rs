@@ -158,7 +158,8 @@ pub fn progress(
     tx: &mut Tx<'_>,
     id: &str,
     payload: &str,
-    (done, total): (i64, i64),
+    done: i64,
+    total: i64,
     lease_until: Millis,
     now: Millis,
 ) -> Result<(), DbError> {
@@ -171,7 +172,8 @@ pub fn complete(
     tx: &mut Tx<'_>,
     id: &str,
     result: &str,
-    (done, total): (i64, i64),
+    done: i64,
+    total: i64,
     now: Millis,
 ) -> Result<(), DbError> {
     tx.execute(&COMPLETE, &params![id, result, done, total, now])?;

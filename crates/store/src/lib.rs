@@ -33,6 +33,7 @@ pub mod media_users;
 pub mod memberships;
 pub mod notifications;
 pub mod openid_tokens;
+mod paging;
 pub mod profile_fields;
 pub mod push_queue;
 pub mod pushers;
@@ -67,6 +68,7 @@ pub mod user_search;
 #[cfg(test)]
 mod tests;
 
+pub use paging::Paging;
 use reeve_db::{Migration, Statement};
 
 /// The schema, step by step.

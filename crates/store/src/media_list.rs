@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use reeve_db::{DbError, ReadTx, Row, Statement, params};
 use reeve_model::{Millis, UserNum};
 
+use crate::Paging;
 use crate::media::{Media, columns, from_row, select};
 use crate::media_list_counts::{Bucket, FEW, buckets};
 pub use crate::media_list_rows::OrderBy;
@@ -71,9 +72,10 @@ pub fn shown(
     user_num: UserNum,
     order_by: OrderBy,
     descending: bool,
-    range: (i64, i64, i64),
+    paging: Paging,
+    total: i64,
 ) -> Result<Vec<Shown>, DbError> {
-    let nums = nums(tx, user_num, order_by, descending, range)?;
+    let nums = nums(tx, user_num, order_by, descending, paging, total)?;
     in_order(tx, &SHOWN, &nums, |row| {
         let shown = Shown {
             media_id: row.get(1)?,
@@ -98,9 +100,10 @@ pub fn page(
     user_num: UserNum,
     order_by: OrderBy,
     descending: bool,
-    range: (i64, i64, i64),
+    paging: Paging,
+    total: i64,
 ) -> Result<Vec<Media>, DbError> {
-    let nums = nums(tx, user_num, order_by, descending, range)?;
+    let nums = nums(tx, user_num, order_by, descending, paging, total)?;
     in_order(tx, &BY_NUMS, &nums, |row| from_row(row).map(|media| (media.num, media)))
 }
 
@@ -110,7 +113,8 @@ fn nums(
     user_num: UserNum,
     order_by: OrderBy,
     descending: bool,
-    (from, limit, total): (i64, i64, i64),
+    Paging { from, limit }: Paging,
+    total: i64,
 ) -> Result<Vec<i64>, DbError> {
     let limit = limit.min(total.saturating_sub(from)).max(0);
     if limit == 0 {

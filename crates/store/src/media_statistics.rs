@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use reeve_db::{DbError, ReadTx, Row, Statement, params};
 use reeve_model::Millis;
 
+use crate::Paging;
 use crate::grams::fold;
 use crate::media_users;
 use crate::user_search::{self, Term};
@@ -141,8 +142,9 @@ pub fn page(
     filter: &Filter,
     order_by: OrderBy,
     descending: bool,
-    (from, limit): (i64, i64),
+    paging: Paging,
 ) -> Result<(Vec<Uploader>, i64), DbError> {
+    let Paging { from, limit } = paging;
     let [all, found, within] = order_by.statements(descending);
     let term = filter.term.as_deref().map(fold).unwrap_or_default();
     if let Some((from_ts, until_ts)) = filter.within {
@@ -162,8 +164,7 @@ pub fn page(
             order.then_with(|| a.user_id.cmp(&b.user_id))
         });
         let total = i64::try_from(found.len()).unwrap_or(i64::MAX);
-        let size = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
-        return Ok((found.into_iter().skip(size(from)).take(size(limit)).collect(), total));
+        return Ok((paging.of(found), total));
     }
     let total = tx.query_one(&COUNT_FOUND, &params![&term], |row| row.get(0))?;
     Ok((tx.query(found, &params![&term, limit, from], uploader)?, total))

@@ -211,7 +211,8 @@ pub fn share_room(tx: &ReadTx<'_>, one: &str, other: &str) -> Result<bool, DbErr
 /// The numbers and ids of rooms that two users have joined, beyond a room number, in the order of the numbers.
 pub fn shared_rooms(
     tx: &ReadTx<'_>,
-    (one, other): (&str, &str),
+    one: &str,
+    other: &str,
     beyond: RoomNum,
     limit: i64,
 ) -> Result<Vec<(RoomNum, String)>, DbError> {

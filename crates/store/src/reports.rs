@@ -3,6 +3,8 @@
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Millis, RoomNum};
 
+use crate::Paging;
+
 reeve_db::statements! {
     COUNT_EVENTS_BY = "SELECT count(*) FROM (SELECT 1 FROM event_reports WHERE user_id = $1 LIMIT $2) few";
     COUNT_ROOMS_BY = "SELECT count(*) FROM (SELECT 1 FROM room_reports WHERE user_id = $1 LIMIT $2) few";
@@ -107,15 +109,26 @@ pub fn count_by(tx: &ReadTx<'_>, kind: Kind, user_id: &str, most: i64) -> Result
     tx.query_one(statement, &params![user_id, most], |row| row.get(0))
 }
 
+/// A report of an event to store.
+#[derive(Debug)]
+pub struct NewEventReport<'a> {
+    /// The room of the event.
+    pub room_num: RoomNum,
+    /// The event.
+    pub event_id: &'a str,
+    /// Who sent it.
+    pub sender: &'a str,
+    /// Who reports it.
+    pub user_id: &'a str,
+    /// Why.
+    pub reason: Option<&'a str>,
+    /// How bad it is, as the reporter says.
+    pub score: Option<i64>,
+}
+
 /// Stores a report of an event.
-pub fn insert_event(
-    tx: &mut Tx<'_>,
-    room_num: RoomNum,
-    (event_id, sender): (&str, &str),
-    user_id: &str,
-    (reason, score): (Option<&str>, Option<i64>),
-    now: Millis,
-) -> Result<(), DbError> {
+pub fn insert_event(tx: &mut Tx<'_>, report: &NewEventReport<'_>, now: Millis) -> Result<(), DbError> {
+    let NewEventReport { room_num, event_id, sender, user_id, reason, score } = *report;
     tx.execute(&INSERT_EVENT, &params![now, room_num, event_id, sender, user_id, reason, score])?;
     Ok(())
 }
@@ -154,11 +167,11 @@ pub fn events(
     tx: &ReadTx<'_>,
     filter: &EventFilter,
     backwards: bool,
-    (limit, offset): (i64, i64),
+    Paging { from, limit }: Paging,
 ) -> Result<(Vec<EventReport>, i64), DbError> {
     let EventFilter { room_id, user_id, sender } = filter;
     let statement = if backwards { &EVENTS_BACK } else { &EVENTS };
-    let page = tx.query(statement, &params![room_id, user_id, sender, limit, offset], event_report)?;
+    let page = tx.query(statement, &params![room_id, user_id, sender, limit, from], event_report)?;
     let total = tx.query_one(&COUNT_EVENTS, &params![room_id, user_id, sender], |row| row.get(0))?;
     Ok((page, total))
 }
@@ -203,16 +216,25 @@ pub fn user(tx: &ReadTx<'_>, id: i64) -> Result<Option<UserReport>, DbError> {
     tx.query_opt(&USER, &params![id], user_report)
 }
 
-/// A page of reported users, by the time they came, and how many there are in all. The texts are parts of the
-/// reporter's and the target's user id.
+/// Which reports of users to list; blank texts let all through.
+#[derive(Clone, Debug, Default)]
+pub struct UserFilter {
+    /// A part of the user id of who reported.
+    pub user_id: String,
+    /// A part of the user id of who was reported.
+    pub target_user_id: String,
+}
+
+/// A page of reported users, by the time they came, and how many there are in all.
 pub fn users(
     tx: &ReadTx<'_>,
-    (user_id, target_user_id): (&str, &str),
+    filter: &UserFilter,
     backwards: bool,
-    (limit, offset): (i64, i64),
+    Paging { from, limit }: Paging,
 ) -> Result<(Vec<UserReport>, i64), DbError> {
+    let UserFilter { user_id, target_user_id } = filter;
     let statement = if backwards { &USERS_BACK } else { &USERS };
-    let page = tx.query(statement, &params![user_id, target_user_id, limit, offset], user_report)?;
+    let page = tx.query(statement, &params![user_id, target_user_id, limit, from], user_report)?;
     let total = tx.query_one(&COUNT_USERS, &params![user_id, target_user_id], |row| row.get(0))?;
     Ok((page, total))
 }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use reeve_db::{DbError, ReadTx, Statement, Tx, params};
 use reeve_model::RoomNum;
 
+use crate::Paging;
 use crate::grams::{self, SEPARATOR, fold};
 use crate::rooms::{Room, columns, from_row};
 use crate::users::num_list;
@@ -217,20 +218,21 @@ pub fn page(
     filter: &Filter,
     order_by: OrderBy,
     descending: bool,
-    (from, limit): (i64, i64),
+    paging: Paging,
 ) -> Result<Page, DbError> {
     let classes = filter.classes();
     let counts = tx.query(&COUNTS, &params![], |row| Ok((row.get::<i64>(0)?, row.get::<i64>(1)?)))?;
     let total = counts.iter().filter(|(class, _)| classes.contains(class)).map(|(_, n)| n).sum::<i64>();
     if let Some(term) = &filter.term {
-        return search(tx, term, classes, order_by, descending, (from, limit));
+        return search(tx, term, classes, order_by, descending, paging);
     }
     if classes.contains(&-1) && total <= MOST_SORTED {
         let [a, b, c, d] = classes;
         let found = tx.query(&OF_CLASSES, &params![a, b, c, d], from_row)?;
-        return Ok(cut(found, order_by, descending, (from, limit)));
+        return Ok(cut(found, order_by, descending, paging));
     }
     // From the nearer end.
+    let Paging { from, limit } = paging;
     let limit = limit.min(total.saturating_sub(from)).max(0);
     let backwards = from > total / 2;
     let offset = if backwards { total - from - limit } else { from };
@@ -253,7 +255,7 @@ fn search(
     classes: [i64; 4],
     order_by: OrderBy,
     descending: bool,
-    (from, limit): (i64, i64),
+    paging: Paging,
 ) -> Result<Page, DbError> {
     let folded = fold(term);
     let nums: Vec<RoomNum> =
@@ -262,25 +264,25 @@ fn search(
         let list = num_list(tx.engine(), &nums);
         let mut found = tx.query(&MATCHES, &params![&list, &folded, term], from_row)?;
         found.retain(|room| classes.contains(&class(room.published, room.joined_members)));
-        return Ok(cut(found, order_by, descending, (from, limit)));
+        return Ok(cut(found, order_by, descending, paging));
     }
     let [a, b, c, d] = classes;
     let total = tx.query_one(&COUNT_FOUND, &params![a, b, c, d, &folded, term], |row| row.get(0))?;
     let statement = order_by.statement(descending, true);
+    let Paging { from, limit } = paging;
     let nums =
         tx.query(statement, &params![a, b, c, d, limit, from, &folded, term], |row| row.get::<RoomNum>(0))?;
     Ok(Page { rooms: by_nums(tx, &nums)?, total })
 }
 
 /// Sorts rooms and takes a page of them.
-fn cut(mut rooms: Vec<Room>, order_by: OrderBy, descending: bool, (from, limit): (i64, i64)) -> Page {
+fn cut(mut rooms: Vec<Room>, order_by: OrderBy, descending: bool, paging: Paging) -> Page {
     rooms.sort_by(|a, b| order_by.compare(a, b));
     if descending {
         rooms.reverse();
     }
     let total = i64::try_from(rooms.len()).unwrap_or(i64::MAX);
-    let size = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
-    Page { rooms: rooms.into_iter().skip(size(from)).take(size(limit)).collect(), total }
+    Page { rooms: paging.of(rooms), total }
 }
 
 /// The rooms with these numbers, in this order.

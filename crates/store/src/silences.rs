@@ -51,7 +51,8 @@ pub fn insert(
     tx: &mut Tx<'_>,
     user_ids: &[String],
     room_num: RoomNum,
-    (from, upto): (Pos, Pos),
+    from: Pos,
+    upto: Pos,
 ) -> Result<(), DbError> {
     if !user_ids.is_empty() {
         tx.execute(&INSERT, &params![json!(user_ids).to_string(), room_num, from, upto])?;

@@ -39,14 +39,16 @@ impl DeviceLists {
             came: room.member.since_pos,
             last_pos: room.last_pos,
         });
-        Self::between(tx, (user_id, user_num), (since, stream::current(tx)?), rooms)
+        Self::between(tx, user_id, user_num, since, stream::current(tx)?, rooms)
     }
 
     /// What changed in `(since, upto]`, for somebody who is in these rooms now.
     pub(crate) fn between(
         tx: &ReadTx<'_>,
-        (user_id, user_num): (&str, UserNum),
-        (since, upto): (Pos, Pos),
+        user_id: &str,
+        user_num: UserNum,
+        since: Pos,
+        upto: Pos,
         rooms: impl Iterator<Item = Room>,
     ) -> Result<Self, DbError> {
         let mut lists = Self::default();

@@ -40,7 +40,8 @@ pub(crate) struct Timeline {
 pub(crate) fn timeline(
     view: &RoomView<'_, '_, '_>,
     tx: &ReadTx<'_>,
-    (since, upto): (Pos, Pos),
+    since: Pos,
+    upto: Pos,
     limit: i64,
     wanted: &RoomEventFilter,
 ) -> Result<Timeline, Error> {
@@ -142,7 +143,8 @@ pub(crate) fn receipts(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
     own: &str,
-    (since, upto): (Pos, Pos),
+    since: Pos,
+    upto: Pos,
     hidden: &dyn Fn(&str) -> bool,
 ) -> Result<Option<Value>, Error> {
     let mut content = Map::new();

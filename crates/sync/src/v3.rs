@@ -273,7 +273,7 @@ pub fn look(
             came: room.member.since_pos,
             last_pos: room.last_pos,
         });
-        DeviceLists::between(tx, (&viewer.user_id, viewer.user_num), (since, upto), rooms)?
+        DeviceLists::between(tx, &viewer.user_id, viewer.user_num, since, upto, rooms)?
     };
     let presence = if home.settings.presence { sync.presence(tx, &joined)? } else { Vec::new() };
     let own = |event: &Value| event["sender"] == viewer.user_id.as_str();
@@ -360,7 +360,7 @@ impl Sync<'_, '_, '_> {
             ephemeral.push(room::typing(tx, room.num, self.now, &hidden)?);
         }
         if lets("m.receipt") && (is_new || self.receipts.contains(&room.num)) {
-            ephemeral.extend(room::receipts(tx, room.num, own, (from, self.upto), &hidden)?);
+            ephemeral.extend(room::receipts(tx, room.num, own, from, self.upto, &hidden)?);
         }
         let account_data = self.room_data(tx, &room.room_id, is_new)?;
         let nothing = timeline.events.is_empty()
@@ -400,7 +400,7 @@ impl Sync<'_, '_, '_> {
     ) -> Result<room::Timeline, Error> {
         let (wanted, nothing) = (&self.request.filter.room.timeline, RoomEventFilter::ignore_all());
         let wanted = if filter::lets_room(wanted, &view.room.room_id) { wanted } else { &nothing };
-        room::timeline(view, tx, (from, upto), self.limit(), wanted)
+        room::timeline(view, tx, from, upto, self.limit(), wanted)
     }
 
     /// What the filter lets through of the state of a room.

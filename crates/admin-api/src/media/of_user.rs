@@ -4,7 +4,8 @@ use http::Method;
 use reeve_db::{DbError, ReadTx};
 use reeve_http::query::Query;
 use reeve_http::{Answer, Call, MatrixError, Param, Reading, Route, reply};
-use reeve_model::{Millis, UserNum};
+use reeve_model::Millis;
+use reeve_store::Paging;
 use reeve_store::media_list::{self, OrderBy, Shown};
 use reeve_store::media_users;
 use serde::Serialize;
@@ -128,8 +129,7 @@ pub(crate) fn delete() -> Route {
 }
 
 struct Page {
-    from: i64,
-    limit: i64,
+    paging: Paging,
     order_by: OrderBy,
     descending: bool,
 }
@@ -142,37 +142,31 @@ fn page(query: &Query) -> Result<Page, MatrixError> {
     let newest_first = !query.has("order_by") && !query.has("dir");
     let order_by = query.choice("order_by", ORDERS)?.unwrap_or(OrderBy::CreatedTs);
     let descending = query.backwards()?.unwrap_or(newest_first);
-    Ok(Page { from, limit, order_by, descending })
-}
-
-/// The offset and the length of the page, and the number of uploads of the account.
-fn range(tx: &ReadTx<'_>, user_num: UserNum, page: &Page) -> Result<(i64, i64, i64), DbError> {
-    Ok((page.from, page.limit, media_users::of_user(tx, user_num)?.media_count))
+    Ok(Page { paging: Paging { from, limit }, order_by, descending })
 }
 
 fn handle_list(call: &Reading<'_>) -> Answer {
     let user_id = target::local_user(call, REMOTE)?;
     let user = target::found(call.tx, &user_id, MISSING)?;
-    let page = page(&call.query)?;
-    let range = range(call.tx, user.num, &page)?;
-    let (_, _, total) = range;
-    let media = media_list::shown(call.tx, user.num, page.order_by, page.descending, range)?;
-    let returned = i64::try_from(media.len()).unwrap_or(page.limit);
-    let more = page.from.saturating_add(page.limit) < total;
+    let Page { paging, order_by, descending } = page(&call.query)?;
+    let total = media_users::of_user(call.tx, user.num)?.media_count;
+    let media = media_list::shown(call.tx, user.num, order_by, descending, paging, total)?;
+    let returned = i64::try_from(media.len()).unwrap_or(paging.limit);
+    let more = paging.from.saturating_add(paging.limit) < total;
     reply::ok(&MediaList {
         media: media.into_iter().map(|media| ListedMedia::new(media, user.user_id.clone())).collect(),
         total,
-        next_token: more.then(|| page.from.saturating_add(returned)),
+        next_token: more.then(|| paging.from.saturating_add(returned)),
     })
 }
 
 async fn handle_delete(call: Call) -> Answer {
     let user_id = target::local_user(&call, REMOTE)?;
     let user = target::existing(&call, &user_id, MISSING).await?;
-    let page = page(&call.query)?;
+    let Page { paging, order_by, descending } = page(&call.query)?;
     let find = move |tx: &ReadTx<'_>| -> Result<_, DbError> {
-        let range = range(tx, user.num, &page)?;
-        media_list::page(tx, user.num, page.order_by, page.descending, range)
+        let total = media_users::of_user(tx, user.num)?.media_count;
+        media_list::page(tx, user.num, order_by, descending, paging, total)
     };
     let media = call.read(find).await?;
     reply::ok(&Deleted::of(delete_all(&call, media).await?))

@@ -2,6 +2,7 @@
 
 use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
 use reeve_model::Millis;
+use reeve_store::Paging;
 use reeve_store::media_statistics::{self, Filter, OrderBy};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -76,7 +77,8 @@ fn handle(call: &Reading<'_>) -> Answer {
     let within =
         (from_ts > Millis::ZERO || until_ts.is_some()).then(|| (from_ts, until_ts.unwrap_or(Millis::MAX)));
     let filter = Filter { within, term };
-    let (users, total) = media_statistics::page(call.tx, &filter, order_by, descending, (from, limit))?;
+    let (users, total) =
+        media_statistics::page(call.tx, &filter, order_by, descending, Paging { from, limit })?;
     let returned = i64::try_from(users.len()).unwrap_or(limit);
     let users = users.into_iter().map(|user| UserMedia {
         user_id: user.user_id,

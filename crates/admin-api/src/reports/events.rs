@@ -112,8 +112,8 @@ async fn list(call: Call) -> Answer {
         user_id: text("user_id")?,
         sender: text("event_sender_user_id")?,
     };
-    let (backwards, range) = (page.backwards, (page.limit, page.from));
-    let (reports, total) = call.read(move |tx| reports::events(tx, &filter, backwards, range)).await?;
+    let Page { paging, backwards } = page;
+    let (reports, total) = call.read(move |tx| reports::events(tx, &filter, backwards, paging)).await?;
     reply::ok(&EventReportPage {
         next_token: page.next(reports.len(), total),
         event_reports: reports.into_iter().map(EventReportView::from).collect(),

@@ -4,6 +4,7 @@ mod events;
 mod users;
 
 use reeve_http::{Call, MatrixError, Route};
+use reeve_store::Paging;
 
 pub(crate) fn routes() -> Vec<Route> {
     [events::routes(), users::routes()].concat()
@@ -23,24 +24,27 @@ fn report_id(call: &Call) -> Result<Option<i64>, MatrixError> {
 }
 
 /// The requested page of a list.
+#[derive(Clone, Copy)]
 struct Page {
-    from: i64,
-    limit: i64,
+    paging: Paging,
     backwards: bool,
 }
 
 impl Page {
     fn of(call: &Call) -> Result<Self, MatrixError> {
         Ok(Self {
-            from: call.query.integer("from")?.unwrap_or(0),
-            limit: call.query.integer("limit")?.unwrap_or(100).min(MOST),
+            paging: Paging {
+                from: call.query.integer("from")?.unwrap_or(0),
+                limit: call.query.integer("limit")?.unwrap_or(100).min(MOST),
+            },
             backwards: call.query.backwards()?.unwrap_or(true),
         })
     }
 
     /// The offset of the next page, if there is one.
     fn next(&self, rows: usize, total: i64) -> Option<i64> {
-        let rows = i64::try_from(rows).unwrap_or(self.limit);
-        (self.from.saturating_add(self.limit) < total).then(|| self.from.saturating_add(rows))
+        let Paging { from, limit } = self.paging;
+        let rows = i64::try_from(rows).unwrap_or(limit);
+        (from.saturating_add(limit) < total).then(|| from.saturating_add(rows))
     }
 }

@@ -2,7 +2,7 @@
 
 use reeve_http::{Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::Error;
-use reeve_store::reports::{self, UserReport};
+use reeve_store::reports::{self, UserFilter, UserReport};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -78,10 +78,9 @@ pub(crate) fn routes() -> Vec<Route> {
 async fn list(call: Call) -> Answer {
     let page = Page::of(&call)?;
     let text = |name| call.query.ascii(name).map(Option::unwrap_or_default);
-    let (user_id, target) = (text("user_id")?, text("target_user_id")?);
-    let (backwards, range) = (page.backwards, (page.limit, page.from));
-    let (reports, total) =
-        call.read(move |tx| reports::users(tx, (&user_id, &target), backwards, range)).await?;
+    let filter = UserFilter { user_id: text("user_id")?, target_user_id: text("target_user_id")? };
+    let Page { paging, backwards } = page;
+    let (reports, total) = call.read(move |tx| reports::users(tx, &filter, backwards, paging)).await?;
     reply::ok(&UserReportPage {
         next_token: page.next(reports.len(), total),
         user_reports: reports.into_iter().map(UserReportView::from).collect(),

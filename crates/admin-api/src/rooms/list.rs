@@ -3,6 +3,7 @@
 use reeve_http::query::Query;
 use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
 use reeve_rooms::Room;
+use reeve_store::Paging;
 use reeve_store::room_list::{self, Filter, OrderBy};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -162,7 +163,9 @@ fn page(query: &Query) -> Result<Page, MatrixError> {
 
 async fn handle(call: Call) -> Answer {
     let Page { from, limit, filter, order_by, descending } = page(&call.query)?;
-    let page = call.read(move |tx| room_list::page(tx, &filter, order_by, descending, (from, limit))).await?;
+    let page = call
+        .read(move |tx| room_list::page(tx, &filter, order_by, descending, Paging { from, limit }))
+        .await?;
     let next = from.saturating_add(limit);
     reply::ok(&ListedRooms {
         offset: from,

@@ -3,7 +3,7 @@
 use http::Method;
 use reeve_accounts::sessions::Session;
 use reeve_http::{Answer, Call, Limit, MatrixError, Route, reply, shape};
-use reeve_rooms::reports;
+use reeve_rooms::reports::{self, EventReport};
 use serde_json::Value;
 
 use super::{home, required_text, v3, viewer};
@@ -58,7 +58,8 @@ async fn event(mut call: Call) -> Answer {
     let (home, ctx, viewer) = (home(&call), call.ctx(), viewer(&call)?);
     let (room_id, event_id) = (call.param("room_id"), call.param("event_id"));
     call.write(move |tx| {
-        reports::event(tx, &home, &ctx, &viewer, (&room_id, &event_id), reason.as_deref(), score)
+        let report = EventReport { room_id: &room_id, event_id: &event_id, reason: reason.as_deref(), score };
+        reports::event(tx, &home, &ctx, &viewer, report)
     })
     .await?;
     reply::empty()

@@ -6,6 +6,7 @@ use reeve_db::{DbError, Engine, ReadTx, Tx};
 use reeve_model::{Millis, User, UserNum};
 
 use super::{fresh, runtime};
+use crate::Paging;
 use crate::media::{self, Media, NewMedia, Unused, sort_key};
 use crate::media_list::{self, OrderBy};
 use crate::media_list_counts::{FEW, SPLIT, buckets};
@@ -207,7 +208,8 @@ fn lists_agree_with_the_model(engine: Engine, cases: u32) {
                 check_buckets(tx, owner, &stored)?;
                 let total = media_users::of_user(tx, owner)?.media_count;
                 for (order_by, descending, from, limit) in &questions {
-                    let page = media_list::page(tx, owner, *order_by, *descending, (*from, *limit, total))?;
+                    let paging = Paging { from: *from, limit: *limit };
+                    let page = media_list::page(tx, owner, *order_by, *descending, paging, total)?;
                     pages.push((owner, *order_by, *descending, *from, *limit, page));
                 }
             }

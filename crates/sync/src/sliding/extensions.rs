@@ -122,7 +122,7 @@ impl Sync<'_, '_, '_> {
                     came: standing.since_pos,
                     last_pos: standing.last_pos,
                 });
-                DeviceLists::between(tx, (self.own(), self.viewer.user_num), (since, self.upto), rooms)?
+                DeviceLists::between(tx, self.own(), self.viewer.user_num, since, self.upto, rooms)?
             }
         };
         Ok(EndToEnd { device_lists, keys: KeysLeft::of(tx, self.viewer)? })
@@ -208,15 +208,15 @@ impl Sync<'_, '_, '_> {
             let (room_num, since) = (room.standing.room_num, self.since.unwrap_or(Pos::ZERO));
             let found = match shown.get(&room_num) {
                 Some(Told { since: None, event_ids }) => {
-                    let all = room::receipts(tx, room_num, self.own(), (Pos::ZERO, self.upto), &hidden)?;
+                    let all = room::receipts(tx, room_num, self.own(), Pos::ZERO, self.upto, &hidden)?;
                     all.and_then(|event| only_about(event, event_ids, self.own()))
                 }
                 // What came while no list showed the room was not told.
                 Some(Told { since: Some(known), .. }) => {
-                    room::receipts(tx, room_num, self.own(), (since.min(*known), self.upto), &hidden)?
+                    room::receipts(tx, room_num, self.own(), since.min(*known), self.upto, &hidden)?
                 }
                 None if moved.contains(&room_num) && self.known(room.standing).is_some() => {
-                    room::receipts(tx, room_num, self.own(), (since, self.upto), &hidden)?
+                    room::receipts(tx, room_num, self.own(), since, self.upto, &hidden)?
                 }
                 None => None,
             };

@@ -214,7 +214,7 @@ impl Sync<'_, '_, '_> {
         let standing = eligible.standing;
         let view = self.view.room(room)?;
         let pos = standing.event_pos.min(self.upto);
-        let timeline = room::timeline(&view, tx, (pos.prev(), pos), 1, &RoomEventFilter::default())?;
+        let timeline = room::timeline(&view, tx, pos.prev(), pos, 1, &RoomEventFilter::default())?;
         let own = events::state_at(tx, room.num, types::MEMBER, self.own(), pos)?;
         let own: Vec<Event> =
             own.into_iter().filter(|own| eligible.wanted.matches(own, self.own())).collect();
@@ -437,20 +437,20 @@ fn part(
 ) -> Result<Part, Error> {
     let (limit, all) = (eligible.limit, RoomEventFilter::default());
     let Some(known) = known else {
-        let timeline = room::timeline(view, tx, (from, until), limit, &all)?;
+        let timeline = room::timeline(view, tx, from, until, limit, &all)?;
         let known = if timeline.limited || from > Pos::ZERO { count(&timeline.stored) } else { ALL_EVENTS };
         return Ok(Part { timeline, expanded: false, known });
     };
     let mut at_least = known.timeline;
     if limit > known.timeline && eligible.standing.membership == Membership::Join {
-        let timeline = room::timeline(view, tx, (Pos::ZERO, until), limit, &all)?;
+        let timeline = room::timeline(view, tx, Pos::ZERO, until, limit, &all)?;
         let old = timeline.stored.iter().filter(|event| event.pos <= from).count();
         at_least = if timeline.limited { limit } else { ALL_EVENTS };
         if i64::try_from(old).unwrap_or(i64::MAX) > known.timeline {
             return Ok(Part { timeline, expanded: true, known: at_least });
         }
     }
-    let timeline = room::timeline(view, tx, (from, until), limit, &all)?;
+    let timeline = room::timeline(view, tx, from, until, limit, &all)?;
     let known = if timeline.limited {
         count(&timeline.stored)
     } else {
