@@ -266,7 +266,8 @@ on_both_engines! {
         assert_eq!(admin.post("/_synapse/admin/v2/users/@alice:test/devices", another).await.status, 201);
         tell(&bob, &alice, 9, 300).await;
         tell(&bob, &alice, 10, 300).await;
-        assert_eq!(numbers(&sync(&alice).await), [10]);
+        tell(&bob, &alice, 11, 300).await;
+        assert_eq!(numbers(&sync(&alice).await), [10, 11]);
     }
 
     async fn one_request_to_very_many_devices(server: Server) {
