@@ -8,7 +8,7 @@ use reeve_model::{Pos, Token};
 use reeve_rooms::timeline::{self, Search};
 use reeve_rooms::types;
 use reeve_rooms::view::View;
-use reeve_rooms::{Error, directory};
+use reeve_rooms::{Error, user_directory};
 use reeve_store::{events, words};
 use ruma::api::client::filter::RoomEventFilter;
 use serde_json::{Map, Value, json};
@@ -183,7 +183,7 @@ async fn people(mut call: Call) -> Answer {
     let limit = usize::try_from(limit.clamp(1, MOST_PEOPLE)).unwrap_or(1);
     let (home, user) = (home(&call), call.user()?.clone());
     let (found, limited) =
-        call.read(move |tx| directory::search_users(tx, &home, &user, &term, limit)).await?;
+        call.read(move |tx| user_directory::search_users(tx, &home, &user, &term, limit)).await?;
     let results: Vec<Value> = found
         .into_iter()
         .map(|user| {

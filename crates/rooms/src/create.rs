@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::event::{self, Draft};
 use crate::membership::{self, Invite};
 use crate::types;
-use crate::{Home, directory, version};
+use crate::{Home, aliases, version};
 
 /// How many users one request can invite.
 const MOST_INVITES: usize = 1000;
@@ -99,7 +99,7 @@ pub fn create(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, new: &NewRoo
     let invite: &[String] = if user.shadow_banned { &[] } else { &new.invite };
     let mut room = begin(tx, home, ctx, &user.user_id, new)?;
     if let Some(localpart) = &new.alias {
-        let alias = directory::add_alias(tx, home, ctx, user, &room, localpart)?;
+        let alias = aliases::add_alias(tx, home, ctx, user, &room, localpart)?;
         let content = object(json!({ "alias": alias }));
         let draft = Draft::state(types::CANONICAL_ALIAS, "", &user.user_id, content);
         event::append(tx, home, &mut room, &draft, ctx.now)?;
@@ -238,7 +238,7 @@ fn preset_state(
             continue;
         }
         if event_type == types::CANONICAL_ALIAS && state_key.is_empty() {
-            directory::check_canonical_alias(tx, room, content)?;
+            aliases::check_canonical_alias(tx, room, content)?;
         }
         let draft = Draft::state(event_type, state_key, creator, content.clone());
         event::append(tx, home, room, &draft, ctx.now).map_err(invalid_state)?;

@@ -7,6 +7,7 @@ use reeve_model::{Membership, Millis, Pos, User};
 use reeve_store::ephemeral::{self as rows, DevicePresence, Presence, Receipt};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
+use reeve_store::threads;
 use reeve_store::{account_data, memberships, stream};
 use serde_json::json;
 
@@ -103,7 +104,7 @@ fn unrelated(event_id: &str, thread_id: &str) -> Error {
 /// <https://spec.matrix.org/v1.18/client-server-api/#threaded-read-receipts>
 fn is_in_thread(tx: &ReadTx<'_>, event: &Event, thread_id: &str) -> Result<bool, Error> {
     if event.event_id == thread_id {
-        return Ok(events::thread(tx, thread_id)?.is_some());
+        return Ok(threads::find(tx, thread_id)?.is_some());
     }
     let mut event = event.clone();
     for _ in 0..=MAX_HOPS {

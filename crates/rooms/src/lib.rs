@@ -6,11 +6,11 @@
 //! check it.
 
 pub mod alerts;
+pub mod aliases;
 pub mod attachments;
 pub mod create;
 pub mod data;
 pub mod deletion;
-pub mod directory;
 pub mod ephemeral;
 pub mod error;
 pub mod event;
@@ -19,16 +19,21 @@ pub mod membership;
 pub mod notices;
 pub mod people;
 pub mod position;
+mod power;
+pub mod preview;
+pub mod public_rooms;
 pub mod purge;
 pub mod push;
 pub mod redactions;
 pub mod reports;
 pub mod send;
 pub mod signing;
+pub mod spaces;
 pub mod timeline;
 pub mod types;
 pub mod upgrade;
 pub mod upkeep;
+pub mod user_directory;
 pub mod version;
 pub mod view;
 pub mod words;

@@ -11,14 +11,11 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::event::{self, Draft};
+use crate::power::Powers;
 use crate::types;
 use crate::{Home, data};
 
 const CHANGING: &str = "Changing membership while account is suspended is not allowed.";
-/// The keys of power levels that are levels, and those that are lists of levels.
-const LEVELS: [&str; 7] =
-    ["ban", "events_default", "invite", "kick", "redact", "state_default", "users_default"];
-const LISTS_OF_LEVELS: [&str; 3] = ["events", "notifications", "users"];
 /// The type of the account data that says who may invite.
 const INVITE_PERMISSION: &str = "m.invite_permission_config";
 /// How many members are looked at to find one who may let somebody in.
@@ -36,146 +33,6 @@ pub(crate) fn check_content(target: &str, content: &Map<String, Value>) -> Resul
 /// The membership that the content of an event names.
 pub fn named(content: &Map<String, Value>) -> Option<Membership> {
     content.get("membership")?.as_str()?.parse().ok()
-}
-
-/// Who may do what in a room.
-#[derive(Debug)]
-pub struct Powers {
-    content: Map<String, Value>,
-    creators: Vec<String>,
-    /// Whether creators stand above every number.
-    privileged: bool,
-}
-
-/// A power level as rooms of any version may write it.
-fn level(value: Option<&Value>) -> Option<i64> {
-    match value? {
-        Value::Number(number) => number.as_i64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    }
-}
-
-/// Checks the shape of power levels that somebody sets: all levels are integers, whatever older room versions allow.
-pub(crate) fn check_levels(content: &Map<String, Value>) -> Result<(), Error> {
-    let not_integer = |key: &str| Error::BadContent(format!("The power level '{key}' must be an integer"));
-    for key in LEVELS {
-        if content.get(key).is_some_and(|level| !level.is_i64()) {
-            return Err(not_integer(key));
-        }
-    }
-    for key in LISTS_OF_LEVELS {
-        match content.get(key) {
-            None => {}
-            Some(Value::Object(levels)) => {
-                if let Some((key, _)) = levels.iter().find(|(_, level)| !level.is_i64()) {
-                    return Err(not_integer(key));
-                }
-            }
-            Some(_) => return Err(Error::BadContent(format!("'{key}' of power levels must be an object"))),
-        }
-    }
-    let users = content.get("users").and_then(Value::as_object);
-    match users.into_iter().flat_map(Map::keys).find(|user_id| UserId::parse(user_id.as_str()).is_err()) {
-        Some(bad) => Err(Error::Refused(format!("Not a valid user_id: {bad}"))),
-        None => Ok(()),
-    }
-}
-
-/// Power levels in which all levels are integers. Older room versions allow texts, and what is no level at all.
-pub(crate) fn with_integers(mut content: Map<String, Value>) -> Map<String, Value> {
-    let normalise = |levels: &mut Map<String, Value>, is_level: &dyn Fn(&str) -> bool| {
-        levels.retain(|key, value| {
-            if is_level(key) {
-                let integer = level(Some(value));
-                *value = json!(integer);
-                return integer.is_some();
-            }
-            true
-        });
-    };
-    for key in LISTS_OF_LEVELS {
-        match content.get_mut(key) {
-            None => {}
-            Some(Value::Object(levels)) => normalise(levels, &|_| true),
-            Some(_) => drop(content.shift_remove(key)),
-        }
-    }
-    normalise(&mut content, &|key| LEVELS.contains(&key));
-    content
-}
-
-impl Powers {
-    /// The powers in a room at present.
-    pub fn of(tx: &ReadTx<'_>, room: &Room) -> Result<Self, Error> {
-        let rules = event::rules(room)?;
-        let powers = event::state_content(tx, room, types::POWER_LEVELS, "")?;
-        let privileged = rules.authorization.explicitly_privilege_room_creators;
-        let mut creators = vec![room.creator.clone()];
-        if rules.authorization.additional_room_creators
-            && let Some(create) = event::state_content(tx, room, types::CREATE, "")?
-            && let Some(more) = create.get("additional_creators").and_then(Value::as_array)
-        {
-            creators.extend(more.iter().filter_map(Value::as_str).map(str::to_owned));
-        }
-        // Without power levels the creator alone has power.
-        let content = powers.unwrap_or_else(|| {
-            let users = if privileged { json!({}) } else { json!({ &room.creator: 100 }) };
-            let mut content = Map::new();
-            content.insert("users".to_owned(), users);
-            content.insert("state_default".to_owned(), json!(0));
-            content
-        });
-        Ok(Self { content, creators, privileged })
-    }
-
-    /// The power of a user; that of a creator who stands above all is the largest number.
-    pub fn user(&self, user_id: &str) -> i64 {
-        if self.privileged && self.creators.iter().any(|creator| creator == user_id) {
-            return i64::MAX;
-        }
-        let users = self.content.get("users").and_then(Value::as_object);
-        users
-            .and_then(|users| level(users.get(user_id)))
-            .or_else(|| level(self.content.get("users_default")))
-            .unwrap_or(0)
-    }
-
-    /// The power that an action (`ban`, `kick`, `redact`, `invite`) needs.
-    pub fn action(&self, action: &str) -> i64 {
-        level(self.content.get(action)).unwrap_or(if action == "invite" { 0 } else { 50 })
-    }
-
-    /// The power that sending an event needs.
-    pub fn event(&self, event_type: &str, is_state: bool) -> i64 {
-        let events = self.content.get("events").and_then(Value::as_object);
-        let default = if is_state { ("state_default", 50) } else { ("events_default", 0) };
-        events
-            .and_then(|events| level(events.get(event_type)))
-            .or_else(|| level(self.content.get(default.0)))
-            .unwrap_or(default.1)
-    }
-
-    /// The content of the power levels event.
-    pub fn content(&self) -> &Map<String, Value> {
-        &self.content
-    }
-
-    /// Who created the room.
-    pub fn creators(&self) -> &[String] {
-        &self.creators
-    }
-
-    /// Whether creators stand above every number, and this is one.
-    pub fn is_privileged(&self, user_id: &str) -> bool {
-        self.privileged && self.creators.iter().any(|creator| creator == user_id)
-    }
-}
-
-/// Whether a member may redact the events of others.
-pub fn may_redact(tx: &ReadTx<'_>, room: &Room, user_id: &str) -> Result<bool, Error> {
-    let powers = Powers::of(tx, room)?;
-    Ok(powers.user(user_id) >= powers.action("redact"))
 }
 
 /// The name and avatar of a local user, as membership events carry them.
@@ -212,7 +69,7 @@ pub(crate) fn without_own_names(
     Ok(content)
 }
 
-fn content(membership: Membership, reason: Option<&str>) -> Map<String, Value> {
+pub(crate) fn content(membership: Membership, reason: Option<&str>) -> Map<String, Value> {
     let mut content = Map::new();
     content.insert("membership".to_owned(), json!(membership));
     if let Some(reason) = reason {

@@ -158,7 +158,7 @@ fn redact(
             let text = format!("403: User {sender} not in room {} (None)", room.room_id);
             return Err(Error::Forbidden(text));
         }
-        if !crate::membership::may_redact(tx, room, sender)? {
+        if !crate::power::may_redact(tx, room, sender)? {
             return Err(Error::Forbidden("403: You don't have permission to redact events".to_owned()));
         }
     }

@@ -10,8 +10,9 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::event::{self, Draft};
+use crate::power;
 use crate::types;
-use crate::{Home, directory, membership};
+use crate::{Home, aliases, membership, preview};
 
 const SUSPENDED: &str = "Sending messages while account is suspended is not allowed.";
 
@@ -122,7 +123,7 @@ fn is_own_move(user: &User, sent: &Sent) -> bool {
 fn joined_or_moving(tx: &ReadTx<'_>, room_id: &str, user: &User, sent: &Sent) -> Result<Room, Error> {
     let user_id = &user.user_id;
     if is_own_move(user, sent) {
-        directory::known_room(tx, user_id, room_id)?.ok_or_else(|| not_in(user_id, room_id))
+        preview::known_room(tx, user_id, room_id)?.ok_or_else(|| not_in(user_id, room_id))
     } else {
         joined_room(tx, room_id, user_id)
     }
@@ -145,7 +146,7 @@ fn check_content(tx: &ReadTx<'_>, room: &Room, user: &User, sent: &Sent) -> Resu
         check_relation(tx, room, user, relation, sent)?;
     }
     match (sent.event_type.as_str(), sent.state_key.as_deref()) {
-        (types::CANONICAL_ALIAS, Some("")) => directory::check_canonical_alias(tx, room, &sent.content),
+        (types::CANONICAL_ALIAS, Some("")) => aliases::check_canonical_alias(tx, room, &sent.content),
         (types::MEMBER, Some(target)) => {
             membership::check_content(target, &sent.content)?;
             match membership::named(&sent.content) {
@@ -252,7 +253,7 @@ pub fn redact(
     if user.suspended && target.sender != user.user_id {
         return Err(Error::Suspended("You can only redact your own events while account is suspended."));
     }
-    if target.sender != user.user_id && !membership::may_redact(tx, &room, &user.user_id)? {
+    if target.sender != user.user_id && !power::may_redact(tx, &room, &user.user_id)? {
         return Err(Error::Forbidden("You don't have permission to redact events".to_owned()));
     }
     if target.event_type == types::CREATE {

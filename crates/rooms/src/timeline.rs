@@ -4,8 +4,10 @@ use std::collections::HashSet;
 
 use reeve_db::ReadTx;
 use reeve_model::{Membership, Millis, Pos, RoomNum, Token};
+use reeve_store::event_words;
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
+use reeve_store::threads;
 use reeve_store::{memberships, stream, words};
 use ruma::api::client::filter::RoomEventFilter;
 use serde_json::{Value, json};
@@ -280,7 +282,7 @@ pub fn threads(
     let from = from.map(|from| view.view.start(from)).transpose()?;
     let (mut chunk, mut before) = (Vec::new(), from.map_or(Pos::END, Pos::next));
     loop {
-        let batch = events::threads(tx, view.room.num, before, BATCH)?;
+        let batch = threads::of_room(tx, view.room.num, before, BATCH)?;
         let last_batch = batch.len() < usize::try_from(BATCH).unwrap_or(0);
         for thread in batch {
             if chunk.len() == limit {
@@ -372,7 +374,7 @@ pub fn search(
     let mut before = from.map_or(Pos::END, Pos::next);
     let (mut hits, mut scanned) = (Vec::<Hit>::new(), 0);
     loop {
-        let batch = events::search(tx, &search.term, before, BATCH)?;
+        let batch = event_words::search(tx, &search.term, before, BATCH)?;
         let last_batch = batch.len() < usize::try_from(BATCH).unwrap_or(0);
         for (pos, room_num) in batch {
             before = pos;

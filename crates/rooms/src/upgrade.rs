@@ -14,9 +14,9 @@ use serde_json::{Map, Value, json};
 use crate::create::{self, NewRoom};
 use crate::error::Error;
 use crate::event::{self, Draft};
-use crate::membership::Powers;
+use crate::power::{self, Powers};
 use crate::types;
-use crate::{Home, membership, send, version};
+use crate::{Home, send, version};
 
 /// The least level of those who were creators in a room where these stand above all levels.
 const CREATOR_LEVEL: i64 = 100;
@@ -171,7 +171,7 @@ fn carried_powers(
     new_creators: &[&str],
     rules: &RoomVersionRules,
 ) -> Map<String, Value> {
-    let mut content = membership::with_integers(content);
+    let mut content = power::with_integers(content);
     let needed = highest_needed(&content);
     let usual = content.get("users_default").and_then(Value::as_i64).unwrap_or(0);
     let users = content.entry("users").or_insert_with(|| json!({}));
@@ -234,7 +234,7 @@ fn restrict(
     if powers.user(&user.user_id) < powers.event(types::POWER_LEVELS, true) {
         return Ok(());
     }
-    let mut content = membership::with_integers(powers.content().clone());
+    let mut content = power::with_integers(powers.content().clone());
     let level = |key: &str| content.get(key).and_then(Value::as_i64);
     let quiet = level("users_default").unwrap_or(0).saturating_add(50).max(50);
     let events_default = level("events_default").unwrap_or(0).max(quiet);

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use crate::Home;
 use crate::error::Error;
 use crate::event::{self, Draft};
-use crate::membership::{self, Invite, Powers};
+use crate::membership::{self, Invite};
+use crate::power::{self, Powers};
 use crate::types;
 
 const NOT_LOCAL: &str = "This endpoint can only be used with local users";
@@ -118,7 +119,7 @@ pub fn make_admin(
     }
     let granted = if level == i64::MAX { FULL_POWER } else { level };
     if powers.user(target) < granted {
-        let mut content = membership::with_integers(powers.content().clone());
+        let mut content = power::with_integers(powers.content().clone());
         let users = content.entry("users").or_insert_with(|| json!({}));
         if let Value::Object(users) = users {
             users.insert(target.to_owned(), json!(granted));

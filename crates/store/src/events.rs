@@ -4,25 +4,13 @@ use std::collections::HashMap;
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Membership, Millis, Pos, RoomNum};
-use serde_json::json;
 
 use crate::users::num_list;
-use crate::words;
 
 macro_rules! columns {
     () => {
         "pos, room_num, event_id, event_type, state_key, sender, ts, membership, until_pos, relates_to, rel_type, \
          redacted_by, notifies, json"
-    };
-}
-
-/// The events `e` in ranges `$2` that are replies in thread `$1` and were not redacted.
-macro_rules! replies {
-    ($engine:ident) => {
-        concat!(
-            ranges!($engine, "$2"),
-            " WHERE e.relates_to = $1 AND e.rel_type = 'm.thread' AND e.redacted_by IS NULL"
-        )
     };
 }
 
@@ -90,18 +78,6 @@ reeve_db::statements! {
     };
     BY_RELATION = select!("relates_to = $1 AND rel_type = $2 AND pos <= $3 ORDER BY pos DESC LIMIT $4");
     RELATED = "SELECT pos FROM events WHERE relates_to = $1 LIMIT 1";
-    REPLIED = "SELECT pos FROM events WHERE relates_to = $1 AND rel_type = 'm.thread' AND redacted_by IS NULL \
-               AND sender = $2 LIMIT 1";
-    REPLIES_IN = {
-        sqlite: concat!("SELECT count(*) FROM ", replies!(sqlite)),
-        postgres: concat!("SELECT count(*) FROM ", replies!(postgres)),
-    };
-    /// Sender by sender, so that the replies of others are not read.
-    REPLIES_BY = {
-        sqlite: concat!("SELECT count(*) FROM json_each($3) s CROSS JOIN ", replies!(sqlite), " AND e.sender = s.value"),
-        postgres: concat!("SELECT count(*) FROM ", replies!(postgres), " AND e.sender = ANY (ARRAY(SELECT \
-                           json_array_elements_text(CAST(CAST($3 AS TEXT) AS JSON))))"),
-    };
     ROOM_OF = "SELECT room_num FROM events WHERE event_id = $1";
     OF_SENDER = select!("sender = $1 AND room_num = $2 AND pos < $3 ORDER BY pos DESC LIMIT $4");
     FROM_TS = select!("room_num = $1 AND ts >= $2 AND pos > ", not_purged!(), " ORDER BY ts, pos LIMIT $3");
@@ -145,29 +121,6 @@ reeve_db::statements! {
     SIZE = "SELECT count(*) FROM events WHERE room_num = $1";
     SAMPLE = "SELECT CAST(COALESCE(sum(length(json)), 0) AS BIGINT), count(*) FROM \
               (SELECT json FROM events WHERE room_num = $1 ORDER BY pos DESC LIMIT $2) AS newest";
-    THREAD_REPLY = "INSERT INTO threads (root_event_id, room_num, latest_pos, replies) VALUES ($1, $2, $3, 1) \
-                    ON CONFLICT (root_event_id) DO UPDATE SET latest_pos = excluded.latest_pos, replies = threads.replies + 1";
-    THREAD_LOST = "UPDATE threads SET replies = replies - 1 WHERE root_event_id = $1";
-    THREAD = "SELECT root_event_id, latest_pos, replies FROM threads WHERE root_event_id = $1";
-    THREADS = "SELECT root_event_id, latest_pos, replies FROM threads WHERE room_num = $1 AND latest_pos < $2 \
-               ORDER BY latest_pos DESC LIMIT $3";
-    /// `$2`: the words, in the form of [`words::document`].
-    INDEX_WORDS = {
-        sqlite: "INSERT INTO event_words (rowid, words) VALUES ($1, $2)",
-        postgres: "INSERT INTO event_words (pos, words) VALUES ($1, \
-                   array_to_tsvector(ARRAY(SELECT json_array_elements_text(CAST(CAST($2 AS TEXT) AS JSON)))))",
-    };
-    FORGET_WORDS = {
-        sqlite: "DELETE FROM event_words WHERE rowid = $1",
-        postgres: "DELETE FROM event_words WHERE pos = $1",
-    };
-    /// `$1`: the words, in the form of [`words::query`].
-    SEARCH = {
-        sqlite: "SELECT e.pos, e.room_num FROM event_words s JOIN events e ON e.pos = s.rowid \
-                 WHERE event_words MATCH $1 AND s.rowid < $2 ORDER BY s.rowid DESC LIMIT $3",
-        postgres: "SELECT e.pos, e.room_num FROM event_words s JOIN events e ON e.pos = s.pos \
-                   WHERE s.words @@ CAST(CAST($1 AS TEXT) AS TSQUERY) AND s.pos < $2 ORDER BY s.pos DESC LIMIT $3",
-    };
 }
 
 /// An event, as stored.
@@ -442,26 +395,6 @@ pub fn is_related(tx: &ReadTx<'_>, event_id: &str) -> Result<bool, DbError> {
     Ok(tx.query_opt(&RELATED, &params![event_id], |_| Ok(()))?.is_some())
 }
 
-/// Whether a reply by a sender is in a thread, redacted ones aside.
-pub fn has_replied(tx: &ReadTx<'_>, root_event_id: &str, sender: &str) -> Result<bool, DbError> {
-    Ok(tx.query_opt(&REPLIED, &params![root_event_id, sender], |_| Ok(()))?.is_some())
-}
-
-/// How many replies a thread has in ranges of positions, both ends included, redacted ones aside.
-pub fn replies_in(tx: &ReadTx<'_>, root_event_id: &str, ranges: &[(Pos, Pos)]) -> Result<i64, DbError> {
-    tx.query_one(&REPLIES_IN, &params![root_event_id, json!(ranges).to_string()], |row| row.get(0))
-}
-
-/// How many of them are by the senders in `unheard`, an array as JSON.
-pub fn replies_by(
-    tx: &ReadTx<'_>,
-    root_event_id: &str,
-    ranges: &[(Pos, Pos)],
-    unheard: &str,
-) -> Result<i64, DbError> {
-    tx.query_one(&REPLIES_BY, &params![root_event_id, json!(ranges).to_string(), unheard], |row| row.get(0))
-}
-
 /// The number of the room in which an event is.
 pub fn room_of(tx: &ReadTx<'_>, event_id: &str) -> Result<Option<RoomNum>, DbError> {
     tx.query_opt(&ROOM_OF, &params![event_id], |row| row.get(0))
@@ -553,61 +486,4 @@ pub fn estimated_size(tx: &ReadTx<'_>, room_num: RoomNum) -> Result<i64, DbError
         Ok((row.get::<i64>(0)?, row.get::<i64>(1)?))
     })?;
     Ok(count.saturating_mul(bytes) / sampled.max(1))
-}
-
-/// A thread.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Thread {
-    /// The event that it hangs on.
-    pub root_event_id: String,
-    /// The position of its latest reply.
-    pub latest_pos: Pos,
-    /// How many replies it has.
-    pub replies: i64,
-}
-
-fn thread_from_row(row: &Row<'_>) -> Result<Thread, DbError> {
-    Ok(Thread { root_event_id: row.get(0)?, latest_pos: row.get(1)?, replies: row.get(2)? })
-}
-
-/// Counts a reply in a thread.
-pub fn add_reply(tx: &mut Tx<'_>, root_event_id: &str, room_num: RoomNum, pos: Pos) -> Result<(), DbError> {
-    tx.execute(&THREAD_REPLY, &params![root_event_id, room_num, pos])?;
-    Ok(())
-}
-
-/// Counts a reply less: it was redacted.
-pub fn lose_reply(tx: &mut Tx<'_>, root_event_id: &str) -> Result<(), DbError> {
-    tx.execute(&THREAD_LOST, &params![root_event_id])?;
-    Ok(())
-}
-
-/// The thread that hangs on an event.
-pub fn thread(tx: &ReadTx<'_>, root_event_id: &str) -> Result<Option<Thread>, DbError> {
-    tx.query_opt(&THREAD, &params![root_event_id], thread_from_row)
-}
-
-/// The threads of a room whose latest reply is before a position, the latest first.
-pub fn threads(tx: &ReadTx<'_>, room_num: RoomNum, before: Pos, limit: i64) -> Result<Vec<Thread>, DbError> {
-    tx.query(&THREADS, &params![room_num, before, limit], thread_from_row)
-}
-
-/// Makes an event findable by the words of a text.
-pub fn index_words(tx: &mut Tx<'_>, pos: Pos, text: &str) -> Result<(), DbError> {
-    if let Some(document) = words::document(tx.engine(), text) {
-        tx.execute(&INDEX_WORDS, &params![pos, &document])?;
-    }
-    Ok(())
-}
-
-/// Makes an event unfindable.
-pub fn forget_words(tx: &mut Tx<'_>, pos: Pos) -> Result<(), DbError> {
-    tx.execute(&FORGET_WORDS, &params![pos])?;
-    Ok(())
-}
-
-/// Positions and room numbers of events before a position that have all words of a text, in any order, the newest first.
-pub fn search(tx: &ReadTx<'_>, text: &str, before: Pos, limit: i64) -> Result<Vec<(Pos, RoomNum)>, DbError> {
-    let Some(query) = words::query(tx.engine(), text) else { return Ok(Vec::new()) };
-    tx.query(&SEARCH, &params![&query, before, limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }

@@ -13,6 +13,7 @@ pub mod departures;
 pub mod device_changes;
 pub mod devices;
 pub mod ephemeral;
+pub mod event_words;
 pub mod events;
 pub mod external_ids;
 pub mod features;
@@ -49,6 +50,7 @@ pub mod silences;
 pub mod sliding;
 pub mod stream;
 pub mod stream_epochs;
+pub mod threads;
 pub mod threepids;
 pub mod to_device;
 pub mod transactions;
@@ -121,6 +123,8 @@ pub fn statements() -> Vec<&'static Statement> {
         room_list::STATEMENTS,
         departures::STATEMENTS,
         events::STATEMENTS,
+        threads::STATEMENTS,
+        event_words::STATEMENTS,
         notifications::STATEMENTS,
         silences::STATEMENTS,
         memberships::STATEMENTS,

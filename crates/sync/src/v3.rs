@@ -1,12 +1,16 @@
 //! Synchronising as all clients can.
 //! <https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3sync>
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod response;
+
+pub use self::response::{Events, Joined, Left, Response, Rooms};
+
+use std::collections::{HashMap, HashSet};
 
 use reeve_db::ReadTx;
 use reeve_model::{Membership, Millis, Pos, RoomNum, Token};
 use reeve_rooms::error::Error;
-use reeve_rooms::push::{self, Count};
+use reeve_rooms::push;
 use reeve_rooms::types;
 use reeve_rooms::view::{ClientEvent, RoomView, View, Viewer};
 use reeve_rooms::{Home, ephemeral as deeds, filter, membership, timeline};
@@ -15,14 +19,13 @@ use reeve_store::departures::{self, Departure};
 use reeve_store::memberships::{self, InRoom};
 use reeve_store::{ephemeral, events, rooms, stream};
 use ruma::api::client::filter::{FilterDefinition, RoomEventFilter};
-use serde::Serialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use self::response::{PlacedState, Timeline};
 use crate::data::DataEvent;
 use crate::devices::{DeviceLists, KeysLeft, Room};
 use crate::inbox::{self, Inbox};
-use crate::room::{self, Summary};
+use crate::room;
 use crate::state::Around;
 
 /// How many events of a room are sent, unless the filter says otherwise, and at most.
@@ -54,109 +57,6 @@ pub enum StateAfter {
     Yes,
     /// The same, under the name it had before it was specified.
     Unstable,
-}
-
-/// A list of events.
-#[derive(Debug, Default, Serialize)]
-pub struct Events<T> {
-    /// The events.
-    pub events: Vec<T>,
-}
-
-#[derive(Debug, Serialize)]
-struct Timeline {
-    events: Vec<ClientEvent>,
-    limited: bool,
-    prev_batch: String,
-}
-
-/// The state around a timeline, under its key.
-#[derive(Debug, Default, Serialize)]
-struct PlacedState {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<Events<ClientEvent>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    state_after: Option<Events<ClientEvent>>,
-    #[serde(rename = "org.matrix.msc4222.state_after", skip_serializing_if = "Option::is_none")]
-    unstable_state_after: Option<Events<ClientEvent>>,
-}
-
-/// A room that the user has joined.
-#[derive(Debug, Serialize)]
-pub struct Joined {
-    timeline: Timeline,
-    #[serde(flatten)]
-    state: PlacedState,
-    account_data: Events<DataEvent>,
-    ephemeral: Events<Value>,
-    unread_notifications: Count,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unread_thread_notifications: Option<BTreeMap<String, Count>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    summary: Option<Summary>,
-}
-
-/// A room that the user has left.
-#[derive(Debug, Serialize)]
-pub struct Left {
-    timeline: Timeline,
-    #[serde(flatten)]
-    state: PlacedState,
-    account_data: Events<DataEvent>,
-}
-
-/// The rooms of an answer, by how the user stands to them.
-#[derive(Debug, Default, Serialize)]
-pub struct Rooms {
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    join: BTreeMap<String, Joined>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    invite: BTreeMap<String, Value>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    knock: BTreeMap<String, Value>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    leave: BTreeMap<String, Left>,
-}
-
-impl Rooms {
-    fn is_empty(&self) -> bool {
-        self.join.is_empty() && self.invite.is_empty() && self.knock.is_empty() && self.leave.is_empty()
-    }
-}
-
-/// An answer.
-#[derive(Debug, Serialize)]
-pub struct Response {
-    next_batch: String,
-    #[serde(skip_serializing_if = "Rooms::is_empty")]
-    rooms: Rooms,
-    #[serde(skip_serializing_if = "no_events")]
-    account_data: Events<DataEvent>,
-    #[serde(skip_serializing_if = "no_events")]
-    presence: Events<Value>,
-    to_device: Events<Box<RawValue>>,
-    device_lists: DeviceLists,
-    /// Which keys of the device are left.
-    #[serde(flatten)]
-    pub keys: KeysLeft,
-    /// Whether a presence of somebody else is among those in the answer. The user's own comes with other news.
-    #[serde(skip)]
-    tells_presence: bool,
-}
-
-fn no_events<T>(events: &Events<T>) -> bool {
-    events.events.is_empty()
-}
-
-impl Response {
-    /// Whether there is nothing new.
-    pub fn is_empty(&self) -> bool {
-        self.rooms.is_empty()
-            && no_events(&self.account_data)
-            && !self.tells_presence
-            && no_events(&self.to_device)
-            && self.device_lists.is_empty()
-    }
 }
 
 /// An answer, and what to listen to until there is another.

@@ -2,7 +2,7 @@
 
 use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
 use reeve_rooms::Error;
-use reeve_rooms::directory::{self, Hierarchy};
+use reeve_rooms::spaces::{self, Hierarchy};
 use reeve_rooms::view::View;
 use reeve_store::rooms;
 use serde::Serialize;
@@ -62,7 +62,7 @@ async fn handle(call: Call) -> Answer {
     let (rooms, next) = call
         .read(move |tx| -> Result<_, Error> {
             let root = rooms::find(tx, &root)?.ok_or(Error::NotFound("Room not found"))?;
-            directory::hierarchy(&View::of_admin(tx, now), None, &root, &wanted)
+            spaces::hierarchy(&View::of_admin(tx, now), None, &root, &wanted)
         })
         .await?;
     reply::ok(&RoomTree { rooms, next_batch: next.map(|next| token(next, max_depth, &room_id)) })

@@ -4,7 +4,8 @@ use http::Method;
 use reeve_accounts::sessions::Session;
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::Error;
-use reeve_rooms::directory::{self, RoomSearch};
+use reeve_rooms::aliases;
+use reeve_rooms::public_rooms::{self, RoomSearch};
 use serde_json::{Value, json};
 
 use super::{home, required_text, text, v3};
@@ -96,36 +97,34 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn resolve(call: Call) -> Answer {
     let alias = call.param("room_alias");
-    let found = call.read(move |tx| directory::resolve(tx, &alias)).await?;
+    let found = call.read(move |tx| aliases::resolve(tx, &alias)).await?;
     reply::ok(&json!({ "room_id": found.room_id, "servers": [&*call.app.server_name] }))
 }
 
 async fn create(mut call: Call) -> Answer {
     let room_id = required_text(&call.object().await?, "room_id")?;
     let (home, ctx, alias) = (home(&call), call.ctx(), call.param("room_alias"));
-    call.act(move |tx, Session { user, .. }| {
-        directory::create_alias(tx, &home, &ctx, user, &alias, &room_id)
-    })
-    .await?;
+    call.act(move |tx, Session { user, .. }| aliases::create_alias(tx, &home, &ctx, user, &alias, &room_id))
+        .await?;
     reply::empty()
 }
 
 async fn delete(call: Call) -> Answer {
     let (home, ctx, alias) = (home(&call), call.ctx(), call.param("room_alias"));
-    call.act(move |tx, Session { user, .. }| directory::delete_alias(tx, &home, &ctx, user, &alias)).await?;
+    call.act(move |tx, Session { user, .. }| aliases::delete_alias(tx, &home, &ctx, user, &alias)).await?;
     reply::empty()
 }
 
 async fn of_room(call: Call) -> Answer {
     let (user, room_id) = (call.user()?.clone(), call.param("room_id"));
-    let aliases = call.read(move |tx| directory::aliases(tx, &user, &room_id)).await?;
+    let aliases = call.read(move |tx| aliases::aliases(tx, &user, &room_id)).await?;
     reply::ok(&json!({ "aliases": aliases }))
 }
 
 async fn visibility(call: Call) -> Answer {
     let user_id = call.optional_session().map(|session| session.user.user_id.clone());
     let room_id = call.param("room_id");
-    let published = call.read(move |tx| directory::is_published(tx, user_id.as_deref(), &room_id)).await?;
+    let published = call.read(move |tx| public_rooms::is_published(tx, user_id.as_deref(), &room_id)).await?;
     reply::ok(&json!({ "visibility": if published { "public" } else { "private" } }))
 }
 
@@ -136,7 +135,7 @@ async fn publish(mut call: Call) -> Answer {
         Some(other) => return Err(MatrixError::bad_json(format!("'{other}' is not a valid visibility"))),
     };
     let room_id = call.param("room_id");
-    call.act(move |tx, Session { user, .. }| directory::publish(tx, user, &room_id, published)).await?;
+    call.act(move |tx, Session { user, .. }| public_rooms::publish(tx, user, &room_id, published)).await?;
     reply::empty()
 }
 
@@ -202,7 +201,7 @@ async fn search(mut call: Call) -> Answer {
 }
 
 async fn page(call: &Call, search: RoomSearch) -> Answer {
-    let found = call.read(move |tx| -> Result<_, Error> { directory::published(tx, &search) }).await?;
+    let found = call.read(move |tx| -> Result<_, Error> { public_rooms::published(tx, &search) }).await?;
     let mut body = json!({ "chunk": found.chunk, "total_room_count_estimate": found.total });
     if let Some(body) = body.as_object_mut() {
         for (key, direction, border) in [("next_batch", "n", found.next), ("prev_batch", "p", found.prev)] {

@@ -7,7 +7,7 @@ use reeve_http::limits::{self, Bucket};
 use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
 use reeve_model::Membership;
 use reeve_rooms::membership::{self, Invite, Removal, RemovalKind};
-use reeve_rooms::{Error, directory, send};
+use reeve_rooms::{Error, preview, send};
 use reeve_store::memberships;
 use serde_json::json;
 
@@ -122,7 +122,7 @@ pub(super) async fn joining(call: &Call, named: &str) -> Result<Vec<Bucket>, Mat
     let (user, named) = (call.user()?.clone(), named.to_owned());
     let num = user.num;
     let joins = call
-        .read(move |tx| match directory::room_to_enter(tx, &user.user_id, &named) {
+        .read(move |tx| match preview::room_to_enter(tx, &user.user_id, &named) {
             Ok(room) if membership::current(tx, &user.user_id, &room)? == Membership::Join => Ok(None),
             Ok(room) => Ok(Some(room.room_id)),
             Err(Error::Db(error)) => Err(Error::Db(error)),
@@ -147,7 +147,7 @@ async fn join(mut call: Call) -> Answer {
     let (home, ctx, named) = (home(&call), call.ctx(), named(&call));
     let buckets = joining(&call, &named).await?;
     let deed = call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
-        let mut room = directory::room_to_enter(tx, &user.user_id, &named)?;
+        let mut room = preview::room_to_enter(tx, &user.user_id, &named)?;
         membership::join(tx, &home, &ctx, user, &mut room, reason.as_deref())?;
         Ok(room.room_id)
     });
@@ -160,7 +160,7 @@ async fn knock(mut call: Call) -> Answer {
     let (home, ctx, named) = (home(&call), call.ctx(), named(&call));
     let room_id = call
         .act(move |tx, Session { user, .. }| -> Result<_, Error> {
-            let mut room = directory::room_to_enter(tx, &user.user_id, &named)?;
+            let mut room = preview::room_to_enter(tx, &user.user_id, &named)?;
             membership::knock(tx, &home, &ctx, user, &mut room, reason.as_deref())?;
             Ok(room.room_id)
         })

@@ -2,7 +2,8 @@
 
 use reeve_http::{Access, Answer, Call, Param, Route, reply};
 use reeve_model::Pos;
-use reeve_rooms::directory::{self, Hierarchy};
+use reeve_rooms::preview;
+use reeve_rooms::spaces::{self, Hierarchy};
 use reeve_rooms::timeline::{self, Range, Related};
 use reeve_rooms::view::View;
 use reeve_rooms::{Error, send};
@@ -158,11 +159,11 @@ async fn hierarchy(call: Call) -> Answer {
                 ))
             };
             let room = send::find_room(tx, &room_id).map_err(|_| refused())?;
-            if !directory::may_preview(tx, &viewer.user_id, &room)? {
+            if !preview::may_preview(tx, &viewer.user_id, &room)? {
                 return Err(refused());
             }
             let view = View::of(tx, viewer.clone(), now)?;
-            directory::hierarchy(&view, Some(&viewer), &room, &wanted)
+            spaces::hierarchy(&view, Some(&viewer), &room, &wanted)
         })
         .await?;
     let mut body = json!({ "rooms": rooms });
@@ -176,7 +177,7 @@ async fn summary(call: Call) -> Answer {
     let user_id = call.optional_session().map(|session| session.user.user_id.clone());
     let named = call.param("room_id_or_alias");
     let summary = call
-        .read(move |tx| -> Result<_, Error> { directory::room_summary(tx, user_id.as_deref(), &named) })
+        .read(move |tx| -> Result<_, Error> { spaces::room_summary(tx, user_id.as_deref(), &named) })
         .await?;
     reply::ok(&summary)
 }

@@ -23,7 +23,7 @@ use super::glob::{self, Whither};
 use super::{defaults, names};
 use crate::error::Error;
 use crate::event;
-use crate::membership::Powers;
+use crate::power::Powers;
 use crate::types;
 
 const BODY: &str = "content.body";

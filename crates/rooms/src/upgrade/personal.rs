@@ -10,7 +10,7 @@ use ruma::push::{NewPushRule, RuleKind, Ruleset};
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
-use crate::membership::Powers;
+use crate::power::Powers;
 use crate::push::{self, Place};
 use crate::types;
 use crate::{Home, data, event};

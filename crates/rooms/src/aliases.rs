@@ -1,0 +1,191 @@
+//! Aliases of rooms.
+
+use reeve_db::{ReadTx, Tx};
+use reeve_model::{Ctx, Membership, User};
+use reeve_store::rooms::{self, Room};
+use ruma::RoomId;
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::membership;
+use crate::power::Powers;
+use crate::types;
+use crate::{Home, event};
+
+/// The longest alias, in bytes.
+const MAX_ALIAS: usize = 255;
+
+/// Gives a room the alias with a localpart on this server, and returns it; refuses what cannot be one or is taken.
+pub(crate) fn add_alias(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    user: &User,
+    room: &Room,
+    localpart: &str,
+) -> Result<String, Error> {
+    if localpart.is_empty() || localpart.chars().any(|c| c.is_whitespace() || c == ':' || c == '\0') {
+        return Err(Error::Invalid("Invalid characters in room alias".to_owned()));
+    }
+    let alias = format!("#{localpart}:{}", home.server_name);
+    if alias.len() > MAX_ALIAS {
+        return Err(Error::Invalid("Room alias is too long".to_owned()));
+    }
+    if rooms::alias(tx, &alias)?.is_some() {
+        return Err(Error::AliasInUse("Room alias already taken".to_owned()));
+    }
+    let (of_room, by_account) = (home.limits.aliases_per_room, home.limits.aliases_per_account);
+    if rooms::count_aliases(tx, room.num, of_room)? >= of_room {
+        return Err(reeve_accounts::Error::too_many("A room", of_room, "aliases").into());
+    }
+    if rooms::count_aliases_by(tx, &user.user_id, by_account)? >= by_account {
+        return Err(reeve_accounts::Error::too_many("An account", by_account, "aliases").into());
+    }
+    rooms::insert_alias(tx, &alias, room.num, &user.user_id, ctx.now)?;
+    Ok(alias)
+}
+
+/// Checks that a text is an alias of this server; answers its localpart.
+fn local_alias<'a>(home: &Home, alias: &'a str) -> Result<&'a str, Error> {
+    let invalid = || Error::Invalid(format!("{alias} was not legal room alias"));
+    let (localpart, domain) =
+        alias.strip_prefix('#').and_then(|rest| rest.split_once(':')).ok_or_else(invalid)?;
+    if domain != &*home.server_name {
+        return Err(Error::Invalid("Room alias must be local".to_owned()));
+    }
+    Ok(localpart)
+}
+
+/// The room that an alias stands for.
+pub fn resolve(tx: &ReadTx<'_>, alias: &str) -> Result<rooms::Alias, Error> {
+    let legal = alias.strip_prefix('#').is_some_and(|rest| rest.contains(':'));
+    if !legal {
+        return Err(Error::Invalid(format!("Room alias invalid: {alias}")));
+    }
+    rooms::alias(tx, alias)?.ok_or(Error::NotFound("Room alias not found"))
+}
+
+/// The id of the room that an id or an alias stands for.
+pub(crate) fn room_id(tx: &ReadTx<'_>, room_id_or_alias: &str) -> Result<String, Error> {
+    match room_id_or_alias.as_bytes().first() {
+        Some(b'!') => Ok(room_id_or_alias.to_owned()),
+        Some(b'#') => Ok(resolve(tx, room_id_or_alias)?.room_id),
+        _ => Err(Error::Invalid(format!("{room_id_or_alias} was not legal room ID or room alias"))),
+    }
+}
+
+/// Makes an alias for a room in which the user is.
+pub fn create_alias(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    user: &User,
+    alias: &str,
+    room_id: &str,
+) -> Result<(), Error> {
+    let localpart = local_alias(home, alias)?;
+    if rooms::alias(tx, alias)?.is_some() {
+        return Err(Error::AliasInUse(format!("Room alias {alias} already exists")));
+    }
+    let is_id = RoomId::parse(room_id).is_ok();
+    let missing = || {
+        if user.admin || !is_id {
+            Error::Invalid(format!("Room {room_id} does not exist"))
+        } else {
+            Error::forbidden("You must be in the room to create an alias for it")
+        }
+    };
+    let room = rooms::find(tx, room_id)?.ok_or_else(missing)?;
+    if !user.admin && membership::current(tx, &user.user_id, &room)? != Membership::Join {
+        return Err(missing());
+    }
+    add_alias(tx, home, ctx, user, &room, localpart)?;
+    Ok(())
+}
+
+/// Takes an alias away: by who made it, who has the power in its room, or an administrator.
+pub fn delete_alias(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, alias: &str) -> Result<(), Error> {
+    local_alias(home, alias)?;
+    let found = rooms::alias(tx, alias)?.ok_or(Error::NotFound("Unknown room alias"))?;
+    let mut room = rooms::find(tx, &found.room_id)?.ok_or(Error::NotFound("Unknown room"))?;
+    let powers = Powers::of(tx, &room)?;
+    let is_member = membership::current(tx, &user.user_id, &room)? == Membership::Join;
+    let has_power = is_member && powers.user(&user.user_id) >= powers.event(types::CANONICAL_ALIAS, true);
+    if found.creator != user.user_id && !has_power && !user.admin {
+        return Err(Error::forbidden("You don't have permission to delete the alias."));
+    }
+    rooms::delete_alias(tx, alias)?;
+    // The room no longer calls itself so, if whoever deletes may say it.
+    let Some(mut content) = event::state_content(tx, &room, types::CANONICAL_ALIAS, "")? else {
+        return Ok(());
+    };
+    let before = content.clone();
+    if content.get("alias").and_then(Value::as_str) == Some(alias) {
+        content.shift_remove("alias");
+    }
+    if let Some(Value::Array(others)) = content.get_mut("alt_aliases") {
+        others.retain(|other| other != alias);
+    }
+    if content != before && has_power && !user.shadow_banned {
+        let draft = event::Draft::state(types::CANONICAL_ALIAS, "", &user.user_id, content);
+        event::append(tx, home, &mut room, &draft, ctx.now)?;
+    }
+    Ok(())
+}
+
+/// The aliases of a room, for who is in it, an administrator, or everybody if the world may read it.
+pub fn aliases(tx: &ReadTx<'_>, user: &User, room_id: &str) -> Result<Vec<String>, Error> {
+    let refused = || Error::forbidden(format!("User {} not in room {room_id}", user.user_id));
+    let room = rooms::find(tx, room_id)?.ok_or_else(refused)?;
+    let readable = room.history_visibility.as_deref() == Some("world_readable");
+    if !readable && !user.admin && membership::current(tx, &user.user_id, &room)? != Membership::Join {
+        return Err(refused());
+    }
+    Ok(rooms::aliases(tx, room.num)?)
+}
+
+/// Checks that the new aliases in an `m.room.canonical_alias` event stand for the room.
+pub(crate) fn check_canonical_alias(
+    tx: &ReadTx<'_>,
+    room: &Room,
+    content: &Map<String, Value>,
+) -> Result<(), Error> {
+    let listed = |content: &Map<String, Value>| -> Result<Vec<String>, Error> {
+        let mut found = Vec::new();
+        match content.get("alias") {
+            None | Some(Value::Null) => {}
+            Some(Value::String(alias)) => found.extend(Some(alias.clone()).filter(|alias| !alias.is_empty())),
+            Some(_) => return Err(Error::Invalid("'alias' must be a string".to_owned())),
+        }
+        match content.get("alt_aliases") {
+            None | Some(Value::Null) => {}
+            Some(Value::Array(others)) => {
+                for other in others {
+                    let alias = other
+                        .as_str()
+                        .ok_or_else(|| Error::Invalid("'alt_aliases' must be strings".to_owned()))?;
+                    found.push(alias.to_owned());
+                }
+            }
+            Some(_) => return Err(Error::Invalid("'alt_aliases' must be a list".to_owned())),
+        }
+        Ok(found)
+    };
+    let before = match event::state_content(tx, room, types::CANONICAL_ALIAS, "")? {
+        Some(content) => listed(&content).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    for alias in listed(content)? {
+        if before.contains(&alias) {
+            continue;
+        }
+        let legal = alias.strip_prefix('#').is_some_and(|rest| rest.contains(':'));
+        if !legal {
+            return Err(Error::Invalid(format!("'{alias}' is not a room alias")));
+        }
+        if rooms::alias(tx, &alias)?.is_none_or(|found| found.room_id != room.room_id) {
+            return Err(Error::BadAlias(format!("Room alias {alias} does not point to the room")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! Storing events, with all that follows from them.
+
+use reeve_db::Tx;
+use reeve_model::{Membership, Millis, Pos};
+use reeve_store::event_words;
+use reeve_store::events::{self, Event};
+use reeve_store::memberships::{self, Member};
+use reeve_store::rooms::{self, Room};
+use reeve_store::threads;
+use reeve_store::{account_data, notifications, pushers, silences, stream, users};
+use serde_json::{Map, Value};
+
+use super::Draft;
+use super::content::{content, rules};
+use super::sign::Signed;
+use crate::error::Error;
+use crate::types;
+use crate::upgrade::personal;
+use crate::{Home, push, words};
+
+/// Stores a signed event as the newest of its room, with all that follows from it.
+pub(super) fn store(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    room: &mut Room,
+    draft: &Draft,
+    signed: Signed,
+    now: Millis,
+) -> Result<Event, Error> {
+    let pos = stream::next(tx)?;
+    let text = |key: &str| draft.content.get(key).and_then(Value::as_str).map(str::to_owned);
+    let relation = draft.content.get("m.relates_to").and_then(Value::as_object);
+    let related = |key: &str| relation?.get(key)?.as_str().map(str::to_owned);
+    let (mut rel_type, mut relates_to) = (related("rel_type"), related("event_id"));
+    // Nothing relates to an event of another room: who sees that one need not see this one.
+    if let Some(target) = &relates_to
+        && rel_type.is_some()
+        && events::room_of(tx, target)? != Some(room.num)
+    {
+        (rel_type, relates_to) = (None, None);
+    }
+    let is_member = draft.event_type == types::MEMBER && draft.state_key.is_some();
+    let mut event = Event {
+        pos,
+        room_num: room.num,
+        event_id: signed.event_id.to_string(),
+        event_type: draft.event_type.clone(),
+        state_key: draft.state_key.clone(),
+        sender: draft.sender.clone(),
+        ts: now,
+        membership: text("membership").filter(|_| is_member).and_then(|membership| membership.parse().ok()),
+        until_pos: draft.state_key.as_ref().map(|_| Pos::END),
+        relates_to: relates_to.filter(|_| rel_type.is_some()),
+        rel_type,
+        redacted_by: None,
+        notifies: 0,
+        json: signed.json,
+    };
+    if let Some(state_key) = &event.state_key {
+        match events::state(tx, room.num, &event.event_type, state_key)? {
+            Some(old) => events::replace(tx, old.pos, pos)?,
+            None => room.state_events += 1,
+        }
+    }
+    room.last_event_id.clone_from(&event.event_id);
+    room.depth += 1;
+    room.last_pos = pos;
+    if event.state_key.as_deref() == Some("") {
+        summarise(room, &event.event_type, &draft.content);
+    }
+    if let (Some(user_id), Some(membership)) = (&event.state_key, event.membership) {
+        move_member(tx, home, room, user_id, membership, &draft.content, pos)?;
+    }
+    event.notifies = push::note(tx, home, room, &event, &draft.content)?;
+    events::insert(tx, &event)?;
+    if event.rel_type.as_deref() == Some(types::THREAD)
+        && let Some(root) = &event.relates_to
+    {
+        threads::add_reply(tx, root, room.num, pos)?;
+    }
+    if let Some(text) = words::text(&draft.event_type, &draft.content) {
+        event_words::index(tx, pos, text)?;
+    }
+    Ok(event)
+}
+
+/// Keeps what lists show of a room in step with its state.
+pub(crate) fn summarise(room: &mut Room, event_type: &str, content: &Map<String, Value>) {
+    // A blank name, topic or avatar is a value; `rooms::shown` takes it for none.
+    let any = |key: &str| content.get(key).and_then(Value::as_str).map(str::to_owned);
+    let text = |key: &str| any(key).filter(|text| !text.is_empty());
+    match event_type {
+        types::NAME => room.name = any("name"),
+        types::TOPIC => room.topic = any("topic"),
+        types::AVATAR => room.avatar_url = any("url"),
+        types::CANONICAL_ALIAS => room.canonical_alias = text("alias"),
+        types::ENCRYPTION => room.encryption = text("algorithm"),
+        types::JOIN_RULES => room.join_rule = text("join_rule"),
+        types::GUEST_ACCESS => room.guest_access = text("guest_access"),
+        types::HISTORY_VISIBILITY => room.history_visibility = text("history_visibility"),
+        _ => {}
+    }
+}
+
+fn move_member(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    room: &mut Room,
+    user_id: &str,
+    membership: Membership,
+    content: &Map<String, Value>,
+    pos: Pos,
+) -> Result<(), Error> {
+    let old = memberships::find(tx, user_id, room.num)?;
+    let before = old.as_ref().map(|old| old.membership);
+    let (joins, was_joined) = (membership == Membership::Join, before == Some(Membership::Join));
+    if joins && !was_joined {
+        personal::copy(tx, home, room, user_id)?;
+    }
+    let count = |what| i64::from(membership == what) - i64::from(before == Some(what));
+    room.joined_members += count(Membership::Join);
+    room.invited_members += count(Membership::Invite);
+    let since_pos = old.as_ref().filter(|old| old.membership == membership).map_or(pos, |old| old.since_pos);
+    let (own_rules, pushes) = match users::num(tx, user_id)? {
+        Some(num) if joins => (
+            account_data::find(tx, num, "", push::DATA_TYPE)?.is_some(),
+            pushers::count_of_user(tx, num)? > 0,
+        ),
+        _ => (false, false),
+    };
+    let member = Member {
+        user_id: user_id.to_owned(),
+        room_num: room.num,
+        membership,
+        event_pos: pos,
+        since_pos,
+        forgotten: false,
+    };
+    if was_joined && !joins {
+        silences::end(tx, &[user_id.to_owned()], room.num, pos)?;
+    }
+    Ok(memberships::put(tx, &member, own_rules, pushes, &push::names::words_of(user_id, content))?)
+}
+
+/// Marks an event as redacted by another, and undoes what follows from its content.
+pub(crate) fn redact(
+    tx: &mut Tx<'_>,
+    room: &mut Room,
+    target: &Event,
+    redaction: &Event,
+) -> Result<(), Error> {
+    if target.redacted_by.is_some() {
+        return Ok(());
+    }
+    events::set_redacted(tx, target.pos, &redaction.event_id)?;
+    event_words::forget(tx, target.pos)?;
+    notifications::delete(tx, target.pos)?;
+    if target.rel_type.as_deref() == Some(types::THREAD)
+        && let Some(root) = &target.relates_to
+    {
+        threads::lose_reply(tx, root)?;
+    }
+    if target.until_pos == Some(Pos::END) && target.state_key.as_deref() == Some("") {
+        let redacted = Event { redacted_by: Some(redaction.event_id.clone()), ..target.clone() };
+        let before = room.clone();
+        summarise(room, &target.event_type, &content(&redacted, &rules(room)?)?);
+        rooms::update(tx, &before, room)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! The public room directory.
+
+use reeve_db::{ReadTx, Tx};
+use reeve_model::{Membership, User};
+use reeve_store::rooms::{self, Room};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::membership;
+use crate::power::Powers;
+use crate::preview::{is_open, known_room};
+use crate::types;
+
+/// How many published rooms are looked at for one page of a search.
+const MOST_LOOKED_AT: usize = 10_000;
+/// How many are read at once.
+const BATCH: i64 = 200;
+
+/// Whether the public room directory shows a room. `user_id` asks, if a session does.
+pub fn is_published(tx: &ReadTx<'_>, user_id: Option<&str>, room_id: &str) -> Result<bool, Error> {
+    let room = rooms::find(tx, room_id)?;
+    if room.as_ref().is_some_and(|room| room.published || is_open(room)) {
+        return Ok(room.is_some_and(|room| room.published));
+    }
+    let known = user_id.map(|user_id| known_room(tx, user_id, room_id)).transpose()?.flatten();
+    Ok(known.ok_or(Error::NotFound("Unknown room"))?.published)
+}
+
+/// Shows a room in the public room directory, or not any more.
+pub fn publish(tx: &mut Tx<'_>, user: &User, room_id: &str, published: bool) -> Result<(), Error> {
+    let refused = || {
+        if user.admin {
+            Error::NotFound("Unknown room")
+        } else {
+            Error::forbidden(
+                "This server requires you to be a moderator in the room to edit its room list entry",
+            )
+        }
+    };
+    let before = rooms::find(tx, room_id)?.ok_or_else(refused)?;
+    let powers = Powers::of(tx, &before)?;
+    let is_member = membership::current(tx, &user.user_id, &before)? == Membership::Join;
+    let may = is_member && powers.user(&user.user_id) >= powers.event(types::CANONICAL_ALIAS, true);
+    if !may && !user.admin {
+        return Err(refused());
+    }
+    let after = Room { published, ..before.clone() };
+    rooms::update(tx, &before, &after)?;
+    Ok(())
+}
+
+/// How a room presents itself to those who have not joined.
+#[derive(Clone, Debug, Serialize)]
+pub struct PublicRoom {
+    /// Its id.
+    pub room_id: String,
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its topic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// Its main alias.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canonical_alias: Option<String>,
+    /// How many have joined.
+    pub num_joined_members: i64,
+    /// Its avatar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub avatar_url: Option<String>,
+    /// Whether everybody may read it.
+    pub world_readable: bool,
+    /// Whether guests may join.
+    pub guest_can_join: bool,
+    /// Who may join.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub join_rule: Option<String>,
+    /// Its type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room_type: Option<String>,
+}
+
+impl From<&Room> for PublicRoom {
+    fn from(room: &Room) -> Self {
+        Self {
+            room_id: room.room_id.clone(),
+            name: rooms::shown(room.name.as_ref()).cloned(),
+            topic: rooms::shown(room.topic.as_ref()).cloned(),
+            canonical_alias: room.canonical_alias.clone(),
+            num_joined_members: room.joined_members,
+            avatar_url: rooms::shown(room.avatar_url.as_ref()).cloned(),
+            world_readable: room.history_visibility.as_deref() == Some("world_readable"),
+            guest_can_join: room.guest_access.as_deref() == Some("can_join"),
+            join_rule: room.join_rule.clone(),
+            room_type: room.room_type.clone(),
+        }
+    }
+}
+
+/// Which published rooms are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct RoomSearch {
+    /// A text that the name, topic or alias contains.
+    pub term: Option<String>,
+    /// Which types; an empty text for rooms without one. `None` for all.
+    pub types: Option<Vec<String>>,
+    /// How many.
+    pub limit: i64,
+    /// Where to go on: members and id of the room at the border, and whether to go back.
+    pub since: Option<(i64, String, bool)>,
+}
+
+/// A page of published rooms.
+#[derive(Debug)]
+pub struct PublicRooms {
+    /// The rooms, the largest first.
+    pub chunk: Vec<PublicRoom>,
+    /// Where the list goes on.
+    pub next: Option<(i64, String)>,
+    /// Where the page before begins.
+    pub prev: Option<(i64, String)>,
+    /// How many rooms are published.
+    pub total: i64,
+}
+
+/// A page of published rooms.
+pub fn published(tx: &ReadTx<'_>, wanted: &RoomSearch) -> Result<PublicRooms, Error> {
+    let limit = usize::try_from(wanted.limit.clamp(1, 500)).unwrap_or(1);
+    let term = wanted.term.as_ref().map(|term| term.to_lowercase()).filter(|term| !term.is_empty());
+    let has_term = |room: &Room| {
+        let Some(term) = &term else { return true };
+        let texts = [&room.name, &room.topic, &room.canonical_alias];
+        texts.into_iter().flatten().any(|text| text.to_lowercase().contains(term.as_str()))
+    };
+    let is_of_type = |room: &Room| {
+        let Some(types) = &wanted.types else { return true };
+        types.iter().any(|wanted| *wanted == room.room_type.clone().unwrap_or_default())
+    };
+    let backwards = wanted.since.as_ref().is_some_and(|(_, _, backwards)| *backwards);
+    let (mut members, mut room_id) = match &wanted.since {
+        Some((members, room_id, _)) => (*members, room_id.clone()),
+        None => (i64::MAX, String::new()),
+    };
+    let (mut found, mut looked_at, mut more) = (Vec::new(), 0, true);
+    while more && found.len() <= limit && looked_at < MOST_LOOKED_AT {
+        let batch = if backwards {
+            rooms::published_after(tx, (members, &room_id), BATCH)?
+        } else {
+            rooms::published(tx, (members, &room_id), BATCH)?
+        };
+        more = batch.len() == usize::try_from(BATCH).unwrap_or(0);
+        looked_at += batch.len();
+        if let Some(last) = batch.last() {
+            (members, room_id) = (last.joined_members, last.room_id.clone());
+        }
+        found.extend(batch.into_iter().filter(|room| has_term(room) && is_of_type(room)));
+    }
+    let beyond = found.len() > limit;
+    found.truncate(limit);
+    if backwards {
+        found.reverse();
+    }
+    let border = |room: Option<&Room>| room.map(|room| (room.joined_members, room.room_id.clone()));
+    let (first, last) = (border(found.first()), border(found.last()));
+    Ok(PublicRooms {
+        chunk: found.iter().map(PublicRoom::from).collect(),
+        next: last.filter(|_| beyond || backwards),
+        prev: first.filter(|_| if backwards { beyond } else { wanted.since.is_some() }),
+        total: rooms::count_published(tx)?,
+    })
+}
