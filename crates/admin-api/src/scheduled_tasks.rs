@@ -12,14 +12,6 @@ const MOST: usize = 10_000;
 /// Jobs read at once.
 const BATCH: i64 = 1000;
 
-const STATES: &[(&str, JobState)] = &[
-    ("scheduled", JobState::Scheduled),
-    ("active", JobState::Active),
-    ("complete", JobState::Complete),
-    ("failed", JobState::Failed),
-    ("cancelled", JobState::Cancelled),
-];
-
 /// A task.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Task {
@@ -55,8 +47,8 @@ pub(crate) fn route() -> Route {
         .query([
             Param::texts("action_name", "only this kind of task; repeatable"),
             Param::text("resource_id", "only tasks on this subject"),
-            Param::choice("status", STATES, "only tasks in this status"),
-            Param::choice("job_status", STATES, "the former name of `status`"),
+            Param::choice("status", JobState::WORDS, "only tasks in this status"),
+            Param::choice("job_status", JobState::WORDS, "the former name of `status`"),
             Param::integer(
                 "max_timestamp",
                 "only tasks whose status last changed at or before this time, in milliseconds",
@@ -81,9 +73,9 @@ fn task(job: Job) -> Result<Task, MatrixError> {
 async fn handle(call: Call) -> Answer {
     let mut actions = call.query.all_ascii("action_name")?;
     actions.retain(|action| !action.is_empty());
-    let status = match call.query.choice("status", STATES)? {
+    let status = match call.query.choice("status", JobState::WORDS)? {
         Some(status) => Some(status),
-        None => call.query.choice("job_status", STATES)?,
+        None => call.query.choice("job_status", JobState::WORDS)?,
     };
     let max_timestamp = call.query.integer("max_timestamp")?.map(Millis::new);
     let filter = Filter {

@@ -111,7 +111,7 @@ async fn events(mut call: Call) -> Answer {
             let positions = Positions::of(tx)?;
             let since = match &since {
                 Some(since) if positions.knows(tx, since)? => since.pos,
-                _ => Pos::ZERO,
+                Some(_) | None => Pos::ZERO,
             };
             let (found, _) = to_device::page(tx, num, &device_id, since, MOST_EVENTS)?;
             let next = positions.token(found.last().map_or(since, |(pos, _)| *pos));

@@ -258,7 +258,7 @@ impl Call {
     }
 }
 
-/// What a request was let in by.
+/// The credentials with which a request was authenticated.
 struct Credentials {
     route: Arc<Route>,
     token_hash: Option<TokenHash>,

@@ -37,9 +37,9 @@ macro_rules! numbers {
 }
 
 numbers! {
-    /// The number that stands for an account in every table but its own; [`UserNum::ZERO`] before it is stored.
+    /// The number of an account, by which other tables refer to it; [`UserNum::ZERO`] before it is stored.
     UserNum;
-    /// The number that stands for a room in every table but its own; [`RoomNum::ZERO`] before it is stored.
+    /// The number of a room, by which other tables refer to it; [`RoomNum::ZERO`] before it is stored.
     RoomNum;
     /// A position in the stream of what clients sync. The first is 1.
     Pos;

@@ -26,6 +26,9 @@ macro_rules! words {
         }
 
         impl $name {
+            /// All words with their values.
+            pub const WORDS: &'static [(&'static str, Self)] = &[$(($word, Self::$variant)),*];
+
             /// The word.
             pub const fn as_str(self) -> &'static str {
                 match self {

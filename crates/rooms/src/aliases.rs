@@ -56,7 +56,7 @@ fn local_alias<'a>(home: &Home, alias: &'a str) -> Result<&'a str, Error> {
     Ok(localpart)
 }
 
-/// The room that an alias stands for.
+/// Returns the room of an alias.
 pub fn resolve(tx: &ReadTx<'_>, alias: &str) -> Result<rooms::Alias, Error> {
     let legal = alias.strip_prefix('#').is_some_and(|rest| rest.contains(':'));
     if !legal {
@@ -65,7 +65,7 @@ pub fn resolve(tx: &ReadTx<'_>, alias: &str) -> Result<rooms::Alias, Error> {
     rooms::alias(tx, alias)?.ok_or(Error::NotFound("Room alias not found"))
 }
 
-/// The id of the room that an id or an alias stands for.
+/// Returns the room id, given as such or by an alias.
 pub(crate) fn room_id(tx: &ReadTx<'_>, room_id_or_alias: &str) -> Result<String, Error> {
     match room_id_or_alias.as_bytes().first() {
         Some(b'!') => Ok(room_id_or_alias.to_owned()),
@@ -115,7 +115,7 @@ pub fn delete_alias(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, alias:
         return Err(Error::forbidden("You don't have permission to delete the alias."));
     }
     rooms::delete_alias(tx, alias)?;
-    // The room no longer calls itself so, if whoever deletes may say it.
+    // The alias leaves the canonical alias event, if the user may send one.
     let Some(mut content) = event::state_content(tx, &room, types::CANONICAL_ALIAS, "")? else {
         return Ok(());
     };

@@ -7,15 +7,6 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// The states a job can be in.
-const STATES: &[(&str, JobState)] = &[
-    ("scheduled", JobState::Scheduled),
-    ("active", JobState::Active),
-    ("complete", JobState::Complete),
-    ("failed", JobState::Failed),
-    ("cancelled", JobState::Cancelled),
-];
-
 /// A page of the list of jobs, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct JobList {
@@ -64,7 +55,7 @@ pub(crate) fn list() -> Route {
             Param::text("kind", "only jobs of this kind, such as `deactivate_user`"),
             Param::choice(
                 "state",
-                STATES,
+                JobState::WORDS,
                 "only jobs in this state: `scheduled`, `active`, `complete`, `failed` or `cancelled`",
             ),
             Param::text("subject", "only jobs on this subject, usually a user id"),
@@ -89,8 +80,11 @@ pub(crate) fn get() -> Route {
 
 fn read_all(call: &Reading<'_>) -> Answer {
     let text = |name| call.query.utf8(name).map(Option::unwrap_or_default);
-    let filter =
-        Filter { kind: text("kind")?, state: call.query.choice("state", STATES)?, subject: text("subject")? };
+    let filter = Filter {
+        kind: text("kind")?,
+        state: call.query.choice("state", JobState::WORDS)?,
+        subject: text("subject")?,
+    };
     let limit = super::limit(call)?;
     let (ts, id) = super::position(call)?.unwrap_or((Millis::MAX, String::new()));
     let mut jobs = jobs::list(call.tx, &filter, (ts, &id), limit + 1)?;

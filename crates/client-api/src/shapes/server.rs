@@ -1,4 +1,4 @@
-//! What the server says of itself.
+//! The server itself: versions, capabilities, keys and contacts.
 
 use std::collections::BTreeMap;
 

@@ -101,7 +101,7 @@ on_both_engines! {
         let came = sync_since(&alice, &since).await;
         assert_eq!(bodies(timeline(&came, &room)), ["welcome"]);
         assert!(section(&came, "invite", &private).is_null(), "{came}");
-        // State is visible, whoever sent it.
+        // State of ignored senders is visible, too.
         let topic = &state_after(joined(&came, &room))[&("m.room.topic".to_owned(), String::new())];
         assert_eq!(topic["topic"], "By bob");
         assert!(section(&sync(&alice).await, "invite", &private).is_null());
