@@ -128,7 +128,7 @@ pub fn delete_alias(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, alias:
     }
     if content != before && has_power && !user.shadow_banned {
         let draft = event::Draft::state(types::CANONICAL_ALIAS, "", &user.user_id, content);
-        event::append(tx, home, &mut room, &draft, ctx.now)?;
+        event::append(tx, home, &mut room, draft, ctx.now)?;
     }
     Ok(())
 }

@@ -102,13 +102,13 @@ pub fn create(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, new: &NewRoo
         let alias = aliases::add_alias(tx, home, ctx, user, &room, localpart)?;
         let content = object(json!({ "alias": alias }));
         let draft = Draft::state(types::CANONICAL_ALIAS, "", &user.user_id, content);
-        event::append(tx, home, &mut room, &draft, ctx.now)?;
+        event::append(tx, home, &mut room, draft, ctx.now)?;
     }
     preset_state(tx, home, ctx, &mut room, &user.user_id, new)?;
     if let Some(name) = &new.name {
         let content = object(json!({ "name": name }));
         let draft = Draft::state(types::NAME, "", &user.user_id, content);
-        event::append(tx, home, &mut room, &draft, ctx.now)?;
+        event::append(tx, home, &mut room, draft, ctx.now)?;
     }
     if let Some(topic) = &new.topic {
         let content = object(json!({
@@ -116,7 +116,7 @@ pub fn create(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, new: &NewRoo
             "m.topic": { "m.text": [{ "body": topic, "mimetype": "text/plain" }] },
         }));
         let draft = Draft::state(types::TOPIC, "", &user.user_id, content);
-        event::append(tx, home, &mut room, &draft, ctx.now)?;
+        event::append(tx, home, &mut room, draft, ctx.now)?;
     }
     for target in invite {
         let invite = Invite { is_direct: new.is_direct, ..Invite::of(target) };
@@ -161,7 +161,7 @@ fn begin(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, creator: &str, new: &NewRoom) 
     }
     let room_id = format!("!{}:{}", random::letters(18), home.server_name);
     let draft = Draft::state(types::CREATE, "", creator, content);
-    let (mut room, _) = event::begin(tx, home, version, &room_id, &draft, ctx.now)?;
+    let (mut room, _) = event::begin(tx, home, version, &room_id, draft, ctx.now)?;
     membership::join_as(tx, home, &mut room, creator, ctx.now)?;
 
     let privileged = rules.authorization.explicitly_privilege_room_creators;
@@ -200,7 +200,7 @@ fn begin(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, creator: &str, new: &NewRoom) 
         None => powers.extend(new.power_levels.clone()),
     }
     let draft = Draft::state(types::POWER_LEVELS, "", creator, powers);
-    event::append(tx, home, &mut room, &draft, ctx.now).map_err(invalid_state)?;
+    event::append(tx, home, &mut room, draft, ctx.now).map_err(invalid_state)?;
     Ok(room)
 }
 
@@ -230,7 +230,7 @@ fn preset_state(
         let own = new.initial_state.iter().any(|(kind, key, _)| kind == event_type && key.is_empty());
         if !own {
             let draft = Draft::state(event_type, "", creator, object(content));
-            event::append(tx, home, room, &draft, ctx.now)?;
+            event::append(tx, home, room, draft, ctx.now)?;
         }
     }
     for (event_type, state_key, content) in &new.initial_state {
@@ -241,7 +241,7 @@ fn preset_state(
             aliases::check_canonical_alias(tx, room, content)?;
         }
         let draft = Draft::state(event_type, state_key, creator, content.clone());
-        event::append(tx, home, room, &draft, ctx.now).map_err(invalid_state)?;
+        event::append(tx, home, room, draft, ctx.now).map_err(invalid_state)?;
     }
     Ok(())
 }

@@ -162,7 +162,7 @@ fn make_substitute(
         ("body".to_owned(), Value::String(new.message.clone())),
     ]);
     let draft = Draft::message(types::MESSAGE, &creator.user_id, content);
-    event::append(tx, home, &mut room, &draft, ctx.now)?;
+    event::append(tx, home, &mut room, draft, ctx.now)?;
     Ok(room)
 }
 
@@ -245,7 +245,7 @@ fn remove(
     now: Millis,
 ) -> Result<(), Error> {
     let content = Map::from_iter([("membership".to_owned(), json!(Membership::Leave))]);
-    let left = event::append(tx, home, room, &Draft::state(types::MEMBER, user_id, user_id, content), now)?;
+    let left = event::append(tx, home, room, Draft::state(types::MEMBER, user_id, user_id, content), now)?;
     memberships::forget(tx, user_id, room.num)?;
     let shown = json!({
         "type": types::MEMBER, "state_key": user_id, "sender": user_id, "content": { "membership": Membership::Leave },

@@ -1,14 +1,16 @@
 //! Making events: complete, signed, checked against the rules of the room, and appended to its history.
 //! <https://spec.matrix.org/v1.18/server-server-api/#pdus>
 
+mod accept;
+mod authorise;
+mod build;
+mod consequences;
 mod content;
 mod pdu;
-mod sign;
-mod store;
 
+pub use self::build::MAX_EVENT;
+pub(crate) use self::consequences::redact;
 pub use self::content::{content, rules};
-pub use self::sign::MAX_EVENT;
-pub(crate) use self::store::redact;
 
 use std::sync::Arc;
 
@@ -18,17 +20,16 @@ use reeve_store::events::{self, Event};
 use reeve_store::memberships;
 use reeve_store::rooms::{self, Room};
 use reeve_store::users;
-use ruma::events::TimelineEventType;
-use ruma::state_res::{
-    auth_types_for_event, check_state_dependent_auth_rules, check_state_independent_auth_rules,
-};
-use ruma::{OwnedEventId, UserId};
+use ruma::room_version_rules::RoomVersionRules;
+use ruma::state_res::check_state_independent_auth_rules;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use self::accept::accept;
+use self::authorise::State;
+use self::build::{Place, build};
 use self::content::check_shape;
-use self::pdu::{Pdu, State};
-use self::sign::sign;
-use self::store::store;
+use self::pdu::Pdu;
 use crate::error::Error;
 use crate::types;
 use crate::{Home, version};
@@ -72,39 +73,40 @@ pub fn begin(
     home: &Home,
     version: &str,
     room_id: &str,
-    draft: &Draft,
+    draft: Draft,
     now: Millis,
 ) -> Result<(Room, Event), Error> {
     let rules = version::rules(version).ok_or(Error::UnsupportedVersion)?;
-    check_shape(draft)?;
+    let (draft, raw) = checked(draft, &rules)?;
     let by_event = rules.authorization.room_create_event_id_as_room_id;
     let (mut now, mut room_id) = (now, room_id.to_owned());
     let signed = loop {
-        let signed = sign(home, (!by_event).then_some(&room_id), draft, (&[], &[]), 1, now, &rules)?;
+        let place = Place {
+            room_id: (!by_event).then_some(&room_id),
+            prev_events: Vec::new(),
+            auth_events: Vec::new(),
+            depth: 1,
+        };
+        let signed = build(home, draft.clone(), raw.clone(), place, now, &rules)?;
         if !by_event {
             break signed;
         }
-        room_id = format!("!{}", signed.event_id.as_str().trim_start_matches('$'));
+        room_id = format!("!{}", signed.pdu.event_id.as_str().trim_start_matches('$'));
         if rooms::num(tx, &room_id)?.is_none() {
             break signed;
         }
         // Somebody created two rooms that are alike within a millisecond: only the time can tell them apart.
         now = now.plus(1);
     };
-    let key = (draft.event_type.as_str(), draft.state_key.as_deref());
-    let raw = serde_json::value::to_raw_value(&draft.content).map_err(Error::internal)?;
-    let mut pdu = Pdu::new(signed.event_id.clone(), &room_id, key, &draft.sender, now, raw)?;
-    if by_event {
-        pdu.room_id = None;
-    }
     let nothing = |_: &ruma::EventId| None::<Arc<Pdu>>;
-    check_state_independent_auth_rules(&rules.authorization, pdu, nothing).map_err(Error::BadContent)?;
-    let federatable = draft.content.get("m.federate").and_then(Value::as_bool).unwrap_or(true);
-    let room_type = draft.content.get("type").and_then(Value::as_str).map(str::to_owned);
+    check_state_independent_auth_rules(&rules.authorization, &signed.pdu, nothing)
+        .map_err(Error::BadContent)?;
+    let federatable = signed.content.get("m.federate").and_then(Value::as_bool).unwrap_or(true);
+    let room_type = signed.content.get("type").and_then(Value::as_str).map(str::to_owned);
     let mut room = Room {
         room_id,
         version: version.to_owned(),
-        creator: draft.sender.clone(),
+        creator: draft.sender,
         created_ts: now,
         federatable,
         ..Room::default()
@@ -112,7 +114,7 @@ pub fn begin(
     room.num = rooms::insert(tx, &room)?;
     let before = room.clone();
     room.room_type = room_type;
-    let event = store(tx, home, &mut room, draft, signed, now)?;
+    let event = accept(tx, home, &mut room, signed)?;
     rooms::update(tx, &before, &room)?;
     Ok((room, event))
 }
@@ -123,22 +125,23 @@ pub fn append(
     tx: &mut Tx<'_>,
     home: &Home,
     room: &mut Room,
-    draft: &Draft,
+    draft: Draft,
     now: Millis,
 ) -> Result<Event, Error> {
-    let Some((user_id, membership)) = comes_closer(draft) else {
+    let Some((user_id, membership)) = comes_closer(&draft) else {
         return append_one(tx, home, room, draft, now);
     };
-    let deactivated = users::find(tx, user_id)?.is_some_and(|user| user.deactivated);
-    if deactivated && membership != Membership::Invite {
+    if !users::find(tx, user_id)?.is_some_and(|user| user.deactivated) {
+        return append_one(tx, home, room, draft, now);
+    }
+    if membership != Membership::Invite {
         return Err(Error::forbidden(DEACTIVATED));
     }
+    let user_id = user_id.to_owned();
     let event = append_one(tx, home, room, draft, now)?;
-    if deactivated {
-        let content = Map::from_iter([("membership".to_owned(), json!(Membership::Leave))]);
-        append_one(tx, home, room, &Draft::state(types::MEMBER, user_id, user_id, content), now)?;
-        memberships::forget(tx, user_id, room.num)?;
-    }
+    let content = Map::from_iter([("membership".to_owned(), json!(Membership::Leave))]);
+    append_one(tx, home, room, Draft::state(types::MEMBER, &user_id, &user_id, content), now)?;
+    memberships::forget(tx, &user_id, room.num)?;
     Ok(event)
 }
 
@@ -156,47 +159,39 @@ fn append_one(
     tx: &mut Tx<'_>,
     home: &Home,
     room: &mut Room,
-    draft: &Draft,
+    draft: Draft,
     now: Millis,
 ) -> Result<Event, Error> {
-    check_shape(draft)?;
     let rules = rules(room)?;
-    let raw = serde_json::value::to_raw_value(&draft.content).map_err(Error::internal)?;
-    let sender = UserId::parse(&draft.sender).map_err(Error::internal)?;
-    let event_type = TimelineEventType::from(draft.event_type.as_str());
-    let auth_types =
-        auth_types_for_event(&event_type, &sender, draft.state_key.as_deref(), &raw, &rules.authorization)
-            .map_err(Error::BadContent)?;
-    let signed = {
-        let state = State::new(tx, room, &rules);
-        let mut auth_events = Vec::with_capacity(auth_types.len());
-        for (event_type, state_key) in &auth_types {
-            if let Some(event) = state.look_up(&event_type.to_string(), state_key)? {
-                auth_events.push(event.event_id.to_string());
-            }
-        }
-        let prev_events = [room.last_event_id.clone()];
-        let links = (prev_events.as_slice(), auth_events.as_slice());
-        let signed = sign(home, Some(&room.room_id), draft, links, room.depth + 1, now, &rules)?;
-        let key = (draft.event_type.as_str(), draft.state_key.as_deref());
-        let mut pdu = Pdu::new(signed.event_id.clone(), &room.room_id, key, &draft.sender, now, raw)?;
-        pdu.prev_events =
-            prev_events.iter().filter_map(|id| OwnedEventId::try_from(id.as_str()).ok()).collect();
-        let allowed = check_state_dependent_auth_rules(&rules.authorization, pdu, |event_type, state_key| {
-            state.get(event_type, state_key)
-        });
-        if let Some(failure) = state.failure.into_inner() {
-            return Err(failure);
-        }
-        if !draft.ordered {
-            allowed.map_err(Error::Forbidden)?;
-        }
-        signed
+    let (draft, raw) = checked(draft, &rules)?;
+    let ordered = draft.ordered;
+    let state = State::new(tx, room, &rules);
+    let place = Place {
+        room_id: Some(&room.room_id),
+        prev_events: vec![room.last_event_id.clone()],
+        auth_events: state.auth_events(&draft, &raw)?,
+        depth: room.depth + 1,
     };
+    let signed = build(home, draft, raw, place, now, &rules)?;
+    if !ordered {
+        state.authorise(&signed.pdu)?;
+    }
     let before = room.clone();
-    let event = store(tx, home, room, draft, signed, now)?;
+    let event = accept(tx, home, room, signed)?;
     rooms::update(tx, &before, room)?;
     Ok(event)
+}
+
+/// A draft whose shape is right, with the content that its event has in rooms with these rules, and that content as JSON.
+fn checked(mut draft: Draft, rules: &RoomVersionRules) -> Result<(Draft, Box<RawValue>), Error> {
+    check_shape(&draft)?;
+    if rules.redaction.content_field_redacts
+        && let Some(redacts) = draft.redacts.take()
+    {
+        draft.content.insert("redacts".to_owned(), Value::String(redacts));
+    }
+    let raw = serde_json::value::to_raw_value(&draft.content).map_err(Error::internal)?;
+    Ok((draft, raw))
 }
 
 /// The content of a piece of state that holds at present.

@@ -94,7 +94,7 @@ fn set(
     {
         return Ok(());
     }
-    event::append(tx, home, room, &Draft::state(types::MEMBER, target, sender, content), now)?;
+    event::append(tx, home, room, Draft::state(types::MEMBER, target, sender, content), now)?;
     Ok(())
 }
 

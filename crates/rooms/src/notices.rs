@@ -126,7 +126,7 @@ pub fn send(
         content: notice.content.clone(),
         ..Draft::default()
     };
-    Ok(event::append(tx, home, &mut room, &draft, ctx.now)?.event_id)
+    Ok(event::append(tx, home, &mut room, draft, ctx.now)?.event_id)
 }
 
 /// The room for notices to an account, named as the settings say.
@@ -164,7 +164,7 @@ fn room(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, sender: &User, target: &User) -
         if content.get(key).and_then(Value::as_str) != Some(value) {
             let content = Map::from_iter([(key.to_owned(), json!(value))]);
             let draft = Draft::state(event_type, "", &sender.user_id, content);
-            event::append(tx, home, &mut room, &draft, ctx.now)?;
+            event::append(tx, home, &mut room, draft, ctx.now)?;
         }
     }
     Ok(room)

@@ -75,7 +75,7 @@ fn retire_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<S
         let Some(mut room) = rooms::by_num(tx, member.room_num)? else { continue };
         let content = serde_json::Map::from_iter([("membership".to_owned(), json!(Membership::Leave))]);
         let draft = Draft::state(types::MEMBER, &user.user_id, &user.user_id, content);
-        match event::append(tx, home, &mut room, &draft, now) {
+        match event::append(tx, home, &mut room, draft, now) {
             Ok(_) => {
                 memberships::forget(tx, &user.user_id, room.num)?;
                 progress.rooms_left += 1;

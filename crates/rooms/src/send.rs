@@ -102,7 +102,7 @@ pub fn send(
             content: sent.content.clone(),
             ..Draft::default()
         };
-        let event_id = event::append(tx, home, &mut room, &draft, ctx.now)?.event_id;
+        let event_id = event::append(tx, home, &mut room, draft, ctx.now)?.event_id;
         if sent.event_type == types::GUEST_ACCESS && room.guest_access.as_deref() != Some("can_join") {
             membership::put_guests_out(tx, home, &mut room, ctx.now)?;
         }
@@ -302,7 +302,7 @@ pub fn redact_as(
         ordered,
         ..Draft::message(types::REDACTION, sender, content)
     };
-    let redaction = event::append(tx, home, room, &draft, now)?;
+    let redaction = event::append(tx, home, room, draft, now)?;
     event::redact(tx, room, target, &redaction)?;
     Ok(redaction)
 }

@@ -121,28 +121,28 @@ pub fn upgrade(
     let mut room = create::create(tx, home, ctx, user, &new)?;
     for (target, content) in bans {
         let draft = Draft::state(types::MEMBER, &target, &user.user_id, content);
-        event::append(tx, home, &mut room, &draft, ctx.now)?;
+        event::append(tx, home, &mut room, draft, ctx.now)?;
     }
     let tombstone = Map::from_iter([
         ("body".to_owned(), json!("This room has been replaced")),
         ("replacement_room".to_owned(), json!(room.room_id)),
     ]);
     let draft = Draft::state(types::TOMBSTONE, "", &user.user_id, tombstone);
-    event::append(tx, home, &mut old, &draft, ctx.now)?;
+    event::append(tx, home, &mut old, draft, ctx.now)?;
 
     // The names lead to the new room from now on.
     rooms::move_aliases(tx, old.num, room.num)?;
     if let Some(content) = event::state_content(tx, &old, types::CANONICAL_ALIAS, "")? {
         let draft = Draft::state(types::CANONICAL_ALIAS, "", &user.user_id, content);
-        event::append(tx, home, &mut room, &draft, ctx.now)?;
+        event::append(tx, home, &mut room, draft, ctx.now)?;
         if powers.user(&user.user_id) >= powers.event(types::CANONICAL_ALIAS, true) {
             let draft = Draft::state(types::CANONICAL_ALIAS, "", &user.user_id, Map::new());
-            event::append(tx, home, &mut old, &draft, ctx.now)?;
+            event::append(tx, home, &mut old, draft, ctx.now)?;
         }
     }
     if let Some(lasting) = lasting_powers {
         let draft = Draft::state(types::POWER_LEVELS, "", &user.user_id, lasting);
-        event::append(tx, home, &mut room, &draft, ctx.now)?;
+        event::append(tx, home, &mut room, draft, ctx.now)?;
     }
     if old.published {
         let before = room.clone();
@@ -242,7 +242,7 @@ fn restrict(
     content.insert("events_default".to_owned(), json!(events_default));
     content.insert("invite".to_owned(), json!(invite));
     let draft = Draft::state(types::POWER_LEVELS, "", &user.user_id, content);
-    match event::append(tx, home, old, &draft, ctx.now) {
+    match event::append(tx, home, old, draft, ctx.now) {
         // Who may replace the room need not be able to raise every level.
         Ok(_) | Err(Error::Forbidden(_)) => Ok(()),
         Err(error) => Err(error),

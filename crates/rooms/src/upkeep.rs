@@ -124,7 +124,7 @@ pub fn make_admin(
         if let Value::Object(users) = users {
             users.insert(target.to_owned(), json!(granted));
         }
-        event::append(tx, home, &mut room, &Draft::state(types::POWER_LEVELS, "", &giver, content), ctx.now)?;
+        event::append(tx, home, &mut room, Draft::state(types::POWER_LEVELS, "", &giver, content), ctx.now)?;
     }
     let standing = membership::current(tx, target, &room)?;
     if room.join_rule.as_deref() != Some("public")

@@ -1,14 +1,9 @@
-//! Events in the form in which the authorisation rules read them, and the state that these look up.
+//! Events in the form in which the authorisation rules read them.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use reeve_db::ReadTx;
 use reeve_model::Millis;
-use reeve_store::events::{self, Event};
+use reeve_store::events::Event;
 use reeve_store::rooms::Room;
-use ruma::events::{StateEventType, TimelineEventType};
+use ruma::events::TimelineEventType;
 use ruma::room_version_rules::RoomVersionRules;
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde_json::value::RawValue;
@@ -26,8 +21,8 @@ pub(super) struct Pdu {
     event_type: TimelineEventType,
     content: Box<RawValue>,
     state_key: Option<String>,
+    /// The events that it follows. Only a new event needs to say.
     pub(super) prev_events: Vec<OwnedEventId>,
-    pub(super) auth_events: Vec<OwnedEventId>,
 }
 
 impl ruma::state_res::Event for Pdu {
@@ -58,7 +53,8 @@ impl ruma::state_res::Event for Pdu {
         Box::new(self.prev_events.iter())
     }
     fn auth_events(&self) -> Box<dyn DoubleEndedIterator<Item = &OwnedEventId> + '_> {
-        Box::new(self.auth_events.iter())
+        // The rules ask for them only where they stand against the events of other servers.
+        Box::new(std::iter::empty())
     }
     fn redacts(&self) -> Option<&OwnedEventId> {
         None
@@ -77,7 +73,7 @@ fn millis(ts: Millis) -> MilliSecondsSinceUnixEpoch {
 impl Pdu {
     pub(super) fn new(
         event_id: OwnedEventId,
-        room_id: &str,
+        room_id: Option<&str>,
         (event_type, state_key): (&str, Option<&str>),
         sender: &str,
         ts: Millis,
@@ -85,14 +81,13 @@ impl Pdu {
     ) -> Result<Self, Error> {
         Ok(Self {
             event_id,
-            room_id: RoomId::parse(room_id).ok(),
+            room_id: room_id.and_then(|id| RoomId::parse(id).ok()),
             sender: UserId::parse(sender).map_err(Error::internal)?,
             ts: millis(ts),
             event_type: TimelineEventType::from(event_type),
             content,
             state_key: state_key.map(str::to_owned),
             prev_events: Vec::new(),
-            auth_events: Vec::new(),
         })
     }
 
@@ -104,42 +99,6 @@ impl Pdu {
         } else {
             serde_json::value::to_raw_value(&content(event, rules)?).map_err(Error::internal)?
         };
-        Self::new(event_id, &room.room_id, key, &event.sender, event.ts, content)
-    }
-}
-
-/// Pieces of state by type and state key, as far as they were looked up.
-type Known = HashMap<(String, String), Option<Arc<Pdu>>>;
-
-/// The state of a room, looked up when the rules ask for it.
-pub(super) struct State<'t, 'c> {
-    tx: &'t ReadTx<'c>,
-    room: &'t Room,
-    rules: &'t RoomVersionRules,
-    known: RefCell<Known>,
-    pub(super) failure: RefCell<Option<Error>>,
-}
-
-impl<'t, 'c> State<'t, 'c> {
-    pub(super) fn new(tx: &'t ReadTx<'c>, room: &'t Room, rules: &'t RoomVersionRules) -> Self {
-        Self { tx, room, rules, known: RefCell::default(), failure: RefCell::default() }
-    }
-
-    pub(super) fn look_up(&self, event_type: &str, state_key: &str) -> Result<Option<Arc<Pdu>>, Error> {
-        let key = (event_type.to_owned(), state_key.to_owned());
-        if let Some(known) = self.known.borrow().get(&key) {
-            return Ok(known.clone());
-        }
-        let found = events::state(self.tx, self.room.num, event_type, state_key)?;
-        let found = found.map(|event| Pdu::stored(&event, self.room, self.rules)).transpose()?.map(Arc::new);
-        self.known.borrow_mut().insert(key, found.clone());
-        Ok(found)
-    }
-
-    pub(super) fn get(&self, event_type: &StateEventType, state_key: &str) -> Option<Arc<Pdu>> {
-        self.look_up(&event_type.to_string(), state_key).unwrap_or_else(|error| {
-            *self.failure.borrow_mut() = Some(error);
-            None
-        })
+        Self::new(event_id, Some(&room.room_id), key, &event.sender, event.ts, content)
     }
 }

@@ -1,88 +1,18 @@
-//! Storing events, with all that follows from them.
+//! What follows from events: the summary of their room, memberships, threads, the words by which they are found.
 
 use reeve_db::Tx;
-use reeve_model::{Membership, Millis, Pos};
-use reeve_store::event_words;
+use reeve_model::{Membership, Pos};
 use reeve_store::events::{self, Event};
 use reeve_store::memberships::{self, Member};
 use reeve_store::rooms::{self, Room};
-use reeve_store::threads;
-use reeve_store::{account_data, notifications, pushers, silences, stream, users};
+use reeve_store::{account_data, event_words, notifications, pushers, silences, threads, users};
 use serde_json::{Map, Value};
 
-use super::Draft;
 use super::content::{content, rules};
-use super::sign::Signed;
 use crate::error::Error;
 use crate::types;
 use crate::upgrade::personal;
-use crate::{Home, push, words};
-
-/// Stores a signed event as the newest of its room, with all that follows from it.
-pub(super) fn store(
-    tx: &mut Tx<'_>,
-    home: &Home,
-    room: &mut Room,
-    draft: &Draft,
-    signed: Signed,
-    now: Millis,
-) -> Result<Event, Error> {
-    let pos = stream::next(tx)?;
-    let text = |key: &str| draft.content.get(key).and_then(Value::as_str).map(str::to_owned);
-    let relation = draft.content.get("m.relates_to").and_then(Value::as_object);
-    let related = |key: &str| relation?.get(key)?.as_str().map(str::to_owned);
-    let (mut rel_type, mut relates_to) = (related("rel_type"), related("event_id"));
-    // Nothing relates to an event of another room: who sees that one need not see this one.
-    if let Some(target) = &relates_to
-        && rel_type.is_some()
-        && events::room_of(tx, target)? != Some(room.num)
-    {
-        (rel_type, relates_to) = (None, None);
-    }
-    let is_member = draft.event_type == types::MEMBER && draft.state_key.is_some();
-    let mut event = Event {
-        pos,
-        room_num: room.num,
-        event_id: signed.event_id.to_string(),
-        event_type: draft.event_type.clone(),
-        state_key: draft.state_key.clone(),
-        sender: draft.sender.clone(),
-        ts: now,
-        membership: text("membership").filter(|_| is_member).and_then(|membership| membership.parse().ok()),
-        until_pos: draft.state_key.as_ref().map(|_| Pos::END),
-        relates_to: relates_to.filter(|_| rel_type.is_some()),
-        rel_type,
-        redacted_by: None,
-        notifies: 0,
-        json: signed.json,
-    };
-    if let Some(state_key) = &event.state_key {
-        match events::state(tx, room.num, &event.event_type, state_key)? {
-            Some(old) => events::replace(tx, old.pos, pos)?,
-            None => room.state_events += 1,
-        }
-    }
-    room.last_event_id.clone_from(&event.event_id);
-    room.depth += 1;
-    room.last_pos = pos;
-    if event.state_key.as_deref() == Some("") {
-        summarise(room, &event.event_type, &draft.content);
-    }
-    if let (Some(user_id), Some(membership)) = (&event.state_key, event.membership) {
-        move_member(tx, home, room, user_id, membership, &draft.content, pos)?;
-    }
-    event.notifies = push::note(tx, home, room, &event, &draft.content)?;
-    events::insert(tx, &event)?;
-    if event.rel_type.as_deref() == Some(types::THREAD)
-        && let Some(root) = &event.relates_to
-    {
-        threads::add_reply(tx, root, room.num, pos)?;
-    }
-    if let Some(text) = words::text(&draft.event_type, &draft.content) {
-        event_words::index(tx, pos, text)?;
-    }
-    Ok(event)
-}
+use crate::{Home, push};
 
 /// Keeps what lists show of a room in step with its state.
 pub(crate) fn summarise(room: &mut Room, event_type: &str, content: &Map<String, Value>) {
@@ -102,7 +32,7 @@ pub(crate) fn summarise(room: &mut Room, event_type: &str, content: &Map<String,
     }
 }
 
-fn move_member(
+pub(super) fn move_member(
     tx: &mut Tx<'_>,
     home: &Home,
     room: &mut Room,

@@ -4,31 +4,48 @@ use reeve_model::Millis;
 use ruma::room_version_rules::RoomVersionRules;
 use ruma::signatures::{JsonError, hash_and_sign_event, reference_hash};
 use ruma::{CanonicalJsonObject, CanonicalJsonValue, OwnedEventId};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::Draft;
 use super::content::canonical;
+use super::pdu::Pdu;
 use crate::Home;
 use crate::error::Error;
 
 /// The largest event, in bytes of its canonical JSON.
 pub const MAX_EVENT: usize = 65_535;
 
-/// A signed event that is not stored yet.
+/// Where an event goes in the history of a room.
+pub(super) struct Place<'a> {
+    /// The room; none for an event from which the room has its id.
+    pub(super) room_id: Option<&'a str>,
+    /// The ids of the events that it follows.
+    pub(super) prev_events: Vec<String>,
+    /// The ids of the state events that allow it.
+    pub(super) auth_events: Vec<String>,
+    pub(super) depth: i64,
+}
+
+/// A complete event that is not stored yet.
 pub(super) struct Signed {
-    pub(super) event_id: OwnedEventId,
+    /// The event in the form in which the authorisation rules read it.
+    pub(super) pdu: Pdu,
+    /// Its content.
+    pub(super) content: Map<String, Value>,
+    /// The whole event in the format of its room version, as JSON.
     pub(super) json: String,
 }
 
-pub(super) fn sign(
+/// Completes an event. `raw` is its content again, as JSON.
+pub(super) fn build(
     home: &Home,
-    room_id: Option<&str>,
-    draft: &Draft,
-    (prev_events, auth_events): (&[String], &[String]),
-    depth: i64,
+    draft: Draft,
+    raw: Box<RawValue>,
+    place: Place<'_>,
     now: Millis,
     rules: &RoomVersionRules,
 ) -> Result<Signed, Error> {
-    let mut content = canonical(&draft.content)?;
     let text = |text: &str| CanonicalJsonValue::String(text.to_owned());
     let list = |ids: &[String]| CanonicalJsonValue::Array(ids.iter().map(|id| text(id)).collect());
     let number = |number: i64| {
@@ -38,38 +55,38 @@ pub(super) fn sign(
     };
     let mut event = CanonicalJsonObject::new();
     if let Some(redacts) = &draft.redacts {
-        if rules.redaction.content_field_redacts {
-            content.insert("redacts".to_owned(), text(redacts));
-        } else {
-            event.insert("redacts".to_owned(), text(redacts));
-        }
+        event.insert("redacts".to_owned(), text(redacts));
     }
-    event.insert("auth_events".to_owned(), list(auth_events));
-    event.insert("prev_events".to_owned(), list(prev_events));
-    event.insert("content".to_owned(), CanonicalJsonValue::Object(content));
-    event.insert("depth".to_owned(), number(depth)?);
+    event.insert("auth_events".to_owned(), list(&place.auth_events));
+    event.insert("prev_events".to_owned(), list(&place.prev_events));
+    event.insert("content".to_owned(), CanonicalJsonValue::Object(canonical(&draft.content)?));
+    event.insert("depth".to_owned(), number(place.depth)?);
     event.insert("origin_server_ts".to_owned(), number(now.get())?);
     event.insert("sender".to_owned(), text(&draft.sender));
     event.insert("type".to_owned(), text(&draft.event_type));
     if let Some(state_key) = &draft.state_key {
         event.insert("state_key".to_owned(), text(state_key));
     }
-    if let Some(room_id) = room_id {
+    if let Some(room_id) = place.room_id {
         event.insert("room_id".to_owned(), text(room_id));
     }
     hash_and_sign_event(&home.server_name, home.key.pair(), &mut event, &rules.redaction)
-        .map_err(unsigned)?;
-    let hash = reference_hash(&event, rules).map_err(unsigned)?;
+        .map_err(signing_error)?;
+    let hash = reference_hash(&event, rules).map_err(signing_error)?;
     let json = serde_json::to_string(&event).map_err(Error::internal)?;
     if json.len() > MAX_EVENT {
         return Err(Error::TooLarge("event too large"));
     }
     let event_id = OwnedEventId::try_from(format!("${hash}")).map_err(Error::internal)?;
-    Ok(Signed { event_id, json })
+    let key = (draft.event_type.as_str(), draft.state_key.as_deref());
+    let mut pdu = Pdu::new(event_id, place.room_id, key, &draft.sender, now, raw)?;
+    pdu.prev_events =
+        place.prev_events.iter().filter_map(|id| OwnedEventId::try_from(id.as_str()).ok()).collect();
+    Ok(Signed { pdu, content: draft.content, json })
 }
 
 /// Why an event cannot be signed.
-fn unsigned(error: JsonError) -> Error {
+fn signing_error(error: JsonError) -> Error {
     match error {
         JsonError::PduTooLarge => Error::TooLarge("event too large"),
         error => Error::internal(error),
