@@ -35,6 +35,8 @@ pub struct ReadTx<'c> {
 pub struct Tx<'c> {
     read: ReadTx<'c>,
     lane: i64,
+    /// True once a statement that changes data was run, whether it succeeded or not.
+    wrote: bool,
 }
 
 impl<'c> Deref for Tx<'c> {
@@ -140,7 +142,12 @@ impl ReadTx<'_> {
 
 impl<'c> Tx<'c> {
     pub(crate) fn new(link: Link<'c>, lane: i64) -> Self {
-        Self { read: ReadTx { link, fault: RefCell::new(None) }, lane }
+        Self { read: ReadTx { link, fault: RefCell::new(None) }, lane, wrote: false }
+    }
+
+    /// True if there may be something to roll back.
+    pub(crate) fn wrote(&self) -> bool {
+        self.wrote
     }
 
     /// The failure that lost the transaction, if any.
@@ -151,6 +158,7 @@ impl<'c> Tx<'c> {
     /// Runs a statement that changes data; returns the number of affected rows.
     pub fn execute(&mut self, statement: &'static Statement, params: &[Value<'_>]) -> Result<u64, DbError> {
         reject_nul(params)?;
+        self.wrote = true;
         self.noting(match self.link {
             Link::Sqlite(connection) => sqlite::execute(connection, statement, params),
             Link::Postgres(session) => session.borrow_mut().execute(statement, params),
@@ -165,6 +173,7 @@ impl<'c> Tx<'c> {
         mut map: impl FnMut(&Row<'_>) -> Result<T, DbError>,
     ) -> Result<Vec<T>, DbError> {
         let mut rows = Vec::new();
+        self.wrote = true;
         self.each(statement, params, Access::Write, &mut |row| {
             rows.push(map(row)?);
             Ok(true)

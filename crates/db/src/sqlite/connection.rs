@@ -1,6 +1,11 @@
-use std::{error::Error, path::Path, time::Duration};
+use std::{
+    error::Error,
+    path::Path,
+    sync::mpsc::{Receiver, SyncSender},
+    time::Duration,
+};
 
-use rusqlite::{Connection, MAIN_DB, OpenFlags, Row, TransactionBehavior, config::DbConfig};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, Row, TransactionBehavior, config::DbConfig, hooks::Wal};
 
 use super::file;
 use crate::migrate::{self, Applied};
@@ -14,6 +19,13 @@ const BUSY: Duration = Duration::from_secs(10);
 
 /// The write-ahead log shrinks to this after a checkpoint.
 const LOG_LIMIT: i64 = 64 * 1024 * 1024;
+
+/// A checkpoint is due when this many pages (of 4 KiB) were added to the log.
+const CHECKPOINT_EVERY: i32 = 1000;
+
+/// With this many pages in the log the writer itself does the rest, and the log begins anew: while it writes, the log has
+/// no end that another thread could reach.
+const CHECKPOINT_AT_ONCE: i32 = 8192;
 
 /// A connection that may write to an existing file. Nothing is written yet.
 pub(super) fn open(path: &Path) -> Result<Connection, Box<dyn Error>> {
@@ -37,6 +49,45 @@ pub(super) fn set_up(connection: &Connection, options: &Options) -> Result<(), B
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_LIMIT, |_| Ok(()))?;
     common(connection, options)?;
     Ok(())
+}
+
+/// Says when a checkpoint is `due`, after the commit that made it so: one by SQLite itself would keep the writer from
+/// its work for as long as it takes.
+pub(super) fn watch_log(connection: &mut Connection, due: SyncSender<()>) -> rusqlite::Result<()> {
+    let mut checkpointed = 0;
+    connection.wal_hook(Some(move |log: &mut Wal, pages: i32| {
+        if pages < checkpointed {
+            // The log began anew.
+            checkpointed = 0;
+        }
+        if pages - checkpointed < CHECKPOINT_EVERY {
+            return Ok(());
+        }
+        checkpointed = pages;
+        if pages < CHECKPOINT_AT_ONCE {
+            // One may wait for the one that runs.
+            due.try_send(()).ok();
+        } else if let Err(error) = log.checkpoint() {
+            // Most often the other thread is just at it.
+            tracing::debug!(%error, "could not checkpoint the write-ahead log into the database");
+        }
+        Ok(())
+    }))
+}
+
+/// Ends what [`watch_log`] began.
+pub(super) fn unwatch_log(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.wal_hook(None::<fn(&mut Wal, i32) -> rusqlite::Result<()>>)
+}
+
+/// Checkpoints the log into the file each time that this is `due`, until nobody can say so any more.
+pub(super) fn checkpoint(connection: &Connection, due: &Receiver<()>) {
+    while due.recv().is_ok() {
+        let done = connection.pragma_update_and_check(None, "wal_checkpoint", "PASSIVE", |_| Ok(()));
+        if let Err(error) = done {
+            tracing::warn!(%error, "could not checkpoint the write-ahead log into the database");
+        }
+    }
 }
 
 /// A read-only connection.

@@ -1,4 +1,4 @@
-//! SQLite: one writing thread and several reading threads, each with its own connection.
+//! SQLite: one writing thread, several reading threads and one that checkpoints the log, each with its own connection.
 
 mod connection;
 mod file;
@@ -6,7 +6,11 @@ mod reader;
 mod statement;
 mod writer;
 
-use std::{path::Path, sync::Arc, thread};
+use std::{
+    path::Path,
+    sync::{Arc, mpsc},
+    thread,
+};
 
 use crate::{
     DatabaseUrl, Metrics, Migration, OpenError, Options, Schema, db::Threads, migrate, queue::Queue,
@@ -55,6 +59,13 @@ pub(crate) fn open(
                 .map_err(|error| refused(error.to_string()))?;
             readers.push(reader);
         }
+        let (due, is_due) = mpsc::sync_channel(1);
+        let second = connection::open(path).map_err(|error| refused(error.to_string()))?;
+        connection::set_up(&second, options).map_err(|error| refused(error.to_string()))?;
+        let checkpointer = start("db-checkpoint".into())
+            .spawn(move || connection::checkpoint(&second, &is_due))
+            .map_err(|error| refused(error.to_string()))?;
+        connection::watch_log(&mut connection, due).map_err(|error| refused(error.to_string()))?;
         let (queue, metrics) = (Arc::clone(queue), metrics.clone());
         let writer = start("db-write".into())
             .spawn(move || {
@@ -62,16 +73,19 @@ pub(crate) fn open(
                 connection
             })
             .map_err(|error| refused(error.to_string()))?;
-        Ok((readers, writer))
+        Ok((readers, checkpointer, writer))
     })();
-    let (readers, writer) = started.inspect_err(|_| queue.close())?;
+    let (readers, checkpointer, writer) = started.inspect_err(|_| queue.close())?;
 
     Ok(Box::new(move || {
         for reader in readers {
             drop(reader.join());
         }
-        // The last connection, so that nothing prevents the checkpoint of the log.
-        if let Ok(connection) = writer.join() {
+        if let Ok(mut connection) = writer.join() {
+            if connection::unwatch_log(&mut connection).is_ok() {
+                drop(checkpointer.join());
+            }
+            // The last connection, so that nothing prevents the checkpoint of the log.
             connection::finish(connection);
         }
     }))

@@ -9,6 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use reeve_db::{Db, DbError, FileError, OpenError, Options, Schema, backup, check, params, statements};
@@ -20,6 +21,7 @@ use crate::support::SCHEMA;
 statements! {
     PAIR = "INSERT INTO things (name, amount, data) VALUES ($1, 1, $3), ($2, -1, $3)";
     SUM = "SELECT CAST(sum(amount) AS BIGINT), COUNT(*) FROM things";
+    SET_ALL = "UPDATE things SET data = $1";
 }
 
 fn url(path: &Path) -> reeve_db::DatabaseUrl {
@@ -140,6 +142,32 @@ async fn only_the_owner_can_read_the_files() {
     }
     names.sort();
     assert_eq!(names, ["test.db", "test.db-shm", "test.db-wal"]);
+    db.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_goes_into_the_file_and_begins_anew() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("test.db");
+    let db = Db::open(&url(&path), Options::default(), SCHEMA).await.unwrap();
+    for number in 0..200 {
+        pair(&db, number).await;
+    }
+    // Each changes more than 400 pages.
+    for byte in 0..60_u8 {
+        let data = vec![byte; 4096];
+        let set = db.write::<_, DbError, _>(move |tx| tx.execute(&SET_ALL, &params![&data]));
+        assert_eq!(set.await, Ok(400));
+    }
+    let size = |path: &Path| fs::metadata(path).unwrap().len();
+    let all = 60 * 400 * 4096;
+    assert!(size(&path.with_extension("db-wal")) < all / 2, "the log was never begun anew");
+    // Another thread does it.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while size(&path) < 400 * 4096 {
+        assert!(Instant::now() < deadline, "the file has only {} bytes", size(&path));
+        tokio::task::yield_now().await;
+    }
     db.close().await;
 }
 
