@@ -2,6 +2,7 @@
 
 mod media;
 mod plans;
+mod plans_postgres;
 mod schema;
 
 use std::cmp::Reverse;

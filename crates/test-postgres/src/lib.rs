@@ -10,7 +10,8 @@ use std::io::{Write, stderr};
 use std::sync::Once;
 use std::thread;
 
-use postgres::{Client, NoTls};
+pub use postgres::Client;
+use postgres::NoTls;
 
 const URL: &str = "REEVE_TEST_POSTGRES";
 const ALL: &str = "REEVE_TEST_ALL";
@@ -44,7 +45,12 @@ pub fn url_of(name: &str) -> String {
 
 /// Connects to the maintenance database. The client cannot be used inside an asynchronous runtime.
 pub fn connect() -> Client {
-    Client::connect(&maintenance_url(), NoTls).expect("the PostgreSQL of the tests answers")
+    connect_to(&maintenance_url())
+}
+
+/// Connects to the database of a URL. The client cannot be used inside an asynchronous runtime.
+pub fn connect_to(url: &str) -> Client {
+    Client::connect(url, NoTls).expect("the PostgreSQL of the tests answers")
 }
 
 /// Executes SQL in the maintenance database, wherever it is called from.

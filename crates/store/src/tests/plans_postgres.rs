@@ -1,0 +1,161 @@
+//! How PostgreSQL runs the statements of lists and syncs: `plans.postgres.txt` has the scans of each, so that a change of
+//! them is seen.
+//!
+//! The plans are those for unknown parameters. For them a range is a third of a table, so that some read tables whole
+//! which they do not when the server knows the range.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use reeve_db::Engine;
+use reeve_test_postgres::Client;
+
+use super::{fresh, runtime};
+use crate::statements;
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tests/plans.postgres.txt");
+
+/// The major version of the server with which the file was made. Others plan otherwise here and there.
+const MAJOR: i32 = 15;
+
+/// The modules whose plans are kept: of lists, and of what each sync looks up.
+const MODULES: &[&str] = &[
+    "account_data",
+    "device_changes",
+    "ephemeral",
+    "events",
+    "media_list",
+    "memberships",
+    "notifications",
+    "push_queue",
+    "room_list",
+    "silences",
+    "stream",
+    "to_device",
+    "user_list",
+    "user_search",
+];
+
+/// Enough rows that an index is worth its while.
+const ROWS: i64 = 5000;
+/// The tables that have more.
+const LARGE: &[(&str, i64)] = &[("events", 60_000), ("memberships", 30_000), ("users", 20_000)];
+
+/// What row `g` of a table has in a column: for columns with few values, and for those that refer to other tables.
+/// Elsewhere each row has another value.
+const VALUES: &[(&str, &str)] = &[
+    ("data_type", "CASE WHEN g % 5 = 0 THEN 'm.push_rules' ELSE 'type ' || g % 50 END"),
+    ("event_type", "(ARRAY['m.room.message', 'm.room.member', 'm.reaction', 'm.room.encrypted'])[1 + g % 4]"),
+    ("membership", "CASE WHEN g % 10 = 0 THEN 'leave' ELSE 'join' END"),
+    ("notifies", "CASE WHEN g % 4 = 0 THEN 1 ELSE 0 END"),
+    ("own_rules", "CASE WHEN g % 50 = 0 THEN 1 ELSE 0 END"),
+    ("owner_num", "g % 4000"),
+    ("redacted_by", "NULL"),
+    ("rel_type", "CASE WHEN g % 20 = 0 THEN 'm.thread' END"),
+    ("relates_to", "CASE WHEN g % 20 = 0 THEN 'event_id ' || g / 7 END"),
+    ("room_id", "'!room' || g % 5000 || ':test'"),
+    ("room_num", "g % 1000"),
+    ("sender", "'@user' || g % 4000 || ':test'"),
+    ("state_key", "CASE WHEN g % 4 = 1 THEN '@user' || g % 4000 || ':test' END"),
+    ("until_pos", "CASE WHEN g % 4 = 1 THEN 9223372036854775807 END"),
+    ("user_id", "'@user' || g || ':test'"),
+    ("user_num", "g % 4000"),
+];
+
+/// What the rows of a table are made of, as SQL.
+#[derive(Default)]
+struct Rows {
+    columns: Vec<String>,
+    values: Vec<String>,
+}
+
+/// Fills every table and gathers its statistics.
+fn seed(client: &mut Client) {
+    let columns = "SELECT table_name, column_name, udt_name FROM information_schema.columns \
+                   WHERE table_schema = current_schema() AND is_identity = 'NO' AND is_generated = 'NEVER' \
+                   AND table_name <> 'schema_migrations' ORDER BY table_name, ordinal_position";
+    let mut tables: BTreeMap<String, Rows> = BTreeMap::new();
+    for row in client.query(columns, &[]).unwrap() {
+        let (table, column, kind): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+        let value = VALUES.iter().find(|(name, _)| *name == column).map(|(_, value)| (*value).to_owned());
+        let value = value.unwrap_or_else(|| match &*kind {
+            "int8" => "g".to_owned(),
+            "text" => format!("'{column} ' || g"),
+            "bytea" => format!("CAST('{column} ' || g AS BYTEA)"),
+            "tsvector" => "to_tsvector('simple', 'w' || g % 100)".to_owned(),
+            array if array.starts_with('_') => format!("CAST(ARRAY[g % 100, g % 37] AS {array})"),
+            other => panic!("{table}.{column} is {other}"),
+        });
+        let rows = tables.entry(table).or_default();
+        rows.columns.push(column);
+        rows.values.push(value);
+    }
+    for (table, rows) in tables {
+        let count = LARGE.iter().find(|(name, _)| *name == table).map_or(ROWS, |(_, count)| *count);
+        let (columns, values) = (rows.columns.join(", "), rows.values.join(", "));
+        let sql = format!(
+            "INSERT INTO {table} ({columns}) SELECT {values} FROM generate_series(1, {count}) g ON CONFLICT DO NOTHING"
+        );
+        client.batch_execute(&sql).unwrap_or_else(|error| panic!("{table}: {error:?}"));
+    }
+    client.batch_execute("ANALYZE").unwrap();
+}
+
+/// The scans by which the server runs a statement, whatever the values of its parameters.
+fn scans(client: &mut Client, sql: &str) -> Vec<String> {
+    client.batch_execute(&format!("PREPARE tried AS {sql}")).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let count = (1..).take_while(|number| sql.contains(&format!("${number}"))).count();
+    let nulls = if count == 0 { String::new() } else { format!("({})", vec!["NULL"; count].join(", ")) };
+    let plan = client.query(&format!("EXPLAIN (COSTS OFF) EXECUTE tried{nulls}"), &[]).unwrap();
+    client.batch_execute("DEALLOCATE tried").unwrap();
+    let mut scans: Vec<String> = Vec::new();
+    for line in plan {
+        let line: String = line.get(0);
+        let step = line.trim_start_matches([' ', '-', '>']);
+        if step.contains(" Scan ") {
+            scans.push(step.to_owned());
+        } else if step.starts_with("Index Cond:")
+            && let Some(scan) = scans.last_mut()
+        {
+            scan.push_str(" by key");
+        }
+    }
+    scans
+}
+
+#[test]
+fn the_page_of_the_plans_on_postgres_is_up_to_date() {
+    if !reeve_test_postgres::available() {
+        return;
+    }
+    let runtime = runtime();
+    let fresh = fresh(&runtime, Engine::Postgres, "plans");
+    let mut client = reeve_test_postgres::connect_to(&fresh.url.to_string());
+    let version: String = client.query_one("SHOW server_version_num", &[]).unwrap().get(0);
+    let is_major = version.parse::<i32>().unwrap() / 10_000 == MAJOR;
+    if !is_major {
+        println!("plans of PostgreSQL {version} are not compared with those of {MAJOR}");
+    }
+    seed(&mut client);
+    client.batch_execute("SET plan_cache_mode = force_generic_plan").unwrap();
+    let mut page = String::new();
+    for statement in statements() {
+        let name = statement.name().trim_start_matches("reeve_store::");
+        if MODULES.iter().any(|module| name.starts_with(module)) {
+            let _ = writeln!(page, "{name}");
+            for scan in scans(&mut client, statement.sql(Engine::Postgres)) {
+                let _ = writeln!(page, "  {scan}");
+            }
+        }
+    }
+    drop(client);
+    fresh.close(&runtime);
+    if is_major && std::env::var_os("REEVE_WRITE_DOCS").is_some() {
+        std::fs::write(PAGE, &page).unwrap();
+    }
+    let kept = std::fs::read_to_string(PAGE).unwrap_or_default();
+    assert!(
+        !is_major || kept == page,
+        "plans have changed: if for the better, run this test with REEVE_WRITE_DOCS=1"
+    );
+}
