@@ -5,10 +5,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Mutex, Notify, oneshot};
+use tokio::sync::{Mutex, oneshot};
 
 use crate::{
-    DatabaseUrl, DbError, Engine, Metrics, Migration, OpenError, ReadTx, Statement, Tx, postgres,
+    Channel, DatabaseUrl, DbError, Engine, Listener, Metrics, Migration, OpenError, ReadTx, Statement, Tx,
+    channel::Channels,
+    postgres,
     queue::{Job, Kind, Queue},
     sqlite,
 };
@@ -68,7 +70,7 @@ struct Inner {
     engine: Engine,
     queue: Arc<Queue>,
     metrics: Metrics,
-    written: Arc<Notify>,
+    channels: Arc<Channels>,
     threads: Mutex<Option<Threads>>,
 }
 
@@ -115,7 +117,7 @@ impl Db {
             engine: url.engine(),
             queue,
             metrics,
-            written: Arc::default(),
+            channels: Arc::default(),
             threads: Mutex::new(Some(threads)),
         })))
     }
@@ -158,10 +160,10 @@ impl Db {
         self.call(Kind::Write, f).await
     }
 
-    /// Notified after each successful write of this process. Several writes may give one notification, to one
-    /// listener.
-    pub fn written(&self) -> &Notify {
-        &self.0.written
+    /// Listens, from now on, to the transactions of this process that notify a channel. Writes by other processes give
+    /// no notification.
+    pub fn listen(&self, channel: Channel) -> Listener {
+        self.0.channels.listen(channel)
     }
 
     async fn call<T, E, F>(&self, kind: Kind, f: F) -> Result<T, E>
@@ -171,9 +173,9 @@ impl Db {
         E: From<DbError> + Send + 'static,
     {
         let (reply, result) = oneshot::channel();
-        let written = (kind == Kind::Write).then(|| Arc::clone(&self.0.written));
-        if let Err((_, refusal)) = self.0.queue.push(kind, Box::new(Call { f, result: None, reply, written }))
-        {
+        let channels = Arc::clone(&self.0.channels);
+        let call = Call { f, result: None, reply, notified: Vec::new(), channels };
+        if let Err((_, refusal)) = self.0.queue.push(kind, Box::new(call)) {
             return Err(refusal.into());
         }
         result.await.unwrap_or_else(|_| Err(DbError::Internal("a database thread died".into()).into()))
@@ -225,7 +227,9 @@ struct Call<T, E, F> {
     f: F,
     result: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
-    written: Option<Arc<Notify>>,
+    /// What the last run of the closure notified.
+    notified: Vec<Channel>,
+    channels: Arc<Channels>,
 }
 
 impl<T, E, F> Job for Call<T, E, F>
@@ -238,6 +242,7 @@ where
         let result = catch_unwind(AssertUnwindSafe(|| (self.f)(tx)))
             .unwrap_or_else(|_| Err(DbError::Internal("a closure panicked".into()).into()));
         let ok = result.is_ok();
+        self.notified = tx.take_notified();
         self.result = Some(result);
         ok
     }
@@ -248,8 +253,8 @@ where
 
     fn answer(self: Box<Self>) {
         if let Some(result) = self.result {
-            if let Some(written) = self.written.filter(|_| result.is_ok()) {
-                written.notify_one();
+            if result.is_ok() {
+                self.channels.notify(&self.notified);
             }
             // The caller may have stopped waiting.
             drop(self.reply.send(result));

@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod channel;
 mod clock;
 mod db;
 mod error;
@@ -41,6 +42,7 @@ mod url;
 mod value;
 
 pub use self::{
+    channel::{Channel, Listener},
     db::{Db, Options, Schema},
     error::{DbError, OpenError},
     metrics::Metrics,

@@ -1,7 +1,7 @@
 use std::{cell::RefCell, ops::Deref};
 
 use crate::{
-    DbError, Engine, Statement, Value,
+    Channel, DbError, Engine, Statement, Value,
     row::{Row, RowOf},
     {postgres, sqlite},
 };
@@ -37,6 +37,7 @@ pub struct Tx<'c> {
     lane: i64,
     /// True once a statement that changes data was run, whether it succeeded or not.
     wrote: bool,
+    notified: Vec<Channel>,
 }
 
 impl<'c> Deref for Tx<'c> {
@@ -142,12 +143,24 @@ impl ReadTx<'_> {
 
 impl<'c> Tx<'c> {
     pub(crate) fn new(link: Link<'c>, lane: i64) -> Self {
-        Self { read: ReadTx { link, fault: RefCell::new(None) }, lane, wrote: false }
+        Self { read: ReadTx { link, fault: RefCell::new(None) }, lane, wrote: false, notified: Vec::new() }
     }
 
     /// True if there may be something to roll back.
     pub(crate) fn wrote(&self) -> bool {
         self.wrote
+    }
+
+    /// Notifies those who listen to a channel, once the transaction is committed; nobody, if it is not.
+    pub fn notify(&mut self, channel: Channel) {
+        if !self.notified.contains(&channel) {
+            self.notified.push(channel);
+        }
+    }
+
+    /// The channels that were notified since the last call.
+    pub(crate) fn take_notified(&mut self) -> Vec<Channel> {
+        std::mem::take(&mut self.notified)
     }
 
     /// The failure that lost the transaction, if any.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use reeve_db::{DbError, FromValue, ReadTx, Statement, Tx, params};
+use reeve_db::{Channel, DbError, FromValue, ReadTx, Statement, Tx, params};
 use reeve_model::{Pos, RoomNum, UserNum};
 
 reeve_db::statements! {
@@ -38,6 +38,9 @@ reeve_db::statements! {
                         UNION ALL SELECT signer_num FROM key_signatures WHERE pos > $1";
 }
 
+/// Notified by each transaction that takes a position.
+pub const GROWN: Channel = Channel::new("stream");
+
 /// What changed after a position.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
@@ -55,6 +58,7 @@ pub struct Changes {
 
 /// Takes the next position.
 pub fn next(tx: &mut Tx<'_>) -> Result<Pos, DbError> {
+    tx.notify(GROWN);
     tx.returning(&NEXT, &params![], |row| row.get(0))?.pop().ok_or(DbError::NoRow)
 }
 

@@ -134,12 +134,13 @@ impl Hub {
     /// Follows the stream and wakes whom it concerns, until told to stop.
     pub async fn follow(self: Arc<Self>, db: Db, mut stop: watch::Receiver<bool>) {
         let every = if db.engine() == Engine::Sqlite { LOOK_ALONE_EVERY } else { LOOK_EVERY };
+        let mut grown = db.listen(stream::GROWN);
         loop {
             if let Err(error) = self.look(&db).await {
                 tracing::warn!(%error, "changes cannot be followed and will be looked for again");
             }
             tokio::select! {
-                () = db.written().notified() => {}
+                () = grown.notified() => {}
                 () = tokio::time::sleep(every) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }

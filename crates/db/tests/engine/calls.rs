@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, future::join_all};
-use reeve_db::{Db, DbError, Engine, Options, ReadTx, Statement, params};
+use reeve_db::{Channel, Db, DbError, Engine, Options, ReadTx, Statement, params};
 use thiserror::Error;
 
 use crate::support::{
@@ -36,6 +36,7 @@ on_both_engines!(
     close_serves_those_who_wait,
     writers_have_lanes_of_their_own,
     the_caller_may_go_away,
+    a_commit_notifies_those_who_listen,
 );
 
 async fn names(db: &Db) -> Vec<String> {
@@ -466,4 +467,31 @@ fn a_statement_has_a_name() {
     let statement: &Statement = &ADD;
     assert_eq!(statement.name(), "engine::support::ADD");
     assert_eq!(statement.sql(Engine::Sqlite), statement.sql(Engine::Postgres));
+}
+
+async fn a_commit_notifies_those_who_listen(engine: Engine) {
+    const NAMED: Channel = Channel::new("named");
+    const OTHER: Channel = Channel::new("other");
+    let (db, _place) = open(engine).await;
+    let (mut first, mut second, mut other) = (db.listen(NAMED), db.listen(NAMED), db.listen(OTHER));
+    let add = |name: &'static str, fails: bool| {
+        db.write(move |tx| {
+            tx.notify(NAMED);
+            tx.execute(&ADD, &params![name])?;
+            if fails { Err(DbError::NoRow) } else { Ok(()) }
+        })
+    };
+    add("undone", true).await.unwrap_err();
+    assert!(first.notified().now_or_never().is_none(), "nothing was committed");
+    add("a", false).await.unwrap();
+    add("b", false).await.unwrap();
+    // Before the caller knows of the commit.
+    for listener in [&mut first, &mut second] {
+        assert!(listener.notified().now_or_never().is_some());
+        assert!(listener.notified().now_or_never().is_none(), "two commits may give one notification");
+    }
+    assert!(other.notified().now_or_never().is_none());
+    add("a", false).await.unwrap_err();
+    assert!(first.notified().now_or_never().is_none(), "the name was taken");
+    assert!(db.listen(NAMED).notified().now_or_never().is_none(), "only what comes from now on");
 }
