@@ -4,18 +4,60 @@
 //! much, is cleared by a durable job in short steps.
 
 use reeve_db::Tx;
-use reeve_model::{Ctx, Membership, User};
+use reeve_jobs::JobKind;
+use reeve_model::{Ctx, Membership, RoomNum, User, UserNum};
 use reeve_store::{
     access_tokens, account_data, key_backups, memberships, profile_fields, pushers, threepids, users,
     validity,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::error::Error;
 use crate::{audit, cross_signing, sessions};
 
 /// The job that clears what a deactivated account leaves behind.
-pub const JOB: &str = "deactivate_user";
+pub const JOB: JobKind<Payload, Progress, Outcome> = JobKind::new("deactivate_user");
+
+/// The account whose leavings are cleared.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Payload {
+    /// The number of the account.
+    pub user_num: UserNum,
+}
+
+/// How far the job is.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct Progress {
+    /// Rooms up to this number are done, those that could not be left too.
+    pub upto: RoomNum,
+    /// What was cleared so far.
+    pub cleared: Cleared,
+}
+
+/// What the job cleared.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct Cleared {
+    /// The number of rooms left.
+    pub rooms_left: i64,
+    /// The ids of rooms that could not be left.
+    pub rooms_failed: Vec<String>,
+    /// The number of pieces of account data deleted.
+    pub account_data: i64,
+}
+
+/// The result of the job.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Outcome {
+    /// All is cleared.
+    Cleared(Cleared),
+    /// The account was reactivated meanwhile, which ended the job.
+    Reactivated {
+        /// True.
+        reactivated: bool,
+    },
+}
 
 /// Deactivates an account, and erases it if `erase` says so: no session, key, password or address stays, nobody acts
 /// as it any more. Doing it again does no harm; erasing can be added later. Answers the id of the job that
@@ -39,8 +81,7 @@ pub fn deactivate(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, erase: bool) -> Resul
     for standing in [Membership::Join, Membership::Invite, Membership::Knock] {
         total += memberships::count_of_user_in(tx, &user.user_id, standing)?;
     }
-    let payload = json!({ "user_num": user.num, "erase": erase }).to_string();
-    let job = reeve_jobs::enqueue_once(tx, JOB, &user.user_id, &payload, total, ctx.now)?;
+    let job = JOB.enqueue_once(tx, &user.user_id, &Payload { user_num: user.num }, total, ctx.now)?;
     if !user.deactivated || (erase && !user.erased) {
         audit::record(tx, ctx, "user.deactivate", &user.user_id, &json!({ "erase": erase, "job": job }))?;
     }

@@ -2,8 +2,10 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#profiles>
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, Membership, User};
+use reeve_jobs::JobKind;
+use reeve_model::{Ctx, Membership, RoomNum, User, UserNum};
 use reeve_store::{memberships, profile_fields, users as rows};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
@@ -14,8 +16,21 @@ const MAX_PROFILE: usize = 65_536;
 /// The longest name of a field, in bytes.
 const MAX_KEY: usize = 255;
 
-/// The job that brings a new name or avatar to the rooms of an account.
-pub const SPREAD_JOB: &str = "update_profile_in_rooms";
+/// The job that brings a new name or avatar to the rooms of an account. Its progress is the number of the last room
+/// that is done.
+pub const SPREAD_JOB: JobKind<SpreadPayload, RoomNum, SpreadOutcome> =
+    JobKind::new("update_profile_in_rooms");
+
+/// The account whose profile changed.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct SpreadPayload {
+    /// The number of the account.
+    pub user_num: UserNum,
+}
+
+/// The result of the job, which tells nothing.
+#[derive(Debug, Serialize)]
+pub struct SpreadOutcome {}
 
 /// Queues what must follow from a new name or avatar: the rooms of the account show it, too.
 pub(crate) fn spread(tx: &mut Tx<'_>, ctx: &Ctx, before: &User, after: &User) -> Result<(), DbError> {
@@ -27,8 +42,7 @@ pub(crate) fn spread(tx: &mut Tx<'_>, ctx: &Ctx, before: &User, after: &User) ->
     }
     let rooms = memberships::count_of_user_in(tx, &after.user_id, Membership::Join)?;
     if rooms > 0 {
-        let payload = json!({ "user_num": after.num }).to_string();
-        reeve_jobs::enqueue(tx, SPREAD_JOB, &after.user_id, &payload, rooms, ctx.now)?;
+        SPREAD_JOB.enqueue(tx, &after.user_id, &SpreadPayload { user_num: after.num }, rooms, ctx.now)?;
     }
     Ok(())
 }

@@ -99,6 +99,5 @@ async fn handle(mut call: Call) -> Answer {
             Ok(event_id)
         })
         .await?;
-    call.app.jobs.wake();
     reply::ok(&SentNotice { event_id })
 }

@@ -116,7 +116,6 @@ async fn deactivate(mut call: Call) -> Answer {
     uia::password(&call, &body).await?;
     let ctx = call.ctx();
     let job = call.act(move |tx, session| deactivation::deactivate(tx, &ctx, &session.user, erase)).await?;
-    call.app.jobs.wake();
     call.app.jobs.wait(&job, JOB_WAIT).await?;
     reply::ok(&json!({ "id_server_unbind_result": "success" }))
 }

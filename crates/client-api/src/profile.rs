@@ -173,7 +173,6 @@ async fn apply(call: &Call, user_id: String, field: &Field, change: Change) -> A
         Ok(profile::change(tx, ctx, &user_id, &change)?)
     })
     .await?;
-    call.app.jobs.wake();
     reply::empty()
 }
 

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reeve_db::{Db, DbError, Tx};
+use reeve_db::{Channel, Db, DbError, Tx};
 use reeve_model::{Clock, Millis};
 use reeve_store::jobs;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::{Job, Kind, Step, StepError};
+
+/// Notified by each transaction that queues a job.
+pub(crate) const QUEUED: Channel = Channel::new("jobs");
 
 /// The lease of a job: a worker that does not finish a step in this time counts as dead, and another claims its
 /// job.
@@ -20,18 +23,20 @@ const MOST_ATTEMPTS: i64 = 10;
 const LONGEST_PAUSE_MS: i64 = 300_000;
 /// Interval at which the queue is read without a notification: finds jobs of other processes and retries.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Interval at which a job that is waited for is read without a notification: another process may finish it.
+const READ_EVERY: Duration = Duration::from_millis(200);
 /// The time for which finished jobs are kept.
 const KEEP_MS: i64 = 7 * 24 * 3600 * 1000;
 /// Maximum number of finished jobs deleted by one call.
 const PRUNE_AT_ONCE: i64 = 500;
-/// Number of concurrent jobs.
-const WORKERS: usize = 2;
+/// Maximum number of concurrent jobs.
+const AT_ONCE: usize = 2;
 
 struct Inner {
     db: Db,
     clock: Clock,
     kinds: Vec<Kind>,
-    queued: Notify,
+    /// Notified when this process has run a job.
     finished: Notify,
     stop: watch::Sender<bool>,
 }
@@ -44,40 +49,38 @@ impl Jobs {
     /// A runner that knows these kinds of jobs. Nothing runs until [`Jobs::start`].
     pub fn new(db: Db, clock: Clock, kinds: Vec<Kind>) -> Self {
         let stop = watch::Sender::new(false);
-        Self(Arc::new(Inner { db, clock, kinds, queued: Notify::new(), finished: Notify::new(), stop }))
+        Self(Arc::new(Inner { db, clock, kinds, finished: Notify::new(), stop }))
     }
 
-    /// Starts the workers. They end after [`Jobs::stop`].
-    pub fn start(&self) -> Vec<JoinHandle<()>> {
-        (0..WORKERS).map(|_| tokio::spawn(work(Arc::clone(&self.0)))).collect()
+    /// Starts to run jobs: those queued by this process at once, others within a second. The task ends after
+    /// [`Jobs::stop`].
+    pub fn start(&self) -> JoinHandle<()> {
+        tokio::spawn(work(Arc::clone(&self.0)))
     }
 
-    /// Wakes a worker after a job was queued; without it the job starts a little later.
-    pub fn wake(&self) {
-        self.0.queued.notify_one();
-    }
-
-    /// Stops the workers after their current steps.
+    /// Stops after the current steps.
     pub fn stop(&self) {
         self.0.stop.send_replace(true);
     }
 
-    /// Waits until a job is finished, but not longer than `most`; returns its state then.
+    /// Waits until a job is finished, by whichever process, but not longer than `most`; returns the job as it is then.
     pub async fn wait(&self, id: &str, most: Duration) -> Result<Option<Job>, DbError> {
         let deadline = tokio::time::sleep(most);
         tokio::pin!(deadline);
+        let mut expired = false;
         loop {
             let finished = self.0.finished.notified();
             tokio::pin!(finished);
             finished.as_mut().enable();
             let wanted = id.to_owned();
             let job = self.0.db.read(move |tx| jobs::find(tx, &wanted)).await?;
-            if job.as_ref().is_none_or(|job| job.state.is_over()) {
+            if expired || job.as_ref().is_none_or(|job| job.state.is_over()) {
                 return Ok(job);
             }
             tokio::select! {
                 () = finished => {}
-                () = &mut deadline => return Ok(job),
+                () = tokio::time::sleep(READ_EVERY) => {}
+                () = &mut deadline => expired = true,
             }
         }
     }
@@ -91,30 +94,33 @@ impl Jobs {
 
 async fn work(inner: Arc<Inner>) {
     let mut stop = inner.stop.subscribe();
-    while !*stop.borrow() {
-        match claim(&inner).await {
-            Ok(Some(taken)) => {
-                // There may be more jobs: wakes another worker.
-                inner.queued.notify_one();
-                run(&inner, taken, &stop).await;
-                inner.finished.notify_waiters();
-            }
-            Ok(None) => {
-                tokio::select! {
-                    () = inner.queued.notified() => {}
-                    () = tokio::time::sleep(LOOK_EVERY) => {}
-                    _ = stop.wait_for(|stop| *stop) => {}
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the job queue cannot be read");
-                tokio::select! {
-                    () = tokio::time::sleep(LOOK_EVERY) => {}
-                    _ = stop.wait_for(|stop| *stop) => {}
+    let mut queued = inner.db.listen(QUEUED);
+    let mut running = JoinSet::new();
+    loop {
+        while running.try_join_next().is_some() {}
+        while running.len() < AT_ONCE && !*stop.borrow() {
+            match claim(&inner).await {
+                Ok(Some(taken)) => _ = running.spawn(run_and_notify(Arc::clone(&inner), taken, stop.clone())),
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "the job queue cannot be read");
+                    break;
                 }
             }
         }
+        tokio::select! {
+            () = queued.notified() => {}
+            Some(_) = running.join_next() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => break,
+        }
     }
+    while running.join_next().await.is_some() {}
+}
+
+async fn run_and_notify(inner: Arc<Inner>, taken: Taken, stop: watch::Receiver<bool>) {
+    run(&inner, taken, &stop).await;
+    inner.finished.notify_waiters();
 }
 
 /// A claimed job. Another claim changes the end of the lease, so that the end identifies the owner.
@@ -146,26 +152,27 @@ async fn run(inner: &Inner, taken: Taken, stop: &watch::Receiver<bool>) {
         let next_lease = now.plus(LEASE_MS).max(lease_until.plus(1));
         let outcome = inner
             .db
-            .write(move |tx| -> Result<Option<Step>, StepError> {
+            .write(move |tx| -> Result<Option<Step<String, String>>, StepError> {
                 if jobs::lease(tx, &current.id)? != Some(lease_until) {
                     return Ok(None);
                 }
                 let step = step(tx, &current, now)?;
                 match &step {
-                    Step::More { payload, done, total } => {
-                        jobs::progress(tx, &current.id, payload, *done, *total, next_lease, now)?;
+                    Step::More { progress, done } => {
+                        let total = current.total.max(*done);
+                        jobs::progress(tx, &current.id, progress, *done, total, next_lease, now)?;
                     }
                     Step::Done { result, done } => {
-                        jobs::complete(tx, &current.id, result, *done, (*done).max(current.total), now)?;
+                        jobs::complete(tx, &current.id, result, *done, current.total.max(*done), now)?;
                     }
                 }
                 Ok(Some(step))
             })
             .await;
         match outcome {
-            Ok(Some(Step::More { payload, done, total })) => {
+            Ok(Some(Step::More { progress, done })) => {
                 lease_until = next_lease;
-                job = Job { payload, done, total, attempts: 0, ..job };
+                job = Job { payload: progress, done, total: job.total.max(done), attempts: 0, ..job };
             }
             Ok(Some(Step::Done { .. })) => {
                 tracing::info!(job = job.id, kind = job.kind, subject = job.subject, "job is complete");

@@ -301,7 +301,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     let service = Arc::new(Service::new(Arc::clone(&app), &routes));
     // Before anything takes a position; and last, so that a failed start begins no epoch.
     app.db.write(position::begin_epoch).await.map_err(StartError::Epoch)?;
-    let mut tasks = app.jobs.start();
+    let mut tasks = vec![app.jobs.start()];
     tasks.push(tokio::spawn(sweep_media(Arc::clone(&app), stop.subscribe())));
     tasks.push(tokio::spawn(keep_house(Arc::clone(&app), push.clone(), stop.subscribe())));
     tasks.extend(push.start(app.hub.followed(), &stop.subscribe()));

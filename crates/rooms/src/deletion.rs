@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use reeve_db::Tx;
-use reeve_jobs::{Job, Kind, Step, StepError};
+use reeve_jobs::{JobKind, Kind, Step, StepError, Work};
 use reeve_model::{Ctx, Membership, Millis, Pos, RoomNum, User};
 use reeve_store::departures::{self, Departure};
 use reeve_store::rooms::{self, Room};
-use reeve_store::{account_data, ephemeral, events, jobs, memberships, reports, silences, users};
+use reeve_store::{account_data, ephemeral, events, memberships, reports, silences, users};
 use ruma::UserId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -19,8 +19,8 @@ use crate::event::{self, Draft};
 use crate::types;
 use crate::{Home, membership};
 
-/// The name of the job.
-pub const JOB: &str = "shutdown_and_purge_room";
+/// The job that makes everybody leave and deletes.
+pub const JOB: JobKind<Payload, Progress, Outcome> = JobKind::new("shutdown_and_purge_room");
 /// How many members one step removes.
 const STEP_MEMBERS: i64 = 10;
 /// How many rows one step deletes.
@@ -65,8 +65,9 @@ pub struct Outcome {
     pub new_room_id: Option<String>,
 }
 
-#[derive(Deserialize, Serialize)]
-struct Progress {
+/// What the job does: the part of an order that takes time.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Payload {
     room_num: RoomNum,
     purge: bool,
     force_purge: bool,
@@ -74,6 +75,12 @@ struct Progress {
     from_pos: Pos,
     new_room_id: Option<String>,
     local_aliases: Vec<String>,
+}
+
+/// How far the job is.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct Progress {
+    /// Who could not be made to leave.
     failed: Vec<String>,
     /// Whether the room is gone already, and what hangs on it follows.
     purging: bool,
@@ -83,7 +90,7 @@ struct Progress {
 /// of the public directory, the new room is made and gets the aliases.
 pub fn order(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, order: &Order) -> Result<String, Error> {
     let room_id = order.room_id.as_str();
-    if jobs::unfinished(tx, room_id, JOB)?.is_some() {
+    if JOB.is_unfinished(tx, room_id)? {
         return Err(Error::Refused(format!("Purge already in progress for {room_id}")));
     }
     let creator = match &order.substitute {
@@ -101,15 +108,13 @@ pub fn order(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, order: &Order) -> Result<S
     if order.block {
         rooms::block(tx, room_id, &actor, ctx.now)?;
     }
-    let mut progress = Progress {
+    let mut payload = Payload {
         room_num: RoomNum::ZERO,
         purge: order.purge,
         force_purge: order.force_purge,
         from_pos: Pos::END,
         new_room_id: None,
         local_aliases: Vec::new(),
-        failed: Vec::new(),
-        purging: false,
     };
     let mut total = 0;
     if let Some(before) = rooms::find(tx, room_id)? {
@@ -117,22 +122,21 @@ pub fn order(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, order: &Order) -> Result<S
         rooms::update(tx, &before, &room)?;
         if let (Some(new), Some(creator)) = (&order.substitute, creator) {
             let substitute = make_substitute(tx, home, ctx, &creator, new)?;
-            progress.local_aliases = rooms::aliases(tx, room.num)?;
+            payload.local_aliases = rooms::aliases(tx, room.num)?;
             rooms::move_aliases(tx, room.num, substitute.num)?;
-            progress.new_room_id = Some(substitute.room_id);
+            payload.new_room_id = Some(substitute.room_id);
         }
-        progress.room_num = room.num;
-        progress.from_pos = room.last_pos;
+        payload.room_num = room.num;
+        payload.from_pos = room.last_pos;
         total = room.joined_members + room.invited_members + if order.purge { room.depth } else { 0 };
     }
     let changes = json!({
         "block": order.block,
         "purge": order.purge,
         "force_purge": order.force_purge,
-        "new_room_id": progress.new_room_id,
+        "new_room_id": payload.new_room_id,
     });
-    let payload = serde_json::to_string(&progress).map_err(Error::internal)?;
-    let job = reeve_jobs::enqueue(tx, JOB, room_id, &payload, total, ctx.now)?;
+    let job = JOB.enqueue(tx, room_id, &payload, total, ctx.now)?;
     reeve_accounts::audit::record(tx, ctx, "room.delete", room_id, &changes)?;
     Ok(job)
 }
@@ -169,19 +173,22 @@ fn make_substitute(
 /// The job.
 pub fn job(home: &Arc<Home>) -> Kind {
     let home = Arc::clone(home);
-    Kind { name: JOB, step: Arc::new(move |tx, job, now| step(tx, &home, job, now)) }
+    JOB.with_step(move |tx, work| step(tx, &home, work))
 }
 
-fn step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<Step, StepError> {
-    let mut progress: Progress = serde_json::from_str(&job.payload)
-        .map_err(|error| StepError::Hopeless(format!("the payload cannot be read: {error}")))?;
-    let done = if progress.purging {
-        purge_some(tx, &progress, &job.subject)?
+fn step(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    work: Work<'_, Payload, Progress>,
+) -> Result<Step<Progress, Outcome>, StepError> {
+    let Work { subject: room_id, payload, mut progress, done, now } = work;
+    let did = if progress.purging {
+        purge_some(tx, payload.room_num, room_id)?
     } else {
-        match rooms::by_num(tx, progress.room_num)? {
-            Some(mut room) => match remove_some(tx, home, &mut progress, &mut room, now)? {
-                0 if progress.purge => {
-                    begin_purge(tx, &mut progress, &room)?;
+        match rooms::by_num(tx, payload.room_num)? {
+            Some(mut room) => match remove_some(tx, home, payload, &mut progress, &mut room, now)? {
+                0 if payload.purge => {
+                    begin_purge(tx, payload, &mut progress, &room)?;
                     1
                 }
                 removed => removed,
@@ -189,26 +196,23 @@ fn step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<Step, St
             None => 0,
         }
     };
-    if done == 0 {
-        let outcome = Outcome {
-            kicked_users: departures::of_room(tx, &job.subject, progress.from_pos)?,
+    if did == 0 {
+        let result = Outcome {
+            kicked_users: departures::of_room(tx, room_id, payload.from_pos)?,
             failed_to_kick_users: progress.failed,
-            local_aliases: progress.local_aliases,
-            new_room_id: progress.new_room_id,
+            local_aliases: payload.local_aliases.clone(),
+            new_room_id: payload.new_room_id.clone(),
         };
-        let result =
-            serde_json::to_string(&outcome).map_err(|error| StepError::Hopeless(error.to_string()))?;
-        return Ok(Step::Done { result, done: job.done });
+        return Ok(Step::Done { result, done });
     }
-    let done = job.done.saturating_add(done);
-    let payload = serde_json::to_string(&progress).map_err(|error| StepError::Hopeless(error.to_string()))?;
-    Ok(Step::More { payload, done, total: job.total.max(done) })
+    Ok(Step::More { progress, done: done.saturating_add(did) })
 }
 
 /// Makes a few members leave, those who were invited or knocked too; answers how many it tried.
 fn remove_some(
     tx: &mut Tx<'_>,
     home: &Home,
+    payload: &Payload,
     progress: &mut Progress,
     room: &mut Room,
     now: Millis,
@@ -223,7 +227,8 @@ fn remove_some(
     found.retain(|(member, _)| !progress.failed.contains(member));
     found.truncate(usize::try_from(STEP_MEMBERS).unwrap_or(1));
     for (member, joined) in &found {
-        match remove(tx, home, progress, room, member, *joined, now) {
+        let substitute = payload.new_room_id.as_deref().filter(|_| *joined);
+        match remove(tx, home, room, member, substitute, now) {
             Ok(()) => {}
             Err(Error::Db(error)) => return Err(error.into()),
             Err(refused) => {
@@ -235,13 +240,13 @@ fn remove_some(
     Ok(i64::try_from(found.len()).unwrap_or(STEP_MEMBERS))
 }
 
+/// Makes a member leave, and brings the member into the room that takes its place, if there is one.
 fn remove(
     tx: &mut Tx<'_>,
     home: &Home,
-    progress: &Progress,
     room: &mut Room,
     user_id: &str,
-    joined: bool,
+    substitute: Option<&str>,
     now: Millis,
 ) -> Result<(), Error> {
     let content = Map::from_iter([("membership".to_owned(), json!(Membership::Leave))]);
@@ -253,8 +258,7 @@ fn remove(
     });
     let (room_id, event) = (room.room_id.clone(), Some(shown.to_string()));
     departures::put(tx, user_id, &Departure { room_id, pos: left.pos, event })?;
-    if joined
-        && let Some(new_room_id) = &progress.new_room_id
+    if let Some(new_room_id) = substitute
         && let Some(mut new) = rooms::find(tx, new_room_id)?
         && membership::current(tx, user_id, &new)? != Membership::Join
     {
@@ -268,8 +272,13 @@ fn remove(
 }
 
 /// Takes the room away, so that nobody can come in any more while the rest follows.
-fn begin_purge(tx: &mut Tx<'_>, progress: &mut Progress, room: &Room) -> Result<(), StepError> {
-    if !progress.failed.is_empty() && !progress.force_purge {
+fn begin_purge(
+    tx: &mut Tx<'_>,
+    payload: &Payload,
+    progress: &mut Progress,
+    room: &Room,
+) -> Result<(), StepError> {
+    if !progress.failed.is_empty() && !payload.force_purge {
         let names = progress.failed.join(", ");
         return Err(StepError::Hopeless(format!("Not purged, since these could not be removed: {names}")));
     }
@@ -280,8 +289,7 @@ fn begin_purge(tx: &mut Tx<'_>, progress: &mut Progress, room: &Room) -> Result<
 }
 
 /// Deletes a part of what hangs on a room that is gone; answers how many rows.
-fn purge_some(tx: &mut Tx<'_>, progress: &Progress, room_id: &str) -> Result<i64, StepError> {
-    let num = progress.room_num;
+fn purge_some(tx: &mut Tx<'_>, num: RoomNum, room_id: &str) -> Result<i64, StepError> {
     let count = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
     let deleted = reports::delete_some_of_room(tx, num, STEP_ROWS)?;
     if deleted > 0 {

@@ -1,6 +1,7 @@
 //! Why a deed on rooms is refused, in the words of the domain. The HTTP layer translates these in one place.
 
 use reeve_db::DbError;
+use reeve_jobs::StepError;
 
 /// Why a deed on rooms is refused. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,15 @@ pub enum Error {
     /// The database could not do it.
     #[error(transparent)]
     Db(#[from] DbError),
+}
+
+impl From<Error> for StepError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Db(error) => Self::Db(error),
+            other => Self::Hopeless(other.to_string()),
+        }
+    }
 }
 
 impl Error {

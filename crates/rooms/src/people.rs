@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use reeve_accounts::{deactivate, profile};
+use reeve_accounts::deactivate::{self, Outcome, Payload, Progress};
+use reeve_accounts::profile::{self, SpreadOutcome, SpreadPayload};
 use reeve_db::Tx;
-use reeve_jobs::{Job, Kind, Step, StepError};
-use reeve_model::{Membership, Millis, RoomNum, User, UserNum};
+use reeve_jobs::{Kind, Step, StepError, Work};
+use reeve_model::{Membership, Millis, RoomNum, User};
 use reeve_store::events;
 use reeve_store::rooms;
 use reeve_store::{account_data, memberships, transactions, users};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::Error;
@@ -23,46 +23,21 @@ const STEP_ROOMS: i64 = 10;
 /// How many rows of account data one step deletes.
 const STEP_ROWS: i64 = 500;
 
-impl From<Error> for StepError {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Db(error) => Self::Db(error),
-            other => Self::Hopeless(other.to_string()),
-        }
-    }
-}
-
-fn payload<T: for<'a> Deserialize<'a>>(job: &Job) -> Result<T, StepError> {
-    serde_json::from_str(&job.payload)
-        .map_err(|error| StepError::Hopeless(format!("the payload cannot be read: {error}")))
-}
-
 /// The job that clears what a deactivated account leaves behind.
 pub fn retire(home: &Arc<Home>) -> Kind {
     let home = Arc::clone(home);
-    Kind { name: deactivate::JOB, step: Arc::new(move |tx, job, now| retire_step(tx, &home, job, now)) }
-}
-
-#[derive(Deserialize, Serialize)]
-struct Retiring {
-    user_num: UserNum,
-    erase: bool,
-    /// Rooms up to this number are done, those where it failed too.
-    #[serde(default)]
-    upto: RoomNum,
-    #[serde(default)]
-    rooms_left: i64,
-    #[serde(default)]
-    account_data: i64,
-    #[serde(default)]
-    failed: Vec<String>,
+    deactivate::JOB.with_step(move |tx, work| retire_step(tx, &home, work))
 }
 
 /// Leaves a few rooms, as long as the account is still deactivated; then deletes a part of the account data.
-fn retire_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<Step, StepError> {
-    let mut progress: Retiring = payload(job)?;
-    let Some(user) = users::by_num(tx, progress.user_num)?.filter(|user| user.deactivated) else {
-        return Ok(Step::Done { result: json!({ "reactivated": true }).to_string(), done: job.done });
+fn retire_step(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    work: Work<'_, Payload, Progress>,
+) -> Result<Step<Progress, Outcome>, StepError> {
+    let Work { payload, mut progress, done, now, .. } = work;
+    let Some(user) = users::by_num(tx, payload.user_num)?.filter(|user| user.deactivated) else {
+        return Ok(Step::Done { result: Outcome::Reactivated { reactivated: true }, done });
     };
     let mut left = Vec::new();
     for standing in [Membership::Invite, Membership::Knock, Membership::Join] {
@@ -78,64 +53,48 @@ fn retire_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<S
         match event::append(tx, home, &mut room, draft, now) {
             Ok(_) => {
                 memberships::forget(tx, &user.user_id, room.num)?;
-                progress.rooms_left += 1;
+                progress.cleared.rooms_left += 1;
             }
             Err(Error::Db(error)) => return Err(error.into()),
             Err(refused) => {
                 tracing::warn!(user_id = user.user_id, room_id = room.room_id, %refused, "could not leave a room");
-                progress.failed.push(room.room_id.clone());
+                progress.cleared.rooms_failed.push(room.room_id.clone());
                 progress.upto = progress.upto.max(room.num);
             }
         }
     }
-    let done = job.done.saturating_add(i64::try_from(left.len()).unwrap_or(STEP_ROOMS));
-    let more = |progress: &Retiring, done: i64| {
-        let payload =
-            serde_json::to_string(progress).map_err(|error| StepError::Hopeless(error.to_string()))?;
-        Ok(Step::More { payload, done, total: job.total.max(done) })
-    };
+    let done = done.saturating_add(i64::try_from(left.len()).unwrap_or(STEP_ROOMS));
     if !left.is_empty() {
-        return more(&progress, done);
+        return Ok(Step::More { progress, done });
     }
     let deleted = account_data::delete_some_of_user(tx, user.num, STEP_ROWS)?;
     let deleted = i64::try_from(deleted).unwrap_or(STEP_ROWS);
-    progress.account_data += deleted;
+    progress.cleared.account_data += deleted;
     let done = done.saturating_add(deleted);
     if account_data::count_of_user(tx, user.num)? > 0 {
-        return more(&progress, done);
+        return Ok(Step::More { progress, done });
     }
     transactions::delete_filters(tx, user.num)?;
-    let result = json!({
-        "rooms_left": progress.rooms_left,
-        "rooms_failed": progress.failed,
-        "account_data": progress.account_data,
-    });
-    Ok(Step::Done { result: result.to_string(), done })
+    Ok(Step::Done { result: Outcome::Cleared(progress.cleared), done })
 }
 
 /// The job that brings a new name or avatar to all rooms of an account.
 pub fn spread_profile(home: &Arc<Home>) -> Kind {
     let home = Arc::clone(home);
-    Kind { name: profile::SPREAD_JOB, step: Arc::new(move |tx, job, now| spread_step(tx, &home, job, now)) }
+    profile::SPREAD_JOB.with_step(move |tx, work| spread_step(tx, &home, work))
 }
 
-#[derive(Deserialize, Serialize)]
-struct Spreading {
-    user_num: UserNum,
-    #[serde(default)]
-    upto: RoomNum,
-}
-
-fn spread_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<Step, StepError> {
-    let mut progress: Spreading = payload(job)?;
-    let finished = |done| Ok(Step::Done { result: "{}".to_owned(), done });
-    let Some(user) = users::by_num(tx, progress.user_num)? else { return finished(job.done) };
-    if user.deactivated {
-        return finished(job.done);
-    }
-    let rooms = memberships::some_of_user_in(tx, &user.user_id, Membership::Join, progress.upto, STEP_ROOMS)?;
+fn spread_step(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    work: Work<'_, SpreadPayload, RoomNum>,
+) -> Result<Step<RoomNum, SpreadOutcome>, StepError> {
+    let Work { payload, progress: mut upto, done, now, .. } = work;
+    let user = users::by_num(tx, payload.user_num)?.filter(|user| !user.deactivated);
+    let Some(user) = user else { return Ok(Step::Done { result: SpreadOutcome {}, done }) };
+    let rooms = memberships::some_of_user_in(tx, &user.user_id, Membership::Join, upto, STEP_ROOMS)?;
     for member in &rooms {
-        progress.upto = member.room_num;
+        upto = member.room_num;
         match spread_to(tx, home, &user, member.room_num, now) {
             Err(Error::Db(error)) => return Err(error.into()),
             Err(refused) => {
@@ -145,12 +104,11 @@ fn spread_step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<S
         }
     }
     let count = i64::try_from(rooms.len()).unwrap_or(STEP_ROOMS);
-    let done = job.done.saturating_add(count);
+    let done = done.saturating_add(count);
     if count < STEP_ROOMS {
-        return finished(done);
+        return Ok(Step::Done { result: SpreadOutcome {}, done });
     }
-    let payload = serde_json::to_string(&progress).map_err(|error| StepError::Hopeless(error.to_string()))?;
-    Ok(Step::More { payload, done, total: job.total.max(done) })
+    Ok(Step::More { progress: upto, done })
 }
 
 /// Renews the membership event of an account in one room, if its name or avatar there is not that of the profile.

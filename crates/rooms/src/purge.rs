@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use reeve_db::Tx;
-use reeve_jobs::{Job, Kind, Step, StepError};
+use reeve_jobs::{JobKind, Kind, Step, StepError, Work};
 use reeve_model::{Ctx, Millis, Pos, RoomNum};
 use reeve_store::{events, rooms};
 use serde::{Deserialize, Serialize};
@@ -13,8 +13,8 @@ use serde_json::json;
 use crate::Home;
 use crate::error::Error;
 
-/// The name of the job.
-pub const JOB: &str = "purge_history";
+/// The job that deletes the events. Its progress is the position up to which events are done. The result tells nothing.
+pub const JOB: JobKind<Payload, Pos, ()> = JobKind::new("purge_history");
 /// How many events one step looks at.
 const STEP_EVENTS: i64 = 200;
 
@@ -27,13 +27,12 @@ pub enum UpTo {
     Time(Millis),
 }
 
-#[derive(Deserialize, Serialize)]
-struct Progress {
+/// What the job deletes.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Payload {
     room_num: RoomNum,
     /// The position of the first event that stays; 0 where all stay.
     upto: Pos,
-    /// Events up to here are done.
-    after: Pos,
     delete_local: bool,
 }
 
@@ -64,9 +63,8 @@ pub fn order(
     };
     let upto = event.as_ref().map_or(Pos::ZERO, |event| event.pos);
     rooms::set_purged(tx, room.num, upto)?;
-    let progress = Progress { room_num: room.num, upto, after: Pos::ZERO, delete_local };
-    let payload = serde_json::to_string(&progress).map_err(Error::internal)?;
-    let job = reeve_jobs::enqueue(tx, JOB, room_id, &payload, 0, ctx.now)?;
+    let payload = Payload { room_num: room.num, upto, delete_local };
+    let job = JOB.enqueue(tx, room_id, &payload, 0, ctx.now)?;
     let changes =
         json!({ "up_to_event_id": event.map(|event| event.event_id), "delete_local_events": delete_local });
     reeve_accounts::audit::record(tx, ctx, "room.purge_history", room_id, &changes)?;
@@ -76,23 +74,21 @@ pub fn order(
 /// The job.
 pub fn job(home: &Arc<Home>) -> Kind {
     let home = Arc::clone(home);
-    Kind { name: JOB, step: Arc::new(move |tx, job, _| step(tx, &home, job)) }
+    JOB.with_step(move |tx, work| step(tx, &home, work))
 }
 
-fn step(tx: &mut Tx<'_>, home: &Home, job: &Job) -> Result<Step, StepError> {
-    let mut progress: Progress = serde_json::from_str(&job.payload)
-        .map_err(|error| StepError::Hopeless(format!("the payload cannot be read: {error}")))?;
-    let batch = events::purgeable(tx, progress.room_num, progress.after, progress.upto, STEP_EVENTS)?;
+fn step(tx: &mut Tx<'_>, home: &Home, work: Work<'_, Payload, Pos>) -> Result<Step<Pos, ()>, StepError> {
+    let Work { payload, progress: after, done, .. } = work;
+    let batch = events::purgeable(tx, payload.room_num, after, payload.upto, STEP_EVENTS)?;
     let Some((last, _)) = batch.last() else {
-        return Ok(Step::Done { result: "null".to_owned(), done: job.done });
+        return Ok(Step::Done { result: (), done });
     };
-    progress.after = *last;
-    let done = job.done.saturating_add(i64::try_from(batch.len()).unwrap_or(STEP_EVENTS));
+    let progress = *last;
+    let done = done.saturating_add(i64::try_from(batch.len()).unwrap_or(STEP_EVENTS));
     let (deleted, kept): (Vec<_>, Vec<_>) =
-        batch.into_iter().partition(|(_, sender)| progress.delete_local || !home.is_local(sender));
+        batch.into_iter().partition(|(_, sender)| payload.delete_local || !home.is_local(sender));
     let positions = |events: Vec<(Pos, String)>| events.into_iter().map(|(pos, _)| pos).collect::<Vec<_>>();
     events::delete(tx, &positions(deleted))?;
     events::put_aside(tx, &positions(kept))?;
-    let payload = serde_json::to_string(&progress).map_err(|error| StepError::Hopeless(error.to_string()))?;
-    Ok(Step::More { payload, done, total: job.total.max(done) })
+    Ok(Step::More { progress, done })
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reeve_db::Tx;
-use reeve_jobs::{Job, Kind, Step, StepError};
+use reeve_jobs::{JobKind, Kind, Step, StepError, Work};
 use reeve_model::{Ctx, Membership, Millis, Pos};
 use reeve_store::events::{self, Event};
+use reeve_store::memberships;
 use reeve_store::rooms;
-use reeve_store::{jobs, memberships};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -17,8 +17,8 @@ use crate::error::Error;
 use crate::send::{self, Redaction};
 use crate::types;
 
-/// The name of the job.
-pub const JOB: &str = "redact_all_events";
+/// The job that redacts.
+pub const JOB: JobKind<Order, Progress, Outcome> = JobKind::new("redact_all_events");
 /// How many events of a room are redacted, unless asked otherwise.
 const LIMIT: i64 = 1000;
 /// How many events one step looks at.
@@ -29,7 +29,7 @@ const STEP_EVENTS: i64 = 20;
 pub struct Order {
     /// Whose events.
     pub user_id: String,
-    /// In which rooms; none for all that the user has joined or is banned from.
+    /// In which rooms; none, before the job is queued, for all that the user has joined or is banned from.
     pub rooms: Vec<String>,
     /// Why.
     pub reason: Option<String>,
@@ -43,46 +43,48 @@ pub struct Order {
     pub after_ts: Option<Millis>,
 }
 
-#[derive(Deserialize, Serialize)]
-struct Progress {
-    order: Order,
-    /// The rooms still to do, the present one last.
-    rooms: Vec<String>,
-    /// The events of the present room below this position are still to do.
-    before_pos: Pos,
+/// How far the job is.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct Progress {
+    /// How many rooms are done; the next is the present one.
+    rooms_done: usize,
+    /// The events of the present room below this position are still to do; `None` before the first.
+    before_pos: Option<Pos>,
     /// How many events of the present room were found so far.
     found: i64,
-    failed: BTreeMap<String, String>,
+    /// The outcome so far.
+    outcome: Outcome,
+}
+
+/// What came of a redaction.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct Outcome {
+    /// The ids of events that could not be redacted, with the reasons.
+    pub failed_redactions: BTreeMap<String, String>,
 }
 
 /// Orders a redaction; answers the id of the job.
-pub fn order(tx: &mut Tx<'_>, ctx: &Ctx, order: Order) -> Result<String, Error> {
-    if jobs::unfinished(tx, &order.user_id, JOB)?.is_some() {
+pub fn order(tx: &mut Tx<'_>, ctx: &Ctx, mut order: Order) -> Result<String, Error> {
+    if JOB.is_unfinished(tx, &order.user_id)? {
         return Err(Error::Refused(format!("Redact already in progress for user {}", order.user_id)));
     }
-    let mut rooms = order.rooms.clone();
-    if rooms.is_empty() {
+    let changes = json!({ "rooms": order.rooms, "reason": order.reason, "limit": order.limit });
+    if order.rooms.is_empty() {
         for standing in [Membership::Join, Membership::Ban] {
-            rooms.extend(
-                memberships::of_user_in(tx, &order.user_id, standing)?.into_iter().map(|room| room.room_id),
-            );
+            let rooms = memberships::of_user_in(tx, &order.user_id, standing)?;
+            order.rooms.extend(rooms.into_iter().map(|room| room.room_id));
         }
     }
-    rooms.reverse();
-    let total = i64::try_from(rooms.len()).unwrap_or(i64::MAX);
-    let user_id = order.user_id.clone();
-    let changes = json!({ "rooms": order.rooms, "reason": order.reason, "limit": order.limit });
-    let progress = Progress { order, rooms, before_pos: Pos::END, found: 0, failed: BTreeMap::new() };
-    let payload = serde_json::to_string(&progress).map_err(Error::internal)?;
-    let job = reeve_jobs::enqueue(tx, JOB, &user_id, &payload, total, ctx.now)?;
-    reeve_accounts::audit::record(tx, ctx, "user.redact", &user_id, &changes)?;
+    let total = i64::try_from(order.rooms.len()).unwrap_or(i64::MAX);
+    let job = JOB.enqueue(tx, &order.user_id, &order, total, ctx.now)?;
+    reeve_accounts::audit::record(tx, ctx, "user.redact", &order.user_id, &changes)?;
     Ok(job)
 }
 
 /// The job.
 pub fn job(home: &Arc<Home>) -> Kind {
     let home = Arc::clone(home);
-    Kind { name: JOB, step: Arc::new(move |tx, job, now| step(tx, &home, job, now)) }
+    JOB.with_step(move |tx, work| step(tx, &home, work))
 }
 
 /// Whether an event is among those that are redacted: what was said, and joins.
@@ -94,23 +96,25 @@ fn is_meant(event: &Event, order: &Order) -> bool {
         && order.after_ts.is_none_or(|after| after == Millis::ZERO || event.ts >= after)
 }
 
-fn step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<Step, StepError> {
-    let mut progress: Progress = serde_json::from_str(&job.payload)
-        .map_err(|error| StepError::Hopeless(format!("the payload cannot be read: {error}")))?;
-    let Some(room_id) = progress.rooms.last().cloned() else {
-        let result = json!({ "failed_redactions": progress.failed }).to_string();
-        return Ok(Step::Done { result, done: job.done });
+fn step(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    work: Work<'_, Order, Progress>,
+) -> Result<Step<Progress, Outcome>, StepError> {
+    let Work { payload: order, mut progress, mut done, now, .. } = work;
+    let Some(room_id) = order.rooms.get(progress.rooms_done) else {
+        return Ok(Step::Done { result: progress.outcome, done });
     };
-    let Some(mut room) = rooms::find(tx, &room_id)? else {
+    let Some(mut room) = rooms::find(tx, room_id)? else {
         return Err(StepError::Hopeless(format!("Unknown room {room_id}")));
     };
-    let order = progress.order.clone();
     let limit = order.limit.filter(|limit| *limit > 0).unwrap_or(LIMIT);
-    let batch = events::of_sender(tx, &order.user_id, room.num, progress.before_pos, STEP_EVENTS)?;
+    let before_pos = progress.before_pos.unwrap_or(Pos::END);
+    let batch = events::of_sender(tx, &order.user_id, room.num, before_pos, STEP_EVENTS)?;
     let mut room_done = batch.len() < usize::try_from(STEP_EVENTS).unwrap_or(0);
     for target in &batch {
-        progress.before_pos = target.pos;
-        if !is_meant(target, &order) {
+        progress.before_pos = Some(target.pos);
+        if !is_meant(target, order) {
             continue;
         }
         if progress.found == limit {
@@ -122,24 +126,22 @@ fn step(tx: &mut Tx<'_>, home: &Home, job: &Job, now: Millis) -> Result<Step, St
             continue;
         }
         let sender = order.redacted_by.as_deref().unwrap_or(&order.user_id);
-        let redacted = redact(tx, home, &mut room, sender, target, &order, now);
+        let redacted = redact(tx, home, &mut room, sender, target, order, now);
         match redacted {
             Ok(()) => {}
             Err(Error::Db(error)) => return Err(error.into()),
             Err(refused) => {
-                progress.failed.insert(target.event_id.clone(), refused.to_string());
+                progress.outcome.failed_redactions.insert(target.event_id.clone(), refused.to_string());
             }
         }
     }
-    let mut done = job.done;
     if room_done {
-        progress.rooms.pop();
-        progress.before_pos = Pos::END;
+        progress.rooms_done += 1;
+        progress.before_pos = None;
         progress.found = 0;
         done += 1;
     }
-    let payload = serde_json::to_string(&progress).map_err(|error| StepError::Hopeless(error.to_string()))?;
-    Ok(Step::More { payload, done, total: job.total.max(done) })
+    Ok(Step::More { progress, done })
 }
 
 /// Redacts one event. The user's own redactions go past the rules of the room, since the user may have been kicked.

@@ -48,7 +48,7 @@ pub struct Job {
     pub subject: String,
     /// Its state.
     pub state: JobState,
-    /// What it needs to know, as JSON.
+    /// What it is ordered to do and how far it is, as JSON; `reeve-jobs` writes and reads it.
     pub payload: String,
     /// How much is done.
     pub done: i64,

@@ -8,17 +8,15 @@ use reeve_http::json::Object;
 use reeve_http::{Answer, Call, MatrixError, Route, reply};
 use reeve_jobs::Job;
 use reeve_model::JobState;
-use reeve_rooms::deletion::{self, Order, Outcome, Substitute};
+use reeve_rooms::deletion::{self, Order, Substitute};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::room_id;
 
-/// Time between two reads of the job, which may run in another process that cannot wake this one.
-const LOOK: Duration = Duration::from_secs(1);
-/// Maximum number of reads before the response.
-const MOST_LOOKS: usize = 600;
+/// Maximum time until the response.
+const JOB_WAIT: Duration = Duration::from_mins(10);
 const NAME: &str = "Content Violation Notification";
 const MESSAGE: &str =
     "Sharing illegal content on this server is not permitted and rooms in violation will be blocked.";
@@ -93,9 +91,7 @@ pub(crate) fn v2() -> Route {
 
 /// The result of a finished job.
 pub(crate) fn deleted(job: &Job) -> Result<Option<DeletedRoom>, MatrixError> {
-    let Some(result) = &job.result else { return Ok(None) };
-    let outcome: Outcome = serde_json::from_str(result).map_err(MatrixError::internal)?;
-    Ok(Some(DeletedRoom {
+    Ok(deletion::JOB.outcome(job)?.map(|outcome| DeletedRoom {
         kicked_users: outcome.kicked_users,
         failed_to_kick_users: outcome.failed_to_kick_users,
         local_aliases: outcome.local_aliases,
@@ -140,15 +136,12 @@ async fn order(call: &mut Call) -> Result<String, MatrixError> {
     };
     let order = Order { room_id, block, purge, force_purge, substitute };
     let (home, ctx) = (Arc::clone(&call.app.home), call.admin_ctx()?);
-    let job = call.write(move |tx| deletion::order(tx, &home, &ctx, &order)).await?;
-    call.app.jobs.wake();
-    Ok(job)
+    call.write(move |tx| deletion::order(tx, &home, &ctx, &order)).await
 }
 
 async fn handle_v1(mut call: Call) -> Answer {
     let id = order(&mut call).await?;
-    for _ in 0..MOST_LOOKS {
-        let Some(job) = call.app.jobs.wait(&id, LOOK).await? else { break };
+    if let Some(job) = call.app.jobs.wait(&id, JOB_WAIT).await? {
         match job.state {
             JobState::Complete => return reply::ok(&deleted(&job)?.unwrap_or_default()),
             JobState::Failed | JobState::Cancelled => {

@@ -68,15 +68,15 @@ fn status(job: Job) -> Result<Deletion, MatrixError> {
 async fn handle_deletion(call: Call) -> Answer {
     let id = call.param("delete_id");
     let wanted = id.clone();
-    let job = call.read(move |tx| reeve_jobs::find(tx, &wanted)).await?;
-    let job = job.filter(|job| job.kind == deletion::JOB);
+    let job = call.read(move |tx| deletion::JOB.find(tx, &wanted)).await?;
     let job = job.ok_or_else(|| MatrixError::not_found(format!("delete id '{id}' not found")))?;
     reply::ok(&status(job)?)
 }
 
 async fn handle_room(call: Call) -> Answer {
     let room_id = room_id(&call)?;
-    let filter = Filter { subject: room_id.clone(), kind: deletion::JOB.to_owned(), ..Filter::default() };
+    let filter =
+        Filter { subject: room_id.clone(), kind: deletion::JOB.name().to_owned(), ..Filter::default() };
     let mut jobs = call.read(move |tx| jobs::list(tx, &filter, (Millis::MAX, ""), MOST)).await?;
     if jobs.is_empty() {
         let text = format!("No delete task for room_id '{room_id}' found");

@@ -94,15 +94,13 @@ async fn handle(mut call: Call) -> Answer {
     let upto = upto(event_id, &body)?;
     let ctx = call.admin_ctx()?;
     let purge_id = call.write(move |tx| purge::order(tx, &ctx, &room_id, &upto, delete_local)).await?;
-    call.app.jobs.wake();
     reply::ok(&OrderedPurge { purge_id })
 }
 
 async fn handle_status(call: Call) -> Answer {
     let id = call.param("purge_id");
     let wanted = id.clone();
-    let job = call.read(move |tx| reeve_jobs::find(tx, &wanted)).await?;
-    let job = job.filter(|job| job.kind == purge::JOB);
+    let job = call.read(move |tx| purge::JOB.find(tx, &wanted)).await?;
     let job = job.ok_or_else(|| MatrixError::not_found(format!("purge id '{id}' not found")))?;
     let error = job.error.filter(|_| job.state == JobState::Failed);
     let status = if job.state == JobState::Scheduled { JobState::Active } else { job.state }.to_string();

@@ -57,7 +57,6 @@ async fn handle(mut call: Call) -> Answer {
             deactivate::deactivate(tx, &ctx, &user, erase)
         })
         .await?;
-    call.app.jobs.wake();
     call.app.jobs.wait(&job, super::JOB_WAIT).await?;
     reply::ok(&Deactivated { id_server_unbind_result: "success" })
 }

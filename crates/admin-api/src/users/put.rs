@@ -94,7 +94,6 @@ async fn handle(mut call: Call) -> Answer {
     let wanted = user_id.clone();
     let put = call.write(move |tx| users::put(tx, &ctx, &app.policy, &acting, &wanted, &change)).await?;
     if let Some(job) = &put.job {
-        call.app.jobs.wake();
         call.app.jobs.wait(job, super::JOB_WAIT).await?;
     }
     let user = call.read(move |tx| UserView::find(tx, &user_id)).await?;

@@ -118,25 +118,15 @@ async fn handle_order(mut call: Call) -> Answer {
     let order = Order { user_id, rooms, reason, limit, redacted_by, before_ts, after_ts };
     let ctx = call.admin_ctx()?;
     let redact_id = call.write(move |tx| redactions::order(tx, &ctx, order.clone())).await?;
-    call.app.jobs.wake();
     reply::ok(&Ordered { redact_id })
 }
 
 async fn handle_status(call: Call) -> Answer {
     let redact_id = call.param("redact_id");
     let wanted = redact_id.clone();
-    let job = call.read(move |tx| reeve_jobs::find(tx, &wanted)).await?;
-    let Some(job) = job.filter(|job| job.kind == redactions::JOB) else {
-        return Err(MatrixError::not_found(format!("redact id '{redact_id}' not found")));
-    };
-    let failed_redactions = match (job.state, &job.result) {
-        (JobState::Complete, Some(result)) => {
-            let result: Value = serde_json::from_str(result).map_err(MatrixError::internal)?;
-            let failed = result.get("failed_redactions").cloned().unwrap_or_default();
-            Some(serde_json::from_value(failed).map_err(MatrixError::internal)?)
-        }
-        _ => None,
-    };
+    let job = call.read(move |tx| redactions::JOB.find(tx, &wanted)).await?;
+    let job = job.ok_or_else(|| MatrixError::not_found(format!("redact id '{redact_id}' not found")))?;
+    let failed_redactions = redactions::JOB.outcome(&job)?.map(|outcome| outcome.failed_redactions);
     let error = job.error.filter(|_| job.state == JobState::Failed);
     reply::ok(&RedactStatus { status: job.state.to_string(), failed_redactions, error })
 }
