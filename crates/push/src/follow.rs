@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use reeve_db::DbError;
 use reeve_model::{Pos, clock::monotonic};
 use reeve_store::push_queue;
+use reeve_store::stream::Span;
 use tokio::sync::watch;
 
 use crate::Inner;
@@ -64,7 +65,7 @@ async fn look(inner: &Inner, followed: &mut Followed, end: Pos) -> Result<(), Db
                 // Another process may have been faster.
                 let after = pos.max(push_queue::position(tx)?);
                 let upto = after.plus(SPAN).min(end);
-                Ok((after, upto, push_queue::concerned(tx, after, upto)?))
+                Ok((after, upto, push_queue::concerned(tx, Span { after, upto })?))
             })
             .await?;
         let now = inner.clock.now();

@@ -7,6 +7,7 @@ use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Millis, Pos, RoomNum, UserNum};
 
 use crate::pushers::{self, Pusher, columns};
+use crate::stream::{self, Span};
 use crate::users::num_list;
 
 /// What receipts count for, and since when: events up to there are read or were before one's time.
@@ -35,10 +36,6 @@ reeve_db::statements! {
     /// Only who has joined is noted to have pushers.
     OF_ROOM = "SELECT p.num FROM memberships m JOIN users u ON u.user_id = m.user_id JOIN pushers p ON p.user_num = u.num \
                WHERE m.room_num = $1 AND m.pushes = 1";
-    CONCERNED = "SELECT user_id FROM notifications WHERE pos > $1 AND pos <= $2 \
-                 UNION SELECT user_id FROM receipts WHERE pos > $1 AND pos <= $2 \
-                 UNION SELECT sender FROM events WHERE pos > $1 AND pos <= $2 \
-                 UNION SELECT state_key FROM events WHERE pos > $1 AND pos <= $2 AND membership IS NOT NULL";
     OF_USER = "SELECT p.num FROM users u JOIN pushers p ON p.user_num = u.num WHERE u.user_id = $1";
     /// `$1`: numbers, in the form of [`num_list`]. An e-mail pusher that waits looks again how long.
     MARK = {
@@ -126,14 +123,14 @@ pub fn set_position(tx: &mut Tx<'_>, pos: Pos) -> Result<(), DbError> {
     Ok(())
 }
 
-/// The pushers that something between two positions may concern: that have an event to tell, or whose owner has read,
-/// written, come or gone.
-pub fn concerned(tx: &ReadTx<'_>, after: Pos, upto: Pos) -> Result<Vec<i64>, DbError> {
+/// The pushers that a stretch of the stream may concern: that have an event to tell, or whose owner has read, written,
+/// come or gone.
+pub fn concerned(tx: &ReadTx<'_>, span: Span) -> Result<Vec<i64>, DbError> {
     let mut found = Vec::new();
-    for room in tx.query(&NOTIFYING_ROOMS, &params![after, upto], |row| row.get::<RoomNum>(0))? {
+    for room in tx.query(&NOTIFYING_ROOMS, &params![span.after, span.upto], |row| row.get::<RoomNum>(0))? {
         found.extend(tx.query(&OF_ROOM, &params![room], |row| row.get::<i64>(0))?);
     }
-    for user_id in tx.query(&CONCERNED, &params![after, upto], |row| row.get::<String>(0))? {
+    for user_id in stream::owners_of_pushers(tx, span)? {
         found.extend(tx.query(&OF_USER, &params![&user_id], |row| row.get::<i64>(0))?);
     }
     found.sort_unstable();

@@ -9,43 +9,91 @@ use std::collections::BTreeSet;
 use reeve_db::{Channel, DbError, FromValue, ReadTx, Statement, Tx, params};
 use reeve_model::{Pos, RoomNum, UserNum};
 
-reeve_db::statements! {
-    NEXT = {
-        sqlite: "UPDATE stream_position SET pos = pos + 1 RETURNING pos",
-        postgres: "WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock(4716203)) \
-                   SELECT nextval('stream_position') FROM held",
+/// The condition for the rows of a [`Span`].
+macro_rules! within {
+    () => {
+        " WHERE pos > $1 AND pos <= $2"
     };
-    CURRENT = {
-        sqlite: "SELECT pos FROM stream_position",
-        postgres: "SELECT GREATEST((SELECT max(pos) FROM events), (SELECT max(pos) FROM receipts), \
-                   (SELECT max(pos) FROM typing), (SELECT max(pos) FROM presence), \
-                   (SELECT max(pos) FROM account_data), (SELECT max(pos) FROM departures), \
-                   (SELECT max(pos) FROM device_changes), (SELECT max(pos) FROM key_signatures), \
-                   (SELECT max(pos) FROM to_device), 0)",
+}
+
+/// One statement of several. Not `UNION`, which SQLite would merge in the order of whole indexes.
+macro_rules! union_all {
+    (($($first:tt)*) $(($($more:tt)*))*) => {
+        concat!($($first)* $(, " UNION ALL ", $($more)*)*)
     };
-    // Not UNION, which SQLite would merge in the order of whole indexes.
-    CHANGED_ROOMS = "SELECT room_num FROM events WHERE pos > $1 UNION ALL SELECT room_num FROM receipts WHERE pos > $1 \
-                     UNION ALL SELECT room_num FROM typing WHERE pos > $1";
-    CHANGED_MEMBERS = "SELECT m.room_num FROM presence p CROSS JOIN memberships m \
-                       WHERE p.pos > $1 AND m.user_id = p.user_id AND m.membership = 'join' \
-                       UNION ALL SELECT m.room_num FROM device_changes c CROSS JOIN memberships m \
-                       WHERE c.pos > $1 AND m.user_id = c.user_id AND m.membership = 'join'";
-    CHANGED_USERS = "SELECT state_key FROM events WHERE pos > $1 AND membership IS NOT NULL \
-                     UNION ALL SELECT user_id FROM receipts WHERE pos > $1 \
-                     UNION ALL SELECT user_id FROM departures WHERE pos > $1 \
-                     UNION ALL SELECT user_id FROM device_changes WHERE pos > $1";
-    CHANGED_ACCOUNTS = "SELECT user_num FROM account_data WHERE pos > $1 UNION ALL SELECT user_num FROM to_device WHERE pos > $1 \
-                        UNION ALL SELECT signer_num FROM key_signatures WHERE pos > $1";
+}
+
+/// Makes the statements on the stream from the table of its sources.
+macro_rules! sources {
+    ($(
+        $table:literal
+        $(room $room:literal)?
+        $(members_of $member:literal)?
+        $(user $user:literal $(if $user_if:literal)?)?
+        $(account $account:literal)?
+        $(pushers_of $pusher:literal $(if $pusher_if:literal)?)*;
+    )*) => {
+        reeve_db::statements! {
+            NEXT = {
+                sqlite: "UPDATE stream_position SET pos = pos + 1 RETURNING pos",
+                postgres: "WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock(4716203)) \
+                           SELECT nextval('stream_position') FROM held",
+            };
+            CURRENT = {
+                sqlite: "SELECT pos FROM stream_position",
+                postgres: concat!("SELECT GREATEST(", $("(SELECT max(pos) FROM ", $table, "), ",)* "0)"),
+            };
+            ROOMS = union_all!($($(("SELECT ", $room, " FROM ", $table, within!()))?)*);
+            MEMBERS = union_all!($($((
+                "SELECT m.room_num FROM ", $table, " s CROSS JOIN memberships m", within!(),
+                " AND m.user_id = s.", $member, " AND m.membership = 'join'"
+            ))?)*);
+            USERS = union_all!($($((
+                "SELECT ", $user, " FROM ", $table, within!() $(, " AND ", $user_if)?
+            ))?)*);
+            ACCOUNTS = union_all!($($(("SELECT ", $account, " FROM ", $table, within!()))?)*);
+            // The positions of notifications are those of their events.
+            OWNERS_OF_PUSHERS = union_all!(
+                ("SELECT user_id FROM notifications", within!())
+                $($(("SELECT ", $pusher, " FROM ", $table, within!() $(, " AND ", $pusher_if)?))*)*
+            );
+        }
+    };
+}
+
+// The tables whose rows take positions, with the columns that say whom a new row concerns:
+// - `room`: those who wait for news of the room;
+// - `members_of`: those who wait for news of a room that the user has joined;
+// - `user`, `account`: the user, if waiting for news;
+// - `pushers_of`: the pushers of the user, which may have something to deliver, or less unread.
+sources! {
+    "events" room "room_num" user "state_key" if "membership IS NOT NULL"
+        pushers_of "sender" pushers_of "state_key" if "membership IS NOT NULL";
+    "receipts" room "room_num" user "user_id" pushers_of "user_id";
+    "typing" room "room_num";
+    "presence" members_of "user_id";
+    "account_data" account "user_num";
+    "departures" user "user_id";
+    "device_changes" members_of "user_id" user "user_id";
+    "key_signatures" account "signer_num";
+    "to_device" account "user_num";
 }
 
 /// Notified by each transaction that takes a position.
 pub const GROWN: Channel = Channel::new("stream");
 
-/// What changed after a position.
+/// A stretch of the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The position after which it begins.
+    pub after: Pos,
+    /// Its last position. It is empty where this is not above `after`.
+    pub upto: Pos,
+}
+
+/// What changed in a stretch of the stream.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    /// The position up to which this is everything.
-    pub upto: Pos,
     /// Rooms with new events, receipts or typing.
     pub rooms: BTreeSet<RoomNum>,
     /// Rooms with a member whose presence, devices or keys are new.
@@ -68,26 +116,30 @@ pub fn current(tx: &ReadTx<'_>) -> Result<Pos, DbError> {
     tx.query_one(&CURRENT, &params![], |row| row.get(0))
 }
 
-/// Everything that changed after a position.
-pub fn changes(tx: &ReadTx<'_>, after: Pos) -> Result<Changes, DbError> {
-    let upto = current(tx)?;
-    if upto <= after {
-        return Ok(Changes { upto: after, ..Changes::default() });
-    }
+/// Everything that changed in a stretch of the stream.
+pub fn changes(tx: &ReadTx<'_>, span: Span) -> Result<Changes, DbError> {
     Ok(Changes {
-        upto,
-        rooms: distinct(tx, &CHANGED_ROOMS, after)?,
-        members: distinct(tx, &CHANGED_MEMBERS, after)?,
-        users: distinct(tx, &CHANGED_USERS, after)?,
-        accounts: distinct(tx, &CHANGED_ACCOUNTS, after)?,
+        rooms: distinct(tx, &ROOMS, span)?,
+        members: distinct(tx, &MEMBERS, span)?,
+        users: distinct(tx, &USERS, span)?,
+        accounts: distinct(tx, &ACCOUNTS, span)?,
     })
 }
 
-/// The different values of the one column of a statement.
+/// The users whose pushers a stretch of the stream may concern: they are notified by an exception from the default rules,
+/// or have read, written, come or gone.
+pub fn owners_of_pushers(tx: &ReadTx<'_>, span: Span) -> Result<BTreeSet<String>, DbError> {
+    distinct(tx, &OWNERS_OF_PUSHERS, span)
+}
+
+/// The different values of the one column of a statement; none, without a query, of an empty stretch.
 fn distinct<T: FromValue + Ord>(
     tx: &ReadTx<'_>,
     statement: &'static Statement,
-    after: Pos,
+    span: Span,
 ) -> Result<BTreeSet<T>, DbError> {
-    Ok(tx.query(statement, &params![after], |row| row.get(0))?.into_iter().collect())
+    if span.upto <= span.after {
+        return Ok(BTreeSet::new());
+    }
+    Ok(tx.query(statement, &params![span.after, span.upto], |row| row.get(0))?.into_iter().collect())
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use reeve_db::{Db, DbError, Engine};
 use reeve_model::{Pos, RoomNum, UserNum, clock::monotonic};
-use reeve_store::stream;
+use reeve_store::stream::{self, Span};
 use tokio::sync::{Notify, watch};
 
 use crate::turns::Turns;
@@ -160,8 +160,13 @@ impl Hub {
             }
             return Ok(());
         }
-        let changes = db.read(move |tx| stream::changes(tx, after)).await?;
-        self.set_followed(changes.upto);
+        let (upto, changes) = db
+            .read(move |tx| -> Result<_, DbError> {
+                let upto = stream::current(tx)?.max(after);
+                Ok((upto, stream::changes(tx, Span { after, upto })?))
+            })
+            .await?;
+        self.set_followed(upto);
         let members = {
             let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
             members.rooms.extend(&changes.members);
