@@ -107,6 +107,8 @@ fn create(address: SocketAddr, admin: &str, number: u64) -> String {
             });
         }
     });
+    // The server has closed the first connection if it was idle for too long.
+    let mut client = Client::new(address, Some(admin));
     assert_eq!(data_of(&mut client, &user_id), usize::try_from(PIECES).unwrap());
     user_id
 }
