@@ -1,78 +1,49 @@
-//! The push follower: reads the stream and marks the pushers that new entries may concern.
+//! The push follower: marks the pushers that new entries of the stream may concern.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use reeve_db::DbError;
-use reeve_model::{Pos, clock::monotonic};
+use reeve_db::{DbError, ReadTx};
+use reeve_follow::{Follower, Pace, Seen};
+use reeve_model::Pos;
 use reeve_store::push_queue;
 use reeve_store::stream::Span;
-use tokio::sync::watch;
 
 use crate::Inner;
 
-/// Number of positions of the stream read together.
+/// Many events in a busy room lead to one mark. Each process marks for what it wrote, so that the others need not hurry.
+pub(crate) const PACE: Pace = Pace { pause: Duration::from_millis(50), every: Duration::from_secs(1) };
+/// Number of positions of the stream read together. The stored position lags by no more than that.
 const SPAN: i64 = 1000;
 /// Maximum number of pushers marked in one transaction, so that it does not delay others.
 const MARKED_AT_ONCE: usize = 200;
-/// Pause between two reads, so that many events in a busy room lead to one mark.
-const PAUSE: Duration = Duration::from_millis(50);
-/// Pause after an error.
-const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
-/// Interval at which the position is stored while there is nothing to mark.
-const SAVE_EVERY: Duration = Duration::from_mins(1);
 
-/// The position of the follower.
-struct Followed {
-    pos: Pos,
-    saved: Instant,
+/// The pushers that a stretch of the stream may concern.
+pub(crate) struct Concerned {
+    pushers: Vec<i64>,
+    /// The position that was stored when they were read.
+    stored: Pos,
 }
 
-/// Follows the stream until stopped.
-pub(crate) async fn follow(
-    inner: Arc<Inner>,
-    mut end: watch::Receiver<Pos>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let mut followed = Followed { pos: Pos::ZERO, saved: monotonic() };
-    loop {
-        let upto = *end.borrow_and_update();
-        let pause = match look(&inner, &mut followed, upto).await {
-            Ok(()) => PAUSE,
-            Err(error) => {
-                tracing::warn!(%error, "pushers cannot be marked; retrying");
-                end.mark_changed();
-                PAUSE_AFTER_ERROR
-            }
-        };
-        let more = async {
-            tokio::time::sleep(pause).await;
-            end.changed().await
-        };
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
-            more = more => if more.is_err() { return },
-        }
+impl Follower for Inner {
+    type News = Concerned;
+
+    const NAME: &'static str = "push";
+
+    fn read(&self, tx: &ReadTx<'_>, span: Span) -> Result<Seen<Concerned>, DbError> {
+        let stored = push_queue::position(tx)?;
+        // Another process may have been faster.
+        let after = span.after.max(stored);
+        let upto = after.plus(SPAN).min(span.upto).max(after);
+        let pushers = push_queue::concerned(tx, Span { after, upto })?;
+        Ok(Seen { upto, news: Concerned { pushers, stored } })
     }
-}
 
-async fn look(inner: &Inner, followed: &mut Followed, end: Pos) -> Result<(), DbError> {
-    while followed.pos < end {
-        let pos = followed.pos;
-        let (after, upto, nums) = inner
-            .db
-            .read(move |tx| -> Result<_, DbError> {
-                // Another process may have been faster.
-                let after = pos.max(push_queue::position(tx)?);
-                let upto = after.plus(SPAN).min(end);
-                Ok((after, upto, push_queue::concerned(tx, Span { after, upto })?))
-            })
-            .await?;
-        let now = inner.clock.now();
-        for nums in nums.chunks(MARKED_AT_ONCE) {
+    async fn act(&self, Seen { upto, news }: Seen<Concerned>) -> Result<(), DbError> {
+        let Concerned { pushers, stored } = news;
+        let now = self.clock.now();
+        for nums in pushers.chunks(MARKED_AT_ONCE) {
             let nums = nums.to_vec();
-            inner
-                .db
+            self.db
                 .write(move |tx| -> Result<(), DbError> {
                     if push_queue::position(tx)? < upto {
                         push_queue::mark(tx, &nums, now)?;
@@ -81,14 +52,13 @@ async fn look(inner: &Inner, followed: &mut Followed, end: Pos) -> Result<(), Db
                 })
                 .await?;
         }
-        if upto > after && (!nums.is_empty() || followed.saved.elapsed() > SAVE_EVERY) {
-            inner.db.write(move |tx| push_queue::set_position(tx, upto)).await?;
-            followed.saved = monotonic();
+        // Of a stretch that concerned nobody nothing is written, unless reading it again would take long.
+        if !pushers.is_empty() || upto >= stored.plus(SPAN) {
+            self.db.write(move |tx| push_queue::set_position(tx, upto)).await?;
         }
-        if !nums.is_empty() {
-            inner.marked.notify_one();
+        if !pushers.is_empty() {
+            self.marked.notify_one();
         }
-        followed.pos = upto.max(after);
+        Ok(())
     }
-    Ok(())
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 use reeve_db::{Db, DbError};
-use reeve_model::{Clock, Pos};
+use reeve_model::Clock;
 use reeve_outgoing::{Mailer, Outgoing};
 use reeve_rooms::Home;
 use reeve_store::push_queue;
@@ -96,10 +96,11 @@ impl Push {
         self.0.db.write(move |tx| push_queue::prune_mailed(tx, before)).await
     }
 
-    /// Starts the delivery, until stopped. `end` is the newest position of the stream.
-    pub fn start(&self, end: watch::Receiver<Pos>, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+    /// Starts the delivery, until stopped.
+    pub fn start(&self, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+        let (marker, db) = (Arc::clone(&self.0), self.0.db.clone());
         vec![
-            tokio::spawn(follow::follow(Arc::clone(&self.0), end, stop.clone())),
+            tokio::spawn(reeve_follow::follow(marker, db, follow::PACE, stop.clone())),
             tokio::spawn(queue::run(Arc::clone(&self.0), stop.clone())),
         ]
     }

@@ -304,7 +304,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     let mut tasks = vec![app.jobs.start()];
     tasks.push(tokio::spawn(sweep_media(Arc::clone(&app), stop.subscribe())));
     tasks.push(tokio::spawn(keep_house(Arc::clone(&app), push.clone(), stop.subscribe())));
-    tasks.extend(push.start(app.hub.followed(), &stop.subscribe()));
+    tasks.extend(push.start(&stop.subscribe()));
     tasks.push(tokio::spawn(Arc::clone(&app.hub).follow(app.db.clone(), stop.subscribe())));
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let listeners = listeners

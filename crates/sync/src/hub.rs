@@ -4,13 +4,14 @@
 //! hint may come twice or too early, and any process may have made the change.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use reeve_db::{Db, DbError, Engine};
+use reeve_db::{Db, DbError, Engine, ReadTx};
+use reeve_follow::{Follower, Pace, Seen};
 use reeve_model::{Pos, RoomNum, UserNum, clock::monotonic};
-use reeve_store::stream::{self, Span};
+use reeve_store::stream::{self, Changes, Span};
 use tokio::sync::{Notify, watch};
 
 use crate::turns::Turns;
@@ -89,7 +90,7 @@ pub struct Hub {
     waiting: Mutex<Waiting>,
     members: Mutex<Members>,
     next_id: AtomicU64,
-    followed: watch::Sender<Pos>,
+    heard: AtomicI64,
     /// Requests of sliding sync.
     pub turns: Arc<Turns>,
 }
@@ -108,22 +109,9 @@ impl Hub {
         Listener { hub: Arc::clone(self), id, news }
     }
 
-    /// Tells up to which position the stream was followed, each time that it grew.
-    pub fn followed(&self) -> watch::Receiver<Pos> {
-        self.followed.subscribe()
-    }
-
     /// Up to which position the stream was followed: a look at the database that begins now sees everything up to it.
     pub fn heard(&self) -> Pos {
-        *self.followed.borrow()
-    }
-
-    fn set_followed(&self, pos: Pos) {
-        self.followed.send_if_modified(|followed| {
-            let grew = *followed < pos;
-            *followed = pos.max(*followed);
-            grew
-        });
+        Pos::new(self.heard.load(Ordering::SeqCst))
     }
 
     /// How many wait.
@@ -132,41 +120,38 @@ impl Hub {
     }
 
     /// Follows the stream and wakes whom it concerns, until told to stop.
-    pub async fn follow(self: Arc<Self>, db: Db, mut stop: watch::Receiver<bool>) {
-        let every = if db.engine() == Engine::Sqlite { LOOK_ALONE_EVERY } else { LOOK_EVERY };
-        let mut grown = db.listen(stream::GROWN);
-        loop {
-            if let Err(error) = self.look(&db).await {
-                tracing::warn!(%error, "changes cannot be followed and will be looked for again");
-            }
-            tokio::select! {
-                () = grown.notified() => {}
-                () = tokio::time::sleep(every) => {}
-                _ = stop.wait_for(|stop| *stop) => return,
-            }
-        }
+    pub async fn follow(self: Arc<Self>, db: Db, stop: watch::Receiver<bool>) {
+        let every = match db.engine() {
+            Engine::Sqlite => LOOK_ALONE_EVERY,
+            Engine::Postgres => LOOK_EVERY,
+        };
+        reeve_follow::follow(self, db, Pace { pause: Duration::ZERO, every }, stop).await;
+    }
+}
+
+impl Follower for Hub {
+    /// `None` if nobody waits: nothing is read.
+    type News = Option<Changes>;
+
+    const NAME: &'static str = "sync";
+
+    fn read(&self, tx: &ReadTx<'_>, span: Span) -> Result<Seen<Self::News>, DbError> {
+        // Before anybody waits there is nothing to tell; the first look only finds the end.
+        let idle = span.after == Pos::ZERO || self.waiting() == 0;
+        let news = if idle { None } else { Some(stream::changes(tx, span)?) };
+        Ok(Seen { upto: span.upto, news })
     }
 
-    async fn look(&self, db: &Db) -> Result<(), DbError> {
-        let after = self.heard();
-        // Before anybody waits there is nothing to tell; the first look only finds the end.
-        if after == Pos::ZERO || self.waiting() == 0 {
-            let current = db.read(stream::current).await?;
-            self.set_followed(current.max(Pos::ZERO.next()));
+    async fn act(&self, Seen { upto, news }: Seen<Self::News>) -> Result<(), DbError> {
+        let grew = self.heard.fetch_max(upto.get(), Ordering::SeqCst) < upto.get();
+        let Some(changes) = news else {
             // Somebody may have begun to wait meanwhile, and may not have seen what came since.
             let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            if current > after {
+            if grew {
                 waiting.waiters.values().for_each(|waiter| waiter.news.notify_one());
             }
             return Ok(());
-        }
-        let (upto, changes) = db
-            .read(move |tx| -> Result<_, DbError> {
-                let upto = stream::current(tx)?.max(after);
-                Ok((upto, stream::changes(tx, Span { after, upto })?))
-            })
-            .await?;
-        self.set_followed(upto);
+        };
         let members = {
             let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
             members.rooms.extend(&changes.members);
