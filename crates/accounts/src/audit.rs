@@ -45,8 +45,8 @@ fn entry<'a>(
 ) -> audit::NewEntry<'a> {
     audit::NewEntry {
         ts: ctx.now,
-        actor: &actor.user_id,
-        ip: actor.ip.as_deref(),
+        actor,
+        ip: ctx.ip.as_deref(),
         request_id: &ctx.request_id,
         action,
         target,

@@ -194,14 +194,8 @@ pub(crate) fn changes(before: &User, after: &User) -> Map<String, Value> {
 }
 
 /// Makes an account an administrator, or not.
-pub fn set_admin(
-    tx: &mut Tx<'_>,
-    ctx: &Ctx,
-    acting_user_id: &str,
-    user_id: &str,
-    admin: bool,
-) -> Result<User, Error> {
-    if !admin && acting_user_id == user_id {
+pub fn set_admin(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, admin: bool) -> Result<User, Error> {
+    if !admin && ctx.is_by(user_id) {
         return Err(Error::SelfDemotion);
     }
     edit(tx, ctx, user_id, "user.admin", |user| {

@@ -69,6 +69,7 @@ pub(crate) async fn seed(
             now: Clock::System.now(),
             server_name: Arc::from(SERVER_NAME),
             request_id: Arc::from("benchmark"),
+            ip: None,
             actor: None,
         };
         let policy = Policy::default();

@@ -1,4 +1,4 @@
-use reeve_model::{JobState, Membership, Millis, Pos, RoomNum, UserNum};
+use reeve_model::{ActorKind, JobState, Membership, Millis, Pos, RoomNum, UserNum};
 
 /// One value on its way into a statement or out of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +118,7 @@ macro_rules! words {
     )* };
 }
 
-words! { Membership: "a membership", JobState: "the state of a job" }
+words! { Membership: "a membership", JobState: "the state of a job", ActorKind: "the kind of an actor" }
 
 impl ToValue for bool {
     fn to_value(&self) -> Value<'_> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, StatusCode, header};
 use reeve_accounts::sessions::{self, Session, TokenHash};
 use reeve_db::ReadTx;
-use reeve_model::Millis;
+use reeve_model::{Actor, Millis};
 
 use crate::call::Head;
 use crate::error::MatrixError;
@@ -114,7 +114,6 @@ pub fn permit(route: &Route, session: &Session) -> Result<(), MatrixError> {
 }
 
 /// The actor for the audit log: the administrator behind a login-as token, if it is one.
-pub fn actor(session: &Session, ip: Arc<str>) -> reeve_model::Actor {
-    let user_id = session.puppeteer.as_deref().unwrap_or(&session.user.user_id);
-    reeve_model::Actor { user_id: Arc::from(user_id), ip: Some(ip) }
+pub fn actor(session: &Session) -> Actor {
+    Actor::User(Arc::from(session.puppeteer.as_deref().unwrap_or(&session.user.user_id)))
 }

@@ -78,14 +78,15 @@ impl Head {
             now: self.now,
             server_name: Arc::clone(&self.app.server_name),
             request_id: Arc::clone(&self.request_id),
+            ip: Some(Arc::clone(&self.ip)),
             actor: None,
         }
     }
 
-    /// Context of an administrative act without an account, such as that of a script that knows the
-    /// registration shared secret.
-    pub fn ctx_of(&self, actor: &str) -> Ctx {
-        Ctx { actor: Some(Actor { user_id: Arc::from(actor), ip: Some(Arc::clone(&self.ip)) }), ..self.ctx() }
+    /// Context of an administrative act of somebody without a session, such as a script that knows the registration
+    /// shared secret.
+    pub fn ctx_of(&self, actor: Actor) -> Ctx {
+        Ctx { actor: Some(actor), ..self.ctx() }
     }
 }
 
@@ -157,8 +158,7 @@ impl Call {
 
     /// Context of an administrative act of the caller, which is audited.
     pub fn admin_ctx(&self) -> Result<Ctx, MatrixError> {
-        let actor = auth::actor(self.session()?, Arc::clone(&self.ip));
-        Ok(Ctx { actor: Some(actor), ..self.ctx() })
+        Ok(self.ctx_of(auth::actor(self.session()?)))
     }
 
     fn take_body(&mut self) -> Option<Body> {

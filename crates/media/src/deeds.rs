@@ -2,7 +2,7 @@
 
 use reeve_accounts::audit;
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, Millis, UserNum, random};
+use reeve_model::{Actor, Ctx, Millis, UserNum, random};
 use reeve_store::media::{self, Media, NewMedia};
 use reeve_store::media_pending::{self as pending, Pending};
 use reeve_store::{media_objects as objects, media_users};
@@ -146,7 +146,7 @@ pub fn quarantine(
     uploads: &[Media],
     from: Progress,
 ) -> Result<(i64, Option<Progress>), Error> {
-    let by = ctx.actor.as_ref().map_or_else(|| SYSTEM.to_owned(), |actor| actor.user_id.to_string());
+    let by = ctx.actor.as_ref().map_or(SYSTEM, Actor::id);
     let (mut changed, mut room, mut at) = (0, BATCH, from);
     while let Some(upload) = uploads.get(at.done) {
         if room <= 0 {
@@ -168,7 +168,7 @@ pub fn quarantine(
         let others = copies.into_iter().filter(|copy| copy.num != upload.num);
         for media in first.into_iter().chain(others) {
             if media.quarantined_by.is_none() && !media.safe_from_quarantine {
-                change(tx, ctx, &media, Some(&by), "media.quarantine")?;
+                change(tx, ctx, &media, Some(by), "media.quarantine")?;
                 changed += 1;
             }
         }

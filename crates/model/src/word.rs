@@ -85,6 +85,22 @@ words! {
         /// Called off.
         Cancelled = "cancelled",
     }
+
+    /// The kind of an [`Actor`](crate::Actor), as the audit log stores it.
+    ActorKind {
+        /// An account.
+        User = "user",
+        /// A program with a credential that belongs to no account.
+        Service = "service",
+        /// An application service.
+        Appservice = "appservice",
+        /// This server by itself.
+        Server = "server",
+        /// The command line of this server.
+        Cli = "cli",
+        /// A job.
+        Job = "job",
+    }
 }
 
 impl JobState {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reeve_db::Tx;
 use reeve_jobs::{JobKind, Kind, Step, StepError, Work};
-use reeve_model::{Ctx, Membership, Millis, Pos, RoomNum, User};
+use reeve_model::{Actor, Ctx, Membership, Millis, Pos, RoomNum, User};
 use reeve_store::departures::{self, Departure};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{account_data, ephemeral, events, memberships, reports, silences, users};
@@ -104,9 +104,8 @@ pub fn order(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, order: &Order) -> Result<S
         ),
         None => None,
     };
-    let actor = ctx.actor.as_ref().map(|actor| actor.user_id.to_string()).unwrap_or_default();
     if order.block {
-        rooms::block(tx, room_id, &actor, ctx.now)?;
+        rooms::block(tx, room_id, ctx.actor.as_ref().map(Actor::id).unwrap_or_default(), ctx.now)?;
     }
     let mut payload = Payload {
         room_num: RoomNum::ZERO,

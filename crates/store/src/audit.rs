@@ -1,13 +1,13 @@
 //! The audit log.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::Millis;
+use reeve_model::{Actor, ActorKind, Millis};
 
 /// The columns of an entry, and the conditions that every list has: before a position, not before a time.
 macro_rules! list {
     ($condition:expr) => {
         concat!(
-            "SELECT id, ts, actor, ip, request_id, action, target, changes FROM audit WHERE ",
+            "SELECT id, ts, actor_kind, actor, ip, request_id, action, target, changes FROM audit WHERE ",
             $condition,
             " AND (ts, id) < ($1, $2) AND ts >= $3 AND ($4 = '' OR actor = $4) AND ($5 = '' OR target = $5) \
              AND ($6 = '' OR action = $6) ORDER BY ts DESC, id DESC LIMIT $7"
@@ -16,9 +16,10 @@ macro_rules! list {
 }
 
 reeve_db::statements! {
-    INSERT = "INSERT INTO audit (ts, actor, ip, request_id, action, target, changes) VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    OPEN = "INSERT INTO audit (ts, actor, ip, request_id, action, target, changes) \
-            VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
+    INSERT = "INSERT INTO audit (ts, actor_kind, actor, ip, request_id, action, target, changes) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    OPEN = "INSERT INTO audit (ts, actor_kind, actor, ip, request_id, action, target, changes) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
     AMEND = "UPDATE audit SET changes = $2 WHERE id = $1";
     LIST = list!("1 = 1");
     LIST_BY_TARGET = list!("target = $5");
@@ -32,7 +33,7 @@ pub struct NewEntry<'a> {
     /// When, in milliseconds.
     pub ts: Millis,
     /// Who.
-    pub actor: &'a str,
+    pub actor: &'a Actor,
     /// From which address.
     pub ip: Option<&'a str>,
     /// In which request.
@@ -51,7 +52,8 @@ pub fn insert(tx: &mut Tx<'_>, entry: &NewEntry<'_>) -> Result<(), DbError> {
         &INSERT,
         &params![
             entry.ts,
-            entry.actor,
+            entry.actor.kind(),
+            entry.actor.id(),
             entry.ip,
             entry.request_id,
             entry.action,
@@ -66,10 +68,9 @@ pub fn insert(tx: &mut Tx<'_>, entry: &NewEntry<'_>) -> Result<(), DbError> {
 /// the number of the entry.
 pub fn open(tx: &mut Tx<'_>, entry: &NewEntry<'_>) -> Result<i64, DbError> {
     let NewEntry { ts, actor, ip, request_id, action, target, changes } = entry;
-    let ids =
-        tx.returning(&OPEN, &params![*ts, *actor, *ip, *request_id, *action, *target, *changes], |row| {
-            row.get(0)
-        })?;
+    let (kind, actor) = (actor.kind(), actor.id());
+    let params = params![*ts, kind, actor, *ip, *request_id, *action, *target, *changes];
+    let ids = tx.returning(&OPEN, &params, |row| row.get(0))?;
     ids.first().copied().ok_or(DbError::NoRow)
 }
 
@@ -86,7 +87,9 @@ pub struct Entry {
     pub id: i64,
     /// When, in milliseconds.
     pub ts: Millis,
-    /// Who.
+    /// Of which kind the actor is.
+    pub actor_kind: ActorKind,
+    /// Who, among the actors of the kind.
     pub actor: String,
     /// From which address.
     pub ip: Option<String>,
@@ -136,12 +139,13 @@ pub fn list(
         Ok(Entry {
             id: row.get(0)?,
             ts: row.get(1)?,
-            actor: row.get(2)?,
-            ip: row.get(3)?,
-            request_id: row.get(4)?,
-            action: row.get(5)?,
-            target: row.get(6)?,
-            changes: row.get(7)?,
+            actor_kind: row.get(2)?,
+            actor: row.get(3)?,
+            ip: row.get(4)?,
+            request_id: row.get(5)?,
+            action: row.get(6)?,
+            target: row.get(7)?,
+            changes: row.get(8)?,
         })
     })
 }

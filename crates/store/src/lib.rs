@@ -83,6 +83,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 6, name: "media", sql: include_str!("../migrations/0006_media.sql") },
     Migration { number: 7, name: "encryption", sql: include_str!("../migrations/0007_encryption.sql") },
     Migration { number: 8, name: "push", sql: include_str!("../migrations/0008_push.sql") },
+    Migration { number: 9, name: "audit_actor", sql: include_str!("../migrations/0009_audit_actor.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.

@@ -1,6 +1,7 @@
 //! Every statement on both engines, and lists against models.
 
 mod media;
+mod migrations;
 mod plans;
 mod plans_postgres;
 mod schema;
@@ -9,7 +10,7 @@ use std::cmp::Reverse;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use reeve_db::{DatabaseUrl, Db, DbError, Engine, Options, Tx};
+use reeve_db::{DatabaseUrl, Db, DbError, Engine, Migration, Options, Tx};
 use reeve_model::{Millis, User};
 
 use crate::user_list::{self, Filter, OrderBy, Term};
@@ -26,6 +27,16 @@ struct Fresh {
 }
 
 fn fresh(runtime: &tokio::runtime::Runtime, engine: Engine, name: &str) -> Fresh {
+    fresh_at(runtime, engine, name, MIGRATIONS)
+}
+
+/// A fresh database in which only these migrations ran.
+fn fresh_at(
+    runtime: &tokio::runtime::Runtime,
+    engine: Engine,
+    name: &str,
+    migrations: &'static [Migration],
+) -> Fresh {
     let (url, folder, postgres) = match engine {
         Engine::Sqlite => {
             let folder = tempfile::tempdir().unwrap();
@@ -38,7 +49,7 @@ fn fresh(runtime: &tokio::runtime::Runtime, engine: Engine, name: &str) -> Fresh
         }
     };
     let options = Options { readers: 1, connections: 2, ..Options::default() };
-    let db = runtime.block_on(Db::open(&url, options, MIGRATIONS)).unwrap();
+    let db = runtime.block_on(Db::open(&url, options, migrations)).unwrap();
     Fresh { db, folder, postgres, url }
 }
 

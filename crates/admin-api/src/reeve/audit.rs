@@ -1,7 +1,7 @@
 //! The audit log.
 
 use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
-use reeve_model::Millis;
+use reeve_model::{ActorKind, Millis};
 use reeve_store::audit::{self, Entry, Filter};
 use serde::Serialize;
 use serde_json::Value;
@@ -22,7 +22,11 @@ pub(crate) struct AuditEntry {
     id: i64,
     /// The time, in milliseconds.
     ts: i64,
-    /// The actor: a user id, or `cli` for the command line of the server.
+    /// The kind of the actor.
+    #[schema(value_type = String)]
+    actor_kind: ActorKind,
+    /// The id of the actor among those of its kind: for `user`, the user id; for `service`, the name of its credential, such
+    /// as `shared secret`; for `cli`, the command line of the server, `cli`.
     actor: String,
     /// The address of the client; null for the command line.
     #[schema(required)]
@@ -43,7 +47,7 @@ pub(crate) fn route() -> Route {
         .id("listAuditLog")
         .summary("Lists administrative acts, the newest first")
         .query([
-            Param::text("actor", "only acts of this user id"),
+            Param::text("actor", "only acts of the actor with this id, usually a user id"),
             Param::text("target", "only acts on this target, usually a user id"),
             Param::text("action", "only acts of this name, such as `user.lock`"),
             Param::integer("from_ts", "only acts at this time or later, in milliseconds"),
@@ -83,6 +87,7 @@ fn view(entry: Entry) -> Result<AuditEntry, MatrixError> {
     Ok(AuditEntry {
         id: entry.id,
         ts: entry.ts.get(),
+        actor_kind: entry.actor_kind,
         actor: entry.actor,
         ip: entry.ip,
         request_id: entry.request_id,

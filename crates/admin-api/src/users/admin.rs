@@ -55,8 +55,7 @@ async fn write(mut call: Call) -> Answer {
     let user_id = target::local_user(&call, REMOTE)?;
     // Clients also send 0 and 1.
     let admin = body.get("admin").is_some_and(json::truthy);
-    let (ctx, acting) = (call.admin_ctx()?, call.user()?.user_id.clone());
-    call.write(move |tx| deeds::set_admin(tx, &ctx, &acting, &user_id, admin).map_err(target::no_row))
-        .await?;
+    let ctx = call.admin_ctx()?;
+    call.write(move |tx| deeds::set_admin(tx, &ctx, &user_id, admin).map_err(target::no_row)).await?;
     reply::empty()
 }

@@ -28,7 +28,7 @@ use self::{
 };
 use super::{
     Failure, block_on,
-    operator::{ACTOR, Operator, check_exists, database, missing},
+    operator::{Operator, check_exists, database, missing},
     serve::Signals,
     terminal::{self, print},
 };
@@ -89,7 +89,7 @@ async fn check(accounts: &Accounts, config: &Config) -> Result<(), Failure> {
         terminal::say(&format!("there is no database {}: checking the file only", database(config)));
     }
     let taker = Taker::DryRun(DryRun::new(operator.as_ref().map(|operator| operator.db().clone())));
-    let ctx = Ctx::system(&config.clock, &Arc::from(config.server_name.as_str()), ACTOR);
+    let ctx = Ctx::system(&config.clock, &Arc::from(config.server_name.as_str()), "cli");
     let result = import(accounts, taker, ctx, config.policy.clone()).await;
     if let Some(operator) = operator {
         operator.close().await;

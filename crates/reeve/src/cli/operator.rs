@@ -17,9 +17,6 @@ use crate::{
     settings::{Secret, Settings},
 };
 
-/// The actor of the command line in the audit log.
-pub(super) const ACTOR: &str = "cli";
-
 /// SQLite: the page cache of each connection of an import, in KiB.
 const IMPORT_CACHE_KIB: i64 = 40 * 1024;
 /// Maximum time that a read of an import waits: as long as building an index takes.
@@ -149,7 +146,7 @@ impl Operator {
             db,
             clock: config.clock.clone(),
             server_name: Arc::from(config.server_name.as_str()),
-            request_id: Arc::from(format!("{ACTOR}-{}", random::letters(8))),
+            request_id: Arc::from(format!("cli-{}", random::letters(8))),
             policy: config.policy.clone(),
             hashing: config.hashing.clone(),
         };
@@ -201,7 +198,8 @@ impl Operator {
             now: self.clock.now(),
             server_name: Arc::clone(&self.server_name),
             request_id: Arc::clone(&self.request_id),
-            actor: Some(Actor { user_id: Arc::from(ACTOR), ip: None }),
+            ip: None,
+            actor: Some(Actor::Cli),
         }
     }
 

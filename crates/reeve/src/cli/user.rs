@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{
     Failure, block_on,
-    operator::{ACTOR, Operator},
+    operator::Operator,
     terminal::{moment, print, table},
     token::milliseconds,
 };
@@ -148,9 +148,9 @@ async fn answer(command: Command, operator: &Operator) -> Result<String, Failure
         }
         Command::SetAdmin { name, admin } => {
             let user = operator.find(&name).await?;
-            operator.write(move |tx, ctx| users::set_admin(tx, ctx, ACTOR, &user.user_id, admin)).await.map(
-                |user| format!("{} is {} administrator\n", user.user_id, if admin { "an" } else { "no" }),
-            )
+            operator.write(move |tx, ctx| users::set_admin(tx, ctx, &user.user_id, admin)).await.map(|user| {
+                format!("{} is {} administrator\n", user.user_id, if admin { "an" } else { "no" })
+            })
         }
         Command::Lock { name } => set_locked(operator, &name, true).await,
         Command::Unlock { name } => set_locked(operator, &name, false).await,

@@ -159,6 +159,7 @@ mod tests {
             now: Millis::ZERO,
             server_name: Arc::from("test"),
             request_id: Arc::from("r"),
+            ip: None,
             actor: None,
         };
         let mut reader = Reader::new(text, ctx, Policy::default());

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use http::Method;
 use reeve_db::{DbError, params, statements};
 use reeve_http::Content;
-use reeve_model::Millis;
+use reeve_model::{Actor, Millis};
 use reeve_testkit::{Client, Config, Contract, Engine, Reply, START, START_MS, Server, on_both_engines};
 use serde_json::{Value, json};
 
@@ -93,12 +93,12 @@ on_both_engines! {
         assert!(ids[0] > ids[1]);
         assert_eq!(log, (200, json!({ "entries": [
             {
-                "id": ids[0], "ts": START_MS + 1, "actor": "@admin:test", "ip": "127.0.0.1",
+                "id": ids[0], "ts": START_MS + 1, "actor_kind": "user", "actor": "@admin:test", "ip": "127.0.0.1",
                 "request_id": locked.header("x-request-id"), "action": "user.update", "target": "@u:test",
                 "changes": { "locked": true },
             },
             {
-                "id": ids[1], "ts": START_MS, "actor": "@admin:test", "ip": "127.0.0.1",
+                "id": ids[1], "ts": START_MS, "actor_kind": "user", "actor": "@admin:test", "ip": "127.0.0.1",
                 "request_id": created.header("x-request-id"), "action": "user.create", "target": "@u:test",
                 "changes": { "admin": false, "user_type": null, "displayname": "u", "locked": false, "deactivated": false },
             },
@@ -117,7 +117,7 @@ on_both_engines! {
         // Three actors, four actions, five targets, and three entries in each millisecond.
         server.app().db.write(|tx| -> Result<(), DbError> {
             for n in 0..60_i64 {
-                let (actor, action, target) = (format!("@a{}:x", n % 3), format!("act.{}", n % 4), format!("t{}", n % 5));
+                let (actor, action, target) = (Actor::User(format!("@a{}:x", n % 3).into()), format!("act.{}", n % 4), format!("t{}", n % 5));
                 reeve_store::audit::insert(tx, &reeve_store::audit::NewEntry {
                     ts: Millis::new(n / 3), actor: &actor, ip: None, request_id: "r", action: &action, target: &target,
                     changes: &json!({ "n": n }).to_string(),

@@ -66,6 +66,7 @@ on_both_engines! {
         let log = admin.get("/_reeve/admin/v1/audit?target=@new:test").await;
         let entry = &log.body["entries"][0];
         assert_eq!((&entry["action"], &entry["actor"]), (&json!("user.create"), &json!("shared secret")));
+        assert_eq!(entry["actor_kind"], "service");
         // A token that is sent is not looked at.
         assert_eq!(server.with_token("nobody").get(REGISTER).await.status, 200);
     }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{download_path, known, not_found, objects, upload};
 
 fn ctx(server: &Server) -> Ctx {
-    let actor = Some(Actor { user_id: "@admin:test".into(), ip: None });
+    let actor = Some(Actor::User("@admin:test".into()));
     Ctx { actor, ..Ctx::system(&server.clock, &server.app().server_name, "test") }
 }
 
