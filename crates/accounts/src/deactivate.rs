@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::error::Error;
-use crate::{audit, cross_signing, sessions};
+use crate::sessions::{self, Spared};
+use crate::{audit, cross_signing};
 
 /// The job that clears what a deactivated account leaves behind.
 pub const JOB: JobKind<Payload, Progress, Outcome> = JobKind::new("deactivate_user");
@@ -64,7 +65,7 @@ pub enum Outcome {
 /// clears the rest. The flags set by administrators, external ids, media and the history of connections stay.
 pub fn deactivate(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, erase: bool) -> Result<String, Error> {
     threepids::delete_of_user(tx, user.num)?;
-    sessions::end_all(tx, user.num, None, None)?;
+    sessions::end_all(tx, user.num, &Spared::default())?;
     access_tokens::delete_acting_as(tx, user.num)?;
     pushers::delete_of_user(tx, user.num)?;
     cross_signing::delete_all(tx, user.num)?;

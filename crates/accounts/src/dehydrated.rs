@@ -48,7 +48,7 @@ pub fn put(tx: &mut Tx<'_>, ctx: &Ctx, limits: &Limits, user: &User, new: &NewDe
     if rows::find(tx, user.num, &new.device_id)?.is_some() {
         return Err(Error::DeviceIdInUse);
     }
-    devices::insert(tx, limits, user.num, &new.device_id, new.display_name.as_deref(), ctx.now)?;
+    devices::insert(tx, ctx, limits, user.num, &new.device_id, new.display_name.as_deref())?;
     dehydrated_devices::put(tx, user.num, &new.device_id, &to_json(&new.device_data)?)?;
     keys::upload(tx, limits, user.num, &new.device_id, &new.keys)?;
     Ok(())

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use reeve_db::{DbError, Tx};
-use reeve_model::{Ctx, Millis, User, UserNum};
+use reeve_model::{Ctx, User, UserNum};
 use reeve_store::devices::{self, Device};
 use reeve_store::{
     access_tokens, cross_signing, dehydrated_devices, device_changes, keys, pushers, refresh_tokens, sliding,
@@ -39,7 +39,7 @@ pub fn create(
     if let Some(display_name) = display_name {
         check_display_name(display_name)?;
     }
-    let created = insert(tx, limits, user.num, device_id, display_name, ctx.now)?;
+    let created = insert(tx, ctx, limits, user.num, device_id, display_name)?;
     if created {
         let changes = json!({ "device_id": device_id, "display_name": display_name });
         audit::record(tx, ctx, "device.create", &user.user_id, &changes)?;
@@ -51,16 +51,16 @@ pub fn create(
 /// other's share their names.
 pub(crate) fn insert(
     tx: &mut Tx<'_>,
+    ctx: &Ctx,
     limits: &Limits,
     user_num: UserNum,
     device_id: &str,
     display_name: Option<&str>,
-    now: Millis,
 ) -> Result<bool, Error> {
     if cross_signing::is_key(tx, user_num, device_id)? {
         return Err(Error::DeviceIdInUse);
     }
-    let created = devices::insert(tx, user_num, device_id, display_name, now)?;
+    let created = devices::insert(tx, user_num, device_id, display_name, ctx.now)?;
     if created {
         let most = limits.devices;
         if devices::count_of_user(tx, user_num, most.saturating_add(1))? > most {

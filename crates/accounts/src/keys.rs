@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Millis, User, UserNum, id};
+use reeve_model::{Ctx, Millis, User, UserNum, id};
 use reeve_store::cross_signing::{self, Signature};
 use reeve_store::{device_changes, keys, users};
 use serde::Serialize;
@@ -380,8 +380,8 @@ pub struct Claimed {
 }
 
 /// Gives out one-time keys, each to nobody else; fallback keys where there are none.
-pub fn claim(tx: &mut Tx<'_>, server_name: &str, wanted: &[Wanted], now: Millis) -> Result<Claimed, DbError> {
-    let failures = failures(wanted.iter().map(|wanted| wanted.user_id.as_str()), server_name);
+pub fn claim(tx: &mut Tx<'_>, ctx: &Ctx, wanted: &[Wanted]) -> Result<Claimed, DbError> {
+    let failures = failures(wanted.iter().map(|wanted| wanted.user_id.as_str()), &ctx.server_name);
     let mut claimed = Claimed { failures, ..Claimed::default() };
     let mut owner: Option<(&str, Option<UserNum>)> = None;
     for Wanted { user_id, device_id, algorithm } in wanted {
@@ -391,7 +391,7 @@ pub fn claim(tx: &mut Tx<'_>, server_name: &str, wanted: &[Wanted], now: Millis)
         };
         owner = Some((user_id, user_num));
         let Some(user_num) = user_num else { continue };
-        let key = match keys::take_one_time(tx, user_num, device_id, algorithm, now)? {
+        let key = match keys::take_one_time(tx, user_num, device_id, algorithm, ctx.now)? {
             Some(key) => Some(key),
             None => keys::use_fallback(tx, user_num, device_id, algorithm)?,
         };

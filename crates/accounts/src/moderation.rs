@@ -27,14 +27,14 @@ impl Flag {
     }
 }
 
-/// The account that an administrator moderates by the specification's rules, which spare other administrators.
+/// The account that the actor moderates by the specification's rules, which spare other administrators.
 /// [`Error::UserNotFound`] if there is none or it is deactivated.
-pub fn subject(tx: &ReadTx<'_>, acting: &User, user_id: &str) -> Result<User, Error> {
+pub fn subject(tx: &ReadTx<'_>, ctx: &Ctx, user_id: &str) -> Result<User, Error> {
     let user = users::find(tx, user_id)?;
     if user.deactivated {
         return Err(Error::UserNotFound);
     }
-    if user.admin && user.num != acting.num {
+    if user.admin && !ctx.is_by(user_id) {
         return Err(Error::NotModerated("The user is another administrator"));
     }
     Ok(user)
@@ -42,16 +42,9 @@ pub fn subject(tx: &ReadTx<'_>, acting: &User, user_id: &str) -> Result<User, Er
 
 /// Sets or clears a flag by the specification's rules: neither on oneself nor on another administrator. Returns the
 /// account as it is then.
-pub fn moderate(
-    tx: &mut Tx<'_>,
-    ctx: &Ctx,
-    acting: &User,
-    user_id: &str,
-    flag: Flag,
-    is_set: bool,
-) -> Result<User, Error> {
-    let user = subject(tx, acting, user_id)?;
-    if user.num == acting.num {
+pub fn moderate(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, flag: Flag, is_set: bool) -> Result<User, Error> {
+    subject(tx, ctx, user_id)?;
+    if ctx.is_by(user_id) {
         return Err(Error::NotModerated("You may not lock or suspend yourself"));
     }
     match flag {

@@ -2,7 +2,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#push-notifications>
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Millis, User, UserNum};
+use reeve_model::{Ctx, Millis, User, UserNum};
 use reeve_store::pushers::Pusher;
 use reeve_store::{memberships, pushers, stream, threepids as addresses, users as accounts, validity};
 
@@ -14,11 +14,11 @@ use crate::threepids;
 /// a device has one owner, unless `append` says that it has several.
 pub fn set(
     tx: &mut Tx<'_>,
+    ctx: &Ctx,
     limits: &Limits,
     user_num: UserNum,
     pusher: &Pusher,
     append: bool,
-    now: Millis,
 ) -> Result<(), Error> {
     if pusher.device_id.is_none() {
         // It would outlive the session.
@@ -46,7 +46,7 @@ pub fn set(
     }
     // What came before is not told.
     let pos = stream::current(tx)?;
-    pushers::put(tx, user_num, &pusher, pos, now)?;
+    pushers::put(tx, user_num, &pusher, pos, ctx.now)?;
     Ok(())
 }
 

@@ -113,31 +113,25 @@ pub fn delete_token(tx: &mut Tx<'_>, ctx: &Ctx, token: &str) -> Result<bool, Err
 }
 
 /// Hands out a nonce for shared-secret registration: 128 hexadecimal digits, good once.
-pub fn new_nonce(tx: &mut Tx<'_>, now: Millis) -> Result<String, DbError> {
+pub fn new_nonce(tx: &mut Tx<'_>, ctx: &Ctx) -> Result<String, DbError> {
     let nonce = hex(&random::bytes::<64>());
-    nonces::insert(tx, &nonce, now.plus(NONCE_LIFETIME_MS))?;
+    nonces::insert(tx, &nonce, ctx.now.plus(NONCE_LIFETIME_MS))?;
     Ok(nonce)
 }
 
 /// Uses a nonce up; answers whether it was good.
-pub fn take_nonce(tx: &mut Tx<'_>, nonce: &str, now: Millis) -> Result<bool, DbError> {
-    nonces::take(tx, nonce, now)
+pub fn take_nonce(tx: &mut Tx<'_>, ctx: &Ctx, nonce: &str) -> Result<bool, DbError> {
+    nonces::take(tx, nonce, ctx.now)
 }
 
 /// Takes a use of a registration token for an authentication session, which has until a time in milliseconds to
 /// make its account. Asking again for the same token changes nothing. Answers whether the token can be used.
-pub fn reserve(
-    tx: &mut Tx<'_>,
-    session: &str,
-    token: &str,
-    until: Millis,
-    now: Millis,
-) -> Result<bool, Error> {
+pub fn reserve(tx: &mut Tx<'_>, ctx: &Ctx, session: &str, token: &str, until: Millis) -> Result<bool, Error> {
     match tokens::find_use(tx, session)? {
         Some(held) if held == token => Ok(true),
         Some(_) => Err(Error::RegistrationTokenChanged),
         None => {
-            let usable = tokens::take(tx, token, now)?;
+            let usable = tokens::take(tx, token, ctx.now)?;
             if usable {
                 tokens::insert_use(tx, session, token, until)?;
             }

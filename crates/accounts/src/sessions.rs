@@ -76,6 +76,22 @@ pub fn find(tx: &ReadTx<'_>, token_hash: &TokenHash) -> Result<Option<Session>, 
     }))
 }
 
+/// What stays when the sessions of an account end: the caller's own session. Nothing by default.
+#[derive(Clone, Debug, Default)]
+pub struct Spared {
+    /// The access token, which stays with its refresh token.
+    pub token_hash: Option<TokenHash>,
+    /// The device of the account with this id stays; its session only if it is that of the token.
+    pub device_id: Option<String>,
+}
+
+impl Spared {
+    /// Spares a session.
+    pub fn session(session: &Session) -> Self {
+        Self { token_hash: Some(session.token_hash), device_id: session.device_id.clone() }
+    }
+}
+
 /// What a new session shall be like.
 #[derive(Clone, Debug, Default)]
 pub struct NewSession {
@@ -126,7 +142,7 @@ pub fn create(
         // Its keys are those of a device that has no session.
         crate::devices::delete(tx, user.num, &device_id)?;
     }
-    if !crate::devices::insert(tx, &policy.limits, user.num, &device_id, name, ctx.now)? {
+    if !crate::devices::insert(tx, ctx, &policy.limits, user.num, &device_id, name)? {
         end_tokens(tx, user.num, &device_id)?;
     }
     Ok(issue(tx, ctx, policy, user.num, device_id, new.refreshable, false)?)
@@ -220,14 +236,17 @@ fn drop_predecessor(tx: &mut Tx<'_>, refresh_hash: &TokenHash) -> Result<(), DbE
 pub fn login_as(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
-    acting: &Session,
     user_id: &str,
     valid_until_ts: Option<Millis>,
 ) -> Result<String, Error> {
     let user = users::find(tx, user_id)?.ok_or(Error::UserNotFound)?;
-    if user.num == acting.user.num || user.num == acting.owner_num {
+    if ctx.is_by(user_id) {
         return Err(Error::Refused("Cannot use admin API to login as self"));
     }
+    let Some(owner) = ctx.account() else {
+        return Err(Error::Refused("Only an account can log in as another one"));
+    };
+    let owner_num = users::num(tx, owner)?.ok_or(Error::UserNotFound)?;
     if user.deactivated {
         return Err(Error::Deactivated);
     }
@@ -236,7 +255,7 @@ pub fn login_as(
         tx,
         &NewAccessToken {
             token_hash: &hash_token(&access_token),
-            owner_num: acting.owner_num,
+            owner_num,
             acting_num: user.num,
             device_id: None,
             valid_until_ts,
@@ -315,17 +334,11 @@ pub fn log_out(tx: &mut Tx<'_>, session: &Session) -> Result<(), DbError> {
 }
 
 /// Ends every session of an account: its devices with their pushers and keys, the access tokens that belong to it (those
-/// with which it acts as others included), refresh, login and OpenID tokens. One access token, with the refresh token that
-/// goes with it, and the row of one device can be kept.
-pub fn end_all(
-    tx: &mut Tx<'_>,
-    user_num: UserNum,
-    keep_token: Option<&TokenHash>,
-    keep_device: Option<&str>,
-) -> Result<(), DbError> {
+/// with which it acts as others included), refresh, login and OpenID tokens.
+pub fn end_all(tx: &mut Tx<'_>, user_num: UserNum, spared: &Spared) -> Result<(), DbError> {
     let mut fewer = false;
     for device in devices::of_user(tx, user_num)? {
-        if keep_device != Some(&*device.device_id) {
+        if spared.device_id.as_ref() != Some(&device.device_id) {
             fewer |= crate::devices::remove(tx, user_num, &device.device_id)?;
         }
     }
@@ -333,10 +346,10 @@ pub fn end_all(
         device_changes::mark(tx, user_num)?;
     }
     pushers::delete_without_device(tx, user_num)?;
-    refresh_tokens::delete_of_user(tx, user_num, keep_token)?;
+    refresh_tokens::delete_of_user(tx, user_num, spared.token_hash.as_ref())?;
     login_tokens::delete_of_user(tx, user_num)?;
     openid_tokens::delete_of_user(tx, user_num)?;
-    access_tokens::delete_of_owner(tx, user_num, keep_token)?;
+    access_tokens::delete_of_owner(tx, user_num, spared.token_hash.as_ref())?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Third-party ids of accounts.
 
 use reeve_db::{DbError, Tx};
-use reeve_model::{Millis, User, UserNum};
+use reeve_model::{Ctx, User, UserNum};
 use reeve_store::{pushers, threepids};
 use unicase::UniCase;
 
@@ -36,12 +36,7 @@ pub fn check(wanted: &[(String, String)]) -> Result<Vec<String>, Error> {
 /// Makes `wanted` (medium and address as given) the third-party ids of an account: what is not wanted goes first,
 /// with the e-mail pusher for it; then what is new is added, taken from another account if that had it. Answers
 /// whether anything changed.
-pub fn replace(
-    tx: &mut Tx<'_>,
-    user: &User,
-    wanted: &[(String, String)],
-    now: Millis,
-) -> Result<bool, Error> {
+pub fn replace(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, wanted: &[(String, String)]) -> Result<bool, Error> {
     let canonicals = check(wanted)?;
     let stored = threepids::of_user(tx, user.num)?;
     let mut changed = false;
@@ -58,7 +53,7 @@ pub fn replace(
             if let Some(loser) = threepids::find_user(tx, medium, canonical)? {
                 remove(tx, loser, medium, canonical)?;
             }
-            threepids::put(tx, user.num, medium, canonical, now)?;
+            threepids::put(tx, user.num, medium, canonical, ctx.now)?;
             changed = true;
         }
     }

@@ -5,7 +5,7 @@
 //! ever, so that the oldest go when there are very many.
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Millis, Pos, UserNum};
+use reeve_model::{Ctx, Pos, UserNum};
 use reeve_store::to_device::Queued;
 use reeve_store::transactions::{self, Key};
 use reeve_store::{devices, stream, to_device};
@@ -67,12 +67,12 @@ pub fn read(sender: &str, event_type: &str, messages: &Map<String, Value>) -> Re
 /// Sends messages, unless an earlier request with this key did. Those to unknown devices are lost.
 pub fn send(
     tx: &mut Tx<'_>,
+    ctx: &Ctx,
     limits: &Limits,
     key: &Key,
     messages: &[Message],
-    now: Millis,
 ) -> Result<(), Error> {
-    if !transactions::begin(tx, key, now)? || messages.is_empty() {
+    if !transactions::begin(tx, key, ctx.now)? || messages.is_empty() {
         return Ok(());
     }
     let pos = stream::next(tx)?;

@@ -1,14 +1,14 @@
 //! Creating and changing accounts.
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, Millis, User, UserNum, UserType, id};
+use reeve_model::{Ctx, User, UserNum, UserType, id};
 use reeve_store::external_ids::ExternalId;
 use reeve_store::users;
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::policy::Policy;
-use crate::sessions::{self, TokenHash};
+use crate::sessions::{self, Spared};
 use crate::{audit, deactivate, external_ids, profile, threepids};
 
 /// The longest display name, in characters.
@@ -240,25 +240,14 @@ pub struct Change {
     pub admin: Option<bool>,
     /// The hash of a new password.
     pub password_hash: Option<String>,
-    /// Whether a new password ends the sessions.
-    pub logout_devices: bool,
+    /// With a new password, the sessions end, but for this one; `None` if they stay.
+    pub end_sessions: Option<Spared>,
     /// Whether it is deactivated.
     pub deactivated: Option<bool>,
     /// Whether it is locked.
     pub locked: Option<bool>,
     /// Its type; `Some(None)` for none.
     pub user_type: Option<Option<UserType>>,
-}
-
-/// Who changes an account, and which of the account's sessions a new password spares.
-#[derive(Clone, Debug)]
-pub struct Acting {
-    /// The user id of the administrator who acts.
-    pub user_id: String,
-    /// The administrator's own token, which stays if the account is their own.
-    pub token_hash: TokenHash,
-    /// The administrator's device; the account's device of the same id stays, without its session.
-    pub device_id: Option<String>,
 }
 
 /// What became of a [`put`].
@@ -276,12 +265,11 @@ pub fn put(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
     policy: &Policy,
-    acting: &Acting,
     user_id: &str,
     change: &Change,
 ) -> Result<Put, Error> {
     match users::find(tx, user_id)? {
-        Some(user) => modify(tx, ctx, policy, acting, &user, change),
+        Some(user) => modify(tx, ctx, policy, &user, change),
         None => create_from(tx, ctx, policy, user_id, change),
     }
 }
@@ -321,7 +309,7 @@ fn create_from(
         },
     )?;
     if let Some(wanted) = &change.threepids {
-        keep_threepids(tx, &user, wanted, ctx.now)?;
+        keep_threepids(tx, ctx, &user, wanted)?;
     }
     if let Some(wanted) = &change.external_ids {
         if (1..wanted.len())
@@ -337,25 +325,18 @@ fn create_from(
 /// Replaces the third-party ids of an account; a deactivated one has none. Returns whether anything changed.
 fn keep_threepids(
     tx: &mut Tx<'_>,
+    ctx: &Ctx,
     user: &User,
     wanted: &[(String, String)],
-    now: Millis,
 ) -> Result<bool, Error> {
     if user.deactivated {
         threepids::check(wanted)?;
         return Ok(false);
     }
-    threepids::replace(tx, user, wanted, now)
+    threepids::replace(tx, ctx, user, wanted)
 }
 
-fn modify(
-    tx: &mut Tx<'_>,
-    ctx: &Ctx,
-    policy: &Policy,
-    acting: &Acting,
-    before: &User,
-    change: &Change,
-) -> Result<Put, Error> {
+fn modify(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, before: &User, change: &Change) -> Result<Put, Error> {
     let revived;
     let before = if before.deactivated && change.deactivated == Some(false) {
         revived = deactivate::reactivate(tx, ctx, before)?;
@@ -375,7 +356,7 @@ fn modify(
     }
     let mut linked = Map::new();
     if let Some(wanted) = &change.threepids
-        && keep_threepids(tx, before, wanted, ctx.now)?
+        && keep_threepids(tx, ctx, before, wanted)?
     {
         linked.insert("threepids".to_owned(), json!(wanted));
     }
@@ -394,7 +375,7 @@ fn modify(
         Given::Null | Given::Other => return Err(Error::NotAString("avatar_url")),
     }
     if let Some(admin) = change.admin {
-        if !admin && before.admin && acting.user_id == before.user_id {
+        if !admin && before.admin && ctx.is_by(&before.user_id) {
             return Err(Error::SelfDemotion);
         }
         after.admin = admin;
@@ -415,7 +396,7 @@ fn modify(
         audit::record(tx, ctx, "user.update", &after.user_id, &Value::Object(changed))?;
     }
     if let Some(hash) = &change.password_hash {
-        change_password(tx, ctx, &after, hash, Some(acting).filter(|_| change.logout_devices))?;
+        change_password(tx, ctx, &after, hash, change.end_sessions.as_ref())?;
     }
     let job = match change.deactivated {
         Some(true) if !before.deactivated => Some(deactivate::deactivate(tx, ctx, &after, false)?),
@@ -424,17 +405,17 @@ fn modify(
     Ok(Put { created: false, job })
 }
 
-/// Replaces the password of an account. With `end_sessions` its sessions end, but for the administrator's own.
+/// Replaces the password of an account. With `end_sessions` its sessions end, but for the one that is spared.
 pub fn change_password(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
     user: &User,
     hash: &str,
-    end_sessions: Option<&Acting>,
+    end_sessions: Option<&Spared>,
 ) -> Result<(), Error> {
     set_password(tx, ctx, user, Some(hash))?;
-    if let Some(acting) = end_sessions {
-        sessions::end_all(tx, user.num, Some(&acting.token_hash), acting.device_id.as_deref())?;
+    if let Some(spared) = end_sessions {
+        sessions::end_all(tx, user.num, spared)?;
     }
     Ok(())
 }

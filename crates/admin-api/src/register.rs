@@ -106,8 +106,8 @@ fn secret(policy: &Policy) -> Result<&str, MatrixError> {
 
 async fn nonce(call: Call) -> Answer {
     secret(&call.app.policy)?;
-    let now = call.now;
-    let nonce = call.write(move |tx| registration::new_nonce(tx, now)).await?;
+    let ctx = call.ctx();
+    let nonce = call.write(move |tx| registration::new_nonce(tx, &ctx)).await?;
     reply::ok(&Nonce { nonce })
 }
 
@@ -156,8 +156,8 @@ async fn take_nonce(call: &Call, body: &Object) -> Result<String, MatrixError> {
     let nonce = body.get("nonce").ok_or_else(|| MatrixError::bad_json("nonce must be specified"))?;
     let unknown = || MatrixError::unknown("unrecognised nonce");
     let nonce = nonce.as_str().ok_or_else(unknown)?.to_owned();
-    let (wanted, now) = (nonce.clone(), call.now);
-    let good = call.write(move |tx| registration::take_nonce(tx, &wanted, now)).await?;
+    let (wanted, ctx) = (nonce.clone(), call.ctx());
+    let good = call.write(move |tx| registration::take_nonce(tx, &ctx, &wanted)).await?;
     if good { Ok(nonce) } else { Err(unknown()) }
 }
 

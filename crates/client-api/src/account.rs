@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reeve_accounts::users::Acting;
+use reeve_accounts::sessions::Spared;
 use reeve_accounts::{Error, deactivate as deactivation, users};
 use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, reply, shape};
 use reeve_store::threepids;
@@ -92,12 +92,8 @@ async fn change_password(mut call: Call) -> Answer {
     let hash = call.app.hasher.hash(password).await?;
     let ctx = call.ctx();
     call.act(move |tx, session| {
-        let acting = Acting {
-            user_id: session.user.user_id.clone(),
-            token_hash: session.token_hash,
-            device_id: session.device_id.clone(),
-        };
-        users::change_password(tx, &ctx, &session.user, &hash, Some(&acting).filter(|_| logout_devices))
+        let end_sessions = logout_devices.then(|| Spared::session(session));
+        users::change_password(tx, &ctx, &session.user, &hash, end_sessions.as_ref())
     })
     .await?;
     reply::empty()

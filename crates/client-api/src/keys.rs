@@ -115,8 +115,8 @@ async fn claim(mut call: Call) -> Answer {
     }
     // Concurrent claims lock the same keys in the same order.
     wanted.sort();
-    let (server_name, now) = (call.app.server_name.clone(), call.now);
-    reply::ok(&call.write(move |tx| deeds::claim(tx, &server_name, &wanted, now)).await?)
+    let ctx = call.ctx();
+    reply::ok(&call.write(move |tx| deeds::claim(tx, &ctx, &wanted)).await?)
 }
 
 async fn changes(call: Call) -> Answer {

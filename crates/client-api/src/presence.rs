@@ -48,11 +48,11 @@ async fn put(mut call: Call) -> Answer {
     }
     let body = call.object().await?;
     let wanted = Availability::parse(&required_text(&body, "presence")?)?;
-    let (status_msg, now) = (text(&body, "status_msg")?, call.now);
+    let (ctx, status_msg) = (call.ctx(), text(&body, "status_msg")?);
     ephemeral::check_status(status_msg.as_deref())?;
     if call.app.home.settings.presence {
         let device = Device { user_id: user.user_id, device_id: device_key(&call)? };
-        call.write(move |tx| ephemeral::set_presence(tx, &device, wanted, status_msg.as_deref(), now))
+        call.write(move |tx| ephemeral::set_presence(tx, &ctx, &device, wanted, status_msg.as_deref()))
             .await?;
     }
     reply::empty()

@@ -108,8 +108,8 @@ async fn set(mut call: Call) -> Answer {
         }
         Some(_) => return Err(MatrixError::invalid_param(format!("'{ENABLED}' must be a boolean"))),
     }
-    let (limits, now) = (call.app.policy.limits, call.now);
-    call.write(move |tx| deeds::set(tx, &limits, num, &pusher, append, now)).await?;
+    let (ctx, limits) = (call.ctx(), call.app.policy.limits);
+    call.write(move |tx| deeds::set(tx, &ctx, &limits, num, &pusher, append)).await?;
     reply::empty()
 }
 

@@ -1,6 +1,6 @@
 //! The caller's session: identity, refresh, logout, and login tokens for other devices.
 
-use reeve_accounts::sessions;
+use reeve_accounts::sessions::{self, Spared};
 use reeve_http::limits::Bucket;
 use reeve_http::{Access, Answer, Call, MatrixError, OpenTo, Route, json, reply, shape};
 use serde_json::{Value, json};
@@ -87,7 +87,7 @@ async fn log_out(call: Call) -> Answer {
 async fn log_out_all(call: Call) -> Answer {
     let session = call.session()?.clone();
     // A login-as token belongs to the administrator, so it is not among those that end.
-    call.write(move |tx| sessions::end_all(tx, session.user.num, None, None)).await?;
+    call.write(move |tx| sessions::end_all(tx, session.user.num, &Spared::default())).await?;
     reply::empty()
 }
 

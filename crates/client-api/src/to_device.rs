@@ -46,7 +46,7 @@ async fn send(mut call: Call) -> Answer {
     let (user_num, device_id) = (user.num, device_key(&call)?);
     let key =
         Key { user_num, device_id, scope: format!("to_device {event_type}"), txn_id: call.param("txn_id") };
-    let (limits, now) = (call.app.policy.limits, call.now);
-    call.write(move |tx| to_device::send(tx, &limits, &key, &messages, now)).await?;
+    let (ctx, limits) = (call.ctx(), call.app.policy.limits);
+    call.write(move |tx| to_device::send(tx, &ctx, &limits, &key, &messages)).await?;
     reply::empty()
 }

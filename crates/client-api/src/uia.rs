@@ -193,10 +193,10 @@ async fn pass(
             if !auth.contains_key("session") {
                 return refused("M_MISSING_PARAM", "Missing UIA session");
             }
-            let (session, now) = (session.to_owned(), call.now);
-            let usable = call
-                .write(move |tx| registration::reserve(tx, &session, &token, now.plus(LIFETIME_MS), now))
-                .await?;
+            let (session, ctx) = (session.to_owned(), call.ctx());
+            let until = ctx.now.plus(LIFETIME_MS);
+            let usable =
+                call.write(move |tx| registration::reserve(tx, &ctx, &session, &token, until)).await?;
             if usable { Ok(()) } else { refused("M_UNAUTHORIZED", "Invalid registration token") }
         }
         _ => Err(MatrixError::invalid_param("Invalid login submission")),

@@ -8,7 +8,7 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body_util::BodyExt;
-use reeve_accounts::sessions::{Session, TokenHash};
+use reeve_accounts::sessions::{Session, Spared, TokenHash};
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Actor, Ctx, Millis, User, clock};
 
@@ -117,6 +117,11 @@ impl Reading<'_> {
     pub fn user(&self) -> Result<&User, MatrixError> {
         Ok(&present(self.session)?.user)
     }
+
+    /// Context in which the caller is the actor.
+    pub fn admin_ctx(&self) -> Result<Ctx, MatrixError> {
+        Ok(self.ctx_of(auth::actor(present(self.session)?)))
+    }
 }
 
 fn present(session: Option<&Session>) -> Result<&Session, MatrixError> {
@@ -159,6 +164,11 @@ impl Call {
     /// Context of an administrative act of the caller, which is audited.
     pub fn admin_ctx(&self) -> Result<Ctx, MatrixError> {
         Ok(self.ctx_of(auth::actor(self.session()?)))
+    }
+
+    /// What stays when an act of the caller ends the sessions of an account: the caller's own session.
+    pub fn spared(&self) -> Spared {
+        self.session.as_ref().map(Spared::session).unwrap_or_default()
     }
 
     fn take_body(&mut self) -> Option<Body> {

@@ -91,8 +91,13 @@ impl Ctx {
         format!("@{localpart}:{}", self.server_name)
     }
 
-    /// True if the actor is this account.
+    /// The full user id of the account that acts as the actor, if one does.
+    pub fn account(&self) -> Option<&str> {
+        self.actor.as_ref().and_then(Actor::user_id)
+    }
+
+    /// True if this account is the actor.
     pub fn is_by(&self, user_id: &str) -> bool {
-        self.actor.as_ref().and_then(Actor::user_id) == Some(user_id)
+        self.account() == Some(user_id)
     }
 }

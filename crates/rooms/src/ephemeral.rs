@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Membership, Millis, Pos, User};
+use reeve_model::{Ctx, Membership, Millis, Pos, User};
 use reeve_store::ephemeral::{self as rows, DevicePresence, Presence, Receipt};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
@@ -43,11 +43,11 @@ pub fn check_ids(room_id: &str, event_id: &str) -> Result<(), Error> {
 /// know. The marker `m.fully_read` needs a known event.
 pub fn receipt(
     tx: &mut Tx<'_>,
+    ctx: &Ctx,
     user: &User,
     room_id: &str,
     (receipt_type, thread_id): (&str, &str),
     event_id: &str,
-    now: Millis,
 ) -> Result<(), Error> {
     check_ids(room_id, event_id)?;
     let known = match rooms::find(tx, room_id)? {
@@ -64,7 +64,7 @@ pub fn receipt(
     };
     let viewer = Viewer { user_id: user.user_id.clone(), user_num: user.num, ..Viewer::default() };
     let is_seen = {
-        let view = View::of(tx, viewer, now)?;
+        let view = View::of(tx, viewer, ctx.now)?;
         let room = view.room(&room)?;
         room.membership_at(Pos::END) == Membership::Join && room.sees(&event)
     };
@@ -88,7 +88,7 @@ pub fn receipt(
         receipt_type: receipt_type.to_owned(),
         thread_id: thread_id.to_owned(),
         event_id: event_id.to_owned(),
-        ts: now,
+        ts: ctx.now,
         event_pos: event.pos,
     };
     rows::put_receipt(tx, &receipt, pos)?;
@@ -131,22 +131,22 @@ fn fully_read(tx: &mut Tx<'_>, user: &User, room: &Room, event_id: &str) -> Resu
 /// Says that a user types for so many milliseconds, or not any more.
 pub fn typing(
     tx: &mut Tx<'_>,
+    ctx: &Ctx,
     user: &User,
     room_id: &str,
     for_ms: Option<i64>,
-    now: Millis,
 ) -> Result<(), Error> {
     let room = send::joined_room(tx, room_id, &user.user_id)?;
     if user.shadow_banned {
         return Ok(());
     }
     let old = rows::typing_until(tx, room.num, &user.user_id)?.unwrap_or_default();
-    let until = for_ms.map_or(Millis::ZERO, |ms| now.plus(ms.clamp(1, LONGEST_TYPING_MS)));
+    let until = for_ms.map_or(Millis::ZERO, |ms| ctx.now.plus(ms.clamp(1, LONGEST_TYPING_MS)));
     if until == old {
         return Ok(());
     }
     // Who goes on typing is already known to type: only the time moves.
-    let known = old > now && until > Millis::ZERO;
+    let known = old > ctx.now && until > Millis::ZERO;
     let pos = if known { None } else { Some(stream::next(tx)?) };
     match pos {
         Some(pos) => rows::put_typing(tx, room.num, &user.user_id, until, pos)?,
@@ -222,15 +222,15 @@ pub fn check_status(status_msg: Option<&str>) -> Result<(), Error> {
 /// Sets the presence of a device and the status message of its user, as they asked for it.
 pub fn set_presence(
     tx: &mut Tx<'_>,
+    ctx: &Ctx,
     device: &Device,
     wanted: Availability,
     status_msg: Option<&str>,
-    now: Millis,
 ) -> Result<(), Error> {
     check_status(status_msg)?;
-    move_device(tx, device, wanted, now)?;
+    move_device(tx, device, wanted, ctx.now)?;
     let old = rows::presence(tx, &device.user_id)?;
-    Ok(publish(tx, &device.user_id, old.as_ref(), status_msg, Some(now), now)?)
+    Ok(publish(tx, &device.user_id, old.as_ref(), status_msg, Some(ctx.now), ctx.now)?)
 }
 
 /// Whether a poll of a device that lasts until a time would change anything about its presence.

@@ -1,7 +1,7 @@
 //! What administrators of the server do to rooms that they need not be in: block them, bring people in, give power.
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, Membership, User, id};
+use reeve_model::{Actor, Ctx, Membership, User, id};
 use reeve_store::rooms::{self, Room};
 use reeve_store::users;
 use serde_json::{Map, Value, json};
@@ -40,26 +40,26 @@ pub fn room(tx: &ReadTx<'_>, id_or_alias: &str) -> Result<Option<Room>, Error> {
 }
 
 /// Blocks a room, known here or not, or unblocks it.
-pub fn block(tx: &mut Tx<'_>, ctx: &Ctx, admin: &User, room_id: &str, block: bool) -> Result<(), Error> {
+pub fn block(tx: &mut Tx<'_>, ctx: &Ctx, room_id: &str, block: bool) -> Result<(), Error> {
     if rooms::blocked_by(tx, room_id)?.is_some() == block {
         return Ok(());
     }
     let action = if block { "room.block" } else { "room.unblock" };
     if block {
-        rooms::block(tx, room_id, &admin.user_id, ctx.now)?;
+        rooms::block(tx, room_id, ctx.actor.as_ref().map(Actor::id).unwrap_or_default(), ctx.now)?;
     } else {
         rooms::unblock(tx, room_id)?;
     }
     Ok(reeve_accounts::audit::record(tx, ctx, action, room_id, &json!({}))?)
 }
 
-/// Brings an account into a room: it joins by itself where it may, else the administrator invites it first. Answers
-/// the id of the room.
+/// Brings an account into a room: it joins by itself where it may, else the inviter, who must be a member, invites it
+/// first. Returns the id of the room.
 pub fn join(
     tx: &mut Tx<'_>,
     home: &Home,
     ctx: &Ctx,
-    admin: &User,
+    inviter: Option<&User>,
     target: &str,
     id_or_alias: &str,
 ) -> Result<String, Error> {
@@ -83,10 +83,16 @@ pub fn join(
         Membership::Invite | Membership::Knock | Membership::Leave => {}
     }
     if room.join_rule.as_deref() != Some("public") && standing != Membership::Invite {
-        if membership::current(tx, &admin.user_id, &room)? != Membership::Join {
-            return Err(Error::forbidden(format!("{} not in room {}.", admin.user_id, room.room_id)));
+        let Some(inviter) = inviter else {
+            return Err(Error::forbidden(format!(
+                "{} is not invited to room {}.",
+                target.user_id, room.room_id
+            )));
+        };
+        if membership::current(tx, &inviter.user_id, &room)? != Membership::Join {
+            return Err(Error::forbidden(format!("{} not in room {}.", inviter.user_id, room.room_id)));
         }
-        membership::invite_as(tx, home, ctx, &admin.user_id, &mut room, Invite::of(&target.user_id))?;
+        membership::invite_as(tx, home, ctx, &inviter.user_id, &mut room, Invite::of(&target.user_id))?;
     }
     membership::join(tx, home, ctx, &target, &mut room, None)?;
     let changes = json!({ "user_id": target.user_id });

@@ -60,13 +60,13 @@ async fn takes_writes(call: &Call, last: &LastWrite) -> Result<(), DbError> {
     {
         return result.clone();
     }
-    let now = call.now;
+    let ctx = call.ctx();
     let result = call
         .app
         .db
         .write(move |tx| -> Result<(), DbError> {
-            let nonce = registration::new_nonce(tx, now)?;
-            registration::take_nonce(tx, &nonce, now)?;
+            let nonce = registration::new_nonce(tx, &ctx)?;
+            registration::take_nonce(tx, &ctx, &nonce)?;
             Ok(())
         })
         .await;

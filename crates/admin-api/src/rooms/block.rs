@@ -60,7 +60,7 @@ async fn handle_put(mut call: Call) -> Answer {
     let Some(Value::Bool(block)) = body.get("block") else {
         return Err(MatrixError::bad_json("Param 'block' must be a boolean."));
     };
-    let (block, ctx, admin) = (*block, call.admin_ctx()?, call.user()?.clone());
-    call.write(move |tx| -> Result<_, Error> { upkeep::block(tx, &ctx, &admin, &room_id, block) }).await?;
+    let (block, ctx) = (*block, call.admin_ctx()?);
+    call.write(move |tx| -> Result<_, Error> { upkeep::block(tx, &ctx, &room_id, block) }).await?;
     reply::ok(&BlockRoom { block })
 }

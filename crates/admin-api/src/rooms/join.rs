@@ -55,7 +55,9 @@ async fn handle(mut call: Call) -> Answer {
         return Err(MatrixError::unknown("This endpoint can only be used with local users"));
     }
     let target = target.clone();
-    let (home, ctx, admin) = (Arc::clone(&call.app.home), call.admin_ctx()?, call.user()?.clone());
-    let room_id = call.write(move |tx| upkeep::join(tx, &home, &ctx, &admin, &target, &room)).await?;
+    let (home, ctx) = (Arc::clone(&call.app.home), call.admin_ctx()?);
+    let inviter = call.optional_session().map(|session| session.user.clone());
+    let room_id =
+        call.write(move |tx| upkeep::join(tx, &home, &ctx, inviter.as_ref(), &target, &room)).await?;
     reply::ok(&JoinedRoom { room_id })
 }

@@ -54,8 +54,7 @@ async fn handle(mut call: Call) -> Answer {
         }
     };
     let ctx = call.admin_ctx()?;
-    let access_token =
-        call.act(move |tx, session| sessions::login_as(tx, &ctx, session, &user_id, valid_until)).await?;
+    let access_token = call.write(move |tx| sessions::login_as(tx, &ctx, &user_id, valid_until)).await?;
     reply::ok(&LoggedInAs { access_token })
 }
 

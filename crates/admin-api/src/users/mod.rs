@@ -23,8 +23,7 @@ mod whois;
 
 use std::time::Duration;
 
-use reeve_accounts::users::Acting;
-use reeve_http::{Call, MatrixError, Route};
+use reeve_http::Route;
 
 /// The time that a response waits for the job it queued. Small accounts are cleared by then; for large ones the
 /// job continues.
@@ -60,14 +59,4 @@ pub(crate) fn routes() -> Vec<Route> {
     ];
     routes.extend(moderate::routes());
     routes
-}
-
-/// The administrator who calls.
-fn acting(call: &Call) -> Result<Acting, MatrixError> {
-    let session = call.session()?;
-    Ok(Acting {
-        user_id: session.user.user_id.clone(),
-        token_hash: session.token_hash,
-        device_id: session.device_id.clone(),
-    })
 }

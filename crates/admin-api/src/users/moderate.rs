@@ -86,7 +86,7 @@ fn answer(flag: Flag, is_set: bool) -> Answer {
 }
 
 fn read(call: &Reading<'_>, flag: Flag) -> Answer {
-    let user = moderation::subject(call.tx, call.user()?, &target(call)?)?;
+    let user = moderation::subject(call.tx, &call.admin_ctx()?, &target(call)?)?;
     answer(flag, flag.of(&user))
 }
 
@@ -102,7 +102,6 @@ async fn write(mut call: Call, flag: Flag) -> Answer {
         return Err(MatrixError::bad_json(format!("'{key}' must be a boolean")));
     };
     let ctx = call.admin_ctx()?;
-    let user =
-        call.act(move |tx, session| moderation::moderate(tx, &ctx, &session.user, &user_id, flag, is_set));
-    answer(flag, flag.of(&user.await?))
+    let user = call.write(move |tx| moderation::moderate(tx, &ctx, &user_id, flag, is_set)).await?;
+    answer(flag, flag.of(&user))
 }

@@ -1,7 +1,6 @@
 //! Creates or changes an account.
 
 use http::StatusCode;
-use reeve_accounts::Policy;
 use reeve_accounts::users::{self, Change, Given};
 use reeve_http::json::Object;
 use reeve_http::{Answer, Call, MatrixError, Route, json, reply};
@@ -11,7 +10,6 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::acting;
 use super::view::UserView;
 use crate::target;
 
@@ -86,13 +84,13 @@ async fn handle(mut call: Call) -> Answer {
     if !id::domain_is(&user_id, &call.app.server_name) {
         return Err(MatrixError::unknown("This endpoint can only be used with local users"));
     }
-    let (mut change, password) = change(&body, &call.app.policy)?;
+    let (mut change, password) = change(&body, &call)?;
     if let Some(password) = password {
         change.password_hash = Some(call.app.hasher.hash(&password).await?);
     }
-    let (ctx, acting, app) = (call.admin_ctx()?, acting(&call)?, std::sync::Arc::clone(&call.app));
+    let (ctx, app) = (call.admin_ctx()?, std::sync::Arc::clone(&call.app));
     let wanted = user_id.clone();
-    let put = call.write(move |tx| users::put(tx, &ctx, &app.policy, &acting, &wanted, &change)).await?;
+    let put = call.write(move |tx| users::put(tx, &ctx, &app.policy, &wanted, &change)).await?;
     if let Some(job) = &put.job {
         call.app.jobs.wait(job, super::JOB_WAIT).await?;
     }
@@ -103,13 +101,15 @@ async fn handle(mut call: Call) -> Answer {
 
 /// Checks that do not read the account, in the order of their errors. Returns the password separately, since it
 /// has to be hashed first.
-fn change(body: &Object, policy: &Policy) -> Result<(Change, Option<String>), MatrixError> {
+fn change(body: &Object, call: &Call) -> Result<(Change, Option<String>), MatrixError> {
     let threepids = pairs(body, "threepids", ["medium", "address"])?;
     let external_ids = pairs(body, "external_ids", ["auth_provider", "external_id"])?;
     let user_type = match body.get("user_type") {
         None => None,
         Some(Value::Null) => Some(None),
-        Some(Value::String(user_type)) if policy.knows_user_type(user_type) => Some(Some(user_type.clone())),
+        Some(Value::String(user_type)) if call.app.policy.knows_user_type(user_type) => {
+            Some(Some(user_type.clone()))
+        }
         Some(_) => return Err(MatrixError::unknown("Invalid user type")),
     };
     let admin = flag(body, "admin", MatrixError::bad_json("Param 'admin' must be a boolean, if given"))?;
@@ -137,7 +137,7 @@ fn change(body: &Object, policy: &Policy) -> Result<(Change, Option<String>), Ma
         }),
         admin,
         password_hash: None,
-        logout_devices,
+        end_sessions: logout_devices.then(|| call.spared()),
         deactivated,
         locked,
         user_type,

@@ -6,7 +6,6 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::acting;
 use crate::target;
 
 /// The new password.
@@ -46,10 +45,7 @@ async fn handle(mut call: Call) -> Answer {
         return Err(Error::PasswordChangeDisabled.into());
     }
     let hash = call.app.hasher.hash(password).await?;
-    let (ctx, acting) = (call.admin_ctx()?, acting(&call)?);
-    call.write(move |tx| {
-        users::change_password(tx, &ctx, &user, &hash, Some(&acting).filter(|_| logout_devices))
-    })
-    .await?;
+    let (ctx, end_sessions) = (call.admin_ctx()?, logout_devices.then(|| call.spared()));
+    call.write(move |tx| users::change_password(tx, &ctx, &user, &hash, end_sessions.as_ref())).await?;
     reply::empty()
 }

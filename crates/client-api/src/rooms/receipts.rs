@@ -71,10 +71,10 @@ async fn receipt(mut call: Call) -> Answer {
     if thread_id.is_some() && receipt_type == "m.fully_read" {
         return Err(MatrixError::invalid_param("thread_id is not compatible with m.fully_read receipts."));
     }
-    let now = call.now;
+    let ctx = call.ctx();
     call.act(move |tx, Session { user, .. }| {
         let thread_id = thread_id.as_deref().unwrap_or_default();
-        ephemeral::receipt(tx, user, &room_id, (&receipt_type, thread_id), &event_id, now)
+        ephemeral::receipt(tx, &ctx, user, &room_id, (&receipt_type, thread_id), &event_id)
     })
     .await?;
     reply::empty()
@@ -88,10 +88,10 @@ async fn markers(mut call: Call) -> Answer {
             moved.push((receipt_type, event_id));
         }
     }
-    let (now, room_id) = (call.now, call.param("room_id"));
+    let (ctx, room_id) = (call.ctx(), call.param("room_id"));
     call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
         for (receipt_type, event_id) in &moved {
-            ephemeral::receipt(tx, user, &room_id, (receipt_type, ""), event_id, now)?;
+            ephemeral::receipt(tx, &ctx, user, &room_id, (receipt_type, ""), event_id)?;
         }
         Ok(())
     })
@@ -112,7 +112,7 @@ async fn typing(mut call: Call) -> Answer {
         Some(value) => value.as_i64().ok_or_else(|| MatrixError::bad_json("'timeout' must be an integer"))?,
     };
     let for_ms = typing.then_some(for_ms);
-    let (room_id, now) = (call.param("room_id"), call.now);
-    call.act(move |tx, Session { user, .. }| ephemeral::typing(tx, user, &room_id, for_ms, now)).await?;
+    let (ctx, room_id) = (call.ctx(), call.param("room_id"));
+    call.act(move |tx, Session { user, .. }| ephemeral::typing(tx, &ctx, user, &room_id, for_ms)).await?;
     reply::empty()
 }

@@ -1,7 +1,8 @@
 //! `reeve user`.
 
 use reeve_accounts::{
-    Error, audit, deactivate, moderation, sessions,
+    Error, audit, deactivate, moderation,
+    sessions::{self, Spared},
     users::{self, NewUser},
     validity,
 };
@@ -222,7 +223,7 @@ async fn set_password(
             }
             users::set_password(tx, ctx, &user, Some(&hash))?;
             if end_sessions {
-                sessions::end_all(tx, user.num, None, None)?;
+                sessions::end_all(tx, user.num, &Spared::default())?;
             }
             Ok(())
         })
@@ -242,7 +243,7 @@ async fn log_out(operator: &Operator, name: &str) -> Result<String, Failure> {
     let message = format!("all sessions of {} ended\n", user.user_id);
     operator
         .write(move |tx, ctx| {
-            sessions::end_all(tx, user.num, None, None)?;
+            sessions::end_all(tx, user.num, &Spared::default())?;
             Ok(audit::record(tx, ctx, "user.logout", &user.user_id, &json!({}))?)
         })
         .await?;

@@ -163,6 +163,26 @@ on_both_engines! {
         }
     }
 
+    async fn the_actor_is_the_administrator_who_asked_for_it(server: Server) {
+        server.create("boss", true).await;
+        server.create("other", true).await;
+        let boss = server.log_in("boss", "boss's password").await;
+        let reply = boss.post("/_synapse/admin/v1/users/@other:test/login", json!({})).await;
+        let other = server.with_token(reply.text("access_token"));
+        let demotion = json!({ "admin": false });
+        let of = |name: &str| format!("/_synapse/admin/v1/users/@{name}:test/admin");
+        let refusal = (400, "M_UNKNOWN", "You may not demote yourself.");
+        assert_eq!(other.put(&of("boss"), demotion.clone()).await.refusal(), refusal);
+        let put = other.put("/_synapse/admin/v2/users/@boss:test", demotion.clone()).await;
+        assert_eq!(put.refusal(), refusal);
+        let lock = other.put("/_matrix/client/v1/admin/lock/@boss:test", json!({ "locked": true })).await;
+        assert_eq!(lock.refusal(), (403, "M_FORBIDDEN", "You may not lock or suspend yourself"));
+        let block = "/_synapse/admin/v1/rooms/!unknown:test/block";
+        assert_eq!(other.put(block, json!({ "block": true })).await.status, 200);
+        assert_eq!(boss.get(block).await, (200, json!({ "block": true, "user_id": "@boss:test" })));
+        assert_eq!(other.put(&of("other"), demotion).await.status, 200);
+    }
+
     async fn it_ends_when_the_administrator_expires(server: Server) {
         let admin = server.admin().await;
         server.create("u", true).await;

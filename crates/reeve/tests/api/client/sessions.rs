@@ -96,7 +96,7 @@ on_both_engines! {
         server.app().db.write(|tx| {
             let num = users::num(tx, "@alice:test")?.unwrap();
             users::set_password_hash(tx, num, Some("$argon2id$another"))?;
-            reeve_accounts::sessions::end_all(tx, num, None, None)
+            reeve_accounts::sessions::end_all(tx, num, &reeve_accounts::sessions::Spared::default())
         }).await.unwrap();
         assert!(!login.is_finished() && !change.is_finished() && !nobody.is_finished());
         assert_eq!(login.await.unwrap().refusal(), WRONG);
