@@ -1,7 +1,7 @@
 //! Sessions: who a token stands for, how sessions begin, go on and end.
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, Millis, User, UserNum, random};
+use reeve_model::{Actor, Ctx, Millis, Scope, User, UserNum, random};
 use reeve_store::access_tokens::{self, NewAccessToken};
 use reeve_store::ratelimits::Override;
 use reeve_store::{
@@ -57,6 +57,18 @@ pub struct Session {
     pub limit: Option<Override>,
     /// The same of the account that owns the token, where that is another one.
     pub owner_limit: Option<Override>,
+}
+
+impl Session {
+    /// True if the session has a right of administration: those of administrators have all.
+    pub fn holds(&self, _scope: Scope) -> bool {
+        self.user.admin
+    }
+
+    /// The actor for the audit log: the administrator behind a login-as token, if it is one.
+    pub fn actor(&self) -> Actor {
+        Actor::User(self.puppeteer.as_deref().unwrap_or(&self.user.user_id).into())
+    }
 }
 
 /// The session of a token, expired ones included; `None` if no such token is known.

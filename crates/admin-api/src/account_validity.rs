@@ -2,8 +2,8 @@
 
 use reeve_accounts::validity;
 use reeve_http::json::{self, Integer};
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
-use reeve_model::{Millis, id};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_model::{Millis, Scope, id};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -28,6 +28,7 @@ pub(crate) struct Validity {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/account_validity/validity", handle)
+        .access(Access::Admin(Scope::UsersWrite))
         .id("renewAccountValidity")
         .summary("Sets the time until which an account is valid")
         .description(

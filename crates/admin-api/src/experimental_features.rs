@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use reeve_accounts::features;
-use reeve_http::{Answer, Call, MatrixError, Reading, Route, json, reply, shape};
+use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, json, reply, shape};
+use reeve_model::Scope;
 use reeve_store::{features as store, users};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,6 +23,7 @@ pub(crate) struct ExperimentalFeatures {
 
 pub(crate) fn get() -> Route {
     Route::read(PATH, read)
+        .access(Access::Admin(Scope::UsersRead))
         .id("getExperimentalFeatures")
         .summary("Lists the experimental features that are enabled for an account")
         .description("An account that does not exist has none.")
@@ -34,6 +36,7 @@ pub(crate) fn get() -> Route {
 
 pub(crate) fn put() -> Route {
     Route::put(PATH, write)
+        .access(Access::Admin(Scope::UsersWrite))
         .id("setExperimentalFeatures")
         .returns::<shape::Empty>(200)
         .summary("Enables or disables experimental features for an account")

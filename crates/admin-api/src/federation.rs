@@ -1,6 +1,7 @@
 //! Other servers. This server does not federate, so there are none.
 
-use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
+use reeve_model::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -35,6 +36,7 @@ pub(crate) struct OtherServers {
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/_synapse/admin/v1/federation/destinations", list)
+            .access(Access::Admin(Scope::ServerRead))
             .id("listDestinations")
             .summary("Lists the servers that this server federates with: none")
             .query([
@@ -46,14 +48,17 @@ pub(crate) fn routes() -> Vec<Route> {
             ])
             .returns::<OtherServers>(200),
         Route::get("/_synapse/admin/v1/federation/destinations/{destination}", unknown)
+            .access(Access::Admin(Scope::ServerRead))
             .id("getDestination")
             .summary("Returns the state of federation with a server")
             .errors(UNKNOWN),
         Route::get("/_synapse/admin/v1/federation/destinations/{destination}/rooms", unknown)
+            .access(Access::Admin(Scope::ServerRead))
             .id("listDestinationRooms")
             .summary("Lists the rooms shared with a server")
             .errors(UNKNOWN),
         Route::post("/_synapse/admin/v1/federation/destinations/{destination}/reset_connection", unknown)
+            .access(Access::Admin(Scope::ServerWrite))
             .id("resetDestination")
             .summary("Resets the connection to a server")
             .errors(UNKNOWN),

@@ -1,8 +1,8 @@
 //! Account lookups by external id and by third-party id.
 
 use reeve_accounts::threepids::canonical;
-use reeve_http::{Answer, MatrixError, Reading, Route, reply};
-use reeve_model::UserNum;
+use reeve_http::{Access, Answer, MatrixError, Reading, Route, reply};
+use reeve_model::{Scope, UserNum};
 use reeve_store::{external_ids, threepids, users};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,11 +18,13 @@ pub(crate) struct FoundUser {
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::read("/_synapse/admin/v1/auth_providers/{provider}/users/{external_id}", by_external_id)
+            .access(Access::Admin(Scope::UsersRead))
             .id("findUserByExternalId")
             .summary("Finds the account with an external id at an identity provider")
             .returns::<FoundUser>(200)
             .errors(ERRORS),
         Route::read("/_synapse/admin/v1/threepid/{medium}/users/{address}", by_threepid)
+            .access(Access::Admin(Scope::UsersRead))
             .id("findUserByThreepid")
             .summary("Finds the account with an e-mail address or telephone number")
             .returns::<FoundUser>(200)

@@ -1,7 +1,7 @@
 //! Jobs in the form of Synapse's list of tasks.
 
-use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
-use reeve_model::{JobState, Millis};
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
+use reeve_model::{JobState, Millis, Scope};
 use reeve_store::jobs::{self, Filter, Job};
 use serde::Serialize;
 use serde_json::Value;
@@ -42,6 +42,7 @@ pub(crate) struct Tasks {
 
 pub(crate) fn route() -> Route {
     Route::get("/_synapse/admin/v1/scheduled_tasks", handle)
+        .access(Access::Admin(Scope::ServerRead))
         .id("listScheduledTasks")
         .summary("Lists tasks, the oldest first")
         .query([

@@ -1,8 +1,8 @@
 //! Server notices: messages of the operator to one account.
 
 use reeve_http::json;
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
-use reeve_model::id;
+use reeve_http::{Access, Answer, Call, Endpoint, MatrixError, Route, reply};
+use reeve_model::{Scope, id};
 use reeve_rooms::Error;
 use reeve_rooms::notices::{self, Notice};
 use reeve_store::transactions::{self, Key};
@@ -32,8 +32,9 @@ pub(crate) struct SentNotice {
     event_id: String,
 }
 
-fn route(route: Route) -> Route {
-    route
+fn route(endpoint: Endpoint) -> Route {
+    endpoint
+        .access(Access::Admin(Scope::NoticesWrite))
         .summary("Sends a server notice to an account, in a separate room")
         .takes::<SendNotice>()
         .returns::<SentNotice>(200)

@@ -1,6 +1,7 @@
 //! Database statistics.
 
-use reeve_http::{Answer, Call, Route, reply};
+use reeve_http::{Access, Answer, Call, Route, reply};
+use reeve_model::Scope;
 use reeve_store::{events, rooms};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -25,6 +26,7 @@ pub(crate) struct RoomSizes {
 
 pub(crate) fn route() -> Route {
     Route::get("/_synapse/admin/v1/statistics/database/rooms", handle)
+        .access(Access::Admin(Scope::ServerRead))
         .id("getLargestRooms")
         .summary("Lists the ten largest rooms")
         .returns::<RoomSizes>(200)

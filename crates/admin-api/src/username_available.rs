@@ -1,7 +1,8 @@
 //! Availability of a name for a new account.
 
 use reeve_accounts::users;
-use reeve_http::{Answer, Param, Reading, Route, reply};
+use reeve_http::{Access, Answer, Param, Reading, Route, reply};
+use reeve_model::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -14,6 +15,7 @@ pub(crate) struct UsernameAvailable {
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/username_available", handle)
+        .access(Access::Admin(Scope::UsersRead))
         .id("isUsernameAvailable")
         .summary("Checks that a name is available for a new account, even while registration is disabled")
         .query([Param::text("username", "the localpart").required()])

@@ -2,6 +2,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#capabilities-negotiation>
 
 use reeve_http::{Access, Answer, Call, Route, reply};
+use reeve_model::Scope;
 use reeve_rooms::version;
 use serde_json::{Map, Value, json};
 
@@ -33,7 +34,7 @@ async fn handle(call: Call) -> Answer {
         "m.3pid_changes": { "enabled": false },
         "m.get_login_token": { "enabled": policy.login_via_existing_session },
     });
-    if call.user()?.admin
+    if call.caller().holds(Scope::UsersModerate)
         && let Value::Object(capabilities) = &mut capabilities
     {
         capabilities.insert("m.account_moderation".to_owned(), json!({ "suspend": true, "lock": true }));

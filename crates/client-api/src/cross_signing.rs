@@ -3,7 +3,7 @@
 
 use http::Method;
 use reeve_accounts::cross_signing::{self as deeds, Upload, Uploaded};
-use reeve_http::{Answer, Call, Route, reply, shape};
+use reeve_http::{Access, Answer, Call, Route, reply, shape};
 use serde_json::json;
 
 use crate::rooms::v3;
@@ -14,6 +14,7 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::POST, "keys/device_signing/upload", upload)
             .also("/_matrix/client/unstable/keys/device_signing/upload")
+            .access(Access::User)
             .id("uploadCrossSigningKeys")
             .takes::<shapes::keys::CrossSigningKeys>()
             .returns::<shape::Empty>(200)
@@ -33,6 +34,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3keysdevice_signingupload"),
         v3(Method::POST, "keys/signatures/upload", sign)
             .also("/_matrix/client/unstable/keys/signatures/upload")
+            .access(Access::User)
             .id("uploadCrossSigningSignatures")
             .takes::<shape::AnyObject>()
             .returns::<shapes::keys::Failures>(200)

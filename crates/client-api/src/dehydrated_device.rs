@@ -5,7 +5,7 @@ use http::Method;
 use reeve_accounts::dehydrated::{self as deeds, NewDevice};
 use reeve_accounts::keys::Upload;
 use reeve_accounts::to_device;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, Endpoint, MatrixError, Route, reply};
 use reeve_model::{Pos, Token};
 use reeve_rooms::position::Positions;
 use serde_json::value::RawValue;
@@ -22,7 +22,7 @@ const NONE: (u16, &str, &str) = (404, "M_NOT_FOUND", "the account has no such de
 const MOST_EVENTS: i64 = 100;
 
 pub(crate) fn routes() -> Vec<Route> {
-    let route = |route: Route| route.access(Access::User).spec(PROPOSAL);
+    let route = |endpoint: Endpoint| endpoint.access(Access::User).spec(PROPOSAL);
     vec![
         route(Route::put(PATH, put))
             .id("putDehydratedDevice")
@@ -43,7 +43,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns::<shapes::devices::DeviceId>(200)
             .summary("Deletes the dehydrated device")
             .errors(&[NONE]),
-        route(Route::new(Method::POST, EVENTS, events))
+        route(Route::of(Method::POST, EVENTS, events))
             .id("getDehydratedDeviceEvents")
             .may_take::<shapes::devices::After>()
             .returns::<shapes::devices::DeviceMessages>(200)

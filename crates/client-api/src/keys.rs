@@ -34,9 +34,9 @@ pub(crate) fn routes() -> Vec<Route> {
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3keysupload"),
         v3(Method::POST, "keys/query", query)
-            .repeatable()
             .also("/_matrix/client/unstable/keys/query")
             .access(Access::Guest)
+            .repeatable()
             .id("queryKeys")
             .takes::<shapes::keys::KeyQuery>()
             .returns::<shapes::keys::FoundKeys>(200)

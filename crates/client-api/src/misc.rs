@@ -1,7 +1,7 @@
 //! Features that this server does not offer, in the form that clients expect.
 
 use http::Method;
-use reeve_http::{Answer, Call, MatrixError, Route, reply, shape};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
 use serde_json::json;
 
 use crate::rooms::v3;
@@ -11,6 +11,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let bridged = "https://spec.matrix.org/v1.18/client-server-api/#third-party-networks";
     let empty_list = |id: &'static str, path: &str| {
         v3(Method::GET, path, |_call| async { reply::ok(&json!([])) })
+            .access(Access::User)
             .id(id)
             .returns::<shapes::rooms::List>(200)
             .summary("Looks up locations or users on bridged networks: there are none")
@@ -18,11 +19,13 @@ pub(crate) fn routes() -> Vec<Route> {
     };
     vec![
         v3(Method::GET, "thirdparty/protocols", |_call| async { reply::empty() })
+            .access(Access::User)
             .id("getProtocols")
             .returns::<shape::Empty>(200)
             .summary("Lists the bridged networks: none")
             .spec(bridged),
         v3(Method::GET, "thirdparty/protocol/{protocol}", no_protocol)
+            .access(Access::User)
             .id("getProtocolMetadata")
             .summary("Returns a bridged network: there is none")
             .errors(&[(404, "M_NOT_FOUND", "always")])

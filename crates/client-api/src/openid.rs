@@ -12,6 +12,7 @@ use crate::shapes;
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::POST, "user/{user_id}/openid/request_token", request_token)
+            .access(Access::User)
             .id("requestOpenIdToken")
             .takes::<shape::AnyObject>()
             .returns::<shapes::account::OpenIdToken>(200)

@@ -4,7 +4,7 @@
 use crate::rooms::{device_key, required_text, text, v3};
 use crate::shapes;
 use http::Method;
-use reeve_http::{Answer, Call, MatrixError, Route, reply, shape};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
 use reeve_rooms::ephemeral::{self, Availability, Device};
 use serde_json::json;
 
@@ -13,12 +13,14 @@ const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#presence";
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::GET, "presence/{user_id}/status", get)
+            .access(Access::User)
             .id("getPresence")
             .returns::<shapes::account::Presence>(200)
             .summary("Returns the presence of a user")
             .errors(&[(403, "M_FORBIDDEN", "the two users share no room")])
             .spec(SPEC),
         v3(Method::PUT, "presence/{user_id}/status", put)
+            .access(Access::User)
             .id("setPresence")
             .takes::<shapes::account::NewPresence>()
             .returns::<shape::Empty>(200)

@@ -2,9 +2,8 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#profiles>
 
 use reeve_accounts::profile::{self, BadKey, Change, Field};
-use reeve_accounts::sessions::Session;
-use reeve_http::{Access, Answer, Call, Head, Limit, MatrixError, Reading, Route, reply, shape};
-use reeve_model::id;
+use reeve_http::{Access, Answer, Call, Endpoint, Head, Limit, MatrixError, Reading, Route, reply, shape};
+use reeve_model::{Scope, id};
 use ruma::ServerName;
 use serde_json::{Map, Value};
 
@@ -30,17 +29,17 @@ pub(crate) fn routes() -> Vec<Route> {
         ("displayname", Access::Guest, ["getDisplayName", "setDisplayName", "deleteDisplayName"]),
         ("avatar_url", Access::User, ["getAvatarUrl", "setAvatarUrl", "deleteAvatarUrl"]),
     ] {
-        let aliased = |route: Route| route.also(&format!("/_matrix/client/r0/profile/{{user_id}}/{key}"));
+        let aliased =
+            |endpoint: Endpoint| endpoint.also(&format!("/_matrix/client/r0/profile/{{user_id}}/{key}"));
         let path = format!("/_matrix/client/v3/profile/{{user_id}}/{key}");
         routes.extend([
             reading(aliased(Route::read(&path, move |call| read_field(call, Some(key))))).id(get),
-            changing(aliased(Route::put(&path, move |call| set(call, Some(key)))))
+            changing(aliased(Route::put(&path, move |call| set(call, Some(key)))), setter)
                 .id(put)
-                .access(setter)
                 .limit(Limit::Name)
                 .takes::<shape::AnyObject>()
                 .summary("Sets the display name or the avatar"),
-            changing(aliased(Route::delete(&path, move |call| delete(call, Some(key)))))
+            changing(aliased(Route::delete(&path, move |call| delete(call, Some(key)))), Access::User)
                 .id(take)
                 .limit(Limit::Name)
                 .summary("Removes the display name or the avatar"),
@@ -49,19 +48,19 @@ pub(crate) fn routes() -> Vec<Route> {
     let path = "/_matrix/client/v3/profile/{user_id}/{key}";
     routes.extend([
         reading(Route::read(path, |call| read_field(call, None))).id("getProfileField"),
-        changing(Route::put(path, |call| set(call, None)))
+        changing(Route::put(path, |call| set(call, None)), Access::User)
             .id("setProfileField")
             .takes::<shape::AnyObject>()
             .summary("Sets a field of a profile"),
-        changing(Route::delete(path, |call| delete(call, None)))
+        changing(Route::delete(path, |call| delete(call, None)), Access::User)
             .id("deleteProfileField")
             .summary("Removes a field of a profile"),
     ]);
     routes
 }
 
-fn reading(route: Route) -> Route {
-    route
+fn reading(endpoint: Endpoint) -> Route {
+    endpoint
         .access(Access::Optional)
         .returns::<shape::AnyObject>(200)
         .summary("Returns one field of a profile")
@@ -73,9 +72,9 @@ fn reading(route: Route) -> Route {
         .spec(SPEC)
 }
 
-fn changing(route: Route) -> Route {
-    route
-        .access(Access::User)
+fn changing(endpoint: Endpoint, access: Access) -> Route {
+    endpoint
+        .access(access)
         .limit(Limit::Profile)
         .not_suspended(SUSPENDED)
         .returns::<shape::Empty>(200)
@@ -161,11 +160,11 @@ async fn apply(call: &Call, user_id: String, field: &Field, change: Change) -> A
         return Err(MatrixError::unknown("User is not hosted on this homeserver"));
     }
     let (own_ctx, admin_ctx, field) = (call.ctx(), call.admin_ctx()?, field.clone());
-    call.act(move |tx, Session { user, .. }| -> Result<(), MatrixError> {
+    call.act(move |tx, session| -> Result<(), MatrixError> {
         // Changes by administrators are audited.
-        let ctx = if user.user_id == user_id {
+        let ctx = if session.user.user_id == user_id {
             &own_ctx
-        } else if user.admin {
+        } else if session.holds(Scope::UsersWrite) {
             &admin_ctx
         } else {
             return Err(not_yours(&field));

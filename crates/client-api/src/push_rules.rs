@@ -2,7 +2,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#push-rules-api>
 
 use http::{Method, StatusCode};
-use reeve_http::{Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::Error;
 use reeve_rooms::push::{self, Notification, Place, glob};
 use reeve_rooms::view::View;
@@ -24,32 +24,38 @@ pub(crate) fn routes() -> Vec<Route> {
     let unknown_kind = (400, "M_UNRECOGNIZED", "there is no such kind of rule");
     vec![
         v3(Method::GET, "pushrules", all)
+            .access(Access::User)
             .id("getPushRulesNoSlash")
             .returns::<shapes::push::PushRules>(200)
             .summary("Returns all push rules")
             .spec(SPEC),
         v3(Method::GET, "pushrules/", all)
+            .access(Access::User)
             .id("getPushRules")
             .returns::<shapes::push::PushRules>(200)
             .summary("Returns all push rules")
             .spec(SPEC),
         v3(Method::GET, "pushrules/global", global)
+            .access(Access::User)
             .id("getPushRulesGlobalNoSlash")
             .returns::<shapes::push::Ruleset>(200)
             .summary("Returns all push rules")
             .spec(SPEC),
         v3(Method::GET, "pushrules/global/", global)
+            .access(Access::User)
             .id("getPushRulesGlobal")
             .returns::<shapes::push::Ruleset>(200)
             .summary("Returns all push rules")
             .spec(SPEC),
         v3(Method::GET, rule, get)
+            .access(Access::User)
             .id("getPushRule")
             .returns::<shapes::push::PushRule>(200)
             .summary("Returns a push rule")
             .errors(not_found)
             .spec(SPEC),
         v3(Method::PUT, rule, put)
+            .access(Access::User)
             .id("setPushRule")
             .takes::<shapes::push::NewPushRule>()
             .returns::<shape::Empty>(200)
@@ -71,6 +77,7 @@ pub(crate) fn routes() -> Vec<Route> {
             ])
             .spec(SPEC),
         v3(Method::DELETE, rule, delete)
+            .access(Access::User)
             .id("deletePushRule")
             .returns::<shape::Empty>(200)
             .summary("Deletes a push rule")
@@ -78,12 +85,14 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[(400, "M_INVALID_PARAM", "the rule is a default rule")])
             .spec(SPEC),
         v3(Method::GET, &format!("{rule}/enabled"), get_enabled)
+            .access(Access::User)
             .id("isPushRuleEnabled")
             .returns::<shapes::push::Enabled>(200)
             .summary("Returns whether a push rule is enabled")
             .errors(not_found)
             .spec(SPEC),
         v3(Method::PUT, &format!("{rule}/enabled"), put_enabled)
+            .access(Access::User)
             .id("setPushRuleEnabled")
             .takes::<shapes::push::Enabled>()
             .returns::<shape::Empty>(200)
@@ -91,12 +100,14 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(not_found)
             .spec(SPEC),
         v3(Method::GET, &format!("{rule}/actions"), get_actions)
+            .access(Access::User)
             .id("getPushRuleActions")
             .returns::<shapes::push::RuleActions>(200)
             .summary("Returns the actions of a push rule")
             .errors(not_found)
             .spec(SPEC),
         v3(Method::PUT, &format!("{rule}/actions"), put_actions)
+            .access(Access::User)
             .id("setPushRuleActions")
             .takes::<shapes::push::RuleActions>()
             .returns::<shape::Empty>(200)
@@ -104,6 +115,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(not_found)
             .spec(SPEC),
         v3(Method::GET, "notifications", notifications)
+            .access(Access::User)
             .id("getNotifications")
             .returns::<shapes::push::Notifications>(200)
             .summary("Lists the events that notified the account")

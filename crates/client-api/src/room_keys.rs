@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use http::Method;
 use reeve_accounts::key_backup::{self as deeds, Extent};
 use reeve_http::json::Object;
-use reeve_http::{Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_store::key_backups::{BackedUpKey, Backup, Which};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -126,6 +126,7 @@ where
 {
     v3(method, &format!("room_keys/{path}"), handler)
         .also(&format!("/_matrix/client/unstable/room_keys/{path}"))
+        .access(Access::User)
         .spec(SPEC)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::Method;
-use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_model::{Pos, Token};
 use reeve_rooms::timeline::{self, Search};
 use reeve_rooms::types;
@@ -22,6 +22,7 @@ const MOST_PEOPLE: i64 = 50;
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::POST, "search", search)
+            .access(Access::User)
             .id("search")
             .takes::<shapes::search::Search>()
             .returns::<shapes::search::SearchAnswer>(200)
@@ -30,6 +31,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .query([Param::text("next_batch", "the token of the next page")])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3search"),
         v3(Method::POST, "user_directory/search", people)
+            .access(Access::User)
             .id("searchUserDirectory")
             .takes::<shapes::search::PeopleSearch>()
             .returns::<shapes::search::FoundPeople>(200)

@@ -20,7 +20,7 @@ const MOST_TRIES: usize = 5;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
-        Route::new(Method::POST, "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync", sync)
+        Route::of(Method::POST, "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync", sync)
             .access(Access::Guest)
             .id("slidingSync")
             .may_take::<shapes::sync::SlidingRequest>()

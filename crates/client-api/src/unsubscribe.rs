@@ -10,7 +10,7 @@ const PATH: &str = "/_synapse/client/unsubscribe";
 
 pub(crate) fn routes() -> Vec<Route> {
     let route = |id: &'static str, method: Method, description: &'static str| {
-        Route::new(method, PATH, handle)
+        Route::of(method, PATH, handle)
             .access(Access::Anybody)
             .id(id)
             .returns_other(200, Content::Text("text/html; charset=utf-8"))

@@ -1,13 +1,12 @@
 //! Authentication and authorisation of requests.
 
-use std::sync::Arc;
-
 use http::{HeaderMap, StatusCode, header};
 use reeve_accounts::sessions::{self, Session, TokenHash};
 use reeve_db::ReadTx;
-use reeve_model::{Actor, Millis};
+use reeve_model::Millis;
 
 use crate::call::Head;
+use crate::caller::Caller;
 use crate::error::MatrixError;
 use crate::query::{ACCESS_TOKEN, Query};
 use crate::route::{Access, Route};
@@ -37,28 +36,30 @@ pub fn credentials(
     headers: &HeaderMap,
     query: &Query,
 ) -> Result<Option<TokenHash>, MatrixError> {
-    if matches!(route.access, Access::Anybody | Access::SharedSecret) {
-        return Ok(None);
-    }
+    let required = match route.access {
+        Access::Anybody | Access::SharedSecret => return Ok(None),
+        Access::Optional => false,
+        Access::Guest | Access::User | Access::Admin(_) => true,
+    };
     match token(headers, query)? {
         Some(token) => Ok(Some(sessions::hash_token(&token))),
-        None if route.access == Access::Optional => Ok(None),
-        None => Err(MatrixError::missing_token("Missing access token")),
+        None if required => Err(MatrixError::missing_token("Missing access token")),
+        None => Ok(None),
     }
 }
 
-/// The session of the caller, if it is live. The rights of the account are checked by [`permit`].
+/// The caller, whose session is live. The caller's rights are checked by [`permit`].
 pub fn authenticate(
     tx: &ReadTx<'_>,
     route: &Route,
     credentials: Option<&TokenHash>,
     now: Millis,
-) -> Result<Option<Session>, MatrixError> {
-    let Some(token_hash) = credentials else { return Ok(None) };
+) -> Result<Caller, MatrixError> {
+    let Some(token_hash) = credentials else { return Ok(Caller::Nobody) };
     let session = sessions::find(tx, token_hash)?
         .ok_or_else(|| MatrixError::unknown_token("Invalid access token passed.", false))?;
     check_live(&session, route, now)?;
-    Ok(Some(session))
+    Ok(Caller::Session(Box::new(session)))
 }
 
 /// Notes that a session was used: reads from now on show it.
@@ -92,28 +93,29 @@ fn check_live(session: &Session, route: &Route, now: Millis) -> Result<(), Matri
     Ok(())
 }
 
-/// Applies the rules of the route table about accounts. Refused callers still count as seen.
-pub fn permit(route: &Route, session: &Session) -> Result<(), MatrixError> {
-    let user = &session.user;
-    if user.is_guest && matches!(route.access, Access::User | Access::Admin) {
+/// Applies the rules of the route table about callers. Refused callers still count as seen.
+pub fn permit(route: &Route, caller: &Caller) -> Result<(), MatrixError> {
+    let user = caller.user();
+    let open_to_guests = match route.access {
+        Access::Anybody | Access::Optional | Access::Guest | Access::SharedSecret => true,
+        Access::User | Access::Admin(_) => false,
+    };
+    if !open_to_guests && user.is_some_and(|user| user.is_guest) {
         return Err(MatrixError::new(
             StatusCode::FORBIDDEN,
             "M_GUEST_ACCESS_FORBIDDEN",
             "Guest access not allowed",
         ));
     }
-    if route.access == Access::Admin && !user.admin {
+    if let Access::Admin(scope) = route.access
+        && !caller.holds(scope)
+    {
         return Err(MatrixError::forbidden("You are not a server admin"));
     }
     if let Some(text) = route.suspended
-        && user.suspended
+        && user.is_some_and(|user| user.suspended)
     {
         return Err(MatrixError::new(StatusCode::FORBIDDEN, "M_USER_SUSPENDED", text));
     }
     Ok(())
-}
-
-/// The actor for the audit log: the administrator behind a login-as token, if it is one.
-pub fn actor(session: &Session) -> Actor {
-    Actor::User(Arc::from(session.puppeteer.as_deref().unwrap_or(&session.user.user_id)))
 }

@@ -14,6 +14,7 @@ use reeve_model::{Actor, Ctx, Millis, User, clock};
 
 use crate::app::App;
 use crate::auth;
+use crate::caller::Caller;
 use crate::error::MatrixError;
 use crate::json::{self, Object};
 use crate::query::Query;
@@ -96,7 +97,7 @@ pub struct Reading<'a> {
     /// The transaction.
     pub tx: &'a ReadTx<'a>,
     pub(crate) head: &'a Head,
-    pub(crate) session: Option<&'a Session>,
+    pub(crate) caller: &'a Caller,
 }
 
 impl Deref for Reading<'_> {
@@ -108,31 +109,37 @@ impl Deref for Reading<'_> {
 }
 
 impl Reading<'_> {
+    /// The caller.
+    pub fn caller(&self) -> &Caller {
+        self.caller
+    }
+
     /// The session of the caller; `None` if an optional token was not sent.
     pub fn optional_session(&self) -> Option<&Session> {
-        self.session
+        self.caller.session()
     }
 
     /// The account of the caller.
     pub fn user(&self) -> Result<&User, MatrixError> {
-        Ok(&present(self.session)?.user)
+        present(self.caller.user())
     }
 
     /// Context in which the caller is the actor.
     pub fn admin_ctx(&self) -> Result<Ctx, MatrixError> {
-        Ok(self.ctx_of(auth::actor(present(self.session)?)))
+        Ok(self.ctx_of(present(self.caller.actor())?))
     }
 }
 
-fn present(session: Option<&Session>) -> Result<&Session, MatrixError> {
-    session.ok_or_else(|| MatrixError::missing_token("Missing access token"))
+/// What a route needs to know of its caller, who did not send a token otherwise.
+fn present<T>(known: Option<T>) -> Result<T, MatrixError> {
+    known.ok_or_else(|| MatrixError::missing_token("Missing access token"))
 }
 
 /// An authorised request.
 pub struct Call {
     pub(crate) head: Head,
     pub(crate) route: Arc<Route>,
-    pub(crate) session: Option<Session>,
+    pub(crate) caller: Caller,
     pub(crate) body: Slot,
     pub(crate) max_body: usize,
 }
@@ -146,29 +153,34 @@ impl Deref for Call {
 }
 
 impl Call {
+    /// The caller.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// The session of the caller. Routes for accounts always have one.
     pub fn session(&self) -> Result<&Session, MatrixError> {
-        present(self.session.as_ref())
+        present(self.caller.session())
     }
 
     /// The session of the caller; `None` if an optional token was not sent.
     pub fn optional_session(&self) -> Option<&Session> {
-        self.session.as_ref()
+        self.caller.session()
     }
 
     /// The acting account.
     pub fn user(&self) -> Result<&User, MatrixError> {
-        Ok(&self.session()?.user)
+        present(self.caller.user())
     }
 
     /// Context of an administrative act of the caller, which is audited.
     pub fn admin_ctx(&self) -> Result<Ctx, MatrixError> {
-        Ok(self.ctx_of(auth::actor(self.session()?)))
+        Ok(self.ctx_of(present(self.caller.actor())?))
     }
 
     /// What stays when an act of the caller ends the sessions of an account: the caller's own session.
     pub fn spared(&self) -> Spared {
-        self.session.as_ref().map(Spared::session).unwrap_or_default()
+        self.caller.session().map(Spared::session).unwrap_or_default()
     }
 
     fn take_body(&mut self) -> Option<Body> {
@@ -223,7 +235,7 @@ impl Call {
     {
         let credentials = self.credentials();
         let look = move |tx: &ReadTx<'_>| -> Result<T, MatrixError> {
-            credentials.session(tx)?;
+            credentials.caller(tx)?;
             f(tx).map_err(Into::into)
         };
         self.app.db.read(look).await
@@ -249,21 +261,21 @@ impl Call {
         E: From<DbError> + Into<MatrixError> + Send + 'static,
         F: Fn(&mut Tx<'_>, &Session) -> Result<T, E> + Send + 'static,
     {
-        self.authorised(move |tx, session| f(tx, present(session)?).map_err(Into::into)).await
+        self.authorised(move |tx, caller| f(tx, present(caller.session())?).map_err(Into::into)).await
     }
 
-    /// Writes with the caller's session as the transaction sees it, if the route still lets the caller in.
+    /// Writes with the caller as the transaction sees it, if the route still lets the caller in.
     async fn authorised<T: Send + 'static>(
         &self,
-        f: impl Fn(&mut Tx<'_>, Option<&Session>) -> Result<T, MatrixError> + Send + 'static,
+        f: impl Fn(&mut Tx<'_>, &Caller) -> Result<T, MatrixError> + Send + 'static,
     ) -> Result<T, MatrixError> {
         let credentials = self.credentials();
-        let deed = move |tx: &mut Tx<'_>| f(tx, credentials.session(tx)?.as_ref());
+        let deed = move |tx: &mut Tx<'_>| f(tx, &credentials.caller(tx)?);
         self.app.db.write(deed).await
     }
 
     fn credentials(&self) -> Credentials {
-        let token_hash = self.session.as_ref().map(|session| session.token_hash);
+        let token_hash = self.caller.session().map(|session| session.token_hash);
         Credentials { route: Arc::clone(&self.route), token_hash, now: self.now }
     }
 }
@@ -276,13 +288,11 @@ struct Credentials {
 }
 
 impl Credentials {
-    /// The session, if the request has one, as a transaction sees it; refuses if the route does not let it in.
-    fn session(&self, tx: &ReadTx<'_>) -> Result<Option<Session>, MatrixError> {
-        let session = auth::authenticate(tx, &self.route, self.token_hash.as_ref(), self.now)?;
-        if let Some(session) = &session {
-            auth::permit(&self.route, session)?;
-        }
-        Ok(session)
+    /// The caller as a transaction sees it; refuses if the route does not let it in.
+    fn caller(&self, tx: &ReadTx<'_>) -> Result<Caller, MatrixError> {
+        let caller = auth::authenticate(tx, &self.route, self.token_hash.as_ref(), self.now)?;
+        auth::permit(&self.route, &caller)?;
+        Ok(caller)
     }
 }
 

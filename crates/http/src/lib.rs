@@ -4,6 +4,8 @@
 pub mod app;
 pub mod auth;
 pub mod call;
+mod caller;
+mod endpoint;
 pub mod error;
 mod example;
 pub mod json;
@@ -22,6 +24,8 @@ mod unsent;
 
 pub use app::App;
 pub use call::{Call, Head, Reading};
+pub use caller::Caller;
+pub use endpoint::Endpoint;
 pub use error::MatrixError;
 pub use reply::Answer;
 pub use route::{Access, Content, Limit, OpenTo, Param, Route};

@@ -15,7 +15,7 @@ fn access_text(access: Access) -> &'static str {
         Access::Optional => "anybody; a token is optional",
         Access::Guest => "accounts and guests",
         Access::User => "accounts",
-        Access::Admin => "server administrators",
+        Access::Admin(_) => "server administrators",
         Access::SharedSecret => "holders of the registration shared secret",
     }
 }
@@ -66,7 +66,12 @@ pub fn document(routes: &[Arc<Route>]) -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": { "accessToken": { "type": "http", "scheme": "bearer" } },
+            "securitySchemes": { "accessToken": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "The access token of a session. Where an operation names a scope, the caller must hold \
+                                it; administrators hold every scope.",
+            } },
         },
     })
 }
@@ -191,7 +196,7 @@ fn refusals(route: &Route) -> Vec<Refusal> {
         add(408, "M_UNKNOWN", "the body is sent too slowly");
         add(413, "M_TOO_LARGE", "the body is too large");
     }
-    if matches!(route.access, Access::Optional | Access::Guest | Access::User | Access::Admin) {
+    if matches!(route.access, Access::Optional | Access::Guest | Access::User | Access::Admin(_)) {
         add(401, "M_MISSING_TOKEN", "there is no access token, or more than one");
         add(401, "M_UNKNOWN_TOKEN", "the access token is unknown, or has expired");
         if !route.open_to.locked {
@@ -201,10 +206,10 @@ fn refusals(route: &Route) -> Vec<Refusal> {
             add(403, "ORG_MATRIX_EXPIRED_ACCOUNT", "the validity of the account has ended");
         }
     }
-    if matches!(route.access, Access::User | Access::Admin) {
+    if matches!(route.access, Access::User | Access::Admin(_)) {
         add(403, "M_GUEST_ACCESS_FORBIDDEN", "the caller is a guest");
     }
-    if route.access == Access::Admin {
+    if matches!(route.access, Access::Admin(_)) {
         add(403, "M_FORBIDDEN", "the caller is not a server administrator");
     }
     if route.suspended.is_some() {
@@ -394,9 +399,13 @@ fn operation(route: &Route, path: &str, schemas: &BTreeMap<String, Value>) -> Va
     let security = match route.access {
         Access::Anybody | Access::SharedSecret => json!([{}]),
         Access::Optional => json!([{}, { "accessToken": [] }]),
-        Access::Guest | Access::User | Access::Admin => json!([{ "accessToken": [] }]),
+        Access::Guest | Access::User => json!([{ "accessToken": [] }]),
+        Access::Admin(scope) => json!([{ "accessToken": [scope] }]),
     };
-    let description = format!("{}\n\nOpen to: {}.", doc.description, access_text(route.access));
+    let mut description = format!("{}\n\nOpen to: {}.", doc.description, access_text(route.access));
+    if let Access::Admin(scope) = route.access {
+        let _ = write!(description, " Scope: `{scope}`.");
+    }
     let mut operation = json!({
         "operationId": operation_id(route, path),
         "summary": doc.summary,
@@ -437,7 +446,7 @@ fn tag(path: &str) -> &'static str {
 pub fn ledger(routes: &[Arc<Route>]) -> String {
     let mut text = String::from(
         "# API ledger\n\nEvery endpoint of Reeve, generated from the route table. *Open to* lists the callers that may use \
-         it; *also*, the states of an account or token that close other endpoints, but not this one.\n",
+         it; *scope*, the right of administration that they must hold (administrators hold all); *also*, the states of an account or token that close other endpoints, but not this one.\n",
     );
     let mut sections: BTreeMap<&str, Vec<&Arc<Route>>> = BTreeMap::new();
     for route in routes {
@@ -446,9 +455,17 @@ pub fn ledger(routes: &[Arc<Route>]) -> String {
     for (section, mut routes) in sections {
         routes.sort_by(|a, b| (a.path(), a.method.as_str()).cmp(&(b.path(), b.method.as_str())));
         let _ = write!(text, "\n## {section}: {} endpoints\n\n", routes.len());
-        text.push_str("| method | path | open to | also | limit | summary |\n|---|---|---|---|---|---|\n");
+        text.push_str(
+            "| method | path | open to | scope | also | limit | summary |\n|---|---|---|---|---|---|---|\n",
+        );
         for route in routes {
             let paths = route.paths.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join("<br>");
+            let scope = match route.access {
+                Access::Admin(scope) => format!("`{scope}`"),
+                Access::Anybody | Access::Optional | Access::Guest | Access::User | Access::SharedSecret => {
+                    String::new()
+                }
+            };
             let open = route.open_to;
             let also = [
                 (open.locked, "locked accounts"),
@@ -471,7 +488,7 @@ pub fn ledger(routes: &[Arc<Route>]) -> String {
             };
             let _ = writeln!(
                 text,
-                "| {} | {paths} | {} | {} | {limit} | {} |",
+                "| {} | {paths} | {} | {scope} | {} | {limit} | {} |",
                 route.method,
                 access_text(route.access),
                 also.join(", "),

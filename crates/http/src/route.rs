@@ -6,9 +6,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use http::Method;
+use reeve_model::Scope;
 use utoipa::openapi::{RefOr, schema::Schema};
 
 use crate::call::{Call, Params, Reading};
+use crate::endpoint::Endpoint;
 use crate::error::MatrixError;
 use crate::reply::Answer;
 
@@ -41,8 +43,8 @@ pub enum Access {
     Guest,
     /// Accounts.
     User,
-    /// Administrators of the server.
-    Admin,
+    /// Administrators of the server, and other callers that hold the scope.
+    Admin(Scope),
     /// Callers that prove knowledge of the registration shared secret.
     SharedSecret,
 }
@@ -255,83 +257,54 @@ pub struct Route {
 }
 
 impl Route {
-    /// A route. By default only administrators may call it.
-    pub fn new<F, Fut>(method: Method, path: &str, handler: F) -> Self
+    /// A route of this method.
+    pub fn of<F, Fut>(method: Method, path: &str, handler: F) -> Endpoint
     where
         F: Fn(Call) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Answer> + Send + 'static,
     {
-        Self::with(method, path, Handler::Call(Arc::new(move |call| Box::pin(handler(call)))))
-    }
-
-    fn with(method: Method, path: &str, handler: Handler) -> Self {
-        Self {
-            repeatable: method == Method::GET,
-            method,
-            paths: vec![path.to_owned()],
-            access: Access::Admin,
-            open_to: OpenTo::default(),
-            suspended: None,
-            limit: Limit::None,
-            before: None,
-            handler,
-            doc: Doc::default(),
-            max_body: None,
-            uploads: false,
-        }
+        Endpoint::new(method, path, Handler::Call(Arc::new(move |call| Box::pin(handler(call)))))
     }
 
     /// A GET route that only reads the database, in the transaction that authenticates the caller.
-    pub fn read(path: &str, handler: impl Fn(&Reading<'_>) -> Answer + Send + Sync + 'static) -> Self {
-        Self::with(Method::GET, path, Handler::Read(Arc::new(handler)))
+    pub fn read(path: &str, handler: impl Fn(&Reading<'_>) -> Answer + Send + Sync + 'static) -> Endpoint {
+        Endpoint::new(Method::GET, path, Handler::Read(Arc::new(handler)))
     }
 
     /// A GET route that is not read-only.
-    pub fn get<F, Fut>(path: &str, handler: F) -> Self
+    pub fn get<F, Fut>(path: &str, handler: F) -> Endpoint
     where
         F: Fn(Call) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Answer> + Send + 'static,
     {
-        Self::new(Method::GET, path, handler)
+        Self::of(Method::GET, path, handler)
     }
 
     /// A POST route.
-    pub fn post<F, Fut>(path: &str, handler: F) -> Self
+    pub fn post<F, Fut>(path: &str, handler: F) -> Endpoint
     where
         F: Fn(Call) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Answer> + Send + 'static,
     {
-        Self::new(Method::POST, path, handler)
+        Self::of(Method::POST, path, handler)
     }
 
     /// A PUT route.
-    pub fn put<F, Fut>(path: &str, handler: F) -> Self
+    pub fn put<F, Fut>(path: &str, handler: F) -> Endpoint
     where
         F: Fn(Call) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Answer> + Send + 'static,
     {
-        Self::new(Method::PUT, path, handler)
+        Self::of(Method::PUT, path, handler)
     }
 
     /// A DELETE route.
-    pub fn delete<F, Fut>(path: &str, handler: F) -> Self
+    pub fn delete<F, Fut>(path: &str, handler: F) -> Endpoint
     where
         F: Fn(Call) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Answer> + Send + 'static,
     {
-        Self::new(Method::DELETE, path, handler)
-    }
-
-    /// Adds another path for the same endpoint.
-    pub fn also(mut self, path: &str) -> Self {
-        self.paths.push(path.to_owned());
-        self
-    }
-
-    /// Sets the callers that may use it.
-    pub fn access(mut self, access: Access) -> Self {
-        self.access = access;
-        self
+        Self::of(Method::DELETE, path, handler)
     }
 
     /// Sets the states that it stays open to.

@@ -11,13 +11,14 @@ use futures_util::FutureExt;
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header};
-use reeve_accounts::sessions::{Session, TokenHash};
+use reeve_accounts::sessions::TokenHash;
 use reeve_model::{UserNum, clock, random};
 use tracing::{Instrument, Level};
 
 use crate::app::App;
 use crate::auth;
 use crate::call::{Call, Head, Params, Reading};
+use crate::caller::Caller;
 use crate::error::MatrixError;
 use crate::limits::{self, Bucket};
 use crate::query::Query;
@@ -168,18 +169,18 @@ impl Service {
         let (acting, response) = match &route.handler {
             Handler::Read(handler) => read(&route, Arc::clone(handler), head, credentials).await?,
             Handler::Call(handler) => {
-                let session = if credentials.is_none() {
-                    None
+                let caller = if credentials.is_none() {
+                    Caller::Nobody
                 } else {
                     let (route, now) = (Arc::clone(&route), head.now);
                     app.db.read(move |tx| auth::authenticate(tx, &route, credentials.as_ref(), now)).await?
                 };
-                if let Some(session) = &session {
+                if let Some(session) = caller.session() {
                     auth::confirm(&head, session).await?;
                     auth::note(&head, session);
                 }
-                check(&route, &head, session.as_ref())?;
-                limit(&route, &head, session.as_ref())?;
+                check(&route, &head, &caller)?;
+                limit(&route, &head, &caller)?;
                 let max_body = if route.uploads {
                     usize::try_from(app.media.settings().max_upload_bytes).unwrap_or(usize::MAX)
                 } else {
@@ -190,8 +191,8 @@ impl Service {
                 {
                     return Err(MatrixError::too_large());
                 }
-                let acting = session.as_ref().map(|session| session.user.num);
-                let call = Call { head, route: Arc::clone(&route), session, body, max_body };
+                let acting = caller.user().map(|user| user.num);
+                let call = Call { head, route: Arc::clone(&route), caller, body, max_body };
                 (acting, handler(call).await?)
             }
         };
@@ -237,31 +238,29 @@ async fn read(
 ) -> Result<(Option<UserNum>, Response), MatrixError> {
     let head = Arc::new(head);
     let (reading, at) = (Arc::clone(&head), Arc::clone(route));
-    let (session, answer) = head
+    let (caller, answer) = head
         .app
         .db
         .read(move |tx| -> Result<_, MatrixError> {
-            let session = auth::authenticate(tx, &at, credentials.as_ref(), reading.now)?;
-            if let Some(session) = &session {
+            let caller = auth::authenticate(tx, &at, credentials.as_ref(), reading.now)?;
+            if let Some(session) = caller.session() {
                 auth::note(&reading, session);
             }
-            let answer = check(&at, &reading, session.as_ref())
-                .and_then(|()| handler(&Reading { tx, head: &reading, session: session.as_ref() }));
-            Ok((session, answer))
+            let answer = check(&at, &reading, &caller)
+                .and_then(|()| handler(&Reading { tx, head: &reading, caller: &caller }));
+            Ok((caller, answer))
         })
         .await?;
-    if let Some(session) = &session {
+    if let Some(session) = caller.session() {
         auth::confirm(&head, session).await?;
     }
-    limit(route, &head, session.as_ref())?;
-    Ok((session.map(|session| session.user.num), answer?))
+    limit(route, &head, &caller)?;
+    Ok((caller.user().map(|user| user.num), answer?))
 }
 
 /// Checks that apply to every request once the caller is known.
-fn check(route: &Route, head: &Head, session: Option<&Session>) -> Result<(), MatrixError> {
-    if let Some(session) = session {
-        auth::permit(route, session)?;
-    }
+fn check(route: &Route, head: &Head, caller: &Caller) -> Result<(), MatrixError> {
+    auth::permit(route, caller)?;
     if head.params.has_nul() {
         return Err(MatrixError::invalid_param("A path must not contain NUL characters"));
     }
@@ -269,10 +268,10 @@ fn check(route: &Route, head: &Head, session: Option<&Session>) -> Result<(), Ma
 }
 
 /// Counts a request against the limit of its route.
-fn limit(route: &Route, head: &Head, session: Option<&Session>) -> Result<(), MatrixError> {
+fn limit(route: &Route, head: &Head, caller: &Caller) -> Result<(), MatrixError> {
     let address = || head.ip.to_string();
     let limiter = &head.app.limiter;
-    let Some(session) = session else {
+    let Some(session) = caller.session() else {
         return match route.limit {
             Limit::Registration => limiter.check(Bucket::RegistrationAttempts(address()), head.now),
             Limit::Login => limiter.check(Bucket::LoginAddress(address()), head.now),

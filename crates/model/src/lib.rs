@@ -14,4 +14,4 @@ pub use ctx::{Actor, Ctx};
 pub use num::{Millis, Pos, RoomNum, UserNum};
 pub use token::{Epoch, SlidingToken, Token};
 pub use user::{User, UserType};
-pub use word::{ActorKind, JobState, Membership};
+pub use word::{ActorKind, JobState, Membership, Scope};

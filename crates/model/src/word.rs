@@ -86,6 +86,48 @@ words! {
         Cancelled = "cancelled",
     }
 
+    /// A right of administration, which a route asks for and a caller holds. Decision 7 says why there are these.
+    Scope {
+        /// Reads accounts and what belongs to them: devices, connections, memberships, pushers, account data.
+        UsersRead = "users:read",
+        /// Creates and changes accounts, their passwords, addresses, devices and validity.
+        UsersWrite = "users:write",
+        /// Restricts accounts: lock, suspension, shadow-ban, rate limits, redaction of what they said.
+        UsersModerate = "users:moderate",
+        /// Deactivates and erases accounts.
+        UsersDeactivate = "users:deactivate",
+        /// Makes accounts administrators, or takes that away.
+        AdminsWrite = "admins:write",
+        /// Acts as other accounts.
+        SessionsImpersonate = "sessions:impersonate",
+        /// Reads registration tokens.
+        RegistrationRead = "registration:read",
+        /// Creates, changes and deletes registration tokens.
+        RegistrationWrite = "registration:write",
+        /// Reads rooms: their details, members and state.
+        RoomsRead = "rooms:read",
+        /// Changes rooms: blocks, deletes and purges them, brings people in, gives power.
+        RoomsWrite = "rooms:write",
+        /// Reads what people wrote in rooms.
+        MessagesRead = "messages:read",
+        /// Sends server notices.
+        NoticesWrite = "notices:write",
+        /// Reads the details of uploads.
+        MediaRead = "media:read",
+        /// Quarantines, protects and deletes uploads.
+        MediaWrite = "media:write",
+        /// Reads reports.
+        ReportsRead = "reports:read",
+        /// Deletes reports.
+        ReportsWrite = "reports:write",
+        /// Reads the state of the server: jobs, federation, sizes.
+        ServerRead = "server:read",
+        /// Changes the state of the server.
+        ServerWrite = "server:write",
+        /// Reads the audit log.
+        AuditRead = "audit:read",
+    }
+
     /// The kind of an [`Actor`](crate::Actor), as the audit log stores it.
     ActorKind {
         /// An account.

@@ -1,7 +1,8 @@
 //! Creates a device without a session.
 
 use reeve_accounts::devices;
-use reeve_http::{Answer, Call, MatrixError, Route, json, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, json, reply};
+use reeve_model::Scope;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -18,6 +19,7 @@ pub(crate) struct NewDevice {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v2/users/{user_id}/devices", handle)
+        .access(Access::Admin(Scope::UsersWrite))
         .id("createUserDevice")
         .summary("Creates a device without a session, unless it exists")
         .description("A login that names the device uses it. An existing device is not changed.")

@@ -1,10 +1,12 @@
 //! Deletes a device.
 
 use reeve_accounts::devices;
-use reeve_http::{Answer, Call, Route, reply, shape};
+use reeve_http::{Access, Answer, Call, Route, reply, shape};
+use reeve_model::Scope;
 
 pub(crate) fn route() -> Route {
     Route::delete("/_synapse/admin/v2/users/{user_id}/devices/{device_id}", handle)
+        .access(Access::Admin(Scope::UsersWrite))
         .id("deleteUserDevice")
         .returns::<shape::Empty>(200)
         .summary("Deletes a device of an account, with its session, keys and pushers")

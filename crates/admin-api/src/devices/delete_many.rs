@@ -1,7 +1,8 @@
 //! Deletes several devices.
 
 use reeve_accounts::devices;
-use reeve_http::{Answer, Call, MatrixError, Route, json, reply, shape};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, json, reply, shape};
+use reeve_model::Scope;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -16,6 +17,7 @@ pub(crate) struct DeleteDevices {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v2/users/{user_id}/delete_devices", handle)
+        .access(Access::Admin(Scope::UsersWrite))
         .id("deleteUserDevices")
         .returns::<shape::Empty>(200)
         .summary("Deletes devices of an account, with their sessions, keys and pushers")

@@ -1,11 +1,13 @@
 //! Reads one device.
 
-use reeve_http::{Answer, MatrixError, Reading, Route, reply};
+use reeve_http::{Access, Answer, MatrixError, Reading, Route, reply};
+use reeve_model::Scope;
 
 use super::view::DeviceView;
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v2/users/{user_id}/devices/{device_id}", handle)
+        .access(Access::Admin(Scope::UsersRead))
         .id("getUserDevice")
         .summary("Returns one device of an account")
         .returns::<DeviceView>(200)

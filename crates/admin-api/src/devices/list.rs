@@ -1,6 +1,7 @@
 //! Lists the devices of an account.
 
-use reeve_http::{Answer, Reading, Route, reply};
+use reeve_http::{Access, Answer, Reading, Route, reply};
+use reeve_model::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -16,6 +17,7 @@ pub(crate) struct DeviceList {
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v2/users/{user_id}/devices", handle)
+        .access(Access::Admin(Scope::UsersRead))
         .id("listUserDevices")
         .summary("Lists the devices of an account")
         .returns::<DeviceList>(200)

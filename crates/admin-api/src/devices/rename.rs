@@ -1,7 +1,8 @@
 //! Renames a device.
 
 use reeve_accounts::devices;
-use reeve_http::{Answer, Call, Route, reply, shape};
+use reeve_http::{Access, Answer, Call, Route, reply, shape};
+use reeve_model::Scope;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -15,6 +16,7 @@ pub(crate) struct RenameDevice {
 
 pub(crate) fn route() -> Route {
     Route::put("/_synapse/admin/v2/users/{user_id}/devices/{device_id}", handle)
+        .access(Access::Admin(Scope::UsersWrite))
         .id("updateUserDevice")
         .returns::<shape::Empty>(200)
         .summary("Renames a device of an account")

@@ -2,7 +2,8 @@
 
 use http::Method;
 use reeve_db::DbError;
-use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
+use reeve_model::Scope;
 use reeve_store::media::{self, Media, Unused};
 
 use super::{BEFORE_TS_ERRORS, Deleted, before_ts, delete_all, is_own_server};
@@ -13,7 +14,8 @@ const PAGE: i64 = 500;
 const MOST: usize = 100_000;
 
 pub(crate) fn one() -> Route {
-    Route::new(Method::DELETE, "/_synapse/admin/v1/media/{server_name}/{media_id}", handle_one)
+    Route::of(Method::DELETE, "/_synapse/admin/v1/media/{server_name}/{media_id}", handle_one)
+        .access(Access::Admin(Scope::MediaWrite))
         .id("deleteMedia")
         .summary("Deletes an upload")
         .returns::<Deleted>(200)
@@ -26,6 +28,7 @@ pub(crate) fn one() -> Route {
 pub(crate) fn unused() -> Route {
     Route::post("/_synapse/admin/v1/media/delete", handle_unused)
         .also("/_synapse/admin/v1/media/{server_name}/delete")
+        .access(Access::Admin(Scope::MediaWrite))
         .id("deleteOldMedia")
         .summary("Deletes uploads that were not used for a long time")
         .description(

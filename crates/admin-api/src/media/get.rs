@@ -1,7 +1,7 @@
 //! Details of one upload.
 
-use reeve_http::{Answer, MatrixError, Reading, Route, reply};
-use reeve_model::Millis;
+use reeve_http::{Access, Answer, MatrixError, Reading, Route, reply};
+use reeve_model::{Millis, Scope};
 use reeve_store::media;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -49,6 +49,7 @@ pub(crate) struct MediaInfo {
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/media/{server_name}/{media_id}", handle)
+        .access(Access::Admin(Scope::MediaRead))
         .id("getMedia")
         .summary("Returns the details of an upload")
         .returns::<MediaAnswer>(200)

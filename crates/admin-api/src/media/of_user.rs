@@ -3,8 +3,8 @@
 use http::Method;
 use reeve_db::{DbError, ReadTx};
 use reeve_http::query::Query;
-use reeve_http::{Answer, Call, MatrixError, Param, Reading, Route, reply};
-use reeve_model::Millis;
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Reading, Route, reply};
+use reeve_model::{Millis, Scope};
 use reeve_store::Paging;
 use reeve_store::media_list::{self, OrderBy, Shown};
 use reeve_store::media_users;
@@ -108,6 +108,7 @@ pub(crate) struct MediaList {
 
 pub(crate) fn list() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/media", handle_list)
+        .access(Access::Admin(Scope::MediaRead))
         .id("listUserMedia")
         .summary("Lists the uploads of an account")
         .query(query())
@@ -116,7 +117,8 @@ pub(crate) fn list() -> Route {
 }
 
 pub(crate) fn delete() -> Route {
-    Route::new(Method::DELETE, "/_synapse/admin/v1/users/{user_id}/media", handle_delete)
+    Route::of(Method::DELETE, "/_synapse/admin/v1/users/{user_id}/media", handle_delete)
+        .access(Access::Admin(Scope::MediaWrite))
         .id("deleteUserMedia")
         .summary("Deletes the uploads that the list with the same query shows")
         .description(

@@ -1,13 +1,15 @@
 //! Protection of uploads from quarantine.
 
 use http::StatusCode;
-use reeve_http::{Answer, Call, MatrixError, Route, reply, shape};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
 use reeve_media::deeds;
+use reeve_model::Scope;
 
 const ERRORS: &[(u16, &str, &str)] = &[(404, "M_UNKNOWN", "there is no such upload")];
 
 pub(crate) fn protect() -> Route {
     Route::post("/_synapse/admin/v1/media/protect/{media_id}", |call| handle(call, true))
+        .access(Access::Admin(Scope::MediaWrite))
         .id("protectMedia")
         .returns::<shape::Empty>(200)
         .summary("Protects an upload from quarantine")
@@ -16,6 +18,7 @@ pub(crate) fn protect() -> Route {
 
 pub(crate) fn unprotect() -> Route {
     Route::post("/_synapse/admin/v1/media/unprotect/{media_id}", |call| handle(call, false))
+        .access(Access::Admin(Scope::MediaWrite))
         .id("unprotectMedia")
         .returns::<shape::Empty>(200)
         .summary("Removes the protection of an upload from quarantine")

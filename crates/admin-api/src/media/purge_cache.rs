@@ -1,6 +1,7 @@
 //! Deletion of cached media of other servers.
 
-use reeve_http::{Answer, Call, Param, Route, reply};
+use reeve_http::{Access, Answer, Call, Param, Route, reply};
+use reeve_model::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -14,6 +15,7 @@ pub(crate) struct Purged {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/purge_media_cache", handle)
+        .access(Access::Admin(Scope::MediaWrite))
         .id("purgeMediaCache")
         .summary("Deletes cached media of other servers")
         .description("This server does not cache media of other servers, so nothing is deleted.")

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use reeve_db::DbError;
-use reeve_http::{Answer, Call, MatrixError, Route, reply, shape};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
 use reeve_media::deeds::{self, Progress};
+use reeve_model::Scope;
 use reeve_store::media::{self, Media};
 use reeve_store::users;
 use serde::Serialize;
@@ -25,6 +26,7 @@ pub(crate) struct Quarantined {
 
 pub(crate) fn of_user() -> Route {
     Route::post("/_synapse/admin/v1/user/{user_id}/media/quarantine", handle_user)
+        .access(Access::Admin(Scope::MediaWrite))
         .id("quarantineUserMedia")
         .summary("Quarantines all uploads of an account")
         .description("Protected uploads are skipped. An unknown account has no uploads.")
@@ -33,6 +35,7 @@ pub(crate) fn of_user() -> Route {
 
 pub(crate) fn one() -> Route {
     Route::post("/_synapse/admin/v1/media/quarantine/{server_name}/{media_id}", handle_one)
+        .access(Access::Admin(Scope::MediaWrite))
         .id("quarantineMedia")
         .returns::<shape::Empty>(200)
         .summary("Quarantines an upload and all others of the same bytes")
@@ -41,6 +44,7 @@ pub(crate) fn one() -> Route {
 
 pub(crate) fn release() -> Route {
     Route::post("/_synapse/admin/v1/media/unquarantine/{server_name}/{media_id}", handle_release)
+        .access(Access::Admin(Scope::MediaWrite))
         .id("unquarantineMedia")
         .returns::<shape::Empty>(200)
         .summary("Releases an upload and all others of the same bytes from quarantine")

@@ -1,6 +1,7 @@
 //! The log of quarantines and releases, in order.
 
-use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
+use reeve_http::{Access, Answer, MatrixError, Param, Reading, Route, reply};
+use reeve_model::Scope;
 use reeve_store::media;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -29,6 +30,7 @@ pub(crate) struct Change {
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/media/quarantine_changes", handle)
+        .access(Access::Admin(Scope::MediaRead))
         .id("listQuarantineChanges")
         .summary("Lists quarantines and releases in order")
         .query([Param::integer(

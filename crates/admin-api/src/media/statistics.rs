@@ -1,7 +1,7 @@
 //! Media statistics by account.
 
-use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
-use reeve_model::Millis;
+use reeve_http::{Access, Answer, MatrixError, Param, Reading, Route, reply};
+use reeve_model::{Millis, Scope};
 use reeve_store::Paging;
 use reeve_store::media_statistics::{self, Filter, OrderBy};
 use serde::Serialize;
@@ -41,6 +41,7 @@ pub(crate) struct UserMedia {
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/statistics/users/media", handle)
+        .access(Access::Admin(Scope::MediaRead))
         .id("getUserMediaStatistics")
         .summary("Lists accounts with the number and size of their uploads")
         .query([

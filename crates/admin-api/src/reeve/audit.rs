@@ -1,7 +1,7 @@
 //! The audit log.
 
-use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
-use reeve_model::{ActorKind, Millis};
+use reeve_http::{Access, Answer, MatrixError, Param, Reading, Route, reply};
+use reeve_model::{ActorKind, Millis, Scope};
 use reeve_store::audit::{self, Entry, Filter};
 use serde::Serialize;
 use serde_json::Value;
@@ -44,6 +44,7 @@ pub(crate) struct AuditEntry {
 
 pub(crate) fn route() -> Route {
     Route::read("/_reeve/admin/v1/audit", handle)
+        .access(Access::Admin(Scope::AuditRead))
         .id("listAuditLog")
         .summary("Lists administrative acts, the newest first")
         .query([

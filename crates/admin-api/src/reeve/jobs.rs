@@ -1,7 +1,7 @@
 //! Jobs: durable work, its state and its result.
 
-use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
-use reeve_model::{JobState, Millis};
+use reeve_http::{Access, Answer, MatrixError, Param, Reading, Route, reply};
+use reeve_model::{JobState, Millis, Scope};
 use reeve_store::jobs::{self, Filter, Job};
 use serde::Serialize;
 use serde_json::Value;
@@ -48,6 +48,7 @@ pub(crate) struct JobView {
 
 pub(crate) fn list() -> Route {
     Route::read("/_reeve/admin/v1/jobs", read_all)
+        .access(Access::Admin(Scope::ServerRead))
         .id("listJobs")
         .summary("Lists jobs, the newest first")
         .description("Finished jobs are kept for seven days.")
@@ -72,6 +73,7 @@ pub(crate) fn list() -> Route {
 
 pub(crate) fn get() -> Route {
     Route::read("/_reeve/admin/v1/jobs/{id}", read_one)
+        .access(Access::Admin(Scope::ServerRead))
         .id("getJob")
         .summary("Returns one job")
         .returns::<JobView>(200)

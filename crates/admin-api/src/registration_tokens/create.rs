@@ -2,7 +2,8 @@
 
 use reeve_accounts::registration::{self, NewToken, TokenName};
 use reeve_http::json::{Integer, Object, integer};
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_model::Scope;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -30,6 +31,7 @@ pub(crate) struct CreateToken {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/registration_tokens/new", handle)
+        .access(Access::Admin(Scope::RegistrationWrite))
         .id("createRegistrationToken")
         .summary("Adds a registration token")
         .takes::<CreateToken>()

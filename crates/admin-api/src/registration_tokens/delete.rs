@@ -1,12 +1,14 @@
 //! Deletes a registration token.
 
 use reeve_accounts::registration;
-use reeve_http::{Answer, Call, Route, reply, shape};
+use reeve_http::{Access, Answer, Call, Route, reply, shape};
+use reeve_model::Scope;
 
 use super::no_such_token;
 
 pub(crate) fn route() -> Route {
     Route::delete("/_synapse/admin/v1/registration_tokens/{token}", handle)
+        .access(Access::Admin(Scope::RegistrationWrite))
         .id("deleteRegistrationToken")
         .returns::<shape::Empty>(200)
         .summary("Deletes a registration token")

@@ -1,12 +1,14 @@
 //! Reads one registration token.
 
-use reeve_http::{Answer, Reading, Route, reply};
+use reeve_http::{Access, Answer, Reading, Route, reply};
+use reeve_model::Scope;
 use reeve_store::registration_tokens;
 
 use super::{TokenView, no_such_token};
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/registration_tokens/{token}", handle)
+        .access(Access::Admin(Scope::RegistrationRead))
         .id("getRegistrationToken")
         .summary("Returns one registration token")
         .returns::<TokenView>(200)

@@ -1,6 +1,7 @@
 //! Lists registration tokens.
 
-use reeve_http::{Answer, Param, Reading, Route, reply};
+use reeve_http::{Access, Answer, Param, Reading, Route, reply};
+use reeve_model::Scope;
 use reeve_store::registration_tokens;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,6 +16,7 @@ pub(crate) struct TokenList {
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/registration_tokens", handle)
+        .access(Access::Admin(Scope::RegistrationRead))
         .id("listRegistrationTokens")
         .summary("Lists registration tokens")
         .query([Param::boolean(

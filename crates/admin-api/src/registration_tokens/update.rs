@@ -1,7 +1,8 @@
 //! Changes the limits of a registration token.
 
 use reeve_accounts::registration::{self, TokenChange};
-use reeve_http::{Answer, Call, Route, reply};
+use reeve_http::{Access, Answer, Call, Route, reply};
+use reeve_model::Scope;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -19,6 +20,7 @@ pub(crate) struct UpdateToken {
 
 pub(crate) fn route() -> Route {
     Route::put("/_synapse/admin/v1/registration_tokens/{token}", handle)
+        .access(Access::Admin(Scope::RegistrationWrite))
         .id("updateRegistrationToken")
         .summary("Changes the number of uses and the expiry of a registration token")
         .takes::<UpdateToken>()

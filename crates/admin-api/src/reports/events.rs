@@ -1,6 +1,7 @@
 //! Reports of events.
 
-use reeve_http::{Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_model::Scope;
 use reeve_rooms::Error;
 use reeve_store::reports::{self, EventFilter, EventReport};
 use serde::Serialize;
@@ -80,6 +81,7 @@ pub(crate) struct ReportedEvent {
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/_synapse/admin/v1/event_reports", list)
+            .access(Access::Admin(Scope::ReportsRead))
             .id("listEventReports")
             .summary("Lists reports of events, the latest first")
             .query([
@@ -92,11 +94,13 @@ pub(crate) fn routes() -> Vec<Route> {
             ])
             .returns::<EventReportPage>(200),
         Route::get("/_synapse/admin/v1/event_reports/{report_id}", get)
+            .access(Access::Admin(Scope::ReportsRead))
             .id("getEventReport")
             .summary("Returns a report of an event")
             .returns::<ReportedEvent>(200)
             .errors(ERRORS),
         Route::delete("/_synapse/admin/v1/event_reports/{report_id}", delete)
+            .access(Access::Admin(Scope::ReportsWrite))
             .id("deleteEventReport")
             .returns::<shape::Empty>(200)
             .summary("Deletes a report of an event")

@@ -1,6 +1,7 @@
 //! Reports of users.
 
-use reeve_http::{Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_model::Scope;
 use reeve_rooms::Error;
 use reeve_store::reports::{self, UserFilter, UserReport};
 use serde::Serialize;
@@ -52,6 +53,7 @@ pub(crate) struct UserReportPage {
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/_synapse/admin/v1/user_reports", list)
+            .access(Access::Admin(Scope::ReportsRead))
             .id("listUserReports")
             .summary("Lists reports of users, the latest first")
             .query([
@@ -63,11 +65,13 @@ pub(crate) fn routes() -> Vec<Route> {
             ])
             .returns::<UserReportPage>(200),
         Route::get("/_synapse/admin/v1/user_reports/{report_id}", get)
+            .access(Access::Admin(Scope::ReportsRead))
             .id("getUserReport")
             .summary("Returns a report of a user")
             .returns::<UserReportView>(200)
             .errors(ERRORS),
         Route::delete("/_synapse/admin/v1/user_reports/{report_id}", delete)
+            .access(Access::Admin(Scope::ReportsWrite))
             .id("deleteUserReport")
             .returns::<shape::Empty>(200)
             .summary("Deletes a report of a user")

@@ -1,6 +1,7 @@
 //! Blocking of a room: nobody can join it, be invited to it or knock at it. Its members stay.
 
-use reeve_http::{Answer, Call, MatrixError, Route, json, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, json, reply};
+use reeve_model::Scope;
 use reeve_rooms::{Error, upkeep};
 use reeve_store::rooms;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,7 @@ pub(crate) struct BlockedRoom {
 
 pub(crate) fn get() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/block", handle_get)
+        .access(Access::Admin(Scope::RoomsRead))
         .id("getRoomBlock")
         .summary("Returns whether a room is blocked")
         .returns::<BlockedRoom>(200)
@@ -36,6 +38,7 @@ pub(crate) fn get() -> Route {
 
 pub(crate) fn put() -> Route {
     Route::put("/_synapse/admin/v1/rooms/{room_id}/block", handle_put)
+        .access(Access::Admin(Scope::RoomsWrite))
         .id("setRoomBlock")
         .summary("Blocks or unblocks a room, even one unknown to this server")
         .takes::<BlockRoom>()

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_http::json::Object;
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_jobs::Job;
-use reeve_model::JobState;
+use reeve_model::{JobState, Scope};
 use reeve_rooms::deletion::{self, Order, Substitute};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -71,6 +71,7 @@ const ERRORS: &[(u16, &str, &str)] = &[
 
 pub(crate) fn v1() -> Route {
     Route::delete("/_synapse/admin/v1/rooms/{room_id}", handle_v1)
+        .access(Access::Admin(Scope::RoomsWrite))
         .id("deleteRoom")
         .summary("Deletes a room and returns when that is done")
         .description("The work is a durable job, which continues if the client disconnects.")
@@ -81,6 +82,7 @@ pub(crate) fn v1() -> Route {
 
 pub(crate) fn v2() -> Route {
     Route::delete("/_synapse/admin/v2/rooms/{room_id}", handle_v2)
+        .access(Access::Admin(Scope::RoomsWrite))
         .id("deleteRoomInBackground")
         .summary("Deletes a room in the background")
         .description("The work is a durable job; its status can be read for seven days.")

@@ -1,8 +1,8 @@
 //! Status of room deletions.
 
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_jobs::Job;
-use reeve_model::{JobState, Millis};
+use reeve_model::{JobState, Millis, Scope};
 use reeve_rooms::deletion;
 use reeve_store::jobs::{self, Filter};
 use serde::Serialize;
@@ -38,6 +38,7 @@ pub(crate) struct Deletions {
 
 pub(crate) fn of_deletion() -> Route {
     Route::get("/_synapse/admin/v2/rooms/delete_status/{delete_id}", handle_deletion)
+        .access(Access::Admin(Scope::RoomsRead))
         .id("getRoomDeletion")
         .summary("Returns the status of a deletion")
         .returns::<Deletion>(200)
@@ -46,6 +47,7 @@ pub(crate) fn of_deletion() -> Route {
 
 pub(crate) fn of_room() -> Route {
     Route::get("/_synapse/admin/v2/rooms/{room_id}/delete_status", handle_room)
+        .access(Access::Admin(Scope::RoomsRead))
         .id("listRoomDeletions")
         .summary("Returns the status of all deletions of a room")
         .returns::<Deletions>(200)

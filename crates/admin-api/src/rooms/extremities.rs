@@ -1,7 +1,8 @@
 //! Forward extremities: the events of a room that have no successor. Since this server is alone in its rooms
 //! there is always one.
 
-use reeve_http::{Answer, Call, Route, reply};
+use reeve_http::{Access, Answer, Call, Route, reply};
+use reeve_model::Scope;
 use reeve_rooms::{Error, upkeep};
 use reeve_store::events;
 use serde::Serialize;
@@ -38,6 +39,7 @@ pub(crate) struct DeletedExtremities {
 
 pub(crate) fn get() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room}/forward_extremities", handle_get)
+        .access(Access::Admin(Scope::RoomsRead))
         .id("listForwardExtremities")
         .summary("Lists the forward extremities of a room")
         .returns::<Extremities>(200)
@@ -46,6 +48,7 @@ pub(crate) fn get() -> Route {
 
 pub(crate) fn delete() -> Route {
     Route::delete("/_synapse/admin/v1/rooms/{room}/forward_extremities", handle_delete)
+        .access(Access::Admin(Scope::RoomsWrite))
         .id("deleteForwardExtremities")
         .summary("Deletes all forward extremities of a room except the newest")
         .description("There is never more than one, so nothing is ever deleted.")

@@ -1,7 +1,7 @@
 //! One room: its details, members and state.
 
-use reeve_http::{Answer, Call, Param, Route, reply, shape};
-use reeve_model::{Membership, Pos};
+use reeve_http::{Access, Answer, Call, Param, Route, reply, shape};
+use reeve_model::{Membership, Pos, Scope};
 use reeve_rooms::types;
 use reeve_rooms::view::{ClientEvent, View};
 use reeve_rooms::{Error, event};
@@ -78,6 +78,7 @@ pub(crate) struct RoomState {
 
 pub(crate) fn details() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}", handle_details)
+        .access(Access::Admin(Scope::RoomsRead))
         .id("getRoom")
         .summary("Returns the details of a room")
         .returns::<RoomDetails>(200)
@@ -86,6 +87,7 @@ pub(crate) fn details() -> Route {
 
 pub(crate) fn members() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/members", handle_members)
+        .access(Access::Admin(Scope::RoomsRead))
         .id("listRoomMembers")
         .summary("Lists the joined members of a room")
         .returns::<RoomMembers>(200)
@@ -94,6 +96,7 @@ pub(crate) fn members() -> Route {
 
 pub(crate) fn state() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/state", handle_state)
+        .access(Access::Admin(Scope::RoomsRead))
         .id("getRoomStateAsAdmin")
         .summary("Returns the current state of a room")
         .query([Param::text("type", "only events of this type")])

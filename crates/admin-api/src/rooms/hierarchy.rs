@@ -1,6 +1,7 @@
 //! The rooms of a space.
 
-use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
+use reeve_model::Scope;
 use reeve_rooms::Error;
 use reeve_rooms::spaces::{self, Hierarchy};
 use reeve_rooms::view::View;
@@ -24,6 +25,7 @@ pub(crate) struct RoomTree {
 
 pub(crate) fn route() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/hierarchy", handle)
+        .access(Access::Admin(Scope::RoomsRead))
         .id("getRoomHierarchyAsAdmin")
         .summary("Lists the rooms of a space, regardless of their visibility")
         .query([

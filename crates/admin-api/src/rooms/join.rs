@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use reeve_http::{Answer, Call, MatrixError, Route, json, reply};
-use reeve_model::id;
+use reeve_http::{Access, Answer, Call, MatrixError, Route, json, reply};
+use reeve_model::{Scope, id};
 use reeve_rooms::upkeep;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -25,6 +25,7 @@ pub(crate) struct JoinedRoom {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/join/{room}", handle)
+        .access(Access::Admin(Scope::RoomsWrite))
         .id("joinUserToRoom")
         .summary("Joins an account to a room, given by id or alias")
         .description(

@@ -1,7 +1,8 @@
 //! Lists rooms: filtered, sorted, paged.
 
 use reeve_http::query::Query;
-use reeve_http::{Answer, Call, MatrixError, Param, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
+use reeve_model::Scope;
 use reeve_rooms::Room;
 use reeve_store::Paging;
 use reeve_store::room_list::{self, Filter, OrderBy};
@@ -106,6 +107,7 @@ pub(crate) struct ListedRooms {
 
 pub(crate) fn route() -> Route {
     Route::get("/_synapse/admin/v1/rooms", handle)
+        .access(Access::Admin(Scope::RoomsRead))
         .id("listRooms")
         .summary("Lists rooms")
         .description(

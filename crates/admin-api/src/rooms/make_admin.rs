@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use reeve_http::{Answer, Call, MatrixError, Route, reply, shape};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
+use reeve_model::Scope;
 use reeve_rooms::upkeep;
 use serde::Deserialize;
 use serde_json::Value;
@@ -18,6 +19,7 @@ pub(crate) struct MakeAdmin {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/rooms/{room}/make_room_admin", handle)
+        .access(Access::Admin(Scope::RoomsWrite))
         .id("makeRoomAdmin")
         .returns::<shape::Empty>(200)
         .summary("Gives an account the highest power level of a member in a room")

@@ -1,6 +1,7 @@
 //! The media of a room.
 
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_model::Scope;
 use reeve_rooms::{Error, attachments};
 use reeve_store::rooms;
 use serde::Serialize;
@@ -19,6 +20,7 @@ pub(crate) struct RoomMedia {
 
 pub(crate) fn list() -> Route {
     Route::get("/_synapse/admin/v1/room/{room_id}/media", handle_list)
+        .access(Access::Admin(Scope::MediaRead))
         .id("listRoomMedia")
         .summary("Lists the media that events of a room refer to")
         .description("The newest 200,000 events are read, including redacted ones. An unknown room has none.")
@@ -28,6 +30,7 @@ pub(crate) fn list() -> Route {
 pub(crate) fn quarantine() -> Route {
     Route::post("/_synapse/admin/v1/room/{room_id}/media/quarantine", handle_quarantine)
         .also("/_synapse/admin/v1/quarantine_media/{room_id}")
+        .access(Access::Admin(Scope::MediaWrite))
         .id("quarantineRoomMedia")
         .summary("Quarantines the media that events of a room point to")
         .description(

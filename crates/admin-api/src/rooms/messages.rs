@@ -1,7 +1,7 @@
 //! The history of a room: pages, context, the event nearest to a time, and single events as they are stored.
 
-use reeve_http::{Answer, Call, MatrixError, Param, Route, reply, shape};
-use reeve_model::{Millis, Pos, Token};
+use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_model::{Millis, Pos, Scope, Token};
 use reeve_rooms::timeline::{self, Range};
 use reeve_rooms::view::{ClientEvent, View};
 use reeve_rooms::{Error, filter};
@@ -64,6 +64,7 @@ const BAD_FILTER: (u16, &str, &str) = (400, "M_NOT_JSON", "the filter is not val
 
 pub(crate) fn messages() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/messages", handle_messages)
+        .access(Access::Admin(Scope::MessagesRead))
         .id("listRoomMessagesAsAdmin")
         .summary("Returns a page of a room's history, regardless of its visibility")
         .query([
@@ -82,6 +83,7 @@ pub(crate) fn messages() -> Route {
 
 pub(crate) fn context() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/context/{event_id}", handle_context)
+        .access(Access::Admin(Scope::MessagesRead))
         .id("getRoomContextAsAdmin")
         .summary("Returns an event and its context")
         .query([
@@ -94,6 +96,7 @@ pub(crate) fn context() -> Route {
 
 pub(crate) fn timestamp_to_event() -> Route {
     Route::get("/_synapse/admin/v1/rooms/{room_id}/timestamp_to_event", handle_timestamp)
+        .access(Access::Admin(Scope::MessagesRead))
         .id("getEventByTimestampAsAdmin")
         .summary("Finds the event of a room nearest to a time")
         .query([
@@ -108,6 +111,7 @@ pub(crate) fn timestamp_to_event() -> Route {
 
 pub(crate) fn fetch_event() -> Route {
     Route::get("/_synapse/admin/v1/fetch_event/{event_id}", handle_fetch)
+        .access(Access::Admin(Scope::MessagesRead))
         .id("fetchEvent")
         .summary("Returns an event as it is stored, even if redacted")
         .returns::<FetchedEvent>(200)

@@ -1,8 +1,8 @@
 //! Purging of the old history of a room.
 
 use reeve_http::json::{Integer, Object, integer, truthy};
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
-use reeve_model::{JobState, Millis};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_model::{JobState, Millis, Scope};
 use reeve_rooms::purge::{self, UpTo};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -38,6 +38,7 @@ pub(crate) struct Purging {
 
 fn order(id: &'static str, path: &str) -> Route {
     Route::post(path, handle)
+        .access(Access::Admin(Scope::RoomsWrite))
         .id(id)
         .summary("Purges all of a room's history before an event or a time")
         .description(
@@ -63,6 +64,7 @@ pub(crate) fn by_path() -> Route {
 
 pub(crate) fn status() -> Route {
     Route::get("/_synapse/admin/v1/purge_history_status/{purge_id}", handle_status)
+        .access(Access::Admin(Scope::RoomsRead))
         .id("getPurgeHistoryStatus")
         .summary("Returns the status of a purge")
         .returns::<Purging>(200)

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use reeve_http::{Answer, MatrixError, Reading, Route, reply};
+use reeve_http::{Access, Answer, MatrixError, Reading, Route, reply};
+use reeve_model::Scope;
 use reeve_rooms::{data, push};
 use reeve_store::account_data as store;
 use serde::Serialize;
@@ -33,6 +34,7 @@ pub(crate) struct AccountData {
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/accountdata", handle)
+        .access(Access::Admin(Scope::UsersRead))
         .id("getUserAccountData")
         .summary("Returns the account data of an account")
         .returns::<AccountDataAnswer>(200)

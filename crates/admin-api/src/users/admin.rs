@@ -1,7 +1,8 @@
 //! The administrator flag of an account: reads and sets it.
 
 use reeve_accounts::users as deeds;
-use reeve_http::{Answer, Call, Reading, Route, json, reply, shape};
+use reeve_http::{Access, Answer, Call, Reading, Route, json, reply, shape};
+use reeve_model::Scope;
 use reeve_store::users;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,6 +19,7 @@ pub(crate) struct AdminFlag {
 
 pub(crate) fn get() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/admin", read)
+        .access(Access::Admin(Scope::UsersRead))
         .id("isUserAdmin")
         .summary("Returns whether an account is a server administrator")
         .description("An account that does not exist is not.")
@@ -30,6 +32,7 @@ pub(crate) fn get() -> Route {
 
 pub(crate) fn put() -> Route {
     Route::put("/_synapse/admin/v1/users/{user_id}/admin", write)
+        .access(Access::Admin(Scope::AdminsWrite))
         .id("setUserAdmin")
         .returns::<shape::Empty>(200)
         .summary("Grants or revokes server administration for an account")

@@ -1,7 +1,7 @@
 //! Numbers of invites and joins of an account.
 
-use reeve_http::{Answer, Param, Reading, Route, reply};
-use reeve_model::Millis;
+use reeve_http::{Access, Answer, Param, Reading, Route, reply};
+use reeve_model::{Millis, Scope};
 use reeve_store::events;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -29,6 +29,7 @@ pub(crate) struct RoomsJoined {
 
 pub(crate) fn sent_invites() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/sent_invite_count", read_sent_invites)
+        .access(Access::Admin(Scope::UsersRead))
         .id("countSentInvites")
         .summary("Counts the invites that an account sent since a time")
         .query(query())
@@ -38,6 +39,7 @@ pub(crate) fn sent_invites() -> Route {
 
 pub(crate) fn rooms_joined() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/cumulative_joined_room_count", read_rooms_joined)
+        .access(Access::Admin(Scope::UsersRead))
         .id("countJoinedRooms")
         .summary("Counts the rooms that an account joined since a time")
         .query(query())

@@ -1,7 +1,8 @@
 //! Temporary permission for an account to replace its cross-signing keys without authenticating again.
 
 use reeve_accounts::cross_signing;
-use reeve_http::{Answer, Call, Route, reply};
+use reeve_http::{Access, Answer, Call, Route, reply};
+use reeve_model::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -14,6 +15,7 @@ pub(crate) struct Permission {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/users/{user_id}/_allow_cross_signing_replacement_without_uia", handle)
+        .access(Access::Admin(Scope::UsersWrite))
         .id("allowCrossSigningReplacement")
         .summary(
             "Allows an account to replace its cross-signing keys without authenticating again, for ten minutes",

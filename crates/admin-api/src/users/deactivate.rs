@@ -1,7 +1,8 @@
 //! Deactivation of an account.
 
 use reeve_accounts::{deactivate, users};
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_model::Scope;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -25,6 +26,7 @@ pub(crate) struct Deactivated {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/deactivate/{user_id}", handle)
+        .access(Access::Admin(Scope::UsersDeactivate))
         .id("deactivateUser")
         .summary("Deactivates an account, and optionally erases it")
         .description(

@@ -1,12 +1,14 @@
 //! Reads one account.
 
-use reeve_http::{Answer, MatrixError, Reading, Route, reply};
+use reeve_http::{Access, Answer, MatrixError, Reading, Route, reply};
+use reeve_model::Scope;
 
 use super::view::UserView;
 use crate::target;
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v2/users/{user_id}", handle)
+        .access(Access::Admin(Scope::UsersRead))
         .id("getUser")
         .summary("Returns one account")
         .returns::<UserView>(200)

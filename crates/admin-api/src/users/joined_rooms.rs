@@ -1,7 +1,7 @@
 //! The rooms that an account is in.
 
-use reeve_http::{Answer, Reading, Route, reply};
-use reeve_model::Membership;
+use reeve_http::{Access, Answer, Reading, Route, reply};
+use reeve_model::{Membership, Scope};
 use reeve_store::memberships;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,6 +16,7 @@ pub(crate) struct JoinedRooms {
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/joined_rooms", handle)
+        .access(Access::Admin(Scope::UsersRead))
         .id("listUserJoinedRooms")
         .summary("Lists the rooms that an account is joined to")
         .description(

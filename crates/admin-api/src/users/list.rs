@@ -1,8 +1,8 @@
 //! Lists accounts: filtered, sorted, paged.
 
 use reeve_http::query::Query;
-use reeve_http::{Answer, MatrixError, Param, Reading, Route, reply};
-use reeve_model::{Millis, User};
+use reeve_http::{Access, Answer, MatrixError, Param, Reading, Route, reply};
+use reeve_model::{Millis, Scope, User};
 use reeve_store::user_list::{self, Filter, OrderBy, Term};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -106,6 +106,7 @@ pub(crate) fn v2() -> Route {
     Route::read("/_synapse/admin/v2/users", |call| {
         handle(call, |deactivated| Some(false).filter(|_| deactivated != Some(true)))
     })
+    .access(Access::Admin(Scope::UsersRead))
     .id("listUsersV2")
     .summary("Lists accounts, by default without deactivated and locked ones")
     .query(query())
@@ -114,6 +115,7 @@ pub(crate) fn v2() -> Route {
 
 pub(crate) fn v3() -> Route {
     Route::read("/_synapse/admin/v3/users", |call| handle(call, |deactivated| deactivated))
+        .access(Access::Admin(Scope::UsersRead))
         .id("listUsers")
         .summary("Lists accounts, by default including deactivated ones")
         .query(query())

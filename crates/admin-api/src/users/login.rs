@@ -2,8 +2,8 @@
 
 use reeve_accounts::sessions;
 use reeve_http::json::{self, Integer};
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
-use reeve_model::{Millis, id};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_model::{Millis, Scope, id};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -25,6 +25,7 @@ pub(crate) struct LoggedInAs {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/users/{user_id}/login", handle)
+        .access(Access::Admin(Scope::SessionsImpersonate))
         .id("loginAsUser")
         .summary("Creates a token with which the administrator acts as another account")
         .not_suspended("Logging in as others while account is suspended is not allowed.")

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use reeve_http::{Answer, Reading, Route, reply};
+use reeve_http::{Access, Answer, Reading, Route, reply};
+use reeve_model::Scope;
 use reeve_store::memberships;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,6 +17,7 @@ pub(crate) struct Memberships {
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/memberships", handle)
+        .access(Access::Admin(Scope::UsersRead))
         .id("listUserMemberships")
         .summary("Lists the memberships of an account in all rooms")
         .description("Any user id is accepted, also of other servers.")

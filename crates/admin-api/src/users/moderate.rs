@@ -3,8 +3,8 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#server-administration>
 
 use reeve_accounts::moderation::{self, Flag};
-use reeve_http::{Answer, Call, Head, MatrixError, Reading, Route, json, reply};
-use reeve_model::id;
+use reeve_http::{Access, Answer, Call, Endpoint, Head, MatrixError, Reading, Route, json, reply};
+use reeve_model::{Scope, id};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -50,16 +50,16 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-fn reading(route: Route) -> Route {
-    route.errors(&[
+fn reading(endpoint: Endpoint) -> Route {
+    endpoint.access(Access::Admin(Scope::UsersRead)).errors(&[
         (400, "M_INVALID_PARAM", "the user id is malformed, or of another server"),
         (403, "M_FORBIDDEN", "the account is that of another administrator"),
         (404, "M_NOT_FOUND", "there is no such account, or it is deactivated"),
     ])
 }
 
-fn writing(route: Route) -> Route {
-    route.errors(&[
+fn writing(endpoint: Endpoint) -> Route {
+    endpoint.access(Access::Admin(Scope::UsersModerate)).errors(&[
         (400, "M_INVALID_PARAM", "the user id is malformed, or of another server"),
         (400, "M_MISSING_PARAM", "the flag is missing"),
         (400, "M_BAD_JSON", "the flag is not a boolean"),

@@ -1,6 +1,7 @@
 //! Pushers of an account.
 
-use reeve_http::{Answer, MatrixError, Reading, Route, reply};
+use reeve_http::{Access, Answer, MatrixError, Reading, Route, reply};
+use reeve_model::Scope;
 use reeve_store::pushers;
 use serde::Serialize;
 use serde_json::Value;
@@ -40,6 +41,7 @@ pub(crate) struct PusherView {
 
 pub(crate) fn route() -> Route {
     Route::read("/_synapse/admin/v1/users/{user_id}/pushers", handle)
+        .access(Access::Admin(Scope::UsersRead))
         .id("listUserPushers")
         .summary("Lists the pushers of an account")
         .returns::<PusherList>(200)

@@ -3,8 +3,8 @@
 use http::StatusCode;
 use reeve_accounts::users::{self, Change, Given};
 use reeve_http::json::Object;
-use reeve_http::{Answer, Call, MatrixError, Route, json, reply};
-use reeve_model::id;
+use reeve_http::{Access, Answer, Call, MatrixError, Route, json, reply};
+use reeve_model::{Scope, id};
 use reeve_store::external_ids::ExternalId;
 use serde::Deserialize;
 use serde_json::Value;
@@ -58,6 +58,7 @@ pub(crate) struct PutExternalId {
 
 pub(crate) fn route() -> Route {
     Route::put("/_synapse/admin/v2/users/{user_id}", handle)
+        .access(Access::Admin(Scope::UsersWrite))
         .id("putUser")
         .summary("Creates or changes an account, atomically")
         .description("Returns 201 if the account is new and 200 if it existed.")

@@ -2,8 +2,8 @@
 
 use reeve_accounts::moderation;
 use reeve_http::json::{self, Integer, Object};
-use reeve_http::{Answer, Call, MatrixError, Reading, Route, reply, shape};
-use reeve_model::User;
+use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, reply, shape};
+use reeve_model::{Scope, User};
 use reeve_store::ratelimits::{self, Override};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -36,6 +36,7 @@ impl From<Override> for RateLimit {
 
 pub(crate) fn get() -> Route {
     Route::read(PATH, read)
+        .access(Access::Admin(Scope::UsersRead))
         .id("getUserRatelimit")
         .summary("Returns the message rate-limit override of an account")
         .returns::<RateLimit>(200)
@@ -44,6 +45,7 @@ pub(crate) fn get() -> Route {
 
 pub(crate) fn post() -> Route {
     Route::post(PATH, write)
+        .access(Access::Admin(Scope::UsersModerate))
         .id("setUserRatelimit")
         .summary("Sets the message rate-limit override of an account")
         .description(
@@ -61,6 +63,7 @@ pub(crate) fn post() -> Route {
 
 pub(crate) fn delete() -> Route {
     Route::delete(PATH, remove)
+        .access(Access::Admin(Scope::UsersModerate))
         .id("deleteUserRatelimit")
         .returns::<shape::Empty>(200)
         .summary("Removes the message rate-limit override of an account")

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use reeve_http::json::{self, Integer, Object, integer};
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
-use reeve_model::{JobState, Millis};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_model::{JobState, Millis, Scope};
 use reeve_rooms::redactions::{self, Order};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -51,6 +51,7 @@ pub(crate) struct RedactStatus {
 
 pub(crate) fn order() -> Route {
     Route::post("/_synapse/admin/v1/user/{user_id}/redact", handle_order)
+        .access(Access::Admin(Scope::UsersModerate))
         .id("redactUser")
         .summary("Redacts the messages and joins of an account")
         .description("The work is a durable job; other events, such as reactions, are kept.")
@@ -65,6 +66,7 @@ pub(crate) fn order() -> Route {
 
 pub(crate) fn status() -> Route {
     Route::get("/_synapse/admin/v1/user/redact_status/{redact_id}", handle_status)
+        .access(Access::Admin(Scope::UsersRead))
         .id("getRedactStatus")
         .summary("Returns the status of a redaction of an account's events")
         .returns::<RedactStatus>(200)

@@ -1,7 +1,8 @@
 //! Sets the password of an account.
 
 use reeve_accounts::{Error, users};
-use reeve_http::{Answer, Call, MatrixError, Route, json, reply, shape};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, json, reply, shape};
+use reeve_model::Scope;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -19,6 +20,7 @@ pub(crate) struct ResetPassword {
 
 pub(crate) fn route() -> Route {
     Route::post("/_synapse/admin/v1/reset_password/{user_id}", handle)
+        .access(Access::Admin(Scope::UsersWrite))
         .id("resetPassword")
         .returns::<shape::Empty>(200)
         .summary("Sets the password of an account")

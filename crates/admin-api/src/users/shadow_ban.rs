@@ -1,7 +1,8 @@
 //! Shadow-ban of an account: sets and removes it.
 
 use reeve_accounts::moderation;
-use reeve_http::{Answer, Call, Route, reply, shape};
+use reeve_http::{Access, Answer, Call, Route, reply, shape};
+use reeve_model::Scope;
 
 use crate::target;
 
@@ -14,6 +15,7 @@ const ERRORS: &[(u16, &str, &str)] = &[
 
 pub(crate) fn ban() -> Route {
     Route::post(PATH, |call| set(call, true))
+        .access(Access::Admin(Scope::UsersModerate))
         .id("shadowBanUser")
         .returns::<shape::Empty>(200)
         .summary("Shadow-bans an account: its messages are silently dropped")
@@ -23,6 +25,7 @@ pub(crate) fn ban() -> Route {
 
 pub(crate) fn unban() -> Route {
     Route::delete(PATH, |call| set(call, false))
+        .access(Access::Admin(Scope::UsersModerate))
         .id("shadowUnbanUser")
         .returns::<shape::Empty>(200)
         .summary("Removes the shadow-ban of an account")

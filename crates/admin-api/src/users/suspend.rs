@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use reeve_accounts::moderation;
-use reeve_http::{Answer, Call, MatrixError, Route, json, reply};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, json, reply};
+use reeve_model::Scope;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -24,6 +25,7 @@ pub(crate) struct Suspended(BTreeMap<String, bool>);
 
 pub(crate) fn route() -> Route {
     Route::put("/_synapse/admin/v1/suspend/{user_id}", handle)
+        .access(Access::Admin(Scope::UsersModerate))
         .id("suspendUser")
         .summary("Suspends an account, so that it can only read and leave rooms, or ends the suspension")
         .description("Returns an object with one key, `user_USERID_suspended`.")

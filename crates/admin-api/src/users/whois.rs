@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use reeve_accounts::seen::Sighting;
 use reeve_http::call::Params;
 use reeve_http::{Access, Answer, MatrixError, Reading, Route, reply};
-use reeve_model::id;
+use reeve_model::{Scope, id};
 use reeve_store::connections::{self, Connection};
 use reeve_store::users;
 use serde::Serialize;
@@ -83,7 +83,7 @@ fn shape(params: &Params) -> Result<(), MatrixError> {
 
 fn handle(call: &Reading<'_>) -> Answer {
     let caller = call.user()?;
-    if !caller.admin && caller.user_id != call.params.get("user_id") {
+    if !call.caller().holds(Scope::UsersRead) && caller.user_id != call.params.get("user_id") {
         return Err(MatrixError::forbidden("You are not a server admin"));
     }
     let user_id = target::local_user(call, "Can only whois a local user")?;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use reeve_http::{Access, Answer, Call, Content, Limit, MatrixError, Param, Reading, Route, reply, shape};
 use reeve_media::deeds;
+use reeve_model::Scope;
 use reeve_store::media::Media;
 use serde_json::json;
 
@@ -166,7 +167,8 @@ async fn find(call: &Call, open: bool) -> Result<Media, MatrixError> {
     }
     // New uploads need an access token, so there is nothing to wait for.
     let wait = Duration::from_millis(if open { 0 } else { u64::try_from(wait).unwrap_or_default() });
-    let bypass = !open && call.query.boolean(BYPASS)?.unwrap_or(false) && call.user()?.admin;
+    let bypass =
+        !open && call.query.boolean(BYPASS)?.unwrap_or(false) && call.caller().holds(Scope::MediaRead);
     let media_id = call.params.get("mediaId");
     let found = call.app.media.find(media_id, bypass, wait, call.app.stopping()).await;
     if let Ok(media) = &found

@@ -31,6 +31,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[(404, "M_NOT_FOUND", "there is no such alias")])
             .spec(ALIASES),
         v3(Method::PUT, "directory/room/{room_alias}", create)
+            .access(Access::User)
             .id("setRoomAlias")
             .takes::<shapes::rooms::RoomId>()
             .returns::<shape::Empty>(200)
@@ -42,6 +43,7 @@ pub(crate) fn routes() -> Vec<Route> {
             ])
             .spec(ALIASES),
         v3(Method::DELETE, "directory/room/{room_alias}", delete)
+            .access(Access::User)
             .id("deleteRoomAlias")
             .returns::<shape::Empty>(200)
             .summary("Deletes an alias")
@@ -51,6 +53,7 @@ pub(crate) fn routes() -> Vec<Route> {
             ])
             .spec(ALIASES),
         v3(Method::GET, "rooms/{room_id}/aliases", of_room)
+            .access(Access::User)
             .id("getLocalAliases")
             .returns::<shapes::rooms::Aliases>(200)
             .summary("Lists the aliases of a room")
@@ -64,6 +67,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[(404, "M_NOT_FOUND", "there is no such room, or its summary is not public")])
             .spec(LIST),
         v3(Method::PUT, "directory/list/room/{room_id}", publish)
+            .access(Access::User)
             .id("setRoomVisibilityOnDirectory")
             .takes::<shapes::rooms::NewVisibility>()
             .returns::<shape::Empty>(200)
@@ -83,8 +87,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[NO_SERVER])
             .spec(LIST),
         v3(Method::POST, "publicRooms", search)
-            .repeatable()
             .access(Access::Guest)
+            .repeatable()
             .id("queryPublicRooms")
             .query([SERVER])
             .may_take::<shapes::rooms::RoomSearch>()

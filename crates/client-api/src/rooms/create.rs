@@ -4,7 +4,7 @@ use http::Method;
 use reeve_accounts::sessions::Session;
 use reeve_http::json::Object;
 use reeve_http::limits::{self, Bucket};
-use reeve_http::{Answer, Call, Limit, MatrixError, Route, reply};
+use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply};
 use reeve_rooms::create::{self, Initial, NewRoom, Preset};
 use serde_json::{Map, Value, json};
 
@@ -15,6 +15,7 @@ use crate::shapes;
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::POST, "createRoom", handle)
+            .access(Access::User)
             .limit(Limit::RoomCreation)
             .id("createRoom")
             .takes::<shapes::rooms::NewRoom>()

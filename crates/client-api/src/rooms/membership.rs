@@ -33,25 +33,22 @@ const INVITE_ERRORS: &[(u16, &str, &str)] = &[
 pub(crate) fn routes() -> Vec<Route> {
     let changing = |route: Route| route.limit(Limit::Message).errors(ERRORS).spec(SPEC);
     vec![
-        changing(v3(Method::POST, "join/{room_id_or_alias}", join))
-            .access(Access::Guest)
+        changing(v3(Method::POST, "join/{room_id_or_alias}", join).access(Access::Guest))
             .id("joinRoom")
             .may_take::<shapes::rooms::Reason>()
             .returns::<shapes::rooms::RoomId>(200)
             .summary("Joins a room"),
-        changing(v3(Method::POST, "rooms/{room_id}/join", join))
-            .access(Access::Guest)
+        changing(v3(Method::POST, "rooms/{room_id}/join", join).access(Access::Guest))
             .id("joinRoomById")
             .may_take::<shapes::rooms::Reason>()
             .returns::<shapes::rooms::RoomId>(200)
             .summary("Joins a room by its id"),
-        changing(v3(Method::POST, "knock/{room_id_or_alias}", knock))
+        changing(v3(Method::POST, "knock/{room_id_or_alias}", knock).access(Access::User))
             .id("knockRoom")
             .may_take::<shapes::rooms::Reason>()
             .returns::<shapes::rooms::RoomId>(200)
             .summary("Knocks at a room"),
-        changing(v3(Method::POST, "rooms/{room_id}/leave", leave))
-            .access(Access::Guest)
+        changing(v3(Method::POST, "rooms/{room_id}/leave", leave).access(Access::Guest))
             .id("leaveRoom")
             .may_take::<shapes::rooms::Reason>()
             .returns::<shape::Empty>(200)
@@ -61,28 +58,37 @@ pub(crate) fn routes() -> Vec<Route> {
                 "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM",
                 "invites to server notice rooms cannot be declined",
             )]),
-        changing(v3(Method::POST, "rooms/{room_id}/invite", invite))
+        changing(v3(Method::POST, "rooms/{room_id}/invite", invite).access(Access::User))
             .id("inviteUser")
             .takes::<shapes::rooms::TargetUser>()
             .returns::<shape::Empty>(200)
             .summary("Invites a user")
             .errors(INVITE_ERRORS),
-        changing(v3(Method::POST, "rooms/{room_id}/kick", |call| remove(call, RemovalKind::Kick)))
-            .id("kick")
-            .takes::<shapes::rooms::TargetUser>()
-            .returns::<shape::Empty>(200)
-            .summary("Kicks a user"),
-        changing(v3(Method::POST, "rooms/{room_id}/ban", |call| remove(call, RemovalKind::Ban)))
-            .id("ban")
-            .takes::<shapes::rooms::TargetUser>()
-            .returns::<shape::Empty>(200)
-            .summary("Bans a user"),
-        changing(v3(Method::POST, "rooms/{room_id}/unban", |call| remove(call, RemovalKind::Unban)))
-            .id("unban")
-            .takes::<shapes::rooms::TargetUser>()
-            .returns::<shape::Empty>(200)
-            .summary("Unbans a user")
-            .errors(&[(403, "M_BAD_STATE", "the user is not banned")]),
+        changing(
+            v3(Method::POST, "rooms/{room_id}/kick", |call| remove(call, RemovalKind::Kick))
+                .access(Access::User),
+        )
+        .id("kick")
+        .takes::<shapes::rooms::TargetUser>()
+        .returns::<shape::Empty>(200)
+        .summary("Kicks a user"),
+        changing(
+            v3(Method::POST, "rooms/{room_id}/ban", |call| remove(call, RemovalKind::Ban))
+                .access(Access::User),
+        )
+        .id("ban")
+        .takes::<shapes::rooms::TargetUser>()
+        .returns::<shape::Empty>(200)
+        .summary("Bans a user"),
+        changing(
+            v3(Method::POST, "rooms/{room_id}/unban", |call| remove(call, RemovalKind::Unban))
+                .access(Access::User),
+        )
+        .id("unban")
+        .takes::<shapes::rooms::TargetUser>()
+        .returns::<shape::Empty>(200)
+        .summary("Unbans a user")
+        .errors(&[(403, "M_BAD_STATE", "the user is not banned")]),
         v3(Method::POST, "rooms/{room_id}/forget", forget)
             .access(Access::Guest)
             .id("forgetRoom")

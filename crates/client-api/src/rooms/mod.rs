@@ -18,7 +18,7 @@ use std::sync::Arc;
 use http::Method;
 use reeve_db::ReadTx;
 use reeve_http::json::Object;
-use reeve_http::{Access, Answer, Call, MatrixError, Route};
+use reeve_http::{Answer, Call, Endpoint, MatrixError, Route};
 use reeve_model::Token;
 use reeve_rooms::view::{RoomView, View, Viewer};
 use reeve_rooms::{Error, Home, Room};
@@ -43,15 +43,14 @@ pub(crate) fn routes() -> Vec<Route> {
     groups.into_iter().flatten().collect()
 }
 
-/// A route at `/_matrix/client/v3` and, for older clients, at `/_matrix/client/r0`.
-pub(crate) fn v3<F, Fut>(method: Method, path: &str, handler: F) -> Route
+/// An endpoint at `/_matrix/client/v3` and, for older clients, at `/_matrix/client/r0`.
+pub(crate) fn v3<F, Fut>(method: Method, path: &str, handler: F) -> Endpoint
 where
     F: Fn(Call) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Answer> + Send + 'static,
 {
-    Route::new(method, &format!("/_matrix/client/v3/{path}"), handler)
+    Route::of(method, &format!("/_matrix/client/v3/{path}"), handler)
         .also(&format!("/_matrix/client/r0/{path}"))
-        .access(Access::User)
 }
 
 /// The viewer, for the rules of visibility.

@@ -2,7 +2,7 @@
 
 use http::Method;
 use reeve_accounts::sessions::Session;
-use reeve_http::{Answer, Call, Limit, MatrixError, Route, reply, shape};
+use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
 use reeve_rooms::reports::{self, EventReport};
 use serde_json::Value;
 
@@ -16,6 +16,7 @@ const FULL: (u16, &str, &str) = (400, "M_TOO_LARGE", "the account has reached it
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::POST, "rooms/{room_id}/report/{event_id}", event)
+            .access(Access::User)
             .limit(Limit::Reports)
             .id("reportEvent")
             .takes::<shapes::rooms::EventReport>()
@@ -24,6 +25,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[FULL, (404, "M_NOT_FOUND", "there is no such event, or it is not visible")])
             .spec(SPEC),
         v3(Method::POST, "rooms/{room_id}/report", room)
+            .access(Access::User)
             .limit(Limit::Reports)
             .id("reportRoom")
             .takes::<shapes::rooms::Report>()
@@ -32,6 +34,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[FULL])
             .spec(SPEC),
         v3(Method::POST, "users/{user_id}/report", user)
+            .access(Access::User)
             .limit(Limit::Reports)
             .id("reportUser")
             .takes::<shapes::rooms::Report>()

@@ -33,6 +33,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(ERRORS)
             .spec("https://spec.matrix.org/v1.18/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid"),
         v3(Method::POST, "rooms/{room_id}/send/{event_type}", send)
+            .access(Access::User)
             .limit(Limit::Sending)
             .id("sendMessageNoTransaction")
             .takes::<shape::AnyObject>()
@@ -40,6 +41,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("Sends an event without a transaction id")
             .errors(ERRORS),
         v3(Method::PUT, "rooms/{room_id}/redact/{event_id}/{txn_id}", redact)
+            .access(Access::User)
             .limit(Limit::Sending)
             .id("redactEvent")
             .may_take::<shapes::rooms::Reason>()

@@ -3,7 +3,7 @@
 use http::Method;
 use reeve_accounts::sessions::Session;
 use reeve_http::limits::{self, Bucket};
-use reeve_http::{Access, Answer, Call, Limit, MatrixError, Param, Route, reply, shape};
+use reeve_http::{Access, Answer, Call, Endpoint, Limit, MatrixError, Param, Route, reply, shape};
 use reeve_model::{Membership, Pos};
 use reeve_rooms::membership;
 use reeve_rooms::send::{self, Sent};
@@ -21,8 +21,8 @@ use crate::shapes;
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3roomsroomidstate";
 
 pub(crate) fn routes() -> Vec<Route> {
-    let reading = |route: Route| {
-        route
+    let reading = |endpoint: Endpoint| {
+        endpoint
             .access(Access::Guest)
             .errors(&[
                 (403, "M_FORBIDDEN", "the account may not read the room"),
@@ -75,8 +75,9 @@ pub(crate) fn routes() -> Vec<Route> {
             )])
             .returns::<shape::AnyObject>(200)
             .summary("Returns the content of a state event"),
-        setting(v3(Method::PUT, "rooms/{room_id}/state/{event_type}", set)).id("setRoomStateWithEmptyKey"),
-        setting(v3(Method::PUT, "rooms/{room_id}/state/{event_type}/{state_key}", set))
+        setting(v3(Method::PUT, "rooms/{room_id}/state/{event_type}", set).access(Access::User))
+            .id("setRoomStateWithEmptyKey"),
+        setting(v3(Method::PUT, "rooms/{room_id}/state/{event_type}/{state_key}", set).access(Access::User))
             .id("setRoomStateWithKey"),
     ]
 }

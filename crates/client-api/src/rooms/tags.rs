@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 use reeve_accounts::account_data::changed_elsewhere;
-use reeve_http::{Answer, Call, MatrixError, Route, reply, shape};
+use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
 use reeve_model::UserNum;
 use reeve_rooms::data;
 use serde_json::json;
@@ -18,12 +18,14 @@ const FORBIDDEN: &[(u16, &str, &str)] = &[(403, "M_FORBIDDEN", "the data belongs
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::GET, "user/{user_id}/rooms/{room_id}/tags", tags)
+            .access(Access::User)
             .id("getRoomTags")
             .returns::<shapes::rooms::Tags>(200)
             .summary("Lists the tags of a room")
             .errors(FORBIDDEN)
             .spec(TAGS),
         v3(Method::PUT, "user/{user_id}/rooms/{room_id}/tags/{tag}", put_tag)
+            .access(Access::User)
             .id("setRoomTag")
             .takes::<shapes::rooms::Tag>()
             .returns::<shape::Empty>(200)
@@ -35,12 +37,14 @@ pub(crate) fn routes() -> Vec<Route> {
             ])
             .spec(TAGS),
         v3(Method::DELETE, "user/{user_id}/rooms/{room_id}/tags/{tag}", delete_tag)
+            .access(Access::User)
             .id("deleteRoomTag")
             .returns::<shape::Empty>(200)
             .summary("Removes a tag from a room")
             .errors(FORBIDDEN)
             .spec(TAGS),
         v3(Method::GET, "user/{user_id}/rooms/{room_id}/account_data/{type}", get)
+            .access(Access::User)
             .id("getAccountDataPerRoom")
             .returns::<shape::AnyObject>(200)
             .summary("Returns account data of one type for a room")
@@ -48,6 +52,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[(404, "M_NOT_FOUND", "no data of this type is set")])
             .spec(DATA),
         v3(Method::PUT, "user/{user_id}/rooms/{room_id}/account_data/{type}", put)
+            .access(Access::User)
             .id("setAccountDataPerRoom")
             .takes::<shape::AnyObject>()
             .returns::<shape::Empty>(200)

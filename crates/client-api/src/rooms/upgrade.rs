@@ -2,7 +2,7 @@
 
 use http::Method;
 use reeve_accounts::sessions::Session;
-use reeve_http::{Answer, Call, Limit, Route, reply};
+use reeve_http::{Access, Answer, Call, Limit, Route, reply};
 use reeve_rooms::upgrade;
 use serde_json::json;
 
@@ -13,6 +13,7 @@ use crate::shapes;
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::POST, "rooms/{room_id}/upgrade", handle)
+            .access(Access::User)
             .limit(Limit::RoomCreation)
             .id("upgradeRoom")
             .takes::<shapes::rooms::Upgrade>()

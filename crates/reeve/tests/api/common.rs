@@ -1,8 +1,11 @@
 //! Properties of every route: routing, authentication, CORS, limits, and the documents generated from the
 //! table.
 
+use std::collections::HashSet;
+
 use http::Method;
 use reeve_http::{Access, openapi};
+use reeve_model::Scope;
 use reeve_testkit::{Client, Reply, check_generated, on_both_engines};
 use serde_json::{Value, json};
 
@@ -48,7 +51,7 @@ on_both_engines! {
         for route in reeve::server::routes() {
             let path = filled(route.path());
             let what = format!("{} {path}", route.method);
-            let by_token = matches!(route.access, Access::Guest | Access::User | Access::Admin);
+            let by_token = matches!(route.access, Access::Guest | Access::User | Access::Admin(_));
             let may_have_token = by_token || route.access == Access::Optional;
             // Calls that would end the sessions under test.
             let ends_session = path.ends_with("/logout") || path.ends_with("/logout/all");
@@ -78,11 +81,11 @@ on_both_engines! {
                     assert_eq!(reply.refusal(), refusal, "{what}");
                 }
             }
-            if matches!(route.access, Access::User | Access::Admin) {
+            if matches!(route.access, Access::User | Access::Admin(_)) {
                 let reply = call(&guest, &route.method, &path).await;
                 assert_eq!(reply.refusal(), (403, "M_GUEST_ACCESS_FORBIDDEN", "Guest access not allowed"), "{what}");
             }
-            if route.access == Access::Admin {
+            if matches!(route.access, Access::Admin(_)) {
                 let reply = call(&user, &route.method, &path).await;
                 assert_eq!(reply.refusal(), (403, "M_FORBIDDEN", "You are not a server admin"), "{what}");
             }
@@ -224,4 +227,21 @@ on_both_engines! {
 #[test]
 fn the_ledger_is_up_to_date() {
     check_generated("docs/api-ledger.md", &openapi::ledger(&reeve::server::routes()));
+}
+
+#[test]
+fn a_scope_that_reads_opens_only_routes_that_read() {
+    let routes = reeve::server::routes();
+    let document = openapi::document(&routes);
+    let mut seen = HashSet::new();
+    for route in routes {
+        let Access::Admin(scope) = route.access else { continue };
+        let what = format!("{} {}: {scope}", route.method, route.path());
+        assert_eq!(route.method == Method::GET, scope.as_str().ends_with(":read"), "{what}");
+        let operation = &document["paths"][route.path()][route.method.as_str().to_lowercase()];
+        assert_eq!(operation["security"], json!([{ "accessToken": [scope] }]), "{what}");
+        seen.insert(scope);
+    }
+    let unused: Vec<_> = Scope::WORDS.iter().filter(|(_, scope)| !seen.contains(scope)).collect();
+    assert!(unused.is_empty(), "no route asks for {unused:?}");
 }
