@@ -16,6 +16,7 @@ pub mod filters;
 pub mod import;
 pub mod key_backup;
 pub mod keys;
+pub mod login;
 pub mod moderation;
 pub mod password;
 pub mod policy;

@@ -296,14 +296,6 @@ pub fn create_login_token(tx: &mut Tx<'_>, ctx: &Ctx, user: &User) -> Result<Str
     Ok(token)
 }
 
-/// Takes a login token and answers whose it is, if it was valid. It cannot be used again, whatever follows.
-pub fn take_login_token(tx: &mut Tx<'_>, ctx: &Ctx, token: &str) -> Result<Option<User>, DbError> {
-    match login_tokens::take(tx, &hash_token(token))? {
-        Some((user_num, valid_until)) if valid_until >= ctx.now => users::by_num(tx, user_num),
-        _ => Ok(None),
-    }
-}
-
 /// Makes a token with which an account proves to another service who it is. Only the account itself can: an administrator
 /// who acts as somebody is not known to others as them.
 pub fn create_openid_token(tx: &mut Tx<'_>, ctx: &Ctx, session: &Session) -> Result<String, Error> {
@@ -324,17 +316,6 @@ pub fn openid_user(tx: &ReadTx<'_>, now: Millis, token: &str) -> Result<Option<U
         }
         _ => Ok(None),
     }
-}
-
-/// Checks that an account whose credentials were right may log in.
-pub fn check_may_log_in(user: &User) -> Result<(), Error> {
-    if user.deactivated {
-        return Err(Error::Deactivated);
-    }
-    if user.locked {
-        return Err(Error::Locked);
-    }
-    Ok(())
 }
 
 /// Ends the session of a request: its device goes, or, for a login-as token, the token alone.

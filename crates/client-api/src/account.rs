@@ -82,7 +82,7 @@ async fn change_password(mut call: Call) -> Answer {
         let user_id = &call.user()?.user_id;
         call.app.policy.password_rules.check(password, Some(user_id)).map_err(Error::from)?;
     }
-    uia::password(&call, &body).await?;
+    uia::owner(&call, &body).await?;
     let Some(password) = password else {
         return Err(MatrixError::bad_request("M_MISSING_PARAM", "Missing params: password"));
     };
@@ -109,7 +109,7 @@ async fn deactivate(mut call: Call) -> Answer {
     if !matches!(body.get("id_server"), None | Some(Value::Null | Value::String(_))) {
         return Err(MatrixError::bad_json("'id_server' must be a string"));
     }
-    uia::password(&call, &body).await?;
+    uia::owner(&call, &body).await?;
     let ctx = call.ctx();
     let job = call.act(move |tx, session| deactivation::deactivate(tx, &ctx, &session.user, erase)).await?;
     call.app.jobs.wait(&job, JOB_WAIT).await?;

@@ -51,7 +51,7 @@ async fn upload(mut call: Call) -> Answer {
     let upload = Upload::read(&body, &user.user_id)?;
     for authenticated in [false, true] {
         if authenticated {
-            uia::password(&call, &body).await?;
+            uia::owner(&call, &body).await?;
         }
         let (ctx, user, upload) = (call.ctx(), user.clone(), upload.clone());
         let uploaded = call.write(move |tx| deeds::upload(tx, &ctx, &user, &upload, authenticated)).await?;

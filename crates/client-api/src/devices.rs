@@ -152,7 +152,7 @@ async fn delete_many(mut call: Call) -> Answer {
 }
 
 async fn finish(call: Call, body: Object, device_ids: Vec<String>) -> Answer {
-    uia::password(&call, &body).await?;
+    uia::owner(&call, &body).await?;
     let (ctx, user) = (call.ctx(), call.user()?.clone());
     call.write(move |tx| deeds::delete_all(tx, &ctx, &user, &device_ids)).await?;
     reply::empty()

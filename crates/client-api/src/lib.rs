@@ -3,7 +3,6 @@
 mod account;
 mod account_data;
 mod capabilities;
-mod credentials;
 mod cross_signing;
 mod dehydrated_device;
 mod devices;

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::login::{new_session, session_body};
 use crate::shapes;
-use crate::uia;
+use crate::uia::{self, Stage};
 
 /// Maximum length of a name and of a password that are processed, in characters.
 const MAX_TEXT: usize = 512;
@@ -158,7 +158,7 @@ async fn user(call: &Call, body: &Object) -> Answer {
         }
     }
     let needs_token = policy.registration_requires_token;
-    let stages: &[&str] = if needs_token { &[uia::REGISTRATION_TOKEN, uia::DUMMY] } else { &[uia::DUMMY] };
+    let stages = if needs_token { vec![Stage::RegistrationToken, Stage::Dummy] } else { vec![Stage::Dummy] };
     let passed = uia::registration(call, body, stages, remembered).await?;
 
     let password_hash = match (password_hash, password) {

@@ -98,7 +98,7 @@ async fn login_token(mut call: Call) -> Answer {
     let user = call.user()?.clone();
     call.app.limiter.peek(Bucket::LoginToken(user.num), call.now)?;
     let body = call.object().await?;
-    uia::password(&call, &body).await?;
+    uia::owner(&call, &body).await?;
     call.app.limiter.check(Bucket::LoginToken(user.num), call.now)?;
     let ctx = call.ctx();
     let token = call.write(move |tx| sessions::create_login_token(tx, &ctx, &user)).await?;

@@ -12,7 +12,7 @@ use reeve_store::uia_sessions;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::credentials;
+use crate::login;
 
 /// Lifetime of a session, in milliseconds.
 const LIFETIME_MS: i64 = 48 * 3600 * 1000;
@@ -20,18 +20,25 @@ const LIFETIME_MS: i64 = 48 * 3600 * 1000;
 /// Maximum number of expired sessions deleted in one transaction.
 const PRUNE_AT_ONCE: i64 = 500;
 
-/// The password stage.
-pub(crate) const PASSWORD: &str = "m.login.password";
-/// The stage without a challenge.
-pub(crate) const DUMMY: &str = "m.login.dummy";
-/// The registration token stage.
-pub(crate) const REGISTRATION_TOKEN: &str = "m.login.registration_token";
+/// A stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Stage {
+    /// The password of the account.
+    #[serde(rename = "m.login.password")]
+    Password,
+    /// Nothing.
+    #[serde(rename = "m.login.dummy")]
+    Dummy,
+    /// A registration token.
+    #[serde(rename = "m.login.registration_token")]
+    RegistrationToken,
+}
 
 /// The data of a session.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Details {
     /// The stages passed.
-    completed: Vec<String>,
+    completed: Vec<Stage>,
     /// The account that authenticates; none while registering.
     user_num: Option<UserNum>,
     /// Parts of the first request that later requests need not repeat.
@@ -45,10 +52,10 @@ pub(crate) struct Passed {
     pub(crate) session: String,
 }
 
-/// Requires the password of the caller's account. Returns `Ok` once it was given.
-pub(crate) async fn password(call: &Call, body: &Object) -> Result<(), MatrixError> {
-    let stages: &[&str] = if call.app.policy.password_enabled { &[PASSWORD] } else { &[] };
-    let passed = run(call, body, stages, Some(call.user()?.num), Object::new()).await?;
+/// Requires a proof that the owner of the caller's account is there. Returns `Ok` once it was given.
+pub(crate) async fn owner(call: &Call, body: &Object) -> Result<(), MatrixError> {
+    let flows = login::stages(&call.app.policy).map(|stage| vec![stage]).collect::<Vec<_>>();
+    let passed = run(call, body, &flows, Some(call.user()?.num), Object::new()).await?;
     finish(call, &passed).await
 }
 
@@ -56,10 +63,10 @@ pub(crate) async fn password(call: &Call, body: &Object) -> Result<(), MatrixErr
 pub(crate) async fn registration(
     call: &Call,
     body: &Object,
-    stages: &[&str],
+    stages: Vec<Stage>,
     remembered: Object,
 ) -> Result<Passed, MatrixError> {
-    run(call, body, stages, None, remembered).await
+    run(call, body, &[stages], None, remembered).await
 }
 
 /// The data of the session that a request names; empty if it names none.
@@ -79,17 +86,17 @@ pub(crate) async fn finish(call: &Call, passed: &Passed) -> Result<(), MatrixErr
     call.write(move |tx| uia_sessions::delete(tx, &session)).await
 }
 
-/// The 401 response with the missing stages.
+/// The 401 response with the flows, of whose stages some are missing.
 fn missing(
     session: &str,
-    stages: &[&str],
-    completed: Option<&[String]>,
+    flows: &[Vec<Stage>],
+    completed: Option<&[Stage]>,
     error: Option<MatrixError>,
 ) -> MatrixError {
     let mut body = Object::new();
     body.insert("session".to_owned(), json!(session));
-    let flows = if stages.is_empty() { json!([]) } else { json!([{ "stages": stages }]) };
-    body.insert("flows".to_owned(), flows);
+    let flows: Vec<Value> = flows.iter().map(|stages| json!({ "stages": stages })).collect();
+    body.insert("flows".to_owned(), json!(flows));
     body.insert("params".to_owned(), json!({}));
     if let Some(completed) = completed {
         body.insert("completed".to_owned(), json!(completed));
@@ -98,10 +105,11 @@ fn missing(
     MatrixError::interactive(StatusCode::UNAUTHORIZED, errcode, body)
 }
 
+/// Passes a stage, and returns once all stages of one of the flows are passed.
 async fn run(
     call: &Call,
     body: &Object,
-    stages: &[&str],
+    flows: &[Vec<Stage>],
     user_num: Option<UserNum>,
     remembered: Object,
 ) -> Result<Passed, MatrixError> {
@@ -115,7 +123,7 @@ async fn run(
         let details = Details { user_num, remembered, ..Details::default() };
         let session = random::letters(24);
         store(call, &session, &details).await?;
-        return Err(missing(&session, stages, None, None));
+        return Err(missing(&session, flows, None, None));
     };
     let given = match auth.get("session") {
         None | Some(Value::Null) => None,
@@ -131,56 +139,48 @@ async fn run(
     };
     let stage = match auth.get("type") {
         None => None,
-        Some(Value::String(stage)) => Some(stage.as_str()),
+        Some(stage @ Value::String(_)) => {
+            // The one without a challenge can always be passed.
+            let known = Stage::deserialize(stage).ok();
+            let asked = known
+                .filter(|stage| *stage == Stage::Dummy || flows.iter().any(|stages| stages.contains(stage)));
+            Some(asked.ok_or_else(|| MatrixError::invalid_param("Invalid login submission"))?)
+        }
         Some(_) => return Err(MatrixError::invalid_param("Bad parameter: type")),
     };
     if let Some(stage) = stage {
-        match pass(call, stages, stage, auth, &session, &details).await {
+        match pass(call, stage, auth, &session, &details).await {
             Ok(()) => {}
             Err(error) if error.status == StatusCode::UNAUTHORIZED => {
                 store(call, &session, &details).await?;
-                return Err(missing(&session, stages, Some(&details.completed), Some(error)));
+                return Err(missing(&session, flows, Some(&details.completed), Some(error)));
             }
             Err(error) => return Err(error),
         }
-        if !details.completed.iter().any(|done| done == stage) {
-            details.completed.push(stage.to_owned());
+        if !details.completed.contains(&stage) {
+            details.completed.push(stage);
         }
     }
-    if !stages.is_empty() && stages.iter().all(|stage| details.completed.iter().any(|done| done == stage)) {
+    let is_passed = |stages: &Vec<Stage>| stages.iter().all(|stage| details.completed.contains(stage));
+    if flows.iter().any(is_passed) {
         return Ok(Passed { session });
     }
     store(call, &session, &details).await?;
-    Err(missing(&session, stages, Some(&details.completed), None))
+    Err(missing(&session, flows, Some(&details.completed), None))
 }
 
 /// Tries to pass one stage. A 401 means that it can be tried again.
 async fn pass(
     call: &Call,
-    stages: &[&str],
-    stage: &str,
+    stage: Stage,
     auth: &Object,
     session: &str,
     details: &Details,
 ) -> Result<(), MatrixError> {
     match stage {
-        DUMMY => Ok(()),
-        PASSWORD if stages.contains(&PASSWORD) => {
-            let identifier = credentials::identifier(auth)?;
-            let password = credentials::password(auth)?;
-            let user = match credentials::verify(call, identifier, &password).await {
-                Err(error) if error.status == StatusCode::FORBIDDEN => {
-                    return Err(MatrixError { status: StatusCode::UNAUTHORIZED, ..error });
-                }
-                verified => verified?.user,
-            };
-            if details.user_num == Some(user.num) {
-                Ok(())
-            } else {
-                Err(MatrixError::forbidden("Invalid auth"))
-            }
-        }
-        REGISTRATION_TOKEN if stages.contains(&REGISTRATION_TOKEN) => {
+        Stage::Dummy => Ok(()),
+        Stage::Password => login::password::pass(call, auth, details.user_num).await,
+        Stage::RegistrationToken => {
             let refused = |errcode: &'static str, error: &'static str| {
                 Err(MatrixError::new(StatusCode::UNAUTHORIZED, errcode, error))
             };
@@ -199,7 +199,6 @@ async fn pass(
                 call.write(move |tx| registration::reserve(tx, &ctx, &session, &token, until)).await?;
             if usable { Ok(()) } else { refused("M_UNAUTHORIZED", "Invalid registration token") }
         }
-        _ => Err(MatrixError::invalid_param("Invalid login submission")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `reeve token`.
 
 use reeve_accounts::{
-    Policy, audit,
+    Policy, audit, login,
     sessions::{self, NewSession},
     users,
 };
@@ -42,7 +42,7 @@ async fn create(operator: &Operator, name: &str, valid_for: Option<i64>) -> Resu
     let policy = Policy { token_lifetime_ms: valid_for.or(policy.token_lifetime_ms), ..policy.clone() };
     let issued = operator.write(move |tx, ctx| {
         let user = users::find(tx, &user.user_id)?;
-        sessions::check_may_log_in(&user)?;
+        login::check_may_log_in(&user)?;
         let device = NewSession {
             device_id: None,
             initial_device_display_name: Some(DEVICE_NAME.to_owned()),

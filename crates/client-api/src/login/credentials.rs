@@ -1,4 +1,4 @@
-//! Identifiers and password verification, shared by login and user-interactive authentication.
+//! Identifiers of accounts, and the verification of their passwords.
 
 use reeve_accounts::{Error, password::Verdict, threepids as threepid_rules, users as deeds};
 use reeve_db::DbError;

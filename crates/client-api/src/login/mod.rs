@@ -1,19 +1,22 @@
 //! Login.
 //! <https://spec.matrix.org/v1.18/client-server-api/#login>
 
+mod credentials;
+pub(crate) mod password;
+mod token;
+
 use std::sync::Arc;
 
-use reeve_accounts::sessions::{self, Issued, NewSession};
-use reeve_accounts::{Error, users as deeds};
+use reeve_accounts::Policy;
+use reeve_accounts::login::{self, Proof};
+use reeve_accounts::sessions::{Issued, NewSession};
 use reeve_http::json::Object;
-use reeve_http::limits::Bucket;
 use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply};
 use reeve_model::User;
-use reeve_store::users;
 use serde_json::{Value, json};
 
-use crate::credentials::{self, Verified};
 use crate::shapes;
+use crate::uia::Stage;
 use crate::well_known;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#login";
@@ -49,14 +52,58 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
+/// The login methods. A further one is a file of its own and a variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Method {
+    Token,
+    Password,
+}
+
+impl Method {
+    /// The methods, in the order of the flows.
+    const ALL: [Self; 2] = [Self::Token, Self::Password];
+
+    /// The `type` of a login.
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Token => token::KIND,
+            Self::Password => password::KIND,
+        }
+    }
+
+    /// The flow that offers the method; `None` if the settings disable it.
+    fn flow(self, policy: &Policy) -> Option<Value> {
+        match self {
+            Self::Token => token::flow(policy),
+            Self::Password => password::flow(policy),
+        }
+    }
+
+    /// The stage of user-interactive authentication with the same proof; `None` if there is none, or the settings
+    /// disable it.
+    fn stage(self, policy: &Policy) -> Option<Stage> {
+        match self {
+            Self::Token => None,
+            Self::Password => password::stage(policy),
+        }
+    }
+
+    /// Checks what can be checked of a login before it is in a transaction.
+    async fn prove(self, call: &Call, body: &Object, new: &NewSession) -> Result<Proof, MatrixError> {
+        match self {
+            Self::Token => token::prove(call, body),
+            Self::Password => password::prove(call, body, new).await,
+        }
+    }
+}
+
+/// The stages of user-interactive authentication, each of which proves that the owner of an account is there.
+pub(crate) fn stages(policy: &Policy) -> impl Iterator<Item = Stage> {
+    Method::ALL.into_iter().filter_map(|method| method.stage(policy))
+}
+
 async fn flows(call: Call) -> Answer {
-    let mut flows = Vec::new();
-    if call.app.policy.login_via_existing_session {
-        flows.push(json!({ "type": "m.login.token", "get_login_token": true }));
-    }
-    if call.app.policy.password_enabled {
-        flows.push(json!({ "type": "m.login.password" }));
-    }
+    let flows: Vec<Value> = Method::ALL.iter().filter_map(|method| method.flow(&call.app.policy)).collect();
     reply::ok(&json!({ "flows": flows }))
 }
 
@@ -68,19 +115,12 @@ async fn log_in(mut call: Call) -> Answer {
         Some(Value::String(kind)) => kind.as_str(),
         Some(_) => return Err(MatrixError::invalid_param("Bad parameter: type")),
     };
-    let policy = &call.app.policy;
-    match kind {
-        "m.login.password" if !policy.password_enabled => {
-            return Err(MatrixError::unknown("Password login has been disabled."));
-        }
-        "m.login.password" | "m.login.token" => {}
-        _ => return Err(MatrixError::invalid_param("Invalid login submission")),
-    }
-    let (user, issued) = if kind == "m.login.token" {
-        by_token(&call, &body, new).await?
-    } else {
-        by_password(&call, &body, new).await?
-    };
+    let method = Method::ALL.into_iter().find(|method| method.kind() == kind);
+    let method = method.ok_or_else(|| MatrixError::invalid_param("Invalid login submission"))?;
+    let proof = method.prove(&call, &body, &new).await?;
+    let (ctx, app) = (call.ctx(), Arc::clone(&call.app));
+    let outcome = call.write(move |tx| login::log_in(tx, &ctx, &app.policy, &proof, &new)).await?;
+    let (user, issued) = outcome?;
     let mut answer = session_body(&user, &issued, &call);
     if let Some(document) = well_known::document(&call) {
         answer.insert("well_known".to_owned(), document);
@@ -121,48 +161,4 @@ pub(crate) fn session_body(user: &User, issued: &Issued, call: &Call) -> Object 
         answer.insert("refresh_token".to_owned(), json!(refresh_token));
     }
     answer
-}
-
-async fn by_password(call: &Call, body: &Object, new: NewSession) -> Result<(User, Issued), MatrixError> {
-    let password = credentials::password(body)?;
-    let identifier = credentials::identifier(body)?;
-    let Verified { user, password_hash } = credentials::verify(call, identifier, &password).await?;
-    sessions::check_may_log_in(&user)?;
-    sessions::check(&new)?;
-    call.app.limiter.check(Bucket::LoginAccount(user.user_id.clone()), call.now)?;
-    let (ctx, app) = (call.ctx(), Arc::clone(&call.app));
-    call.write(move |tx| {
-        // Hashing takes time, in which the password may have been changed and the sessions ended.
-        let user = deeds::find(tx, &user.user_id)?;
-        if users::password_hash(tx, user.num)?.as_ref() != Some(&password_hash) {
-            return Err(Error::BadCredentials);
-        }
-        sessions::check_may_log_in(&user)?;
-        let issued = sessions::create(tx, &ctx, &app.policy, &user, &new)?;
-        Ok((user, issued))
-    })
-    .await
-}
-
-async fn by_token(call: &Call, body: &Object, new: NewSession) -> Result<(User, Issued), MatrixError> {
-    let token = match body.get("token") {
-        Some(Value::String(token)) if call.app.policy.login_via_existing_session => token.clone(),
-        None => return Err(MatrixError::bad_request("M_MISSING_PARAM", "Missing params: ['token']")),
-        Some(_) => return Err(Error::BadLoginToken.into()),
-    };
-    let (ctx, app) = (call.ctx(), Arc::clone(&call.app));
-    let outcome = call
-        .write(move |tx| -> Result<_, Error> {
-            // A refusal is a result here, not an error, so that it uses up the token, too.
-            let Some(user) = sessions::take_login_token(tx, &ctx, &token)? else {
-                return Ok(Err(Error::BadLoginToken));
-            };
-            if let Err(refusal) = sessions::check_may_log_in(&user).and_then(|()| sessions::check(&new)) {
-                return Ok(Err(refusal));
-            }
-            let issued = sessions::create(tx, &ctx, &app.policy, &user, &new)?;
-            Ok(Ok((user, issued)))
-        })
-        .await?;
-    Ok(outcome?)
 }

@@ -1,0 +1,72 @@
+//! Login: proofs of who somebody is, and the deed that begins a session for a proof.
+
+use reeve_db::{DbError, Tx};
+use reeve_model::{Ctx, User, UserNum};
+use reeve_store::{login_tokens, users};
+
+use crate::error::Error;
+use crate::policy::Policy;
+use crate::sessions::{self, Issued, NewSession};
+
+/// A proof of who somebody is.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// A password of the account was right. Hashing takes time, in which the password may be changed, so the stored hash
+    /// that it matched is a part of the proof.
+    Password {
+        /// The account.
+        user_num: UserNum,
+        /// The hash.
+        hash: String,
+    },
+    /// A login token, which is not checked yet.
+    Token(String),
+}
+
+/// Begins a session for the account that a proof is of, and returns both. A refusal inside the result uses up a login token,
+/// too; the outer error changes nothing.
+pub fn log_in(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    policy: &Policy,
+    proof: &Proof,
+    new: &NewSession,
+) -> Result<Result<(User, Issued), Error>, Error> {
+    let user = match proven(tx, ctx, proof)? {
+        Ok(user) => user,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    if let Err(refusal) = check_may_log_in(&user).and_then(|()| sessions::check(new)) {
+        return Ok(Err(refusal));
+    }
+    let issued = sessions::create(tx, ctx, policy, &user, new)?;
+    Ok(Ok((user, issued)))
+}
+
+/// The account that a proof is of, if the proof is good.
+fn proven(tx: &mut Tx<'_>, ctx: &Ctx, proof: &Proof) -> Result<Result<User, Error>, DbError> {
+    Ok(match proof {
+        Proof::Password { user_num, hash } => match users::by_num(tx, *user_num)? {
+            Some(user) if users::password_hash(tx, *user_num)?.as_ref() == Some(hash) => Ok(user),
+            Some(_) | None => Err(Error::BadCredentials),
+        },
+        Proof::Token(token) => {
+            let user = match login_tokens::take(tx, &sessions::hash_token(token))? {
+                Some((user_num, valid_until)) if valid_until >= ctx.now => users::by_num(tx, user_num)?,
+                Some(_) | None => None,
+            };
+            user.ok_or(Error::BadLoginToken)
+        }
+    })
+}
+
+/// Checks that an account whose credentials were right may log in.
+pub fn check_may_log_in(user: &User) -> Result<(), Error> {
+    if user.deactivated {
+        return Err(Error::Deactivated);
+    }
+    if user.locked {
+        return Err(Error::Locked);
+    }
+    Ok(())
+}

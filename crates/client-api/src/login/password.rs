@@ -1,0 +1,55 @@
+//! Login with a password.
+
+use http::StatusCode;
+use reeve_accounts::Policy;
+use reeve_accounts::login::{self, Proof};
+use reeve_accounts::sessions::{self, NewSession};
+use reeve_http::json::Object;
+use reeve_http::limits::Bucket;
+use reeve_http::{Call, MatrixError};
+use reeve_model::UserNum;
+use serde_json::{Value, json};
+
+use super::credentials::{self, Verified};
+use crate::uia::Stage;
+
+/// The `type` of the login.
+pub(super) const KIND: &str = "m.login.password";
+
+/// The flow that offers it; `None` if the settings disable it.
+pub(super) fn flow(policy: &Policy) -> Option<Value> {
+    policy.password_enabled.then(|| json!({ "type": KIND }))
+}
+
+/// Its stage of user-interactive authentication; `None` if the settings disable it.
+pub(super) fn stage(policy: &Policy) -> Option<Stage> {
+    policy.password_enabled.then_some(Stage::Password)
+}
+
+/// Verifies the password, and counts the login against the limit of the account unless it will be refused.
+pub(super) async fn prove(call: &Call, body: &Object, new: &NewSession) -> Result<Proof, MatrixError> {
+    if !call.app.policy.password_enabled {
+        return Err(MatrixError::unknown("Password login has been disabled."));
+    }
+    let password = credentials::password(body)?;
+    let identifier = credentials::identifier(body)?;
+    let Verified { user, password_hash } = credentials::verify(call, identifier, &password).await?;
+    login::check_may_log_in(&user)?;
+    sessions::check(new)?;
+    call.app.limiter.check(Bucket::LoginAccount(user.user_id), call.now)?;
+    Ok(Proof::Password { user_num: user.num, hash: password_hash })
+}
+
+/// Passes the stage if the password is that of the account that authenticates. A 401 means that it can be tried again.
+pub(crate) async fn pass(call: &Call, auth: &Object, user_num: Option<UserNum>) -> Result<(), MatrixError> {
+    // Here a malformed identifier is reported before a malformed password.
+    let identifier = credentials::identifier(auth)?;
+    let password = credentials::password(auth)?;
+    let user = match credentials::verify(call, identifier, &password).await {
+        Err(error) if error.status == StatusCode::FORBIDDEN => {
+            return Err(MatrixError { status: StatusCode::UNAUTHORIZED, ..error });
+        }
+        verified => verified?.user,
+    };
+    if user_num == Some(user.num) { Ok(()) } else { Err(MatrixError::forbidden("Invalid auth")) }
+}
