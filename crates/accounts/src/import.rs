@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use reeve_db::{Db, DbError, Engine, Tx};
 use reeve_model::{Ctx, UserNum};
-use reeve_store::{user_bulk, users};
+use reeve_store::lists::users::bulk;
+use reeve_store::users;
 use serde_json::json;
 
 pub use self::account::{Account, AccountDevice, AccountExternalId, AccountThreepid, KEYS};
@@ -55,7 +56,7 @@ pub struct Tally {
 ///
 /// As long as it is small, lists and search are kept in step with each account. On SQLite, where no server runs
 /// meanwhile, a large one lets them lag behind and catches up at the end, which costs far less
-/// ([`reeve_store::user_bulk`]).
+/// ([`reeve_store::lists::users::bulk`]).
 pub struct Importer {
     db: Db,
     ctx: Ctx,
@@ -73,7 +74,7 @@ impl Importer {
     /// Begins an import. `source` says in the audit log where the accounts come from. Nothing is written yet.
     pub async fn new(db: Db, ctx: Ctx, policy: Policy, source: &str) -> Result<Self, Error> {
         let (there, bulk) =
-            db.read(|tx| Ok::<_, DbError>((users::highest_num(tx)?, user_bulk::is_pending(tx)?))).await?;
+            db.read(|tx| Ok::<_, DbError>((users::highest_num(tx)?, bulk::is_pending(tx)?))).await?;
         let source = source.to_owned();
         Ok(Self {
             db,
@@ -98,7 +99,7 @@ impl Importer {
         let coming = self.tally.added.saturating_add(len(candidates.len()));
         let large = coming > SMALL && coming > self.there / SMALL_AGAINST;
         if large && !self.bulk && self.db.engine() == Engine::Sqlite {
-            self.db.write(user_bulk::begin).await?;
+            self.db.write(bulk::begin).await?;
             self.bulk = true;
         }
         self.tally.refused += len(refused);
@@ -165,7 +166,7 @@ fn write_down(
 /// Lets lists and search catch up with the accounts, if an import left them behind. Broken off, it goes on where it
 /// was. `progress` is told what is done, from 0 to 1.
 pub async fn catch_up(db: &Db, progress: impl Fn(f64)) -> Result<(), Error> {
-    let Some(mut searched) = db.read(user_bulk::searched).await? else { return Ok(()) };
+    let Some(mut searched) = db.read(bulk::searched).await? else { return Ok(()) };
     let first = searched;
     loop {
         // The next accounts are read and prepared while these are written.
@@ -173,7 +174,7 @@ pub async fn catch_up(db: &Db, progress: impl Fn(f64)) -> Result<(), Error> {
         while let Some((last, _)) = documents.last() {
             searched = *last;
             let (written, next) = tokio::join!(
-                db.write(move |tx| user_bulk::add_to_search(tx, &documents)),
+                db.write(move |tx| bulk::add_to_search(tx, &documents)),
                 documents_after(db, searched)
             );
             written?;
@@ -181,11 +182,11 @@ pub async fn catch_up(db: &Db, progress: impl Fn(f64)) -> Result<(), Error> {
             let highest = db.read(users::highest_num).await?;
             progress(0.5 * share(searched.get() - first.get(), highest.get() - first.get()));
         }
-        for index in 0..user_bulk::INDEXES {
-            db.write(move |tx| user_bulk::build_index(tx, index)).await?;
-            progress(0.5 + 0.4 * share(len(index) + 1, len(user_bulk::INDEXES)));
+        for index in 0..bulk::INDEXES {
+            db.write(move |tx| bulk::build_index(tx, index)).await?;
+            progress(0.5 + 0.4 * share(len(index) + 1, len(bulk::INDEXES)));
         }
-        if db.write(user_bulk::finish).await? {
+        if db.write(bulk::finish).await? {
             progress(1.0);
             return Ok(());
         }
@@ -204,8 +205,8 @@ fn share(part: i64, of: i64) -> f64 {
 /// What the search index takes of the accounts after one.
 async fn documents_after(db: &Db, after: UserNum) -> Result<Vec<(UserNum, String)>, Error> {
     let documents = db.read(move |tx| -> Result<_, DbError> {
-        let keys = user_bulk::unsearched(tx, after, SEARCH_STEP)?;
-        Ok(keys.iter().map(|(num, key)| (*num, user_bulk::search_document(key))).collect::<Vec<_>>())
+        let keys = bulk::unsearched(tx, after, SEARCH_STEP)?;
+        Ok(keys.iter().map(|(num, key)| (*num, bulk::search_document(key))).collect::<Vec<_>>())
     });
     Ok(documents.await?)
 }

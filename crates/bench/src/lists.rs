@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use reeve_store::lists::users::OrderBy;
 use serde_json::Value;
 
 use crate::Fallible;
 use crate::http::Connection;
-use crate::population::{self, Account, ORDERS, Population, RARE_WORD, SERVER_NAME, Selection};
+use crate::population::{self, Account, Population, RARE_WORD, SERVER_NAME, Selection};
 use crate::report::{Report, Times, Verdict, below};
 
 /// Accounts on a page.
@@ -35,7 +36,8 @@ struct Group<'a> {
 struct Ask<'a> {
     path: &'a str,
     query: &'a str,
-    order: &'a str,
+    /// Its order, with the word for it.
+    order: (&'a str, OrderBy),
     descending: bool,
     from: usize,
     selection: &'a Selection,
@@ -61,15 +63,15 @@ impl<'a> Group<'a> {
         report: &mut Report,
     ) -> Fallible<()> {
         let dir = if ask.descending { "b" } else { "f" };
-        let query = format!("order_by={}&dir={dir}&from={}&limit={LIMIT}{}", ask.order, ask.from, ask.query);
+        let (order, order_by) = ask.order;
+        let query = format!("order_by={order}&dir={dir}&from={}&limit={LIMIT}{}", ask.from, ask.query);
         let path = format!("/_synapse/admin/{}/users?{query}", ask.path);
         let mut right = true;
         let mut took = Vec::new();
         for number in 0..WARM_UP + REQUESTS {
             let reply = connection.get(&path).await?;
             if number == 0 {
-                let expected =
-                    self.population.page(ask.selection, ask.order, ask.descending, ask.from, LIMIT);
+                let expected = self.population.page(ask.selection, order_by, ask.descending, ask.from, LIMIT);
                 right = is_right(&reply.json()?, ask.selection.len(), &expected);
             }
             if number >= WARM_UP {
@@ -81,7 +83,7 @@ impl<'a> Group<'a> {
         }
         let times = Times::of(took);
         let verdict = if right { below(times.p99, self.limit_ms) } else { Verdict::Wrong };
-        let name = format!("{} order={} dir={dir} from={}{}", ask.path, ask.order, ask.from, ask.query);
+        let name = format!("{} order={order} dir={dir} from={}{}", ask.path, ask.from, ask.query);
         report.list(&name, times, self.limit_ms, verdict);
         self.count += 1;
         self.wrong += usize::from(!right);
@@ -98,7 +100,7 @@ impl<'a> Group<'a> {
         ask: &Ask<'_>,
         report: &mut Report,
     ) -> Fallible<()> {
-        for order in ORDERS {
+        for order in OrderBy::ALL.iter().copied() {
             for descending in [false, true] {
                 self.measure(connection, &Ask { order, descending, ..*ask }, report).await?;
             }
@@ -137,7 +139,8 @@ pub(crate) async fn run(
     println!("lists: median, p99 and maximum in ms");
     let shown = |account: &Account| !account.deactivated && !account.locked;
     let everybody = population.select(|_, account| shown(account));
-    let ask = Ask { path: "v2", query: "", order: "name", descending: false, from: 0, selection: &everybody };
+    let order = ("name", OrderBy::Name);
+    let ask = Ask { path: "v2", query: "", order, descending: false, from: 0, selection: &everybody };
 
     let mut group = Group::new("First page, all orders and filters", 10.0, population);
     group.all_orders(connection, &ask, report).await?;

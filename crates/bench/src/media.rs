@@ -13,6 +13,7 @@ use reeve::settings::Settings;
 use reeve_accounts::password::Hasher;
 use reeve_db::{Db, DbError, Options, Tx};
 use reeve_model::{Millis, UserNum, clock::monotonic};
+use reeve_store::lists::media::OrderBy;
 use reeve_store::media::NewMedia;
 use reeve_store::{media, media_objects as objects, users};
 use serde_json::Value;
@@ -40,16 +41,6 @@ const WARM_UP: usize = 2;
 const REQUESTS: usize = 30;
 /// Maximum duration of a page, in milliseconds.
 const LIMIT_MS: f64 = 10.0;
-const ORDERS: [&str; 8] = [
-    "media_id",
-    "upload_name",
-    "created_ts",
-    "last_access_ts",
-    "media_length",
-    "media_type",
-    "quarantined_by",
-    "safe_from_quarantine",
-];
 /// The size of the large file and of its pieces, in bytes.
 const LARGE: usize = 1 << 30;
 const CHUNK: usize = 1 << 18;
@@ -198,7 +189,7 @@ async fn lists(address: SocketAddr, uploads: usize, report: &mut Report) -> Fall
     let mut connection = Connection::open(address, TOKEN).await?;
     for (name, from) in [("First page", 0), ("Page in the middle", uploads / 2)] {
         let (mut worst, mut wrong) = (Times::default(), 0);
-        for order in ORDERS {
+        for (order, _) in OrderBy::ALL {
             for dir in ["f", "b"] {
                 let owner = population::user_id(OWNER);
                 let path = format!(

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use reeve_accounts::import;
+use reeve_store::lists::users::{Column, Flag, OrderBy};
 use serde_json::{Value, json};
 
 /// The name of the homeserver.
@@ -277,21 +278,6 @@ impl Account {
     }
 }
 
-/// The sort orders of the list.
-pub(crate) const ORDERS: &[&str] = &[
-    "name",
-    "displayname",
-    "is_guest",
-    "admin",
-    "deactivated",
-    "user_type",
-    "avatar_url",
-    "shadow_banned",
-    "creation_ts",
-    "last_seen_ts",
-    "locked",
-];
-
 /// The sort key of an account: first true if it has no value.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Key<'a> {
@@ -300,21 +286,24 @@ enum Key<'a> {
     None,
 }
 
-fn key<'a>(account: &'a Account, number: usize, order: &str) -> Key<'a> {
-    let text = |text: &'a Option<String>| text.as_deref().map_or(Key::None, Key::Text);
-    match order {
-        "displayname" => text(&account.displayname),
-        "avatar_url" => text(&account.avatar_url),
-        "is_guest" => Key::Number(i64::from(account.is_guest)),
-        "admin" => Key::Number(i64::from(account.admin)),
-        "deactivated" => Key::Number(i64::from(account.deactivated)),
-        "locked" => Key::Number(i64::from(account.locked)),
-        "shadow_banned" => Key::Number(i64::from(account.shadow_banned)),
-        "user_type" if account.bot => Key::Text("bot"),
-        "user_type" => Key::None,
-        "creation_ts" => Key::Number(account.created_ts),
-        "last_seen_ts" => account.last_seen_ts.map_or(Key::None, Key::Number),
-        _ => Key::Number(i64::try_from(number).unwrap_or(i64::MAX)),
+fn key(account: &Account, number: usize, order_by: OrderBy) -> Key<'_> {
+    fn text(text: Option<&String>) -> Key<'_> {
+        text.map_or(Key::None, |text| Key::Text(text))
+    }
+    let flag = |flag: bool| Key::Number(i64::from(flag));
+    match order_by {
+        OrderBy::Name => Key::Number(i64::try_from(number).unwrap_or(i64::MAX)),
+        OrderBy::Column(Column::Displayname) => text(account.displayname.as_ref()),
+        OrderBy::Column(Column::AvatarUrl) => text(account.avatar_url.as_ref()),
+        OrderBy::Column(Column::CreatedTs) => Key::Number(account.created_ts),
+        OrderBy::Column(Column::LastSeenTs) => account.last_seen_ts.map_or(Key::None, Key::Number),
+        OrderBy::Flag(Flag::IsGuest) => flag(account.is_guest),
+        OrderBy::Flag(Flag::Admin) => flag(account.admin),
+        OrderBy::Flag(Flag::Deactivated) => flag(account.deactivated),
+        OrderBy::Flag(Flag::Locked) => flag(account.locked),
+        OrderBy::Flag(Flag::ShadowBanned) => flag(account.shadow_banned),
+        OrderBy::UserType if account.bot => Key::Text("bot"),
+        OrderBy::UserType => Key::None,
     }
 }
 
@@ -349,7 +338,7 @@ impl Population {
     pub(crate) fn page(
         &self,
         selection: &Selection,
-        order: &str,
+        order_by: OrderBy,
         descending: bool,
         from: usize,
         limit: usize,
@@ -358,7 +347,7 @@ impl Population {
             .iter()
             .filter_map(|number| {
                 let number = usize::try_from(*number).ok()?;
-                Some((key(self.accounts.get(number)?, number, order), number))
+                Some((key(self.accounts.get(number)?, number, order_by), number))
             })
             .collect();
         let by_order = |a: &(Key<'_>, usize), b: &(Key<'_>, usize)| -> Ordering {

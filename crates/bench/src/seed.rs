@@ -15,8 +15,9 @@ use reeve_accounts::sessions::hash_token;
 use reeve_db::{Db, DbError, Options, ReadTx, Tx};
 use reeve_model::{Clock, Ctx};
 use reeve_model::{Millis, clock::monotonic};
+use reeve_store::Paging;
 use reeve_store::access_tokens::{self, NewAccessToken};
-use reeve_store::user_list::{self, Filter, OrderBy};
+use reeve_store::lists::users::{self as user_list, Filter, OrderBy};
 use reeve_store::users;
 
 use crate::Fallible;
@@ -53,8 +54,10 @@ pub(crate) async fn seed(
     };
     let db = Db::open(place.url(), options, reeve_store::MIGRATIONS).await?;
     // Not the highest number: repeated attempts leave gaps.
-    let everybody =
-        |tx: &ReadTx<'_>| user_list::page(tx, SERVER_NAME, &Filter::default(), OrderBy::Name, false, 0, 0);
+    let everybody = |tx: &ReadTx<'_>| {
+        let paging = Paging { from: 0, limit: 0 };
+        user_list::page(tx, SERVER_NAME, &Filter::default(), OrderBy::Name, false, paging)
+    };
     let there = usize::try_from(db.read(everybody).await?.total)?;
     if there == all {
         println!("the accounts are there already");

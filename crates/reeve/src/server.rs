@@ -29,7 +29,7 @@ use reeve_previews::Previews;
 use reeve_push::Push;
 use reeve_rooms::push::KeptRules;
 use reeve_rooms::{Home, SigningKey, deletion, people, position, purge, redactions};
-use reeve_store::user_bulk;
+use reeve_store::lists::users::bulk;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -183,12 +183,12 @@ pub(crate) async fn check_server_name(db: &Db, server_name: &str) -> Result<(), 
     }
 }
 
-/// Completes an interrupted import of accounts.
+/// Completes an interrupted import of accounts, or a migration that added a list of them.
 async fn catch_up(db: &Db) -> Result<(), StartError> {
-    if !db.read(user_bulk::is_pending).await.map_err(StartError::Read)? {
+    if !db.read(bulk::is_pending).await.map_err(StartError::Read)? {
         return Ok(());
     }
-    tracing::info!("an import was interrupted: rebuilding the lists of accounts");
+    tracing::info!("rebuilding the lists of accounts, after an interrupted import or a migration");
     import::catch_up(db, |_| ()).await.map_err(|error| StartError::Import(error.to_string()))
 }
 

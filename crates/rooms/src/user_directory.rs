@@ -2,7 +2,8 @@
 
 use reeve_db::ReadTx;
 use reeve_model::User;
-use reeve_store::{memberships, user_search, users};
+use reeve_store::lists::users::search;
+use reeve_store::{memberships, users};
 
 use crate::Home;
 use crate::error::Error;
@@ -23,7 +24,7 @@ pub fn search_users(
     if term.is_empty() {
         return Ok((found, false));
     }
-    for num in user_search::nums(tx, term, MOST_CANDIDATES)? {
+    for num in search::nums(tx, term, MOST_CANDIDATES)? {
         let Some(other) = users::by_num(tx, num)? else { continue };
         let hidden = other.deactivated
             || other.locked

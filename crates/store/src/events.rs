@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Membership, Millis, Pos, RoomNum};
 
-use crate::users::num_list;
+use crate::sql::num_list;
 
 macro_rules! columns {
     () => {

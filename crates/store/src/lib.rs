@@ -1,7 +1,7 @@
-//! Every SQL sentence of Reeve, one file per family of tables. Decides nothing: rules live in the deeds above.
+//! Every SQL statement of Reeve, one file per family of tables. Decides nothing: rules live in the deeds above.
 
 #[macro_use]
-mod lists;
+mod sql;
 
 pub mod access_tokens;
 pub mod account_data;
@@ -17,16 +17,13 @@ pub mod event_words;
 pub mod events;
 pub mod external_ids;
 pub mod features;
-mod grams;
 pub mod health;
 pub mod jobs;
 pub mod key_backups;
 pub mod keys;
+pub mod lists;
 pub mod login_tokens;
 pub mod media;
-pub mod media_list;
-mod media_list_counts;
-mod media_list_rows;
 pub mod media_objects;
 pub mod media_pending;
 pub mod media_statistics;
@@ -43,7 +40,6 @@ pub mod refresh_tokens;
 pub mod registration_nonces;
 pub mod registration_tokens;
 pub mod reports;
-pub mod room_list;
 pub mod rooms;
 pub mod signing_keys;
 pub mod silences;
@@ -58,14 +54,6 @@ pub mod uia_sessions;
 pub mod users;
 pub mod validity;
 pub mod words;
-
-pub mod user_bulk;
-pub mod user_list;
-pub mod user_list_counts;
-mod user_list_cuts;
-mod user_list_merge;
-mod user_list_rows;
-pub mod user_search;
 
 #[cfg(test)]
 mod tests;
@@ -88,10 +76,9 @@ pub const MIGRATIONS: &[Migration] = &[
 
 /// Every statement of the program, so that a test can prepare each on both engines.
 pub fn statements() -> Vec<&'static Statement> {
-    [
+    let by_tables = [
         access_tokens::STATEMENTS,
         audit::STATEMENTS,
-        grams::STATEMENTS,
         signing_keys::STATEMENTS,
         uia_sessions::STATEMENTS,
         login_tokens::STATEMENTS,
@@ -113,15 +100,9 @@ pub fn statements() -> Vec<&'static Statement> {
         registration_nonces::STATEMENTS,
         registration_tokens::STATEMENTS,
         users::STATEMENTS,
-        user_list_rows::STATEMENTS,
-        user_list_counts::STATEMENTS,
-        user_list_cuts::STATEMENTS,
-        user_search::STATEMENTS,
-        user_bulk::STATEMENTS,
         stream::STATEMENTS,
         stream_epochs::STATEMENTS,
         rooms::STATEMENTS,
-        room_list::STATEMENTS,
         departures::STATEMENTS,
         events::STATEMENTS,
         threads::STATEMENTS,
@@ -134,9 +115,6 @@ pub fn statements() -> Vec<&'static Statement> {
         reports::STATEMENTS,
         sliding::STATEMENTS,
         media::STATEMENTS,
-        media_list::STATEMENTS,
-        media_list_counts::STATEMENTS,
-        media_list_rows::STATEMENTS,
         media_objects::STATEMENTS,
         media_pending::STATEMENTS,
         media_statistics::STATEMENTS,
@@ -147,6 +125,6 @@ pub fn statements() -> Vec<&'static Statement> {
         to_device::STATEMENTS,
         dehydrated_devices::STATEMENTS,
         key_backups::STATEMENTS,
-    ]
-    .concat()
+    ];
+    [by_tables.concat(), lists::statements()].concat()
 }

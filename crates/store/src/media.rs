@@ -3,8 +3,8 @@
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Millis, UserNum};
 
-use crate::media_list_rows::OrderBy;
-use crate::{media_list_counts as counts, media_objects as objects, media_users};
+use crate::lists::media::{OrderBy, counts};
+use crate::{media_objects as objects, media_users};
 
 macro_rules! columns {
     () => {

@@ -6,10 +6,10 @@ use reeve_db::{DbError, ReadTx, Row, Statement, params};
 use reeve_model::Millis;
 
 use crate::Paging;
-use crate::grams::fold;
+use crate::lists::ngrams::{Limit, fold};
+use crate::lists::users::search::{self, Term};
 use crate::media_users;
-use crate::user_search::{self, Term};
-use crate::users::num_list;
+use crate::sql::num_list;
 
 /// Up to so many accounts that a search finds are sorted here; more are read in the order of an index.
 const MOST_SORTED: i64 = 10_000;
@@ -155,8 +155,9 @@ pub fn page(
     let Some(wanted) = &filter.term else {
         return Ok((tx.query(all, &params![limit, from], uploader)?, media_users::totals(tx)?.users));
     };
-    let (name, few) = (Term::Name(wanted.clone()), (MOST_SORTED, MOST_SORTED));
-    if let Some(nums) = user_search::matches(tx, &name, few, &mut |found| found.num().map(Some))? {
+    let name = Term::Name(wanted.clone());
+    let few = Limit { max: MOST_SORTED, of: MOST_SORTED };
+    if let Some(nums) = search::matches(tx, &name, few, &mut |found| found.num().map(Some))? {
         let mut found = tx.query(&BY_NUMS, &params![&num_list(tx.engine(), &nums)], uploader)?;
         found.sort_by(|a, b| {
             let order = a.compare(b, order_by);

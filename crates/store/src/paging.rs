@@ -16,3 +16,8 @@ impl Paging {
         list.into_iter().skip(size(self.from)).take(size(self.limit)).collect()
     }
 }
+
+/// The number of items, as the database counts.
+pub(crate) fn count_of<T>(items: &[T]) -> i64 {
+    i64::try_from(items.len()).unwrap_or(i64::MAX)
+}

@@ -7,8 +7,8 @@ use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Millis, Pos, RoomNum, UserNum};
 
 use crate::pushers::{self, Pusher, columns};
+use crate::sql::num_list;
 use crate::stream::{self, Span};
-use crate::users::num_list;
 
 /// What receipts count for, and since when: events up to there are read or were before one's time.
 macro_rules! beyond {

@@ -3,7 +3,7 @@
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Millis, Pos, RoomNum, UserNum};
 
-use crate::room_list;
+use crate::lists::rooms as room_list;
 
 /// The columns that [`from_row`] reads.
 macro_rules! columns {

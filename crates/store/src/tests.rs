@@ -13,8 +13,8 @@ use proptest::test_runner::{Config, TestRunner};
 use reeve_db::{DatabaseUrl, Db, DbError, Engine, Migration, Options, Tx};
 use reeve_model::{Millis, User};
 
-use crate::user_list::{self, Filter, OrderBy, Term};
-use crate::{MIGRATIONS, statements, user_bulk, users};
+use crate::lists::users::{self as list, Column, Filter, Flag, OrderBy, Term, bulk};
+use crate::{MIGRATIONS, Paging, statements, users};
 
 const SERVER: &str = "test";
 
@@ -163,19 +163,7 @@ fn question() -> impl Strategy<Value = Question> {
         prop_oneof![Just(None), Just(Some("bot".to_owned())), Just(Some("other".to_owned()))],
         0..2,
     );
-    let orders = [
-        OrderBy::Name,
-        OrderBy::Displayname,
-        OrderBy::IsGuest,
-        OrderBy::Admin,
-        OrderBy::Deactivated,
-        OrderBy::UserType,
-        OrderBy::AvatarUrl,
-        OrderBy::ShadowBanned,
-        OrderBy::CreationTs,
-        OrderBy::LastSeenTs,
-        OrderBy::Locked,
-    ];
+    let orders: Vec<OrderBy> = OrderBy::ALL.iter().map(|(_, order_by)| *order_by).collect();
     let filter = (term, flag(), flag(), flag(), flag(), types).prop_map(
         |(term, guests, deactivated, locked, admins, not_user_types)| Filter {
             term,
@@ -186,7 +174,7 @@ fn question() -> impl Strategy<Value = Question> {
             not_user_types,
         },
     );
-    (filter, prop::sample::select(orders.to_vec()), any::<bool>(), 0..40_i64, 0..20_i64).prop_map(
+    (filter, prop::sample::select(orders), any::<bool>(), 0..40_i64, 0..20_i64).prop_map(
         |(filter, order_by, descending, from, limit)| Question { filter, order_by, descending, from, limit },
     )
 }
@@ -220,16 +208,16 @@ fn expected(all: &[User], question: &Question) -> (Vec<String>, i64) {
         let number = |number: i64| format!("{number:020}");
         let value = match question.order_by {
             OrderBy::Name => Some(user.user_id.clone()),
-            OrderBy::Displayname => user.displayname.clone(),
-            OrderBy::AvatarUrl => user.avatar_url.clone(),
+            OrderBy::Column(Column::Displayname) => user.displayname.clone(),
+            OrderBy::Column(Column::AvatarUrl) => user.avatar_url.clone(),
+            OrderBy::Column(Column::CreatedTs) => Some(number(user.created_ts.get())),
+            OrderBy::Column(Column::LastSeenTs) => user.last_seen_ts.map(|ts| number(ts.get())),
             OrderBy::UserType => user.user_type.clone(),
-            OrderBy::CreationTs => Some(number(user.created_ts.get())),
-            OrderBy::LastSeenTs => user.last_seen_ts.map(|ts| number(ts.get())),
-            OrderBy::IsGuest => flag(user.is_guest),
-            OrderBy::Admin => flag(user.admin),
-            OrderBy::Deactivated => flag(user.deactivated),
-            OrderBy::ShadowBanned => flag(user.shadow_banned),
-            OrderBy::Locked => flag(user.locked),
+            OrderBy::Flag(Flag::IsGuest) => flag(user.is_guest),
+            OrderBy::Flag(Flag::Admin) => flag(user.admin),
+            OrderBy::Flag(Flag::Deactivated) => flag(user.deactivated),
+            OrderBy::Flag(Flag::ShadowBanned) => flag(user.shadow_banned),
+            OrderBy::Flag(Flag::Locked) => flag(user.locked),
         };
         (value.is_none(), value.unwrap_or_default())
     };
@@ -259,7 +247,7 @@ fn indexes(runtime: &tokio::runtime::Runtime, db: &Db) -> Vec<String> {
 /// Brings in all accounts that are created by these events at once, and lets lists and search catch up.
 fn bring_in(runtime: &tokio::runtime::Runtime, db: &Db, events: &[Event]) -> Vec<User> {
     let before = indexes(runtime, db);
-    runtime.block_on(db.write(user_bulk::begin)).unwrap();
+    runtime.block_on(db.write(bulk::begin)).unwrap();
     let events = events.to_vec();
     let users = runtime.block_on(db.write(move |tx| -> Result<_, DbError> {
         let mut all: Vec<User> = Vec::new();
@@ -270,26 +258,25 @@ fn bring_in(runtime: &tokio::runtime::Runtime, db: &Db, events: &[Event]) -> Vec
                 facts,
             );
             if users::num(tx, &user.user_id)?.is_none() {
-                let num = user_bulk::insert(tx, &user, None)?;
+                let num = bulk::insert(tx, &user, None)?;
                 all.push(User { num, ..user });
             }
         }
         Ok(all)
     }));
-    assert!(runtime.block_on(db.read(user_bulk::is_pending)).unwrap());
+    assert!(runtime.block_on(db.read(bulk::is_pending)).unwrap());
     let step = |tx: &mut Tx<'_>| -> Result<bool, DbError> {
-        let searched = user_bulk::searched(tx)?.unwrap();
-        let keys = user_bulk::unsearched(tx, searched, 7)?;
-        let documents: Vec<_> =
-            keys.iter().map(|(num, key)| (*num, user_bulk::search_document(key))).collect();
-        user_bulk::add_to_search(tx, &documents)?;
-        user_bulk::finish(tx)
+        let searched = bulk::searched(tx)?.unwrap();
+        let keys = bulk::unsearched(tx, searched, 7)?;
+        let documents: Vec<_> = keys.iter().map(|(num, key)| (*num, bulk::search_document(key))).collect();
+        bulk::add_to_search(tx, &documents)?;
+        bulk::finish(tx)
     };
-    for index in 0..user_bulk::INDEXES {
-        runtime.block_on(db.write(move |tx| user_bulk::build_index(tx, index))).unwrap();
+    for index in 0..bulk::INDEXES {
+        runtime.block_on(db.write(move |tx| bulk::build_index(tx, index))).unwrap();
     }
     while !runtime.block_on(db.write(step)).unwrap() {}
-    assert!(!runtime.block_on(db.read(user_bulk::is_pending)).unwrap());
+    assert!(!runtime.block_on(db.read(bulk::is_pending)).unwrap());
     assert_eq!(indexes(runtime, db), before);
     users.unwrap()
 }
@@ -364,15 +351,8 @@ fn lists_agree_with_the_model(engine: Engine, cases: u32) {
         for question in questions {
             let asked = question.clone();
             let page = runtime.block_on(fresh.db.read(move |tx| {
-                user_list::page(
-                    tx,
-                    SERVER,
-                    &asked.filter,
-                    asked.order_by,
-                    asked.descending,
-                    asked.from,
-                    asked.limit,
-                )
+                let paging = Paging { from: asked.from, limit: asked.limit };
+                list::page(tx, SERVER, &asked.filter, asked.order_by, asked.descending, paging)
             }));
             let page = page.map_err(|error| TestCaseError::fail(error.to_string()))?;
             let ids: Vec<String> = page.users.iter().map(|user| user.user_id.clone()).collect();

@@ -6,7 +6,9 @@
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Millis, User, UserNum};
 
-use crate::{media_users, user_list_counts as counts, user_search as search};
+use crate::lists::users::{counts, search};
+use crate::media_users;
+use crate::sql::num_list;
 
 macro_rules! columns {
     () => {
@@ -90,15 +92,6 @@ pub fn by_nums(tx: &ReadTx<'_>, nums: &[UserNum]) -> Result<Vec<User>, DbError> 
         nums.iter().enumerate().map(|(i, num)| (*num, i)).collect();
     found.sort_by_key(|user| place.get(&user.num).copied());
     Ok(found)
-}
-
-/// A list of numbers as one parameter: JSON for SQLite, an array literal for PostgreSQL.
-pub(crate) fn num_list<N: ToString>(engine: reeve_db::Engine, nums: &[N]) -> String {
-    let inner = nums.iter().map(N::to_string).collect::<Vec<_>>().join(",");
-    match engine {
-        reeve_db::Engine::Sqlite => format!("[{inner}]"),
-        reeve_db::Engine::Postgres => format!("{{{inner}}}"),
-    }
 }
 
 /// The number of the account with this user id.

@@ -7,8 +7,9 @@ use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Ctx, Millis, User, id};
 use reeve_store::devices::Device;
 use reeve_store::external_ids::ExternalId;
+use reeve_store::lists::users::bulk;
 use reeve_store::threepids::Threepid;
-use reeve_store::{devices, external_ids, profile_fields, threepids, user_bulk, users, validity};
+use reeve_store::{devices, external_ids, profile_fields, threepids, users, validity};
 use serde_json::Value;
 
 use super::{Account, AccountExternalId, Outcome};
@@ -163,7 +164,7 @@ impl Candidate {
         bulk: bool,
     ) -> Result<(), DbError> {
         let user = &self.user;
-        let insert = if bulk { user_bulk::insert } else { users::insert };
+        let insert = if bulk { bulk::insert } else { users::insert };
         let num = insert(tx, user, self.password_hash.as_deref())?;
         if let Some(period) = policy.account_validity_period_ms.filter(|_| !user.deactivated) {
             validity::set(tx, &user.user_id, ctx.now.plus(period), true)?;

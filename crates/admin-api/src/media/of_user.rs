@@ -6,7 +6,7 @@ use reeve_http::query::Query;
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Reading, Route, reply};
 use reeve_model::{Millis, Scope};
 use reeve_store::Paging;
-use reeve_store::media_list::{self, OrderBy, Shown};
+use reeve_store::lists::media::{self as media_list, OrderBy, Shown};
 use reeve_store::media_users;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,23 +17,12 @@ use crate::target;
 /// Maximum number of uploads in a page, whatever the request asks for.
 const MOST: i64 = 10_000;
 
-const ORDERS: &[(&str, OrderBy)] = &[
-    ("media_id", OrderBy::MediaId),
-    ("upload_name", OrderBy::UploadName),
-    ("created_ts", OrderBy::CreatedTs),
-    ("last_access_ts", OrderBy::LastAccessTs),
-    ("media_length", OrderBy::MediaLength),
-    ("media_type", OrderBy::MediaType),
-    ("quarantined_by", OrderBy::QuarantinedBy),
-    ("safe_from_quarantine", OrderBy::SafeFromQuarantine),
-];
-
 /// The query parameters.
 fn query() -> [Param; 4] {
     [
         Param::integer("from", "offset of the first upload; 0 by default"),
         Param::integer("limit", "maximum number of uploads; 100 by default, at most 10000"),
-        Param::choice("order_by", ORDERS, "sort order; `created_ts` by default"),
+        Param::choice("order_by", OrderBy::ALL, "sort order; `created_ts` by default"),
         Param::direction(
             "`f` ascending (the default) or `b` descending (the default if `order_by` is absent, too)",
         ),
@@ -142,7 +131,7 @@ fn page(query: &Query) -> Result<Page, MatrixError> {
     let limit = query.integer("limit")?.unwrap_or(100).min(MOST);
     // The newest first, unless the request names an order or a direction.
     let newest_first = !query.has("order_by") && !query.has("dir");
-    let order_by = query.choice("order_by", ORDERS)?.unwrap_or(OrderBy::CreatedTs);
+    let order_by = query.choice("order_by", OrderBy::ALL)?.unwrap_or(OrderBy::CreatedTs);
     let descending = query.backwards()?.unwrap_or(newest_first);
     Ok(Page { paging: Paging { from, limit }, order_by, descending })
 }

@@ -5,7 +5,7 @@ use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_model::Scope;
 use reeve_rooms::Room;
 use reeve_store::Paging;
-use reeve_store::room_list::{self, Filter, OrderBy};
+use reeve_store::lists::rooms::{self as room_list, Filter, OrderBy};
 use serde::Serialize;
 use utoipa::ToSchema;
 

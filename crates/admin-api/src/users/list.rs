@@ -3,26 +3,13 @@
 use reeve_http::query::Query;
 use reeve_http::{Access, Answer, MatrixError, Param, Reading, Route, reply};
 use reeve_model::{Millis, Scope, User};
-use reeve_store::user_list::{self, Filter, OrderBy, Term};
+use reeve_store::Paging;
+use reeve_store::lists::users::{self as user_list, Filter, OrderBy, Term};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 /// Maximum number of accounts in a page, whatever the request asks for.
 const MOST: i64 = 10_000;
-
-const ORDERS: &[(&str, OrderBy)] = &[
-    ("name", OrderBy::Name),
-    ("displayname", OrderBy::Displayname),
-    ("is_guest", OrderBy::IsGuest),
-    ("admin", OrderBy::Admin),
-    ("deactivated", OrderBy::Deactivated),
-    ("user_type", OrderBy::UserType),
-    ("avatar_url", OrderBy::AvatarUrl),
-    ("shadow_banned", OrderBy::ShadowBanned),
-    ("creation_ts", OrderBy::CreationTs),
-    ("last_seen_ts", OrderBy::LastSeenTs),
-    ("locked", OrderBy::Locked),
-];
 
 /// The query parameters.
 fn query() -> [Param; 11] {
@@ -38,7 +25,7 @@ fn query() -> [Param; 11] {
         ),
         Param::boolean("locked", "`true` to include locked accounts"),
         Param::boolean("admins", "`true` for only administrators, `false` for none of them"),
-        Param::choice("order_by", ORDERS, "sort order; `name` by default"),
+        Param::choice("order_by", OrderBy::ALL, "sort order; `name` by default"),
         Param::direction("`f` ascending (the default) or `b` descending"),
         Param::texts(
             "not_user_type",
@@ -123,8 +110,7 @@ pub(crate) fn v3() -> Route {
 }
 
 struct Page {
-    from: i64,
-    limit: i64,
+    paging: Paging,
     filter: Filter,
     order_by: OrderBy,
     descending: bool,
@@ -140,7 +126,7 @@ fn page(query: &Query, deactivated: fn(Option<bool>) -> Option<bool>) -> Result<
     let deactivated = deactivated(query.boolean("deactivated")?);
     let locked = query.boolean("locked")?;
     let admins = query.boolean("admins")?;
-    let order_by = query.choice("order_by", ORDERS)?.unwrap_or(OrderBy::Name);
+    let order_by = query.choice("order_by", OrderBy::ALL)?.unwrap_or(OrderBy::Name);
     let descending = query.backwards()?.unwrap_or(false);
     let not_user_types = query.all_ascii("not_user_type")?;
     let filter = Filter {
@@ -154,12 +140,13 @@ fn page(query: &Query, deactivated: fn(Option<bool>) -> Option<bool>) -> Result<
             .map(|user_type| Some(user_type).filter(|t| !t.is_empty()))
             .collect(),
     };
-    Ok(Page { from, limit, filter, order_by, descending })
+    Ok(Page { paging: Paging { from, limit }, filter, order_by, descending })
 }
 
 fn handle(call: &Reading<'_>, deactivated: fn(Option<bool>) -> Option<bool>) -> Answer {
-    let Page { from, limit, filter, order_by, descending } = page(&call.query, deactivated)?;
-    let page = user_list::page(call.tx, &call.app.server_name, &filter, order_by, descending, from, limit)?;
+    let Page { paging, filter, order_by, descending } = page(&call.query, deactivated)?;
+    let page = user_list::page(call.tx, &call.app.server_name, &filter, order_by, descending, paging)?;
+    let Paging { from, limit } = paging;
     let returned = i64::try_from(page.users.len()).unwrap_or(limit);
     let more = from.saturating_add(limit) < page.total;
     reply::ok(&ListedUsers {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use reeve_store::lists::users::OrderBy;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::stage::{Stage, encode, login, message};
-use crate::population::ORDERS;
 
 /// The kind of a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,7 +175,8 @@ pub(super) fn all() -> Vec<Workload> {
         list("list", "List, first page by name", |_| String::new()),
         list("list-deep", "List, page at 90 %", |stage| format!("&from={}", stage.names.shown / 10 * 9)),
     ];
-    all.extend(ORDERS.iter().filter(|order| **order != "name").map(|order| sorted(order)));
+    let orders = OrderBy::ALL.iter().filter(|(_, order_by)| *order_by != OrderBy::Name);
+    all.extend(orders.map(|(order, _)| sorted(order)));
     all.extend([
         list("list-admins", "List of administrators", |_| "&admins=true".to_owned()),
         list("search", "Search, few matches", |stage| format!("&name={}", encode(&stage.names.few))),

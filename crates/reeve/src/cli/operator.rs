@@ -9,7 +9,8 @@ use reeve_accounts::{Error, Policy, password::Hasher, policy::HashingCost};
 use reeve_db::{DatabaseUrl, Db, DbError, OpenError, Options, ReadTx, Schema, Tx};
 use reeve_model::{Actor, Clock, Ctx, User, random};
 use reeve_rooms::position;
-use reeve_store::{user_bulk, users};
+use reeve_store::lists::users::bulk;
+use reeve_store::users;
 
 use super::{Failure, terminal};
 use crate::{
@@ -103,7 +104,7 @@ impl Operator {
         let config = Config::from_settings(settings);
         let operator = Self::find_database(&config, |options| options).await?;
         let operator = operator.ok_or_else(|| missing(&config))?;
-        if operator.db.read(user_bulk::is_pending).await? {
+        if operator.db.read(bulk::is_pending).await? {
             operator.close().await;
             return Err(Failure::new(
                 "accounts are being imported, or an import was interrupted: the next start of the server, or of an \

@@ -9,8 +9,9 @@ use reeve_accounts::{
 use reeve_db::{DbError, ReadTx};
 use reeve_model::{Millis, User, id};
 use reeve_store::{
+    Paging,
     devices::{self, Device},
-    user_list::{self, Filter, OrderBy, Term, UserPage},
+    lists::users::{self as user_list, Filter, OrderBy, Term, UserPage},
     validity as stored_validity,
 };
 use serde_json::{Value, json};
@@ -355,7 +356,8 @@ async fn show(operator: &Operator, name: &str, as_json: bool) -> Result<String, 
 
 async fn list(operator: &Operator, filter: Filter, limit: u32, as_json: bool) -> Result<String, Failure> {
     let read = operator.read(move |tx, ctx| {
-        let page = user_list::page(tx, &ctx.server_name, &filter, OrderBy::Name, false, 0, limit.into())?;
+        let paging = Paging { from: 0, limit: limit.into() };
+        let page = user_list::page(tx, &ctx.server_name, &filter, OrderBy::Name, false, paging)?;
         let UserPage { users, total } = page;
         let users = users.into_iter().map(|user| Shown::read(tx, user, ctx.now));
         Ok((users.collect::<Result<Vec<_>, _>>()?, total))

@@ -7,10 +7,10 @@ use reeve_model::{Millis, User, UserNum};
 
 use super::{fresh, runtime};
 use crate::Paging;
+use crate::lists::media::counts::{FEW, SPLIT, buckets};
+use crate::lists::media::order::{Key, Position};
+use crate::lists::media::{self as media_list, OrderBy};
 use crate::media::{self, Media, NewMedia, Unused, sort_key};
-use crate::media_list::{self, OrderBy};
-use crate::media_list_counts::{FEW, SPLIT, buckets};
-use crate::media_list_rows::Key;
 use crate::media_users::{self, Totals, Usage};
 use crate::{media_objects, users};
 
@@ -153,20 +153,21 @@ fn key(order_by: OrderBy, media: &Media) -> Key {
 /// what is in them.
 fn check_buckets(tx: &ReadTx<'_>, owner: UserNum, all: &[Media]) -> Result<(), DbError> {
     let count = |found: usize| i64::try_from(found).unwrap();
-    for order_by in OrderBy::ALL {
+    for (_, order_by) in OrderBy::ALL {
         let buckets = buckets(tx, owner, *order_by)?;
-        let place = |media: &Media| (key(*order_by, media), media.media_id.clone());
+        let place = |media: &Media| Position { key: key(*order_by, media), media_id: media.media_id.clone() };
         let of_owner = || all.iter().filter(|media| media.user_num == owner).map(place);
         let total = count(of_owner().count());
         assert!(total >= FEW || buckets.is_empty(), "{order_by:?}: {buckets:?}");
         assert!(total <= SPLIT || !buckets.is_empty(), "{order_by:?}: none for {total}");
         let Some(first) = buckets.first() else { continue };
-        assert_eq!((&first.low, &*first.low_media_id), (&order_by.key(i64::MIN, String::new()), ""));
+        let begin = Position { key: order_by.key(i64::MIN, String::new()), media_id: String::new() };
+        assert_eq!(first.start, begin);
         for (index, bucket) in buckets.iter().enumerate() {
-            let low = (bucket.low.clone(), bucket.low_media_id.clone());
-            let end = buckets.get(index + 1).map(|next| (next.low.clone(), next.low_media_id.clone()));
-            let inside = |place: &(Key, String)| *place >= low && end.as_ref().is_none_or(|end| place < end);
-            assert!(end.as_ref().is_none_or(|end| low < *end));
+            let start = &bucket.start;
+            let end = buckets.get(index + 1).map(|next| &next.start);
+            let inside = |place: &Position| place >= start && end.is_none_or(|end| place < end);
+            assert!(end.is_none_or(|end| start < end));
             assert_eq!(count(of_owner().filter(inside).count()), bucket.n, "{order_by:?}: {buckets:?}");
             assert!(bucket.n <= SPLIT && (bucket.n > 0 || index == 0), "{order_by:?}: {buckets:?}");
         }
@@ -188,10 +189,9 @@ fn lists_agree_with_the_model(engine: Engine, cases: u32) {
     let runtime = runtime();
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let number = std::cell::Cell::new(0);
-    let questions = prop::collection::vec(
-        (prop::sample::select(OrderBy::ALL.to_vec()), any::<bool>(), 0..60_i64, 0..30_i64),
-        40..80,
-    );
+    let orders: Vec<OrderBy> = OrderBy::ALL.iter().map(|(_, order_by)| *order_by).collect();
+    let questions =
+        prop::collection::vec((prop::sample::select(orders), any::<bool>(), 0..60_i64, 0..30_i64), 40..80);
     let outcome = runner.run(&(events(), questions), |(events, questions)| {
         number.set(number.get() + 1);
         let fresh = fresh(&runtime, engine, &format!("media_{}", number.get()));

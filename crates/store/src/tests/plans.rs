@@ -14,6 +14,10 @@ const SCANS: &[(&str, &str)] = &[
     ("events::SAMPLE", "its subquery has a limit"),
     ("key_backups::LEFT_TO_CLEAR", "stops at the first"),
     ("key_backups::TO_CLEAR", "stops at the first"),
+    ("lists::rooms", "pages of a list are walked in its order; a search in it compares all"),
+    ("lists::users::counts::COUNT", "goes through the places that it is given"),
+    ("lists::users::order::whole", "lists are made anew of all accounts, after a bulk load"),
+    ("lists::users::search::COUNT", "compares all accounts where the index would find most of them"),
     ("media_objects::COUNT", "metrics: there are few objects without an upload"),
     ("media_statistics", "pages of a list are walked in its order; a search in it compares all"),
     ("media_users::TOTALS", "a row for each lane"),
@@ -21,7 +25,6 @@ const SCANS: &[(&str, &str)] = &[
     ("push_queue::SET_POSITION", "has one row"),
     ("registration_tokens::ALL", "there are few"),
     ("reports", "pages of a list are walked in its order; there are few reports"),
-    ("room_list", "pages of a list are walked in its order; a search in it compares all"),
     ("rooms::COUNT_ALIASES", "its subquery has a limit"),
     ("rooms::COUNT_ALIASES_BY", "its subquery has a limit"),
     ("rooms::LARGEST", "an administrator asks for statistics of all rooms"),
@@ -31,17 +34,15 @@ const SCANS: &[(&str, &str)] = &[
     ("stream_epochs", "is pruned to some hundred rows"),
     ("to_device::A_LEFT_ONE", "stops at the first"),
     ("to_device::LEAVE", "its subquery has one row"),
-    ("user_list_counts::COUNT", "goes through the places that it is given"),
-    ("user_list_cuts", "lists are made anew of all accounts, after a bulk load"),
-    ("user_search::COUNT", "compares all accounts where the index would find most of them"),
     ("users::ANY_USER_ID", "stops at the first"),
 ];
 
 /// The entry of [`SCANS`] for a statement.
 fn excuse(name: &str) -> Option<&'static str> {
     let name = name.strip_prefix("reeve_store::").unwrap_or(name);
-    let module = name.split("::").next().unwrap_or(name);
-    SCANS.iter().map(|(entry, _)| *entry).find(|entry| *entry == name || *entry == module)
+    let is_in =
+        |entry: &str| name.strip_prefix(entry).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+    SCANS.iter().map(|(entry, _)| *entry).find(|entry| is_in(entry))
 }
 
 /// The whole tables, indexes and subqueries that SQLite reads for a statement.

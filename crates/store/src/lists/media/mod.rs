@@ -1,21 +1,24 @@
 //! What an account uploaded, in every order, at any offset.
 //!
 //! There is one index for each order, ascending. Two questions find every page in it: what is at a place, and how many
-//! uploads come before a value. The buckets of [`crate::media_list_counts`] answer both by walking a part of the index that
+//! uploads come before a value. The buckets of [`counts`] answer both by walking a part of the index that
 //! is short at any size; a list that has none, because it is short itself, is one bucket. Descending, equal values
 //! stay ascending by media id: the page is read backwards, then the first and last of its values are read forwards.
+
+pub(crate) mod counts;
+pub(crate) mod order;
 
 use std::collections::HashMap;
 
 use reeve_db::{DbError, ReadTx, Row, Statement, params};
 use reeve_model::{Millis, UserNum};
 
-use crate::Paging;
+use self::counts::{Bucket, FEW, buckets};
+pub use self::order::OrderBy;
+use self::order::{Entry, Key, Position, ascending, between, descending};
 use crate::media::{Media, columns, from_row, select};
-use crate::media_list_counts::{Bucket, FEW, buckets};
-pub use crate::media_list_rows::OrderBy;
-use crate::media_list_rows::{Entry, Key, ascending, between, descending};
-use crate::users::num_list;
+use crate::paging::{Paging, count_of};
+use crate::sql::num_list;
 
 macro_rules! shown {
     () => {
@@ -168,19 +171,20 @@ impl<'t, 'c> List<'t, 'c> {
             entries.reverse();
             return Ok(entries);
         }
-        ascending(self.tx, self.user_num, self.order_by, (&bucket.low, &bucket.low_media_id), skip, count)
+        ascending(self.tx, self.user_num, self.order_by, &bucket.start, skip, count)
     }
 
     /// How many uploads come before the first with a value, or `through` the last with it.
     fn rank(&self, key: &Key, through: bool) -> Result<i64, DbError> {
-        let begins_before = |bucket: &&Bucket| bucket.low < *key || (through && bucket.low == *key);
+        let begins_before =
+            |bucket: &&Bucket| bucket.start.key < *key || (through && bucket.start.key == *key);
         let (mut before, mut last) = (0, None);
         for bucket in self.buckets.iter().take_while(begins_before) {
             before += last.map_or(0, |last: &Bucket| last.n);
             last = Some(bucket);
         }
-        let Some(Bucket { low, low_media_id, .. }) = last else { return Ok(0) };
-        Ok(before + between(self.tx, self.user_num, self.order_by, (low, low_media_id), key, through)?)
+        let Some(Bucket { start, .. }) = last else { return Ok(0) };
+        Ok(before + between(self.tx, self.user_num, self.order_by, start, key, through)?)
     }
 
     /// Uploads from an offset on, descending by value and ascending by media id: each stretch of equal values is turned
@@ -195,22 +199,25 @@ impl<'t, 'c> List<'t, 'c> {
         let mut stretches: Vec<Vec<Entry>> = Vec::new();
         for entry in entries {
             match stretches.last_mut() {
-                Some(stretch) if stretch.last().is_some_and(|last| last.key == entry.key) => {
+                Some(stretch)
+                    if stretch.last().is_some_and(|last| last.position.key == entry.position.key) =>
+                {
                     stretch.push(entry);
                 }
-                _ => stretches.push(vec![entry]),
+                Some(_) | None => stretches.push(vec![entry]),
             }
         }
         let last = stretches.len().saturating_sub(1);
         let mut turned = Vec::new();
         for (index, mut stretch) in stretches.into_iter().enumerate() {
-            let Some(Entry { key, .. }) = stretch.first() else { continue };
-            let length = i64::try_from(stretch.len()).unwrap_or(i64::MAX);
+            let Some(Entry { position: Position { key, .. }, .. }) = stretch.first() else { continue };
+            let length = count_of(&stretch);
             let before = if index == 0 && from > 0 { from + self.rank(key, true)? - self.total } else { 0 };
             if before > 0 {
                 stretch = self.at(self.rank(key, false)? + before, length)?;
             } else if index == 0 || index == last {
-                stretch = ascending(self.tx, self.user_num, self.order_by, (key, ""), 0, length)?;
+                let begin = Position { key: key.clone(), media_id: String::new() };
+                stretch = ascending(self.tx, self.user_num, self.order_by, &begin, 0, length)?;
             } else {
                 stretch.reverse();
             }

@@ -1,4 +1,6 @@
-//! SQL for lists in one parameter, where the engines differ.
+//! Lists in one parameter of a statement, where the engines differ.
+
+use reeve_db::Engine;
 
 /// Whether a sender is none of those in a list, which is an array as JSON.
 macro_rules! heard {
@@ -26,4 +28,13 @@ macro_rules! ranges {
             " AS TEXT) AS JSON)) r JOIN events e ON e.pos BETWEEN CAST(r->>0 AS BIGINT) AND CAST(r->>1 AS BIGINT)"
         )
     };
+}
+
+/// A list of numbers as one parameter: JSON for SQLite, an array literal for PostgreSQL.
+pub(crate) fn num_list<N: ToString>(engine: Engine, nums: &[N]) -> String {
+    let inner = nums.iter().map(N::to_string).collect::<Vec<_>>().join(",");
+    match engine {
+        Engine::Sqlite => format!("[{inner}]"),
+        Engine::Postgres => format!("{{{inner}}}"),
+    }
 }

@@ -1,27 +1,29 @@
-//! Pieces of texts, by which substrings are found: an index holds every piece of one to three letters ("gram"), and a
-//! search asks for what has all grams of the term, so that a short term is as quick as a long one. What is found is
-//! then compared itself.
+//! Indexes of n-grams, by which substrings are found. An index holds every run of one to three characters of a text; a
+//! search asks for the texts that have those of the term, so that a short term is as quick as a long one. What is found
+//! is then compared itself.
 
 use std::collections::BTreeSet;
 
 use reeve_db::{DbError, Engine, FromValue, ReadTx, Statement, params};
 
+use crate::paging::count_of;
+
 /// Stands between the parts of a text, so that no match spans two. Not a character people type.
 pub(crate) const SEPARATOR: char = '\u{1f}';
-/// More grams than this do not narrow a search down any further.
-const MAX_QUERY_GRAMS: usize = 12;
-/// How many holders of a gram are looked at to see how common it is.
+/// More n-grams than this do not narrow a search down any further.
+const MAX_QUERY_NGRAMS: usize = 12;
+/// How many postings of an n-gram are looked at to see how common it is.
 const SAMPLED: i64 = if cfg!(test) { 10 } else { 100 };
-/// The share that a gram is taken to have which is not among the most common thousand, as many as PostgreSQL counts.
+/// The share that an n-gram is taken to have which is not among the most common thousand, as many as PostgreSQL counts.
 const UNCOUNTED: f64 = 0.001;
-/// How many holders of a gram can be gone through while one text is read and compared.
+/// How many postings of an n-gram can be gone through while one text is read and compared.
 const COMPARING: f64 = 20.0;
-/// A search is given up before it begins where it is estimated to find so many times as many as are wanted. Grams that
+/// A search is given up before it begins where it is estimated to find so many times as many as are wanted. N-grams that
 /// come together make it find more than estimated, not less.
 const CLEARLY: f64 = 2.0;
 
 reeve_db::statements! {
-    /// The share of the rows of a table (`$1`), in millionths, that have each of some grams (`$2`), where that was counted.
+    /// The share of the rows of a table (`$1`), in millionths, that have each of some n-grams (`$2`), where that was counted.
     /// SQLite counts none.
     SHARES = {
         sqlite: "SELECT value, 0 FROM json_each($2) WHERE $1 IS NULL",
@@ -39,7 +41,7 @@ pub(crate) fn fold(text: &str) -> String {
     text.to_lowercase()
 }
 
-/// All grams of a text, in the form in which the index takes them.
+/// All n-grams of a text, in the form in which the index takes them.
 pub(crate) fn document(engine: Engine, key: &str) -> String {
     let grams: BTreeSet<u32> = (1..=3).flat_map(|length| windows(key, length)).collect();
     let grams: Vec<u32> = grams.into_iter().collect();
@@ -49,54 +51,70 @@ pub(crate) fn document(engine: Engine, key: &str) -> String {
     }
 }
 
-/// The numbers of up to `most` texts that may contain a folded term; `None` where the index cannot help: the term is
-/// blank, or clearly more texts have it than `most`, `of` so many that there are. `statement` asks a table for the
-/// numbers of texts that have all grams of a query (`$1`), at most `$2`; on SQLite in ascending order.
-pub(crate) fn holders<N: FromValue>(
+/// An index of n-grams.
+#[derive(Clone, Copy)]
+pub(crate) struct Index {
+    /// The table that holds it.
+    pub(crate) table: &'static str,
+    /// Reads the numbers of the texts that have all n-grams of a query (`$1`), at most `$2`; on SQLite in ascending order.
+    pub(crate) postings: &'static Statement,
+}
+
+/// How many texts a search is to find.
+#[derive(Clone, Copy)]
+pub(crate) struct Limit {
+    /// At most so many.
+    pub(crate) max: i64,
+    /// So many texts there are.
+    pub(crate) of: i64,
+}
+
+/// The numbers of texts that may contain a folded term, up to a limit; `None` where the index cannot help: the term is
+/// blank, or clearly more texts have it than the limit.
+pub(crate) fn postings<N: FromValue>(
     tx: &ReadTx<'_>,
-    (table, statement): (&str, &'static Statement),
+    Index { table, postings }: Index,
     term: &str,
-    most: i64,
-    of: i64,
+    Limit { max, of }: Limit,
 ) -> Result<Option<Vec<N>>, DbError> {
     let grams = query_grams(term);
     if grams.is_empty() {
         return Ok(None);
     }
-    let ask = |query: &str| tx.query(statement, &params![query, most], |row| row.get::<N>(0));
+    let ask = |query: &str| tx.query(postings, &params![query, max], |row| row.get::<N>(0));
     let by_share = match tx.engine() {
         Engine::Sqlite => sampled(&grams, |gram| {
-            tx.query(statement, &params![&words(&[gram], ""), SAMPLED], |row| row.get::<i64>(0))
+            tx.query(postings, &params![&words(&[gram], ""), SAMPLED], |row| row.get::<i64>(0))
         })?,
         Engine::Postgres => known(tx, table, &grams)?,
     };
-    let (telling, share) = telling(by_share);
+    let Selective { grams: selective, share } = selective(by_share);
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    if share * of as f64 > CLEARLY * most as f64 {
+    if share * of as f64 > CLEARLY * max as f64 {
         return Ok(None);
     }
     let query = |grams: &[u32]| match tx.engine() {
         Engine::Sqlite => words(grams, " AND "),
         Engine::Postgres => array(grams),
     };
-    let found = ask(&query(&telling))?;
-    if telling.len() < grams.len() && i64::try_from(found.len()).is_ok_and(|found| found >= most) {
-        // These told less than it seemed.
+    let found = ask(&query(&selective))?;
+    if selective.len() < grams.len() && count_of(&found) >= max {
+        // These were less selective than estimated.
         return ask(&query(&grams)).map(Some);
     }
     Ok(Some(found))
 }
 
-/// Grams with the share of texts that have them, as SQLite lets it be estimated: from the first holders of each, which
-/// `first` answers, up to [`SAMPLED`] numbers, ascending.
+/// N-grams with the share of texts that have them, as SQLite lets it be estimated: from the first postings of each, which
+/// `first` returns, up to [`SAMPLED`] numbers, ascending.
 fn sampled(
     grams: &[u32],
     first: impl Fn(u32) -> Result<Vec<i64>, DbError>,
 ) -> Result<Vec<(f64, u32)>, DbError> {
     let share = |gram: &u32| {
-        let holders = first(*gram)?;
-        let last = holders.last().copied().unwrap_or_default();
-        let full = i64::try_from(holders.len()).is_ok_and(|len| len >= SAMPLED);
+        let postings = first(*gram)?;
+        let last = postings.last().copied().unwrap_or_default();
+        let full = count_of(&postings) >= SAMPLED;
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let share = if full { SAMPLED as f64 / last.max(SAMPLED) as f64 } else { 0.0 };
         Ok((share, *gram))
@@ -104,7 +122,7 @@ fn sampled(
     grams.iter().map(share).collect()
 }
 
-/// Grams with the share of texts that have them, as PostgreSQL has counted it when it last analysed the table.
+/// N-grams with the share of texts that have them, as PostgreSQL has counted it when it last analysed the table.
 fn known(tx: &ReadTx<'_>, table: &str, grams: &[u32]) -> Result<Vec<(f64, u32)>, DbError> {
     let common: Vec<(i64, i64)> =
         tx.query(&SHARES, &params![table, &array(grams)], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -117,19 +135,25 @@ fn known(tx: &ReadTx<'_>, table: &str, grams: &[u32]) -> Result<Vec<(f64, u32)>,
     Ok(grams.iter().map(share).collect())
 }
 
-/// Those grams by which texts are found fastest, and the share of texts that have them. An index goes through many
-/// holders of each gram it is asked for, and some are in nearly every text.
-fn telling(mut by_share: Vec<(f64, u32)>) -> (Vec<u32>, f64) {
+/// The n-grams that a search asks for, and the share of texts that have all of them, as estimated.
+struct Selective {
+    grams: Vec<u32>,
+    share: f64,
+}
+
+/// Those n-grams by which texts are found fastest. An index goes through many postings of each n-gram it is asked for, and
+/// some are in nearly every text.
+fn selective(mut by_share: Vec<(f64, u32)>) -> Selective {
     by_share.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-    // Another gram is worth its cost while it spares more texts to be compared than it has holders to go through.
-    let (mut telling, mut left) = (Vec::new(), 1.0);
+    // Another n-gram is worth its cost while it spares more texts to be compared than it has postings to go through.
+    let mut chosen = Selective { grams: Vec::new(), share: 1.0 };
     for (share, gram) in by_share {
-        if telling.is_empty() || left * COMPARING * (1.0 - share) > share {
-            telling.push(gram);
-            left *= share;
+        if chosen.grams.is_empty() || chosen.share * COMPARING * (1.0 - share) > share {
+            chosen.grams.push(gram);
+            chosen.share *= share;
         }
     }
-    (telling, left)
+    chosen
 }
 
 fn words(grams: &[u32], between: &str) -> String {
@@ -141,18 +165,18 @@ fn array(grams: &[u32]) -> String {
     format!("{{{inner}}}")
 }
 
-/// The grams that a term must have: itself where it is short, else its pieces of three letters.
+/// The n-grams that a term must have: itself where it is short, else its runs of three characters.
 fn query_grams(term: &str) -> Vec<u32> {
     let length = term.chars().count().min(3);
     if length == 0 || term.contains(SEPARATOR) {
         return Vec::new();
     }
     let distinct: BTreeSet<u32> = windows(term, length).collect();
-    distinct.into_iter().take(MAX_QUERY_GRAMS).collect()
+    distinct.into_iter().take(MAX_QUERY_NGRAMS).collect()
 }
 
-/// Hashes of every run of `length` letters that does not cross the separator (FNV-1a, 32 bits; a collision only
-/// makes one more text be compared).
+/// Hashes of every run of `length` characters that does not cross the separator: 32 bits, by multiplying as FNV-1a does,
+/// with a rotation, over whole characters. A collision only makes one more text be compared.
 fn windows(text: &str, length: usize) -> impl Iterator<Item = u32> {
     let mut hashes = Vec::new();
     for part in text.split(SEPARATOR) {

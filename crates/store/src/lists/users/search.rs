@@ -1,32 +1,26 @@
 //! Substring search over accounts: localpart and display name, in any case of letters.
 //!
-//! The index holds pieces of these texts (`grams`). A search asks for the accounts that have all pieces of the term and
-//! then compares the text itself.
+//! The index holds the n-grams of these texts. A search asks for the accounts that have the n-grams of the term and then
+//! compares the text itself.
 
 use std::borrow::Cow;
 
 use reeve_db::{DbError, Engine, ReadTx, Row, Tx, params};
-use reeve_model::{Millis, User, UserNum};
+use reeve_model::{User, UserNum};
 use serde_json::json;
 
-use crate::grams::{self, SEPARATOR, fold};
-use crate::user_list_counts::{ClassCount, sum};
-use crate::{users, words};
+use super::class::{ClassCount, sum};
+use super::order::{Column, Key, candidates};
+use crate::lists::ngrams::{self, Index, Limit, SEPARATOR, fold};
+use crate::paging::count_of;
+use crate::sql::num_list;
+use crate::words;
 
-/// Where the pieces of each account are.
-const TABLE: &str = "user_search";
+/// Where the n-grams of each account are.
+const INDEX: Index = Index { table: "user_search", postings: &POSTINGS };
 /// No search key has more bytes than this.
 const MAX_TERM: usize = 4096;
 
-/// What is read of an account that may match: the columns that [`Match`] names. The flags as one number, for SQLite
-/// computes `list_class` anew for each row.
-macro_rules! candidate {
-    () => {
-        "num, search_key, user_id, \
-         is_guest * 16 + admin * 8 + deactivated * 4 + locked * 2 + shadow_banned, user_type, \
-         displayname, avatar_url, created_ts, last_seen_ts"
-    };
-}
 reeve_db::statements! {
     INSERT = {
         sqlite: "INSERT INTO user_search (rowid, grams) VALUES ($1, $2)",
@@ -36,15 +30,10 @@ reeve_db::statements! {
         sqlite: "DELETE FROM user_search WHERE rowid = $1",
         postgres: "DELETE FROM user_search WHERE num = $1",
     };
-    /// The accounts that have all grams.
-    HOLDERS = {
+    /// The accounts that have all n-grams.
+    POSTINGS = {
         sqlite: "SELECT rowid FROM user_search WHERE user_search MATCH $1 LIMIT $2",
         postgres: "SELECT num FROM user_search WHERE grams @> CAST(CAST($1 AS TEXT) AS INTEGER[]) LIMIT $2",
-    };
-    /// `$1`: the numbers, in the form of [`users::num_list`].
-    CANDIDATES = {
-        sqlite: concat!("SELECT ", candidate!(), " FROM json_each($1) AS wanted CROSS JOIN users ON num = wanted.value"),
-        postgres: concat!("SELECT ", candidate!(), " FROM users WHERE num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))"),
     };
     /// Counts the matches in some classes, an array as JSON. On SQLite by an index that holds what is compared; PostgreSQL,
     /// where the backslash escapes anyway, reads with several processes.
@@ -71,8 +60,8 @@ pub(crate) fn key(user: &User) -> String {
     key
 }
 
-/// The text whose pieces the index has: the search key, and once more without accents if it has any, so that each search
-/// finds it by its own pieces.
+/// The text whose n-grams the index has: the search key, and once more without accents if it has any, so that each search
+/// finds it by its own n-grams.
 pub(crate) fn indexed(key: &str) -> Cow<'_, str> {
     if key.is_ascii() {
         return Cow::Borrowed(key);
@@ -98,7 +87,7 @@ pub enum Term {
 }
 
 impl Term {
-    /// The term as it is compared, and the part of it whose grams are looked up.
+    /// The term as it is compared, and the part of it whose n-grams are looked up.
     fn folded(&self) -> (String, String) {
         match self {
             Self::Name(term) => {
@@ -151,7 +140,7 @@ impl Term {
     }
 }
 
-/// An account that a search found.
+/// An account that a search found: a row of [`candidates::BY_NUMS`].
 pub(crate) struct Match<'r>(&'r Row<'r>);
 
 impl Match<'_> {
@@ -163,36 +152,30 @@ impl Match<'_> {
         self.0.get(2)
     }
 
-    /// Five bits: guest, administrator, deactivated, locked, shadow-banned; and the type.
-    pub(crate) fn flags(&self) -> Result<(i64, Option<String>), DbError> {
-        Ok((self.0.get(3)?, self.0.get(4)?))
+    /// A bit for each flag, the first of [`Flag::ALL`](super::Flag) the highest.
+    pub(crate) fn flags(&self) -> Result<i64, DbError> {
+        self.0.get(3)
     }
 
-    pub(crate) fn displayname(&self) -> Result<Option<String>, DbError> {
-        self.0.get(5)
+    pub(crate) fn user_type(&self) -> Result<Option<String>, DbError> {
+        self.0.get(4)
     }
 
-    pub(crate) fn avatar_url(&self) -> Result<Option<String>, DbError> {
-        self.0.get(6)
-    }
-
-    pub(crate) fn created_ts(&self) -> Result<Millis, DbError> {
-        self.0.get(7)
-    }
-
-    pub(crate) fn last_seen_ts(&self) -> Result<Option<Millis>, DbError> {
-        self.0.get(8)
+    /// The value in a column.
+    pub(crate) fn value(&self, column: Column) -> Result<Option<Key>, DbError> {
+        self.0.get(column.index())
     }
 }
 
 /// The numbers of accounts whose localpart or display name contains a text, whatever the case and accents: of those that
-/// have its grams, the first `most` are looked at.
-pub fn nums(tx: &ReadTx<'_>, text: &str, most: i64) -> Result<Vec<UserNum>, DbError> {
+/// have its n-grams, the first `max` are looked at.
+pub fn nums(tx: &ReadTx<'_>, text: &str, max: i64) -> Result<Vec<UserNum>, DbError> {
     let folded = words::fold(text);
-    let Some(nums) = grams::holders::<UserNum>(tx, (TABLE, &HOLDERS), &folded, most, most)? else {
+    let limit = Limit { max, of: max };
+    let Some(nums) = ngrams::postings::<UserNum>(tx, INDEX, &folded, limit)? else {
         return Ok(Vec::new());
     };
-    let found = tx.query(&CANDIDATES, &params![&users::num_list(tx.engine(), &nums)], |row| {
+    let found = tx.query(&candidates::BY_NUMS, &params![&num_list(tx.engine(), &nums)], |row| {
         let is_like = !folded.contains(SEPARATOR) && words::fold(row.text(1)?).contains(&folded);
         if is_like { row.get(0).map(Some) } else { Ok(None) }
     })?;
@@ -200,18 +183,18 @@ pub fn nums(tx: &ReadTx<'_>, text: &str, most: i64) -> Result<Vec<UserNum>, DbEr
 }
 
 /// Those accounts that match, in no order, of which `map` keeps something; `None` when the index does not narrow them
-/// down to `most` of the `of` that there are.
+/// down to a limit.
 pub(crate) fn matches<T>(
     tx: &ReadTx<'_>,
     term: &Term,
-    (most, of): (i64, i64),
+    limit: Limit,
     map: &mut dyn FnMut(&Match<'_>) -> Result<Option<T>, DbError>,
 ) -> Result<Option<Vec<T>>, DbError> {
-    let Some(nums) = grams::holders(tx, (TABLE, &HOLDERS), &term.folded().1, most.saturating_add(1), of)?
-    else {
+    let one_more = Limit { max: limit.max.saturating_add(1), ..limit };
+    let Some(nums) = ngrams::postings(tx, INDEX, &term.folded().1, one_more)? else {
         return Ok(None);
     };
-    if i64::try_from(nums.len()).is_ok_and(|found| found > most) {
+    if count_of(&nums) > limit.max {
         return Ok(None);
     }
     compare(tx, term, &nums, map).map(Some)
@@ -225,7 +208,7 @@ fn compare<T>(
     map: &mut dyn FnMut(&Match<'_>) -> Result<Option<T>, DbError>,
 ) -> Result<Vec<T>, DbError> {
     let (folded, _) = term.folded();
-    let found = tx.query(&CANDIDATES, &params![&users::num_list(tx.engine(), nums)], |row| {
+    let found = tx.query(&candidates::BY_NUMS, &params![&num_list(tx.engine(), nums)], |row| {
         let found = Match(row);
         if term.matches(&folded, &found)? { map(&found) } else { Ok(None) }
     })?;
@@ -244,7 +227,7 @@ pub(crate) fn count_matches(
         if classes.is_empty() {
             return Ok(0);
         }
-        let names: Vec<&str> = classes.iter().map(|(class, _)| &**class).collect();
+        let names: Vec<&str> = classes.iter().map(|counted| &*counted.class).collect();
         tx.query_one(&COUNT_IN_CLASSES, &params![json!(names).to_string(), pattern], |row| row.get(0))
     };
     // SQLite takes half as long again for a row whose class it has to look at. PostgreSQL reads all rows either way.
@@ -261,11 +244,11 @@ pub(crate) fn count_matches(
 
 /// Adds an account to the index.
 pub(crate) fn insert(tx: &mut Tx<'_>, num: UserNum, key: &str) -> Result<(), DbError> {
-    let document = grams::document(tx.engine(), &indexed(key));
+    let document = ngrams::document(tx.engine(), &indexed(key));
     insert_document(tx, num, &document)
 }
 
-/// Adds an account with its [`grams::document`] to the index.
+/// Adds an account with its [`ngrams::document`] to the index.
 pub(crate) fn insert_document(tx: &mut Tx<'_>, num: UserNum, document: &str) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![num, document])?;
     Ok(())

@@ -9,7 +9,7 @@
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::UserNum;
 
-use crate::media_list_rows::{Key, OrderBy, ascending};
+use super::order::{OrderBy, Position, ascending};
 
 /// A bucket that has grown above this is cut in two. Small in tests, so that they see many buckets.
 pub(crate) const SPLIT: i64 = if cfg!(test) { 12 } else { 8192 };
@@ -29,19 +29,21 @@ reeve_db::statements! {
 /// A stretch of a list and how many uploads are in it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Bucket {
-    pub(crate) low: Key,
-    pub(crate) low_media_id: String,
+    /// Where it begins; with a blank media id at the beginning of the list.
+    pub(crate) start: Position,
     pub(crate) n: i64,
 }
 
 impl Bucket {
     /// The stretch that is a whole list.
     pub(crate) fn whole(order_by: OrderBy, n: i64) -> Self {
-        Self { low: order_by.key(i64::MIN, String::new()), low_media_id: String::new(), n }
+        let start = Position { key: order_by.key(i64::MIN, String::new()), media_id: String::new() };
+        Self { start, n }
     }
 
     fn from_row(row: &Row<'_>, order_by: OrderBy) -> Result<Self, DbError> {
-        Ok(Self { low: order_by.key(row.get(0)?, row.get(1)?), low_media_id: row.get(2)?, n: row.get(3)? })
+        let start = Position { key: order_by.key(row.get(0)?, row.get(1)?), media_id: row.get(2)? };
+        Ok(Self { start, n: row.get(3)? })
     }
 }
 
@@ -56,9 +58,9 @@ pub(crate) fn add(tx: &mut Tx<'_>, user_num: UserNum, media_id: &str, count: i64
         return Ok(());
     }
     if !adjust_all(tx, media_id, 1)? && count > SPLIT {
-        for order_by in OrderBy::ALL {
+        for (_, order_by) in OrderBy::ALL {
             let whole = Bucket::whole(*order_by, count);
-            let (lower, upper) = halves(tx, user_num, *order_by, &whole)?;
+            let [lower, upper] = halves(tx, user_num, *order_by, &whole)?;
             insert(tx, user_num, *order_by, &lower)?;
             insert(tx, user_num, *order_by, &upper)?;
         }
@@ -93,7 +95,7 @@ pub(crate) fn moving<T>(
 
 /// Adds to the buckets that an upload is in; whether there are any.
 fn adjust_all(tx: &mut Tx<'_>, media_id: &str, by: i64) -> Result<bool, DbError> {
-    for order_by in OrderBy::ALL {
+    for (_, order_by) in OrderBy::ALL {
         if !adjust(tx, media_id, *order_by, by)? {
             return Ok(false);
         }
@@ -109,10 +111,10 @@ fn adjust(tx: &mut Tx<'_>, media_id: &str, order_by: OrderBy, by: i64) -> Result
         })?;
     let Some((bucket, num, user_num)) = found.into_iter().next() else { return Ok(false) };
     if bucket.n > SPLIT {
-        let (lower, upper) = halves(tx, user_num, order_by, &bucket)?;
+        let [lower, upper] = halves(tx, user_num, order_by, &bucket)?;
         tx.execute(&SET, &params![num, lower.n])?;
         insert(tx, user_num, order_by, &upper)?;
-    } else if bucket.n == 0 && !bucket.low_media_id.is_empty() {
+    } else if bucket.n == 0 && !bucket.start.media_id.is_empty() {
         // What is stored here next belongs to the bucket before; only the first must stay.
         tx.execute(&DELETE, &params![num])?;
     }
@@ -124,18 +126,16 @@ fn halves(
     tx: &ReadTx<'_>,
     user_num: UserNum,
     order_by: OrderBy,
-    bucket: &Bucket,
-) -> Result<(Bucket, Bucket), DbError> {
-    let Bucket { low, low_media_id, n } = bucket;
+    Bucket { start, n }: &Bucket,
+) -> Result<[Bucket; 2], DbError> {
     let half = n / 2;
-    let median =
-        ascending(tx, user_num, order_by, (low, low_media_id), half, 1)?.pop().ok_or(DbError::NoRow)?;
-    let lower = Bucket { low: low.clone(), low_media_id: low_media_id.clone(), n: half };
-    Ok((lower, Bucket { low: median.key, low_media_id: median.media_id, n: n - half }))
+    let median = ascending(tx, user_num, order_by, start, half, 1)?.pop().ok_or(DbError::NoRow)?;
+    Ok([Bucket { start: start.clone(), n: half }, Bucket { start: median.position, n: n - half }])
 }
 
 fn insert(tx: &mut Tx<'_>, user_num: UserNum, order_by: OrderBy, bucket: &Bucket) -> Result<(), DbError> {
-    let (int, text) = bucket.low.columns();
-    tx.execute(&INSERT, &params![user_num, order_by.name(), int, text, bucket.low_media_id, bucket.n])?;
+    let Position { key, media_id } = &bucket.start;
+    let (int, text) = key.columns();
+    tx.execute(&INSERT, &params![user_num, order_by.name(), int, text, media_id, bucket.n])?;
     Ok(())
 }

@@ -1,14 +1,14 @@
 //! A merge of the index ranges of several classes of accounts, in the order of a list.
 
-use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use reeve_db::{DbError, Engine, ReadTx};
 use reeve_model::UserNum;
 
-use crate::user_list::{Segment, count_of};
-use crate::user_list_counts::{ClassCount, List};
-use crate::user_list_rows::{Entry, Key, ascending, descending};
+use super::class::{ClassCount, sum};
+use super::order::{Column, Key, List, Position};
+use super::rows::{Entry, Wanted, ascending, below_name, below_value};
+use crate::paging::count_of;
 
 /// How many rows of one class are read at a time, at most.
 const CHUNK: i64 = if cfg!(test) { 4 } else { 512 };
@@ -17,13 +17,36 @@ const FIRST_CHUNK: i64 = if cfg!(test) { 2 } else { 16 };
 const FIRST_SURPLUS: i64 = 2;
 const GROWTH: i64 = 4;
 
+/// A part of a list in one order of a request, which one merge of index ranges serves.
+pub(crate) struct Segment {
+    pub(crate) list: List,
+    /// With the number of accounts in each, whether they are in this list or not.
+    pub(crate) classes: Vec<ClassCount>,
+    pub(crate) descending: bool,
+}
+
+/// Where a merge begins, and how it goes on.
+pub(crate) struct Start<'a> {
+    /// The position of the first row, if there is one.
+    pub(crate) position: Position,
+    pub(crate) descending: bool,
+    /// A pattern that the search keys of the rows match; blank for all.
+    pub(crate) pattern: &'a str,
+    /// So many rows will be read at least.
+    pub(crate) wanted: i64,
+}
+
 /// Where a stream of one class goes on reading.
 #[derive(Clone, PartialEq, Eq)]
 enum Next {
-    /// Ascending from here; if the flag is set only while the key stays the same, then descending below it.
-    From(Key, String, bool),
-    /// Descending below here.
-    Below(Key, String),
+    /// Ascending from here.
+    From(Position),
+    /// Ascending from here while the value stays the same, then descending below it.
+    Run(Column, Position),
+    /// Descending below this value.
+    BelowValue(Column, Key),
+    /// Descending below this user id.
+    BelowName(String),
     End,
 }
 
@@ -46,34 +69,27 @@ pub(crate) struct Merge<'a> {
 }
 
 impl<'a> Merge<'a> {
-    /// Begins at a key and user id; `wanted` rows will be read at least.
-    pub(crate) fn new(
-        tx: &ReadTx<'_>,
-        segment: &'a Segment,
-        descending: bool,
-        key: &Key,
-        user_id: &str,
-        pattern: &str,
-        wanted: i64,
-    ) -> Self {
+    pub(crate) fn new(tx: &ReadTx<'_>, segment: &'a Segment, start: Start<'_>) -> Self {
+        let Start { position, descending, pattern, wanted } = start;
         let next = match (descending, segment.list) {
             // The first row is the one given: what is below it begins just above.
-            (true, List::Name) => Next::Below(Key::None, format!("{user_id}\u{1}")),
-            (true, _) => Next::From(key.clone(), user_id.to_owned(), true),
-            (false, _) => Next::From(key.clone(), user_id.to_owned(), false),
+            (true, List::Name) => Next::BelowName(just_above(&position.user_id)),
+            (true, List::With(column)) => Next::Run(column, position),
+            // Accounts without a value ascend by user id in either direction.
+            (true, List::Without(_)) | (false, _) => Next::From(position),
         };
         let most = wanted.clamp(1, CHUNK);
-        let all: i64 = segment.classes.iter().map(|(_, size)| size).sum();
+        let all = sum(&segment.classes);
         let first = |size: i64| match tx.engine() {
             // Each class is asked by itself, for what it should have of these rows.
             Engine::Sqlite => wanted.saturating_mul(size) / all.max(1) + FIRST_SURPLUS,
             Engine::Postgres => FIRST_CHUNK,
         };
-        let stream = |(class, size): &'a ClassCount| Stream {
-            class,
+        let stream = |counted: &'a ClassCount| Stream {
+            class: &counted.class,
             rows: VecDeque::new(),
             next: next.clone(),
-            chunk: first(*size).min(most),
+            chunk: first(counted.n).min(most),
         };
         Self {
             list: segment.list,
@@ -85,15 +101,10 @@ impl<'a> Merge<'a> {
     }
 
     /// Begins where the segment does.
-    pub(crate) fn whole(
-        tx: &ReadTx<'_>,
-        segment: &'a Segment,
-        pattern: &str,
-        wanted: i64,
-    ) -> Result<Self, DbError> {
-        let (key, user_id) =
-            if segment.descending { Key::end(segment.list) } else { (Key::decode(segment.list, "")?, "") };
-        Ok(Self::new(tx, segment, segment.descending, &key, user_id, pattern, wanted))
+    pub(crate) fn whole(tx: &ReadTx<'_>, segment: &'a Segment, pattern: &str, wanted: i64) -> Self {
+        let descending = segment.descending;
+        let position = if descending { segment.list.end() } else { segment.list.begin() };
+        Self::new(tx, segment, Start { position, descending, pattern, wanted })
     }
 
     /// Passes over up to `n` rows; answers how many there were.
@@ -134,18 +145,16 @@ impl<'a> Merge<'a> {
             |stream: &&mut Stream<'_>| stream.rows.is_empty() && stream.next == next && stream.chunk == chunk;
         let streams: Vec<&mut Stream<'a>> = self.streams.iter_mut().filter(same).collect();
         let classes: Vec<&str> = streams.iter().map(|stream| stream.class).collect();
+        let wanted = Wanted { classes: &classes, limit: chunk, pattern: &self.pattern };
         let found = match &next {
-            Next::From(key, user_id, _) => {
-                ascending(tx, self.list, &classes, key, user_id, chunk, &self.pattern)?
-            }
-            Next::Below(key, user_id) => {
-                descending(tx, self.list, &classes, key, user_id, chunk, &self.pattern)?
-            }
+            Next::From(position) | Next::Run(_, position) => ascending(tx, self.list, wanted, position)?,
+            Next::BelowValue(column, key) => below_value(tx, *column, wanted, key)?,
+            Next::BelowName(user_id) => below_name(tx, wanted, user_id)?,
             Next::End => return Ok(()),
         };
         for (stream, rows) in streams.into_iter().zip(found) {
             stream.chunk = self.most.min(chunk * GROWTH);
-            stream.take(rows, next.clone(), self.list, chunk);
+            stream.take(rows, next.clone(), chunk);
         }
         Ok(())
     }
@@ -162,7 +171,7 @@ impl<'a> Merge<'a> {
             match (self.descending, self.list) {
                 (false, _) => a.key.cmp(&b.key).then(by_user),
                 (true, List::Name) => by_user.reverse(),
-                (true, _) => b.key.cmp(&a.key).then(by_user),
+                (true, List::With(_) | List::Without(_)) => b.key.cmp(&a.key).then(by_user),
             }
         };
         Ok(heads.min_by(|(_, a), (_, b)| by_order(a, b)).map(|(at, _)| at))
@@ -174,43 +183,41 @@ impl Stream<'_> {
         self.rows.is_empty() && self.next != Next::End
     }
 
-    /// Takes the rows that were read from `next` on, with up to `chunk` at a time. Descending, rows come in runs of equal
-    /// keys, each of which must be turned round to ascend by user id; a run that the chunk cut off is read again from its
-    /// other end.
-    fn take(&mut self, mut rows: Vec<Entry>, next: Next, list: List, chunk: i64) {
+    /// Takes the rows that were read from `next` on, with up to `chunk` at a time. Descending by value, rows come in runs of
+    /// equal keys, each of which must be turned round to ascend by user id; a run that the chunk cut off is read again
+    /// from its other end.
+    fn take(&mut self, mut rows: Vec<Entry>, next: Next, chunk: i64) {
         let full = count_of(&rows) == chunk;
-        let last = rows.last().cloned();
-        match next {
-            Next::End => {}
-            Next::From(key, _, one_run) => {
-                self.rows.extend(rows.into_iter().take_while(|row| !one_run || row.key == key));
-                self.next = match last {
-                    Some(last) if full && (!one_run || last.key == key) => {
-                        Next::From(last.key, format!("{}\u{1}", last.user_id), one_run)
-                    }
-                    _ if one_run => Next::Below(key, String::new()),
-                    _ => Next::End,
-                };
-            }
-            Next::Below(..) => {
-                self.next = Next::End;
-                let Some(last) = last else { return };
-                if list == List::Name {
-                    self.rows.extend(rows);
-                    if full {
-                        self.next = Next::Below(Key::None, last.user_id);
-                    }
-                    return;
+        let last = rows.last().cloned().filter(|_| full);
+        let after = |last: Entry| Position { key: last.key, user_id: just_above(&last.user_id) };
+        self.next = match next {
+            Next::End => Next::End,
+            Next::From(_) => last.map_or(Next::End, |last| Next::From(after(last))),
+            Next::Run(column, Position { key, .. }) => {
+                rows.retain(|row| row.key == key);
+                match last {
+                    Some(last) if last.key == key => Next::Run(column, after(last)),
+                    Some(_) | None => Next::BelowValue(column, key),
                 }
-                if full {
+            }
+            Next::BelowName(_) => last.map_or(Next::End, |last| Next::BelowName(last.user_id)),
+            Next::BelowValue(column, _) => {
+                if let Some(last) = &last {
                     rows.retain(|row| row.key != last.key);
-                    self.next = Next::From(last.key, String::new(), true);
                 }
                 // A stable sort by key turns the runs round: within one, rows are reversed first.
                 rows.reverse();
-                rows.sort_by(|a, b| if a.key == b.key { Ordering::Equal } else { b.key.cmp(&a.key) });
-                self.rows.extend(rows);
+                rows.sort_by(|a, b| b.key.cmp(&a.key));
+                last.map_or(Next::End, |Entry { key, .. }| {
+                    Next::Run(column, Position { key, user_id: String::new() })
+                })
             }
-        }
+        };
+        self.rows.extend(rows);
     }
+}
+
+/// The text that comes directly after a user id.
+fn just_above(user_id: &str) -> String {
+    format!("{user_id}\u{1}")
 }

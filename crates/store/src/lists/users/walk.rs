@@ -1,0 +1,219 @@
+//! Walking to a page of a list, from its beginning or from where the counts say that the page is.
+
+use std::collections::BTreeMap;
+
+use reeve_db::{DbError, ReadTx};
+use reeve_model::UserNum;
+
+use super::class::{Class, ClassCount, sum};
+use super::counts::Counts;
+use super::merge::{Merge, Segment, Start};
+use super::order::{AFTER_USER_IDS, Column, Key, List, OrderBy, Position};
+use super::rows::between;
+use crate::paging::{Paging, count_of};
+
+/// A page that ends before this place is walked to from the beginning of the list: the counts would cost more.
+const NEAR: i64 = if cfg!(test) { 6 } else { 1000 };
+
+/// Which page is asked for, in which order.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) order_by: OrderBy,
+    pub(super) descending: bool,
+    pub(super) paging: Paging,
+}
+
+/// A page of all accounts in these classes.
+pub(super) fn page(tx: &ReadTx<'_>, classes: &[ClassCount], asked: Asked) -> Result<Vec<UserNum>, DbError> {
+    let total = sum(classes);
+    if asked.paging.from.saturating_add(asked.paging.limit) <= NEAR {
+        return from_the_edge(tx, classes, "", asked, total);
+    }
+    from_the_counts(tx, classes, asked, total)
+}
+
+/// A page of the `total` accounts in these classes that match a pattern, a large part of all: each is compared.
+pub(super) fn page_of_matches(
+    tx: &ReadTx<'_>,
+    classes: &[ClassCount],
+    pattern: &str,
+    asked: Asked,
+    total: i64,
+) -> Result<Vec<UserNum>, DbError> {
+    if total == sum(classes) {
+        // Everybody matches, so that the term may be forgotten.
+        return page(tx, classes, asked);
+    }
+    from_the_edge(tx, classes, pattern, asked, total)
+}
+
+/// The segments of a list, in order.
+fn segments(classes: &[ClassCount], Asked { order_by, descending, .. }: Asked) -> Vec<Segment> {
+    let all = |list, descending| Segment { list, classes: classes.to_vec(), descending };
+    match order_by {
+        OrderBy::Name => vec![all(List::Name, descending)],
+        OrderBy::Column(column) => {
+            let mut segments = vec![all(List::With(column), descending)];
+            if column.definition().is_optional {
+                segments.push(all(List::Without(column), false));
+            }
+            if descending {
+                segments.reverse();
+            }
+            segments
+        }
+        OrderBy::Flag(flag) => by_class(classes, descending, |class| class.has(flag)),
+        OrderBy::UserType => by_class(classes, descending, |class| {
+            let user_type = class.user_type.map(str::to_owned);
+            (user_type.is_none(), user_type)
+        }),
+    }
+}
+
+/// The segments of an order that depends on the class alone.
+fn by_class<K: Ord>(classes: &[ClassCount], descending: bool, key: impl Fn(&Class<'_>) -> K) -> Vec<Segment> {
+    let mut of_key: BTreeMap<K, Vec<ClassCount>> = BTreeMap::new();
+    for counted in classes {
+        of_key.entry(key(&Class::parse(&counted.class))).or_default().push(counted.clone());
+    }
+    let segment = |classes| Segment { list: List::Name, classes, descending: false };
+    let segments = of_key.into_values().map(segment);
+    if descending { segments.rev().collect() } else { segments.collect() }
+}
+
+/// Walks from the first account of the list to the page.
+fn from_the_edge(
+    tx: &ReadTx<'_>,
+    classes: &[ClassCount],
+    pattern: &str,
+    asked: Asked,
+    total: i64,
+) -> Result<Vec<UserNum>, DbError> {
+    let segments = segments(classes, asked);
+    collect(tx, &segments, asked, total, |segment, skip, missing| {
+        let mut merge = Merge::whole(tx, segment, pattern, *skip + missing);
+        *skip -= merge.skip(tx, *skip)?;
+        Ok(Some(merge))
+    })
+}
+
+/// Enters the list at the page, wherever that is: the counts say where.
+fn from_the_counts(
+    tx: &ReadTx<'_>,
+    classes: &[ClassCount],
+    asked: Asked,
+    total: i64,
+) -> Result<Vec<UserNum>, DbError> {
+    let segments = segments(classes, asked);
+    let mut known: Option<Counts> = None;
+    collect(tx, &segments, asked, total, |segment, skip, missing| {
+        let mut counts = match known.take() {
+            Some(counts) if counts.list == segment.list => counts,
+            _ => Counts::read(tx, segment.list)?,
+        };
+        let size = counts.sum(&segment.classes);
+        let merge = if *skip >= size {
+            *skip -= size;
+            None
+        } else {
+            let position = std::mem::take(skip);
+            if segment.descending {
+                enter_descending(tx, segment, &mut counts, size, position, missing)?
+            } else {
+                Some(enter_ascending(tx, segment, &mut counts, position, missing)?)
+            }
+        };
+        known = Some(counts);
+        Ok(merge)
+    })
+}
+
+/// The page, taken from one segment after the other. `enter` begins a segment behind the accounts that are still to
+/// be skipped and takes those that it skipped off their number; it returns `None` if the whole segment is skipped.
+fn collect<'a>(
+    tx: &ReadTx<'_>,
+    segments: &'a [Segment],
+    Asked { paging, .. }: Asked,
+    total: i64,
+    mut enter: impl FnMut(&'a Segment, &mut i64, i64) -> Result<Option<Merge<'a>>, DbError>,
+) -> Result<Vec<UserNum>, DbError> {
+    let (mut skip, mut nums) = (paging.from, Vec::new());
+    for segment in segments {
+        let missing = paging.limit - count_of(&nums);
+        if missing <= 0 || paging.from >= total {
+            break;
+        }
+        if let Some(mut merge) = enter(segment, &mut skip, missing)? {
+            merge.take(tx, missing, &mut nums)?;
+        }
+    }
+    Ok(nums)
+}
+
+/// A merge that begins at an offset, counted ascending.
+fn enter_ascending<'a>(
+    tx: &ReadTx<'_>,
+    segment: &'a Segment,
+    counts: &mut Counts,
+    offset: i64,
+    wanted: i64,
+) -> Result<Merge<'a>, DbError> {
+    let bucket = counts.holding(tx, &segment.classes, offset)?;
+    let skip = offset - bucket.before;
+    let position = bucket.start.position(segment.list)?;
+    let start = Start { position, descending: false, pattern: "", wanted: skip + wanted };
+    let mut merge = Merge::new(tx, segment, start);
+    merge.skip(tx, skip)?;
+    Ok(merge)
+}
+
+/// A merge that begins at an offset, counted descending. Ties stay ascending by user id, so the place is found through
+/// the group of equal keys that it falls into.
+fn enter_descending<'a>(
+    tx: &ReadTx<'_>,
+    segment: &'a Segment,
+    counts: &mut Counts,
+    size: i64,
+    offset: i64,
+    wanted: i64,
+) -> Result<Option<Merge<'a>>, DbError> {
+    if offset == 0 {
+        return Ok(Some(Merge::whole(tx, segment, "", wanted)));
+    }
+    let at = |counts: &mut Counts, offset| {
+        let entry = enter_ascending(tx, segment, counts, offset, 1)?.peek(tx)?;
+        Ok::<_, DbError>(entry.map(|entry| Position { key: entry.key, user_id: entry.user_id }))
+    };
+    let Some(mirrored) = at(counts, size - 1 - offset)? else { return Ok(None) };
+    let position = match segment.list {
+        // No ties: user ids are unique.
+        List::Name | List::Without(_) => mirrored,
+        List::With(column) => {
+            let group_begin = rank(tx, segment, counts, column, &mirrored.key, "")?;
+            let group_end = rank(tx, segment, counts, column, &mirrored.key, AFTER_USER_IDS)?;
+            let inside = offset - (size - group_end);
+            let Some(first) = at(counts, group_begin + inside)? else { return Ok(None) };
+            first
+        }
+    };
+    Ok(Some(Merge::new(tx, segment, Start { position, descending: true, pattern: "", wanted })))
+}
+
+/// How many accounts of the segment, which is of a column, sort before a key and user id.
+fn rank(
+    tx: &ReadTx<'_>,
+    segment: &Segment,
+    counts: &mut Counts,
+    column: Column,
+    key: &Key,
+    user_id: &str,
+) -> Result<i64, DbError> {
+    let position = Position { key: key.clone(), user_id: user_id.to_owned() };
+    let bucket = counts.around(tx, &segment.classes, &position)?;
+    let start = bucket.start.position(segment.list)?;
+    let mut before = bucket.before;
+    for counted in &segment.classes {
+        before += between(tx, column, &counted.class, &start, &position)?;
+    }
+    Ok(before)
+}
