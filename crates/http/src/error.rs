@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use axum::response::{IntoResponse, Response};
+use axum_core::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use reeve_accounts::Error as AccountError;
 use reeve_accounts::policy::WeakPassword;

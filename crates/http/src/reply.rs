@@ -1,7 +1,7 @@
 //! Responses as sent to clients.
 
-use axum::body::Body;
-use axum::response::Response;
+use axum_core::body::Body;
+use axum_core::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use reeve_media::Content;
 use serde::Serialize;

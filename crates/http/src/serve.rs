@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum_core::body::Body;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;

@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody};
+use axum_core::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
-use hyper::body::{Frame, SizeHint};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 /// Maximum number of bytes of an unwanted body that are drained.
 pub(crate) const THROWN_AWAY: usize = 8 * 1024 * 1024;
@@ -91,12 +91,12 @@ struct Noted {
 
 impl HttpBody for Noted {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = axum_core::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, axum_core::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if matches!(polled, Poll::Ready(None)) || self.body.is_end_stream() {
             self.ended.store(true, Ordering::Relaxed);
@@ -121,7 +121,7 @@ mod tests {
 
     fn body(pieces: usize, length: usize) -> Body {
         let frames =
-            (0..pieces).map(move |_| Ok::<_, axum::Error>(Frame::data(Bytes::from(vec![0; length]))));
+            (0..pieces).map(move |_| Ok::<_, axum_core::Error>(Frame::data(Bytes::from(vec![0; length]))));
         Body::new(StreamBody::new(futures_util::stream::iter(frames)))
     }
 
@@ -131,7 +131,7 @@ mod tests {
         assert!(Unread::new(&none, Body::empty()).finish().await);
         assert!(Unread::new(&none, body(3, 1000)).finish().await);
         assert!(!Unread::new(&none, body(9, 1024 * 1024)).finish().await, "too long");
-        let never = Body::from_stream(futures_util::stream::pending::<Result<Bytes, axum::Error>>());
+        let never = Body::from_stream(futures_util::stream::pending::<Result<Bytes, axum_core::Error>>());
         assert!(!Unread::new(&none, never).finish().await, "too slow");
         let waits = HeaderMap::from_iter([(header::EXPECT, http::HeaderValue::from_static("100-continue"))]);
         assert!(!Unread::new(&waits, body(1, 10)).finish().await, "it was not asked for");
