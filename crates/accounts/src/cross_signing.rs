@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use reeve_db::{DbError, ReadTx, Tx};
+use reeve_model::encoding::from_base64;
 use reeve_model::{Ctx, Millis, User, UserNum};
 use reeve_store::cross_signing::{self, Signature, SigningKey};
 use reeve_store::{device_changes, devices, keys, stream, users};
 use ruma::SigningKeyAlgorithm;
 use ruma::canonical_json::try_from_json_map;
-use ruma::serde::Base64;
 use ruma::signatures::{to_canonical_json_string_for_signing, verify_canonical_json_bytes};
 use serde_json::{Map, Value, json};
 
@@ -121,12 +121,11 @@ fn of_usage<'a>(keys: &'a [SigningKey], usage: &str) -> Option<&'a SigningKey> {
 /// Whether an object is signed by a key, under the name of its owner.
 fn is_signed(object: &Map<String, Value>, user_id: &str, key_id: &str, public_key: &str) -> Option<String> {
     let signature = object.get("signatures")?.get(user_id)?.get(format!("ed25519:{key_id}"))?.as_str()?;
-    let public_key: Base64 = Base64::parse(public_key).ok()?;
-    let bytes: Base64 = Base64::parse(signature).ok()?;
+    let (public_key, bytes) = (from_base64(public_key)?, from_base64(signature)?);
     let object = try_from_json_map(object.clone()).ok()?;
     let signed = to_canonical_json_string_for_signing(&object).ok()?;
     let algorithm = SigningKeyAlgorithm::Ed25519;
-    verify_canonical_json_bytes(&algorithm, public_key.as_bytes(), bytes.as_bytes(), signed.as_bytes())
+    verify_canonical_json_bytes(&algorithm, &public_key, &bytes, signed.as_bytes())
         .ok()
         .map(|()| signature.to_owned())
 }

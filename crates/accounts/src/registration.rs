@@ -1,6 +1,7 @@
 //! Making an account without an administrator: who may, and the deed itself.
 
 use reeve_db::{DbError, Tx};
+use reeve_model::encoding::hex;
 use reeve_model::{Ctx, Millis, User, random};
 use reeve_store::registration_tokens::{self as tokens, RegistrationToken};
 use reeve_store::{registration_nonces as nonces, uia_sessions};
@@ -193,11 +194,4 @@ pub fn register(
         None => None,
     };
     Ok((user, session))
-}
-
-/// Lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |value: u8| char::from(DIGITS.get(usize::from(value)).copied().unwrap_or(b'0'));
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

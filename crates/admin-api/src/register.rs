@@ -10,6 +10,7 @@ use reeve_accounts::users::NewUser;
 use reeve_http::json::{self, Object, truthy};
 use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_model::Actor;
+use reeve_model::encoding::hex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha1::Sha1;
@@ -193,7 +194,7 @@ fn session(body: &Object) -> Result<NewSession, MatrixError> {
 fn mac(secret: &str, parts: &[&str]) -> Result<String, MatrixError> {
     let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).map_err(MatrixError::internal)?;
     mac.update(parts.join("\0").as_bytes());
-    Ok(registration::hex(&mac.finalize().into_bytes()))
+    Ok(hex(&mac.finalize().into_bytes()))
 }
 
 async fn make(call: &Call, new: Registration) -> Answer {

@@ -2,8 +2,8 @@
 //! <https://spec.matrix.org/v1.18/server-server-api/#publishing-keys>
 
 use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_model::encoding::unpadded_base64;
 use ruma::canonical_json::try_from_json_map;
-use ruma::serde::Base64;
 use serde_json::{Value, json};
 
 use crate::shapes;
@@ -25,8 +25,7 @@ pub(crate) fn routes() -> Vec<Route> {
 async fn keys(call: Call) -> Answer {
     let (key, name) = (&call.app.home.key, &*call.app.server_name);
     let mut verify_keys = serde_json::Map::new();
-    let public: Base64 = Base64::new(key.public_key().to_vec());
-    verify_keys.insert(key.id(), json!({ "key": public.encode() }));
+    verify_keys.insert(key.id(), json!({ "key": unpadded_base64(&key.public_key()) }));
     let body = json!({
         "server_name": name,
         "verify_keys": verify_keys,

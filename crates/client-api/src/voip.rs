@@ -1,13 +1,12 @@
 //! Voice and video calls.
 //! <https://spec.matrix.org/v1.18/client-server-api/#voice-over-ip>
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use http::Method;
 use reeve_http::app::{Turn, TurnCredentials};
 use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_model::Millis;
+use reeve_model::encoding::base64;
 use serde_json::json;
 use sha1::Sha1;
 
@@ -55,5 +54,5 @@ fn credentials(
     let username = format!("{until}:{user_id}");
     let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).map_err(MatrixError::internal)?;
     mac.update(username.as_bytes());
-    Ok((username, STANDARD.encode(mac.finalize().into_bytes())))
+    Ok((username, base64(&mac.finalize().into_bytes())))
 }

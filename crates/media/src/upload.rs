@@ -1,5 +1,6 @@
 //! An upload in progress.
 
+use reeve_model::encoding::hex;
 use sha2::{Digest as _, Sha256};
 
 use crate::Error;
@@ -105,7 +106,7 @@ impl Upload {
         self.flush().await?;
         let Pen { writer, hash, trace } =
             self.pen.take().ok_or_else(|| Error::store("an upload ended twice"))?;
-        let sha256 = hash.finalize().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let sha256 = hex(&hash.finalize());
         let length = i64::try_from(self.length).map_err(|_| Error::TooLarge)?;
         let stored = Stored { object: trace.object.clone(), sha256, length };
         // In a separate task, which ends even if the request is cancelled.

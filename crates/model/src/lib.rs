@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod ctx;
+pub mod encoding;
 pub mod id;
 pub mod num;
 pub mod random;

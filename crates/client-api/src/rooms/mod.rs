@@ -20,6 +20,7 @@ use reeve_db::ReadTx;
 use reeve_http::json::Object;
 use reeve_http::{Answer, Call, Endpoint, MatrixError, Route};
 use reeve_model::Token;
+use reeve_model::encoding::hex;
 use reeve_rooms::view::{RoomView, View, Viewer};
 use reeve_rooms::{Error, Home, Room};
 use reeve_store::rooms;
@@ -68,9 +69,8 @@ pub(crate) fn viewer(call: &Call) -> Result<Viewer, MatrixError> {
 pub(crate) fn device_key(call: &Call) -> Result<String, MatrixError> {
     let session = call.session()?;
     Ok(session.device_id.clone().unwrap_or_else(|| {
-        let hash =
-            session.token_hash.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-        format!("session/{hash}")
+        let (begin, _) = session.token_hash.split_at(8);
+        format!("session/{}", hex(begin))
     }))
 }
 

@@ -22,7 +22,7 @@ fn mac(secret: &str, parts: &[&str]) -> String {
     use hmac::{Hmac, KeyInit, Mac};
     let mut mac = Hmac::<sha1::Sha1>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(parts.join("\0").as_bytes());
-    reeve_accounts::registration::hex(&mac.finalize().into_bytes())
+    reeve_model::encoding::hex(&mac.finalize().into_bytes())
 }
 
 /// A request with a fresh nonce and the right code for an ordinary account, changed.

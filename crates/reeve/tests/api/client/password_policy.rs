@@ -137,7 +137,7 @@ on_both_engines! {
         let nonce = server.stranger().get(register).await.text("nonce").to_owned();
         let mut mac = Hmac::<Sha1>::new_from_slice(b"shared").unwrap();
         mac.update(format!("{nonce}\0carol\0pw\0notadmin").as_bytes());
-        let mac = reeve_accounts::registration::hex(&mac.finalize().into_bytes());
+        let mac = reeve_model::encoding::hex(&mac.finalize().into_bytes());
         let body = json!({ "nonce": nonce, "username": "carol", "password": "pw", "admin": false, "mac": mac });
         assert_eq!(server.stranger().post(register, body).await.status, 200);
         server.log_in("carol", "pw").await;
