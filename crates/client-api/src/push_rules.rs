@@ -4,7 +4,8 @@
 use http::{Method, StatusCode};
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::Error;
-use reeve_rooms::push::{self, Notification, Place, glob};
+use reeve_rooms::glob;
+use reeve_rooms::push::{self, Notification, Place};
 use reeve_rooms::view::View;
 use ruma::push::{AnyPushRuleRef, NewPushRule, RemovePushRuleError, RuleKind, Ruleset};
 use serde_json::{Map, Value, json};

@@ -5,34 +5,15 @@ use reeve_store::events::Event;
 use ruma::api::client::filter::{Filter, LazyLoadOptions, RoomEventFilter, UrlFilter};
 use serde_json::Value;
 
+use crate::glob;
+
 /// Reads a filter from JSON.
 pub fn parse(json: &str) -> Result<RoomEventFilter, serde_json::Error> {
     serde_json::from_str(json)
 }
 
-/// Whether a text matches a pattern in which `*` stands for any characters.
-fn matches(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(first) = parts.next() else { return text.is_empty() };
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let mut parts = parts.peekable();
-    if parts.peek().is_none() {
-        return rest.is_empty();
-    }
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return rest.ends_with(part);
-        }
-        match rest.find(part) {
-            Some(at) => rest = rest.get(at + part.len()..).unwrap_or_default(),
-            None => return false,
-        }
-    }
-    true
-}
-
 fn any(patterns: &[String], text: &str) -> bool {
-    patterns.iter().any(|pattern| matches(pattern, text))
+    patterns.iter().any(|pattern| glob::matches_star(pattern, text))
 }
 
 /// Whether a filter lets an event of a type and a sender through.
@@ -89,23 +70,4 @@ pub fn limit(filter: &RoomEventFilter, default: i64, most: i64) -> i64 {
 /// Whether only the members are wanted that are needed to show the events.
 pub fn is_lazy(filter: &RoomEventFilter) -> bool {
     matches!(filter.lazy_load_options, LazyLoadOptions::Enabled { .. })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn patterns() {
-        for (pattern, text) in
-            [("m.room.*", "m.room.name"), ("*", ""), ("a*c*e", "abcde"), ("m.x", "m.x"), ("*b", "ab")]
-        {
-            assert!(matches(pattern, text), "{pattern} {text}");
-        }
-        for (pattern, text) in
-            [("m.room.*", "m.roo"), ("", "a"), ("a*c", "abcd"), ("m.x", "m.xy"), ("a*a", "a")]
-        {
-            assert!(!matches(pattern, text), "{pattern} {text}");
-        }
-    }
 }

@@ -15,6 +15,7 @@ pub mod ephemeral;
 pub mod error;
 pub mod event;
 pub mod filter;
+pub mod glob;
 pub mod membership;
 pub mod notices;
 pub mod people;

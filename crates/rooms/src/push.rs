@@ -8,7 +8,6 @@
 
 mod defaults;
 mod evaluate;
-pub mod glob;
 mod kept;
 pub mod names;
 mod order;

@@ -19,10 +19,10 @@ use ruma::room_version_rules::{AuthorizationRules, RoomPowerLevelsRules};
 use ruma::{Int, UInt, UserId};
 use serde_json::{Value, json};
 
-use super::glob::{self, Whither};
 use super::{defaults, names};
 use crate::error::Error;
 use crate::event;
+use crate::glob::{self, Anchor};
 use crate::power::Powers;
 use crate::types;
 
@@ -154,7 +154,7 @@ impl<'t, 'c> Subject<'t, 'c> {
     fn is_like(&self, key: &str, pattern: &str) -> bool {
         if key == BODY {
             let body = self.body.as_deref();
-            return body.is_some_and(|body| glob::matches(&pattern.to_lowercase(), body, Whither::Words));
+            return body.is_some_and(|body| glob::matches(&pattern.to_lowercase(), body, Anchor::Words));
         }
         // Which room it is need not be in the event.
         let found = match key {
@@ -163,7 +163,7 @@ impl<'t, 'c> Subject<'t, 'c> {
         };
         let Some(found) = found else { return false };
         if pattern.contains(['*', '?']) || !pattern.is_ascii() {
-            glob::matches(&pattern.to_lowercase(), &found.to_lowercase(), Whither::Whole)
+            glob::matches(&pattern.to_lowercase(), &found.to_lowercase(), Anchor::Whole)
         } else {
             found.eq_ignore_ascii_case(pattern)
         }
