@@ -5,8 +5,10 @@
 //! day; a room without mails for two days starts from the beginning.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior};
 use reeve_db::{DbError, ReadTx};
 use reeve_model::{Membership, Millis, RoomNum, User, random};
 use reeve_outgoing::Mail;
@@ -15,6 +17,7 @@ use reeve_rooms::types;
 use reeve_rooms::{Error, Home};
 use reeve_store::push_queue::{self, Claimed};
 use reeve_store::rooms::Room;
+use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 
@@ -71,12 +74,22 @@ pub(crate) fn waits(
 }
 
 /// One room of a mail.
+#[derive(Serialize)]
 struct Section<'a> {
     name: String,
     link: String,
-    lines: Vec<(&'a str, String)>,
+    lines: Vec<Line<'a>>,
     /// The number of further messages.
     more: usize,
+}
+
+/// One message of a mail.
+#[derive(Serialize)]
+struct Line<'a> {
+    /// The name of its sender.
+    sender: &'a str,
+    /// Its text, in one line.
+    said: String,
 }
 
 /// The mail about these alerts, at least one.
@@ -103,7 +116,7 @@ pub(crate) fn write(
         }
         let Some((_, section)) = sections.get_mut(index) else { continue };
         if section.lines.len() < MOST_SHOWN {
-            section.lines.push((&alert.sender_name, said(alert)));
+            section.lines.push(Line { sender: &alert.sender_name, said: said(alert) });
         } else {
             section.more += 1;
         }
@@ -117,11 +130,13 @@ pub(crate) fn write(
     };
     let unsubscribe = unsubscribe(home, style, user, claimed)?;
     let name = user.displayname.as_deref().filter(|name| !name.trim().is_empty()).unwrap_or(user.localpart());
+    let unread = Unread { app, name, rooms: &sections, unsubscribe: &unsubscribe };
+    let (text, html) = (unread.text().map_err(Error::internal)?, unread.html().map_err(Error::internal)?);
     Ok(Mail {
         to: claimed.pusher.pushkey.clone(),
         subject: one_line(&subject),
-        text: text(app, name, &sections, &unsubscribe),
-        html: html(app, name, &sections, &unsubscribe),
+        text,
+        html,
         unsubscribe: Some(unsubscribe),
         id: random::letters(24),
         now,
@@ -189,60 +204,75 @@ fn unsubscribe(home: &Home, style: &MailStyle, user: &User, claimed: &Claimed) -
     Ok(url.to_string())
 }
 
-fn text(app: &str, name: &str, sections: &[Section<'_>], unsubscribe: &str) -> String {
-    let mut out = format!("Hello {name},\n\nthere is something on {app} that you have not read.\n");
-    // Writing to a string never fails.
-    for section in sections {
-        let _ = write!(out, "\n{}\n{}\n", section.name, section.link);
-        for (sender, said) in &section.lines {
-            let _ = writeln!(out, "  {sender}: {said}");
-        }
-        if section.more > 0 {
-            let _ = writeln!(out, "  and {} more", section.more);
-        }
-    }
-    let _ = write!(out, "\nNo more mails of this kind: {unsubscribe}\n");
-    out
+/// What a mail tells, for the templates.
+#[derive(Serialize)]
+struct Unread<'a> {
+    /// The name of the service.
+    app: &'a str,
+    /// The name of the recipient.
+    name: &'a str,
+    rooms: &'a [Section<'a>],
+    /// The URL at which the recipient can unsubscribe.
+    unsubscribe: &'a str,
 }
 
-fn html(app: &str, name: &str, sections: &[Section<'_>], unsubscribe: &str) -> String {
-    let mut out = String::from("<!DOCTYPE html>\n<html><body style=\"font-family: sans-serif\">\n");
-    let _ = writeln!(out, "<p>Hello {},</p>", escape(name));
-    let _ = writeln!(out, "<p>there is something on {} that you have not read.</p>", escape(app));
-    for section in sections {
-        let _ = writeln!(
-            out,
-            "<h3><a href=\"{}\">{}</a></h3>\n<ul style=\"list-style: none; padding-left: 1em\">",
-            escape(&section.link),
-            escape(&section.name)
+impl Unread<'_> {
+    fn text(&self) -> Result<String, minijinja::Error> {
+        self.render("unread.txt", include_str!("../templates/unread.txt"))
+    }
+
+    fn html(&self) -> Result<String, minijinja::Error> {
+        self.render("unread.html", include_str!("../templates/unread.html"))
+    }
+
+    /// Fills in a template. Values are escaped if its name ends with `.html`.
+    fn render(&self, name: &str, template: &str) -> Result<String, minijinja::Error> {
+        let syntax = SyntaxConfig::builder().trim_blocks(true).keep_trailing_newline(true).build()?;
+        let mut environment = Environment::new();
+        environment.set_syntax(syntax);
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.render_named_str(name, template, Serde(self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates() {
+        let line = |sender, said: &str| Line { sender, said: said.to_owned() };
+        let section = |name: &str, lines, more| Section {
+            name: name.to_owned(),
+            link: "https://x.org/#/room/!r".to_owned(),
+            lines,
+            more,
+        };
+        let rooms = [
+            section("Tea & <cake>", vec![line("Bob", "hello"), line("\"B\"", "it's <b>")], 2),
+            section("Other", vec![line("Bob", "{{ name }}")], 0),
+        ];
+        let unread =
+            Unread { app: "Reeve", name: "Alice", rooms: &rooms, unsubscribe: "https://x.org/u?a=b&c=d" };
+        assert_eq!(
+            unread.text().unwrap(),
+            "Hello Alice,\n\nthere is something on Reeve that you have not read.\n\n\
+             Tea & <cake>\nhttps://x.org/#/room/!r\n  Bob: hello\n  \"B\": it's <b>\n  and 2 more\n\n\
+             Other\nhttps://x.org/#/room/!r\n  Bob: {{ name }}\n\n\
+             No more mails of this kind: https://x.org/u?a=b&c=d\n"
         );
-        for (sender, said) in &section.lines {
-            let _ = writeln!(out, "<li><b>{}</b>: {}</li>", escape(sender), escape(said));
-        }
-        if section.more > 0 {
-            let _ = writeln!(out, "<li>and {} more</li>", section.more);
-        }
-        out.push_str("</ul>\n");
+        let html = unread.html().unwrap().replace("&#x2f;", "/");
+        assert_eq!(
+            html,
+            "<!DOCTYPE html>\n<html><body style=\"font-family: sans-serif\">\n<p>Hello Alice,</p>\n\
+             <p>there is something on Reeve that you have not read.</p>\n\
+             <h3><a href=\"https://x.org/#/room/!r\">Tea &amp; &lt;cake&gt;</a></h3>\n\
+             <ul style=\"list-style: none; padding-left: 1em\">\n<li><b>Bob</b>: hello</li>\n\
+             <li><b>&quot;B&quot;</b>: it&#x27;s &lt;b&gt;</li>\n<li>and 2 more</li>\n</ul>\n\
+             <h3><a href=\"https://x.org/#/room/!r\">Other</a></h3>\n\
+             <ul style=\"list-style: none; padding-left: 1em\">\n<li><b>Bob</b>: {{ name }}</li>\n</ul>\n\
+             <p><small><a href=\"https://x.org/u?a=b&amp;c=d\">No more mails of this kind</a></small></p>\n\
+             </body></html>\n"
+        );
     }
-    let _ = writeln!(
-        out,
-        "<p><small><a href=\"{}\">No more mails of this kind</a></small></p>\n</body></html>",
-        escape(unsubscribe)
-    );
-    out
-}
-
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
