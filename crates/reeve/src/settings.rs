@@ -14,15 +14,11 @@ mod values;
 
 use std::{ffi::OsString, fmt, fs, path::PathBuf};
 
-use figment::{
-    Figment,
-    error::{Actual, Kind as ErrorKind},
-};
 use toml::Value;
 
 use self::{
-    describe::{Entry, Kind, Setting as _},
-    layers::Layer,
+    describe::{Entry, Kind, Problem, Setting as _},
+    layers::{Layer, Source},
 };
 pub use self::{
     filter::log_filter,
@@ -37,12 +33,6 @@ pub use self::{
 
 /// The settings file that is read by default, if it exists.
 const DEFAULT_FILE: &str = "reeve.toml";
-
-const DEFAULTS: &str = "defaults";
-const FILE: &str = "file";
-const ENVIRONMENT: &str = "environment";
-const FLAGS: &str = "flags";
-const SECRET_FILES: &str = "secret files";
 
 /// Settings from the command line, which win over all other sources.
 #[derive(Clone, Debug, Default)]
@@ -89,7 +79,8 @@ pub struct Loaded {
 struct Found {
     /// The settings file that was read.
     file: Option<PathBuf>,
-    places: Figment,
+    /// The values, the last source last.
+    layers: Vec<Layer>,
 }
 
 /// Errors in the settings: lines that each name a key and its source.
@@ -133,56 +124,37 @@ pub fn load(
     let file = table.is_some().then_some(path);
 
     let mut layers = vec![
-        Layer { name: FILE, table: table.unwrap_or_default() },
-        Layer { name: ENVIRONMENT, table: layers::read_environment(environment, &known, &mut problems) },
-        Layer { name: FLAGS, table: flags.table() },
+        Layer { source: Source::File, table: table.unwrap_or_default() },
+        Layer {
+            source: Source::Environment,
+            table: layers::read_environment(environment, &known, &mut problems),
+        },
+        Layer { source: Source::Flags, table: flags.table() },
     ];
     let mut wrong = Vec::new();
     let secrets = read_secret_files(&known, &layers, &mut wrong);
-    layers.push(Layer { name: SECRET_FILES, table: secrets });
-    let mut found = Found { file, places: merge(&known, &layers) };
-    problems.extend(wrong.iter().map(|(key, problem)| found.line(key, problem)));
+    layers.push(Layer { source: Source::SecretFiles, table: secrets });
 
-    let settings = loop {
-        match found.places.extract::<Settings>() {
-            Ok(settings) => break settings,
-            Err(error) => {
-                let (key, problem) = explain(&error, &known);
-                problems.push(found.line(&key, &problem));
-                // The default is used instead, so that further errors are found, too.
-                let taken_out = layers.iter_mut().filter_map(|layer| layers::remove(&mut layer.table, &key));
-                if taken_out.count() == 0 {
-                    return Err(SettingsError(problems));
-                }
-                wrong.push((key, problem));
-                found.places = merge(&known, &layers);
-            }
-        }
-    };
-    for (key, problem) in check::check(&settings) {
-        if wrong.iter().all(|(wrong, _)| *wrong != key) {
-            problems.push(found.line(&key, &problem));
-        }
-    }
+    let mut settings = Settings::default();
+    settings.read(String::new(), &layers, &mut wrong);
+    let found = Found { file, layers };
+    let mut contradictions = check::check(&settings);
+    contradictions.retain(|found| wrong.iter().all(|wrong| wrong.key != found.key));
+    wrong.extend(contradictions);
+    problems.extend(wrong.iter().map(|Problem { key, problem }| found.line(key, problem)));
     if problems.is_empty() { Ok(Loaded { settings, found }) } else { Err(SettingsError(problems)) }
-}
-
-/// The defaults, overridden by these layers.
-fn merge(known: &[Entry], layers: &[Layer]) -> Figment {
-    let defaults = Figment::new().merge(Layer { name: DEFAULTS, table: layers::table_of(known) });
-    layers.iter().fold(defaults, |figment, layer| figment.merge(layer.clone()))
 }
 
 /// Reads secrets from files: `password.pepper` from the one that `password.pepper_path` names. As everywhere,
 /// the later source wins. Errors are added to `wrong`, with the key.
-fn read_secret_files(known: &[Entry], layers: &[Layer], wrong: &mut Vec<(String, String)>) -> toml::Table {
-    let set_in = |key: &str| layers.iter().rposition(|layer| layers::get(&layer.table, key).is_some());
+fn read_secret_files(known: &[Entry], layers: &[Layer], wrong: &mut Vec<Problem>) -> toml::Table {
+    let set_in = |key: &str| layers::find(layers, key).map(|(source, _)| source);
     let mut secrets = toml::Table::new();
     for Entry { key, .. } in known.iter().filter(|entry| entry.kind == Kind::Secret) {
         let path_key = format!("{key}_path");
         // A value of another type is refused with the types of all keys.
-        let path = layers.iter().rev().find_map(|layer| layers::get(&layer.table, &path_key));
-        let Some(path) = path.and_then(Value::as_str).filter(|_| set_in(key) <= set_in(&path_key)) else {
+        let path = layers::find(layers, &path_key).and_then(|(_, path)| path.as_str());
+        let Some(path) = path.filter(|_| set_in(key) <= set_in(&path_key)) else {
             continue;
         };
         let problem = match fs::read_to_string(path) {
@@ -194,7 +166,7 @@ fn read_secret_files(known: &[Entry], layers: &[Layer], wrong: &mut Vec<(String,
             Ok(_) => format!("{path} is empty"),
             Err(error) => format!("cannot read {path}: {error}"),
         };
-        wrong.push((path_key, problem));
+        wrong.push(Problem { key: path_key, problem });
     }
     secrets
 }
@@ -241,15 +213,15 @@ impl Found {
 
     /// The source of the value of `key`.
     fn place(&self, key: &str) -> Place {
-        let layer = self.places.find_metadata(key).map(|metadata| metadata.name.as_ref());
-        match (layer, &self.file) {
-            (Some(FILE), Some(file)) => Place::File(file.clone()),
-            (Some(ENVIRONMENT), _) => Place::Environment(layers::variable(key)),
-            (Some(FLAGS), _) => Place::Flag(layers::flag(key)),
-            (Some(SECRET_FILES), _) => {
-                Place::File(self.places.extract_inner(&format!("{key}_path")).unwrap_or_default())
+        match (layers::find(&self.layers, key).map(|(source, _)| source), &self.file) {
+            (Some(Source::File), Some(file)) => Place::File(file.clone()),
+            (Some(Source::Environment), _) => Place::Environment(layers::variable(key)),
+            (Some(Source::Flags), _) => Place::Flag(layers::flag(key)),
+            (Some(Source::SecretFiles), _) => {
+                let path = layers::find(&self.layers, &format!("{key}_path"));
+                Place::File(path.and_then(|(_, path)| path.as_str()).map(PathBuf::from).unwrap_or_default())
             }
-            _ => Place::Default,
+            (Some(Source::File) | None, _) => Place::Default,
         }
     }
 }
@@ -282,39 +254,6 @@ impl fmt::Display for Place {
             Self::File(path) => write!(f, "from {}", path.display()),
             Self::Environment(name) | Self::Flag(name) => write!(f, "from {name}"),
         }
-    }
-}
-
-/// The key that serde refused, and the error in terms of the settings.
-fn explain(error: &figment::Error, known: &[Entry]) -> (String, String) {
-    // The path may continue into a list, after the key.
-    let path = error.path.join(".");
-    let is_at = |entry: &&Entry| path == entry.key || path.starts_with(&format!("{}.", entry.key));
-    let entry =
-        known.iter().filter(|entry| !entry.key.is_empty()).filter(is_at).max_by_key(|entry| entry.key.len());
-    let (key, expected) = match entry {
-        Some(entry) => (entry.key.as_str(), entry.kind.name()),
-        None => (path.as_str(), "something else"),
-    };
-    let problem = match &error.kind {
-        ErrorKind::Message(message) => message.clone(),
-        ErrorKind::InvalidType(found, _) => format!("expected {expected}, found {}", kind_of(found)),
-        ErrorKind::InvalidValue(Actual::Signed(number), _) => format!("{number} is out of range"),
-        ErrorKind::InvalidValue(Actual::Unsigned(number), _) => format!("{number} is out of range"),
-        other => other.to_string(),
-    };
-    (key.to_owned(), problem)
-}
-
-/// The kind of an invalid value; never the value itself, which may be a secret.
-fn kind_of(found: &Actual) -> &'static str {
-    match found {
-        Actual::Bool(_) => "true or false",
-        Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_) => "a number",
-        Actual::Char(_) | Actual::Str(_) => "a text",
-        Actual::Seq => "a list",
-        Actual::Map => "a table",
-        _ => "something else",
     }
 }
 

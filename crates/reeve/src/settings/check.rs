@@ -5,12 +5,10 @@ use std::fmt::Display;
 use reeve_model::id;
 
 use super::{
+    describe::Problem,
     filter::log_filter,
     keys::{RateLimit, Settings},
 };
-
-/// A key and the problem with it.
-pub(super) type Problem = (String, String);
 
 /// All problems.
 #[derive(Default)]
@@ -18,7 +16,7 @@ struct Problems(Vec<Problem>);
 
 impl Problems {
     fn add(&mut self, key: impl Into<String>, problem: impl Into<String>) {
-        self.0.push((key.into(), problem.into()));
+        self.0.push(Problem { key: key.into(), problem: problem.into() });
     }
 
     fn at_least<T: PartialOrd + Display>(&mut self, key: &str, value: T, least: T) {

@@ -2,10 +2,6 @@
 
 use std::{ffi::OsString, fs, io, path::Path};
 
-use figment::{
-    Metadata, Profile, Provider,
-    value::{Dict, Map},
-};
 use toml::{Table, Value};
 
 use super::{
@@ -20,22 +16,26 @@ const PREFIX: &str = "REEVE_";
 /// The environment variable that names the settings file.
 pub(super) const FILE_VARIABLE: &str = "REEVE_CONFIG";
 
-/// The settings of one source, as a provider for figment under the name `name`.
+/// The settings of one source.
 #[derive(Clone)]
 pub(super) struct Layer {
-    pub(super) name: &'static str,
+    pub(super) source: Source,
     pub(super) table: Table,
 }
 
-impl Provider for Layer {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(self.name)
-    }
+/// Where settings come from, besides the defaults.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Source {
+    File,
+    Environment,
+    Flags,
+    /// The files that hold secrets.
+    SecretFiles,
+}
 
-    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        let dict = figment::value::Value::serialize(&self.table)?.into_dict().unwrap_or_default();
-        Ok(Profile::Default.collect(dict))
-    }
+/// The value of `key` in the last layer that has one, with its source.
+pub(super) fn find<'l>(layers: &'l [Layer], key: &str) -> Option<(Source, &'l Value)> {
+    layers.iter().rev().find_map(|layer| get(&layer.table, key).map(|value| (layer.source, value)))
 }
 
 /// The environment variable that sets `key`.
@@ -46,21 +46,6 @@ pub(super) fn variable(key: &str) -> String {
 /// The command-line option that sets `key`, for the keys that have one.
 pub(super) fn flag(key: &str) -> String {
     format!("--{}", key.replace('_', "-"))
-}
-
-/// The current value of every key that is set, in all sections.
-pub(super) fn table_of(entries: &[Entry]) -> Table {
-    let mut table = Table::new();
-    for entry in entries {
-        match (&entry.value, entry.kind) {
-            (Some(value), _) => insert(&mut table, &entry.key, value.clone()),
-            (None, Kind::Section) if !entry.key.is_empty() => {
-                insert(&mut table, &entry.key, Value::Table(Table::new()));
-            }
-            (None, _) => {}
-        }
-    }
-    table
 }
 
 /// Reads a settings file. `Ok(None)` when there is none. Unknown keys are left out and added to `problems`.
@@ -225,19 +210,9 @@ pub(super) fn insert(table: &mut Table, key: &str, value: Value) {
 }
 
 /// The value under a dotted key.
-pub(super) fn get<'t>(table: &'t Table, key: &str) -> Option<&'t Value> {
+fn get<'t>(table: &'t Table, key: &str) -> Option<&'t Value> {
     match key.split_once('.') {
         None => table.get(key),
         Some((section, rest)) => get(table.get(section)?.as_table()?, rest),
-    }
-}
-
-/// Removes the value under a dotted key.
-pub(super) fn remove(table: &mut Table, key: &str) -> Option<Value> {
-    match key.split_once('.') {
-        None => table.remove(key),
-        Some((section, rest)) => {
-            table.get_mut(section).and_then(Value::as_table_mut).and_then(|inner| remove(inner, rest))
-        }
     }
 }

@@ -10,11 +10,10 @@ use std::{
 use ipnet::IpNet;
 use reeve_db::DatabaseUrl;
 use ruma::OwnedServerName;
-use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use toml::Value;
 use url::Url;
 
-use super::describe::{Kind, Leaf};
+use super::describe::{Kind, Leaf, text, texts};
 
 /// Shown instead of a secret.
 pub(super) const MASK: &str = "********";
@@ -52,16 +51,13 @@ impl fmt::Display for Secret {
     }
 }
 
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self)
-    }
-}
-
 impl Leaf for Secret {
     const KIND: Kind = Kind::Secret;
     fn value(&self) -> Option<Value> {
         Some(Value::String(self.0.clone()))
+    }
+    fn read(value: &Value) -> Result<Self, String> {
+        text(Self::KIND, value).map(Self::new)
     }
     fn masked(&self) -> Option<String> {
         (!self.0.is_empty()).then(|| MASK.to_owned())
@@ -72,68 +68,31 @@ impl Leaf for Secret {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen(pub Vec<SocketAddr>);
 
-impl Listen {
-    fn parse<E: de::Error>(text: &str) -> Result<SocketAddr, E> {
-        text.parse().map_err(|_| {
-            E::custom(format_args!(
-                "expected ADDRESS:PORT such as 127.0.0.1:8008 or [::1]:8008, found {text:?}"
-            ))
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Listen {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOrMany;
-        impl<'de> Visitor<'de> for OneOrMany {
-            type Value = Listen;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an address or a list of addresses")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Listen, E> {
-                Ok(Listen(vec![Listen::parse(text)?]))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Listen, A::Error> {
-                let mut addresses = Vec::new();
-                while let Some(text) = seq.next_element::<String>()? {
-                    addresses.push(Listen::parse(&text)?);
-                }
-                if addresses.is_empty() {
-                    return Err(de::Error::custom("expected at least one address"));
-                }
-                Ok(Listen(addresses))
-            }
-        }
-        deserializer.deserialize_any(OneOrMany)
-    }
-}
-
 impl Leaf for Listen {
     const KIND: Kind = Kind::List;
     fn value(&self) -> Option<Value> {
         Some(Value::Array(self.0.iter().map(|address| Value::String(address.to_string())).collect()))
+    }
+    fn read(value: &Value) -> Result<Self, String> {
+        let parse = |text: &str| {
+            text.parse().map_err(|_| {
+                format!("expected ADDRESS:PORT such as 127.0.0.1:8008 or [::1]:8008, found {text:?}")
+            })
+        };
+        let addresses = match value {
+            Value::String(address) => vec![&**address],
+            list => texts(list)?,
+        };
+        if addresses.is_empty() {
+            return Err("expected at least one address".to_owned());
+        }
+        addresses.into_iter().map(parse).collect::<Result<_, _>>().map(Self)
     }
 }
 
 /// A set of addresses and networks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networks(pub Vec<IpNet>);
-
-impl<'de> Deserialize<'de> for Networks {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let parse = |text: String| {
-            text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
-                de::Error::custom(format_args!(
-                    "expected an address or network such as 127.0.0.1 or 10.0.0.0/8, found {text:?}"
-                ))
-            })
-        };
-        Vec::<String>::deserialize(deserializer)?.into_iter().map(parse).collect::<Result<_, _>>().map(Self)
-    }
-}
 
 impl Leaf for Networks {
     const KIND: Kind = Kind::List;
@@ -143,6 +102,14 @@ impl Leaf for Networks {
             Value::String(if whole { network.addr().to_string() } else { network.to_string() })
         };
         Some(Value::Array(self.0.iter().map(show).collect()))
+    }
+    fn read(value: &Value) -> Result<Self, String> {
+        let parse = |text: &str| {
+            text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+                format!("expected an address or network such as 127.0.0.1 or 10.0.0.0/8, found {text:?}")
+            })
+        };
+        texts(value)?.into_iter().map(parse).collect::<Result<_, _>>().map(Self)
     }
 }
 
@@ -205,6 +172,9 @@ impl Leaf for Database {
             Self::Sqlite(path) => format!("sqlite:{}", path.display()),
             Self::Postgres(url) => url.expose().to_owned(),
         }))
+    }
+    fn read(value: &Value) -> Result<Self, String> {
+        text(Self::KIND, value)?.parse()
     }
     fn masked(&self) -> Option<String> {
         match self {
@@ -286,24 +256,18 @@ impl Leaf for EmailTls {
     fn value(&self) -> Option<Value> {
         Some(Value::String(self.to_string()))
     }
+    fn read(value: &Value) -> Result<Self, String> {
+        text(Self::KIND, value)?.parse()
+    }
 }
-
-/// Reads a setting from its text form.
-macro_rules! deserialize_from_text {
-    ($($type:ty),+) => { $(
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-            }
-        }
-    )+ };
-}
-deserialize_from_text!(BaseUrl, Database, EmailTls, LogFormat);
 
 impl Leaf for BaseUrl {
     const KIND: Kind = Kind::Text;
     fn value(&self) -> Option<Value> {
         Some(Value::String(self.0.clone()))
+    }
+    fn read(value: &Value) -> Result<Self, String> {
+        text(Self::KIND, value)?.parse()
     }
 }
 
@@ -312,12 +276,18 @@ impl Leaf for LogFormat {
     fn value(&self) -> Option<Value> {
         Some(Value::String(self.to_string()))
     }
+    fn read(value: &Value) -> Result<Self, String> {
+        text(Self::KIND, value)?.parse()
+    }
 }
 
 impl Leaf for OwnedServerName {
     const KIND: Kind = Kind::Text;
     fn value(&self) -> Option<Value> {
         Some(Value::String(self.to_string()))
+    }
+    fn read(value: &Value) -> Result<Self, String> {
+        text(Self::KIND, value)?.try_into().map_err(|error: ruma::IdParseError| error.to_string())
     }
 }
 
