@@ -1,13 +1,14 @@
 //! A user of a server.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, header};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::Value;
 
 use crate::contract::Contract;
@@ -68,7 +69,11 @@ impl Client {
     pub(crate) fn new(address: SocketAddr, token: Option<String>) -> Self {
         Self {
             address,
-            http: HttpClient::builder(TokioExecutor::new()).build_http(),
+            // On a slow machine a test may pause until the server closes the connection.
+            http: HttpClient::builder(TokioExecutor::new())
+                .pool_idle_timeout(Duration::from_secs(5))
+                .pool_timer(TokioTimer::new())
+                .build_http(),
             token,
             user_id: String::new(),
             device_id: String::new(),

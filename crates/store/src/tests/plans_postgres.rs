@@ -24,16 +24,13 @@ const MODULES: &[&str] = &[
     "device_changes",
     "ephemeral",
     "events",
-    "media_list",
+    "lists",
     "memberships",
     "notifications",
     "push_queue",
-    "room_list",
     "silences",
     "stream",
     "to_device",
-    "user_list",
-    "user_search",
 ];
 
 /// Enough rows that an index is worth its while.
@@ -141,9 +138,11 @@ fn the_page_of_the_plans_on_postgres_is_up_to_date() {
     let mut page = String::new();
     for statement in statements() {
         let name = statement.name().trim_start_matches("reeve_store::");
-        if MODULES.iter().any(|module| name.starts_with(module)) {
+        let sql = statement.sql(Engine::Postgres);
+        let has_plan = !sql.starts_with("CREATE") && !sql.starts_with("DROP");
+        if has_plan && MODULES.iter().any(|module| name.starts_with(module)) {
             let _ = writeln!(page, "{name}");
-            for scan in scans(&mut client, statement.sql(Engine::Postgres)) {
+            for scan in scans(&mut client, sql) {
                 let _ = writeln!(page, "  {scan}");
             }
         }
