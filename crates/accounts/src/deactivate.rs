@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::error::Error;
 use crate::sessions::{self, Spared};
-use crate::{audit, cross_signing};
+use crate::{account, audit, cross_signing};
 
 /// The job that clears what a deactivated account leaves behind.
 pub const JOB: JobKind<Payload, Progress, Outcome> = JobKind::new("deactivate_user");
@@ -93,6 +93,6 @@ pub fn deactivate(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, erase: bool) -> Resul
 /// visible again.
 pub fn reactivate(tx: &mut Tx<'_>, ctx: &Ctx, user: &User) -> Result<User, Error> {
     let after = User { deactivated: false, erased: false, ..user.clone() };
-    crate::users::store(tx, ctx, "user.reactivate", user, &after)?;
+    account::store(tx, ctx, "user.reactivate", user, &after)?;
     Ok(after)
 }

@@ -3,6 +3,7 @@
 //! A deed is a synchronous function on one [`reeve_db::Tx`]. It checks, changes, writes the audit row and queues
 //! what must follow, in that one transaction: it happens as a whole or not at all.
 
+pub mod account;
 pub mod account_data;
 pub mod audit;
 pub mod cross_signing;
@@ -21,9 +22,11 @@ pub mod moderation;
 pub mod password;
 pub mod policy;
 pub mod profile;
+pub mod propagation;
 pub mod pushers;
 pub mod registration;
 pub mod seen;
+pub mod session;
 pub mod sessions;
 pub mod threepids;
 pub mod to_device;

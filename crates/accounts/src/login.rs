@@ -6,6 +6,7 @@ use reeve_store::{login_tokens, users};
 
 use crate::error::Error;
 use crate::policy::Policy;
+use crate::session::hash_token;
 use crate::sessions::{self, Issued, NewSession};
 
 /// A proof of who somebody is.
@@ -51,7 +52,7 @@ fn proven(tx: &mut Tx<'_>, ctx: &Ctx, proof: &Proof) -> Result<Result<User, Erro
             Some(_) | None => Err(Error::BadCredentials),
         },
         Proof::Token(token) => {
-            let user = match login_tokens::take(tx, &sessions::hash_token(token))? {
+            let user = match login_tokens::take(tx, &hash_token(token))? {
                 Some((user_num, valid_until)) if valid_until >= ctx.now => users::by_num(tx, user_num)?,
                 Some(_) | None => None,
             };

@@ -6,7 +6,7 @@ use reeve_store::ratelimits::{self, Override};
 use serde_json::json;
 
 use crate::error::Error;
-use crate::{audit, users};
+use crate::{account, audit};
 
 /// What the specification lets administrators impose on an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Flag {
 /// The account that the actor moderates by the specification's rules, which spare other administrators.
 /// [`Error::UserNotFound`] if there is none or it is deactivated.
 pub fn subject(tx: &ReadTx<'_>, ctx: &Ctx, user_id: &str) -> Result<User, Error> {
-    let user = users::find(tx, user_id)?;
+    let user = account::find(tx, user_id)?;
     if user.deactivated {
         return Err(Error::UserNotFound);
     }
@@ -55,7 +55,7 @@ pub fn moderate(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, flag: Flag, is_set: b
 
 /// Locks an account, so that its sessions rest, or unlocks it.
 pub fn set_locked(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, locked: bool) -> Result<User, Error> {
-    users::edit(tx, ctx, user_id, "user.update", |user| {
+    account::edit(tx, ctx, user_id, "user.update", |user| {
         user.locked = locked;
         Ok(())
     })
@@ -64,7 +64,7 @@ pub fn set_locked(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, locked: bool) -> Re
 /// Suspends an account, so that it may only read and leave, or lets it act again.
 pub fn set_suspended(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, suspended: bool) -> Result<User, Error> {
     let action = if suspended { "user.suspend" } else { "user.unsuspend" };
-    users::edit(tx, ctx, user_id, action, |user| {
+    account::edit(tx, ctx, user_id, action, |user| {
         user.suspended = suspended;
         Ok(())
     })
@@ -78,7 +78,7 @@ pub fn set_shadow_banned(
     shadow_banned: bool,
 ) -> Result<User, Error> {
     let action = if shadow_banned { "user.shadow_ban" } else { "user.shadow_unban" };
-    users::edit(tx, ctx, user_id, action, |user| {
+    account::edit(tx, ctx, user_id, action, |user| {
         user.shadow_banned = shadow_banned;
         Ok(())
     })
@@ -86,7 +86,7 @@ pub fn set_shadow_banned(
 
 /// Gives an account a message rate limit of its own.
 pub fn set_ratelimit(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, limit: Override) -> Result<(), Error> {
-    let user = users::find(tx, user_id)?;
+    let user = account::find(tx, user_id)?;
     if ratelimits::find(tx, user.num)? != Some(limit) {
         ratelimits::set(tx, user.num, limit)?;
         let changes =
@@ -98,7 +98,7 @@ pub fn set_ratelimit(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, limit: Override)
 
 /// Puts an account back under the common message rate limit.
 pub fn clear_ratelimit(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str) -> Result<(), Error> {
-    let user = users::find(tx, user_id)?;
+    let user = account::find(tx, user_id)?;
     if ratelimits::delete(tx, user.num)? {
         audit::record(tx, ctx, "ratelimit.delete", user_id, &json!({}))?;
     }

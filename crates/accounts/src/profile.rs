@@ -2,50 +2,17 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#profiles>
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_jobs::JobKind;
-use reeve_model::{Ctx, Membership, RoomNum, User, UserNum};
-use reeve_store::{memberships, profile_fields, users as rows};
-use serde::{Deserialize, Serialize};
+use reeve_model::{Ctx, User};
+use reeve_store::{profile_fields, users as rows};
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
-use crate::{audit, users};
+use crate::{account, audit};
 
 /// A whole profile, as canonical JSON, must be smaller than this, in bytes.
 const MAX_PROFILE: usize = 65_536;
 /// The longest name of a field, in bytes.
 const MAX_KEY: usize = 255;
-
-/// The job that brings a new name or avatar to the rooms of an account. Its progress is the number of the last room
-/// that is done.
-pub const SPREAD_JOB: JobKind<SpreadPayload, RoomNum, SpreadOutcome> =
-    JobKind::new("update_profile_in_rooms");
-
-/// The account whose profile changed.
-#[derive(Debug, Deserialize, Serialize)]
-pub struct SpreadPayload {
-    /// The number of the account.
-    pub user_num: UserNum,
-}
-
-/// The result of the job, which tells nothing.
-#[derive(Debug, Serialize)]
-pub struct SpreadOutcome {}
-
-/// Queues what must follow from a new name or avatar: the rooms of the account show it, too.
-pub(crate) fn spread(tx: &mut Tx<'_>, ctx: &Ctx, before: &User, after: &User) -> Result<(), DbError> {
-    let same = before.displayname == after.displayname && before.avatar_url == after.avatar_url;
-    // What the shadow-banned call themselves reaches nobody; what administrators call them does. The suspended change
-    // nothing in rooms, whoever it is that renames them.
-    if same || after.deactivated || after.suspended || (after.shadow_banned && ctx.actor.is_none()) {
-        return Ok(());
-    }
-    let rooms = memberships::count_of_user_in(tx, &after.user_id, Membership::Join)?;
-    if rooms > 0 {
-        SPREAD_JOB.enqueue(tx, &after.user_id, &SpreadPayload { user_num: after.num }, rooms, ctx.now)?;
-    }
-    Ok(())
-}
 
 /// A field of a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,17 +109,17 @@ fn parse(value: &str) -> Result<Value, DbError> {
 
 /// Changes one field of the profile of an account.
 pub fn change(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, change: &Change) -> Result<(), Error> {
-    let before = users::find(tx, user_id)?;
+    let before = account::find(tx, user_id)?;
     let mut after = before.clone();
     let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     match change {
         Change::DisplayName(name) => {
-            users::check_displayname(name.trim())?;
+            account::check_displayname(name.trim())?;
             // Blanks only is a name, if an invisible one; nothing is none.
             after.displayname = given(name).map(|name| name.trim().to_owned());
         }
         Change::AvatarUrl(url) => {
-            users::check_avatar_url(url)?;
+            account::check_avatar_url(url)?;
             after.avatar_url = given(url);
         }
         Change::Custom(key, value) => {
@@ -177,7 +144,7 @@ pub fn change(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, change: &Change) -> Res
             }
         }
     }
-    users::store(tx, ctx, "user.update", &before, &after)?;
+    account::store(tx, ctx, "user.update", &before, &after)?;
     let grows = !matches!(change, Change::Custom(_, None));
     if grows { check_size(read(tx, &after)?) } else { Ok(()) }
 }

@@ -8,7 +8,7 @@ use reeve_db::{Db, DbError};
 use reeve_model::{Millis, UserNum};
 use reeve_store::{connections, devices, users};
 
-use crate::sessions::{Session, TokenHash};
+use crate::session::{Session, TokenHash};
 
 /// The same session from the same address is written down at most this often.
 const GRANULARITY_MS: i64 = 120_000;

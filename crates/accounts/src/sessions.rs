@@ -1,18 +1,17 @@
-//! Sessions: who a token stands for, how sessions begin, go on and end.
+//! Sessions: how they begin, go on and end.
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Actor, Ctx, Millis, Scope, User, UserNum, random};
+use reeve_model::{Ctx, Millis, User, UserNum, random};
 use reeve_store::access_tokens::{self, NewAccessToken};
-use reeve_store::ratelimits::Override;
 use reeve_store::{
     dehydrated_devices, device_changes, devices, login_tokens, openid_tokens, pushers, refresh_tokens, users,
 };
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use crate::audit;
 use crate::error::Error;
 use crate::policy::Policy;
+use crate::session::{Session, TokenHash, hash_token};
 
 /// The longest device id, in characters.
 const MAX_DEVICE_ID: usize = 512;
@@ -24,85 +23,6 @@ pub const LOGIN_TOKEN_MS: i64 = 120_000;
 pub const OPENID_TOKEN_MS: i64 = 3_600_000;
 /// How many valid OpenID tokens an account can have; the oldest end.
 const MAX_OPENID_TOKENS: i64 = 50;
-
-/// The SHA-256 digest under which a token is stored. Tokens are random and long, so that no salt is needed.
-pub type TokenHash = [u8; 32];
-
-/// The digest of a token.
-pub fn hash_token(token: &str) -> TokenHash {
-    Sha256::digest(token.as_bytes()).into()
-}
-
-/// A live session, read from the database for one request.
-#[derive(Clone, Debug)]
-pub struct Session {
-    /// The token it was found by.
-    pub token_hash: TokenHash,
-    /// The account it acts as.
-    pub user: User,
-    /// The number of the account the token belongs to: differs from `user.num` when an administrator acts as
-    /// somebody else.
-    pub owner_num: UserNum,
-    /// The user id of the owner, where it differs.
-    pub puppeteer: Option<String>,
-    /// The device; none for login-as tokens.
-    pub device_id: Option<String>,
-    /// When the access token expires, in milliseconds.
-    pub valid_until_ts: Option<Millis>,
-    /// When the account expires (account validity), in milliseconds.
-    pub expiration_ts: Option<Millis>,
-    /// Issued by a refresh and used for the first time now.
-    pub unconfirmed: bool,
-    /// The message rate limit of the account, if an administrator gave it one of its own.
-    pub limit: Option<Override>,
-    /// The same of the account that owns the token, where that is another one.
-    pub owner_limit: Option<Override>,
-}
-
-impl Session {
-    /// True if the session has a right of administration: those of administrators have all.
-    pub fn holds(&self, _scope: Scope) -> bool {
-        self.user.admin
-    }
-
-    /// The actor for the audit log: the administrator behind a login-as token, if it is one.
-    pub fn actor(&self) -> Actor {
-        Actor::User(self.puppeteer.as_deref().unwrap_or(&self.user.user_id).into())
-    }
-}
-
-/// The session of a token, expired ones included; `None` if no such token is known.
-pub fn find(tx: &ReadTx<'_>, token_hash: &TokenHash) -> Result<Option<Session>, DbError> {
-    let Some(token) = access_tokens::find(tx, token_hash)? else { return Ok(None) };
-    Ok(Some(Session {
-        token_hash: *token_hash,
-        owner_num: token.owner_num,
-        puppeteer: token.puppeteer,
-        device_id: token.device_id,
-        valid_until_ts: token.valid_until_ts,
-        expiration_ts: token.expiration_ts,
-        unconfirmed: token.unconfirmed,
-        limit: token.limit,
-        owner_limit: token.owner_limit,
-        user: token.user,
-    }))
-}
-
-/// What stays when the sessions of an account end: the caller's own session. Nothing by default.
-#[derive(Clone, Debug, Default)]
-pub struct Spared {
-    /// The access token, which stays with its refresh token.
-    pub token_hash: Option<TokenHash>,
-    /// The device of the account with this id stays; its session only if it is that of the token.
-    pub device_id: Option<String>,
-}
-
-impl Spared {
-    /// Spares a session.
-    pub fn session(session: &Session) -> Self {
-        Self { token_hash: Some(session.token_hash), device_id: session.device_id.clone() }
-    }
-}
 
 /// What a new session shall be like.
 #[derive(Clone, Debug, Default)]
@@ -323,6 +243,22 @@ pub fn log_out(tx: &mut Tx<'_>, session: &Session) -> Result<(), DbError> {
     match &session.device_id {
         Some(device_id) => crate::devices::delete(tx, session.owner_num, device_id).map(|_: bool| ()),
         None => access_tokens::delete(tx, &session.token_hash).map(|_: u64| ()),
+    }
+}
+
+/// What stays when the sessions of an account end: the caller's own session. Nothing by default.
+#[derive(Clone, Debug, Default)]
+pub struct Spared {
+    /// The access token, which stays with its refresh token.
+    pub token_hash: Option<TokenHash>,
+    /// The device of the account with this id stays; its session only if it is that of the token.
+    pub device_id: Option<String>,
+}
+
+impl Spared {
+    /// Spares a session.
+    pub fn session(session: &Session) -> Self {
+        Self { token_hash: Some(session.token_hash), device_id: session.device_id.clone() }
     }
 }
 

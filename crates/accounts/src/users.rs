@@ -1,7 +1,7 @@
 //! Creating and changing accounts.
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, User, UserNum, UserType, id};
+use reeve_model::{Ctx, User, UserType, id};
 use reeve_store::external_ids::ExternalId;
 use reeve_store::users;
 use serde_json::{Map, Value, json};
@@ -9,12 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::sessions::{self, Spared};
-use crate::{audit, deactivate, external_ids, profile, threepids};
-
-/// The longest display name, in characters.
-pub const MAX_DISPLAYNAME: usize = 256;
-/// The longest avatar URL, in characters.
-pub const MAX_AVATAR_URL: usize = 1000;
+use crate::{account, audit, deactivate, external_ids, threepids};
 
 /// What a new account starts with.
 #[derive(Clone, Debug, Default)]
@@ -39,21 +34,6 @@ pub struct NewUser {
     pub deactivated: bool,
 }
 
-/// The account with this user id.
-pub fn find(tx: &ReadTx<'_>, user_id: &str) -> Result<User, Error> {
-    users::find(tx, user_id)?.ok_or(Error::UserNotFound)
-}
-
-/// Refuses if an account is deactivated: what is stored for it now would never be cleared. Deeds of an account's own
-/// session need not ask, since a deactivated account has none.
-pub fn check_active(tx: &ReadTx<'_>, user_num: UserNum) -> Result<(), Error> {
-    if users::by_num(tx, user_num)?.is_some_and(|user| !user.deactivated) {
-        Ok(())
-    } else {
-        Err(Error::Deactivated)
-    }
-}
-
 /// Checks that a new account can have a name, in the order in which clients expect the refusals.
 pub fn check_name(tx: &ReadTx<'_>, ctx: &Ctx, policy: &Policy, localpart: &str) -> Result<(), Error> {
     id::check_new_localpart(localpart, &ctx.server_name)?;
@@ -65,22 +45,6 @@ pub fn check_name(tx: &ReadTx<'_>, ctx: &Ctx, policy: &Policy, localpart: &str) 
     }
     if id::is_numeric(localpart) {
         return Err(id::BadName::Numeric.into());
-    }
-    Ok(())
-}
-
-/// Checks the length of a display name.
-pub fn check_displayname(displayname: &str) -> Result<(), Error> {
-    if displayname.chars().count() > MAX_DISPLAYNAME {
-        return Err(Error::ProfileTooLong("Displayname is too long (max 256)"));
-    }
-    Ok(())
-}
-
-/// Checks the length of an avatar URL.
-pub fn check_avatar_url(avatar_url: &str) -> Result<(), Error> {
-    if avatar_url.chars().count() > MAX_AVATAR_URL {
-        return Err(Error::ProfileTooLong("Avatar URL is too long (max 1000)"));
     }
     Ok(())
 }
@@ -104,10 +68,10 @@ pub fn create_numbered(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUse
 
 fn insert(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<User, Error> {
     if let Some(displayname) = &new.displayname {
-        check_displayname(displayname)?;
+        account::check_displayname(displayname)?;
     }
     if let Some(avatar_url) = &new.avatar_url {
-        check_avatar_url(avatar_url)?;
+        account::check_avatar_url(avatar_url)?;
     }
     // Whole seconds: the API shows no more, and lists must not sort by what they do not show.
     let created_ts = ctx.now.whole_second();
@@ -137,68 +101,12 @@ fn insert(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<
     Ok(user)
 }
 
-/// Changes an account: `change` works on a copy, and what it changed is stored and audited as `action`. Answers
-/// the account as it is then.
-pub fn edit(
-    tx: &mut Tx<'_>,
-    ctx: &Ctx,
-    user_id: &str,
-    action: &str,
-    change: impl FnOnce(&mut User) -> Result<(), Error>,
-) -> Result<User, Error> {
-    let before = find(tx, user_id)?;
-    let mut after = before.clone();
-    change(&mut after)?;
-    store(tx, ctx, action, &before, &after)?;
-    Ok(after)
-}
-
-/// Stores and audits what changed from `before` to `after`; nothing if nothing did.
-pub fn store(tx: &mut Tx<'_>, ctx: &Ctx, action: &str, before: &User, after: &User) -> Result<(), Error> {
-    if before == after {
-        return Ok(());
-    }
-    apply(tx, ctx, before, after)?;
-    audit::record(tx, ctx, action, &after.user_id, &Value::Object(changes(before, after)))?;
-    Ok(())
-}
-
-/// Stores what changed from `before` to `after`, with what follows from it in rooms and sessions.
-fn apply(tx: &mut Tx<'_>, ctx: &Ctx, before: &User, after: &User) -> Result<(), Error> {
-    if after.erased && (after.displayname.is_some() || after.avatar_url.is_some()) {
-        return Err(Error::Deactivated);
-    }
-    users::update(tx, before, after)?;
-    sessions::end_impersonation(tx, before, after)?;
-    profile::spread(tx, ctx, before, after)?;
-    Ok(())
-}
-
-/// The fields that differ, with their new values.
-pub(crate) fn changes(before: &User, after: &User) -> Map<String, Value> {
-    let fields = |user: &User| {
-        [
-            ("displayname", json!(user.displayname)),
-            ("avatar_url", json!(user.avatar_url)),
-            ("user_type", json!(user.user_type)),
-            ("admin", json!(user.admin)),
-            ("deactivated", json!(user.deactivated)),
-            ("locked", json!(user.locked)),
-            ("shadow_banned", json!(user.shadow_banned)),
-            ("suspended", json!(user.suspended)),
-            ("erased", json!(user.erased)),
-        ]
-    };
-    let pairs = fields(before).into_iter().zip(fields(after));
-    pairs.filter(|(old, new)| old != new).map(|(_, (name, value))| (name.to_owned(), value)).collect()
-}
-
 /// Makes an account an administrator, or not.
 pub fn set_admin(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, admin: bool) -> Result<User, Error> {
     if !admin && ctx.is_by(user_id) {
         return Err(Error::SelfDemotion);
     }
-    edit(tx, ctx, user_id, "user.admin", |user| {
+    account::edit(tx, ctx, user_id, "user.admin", |user| {
         user.admin = admin;
         Ok(())
     })
@@ -349,7 +257,7 @@ fn modify(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, before: &User, change: &C
         Given::Absent => {}
         Given::Text(text) if text.is_empty() => after.displayname = None,
         Given::Text(text) => {
-            check_displayname(text.trim())?;
+            account::check_displayname(text.trim())?;
             after.displayname = Some(text.trim().to_owned());
         }
         Given::Null | Given::Other => return Err(Error::NotAString("displayname")),
@@ -369,7 +277,7 @@ fn modify(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, before: &User, change: &C
     match &change.avatar_url {
         Given::Absent => {}
         Given::Text(text) => {
-            check_avatar_url(text)?;
+            account::check_avatar_url(text)?;
             after.avatar_url = Some(text.clone()).filter(|url| !url.is_empty());
         }
         Given::Null | Given::Other => return Err(Error::NotAString("avatar_url")),
@@ -389,8 +297,8 @@ fn modify(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, before: &User, change: &C
     if let Some(user_type) = &change.user_type {
         after.user_type.clone_from(user_type);
     }
-    apply(tx, ctx, before, &after)?;
-    let mut changed = changes(before, &after);
+    account::apply(tx, ctx, before, &after)?;
+    let mut changed = account::changes(before, &after);
     changed.append(&mut linked);
     if !changed.is_empty() {
         audit::record(tx, ctx, "user.update", &after.user_id, &Value::Object(changed))?;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use reeve_accounts::sessions::hash_token;
+use reeve_accounts::session::hash_token;
 use reeve_db::{Db, DbError, Options, Tx};
 use reeve_model::clock::monotonic;
 use reeve_model::{Millis, User};

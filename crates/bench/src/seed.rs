@@ -11,7 +11,7 @@ use reeve::settings::Settings;
 use reeve_accounts::Policy;
 use reeve_accounts::import::{Candidate, Importer};
 use reeve_accounts::password::Hasher;
-use reeve_accounts::sessions::hash_token;
+use reeve_accounts::session::hash_token;
 use reeve_db::{Db, DbError, Options, ReadTx, Tx};
 use reeve_model::{Clock, Ctx};
 use reeve_model::{Millis, clock::monotonic};

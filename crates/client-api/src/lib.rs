@@ -27,6 +27,7 @@ mod server_keys;
 mod session;
 mod shapes;
 mod sliding_sync;
+mod stage;
 mod sync;
 mod to_device;
 mod uia;

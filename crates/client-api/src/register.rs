@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 
 use crate::login::{new_session, session_body};
 use crate::shapes;
-use crate::uia::{self, Stage};
+use crate::stage::Stage;
+use crate::uia;
 
 /// Maximum length of a name and of a password that are processed, in characters.
 const MAX_TEXT: usize = 512;

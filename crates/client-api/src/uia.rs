@@ -13,26 +13,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::login;
+use crate::stage::Stage;
 
 /// Lifetime of a session, in milliseconds.
 const LIFETIME_MS: i64 = 48 * 3600 * 1000;
 
 /// Maximum number of expired sessions deleted in one transaction.
 const PRUNE_AT_ONCE: i64 = 500;
-
-/// A stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Stage {
-    /// The password of the account.
-    #[serde(rename = "m.login.password")]
-    Password,
-    /// Nothing.
-    #[serde(rename = "m.login.dummy")]
-    Dummy,
-    /// A registration token.
-    #[serde(rename = "m.login.registration_token")]
-    RegistrationToken,
-}
 
 /// The data of a session.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -1,7 +1,8 @@
 //! Authentication and authorisation of requests.
 
 use http::{HeaderMap, StatusCode, header};
-use reeve_accounts::sessions::{self, Session, TokenHash};
+use reeve_accounts::session::{self, Session, TokenHash};
+use reeve_accounts::sessions;
 use reeve_db::ReadTx;
 use reeve_model::Millis;
 
@@ -42,7 +43,7 @@ pub fn credentials(
         Access::Guest | Access::User | Access::Admin(_) => true,
     };
     match token(headers, query)? {
-        Some(token) => Ok(Some(sessions::hash_token(&token))),
+        Some(token) => Ok(Some(session::hash_token(&token))),
         None if required => Err(MatrixError::missing_token("Missing access token")),
         None => Ok(None),
     }
@@ -56,7 +57,7 @@ pub fn authenticate(
     now: Millis,
 ) -> Result<Caller, MatrixError> {
     let Some(token_hash) = credentials else { return Ok(Caller::Nobody) };
-    let session = sessions::find(tx, token_hash)?
+    let session = session::find(tx, token_hash)?
         .ok_or_else(|| MatrixError::unknown_token("Invalid access token passed.", false))?;
     check_live(&session, route, now)?;
     Ok(Caller::Session(Box::new(session)))

@@ -8,7 +8,8 @@ use axum_core::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body_util::BodyExt;
-use reeve_accounts::sessions::{Session, Spared, TokenHash};
+use reeve_accounts::session::{Session, TokenHash};
+use reeve_accounts::sessions::Spared;
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Actor, Ctx, Millis, User, clock};
 

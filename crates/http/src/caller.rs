@@ -1,6 +1,6 @@
 //! The caller of a request.
 
-use reeve_accounts::sessions::Session;
+use reeve_accounts::session::Session;
 use reeve_model::{Actor, Scope, User};
 
 /// The caller of a request, as its credentials say.

@@ -2,15 +2,14 @@
 
 use std::borrow::Cow;
 
-use axum_core::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use reeve_accounts::Error as AccountError;
 use reeve_accounts::policy::WeakPassword;
 use reeve_db::DbError;
 use reeve_media::Error as MediaError;
 use reeve_model::id::{BadName, Malformed};
 use reeve_rooms::Error as RoomError;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// A Matrix error: an HTTP status and `{"errcode", "error", …}`.
 /// See <https://spec.matrix.org/v1.18/client-server-api/#standard-error-response>.
@@ -129,39 +128,10 @@ impl MatrixError {
         Self { cause: Some(cause.to_string()), ..error }
     }
 
-    /// The response, to add headers to.
-    pub fn answer(self) -> Response {
-        self.into_response()
-    }
-
     /// The error with one more key in its body.
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.extra.get_or_insert_default().insert(key.to_owned(), value.into());
         self
-    }
-}
-
-impl IntoResponse for MatrixError {
-    fn into_response(self) -> Response {
-        // Interactive authentication that continues is not an error and has no code.
-        let mut body = if self.errcode.is_empty() {
-            json!({})
-        } else {
-            json!({ "errcode": self.errcode, "error": self.error })
-        };
-        let extra = self.extra.map(|extra| *extra).unwrap_or_default();
-        let retry_after = extra.get("retry_after_ms").and_then(Value::as_i64);
-        if let Value::Object(body) = &mut body {
-            body.extend(extra);
-        }
-        let mut response = crate::reply::json(self.status, &body);
-        if let Some(ms) = retry_after
-            && let Ok(seconds) =
-                HeaderValue::from_str(&ms.max(0).saturating_add(999).div_euclid(1000).to_string())
-        {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
-        }
-        response
     }
 }
 

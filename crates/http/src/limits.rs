@@ -5,11 +5,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use reeve_accounts::sessions::Session;
+use reeve_accounts::session::Session;
 use reeve_model::{Millis, UserNum};
 use reeve_store::ratelimits::Override;
 
-use crate::app::App;
 use crate::error::MatrixError;
 
 /// One rate limit.
@@ -311,58 +310,62 @@ fn is_unlimited(session: &Session) -> bool {
     off(&session.limit) || off(&session.owner_limit)
 }
 
-/// Applies the `message` limit of an account. An administrator's override replaces the setting.
-pub fn message(app: &App, session: &Session, now: Millis) -> Result<(), MatrixError> {
-    let limits = app.limiter.limits();
-    if !limits.enabled || is_unlimited(session) {
-        return Ok(());
+impl Limiter {
+    /// Applies the `message` limit of an account. An administrator's override replaces the setting.
+    pub fn message(&self, session: &Session, now: Millis) -> Result<(), MatrixError> {
+        let limits = self.limits();
+        if !limits.enabled || is_unlimited(session) {
+            return Ok(());
+        }
+        let limit = match session.limit {
+            None => limits.message,
+            #[expect(clippy::cast_precision_loss, reason = "a rate is a small number")]
+            Some(limit) => {
+                RateLimit { per_second: limit.messages_per_second as f64, burst: limit.burst_count }
+            }
+        };
+        self.take(Bucket::Message(session.user.num), limit, now, true).map_err(MatrixError::limit_exceeded)
     }
-    let limit = match session.limit {
-        None => limits.message,
-        #[expect(clippy::cast_precision_loss, reason = "a rate is a small number")]
-        Some(limit) => RateLimit { per_second: limit.messages_per_second as f64, burst: limit.burst_count },
-    };
-    app.limiter.take(Bucket::Message(session.user.num), limit, now, true).map_err(MatrixError::limit_exceeded)
-}
 
-/// Applies a limit of an account, such as `media`, that an override can only switch off.
-pub fn switchable(app: &App, session: &Session, bucket: Bucket, now: Millis) -> Result<(), MatrixError> {
-    if is_unlimited(session) { Ok(()) } else { app.limiter.check(bucket, now) }
-}
-
-/// Refuses more invites at once than the limit can ever allow.
-pub fn check_invites(app: &App, session: &Session, invites: usize) -> Result<(), MatrixError> {
-    let limits = app.limiter.limits();
-    let most = usize::try_from(limits.invites_per_sender.burst).unwrap_or(usize::MAX);
-    if limits.enabled && invites > most && !is_unlimited(session) {
-        return Err(MatrixError::unknown("Cannot invite so many users at once"));
+    /// Applies a limit of an account, such as `media`, that an override can only switch off.
+    pub fn switchable(&self, session: &Session, bucket: Bucket, now: Millis) -> Result<(), MatrixError> {
+        if is_unlimited(session) { Ok(()) } else { self.check(bucket, now) }
     }
-    Ok(())
-}
 
-/// Runs an operation that counts against several limits of an account; a failed operation is not counted. An
-/// override can only switch the limits off.
-pub async fn counted<T>(
-    app: &App,
-    session: &Session,
-    buckets: &[Bucket],
-    now: Millis,
-    deed: impl Future<Output = Result<T, MatrixError>>,
-) -> Result<T, MatrixError> {
-    if !app.limiter.limits().enabled || buckets.is_empty() {
-        return deed.await;
+    /// Refuses more invites at once than the limit can ever allow.
+    pub fn check_invites(&self, session: &Session, invites: usize) -> Result<(), MatrixError> {
+        let limits = self.limits();
+        let most = usize::try_from(limits.invites_per_sender.burst).unwrap_or(usize::MAX);
+        if limits.enabled && invites > most && !is_unlimited(session) {
+            return Err(MatrixError::unknown("Cannot invite so many users at once"));
+        }
+        Ok(())
     }
-    if let Err(wait) = app.limiter.take_all(buckets, now) {
-        if is_unlimited(session) {
+
+    /// Runs an operation that counts against several limits of an account; a failed operation is not counted. An
+    /// override can only switch the limits off.
+    pub async fn counted<T>(
+        &self,
+        session: &Session,
+        buckets: &[Bucket],
+        now: Millis,
+        deed: impl Future<Output = Result<T, MatrixError>>,
+    ) -> Result<T, MatrixError> {
+        if !self.limits().enabled || buckets.is_empty() {
             return deed.await;
         }
-        return Err(MatrixError::limit_exceeded(wait));
+        if let Err(wait) = self.take_all(buckets, now) {
+            if is_unlimited(session) {
+                return deed.await;
+            }
+            return Err(MatrixError::limit_exceeded(wait));
+        }
+        let done = deed.await;
+        if done.is_err() {
+            self.give_back(buckets);
+        }
+        done
     }
-    let done = deed.await;
-    if done.is_err() {
-        app.limiter.give_back(buckets);
-    }
-    done
 }
 
 #[cfg(test)]

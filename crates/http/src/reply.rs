@@ -5,6 +5,7 @@ use axum_core::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use reeve_media::Content;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::error::MatrixError;
 
@@ -61,4 +62,29 @@ pub fn nothing(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
+}
+
+impl MatrixError {
+    /// The response.
+    pub fn answer(self) -> Response {
+        // Interactive authentication that continues is not an error and has no code.
+        let mut body = if self.errcode.is_empty() {
+            json!({})
+        } else {
+            json!({ "errcode": self.errcode, "error": self.error })
+        };
+        let extra = self.extra.map(|extra| *extra).unwrap_or_default();
+        let retry_after = extra.get("retry_after_ms").and_then(Value::as_i64);
+        if let Value::Object(body) = &mut body {
+            body.extend(extra);
+        }
+        let mut response = json(self.status, &body);
+        if let Some(ms) = retry_after
+            && let Ok(seconds) =
+                HeaderValue::from_str(&ms.max(0).saturating_add(999).div_euclid(1000).to_string())
+        {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response
+    }
 }

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum_core::body::Body;
-use axum_core::response::{IntoResponse, Response};
+use axum_core::response::Response;
 use futures_util::FutureExt;
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header};
-use reeve_accounts::sessions::TokenHash;
+use reeve_accounts::session::TokenHash;
 use reeve_model::{UserNum, clock, random};
 use tracing::{Instrument, Level};
 
@@ -20,7 +20,7 @@ use crate::auth;
 use crate::call::{Call, Head, Params, Reading};
 use crate::caller::Caller;
 use crate::error::MatrixError;
-use crate::limits::{self, Bucket};
+use crate::limits::Bucket;
 use crate::query::Query;
 use crate::reply::Answer;
 use crate::route::{Handler, Limit, ReadHandler, Route};
@@ -105,14 +105,14 @@ impl Service {
         request_id: &Arc<str>,
     ) -> (Arc<str>, Response) {
         if let Err(refused) = check_host(&parts) {
-            return (Arc::from("unknown"), refused.into_response());
+            return (Arc::from("unknown"), refused.answer());
         }
         match self.router.find(&parts.method, parts.uri.path()) {
             Found::Nothing => {
-                (Arc::from("unknown"), MatrixError::unrecognized(StatusCode::NOT_FOUND).into_response())
+                (Arc::from("unknown"), MatrixError::unrecognized(StatusCode::NOT_FOUND).answer())
             }
             Found::MethodNotAllowed(allowed) => {
-                let mut response = MatrixError::unrecognized(StatusCode::METHOD_NOT_ALLOWED).into_response();
+                let mut response = MatrixError::unrecognized(StatusCode::METHOD_NOT_ALLOWED).answer();
                 if let Ok(allowed) = HeaderValue::from_str(&allowed) {
                     response.headers_mut().insert(header::ALLOW, allowed);
                 }
@@ -133,7 +133,7 @@ impl Service {
                         if error.status == StatusCode::TOO_MANY_REQUESTS {
                             tokio::time::sleep(LIMITED_PAUSE).await;
                         }
-                        error.into_response()
+                        error.answer()
                     }
                 };
                 (pattern, response)
@@ -290,14 +290,14 @@ fn limit(route: &Route, head: &Head, caller: &Caller) -> Result<(), MatrixError>
     let num = session.user.num;
     let bucket = match route.limit {
         Limit::None | Limit::Sending => return Ok(()),
-        Limit::Message => return limits::message(&head.app, session, head.now),
+        Limit::Message => return limiter.message(session, head.now),
         Limit::Profile => Bucket::Profile(num),
         Limit::Name => {
-            limits::message(&head.app, session, head.now)?;
+            limiter.message(session, head.now)?;
             Bucket::Profile(num)
         }
         Limit::RoomCreation => {
-            limits::message(&head.app, session, head.now)?;
+            limiter.message(session, head.now)?;
             Bucket::RoomCreation(num)
         }
         Limit::ToDevice => Bucket::ToDevice(num),
@@ -307,7 +307,7 @@ fn limit(route: &Route, head: &Head, caller: &Caller) -> Result<(), MatrixError>
         Limit::Registration => Bucket::RegistrationAttempts(address()),
         Limit::Login => Bucket::LoginAddress(address()),
     };
-    limits::switchable(&head.app, session, bucket, head.now)
+    limiter.switchable(session, bucket, head.now)
 }
 
 /// Adds the headers of every response.

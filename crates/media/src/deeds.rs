@@ -51,7 +51,7 @@ fn put_blob(tx: &mut Tx<'_>, settings: &Settings, stored: &Stored, now: Millis) 
 
 /// Adds an upload whose bytes are complete. Bytes that are quarantined are quarantined here, too.
 pub fn add(tx: &mut Tx<'_>, settings: &Settings, new: &NewMedia, stored: &Stored) -> Result<(), Error> {
-    reeve_accounts::users::check_active(tx, new.user_num)?;
+    reeve_accounts::account::check_active(tx, new.user_num)?;
     check_room(tx, settings, new.user_num, stored.length)?;
     let now = new.created_ts;
     let blob_num = put_blob(tx, settings, stored, now)?;

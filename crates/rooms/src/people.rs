@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use reeve_accounts::deactivate::{self, Outcome, Payload, Progress};
-use reeve_accounts::profile::{self, SpreadOutcome, SpreadPayload};
+use reeve_accounts::propagation::{self, SpreadOutcome, SpreadPayload};
 use reeve_db::Tx;
 use reeve_jobs::{Kind, Step, StepError, Work};
 use reeve_model::{Membership, Millis, RoomNum, User};
@@ -81,7 +81,7 @@ fn retire_step(
 /// The job that brings a new name or avatar to all rooms of an account.
 pub fn spread_profile(home: &Arc<Home>) -> Kind {
     let home = Arc::clone(home);
-    profile::SPREAD_JOB.with_step(move |tx, work| spread_step(tx, &home, work))
+    propagation::SPREAD_JOB.with_step(move |tx, work| spread_step(tx, &home, work))
 }
 
 fn spread_step(

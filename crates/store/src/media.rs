@@ -3,7 +3,9 @@
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Millis, UserNum};
 
-use crate::lists::media::{OrderBy, counts};
+use crate::lists::media::counts;
+use crate::lists::media::order::OrderBy;
+use crate::sql::sort_key;
 use crate::{media_objects as objects, media_users};
 
 macro_rules! columns {
@@ -144,11 +146,6 @@ pub struct NewMedia {
     pub url_cache: Option<String>,
     /// Whether its bytes are not what its type says.
     pub disguised: bool,
-}
-
-/// What a text is sorted by: none comes after all.
-pub(crate) fn sort_key(text: Option<&str>) -> String {
-    text.map_or_else(|| "b".to_owned(), |text| format!("a{text}"))
 }
 
 /// One upload.

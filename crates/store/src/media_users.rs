@@ -3,7 +3,7 @@
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::{User, UserNum};
 
-use crate::media::sort_key;
+use crate::sql::sort_key;
 
 reeve_db::statements! {
     ADD = "INSERT INTO media_users (user_num, user_id, sort_displayname, media_count, media_length) \

@@ -1,4 +1,4 @@
-//! Lists in one parameter of a statement, where the engines differ.
+//! Values for statements: lists in one parameter, where the engines differ, and keys to sort by.
 
 use reeve_db::Engine;
 
@@ -37,4 +37,9 @@ pub(crate) fn num_list<N: ToString>(engine: Engine, nums: &[N]) -> String {
         Engine::Sqlite => format!("[{inner}]"),
         Engine::Postgres => format!("{{{inner}}}"),
     }
+}
+
+/// What a text is sorted by: none comes after all.
+pub(crate) fn sort_key(text: Option<&str>) -> String {
+    text.map_or_else(|| "b".to_owned(), |text| format!("a{text}"))
 }

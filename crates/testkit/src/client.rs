@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, header};
+use http::{Method, Request, header};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::Value;
 
 use crate::contract::Contract;
+use crate::reply::Reply;
 
 /// Sends requests, with a token or without.
 #[derive(Clone)]
@@ -26,43 +27,6 @@ pub struct Client {
     pub device_id: String,
     /// The user agent it sends.
     pub user_agent: String,
-}
-
-/// A response.
-#[derive(Clone, Debug)]
-pub struct Reply {
-    /// The HTTP status.
-    pub status: u16,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The body as JSON; a body that is not JSON as a string.
-    pub body: Value,
-    /// The raw body.
-    pub bytes: Bytes,
-}
-
-impl PartialEq<(u16, Value)> for Reply {
-    fn eq(&self, (status, body): &(u16, Value)) -> bool {
-        self.status == *status && self.body == *body
-    }
-}
-
-impl Reply {
-    /// `(status, errcode, error)`, to compare errors with.
-    pub fn refusal(&self) -> (u16, &str, &str) {
-        let text = |key: &str| self.body.get(key).and_then(Value::as_str).unwrap_or_default();
-        (self.status, text("errcode"), text("error"))
-    }
-
-    /// A string in the body; empty if there is none.
-    pub fn text(&self, key: &str) -> &str {
-        self.body.get(key).and_then(Value::as_str).unwrap_or_default()
-    }
-
-    /// A header; empty if there is none.
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-    }
 }
 
 impl Client {

@@ -9,7 +9,7 @@ use reeve_http::openapi;
 use reeve_http::router::{Found, Router};
 use serde_json::{Map, Value, json};
 
-use crate::client::Reply;
+use crate::reply::Reply;
 
 const REFERENCE: &str = "#/components/schemas/";
 /// Schemas that are parts of others, or that allow other keys.

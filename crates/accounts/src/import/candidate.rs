@@ -13,11 +13,11 @@ use reeve_store::{devices, external_ids, profile_fields, threepids, users, valid
 use serde_json::Value;
 
 use super::{Account, AccountExternalId, Outcome};
+use crate::account::{check_avatar_url, check_displayname};
 use crate::devices::{MAX_DEVICE_ID, MAX_DISPLAY_NAME};
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::profile::{self, Field};
-use crate::users::{check_avatar_url, check_displayname};
 use crate::{password, threepids as addresses};
 
 /// Earlier than this, in milliseconds, nobody had an account: the number is in seconds.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::seed::{CROWD, Kind, Person};
+use super::seed::{CROWD, Kind, Person, TwoRooms};
 use crate::Fallible;
 use crate::http::Connection;
 use crate::report::{Report, Times, below};
@@ -12,14 +12,8 @@ use crate::server::Server;
 const MESSAGES: usize = 300;
 const BEFORE: usize = 20;
 
-/// The rooms: one of two members, and one of very many.
-pub(super) struct Rooms {
-    pub(super) small: String,
-    pub(super) large: String,
-}
-
 /// Sends into both rooms in turn; returns the median durations in milliseconds.
-async fn send(server: &Server, rooms: &Rooms, name: &str) -> Fallible<(f64, f64)> {
+async fn send(server: &Server, rooms: &TwoRooms, name: &str) -> Fallible<(f64, f64)> {
     let mut connection = Connection::open(server.address, &Person(Kind::Member, 0).token()).await?;
     let (mut small, mut large) = (Vec::new(), Vec::new());
     for number in 0..BEFORE + MESSAGES {
@@ -38,7 +32,7 @@ async fn send(server: &Server, rooms: &Rooms, name: &str) -> Fallible<(f64, f64)
 
 /// Compares sending into the large room with sending into the small one, while its members have the default
 /// rules, and when each has rules of their own.
-pub(super) async fn push(server: &Server, rooms: &Rooms, report: &mut Report) -> Fallible<()> {
+pub(super) async fn push(server: &Server, rooms: &TwoRooms, report: &mut Report) -> Fallible<()> {
     row(report, "default push rules", send(server, rooms, "default").await?);
     for number in 0..CROWD {
         let mut connection = Connection::open(server.address, &Person(Kind::Member, number).token()).await?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reeve_accounts::sessions::hash_token;
+use reeve_accounts::session::hash_token;
 use reeve_db::{Db, DbError, Options, Tx};
 use reeve_model::{Clock, Ctx, User};
 use reeve_model::{Millis, clock::monotonic};
@@ -14,7 +14,7 @@ use reeve_store::access_tokens::{self, NewAccessToken};
 use reeve_store::{devices, rooms, users};
 use serde_json::{Map, Value, json};
 
-use super::{Step, push};
+use super::Step;
 use crate::Fallible;
 use crate::database::Place;
 use crate::population::SERVER_NAME;
@@ -87,6 +87,12 @@ impl Person {
 pub(super) const HOST: Person = Person(Kind::Host, 0);
 pub(super) const READER: Person = Person(Kind::Reader, 0);
 
+/// A room of two members, and one of very many.
+pub(super) struct TwoRooms {
+    pub(super) small: String,
+    pub(super) large: String,
+}
+
 /// The ids of the rooms for measurements.
 #[derive(Default)]
 pub(super) struct Seeded {
@@ -95,7 +101,7 @@ pub(super) struct Seeded {
     /// The large room.
     pub(super) large: Option<String>,
     /// A room of few and one of many.
-    pub(super) push: Option<push::Rooms>,
+    pub(super) push: Option<TwoRooms>,
     /// Rooms in which one account waits alone, in their order.
     pub(super) quiet: Vec<String>,
 }
@@ -227,7 +233,7 @@ impl Seeder {
             Step::Push => {
                 let small = self.room("Two".to_owned(), HOST, members(0, 1), 0).await?;
                 let large = self.room("Many".to_owned(), HOST, members(0, CROWD - 1), 0).await?;
-                seeded.push = Some(push::Rooms { small, large });
+                seeded.push = Some(TwoRooms { small, large });
             }
             Step::Initial => {
                 for number in 0..READER_ROOMS {

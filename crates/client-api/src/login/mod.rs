@@ -16,7 +16,7 @@ use reeve_model::User;
 use serde_json::{Value, json};
 
 use crate::shapes;
-use crate::uia::Stage;
+use crate::stage::Stage;
 use crate::well_known;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#login";

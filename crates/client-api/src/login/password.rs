@@ -11,7 +11,7 @@ use reeve_model::UserNum;
 use serde_json::{Value, json};
 
 use super::credentials::{self, Verified};
-use crate::uia::Stage;
+use crate::stage::Stage;
 
 /// The `type` of the login.
 pub(super) const KIND: &str = "m.login.password";

@@ -1,9 +1,9 @@
 //! Creation of rooms.
 
 use http::Method;
-use reeve_accounts::sessions::Session;
+use reeve_accounts::session::Session;
 use reeve_http::json::Object;
-use reeve_http::limits::{self, Bucket};
+use reeve_http::limits::Bucket;
 use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply};
 use reeve_rooms::create::{self, Initial, NewRoom, Preset};
 use serde_json::{Map, Value, json};
@@ -38,11 +38,11 @@ pub(crate) fn routes() -> Vec<Route> {
 async fn handle(mut call: Call) -> Answer {
     let new = parse(&call.object().await?)?;
     let (home, ctx, num) = (home(&call), call.ctx(), call.user()?.num);
-    limits::check_invites(&call.app, call.session()?, new.invite.len())?;
+    call.app.limiter.check_invites(call.session()?, new.invite.len())?;
     let inviting = |target: &String| [Bucket::InvitesBy(num), Bucket::InvitesOf(target.clone())];
     let buckets: Vec<Bucket> = new.invite.iter().flat_map(inviting).collect();
     let deed = call.act(move |tx, Session { user, .. }| create::create(tx, &home, &ctx, user, &new));
-    let done = limits::counted(&call.app, call.session()?, &buckets, call.now, deed).await;
+    let done = call.app.limiter.counted(call.session()?, &buckets, call.now, deed).await;
     let room = done.map_err(|error| {
         // Here the alias is a part of the request, not the resource.
         if error.status == http::StatusCode::CONFLICT {

@@ -1,9 +1,9 @@
 //! Memberships: join, leave, invite, knock, kick, ban.
 
 use http::Method;
-use reeve_accounts::sessions::Session;
+use reeve_accounts::session::Session;
 use reeve_http::json::Object;
-use reeve_http::limits::{self, Bucket};
+use reeve_http::limits::Bucket;
 use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
 use reeve_model::Membership;
 use reeve_rooms::membership::{self, Invite, Removal, RemovalKind};
@@ -157,7 +157,7 @@ async fn join(mut call: Call) -> Answer {
         membership::join(tx, &home, &ctx, user, &mut room, reason.as_deref())?;
         Ok(room.room_id)
     });
-    let room_id = limits::counted(&call.app, call.session()?, &buckets, call.now, deed).await?;
+    let room_id = call.app.limiter.counted(call.session()?, &buckets, call.now, deed).await?;
     reply::ok(&json!({ "room_id": room_id }))
 }
 
@@ -202,7 +202,7 @@ async fn invite(mut call: Call) -> Answer {
         let invite = Invite { reason: reason.as_deref(), ..Invite::of(&target) };
         membership::invite(tx, &home, &ctx, user, &mut room, invite)
     });
-    limits::counted(&call.app, call.session()?, &buckets, call.now, deed).await?;
+    call.app.limiter.counted(call.session()?, &buckets, call.now, deed).await?;
     reply::empty()
 }
 

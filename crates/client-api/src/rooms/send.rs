@@ -1,8 +1,7 @@
 //! Sending and redaction of events.
 
 use http::Method;
-use reeve_accounts::sessions::Session;
-use reeve_http::limits;
+use reeve_accounts::session::Session;
 use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
 use reeve_rooms::send::{self, Sent};
 use reeve_store::transactions::{self, Key};
@@ -66,7 +65,7 @@ fn key(call: &Call, scope: String) -> Result<Option<Key>, MatrixError> {
 
 /// Counts a request against the limit. A repeated request is answered as before, and is not counted.
 async fn limit(call: &Call, key: Option<&Key>) -> Result<Option<String>, MatrixError> {
-    let Err(refused) = limits::message(&call.app, call.session()?, call.now) else { return Ok(None) };
+    let Err(refused) = call.app.limiter.message(call.session()?, call.now) else { return Ok(None) };
     let Some(key) = key.cloned() else { return Err(refused) };
     call.read(move |tx| transactions::find(tx, &key)).await?.map(Some).ok_or(refused)
 }

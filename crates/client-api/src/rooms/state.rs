@@ -1,8 +1,8 @@
 //! The state of a room.
 
 use http::Method;
-use reeve_accounts::sessions::Session;
-use reeve_http::limits::{self, Bucket};
+use reeve_accounts::session::Session;
+use reeve_http::limits::Bucket;
 use reeve_http::{Access, Answer, Call, Endpoint, Limit, MatrixError, Param, Route, reply, shape};
 use reeve_model::{Membership, Pos};
 use reeve_rooms::membership;
@@ -124,7 +124,7 @@ async fn set(mut call: Call) -> Answer {
     let buckets = moving(&call, &room_id, &sent).await?;
     let deed =
         call.act(move |tx, Session { user, .. }| send::send(tx, &home, &ctx, user, &room_id, &sent, None));
-    let event_id = limits::counted(&call.app, call.session()?, &buckets, call.now, deed).await?;
+    let event_id = call.app.limiter.counted(call.session()?, &buckets, call.now, deed).await?;
     reply::ok(&json!({ "event_id": event_id }))
 }
 

@@ -1,7 +1,7 @@
 //! Upgrade of a room to another version.
 
 use http::Method;
-use reeve_accounts::sessions::Session;
+use reeve_accounts::session::Session;
 use reeve_http::{Access, Answer, Call, Limit, Route, reply};
 use reeve_rooms::upgrade;
 use serde_json::json;

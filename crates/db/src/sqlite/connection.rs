@@ -1,13 +1,15 @@
 use std::{
     error::Error,
+    fs::File,
     path::Path,
     sync::mpsc::{Receiver, SyncSender},
     time::Duration,
 };
 
-use rusqlite::{Connection, MAIN_DB, OpenFlags, Row, TransactionBehavior, config::DbConfig, hooks::Wal};
+use rusqlite::{
+    Connection, ErrorCode, MAIN_DB, OpenFlags, Row, TransactionBehavior, config::DbConfig, hooks::Wal,
+};
 
-use super::file;
 use crate::migrate::{self, Applied};
 use crate::{DbError, Engine, Migration, OpenError, Options, clock};
 
@@ -30,12 +32,25 @@ const CHECKPOINT_AT_ONCE: i32 = 8192;
 /// A connection that may write to an existing file. Nothing is written yet.
 pub(super) fn open(path: &Path) -> Result<Connection, Box<dyn Error>> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| file::reason(path, error))?;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| reason(path, error))?;
     if connection.is_readonly(MAIN_DB)? {
         return Err("this user may read the file, but not write to it".into());
     }
     connection.busy_timeout(BUSY)?;
     Ok(connection)
+}
+
+/// The reason why a file could not be opened, from the system if SQLite gives none.
+///
+/// The file is opened for it, which may be done only after SQLite failed: closing a file releases all locks
+/// that the process has on it.
+pub(super) fn reason(path: &Path, error: rusqlite::Error) -> Box<dyn Error> {
+    if error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
+        && let Err(reason) = File::open(path)
+    {
+        return Box::new(reason);
+    }
+    Box::new(error)
 }
 
 /// Prepares the writing connection.

@@ -9,13 +9,13 @@ use std::{
 };
 
 use rusqlite::{
-    Connection, ErrorCode,
+    Connection,
     backup::{Backup, StepResult},
     ffi,
 };
 use tempfile::Builder;
 
-use super::connection;
+use super::connection::{self, reason};
 use crate::Options;
 
 /// Number of pages (of 4 KiB) copied between two reports of progress.
@@ -64,19 +64,6 @@ pub(super) fn create(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         result => result.map(drop),
     }
-}
-
-/// The reason why a file could not be opened, from the system if SQLite gives none.
-///
-/// The file is opened for it, which may be done only after SQLite failed: closing a file releases all locks
-/// that the process has on it.
-pub(super) fn reason(path: &Path, error: rusqlite::Error) -> Box<dyn Error> {
-    if error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
-        && let Err(reason) = File::open(path)
-    {
-        return Box::new(reason);
-    }
-    Box::new(error)
 }
 
 /// Copies the SQLite database of a file, as it is at one moment, to a new file, and returns the size of the

@@ -1,9 +1,8 @@
 //! `reeve token`.
 
 use reeve_accounts::{
-    Policy, audit, login,
+    Policy, account, audit, login,
     sessions::{self, NewSession},
-    users,
 };
 use serde_json::json;
 
@@ -41,7 +40,7 @@ async fn create(operator: &Operator, name: &str, valid_for: Option<i64>) -> Resu
     let policy = operator.policy();
     let policy = Policy { token_lifetime_ms: valid_for.or(policy.token_lifetime_ms), ..policy.clone() };
     let issued = operator.write(move |tx, ctx| {
-        let user = users::find(tx, &user.user_id)?;
+        let user = account::find(tx, &user.user_id)?;
         login::check_may_log_in(&user)?;
         let device = NewSession {
             device_id: None,

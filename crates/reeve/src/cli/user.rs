@@ -1,7 +1,7 @@
 //! `reeve user`.
 
 use reeve_accounts::{
-    Error, audit, deactivate, moderation,
+    Error, account, audit, deactivate, moderation,
     sessions::{self, Spared},
     users::{self, NewUser},
     validity,
@@ -218,7 +218,7 @@ async fn set_password(
     operator
         .write(move |tx, ctx| {
             // Read again: the password prompt took time.
-            let user = users::find(tx, &user.user_id)?;
+            let user = account::find(tx, &user.user_id)?;
             if user.deactivated {
                 return Err(Error::Deactivated);
             }
@@ -260,7 +260,7 @@ async fn retire(operator: &Operator, name: &str, erase: bool) -> Result<String, 
     );
     operator
         .write(move |tx, ctx| {
-            let user = users::find(tx, &user.user_id)?;
+            let user = account::find(tx, &user.user_id)?;
             deactivate::deactivate(tx, ctx, &user, erase)
         })
         .await?;

@@ -10,8 +10,9 @@ use crate::Paging;
 use crate::lists::media::counts::{FEW, SPLIT, buckets};
 use crate::lists::media::order::{Key, Position};
 use crate::lists::media::{self as media_list, OrderBy};
-use crate::media::{self, Media, NewMedia, Unused, sort_key};
+use crate::media::{self, Media, NewMedia, Unused};
 use crate::media_users::{self, Totals, Usage};
+use crate::sql::sort_key;
 use crate::{media_objects, users};
 
 /// An upload with few different values, so that there are many equal ones.

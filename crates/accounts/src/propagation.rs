@@ -1,0 +1,38 @@
+//! Names and avatars that changed, for the rooms of their account: what is shown there is in membership events.
+
+use reeve_db::{DbError, Tx};
+use reeve_jobs::JobKind;
+use reeve_model::{Ctx, Membership, RoomNum, User, UserNum};
+use reeve_store::memberships;
+use serde::{Deserialize, Serialize};
+
+/// The job that brings a new name or avatar to the rooms of an account. Its progress is the number of the last room
+/// that is done.
+pub const SPREAD_JOB: JobKind<SpreadPayload, RoomNum, SpreadOutcome> =
+    JobKind::new("update_profile_in_rooms");
+
+/// The account whose profile changed.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct SpreadPayload {
+    /// The number of the account.
+    pub user_num: UserNum,
+}
+
+/// The result of the job, which tells nothing.
+#[derive(Debug, Serialize)]
+pub struct SpreadOutcome {}
+
+/// Queues what must follow from a new name or avatar: the rooms of the account show it, too.
+pub(crate) fn spread(tx: &mut Tx<'_>, ctx: &Ctx, before: &User, after: &User) -> Result<(), DbError> {
+    let same = before.displayname == after.displayname && before.avatar_url == after.avatar_url;
+    // What the shadow-banned call themselves reaches nobody; what administrators call them does. The suspended change
+    // nothing in rooms, whoever it is that renames them.
+    if same || after.deactivated || after.suspended || (after.shadow_banned && ctx.actor.is_none()) {
+        return Ok(());
+    }
+    let rooms = memberships::count_of_user_in(tx, &after.user_id, Membership::Join)?;
+    if rooms > 0 {
+        SPREAD_JOB.enqueue(tx, &after.user_id, &SpreadPayload { user_num: after.num }, rooms, ctx.now)?;
+    }
+    Ok(())
+}
