@@ -6,11 +6,11 @@ use reeve_accounts::sessions;
 use reeve_db::ReadTx;
 use reeve_model::Millis;
 
-use crate::call::Head;
+use crate::admission::{Access, Admission};
 use crate::caller::Caller;
 use crate::error::MatrixError;
+use crate::head::Head;
 use crate::query::{ACCESS_TOKEN, Query};
-use crate::route::{Access, Route};
 
 /// The access token of a request; `None` if there is none.
 pub fn token(headers: &HeaderMap, query: &Query) -> Result<Option<String>, MatrixError> {
@@ -33,11 +33,11 @@ pub fn token(headers: &HeaderMap, query: &Query) -> Result<Option<String>, Matri
 
 /// The credentials in a request: the digest of its token, or nothing if the route does not ask for one.
 pub fn credentials(
-    route: &Route,
+    admission: Admission,
     headers: &HeaderMap,
     query: &Query,
 ) -> Result<Option<TokenHash>, MatrixError> {
-    let required = match route.access {
+    let required = match admission.access {
         Access::Anybody | Access::SharedSecret => return Ok(None),
         Access::Optional => false,
         Access::Guest | Access::User | Access::Admin(_) => true,
@@ -52,14 +52,14 @@ pub fn credentials(
 /// The caller, whose session is live. The caller's rights are checked by [`permit`].
 pub fn authenticate(
     tx: &ReadTx<'_>,
-    route: &Route,
+    admission: Admission,
     credentials: Option<&TokenHash>,
     now: Millis,
 ) -> Result<Caller, MatrixError> {
     let Some(token_hash) = credentials else { return Ok(Caller::Nobody) };
     let session = session::find(tx, token_hash)?
         .ok_or_else(|| MatrixError::unknown_token("Invalid access token passed.", false))?;
-    check_live(&session, route, now)?;
+    check_live(&session, admission, now)?;
     Ok(Caller::Session(Box::new(session)))
 }
 
@@ -77,27 +77,27 @@ pub async fn confirm(head: &Head, session: &Session) -> Result<(), MatrixError> 
     Ok(())
 }
 
-fn check_live(session: &Session, route: &Route, now: Millis) -> Result<(), MatrixError> {
-    if session.valid_until_ts.is_some_and(|until| until < now) && !route.open_to.expired_token {
+fn check_live(session: &Session, admission: Admission, now: Millis) -> Result<(), MatrixError> {
+    if session.valid_until_ts.is_some_and(|until| until < now) && !admission.open_to.expired_token {
         return Err(MatrixError::unknown_token("Access token has expired", true));
     }
-    if session.expiration_ts.is_some_and(|until| until <= now) && !route.open_to.expired_account {
+    if session.expiration_ts.is_some_and(|until| until <= now) && !admission.open_to.expired_account {
         return Err(MatrixError::new(
             StatusCode::FORBIDDEN,
             "ORG_MATRIX_EXPIRED_ACCOUNT",
             "User account has expired",
         ));
     }
-    if session.user.locked && !route.open_to.locked {
+    if session.user.locked && !admission.open_to.locked {
         return Err(MatrixError::locked());
     }
     Ok(())
 }
 
 /// Applies the rules of the route table about callers. Refused callers still count as seen.
-pub fn permit(route: &Route, caller: &Caller) -> Result<(), MatrixError> {
+pub fn permit(admission: Admission, caller: &Caller) -> Result<(), MatrixError> {
     let user = caller.user();
-    let open_to_guests = match route.access {
+    let open_to_guests = match admission.access {
         Access::Anybody | Access::Optional | Access::Guest | Access::SharedSecret => true,
         Access::User | Access::Admin(_) => false,
     };
@@ -108,12 +108,12 @@ pub fn permit(route: &Route, caller: &Caller) -> Result<(), MatrixError> {
             "Guest access not allowed",
         ));
     }
-    if let Access::Admin(scope) = route.access
+    if let Access::Admin(scope) = admission.access
         && !caller.holds(scope)
     {
         return Err(MatrixError::forbidden("You are not a server admin"));
     }
-    if let Some(text) = route.suspended
+    if let Some(text) = admission.suspended
         && user.is_some_and(|user| user.suspended)
     {
         return Err(MatrixError::new(StatusCode::FORBIDDEN, "M_USER_SUSPENDED", text));

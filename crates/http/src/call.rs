@@ -1,96 +1,24 @@
 //! One request, as its handler sees it.
 
 use std::ops::Deref;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use axum_core::body::Body;
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
 use http_body_util::BodyExt;
 use reeve_accounts::session::{Session, TokenHash};
 use reeve_accounts::sessions::Spared;
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Actor, Ctx, Millis, User, clock};
+use reeve_model::{Ctx, Millis, User, clock};
 
-use crate::app::App;
+use crate::admission::Admission;
 use crate::auth;
 use crate::caller::Caller;
 use crate::error::MatrixError;
+use crate::head::Head;
 use crate::json::{self, Object};
-use crate::query::Query;
-use crate::route::Route;
 use crate::unread::{Slot, THROWN_AWAY};
-
-/// The values of a path's parameters.
-#[derive(Debug, Default, Clone)]
-pub struct Params {
-    pairs: Vec<(String, String)>,
-}
-
-impl Params {
-    pub(crate) fn new(pairs: Vec<(String, String)>) -> Self {
-        Self { pairs }
-    }
-
-    /// The decoded value of a parameter; empty if the route has none of that name.
-    pub fn get(&self, name: &str) -> &str {
-        self.pairs.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
-    }
-
-    pub(crate) fn has_nul(&self) -> bool {
-        self.pairs.iter().any(|(_, value)| value.contains('\0'))
-    }
-}
-
-/// The data of a request before any database access.
-pub struct Head {
-    /// The running server.
-    pub app: Arc<App>,
-    /// The path's parameters.
-    pub params: Params,
-    /// The query string.
-    pub query: Query,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The address of the client.
-    pub ip: Arc<str>,
-    /// The id of the request, in the log and in the response's `X-Request-Id`.
-    pub request_id: Arc<str>,
-    /// The time of the request, in milliseconds.
-    pub now: Millis,
-    /// The method and the path as sent, for user-interactive authentication.
-    pub operation: String,
-}
-
-impl Head {
-    /// The decoded value of a path parameter.
-    pub fn param(&self, name: &str) -> String {
-        self.params.get(name).to_owned()
-    }
-
-    /// The `User-Agent` of the client; empty if absent.
-    pub fn user_agent(&self) -> &str {
-        self.headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default()
-    }
-
-    /// Context without an audited actor.
-    pub fn ctx(&self) -> Ctx {
-        Ctx {
-            now: self.now,
-            server_name: Arc::clone(&self.app.server_name),
-            request_id: Arc::clone(&self.request_id),
-            ip: Some(Arc::clone(&self.ip)),
-            actor: None,
-        }
-    }
-
-    /// Context of an administrative act of somebody without a session, such as a script that knows the registration
-    /// shared secret.
-    pub fn ctx_of(&self, actor: Actor) -> Ctx {
-        Ctx { actor: Some(actor), ..self.ctx() }
-    }
-}
 
 /// A request at a read-only route: the transaction that authenticated the caller continues, so that one trip to
 /// the database serves both and both see the same state.
@@ -139,7 +67,7 @@ fn present<T>(known: Option<T>) -> Result<T, MatrixError> {
 /// An authorised request.
 pub struct Call {
     pub(crate) head: Head,
-    pub(crate) route: Arc<Route>,
+    pub(crate) admission: Admission,
     pub(crate) caller: Caller,
     pub(crate) body: Slot,
     pub(crate) max_body: usize,
@@ -277,13 +205,13 @@ impl Call {
 
     fn credentials(&self) -> Credentials {
         let token_hash = self.caller.session().map(|session| session.token_hash);
-        Credentials { route: Arc::clone(&self.route), token_hash, now: self.now }
+        Credentials { admission: self.admission, token_hash, now: self.now }
     }
 }
 
 /// The credentials with which a request was authenticated.
 struct Credentials {
-    route: Arc<Route>,
+    admission: Admission,
     token_hash: Option<TokenHash>,
     now: Millis,
 }
@@ -291,8 +219,8 @@ struct Credentials {
 impl Credentials {
     /// The caller as a transaction sees it; refuses if the route does not let it in.
     fn caller(&self, tx: &ReadTx<'_>) -> Result<Caller, MatrixError> {
-        let caller = auth::authenticate(tx, &self.route, self.token_hash.as_ref(), self.now)?;
-        auth::permit(&self.route, &caller)?;
+        let caller = auth::authenticate(tx, self.admission, self.token_hash.as_ref(), self.now)?;
+        auth::permit(self.admission, &caller)?;
         Ok(caller)
     }
 }

@@ -1,17 +1,19 @@
 //! The HTTP engine shared by all endpoints: the route table, authentication, request reading, the Matrix error,
 //! CORS, rate limits, the request log and metrics.
 
+mod admission;
 pub mod app;
 pub mod auth;
 pub mod call;
 mod caller;
-mod endpoint;
 pub mod error;
 mod example;
+mod head;
 pub mod json;
 pub mod limits;
 pub mod metrics;
 pub mod openapi;
+mod param;
 pub mod query;
 pub mod reply;
 pub mod route;
@@ -22,10 +24,12 @@ pub mod shape;
 mod unread;
 mod unsent;
 
+pub use admission::{Access, Admission, OpenTo};
 pub use app::App;
-pub use call::{Call, Head, Reading};
+pub use call::{Call, Reading};
 pub use caller::Caller;
-pub use endpoint::Endpoint;
 pub use error::MatrixError;
+pub use head::{Head, Params};
+pub use param::Param;
 pub use reply::Answer;
-pub use route::{Access, Content, Limit, OpenTo, Param, Route};
+pub use route::{Content, Endpoint, Limit, Route};

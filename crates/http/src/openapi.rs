@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use crate::admission::Access;
 use crate::example;
-use crate::route::{Access, Content, Kind, Limit, Param, Request, Route, Success};
+use crate::param::{Kind, Param};
+use crate::route::{Content, Limit, Request, Route, Success};
 
 fn access_text(access: Access) -> &'static str {
     match access {
@@ -196,23 +198,23 @@ fn refusals(route: &Route) -> Vec<Refusal> {
         add(408, "M_UNKNOWN", "the body is sent too slowly");
         add(413, "M_TOO_LARGE", "the body is too large");
     }
-    if matches!(route.access, Access::Optional | Access::Guest | Access::User | Access::Admin(_)) {
+    if matches!(route.admission.access, Access::Optional | Access::Guest | Access::User | Access::Admin(_)) {
         add(401, "M_MISSING_TOKEN", "there is no access token, or more than one");
         add(401, "M_UNKNOWN_TOKEN", "the access token is unknown, or has expired");
-        if !route.open_to.locked {
+        if !route.admission.open_to.locked {
             add(401, "M_USER_LOCKED", "the account is locked");
         }
-        if !route.open_to.expired_account {
+        if !route.admission.open_to.expired_account {
             add(403, "ORG_MATRIX_EXPIRED_ACCOUNT", "the validity of the account has ended");
         }
     }
-    if matches!(route.access, Access::User | Access::Admin(_)) {
+    if matches!(route.admission.access, Access::User | Access::Admin(_)) {
         add(403, "M_GUEST_ACCESS_FORBIDDEN", "the caller is a guest");
     }
-    if matches!(route.access, Access::Admin(_)) {
+    if matches!(route.admission.access, Access::Admin(_)) {
         add(403, "M_FORBIDDEN", "the caller is not a server administrator");
     }
-    if route.suspended.is_some() {
+    if route.admission.suspended.is_some() {
         add(403, "M_USER_SUSPENDED", "the account is suspended");
     }
     if doc.interactive {
@@ -396,14 +398,14 @@ fn operation(route: &Route, path: &str, schemas: &BTreeMap<String, Value>) -> Va
         }
         responses.insert(status.to_string(), Value::Object(response));
     }
-    let security = match route.access {
+    let security = match route.admission.access {
         Access::Anybody | Access::SharedSecret => json!([{}]),
         Access::Optional => json!([{}, { "accessToken": [] }]),
         Access::Guest | Access::User => json!([{ "accessToken": [] }]),
         Access::Admin(scope) => json!([{ "accessToken": [scope] }]),
     };
-    let mut description = format!("{}\n\nOpen to: {}.", doc.description, access_text(route.access));
-    if let Access::Admin(scope) = route.access {
+    let mut description = format!("{}\n\nOpen to: {}.", doc.description, access_text(route.admission.access));
+    if let Access::Admin(scope) = route.admission.access {
         let _ = write!(description, " Scope: `{scope}`.");
     }
     let mut operation = json!({
@@ -460,13 +462,13 @@ pub fn ledger(routes: &[Arc<Route>]) -> String {
         );
         for route in routes {
             let paths = route.paths.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join("<br>");
-            let scope = match route.access {
+            let scope = match route.admission.access {
                 Access::Admin(scope) => format!("`{scope}`"),
                 Access::Anybody | Access::Optional | Access::Guest | Access::User | Access::SharedSecret => {
                     String::new()
                 }
             };
-            let open = route.open_to;
+            let open = route.admission.open_to;
             let also = [
                 (open.locked, "locked accounts"),
                 (open.expired_account, "expired accounts"),
@@ -490,7 +492,7 @@ pub fn ledger(routes: &[Arc<Route>]) -> String {
                 text,
                 "| {} | {paths} | {} | {scope} | {} | {limit} | {} |",
                 route.method,
-                access_text(route.access),
+                access_text(route.admission.access),
                 also.join(", "),
                 route.doc.summary
             );

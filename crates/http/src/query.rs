@@ -7,7 +7,7 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 
 use crate::error::MatrixError;
-use crate::route::{DIRECTIONS, Kind, Param};
+use crate::param::{DIRECTIONS, Kind, Param};
 
 /// The query parameter for the access token of older clients; every route that authenticates reads it.
 pub(crate) const ACCESS_TOKEN: &str = "access_token";

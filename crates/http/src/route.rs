@@ -6,12 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use http::Method;
-use reeve_model::Scope;
 use utoipa::openapi::{RefOr, schema::Schema};
 
-use crate::call::{Call, Params, Reading};
-use crate::endpoint::Endpoint;
+use crate::admission::{Access, Admission, OpenTo};
+use crate::call::{Call, Reading};
 use crate::error::MatrixError;
+use crate::head::Params;
+use crate::param::Param;
 use crate::reply::Answer;
 
 /// A handler, with its type erased so that the server is compiled once and not once per route.
@@ -31,34 +32,6 @@ pub type ReadHandler = Arc<dyn Fn(&Reading<'_>) -> Answer + Send + Sync>;
 
 /// A check before authentication.
 pub type Before = fn(&Params) -> Result<(), MatrixError>;
-
-/// The callers that may use a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Anybody; a token is not read.
-    Anybody,
-    /// Anybody; a token is optional, but must be valid.
-    Optional,
-    /// Accounts and guests.
-    Guest,
-    /// Accounts.
-    User,
-    /// Administrators of the server, and other callers that hold the scope.
-    Admin(Scope),
-    /// Callers that prove knowledge of the registration shared secret.
-    SharedSecret,
-}
-
-/// The states that a route stays open to although they close other routes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct OpenTo {
-    /// Locked accounts.
-    pub locked: bool,
-    /// Accounts whose validity has expired.
-    pub expired_account: bool,
-    /// Access tokens that have expired.
-    pub expired_token: bool,
-}
 
 /// The rate limit that a request counts against before its handler runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,85 +61,6 @@ pub enum Limit {
     /// `rate_limits.login`, per address; the handler counts per account and failures.
     Login,
 }
-
-/// The type of a query parameter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A string.
-    Text,
-    /// Strings: the parameter may be repeated.
-    Texts,
-    /// A non-negative integer.
-    Integer,
-    /// `true` or `false`.
-    Boolean,
-    /// One of these words.
-    Choice(Vec<&'static str>),
-}
-
-/// A query parameter. In debug builds reading one that the route does not declare, or as another type, panics: see
-/// [`Query`](crate::query::Query).
-#[derive(Clone, Debug)]
-pub struct Param {
-    /// Its name.
-    pub name: &'static str,
-    /// Its type.
-    pub kind: Kind,
-    /// True if a request without it is refused.
-    pub required: bool,
-    /// Its meaning.
-    pub meaning: &'static str,
-}
-
-impl Param {
-    const fn new(name: &'static str, kind: Kind, meaning: &'static str) -> Self {
-        Self { name, kind, required: false, meaning }
-    }
-
-    /// A string parameter.
-    pub const fn text(name: &'static str, meaning: &'static str) -> Self {
-        Self::new(name, Kind::Text, meaning)
-    }
-
-    /// A repeatable string parameter.
-    pub const fn texts(name: &'static str, meaning: &'static str) -> Self {
-        Self::new(name, Kind::Texts, meaning)
-    }
-
-    /// A non-negative integer.
-    pub const fn integer(name: &'static str, meaning: &'static str) -> Self {
-        Self::new(name, Kind::Integer, meaning)
-    }
-
-    /// `true` or `false`.
-    pub const fn boolean(name: &'static str, meaning: &'static str) -> Self {
-        Self::new(name, Kind::Boolean, meaning)
-    }
-
-    /// One of the words in a table that [`Query::choice`](crate::query::Query::choice) reads with.
-    pub fn choice<T>(name: &'static str, choices: &[(&'static str, T)], meaning: &'static str) -> Self {
-        Self::new(name, Kind::Choice(choices.iter().map(|(word, _)| *word).collect()), meaning)
-    }
-
-    /// One of these words; other values count as absent.
-    pub fn word(name: &'static str, words: &[&'static str], meaning: &'static str) -> Self {
-        Self::new(name, Kind::Choice(words.to_vec()), meaning)
-    }
-
-    /// The `dir` parameter: `f` for forwards or `b` for backwards.
-    pub fn direction(meaning: &'static str) -> Self {
-        Self::choice("dir", &DIRECTIONS, meaning)
-    }
-
-    /// Makes the parameter required.
-    pub const fn required(mut self) -> Self {
-        self.required = true;
-        self
-    }
-}
-
-/// The values of the parameter `dir`, with true for backwards.
-pub(crate) const DIRECTIONS: [(&str, bool); 2] = [("b", true), ("f", false)];
 
 /// The contents of a body.
 #[derive(Clone)]
@@ -234,12 +128,8 @@ pub struct Route {
     pub method: Method,
     /// The paths that it serves, with `{name}` for a parameter that is one segment, possibly empty.
     pub paths: Vec<String>,
-    /// The callers that may use it.
-    pub access: Access,
-    /// The states that it stays open to.
-    pub open_to: OpenTo,
-    /// The error text for suspended accounts; `None` if they may call it.
-    pub suspended: Option<&'static str>,
+    /// The callers that it lets in.
+    pub admission: Admission,
     /// Its rate limit.
     pub limit: Limit,
     /// A check before authentication.
@@ -309,13 +199,13 @@ impl Route {
 
     /// Sets the states that it stays open to.
     pub fn open_to(mut self, open_to: OpenTo) -> Self {
-        self.open_to = open_to;
+        self.admission.open_to = open_to;
         self
     }
 
     /// Closes it to suspended accounts, with this error text.
     pub fn not_suspended(mut self, text: &'static str) -> Self {
-        self.suspended = Some(text);
+        self.admission.suspended = Some(text);
         self
     }
 
@@ -427,5 +317,40 @@ impl Route {
     /// Its main path.
     pub fn path(&self) -> &str {
         self.paths.first().map_or("", String::as_str)
+    }
+}
+
+/// Paths and a handler. It becomes a [`Route`] when it is said who may use it, which no route can leave out.
+pub struct Endpoint {
+    method: Method,
+    paths: Vec<String>,
+    handler: Handler,
+}
+
+impl Endpoint {
+    pub(crate) fn new(method: Method, path: &str, handler: Handler) -> Self {
+        Self { method, paths: vec![path.to_owned()], handler }
+    }
+
+    /// Adds another path for the same endpoint.
+    pub fn also(mut self, path: &str) -> Self {
+        self.paths.push(path.to_owned());
+        self
+    }
+
+    /// The route, open to these callers.
+    pub fn access(self, access: Access) -> Route {
+        Route {
+            repeatable: self.method == Method::GET,
+            method: self.method,
+            paths: self.paths,
+            admission: Admission { access, open_to: OpenTo::default(), suspended: None },
+            limit: Limit::None,
+            before: None,
+            handler: self.handler,
+            doc: Doc::default(),
+            max_body: None,
+            uploads: false,
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-use crate::call::Params;
+use crate::head::Params;
 use crate::route::Route;
 
 /// The result of a lookup.

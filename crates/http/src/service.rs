@@ -15,11 +15,13 @@ use reeve_accounts::session::TokenHash;
 use reeve_model::{UserNum, clock, random};
 use tracing::{Instrument, Level};
 
+use crate::admission::Admission;
 use crate::app::App;
 use crate::auth;
-use crate::call::{Call, Head, Params, Reading};
+use crate::call::{Call, Reading};
 use crate::caller::Caller;
 use crate::error::MatrixError;
+use crate::head::{Head, Params};
 use crate::limits::Bucket;
 use crate::query::Query;
 use crate::reply::Answer;
@@ -155,7 +157,7 @@ impl Service {
             before(&params)?;
         }
         let query = Query::parse(parts.uri.query().unwrap_or_default()).declared(&route.doc.query);
-        let credentials = auth::credentials(&route, &parts.headers, &query)?;
+        let credentials = auth::credentials(route.admission, &parts.headers, &query)?;
         let head = Head {
             app: Arc::clone(app),
             params,
@@ -172,14 +174,16 @@ impl Service {
                 let caller = if credentials.is_none() {
                     Caller::Nobody
                 } else {
-                    let (route, now) = (Arc::clone(&route), head.now);
-                    app.db.read(move |tx| auth::authenticate(tx, &route, credentials.as_ref(), now)).await?
+                    let (admission, now) = (route.admission, head.now);
+                    app.db
+                        .read(move |tx| auth::authenticate(tx, admission, credentials.as_ref(), now))
+                        .await?
                 };
                 if let Some(session) = caller.session() {
                     auth::confirm(&head, session).await?;
                     auth::note(&head, session);
                 }
-                check(&route, &head, &caller)?;
+                check(route.admission, &head, &caller)?;
                 limit(&route, &head, &caller)?;
                 let max_body = if route.uploads {
                     usize::try_from(app.media.settings().max_upload_bytes).unwrap_or(usize::MAX)
@@ -192,7 +196,7 @@ impl Service {
                     return Err(MatrixError::too_large());
                 }
                 let acting = caller.user().map(|user| user.num);
-                let call = Call { head, route: Arc::clone(&route), caller, body, max_body };
+                let call = Call { head, admission: route.admission, caller, body, max_body };
                 (acting, handler(call).await?)
             }
         };
@@ -231,22 +235,22 @@ async fn end(response: &mut Response, version: Version, unread: Unread) {
 
 /// Authenticates the caller and runs a read-only handler, in one transaction.
 async fn read(
-    route: &Arc<Route>,
+    route: &Route,
     handler: ReadHandler,
     head: Head,
     credentials: Option<TokenHash>,
 ) -> Result<(Option<UserNum>, Response), MatrixError> {
     let head = Arc::new(head);
-    let (reading, at) = (Arc::clone(&head), Arc::clone(route));
+    let (reading, admission) = (Arc::clone(&head), route.admission);
     let (caller, answer) = head
         .app
         .db
         .read(move |tx| -> Result<_, MatrixError> {
-            let caller = auth::authenticate(tx, &at, credentials.as_ref(), reading.now)?;
+            let caller = auth::authenticate(tx, admission, credentials.as_ref(), reading.now)?;
             if let Some(session) = caller.session() {
                 auth::note(&reading, session);
             }
-            let answer = check(&at, &reading, &caller)
+            let answer = check(admission, &reading, &caller)
                 .and_then(|()| handler(&Reading { tx, head: &reading, caller: &caller }));
             Ok((caller, answer))
         })
@@ -259,8 +263,8 @@ async fn read(
 }
 
 /// Checks that apply to every request once the caller is known.
-fn check(route: &Route, head: &Head, caller: &Caller) -> Result<(), MatrixError> {
-    auth::permit(route, caller)?;
+fn check(admission: Admission, head: &Head, caller: &Caller) -> Result<(), MatrixError> {
+    auth::permit(admission, caller)?;
     if head.params.has_nul() {
         return Err(MatrixError::invalid_param("A path must not contain NUL characters"));
     }

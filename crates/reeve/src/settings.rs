@@ -7,6 +7,7 @@ mod check;
 mod describe;
 mod filter;
 mod keys;
+mod layer;
 mod layers;
 mod print;
 mod synapse;
@@ -18,7 +19,7 @@ use toml::Value;
 
 use self::{
     describe::{Entry, Kind, Problem, Setting as _},
-    layers::{Layer, Source},
+    layer::{Layer, Source},
 };
 pub use self::{
     filter::log_filter,
@@ -148,12 +149,12 @@ pub fn load(
 /// Reads secrets from files: `password.pepper` from the one that `password.pepper_path` names. As everywhere,
 /// the later source wins. Errors are added to `wrong`, with the key.
 fn read_secret_files(known: &[Entry], layers: &[Layer], wrong: &mut Vec<Problem>) -> toml::Table {
-    let set_in = |key: &str| layers::find(layers, key).map(|(source, _)| source);
+    let set_in = |key: &str| layer::find(layers, key).map(|(source, _)| source);
     let mut secrets = toml::Table::new();
     for Entry { key, .. } in known.iter().filter(|entry| entry.kind == Kind::Secret) {
         let path_key = format!("{key}_path");
         // A value of another type is refused with the types of all keys.
-        let path = layers::find(layers, &path_key).and_then(|(_, path)| path.as_str());
+        let path = layer::find(layers, &path_key).and_then(|(_, path)| path.as_str());
         let Some(path) = path.filter(|_| set_in(key) <= set_in(&path_key)) else {
             continue;
         };
@@ -213,12 +214,12 @@ impl Found {
 
     /// The source of the value of `key`.
     fn place(&self, key: &str) -> Place {
-        match (layers::find(&self.layers, key).map(|(source, _)| source), &self.file) {
+        match (layer::find(&self.layers, key).map(|(source, _)| source), &self.file) {
             (Some(Source::File), Some(file)) => Place::File(file.clone()),
             (Some(Source::Environment), _) => Place::Environment(layers::variable(key)),
             (Some(Source::Flags), _) => Place::Flag(layers::flag(key)),
             (Some(Source::SecretFiles), _) => {
-                let path = layers::find(&self.layers, &format!("{key}_path"));
+                let path = layer::find(&self.layers, &format!("{key}_path"));
                 Place::File(path.and_then(|(_, path)| path.as_str()).map(PathBuf::from).unwrap_or_default())
             }
             (Some(Source::File) | None, _) => Place::Default,

@@ -40,6 +40,7 @@ pub mod refresh_tokens;
 pub mod registration_nonces;
 pub mod registration_tokens;
 pub mod reports;
+mod room;
 pub mod rooms;
 pub mod signing_keys;
 pub mod silences;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use toml::Value;
 
-use super::layers::{self, Layer};
+use super::layer::{self, Layer};
 
 /// The kind of a value, as shown to operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl<T: Leaf> Setting for T {
     }
 
     fn read(&mut self, key: String, layers: &[Layer], wrong: &mut Vec<Problem>) {
-        match layers::find(layers, &key).map(|(_, value)| T::read(value)) {
+        match layer::find(layers, &key).map(|(_, value)| T::read(value)) {
             Some(Ok(value)) => *self = value,
             Some(Err(problem)) => wrong.push(Problem { key, problem }),
             None => {}
@@ -271,7 +271,7 @@ macro_rules! sections {
             fn read(
                 &mut self,
                 key: String,
-                layers: &[$crate::settings::layers::Layer],
+                layers: &[$crate::settings::layer::Layer],
                 wrong: &mut Vec<$crate::settings::describe::Problem>,
             ) {
                 let prefix = if key.is_empty() { key } else { format!("{key}.") };

@@ -16,28 +16,6 @@ const PREFIX: &str = "REEVE_";
 /// The environment variable that names the settings file.
 pub(super) const FILE_VARIABLE: &str = "REEVE_CONFIG";
 
-/// The settings of one source.
-#[derive(Clone)]
-pub(super) struct Layer {
-    pub(super) source: Source,
-    pub(super) table: Table,
-}
-
-/// Where settings come from, besides the defaults.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Source {
-    File,
-    Environment,
-    Flags,
-    /// The files that hold secrets.
-    SecretFiles,
-}
-
-/// The value of `key` in the last layer that has one, with its source.
-pub(super) fn find<'l>(layers: &'l [Layer], key: &str) -> Option<(Source, &'l Value)> {
-    layers.iter().rev().find_map(|layer| get(&layer.table, key).map(|value| (layer.source, value)))
-}
-
 /// The environment variable that sets `key`.
 pub(super) fn variable(key: &str) -> String {
     format!("{PREFIX}{}", key.replace('.', "__").to_uppercase())
@@ -206,13 +184,5 @@ pub(super) fn insert(table: &mut Table, key: &str, value: Value) {
                 insert(inner, rest, value);
             }
         }
-    }
-}
-
-/// The value under a dotted key.
-fn get<'t>(table: &'t Table, key: &str) -> Option<&'t Value> {
-    match key.split_once('.') {
-        None => table.get(key),
-        Some((section, rest)) => get(table.get(section)?.as_table()?, rest),
     }
 }

@@ -51,8 +51,8 @@ on_both_engines! {
         for route in reeve::server::routes() {
             let path = filled(route.path());
             let what = format!("{} {path}", route.method);
-            let by_token = matches!(route.access, Access::Guest | Access::User | Access::Admin(_));
-            let may_have_token = by_token || route.access == Access::Optional;
+            let by_token = matches!(route.admission.access, Access::Guest | Access::User | Access::Admin(_));
+            let may_have_token = by_token || route.admission.access == Access::Optional;
             // Calls that would end the sessions under test.
             let ends_session = path.ends_with("/logout") || path.ends_with("/logout/all");
             if by_token {
@@ -65,31 +65,31 @@ on_both_engines! {
                     assert_eq!(reply.refusal(), (401, "M_UNKNOWN_TOKEN", "Invalid access token passed."), "{what}");
                     assert_eq!(reply.body.get("soft_logout"), Some(&Value::Bool(false)), "{what}");
                 }
-                if !route.open_to.expired_token {
+                if !route.admission.open_to.expired_token {
                     let reply = call(&old_token, &route.method, &path).await;
                     assert_eq!(reply.refusal(), (401, "M_UNKNOWN_TOKEN", "Access token has expired"), "{what}");
                     assert_eq!(reply.body.get("soft_logout"), Some(&Value::Bool(true)), "{what}");
                 }
-                if !route.open_to.locked {
+                if !route.admission.open_to.locked {
                     let reply = call(&locked, &route.method, &path).await;
                     assert_eq!(reply.refusal(), (401, "M_USER_LOCKED", "User account has been locked"), "{what}");
                     assert_eq!(reply.body.get("soft_logout"), Some(&Value::Bool(true)), "{what}");
                 }
-                if !route.open_to.expired_account {
+                if !route.admission.open_to.expired_account {
                     let reply = call(&expired, &route.method, &path).await;
                     let refusal = (403, "ORG_MATRIX_EXPIRED_ACCOUNT", "User account has expired");
                     assert_eq!(reply.refusal(), refusal, "{what}");
                 }
             }
-            if matches!(route.access, Access::User | Access::Admin(_)) {
+            if matches!(route.admission.access, Access::User | Access::Admin(_)) {
                 let reply = call(&guest, &route.method, &path).await;
                 assert_eq!(reply.refusal(), (403, "M_GUEST_ACCESS_FORBIDDEN", "Guest access not allowed"), "{what}");
             }
-            if matches!(route.access, Access::Admin(_)) {
+            if matches!(route.admission.access, Access::Admin(_)) {
                 let reply = call(&user, &route.method, &path).await;
                 assert_eq!(reply.refusal(), (403, "M_FORBIDDEN", "You are not a server admin"), "{what}");
             }
-            if matches!(route.access, Access::Anybody | Access::SharedSecret) {
+            if matches!(route.admission.access, Access::Anybody | Access::SharedSecret) {
                 // The token is not even looked at.
                 let reply = call(&server.with_token("nobody"), &route.method, &path).await;
                 assert_ne!(reply.body.get("errcode"), Some(&json!("M_UNKNOWN_TOKEN")), "{what}: {}", reply.body);
@@ -235,7 +235,7 @@ fn a_scope_that_reads_opens_only_routes_that_read() {
     let document = openapi::document(&routes);
     let mut seen = HashSet::new();
     for route in routes {
-        let Access::Admin(scope) = route.access else { continue };
+        let Access::Admin(scope) = route.admission.access else { continue };
         let what = format!("{} {}: {scope}", route.method, route.path());
         assert_eq!(route.method == Method::GET, scope.as_str().ends_with(":read"), "{what}");
         let operation = &document["paths"][route.path()][route.method.as_str().to_lowercase()];

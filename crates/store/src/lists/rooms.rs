@@ -11,7 +11,7 @@ use reeve_model::RoomNum;
 
 use super::ngrams::{self, Index, Limit, SEPARATOR, fold};
 use crate::paging::{Paging, count_of};
-use crate::rooms::{Room, columns, from_row};
+use crate::room::{Room, columns, from_row};
 use crate::sql::num_list;
 
 /// Up to so many rooms are sorted here; more are read in the order of an index.

@@ -1,0 +1,42 @@
+//! The rules of the route table about callers.
+
+use reeve_model::Scope;
+
+/// The callers that may use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody; a token is not read.
+    Anybody,
+    /// Anybody; a token is optional, but must be valid.
+    Optional,
+    /// Accounts and guests.
+    Guest,
+    /// Accounts.
+    User,
+    /// Administrators of the server, and other callers that hold the scope.
+    Admin(Scope),
+    /// Callers that prove knowledge of the registration shared secret.
+    SharedSecret,
+}
+
+/// The states that a route stays open to although they close other routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct OpenTo {
+    /// Locked accounts.
+    pub locked: bool,
+    /// Accounts whose validity has expired.
+    pub expired_account: bool,
+    /// Access tokens that have expired.
+    pub expired_token: bool,
+}
+
+/// The callers that a route lets in.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission {
+    /// The callers that may use it.
+    pub access: Access,
+    /// The states that it stays open to.
+    pub open_to: OpenTo,
+    /// Set if suspended accounts may not use it: the error text for them.
+    pub suspended: Option<&'static str>,
+}

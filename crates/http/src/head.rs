@@ -1,0 +1,79 @@
+//! What is known of a request before its body is read.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use reeve_model::{Actor, Ctx, Millis};
+
+use crate::app::App;
+use crate::query::Query;
+
+/// The values of a path's parameters.
+#[derive(Debug, Default, Clone)]
+pub struct Params {
+    pairs: Vec<(String, String)>,
+}
+
+impl Params {
+    pub(crate) fn new(pairs: Vec<(String, String)>) -> Self {
+        Self { pairs }
+    }
+
+    /// The decoded value of a parameter; empty if the route has none of that name.
+    pub fn get(&self, name: &str) -> &str {
+        self.pairs.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    pub(crate) fn has_nul(&self) -> bool {
+        self.pairs.iter().any(|(_, value)| value.contains('\0'))
+    }
+}
+
+/// The data of a request before any database access.
+pub struct Head {
+    /// The running server.
+    pub app: Arc<App>,
+    /// The path's parameters.
+    pub params: Params,
+    /// The query string.
+    pub query: Query,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The address of the client.
+    pub ip: Arc<str>,
+    /// The id of the request, in the log and in the response's `X-Request-Id`.
+    pub request_id: Arc<str>,
+    /// The time of the request, in milliseconds.
+    pub now: Millis,
+    /// The method and the path as sent, for user-interactive authentication.
+    pub operation: String,
+}
+
+impl Head {
+    /// The decoded value of a path parameter.
+    pub fn param(&self, name: &str) -> String {
+        self.params.get(name).to_owned()
+    }
+
+    /// The `User-Agent` of the client; empty if absent.
+    pub fn user_agent(&self) -> &str {
+        self.headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Context without an audited actor.
+    pub fn ctx(&self) -> Ctx {
+        Ctx {
+            now: self.now,
+            server_name: Arc::clone(&self.app.server_name),
+            request_id: Arc::clone(&self.request_id),
+            ip: Some(Arc::clone(&self.ip)),
+            actor: None,
+        }
+    }
+
+    /// Context of an administrative act of somebody without a session, such as a script that knows the registration
+    /// shared secret.
+    pub fn ctx_of(&self, actor: Actor) -> Ctx {
+        Ctx { actor: Some(actor), ..self.ctx() }
+    }
+}

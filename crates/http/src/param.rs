@@ -1,0 +1,80 @@
+//! Query parameters as routes declare them.
+
+/// The type of a query parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A string.
+    Text,
+    /// Strings: the parameter may be repeated.
+    Texts,
+    /// A non-negative integer.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// One of these words.
+    Choice(Vec<&'static str>),
+}
+
+/// A query parameter. In debug builds reading one that the route does not declare, or as another type, panics: see
+/// [`Query`](crate::query::Query).
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// True if a request without it is refused.
+    pub required: bool,
+    /// Its meaning.
+    pub meaning: &'static str,
+}
+
+impl Param {
+    const fn new(name: &'static str, kind: Kind, meaning: &'static str) -> Self {
+        Self { name, kind, required: false, meaning }
+    }
+
+    /// A string parameter.
+    pub const fn text(name: &'static str, meaning: &'static str) -> Self {
+        Self::new(name, Kind::Text, meaning)
+    }
+
+    /// A repeatable string parameter.
+    pub const fn texts(name: &'static str, meaning: &'static str) -> Self {
+        Self::new(name, Kind::Texts, meaning)
+    }
+
+    /// A non-negative integer.
+    pub const fn integer(name: &'static str, meaning: &'static str) -> Self {
+        Self::new(name, Kind::Integer, meaning)
+    }
+
+    /// `true` or `false`.
+    pub const fn boolean(name: &'static str, meaning: &'static str) -> Self {
+        Self::new(name, Kind::Boolean, meaning)
+    }
+
+    /// One of the words in a table that [`Query::choice`](crate::query::Query::choice) reads with.
+    pub fn choice<T>(name: &'static str, choices: &[(&'static str, T)], meaning: &'static str) -> Self {
+        Self::new(name, Kind::Choice(choices.iter().map(|(word, _)| *word).collect()), meaning)
+    }
+
+    /// One of these words; other values count as absent.
+    pub fn word(name: &'static str, words: &[&'static str], meaning: &'static str) -> Self {
+        Self::new(name, Kind::Choice(words.to_vec()), meaning)
+    }
+
+    /// The `dir` parameter: `f` for forwards or `b` for backwards.
+    pub fn direction(meaning: &'static str) -> Self {
+        Self::choice("dir", &DIRECTIONS, meaning)
+    }
+
+    /// Makes the parameter required.
+    pub const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+}
+
+/// The values of the parameter `dir`, with true for backwards.
+pub(crate) const DIRECTIONS: [(&str, bool); 2] = [("b", true), ("f", false)];
