@@ -13,7 +13,7 @@ use clap::Args;
 use image::codecs::gif::GifEncoder;
 use image::{DynamicImage, Frame, ImageFormat, Rgba, RgbaImage};
 use reeve_media::picture;
-use reeve_media::thumbnail::Size;
+use reeve_media::size::Size;
 use reeve_model::clock::monotonic;
 use reeve_previews::page;
 

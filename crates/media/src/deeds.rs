@@ -9,7 +9,7 @@ use reeve_store::{media_objects as objects, media_users};
 use serde_json::json;
 
 use crate::Error;
-use crate::library::Settings;
+use crate::settings::Settings;
 use crate::upload::Stored;
 
 /// Length of a media id.

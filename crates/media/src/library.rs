@@ -11,54 +11,20 @@ use reeve_store::{media_objects, media_pending};
 use tokio::sync::{Notify, watch};
 
 use crate::access::Accessed;
-use crate::store::{Content, Store, StoreSettings};
-use crate::sweep::Abandoned;
-use crate::thumbnail::{self, Refused};
+use crate::orphans::{OrphanGuard, Orphans};
+use crate::refused::Refused;
+use crate::settings::Settings;
+use crate::store::{Content, Store};
 use crate::turns::Turns;
-use crate::upload::{Stored, Trace, Upload};
+use crate::upload::{Stored, Upload};
 use crate::{Error, deeds};
 
+/// Maximum number of thumbnails of one requester that are in progress or in the common queue.
+const THUMBNAILS_EACH: usize = 8;
 /// Length of the name of an object.
 const OBJECT: usize = 32;
 /// Interval at which a wait for a pending upload reads the database: finds uploads to other processes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// The operator's settings for uploads.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The store.
-    pub store: StoreSettings,
-    /// Maximum size of an upload, in bytes.
-    pub max_upload_bytes: u64,
-    /// Maximum number of bytes uploaded by one account.
-    pub max_bytes_per_account: Option<i64>,
-    /// Maximum number of bytes stored for all accounts.
-    pub max_bytes: Option<i64>,
-    /// Maximum number of pending media ids of an account.
-    pub max_pending: i64,
-    /// The lifetime of a pending media id, in milliseconds.
-    pub pending_ms: i64,
-    /// Maximum size of a picture that thumbnails are made of, in pixels.
-    pub max_picture_pixels: u64,
-    /// The number of thumbnails made concurrently.
-    pub thumbnail_workers: usize,
-}
-
-impl Settings {
-    /// The default limits, with this store.
-    pub fn new(store: StoreSettings) -> Self {
-        Self {
-            store,
-            max_upload_bytes: 50 * 1024 * 1024,
-            max_bytes_per_account: None,
-            max_bytes: None,
-            max_pending: 20,
-            pending_ms: 24 * 3600 * 1000,
-            max_picture_pixels: 32_000_000,
-            thumbnail_workers: 1,
-        }
-    }
-}
 
 struct Inner {
     db: Db,
@@ -66,8 +32,7 @@ struct Inner {
     settings: Settings,
     store: Store,
     accessed: Accessed,
-    abandoned: Abandoned,
-    strays: Notify,
+    orphans: Arc<Orphans>,
     arrivals: Notify,
     /// The fair limiter of thumbnails.
     turns: Arc<Turns>,
@@ -82,22 +47,10 @@ impl Library {
     /// Opens the store.
     pub fn open(settings: Settings, db: Db, clock: Clock) -> Result<Self, Error> {
         let store = Store::open(&settings.store)?;
-        let turns = Turns::new(settings.thumbnail_workers, thumbnail::EACH);
-        let (accessed, abandoned) = (Accessed::default(), Abandoned::default());
-        let (strays, arrivals) = (Notify::new(), Notify::new());
-        let refused = Refused::default();
-        Ok(Self(Arc::new(Inner {
-            db,
-            clock,
-            settings,
-            store,
-            accessed,
-            abandoned,
-            strays,
-            arrivals,
-            turns,
-            refused,
-        })))
+        let turns = Turns::new(settings.thumbnail_workers, THUMBNAILS_EACH);
+        let (accessed, orphans) = (Accessed::default(), Arc::default());
+        let (arrivals, refused) = (Notify::new(), Refused::default());
+        Ok(Self(Arc::new(Inner { db, clock, settings, store, accessed, orphans, arrivals, turns, refused })))
     }
 
     /// Tests the store with a short object, so that a wrong bucket or key is known before the first upload.
@@ -126,8 +79,8 @@ impl Library {
         &self.0.refused
     }
 
-    pub(crate) fn abandoned(&self) -> &Abandoned {
-        &self.0.abandoned
+    pub(crate) fn orphans(&self) -> &Orphans {
+        &self.0.orphans
     }
 
     pub(crate) fn now(&self) -> Millis {
@@ -141,17 +94,12 @@ impl Library {
 
     /// Waits until there may be something to sweep.
     pub async fn strayed(&self) {
-        self.0.strays.notified().await;
+        self.0.orphans.noticed().await;
     }
 
     /// Wakes the sweeper, such as after a deletion.
     pub fn wake_sweeper(&self) {
-        self.0.strays.notify_one();
-    }
-
-    pub(crate) fn abandon(&self, object: String) {
-        self.0.abandoned.note(object);
-        self.wake_sweeper();
+        self.0.orphans.wake_sweeper();
     }
 
     /// Begins an upload of an account. From the first byte on its object is known as one that may be orphaned.
@@ -160,7 +108,8 @@ impl Library {
         let writer = self.store().write(&object, user_num);
         let name = object.clone();
         self.db().write(move |tx| media_objects::begin(tx, &name, now)).await?;
-        Ok(Upload::new(Trace::new(self.clone(), object), writer, self.settings().max_upload_bytes))
+        let guard = OrphanGuard::new(Arc::clone(&self.0.orphans), object);
+        Ok(Upload::new(guard, writer, self.settings().max_upload_bytes))
     }
 
     /// Completes an upload and adds it.
@@ -191,9 +140,9 @@ impl Library {
         upload: Upload,
         deed: impl Fn(&mut Tx<'_>, &Stored) -> Result<(), Error> + Send + 'static,
     ) -> Result<(), Error> {
-        let (stored, trace) = upload.finish().await?;
+        let (stored, guard) = upload.finish().await?;
         self.db().write(move |tx| deed(tx, &stored)).await?;
-        trace.settle();
+        guard.settle();
         // It may have been a second copy.
         self.wake_sweeper();
         Ok(())

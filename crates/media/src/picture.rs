@@ -15,7 +15,7 @@ use image::{
 };
 
 use crate::Error;
-use crate::thumbnail::{LARGEST, Size};
+use crate::size::{LARGEST, Size};
 
 /// Quality of JPEG thumbnails, from 1 to 100.
 const QUALITY: u8 = 82;

@@ -1,7 +1,5 @@
 //! Deletion of orphaned objects.
 
-use std::sync::{Mutex, PoisonError};
-
 use reeve_db::DbError;
 use reeve_model::Millis;
 use reeve_store::media_objects::{self, Doomed};
@@ -14,33 +12,15 @@ const ABANDONED_MS: i64 = 24 * 3600 * 1000;
 /// Maximum number of objects deleted between two reads of the database.
 const BATCH: i64 = 100;
 
-/// Uploads that were interrupted in this process.
-#[derive(Default)]
-pub(crate) struct Abandoned {
-    objects: Mutex<Vec<String>>,
-    /// Held during a sweep.
-    broom: tokio::sync::Mutex<()>,
-}
-
-impl Abandoned {
-    pub(crate) fn note(&self, object: String) {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner).push(object);
-    }
-
-    fn pop(&self) -> Option<String> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner).pop()
-    }
-}
-
 impl Library {
     /// Deletes orphaned objects: interrupted uploads, deleted uploads, second copies. Every object that was
     /// orphaned before the call is deleted. It can be interrupted at any point and run by several processes at
     /// a time.
     pub async fn sweep(&self) -> Result<(), Error> {
-        let _broom = self.abandoned().broom.lock().await;
-        while let Some(object) = self.abandoned().pop() {
+        let _sweeping = self.orphans().sweeping().await;
+        while let Some(object) = self.orphans().pop() {
             if let Err(error) = self.doom(object.clone()).await {
-                self.abandoned().note(object);
+                self.orphans().note(object);
                 return Err(error);
             }
         }

@@ -1,8 +1,5 @@
-//! Thumbnails: their sizes, creation and storage.
+//! Thumbnails: their creation and storage.
 //! <https://spec.matrix.org/v1.18/client-server-api/#thumbnails>
-
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use reeve_store::media::Media;
@@ -11,6 +8,7 @@ use reeve_store::media_objects::{self as objects, Thumbnail, ThumbnailKey};
 use crate::Error;
 use crate::library::Library;
 use crate::picture::{self, Shrunk};
+use crate::size::Size;
 use crate::store::{Content, blocking};
 use crate::turns::Turn;
 
@@ -18,80 +16,6 @@ use crate::turns::Turn;
 const HEAD: u64 = 64;
 /// Maximum size of a file that is decoded, in bytes.
 const LONGEST: u64 = 64 * 1024 * 1024;
-/// Maximum number of thumbnails of one requester that are in progress or in the common queue.
-pub(crate) const EACH: usize = 8;
-/// Maximum number of remembered failures.
-const MOST_REFUSED: usize = 10_000;
-/// Maximum width and height in a request, in pixels.
-pub const LARGEST: u32 = 65_535;
-
-/// A size of thumbnails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size {
-    /// Maximum width, in pixels.
-    pub width: u32,
-    /// Maximum height, in pixels.
-    pub height: u32,
-    /// True to crop the picture to this shape; else all of it is shown, within this frame.
-    pub crop: bool,
-}
-
-/// All sizes, so that not every requested size creates another file.
-const SIZES: [Size; 8] = [
-    Size { width: 32, height: 32, crop: true },
-    Size { width: 96, height: 96, crop: true },
-    Size { width: 320, height: 240, crop: true },
-    Size { width: 640, height: 480, crop: true },
-    Size { width: 800, height: 600, crop: true },
-    Size { width: 320, height: 240, crop: false },
-    Size { width: 640, height: 480, crop: false },
-    Size { width: 800, height: 600, crop: false },
-];
-
-impl Size {
-    /// The smallest size that is at least as large as the requested one; for larger requests, the size of the
-    /// picture.
-    pub fn for_wish(wish: Self) -> Self {
-        let enough =
-            |size: &&Self| size.crop == wish.crop && size.width >= wish.width && size.height >= wish.height;
-        let whole = Self { width: LARGEST, height: LARGEST, crop: false };
-        SIZES.iter().find(enough).copied().unwrap_or(whole)
-    }
-}
-
-/// Files that no thumbnail can be made of, so that they are not fetched and decoded again.
-#[derive(Default)]
-pub(crate) struct Refused(Mutex<HashMap<ThumbnailKey, Refusal>>);
-
-#[derive(Clone, Copy)]
-enum Refusal {
-    NotAPicture,
-    TooLarge,
-}
-
-impl Refused {
-    fn check(&self, key: ThumbnailKey) -> Result<(), Error> {
-        match self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            None => Ok(()),
-            Some(Refusal::NotAPicture) => Err(Error::NotAPicture),
-            Some(Refusal::TooLarge) => Err(Error::PictureTooLarge),
-        }
-    }
-
-    fn note(&self, key: ThumbnailKey, error: &Error) {
-        let refusal = match error {
-            Error::NotAPicture => Refusal::NotAPicture,
-            Error::PictureTooLarge => Refusal::TooLarge,
-            _ => return,
-        };
-        let mut refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if refused.len() >= MOST_REFUSED {
-            refused.clear();
-        }
-        refused.insert(key, refusal);
-    }
-}
-
 /// Runs long work on a blocking thread. The permit is held as long as the work runs, even if the request is
 /// cancelled.
 async fn during<T: Send + 'static>(
@@ -204,27 +128,12 @@ impl Library {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
     use crate::turns::Turns;
 
-    #[test]
-    fn sizes() {
-        let size = |width, height, crop| Size::for_wish(Size { width, height, crop });
-        let got = |size: Size| (size.width, size.height, size.crop);
-        assert_eq!(got(size(1, 1, true)), (32, 32, true));
-        assert_eq!(got(size(32, 33, true)), (96, 96, true));
-        assert_eq!(got(size(97, 10, true)), (320, 240, true));
-        assert_eq!(got(size(320, 240, false)), (320, 240, false));
-        assert_eq!(got(size(240, 320, false)), (640, 480, false));
-        assert_eq!(got(size(801, 1, false)), (LARGEST, LARGEST, false));
-        assert_eq!(got(size(801, 1, true)), (LARGEST, LARGEST, false));
-    }
-
     #[tokio::test]
     async fn a_turn_lasts_as_long_as_the_work() {
-        let turns = Turns::new(1, EACH);
+        let turns = Turns::new(1, 8);
         let (began, begun) = tokio::sync::oneshot::channel();
         let (end, ended) = std::sync::mpsc::channel();
         let turn = turns.take("a").await.unwrap();
@@ -240,14 +149,5 @@ mod tests {
         end.send(()).unwrap();
         turns.take("b").await.unwrap();
         assert_eq!(turns.waiting(), 0);
-    }
-
-    proptest! {
-        #[test]
-        fn few_sizes_and_never_too_small(width in 1..=LARGEST, height in 1..=LARGEST, crop: bool) {
-            let size = Size::for_wish(Size { width, height, crop });
-            prop_assert!(size.width >= width && size.height >= height);
-            prop_assert!(SIZES.contains(&size) || size.width == LARGEST);
-        }
     }
 }

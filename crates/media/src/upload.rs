@@ -5,13 +5,13 @@ use sha2::{Digest as _, Sha256};
 
 use crate::Error;
 use crate::kind::HEAD;
-use crate::library::Library;
+use crate::orphans::OrphanGuard;
 use crate::store::{CHUNK, Writer, blocking};
 
 /// Bytes on their way to the store. If it is dropped before it is kept, its object is deleted.
 pub struct Upload {
     /// `None` only while it is lent to another thread, or after a failure.
-    pen: Option<Pen>,
+    pen: Option<WriteState>,
     buffer: Vec<u8>,
     head: Vec<u8>,
     length: u64,
@@ -20,37 +20,10 @@ pub struct Upload {
 
 /// The writer. If a request is cancelled while the writer is lent to a thread, that thread drops it, so that
 /// the object is never abandoned before the last operation on it.
-struct Pen {
+struct WriteState {
     writer: Writer,
     hash: Sha256,
-    trace: Trace,
-}
-
-/// A guard for an object in the store. If it is dropped before it is settled, the object is queued for
-/// deletion.
-pub(crate) struct Trace {
-    library: Library,
-    object: String,
-    settled: bool,
-}
-
-impl Trace {
-    pub(crate) fn new(library: Library, object: String) -> Self {
-        Self { library, object, settled: false }
-    }
-
-    /// Settles the guard: the bytes belong to an upload now, or are known not to be stored.
-    pub(crate) fn settle(mut self) {
-        self.settled = true;
-    }
-}
-
-impl Drop for Trace {
-    fn drop(&mut self) {
-        if !self.settled {
-            self.library.abandon(std::mem::take(&mut self.object));
-        }
-    }
+    guard: OrphanGuard,
 }
 
 /// The result of an upload: its bytes are complete and durable, and not referred to yet.
@@ -65,8 +38,8 @@ pub struct Stored {
 }
 
 impl Upload {
-    pub(crate) fn new(trace: Trace, writer: Writer, most: u64) -> Self {
-        let pen = Some(Pen { writer, hash: Sha256::new(), trace });
+    pub(crate) fn new(guard: OrphanGuard, writer: Writer, most: u64) -> Self {
+        let pen = Some(WriteState { writer, hash: Sha256::new(), guard });
         Self { pen, buffer: Vec::new(), head: Vec::new(), length: 0, most }
     }
 
@@ -102,15 +75,15 @@ impl Upload {
     }
 
     /// Completes the upload: its bytes are then complete and durable.
-    pub(crate) async fn finish(mut self) -> Result<(Stored, Trace), Error> {
+    pub(crate) async fn finish(mut self) -> Result<(Stored, OrphanGuard), Error> {
         self.flush().await?;
-        let Pen { writer, hash, trace } =
+        let WriteState { writer, hash, guard } =
             self.pen.take().ok_or_else(|| Error::store("an upload ended twice"))?;
         let sha256 = hex(&hash.finalize());
         let length = i64::try_from(self.length).map_err(|_| Error::TooLarge)?;
-        let stored = Stored { object: trace.object.clone(), sha256, length };
+        let stored = Stored { object: guard.object().to_owned(), sha256, length };
         // In a separate task, which ends even if the request is cancelled.
-        let finishing = tokio::spawn(async move { writer.finish().await.map(|()| trace) });
+        let finishing = tokio::spawn(async move { writer.finish().await.map(|()| guard) });
         Ok((stored, finishing.await.map_err(Error::store)??))
     }
 }

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where something is not as it says")]
 
 use reeve_media::picture::{self, Shrunk};
-use reeve_media::thumbnail::Size;
+use reeve_media::size::Size;
 
 /// Decompressed size of the colour profile, in bytes.
 const PROFILE: usize = 500 * 1024 * 1024;

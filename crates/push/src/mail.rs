@@ -75,19 +75,20 @@ pub(crate) fn waits(
 
 /// One room of a mail.
 #[derive(Serialize)]
-struct Section<'a> {
+struct Section {
+    /// Its name, in one line.
     name: String,
     link: String,
-    lines: Vec<Line<'a>>,
+    lines: Vec<Line>,
     /// The number of further messages.
     more: usize,
 }
 
 /// One message of a mail.
 #[derive(Serialize)]
-struct Line<'a> {
-    /// The name of its sender.
-    sender: &'a str,
+struct Line {
+    /// The name of its sender, in one line.
+    sender: String,
     /// Its text, in one line.
     said: String,
 }
@@ -101,13 +102,13 @@ pub(crate) fn write(
     alerts: &[Alert],
     now: Millis,
 ) -> Result<Mail, Error> {
-    let mut sections: Vec<(RoomNum, Section<'_>)> = Vec::new();
+    let mut sections: Vec<(RoomNum, Section)> = Vec::new();
     for alert in alerts {
         let known = sections.iter().position(|(num, _)| *num == alert.room.num);
         let index = known.unwrap_or(sections.len());
         if known.is_none() {
             let section = Section {
-                name: room_name(alert),
+                name: one_line(&room_name(alert)),
                 link: link(style, &alert.room),
                 lines: Vec::new(),
                 more: 0,
@@ -116,12 +117,12 @@ pub(crate) fn write(
         }
         let Some((_, section)) = sections.get_mut(index) else { continue };
         if section.lines.len() < MOST_SHOWN {
-            section.lines.push(Line { sender: &alert.sender_name, said: said(alert) });
+            section.lines.push(Line { sender: one_line(&alert.sender_name), said: said(alert) });
         } else {
             section.more += 1;
         }
     }
-    let sections: Vec<Section<'_>> = sections.into_iter().map(|(_, section)| section).collect();
+    let sections: Vec<Section> = sections.into_iter().map(|(_, section)| section).collect();
     let app = &style.app_name;
     let subject = match (&*sections, alerts) {
         ([section], [alert]) => format!("[{app}] {} wrote in {}", alert.sender_name, section.name),
@@ -130,7 +131,7 @@ pub(crate) fn write(
     };
     let unsubscribe = unsubscribe(home, style, user, claimed)?;
     let name = user.displayname.as_deref().filter(|name| !name.trim().is_empty()).unwrap_or(user.localpart());
-    let unread = Unread { app, name, rooms: &sections, unsubscribe: &unsubscribe };
+    let unread = Unread { app, name: &one_line(name), rooms: &sections, unsubscribe: &unsubscribe };
     let (text, html) = (unread.text().map_err(Error::internal)?, unread.html().map_err(Error::internal)?);
     Ok(Mail {
         to: claimed.pusher.pushkey.clone(),
@@ -211,7 +212,7 @@ struct Unread<'a> {
     app: &'a str,
     /// The name of the recipient.
     name: &'a str,
-    rooms: &'a [Section<'a>],
+    rooms: &'a [Section],
     /// The URL at which the recipient can unsubscribe.
     unsubscribe: &'a str,
 }
@@ -241,7 +242,7 @@ mod tests {
 
     #[test]
     fn templates() {
-        let line = |sender, said: &str| Line { sender, said: said.to_owned() };
+        let line = |sender: &str, said: &str| Line { sender: sender.to_owned(), said: said.to_owned() };
         let section = |name: &str, lines, more| Section {
             name: name.to_owned(),
             link: "https://x.org/#/room/!r".to_owned(),

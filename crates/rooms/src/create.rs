@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::error::Error;
 use crate::event::{self, Draft};
 use crate::membership::{self, Invite};
+use crate::send::{self, Sent};
 use crate::types;
 use crate::{Home, aliases, version};
 
@@ -104,7 +105,7 @@ pub fn create(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, new: &NewRoo
         let draft = Draft::state(types::CANONICAL_ALIAS, "", &user.user_id, content);
         event::append(tx, home, &mut room, draft, ctx.now)?;
     }
-    preset_state(tx, home, ctx, &mut room, &user.user_id, new)?;
+    preset_state(tx, home, ctx, &mut room, user, new)?;
     if let Some(name) = &new.name {
         let content = object(json!({ "name": name }));
         let draft = Draft::state(types::NAME, "", &user.user_id, content);
@@ -146,6 +147,9 @@ fn begin(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, creator: &str, new: &NewRoom) 
     let mut content = new.creation_content.clone();
     content.insert("room_version".to_owned(), json!(version));
     content.shift_remove("creator");
+    if content.get("m.federate").is_some_and(|federate| !federate.is_boolean()) {
+        return Err(Error::BadContent("'m.federate' must be a boolean".to_owned()));
+    }
     if !rules.authorization.use_room_create_sender {
         content.insert("creator".to_owned(), json!(creator));
     }
@@ -210,9 +214,10 @@ fn preset_state(
     home: &Home,
     ctx: &Ctx,
     room: &mut Room,
-    creator: &str,
+    user: &User,
     new: &NewRoom,
 ) -> Result<(), Error> {
+    let creator = &user.user_id;
     let default = if new.published { Preset::PublicChat } else { Preset::PrivateChat };
     let preset = new.preset.unwrap_or(default);
     let (join_rule, guests) = match preset {
@@ -237,10 +242,18 @@ fn preset_state(
         if event_type == types::POWER_LEVELS && state_key.is_empty() {
             continue;
         }
-        if event_type == types::CANONICAL_ALIAS && state_key.is_empty() {
-            aliases::check_canonical_alias(tx, room, content)?;
+        // Invites have limits, and reach nobody if they are those of a shadow-banned account.
+        if event_type == types::MEMBER {
+            let text = "Users are invited to a new room with 'invite', not with 'initial_state'";
+            return Err(Error::InvalidRoomState(text.to_owned()));
         }
-        let draft = Draft::state(event_type, state_key, creator, content.clone());
+        let sent = Sent {
+            event_type: event_type.clone(),
+            state_key: Some(state_key.clone()),
+            content: content.clone(),
+        };
+        send::check_content(tx, home, room, user, &sent)?;
+        let draft = Draft::state(event_type, state_key, creator, sent.content);
         event::append(tx, home, room, draft, ctx.now).map_err(invalid_state)?;
     }
     Ok(())

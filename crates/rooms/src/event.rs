@@ -162,6 +162,10 @@ fn append_one(
     draft: Draft,
     now: Millis,
 ) -> Result<Event, Error> {
+    // The rules that look at the state only say nothing of this.
+    if draft.event_type == types::CREATE {
+        return Err(Error::forbidden("A room is created only once"));
+    }
     let rules = rules(room)?;
     let (draft, raw) = checked(draft, &rules)?;
     let ordered = draft.ordered;

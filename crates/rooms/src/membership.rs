@@ -322,7 +322,7 @@ pub(crate) fn put_guests_out(
 }
 
 /// Only users of this server can be reached.
-fn check_target(home: &Home, target: &str) -> Result<(), Error> {
+pub(crate) fn check_target(home: &Home, target: &str) -> Result<(), Error> {
     id::split(target).map_err(|error| Error::Invalid(error.to_string()))?;
     if home.is_local(target) {
         Ok(())

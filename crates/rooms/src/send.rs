@@ -81,7 +81,7 @@ pub fn send(
         return Err(Error::Suspended(SUSPENDED));
     }
     let mut room = joined_or_moving(tx, room_id, user, sent)?;
-    check_content(tx, &room, user, sent)?;
+    check_content(tx, home, &room, user, sent)?;
     let plain;
     let sent = if user.shadow_banned && is_own_move(user, sent) {
         plain =
@@ -138,10 +138,13 @@ fn unchanged_state(tx: &ReadTx<'_>, room: &Room, user: &User, sent: &Sent) -> Re
 }
 
 /// Checks that belong to some types of events.
-fn check_content(tx: &ReadTx<'_>, room: &Room, user: &User, sent: &Sent) -> Result<(), Error> {
-    if sent.event_type == types::CREATE {
-        return Err(Error::Forbidden("A room is created only once".to_owned()));
-    }
+pub(crate) fn check_content(
+    tx: &ReadTx<'_>,
+    home: &Home,
+    room: &Room,
+    user: &User,
+    sent: &Sent,
+) -> Result<(), Error> {
     if let Some(relation) = sent.content.get("m.relates_to").and_then(Value::as_object) {
         check_relation(tx, room, user, relation, sent)?;
     }
@@ -150,7 +153,10 @@ fn check_content(tx: &ReadTx<'_>, room: &Room, user: &User, sent: &Sent) -> Resu
         (types::MEMBER, Some(target)) => {
             membership::check_content(target, &sent.content)?;
             match membership::named(&sent.content) {
-                Some(Membership::Invite) => membership::check_takes_invites(tx, target),
+                Some(Membership::Invite) => {
+                    membership::check_target(home, target)?;
+                    membership::check_takes_invites(tx, target)
+                }
                 Some(Membership::Join | Membership::Knock | Membership::Leave | Membership::Ban) | None => {
                     Ok(())
                 }

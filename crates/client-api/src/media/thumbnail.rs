@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, header};
 use reeve_http::{Answer, Call, MatrixError, Param, reply};
-use reeve_media::thumbnail::{LARGEST, Size};
+use reeve_media::size::{LARGEST, Size};
 
 /// The resizing methods, with true for cropping.
 const METHODS: [(&str, bool); 2] = [("crop", true), ("scale", false)];

@@ -55,7 +55,9 @@ pub(super) fn read_file(
 /// Removes unknown keys from a table, and adds the nearest known ones to `problems`.
 fn drop_unknown(table: &mut Table, prefix: &str, known: &[Entry], place: &str, problems: &mut Vec<String>) {
     table.retain(|name, value| {
-        let key = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
+        // A quoted key with a dot is not the setting that it looks like.
+        let name = if name.contains('.') { format!("{name:?}") } else { name.to_owned() };
+        let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
         match (known.iter().find(|entry| entry.key == key), value) {
             (Some(Entry { kind: Kind::Section, .. }), Value::Table(inner)) => {
                 drop_unknown(inner, &key, known, place, problems);

@@ -110,6 +110,10 @@ fn the_file_can_be_named_in_the_environment() {
 #[test]
 fn unknown_keys_name_the_nearest() {
     for (file, error) in [
+        (
+            "'registration.enabled' = true",
+            "unknown setting \"registration.enabled\" (in reeve.toml); the nearest is registration.enabled",
+        ),
         ("sever_name = 'x'", "unknown setting sever_name (in reeve.toml); the nearest is server_name"),
         (
             "[registraton]\nenabled = true",

@@ -122,6 +122,22 @@ on_both_engines! {
         assert_eq!(smtp.waiting().await, 0);
     }
 
+    async fn names_do_not_break_lines(server: Server) {
+        let mut server = server;
+        let (smtp, _alice, bob, room) = with_mail(&mut server).await;
+        let name = "Bob\r\n.\r\nForged: http://evil.example/";
+        let member = json!({ "membership": "join", "displayname": name });
+        set_state(&bob, &room, "m.room.member", &bob.user_id, member).await;
+        set_state(&bob, &room, "m.room.name", "", json!({ "name": "Tea\n\nhttp://evil.example/login" })).await;
+        say(&bob, &room, "hello").await;
+        until_due(&server, 10).await;
+        server.clock.advance(10 * MINUTE);
+        let mail = smtp.mail().await;
+        let is_forged = |line: &str| line.starts_with("Forged") || line.starts_with("http://evil");
+        assert_eq!(mail.message.lines().find(|line| is_forged(line)), None, "{}", mail.message);
+        assert!(mail.message.contains("Tea  http://evil.example/login"), "{}", mail.message);
+    }
+
     async fn what_was_read_is_not_mailed(server: Server) {
         let mut server = server;
         let (smtp, alice, bob, room) = with_mail(&mut server).await;

@@ -64,6 +64,37 @@ on_both_engines! {
         assert_eq!((at(second, "/state_key"), &second["content"]), ("", &json!({ "n": 2 })));
     }
 
+    async fn initial_state_is_checked_like_other_state(server: Server) {
+        let alice = server.user("alice").await;
+        server.create("bob", false).await;
+        let refusal = async |body: Value| {
+            let reply = alice.post(&format!("{CS}/createRoom"), body).await;
+            (reply.status, reply.text("errcode").to_owned())
+        };
+        let invalid = (400, "M_INVALID_ROOM_STATE".to_owned());
+        for version in ["6", "11", "12"] {
+            for state_key in ["", "zz"] {
+                let event = json!({ "type": "m.room.create", "state_key": state_key, "content": {} });
+                let body = json!({ "room_version": version, "initial_state": [event] });
+                assert_eq!(refusal(body).await, invalid, "{version} {state_key}");
+            }
+        }
+        for (target, membership) in [("@bob:test", "invite"), ("@zz:other.org", "invite"), ("@alice:test", "leave")] {
+            let content = json!({ "membership": membership });
+            let event = json!({ "type": "m.room.member", "state_key": target, "content": content });
+            assert_eq!(refusal(json!({ "initial_state": [event] })).await, invalid, "{target}");
+        }
+        let bad = (400, "M_BAD_JSON".to_owned());
+        let event = json!({ "type": "m.room.server_acl", "content": { "deny": 5 } });
+        assert_eq!(refusal(json!({ "initial_state": [event] })).await, bad);
+        assert_eq!(refusal(json!({ "creation_content": { "m.federate": "no" } })).await, bad);
+        assert_eq!(joined_rooms(&alice).await.len(), 0);
+        let room = create(&alice, json!({})).await;
+        let path = state_path(&room, "m.room.member", "@zz:other.org");
+        let reply = alice.put(&path, json!({ "membership": "invite" })).await;
+        assert_eq!((reply.status, reply.text("errcode")), (403, "M_FORBIDDEN"));
+    }
+
     async fn names_and_topics_win_over_initial_state_and_that_over_presets(server: Server) {
         let alice = server.user("alice").await;
         let room = create(&alice, json!({
