@@ -34,10 +34,12 @@ impl Follower for Reader {
     }
 
     async fn act(&self, Seen { upto, news: after }: Seen<Pos>) -> Result<(), DbError> {
+        // Before the stretch is seen, since what is seen makes the next one fail.
+        let fails = self.fails.swap(false, Ordering::SeqCst);
         if upto > after {
             self.seen.send(Span { after, upto }).unwrap();
         }
-        if self.fails.swap(false, Ordering::SeqCst) { Err(DbError::NoRow) } else { Ok(()) }
+        if fails { Err(DbError::NoRow) } else { Ok(()) }
     }
 }
 

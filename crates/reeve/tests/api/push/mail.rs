@@ -124,11 +124,11 @@ on_both_engines! {
 
     async fn names_do_not_break_lines(server: Server) {
         let mut server = server;
-        let (smtp, _alice, bob, room) = with_mail(&mut server).await;
+        let (smtp, alice, bob, room) = with_mail(&mut server).await;
         let name = "Bob\r\n.\r\nForged: http://evil.example/";
         let member = json!({ "membership": "join", "displayname": name });
         set_state(&bob, &room, "m.room.member", &bob.user_id, member).await;
-        set_state(&bob, &room, "m.room.name", "", json!({ "name": "Tea\n\nhttp://evil.example/login" })).await;
+        set_state(&alice, &room, "m.room.name", "", json!({ "name": "Tea\n\nhttp://evil.example/login" })).await;
         say(&bob, &room, "hello").await;
         until_due(&server, 10).await;
         server.clock.advance(10 * MINUTE);
