@@ -10,6 +10,7 @@ pub mod error;
 mod example;
 mod head;
 pub mod json;
+pub mod ledger;
 pub mod limits;
 pub mod metrics;
 pub mod openapi;

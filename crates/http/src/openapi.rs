@@ -1,4 +1,4 @@
-//! The OpenAPI document and the ledger of the API, both generated from the route table.
+//! The OpenAPI document, generated from the route table.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use crate::example;
 use crate::param::{Kind, Param};
 use crate::route::{Content, Limit, Request, Route, Success};
 
-fn access_text(access: Access) -> &'static str {
+pub(crate) fn access_text(access: Access) -> &'static str {
     match access {
         Access::Anybody => "anybody",
         Access::Optional => "anybody; a token is optional",
@@ -432,7 +432,7 @@ fn operation(route: &Route, path: &str, schemas: &BTreeMap<String, Value>) -> Va
     operation
 }
 
-fn tag(path: &str) -> &'static str {
+pub(crate) fn tag(path: &str) -> &'static str {
     if path.starts_with("/_synapse/admin") {
         "Synapse admin API"
     } else if path.starts_with("/_reeve") {
@@ -442,61 +442,4 @@ fn tag(path: &str) -> &'static str {
     } else {
         "Operation"
     }
-}
-
-/// The ledger of the API, in Markdown: every route, its callers, and its summary.
-pub fn ledger(routes: &[Arc<Route>]) -> String {
-    let mut text = String::from(
-        "# API ledger\n\nEvery endpoint of Reeve, generated from the route table. *Open to* lists the callers that may use \
-         it; *scope*, the right of administration that they must hold (administrators hold all); *also*, the states of an account or token that close other endpoints, but not this one.\n",
-    );
-    let mut sections: BTreeMap<&str, Vec<&Arc<Route>>> = BTreeMap::new();
-    for route in routes {
-        sections.entry(tag(route.path())).or_default().push(route);
-    }
-    for (section, mut routes) in sections {
-        routes.sort_by(|a, b| (a.path(), a.method.as_str()).cmp(&(b.path(), b.method.as_str())));
-        let _ = write!(text, "\n## {section}: {} endpoints\n\n", routes.len());
-        text.push_str(
-            "| method | path | open to | scope | also | limit | summary |\n|---|---|---|---|---|---|---|\n",
-        );
-        for route in routes {
-            let paths = route.paths.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join("<br>");
-            let scope = match route.admission.access {
-                Access::Admin(scope) => format!("`{scope}`"),
-                Access::Anybody | Access::Optional | Access::Guest | Access::User | Access::SharedSecret => {
-                    String::new()
-                }
-            };
-            let open = route.admission.open_to;
-            let also = [
-                (open.locked, "locked accounts"),
-                (open.expired_account, "expired accounts"),
-                (open.expired_token, "expired tokens"),
-            ];
-            let also: Vec<&str> = also.iter().filter(|(open, _)| *open).map(|(_, text)| *text).collect();
-            let limit = match route.limit {
-                Limit::None => "",
-                Limit::Message | Limit::Sending => "message",
-                Limit::Profile => "profile",
-                Limit::Name => "message, profile",
-                Limit::RoomCreation => "message, room_creation",
-                Limit::ToDevice => "to_device",
-                Limit::Reports => "reports",
-                Limit::Media => "media",
-                Limit::UrlPreviews => "url_previews",
-                Limit::Registration => "registration_attempts",
-                Limit::Login => "login",
-            };
-            let _ = writeln!(
-                text,
-                "| {} | {paths} | {} | {scope} | {} | {limit} | {} |",
-                route.method,
-                access_text(route.admission.access),
-                also.join(", "),
-                route.doc.summary
-            );
-        }
-    }
-    text
 }

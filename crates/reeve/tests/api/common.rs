@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use http::Method;
-use reeve_http::{Access, openapi};
+use reeve_http::{Access, ledger, openapi};
 use reeve_model::Scope;
 use reeve_testkit::{Client, Reply, check_generated, on_both_engines};
 use serde_json::{Value, json};
@@ -226,7 +226,7 @@ on_both_engines! {
 
 #[test]
 fn the_ledger_is_up_to_date() {
-    check_generated("docs/api-ledger.md", &openapi::ledger(&reeve::server::routes()));
+    check_generated("docs/api-ledger.md", &ledger::ledger(&reeve::server::routes()));
 }
 
 #[test]

@@ -1,0 +1,66 @@
+//! The ledger of the API, generated from the route table.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use crate::admission::Access;
+use crate::openapi::{access_text, tag};
+use crate::route::{Limit, Route};
+
+/// The ledger of the API, in Markdown: every route, its callers, and its summary.
+pub fn ledger(routes: &[Arc<Route>]) -> String {
+    let mut text = String::from(
+        "# API ledger\n\nEvery endpoint of Reeve, generated from the route table. *Open to* lists the callers that may use \
+         it; *scope*, the right of administration that they must hold (administrators hold all); *also*, the states of an account or token that close other endpoints, but not this one.\n",
+    );
+    let mut sections: BTreeMap<&str, Vec<&Arc<Route>>> = BTreeMap::new();
+    for route in routes {
+        sections.entry(tag(route.path())).or_default().push(route);
+    }
+    for (section, mut routes) in sections {
+        routes.sort_by(|a, b| (a.path(), a.method.as_str()).cmp(&(b.path(), b.method.as_str())));
+        let _ = write!(text, "\n## {section}: {} endpoints\n\n", routes.len());
+        text.push_str(
+            "| method | path | open to | scope | also | limit | summary |\n|---|---|---|---|---|---|---|\n",
+        );
+        for route in routes {
+            let paths = route.paths.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join("<br>");
+            let scope = match route.admission.access {
+                Access::Admin(scope) => format!("`{scope}`"),
+                Access::Anybody | Access::Optional | Access::Guest | Access::User | Access::SharedSecret => {
+                    String::new()
+                }
+            };
+            let open = route.admission.open_to;
+            let also = [
+                (open.locked, "locked accounts"),
+                (open.expired_account, "expired accounts"),
+                (open.expired_token, "expired tokens"),
+            ];
+            let also: Vec<&str> = also.iter().filter(|(open, _)| *open).map(|(_, text)| *text).collect();
+            let limit = match route.limit {
+                Limit::None => "",
+                Limit::Message | Limit::Sending => "message",
+                Limit::Profile => "profile",
+                Limit::Name => "message, profile",
+                Limit::RoomCreation => "message, room_creation",
+                Limit::ToDevice => "to_device",
+                Limit::Reports => "reports",
+                Limit::Media => "media",
+                Limit::UrlPreviews => "url_previews",
+                Limit::Registration => "registration_attempts",
+                Limit::Login => "login",
+            };
+            let _ = writeln!(
+                text,
+                "| {} | {paths} | {} | {scope} | {} | {limit} | {} |",
+                route.method,
+                access_text(route.admission.access),
+                also.join(", "),
+                route.doc.summary
+            );
+        }
+    }
+    text
+}
