@@ -32,11 +32,11 @@ pub struct Payload {
 pub struct Progress {
     /// Rooms up to this number are done, those that could not be left too.
     pub upto: RoomNum,
-    /// What was cleared so far.
+    /// The parts cleared so far.
     pub cleared: Cleared,
 }
 
-/// What the job cleared.
+/// Counts of the parts that the job cleared.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Cleared {
     /// The number of rooms left.

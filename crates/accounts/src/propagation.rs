@@ -1,4 +1,4 @@
-//! Names and avatars that changed, for the rooms of their account: what is shown there is in membership events.
+//! Propagation of changed names and avatars to the rooms of an account, whose membership events contain them.
 
 use reeve_db::{DbError, Tx};
 use reeve_jobs::JobKind;
@@ -25,8 +25,8 @@ pub struct SpreadOutcome {}
 /// Queues what must follow from a new name or avatar: the rooms of the account show it, too.
 pub(crate) fn spread(tx: &mut Tx<'_>, ctx: &Ctx, before: &User, after: &User) -> Result<(), DbError> {
     let same = before.displayname == after.displayname && before.avatar_url == after.avatar_url;
-    // What the shadow-banned call themselves reaches nobody; what administrators call them does. The suspended change
-    // nothing in rooms, whoever it is that renames them.
+    // A name that a shadow-banned account gives itself reaches nobody; one that an administrator gives it does. Suspended
+    // accounts change nothing in rooms, even if an administrator renames them.
     if same || after.deactivated || after.suspended || (after.shadow_banned && ctx.actor.is_none()) {
         return Ok(());
     }

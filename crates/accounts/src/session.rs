@@ -1,4 +1,4 @@
-//! A session: what a token stands for.
+//! A session, as read by its access token for one request.
 
 use reeve_db::{DbError, ReadTx};
 use reeve_model::{Actor, Millis, Scope, User, UserNum};

@@ -246,7 +246,7 @@ pub fn log_out(tx: &mut Tx<'_>, session: &Session) -> Result<(), DbError> {
     }
 }
 
-/// What stays when the sessions of an account end: the caller's own session. Nothing by default.
+/// The session or device that is kept when the sessions of an account end. None by default.
 #[derive(Clone, Debug, Default)]
 pub struct Spared {
     /// The access token, which stays with its refresh token.

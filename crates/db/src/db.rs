@@ -227,7 +227,7 @@ struct Call<T, E, F> {
     f: F,
     result: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
-    /// What the last run of the closure notified.
+    /// The channels that the last run of the closure notified.
     notified: Vec<Channel>,
     channels: Arc<Channels>,
 }

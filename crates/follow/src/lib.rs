@@ -27,7 +27,7 @@ pub struct Pace {
     pub every: Duration,
 }
 
-/// What a follower read of the stream.
+/// The result of reading a stretch of the stream.
 #[derive(Debug)]
 pub struct Seen<News> {
     /// The position up to which this is everything.

@@ -1,4 +1,4 @@
-//! What is known of a request before its body is read.
+//! The parts of a request that are known before its body is read.
 
 use std::sync::Arc;
 

@@ -33,7 +33,19 @@ impl Refused {
         let refusal = match error {
             Error::NotAPicture => Refusal::NotAPicture,
             Error::PictureTooLarge => Refusal::TooLarge,
-            _ => return,
+            Error::NotFound
+            | Error::NotYetUploaded
+            | Error::UnknownId
+            | Error::NotYours
+            | Error::AlreadyUploaded
+            | Error::TooManyPending(_)
+            | Error::TooLarge
+            | Error::AccountFull
+            | Error::ServerFull
+            | Error::Busy
+            | Error::Store(_)
+            | Error::Account(_)
+            | Error::Db(_) => return,
         };
         let mut refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if refused.len() >= MAX_REFUSED {

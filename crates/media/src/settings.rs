@@ -1,4 +1,4 @@
-//! What operators set about uploads.
+//! The operator's settings for uploads.
 
 use crate::store::StoreSettings;
 

@@ -1,4 +1,4 @@
-//! What follows from events: the summary of their room, memberships, threads, the words by which they are found.
+//! The consequences of events: the summary of their room, memberships, threads, the words by which they are found.
 
 use reeve_db::Tx;
 use reeve_model::{Membership, Pos};

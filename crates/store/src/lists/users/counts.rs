@@ -198,14 +198,13 @@ impl Counts {
 
     /// The fine buckets inside a coarse one.
     fn fine(&mut self, tx: &ReadTx<'_>, at: usize) -> Result<&[Bucket], DbError> {
-        let inside = match self.fine.take() {
-            Some(inside) if inside.at == at => inside,
-            _ => {
-                let begin = start(&self.coarse, at);
-                let next = self.coarse.get(at + 1);
-                let end = next.map_or_else(|| BucketStart::end(self.list), |next| next.start.clone());
-                Inside { at, buckets: buckets(tx, self.list.name(), &begin, &end)? }
-            }
+        let inside = if let Some(inside) = self.fine.take().filter(|inside| inside.at == at) {
+            inside
+        } else {
+            let begin = start(&self.coarse, at);
+            let next = self.coarse.get(at + 1);
+            let end = next.map_or_else(|| BucketStart::end(self.list), |next| next.start.clone());
+            Inside { at, buckets: buckets(tx, self.list.name(), &begin, &end)? }
         };
         Ok(&self.fine.insert(inside).buckets)
     }

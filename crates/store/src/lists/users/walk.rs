@@ -107,9 +107,9 @@ fn from_the_counts(
     let segments = segments(classes, asked);
     let mut known: Option<Counts> = None;
     collect(tx, &segments, asked, total, |segment, skip, missing| {
-        let mut counts = match known.take() {
-            Some(counts) if counts.list == segment.list => counts,
-            _ => Counts::read(tx, segment.list)?,
+        let mut counts = match known.take().filter(|counts| counts.list == segment.list) {
+            Some(counts) => counts,
+            None => Counts::read(tx, segment.list)?,
         };
         let size = counts.sum(&segment.classes);
         let merge = if *skip >= size {
