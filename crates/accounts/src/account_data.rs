@@ -38,8 +38,8 @@ pub fn find(tx: &ReadTx<'_>, user_num: UserNum, data_type: &str) -> Result<Optio
 }
 
 /// The longest type and the longest room id, in bytes.
-const LONGEST_TYPE: usize = 512;
-const LONGEST_ROOM_ID: usize = 255;
+const MAX_TYPE_LEN: usize = 512;
+const MAX_ROOM_ID_LEN: usize = 255;
 
 /// Replaces the content of one type about a room, or about none where the room id is blank.
 pub fn put(
@@ -50,11 +50,11 @@ pub fn put(
     data_type: &str,
     content: &Map<String, Value>,
 ) -> Result<(), Error> {
-    if data_type.len() > LONGEST_TYPE {
-        return Err(Error::too_long("The type of account data", LONGEST_TYPE));
+    if data_type.len() > MAX_TYPE_LEN {
+        return Err(Error::too_long("The type of account data", MAX_TYPE_LEN));
     }
-    if room_id.len() > LONGEST_ROOM_ID {
-        return Err(Error::too_long("A room id", LONGEST_ROOM_ID));
+    if room_id.len() > MAX_ROOM_ID_LEN {
+        return Err(Error::too_long("A room id", MAX_ROOM_ID_LEN));
     }
     let content = serde_json::to_string(content)
         .map_err(|error| DbError::Internal(format!("account data cannot be written as JSON: {error}")))?;

@@ -20,7 +20,7 @@ use crate::keys::{from_json, is_map_of_texts, is_signatures, to_json, unsigned};
 /// For how long an administrator lets somebody replace the keys without authenticating again.
 const REPLACEABLE_MS: i64 = 10 * 60 * 1000;
 /// How long a key may be, as JSON, in bytes.
-const LONGEST_KEY: usize = 64 * 1024;
+const MAX_KEY_LEN: usize = 64 * 1024;
 
 /// The usages of keys, with their names in requests. The first signs the others.
 const USAGES: [(&str, &str); 3] =
@@ -101,7 +101,7 @@ impl NewKey {
             .filter(|(key_id, key)| key_id == key && !key.is_empty())
             .map(|(_, key)| key.to_owned())
             .ok_or(Error::OtherKeys("There must be exactly one key, named after itself"))?;
-        if to_json(&object)?.len() > LONGEST_KEY {
+        if to_json(&object)?.len() > MAX_KEY_LEN {
             return Err(bad("There is too much"));
         }
         Ok(Self { usage, public_key, object })

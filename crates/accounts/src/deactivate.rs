@@ -79,8 +79,8 @@ pub fn deactivate(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, erase: bool) -> Resul
     }
     users::update(tx, user, &after)?;
     let mut total = account_data::count_of_user(tx, user.num)?;
-    for standing in [Membership::Join, Membership::Invite, Membership::Knock] {
-        total += memberships::count_of_user_in(tx, &user.user_id, standing)?;
+    for membership in [Membership::Join, Membership::Invite, Membership::Knock] {
+        total += memberships::count_of_user_in(tx, &user.user_id, membership)?;
     }
     let job = JOB.enqueue_once(tx, &user.user_id, &Payload { user_num: user.num }, total, ctx.now)?;
     if !user.deactivated || (erase && !user.erased) {

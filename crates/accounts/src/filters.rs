@@ -9,12 +9,12 @@ use crate::error::Error;
 use crate::policy::Limits;
 
 /// How long a filter may be, in bytes of JSON.
-const LONGEST: usize = 64 * 1024;
+const MAX: usize = 64 * 1024;
 
 /// Stores a filter, given as JSON; returns its id, that of the equal one if there is one.
 pub fn create(tx: &mut Tx<'_>, limits: &Limits, user_num: UserNum, content: &str) -> Result<i64, Error> {
-    if content.len() > LONGEST {
-        return Err(Error::too_long("A filter", LONGEST));
+    if content.len() > MAX {
+        return Err(Error::too_long("A filter", MAX));
     }
     if let Some(equal) = transactions::equal_filter(tx, user_num, content)? {
         return Ok(equal);

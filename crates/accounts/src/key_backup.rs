@@ -15,9 +15,9 @@ use crate::policy::Limits;
 /// How many keys of deleted backups one step deletes.
 const CLEARED_AT_ONCE: i64 = 1000;
 /// How long what is needed to encrypt keys, an encrypted key, and the name of a room or session may be, in bytes.
-const LONGEST_AUTH_DATA: usize = 64 * 1024;
-const LONGEST_KEY: usize = 16 * 1024;
-const LONGEST_NAME: usize = 255;
+const MAX_AUTH_DATA_LEN: usize = 64 * 1024;
+const MAX_KEY_LEN: usize = 16 * 1024;
+const MAX_NAME_LEN: usize = 255;
 
 const NO_BACKUP: Error = Error::BackupNotFound("Unknown backup version");
 
@@ -58,8 +58,8 @@ pub fn create(
     if key_backups::live(tx, user_num)?.backups >= limits.key_backups {
         return Err(Error::too_many("An account", limits.key_backups, "backups"));
     }
-    if algorithm.len() > LONGEST_NAME {
-        return Err(Error::too_long("The algorithm of a backup", LONGEST_NAME));
+    if algorithm.len() > MAX_NAME_LEN {
+        return Err(Error::too_long("The algorithm of a backup", MAX_NAME_LEN));
     }
     Ok(key_backups::insert(tx, user_num, algorithm, &checked(auth_data)?)?)
 }
@@ -67,8 +67,8 @@ pub fn create(
 /// What is needed to encrypt keys, as JSON.
 fn checked(auth_data: &Map<String, Value>) -> Result<String, Error> {
     let auth_data = to_json(auth_data)?;
-    if auth_data.len() > LONGEST_AUTH_DATA {
-        return Err(Error::too_long("'auth_data'", LONGEST_AUTH_DATA));
+    if auth_data.len() > MAX_AUTH_DATA_LEN {
+        return Err(Error::too_long("'auth_data'", MAX_AUTH_DATA_LEN));
     }
     Ok(auth_data)
 }
@@ -115,8 +115,8 @@ pub fn read_key(room_id: &str, session_id: &str, data: &Value) -> Result<BackedU
     };
     let session_data = data.get("session_data").filter(|data| data.is_object());
     let session_data = to_json(session_data.ok_or_else(|| bad("session_data"))?)?;
-    if session_data.len() > LONGEST_KEY || room_id.len() > LONGEST_NAME || session_id.len() > LONGEST_NAME {
-        return Err(Error::too_long("A room key", LONGEST_KEY));
+    if session_data.len() > MAX_KEY_LEN || room_id.len() > MAX_NAME_LEN || session_id.len() > MAX_NAME_LEN {
+        return Err(Error::too_long("A room key", MAX_KEY_LEN));
     }
     Ok(BackedUpKey {
         room_id: room_id.to_owned(),

@@ -16,14 +16,14 @@ use crate::policy::Limits;
 /// The algorithm of one-time keys that clients count on being counted.
 pub const USUAL_ALGORITHM: &str = "signed_curve25519";
 /// For how many algorithms a device can have one-time keys, or a fallback key.
-const MOST_ALGORITHMS: i64 = 10;
+const MAX_ALGORITHMS: i64 = 10;
 /// How long it is remembered that a one-time key was given out, in milliseconds, and how many are forgotten at once.
 const GIVEN_MS: i64 = 30 * 24 * 3600 * 1000;
 const FORGOTTEN_AT_ONCE: i64 = 10_000;
 /// How long a one-time key, its name, and the keys of a device may be, in bytes.
-const LONGEST_KEY: usize = 16 * 1024;
-const LONGEST_NAME: usize = 255;
-const LONGEST_DEVICE_KEYS: usize = 64 * 1024;
+const MAX_KEY_LEN: usize = 16 * 1024;
+const MAX_NAME_LEN: usize = 255;
+const MAX_DEVICE_KEYS_LEN: usize = 64 * 1024;
 
 /// A key that is to be given out.
 #[derive(Clone, Debug)]
@@ -101,7 +101,7 @@ fn check_device_keys(keys: &Map<String, Value>, user_id: &str, device_id: &str) 
     if device != device_id {
         return Err(bad("The device keys are those of another device"));
     }
-    if to_json(keys)?.len() > LONGEST_DEVICE_KEYS {
+    if to_json(keys)?.len() > MAX_DEVICE_KEYS_LEN {
         return Err(bad("The device keys are too long"));
     }
     Ok(())
@@ -113,7 +113,7 @@ fn new_keys(body: &Map<String, Value>, name: &str) -> Result<Vec<NewKey>, Error>
     for (full_id, key) in optional(body, name)?.into_iter().flatten() {
         let (algorithm, key_id) = full_id
             .split_once(':')
-            .filter(|(algorithm, _)| !algorithm.is_empty() && full_id.len() <= LONGEST_NAME)
+            .filter(|(algorithm, _)| !algorithm.is_empty() && full_id.len() <= MAX_NAME_LEN)
             .ok_or_else(|| bad(format!("A name in '{name}' is not an algorithm and a key id")))?;
         let is_key = match key {
             Value::String(_) => true,
@@ -124,7 +124,7 @@ fn new_keys(body: &Map<String, Value>, name: &str) -> Result<Vec<NewKey>, Error>
             }
             _ => false,
         };
-        if !is_key || to_json(key)?.len() > LONGEST_KEY {
+        if !is_key || to_json(key)?.len() > MAX_KEY_LEN {
             return Err(bad(format!("A key in '{name}' is not a key, or too long")));
         }
         let (algorithm, key_id) = (algorithm.to_owned(), key_id.to_owned());
@@ -184,8 +184,8 @@ pub fn upload(
     for NewKey { algorithm, key_id, key } in &upload.fallback {
         keys::put_fallback(tx, user_num, device_id, algorithm, key_id, &to_json(key)?)?;
     }
-    if !upload.fallback.is_empty() && keys::count_fallback(tx, user_num, device_id)? > MOST_ALGORITHMS {
-        return Err(Error::too_many("A device", MOST_ALGORITHMS, "fallback keys"));
+    if !upload.fallback.is_empty() && keys::count_fallback(tx, user_num, device_id)? > MAX_ALGORITHMS {
+        return Err(Error::too_many("A device", MAX_ALGORITHMS, "fallback keys"));
     }
     let counts = counts(tx, user_num, device_id)?;
     if !upload.one_time.is_empty() {
@@ -193,8 +193,8 @@ pub fn upload(
             return Err(Error::too_many("A device", limits.one_time_keys, "one-time keys of an algorithm"));
         }
         let algorithms = counts.values().filter(|count| **count > 0).count();
-        if i64::try_from(algorithms).unwrap_or(i64::MAX) > MOST_ALGORITHMS {
-            return Err(Error::too_many("A device", MOST_ALGORITHMS, "algorithms of one-time keys"));
+        if i64::try_from(algorithms).unwrap_or(i64::MAX) > MAX_ALGORITHMS {
+            return Err(Error::too_many("A device", MAX_ALGORITHMS, "algorithms of one-time keys"));
         }
     }
     Ok(counts)
@@ -243,7 +243,7 @@ fn also_signed(new: &Map<String, Value>, old: &Map<String, Value>) -> Result<Map
     let mut signed = new.clone();
     signed.insert("signatures".to_owned(), Value::Object(signatures));
     // Nobody gathers signatures without bound.
-    Ok(if to_json(&signed)?.len() > LONGEST_DEVICE_KEYS { new.clone() } else { signed })
+    Ok(if to_json(&signed)?.len() > MAX_DEVICE_KEYS_LEN { new.clone() } else { signed })
 }
 
 /// Forgets which one-time keys were given out long ago.

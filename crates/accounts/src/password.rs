@@ -19,11 +19,11 @@ use crate::policy::HashingCost;
 /// bcrypt looks at no more than this.
 const BCRYPT_BYTES: usize = 72;
 /// The most that comparing with a stored hash may take: memory of Argon2 in KiB, its passes, and the cost of bcrypt.
-const MOST_STORED_KIB: u32 = 1 << 20;
-const MOST_STORED_PASSES: u32 = 100;
-const MOST_STORED_BCRYPT: u32 = 20;
+const MAX_STORED_KIB: u32 = 1 << 20;
+const MAX_STORED_PASSES: u32 = 100;
+const MAX_STORED_BCRYPT: u32 = 20;
 /// More logins than this do not wait for their turn: they are refused.
-const MOST_WAITING: usize = 1000;
+const MAX_WAITING: usize = 1000;
 
 /// How much nicer than others these threads are to the rest of the machine.
 #[cfg(target_os = "linux")]
@@ -141,7 +141,7 @@ struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
     fn enter(count: &'a AtomicUsize) -> Result<Self, Error> {
-        if count.fetch_add(1, Ordering::Relaxed) >= MOST_WAITING {
+        if count.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
             count.fetch_sub(1, Ordering::Relaxed);
             return Err(Error::Overloaded);
         }
@@ -191,7 +191,7 @@ pub fn check_stored(stored: &str) -> Result<(), &'static str> {
         return Err("the PHC string has no salt or no hash");
     }
     match Params::try_from(&parsed) {
-        Ok(params) if params.m_cost() <= MOST_STORED_KIB && params.t_cost() <= MOST_STORED_PASSES => Ok(()),
+        Ok(params) if params.m_cost() <= MAX_STORED_KIB && params.t_cost() <= MAX_STORED_PASSES => Ok(()),
         Ok(_) => Err("it takes more than 1 GiB of memory, or more than 100 passes"),
         Err(_) => Err("the parameters of the PHC string are out of range"),
     }
@@ -213,7 +213,7 @@ fn check_bcrypt(rest: &str) -> Result<(), &'static str> {
         return malformed;
     }
     match cost.parse::<u32>() {
-        Ok(4..=MOST_STORED_BCRYPT) => Ok(()),
+        Ok(4..=MAX_STORED_BCRYPT) => Ok(()),
         Ok(_) => Err("the cost of a bcrypt hash is from 4 to 20"),
         Err(_) => malformed,
     }

@@ -17,7 +17,7 @@ const KEEP_MS: i64 = 28 * 24 * 3600 * 1000;
 /// How many connections one transaction writes.
 const BATCH: usize = 500;
 /// At most this many connections wait or are remembered; above it, the oldest memory is dropped.
-const MOST: usize = 100_000;
+const MAX: usize = 100_000;
 
 /// One connection of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,10 +61,10 @@ impl Seen {
         if inner.noted.get(&key).is_some_and(|noted| now.since(*noted) < GRANULARITY_MS) {
             return;
         }
-        if inner.noted.len() >= MOST {
+        if inner.noted.len() >= MAX {
             inner.noted.retain(|_, noted| now.since(*noted) < GRANULARITY_MS);
         }
-        if inner.noted.len() >= MOST || inner.waiting.len() >= MOST {
+        if inner.noted.len() >= MAX || inner.waiting.len() >= MAX {
             return;
         }
         let (token_hash, ip) = key.clone();

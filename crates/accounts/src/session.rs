@@ -25,7 +25,7 @@ pub struct Session {
     /// somebody else.
     pub owner_num: UserNum,
     /// The user id of the owner, where it differs.
-    pub puppeteer: Option<String>,
+    pub impersonator: Option<String>,
     /// The device; none for login-as tokens.
     pub device_id: Option<String>,
     /// When the access token expires, in milliseconds.
@@ -48,7 +48,7 @@ impl Session {
 
     /// The actor for the audit log: the administrator behind a login-as token, if it is one.
     pub fn actor(&self) -> Actor {
-        Actor::User(self.puppeteer.as_deref().unwrap_or(&self.user.user_id).into())
+        Actor::User(self.impersonator.as_deref().unwrap_or(&self.user.user_id).into())
     }
 }
 
@@ -58,7 +58,7 @@ pub fn find(tx: &ReadTx<'_>, token_hash: &TokenHash) -> Result<Option<Session>, 
     Ok(Some(Session {
         token_hash: *token_hash,
         owner_num: token.owner_num,
-        puppeteer: token.puppeteer,
+        impersonator: token.impersonator,
         device_id: token.device_id,
         valid_until_ts: token.valid_until_ts,
         expiration_ts: token.expiration_ts,

@@ -15,11 +15,11 @@ use crate::error::Error;
 use crate::policy::Limits;
 
 /// How many messages one request may send. One to all devices of somebody counts once.
-const MOST_MESSAGES: usize = 5000;
+const MAX_MESSAGES: usize = 5000;
 /// How many bytes one request may put into all queues together.
-const MOST_BYTES: usize = 16 * 1024 * 1024;
+const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// How long the content of a message may be, in bytes.
-const LONGEST: usize = 64 * 1024;
+const MAX: usize = 64 * 1024;
 /// A page of messages ends when it has so many bytes.
 const PAGE_BYTES: usize = 1024 * 1024;
 /// How many messages to devices that are gone one step deletes.
@@ -46,7 +46,7 @@ pub fn read(sender: &str, event_type: &str, messages: &Map<String, Value>) -> Re
             if !content.is_object() {
                 return Err(Error::BadKeys("'messages' must be an object of objects of objects".to_owned()));
             }
-            if content.to_string().len() > LONGEST {
+            if content.to_string().len() > MAX {
                 return Err(Error::MessageTooLong);
             }
             found.push(Message {
@@ -56,7 +56,7 @@ pub fn read(sender: &str, event_type: &str, messages: &Map<String, Value>) -> Re
             });
         }
     }
-    if found.len() > MOST_MESSAGES {
+    if found.len() > MAX_MESSAGES {
         return Err(Error::TooManyMessages);
     }
     // A message to a device comes before one to all, which that device then does not get as well.
@@ -88,8 +88,8 @@ pub fn send(
                 to_device::delete_first(tx, user_num, &device_id, seq, upto_bytes)?;
             }
         }
-        if bytes > MOST_BYTES {
-            return Err(Error::too_long("The messages of a request", MOST_BYTES));
+        if bytes > MAX_BYTES {
+            return Err(Error::too_long("The messages of a request", MAX_BYTES));
         }
     }
     Ok(())

@@ -121,7 +121,7 @@ pub fn set_password(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, hash: Option<&str>)
 
 /// A text in a request, as far as its meaning goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Given {
+pub enum StringField {
     /// It is not there.
     #[default]
     Absent,
@@ -137,9 +137,9 @@ pub enum Given {
 #[derive(Clone, Debug, Default)]
 pub struct Change {
     /// The display name; blank for none.
-    pub displayname: Given,
+    pub displayname: StringField,
     /// The avatar; blank for none.
-    pub avatar_url: Given,
+    pub avatar_url: StringField,
     /// The third-party ids (medium and address): these and no others.
     pub threepids: Option<Vec<(String, String)>>,
     /// The external ids: these and no others.
@@ -192,13 +192,13 @@ fn create_from(
     let localpart = id::localpart(user_id).to_owned();
     check_name(tx, ctx, policy, &localpart)?;
     let displayname = match &change.displayname {
-        Given::Absent | Given::Null => Some(localpart.clone()),
-        Given::Text(text) => Some(text.clone()),
-        Given::Other => return Err(Error::NotAString("displayname")),
+        StringField::Absent | StringField::Null => Some(localpart.clone()),
+        StringField::Text(text) => Some(text.clone()),
+        StringField::Other => return Err(Error::NotAString("displayname")),
     };
     let avatar_url = match &change.avatar_url {
-        Given::Text(text) => Some(text.clone()),
-        Given::Absent | Given::Null | Given::Other => None,
+        StringField::Text(text) => Some(text.clone()),
+        StringField::Absent | StringField::Null | StringField::Other => None,
     };
     let user = create(
         tx,
@@ -254,13 +254,13 @@ fn modify(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, before: &User, change: &C
     };
     let mut after = before.clone();
     match &change.displayname {
-        Given::Absent => {}
-        Given::Text(text) if text.is_empty() => after.displayname = None,
-        Given::Text(text) => {
+        StringField::Absent => {}
+        StringField::Text(text) if text.is_empty() => after.displayname = None,
+        StringField::Text(text) => {
             account::check_displayname(text.trim())?;
             after.displayname = Some(text.trim().to_owned());
         }
-        Given::Null | Given::Other => return Err(Error::NotAString("displayname")),
+        StringField::Null | StringField::Other => return Err(Error::NotAString("displayname")),
     }
     let mut linked = Map::new();
     if let Some(wanted) = &change.threepids
@@ -275,12 +275,12 @@ fn modify(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, before: &User, change: &C
         linked.insert("external_ids".to_owned(), json!(pairs));
     }
     match &change.avatar_url {
-        Given::Absent => {}
-        Given::Text(text) => {
+        StringField::Absent => {}
+        StringField::Text(text) => {
             account::check_avatar_url(text)?;
             after.avatar_url = Some(text.clone()).filter(|url| !url.is_empty());
         }
-        Given::Null | Given::Other => return Err(Error::NotAString("avatar_url")),
+        StringField::Null | StringField::Other => return Err(Error::NotAString("avatar_url")),
     }
     if let Some(admin) = change.admin {
         if !admin && before.admin && ctx.is_by(&before.user_id) {

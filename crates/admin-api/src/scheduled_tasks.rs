@@ -8,7 +8,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 /// Maximum number of tasks in the list; of more, the newest are kept.
-const MOST: usize = 10_000;
+const MAX: usize = 10_000;
 /// Jobs read at once.
 const BATCH: i64 = 1000;
 
@@ -90,7 +90,7 @@ async fn handle(call: Call) -> Answer {
     let jobs = call
         .read(move |tx| -> Result<_, reeve_db::DbError> {
             let (mut found, mut before) = (Vec::new(), (Millis::MAX, String::new()));
-            while found.len() < MOST {
+            while found.len() < MAX {
                 let batch = jobs::list(tx, &filter, (before.0, &before.1), BATCH)?;
                 let Some(last) = batch.last() else { break };
                 before = (last.created_ts, last.id.clone());
@@ -99,7 +99,7 @@ async fn handle(call: Call) -> Answer {
                         && max_timestamp.is_none_or(|most| job.updated_ts <= most)
                 }));
             }
-            found.truncate(MOST);
+            found.truncate(MAX);
             found.reverse();
             Ok(found)
         })

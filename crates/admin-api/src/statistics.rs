@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// Maximum number of rooms in the list.
-const MOST: i64 = 10;
+const MAX: i64 = 10;
 
 /// A room and the approximate size of its events.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,7 +35,7 @@ pub(crate) fn route() -> Route {
 async fn handle(call: Call) -> Answer {
     let mut rooms = call
         .read(|tx| -> Result<Vec<RoomSize>, reeve_db::DbError> {
-            rooms::largest(tx, MOST)?
+            rooms::largest(tx, MAX)?
                 .into_iter()
                 .map(|(num, room_id)| {
                     Ok(RoomSize { room_id, estimated_size: events::estimated_size(tx, num)? })

@@ -19,7 +19,7 @@ const REQUESTS: usize = 100;
 /// Minimum number of measured requests, for slow ones.
 const FEWEST: usize = 10;
 /// Maximum duration of the measurement of one kind of request.
-const LONGEST: Duration = Duration::from_secs(2);
+const MAX: Duration = Duration::from_secs(2);
 
 /// One group of requests with the same target.
 struct Group<'a> {
@@ -77,7 +77,7 @@ impl<'a> Group<'a> {
             if number >= WARM_UP {
                 took.push(reply.took);
             }
-            if took.len() >= FEWEST && took.iter().sum::<Duration>() > LONGEST {
+            if took.len() >= FEWEST && took.iter().sum::<Duration>() > MAX {
                 break;
             }
         }

@@ -20,10 +20,10 @@ use crate::http::Connection;
 use crate::population::SERVER_NAME;
 
 /// The largest body of the empty handler, in bytes.
-const MOST: usize = 1 << 20;
+const MAX: usize = 1 << 20;
 
 /// Maximum size of an upload, in bytes.
-const LONGEST_UPLOAD: i64 = 2 << 30;
+const MAX_UPLOAD: i64 = 2 << 30;
 
 /// The unit of processor times, which Linux has fixed for all programs.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -39,7 +39,7 @@ fn empty() -> Vec<Route> {
     async fn handle(call: Call) -> Answer {
         let size: usize = call.params.get("n").parse().map_err(|_| MatrixError::unknown("not a size"))?;
         // A JSON string with its two quotes.
-        reply::ok(&"x".repeat(size.min(MOST).saturating_sub(2)))
+        reply::ok(&"x".repeat(size.min(MAX).saturating_sub(2)))
     }
     let routes = [Route::get(PATH, handle), Route::put(PATH, handle), Route::post(PATH, handle)];
     routes.map(|route| route.access(Access::Anybody)).into()
@@ -57,7 +57,7 @@ pub(crate) async fn run(database: String, listen: String, data_dir: String) -> F
     };
     let environment: [(OsString, OsString); 2] = [
         ("REEVE_RATE_LIMITS__ENABLED".into(), "false".into()),
-        ("REEVE_MEDIA__MAX_UPLOAD_BYTES".into(), LONGEST_UPLOAD.to_string().into()),
+        ("REEVE_MEDIA__MAX_UPLOAD_BYTES".into(), MAX_UPLOAD.to_string().into()),
     ];
     let loaded = load(&flags, environment)?;
     let filter = tracing_subscriber::EnvFilter::try_new(&loaded.settings.log.filter)?;

@@ -19,7 +19,7 @@ const EVENTS: &str = "/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_
 const PROPOSAL: &str = "https://github.com/matrix-org/matrix-spec-proposals/pull/3814";
 const NONE: (u16, &str, &str) = (404, "M_NOT_FOUND", "the account has no such dehydrated device");
 /// Maximum number of messages in a response.
-const MOST_EVENTS: i64 = 100;
+const MAX_EVENTS: i64 = 100;
 
 pub(crate) fn routes() -> Vec<Route> {
     let route = |endpoint: Endpoint| endpoint.access(Access::User).spec(PROPOSAL);
@@ -113,7 +113,7 @@ async fn events(mut call: Call) -> Answer {
                 Some(since) if positions.knows(tx, since)? => since.pos,
                 Some(_) | None => Pos::ZERO,
             };
-            let (found, _) = to_device::page(tx, num, &device_id, since, MOST_EVENTS)?;
+            let (found, _) = to_device::page(tx, num, &device_id, since, MAX_EVENTS)?;
             let next = positions.token(found.last().map_or(since, |(pos, _)| *pos));
             Ok((found, next))
         })

@@ -271,7 +271,7 @@ struct News {
 async fn new_events(call: Call) -> Answer {
     let (viewer, room_id) = (viewer(&call)?, call.query.utf8("room_id")?);
     let wait = call.query.integer("timeout")?.unwrap_or(WAIT_MS).unsigned_abs();
-    let wait = Duration::from_millis(wait).min(crate::sync::LONGEST);
+    let wait = Duration::from_millis(wait).min(crate::sync::MAX_WAIT);
     let from = token(&call, "from")?;
     let (positions, start) = call
         .read(move |tx| -> Result<_, DbError> {
@@ -284,13 +284,13 @@ async fn new_events(call: Call) -> Answer {
         })
         .await?;
     // Listening begins before the first read, so that nothing is missed between the two.
-    let listener = call.app.hub.listen(&viewer.user_id, viewer.user_num);
+    let listener = call.app.notifier.listen(&viewer.user_id, viewer.user_num);
     let deadline = tokio::time::sleep(wait);
     tokio::pin!(deadline);
     let mut from = start;
     loop {
         let (viewer, room_id) = (viewer.clone(), room_id.clone());
-        let (now, heard) = (call.app.clock.now(), call.app.hub.heard());
+        let (now, position) = (call.app.clock.now(), call.app.notifier.position());
         let news = call
             .read_authorised(move |tx| {
                 let view = View::of(tx, viewer.clone(), now)?;
@@ -311,7 +311,7 @@ async fn new_events(call: Call) -> Answer {
         if !news.events.is_empty() || wait.is_zero() {
             return answer();
         }
-        listener.to_rooms(news.rooms.clone(), news.end.max(heard));
+        listener.watch_rooms(news.rooms.clone(), news.end.max(position));
         let mut stopping = call.app.stopping();
         tokio::select! {
             () = listener.news() => {}

@@ -17,7 +17,7 @@ use crate::rooms::{home, required_text, v3, viewer};
 use crate::shapes;
 
 /// Maximum number of users in a response.
-const MOST_PEOPLE: i64 = 50;
+const MAX_PEOPLE: i64 = 50;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -182,7 +182,7 @@ async fn people(mut call: Call) -> Answer {
         None | Some(Value::Null) => 10,
         Some(limit) => limit.as_i64().ok_or_else(|| MatrixError::bad_json("'limit' must be an integer"))?,
     };
-    let limit = usize::try_from(limit.clamp(1, MOST_PEOPLE)).unwrap_or(1);
+    let limit = usize::try_from(limit.clamp(1, MAX_PEOPLE)).unwrap_or(1);
     let (home, user) = (home(&call), call.user()?.clone());
     let (found, limited) =
         call.read(move |tx| user_directory::search_users(tx, &home, &user, &term, limit)).await?;

@@ -12,11 +12,11 @@ use serde_json::Value;
 
 use crate::rooms::viewer;
 use crate::shapes;
-use crate::sync::{LONGEST, acknowledge, be_present, keys_left};
+use crate::sync::{MAX_WAIT, acknowledge, keys_left, touch_presence};
 
 const PROPOSAL: &str = "https://github.com/matrix-org/matrix-spec-proposals/pull/4186";
 /// Maximum number of attempts at a response when other requests of the connection were answered meanwhile.
-const MOST_TRIES: usize = 5;
+const MAX_TRIES: usize = 5;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -63,45 +63,45 @@ async fn sync(mut call: Call) -> Answer {
     let pos = call.query.utf8("pos")?.filter(|text| !text.is_empty());
     let pos = pos.map(|text| SlidingToken::parse(&text).ok_or_else(unknown_pos)).transpose()?;
     let timeout =
-        Duration::from_millis(call.query.integer("timeout")?.unwrap_or(0).unsigned_abs()).min(LONGEST);
-    be_present(&call, timeout).await?;
+        Duration::from_millis(call.query.integer("timeout")?.unwrap_or(0).unsigned_abs()).min(MAX_WAIT);
+    touch_presence(&call, timeout).await?;
     let viewer = viewer(&call)?;
-    let turn = call.app.hub.turns.begin(viewer.user_num, &viewer.device_id, &request.conn_id);
+    let current = call.app.notifier.replaceable.begin(viewer.user_num, &viewer.device_id, &request.conn_id);
     let patient = pos.is_some() && !timeout.is_zero();
     // Listening begins before the first read, so that nothing is missed between the two.
-    let listener = patient.then(|| call.app.hub.listen(&viewer.user_id, viewer.user_num));
+    let listener = patient.then(|| call.app.notifier.listen(&viewer.user_id, viewer.user_num));
     let deadline = tokio::time::sleep(timeout);
     tokio::pin!(deadline);
     let mut is_late = false;
     let mut tries = 0;
     loop {
         let (viewer, request, pos) = (viewer.clone(), request.clone(), pos.clone());
-        let (now, heard) = (call.app.clock.now(), call.app.hub.heard());
+        let (now, position) = (call.app.clock.now(), call.app.notifier.position());
         let look =
             call.read_authorised(move |tx| sliding::look(tx, &viewer, &request, pos.as_ref(), now)).await?;
         let mut look = look.ok_or_else(unknown_pos)?;
         acknowledge(&call, look.acknowledged).await?;
         if let Some(listener) = listener.as_ref().filter(|_| look.response.is_empty() && !is_late) {
-            listener.to_rooms(look.rooms.clone(), look.upto.max(heard));
+            listener.watch_rooms(look.rooms.clone(), look.upto.max(position));
             let mut stopping = call.app.stopping();
             tokio::select! {
                 () = listener.news() => continue,
                 () = &mut deadline => is_late = true,
-                () = turn.replaced() => return Err(unknown_pos()),
+                () = current.replaced() => return Err(unknown_pos()),
                 _ = stopping.wait_for(|stopping| *stopping) => is_late = true,
             }
             if let Some(keys) = look.response.keys() {
                 *keys = keys_left(&call).await?;
             }
         }
-        if !turn.is_last() {
+        if !current.is_last() {
             return replaced(&look);
         }
         if let Some(answer) = answer(&call, look).await? {
             return answer;
         }
         tries += 1;
-        if tries == MOST_TRIES {
+        if tries == MAX_TRIES {
             return Err(unknown_pos());
         }
     }

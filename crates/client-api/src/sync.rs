@@ -21,7 +21,7 @@ use crate::shapes;
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3sync";
 const FILTERS: &str = "https://spec.matrix.org/v1.18/client-server-api/#filtering";
 /// Maximum time that a request waits for changes.
-pub(crate) const LONGEST: Duration = Duration::from_mins(5);
+pub(crate) const MAX_WAIT: Duration = Duration::from_mins(5);
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -85,23 +85,23 @@ async fn sync(call: Call) -> Answer {
     };
     let fields = request.filter.event_fields.clone();
     let timeout =
-        Duration::from_millis(call.query.integer("timeout")?.unwrap_or(0).unsigned_abs()).min(LONGEST);
-    be_present(&call, timeout).await?;
+        Duration::from_millis(call.query.integer("timeout")?.unwrap_or(0).unsigned_abs()).min(MAX_WAIT);
+    touch_presence(&call, timeout).await?;
     let (home, viewer) = (home(&call), viewer(&call)?);
     let patient = request.since.is_some() && !request.full_state && !timeout.is_zero();
     // Listening begins before the first read, so that nothing is missed between the two.
-    let listener = patient.then(|| call.app.hub.listen(&viewer.user_id, viewer.user_num));
+    let listener = patient.then(|| call.app.notifier.listen(&viewer.user_id, viewer.user_num));
     let deadline = tokio::time::sleep(timeout);
     tokio::pin!(deadline);
     loop {
         let (home, viewer, request) = (home.clone(), viewer.clone(), request.clone());
-        let (now, heard) = (call.app.clock.now(), call.app.hub.heard());
+        let (now, position) = (call.app.clock.now(), call.app.notifier.position());
         let mut look = call.read_authorised(move |tx| v3::look(tx, &home, &viewer, &request, now)).await?;
         acknowledge(&call, look.acknowledged).await?;
         let Some(listener) = listener.as_ref().filter(|_| look.response.is_empty()) else {
             return answer(&look.response, fields.as_deref());
         };
-        listener.to_rooms(look.rooms, look.upto.max(heard));
+        listener.watch_rooms(look.rooms, look.upto.max(position));
         let mut stopping = call.app.stopping();
         tokio::select! {
             () = listener.news() => continue,
@@ -125,8 +125,8 @@ fn answer(response: &v3::Response, fields: Option<&[String]>) -> Answer {
     let Some(fields) = fields else { return reply::ok(response) };
     let mut answer = serde_json::to_value(response).map_err(MatrixError::internal)?;
     let fields: Vec<Vec<String>> = fields.iter().map(|field| segments(field)).collect();
-    for standing in ["join", "leave"] {
-        let rooms = answer.pointer_mut(&format!("/rooms/{standing}")).and_then(Value::as_object_mut);
+    for membership in ["join", "leave"] {
+        let rooms = answer.pointer_mut(&format!("/rooms/{membership}")).and_then(Value::as_object_mut);
         for room in rooms.into_iter().flatten().map(|(_, room)| room) {
             for part in ["timeline", "state", "state_after", "org.matrix.msc4222.state_after"] {
                 let events = room.get_mut(part).and_then(|part| part.get_mut("events")?.as_array_mut());
@@ -197,7 +197,7 @@ async fn filter(call: &Call) -> Result<FilterDefinition, MatrixError> {
 }
 
 /// Stores the presence of the device, for as long as the request may wait.
-pub(crate) async fn be_present(call: &Call, timeout: Duration) -> Result<(), MatrixError> {
+pub(crate) async fn touch_presence(call: &Call, timeout: Duration) -> Result<(), MatrixError> {
     let wanted = match call.query.utf8("set_presence")? {
         Some(presence) => Availability::parse(&presence)?,
         None => Availability::Online,

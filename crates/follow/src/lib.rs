@@ -16,7 +16,7 @@ use tokio::sync::watch;
 /// The pause after the first error; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// How a follower keeps up.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +83,7 @@ async fn keep_up<F: Follower>(follower: &Arc<F>, db: &Db, pace: Pace) -> Infalli
             Err(error) => {
                 tracing::warn!(%error, follower = F::NAME, "the stream cannot be followed; retrying");
                 tokio::time::sleep(pause_after_error).await;
-                pause_after_error = LONGEST_PAUSE.min(pause_after_error * 2);
+                pause_after_error = MAX_PAUSE.min(pause_after_error * 2);
             }
         }
     }

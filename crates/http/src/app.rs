@@ -15,7 +15,7 @@ use reeve_model::Clock;
 use reeve_outgoing::Outgoing;
 use reeve_previews::Previews;
 use reeve_rooms::Home;
-use reeve_sync::Hub;
+use reeve_sync::Notifier;
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -136,7 +136,7 @@ pub struct App {
     /// This homeserver, for operations on rooms.
     pub home: Arc<Home>,
     /// The notifier, which wakes waiting requests.
-    pub hub: Arc<Hub>,
+    pub notifier: Arc<Notifier>,
     /// Requests that the server makes.
     pub outgoing: Outgoing,
     /// Previews of web pages, if enabled.

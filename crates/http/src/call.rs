@@ -18,7 +18,7 @@ use crate::caller::Caller;
 use crate::error::MatrixError;
 use crate::head::Head;
 use crate::json::{self, Object};
-use crate::unread::{Slot, THROWN_AWAY};
+use crate::unread::{MAX_DRAINED, Slot};
 
 /// A request at a read-only route: the transaction that authenticated the caller continues, so that one trip to
 /// the database serves both and both see the same state.
@@ -263,7 +263,7 @@ impl Incoming {
     /// Reads and discards the body for a while: a client that is still sending would mistake a closed
     /// connection for a failure and never read the error.
     pub async fn discard(&mut self) {
-        let most = self.read.saturating_add(THROWN_AWAY);
+        let most = self.read.saturating_add(MAX_DRAINED);
         let discard = async {
             while let Some(Ok(frame)) = self.body.frame().await {
                 self.read = self.read.saturating_add(frame.data_ref().map_or(0, Bytes::len));
@@ -295,7 +295,7 @@ async fn collect(mut body: Body, most: usize) -> Result<Bytes, MatrixError> {
         read = read.saturating_add(data.len());
         if read <= most {
             kept.extend_from_slice(&data);
-        } else if read > most.saturating_add(THROWN_AWAY) {
+        } else if read > most.saturating_add(MAX_DRAINED) {
             break;
         }
     }

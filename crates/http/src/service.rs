@@ -27,7 +27,7 @@ use crate::query::Query;
 use crate::reply::Answer;
 use crate::route::{Handler, Limit, ReadHandler, Route};
 use crate::router::{Found, Router};
-use crate::unread::{Slot, THROWN_AWAY, Unread, content_length};
+use crate::unread::{MAX_DRAINED, Slot, Unread, content_length};
 use crate::unsent::{Unsent, Whose};
 
 /// The HTTP service: the routes and the state of the server.
@@ -191,7 +191,7 @@ impl Service {
                     route.max_body.unwrap_or(app.http.max_body)
                 };
                 if let Some(length) = content_length(&head.headers)
-                    && length > max_body.saturating_add(THROWN_AWAY)
+                    && length > max_body.saturating_add(MAX_DRAINED)
                 {
                     return Err(MatrixError::too_large());
                 }

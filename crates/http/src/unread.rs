@@ -18,7 +18,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 /// Maximum number of bytes of an unwanted body that are drained.
-pub(crate) const THROWN_AWAY: usize = 8 * 1024 * 1024;
+pub(crate) const MAX_DRAINED: usize = 8 * 1024 * 1024;
 /// Maximum time of draining.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -61,11 +61,11 @@ impl Unread {
         if let Some(mut rest) = rest
             && !self.has_ended()
             && !self.waits
-            && self.length.is_none_or(|length| length <= THROWN_AWAY)
+            && self.length.is_none_or(|length| length <= MAX_DRAINED)
         {
             let reading = async {
                 let mut read = 0_usize;
-                while read <= THROWN_AWAY
+                while read <= MAX_DRAINED
                     && let Some(Ok(frame)) = rest.frame().await
                 {
                     read = read.saturating_add(frame.data_ref().map_or(0, Bytes::len));

@@ -18,9 +18,9 @@ pub(crate) const QUEUED: Channel = Channel::new("jobs");
 /// job.
 const LEASE_MS: i64 = 10_000;
 /// Maximum number of failures of a step in a row; then the job fails.
-const MOST_ATTEMPTS: i64 = 10;
+const MAX_ATTEMPTS: i64 = 10;
 /// The longest pause between two attempts.
-const LONGEST_PAUSE_MS: i64 = 300_000;
+const MAX_PAUSE_MS: i64 = 300_000;
 /// Interval at which the queue is read without a notification: finds jobs of other processes and retries.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Interval at which a job that is waited for is read without a notification: another process may finish it.
@@ -183,7 +183,7 @@ async fn run(inner: &Inner, taken: Taken, stop: &watch::Receiver<bool>) {
             Err(StepError::Hopeless(reason)) => {
                 return give_up(inner, Taken { job, lease_until }, reason).await;
             }
-            Err(StepError::Db(error)) if job.attempts + 1 >= MOST_ATTEMPTS => {
+            Err(StepError::Db(error)) if job.attempts + 1 >= MAX_ATTEMPTS => {
                 return give_up(inner, Taken { job, lease_until }, error.to_string()).await;
             }
             Err(StepError::Db(error)) => {
@@ -225,6 +225,6 @@ async fn give_up(inner: &Inner, taken: Taken, reason: String) {
 async fn put_off(inner: &Inner, taken: Taken, reason: String) {
     tracing::warn!(job = taken.job.id, kind = taken.job.kind, reason, "a step failed and will be retried");
     let now = inner.clock.now();
-    let pause = 1000_i64.saturating_mul(1 << taken.job.attempts.clamp(0, 16)).min(LONGEST_PAUSE_MS);
+    let pause = 1000_i64.saturating_mul(1 << taken.job.attempts.clamp(0, 16)).min(MAX_PAUSE_MS);
     settle(inner, &taken, move |tx, id| jobs::retry(tx, id, &reason, now.plus(pause), now)).await;
 }

@@ -10,7 +10,7 @@ use reeve_store::media;
 /// Maximum number of times written in one transaction.
 const BATCH: usize = 500;
 /// Maximum number of entries in memory; above it, downloads are not noted.
-const MOST: usize = 100_000;
+const MAX: usize = 100_000;
 
 /// Collects times until they are written.
 #[derive(Default)]
@@ -22,7 +22,7 @@ impl Accessed {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ts) = waiting.get_mut(media_id) {
             *ts = now.max(*ts);
-        } else if waiting.len() < MOST {
+        } else if waiting.len() < MAX {
             waiting.insert(media_id.to_owned(), now);
         }
     }

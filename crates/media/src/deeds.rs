@@ -109,13 +109,13 @@ pub fn add_pending(
 
 /// Deletes a batch of expired media ids and of old pictures of previews.
 pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
-    const MOST: i64 = 500;
+    const MAX: i64 = 500;
     // Uploads that began in time may still be in progress.
     const GRACE_MS: i64 = 24 * 3600 * 1000;
-    for picture in media::old_previews(tx, now.minus(PREVIEWS_MS), MOST)? {
+    for picture in media::old_previews(tx, now.minus(PREVIEWS_MS), MAX)? {
         media::delete(tx, &picture, now)?;
     }
-    pending::prune(tx, now.minus(GRACE_MS), MOST)
+    pending::prune(tx, now.minus(GRACE_MS), MAX)
 }
 
 /// Deletes an upload. Its bytes, if there is no other upload of them, are deleted soon after: see

@@ -7,6 +7,7 @@
 mod access;
 pub mod deeds;
 mod error;
+mod fair_limiter;
 pub mod kind;
 mod library;
 pub mod name;
@@ -18,7 +19,6 @@ pub mod size;
 pub mod store;
 mod sweep;
 pub mod thumbnail;
-mod turns;
 mod upload;
 
 pub use error::Error;

@@ -11,11 +11,11 @@ use reeve_store::{media_objects, media_pending};
 use tokio::sync::{Notify, watch};
 
 use crate::access::Accessed;
+use crate::fair_limiter::FairLimiter;
 use crate::orphans::{OrphanGuard, Orphans};
 use crate::refused::Refused;
 use crate::settings::Settings;
 use crate::store::{Content, Store};
-use crate::turns::Turns;
 use crate::upload::{Stored, Upload};
 use crate::{Error, deeds};
 
@@ -35,7 +35,7 @@ struct Inner {
     orphans: Arc<Orphans>,
     arrivals: Notify,
     /// The fair limiter of thumbnails.
-    turns: Arc<Turns>,
+    limiter: Arc<FairLimiter>,
     refused: Refused,
 }
 
@@ -47,10 +47,20 @@ impl Library {
     /// Opens the store.
     pub fn open(settings: Settings, db: Db, clock: Clock) -> Result<Self, Error> {
         let store = Store::open(&settings.store)?;
-        let turns = Turns::new(settings.thumbnail_workers, THUMBNAILS_EACH);
+        let limiter = FairLimiter::new(settings.thumbnail_workers, THUMBNAILS_EACH);
         let (accessed, orphans) = (Accessed::default(), Arc::default());
         let (arrivals, refused) = (Notify::new(), Refused::default());
-        Ok(Self(Arc::new(Inner { db, clock, settings, store, accessed, orphans, arrivals, turns, refused })))
+        Ok(Self(Arc::new(Inner {
+            db,
+            clock,
+            settings,
+            store,
+            accessed,
+            orphans,
+            arrivals,
+            limiter,
+            refused,
+        })))
     }
 
     /// Tests the store with a short object, so that a wrong bucket or key is known before the first upload.
@@ -71,8 +81,8 @@ impl Library {
         &self.0.store
     }
 
-    pub(crate) fn turns(&self) -> &Arc<Turns> {
-        &self.0.turns
+    pub(crate) fn limiter(&self) -> &Arc<FairLimiter> {
+        &self.0.limiter
     }
 
     pub(crate) fn refused(&self) -> &Refused {
@@ -89,7 +99,7 @@ impl Library {
 
     /// The number of thumbnails in the queue or in progress.
     pub fn thumbnails_waiting(&self) -> usize {
-        self.0.turns.waiting()
+        self.0.limiter.waiting()
     }
 
     /// Waits until there may be something to sweep.

@@ -5,7 +5,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 /// The characters that are encoded in a name that is not ASCII.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'~');
 /// Maximum length of a stored name, in characters.
-const MOST: usize = 255;
+const MAX: usize = 255;
 /// The type of files with no type, or an invalid one.
 pub const UNKNOWN_TYPE: &str = "application/octet-stream";
 
@@ -48,7 +48,7 @@ fn is_control(c: char) -> bool {
 
 /// A name as it is stored: without control characters, and not too long; `None` if nothing is left.
 pub fn clean(name: &str) -> Option<String> {
-    let name: String = name.chars().filter(|c| !is_control(*c)).take(MOST).collect();
+    let name: String = name.chars().filter(|c| !is_control(*c)).take(MAX).collect();
     Some(name).filter(|name| !name.trim().is_empty())
 }
 
@@ -56,7 +56,7 @@ pub fn clean(name: &str) -> Option<String> {
 pub fn media_type(said: Option<&str>) -> String {
     let possible = |said: &&str| {
         !said.is_empty()
-            && said.len() <= MOST
+            && said.len() <= MAX
             && said.contains('/')
             && said.bytes().all(|b| matches!(b, 0x20..=0x7e))
     };

@@ -22,7 +22,7 @@ const QUALITY: u8 = 82;
 /// Speed of colour quantisation of animated thumbnails, from 1 (best) to 30 (fastest).
 const SPEED: i32 = 10;
 /// Maximum number of frames; a longer animation becomes a still picture.
-const MOST_FRAMES: u64 = 400;
+const MAX_FRAMES: u64 = 400;
 /// Memory for decoding beside the pixels, in bytes.
 const SLACK: u64 = 16 * 1024 * 1024;
 /// Memory for the metadata of a PNG, such as a compressed colour profile, in bytes.
@@ -203,7 +203,7 @@ fn frames(bytes: &[u8], format: ImageFormat, max_pixels: u64) -> Result<Frames<'
 /// All frames, resized, as GIF; `None` if they are too many.
 fn moving(frames: Frames<'_>, size: Size, pixels: u64, max_pixels: u64) -> Result<Option<Vec<u8>>, Error> {
     // Decoding costs time for each pixel of each frame.
-    let most = (max_pixels.saturating_mul(4) / pixels.max(1)).min(MOST_FRAMES);
+    let most = (max_pixels.saturating_mul(4) / pixels.max(1)).min(MAX_FRAMES);
     let mut out = Vec::new();
     let mut encoder = GifEncoder::new_with_speed(&mut out, SPEED);
     encoder.set_repeat(Repeat::Infinite).map_err(refuse)?;

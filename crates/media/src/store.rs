@@ -23,7 +23,7 @@ use object_store::{
 use reeve_model::{UserNum, random};
 
 use crate::Error;
-use crate::turns::Turns;
+use crate::fair_limiter::FairLimiter;
 
 /// Size of a read or write of a local file.
 pub(crate) const CHUNK: usize = 256 * 1024;
@@ -104,7 +104,7 @@ pub(crate) struct Bucket {
     reader: AmazonS3,
     prefix: String,
     spool: PathBuf,
-    turns: Arc<Turns>,
+    limiter: Arc<FairLimiter>,
 }
 
 impl Store {
@@ -255,7 +255,7 @@ impl Bucket {
             reader: reader.build().map_err(Error::store)?,
             prefix: settings.prefix.clone(),
             spool: settings.spool.clone(),
-            turns: Turns::new(SENDERS, SENDERS_EACH),
+            limiter: FairLimiter::new(SENDERS, SENDERS_EACH),
         })
     }
 
@@ -324,7 +324,7 @@ impl Writer {
                 .await
             }
             Self::Spooled { bucket, key, user_num, file, length } => {
-                let _turn = bucket.turns.take(&user_num.to_string()).await?;
+                let _permit = bucket.limiter.take(&user_num.to_string()).await?;
                 bucket.send(&key, file, length).await
             }
         }

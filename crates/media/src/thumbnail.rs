@@ -6,25 +6,25 @@ use reeve_store::media::Media;
 use reeve_store::media_objects::{self as objects, Thumbnail, ThumbnailKey};
 
 use crate::Error;
+use crate::fair_limiter::Permit;
 use crate::library::Library;
 use crate::picture::{self, Shrunk};
 use crate::size::Size;
 use crate::store::{Content, blocking};
-use crate::turns::Turn;
 
 /// Number of bytes that identify the format.
 const HEAD: u64 = 64;
 /// Maximum size of a file that is decoded, in bytes.
-const LONGEST: u64 = 64 * 1024 * 1024;
+const MAX: u64 = 64 * 1024 * 1024;
 /// Runs long work on a blocking thread. The permit is held as long as the work runs, even if the request is
 /// cancelled.
 async fn during<T: Send + 'static>(
-    turn: Turn,
+    permit: Permit,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<(T, Turn), Error> {
+) -> Result<(T, Permit), Error> {
     blocking(move || {
         let done = work()?;
-        Ok((done, turn))
+        Ok((done, permit))
     })
     .await
 }
@@ -72,10 +72,10 @@ impl Library {
         let length = u64::try_from(media.media_length).unwrap_or_default();
         let head = self.store().read_all(&media.object, 0..length.min(HEAD)).await?;
         picture::format(&head)?;
-        if length > LONGEST {
+        if length > MAX {
             return Err(Error::PictureTooLarge);
         }
-        let turn = self.turns().take(who).await?;
+        let permit = self.limiter().take(who).await?;
         // Another request may have made it meanwhile, or failed to.
         if let Some(thumbnail) = self.made(key).await? {
             return self.open_thumbnail(media, thumbnail).await;
@@ -85,7 +85,7 @@ impl Library {
         let max_pixels = self.settings().max_picture_pixels;
         // The permit is held until the thumbnail is stored, so that waiting requests find it.
         let (shrunk, _turn) =
-            during(turn, move || picture::shrink(&bytes, size, key.animated, max_pixels)).await?;
+            during(permit, move || picture::shrink(&bytes, size, key.animated, max_pixels)).await?;
         match shrunk {
             Shrunk::AsIs(media_type) => {
                 let thumbnail =
@@ -129,15 +129,15 @@ impl Library {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::turns::Turns;
+    use crate::fair_limiter::FairLimiter;
 
     #[tokio::test]
     async fn a_turn_lasts_as_long_as_the_work() {
-        let turns = Turns::new(1, 8);
+        let limiter = FairLimiter::new(1, 8);
         let (began, begun) = tokio::sync::oneshot::channel();
         let (end, ended) = std::sync::mpsc::channel();
-        let turn = turns.take("a").await.unwrap();
-        let request = tokio::spawn(during(turn, move || {
+        let permit = limiter.take("a").await.unwrap();
+        let request = tokio::spawn(during(permit, move || {
             began.send(()).unwrap();
             ended.recv().map_err(Error::store)
         }));
@@ -145,9 +145,9 @@ mod tests {
         // The request is gone; the work is not.
         request.abort();
         assert!(request.await.is_err());
-        assert_eq!(turns.waiting(), 1);
+        assert_eq!(limiter.waiting(), 1);
         end.send(()).unwrap();
-        turns.take("b").await.unwrap();
-        assert_eq!(turns.waiting(), 0);
+        limiter.take("b").await.unwrap();
+        assert_eq!(limiter.waiting(), 0);
     }
 }

@@ -8,7 +8,7 @@ use reeve_media::size::Size;
 /// Decompressed size of the colour profile, in bytes.
 const PROFILE: usize = 500 * 1024 * 1024;
 /// Maximum memory of a thumbnail of a small picture, in bytes.
-const MOST: u64 = 48 * 1024 * 1024;
+const MAX: u64 = 48 * 1024 * 1024;
 
 /// `length` zero bytes, compressed (RFC 1950, RFC 1951): one zero, and then the longest repetition again and
 /// again.
@@ -63,5 +63,5 @@ fn a_profile_that_unpacks_to_much_is_left_packed() {
     let grown = peak() - before;
     assert!(matches!(shrunk.unwrap(), Shrunk::Smaller("image/png", _)));
     assert_eq!(picture::dimensions(&png).unwrap(), (100, 50));
-    assert!(grown < MOST, "{grown} bytes");
+    assert!(grown < MAX, "{grown} bytes");
 }

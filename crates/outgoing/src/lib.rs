@@ -27,7 +27,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// Time for which an idle connection is kept open.
 const IDLE_FOR: Duration = Duration::from_mins(1);
 /// Maximum number of idle connections to one host.
-const MOST_IDLE: usize = 16;
+const MAX_IDLE: usize = 16;
 
 /// The reason why there is no response.
 #[derive(Debug, thiserror::Error)]
@@ -134,7 +134,7 @@ impl Outgoing {
             .no_proxy()
             .connect_timeout(CONNECT_WITHIN)
             .pool_idle_timeout(IDLE_FOR)
-            .pool_max_idle_per_host(MOST_IDLE)
+            .pool_max_idle_per_host(MAX_IDLE)
             .user_agent(user_agent)
             .build()?;
         Ok(Self { client, filter })

@@ -21,7 +21,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use url::Url;
 
 /// Maximum number of cached previews.
-const MOST_KNOWN: usize = 1000;
+const MAX_KNOWN: usize = 1000;
 /// Lifetime of a cached preview, in milliseconds.
 const KNOWN_MS: i64 = 3_600_000;
 /// Lifetime of a cached failure, in milliseconds.
@@ -31,9 +31,9 @@ const AT_ONCE: usize = 16;
 /// Limits of a page. The relevant data is at its beginning, but often after scripts.
 const PAGE: Limits = Limits { time: Duration::from_secs(15), bytes: 4 * 1024 * 1024, redirects: 5 };
 /// Maximum number of pictures of a page that are tried.
-const MOST_PICTURES: usize = 3;
+const MAX_PICTURES: usize = 3;
 /// Maximum length of a URL, in bytes.
-const MOST_URL: usize = 4096;
+const MAX_URL: usize = 4096;
 
 /// The operator's settings for previews.
 #[derive(Clone, Debug)]
@@ -111,7 +111,7 @@ impl Previews {
     /// The preview of a URL. Its picture, if it is fetched now, belongs to the account.
     pub async fn preview(&self, user_num: UserNum, address: &str) -> Answer {
         let mut url = Url::parse(address).map_err(|_| Error::Unsuitable)?;
-        if url.as_str().len() > MOST_URL || !url.username().is_empty() || url.password().is_some() {
+        if url.as_str().len() > MAX_URL || !url.username().is_empty() || url.password().is_some() {
             return Err(Error::Unsuitable);
         }
         self.outgoing.check(&url)?;
@@ -132,10 +132,10 @@ impl Previews {
         if let Some(found) = known.get(url).filter(|found| found.until > now) {
             return Arc::clone(&found.answer);
         }
-        if known.len() >= MOST_KNOWN {
+        if known.len() >= MAX_KNOWN {
             known.retain(|_, known| known.until > now);
         }
-        if known.len() >= MOST_KNOWN
+        if known.len() >= MAX_KNOWN
             && let Some(oldest) =
                 known.iter().min_by_key(|(_, known)| known.until).map(|(url, _)| url.clone())
         {
@@ -177,7 +177,7 @@ impl Previews {
             let page = page.map_err(|error| Error::Fetch(error.to_string()))?;
             let base = page.base.as_ref().and_then(|base| found.url.join(base).ok()).unwrap_or(found.url);
             preview.extend(page.properties.into_iter().map(|(name, value)| (name, Value::String(value))));
-            for picture in page.pictures.iter().take(MOST_PICTURES) {
+            for picture in page.pictures.iter().take(MAX_PICTURES) {
                 if let Ok(address) = base.join(picture)
                     && self.fetch_picture(user_num, url, &address, &mut preview).await
                 {

@@ -10,13 +10,13 @@ use html5gum::{Token, Tokenizer};
 /// The part of a document in which its encoding must be declared, in bytes.
 const HEAD: usize = 1024;
 /// Maximum number of OpenGraph properties.
-const MOST_PROPERTIES: usize = 50;
+const MAX_PROPERTIES: usize = 50;
 /// Maximum length of a value, in characters.
-const MOST_VALUE: usize = 1000;
+const MAX_VALUE: usize = 1000;
 /// Maximum depth of nested silent elements.
 const DEEPEST: usize = 100;
 /// Maximum length of text used as a description, in characters.
-const MOST_TEXT: usize = 300;
+const MAX_TEXT: usize = 300;
 
 /// The data found in a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -158,9 +158,9 @@ impl Reader {
             Some("title") => self.title.get_or_insert_default().push_str(text),
             Some(_) => self.heading.get_or_insert_default().push_str(text),
             // There may be much white space between little text.
-            None if self.silent.is_empty() && self.said.len() < MOST_TEXT * 16 => {
+            None if self.silent.is_empty() && self.said.len() < MAX_TEXT * 16 => {
                 self.said.push_str(text);
-                if self.said.len() > MOST_TEXT * 8 {
+                if self.said.len() > MAX_TEXT * 8 {
                     self.said = squeezed(&self.said);
                 }
             }
@@ -180,9 +180,9 @@ impl Reader {
             "twitter:title" => instead("og:title"),
             "description" | "twitter:description" => instead("og:description"),
             _ if name.starts_with("og:") && !name.starts_with("og:image:") => {
-                let value = clipped(content, MOST_VALUE);
+                let value = clipped(content, MAX_VALUE);
                 let properties = &mut self.page.properties;
-                if !value.is_empty() && properties.len() < MOST_PROPERTIES && name.len() <= MOST_VALUE {
+                if !value.is_empty() && properties.len() < MAX_PROPERTIES && name.len() <= MAX_VALUE {
                     properties.entry(name.to_owned()).or_insert(value);
                 }
             }
@@ -203,8 +203,8 @@ impl Reader {
                 page.properties.insert(property.to_owned(), value);
             }
         };
-        fill("og:title", MOST_VALUE, &mut titles.into_iter());
-        fill("og:description", MOST_TEXT, &mut descriptions.into_iter());
+        fill("og:title", MAX_VALUE, &mut titles.into_iter());
+        fill("og:description", MAX_TEXT, &mut descriptions.into_iter());
         page
     }
 }
@@ -266,11 +266,11 @@ mod tests {
     fn what_is_too_much() {
         let long = format!("<title>{}</title><body>{}", "t".repeat(5000), "word ".repeat(50_000));
         let found = read(&long);
-        assert_eq!(found.properties["og:title"].chars().count(), MOST_VALUE + 1);
-        assert_eq!(found.properties["og:description"].chars().count(), MOST_TEXT + 1 - 1);
+        assert_eq!(found.properties["og:title"].chars().count(), MAX_VALUE + 1);
+        assert_eq!(found.properties["og:description"].chars().count(), MAX_TEXT + 1 - 1);
         let many =
             (0..500).map(|n| format!("<meta property='og:x{n}' content=y>")).collect::<Vec<_>>().concat();
-        assert_eq!(read(&many).properties.len(), MOST_PROPERTIES);
+        assert_eq!(read(&many).properties.len(), MAX_PROPERTIES);
         // Many tags before the first text.
         page(&format!("{}text", "<br>".repeat(100_000)), &[("og:description", "text")], &[]);
         // Open elements are looked up at every end tag.

@@ -22,7 +22,7 @@ const SILENT_OFTEN: u32 = 3;
 /// The duration of that pause.
 const REST: Duration = Duration::from_secs(30);
 /// Maximum number of remembered silent gateways.
-const MOST_SILENT: usize = 1000;
+const MAX_SILENT: usize = 1000;
 
 /// The result of a delivery.
 #[derive(Debug)]
@@ -184,7 +184,7 @@ impl Gateways {
             silent.remove(&gateway);
             return;
         }
-        if silent.len() >= MOST_SILENT {
+        if silent.len() >= MAX_SILENT {
             silent.retain(|_, silent| silent.last.elapsed() < REST);
         }
         let entry = silent.entry(gateway).or_insert(Silent { times: 0, last: monotonic() });

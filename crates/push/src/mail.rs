@@ -24,13 +24,13 @@ use url::Url;
 /// The time after which an unread notification causes a mail, in milliseconds.
 pub(crate) const FIRST_WAIT_MS: i64 = 10 * 60_000;
 /// The longest wait of a room, in milliseconds.
-const LONGEST_WAIT_MS: i64 = 24 * 3_600_000;
+const MAX_WAIT_MS: i64 = 24 * 3_600_000;
 /// A room without mails for this time starts from the beginning, in milliseconds.
-pub(crate) const FORGET_MS: i64 = 2 * LONGEST_WAIT_MS;
+pub(crate) const FORGET_MS: i64 = 2 * MAX_WAIT_MS;
 /// Maximum number of messages of a room in a mail.
-const MOST_SHOWN: usize = 5;
+const MAX_SHOWN: usize = 5;
 /// Maximum length of a message in a mail, in characters.
-const MOST_TEXT: usize = 300;
+const MAX_TEXT: usize = 300;
 
 /// The operator's settings for e-mail.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ pub(crate) fn waits(
     let mut waits = BTreeMap::new();
     for alert in alerts {
         let wait = match push_queue::mailed(tx, num, alert.room.num)? {
-            Some((sent, wait)) if now.since(sent) < FORGET_MS => wait.saturating_mul(2).min(LONGEST_WAIT_MS),
+            Some((sent, wait)) if now.since(sent) < FORGET_MS => wait.saturating_mul(2).min(MAX_WAIT_MS),
             _ => FIRST_WAIT_MS,
         };
         waits.insert(alert.room.num, wait);
@@ -116,7 +116,7 @@ pub(crate) fn write(
             sections.push((alert.room.num, section));
         }
         let Some((_, section)) = sections.get_mut(index) else { continue };
-        if section.lines.len() < MOST_SHOWN {
+        if section.lines.len() < MAX_SHOWN {
             section.lines.push(Line { sender: one_line(&alert.sender_name), said: said(alert) });
         } else {
             section.more += 1;
@@ -184,8 +184,8 @@ fn said(alert: &Alert) -> String {
 /// Text without line breaks and other control characters, truncated to the maximum length.
 fn one_line(text: &str) -> String {
     let plain = |c: char| if c.is_control() { ' ' } else { c };
-    let mut line: String = text.chars().map(plain).take(MOST_TEXT).collect();
-    if text.chars().nth(MOST_TEXT).is_some() {
+    let mut line: String = text.chars().map(plain).take(MAX_TEXT).collect();
+    if text.chars().nth(MAX_TEXT).is_some() {
         line.push('…');
     }
     line

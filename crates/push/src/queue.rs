@@ -28,13 +28,13 @@ const LEASE_MS: i64 = 120_000;
 /// The pause after the first failure; it doubles with each.
 const FIRST_PAUSE_MS: i64 = 1000;
 /// The longest pause.
-const LONGEST_PAUSE_MS: i64 = 3_600_000;
+const MAX_PAUSE_MS: i64 = 3_600_000;
 /// Notifications that could not be delivered for this time are given up.
 const GIVE_UP_MS: i64 = 24 * 3_600_000;
 /// Number of notifications that are read together in search of unread ones.
 const SCAN: i64 = 200;
 /// Maximum number of unread messages in a mail.
-const MOST_IN_MAIL: usize = 100;
+const MAX_IN_MAIL: usize = 100;
 
 /// Works until stopped; then pushers in progress are released.
 pub(crate) async fn run(inner: Arc<Inner>, mut stop: watch::Receiver<bool>) {
@@ -124,7 +124,7 @@ fn plan(tx: &ReadTx<'_>, inner: &Inner, claim: &str, claimed: &Claimed, now: Mil
     };
     if claimed.pusher.kind == "email" {
         let Some((_, style)) = &inner.mailing else { return Ok(Plan::Go(Message::Nothing, step(end, told))) };
-        let alerts = alerts::find(tx, &reader, claimed.last_pos, end, MOST_IN_MAIL, SCAN, now)?;
+        let alerts = alerts::find(tx, &reader, claimed.last_pos, end, MAX_IN_MAIL, SCAN, now)?;
         return Ok(match mail::due(tx, claimed.num, &alerts.found)? {
             None => Plan::Go(Message::Nothing, step(alerts.upto, told)),
             Some(due) if due > now => {
@@ -285,5 +285,5 @@ async fn put_off(inner: &Inner, claim: String, claimed: &Claimed) {
 
 /// The pause of a pusher after `failures` failures, in milliseconds.
 fn pause(failures: i64) -> i64 {
-    FIRST_PAUSE_MS.saturating_mul(1 << failures.clamp(0, 30)).min(LONGEST_PAUSE_MS)
+    FIRST_PAUSE_MS.saturating_mul(1 << failures.clamp(0, 30)).min(MAX_PAUSE_MS)
 }

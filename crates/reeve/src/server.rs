@@ -27,7 +27,7 @@ use reeve_model::id;
 use reeve_outgoing::{Filter, Mailer, Outgoing};
 use reeve_previews::Previews;
 use reeve_push::Push;
-use reeve_rooms::push::KeptRules;
+use reeve_rooms::push::PushRuleCache;
 use reeve_rooms::{Home, SigningKey, deletion, people, position, purge, redactions};
 use reeve_store::lists::users::bulk;
 use tokio::net::TcpListener;
@@ -36,10 +36,10 @@ use tokio::task::JoinHandle;
 
 pub use self::config::Config;
 pub(crate) use self::exposed::readable_by_others;
-use self::housekeeping::{keep_house, sweep_media};
+use self::housekeeping::{run_housekeeping, sweep_media};
 
 /// Maximum number of open files, and so of connections, as far as the system allows.
-const MOST_FILES: u64 = 1 << 20;
+const MAX_FILES: u64 = 1 << 20;
 /// Maximum time that a stopping server sweeps the media store.
 const LAST_SWEEP: Duration = Duration::from_secs(5);
 /// The `User-Agent` of requests that the server makes.
@@ -209,7 +209,7 @@ pub(crate) fn lock(folder: PathBuf) -> Result<File, StartError> {
 /// Raises the limit of open files as far as the system allows: each connection needs one, and systems start
 /// programs with a low limit.
 pub fn allow_many_files() {
-    if let Err(error) = rlimit::increase_nofile_limit(MOST_FILES) {
+    if let Err(error) = rlimit::increase_nofile_limit(MAX_FILES) {
         tracing::warn!(%error, "the number of open files cannot be raised");
     }
 }
@@ -240,7 +240,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         key,
         settings: config.rooms,
         limits: config.policy.limits,
-        push_rules: KeptRules::default(),
+        push_rules: PushRuleCache::default(),
     });
     let mailing = match config.mail {
         Some((server, style)) => Some((Mailer::new(&server).map_err(StartError::Mail)?, style)),
@@ -282,7 +282,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         jobs: Jobs::new(db.clone(), config.clock.clone(), kinds),
         media,
         home,
-        hub: Arc::default(),
+        notifier: Arc::default(),
         db,
         clock: config.clock,
         policy: config.policy,
@@ -303,9 +303,9 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     app.db.write(position::begin_epoch).await.map_err(StartError::Epoch)?;
     let mut tasks = vec![app.jobs.start()];
     tasks.push(tokio::spawn(sweep_media(Arc::clone(&app), stop.subscribe())));
-    tasks.push(tokio::spawn(keep_house(Arc::clone(&app), push.clone(), stop.subscribe())));
+    tasks.push(tokio::spawn(run_housekeeping(Arc::clone(&app), push.clone(), stop.subscribe())));
     tasks.extend(push.start(&stop.subscribe()));
-    tasks.push(tokio::spawn(Arc::clone(&app.hub).follow(app.db.clone(), stop.subscribe())));
+    tasks.push(tokio::spawn(Arc::clone(&app.notifier).follow(app.db.clone(), stop.subscribe())));
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let listeners = listeners
         .into_iter()

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::membership;
-use crate::power::Powers;
+use crate::power::PowerLevels;
 use crate::types;
 use crate::{Home, event};
 
@@ -108,7 +108,7 @@ pub fn delete_alias(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, alias:
     local_alias(home, alias)?;
     let found = rooms::alias(tx, alias)?.ok_or(Error::NotFound("Unknown room alias"))?;
     let mut room = rooms::find(tx, &found.room_id)?.ok_or(Error::NotFound("Unknown room"))?;
-    let powers = Powers::of(tx, &room)?;
+    let powers = PowerLevels::of(tx, &room)?;
     let is_member = membership::current(tx, &user.user_id, &room)? == Membership::Join;
     let has_power = is_member && powers.user(&user.user_id) >= powers.event(types::CANONICAL_ALIAS, true);
     if found.creator != user.user_id && !has_power && !user.admin {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::error::Error;
 
 /// How many events are looked at, the newest.
-const MOST_SCANNED: usize = 200_000;
+const MAX_SCANNED: usize = 200_000;
 /// How many are read at once.
 const BATCH: i64 = 500;
 /// Where events name media: files and their thumbnails, plain and encrypted.
@@ -21,7 +21,7 @@ const PLACES: [&str; 4] =
 pub fn of_room(tx: &ReadTx<'_>, room_num: RoomNum) -> Result<Vec<String>, Error> {
     let (mut found, mut seen) = (Vec::new(), HashSet::new());
     let (mut before, mut scanned) = (Pos::END, 0);
-    while scanned < MOST_SCANNED {
+    while scanned < MAX_SCANNED {
         let batch = events::before(tx, room_num, before, Pos::ZERO, BATCH)?;
         let Some(last) = batch.last() else { break };
         before = last.pos;

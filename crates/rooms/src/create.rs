@@ -14,9 +14,9 @@ use crate::types;
 use crate::{Home, aliases, version};
 
 /// How many users one request can invite.
-const MOST_INVITES: usize = 1000;
+const MAX_INVITES: usize = 1000;
 /// How many state events one request can bring.
-const MOST_STATE: usize = 1000;
+const MAX_STATE: usize = 1000;
 
 /// A set of decisions about a new room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,11 +90,11 @@ pub fn create(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, new: &NewRoo
         }
         membership::check_takes_invites(tx, target)?;
     }
-    if new.invite.len() > MOST_INVITES {
-        return Err(Error::Invalid(format!("Cannot invite more than {MOST_INVITES} users")));
+    if new.invite.len() > MAX_INVITES {
+        return Err(Error::Invalid(format!("Cannot invite more than {MAX_INVITES} users")));
     }
-    if new.initial_state.len() > MOST_STATE {
-        return Err(Error::Invalid(format!("Cannot set more than {MOST_STATE} state events")));
+    if new.initial_state.len() > MAX_STATE {
+        return Err(Error::Invalid(format!("Cannot set more than {MAX_STATE} state events")));
     }
     // Invites of the shadow-banned are dropped, the room is real.
     let invite: &[String] = if user.shadow_banned { &[] } else { &new.invite };

@@ -13,7 +13,7 @@ use crate::error::Error;
 /// The type of the account data that holds the tags of a room.
 pub const TAGS: &str = "m.tag";
 /// How many tags a room can have.
-const MOST_TAGS: usize = 100;
+const MAX_TAGS: usize = 100;
 /// The longest tag, in bytes.
 const MAX_TAG: usize = 255;
 
@@ -68,7 +68,7 @@ pub fn set_tag(
             }
         }
     }
-    if tags.len() > MOST_TAGS {
+    if tags.len() > MAX_TAGS {
         return Err(Error::Invalid("Too many tags".to_owned()));
     }
     let content = Map::from_iter([("tags".to_owned(), json!(tags))]);

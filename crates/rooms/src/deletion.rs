@@ -218,10 +218,10 @@ fn remove_some(
 ) -> Result<i64, StepError> {
     let failed = i64::try_from(progress.failed.len()).unwrap_or(i64::MAX);
     let mut found = Vec::new();
-    for standing in [Membership::Join, Membership::Invite, Membership::Knock] {
+    for membership in [Membership::Join, Membership::Invite, Membership::Knock] {
         let most = STEP_MEMBERS.saturating_add(failed);
-        let members = memberships::of_room_in(tx, room.num, standing, most)?;
-        found.extend(members.into_iter().map(|member| (member, standing == Membership::Join)));
+        let members = memberships::of_room_in(tx, room.num, membership, most)?;
+        found.extend(members.into_iter().map(|member| (member, membership == Membership::Join)));
     }
     found.retain(|(member, _)| !progress.failed.contains(member));
     found.truncate(usize::try_from(STEP_MEMBERS).unwrap_or(1));

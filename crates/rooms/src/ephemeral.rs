@@ -17,7 +17,7 @@ use crate::types;
 use crate::view::{View, Viewer};
 
 /// How long somebody types without saying so again, at most.
-const LONGEST_TYPING_MS: i64 = 120_000;
+const MAX_TYPING_MS: i64 = 120_000;
 /// How long a device is there after it was last heard of, or its poll ended, at least.
 const GRACE_MS: i64 = 30_000;
 /// How much longer is written down, so that not every poll writes.
@@ -141,7 +141,7 @@ pub fn typing(
         return Ok(());
     }
     let old = rows::typing_until(tx, room.num, &user.user_id)?.unwrap_or_default();
-    let until = for_ms.map_or(Millis::ZERO, |ms| ctx.now.plus(ms.clamp(1, LONGEST_TYPING_MS)));
+    let until = for_ms.map_or(Millis::ZERO, |ms| ctx.now.plus(ms.clamp(1, MAX_TYPING_MS)));
     if until == old {
         return Ok(());
     }

@@ -39,7 +39,7 @@ pub fn lets_type(filter: &RoomEventFilter, event_type: &str) -> bool {
 }
 
 /// Whether a filter lets an event through, its room aside.
-pub fn lets_event(filter: &RoomEventFilter, event: &Event) -> bool {
+pub fn allows_event(filter: &RoomEventFilter, event: &Event) -> bool {
     if !lets_type(filter, &event.event_type) {
         return false;
     }

@@ -27,13 +27,13 @@ pub mod purge;
 pub mod push;
 pub mod redactions;
 pub mod reports;
+pub mod room_admin;
 pub mod send;
 pub mod signing;
 pub mod spaces;
 pub mod timeline;
 pub mod types;
 pub mod upgrade;
-pub mod upkeep;
 pub mod user_directory;
 pub mod version;
 pub mod view;
@@ -75,7 +75,7 @@ pub struct Home {
     /// How much one account may store.
     pub limits: Limits,
     /// Push rules that were read before.
-    pub push_rules: push::KeptRules,
+    pub push_rules: push::PushRuleCache,
 }
 
 impl Home {

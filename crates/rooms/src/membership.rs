@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::event::{self, Draft};
-use crate::power::Powers;
+use crate::power::PowerLevels;
 use crate::types;
 use crate::{Home, data};
 
@@ -19,7 +19,7 @@ const CHANGING: &str = "Changing membership while account is suspended is not al
 /// The type of the account data that says who may invite.
 const INVITE_PERMISSION: &str = "m.invite_permission_config";
 /// How many members are looked at to find one who may let somebody in.
-const MOST_ASKED: i64 = 10_000;
+const MAX_ASKED: i64 = 10_000;
 
 /// Checks the content of a membership event that a client made.
 pub(crate) fn check_content(target: &str, content: &Map<String, Value>) -> Result<(), Error> {
@@ -160,9 +160,9 @@ fn authorised_by(tx: &ReadTx<'_>, home: &Home, room: &Room, user_id: &str) -> Re
             "You do not belong to any of the required rooms/spaces to join this room.",
         ));
     }
-    let powers = Powers::of(tx, room)?;
+    let powers = PowerLevels::of(tx, room)?;
     let needed = powers.action("invite");
-    memberships::of_room_in(tx, room.num, Membership::Join, MOST_ASKED)?
+    memberships::of_room_in(tx, room.num, Membership::Join, MAX_ASKED)?
         .into_iter()
         .find(|member| home.is_local(member) && powers.user(member) >= needed)
         .ok_or_else(|| Error::forbidden("Nobody in this room could let you in"))
@@ -309,13 +309,8 @@ pub(crate) fn join_as(
 }
 
 /// Lets the guests leave a room that closed itself to them.
-pub(crate) fn put_guests_out(
-    tx: &mut Tx<'_>,
-    home: &Home,
-    room: &mut Room,
-    now: Millis,
-) -> Result<(), Error> {
-    for member in memberships::guests_of_room(tx, room.num, MOST_ASKED)? {
+pub(crate) fn remove_guests(tx: &mut Tx<'_>, home: &Home, room: &mut Room, now: Millis) -> Result<(), Error> {
+    for member in memberships::guests_of_room(tx, room.num, MAX_ASKED)? {
         set(tx, home, room, &member, &member, content(Membership::Leave, None), now)?;
     }
     Ok(())
@@ -377,7 +372,7 @@ pub fn remove(
         }
         // There is nothing to lift, and no state to change.
         RemovalKind::Unban if memberships::find(tx, target, room.num)?.is_none() => {
-            let powers = Powers::of(tx, room)?;
+            let powers = PowerLevels::of(tx, room)?;
             let own = powers.user(&user.user_id);
             if own < powers.action("kick") || own <= powers.user(target) {
                 return Err(Error::forbidden("You don't have permission to unban"));

@@ -40,9 +40,9 @@ fn retire_step(
         return Ok(Step::Done { result: Outcome::Reactivated { reactivated: true }, done });
     };
     let mut left = Vec::new();
-    for standing in [Membership::Invite, Membership::Knock, Membership::Join] {
+    for membership in [Membership::Invite, Membership::Knock, Membership::Join] {
         let missing = STEP_ROOMS - i64::try_from(left.len()).unwrap_or(STEP_ROOMS);
-        left.extend(memberships::some_of_user_in(tx, &user.user_id, standing, progress.upto, missing)?);
+        left.extend(memberships::some_of_user_in(tx, &user.user_id, membership, progress.upto, missing)?);
     }
     left.sort_by_key(|member| member.room_num);
     // Of the three kinds the lowest numbers only, so that none is passed by.

@@ -17,7 +17,7 @@ use reeve_store::{stream, stream_epochs};
 /// How many letters the name of an epoch has.
 const NAME: usize = 8;
 /// How many epochs are remembered. A client that knows nothing since an older one begins anew.
-const MOST: i64 = 100_000;
+const MAX: i64 = 100_000;
 /// Below the position of every epoch.
 const BEFORE_ALL: Pos = Pos::ZERO.prev();
 
@@ -27,7 +27,7 @@ pub fn begin_epoch(tx: &mut Tx<'_>) -> Result<(), DbError> {
     // without seeing the epoch, and positions in the epoch before are below it.
     let pos = stream::next(tx)?;
     stream_epochs::insert(tx, &random::letters(NAME), pos)?;
-    stream_epochs::prune(tx, MOST)
+    stream_epochs::prune(tx, MAX)
 }
 
 /// Positions and tokens, as one transaction sees them.

@@ -17,7 +17,7 @@ const LISTS_OF_LEVELS: [&str; 3] = ["events", "notifications", "users"];
 
 /// Who may do what in a room.
 #[derive(Debug)]
-pub(crate) struct Powers {
+pub(crate) struct PowerLevels {
     content: Map<String, Value>,
     creators: Vec<String>,
     /// Whether creators stand above every number.
@@ -82,7 +82,7 @@ pub(crate) fn with_integers(mut content: Map<String, Value>) -> Map<String, Valu
     content
 }
 
-impl Powers {
+impl PowerLevels {
     /// The powers in a room at present.
     pub(crate) fn of(tx: &ReadTx<'_>, room: &Room) -> Result<Self, Error> {
         let rules = event::rules(room)?;
@@ -151,6 +151,6 @@ impl Powers {
 
 /// Whether a member may redact the events of others.
 pub(crate) fn may_redact(tx: &ReadTx<'_>, room: &Room, user_id: &str) -> Result<bool, Error> {
-    let powers = Powers::of(tx, room)?;
+    let powers = PowerLevels::of(tx, room)?;
     Ok(powers.user(user_id) >= powers.action("redact"))
 }

@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::membership;
-use crate::power::Powers;
+use crate::power::PowerLevels;
 use crate::preview::{is_open, known_room};
 use crate::types;
 
 /// How many published rooms are looked at for one page of a search.
-const MOST_LOOKED_AT: usize = 10_000;
+const MAX_LOOKED_AT: usize = 10_000;
 /// How many are read at once.
 const BATCH: i64 = 200;
 
@@ -38,7 +38,7 @@ pub fn publish(tx: &mut Tx<'_>, user: &User, room_id: &str, published: bool) -> 
         }
     };
     let before = rooms::find(tx, room_id)?.ok_or_else(refused)?;
-    let powers = Powers::of(tx, &before)?;
+    let powers = PowerLevels::of(tx, &before)?;
     let is_member = membership::current(tx, &user.user_id, &before)? == Membership::Join;
     let may = is_member && powers.user(&user.user_id) >= powers.event(types::CANONICAL_ALIAS, true);
     if !may && !user.admin {
@@ -142,7 +142,7 @@ pub fn published(tx: &ReadTx<'_>, wanted: &RoomSearch) -> Result<PublicRooms, Er
         None => (i64::MAX, String::new()),
     };
     let (mut found, mut looked_at, mut more) = (Vec::new(), 0, true);
-    while more && found.len() <= limit && looked_at < MOST_LOOKED_AT {
+    while more && found.len() <= limit && looked_at < MAX_LOOKED_AT {
         let batch = if backwards {
             rooms::published_after(tx, (members, &room_id), BATCH)?
         } else {

@@ -8,9 +8,9 @@
 
 mod defaults;
 mod evaluate;
-mod kept;
 pub mod names;
 mod order;
+mod rule_cache;
 
 use std::cmp::Reverse;
 use std::collections::btree_map::Entry;
@@ -28,17 +28,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 pub(crate) use self::evaluate::Subject;
-pub use self::kept::KeptRules;
 pub use self::order::{Place, put_rule};
+pub use self::rule_cache::PushRuleCache;
 use crate::Home;
 use crate::error::Error;
 
 /// The type of the account data that holds the push rules.
 pub const DATA_TYPE: &str = "m.push_rules";
 /// How many mentioned users an event can notify.
-const MOST_MENTIONED: usize = 1000;
+const MAX_MENTIONED: usize = 1000;
 /// How many bytes the rules of an account may take.
-const MOST_BYTES: usize = 256 * 1024;
+const MAX_BYTES: usize = 256 * 1024;
 
 /// The rules of members who have none of their own, for somebody who is not mentioned.
 static DEFAULT: LazyLock<Ruleset> = LazyLock::new(|| defaults::of_nobody(user_id!("@:nobody.invalid")));
@@ -86,8 +86,8 @@ pub fn set_rules(
     if count > before && i64::try_from(count).unwrap_or(i64::MAX) > most {
         return Err(reeve_accounts::Error::too_many("An account", most, "push rules").into());
     }
-    if stored.len() > MOST_BYTES {
-        return Err(reeve_accounts::Error::too_long("The push rules of an account", MOST_BYTES).into());
+    if stored.len() > MAX_BYTES {
+        return Err(reeve_accounts::Error::too_long("The push rules of an account", MAX_BYTES).into());
     }
     if let Some(user_id) = users::user_id(tx, user_num)? {
         notifications::set_with_rules(tx, &user_id)?;
@@ -163,7 +163,7 @@ pub(crate) fn note(
     }
     let mentioned = content.get("m.mentions").and_then(|mentions| mentions.get("user_ids"));
     let mentioned = mentioned.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    let mut mentioned: BTreeSet<&str> = mentioned.take(MOST_MENTIONED).collect();
+    let mut mentioned: BTreeSet<&str> = mentioned.take(MAX_MENTIONED).collect();
     // A message that does not say whom it mentions, mentions those whose names it contains.
     if !content.contains_key("m.mentions") {
         mentioned.extend(subject.named()?.members.iter().map(String::as_str));

@@ -70,8 +70,8 @@ pub fn order(tx: &mut Tx<'_>, ctx: &Ctx, mut order: Order) -> Result<String, Err
     }
     let changes = json!({ "rooms": order.rooms, "reason": order.reason, "limit": order.limit });
     if order.rooms.is_empty() {
-        for standing in [Membership::Join, Membership::Ban] {
-            let rooms = memberships::of_user_in(tx, &order.user_id, standing)?;
+        for membership in [Membership::Join, Membership::Ban] {
+            let rooms = memberships::of_user_in(tx, &order.user_id, membership)?;
             order.rooms.extend(rooms.into_iter().map(|room| room.room_id));
         }
     }

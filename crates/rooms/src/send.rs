@@ -104,7 +104,7 @@ pub fn send(
         };
         let event_id = event::append(tx, home, &mut room, draft, ctx.now)?.event_id;
         if sent.event_type == types::GUEST_ACCESS && room.guest_access.as_deref() != Some("can_join") {
-            membership::put_guests_out(tx, home, &mut room, ctx.now)?;
+            membership::remove_guests(tx, home, &mut room, ctx.now)?;
         }
         event_id
     };

@@ -18,9 +18,9 @@ use crate::types;
 use crate::view::{ClientEvent, RoomView, View, Viewer};
 
 /// How many events one page holds at most.
-pub const MOST: i64 = 1000;
+pub const MAX: i64 = 1000;
 /// How many events are looked at for one page.
-const MOST_SCANNED: usize = 5000;
+const MAX_SCANNED: usize = 5000;
 /// How many are read at once.
 const BATCH: i64 = 200;
 
@@ -59,12 +59,12 @@ pub fn messages(
 ) -> Result<Page, Error> {
     let current = stream::current(tx)?;
     let (start, to) = bounds(view, range, current)?;
-    let limit = usize::try_from(range.limit.clamp(0, MOST)).unwrap_or(0);
+    let limit = usize::try_from(range.limit.clamp(0, MAX)).unwrap_or(0);
     let (mut chunk, mut shown) = (Vec::new(), Vec::new());
     let mut at = start;
     let mut scanned = 0;
     let mut more = true;
-    while more && shown.len() < limit && scanned < MOST_SCANNED {
+    while more && shown.len() < limit && scanned < MAX_SCANNED {
         let batch = if range.backwards {
             at = view.newest_seen(at);
             events::before(tx, view.room.num, at.next(), to.unwrap_or(Pos::ZERO), BATCH)?
@@ -80,7 +80,7 @@ pub fn messages(
             scanned += 1;
             at = if range.backwards { event.pos.prev() } else { event.pos };
             if filter::lets_room(wanted, &view.room.room_id)
-                && filter::lets_event(wanted, &event)
+                && filter::allows_event(wanted, &event)
                 && let Some(client) = view.show(&event)?
             {
                 shown.push(client);
@@ -166,7 +166,7 @@ pub fn context(
     wanted: &RoomEventFilter,
 ) -> Result<Context, Error> {
     let (found, event) = event(view, tx, event_id)?;
-    let limit = limit.clamp(0, MOST);
+    let limit = limit.clamp(0, MAX);
     let side =
         |backwards, from: &Token, limit| Range { from: Some(from.clone()), to: None, backwards, limit };
     let (start, here) = (view.view.token(found.pos.prev())?, view.view.token(found.pos)?);
@@ -224,19 +224,19 @@ pub fn relations(
     event(view, tx, event_id)?;
     let current = stream::current(tx)?;
     let (start, to) = bounds(view, range, current)?;
-    let limit = usize::try_from(range.limit.clamp(1, MOST)).unwrap_or(1);
+    let limit = usize::try_from(range.limit.clamp(1, MAX)).unwrap_or(1);
     let stop = to.unwrap_or(if range.backwards { Pos::ZERO } else { current });
     let newest = view.newest_seen(start);
     let mut found = Vec::new();
     let mut ids = vec![event_id.to_owned()];
     let mut level = 0;
-    while !ids.is_empty() && level <= 3 && found.len() < MOST_SCANNED {
+    while !ids.is_empty() && level <= 3 && found.len() < MAX_SCANNED {
         let mut next = Vec::new();
         for id in &ids {
             let more = if range.backwards {
-                events::relations(tx, id, newest.next(), stop, MOST)?
+                events::relations(tx, id, newest.next(), stop, MAX)?
             } else {
-                events::relations_after(tx, id, start, stop, MOST)?
+                events::relations_after(tx, id, start, stop, MAX)?
             };
             if related.recurse {
                 next.extend(more.iter().map(|event| event.event_id.clone()));
@@ -278,7 +278,7 @@ pub fn threads(
     limit: i64,
     participated_only: bool,
 ) -> Result<(Vec<ClientEvent>, Option<Token>), Error> {
-    let limit = usize::try_from(limit.clamp(1, MOST)).unwrap_or(1);
+    let limit = usize::try_from(limit.clamp(1, MAX)).unwrap_or(1);
     let from = from.map(|from| view.view.start(from)).transpose()?;
     let (mut chunk, mut before) = (Vec::new(), from.map_or(Pos::END, Pos::next));
     loop {
@@ -318,9 +318,9 @@ pub fn at_time(
     backwards: bool,
 ) -> Result<Event, Error> {
     let found = if backwards {
-        events::upto_ts(tx, view.room.num, ts, MOST)?
+        events::upto_ts(tx, view.room.num, ts, MAX)?
     } else {
-        events::from_ts(tx, view.room.num, ts, MOST)?
+        events::from_ts(tx, view.room.num, ts, MAX)?
     };
     found
         .into_iter()
@@ -394,7 +394,7 @@ pub fn search(
         if last_batch {
             return Ok((hits, None));
         }
-        if scanned >= MOST_SCANNED * 4 {
+        if scanned >= MAX_SCANNED * 4 {
             return Ok((hits, Some(view.token(before.prev())?)));
         }
     }
@@ -410,7 +410,7 @@ fn hit(view: &View<'_, '_>, search: &Search, pos: Pos, room_num: RoomNum) -> Res
         return Ok(None);
     }
     let Some(room) = rooms::by_num(tx, room_num)? else { return Ok(None) };
-    if !filter::lets_room(&search.filter, &room.room_id) || !filter::lets_event(&search.filter, &event) {
+    if !filter::lets_room(&search.filter, &room.room_id) || !filter::allows_event(&search.filter, &event) {
         return Ok(None);
     }
     let room_view = view.room(&room)?;

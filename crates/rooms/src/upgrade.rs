@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::create::{self, NewRoom};
 use crate::error::Error;
 use crate::event::{self, Draft};
-use crate::power::{self, Powers};
+use crate::power::{self, PowerLevels};
 use crate::types;
 use crate::{Home, send, version};
 
@@ -53,7 +53,7 @@ pub fn upgrade(
     }
     let rules = version::rules(new_version).ok_or(Error::UnsupportedVersion)?;
     let mut old = send::joined_room(tx, room_id, &user.user_id)?;
-    let powers = Powers::of(tx, &old)?;
+    let powers = PowerLevels::of(tx, &old)?;
     if powers.user(&user.user_id) < powers.event(types::TOMBSTONE, true) {
         return Err(Error::forbidden("You don't have permission to upgrade this room"));
     }
@@ -167,7 +167,7 @@ fn user_ids(list: &Value) -> Result<Vec<&str>, Error> {
 /// above all others'.
 fn carried_powers(
     content: Map<String, Value>,
-    old: &Powers,
+    old: &PowerLevels,
     new_creators: &[&str],
     rules: &RoomVersionRules,
 ) -> Map<String, Value> {
@@ -229,7 +229,7 @@ fn restrict(
     ctx: &Ctx,
     user: &User,
     old: &mut rooms::Room,
-    powers: &Powers,
+    powers: &PowerLevels,
 ) -> Result<(), Error> {
     if powers.user(&user.user_id) < powers.event(types::POWER_LEVELS, true) {
         return Ok(());

@@ -17,14 +17,14 @@ pub fn search_users(
     term: &str,
     limit: usize,
 ) -> Result<(Vec<User>, bool), Error> {
-    const MOST_CANDIDATES: i64 = 2000;
+    const MAX_CANDIDATES: i64 = 2000;
     // Whoever gives a whole user id means the part that differs.
     let term = term.trim().trim_start_matches('@').split(':').next().unwrap_or_default();
     let mut found = Vec::new();
     if term.is_empty() {
         return Ok((found, false));
     }
-    for num in search::nums(tx, term, MOST_CANDIDATES)? {
+    for num in search::nums(tx, term, MAX_CANDIDATES)? {
         let Some(other) = users::by_num(tx, num)? else { continue };
         let hidden = other.deactivated
             || other.locked

@@ -46,7 +46,7 @@ pub struct AccessToken {
     /// When the account that it acts as expires, or the one that it belongs to, if that is sooner, in milliseconds.
     pub expiration_ts: Option<Millis>,
     /// The user id of the account it belongs to, if that is not the one it acts as.
-    pub puppeteer: Option<String>,
+    pub impersonator: Option<String>,
     /// The message rate limit of the account it acts as, if that has one of its own.
     pub limit: Option<Override>,
     /// The same of the account it belongs to, if that is another.
@@ -86,7 +86,7 @@ pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<AccessToken
             valid_until_ts: row.get(20)?,
             unconfirmed: row.get(21)?,
             expiration_ts: [row.get::<Option<Millis>>(22)?, row.get(23)?].into_iter().flatten().min(),
-            puppeteer: row.get(24)?,
+            impersonator: row.get(24)?,
             limit: limit(row.get(25)?, row.get(26)?),
             owner_limit: limit(row.get(27)?, row.get(28)?),
         })

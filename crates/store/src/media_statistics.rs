@@ -12,7 +12,7 @@ use crate::media_users;
 use crate::sql::num_list;
 
 /// Up to so many accounts that a search finds are sorted here; more are read in the order of an index.
-const MOST_SORTED: i64 = 10_000;
+const MAX_SORTED: i64 = 10_000;
 
 macro_rules! columns {
     () => {
@@ -156,7 +156,7 @@ pub fn page(
         return Ok((tx.query(all, &params![limit, from], uploader)?, media_users::totals(tx)?.users));
     };
     let name = Term::Name(wanted.clone());
-    let few = Limit { max: MOST_SORTED, of: MOST_SORTED };
+    let few = Limit { max: MAX_SORTED, of: MAX_SORTED };
     if let Some(nums) = search::matches(tx, &name, few, &mut |found| found.num().map(Some))? {
         let mut found = tx.query(&BY_NUMS, &params![&num_list(tx.engine(), &nums)], uploader)?;
         found.sort_by(|a, b| {

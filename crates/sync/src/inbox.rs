@@ -9,7 +9,7 @@ use reeve_store::to_device;
 use serde_json::value::RawValue;
 
 /// How many messages one answer has at most. The rest follows with the next.
-pub const MOST: i64 = 100;
+pub const MAX: i64 = 100;
 
 /// Messages to a device, in order.
 #[derive(Debug)]

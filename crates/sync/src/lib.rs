@@ -2,12 +2,12 @@
 
 mod data;
 pub mod devices;
-pub mod hub;
 pub mod inbox;
+pub mod notifier;
+pub mod replaceable;
 mod room;
 pub mod sliding;
 mod state;
-pub mod turns;
 pub mod v3;
 
-pub use hub::Hub;
+pub use notifier::Notifier;

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// How many events are looked at for one timeline.
-const MOST_SCANNED: usize = 1000;
+const MAX_SCANNED: usize = 1000;
 /// How many members are named in a summary.
 const HEROES: i64 = 5;
 
@@ -55,8 +55,8 @@ pub(crate) fn timeline(
         let last_batch = batch.len() < usize::try_from(batch_size).unwrap_or(0);
         for event in batch {
             let is_seen = view.shows(&event);
-            let fits = is_seen && filter::lets_event(wanted, &event);
-            if (fits && shown.len() == limit) || scanned == MOST_SCANNED {
+            let fits = is_seen && filter::allows_event(wanted, &event);
+            if (fits && shown.len() == limit) || scanned == MAX_SCANNED {
                 limited = true;
                 break 'scan;
             }
@@ -126,8 +126,8 @@ pub(crate) fn summary(tx: &ReadTx<'_>, room: &Room, own: &str) -> Result<Summary
 pub(crate) fn heroes(tx: &ReadTx<'_>, room: &Room, own: &str) -> Result<Vec<String>, Error> {
     let mut heroes = Vec::new();
     for standings in [[Membership::Join, Membership::Invite], [Membership::Leave, Membership::Ban]] {
-        for standing in standings {
-            let others = memberships::of_room_in(tx, room.num, standing, HEROES + 1)?;
+        for membership in standings {
+            let others = memberships::of_room_in(tx, room.num, membership, HEROES + 1)?;
             heroes.extend(others.into_iter().filter(|user_id| user_id != own));
         }
         if !heroes.is_empty() {

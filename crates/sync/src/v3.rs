@@ -30,9 +30,9 @@ use crate::state::Around;
 
 /// How many events of a room are sent, unless the filter says otherwise, and at most.
 const TIMELINE: i64 = 10;
-const MOST_TIMELINE: i64 = 500;
+const MAX_TIMELINE: i64 = 500;
 /// How many presences are sent at once.
-const MOST_PRESENCE: i64 = 1000;
+const MAX_PRESENCE: i64 = 1000;
 
 /// What a client wants to know.
 #[derive(Clone, Debug, Default)]
@@ -164,7 +164,7 @@ pub fn look(
             }
         }
     }
-    let inbox = Inbox::look(tx, viewer, known.map(|known| known.to_device), upto, inbox::MOST)?;
+    let inbox = Inbox::look(tx, viewer, known.map(|known| known.to_device), upto, inbox::MAX)?;
     let device_lists = if origin == Origin::Nothing {
         DeviceLists::default()
     } else {
@@ -208,7 +208,7 @@ impl Sync<'_, '_, '_> {
     }
 
     fn limit(&self) -> i64 {
-        filter::limit(&self.request.filter.room.timeline, TIMELINE, MOST_TIMELINE)
+        filter::limit(&self.request.filter.room.timeline, TIMELINE, MAX_TIMELINE)
     }
 
     /// A joined room, if there is news about it.
@@ -311,7 +311,7 @@ impl Sync<'_, '_, '_> {
     ) -> Result<Vec<ClientEvent>, Error> {
         let wanted = &self.request.filter.room.state;
         state.retain(|event| {
-            filter::lets_room(wanted, &view.room.room_id) && filter::lets_event(wanted, event)
+            filter::lets_room(wanted, &view.room.room_id) && filter::allows_event(wanted, event)
         });
         room::for_client(view, &state)
     }
@@ -450,12 +450,12 @@ impl Sync<'_, '_, '_> {
 
     fn presence(&self, tx: &ReadTx<'_>, joined: &[InRoom]) -> Result<Vec<Value>, Error> {
         let wanted = &self.request.filter.presence;
-        let mut changed = ephemeral::changed_presence(tx, &self.viewer.user_id, self.since, MOST_PRESENCE)?;
+        let mut changed = ephemeral::changed_presence(tx, &self.viewer.user_id, self.since, MAX_PRESENCE)?;
         // Whom the user meets, in a room that either came to, was there before.
         let news = joined.iter().filter(|room| !self.is_initial() && room.last_pos > self.since);
         for room in news {
             let since = if room.member.since_pos > self.since { Pos::ZERO } else { self.since };
-            for met in ephemeral::presence_of_newcomers(tx, room.member.room_num, since, MOST_PRESENCE)? {
+            for met in ephemeral::presence_of_newcomers(tx, room.member.room_num, since, MAX_PRESENCE)? {
                 if !changed.iter().any(|known| known.user_id == met.user_id) {
                     changed.push(met);
                 }

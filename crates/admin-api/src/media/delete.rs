@@ -11,7 +11,7 @@ use super::{BEFORE_TS_ERRORS, Deleted, before_ts, delete_all, is_own_server};
 /// Uploads read at once.
 const PAGE: i64 = 500;
 /// Maximum number of uploads that one request deletes.
-const MOST: usize = 100_000;
+const MAX: usize = 100_000;
 
 pub(crate) fn one() -> Route {
     Route::of(Method::DELETE, "/_synapse/admin/v1/media/{server_name}/{media_id}", handle_one)
@@ -76,7 +76,7 @@ async fn handle_unused(call: Call) -> Answer {
     }
     let unused = Unused { before_ts, size_gt };
     let (mut deleted, mut last) = (Vec::new(), None);
-    while deleted.len() < MOST {
+    while deleted.len() < MAX {
         let (after, server_name) = (last.clone(), call.app.server_name.clone());
         let (page, spared) = call
             .read(move |tx| -> Result<_, DbError> {

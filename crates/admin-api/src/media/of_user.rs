@@ -15,7 +15,7 @@ use super::{Deleted, delete_all};
 use crate::target;
 
 /// Maximum number of uploads in a page, whatever the request asks for.
-const MOST: i64 = 10_000;
+const MAX: i64 = 10_000;
 
 /// The query parameters.
 fn query() -> [Param; 4] {
@@ -128,7 +128,7 @@ struct Page {
 /// Reads the parameters in the order in which their errors are reported.
 fn page(query: &Query) -> Result<Page, MatrixError> {
     let from = query.integer("from")?.unwrap_or(0);
-    let limit = query.integer("limit")?.unwrap_or(100).min(MOST);
+    let limit = query.integer("limit")?.unwrap_or(100).min(MAX);
     // The newest first, unless the request names an order or a direction.
     let newest_first = !query.has("order_by") && !query.has("dir");
     let order_by = query.choice("order_by", OrderBy::ALL)?.unwrap_or(OrderBy::CreatedTs);

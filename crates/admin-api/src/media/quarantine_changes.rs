@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// Maximum number of changes in a response.
-const MOST: i64 = 100;
+const MAX: i64 = 100;
 
 /// Changes after a position.
 #[derive(Debug, Serialize, ToSchema)]
@@ -46,7 +46,7 @@ fn handle(call: &Reading<'_>) -> Answer {
     if from > media::newest_quarantine_change(call.tx)? {
         return Err(MatrixError::invalid_param("Query parameter from is in the future."));
     }
-    let changes = media::quarantine_changes(call.tx, from, MOST)?;
+    let changes = media::quarantine_changes(call.tx, from, MAX)?;
     let next_batch = changes.last().map_or(from, |last| last.pos);
     let origin = call.app.server_name.to_string();
     let changes = changes.into_iter().map(|change| Change {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// Maximum number of accounts in a page, whatever the request asks for.
-const MOST: i64 = 10_000;
+const MAX: i64 = 10_000;
 
 const ORDERS: &[(&str, OrderBy)] = &[
     ("media_length", OrderBy::MediaLength),
@@ -64,7 +64,7 @@ fn handle(call: &Reading<'_>) -> Answer {
     let query = &call.query;
     let order_by = query.choice("order_by", ORDERS)?.unwrap_or(OrderBy::UserId);
     let from = query.integer("from")?.unwrap_or(0);
-    let limit = query.integer("limit")?.unwrap_or(100).min(MOST);
+    let limit = query.integer("limit")?.unwrap_or(100).min(MAX);
     let from_ts = query.integer("from_ts")?.map_or(Millis::ZERO, Millis::new);
     let until_ts = query.integer("until_ts")?.map(Millis::new);
     if until_ts.is_some_and(|until_ts| until_ts <= from_ts) {

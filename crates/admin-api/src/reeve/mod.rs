@@ -17,11 +17,11 @@ pub(crate) fn routes() -> Vec<Route> {
 /// Default number of entries in a page.
 const PAGE: i64 = 100;
 /// Maximum number of entries in a page.
-const MOST: i64 = 1000;
+const MAX: i64 = 1000;
 
 /// The number of entries that a request asks for.
 fn limit(call: &Head) -> Result<i64, MatrixError> {
-    Ok(call.query.integer("limit")?.unwrap_or(PAGE).clamp(1, MOST))
+    Ok(call.query.integer("limit")?.unwrap_or(PAGE).clamp(1, MAX))
 }
 
 /// The position that the `from` of a request names: a time and an id.

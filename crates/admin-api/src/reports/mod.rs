@@ -11,7 +11,7 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 /// Maximum number of reports in a page.
-const MOST: i64 = 10_000;
+const MAX: i64 = 10_000;
 
 /// The report id in the path; `None` for a number that cannot be an id.
 fn report_id(call: &Call) -> Result<Option<i64>, MatrixError> {
@@ -35,7 +35,7 @@ impl Page {
         Ok(Self {
             paging: Paging {
                 from: call.query.integer("from")?.unwrap_or(0),
-                limit: call.query.integer("limit")?.unwrap_or(100).min(MOST),
+                limit: call.query.integer("limit")?.unwrap_or(100).min(MAX),
             },
             backwards: call.query.backwards()?.unwrap_or(true),
         })

@@ -2,7 +2,7 @@
 
 use reeve_http::{Access, Answer, Call, MatrixError, Route, json, reply};
 use reeve_model::Scope;
-use reeve_rooms::{Error, upkeep};
+use reeve_rooms::{Error, room_admin};
 use reeve_store::rooms;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -64,6 +64,6 @@ async fn handle_put(mut call: Call) -> Answer {
         return Err(MatrixError::bad_json("Param 'block' must be a boolean."));
     };
     let (block, ctx) = (*block, call.admin_ctx()?);
-    call.write(move |tx| -> Result<_, Error> { upkeep::block(tx, &ctx, &room_id, block) }).await?;
+    call.write(move |tx| -> Result<_, Error> { room_admin::block(tx, &ctx, &room_id, block) }).await?;
     reply::ok(&BlockRoom { block })
 }

@@ -12,7 +12,7 @@ use super::delete::{DeletedRoom, deleted};
 use super::room_id;
 
 /// Maximum number of deletions of one room in a response.
-const MOST: i64 = 1000;
+const MAX: i64 = 1000;
 
 /// The status of a deletion.
 #[derive(Debug, Serialize, ToSchema)]
@@ -79,7 +79,7 @@ async fn handle_room(call: Call) -> Answer {
     let room_id = room_id(&call)?;
     let filter =
         Filter { subject: room_id.clone(), kind: deletion::JOB.name().to_owned(), ..Filter::default() };
-    let mut jobs = call.read(move |tx| jobs::list(tx, &filter, (Millis::MAX, ""), MOST)).await?;
+    let mut jobs = call.read(move |tx| jobs::list(tx, &filter, (Millis::MAX, ""), MAX)).await?;
     if jobs.is_empty() {
         let text = format!("No delete task for room_id '{room_id}' found");
         return Err(MatrixError::not_found(text));

@@ -3,7 +3,7 @@
 
 use reeve_http::{Access, Answer, Call, Route, reply};
 use reeve_model::Scope;
-use reeve_rooms::{Error, upkeep};
+use reeve_rooms::{Error, room_admin};
 use reeve_store::events;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -60,7 +60,7 @@ async fn handle_get(call: Call) -> Answer {
     let room = call.param("room");
     let results = call
         .read(move |tx| -> Result<_, Error> {
-            let Some(room) = upkeep::room(tx, &room)? else { return Ok(Vec::new()) };
+            let Some(room) = room_admin::room(tx, &room)? else { return Ok(Vec::new()) };
             let last = events::find(tx, &room.last_event_id)?;
             Ok(last
                 .map(|event| Extremity {
@@ -78,6 +78,7 @@ async fn handle_get(call: Call) -> Answer {
 
 async fn handle_delete(call: Call) -> Answer {
     let room = call.param("room");
-    call.read(move |tx| upkeep::room(tx, &room)?.map(drop).ok_or(Error::NotFound("Room not found"))).await?;
+    call.read(move |tx| room_admin::room(tx, &room)?.map(drop).ok_or(Error::NotFound("Room not found")))
+        .await?;
     reply::ok(&DeletedExtremities { deleted: 0 })
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 /// Maximum number of rooms in a page.
-const MOST: i64 = 50;
+const MAX: i64 = 50;
 
 /// The rooms of a space, each before its children.
 #[derive(Debug, Serialize, ToSchema)]
@@ -47,7 +47,7 @@ fn token(skip: usize, max_depth: Option<i64>, room_id: &str) -> String {
 
 async fn handle(call: Call) -> Answer {
     let (room_id, now) = (call.param("room_id"), call.now);
-    let limit = call.query.integer("limit")?.unwrap_or(MOST).clamp(1, MOST);
+    let limit = call.query.integer("limit")?.unwrap_or(MAX).clamp(1, MAX);
     let max_depth = call.query.integer("max_depth")?;
     let from = match call.query.utf8("from")? {
         None => 0,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reeve_http::{Access, Answer, Call, MatrixError, Route, json, reply};
 use reeve_model::{Scope, id};
-use reeve_rooms::upkeep;
+use reeve_rooms::room_admin;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -59,6 +59,6 @@ async fn handle(mut call: Call) -> Answer {
     let (home, ctx) = (Arc::clone(&call.app.home), call.admin_ctx()?);
     let inviter = call.optional_session().map(|session| session.user.clone());
     let room_id =
-        call.write(move |tx| upkeep::join(tx, &home, &ctx, inviter.as_ref(), &target, &room)).await?;
+        call.write(move |tx| room_admin::join(tx, &home, &ctx, inviter.as_ref(), &target, &room)).await?;
     reply::ok(&JoinedRoom { room_id })
 }

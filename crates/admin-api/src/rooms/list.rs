@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// Maximum number of rooms in a page, whatever the request asks for.
-const MOST: i64 = 10_000;
+const MAX: i64 = 10_000;
 
 /// The sort orders, each with true if the largest come first.
 const ORDERS: &[(&str, (OrderBy, bool))] = &[
@@ -150,7 +150,7 @@ struct Page {
 
 fn page(query: &Query) -> Result<Page, MatrixError> {
     let from = query.integer("from")?.unwrap_or(0);
-    let limit = query.integer("limit")?.unwrap_or(100).min(MOST);
+    let limit = query.integer("limit")?.unwrap_or(100).min(MAX);
     let (order_by, largest_first) = query.choice("order_by", ORDERS)?.unwrap_or((OrderBy::Name, false));
     let term = query.utf8("search_term")?;
     if term.as_deref() == Some("") {

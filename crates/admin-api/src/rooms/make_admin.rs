@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
 use reeve_model::Scope;
-use reeve_rooms::upkeep;
+use reeve_rooms::room_admin;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -41,6 +41,6 @@ async fn handle(mut call: Call) -> Answer {
         Some(_) => return Err(MatrixError::invalid_param("'user_id' must be a string")),
     };
     let (home, ctx) = (Arc::clone(&call.app.home), call.admin_ctx()?);
-    call.write(move |tx| upkeep::make_admin(tx, &home, &ctx, &target, &room)).await?;
+    call.write(move |tx| room_admin::make_admin(tx, &home, &ctx, &target, &room)).await?;
     reply::empty()
 }

@@ -15,7 +15,7 @@ mod purge_history;
 
 pub(crate) use messages::stored;
 use reeve_http::{Call, MatrixError, Route};
-use reeve_rooms::upkeep;
+use reeve_rooms::room_admin;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -49,7 +49,7 @@ pub(crate) fn routes() -> Vec<Route> {
 /// The room id in the path; only its form is checked.
 fn room_id(call: &Call) -> Result<String, MatrixError> {
     let room_id = call.param("room_id");
-    if upkeep::is_room_id(&room_id) {
+    if room_admin::is_room_id(&room_id) {
         Ok(room_id)
     } else {
         Err(MatrixError::unknown(format!("{room_id} is not a legal room ID")))

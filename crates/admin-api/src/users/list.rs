@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// Maximum number of accounts in a page, whatever the request asks for.
-const MOST: i64 = 10_000;
+const MAX: i64 = 10_000;
 
 /// The query parameters.
 fn query() -> [Param; 11] {
@@ -119,7 +119,7 @@ struct Page {
 /// Reads the parameters in the order in which their errors are reported.
 fn page(query: &Query, deactivated: fn(Option<bool>) -> Option<bool>) -> Result<Page, MatrixError> {
     let from = query.integer("from")?.unwrap_or(0);
-    let limit = query.integer("limit")?.unwrap_or(100).min(MOST);
+    let limit = query.integer("limit")?.unwrap_or(100).min(MAX);
     let user_id = query.ascii("user_id")?.filter(|text| !text.is_empty());
     let name = query.utf8("name")?.filter(|text| !text.is_empty());
     let guests = query.boolean("guests")?;

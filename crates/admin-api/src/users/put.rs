@@ -1,7 +1,7 @@
 //! Creates or changes an account.
 
 use http::StatusCode;
-use reeve_accounts::users::{self, Change, Given};
+use reeve_accounts::users::{self, Change, StringField};
 use reeve_http::json::Object;
 use reeve_http::{Access, Answer, Call, MatrixError, Route, json, reply};
 use reeve_model::{Scope, id};
@@ -146,12 +146,12 @@ fn change(body: &Object, call: &Call) -> Result<(Change, Option<String>), Matrix
     Ok((change, password))
 }
 
-fn given(value: Option<&Value>) -> Given {
+fn given(value: Option<&Value>) -> StringField {
     match value {
-        None => Given::Absent,
-        Some(Value::Null) => Given::Null,
-        Some(Value::String(text)) => Given::Text(text.clone()),
-        Some(_) => Given::Other,
+        None => StringField::Absent,
+        Some(Value::Null) => StringField::Null,
+        Some(Value::String(text)) => StringField::Text(text.clone()),
+        Some(_) => StringField::Other,
     }
 }
 

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use crate::target;
 
 /// Maximum number of connections in a response, the newest first.
-const MOST: i64 = 10_000;
+const MAX: i64 = 10_000;
 
 /// The connections of an account, by device; all are listed under one device with an empty name.
 #[derive(Debug, Serialize, ToSchema)]
@@ -89,7 +89,7 @@ fn handle(call: &Reading<'_>) -> Answer {
     let user_id = target::local_user(call, "Can only whois a local user")?;
     let connections = match users::num(call.tx, &user_id)? {
         None => Vec::new(),
-        Some(num) => merged(connections::of_user(call.tx, num, MOST)?, call.app.seen.lately(num)),
+        Some(num) => merged(connections::of_user(call.tx, num, MAX)?, call.app.seen.lately(num)),
     };
     reply::ok(&Whois {
         user_id,

@@ -7,7 +7,7 @@ use reeve_db::{Db, DbError, Options, Tx};
 use reeve_model::{Clock, Ctx, User};
 use reeve_model::{Millis, clock::monotonic};
 use reeve_rooms::create::{self, NewRoom, Preset};
-use reeve_rooms::push::KeptRules;
+use reeve_rooms::push::PushRuleCache;
 use reeve_rooms::send::{self, Sent};
 use reeve_rooms::{Error, Home, SigningKey, membership};
 use reeve_store::access_tokens::{self, NewAccessToken};
@@ -277,7 +277,7 @@ pub(super) async fn seed(place: &Place, steps: &[Step], report: &mut Report) -> 
         key,
         settings: reeve_rooms::Settings::default(),
         limits: reeve_accounts::Limits::default(),
-        push_rules: KeptRules::default(),
+        push_rules: PushRuleCache::default(),
     };
     let mut seeder = Seeder { db, home: Arc::new(home), clock, events: 0 };
     let host = HOST.user_id();

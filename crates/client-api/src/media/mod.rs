@@ -20,7 +20,7 @@ use crate::shapes;
 /// Default time to wait for a pending upload.
 const WAIT_MS: i64 = 20_000;
 /// Maximum time to wait for a pending upload.
-const LONGEST_WAIT_MS: i64 = 60_000;
+const MAX_WAIT_MS: i64 = 60_000;
 
 const TIMEOUT: Param =
     Param::integer("timeout_ms", "time to wait for a pending upload, in milliseconds; 20000 by default");
@@ -159,7 +159,7 @@ fn config(call: &Reading<'_>) -> Answer {
 
 /// The upload that a path names. With `open`, only one that needs no access token.
 async fn find(call: &Call, open: bool) -> Result<Media, MatrixError> {
-    let wait = call.query.integer("timeout_ms")?.unwrap_or(WAIT_MS).min(LONGEST_WAIT_MS);
+    let wait = call.query.integer("timeout_ms")?.unwrap_or(WAIT_MS).min(MAX_WAIT_MS);
     let not_found = || MatrixError::from(reeve_media::Error::NotFound);
     // Other servers are not contacted.
     if call.params.get("serverName") != &*call.app.server_name {

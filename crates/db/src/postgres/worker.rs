@@ -34,9 +34,9 @@ const BEGIN_ALONE: &str = "BEGIN ISOLATION LEVEL SERIALIZABLE";
 const EXCLUDE_OTHERS: &str = "SELECT pg_advisory_lock(4716204)";
 const ADMIT_OTHERS: &str = "SELECT pg_advisory_unlock(4716204)";
 
-/// The pause after a failed connection, doubled after the next, up to [`LONGEST`].
+/// The pause after a failed connection, doubled after the next, up to [`MAX`].
 const SHORTEST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(5);
+const MAX: Duration = Duration::from_secs(5);
 
 /// The state shared by the threads.
 #[derive(Default)]
@@ -285,7 +285,7 @@ impl Worker {
                     other => DbError::Unavailable(other.to_string()),
                 };
                 tracing::warn!(error = %reason, "cannot reach the database");
-                let pause = self.outage.as_ref().map_or(SHORTEST, |outage| LONGEST.min(outage.pause * 2));
+                let pause = self.outage.as_ref().map_or(SHORTEST, |outage| MAX.min(outage.pause * 2));
                 self.outage = Some(Outage { reason: reason.clone(), pause, until: clock::now() + pause });
                 Err(reason)
             }

@@ -21,7 +21,7 @@ use crate::Options;
 /// Number of pages (of 4 KiB) copied between two reports of progress.
 const STEP: i32 = 4096;
 /// Maximum number of reported faults.
-const MOST_FAULTS: u8 = 100;
+const MAX_FAULTS: u8 = 100;
 
 /// The reason why a database file could not be copied or checked.
 #[derive(Debug, thiserror::Error)]
@@ -135,7 +135,7 @@ pub fn check(path: &Path) -> Result<Vec<String>, FileError> {
     let faults = || -> rusqlite::Result<Vec<String>> {
         let connection = connection::reading(path, &Options::default())?;
         let mut faults: Vec<String> = Vec::new();
-        connection.pragma(None, "integrity_check", MOST_FAULTS, |row| {
+        connection.pragma(None, "integrity_check", MAX_FAULTS, |row| {
             faults.push(row.get(0)?);
             Ok(())
         })?;
@@ -147,7 +147,7 @@ pub fn check(path: &Path) -> Result<Vec<String>, FileError> {
             let row_id = row_id.map_or_else(String::new, |row_id| format!(" {row_id}"));
             Ok(format!("row{row_id} of {table} refers to a row of {parent} that is not there"))
         })?;
-        for orphan in orphans.take(usize::from(MOST_FAULTS).saturating_sub(faults.len())) {
+        for orphan in orphans.take(usize::from(MAX_FAULTS).saturating_sub(faults.len())) {
             faults.push(orphan?);
         }
         Ok(faults)

@@ -8,7 +8,7 @@ use super::Failure;
 use crate::settings::Secret;
 
 /// Maximum length of a password, in characters.
-const LONGEST_PASSWORD: usize = 512;
+const MAX_PASSWORD_LEN: usize = 512;
 
 /// Writes a result to standard output. A reader that closed the pipe (`| head`) is not an error.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
@@ -73,8 +73,8 @@ fn check_password(password: &str) -> Result<(), Failure> {
     if password.is_empty() {
         return Err(Failure::new("the password is empty; nothing was changed"));
     }
-    if password.chars().count() > LONGEST_PASSWORD {
-        return Err(Failure::new(format!("the password is longer than {LONGEST_PASSWORD} characters")));
+    if password.chars().count() > MAX_PASSWORD_LEN {
+        return Err(Failure::new(format!("the password is longer than {MAX_PASSWORD_LEN} characters")));
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ const PRUNE_EVERY: Duration = Duration::from_mins(10);
 const PARTS: usize = 100;
 
 /// Writes sightings in batches and deletes expired data.
-pub(super) async fn keep_house(app: Arc<App>, push: Push, mut stop: watch::Receiver<bool>) {
+pub(super) async fn run_housekeeping(app: Arc<App>, push: Push, mut stop: watch::Receiver<bool>) {
     let mut flush = tokio::time::interval(FLUSH_EVERY);
     let mut prune = tokio::time::interval(PRUNE_EVERY);
     let mut sweep = tokio::time::interval(SWEEP_EVERY);

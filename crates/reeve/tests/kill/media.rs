@@ -22,7 +22,7 @@ use crate::talk;
 const KILLS: u64 = 12;
 const UPLOADERS: u64 = 6;
 /// The longest upload; longer than what is written at a time.
-const LONGEST: u64 = 600_000;
+const MAX: u64 = 600_000;
 
 /// A user who uploads, reads thumbnails and deletes, one after the other.
 struct Uploader {
@@ -107,7 +107,7 @@ impl Uploader {
             picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
             return bytes.into_inner();
         }
-        let length = if shared { stamp * 50_000 } else { self.dice.roll(LONGEST) };
+        let length = if shared { stamp * 50_000 } else { self.dice.roll(MAX) };
         let mut bytes = stamp.to_string().into_bytes();
         bytes.resize(bytes.len() + usize::try_from(length).unwrap(), b'x');
         bytes

@@ -23,7 +23,7 @@ use super::{defaults, names};
 use crate::error::Error;
 use crate::event;
 use crate::glob::{self, Anchor};
-use crate::power::Powers;
+use crate::power::PowerLevels;
 use crate::types;
 
 const BODY: &str = "content.body";
@@ -186,7 +186,7 @@ impl<'t, 'c> Subject<'t, 'c> {
         let powers = if let Some(powers) = self.powers.get() {
             powers
         } else {
-            let powers = power_levels(self.room, &Powers::of(self.tx, self.room)?)?;
+            let powers = power_levels(self.room, &PowerLevels::of(self.tx, self.room)?)?;
             self.powers.get_or_init(|| powers)
         };
         let sender = UserId::parse(self.sender).ok();
@@ -244,7 +244,7 @@ fn is_scalar(value: &Value, scalar: &ScalarJsonValue) -> bool {
     }
 }
 
-fn power_levels(room: &Room, powers: &Powers) -> Result<PushConditionPowerLevelsCtx, Error> {
+fn power_levels(room: &Room, powers: &PowerLevels) -> Result<PushConditionPowerLevelsCtx, Error> {
     let authorization: AuthorizationRules = event::rules(room)?.authorization;
     let creators = powers.creators().iter().filter_map(|creator| UserId::parse(creator.as_str()).ok());
     let rules = RoomPowerLevelsRules::new(&authorization, creators);

@@ -10,7 +10,7 @@ use ruma::push::{NewPushRule, RuleKind, Ruleset};
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
-use crate::power::Powers;
+use crate::power::PowerLevels;
 use crate::push::{self, Place};
 use crate::types;
 use crate::{Home, data, event};
@@ -67,7 +67,7 @@ fn predecessor(tx: &ReadTx<'_>, room: &Room) -> Result<Option<Room>, Error> {
     if tombstone.get("replacement_room").and_then(Value::as_str) == Some(&room.room_id) {
         return Ok(Some(old));
     }
-    let powers = Powers::of(tx, &old)?;
+    let powers = PowerLevels::of(tx, &old)?;
     Ok((powers.user(&room.creator) >= powers.event(types::TOMBSTONE, true)).then_some(old))
 }
 

@@ -10,17 +10,17 @@ use crate::error::Error;
 use crate::types;
 
 /// How many referencing events are bundled with an event.
-const MOST_REFERENCES: usize = 100;
+const MAX_REFERENCES: usize = 100;
 /// How many edits of an event are looked at for a valid one.
-const MOST_EDITS: usize = 20;
+const MAX_EDITS: usize = 20;
 /// How often the events that relate to one are read on, where some of them must not be seen.
-const MOST_READS: usize = 100;
+const MAX_READS: usize = 100;
 
 impl RoomView<'_, '_, '_> {
     /// The newest events that relate to an event in one way and are shown to the viewer, redacted ones aside.
     fn newest_related(&self, event: &Event, rel_type: &str, limit: usize) -> Result<Vec<Event>, Error> {
         let (mut found, mut upto) = (Vec::new(), Pos::END);
-        for _ in 0..MOST_READS {
+        for _ in 0..MAX_READS {
             let most = i64::try_from(limit).unwrap_or(i64::MAX);
             let batch = events::newest_related(
                 self.view.tx,
@@ -60,7 +60,7 @@ impl RoomView<'_, '_, '_> {
                 relations.insert(types::THREAD.to_owned(), thread);
             }
         }
-        let references = self.newest_related(event, types::REFERENCE, MOST_REFERENCES)?;
+        let references = self.newest_related(event, types::REFERENCE, MAX_REFERENCES)?;
         let chunk: Vec<Value> =
             references.iter().rev().map(|event| json!({ "event_id": event.event_id })).collect();
         if !chunk.is_empty() {
@@ -74,7 +74,7 @@ impl RoomView<'_, '_, '_> {
 
     /// The newest valid edit of an event.
     fn latest_edit(&self, event: &Event) -> Result<Option<Event>, Error> {
-        let edits = self.newest_related(event, types::REPLACE, MOST_EDITS)?;
+        let edits = self.newest_related(event, types::REPLACE, MAX_EDITS)?;
         Ok(edits.into_iter().find(|edit| {
             edit.sender == event.sender && edit.event_type == event.event_type && edit.state_key.is_none()
         }))

@@ -15,13 +15,13 @@ use crate::room::{Room, columns, from_row};
 use crate::sql::num_list;
 
 /// Up to so many rooms are sorted here; more are read in the order of an index.
-const MOST_SORTED: i64 = 10_000;
+const MAX_SORTED: i64 = 10_000;
 /// Where the n-grams of the names of each room are.
 const INDEX: Index = Index { table: "room_search", postings: &POSTINGS };
 /// By how much of a text rooms are sorted, in characters.
-const MOST_SORTED_BY: usize = 250;
+const MAX_SORTED_BY: usize = 250;
 /// How much of a name or an alias is searched, in characters.
-const MOST_SEARCHED: usize = 500;
+const MAX_SEARCHED: usize = 500;
 
 reeve_db::statements! {
     COUNTS = "SELECT list_class, CAST(sum(n) AS BIGINT) FROM room_list_counts GROUP BY list_class";
@@ -209,7 +209,7 @@ pub fn page(
     if let Some(term) = &filter.term {
         return search(tx, term, classes, order_by, descending, paging);
     }
-    if classes.contains(&-1) && total <= MOST_SORTED {
+    if classes.contains(&-1) && total <= MAX_SORTED {
         let [a, b, c, d] = classes;
         let found = tx.query(&OF_CLASSES, &params![a, b, c, d], from_row)?;
         return Ok(cut(found, order_by, descending, paging));
@@ -241,9 +241,9 @@ fn search(
     paging: Paging,
 ) -> Result<Page, DbError> {
     let folded = fold(term);
-    let limit = Limit { max: MOST_SORTED + 1, of: MOST_SORTED };
+    let limit = Limit { max: MAX_SORTED + 1, of: MAX_SORTED };
     let nums: Vec<RoomNum> = ngrams::postings(tx, INDEX, &folded, limit)?.unwrap_or_default();
-    if count_of(&nums) <= MOST_SORTED {
+    if count_of(&nums) <= MAX_SORTED {
         let list = num_list(tx.engine(), &nums);
         let mut found = tx.query(&MATCHES, &params![&list, &folded, term], from_row)?;
         found.retain(|room| classes.contains(&class(room.published, room.joined_members)));
@@ -288,7 +288,7 @@ fn count(tx: &mut Tx<'_>, class: i64, by: i64) -> Result<(), DbError> {
 /// A value as it is sorted by: none comes after all.
 fn sort_key(text: Option<&String>) -> String {
     match text {
-        Some(text) => std::iter::once('a').chain(text.chars().take(MOST_SORTED_BY)).collect(),
+        Some(text) => std::iter::once('a').chain(text.chars().take(MAX_SORTED_BY)).collect(),
         None => "b".to_owned(),
     }
 }
@@ -296,7 +296,7 @@ fn sort_key(text: Option<&String>) -> String {
 /// The text by which a room is found.
 fn search_key(room: &Room) -> String {
     let part =
-        |text: &str| -> String { text.chars().filter(|c| *c != SEPARATOR).take(MOST_SEARCHED).collect() };
+        |text: &str| -> String { text.chars().filter(|c| *c != SEPARATOR).take(MAX_SEARCHED).collect() };
     let name = room.name.as_deref().unwrap_or_default();
     let alias = room.canonical_alias.as_deref().and_then(|alias| alias.strip_prefix('#')?.split(':').next());
     format!("{}{SEPARATOR}{}", fold(&part(name)), fold(&part(alias.unwrap_or_default())))

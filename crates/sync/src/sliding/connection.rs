@@ -14,17 +14,17 @@ use super::Look;
 use super::wanted::Wanted;
 
 /// How many connections one device can have.
-const MOST_CONNECTIONS: usize = 20;
+const MAX_CONNECTIONS: usize = 20;
 /// How many kinds of state the rooms of a connection may refer to, and how long they may be as JSON.
-const MOST_WANTED: usize = 200;
-const LONGEST_WANTED: usize = 512 * 1024;
+const MAX_WANTED: usize = 200;
+const MAX_WANTED_BYTES: usize = 512 * 1024;
 /// After how long without changes a used connection is marked as used.
 const MARK_EVERY_MS: i64 = 60 * 60 * 1000;
 /// How long a connection is remembered that nobody uses, and how many are forgotten at once.
 const UNUSED_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 const FORGOTTEN_AT_ONCE: i64 = 50;
 /// How many membership events of a room are remembered as told.
-const MOST_MEMBERS: usize = 300;
+const MAX_MEMBERS: usize = 300;
 
 /// A connection as a request finds it.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Connection {
         };
         let Some(stored) = sliding::find(tx, &key)?.filter(knows) else { return Ok(None) };
         let wanted: Vec<Wanted> = serde_json::from_str(&stored.wanted).map_err(Error::internal)?;
-        if wanted.len() > MOST_WANTED || stored.wanted.len() > LONGEST_WANTED {
+        if wanted.len() > MAX_WANTED || stored.wanted.len() > MAX_WANTED_BYTES {
             // To begin anew costs less than to go on.
             return Ok(None);
         }
@@ -131,7 +131,7 @@ impl Changes {
         }
         members.sort_unstable();
         members.dedup();
-        let surplus = members.len().saturating_sub(MOST_MEMBERS);
+        let surplus = members.len().saturating_sub(MAX_MEMBERS);
         let members: Vec<String> = members.iter().skip(surplus).map(ToString::to_string).collect();
         let had_older = connection.outdated.contains(&known.room_num);
         let base = older.map_or(0, |older| older.version);
@@ -220,7 +220,7 @@ fn begin(tx: &mut Tx<'_>, look: &Look, came: Millis) -> Result<Kept, Error> {
         }
         sliding::delete(tx, before.num)?;
     }
-    for num in sliding::of_device(tx, key.user_num, &key.device_id)?.into_iter().skip(MOST_CONNECTIONS - 1) {
+    for num in sliding::of_device(tx, key.user_num, &key.device_id)?.into_iter().skip(MAX_CONNECTIONS - 1) {
         sliding::delete(tx, num)?;
     }
     let wanted = serde_json::to_string(&changes.wanted).map_err(Error::internal)?;

@@ -94,7 +94,7 @@ impl Sync<'_, '_, '_> {
         let wanted = &self.request.extensions;
         let (mut to_device, mut acknowledged) = (None, None);
         if wanted.to_device.enabled {
-            let limit = wanted.to_device.limit.unwrap_or(inbox::MOST).clamp(1, inbox::MOST);
+            let limit = wanted.to_device.limit.unwrap_or(inbox::MAX).clamp(1, inbox::MAX);
             let since = match wanted.to_device.since()? {
                 Some(since) if self.view.knows(&since)? => Some(since.pos),
                 _ => None,

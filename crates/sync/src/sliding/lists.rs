@@ -12,7 +12,7 @@ use reeve_store::{account_data, events};
 use serde_json::Value;
 
 use super::Sync;
-use super::request::{Config, Extension, Filters, MOST_TIMELINE};
+use super::request::{Config, Extension, Filters, MAX_TIMELINE};
 use super::wanted::Wanted;
 
 /// A room that a request is about.
@@ -34,7 +34,7 @@ impl<'a> Eligible<'a> {
 
     fn add(&mut self, wanted: &Wanted, config: &Config) {
         self.wanted.merge(wanted);
-        self.limit = self.limit.max(config.timeline_limit.min(MOST_TIMELINE));
+        self.limit = self.limit.max(config.timeline_limit.min(MAX_TIMELINE));
     }
 
     /// Whether an extension tells of it.

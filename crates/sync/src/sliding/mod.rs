@@ -32,8 +32,8 @@ use extensions::Extensions;
 use room::Room;
 
 /// How many rooms one answer has at most, and how many events. The rest follows with the next.
-const MOST_ROOMS: usize = 200;
-const MOST_EVENTS: usize = 10_000;
+const MAX_ROOMS: usize = 200;
+const MAX_EVENTS: usize = 10_000;
 
 /// One list in an answer.
 #[derive(Debug, Serialize)]
@@ -137,9 +137,9 @@ pub fn look(
     let found = lists::find(tx, &sync, &standings)?;
     let mut changes = Changes::of(&connection);
     let (mut rooms, mut shown) = (BTreeMap::new(), HashMap::new());
-    let mut left = MOST_EVENTS;
+    let mut left = MAX_EVENTS;
     for eligible in &found.eligible {
-        if rooms.len() == MOST_ROOMS || left == 0 {
+        if rooms.len() == MAX_ROOMS || left == 0 {
             break;
         }
         let Some(told) = sync.room(tx, eligible, &mut changes)? else { continue };

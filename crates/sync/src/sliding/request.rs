@@ -9,16 +9,16 @@ use serde::{Deserialize, Deserializer};
 use super::wanted::Wanted;
 
 /// How many lists, subscriptions, and parts of them a request may have.
-const MOST_LISTS: usize = 100;
-const MOST_SUBSCRIPTIONS: usize = 100;
-const MOST_RANGES: usize = 100;
-const MOST_STATE: usize = 1000;
+const MAX_LISTS: usize = 100;
+const MAX_SUBSCRIPTIONS: usize = 100;
+const MAX_RANGES: usize = 100;
+const MAX_STATE: usize = 1000;
 /// How many events of a room are sent at most.
-pub(crate) const MOST_TIMELINE: i64 = 100;
+pub(crate) const MAX_TIMELINE: i64 = 100;
 /// The largest integer that JSON carries everywhere.
 const LARGEST: i64 = (1 << 53) - 1;
 /// The longest name of a connection or a list, in bytes.
-const LONGEST_NAME: usize = 255;
+const MAX_NAME_LEN: usize = 255;
 
 /// A request.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -56,8 +56,8 @@ impl Config {
         if !(0..=LARGEST).contains(&self.timeline_limit) {
             return Err("'timeline_limit' must not be negative, nor too large".to_owned());
         }
-        if self.required_state.len() > MOST_STATE {
-            return Err(format!("'required_state' must not have more than {MOST_STATE} entries"));
+        if self.required_state.len() > MAX_STATE {
+            return Err(format!("'required_state' must not have more than {MAX_STATE} entries"));
         }
         Ok(())
     }
@@ -89,8 +89,8 @@ impl List {
 
     fn check(&self) -> Result<(), String> {
         let ranges = self.ranges.iter().flatten().chain(&self.range);
-        if self.ranges.as_ref().is_some_and(|ranges| ranges.len() > MOST_RANGES) {
-            return Err(format!("A list must not have more than {MOST_RANGES} ranges"));
+        if self.ranges.as_ref().is_some_and(|ranges| ranges.len() > MAX_RANGES) {
+            return Err(format!("A list must not have more than {MAX_RANGES} ranges"));
         }
         for (first, last) in ranges {
             if *first < 0 || first > last || *last > LARGEST {
@@ -183,15 +183,15 @@ impl Extension {
 impl Request {
     /// Says what is wrong with the values of a request.
     pub fn check(&self) -> Result<(), String> {
-        if self.lists.len() > MOST_LISTS {
-            return Err(format!("There must not be more than {MOST_LISTS} lists"));
+        if self.lists.len() > MAX_LISTS {
+            return Err(format!("There must not be more than {MAX_LISTS} lists"));
         }
-        if self.room_subscriptions.len() > MOST_SUBSCRIPTIONS {
-            return Err(format!("There must not be more than {MOST_SUBSCRIPTIONS} room subscriptions"));
+        if self.room_subscriptions.len() > MAX_SUBSCRIPTIONS {
+            return Err(format!("There must not be more than {MAX_SUBSCRIPTIONS} room subscriptions"));
         }
         let names = self.lists.keys().chain([&self.conn_id]).chain(&self.txn_id);
-        if names.into_iter().any(|name| name.len() > LONGEST_NAME) {
-            return Err(format!("Names must not be longer than {LONGEST_NAME} bytes"));
+        if names.into_iter().any(|name| name.len() > MAX_NAME_LEN) {
+            return Err(format!("Names must not be longer than {MAX_NAME_LEN} bytes"));
         }
         if self.extensions.to_device.limit.is_some_and(|limit| limit < 0) {
             return Err("'limit' must not be negative".to_owned());

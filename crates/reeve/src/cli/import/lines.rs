@@ -10,7 +10,7 @@ use reeve_model::Ctx;
 use serde_json::{Map, Value};
 
 /// Maximum length of a line, in bytes.
-const LONGEST: u64 = 1 << 20;
+const MAX: u64 = 1 << 20;
 /// Maximum number of lines, and of bytes, in a batch.
 const BATCH_LINES: usize = 20_000;
 const BATCH_BYTES: u64 = 16 << 20;
@@ -53,12 +53,12 @@ impl<R: BufRead> Reader<R> {
         let begin = self.bytes;
         let mut batch = Batch::default();
         while batch.lines.len() < BATCH_LINES && self.bytes - begin < BATCH_BYTES && self.read_line()? {
-            let too_long = self.buffer.len() as u64 > LONGEST;
+            let too_long = self.buffer.len() as u64 > MAX;
             if too_long {
                 self.skip_line()?;
             }
             let line = if too_long {
-                let error = format!("the line has more than {LONGEST} bytes");
+                let error = format!("the line has more than {MAX} bytes");
                 Line::Refused(self.line, None, Refusal { reason: "line too long", error })
             } else if self.buffer.trim_ascii().is_empty() {
                 continue;
@@ -74,7 +74,7 @@ impl<R: BufRead> Reader<R> {
     /// Reads a line, or one byte more than the maximum; returns `false` at the end.
     fn read_line(&mut self) -> io::Result<bool> {
         self.buffer.clear();
-        let read = self.input.by_ref().take(LONGEST + 2).read_until(b'\n', &mut self.buffer)?;
+        let read = self.input.by_ref().take(MAX + 2).read_until(b'\n', &mut self.buffer)?;
         self.bytes += read as u64;
         self.line += u64::from(read > 0);
         if self.buffer.last() == Some(&b'\n') {
@@ -86,7 +86,7 @@ impl<R: BufRead> Reader<R> {
     /// Skips the rest of a line that is too long.
     fn skip_line(&mut self) -> io::Result<()> {
         // A line that is exactly one byte too long is complete already.
-        if self.buffer.len() as u64 == LONGEST + 1 {
+        if self.buffer.len() as u64 == MAX + 1 {
             return Ok(());
         }
         self.bytes += self.input.skip_until(b'\n')? as u64;
@@ -184,12 +184,9 @@ mod tests {
         let too_long =
             |line| (line, Err((None, "line too long", "the line has more than 1048576 bytes".to_owned())));
         let good = |line| (line, Ok("@a:test".to_owned()));
-        for (length, expected) in [
-            (LONGEST, good(1)),
-            (LONGEST + 1, too_long(1)),
-            (LONGEST + 2, too_long(1)),
-            (3 * LONGEST, too_long(1)),
-        ] {
+        for (length, expected) in
+            [(MAX, good(1)), (MAX + 1, too_long(1)), (MAX + 2, too_long(1)), (3 * MAX, too_long(1))]
+        {
             let text = format!("{}\n\n{{\"localpart\":\"a\"}}", account(length));
             assert_eq!(read(text.as_bytes()), [expected, good(3)], "{length}");
         }

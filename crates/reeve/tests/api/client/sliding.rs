@@ -808,7 +808,7 @@ on_both_engines! {
         let two = async {
             let second = async {
                 // Until the first waits.
-                while server.app().hub.waiting() == 0 {
+                while server.app().notifier.waiting() == 0 {
                     ok(alice.get(&format!("{CS}/account/whoami")).await);
                 }
                 let second = async { tokio::join!(try_slide(&alice, &query, &body), say(&bob, &room, "once")).0 };

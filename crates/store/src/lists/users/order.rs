@@ -218,7 +218,7 @@ columns! {
 }
 
 /// No text that lists sort by has more characters.
-const LONGEST_TEXT: usize = 1000;
+const MAX_TEXT_LEN: usize = 1000;
 /// Sorts after every user id, since those begin with `@`.
 pub(crate) const AFTER_USER_IDS: &str = "A";
 
@@ -281,7 +281,7 @@ impl List {
         let key = match self.kind() {
             None => Key::None,
             Some(Kind::Int) => Key::Int(i64::MAX),
-            Some(Kind::Text) => Key::Text("\u{10ffff}".repeat(LONGEST_TEXT + 1)),
+            Some(Kind::Text) => Key::Text("\u{10ffff}".repeat(MAX_TEXT_LEN + 1)),
         };
         Position { key, user_id: AFTER_USER_IDS.to_owned() }
     }

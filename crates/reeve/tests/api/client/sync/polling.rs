@@ -23,7 +23,7 @@ on_both_engines! {
         let came = sync_since(&alice, &before).await;
         assert_eq!(list(&came, "/to_device/events").len(), 1);
         let newest = server.app().db.read(reeve_store::stream::current).await.unwrap();
-        while server.app().hub.heard() < newest {
+        while server.app().notifier.position() < newest {
             tokio::task::yield_now().await;
         }
         // Acknowledged, the message is deleted, and with it what had the newest position.
@@ -148,7 +148,7 @@ on_both_engines! {
             sync_with(&alice, &query),
             alice.post(&path, wanted),
             async {
-                while server.app().hub.waiting() < 2 {
+                while server.app().notifier.waiting() < 2 {
                     ok(bob.get(&format!("{CS}/account/whoami")).await);
                 }
                 for _ in 0..4 {

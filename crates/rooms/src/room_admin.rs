@@ -10,7 +10,7 @@ use crate::Home;
 use crate::error::Error;
 use crate::event::{self, Draft};
 use crate::membership::{self, Invite};
-use crate::power::{self, Powers};
+use crate::power::{self, PowerLevels};
 use crate::types;
 
 const NOT_LOCAL: &str = "This endpoint can only be used with local users";
@@ -74,15 +74,15 @@ pub fn join(
     if target.deactivated {
         return Err(Error::forbidden(event::DEACTIVATED));
     }
-    let standing = membership::current(tx, &target.user_id, &room)?;
-    match standing {
+    let current = membership::current(tx, &target.user_id, &room)?;
+    match current {
         Membership::Join => return Ok(room.room_id),
         Membership::Ban => {
             return Err(Error::forbidden(format!("{} is banned from the room", target.user_id)));
         }
         Membership::Invite | Membership::Knock | Membership::Leave => {}
     }
-    if room.join_rule.as_deref() != Some("public") && standing != Membership::Invite {
+    if room.join_rule.as_deref() != Some("public") && current != Membership::Invite {
         let Some(inviter) = inviter else {
             return Err(Error::forbidden(format!(
                 "{} is not invited to room {}.",
@@ -100,7 +100,7 @@ pub fn join(
     Ok(room.room_id)
 }
 
-/// Gives an account the power of the mightiest member of this server, who also invites it if it could not come in by
+/// Gives an account the power of the highest_power_member member of this server, who also invites it if it could not come in by
 /// itself.
 pub fn make_admin(
     tx: &mut Tx<'_>,
@@ -116,8 +116,8 @@ pub fn make_admin(
     users::num(tx, target)?.ok_or(Error::NotFound("User not found"))?;
     let room = room(tx, id_or_alias)?.filter(|room| room.joined_members > 0);
     let mut room = room.ok_or_else(|| Error::Refused("Server not in room".to_owned()))?;
-    let powers = Powers::of(tx, &room)?;
-    let (giver, level) = mightiest(tx, home, &room, &powers)?
+    let powers = PowerLevels::of(tx, &room)?;
+    let (giver, level) = highest_power_member(tx, home, &room, &powers)?
         .ok_or_else(|| Error::Refused("No local admin user in room".to_owned()))?;
     if level < powers.event(types::POWER_LEVELS, true) {
         let text = "No local admin user in room with power to update power levels.";
@@ -132,9 +132,9 @@ pub fn make_admin(
         }
         event::append(tx, home, &mut room, Draft::state(types::POWER_LEVELS, "", &giver, content), ctx.now)?;
     }
-    let standing = membership::current(tx, target, &room)?;
+    let current = membership::current(tx, target, &room)?;
     if room.join_rule.as_deref() != Some("public")
-        && !matches!(standing, Membership::Join | Membership::Invite)
+        && !matches!(current, Membership::Join | Membership::Invite)
     {
         if rooms::blocked_by(tx, &room.room_id)?.is_some() {
             return Err(Error::Blocked);
@@ -146,11 +146,11 @@ pub fn make_admin(
 }
 
 /// The joined member of this server with the highest power of their own, and that power.
-fn mightiest(
+fn highest_power_member(
     tx: &ReadTx<'_>,
     home: &Home,
     room: &Room,
-    powers: &Powers,
+    powers: &PowerLevels,
 ) -> Result<Option<(String, i64)>, Error> {
     let listed = powers.content().get("users").and_then(Value::as_object).map(Map::keys);
     let privileged = powers.creators().iter().filter(|creator| powers.is_privileged(creator));

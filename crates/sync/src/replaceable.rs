@@ -15,14 +15,14 @@ type Key = (UserNum, String, String);
 
 /// The last request of each kind in this process.
 #[derive(Default)]
-pub struct Turns {
+pub struct Replaceable {
     last: Mutex<HashMap<Key, (u64, Arc<Notify>)>>,
     next: AtomicU64,
 }
 
-impl Turns {
+impl Replaceable {
     /// Begins a request in place of those before it.
-    pub fn begin(self: &Arc<Self>, user_num: UserNum, device_id: &str, name: &str) -> Turn {
+    pub fn begin(self: &Arc<Self>, user_num: UserNum, device_id: &str, name: &str) -> Replacing {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (key, replaced) = ((user_num, device_id.to_owned(), name.to_owned()), Arc::new(Notify::new()));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -30,22 +30,22 @@ impl Turns {
             before.notify_one();
         }
         drop(last);
-        Turn { turns: Arc::clone(self), key, number, replaced }
+        Replacing { replaceable: Arc::clone(self), key, number, replaced }
     }
 }
 
 /// One request, until it ends.
-pub struct Turn {
-    turns: Arc<Turns>,
+pub struct Replacing {
+    replaceable: Arc<Replaceable>,
     key: Key,
     number: u64,
     replaced: Arc<Notify>,
 }
 
-impl Turn {
+impl Replacing {
     /// Whether no other request has begun in its place.
     pub fn is_last(&self) -> bool {
-        let last = self.turns.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.replaceable.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.get(&self.key).is_some_and(|(number, _)| *number == self.number)
     }
 
@@ -55,9 +55,9 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for Replacing {
     fn drop(&mut self) {
-        let mut last = self.turns.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.replaceable.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.get(&self.key).is_some_and(|(number, _)| *number == self.number) {
             last.remove(&self.key);
         }

@@ -13,11 +13,11 @@ use super::{DATA_TYPE, parse};
 use crate::error::Error;
 
 /// How many bytes of rules are kept, as they are stored.
-const MOST_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 16 << 20;
 
 /// Parsed rules by account, with the position in the stream since which they are so: other rules have another one.
 #[derive(Debug, Default)]
-pub struct KeptRules(Mutex<Kept>);
+pub struct PushRuleCache(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -25,7 +25,7 @@ struct Kept {
     bytes: usize,
 }
 
-impl KeptRules {
+impl PushRuleCache {
     fn find(&self, user_num: UserNum, pos: Pos) -> Option<Arc<Ruleset>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.by_user.get(&user_num).filter(|(since, _)| *since == pos).map(|(_, rules)| Arc::clone(rules))
@@ -34,7 +34,7 @@ impl KeptRules {
     fn keep(&self, user_num: UserNum, pos: Pos, rules: &Arc<Ruleset>, bytes: usize) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.bytes += bytes;
-        if kept.bytes > MOST_BYTES {
+        if kept.bytes > MAX_BYTES {
             *kept = Kept { bytes, ..Kept::default() };
         }
         kept.by_user.insert(user_num, (pos, Arc::clone(rules)));

@@ -11,14 +11,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::Error;
 
 /// Maximum time to wait for a permit.
-const TURN: Duration = Duration::from_secs(20);
+const MAX_WAIT: Duration = Duration::from_secs(20);
 /// Maximum length of the common queue: further requests are refused.
-const MOST_WAITING: usize = 200;
+const MAX_WAITING: usize = 200;
 /// Maximum number of remembered requesters without requests.
-const MOST_IDLE: usize = 1000;
+const MAX_IDLE: usize = 1000;
 
 /// The limiter.
-pub(crate) struct Turns {
+pub(crate) struct FairLimiter {
     each: usize,
     of: Mutex<HashMap<String, Arc<Semaphore>>>,
     all: Arc<Semaphore>,
@@ -26,19 +26,19 @@ pub(crate) struct Turns {
 }
 
 /// A permit, or a place in the queue.
-pub(crate) struct Turn {
-    turns: Arc<Turns>,
+pub(crate) struct Permit {
+    limiter: Arc<FairLimiter>,
     _own: OwnedSemaphorePermit,
     common: Option<OwnedSemaphorePermit>,
 }
 
-impl Drop for Turn {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.turns.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.limiter.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Turns {
+impl FairLimiter {
     /// At most `all` permits at a time, and at most `each` held or queued per requester; further requests of
     /// the same requester wait outside the common queue.
     pub(crate) fn new(all: usize, each: usize) -> Arc<Self> {
@@ -52,18 +52,18 @@ impl Turns {
     }
 
     /// Waits for a permit. It is held until it is dropped.
-    pub(crate) async fn take(self: &Arc<Self>, who: &str) -> Result<Turn, Error> {
+    pub(crate) async fn take(self: &Arc<Self>, who: &str) -> Result<Permit, Error> {
         let line = async {
             let own = self.of(who).acquire_owned().await.map_err(Error::store)?;
             let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
-            let mut turn = Turn { turns: Arc::clone(self), _own: own, common: None };
-            if waiting >= MOST_WAITING {
+            let mut permit = Permit { limiter: Arc::clone(self), _own: own, common: None };
+            if waiting >= MAX_WAITING {
                 return Err(Error::Busy);
             }
-            turn.common = Some(Arc::clone(&self.all).acquire_owned().await.map_err(Error::store)?);
-            Ok(turn)
+            permit.common = Some(Arc::clone(&self.all).acquire_owned().await.map_err(Error::store)?);
+            Ok(permit)
         };
-        tokio::time::timeout(TURN, line).await.map_err(|_| Error::Busy)?
+        tokio::time::timeout(MAX_WAIT, line).await.map_err(|_| Error::Busy)?
     }
 
     fn of(&self, who: &str) -> Arc<Semaphore> {
@@ -71,7 +71,7 @@ impl Turns {
         if let Some(own) = of.get(who) {
             return Arc::clone(own);
         }
-        if of.len() >= MOST_IDLE {
+        if of.len() >= MAX_IDLE {
             of.retain(|_, own| Arc::strong_count(own) > 1);
         }
         let own = Arc::new(Semaphore::new(self.each));
@@ -88,27 +88,27 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_takes_all() {
-        let turns = Turns::new(3, 2);
-        let first = turns.take("a").await.unwrap();
-        let _second = turns.take("a").await.unwrap();
+        let limiter = FairLimiter::new(3, 2);
+        let first = limiter.take("a").await.unwrap();
+        let _second = limiter.take("a").await.unwrap();
         // A third request waits, without blocking others.
-        assert!(turns.take("a").now_or_never().is_none());
-        let _other = turns.take("b").await.unwrap();
-        assert_eq!(turns.waiting(), 3);
-        assert!(turns.take("c").now_or_never().is_none(), "there are three turns");
+        assert!(limiter.take("a").now_or_never().is_none());
+        let _other = limiter.take("b").await.unwrap();
+        assert_eq!(limiter.waiting(), 3);
+        assert!(limiter.take("c").now_or_never().is_none(), "there are three permits");
         drop(first);
-        assert!(turns.take("c").now_or_never().is_some_and(|turn| turn.is_ok()));
-        assert_eq!(turns.waiting(), 2);
+        assert!(limiter.take("c").now_or_never().is_some_and(|permit| permit.is_ok()));
+        assert_eq!(limiter.waiting(), 2);
     }
 
     #[tokio::test]
     async fn who_is_idle_is_forgotten() {
-        let turns = Turns::new(1, 1);
-        let _turn = turns.take("busy").await.unwrap();
-        for idle in 0..MOST_IDLE * 2 {
-            turns.of(&idle.to_string());
+        let limiter = FairLimiter::new(1, 1);
+        let _permit = limiter.take("busy").await.unwrap();
+        for idle in 0..MAX_IDLE * 2 {
+            limiter.of(&idle.to_string());
         }
-        assert!(turns.of.lock().unwrap().len() <= MOST_IDLE);
-        assert!(turns.take("busy").now_or_never().is_none(), "who is busy is not");
+        assert!(limiter.of.lock().unwrap().len() <= MAX_IDLE);
+        assert!(limiter.take("busy").now_or_never().is_none(), "who is busy is not");
     }
 }

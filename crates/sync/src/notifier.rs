@@ -14,7 +14,7 @@ use reeve_model::{Pos, RoomNum, UserNum, clock::monotonic};
 use reeve_store::stream::{self, Changes, Span};
 use tokio::sync::{Notify, watch};
 
-use crate::turns::Turns;
+use crate::replaceable::Replaceable;
 
 /// How often changes by other processes are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -86,16 +86,16 @@ impl Members {
 
 /// Everybody who waits for news in this process.
 #[derive(Default)]
-pub struct Hub {
+pub struct Notifier {
     waiting: Mutex<Waiting>,
     members: Mutex<Members>,
     next_id: AtomicU64,
-    heard: AtomicI64,
+    position: AtomicI64,
     /// Requests of sliding sync.
-    pub turns: Arc<Turns>,
+    pub replaceable: Arc<Replaceable>,
 }
 
-impl Hub {
+impl Notifier {
     /// Begins to listen for news about a user.
     pub fn listen(self: &Arc<Self>, user_id: &str, user_num: UserNum) -> Listener {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
@@ -106,12 +106,12 @@ impl Hub {
         let waiter = Waiter { user_id, user_num, rooms: Vec::new(), news: Arc::clone(&news) };
         waiting.waiters.insert(id, waiter);
         drop(waiting);
-        Listener { hub: Arc::clone(self), id, news }
+        Listener { notifier: Arc::clone(self), id, news }
     }
 
     /// Up to which position the stream was followed: a look at the database that begins now sees everything up to it.
-    pub fn heard(&self) -> Pos {
-        Pos::new(self.heard.load(Ordering::SeqCst))
+    pub fn position(&self) -> Pos {
+        Pos::new(self.position.load(Ordering::SeqCst))
     }
 
     /// How many wait.
@@ -129,7 +129,7 @@ impl Hub {
     }
 }
 
-impl Follower for Hub {
+impl Follower for Notifier {
     /// `None` if nobody waits: nothing is read.
     type News = Option<Changes>;
 
@@ -143,7 +143,7 @@ impl Follower for Hub {
     }
 
     async fn act(&self, Seen { upto, news }: Seen<Self::News>) -> Result<(), DbError> {
-        let grew = self.heard.fetch_max(upto.get(), Ordering::SeqCst) < upto.get();
+        let grew = self.position.fetch_max(upto.get(), Ordering::SeqCst) < upto.get();
         let Some(changes) = news else {
             // Somebody may have begun to wait meanwhile, and may not have seen what came since.
             let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -173,18 +173,18 @@ impl Follower for Hub {
 
 /// Somebody who waits.
 pub struct Listener {
-    hub: Arc<Hub>,
+    notifier: Arc<Notifier>,
     id: u64,
     news: Arc<Notify>,
 }
 
 impl Listener {
     /// Listens to these rooms from now on. Whoever looked at the database before calls this with the position up to
-    /// which they know everything: the one up to which they looked, or [`Hub::heard`] from before the look, which is
+    /// which they know everything: the one up to which they looked, or [`Notifier::position`] from before the look, which is
     /// further when the row with the newest position was deleted. If the stream was followed beyond it, there is news
     /// at once.
-    pub fn to_rooms(&self, rooms: Vec<RoomNum>, upto: Pos) {
-        let mut waiting = self.hub.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn watch_rooms(&self, rooms: Vec<RoomNum>, upto: Pos) {
+        let mut waiting = self.notifier.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.leave_rooms(self.id);
         for room in &rooms {
             waiting.by_room.entry(*room).or_default().push(self.id);
@@ -193,7 +193,7 @@ impl Listener {
             waiter.rooms = rooms;
         }
         drop(waiting);
-        if self.hub.heard() > upto {
+        if self.notifier.position() > upto {
             self.news.notify_one();
         }
     }
@@ -206,7 +206,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let mut waiting = self.hub.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.notifier.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.leave_rooms(self.id);
         if let Some(waiter) = waiting.waiters.remove(&self.id) {
             remove(&mut waiting.by_user, &waiter.user_id, self.id);
