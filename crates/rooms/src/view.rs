@@ -367,7 +367,7 @@ impl RoomView<'_, '_, '_> {
             unsigned.insert("membership".to_owned(), json!(self.membership_at(event.pos)));
             if viewer.user_id == event.sender
                 && let Some(txn_id) =
-                    transactions::of_event(self.view.tx, &event.event_id, viewer.user_num, &viewer.device_id)?
+                    transactions::of_event(self.view.tx, event.pos, viewer.user_num, &viewer.device_id)?
             {
                 unsigned.insert("transaction_id".to_owned(), Value::String(txn_id));
             }

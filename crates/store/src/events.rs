@@ -113,10 +113,8 @@ reeve_db::statements! {
                    (SELECT event_id FROM events WHERE pos = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[])))",
     };
     DELETE_TRANSACTIONS = {
-        sqlite: "DELETE FROM transactions WHERE event_id IN \
-                 (SELECT event_id FROM events WHERE pos IN (SELECT value FROM json_each($1)))",
-        postgres: "DELETE FROM transactions WHERE event_id IN \
-                   (SELECT event_id FROM events WHERE pos = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[])))",
+        sqlite: "DELETE FROM transactions WHERE event_pos IN (SELECT value FROM json_each($1))",
+        postgres: "DELETE FROM transactions WHERE event_pos = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))",
     };
     SIZE = "SELECT count(*) FROM events WHERE room_num = $1";
     SAMPLE = "SELECT CAST(COALESCE(sum(length(json)), 0) AS BIGINT), count(*) FROM \

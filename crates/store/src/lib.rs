@@ -73,6 +73,11 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 7, name: "encryption", sql: include_str!("../migrations/0007_encryption.sql") },
     Migration { number: 8, name: "push", sql: include_str!("../migrations/0008_push.sql") },
     Migration { number: 9, name: "audit_actor", sql: include_str!("../migrations/0009_audit_actor.sql") },
+    Migration {
+        number: 10,
+        name: "transaction_positions",
+        sql: include_str!("../migrations/0010_transaction_positions.sql"),
+    },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use reeve_db::{Channel, DbError, FromValue, ReadTx, Statement, Tx, params};
+use reeve_db::{Channel, DbError, Engine, FromValue, ReadTx, Statement, Tx, params};
 use reeve_model::{Pos, RoomNum, UserNum};
 
 /// The condition for the rows of a [`Span`].
@@ -34,8 +34,10 @@ macro_rules! sources {
         $(pushers_of $pusher:literal $(if $pusher_if:literal)?)*;
     )*) => {
         reeve_db::statements! {
-            NEXT = {
-                sqlite: "UPDATE stream_position SET pos = pos + 1 RETURNING pos",
+            // Without `RETURNING` on SQLite: for the sake of that, SQLite would open a savepoint, at which the full-text
+            // index writes out what it has gathered.
+            ADVANCE = {
+                sqlite: "UPDATE stream_position SET pos = pos + 1",
                 postgres: "WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock(4716203)) \
                            SELECT nextval('stream_position') FROM held",
             };
@@ -107,7 +109,13 @@ pub struct Changes {
 /// Takes the next position.
 pub fn next(tx: &mut Tx<'_>) -> Result<Pos, DbError> {
     tx.notify(GROWN);
-    tx.returning(&NEXT, &params![], |row| row.get(0))?.pop().ok_or(DbError::NoRow)
+    match tx.engine() {
+        Engine::Sqlite => {
+            tx.execute(&ADVANCE, &params![])?;
+            current(tx)
+        }
+        Engine::Postgres => tx.returning(&ADVANCE, &params![], |row| row.get(0))?.pop().ok_or(DbError::NoRow),
+    }
 }
 
 /// The newest position below which everything is settled. It may go back to an earlier one, when what it stood for was

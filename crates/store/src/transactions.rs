@@ -1,15 +1,15 @@
 //! Requests with a transaction id, and filters: what clients want remembered about their own requests.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::{Millis, UserNum};
+use reeve_model::{Millis, Pos, UserNum};
 
 reeve_db::statements! {
     FIND = "SELECT event_id FROM transactions WHERE user_num = $1 AND device_id = $2 AND scope = $3 AND txn_id = $4";
-    INSERT = "INSERT INTO transactions (user_num, device_id, scope, txn_id, event_id, created_ts) \
-              VALUES ($1, $2, $3, $4, $5, $6)";
+    INSERT = "INSERT INTO transactions (user_num, device_id, scope, txn_id, event_id, created_ts, event_pos) \
+              VALUES ($1, $2, $3, $4, $5, $6, (SELECT pos FROM events WHERE event_id = $5))";
     BEGIN = "INSERT INTO transactions (user_num, device_id, scope, txn_id, event_id, created_ts) \
              VALUES ($1, $2, $3, $4, '', $5) ON CONFLICT (user_num, device_id, scope, txn_id) DO NOTHING";
-    OF_EVENT = "SELECT txn_id FROM transactions WHERE event_id = $1 AND user_num = $2 AND device_id = $3 LIMIT 1";
+    OF_EVENT = "SELECT txn_id FROM transactions WHERE event_pos = $1 AND user_num = $2 AND device_id = $3 LIMIT 1";
     PRUNE = "DELETE FROM transactions WHERE created_ts < $1";
     FILTER = "SELECT content FROM filters WHERE user_num = $1 AND filter_id = $2";
     // Lengths are compared without reading the contents.
@@ -49,14 +49,14 @@ pub fn begin(tx: &mut Tx<'_>, key: &Key, now: Millis) -> Result<bool, DbError> {
     Ok(tx.execute(&BEGIN, &params![*user_num, device_id, scope, txn_id, now])? > 0)
 }
 
-/// The transaction id with which a device sent an event.
+/// Returns the transaction id with which a device sent the event at a position.
 pub fn of_event(
     tx: &ReadTx<'_>,
-    event_id: &str,
+    pos: Pos,
     user_num: UserNum,
     device_id: &str,
 ) -> Result<Option<String>, DbError> {
-    tx.query_opt(&OF_EVENT, &params![event_id, user_num, device_id], |row| row.get(0))
+    tx.query_opt(&OF_EVENT, &params![pos, user_num, device_id], |row| row.get(0))
 }
 
 /// Forgets requests before a time.

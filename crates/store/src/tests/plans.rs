@@ -30,7 +30,7 @@ const SCANS: &[(&str, &str)] = &[
     ("rooms::LARGEST", "an administrator asks for statistics of all rooms"),
     ("signing_keys::NEWEST", "has one row for each key there ever was"),
     ("stream::CURRENT", "has one row"),
-    ("stream::NEXT", "has one row"),
+    ("stream::ADVANCE", "has one row"),
     ("stream_epochs", "is pruned to some hundred rows"),
     ("to_device::A_LEFT_ONE", "stops at the first"),
     ("to_device::LEAVE", "its subquery has one row"),
