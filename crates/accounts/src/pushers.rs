@@ -44,7 +44,7 @@ pub fn set(
     {
         memberships::set_pushes(tx, &user_id)?;
     }
-    // What came before is not told.
+    // Nothing that came before is told.
     let pos = stream::current(tx)?;
     pushers::put(tx, user_num, &pusher, pos, ctx.now)?;
     Ok(())
@@ -61,7 +61,7 @@ pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, app_id: &str, pushkey: &str) -
     Ok(())
 }
 
-/// Whether an account is told anything at present: neither who is shut out nor who is suspended is.
+/// Returns true if an account is told anything at present: it is neither shut out nor suspended.
 pub fn are_told(tx: &ReadTx<'_>, user: &User, now: Millis) -> Result<bool, DbError> {
     if user.deactivated || user.locked || user.suspended {
         return Ok(false);

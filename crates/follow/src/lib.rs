@@ -18,7 +18,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
-/// How a follower keeps up.
+/// The pace at which a follower looks at the stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// The pause after each look, in which changes gather; zero for none.
@@ -32,13 +32,13 @@ pub struct Pace {
 pub struct Seen<News> {
     /// The position up to which this is everything.
     pub upto: Pos,
-    /// What is new.
+    /// The news.
     pub news: News,
 }
 
 /// A part of the server that acts on what is new in the stream.
 pub trait Follower: Send + Sync + 'static {
-    /// What is new to it.
+    /// The news for it.
     type News: Send + 'static;
 
     /// Its name in the log.
@@ -89,7 +89,7 @@ async fn keep_up<F: Follower>(follower: &Arc<F>, db: &Db, pace: Pace) -> Infalli
     }
 }
 
-/// What a look found.
+/// The result of a look.
 struct Looked {
     /// The position up to which the follower has acted.
     upto: Pos,
