@@ -22,21 +22,27 @@ reeve_db::statements! {
     INDEXES = "SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = $1 AND sql IS NOT NULL ORDER BY rowid";
 }
 
-/// The comment before the statement that creates a table.
+/// The comments before the statements that create a table and alter it.
 fn comment(name: &str) -> String {
-    let create = [format!("CREATE TABLE {name} ("), format!("CREATE VIRTUAL TABLE {name} ")];
-    let mut lines = Vec::new();
+    let changes = ["CREATE TABLE {} (", "CREATE VIRTUAL TABLE {} ", "ALTER TABLE {} "];
+    let changes = changes.map(|change| change.replace("{}", name));
+    let mut paragraphs = Vec::new();
     for migration in MIGRATIONS {
+        let mut lines = Vec::new();
         for line in migration.sql.lines() {
             match line {
                 "-- only sqlite" | "-- only postgres" | "-- end" => {}
                 _ if line.starts_with("--") => lines.push(line.trim_start_matches("--").trim()),
-                _ if create.iter().any(|create| line.starts_with(create)) => return lines.join("\n"),
-                _ => lines.clear(),
+                _ => {
+                    if !lines.is_empty() && changes.iter().any(|change| line.starts_with(change)) {
+                        paragraphs.push(lines.join("\n"));
+                    }
+                    lines.clear();
+                }
             }
         }
     }
-    String::new()
+    paragraphs.join("\n\n")
 }
 
 #[test]
