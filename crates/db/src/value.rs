@@ -1,4 +1,4 @@
-use reeve_model::{ActorKind, JobState, Membership, Millis, Pos, RoomNum, UserNum};
+use reeve_model::{ActorKind, DeliveryKind, JobState, Membership, Millis, Pos, PusherNum, RoomNum, UserNum};
 
 /// One value on its way into a statement or out of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,8 +93,8 @@ macro_rules! wrapped_integers {
 }
 
 wrapped_integers! {
-    UserNum: "the number of an account", RoomNum: "the number of a room", Pos: "a position in the stream",
-    Millis: "a time in milliseconds"
+    UserNum: "the number of an account", RoomNum: "the number of a room", PusherNum: "the number of a pusher",
+    Pos: "a position in the stream", Millis: "a time in milliseconds"
 }
 
 macro_rules! words {
@@ -118,7 +118,10 @@ macro_rules! words {
     )* };
 }
 
-words! { Membership: "a membership", JobState: "the state of a job", ActorKind: "the kind of an actor" }
+words! {
+    Membership: "a membership", JobState: "the state of a job", ActorKind: "the kind of an actor",
+    DeliveryKind: "a kind of delivery"
+}
 
 impl ToValue for bool {
     fn to_value(&self) -> Value<'_> {

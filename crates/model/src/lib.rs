@@ -12,7 +12,7 @@ pub mod word;
 
 pub use clock::Clock;
 pub use ctx::{Actor, Ctx};
-pub use num::{Millis, Pos, RoomNum, UserNum};
+pub use num::{Millis, Pos, PusherNum, RoomNum, UserNum};
 pub use token::{Epoch, SlidingToken, Token};
 pub use user::{User, UserType};
-pub use word::{ActorKind, JobState, Membership, Scope};
+pub use word::{ActorKind, DeliveryKind, JobState, Membership, Scope};

@@ -41,6 +41,8 @@ numbers! {
     UserNum;
     /// The number of a room, by which other tables refer to it; [`RoomNum::ZERO`] before it is stored.
     RoomNum;
+    /// The number of a pusher, by which other tables refer to it.
+    PusherNum;
     /// A position in the stream of what clients sync. The first is 1.
     Pos;
     /// A point in time: milliseconds since the Unix epoch.

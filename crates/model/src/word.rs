@@ -86,6 +86,12 @@ words! {
         Cancelled = "cancelled",
     }
 
+    /// The kind of a delivery to a destination outside the server.
+    DeliveryKind {
+        /// Notifications of a pusher.
+        Push = "push",
+    }
+
     /// A right of administration, which a route asks for and a caller holds. Decision 7 says why there are these.
     Scope {
         /// Reads accounts and what belongs to them: devices, connections, memberships, pushers, account data.

@@ -1,14 +1,12 @@
-//! The push follower: marks the pushers that new entries of the stream may concern.
+//! The push follower: marks the deliveries of the pushers that new entries of the stream may concern.
 
 use std::time::Duration;
 
-use reeve_db::{DbError, ReadTx};
+use reeve_db::{Db, DbError, ReadTx};
 use reeve_follow::{Follower, Pace, Seen};
-use reeve_model::Pos;
-use reeve_store::push_queue;
+use reeve_model::{Clock, DeliveryKind, Pos, PusherNum};
 use reeve_store::stream::Span;
-
-use crate::Inner;
+use reeve_store::{alerts, deliveries};
 
 /// Many events in a busy room lead to one mark. Each process marks for what it wrote, so that the others need not hurry.
 pub(crate) const PACE: Pace = Pace { pause: Duration::from_millis(50), every: Duration::from_secs(1) };
@@ -17,36 +15,42 @@ const SPAN: i64 = 1000;
 /// Maximum number of pushers marked in one transaction, so that it does not delay others.
 const MARKED_AT_ONCE: usize = 200;
 
+/// The push follower.
+pub(crate) struct Marker {
+    pub(crate) db: Db,
+    pub(crate) clock: Clock,
+}
+
 /// The pushers that a stretch of the stream may concern.
 pub(crate) struct Concerned {
-    pushers: Vec<i64>,
+    pushers: Vec<PusherNum>,
     /// The position that was stored when they were read.
     stored: Pos,
 }
 
-impl Follower for Inner {
+impl Follower for Marker {
     type News = Concerned;
 
     const NAME: &'static str = "push";
 
     fn read(&self, tx: &ReadTx<'_>, span: Span) -> Result<Seen<Concerned>, DbError> {
-        let stored = push_queue::position(tx)?;
+        let stored = alerts::position(tx)?;
         // Another process may have been faster.
         let after = span.after.max(stored);
         let upto = after.plus(SPAN).min(span.upto).max(after);
-        let pushers = push_queue::concerned(tx, Span { after, upto })?;
+        let pushers = alerts::concerned(tx, Span { after, upto })?;
         Ok(Seen { upto, news: Concerned { pushers, stored } })
     }
 
     async fn act(&self, Seen { upto, news }: Seen<Concerned>) -> Result<(), DbError> {
         let Concerned { pushers, stored } = news;
         let now = self.clock.now();
-        for nums in pushers.chunks(MARKED_AT_ONCE) {
-            let nums = nums.to_vec();
+        for pushers in pushers.chunks(MARKED_AT_ONCE) {
+            let pushers = pushers.to_vec();
             self.db
                 .write(move |tx| -> Result<(), DbError> {
-                    if push_queue::position(tx)? < upto {
-                        push_queue::mark(tx, &nums, now)?;
+                    if alerts::position(tx)? < upto {
+                        deliveries::mark(tx, DeliveryKind::Push, &pushers, now)?;
                     }
                     Ok(())
                 })
@@ -54,10 +58,7 @@ impl Follower for Inner {
         }
         // Of a stretch that concerned nobody nothing is written, unless reading it again would take long.
         if !pushers.is_empty() || upto >= stored.plus(SPAN) {
-            self.db.write(move |tx| push_queue::set_position(tx, upto)).await?;
-        }
-        if !pushers.is_empty() {
-            self.marked.notify_one();
+            self.db.write(move |tx| alerts::set_position(tx, upto)).await?;
         }
         Ok(())
     }

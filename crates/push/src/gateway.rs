@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use reeve_deliver::Outcome;
 use reeve_model::clock::monotonic;
 use reeve_outgoing::{Error, Limits, Outgoing};
 use reeve_rooms::alerts::Alert;
 use reeve_rooms::types;
-use reeve_store::push_queue::Claimed;
+use reeve_store::pushers::{Pusher, StoredPusher};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -24,34 +25,18 @@ const REST: Duration = Duration::from_secs(30);
 /// Maximum number of remembered silent gateways.
 const MAX_SILENT: usize = 1000;
 
-/// The result of a delivery.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    /// Delivered.
-    Delivered,
-    /// The gateway rejected the push key.
-    Rejected,
-    /// Not delivered.
-    Failed(Failure),
-}
-
-/// The reason of a failed delivery.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
-    /// The settings do not allow requests to the gateway.
-    #[error(
-        "the push gateway is not on the public internet, and outgoing.allow_ranges does not have its address"
-    )]
-    Inside,
-    /// Any other reason.
-    #[error("{0}")]
-    Other(String),
+/// A request to the gateway of a pusher.
+pub(crate) struct Request {
+    /// The pusher.
+    pub(crate) pusher: Pusher,
+    /// The body.
+    pub(crate) body: Value,
 }
 
 /// The contents of a notification.
 pub(crate) struct Notification<'a> {
     /// The pusher.
-    pub(crate) claimed: &'a Claimed,
+    pub(crate) stored: &'a StoredPusher,
     /// The recipient.
     pub(crate) user_id: &'a str,
     /// The event; `None` if only the unread count changed.
@@ -65,14 +50,14 @@ pub(crate) struct Notification<'a> {
 impl Notification<'_> {
     /// The body of the request.
     pub(crate) fn body(&self) -> Value {
-        let pusher = &self.claimed.pusher;
+        let pusher = &self.stored.pusher;
         let mut data: Map<String, Value> = serde_json::from_str(&pusher.data).unwrap_or_default();
         data.remove("url");
         let bare = data.get("format").and_then(Value::as_str) == Some("event_id_only");
         let mut device = json!({
             "app_id": pusher.app_id,
             "pushkey": pusher.pushkey,
-            "pushkey_ts": self.claimed.updated_ts.secs(),
+            "pushkey_ts": self.stored.updated_ts.secs(),
             "data": data,
         });
         let mut notification = json!({ "counts": { "unread": self.unread } });
@@ -121,33 +106,31 @@ impl Notification<'_> {
 }
 
 /// Sends a notification to the gateway of a pusher.
-pub(crate) async fn tell(
-    outgoing: &Outgoing,
-    gateways: &Gateways,
-    claimed: &Claimed,
-    body: &Value,
-) -> Outcome {
-    let other = |reason| Outcome::Failed(Failure::Other(reason));
-    let data: Value = serde_json::from_str(&claimed.pusher.data).unwrap_or_default();
+pub(crate) async fn send(outgoing: &Outgoing, gateways: &Gateways, request: &Request) -> Outcome {
+    let pusher = &request.pusher;
+    let reason = |reason: &str| format!("{}: {reason}", pusher.app_id);
+    let data: Value = serde_json::from_str(&pusher.data).unwrap_or_default();
     let url = data.get("url").and_then(Value::as_str).and_then(|url| Url::parse(url).ok());
-    let Some(url) = url else { return other("the pusher has no URL".to_owned()) };
+    let Some(url) = url else { return Outcome::Failed(reason("the pusher has no URL")) };
     let gateway = url.origin().ascii_serialization();
     if gateways.rests(&gateway) {
-        return other("the gateway did not respond recently".to_owned());
+        return Outcome::Failed(reason("the gateway did not respond recently"));
     }
-    let answer = outgoing.post_json(&url, body.to_string(), LIMITS).await;
+    let answer = outgoing.post_json(&url, request.body.to_string(), LIMITS).await;
     gateways.note(gateway, matches!(answer, Err(Error::Timeout)));
     match answer {
         Ok(answer) if answer.status.is_success() => {
-            if is_rejected(&answer.body, &claimed.pusher.pushkey) {
-                Outcome::Rejected
+            if is_rejected(&answer.body, &pusher.pushkey) {
+                Outcome::Rejected(reason("the gateway rejected the key of the pusher, which is deleted"))
             } else {
                 Outcome::Delivered
             }
         }
-        Ok(answer) => other(format!("the gateway returned {}", answer.status)),
-        Err(Error::Inside) => Outcome::Failed(Failure::Inside),
-        Err(error) => other(error.to_string()),
+        Ok(answer) => Outcome::Failed(reason(&format!("the gateway returned {}", answer.status))),
+        Err(Error::Inside) => Outcome::Refused(reason(
+            "the push gateway is not on the public internet, and outgoing.allow_ranges does not have its address",
+        )),
+        Err(error) => Outcome::Failed(reason(&error.to_string())),
     }
 }
 

@@ -10,12 +10,13 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use reeve_db::{DbError, ReadTx};
-use reeve_model::{Membership, Millis, RoomNum, User, random};
+use reeve_model::{Membership, Millis, PusherNum, RoomNum, User, random};
 use reeve_outgoing::Mail;
 use reeve_rooms::alerts::Alert;
 use reeve_rooms::types;
 use reeve_rooms::{Error, Home};
-use reeve_store::push_queue::{self, Claimed};
+use reeve_store::alerts::{self as stored_alerts, Mailed};
+use reeve_store::pushers::Pusher;
 use reeve_store::rooms::Room;
 use serde::Serialize;
 use serde_json::Value;
@@ -44,11 +45,11 @@ pub struct MailStyle {
 }
 
 /// The time at which these alerts cause a mail, in milliseconds; `None` if there are none.
-pub(crate) fn due(tx: &ReadTx<'_>, num: i64, alerts: &[Alert]) -> Result<Option<Millis>, DbError> {
+pub(crate) fn due(tx: &ReadTx<'_>, num: PusherNum, alerts: &[Alert]) -> Result<Option<Millis>, DbError> {
     let mut earliest = None;
     for alert in alerts {
-        let throttled =
-            push_queue::mailed(tx, num, alert.room.num)?.map_or(Millis::ZERO, |(sent, wait)| sent.plus(wait));
+        let last = stored_alerts::mailed(tx, num, alert.room.num)?;
+        let throttled = last.map_or(Millis::ZERO, |Mailed { sent_ts, wait_ms }| sent_ts.plus(wait_ms));
         let due = throttled.max(alert.event.ts.plus(FIRST_WAIT_MS));
         earliest = Some(earliest.map_or(due, |earliest: Millis| earliest.min(due)));
     }
@@ -58,16 +59,16 @@ pub(crate) fn due(tx: &ReadTx<'_>, num: i64, alerts: &[Alert]) -> Result<Option<
 /// The wait of each room of these alerts after a mail, in milliseconds.
 pub(crate) fn waits(
     tx: &ReadTx<'_>,
-    num: i64,
+    num: PusherNum,
     alerts: &[Alert],
     now: Millis,
 ) -> Result<BTreeMap<RoomNum, i64>, DbError> {
     let mut waits = BTreeMap::new();
     for alert in alerts {
-        let wait = match push_queue::mailed(tx, num, alert.room.num)? {
-            Some((sent, wait)) if now.since(sent) < FORGET_MS => wait.saturating_mul(2).min(MAX_WAIT_MS),
-            _ => FIRST_WAIT_MS,
-        };
+        let last = stored_alerts::mailed(tx, num, alert.room.num)?;
+        let recent = last.filter(|Mailed { sent_ts, .. }| now.since(*sent_ts) < FORGET_MS);
+        let wait =
+            recent.map_or(FIRST_WAIT_MS, |Mailed { wait_ms, .. }| wait_ms.saturating_mul(2).min(MAX_WAIT_MS));
         waits.insert(alert.room.num, wait);
     }
     Ok(waits)
@@ -98,7 +99,7 @@ pub(crate) fn write(
     home: &Home,
     style: &MailStyle,
     user: &User,
-    claimed: &Claimed,
+    pusher: &Pusher,
     alerts: &[Alert],
     now: Millis,
 ) -> Result<Mail, Error> {
@@ -129,12 +130,12 @@ pub(crate) fn write(
         ([section], _) => format!("[{app}] New messages in {}", section.name),
         (sections, _) => format!("[{app}] New messages in {} rooms", sections.len()),
     };
-    let unsubscribe = unsubscribe(home, style, user, claimed)?;
+    let unsubscribe = unsubscribe(home, style, user, pusher)?;
     let name = user.displayname.as_deref().filter(|name| !name.trim().is_empty()).unwrap_or(user.localpart());
     let unread = Unread { app, name: &one_line(name), rooms: &sections, unsubscribe: &unsubscribe };
     let (text, html) = (unread.text().map_err(Error::internal)?, unread.html().map_err(Error::internal)?);
     Ok(Mail {
-        to: claimed.pusher.pushkey.clone(),
+        to: pusher.pushkey.clone(),
         subject: one_line(&subject),
         text,
         html,
@@ -192,8 +193,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// The URL at which the recipient can unsubscribe, without logging in.
-fn unsubscribe(home: &Home, style: &MailStyle, user: &User, claimed: &Claimed) -> Result<String, Error> {
-    let pusher = &claimed.pusher;
+fn unsubscribe(home: &Home, style: &MailStyle, user: &User, pusher: &Pusher) -> Result<String, Error> {
     let base = format!("{}/_synapse/client/unsubscribe", style.public_base_url);
     let mut url = Url::parse(&base).map_err(Error::internal)?;
     let seal = home.seal_unsubscribe(&user.user_id, &pusher.app_id, &pusher.pushkey)?;
@@ -205,7 +205,7 @@ fn unsubscribe(home: &Home, style: &MailStyle, user: &User, claimed: &Claimed) -
     Ok(url.to_string())
 }
 
-/// What a mail tells, for the templates.
+/// The contents of a mail, for the templates.
 #[derive(Serialize)]
 struct Unread<'a> {
     /// The name of the service.

@@ -1,4 +1,4 @@
-//! What pushers tell: the events that notify somebody and are not read, and how much there is to read.
+//! Alerts, which pushers tell: the events that notify somebody and are not read, and the unread count.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,7 +7,7 @@ use reeve_db::ReadTx;
 use reeve_model::{Membership, Millis, Pos, RoomNum, User};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
-use reeve_store::{memberships, push_queue};
+use reeve_store::{alerts as stored, memberships};
 use ruma::push::Action;
 use serde_json::{Map, Value};
 
@@ -27,9 +27,9 @@ pub struct Alert {
     pub shown: ClientEvent,
     /// Its room.
     pub room: Room,
-    /// What its sender is called in the room.
+    /// The name of its sender in the room.
     pub sender_name: String,
-    /// How it is to be presented, by the push rules: `sound`, `highlight` and what clients agree on.
+    /// Its presentation, by the push rules: `sound`, `highlight` and what clients agree on.
     pub tweaks: Map<String, Value>,
 }
 
@@ -53,7 +53,7 @@ pub fn find(
     scan: i64,
     now: Millis,
 ) -> Result<Alerts, Error> {
-    let pending = push_queue::pending(tx, &user.user_id, after, scan)?;
+    let pending = stored::pending(tx, &user.user_id, after, scan)?;
     let all = i64::try_from(pending.len()).is_ok_and(|found| found < scan);
     let last = pending.last().map_or(end, |(pos, _)| *pos);
     let mut alerts = Alerts { found: Vec::new(), upto: if all { end } else { last } };
@@ -95,7 +95,7 @@ pub fn find(
     Ok(alerts)
 }
 
-/// What a member of a room is called there; the user id, if nothing else.
+/// The name of a member in a room; the user id, if there is no other.
 fn member_name(tx: &ReadTx<'_>, room: &Room, user_id: &str) -> Result<String, Error> {
     let member = event::state_content(tx, room, types::MEMBER, user_id)?;
     let name = member.as_ref().and_then(|member| member.get("displayname")).and_then(Value::as_str);
@@ -115,12 +115,12 @@ fn tweaks(actions: &[Action]) -> Map<String, Value> {
     tweaks
 }
 
-/// How much somebody has not read: invitations, and rooms with something that notifies, or each such event.
+/// The unread count of somebody: invitations, and rooms with something that notifies, or each such event.
 pub fn badge(tx: &ReadTx<'_>, user: &User, by_room: bool) -> Result<i64, Error> {
     let ignored = view::ignored(tx, user.num)?;
     let mut unread =
         if membership::blocks_invites(tx, user.num)? { 0 } else { invites(tx, &user.user_id, &ignored)? };
-    for room_num in push_queue::unread_rooms(tx, &user.user_id)? {
+    for room_num in stored::unread_rooms(tx, &user.user_id)? {
         let Some(room) = rooms::by_num(tx, room_num)? else { continue };
         unread += if by_room {
             i64::from(push::is_unread(tx, &room, &user.user_id, &ignored)?)
@@ -131,7 +131,7 @@ pub fn badge(tx: &ReadTx<'_>, user: &User, by_room: bool) -> Result<i64, Error> 
     Ok(unread)
 }
 
-/// How many invitations by people who are not ignored somebody has.
+/// The number of invitations of somebody by people who are not ignored.
 fn invites(tx: &ReadTx<'_>, user_id: &str, ignored: &BTreeSet<String>) -> Result<i64, Error> {
     if ignored.is_empty() {
         return Ok(memberships::count_of_user_in(tx, user_id, Membership::Invite)?);

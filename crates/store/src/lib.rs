@@ -5,10 +5,12 @@ mod sql;
 
 pub mod access_tokens;
 pub mod account_data;
+pub mod alerts;
 pub mod audit;
 pub mod connections;
 pub mod cross_signing;
 pub mod dehydrated_devices;
+pub mod deliveries;
 pub mod departures;
 pub mod device_changes;
 pub mod devices;
@@ -33,7 +35,6 @@ pub mod notifications;
 pub mod openid_tokens;
 mod paging;
 pub mod profile_fields;
-pub mod push_queue;
 pub mod pushers;
 pub mod ratelimits;
 pub mod refresh_tokens;
@@ -73,10 +74,11 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 7, name: "encryption", sql: include_str!("../migrations/0007_encryption.sql") },
     Migration { number: 8, name: "push", sql: include_str!("../migrations/0008_push.sql") },
     Migration { number: 9, name: "audit_actor", sql: include_str!("../migrations/0009_audit_actor.sql") },
+    Migration { number: 10, name: "deliveries", sql: include_str!("../migrations/0010_deliveries.sql") },
     Migration {
-        number: 10,
+        number: 11,
         name: "transaction_positions",
-        sql: include_str!("../migrations/0010_transaction_positions.sql"),
+        sql: include_str!("../migrations/0011_transaction_positions.sql"),
     },
 ];
 
@@ -90,7 +92,8 @@ pub fn statements() -> Vec<&'static Statement> {
         login_tokens::STATEMENTS,
         openid_tokens::STATEMENTS,
         refresh_tokens::STATEMENTS,
-        push_queue::STATEMENTS,
+        alerts::STATEMENTS,
+        deliveries::STATEMENTS,
         pushers::STATEMENTS,
         account_data::STATEMENTS,
         profile_fields::STATEMENTS,

@@ -1,7 +1,11 @@
 //! Pushers: where an account wants its notifications sent.
+//!
+//! The cursor, the marks and the claim of a pusher are in its delivery ([`crate::deliveries`]).
 
-use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::{Millis, Pos, UserNum};
+use reeve_db::{DbError, ReadTx, Row, Statement, Tx, Value, params};
+use reeve_model::{DeliveryKind, Millis, Pos, PusherNum, UserNum};
+
+use crate::deliveries;
 
 macro_rules! columns {
     () => {
@@ -12,20 +16,22 @@ macro_rules! columns {
 reeve_db::statements! {
     OF_USER = concat!("SELECT ", columns!(), " FROM pushers WHERE user_num = $1 ORDER BY created_ts, app_id, pushkey");
     COUNT = "SELECT count(*) FROM pushers WHERE user_num = $1";
-    PUT = concat!("INSERT INTO pushers (", columns!(), ", user_num, created_ts, updated_ts, last_pos, told_unread, marks, \
-           failures) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, 0, 0, 0) \
+    BY_NUM = concat!("SELECT ", columns!(), ", user_num, updated_ts, told_unread FROM pushers WHERE num = $1");
+    EXISTS = "SELECT 1 FROM pushers WHERE user_num = $1 AND app_id = $2 AND pushkey = $3";
+    PUT = concat!("INSERT INTO pushers (", columns!(), ", user_num, created_ts, updated_ts, told_unread) \
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, 0) \
            ON CONFLICT (user_num, app_id, pushkey) DO UPDATE SET kind = excluded.kind, \
            app_display_name = excluded.app_display_name, device_display_name = excluded.device_display_name, \
            profile_tag = excluded.profile_tag, lang = excluded.lang, data = excluded.data, \
-           device_id = coalesce(pushers.device_id, excluded.device_id), enabled = excluded.enabled, updated_ts = excluded.updated_ts, \
-           failures = 0, failing_since_ts = NULL, due_ts = CASE WHEN pushers.due_ts IS NOT NULL AND pushers.claim IS NULL \
-           THEN excluded.updated_ts ELSE pushers.due_ts END");
-    DELETE = "DELETE FROM pushers WHERE user_num = $1 AND app_id = $2 AND pushkey = $3";
-    DELETE_OF_OTHERS = "DELETE FROM pushers WHERE app_id = $2 AND pushkey = $3 AND user_num <> $1";
-    DELETE_OF_DEVICE = "DELETE FROM pushers WHERE user_num = $1 AND device_id = $2";
-    EXISTS = "SELECT 1 FROM pushers WHERE user_num = $1 AND app_id = $2 AND pushkey = $3";
-    DELETE_WITHOUT_DEVICE = "DELETE FROM pushers WHERE user_num = $1 AND device_id IS NULL";
-    DELETE_OF_USER = "DELETE FROM pushers WHERE user_num = $1";
+           device_id = coalesce(pushers.device_id, excluded.device_id), enabled = excluded.enabled, \
+           updated_ts = excluded.updated_ts RETURNING num");
+    SET_TOLD_UNREAD = "UPDATE pushers SET told_unread = $2 WHERE num = $1";
+    DELETE = "DELETE FROM pushers WHERE user_num = $1 AND app_id = $2 AND pushkey = $3 RETURNING num";
+    DELETE_BY_NUM = "DELETE FROM pushers WHERE num = $1 RETURNING num";
+    DELETE_OF_OTHERS = "DELETE FROM pushers WHERE app_id = $2 AND pushkey = $3 AND user_num <> $1 RETURNING num";
+    DELETE_OF_DEVICE = "DELETE FROM pushers WHERE user_num = $1 AND device_id = $2 RETURNING num";
+    DELETE_WITHOUT_DEVICE = "DELETE FROM pushers WHERE user_num = $1 AND device_id IS NULL RETURNING num";
+    DELETE_OF_USER = "DELETE FROM pushers WHERE user_num = $1 RETURNING num";
 }
 
 /// A pusher of an account.
@@ -37,23 +43,38 @@ pub struct Pusher {
     pub pushkey: String,
     /// `http` or `email`.
     pub kind: String,
-    /// What people call the application.
+    /// The name of the application, for people.
     pub app_display_name: String,
-    /// What people call the device.
+    /// The name of the device, for people.
     pub device_display_name: String,
-    /// Which rules apply; blank for the usual ones.
+    /// The set of rules that applies; blank for the usual ones.
     pub profile_tag: String,
     /// The language of notifications.
     pub lang: String,
-    /// What the pusher needs, as JSON.
+    /// The data that the pusher needs, as JSON.
     pub data: String,
     /// The device it was set from.
     pub device_id: Option<String>,
-    /// Whether it is switched on.
+    /// True if it is switched on.
     pub enabled: bool,
 }
 
-pub(crate) fn from_row(row: &Row<'_>) -> Result<Pusher, DbError> {
+/// A pusher, with what only its delivery needs to know.
+#[derive(Clone, Debug)]
+pub struct StoredPusher {
+    /// Its number.
+    pub num: PusherNum,
+    /// The account.
+    pub user_num: UserNum,
+    /// The pusher.
+    pub pusher: Pusher,
+    /// The time at which its key was last set.
+    pub updated_ts: Millis,
+    /// The unread count that it last told.
+    pub told_unread: i64,
+}
+
+fn from_row(row: &Row<'_>) -> Result<Pusher, DbError> {
     Ok(Pusher {
         app_id: row.get(0)?,
         pushkey: row.get(1)?,
@@ -68,21 +89,19 @@ pub(crate) fn from_row(row: &Row<'_>) -> Result<Pusher, DbError> {
     })
 }
 
-pub(crate) use columns;
-
-/// The pushers of an account, the oldest first.
+/// Returns the pushers of an account, the oldest first.
 pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<Pusher>, DbError> {
     tx.query(&OF_USER, &params![user_num], from_row)
 }
 
-/// How many pushers an account has.
+/// Returns the number of pushers of an account.
 pub fn count_of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<i64, DbError> {
     tx.query_one(&COUNT, &params![user_num], |row| row.get(0))
 }
 
 /// Sets a pusher, in place of one with the same application and key, whose device it keeps: another device of the account
-/// may have set it. A new one has told everything up to `pos`; one that
-/// waits after failures is tried again at once.
+/// may have set it. A new one has told everything up to `pos`; one that waits, after a failure or otherwise, is due at
+/// once.
 pub fn put(
     tx: &mut Tx<'_>,
     user_num: UserNum,
@@ -90,7 +109,7 @@ pub fn put(
     pos: Pos,
     now: Millis,
 ) -> Result<(), DbError> {
-    tx.execute(
+    let nums = tx.returning(
         &PUT,
         &params![
             &pusher.app_id,
@@ -104,16 +123,45 @@ pub fn put(
             &pusher.device_id,
             pusher.enabled,
             user_num,
-            now,
-            pos
+            now
         ],
+        |row| row.get::<PusherNum>(0),
     )?;
+    nums.into_iter().try_for_each(|num| deliveries::put(tx, DeliveryKind::Push, num, pos, now))
+}
+
+/// Returns a pusher; [`DbError::NoRow`] if there is none.
+pub fn by_num(tx: &ReadTx<'_>, num: PusherNum) -> Result<StoredPusher, DbError> {
+    tx.query_one(&BY_NUM, &params![num], |row| {
+        Ok(StoredPusher {
+            num,
+            pusher: from_row(row)?,
+            user_num: row.get(10)?,
+            updated_ts: row.get(11)?,
+            told_unread: row.get(12)?,
+        })
+    })
+}
+
+/// Returns true if an account has a pusher with an application and key.
+pub fn exists(tx: &ReadTx<'_>, user_num: UserNum, app_id: &str, pushkey: &str) -> Result<bool, DbError> {
+    Ok(tx.query_opt(&EXISTS, &params![user_num, app_id, pushkey], |_| Ok(()))?.is_some())
+}
+
+/// Stores the unread count that a pusher has told.
+pub fn set_told_unread(tx: &mut Tx<'_>, num: PusherNum, unread: i64) -> Result<(), DbError> {
+    tx.execute(&SET_TOLD_UNREAD, &params![num, unread])?;
     Ok(())
 }
 
-/// Deletes a pusher; answers whether it was there.
-pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, app_id: &str, pushkey: &str) -> Result<bool, DbError> {
-    Ok(tx.execute(&DELETE, &params![user_num, app_id, pushkey])? > 0)
+/// Deletes a pusher.
+pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, app_id: &str, pushkey: &str) -> Result<(), DbError> {
+    delete_with(tx, &DELETE, &params![user_num, app_id, pushkey])
+}
+
+/// Deletes a pusher by its number.
+pub fn delete_by_num(tx: &mut Tx<'_>, num: PusherNum) -> Result<(), DbError> {
+    delete_with(tx, &DELETE_BY_NUM, &params![num])
 }
 
 /// Deletes the pushers of other accounts with the same application and key.
@@ -122,26 +170,27 @@ pub fn delete_of_others(
     user_num: UserNum,
     app_id: &str,
     pushkey: &str,
-) -> Result<u64, DbError> {
-    tx.execute(&DELETE_OF_OTHERS, &params![user_num, app_id, pushkey])
+) -> Result<(), DbError> {
+    delete_with(tx, &DELETE_OF_OTHERS, &params![user_num, app_id, pushkey])
 }
 
 /// Deletes the pushers that were set from a device.
-pub fn delete_of_device(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<u64, DbError> {
-    tx.execute(&DELETE_OF_DEVICE, &params![user_num, device_id])
-}
-
-/// Whether an account has a pusher with an application and key.
-pub fn exists(tx: &ReadTx<'_>, user_num: UserNum, app_id: &str, pushkey: &str) -> Result<bool, DbError> {
-    Ok(tx.query_opt(&EXISTS, &params![user_num, app_id, pushkey], |_| Ok(()))?.is_some())
+pub fn delete_of_device(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<(), DbError> {
+    delete_with(tx, &DELETE_OF_DEVICE, &params![user_num, device_id])
 }
 
 /// Deletes the pushers of an account that were set from no device.
-pub fn delete_without_device(tx: &mut Tx<'_>, user_num: UserNum) -> Result<u64, DbError> {
-    tx.execute(&DELETE_WITHOUT_DEVICE, &params![user_num])
+pub fn delete_without_device(tx: &mut Tx<'_>, user_num: UserNum) -> Result<(), DbError> {
+    delete_with(tx, &DELETE_WITHOUT_DEVICE, &params![user_num])
 }
 
 /// Deletes all pushers of an account.
-pub fn delete_of_user(tx: &mut Tx<'_>, user_num: UserNum) -> Result<u64, DbError> {
-    tx.execute(&DELETE_OF_USER, &params![user_num])
+pub fn delete_of_user(tx: &mut Tx<'_>, user_num: UserNum) -> Result<(), DbError> {
+    delete_with(tx, &DELETE_OF_USER, &params![user_num])
+}
+
+/// Deletes pushers, each with its delivery, by a statement that returns their numbers. No pusher is deleted otherwise.
+fn delete_with(tx: &mut Tx<'_>, statement: &'static Statement, params: &[Value<'_>]) -> Result<(), DbError> {
+    let nums = tx.returning(statement, params, |row| row.get::<PusherNum>(0))?;
+    deliveries::delete(tx, DeliveryKind::Push, &nums)
 }

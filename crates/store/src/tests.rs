@@ -4,6 +4,7 @@ mod media;
 mod migrations;
 mod plans;
 mod plans_postgres;
+mod pushers;
 mod schema;
 
 use std::cmp::Reverse;

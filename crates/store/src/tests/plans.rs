@@ -9,6 +9,8 @@ use crate::statements;
 
 /// The statements, or modules of such, by which SQLite reads a whole table, index or subquery, and why that is no harm.
 const SCANS: &[(&str, &str)] = &[
+    ("alerts::POSITION", "has one row"),
+    ("alerts::SET_POSITION", "has one row"),
     ("devices::COUNT", "its subquery has a limit"),
     ("ephemeral::CHANGED_PRESENCE", "its subquery has a limit"),
     ("events::SAMPLE", "its subquery has a limit"),
@@ -21,8 +23,6 @@ const SCANS: &[(&str, &str)] = &[
     ("media_objects::COUNT", "metrics: there are few objects without an upload"),
     ("media_statistics", "pages of a list are walked in its order; a search in it compares all"),
     ("media_users::TOTALS", "a row for each lane"),
-    ("push_queue::POSITION", "has one row"),
-    ("push_queue::SET_POSITION", "has one row"),
     ("registration_tokens::ALL", "there are few"),
     ("reports", "pages of a list are walked in its order; there are few reports"),
     ("rooms::COUNT_ALIASES", "its subquery has a limit"),

@@ -21,13 +21,14 @@ const MAJOR: i32 = 15;
 /// The modules whose plans are kept: of lists, and of what each sync looks up.
 const MODULES: &[&str] = &[
     "account_data",
+    "alerts",
+    "deliveries",
     "device_changes",
     "ephemeral",
     "events",
     "lists",
     "memberships",
     "notifications",
-    "push_queue",
     "silences",
     "stream",
     "to_device",

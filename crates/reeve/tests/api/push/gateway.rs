@@ -441,7 +441,7 @@ async fn failures(server: &Server) -> i64 {
     one(server, |pusher| pusher.1).await
 }
 
-const PUSHER_SQL: &str = "SELECT last_pos, failures FROM pushers ORDER BY num LIMIT 1";
+const PUSHER_SQL: &str = "SELECT cursor, failures FROM deliveries ORDER BY target_num LIMIT 1";
 static PUSHER: reeve_db::Statement = reeve_db::Statement::new("tests::PUSHER", PUSHER_SQL, PUSHER_SQL);
 
 async fn one<T>(server: &Server, what: fn((Pos, i64)) -> T) -> T {

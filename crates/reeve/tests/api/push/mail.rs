@@ -53,7 +53,7 @@ async fn with_mail(server: &mut Server) -> (Smtp, Client, Client, String) {
     (smtp, alice, bob, room)
 }
 
-const DUE_SQL: &str = "SELECT coalesce(due_ts, 0), failures FROM pushers ORDER BY num LIMIT 1";
+const DUE_SQL: &str = "SELECT coalesce(due_ts, 0), failures FROM deliveries ORDER BY target_num LIMIT 1";
 static DUE: reeve_db::Statement = reeve_db::Statement::new("tests::DUE", DUE_SQL, DUE_SQL);
 
 /// When the only pusher looks again, in minutes since the beginning, and how often it failed.
