@@ -13,6 +13,7 @@ use crate::{
     postgres,
     queue::{Job, Kind, Queue},
     sqlite,
+    tx::AfterCommit,
 };
 
 /// The changes that opening a database may make to its schema.
@@ -174,7 +175,7 @@ impl Db {
     {
         let (reply, result) = oneshot::channel();
         let channels = Arc::clone(&self.0.channels);
-        let call = Call { f, result: None, reply, notified: Vec::new(), channels };
+        let call = Call { f, result: None, reply, notified: Vec::new(), after_commit: Vec::new(), channels };
         if let Err((_, refusal)) = self.0.queue.push(kind, Box::new(call)) {
             return Err(refusal.into());
         }
@@ -229,6 +230,8 @@ struct Call<T, E, F> {
     reply: oneshot::Sender<Result<T, E>>,
     /// The channels that the last run of the closure notified.
     notified: Vec<Channel>,
+    /// The functions that the last run of the closure left for after the commit.
+    after_commit: Vec<AfterCommit>,
     channels: Arc<Channels>,
 }
 
@@ -243,6 +246,7 @@ where
             .unwrap_or_else(|_| Err(DbError::Internal("a closure panicked".into()).into()));
         let ok = result.is_ok();
         self.notified = tx.take_notified();
+        self.after_commit = tx.take_after_commit();
         self.result = Some(result);
         ok
     }
@@ -254,6 +258,7 @@ where
     fn answer(self: Box<Self>) {
         if let Some(result) = self.result {
             if result.is_ok() {
+                self.after_commit.into_iter().for_each(|f| f());
                 self.channels.notify(&self.notified);
             }
             // The caller may have stopped waiting.

@@ -85,7 +85,7 @@ pub(crate) fn next(
     Ok(migrations.iter().find(|migration| migration.number == last + 1))
 }
 
-/// Whether a database is to be migrated. `applied` is `None` if it has no table of migrations.
+/// Returns true if a database is to be migrated. `applied` is `None` if it has no table of migrations.
 ///
 /// # Errors
 /// [`OpenError`]: the database is missing, not migrated, or migrated by a newer program, and `schema` does not

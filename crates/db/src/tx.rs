@@ -38,7 +38,11 @@ pub struct Tx<'c> {
     /// True once a statement that changes data was run, whether it succeeded or not.
     wrote: bool,
     notified: Vec<Channel>,
+    after_commit: Vec<AfterCommit>,
 }
+
+/// A function that runs once a transaction is committed.
+pub(crate) type AfterCommit = Box<dyn FnOnce() + Send>;
 
 impl<'c> Deref for Tx<'c> {
     type Target = ReadTx<'c>;
@@ -143,7 +147,13 @@ impl ReadTx<'_> {
 
 impl<'c> Tx<'c> {
     pub(crate) fn new(link: Link<'c>, lane: i64) -> Self {
-        Self { read: ReadTx { link, fault: RefCell::new(None) }, lane, wrote: false, notified: Vec::new() }
+        Self {
+            read: ReadTx { link, fault: RefCell::new(None) },
+            lane,
+            wrote: false,
+            notified: Vec::new(),
+            after_commit: Vec::new(),
+        }
     }
 
     /// True if there may be something to roll back.
@@ -156,6 +166,18 @@ impl<'c> Tx<'c> {
         if !self.notified.contains(&channel) {
             self.notified.push(channel);
         }
+    }
+
+    /// Runs a function on the database thread once the transaction is committed, before the caller gets its result;
+    /// never, if the transaction is rolled back. A cache learns in this way what the transaction has read, which others
+    /// that are not committed yet may have written. The function must neither block nor panic.
+    pub fn after_commit(&mut self, f: impl FnOnce() + Send + 'static) {
+        self.after_commit.push(Box::new(f));
+    }
+
+    /// The functions that are to run after the commit.
+    pub(crate) fn take_after_commit(&mut self) -> Vec<AfterCommit> {
+        std::mem::take(&mut self.after_commit)
     }
 
     /// The channels that were notified since the last call.

@@ -42,15 +42,16 @@ impl Class {
     }
 
     fn accepts(self, value: &Value<'_>) -> bool {
-        match (self, *value) {
-            (_, Value::Null)
-            | (Self::Int64, Value::Int(_))
-            | (Self::Text, Value::Text(_))
-            | (Self::Blob, Value::Blob(_)) => true,
-            (Self::Flag, Value::Int(int)) => matches!(int, 0 | 1),
-            (Self::Int16, Value::Int(int)) => i16::try_from(int).is_ok(),
-            (Self::Int32, Value::Int(int)) => i32::try_from(int).is_ok(),
-            _ => false,
+        if matches!(value, Value::Null) {
+            return true;
+        }
+        match self {
+            Self::Flag => matches!(value, Value::Int(0 | 1)),
+            Self::Int16 => matches!(value, Value::Int(int) if i16::try_from(*int).is_ok()),
+            Self::Int32 => matches!(value, Value::Int(int) if i32::try_from(*int).is_ok()),
+            Self::Int64 => matches!(value, Value::Int(_)),
+            Self::Text => matches!(value, Value::Text(_)),
+            Self::Blob => matches!(value, Value::Blob(_)),
         }
     }
 }
@@ -86,7 +87,11 @@ impl ToSql for Param<'_> {
             (Some(Class::Int64), Value::Int(int)) => int.to_sql(ty, out),
             (Some(Class::Text), Value::Text(text)) => text.to_sql(ty, out),
             (Some(Class::Blob), Value::Blob(bytes)) => bytes.to_sql(ty, out),
-            _ => Err("a value of another type".into()),
+            (
+                None
+                | Some(Class::Flag | Class::Int16 | Class::Int32 | Class::Int64 | Class::Text | Class::Blob),
+                Value::Int(_) | Value::Text(_) | Value::Blob(_),
+            ) => Err("a value of another type".into()),
         }
     }
 

@@ -33,7 +33,7 @@ pub(super) fn serve(connection: &Connection, queue: &Queue, metrics: &Metrics) {
     }
 }
 
-/// How a call left its transaction.
+/// The state in which a call left its transaction.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ran {
     /// It succeeded; its changes are to be kept.

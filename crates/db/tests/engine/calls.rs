@@ -37,6 +37,7 @@ on_both_engines!(
     writers_have_lanes_of_their_own,
     the_caller_may_go_away,
     a_commit_notifies_those_who_listen,
+    functions_run_after_a_commit_only,
 );
 
 async fn names(db: &Db) -> Vec<String> {
@@ -494,4 +495,26 @@ async fn a_commit_notifies_those_who_listen(engine: Engine) {
     add("a", false).await.unwrap_err();
     assert!(first.notified().now_or_never().is_none(), "the name was taken");
     assert!(db.listen(NAMED).notified().now_or_never().is_none(), "only what comes from now on");
+}
+
+async fn functions_run_after_a_commit_only(engine: Engine) {
+    let (db, _place) = open(engine).await;
+    let committed = Arc::new(Mutex::new(Vec::new()));
+    let add = |name: &'static str, fails: bool| {
+        let committed = Arc::clone(&committed);
+        db.write(move |tx| {
+            let committed = Arc::clone(&committed);
+            tx.after_commit(move || committed.lock().unwrap().push(name));
+            tx.execute(&ADD, &params![name])?;
+            if fails { Err(DbError::NoRow) } else { Ok(()) }
+        })
+    };
+    add("first", false).await.unwrap();
+    // Before the caller knows of the commit.
+    assert_eq!(*committed.lock().unwrap(), ["first"]);
+    // These share a transaction on SQLite, which begins again after the failure.
+    join_all([add("a", false), add("undone", true), add("b", false), add("a", false)]).await;
+    let mut names = committed.lock().unwrap().clone();
+    names.sort_unstable();
+    assert_eq!(names, ["a", "b", "first"]);
 }
