@@ -29,6 +29,7 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use self::evaluate::Subject;
 pub use self::order::{Place, put_rule};
+use self::rule_cache::Member;
 pub use self::rule_cache::PushRuleCache;
 use crate::Home;
 use crate::error::Error;
@@ -141,13 +142,13 @@ pub(crate) fn note(
     event: &Event,
     content: &Map<String, Value>,
 ) -> Result<i64, Error> {
+    let members = home.push_rules.members(tx, room.num)?;
     let subject = Subject::new(tx, room, &event.sender, &event.json);
     let mut verdicts = Verdicts { usual: subject.notifies(&DEFAULT, "")?, ..Verdicts::default() };
     let mut decided = HashSet::from([event.sender.clone()]);
-    let members = home.push_rules.of_members(tx, room.num)?;
     let silent = if members.is_empty() { Vec::new() } else { silences::lasting_in(tx, room.num)? };
     let silent: HashSet<String> = silent.into_iter().collect();
-    for (user_id, rules) in members {
+    for Member { user_id, rules } in members {
         if decided.insert(user_id.clone()) {
             verdicts.add_member(&user_id, silent.contains(&user_id), subject.notifies(&rules, &user_id)?);
         }

@@ -1,6 +1,11 @@
 //! Push rules, and the notifications that they cause.
 
-use reeve_testkit::{Client, on_both_engines};
+use std::sync::Arc;
+
+use reeve_rooms::error::Error;
+use reeve_rooms::event::{self, Draft};
+use reeve_store::{account_data, rooms, users};
+use reeve_testkit::{Client, START, on_both_engines};
 use serde_json::{Value, json};
 
 use crate::rooms_kit::*;
@@ -328,5 +333,28 @@ on_both_engines! {
         say(&alice, &room, "carol is gone").await;
         join(&carol, &room).await;
         assert_eq!(notified(&carol, "?only=highlight").await, [] as [&str; 0]);
+    }
+
+    async fn rules_that_were_rolled_back_are_forgotten(server: Server) {
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        put(&bob, "content/cake", json!({ "pattern": "cake", "actions": [] })).await;
+        // A transaction that sets rules, sends a message under them, and fails. Its positions are given out again.
+        let (home, room_id) = (Arc::clone(&server.app().home), room.clone());
+        let failed = server.app().db.write(move |tx| -> Result<(), Error> {
+            let loud = json!({ "rule_id": "loud", "default": false, "enabled": true, "conditions": [], "actions": ["notify"] });
+            let rules = json!({ "global": { "override": [loud] } }).to_string();
+            let bob_num = users::num(tx, "@bob:test")?.unwrap();
+            account_data::put(tx, bob_num, "", "m.push_rules", &rules)?;
+            let content = json!({ "msgtype": "m.text", "body": "undone" }).as_object().unwrap().clone();
+            let mut room = rooms::find(tx, &room_id)?.unwrap();
+            event::append(tx, &home, &mut room, Draft::message("m.room.message", "@alice:test", content), START)?;
+            Err(Error::NotFound("the transaction fails"))
+        });
+        assert!(matches!(failed.await, Err(Error::NotFound(_))));
+        put(&bob, "override/quiet", json!({ "conditions": [], "actions": [] })).await;
+        say(&alice, &room, "done").await;
+        assert_eq!(notified(&bob, "").await, [] as [&str; 0]);
     }
 }
