@@ -1,9 +1,9 @@
-//! Devices that wait, with keys but without a session, so that somebody who has no other device at the moment gets the
-//! keys that are sent meanwhile.
+//! Dehydrated devices: they have keys and no session, and receive room keys while the user has no other device.
 //! <https://github.com/matrix-org/matrix-spec-proposals/pull/3814>
 
 use reeve_db::{ReadTx, Tx};
 use reeve_model::{Ctx, User, UserNum};
+use reeve_store::dehydrated_devices::DehydratedDevice;
 use reeve_store::{dehydrated_devices, devices as rows};
 use serde_json::{Map, Value};
 
@@ -14,25 +14,25 @@ use crate::{devices, sessions};
 
 const NONE: Error = Error::KeyNotFound("No dehydrated device available");
 
-/// A device that is to wait.
+/// A dehydrated device to store.
 #[derive(Clone, Debug)]
 pub struct NewDevice {
     /// Its id, which the client chose.
     pub device_id: String,
-    /// What people call it.
+    /// Its display name.
     pub display_name: Option<String>,
-    /// What is needed to bring it to life.
+    /// The data with which a client rehydrates it.
     pub device_data: Map<String, Value>,
     /// Its keys.
     pub keys: Upload,
 }
 
-/// The device of an account that waits: its id, and what is needed to bring it to life, as JSON.
-pub fn find(tx: &ReadTx<'_>, user_num: UserNum) -> Result<(String, String), Error> {
+/// Returns the dehydrated device of an account.
+pub fn find(tx: &ReadTx<'_>, user_num: UserNum) -> Result<DehydratedDevice, Error> {
     dehydrated_devices::of_user(tx, user_num)?.ok_or(NONE)
 }
 
-/// Lets a device wait, in place of the one that does.
+/// Stores a dehydrated device in place of the former one.
 pub fn put(tx: &mut Tx<'_>, ctx: &Ctx, limits: &Limits, user: &User, new: &NewDevice) -> Result<(), Error> {
     if !new.keys.has_device_keys() {
         return Err(Error::BadKeys("'device_keys' is missing".to_owned()));
@@ -42,8 +42,8 @@ pub fn put(tx: &mut Tx<'_>, ctx: &Ctx, limits: &Limits, user: &User, new: &NewDe
         initial_device_display_name: new.display_name.clone(),
         refreshable: false,
     })?;
-    if let Some((old, _)) = dehydrated_devices::of_user(tx, user.num)? {
-        devices::delete(tx, user.num, &old)?;
+    if let Some(old) = dehydrated_devices::of_user(tx, user.num)? {
+        devices::delete(tx, user.num, &old.device_id)?;
     }
     if rows::find(tx, user.num, &new.device_id)?.is_some() {
         return Err(Error::DeviceIdInUse);
@@ -54,9 +54,9 @@ pub fn put(tx: &mut Tx<'_>, ctx: &Ctx, limits: &Limits, user: &User, new: &NewDe
     Ok(())
 }
 
-/// Deletes the device that waits; answers its id.
+/// Deletes the dehydrated device and returns its id.
 pub fn delete(tx: &mut Tx<'_>, user_num: UserNum) -> Result<String, Error> {
-    let (device_id, _) = find(tx, user_num)?;
+    let device_id = find(tx, user_num)?.device_id;
     devices::delete(tx, user_num, &device_id)?;
     Ok(device_id)
 }

@@ -26,8 +26,8 @@ pub fn check_display_name(display_name: &str) -> Result<(), Error> {
     if display_name.chars().count() > MAX_DISPLAY_NAME { Err(Error::DeviceNameTooLong) } else { Ok(()) }
 }
 
-/// Creates a device without a session; a login with its id adopts it. One that exists stays as it is. Answers
-/// whether it is new.
+/// Creates a device without a session; a login with its id adopts it. An existing one stays as it is. Returns true if
+/// it is new.
 pub fn create(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -47,8 +47,8 @@ pub fn create(
     Ok(created)
 }
 
-/// Creates a device unless it is there; answers whether it is new. Devices and the keys with which people sign each
-/// other's share their names.
+/// Creates a device unless it exists; returns true if it is new. Device ids and cross-signing keys share one name
+/// space.
 pub(crate) fn insert(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -90,8 +90,8 @@ pub fn rename(
     Ok(())
 }
 
-/// Deletes a device with all that hangs on it: its access and refresh tokens, the pushers that were set from it, its
-/// keys, and the messages that wait for it, which are nobody's from then on. Answers whether it was there.
+/// Deletes a device with its access and refresh tokens, the pushers that were set from it, and its keys; its queue of
+/// messages is orphaned. Returns true if the device existed.
 pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<bool, DbError> {
     access_tokens::delete_of_device(tx, user_num, device_id)?;
     refresh_tokens::delete_of_device(tx, user_num, device_id)?;
@@ -102,20 +102,20 @@ pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<boo
     Ok(deleted)
 }
 
-/// Deletes a device with all that hangs on it but its tokens, and tells nobody. Answers whether it was there.
+/// Deletes a device with everything of it but its tokens, and publishes no change. Returns true if the device existed.
 pub(crate) fn remove(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<bool, DbError> {
     pushers::delete_of_device(tx, user_num, device_id)?;
     sliding::delete_of_device(tx, user_num, device_id)?;
     keys::delete_of_device(tx, user_num, device_id)?;
     cross_signing::delete_of_target(tx, user_num, device_id)?;
-    to_device::leave(tx, user_num, device_id)?;
+    to_device::orphan(tx, user_num, device_id)?;
     dehydrated_devices::delete_of_device(tx, user_num, device_id)?;
     devices::delete(tx, user_num, device_id)
 }
 
 /// Deletes those of the devices that exist. Ids may be unknown or occur twice.
 pub fn delete_all(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, device_ids: &[String]) -> Result<(), Error> {
-    // A request may name very many devices; the work is bounded by those that there are.
+    // A request may name very many devices; the work is bounded by the existing ones.
     let wanted: HashSet<&str> = device_ids.iter().map(String::as_str).collect();
     let mut deleted = Vec::new();
     for device in devices::of_user(tx, user.num)? {
@@ -133,7 +133,7 @@ pub fn delete_all(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, device_ids: &[String]
     Ok(())
 }
 
-/// Brings devices up to date with sightings that are not written yet.
+/// Updates devices with sightings that are not written yet.
 pub fn see(devices: &mut [Device], sightings: &[Sighting]) {
     for device in devices {
         let newest = sightings

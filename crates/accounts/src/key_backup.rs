@@ -12,21 +12,22 @@ use crate::error::Error;
 use crate::keys::to_json;
 use crate::policy::Limits;
 
-/// How many keys of deleted backups one step deletes.
+/// The number of keys of deleted backups that one step deletes.
 const CLEARED_AT_ONCE: i64 = 1000;
-/// How long what is needed to encrypt keys, an encrypted key, and the name of a room or session may be, in bytes.
+/// Maximum lengths of the authentication data of a backup, of an encrypted key, and of the ids of rooms and sessions,
+/// in bytes.
 const MAX_AUTH_DATA_LEN: usize = 64 * 1024;
 const MAX_KEY_LEN: usize = 16 * 1024;
 const MAX_NAME_LEN: usize = 255;
 
 const NO_BACKUP: Error = Error::BackupNotFound("Unknown backup version");
 
-/// What a client learns after a change: how many keys there are, and what changes with them.
+/// The size of a backup, which clients learn after a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// The number of keys.
     pub count: i64,
-    /// A number that changes with the keys.
+    /// A value that changes with the keys.
     pub etag: i64,
 }
 
@@ -36,18 +37,18 @@ impl From<&Backup> for Extent {
     }
 }
 
-/// The newest backup.
+/// Returns the newest backup.
 pub fn latest(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Backup, Error> {
     key_backups::latest(tx, user_num)?.ok_or(Error::BackupNotFound("No current backup version"))
 }
 
-/// A backup by its version, as clients write it.
+/// Returns a backup by its version, as clients write it.
 pub fn find(tx: &ReadTx<'_>, user_num: UserNum, version: &str) -> Result<Backup, Error> {
     let version: i64 = version.parse().map_err(|_| NO_BACKUP)?;
     key_backups::find(tx, user_num, version)?.ok_or(NO_BACKUP)
 }
 
-/// Begins a new backup; answers its version. Older ones stay, but get no more keys.
+/// Creates a backup and returns its version. Older ones stay, but get no more keys.
 pub fn create(
     tx: &mut Tx<'_>,
     limits: &Limits,
@@ -64,7 +65,7 @@ pub fn create(
     Ok(key_backups::insert(tx, user_num, algorithm, &checked(auth_data)?)?)
 }
 
-/// What is needed to encrypt keys, as JSON.
+/// Checks the authentication data and returns it as JSON.
 fn checked(auth_data: &Map<String, Value>) -> Result<String, Error> {
     let auth_data = to_json(auth_data)?;
     if auth_data.len() > MAX_AUTH_DATA_LEN {
@@ -73,25 +74,35 @@ fn checked(auth_data: &Map<String, Value>) -> Result<String, Error> {
     Ok(auth_data)
 }
 
-/// Replaces what is needed to encrypt more keys. The algorithm must stay, and the version, if it is given.
+/// The new authentication data of a backup.
+#[derive(Clone, Copy, Debug)]
+pub struct BackupUpdate<'a> {
+    /// The algorithm, which must be the present one.
+    pub algorithm: &'a str,
+    /// The version, if it is given, which must be the present one.
+    pub version: Option<&'a str>,
+    /// The data with which clients encrypt more keys.
+    pub auth_data: &'a Map<String, Value>,
+}
+
+/// Replaces the authentication data of a backup.
 pub fn update(
     tx: &mut Tx<'_>,
     user_num: UserNum,
     version: &str,
-    (algorithm, given_version): (&str, Option<&str>),
-    auth_data: &Map<String, Value>,
+    update: BackupUpdate<'_>,
 ) -> Result<(), Error> {
     let backup = find(tx, user_num, version)?;
-    if given_version.is_some_and(|given| given != version) {
+    if update.version.is_some_and(|given| given != version) {
         return Err(Error::OtherKeys("Version in body does not match version in path"));
     }
-    if backup.algorithm != algorithm {
+    if backup.algorithm != update.algorithm {
         return Err(Error::OtherKeys("Algorithm does not match"));
     }
-    Ok(key_backups::set_auth_data(tx, user_num, backup.version, &checked(auth_data)?)?)
+    Ok(key_backups::set_auth_data(tx, user_num, backup.version, &checked(update.auth_data)?)?)
 }
 
-/// Deletes a backup; that it was deleted before is no error.
+/// Deletes a backup. It is no error if it was deleted before.
 pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, version: &str) -> Result<(), Error> {
     let version: i64 = version.parse().map_err(|_| NO_BACKUP)?;
     if key_backups::delete(tx, user_num, version)? || key_backups::was_deleted(tx, user_num, version)? {
@@ -101,7 +112,7 @@ pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, version: &str) -> Result<(), E
     }
 }
 
-/// Deletes a part of the keys of deleted backups; answers whether there may be more.
+/// Deletes a part of the keys of deleted backups; returns true if there may be more.
 pub fn clear(tx: &mut Tx<'_>) -> Result<bool, DbError> {
     key_backups::clear(tx, CLEARED_AT_ONCE)
 }
@@ -128,12 +139,12 @@ pub fn read_key(room_id: &str, session_id: &str, data: &Value) -> Result<BackedU
     })
 }
 
-/// What makes one key better than another: the greater, the better.
+/// The sort key by which a key is better than another one: the greater, the better.
 fn worth(key: &BackedUpKey) -> (bool, Reverse<i64>, Reverse<i64>) {
     (key.is_verified, Reverse(key.first_message_index), Reverse(key.forwarded_count))
 }
 
-/// Adds keys to the newest backup, in place of worse ones.
+/// Adds keys to the newest backup. A better key for the same session replaces a worse one.
 pub fn put_keys(
     tx: &mut Tx<'_>,
     limits: &Limits,
@@ -182,7 +193,7 @@ pub fn put_keys(
     Ok(Extent::from(&find(tx, user_num, version)?))
 }
 
-/// Keys of a backup.
+/// Returns keys of a backup.
 pub fn keys(
     tx: &ReadTx<'_>,
     user_num: UserNum,

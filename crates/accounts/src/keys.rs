@@ -1,4 +1,4 @@
-//! Keys of devices: with which they are recognised, and with which conversations begin.
+//! Keys of devices: identity keys, and one-time and fallback keys with which conversations begin.
 //! <https://spec.matrix.org/v1.18/client-server-api/#end-to-end-encryption>
 
 use std::collections::{BTreeMap, HashSet};
@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Ctx, Millis, User, UserNum, id};
 use reeve_store::cross_signing::{self, Signature};
+use reeve_store::keys::ClaimedKey;
 use reeve_store::{device_changes, keys, users};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -13,19 +14,19 @@ use serde_json::{Map, Value, json};
 use crate::error::Error;
 use crate::policy::Limits;
 
-/// The algorithm of one-time keys that clients count on being counted.
+/// The algorithm of one-time keys whose count clients always expect.
 pub const USUAL_ALGORITHM: &str = "signed_curve25519";
-/// For how many algorithms a device can have one-time keys, or a fallback key.
+/// The maximum number of algorithms for which a device has one-time keys, or a fallback key.
 const MAX_ALGORITHMS: i64 = 10;
-/// How long it is remembered that a one-time key was given out, in milliseconds, and how many are forgotten at once.
-const GIVEN_MS: i64 = 30 * 24 * 3600 * 1000;
+/// The time for which claimed one-time keys are remembered, in milliseconds, and the number that one call forgets.
+const CLAIMED_MS: i64 = 30 * 24 * 3600 * 1000;
 const FORGOTTEN_AT_ONCE: i64 = 10_000;
-/// How long a one-time key, its name, and the keys of a device may be, in bytes.
+/// The maximum length of a one-time key, its name, and the keys of a device, in bytes.
 const MAX_KEY_LEN: usize = 16 * 1024;
 const MAX_NAME_LEN: usize = 255;
 const MAX_DEVICE_KEYS_LEN: usize = 64 * 1024;
 
-/// A key that is to be given out.
+/// A key that other users can claim.
 #[derive(Clone, Debug)]
 struct NewKey {
     algorithm: String,
@@ -45,19 +46,19 @@ fn bad(text: impl Into<String>) -> Error {
     Error::BadKeys(text.into())
 }
 
-/// What can be turned into JSON and cannot fail to.
+/// Serializes a value that has a JSON form.
 pub(crate) fn to_json(value: &impl Serialize) -> Result<String, DbError> {
     serde_json::to_string(value)
         .map_err(|error| DbError::Internal(format!("keys cannot be written: {error}")))
 }
 
-/// An object that was stored as JSON.
+/// Parses an object that was stored as JSON.
 pub(crate) fn from_json(json: &str) -> Result<Map<String, Value>, DbError> {
     serde_json::from_str(json)
         .map_err(|error| DbError::Internal(format!("stored keys are not a JSON object: {error}")))
 }
 
-/// An object in a body that may be left out.
+/// Returns an optional object of a body.
 fn optional<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a Map<String, Value>>, Error> {
     match body.get(name) {
         None | Some(Value::Null) => Ok(None),
@@ -66,12 +67,12 @@ fn optional<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a M
     }
 }
 
-/// Whether a value is an object whose values are all texts.
+/// Returns true if a value is an object whose values are all texts.
 pub(crate) fn is_map_of_texts(value: Option<&Value>) -> bool {
     value.and_then(Value::as_object).is_some_and(|object| object.values().all(Value::is_string))
 }
 
-/// Whether a value is an object of objects of texts, as signatures are.
+/// Returns true if a value is an object of objects of texts, as signatures are.
 pub(crate) fn is_signatures(value: Option<&Value>) -> bool {
     value
         .and_then(Value::as_object)
@@ -107,7 +108,7 @@ fn check_device_keys(keys: &Map<String, Value>, user_id: &str, device_id: &str) 
     Ok(())
 }
 
-/// Keys by algorithm and id.
+/// Reads keys by algorithm and id.
 fn new_keys(body: &Map<String, Value>, name: &str) -> Result<Vec<NewKey>, Error> {
     let mut found = Vec::new();
     for (full_id, key) in optional(body, name)?.into_iter().flatten() {
@@ -134,7 +135,7 @@ fn new_keys(body: &Map<String, Value>, name: &str) -> Result<Vec<NewKey>, Error>
 }
 
 impl Upload {
-    /// Reads what a device uploads.
+    /// Reads an upload.
     pub fn read(body: &Map<String, Value>, user_id: &str, device_id: &str) -> Result<Self, Error> {
         let mut device = optional(body, "device_keys")?.cloned();
         if let Some(keys) = &mut device {
@@ -152,13 +153,13 @@ impl Upload {
         Ok(Self { device, one_time: new_keys(body, "one_time_keys")?, fallback })
     }
 
-    /// Whether it has keys by which the device is recognised.
+    /// Returns true if it has identity keys of the device.
     pub fn has_device_keys(&self) -> bool {
         self.device.is_some()
     }
 }
 
-/// Stores keys of a device. Answers how many one-time keys it has by then, by algorithm.
+/// Stores keys of a device. Returns the numbers of its one-time keys, by algorithm.
 pub fn upload(
     tx: &mut Tx<'_>,
     limits: &Limits,
@@ -171,8 +172,8 @@ pub fn upload(
     }
     for NewKey { algorithm, key_id, key } in &upload.one_time {
         match keys::one_time_key(tx, user_num, device_id, algorithm, key_id)? {
-            // The answer to an earlier upload was lost; somebody has the key by now.
-            None if keys::was_given(tx, user_num, device_id, algorithm, key_id)? => {}
+            // The response to an earlier upload was lost, and the key was claimed meanwhile.
+            None if keys::was_claimed(tx, user_num, device_id, algorithm, key_id)? => {}
             None => keys::insert_one_time(tx, user_num, device_id, algorithm, key_id, &to_json(key)?)?,
             Some(old) if is_same(&old, key) => {}
             Some(old) => {
@@ -210,7 +211,7 @@ fn set_device_keys(
     let new = match &old {
         Some(old) if unsigned(old.clone()) == unsigned(new.clone()) => also_signed(new, old)?,
         _ => {
-            // What others signed was something else.
+            // Signatures of the former keys are worth nothing for the new ones.
             cross_signing::delete_of_target(tx, user_num, device_id)?;
             new.clone()
         }
@@ -219,16 +220,16 @@ fn set_device_keys(
         return Ok(());
     }
     if old.is_some_and(|old| old.get("keys") != new.get("keys")) {
-        // Whoever uses the device now does not have the other halves of the keys of whoever did.
-        keys::delete_given_out(tx, user_num, device_id)?;
+        // The device does not have the private halves of keys that were uploaded under its former identity.
+        keys::delete_claimable(tx, user_num, device_id)?;
     }
     keys::put(tx, user_num, device_id, &to_json(&new)?)?;
     device_changes::mark(tx, user_num)?;
     Ok(())
 }
 
-/// Keys with the signatures that the same keys had before, too. A client may upload its keys twice at once, signed by the
-/// device alone and by the account as well; the second must hold whichever comes last.
+/// Adds to keys the signatures that the same keys had before. A client may upload its keys twice at once, signed by the
+/// device alone and by the account as well; the account's signature must hold whichever comes last.
 fn also_signed(new: &Map<String, Value>, old: &Map<String, Value>) -> Result<Map<String, Value>, DbError> {
     let of = |keys: &Map<String, Value>| {
         keys.get("signatures").and_then(Value::as_object).cloned().unwrap_or_default()
@@ -242,24 +243,24 @@ fn also_signed(new: &Map<String, Value>, old: &Map<String, Value>) -> Result<Map
     }
     let mut signed = new.clone();
     signed.insert("signatures".to_owned(), Value::Object(signatures));
-    // Nobody gathers signatures without bound.
+    // Signatures do not accumulate without bound.
     Ok(if to_json(&signed)?.len() > MAX_DEVICE_KEYS_LEN { new.clone() } else { signed })
 }
 
-/// Forgets which one-time keys were given out long ago.
+/// Deletes the records of one-time keys that were claimed long ago.
 pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
-    keys::prune_given(tx, now.minus(GIVEN_MS), FORGOTTEN_AT_ONCE)?;
+    keys::prune_claimed(tx, now.minus(CLAIMED_MS), FORGOTTEN_AT_ONCE)?;
     Ok(())
 }
 
-/// What is signed of an object.
+/// Returns the signed part of an object.
 pub(crate) fn unsigned(mut object: Map<String, Value>) -> Map<String, Value> {
     object.remove("signatures");
     object.remove("unsigned");
     object
 }
 
-/// Whether a stored one-time key is the same as another. It may be signed anew.
+/// Returns true if a stored one-time key equals another one, apart from signatures.
 fn is_same(old: &str, new: &Value) -> bool {
     match (serde_json::from_str(old), new) {
         (Ok(Value::Object(old)), Value::Object(new)) => unsigned(old) == unsigned(new.clone()),
@@ -268,14 +269,14 @@ fn is_same(old: &str, new: &Value) -> bool {
     }
 }
 
-/// How many one-time keys a device has, by algorithm. Of the usual algorithm it is always said.
+/// Returns the numbers of one-time keys of a device, by algorithm, always with that of the usual algorithm.
 pub fn counts(tx: &ReadTx<'_>, user_num: UserNum, device_id: &str) -> Result<BTreeMap<String, i64>, DbError> {
     let mut counts = BTreeMap::from([(USUAL_ALGORITHM.to_owned(), 0)]);
     counts.extend(keys::count_one_time(tx, user_num, device_id)?);
     Ok(counts)
 }
 
-/// The keys of people and their devices, by user id.
+/// The keys of users and their devices, by user id.
 #[derive(Debug, Default, Serialize)]
 pub struct Found {
     device_keys: BTreeMap<String, BTreeMap<String, Value>>,
@@ -285,12 +286,12 @@ pub struct Found {
     failures: BTreeMap<String, Value>,
 }
 
-/// What is said of a server that cannot be asked.
+/// The failure for a server that cannot be asked.
 fn unreachable() -> Value {
     json!({ "status": 503, "message": "This server does not talk to other servers" })
 }
 
-/// The servers of those user ids that are at home elsewhere.
+/// Returns the other servers among those of some user ids.
 fn failures<'a>(user_ids: impl Iterator<Item = &'a str>, server_name: &str) -> BTreeMap<String, Value> {
     user_ids
         .filter_map(|user_id| id::split(user_id).ok())
@@ -299,7 +300,7 @@ fn failures<'a>(user_ids: impl Iterator<Item = &'a str>, server_name: &str) -> B
         .collect()
 }
 
-/// Looks for the keys of people and of their devices: of those named, or of all if none is.
+/// Returns the keys of users and of their devices: of the named ones, or of all if none is named.
 pub fn query(
     tx: &ReadTx<'_>,
     server_name: &str,
@@ -316,7 +317,7 @@ pub fn query(
         let of_user = found.device_keys.entry(user_id.clone()).or_default();
         let mut signatures = vec![(user_id.as_str(), cross_signing::signatures(tx, user_num, user_num)?)];
         if asker.num != user_num {
-            // Who trusts whom is nobody else's business.
+            // Signatures of other users' master keys are shown to the signer alone.
             signatures.push((&asker.user_id, cross_signing::signatures(tx, user_num, asker.num)?));
         }
         for device in keys::of_user(tx, user_num)? {
@@ -347,7 +348,7 @@ pub fn query(
     Ok(found)
 }
 
-/// Adds the signatures of a target, by signer, to those that an object has.
+/// Adds the signatures of a target, by signer, to those of an object.
 fn add_signatures(object: &mut Map<String, Value>, target: &str, signatures: &[(&str, Vec<Signature>)]) {
     for (signer, signatures) in signatures {
         for signature in signatures.iter().filter(|signature| signature.target == target) {
@@ -361,25 +362,25 @@ fn add_signatures(object: &mut Map<String, Value>, target: &str, signatures: &[(
     }
 }
 
-/// One key that somebody wants to begin a conversation with.
+/// One key that a client claims.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Wanted {
-    /// Whose.
+    /// The user id of its owner.
     pub user_id: String,
-    /// Of which device.
+    /// The device.
     pub device_id: String,
-    /// For which algorithm.
+    /// The algorithm.
     pub algorithm: String,
 }
 
-/// Keys that were given out, by user id, device and key.
+/// Claimed keys, by user id, device and key.
 #[derive(Debug, Default, Serialize)]
 pub struct Claimed {
     one_time_keys: BTreeMap<String, BTreeMap<String, BTreeMap<String, Value>>>,
     failures: BTreeMap<String, Value>,
 }
 
-/// Gives out one-time keys, each to nobody else; fallback keys where there are none.
+/// Claims one-time keys, each of which is given to nobody else, or fallback keys where there are none.
 pub fn claim(tx: &mut Tx<'_>, ctx: &Ctx, wanted: &[Wanted]) -> Result<Claimed, DbError> {
     let failures = failures(wanted.iter().map(|wanted| wanted.user_id.as_str()), &ctx.server_name);
     let mut claimed = Claimed { failures, ..Claimed::default() };
@@ -395,7 +396,7 @@ pub fn claim(tx: &mut Tx<'_>, ctx: &Ctx, wanted: &[Wanted]) -> Result<Claimed, D
             Some(key) => Some(key),
             None => keys::use_fallback(tx, user_num, device_id, algorithm)?,
         };
-        let Some((key_id, json)) = key else { continue };
+        let Some(ClaimedKey { key_id, json }) = key else { continue };
         let key: Value = serde_json::from_str(&json)
             .map_err(|error| DbError::Internal(format!("a stored key is not JSON: {error}")))?;
         let of_user = claimed.one_time_keys.entry(user_id.clone()).or_default();

@@ -1,4 +1,4 @@
-//! Login: proofs of who somebody is, and the deed that begins a session for a proof.
+//! Login: proofs of identity, and the deed that begins a session for a proof.
 
 use reeve_db::{DbError, Tx};
 use reeve_model::{Ctx, User, UserNum};
@@ -9,10 +9,10 @@ use crate::policy::Policy;
 use crate::session::hash_token;
 use crate::sessions::{self, Issued, NewSession};
 
-/// A proof of who somebody is.
+/// A proof of identity.
 #[derive(Clone, Debug)]
 pub enum Proof {
-    /// A password of the account was right. Hashing takes time, in which the password may be changed, so the stored hash
+    /// The right password of an account. Hashing takes time, in which the password may be changed, so the stored hash
     /// that it matched is a part of the proof.
     Password {
         /// The account.
@@ -20,12 +20,12 @@ pub enum Proof {
         /// The hash.
         hash: String,
     },
-    /// A login token, which is not checked yet.
+    /// A login token, not checked yet.
     Token(String),
 }
 
-/// Begins a session for the account that a proof is of, and returns both. A refusal inside the result uses up a login token,
-/// too; the outer error changes nothing.
+/// Begins a session for the account of a proof, and returns both. A refusal inside the result uses up a login token;
+/// the outer error changes nothing.
 pub fn log_in(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -44,7 +44,7 @@ pub fn log_in(
     Ok(Ok((user, issued)))
 }
 
-/// The account that a proof is of, if the proof is good.
+/// Returns the account of a proof, if the proof is valid.
 fn proven(tx: &mut Tx<'_>, ctx: &Ctx, proof: &Proof) -> Result<Result<User, Error>, DbError> {
     Ok(match proof {
         Proof::Password { user_num, hash } => match users::by_num(tx, *user_num)? {
@@ -53,7 +53,7 @@ fn proven(tx: &mut Tx<'_>, ctx: &Ctx, proof: &Proof) -> Result<Result<User, Erro
         },
         Proof::Token(token) => {
             let user = match login_tokens::take(tx, &hash_token(token))? {
-                Some((user_num, valid_until)) if valid_until >= ctx.now => users::by_num(tx, user_num)?,
+                Some(token) if token.valid_until_ts >= ctx.now => users::by_num(tx, token.user_num)?,
                 Some(_) | None => None,
             };
             user.ok_or(Error::BadLoginToken)

@@ -1,4 +1,4 @@
-//! Pushers: where an account wants its notifications sent.
+//! Pushers: the destinations of an account's notifications.
 //! <https://spec.matrix.org/v1.18/client-server-api/#push-notifications>
 
 use reeve_db::{DbError, ReadTx, Tx};
@@ -10,8 +10,8 @@ use crate::error::Error;
 use crate::policy::Limits;
 use crate::threepids;
 
-/// Sets a pusher, in place of the account's own of the same application and key. Those of other accounts go, since
-/// a device has one owner, unless `append` says that it has several.
+/// Sets a pusher, in place of the account's own one with the same application and key. Those of other accounts are
+/// deleted, since a device has one owner, unless `append` says that it has several.
 pub fn set(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -26,7 +26,7 @@ pub fn set(
     }
     let mut pusher = pusher.clone();
     if pusher.kind == "email" {
-        // The address is stored as the account has it, so that the pusher goes when the address goes.
+        // The address is stored as the account has it, so that the pusher is deleted with the address.
         pusher.pushkey = threepids::canonical("email", &pusher.pushkey).map_err(|_| Error::EmailNotFound)?;
         if addresses::find_user(tx, "email", &pusher.pushkey)? != Some(user_num) {
             return Err(Error::EmailNotFound);
@@ -44,13 +44,13 @@ pub fn set(
     {
         memberships::set_pushes(tx, &user_id)?;
     }
-    // Nothing that came before is told.
+    // Earlier events are not delivered.
     let pos = stream::current(tx)?;
     pushers::put(tx, user_num, &pusher, pos, ctx.now)?;
     Ok(())
 }
 
-/// Takes a pusher away; one that is not there is no error.
+/// Deletes a pusher. It is no error if there is none.
 pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, app_id: &str, pushkey: &str) -> Result<(), Error> {
     pushers::delete(tx, user_num, app_id, pushkey)?;
     if app_id == threepids::EMAIL_PUSHER
@@ -61,10 +61,10 @@ pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, app_id: &str, pushkey: &str) -
     Ok(())
 }
 
-/// Returns true if an account is told anything at present: it is neither shut out nor suspended.
+/// Returns true if an account gets notifications at present. A locked, expired, deactivated or suspended one gets none.
 pub fn are_told(tx: &ReadTx<'_>, user: &User, now: Millis) -> Result<bool, DbError> {
     if user.deactivated || user.locked || user.suspended {
         return Ok(false);
     }
-    Ok(validity::find(tx, &user.user_id)?.is_none_or(|(expiration_ts, _)| expiration_ts > now))
+    Ok(validity::find(tx, &user.user_id)?.is_none_or(|validity| validity.expiration_ts > now))
 }

@@ -1,8 +1,9 @@
-//! Sessions: how they begin, go on and end.
+//! Sessions: beginning, refreshing and ending them.
 
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Ctx, Millis, User, UserNum, random};
 use reeve_store::access_tokens::{self, NewAccessToken};
+use reeve_store::refresh_tokens::NewRefreshToken;
 use reeve_store::{
     dehydrated_devices, device_changes, devices, login_tokens, openid_tokens, pushers, refresh_tokens, users,
 };
@@ -17,38 +18,38 @@ use crate::session::{Session, TokenHash, hash_token};
 const MAX_DEVICE_ID: usize = 512;
 /// The longest display name of a device, in characters.
 pub const MAX_DEVICE_NAME: usize = 100;
-/// How long a login token is valid.
+/// The lifetime of a login token, in milliseconds.
 pub const LOGIN_TOKEN_MS: i64 = 120_000;
-/// How long an OpenID token is valid, in milliseconds.
+/// The lifetime of an OpenID token, in milliseconds.
 pub const OPENID_TOKEN_MS: i64 = 3_600_000;
-/// How many valid OpenID tokens an account can have; the oldest end.
+/// The maximum number of valid OpenID tokens of an account; the oldest ones end.
 const MAX_OPENID_TOKENS: i64 = 50;
 
-/// What a new session shall be like.
+/// A session to begin.
 #[derive(Clone, Debug, Default)]
 pub struct NewSession {
-    /// The device; a new one if none or blank.
+    /// The device; a new one if this is `None` or blank.
     pub device_id: Option<String>,
-    /// What a new device is called.
+    /// The display name of a new device.
     pub initial_device_display_name: Option<String>,
-    /// Whether the client can refresh its token.
+    /// True if the client can refresh its token.
     pub refreshable: bool,
 }
 
-/// The tokens of a session, to be told to the client and to nobody else.
+/// The tokens of a session, which only its client may know.
 #[derive(Clone)]
 pub struct Issued {
     /// The access token.
     pub access_token: String,
     /// The device.
     pub device_id: String,
-    /// How long the access token is valid, in milliseconds; `None` if until it is revoked.
+    /// The lifetime of the access token, in milliseconds; `None` if it ends only by revocation.
     pub expires_in_ms: Option<i64>,
     /// The refresh token.
     pub refresh_token: Option<String>,
 }
 
-/// Checks the parts of a new session that a client chose.
+/// Checks the values that a client chose for a new session.
 pub fn check(new: &NewSession) -> Result<(), Error> {
     if new.device_id.as_ref().is_some_and(|id| id.chars().count() > MAX_DEVICE_ID) {
         return Err(Error::DeviceIdTooLong);
@@ -59,7 +60,7 @@ pub fn check(new: &NewSession) -> Result<(), Error> {
     Ok(())
 }
 
-/// Begins a session of an account on a device. A session that the device had before ends.
+/// Begins a session of an account on a device. A former session of the device ends.
 pub fn create(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -70,26 +71,42 @@ pub fn create(
     check(new)?;
     let device_id = new.device_id.clone().filter(|id| !id.is_empty()).unwrap_or_else(|| random::capitals(10));
     let name = new.initial_device_display_name.as_deref();
-    if dehydrated_devices::of_user(tx, user.num)?.is_some_and(|(waiting, _)| waiting == device_id) {
-        // Its keys are those of a device that has no session.
+    if dehydrated_devices::of_user(tx, user.num)?.is_some_and(|device| device.device_id == device_id) {
+        // A session must not take over the keys of the dehydrated device.
         crate::devices::delete(tx, user.num, &device_id)?;
     }
     if !crate::devices::insert(tx, ctx, &policy.limits, user.num, &device_id, name)? {
         end_tokens(tx, user.num, &device_id)?;
     }
-    Ok(issue(tx, ctx, policy, user.num, device_id, new.refreshable, false)?)
+    let to = Recipient { user_num: user.num, device_id, refreshable: new.refreshable };
+    Ok(issue(tx, ctx, policy, to, Confirmation::AtOnce)?)
 }
 
-/// Makes the tokens of a session.
+/// The session for which tokens are issued.
+struct Recipient {
+    user_num: UserNum,
+    device_id: String,
+    refreshable: bool,
+}
+
+/// The time at which tokens replace the former tokens of their session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Confirmation {
+    /// At once.
+    AtOnce,
+    /// At the first use of one of them.
+    AtFirstUse,
+}
+
+/// Issues the tokens of a session.
 fn issue(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
     policy: &Policy,
-    user_num: UserNum,
-    device_id: String,
-    refreshable: bool,
-    unconfirmed: bool,
+    to: Recipient,
+    confirmation: Confirmation,
 ) -> Result<Issued, DbError> {
+    let Recipient { user_num, device_id, refreshable } = to;
     let access_token = format!("rva_{}", random::secret(40));
     let token_hash = hash_token(&access_token);
     let lifetime =
@@ -103,20 +120,30 @@ fn issue(
             device_id: Some(&device_id),
             valid_until_ts: lifetime.map(|lifetime| ctx.now.plus(lifetime)),
             created_ts: ctx.now,
-            unconfirmed,
+            unconfirmed: confirmation == Confirmation::AtFirstUse,
         },
     )?;
     let refresh_token = refreshable.then(|| format!("rvr_{}", random::secret(40)));
     if let Some(refresh_token) = &refresh_token {
         let valid_until = policy.refresh_token_lifetime_ms.map(|lifetime| ctx.now.plus(lifetime));
         let refresh_hash = hash_token(refresh_token);
-        refresh_tokens::insert(tx, &refresh_hash, user_num, &device_id, &token_hash, valid_until, ctx.now)?;
+        refresh_tokens::insert(
+            tx,
+            &NewRefreshToken {
+                token_hash: &refresh_hash,
+                user_num,
+                device_id: &device_id,
+                access_token_hash: &token_hash,
+                valid_until_ts: valid_until,
+                created_ts: ctx.now,
+            },
+        )?;
     }
     Ok(Issued { access_token, device_id, expires_in_ms: lifetime, refresh_token })
 }
 
-/// Exchanges a refresh token. The old tokens work until one of the new ones is used, so that an answer that got
-/// lost can be asked for again; asking again replaces what was not used.
+/// Exchanges a refresh token. The old tokens work until one of the new ones is used, so that a client can repeat the
+/// request if the response was lost; a repetition replaces the unused tokens.
 pub fn refresh(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, refresh_token: &str) -> Result<Issued, Error> {
     if !refresh_token.starts_with("rvr_") {
         return Err(Error::BadRefreshToken("invalid refresh token", false));
@@ -135,14 +162,15 @@ pub fn refresh(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, refresh_token: &str)
         refresh_tokens::delete(tx, &unused)?;
     }
     drop_predecessor(tx, &old_hash)?;
-    let issued = issue(tx, ctx, policy, old.user_num, old.device_id, true, true)?;
+    let to = Recipient { user_num: old.user_num, device_id: old.device_id, refreshable: true };
+    let issued = issue(tx, ctx, policy, to, Confirmation::AtFirstUse)?;
     if let Some(new) = &issued.refresh_token {
         refresh_tokens::set_successor(tx, &old_hash, &hash_token(new))?;
     }
     Ok(issued)
 }
 
-/// The first use of a token that a refresh issued: what it replaced stops working.
+/// Confirms a token that a refresh issued, at its first use: the tokens that it replaces stop working.
 pub fn confirm(tx: &mut Tx<'_>, token_hash: &TokenHash) -> Result<(), DbError> {
     let Some(token) = access_tokens::find(tx, token_hash)? else { return Ok(()) };
     access_tokens::confirm(tx, token_hash)?;
@@ -155,16 +183,16 @@ pub fn confirm(tx: &mut Tx<'_>, token_hash: &TokenHash) -> Result<(), DbError> {
 }
 
 fn drop_predecessor(tx: &mut Tx<'_>, refresh_hash: &TokenHash) -> Result<(), DbError> {
-    if let Some((old_refresh, old_access)) = refresh_tokens::predecessor(tx, refresh_hash)? {
-        refresh_tokens::delete(tx, &old_refresh)?;
-        access_tokens::delete(tx, &old_access)?;
+    if let Some(old) = refresh_tokens::predecessor(tx, refresh_hash)? {
+        refresh_tokens::delete(tx, &old.token_hash)?;
+        access_tokens::delete(tx, &old.access_token_hash)?;
     }
     Ok(())
 }
 
-/// Lets an administrator act as another account: a token that belongs to the administrator, has no device, and
-/// which the account's owner does not see. An administrator who already acts as another one owns the new token too, so
-/// that it ends with the rights of the person who asked for it. Returns the token.
+/// Lets an administrator act as another account, with a token that belongs to the administrator, has no device, and is
+/// invisible to the account's owner. If the administrator already acts as another account, the new token belongs to the
+/// administrator, too, and ends with the administrator's rights. Returns the token.
 pub fn login_as(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -199,8 +227,8 @@ pub fn login_as(
     Ok(access_token)
 }
 
-/// Ends the tokens with which an account acts as others, if a change took from it the right to have them: only an
-/// administrator who is neither locked nor suspended nor deactivated has it.
+/// Ends the tokens with which an account acts as others, if a change took away the right to have them. Administrators
+/// have the right unless they are locked, suspended or deactivated.
 pub(crate) fn end_impersonation(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(), DbError> {
     let may = |user: &User| user.admin && !user.locked && !user.suspended && !user.deactivated;
     if may(before) && !may(after) {
@@ -209,15 +237,15 @@ pub(crate) fn end_impersonation(tx: &mut Tx<'_>, before: &User, after: &User) ->
     Ok(())
 }
 
-/// Makes a token with which another device of the account logs in once.
+/// Creates a token with which another device of the account logs in once.
 pub fn create_login_token(tx: &mut Tx<'_>, ctx: &Ctx, user: &User) -> Result<String, DbError> {
     let token = format!("rvl_{}", random::secret(40));
     login_tokens::insert(tx, &hash_token(&token), user.num, ctx.now.plus(LOGIN_TOKEN_MS))?;
     Ok(token)
 }
 
-/// Makes a token with which an account proves to another service who it is. Only the account itself can: an administrator
-/// who acts as somebody is not known to others as them.
+/// Creates a token with which an account proves its identity to another service. An administrator who acts as the
+/// account cannot.
 pub fn create_openid_token(tx: &mut Tx<'_>, ctx: &Ctx, session: &Session) -> Result<String, Error> {
     if session.owner_num != session.user.num {
         return Err(Error::ActsAsAnother);
@@ -231,14 +259,14 @@ pub fn create_openid_token(tx: &mut Tx<'_>, ctx: &Ctx, session: &Session) -> Res
 /// Returns the account that made an OpenID token, if the token is valid and the account in use.
 pub fn openid_user(tx: &ReadTx<'_>, now: Millis, token: &str) -> Result<Option<User>, DbError> {
     match openid_tokens::find(tx, &hash_token(token))? {
-        Some((user_num, valid_until)) if valid_until >= now => {
-            Ok(users::by_num(tx, user_num)?.filter(|user| !user.deactivated && !user.locked))
+        Some(token) if token.valid_until_ts >= now => {
+            Ok(users::by_num(tx, token.user_num)?.filter(|user| !user.deactivated && !user.locked))
         }
-        _ => Ok(None),
+        Some(_) | None => Ok(None),
     }
 }
 
-/// Ends the session of a request: its device goes, or, for a login-as token, the token alone.
+/// Ends the session of a request: deletes its device, or only the token if it is a login-as token.
 pub fn log_out(tx: &mut Tx<'_>, session: &Session) -> Result<(), DbError> {
     match &session.device_id {
         Some(device_id) => crate::devices::delete(tx, session.owner_num, device_id).map(|_: bool| ()),
@@ -246,12 +274,12 @@ pub fn log_out(tx: &mut Tx<'_>, session: &Session) -> Result<(), DbError> {
     }
 }
 
-/// The session or device that is kept when the sessions of an account end. None by default.
+/// The session or device that stays when the sessions of an account end; none by default.
 #[derive(Clone, Debug, Default)]
 pub struct Spared {
     /// The access token, which stays with its refresh token.
     pub token_hash: Option<TokenHash>,
-    /// The device of the account with this id stays; its session only if it is that of the token.
+    /// The id of a device that stays. Its session stays only if it is that of the token.
     pub device_id: Option<String>,
 }
 
@@ -262,8 +290,8 @@ impl Spared {
     }
 }
 
-/// Ends every session of an account: its devices with their pushers and keys, the access tokens that belong to it (those
-/// with which it acts as others included), refresh, login and OpenID tokens.
+/// Ends every session of an account: its devices with their pushers and keys, the access tokens that it owns (login-as
+/// tokens included), and refresh, login and OpenID tokens.
 pub fn end_all(tx: &mut Tx<'_>, user_num: UserNum, spared: &Spared) -> Result<(), DbError> {
     let mut fewer = false;
     for device in devices::of_user(tx, user_num)? {
@@ -282,7 +310,7 @@ pub fn end_all(tx: &mut Tx<'_>, user_num: UserNum, spared: &Spared) -> Result<()
     Ok(())
 }
 
-/// Ends what a device's session lives by, and leaves the device.
+/// Deletes the tokens of a device's session, and keeps the device.
 fn end_tokens(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<(), DbError> {
     access_tokens::delete_of_device(tx, user_num, device_id)?;
     refresh_tokens::delete_of_device(tx, user_num, device_id)?;

@@ -1,8 +1,8 @@
-//! Messages from device to device.
+//! To-device messages.
 //! <https://spec.matrix.org/v1.18/client-server-api/#send-to-device-messaging>
 //!
-//! A message waits until a sync of the device acknowledges it. A device that is never used again gets messages for
-//! ever, so that the oldest go when there are very many.
+//! A message stays until a sync of the device acknowledges it. A device that is never used again gets messages without
+//! end, so the oldest are deleted when there are very many.
 
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Ctx, Pos, UserNum};
@@ -14,28 +14,28 @@ use serde_json::{Map, Value, json};
 use crate::error::Error;
 use crate::policy::Limits;
 
-/// How many messages one request may send. One to all devices of somebody counts once.
+/// The maximum number of messages in one request. One to all devices of a user counts once.
 const MAX_MESSAGES: usize = 5000;
-/// How many bytes one request may put into all queues together.
+/// The maximum number of bytes that one request adds to all queues together.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// How long the content of a message may be, in bytes.
+/// The maximum length of the content of a message, in bytes.
 const MAX: usize = 64 * 1024;
-/// A page of messages ends when it has so many bytes.
+/// The size at which a page of messages ends, in bytes.
 const PAGE_BYTES: usize = 1024 * 1024;
-/// How many messages to devices that are gone one step deletes.
-const CLEARED_AT_ONCE: i64 = 1000;
+/// The number of messages to deleted devices that one step deletes.
+const DELETED_AT_ONCE: i64 = 1000;
 
 /// A message.
 #[derive(Clone, Debug)]
 pub struct Message {
     user_id: String,
-    /// `None` for all devices of the account.
+    /// The device; `None` for all devices of the account.
     device_id: Option<String>,
     /// The whole event, as JSON.
     event: String,
 }
 
-/// Reads what is to be sent: contents by user id and device, which is `*` for all.
+/// Reads the messages of a request: contents by user id and device, which is `*` for all.
 pub fn read(sender: &str, event_type: &str, messages: &Map<String, Value>) -> Result<Vec<Message>, Error> {
     let mut found = Vec::new();
     for (user_id, of_user) in messages {
@@ -59,12 +59,12 @@ pub fn read(sender: &str, event_type: &str, messages: &Map<String, Value>) -> Re
     if found.len() > MAX_MESSAGES {
         return Err(Error::TooManyMessages);
     }
-    // A message to a device comes before one to all, which that device then does not get as well.
+    // A message to one device comes before one to all devices, which that device then does not get.
     found.sort_by_key(|message| message.device_id.is_none());
     Ok(found)
 }
 
-/// Sends messages, unless an earlier request with this key did. Those to unknown devices are lost.
+/// Sends messages, unless an earlier request with this key did. Messages to unknown devices are dropped.
 pub fn send(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -95,8 +95,8 @@ pub fn send(
     Ok(())
 }
 
-/// Returns how many bytes may wait for a device of an account, in whose queue `used` were counted: its part of what may
-/// wait for the account. Devices are only counted where that can matter.
+/// Returns the maximum size of the queue of a device, in bytes: its share of the limit of the account. `used` is the
+/// present size of the queue. Devices are counted only where that can matter.
 fn room(tx: &ReadTx<'_>, limits: &Limits, user_num: UserNum, used: i64) -> Result<i64, DbError> {
     let of_account = limits.waiting_message_bytes_per_account;
     if used <= of_account / limits.devices.max(1) {
@@ -106,30 +106,38 @@ fn room(tx: &ReadTx<'_>, limits: &Limits, user_num: UserNum, used: i64) -> Resul
     Ok(limits.waiting_message_bytes.min(of_account / devices))
 }
 
-/// The messages of a device after a position, in order, with their positions: at most `limit`, and not many more bytes
-/// than a page has. Answers also whether there may be more.
+/// A page of messages.
+#[derive(Debug)]
+pub struct Page {
+    /// The messages, in order.
+    pub messages: Vec<to_device::Message>,
+    /// True if there may be more.
+    pub has_more: bool,
+}
+
+/// Returns the messages of a device after a position: at most `limit`, and not many more bytes than a page has.
 pub fn page(
     tx: &ReadTx<'_>,
     user_num: UserNum,
     device_id: &str,
     after: Pos,
     limit: i64,
-) -> Result<(Vec<(Pos, String)>, bool), DbError> {
-    let mut found = to_device::pending(tx, user_num, device_id, after, limit)?;
-    let is_full = i64::try_from(found.len()).is_ok_and(|count| count >= limit);
+) -> Result<Page, DbError> {
+    let mut messages = to_device::pending(tx, user_num, device_id, after, limit)?;
+    let is_full = i64::try_from(messages.len()).is_ok_and(|count| count >= limit);
     let mut bytes = 0;
-    let fit = found.iter().take_while(|(_, event)| {
+    let fit = messages.iter().take_while(|message| {
         let is_open = bytes < PAGE_BYTES;
-        bytes += event.len();
+        bytes += message.event.len();
         is_open
     });
     let fit = fit.count();
-    let is_cut = fit < found.len();
-    found.truncate(fit);
-    Ok((found, is_full || is_cut))
+    let is_cut = fit < messages.len();
+    messages.truncate(fit);
+    Ok(Page { messages, has_more: is_full || is_cut })
 }
 
-/// Deletes a part of the messages to devices that are gone; answers whether there may be more.
-pub fn clear(tx: &mut Tx<'_>) -> Result<bool, DbError> {
-    to_device::clear(tx, CLEARED_AT_ONCE)
+/// Deletes a part of the messages to deleted devices; returns true if there may be more.
+pub fn delete_orphaned(tx: &mut Tx<'_>) -> Result<bool, DbError> {
+    to_device::delete_orphaned(tx, DELETED_AT_ONCE)
 }

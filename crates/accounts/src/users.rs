@@ -4,6 +4,7 @@ use reeve_db::{ReadTx, Tx};
 use reeve_model::{Ctx, User, UserType, id};
 use reeve_store::external_ids::ExternalId;
 use reeve_store::users;
+use reeve_store::validity::{self, Validity};
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
@@ -11,26 +12,26 @@ use crate::policy::Policy;
 use crate::sessions::{self, Spared};
 use crate::{account, audit, deactivate, external_ids, threepids};
 
-/// What a new account starts with.
+/// A new account.
 #[derive(Clone, Debug, Default)]
 pub struct NewUser {
     /// The part of the user id between `@` and `:`.
     pub localpart: String,
     /// The display name.
     pub displayname: Option<String>,
-    /// The avatar.
+    /// The avatar URL.
     pub avatar_url: Option<String>,
-    /// The hash of the password; without one it cannot log in with a password.
+    /// The hash of the password; without one the account cannot log in with a password.
     pub password_hash: Option<String>,
-    /// Whether it administers the server.
+    /// True if it administers the server.
     pub admin: bool,
-    /// What kind of account; `None` for the default of the settings.
+    /// The kind of account; `None` for the default of the settings.
     pub user_type: Option<UserType>,
-    /// Whether it is a guest.
+    /// True if it is a guest.
     pub is_guest: bool,
-    /// Whether it starts locked.
+    /// True if it starts locked.
     pub locked: bool,
-    /// Whether it starts deactivated: its name is taken and nobody can log in.
+    /// True if it starts deactivated: its name is taken and nobody can log in.
     pub deactivated: bool,
 }
 
@@ -49,13 +50,13 @@ pub fn check_name(tx: &ReadTx<'_>, ctx: &Ctx, policy: &Policy, localpart: &str) 
     Ok(())
 }
 
-/// Creates an account. Guests get their numeric name from [`create_numbered`].
+/// Creates an account. Guests get a numeric name from [`create_numbered`].
 pub fn create(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<User, Error> {
     check_name(tx, ctx, policy, &new.localpart)?;
     insert(tx, ctx, policy, new)
 }
 
-/// Creates an account whose name is the next free number: a guest's, or somebody's who did not choose a name.
+/// Creates an account that is named by the next free number: a guest, or a user who did not choose a name.
 pub fn create_numbered(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<User, Error> {
     let mut number = users::highest_num(tx)?.get() + 1;
     while users::is_taken(tx, &ctx.user_id(&number.to_string()))? {
@@ -73,7 +74,7 @@ fn insert(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<
     if let Some(avatar_url) = &new.avatar_url {
         account::check_avatar_url(avatar_url)?;
     }
-    // Whole seconds: the API shows no more, and lists must not sort by what they do not show.
+    // Whole seconds, since the API shows no more, and lists must not sort by what they do not show.
     let created_ts = ctx.now.whole_second();
     let mut user = User {
         displayname: new.displayname.clone().filter(|name| !name.is_empty()),
@@ -88,7 +89,8 @@ fn insert(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<
     let password_hash = new.password_hash.as_deref().filter(|_| !new.deactivated);
     user.num = users::insert(tx, &user, password_hash)?;
     if let Some(period) = policy.account_validity_period_ms {
-        reeve_store::validity::set(tx, &user.user_id, ctx.now.plus(period), true)?;
+        let expiration_ts = ctx.now.plus(period);
+        validity::set(tx, &user.user_id, Validity { expiration_ts, renewal_emails: true })?;
     }
     let changes = json!({
         "admin": user.admin,
@@ -101,7 +103,7 @@ fn insert(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<
     Ok(user)
 }
 
-/// Makes an account an administrator, or not.
+/// Grants or revokes the rights of an administrator.
 pub fn set_admin(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, admin: bool) -> Result<User, Error> {
     if !admin && ctx.is_by(user_id) {
         return Err(Error::SelfDemotion);
@@ -112,63 +114,63 @@ pub fn set_admin(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, admin: bool) -> Resu
     })
 }
 
-/// Stores the hash of a new password (made before the transaction), or takes the password away.
+/// Stores the hash of a new password (made before the transaction), or removes the password.
 pub fn set_password(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, hash: Option<&str>) -> Result<(), Error> {
     users::set_password_hash(tx, user.num, hash)?;
     audit::record(tx, ctx, "user.password", &user.user_id, &json!({ "password": hash.is_some() }))?;
     Ok(())
 }
 
-/// A text in a request, as far as its meaning goes.
+/// A JSON value where a string is expected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum StringField {
-    /// It is not there.
+    /// The key is missing.
     #[default]
     Absent,
-    /// It is null.
+    /// Null.
     Null,
-    /// It is a text.
+    /// A string.
     Text(String),
-    /// It is something else.
+    /// Another type.
     Other,
 }
 
-/// What an administrator wants an account to be; what is absent or `None` stays as it is.
+/// The changes of an account by an administrator; an absent value, or `None`, changes nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
-    /// The display name; blank for none.
+    /// The display name; blank removes it.
     pub displayname: StringField,
-    /// The avatar; blank for none.
+    /// The avatar; blank removes it.
     pub avatar_url: StringField,
-    /// The third-party ids (medium and address): these and no others.
+    /// All third-party ids (medium and address).
     pub threepids: Option<Vec<(String, String)>>,
-    /// The external ids: these and no others.
+    /// All external ids.
     pub external_ids: Option<Vec<ExternalId>>,
-    /// Whether it administers the server.
+    /// True if it administers the server.
     pub admin: Option<bool>,
     /// The hash of a new password.
     pub password_hash: Option<String>,
-    /// With a new password, the sessions end, but for this one; `None` if they stay.
+    /// The session that stays when a new password ends the others; `None` if all stay.
     pub end_sessions: Option<Spared>,
-    /// Whether it is deactivated.
+    /// True if it is deactivated.
     pub deactivated: Option<bool>,
-    /// Whether it is locked.
+    /// True if it is locked.
     pub locked: Option<bool>,
-    /// Its type; `Some(None)` for none.
+    /// Its type; `Some(None)` removes it.
     pub user_type: Option<Option<UserType>>,
 }
 
-/// What became of a [`put`].
+/// The outcome of [`put`].
 #[derive(Clone, Debug)]
 pub struct Put {
-    /// Whether the account is new.
+    /// True if the account is new.
     pub created: bool,
-    /// The job that clears what a deactivated account leaves behind.
+    /// The job that deletes the data of a deactivated account.
     pub job: Option<String>,
 }
 
-/// Creates or changes an account, as a whole or not at all. The checks come in the order in which clients of the
-/// Synapse admin API expect the first refusal.
+/// Creates or changes an account in one transaction. The checks come in the order in which clients of the Synapse admin
+/// API expect the first refusal.
 pub fn put(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -230,7 +232,7 @@ fn create_from(
     Ok(Put { created: true, job: None })
 }
 
-/// Replaces the third-party ids of an account; a deactivated one has none. Returns whether anything changed.
+/// Replaces the third-party ids of an account; a deactivated one has none. Returns true if anything changed.
 fn keep_threepids(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -313,7 +315,7 @@ fn modify(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, before: &User, change: &C
     Ok(Put { created: false, job })
 }
 
-/// Replaces the password of an account. With `end_sessions` its sessions end, but for the one that is spared.
+/// Replaces the password of an account. With `end_sessions` its sessions end, except for the spared one.
 pub fn change_password(
     tx: &mut Tx<'_>,
     ctx: &Ctx,

@@ -1,14 +1,14 @@
-//! Until when accounts are valid.
+//! Account validity: the times at which accounts expire.
 
 use reeve_db::Tx;
 use reeve_model::{Ctx, Millis};
-use reeve_store::validity;
+use reeve_store::validity::{self, Validity};
 use serde_json::json;
 
 use crate::audit;
 use crate::error::Error;
 
-/// Sets until when an account is valid, in milliseconds; it need not exist yet. A time in the past closes it at once.
+/// Sets the time at which an account expires. The account need not exist yet. A time in the past closes it at once.
 pub fn set(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -16,15 +16,16 @@ pub fn set(
     expiration_ts: Millis,
     renewal_emails: bool,
 ) -> Result<(), Error> {
-    if validity::find(tx, user_id)? != Some((expiration_ts, renewal_emails)) {
-        validity::set(tx, user_id, expiration_ts, renewal_emails)?;
+    let new = Validity { expiration_ts, renewal_emails };
+    if validity::find(tx, user_id)? != Some(new) {
+        validity::set(tx, user_id, new)?;
         let changes = json!({ "expiration_ts": expiration_ts, "renewal_emails": renewal_emails });
         audit::record(tx, ctx, "account_validity.set", user_id, &changes)?;
     }
     Ok(())
 }
 
-/// Lets an account be valid for ever.
+/// Lets an account not expire.
 pub fn clear(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str) -> Result<(), Error> {
     if validity::find(tx, user_id)?.is_some() {
         validity::delete(tx, user_id)?;

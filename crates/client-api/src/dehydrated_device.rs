@@ -74,9 +74,9 @@ async fn put(mut call: Call) -> Answer {
 
 async fn get(call: Call) -> Answer {
     let num = call.user()?.num;
-    let (device_id, device_data) = call.read(move |tx| deeds::find(tx, num)).await?;
-    let device_data: Value = serde_json::from_str(&device_data).map_err(MatrixError::internal)?;
-    reply::ok(&json!({ "device_id": device_id, "device_data": device_data }))
+    let device = call.read(move |tx| deeds::find(tx, num)).await?;
+    let device_data: Value = serde_json::from_str(&device.device_data).map_err(MatrixError::internal)?;
+    reply::ok(&json!({ "device_id": device.device_id, "device_data": device_data }))
 }
 
 async fn delete(call: Call) -> Answer {
@@ -104,7 +104,7 @@ async fn events(mut call: Call) -> Answer {
     let (num, wanted) = (call.user()?.num, call.param("device_id"));
     let (found, next) = call
         .read(move |tx| -> Result<_, reeve_accounts::Error> {
-            let (device_id, _) = deeds::find(tx, num)?;
+            let device_id = deeds::find(tx, num)?.device_id;
             if device_id != wanted {
                 return Err(reeve_accounts::Error::KeyNotFound("No such dehydrated device"));
             }
@@ -113,13 +113,13 @@ async fn events(mut call: Call) -> Answer {
                 Some(since) if positions.knows(tx, since)? => since.pos,
                 Some(_) | None => Pos::ZERO,
             };
-            let (found, _) = to_device::page(tx, num, &device_id, since, MAX_EVENTS)?;
-            let next = positions.token(found.last().map_or(since, |(pos, _)| *pos));
+            let found = to_device::page(tx, num, &device_id, since, MAX_EVENTS)?.messages;
+            let next = positions.token(found.last().map_or(since, |last| last.pos));
             Ok((found, next))
         })
         .await?;
     let next_batch = next.to_string();
     let events =
-        found.into_iter().map(|(_, event)| RawValue::from_string(event).map_err(MatrixError::internal));
+        found.into_iter().map(|found| RawValue::from_string(found.event).map_err(MatrixError::internal));
     reply::ok(&Batch { events: events.collect::<Result<_, _>>()?, next_batch })
 }

@@ -140,7 +140,9 @@ async fn set(mut call: Call, key: Option<&'static str>) -> Answer {
         (Field::DisplayName, Value::String(text)) => Change::DisplayName(text),
         (Field::AvatarUrl, Value::String(text)) => Change::AvatarUrl(text),
         (Field::Custom(key), value) => Change::Custom(key.clone(), Some(value)),
-        _ => return Err(MatrixError::invalid_param(format!("'{key}' must be a string"))),
+        (Field::DisplayName | Field::AvatarUrl, _) => {
+            return Err(MatrixError::invalid_param(format!("'{key}' must be a string")));
+        }
     };
     apply(&call, user_id, &field, change).await
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use http::Method;
+use reeve_accounts::key_backup::BackupUpdate;
 use reeve_accounts::key_backup::{self as deeds, Extent};
 use reeve_http::json::Object;
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
@@ -169,8 +170,11 @@ async fn update(mut call: Call) -> Answer {
     let (algorithm, auth_data) = (required_text(&body, "algorithm")?, auth_data(&body)?);
     let (given, version) = (text(&body, "version")?, call.param("version"));
     let num = call.user()?.num;
-    call.write(move |tx| deeds::update(tx, num, &version, (&algorithm, given.as_deref()), &auth_data))
-        .await?;
+    call.write(move |tx| {
+        let update = BackupUpdate { algorithm: &algorithm, version: given.as_deref(), auth_data: &auth_data };
+        deeds::update(tx, num, &version, update)
+    })
+    .await?;
     reply::empty()
 }
 
@@ -268,7 +272,7 @@ async fn get_keys(call: Call) -> Answer {
     }
     match which {
         Which::Room(room_id) => reply::ok(&rooms.remove(&room_id).unwrap_or_default()),
-        _ => reply::ok(&BTreeMap::from([("rooms", rooms)])),
+        Which::All | Which::Session(..) => reply::ok(&BTreeMap::from([("rooms", rooms)])),
     }
 }
 

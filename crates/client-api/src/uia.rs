@@ -9,6 +9,7 @@ use reeve_http::json::Object;
 use reeve_http::{Call, MatrixError};
 use reeve_model::{Millis, UserNum, random};
 use reeve_store::uia_sessions;
+use reeve_store::uia_sessions::UiaSession;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -191,7 +192,9 @@ async fn pass(
 
 async fn load(call: &Call, session: &str, user_num: Option<UserNum>) -> Result<Details, MatrixError> {
     let (wanted, now) = (session.to_owned(), call.now);
-    let Some((operation, details)) = call.read(move |tx| uia_sessions::find(tx, &wanted, now)).await? else {
+    let Some(UiaSession { operation, details }) =
+        call.read(move |tx| uia_sessions::find(tx, &wanted, now)).await?
+    else {
         return Err(MatrixError::unknown(format!("Unknown session ID: {session}")));
     };
     if operation != call.operation {
@@ -214,7 +217,7 @@ async fn store(call: &Call, session: &str, details: &Details) -> Result<(), Matr
 
 /// Deletes abandoned sessions.
 pub(crate) fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
-    for (session, _) in uia_sessions::expired(tx, now, PRUNE_AT_ONCE)? {
+    for session in uia_sessions::expired(tx, now, PRUNE_AT_ONCE)? {
         uia_sessions::delete(tx, &session)?;
     }
     Ok(())

@@ -64,22 +64,27 @@ pub fn add(tx: &mut Tx<'_>, settings: &Settings, new: &NewMedia, stored: &Stored
     Ok(())
 }
 
-/// Creates a media id for a later upload; returns it and its expiry.
-pub fn create(
-    tx: &mut Tx<'_>,
-    settings: &Settings,
-    user_num: UserNum,
-    now: Millis,
-) -> Result<(String, Millis), Error> {
-    let (waiting, first) = pending::waiting(tx, user_num, now)?;
-    if waiting >= settings.max_pending {
+/// A media id without bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Created {
+    /// The media id.
+    pub media_id: String,
+    /// The time until which its bytes can be uploaded.
+    pub expires_ts: Millis,
+}
+
+/// Creates a media id for a later upload.
+pub fn create(tx: &mut Tx<'_>, ctx: &Ctx, settings: &Settings, user_num: UserNum) -> Result<Created, Error> {
+    let waiting = pending::waiting(tx, user_num, ctx.now)?;
+    if waiting.count >= settings.max_pending {
+        let first = waiting.first_expires_ts;
         return Err(Error::TooManyPending(
-            first.map_or(settings.pending_ms, |first| first.since(now)).max(1),
+            first.map_or(settings.pending_ms, |first| first.since(ctx.now)).max(1),
         ));
     }
-    let (media_id, expires_ts) = (new_media_id(), now.plus(settings.pending_ms));
-    pending::insert(tx, &media_id, Pending { user_num, expires_ts }, now)?;
-    Ok((media_id, expires_ts))
+    let (media_id, expires_ts) = (new_media_id(), ctx.now.plus(settings.pending_ms));
+    pending::insert(tx, &media_id, Pending { user_num, expires_ts }, ctx.now)?;
+    Ok(Created { media_id, expires_ts })
 }
 
 /// Refuses if an account cannot upload to a media id.

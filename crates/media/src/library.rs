@@ -103,7 +103,7 @@ impl Library {
     }
 
     /// Waits until there may be something to sweep.
-    pub async fn strayed(&self) {
+    pub async fn sweep_due(&self) {
         self.0.orphans.noticed().await;
     }
 

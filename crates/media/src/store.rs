@@ -341,7 +341,7 @@ impl Bucket {
             (&file).seek(SeekFrom::Start(0)).map_err(Error::store)?;
             Ok(file)
         });
-        let (first, rest) = part(file.await?, length).await?;
+        let (first, rest) = part(Rest { file: file.await?, left: length }).await?;
         let Some(rest) = rest else {
             return self.client.put(key, first.into()).await.map(drop).map_err(Error::store);
         };
@@ -356,23 +356,19 @@ impl Bucket {
     }
 }
 
-async fn send_parts(
-    upload: &mut dyn MultipartUpload,
-    mut next: Bytes,
-    rest: (File, u64),
-) -> Result<(), Error> {
+async fn send_parts(upload: &mut dyn MultipartUpload, mut next: Bytes, rest: Rest) -> Result<(), Error> {
     let mut rest = Some(rest);
     loop {
         upload.put_part(next.into()).await.map_err(Error::store)?;
-        let Some((file, left)) = rest else { break };
-        (next, rest) = part(file, left).await?;
+        let Some(open) = rest else { break };
+        (next, rest) = part(open).await?;
     }
     upload.complete().await.map(drop).map_err(Error::store)
 }
 
 /// Reads the next part. Some services require all parts except the last to be of one length.
-async fn part(file: File, left: u64) -> Result<(Bytes, Rest), Error> {
-    blocking(move || piece(file, left, PART).map_err(Error::store)).await
+async fn part(rest: Rest) -> Result<(Bytes, Option<Rest>), Error> {
+    blocking(move || piece(rest, PART).map_err(Error::store)).await
 }
 
 /// The path of an object: a folder for its first two letters keeps folders small.
@@ -409,7 +405,7 @@ async fn read_file(path: PathBuf, name: String, range: Range<u64>) -> Result<Con
             if range.start > 0 {
                 file.seek(SeekFrom::Start(range.start))?;
             }
-            piece(file, range.end - range.start, CHUNK)
+            piece(Rest { file, left: range.end - range.start }, CHUNK)
         };
         open().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => missing(&name),
@@ -419,9 +415,8 @@ async fn read_file(path: PathBuf, name: String, range: Range<u64>) -> Result<Con
     .await?;
     let Some(rest) = rest else { return Ok(Content::Whole(first)) };
     let pieces = stream::try_unfold(Some(rest), |rest| async move {
-        let Some((file, left)) = rest else { return Ok(None) };
-        let read =
-            tokio::task::spawn_blocking(move || piece(file, left, CHUNK)).await.map_err(io::Error::other)?;
+        let Some(rest) = rest else { return Ok(None) };
+        let read = tokio::task::spawn_blocking(move || piece(rest, CHUNK)).await.map_err(io::Error::other)?;
         read.map(Some)
     });
     Ok(Content::Pieces(stream::once(async { Ok(first) }).chain(pieces).boxed()))
@@ -433,11 +428,15 @@ fn missing(object: &str) -> Error {
     Error::NotFound
 }
 
-/// The rest of a file, and its length.
-type Rest = Option<(File, u64)>;
+/// The part of a file that is not read yet.
+struct Rest {
+    file: File,
+    /// Its length, in bytes.
+    left: u64,
+}
 
-/// Reads the next piece of a file of which `left` bytes are wanted, at most `most` at a time.
-fn piece(file: File, left: u64, most: usize) -> io::Result<(Bytes, Rest)> {
+/// Reads the next piece of a file, of up to `most` bytes; returns it, and the rest, if there is one.
+fn piece(Rest { file, left }: Rest, most: usize) -> io::Result<(Bytes, Option<Rest>)> {
     let length = left.min(most as u64);
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(most));
     (&file).take(length).read_to_end(&mut bytes)?;
@@ -445,7 +444,7 @@ fn piece(file: File, left: u64, most: usize) -> io::Result<(Bytes, Rest)> {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
     }
     let left = left - length;
-    Ok((Bytes::from(bytes), (left > 0).then_some((file, left))))
+    Ok((Bytes::from(bytes), (left > 0).then_some(Rest { file, left })))
 }
 
 /// Runs blocking work.

@@ -2,7 +2,7 @@
 
 use reeve_db::DbError;
 use reeve_model::Millis;
-use reeve_store::media_objects::{self, Doomed};
+use reeve_store::media_objects::{self, PendingDelete};
 
 use crate::Error;
 use crate::library::Library;
@@ -19,21 +19,21 @@ impl Library {
     pub async fn sweep(&self) -> Result<(), Error> {
         let _sweeping = self.orphans().sweeping().await;
         while let Some(object) = self.orphans().pop() {
-            if let Err(error) = self.doom(object.clone()).await {
+            if let Err(error) = self.schedule_delete(object.clone()).await {
                 self.orphans().note(object);
                 return Err(error);
             }
         }
         let before = self.now().minus(ABANDONED_MS);
-        self.doom_before(before).await?;
-        let (mut after, mut failure) = (Doomed::default(), None);
+        self.give_up_before(before).await?;
+        let (mut after, mut failure) = (PendingDelete::default(), None);
         loop {
             let from = after.clone();
-            let doomed = self.db().read(move |tx| media_objects::doomed(tx, &from, BATCH)).await?;
-            let Some(last) = doomed.last() else { break };
+            let batch = self.db().read(move |tx| media_objects::pending_delete(tx, &from, BATCH)).await?;
+            let Some(last) = batch.last() else { break };
             after = last.clone();
             let mut deleted = Vec::new();
-            for Doomed { object, .. } in doomed {
+            for PendingDelete { object, .. } in batch {
                 match self.store().delete(&object).await {
                     Ok(()) => deleted.push(object),
                     Err(error) => failure = Some(error),
@@ -51,18 +51,18 @@ impl Library {
 
     /// Abandons the uploads of a former process. Only for a process that has the store to itself.
     pub async fn give_up_former(&self) -> Result<(), Error> {
-        self.doom_before(Millis::MAX).await
+        self.give_up_before(Millis::MAX).await
     }
 
-    async fn doom_before(&self, before: Millis) -> Result<(), Error> {
+    async fn give_up_before(&self, before: Millis) -> Result<(), Error> {
         // There are few; a read costs less than a write.
         while self.db().read(move |tx| media_objects::has_abandoned(tx, before)).await? {
-            self.db().write(move |tx| media_objects::doom_abandoned(tx, before, BATCH)).await?;
+            self.db().write(move |tx| media_objects::schedule_delete_of_abandoned(tx, before, BATCH)).await?;
         }
         Ok(())
     }
 
-    async fn doom(&self, object: String) -> Result<(), Error> {
-        Ok(self.db().write(move |tx| media_objects::doom_stray(tx, &object)).await?)
+    async fn schedule_delete(&self, object: String) -> Result<(), Error> {
+        Ok(self.db().write(move |tx| media_objects::schedule_delete_of_orphan(tx, &object)).await?)
     }
 }

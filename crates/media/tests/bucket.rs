@@ -113,7 +113,7 @@ impl Site {
     async fn swept(&self) {
         for _ in 0..1000 {
             self.library.sweep().await.unwrap();
-            if self.db.read(media_objects::strays).await.unwrap() == 0 {
+            if self.db.read(media_objects::count_orphaned).await.unwrap() == 0 {
                 return;
             }
         }
@@ -149,7 +149,7 @@ async fn uploads() {
         site.library.sweep().await.unwrap();
         assert_eq!(site.objects(), [""; 0]);
     }
-    assert_eq!(site.db.read(media_objects::strays).await.unwrap(), 0);
+    assert_eq!(site.db.read(media_objects::count_orphaned).await.unwrap(), 0);
 }
 
 #[tokio::test]

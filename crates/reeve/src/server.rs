@@ -261,7 +261,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         push.register(registry);
     });
     let kinds = vec![
-        people::retire(&home),
+        people::clear_deactivated(&home),
         people::spread_profile(&home),
         redactions::job(&home),
         deletion::job(&home),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Ctx, Membership, Millis, Pos, User};
+use reeve_store::ephemeral::GoneDevice;
 use reeve_store::ephemeral::{self as rows, DevicePresence, Presence, Receipt};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
@@ -16,17 +17,17 @@ use crate::send;
 use crate::types;
 use crate::view::{View, Viewer};
 
-/// How long somebody types without saying so again, at most.
+/// The maximum time of typing without another request, in milliseconds.
 const MAX_TYPING_MS: i64 = 120_000;
-/// How long a device is there after it was last heard of, or its poll ended, at least.
+/// The minimum time for which a device stays present after its last request, or the end of its poll, in milliseconds.
 const GRACE_MS: i64 = 30_000;
-/// How much longer is written down, so that not every poll writes.
+/// The time that is added in the database, so that not every poll writes, in milliseconds.
 const SLACK_MS: i64 = 30_000;
-/// How long after doing something somebody is active.
+/// The time for which a user counts as active after doing something, in milliseconds.
 const ACTIVE_MS: i64 = 60_000;
-/// How many rows one sweep handles.
+/// The number of rows in one sweep.
 const SWEEP: i64 = 200;
-/// How many relations lead from an event to a thread at most.
+/// The maximum number of relations from an event to its thread.
 const MAX_HOPS: usize = 3;
 /// The longest status message, in characters.
 const MAX_STATUS: usize = 1000;
@@ -39,15 +40,25 @@ pub fn check_ids(room_id: &str, event_id: &str) -> Result<(), Error> {
     Err(Error::Invalid("A valid room ID and event ID must be specified".to_owned()))
 }
 
-/// Moves a receipt of a user forward; an older event changes nothing, and neither does one that this server does not
-/// know. The marker `m.fully_read` needs a known event.
+/// A receipt, or the marker `m.fully_read`.
+#[derive(Clone, Copy, Debug)]
+pub struct NewReceipt<'a> {
+    /// `m.read`, `m.read.private` or `m.fully_read`.
+    pub receipt_type: &'a str,
+    /// The root of a thread, `main`, or blank for the whole room.
+    pub thread_id: &'a str,
+    /// The last event that the user has read.
+    pub event_id: &'a str,
+}
+
+/// Moves a receipt of a user forward. An earlier or unknown event changes nothing, except that the marker
+/// `m.fully_read` needs a known event.
 pub fn receipt(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
     user: &User,
     room_id: &str,
-    (receipt_type, thread_id): (&str, &str),
-    event_id: &str,
+    NewReceipt { receipt_type, thread_id, event_id }: NewReceipt<'_>,
 ) -> Result<(), Error> {
     check_ids(room_id, event_id)?;
     let known = match rooms::find(tx, room_id)? {
@@ -99,8 +110,8 @@ fn unrelated(event_id: &str, thread_id: &str) -> Error {
     Error::Invalid(format!("event_id {event_id} is not related to thread {thread_id}"))
 }
 
-/// Whether an event is in a thread, named by its root, or in none, which is the thread `main`. A root is in its own thread
-/// and in `main`; what relates to an event is where that is.
+/// Returns true if an event is in a thread, given by its root, or in no thread, given as `main`. A root is in its own
+/// thread and in `main`; an event with another relation is in the thread of its target.
 /// <https://spec.matrix.org/v1.18/client-server-api/#threaded-read-receipts>
 fn is_in_thread(tx: &ReadTx<'_>, event: &Event, thread_id: &str) -> Result<bool, Error> {
     if event.event_id == thread_id {
@@ -108,7 +119,7 @@ fn is_in_thread(tx: &ReadTx<'_>, event: &Event, thread_id: &str) -> Result<bool,
     }
     let mut event = event.clone();
     for _ in 0..=MAX_HOPS {
-        // Redacted events relate to nothing.
+        // Redacted events have no relations.
         let parent = event.relates_to.as_ref().filter(|_| event.redacted_by.is_none());
         let Some(parent) = parent else { break };
         if event.rel_type.as_deref() == Some(types::THREAD) {
@@ -121,14 +132,14 @@ fn is_in_thread(tx: &ReadTx<'_>, event: &Event, thread_id: &str) -> Result<bool,
     Ok(thread_id == "main")
 }
 
-/// Moves the marker up to which a user has read everything.
+/// Moves the `m.fully_read` marker of a user.
 fn fully_read(tx: &mut Tx<'_>, user: &User, room: &Room, event_id: &str) -> Result<(), Error> {
     let content = json!({ "event_id": event_id }).to_string();
     account_data::put(tx, user.num, &room.room_id, "m.fully_read", &content)?;
     Ok(())
 }
 
-/// Says that a user types for so many milliseconds, or not any more.
+/// Starts or extends the typing of a user by so many milliseconds, or ends it.
 pub fn typing(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -145,7 +156,7 @@ pub fn typing(
     if until == old {
         return Ok(());
     }
-    // Who goes on typing is already known to type: only the time moves.
+    // Other users know already that the user types: only the time is extended.
     let known = old > ctx.now && until > Millis::ZERO;
     let pos = if known { None } else { Some(stream::next(tx)?) };
     match pos {
@@ -155,34 +166,33 @@ pub fn typing(
     Ok(())
 }
 
-/// Whether somebody's time for typing ran out, or that of a device to be there.
+/// Returns true if typing or the presence of a device has timed out.
 pub fn is_sweep_due(tx: &ReadTx<'_>, now: Millis) -> Result<bool, DbError> {
     Ok(!rows::stopped_typing(tx, now, 1)?.is_empty() || !rows::gone_devices(tx, now, 1)?.is_empty())
 }
 
-/// Lets those stop typing whose time ran out.
+/// Ends typing that has timed out.
 pub fn sweep_typing(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
-    let stopped = rows::stopped_typing(tx, now, SWEEP)?;
-    for (room_num, user_id) in &stopped {
+    for stopped in rows::stopped_typing(tx, now, SWEEP)? {
         let pos = stream::next(tx)?;
-        rows::put_typing(tx, *room_num, user_id, Millis::ZERO, pos)?;
+        rows::put_typing(tx, stopped.room_num, &stopped.user_id, Millis::ZERO, pos)?;
     }
     Ok(())
 }
 
-/// Whether somebody is there. Of several devices the greatest counts.
+/// An availability. The highest one of several devices counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Availability {
-    /// Gone.
+    /// Offline.
     Offline,
     /// Idle.
     Unavailable,
-    /// There.
+    /// Online.
     Online,
 }
 
 impl Availability {
-    /// The one of this name, if there is one.
+    /// Returns the availability of a name.
     fn named(name: &str) -> Option<Self> {
         [Self::Offline, Self::Unavailable, Self::Online].into_iter().find(|one| one.name() == name)
     }
@@ -207,7 +217,7 @@ impl Availability {
 pub struct Device {
     /// The user id.
     pub user_id: String,
-    /// The device, or what represents it where a session has none.
+    /// The device, or a substitute for a session without device.
     pub device_id: String,
 }
 
@@ -219,7 +229,7 @@ pub fn check_status(status_msg: Option<&str>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Sets the presence of a device and the status message of its user, as they asked for it.
+/// Sets the presence of a device and the status message of its user, as a client requested.
 pub fn set_presence(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -233,7 +243,7 @@ pub fn set_presence(
     Ok(publish(tx, &device.user_id, old.as_ref(), status_msg, Some(ctx.now), ctx.now)?)
 }
 
-/// Whether a poll of a device that lasts until a time would change anything about its presence.
+/// Returns true if a poll of a device that lasts until a time would change anything about its presence.
 pub fn poll_moves_device(
     tx: &ReadTx<'_>,
     device: &Device,
@@ -247,7 +257,7 @@ pub fn poll_moves_device(
     })
 }
 
-/// Notes that a device polls with a presence until a time; the status message stays.
+/// Stores that a device polls with a presence until a time. The status message stays.
 pub fn poll_presence(
     tx: &mut Tx<'_>,
     device: &Device,
@@ -262,7 +272,7 @@ pub fn poll_presence(
     publish(tx, &device.user_id, old.as_ref(), status_msg.as_deref(), active_ts, now)
 }
 
-/// Notes how a device is there, up to a time and as long after it as nobody needs to hear of the device.
+/// Sets the availability of a device until a time, extended by the time in which nobody needs to be told.
 fn move_device(
     tx: &mut Tx<'_>,
     device: &Device,
@@ -282,8 +292,8 @@ fn move_device(
     rows::put_device_presence(tx, user_id, device_id, &moved)
 }
 
-/// Tells others the best presence of a user's devices, if it is news. `active_ts` is when the user last did something, if
-/// that moves.
+/// Publishes the best presence of a user's devices, if it has changed. `active_ts` is the time of the user's last
+/// activity, if that is new.
 fn publish(
     tx: &mut Tx<'_>,
     user_id: &str,
@@ -312,10 +322,10 @@ fn publish(
     rows::put_presence(tx, &presence, pos)
 }
 
-/// Lets devices go whose time has run out.
+/// Deletes device presences that have timed out, and publishes the remaining presences of their users.
 pub fn sweep_presence(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
     let mut left = BTreeSet::new();
-    for (user_id, device_id) in rows::gone_devices(tx, now, SWEEP)? {
+    for GoneDevice { user_id, device_id } in rows::gone_devices(tx, now, SWEEP)? {
         rows::delete_device_presence(tx, &user_id, &device_id)?;
         left.insert(user_id);
     }
@@ -327,7 +337,7 @@ pub fn sweep_presence(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
     Ok(())
 }
 
-/// The presence of a user, for somebody who shares a room.
+/// Returns the presence of a user, for a user who shares a room.
 pub fn presence(tx: &ReadTx<'_>, user: &User, of: &str) -> Result<Option<Presence>, Error> {
     if of != user.user_id && !memberships::share_room(tx, &user.user_id, of)? {
         return Err(Error::forbidden("You are not allowed to see their presence."));
@@ -335,7 +345,7 @@ pub fn presence(tx: &ReadTx<'_>, user: &User, of: &str) -> Result<Option<Presenc
     Ok(rows::presence(tx, of)?)
 }
 
-/// A presence as clients get it.
+/// The content of a presence event.
 pub fn presence_content(presence: &Presence, now: Millis) -> serde_json::Value {
     let mut content = json!({
         "presence": presence.presence,

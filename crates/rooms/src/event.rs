@@ -1,4 +1,4 @@
-//! Making events: complete, signed, checked against the rules of the room, and appended to its history.
+//! Creation of events: they are completed, signed, checked against the rules of the room, and appended to its history.
 //! <https://spec.matrix.org/v1.18/server-server-api/#pdus>
 
 mod accept;
@@ -34,39 +34,39 @@ use crate::error::Error;
 use crate::types;
 use crate::{Home, version};
 
-/// Why a deactivated account is kept out of rooms.
+/// The reason why a deactivated account is kept out of rooms.
 pub(crate) const DEACTIVATED: &str = "This account has been deactivated";
 
-/// An event that somebody wants to send.
+/// An event to create.
 #[derive(Clone, Debug, Default)]
 pub struct Draft {
     /// Its type.
     pub event_type: String,
     /// Its state key, if it is a state event.
     pub state_key: Option<String>,
-    /// Who sends it.
+    /// Its sender.
     pub sender: String,
     /// Its content.
     pub content: Map<String, Value>,
     /// The event that it redacts.
     pub redacts: Option<String>,
-    /// Whether an administrator of the server ordered it, past the rules of the room.
-    pub ordered: bool,
+    /// True if the rules of the room do not apply, since an administrator of the server ordered it.
+    pub bypass_auth: bool,
 }
 
 impl Draft {
-    /// A message-like event.
+    /// Returns a message-like event.
     pub fn message(event_type: &str, sender: &str, content: Map<String, Value>) -> Self {
         Self { event_type: event_type.to_owned(), sender: sender.to_owned(), content, ..Self::default() }
     }
 
-    /// A state event.
+    /// Returns a state event.
     pub fn state(event_type: &str, state_key: &str, sender: &str, content: Map<String, Value>) -> Self {
         Self { state_key: Some(state_key.to_owned()), ..Self::message(event_type, sender, content) }
     }
 }
 
-/// The room that a create event begins, and that event. In rooms of version 12 and later the event gives the room its
+/// Begins a room with a create event and returns both. In rooms of version 12 and later the event gives the room its
 /// id.
 pub fn begin(
     tx: &mut Tx<'_>,
@@ -95,7 +95,7 @@ pub fn begin(
         if rooms::num(tx, &room_id)?.is_none() {
             break signed;
         }
-        // Somebody created two rooms that are alike within a millisecond: only the time can tell them apart.
+        // The same user created an equal room within a millisecond: only the time can distinguish the two.
         now = now.plus(1);
     };
     let nothing = |_: &ruma::EventId| None::<Arc<Pdu>>;
@@ -119,8 +119,8 @@ pub fn begin(
     Ok((room, event))
 }
 
-/// Appends an event to a room, if its rules allow it. `room` is as read in this transaction, and moves along. A deactivated
-/// account is in no room: it cannot join, and declines every invite at once.
+/// Appends an event to a room, if its rules allow it. `room` must be as read in this transaction, and is updated. A
+/// deactivated account cannot join, and declines every invite at once.
 pub fn append(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -145,7 +145,7 @@ pub fn append(
     Ok(event)
 }
 
-/// The user whom an event brings into a room or nearer to it, and the membership that it gives.
+/// Returns the user whom an event lets join, invites or lets knock, and the new membership.
 fn comes_closer(draft: &Draft) -> Option<(&str, Membership)> {
     let user_id = draft.state_key.as_deref().filter(|_| draft.event_type == types::MEMBER)?;
     let membership = draft.content.get("membership")?.as_str()?.parse().ok()?;
@@ -162,13 +162,13 @@ fn append_one(
     draft: Draft,
     now: Millis,
 ) -> Result<Event, Error> {
-    // The rules that look at the state only say nothing of this.
+    // The authorisation rules for the present state do not forbid this.
     if draft.event_type == types::CREATE {
         return Err(Error::forbidden("A room is created only once"));
     }
     let rules = rules(room)?;
     let (draft, raw) = checked(draft, &rules)?;
-    let ordered = draft.ordered;
+    let bypass_auth = draft.bypass_auth;
     let state = State::new(tx, room, &rules);
     let place = Place {
         room_id: Some(&room.room_id),
@@ -177,7 +177,7 @@ fn append_one(
         depth: room.depth + 1,
     };
     let signed = build(home, draft, raw, place, now, &rules)?;
-    if !ordered {
+    if !bypass_auth {
         state.authorise(&signed.pdu)?;
     }
     let before = room.clone();
@@ -186,7 +186,8 @@ fn append_one(
     Ok(event)
 }
 
-/// A draft whose shape is right, with the content that its event has in rooms with these rules, and that content as JSON.
+/// Checks the shape of a draft. Returns it with the content of its event in rooms with these rules, and that content as
+/// JSON.
 fn checked(mut draft: Draft, rules: &RoomVersionRules) -> Result<(Draft, Box<RawValue>), Error> {
     check_shape(&draft)?;
     if rules.redaction.content_field_redacts
@@ -198,7 +199,7 @@ fn checked(mut draft: Draft, rules: &RoomVersionRules) -> Result<(Draft, Box<Raw
     Ok((draft, raw))
 }
 
-/// The content of a piece of state that holds at present.
+/// Returns the content of a present piece of state.
 pub fn state_content(
     tx: &ReadTx<'_>,
     room: &Room,

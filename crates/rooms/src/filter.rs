@@ -1,4 +1,4 @@
-//! Which events a client wants.
+//! Filters of events.
 //! <https://spec.matrix.org/v1.18/client-server-api/#filtering>
 
 use reeve_store::events::Event;
@@ -16,8 +16,8 @@ fn any(patterns: &[String], text: &str) -> bool {
     patterns.iter().any(|pattern| glob::matches_star(pattern, text))
 }
 
-/// Whether a filter lets an event of a type and a sender through.
-pub fn lets_through(filter: &Filter, event_type: &str, sender: Option<&str>) -> bool {
+/// Returns true if a filter accepts an event of a type and a sender.
+pub fn allows(filter: &Filter, event_type: &str, sender: Option<&str>) -> bool {
     !any(&filter.not_types, event_type)
         && filter.types.as_ref().is_none_or(|types| any(types, event_type))
         && !filter.not_senders.iter().any(|not| Some(not.as_str()) == sender)
@@ -27,20 +27,20 @@ pub fn lets_through(filter: &Filter, event_type: &str, sender: Option<&str>) -> 
             .is_none_or(|senders| senders.iter().any(|wanted| Some(wanted.as_str()) == sender))
 }
 
-/// Whether a filter lets anything of a room through.
-pub fn lets_room(filter: &RoomEventFilter, room_id: &str) -> bool {
+/// Returns true if a filter accepts a room.
+pub fn allows_room(filter: &RoomEventFilter, room_id: &str) -> bool {
     !filter.not_rooms.iter().any(|not| not == room_id)
         && filter.rooms.as_ref().is_none_or(|rooms| rooms.iter().any(|wanted| wanted == room_id))
 }
 
-/// Whether a filter lets data of a type, which nobody sent as an event, through.
-pub fn lets_type(filter: &RoomEventFilter, event_type: &str) -> bool {
+/// Returns true if a filter accepts data of a type without sender.
+pub fn allows_type(filter: &RoomEventFilter, event_type: &str) -> bool {
     !any(&filter.not_types, event_type) && filter.types.as_ref().is_none_or(|types| any(types, event_type))
 }
 
-/// Whether a filter lets an event through, its room aside.
+/// Returns true if a filter accepts an event, apart from its room.
 pub fn allows_event(filter: &RoomEventFilter, event: &Event) -> bool {
-    if !lets_type(filter, &event.event_type) {
+    if !allows_type(filter, &event.event_type) {
         return false;
     }
     if filter.not_senders.iter().any(|not| *not == event.sender)
@@ -62,12 +62,12 @@ fn has_url(event: &Event) -> bool {
     event.redacted_by.is_none() && json.pointer("/content/url").is_some_and(Value::is_string)
 }
 
-/// How many events a filter wants, within bounds.
+/// Returns the number of events that a filter asks for, within bounds.
 pub fn limit(filter: &RoomEventFilter, default: i64, most: i64) -> i64 {
     filter.limit.map_or(default, |limit| i64::try_from(u64::from(limit)).unwrap_or(most)).min(most)
 }
 
-/// Whether only the members are wanted that are needed to show the events.
+/// Returns true if a filter asks only for the members that are needed to show the events.
 pub fn is_lazy(filter: &RoomEventFilter) -> bool {
     matches!(filter.lazy_load_options, LazyLoadOptions::Enabled { .. })
 }

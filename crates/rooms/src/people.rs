@@ -1,5 +1,5 @@
-//! What changes in rooms when an account changes: a new name or avatar reaches all its rooms, a deactivated account
-//! leaves them. Both are durable jobs, since there may be thousands of rooms.
+//! Changes of rooms after a change of an account: a new name or avatar is copied into its rooms, and a deactivated
+//! account leaves them. Both are durable jobs, since there may be thousands of rooms.
 
 use std::sync::Arc;
 
@@ -18,19 +18,19 @@ use crate::event::{self, Draft};
 use crate::types;
 use crate::{Home, membership};
 
-/// How many rooms one step changes.
+/// The number of rooms that one step changes.
 const STEP_ROOMS: i64 = 10;
-/// How many rows of account data one step deletes.
+/// The number of rows of account data that one step deletes.
 const STEP_ROWS: i64 = 500;
 
-/// The job that clears what a deactivated account leaves behind.
-pub fn retire(home: &Arc<Home>) -> Kind {
+/// Returns the job that deletes the rest of the data of a deactivated account.
+pub fn clear_deactivated(home: &Arc<Home>) -> Kind {
     let home = Arc::clone(home);
-    deactivate::JOB.with_step(move |tx, work| retire_step(tx, &home, work))
+    deactivate::JOB.with_step(move |tx, work| clear_step(tx, &home, work))
 }
 
 /// Leaves a few rooms, as long as the account is still deactivated; then deletes a part of the account data.
-fn retire_step(
+fn clear_step(
     tx: &mut Tx<'_>,
     home: &Home,
     work: Work<'_, Payload, Progress>,
@@ -45,7 +45,7 @@ fn retire_step(
         left.extend(memberships::some_of_user_in(tx, &user.user_id, membership, progress.upto, missing)?);
     }
     left.sort_by_key(|member| member.room_num);
-    // Of the three kinds the lowest numbers only, so that none is passed by.
+    // Only the lowest numbers among the three memberships, so that no room is skipped.
     for member in &left {
         let Some(mut room) = rooms::by_num(tx, member.room_num)? else { continue };
         let content = serde_json::Map::from_iter([("membership".to_owned(), json!(Membership::Leave))]);
@@ -78,7 +78,7 @@ fn retire_step(
     Ok(Step::Done { result: Outcome::Cleared(progress.cleared), done })
 }
 
-/// The job that brings a new name or avatar to all rooms of an account.
+/// Returns the job that copies a new name or avatar into all rooms of an account.
 pub fn spread_profile(home: &Arc<Home>) -> Kind {
     let home = Arc::clone(home);
     propagation::SPREAD_JOB.with_step(move |tx, work| spread_step(tx, &home, work))
@@ -111,7 +111,7 @@ fn spread_step(
     Ok(Step::More { progress: upto, done })
 }
 
-/// Renews the membership event of an account in one room, if its name or avatar there is not that of the profile.
+/// Updates the membership event of an account in one room, if its name or avatar differs from the profile.
 fn spread_to(tx: &mut Tx<'_>, home: &Home, user: &User, room_num: RoomNum, now: Millis) -> Result<(), Error> {
     let Some(mut room) = rooms::by_num(tx, room_num)? else { return Ok(()) };
     let Some(old) = events::state(tx, room.num, types::MEMBER, &user.user_id)? else { return Ok(()) };

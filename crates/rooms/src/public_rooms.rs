@@ -2,6 +2,7 @@
 
 use reeve_db::{ReadTx, Tx};
 use reeve_model::{Membership, User};
+use reeve_store::rooms::PublishedCursor;
 use reeve_store::rooms::{self, Room};
 use serde::Serialize;
 
@@ -11,12 +12,12 @@ use crate::power::PowerLevels;
 use crate::preview::{is_open, known_room};
 use crate::types;
 
-/// How many published rooms are looked at for one page of a search.
+/// The maximum number of published rooms that are read for one page of a search.
 const MAX_LOOKED_AT: usize = 10_000;
-/// How many are read at once.
+/// The number of rooms in one read.
 const BATCH: i64 = 200;
 
-/// Whether the public room directory shows a room. `user_id` asks, if a session does.
+/// Returns true if the public room directory shows a room. `user_id` is the requester, if there is a session.
 pub fn is_published(tx: &ReadTx<'_>, user_id: Option<&str>, room_id: &str) -> Result<bool, Error> {
     let room = rooms::find(tx, room_id)?;
     if room.as_ref().is_some_and(|room| room.published || is_open(room)) {
@@ -26,7 +27,7 @@ pub fn is_published(tx: &ReadTx<'_>, user_id: Option<&str>, room_id: &str) -> Re
     Ok(known.ok_or(Error::NotFound("Unknown room"))?.published)
 }
 
-/// Shows a room in the public room directory, or not any more.
+/// Shows a room in the public room directory, or hides it.
 pub fn publish(tx: &mut Tx<'_>, user: &User, room_id: &str, published: bool) -> Result<(), Error> {
     let refused = || {
         if user.admin {
@@ -49,7 +50,7 @@ pub fn publish(tx: &mut Tx<'_>, user: &User, room_id: &str, published: bool) -> 
     Ok(())
 }
 
-/// How a room presents itself to those who have not joined.
+/// The public data of a room.
 #[derive(Clone, Debug, Serialize)]
 pub struct PublicRoom {
     /// Its id.
@@ -63,16 +64,16 @@ pub struct PublicRoom {
     /// Its main alias.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canonical_alias: Option<String>,
-    /// How many have joined.
+    /// The number of joined members.
     pub num_joined_members: i64,
     /// Its avatar.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<String>,
-    /// Whether everybody may read it.
+    /// True if it is world-readable.
     pub world_readable: bool,
-    /// Whether guests may join.
+    /// True if guests may join.
     pub guest_can_join: bool,
-    /// Who may join.
+    /// Its join rule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub join_rule: Option<String>,
     /// Its type.
@@ -97,17 +98,26 @@ impl From<&Room> for PublicRoom {
     }
 }
 
-/// Which published rooms are wanted.
+/// The published rooms to look for.
 #[derive(Clone, Debug, Default)]
 pub struct RoomSearch {
     /// A text that the name, topic or alias contains.
     pub term: Option<String>,
-    /// Which types; an empty text for rooms without one. `None` for all.
+    /// Their types; an empty text for rooms without a type. `None` for all.
     pub types: Option<Vec<String>>,
-    /// How many.
+    /// The maximum number.
     pub limit: i64,
-    /// Where to go on: members and id of the room at the border, and whether to go back.
-    pub since: Option<(i64, String, bool)>,
+    /// The boundary of another page; `None` for the first page.
+    pub since: Option<Boundary>,
+}
+
+/// A boundary of a page of published rooms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Boundary {
+    /// The room at the boundary.
+    pub cursor: PublishedCursor,
+    /// True for the page before it, false for the page after it.
+    pub backwards: bool,
 }
 
 /// A page of published rooms.
@@ -115,15 +125,15 @@ pub struct RoomSearch {
 pub struct PublicRooms {
     /// The rooms, the largest first.
     pub chunk: Vec<PublicRoom>,
-    /// Where the list goes on.
-    pub next: Option<(i64, String)>,
-    /// Where the page before begins.
-    pub prev: Option<(i64, String)>,
-    /// How many rooms are published.
+    /// The cursor of the next page.
+    pub next: Option<PublishedCursor>,
+    /// The cursor of the previous page.
+    pub prev: Option<PublishedCursor>,
+    /// The number of published rooms.
     pub total: i64,
 }
 
-/// A page of published rooms.
+/// Returns a page of published rooms.
 pub fn published(tx: &ReadTx<'_>, wanted: &RoomSearch) -> Result<PublicRooms, Error> {
     let limit = usize::try_from(wanted.limit.clamp(1, 500)).unwrap_or(1);
     let term = wanted.term.as_ref().map(|term| term.to_lowercase()).filter(|term| !term.is_empty());
@@ -136,22 +146,23 @@ pub fn published(tx: &ReadTx<'_>, wanted: &RoomSearch) -> Result<PublicRooms, Er
         let Some(types) = &wanted.types else { return true };
         types.iter().any(|wanted| *wanted == room.room_type.clone().unwrap_or_default())
     };
-    let backwards = wanted.since.as_ref().is_some_and(|(_, _, backwards)| *backwards);
-    let (mut members, mut room_id) = match &wanted.since {
-        Some((members, room_id, _)) => (*members, room_id.clone()),
-        None => (i64::MAX, String::new()),
+    let backwards = wanted.since.as_ref().is_some_and(|since| since.backwards);
+    let mut cursor = match &wanted.since {
+        Some(since) => since.cursor.clone(),
+        None => PublishedCursor { members: i64::MAX, room_id: String::new() },
     };
+    let at = |room: &Room| PublishedCursor { members: room.joined_members, room_id: room.room_id.clone() };
     let (mut found, mut looked_at, mut more) = (Vec::new(), 0, true);
     while more && found.len() <= limit && looked_at < MAX_LOOKED_AT {
         let batch = if backwards {
-            rooms::published_after(tx, (members, &room_id), BATCH)?
+            rooms::published_after(tx, &cursor, BATCH)?
         } else {
-            rooms::published(tx, (members, &room_id), BATCH)?
+            rooms::published(tx, &cursor, BATCH)?
         };
         more = batch.len() == usize::try_from(BATCH).unwrap_or(0);
         looked_at += batch.len();
         if let Some(last) = batch.last() {
-            (members, room_id) = (last.joined_members, last.room_id.clone());
+            cursor = at(last);
         }
         found.extend(batch.into_iter().filter(|room| has_term(room) && is_of_type(room)));
     }
@@ -160,8 +171,7 @@ pub fn published(tx: &ReadTx<'_>, wanted: &RoomSearch) -> Result<PublicRooms, Er
     if backwards {
         found.reverse();
     }
-    let border = |room: Option<&Room>| room.map(|room| (room.joined_members, room.room_id.clone()));
-    let (first, last) = (border(found.first()), border(found.last()));
+    let (first, last) = (found.first().map(at), found.last().map(at));
     Ok(PublicRooms {
         chunk: found.iter().map(PublicRoom::from).collect(),
         next: last.filter(|_| beyond || backwards),

@@ -1,10 +1,10 @@
-//! Push rules, and how many events in a room somebody has not read.
+//! Push rules, and counts of unread events.
 //! <https://spec.matrix.org/v1.18/client-server-api/#push-rules>
 //!
-//! Most members have the default rules, by which an event notifies all of them or nobody. So it is noted with the event
-//! whether it notifies everybody, and by itself only whom it notifies otherwise: who is mentioned, or has rules of their
-//! own. Whose rules silence what notifies everybody is noted when that begins and ends. What is unread is counted from
-//! that, and sending costs the same in a room of any size.
+//! Most members have the default rules, by which an event notifies all of them or nobody. So each event stores whether
+//! it notifies everybody. Only exceptions get rows: users who are mentioned or have rules of their own, and intervals
+//! in which a user's rules mute a room that notifies everybody else. Unread events are counted from these, and sending
+//! costs the same in a room of any size.
 
 mod defaults;
 mod evaluate;
@@ -20,7 +20,10 @@ use std::sync::LazyLock;
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Membership, Pos, RoomNum, UserNum};
 use reeve_store::events::{self, Event};
+use reeve_store::notifications::{Counts, Notifying, Wanted};
 use reeve_store::rooms::Room;
+use reeve_store::silences::Silence;
+use reeve_store::stream::Span;
 use reeve_store::{account_data, ephemeral, memberships, notifications, rooms, silences, users};
 use ruma::push::Ruleset;
 use ruma::{UserId, user_id};
@@ -36,12 +39,12 @@ use crate::error::Error;
 
 /// The type of the account data that holds the push rules.
 pub const DATA_TYPE: &str = "m.push_rules";
-/// How many mentioned users an event can notify.
+/// The maximum number of mentioned users that an event can notify.
 const MAX_MENTIONED: usize = 1000;
-/// How many bytes the rules of an account may take.
+/// The maximum size of the rules of an account, in bytes.
 const MAX_BYTES: usize = 256 * 1024;
 
-/// The rules of members who have none of their own, for somebody who is not mentioned.
+/// The default rules, for a user who is not mentioned.
 static DEFAULT: LazyLock<Ruleset> = LazyLock::new(|| defaults::of_nobody(user_id!("@:nobody.invalid")));
 
 #[derive(Deserialize, Serialize)]
@@ -49,14 +52,14 @@ struct Stored {
     global: Ruleset,
 }
 
-/// Stored rules, with those that the specification has added since; `None` if they cannot be read.
+/// Parses stored rules and adds the ones that the specification has added since; `None` if they cannot be read.
 fn parse(stored: &str, user_id: &UserId) -> Option<Ruleset> {
     let Stored { global: mut rules } = serde_json::from_str(stored).ok()?;
     rules.update_with_server_default(defaults::of(user_id));
     Some(rules)
 }
 
-/// The push rules of an account: the stored ones, or the default; `None` if they cannot be read.
+/// Returns the push rules of an account, stored or default; `None` if they cannot be read.
 pub(crate) fn readable_rules(
     tx: &ReadTx<'_>,
     user_num: UserNum,
@@ -69,12 +72,12 @@ pub(crate) fn readable_rules(
     })
 }
 
-/// The push rules of an account: the stored ones, or the default.
+/// Returns the push rules of an account, stored or default.
 pub fn rules(tx: &ReadTx<'_>, user_num: UserNum, user_id: &str) -> Result<Ruleset, Error> {
     readable_rules(tx, user_num, user_id)?.ok_or_else(|| Error::internal("push rules cannot be read"))
 }
 
-/// Replaces the push rules of an account, of which there were `before`.
+/// Replaces the push rules of an account. Of `before` rules it keeps as many, even beyond the limit.
 pub fn set_rules(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -97,16 +100,16 @@ pub fn set_rules(
     Ok(())
 }
 
-/// How many events somebody has not read.
+/// Numbers of unread events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Count {
-    /// Those that notify.
+    /// Events that notify.
     pub notification_count: i64,
-    /// Those that also stand out.
+    /// Highlights among them.
     pub highlight_count: i64,
 }
 
-/// What somebody has not read in a room.
+/// The unread events of a user in a room.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unread {
     /// Outside threads.
@@ -116,16 +119,16 @@ pub struct Unread {
 }
 
 impl Unread {
-    fn add(&mut self, thread: Option<String>, notifying: i64, standing_out: i64) {
+    fn add(&mut self, thread: Option<String>, Counts { notifying, highlights }: Counts) {
         let count = match thread {
             Some(thread) => self.threads.entry(thread).or_default(),
             None => &mut self.main,
         };
         count.notification_count += notifying;
-        count.highlight_count += standing_out;
+        count.highlight_count += highlights;
     }
 
-    /// Inside and outside threads together.
+    /// The sum inside and outside threads.
     pub fn total(&self) -> Count {
         self.threads.values().fold(self.main, |sum, thread| Count {
             notification_count: sum.notification_count + thread.notification_count,
@@ -134,7 +137,8 @@ impl Unread {
     }
 }
 
-/// Decides whom a new event notifies: everybody in the same way, and some otherwise.
+/// Decides what a new event does for everybody, which it returns (0 nothing, 1 notifies, 2 highlights), and stores the
+/// exceptions.
 pub(crate) fn note(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -153,7 +157,7 @@ pub(crate) fn note(
             verdicts.add_member(&user_id, silent.contains(&user_id), subject.notifies(&rules, &user_id)?);
         }
     }
-    // Who is invited is no member yet.
+    // An invited user is no member yet.
     let invited = event.state_key.clone().filter(|_| event.membership == Some(Membership::Invite));
     if let Some(user_id) = invited
         && let Some(num) = users::num(tx, &user_id)?
@@ -165,7 +169,7 @@ pub(crate) fn note(
     let mentioned = content.get("m.mentions").and_then(|mentions| mentions.get("user_ids"));
     let mentioned = mentioned.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let mut mentioned: BTreeSet<&str> = mentioned.take(MAX_MENTIONED).collect();
-    // A message that does not say whom it mentions, mentions those whose names it contains.
+    // A message without `m.mentions` mentions members whose names it contains.
     if !content.contains_key("m.mentions") {
         mentioned.extend(subject.named()?.members.iter().map(String::as_str));
     }
@@ -181,27 +185,29 @@ pub(crate) fn note(
         notifications::insert(tx, &user_ids, room.num, event.pos, notifies)?;
     }
     silences::end(tx, &verdicts.ended, room.num, event.pos.prev())?;
-    silences::insert(tx, &verdicts.silenced, room.num, event.pos, event.pos)?;
-    silences::insert(tx, &verdicts.begun, room.num, event.pos, Pos::END)?;
+    let from = event.pos;
+    silences::insert(tx, &verdicts.silenced, room.num, Silence { from, upto: from })?;
+    silences::insert(tx, &verdicts.begun, room.num, Silence { from, upto: Pos::END })?;
     Ok(verdicts.usual)
 }
 
-/// What an event does for people, as far as it has to be noted.
+/// The effects of an event on users, as far as they are stored.
 #[derive(Default)]
 struct Verdicts {
-    /// What it does for everybody.
+    /// The effect on everybody: 0 none, 1 notifies, 2 highlights.
     usual: i64,
-    /// Whom it notifies otherwise, by what it does for them.
+    /// Users for whom it has another effect, by effect.
     exceptions: BTreeMap<i64, Vec<String>>,
-    /// Whom it does not notify although it does everybody: members with whom a silence begins, and others.
+    /// Members whose mute interval begins with it.
     begun: Vec<String>,
+    /// Others whom it does not notify although it notifies everybody.
     silenced: Vec<String>,
-    /// Whose silence it ends.
+    /// Members whose mute interval it ends.
     ended: Vec<String>,
 }
 
 impl Verdicts {
-    /// For a member whose rules are looked at with each event in the room.
+    /// Adds a member whose rules are evaluated with each event in the room.
     fn add_member(&mut self, user_id: &str, is_silent: bool, notifies: i64) {
         match (is_silent, notifies) {
             (true, 0) => {}
@@ -215,7 +221,7 @@ impl Verdicts {
         }
     }
 
-    /// For somebody whose rules are looked at because of this event.
+    /// Adds a user whose rules are evaluated because of this event.
     fn add(&mut self, user_id: &str, notifies: i64) {
         if notifies == self.usual {
             return;
@@ -228,11 +234,11 @@ impl Verdicts {
     }
 }
 
-/// Up to where somebody has read a room.
+/// The positions up to which a user has read a room.
 pub(crate) struct Read {
-    /// Everywhere in it.
+    /// In all of it.
     everywhere: Pos,
-    /// Further in some threads, by a receipt or by writing there; `None` stands outside threads.
+    /// Later ones in some threads, by a receipt or an own event there. `None` is the part outside threads.
     threads: BTreeMap<Option<String>, Pos>,
 }
 
@@ -255,71 +261,71 @@ impl Read {
         Ok(Self { everywhere, threads })
     }
 
-    /// Whether it was read what stands at a position, in a thread or outside.
+    /// True if the event at a position, in a thread or outside, was read.
     pub(crate) fn covers(&self, thread: Option<&str>, pos: Pos) -> bool {
         let mut threads = self.threads.iter();
         pos <= self.everywhere || threads.any(|(read, upto)| read.as_deref() == thread && pos <= *upto)
     }
 }
 
-/// The user ids whose events do not count for a user: whom they ignore, and their own.
-fn unheard(user_id: &str, ignored: &BTreeSet<String>) -> Value {
-    // Clients write the list as they like; a zero byte is in no user id, and PostgreSQL reads none.
+/// The senders whose events do not count for a user: ignored users, and the user.
+fn excluded(user_id: &str, ignored: &BTreeSet<String>) -> Value {
+    // Clients can store any list. No user id contains U+0000, and PostgreSQL refuses it in JSON.
     let ignored = ignored.iter().map(String::as_str).filter(|user_id| !user_id.contains('\0'));
     Value::Array(ignored.chain([user_id]).map(Value::from).collect())
 }
 
-/// What a member, who ignores some people, has not read in a room.
+/// Counts the unread events of a member in a room, without those by ignored users.
 pub fn unread(
     tx: &ReadTx<'_>,
     room: &Room,
     user_id: &str,
     ignored: &BTreeSet<String>,
 ) -> Result<Unread, Error> {
-    let unheard = unheard(user_id, ignored).to_string();
+    let excluded = excluded(user_id, ignored).to_string();
     let read = Read::of(tx, room.num, user_id)?;
     let mut unread = Unread::default();
     let silences = silences::since(tx, user_id, room.num, read.everywhere)?;
-    let usual = match between(read.everywhere, &silences) {
+    let usual = match unmuted(read.everywhere, &silences) {
         none if none.is_empty() => Vec::new(),
-        ranges => notifications::unread(tx, room.num, &ranges, &unheard)?,
+        spans => notifications::unread(tx, room.num, &spans, &excluded)?,
     };
-    for (thread, mut notifying, mut standing_out) in usual {
+    for (thread, mut counts) in usual {
         if let Some(pos) = read.threads.get(&thread) {
-            let ranges = between(*pos, &silences);
-            (notifying, standing_out) =
-                notifications::unread_in(tx, room.num, &ranges, &unheard, thread.as_deref())?;
+            let spans = unmuted(*pos, &silences);
+            counts = notifications::unread_in(tx, room.num, &spans, &excluded, thread.as_deref())?;
         }
-        unread.add(thread, notifying, standing_out);
+        unread.add(thread, counts);
     }
-    for exception in notifications::of_user(tx, user_id, room.num, read.everywhere, &unheard)? {
+    for exception in notifications::of_user(tx, user_id, room.num, read.everywhere, &excluded)? {
         if read.covers(exception.thread.as_deref(), exception.pos) {
             continue;
         }
         let differs = |from: i64| i64::from(exception.notifies >= from) - i64::from(exception.usual >= from);
-        unread.add(exception.thread.clone(), differs(1), differs(2));
+        let counts = Counts { notifying: differs(1), highlights: differs(2) };
+        unread.add(exception.thread.clone(), counts);
     }
     unread.threads.retain(|_, count| *count != Count::default());
     Ok(unread)
 }
 
-/// The ranges of positions beyond `pos` that are in none of some others, which are in order.
-fn between(pos: Pos, silences: &[(Pos, Pos)]) -> Vec<(Pos, Pos)> {
-    let (mut next, mut ranges) = (pos.next(), Vec::new());
-    for (from, upto) in silences.iter().filter(|(_, upto)| *upto > pos) {
-        if next < *from {
-            ranges.push((next, from.prev()));
+/// The spans of the stream beyond `pos` outside mute intervals, which are in order.
+fn unmuted(pos: Pos, silences: &[Silence]) -> Vec<Span> {
+    let (mut after, mut spans) = (pos, Vec::new());
+    for silence in silences.iter().filter(|silence| silence.upto > pos) {
+        if after.next() < silence.from {
+            spans.push(Span { after, upto: silence.from.prev() });
         }
-        if *upto == Pos::END {
-            return ranges;
+        if silence.upto == Pos::END {
+            return spans;
         }
-        next = upto.next();
+        after = silence.upto;
     }
-    ranges.push((next, Pos::END));
-    ranges
+    spans.push(Span { after, upto: Pos::END });
+    spans
 }
 
-/// Whether a member has not read something in a room that notifies them.
+/// Returns true if a member has unread notifications in a room.
 pub(crate) fn is_unread(
     tx: &ReadTx<'_>,
     room: &Room,
@@ -327,14 +333,15 @@ pub(crate) fn is_unread(
     ignored: &BTreeSet<String>,
 ) -> Result<bool, Error> {
     let read = Read::of(tx, room.num, user_id)?;
-    let unheard = unheard(user_id, ignored).to_string();
-    let range = (read.everywhere, Pos::END);
-    let newest = notifications::notifying(tx, user_id, room.num, range, 1, &unheard, 1)?;
-    let newest = newest.first().map(|(pos, _)| events::by_pos(tx, *pos)).transpose()?.flatten();
+    let excluded = excluded(user_id, ignored).to_string();
+    let wanted =
+        Wanted { after: read.everywhere, before: Pos::END, at_least: 1, excluded: &excluded, limit: 1 };
+    let newest = notifications::notifying(tx, user_id, room.num, wanted)?;
+    let newest = newest.first().map(|newest| events::by_pos(tx, newest.pos)).transpose()?.flatten();
     match newest {
         None => Ok(false),
         Some(event) if !read.covers(event.thread(), event.pos) => Ok(true),
-        // It was read in its thread; what came before elsewhere was perhaps not.
+        // It was read in its thread; earlier events elsewhere may be unread.
         Some(_) => Ok(unread(tx, room, user_id, ignored)?.total().notification_count > 0),
     }
 }
@@ -351,13 +358,14 @@ pub struct Notification {
     pub event: Event,
     /// Its room.
     pub room: Room,
-    /// Whether it was read.
+    /// True if it was read.
     pub is_read: bool,
-    /// Whether it stands out.
+    /// True if it is a highlight.
     pub stands_out: bool,
 }
 
-/// A page of the events that notified an account, the newest first, and where the list goes on.
+/// Returns a page of the events that notified an account, the newest first, and the position at which the next page
+/// begins.
 pub fn notifications(
     tx: &ReadTx<'_>,
     user_id: &str,
@@ -366,23 +374,24 @@ pub fn notifications(
     limit: usize,
     highlights_only: bool,
 ) -> Result<(Vec<Notification>, Option<Pos>), Error> {
-    let needed = if highlights_only { 2 } else { 1 };
+    let at_least = if highlights_only { 2 } else { 1 };
     let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let before = from.map_or(Pos::END, Pos::next);
-    let unheard = unheard(user_id, ignored).to_string();
+    let excluded = excluded(user_id, ignored).to_string();
     let mut found = Vec::new();
     for joined in memberships::of_user_in(tx, user_id, Membership::Join)? {
-        let (num, since) = (joined.member.room_num, joined.member.since_pos);
-        let of_room = notifications::notifying(tx, user_id, num, (since, before), needed, &unheard, most)?;
-        found.extend(of_room.into_iter().map(|(pos, notifies)| (pos, notifies, num)));
+        let (num, after) = (joined.member.room_num, joined.member.since_pos);
+        let wanted = Wanted { after, before, at_least, excluded: &excluded, limit: most };
+        let of_room = notifications::notifying(tx, user_id, num, wanted)?;
+        found.extend(of_room.into_iter().map(|notifying| (notifying, num)));
     }
-    found.sort_by_key(|(pos, ..)| Reverse(*pos));
+    found.sort_by_key(|(notifying, _)| Reverse(notifying.pos));
     let more = found.len() > limit;
     found.truncate(limit);
-    let next = found.last().filter(|_| more).map(|(pos, ..)| pos.prev());
+    let next = found.last().filter(|_| more).map(|(notifying, _)| notifying.pos.prev());
     let mut known: BTreeMap<RoomNum, (Room, Read)> = BTreeMap::new();
     let mut page = Vec::with_capacity(found.len());
-    for (pos, notifies, num) in found {
+    for (Notifying { pos, notifies }, num) in found {
         let Some(event) = events::by_pos(tx, pos)? else { continue };
         if let Entry::Vacant(place) = known.entry(num)
             && let Some(room) = rooms::by_num(tx, num)?
@@ -396,7 +405,7 @@ pub fn notifications(
     Ok((page, next))
 }
 
-/// Push rules as clients get them: with all kinds, also those of which there are none.
+/// Push rules in the form of the API: with all kinds, also those without rules.
 pub fn as_json(rules: &Ruleset) -> Result<Value, Error> {
     let mut value = serde_json::to_value(rules).map_err(Error::internal)?;
     if let Some(kinds) = value.as_object_mut() {
@@ -407,7 +416,7 @@ pub fn as_json(rules: &Ruleset) -> Result<Value, Error> {
     Ok(value)
 }
 
-/// What a client is told that has no push rules stored.
+/// The content of the account data event with the push rules of an account.
 pub fn as_account_data(tx: &ReadTx<'_>, user_num: UserNum, user_id: &str) -> Result<Value, Error> {
     Ok(json!({ "global": as_json(&rules(tx, user_num, user_id)?)? }))
 }

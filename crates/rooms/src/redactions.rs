@@ -1,4 +1,4 @@
-//! Redacting everything that an account said: a durable job.
+//! Redaction of all messages of an account, as a durable job.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,23 +19,23 @@ use crate::types;
 
 /// The job that redacts.
 pub const JOB: JobKind<Order, Progress, Outcome> = JobKind::new("redact_all_events");
-/// How many events of a room are redacted, unless asked otherwise.
+/// The default number of events that are redacted in a room.
 const LIMIT: i64 = 1000;
-/// How many events one step looks at.
+/// The number of events in one step.
 const STEP_EVENTS: i64 = 20;
 
-/// What to redact.
+/// The events to redact.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Order {
-    /// Whose events.
+    /// The user id of their sender.
     pub user_id: String,
-    /// In which rooms; none, before the job is queued, for all that the user has joined or is banned from.
+    /// The rooms; empty, before the job is queued, for all that the user has joined or is banned from.
     pub rooms: Vec<String>,
-    /// Why.
+    /// The reason.
     pub reason: Option<String>,
-    /// How many of the newest events of each room; `None` for the default.
+    /// The number of the newest events in each room; `None` for the default.
     pub limit: Option<i64>,
-    /// Who redacts; the user, if `None`.
+    /// The user who redacts; `None` for the sender.
     pub redacted_by: Option<String>,
     /// Only events up to this time.
     pub before_ts: Option<Millis>,
@@ -43,27 +43,27 @@ pub struct Order {
     pub after_ts: Option<Millis>,
 }
 
-/// How far the job is.
+/// The progress of the job.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Progress {
-    /// How many rooms are done; the next is the present one.
+    /// The number of completed rooms; the next one is the present one.
     rooms_done: usize,
-    /// The events of the present room below this position are still to do; `None` before the first.
+    /// The position below which events of the present room are left to do; `None` before the first.
     before_pos: Option<Pos>,
-    /// How many events of the present room were found so far.
+    /// The number of events found in the present room so far.
     found: i64,
     /// The outcome so far.
     outcome: Outcome,
 }
 
-/// What came of a redaction.
+/// The outcome of a redaction.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Outcome {
     /// The ids of events that could not be redacted, with the reasons.
     pub failed_redactions: BTreeMap<String, String>,
 }
 
-/// Orders a redaction; answers the id of the job.
+/// Orders a redaction and returns the id of the job.
 pub fn order(tx: &mut Tx<'_>, ctx: &Ctx, mut order: Order) -> Result<String, Error> {
     if JOB.is_unfinished(tx, &order.user_id)? {
         return Err(Error::Refused(format!("Redact already in progress for user {}", order.user_id)));
@@ -81,13 +81,13 @@ pub fn order(tx: &mut Tx<'_>, ctx: &Ctx, mut order: Order) -> Result<String, Err
     Ok(job)
 }
 
-/// The job.
+/// Returns the job.
 pub fn job(home: &Arc<Home>) -> Kind {
     let home = Arc::clone(home);
     JOB.with_step(move |tx, work| step(tx, &home, work))
 }
 
-/// Whether an event is among those that are redacted: what was said, and joins.
+/// Returns true if an event is to be redacted: messages and joins.
 fn is_meant(event: &Event, order: &Order) -> bool {
     let said = matches!(event.event_type.as_str(), types::MESSAGE | types::ENCRYPTED);
     let joined = event.membership == Some(Membership::Join);
@@ -144,7 +144,7 @@ fn step(
     Ok(Step::More { progress, done })
 }
 
-/// Redacts one event. The user's own redactions go past the rules of the room, since the user may have been kicked.
+/// Redacts one event. The user's own redactions bypass the rules of the room, since the user may have been kicked.
 fn redact(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -164,7 +164,7 @@ fn redact(
             return Err(Error::Forbidden("403: You don't have permission to redact events".to_owned()));
         }
     }
-    let redaction =
-        Redaction { sender, target, reason: order.reason.as_deref(), ordered: order.redacted_by.is_none() };
+    let (reason, bypass_auth) = (order.reason.as_deref(), order.redacted_by.is_none());
+    let redaction = Redaction { sender, target, reason, bypass_auth };
     send::redact_as(tx, home, room, redaction, now).map(|_| ())
 }

@@ -1,4 +1,4 @@
-//! Sending events, setting state, redacting.
+//! Sending of events, setting of state, redaction.
 
 use reeve_db::{ReadTx, Tx};
 use reeve_model::{Ctx, Membership, Millis, Pos, User, random};
@@ -16,12 +16,12 @@ use crate::{Home, aliases, membership, preview};
 
 const SUSPENDED: &str = "Sending messages while account is suspended is not allowed.";
 
-/// The room with this id.
+/// Returns the room with an id.
 pub fn find_room(tx: &ReadTx<'_>, room_id: &str) -> Result<Room, Error> {
     rooms::find(tx, room_id)?.ok_or(Error::NotFound("Unknown room"))
 }
 
-/// The room with this id, in which the user must be joined.
+/// Returns the room with an id, which the user must have joined.
 pub fn joined_room(tx: &ReadTx<'_>, room_id: &str, user_id: &str) -> Result<Room, Error> {
     let room = rooms::find(tx, room_id)?.ok_or_else(|| not_in(user_id, room_id))?;
     let member = memberships::find(tx, user_id, room.num)?;
@@ -32,17 +32,17 @@ pub fn joined_room(tx: &ReadTx<'_>, room_id: &str, user_id: &str) -> Result<Room
     }
 }
 
-/// A user is not in a room, or there is no such room.
+/// Returns the error for a user who is not in a room, or for an unknown room.
 fn not_in(user_id: &str, room_id: &str) -> Error {
     Error::Forbidden(format!("User {user_id} not in room {room_id}"))
 }
 
-/// An event id that nobody else will ever see.
+/// Returns an id for an event of a shadow-banned user, which does not exist.
 pub(crate) fn invented_event_id() -> String {
     format!("${}", random::letters(43))
 }
 
-/// What somebody sends.
+/// An event that a client sends.
 #[derive(Clone, Debug)]
 pub struct Sent {
     /// The type of the event.
@@ -53,7 +53,7 @@ pub struct Sent {
     pub content: Map<String, Value>,
 }
 
-/// Sends an event for a user and answers its id. A request with the same key as an earlier one answers as that did.
+/// Sends an event for a user and returns its id. A request with the same key as an earlier one returns the earlier id.
 pub fn send(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -75,7 +75,8 @@ pub fn send(
             return Err(Error::BadContent("A redaction must say what it redacts".to_owned()));
         };
         let reason = sent.content.get("reason").and_then(Value::as_str);
-        return redact(tx, home, ctx, user, room_id, &target, reason, key);
+        let wanted = WantedRedaction { room_id, target_id: &target, reason, key };
+        return redact(tx, home, ctx, user, wanted);
     }
     if user.suspended {
         return Err(Error::Suspended(SUSPENDED));
@@ -114,12 +115,12 @@ pub fn send(
     Ok(event_id)
 }
 
-/// Whether somebody changes their own membership, which the shadow-banned do like others.
+/// Returns true if a user changes the own membership, which shadow-banned users do like others.
 fn is_own_move(user: &User, sent: &Sent) -> bool {
     sent.event_type == types::MEMBER && sent.state_key.as_deref() == Some(&user.user_id)
 }
 
-/// The room; who joins by sending a membership event need not be in it yet.
+/// Returns the room. A user who joins by sending a membership event need not be in it yet.
 fn joined_or_moving(tx: &ReadTx<'_>, room_id: &str, user: &User, sent: &Sent) -> Result<Room, Error> {
     let user_id = &user.user_id;
     if is_own_move(user, sent) {
@@ -129,7 +130,7 @@ fn joined_or_moving(tx: &ReadTx<'_>, room_id: &str, user: &User, sent: &Sent) ->
     }
 }
 
-/// State that is set to what it is already is not set again.
+/// Returns the present event, if state is set to its present content: it is not sent again.
 fn unchanged_state(tx: &ReadTx<'_>, room: &Room, user: &User, sent: &Sent) -> Result<Option<String>, Error> {
     let Some(state_key) = &sent.state_key else { return Ok(None) };
     let Some(old) = events::state(tx, room.num, &sent.event_type, state_key)? else { return Ok(None) };
@@ -137,7 +138,7 @@ fn unchanged_state(tx: &ReadTx<'_>, room: &Room, user: &User, sent: &Sent) -> Re
     Ok(same.then_some(old.event_id))
 }
 
-/// Checks that belong to some types of events.
+/// Checks the content of some types of events.
 pub(crate) fn check_content(
     tx: &ReadTx<'_>,
     home: &Home,
@@ -185,7 +186,7 @@ fn check_relation(
     let (Some(rel_type), Some(event_id)) = (text("rel_type"), text("event_id")) else { return Ok(()) };
     let target = events::find(tx, event_id)?.filter(|event| event.room_num == room.num);
     if target.is_none() {
-        // The target may be on another server; but what this server must count, it must know.
+        // The target may be on another server; but the server must know events whose relations it counts.
         return if matches!(rel_type, types::THREAD | types::ANNOTATION) {
             Err(Error::Refused("Can't send relation to unknown event".to_owned()))
         } else {
@@ -213,7 +214,7 @@ fn check_relation(
     }
 }
 
-/// Whether a user already annotated an event with this key by an event of this type.
+/// Returns true if a user already annotated an event with this key by an event of this type.
 fn has_annotated(
     tx: &ReadTx<'_>,
     user_id: &str,
@@ -235,17 +236,26 @@ fn has_annotated(
     Ok(false)
 }
 
-/// Redacts an event for a user and answers the id of the redaction.
-#[expect(clippy::too_many_arguments, reason = "each is a different thing that a redaction needs")]
+/// A redaction that a client requests.
+#[derive(Clone, Copy)]
+pub struct WantedRedaction<'a> {
+    /// The room.
+    pub room_id: &'a str,
+    /// The event to redact.
+    pub target_id: &'a str,
+    /// The reason.
+    pub reason: Option<&'a str>,
+    /// The key by which a repetition is recognised.
+    pub key: Option<&'a Key>,
+}
+
+/// Redacts an event for a user and returns the id of the redaction.
 pub fn redact(
     tx: &mut Tx<'_>,
     home: &Home,
     ctx: &Ctx,
     user: &User,
-    room_id: &str,
-    target_id: &str,
-    reason: Option<&str>,
-    key: Option<&Key>,
+    WantedRedaction { room_id, target_id, reason, key }: WantedRedaction<'_>,
 ) -> Result<String, Error> {
     if let Some(key) = key
         && let Some(event_id) = transactions::find(tx, key)?
@@ -268,7 +278,7 @@ pub fn redact(
     let event_id = if user.shadow_banned {
         invented_event_id()
     } else {
-        let redaction = Redaction { sender: &user.user_id, target: &target, reason, ordered: false };
+        let redaction = Redaction { sender: &user.user_id, target: &target, reason, bypass_auth: false };
         redact_as(tx, home, &mut room, redaction, ctx.now)?.event_id
     };
     if let Some(key) = key {
@@ -286,17 +296,16 @@ pub struct Redaction<'a> {
     pub target: &'a Event,
     /// The reason.
     pub reason: Option<&'a str>,
-    /// Whether an administrator of the server ordered it, so that the rules of the room do not matter.
-    pub ordered: bool,
+    /// True if the rules of the room do not apply, since an administrator of the server ordered it.
+    pub bypass_auth: bool,
 }
 
-/// Redacts an event in the name of a user, without asking whether they may beyond the rules of the room; nor these, if an
-/// administrator of the server ordered it.
+/// Redacts an event in the name of a user. Only the rules of the room decide whether the user may.
 pub fn redact_as(
     tx: &mut Tx<'_>,
     home: &Home,
     room: &mut Room,
-    Redaction { sender, target, reason, ordered }: Redaction<'_>,
+    Redaction { sender, target, reason, bypass_auth }: Redaction<'_>,
     now: Millis,
 ) -> Result<Event, Error> {
     let mut content = Map::new();
@@ -305,7 +314,7 @@ pub fn redact_as(
     }
     let draft = Draft {
         redacts: Some(target.event_id.clone()),
-        ordered,
+        bypass_auth,
         ..Draft::message(types::REDACTION, sender, content)
     };
     let redaction = event::append(tx, home, room, draft, now)?;

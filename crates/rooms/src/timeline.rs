@@ -17,11 +17,11 @@ use crate::filter;
 use crate::types;
 use crate::view::{ClientEvent, RoomView, View, Viewer};
 
-/// How many events one page holds at most.
+/// The maximum number of events in one page.
 pub const MAX: i64 = 1000;
-/// How many events are looked at for one page.
+/// The maximum number of events that are read for one page.
 const MAX_SCANNED: usize = 5000;
-/// How many are read at once.
+/// The number of events in one read.
 const BATCH: i64 = 200;
 
 /// A part of the history.
@@ -29,28 +29,28 @@ const BATCH: i64 = 200;
 pub struct Page {
     /// The events, in the direction of reading.
     pub chunk: Vec<ClientEvent>,
-    /// Where it starts.
+    /// The token of its start.
     pub start: Token,
-    /// Where it goes on; `None` at the end.
+    /// The token of the next page; `None` at the end.
     pub end: Option<Token>,
-    /// The membership events of the senders, where wanted.
+    /// The membership events of the senders, if requested.
     pub state: Vec<ClientEvent>,
 }
 
-/// Which part of the history.
+/// The requested part of the history.
 #[derive(Clone, Debug)]
 pub struct Range {
-    /// Where to start; `None` for the end from which the direction leads away.
+    /// The token to start at; `None` for the end from which the direction leads away.
     pub from: Option<Token>,
-    /// Where to stop.
+    /// The token to stop at.
     pub to: Option<Token>,
-    /// Whether to go back in time.
+    /// True if the direction is back in time.
     pub backwards: bool,
-    /// How many events.
+    /// The maximum number of events.
     pub limit: i64,
 }
 
-/// A page of what the viewer sees of a room.
+/// Returns a page of the events of a room that the viewer sees.
 pub fn messages(
     view: &RoomView<'_, '_, '_>,
     tx: &ReadTx<'_>,
@@ -79,7 +79,7 @@ pub fn messages(
             }
             scanned += 1;
             at = if range.backwards { event.pos.prev() } else { event.pos };
-            if filter::lets_room(wanted, &view.room.room_id)
+            if filter::allows_room(wanted, &view.room.room_id)
                 && filter::allows_event(wanted, &event)
                 && let Some(client) = view.show(&event)?
             {
@@ -89,14 +89,14 @@ pub fn messages(
         }
     }
     let state = if filter::is_lazy(wanted) { senders(view, tx, &chunk)? } else { Vec::new() };
-    // At the newest end there may be more at any time.
+    // At the newest end there may always be more later.
     let more = more || (!range.backwards && at > start && to.is_none());
     let end = more.then(|| view.view.token(at)).transpose()?;
     Ok(Page { chunk: shown, start: view.view.token(start)?, end, state })
 }
 
-/// The positions at which a range starts and stops. One that was undone by restoring a backup starts at the newest, so
-/// that nothing is left out, and stops nowhere.
+/// Returns the positions at which a range starts and stops. A token that was undone by restoring a backup starts at the
+/// newest position, so that nothing is left out, and stops nowhere.
 fn bounds(view: &RoomView<'_, '_, '_>, range: &Range, current: Pos) -> Result<(Pos, Option<Pos>), Error> {
     let start = match &range.from {
         Some(from) => view.view.start(from)?,
@@ -110,7 +110,7 @@ fn bounds(view: &RoomView<'_, '_, '_>, range: &Range, current: Pos) -> Result<(P
     Ok((start, to))
 }
 
-/// The present membership events of the senders of some events.
+/// Returns the present membership events of the senders of some events.
 pub fn senders(
     view: &RoomView<'_, '_, '_>,
     tx: &ReadTx<'_>,
@@ -127,7 +127,7 @@ pub fn senders(
     Ok(found)
 }
 
-/// An event that is shown to the viewer, by its id.
+/// Returns an event by its id, if it is shown to the viewer.
 pub fn event(
     view: &RoomView<'_, '_, '_>,
     tx: &ReadTx<'_>,
@@ -140,24 +140,24 @@ pub fn event(
     Ok((event, shown))
 }
 
-/// An event and what happened around it.
+/// An event, and the events around it.
 #[derive(Debug)]
 pub struct Context {
     /// The event.
     pub event: ClientEvent,
-    /// What came before, the newest first.
+    /// Earlier events, the newest first.
     pub before: Vec<ClientEvent>,
-    /// What came after, the oldest first.
+    /// Later events, the oldest first.
     pub after: Vec<ClientEvent>,
-    /// Where `before` goes on.
+    /// The token at which `before` continues.
     pub start: Token,
-    /// Where `after` goes on.
+    /// The token at which `after` continues.
     pub end: Token,
     /// The state after the last event.
     pub state: Vec<ClientEvent>,
 }
 
-/// An event that is shown to the viewer, with up to `limit` events around it.
+/// Returns an event that is shown to the viewer, with up to `limit` events around it.
 pub fn context(
     view: &RoomView<'_, '_, '_>,
     tx: &ReadTx<'_>,
@@ -202,18 +202,18 @@ pub fn context(
     })
 }
 
-/// Which related events are wanted.
+/// The requested related events.
 #[derive(Clone, Debug, Default)]
 pub struct Related {
-    /// How they relate.
+    /// The type of the relation.
     pub rel_type: Option<String>,
-    /// Their type.
+    /// The type of the events.
     pub event_type: Option<String>,
-    /// Whether events that relate to related events count.
+    /// True to include events that relate to related events.
     pub recurse: bool,
 }
 
-/// A page of the events that relate to an event.
+/// Returns a page of the events that relate to an event.
 pub fn relations(
     view: &RoomView<'_, '_, '_>,
     tx: &ReadTx<'_>,
@@ -270,7 +270,7 @@ pub fn relations(
     Ok(Page { chunk, start: view.view.token(start)?, end, state: Vec::new() })
 }
 
-/// The threads of a room, the latest first, and where the list goes on.
+/// Returns the threads of a room, the latest first, and the cursor of the next page.
 pub fn threads(
     view: &RoomView<'_, '_, '_>,
     tx: &ReadTx<'_>,
@@ -294,7 +294,7 @@ pub fn threads(
             };
             let Some(shown) = view.show(&root)? else { continue };
             let summary = match shown.unsigned.get("m.relations").and_then(|all| all.get(types::THREAD)) {
-                // Nothing is bundled with what was redacted, but the thread is still one.
+                // Nothing is bundled with a redacted event, but its thread still is one.
                 None if root.redacted_by.is_some() => view.thread_summary(&root)?,
                 summary => summary.cloned(),
             };
@@ -310,7 +310,7 @@ pub fn threads(
     }
 }
 
-/// The event of a room nearest to a time that the viewer may see: the first after it, or the last before it.
+/// Returns the event of a room nearest to a time that the viewer may see: the first after it, or the last before it.
 pub fn at_time(
     view: &RoomView<'_, '_, '_>,
     tx: &ReadTx<'_>,
@@ -328,18 +328,18 @@ pub fn at_time(
         .ok_or(Error::NotFound("Unable to find event from the given timestamp"))
 }
 
-/// What somebody looks for.
+/// The term and the limits of a search.
 #[derive(Clone, Debug)]
 pub struct Search {
-    /// The words.
+    /// The term.
     pub term: String,
-    /// Which of `content.body`, `content.name` and `content.topic`; empty for all.
+    /// The searched keys, of `content.body`, `content.name` and `content.topic`; empty for all.
     pub keys: Vec<String>,
-    /// Which events.
+    /// The filter of events.
     pub filter: RoomEventFilter,
-    /// How many.
+    /// The maximum number of events.
     pub limit: i64,
-    /// Where to go on.
+    /// The token of the page.
     pub from: Option<Token>,
 }
 
@@ -354,7 +354,8 @@ pub struct Hit {
     pub room: Room,
 }
 
-/// Events with all words in the rooms that the viewer joined or left, the newest first, and where the list goes on.
+/// Returns events with all words in the rooms that the viewer joined or left, the newest first, and the cursor of the
+/// next page.
 pub fn search(
     view: &View<'_, '_>,
     viewer: &Viewer,
@@ -383,7 +384,7 @@ pub fn search(
                 continue;
             }
             if let Some(hit) = hit(view, search, pos, room_num)? {
-                // That there are more is said only if the viewer sees them.
+                // Further events are only announced if the viewer sees them.
                 if hits.len() == limit {
                     let last = hits.last().map_or(Pos::ZERO, |last| last.event.pos);
                     return Ok((hits, Some(view.token(last.prev())?)));
@@ -400,7 +401,7 @@ pub fn search(
     }
 }
 
-/// The event at a position, if it is what somebody looks for and they see it.
+/// Returns the event at a position, if it matches the search and the viewer sees it.
 fn hit(view: &View<'_, '_>, search: &Search, pos: Pos, room_num: RoomNum) -> Result<Option<Hit>, Error> {
     let tx = view.tx;
     let Some(event) = events::by_pos(tx, pos)? else { return Ok(None) };
@@ -410,20 +411,20 @@ fn hit(view: &View<'_, '_>, search: &Search, pos: Pos, room_num: RoomNum) -> Res
         return Ok(None);
     }
     let Some(room) = rooms::by_num(tx, room_num)? else { return Ok(None) };
-    if !filter::lets_room(&search.filter, &room.room_id) || !filter::allows_event(&search.filter, &event) {
+    if !filter::allows_room(&search.filter, &room.room_id) || !filter::allows_event(&search.filter, &event) {
         return Ok(None);
     }
     let room_view = view.room(&room)?;
     let content = crate::event::content(&event, &room_view.rules)?;
-    // The index knows which words an event has, and not in which order.
+    // The index knows the words of an event, and not their order.
     if !content.get(key).and_then(Value::as_str).is_some_and(|text| words::matches(text, &search.term)) {
         return Ok(None);
     }
     Ok(room_view.show(&event)?.map(|shown| Hit { event, shown, room }))
 }
 
-/// How an invited or knocking user gets to know a room before joining: the state of the room as it stands, stripped; and
-/// last the user's own membership event, whole.
+/// Returns stripped state, by which an invited or knocking user gets to know a room before joining: the present state
+/// of the room, and last the user's own membership event, whole.
 /// <https://spec.matrix.org/v1.18/client-server-api/#stripped-state>
 pub fn stripped_state(
     view: &RoomView<'_, '_, '_>,

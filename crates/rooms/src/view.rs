@@ -1,9 +1,9 @@
-//! What somebody sees of a room: which events, and in which form.
+//! The view of a room's history for one user: the visible events, and their form.
 //! <https://spec.matrix.org/v1.18/client-server-api/#room-history-visibility>
 //!
-//! Who may see an event is decided by the history visibility and the viewer's membership when it was sent. Both change
-//! seldom, so that all their values are read once for a room, and each event is decided from these. What is bundled with
-//! an event is decided in the same way, each event by itself.
+//! The history visibility and the viewer's membership at the time of an event decide if the event is visible. Both
+//! change seldom, so that all their values are read once for a room, and each event is decided from these. Events that
+//! are bundled with another one are decided in the same way, each by itself.
 
 mod bundle;
 
@@ -11,6 +11,7 @@ use reeve_db::{DbError, ReadTx};
 use reeve_model::{Membership, Millis, Pos, Token, UserNum};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::Room;
+use reeve_store::stream::Span;
 use reeve_store::{account_data, memberships, transactions, users};
 use ruma::room_version_rules::RoomVersionRules;
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ use crate::event;
 use crate::position::Positions;
 use crate::types;
 
-/// An event in the form in which clients get it.
+/// An event in the form of the API.
 /// <https://spec.matrix.org/v1.18/client-server-api/#room-event-format>
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ClientEvent {
@@ -36,32 +37,32 @@ pub struct ClientEvent {
     pub content: Box<RawValue>,
     /// Its id.
     pub event_id: String,
-    /// Who sent it.
+    /// The user who sent it.
     pub sender: String,
-    /// When, in milliseconds.
+    /// The time, in milliseconds.
     pub origin_server_ts: Millis,
     /// Its state key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state_key: Option<String>,
-    /// The event that it redacts, where older room versions have it.
+    /// The event that it redacts, at the place of older room versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redacts: Option<String>,
-    /// Its room, where the answer does not say it elsewhere.
+    /// Its room, if the response does not name it elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room_id: Option<String>,
-    /// What the server adds.
+    /// Data that the server adds.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub unsigned: Map<String, Value>,
 }
 
 impl ClientEvent {
-    /// The event as JSON.
+    /// Returns the event as JSON.
     pub fn to_value(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
     }
 }
 
-/// The content of a stored event as JSON text, and what it redacts.
+/// Returns the content of a stored event as JSON text, and the event that it redacts.
 fn wire(stored: &Event, rules: &RoomVersionRules) -> Result<(Box<RawValue>, Option<String>), Error> {
     #[derive(Deserialize)]
     struct Wire {
@@ -76,7 +77,7 @@ fn wire(stored: &Event, rules: &RoomVersionRules) -> Result<(Box<RawValue>, Opti
     if stored.event_type != types::REDACTION {
         return Ok((wire.content, None));
     }
-    // Room versions differ in where they have it; clients find it in both places.
+    // Room versions differ in the place of this key; clients get it in both places.
     let mut content: Map<String, Value> =
         serde_json::from_str(wire.content.get()).map_err(Error::internal)?;
     let inside = content.get("redacts").and_then(Value::as_str).map(str::to_owned);
@@ -87,49 +88,49 @@ fn wire(stored: &Event, rules: &RoomVersionRules) -> Result<(Box<RawValue>, Opti
     Ok((serde_json::value::to_raw_value(&content).map_err(Error::internal)?, redacts))
 }
 
-/// Who looks.
+/// The user for whom the history is read.
 #[derive(Clone, Debug, Default)]
 pub struct Viewer {
     /// The user id.
     pub user_id: String,
     /// The number of the account.
     pub user_num: UserNum,
-    /// The device, or what stands for it where a session has none.
+    /// The device, or a substitute for a session without device.
     pub device_id: String,
 }
 
-/// One look at the database by somebody; what it learns about senders holds for all rooms.
+/// One look at the database for a viewer. Facts about senders are kept for all rooms.
 pub struct View<'t, 'c> {
-    /// What it reads.
+    /// The transaction.
     pub tx: &'t ReadTx<'c>,
-    /// Who looks; `None` for an administrator, who sees everything as it is.
+    /// The viewer; `None` for an administrator, who sees everything unchanged.
     pub viewer: Option<Viewer>,
     now: Millis,
     erased: RefCell<HashMap<String, bool>>,
     ignored: BTreeSet<String>,
-    /// The same as an array in JSON, if there is anybody.
-    unheard: Option<String>,
+    /// The same as a JSON array, unless it is empty.
+    excluded: Option<String>,
     positions: OnceCell<Positions>,
 }
 
 impl<'t, 'c> View<'t, 'c> {
-    /// A look by a user, at a time in milliseconds.
+    /// Begins a look for a user, at a time in milliseconds.
     pub fn of(tx: &'t ReadTx<'c>, viewer: Viewer, now: Millis) -> Result<Self, DbError> {
         let ignored = ignored(tx, viewer.user_num)?;
-        // Clients write the list as they like; a zero byte is in no user id, and PostgreSQL reads none.
-        let unheard: Vec<&String> = ignored.iter().filter(|user_id| !user_id.contains('\0')).collect();
-        let unheard = (!unheard.is_empty()).then(|| json!(unheard).to_string());
+        // Clients can store any list. No user id contains U+0000, and PostgreSQL refuses it in JSON.
+        let excluded: Vec<&String> = ignored.iter().filter(|user_id| !user_id.contains('\0')).collect();
+        let excluded = (!excluded.is_empty()).then(|| json!(excluded).to_string());
         let (erased, positions) = (RefCell::default(), OnceCell::new());
-        Ok(Self { tx, viewer: Some(viewer), now, erased, ignored, unheard, positions })
+        Ok(Self { tx, viewer: Some(viewer), now, erased, ignored, excluded, positions })
     }
 
-    /// A look by an administrator, who sees everything.
+    /// Begins a look for an administrator, who sees everything.
     pub fn of_admin(tx: &'t ReadTx<'c>, now: Millis) -> Self {
         let (erased, positions) = (RefCell::default(), OnceCell::new());
-        Self { tx, viewer: None, now, erased, ignored: BTreeSet::new(), unheard: None, positions }
+        Self { tx, viewer: None, now, erased, ignored: BTreeSet::new(), excluded: None, positions }
     }
 
-    /// Positions and tokens, as this look sees them.
+    /// Returns positions and tokens, as this look sees them.
     pub fn positions(&self) -> Result<&Positions, DbError> {
         if let Some(known) = self.positions.get() {
             return Ok(known);
@@ -138,32 +139,32 @@ impl<'t, 'c> View<'t, 'c> {
         Ok(self.positions.get_or_init(|| read))
     }
 
-    /// The token of a position.
+    /// Returns the token of a position.
     pub fn token(&self, pos: Pos) -> Result<Token, DbError> {
         Ok(self.positions()?.token(pos))
     }
 
-    /// Whether a token's position belongs to this database's past.
+    /// Returns true if a token's position belongs to this database's past.
     pub fn knows(&self, token: &Token) -> Result<bool, DbError> {
         self.positions()?.knows(self.tx, token)
     }
 
-    /// The position from which a page begins: that of its token; the newest, if it was undone.
+    /// Returns the position from which a page begins: that of its token; the newest, if it was undone.
     pub fn start(&self, token: &Token) -> Result<Pos, DbError> {
         self.positions()?.start(self.tx, token)
     }
 
-    /// Whom the viewer ignores.
+    /// Returns the users whom the viewer ignores.
     pub fn ignored(&self) -> &BTreeSet<String> {
         &self.ignored
     }
 
-    /// Whether the viewer wants to see nothing of a user.
+    /// Returns true if the viewer ignores a user.
     pub fn ignores(&self, user_id: &str) -> bool {
         self.ignored.contains(user_id)
     }
 
-    /// A room, as the viewer sees it.
+    /// Returns the view of a room.
     pub fn room(&self, room: &Room) -> Result<RoomView<'_, 't, 'c>, Error> {
         let rules = event::rules(room)?;
         let (mut memberships, mut visibility) = (Vec::new(), Vec::new());
@@ -176,7 +177,7 @@ impl<'t, 'c> View<'t, 'c> {
                 let value = content.get("history_visibility").and_then(Value::as_str).unwrap_or("shared");
                 visibility.push((event.pos, value.to_owned()));
             }
-            // Of a room that one forgot, one knows the end only.
+            // Of a forgotten room, the viewer sees only the end.
             if matches!(memberships.last(), Some((_, Membership::Leave | Membership::Ban)))
                 && memberships::find(self.tx, &viewer.user_id, room.num)?
                     .is_some_and(|member| member.forgotten)
@@ -201,7 +202,7 @@ impl<'t, 'c> View<'t, 'c> {
     }
 }
 
-/// Whom an account ignores.
+/// Returns the users whom an account ignores.
 pub fn ignored(tx: &ReadTx<'_>, user_num: UserNum) -> Result<BTreeSet<String>, DbError> {
     let Some(content) = account_data::find(tx, user_num, "", "m.ignored_user_list")? else {
         return Ok(BTreeSet::new());
@@ -211,41 +212,42 @@ pub fn ignored(tx: &ReadTx<'_>, user_num: UserNum) -> Result<BTreeSet<String>, D
     Ok(users.map(|users| users.keys().cloned().collect()).unwrap_or_default())
 }
 
-/// A room, as somebody sees it.
+/// The view of a room for a viewer.
 pub struct RoomView<'v, 't, 'c> {
-    /// The look that it belongs to.
+    /// The look at the database.
     pub view: &'v View<'t, 'c>,
     /// The room.
     pub room: Room,
     /// The rules of its version.
     pub rules: RoomVersionRules,
-    /// The viewer's own membership events and what they say.
+    /// The viewer's own membership events, and the memberships in them.
     memberships: Vec<(Pos, Membership)>,
-    /// The events that set the history visibility and what they say.
+    /// The events that set the history visibility, and the values in them.
     visibility: Vec<(Pos, String)>,
-    /// The history in stretches: the position after which each begins, and whether the viewer may see what was sent in it.
+    /// The stretches of the history: the position after which each begins, and true if the viewer may see the events in
+    /// it.
     stretches: Vec<(Pos, bool)>,
 }
 
-/// The value that holds at a position.
+/// Returns the value that holds at a position.
 fn at<T>(values: &[(Pos, T)], pos: Pos) -> Option<&T> {
     let index = values.partition_point(|(from, _)| *from <= pos).checked_sub(1)?;
     values.get(index).map(|(_, value)| value)
 }
 
-/// Whether an event is at a position.
+/// Returns true if an event is at a position.
 fn has<T>(events: &[(Pos, T)], pos: Pos) -> bool {
     events.binary_search_by_key(&pos, |(at, _)| *at).is_ok()
 }
 
-/// Where the viewer may see the history, by the events that decide it.
+/// Returns the stretches of the history, by the events that decide it.
 fn stretches(memberships: &[(Pos, Membership)], visibility: &[(Pos, String)]) -> Vec<(Pos, bool)> {
     let moves = memberships.iter().map(|(pos, _)| *pos);
     let changes = visibility.iter().map(|(pos, _)| *pos);
     let mut starts: Vec<Pos> = moves.chain(changes).chain([Pos::ZERO]).collect();
     starts.sort_unstable();
     starts.dedup();
-    // Where the viewer was in the room for the last time.
+    // The end of the viewer's last stay in the room.
     let last_join = memberships.iter().rposition(|(_, membership)| *membership == Membership::Join);
     let last_end =
         last_join.map_or(Pos::ZERO, |join| memberships.get(join + 1).map_or(Pos::END, |(pos, _)| *pos));
@@ -256,7 +258,7 @@ fn stretches(memberships: &[(Pos, Membership)], visibility: &[(Pos, String)]) ->
                 Some("world_readable") => true,
                 Some("invited") => membership == Some(&Membership::Invite),
                 Some("joined") => false,
-                // The specification's default is `shared`: open to all who are in the room then or later.
+                // The specification's default is `shared`: visible to all who are in the room then or later.
                 _ => pos < last_end,
             }
     };
@@ -264,33 +266,33 @@ fn stretches(memberships: &[(Pos, Membership)], visibility: &[(Pos, String)]) ->
 }
 
 impl RoomView<'_, '_, '_> {
-    /// The viewer's membership after the event at a position; `leave` if never in touch with the room.
+    /// Returns the viewer's membership after the event at a position; `leave` if there was none.
     pub fn membership_at(&self, pos: Pos) -> Membership {
         at(&self.memberships, pos).copied().unwrap_or(Membership::Leave)
     }
 
-    /// Whether the viewer has ever joined.
+    /// Returns true if the viewer has ever joined.
     pub fn ever_joined(&self) -> bool {
         self.memberships.iter().any(|(_, membership)| *membership == Membership::Join)
     }
 
-    /// Whether everybody may read the room at present.
+    /// Returns true if everybody may read the room at present.
     pub fn is_world_readable(&self) -> bool {
         at(&self.visibility, Pos::END).is_some_and(|value| value == "world_readable")
     }
 
-    /// Which stretch of the history an event right after a position is in.
+    /// Returns the index of the stretch that contains an event right after a position.
     fn stretch(&self, pos: Pos) -> usize {
         self.stretches.partition_point(|(from, _)| *from <= pos).saturating_sub(1)
     }
 
-    /// Whether the viewer may see what was sent right after a position.
+    /// Returns true if the viewer may see an event right after a position.
     fn is_open(&self, pos: Pos) -> bool {
         self.stretches.get(self.stretch(pos)).is_some_and(|(_, open)| *open)
     }
 
-    /// The position nearest to `pos` of which the viewer may know the state: itself, else the next, else the last before it;
-    /// 0 if there is none. A stretch that the viewer sees ends with the event that ends it.
+    /// Returns the position nearest to `pos` at which the viewer may know the state: itself, else the next, else the
+    /// last before it; 0 if there is none. A visible stretch ends with the event that ends it.
     pub fn state_pos(&self, pos: Pos) -> Pos {
         let here = self.stretch(pos);
         let (past, to_come) = self.stretches.split_at((here + 1).min(self.stretches.len()));
@@ -304,45 +306,45 @@ impl RoomView<'_, '_, '_> {
         last.and_then(|last| past.get(last + 1)).map_or(Pos::ZERO, |(from, _)| *from)
     }
 
-    /// The newest position up to `pos` at which there may be something to see.
+    /// Returns the newest position up to `pos` that may be visible.
     pub fn newest_seen(&self, pos: Pos) -> Pos {
         let here = self.stretch(pos.prev());
         let ends_here = self.stretches.get(here + 1).is_some_and(|(next, _)| *next == pos);
         match self.stretches.get(here) {
-            // The event with which a stretch begins may be seen even if the rest is not.
+            // The first event of a stretch may be visible even if the rest is not.
             Some((from, false)) if !ends_here => *from,
             _ => pos,
         }
     }
 
-    /// The parts of a range of positions, without its first one, that the viewer may see, or those that they may not see;
-    /// both ends of each included.
-    fn parts(&self, (after, upto): (Pos, Pos), seen: bool) -> Vec<(Pos, Pos)> {
+    /// Divides a span of the stream and returns the parts that the viewer may see, or those that are hidden.
+    fn parts(&self, span: Span, seen: bool) -> Vec<Span> {
         let ends = self.stretches.iter().skip(1).map(|(next, _)| *next).chain([Pos::END]);
         let stretches = self.stretches.iter().zip(ends).filter(|((_, open), _)| *open == seen);
-        let parts = stretches.map(|((from, _), end)| (after.max(*from).next(), upto.min(end)));
-        parts.filter(|(first, last)| first <= last).collect()
+        let parts =
+            stretches.map(|((from, _), end)| Span { after: span.after.max(*from), upto: span.upto.min(end) });
+        parts.filter(|part| part.after < part.upto).collect()
     }
 
-    /// Whether the viewer may see an event. What was purged nobody sees.
+    /// Returns true if the viewer may see an event. Purged events are visible to nobody.
     pub fn sees(&self, event: &Event) -> bool {
         let pos = event.pos;
         if event.room_num != self.room.num || pos < self.room.purged_pos {
             return false;
         }
-        // What happens to oneself one always learns. An event that changes who may see the history is seen if it is by the
-        // old or the new rule.
+        // The viewer's own membership events are always visible. An event that changes the history visibility is
+        // visible by the old or the new value.
         self.is_open(pos.prev())
             || has(&self.memberships, pos)
             || (has(&self.visibility, pos) && self.is_open(pos))
     }
 
-    /// Whether an event is shown to the viewer, who does not want to see what people said whom they ignore.
+    /// Returns true if an event is shown to the viewer, who may see it and does not ignore its sender.
     pub fn shows(&self, event: &Event) -> bool {
         self.sees(event) && (event.state_key.is_some() || !self.view.ignores(&event.sender))
     }
 
-    /// An event in the viewer's form; `None` if it must not be seen.
+    /// Returns an event in the viewer's form; `None` if it is not visible.
     pub fn show(&self, event: &Event) -> Result<Option<ClientEvent>, Error> {
         if !self.shows(event) {
             return Ok(None);
@@ -352,13 +354,13 @@ impl RoomView<'_, '_, '_> {
         Ok(Some(shown))
     }
 
-    /// An event in the viewer's form, without looking whether they may see it and without what relates to it.
+    /// Returns an event in the viewer's form, without a check of its visibility and without bundled events.
     pub fn show_plain(&self, event: &Event) -> Result<ClientEvent, Error> {
         let replaced = events::replaced_by(self.view.tx, event)?;
         self.show_with(event, replaced.as_ref())
     }
 
-    /// An event in the viewer's form, with the state that it replaced.
+    /// Returns an event in the viewer's form, with the state that it replaced.
     fn show_with(&self, event: &Event, replaced: Option<&Event>) -> Result<ClientEvent, Error> {
         let mut shown = self.format(self.without_erased(event)?.as_ref())?;
         let unsigned = &mut shown.unsigned;
@@ -392,13 +394,13 @@ impl RoomView<'_, '_, '_> {
         Ok(shown)
     }
 
-    /// State events in the viewer's form. Who knows the state of a room knows all of it.
+    /// Returns state events in the viewer's form. A viewer who knows the state of a room knows all of it.
     pub fn show_state(&self, state: &[Event]) -> Result<Vec<ClientEvent>, Error> {
         let replaced = events::replaced_by_each(self.view.tx, self.room.num, state)?;
         state.iter().map(|event| self.show_with(event, replaced.get(&event.pos))).collect()
     }
 
-    /// An event without what somebody said who was erased, unless the viewer was there.
+    /// Returns an event without its content if its sender was erased, unless the viewer was in the room then.
     fn without_erased<'e>(&self, event: &'e Event) -> Result<Cow<'e, Event>, Error> {
         let hidden = self.view.viewer.is_some()
             && self.membership_at(event.pos.prev()) != Membership::Join

@@ -1,4 +1,5 @@
-//! Devices that wait, with keys but without a session, for messages to be read later: one for an account at most.
+//! Dehydrated devices: they have keys and no session, and receive messages to be read later. An account has one at
+//! most.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::UserNum;
@@ -9,18 +10,29 @@ reeve_db::statements! {
     DELETE = "DELETE FROM dehydrated_devices WHERE user_num = $1 AND device_id = $2";
 }
 
-/// The dehydrated device of an account: its id, and what is needed to bring it to life, as JSON.
-pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Option<(String, String)>, DbError> {
-    tx.query_opt(&OF_USER, &params![user_num], |row| Ok((row.get(0)?, row.get(1)?)))
+/// A dehydrated device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DehydratedDevice {
+    /// Its id.
+    pub device_id: String,
+    /// The data with which a client rehydrates it, as JSON.
+    pub device_data: String,
 }
 
-/// Notes which device of an account is dehydrated. It must not have another one.
+/// Returns the dehydrated device of an account.
+pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Option<DehydratedDevice>, DbError> {
+    tx.query_opt(&OF_USER, &params![user_num], |row| {
+        Ok(DehydratedDevice { device_id: row.get(0)?, device_data: row.get(1)? })
+    })
+}
+
+/// Adds the dehydrated device of an account that has none.
 pub fn put(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str, device_data: &str) -> Result<(), DbError> {
     tx.execute(&PUT, &params![user_num, device_id, device_data])?;
     Ok(())
 }
 
-/// Forgets that a device is dehydrated, if it is.
+/// Lets a device not be dehydrated, if it is.
 pub fn delete_of_device(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![user_num, device_id])?;
     Ok(())

@@ -1,12 +1,11 @@
-//! When the devices and keys of accounts changed, and who comes to share rooms with whom, so that clients know whose
-//! keys to ask for.
+//! Changes of devices and keys, and of the users who share rooms, by which clients know whose keys to query.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::{Pos, RoomNum, UserNum};
 
 use crate::stream;
 
-// Whether the user $1 and another have joined the same room.
+// True if the user $1 and another have joined the same room.
 macro_rules! shares {
     ($other:literal) => {
         concat!(
@@ -18,7 +17,7 @@ macro_rules! shares {
     };
 }
 
-// Whether somebody was in the room $2 at the position $3.
+// True if a user was in the room $2 at the position $3.
 macro_rules! was_there {
     ($who:literal) => {
         concat!(
@@ -34,8 +33,8 @@ reeve_db::statements! {
             ON CONFLICT (user_id) DO UPDATE SET pos = excluded.pos";
     CHANGED = concat!("SELECT c.user_id FROM device_changes c WHERE c.pos > $2 AND c.pos <= $3 AND (c.user_id = $1 OR ",
                shares!("c.user_id"), ") ORDER BY c.user_id");
-    CAME = "SELECT user_id FROM memberships WHERE room_num = $1 AND membership = 'join' AND since_pos > $2";
-    WENT = concat!("SELECT m.user_id FROM memberships m WHERE m.room_num = $2 \
+    JOINED_SINCE = "SELECT user_id FROM memberships WHERE room_num = $1 AND membership = 'join' AND since_pos > $2";
+    LEFT_SINCE = concat!("SELECT m.user_id FROM memberships m WHERE m.room_num = $2 \
             AND m.membership IN ('ban', 'invite', 'knock', 'leave') AND m.since_pos > $3 AND m.user_id <> $1 AND ",
             was_there!("m.user_id"), " AND NOT ", shares!("m.user_id"));
     LEFT_AT = "SELECT max(until_pos) FROM events WHERE room_num = $2 AND event_type = 'm.room.member' AND state_key = $1 \
@@ -47,30 +46,37 @@ reeve_db::statements! {
                 shares!("d.user_id"));
 }
 
-/// Notes that the devices or the keys of an account changed; answers where in the stream.
+/// Stores that the devices or keys of an account changed; returns the position in the stream.
 pub fn mark(tx: &mut Tx<'_>, user_num: UserNum) -> Result<Pos, DbError> {
     let pos = stream::next(tx)?;
     tx.execute(&MARK, &params![user_num, pos])?;
     Ok(pos)
 }
 
-/// Whose devices or keys changed in `(since, upto]`, of those who share a room with a user; perhaps the user's own.
+/// Returns the users whose devices or keys changed in `(since, upto]`, among those who share a room with a user;
+/// perhaps the user too.
 pub fn changed(tx: &ReadTx<'_>, user_id: &str, since: Pos, upto: Pos) -> Result<Vec<String>, DbError> {
     tx.query(&CHANGED, &params![user_id, since, upto], |row| row.get(0))
 }
 
-/// Who came to a room after a position.
-pub fn came(tx: &ReadTx<'_>, room_num: RoomNum, since: Pos) -> Result<Vec<String>, DbError> {
-    tx.query(&CAME, &params![room_num, since], |row| row.get(0))
+/// Returns the users who joined a room after a position.
+pub fn joined_since(tx: &ReadTx<'_>, room_num: RoomNum, since: Pos) -> Result<Vec<String>, DbError> {
+    tx.query(&JOINED_SINCE, &params![room_num, since], |row| row.get(0))
 }
 
-/// Who was in a room at a position and went afterwards, of those who share no other room with a user.
-pub fn went(tx: &ReadTx<'_>, user_id: &str, room_num: RoomNum, since: Pos) -> Result<Vec<String>, DbError> {
-    tx.query(&WENT, &params![user_id, room_num, since], |row| row.get(0))
+/// Returns the users who were in a room at a position and left it afterwards, among those who share no other room with
+/// a user.
+pub fn left_since(
+    tx: &ReadTx<'_>,
+    user_id: &str,
+    room_num: RoomNum,
+    since: Pos,
+) -> Result<Vec<String>, DbError> {
+    tx.query(&LEFT_SINCE, &params![user_id, room_num, since], |row| row.get(0))
 }
 
-/// Who is in a room that a user left after a position, and was there when they did, of those who share no other room with
-/// them.
+/// Returns the users who are in a room that a user left after a position, and were there then, among those who share no
+/// other room with the user.
 pub fn left_behind(
     tx: &ReadTx<'_>,
     user_id: &str,
@@ -82,12 +88,13 @@ pub fn left_behind(
     tx.query(&LEFT_BEHIND, &params![user_id, room_num, left], |row| row.get(0))
 }
 
-/// Whether somebody was in a room at a position.
+/// Returns true if a user was in a room at a position.
 pub fn was_there(tx: &ReadTx<'_>, user_id: &str, room_num: RoomNum, at: Pos) -> Result<bool, DbError> {
     Ok(tx.query_opt(&WAS_THERE, &params![user_id, room_num, at], |_| Ok(()))?.is_some())
 }
 
-/// Who else was made to leave a deleted room after a position, of those who share no other room with a user.
+/// Returns the other users who were made to leave a deleted room after a position, among those who share no other room
+/// with a user.
 pub fn departed(tx: &ReadTx<'_>, user_id: &str, room_id: &str, since: Pos) -> Result<Vec<String>, DbError> {
     tx.query(&DEPARTED, &params![user_id, room_id, since], |row| row.get(0))
 }

@@ -31,7 +31,7 @@ reeve_db::statements! {
                     last_active_ts = excluded.last_active_ts, pos = excluded.pos";
     PRESENCE = "SELECT user_id, presence, status_msg, last_active_ts FROM presence WHERE user_id = $1";
     PROLONG_PRESENCE = "UPDATE presence SET last_active_ts = $2 WHERE user_id = $1";
-    /// Of very many changes the newest are looked at.
+    /// Of very many changes only the newest are read.
     CHANGED_PRESENCE = "SELECT p.user_id, p.presence, p.status_msg, p.last_active_ts \
                         FROM (SELECT * FROM presence WHERE pos > $2 ORDER BY pos DESC LIMIT $3) p \
                         WHERE (p.user_id = $1 OR EXISTS (SELECT 1 FROM memberships a JOIN memberships b \
@@ -53,20 +53,20 @@ reeve_db::statements! {
                              (SELECT user_id FROM typing WHERE room_num = $1 LIMIT $2)";
 }
 
-/// Up to where somebody has read.
+/// The event up to which a user has read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The number of the room.
     pub room_num: RoomNum,
-    /// Who read.
+    /// The user id.
     pub user_id: String,
     /// `m.read` or `m.read.private`.
     pub receipt_type: String,
-    /// The thread it is about; blank for none.
+    /// The root of its thread, or `main`; blank for the whole room.
     pub thread_id: String,
     /// The event.
     pub event_id: String,
-    /// When, in milliseconds.
+    /// The time.
     pub ts: Millis,
     /// The position of the event.
     pub event_pos: Pos,
@@ -102,7 +102,7 @@ pub fn put_receipt(tx: &mut Tx<'_>, receipt: &Receipt, pos: Pos) -> Result<(), D
     Ok(())
 }
 
-/// The position of the event that a receipt is at.
+/// Returns the position of the event of a receipt.
 pub fn receipt_pos(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
@@ -113,27 +113,27 @@ pub fn receipt_pos(
     tx.query_opt(&RECEIPT, &params![room_num, user_id, receipt_type, thread_id], |row| row.get(0))
 }
 
-/// Receipts in a room that came in `(since, upto]`.
+/// Returns the receipts in a room that came in `(since, upto]`.
 pub fn receipts(tx: &ReadTx<'_>, room_num: RoomNum, since: Pos, upto: Pos) -> Result<Vec<Receipt>, DbError> {
     tx.query(&RECEIPTS, &params![room_num, since, upto], receipt)
 }
 
-/// Receipts of one user in a room.
+/// Returns the receipts of one user in a room.
 pub fn receipts_of_user(tx: &ReadTx<'_>, room_num: RoomNum, user_id: &str) -> Result<Vec<Receipt>, DbError> {
     tx.query(&RECEIPTS_OF_USER, &params![room_num, user_id], receipt)
 }
 
-/// The joined rooms of a user in which receipts came after a position.
+/// Returns the joined rooms of a user in which receipts came after a position.
 pub fn rooms_with_receipts(tx: &ReadTx<'_>, user_id: &str, since: Pos) -> Result<Vec<RoomNum>, DbError> {
     tx.query(&ROOMS_WITH_RECEIPTS, &params![user_id, since], |row| row.get(0))
 }
 
-/// The joined rooms of a user in which the user's own receipts moved after a position.
+/// Returns the joined rooms of a user in which the user's own receipts moved after a position.
 pub fn rooms_with_own_receipts(tx: &ReadTx<'_>, user_id: &str, since: Pos) -> Result<Vec<RoomNum>, DbError> {
     tx.query(&ROOMS_WITH_OWN_RECEIPTS, &params![user_id, since], |row| row.get(0))
 }
 
-/// Notes that somebody types until a time; 0 for who stopped.
+/// Stores that a user types until a time, or, with 0, that the user stopped.
 pub fn put_typing(
     tx: &mut Tx<'_>,
     room_num: RoomNum,
@@ -145,7 +145,7 @@ pub fn put_typing(
     Ok(())
 }
 
-/// Moves the time until which somebody types, which nobody else needs to know.
+/// Extends the time until which a user types. Clients need not learn of it.
 pub fn prolong_typing(
     tx: &mut Tx<'_>,
     room_num: RoomNum,
@@ -156,36 +156,47 @@ pub fn prolong_typing(
     Ok(())
 }
 
-/// Until when somebody types, as last said.
+/// Returns the time until which a user types.
 pub fn typing_until(tx: &ReadTx<'_>, room_num: RoomNum, user_id: &str) -> Result<Option<Millis>, DbError> {
     tx.query_opt(&IS_TYPING, &params![room_num, user_id], |row| row.get(0))
 }
 
-/// Who types in a room.
+/// Returns the users who type in a room.
 pub fn typing(tx: &ReadTx<'_>, room_num: RoomNum, now: Millis) -> Result<Vec<String>, DbError> {
     tx.query(&TYPING, &params![room_num, now], |row| row.get(0))
 }
 
-/// The joined rooms of a user in which somebody began or stopped typing after a position.
+/// Returns the joined rooms of a user in which others began or stopped typing after a position.
 pub fn rooms_with_typing(tx: &ReadTx<'_>, user_id: &str, since: Pos) -> Result<Vec<RoomNum>, DbError> {
     tx.query(&ROOMS_WITH_TYPING, &params![user_id, since], |row| row.get(0))
 }
 
-/// Some of those whose time for typing ran out: room number and user id.
-pub fn stopped_typing(tx: &ReadTx<'_>, now: Millis, limit: i64) -> Result<Vec<(RoomNum, String)>, DbError> {
-    tx.query(&STOPPED_TYPING, &params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))
+/// A user who types in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Typing {
+    /// The room.
+    pub room_num: RoomNum,
+    /// The user id.
+    pub user_id: String,
 }
 
-/// Whether somebody is there.
+/// Returns some of the users whose typing has timed out.
+pub fn stopped_typing(tx: &ReadTx<'_>, now: Millis, limit: i64) -> Result<Vec<Typing>, DbError> {
+    tx.query(&STOPPED_TYPING, &params![now, limit], |row| {
+        Ok(Typing { room_num: row.get(0)?, user_id: row.get(1)? })
+    })
+}
+
+/// The presence of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presence {
-    /// Who.
+    /// The user id.
     pub user_id: String,
     /// `online`, `unavailable` or `offline`.
     pub presence: String,
-    /// What they say about it.
+    /// The status message.
     pub status_msg: Option<String>,
-    /// When they last did something, in milliseconds.
+    /// The time of the last activity.
     pub last_active_ts: Millis,
 }
 
@@ -207,18 +218,19 @@ pub fn put_presence(tx: &mut Tx<'_>, presence: &Presence, pos: Pos) -> Result<()
     Ok(())
 }
 
-/// The presence of a user, if there ever was one.
+/// Returns the presence of a user, if there ever was one.
 pub fn presence(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<Presence>, DbError> {
     tx.query_opt(&PRESENCE, &params![user_id], presence_from_row)
 }
 
-/// Notes that somebody who is online did something, which nobody else needs to be told at once.
+/// Stores an activity of a user who is online. Clients need not learn of it at once.
 pub fn prolong_presence(tx: &mut Tx<'_>, user_id: &str, last_active_ts: Millis) -> Result<(), DbError> {
     tx.execute(&PROLONG_PRESENCE, &params![user_id, last_active_ts])?;
     Ok(())
 }
 
-/// Presences that changed after a position, of a user and of those who share a room; of the newest `most` changes.
+/// Returns presences that changed after a position, of a user and of users who share a room, among the newest `most`
+/// changes.
 pub fn changed_presence(
     tx: &ReadTx<'_>,
     user_id: &str,
@@ -228,7 +240,7 @@ pub fn changed_presence(
     tx.query(&CHANGED_PRESENCE, &params![user_id, since, most], presence_from_row)
 }
 
-/// Presences of those who joined a room after a position and are there.
+/// Returns the presences of users who joined a room after a position and are not offline.
 pub fn presence_of_newcomers(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
@@ -243,7 +255,7 @@ pub fn presence_of_newcomers(
 pub struct DevicePresence {
     /// `online` or `unavailable`.
     pub presence: String,
-    /// Until when, in milliseconds.
+    /// The time at which it ends.
     pub until_ts: Millis,
 }
 
@@ -258,7 +270,7 @@ pub fn put_device_presence(
     Ok(())
 }
 
-/// The presence of a device, if it is there.
+/// Returns the presence of a device, unless it is offline.
 pub fn device_presence(
     tx: &ReadTx<'_>,
     user_id: &str,
@@ -269,23 +281,34 @@ pub fn device_presence(
     })
 }
 
-/// The presences of a user's devices at a time.
+/// Returns the presences of a user's devices at a time.
 pub fn device_presences(tx: &ReadTx<'_>, user_id: &str, now: Millis) -> Result<Vec<String>, DbError> {
     tx.query(&DEVICE_PRESENCES, &params![user_id, now], |row| row.get(0))
 }
 
-/// Forgets the presence of a device.
+/// Deletes the presence of a device.
 pub fn delete_device_presence(tx: &mut Tx<'_>, user_id: &str, device_id: &str) -> Result<(), DbError> {
     tx.execute(&DELETE_DEVICE_PRESENCE, &params![user_id, device_id])?;
     Ok(())
 }
 
-/// Some of the devices whose time has run out: user id and device id.
-pub fn gone_devices(tx: &ReadTx<'_>, now: Millis, limit: i64) -> Result<Vec<(String, String)>, DbError> {
-    tx.query(&GONE_DEVICES, &params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))
+/// A device whose presence has timed out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GoneDevice {
+    /// The user id.
+    pub user_id: String,
+    /// The device id.
+    pub device_id: String,
 }
 
-/// Forgets some of the receipts and of the typing in a room; answers how many.
+/// Returns some of the devices whose presence has timed out.
+pub fn gone_devices(tx: &ReadTx<'_>, now: Millis, limit: i64) -> Result<Vec<GoneDevice>, DbError> {
+    tx.query(&GONE_DEVICES, &params![now, limit], |row| {
+        Ok(GoneDevice { user_id: row.get(0)?, device_id: row.get(1)? })
+    })
+}
+
+/// Deletes some of the receipts and typing rows of a room; returns their number.
 pub fn delete_some_of_room(tx: &mut Tx<'_>, room_num: RoomNum, most: i64) -> Result<u64, DbError> {
     let receipts = tx.execute(&DELETE_RECEIPTS_OF_ROOM, &params![room_num, most])?;
     Ok(receipts + tx.execute(&DELETE_TYPING_OF_ROOM, &params![room_num, most])?)

@@ -1,4 +1,4 @@
-//! Events, the state they make, their relations and threads, and the words in them.
+//! Events, the state that they set, and their relations.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ macro_rules! select {
     ($($rest:expr),*) => { concat!("SELECT ", columns!(), " FROM events WHERE ", $($rest),*) };
 }
 
-/// The position after which the history of room `$1` is left.
+/// The position after which the history of room `$1` was not purged.
 macro_rules! not_purged {
     () => {
         "(SELECT purged_pos - 1 FROM rooms WHERE num = $1)"
@@ -61,7 +61,7 @@ reeve_db::statements! {
         postgres: select!("room_num = $1 AND pos > GREATEST($2, ", not_purged!(), ") AND pos <= $3 \
                            ORDER BY pos LIMIT $4"),
     };
-    /// Of the newest events only, as a room may have very many of other types.
+    /// Only among the newest events: a room may have very many of other types.
     LATEST_ACTIVITY = "SELECT max(pos) FROM (SELECT pos, event_type FROM events WHERE room_num = $1 AND pos > $2 \
                        AND pos <= $3 ORDER BY pos DESC LIMIT 500) newest WHERE event_type IN ('m.room.create', \
                        'm.room.message', 'm.room.encrypted', 'm.sticker', 'm.call.invite', 'm.poll.start', \
@@ -70,11 +70,11 @@ reeve_db::statements! {
     RELATIONS_AFTER = select!("relates_to = $1 AND pos > $2 AND pos <= $3 ORDER BY pos LIMIT $4");
     NEWEST_RELATED = select!("relates_to = $1 AND rel_type = $2 AND pos <= $3 AND redacted_by IS NULL \
                       ORDER BY pos DESC LIMIT $4");
-    NEWEST_RELATED_HEARD = {
+    NEWEST_RELATED_WITHOUT = {
         sqlite: select!("relates_to = $1 AND rel_type = $2 AND pos <= $3 AND redacted_by IS NULL AND ",
-            heard!(sqlite, "sender", "$5"), " ORDER BY pos DESC LIMIT $4"),
+            sender_not_in!(sqlite, "sender", "$5"), " ORDER BY pos DESC LIMIT $4"),
         postgres: select!("relates_to = $1 AND rel_type = $2 AND pos <= $3 AND redacted_by IS NULL AND ",
-            heard!(postgres, "sender", "$5"), " ORDER BY pos DESC LIMIT $4"),
+            sender_not_in!(postgres, "sender", "$5"), " ORDER BY pos DESC LIMIT $4"),
     };
     BY_RELATION = select!("relates_to = $1 AND rel_type = $2 AND pos <= $3 ORDER BY pos DESC LIMIT $4");
     RELATED = "SELECT pos FROM events WHERE relates_to = $1 LIMIT 1";
@@ -134,29 +134,28 @@ pub struct Event {
     pub event_type: String,
     /// The state key of a state event.
     pub state_key: Option<String>,
-    /// Who sent it.
+    /// The user who sent it.
     pub sender: String,
-    /// When, in milliseconds.
+    /// The time, in milliseconds.
     pub ts: Millis,
     /// The membership that an `m.room.member` event sets.
     pub membership: Option<Membership>,
-    /// The position at which the state it makes ends; [`Pos::END`] while it holds, `None` if it makes none.
+    /// The position at which the state that it sets ends; [`Pos::END`] while it holds, `None` for events that set none.
     pub until_pos: Option<Pos>,
     /// The event it relates to.
     pub relates_to: Option<String>,
-    /// How.
+    /// The type of the relation.
     pub rel_type: Option<String>,
     /// The event that redacted it.
     pub redacted_by: Option<String>,
-    /// Whom it notifies who has no push rules of their own and is not mentioned: 0 nobody, 1 everybody, 2 everybody,
-    /// so that it stands out.
+    /// The effect on members with default push rules whom it does not mention: 0 none, 1 notifies, 2 highlights.
     pub notifies: i64,
     /// The whole signed event, as JSON.
     pub json: String,
 }
 
 impl Event {
-    /// The root of the thread that it is in.
+    /// Returns the root of its thread.
     pub fn thread(&self) -> Option<&str> {
         self.relates_to.as_deref().filter(|_| self.rel_type.as_deref() == Some("m.thread"))
     }
@@ -205,17 +204,17 @@ pub fn insert(tx: &mut Tx<'_>, event: &Event) -> Result<(), DbError> {
     Ok(())
 }
 
-/// The event with this id.
+/// Returns the event with an id.
 pub fn find(tx: &ReadTx<'_>, event_id: &str) -> Result<Option<Event>, DbError> {
     tx.query_opt(&FIND, &params![event_id], from_row)
 }
 
-/// The event at this position.
+/// Returns the event at a position.
 pub fn by_pos(tx: &ReadTx<'_>, pos: Pos) -> Result<Option<Event>, DbError> {
     tx.query_opt(&BY_POS, &params![pos], from_row)
 }
 
-/// The piece of state that holds at present.
+/// Returns the present piece of state.
 pub fn state(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
@@ -225,7 +224,7 @@ pub fn state(
     tx.query_opt(&REPLACED, &params![room_num, event_type, state_key, Pos::END], from_row)
 }
 
-/// The piece of state that held after the event at `pos`.
+/// Returns the piece of state after the event at `pos`.
 pub fn state_at(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
@@ -237,13 +236,13 @@ pub fn state_at(
     Ok(found.filter(|event| event.pos <= pos))
 }
 
-/// What a state event replaced.
+/// Returns the state event that another one replaced.
 pub fn replaced_by(tx: &ReadTx<'_>, event: &Event) -> Result<Option<Event>, DbError> {
     let Some(state_key) = &event.state_key else { return Ok(None) };
     tx.query_opt(&REPLACED, &params![event.room_num, &event.event_type, state_key, event.pos], from_row)
 }
 
-/// What events of a room replaced, by the position of the event that replaced it.
+/// Returns the state events that events of a room replaced, by the position of the replacement.
 pub fn replaced_by_each(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
@@ -259,7 +258,7 @@ pub fn replaced_by_each(
     Ok(replaced.into_iter().filter_map(|event| Some((event.until_pos?, event))).collect())
 }
 
-/// Every value that one piece of state ever had, the oldest first.
+/// Returns every value of one piece of state, the oldest first.
 pub fn history(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
@@ -269,17 +268,17 @@ pub fn history(
     tx.query(&HISTORY, &params![room_num, event_type, state_key], from_row)
 }
 
-/// The whole state after the event at `pos`.
+/// Returns the whole state after the event at `pos`.
 pub fn all_state_at(tx: &ReadTx<'_>, room_num: RoomNum, pos: Pos) -> Result<Vec<Event>, DbError> {
     tx.query(&ALL_STATE_AT, &params![room_num, pos], from_row)
 }
 
-/// The state after the event at `pos`, without the members.
+/// Returns the state after the event at `pos`, without the members.
 pub fn state_but_members_at(tx: &ReadTx<'_>, room_num: RoomNum, pos: Pos) -> Result<Vec<Event>, DbError> {
     tx.query(&STATE_BUT_MEMBERS_AT, &params![room_num, pos], from_row)
 }
 
-/// The state of one type after the event at `pos`.
+/// Returns the state of one type after the event at `pos`.
 pub fn state_of_type_at(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
@@ -289,7 +288,7 @@ pub fn state_of_type_at(
     tx.query(&STATE_OF_TYPE_AT, &params![room_num, event_type, pos], from_row)
 }
 
-/// The state after `upto` that was not yet so after `since`.
+/// Returns the state after `upto` that did not hold after `since`.
 pub fn state_changed(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
@@ -299,13 +298,13 @@ pub fn state_changed(
     tx.query(&STATE_CHANGED, &params![room_num, since, upto], from_row)
 }
 
-/// Ends what a state event said: another replaced it at `until_pos`.
+/// Ends the interval of a state event that another one replaced at `until_pos`.
 pub fn replace(tx: &mut Tx<'_>, pos: Pos, until_pos: Pos) -> Result<(), DbError> {
     tx.execute(&REPLACE, &params![pos, until_pos])?;
     Ok(())
 }
 
-/// The position of the newest event in `(after, upto]` that counts as activity, if it is not long ago.
+/// Returns the position of the newest event in `(after, upto]` that counts as activity, among the newest events.
 pub fn latest_activity(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
@@ -315,7 +314,7 @@ pub fn latest_activity(
     tx.query_one(&LATEST_ACTIVITY, &params![room_num, after, upto], |row| row.get(0))
 }
 
-/// Events of a room in `(after, before)`, the newest first.
+/// Returns events of a room in `(after, before)`, the newest first.
 pub fn before(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
@@ -326,7 +325,7 @@ pub fn before(
     tx.query(&BEFORE, &params![room_num, before, after, limit], from_row)
 }
 
-/// Events of a room in `(after, upto]`, the oldest first.
+/// Returns events of a room in `(after, upto]`, the oldest first.
 pub fn after(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
@@ -337,7 +336,7 @@ pub fn after(
     tx.query(&AFTER, &params![room_num, after, upto, limit], from_row)
 }
 
-/// Events in `(after, before)` that relate to an event, the newest first.
+/// Returns events in `(after, before)` that relate to an event, the newest first.
 pub fn relations(
     tx: &ReadTx<'_>,
     event_id: &str,
@@ -348,7 +347,7 @@ pub fn relations(
     tx.query(&RELATIONS, &params![event_id, before, after, limit], from_row)
 }
 
-/// Events in `(after, upto]` that relate to an event, the oldest first.
+/// Returns events in `(after, upto]` that relate to an event, the oldest first.
 pub fn relations_after(
     tx: &ReadTx<'_>,
     event_id: &str,
@@ -359,7 +358,7 @@ pub fn relations_after(
     tx.query(&RELATIONS_AFTER, &params![event_id, after, upto, limit], from_row)
 }
 
-/// The newest events that relate to an event in one way, at or below a position.
+/// Returns the newest events with one relation to an event, at or below a position.
 pub fn by_relation(
     tx: &ReadTx<'_>,
     event_id: &str,
@@ -370,35 +369,35 @@ pub fn by_relation(
     tx.query(&BY_RELATION, &params![event_id, rel_type, upto, limit], from_row)
 }
 
-/// The newest events that relate to an event in one way, at or below a position, except redacted ones and those by the
-/// senders in `unheard`, an array as JSON; `None` if there are none.
+/// Returns the newest events with one relation to an event, at or below a position, without redacted ones and those by
+/// the senders in `excluded`, a JSON array if there are any.
 pub fn newest_related(
     tx: &ReadTx<'_>,
     event_id: &str,
     rel_type: &str,
     upto: Pos,
-    unheard: Option<&str>,
+    excluded: Option<&str>,
     limit: i64,
 ) -> Result<Vec<Event>, DbError> {
-    match unheard {
+    match excluded {
         None => tx.query(&NEWEST_RELATED, &params![event_id, rel_type, upto, limit], from_row),
-        Some(unheard) => {
-            tx.query(&NEWEST_RELATED_HEARD, &params![event_id, rel_type, upto, limit, unheard], from_row)
+        Some(excluded) => {
+            tx.query(&NEWEST_RELATED_WITHOUT, &params![event_id, rel_type, upto, limit, excluded], from_row)
         }
     }
 }
 
-/// Whether any event relates to an event.
+/// Returns true if any event relates to an event.
 pub fn is_related(tx: &ReadTx<'_>, event_id: &str) -> Result<bool, DbError> {
     Ok(tx.query_opt(&RELATED, &params![event_id], |_| Ok(()))?.is_some())
 }
 
-/// The number of the room in which an event is.
+/// Returns the number of the room of an event.
 pub fn room_of(tx: &ReadTx<'_>, event_id: &str) -> Result<Option<RoomNum>, DbError> {
     tx.query_opt(&ROOM_OF, &params![event_id], |row| row.get(0))
 }
 
-/// Events of a sender in a room before a position, the newest first.
+/// Returns events of a sender in a room before a position, the newest first.
 pub fn of_sender(
     tx: &ReadTx<'_>,
     sender: &str,
@@ -409,39 +408,39 @@ pub fn of_sender(
     tx.query(&OF_SENDER, &params![sender, room_num, before, limit], from_row)
 }
 
-/// Events of a room at or after a time, the oldest first.
+/// Returns events of a room at or after a time, the oldest first.
 pub fn from_ts(tx: &ReadTx<'_>, room_num: RoomNum, ts: Millis, limit: i64) -> Result<Vec<Event>, DbError> {
     tx.query(&FROM_TS, &params![room_num, ts, limit], from_row)
 }
 
-/// Events of a room at or before a time, the newest first.
+/// Returns events of a room at or before a time, the newest first.
 pub fn upto_ts(tx: &ReadTx<'_>, room_num: RoomNum, ts: Millis, limit: i64) -> Result<Vec<Event>, DbError> {
     tx.query(&UPTO_TS, &params![room_num, ts, limit], from_row)
 }
 
-/// Notes that an event was redacted.
+/// Stores that an event was redacted.
 pub fn set_redacted(tx: &mut Tx<'_>, pos: Pos, redacted_by: &str) -> Result<(), DbError> {
     tx.execute(&SET_REDACTED, &params![pos, redacted_by])?;
     Ok(())
 }
 
-/// How many invites somebody sent since a time.
+/// Returns the number of invites that a user sent since a time.
 pub fn invites_sent(tx: &ReadTx<'_>, user_id: &str, since_ts: Millis) -> Result<i64, DbError> {
     tx.query_one(&INVITES_SENT, &params![user_id, since_ts], |row| row.get(0))
 }
 
-/// How many rooms somebody joined since a time.
+/// Returns the number of rooms that a user joined since a time.
 pub fn rooms_joined(tx: &ReadTx<'_>, user_id: &str, since_ts: Millis) -> Result<i64, DbError> {
     tx.query_one(&ROOMS_JOINED, &params![user_id, since_ts], |row| row.get(0))
 }
 
-/// Positions of some events of a room, the oldest first.
+/// Returns positions of some events of a room, the oldest first.
 pub fn some_of_room(tx: &ReadTx<'_>, room_num: RoomNum, limit: i64) -> Result<Vec<Pos>, DbError> {
     tx.query(&OF_ROOM, &params![room_num, limit], |row| row.get(0))
 }
 
-/// Positions and senders of events in `(after, before)` that make no state which holds at `before` or later, the oldest
-/// first.
+/// Returns positions and senders of events in `(after, before)`, the oldest first, without state that holds at `before`
+/// or later.
 pub fn purgeable(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
@@ -452,7 +451,7 @@ pub fn purgeable(
     tx.query(&PURGEABLE, &params![room_num, after, before, limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Deletes events and what hangs on them.
+/// Deletes events with their dependent rows.
 pub fn delete(tx: &mut Tx<'_>, positions: &[Pos]) -> Result<(), DbError> {
     if positions.is_empty() {
         return Ok(());
@@ -464,7 +463,7 @@ pub fn delete(tx: &mut Tx<'_>, positions: &[Pos]) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Makes events unfindable by their words, and lets them notify nobody any more.
+/// Removes events from search and from notifications.
 pub fn put_aside(tx: &mut Tx<'_>, positions: &[Pos]) -> Result<(), DbError> {
     if positions.is_empty() {
         return Ok(());
@@ -476,7 +475,7 @@ pub fn put_aside(tx: &mut Tx<'_>, positions: &[Pos]) -> Result<(), DbError> {
     Ok(())
 }
 
-/// About how many bytes the events of a room take: their number, times the size of the newest ones.
+/// Returns an estimate of the size of the events of a room: their number, times the size of the newest ones.
 pub fn estimated_size(tx: &ReadTx<'_>, room_num: RoomNum) -> Result<i64, DbError> {
     const SAMPLED: i64 = 200;
     let count = tx.query_one(&SIZE, &params![room_num], |row| row.get::<i64>(0))?;

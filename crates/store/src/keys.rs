@@ -1,4 +1,5 @@
-//! Keys of devices: those that identify them, and those that are given out to begin a conversation.
+//! Keys of devices: identity keys, one-time keys and fallback keys; and one-time keys that were claimed (table
+//! `given_keys`).
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Millis, UserNum};
@@ -18,18 +19,18 @@ reeve_db::statements! {
     TAKE_ONE_TIME = {
         sqlite: "DELETE FROM one_time_keys WHERE num = (SELECT num FROM one_time_keys WHERE user_num = $1 \
                  AND device_id = $2 AND algorithm = $3 ORDER BY num LIMIT 1) RETURNING key_id, json",
-        // Who claims at the same time takes the next one instead of waiting.
+        // Concurrent claims take the next key instead of waiting.
         postgres: "DELETE FROM one_time_keys WHERE num = (SELECT num FROM one_time_keys WHERE user_num = $1 \
                    AND device_id = $2 AND algorithm = $3 ORDER BY num LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING key_id, json",
     };
-    NOTE_GIVEN = "INSERT INTO given_keys (user_num, device_id, algorithm, key_id, given_ts) VALUES ($1, $2, $3, $4, $5) \
+    NOTE_CLAIMED = "INSERT INTO given_keys (user_num, device_id, algorithm, key_id, given_ts) VALUES ($1, $2, $3, $4, $5) \
                   ON CONFLICT (user_num, device_id, algorithm, key_id) DO UPDATE SET given_ts = excluded.given_ts";
-    WAS_GIVEN = "SELECT 1 FROM given_keys WHERE user_num = $1 AND device_id = $2 AND algorithm = $3 AND key_id = $4";
-    DELETE_GIVEN = "DELETE FROM given_keys WHERE user_num = $1 AND device_id = $2";
-    PRUNE_GIVEN = "DELETE FROM given_keys WHERE (user_num, device_id, algorithm, key_id) IN \
+    WAS_CLAIMED = "SELECT 1 FROM given_keys WHERE user_num = $1 AND device_id = $2 AND algorithm = $3 AND key_id = $4";
+    DELETE_CLAIMED = "DELETE FROM given_keys WHERE user_num = $1 AND device_id = $2";
+    PRUNE_CLAIMED = "DELETE FROM given_keys WHERE (user_num, device_id, algorithm, key_id) IN \
                    (SELECT user_num, device_id, algorithm, key_id FROM given_keys WHERE given_ts < $1 LIMIT $2)";
     DELETE_ONE_TIME = "DELETE FROM one_time_keys WHERE user_num = $1 AND device_id = $2";
-    // What was given out stays so when the same key is uploaded again.
+    // A fallback key that was claimed stays used when it is uploaded again.
     PUT_FALLBACK = "INSERT INTO fallback_keys (user_num, device_id, algorithm, key_id, json, used) \
                     VALUES ($1, $2, $3, $4, $5, 0) ON CONFLICT (user_num, device_id, algorithm) DO UPDATE SET \
                     used = CASE WHEN fallback_keys.key_id = excluded.key_id AND fallback_keys.json = excluded.json \
@@ -41,37 +42,43 @@ reeve_db::statements! {
     DELETE_FALLBACK = "DELETE FROM fallback_keys WHERE user_num = $1 AND device_id = $2";
 }
 
-/// The keys of a device, with what people call it.
+/// The identity keys of a device, with its display name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceKeys {
     /// The device.
     pub device_id: String,
     /// Its keys, as JSON.
     pub json: String,
-    /// The name people see.
+    /// The display name.
     pub display_name: Option<String>,
 }
 
-/// A key that is given out: its id, without the algorithm, and the key as JSON.
-pub type GivenKey = (String, String);
-
-fn given(row: &Row<'_>) -> Result<GivenKey, DbError> {
-    Ok((row.get(0)?, row.get(1)?))
+/// A key that was claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimedKey {
+    /// Its id, without the algorithm.
+    pub key_id: String,
+    /// The key, as JSON.
+    pub json: String,
 }
 
-/// The keys of one device, as JSON.
+fn claimed(row: &Row<'_>) -> Result<ClaimedKey, DbError> {
+    Ok(ClaimedKey { key_id: row.get(0)?, json: row.get(1)? })
+}
+
+/// Returns the identity keys of one device, as JSON.
 pub fn find(tx: &ReadTx<'_>, user_num: UserNum, device_id: &str) -> Result<Option<String>, DbError> {
     tx.query_opt(&FIND, &params![user_num, device_id], |row| row.get(0))
 }
 
-/// The keys of all devices of an account that have any, by device id.
+/// Returns the identity keys of all devices of an account that have any, by device id.
 pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<DeviceKeys>, DbError> {
     tx.query(&OF_USER, &params![user_num], |row| {
         Ok(DeviceKeys { device_id: row.get(0)?, json: row.get(1)?, display_name: row.get(2)? })
     })
 }
 
-/// Sets the keys of a device, given as JSON.
+/// Sets the identity keys of a device, given as JSON.
 pub fn put(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str, json: &str) -> Result<(), DbError> {
     tx.execute(&PUT, &params![user_num, device_id, json])?;
     Ok(())
@@ -80,18 +87,18 @@ pub fn put(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str, json: &str) -> R
 /// Deletes all keys of a device.
 pub fn delete_of_device(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![user_num, device_id])?;
-    delete_given_out(tx, user_num, device_id)
+    delete_claimable(tx, user_num, device_id)
 }
 
-/// Deletes the keys of a device that are given out, and forgets which were.
-pub fn delete_given_out(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<(), DbError> {
+/// Deletes the one-time and fallback keys of a device, and the records of claimed ones.
+pub fn delete_claimable(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<(), DbError> {
     tx.execute(&DELETE_ONE_TIME, &params![user_num, device_id])?;
-    tx.execute(&DELETE_GIVEN, &params![user_num, device_id])?;
+    tx.execute(&DELETE_CLAIMED, &params![user_num, device_id])?;
     tx.execute(&DELETE_FALLBACK, &params![user_num, device_id])?;
     Ok(())
 }
 
-/// A one-time key that was not given out yet, as JSON.
+/// Returns a one-time key that was not claimed, as JSON.
 pub fn one_time_key(
     tx: &ReadTx<'_>,
     user_num: UserNum,
@@ -115,7 +122,7 @@ pub fn insert_one_time(
     Ok(())
 }
 
-/// How many one-time keys a device has, by algorithm.
+/// Returns the numbers of one-time keys of a device, by algorithm.
 pub fn count_one_time(
     tx: &ReadTx<'_>,
     user_num: UserNum,
@@ -124,39 +131,39 @@ pub fn count_one_time(
     tx.query(&COUNT_ONE_TIME, &params![user_num, device_id], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Takes the oldest one-time key of a device, if it has one, and notes that it was given out: nobody else gets it.
+/// Deletes the oldest one-time key of a device, records that it was claimed, and returns it.
 pub fn take_one_time(
     tx: &mut Tx<'_>,
     user_num: UserNum,
     device_id: &str,
     algorithm: &str,
     now: Millis,
-) -> Result<Option<GivenKey>, DbError> {
-    let taken = tx.returning(&TAKE_ONE_TIME, &params![user_num, device_id, algorithm], given)?.pop();
-    if let Some((key_id, _)) = &taken {
-        tx.execute(&NOTE_GIVEN, &params![user_num, device_id, algorithm, key_id, now])?;
+) -> Result<Option<ClaimedKey>, DbError> {
+    let taken = tx.returning(&TAKE_ONE_TIME, &params![user_num, device_id, algorithm], claimed)?.pop();
+    if let Some(ClaimedKey { key_id, .. }) = &taken {
+        tx.execute(&NOTE_CLAIMED, &params![user_num, device_id, algorithm, key_id, now])?;
     }
     Ok(taken)
 }
 
-/// Whether a device had a one-time key that was given out.
-pub fn was_given(
+/// Returns true if a one-time key of a device was claimed.
+pub fn was_claimed(
     tx: &ReadTx<'_>,
     user_num: UserNum,
     device_id: &str,
     algorithm: &str,
     key_id: &str,
 ) -> Result<bool, DbError> {
-    let found = tx.query_opt(&WAS_GIVEN, &params![user_num, device_id, algorithm, key_id], |_| Ok(()))?;
+    let found = tx.query_opt(&WAS_CLAIMED, &params![user_num, device_id, algorithm, key_id], |_| Ok(()))?;
     Ok(found.is_some())
 }
 
-/// Forgets up to `most` one-time keys that were given out before a time; answers how many.
-pub fn prune_given(tx: &mut Tx<'_>, before: Millis, most: i64) -> Result<u64, DbError> {
-    tx.execute(&PRUNE_GIVEN, &params![before, most])
+/// Deletes up to `most` records of one-time keys that were claimed before a time; returns their number.
+pub fn prune_claimed(tx: &mut Tx<'_>, before: Millis, most: i64) -> Result<u64, DbError> {
+    tx.execute(&PRUNE_CLAIMED, &params![before, most])
 }
 
-/// For how many algorithms a device has a fallback key.
+/// Returns the number of algorithms for which a device has a fallback key.
 pub fn count_fallback(tx: &ReadTx<'_>, user_num: UserNum, device_id: &str) -> Result<i64, DbError> {
     tx.query_one(&COUNT_FALLBACK, &params![user_num, device_id], |row| row.get(0))
 }
@@ -174,17 +181,17 @@ pub fn put_fallback(
     Ok(())
 }
 
-/// The fallback key of a device for an algorithm, which is marked as used.
+/// Marks the fallback key of a device for an algorithm as used and returns it.
 pub fn use_fallback(
     tx: &mut Tx<'_>,
     user_num: UserNum,
     device_id: &str,
     algorithm: &str,
-) -> Result<Option<GivenKey>, DbError> {
-    Ok(tx.returning(&USE_FALLBACK, &params![user_num, device_id, algorithm], given)?.pop())
+) -> Result<Option<ClaimedKey>, DbError> {
+    Ok(tx.returning(&USE_FALLBACK, &params![user_num, device_id, algorithm], claimed)?.pop())
 }
 
-/// The algorithms for which a device has a fallback key that nobody was given.
+/// Returns the algorithms for which a device has a fallback key that was not claimed.
 pub fn unused_fallback(tx: &ReadTx<'_>, user_num: UserNum, device_id: &str) -> Result<Vec<String>, DbError> {
     tx.query(&UNUSED_FALLBACK, &params![user_num, device_id], |row| row.get(0))
 }

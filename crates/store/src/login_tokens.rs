@@ -21,9 +21,21 @@ pub fn insert(
     Ok(())
 }
 
-/// Takes a login token away and answers whose it was and until when it was valid.
-pub fn take(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<Option<(UserNum, Millis)>, DbError> {
-    Ok(tx.returning(&TAKE, &params![token_hash], |row| Ok((row.get(0)?, row.get(1)?)))?.pop())
+/// A login token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoginToken {
+    /// The account.
+    pub user_num: UserNum,
+    /// The time until which it is valid.
+    pub valid_until_ts: Millis,
+}
+
+/// Deletes the login token with a digest and returns it.
+pub fn take(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<Option<LoginToken>, DbError> {
+    let taken = tx.returning(&TAKE, &params![token_hash], |row| {
+        Ok(LoginToken { user_num: row.get(0)?, valid_until_ts: row.get(1)? })
+    })?;
+    Ok(taken.into_iter().next())
 }
 
 /// Deletes the login tokens of an account.

@@ -1,4 +1,4 @@
-//! Media ids that were given out before the bytes.
+//! Media ids that were created before an upload.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::{Millis, UserNum};
@@ -17,9 +17,9 @@ reeve_db::statements! {
 /// A media id without bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pending {
-    /// The number of the account that asked for it.
+    /// The number of the account that created it.
     pub user_num: UserNum,
-    /// Until when the bytes may come, in milliseconds.
+    /// The time until which the bytes can be uploaded.
     pub expires_ts: Millis,
 }
 
@@ -29,27 +29,36 @@ pub fn insert(tx: &mut Tx<'_>, media_id: &str, pending: Pending, now: Millis) ->
     Ok(())
 }
 
-/// One media id without bytes, perhaps expired.
+/// Returns one media id without bytes, perhaps expired.
 pub fn find(tx: &ReadTx<'_>, media_id: &str) -> Result<Option<Pending>, DbError> {
     tx.query_opt(&FIND, &params![media_id], |row| {
         Ok(Pending { user_num: row.get(0)?, expires_ts: row.get(1)? })
     })
 }
 
-/// How many media ids of an account wait for their bytes, and when the first of them expires.
-pub fn waiting(tx: &ReadTx<'_>, user_num: UserNum, now: Millis) -> Result<(i64, Option<Millis>), DbError> {
-    let count = tx.query_one(&COUNT, &params![user_num, now], |row| row.get(0))?;
-    let first = tx.query_opt(&FIRST_EXPIRES, &params![user_num, now], |row| row.get(0))?;
-    Ok((count, first))
+/// The media ids of an account without bytes that have not expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Their number.
+    pub count: i64,
+    /// The time at which the first of them expires.
+    pub first_expires_ts: Option<Millis>,
 }
 
-/// Forgets one.
+/// Counts the media ids of an account that wait for their bytes.
+pub fn waiting(tx: &ReadTx<'_>, user_num: UserNum, now: Millis) -> Result<Waiting, DbError> {
+    let count = tx.query_one(&COUNT, &params![user_num, now], |row| row.get(0))?;
+    let first_expires_ts = tx.query_opt(&FIRST_EXPIRES, &params![user_num, now], |row| row.get(0))?;
+    Ok(Waiting { count, first_expires_ts })
+}
+
+/// Deletes one.
 pub fn delete(tx: &mut Tx<'_>, media_id: &str) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![media_id])?;
     Ok(())
 }
 
-/// Forgets some of those that expired before a time.
+/// Deletes some of those that expired before a time.
 pub fn prune(tx: &mut Tx<'_>, before: Millis, most: i64) -> Result<(), DbError> {
     tx.execute(&PRUNE, &params![before, most])?;
     Ok(())

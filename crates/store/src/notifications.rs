@@ -1,18 +1,20 @@
-//! Which events notify whom, as far as it is not the same for everybody in the room, and how many are unread. Whom they
-//! do not notify although they do everybody is in [`crate::silences`].
+//! Notifications that differ from what an event does for everybody in its room, and counts of unread events. Intervals
+//! in which a room is muted for a user are in [`crate::silences`].
 
-use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Pos, RoomNum, UserNum};
 use serde_json::json;
 
 use crate::silences;
+use crate::sql::span_list;
+use crate::stream::Span;
 
 macro_rules! of_user {
     ($engine:ident) => {
         concat!(
             "SELECT n.pos, n.notifies, e.notifies, CASE WHEN e.rel_type = 'm.thread' THEN e.relates_to END \
              FROM notifications n JOIN events e ON e.pos = n.pos WHERE n.user_id = $1 AND n.room_num = $2 AND n.pos > $3 AND ",
-            heard!($engine, "e.sender", "$4")
+            sender_not_in!($engine, "e.sender", "$4")
         )
     };
 }
@@ -22,9 +24,9 @@ macro_rules! unread {
         concat!(
             "SELECT CASE WHEN e.rel_type = 'm.thread' THEN e.relates_to END, count(*), \
              CAST(sum(CASE WHEN e.notifies = 2 THEN 1 ELSE 0 END) AS BIGINT) FROM ",
-            ranges!($engine, "$2"),
+            events_in!($engine, "$2"),
             " WHERE e.room_num = $1 AND e.notifies > 0 AND ",
-            heard!($engine, "e.sender", "$3"),
+            sender_not_in!($engine, "e.sender", "$3"),
             " GROUP BY 1"
         )
     };
@@ -34,35 +36,35 @@ macro_rules! unread_in {
     ($engine:ident, $where:literal) => {
         concat!(
             "SELECT count(*), CAST(coalesce(sum(CASE WHEN e.notifies = 2 THEN 1 ELSE 0 END), 0) AS BIGINT) FROM ",
-            ranges!($engine, "$2"),
+            events_in!($engine, "$2"),
             " WHERE e.room_num = $1 AND e.notifies > 0 AND ",
-            heard!($engine, "e.sender", "$3"),
+            sender_not_in!($engine, "e.sender", "$3"),
             " AND ",
             $where
         )
     };
 }
 
-// What is noted for the user goes before what the event does for everybody.
+// An exception for the user takes precedence over what the event does for everybody.
 macro_rules! notifying {
     ($engine:ident) => {
         concat!(
             "SELECT pos, notifies FROM events WHERE room_num = $2 AND pos > $3 AND pos < $4 AND notifies > 0 \
              AND notifies >= $5 AND ",
-            heard!($engine, "sender", "$6"),
+            sender_not_in!($engine, "sender", "$6"),
             " AND NOT EXISTS (SELECT 1 FROM notifications n WHERE n.user_id = $1 AND n.room_num = $2 AND n.pos = events.pos) \
              AND coalesce((SELECT s.upto_pos FROM silences s WHERE s.user_id = $1 AND s.room_num = $2 \
              AND s.from_pos <= events.pos ORDER BY s.from_pos DESC LIMIT 1), 0) < events.pos \
              UNION ALL SELECT n.pos, n.notifies FROM notifications n JOIN events e ON e.pos = n.pos \
              WHERE n.user_id = $1 AND n.room_num = $2 AND n.pos > $3 AND n.pos < $4 AND n.notifies >= $5 AND ",
-            heard!($engine, "e.sender", "$6"),
+            sender_not_in!($engine, "e.sender", "$6"),
             " ORDER BY 1 DESC LIMIT $7"
         )
     };
 }
 
-// Written so that the index of those with rules is used, and not the one of all members; and so that rules, which may be
-// long, are not read to learn since when they are as they are.
+// The concatenation keeps the engine from the index of all members. Rules, which may be long, are not read here: their
+// position suffices.
 macro_rules! with_rules {
     ($indexed:literal) => {
         concat!(
@@ -102,7 +104,7 @@ reeve_db::statements! {
     SET_WITH_RULES = "UPDATE memberships SET own_rules = 1 WHERE user_id = $1 AND own_rules = 0";
 }
 
-/// Notes that an event notifies some people (1), or stands out for them (2), other than it does for everybody.
+/// Adds that an event notifies some users (1), or highlights for them (2), unlike what it does for everybody.
 pub fn insert(
     tx: &mut Tx<'_>,
     user_ids: &[String],
@@ -114,92 +116,119 @@ pub fn insert(
     Ok(())
 }
 
-/// Forgets whom an event notified.
+/// Deletes the exceptions of an event.
 pub fn delete(tx: &mut Tx<'_>, pos: Pos) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![pos])?;
     Ok(())
 }
 
-/// An event that notifies somebody otherwise than everybody.
+/// An event that does something else for a user than for everybody.
 #[derive(Clone, Debug)]
 pub struct Exception {
     /// The position of the event.
     pub pos: Pos,
-    /// Whether it notifies (1), or stands out (2).
+    /// 1 if it notifies the user, 2 if it is a highlight.
     pub notifies: i64,
-    /// What it does for everybody.
+    /// The same for everybody: 0, 1 or 2.
     pub usual: i64,
     /// The root of the thread it is in.
     pub thread: Option<String>,
 }
 
-/// The events of a room after a position that notify a user otherwise than everybody, but those by the senders in
-/// `unheard`, an array as JSON.
+/// Returns the exceptions of a user in a room after a position, without events by the senders in `excluded`, a JSON
+/// array.
 pub fn of_user(
     tx: &ReadTx<'_>,
     user_id: &str,
     room_num: RoomNum,
     since: Pos,
-    unheard: &str,
+    excluded: &str,
 ) -> Result<Vec<Exception>, DbError> {
-    tx.query(&OF_USER, &params![user_id, room_num, since, unheard], |row| {
+    tx.query(&OF_USER, &params![user_id, room_num, since, excluded], |row| {
         Ok(Exception { pos: row.get(0)?, notifies: row.get(1)?, usual: row.get(2)?, thread: row.get(3)? })
     })
 }
 
-/// The newest events of a room in `(after, before)` that notify a user at least so much, with how much; but those by the
-/// senders in `unheard`, an array as JSON.
+/// The notifications to look for in a room.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// They come after this position.
+    pub after: Pos,
+    /// They come before this position.
+    pub before: Pos,
+    /// 1 for all, 2 for highlights only.
+    pub at_least: i64,
+    /// Senders whose events do not count, as a JSON array.
+    pub excluded: &'a str,
+    /// The maximum number.
+    pub limit: i64,
+}
+
+/// An event that notifies a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notifying {
+    /// The position of the event.
+    pub pos: Pos,
+    /// 1 if it notifies, 2 if it is a highlight.
+    pub notifies: i64,
+}
+
+/// Returns the events of a room that notify a user, the newest first.
 pub fn notifying(
     tx: &ReadTx<'_>,
     user_id: &str,
     room_num: RoomNum,
-    (after, before): (Pos, Pos),
-    needed: i64,
-    unheard: &str,
-    limit: i64,
-) -> Result<Vec<(Pos, i64)>, DbError> {
-    // In a silence that has not ended there is nothing, and it may be long.
+    wanted: Wanted<'_>,
+) -> Result<Vec<Notifying>, DbError> {
+    let Wanted { after, before, at_least, excluded, limit } = wanted;
+    // Nothing notifies in an open mute interval, which may be long.
     let silences = silences::since(tx, user_id, room_num, after)?;
-    let lasting = silences.last().filter(|(_, upto)| *upto == Pos::END);
-    let before = lasting.map_or(before, |(from, _)| before.min(*from));
-    tx.query(&NOTIFYING, &params![user_id, room_num, after, before, needed, unheard, limit], |row| {
-        Ok((row.get(0)?, row.get(1)?))
+    let open = silences.last().filter(|silence| silence.upto == Pos::END);
+    let before = open.map_or(before, |silence| before.min(silence.from));
+    tx.query(&NOTIFYING, &params![user_id, room_num, after, before, at_least, excluded, limit], |row| {
+        Ok(Notifying { pos: row.get(0)?, notifies: row.get(1)? })
     })
 }
 
-/// Events in ranges of positions, both ends included, that usually notify, but those by the senders in `unheard`, an array
-/// as JSON; by thread (`None` outside threads): how many, and how many of them stand out.
+/// Counts of events that notify everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// All of them.
+    pub notifying: i64,
+    /// Highlights among them.
+    pub highlights: i64,
+}
+
+/// Counts, by thread, the events in spans of the stream that notify everybody, without those by the senders in
+/// `excluded`, a JSON array. `None` counts what is outside threads.
 pub fn unread(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
-    ranges: &[(Pos, Pos)],
-    unheard: &str,
-) -> Result<Vec<(Option<String>, i64, i64)>, DbError> {
-    tx.query(&UNREAD, &params![room_num, json!(ranges).to_string(), unheard], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    spans: &[Span],
+    excluded: &str,
+) -> Result<Vec<(Option<String>, Counts)>, DbError> {
+    tx.query(&UNREAD, &params![room_num, span_list(spans), excluded], |row| {
+        Ok((row.get(0)?, Counts { notifying: row.get(1)?, highlights: row.get(2)? }))
     })
 }
 
-/// The same in one thread, or outside threads.
+/// Counts the same in one thread, or outside threads.
 pub fn unread_in(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
-    ranges: &[(Pos, Pos)],
-    unheard: &str,
+    spans: &[Span],
+    excluded: &str,
     thread: Option<&str>,
-) -> Result<(i64, i64), DbError> {
-    let ranges = json!(ranges).to_string();
+) -> Result<Counts, DbError> {
+    let (spans, counts) =
+        (span_list(spans), |row: &Row<'_>| Ok(Counts { notifying: row.get(0)?, highlights: row.get(1)? }));
     match thread {
-        None => tx.query_one(&UNREAD_MAIN, &params![room_num, ranges, unheard], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        }),
-        Some(thread) => tx.query_one(&UNREAD_THREAD, &params![room_num, ranges, unheard, thread], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        }),
+        None => tx.query_one(&UNREAD_MAIN, &params![room_num, spans, excluded], counts),
+        Some(thread) => tx.query_one(&UNREAD_THREAD, &params![room_num, spans, excluded, thread], counts),
     }
 }
 
-/// The newest own events after a position, by thread.
+/// Returns the position of the user's own newest event after a position, by thread.
 pub fn own(
     tx: &ReadTx<'_>,
     user_id: &str,
@@ -216,18 +245,18 @@ pub struct MemberWithRules {
     pub user_id: String,
     /// The number of the account.
     pub user_num: UserNum,
-    /// Where in the stream the rules were set.
+    /// The position in the stream at which the rules were set.
     pub pos: Pos,
 }
 
-/// The joined members of a room who have push rules of their own.
+/// Returns the joined members of a room who have push rules of their own.
 pub fn members_with_rules(tx: &ReadTx<'_>, room_num: RoomNum) -> Result<Vec<MemberWithRules>, DbError> {
     tx.query(&WITH_RULES, &params![room_num], |row| {
         Ok(MemberWithRules { user_id: row.get(0)?, user_num: row.get(1)?, pos: row.get(2)? })
     })
 }
 
-/// Notes that a user has push rules of their own.
+/// Marks the memberships of a user who has push rules of their own.
 pub fn set_with_rules(tx: &mut Tx<'_>, user_id: &str) -> Result<(), DbError> {
     tx.execute(&SET_WITH_RULES, &params![user_id])?;
     Ok(())

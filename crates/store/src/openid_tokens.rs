@@ -1,4 +1,4 @@
-//! OpenID tokens: each proves to another service whose it is.
+//! OpenID tokens, with which accounts prove their identity to other services.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::{Millis, UserNum};
@@ -23,9 +23,20 @@ pub fn insert(
     Ok(())
 }
 
-/// Returns the account to which a token belongs, and the time until which it is valid, in milliseconds.
-pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<(UserNum, Millis)>, DbError> {
-    tx.query_opt(&FIND, &params![token_hash], |row| Ok((row.get(0)?, row.get(1)?)))
+/// An OpenID token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenIdToken {
+    /// The account.
+    pub user_num: UserNum,
+    /// The time until which it is valid.
+    pub valid_until_ts: Millis,
+}
+
+/// Returns the token with a digest.
+pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<OpenIdToken>, DbError> {
+    tx.query_opt(&FIND, &params![token_hash], |row| {
+        Ok(OpenIdToken { user_num: row.get(0)?, valid_until_ts: row.get(1)? })
+    })
 }
 
 /// Deletes the tokens of an account.

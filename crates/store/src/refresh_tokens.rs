@@ -25,15 +25,15 @@ pub struct RefreshToken {
     pub user_num: UserNum,
     /// The device.
     pub device_id: String,
-    /// The access token that was handed out with it.
+    /// The access token that was issued with it.
     pub access_token_hash: [u8; 32],
-    /// The refresh token that was handed out for it.
+    /// The refresh token that replaced it.
     pub successor: Option<[u8; 32]>,
-    /// When it expires, in milliseconds.
+    /// The time at which it expires, in milliseconds.
     pub valid_until_ts: Option<Millis>,
 }
 
-/// The refresh token with this digest.
+/// Returns the refresh token with a digest.
 pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<RefreshToken>, DbError> {
     tx.query_opt(&FIND, &params![token_hash], |row| {
         Ok(RefreshToken {
@@ -47,14 +47,25 @@ pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<RefreshToke
 }
 
 /// The digest of a token.
-type Hash = [u8; 32];
+pub type Hash = [u8; 32];
 
-/// The refresh token that was exchanged for this one, and the access token that came with it.
-pub fn predecessor(tx: &ReadTx<'_>, token_hash: &Hash) -> Result<Option<(Hash, Hash)>, DbError> {
-    tx.query_opt(&PREDECESSOR, &params![token_hash], |row| Ok((row.get(0)?, row.get(1)?)))
+/// The refresh token that was exchanged for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Predecessor {
+    /// Its digest.
+    pub token_hash: Hash,
+    /// The digest of the access token that was issued with it.
+    pub access_token_hash: Hash,
 }
 
-/// The refresh token that was handed out with an access token.
+/// Returns the refresh token that was exchanged for this one.
+pub fn predecessor(tx: &ReadTx<'_>, token_hash: &Hash) -> Result<Option<Predecessor>, DbError> {
+    tx.query_opt(&PREDECESSOR, &params![token_hash], |row| {
+        Ok(Predecessor { token_hash: row.get(0)?, access_token_hash: row.get(1)? })
+    })
+}
+
+/// Returns the refresh token that was issued with an access token.
 pub fn of_access_token(
     tx: &ReadTx<'_>,
     user_num: UserNum,
@@ -64,21 +75,33 @@ pub fn of_access_token(
     tx.query_opt(&OF_ACCESS_TOKEN, &params![user_num, device_id, access_token_hash], |row| row.get(0))
 }
 
+/// A refresh token to store.
+#[derive(Clone, Copy, Debug)]
+pub struct NewRefreshToken<'a> {
+    /// Its digest.
+    pub token_hash: &'a Hash,
+    /// The account.
+    pub user_num: UserNum,
+    /// The device.
+    pub device_id: &'a str,
+    /// The digest of the access token that is issued with it.
+    pub access_token_hash: &'a Hash,
+    /// The time of its expiry; `None` for never.
+    pub valid_until_ts: Option<Millis>,
+    /// The present time.
+    pub created_ts: Millis,
+}
+
 /// Stores a refresh token.
-pub fn insert(
-    tx: &mut Tx<'_>,
-    token_hash: &[u8; 32],
-    user_num: UserNum,
-    device_id: &str,
-    access_token_hash: &[u8; 32],
-    valid_until_ts: Option<Millis>,
-    now: Millis,
-) -> Result<(), DbError> {
-    tx.execute(&INSERT, &params![token_hash, user_num, device_id, access_token_hash, valid_until_ts, now])?;
+pub fn insert(tx: &mut Tx<'_>, new: &NewRefreshToken<'_>) -> Result<(), DbError> {
+    let NewRefreshToken { token_hash, user_num, device_id, access_token_hash, valid_until_ts, created_ts } =
+        *new;
+    let params = params![token_hash, user_num, device_id, access_token_hash, valid_until_ts, created_ts];
+    tx.execute(&INSERT, &params)?;
     Ok(())
 }
 
-/// Writes down what a refresh token was exchanged for.
+/// Stores the refresh token for which another one was exchanged.
 pub fn set_successor(tx: &mut Tx<'_>, token_hash: &[u8; 32], successor: &[u8; 32]) -> Result<(), DbError> {
     tx.execute(&SET_SUCCESSOR, &params![token_hash, successor])?;
     Ok(())
@@ -95,7 +118,7 @@ pub fn delete_of_device(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> 
     tx.execute(&DELETE_OF_DEVICE, &params![user_num, device_id])
 }
 
-/// Deletes the refresh tokens of an account, but for the one that was handed out with an access token.
+/// Deletes the refresh tokens of an account, except the one that was issued with an access token.
 pub fn delete_of_user(
     tx: &mut Tx<'_>,
     user_num: UserNum,

@@ -1,4 +1,4 @@
-//! Rooms, their aliases, and rooms that are blocked.
+//! Rooms, their aliases, and blocked rooms.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::{Millis, Pos, RoomNum, UserNum};
@@ -44,22 +44,22 @@ reeve_db::statements! {
                        ON CONFLICT (user_num) DO UPDATE SET room_num = excluded.room_num";
 }
 
-/// The room with this id.
+/// Returns the room with an id.
 pub fn find(tx: &ReadTx<'_>, room_id: &str) -> Result<Option<Room>, DbError> {
     tx.query_opt(&FIND, &params![room_id], from_row)
 }
 
-/// The room with this number.
+/// Returns the room with a number.
 pub fn by_num(tx: &ReadTx<'_>, num: RoomNum) -> Result<Option<Room>, DbError> {
     tx.query_opt(&BY_NUM, &params![num], from_row)
 }
 
-/// The number of the room with this id.
+/// Returns the number of the room with an id.
 pub fn num(tx: &ReadTx<'_>, room_id: &str) -> Result<Option<RoomNum>, DbError> {
     tx.query_opt(&NUM, &params![room_id], |row| row.get(0))
 }
 
-/// Creates an empty room; answers its number.
+/// Creates an empty room and returns its number.
 pub fn insert(tx: &mut Tx<'_>, room: &Room) -> Result<RoomNum, DbError> {
     let num = tx
         .returning(
@@ -73,7 +73,7 @@ pub fn insert(tx: &mut Tx<'_>, room: &Room) -> Result<RoomNum, DbError> {
     Ok(num)
 }
 
-/// Stores what changed from `before` to `after`, except what never changes, such as its id.
+/// Stores the changes from `before` to `after`. The id and other fixed values are not stored again.
 pub fn update(tx: &mut Tx<'_>, before: &Room, after: &Room) -> Result<(), DbError> {
     if before == after {
         return Ok(());
@@ -85,7 +85,7 @@ pub fn update(tx: &mut Tx<'_>, before: &Room, after: &Room) -> Result<(), DbErro
         ..before.clone()
     };
     if advanced == *after {
-        // Most events are messages, which only move the end: no index over what lists show is touched.
+        // Most events are messages, which change only the end of the room: no index of a list is written.
         tx.execute(&ADVANCE, &params![after.num, &after.last_event_id, after.depth, after.last_pos])?;
         return Ok(());
     }
@@ -115,76 +115,81 @@ pub fn update(tx: &mut Tx<'_>, before: &Room, after: &Room) -> Result<(), DbErro
     room_list::changed(tx, before, after)
 }
 
-/// Sets from where on the history of a room is left.
+/// Sets the position before which events were purged.
 pub fn set_purged(tx: &mut Tx<'_>, num: RoomNum, pos: Pos) -> Result<(), DbError> {
     tx.execute(&SET_PURGED, &params![num, pos])?;
     Ok(())
 }
 
-/// Forgets a room, as it was read in this transaction.
+/// Deletes a room, as it was read in this transaction.
 pub fn delete(tx: &mut Tx<'_>, room: &Room) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![room.num])?;
     room_list::vanished(tx, room)
 }
 
-/// Published rooms in which somebody is, with fewer members than a position (members and room id), the largest first.
-pub fn published(tx: &ReadTx<'_>, (members, room_id): (i64, &str), limit: i64) -> Result<Vec<Room>, DbError> {
-    tx.query(&PUBLISHED, &params![members, room_id, limit], from_row)
+/// A place in the list of published rooms, which is ordered by number of members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedCursor {
+    /// The number of members of a room.
+    pub members: i64,
+    /// Its id.
+    pub room_id: String,
 }
 
-/// Published rooms in which somebody is, with more members than a position, the smallest first.
-pub fn published_after(
-    tx: &ReadTx<'_>,
-    (members, room_id): (i64, &str),
-    limit: i64,
-) -> Result<Vec<Room>, DbError> {
-    tx.query(&PUBLISHED_AFTER, &params![members, room_id, limit], from_row)
+/// Returns published rooms that are not empty and come before a cursor, the largest first.
+pub fn published(tx: &ReadTx<'_>, cursor: &PublishedCursor, limit: i64) -> Result<Vec<Room>, DbError> {
+    tx.query(&PUBLISHED, &params![cursor.members, &cursor.room_id, limit], from_row)
 }
 
-/// The rooms in which most happened: number and id.
+/// Returns published rooms that are not empty and come after a cursor, the smallest first.
+pub fn published_after(tx: &ReadTx<'_>, cursor: &PublishedCursor, limit: i64) -> Result<Vec<Room>, DbError> {
+    tx.query(&PUBLISHED_AFTER, &params![cursor.members, &cursor.room_id, limit], from_row)
+}
+
+/// Returns the number and id of the rooms with the longest history.
 pub fn largest(tx: &ReadTx<'_>, limit: i64) -> Result<Vec<(RoomNum, String)>, DbError> {
     tx.query(&LARGEST, &params![limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// How many rooms are published.
+/// Returns the number of published rooms.
 pub fn count_published(tx: &ReadTx<'_>) -> Result<i64, DbError> {
     tx.query_one(&COUNT_PUBLISHED, &params![], |row| row.get(0))
 }
 
-/// An alias and what it stands for.
+/// An alias and its room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alias {
     /// The alias.
     pub alias: String,
     /// The id of the room.
     pub room_id: String,
-    /// Who made it.
+    /// The creator of the alias.
     pub creator: String,
 }
 
-/// The alias, if it exists.
+/// Returns an alias, if it exists.
 pub fn alias(tx: &ReadTx<'_>, alias: &str) -> Result<Option<Alias>, DbError> {
     tx.query_opt(&ALIAS, &params![alias], |row| {
         Ok(Alias { alias: row.get(0)?, room_id: row.get(1)?, creator: row.get(2)? })
     })
 }
 
-/// The aliases of a room, the oldest first.
+/// Returns the aliases of a room, the oldest first.
 pub fn aliases(tx: &ReadTx<'_>, room_num: RoomNum) -> Result<Vec<String>, DbError> {
     tx.query(&ALIASES, &params![room_num], |row| row.get(0))
 }
 
-/// How many aliases a room has; from `most` on it is not counted further.
+/// Returns the number of aliases of a room, counted up to `most`.
 pub fn count_aliases(tx: &ReadTx<'_>, room_num: RoomNum, most: i64) -> Result<i64, DbError> {
     tx.query_one(&COUNT_ALIASES, &params![room_num, most], |row| row.get(0))
 }
 
-/// How many aliases an account made; from `most` on it is not counted further.
+/// Returns the number of aliases that an account created, counted up to `most`.
 pub fn count_aliases_by(tx: &ReadTx<'_>, creator: &str, most: i64) -> Result<i64, DbError> {
     tx.query_one(&COUNT_ALIASES_BY, &params![creator, most], |row| row.get(0))
 }
 
-/// Gives a room an alias that is free.
+/// Adds a free alias to a room.
 pub fn insert_alias(
     tx: &mut Tx<'_>,
     alias: &str,
@@ -196,30 +201,30 @@ pub fn insert_alias(
     Ok(())
 }
 
-/// Takes an alias away.
+/// Deletes an alias.
 pub fn delete_alias(tx: &mut Tx<'_>, alias: &str) -> Result<(), DbError> {
     tx.execute(&DELETE_ALIAS, &params![alias])?;
     Ok(())
 }
 
-/// Takes all aliases of a room away.
+/// Deletes all aliases of a room.
 pub fn delete_aliases(tx: &mut Tx<'_>, room_num: RoomNum) -> Result<(), DbError> {
     tx.execute(&DELETE_ALIASES, &params![room_num])?;
     Ok(())
 }
 
-/// Lets all aliases of a room stand for another.
+/// Moves all aliases of a room to another one.
 pub fn move_aliases(tx: &mut Tx<'_>, from: RoomNum, to: RoomNum) -> Result<(), DbError> {
     tx.execute(&MOVE_ALIASES, &params![from, to])?;
     Ok(())
 }
 
-/// Who blocked a room; `None` if it is not blocked.
+/// Returns the user who blocked a room; `None` if it is not blocked.
 pub fn blocked_by(tx: &ReadTx<'_>, room_id: &str) -> Result<Option<String>, DbError> {
     tx.query_opt(&BLOCKED, &params![room_id], |row| row.get(0))
 }
 
-/// Blocks a room; who blocked it first stays on record.
+/// Blocks a room; the user who blocked it first is kept.
 pub fn block(tx: &mut Tx<'_>, room_id: &str, user_id: &str, now: Millis) -> Result<(), DbError> {
     tx.execute(&BLOCK, &params![room_id, user_id, now])?;
     Ok(())
@@ -231,12 +236,12 @@ pub fn unblock(tx: &mut Tx<'_>, room_id: &str) -> Result<(), DbError> {
     Ok(())
 }
 
-/// The number of the room in which an account gets server notices.
+/// Returns the number of the room in which an account gets server notices.
 pub fn notice_room(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Option<RoomNum>, DbError> {
     tx.query_opt(&NOTICE_ROOM, &params![user_num], |row| row.get(0))
 }
 
-/// Remembers the room in which an account gets server notices.
+/// Stores the room in which an account gets server notices.
 pub fn set_notice_room(tx: &mut Tx<'_>, user_num: UserNum, room_num: RoomNum) -> Result<(), DbError> {
     tx.execute(&SET_NOTICE_ROOM, &params![user_num, room_num])?;
     Ok(())

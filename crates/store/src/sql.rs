@@ -1,9 +1,12 @@
-//! Values for statements: lists in one parameter, where the engines differ, and keys to sort by.
+//! Values for statements: lists in one parameter, where the engines differ, and sort keys.
 
 use reeve_db::Engine;
+use serde_json::json;
 
-/// Whether a sender is none of those in a list, which is an array as JSON.
-macro_rules! heard {
+use crate::stream::Span;
+
+/// True if a sender is not in a list, which is a JSON array.
+macro_rules! sender_not_in {
     (sqlite, $sender:literal, $list:literal) => {
         concat!($sender, " NOT IN (SELECT value FROM json_each(", $list, "))")
     };
@@ -12,8 +15,8 @@ macro_rules! heard {
     };
 }
 
-/// The events `e` whose position is in a range of a list, which is an array of pairs as JSON.
-macro_rules! ranges {
+/// The events `e` whose position is in one of some spans, which come from [`span_list`].
+macro_rules! events_in {
     (sqlite, $list:literal) => {
         concat!(
             "json_each(",
@@ -30,7 +33,7 @@ macro_rules! ranges {
     };
 }
 
-/// A list of numbers as one parameter: JSON for SQLite, an array literal for PostgreSQL.
+/// Returns a list of numbers as one parameter: JSON for SQLite, an array literal for PostgreSQL.
 pub(crate) fn num_list<N: ToString>(engine: Engine, nums: &[N]) -> String {
     let inner = nums.iter().map(N::to_string).collect::<Vec<_>>().join(",");
     match engine {
@@ -39,7 +42,12 @@ pub(crate) fn num_list<N: ToString>(engine: Engine, nums: &[N]) -> String {
     }
 }
 
-/// What a text is sorted by: none comes after all.
+/// Returns spans of the stream as one parameter: a JSON array of the first and last position of each.
+pub(crate) fn span_list(spans: &[Span]) -> String {
+    json!(spans.iter().map(|span| (span.after.next(), span.upto)).collect::<Vec<_>>()).to_string()
+}
+
+/// Returns the sort key of a text. A missing text comes last.
 pub(crate) fn sort_key(text: Option<&str>) -> String {
     text.map_or_else(|| "b".to_owned(), |text| format!("a{text}"))
 }

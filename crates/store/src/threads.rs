@@ -2,13 +2,15 @@
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Pos, RoomNum};
-use serde_json::json;
 
-/// The events `e` in ranges `$2` that are replies in thread `$1` and were not redacted.
+use crate::sql::span_list;
+use crate::stream::Span;
+
+/// The events `e` in spans `$2` that are replies in thread `$1` and were not redacted.
 macro_rules! replies {
     ($engine:ident) => {
         concat!(
-            ranges!($engine, "$2"),
+            events_in!($engine, "$2"),
             " WHERE e.relates_to = $1 AND e.rel_type = 'm.thread' AND e.redacted_by IS NULL"
         )
     };
@@ -21,7 +23,7 @@ reeve_db::statements! {
         sqlite: concat!("SELECT count(*) FROM ", replies!(sqlite)),
         postgres: concat!("SELECT count(*) FROM ", replies!(postgres)),
     };
-    /// Sender by sender, so that the replies of others are not read.
+    /// Searches by sender, so that the replies of others are not read.
     REPLIES_BY = {
         sqlite: concat!("SELECT count(*) FROM json_each($3) s CROSS JOIN ", replies!(sqlite), " AND e.sender = s.value"),
         postgres: concat!("SELECT count(*) FROM ", replies!(postgres), " AND e.sender = ANY (ARRAY(SELECT \
@@ -38,11 +40,11 @@ reeve_db::statements! {
 /// A thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thread {
-    /// The event that it hangs on.
+    /// The event at its root.
     pub root_event_id: String,
     /// The position of its latest reply.
     pub latest_pos: Pos,
-    /// How many replies it has.
+    /// The number of its replies.
     pub replies: i64,
 }
 
@@ -56,38 +58,38 @@ pub fn add_reply(tx: &mut Tx<'_>, root_event_id: &str, room_num: RoomNum, pos: P
     Ok(())
 }
 
-/// Counts a reply less: it was redacted.
+/// Subtracts a redacted reply.
 pub fn lose_reply(tx: &mut Tx<'_>, root_event_id: &str) -> Result<(), DbError> {
     tx.execute(&LOSE_REPLY, &params![root_event_id])?;
     Ok(())
 }
 
-/// The thread that hangs on an event.
+/// Returns the thread with a root.
 pub fn find(tx: &ReadTx<'_>, root_event_id: &str) -> Result<Option<Thread>, DbError> {
     tx.query_opt(&FIND, &params![root_event_id], from_row)
 }
 
-/// The threads of a room whose latest reply is before a position, the latest first.
+/// Returns the threads of a room whose latest reply is before a position, the latest first.
 pub fn of_room(tx: &ReadTx<'_>, room_num: RoomNum, before: Pos, limit: i64) -> Result<Vec<Thread>, DbError> {
     tx.query(&OF_ROOM, &params![room_num, before, limit], from_row)
 }
 
-/// Whether a reply by a sender is in a thread, redacted ones aside.
+/// Returns true if a thread has a reply by a sender that was not redacted.
 pub fn has_replied(tx: &ReadTx<'_>, root_event_id: &str, sender: &str) -> Result<bool, DbError> {
     Ok(tx.query_opt(&REPLIED, &params![root_event_id, sender], |_| Ok(()))?.is_some())
 }
 
-/// How many replies a thread has in ranges of positions, both ends included, redacted ones aside.
-pub fn replies_in(tx: &ReadTx<'_>, root_event_id: &str, ranges: &[(Pos, Pos)]) -> Result<i64, DbError> {
-    tx.query_one(&REPLIES_IN, &params![root_event_id, json!(ranges).to_string()], |row| row.get(0))
+/// Returns the number of replies that a thread has in spans of the stream, without redacted ones.
+pub fn replies_in(tx: &ReadTx<'_>, root_event_id: &str, spans: &[Span]) -> Result<i64, DbError> {
+    tx.query_one(&REPLIES_IN, &params![root_event_id, span_list(spans)], |row| row.get(0))
 }
 
-/// How many of them are by the senders in `unheard`, an array as JSON.
+/// Returns how many of them are by the senders in `excluded`, a JSON array.
 pub fn replies_by(
     tx: &ReadTx<'_>,
     root_event_id: &str,
-    ranges: &[(Pos, Pos)],
-    unheard: &str,
+    spans: &[Span],
+    excluded: &str,
 ) -> Result<i64, DbError> {
-    tx.query_one(&REPLIES_BY, &params![root_event_id, json!(ranges).to_string(), unheard], |row| row.get(0))
+    tx.query_one(&REPLIES_BY, &params![root_event_id, span_list(spans), excluded], |row| row.get(0))
 }

@@ -1,4 +1,4 @@
-//! Until when accounts are valid.
+//! Account validity: the times at which accounts expire.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::Millis;
@@ -11,23 +11,30 @@ reeve_db::statements! {
     DELETE = "DELETE FROM account_validity WHERE user_id = $1";
 }
 
-/// Until when an account is valid, in milliseconds, and whether its owner is reminded by e-mail.
-pub fn find(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<(Millis, bool)>, DbError> {
-    tx.query_opt(&FIND, &params![user_id], |row| Ok((row.get(0)?, row.get(1)?)))
+/// The validity of an account that expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// The time until which it is valid.
+    pub expiration_ts: Millis,
+    /// True if its owner is to be reminded by e-mail.
+    pub renewal_emails: bool,
 }
 
-/// Sets until when an account, which need not exist yet, is valid.
-pub fn set(
-    tx: &mut Tx<'_>,
-    user_id: &str,
-    expiration_ts: Millis,
-    renewal_emails: bool,
-) -> Result<(), DbError> {
+/// Returns the validity of an account; `None` if it does not expire.
+pub fn find(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<Validity>, DbError> {
+    tx.query_opt(&FIND, &params![user_id], |row| {
+        Ok(Validity { expiration_ts: row.get(0)?, renewal_emails: row.get(1)? })
+    })
+}
+
+/// Sets the validity of an account, which need not exist yet.
+pub fn set(tx: &mut Tx<'_>, user_id: &str, validity: Validity) -> Result<(), DbError> {
+    let Validity { expiration_ts, renewal_emails } = validity;
     tx.execute(&SET, &params![user_id, expiration_ts, renewal_emails])?;
     Ok(())
 }
 
-/// Lets an account be valid for ever.
+/// Lets an account not expire.
 pub fn delete(tx: &mut Tx<'_>, user_id: &str) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![user_id])?;
     Ok(())

@@ -1,7 +1,7 @@
-//! Wakes those who wait for news.
+//! The notifier: it wakes the requests that wait for something new.
 //!
-//! What woke somebody is only a hint: who wakes looks again from the position up to which they know everything. So a
-//! hint may come twice or too early, and any process may have made the change.
+//! A wake-up is only a hint: the woken request reads again from the position up to which it knows everything. So a
+//! wake-up may come twice or too early, and any process may have made the change.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -16,12 +16,12 @@ use tokio::sync::{Notify, watch};
 
 use crate::replaceable::Replaceable;
 
-/// How often changes by other processes are looked for.
+/// The interval at which the stream is read for changes by other processes.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How often they are looked for where there are no other processes.
+/// The same where there are no other processes.
 const LOOK_ALONE_EVERY: Duration = Duration::from_secs(1);
-/// How often those who wait are told of new presences and devices of others. When many come online, each of them would
-/// otherwise wake all others, one by one.
+/// The minimum interval between wake-ups for new presences and devices of others. When many users come online, each of
+/// them would otherwise wake all others, one by one.
 const MEMBERS_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
@@ -36,7 +36,7 @@ struct Waiter {
     user_id: Arc<str>,
     user_num: UserNum,
     rooms: Vec<RoomNum>,
-    news: Arc<Notify>,
+    wake: Arc<Notify>,
 }
 
 fn remove<K: std::hash::Hash + Eq>(map: &mut HashMap<K, Vec<u64>>, key: &K, id: u64) {
@@ -52,7 +52,7 @@ impl Waiting {
     fn wake(&self, ids: Option<&Vec<u64>>) {
         for id in ids.into_iter().flatten() {
             if let Some(waiter) = self.waiters.get(id) {
-                waiter.news.notify_one();
+                waiter.wake.notify_one();
             }
         }
     }
@@ -66,25 +66,25 @@ impl Waiting {
     }
 }
 
-/// Rooms of whose members something is new that nobody was told of yet.
+/// Rooms whose members changed something that has not caused a wake-up yet.
 #[derive(Default)]
 struct Members {
     rooms: HashSet<RoomNum>,
-    told: Option<Instant>,
+    last_due: Option<Instant>,
 }
 
 impl Members {
-    /// The rooms that it is time to tell of.
+    /// Returns the rooms, if the interval has passed.
     fn due(&mut self) -> HashSet<RoomNum> {
-        if self.rooms.is_empty() || self.told.is_some_and(|told| told.elapsed() < MEMBERS_EVERY) {
+        if self.rooms.is_empty() || self.last_due.is_some_and(|last| last.elapsed() < MEMBERS_EVERY) {
             return HashSet::new();
         }
-        self.told = Some(monotonic());
+        self.last_due = Some(monotonic());
         std::mem::take(&mut self.rooms)
     }
 }
 
-/// Everybody who waits for news in this process.
+/// All waiting requests of this process.
 #[derive(Default)]
 pub struct Notifier {
     waiting: Mutex<Waiting>,
@@ -96,30 +96,31 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// Begins to listen for news about a user.
+    /// Begins to listen for changes that concern a user.
     pub fn listen(self: &Arc<Self>, user_id: &str, user_num: UserNum) -> Listener {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let (user_id, news): (Arc<str>, _) = (Arc::from(user_id), Arc::new(Notify::new()));
+        let (user_id, wake): (Arc<str>, _) = (Arc::from(user_id), Arc::new(Notify::new()));
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.by_user.entry(Arc::clone(&user_id)).or_default().push(id);
         waiting.by_account.entry(user_num).or_default().push(id);
-        let waiter = Waiter { user_id, user_num, rooms: Vec::new(), news: Arc::clone(&news) };
+        let waiter = Waiter { user_id, user_num, rooms: Vec::new(), wake: Arc::clone(&wake) };
         waiting.waiters.insert(id, waiter);
         drop(waiting);
-        Listener { notifier: Arc::clone(self), id, news }
+        Listener { notifier: Arc::clone(self), id, wake }
     }
 
-    /// Up to which position the stream was followed: a look at the database that begins now sees everything up to it.
+    /// Returns the position up to which the stream was followed. A look at the database that begins now sees everything
+    /// up to it.
     pub fn position(&self) -> Pos {
         Pos::new(self.position.load(Ordering::SeqCst))
     }
 
-    /// How many wait.
+    /// Returns the number of waiting requests.
     pub fn waiting(&self) -> usize {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).waiters.len()
     }
 
-    /// Follows the stream and wakes whom it concerns, until told to stop.
+    /// Follows the stream and wakes the requests concerned, until `stop` is set.
     pub async fn follow(self: Arc<Self>, db: Db, stop: watch::Receiver<bool>) {
         let every = match db.engine() {
             Engine::Sqlite => LOOK_ALONE_EVERY,
@@ -130,13 +131,13 @@ impl Notifier {
 }
 
 impl Follower for Notifier {
-    /// `None` if nobody waits: nothing is read.
+    /// `None` if no request waits: nothing is read.
     type News = Option<Changes>;
 
     const NAME: &'static str = "sync";
 
     fn read(&self, tx: &ReadTx<'_>, span: Span) -> Result<Seen<Self::News>, DbError> {
-        // Before anybody waits there is nothing to tell; the first look only finds the end.
+        // Before the first request waits, there is nothing to do; the first look only finds the end of the stream.
         let idle = span.after == Pos::ZERO || self.waiting() == 0;
         let news = if idle { None } else { Some(stream::changes(tx, span)?) };
         Ok(Seen { upto: span.upto, news })
@@ -145,10 +146,10 @@ impl Follower for Notifier {
     async fn act(&self, Seen { upto, news }: Seen<Self::News>) -> Result<(), DbError> {
         let grew = self.position.fetch_max(upto.get(), Ordering::SeqCst) < upto.get();
         let Some(changes) = news else {
-            // Somebody may have begun to wait meanwhile, and may not have seen what came since.
+            // A request may have begun to wait meanwhile, without seeing the newest changes.
             let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             if grew {
-                waiting.waiters.values().for_each(|waiter| waiter.news.notify_one());
+                waiting.waiters.values().for_each(|waiter| waiter.wake.notify_one());
             }
             return Ok(());
         };
@@ -171,18 +172,17 @@ impl Follower for Notifier {
     }
 }
 
-/// Somebody who waits.
+/// A waiting request.
 pub struct Listener {
     notifier: Arc<Notifier>,
     id: u64,
-    news: Arc<Notify>,
+    wake: Arc<Notify>,
 }
 
 impl Listener {
-    /// Listens to these rooms from now on. Whoever looked at the database before calls this with the position up to
-    /// which they know everything: the one up to which they looked, or [`Notifier::position`] from before the look, which is
-    /// further when the row with the newest position was deleted. If the stream was followed beyond it, there is news
-    /// at once.
+    /// Listens to these rooms from now on. `upto` is the position up to which the request knows everything: the end of
+    /// its look, or [`Notifier::position`] from before the look, which is higher when the row with the newest position
+    /// was deleted. If the stream was followed beyond it, the listener wakes at once.
     pub fn watch_rooms(&self, rooms: Vec<RoomNum>, upto: Pos) {
         let mut waiting = self.notifier.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.leave_rooms(self.id);
@@ -194,13 +194,13 @@ impl Listener {
         }
         drop(waiting);
         if self.notifier.position() > upto {
-            self.news.notify_one();
+            self.wake.notify_one();
         }
     }
 
-    /// Waits for news.
+    /// Waits for a wake-up.
     pub async fn news(&self) {
-        self.news.notified().await;
+        self.wake.notified().await;
     }
 }
 

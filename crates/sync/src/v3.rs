@@ -1,4 +1,4 @@
-//! Synchronising as all clients can.
+//! The sync of the specification.
 //! <https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv3sync>
 
 mod response;
@@ -28,69 +28,70 @@ use crate::inbox::{self, Inbox};
 use crate::room;
 use crate::state::Around;
 
-/// How many events of a room are sent, unless the filter says otherwise, and at most.
+/// The number of events of a room in a response, by default and at most.
 const TIMELINE: i64 = 10;
 const MAX_TIMELINE: i64 = 500;
-/// How many presences are sent at once.
+/// The maximum number of presences in one response.
 const MAX_PRESENCE: i64 = 1000;
 
-/// What a client wants to know.
+/// A request.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// Up to where it knows everything; `None` if it knows nothing.
+    /// The position up to which it knows everything; `None` if it knows nothing.
     pub since: Option<Token>,
-    /// Which events it wants.
+    /// The filter of events.
     pub filter: FilterDefinition,
-    /// Whether it wants the whole state of all rooms again.
+    /// True if it wants the whole state of all rooms.
     pub full_state: bool,
-    /// Whether it wants the state after the timeline instead of before it.
+    /// True if it wants the state after the timeline instead of before it.
     pub state_after: StateAfter,
 }
 
-/// Where the state of rooms stands in an answer.
+/// The place of the state of rooms in a response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StateAfter {
-    /// In `state`, as it was before the timeline.
+    /// In `state`, as of before the timeline.
     #[default]
     No,
-    /// In `state_after`, as it is after the timeline.
+    /// In `state_after`, as of after the timeline.
     Yes,
-    /// The same, under the name it had before it was specified.
+    /// The same, under its name before the specification.
     Unstable,
 }
 
-/// An answer, and what to listen to until there is another.
+/// A response, and the rooms to watch until there is another.
 #[derive(Debug)]
 pub struct Look {
-    /// The answer.
+    /// The response.
     pub response: Response,
-    /// The position up to which it says everything.
+    /// The position up to which it is complete.
     pub upto: Pos,
     /// The rooms that the user has joined.
     pub rooms: Vec<RoomNum>,
-    /// The position up to which messages to the device are acknowledged by the request, if there are any.
+    /// The position up to which the request acknowledges to-device messages, if there are any.
     pub acknowledged: Option<Pos>,
 }
 
-/// The knowledge of a client that asks.
+/// The client's knowledge at the beginning of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     /// Nothing.
     Nothing,
     /// Everything up to a position.
     Known,
-    /// Things that were undone by restoring a backup. It is answered as if it knew nothing, and so that it forgets them:
-    /// each timeline is a new one, rooms that it is not in are named, and everybody's keys are to be looked at again.
+    /// Things that were undone by restoring a backup. The response is that to an unknowing client, and makes the client
+    /// forget: each timeline is a new one, rooms that the user is not in are named, and all devices are marked as
+    /// changed.
     Undone,
 }
 
-/// What is collected while looking.
+/// One look at the database for a request.
 struct Sync<'v, 't, 'c> {
     view: &'v View<'t, 'c>,
     viewer: &'v Viewer,
     request: &'v Request,
     origin: Origin,
-    /// Up to where the client knows everything; 0 if it knows nothing.
+    /// The position up to which the client knows everything; 0 if it knows nothing.
     since: Pos,
     upto: Pos,
     now: Millis,
@@ -99,7 +100,7 @@ struct Sync<'v, 't, 'c> {
     room_data: HashMap<String, Vec<AccountData>>,
 }
 
-/// Looks what is new for somebody.
+/// Looks for what is new to a client.
 pub fn look(
     tx: &ReadTx<'_>,
     home: &Home,
@@ -156,7 +157,7 @@ pub fn look(
         sync.other(tx, in_room, &mut found)?;
     }
     if origin != Origin::Nothing {
-        // Of rooms that were deleted nothing is left but that one was made to leave.
+        // Of a deleted room nothing is left except that the user was made to leave it.
         for departure in departures::of_user(tx, &viewer.user_id, since)? {
             if sync.wants(&departure.room_id) {
                 let left = sync.departed(&departure)?;
@@ -170,7 +171,7 @@ pub fn look(
     } else {
         let rooms = joined.iter().map(|room| Room {
             num: room.member.room_num,
-            came: room.member.since_pos,
+            since_pos: room.member.since_pos,
             last_pos: room.last_pos,
         });
         DeviceLists::between(tx, &viewer.user_id, viewer.user_num, since, upto, rooms)?
@@ -202,7 +203,7 @@ impl Sync<'_, '_, '_> {
         self.origin != Origin::Known
     }
 
-    /// Whether a client must not append a timeline to the events that it has.
+    /// Returns true if a client must not append a timeline to its events.
     fn is_limited(&self, timeline: &room::Timeline) -> bool {
         timeline.limited || self.origin == Origin::Undone
     }
@@ -211,7 +212,7 @@ impl Sync<'_, '_, '_> {
         filter::limit(&self.request.filter.room.timeline, TIMELINE, MAX_TIMELINE)
     }
 
-    /// A joined room, if there is news about it.
+    /// Returns a joined room, if something in it is new.
     fn joined(&self, tx: &ReadTx<'_>, in_room: &InRoom) -> Result<Option<Joined>, Error> {
         let member = &in_room.member;
         let is_new = self.is_initial() || member.since_pos > self.since;
@@ -240,7 +241,7 @@ impl Sync<'_, '_, '_> {
             until: self.upto,
             after: self.is_state_after(),
         };
-        // Nobody could give the room its name without knowing those that it is called after.
+        // A client cannot show the name of the room without the members after whom it is called.
         let mut others = summary.as_ref().map(|summary| summary.heroes.clone()).unwrap_or_default();
         others.extend(around.whole.then(|| own.to_owned()));
         let mut state = around.events(tx)?;
@@ -252,14 +253,14 @@ impl Sync<'_, '_, '_> {
         let per_thread = wanted.timeline.unread_thread_notifications;
         let hidden = |user_id: &str| self.view.ignores(user_id);
         let mut ephemeral = Vec::new();
-        let lets = |event_type| {
-            filter::lets_room(&wanted.ephemeral, &room.room_id)
-                && filter::lets_type(&wanted.ephemeral, event_type)
+        let allows = |event_type| {
+            filter::allows_room(&wanted.ephemeral, &room.room_id)
+                && filter::allows_type(&wanted.ephemeral, event_type)
         };
-        if lets("m.typing") && (self.typing.contains(&room.num) || (is_new && self.since > Pos::ZERO)) {
+        if allows("m.typing") && (self.typing.contains(&room.num) || (is_new && self.since > Pos::ZERO)) {
             ephemeral.push(room::typing(tx, room.num, self.now, &hidden)?);
         }
-        if lets("m.receipt") && (is_new || self.receipts.contains(&room.num)) {
+        if allows("m.receipt") && (is_new || self.receipts.contains(&room.num)) {
             ephemeral.extend(room::receipts(tx, room.num, own, from, self.upto, &hidden)?);
         }
         let account_data = self.room_data(tx, &room.room_id, is_new)?;
@@ -268,7 +269,7 @@ impl Sync<'_, '_, '_> {
             && state.is_empty()
             && ephemeral.is_empty()
             && account_data.is_empty();
-        // What is unread changes by own receipts, too, which the client must learn; and by nothing that is not new.
+        // Unread counts also change by own receipts, about which the client must learn; and by nothing that is not new.
         if nothing && !is_new && !has_ephemeral {
             return Ok(None);
         }
@@ -290,7 +291,7 @@ impl Sync<'_, '_, '_> {
         }))
     }
 
-    /// The newest events in `(from, upto]` of a room.
+    /// Returns the newest events in `(from, upto]` of a room.
     fn timeline(
         &self,
         tx: &ReadTx<'_>,
@@ -299,11 +300,11 @@ impl Sync<'_, '_, '_> {
         upto: Pos,
     ) -> Result<room::Timeline, Error> {
         let (wanted, nothing) = (&self.request.filter.room.timeline, RoomEventFilter::ignore_all());
-        let wanted = if filter::lets_room(wanted, &view.room.room_id) { wanted } else { &nothing };
+        let wanted = if filter::allows_room(wanted, &view.room.room_id) { wanted } else { &nothing };
         room::timeline(view, tx, from, upto, self.limit(), wanted)
     }
 
-    /// What the filter lets through of the state of a room.
+    /// Returns the state of a room that passes the filter.
     fn shown_state(
         &self,
         view: &RoomView<'_, '_, '_>,
@@ -311,7 +312,7 @@ impl Sync<'_, '_, '_> {
     ) -> Result<Vec<ClientEvent>, Error> {
         let wanted = &self.request.filter.room.state;
         state.retain(|event| {
-            filter::lets_room(wanted, &view.room.room_id) && filter::allows_event(wanted, event)
+            filter::allows_room(wanted, &view.room.room_id) && filter::allows_event(wanted, event)
         });
         room::for_client(view, &state)
     }
@@ -329,7 +330,7 @@ impl Sync<'_, '_, '_> {
         self.request.state_after != StateAfter::No
     }
 
-    /// Account data about a room.
+    /// Returns account data for a room.
     fn room_data(&self, tx: &ReadTx<'_>, room_id: &str, is_new: bool) -> Result<Vec<DataEvent>, Error> {
         let found = if is_new && !self.is_initial() {
             account_data::of_room(tx, self.viewer.user_num, room_id)?
@@ -339,12 +340,14 @@ impl Sync<'_, '_, '_> {
         let wanted = &self.request.filter.room.account_data;
         found
             .into_iter()
-            .filter(|data| filter::lets_room(wanted, room_id) && filter::lets_type(wanted, &data.data_type))
+            .filter(|data| {
+                filter::allows_room(wanted, room_id) && filter::allows_type(wanted, &data.data_type)
+            })
             .map(DataEvent::stored)
             .collect()
     }
 
-    /// A room that the user has not joined.
+    /// Returns a room that the user has not joined.
     fn other(&self, tx: &ReadTx<'_>, in_room: &InRoom, found: &mut Rooms) -> Result<(), Error> {
         let member = &in_room.member;
         match member.membership {
@@ -383,11 +386,11 @@ impl Sync<'_, '_, '_> {
         let Some(room) = rooms::by_num(tx, in_room.member.room_num)? else { return Ok(None) };
         let view = self.view.room(&room)?;
         let was_there = view.membership_at(self.since) == Membership::Join;
-        // Of a room that the user came to and left meanwhile, the client knows nothing.
+        // The client knows nothing of a room that the user joined and left meanwhile.
         let whole = self.is_initial() || self.request.full_state || !was_there;
         let from = if whole { Pos::ZERO } else { self.since };
         let until = in_room.member.since_pos.min(self.upto);
-        // Who only declined an invite learns that it is gone, and nothing of the room.
+        // A user who only declined an invite sees nothing else of the room.
         let from = if view.ever_joined() { from } else { in_room.member.since_pos.prev() };
         let timeline = self.timeline(tx, &view, from, until)?;
         let after = self.is_state_after();
@@ -399,7 +402,7 @@ impl Sync<'_, '_, '_> {
             around.lazily(tx, &mut state, &others)?;
         }
         if after {
-            // They may have been invited and have declined after the last state that they know.
+            // The user may have been invited and have declined after the last state that the client knows.
             let is_own =
                 |event: &events::Event| event.membership.is_some() && event.state_key.as_deref() == Some(own);
             state.retain(|event| !is_own(event));
@@ -433,15 +436,15 @@ impl Sync<'_, '_, '_> {
 
     fn global_data(&self, tx: &ReadTx<'_>, global: Vec<AccountData>) -> Result<Vec<DataEvent>, Error> {
         let wanted = &self.request.filter.account_data;
-        let lets = |data_type: &str| filter::lets_through(wanted, data_type, None);
+        let allows = |data_type: &str| filter::allows(wanted, data_type, None);
         let (stored_rules, others): (Vec<_>, Vec<_>) =
             global.into_iter().partition(|data| data.data_type == push::DATA_TYPE);
         let mut found = Vec::new();
-        for data in others.into_iter().filter(|data| lets(&data.data_type)) {
+        for data in others.into_iter().filter(|data| allows(&data.data_type)) {
             found.push(DataEvent::stored(data)?);
         }
         let has_rules = self.is_initial() || !stored_rules.is_empty();
-        if has_rules && lets(push::DATA_TYPE) {
+        if has_rules && allows(push::DATA_TYPE) {
             let content = push::as_account_data(tx, self.viewer.user_num, &self.viewer.user_id)?;
             found.push(DataEvent::made(push::DATA_TYPE, &content)?);
         }
@@ -451,7 +454,7 @@ impl Sync<'_, '_, '_> {
     fn presence(&self, tx: &ReadTx<'_>, joined: &[InRoom]) -> Result<Vec<Value>, Error> {
         let wanted = &self.request.filter.presence;
         let mut changed = ephemeral::changed_presence(tx, &self.viewer.user_id, self.since, MAX_PRESENCE)?;
-        // Whom the user meets, in a room that either came to, was there before.
+        // When two users begin to share a room, the presence of one of them may be older than the position.
         let news = joined.iter().filter(|room| !self.is_initial() && room.last_pos > self.since);
         for room in news {
             let since = if room.member.since_pos > self.since { Pos::ZERO } else { self.since };
@@ -465,7 +468,7 @@ impl Sync<'_, '_, '_> {
             .into_iter()
             .filter(|presence| self.origin != Origin::Nothing || presence.presence != "offline")
             .filter(|presence| {
-                filter::lets_through(wanted, "m.presence", Some(&presence.user_id))
+                filter::allows(wanted, "m.presence", Some(&presence.user_id))
                     && !self.view.ignores(&presence.user_id)
             })
             .map(|presence| {

@@ -1,4 +1,4 @@
-//! Which accounts are taken: what is checked of each, without the database and against it.
+//! The checks of each account of an import, without the database and against it.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -9,6 +9,7 @@ use reeve_store::devices::Device;
 use reeve_store::external_ids::ExternalId;
 use reeve_store::lists::users::bulk;
 use reeve_store::threepids::Threepid;
+use reeve_store::validity::Validity;
 use reeve_store::{devices, external_ids, profile_fields, threepids, users, validity};
 use serde_json::Value;
 
@@ -20,10 +21,10 @@ use crate::policy::Policy;
 use crate::profile::{self, Field};
 use crate::{password, threepids as addresses};
 
-/// Earlier than this, in milliseconds, nobody had an account: the number is in seconds.
+/// The earliest time of an account, in milliseconds. A smaller number is in seconds.
 const EARLIEST_MS: i64 = 100_000_000_000;
 
-/// Why an account was not taken.
+/// The reason why an account was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The kind of reason, in a few words that are always the same.
@@ -36,7 +37,7 @@ fn refuse<T>(reason: &'static str, error: impl Into<String>) -> Result<T, Refusa
     Err(Refusal { reason, error: error.into() })
 }
 
-/// An account that could be taken as far as it is known without the database.
+/// An account that passed the checks without the database.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     user: User,
@@ -48,7 +49,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// Checks what can be checked without the database.
+    /// Checks an account without the database.
     pub fn new(account: Account, ctx: &Ctx, policy: &Policy) -> Result<Self, Refusal> {
         let user_id = full_user_id(&account, ctx)?;
         let flag = |flag: Option<bool>| flag.unwrap_or_default();
@@ -109,7 +110,7 @@ impl Candidate {
         &self.user.user_id
     }
 
-    /// What deactivating and erasing takes from an account, it cannot have.
+    /// Refuses a deactivated or erased account with data that deactivation deletes.
     fn check_retired(&self) -> Result<(), Refusal> {
         let reason = "inconsistent";
         let user = &self.user;
@@ -128,7 +129,7 @@ impl Candidate {
         Ok(())
     }
 
-    /// Checks it against the accounts that are there.
+    /// Checks it against the existing accounts.
     pub(super) fn check(&self, tx: &ReadTx<'_>) -> Result<Outcome, DbError> {
         let refused = |reason, error: String| Ok(Outcome::Refused(Refusal { reason, error }));
         if users::num(tx, &self.user.user_id)?.is_some() {
@@ -167,7 +168,8 @@ impl Candidate {
         let insert = if bulk { bulk::insert } else { users::insert };
         let num = insert(tx, user, self.password_hash.as_deref())?;
         if let Some(period) = policy.account_validity_period_ms.filter(|_| !user.deactivated) {
-            validity::set(tx, &user.user_id, ctx.now.plus(period), true)?;
+            let expiration_ts = ctx.now.plus(period);
+            validity::set(tx, &user.user_id, Validity { expiration_ts, renewal_emails: true })?;
         }
         for threepid in &self.threepids {
             threepids::insert(tx, num, threepid)?;
@@ -184,7 +186,7 @@ impl Candidate {
         Ok(())
     }
 
-    /// What must not occur twice: the account, its addresses and external ids, each by its kind.
+    /// The names that must not occur twice: of the account, its addresses and external ids, each with its kind.
     pub(super) fn claims(&self) -> impl Iterator<Item = (&'static str, &str, &str)> {
         let threepids = self.threepids.iter().map(|id| ("third-party id taken", &*id.medium, &*id.address));
         let external =
@@ -193,7 +195,7 @@ impl Candidate {
     }
 }
 
-/// The user id that a line names.
+/// Returns the user id that a line names.
 fn full_user_id(account: &Account, ctx: &Ctx) -> Result<String, Refusal> {
     let reason = "invalid user id";
     match (&account.user_id, &account.localpart) {
@@ -210,7 +212,7 @@ fn full_user_id(account: &Account, ctx: &Ctx) -> Result<String, Refusal> {
     }
 }
 
-/// No text can have U+0000: the database stores none.
+/// Refuses texts with U+0000, which the database cannot store.
 fn check_texts(account: &Account) -> Result<(), Refusal> {
     let own = [&account.displayname, &account.avatar_url, &account.consent_version].map(Option::as_deref);
     let threepids = account.threepids.iter().map(|id| Some(&*id.address));
@@ -234,7 +236,7 @@ fn check_name(user_id: &str, is_guest: bool, ctx: &Ctx) -> Result<(), Refusal> {
     named.map_err(|error| Refusal { reason: "invalid user id", error: error.to_string() })
 }
 
-/// A time in milliseconds.
+/// Checks a time in milliseconds.
 fn time(key: &str, ts: Option<i64>) -> Result<Option<Millis>, Refusal> {
     match ts {
         Some(ts) if ts < 0 => refuse("invalid time", format!("{key} is negative")),

@@ -29,7 +29,7 @@ pub(crate) struct DeviceView {
 
 /// The id of the account's dehydrated device.
 fn dehydrated(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Option<String>, DbError> {
-    Ok(dehydrated_devices::of_user(tx, user_num)?.map(|(device_id, _)| device_id))
+    Ok(dehydrated_devices::of_user(tx, user_num)?.map(|device| device.device_id))
 }
 
 impl DeviceView {

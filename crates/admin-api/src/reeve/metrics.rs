@@ -26,7 +26,7 @@ async fn handle(call: Call) -> Answer {
         ..Measured::default()
     };
     let stored = call.read(|tx| -> Result<_, DbError> {
-        Ok((media_users::totals(tx)?, media_objects::strays(tx)?, jobs::states(tx)?))
+        Ok((media_users::totals(tx)?, media_objects::count_orphaned(tx)?, jobs::states(tx)?))
     });
     // Monitoring matters most when the database fails: then the numbers from the database are missing, and all
     // others are returned.

@@ -91,7 +91,7 @@ pub(super) async fn send(server: &Server, rooms: &[String], report: &mut Report)
 }
 
 /// The data reported by waiting clients.
-struct Heard {
+struct Received {
     start: Instant,
     /// The time of each message: microseconds after the start; 0 if not sent yet.
     sent: Vec<AtomicU64>,
@@ -104,14 +104,18 @@ struct Heard {
     gaps: AtomicU64,
 }
 
-impl Heard {
+impl Received {
     fn micros(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 }
 
 /// Waits until all messages have arrived.
-async fn listen(address: std::net::SocketAddr, person: Person, heard: Arc<Heard>) -> Fallible<Vec<Duration>> {
+async fn listen(
+    address: std::net::SocketAddr,
+    person: Person,
+    received: Arc<Received>,
+) -> Fallible<Vec<Duration>> {
     let mut connection = Connection::open(address, &person.token()).await?;
     let filter = json!({ "room": { "state": { "lazy_load_members": true }, "timeline": { "limit": 50 } } });
     let path = format!("/_matrix/client/v3/user/{}/filter", person.user_id());
@@ -121,23 +125,23 @@ async fn listen(address: std::net::SocketAddr, person: Person, heard: Arc<Heard>
     reply.json()?;
     let mut since =
         quoted(&String::from_utf8(reply.body)?, "\"next_batch\":\"").ok_or("no next_batch")?.to_owned();
-    heard.ready.fetch_add(1, Ordering::Relaxed);
+    received.ready.fetch_add(1, Ordering::Relaxed);
     let mut took = Vec::with_capacity(MESSAGES);
     while took.len() < MESSAGES {
         let path = format!("/_matrix/client/v3/sync?filter={filter}&since={since}&timeout=30000");
         let reply = connection.get(&path).await?;
-        let now = heard.micros();
-        heard.answers.fetch_add(1, Ordering::Relaxed);
+        let now = received.micros();
+        received.answers.fetch_add(1, Ordering::Relaxed);
         let text = String::from_utf8(reply.body)?;
         quoted(&text, "\"next_batch\":\"").ok_or("no next_batch")?.clone_into(&mut since);
         if text.contains("\"limited\":true") {
-            heard.gaps.fetch_add(1, Ordering::Relaxed);
+            received.gaps.fetch_add(1, Ordering::Relaxed);
         }
         for number in text.split("\"body\":\"message ").skip(1) {
             let number: usize = number.split('"').next().ok_or("no number")?.parse()?;
-            let sent = heard.sent.get(number).ok_or("not our message")?.load(Ordering::Relaxed);
+            let sent = received.sent.get(number).ok_or("not our message")?.load(Ordering::Relaxed);
             took.push(Duration::from_micros(now.saturating_sub(sent)));
-            heard.messages.fetch_add(1, Ordering::Relaxed);
+            received.messages.fetch_add(1, Ordering::Relaxed);
         }
     }
     Ok(took)
@@ -145,7 +149,7 @@ async fn listen(address: std::net::SocketAddr, person: Person, heard: Arc<Heard>
 
 /// Sends into one large room at a steady rate while a part of its members waits.
 pub(super) async fn fan_out(server: &Server, room: &str, report: &mut Report) -> Fallible<()> {
-    let heard = Arc::new(Heard {
+    let received = Arc::new(Received {
         start: monotonic(),
         sent: (0..MESSAGES).map(|_| AtomicU64::new(0)).collect(),
         ready: AtomicUsize::new(0),
@@ -155,10 +159,10 @@ pub(super) async fn fan_out(server: &Server, room: &str, report: &mut Report) ->
     });
     let mut listeners = JoinSet::new();
     for number in 0..LISTENERS {
-        listeners.spawn(listen(server.address, Person(Kind::Member, number), Arc::clone(&heard)));
+        listeners.spawn(listen(server.address, Person(Kind::Member, number), Arc::clone(&received)));
     }
     let patience = monotonic() + Duration::from_mins(2);
-    while heard.ready.load(Ordering::Relaxed) < LISTENERS {
+    while received.ready.load(Ordering::Relaxed) < LISTENERS {
         if let Some(ended) = listeners.try_join_next() {
             ended??;
         }
@@ -167,11 +171,11 @@ pub(super) async fn fan_out(server: &Server, room: &str, report: &mut Report) ->
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    until_quiet(&heard.answers, Duration::from_secs(2), Duration::from_mins(2)).await?;
-    let (begun, cpu, answers) = (monotonic(), server.cpu()?, heard.answers.load(Ordering::Relaxed));
+    until_quiet(&received.answers, Duration::from_secs(2), Duration::from_mins(2)).await?;
+    let (begun, cpu, answers) = (monotonic(), server.cpu()?, received.answers.load(Ordering::Relaxed));
     let mut speakers = JoinSet::new();
     for speaker in 0..SPEAKERS {
-        let (heard, room, address) = (Arc::clone(&heard), room.to_owned(), server.address);
+        let (received, room, address) = (Arc::clone(&received), room.to_owned(), server.address);
         speakers.spawn(async move {
             let token = Person(Kind::Member, LISTENERS + speaker).token();
             let mut connection = Connection::open(address, &token).await?;
@@ -181,7 +185,7 @@ pub(super) async fn fan_out(server: &Server, room: &str, report: &mut Report) ->
                 tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
                 let path = format!("/_matrix/client/v3/rooms/{room}/send/m.room.message/t{number}");
                 let text = body(&format!("message {number}"));
-                heard.sent.get(number).ok_or("no place")?.store(heard.micros(), Ordering::Relaxed);
+                received.sent.get(number).ok_or("no place")?.store(received.micros(), Ordering::Relaxed);
                 let reply = connection.send("PUT", &path, &text).await?;
                 reply.json()?;
                 took.push(reply.took);
@@ -195,7 +199,7 @@ pub(super) async fn fan_out(server: &Server, room: &str, report: &mut Report) ->
     }
     let elapsed = begun.elapsed().as_secs_f64();
     let cpu = (server.cpu()? - cpu) / elapsed * 100.0;
-    let answers = heard.answers.load(Ordering::Relaxed) - answers;
+    let answers = received.answers.load(Ordering::Relaxed) - answers;
     // The last ones may be in flight; those that do not arrive now are lost.
     let mut took = Vec::new();
     let deadline = monotonic() + Duration::from_secs(10);
@@ -215,7 +219,7 @@ pub(super) async fn fan_out(server: &Server, room: &str, report: &mut Report) ->
             per_second(usize::try_from(answers)?, elapsed)
         ),
     );
-    let gaps = heard.gaps.load(Ordering::Relaxed);
+    let gaps = received.gaps.load(Ordering::Relaxed);
     let verdict = match (all, gaps) {
         (true, _) => below(times.median, 50.0),
         (false, 1..) => Verdict::Missed,
@@ -224,7 +228,7 @@ pub(super) async fn fan_out(server: &Server, room: &str, report: &mut Report) ->
     let value = if all {
         format!("median {:.1} ms, p99 {:.1} ms", times.median, times.p99)
     } else {
-        let (arrived, sent) = (heard.messages.load(Ordering::Relaxed), MESSAGES * LISTENERS);
+        let (arrived, sent) = (received.messages.load(Ordering::Relaxed), MESSAGES * LISTENERS);
         format!("{arrived} of {sent} arrived, {gaps} answers with a gap")
     };
     report.row("From sending to arriving there", value, "< 50 ms (median)", verdict);

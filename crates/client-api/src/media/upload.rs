@@ -17,10 +17,10 @@ pub(super) async fn upload(mut call: Call) -> Answer {
 }
 
 pub(super) async fn create(call: Call) -> Answer {
-    let (user_num, now, library) = (call.user()?.num, call.now, call.app.media.clone());
-    let (media_id, expires_ts) =
-        call.write(move |tx| deeds::create(tx, library.settings(), user_num, now)).await?;
-    reply::ok(&json!({ "content_uri": uri(&call, &media_id), "unused_expires_at": expires_ts }))
+    let (user_num, ctx, library) = (call.user()?.num, call.ctx(), call.app.media.clone());
+    let created = call.write(move |tx| deeds::create(tx, &ctx, library.settings(), user_num)).await?;
+    let content_uri = uri(&call, &created.media_id);
+    reply::ok(&json!({ "content_uri": content_uri, "unused_expires_at": created.expires_ts }))
 }
 
 pub(super) async fn upload_to(mut call: Call) -> Answer {

@@ -5,7 +5,9 @@ use reeve_accounts::session::Session;
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::Error;
 use reeve_rooms::aliases;
+use reeve_rooms::public_rooms::Boundary;
 use reeve_rooms::public_rooms::{self, RoomSearch};
+use reeve_store::rooms::PublishedCursor;
 use serde_json::{Value, json};
 
 use super::{home, required_text, text, v3};
@@ -144,7 +146,7 @@ async fn publish(mut call: Call) -> Answer {
 }
 
 /// A position in the directory: direction, number of members, and id of the room at the boundary.
-fn parse_since(text: &str) -> Result<(i64, String, bool), MatrixError> {
+fn parse_since(text: &str) -> Result<Boundary, MatrixError> {
     let invalid = || MatrixError::invalid_param("Invalid pagination token");
     let mut parts = text.splitn(3, '_');
     let (Some(direction), Some(members), Some(room_id)) = (parts.next(), parts.next(), parts.next()) else {
@@ -155,7 +157,8 @@ fn parse_since(text: &str) -> Result<(i64, String, bool), MatrixError> {
         "p" => true,
         _ => return Err(invalid()),
     };
-    Ok((members.parse().map_err(|_| invalid())?, room_id.to_owned(), backwards))
+    let members = members.parse().map_err(|_| invalid())?;
+    Ok(Boundary { cursor: PublishedCursor { members, room_id: room_id.to_owned() }, backwards })
 }
 
 /// Refuses the directory of another server.
@@ -209,7 +212,7 @@ async fn page(call: &Call, search: RoomSearch) -> Answer {
     let mut body = json!({ "chunk": found.chunk, "total_room_count_estimate": found.total });
     if let Some(body) = body.as_object_mut() {
         for (key, direction, border) in [("next_batch", "n", found.next), ("prev_batch", "p", found.prev)] {
-            if let Some((members, room_id)) = border {
+            if let Some(PublishedCursor { members, room_id }) = border {
                 body.insert(key.to_owned(), json!(format!("{direction}_{members}_{room_id}")));
             }
         }

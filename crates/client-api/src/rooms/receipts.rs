@@ -3,6 +3,7 @@
 use http::Method;
 use reeve_accounts::session::Session;
 use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
+use reeve_rooms::ephemeral::NewReceipt;
 use reeve_rooms::{Error, ephemeral};
 use serde_json::Value;
 
@@ -74,7 +75,8 @@ async fn receipt(mut call: Call) -> Answer {
     let ctx = call.ctx();
     call.act(move |tx, Session { user, .. }| {
         let thread_id = thread_id.as_deref().unwrap_or_default();
-        ephemeral::receipt(tx, &ctx, user, &room_id, (&receipt_type, thread_id), &event_id)
+        let receipt = NewReceipt { receipt_type: &receipt_type, thread_id, event_id: &event_id };
+        ephemeral::receipt(tx, &ctx, user, &room_id, receipt)
     })
     .await?;
     reply::empty()
@@ -91,7 +93,8 @@ async fn markers(mut call: Call) -> Answer {
     let (ctx, room_id) = (call.ctx(), call.param("room_id"));
     call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
         for (receipt_type, event_id) in &moved {
-            ephemeral::receipt(tx, &ctx, user, &room_id, (receipt_type, ""), event_id)?;
+            let receipt = NewReceipt { receipt_type, thread_id: "", event_id };
+            ephemeral::receipt(tx, &ctx, user, &room_id, receipt)?;
         }
         Ok(())
     })

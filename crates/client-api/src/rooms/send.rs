@@ -3,6 +3,7 @@
 use http::Method;
 use reeve_accounts::session::Session;
 use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
+use reeve_rooms::send::WantedRedaction;
 use reeve_rooms::send::{self, Sent};
 use reeve_store::transactions::{self, Key};
 use serde_json::json;
@@ -96,7 +97,13 @@ async fn redact(mut call: Call) -> Answer {
     let (home, ctx) = (home(&call), call.ctx());
     let event_id = call
         .act(move |tx, Session { user, .. }| {
-            send::redact(tx, &home, &ctx, user, &room_id, &target, reason.as_deref(), key.as_ref())
+            let wanted = WantedRedaction {
+                room_id: &room_id,
+                target_id: &target,
+                reason: reason.as_deref(),
+                key: key.as_ref(),
+            };
+            send::redact(tx, &home, &ctx, user, wanted)
         })
         .await?;
     reply::ok(&json!({ "event_id": event_id }))

@@ -289,7 +289,7 @@ async fn renew(
             None => validity::clear(tx, ctx, &renewed).map(|()| None),
             Some(period) => {
                 let until = ctx.now.plus(period);
-                let reminded = stored_validity::find(tx, &renewed)?.is_none_or(|(_, reminded)| reminded);
+                let reminded = stored_validity::find(tx, &renewed)?.is_none_or(|known| known.renewal_emails);
                 validity::set(tx, ctx, &renewed, until, reminded).map(|()| Some(until))
             }
         })
@@ -311,7 +311,7 @@ struct Shown {
 
 impl Shown {
     fn read(tx: &ReadTx<'_>, user: User, now: Millis) -> Result<Self, DbError> {
-        let expiration_ts = stored_validity::find(tx, &user.user_id)?.map(|(until, _)| until);
+        let expiration_ts = stored_validity::find(tx, &user.user_id)?.map(|known| known.expiration_ts);
         Ok(Self { user, expiration_ts, expired: expiration_ts.is_some_and(|until| until <= now) })
     }
 }

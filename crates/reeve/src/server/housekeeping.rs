@@ -58,7 +58,7 @@ pub(super) async fn sweep_media(app: Arc<App>, mut stop: watch::Receiver<bool>) 
         tokio::select! {
             () = serve::stopped(&mut stop) => return,
             _ = every.tick() => {}
-            () = app.media.strayed() => {}
+            () = app.media.sweep_due() => {}
         }
         if let Err(error) = app.media.sweep().await {
             tracing::warn!(%error, "the media store could not be swept; retrying later");
@@ -86,7 +86,7 @@ async fn prune_expired(app: &App, push: &Push) -> Result<(), DbError> {
     push.prune().await?;
     app.seen.prune(&app.db, now).await?;
     app.jobs.prune().await?;
-    for clear in [key_backup::clear, to_device::clear] {
+    for clear in [key_backup::clear, to_device::delete_orphaned] {
         for _ in 0..PARTS {
             if !app.db.write(clear).await? {
                 break;

@@ -232,7 +232,7 @@ fn known(site: &Site) -> (i64, i64) {
     runtime.block_on(async {
         let db = Db::open(&site.database_url(), Options::default(), reeve_store::MIGRATIONS).await.unwrap();
         let known = db.read(|tx| -> Result<_, DbError> {
-            Ok((media_objects::strays(tx)?, media_users::totals(tx)?.bytes))
+            Ok((media_objects::count_orphaned(tx)?, media_users::totals(tx)?.bytes))
         });
         let known = known.await.unwrap();
         db.close().await;

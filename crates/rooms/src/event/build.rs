@@ -1,4 +1,4 @@
-//! Completing events: hashes, signature and id.
+//! Completion of events: hashes, signature and id.
 
 use reeve_model::Millis;
 use ruma::room_version_rules::RoomVersionRules;
@@ -9,16 +9,17 @@ use serde_json::{Map, Value};
 
 use super::Draft;
 use super::content::canonical;
+use super::pdu::Kind;
 use super::pdu::Pdu;
 use crate::Home;
 use crate::error::Error;
 
-/// The largest event, in bytes of its canonical JSON.
+/// The maximum size of an event, in bytes of its canonical JSON.
 pub const MAX_EVENT: usize = 65_535;
 
-/// Where an event goes in the history of a room.
+/// The place of an event in the history of a room.
 pub(super) struct Place<'a> {
-    /// The room; none for an event from which the room has its id.
+    /// The room; `None` for a create event that gives the room its id.
     pub(super) room_id: Option<&'a str>,
     /// The ids of the events that it follows.
     pub(super) prev_events: Vec<String>,
@@ -78,14 +79,14 @@ pub(super) fn build(
         return Err(Error::TooLarge("event too large"));
     }
     let event_id = OwnedEventId::try_from(format!("${hash}")).map_err(Error::internal)?;
-    let key = (draft.event_type.as_str(), draft.state_key.as_deref());
-    let mut pdu = Pdu::new(event_id, place.room_id, key, &draft.sender, now, raw)?;
+    let kind = Kind { event_type: &draft.event_type, state_key: draft.state_key.as_deref() };
+    let mut pdu = Pdu::new(event_id, place.room_id, kind, &draft.sender, now, raw)?;
     pdu.prev_events =
         place.prev_events.iter().filter_map(|id| OwnedEventId::try_from(id.as_str()).ok()).collect();
     Ok(Signed { pdu, content: draft.content, json })
 }
 
-/// Why an event cannot be signed.
+/// Returns the error for an event that cannot be signed.
 fn signing_error(error: JsonError) -> Error {
     match error {
         JsonError::PduTooLarge => Error::TooLarge("event too large"),

@@ -1,4 +1,4 @@
-//! Events in the form in which the authorisation rules read them.
+//! Events in the form of the authorisation rules.
 
 use reeve_model::Millis;
 use reeve_store::events::Event;
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::content::{content, raw_content};
 use crate::error::Error;
 
-/// An event in the form in which the authorisation rules look at it.
+/// An event in the form of the authorisation rules.
 #[derive(Debug)]
 pub(super) struct Pdu {
     pub(super) event_id: OwnedEventId,
@@ -21,7 +21,7 @@ pub(super) struct Pdu {
     event_type: TimelineEventType,
     content: Box<RawValue>,
     state_key: Option<String>,
-    /// The events that it follows. Only a new event needs to say.
+    /// The events that it follows; blank for a stored event, of which the rules do not ask for them.
     pub(super) prev_events: Vec<OwnedEventId>,
 }
 
@@ -53,7 +53,7 @@ impl ruma::state_res::Event for Pdu {
         Box::new(self.prev_events.iter())
     }
     fn auth_events(&self) -> Box<dyn DoubleEndedIterator<Item = &OwnedEventId> + '_> {
-        // The rules ask for them only where they stand against the events of other servers.
+        // The rules ask for them only in state resolution, to compare events of other servers.
         Box::new(std::iter::empty())
     }
     fn redacts(&self) -> Option<&OwnedEventId> {
@@ -62,6 +62,13 @@ impl ruma::state_res::Event for Pdu {
     fn rejected(&self) -> bool {
         false
     }
+}
+
+/// The type of an event, and its state key, if it is a state event.
+#[derive(Clone, Copy)]
+pub(super) struct Kind<'a> {
+    pub(super) event_type: &'a str,
+    pub(super) state_key: Option<&'a str>,
 }
 
 fn millis(ts: Millis) -> MilliSecondsSinceUnixEpoch {
@@ -74,7 +81,7 @@ impl Pdu {
     pub(super) fn new(
         event_id: OwnedEventId,
         room_id: Option<&str>,
-        (event_type, state_key): (&str, Option<&str>),
+        kind: Kind<'_>,
         sender: &str,
         ts: Millis,
         content: Box<RawValue>,
@@ -84,21 +91,21 @@ impl Pdu {
             room_id: room_id.and_then(|id| RoomId::parse(id).ok()),
             sender: UserId::parse(sender).map_err(Error::internal)?,
             ts: millis(ts),
-            event_type: TimelineEventType::from(event_type),
+            event_type: TimelineEventType::from(kind.event_type),
             content,
-            state_key: state_key.map(str::to_owned),
+            state_key: kind.state_key.map(str::to_owned),
             prev_events: Vec::new(),
         })
     }
 
     pub(super) fn stored(event: &Event, room: &Room, rules: &RoomVersionRules) -> Result<Self, Error> {
         let event_id = OwnedEventId::try_from(event.event_id.as_str()).map_err(Error::internal)?;
-        let key = (event.event_type.as_str(), event.state_key.as_deref());
+        let kind = Kind { event_type: &event.event_type, state_key: event.state_key.as_deref() };
         let content = if event.redacted_by.is_none() {
             raw_content(event)?
         } else {
             serde_json::value::to_raw_value(&content(event, rules)?).map_err(Error::internal)?
         };
-        Self::new(event_id, Some(&room.room_id), key, &event.sender, event.ts, content)
+        Self::new(event_id, Some(&room.room_id), kind, &event.sender, event.ts, content)
     }
 }

@@ -1,5 +1,5 @@
-//! Personal settings for a room, which follow its members into the room that replaces it: push rules, tags, and whether it
-//! is a direct chat. They are copied when a member first joins the new room; the old room keeps its own.
+//! Personal settings for a room, which follow its members into the room that replaces it: push rules, tags, and whether
+//! it is a direct chat. They are copied when a member first joins the new room; the old room keeps its own.
 //! <https://spec.matrix.org/v1.18/client-server-api/#room-upgrades>
 
 use reeve_db::{ReadTx, Tx};
@@ -17,8 +17,15 @@ use crate::{Home, data, event};
 
 /// The type of the account data that lists direct chats: user ids with the rooms for each.
 const DIRECT: &str = "m.direct";
-/// How many upgrades a member can have missed.
+/// The maximum number of upgrades in a row that a member can have missed.
 const MAX_MISSED: usize = 10;
+
+/// A room and the one that replaces it, by id.
+#[derive(Clone, Copy)]
+struct Rooms<'a> {
+    old: &'a str,
+    new: &'a str,
+}
 
 /// Copies the settings of a user who is about to join a room. It does so once for each user and room.
 pub(crate) fn copy(tx: &mut Tx<'_>, home: &Home, room: &Room, user_id: &str) -> Result<(), Error> {
@@ -28,23 +35,25 @@ pub(crate) fn copy(tx: &mut Tx<'_>, home: &Home, room: &Room, user_id: &str) -> 
     if earlier.iter().any(|event| event.membership == Some(Membership::Join)) {
         return Ok(());
     }
-    let (old, new) = (old.room_id.as_str(), room.room_id.as_str());
-    // Joining never fails because a limit forbids to keep more settings.
+    let rooms = Rooms { old: &old.room_id, new: &room.room_id };
+    // A limit on settings never keeps a user from joining.
     for copied in [
-        copy_push_rules(tx, home, user_num, user_id, (old, new)),
-        copy_tags(tx, home, user_num, (old, new)),
-        copy_direct(tx, home, user_num, (old, new)),
+        copy_push_rules(tx, home, user_num, user_id, rooms),
+        copy_tags(tx, home, user_num, rooms),
+        copy_direct(tx, home, user_num, rooms),
     ] {
         match copied {
             Err(Error::Db(error)) => return Err(error.into()),
-            Err(refused) => tracing::info!(user_id, new, %refused, "settings for a room could not be copied"),
+            Err(refused) => {
+                tracing::info!(user_id, new = rooms.new, %refused, "settings for a room could not be copied");
+            }
             Ok(()) => {}
         }
     }
     Ok(())
 }
 
-/// The room nearest before another in its chain of upgrades with which a user was ever in touch.
+/// Returns the nearest predecessor of a room that a user was ever in touch with.
 fn left_behind(tx: &ReadTx<'_>, room: &Room, user_id: &str) -> Result<Option<Room>, Error> {
     let mut next = predecessor(tx, room)?;
     for _ in 0..MAX_MISSED {
@@ -77,16 +86,16 @@ fn copy_push_rules(
     home: &Home,
     user_num: UserNum,
     user_id: &str,
-    (old, new): (&str, &str),
+    rooms: Rooms<'_>,
 ) -> Result<(), Error> {
     let Some(mut rules) = push::readable_rules(tx, user_num, user_id)? else { return Ok(()) };
     let before = rules.iter().count();
-    let about = rules_about(&rules, old)?;
+    let about = rules_about(&rules, rooms.old)?;
     let mut changed = false;
-    for (kind, rule) in about {
+    for Rule { kind, json: rule } in about {
         let rule_id = rule.get("rule_id").and_then(Value::as_str).unwrap_or_default().to_owned();
         let enabled = rule.get("enabled").and_then(Value::as_bool).unwrap_or(true);
-        let copy = moved(rule, &rule_id, (old, new));
+        let copy = moved(rule, &rule_id, rooms);
         let new_id = copy.get("rule_id").and_then(Value::as_str).unwrap_or_default().to_owned();
         if rules.get(kind.clone(), &new_id).is_some() {
             continue;
@@ -104,8 +113,11 @@ fn copy_push_rules(
     if changed { push::set_rules(tx, home, user_num, rules, before) } else { Ok(()) }
 }
 
-/// A push rule as JSON, and its kind.
-type Rule = (RuleKind, Map<String, Value>);
+/// A push rule.
+struct Rule {
+    kind: RuleKind,
+    json: Map<String, Value>,
+}
 
 /// The rules that a user made about a room.
 fn rules_about(rules: &Ruleset, room_id: &str) -> Result<Vec<Rule>, Error> {
@@ -120,23 +132,23 @@ fn rules_about(rules: &Ruleset, room_id: &str) -> Result<Vec<Rule>, Error> {
     }
     let mut found = Vec::new();
     for (kind, rule) in about {
-        let Value::Object(rule) = rule.map_err(Error::internal)? else { continue };
-        let mut conditions = rule.get("conditions").and_then(Value::as_array).into_iter().flatten();
+        let Value::Object(json) = rule.map_err(Error::internal)? else { continue };
+        let mut conditions = json.get("conditions").and_then(Value::as_array).into_iter().flatten();
         if kind == RuleKind::Room || conditions.any(|condition| is_on_room(condition, room_id)) {
-            found.push((kind, rule));
+            found.push(Rule { kind, json });
         }
     }
     Ok(found)
 }
 
-/// Whether a condition of a push rule wants one room.
+/// True if a condition of a push rule asks for one room.
 fn is_on_room(condition: &Value, room_id: &str) -> bool {
     condition.get("key").is_some_and(|key| key == "room_id")
         && ["pattern", "value"].iter().any(|name| condition.get(name).is_some_and(|value| value == room_id))
 }
 
 /// A rule about the old room as one about the new room, with an id of its own.
-fn moved(mut rule: Map<String, Value>, rule_id: &str, (old, new): (&str, &str)) -> Map<String, Value> {
+fn moved(mut rule: Map<String, Value>, rule_id: &str, Rooms { old, new }: Rooms<'_>) -> Map<String, Value> {
     let new_id = if rule_id.contains(old) { rule_id.replace(old, new) } else { format!("{rule_id}.{new}") };
     rule.insert("rule_id".to_owned(), json!(new_id));
     let conditions = rule.get_mut("conditions").and_then(Value::as_array_mut);
@@ -150,7 +162,12 @@ fn moved(mut rule: Map<String, Value>, rule_id: &str, (old, new): (&str, &str)) 
     rule
 }
 
-fn copy_tags(tx: &mut Tx<'_>, home: &Home, user_num: UserNum, (old, new): (&str, &str)) -> Result<(), Error> {
+fn copy_tags(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    user_num: UserNum,
+    Rooms { old, new }: Rooms<'_>,
+) -> Result<(), Error> {
     let tags = data::tags(tx, user_num, old)?;
     if tags.is_empty() || account_data::find(tx, user_num, new, data::TAGS)?.is_some() {
         return Ok(());
@@ -163,7 +180,7 @@ fn copy_direct(
     tx: &mut Tx<'_>,
     home: &Home,
     user_num: UserNum,
-    (old, new): (&str, &str),
+    Rooms { old, new }: Rooms<'_>,
 ) -> Result<(), Error> {
     let Some(Value::Object(mut direct)) = data::find(tx, user_num, "", DIRECT)? else { return Ok(()) };
     let mut changed = false;

@@ -1,7 +1,8 @@
-//! What is bundled with an event, each related event by itself.
+//! Events that are bundled with another one. Each is checked by itself.
 
 use reeve_model::Pos;
 use reeve_store::events::{self, Event};
+use reeve_store::stream::Span;
 use reeve_store::threads::{self, Thread};
 use serde_json::{Map, Value, json};
 
@@ -9,15 +10,15 @@ use super::{ClientEvent, RoomView};
 use crate::error::Error;
 use crate::types;
 
-/// How many referencing events are bundled with an event.
+/// The maximum number of references that are bundled with an event.
 const MAX_REFERENCES: usize = 100;
-/// How many edits of an event are looked at for a valid one.
+/// The maximum number of edits of an event among which a valid one is searched.
 const MAX_EDITS: usize = 20;
-/// How often the events that relate to one are read on, where some of them must not be seen.
+/// The maximum number of reads of related events, some of which are not visible.
 const MAX_READS: usize = 100;
 
 impl RoomView<'_, '_, '_> {
-    /// The newest events that relate to an event in one way and are shown to the viewer, redacted ones aside.
+    /// Returns the newest events with one relation to an event that are shown to the viewer, without redacted ones.
     fn newest_related(&self, event: &Event, rel_type: &str, limit: usize) -> Result<Vec<Event>, Error> {
         let (mut found, mut upto) = (Vec::new(), Pos::END);
         for _ in 0..MAX_READS {
@@ -27,7 +28,7 @@ impl RoomView<'_, '_, '_> {
                 &event.event_id,
                 rel_type,
                 self.newest_seen(upto),
-                self.view.unheard.as_deref(),
+                self.view.excluded.as_deref(),
                 most,
             )?;
             let last = batch.last().filter(|_| batch.len() == limit).map(|last| last.pos);
@@ -41,7 +42,7 @@ impl RoomView<'_, '_, '_> {
         Ok(found)
     }
 
-    /// Adds what relates to an event, as far as it is shown to the viewer.
+    /// Adds the bundled events that are shown to the viewer.
     /// <https://spec.matrix.org/v1.18/client-server-api/#aggregations-of-child-events>
     pub(super) fn bundle(&self, event: &Event, shown: &mut ClientEvent) -> Result<(), Error> {
         let tx = self.view.tx;
@@ -72,7 +73,7 @@ impl RoomView<'_, '_, '_> {
         Ok(())
     }
 
-    /// The newest valid edit of an event.
+    /// Returns the newest valid edit of an event.
     fn latest_edit(&self, event: &Event) -> Result<Option<Event>, Error> {
         let edits = self.newest_related(event, types::REPLACE, MAX_EDITS)?;
         Ok(edits.into_iter().find(|edit| {
@@ -80,26 +81,26 @@ impl RoomView<'_, '_, '_> {
         }))
     }
 
-    /// How many replies in a thread are shown to the viewer.
+    /// Returns the number of replies in a thread that are shown to the viewer.
     fn count_replies(&self, root: &Event, thread: &Thread) -> Result<i64, Error> {
-        let (tx, range) = (self.view.tx, (root.pos, thread.latest_pos));
-        let hidden = self.parts(range, false);
+        let (tx, span) = (self.view.tx, Span { after: root.pos, upto: thread.latest_pos });
+        let hidden = self.parts(span, false);
         let mut count = thread.replies;
         if !hidden.is_empty() {
-            // A thread grows at its end: that part is not counted reply by reply.
+            // A thread grows at its end: in that part, replies are not counted one by one.
             count = if self.is_open(thread.latest_pos.prev()) {
                 count - threads::replies_in(tx, &root.event_id, &hidden)?
             } else {
-                threads::replies_in(tx, &root.event_id, &self.parts(range, true))?
+                threads::replies_in(tx, &root.event_id, &self.parts(span, true))?
             };
         }
-        if let Some(unheard) = &self.view.unheard {
-            count -= threads::replies_by(tx, &root.event_id, &self.parts(range, true), unheard)?;
+        if let Some(excluded) = &self.view.excluded {
+            count -= threads::replies_by(tx, &root.event_id, &self.parts(span, true), excluded)?;
         }
         Ok(count)
     }
 
-    /// What is bundled with an event that a thread hangs on; `None` if no reply is shown to the viewer.
+    /// Returns the summary of the thread with this root; `None` if no reply is shown to the viewer.
     pub fn thread_summary(&self, root: &Event) -> Result<Option<Value>, Error> {
         let tx = self.view.tx;
         let Some(thread) = threads::find(tx, &root.event_id)?.filter(|thread| thread.replies > 0) else {

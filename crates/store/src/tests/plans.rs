@@ -1,4 +1,4 @@
-//! How both engines run the statements: none reads a whole table, unless that is bounded otherwise.
+//! The plans of statements on SQLite: none reads a whole table, unless that is bounded otherwise.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,8 @@ use reeve_db::{DatabaseUrl, Engine};
 use super::{fresh, runtime};
 use crate::statements;
 
-/// The statements, or modules of such, by which SQLite reads a whole table, index or subquery, and why that is no harm.
+/// The statements, or modules of statements, for which SQLite reads a whole table, index or subquery, and the reasons
+/// why it may.
 const SCANS: &[(&str, &str)] = &[
     ("alerts::POSITION", "has one row"),
     ("alerts::SET_POSITION", "has one row"),
@@ -32,12 +33,12 @@ const SCANS: &[(&str, &str)] = &[
     ("stream::CURRENT", "has one row"),
     ("stream::ADVANCE", "has one row"),
     ("stream_epochs", "is pruned to some hundred rows"),
-    ("to_device::A_LEFT_ONE", "stops at the first"),
-    ("to_device::LEAVE", "its subquery has one row"),
+    ("to_device::FIRST_ORPHANED", "stops at the first"),
+    ("to_device::ORPHAN", "its subquery has one row"),
     ("users::ANY_USER_ID", "stops at the first"),
 ];
 
-/// The entry of [`SCANS`] for a statement.
+/// Returns the reason for a statement among [`SCANS`].
 fn excuse(name: &str) -> Option<&'static str> {
     let name = name.strip_prefix("reeve_store::").unwrap_or(name);
     let is_in =
@@ -45,7 +46,7 @@ fn excuse(name: &str) -> Option<&'static str> {
     SCANS.iter().map(|(entry, _)| *entry).find(|entry| is_in(entry))
 }
 
-/// The whole tables, indexes and subqueries that SQLite reads for a statement.
+/// Returns the tables, indexes and subqueries that SQLite reads as a whole for a statement.
 fn scans(connection: &rusqlite::Connection, sql: &str) -> BTreeSet<String> {
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     statement

@@ -1,7 +1,7 @@
-//! What the client of a connection knows, and how it is remembered.
+//! The client's knowledge of rooms in a connection of sliding sync, and its storage.
 //!
-//! An answer may be lost on its way. So what the client knew before an answer is kept until a request comes from the
-//! position that the answer gave.
+//! A response may be lost on its way. So the knowledge before a response is kept until a request comes from the
+//! position that the response gave.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,17 +13,17 @@ use reeve_store::sliding::{self, Key, Known};
 use super::Look;
 use super::wanted::Wanted;
 
-/// How many connections one device can have.
+/// The maximum number of connections of one device.
 const MAX_CONNECTIONS: usize = 20;
-/// How many kinds of state the rooms of a connection may refer to, and how long they may be as JSON.
+/// The maximum number of kinds of state that the rooms of a connection refer to, and their maximum length as JSON.
 const MAX_WANTED: usize = 200;
 const MAX_WANTED_BYTES: usize = 512 * 1024;
-/// After how long without changes a used connection is marked as used.
+/// The interval at which a connection in use without changes is marked as used.
 const MARK_EVERY_MS: i64 = 60 * 60 * 1000;
-/// How long a connection is remembered that nobody uses, and how many are forgotten at once.
+/// The age at which an unused connection is deleted, and the number deleted at once.
 const UNUSED_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 const FORGOTTEN_AT_ONCE: i64 = 50;
-/// How many membership events of a room are remembered as told.
+/// The maximum number of membership events of a room that are stored as known to the client.
 const MAX_MEMBERS: usize = 300;
 
 /// A connection as a request finds it.
@@ -32,9 +32,9 @@ pub(crate) struct Connection {
     key: Key,
     /// As stored; `None` if the request begins it.
     stored: Option<sliding::Connection>,
-    /// Where the request goes on.
+    /// The position from which the request continues.
     pos: Option<SlidingToken>,
-    /// What the client knows of rooms, by their numbers.
+    /// The client's knowledge of rooms, by their numbers.
     pub(crate) rooms: HashMap<RoomNum, Known>,
     /// Rooms of which older versions are stored, too.
     outdated: HashSet<RoomNum>,
@@ -55,7 +55,7 @@ impl Connection {
         let Some(stored) = sliding::find(tx, &key)?.filter(knows) else { return Ok(None) };
         let wanted: Vec<Wanted> = serde_json::from_str(&stored.wanted).map_err(Error::internal)?;
         if wanted.len() > MAX_WANTED || stored.wanted.len() > MAX_WANTED_BYTES {
-            // To begin anew costs less than to go on.
+            // A new connection costs less than this one.
             return Ok(None);
         }
         let mut opened = Self { key, stored: None, pos: Some(pos.clone()), rooms, outdated, wanted };
@@ -83,30 +83,30 @@ impl Connection {
     }
 }
 
-/// What the client knows of one room with an answer.
+/// The client's knowledge of one room after a response.
 #[derive(Clone, Debug)]
-struct Told {
+struct RoomChange {
     known: Known,
     members: String,
     had_older: bool,
     base: i64,
 }
 
-/// What the client knows more with an answer.
+/// The changes of the client's knowledge by a response.
 #[derive(Debug)]
 pub(crate) struct Changes {
-    rooms: Vec<Told>,
+    rooms: Vec<RoomChange>,
     wanted: Vec<Wanted>,
     new_wanted: bool,
 }
 
 impl Changes {
-    /// Nothing yet.
+    /// No changes yet.
     pub(crate) fn of(connection: &Connection) -> Self {
         Self { rooms: Vec::new(), wanted: connection.wanted.clone(), new_wanted: false }
     }
 
-    /// The entry that stands for a kind of state.
+    /// Returns the index of a kind of state, which it adds if it is new.
     fn index(&mut self, wanted: Wanted) -> i64 {
         let index = self.wanted.iter().position(|other| *other == wanted).unwrap_or_else(|| {
             self.new_wanted = true;
@@ -116,8 +116,8 @@ impl Changes {
         i64::try_from(index).unwrap_or(i64::MAX)
     }
 
-    /// Notes what the client knows of a room from now on. Its version and kind of state are filled in here.
-    pub(crate) fn tell(
+    /// Records the client's knowledge of a room from now on. Its version and kind of state are filled in here.
+    pub(crate) fn record(
         &mut self,
         connection: &Connection,
         mut known: Known,
@@ -135,22 +135,23 @@ impl Changes {
         let members: Vec<String> = members.iter().skip(surplus).map(ToString::to_string).collect();
         let had_older = connection.outdated.contains(&known.room_num);
         let base = older.map_or(0, |older| older.version);
-        self.rooms.push(Told { known, members: members.join(","), had_older, base });
+        self.rooms.push(RoomChange { known, members: members.join(","), had_older, base });
     }
 }
 
-/// What became of an answer.
+/// The outcome of [`keep`].
 #[derive(Debug)]
 pub enum Kept {
-    /// It can be given, with this position.
+    /// The response can be sent, with this position.
     At(SlidingToken),
-    /// Another request of the connection was answered meanwhile, and it is to be looked again.
+    /// Another request of the connection was answered meanwhile: the response has to be made again.
     Again,
-    /// A later request of the connection was answered, so that nobody waits for this one; or the connection is gone.
+    /// A later request of the connection was answered, so that nobody waits for this one; or the connection was
+    /// deleted.
     Late,
 }
 
-/// Remembers what a client knows with an answer, to a request that came at a time.
+/// Stores the client's knowledge after a response to a request that came at a time.
 pub fn keep(tx: &mut Tx<'_>, look: &Look, came: Millis) -> Result<Kept, Error> {
     let Look { connection, changes, upto, epoch, .. } = look;
     let (Some(seen), Some(pos)) = (&connection.stored, &connection.pos) else {
@@ -170,7 +171,7 @@ pub fn keep(tx: &mut Tx<'_>, look: &Look, came: Millis) -> Result<Kept, Error> {
         return Ok(Kept::At(still(pos, *upto, epoch.clone())));
     }
     if stored.version > pos.version {
-        // The answer that led there was not received.
+        // The response that led to that version was not received.
         sliding::delete_rooms_after(tx, stored.num, pos.version)?;
     }
     stored.base = pos.version;
@@ -184,13 +185,13 @@ pub fn keep(tx: &mut Tx<'_>, look: &Look, came: Millis) -> Result<Kept, Error> {
     Ok(Kept::At(look.token(stored.num, stored.version)))
 }
 
-/// The position of an answer that leaves what is stored as it is.
+/// Returns the position of a response that changes nothing stored.
 fn still(pos: &SlidingToken, upto: Pos, epoch: Option<Epoch>) -> SlidingToken {
     SlidingToken { upto, epoch, round: pos.round.wrapping_add(1).max(0), ..pos.clone() }
 }
 
 impl Look {
-    /// The position of an answer after which nothing needs to be stored.
+    /// Returns the position of the response, if nothing needs to be stored for it.
     pub fn unchanged(&self, came: Millis) -> Option<SlidingToken> {
         let stored = self.connection.stored.as_ref()?;
         let pos = self.connection.pos.as_ref()?;
@@ -199,19 +200,19 @@ impl Look {
             .then(|| still(pos, self.upto, self.epoch.clone()))
     }
 
-    /// The position of an answer to a request that begins a connection, but in whose place another has begun one. It
-    /// belongs to no connection. `None` if the request goes on with a connection.
+    /// Returns a position without a connection, for a request that begins one when another request has begun one in its
+    /// place; `None` if the request continues a connection.
     pub fn replaced(&self) -> Option<SlidingToken> {
         self.connection.pos.is_none().then(|| self.token(0, 0))
     }
 
-    /// The position of an answer that leads to a version of a connection.
+    /// Returns the position of a response that leads to a version of a connection.
     fn token(&self, connection: i64, version: i64) -> SlidingToken {
         SlidingToken { connection, version, upto: self.upto, round: 0, epoch: self.epoch.clone() }
     }
 }
 
-/// Begins a connection, in place of the one with the same name and of those that were not used longest.
+/// Begins a connection in place of the one with the same name, and of the least recently used ones beyond the limit.
 fn begin(tx: &mut Tx<'_>, look: &Look, came: Millis) -> Result<Kept, Error> {
     let Look { connection: Connection { key, .. }, changes, .. } = look;
     if let Some(before) = sliding::find(tx, key)? {
@@ -231,17 +232,17 @@ fn begin(tx: &mut Tx<'_>, look: &Look, came: Millis) -> Result<Kept, Error> {
 }
 
 fn put_rooms(tx: &mut Tx<'_>, stored: &sliding::Connection, changes: &Changes) -> Result<(), Error> {
-    for told in &changes.rooms {
-        if told.had_older {
-            sliding::delete_room_before(tx, stored.num, told.known.room_num, told.base)?;
+    for room in &changes.rooms {
+        if room.had_older {
+            sliding::delete_room_before(tx, stored.num, room.known.room_num, room.base)?;
         }
-        let known = Known { version: stored.version, ..told.known.clone() };
-        sliding::put_room(tx, stored.num, &known, &told.members)?;
+        let known = Known { version: stored.version, ..room.known.clone() };
+        sliding::put_room(tx, stored.num, &known, &room.members)?;
     }
     Ok(())
 }
 
-/// Forgets some of the connections that nobody has used for long.
+/// Deletes some of the connections that were not used for long.
 pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
     for num in sliding::unused(tx, now.minus(UNUSED_MS), FORGOTTEN_AT_ONCE)? {
         sliding::delete(tx, num)?;

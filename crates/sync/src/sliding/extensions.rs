@@ -1,4 +1,4 @@
-//! What is told beside rooms.
+//! Extensions of sliding sync: to-device messages, encryption, account data, receipts, typing.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -14,21 +14,21 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Sync;
+use super::answer::Sent;
 use super::lists::Eligible;
-use super::room::Told;
 use crate::data::DataEvent;
 use crate::devices::{self, DeviceLists, KeysLeft};
 use crate::inbox::{self, Inbox};
 use crate::room;
 
-/// Messages to the device.
+/// To-device messages.
 #[derive(Debug, Serialize)]
 struct ToDevice {
     next_batch: String,
     events: Vec<Box<RawValue>>,
 }
 
-/// What encryption needs.
+/// Changes of devices, and the remaining keys of the own device.
 #[derive(Debug, Serialize)]
 struct EndToEnd {
     device_lists: DeviceLists,
@@ -49,7 +49,7 @@ struct ByRoom {
     rooms: BTreeMap<String, Value>,
 }
 
-/// What is told beside rooms.
+/// The extensions in a response.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Extensions {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,7 +65,7 @@ pub(crate) struct Extensions {
 }
 
 impl Extensions {
-    /// Whether there is nothing new.
+    /// Returns true if there is nothing new.
     pub(crate) fn is_empty(&self) -> bool {
         let no_rooms = |by_room: Option<&ByRoom>| by_room.is_none_or(|by_room| by_room.rooms.is_empty());
         self.to_device.as_ref().is_none_or(|messages| messages.events.is_empty())
@@ -75,21 +75,21 @@ impl Extensions {
             && no_rooms(self.typing.as_ref())
     }
 
-    /// Which keys of the device are left, if that was asked for.
+    /// The remaining keys of the device, if the request asks for them.
     pub(crate) fn keys(&mut self) -> Option<&mut KeysLeft> {
         self.e2ee.as_mut().map(|e2ee| &mut e2ee.keys)
     }
 }
 
 impl Sync<'_, '_, '_> {
-    /// What is told beside rooms, and up to where messages to the device are acknowledged. `shown` are the rooms of the
-    /// answer.
+    /// Returns the extensions, and the position up to which to-device messages are acknowledged. `sent` are the rooms
+    /// of the response.
     pub(crate) fn extensions(
         &self,
         tx: &ReadTx<'_>,
         standings: &[Standing],
         eligible: &[Eligible<'_>],
-        shown: &HashMap<RoomNum, Told>,
+        sent: &HashMap<RoomNum, Sent>,
     ) -> Result<(Extensions, Option<Pos>), Error> {
         let wanted = &self.request.extensions;
         let (mut to_device, mut acknowledged) = (None, None);
@@ -97,7 +97,7 @@ impl Sync<'_, '_, '_> {
             let limit = wanted.to_device.limit.unwrap_or(inbox::MAX).clamp(1, inbox::MAX);
             let since = match wanted.to_device.since()? {
                 Some(since) if self.view.knows(&since)? => Some(since.pos),
-                _ => None,
+                Some(_) | None => None,
             };
             let inbox = Inbox::look(tx, self.viewer, since, self.upto, limit)?;
             let next_batch = self.view.token(inbox.upto)?.to_string();
@@ -106,9 +106,9 @@ impl Sync<'_, '_, '_> {
         }
         let e2ee = wanted.e2ee.enabled.then(|| self.end_to_end(tx, standings)).transpose()?;
         let account_data =
-            wanted.account_data.enabled.then(|| self.account_data(tx, eligible, shown)).transpose()?;
-        let receipts = wanted.receipts.enabled.then(|| self.receipts(tx, eligible, shown)).transpose()?;
-        let typing = wanted.typing.enabled.then(|| self.typing(tx, eligible, shown)).transpose()?;
+            wanted.account_data.enabled.then(|| self.account_data(tx, eligible, sent)).transpose()?;
+        let receipts = wanted.receipts.enabled.then(|| self.receipts(tx, eligible, sent)).transpose()?;
+        let typing = wanted.typing.enabled.then(|| self.typing(tx, eligible, sent)).transpose()?;
         Ok((Extensions { to_device, e2ee, account_data, receipts, typing }, acknowledged))
     }
 
@@ -119,7 +119,7 @@ impl Sync<'_, '_, '_> {
                 let joined = standings.iter().filter(|standing| standing.membership == Membership::Join);
                 let rooms = joined.map(|standing| devices::Room {
                     num: standing.room_num,
-                    came: standing.since_pos,
+                    since_pos: standing.since_pos,
                     last_pos: standing.last_pos,
                 });
                 DeviceLists::between(tx, self.own(), self.viewer.user_num, since, self.upto, rooms)?
@@ -132,10 +132,10 @@ impl Sync<'_, '_, '_> {
         &self,
         tx: &ReadTx<'_>,
         eligible: &[Eligible<'_>],
-        shown: &HashMap<RoomNum, Told>,
+        sent: &HashMap<RoomNum, Sent>,
     ) -> Result<Data, Error> {
         let (extension, user_num) = (&self.request.extensions.account_data, self.viewer.user_num);
-        let mut told = Data::default();
+        let mut answer = Data::default();
         let changed = match self.since {
             Some(since) if since < self.upto => account_data::changed(tx, user_num, since, self.upto)?,
             Some(_) => Vec::new(),
@@ -149,18 +149,18 @@ impl Sync<'_, '_, '_> {
             } else if data.data_type == push::DATA_TYPE {
                 rules_due = true;
             } else {
-                told.global.push(DataEvent::stored(data)?);
+                answer.global.push(DataEvent::stored(data)?);
             }
         }
         if rules_due {
             let content = push::as_account_data(tx, user_num, self.own())?;
-            told.global.push(DataEvent::made(push::DATA_TYPE, &content)?);
+            answer.global.push(DataEvent::made(push::DATA_TYPE, &content)?);
         }
         let in_scope = eligible.iter().filter(|room| room.is_in(extension));
         for room in in_scope {
             let room_id = room.standing.room_id.as_str();
             let of_room = of_rooms.remove(room_id);
-            let is_new = shown.get(&room.standing.room_num).is_some_and(|told| told.since.is_none());
+            let is_new = sent.get(&room.standing.room_num).is_some_and(|room| room.since.is_none());
             let data = if is_new {
                 account_data::of_room(tx, user_num, room_id)?
             } else if self.known(room.standing).is_some() {
@@ -170,27 +170,27 @@ impl Sync<'_, '_, '_> {
             };
             if !data.is_empty() {
                 let events = data.into_iter().map(DataEvent::stored).collect::<Result<_, _>>()?;
-                told.rooms.insert(room_id.to_owned(), events);
+                answer.rooms.insert(room_id.to_owned(), events);
             }
         }
-        // Rooms that the client knows, and that no list shows at the moment.
+        // Rooms that the client knows, and that no list includes at the moment.
         if extension.is_about_all() {
             for (room_id, data) in of_rooms {
                 let room_num = reeve_store::rooms::num(tx, &room_id)?;
                 if room_num.is_some_and(|num| self.connection.rooms.contains_key(&num)) {
                     let events = data.into_iter().map(DataEvent::stored).collect::<Result<_, _>>()?;
-                    told.rooms.insert(room_id, events);
+                    answer.rooms.insert(room_id, events);
                 }
             }
         }
-        Ok(told)
+        Ok(answer)
     }
 
     fn receipts(
         &self,
         tx: &ReadTx<'_>,
         eligible: &[Eligible<'_>],
-        shown: &HashMap<RoomNum, Told>,
+        sent: &HashMap<RoomNum, Sent>,
     ) -> Result<ByRoom, Error> {
         let extension = &self.request.extensions.receipts;
         let hidden = |user_id: &str| self.view.ignores(user_id);
@@ -198,21 +198,21 @@ impl Sync<'_, '_, '_> {
             Some(since) if since < self.upto => {
                 ephemeral::rooms_with_receipts(tx, self.own(), since)?.into_iter().collect()
             }
-            _ => HashSet::new(),
+            Some(_) | None => HashSet::new(),
         };
-        let mut told = ByRoom::default();
+        let mut answer = ByRoom::default();
         let in_scope = eligible
             .iter()
             .filter(|room| room.standing.membership == Membership::Join && room.is_in(extension));
         for room in in_scope {
             let (room_num, since) = (room.standing.room_num, self.since.unwrap_or(Pos::ZERO));
-            let found = match shown.get(&room_num) {
-                Some(Told { since: None, event_ids }) => {
+            let found = match sent.get(&room_num) {
+                Some(Sent { since: None, event_ids }) => {
                     let all = room::receipts(tx, room_num, self.own(), Pos::ZERO, self.upto, &hidden)?;
                     all.and_then(|event| only_about(event, event_ids, self.own()))
                 }
-                // What came while no list showed the room was not told.
-                Some(Told { since: Some(known), .. }) => {
+                // Receipts were not sent while no list included the room.
+                Some(Sent { since: Some(known), .. }) => {
                     room::receipts(tx, room_num, self.own(), since.min(*known), self.upto, &hidden)?
                 }
                 None if moved.contains(&room_num) && self.known(room.standing).is_some() => {
@@ -221,17 +221,17 @@ impl Sync<'_, '_, '_> {
                 None => None,
             };
             if let Some(event) = found {
-                told.rooms.insert(room.standing.room_id.clone(), event);
+                answer.rooms.insert(room.standing.room_id.clone(), event);
             }
         }
-        Ok(told)
+        Ok(answer)
     }
 
     fn typing(
         &self,
         tx: &ReadTx<'_>,
         eligible: &[Eligible<'_>],
-        shown: &HashMap<RoomNum, Told>,
+        sent: &HashMap<RoomNum, Sent>,
     ) -> Result<ByRoom, Error> {
         let extension = &self.request.extensions.typing;
         let hidden = |user_id: &str| self.view.ignores(user_id);
@@ -239,15 +239,15 @@ impl Sync<'_, '_, '_> {
             Some(since) if since < self.upto => {
                 ephemeral::rooms_with_typing(tx, self.own(), since)?.into_iter().collect()
             }
-            _ => HashSet::new(),
+            Some(_) | None => HashSet::new(),
         };
-        let mut told = ByRoom::default();
+        let mut answer = ByRoom::default();
         let in_scope = eligible
             .iter()
             .filter(|room| room.standing.membership == Membership::Join && room.is_in(extension));
         for room in in_scope {
             let room_num = room.standing.room_num;
-            let is_new = shown.get(&room_num).is_some_and(|told| told.since.is_none());
+            let is_new = sent.get(&room_num).is_some_and(|room| room.since.is_none());
             let has_moved = moved.contains(&room_num) && self.known(room.standing).is_some();
             if !is_new && !has_moved {
                 continue;
@@ -256,14 +256,14 @@ impl Sync<'_, '_, '_> {
             let nobody =
                 event.pointer("/content/user_ids").and_then(Value::as_array).is_none_or(Vec::is_empty);
             if has_moved || !nobody {
-                told.rooms.insert(room.standing.room_id.clone(), event);
+                answer.rooms.insert(room.standing.room_id.clone(), event);
             }
         }
-        Ok(told)
+        Ok(answer)
     }
 }
 
-/// Of receipts, those at some events, and those of one user.
+/// Reduces receipts to those at some events, and those of one user.
 fn only_about(mut event: Value, event_ids: &HashSet<String>, own: &str) -> Option<Value> {
     let content = event.get_mut("content")?.as_object_mut()?;
     content.retain(|event_id, by_type| {

@@ -1,4 +1,4 @@
-//! Which rooms a request is about: the places of its lists, and its subscriptions.
+//! The rooms that a request asks for: by the ranges of its lists, and by its subscriptions.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -15,13 +15,13 @@ use super::Sync;
 use super::request::{Config, Extension, Filters, MAX_TIMELINE};
 use super::wanted::Wanted;
 
-/// A room that a request is about.
+/// A room that a request asks for.
 #[derive(Debug)]
 pub(crate) struct Eligible<'a> {
     pub(crate) standing: &'a Standing,
-    /// The state that any part of the request wants of it.
+    /// The state that the parts of the request ask for together.
     pub(crate) wanted: Wanted,
-    /// How many events the part that wants most wants of it.
+    /// The highest limit of events among the parts of the request.
     pub(crate) limit: i64,
     lists: Vec<&'a str>,
     subscribed: bool,
@@ -37,23 +37,23 @@ impl<'a> Eligible<'a> {
         self.limit = self.limit.max(config.timeline_limit.min(MAX_TIMELINE));
     }
 
-    /// Whether an extension tells of it.
+    /// Returns true if an extension includes it.
     pub(crate) fn is_in(&self, extension: &Extension) -> bool {
         self.lists.iter().any(|name| extension.has_list(name))
             || (self.subscribed && extension.has_subscription(&self.standing.room_id))
     }
 }
 
-/// What a request is about.
+/// The rooms that a request asks for.
 #[derive(Debug)]
 pub(crate) struct Found<'a> {
     /// The rooms, subscribed ones first, then by their latest activity.
     pub(crate) eligible: Vec<Eligible<'a>>,
-    /// How many rooms each list has, inside and outside its ranges.
+    /// The number of rooms that each list has, inside and outside its ranges.
     pub(crate) counts: BTreeMap<String, usize>,
 }
 
-/// The rooms that an account calls direct chats.
+/// Returns the rooms that an account marks as direct chats.
 pub(crate) fn direct(tx: &ReadTx<'_>, user_num: UserNum) -> Result<HashSet<String>, Error> {
     let Some(content) = account_data::find(tx, user_num, "", "m.direct")? else { return Ok(HashSet::new()) };
     let content: Value = serde_json::from_str(&content).map_err(Error::internal)?;
@@ -62,19 +62,19 @@ pub(crate) fn direct(tx: &ReadTx<'_>, user_num: UserNum) -> Result<HashSet<Strin
     Ok(rooms.map(str::to_owned).collect())
 }
 
-/// What is read once for all lists, where a filter needs it.
+/// Facts for filters, read once for all lists if a filter needs them.
 #[derive(Default)]
 struct Facts {
     tags: Option<HashMap<String, HashSet<String>>>,
     children: HashMap<String, HashSet<String>>,
 }
 
-/// The latest activity that the user can know of.
+/// Returns the position of the latest activity that the user can know of.
 fn activity(standing: &Standing) -> Pos {
     if standing.membership == Membership::Join { standing.last_pos } else { standing.event_pos }
 }
 
-/// Finds the rooms that a request is about.
+/// Finds the rooms that a request asks for.
 pub(crate) fn find<'a>(
     tx: &ReadTx<'_>,
     sync: &Sync<'a, '_, '_>,
@@ -87,7 +87,7 @@ pub(crate) fn find<'a>(
     for (name, list) in &sync.request.lists {
         let (wanted, mut count) = (list.config.wanted(), 0);
         for standing in &listed {
-            if !sync.lets(tx, &list.filters, standing, standings, &mut facts)? {
+            if !sync.accepts(tx, &list.filters, standing, standings, &mut facts)? {
                 continue;
             }
             if list.has(count) {
@@ -118,7 +118,7 @@ pub(crate) fn find<'a>(
 }
 
 impl Sync<'_, '_, '_> {
-    /// Whether a room is among those that lists choose from: who left it and knows, does not need it any more.
+    /// Returns true if lists include a room. One that the user has left is included until the client knows it.
     fn lists(&self, standing: &Standing) -> bool {
         let by_other = standing.sender.as_deref().is_some_and(|sender| sender != self.own());
         match standing.membership {
@@ -138,8 +138,8 @@ impl Sync<'_, '_, '_> {
         self.lists(standing) || (standing.was_in && !standing.forgotten)
     }
 
-    /// Whether a filter lets a room through.
-    fn lets(
+    /// Returns true if a filter accepts a room.
+    fn accepts(
         &self,
         tx: &ReadTx<'_>,
         filters: &Filters,
@@ -217,7 +217,7 @@ impl Sync<'_, '_, '_> {
     }
 }
 
-/// The rooms that a space names as its own.
+/// Returns the rooms that a space names as its children.
 fn children(tx: &ReadTx<'_>, space: RoomNum, upto: Pos) -> Result<HashSet<String>, Error> {
     let named = events::state_of_type_at(tx, space, types::SPACE_CHILD, upto)?;
     let is_named = |json: &str| {
@@ -228,7 +228,7 @@ fn children(tx: &ReadTx<'_>, space: RoomNum, upto: Pos) -> Result<HashSet<String
     Ok(named.filter_map(|event| event.state_key).collect())
 }
 
-/// The tags of rooms, by their ids.
+/// Returns the tags of rooms, by their ids.
 fn tags(tx: &ReadTx<'_>, user_num: UserNum) -> Result<HashMap<String, HashSet<String>>, Error> {
     let mut found = HashMap::new();
     for data in account_data::of_type(tx, user_num, TAGS)? {

@@ -4,6 +4,7 @@
 //! Positions name what the client knows: a version of a connection, which says how far it knows each room, and a
 //! position in the stream, up to which it knows everything else.
 
+mod answer;
 mod connection;
 mod extensions;
 mod lists;
@@ -27,21 +28,21 @@ pub use request::Request;
 
 use crate::devices::KeysLeft;
 
+use answer::Room;
 use connection::{Changes, Connection};
 use extensions::Extensions;
-use room::Room;
 
-/// How many rooms one answer has at most, and how many events. The rest follows with the next.
+/// The maximum numbers of rooms and of events in one response. The rest follows with the next.
 const MAX_ROOMS: usize = 200;
 const MAX_EVENTS: usize = 10_000;
 
-/// One list in an answer.
+/// One list in a response.
 #[derive(Debug, Serialize)]
 struct List {
     count: usize,
 }
 
-/// An answer, but for its position.
+/// A response without its position.
 #[derive(Debug, Serialize)]
 pub struct Response {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,41 +53,41 @@ pub struct Response {
 }
 
 impl Response {
-    /// Whether there is nothing new.
+    /// Returns true if there is nothing new.
     pub fn is_empty(&self) -> bool {
         self.rooms.is_empty() && self.extensions.is_empty()
     }
 
-    /// Which keys of the device are left, if that was asked for.
+    /// The remaining keys of the device, if the request asks for them.
     pub fn keys(&mut self) -> Option<&mut KeysLeft> {
         self.extensions.keys()
     }
 }
 
-/// An answer, what the client knows with it, and what to listen to until there is another.
+/// A response, the client's knowledge after it, and the rooms to watch until there is another.
 #[derive(Debug)]
 pub struct Look {
-    /// The answer.
+    /// The response.
     pub response: Response,
-    /// The position up to which it says everything.
+    /// The position up to which it is complete.
     pub upto: Pos,
     /// The epoch in which that position is given out.
     epoch: Option<Epoch>,
     /// The rooms that the user has joined.
     pub rooms: Vec<RoomNum>,
-    /// The position up to which messages to the device are acknowledged by the request, if there are any.
+    /// The position up to which the request acknowledges to-device messages, if there are any.
     pub acknowledged: Option<Pos>,
     connection: Connection,
     changes: Changes,
 }
 
-/// Whose look it is at what.
+/// One look at the database for a request.
 struct Sync<'v, 't, 'c> {
     view: &'v View<'t, 'c>,
     viewer: &'v Viewer,
     request: &'v Request,
     connection: &'v Connection,
-    /// The stream position up to which the client knows everything but rooms; `None` if it knows nothing.
+    /// The position up to which the client knows everything except rooms; `None` if it knows nothing.
     since: Option<Pos>,
     upto: Pos,
     now: Millis,
@@ -95,7 +96,7 @@ struct Sync<'v, 't, 'c> {
     own_receipts: HashSet<RoomNum>,
 }
 
-/// Looks what is new for somebody; `None` if the position is unknown, or was undone by restoring a backup.
+/// Looks for what is new to a client; `None` if its position is unknown, or was undone by restoring a backup.
 pub fn look(
     tx: &ReadTx<'_>,
     viewer: &Viewer,
@@ -120,7 +121,7 @@ pub fn look(
     let standings = reeve_store::sliding::standings(tx, &viewer.user_id)?;
     let own_receipts = match since {
         Some(since) if since < upto => ephemeral::rooms_with_own_receipts(tx, &viewer.user_id, since)?,
-        _ => Vec::new(),
+        Some(_) | None => Vec::new(),
     };
     let sync = Sync {
         view: &view,
@@ -136,24 +137,24 @@ pub fn look(
     };
     let found = lists::find(tx, &sync, &standings)?;
     let mut changes = Changes::of(&connection);
-    let (mut rooms, mut shown) = (BTreeMap::new(), HashMap::new());
+    let (mut rooms, mut sent) = (BTreeMap::new(), HashMap::new());
     let mut left = MAX_EVENTS;
     for eligible in &found.eligible {
         if rooms.len() == MAX_ROOMS || left == 0 {
             break;
         }
-        let Some(told) = sync.room(tx, eligible, &mut changes)? else { continue };
-        left = left.saturating_sub(told.room.size());
-        shown.insert(eligible.standing.room_num, told.told);
-        rooms.insert(eligible.standing.room_id.clone(), told.room);
+        let Some(answer) = sync.room(tx, eligible, &mut changes)? else { continue };
+        left = left.saturating_sub(answer.room.size());
+        sent.insert(eligible.standing.room_num, answer.sent);
+        rooms.insert(eligible.standing.room_id.clone(), answer.room);
     }
     if let Some(since) = since {
-        // Of rooms that were deleted nothing is left but that one was made to leave.
+        // Of a deleted room nothing is left except that the user was made to leave it.
         for departure in departures::of_user(tx, &viewer.user_id, since)? {
             rooms.insert(departure.room_id.clone(), Room::departed(&departure)?);
         }
     }
-    let (extensions, acknowledged) = sync.extensions(tx, &standings, &found.eligible, &shown)?;
+    let (extensions, acknowledged) = sync.extensions(tx, &standings, &found.eligible, &sent)?;
     let listened = standings.iter().filter(|standing| standing.membership == Membership::Join);
     let listened = listened.map(|standing| standing.room_num).collect();
     let lists = found.counts.into_iter().map(|(name, count)| (name, List { count })).collect();
@@ -167,7 +168,7 @@ impl Sync<'_, '_, '_> {
         &self.viewer.user_id
     }
 
-    /// What the client knows of a room.
+    /// Returns the client's knowledge of a room.
     fn known(&self, standing: &Standing) -> Option<&Known> {
         self.connection.rooms.get(&standing.room_num)
     }

@@ -1,4 +1,4 @@
-//! One room in an answer.
+//! The choice of what is sent of one room: its timeline, its state, and its description.
 
 use std::collections::HashSet;
 
@@ -6,118 +6,61 @@ use reeve_db::ReadTx;
 use reeve_model::{Membership, Pos, RoomNum};
 use reeve_rooms::error::Error;
 use reeve_rooms::types;
-use reeve_rooms::view::{ClientEvent, RoomView};
+use reeve_rooms::view::RoomView;
 use reeve_rooms::{event, push, timeline as stripped};
-use reeve_store::departures::Departure;
 use reeve_store::events::{self, Event};
 use reeve_store::rooms;
 use reeve_store::sliding::{Known, Standing};
+use reeve_store::stream::Span;
 use ruma::api::client::filter::RoomEventFilter;
-use serde::Serialize;
 use serde_json::Value;
 
 use super::Sync;
+use super::answer::{Answer, Hero, Room, Sent};
 use super::connection::Changes;
 use super::lists::Eligible;
 use super::wanted::Wanted;
 use crate::room::{self, Timeline, needed};
 
-/// Stands for all events of a room.
+/// The number of known events that means all events of a room.
 const ALL_EVENTS: i64 = i64::MAX;
 
-/// Somebody after whom a room without name is called.
-#[derive(Debug, Serialize)]
-struct Hero {
-    user_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    displayname: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    avatar_url: Option<String>,
+/// A room as the client knows it, and as it is.
+#[derive(Clone, Copy)]
+struct Basis<'r> {
+    /// The client's knowledge; `None` if the room is new to it.
+    known: Option<&'r Known>,
+    /// True if the room is a direct chat now.
+    is_dm: bool,
 }
 
-/// A room. What is left out has not changed; of a room that the client did not know, it is not set.
-#[derive(Debug, Default, Serialize)]
-pub(crate) struct Room {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<Option<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    avatar: Option<Option<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    heroes: Option<Vec<Hero>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    is_dm: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    initial: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unstable_expanded_timeline: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    required_state: Option<Vec<ClientEvent>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    timeline: Option<Vec<ClientEvent>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    invite_state: Option<Vec<Value>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    prev_batch: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limited: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    num_live: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bump_stamp: Option<Pos>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    joined_count: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    invited_count: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    notification_count: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    highlight_count: Option<i64>,
-}
-
-impl Room {
-    /// A room that is no more, and that the user was made to leave.
-    pub(crate) fn departed(departure: &Departure) -> Result<Self, Error> {
-        let left: Option<ClientEvent> =
-            departure.event.as_deref().map(serde_json::from_str).transpose().map_err(Error::internal)?;
-        let left: Vec<ClientEvent> = left.into_iter().collect();
-        Ok(Self {
-            required_state: Some(left.clone()),
-            num_live: Some(left.len()),
-            timeline: Some(left),
-            limited: Some(false),
-            bump_stamp: Some(departure.pos),
-            ..Self::default()
-        })
-    }
-
-    /// How many events it has.
-    pub(crate) fn size(&self) -> usize {
-        let of = |events: Option<&Vec<ClientEvent>>| events.map_or(0, Vec::len);
-        of(self.timeline.as_ref()) + of(self.required_state.as_ref())
+impl Basis<'_> {
+    /// The value of `is_dm` for the client, if it is new to it.
+    fn new_is_dm(self) -> Option<bool> {
+        let is_new = self.known.map_or(self.is_dm, |known| known.is_dm != self.is_dm);
+        is_new.then_some(self.is_dm)
     }
 }
 
-/// What extensions need to know of a room in an answer.
-#[derive(Debug)]
-pub(crate) struct Told {
-    /// Up to where the client knew it; `None` if not at all.
-    pub(crate) since: Option<Pos>,
-    /// The events in its timeline.
-    pub(crate) event_ids: HashSet<String>,
+/// The facts from which the state for the client follows.
+struct StateNews<'r> {
+    wanted: &'r Wanted,
+    /// The state that the client wanted before; `None` if the room is new to it.
+    old: Option<&'r Wanted>,
+    /// State events since the client last looked.
+    changed: &'r [Event],
+    /// The positions of the membership events that the client has.
+    members: &'r [Pos],
+    timeline: &'r Timeline,
+    until: Pos,
 }
 
-/// A room in an answer.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) room: Room,
-    pub(crate) told: Told,
-}
-
-/// A part of a timeline, and what is to be said about it.
+/// A part of a timeline.
 struct Part {
     timeline: Timeline,
+    /// True if it goes further back than the client asked for before.
     expanded: bool,
-    /// How many of the newest events the client knows with it.
+    /// The number of the newest events that the client knows with it.
     known: i64,
 }
 
@@ -126,7 +69,7 @@ fn count(events: &[Event]) -> i64 {
 }
 
 impl Sync<'_, '_, '_> {
-    /// A room, if there is news about it.
+    /// Returns a room, if something in it is new to the client.
     pub(crate) fn room(
         &self,
         tx: &ReadTx<'_>,
@@ -135,7 +78,7 @@ impl Sync<'_, '_, '_> {
     ) -> Result<Option<Answer>, Error> {
         let standing = eligible.standing;
         let is_dm = self.direct.contains(&standing.room_id);
-        // With another membership than the client knows, a room is as good as new.
+        // A room with another membership than the client knows is sent like a new one.
         let known = self.known(standing).filter(|known| known.upto >= standing.since_pos);
         if let Some(known) = known {
             let latest =
@@ -151,19 +94,19 @@ impl Sync<'_, '_, '_> {
         let Some(room) = rooms::by_num(tx, standing.room_num)? else { return Ok(None) };
         match standing.membership {
             Membership::Invite | Membership::Knock => {
-                self.stripped(tx, eligible, &room, (known, is_dm), changes)
+                self.stripped(tx, eligible, &room, Basis { known, is_dm }, changes)
             }
-            // Who only declined an invite, or was refused, learns that it is gone, and nothing of the room.
+            // A user who only declined an invite, or was refused, sees nothing else of the room.
             Membership::Leave | Membership::Ban if !standing.was_in => {
                 self.gone(tx, eligible, &room, changes)
             }
             Membership::Join | Membership::Leave | Membership::Ban => {
-                self.seen(tx, eligible, &room, (known, is_dm), changes)
+                self.seen(tx, eligible, &room, Basis { known, is_dm }, changes)
             }
         }
     }
 
-    /// What the client knows of a room from now on, but for its state.
+    /// The client's knowledge of a room from now on, except for its state.
     fn now_known(&self, standing: &Standing, timeline: i64, is_dm: bool) -> Known {
         let room_num = standing.room_num;
         Known { room_num, version: 0, upto: self.upto, timeline, wanted: 0, is_dm }
@@ -175,32 +118,32 @@ impl Sync<'_, '_, '_> {
         tx: &ReadTx<'_>,
         eligible: &Eligible<'_>,
         room: &rooms::Room,
-        (known, is_dm): (Option<&Known>, bool),
+        basis @ Basis { known, is_dm }: Basis<'_>,
         changes: &mut Changes,
     ) -> Result<Option<Answer>, Error> {
         let standing = eligible.standing;
         let view = self.view.room(room)?;
         let renewed = known.is_none_or(|known| known.upto < standing.event_pos);
-        let redirected = known.map_or(is_dm, |known| known.is_dm != is_dm);
-        changes.tell(
+        let new_is_dm = basis.new_is_dm();
+        changes.record(
             self.connection,
             self.now_known(standing, 0, is_dm),
             eligible.wanted.clone(),
             Vec::new(),
         );
-        if !renewed && !redirected {
+        if !renewed && new_is_dm.is_none() {
             return Ok(None);
         }
-        let mut told = Room { is_dm: redirected.then_some(is_dm), ..Room::default() };
+        let mut answer = Room { is_dm: new_is_dm, ..Room::default() };
         if renewed {
-            told.initial = known.is_none().then_some(true);
-            told.name = rooms::shown(room.name.as_ref()).cloned().map(Some);
-            told.avatar = rooms::shown(room.avatar_url.as_ref()).cloned().map(Some);
-            told.bump_stamp = Some(standing.event_pos);
-            told.invite_state = Some(stripped::stripped_state(&view, tx, self.own())?);
+            answer.initial = known.is_none().then_some(true);
+            answer.name = rooms::shown(room.name.as_ref()).cloned().map(Some);
+            answer.avatar = rooms::shown(room.avatar_url.as_ref()).cloned().map(Some);
+            answer.bump_stamp = Some(standing.event_pos);
+            answer.invite_state = Some(stripped::stripped_state(&view, tx, self.own())?);
         }
         let since = known.map(|known| known.upto);
-        Ok(Some(Answer { room: told, told: Told { since, event_ids: HashSet::new() } }))
+        Ok(Some(Answer { room: answer, sent: Sent { since, event_ids: HashSet::new() } }))
     }
 
     /// A room that the user was invited to, and never was in.
@@ -219,9 +162,9 @@ impl Sync<'_, '_, '_> {
         let own: Vec<Event> =
             own.into_iter().filter(|own| eligible.wanted.matches(own, self.own())).collect();
         let known = self.now_known(standing, ALL_EVENTS, self.direct.contains(&standing.room_id));
-        changes.tell(self.connection, known, eligible.wanted.clone(), Vec::new());
+        changes.record(self.connection, known, eligible.wanted.clone(), Vec::new());
         let live = timeline.stored.iter().filter(|event| self.is_live(event)).count();
-        let told = Room {
+        let answer = Room {
             initial: Some(true),
             required_state: Some(room::for_client(&view, &own)?),
             prev_batch: Some(self.view.token(timeline.start)?.to_string()),
@@ -230,7 +173,7 @@ impl Sync<'_, '_, '_> {
             timeline: Some(timeline.events),
             ..Room::default()
         };
-        Ok(Some(Answer { room: told, told: Told { since: None, event_ids: HashSet::new() } }))
+        Ok(Some(Answer { room: answer, sent: Sent { since: None, event_ids: HashSet::new() } }))
     }
 
     fn is_live(&self, event: &Event) -> bool {
@@ -243,67 +186,69 @@ impl Sync<'_, '_, '_> {
         tx: &ReadTx<'_>,
         eligible: &Eligible<'_>,
         room: &rooms::Room,
-        (known, is_dm): (Option<&Known>, bool),
+        basis @ Basis { known, is_dm }: Basis<'_>,
         changes: &mut Changes,
     ) -> Result<Option<Answer>, Error> {
         let (standing, wanted) = (eligible.standing, &eligible.wanted);
         let view = self.view.room(room)?;
         let is_joined = standing.membership == Membership::Join;
         let until = if is_joined { self.upto } else { standing.event_pos.min(self.upto) };
-        // Up to where the user knows the state: who was in the room before may be told of a ban later on.
+        // The position up to which the user may know the state: a former member may learn of a later ban.
         let state_until = view.state_pos(until);
         let old = known.map(|known| self.connection.wanted_of(known));
-        // Whoever left after what the client knows of the room gets to know the rest of it, and that it was the end.
+        // A user who left after what the client knows of the room gets the rest of it, and the end.
         let from = match known {
             Some(known) => known.upto,
             None if is_joined => Pos::ZERO,
             None => self.known(standing).map_or(Pos::ZERO, |known| known.upto),
         };
-        let part = part(tx, &view, eligible, (from, until), known)?;
+        let part = part(tx, &view, eligible, Span { after: from, upto: until }, known)?;
         let changed = match known {
             Some(known) if known.upto < until => {
                 events::state_changed(tx, room.num, known.upto, state_until)?
             }
-            _ => Vec::new(),
+            Some(_) | None => Vec::new(),
         };
-        let mut members = match known {
+        let known_members = match known {
             Some(known) => self.connection.members_of(tx, known)?,
             None => Vec::new(),
         };
-        let mut state = self.state(
-            tx,
-            room.num,
-            (wanted, old.as_ref()),
-            &part.timeline,
-            (&changed, &members),
-            state_until,
-        )?;
+        let news = StateNews {
+            wanted,
+            old: old.as_ref(),
+            changed: &changed,
+            members: &known_members,
+            timeline: &part.timeline,
+            until: state_until,
+        };
+        let mut state = self.state(tx, room.num, &news)?;
         if known.is_none() && !is_joined && wanted.is_lazy() {
-            // Nothing else says that one left, unless the timeline does.
+            // Without the own membership event, a timeline may not show that the user left.
             let own = events::state_at(tx, room.num, types::MEMBER, self.own(), until)?;
             state.extend(own.filter(|own| state.iter().all(|event| event.pos != own.pos)));
         }
+        let mut members = known_members.clone();
         if !wanted.has_all_members() {
             members.extend(
                 state.iter().filter(|event| event.event_type == types::MEMBER).map(|event| event.pos),
             );
         }
-        let knows = match old {
-            // What it knows beyond what it wants stays known as long as it does not change.
-            Some(mut old)
-                if !changed
-                    .iter()
-                    .any(|event| old.matches(event, self.own()) && !wanted.matches(event, self.own())) =>
-            {
-                old.merge(wanted);
-                old
+        // State that the client knows and no longer wants stays known until it changes.
+        let own = self.own();
+        let lost =
+            |old: &Wanted| changed.iter().any(|event| old.matches(event, own) && !wanted.matches(event, own));
+        let knows = match &old {
+            Some(old) if !lost(old) => {
+                let mut knows = old.clone();
+                knows.merge(wanted);
+                knows
             }
-            _ => wanted.clone(),
+            Some(_) | None => wanted.clone(),
         };
-        changes.tell(self.connection, self.now_known(standing, part.known, is_dm), knows, members);
-        let redirected = known.map_or(is_dm, |known| known.is_dm != is_dm);
+        changes.record(self.connection, self.now_known(standing, part.known, is_dm), knows, members);
+        let new_is_dm = basis.new_is_dm();
         let is_news = known.is_none()
-            || redirected
+            || new_is_dm.is_some()
             || !part.timeline.events.is_empty()
             || part.timeline.limited
             || !state.is_empty()
@@ -313,37 +258,31 @@ impl Sync<'_, '_, '_> {
             return Ok(None);
         }
         let event_ids = part.timeline.stored.iter().map(|event| event.event_id.clone()).collect();
-        let mut told = Room {
-            is_dm: redirected.then_some(is_dm),
+        let mut answer = Room {
+            is_dm: new_is_dm,
             initial: known.is_none().then_some(true),
             required_state: Some(room::for_client(&view, &state)?),
             ..Room::default()
         };
-        self.describe(tx, &view, standing, (&mut told, &changed, &part.timeline), (known, state_until))?;
+        self.describe(tx, &view, standing, known, &news, &mut answer)?;
         if is_joined {
             let unread = push::unread(tx, room, self.own(), self.view.ignored())?.total();
-            told.notification_count = Some(unread.notification_count);
-            told.highlight_count = Some(unread.highlight_count);
+            answer.notification_count = Some(unread.notification_count);
+            answer.highlight_count = Some(unread.highlight_count);
         }
-        told.unstable_expanded_timeline = part.expanded.then_some(true);
-        told.limited = Some(part.timeline.limited);
-        told.num_live = Some(part.timeline.stored.iter().filter(|event| self.is_live(event)).count());
-        told.prev_batch = Some(self.view.token(part.timeline.start)?.to_string());
-        told.timeline = Some(part.timeline.events);
+        answer.unstable_expanded_timeline = part.expanded.then_some(true);
+        answer.limited = Some(part.timeline.limited);
+        answer.num_live = Some(part.timeline.stored.iter().filter(|event| self.is_live(event)).count());
+        answer.prev_batch = Some(self.view.token(part.timeline.start)?.to_string());
+        answer.timeline = Some(part.timeline.events);
         let since = known.map(|known| known.upto);
-        Ok(Some(Answer { room: told, told: Told { since, event_ids } }))
+        Ok(Some(Answer { room: answer, sent: Sent { since, event_ids } }))
     }
 
-    /// The state that is due: all that is wanted of a new room, else what changed, and what was not wanted before.
-    fn state(
-        &self,
-        tx: &ReadTx<'_>,
-        room_num: RoomNum,
-        (wanted, old): (&Wanted, Option<&Wanted>),
-        timeline: &Timeline,
-        (changed, told): (&[Event], &[Pos]),
-        until: Pos,
-    ) -> Result<Vec<Event>, Error> {
+    /// Returns the state for the client: all that it wants of a new room; else changes, and what it did not want
+    /// before.
+    fn state(&self, tx: &ReadTx<'_>, room_num: RoomNum, news: &StateNews<'_>) -> Result<Vec<Event>, Error> {
+        let StateNews { wanted, old, changed, members, timeline, until } = *news;
         let own = self.own();
         let lazy = wanted.is_lazy();
         let mut state = match old {
@@ -363,7 +302,7 @@ impl Sync<'_, '_, '_> {
         };
         if lazy {
             let mut there: HashSet<Pos> = state.iter().map(|event| event.pos).collect();
-            there.extend(told);
+            there.extend(members);
             for user_id in needed(&timeline.stored) {
                 let member = events::state_at(tx, room_num, types::MEMBER, user_id, until)?;
                 state.extend(member.filter(|member| there.insert(member.pos)));
@@ -374,41 +313,43 @@ impl Sync<'_, '_, '_> {
         Ok(state)
     }
 
-    /// Adds what a room is called, how many are in it, and where it stands among others, if that is news.
+    /// Adds the name, avatar, numbers of members and place in the list, as far as they are new to the client.
     fn describe(
         &self,
         tx: &ReadTx<'_>,
         view: &RoomView<'_, '_, '_>,
         standing: &Standing,
-        (told, changed, timeline): (&mut Room, &[Event], &Timeline),
-        (known, until): (Option<&Known>, Pos),
+        known: Option<&Known>,
+        news: &StateNews<'_>,
+        answer: &mut Room,
     ) -> Result<(), Error> {
+        let StateNews { changed, timeline, until, .. } = *news;
         let (room, is_joined) = (&view.room, standing.membership == Membership::Join);
         let is_new = known.is_none();
         let has_changed = |event_type: &str| changed.iter().any(|event| event.event_type == event_type);
-        let name = text_at(tx, view, (types::NAME, "name"), until)?;
+        let name = text_at(tx, view, types::NAME, "name", until)?;
         if is_new && name.is_some() || has_changed(types::NAME) {
-            told.name = Some(name.clone());
+            answer.name = Some(name.clone());
         }
-        let avatar = || text_at(tx, view, (types::AVATAR, "url"), until);
+        let avatar = || text_at(tx, view, types::AVATAR, "url", until);
         if has_changed(types::AVATAR) {
-            told.avatar = Some(avatar()?);
+            answer.avatar = Some(avatar()?);
         } else if is_new {
-            told.avatar = avatar()?.map(Some);
+            answer.avatar = avatar()?.map(Some);
         }
         if !is_joined {
-            told.bump_stamp = Some(standing.event_pos);
+            answer.bump_stamp = Some(standing.event_pos);
             return Ok(());
         }
         if name.is_none() && (is_new || has_changed(types::MEMBER) || has_changed(types::NAME)) {
-            told.heroes = Some(self.heroes(tx, view)?);
+            answer.heroes = Some(self.heroes(tx, view)?);
         }
-        told.joined_count = Some(room.joined_members);
-        told.invited_count = Some(room.invited_members);
+        answer.joined_count = Some(room.joined_members);
+        answer.invited_count = Some(room.invited_members);
         let after = known.map_or(Pos::ZERO, |known| known.upto);
         if is_new || timeline.limited || !timeline.events.is_empty() {
             let latest = events::latest_activity(tx, room.num, after, until)?;
-            told.bump_stamp = latest.or(is_new.then_some(standing.since_pos));
+            answer.bump_stamp = latest.or(is_new.then_some(standing.since_pos));
         }
         Ok(())
     }
@@ -427,12 +368,12 @@ impl Sync<'_, '_, '_> {
     }
 }
 
-/// The part of the timeline that is due.
+/// Returns the part of the timeline in a span of the stream, or more if the client now asks for a longer timeline.
 fn part(
     tx: &ReadTx<'_>,
     view: &RoomView<'_, '_, '_>,
     eligible: &Eligible<'_>,
-    (from, until): (Pos, Pos),
+    Span { after: from, upto: until }: Span,
     known: Option<&Known>,
 ) -> Result<Part, Error> {
     let (limit, all) = (eligible.limit, RoomEventFilter::default());
@@ -459,11 +400,12 @@ fn part(
     Ok(Part { timeline, expanded: false, known })
 }
 
-/// A text in the state after the event at a position.
+/// Returns a text of the state after the event at a position.
 fn text_at(
     tx: &ReadTx<'_>,
     view: &RoomView<'_, '_, '_>,
-    (event_type, key): (&str, &str),
+    event_type: &str,
+    key: &str,
     at: Pos,
 ) -> Result<Option<String>, Error> {
     let Some(state) = events::state_at(tx, view.room.num, event_type, "", at)? else { return Ok(None) };
@@ -476,7 +418,7 @@ fn text(state: &Event, view: &RoomView<'_, '_, '_>, key: &str) -> Result<Option<
     Ok(text.map(str::to_owned))
 }
 
-/// Whether a room looks otherwise in a list when state of this type changes.
+/// True if a change of state of this type changes how a room looks in a list.
 fn shows(event_type: &str) -> bool {
     matches!(event_type, types::NAME | types::AVATAR | types::MEMBER)
 }

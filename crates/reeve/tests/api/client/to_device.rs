@@ -242,7 +242,7 @@ on_both_engines! {
         let phone = server.with_token(at(&token, "/access_token"));
         assert_eq!(numbers(&sync(&phone).await), [3]);
         // Nor later, while and after the others are deleted.
-        let clear = || server.app().db.write(reeve_accounts::to_device::clear);
+        let clear = || server.app().db.write(reeve_accounts::to_device::delete_orphaned);
         assert_eq!((clear().await.unwrap(), clear().await.unwrap()), (true, false));
         assert_eq!(numbers(&sync(&phone).await), [3]);
     }

@@ -183,7 +183,7 @@ on_both_engines! {
         std::fs::create_dir_all(&stuck).unwrap();
         server.app().media.give_up_former().await.unwrap();
         server.app().media.sweep().await.unwrap_err();
-        assert_eq!(server.app().db.read(reeve_store::media_objects::strays).await.unwrap(), 1);
+        assert_eq!(server.app().db.read(reeve_store::media_objects::count_orphaned).await.unwrap(), 1);
         std::fs::remove_dir(&stuck).unwrap();
         assert_eq!(objects(&server).await, 0);
     }

@@ -46,7 +46,7 @@ pub(crate) async fn objects(server: &Server) -> usize {
     // The server may take a moment to notice that a client has disconnected.
     for _ in 0..1000 {
         server.app().media.sweep().await.unwrap();
-        if server.app().db.read(media_objects::strays).await.unwrap() == 0 {
+        if server.app().db.read(media_objects::count_orphaned).await.unwrap() == 0 {
             return files(&server.media_folder());
         }
     }
