@@ -7,7 +7,7 @@ use crate::ratelimits::Override;
 use crate::users;
 
 reeve_db::statements! {
-    /// One sentence, since it runs on every authenticated request.
+    /// One statement, since it runs on every authenticated request.
     FIND = "SELECT u.num, u.user_id, u.created_ts, u.displayname, u.avatar_url, u.user_type, u.is_guest, u.admin, \
             u.deactivated, u.locked, u.shadow_banned, u.suspended, u.erased, u.appservice_id, u.consent_version, \
             u.consent_server_notice_sent, u.consent_ts, u.last_seen_ts, \
@@ -35,21 +35,21 @@ reeve_db::statements! {
 pub struct AccessToken {
     /// The account the token acts as.
     pub user: User,
-    /// The number of the account it belongs to.
+    /// The number of the account that owns it.
     pub owner_num: UserNum,
     /// The device of the session.
     pub device_id: Option<String>,
-    /// When it expires, in milliseconds.
+    /// The time at which it expires, in milliseconds.
     pub valid_until_ts: Option<Millis>,
-    /// Issued by a refresh and not used yet.
+    /// True if it was issued by a refresh and not used yet.
     pub unconfirmed: bool,
-    /// When the account that it acts as expires, or the one that it belongs to, if that is sooner, in milliseconds.
+    /// The time at which the first of the two accounts expires: the one that it acts as, or its owner.
     pub expiration_ts: Option<Millis>,
-    /// The user id of the account it belongs to, if that is not the one it acts as.
+    /// The user id of the owner, if that is not the account it acts as.
     pub impersonator: Option<String>,
     /// The message rate limit of the account it acts as, if that has one of its own.
     pub limit: Option<Override>,
-    /// The same of the account it belongs to, if that is another.
+    /// The same of the owner, if that is another account.
     pub owner_limit: Option<Override>,
 }
 
@@ -58,17 +58,17 @@ pub struct AccessToken {
 pub struct NewAccessToken<'a> {
     /// Its digest.
     pub token_hash: &'a [u8; 32],
-    /// The account it belongs to.
+    /// The account that owns it.
     pub owner_num: UserNum,
     /// The account it acts as.
     pub acting_num: UserNum,
     /// The device of the session.
     pub device_id: Option<&'a str>,
-    /// When it expires, in milliseconds.
+    /// The time at which it expires, in milliseconds.
     pub valid_until_ts: Option<Millis>,
-    /// When it was made, in milliseconds.
+    /// The time of its creation.
     pub created_ts: Millis,
-    /// Whether it was issued by a refresh.
+    /// True if it was issued by a refresh.
     pub unconfirmed: bool,
 }
 
@@ -76,7 +76,7 @@ fn limit(messages_per_second: Option<i64>, burst_count: Option<i64>) -> Option<O
     Some(Override { messages_per_second: messages_per_second?, burst_count: burst_count? })
 }
 
-/// The token with this digest.
+/// Returns the token with a digest.
 pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<AccessToken>, DbError> {
     tx.query_opt(&FIND, &params![token_hash], |row| {
         Ok(AccessToken {
@@ -110,7 +110,7 @@ pub fn insert(tx: &mut Tx<'_>, token: &NewAccessToken<'_>) -> Result<(), DbError
     Ok(())
 }
 
-/// Deletes one token; answers how many there were.
+/// Deletes one token; returns the number of deleted tokens.
 pub fn delete(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<u64, DbError> {
     tx.execute(&DELETE, &params![token_hash])
 }
@@ -121,7 +121,7 @@ pub fn confirm(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Deletes every token that belongs to an account (those with which it acts as others included), but for one.
+/// Deletes every token that an account owns (those with which it acts as others included), except one.
 pub fn delete_of_owner(tx: &mut Tx<'_>, owner_num: UserNum, but: Option<&[u8; 32]>) -> Result<u64, DbError> {
     match but {
         None => tx.execute(&DELETE_OF_OWNER, &params![owner_num]),
@@ -134,7 +134,7 @@ pub fn delete_of_device(tx: &mut Tx<'_>, owner_num: UserNum, device_id: &str) ->
     tx.execute(&DELETE_OF_DEVICE, &params![owner_num, device_id])
 }
 
-/// Deletes every token that acts as an account, whoever it belongs to.
+/// Deletes every token that acts as an account, whoever owns it.
 pub fn delete_acting_as(tx: &mut Tx<'_>, acting_num: UserNum) -> Result<u64, DbError> {
     tx.execute(&DELETE_ACTING_AS, &params![acting_num])
 }

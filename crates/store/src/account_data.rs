@@ -1,4 +1,4 @@
-//! Account data: what clients keep on the server, global (with a blank room id) or for a room.
+//! Account data: settings that clients store on the server, global (with a blank room id) or for a room.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Pos, UserNum};
@@ -41,22 +41,22 @@ fn from_row(row: &Row<'_>) -> Result<AccountData, DbError> {
     Ok(AccountData { room_id: row.get(0)?, data_type: row.get(1)?, content: row.get(2)? })
 }
 
-/// All account data of an account, by room and type.
+/// Returns all account data of an account, by room and type.
 pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<AccountData>, DbError> {
     tx.query(&OF_USER, &params![user_num], from_row)
 }
 
-/// All account data of an account about a room, by type.
+/// Returns all account data of an account for a room, by type.
 pub fn of_room(tx: &ReadTx<'_>, user_num: UserNum, room_id: &str) -> Result<Vec<AccountData>, DbError> {
     tx.query(&OF_ROOM, &params![user_num, room_id], from_row)
 }
 
-/// All account data of an account of one type, by room.
+/// Returns all account data of one type of an account, by room.
 pub fn of_type(tx: &ReadTx<'_>, user_num: UserNum, data_type: &str) -> Result<Vec<AccountData>, DbError> {
     tx.query(&OF_TYPE, &params![user_num, data_type], from_row)
 }
 
-/// The content of one piece, as JSON.
+/// Returns the content of one piece, as JSON.
 pub fn find(
     tx: &ReadTx<'_>,
     user_num: UserNum,
@@ -66,7 +66,7 @@ pub fn find(
     tx.query_opt(&FIND, &params![user_num, room_id, data_type], |row| row.get(0))
 }
 
-/// What the account data of an account amounts to.
+/// The total size of an account's account data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Totals {
     /// The number of pieces.
@@ -75,7 +75,7 @@ pub struct Totals {
     pub bytes: i64,
 }
 
-/// Sets one piece to a content, given as JSON. Returns what there is by then, if it is more than before.
+/// Sets one piece to a content, given as JSON. Returns the totals, if they have grown.
 pub fn put(
     tx: &mut Tx<'_>,
     user_num: UserNum,
@@ -96,7 +96,7 @@ pub fn put(
     Ok(all.filter(|_| more.entries > 0 || more.bytes > 0))
 }
 
-/// Adds to what an account has; returns it, unless nothing was to be added.
+/// Adds to the totals of an account; returns them, unless nothing was added.
 fn add(tx: &mut Tx<'_>, user_num: UserNum, more: Totals) -> Result<Option<Totals>, DbError> {
     if more == (Totals { entries: 0, bytes: 0 }) {
         return Ok(None);
@@ -105,7 +105,8 @@ fn add(tx: &mut Tx<'_>, user_num: UserNum, more: Totals) -> Result<Option<Totals
     Ok(tx.returning(&ADD, &params![user_num, more.entries, more.bytes], totals)?.pop())
 }
 
-/// Takes deleted pieces, each given by the account and its length, from what their account has; returns how many.
+/// Subtracts deleted pieces, each given by the account and its length, from the totals of their accounts; returns the
+/// number of pieces.
 fn deleted(tx: &mut Tx<'_>, pieces: &[(UserNum, i64)]) -> Result<u64, DbError> {
     if let Some((user_num, _)) = pieces.first() {
         let entries = i64::try_from(pieces.len()).unwrap_or(i64::MAX);
@@ -119,25 +120,25 @@ fn piece(row: &Row<'_>) -> Result<(UserNum, i64), DbError> {
     Ok((row.get(0)?, row.get(1)?))
 }
 
-/// How many pieces an account has.
+/// Returns the number of pieces that an account has.
 pub fn count_of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<i64, DbError> {
     tx.query_one(&COUNT, &params![user_num], |row| row.get(0))
 }
 
-/// Deletes up to `most` pieces of an account; answers how many.
+/// Deletes up to `most` pieces of an account; returns the number.
 pub fn delete_some_of_user(tx: &mut Tx<'_>, user_num: UserNum, most: i64) -> Result<u64, DbError> {
     let pieces = tx.returning(&DELETE_SOME, &params![user_num, most], piece)?;
     deleted(tx, &pieces)
 }
 
-/// Deletes what an account keeps about a room.
+/// Deletes an account's data for a room.
 pub fn delete_of_room(tx: &mut Tx<'_>, user_id: &str, room_id: &str) -> Result<(), DbError> {
     let pieces = tx.returning(&DELETE_OF_ROOM, &params![user_id, room_id], piece)?;
     deleted(tx, &pieces)?;
     Ok(())
 }
 
-/// The pieces of an account that changed in `(since, upto]`, in that order.
+/// Returns the pieces of an account that changed in `(since, upto]`, in that order.
 pub fn changed(
     tx: &ReadTx<'_>,
     user_num: UserNum,

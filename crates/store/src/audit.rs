@@ -27,26 +27,26 @@ reeve_db::statements! {
     LIST_BY_ACTION = list!("action = $6");
 }
 
-/// A deed to write down.
+/// An entry to write.
 #[derive(Debug)]
 pub struct NewEntry<'a> {
-    /// When, in milliseconds.
+    /// The time.
     pub ts: Millis,
-    /// Who.
+    /// The actor.
     pub actor: &'a Actor,
-    /// From which address.
+    /// The address of the request.
     pub ip: Option<&'a str>,
-    /// In which request.
+    /// The id of the request.
     pub request_id: &'a str,
-    /// What, as a dotted name.
+    /// The act, as a dotted name.
     pub action: &'a str,
-    /// To whom.
+    /// The account, room or other thing that it changed.
     pub target: &'a str,
-    /// What changed, as JSON without secrets.
+    /// The changes, as JSON without secrets.
     pub changes: &'a str,
 }
 
-/// Writes a deed down.
+/// Writes an entry.
 pub fn insert(tx: &mut Tx<'_>, entry: &NewEntry<'_>) -> Result<(), DbError> {
     tx.execute(
         &INSERT,
@@ -64,8 +64,8 @@ pub fn insert(tx: &mut Tx<'_>, entry: &NewEntry<'_>) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Writes a deed down that goes on over several transactions, each of which says with [`amend`] how far it is. Answers
-/// the number of the entry.
+/// Writes an entry for a deed of several transactions, each of which reports its progress with [`amend`]. Returns the
+/// number of the entry.
 pub fn open(tx: &mut Tx<'_>, entry: &NewEntry<'_>) -> Result<i64, DbError> {
     let NewEntry { ts, actor, ip, request_id, action, target, changes } = entry;
     let (kind, actor) = (actor.kind(), actor.id());
@@ -74,56 +74,56 @@ pub fn open(tx: &mut Tx<'_>, entry: &NewEntry<'_>) -> Result<i64, DbError> {
     ids.first().copied().ok_or(DbError::NoRow)
 }
 
-/// Says how far a deed is that [`open`] wrote down.
+/// Updates the changes of an entry that [`open`] wrote.
 pub fn amend(tx: &mut Tx<'_>, id: i64, changes: &str) -> Result<(), DbError> {
     tx.execute(&AMEND, &params![id, changes])?;
     Ok(())
 }
 
-/// A deed that was written down.
+/// An entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its number: later deeds have higher ones.
+    /// Its number: later entries have higher ones.
     pub id: i64,
-    /// When, in milliseconds.
+    /// The time.
     pub ts: Millis,
-    /// Of which kind the actor is.
+    /// The kind of the actor.
     pub actor_kind: ActorKind,
-    /// Who, among the actors of the kind.
+    /// The actor's id among those of the kind.
     pub actor: String,
-    /// From which address.
+    /// The address of the request.
     pub ip: Option<String>,
-    /// In which request.
+    /// The id of the request.
     pub request_id: String,
-    /// What, as a dotted name.
+    /// The act, as a dotted name.
     pub action: String,
-    /// To whom.
+    /// The account, room or other thing that it changed.
     pub target: String,
-    /// What changed, as JSON.
+    /// The changes, as JSON.
     pub changes: String,
 }
 
-/// Which deeds to list; blank texts let all through.
+/// The entries to list; a blank text accepts all.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Who.
+    /// The actor's id.
     pub actor: String,
-    /// To whom.
+    /// The target.
     pub target: String,
-    /// What.
+    /// The act.
     pub action: String,
-    /// Not before this time, in milliseconds.
+    /// The earliest time.
     pub from_ts: Millis,
 }
 
-/// Deeds before a position (time and number), the newest first.
+/// Returns entries before a position (time and number), the newest first.
 pub fn list(
     tx: &ReadTx<'_>,
     filter: &Filter,
     before: (Millis, i64),
     limit: i64,
 ) -> Result<Vec<Entry>, DbError> {
-    // The condition that lets fewest through decides by which index the entries are read.
+    // The most selective condition decides by which index the entries are read.
     let statement = if !filter.target.is_empty() {
         &LIST_BY_TARGET
     } else if !filter.actor.is_empty() {

@@ -1,4 +1,4 @@
-//! Where accounts were seen: a row for each access token and address.
+//! Connections of accounts: a row for each access token and address.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::{Millis, UserNum};
@@ -13,7 +13,7 @@ reeve_db::statements! {
              (SELECT user_num, token_hash, ip FROM user_connections WHERE last_seen_ts < $1 ORDER BY last_seen_ts LIMIT $2)";
 }
 
-/// How many rows one call prunes.
+/// The number of rows that one call prunes.
 const PRUNE_AT_ONCE: i64 = 1000;
 
 /// A connection of an account.
@@ -25,15 +25,15 @@ pub struct Connection {
     pub token_hash: [u8; 32],
     /// The address of the client.
     pub ip: String,
-    /// What the client says it is.
+    /// The user agent of the client.
     pub user_agent: String,
     /// The device of the session.
     pub device_id: Option<String>,
-    /// When it was last seen, in milliseconds.
+    /// The time at which it was last seen, in milliseconds.
     pub last_seen_ts: Millis,
 }
 
-/// Writes a connection down, or when it was seen again.
+/// Stores a connection, or the time at which it was seen again.
 pub fn record(tx: &mut Tx<'_>, connection: &Connection) -> Result<(), DbError> {
     tx.execute(
         &RECORD,
@@ -49,7 +49,7 @@ pub fn record(tx: &mut Tx<'_>, connection: &Connection) -> Result<(), DbError> {
     Ok(())
 }
 
-/// The connections of an account, the newest first, at most `limit`.
+/// Returns up to `limit` connections of an account, the newest first.
 pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum, limit: i64) -> Result<Vec<Connection>, DbError> {
     tx.query(&OF_USER, &params![user_num, limit], |row| {
         Ok(Connection {
@@ -63,7 +63,7 @@ pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum, limit: i64) -> Result<Vec<Con
     })
 }
 
-/// Deletes some of the connections last seen before a time; answers how many.
+/// Deletes some of the connections last seen before a time; returns their number.
 pub fn prune(tx: &mut Tx<'_>, before_ts: Millis) -> Result<u64, DbError> {
     tx.execute(&PRUNE, &params![before_ts, PRUNE_AT_ONCE])
 }

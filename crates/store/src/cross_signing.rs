@@ -1,4 +1,4 @@
-//! Keys with which people sign each other's keys and those of their own devices, and the signatures.
+//! Cross-signing keys, with which users sign each other's keys and those of their own devices, and the signatures.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::{Millis, Pos, UserNum};
@@ -33,22 +33,22 @@ pub struct SigningKey {
     pub public_key: String,
     /// The key as it was uploaded, as JSON.
     pub json: String,
-    /// Until when it can be replaced without authentication, in milliseconds; of the master key.
+    /// The time until which it can be replaced without authentication; of the master key.
     pub replaceable_until_ts: Option<Millis>,
 }
 
-/// A signature that came after the key.
+/// A signature that was uploaded after the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
-    /// What is signed: a device, by its id, or a master key, by itself.
+    /// The signed key: a device, by its id, or a master key, by itself.
     pub target: String,
-    /// The key that signed, such as `ed25519:…`.
+    /// The signing key, such as `ed25519:…`.
     pub signer_key: String,
     /// The signature, unpadded base64.
     pub signature: String,
 }
 
-/// The keys of an account, by usage.
+/// Returns the keys of an account, by usage.
 pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<SigningKey>, DbError> {
     tx.query(&OF_USER, &params![user_num], |row| {
         Ok(SigningKey {
@@ -60,7 +60,7 @@ pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<SigningKey>, Db
     })
 }
 
-/// Whether an account has this public key.
+/// Returns true if an account has this public key.
 pub fn is_key(tx: &ReadTx<'_>, user_num: UserNum, public_key: &str) -> Result<bool, DbError> {
     Ok(tx.query_opt(&IS_KEY, &params![user_num, public_key], |_| Ok(()))?.is_some())
 }
@@ -83,18 +83,18 @@ pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, usage: &str) -> Result<(), DbE
     Ok(())
 }
 
-/// Lets the master key be replaced without authentication for a while; answers whether there is one.
+/// Lets the master key be replaced without authentication for a while; returns true if there is one.
 pub fn allow_replacing(tx: &mut Tx<'_>, user_num: UserNum, until_ts: Millis) -> Result<bool, DbError> {
     Ok(tx.execute(&ALLOW_REPLACING, &params![user_num, until_ts])? > 0)
 }
 
-/// Deletes the keys of an account with all signatures of it and by it; answers whether there were keys.
+/// Deletes the keys of an account with all signatures of them and by them; returns true if there were keys.
 pub fn delete_of_user(tx: &mut Tx<'_>, user_num: UserNum) -> Result<bool, DbError> {
     tx.execute(&DELETE_SIGNATURES, &params![user_num])?;
     Ok(tx.execute(&DELETE_OF_USER, &params![user_num])? > 0)
 }
 
-/// The signatures by one account of the keys of another, or of its own.
+/// Returns the signatures by one account on the keys of another, or on its own.
 pub fn signatures(
     tx: &ReadTx<'_>,
     user_num: UserNum,
@@ -118,7 +118,7 @@ pub fn sign(
     Ok(())
 }
 
-/// Whose keys an account signed in `(since, upto]`, but for its own.
+/// Returns the other accounts whose keys an account signed in `(since, upto]`.
 pub fn signed_by(
     tx: &ReadTx<'_>,
     signer_num: UserNum,
@@ -128,7 +128,7 @@ pub fn signed_by(
     tx.query(&SIGNED_BY, &params![signer_num, since, upto], |row| row.get(0))
 }
 
-/// Deletes the signatures of a device or of a master key.
+/// Deletes the signatures on a device or a master key.
 pub fn delete_of_target(tx: &mut Tx<'_>, user_num: UserNum, target: &str) -> Result<(), DbError> {
     tx.execute(&DELETE_OF_TARGET, &params![user_num, target])?;
     Ok(())

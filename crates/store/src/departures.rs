@@ -1,4 +1,4 @@
-//! Who was made to leave rooms that were deleted.
+//! Forced leaves: users who were made to leave rooms that were then deleted.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::Pos;
@@ -11,32 +11,32 @@ reeve_db::statements! {
     OF_ROOM = "SELECT user_id FROM departures WHERE room_id = $1 AND pos > $2 ORDER BY pos";
 }
 
-/// That somebody was made to leave a room that is no more.
+/// The forced leave of a user from a deleted room.
 #[derive(Clone, Debug)]
 pub struct Departure {
     /// The id of the room.
     pub room_id: String,
-    /// The position of the stream at which they left.
+    /// The position of the stream at which the user left.
     pub pos: Pos,
-    /// The event by which they left, as JSON; `None` with the oldest ones.
+    /// The event of the leave, as JSON; `None` in the oldest rows.
     pub event: Option<String>,
 }
 
-/// Notes that somebody was made to leave a room.
+/// Stores a forced leave.
 pub fn put(tx: &mut Tx<'_>, user_id: &str, departure: &Departure) -> Result<(), DbError> {
     let Departure { room_id, pos, event } = departure;
     tx.execute(&PUT, &params![user_id, room_id, *pos, event.as_ref()])?;
     Ok(())
 }
 
-/// The rooms that are no more and that a user was made to leave after a position.
+/// Returns the forced leaves of a user after a position.
 pub fn of_user(tx: &ReadTx<'_>, user_id: &str, after: Pos) -> Result<Vec<Departure>, DbError> {
     tx.query(&OF_USER, &params![user_id, after], |row| {
         Ok(Departure { room_id: row.get(0)?, pos: row.get(1)?, event: row.get(2)? })
     })
 }
 
-/// Who was made to leave a room after a position.
+/// Returns the users who were made to leave a room after a position.
 pub fn of_room(tx: &ReadTx<'_>, room_id: &str, after: Pos) -> Result<Vec<String>, DbError> {
     tx.query(&OF_ROOM, &params![room_id, after], |row| row.get(0))
 }

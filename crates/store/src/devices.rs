@@ -26,11 +26,11 @@ pub struct Device {
     pub device_id: String,
     /// The name people see.
     pub display_name: Option<String>,
-    /// When it was last seen, in milliseconds.
+    /// The time at which it was last seen, in milliseconds.
     pub last_seen_ts: Option<Millis>,
     /// The address it was last seen from.
     pub last_seen_ip: Option<String>,
-    /// What it said it was when it was last seen.
+    /// The user agent of its client when it was last seen.
     pub last_seen_user_agent: Option<String>,
 }
 
@@ -44,22 +44,22 @@ fn from_row(row: &reeve_db::Row<'_>) -> Result<Device, DbError> {
     })
 }
 
-/// One device of an account.
+/// Returns one device of an account.
 pub fn find(tx: &ReadTx<'_>, user_num: UserNum, device_id: &str) -> Result<Option<Device>, DbError> {
     tx.query_opt(&FIND, &params![user_num, device_id], from_row)
 }
 
-/// All devices of an account, by device id.
+/// Returns all devices of an account, by device id.
 pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<Device>, DbError> {
     tx.query(&OF_USER, &params![user_num], from_row)
 }
 
-/// How many devices an account has; from `most` on it is not counted further.
+/// Returns the number of devices of an account, counted up to `most`.
 pub fn count_of_user(tx: &ReadTx<'_>, user_num: UserNum, most: i64) -> Result<i64, DbError> {
     tx.query_one(&COUNT, &params![user_num, most], |row| row.get(0))
 }
 
-/// Creates a device unless it is there; answers whether it is new.
+/// Creates a device unless it exists; returns true if it is new.
 pub fn insert(
     tx: &mut Tx<'_>,
     user_num: UserNum,
@@ -70,7 +70,7 @@ pub fn insert(
     Ok(tx.execute(&INSERT, &params![user_num, device_id, display_name, now])? > 0)
 }
 
-/// Adds a device, which must not be there, as it was elsewhere.
+/// Adds a device of an import, which must not exist.
 pub fn add(tx: &mut Tx<'_>, user_num: UserNum, device: &Device, created_ts: Millis) -> Result<(), DbError> {
     tx.execute(
         &ADD,
@@ -87,7 +87,7 @@ pub fn add(tx: &mut Tx<'_>, user_num: UserNum, device: &Device, created_ts: Mill
     Ok(())
 }
 
-/// Renames a device; answers whether it exists.
+/// Renames a device; returns true if it exists.
 pub fn rename(
     tx: &mut Tx<'_>,
     user_num: UserNum,
@@ -97,7 +97,7 @@ pub fn rename(
     Ok(tx.execute(&RENAME, &params![user_num, device_id, display_name])? > 0)
 }
 
-/// Writes down when and from where a device was seen.
+/// Stores when and from where a device was seen.
 pub fn touch(
     tx: &mut Tx<'_>,
     user_num: UserNum,
@@ -110,7 +110,7 @@ pub fn touch(
     Ok(())
 }
 
-/// Deletes a device; answers whether it was there. What hangs on it is deleted by the deed.
+/// Deletes a device; returns true if it existed. The deed deletes dependent rows.
 pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<bool, DbError> {
     Ok(tx.execute(&DELETE, &params![user_num, device_id])? > 0)
 }

@@ -1,4 +1,4 @@
-//! The words by which events are found.
+//! The index of the words of events.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::{Pos, RoomNum};
@@ -25,7 +25,7 @@ reeve_db::statements! {
     };
 }
 
-/// Makes an event findable by the words of a text.
+/// Adds an event with the words of a text to the index.
 pub fn index(tx: &mut Tx<'_>, pos: Pos, text: &str) -> Result<(), DbError> {
     if let Some(document) = words::document(tx.engine(), text) {
         tx.execute(&INDEX, &params![pos, &document])?;
@@ -33,13 +33,14 @@ pub fn index(tx: &mut Tx<'_>, pos: Pos, text: &str) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Makes an event unfindable.
+/// Removes an event from the index.
 pub fn forget(tx: &mut Tx<'_>, pos: Pos) -> Result<(), DbError> {
     tx.execute(&FORGET, &params![pos])?;
     Ok(())
 }
 
-/// Positions and room numbers of events before a position that have all words of a text, in any order, the newest first.
+/// Returns the positions and room numbers of events before a position that have all words of a text, in any order, the
+/// newest first.
 pub fn search(tx: &ReadTx<'_>, text: &str, before: Pos, limit: i64) -> Result<Vec<(Pos, RoomNum)>, DbError> {
     let Some(query) = words::query(tx.engine(), text) else { return Ok(Vec::new()) };
     tx.query(&SEARCH, &params![&query, before, limit], |row| Ok((row.get(0)?, row.get(1)?)))

@@ -1,4 +1,4 @@
-//! External ids: under which name an identity provider knows an account.
+//! External ids: the ids of accounts at identity providers.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::UserNum;
@@ -16,18 +16,18 @@ reeve_db::statements! {
 pub struct ExternalId {
     /// The identity provider.
     pub auth_provider: String,
-    /// The name of the account there.
+    /// The id of the account there.
     pub external_id: String,
 }
 
-/// The external ids of an account.
+/// Returns the external ids of an account.
 pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<ExternalId>, DbError> {
     tx.query(&OF_USER, &params![user_num], |row| {
         Ok(ExternalId { auth_provider: row.get(0)?, external_id: row.get(1)? })
     })
 }
 
-/// The account that an identity provider knows under a name.
+/// Returns the account with an id at an identity provider.
 pub fn find_user(
     tx: &ReadTx<'_>,
     auth_provider: &str,
@@ -36,13 +36,13 @@ pub fn find_user(
     tx.query_opt(&FIND_USER, &params![auth_provider, external_id], |row| row.get(0))
 }
 
-/// Gives an external id, which must be free, to an account.
+/// Adds an external id, which must be free, to an account.
 pub fn insert(tx: &mut Tx<'_>, user_num: UserNum, id: &ExternalId) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![&id.auth_provider, &id.external_id, user_num])?;
     Ok(())
 }
 
-/// Takes an external id from an account.
+/// Removes an external id from an account.
 pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, id: &ExternalId) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![&id.auth_provider, &id.external_id, user_num])?;
     Ok(())

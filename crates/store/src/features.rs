@@ -1,4 +1,4 @@
-//! Experimental features that administrators switched on or off for single accounts.
+//! Experimental features of single accounts.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::UserNum;
@@ -10,12 +10,12 @@ reeve_db::statements! {
            ON CONFLICT (user_num, feature) DO UPDATE SET enabled = excluded.enabled";
 }
 
-/// The features that were ever set for an account, by name, and whether they are on.
+/// Returns the features that were ever set for an account, by name; true if one is on.
 pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<(String, bool)>, DbError> {
     tx.query(&OF_USER, &params![user_num], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Whether a feature is on for an account; off if it was never set.
+/// Returns true if a feature is on for an account. A feature that was never set is off.
 pub fn is_enabled(tx: &ReadTx<'_>, user_num: UserNum, feature: &str) -> Result<bool, DbError> {
     Ok(tx.query_opt(&FIND, &params![user_num, feature], |row| row.get(0))?.unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! The question whether the database answers at all.
+//! The check that the database responds.
 
 use reeve_db::{DbError, ReadTx, params};
 
@@ -6,7 +6,7 @@ reeve_db::statements! {
     ANSWER = "SELECT count(*) FROM users WHERE num = 0";
 }
 
-/// Reads from the database, for the sake of reading.
+/// Reads from the database.
 pub fn answers(tx: &ReadTx<'_>) -> Result<(), DbError> {
     tx.query_one(&ANSWER, &params![], |row| row.get::<i64>(0)).map(|_| ())
 }

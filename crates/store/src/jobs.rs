@@ -1,4 +1,4 @@
-//! Durable work: the rows behind the runner.
+//! Rows of jobs.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{JobState, Millis};
@@ -37,34 +37,34 @@ reeve_db::statements! {
     PRUNE = "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE state = $1 AND updated_ts < $2 LIMIT $3)";
 }
 
-/// A piece of durable work.
+/// A job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
     /// Its id: 16 letters.
     pub id: String,
-    /// What kind of work.
+    /// Its kind.
     pub kind: String,
-    /// What it works on, usually a user id.
+    /// The id of the thing that it works on, usually a user id.
     pub subject: String,
     /// Its state.
     pub state: JobState,
-    /// What it is ordered to do and how far it is, as JSON; `reeve-jobs` writes and reads it.
+    /// Its payload and progress, as JSON; `reeve-jobs` writes and reads it.
     pub payload: String,
-    /// How much is done.
+    /// The completed units of work.
     pub done: i64,
-    /// How much there is to do, as far as known.
+    /// The number of units of work, as far as known.
     pub total: i64,
-    /// What came of it, as JSON.
+    /// Its outcome, as JSON.
     pub result: Option<String>,
-    /// What last went wrong.
+    /// The last error.
     pub error: Option<String>,
-    /// How often the present step failed.
+    /// The number of failures of the present step.
     pub attempts: i64,
-    /// When it may run, in milliseconds.
+    /// The earliest time of the next step.
     pub run_after_ts: Millis,
-    /// When it was queued, in milliseconds.
+    /// The time at which it was queued.
     pub created_ts: Millis,
-    /// When it last changed, in milliseconds.
+    /// The time of its last change.
     pub updated_ts: Millis,
 }
 
@@ -86,7 +86,7 @@ fn from_row(row: &Row<'_>) -> Result<Job, DbError> {
     })
 }
 
-/// Queues work.
+/// Queues a job.
 pub fn insert(
     tx: &mut Tx<'_>,
     id: &str,
@@ -100,28 +100,28 @@ pub fn insert(
     Ok(())
 }
 
-/// One job.
+/// Returns one job.
 pub fn find(tx: &ReadTx<'_>, id: &str) -> Result<Option<Job>, DbError> {
     tx.query_opt(&FIND, &params![id], from_row)
 }
 
-/// The unfinished job of a kind on a subject.
+/// Returns the unfinished job of a kind on a subject.
 pub fn unfinished(tx: &ReadTx<'_>, subject: &str, kind: &str) -> Result<Option<Job>, DbError> {
     tx.query_opt(&UNFINISHED, &params![subject, kind], from_row)
 }
 
-/// Which jobs to list; blank texts and `None` let all through.
+/// The jobs to list; blank texts and `None` accept all.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// What it works on.
+    /// The subject.
     pub subject: String,
-    /// The kind of work.
+    /// The kind.
     pub kind: String,
     /// The state.
     pub state: Option<JobState>,
 }
 
-/// Jobs queued before a position (time and id), the newest first.
+/// Returns jobs queued before a position (time and id), the newest first.
 pub fn list(
     tx: &ReadTx<'_>,
     filter: &Filter,
@@ -137,7 +137,7 @@ pub fn list(
     }
 }
 
-/// Takes a job that is due, or whose worker died, until `lease_until`.
+/// Claims a job that is due, or whose lease has ended, until `lease_until`.
 pub fn claim(tx: &mut Tx<'_>, now: Millis, lease_until: Millis) -> Result<Option<Job>, DbError> {
     let mut id: Option<String> = tx.query_opt(&ABANDONED, &params![now], |row| row.get(0))?;
     if id.is_none() {
@@ -148,12 +148,12 @@ pub fn claim(tx: &mut Tx<'_>, now: Millis, lease_until: Millis) -> Result<Option
     find(tx, &id)
 }
 
-/// Until when a job is taken; `None` if it is not being worked on.
+/// Returns the end of the lease of a job; `None` if no worker has one.
 pub fn lease(tx: &ReadTx<'_>, id: &str) -> Result<Option<Millis>, DbError> {
     tx.query_opt(&LEASE_OF, &params![id], |row| row.get(0))
 }
 
-/// Writes down how far a job is, and keeps it taken.
+/// Stores the progress of a job and extends its lease.
 pub fn progress(
     tx: &mut Tx<'_>,
     id: &str,
@@ -180,30 +180,30 @@ pub fn complete(
     Ok(())
 }
 
-/// Puts a job back until a later time, after an error.
+/// Schedules a job again for a later time, after an error.
 pub fn retry(tx: &mut Tx<'_>, id: &str, error: &str, run_after: Millis, now: Millis) -> Result<(), DbError> {
     tx.execute(&RETRY, &params![id, error, run_after, now])?;
     Ok(())
 }
 
-/// Gives a job up.
+/// Fails a job for good.
 pub fn fail(tx: &mut Tx<'_>, id: &str, error: &str, now: Millis) -> Result<(), DbError> {
     tx.execute(&FAIL, &params![id, error, now])?;
     Ok(())
 }
 
-/// Puts a job back at once: its worker stops.
+/// Schedules a job again at once, since its worker stops.
 pub fn release(tx: &mut Tx<'_>, id: &str, now: Millis) -> Result<(), DbError> {
     tx.execute(&RELEASE, &params![id, now])?;
     Ok(())
 }
 
-/// How many unfinished and failed jobs there are: kind, state, number.
+/// Counts unfinished and failed jobs by kind and state.
 pub fn states(tx: &ReadTx<'_>) -> Result<Vec<(String, JobState, i64)>, DbError> {
     tx.query(&STATES, &params![], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
 }
 
-/// Forgets some of the jobs that finished before a time.
+/// Deletes some of the jobs that finished before a time.
 pub fn prune(tx: &mut Tx<'_>, before: Millis, most: i64) -> Result<(), DbError> {
     for state in [JobState::Complete, JobState::Failed, JobState::Cancelled] {
         tx.execute(&PRUNE, &params![state, before, most])?;

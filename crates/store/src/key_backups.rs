@@ -16,7 +16,7 @@ reeve_db::statements! {
               ORDER BY version DESC LIMIT 1";
     FIND = "SELECT version, algorithm, auth_data, keys, etag, slot FROM key_backups WHERE user_num = $1 AND version = $2 AND deleted = 0";
     WAS_DELETED = "SELECT 1 FROM key_backups WHERE user_num = $1 AND version = $2 AND deleted = 1";
-    // Few at most: their number is bounded.
+    // The number of rows is bounded by the limit of backups.
     LIVE = "SELECT count(*), CAST(coalesce(sum(keys), 0) AS BIGINT), CAST(coalesce(sum(bytes), 0) AS BIGINT) \
             FROM key_backups WHERE user_num = $1 AND deleted = 0";
     HIGHEST = "SELECT max(version) FROM key_backups WHERE user_num = $1";
@@ -56,43 +56,43 @@ reeve_db::statements! {
 pub struct Backup {
     /// Its version: 1 for the first of an account.
     pub version: i64,
-    /// How its keys are encrypted.
+    /// The algorithm of its keys.
     pub algorithm: String,
-    /// What is needed to encrypt more, as JSON.
+    /// The data with which clients encrypt more keys, as JSON.
     pub auth_data: String,
-    /// How many keys it has.
+    /// The number of its keys.
     pub keys: i64,
-    /// Changes with its keys.
+    /// A value that changes with its keys.
     pub etag: i64,
-    /// Under which its keys are stored.
+    /// The number under which its keys are stored.
     pub slot: i64,
 }
 
 /// A key in a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackedUpKey {
-    /// The room it is for.
+    /// The room.
     pub room_id: String,
-    /// The session it is of.
+    /// The session.
     pub session_id: String,
-    /// The first message that it decrypts.
+    /// The index of the first message that it decrypts.
     pub first_message_index: i64,
-    /// How often it was passed on between devices.
+    /// The number of times that it was forwarded between devices.
     pub forwarded_count: i64,
-    /// Whether the device it comes from was verified.
+    /// True if the device that it comes from was verified.
     pub is_verified: bool,
     /// The encrypted key, as JSON.
     pub session_data: String,
 }
 
-/// Which keys of a backup.
+/// A selection of the keys of a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Which {
     /// All of them.
     All,
-    /// Those for one room.
+    /// The keys for one room.
     Room(String),
-    /// That of one session, by room and session.
+    /// The key of one session, by room and session.
     Session(String, String),
 }
 
@@ -118,40 +118,40 @@ fn key(row: &Row<'_>) -> Result<BackedUpKey, DbError> {
     })
 }
 
-/// The newest backup of an account.
+/// Returns the newest backup of an account.
 pub fn latest(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Option<Backup>, DbError> {
     tx.query_opt(&LATEST, &params![user_num], backup)
 }
 
-/// A backup of an account.
+/// Returns a backup of an account.
 pub fn find(tx: &ReadTx<'_>, user_num: UserNum, version: i64) -> Result<Option<Backup>, DbError> {
     tx.query_opt(&FIND, &params![user_num, version], backup)
 }
 
-/// Whether there was such a backup once.
+/// Returns true if a backup existed once.
 pub fn was_deleted(tx: &ReadTx<'_>, user_num: UserNum, version: i64) -> Result<bool, DbError> {
     Ok(tx.query_opt(&WAS_DELETED, &params![user_num, version], |_| Ok(()))?.is_some())
 }
 
-/// What the backups of an account amount to.
+/// The totals of the backups of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Live {
-    /// How many there are.
+    /// The number of backups.
     pub backups: i64,
-    /// How many keys they have.
+    /// The number of their keys.
     pub keys: i64,
-    /// How many bytes these keys have, encrypted.
+    /// The size of these keys, encrypted, in bytes.
     pub bytes: i64,
 }
 
-/// What the backups of an account amount to.
+/// Returns the totals of the backups of an account.
 pub fn live(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Live, DbError> {
     tx.query_one(&LIVE, &params![user_num], |row| {
         Ok(Live { backups: row.get(0)?, keys: row.get(1)?, bytes: row.get(2)? })
     })
 }
 
-/// Creates a backup; answers its version.
+/// Creates a backup and returns its version.
 pub fn insert(tx: &mut Tx<'_>, user_num: UserNum, algorithm: &str, auth_data: &str) -> Result<i64, DbError> {
     let highest: Option<i64> = tx.query_one(&HIGHEST, &params![user_num], |row| row.get(0))?;
     let version = highest.map_or(1, |highest| highest + 1);
@@ -159,7 +159,7 @@ pub fn insert(tx: &mut Tx<'_>, user_num: UserNum, algorithm: &str, auth_data: &s
     Ok(version)
 }
 
-/// Replaces what is needed to encrypt more.
+/// Replaces the authentication data of a backup.
 pub fn set_auth_data(
     tx: &mut Tx<'_>,
     user_num: UserNum,
@@ -170,7 +170,7 @@ pub fn set_auth_data(
     Ok(())
 }
 
-/// Notes that keys and bytes were added (or, below zero, deleted), or keys replaced.
+/// Counts keys and bytes that were added (or, if negative, deleted), and changes the etag.
 pub fn count(
     tx: &mut Tx<'_>,
     user_num: UserNum,
@@ -182,7 +182,7 @@ pub fn count(
     Ok(())
 }
 
-/// Deletes a backup; answers whether it was there. [`clear`] deletes its keys.
+/// Deletes a backup; returns true if it existed. [`clear`] deletes its keys.
 pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, version: i64) -> Result<bool, DbError> {
     Ok(tx.execute(&DELETE, &params![user_num, version])? > 0)
 }
@@ -193,7 +193,7 @@ pub fn delete_of_user(tx: &mut Tx<'_>, user_num: UserNum) -> Result<(), DbError>
     Ok(())
 }
 
-/// Deletes up to `most` keys of one deleted backup; answers whether there may be more to delete.
+/// Deletes up to `most` keys of one deleted backup; returns true if there may be more to delete.
 pub fn clear(tx: &mut Tx<'_>, most: i64) -> Result<bool, DbError> {
     let found = tx.query_opt(&TO_CLEAR, &params![], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let Some((user_num, version, slot)): Option<(UserNum, i64, i64)> = found else {
@@ -205,7 +205,7 @@ pub fn clear(tx: &mut Tx<'_>, most: i64) -> Result<bool, DbError> {
     Ok(true)
 }
 
-/// The same for keys that were deleted without their backup.
+/// Does the same for keys that were deleted without their backup.
 fn clear_left(tx: &mut Tx<'_>, most: i64) -> Result<bool, DbError> {
     let found = tx.query_opt(&LEFT_TO_CLEAR, &params![], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let Some((user_num, slot)): Option<(UserNum, i64)> = found else { return Ok(false) };
@@ -215,13 +215,13 @@ fn clear_left(tx: &mut Tx<'_>, most: i64) -> Result<bool, DbError> {
     Ok(true)
 }
 
-/// Deletes up to `most` keys in a slot; answers whether these were all.
+/// Deletes up to `most` keys in a slot; returns true if no others are left.
 fn clear_slot(tx: &mut Tx<'_>, user_num: UserNum, slot: i64, most: i64) -> Result<bool, DbError> {
     let deleted = tx.execute(&DELETE_SOME_KEYS, &params![user_num, slot, most])?;
     Ok(i64::try_from(deleted).unwrap_or(most) < most)
 }
 
-/// Keys in the slot of a backup, by room and session.
+/// Returns keys in the slot of a backup, by room and session.
 pub fn keys(
     tx: &ReadTx<'_>,
     user_num: UserNum,
@@ -257,7 +257,7 @@ pub fn put_key(tx: &mut Tx<'_>, user_num: UserNum, slot: i64, key: &BackedUpKey)
     Ok(())
 }
 
-/// Deletes all keys of a backup, which stays. [`clear`] deletes them in fact.
+/// Empties a backup, which stays. [`clear`] deletes the keys.
 pub fn delete_all_keys(tx: &mut Tx<'_>, user_num: UserNum, version: i64) -> Result<(), DbError> {
     // No other slot has this number, and no version is below zero.
     let slot = -stream::next(tx)?.get();
@@ -266,7 +266,7 @@ pub fn delete_all_keys(tx: &mut Tx<'_>, user_num: UserNum, version: i64) -> Resu
     Ok(())
 }
 
-/// Deletes the keys for a room, or one key, in the slot of a backup; returns the bytes that each had.
+/// Deletes the keys for a room, or one key, in the slot of a backup; returns the size of each.
 pub fn delete_keys(
     tx: &mut Tx<'_>,
     user_num: UserNum,

@@ -1,4 +1,4 @@
-//! Every SQL statement of Reeve, one file per family of tables. Decides nothing: rules live in the deeds above.
+//! Every SQL statement of Reeve, one file per family of tables. The rules are in the deeds above.
 
 #[macro_use]
 mod sql;

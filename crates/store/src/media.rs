@@ -1,4 +1,4 @@
-//! Uploads: what is known of each. The bytes are in `media_objects`.
+//! Uploads. Their bytes are in [`crate::media_objects`].
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Millis, UserNum};
@@ -33,10 +33,10 @@ reeve_db::statements! {
     OF_BLOB = concat!(select!(), "WHERE m.blob_num = $1 AND m.num > $2 ORDER BY m.num LIMIT $3");
     QUARANTINED_OF_BLOB = concat!(select!(), "WHERE m.blob_num = $1 AND m.quarantined_by IS NOT NULL \
                                   ORDER BY m.num LIMIT $2");
-    /// The `+` keeps the index of what is safe from being chosen, which would be read from the beginning.
+    /// The `+` keeps SQLite from the index of safe uploads, which it would read from the beginning.
     NOT_QUARANTINED = concat!(select!(), "WHERE m.user_num = $1 AND m.sort_quarantined_by = 'b' \
                               AND +m.safe_from_quarantine = 0 AND m.media_id > $2 ORDER BY m.media_id LIMIT $3");
-    /// Never used: the time of the upload counts.
+    /// Uploads that were never downloaded are old by the time of the upload.
     UNUSED_NEVER = concat!(select!(), "WHERE m.sort_access_ts = 9223372036854775807 AND m.created_ts < $1 \
                            AND (m.created_ts, m.num) > ($2, $3) AND m.media_length > $4 \
                            AND m.safe_from_quarantine = 0 AND m.quarantined_by IS NULL \
@@ -68,39 +68,39 @@ reeve_db::statements! {
 /// An upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Media {
-    /// Stands for it in other tables.
+    /// The number by which other tables refer to it.
     pub num: i64,
     /// The last part of its `mxc://` URI.
     pub media_id: String,
     /// The number of the account that uploaded it.
     pub user_num: UserNum,
-    /// Its bytes.
+    /// Its blob.
     pub blob_num: i64,
-    /// What it is, as the uploader said.
+    /// The content type, as the uploader gave it.
     pub media_type: String,
-    /// How long it is, in bytes.
+    /// The length, in bytes.
     pub media_length: i64,
     /// The name of the file.
     pub upload_name: Option<String>,
-    /// When it was uploaded, in milliseconds.
+    /// The time at which it was uploaded, in milliseconds.
     pub created_ts: Millis,
-    /// When it was last downloaded, in milliseconds; about a minute behind.
+    /// The time at which it was last downloaded, in milliseconds; about a minute behind.
     pub last_access_ts: Option<Millis>,
-    /// Which administrator quarantined it.
+    /// The administrator who quarantined it.
     pub quarantined_by: Option<String>,
-    /// Whether it cannot be quarantined.
+    /// True if it cannot be quarantined.
     pub safe_from_quarantine: bool,
     /// The address of which it is a preview.
     pub url_cache: Option<String>,
-    /// Whether it is only for those who have an access token.
+    /// True if only requests with an access token can download it.
     pub authenticated: bool,
-    /// Whether its bytes are not what its type says.
+    /// True if its bytes contradict its content type.
     pub disguised: bool,
-    /// Who uploaded it.
+    /// The user who uploaded it.
     pub user_id: String,
     /// The SHA-256 of its bytes, in lower-case hexadecimal.
     pub sha256: String,
-    /// Where its bytes are in the store.
+    /// The object with its bytes.
     pub object: String,
 }
 
@@ -127,48 +127,48 @@ pub(crate) fn from_row(row: &Row<'_>) -> Result<Media, DbError> {
     })
 }
 
-/// What a new upload says of itself.
+/// An upload to store.
 #[derive(Clone, Debug, Default)]
 pub struct NewMedia {
     /// The last part of its `mxc://` URI; must be free.
     pub media_id: String,
     /// The number of the account.
     pub user_num: UserNum,
-    /// What it is.
+    /// The content type.
     pub media_type: String,
     /// The name of the file.
     pub upload_name: Option<String>,
-    /// When, in milliseconds.
+    /// The time.
     pub created_ts: Millis,
-    /// Who quarantined it, if it is quarantined from the start.
+    /// The user who quarantined it, if it is quarantined from the start.
     pub quarantined_by: Option<String>,
     /// The address of which it is a preview.
     pub url_cache: Option<String>,
-    /// Whether its bytes are not what its type says.
+    /// True if its bytes contradict its content type.
     pub disguised: bool,
 }
 
-/// One upload.
+/// Returns one upload.
 pub fn find(tx: &ReadTx<'_>, media_id: &str) -> Result<Option<Media>, DbError> {
     tx.query_opt(&FIND, &params![media_id], from_row)
 }
 
-/// Some of the uploads with these bytes, after a number.
+/// Returns some of the uploads with these bytes, after a number.
 pub fn by_sha256(tx: &ReadTx<'_>, sha256: &str, after: i64, limit: i64) -> Result<Vec<Media>, DbError> {
     tx.query(&BY_SHA256, &params![sha256, after, limit], from_row)
 }
 
-/// Some of the uploads that share these bytes, after a number.
+/// Returns some of the uploads of a blob, after a number.
 pub fn of_blob(tx: &ReadTx<'_>, blob_num: i64, after: i64, limit: i64) -> Result<Vec<Media>, DbError> {
     tx.query(&OF_BLOB, &params![blob_num, after, limit], from_row)
 }
 
-/// Some of the quarantined uploads that share these bytes.
+/// Returns some of the quarantined uploads of a blob.
 pub fn quarantined_of_blob(tx: &ReadTx<'_>, blob_num: i64, limit: i64) -> Result<Vec<Media>, DbError> {
     tx.query(&QUARANTINED_OF_BLOB, &params![blob_num, limit], from_row)
 }
 
-/// Some of what an account uploaded that is neither quarantined nor safe from it, after a media id.
+/// Returns some of an account's uploads that are neither quarantined nor safe from it, after a media id.
 pub fn not_quarantined(
     tx: &ReadTx<'_>,
     user_num: UserNum,
@@ -178,17 +178,17 @@ pub fn not_quarantined(
     tx.query(&NOT_QUARANTINED, &params![user_num, after, limit], from_row)
 }
 
-/// Which uploads nobody has used for long.
+/// A selection of uploads that were not downloaded for long.
 #[derive(Clone, Copy, Debug)]
 pub struct Unused {
-    /// Last downloaded, or uploaded if never downloaded, before this time, in milliseconds.
+    /// The upload was last downloaded before this time; if never, it was made before it.
     pub before_ts: Millis,
-    /// Longer than so many bytes.
+    /// The upload is longer than this, in bytes.
     pub size_gt: i64,
 }
 
-/// Some uploads that nobody has used for long and that are neither quarantined nor safe from it. `after` is the last of
-/// the page before; the list ends with a page that is not full.
+/// Returns some unused uploads that are neither quarantined nor safe from it. `after` is the last of the page before;
+/// the list ends with a page that is not full.
 pub fn unused(
     tx: &ReadTx<'_>,
     unused: Unused,
@@ -198,7 +198,7 @@ pub fn unused(
     let Unused { before_ts, size_gt } = unused;
     let after =
         after.map_or((None, (Millis::ZERO, 0)), |last| (last.last_access_ts, (last.created_ts, last.num)));
-    // Those never used come last.
+    // Uploads that were never downloaded come last.
     let mut page = if let (None, (_, 1..)) = after {
         Vec::new()
     } else {
@@ -213,7 +213,7 @@ pub fn unused(
     Ok(page)
 }
 
-/// Stores an upload, whose bytes are complete; answers its number.
+/// Stores an upload, whose bytes are complete, and returns its number.
 pub fn insert(tx: &mut Tx<'_>, new: &NewMedia, blob_num: i64, length: i64) -> Result<i64, DbError> {
     let num = tx.returning(
         &INSERT,
@@ -240,17 +240,17 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMedia, blob_num: i64, length: i64) -> Re
     num.into_iter().next().ok_or(DbError::NoRow)
 }
 
-/// Some of the pictures of previews that were made before a time, unless they are protected.
+/// Returns some of the pictures of previews that were made before a time, unless they are protected.
 pub fn old_previews(tx: &ReadTx<'_>, before: Millis, limit: i64) -> Result<Vec<Media>, DbError> {
     tx.query(&OLD_PREVIEWS, &params![before, limit], from_row)
 }
 
-/// Forgets an upload. If it was the last with these bytes, they and what was made of them are doomed.
+/// Deletes an upload. With the last upload of a blob, the blob and its thumbnails are deleted, too.
 pub fn delete(tx: &mut Tx<'_>, media: &Media, now: Millis) -> Result<bool, DbError> {
     if tx.query_opt(&IS_THERE, &params![media.num], |_| Ok(()))?.is_none() {
         return Ok(false);
     }
-    // In the same order as an upload, so that two at once wait for each other instead of both for ever.
+    // Rows are locked in the same order as by an upload, so that the two cannot block each other.
     let left = media_users::remove(tx, media.user_num, media.media_length)?;
     counts::remove(tx, media.user_num, &media.media_id, left)?;
     tx.execute(&DELETE, &params![media.num])?;
@@ -258,7 +258,7 @@ pub fn delete(tx: &mut Tx<'_>, media: &Media, now: Millis) -> Result<bool, DbErr
     Ok(true)
 }
 
-/// Notes that an upload was downloaded; an older time changes nothing.
+/// Stores that an upload was downloaded; an older time changes nothing.
 pub fn touch(tx: &mut Tx<'_>, media_id: &str, ts: Millis) -> Result<(), DbError> {
     counts::moving(tx, media_id, OrderBy::LastAccessTs, |tx| {
         tx.execute(&TOUCH, &params![media_id, ts])?;
@@ -266,7 +266,7 @@ pub fn touch(tx: &mut Tx<'_>, media_id: &str, ts: Millis) -> Result<(), DbError>
     })
 }
 
-/// Quarantines an upload, or releases it, and writes that down in the list of changes.
+/// Quarantines or releases an upload, and adds that to the list of changes.
 pub fn set_quarantined(
     tx: &mut Tx<'_>,
     media: &Media,
@@ -279,7 +279,7 @@ pub fn set_quarantined(
     add_quarantine_change(tx, &media.media_id, quarantined_by.is_some(), now)
 }
 
-/// Writes down that an upload is quarantined from now on, or not any more.
+/// Adds to the list of changes that an upload was quarantined or released.
 pub fn add_quarantine_change(
     tx: &mut Tx<'_>,
     media_id: &str,
@@ -290,40 +290,40 @@ pub fn add_quarantine_change(
     Ok(())
 }
 
-/// Makes an upload safe from quarantine, or not any more; whether there is one.
+/// Makes an upload safe from quarantine, or ends that; returns true if it exists.
 pub fn set_safe(tx: &mut Tx<'_>, media_id: &str, safe: bool) -> Result<bool, DbError> {
     counts::moving(tx, media_id, OrderBy::SafeFromQuarantine, |tx| {
         Ok(tx.execute(&SET_SAFE, &params![media_id, safe])? > 0)
     })
 }
 
-/// Whether an upload with these bytes is quarantined.
+/// Returns true if an upload of this blob is quarantined.
 pub fn is_quarantined(tx: &ReadTx<'_>, blob_num: i64) -> Result<bool, DbError> {
     Ok(tx.query_opt(&QUARANTINED_BLOB, &params![blob_num], |_| Ok(()))?.is_some())
 }
 
-/// Whether an account or a room has this `mxc://` URI as its picture.
+/// Returns true if an account or a room has this `mxc://` URI as its avatar.
 pub fn is_avatar(tx: &ReadTx<'_>, uri: &str) -> Result<bool, DbError> {
     Ok(tx.query_opt(&IS_AVATAR, &params![uri], |_| Ok(()))?.is_some())
 }
 
-/// Something was quarantined, or released.
+/// A quarantine, or its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuarantineChange {
     /// Its position: 1 for the first, without gaps.
     pub pos: i64,
     /// The upload.
     pub media_id: String,
-    /// Whether it is quarantined from then on.
+    /// True if it was quarantined.
     pub quarantined: bool,
 }
 
-/// The position of the newest change; 0 if there is none.
+/// Returns the position of the newest change; 0 if there is none.
 pub fn newest_quarantine_change(tx: &ReadTx<'_>) -> Result<i64, DbError> {
     tx.query_one(&NEWEST_CHANGE, &params![], |row| row.get(0))
 }
 
-/// Changes after a position, the oldest first.
+/// Returns changes after a position, the oldest first.
 pub fn quarantine_changes(tx: &ReadTx<'_>, after: i64, limit: i64) -> Result<Vec<QuarantineChange>, DbError> {
     tx.query(&CHANGES, &params![after, limit], |row| {
         Ok(QuarantineChange { pos: row.get(0)?, media_id: row.get(1)?, quarantined: row.get(2)? })

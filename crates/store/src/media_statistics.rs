@@ -1,4 +1,4 @@
-//! How much each account has uploaded, as a list in every order.
+//! The list of accounts by what they have uploaded, in every order.
 
 use std::cmp::Ordering;
 
@@ -11,7 +11,7 @@ use crate::lists::users::search::{self, Term};
 use crate::media_users;
 use crate::sql::num_list;
 
-/// Up to so many accounts that a search finds are sorted here; more are read in the order of an index.
+/// The maximum number of found accounts that are sorted here; more are read in the order of an index.
 const MAX_SORTED: i64 = 10_000;
 
 macro_rules! columns {
@@ -53,7 +53,7 @@ macro_rules! orders {
         }
 
         impl OrderBy {
-            /// The statements for everybody, for those a search finds, and for a span of time.
+            /// The statements for all accounts, for those that a search finds, and for a span of time.
             fn statements(self, descending: bool) -> [&'static Statement; 3] {
                 match (self, descending) {
                     $(
@@ -77,38 +77,38 @@ orders! {
         "m.media_length, m.user_id", "m.media_length DESC, m.user_id";
 }
 
-/// By what the list is sorted; equals by user id, ascending. No display name comes after all.
+/// The sort key. Ties are sorted by user id, ascending; accounts without display name come last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderBy {
     /// The user id.
     UserId,
     /// The display name.
     Displayname,
-    /// How many uploads.
+    /// The number of uploads.
     MediaCount,
-    /// How many bytes.
+    /// The number of bytes.
     MediaLength,
 }
 
-/// What to count.
+/// The uploads and accounts to count.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Only uploads of this span of time, both ends included, in milliseconds.
+    /// Only uploads between these times, both included.
     pub within: Option<(Millis, Millis)>,
     /// Only accounts with this text in their localpart or display name, in any case.
     pub term: Option<String>,
 }
 
-/// How much an account has uploaded.
+/// The uploads of an account, counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Uploader {
-    /// Who.
+    /// The user id.
     pub user_id: String,
     /// The display name.
     pub displayname: Option<String>,
-    /// How many uploads.
+    /// The number of uploads.
     pub media_count: i64,
-    /// How many bytes.
+    /// The number of bytes.
     pub media_length: i64,
 }
 
@@ -136,7 +136,7 @@ fn uploader(row: &Row<'_>) -> Result<Uploader, DbError> {
     })
 }
 
-/// A page of accounts that have uploaded something, from an offset on, and how many there are in all.
+/// Returns a page of accounts that have uploaded something, and their total number.
 pub fn page(
     tx: &ReadTx<'_>,
     filter: &Filter,

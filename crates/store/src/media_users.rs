@@ -1,4 +1,4 @@
-//! How much each account has uploaded, and all together.
+//! Counts of uploads and bytes, of each account and of all.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::{User, UserNum};
@@ -22,27 +22,27 @@ reeve_db::statements! {
               CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM media_totals";
 }
 
-/// How much there is.
+/// The uploads of an account, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// How many uploads.
+    /// The number of uploads.
     pub media_count: i64,
-    /// How many bytes, each upload by itself.
+    /// Their size, each upload counted by itself, in bytes.
     pub media_length: i64,
 }
 
-/// All uploads together.
+/// The counts of all uploads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// How many accounts have uploaded something that is there.
+    /// The number of accounts with uploads.
     pub users: i64,
-    /// How many uploads there are.
+    /// The number of uploads.
     pub media: i64,
-    /// How many bytes are stored for them; equal bytes are stored once.
+    /// The size of the stored blobs, in bytes.
     pub bytes: i64,
 }
 
-/// How much an account has uploaded.
+/// Returns the counts of an account.
 pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Usage, DbError> {
     let found = tx.query_opt(&OF_USER, &params![user_num], |row| {
         Ok(Usage { media_count: row.get(0)?, media_length: row.get(1)? })
@@ -50,14 +50,14 @@ pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Usage, DbError> {
     Ok(found.unwrap_or_default())
 }
 
-/// How much there is altogether.
+/// Returns the counts of all uploads.
 pub fn totals(tx: &ReadTx<'_>) -> Result<Totals, DbError> {
     tx.query_one(&TOTALS, &params![], |row| {
         Ok(Totals { users: row.get(0)?, media: row.get(1)?, bytes: row.get(2)? })
     })
 }
 
-/// Counts an upload of an account; answers how much it has uploaded now.
+/// Counts an upload of an account; returns the account's counts with it.
 pub(crate) fn add(tx: &mut Tx<'_>, user_num: UserNum, length: i64) -> Result<i64, DbError> {
     let count: Vec<i64> = tx.returning(&ADD, &params![user_num, length], |row| row.get(0))?;
     let count = count.first().copied().unwrap_or_default();
@@ -65,7 +65,7 @@ pub(crate) fn add(tx: &mut Tx<'_>, user_num: UserNum, length: i64) -> Result<i64
     Ok(count)
 }
 
-/// Counts an upload of an account less; answers how much it has left.
+/// Subtracts an upload of an account; returns the account's counts without it.
 pub(crate) fn remove(tx: &mut Tx<'_>, user_num: UserNum, length: i64) -> Result<i64, DbError> {
     let count: Vec<i64> = tx.returning(&REMOVE, &params![user_num, length], |row| row.get(0))?;
     let gone = count == [0];
@@ -76,7 +76,7 @@ pub(crate) fn remove(tx: &mut Tx<'_>, user_num: UserNum, length: i64) -> Result<
     Ok(count.first().copied().unwrap_or_default())
 }
 
-/// Counts bytes that are stored, or not any more.
+/// Adds to the size of the stored blobs, or subtracts from it.
 pub(crate) fn add_bytes(tx: &mut Tx<'_>, bytes: i64) -> Result<(), DbError> {
     add_totals(tx, 0, 0, bytes)
 }
@@ -87,7 +87,7 @@ fn add_totals(tx: &mut Tx<'_>, users: i64, media: i64, bytes: i64) -> Result<(),
     Ok(())
 }
 
-/// Keeps what lists are sorted by in step with an account.
+/// Updates the sort keys of lists after a change of an account.
 pub(crate) fn changed(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(), DbError> {
     if before.displayname != after.displayname {
         tx.execute(&RENAME, &params![before.num, sort_key(after.displayname.as_deref())])?;

@@ -1,4 +1,4 @@
-//! Who stands how to which room, at present.
+//! Current memberships.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Membership, Pos, RoomNum};
@@ -56,10 +56,10 @@ reeve_db::statements! {
                            (SELECT user_id FROM memberships WHERE room_num = $1 LIMIT $2) RETURNING user_id";
 }
 
-/// Where somebody stands.
+/// The membership of a user in a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Who.
+    /// The user id.
     pub user_id: String,
     /// The number of the room.
     pub room_num: RoomNum,
@@ -67,13 +67,13 @@ pub struct Member {
     pub membership: Membership,
     /// The position of the newest membership event.
     pub event_pos: Pos,
-    /// The position of the event that brought this membership.
+    /// The position of the event with which this membership began.
     pub since_pos: Pos,
-    /// Whether the user forgot the room.
+    /// True if the user forgot the room.
     pub forgotten: bool,
 }
 
-/// Where somebody stands, with what the room is called and where it ends.
+/// The membership of a user, with the id of the room and its newest position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InRoom {
     /// The membership.
@@ -99,12 +99,12 @@ fn in_room(row: &Row<'_>) -> Result<InRoom, DbError> {
     Ok(InRoom { member: from_row(row)?, room_id: row.get(6)?, last_pos: row.get(7)? })
 }
 
-/// Where a user stands to a room; `None` if never in touch with it.
+/// Returns the membership of a user in a room; `None` if there never was one.
 pub fn find(tx: &ReadTx<'_>, user_id: &str, room_num: RoomNum) -> Result<Option<Member>, DbError> {
     tx.query_opt(&FIND, &params![user_id, room_num], from_row)
 }
 
-/// The words of a message by which a member of a room may be meant.
+/// The words by which a message can mention a member without a user id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameWords {
     /// The first word of the name in the room.
@@ -113,7 +113,7 @@ pub struct NameWords {
     pub localpart: String,
 }
 
-/// Stores where somebody stands, and whether they have push rules of their own, and pushers.
+/// Stores a membership, with marks for a user who has push rules of their own, or pushers.
 pub fn put(
     tx: &mut Tx<'_>,
     member: &Member,
@@ -139,13 +139,13 @@ pub fn put(
     Ok(())
 }
 
-/// Returns members of a room of whose name or localpart one of some words, given as a JSON array, is the first. A member of
-/// whom both is true comes twice.
+/// Returns members of a room whose name or localpart begins with one of some words, given as a JSON array. A member of
+/// whom both is true occurs twice.
 pub fn named(tx: &ReadTx<'_>, room_num: RoomNum, words: &str, limit: i64) -> Result<Vec<String>, DbError> {
     tx.query(&NAMED, &params![room_num, words, limit], |row| row.get(0))
 }
 
-/// Notes that a user has a pusher.
+/// Marks the memberships of a user who has a pusher.
 pub fn set_pushes(tx: &mut Tx<'_>, user_id: &str) -> Result<(), DbError> {
     tx.execute(&SET_PUSHES, &params![user_id])?;
     Ok(())
@@ -157,22 +157,22 @@ pub fn forget(tx: &mut Tx<'_>, user_id: &str, room_num: RoomNum) -> Result<(), D
     Ok(())
 }
 
-/// All rooms that a user was ever in touch with.
+/// Returns all rooms in which a user ever had a membership.
 pub fn of_user(tx: &ReadTx<'_>, user_id: &str) -> Result<Vec<InRoom>, DbError> {
     tx.query(&OF_USER, &params![user_id], in_room)
 }
 
-/// The rooms to which a user stands in one way.
+/// Returns the rooms in which a user has a membership.
 pub fn of_user_in(tx: &ReadTx<'_>, user_id: &str, membership: Membership) -> Result<Vec<InRoom>, DbError> {
     tx.query(&OF_USER_IN, &params![user_id, membership], in_room)
 }
 
-/// The rooms in which a user's membership event changed after a position.
+/// Returns the rooms in which a user's membership event changed after a position.
 pub fn changed_of_user(tx: &ReadTx<'_>, user_id: &str, since: Pos) -> Result<Vec<InRoom>, DbError> {
     tx.query(&CHANGED_OF_USER, &params![user_id, since], in_room)
 }
 
-/// Some of the rooms to which a user stands in one way, beyond a room number.
+/// Returns some of the rooms in which a user has a membership, after a room number.
 pub fn some_of_user_in(
     tx: &ReadTx<'_>,
     user_id: &str,
@@ -183,12 +183,12 @@ pub fn some_of_user_in(
     tx.query(&SOME_OF_USER_IN, &params![user_id, membership, beyond, limit], from_row)
 }
 
-/// To how many rooms a user stands in one way.
+/// Returns the number of rooms in which a user has a membership.
 pub fn count_of_user_in(tx: &ReadTx<'_>, user_id: &str, membership: Membership) -> Result<i64, DbError> {
     tx.query_one(&COUNT_OF_USER_IN, &params![user_id, membership], |row| row.get(0))
 }
 
-/// Who stands to a room in one way, in the order in which they came to.
+/// Returns the users with a membership in a room, in the order in which they got it.
 pub fn of_room_in(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
@@ -198,17 +198,17 @@ pub fn of_room_in(
     tx.query(&OF_ROOM_IN, &params![room_num, membership, limit], |row| row.get(0))
 }
 
-/// The guests who have joined a room.
+/// Returns the guests who have joined a room.
 pub fn guests_of_room(tx: &ReadTx<'_>, room_num: RoomNum, limit: i64) -> Result<Vec<String>, DbError> {
     tx.query(&GUESTS_OF_ROOM, &params![room_num, limit], |row| row.get(0))
 }
 
-/// Whether two users have joined the same room.
+/// Returns true if two users have joined the same room.
 pub fn share_room(tx: &ReadTx<'_>, one: &str, other: &str) -> Result<bool, DbError> {
     Ok(tx.query_opt(&SHARED, &params![one, other], |_| Ok(()))?.is_some())
 }
 
-/// The numbers and ids of rooms that two users have joined, beyond a room number, in the order of the numbers.
+/// Returns the numbers and ids of rooms that two users have joined, after a room number, in the order of the numbers.
 pub fn shared_rooms(
     tx: &ReadTx<'_>,
     one: &str,
@@ -219,27 +219,27 @@ pub fn shared_rooms(
     tx.query(&SHARED_ROOMS, &params![one, other, beyond, limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// How many rooms two users have both joined.
+/// Returns the number of rooms that two users have joined.
 pub fn count_shared_rooms(tx: &ReadTx<'_>, one: &str, other: &str) -> Result<i64, DbError> {
     tx.query_one(&COUNT_SHARED_ROOMS, &params![one, other], |row| row.get(0))
 }
 
-/// Whether a user has joined a room that everybody can join or read.
+/// Returns true if a user has joined a room that everybody can join or read.
 pub fn in_public_room(tx: &ReadTx<'_>, user_id: &str) -> Result<bool, DbError> {
     Ok(tx.query_opt(&IN_PUBLIC, &params![user_id], |_| Ok(()))?.is_some())
 }
 
-/// Whether anybody who was ever in touch with a room has not forgotten it.
+/// Returns true if a user who ever had a membership in a room has not forgotten the room.
 pub fn is_remembered(tx: &ReadTx<'_>, room_num: RoomNum) -> Result<bool, DbError> {
     Ok(tx.query_opt(&REMEMBERED, &params![room_num], |_| Ok(()))?.is_some())
 }
 
-/// How many devices those have who joined a room.
+/// Returns the number of devices of the joined members of a room.
 pub fn count_devices(tx: &ReadTx<'_>, room_num: RoomNum) -> Result<i64, DbError> {
     tx.query_one(&DEVICES, &params![room_num], |row| row.get(0))
 }
 
-/// Forgets some memberships of a room; answers whose.
+/// Deletes some memberships of a room; returns the user ids.
 pub fn delete_some_of_room(tx: &mut Tx<'_>, room_num: RoomNum, most: i64) -> Result<Vec<String>, DbError> {
     tx.returning(&DELETE_SOME_OF_ROOM, &params![room_num, most], |row| row.get(0))
 }

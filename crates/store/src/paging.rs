@@ -1,16 +1,16 @@
 //! Parts of lists.
 
-/// Which part of a list is wanted.
+/// A part of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Paging {
-    /// How many entries come before it.
+    /// The number of entries before it.
     pub from: i64,
-    /// How many entries it has at most.
+    /// The maximum number of entries in it.
     pub limit: i64,
 }
 
 impl Paging {
-    /// This part of a list that is there as a whole.
+    /// Returns this part of a whole list.
     pub(crate) fn of<T>(self, list: Vec<T>) -> Vec<T> {
         let size = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
         list.into_iter().skip(size(self.from)).take(size(self.limit)).collect()

@@ -12,12 +12,12 @@ reeve_db::statements! {
     DELETE_OF_USER = "DELETE FROM profile_fields WHERE user_num = $1";
 }
 
-/// The fields of an account and their values as JSON, by name.
+/// Returns the fields of an account and their values as JSON, by name.
 pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<(String, String)>, DbError> {
     tx.query(&OF_USER, &params![user_num], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// The value of one field, as JSON.
+/// Returns the value of one field, as JSON.
 pub fn find(tx: &ReadTx<'_>, user_num: UserNum, field: &str) -> Result<Option<String>, DbError> {
     tx.query_opt(&FIND, &params![user_num, field], |row| row.get(0))
 }
@@ -28,7 +28,7 @@ pub fn put(tx: &mut Tx<'_>, user_num: UserNum, field: &str, value: &str) -> Resu
     Ok(())
 }
 
-/// Deletes a field; answers whether it was there.
+/// Deletes a field; returns true if it existed.
 pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, field: &str) -> Result<bool, DbError> {
     Ok(tx.execute(&DELETE, &params![user_num, field])? > 0)
 }

@@ -11,16 +11,16 @@ reeve_db::statements! {
     DELETE = "DELETE FROM ratelimit_overrides WHERE user_num = $1";
 }
 
-/// What an account may do instead of the setting.
+/// The limit of an account, instead of that of the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Override {
-    /// Actions per second; 0 for no limit at all.
+    /// Actions per second; 0 for no limit.
     pub messages_per_second: i64,
-    /// How many actions may come at once.
+    /// The number of actions in a burst.
     pub burst_count: i64,
 }
 
-/// The override of an account.
+/// Returns the override of an account.
 pub fn find(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Option<Override>, DbError> {
     tx.query_opt(&FIND, &params![user_num], |row| {
         Ok(Override { messages_per_second: row.get(0)?, burst_count: row.get(1)? })
@@ -33,7 +33,7 @@ pub fn set(tx: &mut Tx<'_>, user_num: UserNum, limit: Override) -> Result<(), Db
     Ok(())
 }
 
-/// Removes the override of an account; answers whether there was one.
+/// Removes the override of an account; returns true if there was one.
 pub fn delete(tx: &mut Tx<'_>, user_num: UserNum) -> Result<bool, DbError> {
     Ok(tx.execute(&DELETE, &params![user_num])? > 0)
 }

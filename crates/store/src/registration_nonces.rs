@@ -1,4 +1,4 @@
-//! Nonces of shared-secret registration: each is good for one request, in any process and after a restart.
+//! Nonces of shared-secret registration: each is valid for one request, in any process and after a restart.
 
 use reeve_db::{DbError, Tx, params};
 use reeve_model::Millis;
@@ -9,19 +9,19 @@ reeve_db::statements! {
     PRUNE = "DELETE FROM registration_nonces WHERE valid_until_ts <= $1";
 }
 
-/// Remembers a nonce until a time in milliseconds.
+/// Stores a nonce until a time in milliseconds.
 pub fn insert(tx: &mut Tx<'_>, nonce: &str, valid_until_ts: Millis) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![nonce, valid_until_ts])?;
     Ok(())
 }
 
-/// Uses a nonce up; answers whether it was good.
+/// Deletes a nonce; returns true if it was valid.
 pub fn take(tx: &mut Tx<'_>, nonce: &str, now: Millis) -> Result<bool, DbError> {
     let found: Vec<Millis> = tx.returning(&TAKE, &params![nonce], |row| row.get(0))?;
     Ok(found.first().is_some_and(|until| *until > now))
 }
 
-/// Forgets nonces that have expired; answers how many.
+/// Deletes expired nonces; returns their number.
 pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<u64, DbError> {
     tx.execute(&PRUNE, &params![now])
 }

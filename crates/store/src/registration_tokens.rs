@@ -1,4 +1,4 @@
-//! Tokens that let people register: how often each can be used, and how often it was.
+//! Registration tokens: their limits, and counts of their uses.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::Millis;
@@ -15,7 +15,7 @@ reeve_db::statements! {
     INSERT = "INSERT INTO registration_tokens (token, uses_allowed, pending, completed, expiry_ts) \
               VALUES ($1, $2, 0, 0, $3) ON CONFLICT (token) DO NOTHING";
     SET_LIMITS = "UPDATE registration_tokens SET uses_allowed = $2, expiry_ts = $3 WHERE token = $1";
-    /// The condition is part of the change, so that two people cannot take the last use.
+    /// The condition is part of the change, so that two users cannot take the last use.
     TAKE = "UPDATE registration_tokens SET pending = pending + 1 WHERE token = $1 \
             AND (uses_allowed IS NULL OR uses_allowed > pending + completed) AND (expiry_ts IS NULL OR expiry_ts > $2)";
     GIVE_BACK = "UPDATE registration_tokens SET pending = pending - 1 WHERE token = $1";
@@ -32,20 +32,20 @@ reeve_db::statements! {
 /// A registration token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistrationToken {
-    /// What people type.
+    /// The token itself.
     pub token: String,
-    /// How many accounts it is good for; `None` for any number.
+    /// The number of accounts that can be created with it; `None` for any number.
     pub uses_allowed: Option<i64>,
-    /// How many registrations with it are under way.
+    /// The number of registrations in progress with it.
     pub pending: i64,
-    /// How many accounts were made with it.
+    /// The number of accounts that were created with it.
     pub completed: i64,
-    /// When it expires, in milliseconds; `None` for never.
+    /// The time of its expiry; `None` for never.
     pub expiry_ts: Option<Millis>,
 }
 
 impl RegistrationToken {
-    /// Whether somebody could register with it now.
+    /// Returns true if a registration could begin with it now.
     pub fn is_valid(&self, now: Millis) -> bool {
         self.uses_allowed.is_none_or(|allowed| allowed > self.pending.saturating_add(self.completed))
             && self.expiry_ts.is_none_or(|expiry| expiry > now)
@@ -62,17 +62,17 @@ fn from_row(row: &Row<'_>) -> Result<RegistrationToken, DbError> {
     })
 }
 
-/// All tokens, the oldest first.
+/// Returns all tokens, the oldest first.
 pub fn all(tx: &ReadTx<'_>) -> Result<Vec<RegistrationToken>, DbError> {
     tx.query(&ALL, &[], from_row)
 }
 
-/// One token.
+/// Returns one token.
 pub fn find(tx: &ReadTx<'_>, token: &str) -> Result<Option<RegistrationToken>, DbError> {
     tx.query_opt(&FIND, &params![token], from_row)
 }
 
-/// Adds a token that nobody has used; answers whether there was none of this name.
+/// Adds an unused token; returns true if there was none of this name.
 pub fn insert(
     tx: &mut Tx<'_>,
     token: &str,
@@ -82,7 +82,7 @@ pub fn insert(
     Ok(tx.execute(&INSERT, &params![token, uses_allowed, expiry_ts])? > 0)
 }
 
-/// Changes what a token is good for.
+/// Changes the limits of a token.
 pub fn set_limits(
     tx: &mut Tx<'_>,
     token: &str,
@@ -93,35 +93,35 @@ pub fn set_limits(
     Ok(())
 }
 
-/// Begins a registration with a token; answers whether the token is good for one more.
+/// Begins a registration with a token; returns true if the token can be used once more.
 pub fn take(tx: &mut Tx<'_>, token: &str, now: Millis) -> Result<bool, DbError> {
     Ok(tx.execute(&TAKE, &params![token, now])? > 0)
 }
 
-/// A registration under way was given up.
+/// Ends a registration in progress without an account.
 pub fn give_back(tx: &mut Tx<'_>, token: &str) -> Result<(), DbError> {
     tx.execute(&GIVE_BACK, &params![token])?;
     Ok(())
 }
 
-/// A registration under way made an account.
+/// Ends a registration in progress with an account.
 pub fn complete(tx: &mut Tx<'_>, token: &str) -> Result<(), DbError> {
     tx.execute(&COMPLETE, &params![token])?;
     Ok(())
 }
 
-/// Deletes a token and forgets its pending uses; answers whether it was there.
+/// Deletes a token with its pending uses; returns true if it existed.
 pub fn delete(tx: &mut Tx<'_>, token: &str) -> Result<bool, DbError> {
     tx.execute(&DELETE_USES_OF, &params![token])?;
     Ok(tx.execute(&DELETE, &params![token])? > 0)
 }
 
-/// The token of the pending use of an authentication session.
+/// Returns the token of the pending use of an authentication session.
 pub fn find_use(tx: &ReadTx<'_>, session: &str) -> Result<Option<String>, DbError> {
     tx.query_opt(&FIND_USE, &params![session], |row| row.get(0))
 }
 
-/// Writes a pending use down, until a time in milliseconds.
+/// Stores a pending use, until a time in milliseconds.
 pub fn insert_use(
     tx: &mut Tx<'_>,
     session: &str,
@@ -132,12 +132,12 @@ pub fn insert_use(
     Ok(())
 }
 
-/// Forgets a pending use; answers its token.
+/// Deletes a pending use; returns its token.
 pub fn delete_use(tx: &mut Tx<'_>, session: &str) -> Result<Option<String>, DbError> {
     Ok(tx.returning(&DELETE_USE, &params![session], |row| row.get(0))?.pop())
 }
 
-/// Authentication sessions whose pending uses have expired.
+/// Returns authentication sessions whose pending uses have expired.
 pub fn expired_uses(tx: &ReadTx<'_>, now: Millis, most: i64) -> Result<Vec<String>, DbError> {
     tx.query(&EXPIRED_USES, &params![now, most], |row| row.get(0))
 }

@@ -1,4 +1,4 @@
-//! What users reported: events, rooms and users.
+//! Reports by users: of events, rooms and users.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Millis, RoomNum};
@@ -42,19 +42,19 @@ reeve_db::statements! {
 pub struct EventReport {
     /// The id of the report.
     pub id: i64,
-    /// When it came, in milliseconds.
+    /// The time of the report.
     pub received_ts: Millis,
     /// The room of the event.
     pub room_id: String,
     /// The event.
     pub event_id: String,
-    /// Who reported it.
+    /// The reporter.
     pub user_id: String,
-    /// How bad it is, from -100 (worst) to 0.
+    /// The severity, from -100 (worst) to 0.
     pub score: Option<i64>,
-    /// Why.
+    /// The reason.
     pub reason: Option<String>,
-    /// Who sent the event.
+    /// The sender of the event.
     pub sender: String,
     /// The main alias of the room.
     pub canonical_alias: Option<String>,
@@ -77,7 +77,7 @@ fn event_report(row: &Row<'_>) -> Result<EventReport, DbError> {
     })
 }
 
-/// Which reported events to list; blank texts let all through.
+/// The reports of events to list; a blank text accepts all.
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {
     /// A part of the room id.
@@ -88,7 +88,7 @@ pub struct EventFilter {
     pub sender: String,
 }
 
-/// What is reported.
+/// The kind of the reported thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// An event.
@@ -99,7 +99,7 @@ pub enum Kind {
     User,
 }
 
-/// How many reports of a kind by an account there are; from `most` on it is not counted further.
+/// Returns the number of reports of a kind by an account, counted up to `most`.
 pub fn count_by(tx: &ReadTx<'_>, kind: Kind, user_id: &str, most: i64) -> Result<i64, DbError> {
     let statement = match kind {
         Kind::Event => &COUNT_EVENTS_BY,
@@ -116,13 +116,13 @@ pub struct NewEventReport<'a> {
     pub room_num: RoomNum,
     /// The event.
     pub event_id: &'a str,
-    /// Who sent it.
+    /// The sender of the event.
     pub sender: &'a str,
-    /// Who reports it.
+    /// The reporter.
     pub user_id: &'a str,
-    /// Why.
+    /// The reason.
     pub reason: Option<&'a str>,
-    /// How bad it is, as the reporter says.
+    /// The severity, from -100 (worst) to 0.
     pub score: Option<i64>,
 }
 
@@ -157,12 +157,12 @@ pub fn insert_user(
     Ok(())
 }
 
-/// One report of an event.
+/// Returns one report of an event.
 pub fn event(tx: &ReadTx<'_>, id: i64) -> Result<Option<EventReport>, DbError> {
     tx.query_opt(&EVENT, &params![id], event_report)
 }
 
-/// A page of reported events, by the time they came, and how many there are in all.
+/// Returns a page of reports of events by time, and their total number.
 pub fn events(
     tx: &ReadTx<'_>,
     filter: &EventFilter,
@@ -176,12 +176,12 @@ pub fn events(
     Ok((page, total))
 }
 
-/// Forgets a report of an event; whether there was one.
+/// Deletes a report of an event; returns true if it existed.
 pub fn delete_event(tx: &mut Tx<'_>, id: i64) -> Result<bool, DbError> {
     Ok(tx.execute(&DELETE_EVENT, &params![id])? > 0)
 }
 
-/// Forgets some of the reports of events of a room; answers how many.
+/// Deletes some of the reports of events of a room; returns their number.
 pub fn delete_some_of_room(tx: &mut Tx<'_>, room_num: RoomNum, most: i64) -> Result<u64, DbError> {
     tx.execute(&DELETE_SOME_OF_ROOM, &params![room_num, most])
 }
@@ -191,13 +191,13 @@ pub fn delete_some_of_room(tx: &mut Tx<'_>, room_num: RoomNum, most: i64) -> Res
 pub struct UserReport {
     /// The id of the report.
     pub id: i64,
-    /// When it came, in milliseconds.
+    /// The time of the report.
     pub received_ts: Millis,
-    /// Who was reported.
+    /// The reported user.
     pub target_user_id: String,
-    /// Who reported.
+    /// The reporter.
     pub user_id: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
@@ -211,21 +211,21 @@ fn user_report(row: &Row<'_>) -> Result<UserReport, DbError> {
     })
 }
 
-/// One report of a user.
+/// Returns one report of a user.
 pub fn user(tx: &ReadTx<'_>, id: i64) -> Result<Option<UserReport>, DbError> {
     tx.query_opt(&USER, &params![id], user_report)
 }
 
-/// Which reports of users to list; blank texts let all through.
+/// The reports of users to list; a blank text accepts all.
 #[derive(Clone, Debug, Default)]
 pub struct UserFilter {
-    /// A part of the user id of who reported.
+    /// A part of the reporter's user id.
     pub user_id: String,
-    /// A part of the user id of who was reported.
+    /// A part of the reported user's user id.
     pub target_user_id: String,
 }
 
-/// A page of reported users, by the time they came, and how many there are in all.
+/// Returns a page of reports of users by time, and their total number.
 pub fn users(
     tx: &ReadTx<'_>,
     filter: &UserFilter,
@@ -239,7 +239,7 @@ pub fn users(
     Ok((page, total))
 }
 
-/// Forgets a report of a user; whether there was one.
+/// Deletes a report of a user; returns true if it existed.
 pub fn delete_user(tx: &mut Tx<'_>, id: i64) -> Result<bool, DbError> {
     Ok(tx.execute(&DELETE_USER, &params![id])? > 0)
 }

@@ -17,15 +17,15 @@ pub(crate) use columns;
 /// A room, as stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Room {
-    /// The number that stands for the room in every other table.
+    /// The number by which other tables refer to the room.
     pub num: RoomNum,
     /// Its id.
     pub room_id: String,
     /// Its version, such as `11`.
     pub version: String,
-    /// Who created it.
+    /// The user who created it.
     pub creator: String,
-    /// When, in milliseconds.
+    /// The time of its creation, in milliseconds.
     pub created_ts: Millis,
     /// Its newest event, which the next one follows.
     pub last_event_id: String,
@@ -33,7 +33,7 @@ pub struct Room {
     pub depth: i64,
     /// The position of the newest event.
     pub last_pos: Pos,
-    /// Whether the public room directory shows it.
+    /// True if the public room directory shows it.
     pub published: bool,
     /// Its name.
     pub name: Option<String>,
@@ -47,25 +47,25 @@ pub struct Room {
     pub room_type: Option<String>,
     /// The algorithm with which it is encrypted.
     pub encryption: Option<String>,
-    /// Who may join.
+    /// The join rule.
     pub join_rule: Option<String>,
-    /// Whether guests may join.
+    /// The guest access, such as `can_join`.
     pub guest_access: Option<String>,
-    /// Who may see its history.
+    /// The history visibility.
     pub history_visibility: Option<String>,
-    /// Whether other servers may take part.
+    /// True if other servers may take part.
     pub federatable: bool,
-    /// How many have joined.
+    /// The number of joined members.
     pub joined_members: i64,
-    /// How many are invited.
+    /// The number of invited users.
     pub invited_members: i64,
-    /// How many state events hold at present.
+    /// The number of present state events.
     pub state_events: i64,
-    /// Events before this position were purged.
+    /// The position before which events were purged.
     pub purged_pos: Pos,
 }
 
-/// A name, topic or avatar as people see it: a blank one is none.
+/// Returns a name, topic or avatar as clients show it: a blank one is none.
 pub fn shown(text: Option<&String>) -> Option<&String> {
     text.filter(|text| !text.is_empty())
 }

@@ -1,4 +1,4 @@
-//! The keys with which this server signs.
+//! The signing keys of this server.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::Millis;
@@ -8,7 +8,7 @@ reeve_db::statements! {
     INSERT = "INSERT INTO signing_keys (version, secret, created_ts) VALUES ($1, $2, $3)";
 }
 
-/// The key in use: its version and its PKCS#8 document.
+/// Returns the key in use: its version and its PKCS#8 document.
 pub fn newest(tx: &ReadTx<'_>) -> Result<Option<(String, Vec<u8>)>, DbError> {
     tx.query_opt(&NEWEST, &params![], |row| Ok((row.get(0)?, row.get(1)?)))
 }

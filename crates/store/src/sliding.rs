@@ -1,4 +1,4 @@
-//! What clients of sliding sync were told, and the rooms that they choose from.
+//! Connections of sliding sync with their clients' knowledge of rooms, and the rooms that a client's lists choose from.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::{Membership, Millis, Pos, RoomNum, UserNum};
@@ -29,7 +29,7 @@ reeve_db::statements! {
     DELETE_ROOMS_AFTER = "DELETE FROM sliding_rooms WHERE connection_num = $1 AND version > $2";
 }
 
-/// How a user stands to a room, with what lists of rooms are filtered by.
+/// The membership of a user in a room, with the values by which lists filter rooms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The number of the room.
@@ -38,9 +38,9 @@ pub struct Standing {
     pub membership: Membership,
     /// The position of the newest membership event.
     pub event_pos: Pos,
-    /// The position of the event that brought this membership.
+    /// The position of the event with which this membership began.
     pub since_pos: Pos,
-    /// Whether the user forgot the room.
+    /// True if the user forgot the room.
     pub forgotten: bool,
     /// The id of the room.
     pub room_id: String,
@@ -52,13 +52,13 @@ pub struct Standing {
     pub encryption: Option<String>,
     /// The name of the room.
     pub name: Option<String>,
-    /// Who sent the newest membership event, of rooms that the user has not joined.
+    /// The sender of the newest membership event; `None` for joined rooms.
     pub sender: Option<String>,
-    /// Whether the user is in the room, or was before leaving.
+    /// True if the user is in the room, or was before leaving.
     pub was_in: bool,
 }
 
-/// How a user stands to each room that the user was ever in touch with.
+/// Returns the memberships of a user in all rooms where the user ever had one.
 pub fn standings(tx: &ReadTx<'_>, user_id: &str) -> Result<Vec<Standing>, DbError> {
     tx.query(&STANDINGS, &params![user_id], |row| {
         let joins: i64 = row.get(11)?;
@@ -79,12 +79,12 @@ pub fn standings(tx: &ReadTx<'_>, user_id: &str) -> Result<Vec<Standing>, DbErro
     })
 }
 
-/// Whose connection: ids are chosen by each device for itself.
+/// The key of a connection. Each device chooses its own ids.
 #[derive(Clone, Debug)]
 pub struct Key {
     /// The account.
     pub user_num: UserNum,
-    /// The device, or what stands for it where a session has none.
+    /// The device, or a substitute for a session without device.
     pub device_id: String,
     /// The id that the client chose.
     pub conn_id: String,
@@ -95,17 +95,17 @@ pub struct Key {
 pub struct Connection {
     /// Its number, which no other connection ever had.
     pub num: i64,
-    /// The version that the newest followed.
+    /// The version before the newest one.
     pub base: i64,
     /// The newest version.
     pub version: i64,
-    /// When the request came that was answered last, in milliseconds.
+    /// The time of the last request that was answered.
     pub used_ts: Millis,
     /// The kinds of state that its rooms refer to, as JSON.
     pub wanted: String,
 }
 
-/// The connection with this key.
+/// Returns the connection with this key.
 pub fn find(tx: &ReadTx<'_>, key: &Key) -> Result<Option<Connection>, DbError> {
     tx.query_opt(&FIND, &params![key.user_num, &key.device_id, &key.conn_id], |row| {
         Ok(Connection {
@@ -118,7 +118,7 @@ pub fn find(tx: &ReadTx<'_>, key: &Key) -> Result<Option<Connection>, DbError> {
     })
 }
 
-/// Begins a connection, at version 1; answers its number.
+/// Begins a connection, at version 1, and returns its number.
 pub fn insert(tx: &mut Tx<'_>, key: &Key, now: Millis, wanted: &str) -> Result<i64, DbError> {
     tx.returning(&INSERT, &params![key.user_num, &key.device_id, &key.conn_id, now, wanted], |row| {
         row.get(0)
@@ -127,26 +127,26 @@ pub fn insert(tx: &mut Tx<'_>, key: &Key, now: Millis, wanted: &str) -> Result<i
     .ok_or(DbError::NoRow)
 }
 
-/// Stores what changed about a connection.
+/// Stores the changes of a connection.
 pub fn advance(tx: &mut Tx<'_>, connection: &Connection) -> Result<(), DbError> {
     let Connection { num, base, version, used_ts, wanted } = connection;
     tx.execute(&ADVANCE, &params![*num, *base, *version, *used_ts, wanted])?;
     Ok(())
 }
 
-/// The numbers of the connections of a device, the most recently used first.
+/// Returns the numbers of the connections of a device, the most recently used first.
 pub fn of_device(tx: &ReadTx<'_>, user_num: UserNum, device_id: &str) -> Result<Vec<i64>, DbError> {
     tx.query(&OF_DEVICE, &params![user_num, device_id], |row| row.get(0))
 }
 
-/// Forgets a connection.
+/// Deletes a connection.
 pub fn delete(tx: &mut Tx<'_>, num: i64) -> Result<(), DbError> {
     delete_rooms_after(tx, num, 0)?;
     tx.execute(&DELETE, &params![num])?;
     Ok(())
 }
 
-/// Forgets all connections of a device.
+/// Deletes all connections of a device.
 pub fn delete_of_device(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<(), DbError> {
     for num in of_device(tx, user_num, device_id)? {
         delete(tx, num)?;
@@ -154,29 +154,29 @@ pub fn delete_of_device(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> 
     Ok(())
 }
 
-/// Some of the connections that were not used since a time.
+/// Returns some of the connections that were not used since a time.
 pub fn unused(tx: &ReadTx<'_>, before_ts: Millis, limit: i64) -> Result<Vec<i64>, DbError> {
     tx.query(&UNUSED, &params![before_ts, limit], |row| row.get(0))
 }
 
-/// What a client knows of a room since a version.
+/// The client's knowledge of a room since a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     /// The number of the room.
     pub room_num: RoomNum,
-    /// The version that told it so.
+    /// The version of the response that brought it.
     pub version: i64,
-    /// The stream position up to which it knows everything.
+    /// The position up to which it is complete.
     pub upto: Pos,
-    /// How many of the newest events it knows without gap.
+    /// The number of the newest events that the client knows without a gap.
     pub timeline: i64,
-    /// The entry of the connection that names the state it knows.
+    /// The index of the state that the client knows, in `wanted` of the connection.
     pub wanted: i64,
-    /// Whether it was told that the room is a direct chat.
+    /// True if the client knows the room as a direct chat.
     pub is_dm: bool,
 }
 
-/// What the client of a connection knew at a version, by room and version; of two about the same room the last holds.
+/// Returns the client's knowledge at a version, by room and version. Of two entries for the same room the last holds.
 pub fn rooms(tx: &ReadTx<'_>, connection: i64, version: i64) -> Result<Vec<Known>, DbError> {
     tx.query(&ROOMS, &params![connection, version], |row| {
         Ok(Known {
@@ -190,14 +190,14 @@ pub fn rooms(tx: &ReadTx<'_>, connection: i64, version: i64) -> Result<Vec<Known
     })
 }
 
-/// The positions of the membership events that go with what a client knows of a room, as stored.
+/// Returns the positions of the membership events that belong to the knowledge of a room, as stored.
 pub fn members(tx: &ReadTx<'_>, connection: i64, known: &Known) -> Result<String, DbError> {
     let found =
         tx.query_opt(&MEMBERS, &params![connection, known.room_num, known.version], |row| row.get(0))?;
     Ok(found.unwrap_or_default())
 }
 
-/// Stores what the client of a connection knows of a room.
+/// Stores the client's knowledge of a room.
 pub fn put_room(tx: &mut Tx<'_>, connection: i64, known: &Known, members: &str) -> Result<(), DbError> {
     let Known { room_num, version, upto, timeline, wanted, is_dm } = known;
     tx.execute(
@@ -207,7 +207,7 @@ pub fn put_room(tx: &mut Tx<'_>, connection: i64, known: &Known, members: &str) 
     Ok(())
 }
 
-/// Forgets what was known of a room before a version.
+/// Deletes the knowledge of a room before a version.
 pub fn delete_room_before(
     tx: &mut Tx<'_>,
     connection: i64,
@@ -218,7 +218,7 @@ pub fn delete_room_before(
     Ok(())
 }
 
-/// Forgets what versions after one told.
+/// Deletes the knowledge that came with later versions.
 pub fn delete_rooms_after(tx: &mut Tx<'_>, connection: i64, version: i64) -> Result<(), DbError> {
     tx.execute(&DELETE_ROOMS_AFTER, &params![connection, version])?;
     Ok(())

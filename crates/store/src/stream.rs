@@ -1,8 +1,7 @@
-//! The one stream of positions that clients sync along.
+//! The stream: the one sequence of positions along which clients sync.
 //!
-//! On SQLite there is one writer, so positions are committed in order. On PostgreSQL whoever takes a position takes a
-//! lock with it that is held until the transaction ends: the positions that a snapshot shows have no gaps that could
-//! still be filled.
+//! On SQLite there is one writer, so positions are committed in order. On PostgreSQL a transaction that takes a
+//! position holds a lock until it ends: the positions in a snapshot have no gaps that could still be filled.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +15,7 @@ macro_rules! within {
     };
 }
 
-/// One statement of several. Not `UNION`, which SQLite would merge in the order of whole indexes.
+/// Combines statements without `UNION`, which SQLite would merge in the order of whole indexes.
 macro_rules! union_all {
     (($($first:tt)*) $(($($more:tt)*))*) => {
         concat!($($first)* $(, " UNION ALL ", $($more)*)*)
@@ -64,10 +63,10 @@ macro_rules! sources {
 }
 
 // The tables whose rows take positions, with the columns that say whom a new row concerns:
-// - `room`: those who wait for news of the room;
-// - `members_of`: those who wait for news of a room that the user has joined;
-// - `user`, `account`: the user, if waiting for news;
-// - `pushers_of`: the pushers of the user, which may have something to deliver, or less unread.
+// - `room`: requests that watch the room;
+// - `members_of`: requests that watch a room that the user has joined;
+// - `user`, `account`: requests of the user;
+// - `pushers_of`: the pushers of the user, which may have something to deliver, or a lower unread count.
 sources! {
     "events" room "room_num" user "state_key" if "membership IS NOT NULL"
         pushers_of "sender" pushers_of "state_key" if "membership IS NOT NULL";
@@ -93,16 +92,16 @@ pub struct Span {
     pub upto: Pos,
 }
 
-/// What changed in a stretch of the stream.
+/// The changes in a stretch of the stream.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// Rooms with new events, receipts or typing.
     pub rooms: BTreeSet<RoomNum>,
     /// Rooms with a member whose presence, devices or keys are new.
     pub members: BTreeSet<RoomNum>,
-    /// Users whose own membership, receipt, devices or keys changed. Nobody waits for their own presence.
+    /// Users whose own membership, receipt, devices or keys changed. No request waits for its user's own presence.
     pub users: BTreeSet<String>,
-    /// Accounts, by number, with new account data or messages to their devices, or who signed somebody's keys.
+    /// Accounts, by number, with new account data, to-device messages, or signatures on other users' keys.
     pub accounts: BTreeSet<UserNum>,
 }
 
@@ -118,13 +117,13 @@ pub fn next(tx: &mut Tx<'_>) -> Result<Pos, DbError> {
     }
 }
 
-/// The newest position below which everything is settled. It may go back to an earlier one, when what it stood for was
-/// deleted; no position is taken twice.
+/// Returns the newest position below which everything is settled. It may go back when the newest row is deleted; no
+/// position is taken twice.
 pub fn current(tx: &ReadTx<'_>) -> Result<Pos, DbError> {
     tx.query_one(&CURRENT, &params![], |row| row.get(0))
 }
 
-/// Everything that changed in a stretch of the stream.
+/// Returns the changes in a stretch of the stream.
 pub fn changes(tx: &ReadTx<'_>, span: Span) -> Result<Changes, DbError> {
     Ok(Changes {
         rooms: distinct(tx, &ROOMS, span)?,
@@ -134,13 +133,13 @@ pub fn changes(tx: &ReadTx<'_>, span: Span) -> Result<Changes, DbError> {
     })
 }
 
-/// The users whose pushers a stretch of the stream may concern: they are notified by an exception from the default rules,
-/// or have read, written, come or gone.
+/// Returns the users whose pushers a stretch of the stream may concern: users for whom an event is an exception from
+/// the default rules, and users who have read, written, joined or left.
 pub fn owners_of_pushers(tx: &ReadTx<'_>, span: Span) -> Result<BTreeSet<String>, DbError> {
     distinct(tx, &OWNERS_OF_PUSHERS, span)
 }
 
-/// The different values of the one column of a statement; none, without a query, of an empty stretch.
+/// Returns the distinct values of the one column of a statement; none, without a query, for an empty stretch.
 fn distinct<T: FromValue + Ord>(
     tx: &ReadTx<'_>,
     statement: &'static Statement,

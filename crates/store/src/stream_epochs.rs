@@ -1,4 +1,4 @@
-//! The epochs of the stream, in which positions are given out.
+//! The epochs of the stream.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::Pos;
@@ -19,22 +19,22 @@ pub fn insert(tx: &mut Tx<'_>, epoch: &str, began_pos: Pos) -> Result<(), DbErro
     Ok(())
 }
 
-/// The epoch that began last; `None` before the first start of a server.
+/// Returns the newest epoch; `None` before the first start of a server.
 pub fn newest(tx: &ReadTx<'_>) -> Result<Option<String>, DbError> {
     tx.query_opt(&NEWEST, &params![], |row| row.get(0))
 }
 
-/// The position at which an epoch began, if it did.
+/// Returns the position at which an epoch began, if it is known.
 pub fn beginning(tx: &ReadTx<'_>, epoch: &str) -> Result<Option<Pos>, DbError> {
     tx.query_opt(&BEGINNING, &params![epoch], |row| row.get(0))
 }
 
-/// The position at which the first epoch after a position began, if there is one.
+/// Returns the position at which the first epoch after a position began, if there is one.
 pub fn first_after(tx: &ReadTx<'_>, pos: Pos) -> Result<Option<Pos>, DbError> {
     tx.query_opt(&FIRST_AFTER, &params![pos], |row| row.get(0))
 }
 
-/// Forgets all but the first epoch and the newest, of which so many are kept.
+/// Deletes old epochs except the first. `kept` is the number of the newest that stay.
 pub fn prune(tx: &mut Tx<'_>, kept: i64) -> Result<(), DbError> {
     if let Some(last) = tx.query_opt(&OLD, &params![kept], |row| row.get::<Pos>(0))? {
         tx.execute(&DELETE, &params![last])?;

@@ -19,7 +19,7 @@ use crate::{MIGRATIONS, Paging, statements, users};
 
 const SERVER: &str = "test";
 
-/// A fresh database; what keeps it alive goes away after it.
+/// A fresh database, with the folder or server that keeps it alive.
 struct Fresh {
     db: Db,
     folder: Option<tempfile::TempDir>,
@@ -31,7 +31,7 @@ fn fresh(runtime: &tokio::runtime::Runtime, engine: Engine, name: &str) -> Fresh
     fresh_at(runtime, engine, name, MIGRATIONS)
 }
 
-/// A fresh database in which only these migrations ran.
+/// Opens a fresh database to which only these migrations were applied.
 fn fresh_at(
     runtime: &tokio::runtime::Runtime,
     engine: Engine,
@@ -89,7 +89,7 @@ fn every_statement_prepares_on_postgres() {
     }
 }
 
-/// One thing that happens to an account; `who` is taken modulo the accounts there are.
+/// An event of an account; `who` is taken modulo the number of accounts.
 #[derive(Clone, Debug)]
 enum Event {
     Create(String, Facts),
@@ -180,7 +180,7 @@ fn question() -> impl Strategy<Value = Question> {
     )
 }
 
-/// The answer, found the slow way.
+/// Finds the expected page by comparing all accounts.
 fn expected(all: &[User], question: &Question) -> (Vec<String>, i64) {
     let filter = &question.filter;
     let agrees = |wanted: Option<bool>, flag: bool| wanted.is_none_or(|wanted| wanted == flag);
@@ -245,7 +245,7 @@ fn indexes(runtime: &tokio::runtime::Runtime, db: &Db) -> Vec<String> {
     runtime.block_on(db.read(|tx| tx.query(&INDEXES, &[], |row| row.get(0)))).unwrap()
 }
 
-/// Brings in all accounts that are created by these events at once, and lets lists and search catch up.
+/// Imports all accounts that these events create, and rebuilds lists and search.
 fn bring_in(runtime: &tokio::runtime::Runtime, db: &Db, events: &[Event]) -> Vec<User> {
     let before = indexes(runtime, db);
     runtime.block_on(db.write(bulk::begin)).unwrap();
@@ -282,7 +282,7 @@ fn bring_in(runtime: &tokio::runtime::Runtime, db: &Db, events: &[Event]) -> Vec
     users.unwrap()
 }
 
-/// Plays events into the database, which has some accounts already, and into their list; answers the list.
+/// Plays events into the database and into a model of its list; returns the model.
 fn play(runtime: &tokio::runtime::Runtime, db: &Db, events: &[Event], there: &[User]) -> Vec<User> {
     let (events, there) = (events.to_vec(), there.to_vec());
     let played = db.write(move |tx| -> Result<Vec<User>, DbError> {
@@ -330,7 +330,7 @@ fn lists_agree_with_the_model(engine: Engine, cases: u32) {
     let outcome = runner.run(&strategy, |(events, bulk, questions)| {
         number.set(number.get() + 1);
         let fresh = fresh(&runtime, engine, &format!("list_{}", number.get()));
-        // On SQLite accounts can come by the mass, too: before others, or among them.
+        // On SQLite accounts can also be imported in bulk, before others or among them.
         let mut all = Vec::new();
         let mut rest = &*events;
         if let Some(bulk) = bulk.filter(|_| engine == Engine::Sqlite) {

@@ -22,13 +22,13 @@ pub struct Threepid {
     pub medium: String,
     /// The canonical address.
     pub address: String,
-    /// When it was validated, in milliseconds.
+    /// The time at which it was validated, in milliseconds.
     pub validated_at: Millis,
-    /// When it was added, in milliseconds.
+    /// The time at which it was added, in milliseconds.
     pub added_at: Millis,
 }
 
-/// The third-party ids of an account, the oldest first.
+/// Returns the third-party ids of an account, the oldest first.
 pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<Threepid>, DbError> {
     tx.query(&OF_USER, &params![user_num], |row| {
         Ok(Threepid {
@@ -40,12 +40,12 @@ pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<Threepid>, DbEr
     })
 }
 
-/// The account that has an address.
+/// Returns the account with an address.
 pub fn find_user(tx: &ReadTx<'_>, medium: &str, address: &str) -> Result<Option<UserNum>, DbError> {
     tx.query_opt(&FIND_USER, &params![medium, address], |row| row.get(0))
 }
 
-/// Gives an address to an account, taking it from whoever had it.
+/// Adds an address to an account, and removes it from the account that had it.
 pub fn put(
     tx: &mut Tx<'_>,
     user_num: UserNum,
@@ -57,20 +57,20 @@ pub fn put(
     Ok(())
 }
 
-/// Gives an address, which must be free, to an account.
+/// Adds an address, which must be free, to an account.
 pub fn insert(tx: &mut Tx<'_>, user_num: UserNum, threepid: &Threepid) -> Result<(), DbError> {
     let Threepid { medium, address, validated_at, added_at } = threepid;
     tx.execute(&INSERT, &params![medium, address, user_num, *validated_at, *added_at])?;
     Ok(())
 }
 
-/// Takes an address from an account.
+/// Removes an address from an account.
 pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, medium: &str, address: &str) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![user_num, medium, address])?;
     Ok(())
 }
 
-/// Takes all addresses from an account.
+/// Removes all addresses from an account.
 pub fn delete_of_user(tx: &mut Tx<'_>, user_num: UserNum) -> Result<u64, DbError> {
     tx.execute(&DELETE_OF_USER, &params![user_num])
 }

@@ -1,4 +1,4 @@
-//! Requests with a transaction id, and filters: what clients want remembered about their own requests.
+//! Transaction ids of requests, and filters.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::{Millis, Pos, UserNum};
@@ -19,37 +19,37 @@ reeve_db::statements! {
     DELETE_FILTERS = "DELETE FROM filters WHERE user_num = $1";
 }
 
-/// Whose request: transaction ids are chosen by each device for itself.
+/// The key of a request. Each device chooses its own transaction ids.
 #[derive(Clone, Debug)]
 pub struct Key {
     /// The account.
     pub user_num: UserNum,
-    /// The device, or what stands for it where a session has none.
+    /// The device, or a substitute for a session without device.
     pub device_id: String,
-    /// What the request does and where.
+    /// The kind of the request, and the thing that it changes.
     pub scope: String,
     /// The id that the client chose.
     pub txn_id: String,
 }
 
-/// The event that an earlier request with this key led to.
+/// Returns the event that an earlier request with this key created.
 pub fn find(tx: &ReadTx<'_>, key: &Key) -> Result<Option<String>, DbError> {
     tx.query_opt(&FIND, &params![key.user_num, &key.device_id, &key.scope, &key.txn_id], |row| row.get(0))
 }
 
-/// Remembers the event that a request led to.
+/// Stores the event that a request created.
 pub fn insert(tx: &mut Tx<'_>, key: &Key, event_id: &str, now: Millis) -> Result<(), DbError> {
     tx.execute(&INSERT, &params![key.user_num, &key.device_id, &key.scope, &key.txn_id, event_id, now])?;
     Ok(())
 }
 
-/// Remembers a request that led to no event; answers whether it is the first with this key.
+/// Stores a request that created no event; returns true if it is the first with this key.
 pub fn begin(tx: &mut Tx<'_>, key: &Key, now: Millis) -> Result<bool, DbError> {
     let Key { user_num, device_id, scope, txn_id } = key;
     Ok(tx.execute(&BEGIN, &params![*user_num, device_id, scope, txn_id, now])? > 0)
 }
 
-/// Returns the transaction id with which a device sent the event at a position.
+/// Returns the transaction id with which a device sent an event.
 pub fn of_event(
     tx: &ReadTx<'_>,
     pos: Pos,
@@ -59,24 +59,24 @@ pub fn of_event(
     tx.query_opt(&OF_EVENT, &params![pos, user_num, device_id], |row| row.get(0))
 }
 
-/// Forgets requests before a time.
+/// Deletes requests before a time.
 pub fn prune(tx: &mut Tx<'_>, before_ts: Millis) -> Result<(), DbError> {
     tx.execute(&PRUNE, &params![before_ts])?;
     Ok(())
 }
 
-/// A stored filter, as JSON.
+/// Returns a stored filter, as JSON.
 pub fn filter(tx: &ReadTx<'_>, user_num: UserNum, filter_id: i64) -> Result<Option<String>, DbError> {
     tx.query_opt(&FILTER, &params![user_num, filter_id], |row| row.get(0))
 }
 
-/// The filter of an account with exactly this JSON.
+/// Returns the id of the filter of an account with exactly this JSON.
 pub fn equal_filter(tx: &ReadTx<'_>, user_num: UserNum, content: &str) -> Result<Option<i64>, DbError> {
     let length = i64::try_from(content.len()).unwrap_or(i64::MAX);
     tx.query_opt(&FILTER_LIKE, &params![user_num, content, length], |row| row.get(0))
 }
 
-/// The id of the next filter of an account: 0 for the first.
+/// Returns the id of the next filter of an account: 0 for the first.
 pub fn next_filter(tx: &ReadTx<'_>, user_num: UserNum) -> Result<i64, DbError> {
     let last: Option<i64> = tx.query_one(&LAST_FILTER, &params![user_num], |row| row.get(0))?;
     Ok(last.map_or(0, |last| last + 1))
@@ -93,7 +93,7 @@ pub fn insert_filter(
     Ok(())
 }
 
-/// Forgets the filters of an account.
+/// Deletes the filters of an account.
 pub fn delete_filters(tx: &mut Tx<'_>, user_num: UserNum) -> Result<(), DbError> {
     tx.execute(&DELETE_FILTERS, &params![user_num])?;
     Ok(())

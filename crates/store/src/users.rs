@@ -1,7 +1,7 @@
 //! Accounts.
 //!
-//! Whatever changes an account goes through [`insert`], [`update`] or [`touch_last_seen`], which keep the counts
-//! of the lists and the search index in step in the same transaction.
+//! Every change of an account goes through [`insert`], [`update`] or [`touch_last_seen`], which update the counts of
+//! the lists and the search index in the same transaction.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Millis, User, UserNum};
@@ -74,17 +74,17 @@ pub(crate) fn from_row(row: &Row<'_>) -> Result<User, DbError> {
     })
 }
 
-/// The account with this user id.
+/// Returns the account with a user id.
 pub fn find(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<User>, DbError> {
     tx.query_opt(&FIND, &params![user_id], from_row)
 }
 
-/// The account with this number.
+/// Returns the account with a number.
 pub fn by_num(tx: &ReadTx<'_>, num: UserNum) -> Result<Option<User>, DbError> {
     tx.query_opt(&BY_NUM, &params![num], from_row)
 }
 
-/// The accounts with these numbers, in the order of the numbers; unknown numbers are left out.
+/// Returns the accounts with some numbers, in the order of the numbers. Unknown numbers are left out.
 pub fn by_nums(tx: &ReadTx<'_>, nums: &[UserNum]) -> Result<Vec<User>, DbError> {
     let list = num_list(tx.engine(), nums);
     let mut found = tx.query(&BY_NUMS, &params![&list], from_row)?;
@@ -94,27 +94,28 @@ pub fn by_nums(tx: &ReadTx<'_>, nums: &[UserNum]) -> Result<Vec<User>, DbError> 
     Ok(found)
 }
 
-/// The number of the account with this user id.
+/// Returns the number of the account with a user id.
 pub fn num(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<UserNum>, DbError> {
     tx.query_opt(&NUM, &params![user_id], |row| row.get(0))
 }
 
-/// Whether a user is an account of this server that was erased.
+/// Returns true if a user is an account of this server that was erased.
 pub fn is_erased(tx: &ReadTx<'_>, user_id: &str) -> Result<bool, DbError> {
     Ok(tx.query_opt(&ERASED, &params![user_id], |row| row.get(0))?.unwrap_or(false))
 }
 
-/// The user id of the account with this number.
+/// Returns the user id of the account with a number.
 pub fn user_id(tx: &ReadTx<'_>, num: UserNum) -> Result<Option<String>, DbError> {
     tx.query_opt(&USER_ID, &params![num], |row| row.get(0))
 }
 
-/// Whether an account has this user id, in any case of letters. `user_id` must be in lower case.
+/// Returns true if an account has this user id, in any case of letters. `user_id` must be in lower case.
 pub fn is_taken(tx: &ReadTx<'_>, user_id: &str) -> Result<bool, DbError> {
     Ok(tx.query_opt(&TAKEN, &params![user_id], |_| Ok(()))?.is_some())
 }
 
-/// The one account whose user id equals this one, exactly or else (when it is the only one) but for case.
+/// Returns the account whose user id equals this one; else the only account whose user id differs from it in case
+/// alone.
 pub fn resolve_case(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<String>, DbError> {
     if num(tx, user_id)?.is_some() {
         return Ok(Some(user_id.to_owned()));
@@ -123,17 +124,17 @@ pub fn resolve_case(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<String>, Db
     Ok(if found.len() == 1 { found.pop() } else { None })
 }
 
-/// The user id of some account.
+/// Returns the user id of some account.
 pub fn any_user_id(tx: &ReadTx<'_>) -> Result<Option<String>, DbError> {
     tx.query_opt(&ANY_USER_ID, &params![], |row| row.get(0))
 }
 
-/// The highest number given out so far; 0 when there is no account.
+/// Returns the highest number so far; 0 if there is no account.
 pub fn highest_num(tx: &ReadTx<'_>) -> Result<UserNum, DbError> {
     tx.query_one(&HIGHEST_NUM, &[], |row| row.get::<Option<UserNum>>(0)).map(Option::unwrap_or_default)
 }
 
-/// Creates an account and answers its number. `user.num` is ignored; the user id must be free.
+/// Creates an account and returns its number. `user.num` is ignored; the user id must be free.
 pub fn insert(tx: &mut Tx<'_>, user: &User, password_hash: Option<&str>) -> Result<UserNum, DbError> {
     let key = search::key(user);
     let num = insert_row(tx, user, password_hash, &key)?;
@@ -142,7 +143,7 @@ pub fn insert(tx: &mut Tx<'_>, user: &User, password_hash: Option<&str>) -> Resu
     Ok(num)
 }
 
-/// Adds the row of an account, which lists and search do not know yet.
+/// Adds the row of an account without its entries in lists and search.
 pub(crate) fn insert_row(
     tx: &mut Tx<'_>,
     user: &User,
@@ -177,8 +178,8 @@ pub(crate) fn insert_row(
     nums.first().copied().ok_or(DbError::NoRow)
 }
 
-/// Stores what changed from `before` (as read in this transaction) to `after`. The user id, the time of
-/// creation, the time last seen and the password are not changed by this.
+/// Stores the changes from `before` (as read in this transaction) to `after`, except for the user id, the time of
+/// creation, the time last seen and the password.
 pub fn update(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(), DbError> {
     if before == after {
         return Ok(());
@@ -222,7 +223,7 @@ pub fn touch_last_seen(tx: &mut Tx<'_>, num: UserNum, ts: Millis) -> Result<(), 
     counts::change(tx, &before, &after)
 }
 
-/// The stored password hash; `None` when the account has no password.
+/// Returns the stored password hash; `None` if the account has no password.
 pub fn password_hash(tx: &ReadTx<'_>, num: UserNum) -> Result<Option<String>, DbError> {
     Ok(tx.query_opt(&PASSWORD_HASH, &params![num], |row| row.get(0))?.flatten())
 }

@@ -1,7 +1,7 @@
 //! Words of texts, by which messages are found.
 //!
 //! Texts are divided here and not by the engines, so that both find the same. A word is a run of letters and digits. A
-//! letter of a script that has no spaces between words, such as Chinese, Japanese, Thai, is a word of its own, and so is an
+//! letter of a script without spaces between words, such as Chinese, Japanese, Thai, is a word of its own, and so is an
 //! emoji. Case and accents do not count.
 
 use reeve_db::Engine;
@@ -9,9 +9,9 @@ use serde_json::json;
 use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
-/// Longer words are cut, in characters.
+/// The maximum length of a word in the index, in characters. Longer words are cut.
 const MAX_WORD: usize = 64;
-/// More words of a search do not narrow it down any further.
+/// The maximum number of words of a search. More would not make it more selective.
 const MAX_QUERY_WORDS: usize = 32;
 
 /// A word of a text.
@@ -19,18 +19,18 @@ const MAX_QUERY_WORDS: usize = 32;
 pub struct Word {
     /// The word, without case and accents.
     pub text: String,
-    /// Whether nothing is between it and the word before.
+    /// True if it follows the word before directly.
     pub follows: bool,
 }
 
-/// A text in the form in which case and accents do not count.
+/// Folds case and accents.
 pub fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
     let mut folded = String::with_capacity(text.len());
     for c in text.to_lowercase().nfkd().filter(|c| !is_accent(*c)).nfc() {
-        // Letters that Unicode does not take for others with an accent, though people do.
+        // Letters that Unicode does not decompose, though people take them for accented ones.
         match c {
             '\u{df}' => folded.push_str("ss"),
             '\u{e6}' => folded.push_str("ae"),
@@ -45,18 +45,19 @@ pub fn fold(text: &str) -> String {
     folded
 }
 
-/// Whether a character only marks the one before it. The voicing marks of kana make other letters.
+/// Returns true if a character only marks the one before it. The voicing marks of kana are no accents, since they make
+/// other letters.
 fn is_accent(c: char) -> bool {
     c.general_category() == GeneralCategory::NonspacingMark && !matches!(c, '\u{3099}' | '\u{309a}')
 }
 
-/// The part that a character plays in the words of a text.
+/// The role of a character in the words of a text.
 enum Part {
     /// A part of a longer word.
     Letter,
     /// A word of its own.
     Word,
-    /// Nothing, such as the joiner of two emoji.
+    /// Ignored, such as the joiner of two emoji.
     Nothing,
     /// A border between words.
     Between,
@@ -83,8 +84,8 @@ fn part(c: char) -> Part {
     }
 }
 
-/// Whether a character is of a script that writes words without spaces between them, or adds so much to them that only
-/// their letters can be looked for (Hangul).
+/// Returns true if a character belongs to a script without spaces between words, or to Hangul, whose words have so many
+/// endings that only single letters are searched for.
 fn is_unspaced(c: char) -> bool {
     matches!(c,
         // Thai, Lao, Myanmar, Khmer.
@@ -98,10 +99,10 @@ fn is_unspaced(c: char) -> bool {
         && !matches!(c, '\u{30fb}' | '\u{e3f}')
 }
 
-/// The words of a text, in order.
+/// Returns the words of a text, in order.
 pub fn split(text: &str) -> Vec<Word> {
     let mut words: Vec<Word> = Vec::new();
-    // Whether the last word may go on, and whether anything was between it and what comes.
+    // `open`: the last word may go on. `apart`: something was between it and the next character.
     let (mut open, mut apart) = (false, true);
     for c in fold(text).chars() {
         match part(c) {
@@ -127,7 +128,8 @@ pub fn split(text: &str) -> Vec<Word> {
     words
 }
 
-/// Whether a text has all words of a term; those that stand together in the term, together and in this order.
+/// Returns true if a text has all words of a term. Words that follow each other directly in the term must do so in the
+/// text.
 pub fn matches(text: &str, term: &str) -> bool {
     let (words, wanted) = (split(text), split(term));
     phrases(&wanted).all(|phrase| {
@@ -138,7 +140,7 @@ pub fn matches(text: &str, term: &str) -> bool {
     })
 }
 
-/// The parts of a term that clients can highlight in what was found, in lower case.
+/// Returns the parts of a term that clients can highlight in a result, in lower case.
 pub fn highlights(term: &str) -> Vec<String> {
     let term = term.to_lowercase();
     let parts = term.split(|c| matches!(part(c), Part::Between)).filter(|part| !part.is_empty());
@@ -156,7 +158,7 @@ fn distinct(text: &str) -> Vec<String> {
     words
 }
 
-/// The words of a text in the form in which the index takes them; `None` if it has none.
+/// Returns the words of a text in the form of the index; `None` if it has none.
 pub(crate) fn document(engine: Engine, text: &str) -> Option<String> {
     let words = distinct(text);
     if words.is_empty() {
@@ -168,7 +170,7 @@ pub(crate) fn document(engine: Engine, text: &str) -> Option<String> {
     })
 }
 
-/// The query for texts that have all words of a term; `None` if it has none. Words have no quotation marks.
+/// Returns the query for texts that have all words of a term; `None` if it has none. Words have no quotation marks.
 pub(crate) fn query(engine: Engine, term: &str) -> Option<String> {
     let mut words = distinct(term);
     words.truncate(MAX_QUERY_WORDS);

@@ -1,4 +1,4 @@
-//! Lists that are filtered, sorted and paged by offset: of accounts, of rooms, and of what an account uploaded.
+//! Lists that are filtered, sorted and paged by offset: of accounts, of rooms, and of the uploads of an account.
 
 pub mod media;
 pub(crate) mod ngrams;

@@ -1,6 +1,6 @@
-//! Indexes of n-grams, by which substrings are found. An index holds every run of one to three characters of a text; a
-//! search asks for the texts that have those of the term, so that a short term is as quick as a long one. What is found
-//! is then compared itself.
+//! Indexes of n-grams, for substring search. An index holds every run of one to three characters of a text. A search
+//! looks up the texts that have the n-grams of the term, so that a short term is as quick as a long one, and then
+//! compares the texts.
 
 use std::collections::BTreeSet;
 
@@ -8,23 +8,23 @@ use reeve_db::{DbError, Engine, FromValue, ReadTx, Statement, params};
 
 use crate::paging::count_of;
 
-/// Stands between the parts of a text, so that no match spans two. Not a character people type.
+/// Separates the parts of a text, so that no match spans two. It is no character that people type.
 pub(crate) const SEPARATOR: char = '\u{1f}';
-/// More n-grams than this do not narrow a search down any further.
+/// The maximum number of n-grams of a query. More would not make it more selective.
 const MAX_QUERY_NGRAMS: usize = 12;
-/// How many postings of an n-gram are looked at to see how common it is.
+/// The number of postings that are read of an n-gram to estimate its frequency.
 const SAMPLED: i64 = if cfg!(test) { 10 } else { 100 };
-/// The share that an n-gram is taken to have which is not among the most common thousand, as many as PostgreSQL counts.
+/// The share of texts assumed for an n-gram that is not among the thousand most common ones that PostgreSQL counts.
 const UNCOUNTED: f64 = 0.001;
-/// How many postings of an n-gram can be gone through while one text is read and compared.
+/// The number of postings that can be read in the time of reading and comparing one text.
 const COMPARING: f64 = 20.0;
-/// A search is given up before it begins where it is estimated to find so many times as many as are wanted. N-grams that
-/// come together make it find more than estimated, not less.
+/// A search is given up before it begins if it is estimated to find this many times the limit. N-grams that occur
+/// together make it find more than estimated, not less.
 const CLEARLY: f64 = 2.0;
 
 reeve_db::statements! {
-    /// The share of the rows of a table (`$1`), in millionths, that have each of some n-grams (`$2`), where that was counted.
-    /// SQLite counts none.
+    /// The share of the rows of a table (`$1`), in millionths, that have each of some n-grams (`$2`), if it is known.
+    /// SQLite knows none.
     SHARES = {
         sqlite: "SELECT value, 0 FROM json_each($2) WHERE $1 IS NULL",
         postgres: "SELECT CAST(gram AS BIGINT), CAST(share * 1000000 AS BIGINT) \
@@ -36,12 +36,12 @@ reeve_db::statements! {
     };
 }
 
-/// A text in the form in which case does not matter.
+/// Folds the case of a text.
 pub(crate) fn fold(text: &str) -> String {
     text.to_lowercase()
 }
 
-/// All n-grams of a text, in the form in which the index takes them.
+/// Returns all n-grams of a text, in the form of the index.
 pub(crate) fn document(engine: Engine, key: &str) -> String {
     let grams: BTreeSet<u32> = (1..=3).flat_map(|length| windows(key, length)).collect();
     let grams: Vec<u32> = grams.into_iter().collect();
@@ -56,21 +56,22 @@ pub(crate) fn document(engine: Engine, key: &str) -> String {
 pub(crate) struct Index {
     /// The table that holds it.
     pub(crate) table: &'static str,
-    /// Reads the numbers of the texts that have all n-grams of a query (`$1`), at most `$2`; on SQLite in ascending order.
+    /// Reads the numbers of the texts that have all n-grams of a query (`$1`), at most `$2`; on SQLite in ascending
+    /// order.
     pub(crate) postings: &'static Statement,
 }
 
-/// How many texts a search is to find.
+/// The maximum number of texts that a search may find.
 #[derive(Clone, Copy)]
 pub(crate) struct Limit {
-    /// At most so many.
+    /// The maximum.
     pub(crate) max: i64,
-    /// So many texts there are.
+    /// The number of all texts.
     pub(crate) of: i64,
 }
 
-/// The numbers of texts that may contain a folded term, up to a limit; `None` where the index cannot help: the term is
-/// blank, or clearly more texts have it than the limit.
+/// Returns the numbers of the texts that may contain a folded term, up to a limit; `None` if the index cannot help: the
+/// term is blank, or clearly too many texts have it.
 pub(crate) fn postings<N: FromValue>(
     tx: &ReadTx<'_>,
     Index { table, postings }: Index,
@@ -99,13 +100,13 @@ pub(crate) fn postings<N: FromValue>(
     };
     let found = ask(&query(&selective))?;
     if selective.len() < grams.len() && count_of(&found) >= max {
-        // These were less selective than estimated.
+        // The chosen n-grams were less selective than estimated.
         return ask(&query(&grams)).map(Some);
     }
     Ok(Some(found))
 }
 
-/// N-grams with the share of texts that have them, as SQLite lets it be estimated: from the first postings of each, which
+/// Returns n-grams with the estimated share of texts that have them, on SQLite: from the first postings of each, which
 /// `first` returns, up to [`SAMPLED`] numbers, ascending.
 fn sampled(
     grams: &[u32],
@@ -122,7 +123,7 @@ fn sampled(
     grams.iter().map(share).collect()
 }
 
-/// N-grams with the share of texts that have them, as PostgreSQL has counted it when it last analysed the table.
+/// Returns n-grams with the share of texts that have them, on PostgreSQL: from the statistics of the table.
 fn known(tx: &ReadTx<'_>, table: &str, grams: &[u32]) -> Result<Vec<(f64, u32)>, DbError> {
     let common: Vec<(i64, i64)> =
         tx.query(&SHARES, &params![table, &array(grams)], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -135,17 +136,17 @@ fn known(tx: &ReadTx<'_>, table: &str, grams: &[u32]) -> Result<Vec<(f64, u32)>,
     Ok(grams.iter().map(share).collect())
 }
 
-/// The n-grams that a search asks for, and the share of texts that have all of them, as estimated.
+/// The n-grams of a query, and the estimated share of texts that have all of them.
 struct Selective {
     grams: Vec<u32>,
     share: f64,
 }
 
-/// Those n-grams by which texts are found fastest. An index goes through many postings of each n-gram it is asked for, and
-/// some are in nearly every text.
+/// Chooses the n-grams that find the texts fastest. A search reads many postings of each of its n-grams, and some
+/// n-grams are in nearly every text.
 fn selective(mut by_share: Vec<(f64, u32)>) -> Selective {
     by_share.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-    // Another n-gram is worth its cost while it spares more texts to be compared than it has postings to go through.
+    // A further n-gram is worth its cost while it spares more texts from being compared than it has postings to read.
     let mut chosen = Selective { grams: Vec::new(), share: 1.0 };
     for (share, gram) in by_share {
         if chosen.grams.is_empty() || chosen.share * COMPARING * (1.0 - share) > share {
@@ -165,7 +166,7 @@ fn array(grams: &[u32]) -> String {
     format!("{{{inner}}}")
 }
 
-/// The n-grams that a term must have: itself where it is short, else its runs of three characters.
+/// Returns the n-grams of a term: the term itself if it is short, else its runs of three characters.
 fn query_grams(term: &str) -> Vec<u32> {
     let length = term.chars().count().min(3);
     if length == 0 || term.contains(SEPARATOR) {
@@ -175,8 +176,8 @@ fn query_grams(term: &str) -> Vec<u32> {
     distinct.into_iter().take(MAX_QUERY_NGRAMS).collect()
 }
 
-/// Hashes of every run of `length` characters that does not cross the separator: 32 bits, by multiplying as FNV-1a does,
-/// with a rotation, over whole characters. A collision only makes one more text be compared.
+/// Returns hashes of every run of `length` characters that does not cross the separator: 32 bits, multiplied as in
+/// FNV-1a, with a rotation, over whole characters. A collision only makes a search compare one more text.
 fn windows(text: &str, length: usize) -> impl Iterator<Item = u32> {
     let mut hashes = Vec::new();
     for part in text.split(SEPARATOR) {

@@ -1,7 +1,7 @@
 //! The list of rooms: every order, every filter, search, pages at any offset, exact totals.
 //!
-//! Totals are kept by class (`rooms.list_class`). There is one index for each order; a page is found in it alone, from
-//! the nearer end. Where a filter or a search leaves few rooms, these are read and sorted here.
+//! Totals are kept by class (`rooms.list_class`). There is one index for each order, in which alone a page is found,
+//! from the nearer end. If a filter or a search leaves few rooms, these are read and sorted here.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -14,13 +14,13 @@ use crate::paging::{Paging, count_of};
 use crate::room::{Room, columns, from_row};
 use crate::sql::num_list;
 
-/// Up to so many rooms are sorted here; more are read in the order of an index.
+/// The maximum number of rooms that are sorted here; more are read in the order of an index.
 const MAX_SORTED: i64 = 10_000;
-/// Where the n-grams of the names of each room are.
+/// The index of the n-grams of room names.
 const INDEX: Index = Index { table: "room_search", postings: &POSTINGS };
-/// By how much of a text rooms are sorted, in characters.
+/// The length of the part of a text by which rooms are sorted, in characters.
 const MAX_SORTED_BY: usize = 250;
-/// How much of a name or an alias is searched, in characters.
+/// The length of the part of a name or alias that is searched, in characters.
 const MAX_SEARCHED: usize = 500;
 
 reeve_db::statements! {
@@ -48,7 +48,7 @@ reeve_db::statements! {
         sqlite: concat!("SELECT ", columns!(), " FROM json_each($1) AS wanted CROSS JOIN rooms ON num = wanted.value"),
         postgres: concat!("SELECT ", columns!(), " FROM rooms WHERE num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))"),
     };
-    /// `$1` and `$2` as above, then the text to look for and an id.
+    /// `$1` and `$2` as above, then the term and an id.
     MATCHES = {
         sqlite: concat!("SELECT ", columns!(), " FROM rooms WHERE (num IN (SELECT value FROM json_each($1)) \
                          AND instr(search_key, $2) > 0) OR room_id = $3"),
@@ -71,7 +71,7 @@ struct Pages {
 
 macro_rules! orders {
     ($($order:ident $module:ident: $column:literal, $compare:expr;)*) => {
-        /// What the list is sorted by; rooms that are alike in it by their ids. No value comes after all values.
+        /// The sort key of the list. Ties are sorted by id; rooms without a value come last.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[expect(missing_docs, reason = "each is named after what it sorts by")]
         pub enum OrderBy {
@@ -110,7 +110,7 @@ macro_rules! orders {
                 }
             }
 
-            /// How two rooms compare by what the list is sorted by, ascending.
+            /// Returns the comparison of two rooms by the sort key, ascending.
             fn by_value(self) -> fn(&Room, &Room) -> Ordering {
                 match self {
                     $(Self::$order => $compare,)*
@@ -142,7 +142,7 @@ fn texts(a: Option<&String>, b: Option<&String>) -> Ordering {
 }
 
 impl OrderBy {
-    /// The statement of this order: of all rooms, or of those that a search finds.
+    /// Returns the statement of this order, for all rooms or for those that a search finds.
     fn statement(self, descending: bool, search: bool) -> &'static Statement {
         let pages = self.pages();
         match (descending, search) {
@@ -153,21 +153,21 @@ impl OrderBy {
         }
     }
 
-    /// How two rooms compare in this order, ascending.
+    /// Compares two rooms in this order, ascending.
     fn compare(self, a: &Room, b: &Room) -> Ordering {
         self.by_value()(a, b).then_with(|| a.room_id.cmp(&b.room_id))
     }
 }
 
-/// Which rooms to list.
+/// The rooms to list.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Only those that are, or are not, in the public room directory.
     pub published: Option<bool>,
     /// Only those in which nobody, or somebody, has joined.
     pub empty: Option<bool>,
-    /// Only those with this text in their name or the local part of their main alias, in any case, and the one whose
-    /// id it is.
+    /// Only rooms with this text in their name or the local part of their main alias, in any case, and the room with
+    /// this id.
     pub term: Option<String>,
 }
 
@@ -176,7 +176,7 @@ pub struct Filter {
 pub struct Page {
     /// Its rooms.
     pub rooms: Vec<Room>,
-    /// How many rooms the filter lets through.
+    /// The number of rooms that the filter accepts.
     pub total: i64,
 }
 
@@ -185,7 +185,7 @@ fn class(published: bool, joined_members: i64) -> i64 {
 }
 
 impl Filter {
-    /// The classes of rooms that are let through, and -1 in the place of each other.
+    /// Returns the accepted classes of rooms, and -1 in the place of each other class.
     fn classes(&self) -> [i64; 4] {
         [0, 1, 2, 3].map(|class| {
             let published = self.published.is_none_or(|wanted| wanted == (class >= 2));
@@ -195,7 +195,7 @@ impl Filter {
     }
 }
 
-/// A page of rooms from an offset on.
+/// Returns a page of rooms from an offset on.
 pub fn page(
     tx: &ReadTx<'_>,
     filter: &Filter,
@@ -214,7 +214,7 @@ pub fn page(
         let found = tx.query(&OF_CLASSES, &params![a, b, c, d], from_row)?;
         return Ok(cut(found, order_by, descending, paging));
     }
-    // From the nearer end.
+    // The page is read from the nearer end.
     let Paging { from, limit } = paging;
     let limit = limit.min(total.saturating_sub(from)).max(0);
     let backwards = from > total / 2;
@@ -268,7 +268,7 @@ fn cut(mut rooms: Vec<Room>, order_by: OrderBy, descending: bool, paging: Paging
     Page { rooms: paging.of(rooms), total }
 }
 
-/// The rooms with these numbers, in this order.
+/// Returns the rooms with these numbers, in this order.
 fn by_nums(tx: &ReadTx<'_>, nums: &[RoomNum]) -> Result<Vec<Room>, DbError> {
     if nums.is_empty() {
         return Ok(Vec::new());
@@ -285,7 +285,7 @@ fn count(tx: &mut Tx<'_>, class: i64, by: i64) -> Result<(), DbError> {
     Ok(())
 }
 
-/// A value as it is sorted by: none comes after all.
+/// Returns the sort key of a value. A missing value comes last.
 fn sort_key(text: Option<&String>) -> String {
     match text {
         Some(text) => std::iter::once('a').chain(text.chars().take(MAX_SORTED_BY)).collect(),
@@ -293,7 +293,7 @@ fn sort_key(text: Option<&String>) -> String {
     }
 }
 
-/// The text by which a room is found.
+/// Returns the text that searches compare.
 fn search_key(room: &Room) -> String {
     let part =
         |text: &str| -> String { text.chars().filter(|c| *c != SEPARATOR).take(MAX_SEARCHED).collect() };
@@ -302,7 +302,7 @@ fn search_key(room: &Room) -> String {
     format!("{}{SEPARATOR}{}", fold(&part(name)), fold(&part(alias.unwrap_or_default())))
 }
 
-/// What the columns hold by which rooms are listed.
+/// The columns by which rooms are listed.
 #[derive(PartialEq, Eq)]
 struct Keys {
     class: i64,
@@ -328,12 +328,12 @@ impl Keys {
     }
 }
 
-/// Counts a new room, in which nobody is yet.
+/// Counts a new room, which is empty.
 pub(crate) fn appeared(tx: &mut Tx<'_>) -> Result<(), DbError> {
     count(tx, class(false, 0), 1)
 }
 
-/// Keeps what lists need in step with a change.
+/// Updates the columns and counts of lists after a change.
 pub(crate) fn changed(tx: &mut Tx<'_>, before: &Room, after: &Room) -> Result<(), DbError> {
     let (old, new) = (Keys::of(before), Keys::of(after));
     if old == new {
@@ -366,7 +366,7 @@ pub(crate) fn changed(tx: &mut Tx<'_>, before: &Room, after: &Room) -> Result<()
     Ok(())
 }
 
-/// Counts a room less.
+/// Subtracts a room from the counts.
 pub(crate) fn vanished(tx: &mut Tx<'_>, room: &Room) -> Result<(), DbError> {
     count(tx, class(room.published, room.joined_members), -1)?;
     tx.execute(&REMOVE_FROM_INDEX, &params![room.num])?;

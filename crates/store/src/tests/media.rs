@@ -1,4 +1,4 @@
-//! What an account uploaded, in every order, against a model.
+//! The list of an account's uploads, in every order, against a model.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -28,7 +28,7 @@ struct Facts {
     safe: bool,
 }
 
-/// One thing that happens; which upload it concerns is taken modulo those there are.
+/// An event; the number of its upload is taken modulo the number of uploads.
 #[derive(Clone, Debug)]
 enum Event {
     Upload(Facts),
@@ -100,7 +100,7 @@ fn store(tx: &mut Tx<'_>, number: usize, facts: &Facts, user_num: UserNum) -> Re
     Ok(media::find(tx, &media_id)?.unwrap())
 }
 
-/// Plays events; answers what is there after them.
+/// Plays events and returns the uploads after them.
 fn play(tx: &mut Tx<'_>, events: &[Event], owners: [UserNum; 2]) -> Result<Vec<Media>, DbError> {
     let mut all: Vec<Media> = Vec::new();
     for (number, event) in events.iter().enumerate() {
@@ -136,7 +136,7 @@ fn play(tx: &mut Tx<'_>, events: &[Event], owners: [UserNum; 2]) -> Result<Vec<M
     Ok(all)
 }
 
-/// By what an upload is sorted.
+/// Returns the sort key of an upload.
 fn key(order_by: OrderBy, media: &Media) -> Key {
     match order_by {
         OrderBy::MediaId => Key::Text(media.media_id.clone()),
@@ -150,8 +150,8 @@ fn key(order_by: OrderBy, media: &Media) -> Key {
     }
 }
 
-/// The buckets of an account are there if it is large, begin where nothing is before them, are not too large, and count
-/// what is in them.
+/// Checks the buckets of an account: there are some if it is large, nothing comes before the first, none is too large,
+/// and their counts are right.
 fn check_buckets(tx: &ReadTx<'_>, owner: UserNum, all: &[Media]) -> Result<(), DbError> {
     let count = |found: usize| i64::try_from(found).unwrap();
     for (_, order_by) in OrderBy::ALL {

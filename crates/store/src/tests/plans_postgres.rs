@@ -1,8 +1,8 @@
-//! How PostgreSQL runs the statements of lists and syncs: `plans.postgres.txt` has the scans of each, so that a change of
-//! them is seen.
+//! The plans of the statements of lists and syncs on PostgreSQL: `plans.postgres.txt` has the scans of each, so that a
+//! change shows.
 //!
-//! The plans are those for unknown parameters. For them a range is a third of a table, so that some read tables whole
-//! which they do not when the server knows the range.
+//! The plans are those for unknown parameters. For them a range is a third of a table, so that some read whole tables
+//! that the server does not read when it knows the range.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,10 +15,10 @@ use crate::statements;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tests/plans.postgres.txt");
 
-/// The major version of the server with which the file was made. Others plan otherwise here and there.
+/// The major version of the server that made the file. Other versions plan differently here and there.
 const MAJOR: i32 = 15;
 
-/// The modules whose plans are kept: of lists, and of what each sync looks up.
+/// The modules whose plans are kept: of lists, and of the queries of each sync.
 const MODULES: &[&str] = &[
     "account_data",
     "alerts",
@@ -34,13 +34,13 @@ const MODULES: &[&str] = &[
     "to_device",
 ];
 
-/// Enough rows that an index is worth its while.
+/// Enough rows to make an index worthwhile.
 const ROWS: i64 = 5000;
 /// The tables that have more.
 const LARGE: &[(&str, i64)] = &[("events", 60_000), ("memberships", 30_000), ("users", 20_000)];
 
-/// What row `g` of a table has in a column: for columns with few values, and for those that refer to other tables.
-/// Elsewhere each row has another value.
+/// The value of row `g` of a table in a column: for columns with few values, and for references to other tables. Other
+/// columns have a different value in each row.
 const VALUES: &[(&str, &str)] = &[
     ("data_type", "CASE WHEN g % 5 = 0 THEN 'm.push_rules' ELSE 'type ' || g % 50 END"),
     ("event_type", "(ARRAY['m.room.message', 'm.room.member', 'm.reaction', 'm.room.encrypted'])[1 + g % 4]"),
@@ -60,7 +60,7 @@ const VALUES: &[(&str, &str)] = &[
     ("user_num", "g % 4000"),
 ];
 
-/// What the rows of a table are made of, as SQL.
+/// The SQL that makes the rows of a table.
 #[derive(Default)]
 struct Rows {
     columns: Vec<String>,
@@ -99,7 +99,7 @@ fn seed(client: &mut Client) {
     client.batch_execute("ANALYZE").unwrap();
 }
 
-/// The scans by which the server runs a statement, whatever the values of its parameters.
+/// Returns the scans with which the server runs a statement, whatever the values of its parameters.
 fn scans(client: &mut Client, sql: &str) -> Vec<String> {
     client.batch_execute(&format!("PREPARE tried AS {sql}")).unwrap_or_else(|error| panic!("{sql}: {error}"));
     let count = (1..100).take_while(|number| sql.contains(&format!("${number}"))).count();

@@ -1,19 +1,19 @@
-//! Counts under the orders of what an account uploaded.
+//! Counts of the uploads of an account, in each order of their list.
 //!
-//! For an account with more than [`SPLIT`] uploads, each order is cut into buckets of at most so many; a bucket begins at a
-//! value and media id and counts the uploads from there to the next. Sums over buckets find a page at any offset; only
-//! the inside of one bucket is ever walked. Whatever adds, changes or deletes an upload adjusts its buckets in the
-//! same transaction, found from its row, so that the counts are exact in every snapshot. An account gets its buckets with the
-//! upload that makes it large, and loses them when it has less than half of that.
+//! For an account with more than [`SPLIT`] uploads, each order is divided into buckets of at most so many; a bucket
+//! begins at a value and media id and counts the uploads from there to the next. Sums over buckets find a page at any
+//! offset; only the inside of one bucket is ever walked. Every transaction that adds, changes or deletes an upload
+//! adjusts its buckets, found from its row, so that the counts are exact in every snapshot. An account gets its buckets
+//! with the upload that makes it large, and loses them when it has less than half of that.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::UserNum;
 
 use super::order::{OrderBy, Position, ascending};
 
-/// A bucket that has grown above this is cut in two. Small in tests, so that they see many buckets.
+/// The size above which a bucket is split. Small in tests, so that they use many buckets.
 pub(crate) const SPLIT: i64 = if cfg!(test) { 12 } else { 8192 };
-/// An account with less than this has no buckets.
+/// The number of uploads below which an account has no buckets.
 pub(crate) const FEW: i64 = SPLIT / 2;
 
 reeve_db::statements! {
@@ -26,16 +26,16 @@ reeve_db::statements! {
     CLEAR = "DELETE FROM media_list_buckets WHERE user_num = $1";
 }
 
-/// A stretch of a list and how many uploads are in it.
+/// A stretch of a list with the number of its uploads.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Bucket {
-    /// Where it begins; with a blank media id at the beginning of the list.
+    /// Its start; the media id is blank at the beginning of the list.
     pub(crate) start: Position,
     pub(crate) n: i64,
 }
 
 impl Bucket {
-    /// The stretch that is a whole list.
+    /// Returns the stretch of a whole list.
     pub(crate) fn whole(order_by: OrderBy, n: i64) -> Self {
         let start = Position { key: order_by.key(i64::MIN, String::new()), media_id: String::new() };
         Self { start, n }
@@ -47,12 +47,12 @@ impl Bucket {
     }
 }
 
-/// The buckets of a list, in order; none if the account is not large.
+/// Returns the buckets of a list, in order; none if the account is not large.
 pub(crate) fn buckets(tx: &ReadTx<'_>, user_num: UserNum, order_by: OrderBy) -> Result<Vec<Bucket>, DbError> {
     tx.query(&BUCKETS, &params![user_num, order_by.name()], |row| Bucket::from_row(row, order_by))
 }
 
-/// Counts an upload that was stored; `count`: how much its account has uploaded with it.
+/// Counts an upload that was stored. `count` is the number of the account's uploads with it.
 pub(crate) fn add(tx: &mut Tx<'_>, user_num: UserNum, media_id: &str, count: i64) -> Result<(), DbError> {
     if count <= FEW {
         return Ok(());
@@ -68,7 +68,7 @@ pub(crate) fn add(tx: &mut Tx<'_>, user_num: UserNum, media_id: &str, count: i64
     Ok(())
 }
 
-/// Counts an upload less, whose row is still there; `left`: how much its account has uploaded without it.
+/// Subtracts an upload, whose row still exists. `left` is the number of the account's uploads without it.
 pub(crate) fn remove(tx: &mut Tx<'_>, user_num: UserNum, media_id: &str, left: i64) -> Result<(), DbError> {
     if left >= FEW {
         adjust_all(tx, media_id, -1)?;
@@ -78,7 +78,7 @@ pub(crate) fn remove(tx: &mut Tx<'_>, user_num: UserNum, media_id: &str, left: i
     Ok(())
 }
 
-/// Does what changes the value of an upload in an order.
+/// Changes the value of an upload in an order, and moves the upload to another bucket.
 pub(crate) fn moving<T>(
     tx: &mut Tx<'_>,
     media_id: &str,
@@ -93,7 +93,7 @@ pub(crate) fn moving<T>(
     Ok(changed)
 }
 
-/// Adds to the buckets that an upload is in; whether there are any.
+/// Adds to the buckets of an upload; returns true if there are any.
 fn adjust_all(tx: &mut Tx<'_>, media_id: &str, by: i64) -> Result<bool, DbError> {
     for (_, order_by) in OrderBy::ALL {
         if !adjust(tx, media_id, *order_by, by)? {
@@ -103,7 +103,7 @@ fn adjust_all(tx: &mut Tx<'_>, media_id: &str, by: i64) -> Result<bool, DbError>
     Ok(true)
 }
 
-/// Adds to the bucket that an upload is in; whether there is one.
+/// Adds to the bucket of an upload; returns true if there is one.
 fn adjust(tx: &mut Tx<'_>, media_id: &str, order_by: OrderBy, by: i64) -> Result<bool, DbError> {
     let found: Vec<(Bucket, i64, UserNum)> =
         tx.returning(order_by.statements().count, &params![media_id, by], |row| {
@@ -115,13 +115,13 @@ fn adjust(tx: &mut Tx<'_>, media_id: &str, order_by: OrderBy, by: i64) -> Result
         tx.execute(&SET, &params![num, lower.n])?;
         insert(tx, user_num, order_by, &upper)?;
     } else if bucket.n == 0 && !bucket.start.media_id.is_empty() {
-        // What is stored here next belongs to the bucket before; only the first must stay.
+        // Later uploads here belong to the bucket before. The first bucket must stay.
         tx.execute(&DELETE, &params![num])?;
     }
     Ok(true)
 }
 
-/// A bucket, cut at its median.
+/// Splits a bucket at its median.
 fn halves(
     tx: &ReadTx<'_>,
     user_num: UserNum,

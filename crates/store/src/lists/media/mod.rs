@@ -1,9 +1,9 @@
-//! What an account uploaded, in every order, at any offset.
+//! The list of an account's uploads, in every order, at any offset.
 //!
-//! There is one index for each order, ascending. Two questions find every page in it: what is at a place, and how many
-//! uploads come before a value. The buckets of [`counts`] answer both by walking a part of the index that
-//! is short at any size; a list that has none, because it is short itself, is one bucket. Descending, equal values
-//! stay ascending by media id: the page is read backwards, then the first and last of its values are read forwards.
+//! There is one index for each order, ascending. Two queries find every page in it: the uploads from a place on, and
+//! the number of uploads before a value. The buckets of [`counts`] answer both by walking a part of the index that is
+//! short at any size; a short list without buckets is one bucket. Descending, equal values stay ascending by media id:
+//! the page is read backwards, then the first and last of its values are read forwards.
 
 pub(crate) mod counts;
 pub(crate) mod order;
@@ -42,34 +42,34 @@ reeve_db::statements! {
     };
 }
 
-/// What a list shows of an upload.
+/// An upload as lists show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
     /// The last part of its `mxc://` URI.
     pub media_id: String,
-    /// What it is, as the uploader said.
+    /// The content type, as the uploader gave it.
     pub media_type: String,
-    /// How long it is, in bytes.
+    /// The length, in bytes.
     pub media_length: i64,
     /// The name of the file.
     pub upload_name: Option<String>,
-    /// When it was uploaded, in milliseconds.
+    /// The time at which it was uploaded, in milliseconds.
     pub created_ts: Millis,
-    /// When it was last downloaded, in milliseconds; about a minute behind.
+    /// The time at which it was last downloaded, in milliseconds; about a minute behind.
     pub last_access_ts: Option<Millis>,
-    /// Which administrator quarantined it.
+    /// The administrator who quarantined it.
     pub quarantined_by: Option<String>,
-    /// Whether it cannot be quarantined.
+    /// True if it cannot be quarantined.
     pub safe_from_quarantine: bool,
     /// The address of which it is a preview.
     pub url_cache: Option<String>,
-    /// Whether it is only for those who have an access token.
+    /// True if only requests with an access token can download it.
     pub authenticated: bool,
     /// The SHA-256 of its bytes, in lower-case hexadecimal.
     pub sha256: String,
 }
 
-/// A page of what an account uploaded, as [`page`], with no more of each than is shown.
+/// Returns the page that [`page`] returns, with the shown columns only.
 pub fn shown(
     tx: &ReadTx<'_>,
     user_num: UserNum,
@@ -97,7 +97,7 @@ pub fn shown(
     })
 }
 
-/// A page of what an account uploaded, from an offset on. `total` is how much it uploaded in all.
+/// Returns a page of an account's uploads from an offset on. `total` is the number of its uploads.
 pub fn page(
     tx: &ReadTx<'_>,
     user_num: UserNum,
@@ -110,7 +110,7 @@ pub fn page(
     in_order(tx, &BY_NUMS, &nums, |row| from_row(row).map(|media| (media.num, media)))
 }
 
-/// The numbers of the uploads of a page.
+/// Returns the numbers of the uploads of a page.
 fn nums(
     tx: &ReadTx<'_>,
     user_num: UserNum,
@@ -128,18 +128,18 @@ fn nums(
     Ok(entries.iter().map(|entry| entry.num).collect())
 }
 
-/// What an account uploaded, in one order.
+/// An account's uploads in one order.
 struct List<'t, 'c> {
     tx: &'t ReadTx<'c>,
     user_num: UserNum,
     order_by: OrderBy,
     total: i64,
-    /// At least one.
+    /// At least one bucket.
     buckets: Vec<Bucket>,
 }
 
 impl<'t, 'c> List<'t, 'c> {
-    /// The first page needs no buckets, unlike one that is `far` in.
+    /// Opens a list. A page that is not `far` in needs no buckets.
     fn open(
         tx: &'t ReadTx<'c>,
         user_num: UserNum,
@@ -154,7 +154,7 @@ impl<'t, 'c> List<'t, 'c> {
         Ok(Self { tx, user_num, order_by, total, buckets })
     }
 
-    /// Uploads from a place on, ascending.
+    /// Returns uploads ascending from an offset.
     fn at(&self, place: i64, count: i64) -> Result<Vec<Entry>, DbError> {
         let mut skip = place;
         let Some(bucket) = self.buckets.iter().find(|bucket| {
@@ -174,7 +174,7 @@ impl<'t, 'c> List<'t, 'c> {
         ascending(self.tx, self.user_num, self.order_by, &bucket.start, skip, count)
     }
 
-    /// How many uploads come before the first with a value, or `through` the last with it.
+    /// Returns the number of uploads before the first with a value, or `through` the last with it.
     fn rank(&self, key: &Key, through: bool) -> Result<i64, DbError> {
         let begins_before =
             |bucket: &&Bucket| bucket.start.key < *key || (through && bucket.start.key == *key);
@@ -187,9 +187,9 @@ impl<'t, 'c> List<'t, 'c> {
         Ok(before + between(self.tx, self.user_num, self.order_by, start, key, through)?)
     }
 
-    /// Uploads from an offset on, descending by value and ascending by media id: each stretch of equal values is turned
-    /// round. The first may have begun before the page, and the last may go on after it: which of their uploads
-    /// are on the page is another question then.
+    /// Returns uploads from an offset on, descending by value and ascending by media id: each stretch of equal values
+    /// is reversed. The first stretch may begin before the page, and the last may end after it; which of their uploads
+    /// are on the page is found by another query.
     fn backwards(&self, from: i64, count: i64) -> Result<Vec<Entry>, DbError> {
         let mut entries = self.at(self.total - from - count, count)?;
         entries.reverse();
@@ -227,7 +227,7 @@ impl<'t, 'c> List<'t, 'c> {
     }
 }
 
-/// What a statement tells of the uploads with these numbers, in this order.
+/// Returns the rows of a statement for the uploads with these numbers, in this order.
 fn in_order<T>(
     tx: &ReadTx<'_>,
     statement: &'static Statement,

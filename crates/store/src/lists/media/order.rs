@@ -1,23 +1,23 @@
-//! The rows behind lists of uploads: for each order one index range of an account.
+//! The rows behind lists of uploads: one index range of an account for each order.
 
 use reeve_db::{DbError, FromValue, ReadTx, Row, Statement, ToValue, Value, params};
 use reeve_model::UserNum;
 
 /// The statements of one order.
 pub(crate) struct Statements {
-    /// Uploads from a place on, ascending.
+    /// Uploads ascending from a position.
     from: &'static Statement,
-    /// Uploads descending, from the last on.
+    /// Uploads descending from the last.
     down: &'static Statement,
-    /// How many there are from a place to the first with a value.
+    /// The number of uploads from a position to the first with a value.
     below: &'static Statement,
-    /// How many there are from a place to the last with a value.
+    /// The number of uploads from a position to the last with a value.
     through: &'static Statement,
-    /// Adds to the bucket that an upload is in.
+    /// Adds to the bucket of an upload.
     pub(crate) count: &'static Statement,
 }
 
-/// What a bucket would have in `low_int` to begin at an upload `m`.
+/// The value of `low_int` of a bucket that begins at an upload `m`.
 macro_rules! low_int {
     (Int, $column:literal) => {
         concat!("m.", $column)
@@ -26,8 +26,8 @@ macro_rules! low_int {
         "0"
     };
 }
-/// What it would have in `low_text`. `|| ''`: with a text column of another table, SQLite would search the index of buckets
-/// by its first columns only.
+/// The value of `low_text` of such a bucket. `|| ''`: with a text column of another table, SQLite would search the
+/// index of buckets by its first columns only.
 macro_rules! low_text {
     (Int, $column:literal) => {
         "'' || ''"
@@ -39,7 +39,7 @@ macro_rules! low_text {
 
 macro_rules! orders {
     ($($(#[$doc:meta])* $order:ident $name:ident: $kind:ident, $key:literal, $asc:literal, $desc:literal;)*) => {
-        /// What uploads are sorted by; a value that is missing comes last.
+        /// The sort key of uploads; a missing value comes last.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum OrderBy {
             $($(#[$doc])* $order,)*
@@ -75,7 +75,7 @@ macro_rules! orders {
             /// All orders, with their words in requests and in the table of buckets.
             pub const ALL: &[(&str, Self)] = &[$((stringify!($name), Self::$order)),*];
 
-            /// The word for it in the table of buckets.
+            /// Returns its word in the table of buckets.
             pub(crate) fn name(self) -> &'static str {
                 match self { $(Self::$order => stringify!($name),)* }
             }
@@ -92,7 +92,7 @@ macro_rules! orders {
                 }
             }
 
-            /// The value that the two columns of a bucket stand for; an order uses one of them.
+            /// Returns the value in the two columns of a bucket; an order uses one of them.
             pub(crate) fn key(self, int: i64, text: String) -> Key {
                 match self { $(Self::$order => key!($kind, int, text),)* }
             }
@@ -109,7 +109,7 @@ macro_rules! key {
     };
 }
 
-// A row: the kind of the values, the column, and what a page is sorted by, ascending and descending.
+// A row: the kind of the values, the column, and the sort key of a page, ascending and descending.
 orders! {
     /// The media id.
     MediaId media_id: Text, "media_id", "media_id", "media_id DESC";
@@ -186,7 +186,7 @@ fn entry(row: &Row<'_>) -> Result<Entry, DbError> {
     Ok(Entry { position: Position { key: row.get(0)?, media_id: row.get(1)? }, num: row.get(2)? })
 }
 
-/// Uploads ascending from a position (inclusive), after some that are skipped.
+/// Returns uploads ascending from a position (inclusive), after some that are skipped.
 pub(crate) fn ascending(
     tx: &ReadTx<'_>,
     user_num: UserNum,
@@ -198,7 +198,7 @@ pub(crate) fn ascending(
     tx.query(order_by.statements().from, &params![user_num, key, media_id, limit, skip], entry)
 }
 
-/// Uploads descending from the last, after some that are skipped.
+/// Returns uploads descending from the last, after some that are skipped.
 pub(crate) fn descending(
     tx: &ReadTx<'_>,
     user_num: UserNum,
@@ -209,7 +209,7 @@ pub(crate) fn descending(
     tx.query(order_by.statements().down, &params![user_num, limit, skip], entry)
 }
 
-/// How many uploads there are from a position (inclusive) to a value: below it, or through its last.
+/// Returns the number of uploads from a position (inclusive) to the first with a value, or `through` the last with it.
 pub(crate) fn between(
     tx: &ReadTx<'_>,
     user_num: UserNum,

@@ -33,14 +33,14 @@ impl Flag {
     }
 }
 
-/// The value of the generated column `users.list_class`.
+/// Returns the value of the generated column `users.list_class`.
 pub(crate) fn of(user: &User) -> String {
     let mut class: String = Flag::ALL.iter().map(|flag| if flag.of(user) { '1' } else { '0' }).collect();
     class.push_str(user.user_type.as_deref().unwrap_or_default());
     class
 }
 
-/// The flags and the type that a class stands for.
+/// The flags and the type of a class.
 pub(crate) struct Class<'a> {
     flags: [bool; 5],
     /// The type of its accounts.
@@ -57,7 +57,7 @@ impl<'a> Class<'a> {
         Self { flags, user_type: class.get(5..).filter(|user_type| !user_type.is_empty()) }
     }
 
-    /// The class with these bits, the highest of which is the first flag, and this type.
+    /// Returns the class with these bits, the highest of which is the first flag, and this type.
     pub(crate) fn from_bits(bits: i64, user_type: Option<&'a str>) -> Self {
         Self { flags: [16, 8, 4, 2, 1].map(|bit| bits & bit != 0), user_type }
     }
@@ -82,12 +82,12 @@ pub(crate) struct ClassCount {
     pub(crate) n: i64,
 }
 
-/// How many accounts classes have together.
+/// Returns the number of accounts in some classes.
 pub(crate) fn sum(classes: &[ClassCount]) -> i64 {
     classes.iter().map(|counted| counted.n).sum()
 }
 
-/// Adds to what is counted of a class.
+/// Adds to the count of a class.
 pub(crate) fn tally(counts: &mut Vec<ClassCount>, class: String, n: i64) {
     match counts.iter_mut().find(|counted| counted.class == class) {
         Some(counted) => counted.n += n,

@@ -1,11 +1,11 @@
-//! Counts under the sort orders of the list of accounts.
+//! Counts of the accounts in the orders of the list of accounts.
 //!
-//! Each order ([`List`]) is cut into buckets of at most [`SPLIT`] accounts; a bucket begins at a sort key and
-//! counts its accounts by class. A second, coarse cut of the same order has buckets of up to [`SPLIT_COARSE`], which begin
-//! where some of the fine ones do: a place is found by the coarse ones first, then by the fine ones inside one of
-//! those. Sums over buckets give every total and find a page at any offset, whatever the filter; only the inside of
-//! one fine bucket is ever walked. Changes adjust counts by one in the transaction that changes the account, so the
-//! counts are exact in every snapshot.
+//! Each order ([`List`]) is divided into fine buckets of at most [`SPLIT`] accounts; a bucket begins at a sort key and
+//! counts its accounts by class. A coarse level of the same order has buckets of up to [`SPLIT_COARSE`], whose starts
+//! are a subset of the fine ones: a place is found among the coarse buckets first, then among the fine buckets inside
+//! one of them. Sums over buckets give every total and find a page at any offset, whatever the filter; only the inside
+//! of one fine bucket is ever walked. A change of an account adjusts the counts in its transaction, so that the counts
+//! are exact in every snapshot.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::User;
@@ -15,19 +15,20 @@ use super::class::{self, ClassCount, tally};
 use super::order::{Column, Key, List, Position};
 use super::rows::{Wanted, ascending};
 
-/// A bucket that has grown to this many accounts is cut in two. Small in tests, so that they see many buckets.
+/// The size at which a bucket is split. Small in tests, so that they use many buckets.
 const SPLIT: i64 = if cfg!(test) { 12 } else { 4096 };
-/// A bucket of the coarse cut that has grown to this many accounts is cut in two.
+/// The size at which a coarse bucket is split.
 pub(crate) const SPLIT_COARSE: i64 = if cfg!(test) { 48 } else { 65_536 };
-/// How often (in accounts added to one counter) the size of a bucket is looked at.
+/// The number of accounts added to one counter after which the size of its bucket is checked.
 const CHECK_EVERY: i64 = if cfg!(test) { 3 } else { 512 };
-/// Behind the name of a list it stands for the coarse cut of it.
+/// The suffix of a list's name that names its coarse level.
 const COARSE: &str = ", coarse";
 
-/// Stands for all accounts together among the buckets, whose own numbers are positive.
+/// The number of the bucket with the totals of all accounts. The numbers of other buckets are positive.
 pub(crate) const ALL: i64 = 0;
 
-/// Adds to counts in the buckets of some positions `p`, each the name of a cut (`key`) and a key there (`value`).
+/// Adds to counts in the buckets of some positions `p`, each the name of a level (`key`) and a sort key there
+/// (`value`).
 macro_rules! count {
     ($positions:literal) => {
         concat!(
@@ -45,7 +46,7 @@ macro_rules! count {
     };
 }
 
-/// Buckets with what they count, which is joined to them as `c`.
+/// Buckets with their counts, which are joined to them as `c`.
 macro_rules! buckets {
     ($counts:literal) => {
         concat!(
@@ -58,22 +59,23 @@ macro_rules! buckets {
 }
 
 reeve_db::statements! {
-    /// One statement, since each creation runs it: adds `$3` to what class `$1` has in lane `$2`, in the buckets of some
-    /// positions of user id `$5`, and altogether if `$4` is 1. `$6`: the encoded key for each name of a cut, as JSON.
+    /// One statement, since each creation runs it: adds `$3` to the count of class `$1` in lane `$2`, in the buckets of
+    /// some positions of user id `$5`, and in the totals if `$4` is 1. `$6`: the encoded sort key for each name of a
+    /// level, as JSON.
     COUNT = {
         sqlite: count!("json_each($6)"),
         postgres: count!("json_each_text(CAST(CAST($6 AS TEXT) AS JSON))"),
     };
     ADD = "INSERT INTO user_list_counts (bucket, list_class, lane, n) VALUES ($1, $2, $3, $4)";
     SIZE = "SELECT CAST(coalesce(sum(n), 0) AS BIGINT) FROM user_list_counts WHERE bucket = $1";
-    /// Of a list, those that begin from one place to another. PostgreSQL takes them for more than they are, and would read
-    /// all counts; `OFFSET 0` keeps it from that.
+    /// The buckets of a list between two positions. PostgreSQL overestimates their number, and would read all counts;
+    /// `OFFSET 0` prevents that.
     BUCKETS = {
         sqlite: buckets!("LEFT JOIN user_list_counts c ON c.bucket = b.bucket"),
         postgres: buckets!("LEFT JOIN LATERAL (SELECT list_class, n FROM user_list_counts \
                             WHERE user_list_counts.bucket = b.bucket OFFSET 0) c ON TRUE"),
     };
-    /// Where the next bucket of a list begins.
+    /// The start of the next bucket of a list.
     NEXT = "SELECT low_key, low_user_id FROM user_list_buckets WHERE sort = $1 AND (low_key, low_user_id) > ($2, $3) \
             ORDER BY low_key, low_user_id LIMIT 1";
     LOW = "SELECT sort, low_key, low_user_id FROM user_list_buckets WHERE bucket = $1";
@@ -83,7 +85,8 @@ reeve_db::statements! {
     CLEAR = "DELETE FROM user_list_counts WHERE bucket = $1";
 }
 
-/// Where a bucket begins: a sort key as [`Key::encode`] writes it, and a user id. Blank at the beginning of a list.
+/// The start of a bucket: a sort key as [`Key::encode`] writes it, and a user id. Both are blank at the beginning of a
+/// list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct BucketStart {
     pub(crate) key: String,
@@ -95,7 +98,7 @@ impl BucketStart {
         Self { key: position.key.encode(), user_id: position.user_id.clone() }
     }
 
-    /// The position of a list at which the bucket begins.
+    /// Returns the position in a list at which the bucket begins.
     pub(crate) fn position(&self, list: List) -> Result<Position, DbError> {
         Ok(Position { key: Key::decode(list, &self.key)?, user_id: self.user_id.clone() })
     }
@@ -106,7 +109,7 @@ impl BucketStart {
     }
 }
 
-/// A stretch of a list and how many accounts of each class are in it.
+/// A stretch of a list with the number of accounts of each class.
 #[derive(Debug)]
 pub(crate) struct Bucket {
     start: BucketStart,
@@ -124,7 +127,7 @@ impl Bucket {
     }
 }
 
-/// The start of a bucket, and how many accounts of some classes come before it.
+/// The start of a bucket, and the number of accounts of some classes before it.
 pub(crate) struct Counted {
     pub(crate) start: BucketStart,
     pub(crate) before: i64,
@@ -133,13 +136,13 @@ pub(crate) struct Counted {
 /// Finds positions of a list by its counts.
 pub(crate) struct Counts {
     pub(crate) list: List,
-    /// At least one, the first of which begins before every account there can be.
+    /// At least one bucket; the first begins before every possible account.
     coarse: Vec<Bucket>,
-    /// The fine buckets inside the coarse one that was last asked for.
+    /// The fine buckets inside the last requested coarse one.
     fine: Option<Inside>,
 }
 
-/// The fine buckets inside the coarse one at an index.
+/// The fine buckets inside a coarse one.
 struct Inside {
     at: usize,
     buckets: Vec<Bucket>,
@@ -151,12 +154,12 @@ impl Counts {
         Ok(Self { list, coarse, fine: None })
     }
 
-    /// How many accounts of these classes there are.
+    /// Returns the number of accounts of these classes.
     pub(crate) fn sum(&self, classes: &[ClassCount]) -> i64 {
         count(&self.coarse, classes)
     }
 
-    /// The bucket that holds an account of these classes, given by how many of them come before it.
+    /// Returns the bucket that contains the account at an offset among these classes.
     pub(crate) fn holding(
         &mut self,
         tx: &ReadTx<'_>,
@@ -179,7 +182,7 @@ impl Counts {
         Ok(Counted { start: start(fine, at), before: before + count_until(fine, at, classes) })
     }
 
-    /// The bucket that a position is in.
+    /// Returns the bucket that contains a position.
     pub(crate) fn around(
         &mut self,
         tx: &ReadTx<'_>,
@@ -196,7 +199,7 @@ impl Counts {
         Ok(Counted { start: start(fine, at), before: before + count_until(fine, at, classes) })
     }
 
-    /// The fine buckets inside a coarse one.
+    /// Returns the fine buckets inside a coarse one.
     fn fine(&mut self, tx: &ReadTx<'_>, at: usize) -> Result<&[Bucket], DbError> {
         let inside = if let Some(inside) = self.fine.take().filter(|inside| inside.at == at) {
             inside
@@ -210,32 +213,32 @@ impl Counts {
     }
 }
 
-/// How many accounts of some classes are in buckets.
+/// Returns the number of accounts of some classes in buckets.
 fn count(buckets: &[Bucket], classes: &[ClassCount]) -> i64 {
     buckets.iter().map(|bucket| bucket.count(classes)).sum()
 }
 
-/// How many accounts of some classes come before a bucket.
+/// Returns the number of accounts of some classes before a bucket.
 fn count_until(buckets: &[Bucket], at: usize, classes: &[ClassCount]) -> i64 {
     buckets.iter().take(at).map(|bucket| bucket.count(classes)).sum()
 }
 
-/// The start of one of some buckets; before everything if there is none.
+/// Returns the start of one of some buckets; the beginning of the list if there is none.
 pub(crate) fn start(buckets: &[Bucket], at: usize) -> BucketStart {
     buckets.get(at).map(|bucket| bucket.start.clone()).unwrap_or_default()
 }
 
-/// The name of the coarse cut of a list.
+/// Returns the name of the coarse level of a list.
 pub(crate) fn coarse_cut(list: List) -> String {
     format!("{}{COARSE}", list.name())
 }
 
-/// How many accounts of each class there are.
+/// Returns the number of accounts of each class.
 pub(crate) fn totals(tx: &ReadTx<'_>) -> Result<Vec<ClassCount>, DbError> {
     tx.query(&TOTALS, &params![ALL], |row| Ok(ClassCount { class: row.get(0)?, n: row.get(1)? }))
 }
 
-/// The buckets of a cut that begin from one position to another, in order.
+/// Returns the buckets of a level that begin between two positions, in order.
 fn buckets(tx: &ReadTx<'_>, cut: &str, from: &BucketStart, to: &BucketStart) -> Result<Vec<Bucket>, DbError> {
     let mut buckets: Vec<Bucket> = Vec::new();
     let mut last = None;
@@ -253,14 +256,14 @@ fn buckets(tx: &ReadTx<'_>, cut: &str, from: &BucketStart, to: &BucketStart) -> 
     Ok(buckets)
 }
 
-/// A list that an account is in, with its key there.
+/// The place of an account in a list.
 #[derive(PartialEq, Eq)]
 struct Place {
     list: List,
     key: Key,
 }
 
-/// The place of an account by user id, and that by each column.
+/// Returns the places of an account by user id and by each column.
 fn places(user: &User) -> Vec<Place> {
     let by_column = |column: &Column| match (column.definition().value)(user) {
         Some(key) => Place { list: List::With(*column), key },
@@ -275,7 +278,7 @@ pub(crate) fn add(tx: &mut Tx<'_>, user: &User) -> Result<(), DbError> {
     adjust(tx, user, &places(user), true, 1)
 }
 
-/// Moves an account, whose row is changed already, from where it was counted to where it belongs now.
+/// Moves an account, whose row is changed already, from its former buckets to the present ones.
 pub(crate) fn change(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(), DbError> {
     let anew = class::of(before) != class::of(after);
     let moved = places(before).into_iter().zip(places(after)).filter(|(old, new)| anew || old != new);
@@ -287,7 +290,7 @@ pub(crate) fn change(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(),
     adjust(tx, after, &new, anew, 1)
 }
 
-/// Adds to the number of accounts like this one at some places, and `altogether`.
+/// Adds to the counts of an account's class at some places, and to the totals if `altogether` is true.
 fn adjust(tx: &mut Tx<'_>, user: &User, places: &[Place], altogether: bool, by: i64) -> Result<(), DbError> {
     let in_both_cuts = |Place { list, key }: &Place| {
         [list.name().to_owned(), coarse_cut(*list)].map(|cut| (cut, Value::String(key.encode())))
@@ -307,7 +310,7 @@ fn adjust(tx: &mut Tx<'_>, user: &User, places: &[Place], altogether: bool, by: 
     Ok(())
 }
 
-/// Cuts a bucket of so many accounts in the middle, if that is too many for the cut that it belongs to.
+/// Splits a bucket in the middle, if it is too large for its level.
 fn split(tx: &mut Tx<'_>, bucket: i64, size: i64) -> Result<(), DbError> {
     let (cut, start): (String, BucketStart) = tx.query_one(&LOW, &params![bucket], |row| {
         Ok((row.get(0)?, BucketStart { key: row.get(1)?, user_id: row.get(2)? }))
@@ -323,7 +326,7 @@ fn split(tx: &mut Tx<'_>, bucket: i64, size: i64) -> Result<(), DbError> {
     put(tx, &cut, &upper)
 }
 
-/// What becomes of a bucket, in the middle of whose accounts the upper half begins.
+/// Returns the halves of a fine bucket, divided in the middle of its accounts.
 fn fine_halves(
     tx: &ReadTx<'_>,
     bucket: i64,
@@ -354,7 +357,7 @@ fn fine_halves(
     Ok(Some(halves))
 }
 
-/// What becomes of a bucket of a coarse cut, whose upper half begins with one of the fine buckets in it.
+/// Returns the halves of a coarse bucket, divided at the start of one of its fine buckets.
 fn coarse_halves(tx: &ReadTx<'_>, list: List, start: BucketStart) -> Result<Option<[Bucket; 2]>, DbError> {
     let next = tx.query_opt(&NEXT, &params![coarse_cut(list), start.key, start.user_id], |row| {
         Ok(BucketStart { key: row.get(0)?, user_id: row.get(1)? })
@@ -374,14 +377,14 @@ fn coarse_halves(tx: &ReadTx<'_>, list: List, start: BucketStart) -> Result<Opti
     Ok(Some(halves))
 }
 
-/// A new bucket of a cut.
+/// Creates a bucket of a level.
 pub(crate) fn put(tx: &mut Tx<'_>, cut: &str, bucket: &Bucket) -> Result<(), DbError> {
     let BucketStart { key, user_id } = &bucket.start;
     let made = tx.returning(&NEW_BUCKET, &params![cut, key, user_id], |row| row.get(0))?;
     put_counts(tx, made.first().copied().ok_or(DbError::NoRow)?, bucket)
 }
 
-/// What a bucket counts, which counted nothing.
+/// Stores the counts of a bucket that has none.
 pub(crate) fn put_counts(tx: &mut Tx<'_>, bucket: i64, counted: &Bucket) -> Result<(), DbError> {
     let lane = tx.lane();
     for ClassCount { class, n } in &counted.counts {

@@ -10,33 +10,34 @@ use super::order::{Column, Key, List, Position};
 use super::rows::{Entry, Wanted, ascending, below_name, below_value};
 use crate::paging::count_of;
 
-/// How many rows of one class are read at a time, at most.
+/// The maximum number of rows of one class that are read at a time.
 const CHUNK: i64 = if cfg!(test) { 4 } else { 512 };
-/// How many are read at first, or that many more than a class is expected to contribute. Each further time reads more.
+/// The number of rows that are read first, or that are added to the expected share of a class. Each further read takes
+/// more.
 const FIRST_CHUNK: i64 = if cfg!(test) { 2 } else { 16 };
 const FIRST_SURPLUS: i64 = 2;
 const GROWTH: i64 = 4;
 
-/// A part of a list in one order of a request, which one merge of index ranges serves.
+/// A part of a list in one order, which one merge of index ranges reads.
 pub(crate) struct Segment {
     pub(crate) list: List,
-    /// With the number of accounts in each, whether they are in this list or not.
+    /// The classes, with the number of accounts in each, also outside this list.
     pub(crate) classes: Vec<ClassCount>,
     pub(crate) descending: bool,
 }
 
-/// Where a merge begins, and how it goes on.
+/// The start of a merge.
 pub(crate) struct Start<'a> {
     /// The position of the first row, if there is one.
     pub(crate) position: Position,
     pub(crate) descending: bool,
     /// A pattern that the search keys of the rows match; blank for all.
     pub(crate) pattern: &'a str,
-    /// So many rows will be read at least.
+    /// The minimum number of rows that will be read.
     pub(crate) wanted: i64,
 }
 
-/// Where a stream of one class goes on reading.
+/// The place at which a stream of one class continues.
 #[derive(Clone, PartialEq, Eq)]
 enum Next {
     /// Ascending from here.
@@ -63,7 +64,7 @@ pub(crate) struct Merge<'a> {
     list: List,
     descending: bool,
     pattern: String,
-    /// How many rows of a class are read at a time, at most.
+    /// The maximum number of rows of a class that are read at a time.
     most: i64,
     streams: Vec<Stream<'a>>,
 }
@@ -72,7 +73,7 @@ impl<'a> Merge<'a> {
     pub(crate) fn new(tx: &ReadTx<'_>, segment: &'a Segment, start: Start<'_>) -> Self {
         let Start { position, descending, pattern, wanted } = start;
         let next = match (descending, segment.list) {
-            // The first row is the one given: what is below it begins just above.
+            // The first row is the given one, and the rows below a position exclude it.
             (true, List::Name) => Next::BelowName(just_above(&position.user_id)),
             (true, List::With(column)) => Next::Run(column, position),
             // Accounts without a value ascend by user id in either direction.
@@ -81,7 +82,7 @@ impl<'a> Merge<'a> {
         let most = wanted.clamp(1, CHUNK);
         let all = sum(&segment.classes);
         let first = |size: i64| match tx.engine() {
-            // Each class is asked by itself, for what it should have of these rows.
+            // Each class is read by its own query, so only its share of these rows is read.
             Engine::Sqlite => wanted.saturating_mul(size) / all.max(1) + FIRST_SURPLUS,
             Engine::Postgres => FIRST_CHUNK,
         };
@@ -100,14 +101,14 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// Begins where the segment does.
+    /// Begins at the beginning of the segment.
     pub(crate) fn whole(tx: &ReadTx<'_>, segment: &'a Segment, pattern: &str, wanted: i64) -> Self {
         let descending = segment.descending;
         let position = if descending { segment.list.end() } else { segment.list.begin() };
         Self::new(tx, segment, Start { position, descending, pattern, wanted })
     }
 
-    /// Passes over up to `n` rows; answers how many there were.
+    /// Skips up to `n` rows; returns the number of skipped rows.
     pub(crate) fn skip(&mut self, tx: &ReadTx<'_>, n: i64) -> Result<i64, DbError> {
         for skipped in 0..n {
             if self.pop(tx)?.is_none() {
@@ -128,7 +129,7 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    /// The next row.
+    /// Returns the next row.
     pub(crate) fn peek(&mut self, tx: &ReadTx<'_>) -> Result<Option<Entry>, DbError> {
         Ok(self.first(tx)?.and_then(|at| self.streams.get(at)?.rows.front().cloned()))
     }
@@ -137,7 +138,7 @@ impl<'a> Merge<'a> {
         Ok(self.first(tx)?.and_then(|at| self.streams.get_mut(at)?.rows.pop_front()))
     }
 
-    /// Reads on in a stream that has no rows, and in all others that have none and go on from the same place.
+    /// Reads more rows for a stream without rows, and for all others without rows that continue at the same place.
     fn refill(&mut self, tx: &ReadTx<'_>, at: usize) -> Result<(), DbError> {
         let Some(Stream { next, chunk, .. }) = self.streams.get(at) else { return Ok(()) };
         let (next, chunk) = (next.clone(), *chunk);
@@ -159,7 +160,7 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    /// The stream whose next row comes first.
+    /// Returns the stream whose next row comes first.
     fn first(&mut self, tx: &ReadTx<'_>) -> Result<Option<usize>, DbError> {
         while let Some(at) = self.streams.iter().position(Stream::is_waiting) {
             self.refill(tx, at)?;
@@ -183,9 +184,9 @@ impl Stream<'_> {
         self.rows.is_empty() && self.next != Next::End
     }
 
-    /// Takes the rows that were read from `next` on, with up to `chunk` at a time. Descending by value, rows come in runs of
-    /// equal keys, each of which must be turned round to ascend by user id; a run that the chunk cut off is read again
-    /// from its other end.
+    /// Takes the rows that were read from `next` on, with up to `chunk` at a time. Descending by value, rows come in
+    /// runs of equal keys, each of which must be reversed to ascend by user id. A run that the chunk cut off is read
+    /// again from its other end.
     fn take(&mut self, mut rows: Vec<Entry>, next: Next, chunk: i64) {
         let full = count_of(&rows) == chunk;
         let last = rows.last().cloned().filter(|_| full);
@@ -205,7 +206,7 @@ impl Stream<'_> {
                 if let Some(last) = &last {
                     rows.retain(|row| row.key != last.key);
                 }
-                // A stable sort by key turns the runs round: within one, rows are reversed first.
+                // A stable sort by key reverses the runs, since the rows are reversed first.
                 rows.reverse();
                 rows.sort_by(|a, b| b.key.cmp(&a.key));
                 last.map_or(Next::End, |Entry { key, .. }| {
@@ -217,7 +218,7 @@ impl Stream<'_> {
     }
 }
 
-/// The text that comes directly after a user id.
+/// Returns the text that sorts directly after a user id.
 fn just_above(user_id: &str) -> String {
     format!("{user_id}\u{1}")
 }

@@ -2,9 +2,9 @@
 //!
 //! A filter selects *classes* (combinations of flags, `class`). For each order (`order`) there is an index that begins
 //! with the class, so that each class is one index range (`rows`). A page is a merge of the ranges of the selected
-//! classes (`merge`), entered at the right position (`walk`) by counts (`counts`). A search finds accounts by
-//! n-grams (`search`). A bulk load (`bulk`) makes all of it anew at its end (`rebuild`). Each of these files uses
-//! only those before it in this text, with `bulk` and `rebuild` the other way round.
+//! classes (`merge`), entered at the right position (`walk`) by counts (`counts`). A search finds accounts by n-grams
+//! (`search`). A bulk load (`bulk`) ends with a rebuild of all of it (`rebuild`). Each of these files uses only earlier
+//! ones in this text, except that `bulk` uses `rebuild`.
 
 #[macro_use]
 mod sql;
@@ -32,7 +32,7 @@ use crate::lists::ngrams::Limit;
 use crate::paging::{Paging, count_of};
 use crate::users;
 
-/// No search looks up more accounts than this, since it keeps those that match.
+/// The maximum number of accounts that a search looks up, since it keeps those that match.
 const MAX_LOOKED_UP: i64 = 250_000;
 
 /// Every statement of the list of accounts.
@@ -41,7 +41,7 @@ pub(crate) fn statements() -> Vec<&'static Statement> {
     [order::STATEMENTS.concat(), others.concat()].concat()
 }
 
-/// Which accounts a list shows. `None` lets all through; `Some(x)` only those whose flag is `x`.
+/// The accounts that a list shows. `None` accepts all, `Some(x)` those whose flag is `x`.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// A substring to look for.
@@ -54,7 +54,7 @@ pub struct Filter {
     pub locked: Option<bool>,
     /// Administrators or not.
     pub admins: Option<bool>,
-    /// User types to leave out; `None` among them stands for accounts without a type.
+    /// User types to leave out; `None` among them means accounts without a type.
     pub not_user_types: Vec<Option<String>>,
 }
 
@@ -74,11 +74,11 @@ impl Filter {
 pub struct UserPage {
     /// The accounts of the page, in order.
     pub users: Vec<User>,
-    /// How many accounts the filter lets through.
+    /// The number of accounts that the filter accepts.
     pub total: i64,
 }
 
-/// A page of accounts: those that `filter` lets through, sorted by `order_by` (descending if `descending`). Accounts
+/// Returns a page of the accounts that `filter` accepts, sorted by `order_by` (descending if `descending`). Accounts
 /// without a value come last ascending and first descending.
 pub fn page(
     tx: &ReadTx<'_>,
@@ -91,7 +91,7 @@ pub fn page(
     let asked = Asked { order_by, descending, paging };
     let term = filter.term.as_ref().filter(|term| !term.matches_domain(server_name));
     let totals = counts::totals(tx)?;
-    // The classes there are: those that the filter lets through, and the others.
+    // The existing classes: accepted ones, and others.
     let (admitted, others): (Vec<ClassCount>, Vec<ClassCount>) =
         (totals.iter().filter(|counted| counted.n > 0))
             .cloned()
@@ -120,7 +120,7 @@ struct Found {
     num: UserNum,
 }
 
-/// What a found account is sorted by before its user id. Accounts without a value come last.
+/// The sort key of a found account before its user id. Accounts without a value come last.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum SortValue {
     Flag(bool),
@@ -128,8 +128,8 @@ enum SortValue {
     Missing,
 }
 
-/// All accounts that match and that the filter lets through; `None` where walking over the list is faster than looking
-/// them up. `all`: how many accounts there are.
+/// Returns all matching accounts that the filter accepts; `None` if walking over the list is faster than looking them
+/// up. `all` is the number of accounts.
 fn look_up(
     tx: &ReadTx<'_>,
     term: &Term,
@@ -137,7 +137,7 @@ fn look_up(
     all: i64,
     order_by: OrderBy,
 ) -> Result<Option<Vec<Found>>, DbError> {
-    // How many accounts can be walked over while one is looked up by its number and compared.
+    // The number of accounts that can be walked over in the time of looking up and comparing one.
     let cost = match tx.engine() {
         Engine::Sqlite => 8,
         Engine::Postgres => 20,
@@ -159,7 +159,7 @@ fn look_up(
     })
 }
 
-/// A page of what a search found. Only the page is sorted.
+/// Cuts a page from the result of a search. Only the page is sorted.
 fn cut(mut found: Vec<Found>, Asked { order_by, descending, paging }: Asked) -> Vec<UserNum> {
     let in_order = |a: &Found, b: &Found| {
         let (by_value, by_user) = (a.value.cmp(&b.value), a.user_id.cmp(&b.user_id));

@@ -1,12 +1,12 @@
 //! The orders of the list of accounts. Each column by which accounts can be sorted is one row of [`columns!`], from
-//! which follow its statements, its lists, and what the other files here do with them.
+//! which its statements, its lists, and the matches in other files are made.
 
 use reeve_db::{DbError, FromValue, Statement, ToValue, Value};
 use reeve_model::User;
 
 use super::class::Flag;
 
-/// What a list is sorted by. Ties, and accounts without a value, are sorted by user id, ascending.
+/// The sort key of a list. Ties, and accounts without a value, are sorted by user id, ascending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderBy {
     /// The user id.
@@ -60,16 +60,16 @@ pub(crate) enum Kind {
     Text,
 }
 
-/// What is known of a column, with its statements.
+/// The definition of a column, with its statements.
 pub(crate) struct Definition {
-    /// The name by which its buckets know the list of accounts with a value.
+    /// The name of the list of accounts with a value, in the table of buckets.
     pub(crate) name: &'static str,
-    /// The name of the list of accounts without a value.
+    /// The name of the list of accounts without a value, in the table of buckets.
     pub(crate) null_name: &'static str,
     pub(crate) kind: Kind,
     /// True if accounts can be without a value.
     pub(crate) is_optional: bool,
-    /// The value of an account.
+    /// Returns the value of an account.
     pub(crate) value: fn(&User) -> Option<Key>,
     /// Rows with a value, ascending.
     pub(crate) from: &'static Statement,
@@ -102,12 +102,12 @@ macro_rules! columns {
             /// All columns, in the order of the table.
             pub(crate) const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// Where [`candidates::BY_NUMS`] reads the value: behind the five columns that are compared.
+            /// Returns the index of the value in [`candidates::BY_NUMS`], behind the five columns that are compared.
             pub(crate) fn index(self) -> usize {
                 5 + self as usize
             }
 
-            /// What is known of the column.
+            /// Returns the definition of the column.
             pub(crate) fn definition(self) -> &'static Definition {
                 match self {
                     $(Self::$variant => &$column::DEFINITION,)*
@@ -159,7 +159,7 @@ macro_rules! columns {
             }
         )*
 
-        /// What a search reads of the accounts that may match: what it compares, and their values in all columns.
+        /// The candidates of a search: the columns that it compares, and all columns by which accounts can be sorted.
         pub(super) mod candidates {
             reeve_db::statements! {
                 /// `$1`: the numbers, in the form of [`crate::sql::num_list`].
@@ -199,9 +199,9 @@ macro_rules! columns {
     };
 }
 
-// A row: the column; the name of its buckets, which is in the database; the kind of its values; whether accounts can be
-// without one; the value of an account; the name of the index and what it is on, as SQLite has it.
-// Rows are in the order in which the schema creates the indexes.
+// A row: the column; the name of its buckets, which is in the database; the kind of its values; true if accounts can be
+// without one; the value of an account; the name of the index and its columns, as SQLite has it. Rows are in the order
+// in which the schema creates the indexes.
 columns! {
     /// The avatar URL.
     AvatarUrl: avatar_url, "avatar_url", Text, true, |user| user.avatar_url.clone().map(Key::Text),
@@ -217,9 +217,9 @@ columns! {
         "users_list_displayname" on "(list_class, displayname, user_id, search_key)";
 }
 
-/// No text that lists sort by has more characters.
+/// The maximum length of a text by which accounts are sorted, in characters.
 const MAX_TEXT_LEN: usize = 1000;
-/// Sorts after every user id, since those begin with `@`.
+/// A text that sorts after every user id, since those begin with `@`.
 pub(crate) const AFTER_USER_IDS: &str = "A";
 
 /// A list: accounts in one order, with a position for each.
@@ -229,7 +229,7 @@ pub(crate) enum List {
     Name,
     /// The accounts with a value in a column, by value and user id.
     With(Column),
-    /// The accounts without one, by user id.
+    /// The accounts without a value, by user id.
     Without(Column),
 }
 
@@ -243,7 +243,7 @@ impl List {
         std::iter::once(Self::Name).chain(Column::ALL.iter().flat_map(of_column))
     }
 
-    /// The name by which its buckets know it.
+    /// Returns its name in the table of buckets.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Name => "name",
@@ -252,13 +252,13 @@ impl List {
         }
     }
 
-    /// The list with a name.
+    /// Returns the list with a name.
     pub(crate) fn parse(name: &str) -> Result<Self, DbError> {
         let found = Self::all().find(|list| list.name() == name);
         found.ok_or_else(|| DbError::Internal(format!("there is no list {name}")))
     }
 
-    /// The kind of its values; `None` if it is sorted by user id alone.
+    /// Returns the kind of its values; `None` if it is sorted by user id alone.
     fn kind(self) -> Option<Kind> {
         match self {
             Self::With(column) => Some(column.definition().kind),
@@ -303,7 +303,7 @@ pub(crate) enum Key {
 }
 
 impl Key {
-    /// A text that sorts as the key does.
+    /// Returns a text that sorts as the key does.
     pub(crate) fn encode(&self) -> String {
         match self {
             Self::None => String::new(),
@@ -312,7 +312,7 @@ impl Key {
         }
     }
 
-    /// Reverses [`Key::encode`]; the blank text stands for the beginning of the list.
+    /// Reverses [`Key::encode`]; the blank text is the beginning of the list.
     pub(crate) fn decode(list: List, text: &str) -> Result<Self, DbError> {
         if text.is_empty() {
             return Ok(list.begin().key);

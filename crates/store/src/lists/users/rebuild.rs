@@ -1,4 +1,4 @@
-//! Cutting the lists of accounts into buckets anew, as after an import.
+//! Rebuilding of the buckets of the list of accounts, as after an import.
 
 use reeve_db::{DbError, ReadTx, Tx};
 
@@ -6,8 +6,8 @@ use super::class::{ClassCount, tally};
 use super::counts::{ALL, Bucket, BucketStart, SPLIT_COARSE, coarse_cut, put, put_counts, start};
 use super::order::{Key, List, Position, whole};
 
-/// How many accounts there are in a bucket where all are cut anew: few, since it takes long until one is cut again, which
-/// strikes everybody who creates an account at that moment.
+/// The number of accounts in a bucket after a rebuild. It is low, since a bucket that is split soon delays the account
+/// whose creation splits it.
 const CUT: i64 = if cfg!(test) { 6 } else { 512 };
 
 reeve_db::statements! {
@@ -15,7 +15,7 @@ reeve_db::statements! {
     CLEAR_BUCKETS = "DELETE FROM user_list_buckets";
 }
 
-/// Cuts all lists into buckets and counts them anew.
+/// Divides all lists into buckets and counts them again.
 pub(crate) fn rebuild(tx: &mut Tx<'_>) -> Result<(), DbError> {
     tx.execute(&CLEAR_COUNTS, &[])?;
     tx.execute(&CLEAR_BUCKETS, &[])?;
@@ -42,8 +42,8 @@ pub(crate) fn rebuild(tx: &mut Tx<'_>) -> Result<(), DbError> {
     Ok(())
 }
 
-/// A list, walked from its beginning and cut into buckets that have room to grow. The first begins before every
-/// account there can be.
+/// Walks a list from its beginning and divides it into buckets that have room to grow. The first begins before every
+/// possible account.
 fn cut(tx: &ReadTx<'_>, list: List) -> Result<Vec<Bucket>, DbError> {
     let statement = match list {
         List::Name => &whole::name::ALL,

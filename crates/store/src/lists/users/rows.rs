@@ -1,4 +1,4 @@
-//! The rows of lists: for each list and class of accounts one index range.
+//! The rows of lists: one index range for each list and class of accounts.
 
 use reeve_db::{DbError, Engine, ReadTx, Row, Statement, Value, params};
 use reeve_model::UserNum;
@@ -14,20 +14,20 @@ pub(crate) struct Entry {
     pub(crate) num: UserNum,
 }
 
-/// Which rows are wanted, wherever they begin.
+/// The rows that a query wants, wherever they begin.
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted<'a> {
-    /// The rows of each of these classes, by itself.
+    /// The classes; the rows of each come by themselves.
     pub(crate) classes: &'a [&'a str],
-    /// At most so many of each class.
+    /// The maximum number of rows of each class.
     pub(crate) limit: i64,
     /// A pattern that their search keys match; blank for all.
     pub(crate) pattern: &'a str,
 }
 
-/// Rows of each class, in the order of the classes. `place` are the parameters behind the class; `keyed`: whether rows have
-/// a key. PostgreSQL is asked once for all classes, as each question is a way there and back; SQLite, which is here, for
-/// one after the other.
+/// Returns rows of each class, in the order of the classes. `place` are the parameters after the class; `keyed` is true
+/// if rows have a key. PostgreSQL gets one query for all classes, since each query is a round trip; SQLite gets one for
+/// each class.
 fn of_classes(
     tx: &ReadTx<'_>,
     statement: &'static Statement,
@@ -58,7 +58,7 @@ fn of_classes(
     }
 }
 
-/// Rows ascending from a position (inclusive).
+/// Returns rows ascending from a position (inclusive).
 pub(crate) fn ascending(
     tx: &ReadTx<'_>,
     list: List,
@@ -73,7 +73,7 @@ pub(crate) fn ascending(
     }
 }
 
-/// Rows of a column descending below a value.
+/// Returns rows of a column descending below a value.
 pub(crate) fn below_value(
     tx: &ReadTx<'_>,
     column: Column,
@@ -83,7 +83,7 @@ pub(crate) fn below_value(
     of_classes(tx, column.definition().before, wanted, &params![key], true)
 }
 
-/// Rows of the list of names descending below a user id.
+/// Returns rows of the list of names descending below a user id.
 pub(crate) fn below_name(
     tx: &ReadTx<'_>,
     wanted: Wanted<'_>,
@@ -92,7 +92,7 @@ pub(crate) fn below_name(
     of_classes(tx, &name::BEFORE, wanted, &params![user_id], false)
 }
 
-/// How many rows of one class with a value in a column lie from one position (inclusive) to another (exclusive).
+/// Returns the number of rows of one class with a value in a column between two positions, the first included.
 pub(crate) fn between(
     tx: &ReadTx<'_>,
     column: Column,

@@ -1,7 +1,7 @@
-//! Substring search over accounts: localpart and display name, in any case of letters.
+//! Substring search over accounts: localpart and display name, in any case.
 //!
-//! The index holds the n-grams of these texts. A search asks for the accounts that have the n-grams of the term and then
-//! compares the text itself.
+//! The index holds the n-grams of these texts. A search looks up the accounts that have the n-grams of the term, and
+//! then compares the texts.
 
 use std::borrow::Cow;
 
@@ -16,9 +16,9 @@ use crate::paging::count_of;
 use crate::sql::num_list;
 use crate::words;
 
-/// Where the n-grams of each account are.
+/// The index of the n-grams of accounts.
 const INDEX: Index = Index { table: "user_search", postings: &POSTINGS };
-/// No search key has more bytes than this.
+/// The maximum length of a search key, in bytes.
 const MAX_TERM: usize = 4096;
 
 reeve_db::statements! {
@@ -35,8 +35,8 @@ reeve_db::statements! {
         sqlite: "SELECT rowid FROM user_search WHERE user_search MATCH $1 LIMIT $2",
         postgres: "SELECT num FROM user_search WHERE grams @> CAST(CAST($1 AS TEXT) AS INTEGER[]) LIMIT $2",
     };
-    /// Counts the matches in some classes, an array as JSON. On SQLite by an index that holds what is compared; PostgreSQL,
-    /// where the backslash escapes anyway, reads with several processes.
+    /// Counts the matches in some classes, a JSON array. SQLite uses an index that holds the compared text; PostgreSQL,
+    /// where the backslash is the default escape character, uses parallel workers.
     COUNT_IN_CLASSES = {
         sqlite: "SELECT count(*) FROM users WHERE list_class IN (SELECT value FROM json_each($1)) \
                  AND search_key LIKE $2 ESCAPE '\\'",
@@ -50,7 +50,7 @@ reeve_db::statements! {
     };
 }
 
-/// The text that is searched.
+/// Returns the text that is searched.
 pub(crate) fn key(user: &User) -> String {
     let mut key = fold(user.localpart());
     key.push(SEPARATOR);
@@ -60,8 +60,8 @@ pub(crate) fn key(user: &User) -> String {
     key
 }
 
-/// The text whose n-grams the index has: the search key, and once more without accents if it has any, so that each search
-/// finds it by its own n-grams.
+/// Returns the text whose n-grams are in the index: the search key, and once more without accents if it has any, so
+/// that a search with or without accents finds it by its n-grams.
 pub(crate) fn indexed(key: &str) -> Cow<'_, str> {
     if key.is_ascii() {
         return Cow::Borrowed(key);
@@ -72,12 +72,12 @@ pub(crate) fn indexed(key: &str) -> Cow<'_, str> {
     }
 }
 
-/// A text that stands for itself in a pattern.
+/// Escapes a text for a pattern.
 fn escape(text: &str) -> String {
     text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
 }
 
-/// What to look for.
+/// The term of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Term {
     /// A substring of localpart or display name.
@@ -87,7 +87,7 @@ pub enum Term {
 }
 
 impl Term {
-    /// The term as it is compared, and the part of it whose n-grams are looked up.
+    /// Returns the term as it is compared, and the part of it whose n-grams are looked up.
     fn folded(&self) -> (String, String) {
         match self {
             Self::Name(term) => {
@@ -103,8 +103,8 @@ impl Term {
         }
     }
 
-    /// The LIKE pattern of the search keys of the accounts that match; `None` if no account can. A sigil is looked
-    /// for at the beginning only: no localpart has one.
+    /// Returns the LIKE pattern of the search keys of matching accounts; `None` if no account can match. A sigil
+    /// matches at the beginning only: no localpart has one.
     pub(crate) fn pattern(&self, server_name: &str) -> Option<String> {
         let (term, _) = self.folded();
         if term.contains(SEPARATOR) || term.len() > MAX_TERM {
@@ -114,7 +114,7 @@ impl Term {
         if matches!(self, Self::Name(_)) {
             return Some(any(&term));
         }
-        // Of a search key, a user id has what stands before the separator.
+        // The part of a search key before the separator belongs to the user id.
         let (local, domain) = term.split_once(':').map_or((&*term, None), |(l, d)| (l, Some(d)));
         if domain.is_some_and(|domain| !server_name.to_ascii_lowercase().starts_with(domain)) {
             return None;
@@ -131,7 +131,7 @@ impl Term {
         })
     }
 
-    /// Whether every account of this server matches, because the server name does.
+    /// Returns true if every account of this server matches, since the server name does.
     pub(crate) fn matches_domain(&self, server_name: &str) -> bool {
         match self {
             Self::Name(_) => false,
@@ -140,7 +140,7 @@ impl Term {
     }
 }
 
-/// An account that a search found: a row of [`candidates::BY_NUMS`].
+/// A candidate of a search: a row of [`candidates::BY_NUMS`].
 pub(crate) struct Match<'r>(&'r Row<'r>);
 
 impl Match<'_> {
@@ -152,7 +152,7 @@ impl Match<'_> {
         self.0.get(2)
     }
 
-    /// A bit for each flag, the first of [`Flag::ALL`](super::Flag) the highest.
+    /// Returns a bit for each flag, the first of [`Flag::ALL`](super::Flag) the highest.
     pub(crate) fn flags(&self) -> Result<i64, DbError> {
         self.0.get(3)
     }
@@ -161,14 +161,14 @@ impl Match<'_> {
         self.0.get(4)
     }
 
-    /// The value in a column.
+    /// Returns the value in a column.
     pub(crate) fn value(&self, column: Column) -> Result<Option<Key>, DbError> {
         self.0.get(column.index())
     }
 }
 
-/// The numbers of accounts whose localpart or display name contains a text, whatever the case and accents: of those that
-/// have its n-grams, the first `max` are looked at.
+/// Returns the numbers of accounts whose localpart or display name contains a text, in any case and with any accents,
+/// among the first `max` candidates.
 pub fn nums(tx: &ReadTx<'_>, text: &str, max: i64) -> Result<Vec<UserNum>, DbError> {
     let folded = words::fold(text);
     let limit = Limit { max, of: max };
@@ -182,8 +182,8 @@ pub fn nums(tx: &ReadTx<'_>, text: &str, max: i64) -> Result<Vec<UserNum>, DbErr
     Ok(found.into_iter().flatten().collect())
 }
 
-/// Those accounts that match, in no order, of which `map` keeps something; `None` when the index does not narrow them
-/// down to a limit.
+/// Returns the matching accounts of which `map` keeps something, in no order; `None` if the index yields more
+/// candidates than a limit.
 pub(crate) fn matches<T>(
     tx: &ReadTx<'_>,
     term: &Term,
@@ -200,7 +200,7 @@ pub(crate) fn matches<T>(
     compare(tx, term, &nums, map).map(Some)
 }
 
-/// Of the accounts with these numbers, those that match and that `map` keeps something of.
+/// Returns, of the accounts with some numbers, the matching ones of which `map` keeps something.
 fn compare<T>(
     tx: &ReadTx<'_>,
     term: &Term,
@@ -215,8 +215,8 @@ fn compare<T>(
     Ok(found.into_iter().flatten().collect())
 }
 
-/// How many accounts of some classes match a [`Term::pattern`], found by comparing each. `others`: all other classes, with
-/// the number of accounts in each.
+/// Counts the accounts of some classes that match a [`Term::pattern`], by comparing each. `others` are all other
+/// classes, with the number of accounts in each.
 pub(crate) fn count_matches(
     tx: &ReadTx<'_>,
     pattern: &str,
@@ -230,7 +230,7 @@ pub(crate) fn count_matches(
         let names: Vec<&str> = classes.iter().map(|counted| &*counted.class).collect();
         tx.query_one(&COUNT_IN_CLASSES, &params![json!(names).to_string(), pattern], |row| row.get(0))
     };
-    // SQLite takes half as long again for a row whose class it has to look at. PostgreSQL reads all rows either way.
+    // A row whose class must be read costs SQLite half as much again. PostgreSQL reads all rows in either case.
     let is_all_faster = match tx.engine() {
         Engine::Sqlite => sum(others) < sum(classes) / 2,
         Engine::Postgres => others.is_empty(),
@@ -254,7 +254,7 @@ pub(crate) fn insert_document(tx: &mut Tx<'_>, num: UserNum, document: &str) -> 
     Ok(())
 }
 
-/// Replaces what the index knows of an account.
+/// Replaces the n-grams of an account in the index.
 pub(crate) fn replace(tx: &mut Tx<'_>, num: UserNum, key: &str) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![num])?;
     insert(tx, num, key)

@@ -1,7 +1,7 @@
-//! The SQL of lists, of which each column makes its statements.
+//! The SQL of lists, from which each column makes its statements.
 
-/// Only those whose search key matches a pattern; a blank one lets all through. SQLite must be told what escapes; to
-/// PostgreSQL, where it is the backslash anyway, it would be another function to call for each row.
+/// Accounts whose search key matches a pattern; a blank one matches all. On SQLite the backslash must be named as the
+/// escape character; on PostgreSQL, where it is the default, naming it would cost a function call for each row.
 macro_rules! like {
     ($pattern:literal, sqlite) => {
         concat!(" AND (", $pattern, " = '' OR search_key LIKE ", $pattern, r" ESCAPE '\')")
@@ -28,8 +28,8 @@ macro_rules! from {
         )
     };
 }
-/// Rows of a class without a value, ascending from a user id. Sorted by the value, too, so that PostgreSQL does not take
-/// the index of all user ids.
+/// Rows of a class without a value, ascending from a user id. Sorted by the value, too, so that PostgreSQL does not
+/// take the index of all user ids.
 macro_rules! from_null {
     ($column:expr, $class:literal, $engine:ident) => {
         concat!(
@@ -87,7 +87,8 @@ macro_rules! before_name {
         )
     };
 }
-/// The rows of each class `c.class` of a list, `$1`, which is an array as JSON; last in each row is the place of its class.
+/// The rows of each class `c.class` of a list, `$1`, which is a JSON array. The last column of each row is the index of
+/// its class.
 macro_rules! of_each {
     ($rows:expr, $order:literal) => {
         concat!(
@@ -99,8 +100,8 @@ macro_rules! of_each {
         )
     };
 }
-/// How many rows of a class lie between two keys. PostgreSQL cannot tell how few those are from the keys with their user
-/// ids, and would begin several processes for them; the keys alone it knows.
+/// The number of rows of a class between two keys. On PostgreSQL the keys are compared alone, too: it cannot estimate a
+/// comparison with user ids, and would start parallel workers.
 macro_rules! between {
     ($column:expr, sqlite) => {
         concat!(
@@ -136,7 +137,7 @@ macro_rules! all_null {
     };
 }
 
-/// The columns that a search compares. The flags are one number, since SQLite computes `list_class` anew for each row.
+/// The columns that a search compares. The flags are one number, since SQLite would compute `list_class` for each row.
 macro_rules! compared {
     () => {
         "num, search_key, user_id, \

@@ -1,4 +1,4 @@
-//! Walking to a page of a list, from its beginning or from where the counts say that the page is.
+//! Walking to a page of a list, from its beginning or from a bucket.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use super::order::{AFTER_USER_IDS, Column, Key, List, OrderBy, Position};
 use super::rows::between;
 use crate::paging::{Paging, count_of};
 
-/// A page that ends before this place is walked to from the beginning of the list: the counts would cost more.
+/// The end of the pages that are reached from the beginning of the list: reading counts would cost more.
 const NEAR: i64 = if cfg!(test) { 6 } else { 1000 };
 
-/// Which page is asked for, in which order.
+/// The requested page, and its order.
 #[derive(Clone, Copy)]
 pub(super) struct Asked {
     pub(super) order_by: OrderBy,
@@ -23,7 +23,7 @@ pub(super) struct Asked {
     pub(super) paging: Paging,
 }
 
-/// A page of all accounts in these classes.
+/// Returns a page of all accounts in these classes.
 pub(super) fn page(tx: &ReadTx<'_>, classes: &[ClassCount], asked: Asked) -> Result<Vec<UserNum>, DbError> {
     let total = sum(classes);
     if asked.paging.from.saturating_add(asked.paging.limit) <= NEAR {
@@ -32,7 +32,8 @@ pub(super) fn page(tx: &ReadTx<'_>, classes: &[ClassCount], asked: Asked) -> Res
     from_the_counts(tx, classes, asked, total)
 }
 
-/// A page of the `total` accounts in these classes that match a pattern, a large part of all: each is compared.
+/// Returns a page of the `total` accounts in these classes that match a pattern. They are a large part of all, so each
+/// account is compared.
 pub(super) fn page_of_matches(
     tx: &ReadTx<'_>,
     classes: &[ClassCount],
@@ -41,13 +42,13 @@ pub(super) fn page_of_matches(
     total: i64,
 ) -> Result<Vec<UserNum>, DbError> {
     if total == sum(classes) {
-        // Everybody matches, so that the term may be forgotten.
+        // All accounts match, so the term changes nothing.
         return page(tx, classes, asked);
     }
     from_the_edge(tx, classes, pattern, asked, total)
 }
 
-/// The segments of a list, in order.
+/// Returns the segments of a list, in order.
 fn segments(classes: &[ClassCount], Asked { order_by, descending, .. }: Asked) -> Vec<Segment> {
     let all = |list, descending| Segment { list, classes: classes.to_vec(), descending };
     match order_by {
@@ -70,7 +71,7 @@ fn segments(classes: &[ClassCount], Asked { order_by, descending, .. }: Asked) -
     }
 }
 
-/// The segments of an order that depends on the class alone.
+/// Returns the segments of an order that depends on the class alone.
 fn by_class<K: Ord>(classes: &[ClassCount], descending: bool, key: impl Fn(&Class<'_>) -> K) -> Vec<Segment> {
     let mut of_key: BTreeMap<K, Vec<ClassCount>> = BTreeMap::new();
     for counted in classes {
@@ -97,7 +98,7 @@ fn from_the_edge(
     })
 }
 
-/// Enters the list at the page, wherever that is: the counts say where.
+/// Enters the list at the page, which the counts locate.
 fn from_the_counts(
     tx: &ReadTx<'_>,
     classes: &[ClassCount],
@@ -128,8 +129,8 @@ fn from_the_counts(
     })
 }
 
-/// The page, taken from one segment after the other. `enter` begins a segment behind the accounts that are still to
-/// be skipped and takes those that it skipped off their number; it returns `None` if the whole segment is skipped.
+/// Reads the page from one segment after the other. `enter` begins a segment behind the accounts that are still to be
+/// skipped, and subtracts the skipped ones from their number; it returns `None` if the whole segment is skipped.
 fn collect<'a>(
     tx: &ReadTx<'_>,
     segments: &'a [Segment],
@@ -150,7 +151,7 @@ fn collect<'a>(
     Ok(nums)
 }
 
-/// A merge that begins at an offset, counted ascending.
+/// Returns a merge that begins at an offset, counted ascending.
 fn enter_ascending<'a>(
     tx: &ReadTx<'_>,
     segment: &'a Segment,
@@ -167,8 +168,8 @@ fn enter_ascending<'a>(
     Ok(merge)
 }
 
-/// A merge that begins at an offset, counted descending. Ties stay ascending by user id, so the place is found through
-/// the group of equal keys that it falls into.
+/// Returns a merge that begins at an offset, counted descending. Ties stay ascending by user id, so the place is found
+/// through the group of equal keys that contains it.
 fn enter_descending<'a>(
     tx: &ReadTx<'_>,
     segment: &'a Segment,
@@ -186,7 +187,7 @@ fn enter_descending<'a>(
     };
     let Some(mirrored) = at(counts, size - 1 - offset)? else { return Ok(None) };
     let position = match segment.list {
-        // No ties: user ids are unique.
+        // There are no ties: user ids are unique.
         List::Name | List::Without(_) => mirrored,
         List::With(column) => {
             let group_begin = rank(tx, segment, counts, column, &mirrored.key, "")?;
@@ -199,7 +200,7 @@ fn enter_descending<'a>(
     Ok(Some(Merge::new(tx, segment, Start { position, descending: true, pattern: "", wanted })))
 }
 
-/// How many accounts of the segment, which is of a column, sort before a key and user id.
+/// Returns the number of accounts of the segment, which is sorted by a column, before a key and user id.
 fn rank(
     tx: &ReadTx<'_>,
     segment: &Segment,
