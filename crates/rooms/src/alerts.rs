@@ -1,4 +1,4 @@
-//! Alerts, which pushers tell: the events that notify somebody and are not read, and the unread count.
+//! Alerts for pushers: unread events that notify a user, and counts of unread events.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,32 +18,32 @@ use crate::push::{self, Read, Subject};
 use crate::types;
 use crate::view::{self, ClientEvent, View, Viewer};
 
-/// An event that notifies somebody who has not read it.
+/// An unread event that notifies a user.
 #[derive(Debug)]
 pub struct Alert {
     /// The event.
     pub event: Event,
-    /// The event as its reader sees it.
+    /// The event in the reader's form.
     pub shown: ClientEvent,
     /// Its room.
     pub room: Room,
-    /// The name of its sender in the room.
+    /// The display name of its sender in the room.
     pub sender_name: String,
-    /// Its presentation, by the push rules: `sound`, `highlight` and what clients agree on.
+    /// Its presentation by the push rules: `sound`, `highlight` and other tweaks.
     pub tweaks: Map<String, Value>,
 }
 
-/// Alerts of somebody, and how far they were looked for.
+/// Alerts of a user, and the position up to which they were looked for.
 #[derive(Debug)]
 pub struct Alerts {
-    /// The oldest ones first.
+    /// The alerts, the oldest first.
     pub found: Vec<Alert>,
-    /// All up to this position were looked at; there may be more if it is before the end of the stream.
+    /// The position up to which all notifications were read; there may be more if it is before the end of the stream.
     pub upto: Pos,
 }
 
-/// Up to `most` alerts of an account beyond a position, among its next `scan` notifications. `end` is the present end of
-/// the stream.
+/// Returns up to `most` alerts of an account after a position, among its next `scan` notifications. `end` is the
+/// present end of the stream.
 pub fn find(
     tx: &ReadTx<'_>,
     user: &User,
@@ -72,7 +72,7 @@ pub fn find(
             Entry::Occupied(read) => read.into_mut(),
             Entry::Vacant(place) => place.insert(Read::of(tx, room_num, &user.user_id)?),
         };
-        // An invitation is open as long as it is neither accepted nor declined.
+        // An invite is unread until it is accepted or declined.
         let invites = event.membership.is_some() && event.state_key.as_ref() == Some(&user.user_id);
         let is_open = if invites {
             memberships::find(tx, &user.user_id, room_num)?.is_some_and(|member| member.event_pos == pos)
@@ -95,14 +95,14 @@ pub fn find(
     Ok(alerts)
 }
 
-/// The name of a member in a room; the user id, if there is no other.
+/// Returns the display name of a member of a room; the user id, if there is none.
 fn member_name(tx: &ReadTx<'_>, room: &Room, user_id: &str) -> Result<String, Error> {
     let member = event::state_content(tx, room, types::MEMBER, user_id)?;
     let name = member.as_ref().and_then(|member| member.get("displayname")).and_then(Value::as_str);
     Ok(name.filter(|name| !name.trim().is_empty()).unwrap_or(user_id).to_owned())
 }
 
-/// The tweaks among actions, by name.
+/// Returns the tweaks among actions, by name.
 fn tweaks(actions: &[Action]) -> Map<String, Value> {
     let mut tweaks = Map::new();
     for action in actions {
@@ -115,7 +115,7 @@ fn tweaks(actions: &[Action]) -> Map<String, Value> {
     tweaks
 }
 
-/// The unread count of somebody: invitations, and rooms with something that notifies, or each such event.
+/// Returns the number of unread things of a user: invites, and rooms with notifying events, or each such event.
 pub fn badge(tx: &ReadTx<'_>, user: &User, by_room: bool) -> Result<i64, Error> {
     let ignored = view::ignored(tx, user.num)?;
     let mut unread =
@@ -131,7 +131,7 @@ pub fn badge(tx: &ReadTx<'_>, user: &User, by_room: bool) -> Result<i64, Error> 
     Ok(unread)
 }
 
-/// The number of invitations of somebody by people who are not ignored.
+/// Returns the number of invites of a user, without those by ignored users.
 fn invites(tx: &ReadTx<'_>, user_id: &str, ignored: &BTreeSet<String>) -> Result<i64, Error> {
     if ignored.is_empty() {
         return Ok(memberships::count_of_user_in(tx, user_id, Membership::Invite)?);

@@ -15,7 +15,7 @@ use crate::{Home, event};
 /// The longest alias, in bytes.
 const MAX_ALIAS: usize = 255;
 
-/// Gives a room the alias with a localpart on this server, and returns it; refuses what cannot be one or is taken.
+/// Adds the alias with a localpart on this server to a room, and returns it. Refuses an invalid or taken one.
 pub(crate) fn add_alias(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -45,7 +45,7 @@ pub(crate) fn add_alias(
     Ok(alias)
 }
 
-/// Checks that a text is an alias of this server; answers its localpart.
+/// Checks that a text is an alias of this server; returns its localpart.
 fn local_alias<'a>(home: &Home, alias: &'a str) -> Result<&'a str, Error> {
     let invalid = || Error::Invalid(format!("{alias} was not legal room alias"));
     let (localpart, domain) =
@@ -74,7 +74,7 @@ pub(crate) fn room_id(tx: &ReadTx<'_>, room_id_or_alias: &str) -> Result<String,
     }
 }
 
-/// Makes an alias for a room in which the user is.
+/// Creates an alias for a room that the user has joined.
 pub fn create_alias(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -103,7 +103,7 @@ pub fn create_alias(
     Ok(())
 }
 
-/// Takes an alias away: by who made it, who has the power in its room, or an administrator.
+/// Deletes an alias. Its creator may, a member with enough power in its room, and an administrator.
 pub fn delete_alias(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, alias: &str) -> Result<(), Error> {
     local_alias(home, alias)?;
     let found = rooms::alias(tx, alias)?.ok_or(Error::NotFound("Unknown room alias"))?;
@@ -115,7 +115,7 @@ pub fn delete_alias(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, alias:
         return Err(Error::forbidden("You don't have permission to delete the alias."));
     }
     rooms::delete_alias(tx, alias)?;
-    // The alias leaves the canonical alias event, if the user may send one.
+    // The alias is removed from the canonical alias event, if the user may send one.
     let Some(mut content) = event::state_content(tx, &room, types::CANONICAL_ALIAS, "")? else {
         return Ok(());
     };
@@ -133,7 +133,7 @@ pub fn delete_alias(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, alias:
     Ok(())
 }
 
-/// The aliases of a room, for who is in it, an administrator, or everybody if the world may read it.
+/// Returns the aliases of a room, for a member, an administrator, or everybody if the room is world-readable.
 pub fn aliases(tx: &ReadTx<'_>, user: &User, room_id: &str) -> Result<Vec<String>, Error> {
     let refused = || Error::forbidden(format!("User {} not in room {room_id}", user.user_id));
     let room = rooms::find(tx, room_id)?.ok_or_else(refused)?;
@@ -144,7 +144,7 @@ pub fn aliases(tx: &ReadTx<'_>, user: &User, room_id: &str) -> Result<Vec<String
     Ok(rooms::aliases(tx, room.num)?)
 }
 
-/// Checks that the new aliases in an `m.room.canonical_alias` event stand for the room.
+/// Checks that the new aliases in an `m.room.canonical_alias` event belong to the room.
 pub(crate) fn check_canonical_alias(
     tx: &ReadTx<'_>,
     room: &Room,

@@ -1,4 +1,4 @@
-//! The media that events of a room point to.
+//! Media in the events of a room.
 
 use std::collections::HashSet;
 
@@ -9,15 +9,15 @@ use serde_json::Value;
 
 use crate::error::Error;
 
-/// How many events are looked at, the newest.
+/// The maximum number of events that are read, the newest first.
 const MAX_SCANNED: usize = 200_000;
-/// How many are read at once.
+/// The number of events in one read.
 const BATCH: i64 = 500;
-/// Where events name media: files and their thumbnails, plain and encrypted.
+/// The paths of media in events: files and their thumbnails, plain and encrypted.
 const PLACES: [&str; 4] =
     ["/content/url", "/content/info/thumbnail_url", "/content/file/url", "/content/info/thumbnail_file/url"];
 
-/// The media (`mxc://…`) that the events of a room point to, redacted ones too, the newest first, each once.
+/// Returns the media (`mxc://…`) in the events of a room, including redacted ones, the newest first, each once.
 pub fn of_room(tx: &ReadTx<'_>, room_num: RoomNum) -> Result<Vec<String>, Error> {
     let (mut found, mut seen) = (Vec::new(), HashSet::new());
     let (mut before, mut scanned) = (Pos::END, 0);

@@ -13,24 +13,24 @@ use crate::send::{self, Sent};
 use crate::types;
 use crate::{Home, aliases, version};
 
-/// How many users one request can invite.
+/// The maximum number of users that one request can invite.
 const MAX_INVITES: usize = 1000;
-/// How many state events one request can bring.
+/// The maximum number of state events in one request.
 const MAX_STATE: usize = 1000;
 
-/// A set of decisions about a new room.
+/// A preset of a new room: it decides who may join, and with which powers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
-    /// Whoever is invited.
+    /// Only invited users.
     PrivateChat,
-    /// Whoever is invited, with the creator's powers.
+    /// Only invited users, with the creator's powers.
     TrustedPrivateChat,
     /// Everybody.
     PublicChat,
 }
 
 impl Preset {
-    /// The preset of this name.
+    /// Returns the preset of a name.
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             "private_chat" => Some(Self::PrivateChat),
@@ -44,14 +44,14 @@ impl Preset {
 /// A piece of state for a new room: type, state key and content.
 pub type Initial = (String, String, Map<String, Value>);
 
-/// A room that somebody wants.
+/// A room to create.
 #[derive(Clone, Debug, Default)]
 pub struct NewRoom {
     /// Its version; `None` for the default.
     pub version: Option<String>,
-    /// The preset; `None` for the one that goes with `published`.
+    /// The preset; `None` for the one that `published` implies.
     pub preset: Option<Preset>,
-    /// Whether the public room directory shows it.
+    /// True if the public room directory shows it.
     pub published: bool,
     /// The localpart of its main alias.
     pub alias: Option<String>,
@@ -59,15 +59,15 @@ pub struct NewRoom {
     pub name: Option<String>,
     /// Its topic.
     pub topic: Option<String>,
-    /// Whom to invite.
+    /// The users to invite.
     pub invite: Vec<String>,
-    /// Whether the invites are to a direct chat.
+    /// True if the invites are to a direct chat.
     pub is_direct: bool,
     /// More content of the create event.
     pub creation_content: Map<String, Value>,
-    /// More state, which goes before that of the preset.
+    /// Further state, which comes before that of the preset.
     pub initial_state: Vec<Initial>,
-    /// What to change in the power levels.
+    /// The changes of the power levels.
     pub power_levels: Map<String, Value>,
 }
 
@@ -96,7 +96,7 @@ pub fn create(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, new: &NewRoo
     if new.initial_state.len() > MAX_STATE {
         return Err(Error::Invalid(format!("Cannot set more than {MAX_STATE} state events")));
     }
-    // Invites of the shadow-banned are dropped, the room is real.
+    // Invites by shadow-banned users are dropped; the room is real.
     let invite: &[String] = if user.shadow_banned { &[] } else { &new.invite };
     let mut room = begin(tx, home, ctx, &user.user_id, new)?;
     if let Some(localpart) = &new.alias {
@@ -131,7 +131,7 @@ pub fn create(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, new: &NewRoo
     Ok(room)
 }
 
-/// What a request for a room that its own rules refuse is answered with.
+/// Returns the error for a room that its own rules refuse.
 fn invalid_state(error: Error) -> Error {
     match error {
         Error::Forbidden(text) => Error::InvalidRoomState(text),
@@ -208,7 +208,7 @@ fn begin(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, creator: &str, new: &NewRoom) 
     Ok(room)
 }
 
-/// The state that the preset brings, as far as the request does not bring its own, and then the rest of that.
+/// Returns the state of the preset, except where the request has its own, and then the rest of the request's state.
 fn preset_state(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -242,7 +242,7 @@ fn preset_state(
         if event_type == types::POWER_LEVELS && state_key.is_empty() {
             continue;
         }
-        // Invites have limits, and reach nobody if they are those of a shadow-banned account.
+        // Invites have limits, and those by a shadow-banned account reach nobody.
         if event_type == types::MEMBER {
             let text = "Users are invited to a new room with 'invite', not with 'initial_state'";
             return Err(Error::InvalidRoomState(text.to_owned()));

@@ -1,4 +1,4 @@
-//! Account data about rooms, and tags.
+//! Account data for rooms, and tags.
 //! <https://spec.matrix.org/v1.18/client-server-api/#client-config>,
 //! <https://spec.matrix.org/v1.18/client-server-api/#room-tagging>
 
@@ -12,12 +12,12 @@ use crate::error::Error;
 
 /// The type of the account data that holds the tags of a room.
 pub const TAGS: &str = "m.tag";
-/// How many tags a room can have.
+/// The maximum number of tags that a room can have.
 const MAX_TAGS: usize = 100;
 /// The longest tag, in bytes.
 const MAX_TAG: usize = 255;
 
-/// The content of one type about a room; `None` if it was never set.
+/// Returns the content of one type for a room; `None` if it was never set.
 pub fn find(
     tx: &ReadTx<'_>,
     user_num: UserNum,
@@ -29,7 +29,7 @@ pub fn find(
     content.map(Some).map_err(|error| DbError::Internal(format!("account data is not JSON: {error}")))
 }
 
-/// Replaces the content of one type about a room.
+/// Replaces the content of one type for a room.
 pub fn set(
     tx: &mut Tx<'_>,
     limits: &Limits,
@@ -41,13 +41,13 @@ pub fn set(
     Ok(deeds::put(tx, limits, user_num, room_id, data_type, content)?)
 }
 
-/// The tags of a room.
+/// Returns the tags of a room.
 pub fn tags(tx: &ReadTx<'_>, user_num: UserNum, room_id: &str) -> Result<Map<String, Value>, DbError> {
     let content = find(tx, user_num, room_id, TAGS)?;
     Ok(content.and_then(|content| content.get("tags")?.as_object().cloned()).unwrap_or_default())
 }
 
-/// Gives a room a tag; `None` takes it away.
+/// Sets a tag of a room; `None` removes it.
 pub fn set_tag(
     tx: &mut Tx<'_>,
     limits: &Limits,

@@ -1,5 +1,5 @@
-//! Deleting a room: everybody is made to leave, then, if it is to be purged, all that is stored of it goes. A durable
-//! job, since there may be many members and millions of events.
+//! Deletion of rooms: all members are made to leave, and then, if it is to be purged, everything stored of the room is
+//! deleted. A durable job, since there may be many members and millions of events.
 
 use std::sync::Arc;
 
@@ -19,75 +19,75 @@ use crate::event::{self, Draft};
 use crate::types;
 use crate::{Home, membership};
 
-/// The job that makes everybody leave and deletes.
+/// The job that makes all members leave, and deletes.
 pub const JOB: JobKind<Payload, Progress, Outcome> = JobKind::new("shutdown_and_purge_room");
-/// How many members one step removes.
+/// The number of members that one step removes.
 const STEP_MEMBERS: i64 = 10;
-/// How many rows one step deletes.
+/// The number of rows that one step deletes.
 const STEP_ROWS: i64 = 200;
 
-/// The room that takes the place of a deleted one.
+/// The room that replaces a deleted one.
 #[derive(Clone, Debug)]
 pub struct Substitute {
-    /// The user id in whose name it is created, and who alone may speak in it.
+    /// The user id of its creator, who alone may send messages in it.
     pub user_id: String,
     /// Its name.
     pub name: String,
-    /// What its creator says in it.
+    /// The message of its creator in it.
     pub message: String,
 }
 
-/// What to delete, and how.
+/// The room to delete, and options.
 #[derive(Clone, Debug)]
 pub struct Order {
     /// The room.
     pub room_id: String,
-    /// Whether nobody may join it any more.
+    /// True if nobody may join it any more.
     pub block: bool,
-    /// Whether what is stored of it goes, too.
+    /// True if everything stored of it is deleted, too.
     pub purge: bool,
-    /// Whether it goes even if somebody could not be removed.
+    /// True if it is purged even if a member could not be removed.
     pub force_purge: bool,
-    /// Where those who have joined it go instead.
+    /// The room that its members join instead.
     pub substitute: Option<Substitute>,
 }
 
-/// What came of a deletion.
+/// The outcome of a deletion.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Outcome {
-    /// Who was made to leave.
+    /// The users who were made to leave.
     pub kicked_users: Vec<String>,
-    /// Who could not be made to leave.
+    /// The users who could not be made to leave.
     pub failed_to_kick_users: Vec<String>,
-    /// The aliases that stand for the new room now.
+    /// The aliases that were moved to the new room.
     pub local_aliases: Vec<String>,
     /// The new room.
     pub new_room_id: Option<String>,
 }
 
-/// What the job does: the part of an order that takes time.
+/// The payload of the job: the part of an order that takes time.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Payload {
     room_num: RoomNum,
     purge: bool,
     force_purge: bool,
-    /// The end of the room's history when it was ordered: whoever was made to leave later was so by this job.
+    /// The end of the room's history at the time of the order. Forced leaves after it are those of this job.
     from_pos: Pos,
     new_room_id: Option<String>,
     local_aliases: Vec<String>,
 }
 
-/// How far the job is.
+/// The progress of the job.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Progress {
-    /// Who could not be made to leave.
+    /// The users who could not be made to leave.
     failed: Vec<String>,
-    /// Whether the room is gone already, and what hangs on it follows.
+    /// True if the room itself is deleted, and its dependent rows are being deleted.
     purging: bool,
 }
 
-/// Orders a deletion; answers the id of the job. What needs no time is done at once: the room is blocked and taken out
-/// of the public directory, the new room is made and gets the aliases.
+/// Orders a deletion and returns the id of the job. Effects that need no time come at once: the room is blocked and
+/// removed from the public directory, and the new room is created and gets the aliases.
 pub fn order(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, order: &Order) -> Result<String, Error> {
     let room_id = order.room_id.as_str();
     if JOB.is_unfinished(tx, room_id)? {
@@ -97,7 +97,7 @@ pub fn order(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, order: &Order) -> Result<S
         Some(new) if UserId::parse(&new.user_id).is_err() => {
             return Err(Error::Refused(format!("User must be our own: {}", new.user_id)));
         }
-        // The new room is made in this name even if no account has it.
+        // The new room is created in this name even if no account has it.
         Some(new) => Some(
             users::find(tx, &new.user_id)?
                 .unwrap_or_else(|| User { user_id: new.user_id.clone(), ..User::default() }),
@@ -140,7 +140,7 @@ pub fn order(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, order: &Order) -> Result<S
     Ok(job)
 }
 
-/// The room that those who lose the other come into: it says why, and nobody can answer.
+/// Creates the room for the members of the deleted one, in which nobody can reply.
 fn make_substitute(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -157,7 +157,7 @@ fn make_substitute(
         ]),
         ..NewRoom::default()
     };
-    // The administrator acts, whatever the account itself may do.
+    // The administrator acts, whatever the restrictions of the account.
     let creator = User { suspended: false, shadow_banned: false, ..creator.clone() };
     let mut room = create::create(tx, home, ctx, &creator, &wanted)?;
     let content = Map::from_iter([
@@ -169,7 +169,7 @@ fn make_substitute(
     Ok(room)
 }
 
-/// The job.
+/// Returns the job.
 pub fn job(home: &Arc<Home>) -> Kind {
     let home = Arc::clone(home);
     JOB.with_step(move |tx, work| step(tx, &home, work))
@@ -207,7 +207,7 @@ fn step(
     Ok(Step::More { progress, done: done.saturating_add(did) })
 }
 
-/// Makes a few members leave, those who were invited or knocked too; answers how many it tried.
+/// Makes a few members leave, including invited and knocking users; returns the number of attempts.
 fn remove_some(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -239,7 +239,7 @@ fn remove_some(
     Ok(i64::try_from(found.len()).unwrap_or(STEP_MEMBERS))
 }
 
-/// Makes a member leave, and brings the member into the room that takes its place, if there is one.
+/// Makes a member leave, and lets the member join the room that replaces it, if there is one.
 fn remove(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -270,7 +270,7 @@ fn remove(
     Ok(())
 }
 
-/// Takes the room away, so that nobody can come in any more while the rest follows.
+/// Deletes the room itself, so that nobody can join any more while dependent rows are deleted.
 fn begin_purge(
     tx: &mut Tx<'_>,
     payload: &Payload,
@@ -287,7 +287,7 @@ fn begin_purge(
     Ok(())
 }
 
-/// Deletes a part of what hangs on a room that is gone; answers how many rows.
+/// Deletes a part of the dependent rows of a deleted room; returns their number.
 fn purge_some(tx: &mut Tx<'_>, num: RoomNum, room_id: &str) -> Result<i64, StepError> {
     let count = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
     let deleted = reports::delete_some_of_room(tx, num, STEP_ROWS)?;

@@ -1,21 +1,22 @@
-//! Why a deed on rooms is refused, in the words of the domain. The HTTP layer translates these in one place.
+//! The reasons why a deed on rooms is refused, in terms of the domain. The HTTP layer maps them to Matrix errors in one
+//! place.
 
 use reeve_db::DbError;
 use reeve_jobs::StepError;
 
-/// Why a deed on rooms is refused. Nothing was changed.
+/// The reason why a deed on rooms is refused. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The rules of the room, or of this server, forbid it.
     #[error("{0}")]
     Forbidden(String),
-    /// There is no such thing, or it must not be known that there is.
+    /// There is no such thing, or the user must not know of it.
     #[error("{0}")]
     NotFound(&'static str),
     /// There is no such thing; the text says which.
     #[error("{0}")]
     Missing(String),
-    /// A value is not what it must be.
+    /// A value is invalid.
     #[error("{0}")]
     Invalid(String),
     /// The content of an event breaks the rules for canonical JSON or its own.
@@ -30,13 +31,13 @@ pub enum Error {
     /// The alias is taken.
     #[error("{0}")]
     AliasInUse(String),
-    /// The alias in an event does not stand for the room.
+    /// The alias in an event does not belong to the room.
     #[error("{0}")]
     BadAlias(String),
-    /// A new room cannot be as asked.
+    /// A new room cannot be created with the requested state.
     #[error("{0}")]
     InvalidRoomState(String),
-    /// The deed makes no sense for the room as it is.
+    /// The deed contradicts the present state of the room.
     #[error("{0}")]
     BadState(String),
     /// The sender already annotated the event in this way.
@@ -51,16 +52,16 @@ pub enum Error {
     /// The room was blocked by an administrator.
     #[error("This room has been blocked on this server")]
     Blocked,
-    /// The invited person takes no invites.
+    /// The invited user takes no invites.
     #[error("The user does not accept invites")]
     InviteBlocked,
-    /// The deed needs something else to be so first; the text says what.
+    /// A precondition failed; the text says which.
     #[error("{0}")]
     Refused(String),
     /// A deed on accounts was refused.
     #[error(transparent)]
     Account(#[from] reeve_accounts::Error),
-    /// The database could not do it.
+    /// An error of the database.
     #[error(transparent)]
     Db(#[from] DbError),
 }
@@ -75,12 +76,12 @@ impl From<Error> for StepError {
 }
 
 impl Error {
-    /// The rules forbid it.
+    /// Returns [`Error::Forbidden`].
     pub fn forbidden(text: impl Into<String>) -> Self {
         Self::Forbidden(text.into())
     }
 
-    /// Something that the database holds cannot be understood.
+    /// Returns the error for stored data that cannot be read.
     pub fn internal(text: impl std::fmt::Display) -> Self {
         Self::Db(DbError::Internal(text.to_string()))
     }

@@ -1,6 +1,6 @@
-//! Patterns of push rules and filters: `*` stands for any text, and in push rules `?` for one character.
+//! Patterns of push rules and filters: `*` matches any text, and in push rules `?` one character.
 //!
-//! People choose the patterns, and others the texts in which they are looked for while a message is stored. So a pattern is a
+//! Some users choose the patterns, and others the texts that are searched while a message is stored. So a pattern is a
 //! bit-parallel NFA (Shift-And): all its states are followed at once, a bit for each, in one walk through the text.
 
 /// Maximum length of a pattern of a push rule, in bytes, and maximum number of wildcards in one.
@@ -17,27 +17,27 @@ pub fn is_allowed(pattern: &str) -> bool {
     pattern.len() <= MAX_LENGTH && pattern.matches(['*', '?']).count() <= MAX_WILDCARDS
 }
 
-/// Where a pattern must match in a text.
+/// The place where a pattern must match in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Anchor {
     /// The whole text.
     Whole,
-    /// A part that begins and ends at the border of a word.
+    /// A part that begins and ends at word boundaries.
     Words,
 }
 
 /// Returns true if a text, or a part of it, matches a pattern with `*` and `?`. Both are in lower case.
 pub(crate) fn matches(pattern: &str, text: &str, anchor: Anchor) -> bool {
     let pieces = pattern.split(['*', '?']);
-    // What most texts do not have.
+    // Most texts lack the longest piece.
     let longest = pieces.max_by_key(|piece| piece.len()).unwrap_or_default();
     is_allowed_in_lower_case(pattern)
         && text.contains(longest)
         && Automaton::new(pattern.chars().map(Element::of)).matches(text, anchor)
 }
 
-/// Returns true if a whole text matches a pattern in which `*` alone is a wildcard. A pattern with more characters than there
-/// are bits matches nothing: types of events and data are shorter.
+/// Returns true if a whole text matches a pattern in which `*` alone is a wildcard. A pattern with more characters than
+/// there are bits matches nothing: types of events and data are shorter.
 pub(crate) fn matches_star(pattern: &str, text: &str) -> bool {
     if !pattern.contains('*') {
         return pattern == text;
@@ -47,7 +47,7 @@ pub(crate) fn matches_star(pattern: &str, text: &str) -> bool {
         && Automaton::new(elements).matches(text, Anchor::Whole)
 }
 
-/// Returns true if a name occurs in a text, from the border of a word to one. Both are in lower case.
+/// Returns true if a name occurs in a text between word boundaries. Both are in lower case.
 pub(crate) fn contains(name: &str, text: &str) -> bool {
     name.len() <= MAX_LENGTH
         && text.contains(name)
@@ -77,11 +77,11 @@ impl Element {
 
 /// A pattern as an automaton.
 struct Automaton {
-    /// The states that each character leaves for the next, sorted by character.
+    /// The states that each character advances, sorted by character.
     by_char: Vec<(char, States)>,
-    /// The states that any character leaves for the next.
+    /// The states that any character advances.
     any: States,
-    /// The states that any character leads back to.
+    /// The states that any character keeps.
     stays: States,
     /// The last state.
     end: usize,
@@ -122,7 +122,7 @@ impl Automaton {
         automaton
     }
 
-    /// The states after a character.
+    /// Updates the states for a character.
     fn step(&self, at: &mut States, c: char) {
         let leads = self.by_char.binary_search_by_key(&c, |(other, _)| *other).ok();
         let leads = leads.and_then(|found| self.by_char.get(found)).map_or([0; WORDS], |(_, states)| *states);

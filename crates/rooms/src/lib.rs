@@ -1,5 +1,5 @@
-//! Deeds on rooms: events and the state they make, memberships, redactions, receipts, typing and presence, and what
-//! somebody sees of them.
+//! Deeds on rooms: events and the state that they set, memberships, redactions, receipts, typing and presence; and the
+//! view of a room's history for one user.
 //!
 //! A room's history is a chain: each event follows the one before it, since this server is the only one in its rooms.
 //! Every event is nevertheless complete (content hash, signature, authorising events), so that other servers could
@@ -46,14 +46,14 @@ use reeve_accounts::Limits;
 pub use reeve_store::rooms::Room;
 pub use signing::SigningKey;
 
-/// What the operator decided about rooms.
+/// The operator's settings for rooms.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The account that sends server notices, and its rooms.
     pub notices: notices::Settings,
-    /// Whether everybody may be found in the user directory, also by those who share no room with them.
+    /// True if the user directory finds all users, not only those who share a room.
     pub search_all_users: bool,
-    /// Whether presence is shown.
+    /// True if presence is shown.
     pub presence: bool,
 }
 
@@ -63,28 +63,28 @@ impl Default for Settings {
     }
 }
 
-/// This homeserver, as far as rooms are concerned.
+/// The facts about this homeserver that deeds on rooms need.
 #[derive(Debug)]
 pub struct Home {
     /// Its name.
     pub server_name: Arc<str>,
     /// The key with which it signs events.
     pub key: SigningKey,
-    /// What the operator decided.
+    /// The operator's settings.
     pub settings: Settings,
-    /// How much one account may store.
+    /// The limits of what one account may store.
     pub limits: Limits,
-    /// Push rules that were read before.
+    /// The cache of push rules.
     pub push_rules: push::PushRuleCache,
 }
 
 impl Home {
-    /// Whether a user is at home here.
+    /// Returns true if a user belongs to this server.
     pub fn is_local(&self, user_id: &str) -> bool {
         reeve_model::id::domain_is(user_id, &self.server_name)
     }
 
-    /// Proof that this server made the link with which somebody asks for no more e-mail of a pusher.
+    /// Returns a proof that this server made the link with which a user unsubscribes from the mail of a pusher.
     pub fn seal_unsubscribe(
         &self,
         user_id: &str,

@@ -1,4 +1,4 @@
-//! Joining, leaving, inviting, knocking, kicking and banning.
+//! Memberships: joining, leaving, inviting, knocking, kicking and banning.
 //! <https://spec.matrix.org/v1.18/client-server-api/#room-membership>
 
 use reeve_db::{DbError, ReadTx, Tx};
@@ -18,7 +18,7 @@ use crate::{Home, data};
 const CHANGING: &str = "Changing membership while account is suspended is not allowed.";
 /// The type of the account data that says who may invite.
 const INVITE_PERMISSION: &str = "m.invite_permission_config";
-/// How many members are looked at to find one who may let somebody in.
+/// The maximum number of members among whom one who may authorise a join is searched.
 const MAX_ASKED: i64 = 10_000;
 
 /// Checks the content of a membership event that a client made.
@@ -30,12 +30,12 @@ pub(crate) fn check_content(target: &str, content: &Map<String, Value>) -> Resul
     }
 }
 
-/// The membership that the content of an event names.
+/// Returns the membership in the content of an event.
 pub fn named(content: &Map<String, Value>) -> Option<Membership> {
     content.get("membership")?.as_str()?.parse().ok()
 }
 
-/// The name and avatar of a local user, as membership events carry them.
+/// Returns content with the name and avatar of a local user, as membership events contain them.
 fn with_profile(tx: &ReadTx<'_>, user_id: &str, content: &mut Map<String, Value>) -> Result<(), Error> {
     let Some(user) = users::find(tx, user_id)?.filter(|user| !user.erased) else { return Ok(()) };
     for (key, value) in [("displayname", user.displayname), ("avatar_url", user.avatar_url)] {
@@ -46,8 +46,8 @@ fn with_profile(tx: &ReadTx<'_>, user_id: &str, content: &mut Map<String, Value>
     Ok(())
 }
 
-/// What the shadow-banned may say of themselves in a room: no name and avatar of their choice, which would reach everybody
-/// there. They keep those that they have in the room, and come with those of their profile.
+/// Returns the content of a membership event without names of a shadow-banned user's choice, which would reach
+/// everybody in the room: such users keep their name and avatar in the room, and join with those of their profile.
 pub(crate) fn without_own_names(
     tx: &ReadTx<'_>,
     room: &Room,
@@ -78,7 +78,7 @@ pub(crate) fn content(membership: Membership, reason: Option<&str>) -> Map<Strin
     content
 }
 
-/// Sends a membership event, unless it would say what holds already.
+/// Sends a membership event, unless it would change nothing.
 fn set(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -98,7 +98,7 @@ fn set(
     Ok(())
 }
 
-/// How somebody stands to a room at present; `leave` if never in touch with it.
+/// Returns the present membership of a user; `leave` if there never was one.
 pub fn current(tx: &ReadTx<'_>, user_id: &str, room: &Room) -> Result<Membership, Error> {
     let member = memberships::find(tx, user_id, room.num)?;
     Ok(member.map_or(Membership::Leave, |member| member.membership))
@@ -137,7 +137,8 @@ pub fn join(
     set(tx, home, room, &user.user_id, &user.user_id, content, ctx.now)
 }
 
-/// Who of this server can let somebody in who has joined one of the rooms that the join rules name.
+/// Returns a member of this server who can authorise the join of a user who has joined one of the rooms in the join
+/// rules.
 /// <https://spec.matrix.org/v1.18/client-server-api/#restricted-rooms>
 fn authorised_by(tx: &ReadTx<'_>, home: &Home, room: &Room, user_id: &str) -> Result<String, Error> {
     let rule = event::state_content(tx, room, types::JOIN_RULES, "")?.unwrap_or_default();
@@ -188,13 +189,13 @@ pub fn leave(
     set(tx, home, room, user_id, user_id, content(Membership::Leave, reason), ctx.now)
 }
 
-/// Whether this is where the account gets server notices.
+/// Returns true if a room is the one in which the account gets server notices.
 fn is_notice_room(tx: &ReadTx<'_>, user_id: &str, room: &Room) -> Result<bool, Error> {
     let Some(num) = users::num(tx, user_id)? else { return Ok(false) };
     Ok(rooms::notice_room(tx, num)? == Some(room.num))
 }
 
-/// Knocks at a room.
+/// Knocks on a room.
 pub fn knock(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -214,15 +215,15 @@ pub fn knock(
     set(tx, home, room, &user.user_id, &user.user_id, content, ctx.now)
 }
 
-/// Whether an account takes no invites.
+/// Returns true if an account takes no invites.
 /// <https://spec.matrix.org/v1.18/client-server-api/#invite-permission>
 pub fn blocks_invites(tx: &ReadTx<'_>, user_num: UserNum) -> Result<bool, DbError> {
     let Some(config) = data::find(tx, user_num, "", INVITE_PERMISSION)? else { return Ok(false) };
     Ok(config.get("default_action").is_some_and(|action| action == "block"))
 }
 
-/// Refuses an invite to somebody who takes none. Only members' own invites are: what an administrator of the server
-/// orders, and server notices, reach everybody.
+/// Refuses an invite to a user who takes none. This concerns members' own invites only: invites by an administrator of
+/// the server, and to server notices, reach everybody.
 pub(crate) fn check_takes_invites(tx: &ReadTx<'_>, target: &str) -> Result<(), Error> {
     match users::num(tx, target)? {
         Some(num) if blocks_invites(tx, num)? => Err(Error::InviteBlocked),
@@ -233,22 +234,22 @@ pub(crate) fn check_takes_invites(tx: &ReadTx<'_>, target: &str) -> Result<(), E
 /// An invite.
 #[derive(Clone, Copy, Debug)]
 pub struct Invite<'a> {
-    /// The user id of the one who is invited.
+    /// The user id of the invited user.
     pub target: &'a str,
     /// The reason.
     pub reason: Option<&'a str>,
-    /// Whether the room is for the two of them.
+    /// True if the room is a direct chat.
     pub is_direct: bool,
 }
 
 impl<'a> Invite<'a> {
-    /// An invite without more.
+    /// Returns an invite without reason.
     pub fn of(target: &'a str) -> Self {
         Self { target, reason: None, is_direct: false }
     }
 }
 
-/// Invites somebody. An invite by somebody shadow-banned reaches nobody.
+/// Invites a user. An invite by a shadow-banned user reaches nobody.
 pub fn invite(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -278,7 +279,7 @@ pub fn invite(
     invite_as(tx, home, ctx, &user.user_id, room, invite)
 }
 
-/// Invites somebody in the name of a member.
+/// Invites a user in the name of a member.
 pub(crate) fn invite_as(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -295,7 +296,7 @@ pub(crate) fn invite_as(
     set(tx, home, room, sender, target, content, ctx.now)
 }
 
-/// Joins a room in the name of a user, without asking whether the account may.
+/// Lets a user join a room, without a check of the account.
 pub(crate) fn join_as(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -308,7 +309,7 @@ pub(crate) fn join_as(
     set(tx, home, room, user_id, user_id, content, now)
 }
 
-/// Lets the guests leave a room that closed itself to them.
+/// Removes the guests from a room that no longer admits guests.
 pub(crate) fn remove_guests(tx: &mut Tx<'_>, home: &Home, room: &mut Room, now: Millis) -> Result<(), Error> {
     for member in memberships::guests_of_room(tx, room.num, MAX_ASKED)? {
         set(tx, home, room, &member, &member, content(Membership::Leave, None), now)?;
@@ -316,7 +317,7 @@ pub(crate) fn remove_guests(tx: &mut Tx<'_>, home: &Home, room: &mut Room, now: 
     Ok(())
 }
 
-/// Only users of this server can be reached.
+/// Refuses users of other servers, which this server cannot reach.
 pub(crate) fn check_target(home: &Home, target: &str) -> Result<(), Error> {
     id::split(target).map_err(|error| Error::Invalid(error.to_string()))?;
     if home.is_local(target) {
@@ -326,25 +327,25 @@ pub(crate) fn check_target(home: &Home, target: &str) -> Result<(), Error> {
     }
 }
 
-/// What one member does to another.
+/// The removal of one member by another.
 #[derive(Clone, Copy, Debug)]
 pub struct Removal<'a> {
-    /// The user id of the other.
+    /// The user id of the removed member.
     pub target: &'a str,
-    /// How.
+    /// The kind of removal.
     pub kind: RemovalKind,
     /// The reason.
     pub reason: Option<&'a str>,
 }
 
-/// How one member removes another.
+/// A kind of removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RemovalKind {
-    /// Out of the room.
+    /// The member has to leave.
     Kick,
-    /// Out of it for good.
+    /// The member has to leave, and cannot join again.
     Ban,
-    /// No longer banned.
+    /// The ban is lifted.
     Unban,
 }
 
@@ -370,7 +371,7 @@ pub fn remove(
         RemovalKind::Kick if matches!(before, Membership::Leave | Membership::Ban) => {
             return Err(Error::forbidden("The target user is not in the room"));
         }
-        // There is nothing to lift, and no state to change.
+        // Without a ban there is nothing to lift, and no state to change.
         RemovalKind::Unban if memberships::find(tx, target, room.num)?.is_none() => {
             let powers = PowerLevels::of(tx, room)?;
             let own = powers.user(&user.user_id);

@@ -20,20 +20,20 @@ use crate::{Home, data};
 /// The tag of notice rooms.
 const TAG: &str = "m.server_notice";
 
-/// What the operator decided about notices.
+/// The operator's settings for notices.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The display name of the account that sends them.
     pub display_name: String,
-    /// Its avatar; `None` leaves it as it is.
+    /// The avatar URL of that account; `None` keeps it.
     pub avatar_url: Option<String>,
     /// The name of the rooms.
     pub room_name: String,
-    /// The topic of the rooms; `None` leaves it as it is.
+    /// The topic of the rooms; `None` keeps it.
     pub room_topic: Option<String>,
-    /// The avatar of the rooms; `None` leaves it as it is.
+    /// The avatar URL of the rooms; `None` keeps it.
     pub room_avatar_url: Option<String>,
-    /// Whether people join their room at once, and are not only invited.
+    /// True if accounts join their room at once, instead of being invited.
     pub auto_join: bool,
 }
 
@@ -50,7 +50,7 @@ impl Default for Settings {
     }
 }
 
-/// What to tell somebody.
+/// A notice.
 #[derive(Clone, Debug)]
 pub struct Notice {
     /// The type of the event.
@@ -111,7 +111,7 @@ pub fn send(
         membership::invite_as(tx, home, ctx, &sender.user_id, &mut room, Invite::of(&target.user_id))?;
         current = Membership::Invite;
         if !target.deactivated {
-            // It finds room also where the account's own is used up.
+            // The tag is stored even if the account has reached its limits.
             let limits = Limits { account_data: i64::MAX, account_data_bytes: i64::MAX, ..home.limits };
             data::set_tag(tx, &limits, target.num, &room.room_id, TAG, Some(Map::new()))?;
         }
@@ -129,7 +129,7 @@ pub fn send(
     Ok(event::append(tx, home, &mut room, draft, ctx.now)?.event_id)
 }
 
-/// The room for notices to an account, named as the settings say.
+/// Returns the room for notices to an account, named as the settings say.
 fn room(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, sender: &User, target: &User) -> Result<Room, Error> {
     let known = match rooms::notice_room(tx, target.num)? {
         Some(num) => rooms::by_num(tx, num)?,
@@ -170,8 +170,8 @@ fn room(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, sender: &User, target: &User) -
     Ok(room)
 }
 
-/// The account that sends notices, with the name and avatar of the settings. It is made when it is first needed, and
-/// nobody can log in as it.
+/// Returns the account that sends notices, with the name and avatar of the settings. It is created when it is first
+/// needed, and nobody can log in as it.
 fn sender(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, localpart: &str) -> Result<User, Error> {
     let settings = &home.settings.notices;
     let Some(user) = users::find(tx, &ctx.user_id(localpart))? else {
@@ -181,7 +181,7 @@ fn sender(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, localpart: &str) -> Result<Us
             avatar_url: settings.avatar_url.clone(),
             ..NewUser::default()
         };
-        // Under rules that reserve the name for nobody.
+        // The rules here reserve the name for nobody.
         return Ok(accounts::create(tx, ctx, &Policy::default(), &new)?);
     };
     if user.displayname.as_deref() != Some(&settings.display_name) {

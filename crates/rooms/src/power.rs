@@ -15,16 +15,16 @@ const LEVELS: [&str; 7] =
     ["ban", "events_default", "invite", "kick", "redact", "state_default", "users_default"];
 const LISTS_OF_LEVELS: [&str; 3] = ["events", "notifications", "users"];
 
-/// Who may do what in a room.
+/// The power levels of a room.
 #[derive(Debug)]
 pub(crate) struct PowerLevels {
     content: Map<String, Value>,
     creators: Vec<String>,
-    /// Whether creators stand above every number.
+    /// True if creators rank above every level.
     privileged: bool,
 }
 
-/// A power level as rooms of any version may write it.
+/// Reads a power level in the forms of all room versions.
 fn level(value: Option<&Value>) -> Option<i64> {
     match value? {
         Value::Number(number) => number.as_i64(),
@@ -33,7 +33,7 @@ fn level(value: Option<&Value>) -> Option<i64> {
     }
 }
 
-/// Checks the shape of power levels that somebody sets: all levels are integers, whatever older room versions allow.
+/// Checks the shape of power levels in a request: all levels are integers, whatever older room versions allow.
 pub(crate) fn check_levels(content: &Map<String, Value>) -> Result<(), Error> {
     let not_integer = |key: &str| Error::BadContent(format!("The power level '{key}' must be an integer"));
     for key in LEVELS {
@@ -59,7 +59,7 @@ pub(crate) fn check_levels(content: &Map<String, Value>) -> Result<(), Error> {
     }
 }
 
-/// Power levels in which all levels are integers. Older room versions allow texts, and what is no level at all.
+/// Returns power levels with integers only. Older room versions allow strings, and invalid levels.
 pub(crate) fn with_integers(mut content: Map<String, Value>) -> Map<String, Value> {
     let normalise = |levels: &mut Map<String, Value>, is_level: &dyn Fn(&str) -> bool| {
         levels.retain(|key, value| {
@@ -83,7 +83,7 @@ pub(crate) fn with_integers(mut content: Map<String, Value>) -> Map<String, Valu
 }
 
 impl PowerLevels {
-    /// The powers in a room at present.
+    /// Returns the present power levels of a room.
     pub(crate) fn of(tx: &ReadTx<'_>, room: &Room) -> Result<Self, Error> {
         let rules = event::rules(room)?;
         let powers = event::state_content(tx, room, types::POWER_LEVELS, "")?;
@@ -95,7 +95,7 @@ impl PowerLevels {
         {
             creators.extend(more.iter().filter_map(Value::as_str).map(str::to_owned));
         }
-        // Without power levels the creator alone has power.
+        // Without power levels, only the creator has power.
         let content = powers.unwrap_or_else(|| {
             let users = if privileged { json!({}) } else { json!({ &room.creator: 100 }) };
             let mut content = Map::new();
@@ -106,7 +106,7 @@ impl PowerLevels {
         Ok(Self { content, creators, privileged })
     }
 
-    /// The power of a user; that of a creator who stands above all is the largest number.
+    /// Returns the level of a user; the largest number for a creator who ranks above all.
     pub(crate) fn user(&self, user_id: &str) -> i64 {
         if self.privileged && self.creators.iter().any(|creator| creator == user_id) {
             return i64::MAX;
@@ -118,12 +118,12 @@ impl PowerLevels {
             .unwrap_or(0)
     }
 
-    /// The power that an action (`ban`, `kick`, `redact`, `invite`) needs.
+    /// Returns the level that an action (`ban`, `kick`, `redact`, `invite`) needs.
     pub(crate) fn action(&self, action: &str) -> i64 {
         level(self.content.get(action)).unwrap_or(if action == "invite" { 0 } else { 50 })
     }
 
-    /// The power that sending an event needs.
+    /// Returns the level that sending an event needs.
     pub(crate) fn event(&self, event_type: &str, is_state: bool) -> i64 {
         let events = self.content.get("events").and_then(Value::as_object);
         let default = if is_state { ("state_default", 50) } else { ("events_default", 0) };
@@ -138,18 +138,18 @@ impl PowerLevels {
         &self.content
     }
 
-    /// Who created the room.
+    /// The creators of the room.
     pub(crate) fn creators(&self) -> &[String] {
         &self.creators
     }
 
-    /// Whether creators stand above every number, and this is one.
+    /// Returns true if a user is a creator who ranks above every level.
     pub(crate) fn is_privileged(&self, user_id: &str) -> bool {
         self.privileged && self.creators.iter().any(|creator| creator == user_id)
     }
 }
 
-/// Whether a member may redact the events of others.
+/// Returns true if a member may redact the events of others.
 pub(crate) fn may_redact(tx: &ReadTx<'_>, room: &Room, user_id: &str) -> Result<bool, Error> {
     let powers = PowerLevels::of(tx, room)?;
     Ok(powers.user(user_id) >= powers.action("redact"))

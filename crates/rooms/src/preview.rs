@@ -1,4 +1,4 @@
-//! Access to rooms from outside: what may be known of a room without being in it.
+//! Access to rooms from outside: the facts that users may know without being members.
 
 use reeve_db::ReadTx;
 use reeve_model::Membership;
@@ -12,32 +12,32 @@ use crate::event;
 use crate::membership;
 use crate::types;
 
-/// The room that an id or an alias stands for, for a user who wants to join it or to knock. A room that the user must not
-/// know of is refused like one that does not exist.
+/// Returns the room of an id or alias, for a user who wants to join it or to knock. A room that the user must not know
+/// of is refused like one that does not exist.
 pub fn room_to_enter(tx: &ReadTx<'_>, user_id: &str, room_id_or_alias: &str) -> Result<Room, Error> {
     let room_id = room_id(tx, room_id_or_alias)?;
-    // A block outlives the room.
+    // A room stays blocked after its deletion.
     if rooms::blocked_by(tx, &room_id)?.is_some() {
         return Err(Error::Blocked);
     }
     known_room(tx, user_id, &room_id)?.ok_or_else(|| Error::forbidden("You are not invited to this room."))
 }
 
-/// A room, if a user may know that it exists: the user may preview it, or was ever in touch with it.
+/// Returns a room, if a user may know that it exists: the user may preview it, or ever had a membership in it.
 pub(crate) fn known_room(tx: &ReadTx<'_>, user_id: &str, room_id: &str) -> Result<Option<Room>, Error> {
     let Some(room) = rooms::find(tx, room_id)? else { return Ok(None) };
     let known = memberships::find(tx, user_id, room.num)?.is_some() || may_preview(tx, user_id, &room)?;
     Ok(known.then_some(room))
 }
 
-/// Whether everybody may see how a room presents itself.
+/// Returns true if everybody may preview a room.
 pub(crate) fn is_open(room: &Room) -> bool {
     matches!(room.join_rule.as_deref(), Some("public" | "knock" | "knock_restricted"))
         || room.history_visibility.as_deref() == Some("world_readable")
 }
 
-/// Whether somebody may see how a room presents itself: who is in it or invited, who could join, everybody if the
-/// world may read it.
+/// Returns true if a user may preview a room: members and invited users, users who could join, and everybody if the
+/// room is world-readable.
 pub fn may_preview(tx: &ReadTx<'_>, user_id: &str, room: &Room) -> Result<bool, Error> {
     match membership::current(tx, user_id, room)? {
         Membership::Join | Membership::Invite => return Ok(true),
@@ -59,7 +59,7 @@ pub fn may_preview(tx: &ReadTx<'_>, user_id: &str, room: &Room) -> Result<bool, 
     Ok(false)
 }
 
-/// The rooms whose members a restricted room lets in.
+/// Returns the rooms whose members a restricted room admits.
 pub fn allowed_rooms(tx: &ReadTx<'_>, room: &Room) -> Result<Vec<String>, Error> {
     let rule = event::state_content(tx, room, types::JOIN_RULES, "")?.unwrap_or_default();
     let allowed = rule.get("allow").and_then(Value::as_array).cloned().unwrap_or_default();

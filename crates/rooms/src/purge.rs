@@ -1,5 +1,5 @@
-//! Purging old history. From one moment to the next it is in nobody's timeline; a durable job then deletes what nothing
-//! needs any more. What holds in the room at present stays, however old.
+//! Purging of old history. It disappears from all timelines at one moment; a durable job then deletes the rows that
+//! nothing needs any more. Present state stays, however old.
 
 use std::sync::Arc;
 
@@ -13,31 +13,31 @@ use serde_json::json;
 use crate::Home;
 use crate::error::Error;
 
-/// The job that deletes the events. Its progress is the position up to which events are done. The result tells nothing.
+/// The job that deletes the events. Its progress is the position up to which events are done. Its outcome is empty.
 pub const JOB: JobKind<Payload, Pos, ()> = JobKind::new("purge_history");
-/// How many events one step looks at.
+/// The number of events in one step.
 const STEP_EVENTS: i64 = 200;
 
-/// Where the history begins afterwards.
+/// The place at which the history begins afterwards.
 #[derive(Clone, Debug)]
 pub enum UpTo {
-    /// With this event.
+    /// At this event.
     Event(String),
-    /// With the last event at or before this time, in milliseconds; nothing is purged where there is none.
+    /// At the last event at or before this time, in milliseconds; nothing is purged if there is none.
     Time(Millis),
 }
 
-/// What the job deletes.
+/// The payload of the job.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Payload {
     room_num: RoomNum,
-    /// The position of the first event that stays; 0 where all stay.
+    /// The position of the first event that stays; 0 if all stay.
     upto: Pos,
     delete_local: bool,
 }
 
-/// Orders a purge; answers the id of the job. `delete_local` deletes the events of users of this server, too, which no
-/// other server could give back.
+/// Orders a purge and returns the id of the job. `delete_local` deletes the events of users of this server, too, which
+/// no other server could return.
 pub fn order(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -71,7 +71,7 @@ pub fn order(
     Ok(job)
 }
 
-/// The job.
+/// Returns the job.
 pub fn job(home: &Arc<Home>) -> Kind {
     let home = Arc::clone(home);
     JOB.with_step(move |tx, work| step(tx, &home, work))

@@ -17,7 +17,7 @@ const MAX_REASON: usize = 1000;
 /// The longest reason for reporting an event, in bytes: older clients put more into it.
 const MAX_EVENT_REASON: usize = 64 * 1024;
 
-/// Checks that administrators have not too many reports by one account to read already.
+/// Refuses if an account has too many reports that administrators have not deleted.
 fn check_count(tx: &ReadTx<'_>, home: &Home, kind: Kind, user_id: &str) -> Result<(), Error> {
     let most = home.limits.reports;
     if reports::count_by(tx, kind, user_id, most)? >= most {
@@ -33,16 +33,16 @@ fn check_reason(reason: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// What somebody says of an event.
+/// A report of an event.
 #[derive(Clone, Copy, Debug)]
 pub struct EventReport<'a> {
     /// The room.
     pub room_id: &'a str,
     /// The event.
     pub event_id: &'a str,
-    /// What is wrong with it.
+    /// The reason.
     pub reason: Option<&'a str>,
-    /// How bad it is.
+    /// The severity, from -100 (worst) to 0.
     pub score: Option<i64>,
 }
 
@@ -81,7 +81,7 @@ pub fn event(
     Ok(())
 }
 
-/// Reports a room. Whether there is such a room is not told.
+/// Reports a room. The response does not reveal if the room exists.
 pub fn room(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -99,7 +99,7 @@ pub fn room(
     Ok(())
 }
 
-/// Reports a user. Whether there is such a user is not told.
+/// Reports a user. The response does not reveal if the user exists.
 pub fn user(
     tx: &mut Tx<'_>,
     home: &Home,

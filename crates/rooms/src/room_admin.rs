@@ -1,4 +1,4 @@
-//! What administrators of the server do to rooms that they need not be in: block them, bring people in, give power.
+//! Deeds of administrators on rooms that they need not be in: blocking, letting accounts join, granting power.
 
 use reeve_db::{ReadTx, Tx};
 use reeve_model::{Actor, Ctx, Membership, User, id};
@@ -14,10 +14,11 @@ use crate::power::{self, PowerLevels};
 use crate::types;
 
 const NOT_LOCAL: &str = "This endpoint can only be used with local users";
-/// The power that creators who stand above every number give to others.
+/// The level that creators who rank above every level grant to others.
 const FULL_POWER: i64 = 100;
 
-/// Whether a text has the form of a room id: with a server name, or, since version 12, the hash of the first event.
+/// Returns true if a text has the form of a room id: with a server name, or, since version 12, the hash of the first
+/// event.
 pub fn is_room_id(text: &str) -> bool {
     let is_hash = |rest: &str| {
         rest.len() == 43 && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
@@ -25,7 +26,7 @@ pub fn is_room_id(text: &str) -> bool {
     text.strip_prefix('!').is_some_and(|rest| rest.contains(':') || is_hash(rest))
 }
 
-/// The room that an id or an alias stands for; `None` if it is the id of none.
+/// Returns the room of an id or alias; `None` for an unknown id.
 pub fn room(tx: &ReadTx<'_>, id_or_alias: &str) -> Result<Option<Room>, Error> {
     if is_room_id(id_or_alias) {
         return Ok(rooms::find(tx, id_or_alias)?);
@@ -39,7 +40,7 @@ pub fn room(tx: &ReadTx<'_>, id_or_alias: &str) -> Result<Option<Room>, Error> {
     Ok(rooms::find(tx, &alias.room_id)?)
 }
 
-/// Blocks a room, known here or not, or unblocks it.
+/// Blocks or unblocks a room, which need not exist.
 pub fn block(tx: &mut Tx<'_>, ctx: &Ctx, room_id: &str, block: bool) -> Result<(), Error> {
     if rooms::blocked_by(tx, room_id)?.is_some() == block {
         return Ok(());
@@ -53,8 +54,8 @@ pub fn block(tx: &mut Tx<'_>, ctx: &Ctx, room_id: &str, block: bool) -> Result<(
     Ok(reeve_accounts::audit::record(tx, ctx, action, room_id, &json!({}))?)
 }
 
-/// Brings an account into a room: it joins by itself where it may, else the inviter, who must be a member, invites it
-/// first. Returns the id of the room.
+/// Lets an account join a room: by itself if it may, else after an invite by the inviter, who must be a member. Returns
+/// the id of the room.
 pub fn join(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -65,7 +66,7 @@ pub fn join(
 ) -> Result<String, Error> {
     let target = users::find(tx, target)?.ok_or(Error::NotFound("User not found"))?;
     let room = room(tx, id_or_alias)?;
-    // That a room is blocked outlives the room.
+    // A block outlives its room.
     let room_id = room.as_ref().map_or(id_or_alias, |room| room.room_id.as_str());
     if rooms::blocked_by(tx, room_id)?.is_some() {
         return Err(Error::Blocked);
@@ -100,8 +101,8 @@ pub fn join(
     Ok(room.room_id)
 }
 
-/// Gives an account the power of the highest_power_member member of this server, who also invites it if it could not come in by
-/// itself.
+/// Grants an account the level of the member of this server with the highest one, who also invites the account if it
+/// cannot join by itself.
 pub fn make_admin(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -145,7 +146,7 @@ pub fn make_admin(
     Ok(reeve_accounts::audit::record(tx, ctx, "room.make_admin", &room.room_id, &changes)?)
 }
 
-/// The joined member of this server with the highest power of their own, and that power.
+/// Returns the joined member of this server with the highest level, and that level.
 fn highest_power_member(
     tx: &ReadTx<'_>,
     home: &Home,

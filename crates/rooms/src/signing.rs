@@ -1,5 +1,5 @@
-//! The key with which this server signs. It is made at the first start and kept in the database, so that every
-//! process signs with the same one.
+//! The signing key of this server. It is created at the first start and stored in the database, so that all processes
+//! sign with the same one.
 
 use reeve_db::{Db, DbError};
 use reeve_model::{Millis, random};
@@ -14,7 +14,7 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// The stored key; a new one if there is none.
+    /// Loads the stored key; creates one if there is none.
     pub async fn load(db: &Db, now: Millis) -> Result<Self, DbError> {
         let (version, secret) = db
             .write(move |tx| -> Result<_, DbError> {
@@ -47,8 +47,8 @@ impl SigningKey {
             .map_err(|error| DbError::Internal(format!("an object cannot be signed: {error}")))
     }
 
-    /// A text that only this server can make for these words: proof that a link was made by it. It needs no escaping
-    /// in a URL.
+    /// Returns a text that only this server can make for these words, as a proof that it made a link. It needs no
+    /// escaping in a URL.
     pub fn seal(&self, server_name: &str, words: &[&str]) -> Result<String, DbError> {
         let words = words.iter().map(|word| CanonicalJsonValue::String((*word).to_owned())).collect();
         let mut object = CanonicalJsonObject::from([("sealed".to_owned(), CanonicalJsonValue::Array(words))]);

@@ -1,4 +1,4 @@
-//! Spaces, and how rooms present themselves.
+//! Spaces, and summaries of rooms.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -17,20 +17,20 @@ use crate::public_rooms::PublicRoom;
 use crate::types;
 use crate::view::{View, Viewer};
 
-/// Which part of a space is wanted.
+/// The requested part of a space.
 #[derive(Clone, Debug)]
 pub struct Hierarchy {
-    /// How deep to go; `None` for all the way.
+    /// The maximum depth; `None` for all levels.
     pub max_depth: Option<i64>,
-    /// Whether rooms that are not suggested are left out.
+    /// True if rooms that are not suggested are left out.
     pub suggested_only: bool,
-    /// How many rooms.
+    /// The maximum number of rooms.
     pub limit: usize,
-    /// How many to skip.
+    /// The number of rooms to skip.
     pub from: usize,
 }
 
-/// The rooms of a space, each before its children, and how many to skip for the next page.
+/// Returns the rooms of a space, each before its children, and the number to skip for the next page.
 /// <https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1roomsroomidhierarchy>
 pub fn hierarchy(
     view: &View<'_, '_>,
@@ -90,7 +90,8 @@ fn summary(tx: &ReadTx<'_>, room: &Room, children: &[Value]) -> Result<Value, Er
     Ok(summary)
 }
 
-/// How a room presents itself to a viewer, and the viewer's membership. `user_id` asks, if a session does.
+/// Returns the summary of a room for a viewer, and the viewer's membership. `user_id` is the requester, if there is a
+/// session.
 /// <https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientv1room_summaryroomidoralias>
 pub fn room_summary(tx: &ReadTx<'_>, user_id: Option<&str>, room_id_or_alias: &str) -> Result<Value, Error> {
     let not_found = || Error::NotFound("Unable to find the room");
@@ -116,7 +117,7 @@ pub fn room_summary(tx: &ReadTx<'_>, user_id: Option<&str>, room_id_or_alias: &s
     Ok(summary)
 }
 
-/// The children of a space, in their order.
+/// Returns the children of a space, in their order.
 /// <https://spec.matrix.org/v1.18/client-server-api/#ordering-of-children-within-a-space>
 fn children(tx: &ReadTx<'_>, room: &Room, suggested_only: bool) -> Result<Vec<Value>, Error> {
     let rules = event::rules(room)?;

@@ -1,4 +1,4 @@
-//! The types of events and relations that the server gives a meaning to.
+//! Types of events and relations with a meaning for the server.
 
 /// The aliases of a room.
 pub const CANONICAL_ALIAS: &str = "m.room.canonical_alias";
@@ -6,13 +6,13 @@ pub const CANONICAL_ALIAS: &str = "m.room.canonical_alias";
 pub const CREATE: &str = "m.room.create";
 /// An encrypted message.
 pub const ENCRYPTED: &str = "m.room.encrypted";
-/// That messages are encrypted, and how.
+/// The encryption of messages.
 pub const ENCRYPTION: &str = "m.room.encryption";
-/// Whether guests may join.
+/// The access of guests.
 pub const GUEST_ACCESS: &str = "m.room.guest_access";
-/// Who may see the history.
+/// The history visibility.
 pub const HISTORY_VISIBILITY: &str = "m.room.history_visibility";
-/// Who may join.
+/// The join rule.
 pub const JOIN_RULES: &str = "m.room.join_rules";
 /// A membership.
 pub const MEMBER: &str = "m.room.member";
@@ -20,24 +20,24 @@ pub const MEMBER: &str = "m.room.member";
 pub const MESSAGE: &str = "m.room.message";
 /// The name of a room.
 pub const NAME: &str = "m.room.name";
-/// Who may do what.
+/// The power levels.
 pub const POWER_LEVELS: &str = "m.room.power_levels";
 /// A redaction.
 pub const REDACTION: &str = "m.room.redaction";
 /// The avatar of a room.
 pub const AVATAR: &str = "m.room.avatar";
-/// Which servers are kept out.
+/// Servers that are excluded.
 pub const SERVER_ACL: &str = "m.room.server_acl";
 /// A room that belongs to a space.
 pub const SPACE_CHILD: &str = "m.space.child";
-/// That another room takes the place of this one.
+/// The replacement of a room by another one.
 pub const TOMBSTONE: &str = "m.room.tombstone";
 /// The topic of a room.
 pub const TOPIC: &str = "m.room.topic";
 
 /// Relation: a reaction.
 pub const ANNOTATION: &str = "m.annotation";
-/// Relation: mentions another event.
+/// Relation: a reference to another event.
 pub const REFERENCE: &str = "m.reference";
 /// Relation: an edit.
 pub const REPLACE: &str = "m.replace";

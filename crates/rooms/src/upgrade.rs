@@ -1,4 +1,4 @@
-//! Moving a room to another version.
+//! Upgrades of rooms to another version.
 //! <https://spec.matrix.org/v1.18/client-server-api/#room-upgrades>
 
 pub(crate) mod personal;
@@ -18,12 +18,12 @@ use crate::power::{self, PowerLevels};
 use crate::types;
 use crate::{Home, send, version};
 
-/// The least level of those who were creators in a room where these stand above all levels.
+/// The minimum level of users who were creators in a room where creators rank above all levels.
 const CREATOR_LEVEL: i64 = 100;
 /// The highest level: the largest integer of canonical JSON.
 const MAX_LEVEL: i64 = (1 << 53) - 1;
 
-/// State that the new room takes over.
+/// State that is copied into the new room.
 const TAKEN_OVER: [&str; 10] = [
     types::NAME,
     types::TOPIC,
@@ -37,8 +37,8 @@ const TAKEN_OVER: [&str; 10] = [
     types::SPACE_CHILD,
 ];
 
-/// Replaces a room by a new one of another version; returns the id of the new one. `additional_creators` is a list of user
-/// ids, which versions that know no such creators ignore.
+/// Replaces a room by a new one of another version and returns the id of the new one. `additional_creators` is a list
+/// of user ids; versions without additional creators ignore it.
 pub fn upgrade(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -130,7 +130,7 @@ pub fn upgrade(
     let draft = Draft::state(types::TOMBSTONE, "", &user.user_id, tombstone);
     event::append(tx, home, &mut old, draft, ctx.now)?;
 
-    // The names lead to the new room from now on.
+    // The aliases belong to the new room from now on.
     rooms::move_aliases(tx, old.num, room.num)?;
     if let Some(content) = event::state_content(tx, &old, types::CANONICAL_ALIAS, "")? {
         let draft = Draft::state(types::CANONICAL_ALIAS, "", &user.user_id, content);
@@ -156,15 +156,15 @@ pub fn upgrade(
     Ok(room.room_id)
 }
 
-/// The user ids in a list.
+/// Returns the user ids in a list.
 fn user_ids(list: &Value) -> Result<Vec<&str>, Error> {
     let ids: Option<Vec<&str>> = list.as_array().and_then(|ids| ids.iter().map(Value::as_str).collect());
     ids.filter(|ids| ids.iter().all(|id| UserId::parse(*id).is_ok()))
         .ok_or_else(|| Error::BadContent("'additional_creators' must be a list of user ids".to_owned()))
 }
 
-/// The power levels for the new room. Its creators stand above all levels there, or those of the old room have a level
-/// above all others'.
+/// Returns the power levels for the new room. Its creators rank above all levels there, or the creators of the old room
+/// get a level above all others.
 fn carried_powers(
     content: Map<String, Value>,
     old: &PowerLevels,
@@ -185,7 +185,7 @@ fn carried_powers(
     if privileged.is_empty() {
         return content;
     }
-    // Room for a level above the highest.
+    // Leaves a level free above the highest.
     for level in users.values_mut().filter(|level| level.as_i64() == Some(MAX_LEVEL)) {
         *level = json!(MAX_LEVEL - 1);
     }
@@ -197,7 +197,7 @@ fn carried_powers(
     content
 }
 
-/// The highest level that power levels ask for an action or event.
+/// Returns the highest level that power levels ask for an action or event.
 fn highest_needed(content: &Map<String, Value>) -> i64 {
     let events = content.get("events").and_then(Value::as_object).into_iter().flat_map(Map::values);
     let actions = ["ban", "events_default", "invite", "kick", "redact", "state_default"];
@@ -208,7 +208,7 @@ fn highest_needed(content: &Map<String, Value>) -> i64 {
         .unwrap_or(50)
 }
 
-/// Power levels with which somebody can set the state of a new room; `None` if that is so with these.
+/// Returns power levels with which a user can set the state of a new room; `None` if these suffice.
 fn raised(content: &Map<String, Value>, user_id: &str) -> Option<Map<String, Value>> {
     let needed = highest_needed(content).max(CREATOR_LEVEL);
     let own =
@@ -222,7 +222,7 @@ fn raised(content: &Map<String, Value>, user_id: &str) -> Option<Map<String, Val
     Some(raised)
 }
 
-/// Nobody but the powerful speaks in the old room any more.
+/// Restricts sending in the old room to users with power.
 fn restrict(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -243,7 +243,7 @@ fn restrict(
     content.insert("invite".to_owned(), json!(invite));
     let draft = Draft::state(types::POWER_LEVELS, "", &user.user_id, content);
     match event::append(tx, home, old, draft, ctx.now) {
-        // Who may replace the room need not be able to raise every level.
+        // A user who may replace the room need not be able to raise every level.
         Ok(_) | Err(Error::Forbidden(_)) => Ok(()),
         Err(error) => Err(error),
     }

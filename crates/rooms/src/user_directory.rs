@@ -8,7 +8,7 @@ use reeve_store::{memberships, users};
 use crate::Home;
 use crate::error::Error;
 
-/// People whose name contains a text, as far as the one who asks may know of them; whether there are more.
+/// Returns users whose name contains a text, as far as the requester may know of them, and true if there are more.
 /// <https://spec.matrix.org/v1.18/client-server-api/#user-directory>
 pub fn search_users(
     tx: &ReadTx<'_>,
@@ -18,7 +18,7 @@ pub fn search_users(
     limit: usize,
 ) -> Result<(Vec<User>, bool), Error> {
     const MAX_CANDIDATES: i64 = 2000;
-    // Whoever gives a whole user id means the part that differs.
+    // In a whole user id only the part before the server name distinguishes users.
     let term = term.trim().trim_start_matches('@').split(':').next().unwrap_or_default();
     let mut found = Vec::new();
     if term.is_empty() {

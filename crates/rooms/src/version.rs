@@ -4,13 +4,13 @@
 use ruma::RoomVersionId;
 use ruma::room_version_rules::RoomVersionRules;
 
-/// The version of new rooms, unless the creator asks for another.
+/// The default version of new rooms.
 pub const DEFAULT: &str = "12";
 
-/// The versions of which rooms can be created.
+/// The versions in which rooms can be created.
 pub const SUPPORTED: [&str; 7] = ["6", "7", "8", "9", "10", "11", "12"];
 
-/// The rules of a version; `None` if it is not supported.
+/// Returns the rules of a version; `None` if it is not supported.
 pub fn rules(version: &str) -> Option<RoomVersionRules> {
     if !SUPPORTED.contains(&version) {
         return None;

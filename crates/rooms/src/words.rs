@@ -1,10 +1,10 @@
-//! The words by which events are found.
+//! The text of events in the search index.
 
 use serde_json::{Map, Value};
 
 use crate::types;
 
-/// The key of the content in which the text stands by which events of a type are found.
+/// Returns the key of the content with the text of events of a type.
 pub(crate) fn key(event_type: &str) -> Option<&'static str> {
     match event_type {
         types::MESSAGE => Some("body"),
@@ -14,7 +14,7 @@ pub(crate) fn key(event_type: &str) -> Option<&'static str> {
     }
 }
 
-/// The text by which an event is found.
+/// Returns the text of an event for the search index.
 pub(crate) fn text<'c>(event_type: &str, content: &'c Map<String, Value>) -> Option<&'c str> {
     content.get(key(event_type)?)?.as_str()
 }

@@ -1,4 +1,4 @@
-//! Taking events into the history of their room.
+//! Acceptance of events into the history of their room.
 
 use reeve_db::Tx;
 use reeve_model::{Millis, Pos};
@@ -14,8 +14,8 @@ use crate::error::Error;
 use crate::types;
 use crate::{Home, push, words};
 
-/// Stores an event as the newest of its room, with all that follows from it; returns it as stored. It is allowed, whoever
-/// made it: nothing but the event is looked at.
+/// Stores an event as the newest of its room, with its consequences, and returns it as stored. The event must be
+/// authorised; only the event itself is read, whoever made it.
 pub(super) fn accept(tx: &mut Tx<'_>, home: &Home, room: &mut Room, signed: Signed) -> Result<Event, Error> {
     let Signed { pdu, content, json } = signed;
     let pos = stream::next(tx)?;
@@ -68,14 +68,14 @@ pub(super) fn accept(tx: &mut Tx<'_>, home: &Home, room: &mut Room, signed: Sign
     Ok(event)
 }
 
-/// How an event relates to another.
+/// A relation to another event.
 struct Relation<'c> {
     rel_type: &'c str,
     event_id: &'c str,
 }
 
-/// Returns the relation that content gives, if it has a type, and is to an event that may be seen with it: nothing relates
-/// to an event of another room, since who sees that one need not see this one.
+/// Returns the relation in the content, if it has a type and its target is in the same room: a viewer of another room
+/// need not be allowed to see this one.
 fn relation<'c>(
     tx: &Tx<'_>,
     room: &Room,

@@ -1,4 +1,4 @@
-//! Checking events against the rules of their room and the state that holds in it.
+//! Authorisation of events by the rules of their room and its present state.
 //! <https://spec.matrix.org/v1.18/server-server-api/#authorization-rules>
 
 use std::cell::RefCell;
@@ -18,10 +18,10 @@ use super::Draft;
 use super::pdu::Pdu;
 use crate::error::Error;
 
-/// Pieces of state by type and state key, as far as they were looked up.
+/// Pieces of state by type and state key, as far as they were read.
 type Known = HashMap<(String, String), Option<Arc<Pdu>>>;
 
-/// The state of a room, looked up when the rules ask for it.
+/// The state of a room, read when the rules ask for it.
 pub(super) struct State<'t, 'c> {
     tx: &'t ReadTx<'c>,
     room: &'t Room,

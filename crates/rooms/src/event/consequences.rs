@@ -1,4 +1,4 @@
-//! The consequences of events: the summary of their room, memberships, threads, the words by which they are found.
+//! The consequences of events: the summary of their room, memberships, threads, and words for search.
 
 use reeve_db::Tx;
 use reeve_model::{Membership, Pos};
@@ -14,9 +14,9 @@ use crate::types;
 use crate::upgrade::personal;
 use crate::{Home, push};
 
-/// Keeps what lists show of a room in step with its state.
+/// Updates the columns of a room that lists show of its state.
 pub(crate) fn summarise(room: &mut Room, event_type: &str, content: &Map<String, Value>) {
-    // A blank name, topic or avatar is a value; `rooms::shown` takes it for none.
+    // A blank name, topic or avatar is stored; `rooms::shown` treats it as missing.
     let any = |key: &str| content.get(key).and_then(Value::as_str).map(str::to_owned);
     let text = |key: &str| any(key).filter(|text| !text.is_empty());
     match event_type {
@@ -72,7 +72,7 @@ pub(super) fn move_member(
     Ok(memberships::put(tx, &member, own_rules, pushes, &push::names::words_of(user_id, content))?)
 }
 
-/// Marks an event as redacted by another, and undoes what follows from its content.
+/// Marks an event as redacted by another one, and undoes the consequences of its content.
 pub(crate) fn redact(
     tx: &mut Tx<'_>,
     room: &mut Room,

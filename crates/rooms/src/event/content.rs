@@ -1,4 +1,4 @@
-//! Content of events: its shape, and what redaction leaves of it.
+//! Content of events: its shape, and its redacted form.
 
 use reeve_store::events::Event;
 use reeve_store::rooms::Room;
@@ -14,17 +14,17 @@ use crate::power;
 use crate::types;
 use crate::version;
 
-/// The longest type, state key, sender and room id, in bytes.
+/// The maximum length of a type, state key, sender and room id, in bytes.
 const MAX_KEY: usize = 255;
-/// How deep content may nest.
+/// The maximum depth of content.
 const MAX_DEPTH: usize = 100;
 
-/// The rules of a room's version.
+/// Returns the rules of a room's version.
 pub fn rules(room: &Room) -> Result<RoomVersionRules, Error> {
     version::rules(&room.version).ok_or_else(|| Error::internal(format!("room version {}", room.version)))
 }
 
-/// The content of a stored event, without what a redaction took away.
+/// Returns the content of a stored event, redacted if the event is.
 pub fn content(event: &Event, rules: &RoomVersionRules) -> Result<Map<String, Value>, Error> {
     #[derive(serde::Deserialize)]
     struct Wire {
@@ -39,7 +39,7 @@ pub fn content(event: &Event, rules: &RoomVersionRules) -> Result<Map<String, Va
     plain(&content)
 }
 
-/// The content of an event that is not redacted, as it is stored.
+/// Returns the stored content of an event that is not redacted.
 pub(super) fn raw_content(event: &Event) -> Result<Box<RawValue>, Error> {
     #[derive(serde::Deserialize)]
     struct Wire<'e> {
@@ -50,7 +50,7 @@ pub(super) fn raw_content(event: &Event) -> Result<Box<RawValue>, Error> {
     Ok(content.to_owned())
 }
 
-/// The content as canonical JSON; refuses what canonical JSON cannot express.
+/// Returns the content as canonical JSON; refuses content that canonical JSON cannot express.
 pub(super) fn canonical(content: &Map<String, Value>) -> Result<CanonicalJsonObject, Error> {
     match CanonicalJsonValue::try_from(Value::Object(content.clone())) {
         Ok(CanonicalJsonValue::Object(object)) => Ok(object),
@@ -74,7 +74,7 @@ pub(super) fn depth(value: &Value) -> usize {
     }
 }
 
-/// Checks the shape of a draft: what must hold whatever the room.
+/// Checks the shape of a draft, which does not depend on the room.
 pub(super) fn check_shape(draft: &Draft) -> Result<(), Error> {
     if draft.event_type.len() > MAX_KEY {
         return Err(Error::TooLarge("'type' is too large"));

@@ -1,5 +1,5 @@
-//! The push rules that everybody has: those of the newest specification, and those by which messages without `m.mentions`
-//! mention people, which versions before 1.17 have.
+//! The default push rules: those of the newest specification, and those by which messages without `m.mentions` mention
+//! users, which versions before 1.17 have.
 //! <https://spec.matrix.org/v1.16/client-server-api/#predefined-rules>
 
 use ruma::UserId;
@@ -17,12 +17,12 @@ const USER_NAME: &str = ".m.rule.contains_user_name";
 /// Mentions of the whole room.
 const ROOM: &str = ".m.rule.roomnotif";
 
-/// Whether a rule rests while a message says itself whom it mentions.
+/// Returns true if a rule does not apply to messages with `m.mentions`.
 pub(super) fn rests_with_mentions(rule_id: &str) -> bool {
     matches!(rule_id, DISPLAY_NAME | USER_NAME | ROOM)
 }
 
-/// The rules that an account has unless it changes them.
+/// Returns the default rules of an account.
 pub(super) fn of(user_id: &UserId) -> Ruleset {
     let mut rules = Ruleset::server_default(user_id);
     insert_after(&mut rules, ".m.rule.is_user_mention", contains_display_name());
@@ -31,7 +31,7 @@ pub(super) fn of(user_id: &UserId) -> Ruleset {
     rules
 }
 
-/// The rules of somebody whom no message mentions by name.
+/// Returns the default rules of a user whom no message mentions by name.
 pub(super) fn of_nobody(user_id: &UserId) -> Ruleset {
     let mut rules = Ruleset::server_default(user_id);
     insert_after(&mut rules, ".m.rule.is_room_mention", room_notif());

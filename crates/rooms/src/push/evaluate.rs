@@ -1,7 +1,7 @@
-//! What push rules ask for at an event.
+//! Evaluation of push rules.
 //! <https://spec.matrix.org/v1.18/client-server-api/#push-rules>
 //!
-//! An event is read once, however many people have rules.
+//! An event is parsed once, however many users have rules.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -27,19 +27,19 @@ use crate::power::PowerLevels;
 use crate::types;
 
 const BODY: &str = "content.body";
-/// How many members one message can name.
+/// The maximum number of members whom one message mentions by name.
 const MAX_NAMED: i64 = 1000;
 
-/// An event in a room, to be looked at by the rules of many.
+/// An event in a room, to be evaluated with the rules of many users.
 pub(crate) struct Subject<'t, 'c> {
     tx: &'t ReadTx<'c>,
     room: &'t Room,
     sender: &'t str,
-    /// The event; nothing that can be matched if it cannot be read.
+    /// The event; an empty object if it cannot be parsed.
     event: Value,
     /// The text of a message, in lower case.
     body: Option<String>,
-    /// Whether the event says itself whom it mentions.
+    /// True if the event has `m.mentions`.
     has_mentions: bool,
     powers: OnceCell<PushConditionPowerLevelsCtx>,
     named: OnceCell<Named>,
@@ -49,12 +49,12 @@ pub(crate) struct Subject<'t, 'c> {
 #[derive(Default)]
 pub(super) struct Named {
     pub(super) members: BTreeSet<String>,
-    /// Whether these are all.
+    /// True if the list is complete.
     is_whole: bool,
 }
 
 impl<'t, 'c> Subject<'t, 'c> {
-    /// Reads an event, given as JSON.
+    /// Parses an event, given as JSON.
     pub(crate) fn new(tx: &'t ReadTx<'c>, room: &'t Room, sender: &'t str, json: &str) -> Self {
         let event: Value = serde_json::from_str(json).unwrap_or_default();
         let body = find(&event, BODY).and_then(Value::as_str).map(str::to_lowercase);
@@ -62,7 +62,7 @@ impl<'t, 'c> Subject<'t, 'c> {
         Self { tx, room, sender, event, body, has_mentions, powers: OnceCell::new(), named: OnceCell::new() }
     }
 
-    /// What somebody's rules ask for.
+    /// Returns the actions of a user's rules.
     pub(crate) fn actions<'r>(&self, rules: &'r Ruleset, user_id: &str) -> Result<&'r [Action], Error> {
         if user_id == self.sender {
             return Ok(&[]);
@@ -75,7 +75,7 @@ impl<'t, 'c> Subject<'t, 'c> {
         Ok(&[])
     }
 
-    /// Whether the event notifies somebody with some rules (1), stands out (2), or neither (0).
+    /// Returns the effect of an event on a user with some rules: 0 none, 1 notifies, 2 highlights.
     pub(super) fn notifies(&self, rules: &Ruleset, user_id: &str) -> Result<i64, Error> {
         let actions = self.actions(rules, user_id)?;
         let notifies = actions.iter().any(|action| matches!(action, Action::Notify));
@@ -85,7 +85,8 @@ impl<'t, 'c> Subject<'t, 'c> {
         Ok(if notifies { 1 + i64::from(highlights) } else { 0 })
     }
 
-    /// Members whose name in the room or localpart the text of a message may contain; all of them, unless there are very many.
+    /// Returns the members whose name in the room or localpart the text of a message may contain; all of them, unless
+    /// there are very many.
     pub(super) fn named(&self) -> Result<&Named, Error> {
         if let Some(named) = self.named.get() {
             return Ok(named);
@@ -129,7 +130,7 @@ impl<'t, 'c> Subject<'t, 'c> {
         Ok(true)
     }
 
-    /// Whether a condition is met. One that is not known never is.
+    /// Returns true if a condition is met. An unknown condition never is.
     fn meets(&self, condition: &PushCondition, user_id: &str) -> Result<bool, Error> {
         Ok(match condition {
             PushCondition::EventMatch(matched) => self.is_like(&matched.key, &matched.pattern),
@@ -150,13 +151,13 @@ impl<'t, 'c> Subject<'t, 'c> {
         })
     }
 
-    /// Whether a property is like a pattern: the text of a message at some of its words, others as a whole.
+    /// Returns true if a property matches a pattern: a part of the text of a message, or another property as a whole.
     fn is_like(&self, key: &str, pattern: &str) -> bool {
         if key == BODY {
             let body = self.body.as_deref();
             return body.is_some_and(|body| glob::matches(&pattern.to_lowercase(), body, Anchor::Words));
         }
-        // Which room it is need not be in the event.
+        // An event need not contain its room.
         let found = match key {
             "room_id" => Some(self.room.room_id.as_str()),
             _ => find(&self.event, key).and_then(Value::as_str),
@@ -169,7 +170,7 @@ impl<'t, 'c> Subject<'t, 'c> {
         }
     }
 
-    /// Whether the text of a message has the name that somebody has in the room.
+    /// Returns true if the text of a message contains the name of a user in the room.
     fn names(&self, user_id: &str) -> Result<bool, Error> {
         let Some(body) = &self.body else { return Ok(false) };
         let named = self.named()?;
@@ -181,7 +182,7 @@ impl<'t, 'c> Subject<'t, 'c> {
         Ok(name.is_some_and(|name| !name.trim().is_empty() && glob::contains(&name.to_lowercase(), body)))
     }
 
-    /// Whether the sender may notify everybody.
+    /// Returns true if the sender may notify the whole room.
     fn may_notify(&self, key: &NotificationPowerLevelsKey) -> Result<bool, Error> {
         let powers = if let Some(powers) = self.powers.get() {
             powers
@@ -194,7 +195,7 @@ impl<'t, 'c> Subject<'t, 'c> {
     }
 }
 
-/// What is at a path of an event, whose parts are divided by dots.
+/// Returns the value at a path of an event, whose parts are separated by dots.
 /// <https://spec.matrix.org/v1.18/appendices/#dot-separated-property-paths>
 fn find<'v>(event: &'v Value, path: &str) -> Option<&'v Value> {
     let (mut found, mut rest) = (event, Some(path));
@@ -206,7 +207,8 @@ fn find<'v>(event: &'v Value, path: &str) -> Option<&'v Value> {
     Some(found)
 }
 
-/// The first part of a path, and what follows its dot. A dot or backslash after a backslash is part of the name.
+/// Returns the first part of a path, and the rest after its dot. A dot or backslash after a backslash is a part of the
+/// name.
 fn first_part(path: &str) -> (Cow<'_, str>, Option<&str>) {
     let plain = path.split_once('.').map_or((path, None), |(part, rest)| (part, Some(rest)));
     if !plain.0.contains('\\') {

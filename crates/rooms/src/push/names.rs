@@ -1,7 +1,7 @@
-//! The members whom the words of a message mention: it contains their name in the room or their localpart.
+//! Mentions by name: the text of a message contains the name of a member in the room, or the localpart.
 //!
-//! A message need not be compared with the names of all members: a name can only be in it if the first word of the name
-//! is. That word stands with each membership, under an index.
+//! A message is not compared with the names of all members: it can contain a name only if it contains the first word of
+//! the name. That word is stored with each membership, under an index.
 
 use std::collections::BTreeSet;
 
@@ -9,15 +9,15 @@ use reeve_model::id;
 use reeve_store::memberships::NameWords;
 use serde_json::{Map, Value};
 
-/// Longer words are cut, in characters, all of which are of ASCII.
+/// The maximum length of a word, in characters of ASCII. Longer words are cut.
 const MAX_WORD: usize = 64;
 
 fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-/// The first word of a name: in lower case, letters, digits and underscores of ASCII; if it has none, its first character.
-/// Patterns find names at the borders of such words.
+/// Returns the first word of a name: lower-case letters, digits and underscores of ASCII; if it has none, its first
+/// character. Patterns match names at the boundaries of such words.
 fn first_word(name: &str) -> Option<String> {
     let name = name.trim().to_lowercase();
     let word: String =
@@ -25,7 +25,7 @@ fn first_word(name: &str) -> Option<String> {
     if word.is_empty() { name.chars().next().map(String::from) } else { Some(word) }
 }
 
-/// All first words that a name can have which a text in lower case contains.
+/// Returns all words in a text in lower case that can be the first word of a name.
 pub(super) fn words(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c| !is_word(c)).filter(|word| !word.is_empty());
     let words = words.map(|word| word.get(..MAX_WORD).unwrap_or(word));
@@ -33,7 +33,7 @@ pub(super) fn words(text: &str) -> BTreeSet<&str> {
     words.chain(others.filter_map(|(at, c)| text.get(at..at + c.len_utf8()))).collect()
 }
 
-/// The words by which a member is found. A missing name has a word that no message contains.
+/// Returns the words by which a member is found. A missing name gets a word that no message contains.
 pub(crate) fn words_of(user_id: &str, content: &Map<String, Value>) -> NameWords {
     let name = content.get("displayname").and_then(Value::as_str);
     let localpart = id::split(user_id).map(|(localpart, _)| localpart).unwrap_or_default();
@@ -41,7 +41,7 @@ pub(crate) fn words_of(user_id: &str, content: &Map<String, Value>) -> NameWords
     NameWords { name: word(name), localpart: word(Some(localpart)) }
 }
 
-/// No message has this word: one of several characters has letters, digits and underscores only.
+/// A word that no message contains: words of several characters have letters, digits and underscores only.
 const NO_WORD: &str = "--";
 
 #[cfg(test)]

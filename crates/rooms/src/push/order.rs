@@ -8,7 +8,7 @@ use ruma::push::{NewPushRule, RuleKind, Ruleset};
 
 use crate::error::Error;
 
-/// Where a rule goes, relative to another rule of its kind that its owner made.
+/// The place of a rule, relative to another rule of its kind that its owner made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// It becomes the next more important rule.
@@ -18,11 +18,11 @@ pub enum Place {
 }
 
 /// Adds a rule, or replaces the rule of this kind and id, which stays enabled or disabled. Without a place a new rule
-/// becomes the most important of its owner's rules, and a replaced one stays where it is. On an error `rules` is in no
-/// defined state.
+/// becomes the most important of its owner's rules, and a replaced one stays where it is. After an error `rules` is in
+/// an undefined state.
 pub fn put_rule(rules: &mut Ruleset, rule: NewPushRule, place: Option<&Place>) -> Result<(), Error> {
     let (kind, rule_id) = (rule.kind(), rule.rule_id().to_owned());
-    // The library panics at some places (`move_index` beyond the end), so it is asked for none.
+    // The library panics for some places (`move_index` beyond the end), so it gets none.
     rules.insert(rule, None, None).map_err(|error| Error::Invalid(error.to_string()))?;
     let Some(place) = place else { return Ok(()) };
     match kind {
@@ -48,7 +48,7 @@ where
     if from == anchor {
         return Ok(());
     }
-    // Indexes count without the rule that moves.
+    // Indexes are counted without the moved rule.
     let anchor = if from < anchor { anchor - 1 } else { anchor };
     let to = match place {
         Place::Before(_) => anchor,
