@@ -1,4 +1,4 @@
-//! One account: finding it, checking its names, storing what changed with what follows from it.
+//! One account: its names, and the storage of changes with their consequences.
 
 use reeve_db::{ReadTx, Tx};
 use reeve_model::{Ctx, User, UserNum};
@@ -13,13 +13,13 @@ pub const MAX_DISPLAYNAME: usize = 256;
 /// The longest avatar URL, in characters.
 pub const MAX_AVATAR_URL: usize = 1000;
 
-/// The account with this user id.
+/// Returns the account with a user id.
 pub fn find(tx: &ReadTx<'_>, user_id: &str) -> Result<User, Error> {
     users::find(tx, user_id)?.ok_or(Error::UserNotFound)
 }
 
-/// Refuses if an account is deactivated: what is stored for it now would never be cleared. Deeds of an account's own
-/// session need not ask, since a deactivated account has none.
+/// Refuses if an account is deactivated, since its data would never be cleared. Deeds of an account's own session need
+/// not ask: a deactivated account has none.
 pub fn check_active(tx: &ReadTx<'_>, user_num: UserNum) -> Result<(), Error> {
     if users::by_num(tx, user_num)?.is_some_and(|user| !user.deactivated) {
         Ok(())
@@ -44,8 +44,8 @@ pub fn check_avatar_url(avatar_url: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Changes an account: `change` works on a copy, and what it changed is stored and audited as `action`. Answers
-/// the account as it is then.
+/// Changes an account: `change` works on a copy, and its changes are stored and audited as `action`. Returns the
+/// changed account.
 pub fn edit(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -60,7 +60,7 @@ pub fn edit(
     Ok(after)
 }
 
-/// Stores and audits what changed from `before` to `after`; nothing if nothing did.
+/// Stores and audits the changes from `before` to `after`, if there are any.
 pub fn store(tx: &mut Tx<'_>, ctx: &Ctx, action: &str, before: &User, after: &User) -> Result<(), Error> {
     if before == after {
         return Ok(());
@@ -70,7 +70,7 @@ pub fn store(tx: &mut Tx<'_>, ctx: &Ctx, action: &str, before: &User, after: &Us
     Ok(())
 }
 
-/// Stores what changed from `before` to `after`, with what follows from it in rooms and sessions.
+/// Stores the changes from `before` to `after`, with their consequences in rooms and sessions.
 pub(crate) fn apply(tx: &mut Tx<'_>, ctx: &Ctx, before: &User, after: &User) -> Result<(), Error> {
     if after.erased && (after.displayname.is_some() || after.avatar_url.is_some()) {
         return Err(Error::Deactivated);
@@ -81,7 +81,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, ctx: &Ctx, before: &User, after: &User) -> 
     Ok(())
 }
 
-/// The fields that differ, with their new values.
+/// Returns the fields that differ, with their new values.
 pub(crate) fn changes(before: &User, after: &User) -> Map<String, Value> {
     let fields = |user: &User| {
         [

@@ -1,4 +1,4 @@
-//! Global account data: what clients keep on the server.
+//! Global account data: settings that clients store on the server.
 //! <https://spec.matrix.org/v1.18/client-server-api/#client-config>
 
 use reeve_db::{DbError, ReadTx, Tx};
@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 use crate::policy::Limits;
 
-/// The room id of what is about no room.
+/// The room id of global account data.
 const GLOBAL: &str = "";
 
-/// Whether a type is kept by the server itself, and where clients change it instead.
+/// Returns the endpoint at which clients change a type that the server itself maintains; `None` for other types.
 pub fn changed_elsewhere(data_type: &str) -> Option<&'static str> {
     match data_type {
         "m.fully_read" => Some("/rooms/!roomId:server.name/read_markers"),
@@ -21,7 +21,7 @@ pub fn changed_elsewhere(data_type: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether the content would make somebody ignore themselves.
+/// Returns true if the content would make users ignore themselves.
 pub fn ignores(data_type: &str, content: &Map<String, Value>, user_id: &str) -> bool {
     data_type == "m.ignored_user_list"
         && content
@@ -30,7 +30,7 @@ pub fn ignores(data_type: &str, content: &Map<String, Value>, user_id: &str) -> 
             .is_some_and(|users| users.contains_key(user_id))
 }
 
-/// The content of one type; `None` if it was never set.
+/// Returns the content of one type; `None` if it was never set.
 pub fn find(tx: &ReadTx<'_>, user_num: UserNum, data_type: &str) -> Result<Option<Value>, DbError> {
     let Some(content) = account_data::find(tx, user_num, GLOBAL, data_type)? else { return Ok(None) };
     let content = serde_json::from_str(&content);
@@ -41,7 +41,7 @@ pub fn find(tx: &ReadTx<'_>, user_num: UserNum, data_type: &str) -> Result<Optio
 const MAX_TYPE_LEN: usize = 512;
 const MAX_ROOM_ID_LEN: usize = 255;
 
-/// Replaces the content of one type about a room, or about none where the room id is blank.
+/// Replaces the content of one type for a room, or globally if the room id is blank.
 pub fn put(
     tx: &mut Tx<'_>,
     limits: &Limits,
@@ -69,7 +69,7 @@ pub fn put(
     Ok(())
 }
 
-/// Replaces the content of one type.
+/// Replaces the global content of one type.
 pub fn set(
     tx: &mut Tx<'_>,
     limits: &Limits,

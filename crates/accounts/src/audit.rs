@@ -1,12 +1,12 @@
-//! The audit log: who did what to whom, written in the transaction of the deed.
+//! The audit log. An entry is written in the transaction of its deed.
 
 use reeve_db::{DbError, Tx};
 use reeve_model::{Actor, Ctx};
 use reeve_store::audit;
 use serde_json::Value;
 
-/// Writes down a deed of the actor of `ctx`; a deed without an actor (somebody's own, or a job's) is not audited.
-/// `action` is a dotted name such as `user.lock`, `target` usually a user id, `changes` holds no secrets.
+/// Records a deed of the actor of `ctx`. A deed without an actor (a user's own, or a job's) is not audited. `action` is
+/// a dotted name such as `user.lock`, `target` usually a user id; `changes` holds no secrets.
 pub fn record(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -18,8 +18,8 @@ pub fn record(
     audit::insert(tx, &entry(ctx, actor, action, target, &changes.to_string()))
 }
 
-/// Writes down a deed that goes on over several transactions, each of which says with [`amend`] how far it is. Answers
-/// the number of the entry, if there is an actor.
+/// Records a deed of several transactions, each of which reports its progress with [`amend`]. Returns the number of the
+/// entry, if there is an actor.
 pub(crate) fn open(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -31,7 +31,7 @@ pub(crate) fn open(
     audit::open(tx, &entry(ctx, actor, action, target, &changes.to_string())).map(Some)
 }
 
-/// Says how far a deed is that [`open`] wrote down.
+/// Updates the changes of an entry that [`open`] made.
 pub(crate) fn amend(tx: &mut Tx<'_>, id: i64, changes: &Value) -> Result<(), DbError> {
     audit::amend(tx, id, &changes.to_string())
 }

@@ -1,4 +1,4 @@
-//! Keys with which people sign each other's keys and those of their own devices.
+//! Cross-signing keys, with which users sign each other's keys and those of their own devices.
 //! <https://spec.matrix.org/v1.18/client-server-api/#cross-signing>
 
 use std::collections::BTreeMap;
@@ -17,16 +17,16 @@ use crate::audit;
 use crate::error::Error;
 use crate::keys::{from_json, is_map_of_texts, is_signatures, to_json, unsigned};
 
-/// For how long an administrator lets somebody replace the keys without authenticating again.
+/// The time, in milliseconds, for which an administrator lets a user replace the keys without authenticating again.
 const REPLACEABLE_MS: i64 = 10 * 60 * 1000;
-/// How long a key may be, as JSON, in bytes.
+/// The maximum length of a key, as JSON, in bytes.
 const MAX_KEY_LEN: usize = 64 * 1024;
 
 /// The usages of keys, with their names in requests. The first signs the others.
 const USAGES: [(&str, &str); 3] =
     [("master", "master_key"), ("self_signing", "self_signing_key"), ("user_signing", "user_signing_key")];
 
-/// A key that somebody uploads.
+/// A key in an upload.
 #[derive(Clone, Debug)]
 struct NewKey {
     usage: &'static str,
@@ -34,23 +34,23 @@ struct NewKey {
     object: Map<String, Value>,
 }
 
-/// The keys that somebody uploads.
+/// An upload of keys.
 #[derive(Clone, Debug)]
 pub struct Upload {
     keys: Vec<NewKey>,
 }
 
-/// What became of an upload.
+/// The outcome of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Uploaded {
     /// The keys are stored.
     Stored,
-    /// Nothing was changed: keys are replaced by whoever authenticates again only.
+    /// Nothing was changed: only a user who authenticates again can replace keys.
     Unauthenticated,
 }
 
 impl Upload {
-    /// Reads what somebody uploads.
+    /// Reads an upload.
     pub fn read(body: &Map<String, Value>, user_id: &str) -> Result<Self, Error> {
         let mut keys = Vec::new();
         for (usage, name) in USAGES {
@@ -107,7 +107,7 @@ impl NewKey {
         Ok(Self { usage, public_key, object })
     }
 
-    /// Whether it is as stored.
+    /// Returns true if the key is among the stored ones.
     fn is_in(&self, stored: &[SigningKey]) -> Result<bool, DbError> {
         let Some(stored) = of_usage(stored, self.usage) else { return Ok(false) };
         Ok(from_json(&stored.json)? == self.object)
@@ -118,7 +118,7 @@ fn of_usage<'a>(keys: &'a [SigningKey], usage: &str) -> Option<&'a SigningKey> {
     keys.iter().find(|key| key.usage == usage)
 }
 
-/// Whether an object is signed by a key, under the name of its owner.
+/// Returns true if an object is signed by a key, in the name of the key's owner.
 fn is_signed(object: &Map<String, Value>, user_id: &str, key_id: &str, public_key: &str) -> Option<String> {
     let signature = object.get("signatures")?.get(user_id)?.get(format!("ed25519:{key_id}"))?.as_str()?;
     let (public_key, bytes) = (from_base64(public_key)?, from_base64(signature)?);
@@ -130,8 +130,8 @@ fn is_signed(object: &Map<String, Value>, user_id: &str, key_id: &str, public_ke
         .map(|()| signature.to_owned())
 }
 
-/// Stores keys of an account. Keys that are there already may come again, and the first come freely; to replace
-/// some, whoever uploads must have authenticated again, or an administrator allowed it.
+/// Stores keys of an account. Stored keys may be uploaded again, and the first ones need no permission. To replace
+/// keys, the user must have authenticated again, or an administrator must have allowed it.
 pub fn upload(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -170,7 +170,7 @@ pub fn upload(
     }
     for old in &stored {
         let new = upload.of(&old.usage);
-        // What an old master key signed is worth nothing under a new one.
+        // Signatures by an old master key are worth nothing under a new one.
         let outdated = new_master.is_some_and(|key| key.public_key != old_master_key(&stored));
         if new.map_or(outdated, |new| new.public_key != old.public_key) {
             cross_signing::delete_of_target(tx, user.num, &old.public_key)?;
@@ -191,7 +191,7 @@ fn old_master_key(stored: &[SigningKey]) -> &str {
     of_usage(stored, "master").map(|key| key.public_key.as_str()).unwrap_or_default()
 }
 
-/// Lets an account replace its keys once without authenticating again; answers until when, in milliseconds.
+/// Lets an account replace its keys once without authenticating again; returns the time until which it may.
 pub fn allow_replacing(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str) -> Result<Millis, Error> {
     let none = || Error::KeyNotFound("User has no master cross-signing key");
     let user_num = users::num(tx, user_id)?.ok_or_else(none)?;
@@ -212,7 +212,7 @@ pub fn delete_all(tx: &mut Tx<'_>, user_num: UserNum) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Why signatures were not stored, by user id and key.
+/// The reasons why signatures were not stored, by user id and key.
 pub type Failures = BTreeMap<String, BTreeMap<String, Value>>;
 
 /// A refusal of one signed object; not of the whole request.
@@ -233,7 +233,7 @@ impl Refused {
     }
 }
 
-/// Stores the signatures that are right, and says what is wrong with the others. People sign their own devices with their
+/// Stores the valid signatures and returns the errors of the others. Users sign their own devices with their
 /// self-signing key, their own master key with their devices, and the master keys of others with their user-signing
 /// key.
 pub fn sign(tx: &mut Tx<'_>, user: &User, body: &Map<String, Value>) -> Result<Failures, Error> {
@@ -282,7 +282,7 @@ fn signature(target: &str, key_id: &str, signature: String) -> Signature {
     Signature { target: target.to_owned(), signer_key: format!("ed25519:{key_id}"), signature }
 }
 
-/// Signatures of one's own device or master key.
+/// Checks signatures of the user's own device or master key.
 fn check_own(
     tx: &ReadTx<'_>,
     user: &User,
@@ -320,7 +320,7 @@ fn check_own(
     Ok(if right.is_empty() { Err(Refused::Bad) } else { Ok(right) })
 }
 
-/// The signature of somebody else's master key.
+/// Checks the signature of another user's master key.
 fn check_other(
     tx: &ReadTx<'_>,
     user: &User,

@@ -1,7 +1,7 @@
-//! Retiring accounts.
+//! Deactivation of accounts.
 //!
-//! What lets an account act ends at once, in one transaction. What it leaves behind, of which there may be very
-//! much, is cleared by a durable job in short steps.
+//! Everything by which an account acts ends at once, in one transaction. The rest of its data, which may be very much,
+//! is deleted by a durable job in short steps.
 
 use reeve_db::Tx;
 use reeve_jobs::JobKind;
@@ -17,26 +17,26 @@ use crate::error::Error;
 use crate::sessions::{self, Spared};
 use crate::{account, audit, cross_signing};
 
-/// The job that clears what a deactivated account leaves behind.
+/// The job that deletes the rest of the data of a deactivated account.
 pub const JOB: JobKind<Payload, Progress, Outcome> = JobKind::new("deactivate_user");
 
-/// The account whose leavings are cleared.
+/// The account whose data is deleted.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Payload {
     /// The number of the account.
     pub user_num: UserNum,
 }
 
-/// How far the job is.
+/// The progress of the job.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Progress {
-    /// Rooms up to this number are done, those that could not be left too.
+    /// The number of the last room that is done, including rooms that could not be left.
     pub upto: RoomNum,
-    /// The parts cleared so far.
+    /// The numbers of what was deleted so far.
     pub cleared: Cleared,
 }
 
-/// Counts of the parts that the job cleared.
+/// Counts of what the job deleted.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Cleared {
     /// The number of rooms left.
@@ -51,7 +51,7 @@ pub struct Cleared {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Outcome {
-    /// All is cleared.
+    /// Everything is deleted.
     Cleared(Cleared),
     /// The account was reactivated meanwhile, which ended the job.
     Reactivated {
@@ -60,9 +60,9 @@ pub enum Outcome {
     },
 }
 
-/// Deactivates an account, and erases it if `erase` says so: no session, key, password or address stays, nobody acts
-/// as it any more. Doing it again does no harm; erasing can be added later. Answers the id of the job that
-/// clears the rest. The flags set by administrators, external ids, media and the history of connections stay.
+/// Deactivates an account, and erases it if `erase` is true: its sessions, keys, password and addresses are deleted,
+/// and nobody acts as it any more. A repetition does no harm, and erasing can be added later. Returns the id of the job
+/// that deletes the rest. The flags set by administrators, external ids, media and the history of connections stay.
 pub fn deactivate(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, erase: bool) -> Result<String, Error> {
     threepids::delete_of_user(tx, user.num)?;
     sessions::end_all(tx, user.num, &Spared::default())?;
@@ -89,8 +89,7 @@ pub fn deactivate(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, erase: bool) -> Resul
     Ok(job)
 }
 
-/// Makes a deactivated account usable again. What deactivation took stays gone, except that its messages are
-/// visible again.
+/// Reactivates a deactivated account. Deleted data stays deleted; the messages of an erased account are visible again.
 pub fn reactivate(tx: &mut Tx<'_>, ctx: &Ctx, user: &User) -> Result<User, Error> {
     let after = User { deactivated: false, erased: false, ..user.clone() };
     account::store(tx, ctx, "user.reactivate", user, &after)?;

@@ -1,11 +1,11 @@
-//! Why a deed is refused, in the words of the domain. The HTTP layer translates these in one place.
+//! The reasons why a deed is refused, in terms of the domain. The HTTP layer maps them to Matrix errors in one place.
 
 use reeve_db::DbError;
 use reeve_model::id::BadName;
 
 use crate::policy::WeakPassword;
 
-/// Why a deed on accounts is refused. Nothing was changed.
+/// The reason why a deed on accounts is refused. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such account.
@@ -17,13 +17,13 @@ pub enum Error {
     /// The name cannot be given to an account.
     #[error(transparent)]
     BadName(#[from] BadName),
-    /// Somebody has the name already, perhaps in other letter case.
+    /// Another account has the name already, perhaps in another case.
     #[error("User ID already taken.")]
     UserInUse,
     /// The name is that of the account which sends server notices.
     #[error("This user ID is reserved.")]
     NameReserved,
-    /// The external id belongs to somebody else.
+    /// The external id belongs to another account.
     #[error("External id is already in use.")]
     ExternalIdInUse,
     /// The medium of a third-party id is not known.
@@ -35,7 +35,7 @@ pub enum Error {
     /// Administrators cannot take their own rights away.
     #[error("You may not demote yourself.")]
     SelfDemotion,
-    /// The specification spares the account from being locked or suspended; the text says why.
+    /// The specification exempts the account from being locked or suspended; the text says why.
     #[error("{0}")]
     NotModerated(&'static str),
     /// Passwords cannot be changed on this server.
@@ -62,7 +62,7 @@ pub enum Error {
     /// A device's display name has more characters than allowed.
     #[error("Device display name is too long (max 100)")]
     DeviceNameTooLong,
-    /// The credentials are wrong; never says which part.
+    /// The credentials are wrong. The text never says which part.
     #[error("Invalid username or password")]
     BadCredentials,
     /// A refresh token that cannot be used; the text says why, and the flag whether the session may be resumed by
@@ -84,7 +84,7 @@ pub enum Error {
     /// The session is that of an administrator who acts as the account.
     #[error("An administrator who acts as a user cannot prove to be that user")]
     ActsAsAnother,
-    /// The deed needs something else to be so first; the text says what.
+    /// A precondition failed; the text says which.
     #[error("{0}")]
     Refused(&'static str),
     /// A session without device has no keys.
@@ -96,38 +96,38 @@ pub enum Error {
     /// A public key is the id of a device of the account.
     #[error("Key ID in use")]
     KeyIdInUse,
-    /// Keys are not of the form that they must have; the text says why.
+    /// Keys have the wrong form; the text says why.
     #[error("{0}")]
     BadKeys(String),
-    /// Keys say that they belong to somebody else, or are for something else; the text says which.
+    /// Keys name another owner or another usage; the text says which.
     #[error("{0}")]
     OtherKeys(&'static str),
-    /// Another one-time key has the id already. Clients look for the words in the text.
+    /// Another one-time key has the id already. Clients compare the words of the text.
     #[error("One time key {id} already exists. Old key: {old}; new key: {new}")]
     KeyExists {
         /// Algorithm and id.
         id: String,
-        /// The key that is there, as JSON.
+        /// The stored key, as JSON.
         old: String,
         /// The key that was to be stored, as JSON.
         new: String,
     },
-    /// There are as many of something as there may be.
+    /// A limit is reached.
     #[error("{owner} cannot have more than {most} {what}")]
     TooMany {
-        /// Whose they are.
+        /// The owner of the things.
         owner: &'static str,
-        /// How many there may be.
+        /// The limit.
         most: i64,
-        /// What they are.
+        /// The things, in the plural.
         what: &'static str,
     },
-    /// Something has more bytes than it may have.
+    /// A value is too long.
     #[error("{what} cannot have more than {most} bytes")]
     TooLong {
-        /// What it is.
+        /// The value.
         what: &'static str,
-        /// How many bytes it may have.
+        /// The limit, in bytes.
         most: i64,
     },
     /// A message to a device is longer than allowed.
@@ -151,27 +151,27 @@ pub enum Error {
     /// There is no such backup of room keys, or no such key in it.
     #[error("{0}")]
     BackupNotFound(&'static str),
-    /// Keys go to the newest backup only, whose version this is.
+    /// Keys are added to the newest backup only; this is its version.
     #[error("Wrong backup version.")]
     WrongBackupVersion(String),
-    /// A password that somebody chose breaks a rule.
+    /// A chosen password breaks a rule.
     #[error(transparent)]
     WeakPassword(#[from] WeakPassword),
     /// Too many requests at once.
     #[error("The server is busy")]
     Overloaded,
-    /// The database could not do it.
+    /// An error of the database.
     #[error(transparent)]
     Db(#[from] DbError),
 }
 
 impl Error {
-    /// There are as many of something as there may be.
+    /// Returns [`Error::TooMany`].
     pub fn too_many(owner: &'static str, most: i64, what: &'static str) -> Self {
         Self::TooMany { owner, most, what }
     }
 
-    /// Something has more bytes than it may have.
+    /// Returns [`Error::TooLong`].
     pub fn too_long(what: &'static str, most: usize) -> Self {
         Self::TooLong { what, most: i64::try_from(most).unwrap_or(i64::MAX) }
     }

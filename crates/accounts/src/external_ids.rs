@@ -6,8 +6,8 @@ use reeve_store::external_ids::{self, ExternalId};
 
 use crate::error::Error;
 
-/// Makes `wanted` the external ids of an account. One that belongs to somebody else is refused. Answers whether
-/// anything changed.
+/// Replaces the external ids of an account by `wanted`. An id that belongs to another account is refused. Returns true
+/// if anything changed.
 pub fn replace(tx: &mut Tx<'_>, user: &User, wanted: &[ExternalId]) -> Result<bool, Error> {
     let stored = external_ids::of_user(tx, user.num)?;
     let mut changed = false;

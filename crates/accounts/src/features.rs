@@ -11,7 +11,7 @@ use crate::{account, audit};
 /// The features that can be switched on for single accounts, named after their Matrix spec change.
 pub const KNOWN: [&str; 3] = ["msc3881", "msc3575", "msc4222"];
 
-/// Switches features on or off for an account; those not named stay as they are.
+/// Switches features on or off for an account; features that are not named stay as they are.
 pub fn set(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, wanted: &[(String, bool)]) -> Result<(), Error> {
     let user = account::find(tx, user_id)?;
     let mut changed = Map::new();

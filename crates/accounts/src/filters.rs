@@ -8,10 +8,10 @@ use reeve_store::transactions;
 use crate::error::Error;
 use crate::policy::Limits;
 
-/// How long a filter may be, in bytes of JSON.
+/// The maximum length of a filter, in bytes of JSON.
 const MAX: usize = 64 * 1024;
 
-/// Stores a filter, given as JSON; returns its id, that of the equal one if there is one.
+/// Stores a filter, given as JSON. Returns its id, or that of an equal filter.
 pub fn create(tx: &mut Tx<'_>, limits: &Limits, user_num: UserNum, content: &str) -> Result<i64, Error> {
     if content.len() > MAX {
         return Err(Error::too_long("A filter", MAX));
@@ -19,7 +19,7 @@ pub fn create(tx: &mut Tx<'_>, limits: &Limits, user_num: UserNum, content: &str
     if let Some(equal) = transactions::equal_filter(tx, user_num, content)? {
         return Ok(equal);
     }
-    // None is ever deleted alone, so that the next id is how many there are.
+    // Filters are never deleted one by one, so that their number is the next id.
     let filter_id = transactions::next_filter(tx, user_num)?;
     if filter_id >= limits.filters {
         return Err(Error::too_many("An account", limits.filters, "filters"));

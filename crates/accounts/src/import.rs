@@ -1,7 +1,7 @@
-//! Accounts that come from elsewhere, one after the other or by the million.
+//! Import of accounts from other servers, one by one or by the million.
 //!
-//! Each account is taken as a whole or refused as a whole; one that is there already is left alone, so that an import can
-//! be repeated. The rules are those of [`crate::users::put`], but that nothing is taken from other accounts.
+//! Each account is imported as a whole or refused as a whole. Existing accounts are left alone, so that an import can
+//! be repeated. The rules are those of [`crate::users::put`], except that nothing is taken from other accounts.
 
 mod account;
 mod candidate;
@@ -21,48 +21,47 @@ pub use self::dry_run::DryRun;
 use crate::error::Error;
 use crate::policy::Policy;
 
-/// An import of fewer accounts than this keeps lists and search in step with each account.
+/// An import of fewer accounts than this updates lists and search with each account.
 const SMALL: i64 = 1000;
-/// So does one that is small against what is there: by this factor.
+/// The same holds if this factor times the number of its accounts is less than the number of existing ones.
 const SMALL_AGAINST: i64 = 4;
-/// How many accounts a small import takes in one transaction, so that others have their turn.
+/// The number of accounts that a small import adds in one transaction, so that other writers get their turn.
 const STEP: usize = 500;
-/// How many accounts are added to the search index in one transaction.
+/// The number of accounts that are added to the search index in one transaction.
 const SEARCH_STEP: i64 = 20_000;
 
-/// What became of an account.
+/// The outcome for one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is there now.
+    /// It was added.
     Added,
-    /// It was there already, and was left alone.
+    /// It existed already, and was left alone.
     Present,
-    /// It was not taken.
+    /// It was refused.
     Refused(Refusal),
 }
 
-/// What an import did so far.
+/// The counts of an import so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Accounts that are new.
+    /// New accounts.
     pub added: i64,
-    /// Accounts that were there already.
+    /// Existing accounts.
     pub present: i64,
-    /// Accounts that were not taken.
+    /// Refused accounts.
     pub refused: i64,
 }
 
-/// An import under way.
+/// An import in progress.
 ///
-/// As long as it is small, lists and search are kept in step with each account. On SQLite, where no server runs
-/// meanwhile, a large one lets them lag behind and catches up at the end, which costs far less
-/// ([`reeve_store::lists::users::bulk`]).
+/// A small one updates lists and search with each account. On SQLite, where no server runs meanwhile, a large one lets
+/// them lag behind and rebuilds them at the end, which costs far less ([`reeve_store::lists::users::bulk`]).
 pub struct Importer {
     db: Db,
     ctx: Ctx,
     policy: Arc<Policy>,
     source: String,
-    /// How many accounts were there before.
+    /// The number of accounts before the import.
     there: i64,
     tally: Tally,
     bulk: bool,
@@ -71,7 +70,7 @@ pub struct Importer {
 }
 
 impl Importer {
-    /// Begins an import. `source` says in the audit log where the accounts come from. Nothing is written yet.
+    /// Begins an import. `source` names the origin of the accounts in the audit log. Nothing is written yet.
     pub async fn new(db: Db, ctx: Ctx, policy: Policy, source: &str) -> Result<Self, Error> {
         let (there, bulk) =
             db.read(|tx| Ok::<_, DbError>((users::highest_num(tx)?, bulk::is_pending(tx)?))).await?;
@@ -88,13 +87,13 @@ impl Importer {
         })
     }
 
-    /// What was done so far.
+    /// Returns the counts so far.
     pub fn tally(&self) -> Tally {
         self.tally
     }
 
-    /// Takes accounts; answers what became of each, in order. `refused` is how many were refused
-    /// before they came here.
+    /// Imports accounts; returns the outcome of each, in order. `refused` is the number of accounts that the caller has
+    /// refused before.
     pub async fn add(&mut self, candidates: Vec<Candidate>, refused: usize) -> Result<Vec<Outcome>, Error> {
         let coming = self.tally.added.saturating_add(len(candidates.len()));
         let large = coming > SMALL && coming > self.there / SMALL_AGAINST;
@@ -106,7 +105,7 @@ impl Importer {
         let candidates = Arc::new(candidates);
         let step = if self.bulk { candidates.len().max(1) } else { STEP };
         let mut all = Vec::with_capacity(candidates.len());
-        // Once at least, since the entry in the audit log counts the refused, too.
+        // At least once, since the entry in the audit log also counts refused accounts.
         for from in (0..candidates.len().max(1)).step_by(step) {
             let candidates = Arc::clone(&candidates);
             let (ctx, policy, source) = (self.ctx.clone(), Arc::clone(&self.policy), self.source.clone());
@@ -136,14 +135,14 @@ impl Importer {
         Ok(all)
     }
 
-    /// Ends the import: lists and search catch up. `progress` is told what is done, from 0 to 1.
+    /// Ends the import: rebuilds lists and search. `progress` receives the completed part, from 0 to 1.
     pub async fn finish(self, progress: impl Fn(f64)) -> Result<Tally, Error> {
         catch_up(&self.db, progress).await?;
         Ok(self.tally)
     }
 }
 
-/// Writes the import down in the audit log: one entry, which each transaction that adds something amends.
+/// Records the import in the audit log: one entry, which each transaction that adds something amends.
 fn write_down(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -163,8 +162,8 @@ fn write_down(
     }
 }
 
-/// Lets lists and search catch up with the accounts, if an import left them behind. Broken off, it goes on where it
-/// was. `progress` is told what is done, from 0 to 1.
+/// Rebuilds lists and search, if an import left them behind. An interrupted rebuild is continued. `progress` receives
+/// the completed part, from 0 to 1.
 pub async fn catch_up(db: &Db, progress: impl Fn(f64)) -> Result<(), Error> {
     let Some(mut searched) = db.read(bulk::searched).await? else { return Ok(()) };
     let first = searched;
@@ -202,7 +201,7 @@ fn share(part: i64, of: i64) -> f64 {
     part as f64 / of.max(1) as f64
 }
 
-/// What the search index takes of the accounts after one.
+/// Returns the texts for the search index of the accounts after one.
 async fn documents_after(db: &Db, after: UserNum) -> Result<Vec<(UserNum, String)>, Error> {
     let documents = db.read(move |tx| -> Result<_, DbError> {
         let keys = bulk::unsearched(tx, after, SEARCH_STEP)?;

@@ -1,7 +1,7 @@
-//! Deeds on people: everything that creates or changes an account, and the rules it follows.
+//! Deeds on accounts: everything that creates or changes an account, and the rules for it.
 //!
-//! A deed is a synchronous function on one [`reeve_db::Tx`]. It checks, changes, writes the audit row and queues
-//! what must follow, in that one transaction: it happens as a whole or not at all.
+//! A deed is a synchronous function on one [`reeve_db::Tx`]. It checks, changes, writes the audit entry and queues the
+//! jobs that must follow, in one transaction.
 
 pub mod account;
 pub mod account_data;

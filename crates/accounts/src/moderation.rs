@@ -1,4 +1,4 @@
-//! What administrators impose on accounts: suspension, shadow-bans, and limits of their own.
+//! Restrictions of accounts by administrators: locks, suspension, shadow-bans, and rate limits.
 
 use reeve_db::{ReadTx, Tx};
 use reeve_model::{Ctx, User};
@@ -8,17 +8,17 @@ use serde_json::json;
 use crate::error::Error;
 use crate::{account, audit};
 
-/// What the specification lets administrators impose on an account.
+/// A restriction that the specification defines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flag {
-    /// Its sessions rest until it is unlocked.
+    /// Its sessions are refused until it is unlocked.
     Locked,
-    /// It may only read and leave.
+    /// It may only read and leave rooms.
     Suspended,
 }
 
 impl Flag {
-    /// Whether it is set on an account.
+    /// Returns true if it is set on an account.
     pub fn of(self, user: &User) -> bool {
         match self {
             Self::Locked => user.locked,
@@ -27,7 +27,7 @@ impl Flag {
     }
 }
 
-/// The account that the actor moderates by the specification's rules, which spare other administrators.
+/// Returns the account that the actor moderates by the specification's rules, which exempt other administrators.
 /// [`Error::UserNotFound`] if there is none or it is deactivated.
 pub fn subject(tx: &ReadTx<'_>, ctx: &Ctx, user_id: &str) -> Result<User, Error> {
     let user = account::find(tx, user_id)?;
@@ -40,8 +40,8 @@ pub fn subject(tx: &ReadTx<'_>, ctx: &Ctx, user_id: &str) -> Result<User, Error>
     Ok(user)
 }
 
-/// Sets or clears a flag by the specification's rules: neither on oneself nor on another administrator. Returns the
-/// account as it is then.
+/// Sets or clears a flag by the specification's rules: neither of the actor nor of another administrator. Returns the
+/// changed account.
 pub fn moderate(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, flag: Flag, is_set: bool) -> Result<User, Error> {
     subject(tx, ctx, user_id)?;
     if ctx.is_by(user_id) {
@@ -53,7 +53,7 @@ pub fn moderate(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, flag: Flag, is_set: b
     }
 }
 
-/// Locks an account, so that its sessions rest, or unlocks it.
+/// Locks an account, so that its sessions are refused, or unlocks it.
 pub fn set_locked(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, locked: bool) -> Result<User, Error> {
     account::edit(tx, ctx, user_id, "user.update", |user| {
         user.locked = locked;
@@ -61,7 +61,7 @@ pub fn set_locked(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, locked: bool) -> Re
     })
 }
 
-/// Suspends an account, so that it may only read and leave, or lets it act again.
+/// Suspends an account, so that it may only read and leave rooms, or ends that.
 pub fn set_suspended(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, suspended: bool) -> Result<User, Error> {
     let action = if suspended { "user.suspend" } else { "user.unsuspend" };
     account::edit(tx, ctx, user_id, action, |user| {
@@ -70,7 +70,7 @@ pub fn set_suspended(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, suspended: bool)
     })
 }
 
-/// Shadow-bans an account, so that what it sends is silently dropped, or ends that.
+/// Shadow-bans an account, so that its messages are silently dropped, or ends that.
 pub fn set_shadow_banned(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -96,7 +96,7 @@ pub fn set_ratelimit(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, limit: Override)
     Ok(())
 }
 
-/// Puts an account back under the common message rate limit.
+/// Removes the message rate limit of an account's own.
 pub fn clear_ratelimit(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str) -> Result<(), Error> {
     let user = account::find(tx, user_id)?;
     if ratelimits::delete(tx, user.num)? {

@@ -1,7 +1,7 @@
-//! Password hashes: Argon2id for new ones, bcrypt as it comes from other servers.
+//! Password hashes: Argon2id for new ones, bcrypt for those of other servers.
 //!
-//! Hashing is slow by purpose, so it runs on a bounded number of threads of its own, which the processor serves after
-//! all others: a storm of logins waits, and the rest of the server does not.
+//! Hashing is slow by purpose, so it runs on a bounded number of threads with low priority: a storm of logins waits,
+//! and the rest of the server does not.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,27 +16,27 @@ use unicode_normalization::UnicodeNormalization;
 use crate::error::Error;
 use crate::policy::HashingCost;
 
-/// bcrypt looks at no more than this.
+/// The number of bytes that bcrypt uses.
 const BCRYPT_BYTES: usize = 72;
-/// The most that comparing with a stored hash may take: memory of Argon2 in KiB, its passes, and the cost of bcrypt.
+/// The highest accepted cost of stored hashes: memory of Argon2 in KiB, its passes, and the cost of bcrypt.
 const MAX_STORED_KIB: u32 = 1 << 20;
 const MAX_STORED_PASSES: u32 = 100;
 const MAX_STORED_BCRYPT: u32 = 20;
-/// More logins than this do not wait for their turn: they are refused.
+/// The maximum number of waiting logins; further ones are refused.
 const MAX_WAITING: usize = 1000;
 
-/// How much nicer than others these threads are to the rest of the machine.
+/// The niceness of the hashing threads.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
-/// What comparing a password found.
+/// The result of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is not the password.
     Wrong,
-    /// It is.
+    /// It is the password.
     Right,
-    /// It is, and the stored hash should be replaced by one of today's kind and cost.
+    /// It is the password, and the stored hash should be replaced by one of the present kind and cost.
     RightButOld,
 }
 
@@ -47,7 +47,7 @@ struct Inner {
     jobs: mpsc::Sender<Job>,
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
-    /// Compared with when there is no account or no password, so that the answer takes as long.
+    /// A hash to compare with if there is no account or no password, so that the response takes as long.
     decoy: String,
 }
 
@@ -56,7 +56,7 @@ struct Inner {
 pub struct Hasher(Arc<Inner>);
 
 impl Hasher {
-    /// A hasher of this cost.
+    /// Starts a hasher of this cost.
     pub fn new(cost: HashingCost) -> Result<Self, Error> {
         let decoy = hash(&cost, "")?;
         let workers = cost.workers.max(1);
@@ -65,18 +65,18 @@ impl Hasher {
         Ok(Self(Arc::new(Inner { cost, jobs, turns, waiting: AtomicUsize::new(0), decoy })))
     }
 
-    /// How many hashes wait or are being made.
+    /// Returns the number of hashes that wait or are being made.
     pub fn waiting(&self) -> usize {
         self.0.waiting.load(Ordering::Relaxed)
     }
 
-    /// The hash of a password, as a PHC string.
+    /// Hashes a password and returns a PHC string.
     pub async fn hash(&self, password: &str) -> Result<String, Error> {
         let password = password.to_owned();
         self.turn(move |inner| hash(&inner.cost, &password)).await?
     }
 
-    /// Compares a password with a stored hash. Without a hash it takes as long, and is wrong.
+    /// Compares a password with a stored hash. Without a hash the comparison takes as long, and fails.
     pub async fn verify(&self, password: &str, stored: Option<&str>) -> Result<Verdict, Error> {
         let (password, stored) = (password.to_owned(), stored.map(str::to_owned));
         self.turn(move |inner| {
@@ -96,7 +96,7 @@ impl Hasher {
         let turn = turn.map_err(|_| Error::Overloaded)?.map_err(|_| Error::Overloaded)?;
         let (worker, (reply, result)) = (Arc::clone(&self.0), oneshot::channel());
         let job = Box::new(move || {
-            // Kept to the end of the work, also when whoever asked stops waiting.
+            // Held until the work is done, even if the caller stops waiting.
             let _turn = turn;
             drop(reply.send(f(&worker)));
         });
@@ -105,7 +105,7 @@ impl Hasher {
     }
 }
 
-/// Starts the threads that hash. They end when nobody can send them anything any more.
+/// Starts the threads that hash. They end when all senders are gone.
 fn start(workers: usize) -> Result<mpsc::Sender<Job>, Error> {
     let (jobs, queue) = mpsc::channel::<Job>();
     let queue = Arc::new(Mutex::new(queue));
@@ -116,9 +116,9 @@ fn start(workers: usize) -> Result<mpsc::Sender<Job>, Error> {
             .spawn(move || {
                 give_way();
                 loop {
-                    // Waits with the lock held: who waits for the lock would have nothing else to do.
+                    // The lock is held while waiting: another thread that waits for it has nothing else to do.
                     let Ok(job) = queue.lock().unwrap_or_else(PoisonError::into_inner).recv() else { return };
-                    // The caller hears of a panic by getting no answer.
+                    // The caller learns of a panic from the missing reply.
                     drop(catch_unwind(AssertUnwindSafe(job)));
                 }
             })
@@ -127,7 +127,7 @@ fn start(workers: usize) -> Result<mpsc::Sender<Job>, Error> {
     Ok(jobs)
 }
 
-/// Lets all other threads go first. On other systems than Linux this would be about the whole process.
+/// Gives the thread a low priority. On other systems than Linux this would affect the whole process.
 fn give_way() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::getpriority_process(None)
@@ -155,7 +155,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// What is hashed: the password in normal form NFKC, and the pepper.
+/// The input of the hash: the password in normal form NFKC, and the pepper.
 fn seasoned(cost: &HashingCost, password: &str) -> Vec<u8> {
     let mut text: String = password.nfkc().collect();
     text.push_str(&cost.pepper);
@@ -175,8 +175,7 @@ fn hash(cost: &HashingCost, password: &str) -> Result<String, Error> {
     Ok(hash.to_string())
 }
 
-/// Checks that a password can be compared with a hash that was made elsewhere, at a cost that the server can bear. Says
-/// why not.
+/// Checks that the cost of comparing a password with a hash from elsewhere is bearable. The error says why it is not.
 pub fn check_stored(stored: &str) -> Result<(), &'static str> {
     if let Some(rest) = stored.strip_prefix("$2") {
         return check_bcrypt(rest);
@@ -223,7 +222,7 @@ fn verify(cost: &HashingCost, password: &str, stored: &str) -> Verdict {
     let password = seasoned(cost, password);
     if stored.starts_with("$2") {
         let significant = password.get(..BCRYPT_BYTES).unwrap_or(&password);
-        // A password with a NUL cannot have been hashed with bcrypt: it is wrong, not an error.
+        // No password with a NUL was ever hashed with bcrypt: it is wrong, not an error.
         return if bcrypt::verify(significant, stored).unwrap_or(false) {
             Verdict::RightButOld
         } else {

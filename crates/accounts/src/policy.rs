@@ -1,43 +1,43 @@
-//! The settings that deeds on accounts follow.
+//! The settings for deeds on accounts.
 
 use std::time::Duration;
 
-/// What the operator decided about accounts. Fixed while the server runs.
+/// The operator's decisions about accounts. They are fixed while the server runs.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Whether people can register by themselves.
+    /// True if users can register without an administrator.
     pub registration_enabled: bool,
-    /// Whether registering needs a registration token.
+    /// True if registering needs a registration token.
     pub registration_requires_token: bool,
-    /// Whether guests are let in.
+    /// True if guests are allowed.
     pub guests: bool,
-    /// The secret that lets scripts register accounts; off without one.
+    /// The secret with which scripts register accounts; `None` forbids it.
     pub registration_shared_secret: Option<String>,
-    /// Whether people log in, and change their passwords, with a password.
+    /// True if users can log in with a password, and change it.
     pub password_enabled: bool,
-    /// What the passwords must be like that people choose themselves.
+    /// The rules for passwords that users choose.
     pub password_rules: PasswordRules,
-    /// How long an access token lives, in milliseconds; `None`: until it is revoked.
+    /// The lifetime of an access token, in milliseconds; `None` if it ends only by revocation.
     pub token_lifetime_ms: Option<i64>,
-    /// How long an access token lives that can be refreshed, in milliseconds.
+    /// The lifetime of an access token that can be refreshed, in milliseconds.
     pub refreshable_token_lifetime_ms: i64,
-    /// How long a refresh token lives, in milliseconds; `None`: until it is revoked.
+    /// The lifetime of a refresh token, in milliseconds; `None` if it ends only by revocation.
     pub refresh_token_lifetime_ms: Option<i64>,
-    /// Whether a session can ask for a login token for another device.
+    /// True if a session can request a login token for another device.
     pub login_via_existing_session: bool,
     /// User types besides `bot` and `support`.
     pub extra_user_types: Vec<String>,
     /// The type of accounts that are created without one.
     pub default_user_type: Option<String>,
-    /// How long a new account is valid, if accounts expire.
+    /// The time for which a new account is valid, in milliseconds; `None` if accounts do not expire.
     pub account_validity_period_ms: Option<i64>,
-    /// The name of the account that sends server notices, which nobody else can have.
+    /// The localpart of the account that sends server notices, which no other account can have.
     pub notices_localpart: Option<String>,
-    /// How much one account may store.
+    /// The limits of what one account may store.
     pub limits: Limits,
 }
 
-/// How much one account may store.
+/// The limits of what one account may store.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Pieces of account data.
@@ -56,11 +56,11 @@ pub struct Limits {
     pub key_backup_bytes: i64,
     /// Pushers.
     pub pushers: i64,
-    /// Push rules, those that everybody has included.
+    /// Push rules, default ones included.
     pub push_rules: i64,
     /// Filters.
     pub filters: i64,
-    /// Aliases that it made.
+    /// Aliases that it created.
     pub aliases_per_account: i64,
     /// Aliases of a room.
     pub aliases_per_room: i64,
@@ -120,24 +120,24 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Whether an account can be of this type.
+    /// Returns true if accounts can have this type.
     pub fn knows_user_type(&self, user_type: &str) -> bool {
         matches!(user_type, "bot" | "support") || self.extra_user_types.iter().any(|extra| extra == user_type)
     }
 }
 
-/// What a password must be like.
+/// The rules for passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PasswordRules {
-    /// How many characters it has at least.
+    /// The minimum number of characters.
     pub min_length: u32,
-    /// Whether it needs a digit.
+    /// True if it needs a digit.
     pub require_digit: bool,
-    /// Whether it needs a character that is neither a letter nor a digit.
+    /// True if it needs a character that is neither a letter nor a digit.
     pub require_symbol: bool,
-    /// Whether it needs a lowercase letter.
+    /// True if it needs a lowercase letter.
     pub require_lowercase: bool,
-    /// Whether it needs an uppercase letter.
+    /// True if it needs an uppercase letter.
     pub require_uppercase: bool,
 }
 
@@ -154,7 +154,7 @@ impl Default for PasswordRules {
 }
 
 impl PasswordRules {
-    /// Checks a password that somebody chooses for an account, whose user id may not be known yet.
+    /// Checks a password that a user chooses. The user id may not be known yet.
     ///
     /// # Errors
     /// [`WeakPassword`]: the first rule that it breaks.
@@ -183,7 +183,7 @@ impl PasswordRules {
     }
 }
 
-/// Whether a password is a user id, or the localpart of one.
+/// Returns true if a password is a user id, or the localpart of one.
 fn is_name(password: &str, user_id: &str) -> bool {
     let (password, user_id) = (password.to_lowercase(), user_id.to_lowercase());
     let password = password.strip_prefix('@').unwrap_or(&password);
@@ -191,7 +191,7 @@ fn is_name(password: &str, user_id: &str) -> bool {
     password == user_id || user_id.split_once(':').is_some_and(|(localpart, _)| password == localpart)
 }
 
-/// Why a password is not taken.
+/// The reason why a password is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WeakPassword {
     /// It has fewer characters than this.
@@ -214,7 +214,7 @@ pub enum WeakPassword {
     Name,
 }
 
-/// What hashing a password costs.
+/// The cost of hashing a password.
 #[derive(Clone, Debug)]
 pub struct HashingCost {
     /// A secret that is mixed into every password.
@@ -223,9 +223,9 @@ pub struct HashingCost {
     pub memory_kib: u32,
     /// Passes over that memory.
     pub iterations: u32,
-    /// Threads that hash at the same time.
+    /// The number of hashing threads.
     pub workers: usize,
-    /// How long a login may wait for its turn.
+    /// The maximum time that a login waits in the queue.
     pub wait: Duration,
 }
 
@@ -245,7 +245,7 @@ mod tests {
         for (password, verdict) in [
             ("Pässw0rd!", Ok(())),
             ("Pas0rd!", Err(WeakPassword::TooShort(8))),
-            // Characters count, not bytes.
+            // Characters are counted, not bytes.
             ("ÄÖÜäöü1", Err(WeakPassword::TooShort(8))),
             ("Password!", Err(WeakPassword::NoDigit)),
             ("Passw0rds", Err(WeakPassword::NoSymbol)),

@@ -1,4 +1,4 @@
-//! Profiles: what people see of an account.
+//! Profiles: the public data of accounts.
 //! <https://spec.matrix.org/v1.18/client-server-api/#profiles>
 
 use reeve_db::{DbError, ReadTx, Tx};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::error::Error;
 use crate::{account, audit};
 
-/// A whole profile, as canonical JSON, must be smaller than this, in bytes.
+/// The size that a whole profile must stay below, as canonical JSON, in bytes.
 const MAX_PROFILE: usize = 65_536;
 /// The longest name of a field, in bytes.
 const MAX_KEY: usize = 255;
@@ -25,7 +25,7 @@ pub enum Field {
     Custom(String),
 }
 
-/// Why a text cannot be the name of a field.
+/// The reason why a text cannot be the name of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadKey {
     /// It is too long.
@@ -40,7 +40,7 @@ pub enum BadKey {
 }
 
 impl Field {
-    /// The field of this name.
+    /// Parses the name of a field.
     /// <https://spec.matrix.org/v1.18/appendices/#common-namespaced-identifier-grammar>
     pub fn parse(key: &str) -> Result<Self, BadKey> {
         if key.len() > MAX_KEY {
@@ -71,15 +71,15 @@ impl Field {
 /// A field and its new value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// The display name, blanks around it cut off; an empty text takes it away.
+    /// The display name, trimmed; an empty text removes it.
     DisplayName(String),
-    /// The avatar; an empty text takes it away.
+    /// The avatar; an empty text removes it.
     AvatarUrl(String),
-    /// Another field, with its name; `None` takes it away.
+    /// Another field, with its name; `None` removes it.
     Custom(String, Option<Value>),
 }
 
-/// All fields of an account that are set.
+/// Returns all fields of an account that are set.
 pub fn read(tx: &ReadTx<'_>, user: &User) -> Result<Map<String, Value>, DbError> {
     let mut profile = Map::new();
     for (key, value) in [("displayname", &user.displayname), ("avatar_url", &user.avatar_url)] {
@@ -93,7 +93,7 @@ pub fn read(tx: &ReadTx<'_>, user: &User) -> Result<Map<String, Value>, DbError>
     Ok(profile)
 }
 
-/// The value of one field; `None` if it is not set.
+/// Returns the value of one field; `None` if it is not set.
 pub fn read_field(tx: &ReadTx<'_>, user: &User, field: &Field) -> Result<Option<Value>, DbError> {
     match field {
         Field::DisplayName => Ok(user.displayname.as_deref().map(Value::from)),
@@ -115,7 +115,7 @@ pub fn change(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, change: &Change) -> Res
     match change {
         Change::DisplayName(name) => {
             account::check_displayname(name.trim())?;
-            // Blanks only is a name, if an invisible one; nothing is none.
+            // A name of spaces only is an invisible name; an empty one is no name.
             after.displayname = given(name).map(|name| name.trim().to_owned());
         }
         Change::AvatarUrl(url) => {
@@ -154,7 +154,7 @@ pub(crate) fn check_size(profile: Map<String, Value>) -> Result<(), Error> {
     if Value::Object(profile).to_string().len() >= MAX_PROFILE { Err(Error::ProfileTooLarge) } else { Ok(()) }
 }
 
-/// The account whose profile somebody wants to see; `None` if there is none or it was erased.
+/// Returns the account whose profile a user asks for; `None` if there is none or it was erased.
 pub fn owner(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<User>, DbError> {
     Ok(rows::find(tx, user_id)?.filter(|user| !user.erased))
 }

@@ -6,7 +6,7 @@ use reeve_model::{Ctx, Membership, RoomNum, User, UserNum};
 use reeve_store::memberships;
 use serde::{Deserialize, Serialize};
 
-/// The job that brings a new name or avatar to the rooms of an account. Its progress is the number of the last room
+/// The job that copies a new name or avatar into the rooms of an account. Its progress is the number of the last room
 /// that is done.
 pub const SPREAD_JOB: JobKind<SpreadPayload, RoomNum, SpreadOutcome> =
     JobKind::new("update_profile_in_rooms");
@@ -18,15 +18,15 @@ pub struct SpreadPayload {
     pub user_num: UserNum,
 }
 
-/// The result of the job, which tells nothing.
+/// The result of the job, which is empty.
 #[derive(Debug, Serialize)]
 pub struct SpreadOutcome {}
 
-/// Queues what must follow from a new name or avatar: the rooms of the account show it, too.
+/// Queues the job for a new name or avatar of an account.
 pub(crate) fn spread(tx: &mut Tx<'_>, ctx: &Ctx, before: &User, after: &User) -> Result<(), DbError> {
     let same = before.displayname == after.displayname && before.avatar_url == after.avatar_url;
-    // A name that a shadow-banned account gives itself reaches nobody; one that an administrator gives it does. Suspended
-    // accounts change nothing in rooms, even if an administrator renames them.
+    // A name that a shadow-banned account gives itself reaches nobody; one that an administrator gives it does.
+    // Suspended accounts change nothing in rooms, even if an administrator renames them.
     if same || after.deactivated || after.suspended || (after.shadow_banned && ctx.actor.is_none()) {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! Making an account without an administrator: who may, and the deed itself.
+//! Registration of accounts without an administrator.
 
 use reeve_db::{DbError, Tx};
 use reeve_model::encoding::hex;
@@ -13,34 +13,34 @@ use crate::policy::Policy;
 use crate::sessions::{self, Issued, NewSession};
 use crate::users::{self, NewUser};
 
-/// How long a nonce of shared-secret registration is good, in milliseconds.
+/// The lifetime of a nonce of shared-secret registration, in milliseconds.
 const NONCE_LIFETIME_MS: i64 = 60_000;
-/// How many pending uses of tokens one transaction gives back.
+/// The number of pending uses of tokens that one transaction returns.
 const PRUNE_ROWS: i64 = 500;
-/// How often a name is made up for a token before giving up. Short names run out.
+/// The number of attempts to find a random name for a token. There are few short names.
 const TRIES: usize = 20;
 
-/// A registration token to be.
+/// A registration token to create.
 #[derive(Clone, Debug)]
 pub struct NewToken {
-    /// Its name, or of how many characters a random one shall be.
+    /// Its name, or the length of a random name.
     pub name: TokenName,
-    /// How many accounts it is good for; `None` for any number.
+    /// The number of accounts that can be created with it; `None` for any number.
     pub uses_allowed: Option<i64>,
-    /// When it expires, in milliseconds; `None` for never.
+    /// The time of its expiry; `None` for never.
     pub expiry_ts: Option<Millis>,
 }
 
-/// How a registration token is named.
+/// The name of a new registration token.
 #[derive(Clone, Debug)]
 pub enum TokenName {
     /// As given.
     Given(String),
-    /// With so many random characters.
+    /// A random one of so many characters.
     Random(usize),
 }
 
-/// Adds a registration token; `None` if there is one of this name.
+/// Adds a registration token; returns `None` if there is one of this name.
 pub fn create_token(tx: &mut Tx<'_>, ctx: &Ctx, new: &NewToken) -> Result<Option<RegistrationToken>, Error> {
     let mut insert = |name: &str| tokens::insert(tx, name, new.uses_allowed, new.expiry_ts);
     let token = match &new.name {
@@ -68,16 +68,16 @@ pub fn create_token(tx: &mut Tx<'_>, ctx: &Ctx, new: &NewToken) -> Result<Option
     Ok(Some(RegistrationToken { token, uses_allowed, pending: 0, completed: 0, expiry_ts }))
 }
 
-/// What a registration token shall be good for; what is `None` stays.
+/// The changes of a registration token; `None` keeps a value.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokenChange {
-    /// How many accounts; `Some(None)` for any number.
+    /// The number of accounts that can be created with it; `Some(None)` for any number.
     pub uses_allowed: Option<Option<i64>>,
-    /// Until when, in milliseconds; `Some(None)` for ever.
+    /// The time of its expiry; `Some(None)` for never.
     pub expiry_ts: Option<Option<Millis>>,
 }
 
-/// Changes a registration token and answers how it is then; `None` if there is none.
+/// Changes a registration token and returns it; `None` if there is none.
 pub fn update_token(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -104,7 +104,7 @@ pub fn update_token(
     Ok(Some(after))
 }
 
-/// Deletes a registration token; answers whether it was there.
+/// Deletes a registration token; returns true if it existed.
 pub fn delete_token(tx: &mut Tx<'_>, ctx: &Ctx, token: &str) -> Result<bool, Error> {
     let deleted = tokens::delete(tx, token)?;
     if deleted {
@@ -113,20 +113,20 @@ pub fn delete_token(tx: &mut Tx<'_>, ctx: &Ctx, token: &str) -> Result<bool, Err
     Ok(deleted)
 }
 
-/// Hands out a nonce for shared-secret registration: 128 hexadecimal digits, good once.
+/// Issues a nonce for shared-secret registration: 128 hexadecimal digits, valid once.
 pub fn new_nonce(tx: &mut Tx<'_>, ctx: &Ctx) -> Result<String, DbError> {
     let nonce = hex(&random::bytes::<64>());
     nonces::insert(tx, &nonce, ctx.now.plus(NONCE_LIFETIME_MS))?;
     Ok(nonce)
 }
 
-/// Uses a nonce up; answers whether it was good.
+/// Uses up a nonce; returns true if it was valid.
 pub fn take_nonce(tx: &mut Tx<'_>, ctx: &Ctx, nonce: &str) -> Result<bool, DbError> {
     nonces::take(tx, nonce, ctx.now)
 }
 
-/// Takes a use of a registration token for an authentication session, which has until a time in milliseconds to
-/// make its account. Asking again for the same token changes nothing. Answers whether the token can be used.
+/// Reserves a use of a registration token for an authentication session, which has until a time in milliseconds to
+/// create its account. A repetition for the same token changes nothing. Returns true if the token can be used.
 pub fn reserve(tx: &mut Tx<'_>, ctx: &Ctx, session: &str, token: &str, until: Millis) -> Result<bool, Error> {
     match tokens::find_use(tx, session)? {
         Some(held) if held == token => Ok(true),
@@ -141,7 +141,7 @@ pub fn reserve(tx: &mut Tx<'_>, ctx: &Ctx, session: &str, token: &str, until: Mi
     }
 }
 
-/// Gives back the uses of registration tokens whose sessions have expired, and forgets old nonces.
+/// Returns the uses of registration tokens whose sessions have expired, and deletes old nonces.
 pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
     nonces::prune(tx, now)?;
     for session in tokens::expired_uses(tx, now, PRUNE_ROWS)? {
@@ -152,22 +152,22 @@ pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Somebody who registers.
+/// A registration.
 #[derive(Clone, Debug)]
 pub struct Registration {
     /// The account.
     pub account: NewUser,
-    /// Whether the account is called by the next free number, and not by its localpart.
+    /// True if the account is named by the next free number instead of its localpart.
     pub numbered: bool,
-    /// Its first session; without one it has to log in.
+    /// Its first session; `None` if it has to log in.
     pub session: Option<NewSession>,
-    /// The authentication session that was passed, which ends with the registration.
+    /// The authentication session that was completed, which ends with the registration.
     pub passed: Option<String>,
-    /// Whether the authentication session must hold a use of a registration token.
+    /// True if the authentication session must hold a use of a registration token.
     pub needs_token: bool,
 }
 
-/// Makes an account and its first session, as a whole or not at all.
+/// Creates an account and its first session in one transaction.
 pub fn register(
     tx: &mut Tx<'_>,
     ctx: &Ctx,

@@ -1,4 +1,4 @@
-//! When and from where accounts were seen. Noted in memory on every authenticated request and written in
+//! The last-seen tracker: it collects sightings of accounts in memory on every authenticated request and writes them in
 //! batches, so that reading costs no write.
 
 use std::collections::{BTreeMap, HashMap};
@@ -10,29 +10,29 @@ use reeve_store::{connections, devices, users};
 
 use crate::session::{Session, TokenHash};
 
-/// The same session from the same address is written down at most this often.
+/// The minimum time between two writes for the same session and address, in milliseconds.
 const GRANULARITY_MS: i64 = 120_000;
-/// A connection is forgotten when it was last seen this long ago.
+/// The age at which a connection is deleted, in milliseconds.
 const KEEP_MS: i64 = 28 * 24 * 3600 * 1000;
-/// How many connections one transaction writes.
+/// The number of connections that one transaction writes.
 const BATCH: usize = 500;
-/// At most this many connections wait or are remembered; above it, the oldest memory is dropped.
+/// The maximum number of connections that wait, and of those that are remembered; beyond it the oldest are dropped.
 const MAX: usize = 100_000;
 
-/// One connection of a session.
+/// One sighting: a connection of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sighting {
-    /// The account that owns the token; an administrator who acts as somebody else is seen as themself.
+    /// The account that owns the token. An administrator who acts as another account is seen as the administrator.
     pub user_num: UserNum,
     /// The token.
     pub token_hash: TokenHash,
     /// The address of the client.
     pub ip: String,
-    /// What the client says it is.
+    /// The user agent of the client.
     pub user_agent: String,
     /// The device of the session.
     pub device_id: Option<String>,
-    /// When, in milliseconds.
+    /// The time.
     pub ts: Millis,
 }
 
@@ -43,7 +43,7 @@ type Key = (UserNum, TokenHash, String);
 struct Inner {
     noted: HashMap<(TokenHash, String), Millis>,
     waiting: BTreeMap<Key, Sighting>,
-    /// What the last flush wrote.
+    /// The sightings that the last flush wrote.
     written: BTreeMap<Key, Sighting>,
 }
 
@@ -54,7 +54,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Notes a request of a session.
+    /// Adds a request of a session.
     pub fn note(&self, session: &Session, ip: &str, user_agent: &str, now: Millis) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (session.token_hash, ip.to_owned());
@@ -82,8 +82,8 @@ impl Seen {
         );
     }
 
-    /// What was seen of an account lately, the oldest first where a connection is in it twice: all that is not written
-    /// yet, and what the last flush wrote, which a reading transaction that began before does not see.
+    /// Returns the latest sightings of an account, the oldest first where a connection occurs twice: all that are not
+    /// written yet, and those of the last flush, which a reading transaction that began before does not see.
     pub fn lately(&self, user_num: UserNum) -> Vec<Sighting> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let first = (user_num, TokenHash::default(), String::new());
@@ -96,17 +96,17 @@ impl Seen {
             .collect()
     }
 
-    /// How many sightings are not written yet.
+    /// Returns the number of sightings that are not written yet.
     pub fn len(&self) -> usize {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).waiting.len()
     }
 
-    /// Whether everything is written.
+    /// Returns true if everything is written.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Writes what waits, in transactions of bounded length. What cannot be written waits on.
+    /// Writes the collected sightings, in transactions of bounded length. After an error the rest stays.
     pub async fn flush(&self, db: &Db) -> Result<(), DbError> {
         let all: Vec<Sighting> = {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,7 +155,7 @@ impl Seen {
         Ok(())
     }
 
-    /// Forgets connections that are too old, a bounded number at a time.
+    /// Deletes connections that are too old, a bounded number at a time.
     pub async fn prune(&self, db: &Db, now: Millis) -> Result<(), DbError> {
         db.write(move |tx| connections::prune(tx, now.minus(KEEP_MS))).await.map(|_: u64| ())
     }

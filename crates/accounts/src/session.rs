@@ -1,4 +1,4 @@
-//! A session, as read by its access token for one request.
+//! A session, as it is read by its access token for one request.
 
 use reeve_db::{DbError, ReadTx};
 use reeve_model::{Actor, Millis, Scope, User, UserNum};
@@ -17,42 +17,42 @@ pub fn hash_token(token: &str) -> TokenHash {
 /// A live session, read from the database for one request.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// The token it was found by.
+    /// The digest of its access token.
     pub token_hash: TokenHash,
     /// The account it acts as.
     pub user: User,
-    /// The number of the account the token belongs to: differs from `user.num` when an administrator acts as
-    /// somebody else.
+    /// The number of the account that owns the token. It differs from `user.num` when an administrator acts as another
+    /// account.
     pub owner_num: UserNum,
-    /// The user id of the owner, where it differs.
+    /// The user id of the owner, if it differs.
     pub impersonator: Option<String>,
-    /// The device; none for login-as tokens.
+    /// The device; `None` for login-as tokens.
     pub device_id: Option<String>,
-    /// When the access token expires, in milliseconds.
+    /// The time at which the access token expires, in milliseconds.
     pub valid_until_ts: Option<Millis>,
-    /// When the account expires (account validity), in milliseconds.
+    /// The time at which the account expires (account validity), in milliseconds.
     pub expiration_ts: Option<Millis>,
-    /// Issued by a refresh and used for the first time now.
+    /// True if the token was issued by a refresh and is now used for the first time.
     pub unconfirmed: bool,
-    /// The message rate limit of the account, if an administrator gave it one of its own.
+    /// The message rate limit of the account, if it has one of its own.
     pub limit: Option<Override>,
-    /// The same of the account that owns the token, where that is another one.
+    /// The same of the account that owns the token, if that is another one.
     pub owner_limit: Option<Override>,
 }
 
 impl Session {
-    /// True if the session has a right of administration: those of administrators have all.
+    /// Returns true if the session has a scope. Administrators have all scopes.
     pub fn holds(&self, _scope: Scope) -> bool {
         self.user.admin
     }
 
-    /// The actor for the audit log: the administrator behind a login-as token, if it is one.
+    /// Returns the actor for the audit log: for a login-as token, the administrator behind it.
     pub fn actor(&self) -> Actor {
         Actor::User(self.impersonator.as_deref().unwrap_or(&self.user.user_id).into())
     }
 }
 
-/// The session of a token, expired ones included; `None` if no such token is known.
+/// Returns the session of a token, even if it has expired; `None` if the token is unknown.
 pub fn find(tx: &ReadTx<'_>, token_hash: &TokenHash) -> Result<Option<Session>, DbError> {
     let Some(token) = access_tokens::find(tx, token_hash)? else { return Ok(None) };
     Ok(Some(Session {

@@ -10,7 +10,7 @@ use crate::error::Error;
 /// The app id of pushers that send e-mail.
 pub const EMAIL_PUSHER: &str = "m.email";
 
-/// The form in which an address is stored and compared: e-mail addresses trimmed and case-folded.
+/// Returns the form in which an address is stored and compared: e-mail addresses trimmed and case-folded.
 /// <https://spec.matrix.org/v1.18/appendices/#3pid-types>
 pub fn canonical(medium: &str, address: &str) -> Result<String, Error> {
     match medium {
@@ -28,20 +28,20 @@ pub fn canonical(medium: &str, address: &str) -> Result<String, Error> {
     }
 }
 
-/// The [`canonical`] forms of addresses (medium and address as given), if all are valid.
+/// Returns the [`canonical`] forms of addresses (medium and address as given), if all are valid.
 pub fn check(wanted: &[(String, String)]) -> Result<Vec<String>, Error> {
     wanted.iter().map(|(medium, address)| canonical(medium, address)).collect()
 }
 
-/// Makes `wanted` (medium and address as given) the third-party ids of an account: what is not wanted goes first,
-/// with the e-mail pusher for it; then what is new is added, taken from another account if that had it. Answers
-/// whether anything changed.
+/// Replaces the third-party ids of an account by `wanted` (medium and address as given). Others are removed first, each
+/// with its e-mail pusher; then new ones are added, and taken from other accounts that had them. Returns true if
+/// anything changed.
 pub fn replace(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, wanted: &[(String, String)]) -> Result<bool, Error> {
     let canonicals = check(wanted)?;
     let stored = threepids::of_user(tx, user.num)?;
     let mut changed = false;
     for threepid in &stored {
-        // Compared as given: an address in other letter case is removed and added anew, with a new time.
+        // The addresses are compared as given: one in another case is removed and added again, with a new time.
         if !wanted.iter().any(|(medium, address)| *medium == threepid.medium && *address == threepid.address)
         {
             remove(tx, user.num, &threepid.medium, &threepid.address)?;

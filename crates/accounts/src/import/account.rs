@@ -1,9 +1,9 @@
-//! An account in the form in which it comes from elsewhere.
+//! The form of an account in an import.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// An account as it was elsewhere. Times are in milliseconds since the Unix epoch; what is not given is unknown or not so.
+/// An account on another server. Times are in milliseconds since the Unix epoch. A missing value is unknown, or false.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Account {
@@ -17,31 +17,31 @@ pub struct Account {
     pub displayname: Option<String>,
     /// The avatar.
     pub avatar_url: Option<String>,
-    /// Whether it administers the server.
+    /// True if it administers the server.
     pub admin: Option<bool>,
-    /// What kind of account it is.
+    /// Its kind.
     pub user_type: Option<String>,
-    /// Whether it is a guest.
+    /// True if it is a guest.
     pub is_guest: Option<bool>,
-    /// Whether it was retired.
+    /// True if it was deactivated.
     pub deactivated: Option<bool>,
-    /// Whether it was erased.
+    /// True if it was erased.
     pub erased: Option<bool>,
-    /// Whether it is locked.
+    /// True if it is locked.
     pub locked: Option<bool>,
-    /// Whether it is suspended.
+    /// True if it is suspended.
     pub suspended: Option<bool>,
-    /// Whether it is shadow-banned.
+    /// True if it is shadow-banned.
     pub shadow_banned: Option<bool>,
-    /// Whether somebody approved of it: accounts that wait for that are not taken.
+    /// True if it was approved. Accounts that wait for approval are refused.
     pub approved: Option<bool>,
-    /// When it was created.
+    /// The time at which it was created.
     pub creation_ts: Option<i64>,
     /// The version of the policy it consented to.
     pub consent_version: Option<String>,
-    /// When it consented.
+    /// The time at which it consented.
     pub consent_ts: Option<i64>,
-    /// When it was last seen.
+    /// The time at which it was last seen.
     pub last_seen_ts: Option<i64>,
     /// Its e-mail addresses and telephone numbers.
     #[serde(default)]
@@ -65,9 +65,9 @@ pub struct AccountThreepid {
     pub medium: String,
     /// The address, in any form.
     pub address: String,
-    /// When it was validated.
+    /// The time at which it was validated.
     pub validated_at: Option<i64>,
-    /// When it was added.
+    /// The time at which it was added.
     pub added_at: Option<i64>,
 }
 
@@ -89,15 +89,15 @@ pub struct AccountDevice {
     pub device_id: String,
     /// The name people see.
     pub display_name: Option<String>,
-    /// When it was last seen.
+    /// The time at which it was last seen.
     pub last_seen_ts: Option<i64>,
     /// The address it was last seen from.
     pub last_seen_ip: Option<String>,
-    /// What it said it was.
+    /// The user agent of its client when it was last seen.
     pub last_seen_user_agent: Option<String>,
 }
 
-/// The keys that [`Account`] has at each place: by the key under which a list stands, blank for the account itself.
+/// The keys of [`Account`] at each place: by the key of a list, blank for the account itself.
 pub const KEYS: &[(&str, &[&str])] = &[
     (
         "",

@@ -1,4 +1,4 @@
-//! What an import would do.
+//! Dry runs of an import.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,23 +12,24 @@ use crate::error::Error;
 /// Checks accounts as an import would, and writes nothing.
 pub struct DryRun {
     db: Option<Db>,
-    /// Digests of what earlier accounts claim.
+    /// Digests of the names that earlier accounts claim.
     seen: HashSet<u64>,
     tally: Tally,
 }
 
 impl DryRun {
-    /// A dry run against a database, or without one: then no account is there yet.
+    /// Begins a dry run against a database, or without one, as if there were no accounts.
     pub fn new(db: Option<Db>) -> Self {
         Self { db, seen: HashSet::new(), tally: Tally::default() }
     }
 
-    /// What an import would have done.
+    /// Returns the counts that an import would have.
     pub fn tally(&self) -> Tally {
         self.tally
     }
 
-    /// What would become of accounts, in order. `refused` is how many were refused before they came here.
+    /// Returns the outcomes that accounts would have, in order. `refused` is the number of accounts that the caller has
+    /// refused before.
     pub async fn add(&mut self, candidates: Vec<Candidate>, refused: usize) -> Result<Vec<Outcome>, Error> {
         self.tally.refused += len(refused);
         let candidates = Arc::new(candidates);
@@ -55,7 +56,7 @@ impl DryRun {
         Ok(settled)
     }
 
-    /// Compares an account with those before it.
+    /// Compares an account with earlier ones of the import.
     fn among_themselves(&mut self, candidate: &Candidate) -> Outcome {
         if self.seen.contains(&digest(&("user id", candidate.user_id()))) {
             return Outcome::Present;
