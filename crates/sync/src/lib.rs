@@ -1,4 +1,4 @@
-//! What a client sees since a position.
+//! Synchronisation: the changes that a client sees since a position, and the notifier that wakes waiting requests.
 
 mod data;
 pub mod devices;

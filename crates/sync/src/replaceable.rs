@@ -1,7 +1,7 @@
 //! Requests that replace each other.
 //!
-//! A client that gives a request up and sends another expects an answer to the last one only. The others may still be
-//! waiting here, and must not change what the last one builds upon.
+//! A client that gives up a request and sends another one expects a response to the last one only. The others may still
+//! wait here, and must not change the state that the last one builds upon.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use reeve_model::UserNum;
 use tokio::sync::Notify;
 
-/// What replaces each other: an account, one of its devices, and a name that the device chose.
+/// The requests that replace each other have one key: an account, one of its devices, and a name that the device chose.
 type Key = (UserNum, String, String);
 
-/// The last request of each kind in this process.
+/// The last request with each key in this process.
 #[derive(Default)]
 pub struct Replaceable {
     last: Mutex<HashMap<Key, (u64, Arc<Notify>)>>,
@@ -21,7 +21,7 @@ pub struct Replaceable {
 }
 
 impl Replaceable {
-    /// Begins a request in place of those before it.
+    /// Begins a request in place of the former ones.
     pub fn begin(self: &Arc<Self>, user_num: UserNum, device_id: &str, name: &str) -> Replacing {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (key, replaced) = ((user_num, device_id.to_owned(), name.to_owned()), Arc::new(Notify::new()));
@@ -43,13 +43,13 @@ pub struct Replacing {
 }
 
 impl Replacing {
-    /// Whether no other request has begun in its place.
+    /// Returns true if no other request has begun in its place.
     pub fn is_last(&self) -> bool {
         let last = self.replaceable.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.get(&self.key).is_some_and(|(number, _)| *number == self.number)
     }
 
-    /// Waits until another begins in its place.
+    /// Waits until another request begins in its place.
     pub async fn replaced(&self) {
         self.replaced.notified().await;
     }

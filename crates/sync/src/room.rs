@@ -1,4 +1,4 @@
-//! One room in an answer: the part of its timeline, the state around it, and what else there is about it.
+//! One room in a response: a part of its timeline, the state around it, and its ephemeral events.
 
 use std::collections::BTreeSet;
 
@@ -15,9 +15,9 @@ use ruma::api::client::filter::RoomEventFilter;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-/// How many events are looked at for one timeline.
+/// The maximum number of events that are read for one timeline.
 const MAX_SCANNED: usize = 1000;
-/// How many members are named in a summary.
+/// The number of members in a summary.
 const HEROES: i64 = 5;
 
 /// A part of a timeline.
@@ -27,16 +27,16 @@ pub(crate) struct Timeline {
     pub(crate) stored: Vec<Event>,
     /// The events for the viewer.
     pub(crate) events: Vec<ClientEvent>,
-    /// Whether there are events between the position asked from and the first of these.
+    /// True if there are further events between the requested position and the first of these.
     pub(crate) limited: bool,
     /// The position right before the first event.
     pub(crate) start: Pos,
-    /// State from after the start that holds at the end, and is not among the events: it is not wanted here, or is from a
-    /// time that the viewer does not see.
+    /// State events after the start that hold at the end and are not among the events: the filter leaves them out, or
+    /// the viewer may not see their time.
     pub(crate) left_out: Vec<Event>,
 }
 
-/// The newest events in `(since, upto]` that the viewer may see and wants.
+/// Returns the newest events in `(since, upto]` that the viewer may see and wants.
 pub(crate) fn timeline(
     view: &RoomView<'_, '_, '_>,
     tx: &ReadTx<'_>,
@@ -85,7 +85,7 @@ pub(crate) fn timeline(
     Ok(Timeline { stored, events: shown, limited, start, left_out })
 }
 
-/// The state events that a client needs with a timeline.
+/// Returns the state events for a client that gets a timeline.
 pub(crate) fn for_client(view: &RoomView<'_, '_, '_>, state: &[Event]) -> Result<Vec<ClientEvent>, Error> {
     let mut shown = view.show_state(state)?;
     for event in &mut shown {
@@ -94,14 +94,14 @@ pub(crate) fn for_client(view: &RoomView<'_, '_, '_>, state: &[Event]) -> Result
     Ok(shown)
 }
 
-/// Who is needed to show events: who sent them, and whose membership they change.
+/// Returns the users who are needed to show events: senders, and users whose membership changes.
 pub(crate) fn needed(timeline: &[Event]) -> BTreeSet<&str> {
     let senders = timeline.iter().map(|event| event.sender.as_str());
     let targets = timeline.iter().filter(|event| event.membership.is_some());
     senders.chain(targets.filter_map(|event| event.state_key.as_deref())).collect()
 }
 
-/// Who is in a room, for clients that do not know all members.
+/// The members of a room, for clients that do not know all of them.
 /// <https://spec.matrix.org/v1.18/client-server-api/#syncing>
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Summary {
@@ -122,7 +122,7 @@ pub(crate) fn summary(tx: &ReadTx<'_>, room: &Room, own: &str) -> Result<Summary
     Ok(Summary { heroes, joined: room.joined_members, invited: room.invited_members })
 }
 
-/// The first members of a room besides the viewer; those who were, if it has no others.
+/// Returns the first members of a room besides the viewer; former ones, if it has no others.
 pub(crate) fn heroes(tx: &ReadTx<'_>, room: &Room, own: &str) -> Result<Vec<String>, Error> {
     let mut heroes = Vec::new();
     for standings in [[Membership::Join, Membership::Invite], [Membership::Leave, Membership::Ban]] {
@@ -138,7 +138,7 @@ pub(crate) fn heroes(tx: &ReadTx<'_>, room: &Room, own: &str) -> Result<Vec<Stri
     Ok(heroes)
 }
 
-/// Receipts as an `m.receipt` event; `None` if there are none. Private ones are shown to their owner only.
+/// Returns receipts as an `m.receipt` event; `None` if there are none. Private ones are shown to their owner only.
 pub(crate) fn receipts(
     tx: &ReadTx<'_>,
     room_num: RoomNum,
@@ -172,7 +172,7 @@ pub(crate) fn receipts(
     Ok((!content.is_empty()).then(|| json!({ "type": "m.receipt", "content": content })))
 }
 
-/// Who types, as an `m.typing` event.
+/// Returns the typing users as an `m.typing` event.
 pub(crate) fn typing(
     tx: &ReadTx<'_>,
     room_num: RoomNum,

@@ -1,4 +1,4 @@
-//! The state that goes with a part of a timeline.
+//! The state around a part of a timeline.
 
 use std::collections::HashSet;
 
@@ -16,13 +16,13 @@ pub(crate) struct Around<'a, 't, 'c> {
     pub(crate) view: &'a RoomView<'a, 't, 'c>,
     /// The timeline.
     pub(crate) timeline: &'a Timeline,
-    /// Whether the client needs the whole state, and not only what changed.
+    /// True if the client needs the whole state, and not only changes.
     pub(crate) whole: bool,
     /// The position up to which the client knows the state.
     pub(crate) from: Pos,
     /// The end of the timeline.
     pub(crate) until: Pos,
-    /// Whether it takes its state from here alone, and not from the timeline, too.
+    /// True if the client takes the state from here alone, and not also from the timeline.
     pub(crate) after: bool,
 }
 
@@ -31,13 +31,13 @@ fn key(event: &Event) -> (&str, Option<&str>) {
 }
 
 impl Around<'_, '_, '_> {
-    /// The position at which the state is looked at: the start of the timeline, or its end, as far as the viewer may know
-    /// the state there.
+    /// Returns the position at which the state is read: the start of the timeline, or its end, as far as the viewer may
+    /// know the state there.
     fn at(&self) -> Pos {
         self.view.state_pos(if self.after { self.until } else { self.timeline.start.min(self.until) })
     }
 
-    /// The state, with all members that belong to it.
+    /// Returns the state, with all members in it.
     pub(crate) fn events(&self, tx: &ReadTx<'_>) -> Result<Vec<Event>, DbError> {
         let room_num = self.view.room.num;
         let mut state = if self.whole {
@@ -46,7 +46,7 @@ impl Around<'_, '_, '_> {
             events::state_changed(tx, room_num, self.from, self.at())?
         };
         if !self.after && !self.timeline.left_out.is_empty() {
-            // The client brings the state up to date by the timeline, which does not have these.
+            // The client updates the state by the timeline, which does not contain these events.
             let newer: HashSet<_> = self.timeline.left_out.iter().map(key).collect();
             state.retain(|event| !newer.contains(&key(event)));
             state.extend(self.timeline.left_out.iter().cloned());
@@ -54,8 +54,8 @@ impl Around<'_, '_, '_> {
         Ok(state)
     }
 
-    /// Adds the members who appear in the timeline and those in `others`. Of the whole state, takes out all other
-    /// members; a change of membership since the last time is never taken out, as nothing else would tell of it.
+    /// Adds the members who appear in the timeline and those in `others`. Removes all other members from the whole
+    /// state. A change of membership is never removed, since nothing else would report it.
     pub(crate) fn lazily(
         &self,
         tx: &ReadTx<'_>,

@@ -1,4 +1,4 @@
-//! What a client of sliding sync asks for.
+//! Requests of sliding sync.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use serde::{Deserialize, Deserializer};
 
 use super::wanted::Wanted;
 
-/// How many lists, subscriptions, and parts of them a request may have.
+/// The maximum number of lists, of subscriptions, and of parts of them in a request.
 const MAX_LISTS: usize = 100;
 const MAX_SUBSCRIPTIONS: usize = 100;
 const MAX_RANGES: usize = 100;
 const MAX_STATE: usize = 1000;
-/// How many events of a room are sent at most.
+/// The maximum number of events of a room in a response.
 pub(crate) const MAX_TIMELINE: i64 = 100;
-/// The largest integer that JSON carries everywhere.
+/// The largest integer that all JSON implementations represent exactly.
 const LARGEST: i64 = (1 << 53) - 1;
 /// The longest name of a connection or a list, in bytes.
 const MAX_NAME_LEN: usize = 255;
@@ -23,10 +23,10 @@ const MAX_NAME_LEN: usize = 255;
 /// A request.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Request {
-    /// Which of the connections of the device it belongs to.
+    /// The name of its connection among those of the device.
     #[serde(default, deserialize_with = "or_default")]
     pub conn_id: String,
-    /// A name for the request, which the answer repeats.
+    /// A name for the request, which the response repeats.
     pub txn_id: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) lists: BTreeMap<String, List>,
@@ -40,7 +40,7 @@ fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D)
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
-/// What is wanted of a room.
+/// The parts of a room that a client asks for.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Config {
     pub(crate) timeline_limit: i64,
@@ -66,7 +66,7 @@ impl Config {
 /// Some of the rooms, in the order of their latest activity.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct List {
-    /// The places in the list, first and last; all of it if there are none.
+    /// The first and last places in the list; all of it if there are none.
     pub(crate) ranges: Option<Vec<(i64, i64)>>,
     /// One range, in later versions of the proposal.
     pub(crate) range: Option<(i64, i64)>,
@@ -77,7 +77,7 @@ pub(crate) struct List {
 }
 
 impl List {
-    /// Whether a place lies in the ranges.
+    /// Returns true if a place lies in the ranges.
     pub(crate) fn has(&self, index: usize) -> bool {
         let index = i64::try_from(index).unwrap_or(i64::MAX);
         let within = |(first, last): &(i64, i64)| (*first..=*last).contains(&index);
@@ -101,7 +101,7 @@ impl List {
     }
 }
 
-/// Which rooms belong to a list.
+/// The filters of a list.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct Filters {
     pub(crate) is_dm: Option<bool>,
@@ -117,7 +117,7 @@ pub(crate) struct Filters {
     pub(crate) not_tags: Option<Vec<String>>,
 }
 
-/// What is wanted beside rooms.
+/// The extensions that a client asks for.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct Extensions {
     #[serde(default, deserialize_with = "or_default")]
@@ -132,7 +132,7 @@ pub(crate) struct Extensions {
     pub(crate) typing: Extension,
 }
 
-/// Messages to the device.
+/// To-device messages.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct ToDevice {
     #[serde(default, deserialize_with = "or_default")]
@@ -142,7 +142,7 @@ pub(crate) struct ToDevice {
 }
 
 impl ToDevice {
-    /// The token up to which the client has messages.
+    /// Returns the token up to which the client has messages.
     pub(crate) fn since(&self) -> Result<Option<Token>, Error> {
         let Some(text) = self.since.as_ref().filter(|text| !text.is_empty()) else { return Ok(None) };
         let token = Token::parse(text);
@@ -150,7 +150,7 @@ impl ToDevice {
     }
 }
 
-/// Something that is told of rooms, those of some lists and some subscriptions; of all, unless it says which.
+/// An extension about rooms: those of some lists and some subscriptions, or all.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct Extension {
     #[serde(default, deserialize_with = "or_default")]
@@ -172,7 +172,7 @@ impl Extension {
         names(self.rooms.as_ref(), room_id)
     }
 
-    /// Whether it is about every room.
+    /// Returns true if it includes every room.
     pub(crate) fn is_about_all(&self) -> bool {
         let all =
             |names: Option<&Vec<String>>| names.is_none_or(|names| names.iter().any(|name| name == "*"));
@@ -181,7 +181,7 @@ impl Extension {
 }
 
 impl Request {
-    /// Says what is wrong with the values of a request.
+    /// Checks the values of a request; the error says what is wrong.
     pub fn check(&self) -> Result<(), String> {
         if self.lists.len() > MAX_LISTS {
             return Err(format!("There must not be more than {MAX_LISTS} lists"));

@@ -1,4 +1,4 @@
-//! Which state of a room a client wants.
+//! The set of state that a client wants of a room.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -9,25 +9,25 @@ use reeve_rooms::types;
 use reeve_store::events::{self, Event};
 use serde::{Deserialize, Serialize};
 
-/// Stands for every type, or every state key.
+/// Every type, or every state key.
 const ALL: &str = "*";
-/// Stands for the viewer's own state key.
+/// The viewer's own state key.
 const ME: &str = "$ME";
-/// Stands for the members that the timeline needs.
+/// The members that the timeline needs.
 const LAZY: &str = "$LAZY";
-/// Beside the type `*`: everything but members. No client sends it; it is how `*`, `*` is kept with lazy members.
+/// With the type `*`: everything but members. No client sends it; it represents `*`, `*` with lazy members.
 const BUT_MEMBERS: &str = "$BUT_MEMBERS";
 
 /// A set of state, by type and state key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Wanted {
     keys: BTreeMap<String, BTreeSet<String>>,
-    /// Whether the members that the timeline needs belong to it.
+    /// True if it includes the members that the timeline needs.
     pub(crate) lazy: bool,
 }
 
 impl Wanted {
-    /// The set that a client named as pairs of type and state key.
+    /// Reads the pairs of type and state key in a request.
     pub(crate) fn of(pairs: &[(String, String)]) -> Self {
         let mut wanted = Self::default();
         for (event_type, state_key) in pairs {
@@ -62,17 +62,17 @@ impl Wanted {
         self.lazy |= other.lazy;
     }
 
-    /// Whether all members belong to it.
+    /// Returns true if it includes all members.
     pub(crate) fn has_all_members(&self) -> bool {
         self.has(ALL, ALL) || self.has(types::MEMBER, ALL)
     }
 
-    /// Whether the members that the timeline needs must be looked for.
+    /// Returns true if the members that the timeline needs must be looked for.
     pub(crate) fn is_lazy(&self) -> bool {
         self.lazy && !self.has_all_members()
     }
 
-    /// Whether a piece of state belongs to it, members that the timeline needs aside.
+    /// Returns true if it includes a piece of state, apart from members that the timeline needs.
     pub(crate) fn matches(&self, event: &Event, own: &str) -> bool {
         let Some(state_key) = event.state_key.as_deref() else { return false };
         let named = |event_type: &str| {
@@ -85,7 +85,7 @@ impl Wanted {
             || (event.event_type != types::MEMBER && self.has(ALL, BUT_MEMBERS))
     }
 
-    /// Whether everything that belongs to another set surely belongs to this one.
+    /// Returns true if it certainly includes everything in another set.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         let covers = |event_type: &str, state_key: &str| {
             self.has(event_type, state_key)
@@ -98,7 +98,7 @@ impl Wanted {
             && other.keys.iter().all(|(event_type, keys)| keys.iter().all(|key| covers(event_type, key)))
     }
 
-    /// The state after the event at a position that belongs to it.
+    /// Returns the part of the state after the event at a position that is in the set.
     pub(crate) fn gather(
         &self,
         tx: &ReadTx<'_>,

@@ -1,4 +1,4 @@
-//! The answer of a sync, as clients read it.
+//! The response of a sync.
 
 use std::collections::BTreeMap;
 
@@ -61,7 +61,7 @@ pub struct Left {
     pub(super) account_data: Events<DataEvent>,
 }
 
-/// The rooms of an answer, by how the user stands to them.
+/// The rooms of a response, by membership.
 #[derive(Debug, Default, Serialize)]
 pub struct Rooms {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -80,7 +80,7 @@ impl Rooms {
     }
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug, Serialize)]
 pub struct Response {
     pub(super) next_batch: String,
@@ -92,10 +92,10 @@ pub struct Response {
     pub(super) presence: Events<Value>,
     pub(super) to_device: Events<Box<RawValue>>,
     pub(super) device_lists: DeviceLists,
-    /// Which keys of the device are left.
+    /// The remaining keys of the device.
     #[serde(flatten)]
     pub keys: KeysLeft,
-    /// Whether a presence of somebody else is among those in the answer. The user's own comes with other news.
+    /// True if the response contains a presence of another user. The user's own presence alone is no reason to respond.
     #[serde(skip)]
     pub(super) tells_presence: bool,
 }
@@ -105,7 +105,7 @@ fn no_events<T>(events: &Events<T>) -> bool {
 }
 
 impl Response {
-    /// Whether there is nothing new.
+    /// Returns true if there is nothing new.
     pub fn is_empty(&self) -> bool {
         self.rooms.is_empty()
             && no_events(&self.account_data)
