@@ -18,7 +18,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
-/// The pace at which a follower looks at the stream.
+/// The pace of a follower.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// The pause after each look, in which changes gather; zero for none.
@@ -32,13 +32,13 @@ pub struct Pace {
 pub struct Seen<News> {
     /// The position up to which this is everything.
     pub upto: Pos,
-    /// The news.
+    /// The changes in it.
     pub news: News,
 }
 
 /// A part of the server that acts on what is new in the stream.
 pub trait Follower: Send + Sync + 'static {
-    /// The news for it.
+    /// The changes that it acts on.
     type News: Send + 'static;
 
     /// Its name in the log.

@@ -63,7 +63,7 @@ async fn each_stretch_comes_in_order_and_again_after_an_error() {
     let following = tokio::spawn(follow(Arc::clone(&reader), db.clone(), PACE, stop.subscribe()));
     let mut next =
         async || tokio::time::timeout(PATIENCE, stretches.recv()).await.expect("there is more").unwrap();
-    // What is there at the beginning, in parts.
+    // The positions from before the beginning come in parts.
     assert_eq!((next().await, next().await), (span(0, 2), span(2, 3)));
     // A commit is enough.
     take(&db, 1).await;

@@ -1,5 +1,5 @@
-//! Kinds of jobs: the types of what a job is ordered to do, how far it is and what came of it. Jobs are stored as
-//! JSON, which is written and read here alone.
+//! Kinds of jobs: the types of their payload, progress and outcome. Jobs are stored as JSON, which is written and read
+//! here alone.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use crate::runner::QUEUED;
 
 /// A kind of job: a constant beside the operation that queues it.
 ///
-/// `Payload` says what a job is ordered to do and never changes, `Progress` how far it is; it is the default until the
-/// first step. `Outcome` is the result. All are stored as JSON and outlive the program that stored them.
+/// `Payload` is the task of a job and never changes. `Progress` is the default until the first step. `Outcome` is the
+/// result. All are stored as JSON and outlive the program that stored them.
 ///
 /// A step of other types cannot be given to the runner:
 ///
@@ -86,7 +86,7 @@ impl<Payload: Serialize, Progress: Serialize, Outcome> JobKind<Payload, Progress
 }
 
 impl<Payload, Progress, Outcome: DeserializeOwned> JobKind<Payload, Progress, Outcome> {
-    /// Returns what came of a job of this kind; `None` unless it is complete.
+    /// Returns the outcome of a job of this kind; `None` unless it is complete.
     ///
     /// # Errors
     /// [`DbError::Internal`]: the stored result is of another form.
@@ -142,11 +142,11 @@ fn write(value: &impl Serialize) -> Result<String, DbError> {
 
 /// A job in the hands of its step.
 pub struct Work<'j, Payload, Progress> {
-    /// What it works on, such as a user id or a room id.
+    /// The id of the thing that it works on, such as a user id or a room id.
     pub subject: &'j str,
-    /// What it is ordered to do.
+    /// Its payload, which never changes.
     pub payload: &'j Payload,
-    /// How far it is.
+    /// Its progress.
     pub progress: Progress,
     /// The number of units of work that earlier steps completed.
     pub done: i64,
@@ -159,14 +159,14 @@ pub struct Work<'j, Payload, Progress> {
 pub enum Step<Progress, Outcome> {
     /// There is more to do.
     More {
-        /// How far the job is now.
+        /// The new progress.
         progress: Progress,
         /// The number of completed units of work. The total is raised to it.
         done: i64,
     },
     /// The job is finished.
     Done {
-        /// What came of it.
+        /// The outcome.
         result: Outcome,
         /// The number of completed units of work.
         done: i64,

@@ -75,7 +75,7 @@ impl Place {
         }
     }
 
-    /// What one process has: a database of its own, and a runner that knows [`COUNT`] and is not started.
+    /// The parts of one process: a database of its own, and a runner that knows [`COUNT`] and is not started.
     async fn process(&self) -> (Db, Jobs) {
         let options = Options { readers: 1, connections: 2, ..Options::default() };
         let db = Db::open(&self.url, options, MIGRATIONS).await.unwrap();

@@ -101,7 +101,7 @@ impl Millis {
         self.0.div_euclid(1000)
     }
 
-    /// How many milliseconds it is after another time; negative if it is before.
+    /// Returns the number of milliseconds that it is after another time; negative if it is before.
     pub const fn since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }

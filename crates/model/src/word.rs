@@ -152,7 +152,7 @@ words! {
 }
 
 impl JobState {
-    /// Whether nothing will be done any more.
+    /// Returns true if nothing will be done any more.
     pub const fn is_over(self) -> bool {
         match self {
             Self::Complete | Self::Failed | Self::Cancelled => true,
