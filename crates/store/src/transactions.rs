@@ -49,7 +49,7 @@ pub fn begin(tx: &mut Tx<'_>, key: &Key, now: Millis) -> Result<bool, DbError> {
     Ok(tx.execute(&BEGIN, &params![*user_num, device_id, scope, txn_id, now])? > 0)
 }
 
-/// Returns the transaction id with which a device sent an event.
+/// Returns the transaction id with which a device sent the event at a position.
 pub fn of_event(
     tx: &ReadTx<'_>,
     pos: Pos,
