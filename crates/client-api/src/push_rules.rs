@@ -1,7 +1,7 @@
 //! Push rules and the list of notifications.
 //! <https://spec.matrix.org/v1.18/client-server-api/#push-rules-api>
 
-use http::{Method, StatusCode};
+use http::Method;
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::Error;
 use reeve_rooms::glob;
@@ -136,7 +136,7 @@ fn kind(call: &Call) -> Result<RuleKind, MatrixError> {
         "sender" => Ok(RuleKind::Sender),
         "room" => Ok(RuleKind::Room),
         "content" => Ok(RuleKind::Content),
-        _ => Err(MatrixError::new(StatusCode::BAD_REQUEST, "M_UNRECOGNIZED", "Unrecognized request")),
+        _ => Err(MatrixError::new(400, "M_UNRECOGNIZED", "Unrecognized request")),
     }
 }
 

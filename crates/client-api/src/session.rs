@@ -93,7 +93,7 @@ async fn log_out_all(call: Call) -> Answer {
 
 async fn login_token(mut call: Call) -> Answer {
     if !call.app.policy.login_via_existing_session {
-        return Err(MatrixError::unrecognized(http::StatusCode::NOT_FOUND));
+        return Err(MatrixError::unrecognized(404));
     }
     let user = call.user()?.clone();
     call.app.limiter.peek(Bucket::LoginToken(user.num), call.now)?;

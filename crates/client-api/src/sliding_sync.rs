@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::Method;
 use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_model::SlidingToken;
 use reeve_sync::sliding::{self, Kept, Look, Request};
@@ -52,7 +52,7 @@ struct Response<'a> {
 }
 
 fn unknown_pos() -> MatrixError {
-    MatrixError::new(StatusCode::BAD_REQUEST, "M_UNKNOWN_POS", "Unknown position")
+    MatrixError::new(400, "M_UNKNOWN_POS", "Unknown position")
 }
 
 async fn sync(mut call: Call) -> Answer {

@@ -1,14 +1,13 @@
 //! Authentication and authorisation of requests.
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use reeve_accounts::session::{self, Session, TokenHash};
 use reeve_accounts::sessions;
 use reeve_db::ReadTx;
-use reeve_model::Millis;
+use reeve_model::{MatrixError, Millis};
 
 use crate::admission::{Access, Admission};
 use crate::caller::Caller;
-use crate::error::MatrixError;
 use crate::head::Head;
 use crate::query::{ACCESS_TOKEN, Query};
 
@@ -82,11 +81,7 @@ fn check_live(session: &Session, admission: Admission, now: Millis) -> Result<()
         return Err(MatrixError::unknown_token("Access token has expired", true));
     }
     if session.expiration_ts.is_some_and(|until| until <= now) && !admission.open_to.expired_account {
-        return Err(MatrixError::new(
-            StatusCode::FORBIDDEN,
-            "ORG_MATRIX_EXPIRED_ACCOUNT",
-            "User account has expired",
-        ));
+        return Err(MatrixError::new(403, "ORG_MATRIX_EXPIRED_ACCOUNT", "User account has expired"));
     }
     if session.user.locked && !admission.open_to.locked {
         return Err(MatrixError::locked());
@@ -102,11 +97,7 @@ pub fn permit(admission: Admission, caller: &Caller) -> Result<(), MatrixError> 
         Access::User | Access::Admin(_) => false,
     };
     if !open_to_guests && user.is_some_and(|user| user.is_guest) {
-        return Err(MatrixError::new(
-            StatusCode::FORBIDDEN,
-            "M_GUEST_ACCESS_FORBIDDEN",
-            "Guest access not allowed",
-        ));
+        return Err(MatrixError::new(403, "M_GUEST_ACCESS_FORBIDDEN", "Guest access not allowed"));
     }
     if let Access::Admin(scope) = admission.access
         && !caller.holds(scope)
@@ -116,7 +107,7 @@ pub fn permit(admission: Admission, caller: &Caller) -> Result<(), MatrixError> 
     if let Some(text) = admission.suspended
         && user.is_some_and(|user| user.suspended)
     {
-        return Err(MatrixError::new(StatusCode::FORBIDDEN, "M_USER_SUSPENDED", text));
+        return Err(MatrixError::new(403, "M_USER_SUSPENDED", text));
     }
     Ok(())
 }

@@ -10,12 +10,11 @@ use http_body_util::BodyExt;
 use reeve_accounts::session::{Session, TokenHash};
 use reeve_accounts::sessions::Spared;
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, Millis, User, clock};
+use reeve_model::{Ctx, MatrixError, Millis, User, clock};
 
 use crate::admission::Admission;
 use crate::auth;
 use crate::caller::Caller;
-use crate::error::MatrixError;
 use crate::head::Head;
 use crate::json::{self, Object};
 use crate::unread::{MAX_DRAINED, Slot};
@@ -249,7 +248,7 @@ impl Incoming {
             self.read = self.read.saturating_add(data.len());
             if self.read > self.most {
                 self.discard().await;
-                return Err(MatrixError::too_large());
+                return Err(too_large());
             }
             #[expect(clippy::cast_precision_loss, reason = "an estimate")]
             let most = self.pause.as_secs_f64() + self.read as f64 / SLOWEST;
@@ -278,11 +277,11 @@ impl Incoming {
 }
 
 fn too_slow() -> MatrixError {
-    MatrixError::new(
-        http::StatusCode::REQUEST_TIMEOUT,
-        "M_UNKNOWN",
-        "The request body took too long to arrive",
-    )
+    MatrixError::new(408, "M_UNKNOWN", "The request body took too long to arrive")
+}
+
+pub(crate) fn too_large() -> MatrixError {
+    MatrixError::too_large("Request body is too large")
 }
 
 /// Reads a body of at most `most` bytes. A somewhat longer one is drained to its end: a client that is still
@@ -299,5 +298,5 @@ async fn collect(mut body: Body, most: usize) -> Result<Bytes, MatrixError> {
             break;
         }
     }
-    if read > most { Err(MatrixError::too_large()) } else { Ok(kept.freeze()) }
+    if read > most { Err(too_large()) } else { Ok(kept.freeze()) }
 }

@@ -6,10 +6,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use reeve_accounts::session::Session;
-use reeve_model::{Millis, UserNum};
+use reeve_model::{MatrixError, Millis, UserNum};
 use reeve_store::ratelimits::Override;
-
-use crate::error::MatrixError;
 
 /// One rate limit.
 #[derive(Clone, Copy, Debug, PartialEq)]

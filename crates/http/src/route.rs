@@ -6,11 +6,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use http::Method;
+use reeve_model::MatrixError;
 use utoipa::openapi::{RefOr, schema::Schema};
 
 use crate::admission::{Access, Admission, OpenTo};
 use crate::call::{Call, Reading};
-use crate::error::MatrixError;
 use crate::head::Params;
 use crate::param::Param;
 use crate::reply::Answer;

@@ -12,19 +12,18 @@ use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header};
 use reeve_accounts::session::TokenHash;
-use reeve_model::{UserNum, clock, random};
+use reeve_model::{MatrixError, UserNum, clock, random};
 use tracing::{Instrument, Level};
 
 use crate::admission::Admission;
 use crate::app::App;
 use crate::auth;
-use crate::call::{Call, Reading};
+use crate::call::{self, Call, Reading};
 use crate::caller::Caller;
-use crate::error::MatrixError;
 use crate::head::{Head, Params};
 use crate::limits::Bucket;
 use crate::query::Query;
-use crate::reply::Answer;
+use crate::reply::{self, Answer};
 use crate::route::{Handler, Limit, ReadHandler, Route};
 use crate::router::{Found, Router};
 use crate::unread::{MAX_DRAINED, Slot, Unread, content_length};
@@ -107,14 +106,12 @@ impl Service {
         request_id: &Arc<str>,
     ) -> (Arc<str>, Response) {
         if let Err(refused) = check_host(&parts) {
-            return (Arc::from("unknown"), refused.answer());
+            return (Arc::from("unknown"), reply::error(refused));
         }
         match self.router.find(&parts.method, parts.uri.path()) {
-            Found::Nothing => {
-                (Arc::from("unknown"), MatrixError::unrecognized(StatusCode::NOT_FOUND).answer())
-            }
+            Found::Nothing => (Arc::from("unknown"), reply::error(MatrixError::unrecognized(404))),
             Found::MethodNotAllowed(allowed) => {
-                let mut response = MatrixError::unrecognized(StatusCode::METHOD_NOT_ALLOWED).answer();
+                let mut response = reply::error(MatrixError::unrecognized(405));
                 if let Ok(allowed) = HeaderValue::from_str(&allowed) {
                     response.headers_mut().insert(header::ALLOW, allowed);
                 }
@@ -132,10 +129,10 @@ impl Service {
                         if let Some(cause) = &error.cause {
                             tracing::error!(route = &*pattern, cause, "request failed");
                         }
-                        if error.status == StatusCode::TOO_MANY_REQUESTS {
+                        if error.status == 429 {
                             tokio::time::sleep(LIMITED_PAUSE).await;
                         }
-                        error.answer()
+                        reply::error(error)
                     }
                 };
                 (pattern, response)
@@ -193,7 +190,7 @@ impl Service {
                 if let Some(length) = content_length(&head.headers)
                     && length > max_body.saturating_add(MAX_DRAINED)
                 {
-                    return Err(MatrixError::too_large());
+                    return Err(call::too_large());
                 }
                 let acting = caller.user().map(|user| user.num);
                 let call = Call { head, admission: route.admission, caller, body, max_body };

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod ctx;
 pub mod encoding;
+pub mod error;
 pub mod id;
 pub mod num;
 pub mod random;
@@ -12,6 +13,7 @@ pub mod word;
 
 pub use clock::Clock;
 pub use ctx::{Actor, Ctx};
+pub use error::MatrixError;
 pub use num::{Millis, Pos, RoomNum, UserNum};
 pub use token::{Epoch, SlidingToken, Token};
 pub use user::{User, UserType};

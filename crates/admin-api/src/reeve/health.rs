@@ -75,6 +75,5 @@ async fn takes_writes(call: &Call, last: &LastWrite) -> Result<(), DbError> {
 }
 
 fn unavailable(text: String, cause: &DbError) -> MatrixError {
-    let answer = MatrixError::new(http::StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", text);
-    MatrixError { cause: Some(cause.to_string()), ..answer }
+    MatrixError::unavailable(text).caused_by(cause)
 }

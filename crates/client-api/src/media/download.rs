@@ -77,12 +77,8 @@ pub(super) fn not_modified(open: bool, media: &Media, etag: &str) -> Answer {
 }
 
 fn beyond(length: u64) -> Answer {
-    let error = MatrixError::new(
-        StatusCode::RANGE_NOT_SATISFIABLE,
-        "M_UNKNOWN",
-        "The requested range lies beyond the file",
-    );
-    let mut response = error.answer();
+    let error = MatrixError::new(416, "M_UNKNOWN", "The requested range lies beyond the file");
+    let mut response = reply::error(error);
     response.headers_mut().insert(header::CONTENT_RANGE, value(&format!("bytes */{length}"))?);
     Ok(response)
 }

@@ -45,7 +45,7 @@ async fn handle(mut call: Call) -> Answer {
     let done = call.app.limiter.counted(call.session()?, &buckets, call.now, deed).await;
     let room = done.map_err(|error| {
         // Here the alias is a part of the request, not the resource.
-        if error.status == http::StatusCode::CONFLICT {
+        if error.status == 409 {
             return MatrixError::bad_request("M_ROOM_IN_USE", error.error);
         }
         error
