@@ -5,10 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use reeve_db::{Db, DbError};
-use reeve_model::{Millis, UserNum};
+use reeve_model::{Millis, Session, TokenHash, UserNum};
 use reeve_store::{connections, devices, users};
-
-use crate::session::{Session, TokenHash};
 
 /// The same session from the same address is written down at most this often.
 const GRANULARITY_MS: i64 = 120_000;

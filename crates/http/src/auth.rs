@@ -1,10 +1,11 @@
 //! Authentication and authorisation of requests.
 
 use http::{HeaderMap, header};
-use reeve_accounts::session::{self, Session, TokenHash};
 use reeve_accounts::sessions;
 use reeve_db::ReadTx;
-use reeve_model::{MatrixError, Millis};
+use reeve_model::session::hash_token;
+use reeve_model::{MatrixError, Millis, Session, TokenHash};
+use reeve_store::access_tokens;
 
 use crate::admission::{Access, Admission};
 use crate::caller::Caller;
@@ -42,7 +43,7 @@ pub fn credentials(
         Access::Guest | Access::User | Access::Admin(_) => true,
     };
     match token(headers, query)? {
-        Some(token) => Ok(Some(session::hash_token(&token))),
+        Some(token) => Ok(Some(hash_token(&token))),
         None if required => Err(MatrixError::missing_token("Missing access token")),
         None => Ok(None),
     }
@@ -56,7 +57,7 @@ pub fn authenticate(
     now: Millis,
 ) -> Result<Caller, MatrixError> {
     let Some(token_hash) = credentials else { return Ok(Caller::Nobody) };
-    let session = session::find(tx, token_hash)?
+    let session = access_tokens::find(tx, token_hash)?
         .ok_or_else(|| MatrixError::unknown_token("Invalid access token passed.", false))?;
     check_live(&session, admission, now)?;
     Ok(Caller::Session(Box::new(session)))

@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use axum_core::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use reeve_accounts::session::{Session, TokenHash};
 use reeve_accounts::sessions::Spared;
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, MatrixError, Millis, User, clock};
+use reeve_model::{Ctx, MatrixError, Millis, Session, TokenHash, User, clock};
 
 use crate::admission::Admission;
 use crate::auth;

@@ -1,7 +1,6 @@
 //! The caller of a request.
 
-use reeve_accounts::session::Session;
-use reeve_model::{Actor, Scope, User};
+use reeve_model::{Actor, Scope, Session, User};
 
 /// The caller of a request, as its credentials say.
 #[derive(Clone, Debug)]

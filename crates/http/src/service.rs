@@ -11,8 +11,7 @@ use futures_util::FutureExt;
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header};
-use reeve_accounts::session::TokenHash;
-use reeve_model::{MatrixError, UserNum, clock, random};
+use reeve_model::{MatrixError, TokenHash, UserNum, clock, random};
 use tracing::{Instrument, Level};
 
 use crate::admission::Admission;

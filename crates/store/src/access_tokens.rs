@@ -1,13 +1,12 @@
 //! Access tokens, stored as SHA-256 digests.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::{Millis, User, UserNum};
+use reeve_model::{Millis, RateLimitOverride, Session, TokenHash, UserNum};
 
-use crate::ratelimits::Override;
 use crate::users;
 
 reeve_db::statements! {
-    /// One sentence, since it runs on every authenticated request.
+    /// One statement, since it runs on every authenticated request.
     FIND = "SELECT u.num, u.user_id, u.created_ts, u.displayname, u.avatar_url, u.user_type, u.is_guest, u.admin, \
             u.deactivated, u.locked, u.shadow_banned, u.suspended, u.erased, u.appservice_id, u.consent_version, \
             u.consent_server_notice_sent, u.consent_ts, u.last_seen_ts, \
@@ -30,34 +29,11 @@ reeve_db::statements! {
     DELETE_ACTING_AS_OTHERS = "DELETE FROM access_tokens WHERE owner_num = $1 AND acting_num <> owner_num";
 }
 
-/// An access token with the account it acts as.
-#[derive(Clone, Debug)]
-pub struct AccessToken {
-    /// The account the token acts as.
-    pub user: User,
-    /// The number of the account it belongs to.
-    pub owner_num: UserNum,
-    /// The device of the session.
-    pub device_id: Option<String>,
-    /// When it expires, in milliseconds.
-    pub valid_until_ts: Option<Millis>,
-    /// Issued by a refresh and not used yet.
-    pub unconfirmed: bool,
-    /// When the account that it acts as expires, or the one that it belongs to, if that is sooner, in milliseconds.
-    pub expiration_ts: Option<Millis>,
-    /// The user id of the account it belongs to, if that is not the one it acts as.
-    pub impersonator: Option<String>,
-    /// The message rate limit of the account it acts as, if that has one of its own.
-    pub limit: Option<Override>,
-    /// The same of the account it belongs to, if that is another.
-    pub owner_limit: Option<Override>,
-}
-
 /// A new access token.
 #[derive(Clone, Debug)]
 pub struct NewAccessToken<'a> {
     /// Its digest.
-    pub token_hash: &'a [u8; 32],
+    pub token_hash: &'a TokenHash,
     /// The account it belongs to.
     pub owner_num: UserNum,
     /// The account it acts as.
@@ -72,14 +48,15 @@ pub struct NewAccessToken<'a> {
     pub unconfirmed: bool,
 }
 
-fn limit(messages_per_second: Option<i64>, burst_count: Option<i64>) -> Option<Override> {
-    Some(Override { messages_per_second: messages_per_second?, burst_count: burst_count? })
+fn limit(messages_per_second: Option<i64>, burst_count: Option<i64>) -> Option<RateLimitOverride> {
+    Some(RateLimitOverride { messages_per_second: messages_per_second?, burst_count: burst_count? })
 }
 
-/// The token with this digest.
-pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<AccessToken>, DbError> {
+/// The session of a token, expired ones included; `None` if no such token is known.
+pub fn find(tx: &ReadTx<'_>, token_hash: &TokenHash) -> Result<Option<Session>, DbError> {
     tx.query_opt(&FIND, &params![token_hash], |row| {
-        Ok(AccessToken {
+        Ok(Session {
+            token_hash: *token_hash,
             user: users::from_row(row)?,
             owner_num: row.get(18)?,
             device_id: row.get(19)?,
@@ -111,18 +88,18 @@ pub fn insert(tx: &mut Tx<'_>, token: &NewAccessToken<'_>) -> Result<(), DbError
 }
 
 /// Deletes one token; answers how many there were.
-pub fn delete(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<u64, DbError> {
+pub fn delete(tx: &mut Tx<'_>, token_hash: &TokenHash) -> Result<u64, DbError> {
     tx.execute(&DELETE, &params![token_hash])
 }
 
 /// Marks a token as used.
-pub fn confirm(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<(), DbError> {
+pub fn confirm(tx: &mut Tx<'_>, token_hash: &TokenHash) -> Result<(), DbError> {
     tx.execute(&CONFIRM, &params![token_hash])?;
     Ok(())
 }
 
 /// Deletes every token that belongs to an account (those with which it acts as others included), but for one.
-pub fn delete_of_owner(tx: &mut Tx<'_>, owner_num: UserNum, but: Option<&[u8; 32]>) -> Result<u64, DbError> {
+pub fn delete_of_owner(tx: &mut Tx<'_>, owner_num: UserNum, but: Option<&TokenHash>) -> Result<u64, DbError> {
     match but {
         None => tx.execute(&DELETE_OF_OWNER, &params![owner_num]),
         Some(token_hash) => tx.execute(&DELETE_OF_OWNER_BUT, &params![owner_num, token_hash]),

@@ -1,7 +1,7 @@
 //! Login tokens: each lets another device of the same account log in once.
 
 use reeve_db::{DbError, Tx, params};
-use reeve_model::{Millis, UserNum};
+use reeve_model::{Millis, TokenHash, UserNum};
 
 reeve_db::statements! {
     INSERT = "INSERT INTO login_tokens (token_hash, user_num, valid_until_ts) VALUES ($1, $2, $3)";
@@ -13,7 +13,7 @@ reeve_db::statements! {
 /// Stores a login token.
 pub fn insert(
     tx: &mut Tx<'_>,
-    token_hash: &[u8; 32],
+    token_hash: &TokenHash,
     user_num: UserNum,
     valid_until_ts: Millis,
 ) -> Result<(), DbError> {
@@ -22,7 +22,7 @@ pub fn insert(
 }
 
 /// Takes a login token away and answers whose it was and until when it was valid.
-pub fn take(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<Option<(UserNum, Millis)>, DbError> {
+pub fn take(tx: &mut Tx<'_>, token_hash: &TokenHash) -> Result<Option<(UserNum, Millis)>, DbError> {
     Ok(tx.returning(&TAKE, &params![token_hash], |row| Ok((row.get(0)?, row.get(1)?)))?.pop())
 }
 

@@ -1,7 +1,7 @@
 //! OpenID tokens: each proves to another service whose it is.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::{Millis, UserNum};
+use reeve_model::{Millis, TokenHash, UserNum};
 
 reeve_db::statements! {
     INSERT = "INSERT INTO openid_tokens (token_hash, user_num, valid_until_ts) VALUES ($1, $2, $3)";
@@ -15,7 +15,7 @@ reeve_db::statements! {
 /// Stores a token.
 pub fn insert(
     tx: &mut Tx<'_>,
-    token_hash: &[u8; 32],
+    token_hash: &TokenHash,
     user_num: UserNum,
     valid_until_ts: Millis,
 ) -> Result<(), DbError> {
@@ -24,7 +24,7 @@ pub fn insert(
 }
 
 /// Returns the account to which a token belongs, and the time until which it is valid, in milliseconds.
-pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<(UserNum, Millis)>, DbError> {
+pub fn find(tx: &ReadTx<'_>, token_hash: &TokenHash) -> Result<Option<(UserNum, Millis)>, DbError> {
     tx.query_opt(&FIND, &params![token_hash], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 

@@ -1,7 +1,7 @@
 //! Refresh tokens, stored as SHA-256 digests.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::{Millis, UserNum};
+use reeve_model::{Millis, TokenHash, UserNum};
 
 reeve_db::statements! {
     FIND = "SELECT user_num, device_id, access_token_hash, successor, valid_until_ts FROM refresh_tokens \
@@ -26,15 +26,15 @@ pub struct RefreshToken {
     /// The device.
     pub device_id: String,
     /// The access token that was handed out with it.
-    pub access_token_hash: [u8; 32],
+    pub access_token_hash: TokenHash,
     /// The refresh token that was handed out for it.
-    pub successor: Option<[u8; 32]>,
+    pub successor: Option<TokenHash>,
     /// When it expires, in milliseconds.
     pub valid_until_ts: Option<Millis>,
 }
 
 /// The refresh token with this digest.
-pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<RefreshToken>, DbError> {
+pub fn find(tx: &ReadTx<'_>, token_hash: &TokenHash) -> Result<Option<RefreshToken>, DbError> {
     tx.query_opt(&FIND, &params![token_hash], |row| {
         Ok(RefreshToken {
             user_num: row.get(0)?,
@@ -46,11 +46,11 @@ pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<RefreshToke
     })
 }
 
-/// The digest of a token.
-type Hash = [u8; 32];
-
 /// The refresh token that was exchanged for this one, and the access token that came with it.
-pub fn predecessor(tx: &ReadTx<'_>, token_hash: &Hash) -> Result<Option<(Hash, Hash)>, DbError> {
+pub fn predecessor(
+    tx: &ReadTx<'_>,
+    token_hash: &TokenHash,
+) -> Result<Option<(TokenHash, TokenHash)>, DbError> {
     tx.query_opt(&PREDECESSOR, &params![token_hash], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
@@ -59,18 +59,18 @@ pub fn of_access_token(
     tx: &ReadTx<'_>,
     user_num: UserNum,
     device_id: &str,
-    access_token_hash: &[u8; 32],
-) -> Result<Option<[u8; 32]>, DbError> {
+    access_token_hash: &TokenHash,
+) -> Result<Option<TokenHash>, DbError> {
     tx.query_opt(&OF_ACCESS_TOKEN, &params![user_num, device_id, access_token_hash], |row| row.get(0))
 }
 
 /// Stores a refresh token.
 pub fn insert(
     tx: &mut Tx<'_>,
-    token_hash: &[u8; 32],
+    token_hash: &TokenHash,
     user_num: UserNum,
     device_id: &str,
-    access_token_hash: &[u8; 32],
+    access_token_hash: &TokenHash,
     valid_until_ts: Option<Millis>,
     now: Millis,
 ) -> Result<(), DbError> {
@@ -79,13 +79,13 @@ pub fn insert(
 }
 
 /// Writes down what a refresh token was exchanged for.
-pub fn set_successor(tx: &mut Tx<'_>, token_hash: &[u8; 32], successor: &[u8; 32]) -> Result<(), DbError> {
+pub fn set_successor(tx: &mut Tx<'_>, token_hash: &TokenHash, successor: &TokenHash) -> Result<(), DbError> {
     tx.execute(&SET_SUCCESSOR, &params![token_hash, successor])?;
     Ok(())
 }
 
 /// Deletes one refresh token.
-pub fn delete(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<(), DbError> {
+pub fn delete(tx: &mut Tx<'_>, token_hash: &TokenHash) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![token_hash])?;
     Ok(())
 }
@@ -99,7 +99,7 @@ pub fn delete_of_device(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> 
 pub fn delete_of_user(
     tx: &mut Tx<'_>,
     user_num: UserNum,
-    but_with: Option<&[u8; 32]>,
+    but_with: Option<&TokenHash>,
 ) -> Result<u64, DbError> {
     match but_with {
         None => tx.execute(&DELETE_OF_USER, &params![user_num]),

@@ -1,10 +1,10 @@
 //! Creation of rooms.
 
 use http::Method;
-use reeve_accounts::session::Session;
 use reeve_http::json::Object;
 use reeve_http::limits::Bucket;
 use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply};
+use reeve_model::Session;
 use reeve_rooms::create::{self, Initial, NewRoom, Preset};
 use serde_json::{Map, Value, json};
 

@@ -1,11 +1,10 @@
 //! Memberships: join, leave, invite, knock, kick, ban.
 
 use http::Method;
-use reeve_accounts::session::Session;
 use reeve_http::json::Object;
 use reeve_http::limits::Bucket;
 use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
-use reeve_model::Membership;
+use reeve_model::{Membership, Session};
 use reeve_rooms::membership::{self, Invite, Removal, RemovalKind};
 use reeve_rooms::{Error, preview, send};
 use reeve_store::memberships;
