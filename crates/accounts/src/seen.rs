@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 use reeve_db::{Db, DbError};
 use reeve_model::{Millis, Session, TokenHash, UserNum};
 use reeve_store::{connections, devices, users};
@@ -49,6 +51,8 @@ struct Inner {
 #[derive(Default)]
 pub struct Seen {
     inner: Mutex<Inner>,
+    /// How many sightings are not written yet.
+    waiting: Gauge,
 }
 
 impl Seen {
@@ -78,6 +82,7 @@ impl Seen {
                 ts: now,
             },
         );
+        self.count(&inner);
     }
 
     /// What was seen of an account lately, the oldest first where a connection is in it twice: all that is not written
@@ -94,14 +99,13 @@ impl Seen {
             .collect()
     }
 
-    /// How many sightings are not written yet.
-    pub fn len(&self) -> usize {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).waiting.len()
+    /// Registers its metrics.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("seen_waiting", "Sightings of accounts not written yet", self.waiting.clone());
     }
 
-    /// Whether everything is written.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    fn count(&self, inner: &Inner) {
+        self.waiting.set(i64::try_from(inner.waiting.len()).unwrap_or(i64::MAX));
     }
 
     /// Writes what waits, in transactions of bounded length. What cannot be written waits on.
@@ -149,6 +153,7 @@ impl Seen {
                 }
                 inner.written.insert(key, written.clone());
             }
+            self.count(&inner);
         }
         Ok(())
     }

@@ -255,11 +255,6 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         mailing,
         config.push,
     );
-    let metrics = Metrics::new();
-    metrics.register(|registry| {
-        db.metrics().register(registry);
-        push.register(registry);
-    });
     let kinds = vec![
         people::retire(&home),
         people::spread_profile(&home),
@@ -273,13 +268,24 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         // The database is used exclusively, so no other process is writing an upload.
         media.give_up_former().await.map_err(StartError::Media)?;
     }
+    let jobs = Jobs::new(db.clone(), config.clock.clone(), kinds);
+    let seen = Seen::default();
+    let metrics = Metrics::new();
+    metrics.register(|registry| {
+        db.metrics().register(registry);
+        seen.register(registry);
+        hasher.register(registry);
+        jobs.register(registry);
+        media.register(registry);
+        push.register(registry);
+    });
     let previews = config.previews.map(|wanted| {
         Previews::new(Arc::clone(&server_name), outgoing.clone(), media.clone(), config.clock.clone(), wanted)
     });
     let stop = watch::Sender::new(false);
     let app = Arc::new(App {
         server_name,
-        jobs: Jobs::new(db.clone(), config.clock.clone(), kinds),
+        jobs,
         media,
         home,
         notifier: Arc::default(),
@@ -287,7 +293,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         clock: config.clock,
         policy: config.policy,
         hasher,
-        seen: Seen::default(),
+        seen,
         limiter: Limiter::new(config.rate_limits),
         outgoing,
         previews,
