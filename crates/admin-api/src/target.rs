@@ -1,8 +1,8 @@
 //! The account that an operation is about. The API has three orders of checks; each operation states its own.
 
 use reeve_accounts::Error;
+use reeve_app::{Call, Head, MatrixError};
 use reeve_db::ReadTx;
-use reeve_http::{Call, Head, MatrixError};
 use reeve_model::{User, id};
 use reeve_store::users;
 

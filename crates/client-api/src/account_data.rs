@@ -2,7 +2,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#client-config>
 
 use reeve_accounts::account_data;
-use reeve_http::{Access, Answer, Call, Head, MatrixError, Reading, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, Head, MatrixError, Reading, Route, reply, shape};
 use reeve_model::{User, UserNum};
 
 const PATH: &str = "/_matrix/client/v3/user/{user_id}/account_data/{type}";

@@ -3,7 +3,7 @@
 
 use http::Method;
 use reeve_accounts::sessions::{self, OPENID_TOKEN_MS};
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use serde_json::json;
 
 use crate::rooms::v3;

@@ -2,7 +2,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#push-rules-api>
 
 use http::Method;
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::Error;
 use reeve_rooms::glob;
 use reeve_rooms::push::{self, Notification, Place};

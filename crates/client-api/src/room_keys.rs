@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use http::Method;
 use reeve_accounts::key_backup::{self as deeds, Extent};
-use reeve_http::json::Object;
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_app::json::Object;
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_store::key_backups::{BackedUpKey, Backup, Which};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! The caller's session: identity, refresh, logout, and login tokens for other devices.
 
 use reeve_accounts::sessions::{self, Spared};
-use reeve_http::limits::Bucket;
-use reeve_http::{Access, Answer, Call, MatrixError, OpenTo, Route, json, reply, shape};
+use reeve_app::limits::Bucket;
+use reeve_app::{Access, Answer, Call, MatrixError, OpenTo, Route, json, reply, shape};
 use serde_json::{Value, json};
 
 use crate::shapes;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use http::Method;
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_model::SlidingToken;
 use reeve_sync::sliding::{self, Kept, Look, Request};
 use serde::Serialize;

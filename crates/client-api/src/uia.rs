@@ -3,9 +3,9 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#user-interactive-authentication-api>
 
 use reeve_accounts::registration;
+use reeve_app::json::Object;
+use reeve_app::{Call, MatrixError};
 use reeve_db::{DbError, Tx};
-use reeve_http::json::Object;
-use reeve_http::{Call, MatrixError};
 use reeve_model::{Millis, UserNum, random};
 use reeve_store::uia_sessions;
 use serde::{Deserialize, Serialize};

@@ -1,9 +1,8 @@
 //! Responses as sent to clients.
 
-use axum_core::body::Body;
+pub use axum_core::body::Body;
 use axum_core::response::Response;
 use http::{HeaderValue, StatusCode, header};
-use reeve_media::Content;
 use reeve_model::MatrixError;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -69,11 +68,7 @@ pub fn text(content_type: &'static str, body: String) -> Answer {
 }
 
 /// 200 with bytes that are in memory or streamed; `length` bytes in all.
-pub fn bytes(length: u64, content: Content) -> Response {
-    let body = match content {
-        Content::Whole(bytes) => Body::from(bytes),
-        Content::Pieces(pieces) => Body::from_stream(pieces),
-    };
+pub fn bytes(length: u64, body: Body) -> Response {
     let mut response = Response::new(body);
     // The header is set explicitly, since a response to HEAD has no body to derive it from.
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));

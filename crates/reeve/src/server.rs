@@ -15,12 +15,10 @@ use std::time::Duration;
 use reeve_accounts::import;
 use reeve_accounts::password::Hasher;
 use reeve_accounts::seen::Seen;
+use reeve_app::limits::Limiter;
+use reeve_app::metrics::Metrics;
+use reeve_app::{App, Base, Route, Service, openapi, serve};
 use reeve_db::{Db, DbError, OpenError};
-use reeve_http::app::App;
-use reeve_http::limits::Limiter;
-use reeve_http::metrics::Metrics;
-use reeve_http::service::Service;
-use reeve_http::{Route, openapi, serve};
 use reeve_jobs::Jobs;
 use reeve_media::Library;
 use reeve_model::id;
@@ -284,22 +282,25 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     });
     let stop = watch::Sender::new(false);
     let app = Arc::new(App {
-        server_name,
+        base: Base {
+            server_name,
+            db,
+            clock: config.clock,
+            limiter: Limiter::new(config.rate_limits),
+            http: config.http,
+            metrics,
+        },
+        policy: config.policy,
+        hasher,
+        seen,
         jobs,
         media,
         home,
         notifier: Arc::default(),
-        db,
-        clock: config.clock,
-        policy: config.policy,
-        hasher,
-        seen,
-        limiter: Limiter::new(config.rate_limits),
         outgoing,
         previews,
         sends_mail,
-        http: config.http,
-        metrics,
+        discovery: config.discovery,
         stop: stop.clone(),
     });
     let mut routes = routes();

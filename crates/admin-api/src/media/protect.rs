@@ -1,6 +1,6 @@
 //! Protection of uploads from quarantine.
 
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply, shape};
 use reeve_media::deeds;
 use reeve_model::Scope;
 

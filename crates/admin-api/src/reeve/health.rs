@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use reeve_accounts::registration;
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_db::DbError;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_model::Millis;
 use reeve_store::health;
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! Metrics for Prometheus.
 
+use reeve_app::{Access, Answer, Call, Content, Route, reply};
 use reeve_db::DbError;
-use reeve_http::{Access, Answer, Call, Content, Route, reply};
 use reeve_store::{jobs, media_objects, media_users};
 
 /// The text format of OpenMetrics.

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reeve_http::json::Object;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::json::Object;
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_jobs::Job;
 use reeve_model::{JobState, Scope};
 use reeve_rooms::deletion::{self, Order, Substitute};

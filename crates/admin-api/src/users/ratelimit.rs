@@ -1,8 +1,8 @@
 //! Rate-limit override of one account: reads, sets and removes it.
 
 use reeve_accounts::moderation;
-use reeve_http::json::{self, Integer, Object};
-use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, reply, shape};
+use reeve_app::json::{self, Integer, Object};
+use reeve_app::{Access, Answer, Call, MatrixError, Reading, Route, reply, shape};
 use reeve_model::{RateLimitOverride, Scope, User};
 use reeve_store::ratelimits;
 use serde::{Deserialize, Serialize};

@@ -3,9 +3,9 @@
 use reeve_accounts::Policy;
 use reeve_accounts::login::{self, Proof};
 use reeve_accounts::sessions::{self, NewSession};
-use reeve_http::json::Object;
-use reeve_http::limits::Bucket;
-use reeve_http::{Call, MatrixError};
+use reeve_app::json::Object;
+use reeve_app::limits::Bucket;
+use reeve_app::{Call, MatrixError};
 use reeve_model::UserNum;
 use serde_json::{Value, json};
 

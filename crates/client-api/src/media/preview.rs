@@ -1,6 +1,6 @@
 //! Previews of web pages.
 
-use reeve_http::{Answer, Call, MatrixError, reply};
+use reeve_app::{Answer, Call, MatrixError, reply};
 use reeve_previews::Error;
 
 pub(super) const ERRORS: &[(u16, &str, &str)] = &[

@@ -1,9 +1,9 @@
 //! Creation of rooms.
 
 use http::Method;
-use reeve_http::json::Object;
-use reeve_http::limits::Bucket;
-use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply};
+use reeve_app::json::Object;
+use reeve_app::limits::Bucket;
+use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, reply};
 use reeve_model::Session;
 use reeve_rooms::create::{self, Initial, NewRoom, Preset};
 use serde_json::{Map, Value, json};

@@ -1,7 +1,7 @@
 //! Receipts, read markers and typing.
 
 use http::Method;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply, shape};
 use reeve_model::Session;
 use reeve_rooms::{Error, ephemeral};
 use serde_json::Value;

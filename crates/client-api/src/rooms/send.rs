@@ -1,7 +1,7 @@
 //! Sending and redaction of events.
 
 use http::Method;
-use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
 use reeve_model::Session;
 use reeve_rooms::send::{self, Sent};
 use reeve_store::transactions::{self, Key};

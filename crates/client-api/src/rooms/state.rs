@@ -1,8 +1,8 @@
 //! The state of a room.
 
 use http::Method;
-use reeve_http::limits::Bucket;
-use reeve_http::{Access, Answer, Call, Endpoint, Limit, MatrixError, Param, Route, reply, shape};
+use reeve_app::limits::Bucket;
+use reeve_app::{Access, Answer, Call, Endpoint, Limit, MatrixError, Param, Route, reply, shape};
 use reeve_model::{Membership, Pos, Session};
 use reeve_rooms::membership;
 use reeve_rooms::send::{self, Sent};

@@ -2,7 +2,7 @@
 
 use http::Method;
 use reeve_accounts::account_data::changed_elsewhere;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply, shape};
 use reeve_model::UserNum;
 use reeve_rooms::data;
 use serde_json::json;
