@@ -1,6 +1,7 @@
-//! The reasons why a deed is refused, in terms of the domain. The HTTP layer maps them to Matrix errors in one place.
+//! The reasons why a deed is refused, in terms of the domain, and the Matrix error of each.
 
 use reeve_db::DbError;
+use reeve_model::MatrixError;
 use reeve_model::id::BadName;
 
 use crate::policy::WeakPassword;
@@ -174,5 +175,70 @@ impl Error {
     /// Returns [`Error::TooLong`].
     pub fn too_long(what: &'static str, most: usize) -> Self {
         Self::TooLong { what, most: i64::try_from(most).unwrap_or(i64::MAX) }
+    }
+}
+
+impl From<Error> for MatrixError {
+    fn from(error: Error) -> Self {
+        let text = error.to_string();
+        match error {
+            Error::Db(error) => error.into(),
+            Error::BadName(error) => error.into(),
+            Error::UserNotFound
+            | Error::DeviceNotFound
+            | Error::KeyNotFound(_)
+            | Error::BackupNotFound(_) => Self::not_found(text),
+            Error::UserInUse => Self::bad_request("M_USER_IN_USE", text),
+            Error::NameReserved => Self::bad_request("M_EXCLUSIVE", text),
+            Error::ExternalIdInUse => Self::new(409, "M_UNKNOWN", text),
+            Error::UnknownMedium(_) | Error::NotAString(_) | Error::DeviceIdTooLong => {
+                Self::invalid_param(text)
+            }
+            Error::BadEmail
+            | Error::SelfDemotion
+            | Error::ProfileTooLong(_)
+            | Error::NoDevice
+            | Error::KeyExists { .. }
+            | Error::Refused(_) => Self::unknown(text),
+            Error::ProfileTooLarge => Self::bad_request("M_PROFILE_TOO_LARGE", text),
+            Error::EmailNotFound => Self::bad_request("M_THREEPID_NOT_FOUND", text),
+            Error::BadRegistrationToken => Self::new(401, "M_UNAUTHORIZED", text),
+            Error::RegistrationTokenChanged => Self::new(401, "M_INVALID_PARAM", text),
+            Error::DeviceNameTooLong | Error::TooMany { .. } => Self::bad_request("M_TOO_LARGE", text),
+            Error::NotModerated(_)
+            | Error::PasswordChangeDisabled
+            | Error::BadCredentials
+            | Error::BadLoginToken
+            | Error::PusherWithoutDevice
+            | Error::ActsAsAnother
+            | Error::KeyIdInUse => Self::forbidden(text),
+            Error::BadRefreshToken(_, soft_logout) => {
+                let error = Self::new(401, "M_UNKNOWN_TOKEN", text);
+                if soft_logout { error.with("soft_logout", true) } else { error }
+            }
+            Error::Deactivated => Self::new(403, "M_USER_DEACTIVATED", text),
+            Error::Locked => Self::locked(),
+            Error::DeviceIdInUse => Self::bad_request("M_FORBIDDEN", text),
+            Error::BadKeys(_) => Self::bad_json(text),
+            Error::OtherKeys(_) => Self::invalid_param(text),
+            Error::TooManyMessages | Error::MessageTooLong | Error::TooLong { .. } => Self::too_large(text),
+            Error::BadSignature => Self::bad_request("M_INVALID_SIGNATURE", text),
+            Error::NoMasterKey => Self::bad_request("M_MISSING_PARAM", text),
+            Error::WrongBackupVersion(current) => {
+                Self::new(403, "M_WRONG_ROOM_KEYS_VERSION", text).with("current_version", current)
+            }
+            Error::WeakPassword(weakness) => Self::bad_request(
+                match weakness {
+                    WeakPassword::TooShort(_) => "M_PASSWORD_TOO_SHORT",
+                    WeakPassword::NoDigit => "M_PASSWORD_NO_DIGIT",
+                    WeakPassword::NoSymbol => "M_PASSWORD_NO_SYMBOL",
+                    WeakPassword::NoUppercase => "M_PASSWORD_NO_UPPERCASE",
+                    WeakPassword::NoLowercase => "M_PASSWORD_NO_LOWERCASE",
+                    WeakPassword::Name => "M_WEAK_PASSWORD",
+                },
+                text,
+            ),
+            Error::Overloaded => Self::unavailable(text),
+        }
     }
 }

@@ -26,7 +26,6 @@ pub mod propagation;
 pub mod pushers;
 pub mod registration;
 pub mod seen;
-pub mod session;
 pub mod sessions;
 pub mod threepids;
 pub mod to_device;

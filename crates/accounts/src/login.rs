@@ -1,12 +1,12 @@
 //! Login: proofs of identity, and the deed that begins a session for a proof.
 
 use reeve_db::{DbError, Tx};
+use reeve_model::session::hash_token;
 use reeve_model::{Ctx, User, UserNum};
 use reeve_store::{login_tokens, users};
 
 use crate::error::Error;
 use crate::policy::Policy;
-use crate::session::hash_token;
 use crate::sessions::{self, Issued, NewSession};
 
 /// A proof of identity.

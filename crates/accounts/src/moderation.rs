@@ -1,8 +1,8 @@
 //! Restrictions of accounts by administrators: locks, suspension, shadow-bans, and rate limits.
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, User};
-use reeve_store::ratelimits::{self, Override};
+use reeve_model::{Ctx, RateLimitOverride, User};
+use reeve_store::ratelimits;
 use serde_json::json;
 
 use crate::error::Error;
@@ -85,7 +85,12 @@ pub fn set_shadow_banned(
 }
 
 /// Gives an account a message rate limit of its own.
-pub fn set_ratelimit(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, limit: Override) -> Result<(), Error> {
+pub fn set_ratelimit(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    user_id: &str,
+    limit: RateLimitOverride,
+) -> Result<(), Error> {
     let user = account::find(tx, user_id)?;
     if ratelimits::find(tx, user.num)? != Some(limit) {
         ratelimits::set(tx, user.num, limit)?;

@@ -4,12 +4,13 @@
 //! and the rest of the server does not.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, PasswordHash, Version};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, oneshot};
 use unicode_normalization::UnicodeNormalization;
 
@@ -23,7 +24,7 @@ const MAX_STORED_KIB: u32 = 1 << 20;
 const MAX_STORED_PASSES: u32 = 100;
 const MAX_STORED_BCRYPT: u32 = 20;
 /// The maximum number of waiting logins; further ones are refused.
-const MAX_WAITING: usize = 1000;
+const MAX_WAITING: i64 = 1000;
 
 /// The niceness of the hashing threads.
 #[cfg(target_os = "linux")]
@@ -46,7 +47,7 @@ struct Inner {
     cost: HashingCost,
     jobs: mpsc::Sender<Job>,
     turns: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    waiting: Gauge,
     /// A hash to compare with if there is no account or no password, so that the response takes as long.
     decoy: String,
 }
@@ -62,12 +63,21 @@ impl Hasher {
         let workers = cost.workers.max(1);
         let jobs = start(workers)?;
         let turns = Arc::new(Semaphore::new(workers));
-        Ok(Self(Arc::new(Inner { cost, jobs, turns, waiting: AtomicUsize::new(0), decoy })))
+        Ok(Self(Arc::new(Inner { cost, jobs, turns, waiting: Gauge::default(), decoy })))
     }
 
     /// Returns the number of hashes that wait or are being made.
-    pub fn waiting(&self) -> usize {
-        self.0.waiting.load(Ordering::Relaxed)
+    pub fn waiting(&self) -> i64 {
+        self.0.waiting.get()
+    }
+
+    /// Registers its metrics.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "password_hashing_waiting",
+            "Password hashes waiting or in progress",
+            self.0.waiting.clone(),
+        );
     }
 
     /// Hashes a password and returns a PHC string.
@@ -137,12 +147,12 @@ fn give_way() {
     }
 }
 
-struct Waiting<'a>(&'a AtomicUsize);
+struct Waiting<'a>(&'a Gauge);
 
 impl<'a> Waiting<'a> {
-    fn enter(count: &'a AtomicUsize) -> Result<Self, Error> {
-        if count.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
-            count.fetch_sub(1, Ordering::Relaxed);
+    fn enter(count: &'a Gauge) -> Result<Self, Error> {
+        if count.inc() >= MAX_WAITING {
+            count.dec();
             return Err(Error::Overloaded);
         }
         Ok(Self(count))
@@ -151,7 +161,7 @@ impl<'a> Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.dec();
     }
 }
 

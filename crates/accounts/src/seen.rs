@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 use reeve_db::{Db, DbError};
-use reeve_model::{Millis, UserNum};
+use reeve_model::{Millis, Session, TokenHash, UserNum};
 use reeve_store::{connections, devices, users};
-
-use crate::session::{Session, TokenHash};
 
 /// The minimum time between two writes for the same session and address, in milliseconds.
 const GRANULARITY_MS: i64 = 120_000;
@@ -51,6 +51,8 @@ struct Inner {
 #[derive(Default)]
 pub struct Seen {
     inner: Mutex<Inner>,
+    /// How many sightings are not written yet.
+    waiting: Gauge,
 }
 
 impl Seen {
@@ -80,6 +82,7 @@ impl Seen {
                 ts: now,
             },
         );
+        self.count(&inner);
     }
 
     /// Returns the latest sightings of an account, the oldest first where a connection occurs twice: all that are not
@@ -96,14 +99,13 @@ impl Seen {
             .collect()
     }
 
-    /// Returns the number of sightings that are not written yet.
-    pub fn len(&self) -> usize {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).waiting.len()
+    /// Registers its metrics.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("seen_waiting", "Sightings of accounts not written yet", self.waiting.clone());
     }
 
-    /// Returns true if everything is written.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    fn count(&self, inner: &Inner) {
+        self.waiting.set(i64::try_from(inner.waiting.len()).unwrap_or(i64::MAX));
     }
 
     /// Writes the collected sightings, in transactions of bounded length. After an error the rest stays.
@@ -151,6 +153,7 @@ impl Seen {
                 }
                 inner.written.insert(key, written.clone());
             }
+            self.count(&inner);
         }
         Ok(())
     }

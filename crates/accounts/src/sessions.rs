@@ -1,7 +1,8 @@
 //! Sessions: beginning, refreshing and ending them.
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, Millis, User, UserNum, random};
+use reeve_model::session::hash_token;
+use reeve_model::{Ctx, Millis, Session, TokenHash, User, UserNum, random};
 use reeve_store::access_tokens::{self, NewAccessToken};
 use reeve_store::refresh_tokens::NewRefreshToken;
 use reeve_store::{
@@ -12,7 +13,6 @@ use serde_json::json;
 use crate::audit;
 use crate::error::Error;
 use crate::policy::Policy;
-use crate::session::{Session, TokenHash, hash_token};
 
 /// The longest device id, in characters.
 const MAX_DEVICE_ID: usize = 512;

@@ -1,8 +1,8 @@
 //! Expiry of an account: sets the time until which it is valid.
 
 use reeve_accounts::validity;
-use reeve_http::json::{self, Integer};
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::json::{self, Integer};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_model::{Millis, Scope, id};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use reeve_accounts::features;
-use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, json, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Reading, Route, json, reply, shape};
 use reeve_model::Scope;
 use reeve_store::{features as store, users};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! Other servers. This server does not federate, so there are none.
 
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_model::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;

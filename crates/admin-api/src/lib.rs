@@ -21,7 +21,7 @@ mod target;
 mod username_available;
 mod users;
 
-use reeve_http::Route;
+use reeve_app::Route;
 
 pub use crate::reeve::openapi::route as openapi_route;
 

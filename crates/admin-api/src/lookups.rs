@@ -1,7 +1,7 @@
 //! Account lookups by external id and by third-party id.
 
 use reeve_accounts::threepids::canonical;
-use reeve_http::{Access, Answer, MatrixError, Reading, Route, reply};
+use reeve_app::{Access, Answer, MatrixError, Reading, Route, reply};
 use reeve_model::{Scope, UserNum};
 use reeve_store::{external_ids, threepids, users};
 use serde::Serialize;

@@ -7,8 +7,8 @@ use reeve_accounts::Policy;
 use reeve_accounts::registration::{self, Registration};
 use reeve_accounts::sessions::NewSession;
 use reeve_accounts::users::NewUser;
-use reeve_http::json::{self, Object, truthy};
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::json::{self, Object, truthy};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_model::Actor;
 use reeve_model::encoding::hex;
 use serde::{Deserialize, Serialize};
@@ -132,7 +132,7 @@ async fn register(mut call: Call) -> Answer {
     parts.extend(user_type.as_deref());
     let wanted = mac(secret(policy)?, &parts)?;
     if !given.as_str().is_some_and(|given| bool::from(given.as_bytes().ct_eq(wanted.as_bytes()))) {
-        return Err(MatrixError::new(http::StatusCode::FORBIDDEN, "M_UNKNOWN", "HMAC incorrect"));
+        return Err(MatrixError::new(403, "M_UNKNOWN", "HMAC incorrect"));
     }
     let session = session(&body)?;
     let displayname = match body.get("displayname") {

@@ -1,6 +1,6 @@
 //! Jobs in the form of Synapse's list of tasks.
 
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_model::{JobState, Millis, Scope};
 use reeve_store::jobs::{self, Filter, Job};
 use serde::Serialize;

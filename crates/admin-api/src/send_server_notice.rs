@@ -1,7 +1,7 @@
 //! Server notices: messages of the operator to one account.
 
-use reeve_http::json;
-use reeve_http::{Access, Answer, Call, Endpoint, MatrixError, Route, reply};
+use reeve_app::json;
+use reeve_app::{Access, Answer, Call, Endpoint, MatrixError, Route, reply};
 use reeve_model::{Scope, id};
 use reeve_rooms::Error;
 use reeve_rooms::notices::{self, Notice};

@@ -1,6 +1,6 @@
 //! The version of the admin API.
 
-use reeve_http::{Access, Answer, Call, Route, reply};
+use reeve_app::{Access, Answer, Call, Route, reply};
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -1,6 +1,6 @@
 //! Database statistics.
 
-use reeve_http::{Access, Answer, Call, Route, reply};
+use reeve_app::{Access, Answer, Call, Route, reply};
 use reeve_model::Scope;
 use reeve_store::{events, rooms};
 use serde::Serialize;

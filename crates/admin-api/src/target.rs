@@ -1,8 +1,8 @@
 //! The account that an operation is about. The API has three orders of checks; each operation states its own.
 
 use reeve_accounts::Error;
+use reeve_app::{Call, Head, MatrixError};
 use reeve_db::ReadTx;
-use reeve_http::{Call, Head, MatrixError};
 use reeve_model::{User, id};
 use reeve_store::users;
 
@@ -53,9 +53,7 @@ pub(crate) fn found(tx: &ReadTx<'_>, user_id: &str, missing: &'static str) -> Re
 /// Maps the error of a deed, where the operation returns 404 `M_UNKNOWN` for an account that does not exist.
 pub(crate) fn no_row(error: Error) -> MatrixError {
     match error {
-        Error::UserNotFound => {
-            MatrixError::new(http::StatusCode::NOT_FOUND, "M_UNKNOWN", "No row found (users)")
-        }
+        Error::UserNotFound => MatrixError::new(404, "M_UNKNOWN", "No row found (users)"),
         other => other.into(),
     }
 }

@@ -1,7 +1,7 @@
 //! Availability of a name for a new account.
 
 use reeve_accounts::users;
-use reeve_http::{Access, Answer, Param, Reading, Route, reply};
+use reeve_app::{Access, Answer, Param, Reading, Route, reply};
 use reeve_model::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use reeve_accounts::session::hash_token;
 use reeve_db::{Db, DbError, Options, Tx};
 use reeve_model::clock::monotonic;
+use reeve_model::session::hash_token;
 use reeve_model::{Millis, User};
 use reeve_store::access_tokens::{self, NewAccessToken};
 use reeve_store::{devices, keys, users};

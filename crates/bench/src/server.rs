@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use reeve::server::{Config, allow_many_files, start_with};
 use reeve::settings::{Flags, load};
-use reeve_http::Access;
-use reeve_http::{Answer, Call, MatrixError, Route, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_model::clock::monotonic;
 
 use crate::Fallible;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reeve_accounts::sessions::Spared;
 use reeve_accounts::{Error, deactivate as deactivation, users};
-use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Reading, Route, reply, shape};
 use reeve_store::threepids;
 use serde_json::{Value, json};
 

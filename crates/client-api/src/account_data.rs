@@ -1,9 +1,8 @@
 //! Global account data.
 //! <https://spec.matrix.org/v1.18/client-server-api/#client-config>
 
-use http::StatusCode;
 use reeve_accounts::account_data;
-use reeve_http::{Access, Answer, Call, Head, MatrixError, Reading, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, Head, MatrixError, Reading, Route, reply, shape};
 use reeve_model::{User, UserNum};
 
 const PATH: &str = "/_matrix/client/v3/user/{user_id}/account_data/{type}";
@@ -61,7 +60,7 @@ async fn put(mut call: Call) -> Answer {
     let data_type = call.param("type");
     if let Some(instead) = account_data::changed_elsewhere(&data_type) {
         let text = format!("Cannot set {data_type} through this API. Use {instead}");
-        return Err(MatrixError::new(StatusCode::METHOD_NOT_ALLOWED, "M_BAD_JSON", text));
+        return Err(MatrixError::new(405, "M_BAD_JSON", text));
     }
     let content = call.object().await?;
     if account_data::ignores(&data_type, &content, &call.user()?.user_id) {

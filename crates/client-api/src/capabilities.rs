@@ -1,7 +1,7 @@
 //! Capabilities of the server.
 //! <https://spec.matrix.org/v1.18/client-server-api/#capabilities-negotiation>
 
-use reeve_http::{Access, Answer, Call, Route, reply};
+use reeve_app::{Access, Answer, Call, Route, reply};
 use reeve_model::Scope;
 use reeve_rooms::version;
 use serde_json::{Map, Value, json};

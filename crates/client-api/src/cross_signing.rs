@@ -3,7 +3,7 @@
 
 use http::Method;
 use reeve_accounts::cross_signing::{self as deeds, Upload, Uploaded};
-use reeve_http::{Access, Answer, Call, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, Route, reply, shape};
 use serde_json::json;
 
 use crate::rooms::v3;

@@ -5,7 +5,7 @@ use http::Method;
 use reeve_accounts::dehydrated::{self as deeds, NewDevice};
 use reeve_accounts::keys::Upload;
 use reeve_accounts::to_device;
-use reeve_http::{Access, Answer, Call, Endpoint, MatrixError, Route, reply};
+use reeve_app::{Access, Answer, Call, Endpoint, MatrixError, Route, reply};
 use reeve_model::{Pos, Token};
 use reeve_rooms::position::Positions;
 use serde_json::value::RawValue;

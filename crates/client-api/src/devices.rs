@@ -2,8 +2,8 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#device-management>
 
 use reeve_accounts::devices as deeds;
-use reeve_http::json::Object;
-use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, json, reply, shape};
+use reeve_app::json::Object;
+use reeve_app::{Access, Answer, Call, MatrixError, Reading, Route, json, reply, shape};
 use reeve_model::Millis;
 use reeve_store::devices::{self, Device};
 use serde::Serialize;

@@ -4,8 +4,8 @@
 use http::Method;
 use reeve_accounts::Error;
 use reeve_accounts::keys::{self as deeds, Upload, Wanted};
-use reeve_http::json::Object;
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
+use reeve_app::json::Object;
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_sync::devices::DeviceLists;
 use serde_json::{Value, json};
 

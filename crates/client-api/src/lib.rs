@@ -39,8 +39,8 @@ mod well_known;
 
 pub use versions::VERSIONS;
 
+use reeve_app::Route;
 use reeve_db::{DbError, Tx};
-use reeve_http::Route;
 use reeve_model::Millis;
 
 /// Every route of the client-server API.

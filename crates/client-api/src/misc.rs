@@ -1,7 +1,7 @@
 //! Features that this server does not offer, in the form that clients expect.
 
 use http::Method;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply, shape};
 use serde_json::json;
 
 use crate::rooms::v3;

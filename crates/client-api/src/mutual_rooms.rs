@@ -1,7 +1,7 @@
 //! Rooms that two users share.
 //! <https://spec.matrix.org/v1.19/client-server-api/#mutual-rooms>
 
-use reeve_http::{Access, Answer, MatrixError, Param, Reading, Route, reply};
+use reeve_app::{Access, Answer, MatrixError, Param, Reading, Route, reply};
 use reeve_model::{RoomNum, id};
 use reeve_store::memberships;
 use serde_json::{Value, json};

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use http::Method;
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_db::{DbError, ReadTx};
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_model::{Membership, Millis, Pos, RoomNum, Token};
 use reeve_rooms::position::Positions;
 use reeve_rooms::timeline::{self, Range};

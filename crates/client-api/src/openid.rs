@@ -1,9 +1,9 @@
 //! OpenID tokens, with which users prove their identity to other services.
 //! <https://spec.matrix.org/v1.18/client-server-api/#openid>
 
-use http::{Method, StatusCode};
+use http::Method;
 use reeve_accounts::sessions::{self, OPENID_TOKEN_MS};
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use serde_json::json;
 
 use crate::rooms::v3;
@@ -52,7 +52,7 @@ async fn request_token(mut call: Call) -> Answer {
 }
 
 async fn user_info(call: Call) -> Answer {
-    let refused = |errcode, text| MatrixError::new(StatusCode::UNAUTHORIZED, errcode, text);
+    let refused = |errcode, text| MatrixError::new(401, errcode, text);
     let token = call.query.utf8("access_token")?.filter(|token| !token.is_empty());
     let token = token.ok_or_else(|| refused("M_MISSING_TOKEN", "Access Token required"))?;
     let now = call.now;

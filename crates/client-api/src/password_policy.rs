@@ -2,7 +2,7 @@
 //! <https://github.com/matrix-org/matrix-spec-proposals/pull/2000>
 
 use reeve_accounts::policy::PasswordRules;
-use reeve_http::{Access, Answer, Call, Route, reply};
+use reeve_app::{Access, Answer, Call, Route, reply};
 use serde_json::json;
 
 use crate::shapes;

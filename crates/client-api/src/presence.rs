@@ -4,7 +4,7 @@
 use crate::rooms::{device_key, required_text, text, v3};
 use crate::shapes;
 use http::Method;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply, shape};
 use reeve_rooms::ephemeral::{self, Availability, Device};
 use serde_json::json;
 

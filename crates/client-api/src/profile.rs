@@ -2,7 +2,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#profiles>
 
 use reeve_accounts::profile::{self, BadKey, Change, Field};
-use reeve_http::{Access, Answer, Call, Endpoint, Head, Limit, MatrixError, Reading, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, Endpoint, Head, Limit, MatrixError, Reading, Route, reply, shape};
 use reeve_model::{Scope, id};
 use ruma::ServerName;
 use serde_json::{Map, Value};

@@ -1,8 +1,8 @@
 //! Push rules and the list of notifications.
 //! <https://spec.matrix.org/v1.18/client-server-api/#push-rules-api>
 
-use http::{Method, StatusCode};
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use http::Method;
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_rooms::Error;
 use reeve_rooms::glob;
 use reeve_rooms::push::{self, Notification, Place};
@@ -136,7 +136,7 @@ fn kind(call: &Call) -> Result<RuleKind, MatrixError> {
         "sender" => Ok(RuleKind::Sender),
         "room" => Ok(RuleKind::Room),
         "content" => Ok(RuleKind::Content),
-        _ => Err(MatrixError::new(StatusCode::BAD_REQUEST, "M_UNRECOGNIZED", "Unrecognized request")),
+        _ => Err(MatrixError::new(400, "M_UNRECOGNIZED", "Unrecognized request")),
     }
 }
 

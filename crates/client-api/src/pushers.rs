@@ -3,8 +3,8 @@
 
 use reeve_accounts::pushers as deeds;
 use reeve_accounts::threepids::EMAIL_PUSHER;
-use reeve_http::json::{self, Object};
-use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, reply, shape};
+use reeve_app::json::{self, Object};
+use reeve_app::{Access, Answer, Call, MatrixError, Reading, Route, reply, shape};
 use reeve_outgoing::is_http;
 use reeve_store::features;
 use reeve_store::pushers::{self, Pusher};

@@ -9,9 +9,9 @@ use reeve_accounts::policy::WeakPassword;
 use reeve_accounts::registration::{self, Registration};
 use reeve_accounts::sessions::{self, NewSession};
 use reeve_accounts::users::{self, NewUser};
-use reeve_http::json::{self, Object};
-use reeve_http::limits::Bucket;
-use reeve_http::{Access, Answer, Call, Limit, MatrixError, Param, Route, auth, reply};
+use reeve_app::json::{self, Object};
+use reeve_app::limits::Bucket;
+use reeve_app::{Access, Answer, Call, Limit, MatrixError, Param, Route, auth, reply};
 use serde_json::{Value, json};
 
 use crate::login::{new_session, session_body};

@@ -1,7 +1,7 @@
 //! Validity of registration tokens.
 
-use reeve_http::limits::Bucket;
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
+use reeve_app::limits::Bucket;
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_store::registration_tokens;
 use serde_json::json;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::Method;
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_model::{Pos, Token};
 use reeve_rooms::timeline::{self, Search};
 use reeve_rooms::types;

@@ -1,7 +1,7 @@
 //! The server's name and signing keys, signed. Admin tools read the server name from this route.
 //! <https://spec.matrix.org/v1.18/server-server-api/#publishing-keys>
 
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_model::encoding::unpadded_base64;
 use ruma::canonical_json::try_from_json_map;
 use serde_json::{Value, json};

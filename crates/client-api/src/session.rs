@@ -1,8 +1,8 @@
 //! The caller's session: identity, refresh, logout, and login tokens for other devices.
 
 use reeve_accounts::sessions::{self, Spared};
-use reeve_http::limits::Bucket;
-use reeve_http::{Access, Answer, Call, MatrixError, OpenTo, Route, json, reply, shape};
+use reeve_app::limits::Bucket;
+use reeve_app::{Access, Answer, Call, MatrixError, OpenTo, Route, json, reply, shape};
 use serde_json::{Value, json};
 
 use crate::shapes;
@@ -93,7 +93,7 @@ async fn log_out_all(call: Call) -> Answer {
 
 async fn login_token(mut call: Call) -> Answer {
     if !call.app.policy.login_via_existing_session {
-        return Err(MatrixError::unrecognized(http::StatusCode::NOT_FOUND));
+        return Err(MatrixError::unrecognized(404));
     }
     let user = call.user()?.clone();
     call.app.limiter.peek(Bucket::LoginToken(user.num), call.now)?;

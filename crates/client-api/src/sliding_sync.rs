@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use http::{Method, StatusCode};
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
+use http::Method;
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_model::SlidingToken;
 use reeve_sync::sliding::{self, Kept, Look, Request};
 use serde::Serialize;
@@ -52,7 +52,7 @@ struct Response<'a> {
 }
 
 fn unknown_pos() -> MatrixError {
-    MatrixError::new(StatusCode::BAD_REQUEST, "M_UNKNOWN_POS", "Unknown position")
+    MatrixError::new(400, "M_UNKNOWN_POS", "Unknown position")
 }
 
 async fn sync(mut call: Call) -> Answer {

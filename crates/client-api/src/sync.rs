@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::Method;
 use reeve_accounts::filters;
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_model::Pos;
 use reeve_rooms::ephemeral::{self, Availability, Device};
 use reeve_store::transactions;

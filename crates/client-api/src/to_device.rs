@@ -3,7 +3,7 @@
 
 use http::Method;
 use reeve_accounts::to_device;
-use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
 use reeve_store::transactions::Key;
 
 use crate::rooms::{device_key, required, v3};

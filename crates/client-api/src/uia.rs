@@ -2,11 +2,10 @@
 //! a registration.
 //! <https://spec.matrix.org/v1.18/client-server-api/#user-interactive-authentication-api>
 
-use http::StatusCode;
 use reeve_accounts::registration;
+use reeve_app::json::Object;
+use reeve_app::{Call, MatrixError};
 use reeve_db::{DbError, Tx};
-use reeve_http::json::Object;
-use reeve_http::{Call, MatrixError};
 use reeve_model::{Millis, UserNum, random};
 use reeve_store::uia_sessions;
 use reeve_store::uia_sessions::UiaSession;
@@ -90,7 +89,7 @@ fn missing(
         body.insert("completed".to_owned(), json!(completed));
     }
     let errcode = error.as_ref().map(|error| (error.errcode.to_string(), error.error.to_string()));
-    MatrixError::interactive(StatusCode::UNAUTHORIZED, errcode, body)
+    MatrixError::interactive(errcode, body)
 }
 
 /// Passes a stage, and returns once all stages of one of the flows are passed.
@@ -139,7 +138,7 @@ async fn run(
     if let Some(stage) = stage {
         match pass(call, stage, auth, &session, &details).await {
             Ok(()) => {}
-            Err(error) if error.status == StatusCode::UNAUTHORIZED => {
+            Err(error) if error.status == 401 => {
                 store(call, &session, &details).await?;
                 return Err(missing(&session, flows, Some(&details.completed), Some(error)));
             }
@@ -169,9 +168,8 @@ async fn pass(
         Stage::Dummy => Ok(()),
         Stage::Password => login::password::pass(call, auth, details.user_num).await,
         Stage::RegistrationToken => {
-            let refused = |errcode: &'static str, error: &'static str| {
-                Err(MatrixError::new(StatusCode::UNAUTHORIZED, errcode, error))
-            };
+            let refused =
+                |errcode: &'static str, error: &'static str| Err(MatrixError::new(401, errcode, error));
             let token = match auth.get("token") {
                 Some(Value::String(token)) => token.clone(),
                 None => return refused("M_MISSING_PARAM", "Missing registration token"),
@@ -199,7 +197,7 @@ async fn load(call: &Call, session: &str, user_num: Option<UserNum>) -> Result<D
     };
     if operation != call.operation {
         let text = "Requested operation has changed during the UI authentication session.";
-        return Err(MatrixError::new(StatusCode::FORBIDDEN, "M_UNKNOWN", text));
+        return Err(MatrixError::new(403, "M_UNKNOWN", text));
     }
     let details: Details = serde_json::from_str(&details).map_err(MatrixError::internal)?;
     if details.user_num != user_num {

@@ -2,7 +2,7 @@
 
 use http::Method;
 use reeve_accounts::pushers;
-use reeve_http::{Access, Answer, Call, Content, MatrixError, Param, Route, reply};
+use reeve_app::{Access, Answer, Call, Content, MatrixError, Param, Route, reply};
 use reeve_store::users;
 use subtle::ConstantTimeEq;
 

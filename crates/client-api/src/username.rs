@@ -1,7 +1,7 @@
 //! Availability of a name for registration.
 
 use reeve_accounts::users;
-use reeve_http::{Access, Answer, MatrixError, Param, Reading, Route, reply};
+use reeve_app::{Access, Answer, MatrixError, Param, Reading, Route, reply};
 use serde_json::json;
 
 use crate::shapes;

@@ -2,7 +2,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#get_matrixclientversions>
 
 use http::{HeaderValue, header};
-use reeve_http::{Access, Answer, Call, OpenTo, Route, reply};
+use reeve_app::{Access, Answer, Call, OpenTo, Route, reply};
 use reeve_store::features;
 use serde_json::json;
 

@@ -3,8 +3,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use http::Method;
-use reeve_http::app::{Turn, TurnCredentials};
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, Turn, TurnCredentials, reply};
 use reeve_model::Millis;
 use reeve_model::encoding::base64;
 use serde_json::json;
@@ -27,7 +26,7 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn turn_server(call: Call) -> Answer {
     let user = call.user()?;
-    let Some(turn) = call.app.http.turn.as_ref().filter(|turn| turn.guests || !user.is_guest) else {
+    let Some(turn) = call.app.discovery.turn.as_ref().filter(|turn| turn.guests || !user.is_guest) else {
         return reply::empty();
     };
     let (username, password) = match &turn.credentials {

@@ -1,7 +1,7 @@
 //! Discovery of the server by clients.
 //! <https://spec.matrix.org/v1.18/client-server-api/#well-known-uri>
 
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
 use serde_json::{Value, json};
 
 use crate::shapes;
@@ -34,7 +34,7 @@ async fn handle(call: Call) -> Answer {
 }
 
 async fn support(call: Call) -> Answer {
-    match &call.app.http.support {
+    match &call.app.discovery.support {
         Some(support) => reply::ok(support),
         None => Err(MatrixError::not_found("No support information is available")),
     }
@@ -42,6 +42,6 @@ async fn support(call: Call) -> Answer {
 
 /// The discovery document, if the public URL is set; a login returns it, too.
 pub(crate) fn document(call: &Call) -> Option<Value> {
-    let url = call.app.http.public_base_url.as_deref()?;
+    let url = call.app.discovery.public_base_url.as_deref()?;
     Some(json!({ "m.homeserver": { "base_url": format!("{}/", url.trim_end_matches('/')) } }))
 }

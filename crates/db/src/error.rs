@@ -1,3 +1,4 @@
+use reeve_model::MatrixError;
 use thiserror::Error;
 
 /// The error of a database call. No variant shows the values of parameters.
@@ -51,6 +52,22 @@ impl DbError {
     /// rollback, so the transaction is lost on both engines even if the closure continues.
     pub(crate) fn dooms(&self) -> bool {
         !matches!(self, Self::Type { .. } | Self::Nul(_) | Self::NoRow)
+    }
+}
+
+impl From<DbError> for MatrixError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Overloaded | DbError::Timeout | DbError::Closed | DbError::Unavailable(_) => {
+                Self::unavailable("The database is not available").caused_by(error)
+            }
+            DbError::Serialization
+            | DbError::Constraint(_)
+            | DbError::Type { .. }
+            | DbError::Nul(_)
+            | DbError::NoRow
+            | DbError::Internal(_) => Self::internal(error),
+        }
     }
 }
 

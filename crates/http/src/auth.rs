@@ -1,16 +1,14 @@
 //! Authentication and authorisation of requests.
 
-use http::{HeaderMap, StatusCode, header};
-use reeve_accounts::session::{self, Session, TokenHash};
-use reeve_accounts::sessions;
+use http::{HeaderMap, header};
 use reeve_db::ReadTx;
-use reeve_model::Millis;
+use reeve_model::session::hash_token;
+use reeve_model::{MatrixError, Millis, TokenHash};
 
 use crate::admission::{Access, Admission};
-use crate::caller::Caller;
-use crate::error::MatrixError;
-use crate::head::Head;
+use crate::caller::{Caller, Credentials};
 use crate::query::{ACCESS_TOKEN, Query};
+use crate::state::State;
 
 /// The access token of a request; `None` if there is none.
 pub fn token(headers: &HeaderMap, query: &Query) -> Result<Option<String>, MatrixError> {
@@ -31,8 +29,8 @@ pub fn token(headers: &HeaderMap, query: &Query) -> Result<Option<String>, Matri
     }
 }
 
-/// The credentials in a request: the digest of its token, or nothing if the route does not ask for one.
-pub fn credentials(
+/// The digest of a request's token; `None` if there is none, or the route does not ask for one.
+pub(crate) fn token_hash(
     admission: Admission,
     headers: &HeaderMap,
     query: &Query,
@@ -43,50 +41,46 @@ pub fn credentials(
         Access::Guest | Access::User | Access::Admin(_) => true,
     };
     match token(headers, query)? {
-        Some(token) => Ok(Some(session::hash_token(&token))),
+        Some(token) => Ok(Some(hash_token(&token))),
         None if required => Err(MatrixError::missing_token("Missing access token")),
         None => Ok(None),
     }
 }
 
-/// The caller, whose session is live. The caller's rights are checked by [`permit`].
-pub fn authenticate(
+/// The caller, whose credentials are valid. The caller's rights are checked by [`permit`].
+pub(crate) fn authenticate<S: State>(
     tx: &ReadTx<'_>,
     admission: Admission,
-    credentials: Option<&TokenHash>,
-    now: Millis,
+    credentials: Option<&Credentials>,
 ) -> Result<Caller, MatrixError> {
-    let Some(token_hash) = credentials else { return Ok(Caller::Nobody) };
-    let session = session::find(tx, token_hash)?
+    let Some(credentials) = credentials else { return Ok(Caller::Nobody) };
+    let caller = S::caller(tx, credentials)?
         .ok_or_else(|| MatrixError::unknown_token("Invalid access token passed.", false))?;
-    check_live(&session, admission, now)?;
-    Ok(Caller::Session(Box::new(session)))
+    check_live(&caller, admission, credentials.now)?;
+    Ok(caller)
 }
 
-/// Notes that a session was used: reads from now on show it.
-pub fn note(head: &Head, session: &Session) {
-    head.app.seen.note(session, &head.ip, head.user_agent(), head.now);
+/// The caller, whose credentials are valid and whom the route lets in.
+pub(crate) fn admit<S: State>(
+    tx: &ReadTx<'_>,
+    admission: Admission,
+    credentials: Option<&Credentials>,
+) -> Result<Caller, MatrixError> {
+    let caller = authenticate::<S>(tx, admission, credentials)?;
+    permit(admission, &caller)?;
+    Ok(caller)
 }
 
-/// Stores that a token issued by a refresh was used.
-pub async fn confirm(head: &Head, session: &Session) -> Result<(), MatrixError> {
-    if session.unconfirmed {
-        let token_hash = session.token_hash;
-        head.app.db.write(move |tx| sessions::confirm(tx, &token_hash)).await?;
-    }
-    Ok(())
-}
-
-fn check_live(session: &Session, admission: Admission, now: Millis) -> Result<(), MatrixError> {
+fn check_live(caller: &Caller, admission: Admission, now: Millis) -> Result<(), MatrixError> {
+    let session = match caller {
+        Caller::Nobody => return Ok(()),
+        Caller::Session(session) => session,
+    };
     if session.valid_until_ts.is_some_and(|until| until < now) && !admission.open_to.expired_token {
         return Err(MatrixError::unknown_token("Access token has expired", true));
     }
     if session.expiration_ts.is_some_and(|until| until <= now) && !admission.open_to.expired_account {
-        return Err(MatrixError::new(
-            StatusCode::FORBIDDEN,
-            "ORG_MATRIX_EXPIRED_ACCOUNT",
-            "User account has expired",
-        ));
+        return Err(MatrixError::new(403, "ORG_MATRIX_EXPIRED_ACCOUNT", "User account has expired"));
     }
     if session.user.locked && !admission.open_to.locked {
         return Err(MatrixError::locked());
@@ -95,18 +89,14 @@ fn check_live(session: &Session, admission: Admission, now: Millis) -> Result<()
 }
 
 /// Applies the rules of the route table about callers. Refused callers still count as seen.
-pub fn permit(admission: Admission, caller: &Caller) -> Result<(), MatrixError> {
+pub(crate) fn permit(admission: Admission, caller: &Caller) -> Result<(), MatrixError> {
     let user = caller.user();
     let open_to_guests = match admission.access {
         Access::Anybody | Access::Optional | Access::Guest | Access::SharedSecret => true,
         Access::User | Access::Admin(_) => false,
     };
     if !open_to_guests && user.is_some_and(|user| user.is_guest) {
-        return Err(MatrixError::new(
-            StatusCode::FORBIDDEN,
-            "M_GUEST_ACCESS_FORBIDDEN",
-            "Guest access not allowed",
-        ));
+        return Err(MatrixError::new(403, "M_GUEST_ACCESS_FORBIDDEN", "Guest access not allowed"));
     }
     if let Access::Admin(scope) = admission.access
         && !caller.holds(scope)
@@ -116,7 +106,7 @@ pub fn permit(admission: Admission, caller: &Caller) -> Result<(), MatrixError> 
     if let Some(text) = admission.suspended
         && user.is_some_and(|user| user.suspended)
     {
-        return Err(MatrixError::new(StatusCode::FORBIDDEN, "M_USER_SUSPENDED", text));
+        return Err(MatrixError::new(403, "M_USER_SUSPENDED", text));
     }
     Ok(())
 }

@@ -7,37 +7,35 @@ use std::time::{Duration, Instant};
 use axum_core::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use reeve_accounts::session::{Session, TokenHash};
-use reeve_accounts::sessions::Spared;
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, Millis, User, clock};
+use reeve_model::{Ctx, MatrixError, Session, User, clock};
 
 use crate::admission::Admission;
 use crate::auth;
-use crate::caller::Caller;
-use crate::error::MatrixError;
+use crate::caller::{Caller, Credentials};
 use crate::head::Head;
 use crate::json::{self, Object};
+use crate::state::State;
 use crate::unread::{MAX_DRAINED, Slot};
 
 /// A request at a read-only route: the transaction that authenticated the caller continues, so that one trip to
 /// the database serves both and both see the same state.
-pub struct Reading<'a> {
+pub struct Reading<'a, S> {
     /// The transaction.
     pub tx: &'a ReadTx<'a>,
-    pub(crate) head: &'a Head,
+    pub(crate) head: &'a Head<S>,
     pub(crate) caller: &'a Caller,
 }
 
-impl Deref for Reading<'_> {
-    type Target = Head;
+impl<S> Deref for Reading<'_, S> {
+    type Target = Head<S>;
 
-    fn deref(&self) -> &Head {
+    fn deref(&self) -> &Head<S> {
         self.head
     }
 }
 
-impl Reading<'_> {
+impl<S: State> Reading<'_, S> {
     /// The caller.
     pub fn caller(&self) -> &Caller {
         self.caller
@@ -65,23 +63,24 @@ fn present<T>(known: Option<T>) -> Result<T, MatrixError> {
 }
 
 /// An authorised request.
-pub struct Call {
-    pub(crate) head: Head,
+pub struct Call<S> {
+    pub(crate) head: Head<S>,
     pub(crate) admission: Admission,
+    pub(crate) credentials: Option<Credentials>,
     pub(crate) caller: Caller,
     pub(crate) body: Slot,
     pub(crate) max_body: usize,
 }
 
-impl Deref for Call {
-    type Target = Head;
+impl<S> Deref for Call<S> {
+    type Target = Head<S>;
 
-    fn deref(&self) -> &Head {
+    fn deref(&self) -> &Head<S> {
         &self.head
     }
 }
 
-impl Call {
+impl<S: State> Call<S> {
     /// The caller.
     pub fn caller(&self) -> &Caller {
         &self.caller
@@ -105,11 +104,6 @@ impl Call {
     /// Context of an administrative act of the caller, which is audited.
     pub fn admin_ctx(&self) -> Result<Ctx, MatrixError> {
         Ok(self.ctx_of(present(self.caller.actor())?))
-    }
-
-    /// What stays when an act of the caller ends the sessions of an account: the caller's own session.
-    pub fn spared(&self) -> Spared {
-        self.caller.session().map(Spared::session).unwrap_or_default()
     }
 
     fn take_body(&mut self) -> Option<Body> {
@@ -162,9 +156,9 @@ impl Call {
         E: From<DbError> + Into<MatrixError> + Send + 'static,
         F: Fn(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
     {
-        let credentials = self.credentials();
+        let (admission, credentials) = (self.admission, self.credentials);
         let look = move |tx: &ReadTx<'_>| -> Result<T, MatrixError> {
-            credentials.caller(tx)?;
+            auth::admit::<S>(tx, admission, credentials.as_ref())?;
             f(tx).map_err(Into::into)
         };
         self.app.db.read(look).await
@@ -198,30 +192,9 @@ impl Call {
         &self,
         f: impl Fn(&mut Tx<'_>, &Caller) -> Result<T, MatrixError> + Send + 'static,
     ) -> Result<T, MatrixError> {
-        let credentials = self.credentials();
-        let deed = move |tx: &mut Tx<'_>| f(tx, &credentials.caller(tx)?);
+        let (admission, credentials) = (self.admission, self.credentials);
+        let deed = move |tx: &mut Tx<'_>| f(tx, &auth::admit::<S>(tx, admission, credentials.as_ref())?);
         self.app.db.write(deed).await
-    }
-
-    fn credentials(&self) -> Credentials {
-        let token_hash = self.caller.session().map(|session| session.token_hash);
-        Credentials { admission: self.admission, token_hash, now: self.now }
-    }
-}
-
-/// The credentials with which a request was authenticated.
-struct Credentials {
-    admission: Admission,
-    token_hash: Option<TokenHash>,
-    now: Millis,
-}
-
-impl Credentials {
-    /// The caller as a transaction sees it; refuses if the route does not let it in.
-    fn caller(&self, tx: &ReadTx<'_>) -> Result<Caller, MatrixError> {
-        let caller = auth::authenticate(tx, self.admission, self.token_hash.as_ref(), self.now)?;
-        auth::permit(self.admission, &caller)?;
-        Ok(caller)
     }
 }
 
@@ -249,7 +222,7 @@ impl Incoming {
             self.read = self.read.saturating_add(data.len());
             if self.read > self.most {
                 self.discard().await;
-                return Err(MatrixError::too_large());
+                return Err(too_large());
             }
             #[expect(clippy::cast_precision_loss, reason = "an estimate")]
             let most = self.pause.as_secs_f64() + self.read as f64 / SLOWEST;
@@ -278,11 +251,11 @@ impl Incoming {
 }
 
 fn too_slow() -> MatrixError {
-    MatrixError::new(
-        http::StatusCode::REQUEST_TIMEOUT,
-        "M_UNKNOWN",
-        "The request body took too long to arrive",
-    )
+    MatrixError::new(408, "M_UNKNOWN", "The request body took too long to arrive")
+}
+
+pub(crate) fn too_large() -> MatrixError {
+    MatrixError::too_large("Request body is too large")
 }
 
 /// Reads a body of at most `most` bytes. A somewhat longer one is drained to its end: a client that is still
@@ -299,5 +272,5 @@ async fn collect(mut body: Body, most: usize) -> Result<Bytes, MatrixError> {
             break;
         }
     }
-    if read > most { Err(MatrixError::too_large()) } else { Ok(kept.freeze()) }
+    if read > most { Err(too_large()) } else { Ok(kept.freeze()) }
 }

@@ -1,7 +1,19 @@
-//! The caller of a request.
+//! The caller of a request, and the credentials that say who it is.
 
-use reeve_accounts::session::Session;
-use reeve_model::{Actor, Scope, User};
+use std::net::IpAddr;
+
+use reeve_model::{Actor, Millis, Scope, Session, TokenHash, User};
+
+/// The credentials of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Credentials {
+    /// The digest of its token.
+    pub token_hash: TokenHash,
+    /// The address of the client.
+    pub ip: IpAddr,
+    /// The time of the request, in milliseconds.
+    pub now: Millis,
+}
 
 /// The caller of a request, as its credentials say.
 #[derive(Clone, Debug)]

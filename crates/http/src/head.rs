@@ -1,11 +1,12 @@
 //! The parts of a request that are known before its body is read.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use http::HeaderMap;
 use reeve_model::{Actor, Ctx, Millis};
 
-use crate::app::App;
+use crate::base::Base;
 use crate::query::Query;
 
 /// The values of a path's parameters.
@@ -30,9 +31,9 @@ impl Params {
 }
 
 /// The data of a request before any database access.
-pub struct Head {
+pub struct Head<S> {
     /// The running server.
-    pub app: Arc<App>,
+    pub app: Arc<S>,
     /// The path's parameters.
     pub params: Params,
     /// The query string.
@@ -49,7 +50,7 @@ pub struct Head {
     pub operation: String,
 }
 
-impl Head {
+impl<S: Deref<Target = Base>> Head<S> {
     /// The decoded value of a path parameter.
     pub fn param(&self, name: &str) -> String {
         self.params.get(name).to_owned()

@@ -1,8 +1,7 @@
 //! JSON request bodies, read key by key so that each error is the documented one.
 
+use reeve_model::MatrixError;
 use serde_json::{Map, Value};
-
-use crate::error::MatrixError;
 
 /// A JSON object from a request.
 pub type Object = Map<String, Value>;

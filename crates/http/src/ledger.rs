@@ -9,12 +9,12 @@ use crate::openapi::{access_text, tag};
 use crate::route::{Limit, Route};
 
 /// The ledger of the API, in Markdown: every route, its callers, and its summary.
-pub fn ledger(routes: &[Arc<Route>]) -> String {
+pub fn ledger<S>(routes: &[Arc<Route<S>>]) -> String {
     let mut text = String::from(
         "# API ledger\n\nEvery endpoint of Reeve, generated from the route table. *Open to* lists the callers that may use \
          it; *scope*, the right of administration that they must hold (administrators hold all); *also*, the states of an account or token that close other endpoints, but not this one.\n",
     );
-    let mut sections: BTreeMap<&str, Vec<&Arc<Route>>> = BTreeMap::new();
+    let mut sections: BTreeMap<&str, Vec<&Arc<Route<S>>>> = BTreeMap::new();
     for route in routes {
         sections.entry(tag(route.path())).or_default().push(route);
     }

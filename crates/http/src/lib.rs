@@ -1,12 +1,14 @@
-//! The HTTP engine shared by all endpoints: the route table, authentication, request reading, the Matrix error,
-//! CORS, rate limits, the request log and metrics.
+//! The HTTP engine shared by all endpoints: the route table, authentication, request reading, CORS, rate limits, the
+//! request log and metrics.
+//!
+//! The engine knows no domain. It is generic over the state of the server ([`State`]), which finds callers and which
+//! handlers work with.
 
 mod admission;
-pub mod app;
 pub mod auth;
+mod base;
 pub mod call;
 mod caller;
-pub mod error;
 mod example;
 mod head;
 pub mod json;
@@ -18,19 +20,24 @@ mod param;
 pub mod query;
 pub mod reply;
 pub mod route;
-pub mod router;
+mod router;
 pub mod serve;
-pub mod service;
+mod service;
+mod settings;
 pub mod shape;
+mod state;
 mod unread;
 mod unsent;
 
 pub use admission::{Access, Admission, OpenTo};
-pub use app::App;
+pub use base::Base;
 pub use call::{Call, Reading};
-pub use caller::Caller;
-pub use error::MatrixError;
+pub use caller::{Caller, Credentials};
 pub use head::{Head, Params};
 pub use param::Param;
 pub use reply::Answer;
 pub use route::{Content, Endpoint, Limit, Route};
+pub use router::{Found, Router};
+pub use service::Service;
+pub use settings::Settings;
+pub use state::State;

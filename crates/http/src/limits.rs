@@ -5,11 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use reeve_accounts::session::Session;
-use reeve_model::{Millis, UserNum};
-use reeve_store::ratelimits::Override;
-
-use crate::error::MatrixError;
+use reeve_model::{MatrixError, Millis, RateLimitOverride, Session, UserNum};
 
 /// One rate limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -306,7 +302,7 @@ fn leaked(level: Level, now: Millis) -> f64 {
 /// True if an administrator switched off the limits of a session, by an override of 0 messages per second for
 /// the acting account, or for the administrator who acts as it.
 fn is_unlimited(session: &Session) -> bool {
-    let off = |limit: &Option<Override>| limit.is_some_and(|limit| limit.messages_per_second == 0);
+    let off = |limit: &Option<RateLimitOverride>| limit.is_some_and(|limit| limit.messages_per_second == 0);
     off(&session.limit) || off(&session.owner_limit)
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn access_text(access: Access) -> &'static str {
 
 /// The OpenAPI 3.1 document. Clients are generated from it, and the tests compare every response of the server
 /// with it.
-pub fn document(routes: &[Arc<Route>]) -> Value {
+pub fn document<S>(routes: &[Arc<Route<S>>]) -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     let mut schemas: BTreeMap<String, Value> = BTreeMap::new();
     let known = [
@@ -79,7 +79,7 @@ pub fn document(routes: &[Arc<Route>]) -> Value {
 }
 
 /// The names of the schemas that occur in responses.
-fn answered(routes: &[Arc<Route>], schemas: &BTreeMap<String, Value>) -> BTreeSet<String> {
+fn answered<S>(routes: &[Arc<Route<S>>], schemas: &BTreeMap<String, Value>) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut waiting: Vec<String> = Vec::new();
     for success in routes.iter().flat_map(|route| &route.doc.successes) {
@@ -166,7 +166,7 @@ struct Refusal {
 }
 
 /// The errors of a route: its own, and those that follow from the rest of its entry in the table.
-fn refusals(route: &Route) -> Vec<Refusal> {
+fn refusals<S>(route: &Route<S>) -> Vec<Refusal> {
     let doc = &route.doc;
     let mut all: Vec<Refusal> =
         doc.errors.iter().map(|(status, code, when)| Refusal { status: *status, code, when }).collect();
@@ -239,7 +239,7 @@ fn refusals(route: &Route) -> Vec<Refusal> {
 }
 
 /// The error responses of a route, by status.
-fn error_responses(route: &Route) -> Map<String, Value> {
+fn error_responses<S>(route: &Route<S>) -> Map<String, Value> {
     let mut by_status: BTreeMap<u16, (Vec<&str>, Vec<String>)> = BTreeMap::new();
     for Refusal { status, code, when } in refusals(route) {
         let (codes, texts) = by_status.entry(status).or_default();
@@ -361,7 +361,7 @@ fn path_parameter(name: &str) -> Value {
 
 /// The id of the operation at one of a route's paths: that of the route at its main path; at another path, with
 /// the part that differs, as in `getDevicesR0`.
-fn operation_id(route: &Route, path: &str) -> String {
+fn operation_id<S>(route: &Route<S>, path: &str) -> String {
     let (main, other): (Vec<&str>, Vec<&str>) =
         (route.path().split('/').collect(), path.split('/').collect());
     if main == other {
@@ -382,7 +382,7 @@ fn operation_id(route: &Route, path: &str) -> String {
     if different.is_empty() { format!("{id}Slash") } else { id }
 }
 
-fn operation(route: &Route, path: &str, schemas: &BTreeMap<String, Value>) -> Value {
+fn operation<S>(route: &Route<S>, path: &str, schemas: &BTreeMap<String, Value>) -> Value {
     let doc = &route.doc;
     let mut parameters: Vec<Value> = path
         .split('/')

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
+use reeve_model::MatrixError;
 
-use crate::error::MatrixError;
 use crate::param::{DIRECTIONS, Kind, Param};
 
 /// The query parameter for the access token of older clients; every route that authenticates reads it.

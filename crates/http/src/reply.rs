@@ -1,13 +1,11 @@
 //! Responses as sent to clients.
 
-use axum_core::body::Body;
+pub use axum_core::body::Body;
 use axum_core::response::Response;
 use http::{HeaderValue, StatusCode, header};
-use reeve_media::Content;
+use reeve_model::MatrixError;
 use serde::Serialize;
 use serde_json::{Value, json};
-
-use crate::error::MatrixError;
 
 /// The result of a handler.
 pub type Answer = Result<Response, MatrixError>;
@@ -25,6 +23,30 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The response of an error.
+pub fn error(error: MatrixError) -> Response {
+    // Interactive authentication that continues is not an error and has no code.
+    let mut body = if error.errcode.is_empty() {
+        json!({})
+    } else {
+        json!({ "errcode": error.errcode, "error": error.error })
+    };
+    let extra = error.extra.map(|extra| *extra).unwrap_or_default();
+    let retry_after = extra.get("retry_after_ms").and_then(Value::as_i64);
+    if let Value::Object(body) = &mut body {
+        body.extend(extra);
+    }
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json(status, &body);
+    if let Some(ms) = retry_after
+        && let Ok(seconds) =
+            HeaderValue::from_str(&ms.max(0).saturating_add(999).div_euclid(1000).to_string())
+    {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
     response
 }
 
@@ -46,11 +68,7 @@ pub fn text(content_type: &'static str, body: String) -> Answer {
 }
 
 /// 200 with bytes that are in memory or streamed; `length` bytes in all.
-pub fn bytes(length: u64, content: Content) -> Response {
-    let body = match content {
-        Content::Whole(bytes) => Body::from(bytes),
-        Content::Pieces(pieces) => Body::from_stream(pieces),
-    };
+pub fn bytes(length: u64, body: Body) -> Response {
     let mut response = Response::new(body);
     // The header is set explicitly, since a response to HEAD has no body to derive it from.
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
@@ -62,29 +80,4 @@ pub fn nothing(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
-}
-
-impl MatrixError {
-    /// The response.
-    pub fn answer(self) -> Response {
-        // Interactive authentication that continues is not an error and has no code.
-        let mut body = if self.errcode.is_empty() {
-            json!({})
-        } else {
-            json!({ "errcode": self.errcode, "error": self.error })
-        };
-        let extra = self.extra.map(|extra| *extra).unwrap_or_default();
-        let retry_after = extra.get("retry_after_ms").and_then(Value::as_i64);
-        if let Value::Object(body) = &mut body {
-            body.extend(extra);
-        }
-        let mut response = json(self.status, &body);
-        if let Some(ms) = retry_after
-            && let Ok(seconds) =
-                HeaderValue::from_str(&ms.max(0).saturating_add(999).div_euclid(1000).to_string())
-        {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
-        }
-        response
-    }
 }

@@ -6,29 +6,28 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use http::Method;
+use reeve_model::MatrixError;
 use utoipa::openapi::{RefOr, schema::Schema};
 
 use crate::admission::{Access, Admission, OpenTo};
 use crate::call::{Call, Reading};
-use crate::error::MatrixError;
 use crate::head::Params;
 use crate::param::Param;
 use crate::reply::Answer;
 
 /// A handler, with its type erased so that the server is compiled once and not once per route.
-#[derive(Clone)]
-pub enum Handler {
+pub enum Handler<S> {
     /// Any handler.
-    Call(CallHandler),
+    Call(CallHandler<S>),
     /// A read-only handler.
-    Read(ReadHandler),
+    Read(ReadHandler<S>),
 }
 
 /// A handler that may do anything.
-pub type CallHandler = Arc<dyn Fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
+pub type CallHandler<S> = Arc<dyn Fn(Call<S>) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
 
 /// A handler that only reads the database. It runs on a database thread, possibly twice.
-pub type ReadHandler = Arc<dyn Fn(&Reading<'_>) -> Answer + Send + Sync>;
+pub type ReadHandler<S> = Arc<dyn Fn(&Reading<'_, S>) -> Answer + Send + Sync>;
 
 /// A check before authentication.
 pub type Before = fn(&Params) -> Result<(), MatrixError>;
@@ -121,9 +120,8 @@ pub struct Doc {
     pub schemas: Vec<(String, RefOr<Schema>)>,
 }
 
-/// One endpoint.
-#[derive(Clone)]
-pub struct Route {
+/// One endpoint of a server with this state.
+pub struct Route<S> {
     /// The method; GET serves HEAD too.
     pub method: Method,
     /// The paths that it serves, with `{name}` for a parameter that is one segment, possibly empty.
@@ -135,63 +133,64 @@ pub struct Route {
     /// A check before authentication.
     pub before: Option<Before>,
     /// Its handler.
-    pub handler: Handler,
+    pub handler: Handler<S>,
     /// Its documentation.
     pub doc: Doc,
-    /// Maximum size of its body, in bytes; `None` for the server's default.
-    pub max_body: Option<usize>,
-    /// True if its body is an upload, with the maximum size of uploads.
-    pub uploads: bool,
+    /// Maximum size of its body, in bytes; `None` for that of JSON bodies.
+    pub max_body: Option<fn(&S) -> usize>,
     /// True if a request can be repeated when its response is lost.
     pub repeatable: bool,
 }
 
-impl Route {
+impl<S> Route<S> {
     /// A route of this method.
-    pub fn of<F, Fut>(method: Method, path: &str, handler: F) -> Endpoint
+    pub fn of<F, Fut>(method: Method, path: &str, handler: F) -> Endpoint<S>
     where
-        F: Fn(Call) -> Fut + Send + Sync + 'static,
+        F: Fn(Call<S>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Answer> + Send + 'static,
     {
         Endpoint::new(method, path, Handler::Call(Arc::new(move |call| Box::pin(handler(call)))))
     }
 
     /// A GET route that only reads the database, in the transaction that authenticates the caller.
-    pub fn read(path: &str, handler: impl Fn(&Reading<'_>) -> Answer + Send + Sync + 'static) -> Endpoint {
+    pub fn read(
+        path: &str,
+        handler: impl Fn(&Reading<'_, S>) -> Answer + Send + Sync + 'static,
+    ) -> Endpoint<S> {
         Endpoint::new(Method::GET, path, Handler::Read(Arc::new(handler)))
     }
 
     /// A GET route that is not read-only.
-    pub fn get<F, Fut>(path: &str, handler: F) -> Endpoint
+    pub fn get<F, Fut>(path: &str, handler: F) -> Endpoint<S>
     where
-        F: Fn(Call) -> Fut + Send + Sync + 'static,
+        F: Fn(Call<S>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Answer> + Send + 'static,
     {
         Self::of(Method::GET, path, handler)
     }
 
     /// A POST route.
-    pub fn post<F, Fut>(path: &str, handler: F) -> Endpoint
+    pub fn post<F, Fut>(path: &str, handler: F) -> Endpoint<S>
     where
-        F: Fn(Call) -> Fut + Send + Sync + 'static,
+        F: Fn(Call<S>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Answer> + Send + 'static,
     {
         Self::of(Method::POST, path, handler)
     }
 
     /// A PUT route.
-    pub fn put<F, Fut>(path: &str, handler: F) -> Endpoint
+    pub fn put<F, Fut>(path: &str, handler: F) -> Endpoint<S>
     where
-        F: Fn(Call) -> Fut + Send + Sync + 'static,
+        F: Fn(Call<S>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Answer> + Send + 'static,
     {
         Self::of(Method::PUT, path, handler)
     }
 
     /// A DELETE route.
-    pub fn delete<F, Fut>(path: &str, handler: F) -> Endpoint
+    pub fn delete<F, Fut>(path: &str, handler: F) -> Endpoint<S>
     where
-        F: Fn(Call) -> Fut + Send + Sync + 'static,
+        F: Fn(Call<S>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Answer> + Send + 'static,
     {
         Self::of(Method::DELETE, path, handler)
@@ -215,9 +214,9 @@ impl Route {
         self
     }
 
-    /// Declares that its body is an upload.
-    pub fn uploads(mut self) -> Self {
-        self.uploads = true;
+    /// Sets the request body: bytes of any media type, with the maximum that the server's state says.
+    pub fn takes_bytes(mut self, max_body: fn(&S) -> usize) -> Self {
+        self.max_body = Some(max_body);
         self.doc.request = Some(Request { content: Content::Bytes, required: true });
         self
     }
@@ -321,14 +320,14 @@ impl Route {
 }
 
 /// Paths and a handler. It becomes a [`Route`] when it is said who may use it, which no route can leave out.
-pub struct Endpoint {
+pub struct Endpoint<S> {
     method: Method,
     paths: Vec<String>,
-    handler: Handler,
+    handler: Handler<S>,
 }
 
-impl Endpoint {
-    pub(crate) fn new(method: Method, path: &str, handler: Handler) -> Self {
+impl<S> Endpoint<S> {
+    pub(crate) fn new(method: Method, path: &str, handler: Handler<S>) -> Self {
         Self { method, paths: vec![path.to_owned()], handler }
     }
 
@@ -339,7 +338,7 @@ impl Endpoint {
     }
 
     /// The route, open to these callers.
-    pub fn access(self, access: Access) -> Route {
+    pub fn access(self, access: Access) -> Route<S> {
         Route {
             repeatable: self.method == Method::GET,
             method: self.method,
@@ -350,7 +349,6 @@ impl Endpoint {
             handler: self.handler,
             doc: Doc::default(),
             max_body: None,
-            uploads: false,
         }
     }
 }

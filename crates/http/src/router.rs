@@ -15,32 +15,45 @@ use crate::head::Params;
 use crate::route::Route;
 
 /// The result of a lookup.
-pub enum Found {
+pub enum Found<S> {
     /// A route and the values of its parameters.
-    Route(Arc<Route>, Arc<str>, Params),
+    Route(Arc<Route<S>>, Arc<str>, Params),
     /// Routes, but none with this method: the existing methods, as in the header `Allow`.
     MethodNotAllowed(String),
     /// Nothing.
     Nothing,
 }
 
-#[derive(Default)]
-struct Node {
-    literals: HashMap<String, Node>,
-    parameter: Option<Box<Node>>,
-    /// The routes that end at this node, each with its pattern and the names of its parameters.
-    routes: Vec<(Arc<Route>, Arc<str>, Vec<String>)>,
+struct Node<S> {
+    literals: HashMap<String, Node<S>>,
+    parameter: Option<Box<Node<S>>>,
+    /// The routes that end at this node.
+    routes: Vec<End<S>>,
+}
+
+/// A route, at one of its paths.
+struct End<S> {
+    route: Arc<Route<S>>,
+    /// The path.
+    pattern: Arc<str>,
+    /// The names of its parameters.
+    names: Vec<String>,
+}
+
+impl<S> Default for Node<S> {
+    fn default() -> Self {
+        Self { literals: HashMap::new(), parameter: None, routes: Vec::new() }
+    }
 }
 
 /// All routes, by path.
-#[derive(Default)]
-pub struct Router {
-    root: Node,
+pub struct Router<S> {
+    root: Node<S>,
 }
 
-impl Router {
+impl<S> Router<S> {
     /// Builds the router. A literal segment wins over a parameter.
-    pub fn new(routes: &[Arc<Route>]) -> Self {
+    pub fn new(routes: &[Arc<Route<S>>]) -> Self {
         let mut root = Node::default();
         for route in routes {
             for path in &route.paths {
@@ -55,20 +68,21 @@ impl Router {
                         None => node.literals.entry(segment.to_owned()).or_default(),
                     };
                 }
-                node.routes.push((Arc::clone(route), Arc::from(path.as_str()), names));
+                let pattern = Arc::from(path.as_str());
+                node.routes.push(End { route: Arc::clone(route), pattern, names });
             }
         }
         Self { root }
     }
 
     /// Finds the route of a request. The first path that matches decides, whatever its methods.
-    pub fn find(&self, method: &Method, path: &str) -> Found {
+    pub fn find(&self, method: &Method, path: &str) -> Found<S> {
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         let mut values = Vec::new();
         let Some(node) = descend(&self.root, &segments, &mut values) else { return Found::Nothing };
         let wanted = if method == Method::HEAD { &Method::GET } else { method };
-        match node.routes.iter().find(|(route, ..)| route.method == *wanted) {
-            Some((route, pattern, names)) => {
+        match node.routes.iter().find(|end| end.route.method == *wanted) {
+            Some(End { route, pattern, names }) => {
                 let decode = |segment: &str| percent_decode_str(segment).decode_utf8_lossy().into_owned();
                 let params = names.iter().cloned().zip(values.into_iter().map(decode)).collect();
                 Found::Route(Arc::clone(route), Arc::clone(pattern), Params::new(params))
@@ -79,8 +93,8 @@ impl Router {
 }
 
 /// The methods of the routes that end at this node.
-fn allowed(node: &Node) -> String {
-    let mut methods: Vec<&str> = node.routes.iter().map(|(route, ..)| route.method.as_str()).collect();
+fn allowed<S>(node: &Node<S>) -> String {
+    let mut methods: Vec<&str> = node.routes.iter().map(|end| end.route.method.as_str()).collect();
     if methods.contains(&"GET") {
         methods.push("HEAD");
     }
@@ -89,7 +103,11 @@ fn allowed(node: &Node) -> String {
     methods.join(", ")
 }
 
-fn descend<'a, 'p>(node: &'a Node, segments: &[&'p str], values: &mut Vec<&'p str>) -> Option<&'a Node> {
+fn descend<'a, 'p, S>(
+    node: &'a Node<S>,
+    segments: &[&'p str],
+    values: &mut Vec<&'p str>,
+) -> Option<&'a Node<S>> {
     let Some((segment, rest)) = segments.split_first() else {
         return if node.routes.is_empty() { None } else { Some(node) };
     };

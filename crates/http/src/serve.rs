@@ -18,8 +18,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_io_timeout::TimeoutWriter;
 
-use crate::app::HttpSettings;
 use crate::service::Service;
+use crate::settings::Settings;
+use crate::state::State;
 
 /// The time that a stopping server waits for requests in progress.
 const GRACE: Duration = Duration::from_secs(20);
@@ -30,10 +31,10 @@ const STANDING: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves connections until `stop` is set, then lets requests in progress finish, for a bounded time.
-pub async fn serve(
+pub async fn serve<S: State>(
     listener: TcpListener,
-    service: Arc<Service>,
-    settings: HttpSettings,
+    service: Arc<Service<S>>,
+    settings: Settings,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -86,8 +87,8 @@ pub async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
-async fn respond(
-    service: Arc<Service>,
+async fn respond<S: State>(
+    service: Arc<Service<S>>,
     peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Result<http::Response<Body>, Infallible> {

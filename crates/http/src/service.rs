@@ -11,29 +11,28 @@ use futures_util::FutureExt;
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header};
-use reeve_accounts::session::TokenHash;
-use reeve_model::{UserNum, clock, random};
+use reeve_db::ReadTx;
+use reeve_model::{MatrixError, Millis, clock, random};
 use tracing::{Instrument, Level};
 
 use crate::admission::Admission;
-use crate::app::App;
 use crate::auth;
-use crate::call::{Call, Reading};
-use crate::caller::Caller;
-use crate::error::MatrixError;
+use crate::call::{self, Call, Reading};
+use crate::caller::{Caller, Credentials};
 use crate::head::{Head, Params};
-use crate::limits::Bucket;
+use crate::limits::{Bucket, Limiter};
 use crate::query::Query;
-use crate::reply::Answer;
+use crate::reply::{self, Answer};
 use crate::route::{Handler, Limit, ReadHandler, Route};
 use crate::router::{Found, Router};
+use crate::state::State;
 use crate::unread::{MAX_DRAINED, Slot, Unread, content_length};
 use crate::unsent::{Unsent, Whose};
 
 /// The HTTP service: the routes and the state of the server.
-pub struct Service {
-    app: Arc<App>,
-    router: Router,
+pub struct Service<S> {
+    app: Arc<S>,
+    router: Router<S>,
     request_prefix: String,
     requests: AtomicU64,
     unsent: Arc<Unsent>,
@@ -43,9 +42,20 @@ pub struct Service {
 const LIMITED_PAUSE: Duration = Duration::from_millis(500);
 const SERVER: &str = concat!("Reeve/", env!("CARGO_PKG_VERSION"));
 
-impl Service {
+/// A request, before its route is known.
+struct Arrival {
+    parts: Parts,
+    body: Slot,
+    /// The address of the client.
+    address: IpAddr,
+    /// The same as text, made once.
+    ip: Arc<str>,
+    request_id: Arc<str>,
+}
+
+impl<S: State> Service<S> {
     /// A service for these routes.
-    pub fn new(app: Arc<App>, routes: &[Arc<Route>]) -> Self {
+    pub fn new(app: Arc<S>, routes: &[Arc<Route<S>>]) -> Self {
         Self {
             unsent: Unsent::new(app.http.max_unsent, app.http.answer_timeout),
             app,
@@ -64,7 +74,8 @@ impl Service {
         let (parts, body) = request.into_parts();
         let (method, version) = (parts.method.clone(), parts.version);
         let unread = Unread::new(&parts.headers, body);
-        let ip: Arc<str> = Arc::from(self.app.client_ip(peer, &parts.headers).to_string());
+        let address = self.app.http.client_ip(peer, &parts.headers);
+        let ip: Arc<str> = Arc::from(address.to_string());
 
         if method == Method::OPTIONS && check_host(&parts).is_ok() {
             let mut response = Response::new(Body::empty());
@@ -76,8 +87,9 @@ impl Service {
         }
 
         let span = tracing::span!(Level::INFO, "request", id = &*request_id, ip = &*ip);
-        let handling = self.handle(parts, unread.slot(), Arc::clone(&ip), &request_id);
-        let (route, mut response) = handling.instrument(span.clone()).await;
+        let arrival =
+            Arrival { parts, body: unread.slot(), address, ip, request_id: Arc::clone(&request_id) };
+        let (route, mut response) = self.handle(arrival).instrument(span.clone()).await;
         end(&mut response, version, unread).await;
         if method == Method::HEAD {
             *response.body_mut() = Body::empty();
@@ -99,29 +111,22 @@ impl Service {
         response
     }
 
-    async fn handle(
-        &self,
-        parts: Parts,
-        body: Slot,
-        ip: Arc<str>,
-        request_id: &Arc<str>,
-    ) -> (Arc<str>, Response) {
-        if let Err(refused) = check_host(&parts) {
-            return (Arc::from("unknown"), refused.answer());
+    async fn handle(&self, arrival: Arrival) -> (Arc<str>, Response) {
+        let parts = &arrival.parts;
+        if let Err(refused) = check_host(parts) {
+            return (Arc::from("unknown"), reply::error(refused));
         }
         match self.router.find(&parts.method, parts.uri.path()) {
-            Found::Nothing => {
-                (Arc::from("unknown"), MatrixError::unrecognized(StatusCode::NOT_FOUND).answer())
-            }
+            Found::Nothing => (Arc::from("unknown"), reply::error(MatrixError::unrecognized(404))),
             Found::MethodNotAllowed(allowed) => {
-                let mut response = MatrixError::unrecognized(StatusCode::METHOD_NOT_ALLOWED).answer();
+                let mut response = reply::error(MatrixError::unrecognized(405));
                 if let Ok(allowed) = HeaderValue::from_str(&allowed) {
                     response.headers_mut().insert(header::ALLOW, allowed);
                 }
                 (Arc::from("unknown"), response)
             }
             Found::Route(route, pattern, params) => {
-                let run = self.run(route, params, parts, body, ip, request_id);
+                let run = self.run(route, params, arrival);
                 let answer = std::panic::AssertUnwindSafe(run)
                     .catch_unwind()
                     .await
@@ -132,10 +137,10 @@ impl Service {
                         if let Some(cause) = &error.cause {
                             tracing::error!(route = &*pattern, cause, "request failed");
                         }
-                        if error.status == StatusCode::TOO_MANY_REQUESTS {
+                        if error.status == 429 {
                             tokio::time::sleep(LIMITED_PAUSE).await;
                         }
-                        error.answer()
+                        reply::error(error)
                     }
                 };
                 (pattern, response)
@@ -143,64 +148,52 @@ impl Service {
         }
     }
 
-    async fn run(
-        &self,
-        route: Arc<Route>,
-        params: Params,
-        parts: Parts,
-        body: Slot,
-        ip: Arc<str>,
-        request_id: &Arc<str>,
-    ) -> Answer {
+    async fn run(&self, route: Arc<Route<S>>, params: Params, arrival: Arrival) -> Answer {
+        let Arrival { parts, body, address, ip, request_id } = arrival;
         let app = &self.app;
         if let Some(before) = route.before {
             before(&params)?;
         }
         let query = Query::parse(parts.uri.query().unwrap_or_default()).declared(&route.doc.query);
-        let credentials = auth::credentials(route.admission, &parts.headers, &query)?;
+        let token_hash = auth::token_hash(route.admission, &parts.headers, &query)?;
+        let now = app.clock.now();
+        let credentials = token_hash.map(|token_hash| Credentials { token_hash, ip: address, now });
         let head = Head {
             app: Arc::clone(app),
             params,
             query,
             ip: Arc::clone(&ip),
-            request_id: Arc::clone(request_id),
-            now: app.clock.now(),
+            request_id,
+            now,
             operation: format!("{} {}", parts.method, parts.uri.path()),
             headers: parts.headers,
         };
-        let (acting, response) = match &route.handler {
+        let (whose, response) = match &route.handler {
             Handler::Read(handler) => read(&route, Arc::clone(handler), head, credentials).await?,
             Handler::Call(handler) => {
+                let admission = route.admission;
                 let caller = if credentials.is_none() {
                     Caller::Nobody
                 } else {
-                    let (admission, now) = (route.admission, head.now);
-                    app.db
-                        .read(move |tx| auth::authenticate(tx, admission, credentials.as_ref(), now))
-                        .await?
+                    let look =
+                        move |tx: &ReadTx<'_>| auth::authenticate::<S>(tx, admission, credentials.as_ref());
+                    let caller = app.db.read(look).await?;
+                    app.confirm(&caller).await?;
+                    app.note(&head, &caller);
+                    caller
                 };
-                if let Some(session) = caller.session() {
-                    auth::confirm(&head, session).await?;
-                    auth::note(&head, session);
-                }
-                check(route.admission, &head, &caller)?;
-                limit(&route, &head, &caller)?;
-                let max_body = if route.uploads {
-                    usize::try_from(app.media.settings().max_upload_bytes).unwrap_or(usize::MAX)
-                } else {
-                    route.max_body.unwrap_or(app.http.max_body)
-                };
+                check(admission, &head.params, &caller)?;
+                limit(&app.limiter, route.limit, &caller, &ip, now)?;
+                let max_body = route.max_body.map_or(app.http.max_body, |max_body| max_body(app));
                 if let Some(length) = content_length(&head.headers)
                     && length > max_body.saturating_add(MAX_DRAINED)
                 {
-                    return Err(MatrixError::too_large());
+                    return Err(call::too_large());
                 }
-                let acting = caller.user().map(|user| user.num);
-                let call = Call { head, admission: route.admission, caller, body, max_body };
-                (acting, handler(call).await?)
+                let whose = whose(&caller, &ip);
+                (whose, handler(Call { head, admission, credentials, caller, body, max_body }).await?)
             }
         };
-        let whose = acting.map_or(Whose::Address(ip), Whose::Account);
         self.unsent.hold(&whose, route.repeatable, response)
     }
 }
@@ -234,84 +227,89 @@ async fn end(response: &mut Response, version: Version, unread: Unread) {
 }
 
 /// Authenticates the caller and runs a read-only handler, in one transaction.
-async fn read(
-    route: &Route,
-    handler: ReadHandler,
-    head: Head,
-    credentials: Option<TokenHash>,
-) -> Result<(Option<UserNum>, Response), MatrixError> {
+async fn read<S: State>(
+    route: &Route<S>,
+    handler: ReadHandler<S>,
+    head: Head<S>,
+    credentials: Option<Credentials>,
+) -> Result<(Whose, Response), MatrixError> {
     let head = Arc::new(head);
     let (reading, admission) = (Arc::clone(&head), route.admission);
     let (caller, answer) = head
         .app
         .db
         .read(move |tx| -> Result<_, MatrixError> {
-            let caller = auth::authenticate(tx, admission, credentials.as_ref(), reading.now)?;
-            if let Some(session) = caller.session() {
-                auth::note(&reading, session);
-            }
-            let answer = check(admission, &reading, &caller)
+            let caller = auth::authenticate::<S>(tx, admission, credentials.as_ref())?;
+            reading.app.note(&reading, &caller);
+            let answer = check(admission, &reading.params, &caller)
                 .and_then(|()| handler(&Reading { tx, head: &reading, caller: &caller }));
             Ok((caller, answer))
         })
         .await?;
-    if let Some(session) = caller.session() {
-        auth::confirm(&head, session).await?;
+    head.app.confirm(&caller).await?;
+    limit(&head.app.limiter, route.limit, &caller, &head.ip, head.now)?;
+    Ok((whose(&caller, &head.ip), answer?))
+}
+
+/// The client to whom the response of a request is counted until it is sent.
+fn whose(caller: &Caller, ip: &Arc<str>) -> Whose {
+    match caller {
+        Caller::Nobody => Whose::Address(Arc::clone(ip)),
+        Caller::Session(session) => Whose::Account(session.user.num),
     }
-    limit(route, &head, &caller)?;
-    Ok((caller.user().map(|user| user.num), answer?))
 }
 
 /// Checks that apply to every request once the caller is known.
-fn check(admission: Admission, head: &Head, caller: &Caller) -> Result<(), MatrixError> {
+fn check(admission: Admission, params: &Params, caller: &Caller) -> Result<(), MatrixError> {
     auth::permit(admission, caller)?;
-    if head.params.has_nul() {
+    if params.has_nul() {
         return Err(MatrixError::invalid_param("A path must not contain NUL characters"));
     }
     Ok(())
 }
 
 /// Counts a request against the limit of its route.
-fn limit(route: &Route, head: &Head, caller: &Caller) -> Result<(), MatrixError> {
-    let address = || head.ip.to_string();
-    let limiter = &head.app.limiter;
-    let Some(session) = caller.session() else {
-        return match route.limit {
-            Limit::Registration => limiter.check(Bucket::RegistrationAttempts(address()), head.now),
-            Limit::Login => limiter.check(Bucket::LoginAddress(address()), head.now),
-            Limit::None
-            | Limit::Message
-            | Limit::Sending
-            | Limit::Profile
-            | Limit::Name
-            | Limit::RoomCreation
-            | Limit::ToDevice
-            | Limit::Reports
-            | Limit::Media
-            | Limit::UrlPreviews => Ok(()),
-        };
+fn limit(limiter: &Limiter, limit: Limit, caller: &Caller, ip: &str, now: Millis) -> Result<(), MatrixError> {
+    let session = match caller {
+        Caller::Session(session) => session,
+        Caller::Nobody => {
+            return match limit {
+                Limit::Registration => limiter.check(Bucket::RegistrationAttempts(ip.to_owned()), now),
+                Limit::Login => limiter.check(Bucket::LoginAddress(ip.to_owned()), now),
+                Limit::None
+                | Limit::Message
+                | Limit::Sending
+                | Limit::Profile
+                | Limit::Name
+                | Limit::RoomCreation
+                | Limit::ToDevice
+                | Limit::Reports
+                | Limit::Media
+                | Limit::UrlPreviews => Ok(()),
+            };
+        }
     };
     let num = session.user.num;
-    let bucket = match route.limit {
+    let bucket = match limit {
         Limit::None | Limit::Sending => return Ok(()),
-        Limit::Message => return limiter.message(session, head.now),
+        Limit::Message => return limiter.message(session, now),
         Limit::Profile => Bucket::Profile(num),
         Limit::Name => {
-            limiter.message(session, head.now)?;
+            limiter.message(session, now)?;
             Bucket::Profile(num)
         }
         Limit::RoomCreation => {
-            limiter.message(session, head.now)?;
+            limiter.message(session, now)?;
             Bucket::RoomCreation(num)
         }
         Limit::ToDevice => Bucket::ToDevice(num),
         Limit::Reports => Bucket::Reports(num),
         Limit::Media => Bucket::Media(num),
         Limit::UrlPreviews => Bucket::UrlPreviews(num),
-        Limit::Registration => Bucket::RegistrationAttempts(address()),
-        Limit::Login => Bucket::LoginAddress(address()),
+        Limit::Registration => Bucket::RegistrationAttempts(ip.to_owned()),
+        Limit::Login => Bucket::LoginAddress(ip.to_owned()),
     };
-    limiter.switchable(session, bucket, head.now)
+    limiter.switchable(session, bucket, now)
 }
 
 /// Adds the headers of every response.

@@ -16,9 +16,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use reeve_model::{UserNum, clock};
-
-use crate::error::MatrixError;
+use reeve_model::{MatrixError, UserNum, clock};
 
 /// Shorter responses are not counted, in bytes.
 const SHORT: usize = 64 * 1024;
@@ -237,11 +235,7 @@ mod tests {
         assert!(hold(1, 70_000).is_err(), "more than a share");
         assert!(hold(1, SHORT).is_ok(), "short ones are not counted");
         let others: Vec<_> = (2..9).map(|whose| hold(whose, 200_000).unwrap()).collect();
-        assert_eq!(
-            hold(9, 200_000).unwrap_err().status,
-            http::StatusCode::TOO_MANY_REQUESTS,
-            "all room is taken"
-        );
+        assert_eq!(hold(9, 200_000).unwrap_err().status, 429, "all room is taken");
         // A response that cannot be requested again is sent in any case.
         assert!(unsent.hold(&Whose::Account(UserNum::new(9)), false, answer(200_000)).is_ok());
         drop(others);

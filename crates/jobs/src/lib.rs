@@ -5,6 +5,7 @@
 //! embedded database is never held for long.
 
 mod kind;
+mod metrics;
 mod runner;
 
 pub use reeve_store::jobs::Job;

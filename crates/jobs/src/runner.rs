@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::registry::Registry;
 use reeve_db::{Channel, Db, DbError, Tx};
-use reeve_model::{Clock, Millis};
+use reeve_model::{Clock, JobState, Millis};
 use reeve_store::jobs;
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::metrics::Metrics;
 use crate::{Job, Kind, Step, StepError};
 
 /// Notified by each transaction that queues a job.
@@ -39,6 +41,7 @@ struct Inner {
     /// Notified when this process has run a job.
     finished: Notify,
     stop: watch::Sender<bool>,
+    metrics: Metrics,
 }
 
 /// The runner of all jobs.
@@ -49,7 +52,18 @@ impl Jobs {
     /// A runner that knows these kinds of jobs. Nothing runs until [`Jobs::start`].
     pub fn new(db: Db, clock: Clock, kinds: Vec<Kind>) -> Self {
         let stop = watch::Sender::new(false);
-        Self(Arc::new(Inner { db, clock, kinds, finished: Notify::new(), stop }))
+        let metrics = Metrics::default();
+        Self(Arc::new(Inner { db, clock, kinds, finished: Notify::new(), stop, metrics }))
+    }
+
+    /// Registers its metrics.
+    pub fn register(&self, registry: &mut Registry) {
+        self.0.metrics.register(registry);
+    }
+
+    /// Sets the metrics whose values the database holds, as they were just read: kind, state, number of jobs.
+    pub fn measured(&self, states: &[(String, JobState, i64)]) {
+        self.0.metrics.set(states);
     }
 
     /// Starts to run jobs: those queued by this process at once, others within a second. The task ends after

@@ -1,6 +1,7 @@
-//! Errors of deeds on media, in terms of the domain. The HTTP layer maps them in one place.
+//! Errors of deeds on media, in terms of the domain, and the Matrix error of each.
 
 use reeve_db::DbError;
+use reeve_model::MatrixError;
 
 /// The error of a deed on media. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -56,5 +57,28 @@ impl Error {
     /// An error of the store.
     pub(crate) fn store(reason: impl ToString) -> Self {
         Self::Store(reason.to_string())
+    }
+}
+
+impl From<Error> for MatrixError {
+    fn from(error: Error) -> Self {
+        let text = error.to_string();
+        match error {
+            Error::Db(error) => error.into(),
+            // The uploader's session ended with the account.
+            Error::Account(reeve_accounts::Error::Deactivated) => {
+                Self::unknown_token("Invalid access token passed.", false)
+            }
+            Error::Account(error) => error.into(),
+            Error::Store(_) => Self::internal(text),
+            Error::NotFound | Error::UnknownId => Self::not_found(text),
+            Error::NotYetUploaded => Self::new(504, "M_NOT_YET_UPLOADED", text),
+            Error::NotYours | Error::AccountFull | Error::ServerFull => Self::forbidden(text),
+            Error::AlreadyUploaded => Self::new(409, "M_CANNOT_OVERWRITE_MEDIA", text),
+            Error::TooManyPending(retry_after_ms) => Self::limit_exceeded(retry_after_ms),
+            Error::TooLarge | Error::PictureTooLarge => Self::too_large(text),
+            Error::NotAPicture => Self::unknown(text),
+            Error::Busy => Self::unavailable(text),
+        }
     }
 }

@@ -2,10 +2,10 @@
 //! permits.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::Error;
@@ -13,7 +13,7 @@ use crate::Error;
 /// Maximum time to wait for a permit.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 /// Maximum length of the common queue: further requests are refused.
-const MAX_WAITING: usize = 200;
+const MAX_WAITING: i64 = 200;
 /// Maximum number of remembered requesters without requests.
 const MAX_IDLE: usize = 1000;
 
@@ -22,7 +22,7 @@ pub(crate) struct FairLimiter {
     each: usize,
     of: Mutex<HashMap<String, Arc<Semaphore>>>,
     all: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    waiting: Gauge,
 }
 
 /// A permit, or a place in the queue.
@@ -34,7 +34,7 @@ pub(crate) struct Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.limiter.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.limiter.waiting.dec();
     }
 }
 
@@ -42,20 +42,20 @@ impl FairLimiter {
     /// At most `all` permits at a time, and at most `each` held or queued per requester; further requests of
     /// the same requester wait outside the common queue.
     pub(crate) fn new(all: usize, each: usize) -> Arc<Self> {
-        let (of, waiting) = (Mutex::default(), AtomicUsize::new(0));
+        let (of, waiting) = (Mutex::default(), Gauge::default());
         Arc::new(Self { each, of, all: Arc::new(Semaphore::new(all.max(1))), waiting })
     }
 
     /// The number of permits held and of requests in the common queue.
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+    pub(crate) fn waiting(&self) -> &Gauge {
+        &self.waiting
     }
 
     /// Waits for a permit. It is held until it is dropped.
     pub(crate) async fn take(self: &Arc<Self>, who: &str) -> Result<Permit, Error> {
         let line = async {
             let own = self.of(who).acquire_owned().await.map_err(Error::store)?;
-            let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
+            let waiting = self.waiting.inc();
             let mut permit = Permit { limiter: Arc::clone(self), _own: own, common: None };
             if waiting >= MAX_WAITING {
                 return Err(Error::Busy);
@@ -94,11 +94,11 @@ mod tests {
         // A third request waits, without blocking others.
         assert!(limiter.take("a").now_or_never().is_none());
         let _other = limiter.take("b").await.unwrap();
-        assert_eq!(limiter.waiting(), 3);
+        assert_eq!(limiter.waiting().get(), 3);
         assert!(limiter.take("c").now_or_never().is_none(), "there are three permits");
         drop(first);
         assert!(limiter.take("c").now_or_never().is_some_and(|permit| permit.is_ok()));
-        assert_eq!(limiter.waiting(), 2);
+        assert_eq!(limiter.waiting().get(), 2);
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ mod error;
 mod fair_limiter;
 pub mod kind;
 mod library;
+mod metrics;
 pub mod name;
 mod orphans;
 pub mod picture;

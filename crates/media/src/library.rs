@@ -4,14 +4,17 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::registry::Registry;
 use reeve_db::{Db, DbError, Tx};
 use reeve_model::{Clock, Millis, UserNum, random};
 use reeve_store::media::{self, Media, NewMedia};
+use reeve_store::media_users::Totals;
 use reeve_store::{media_objects, media_pending};
 use tokio::sync::{Notify, watch};
 
 use crate::access::Accessed;
 use crate::fair_limiter::FairLimiter;
+use crate::metrics::Metrics;
 use crate::orphans::{OrphanGuard, Orphans};
 use crate::refused::Refused;
 use crate::settings::Settings;
@@ -37,6 +40,7 @@ struct Inner {
     /// The fair limiter of thumbnails.
     limiter: Arc<FairLimiter>,
     refused: Refused,
+    metrics: Metrics,
 }
 
 /// All uploads. Cheap to clone.
@@ -60,6 +64,7 @@ impl Library {
             arrivals,
             limiter,
             refused,
+            metrics: Metrics::default(),
         })))
     }
 
@@ -97,9 +102,17 @@ impl Library {
         self.0.clock.now()
     }
 
-    /// The number of thumbnails in the queue or in progress.
-    pub fn thumbnails_waiting(&self) -> usize {
-        self.0.limiter.waiting()
+    /// Registers its metrics.
+    pub fn register(&self, registry: &mut Registry) {
+        let waiting = self.0.limiter.waiting().clone();
+        registry.register("thumbnails_waiting", "Thumbnails waiting or in progress", waiting);
+        self.0.metrics.register(registry);
+    }
+
+    /// Sets the metrics whose values the database holds, as they were just read: all uploads, and the orphaned
+    /// objects.
+    pub fn measured(&self, totals: Totals, strays: i64) {
+        self.0.metrics.set(totals, strays);
     }
 
     /// Waits until there may be something to sweep.

@@ -145,9 +145,9 @@ mod tests {
         // The request is gone; the work is not.
         request.abort();
         assert!(request.await.is_err());
-        assert_eq!(limiter.waiting(), 1);
+        assert_eq!(limiter.waiting().get(), 1);
         end.send(()).unwrap();
         limiter.take("b").await.unwrap();
-        assert_eq!(limiter.waiting(), 0);
+        assert_eq!(limiter.waiting().get(), 0);
     }
 }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::error::MatrixError;
+
 /// Maximum length of the user id of a new account, in characters.
 pub const MAX_USER_ID: usize = 255;
 
@@ -27,6 +29,12 @@ impl fmt::Display for Malformed {
 }
 
 impl std::error::Error for Malformed {}
+
+impl From<Malformed> for MatrixError {
+    fn from(error: Malformed) -> Self {
+        Self::invalid_param(error.to_string())
+    }
+}
 
 /// Splits a user id of any server into localpart and server name; checks only its form.
 pub fn split(user_id: &str) -> Result<(&str, &str), Malformed> {
@@ -71,6 +79,12 @@ impl fmt::Display for BadName {
 }
 
 impl std::error::Error for BadName {}
+
+impl From<BadName> for MatrixError {
+    fn from(error: BadName) -> Self {
+        Self::bad_request("M_INVALID_USERNAME", error.to_string())
+    }
+}
 
 /// Checks the grammar of a new account's name, except [`BadName::Numeric`], which is checked only after it is
 /// known that the name is free.

@@ -1,18 +1,22 @@
-//! Basic types of Reeve: identifiers, accounts, devices, time and randomness. No I/O, no async.
+//! Basic types of Reeve: identifiers, accounts, sessions, the Matrix error, time and randomness. No I/O, no async.
 
 pub mod clock;
 pub mod ctx;
 pub mod encoding;
+pub mod error;
 pub mod id;
 pub mod num;
 pub mod random;
+pub mod session;
 pub mod token;
 pub mod user;
 pub mod word;
 
 pub use clock::Clock;
 pub use ctx::{Actor, Ctx};
+pub use error::MatrixError;
 pub use num::{Millis, Pos, PusherNum, RoomNum, UserNum};
+pub use session::{RateLimitOverride, Session, TokenHash};
 pub use token::{Epoch, SlidingToken, Token};
 pub use user::{User, UserType};
 pub use word::{ActorKind, DeliveryKind, JobState, Membership, Scope};

@@ -15,12 +15,10 @@ use std::time::Duration;
 use reeve_accounts::import;
 use reeve_accounts::password::Hasher;
 use reeve_accounts::seen::Seen;
+use reeve_app::limits::Limiter;
+use reeve_app::metrics::Metrics;
+use reeve_app::{App, Base, Route, Service, openapi, serve};
 use reeve_db::{Db, DbError, OpenError};
-use reeve_http::app::App;
-use reeve_http::limits::Limiter;
-use reeve_http::metrics::Metrics;
-use reeve_http::service::Service;
-use reeve_http::{Route, openapi, serve};
 use reeve_jobs::Jobs;
 use reeve_media::Library;
 use reeve_model::id;
@@ -255,11 +253,6 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         mailing,
         config.push,
     );
-    let metrics = Metrics::new();
-    metrics.register(|registry| {
-        db.metrics().register(registry);
-        push.register(registry);
-    });
     let kinds = vec![
         people::clear_deactivated(&home),
         people::spread_profile(&home),
@@ -273,27 +266,41 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         // The database is used exclusively, so no other process is writing an upload.
         media.give_up_former().await.map_err(StartError::Media)?;
     }
+    let jobs = Jobs::new(db.clone(), config.clock.clone(), kinds);
+    let seen = Seen::default();
+    let metrics = Metrics::new();
+    metrics.register(|registry| {
+        db.metrics().register(registry);
+        seen.register(registry);
+        hasher.register(registry);
+        jobs.register(registry);
+        media.register(registry);
+        push.register(registry);
+    });
     let previews = config.previews.map(|wanted| {
         Previews::new(Arc::clone(&server_name), outgoing.clone(), media.clone(), config.clock.clone(), wanted)
     });
     let stop = watch::Sender::new(false);
     let app = Arc::new(App {
-        server_name,
-        jobs: Jobs::new(db.clone(), config.clock.clone(), kinds),
+        base: Base {
+            server_name,
+            db,
+            clock: config.clock,
+            limiter: Limiter::new(config.rate_limits),
+            http: config.http,
+            metrics,
+        },
+        policy: config.policy,
+        hasher,
+        seen,
+        jobs,
         media,
         home,
         notifier: Arc::default(),
-        db,
-        clock: config.clock,
-        policy: config.policy,
-        hasher,
-        seen: Seen::default(),
-        limiter: Limiter::new(config.rate_limits),
         outgoing,
         previews,
         sends_mail,
-        http: config.http,
-        metrics,
+        discovery: config.discovery,
         stop: stop.clone(),
     });
     let mut routes = routes();

@@ -1,8 +1,8 @@
-//! The reasons why a deed on rooms is refused, in terms of the domain. The HTTP layer maps them to Matrix errors in one
-//! place.
+//! The reasons why a deed on rooms is refused, in terms of the domain, and the Matrix error of each.
 
 use reeve_db::DbError;
 use reeve_jobs::StepError;
+use reeve_model::MatrixError;
 
 /// The reason why a deed on rooms is refused. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -84,5 +84,31 @@ impl Error {
     /// Returns the error for stored data that cannot be read.
     pub fn internal(text: impl std::fmt::Display) -> Self {
         Self::Db(DbError::Internal(text.to_string()))
+    }
+}
+
+impl From<Error> for MatrixError {
+    fn from(error: Error) -> Self {
+        let text = error.to_string();
+        match error {
+            Error::Db(error) => error.into(),
+            Error::Account(error) => error.into(),
+            Error::Forbidden(_) => Self::forbidden(text),
+            Error::InviteBlocked => Self::new(403, "M_INVITE_BLOCKED", text),
+            Error::Blocked => Self::new(403, "M_UNKNOWN", text),
+            Error::NotFound(_) | Error::Missing(_) => Self::not_found(text),
+            Error::Invalid(_) => Self::invalid_param(text),
+            Error::BadContent(_) => Self::bad_json(text),
+            Error::TooLarge(_) => Self::too_large(text),
+            Error::UnsupportedVersion => Self::bad_request("M_UNSUPPORTED_ROOM_VERSION", text),
+            Error::AliasInUse(_) => Self::new(409, "M_UNKNOWN", text),
+            Error::BadAlias(_) => Self::bad_request("M_BAD_ALIAS", text),
+            Error::InvalidRoomState(_) => Self::bad_request("M_INVALID_ROOM_STATE", text),
+            Error::BadState(_) => Self::new(403, "M_BAD_STATE", text),
+            Error::NoticeRoom => Self::new(403, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM", text),
+            Error::DuplicateAnnotation => Self::bad_request("M_DUPLICATE_ANNOTATION", text),
+            Error::Suspended(_) => Self::new(403, "M_USER_SUSPENDED", text),
+            Error::Refused(_) => Self::unknown(text),
+        }
     }
 }

@@ -1,9 +1,8 @@
 //! Access tokens, stored as SHA-256 digests.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::{Millis, User, UserNum};
+use reeve_model::{Millis, RateLimitOverride, Session, TokenHash, UserNum};
 
-use crate::ratelimits::Override;
 use crate::users;
 
 reeve_db::statements! {
@@ -30,34 +29,11 @@ reeve_db::statements! {
     DELETE_ACTING_AS_OTHERS = "DELETE FROM access_tokens WHERE owner_num = $1 AND acting_num <> owner_num";
 }
 
-/// An access token with the account it acts as.
-#[derive(Clone, Debug)]
-pub struct AccessToken {
-    /// The account the token acts as.
-    pub user: User,
-    /// The number of the account that owns it.
-    pub owner_num: UserNum,
-    /// The device of the session.
-    pub device_id: Option<String>,
-    /// The time at which it expires, in milliseconds.
-    pub valid_until_ts: Option<Millis>,
-    /// True if it was issued by a refresh and not used yet.
-    pub unconfirmed: bool,
-    /// The time at which the first of the two accounts expires: the one that it acts as, or its owner.
-    pub expiration_ts: Option<Millis>,
-    /// The user id of the owner, if that is not the account it acts as.
-    pub impersonator: Option<String>,
-    /// The message rate limit of the account it acts as, if that has one of its own.
-    pub limit: Option<Override>,
-    /// The same of the owner, if that is another account.
-    pub owner_limit: Option<Override>,
-}
-
 /// A new access token.
 #[derive(Clone, Debug)]
 pub struct NewAccessToken<'a> {
     /// Its digest.
-    pub token_hash: &'a [u8; 32],
+    pub token_hash: &'a TokenHash,
     /// The account that owns it.
     pub owner_num: UserNum,
     /// The account it acts as.
@@ -72,14 +48,15 @@ pub struct NewAccessToken<'a> {
     pub unconfirmed: bool,
 }
 
-fn limit(messages_per_second: Option<i64>, burst_count: Option<i64>) -> Option<Override> {
-    Some(Override { messages_per_second: messages_per_second?, burst_count: burst_count? })
+fn limit(messages_per_second: Option<i64>, burst_count: Option<i64>) -> Option<RateLimitOverride> {
+    Some(RateLimitOverride { messages_per_second: messages_per_second?, burst_count: burst_count? })
 }
 
-/// Returns the token with a digest.
-pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<AccessToken>, DbError> {
+/// Returns the session of a token, even if it has expired; `None` if the token is unknown.
+pub fn find(tx: &ReadTx<'_>, token_hash: &TokenHash) -> Result<Option<Session>, DbError> {
     tx.query_opt(&FIND, &params![token_hash], |row| {
-        Ok(AccessToken {
+        Ok(Session {
+            token_hash: *token_hash,
             user: users::from_row(row)?,
             owner_num: row.get(18)?,
             device_id: row.get(19)?,
@@ -111,18 +88,18 @@ pub fn insert(tx: &mut Tx<'_>, token: &NewAccessToken<'_>) -> Result<(), DbError
 }
 
 /// Deletes one token; returns the number of deleted tokens.
-pub fn delete(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<u64, DbError> {
+pub fn delete(tx: &mut Tx<'_>, token_hash: &TokenHash) -> Result<u64, DbError> {
     tx.execute(&DELETE, &params![token_hash])
 }
 
 /// Marks a token as used.
-pub fn confirm(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<(), DbError> {
+pub fn confirm(tx: &mut Tx<'_>, token_hash: &TokenHash) -> Result<(), DbError> {
     tx.execute(&CONFIRM, &params![token_hash])?;
     Ok(())
 }
 
 /// Deletes every token that an account owns (those with which it acts as others included), except one.
-pub fn delete_of_owner(tx: &mut Tx<'_>, owner_num: UserNum, but: Option<&[u8; 32]>) -> Result<u64, DbError> {
+pub fn delete_of_owner(tx: &mut Tx<'_>, owner_num: UserNum, but: Option<&TokenHash>) -> Result<u64, DbError> {
     match but {
         None => tx.execute(&DELETE_OF_OWNER, &params![owner_num]),
         Some(token_hash) => tx.execute(&DELETE_OF_OWNER_BUT, &params![owner_num, token_hash]),

@@ -1,7 +1,7 @@
 //! Connections of accounts: a row for each access token and address.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::{Millis, UserNum};
+use reeve_model::{Millis, TokenHash, UserNum};
 
 reeve_db::statements! {
     RECORD = "INSERT INTO user_connections (user_num, token_hash, ip, user_agent, device_id, last_seen_ts) \
@@ -22,7 +22,7 @@ pub struct Connection {
     /// The account that owns the token.
     pub user_num: UserNum,
     /// The digest of the token.
-    pub token_hash: [u8; 32],
+    pub token_hash: TokenHash,
     /// The address of the client.
     pub ip: String,
     /// The user agent of the client.

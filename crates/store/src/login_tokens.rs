@@ -1,7 +1,7 @@
 //! Login tokens: each lets another device of the same account log in once.
 
 use reeve_db::{DbError, Tx, params};
-use reeve_model::{Millis, UserNum};
+use reeve_model::{Millis, TokenHash, UserNum};
 
 reeve_db::statements! {
     INSERT = "INSERT INTO login_tokens (token_hash, user_num, valid_until_ts) VALUES ($1, $2, $3)";
@@ -13,7 +13,7 @@ reeve_db::statements! {
 /// Stores a login token.
 pub fn insert(
     tx: &mut Tx<'_>,
-    token_hash: &[u8; 32],
+    token_hash: &TokenHash,
     user_num: UserNum,
     valid_until_ts: Millis,
 ) -> Result<(), DbError> {
@@ -31,7 +31,7 @@ pub struct LoginToken {
 }
 
 /// Deletes the login token with a digest and returns it.
-pub fn take(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<Option<LoginToken>, DbError> {
+pub fn take(tx: &mut Tx<'_>, token_hash: &TokenHash) -> Result<Option<LoginToken>, DbError> {
     let taken = tx.returning(&TAKE, &params![token_hash], |row| {
         Ok(LoginToken { user_num: row.get(0)?, valid_until_ts: row.get(1)? })
     })?;

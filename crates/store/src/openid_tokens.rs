@@ -1,7 +1,7 @@
 //! OpenID tokens, with which accounts prove their identity to other services.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::{Millis, UserNum};
+use reeve_model::{Millis, TokenHash, UserNum};
 
 reeve_db::statements! {
     INSERT = "INSERT INTO openid_tokens (token_hash, user_num, valid_until_ts) VALUES ($1, $2, $3)";
@@ -15,7 +15,7 @@ reeve_db::statements! {
 /// Stores a token.
 pub fn insert(
     tx: &mut Tx<'_>,
-    token_hash: &[u8; 32],
+    token_hash: &TokenHash,
     user_num: UserNum,
     valid_until_ts: Millis,
 ) -> Result<(), DbError> {
@@ -33,7 +33,7 @@ pub struct OpenIdToken {
 }
 
 /// Returns the token with a digest.
-pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<OpenIdToken>, DbError> {
+pub fn find(tx: &ReadTx<'_>, token_hash: &TokenHash) -> Result<Option<OpenIdToken>, DbError> {
     tx.query_opt(&FIND, &params![token_hash], |row| {
         Ok(OpenIdToken { user_num: row.get(0)?, valid_until_ts: row.get(1)? })
     })

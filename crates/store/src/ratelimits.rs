@@ -1,7 +1,7 @@
 //! Overrides of the message rate limit.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::UserNum;
+use reeve_model::{RateLimitOverride, UserNum};
 
 reeve_db::statements! {
     FIND = "SELECT messages_per_second, burst_count FROM ratelimit_overrides WHERE user_num = $1";
@@ -11,24 +11,15 @@ reeve_db::statements! {
     DELETE = "DELETE FROM ratelimit_overrides WHERE user_num = $1";
 }
 
-/// The limit of an account, instead of that of the settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Override {
-    /// Actions per second; 0 for no limit.
-    pub messages_per_second: i64,
-    /// The number of actions in a burst.
-    pub burst_count: i64,
-}
-
 /// Returns the override of an account.
-pub fn find(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Option<Override>, DbError> {
+pub fn find(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Option<RateLimitOverride>, DbError> {
     tx.query_opt(&FIND, &params![user_num], |row| {
-        Ok(Override { messages_per_second: row.get(0)?, burst_count: row.get(1)? })
+        Ok(RateLimitOverride { messages_per_second: row.get(0)?, burst_count: row.get(1)? })
     })
 }
 
 /// Sets the override of an account.
-pub fn set(tx: &mut Tx<'_>, user_num: UserNum, limit: Override) -> Result<(), DbError> {
+pub fn set(tx: &mut Tx<'_>, user_num: UserNum, limit: RateLimitOverride) -> Result<(), DbError> {
     tx.execute(&SET, &params![user_num, limit.messages_per_second, limit.burst_count])?;
     Ok(())
 }

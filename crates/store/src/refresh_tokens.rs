@@ -1,7 +1,7 @@
 //! Refresh tokens, stored as SHA-256 digests.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::{Millis, UserNum};
+use reeve_model::{Millis, TokenHash, UserNum};
 
 reeve_db::statements! {
     FIND = "SELECT user_num, device_id, access_token_hash, successor, valid_until_ts FROM refresh_tokens \
@@ -26,15 +26,15 @@ pub struct RefreshToken {
     /// The device.
     pub device_id: String,
     /// The access token that was issued with it.
-    pub access_token_hash: [u8; 32],
+    pub access_token_hash: TokenHash,
     /// The refresh token that replaced it.
-    pub successor: Option<[u8; 32]>,
+    pub successor: Option<TokenHash>,
     /// The time at which it expires, in milliseconds.
     pub valid_until_ts: Option<Millis>,
 }
 
 /// Returns the refresh token with a digest.
-pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<RefreshToken>, DbError> {
+pub fn find(tx: &ReadTx<'_>, token_hash: &TokenHash) -> Result<Option<RefreshToken>, DbError> {
     tx.query_opt(&FIND, &params![token_hash], |row| {
         Ok(RefreshToken {
             user_num: row.get(0)?,
@@ -46,20 +46,17 @@ pub fn find(tx: &ReadTx<'_>, token_hash: &[u8; 32]) -> Result<Option<RefreshToke
     })
 }
 
-/// The digest of a token.
-pub type Hash = [u8; 32];
-
 /// The refresh token that was exchanged for another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Predecessor {
     /// Its digest.
-    pub token_hash: Hash,
+    pub token_hash: TokenHash,
     /// The digest of the access token that was issued with it.
-    pub access_token_hash: Hash,
+    pub access_token_hash: TokenHash,
 }
 
 /// Returns the refresh token that was exchanged for this one.
-pub fn predecessor(tx: &ReadTx<'_>, token_hash: &Hash) -> Result<Option<Predecessor>, DbError> {
+pub fn predecessor(tx: &ReadTx<'_>, token_hash: &TokenHash) -> Result<Option<Predecessor>, DbError> {
     tx.query_opt(&PREDECESSOR, &params![token_hash], |row| {
         Ok(Predecessor { token_hash: row.get(0)?, access_token_hash: row.get(1)? })
     })
@@ -70,8 +67,8 @@ pub fn of_access_token(
     tx: &ReadTx<'_>,
     user_num: UserNum,
     device_id: &str,
-    access_token_hash: &[u8; 32],
-) -> Result<Option<[u8; 32]>, DbError> {
+    access_token_hash: &TokenHash,
+) -> Result<Option<TokenHash>, DbError> {
     tx.query_opt(&OF_ACCESS_TOKEN, &params![user_num, device_id, access_token_hash], |row| row.get(0))
 }
 
@@ -79,13 +76,13 @@ pub fn of_access_token(
 #[derive(Clone, Copy, Debug)]
 pub struct NewRefreshToken<'a> {
     /// Its digest.
-    pub token_hash: &'a Hash,
+    pub token_hash: &'a TokenHash,
     /// The account.
     pub user_num: UserNum,
     /// The device.
     pub device_id: &'a str,
     /// The digest of the access token that is issued with it.
-    pub access_token_hash: &'a Hash,
+    pub access_token_hash: &'a TokenHash,
     /// The time of its expiry; `None` for never.
     pub valid_until_ts: Option<Millis>,
     /// The present time.
@@ -102,13 +99,13 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewRefreshToken<'_>) -> Result<(), DbError>
 }
 
 /// Stores the refresh token for which another one was exchanged.
-pub fn set_successor(tx: &mut Tx<'_>, token_hash: &[u8; 32], successor: &[u8; 32]) -> Result<(), DbError> {
+pub fn set_successor(tx: &mut Tx<'_>, token_hash: &TokenHash, successor: &TokenHash) -> Result<(), DbError> {
     tx.execute(&SET_SUCCESSOR, &params![token_hash, successor])?;
     Ok(())
 }
 
 /// Deletes one refresh token.
-pub fn delete(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<(), DbError> {
+pub fn delete(tx: &mut Tx<'_>, token_hash: &TokenHash) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![token_hash])?;
     Ok(())
 }
@@ -122,7 +119,7 @@ pub fn delete_of_device(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> 
 pub fn delete_of_user(
     tx: &mut Tx<'_>,
     user_num: UserNum,
-    but_with: Option<&[u8; 32]>,
+    but_with: Option<&TokenHash>,
 ) -> Result<u64, DbError> {
     match but_with {
         None => tx.execute(&DELETE_OF_USER, &params![user_num]),

@@ -5,8 +5,7 @@ use std::sync::OnceLock;
 
 use http::Method;
 use jsonschema::ValidatorMap;
-use reeve_http::openapi;
-use reeve_http::router::{Found, Router};
+use reeve_app::{Found, Router, openapi};
 use serde_json::{Map, Value, json};
 
 use crate::reply::Reply;

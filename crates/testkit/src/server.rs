@@ -9,10 +9,9 @@ use std::time::Duration;
 use reeve::server::{Config, Running, start};
 use reeve_accounts::policy::{HashingCost, PasswordRules, Policy};
 use reeve_accounts::users::{self, NewUser};
+use reeve_app::limits::RateLimits;
+use reeve_app::{App, Discovery, HttpSettings};
 use reeve_db::{Engine, Options};
-use reeve_http::App;
-use reeve_http::app::HttpSettings;
-use reeve_http::limits::RateLimits;
 use reeve_media::StoreSettings;
 use reeve_model::{Clock, Ctx, Millis};
 use serde_json::json;
@@ -226,6 +225,7 @@ fn config(database: &Database, clock: &Clock) -> Config {
             wait: Duration::from_secs(10),
         },
         http: HttpSettings::default(),
+        discovery: Discovery::default(),
         media: reeve_media::Settings::new(StoreSettings::Folder(database.folder().join("media"))),
         rooms: reeve_rooms::Settings::default(),
         allowed_ranges: Vec::new(),

@@ -1,7 +1,7 @@
 //! Creates a device without a session.
 
 use reeve_accounts::devices;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, json, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, json, reply};
 use reeve_model::Scope;
 use serde::Deserialize;
 use serde_json::{Value, json};

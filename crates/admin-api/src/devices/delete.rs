@@ -1,7 +1,7 @@
 //! Deletes a device.
 
 use reeve_accounts::devices;
-use reeve_http::{Access, Answer, Call, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, Route, reply, shape};
 use reeve_model::Scope;
 
 pub(crate) fn route() -> Route {

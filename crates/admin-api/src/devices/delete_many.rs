@@ -1,7 +1,7 @@
 //! Deletes several devices.
 
 use reeve_accounts::devices;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, json, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, json, reply, shape};
 use reeve_model::Scope;
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! Reads one device.
 
-use reeve_http::{Access, Answer, MatrixError, Reading, Route, reply};
+use reeve_app::{Access, Answer, MatrixError, Reading, Route, reply};
 use reeve_model::Scope;
 
 use super::view::DeviceView;

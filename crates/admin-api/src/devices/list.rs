@@ -1,6 +1,6 @@
 //! Lists the devices of an account.
 
-use reeve_http::{Access, Answer, Reading, Route, reply};
+use reeve_app::{Access, Answer, Reading, Route, reply};
 use reeve_model::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -8,8 +8,8 @@ mod list;
 mod rename;
 mod view;
 
-use reeve_http::json::Object;
-use reeve_http::{Call, MatrixError, Reading, Route};
+use reeve_app::json::Object;
+use reeve_app::{Call, MatrixError, Reading, Route};
 use reeve_model::User;
 use serde_json::Value;
 

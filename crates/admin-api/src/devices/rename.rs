@@ -1,7 +1,7 @@
 //! Renames a device.
 
 use reeve_accounts::devices;
-use reeve_http::{Access, Answer, Call, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, Route, reply, shape};
 use reeve_model::Scope;
 use serde::Deserialize;
 use utoipa::ToSchema;

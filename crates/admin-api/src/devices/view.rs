@@ -1,8 +1,8 @@
 //! A device in responses.
 
 use reeve_accounts::devices as deeds;
+use reeve_app::Reading;
 use reeve_db::{DbError, ReadTx};
-use reeve_http::Reading;
 use reeve_model::{Millis, User, UserNum};
 use reeve_store::dehydrated_devices;
 use reeve_store::devices::{self, Device};

@@ -1,8 +1,8 @@
 //! Deletion of uploads: one, or those not used for a long time.
 
 use http::Method;
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_db::DbError;
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_model::Scope;
 use reeve_store::media::{self, Media, Unused};
 

@@ -1,6 +1,6 @@
 //! Details of one upload.
 
-use reeve_http::{Access, Answer, MatrixError, Reading, Route, reply};
+use reeve_app::{Access, Answer, MatrixError, Reading, Route, reply};
 use reeve_model::{Millis, Scope};
 use reeve_store::media;
 use serde::Serialize;

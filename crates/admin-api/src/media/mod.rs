@@ -9,7 +9,7 @@ mod quarantine;
 mod quarantine_changes;
 mod statistics;
 
-use reeve_http::{Call, Head, MatrixError, Route};
+use reeve_app::{Call, Head, MatrixError, Route};
 use reeve_media::deeds;
 use reeve_model::Millis;
 use reeve_store::media::Media;

@@ -1,9 +1,9 @@
 //! The uploads of an account: the list, and deleting a page of it.
 
 use http::Method;
+use reeve_app::query::Query;
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Reading, Route, reply};
 use reeve_db::{DbError, ReadTx};
-use reeve_http::query::Query;
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Reading, Route, reply};
 use reeve_model::{Millis, Scope};
 use reeve_store::Paging;
 use reeve_store::lists::media::{self as media_list, OrderBy, Shown};

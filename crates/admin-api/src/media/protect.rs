@@ -1,7 +1,6 @@
 //! Protection of uploads from quarantine.
 
-use http::StatusCode;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply, shape};
 use reeve_media::deeds;
 use reeve_model::Scope;
 
@@ -29,7 +28,7 @@ async fn handle(call: Call, safe: bool) -> Answer {
     let (ctx, media_id) = (call.admin_ctx()?, call.param("media_id"));
     if !call.write(move |tx| deeds::protect(tx, &ctx, &media_id, safe)).await? {
         let error = "No row found (local_media_repository)";
-        return Err(MatrixError::new(StatusCode::NOT_FOUND, "M_UNKNOWN", error));
+        return Err(MatrixError::new(404, "M_UNKNOWN", error));
     }
     reply::empty()
 }

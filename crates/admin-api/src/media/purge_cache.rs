@@ -1,6 +1,6 @@
 //! Deletion of cached media of other servers.
 
-use reeve_http::{Access, Answer, Call, Param, Route, reply};
+use reeve_app::{Access, Answer, Call, Param, Route, reply};
 use reeve_model::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;

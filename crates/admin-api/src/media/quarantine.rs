@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply, shape};
 use reeve_db::DbError;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
 use reeve_media::deeds::{self, Progress};
 use reeve_model::Scope;
 use reeve_store::media::{self, Media};

@@ -1,6 +1,6 @@
 //! The log of quarantines and releases, in order.
 
-use reeve_http::{Access, Answer, MatrixError, Param, Reading, Route, reply};
+use reeve_app::{Access, Answer, MatrixError, Param, Reading, Route, reply};
 use reeve_model::Scope;
 use reeve_store::media;
 use serde::Serialize;

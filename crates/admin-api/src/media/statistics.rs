@@ -1,6 +1,6 @@
 //! Media statistics by account.
 
-use reeve_http::{Access, Answer, MatrixError, Param, Reading, Route, reply};
+use reeve_app::{Access, Answer, MatrixError, Param, Reading, Route, reply};
 use reeve_model::{Millis, Scope};
 use reeve_store::Paging;
 use reeve_store::media_statistics::{self, Filter, OrderBy};

@@ -1,6 +1,6 @@
 //! The audit log.
 
-use reeve_http::{Access, Answer, MatrixError, Param, Reading, Route, reply};
+use reeve_app::{Access, Answer, MatrixError, Param, Reading, Route, reply};
 use reeve_model::{ActorKind, Millis, Scope};
 use reeve_store::audit::{self, Entry, Filter};
 use serde::Serialize;

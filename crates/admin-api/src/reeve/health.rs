@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use reeve_accounts::registration;
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_db::DbError;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_model::Millis;
 use reeve_store::health;
 use serde::Serialize;
@@ -75,6 +75,5 @@ async fn takes_writes(call: &Call, last: &LastWrite) -> Result<(), DbError> {
 }
 
 fn unavailable(text: String, cause: &DbError) -> MatrixError {
-    let answer = MatrixError::new(http::StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", text);
-    MatrixError { cause: Some(cause.to_string()), ..answer }
+    MatrixError::unavailable(text).caused_by(cause)
 }

@@ -1,6 +1,6 @@
 //! Jobs: durable work, its state and its result.
 
-use reeve_http::{Access, Answer, MatrixError, Param, Reading, Route, reply};
+use reeve_app::{Access, Answer, MatrixError, Param, Reading, Route, reply};
 use reeve_model::{JobState, Millis, Scope};
 use reeve_store::jobs::{self, Filter, Job};
 use serde::Serialize;

@@ -1,8 +1,7 @@
 //! Metrics for Prometheus.
 
+use reeve_app::{Access, Answer, Call, Content, Route, reply};
 use reeve_db::DbError;
-use reeve_http::metrics::Measured;
-use reeve_http::{Access, Answer, Call, Content, Route, reply};
 use reeve_store::{jobs, media_objects, media_users};
 
 /// The text format of OpenMetrics.
@@ -19,24 +18,16 @@ pub(crate) fn route() -> Route {
 
 async fn handle(call: Call) -> Answer {
     let app = &call.app;
-    let here = Measured {
-        seen_waiting: app.seen.len(),
-        hashing_waiting: app.hasher.waiting(),
-        thumbnails_waiting: app.media.thumbnails_waiting(),
-        ..Measured::default()
-    };
     let stored = call.read(|tx| -> Result<_, DbError> {
         Ok((media_users::totals(tx)?, media_objects::count_orphaned(tx)?, jobs::states(tx)?))
     });
     // Monitoring matters most when the database fails: then the numbers from the database are missing, and all
     // others are returned.
-    let measured = match stored.await {
-        Ok((media, media_strays, jobs)) => Measured { media, media_strays, jobs, ..here },
-        Err(error) => {
-            tracing::warn!(cause = error.cause, "the metrics lack the numbers from the database");
-            here
-        }
-    };
-    app.metrics.set(&measured);
+    let (totals, strays, states) = stored.await.unwrap_or_else(|error| {
+        tracing::warn!(cause = error.cause, "the metrics lack the numbers from the database");
+        Default::default()
+    });
+    app.media.measured(totals, strays);
+    app.jobs.measured(&states);
     reply::text(OPEN_METRICS, app.metrics.text())
 }

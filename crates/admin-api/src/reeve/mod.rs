@@ -7,7 +7,7 @@ mod health;
 mod jobs;
 mod metrics;
 
-use reeve_http::{Head, MatrixError, Route};
+use reeve_app::{Head, MatrixError, Route};
 use reeve_model::Millis;
 
 pub(crate) fn routes() -> Vec<Route> {

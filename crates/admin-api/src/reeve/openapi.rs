@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reeve_http::{Access, Call, Route, reply, shape};
+use reeve_app::{Access, Call, Route, reply, shape};
 
 /// The route that serves the OpenAPI document of all routes, in JSON.
 pub fn route(document: impl Fn() -> Arc<str> + Send + Sync + 'static) -> Route {

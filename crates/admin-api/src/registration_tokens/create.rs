@@ -1,8 +1,8 @@
 //! Adds a registration token.
 
 use reeve_accounts::registration::{self, NewToken, TokenName};
-use reeve_http::json::{Integer, Object, integer};
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::json::{Integer, Object, integer};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_model::Scope;
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! Deletes a registration token.
 
 use reeve_accounts::registration;
-use reeve_http::{Access, Answer, Call, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, Route, reply, shape};
 use reeve_model::Scope;
 
 use super::no_such_token;

@@ -1,6 +1,6 @@
 //! Reads one registration token.
 
-use reeve_http::{Access, Answer, Reading, Route, reply};
+use reeve_app::{Access, Answer, Reading, Route, reply};
 use reeve_model::Scope;
 use reeve_store::registration_tokens;
 

@@ -1,6 +1,6 @@
 //! Lists registration tokens.
 
-use reeve_http::{Access, Answer, Param, Reading, Route, reply};
+use reeve_app::{Access, Answer, Param, Reading, Route, reply};
 use reeve_model::Scope;
 use reeve_store::registration_tokens;
 use serde::Serialize;

@@ -6,8 +6,8 @@ mod get;
 mod list;
 mod update;
 
-use reeve_http::json::{Integer, Object, integer};
-use reeve_http::{MatrixError, Route};
+use reeve_app::json::{Integer, Object, integer};
+use reeve_app::{MatrixError, Route};
 use reeve_model::Millis;
 use reeve_store::registration_tokens::RegistrationToken;
 use serde::Serialize;

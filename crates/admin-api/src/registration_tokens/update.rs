@@ -1,7 +1,7 @@
 //! Changes the limits of a registration token.
 
 use reeve_accounts::registration::{self, TokenChange};
-use reeve_http::{Access, Answer, Call, Route, reply};
+use reeve_app::{Access, Answer, Call, Route, reply};
 use reeve_model::Scope;
 use serde::Deserialize;
 use utoipa::ToSchema;

@@ -3,11 +3,11 @@
 mod events;
 mod users;
 
-use reeve_http::{Call, MatrixError, Route};
+use reeve_app::{Call, MatrixError, Route};
 use reeve_store::Paging;
 
 pub(crate) fn routes() -> Vec<Route> {
-    [events::routes(), users::routes()].concat()
+    [events::routes(), users::routes()].into_iter().flatten().collect()
 }
 
 /// Maximum number of reports in a page.

@@ -1,6 +1,6 @@
 //! Reports of users.
 
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_model::Scope;
 use reeve_rooms::Error;
 use reeve_store::reports::{self, UserFilter, UserReport};

@@ -1,6 +1,6 @@
 //! Blocking of a room: nobody can join it, be invited to it or knock at it. Its members stay.
 
-use reeve_http::{Access, Answer, Call, MatrixError, Route, json, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, json, reply};
 use reeve_model::Scope;
 use reeve_rooms::{Error, room_admin};
 use reeve_store::rooms;

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reeve_http::json::Object;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::json::Object;
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_jobs::Job;
 use reeve_model::{JobState, Scope};
 use reeve_rooms::deletion::{self, Order, Substitute};
@@ -148,13 +148,13 @@ async fn handle_v1(mut call: Call) -> Answer {
             JobState::Complete => return reply::ok(&deleted(&job)?.unwrap_or_default()),
             JobState::Failed | JobState::Cancelled => {
                 let reason = job.error.unwrap_or_else(|| "The room could not be deleted".to_owned());
-                return Err(MatrixError::new(http::StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN", reason));
+                return Err(MatrixError::new(500, "M_UNKNOWN", reason));
             }
             JobState::Scheduled | JobState::Active => {}
         }
     }
     let text = format!("The room is still being deleted; ask for the status of {id}");
-    Err(MatrixError::new(http::StatusCode::GATEWAY_TIMEOUT, "M_UNKNOWN", text))
+    Err(MatrixError::new(504, "M_UNKNOWN", text))
 }
 
 async fn handle_v2(mut call: Call) -> Answer {

@@ -1,6 +1,6 @@
 //! Status of room deletions.
 
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_jobs::Job;
 use reeve_model::{JobState, Millis, Scope};
 use reeve_rooms::deletion;

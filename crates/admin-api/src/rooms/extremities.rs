@@ -1,7 +1,7 @@
 //! Forward extremities: the events of a room that have no successor. Since this server is alone in its rooms
 //! there is always one.
 
-use reeve_http::{Access, Answer, Call, Route, reply};
+use reeve_app::{Access, Answer, Call, Route, reply};
 use reeve_model::Scope;
 use reeve_rooms::{Error, room_admin};
 use reeve_store::events;

@@ -1,6 +1,6 @@
 //! One room: its details, members and state.
 
-use reeve_http::{Access, Answer, Call, Param, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, Param, Route, reply, shape};
 use reeve_model::{Membership, Pos, Scope};
 use reeve_rooms::types;
 use reeve_rooms::view::{ClientEvent, View};

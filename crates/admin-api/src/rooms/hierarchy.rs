@@ -1,6 +1,6 @@
 //! The rooms of a space.
 
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_model::Scope;
 use reeve_rooms::Error;
 use reeve_rooms::spaces::{self, Hierarchy};

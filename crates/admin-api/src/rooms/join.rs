@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reeve_http::{Access, Answer, Call, MatrixError, Route, json, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, json, reply};
 use reeve_model::{Scope, id};
 use reeve_rooms::room_admin;
 use serde::{Deserialize, Serialize};

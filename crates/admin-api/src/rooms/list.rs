@@ -1,7 +1,7 @@
 //! Lists rooms: filtered, sorted, paged.
 
-use reeve_http::query::Query;
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply};
+use reeve_app::query::Query;
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_model::Scope;
 use reeve_rooms::Room;
 use reeve_store::Paging;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply, shape};
 use reeve_model::Scope;
 use reeve_rooms::room_admin;
 use serde::Deserialize;

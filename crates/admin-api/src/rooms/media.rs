@@ -1,6 +1,6 @@
 //! The media of a room.
 
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_model::Scope;
 use reeve_rooms::{Error, attachments};
 use reeve_store::rooms;

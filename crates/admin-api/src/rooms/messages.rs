@@ -1,6 +1,6 @@
 //! The history of a room: pages, context, the event nearest to a time, and single events as they are stored.
 
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_model::{Millis, Pos, Scope, Token};
 use reeve_rooms::timeline::{self, Range};
 use reeve_rooms::view::{ClientEvent, View};

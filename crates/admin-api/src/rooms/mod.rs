@@ -14,7 +14,7 @@ mod messages;
 mod purge_history;
 
 pub(crate) use messages::stored;
-use reeve_http::{Call, MatrixError, Route};
+use reeve_app::{Call, MatrixError, Route};
 use reeve_rooms::room_admin;
 
 pub(crate) fn routes() -> Vec<Route> {

@@ -1,7 +1,7 @@
 //! Purging of the old history of a room.
 
-use reeve_http::json::{Integer, Object, integer, truthy};
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::json::{Integer, Object, integer, truthy};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_model::{JobState, Millis, Scope};
 use reeve_rooms::purge::{self, UpTo};
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_http::{Access, Answer, MatrixError, Reading, Route, reply};
+use reeve_app::{Access, Answer, MatrixError, Reading, Route, reply};
 use reeve_model::Scope;
 use reeve_rooms::{data, push};
 use reeve_store::account_data as store;

@@ -1,7 +1,7 @@
 //! The administrator flag of an account: reads and sets it.
 
 use reeve_accounts::users as deeds;
-use reeve_http::{Access, Answer, Call, Reading, Route, json, reply, shape};
+use reeve_app::{Access, Answer, Call, Reading, Route, json, reply, shape};
 use reeve_model::Scope;
 use reeve_store::users;
 use serde::Serialize;

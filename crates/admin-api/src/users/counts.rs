@@ -1,6 +1,6 @@
 //! Numbers of invites and joins of an account.
 
-use reeve_http::{Access, Answer, Param, Reading, Route, reply};
+use reeve_app::{Access, Answer, Param, Reading, Route, reply};
 use reeve_model::{Millis, Scope};
 use reeve_store::events;
 use serde::Serialize;

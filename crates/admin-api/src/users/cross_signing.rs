@@ -1,7 +1,7 @@
 //! Temporary permission for an account to replace its cross-signing keys without authenticating again.
 
 use reeve_accounts::cross_signing;
-use reeve_http::{Access, Answer, Call, Route, reply};
+use reeve_app::{Access, Answer, Call, Route, reply};
 use reeve_model::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;

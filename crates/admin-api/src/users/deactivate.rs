@@ -1,7 +1,7 @@
 //! Deactivation of an account.
 
 use reeve_accounts::{account, deactivate};
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_model::Scope;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

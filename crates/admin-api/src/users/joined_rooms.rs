@@ -1,6 +1,6 @@
 //! The rooms that an account is in.
 
-use reeve_http::{Access, Answer, Reading, Route, reply};
+use reeve_app::{Access, Answer, Reading, Route, reply};
 use reeve_model::{Membership, Scope};
 use reeve_store::memberships;
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! Lists accounts: filtered, sorted, paged.
 
-use reeve_http::query::Query;
-use reeve_http::{Access, Answer, MatrixError, Param, Reading, Route, reply};
+use reeve_app::query::Query;
+use reeve_app::{Access, Answer, MatrixError, Param, Reading, Route, reply};
 use reeve_model::{Millis, Scope, User};
 use reeve_store::Paging;
 use reeve_store::lists::users::{self as user_list, Filter, OrderBy, Term};

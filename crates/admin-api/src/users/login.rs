@@ -1,8 +1,8 @@
 //! Logs in as another account.
 
 use reeve_accounts::sessions;
-use reeve_http::json::{self, Integer};
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::json::{self, Integer};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_model::{Millis, Scope, id};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_http::{Access, Answer, Reading, Route, reply};
+use reeve_app::{Access, Answer, Reading, Route, reply};
 use reeve_model::Scope;
 use reeve_store::memberships;
 use serde::Serialize;

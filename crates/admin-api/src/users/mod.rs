@@ -23,11 +23,17 @@ mod whois;
 
 use std::time::Duration;
 
-use reeve_http::Route;
+use reeve_accounts::sessions::Spared;
+use reeve_app::{Call, Route};
 
 /// The time that a response waits for the job it queued. Small accounts are cleared by then; for large ones the
 /// job continues.
 const JOB_WAIT: Duration = Duration::from_secs(2);
+
+/// What stays when an act of the caller ends the sessions of an account: the caller's own session.
+fn spared(call: &Call) -> Spared {
+    call.optional_session().map(Spared::session).unwrap_or_default()
+}
 
 pub(crate) fn routes() -> Vec<Route> {
     let mut routes = vec![

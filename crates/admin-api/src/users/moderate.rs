@@ -3,7 +3,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#server-administration>
 
 use reeve_accounts::moderation::{self, Flag};
-use reeve_http::{Access, Answer, Call, Endpoint, Head, MatrixError, Reading, Route, json, reply};
+use reeve_app::{Access, Answer, Call, Endpoint, Head, MatrixError, Reading, Route, json, reply};
 use reeve_model::{Scope, id};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! Pushers of an account.
 
-use reeve_http::{Access, Answer, MatrixError, Reading, Route, reply};
+use reeve_app::{Access, Answer, MatrixError, Reading, Route, reply};
 use reeve_model::Scope;
 use reeve_store::pushers;
 use serde::Serialize;

@@ -2,8 +2,8 @@
 
 use http::StatusCode;
 use reeve_accounts::users::{self, Change, StringField};
-use reeve_http::json::Object;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, json, reply};
+use reeve_app::json::Object;
+use reeve_app::{Access, Answer, Call, MatrixError, Route, json, reply};
 use reeve_model::{Scope, id};
 use reeve_store::external_ids::ExternalId;
 use serde::Deserialize;
@@ -138,7 +138,7 @@ fn change(body: &Object, call: &Call) -> Result<(Change, Option<String>), Matrix
         }),
         admin,
         password_hash: None,
-        end_sessions: logout_devices.then(|| call.spared()),
+        end_sessions: logout_devices.then(|| super::spared(call)),
         deactivated,
         locked,
         user_type,

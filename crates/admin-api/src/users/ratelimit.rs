@@ -1,10 +1,10 @@
 //! Rate-limit override of one account: reads, sets and removes it.
 
 use reeve_accounts::moderation;
-use reeve_http::json::{self, Integer, Object};
-use reeve_http::{Access, Answer, Call, MatrixError, Reading, Route, reply, shape};
-use reeve_model::{Scope, User};
-use reeve_store::ratelimits::{self, Override};
+use reeve_app::json::{self, Integer, Object};
+use reeve_app::{Access, Answer, Call, MatrixError, Reading, Route, reply, shape};
+use reeve_model::{RateLimitOverride, Scope, User};
+use reeve_store::ratelimits;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -28,8 +28,8 @@ pub(crate) struct RateLimit {
     burst_count: Option<i64>,
 }
 
-impl From<Override> for RateLimit {
-    fn from(limit: Override) -> Self {
+impl From<RateLimitOverride> for RateLimit {
+    fn from(limit: RateLimitOverride) -> Self {
         Self { messages_per_second: Some(limit.messages_per_second), burst_count: Some(limit.burst_count) }
     }
 }
@@ -85,7 +85,7 @@ async fn find(call: &Call) -> Result<User, MatrixError> {
 async fn write(mut call: Call) -> Answer {
     let user = find(&call).await?;
     let body = call.optional_object().await?;
-    let limit = Override {
+    let limit = RateLimitOverride {
         messages_per_second: natural(&body, "messages_per_second")?,
         burst_count: natural(&body, "burst_count")?,
     };

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use reeve_http::json::{self, Integer, Object, integer};
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::json::{self, Integer, Object, integer};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_model::{JobState, Millis, Scope};
 use reeve_rooms::redactions::{self, Order};
 use serde::{Deserialize, Serialize};

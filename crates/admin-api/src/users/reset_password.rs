@@ -1,7 +1,7 @@
 //! Sets the password of an account.
 
 use reeve_accounts::{Error, users};
-use reeve_http::{Access, Answer, Call, MatrixError, Route, json, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, json, reply, shape};
 use reeve_model::Scope;
 use serde::Deserialize;
 use serde_json::Value;
@@ -47,7 +47,7 @@ async fn handle(mut call: Call) -> Answer {
         return Err(Error::PasswordChangeDisabled.into());
     }
     let hash = call.app.hasher.hash(password).await?;
-    let (ctx, end_sessions) = (call.admin_ctx()?, logout_devices.then(|| call.spared()));
+    let (ctx, end_sessions) = (call.admin_ctx()?, logout_devices.then(|| super::spared(&call)));
     call.write(move |tx| users::change_password(tx, &ctx, &user, &hash, end_sessions.as_ref())).await?;
     reply::empty()
 }

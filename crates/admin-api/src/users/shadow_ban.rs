@@ -1,7 +1,7 @@
 //! Shadow-ban of an account: sets and removes it.
 
 use reeve_accounts::moderation;
-use reeve_http::{Access, Answer, Call, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, Route, reply, shape};
 use reeve_model::Scope;
 
 use crate::target;

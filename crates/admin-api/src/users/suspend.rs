@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use reeve_accounts::moderation;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, json, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, json, reply};
 use reeve_model::Scope;
 use serde::Deserialize;
 use serde_json::{Map, Value};

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use reeve_accounts::seen::Sighting;
-use reeve_http::Params;
-use reeve_http::{Access, Answer, MatrixError, Reading, Route, reply};
+use reeve_app::Params;
+use reeve_app::{Access, Answer, MatrixError, Reading, Route, reply};
 use reeve_model::{Scope, id};
 use reeve_store::connections::{self, Connection};
 use reeve_store::users;

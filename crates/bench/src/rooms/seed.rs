@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use reeve_accounts::session::hash_token;
 use reeve_db::{Db, DbError, Options, Tx};
+use reeve_model::session::hash_token;
 use reeve_model::{Clock, Ctx, User};
 use reeve_model::{Millis, clock::monotonic};
 use reeve_rooms::create::{self, NewRoom, Preset};

@@ -1,10 +1,10 @@
 //! Identifiers of accounts, and the verification of their passwords.
 
 use reeve_accounts::{Error, password::Verdict, threepids as threepid_rules, users as deeds};
+use reeve_app::json::Object;
+use reeve_app::limits::Bucket;
+use reeve_app::{Call, MatrixError};
 use reeve_db::DbError;
-use reeve_http::json::Object;
-use reeve_http::limits::Bucket;
-use reeve_http::{Call, MatrixError};
 use reeve_model::{User, id};
 use reeve_store::{threepids, users};
 use serde_json::Value;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use reeve_accounts::Policy;
 use reeve_accounts::login::{self, Proof};
 use reeve_accounts::sessions::{Issued, NewSession};
-use reeve_http::json::Object;
-use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply};
+use reeve_app::json::Object;
+use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, reply};
 use reeve_model::User;
 use serde_json::{Value, json};
 

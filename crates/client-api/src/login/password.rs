@@ -1,12 +1,11 @@
 //! Login with a password.
 
-use http::StatusCode;
 use reeve_accounts::Policy;
 use reeve_accounts::login::{self, Proof};
 use reeve_accounts::sessions::{self, NewSession};
-use reeve_http::json::Object;
-use reeve_http::limits::Bucket;
-use reeve_http::{Call, MatrixError};
+use reeve_app::json::Object;
+use reeve_app::limits::Bucket;
+use reeve_app::{Call, MatrixError};
 use reeve_model::UserNum;
 use serde_json::{Value, json};
 
@@ -46,8 +45,8 @@ pub(crate) async fn pass(call: &Call, auth: &Object, user_num: Option<UserNum>) 
     let identifier = credentials::identifier(auth)?;
     let password = credentials::password(auth)?;
     let user = match credentials::verify(call, identifier, &password).await {
-        Err(error) if error.status == StatusCode::FORBIDDEN => {
-            return Err(MatrixError { status: StatusCode::UNAUTHORIZED, ..error });
+        Err(error) if error.status == 403 => {
+            return Err(MatrixError { status: 401, ..error });
         }
         verified => verified?.user,
     };

@@ -2,8 +2,8 @@
 
 use reeve_accounts::login::Proof;
 use reeve_accounts::{Error, Policy};
-use reeve_http::json::Object;
-use reeve_http::{Call, MatrixError};
+use reeve_app::json::Object;
+use reeve_app::{Call, MatrixError};
 use serde_json::{Value, json};
 
 /// The `type` of the login.

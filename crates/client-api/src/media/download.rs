@@ -2,7 +2,7 @@
 
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use reeve_http::{Answer, Call, MatrixError, reply};
+use reeve_app::{Answer, Call, MatrixError, reply};
 use reeve_media::name;
 use reeve_store::media::Media;
 
@@ -35,7 +35,7 @@ async fn answer(call: &Call, open: bool) -> Answer {
         Part::Beyond => return beyond(length),
     };
     let content = call.app.media.read(&media, range.clone()).await?;
-    let mut response = reply::bytes(range.end - range.start, content);
+    let mut response = reply::bytes(range.end - range.start, super::body(content));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     if status == StatusCode::PARTIAL_CONTENT {
@@ -77,12 +77,8 @@ pub(super) fn not_modified(open: bool, media: &Media, etag: &str) -> Answer {
 }
 
 fn beyond(length: u64) -> Answer {
-    let error = MatrixError::new(
-        StatusCode::RANGE_NOT_SATISFIABLE,
-        "M_UNKNOWN",
-        "The requested range lies beyond the file",
-    );
-    let mut response = error.answer();
+    let error = MatrixError::new(416, "M_UNKNOWN", "The requested range lies beyond the file");
+    let mut response = reply::error(error);
     response.headers_mut().insert(header::CONTENT_RANGE, value(&format!("bytes */{length}"))?);
     Ok(response)
 }

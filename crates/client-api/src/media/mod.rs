@@ -9,7 +9,10 @@ mod upload;
 
 use std::time::Duration;
 
-use reeve_http::{Access, Answer, Call, Content, Limit, MatrixError, Param, Reading, Route, reply, shape};
+use reeve_app::reply::Body;
+use reeve_app::{
+    Access, Answer, App, Call, Content, Limit, MatrixError, Param, Reading, Route, reply, shape,
+};
 use reeve_media::deeds;
 use reeve_model::Scope;
 use reeve_store::media::Media;
@@ -53,7 +56,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/media/v1/upload")
             .access(Access::User)
             .limit(Limit::Media)
-            .uploads()
+            .takes_bytes(max_upload)
             .id("uploadContent")
             .returns::<shapes::media::ContentUri>(200)
             .summary("Uploads a file")
@@ -72,7 +75,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/media/v1/upload/{serverName}/{mediaId}")
             .access(Access::User)
             .limit(Limit::Media)
-            .uploads()
+            .takes_bytes(max_upload)
             .id("uploadContentToMXC")
             .returns::<shape::Empty>(200)
             .summary("Uploads a file to a media URI created before")
@@ -151,6 +154,19 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(thumbnail::ERRORS)
             .spec("https://spec.matrix.org/v1.18/client-server-api/#get_matrixmediav3thumbnailservernamemediaid"),
     ]
+}
+
+/// Maximum size of an upload, in bytes.
+fn max_upload(app: &App) -> usize {
+    usize::try_from(app.media.settings().max_upload_bytes).unwrap_or(usize::MAX)
+}
+
+/// The body of a response with the bytes of an upload.
+fn body(content: reeve_media::Content) -> Body {
+    match content {
+        reeve_media::Content::Whole(bytes) => Body::from(bytes),
+        reeve_media::Content::Pieces(pieces) => Body::from_stream(pieces),
+    }
 }
 
 fn config(call: &Reading<'_>) -> Answer {

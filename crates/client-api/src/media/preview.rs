@@ -1,7 +1,6 @@
 //! Previews of web pages.
 
-use http::StatusCode;
-use reeve_http::{Answer, Call, MatrixError, reply};
+use reeve_app::{Answer, Call, MatrixError, reply};
 use reeve_previews::Error;
 
 pub(super) const ERRORS: &[(u16, &str, &str)] = &[
@@ -13,7 +12,7 @@ pub(super) const ERRORS: &[(u16, &str, &str)] = &[
 
 pub(super) async fn preview_url(call: Call) -> Answer {
     let Some(previews) = &call.app.previews else {
-        return Err(MatrixError::new(StatusCode::NOT_FOUND, "M_UNRECOGNIZED", "Unrecognized request"));
+        return Err(MatrixError::new(404, "M_UNRECOGNIZED", "Unrecognized request"));
     };
     call.query.integer("ts")?;
     let url = call.query.utf8("url")?.filter(|url| !url.is_empty());
@@ -25,7 +24,7 @@ pub(super) async fn preview_url(call: Call) -> Answer {
             Err(match error {
                 Error::Unsuitable => MatrixError::invalid_param(text),
                 Error::Inside => MatrixError::forbidden(text),
-                Error::Fetch(_) => MatrixError::new(StatusCode::BAD_GATEWAY, "M_UNKNOWN", text),
+                Error::Fetch(_) => MatrixError::new(502, "M_UNKNOWN", text),
             })
         }
     }

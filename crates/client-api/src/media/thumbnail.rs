@@ -1,7 +1,7 @@
 //! Thumbnails.
 
 use http::{HeaderValue, header};
-use reeve_http::{Answer, Call, MatrixError, Param, reply};
+use reeve_app::{Answer, Call, MatrixError, Param, reply};
 use reeve_media::size::{LARGEST, Size};
 
 /// The resizing methods, with true for cropping.
@@ -66,7 +66,7 @@ async fn answer(call: &Call, open: bool) -> Answer {
         "image/webp" => "inline; filename=\"thumbnail.webp\"",
         _ => "inline; filename=\"thumbnail.png\"",
     };
-    let mut response = reply::bytes(made.length, made.content);
+    let mut response = reply::bytes(made.length, super::body(made.content));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, download::value(&made.media_type)?);
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static(disposition));

@@ -1,8 +1,8 @@
 //! Uploads.
 
 use http::header;
+use reeve_app::{Answer, Call, MatrixError, reply};
 use reeve_db::ReadTx;
-use reeve_http::{Answer, Call, MatrixError, reply};
 use reeve_media::{Error, Upload, deeds, kind, name};
 use reeve_store::media::NewMedia;
 use serde_json::json;

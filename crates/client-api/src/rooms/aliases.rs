@@ -1,8 +1,8 @@
 //! Aliases of rooms, and the public room directory.
 
 use http::Method;
-use reeve_accounts::session::Session;
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_model::Session;
 use reeve_rooms::Error;
 use reeve_rooms::aliases;
 use reeve_rooms::public_rooms::Boundary;

@@ -1,10 +1,10 @@
 //! Creation of rooms.
 
 use http::Method;
-use reeve_accounts::session::Session;
-use reeve_http::json::Object;
-use reeve_http::limits::Bucket;
-use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply};
+use reeve_app::json::Object;
+use reeve_app::limits::Bucket;
+use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, reply};
+use reeve_model::Session;
 use reeve_rooms::create::{self, Initial, NewRoom, Preset};
 use serde_json::{Map, Value, json};
 
@@ -45,7 +45,7 @@ async fn handle(mut call: Call) -> Answer {
     let done = call.app.limiter.counted(call.session()?, &buckets, call.now, deed).await;
     let room = done.map_err(|error| {
         // Here the alias is a part of the request, not the resource.
-        if error.status == http::StatusCode::CONFLICT {
+        if error.status == 409 {
             return MatrixError::bad_request("M_ROOM_IN_USE", error.error);
         }
         error

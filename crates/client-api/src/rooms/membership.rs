@@ -1,11 +1,10 @@
 //! Memberships: join, leave, invite, knock, kick, ban.
 
 use http::Method;
-use reeve_accounts::session::Session;
-use reeve_http::json::Object;
-use reeve_http::limits::Bucket;
-use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
-use reeve_model::Membership;
+use reeve_app::json::Object;
+use reeve_app::limits::Bucket;
+use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
+use reeve_model::{Membership, Session};
 use reeve_rooms::membership::{self, Invite, Removal, RemovalKind};
 use reeve_rooms::{Error, preview, send};
 use reeve_store::memberships;
@@ -122,7 +121,7 @@ async fn reason(call: &mut Call) -> Result<(Object, Option<String>), MatrixError
 /// The limits that joining a room, named by its id or an alias, counts against. Joining a room again is not
 /// counted.
 pub(super) async fn joining(call: &Call, named: &str) -> Result<Vec<Bucket>, MatrixError> {
-    if !call.app.rate_limits().enabled {
+    if !call.app.limiter.limits().enabled {
         return Ok(Vec::new());
     }
     let (user, named) = (call.user()?.clone(), named.to_owned());

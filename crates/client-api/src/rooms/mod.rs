@@ -16,9 +16,9 @@ mod upgrade;
 use std::sync::Arc;
 
 use http::Method;
+use reeve_app::json::Object;
+use reeve_app::{Answer, Call, Endpoint, MatrixError, Route};
 use reeve_db::ReadTx;
-use reeve_http::json::Object;
-use reeve_http::{Answer, Call, Endpoint, MatrixError, Route};
 use reeve_model::Token;
 use reeve_model::encoding::hex;
 use reeve_rooms::view::{RoomView, View, Viewer};

@@ -1,7 +1,7 @@
 //! Room reads: history, context, single events, members.
 
 use http::Method;
-use reeve_http::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
 use reeve_model::{Membership, Millis, Pos};
 use reeve_rooms::timeline::{self, Range};
 use reeve_rooms::types;

@@ -1,8 +1,8 @@
 //! Receipts, read markers and typing.
 
 use http::Method;
-use reeve_accounts::session::Session;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply, shape};
+use reeve_model::Session;
 use reeve_rooms::ephemeral::NewReceipt;
 use reeve_rooms::{Error, ephemeral};
 use serde_json::Value;

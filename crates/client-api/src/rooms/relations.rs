@@ -1,6 +1,6 @@
 //! Relations, threads, and rooms in spaces.
 
-use reeve_http::{Access, Answer, Call, Param, Route, reply};
+use reeve_app::{Access, Answer, Call, Param, Route, reply};
 use reeve_model::Pos;
 use reeve_rooms::preview;
 use reeve_rooms::spaces::{self, Hierarchy};
@@ -143,7 +143,7 @@ async fn hierarchy(call: Call) -> Answer {
     let from = from
         .map(|from| from.parse::<usize>())
         .transpose()
-        .map_err(|_| reeve_http::MatrixError::invalid_param("Unknown pagination token"))?;
+        .map_err(|_| reeve_app::MatrixError::invalid_param("Unknown pagination token"))?;
     let wanted = Hierarchy {
         max_depth: call.query.integer("max_depth")?,
         suggested_only: call.query.boolean("suggested_only")?.unwrap_or(false),

@@ -1,8 +1,8 @@
 //! Reports of events, rooms and users to the administrators.
 
 use http::Method;
-use reeve_accounts::session::Session;
-use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
+use reeve_model::Session;
 use reeve_rooms::reports::{self, EventReport};
 use serde_json::Value;
 

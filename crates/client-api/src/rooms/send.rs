@@ -1,8 +1,8 @@
 //! Sending and redaction of events.
 
 use http::Method;
-use reeve_accounts::session::Session;
-use reeve_http::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
+use reeve_model::Session;
 use reeve_rooms::send::WantedRedaction;
 use reeve_rooms::send::{self, Sent};
 use reeve_store::transactions::{self, Key};

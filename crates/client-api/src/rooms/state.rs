@@ -1,10 +1,9 @@
 //! The state of a room.
 
 use http::Method;
-use reeve_accounts::session::Session;
-use reeve_http::limits::Bucket;
-use reeve_http::{Access, Answer, Call, Endpoint, Limit, MatrixError, Param, Route, reply, shape};
-use reeve_model::{Membership, Pos};
+use reeve_app::limits::Bucket;
+use reeve_app::{Access, Answer, Call, Endpoint, Limit, MatrixError, Param, Route, reply, shape};
+use reeve_model::{Membership, Pos, Session};
 use reeve_rooms::membership;
 use reeve_rooms::send::{self, Sent};
 use reeve_rooms::types;

@@ -1,8 +1,8 @@
 //! Tags and account data of rooms.
 
-use http::{Method, StatusCode};
+use http::Method;
 use reeve_accounts::account_data::changed_elsewhere;
-use reeve_http::{Access, Answer, Call, MatrixError, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, reply, shape};
 use reeve_model::UserNum;
 use reeve_rooms::data;
 use serde_json::json;
@@ -128,7 +128,7 @@ async fn put(mut call: Call) -> Answer {
     let (room_id, data_type) = (room_id(&call)?, call.param("type"));
     if let Some(instead) = changed_elsewhere(&data_type) {
         let text = format!("Cannot set {data_type} through this API. Use {instead}");
-        return Err(MatrixError::new(StatusCode::METHOD_NOT_ALLOWED, "M_BAD_JSON", text));
+        return Err(MatrixError::new(405, "M_BAD_JSON", text));
     }
     let content = call.object().await?;
     let limits = call.app.policy.limits;

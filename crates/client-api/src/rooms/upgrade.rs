@@ -1,8 +1,8 @@
 //! Upgrade of a room to another version.
 
 use http::Method;
-use reeve_accounts::session::Session;
-use reeve_http::{Access, Answer, Call, Limit, Route, reply};
+use reeve_app::{Access, Answer, Call, Limit, Route, reply};
+use reeve_model::Session;
 use reeve_rooms::upgrade;
 use serde_json::json;
 

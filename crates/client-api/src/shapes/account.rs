@@ -1,6 +1,6 @@
 //! Accounts and sessions.
 
-use reeve_http::shape::AnyObject;
+use reeve_app::shape::AnyObject;
 use utoipa::ToSchema;
 
 use super::server::WellKnown;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_http::shape::AnyObject;
+use reeve_app::shape::AnyObject;
 use utoipa::ToSchema;
 
 /// Devices.

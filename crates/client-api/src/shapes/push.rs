@@ -1,6 +1,6 @@
 //! Pushers, push rules and notifications.
 
-use reeve_http::shape::{AnyObject, ClientEvent};
+use reeve_app::shape::{AnyObject, ClientEvent};
 use utoipa::ToSchema;
 
 /// Pushers.

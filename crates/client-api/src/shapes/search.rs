@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_http::shape::{AnyObject, ClientEvent};
+use reeve_app::shape::{AnyObject, ClientEvent};
 use utoipa::ToSchema;
 
 /// A search in messages.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use reeve_accounts::policy::{HashingCost, Limits, PasswordRules, Policy};
+use reeve_app::limits::{RateLimit, RateLimits};
+use reeve_app::{Contact, Discovery, HttpSettings, Support, Turn, TurnCredentials};
 use reeve_db::{DatabaseUrl, Options};
-use reeve_http::app::{Contact, HttpSettings, Support, Turn, TurnCredentials};
-use reeve_http::limits::{RateLimit, RateLimits};
 use reeve_media::StoreSettings;
 use reeve_media::store::BucketSettings;
 use reeve_model::Clock;
@@ -41,6 +41,8 @@ pub struct Config {
     pub hashing: HashingCost,
     /// Settings of the HTTP side.
     pub http: HttpSettings,
+    /// The addresses that clients are told.
+    pub discovery: Discovery,
     /// Rate limits.
     pub rate_limits: RateLimits,
     /// The settings of uploads.
@@ -133,6 +135,8 @@ impl Config {
                 answer_timeout: seconds(settings.http.answer_timeout_ms),
                 max_unsent: settings.http.max_unsent_bytes,
                 trusted_proxies: settings.trusted_proxies.0.clone(),
+            },
+            discovery: Discovery {
                 public_base_url: settings.public_base_url.as_ref().map(|url| url.as_str().to_owned()),
                 support: support(settings),
                 turn: turn(settings),

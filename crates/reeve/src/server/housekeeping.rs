@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_accounts::{key_backup, keys, registration, sessions, to_device};
+use reeve_app::{App, serve};
 use reeve_db::DbError;
-use reeve_http::app::App;
-use reeve_http::serve;
 use reeve_push::Push;
 use reeve_rooms::ephemeral;
 use reeve_store::transactions;

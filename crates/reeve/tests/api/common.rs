@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use http::Method;
-use reeve_http::{Access, ledger, openapi};
+use reeve_app::{Access, ledger, openapi};
 use reeve_model::Scope;
 use reeve_testkit::{Client, Reply, check_generated, on_both_engines};
 use serde_json::{Value, json};

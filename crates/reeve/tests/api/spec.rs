@@ -90,7 +90,7 @@ fn reasons() -> HashMap<Key, Reason> {
 
 fn served() -> HashSet<Key> {
     let routes = reeve::server::routes();
-    let each = |route: &std::sync::Arc<reeve_http::Route>| -> Vec<Key> {
+    let each = |route: &std::sync::Arc<reeve_app::Route>| -> Vec<Key> {
         route.paths.iter().map(|path| key(route.method.as_str(), path)).collect()
     };
     routes.iter().flat_map(each).collect()

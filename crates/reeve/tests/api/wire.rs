@@ -106,7 +106,7 @@ on_both_engines! {
 
     #[config(|config| {
         config.rate_limits.enabled = true;
-        config.rate_limits.media = reeve_http::limits::RateLimit { per_second: 0.001, burst: 1 };
+        config.rate_limits.media = reeve_app::limits::RateLimit { per_second: 0.001, burst: 1 };
     })]
     async fn limited_requests_too(server: Server) {
         let user = server.user("user").await;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use http::Method;
+use reeve_app::Content;
 use reeve_db::{DbError, params, statements};
-use reeve_http::Content;
 use reeve_model::{Actor, Millis};
 use reeve_testkit::{Client, Config, Contract, Engine, Reply, START, START_MS, Server, on_both_engines};
 use serde_json::{Value, json};

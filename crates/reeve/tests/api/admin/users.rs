@@ -289,7 +289,7 @@ on_both_engines! {
         server.app().db.write(|tx| -> Result<(), reeve_db::DbError> {
             let num = reeve_store::users::num(tx, "@admin:test")?.unwrap();
             reeve_store::access_tokens::insert(tx, &reeve_store::access_tokens::NewAccessToken {
-                token_hash: &reeve_accounts::session::hash_token("T"),
+                token_hash: &reeve_model::session::hash_token("T"),
                 owner_num: num, acting_num: num, device_id: None, valid_until_ts: None, created_ts: Millis::ZERO, unconfirmed: false,
             })
         }).await.unwrap();

@@ -1,6 +1,6 @@
 //! Discovery by clients: versions, capabilities, and the URL of the server.
 
-use reeve_http::app::{Contact, Support};
+use reeve_app::{Contact, Support};
 use reeve_testkit::{Config, START_MS, on_both_engines};
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ const CAPABILITIES: &str = "/_matrix/client/v3/capabilities";
 const WELL_KNOWN: &str = "/.well-known/matrix/client";
 
 fn public(config: &mut Config) {
-    config.http.public_base_url = Some("https://matrix.example.org".to_owned());
+    config.discovery.public_base_url = Some("https://matrix.example.org".to_owned());
 }
 
 fn supported(config: &mut Config) {
@@ -18,7 +18,7 @@ fn supported(config: &mut Config) {
         matrix_id: matrix_id.map(str::to_owned),
         email_address: Some(email.to_owned()),
     };
-    config.http.support = Some(Support {
+    config.discovery.support = Some(Support {
         contacts: vec![
             contact("m.role.admin", Some("@ada:example.org"), "ada@example.org"),
             contact("m.role.security", None, "security@example.org"),

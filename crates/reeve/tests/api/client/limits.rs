@@ -1,6 +1,6 @@
 //! Limits of storage per account, and rate limits of acts that affect others.
 
-use reeve_http::limits::RateLimit;
+use reeve_app::limits::RateLimit;
 use reeve_testkit::{Client, Config, Reply, on_both_engines};
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! TURN servers for calls.
 
-use reeve_http::app::{Turn, TurnCredentials};
+use reeve_app::{Turn, TurnCredentials};
 use reeve_testkit::{Config, START_MS, on_both_engines};
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::rooms_kit::*;
 
 fn with(config: &mut Config, credentials: TurnCredentials, guests: bool) {
     let uris = vec!["turn:turn.example.org?transport=udp".to_owned()];
-    config.http.turn = Some(Turn { uris, credentials, lifetime_ms: 86_400_000, guests });
+    config.discovery.turn = Some(Turn { uris, credentials, lifetime_ms: 86_400_000, guests });
     config.policy.guests = true;
 }
 

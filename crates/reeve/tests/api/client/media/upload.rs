@@ -105,7 +105,7 @@ on_both_engines! {
 
     #[config(|config| {
         config.rate_limits.enabled = true;
-        config.rate_limits.media = reeve_http::limits::RateLimit { per_second: 1.0, burst: 2 };
+        config.rate_limits.media = reeve_app::limits::RateLimit { per_second: 1.0, burst: 2 };
     })]
     async fn not_too_often(server: Server) {
         let (admin, alice) = (server.admin().await, server.user("alice").await);

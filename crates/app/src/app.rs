@@ -1,0 +1,90 @@
+//! The state of the server that handlers work with: created once at start, shared by all requests.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use reeve_accounts::password::Hasher;
+use reeve_accounts::seen::Seen;
+use reeve_accounts::{Policy, sessions};
+use reeve_db::ReadTx;
+use reeve_http::{Base, Caller, Credentials, Head, State};
+use reeve_jobs::Jobs;
+use reeve_media::Library;
+use reeve_model::MatrixError;
+use reeve_outgoing::Outgoing;
+use reeve_previews::Previews;
+use reeve_rooms::Home;
+use reeve_store::access_tokens;
+use reeve_sync::Notifier;
+use tokio::sync::watch;
+
+use crate::discovery::Discovery;
+
+/// The running server, as handlers use it. The part that the HTTP engine works with is reached through it.
+pub struct App {
+    /// The part that the HTTP engine works with.
+    pub base: Base,
+    /// The account policy of the operator.
+    pub policy: Policy,
+    /// The bounded pool of password hashing threads.
+    pub hasher: Hasher,
+    /// The last-seen tracker.
+    pub seen: Seen,
+    /// The job runner.
+    pub jobs: Jobs,
+    /// Uploads.
+    pub media: Library,
+    /// This homeserver, for operations on rooms.
+    pub home: Arc<Home>,
+    /// The notifier, which wakes waiting requests.
+    pub notifier: Arc<Notifier>,
+    /// Requests that the server makes.
+    pub outgoing: Outgoing,
+    /// Previews of web pages, if enabled.
+    pub previews: Option<Previews>,
+    /// True if the server sends e-mail.
+    pub sends_mail: bool,
+    /// The addresses that clients are told.
+    pub discovery: Discovery,
+    /// Becomes true when the server stops, so that waiting requests end.
+    pub stop: watch::Sender<bool>,
+}
+
+impl App {
+    /// A signal that the server stops.
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+}
+
+impl Deref for App {
+    type Target = Base;
+
+    fn deref(&self) -> &Base {
+        &self.base
+    }
+}
+
+impl State for App {
+    fn caller(tx: &ReadTx<'_>, credentials: &Credentials) -> Result<Option<Caller>, MatrixError> {
+        let session = access_tokens::find(tx, &credentials.token_hash)?;
+        Ok(session.map(|session| Caller::Session(Box::new(session))))
+    }
+
+    fn note(&self, head: &Head<Self>, caller: &Caller) {
+        match caller {
+            Caller::Nobody => {}
+            Caller::Session(session) => self.seen.note(session, &head.ip, head.user_agent(), head.now),
+        }
+    }
+
+    async fn confirm(&self, caller: &Caller) -> Result<(), MatrixError> {
+        match caller {
+            Caller::Session(session) if session.unconfirmed => {
+                let token_hash = session.token_hash;
+                Ok(self.db.write(move |tx| sessions::confirm(tx, &token_hash)).await?)
+            }
+            Caller::Nobody | Caller::Session(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What the engine asks of the state of a server.
+
+use std::ops::Deref;
+
+use reeve_db::ReadTx;
+use reeve_model::MatrixError;
+
+use crate::base::Base;
+use crate::caller::{Caller, Credentials};
+use crate::head::Head;
+
+/// The state of a server, which its handlers work with. The engine works with the part that is [`Base`], and knows
+/// neither accounts nor rooms.
+pub trait State: Deref<Target = Base> + Send + Sync + Sized + 'static {
+    /// The caller with these credentials; `None` if they are unknown. The engine applies the rules of the route, such as
+    /// that the session has not expired.
+    ///
+    /// It reads the database alone, in the transaction that acts on the result, so that an act that takes a right away
+    /// holds from its commit on.
+    fn caller(tx: &ReadTx<'_>, credentials: &Credentials) -> Result<Option<Caller>, MatrixError>;
+
+    /// Notes that a caller was here: reads from now on show it. Refused callers are noted, too.
+    fn note(&self, head: &Head<Self>, caller: &Caller);
+
+    /// Stores what follows from the use of a caller's credentials.
+    fn confirm(&self, caller: &Caller) -> impl Future<Output = Result<(), MatrixError>> + Send;
+}
