@@ -62,7 +62,7 @@ pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, app_id: &str, pushkey: &str) -
 }
 
 /// Returns true if an account gets notifications at present. A locked, expired, deactivated or suspended one gets none.
-pub fn are_told(tx: &ReadTx<'_>, user: &User, now: Millis) -> Result<bool, DbError> {
+pub fn gets_notifications(tx: &ReadTx<'_>, user: &User, now: Millis) -> Result<bool, DbError> {
     if user.deactivated || user.locked || user.suspended {
         return Ok(false);
     }

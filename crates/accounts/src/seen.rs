@@ -51,7 +51,7 @@ struct Inner {
 #[derive(Default)]
 pub struct Seen {
     inner: Mutex<Inner>,
-    /// How many sightings are not written yet.
+    /// The number of sightings that are not written yet.
     waiting: Gauge,
 }
 

@@ -57,7 +57,7 @@ impl<S: State> Reading<'_, S> {
     }
 }
 
-/// What a route needs to know of its caller, who did not send a token otherwise.
+/// Returns a part of the caller that a route needs; without it, the caller has sent no token.
 fn present<T>(known: Option<T>) -> Result<T, MatrixError> {
     known.ok_or_else(|| MatrixError::missing_token("Missing access token"))
 }

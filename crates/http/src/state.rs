@@ -1,4 +1,4 @@
-//! What the engine asks of the state of a server.
+//! The interface between the engine and the state of a server.
 
 use std::ops::Deref;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use reeve_accounts::pushers::are_told;
+use reeve_accounts::pushers::gets_notifications;
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_deliver::{End, Kind, Next, Outcome, Plan, Retry, Then};
 use reeve_model::{DeliveryKind, Millis, Pos, PusherNum, RoomNum, User};
@@ -82,7 +82,7 @@ impl Kind for Pushers {
         let span = Span { after: cursor, upto: stream::current(tx)? };
         let user = users::by_num(tx, stored.user_num)?.filter(|_| stored.pusher.enabled);
         let Some(user) = user else { return Ok(quiet(span.upto, span.upto)) };
-        if !are_told(tx, &user, now)? {
+        if !gets_notifications(tx, &user, now)? {
             return Ok(quiet(span.upto, span.upto));
         }
         if stored.pusher.kind == "email" {

@@ -30,7 +30,7 @@ use reeve_app::{Call, Route};
 /// job continues.
 const JOB_WAIT: Duration = Duration::from_secs(2);
 
-/// What stays when an act of the caller ends the sessions of an account: the caller's own session.
+/// Returns the session that stays when an act of the caller ends the sessions of an account: the caller's own.
 fn spared(call: &Call) -> Spared {
     call.optional_session().map(Spared::session).unwrap_or_default()
 }

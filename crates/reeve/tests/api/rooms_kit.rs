@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// Where the client API begins.
 pub(crate) const CS: &str = "/_matrix/client/v3";
 
-/// How often a bounded loop of long polls goes round at most.
+/// The maximum number of rounds of a bounded loop of long polls.
 const ROUNDS: usize = 20;
 
 static NUMBER: AtomicU64 = AtomicU64::new(1);

@@ -13,7 +13,7 @@ use crate::talk::person;
 
 const CS: &str = "/_matrix/client/v3";
 const SENDERS: usize = 4;
-/// How long the server lives, each time.
+/// The lifetime of the server, each time.
 const LIVES_MS: [u64; 6] = [300, 700, 150, 900, 400, 600];
 
 /// Sends one message after the other, each until it is acknowledged.

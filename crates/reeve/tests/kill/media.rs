@@ -226,7 +226,7 @@ pub(crate) fn run(engine: Engine) {
     println!("{engine:?}: {KILLS} kills, {kept} uploads kept");
 }
 
-/// How many objects belong to nothing, and how many bytes are known to be stored.
+/// The number of objects that belong to nothing, and of bytes that are known to be stored.
 fn known(site: &Site) -> (i64, i64) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

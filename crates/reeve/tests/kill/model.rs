@@ -23,7 +23,7 @@ pub(crate) struct Account {
     pub(crate) devices: BTreeSet<String>,
     /// Account data: a number by type.
     pub(crate) data: BTreeMap<String, u64>,
-    /// How many jobs were queued for it.
+    /// The number of jobs that were queued for it.
     pub(crate) jobs: usize,
     /// Its audit entries, the oldest first.
     pub(crate) audit: Vec<String>,

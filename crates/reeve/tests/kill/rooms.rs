@@ -10,7 +10,7 @@ use crate::talk::{Act, Board, NOTE, Part, Talker, note_key, path};
 use crate::watch::Watcher;
 
 const CS: &str = "/_matrix/client/v3";
-/// How many events are read at once; few, so that there are several pages.
+/// The number of events of a page; few, so that there are several pages.
 const PAGE: u64 = 50;
 
 /// The known facts of a room, independent of its members.

@@ -16,9 +16,9 @@ use crate::rooms::{self, Rooms};
 use crate::talk::{self, Board, Talker};
 use crate::watch::Watcher;
 
-/// How often a server is killed at work.
+/// The number of times that a server is killed at work.
 const KILLS: u64 = 32;
-/// How often a server is killed while it starts.
+/// The number of times that a server is killed while it starts.
 const STARTS_KILLED: u64 = 8;
 const WRITERS: u64 = 8;
 const TALKERS: u64 = 4;
@@ -44,9 +44,9 @@ pub(crate) struct Writer {
     pub(crate) number: u64,
     pub(crate) accounts: BTreeMap<String, Known>,
     pub(crate) in_flight: Option<InFlight>,
-    /// How many changes were acknowledged.
+    /// The number of acknowledged changes.
     pub(crate) acknowledged: u64,
-    /// How many were not acknowledged and done all the same.
+    /// The number of changes that were not acknowledged and done all the same.
     pub(crate) landed: u64,
     dice: Dice,
     stamps: u64,

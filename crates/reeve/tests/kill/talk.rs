@@ -12,7 +12,7 @@ use crate::model::Dice;
 use crate::process::SERVER_NAME;
 
 const CS: &str = "/_matrix/client/v3";
-/// How many rooms each talker creates.
+/// The number of rooms that each talker creates.
 const ROOMS: usize = 4;
 /// The type of the state that each talker sets under a key of its own.
 pub(crate) const NOTE: &str = "org.example.note";

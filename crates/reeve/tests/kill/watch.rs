@@ -12,7 +12,7 @@ const CS: &str = "/_matrix/client/v3";
 /// Small enough that there are gaps in what a sync shows.
 const TIMELINE: u64 = 1;
 const PAGE: u64 = 3;
-/// How long a poll lasts; no server lives that long.
+/// The duration of a poll; no server lives that long.
 const POLL_MS: u64 = 20_000;
 
 /// Everything the client knows.

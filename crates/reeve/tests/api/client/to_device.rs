@@ -19,7 +19,7 @@ async fn tell(client: &Client, to: &Client, n: i64) {
     to_device(client, &to.user_id, &to.device_id, "org.example.n", json!({ "n": n })).await;
 }
 
-/// How many messages the database keeps.
+/// Returns the number of messages in the database.
 async fn kept(server: &reeve_testkit::Server, client: &Client) -> usize {
     let (user_id, device_id) = (client.user_id.clone(), client.device_id.clone());
     let read = server.app().db.read(move |tx| -> Result<_, reeve_db::DbError> {

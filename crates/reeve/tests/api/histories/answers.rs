@@ -181,7 +181,7 @@ struct World<'a> {
     tokens: Vec<String>,
     /// Users who forgot the room, with no later change of their membership.
     forgot: BTreeSet<usize>,
-    /// Up to where guests looked, by both kinds of sync.
+    /// The tokens up to which guests looked, by both kinds of sync.
     synced: BTreeMap<usize, (String, String)>,
     number: usize,
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::model::{Draft, History};
 use crate::rooms_kit::{enc, room_path, txn};
 
-/// How many people act. The first created the room. One more is there, does nothing, and sees everything.
+/// The number of people who act. The first created the room. One more is there, does nothing, and sees everything.
 pub(crate) const PEOPLE: usize = 4;
 
 /// One deed; people are meant by their number.

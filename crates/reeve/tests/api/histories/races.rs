@@ -17,7 +17,7 @@ use super::for_all;
 use crate::rooms_kit::*;
 use crate::sync_kit::eventually;
 
-/// How many histories each test tries.
+/// The number of histories that each test tries.
 const CASES: u32 = 10;
 
 /// An act for the account.

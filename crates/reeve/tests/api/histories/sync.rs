@@ -30,12 +30,12 @@ enum Deed {
     Type,
 }
 
-/// How the client synchronises once.
+/// The way in which the client synchronises once.
 #[derive(Clone, Copy, Debug)]
 struct Look {
     timeout: u32,
     limit: u32,
-    /// How large the pages are by which gaps are closed.
+    /// The size of the pages by which gaps are closed.
     page: u32,
     /// True if these pages stop at the client's position.
     says_to: bool,

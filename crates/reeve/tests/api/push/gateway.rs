@@ -436,7 +436,7 @@ async fn position(server: &Server) -> Pos {
     one(server, |pusher| pusher.0).await
 }
 
-/// How often the only pusher failed.
+/// Returns the number of failures of the only pusher.
 async fn failures(server: &Server) -> i64 {
     one(server, |pusher| pusher.1).await
 }

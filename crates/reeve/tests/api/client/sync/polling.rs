@@ -7,7 +7,7 @@ use crate::keys_kit::*;
 use crate::rooms_kit::*;
 use crate::sync_kit::*;
 
-/// How many reads the database has run.
+/// Returns the number of reads that the database has run.
 async fn reads(server: &Server) -> u64 {
     let metrics = server.stranger().get("/metrics").await;
     let mut lines = metrics.body.as_str().unwrap().lines();

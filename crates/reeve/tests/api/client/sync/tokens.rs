@@ -70,7 +70,7 @@ on_both_engines! {
             ok(admin.put("/_synapse/admin/v2/users/@bob:test", json!({ "locked": true })).await);
             say(&alice, &room, "said after").await;
         });
-        // Whether the poll began before the lock or not, the next one is refused.
+        // The next poll is refused, even if the poll before began before the lock.
         assert!(reply.status == 200 || reply.status == 401, "{}", reply.body);
         assert_eq!(bob.get(&path).await.refusal().1, "M_USER_LOCKED");
     }
