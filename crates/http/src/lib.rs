@@ -1,8 +1,9 @@
 //! The HTTP engine shared by all endpoints: the route table, authentication, request reading, CORS, rate limits, the
 //! request log and metrics.
 //!
-//! The engine knows no domain. It is generic over the state of the server ([`State`]), which finds callers and which
-//! handlers work with.
+//! The engine calls nothing of the domain. It is generic over the state of the server ([`State`]), which finds callers and
+//! which handlers work with. Of the domain it has only the words by which routes are declared: scopes, states of accounts,
+//! rate limits, path parameters.
 
 mod admission;
 pub mod auth;

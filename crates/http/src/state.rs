@@ -9,8 +9,8 @@ use crate::base::Base;
 use crate::caller::{Caller, Credentials};
 use crate::head::Head;
 
-/// The state of a server, which its handlers work with. The engine works with the part that is [`Base`], and knows
-/// neither accounts nor rooms.
+/// The state of a server, which its handlers work with. The engine works with the part that is [`Base`], and
+/// reads no account and no room by itself.
 pub trait State: Deref<Target = Base> + Send + Sync + Sized + 'static {
     /// The caller with these credentials; `None` if they are unknown. The engine applies the rules of the route, such as
     /// that the session has not expired.
