@@ -4,7 +4,7 @@ mod app;
 mod discovery;
 
 pub use reeve_http::{
-    Access, Answer, Base, Content, Limit, OpenTo, Param, Params, Settings as HttpSettings, auth, json,
+    Access, Answer, Base, Content, Limit, OpenTo, Param, Params, Settings as HttpSettings, auth, body, json,
     ledger, limits, metrics, openapi, query, reply, serve, shape,
 };
 pub use reeve_model::MatrixError;

@@ -3,11 +3,7 @@
 //! it is marked as required.
 
 #![expect(dead_code, reason = "documents bodies that are read and written key by key")]
-#![expect(
-    clippy::struct_field_names,
-    clippy::zero_sized_map_values,
-    reason = "the keys are the specification's"
-)]
+#![expect(clippy::struct_field_names, reason = "the keys are the specification's")]
 
 pub(crate) mod account;
 pub(crate) mod devices;

@@ -1,7 +1,7 @@
 //! One request, as its handler sees it.
 
 use std::ops::Deref;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum_core::body::Body;
@@ -10,11 +10,12 @@ use http_body_util::BodyExt;
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Ctx, MatrixError, Session, User, clock};
 
-use crate::admission::Admission;
 use crate::auth;
+use crate::body;
 use crate::caller::{Caller, Credentials};
 use crate::head::Head;
 use crate::json::{self, Object};
+use crate::route::{Content, Request, Route};
 use crate::state::State;
 use crate::unread::{MAX_DRAINED, Slot};
 
@@ -65,7 +66,7 @@ fn present<T>(known: Option<T>) -> Result<T, MatrixError> {
 /// An authorised request.
 pub struct Call<S> {
     pub(crate) head: Head<S>,
-    pub(crate) admission: Admission,
+    pub(crate) route: Arc<Route<S>>,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) caller: Caller,
     pub(crate) body: Slot,
@@ -138,6 +139,32 @@ impl<S: State> Call<S> {
         json::optional_object(&self.body().await?)
     }
 
+    /// Reads the JSON body that the route declares. One that the route does not require may be empty: then it has no
+    /// keys. In debug builds reading a body that the route does not declare panics.
+    pub async fn take<T: body::Body>(&mut self) -> Result<T, MatrixError> {
+        self.take_with_nul(&[]).await
+    }
+
+    /// Reads the JSON body, as [`Call::take`] does. These keys may contain NUL characters, which the handler refuses
+    /// with its own error.
+    pub async fn take_with_nul<T: body::Body>(&mut self, may: &[&str]) -> Result<T, MatrixError> {
+        let declared = self.route.doc.request.as_ref();
+        let is_declared =
+            |request: &Request| matches!(&request.content, Content::Json(name, _) if *name == T::name());
+        debug_assert!(
+            declared.is_some_and(is_declared),
+            "the route does not declare the body '{}'",
+            T::name()
+        );
+        let is_required = declared.is_none_or(|request| request.required);
+        let body = self.body().await?;
+        Ok(T::of(if body.is_empty() && !is_required {
+            Object::new()
+        } else {
+            json::object_with_nul(&body, may)?
+        }))
+    }
+
     /// Reads from the database.
     pub async fn read<T, E, F>(&self, f: F) -> Result<T, MatrixError>
     where
@@ -156,7 +183,7 @@ impl<S: State> Call<S> {
         E: From<DbError> + Into<MatrixError> + Send + 'static,
         F: Fn(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
     {
-        let (admission, credentials) = (self.admission, self.credentials);
+        let (admission, credentials) = (self.route.admission, self.credentials);
         let look = move |tx: &ReadTx<'_>| -> Result<T, MatrixError> {
             auth::admit::<S>(tx, admission, credentials.as_ref())?;
             f(tx).map_err(Into::into)
@@ -192,7 +219,7 @@ impl<S: State> Call<S> {
         &self,
         f: impl Fn(&mut Tx<'_>, &Caller) -> Result<T, MatrixError> + Send + 'static,
     ) -> Result<T, MatrixError> {
-        let (admission, credentials) = (self.admission, self.credentials);
+        let (admission, credentials) = (self.route.admission, self.credentials);
         let deed = move |tx: &mut Tx<'_>| f(tx, &auth::admit::<S>(tx, admission, credentials.as_ref())?);
         self.app.db.write(deed).await
     }

@@ -8,6 +8,7 @@
 mod admission;
 pub mod auth;
 mod base;
+pub mod body;
 pub mod call;
 mod caller;
 mod example;

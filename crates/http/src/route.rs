@@ -262,14 +262,14 @@ impl<S> Route<S> {
         Content::Json(T::name().into_owned(), Box::new(T::schema()))
     }
 
-    /// Sets the request body, a required JSON object.
+    /// Sets the request body, a required JSON object, which the handler reads with [`Call::take`].
     pub fn takes<T: utoipa::ToSchema>(mut self) -> Self {
         let content = self.json::<T>();
         self.doc.request = Some(Request { content, required: true });
         self
     }
 
-    /// Sets the request body, an optional JSON object.
+    /// Sets the request body, an optional JSON object, which the handler reads with [`Call::take`].
     pub fn may_take<T: utoipa::ToSchema>(mut self) -> Self {
         let content = self.json::<T>();
         self.doc.request = Some(Request { content, required: false });

@@ -191,7 +191,11 @@ impl<S: State> Service<S> {
                     return Err(call::too_large());
                 }
                 let whose = whose(&caller, &ip);
-                (whose, handler(Call { head, admission, credentials, caller, body, max_body }).await?)
+                (
+                    whose,
+                    handler(Call { head, route: Arc::clone(&route), credentials, caller, body, max_body })
+                        .await?,
+                )
             }
         };
         self.unsent.hold(&whose, route.repeatable, response)

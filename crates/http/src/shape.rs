@@ -1,9 +1,10 @@
-//! Shapes of bodies that many routes share, for the documentation only; see
-//! [`Route::returns`](crate::Route::returns).
+//! Shapes of bodies that many routes share.
 
-#![expect(dead_code, reason = "documents bodies that are made elsewhere")]
-
+use serde_json::Value;
 use utoipa::ToSchema;
+
+use crate::body::{Body, Readable};
+use crate::json::Object;
 
 /// `{}`.
 #[derive(ToSchema)]
@@ -12,7 +13,23 @@ pub struct Empty {}
 /// A JSON object with arbitrary keys.
 #[derive(ToSchema)]
 #[schema(value_type = Object)]
-pub struct AnyObject(());
+pub struct AnyObject(pub Object);
+
+impl Body for AnyObject {
+    fn of(object: Object) -> Self {
+        Self(object)
+    }
+}
+
+impl Readable for AnyObject {
+    type Read = Object;
+
+    const WHAT: &'static str = "an object";
+
+    fn read(value: &Value) -> Option<Object> {
+        value.as_object().cloned()
+    }
+}
 
 /// An event of a room, as clients get it.
 #[derive(ToSchema)]
@@ -24,6 +41,7 @@ pub struct AnyObject(());
     "origin_server_ts": 1_700_000_000_000_i64,
     "room_id": "!636q39766251:example.org",
 }))]
+#[expect(dead_code, reason = "documents events, which are made elsewhere")]
 pub struct ClientEvent {
     #[schema(rename = "type")]
     event_type: String,
