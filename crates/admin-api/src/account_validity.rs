@@ -1,22 +1,20 @@
 //! Expiry of an account: sets the time until which it is valid.
 
 use reeve_accounts::validity;
-use reeve_app::json::{self, Integer};
-use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply};
 use reeve_model::{Millis, Scope, id};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The time until which an account is valid.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read key by key")]
-pub(crate) struct SetValidity {
-    user_id: String,
-    /// In milliseconds. Optional if accounts expire on this server; by default one period from now.
-    expiration_ts: Option<i64>,
-    /// True (the default) if the owner is reminded by e-mail.
-    enable_renewal_emails: Option<bool>,
+body! {
+    /// The time until which an account is valid.
+    pub(crate) struct SetValidity {
+        user_id: String,
+        /// In milliseconds. Optional if accounts expire on this server; by default one period from now.
+        expiration_ts?: i64,
+        /// True (the default) if the owner is reminded by e-mail.
+        enable_renewal_emails?: bool,
+    }
 }
 
 /// The time until which the account is now valid.
@@ -49,31 +47,24 @@ pub(crate) fn route() -> Route {
 }
 
 async fn handle(mut call: Call) -> Answer {
-    let body = call.object().await?;
-    let user_id = match body.get("user_id") {
-        None => return Err(MatrixError::unknown("Missing property 'user_id' in the request body")),
-        Some(Value::String(user_id)) => user_id.clone(),
-        Some(_) => return Err(MatrixError::bad_json("'user_id' must be a string")),
-    };
+    let body: SetValidity = call.take().await?;
+    if body.user_id.value().is_none() {
+        return Err(MatrixError::unknown("Missing property 'user_id' in the request body"));
+    }
+    let user_id = body.user_id.read()?;
     if user_id.chars().count() > id::MAX_USER_ID {
         return Err(MatrixError::invalid_param("User ID may not be longer than 255 characters"));
     }
-    let expiration_ts =
-        match (body.get("expiration_ts").map(json::integer), call.app.policy.account_validity_period_ms) {
-            (Some(Integer::Is(ts)), _) => Millis::new(ts),
-            (Some(_), _) => return Err(MatrixError::bad_json("'expiration_ts' must be an integer")),
-            (None, Some(period)) => call.now.plus(period),
-            (None, None) => {
-                return Err(MatrixError::bad_json(
-                    "'expiration_ts' is needed, since accounts do not expire on this server",
-                ));
-            }
-        };
-    let renewal_emails = match body.get("enable_renewal_emails") {
-        None => true,
-        Some(Value::Bool(enabled)) => *enabled,
-        Some(_) => return Err(MatrixError::bad_json("'enable_renewal_emails' must be a boolean")),
+    let expiration_ts = match (body.expiration_ts.read()?, call.app.policy.account_validity_period_ms) {
+        (Some(ts), _) => Millis::new(ts),
+        (None, Some(period)) => call.now.plus(period),
+        (None, None) => {
+            return Err(MatrixError::bad_json(
+                "'expiration_ts' is needed, since accounts do not expire on this server",
+            ));
+        }
     };
+    let renewal_emails = body.enable_renewal_emails.read()?.unwrap_or(true);
     let ctx = call.admin_ctx()?;
     call.write(move |tx| validity::set(tx, &ctx, &user_id, expiration_ts, renewal_emails)).await?;
     reply::ok(&Validity { expiration_ts: expiration_ts.get() })

@@ -3,22 +3,21 @@
 use std::collections::BTreeMap;
 
 use reeve_accounts::features;
-use reeve_app::{Access, Answer, Call, MatrixError, Reading, Route, json, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Reading, Route, body, json, reply, shape};
 use reeve_model::Scope;
 use reeve_store::{features as store, users};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use utoipa::ToSchema;
+use serde_json::{Value, json};
 
 use crate::target;
 
 const PATH: &str = "/_synapse/admin/v1/experimental_features/{user_id}";
 
-/// The experimental features that are enabled.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct ExperimentalFeatures {
-    /// By name: `msc3881`, `msc3575`, `msc4222`.
-    features: BTreeMap<String, bool>,
+body! {
+    /// The experimental features that are enabled.
+    pub(crate) struct ExperimentalFeatures {
+        /// By name: `msc3881`, `msc3575`, `msc4222`.
+        features: BTreeMap<String, bool>,
+    }
 }
 
 pub(crate) fn get() -> Route {
@@ -60,14 +59,14 @@ fn read(call: &Reading<'_>) -> Answer {
     let num = users::num(call.tx, &user_id)?;
     let stored = num.map_or(Ok(Vec::new()), |num| store::of_user(call.tx, num))?;
     let on = |feature: &str| stored.iter().any(|(name, enabled)| name == feature && *enabled);
-    let features = features::KNOWN.iter().map(|feature| ((*feature).to_owned(), on(feature))).collect();
-    reply::ok(&ExperimentalFeatures { features })
+    let features = features::KNOWN.iter().map(|feature| ((*feature).to_owned(), on(feature)));
+    reply::ok(&json!({ "features": features.collect::<BTreeMap<_, _>>() }))
 }
 
 async fn write(mut call: Call) -> Answer {
-    let body = call.object().await?;
+    let body: ExperimentalFeatures = call.take().await?;
     let user_id = target::local_user(&call, "User must be local to enable experimental features.")?;
-    let features = body.get("features").filter(|features| json::truthy(features));
+    let features = body.features.value().filter(|features| json::truthy(features));
     let features = features.ok_or_else(|| MatrixError::unknown("You must provide features to set."))?;
     let wanted = wanted(features)?;
     let ctx = call.admin_ctx()?;

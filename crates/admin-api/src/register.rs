@@ -7,11 +7,12 @@ use reeve_accounts::Policy;
 use reeve_accounts::registration::{self, Registration};
 use reeve_accounts::sessions::NewSession;
 use reeve_accounts::users::NewUser;
-use reeve_app::json::{self, Object, truthy};
-use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::body::Key;
+use reeve_app::json::truthy;
+use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply};
 use reeve_model::Actor;
 use reeve_model::encoding::hex;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use sha1::Sha1;
 use subtle::ConstantTimeEq;
@@ -30,29 +31,29 @@ pub(crate) struct Nonce {
     nonce: String,
 }
 
-/// The account to create.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read key by key")]
-pub(crate) struct Register {
-    /// The nonce from GET.
-    nonce: String,
-    /// The localpart.
-    username: String,
-    password: String,
-    /// The HMAC-SHA1, with the secret as key, of nonce, username, password, `admin` or `notadmin`, and, unless
-    /// it is empty, the user type, separated by NUL; in hexadecimal digits.
-    mac: String,
-    /// By default the localpart; empty for none.
-    displayname: Option<String>,
-    admin: Option<bool>,
-    /// `bot`, `support` or a type from the settings.
-    user_type: Option<String>,
-    /// True to create no session.
-    inhibit_login: Option<bool>,
-    device_id: Option<String>,
-    initial_device_display_name: Option<String>,
-    /// True to return a refresh token.
-    refresh_token: Option<bool>,
+body! {
+    /// The account to create.
+    pub(crate) struct Register {
+        /// The nonce from GET.
+        nonce: String,
+        /// The localpart.
+        username: String,
+        password: String,
+        /// The HMAC-SHA1, with the secret as key, of nonce, username, password, `admin` or `notadmin`, and, unless
+        /// it is empty, the user type, separated by NUL; in hexadecimal digits.
+        mac: String,
+        /// By default the localpart; empty for none.
+        displayname: Option<String>,
+        admin: Option<bool>,
+        /// `bot`, `support` or a type from the settings.
+        user_type: Option<String>,
+        /// True to create no session.
+        inhibit_login: Option<bool>,
+        device_id: Option<String>,
+        initial_device_display_name: Option<String>,
+        /// True to return a refresh token.
+        refresh_token?: bool,
+    }
 }
 
 /// The account and its first session.
@@ -114,20 +115,20 @@ async fn nonce(call: Call) -> Answer {
 
 async fn register(mut call: Call) -> Answer {
     secret(&call.app.policy)?;
-    let body = json::object_with_nul(&call.body().await?, &["username", "password"])?;
-    let nonce = take_nonce(&call, &body).await?;
-    let username = required_text(&body, "username", "Invalid username")?;
-    let password = required_text(&body, "password", "Invalid password")?;
+    let body: Register = call.take_with_nul(&["username", "password"]).await?;
+    let nonce = take_nonce(&call, &body.nonce).await?;
+    let username = required_text(&body.username, "Invalid username")?;
+    let password = required_text(&body.password, "Invalid password")?;
     let policy = &call.app.policy;
-    let user_type = match body.get("user_type") {
+    let user_type = match body.user_type.value() {
         None | Some(Value::Null) => None,
         Some(Value::String(user_type)) if user_type.is_empty() || policy.knows_user_type(user_type) => {
             Some(user_type.clone()).filter(|user_type| !user_type.is_empty())
         }
         Some(_) => return Err(MatrixError::unknown("Invalid user type")),
     };
-    let admin = body.get("admin").is_some_and(truthy);
-    let given = body.get("mac").ok_or_else(|| MatrixError::bad_json("mac must be specified"))?;
+    let admin = body.admin.value().is_some_and(truthy);
+    let given = body.mac.value().ok_or_else(|| MatrixError::bad_json("mac must be specified"))?;
     let mut parts = vec![&*nonce, &*username, &*password, if admin { "admin" } else { "notadmin" }];
     parts.extend(user_type.as_deref());
     let wanted = mac(secret(policy)?, &parts)?;
@@ -135,11 +136,7 @@ async fn register(mut call: Call) -> Answer {
         return Err(MatrixError::new(403, "M_UNKNOWN", "HMAC incorrect"));
     }
     let session = session(&body)?;
-    let displayname = match body.get("displayname") {
-        None | Some(Value::Null) => username.clone(),
-        Some(Value::String(displayname)) => displayname.clone(),
-        Some(_) => return Err(MatrixError::invalid_param("displayname must be a string")),
-    };
+    let displayname = body.displayname.read_or(not_text)?.unwrap_or_else(|| username.clone());
     let account = NewUser {
         localpart: username.to_lowercase(),
         displayname: Some(displayname),
@@ -148,13 +145,13 @@ async fn register(mut call: Call) -> Answer {
         user_type,
         ..NewUser::default()
     };
-    let session = Some(session).filter(|_| !body.get("inhibit_login").is_some_and(truthy));
+    let session = Some(session).filter(|_| !body.inhibit_login.value().is_some_and(truthy));
     make(&call, Registration { account, numbered: false, session, passed: None, needs_token: false }).await
 }
 
 /// Consumes the nonce of a request, in a separate transaction: it is used up even if the request is refused.
-async fn take_nonce(call: &Call, body: &Object) -> Result<String, MatrixError> {
-    let nonce = body.get("nonce").ok_or_else(|| MatrixError::bad_json("nonce must be specified"))?;
+async fn take_nonce(call: &Call, nonce: &Key<String>) -> Result<String, MatrixError> {
+    let nonce = nonce.value().ok_or_else(|| MatrixError::bad_json("nonce must be specified"))?;
     let unknown = || MatrixError::unknown("unrecognised nonce");
     let nonce = nonce.as_str().ok_or_else(unknown)?.to_owned();
     let (wanted, ctx) = (nonce.clone(), call.ctx());
@@ -162,9 +159,13 @@ async fn take_nonce(call: &Call, body: &Object) -> Result<String, MatrixError> {
     if good { Ok(nonce) } else { Err(unknown()) }
 }
 
-fn required_text(body: &Object, key: &str, refusal: &'static str) -> Result<String, MatrixError> {
-    match body.get(key) {
-        None => Err(MatrixError::bad_json(format!("{key} must be specified"))),
+fn not_text(name: &str) -> MatrixError {
+    MatrixError::invalid_param(format!("{name} must be a string"))
+}
+
+fn required_text(key: &Key<String>, refusal: &'static str) -> Result<String, MatrixError> {
+    match key.value() {
+        None => Err(MatrixError::bad_json(format!("{} must be specified", key.name()))),
         Some(Value::String(text)) if text.chars().count() <= MAX_TEXT && !text.contains('\0') => {
             Ok(text.clone())
         }
@@ -172,20 +173,12 @@ fn required_text(body: &Object, key: &str, refusal: &'static str) -> Result<Stri
     }
 }
 
-fn session(body: &Object) -> Result<NewSession, MatrixError> {
-    let text = |key: &str| match body.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(MatrixError::invalid_param(format!("{key} must be a string"))),
-    };
-    let refreshable = match body.get("refresh_token") {
-        None => false,
-        Some(Value::Bool(refreshable)) => *refreshable,
-        Some(_) => return Err(MatrixError::unknown("refresh_token must be a boolean")),
-    };
+fn session(body: &Register) -> Result<NewSession, MatrixError> {
+    let not_boolean = |name| MatrixError::unknown(format!("{name} must be a boolean"));
+    let refreshable = body.refresh_token.read_or(not_boolean)?.unwrap_or(false);
     Ok(NewSession {
-        device_id: text("device_id")?,
-        initial_device_display_name: text("initial_device_display_name")?,
+        device_id: body.device_id.read_or(not_text)?,
+        initial_device_display_name: body.initial_device_display_name.read_or(not_text)?,
         refreshable,
     })
 }

@@ -1,29 +1,27 @@
 //! Server notices: messages of the operator to one account.
 
-use reeve_app::json;
-use reeve_app::{Access, Answer, Call, Endpoint, MatrixError, Route, reply};
+use reeve_app::shape::AnyObject;
+use reeve_app::{Access, Answer, Call, Endpoint, MatrixError, Route, body, reply};
 use reeve_model::{Scope, id};
 use reeve_rooms::Error;
 use reeve_rooms::notices::{self, Notice};
 use reeve_store::transactions::{self, Key};
 use reeve_store::users;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The message and its recipient.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the request, which is read key by key")]
-pub(crate) struct SendNotice {
-    /// The account.
-    user_id: String,
-    /// The content of the event.
-    #[schema(value_type = Object)]
-    content: Value,
-    /// The type of the event; `m.room.message` by default.
-    r#type: Option<String>,
-    /// The state key, to send a state event.
-    state_key: Option<String>,
+body! {
+    /// The message and its recipient.
+    pub(crate) struct SendNotice {
+        /// The account.
+        user_id: String,
+        /// The content of the event.
+        content: AnyObject,
+        /// The type of the event; `m.room.message` by default.
+        event_type = "type"?: String,
+        /// The state key, to send a state event.
+        state_key: Option<String>,
+    }
 }
 
 /// The sent event.
@@ -60,15 +58,21 @@ pub(crate) fn put() -> Route {
     route(Route::put("/_synapse/admin/v1/send_server_notice/{txn_id}", handle)).id("sendServerNoticeOnce")
 }
 
+/// The notice that a body describes.
+fn notice(body: &SendNotice) -> Result<Notice, MatrixError> {
+    let not_text = |name| MatrixError::unknown(format!("'{name}' not a string type"));
+    let event_type = body.event_type.read_or(not_text)?;
+    let state_key = body.state_key.read_or(not_text)?;
+    Ok(Notice::new(event_type, state_key, body.content.read()?)?)
+}
+
 async fn handle(mut call: Call) -> Answer {
-    let body = call.object().await?;
-    json::require(&body, &["user_id", "content"])?;
+    let body: SendNotice = call.take().await?;
+    body::require([body.user_id.missing(), body.content.missing()])?;
     let Some(sender) = call.app.policy.notices_localpart.clone() else {
         return Err(MatrixError::unknown("Server notices are not enabled on this server"));
     };
-    let Some(user_id) = body.get("user_id").and_then(Value::as_str).map(str::to_owned) else {
-        return Err(MatrixError::bad_json("'user_id' must be a string"));
-    };
+    let user_id = body.user_id.read()?;
     id::split(&user_id)?;
     if !call.app.home.is_local(&user_id) {
         return Err(MatrixError::unknown("Server notices can only be sent to local users"));
@@ -83,14 +87,14 @@ async fn handle(mut call: Call) -> Answer {
     });
     let (home, ctx) = (std::sync::Arc::clone(&call.app.home), call.admin_ctx()?);
     let event_id = call
-        .write(move |tx| -> Result<_, Error> {
+        .write(move |tx| -> Result<_, MatrixError> {
             if let Some(key) = &key
                 && let Some(event_id) = transactions::find(tx, key)?
             {
                 return Ok(event_id);
             }
             let user = users::find(tx, &user_id)?.ok_or(Error::NotFound("User not found"))?;
-            let notice = Notice::read(&body)?;
+            let notice = notice(&body)?;
             let event_id = notices::send(tx, &home, &ctx, &sender, &user, &notice)?;
             if let Some(key) = &key {
                 transactions::insert(tx, key, &event_id, ctx.now)?;

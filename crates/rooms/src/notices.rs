@@ -62,21 +62,13 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// Reads a notice from the keys `type`, `state_key` and `content` of a request.
-    pub fn read(body: &Map<String, Value>) -> Result<Self, Error> {
-        let wrong = |key: &str| Error::Refused(format!("'{key}' not a string type"));
-        let event_type = match body.get("type") {
-            None => types::MESSAGE.to_owned(),
-            Some(Value::String(event_type)) => event_type.clone(),
-            Some(_) => return Err(wrong("type")),
-        };
-        let state_key = match body.get("state_key") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(state_key)) => Some(state_key.clone()),
-            Some(_) => return Err(wrong("state_key")),
-        };
-        let content = body.get("content").and_then(Value::as_object).cloned();
-        let content = content.ok_or_else(|| Error::BadContent("'content' must be an object".to_owned()))?;
+    /// A notice; a message unless another type is given.
+    pub fn new(
+        event_type: Option<String>,
+        state_key: Option<String>,
+        content: Map<String, Value>,
+    ) -> Result<Self, Error> {
+        let event_type = event_type.unwrap_or_else(|| types::MESSAGE.to_owned());
         if event_type == types::MEMBER {
             return Err(Error::Refused("Memberships cannot be sent as notices".to_owned()));
         }
@@ -88,7 +80,7 @@ impl Notice {
             let other =
                 ["body", "msgtype"].into_iter().find(|key| !content.get(*key).is_some_and(Value::is_string));
             if let Some(key) = other {
-                return Err(wrong(key));
+                return Err(Error::Refused(format!("'{key}' not a string type")));
             }
         }
         Ok(Self { event_type, state_key, content })

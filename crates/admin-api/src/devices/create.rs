@@ -1,20 +1,19 @@
 //! Creates a device without a session.
 
 use reeve_accounts::devices;
-use reeve_app::{Access, Answer, Call, MatrixError, Route, json, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, body, json, reply};
 use reeve_model::Scope;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-/// The device to create.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read key by key")]
-pub(crate) struct NewDevice {
-    /// At most 512 characters.
-    device_id: String,
-    /// At most 100 characters.
-    display_name: Option<String>,
+body! {
+    /// The device to create.
+    pub(crate) struct NewDevice {
+        /// At most 512 characters.
+        device_id: String,
+        /// At most 100 characters.
+        display_name: Option<String>,
+    }
 }
 
 pub(crate) fn route() -> Route {
@@ -45,8 +44,8 @@ pub(crate) struct DeviceCreated {}
 
 async fn handle(mut call: Call) -> Answer {
     let user = super::owner_or(&call, "Can only create devices for local users").await?;
-    let body = call.object().await?;
-    let device_id = match body.get("device_id") {
+    let body: NewDevice = call.take().await?;
+    let device_id = match body.device_id.value() {
         Some(Value::String(id)) if !id.is_empty() => id.clone(),
         Some(other) if json::truthy(other) => return Err(MatrixError::unknown("device_id must be a string")),
         _ => return Err(MatrixError::unknown("Missing device_id")),
@@ -54,7 +53,7 @@ async fn handle(mut call: Call) -> Answer {
     if device_id.chars().count() > devices::MAX_DEVICE_ID {
         return Err(MatrixError::invalid_param("device_id cannot be longer than 512 characters."));
     }
-    let display_name = super::display_name(&body)?;
+    let display_name = body.display_name.read()?;
     let (ctx, limits) = (call.admin_ctx()?, call.app.policy.limits);
     call.write(move |tx| devices::create(tx, &ctx, &limits, &user, &device_id, display_name.as_deref()))
         .await?;

@@ -1,18 +1,16 @@
 //! Deletes several devices.
 
 use reeve_accounts::devices;
-use reeve_app::{Access, Answer, Call, MatrixError, Route, json, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply, shape};
 use reeve_model::Scope;
-use serde::Deserialize;
 use serde_json::Value;
-use utoipa::ToSchema;
 
-/// The devices to delete.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read key by key")]
-pub(crate) struct DeleteDevices {
-    /// Their ids. Unknown ones are ignored.
-    devices: Vec<String>,
+body! {
+    /// The devices to delete.
+    pub(crate) struct DeleteDevices {
+        /// Their ids. Unknown ones are ignored.
+        devices: Vec<String>,
+    }
 }
 
 pub(crate) fn route() -> Route {
@@ -33,9 +31,9 @@ pub(crate) fn route() -> Route {
 
 async fn handle(mut call: Call) -> Answer {
     let user = super::owner(&call).await?;
-    let body = call.object().await?;
-    json::require(&body, &["devices"])?;
-    let device_ids = body.get("devices").and_then(device_ids);
+    let body: DeleteDevices = call.take().await?;
+    body::require([body.devices.missing()])?;
+    let device_ids = body.devices.value().and_then(device_ids);
     let device_ids =
         device_ids.ok_or_else(|| MatrixError::bad_json("'devices' must be an array of strings"))?;
     let ctx = call.admin_ctx()?;

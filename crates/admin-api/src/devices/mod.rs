@@ -8,10 +8,8 @@ mod list;
 mod rename;
 mod view;
 
-use reeve_app::json::Object;
 use reeve_app::{Call, MatrixError, Reading, Route};
 use reeve_model::User;
-use serde_json::Value;
 
 use crate::target;
 
@@ -34,13 +32,4 @@ fn read_owner(call: &Reading<'_>) -> Result<User, MatrixError> {
 async fn owner_or(call: &Call, remote: &'static str) -> Result<User, MatrixError> {
     let user_id = target::local_user(call, remote)?;
     target::existing(call, &user_id, "Unknown user").await
-}
-
-/// The display name in a body, if there is one.
-fn display_name(body: &Object) -> Result<Option<String>, MatrixError> {
-    match body.get("display_name") {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(name)) => Ok(Some(name.clone())),
-        Some(_) => Err(MatrixError::bad_json("'display_name' must be a string")),
-    }
 }

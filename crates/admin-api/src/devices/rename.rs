@@ -1,17 +1,15 @@
 //! Renames a device.
 
 use reeve_accounts::devices;
-use reeve_app::{Access, Answer, Call, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, Route, body, reply, shape};
 use reeve_model::Scope;
-use serde::Deserialize;
-use utoipa::ToSchema;
 
-/// The new name.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read key by key")]
-pub(crate) struct RenameDevice {
-    /// At most 100 characters; absent or null to change nothing.
-    display_name: Option<String>,
+body! {
+    /// The new name.
+    pub(crate) struct RenameDevice {
+        /// At most 100 characters; absent or null to change nothing.
+        display_name: Option<String>,
+    }
 }
 
 pub(crate) fn route() -> Route {
@@ -33,8 +31,9 @@ pub(crate) fn route() -> Route {
 
 async fn handle(mut call: Call) -> Answer {
     let user = super::owner(&call).await?;
-    let body = call.optional_object().await?;
-    let Some(display_name) = super::display_name(&body)? else { return reply::empty() };
+    let Some(display_name) = call.take::<RenameDevice>().await?.display_name.read()? else {
+        return reply::empty();
+    };
     let (ctx, device_id) = (call.admin_ctx()?, call.param("device_id"));
     call.write(move |tx| devices::rename(tx, &ctx, &user, &device_id, &display_name)).await?;
     reply::empty()

@@ -1,12 +1,10 @@
 //! Adds a registration token.
 
 use reeve_accounts::registration::{self, NewToken, TokenName};
-use reeve_app::json::{Integer, Object, integer};
-use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::json::{Integer, integer};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply};
 use reeve_model::Scope;
-use serde::Deserialize;
 use serde_json::Value;
-use utoipa::ToSchema;
 
 use super::{TokenView, expiry_time, uses_allowed};
 
@@ -15,18 +13,18 @@ const MAX_LENGTH: i64 = 64;
 /// Length of a random token, unless the request gives one.
 const DEFAULT_LENGTH: i64 = 16;
 
-/// A registration token to create.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read key by key")]
-pub(crate) struct CreateToken {
-    /// The token: 1 to 64 of `A-Z a-z 0-9 . _ ~ -`; random if absent.
-    token: Option<String>,
-    /// The length of a random token: 1 to 64; 16 if absent.
-    length: Option<i64>,
-    /// The number of accounts that can register with it; null or absent for no limit.
-    uses_allowed: Option<i64>,
-    /// When it expires, in milliseconds since the epoch; null or absent for never.
-    expiry_time: Option<i64>,
+body! {
+    /// A registration token to create.
+    pub(crate) struct CreateToken {
+        /// The token: 1 to 64 of `A-Z a-z 0-9 . _ ~ -`; random if absent.
+        token?: String,
+        /// The length of a random token: 1 to 64; 16 if absent.
+        length?: i64,
+        /// The number of accounts that can register with it; null or absent for no limit.
+        uses_allowed: Option<i64>,
+        /// When it expires, in milliseconds since the epoch; null or absent for never.
+        expiry_time: Option<i64>,
+    }
 }
 
 pub(crate) fn route() -> Route {
@@ -43,11 +41,11 @@ pub(crate) fn route() -> Route {
 }
 
 async fn handle(mut call: Call) -> Answer {
-    let body = call.object().await?;
+    let body: CreateToken = call.take().await?;
     let new = NewToken {
         name: name(&body)?,
-        uses_allowed: uses_allowed(&body)?.flatten(),
-        expiry_ts: expiry_time(&body, call.now)?.flatten(),
+        uses_allowed: uses_allowed(&body.uses_allowed)?.flatten(),
+        expiry_ts: expiry_time(&body.expiry_time, call.now)?.flatten(),
     };
     let (ctx, wanted) = (call.admin_ctx()?, new.clone());
     let token = call.write(move |tx| registration::create_token(tx, &ctx, &wanted)).await?;
@@ -60,8 +58,8 @@ async fn handle(mut call: Call) -> Answer {
     }
 }
 
-fn name(body: &Object) -> Result<TokenName, MatrixError> {
-    match body.get("token") {
+fn name(body: &CreateToken) -> Result<TokenName, MatrixError> {
+    match body.token.value() {
         Some(Value::String(token)) if token.is_empty() || token.chars().count() > 64 => Err(
             MatrixError::invalid_param("token must not be empty and must not be longer than 64 characters"),
         ),
@@ -70,7 +68,7 @@ fn name(body: &Object) -> Result<TokenName, MatrixError> {
         )),
         Some(Value::String(token)) => Ok(TokenName::Given(token.clone())),
         Some(_) => Err(MatrixError::invalid_param("token must be a string")),
-        None => match body.get("length").map_or(Integer::Is(DEFAULT_LENGTH), integer) {
+        None => match body.length.value().map_or(Integer::Is(DEFAULT_LENGTH), integer) {
             Integer::Is(length @ 1..=MAX_LENGTH) => {
                 Ok(TokenName::Random(usize::try_from(length).unwrap_or(1)))
             }

@@ -6,7 +6,8 @@ mod get;
 mod list;
 mod update;
 
-use reeve_app::json::{Integer, Object, integer};
+use reeve_app::body::Key;
+use reeve_app::json::{Integer, integer};
 use reeve_app::{MatrixError, Route};
 use reeve_model::Millis;
 use reeve_store::registration_tokens::RegistrationToken;
@@ -52,8 +53,8 @@ fn no_such_token(token: &str) -> MatrixError {
 }
 
 /// `uses_allowed` in a body: `None` if absent.
-fn uses_allowed(body: &Object) -> Result<Option<Option<i64>>, MatrixError> {
-    match body.get("uses_allowed").map(|value| (value, integer(value))) {
+fn uses_allowed(key: &Key<Option<i64>>) -> Result<Option<Option<i64>>, MatrixError> {
+    match key.value().map(|value| (value, integer(value))) {
         None => Ok(None),
         Some((Value::Null, _)) => Ok(Some(None)),
         Some((_, Integer::Is(uses))) if uses >= 0 => Ok(Some(Some(uses))),
@@ -62,8 +63,8 @@ fn uses_allowed(body: &Object) -> Result<Option<Option<i64>>, MatrixError> {
 }
 
 /// `expiry_time` in a body, not before `now`: `None` if absent.
-fn expiry_time(body: &Object, now: Millis) -> Result<Option<Option<Millis>>, MatrixError> {
-    match body.get("expiry_time").map(|value| (value, integer(value))) {
+fn expiry_time(key: &Key<Option<i64>>, now: Millis) -> Result<Option<Option<Millis>>, MatrixError> {
+    match key.value().map(|value| (value, integer(value))) {
         None => Ok(None),
         Some((Value::Null, _)) => Ok(Some(None)),
         Some((_, Integer::Is(expiry))) if expiry >= now.get() => Ok(Some(Some(Millis::new(expiry)))),

@@ -1,21 +1,19 @@
 //! Changes the limits of a registration token.
 
 use reeve_accounts::registration::{self, TokenChange};
-use reeve_app::{Access, Answer, Call, Route, reply};
+use reeve_app::{Access, Answer, Call, Route, body, reply};
 use reeve_model::Scope;
-use serde::Deserialize;
-use utoipa::ToSchema;
 
 use super::{TokenView, expiry_time, no_such_token, uses_allowed};
 
-/// The new limits of a registration token. Absent keys are not changed, and other keys are ignored.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read key by key")]
-pub(crate) struct UpdateToken {
-    /// The number of accounts that can register with it; null for no limit.
-    uses_allowed: Option<i64>,
-    /// When it expires, in milliseconds since the epoch; null for never.
-    expiry_time: Option<i64>,
+body! {
+    /// The new limits of a registration token. Absent keys are not changed, and other keys are ignored.
+    pub(crate) struct UpdateToken {
+        /// The number of accounts that can register with it; null for no limit.
+        uses_allowed: Option<i64>,
+        /// When it expires, in milliseconds since the epoch; null for never.
+        expiry_time: Option<i64>,
+    }
 }
 
 pub(crate) fn route() -> Route {
@@ -33,8 +31,11 @@ pub(crate) fn route() -> Route {
 
 async fn handle(mut call: Call) -> Answer {
     let token = call.param("token");
-    let body = call.object().await?;
-    let change = TokenChange { uses_allowed: uses_allowed(&body)?, expiry_ts: expiry_time(&body, call.now)? };
+    let body: UpdateToken = call.take().await?;
+    let change = TokenChange {
+        uses_allowed: uses_allowed(&body.uses_allowed)?,
+        expiry_ts: expiry_time(&body.expiry_time, call.now)?,
+    };
     let (ctx, wanted) = (call.admin_ctx()?, token.clone());
     match call.write(move |tx| registration::update_token(tx, &ctx, &wanted, change)).await? {
         Some(token) => reply::ok(&TokenView::from(token)),

@@ -1,21 +1,22 @@
 //! Blocking of a room: nobody can join it, be invited to it or knock at it. Its members stay.
 
-use reeve_app::{Access, Answer, Call, MatrixError, Route, json, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply};
 use reeve_model::Scope;
 use reeve_rooms::{Error, room_admin};
 use reeve_store::rooms;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::room_id;
 
 const NOT_LEGAL: (u16, &str, &str) = (400, "M_UNKNOWN", "the room id is malformed");
 
-/// The new state of the block.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
-pub(crate) struct BlockRoom {
-    block: bool,
+body! {
+    /// The new state of the block.
+    pub(crate) struct BlockRoom {
+        block: bool,
+    }
 }
 
 /// The state of the block.
@@ -57,13 +58,10 @@ async fn handle_get(call: Call) -> Answer {
 }
 
 async fn handle_put(mut call: Call) -> Answer {
-    let body = call.object().await?;
+    let body: BlockRoom = call.take().await?;
     let room_id = room_id(&call)?;
-    json::require(&body, &["block"])?;
-    let Some(Value::Bool(block)) = body.get("block") else {
-        return Err(MatrixError::bad_json("Param 'block' must be a boolean."));
-    };
-    let (block, ctx) = (*block, call.admin_ctx()?);
+    let block = body.block.read_or(|_| MatrixError::bad_json("Param 'block' must be a boolean."))?;
+    let ctx = call.admin_ctx()?;
     call.write(move |tx| -> Result<_, Error> { room_admin::block(tx, &ctx, &room_id, block) }).await?;
-    reply::ok(&BlockRoom { block })
+    reply::ok(&json!({ "block": block }))
 }

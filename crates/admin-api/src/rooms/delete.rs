@@ -4,13 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reeve_app::json::Object;
-use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply};
 use reeve_jobs::Job;
 use reeve_model::{JobState, Scope};
 use reeve_rooms::deletion::{self, Order, Substitute};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::room_id;
@@ -21,23 +19,23 @@ const NAME: &str = "Content Violation Notification";
 const MESSAGE: &str =
     "Sharing illegal content on this server is not permitted and rooms in violation will be blocked.";
 
-/// The options of a deletion.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the request, which is read key by key")]
-pub(crate) struct DeleteRoom {
-    /// True to block the room, so that nobody can join it again; false by default.
-    block: Option<bool>,
-    /// True (the default) to delete everything that is stored of the room.
-    purge: Option<bool>,
-    /// True to delete the room even if a member could not be removed; false by default.
-    force_purge: Option<bool>,
-    /// A user id of this server in whose name a new room is created, which the members join. No account needs
-    /// to have it.
-    new_room_user_id: Option<String>,
-    /// The name of the new room.
-    room_name: Option<String>,
-    /// The message of that user in the new room.
-    message: Option<String>,
+body! {
+    /// The options of a deletion.
+    pub(crate) struct DeleteRoom {
+        /// True to block the room, so that nobody can join it again; false by default.
+        block?: bool,
+        /// True (the default) to delete everything that is stored of the room.
+        purge?: bool,
+        /// True to delete the room even if a member could not be removed; false by default.
+        force_purge?: bool,
+        /// A user id of this server in whose name a new room is created, which the members join. No account needs
+        /// to have it.
+        new_room_user_id: Option<String>,
+        /// The name of the new room.
+        room_name: Option<String>,
+        /// The message of that user in the new room.
+        message: Option<String>,
+    }
 }
 
 /// The result of the deletion.
@@ -101,29 +99,14 @@ pub(crate) fn deleted(job: &Job) -> Result<Option<DeletedRoom>, MatrixError> {
     }))
 }
 
-fn boolean(body: &Object, key: &str, default: bool) -> Result<bool, MatrixError> {
-    match body.get(key) {
-        None => Ok(default),
-        Some(Value::Bool(value)) => Ok(*value),
-        Some(_) => Err(MatrixError::bad_json(format!("Param '{key}' must be a boolean, if given"))),
-    }
-}
-
-fn text(body: &Object, key: &str) -> Result<Option<String>, MatrixError> {
-    match body.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(MatrixError::bad_json(format!("'{key}' must be a string"))),
-    }
-}
-
 async fn order(call: &mut Call) -> Result<String, MatrixError> {
-    let body = call.object().await?;
+    let body: DeleteRoom = call.take().await?;
     let room_id = room_id(call)?;
-    let block = boolean(&body, "block", false)?;
-    let purge = boolean(&body, "purge", true)?;
-    let force_purge = boolean(&body, "force_purge", false)?;
-    let substitute = match text(&body, "new_room_user_id")? {
+    let not_boolean = |name| MatrixError::bad_json(format!("Param '{name}' must be a boolean, if given"));
+    let block = body.block.read_or(not_boolean)?.unwrap_or(false);
+    let purge = body.purge.read_or(not_boolean)?.unwrap_or(true);
+    let force_purge = body.force_purge.read_or(not_boolean)?.unwrap_or(false);
+    let substitute = match body.new_room_user_id.read()? {
         None => None,
         Some(user_id) => {
             if !(user_id.starts_with('@') && call.app.home.is_local(&user_id)) {
@@ -131,8 +114,8 @@ async fn order(call: &mut Call) -> Result<String, MatrixError> {
             }
             Some(Substitute {
                 user_id,
-                name: text(&body, "room_name")?.unwrap_or_else(|| NAME.to_owned()),
-                message: text(&body, "message")?.unwrap_or_else(|| MESSAGE.to_owned()),
+                name: body.room_name.read()?.unwrap_or_else(|| NAME.to_owned()),
+                message: body.message.read()?.unwrap_or_else(|| MESSAGE.to_owned()),
             })
         }
     };

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use reeve_app::{Access, Answer, Call, MatrixError, Route, json, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply};
 use reeve_model::{Scope, id};
 use reeve_rooms::room_admin;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The account to join.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the request, which is read key by key")]
-pub(crate) struct JoinRoom {
-    /// The account.
-    user_id: String,
+body! {
+    /// The account to join.
+    pub(crate) struct JoinRoom {
+        /// The account.
+        user_id: String,
+    }
 }
 
 /// The joined room.
@@ -46,16 +45,12 @@ pub(crate) fn route() -> Route {
 
 async fn handle(mut call: Call) -> Answer {
     let room = call.param("room");
-    let body = call.object().await?;
-    json::require(&body, &["user_id"])?;
-    let Some(Value::String(target)) = body.get("user_id") else {
-        return Err(MatrixError::invalid_param("'user_id' must be a string"));
-    };
-    id::split(target)?;
-    if !call.app.home.is_local(target) {
+    let user_id = call.take::<JoinRoom>().await?.user_id;
+    let target = user_id.read_or(|_| MatrixError::invalid_param("'user_id' must be a string"))?;
+    id::split(&target)?;
+    if !call.app.home.is_local(&target) {
         return Err(MatrixError::unknown("This endpoint can only be used with local users"));
     }
-    let target = target.clone();
     let (home, ctx) = (Arc::clone(&call.app.home), call.admin_ctx()?);
     let inviter = call.optional_session().map(|session| session.user.clone());
     let room_id =

@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use reeve_app::{Access, Answer, Call, MatrixError, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply, shape};
 use reeve_model::Scope;
 use reeve_rooms::room_admin;
-use serde::Deserialize;
-use serde_json::Value;
-use utoipa::ToSchema;
 
-/// The account that receives the power.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the request, which is read key by key")]
-pub(crate) struct MakeAdmin {
-    /// The account; the caller by default.
-    user_id: Option<String>,
+body! {
+    /// The account that receives the power.
+    pub(crate) struct MakeAdmin {
+        /// The account; the caller by default.
+        user_id: Option<String>,
+    }
 }
 
 pub(crate) fn route() -> Route {
@@ -34,11 +31,10 @@ pub(crate) fn route() -> Route {
 
 async fn handle(mut call: Call) -> Answer {
     let room = call.param("room");
-    let body = call.optional_object().await?;
-    let target = match body.get("user_id") {
-        None | Some(Value::Null) => call.user()?.user_id.clone(),
-        Some(Value::String(user_id)) => user_id.clone(),
-        Some(_) => return Err(MatrixError::invalid_param("'user_id' must be a string")),
+    let user_id = call.take::<MakeAdmin>().await?.user_id;
+    let target = match user_id.read_or(|_| MatrixError::invalid_param("'user_id' must be a string"))? {
+        Some(user_id) => user_id,
+        None => call.user()?.user_id.clone(),
     };
     let (home, ctx) = (Arc::clone(&call.app.home), call.admin_ctx()?);
     call.write(move |tx| room_admin::make_admin(tx, &home, &ctx, &target, &room)).await?;

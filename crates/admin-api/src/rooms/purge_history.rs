@@ -1,23 +1,22 @@
 //! Purging of the old history of a room.
 
-use reeve_app::json::{Integer, Object, integer, truthy};
-use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::json::truthy;
+use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply};
 use reeve_model::{JobState, Millis, Scope};
 use reeve_rooms::purge::{self, UpTo};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The range to purge.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the request, which is read key by key")]
-pub(crate) struct HistoryBefore {
-    /// The first event to keep.
-    purge_up_to_event_id: Option<String>,
-    /// A time in milliseconds. The last event until then is kept; if there is none, nothing is purged.
-    purge_up_to_ts: Option<i64>,
-    /// True to delete events of users of this server, too; else they only leave the timeline.
-    delete_local_events: Option<bool>,
+body! {
+    /// The range to purge.
+    pub(crate) struct HistoryBefore {
+        /// The first event to keep.
+        purge_up_to_event_id: Option<String>,
+        /// A time in milliseconds. The last event until then is kept; if there is none, nothing is purged.
+        purge_up_to_ts?: i64,
+        /// True to delete events of users of this server, too; else they only leave the timeline.
+        delete_local_events: Option<bool>,
+    }
 }
 
 /// The queued purge.
@@ -71,28 +70,23 @@ pub(crate) fn status() -> Route {
         .errors(&[(404, "M_NOT_FOUND", "there is no such purge, or it ended long ago")])
 }
 
-fn upto(path_event: String, body: &Object) -> Result<UpTo, MatrixError> {
+fn upto(path_event: String, body: &HistoryBefore) -> Result<UpTo, MatrixError> {
     if !path_event.is_empty() {
         return Ok(UpTo::Event(path_event));
     }
-    match body.get("purge_up_to_event_id") {
-        None | Some(Value::Null) => {}
-        Some(Value::String(event_id)) => return Ok(UpTo::Event(event_id.clone())),
-        Some(_) => return Err(MatrixError::bad_json("purge_up_to_event_id must be a string")),
+    let not_text = |name| MatrixError::bad_json(format!("{name} must be a string"));
+    if let Some(event_id) = body.purge_up_to_event_id.read_or(not_text)? {
+        return Ok(UpTo::Event(event_id));
     }
-    let ts = body
-        .get("purge_up_to_ts")
-        .ok_or_else(|| MatrixError::bad_json("must specify purge_up_to_event_id or purge_up_to_ts"))?;
-    match integer(ts) {
-        Integer::Is(ts) => Ok(UpTo::Time(Millis::new(ts))),
-        Integer::TooLarge | Integer::Not => Err(MatrixError::bad_json("purge_up_to_ts must be an int")),
-    }
+    let ts = body.purge_up_to_ts.read_or(|name| MatrixError::bad_json(format!("{name} must be an int")))?;
+    ts.map(|ts| UpTo::Time(Millis::new(ts)))
+        .ok_or_else(|| MatrixError::bad_json("must specify purge_up_to_event_id or purge_up_to_ts"))
 }
 
 async fn handle(mut call: Call) -> Answer {
     let (room_id, event_id) = (call.param("room_id"), call.param("event_id"));
-    let body = call.optional_object().await?;
-    let delete_local = body.get("delete_local_events").is_some_and(truthy);
+    let body: HistoryBefore = call.take().await?;
+    let delete_local = body.delete_local_events.value().is_some_and(truthy);
     let upto = upto(event_id, &body)?;
     let ctx = call.admin_ctx()?;
     let purge_id = call.write(move |tx| purge::order(tx, &ctx, &room_id, &upto, delete_local)).await?;

@@ -1,20 +1,20 @@
 //! The administrator flag of an account: reads and sets it.
 
 use reeve_accounts::users as deeds;
-use reeve_app::{Access, Answer, Call, Reading, Route, json, reply, shape};
+use reeve_app::{Access, Answer, Call, Reading, Route, body, json, reply, shape};
 use reeve_model::Scope;
 use reeve_store::users;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde_json::json;
 
 use crate::target;
 
 const REMOTE: &str = "Only local users can be admins of this homeserver";
 
-/// The administrator flag.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct AdminFlag {
-    admin: bool,
+body! {
+    /// The administrator flag.
+    pub(crate) struct AdminFlag {
+        admin: bool,
+    }
 }
 
 pub(crate) fn get() -> Route {
@@ -48,16 +48,16 @@ pub(crate) fn put() -> Route {
 fn read(call: &Reading<'_>) -> Answer {
     let user_id = target::local_user(call, REMOTE)?;
     let user = users::find(call.tx, &user_id)?;
-    reply::ok(&AdminFlag { admin: user.is_some_and(|user| user.admin) })
+    reply::ok(&json!({ "admin": user.is_some_and(|user| user.admin) }))
 }
 
 async fn write(mut call: Call) -> Answer {
     target::shape(&call)?;
-    let body = call.object().await?;
-    json::require(&body, &["admin"])?;
+    let body: AdminFlag = call.take().await?;
+    body::require([body.admin.missing()])?;
     let user_id = target::local_user(&call, REMOTE)?;
     // Clients also send 0 and 1.
-    let admin = body.get("admin").is_some_and(json::truthy);
+    let admin = body.admin.value().is_some_and(json::truthy);
     let ctx = call.admin_ctx()?;
     call.write(move |tx| deeds::set_admin(tx, &ctx, &user_id, admin).map_err(target::no_row)).await?;
     reply::empty()

@@ -1,21 +1,19 @@
 //! Deactivation of an account.
 
 use reeve_accounts::{account, deactivate};
-use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply};
 use reeve_model::Scope;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::target;
 
-/// The options of a deactivation.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read key by key")]
-pub(crate) struct Deactivate {
-    /// True to erase: its profile is deleted, and its messages are hidden from people who join later.
-    #[serde(default)]
-    erase: bool,
+body! {
+    /// The options of a deactivation.
+    pub(crate) struct Deactivate {
+        /// True to erase: its profile is deleted, and its messages are hidden from people who join later.
+        erase?: bool,
+    }
 }
 
 /// The result for third-party ids bound at identity servers.
@@ -46,12 +44,9 @@ pub(crate) fn route() -> Route {
 async fn handle(mut call: Call) -> Answer {
     let user_id = target::local_user(&call, "Can only deactivate local users")?;
     target::existing(&call, &user_id, "User not found").await?;
-    let body = call.optional_object().await?;
-    let erase = match body.get("erase") {
-        None => false,
-        Some(Value::Bool(erase)) => *erase,
-        Some(_) => return Err(MatrixError::bad_json("Param 'erase' must be a boolean, if given")),
-    };
+    let erase = call.take::<Deactivate>().await?.erase;
+    let erase = erase.read_or(|_| MatrixError::bad_json("Param 'erase' must be a boolean, if given"))?;
+    let erase = erase.unwrap_or(false);
     let ctx = call.admin_ctx()?;
     let job = call
         .write(move |tx| {

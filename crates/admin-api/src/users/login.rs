@@ -2,19 +2,19 @@
 
 use reeve_accounts::sessions;
 use reeve_app::json::{self, Integer};
-use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply};
 use reeve_model::{Millis, Scope, id};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::target;
 
-/// The validity of the token.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read key by key")]
-pub(crate) struct LoginAs {
-    /// When the token expires, in milliseconds since the epoch; absent or null for never.
-    valid_until_ms: Option<i64>,
+body! {
+    /// The validity of the token.
+    pub(crate) struct LoginAs {
+        /// When the token expires, in milliseconds since the epoch; absent or null for never.
+        valid_until_ms: Option<i64>,
+    }
 }
 
 /// The token.
@@ -60,8 +60,8 @@ async fn handle(mut call: Call) -> Answer {
 }
 
 async fn valid_until(call: &mut Call) -> Result<Option<Millis>, MatrixError> {
-    let body = call.optional_object().await?;
-    let Some(value) = body.get("valid_until_ms").filter(|value| !value.is_null()) else { return Ok(None) };
+    let body: LoginAs = call.take().await?;
+    let Some(value) = body.valid_until_ms.value().filter(|value| !value.is_null()) else { return Ok(None) };
     match json::integer(value) {
         Integer::Is(ts) => Ok(Some(Millis::new(ts))),
         Integer::TooLarge => Err(MatrixError::invalid_param("'valid_until_ms' parameter must be an int")),

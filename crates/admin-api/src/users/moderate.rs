@@ -3,22 +3,20 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#server-administration>
 
 use reeve_accounts::moderation::{self, Flag};
-use reeve_app::{Access, Answer, Call, Endpoint, Head, MatrixError, Reading, Route, json, reply};
+use reeve_app::{Access, Answer, Call, Endpoint, Head, MatrixError, Reading, Route, body, reply};
 use reeve_model::{Scope, id};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use utoipa::ToSchema;
+use serde_json::json;
 
-/// The suspended flag of an account.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
-pub(crate) struct SuspendedFlag {
-    suspended: bool,
-}
+body! {
+    /// The suspended flag of an account.
+    pub(crate) struct SuspendedFlag {
+        suspended: bool,
+    }
 
-/// The locked flag of an account.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
-pub(crate) struct LockedFlag {
-    locked: bool,
+    /// The locked flag of an account.
+    pub(crate) struct LockedFlag {
+        locked: bool,
+    }
 }
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -80,8 +78,8 @@ fn target(call: &Head) -> Result<String, MatrixError> {
 
 fn answer(flag: Flag, is_set: bool) -> Answer {
     match flag {
-        Flag::Locked => reply::ok(&LockedFlag { locked: is_set }),
-        Flag::Suspended => reply::ok(&SuspendedFlag { suspended: is_set }),
+        Flag::Locked => reply::ok(&json!({ "locked": is_set })),
+        Flag::Suspended => reply::ok(&json!({ "suspended": is_set })),
     }
 }
 
@@ -92,14 +90,9 @@ fn read(call: &Reading<'_>, flag: Flag) -> Answer {
 
 async fn write(mut call: Call, flag: Flag) -> Answer {
     let user_id = target(&call)?;
-    let body = call.object().await?;
-    let key = match flag {
-        Flag::Locked => "locked",
-        Flag::Suspended => "suspended",
-    };
-    json::require(&body, &[key])?;
-    let Some(&Value::Bool(is_set)) = body.get(key) else {
-        return Err(MatrixError::bad_json(format!("'{key}' must be a boolean")));
+    let is_set = match flag {
+        Flag::Locked => call.take::<LockedFlag>().await?.locked.read()?,
+        Flag::Suspended => call.take::<SuspendedFlag>().await?.suspended.read()?,
     };
     let ctx = call.admin_ctx()?;
     let user = call.write(move |tx| moderation::moderate(tx, &ctx, &user_id, flag, is_set)).await?;

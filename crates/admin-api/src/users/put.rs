@@ -2,13 +2,12 @@
 
 use http::StatusCode;
 use reeve_accounts::users::{self, Change, StringField};
+use reeve_app::body::{Body, Key};
 use reeve_app::json::Object;
-use reeve_app::{Access, Answer, Call, MatrixError, Route, json, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply};
 use reeve_model::{Scope, id};
 use reeve_store::external_ids::ExternalId;
-use serde::Deserialize;
 use serde_json::Value;
-use utoipa::ToSchema;
 
 use super::view::UserView;
 use crate::target;
@@ -16,44 +15,40 @@ use crate::target;
 /// Maximum length of a password, in characters.
 const MAX_PASSWORD: usize = 512;
 
-/// The wanted state of an account. Absent keys are not changed; unknown keys are ignored, so that a response of
-/// GET can be sent back.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read key by key")]
-pub(crate) struct PutUser {
-    /// Ends the sessions of the account unless `logout_devices` is false.
-    password: Option<String>,
-    logout_devices: Option<bool>,
-    /// Empty for none; a new account without one gets its localpart.
-    displayname: Option<String>,
-    /// Empty for none.
-    avatar_url: Option<String>,
-    /// All third-party ids: others are removed.
-    threepids: Option<Vec<PutThreepid>>,
-    /// All external ids: others are removed.
-    external_ids: Option<Vec<PutExternalId>>,
-    admin: Option<bool>,
-    deactivated: Option<bool>,
-    locked: Option<bool>,
-    /// `bot`, `support` or a type from the settings; null for none.
-    user_type: Option<String>,
-}
+body! {
+    /// The wanted state of an account. Absent keys are not changed; unknown keys are ignored, so that a response of
+    /// GET can be sent back.
+    pub(crate) struct PutUser {
+        /// Ends the sessions of the account unless `logout_devices` is false.
+        password: Option<String>,
+        logout_devices?: bool,
+        /// Empty for none; a new account without one gets its localpart.
+        displayname: Option<String>,
+        /// Empty for none.
+        avatar_url: Option<String>,
+        /// All third-party ids: others are removed.
+        threepids: Option<Vec<PutThreepid>>,
+        /// All external ids: others are removed.
+        external_ids: Option<Vec<PutExternalId>>,
+        admin?: bool,
+        deactivated?: bool,
+        locked?: bool,
+        /// `bot`, `support` or a type from the settings; null for none.
+        user_type: Option<String>,
+    }
 
-/// A third-party id.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read key by key")]
-pub(crate) struct PutThreepid {
-    /// `email` or `msisdn`.
-    medium: String,
-    address: String,
-}
+    /// A third-party id.
+    pub(crate) struct PutThreepid {
+        /// `email` or `msisdn`.
+        medium: String,
+        address: String,
+    }
 
-/// An external id.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read key by key")]
-pub(crate) struct PutExternalId {
-    auth_provider: String,
-    external_id: String,
+    /// An external id.
+    pub(crate) struct PutExternalId {
+        auth_provider: String,
+        external_id: String,
+    }
 }
 
 pub(crate) fn route() -> Route {
@@ -81,7 +76,7 @@ pub(crate) fn route() -> Route {
 
 async fn handle(mut call: Call) -> Answer {
     let user_id = target::shape(&call)?;
-    let body = call.object().await?;
+    let body: PutUser = call.take().await?;
     if !id::domain_is(&user_id, &call.app.server_name) {
         return Err(MatrixError::unknown("This endpoint can only be used with local users"));
     }
@@ -102,10 +97,10 @@ async fn handle(mut call: Call) -> Answer {
 
 /// Checks that do not read the account, in the order of their errors. Returns the password separately, since it
 /// has to be hashed first.
-fn change(body: &Object, call: &Call) -> Result<(Change, Option<String>), MatrixError> {
-    let threepids = pairs(body, "threepids", ["medium", "address"])?;
-    let external_ids = pairs(body, "external_ids", ["auth_provider", "external_id"])?;
-    let user_type = match body.get("user_type") {
+fn change(body: &PutUser, call: &Call) -> Result<(Change, Option<String>), MatrixError> {
+    let threepids = pairs(&body.threepids, |threepid| [threepid.medium, threepid.address])?;
+    let external_ids = pairs(&body.external_ids, |id| [id.auth_provider, id.external_id])?;
+    let user_type = match body.user_type.value() {
         None => None,
         Some(Value::Null) => Some(None),
         Some(Value::String(user_type)) if call.app.policy.knows_user_type(user_type) => {
@@ -113,22 +108,22 @@ fn change(body: &Object, call: &Call) -> Result<(Change, Option<String>), Matrix
         }
         Some(_) => return Err(MatrixError::unknown("Invalid user type")),
     };
-    let admin = flag(body, "admin", MatrixError::bad_json("Param 'admin' must be a boolean, if given"))?;
-    let password = match body.get("password") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(password)) if password.chars().count() <= MAX_PASSWORD => Some(password.clone()),
-        Some(_) => return Err(MatrixError::unknown("Invalid password")),
-    };
-    let not_boolean = |key: &str| MatrixError::unknown(format!("'{key}' parameter is not of type boolean"));
-    let logout_devices = flag(body, "logout_devices", not_boolean("logout_devices"))?.unwrap_or(true);
-    let deactivated = flag(body, "deactivated", not_boolean("deactivated"))?;
-    let locked = flag(body, "locked", not_boolean("locked"))?;
+    let not_boolean = |name| MatrixError::bad_json(format!("Param '{name}' must be a boolean, if given"));
+    let admin = body.admin.read_or(not_boolean)?;
+    let password = body.password.read_or(|_| invalid_password())?;
+    if password.as_ref().is_some_and(|password| password.chars().count() > MAX_PASSWORD) {
+        return Err(invalid_password());
+    }
+    let not_boolean = |name| MatrixError::unknown(format!("'{name}' parameter is not of type boolean"));
+    let logout_devices = body.logout_devices.read_or(not_boolean)?.unwrap_or(true);
+    let deactivated = body.deactivated.read_or(not_boolean)?;
+    let locked = body.locked.read_or(not_boolean)?;
     if deactivated == Some(true) && locked == Some(true) {
         return Err(MatrixError::unknown("An user can't be deactivated and locked"));
     }
     let change = Change {
-        displayname: given(body.get("displayname")),
-        avatar_url: given(body.get("avatar_url")),
+        displayname: given(body.displayname.value()),
+        avatar_url: given(body.avatar_url.value()),
         threepids,
         external_ids: external_ids.map(|pairs| {
             pairs
@@ -155,39 +150,36 @@ fn given(value: Option<&Value>) -> StringField {
     }
 }
 
-fn flag(body: &Object, key: &str, error: MatrixError) -> Result<Option<bool>, MatrixError> {
-    match body.get(key) {
-        None => Ok(None),
-        Some(Value::Bool(flag)) => Ok(Some(*flag)),
-        Some(_) => Err(error),
-    }
+fn invalid_password() -> MatrixError {
+    MatrixError::unknown("Invalid password")
 }
 
 /// A list of objects with two strings each. A string in place of the list lacks the keys; an empty object
 /// counts as an empty list, as clients of the API expect.
-fn pairs(
-    body: &Object,
-    key: &str,
-    names: [&'static str; 2],
+fn pairs<T: Body>(
+    list: &Key<Option<Vec<T>>>,
+    keys: fn(T) -> [Key<String>; 2],
 ) -> Result<Option<Vec<(String, String)>>, MatrixError> {
-    let items = match body.get(key) {
+    let items = match list.value() {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::Array(items)) => items,
         Some(Value::Object(object)) if object.is_empty() => return Ok(Some(Vec::new())),
         Some(Value::String(text)) if text.is_empty() => return Ok(Some(Vec::new())),
-        Some(Value::String(_) | Value::Object(_)) => return Err(MatrixError::missing_params(&names)),
-        Some(_) => return Err(MatrixError::bad_json(format!("'{key}' must be a list"))),
+        Some(Value::String(_) | Value::Object(_)) => {
+            let keys = keys(T::of(Object::new()));
+            return Err(MatrixError::missing_params(&keys.map(|key| key.name())));
+        }
+        Some(_) => return Err(MatrixError::bad_json(format!("'{}' must be a list", list.name()))),
     };
     let pair = |item: &Value| {
         let Value::Object(item) = item else {
-            return Err(MatrixError::bad_json(format!("Each of '{key}' must be an object")));
+            return Err(MatrixError::bad_json(format!("Each of '{}' must be an object", list.name())));
         };
-        json::require(item, &names)?;
-        let [first, second] = names;
-        match (item.get(first), item.get(second)) {
-            (Some(Value::String(first)), Some(Value::String(second))) => Ok((first.clone(), second.clone())),
-            _ => Err(MatrixError::bad_json(format!("'{first}' and '{second}' must be strings"))),
-        }
+        let [first, second] = keys(T::of(item.clone()));
+        body::require([first.missing(), second.missing()])?;
+        let not_texts =
+            |_| MatrixError::bad_json(format!("'{}' and '{}' must be strings", first.name(), second.name()));
+        Ok((first.read_or(not_texts)?, second.read_or(not_texts)?))
     };
     items.iter().map(pair).collect::<Result<_, _>>().map(Some)
 }

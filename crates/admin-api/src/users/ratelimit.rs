@@ -1,13 +1,12 @@
 //! Rate-limit override of one account: reads, sets and removes it.
 
 use reeve_accounts::moderation;
-use reeve_app::json::{self, Integer, Object};
-use reeve_app::{Access, Answer, Call, MatrixError, Reading, Route, reply, shape};
+use reeve_app::body::{Key, Omittable};
+use reeve_app::json::{self, Integer};
+use reeve_app::{Access, Answer, Call, MatrixError, Reading, Route, body, reply, shape};
 use reeve_model::{RateLimitOverride, Scope, User};
 use reeve_store::ratelimits;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use utoipa::ToSchema;
+use serde_json::{Value, json};
 
 use crate::target;
 
@@ -17,20 +16,13 @@ const ERRORS: &[(u16, &str, &str)] = &[
     (404, "M_NOT_FOUND", "there is no such account"),
 ];
 
-/// The rate-limit override of an account; an empty object if there is none.
-#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
-pub(crate) struct RateLimit {
-    /// Actions per second; 0 switches rate limits off for the account.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    messages_per_second: Option<i64>,
-    /// The number of actions allowed at once; 0 to refuse every limited action.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    burst_count: Option<i64>,
-}
-
-impl From<RateLimitOverride> for RateLimit {
-    fn from(limit: RateLimitOverride) -> Self {
-        Self { messages_per_second: Some(limit.messages_per_second), burst_count: Some(limit.burst_count) }
+body! {
+    /// The rate-limit override of an account; an empty object if there is none.
+    pub(crate) struct RateLimit {
+        /// Actions per second; 0 switches rate limits off for the account.
+        messages_per_second?: i64,
+        /// The number of actions allowed at once; 0 to refuse every limited action.
+        burst_count?: i64,
     }
 }
 
@@ -74,7 +66,11 @@ fn read(call: &Reading<'_>) -> Answer {
     let user_id = target::local_domain(call, "Can only look up local users")?;
     let user = target::found(call.tx, &user_id, "User not found")?;
     let limit = ratelimits::find(call.tx, user.num)?;
-    reply::ok(&limit.map(RateLimit::from).unwrap_or_default())
+    reply::ok(&limit.map_or_else(|| json!({}), view))
+}
+
+fn view(limit: RateLimitOverride) -> Value {
+    json!({ "messages_per_second": limit.messages_per_second, "burst_count": limit.burst_count })
 }
 
 async fn find(call: &Call) -> Result<User, MatrixError> {
@@ -84,14 +80,14 @@ async fn find(call: &Call) -> Result<User, MatrixError> {
 
 async fn write(mut call: Call) -> Answer {
     let user = find(&call).await?;
-    let body = call.optional_object().await?;
+    let body: RateLimit = call.take().await?;
     let limit = RateLimitOverride {
-        messages_per_second: natural(&body, "messages_per_second")?,
-        burst_count: natural(&body, "burst_count")?,
+        messages_per_second: natural(&body.messages_per_second)?,
+        burst_count: natural(&body.burst_count)?,
     };
     let ctx = call.admin_ctx()?;
     call.write(move |tx| moderation::set_ratelimit(tx, &ctx, &user.user_id, limit)).await?;
-    reply::ok(&RateLimit::from(limit))
+    reply::ok(&view(limit))
 }
 
 async fn remove(call: Call) -> Answer {
@@ -101,8 +97,8 @@ async fn remove(call: Call) -> Answer {
     reply::empty()
 }
 
-fn natural(body: &Object, key: &str) -> Result<i64, MatrixError> {
-    let Some(value) = body.get(key) else { return Ok(0) };
+fn natural(key: &Key<Omittable<i64>>) -> Result<i64, MatrixError> {
+    let Some(value) = key.value() else { return Ok(0) };
     match json::integer(value) {
         Integer::Is(number) if number >= 0 => Ok(number),
         Integer::Is(_) | Integer::TooLarge | Integer::Not => Err(not_natural(value)),

@@ -2,32 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use reeve_app::json::{self, Integer, Object, integer};
-use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply};
 use reeve_model::{JobState, Millis, Scope};
 use reeve_rooms::redactions::{self, Order};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::target;
 
-/// The events to redact.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the request, which is read key by key")]
-pub(crate) struct Redact {
-    /// The rooms; an empty list for all that the account has joined or is banned from.
-    rooms: Vec<String>,
-    /// The reason.
-    reason: Option<String>,
-    /// The number of newest events of each room; 1000 by default.
-    limit: Option<i64>,
-    /// True if the administrator redacts, and not the account itself.
-    use_admin: Option<bool>,
-    /// Only events up to this time, in milliseconds.
-    before_ts: Option<i64>,
-    /// Only events from this time on, in milliseconds.
-    after_ts: Option<i64>,
+body! {
+    /// The events to redact.
+    pub(crate) struct Redact {
+        /// The rooms; an empty list for all that the account has joined or is banned from.
+        rooms: Vec<String>,
+        /// The reason.
+        reason: Option<String>,
+        /// The number of newest events of each room; 1000 by default.
+        limit: Option<i64>,
+        /// True if the administrator redacts, and not the account itself.
+        use_admin: Option<bool>,
+        /// Only events up to this time, in milliseconds.
+        before_ts: Option<i64>,
+        /// Only events from this time on, in milliseconds.
+        after_ts: Option<i64>,
+    }
 }
 
 /// The queued redaction.
@@ -73,50 +71,22 @@ pub(crate) fn status() -> Route {
         .errors(&[(404, "M_NOT_FOUND", "there is no such job")])
 }
 
-fn optional_integer(body: &Object, key: &str) -> Result<Option<i64>, MatrixError> {
-    match body.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => match integer(value) {
-            Integer::Is(number) => Ok(Some(number)),
-            Integer::TooLarge | Integer::Not => {
-                Err(MatrixError::bad_json(format!("'{key}' must be an integer")))
-            }
-        },
-    }
-}
-
 async fn handle_order(mut call: Call) -> Answer {
     let user_id = target::shape(&call)?;
-    let body = call.object().await?;
-    json::require(&body, &["rooms"])?;
-    let rooms = match body.get("rooms") {
-        Some(Value::Array(rooms)) => rooms
-            .iter()
-            .map(|room| room.as_str().map(str::to_owned))
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| MatrixError::bad_json("'rooms' must be a list of strings"))?,
-        _ => return Err(MatrixError::bad_json("'rooms' must be a list of strings")),
-    };
-    let reason = match body.get("reason") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(reason)) => Some(reason.clone()),
-        Some(_) => return Err(MatrixError::bad_json("'reason' must be a string")),
-    };
-    let limit = optional_integer(&body, "limit")?;
+    let body: Redact = call.take().await?;
+    let rooms = body.rooms.read_or(|_| MatrixError::bad_json("'rooms' must be a list of strings"))?;
+    let reason = body.reason.read()?;
+    let limit = body.limit.read()?;
     if limit.is_some_and(|limit| limit < 0) {
         return Err(MatrixError::unknown(
             "If limit is provided it must be a non-negative integer greater than 0.",
         ));
     }
-    let use_admin = match body.get("use_admin") {
-        None | Some(Value::Null) => false,
-        Some(Value::Bool(use_admin)) => *use_admin,
-        Some(_) => return Err(MatrixError::bad_json("'use_admin' must be a boolean")),
-    };
+    let use_admin = body.use_admin.read()?.unwrap_or(false);
     let as_admin = use_admin || !call.app.home.is_local(&user_id);
     let redacted_by = if as_admin { Some(call.user()?.user_id.clone()) } else { None };
-    let time = |key| -> Result<_, MatrixError> { Ok(optional_integer(&body, key)?.map(Millis::new)) };
-    let (before_ts, after_ts) = (time("before_ts")?, time("after_ts")?);
+    let (before_ts, after_ts) = (body.before_ts.read()?, body.after_ts.read()?);
+    let (before_ts, after_ts) = (before_ts.map(Millis::new), after_ts.map(Millis::new));
     let order = Order { user_id, rooms, reason, limit, redacted_by, before_ts, after_ts };
     let ctx = call.admin_ctx()?;
     let redact_id = call.write(move |tx| redactions::order(tx, &ctx, order.clone())).await?;

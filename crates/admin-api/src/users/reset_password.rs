@@ -1,21 +1,18 @@
 //! Sets the password of an account.
 
 use reeve_accounts::{Error, users};
-use reeve_app::{Access, Answer, Call, MatrixError, Route, json, reply, shape};
+use reeve_app::{Access, Answer, Call, Route, body, json, reply, shape};
 use reeve_model::Scope;
-use serde::Deserialize;
-use serde_json::Value;
-use utoipa::ToSchema;
 
 use crate::target;
 
-/// The new password.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read key by key")]
-pub(crate) struct ResetPassword {
-    new_password: String,
-    /// True (the default) to end the sessions of the account.
-    logout_devices: Option<bool>,
+body! {
+    /// The new password.
+    pub(crate) struct ResetPassword {
+        new_password: String,
+        /// True (the default) to end the sessions of the account.
+        logout_devices: Option<bool>,
+    }
 }
 
 pub(crate) fn route() -> Route {
@@ -36,17 +33,14 @@ pub(crate) fn route() -> Route {
 
 async fn handle(mut call: Call) -> Answer {
     let user_id = target::shape(&call)?;
-    let body = call.object().await?;
-    json::require(&body, &["new_password"])?;
-    let Some(Value::String(password)) = body.get("new_password") else {
-        return Err(MatrixError::bad_json("'new_password' must be a string"));
-    };
-    let logout_devices = body.get("logout_devices").is_none_or(json::truthy);
+    let body: ResetPassword = call.take().await?;
+    let password = body.new_password.read()?;
+    let logout_devices = body.logout_devices.value().is_none_or(json::truthy);
     let user = target::existing(&call, &user_id, "Unknown user").await?;
     if !call.app.policy.password_enabled {
         return Err(Error::PasswordChangeDisabled.into());
     }
-    let hash = call.app.hasher.hash(password).await?;
+    let hash = call.app.hasher.hash(&password).await?;
     let (ctx, end_sessions) = (call.admin_ctx()?, logout_devices.then(|| super::spared(&call)));
     call.write(move |tx| users::change_password(tx, &ctx, &user, &hash, end_sessions.as_ref())).await?;
     reply::empty()

@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 
 use reeve_accounts::moderation;
-use reeve_app::{Access, Answer, Call, MatrixError, Route, json, reply};
+use reeve_app::{Access, Answer, Call, Route, body, reply};
 use reeve_model::Scope;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::target;
 
-/// The suspended flag of the account.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read key by key")]
-pub(crate) struct Suspend {
-    suspend: bool,
+body! {
+    /// The suspended flag of the account.
+    pub(crate) struct Suspend {
+        suspend: bool,
+    }
 }
 
 /// One key, `user_USERID_suspended`.
@@ -43,11 +42,7 @@ pub(crate) fn route() -> Route {
 async fn handle(mut call: Call) -> Answer {
     let user_id = target::local_user(&call, "Can only suspend local users")?;
     target::existing(&call, &user_id, "User not found").await?;
-    let body = call.object().await?;
-    json::require(&body, &["suspend"])?;
-    let Some(&Value::Bool(suspend)) = body.get("suspend") else {
-        return Err(MatrixError::bad_json("'suspend' must be a boolean"));
-    };
+    let suspend = call.take::<Suspend>().await?.suspend.read()?;
     let ctx = call.admin_ctx()?;
     let user = call.write(move |tx| moderation::set_suspended(tx, &ctx, &user_id, suspend)).await?;
     let key = format!("user_{}_suspended", user.user_id);
