@@ -22,10 +22,6 @@ const REPLACEABLE_MS: i64 = 10 * 60 * 1000;
 /// The maximum length of a key, as JSON, in bytes.
 const MAX_KEY_LEN: usize = 64 * 1024;
 
-/// The usages of keys, with their names in requests. The first signs the others.
-const USAGES: [(&str, &str); 3] =
-    [("master", "master_key"), ("self_signing", "self_signing_key"), ("user_signing", "user_signing_key")];
-
 /// A key in an upload.
 #[derive(Clone, Debug)]
 struct NewKey {
@@ -49,12 +45,28 @@ pub enum Uploaded {
     Unauthenticated,
 }
 
+/// The keys of an upload as a client sends them, each under its name in the request. The first signs the others.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent<'a> {
+    /// The key with the usage `master`.
+    pub master_key: Option<&'a Value>,
+    /// The key with the usage `self_signing`.
+    pub self_signing_key: Option<&'a Value>,
+    /// The key with the usage `user_signing`.
+    pub user_signing_key: Option<&'a Value>,
+}
+
 impl Upload {
     /// Reads an upload.
-    pub fn read(body: &Map<String, Value>, user_id: &str) -> Result<Self, Error> {
+    pub fn read(sent: Sent<'_>, user_id: &str) -> Result<Self, Error> {
         let mut keys = Vec::new();
-        for (usage, name) in USAGES {
-            match body.get(name) {
+        let sent = [
+            ("master", "master_key", sent.master_key),
+            ("self_signing", "self_signing_key", sent.self_signing_key),
+            ("user_signing", "user_signing_key", sent.user_signing_key),
+        ];
+        for (usage, name, value) in sent {
+            match value {
                 None | Some(Value::Null) => {}
                 Some(Value::Object(object)) => keys.push(NewKey::read(usage, name, object, user_id)?),
                 Some(_) => return Err(Error::BadKeys(format!("'{name}' must be an object"))),

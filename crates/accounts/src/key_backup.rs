@@ -117,14 +117,27 @@ pub fn clear(tx: &mut Tx<'_>) -> Result<bool, DbError> {
     key_backups::clear(tx, CLEARED_AT_ONCE)
 }
 
+/// A key as a client sends it, each part under its name in the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent<'a> {
+    /// The index of the first message that it decrypts.
+    pub first_message_index: Option<&'a Value>,
+    /// The number of times that it was forwarded.
+    pub forwarded_count: Option<&'a Value>,
+    /// True if it comes from a verified device.
+    pub is_verified: Option<&'a Value>,
+    /// The encrypted key.
+    pub session_data: Option<&'a Value>,
+}
+
 /// Reads a key.
-pub fn read_key(room_id: &str, session_id: &str, data: &Value) -> Result<BackedUpKey, Error> {
+pub fn read_key(room_id: &str, session_id: &str, sent: Sent<'_>) -> Result<BackedUpKey, Error> {
     let bad = |name: &str| Error::BadKeys(format!("'{name}' of a room key is missing or not right"));
-    let number = |name: &str| {
-        let number = data.get(name).and_then(Value::as_i64).filter(|number| *number >= 0);
+    let number = |name: &str, value: Option<&Value>| {
+        let number = value.and_then(Value::as_i64).filter(|number| *number >= 0);
         number.ok_or_else(|| bad(name))
     };
-    let session_data = data.get("session_data").filter(|data| data.is_object());
+    let session_data = sent.session_data.filter(|data| data.is_object());
     let session_data = to_json(session_data.ok_or_else(|| bad("session_data"))?)?;
     if session_data.len() > MAX_KEY_LEN || room_id.len() > MAX_NAME_LEN || session_id.len() > MAX_NAME_LEN {
         return Err(Error::too_long("A room key", MAX_KEY_LEN));
@@ -132,9 +145,9 @@ pub fn read_key(room_id: &str, session_id: &str, data: &Value) -> Result<BackedU
     Ok(BackedUpKey {
         room_id: room_id.to_owned(),
         session_id: session_id.to_owned(),
-        first_message_index: number("first_message_index")?,
-        forwarded_count: number("forwarded_count")?,
-        is_verified: data.get("is_verified").and_then(Value::as_bool).ok_or_else(|| bad("is_verified"))?,
+        first_message_index: number("first_message_index", sent.first_message_index)?,
+        forwarded_count: number("forwarded_count", sent.forwarded_count)?,
+        is_verified: sent.is_verified.and_then(Value::as_bool).ok_or_else(|| bad("is_verified"))?,
         session_data,
     })
 }

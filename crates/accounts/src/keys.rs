@@ -59,8 +59,8 @@ pub(crate) fn from_json(json: &str) -> Result<Map<String, Value>, DbError> {
 }
 
 /// Returns an optional object of a body.
-fn optional<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a Map<String, Value>>, Error> {
-    match body.get(name) {
+fn optional<'a>(value: Option<&'a Value>, name: &str) -> Result<Option<&'a Map<String, Value>>, Error> {
+    match value {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(object)) => Ok(Some(object)),
         Some(_) => Err(bad(format!("'{name}' must be an object"))),
@@ -109,9 +109,9 @@ fn check_device_keys(keys: &Map<String, Value>, user_id: &str, device_id: &str) 
 }
 
 /// Reads keys by algorithm and id.
-fn new_keys(body: &Map<String, Value>, name: &str) -> Result<Vec<NewKey>, Error> {
+fn new_keys(value: Option<&Value>, name: &str) -> Result<Vec<NewKey>, Error> {
     let mut found = Vec::new();
-    for (full_id, key) in optional(body, name)?.into_iter().flatten() {
+    for (full_id, key) in optional(value, name)?.into_iter().flatten() {
         let (algorithm, key_id) = full_id
             .split_once(':')
             .filter(|(algorithm, _)| !algorithm.is_empty() && full_id.len() <= MAX_NAME_LEN)
@@ -134,23 +134,36 @@ fn new_keys(body: &Map<String, Value>, name: &str) -> Result<Vec<NewKey>, Error>
     Ok(found)
 }
 
+/// The keys of an upload as a client sends them, each under its name in the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent<'a> {
+    /// The identity keys of the device.
+    pub device_keys: Option<&'a Value>,
+    /// One-time keys, by algorithm and id.
+    pub one_time_keys: Option<&'a Value>,
+    /// Fallback keys, by algorithm and id.
+    pub fallback_keys: Option<&'a Value>,
+    /// The same under their older name, `org.matrix.msc2732.fallback_keys`.
+    pub old_fallback_keys: Option<&'a Value>,
+}
+
 impl Upload {
     /// Reads an upload.
-    pub fn read(body: &Map<String, Value>, user_id: &str, device_id: &str) -> Result<Self, Error> {
-        let mut device = optional(body, "device_keys")?.cloned();
+    pub fn read(sent: Sent<'_>, user_id: &str, device_id: &str) -> Result<Self, Error> {
+        let mut device = optional(sent.device_keys, "device_keys")?.cloned();
         if let Some(keys) = &mut device {
             keys.remove("unsigned");
             check_device_keys(keys, user_id, device_id)?;
         }
-        let mut fallback = new_keys(body, "fallback_keys")?;
+        let mut fallback = new_keys(sent.fallback_keys, "fallback_keys")?;
         if fallback.is_empty() {
-            fallback = new_keys(body, "org.matrix.msc2732.fallback_keys")?;
+            fallback = new_keys(sent.old_fallback_keys, "org.matrix.msc2732.fallback_keys")?;
         }
         let mut algorithms = HashSet::new();
         if !fallback.iter().all(|key| algorithms.insert(key.algorithm.as_str())) {
             return Err(bad("There can be one fallback key for an algorithm"));
         }
-        Ok(Self { device, one_time: new_keys(body, "one_time_keys")?, fallback })
+        Ok(Self { device, one_time: new_keys(sent.one_time_keys, "one_time_keys")?, fallback })
     }
 
     /// Returns true if it has identity keys of the device.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use reeve_accounts::sessions::Spared;
 use reeve_accounts::{Error, deactivate as deactivation, users};
-use reeve_app::{Access, Answer, Call, MatrixError, Reading, Route, reply, shape};
+use reeve_app::shape::AnyObject;
+use reeve_app::{Access, Answer, Call, MatrixError, Reading, Route, body, reply, shape};
 use reeve_store::threepids;
 use serde_json::{Value, json};
 
@@ -16,13 +17,30 @@ const JOB_WAIT: Duration = Duration::from_secs(2);
 /// Maximum length of a password, in characters.
 const MAX_PASSWORD: usize = 512;
 
+body! {
+    /// A new password.
+    #[expect(clippy::struct_field_names, reason = "the keys are the specification's")]
+    pub(crate) struct NewPassword {
+        new_password: Option<String>,
+        logout_devices?: bool,
+        auth: Option<AnyObject>,
+    }
+
+    /// The options of a deactivation.
+    pub(crate) struct Deactivation {
+        erase?: bool,
+        id_server: Option<String>,
+        auth: Option<AnyObject>,
+    }
+}
+
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::post("/_matrix/client/v3/account/password", change_password)
             .also("/_matrix/client/r0/account/password")
             .access(Access::User)
             .id("changePassword")
-            .takes::<shapes::account::NewPassword>()
+            .takes::<NewPassword>()
             .returns::<shape::Empty>(200)
             .interactive()
             .summary("Changes the password")
@@ -47,7 +65,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/r0/account/deactivate")
             .access(Access::User)
             .id("deactivateAccount")
-            .takes::<shapes::account::Deactivation>()
+            .takes::<Deactivation>()
             .returns::<shapes::account::Unbound>(200)
             .interactive()
             .summary("Deactivates the account, and optionally erases it")
@@ -63,33 +81,25 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 async fn change_password(mut call: Call) -> Answer {
-    let body = call.object().await?;
-    let password = match body.get("new_password") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(text)) if text.chars().count() <= MAX_PASSWORD => {
-            Some(text).filter(|text| !text.is_empty())
-        }
-        Some(_) => {
-            return Err(MatrixError::bad_json("'new_password' must be a string of at most 512 characters"));
-        }
-    };
-    let logout_devices = match body.get("logout_devices") {
-        None => true,
-        Some(Value::Bool(logout)) => *logout,
-        Some(_) => return Err(MatrixError::bad_json("'logout_devices' must be a boolean")),
-    };
+    let body: NewPassword = call.take().await?;
+    let wrong = |_: &str| MatrixError::bad_json("'new_password' must be a string of at most 512 characters");
+    let password = body.new_password.read_or(wrong)?.filter(|password| !password.is_empty());
+    if password.as_ref().is_some_and(|password| password.chars().count() > MAX_PASSWORD) {
+        return Err(wrong(body.new_password.name()));
+    }
+    let logout_devices = body.logout_devices.read()?.unwrap_or(true);
     if let Some(password) = &password {
         let user_id = &call.user()?.user_id;
         call.app.policy.password_rules.check(password, Some(user_id)).map_err(Error::from)?;
     }
-    uia::owner(&call, &body).await?;
+    uia::owner(&call, &body.auth).await?;
     let Some(password) = password else {
         return Err(MatrixError::bad_request("M_MISSING_PARAM", "Missing params: password"));
     };
     if !call.app.policy.password_enabled {
         return Err(Error::PasswordChangeDisabled.into());
     }
-    let hash = call.app.hasher.hash(password).await?;
+    let hash = call.app.hasher.hash(&password).await?;
     let ctx = call.ctx();
     call.act(move |tx, session| {
         let end_sessions = logout_devices.then(|| Spared::session(session));
@@ -100,16 +110,10 @@ async fn change_password(mut call: Call) -> Answer {
 }
 
 async fn deactivate(mut call: Call) -> Answer {
-    let body = call.object().await?;
-    let erase = match body.get("erase") {
-        None => false,
-        Some(Value::Bool(erase)) => *erase,
-        Some(_) => return Err(MatrixError::bad_json("'erase' must be a boolean")),
-    };
-    if !matches!(body.get("id_server"), None | Some(Value::Null | Value::String(_))) {
-        return Err(MatrixError::bad_json("'id_server' must be a string"));
-    }
-    uia::owner(&call, &body).await?;
+    let body: Deactivation = call.take().await?;
+    let erase = body.erase.read()?.unwrap_or(false);
+    body.id_server.read()?;
+    uia::owner(&call, &body.auth).await?;
     let ctx = call.ctx();
     let job = call.act(move |tx, session| deactivation::deactivate(tx, &ctx, &session.user, erase)).await?;
     call.app.jobs.wait(&job, JOB_WAIT).await?;

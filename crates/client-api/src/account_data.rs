@@ -2,7 +2,8 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#client-config>
 
 use reeve_accounts::account_data;
-use reeve_app::{Access, Answer, Call, Head, MatrixError, Reading, Route, reply, shape};
+use reeve_app::shape::{self, AnyObject};
+use reeve_app::{Access, Answer, Call, Head, MatrixError, Reading, Route, reply};
 use reeve_model::{User, UserNum};
 
 const PATH: &str = "/_matrix/client/v3/user/{user_id}/account_data/{type}";
@@ -15,7 +16,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also(OLD_PATH)
             .access(Access::User)
             .id("getAccountData")
-            .returns::<shape::AnyObject>(200)
+            .returns::<AnyObject>(200)
             .summary("Returns account data of one type")
             .errors(&[
                 (403, "M_FORBIDDEN", "the account data belongs to another user"),
@@ -26,7 +27,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also(OLD_PATH)
             .access(Access::User)
             .id("setAccountData")
-            .takes::<shape::AnyObject>()
+            .takes::<AnyObject>()
             .returns::<shape::Empty>(200)
             .summary("Sets account data of one type")
             .errors(&[
@@ -62,7 +63,7 @@ async fn put(mut call: Call) -> Answer {
         let text = format!("Cannot set {data_type} through this API. Use {instead}");
         return Err(MatrixError::new(405, "M_BAD_JSON", text));
     }
-    let content = call.object().await?;
+    let AnyObject(content) = call.take().await?;
     if account_data::ignores(&data_type, &content, &call.user()?.user_id) {
         return Err(MatrixError::invalid_param("You cannot ignore yourself"));
     }

@@ -2,13 +2,24 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#cross-signing>
 
 use http::Method;
-use reeve_accounts::cross_signing::{self as deeds, Upload, Uploaded};
-use reeve_app::{Access, Answer, Call, Route, reply, shape};
+use reeve_accounts::cross_signing::{self as deeds, Sent, Upload, Uploaded};
+use reeve_app::shape::{self, AnyObject};
+use reeve_app::{Access, Answer, Call, Route, body, reply};
 use serde_json::json;
 
 use crate::rooms::v3;
 use crate::shapes;
 use crate::uia;
+
+body! {
+    /// Cross-signing keys of an account.
+    pub(crate) struct CrossSigningKeys {
+        master_key: Option<AnyObject>,
+        self_signing_key: Option<AnyObject>,
+        user_signing_key: Option<AnyObject>,
+        auth: Option<AnyObject>,
+    }
+}
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -16,7 +27,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/unstable/keys/device_signing/upload")
             .access(Access::User)
             .id("uploadCrossSigningKeys")
-            .takes::<shapes::keys::CrossSigningKeys>()
+            .takes::<CrossSigningKeys>()
             .returns::<shape::Empty>(200)
             .interactive()
             .summary("Stores the cross-signing keys of the account")
@@ -36,7 +47,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/unstable/keys/signatures/upload")
             .access(Access::User)
             .id("uploadCrossSigningSignatures")
-            .takes::<shape::AnyObject>()
+            .takes::<AnyObject>()
             .returns::<shapes::keys::Failures>(200)
             .summary("Stores signatures of keys and devices")
             .description("Invalid signatures are listed in `failures`; the others are stored.")
@@ -46,12 +57,17 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 async fn upload(mut call: Call) -> Answer {
-    let body = call.object().await?;
+    let body: CrossSigningKeys = call.take().await?;
     let user = call.user()?.clone();
-    let upload = Upload::read(&body, &user.user_id)?;
+    let sent = Sent {
+        master_key: body.master_key.value(),
+        self_signing_key: body.self_signing_key.value(),
+        user_signing_key: body.user_signing_key.value(),
+    };
+    let upload = Upload::read(sent, &user.user_id)?;
     for authenticated in [false, true] {
         if authenticated {
-            uia::owner(&call, &body).await?;
+            uia::owner(&call, &body.auth).await?;
         }
         let (ctx, user, upload) = (call.ctx(), user.clone(), upload.clone());
         let uploaded = call.write(move |tx| deeds::upload(tx, &ctx, &user, &upload, authenticated)).await?;
@@ -63,7 +79,7 @@ async fn upload(mut call: Call) -> Answer {
 }
 
 async fn sign(mut call: Call) -> Answer {
-    let body = call.object().await?;
+    let AnyObject(body) = call.take().await?;
     let user = call.user()?.clone();
     let failures = call.write(move |tx| deeds::sign(tx, &user, &body)).await?;
     reply::ok(&json!({ "failures": failures }))

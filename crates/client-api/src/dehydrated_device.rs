@@ -3,15 +3,16 @@
 
 use http::Method;
 use reeve_accounts::dehydrated::{self as deeds, NewDevice};
-use reeve_accounts::keys::Upload;
+use reeve_accounts::keys::{Sent, Upload};
 use reeve_accounts::to_device;
-use reeve_app::{Access, Answer, Call, Endpoint, MatrixError, Route, reply};
+use reeve_app::shape::AnyObject;
+use reeve_app::{Access, Answer, Call, Endpoint, MatrixError, Route, body, reply};
 use reeve_model::{Pos, Token};
 use reeve_rooms::position::Positions;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::rooms::{required, required_text, text};
+use crate::rooms::not_text;
 use crate::shapes;
 
 const PATH: &str = "/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device";
@@ -21,12 +22,32 @@ const NONE: (u16, &str, &str) = (404, "M_NOT_FOUND", "the account has no such de
 /// Maximum number of messages in a response.
 const MAX_EVENTS: i64 = 100;
 
+body! {
+    /// A dehydrated device.
+    pub(crate) struct NewDehydratedDevice {
+        device_id: String,
+        device_data: AnyObject,
+        initial_device_display_name: Option<String>,
+        device_keys: Option<AnyObject>,
+        one_time_keys: Option<AnyObject>,
+        fallback_keys: Option<AnyObject>,
+        /// The older name of the fallback keys.
+        #[schema(ignore)]
+        old_fallback_keys = "org.matrix.msc2732.fallback_keys": Option<AnyObject>,
+    }
+
+    /// The token of the next page.
+    pub(crate) struct After {
+        next_batch: Option<String>,
+    }
+}
+
 pub(crate) fn routes() -> Vec<Route> {
     let route = |endpoint: Endpoint| endpoint.access(Access::User).spec(PROPOSAL);
     vec![
         route(Route::put(PATH, put))
             .id("putDehydratedDevice")
-            .takes::<shapes::devices::NewDehydratedDevice>()
+            .takes::<NewDehydratedDevice>()
             .returns::<shapes::devices::DeviceId>(200)
             .summary("Stores a dehydrated device")
             .errors(&[
@@ -45,7 +66,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[NONE]),
         route(Route::of(Method::POST, EVENTS, events))
             .id("getDehydratedDeviceEvents")
-            .may_take::<shapes::devices::After>()
+            .may_take::<After>()
             .returns::<shapes::devices::DeviceMessages>(200)
             .summary("Returns the messages to the dehydrated device")
             .description(
@@ -56,14 +77,20 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 async fn put(mut call: Call) -> Answer {
-    let body = call.object().await?;
+    let body: NewDehydratedDevice = call.take().await?;
     let user = call.user()?.clone();
-    let device_id = required_text(&body, "device_id")?;
-    let device_data = required(&body, "device_data")?.as_object().cloned();
+    let device_id = body.device_id.read_or(not_text)?;
+    body::require([body.device_data.missing()])?;
+    let sent = Sent {
+        device_keys: body.device_keys.value(),
+        one_time_keys: body.one_time_keys.value(),
+        fallback_keys: body.fallback_keys.value(),
+        old_fallback_keys: body.old_fallback_keys.value(),
+    };
     let device = NewDevice {
-        display_name: text(&body, "initial_device_display_name")?,
-        device_data: device_data.ok_or_else(|| MatrixError::bad_json("'device_data' must be an object"))?,
-        keys: Upload::read(&body, &user.user_id, &device_id)?,
+        display_name: body.initial_device_display_name.read_or(not_text)?,
+        device_data: body.device_data.read()?,
+        keys: Upload::read(sent, &user.user_id, &device_id)?,
         device_id,
     };
     let (ctx, answer) = (call.ctx(), json!({ "device_id": device.device_id }));
@@ -93,8 +120,7 @@ struct Batch {
 }
 
 async fn events(mut call: Call) -> Answer {
-    let body = call.optional_object().await?;
-    let since = match text(&body, "next_batch")? {
+    let since = match call.take::<After>().await?.next_batch.read_or(not_text)? {
         None => None,
         Some(token) => {
             let token = Token::parse(&token);

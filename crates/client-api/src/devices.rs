@@ -2,15 +2,17 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#device-management>
 
 use reeve_accounts::devices as deeds;
+use reeve_app::body::{Body, Key};
 use reeve_app::json::Object;
-use reeve_app::{Access, Answer, Call, MatrixError, Reading, Route, json, reply, shape};
+use reeve_app::shape::{self, AnyObject};
+use reeve_app::{Access, Answer, Call, MatrixError, Reading, Route, body, reply};
 use reeve_model::Millis;
 use reeve_store::devices::{self, Device};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::shapes;
-use crate::uia;
+use crate::uia::{self, Authentication};
 
 const ONE: &str = "/_matrix/client/v3/devices/{device_id}";
 const ONE_OLD: &str = "/_matrix/client/r0/devices/{device_id}";
@@ -24,6 +26,19 @@ struct DeviceView {
     display_name: Option<String>,
     last_seen_ts: Option<i64>,
     last_seen_ip: Option<String>,
+}
+
+body! {
+    /// The name of a device.
+    pub(crate) struct DeviceName {
+        display_name: Option<String>,
+    }
+
+    /// Devices to delete.
+    pub(crate) struct DevicesToDelete {
+        devices: Vec<String>,
+        auth: Option<AnyObject>,
+    }
 }
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -50,7 +65,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also(ONE_UNSTABLE)
             .access(Access::Guest)
             .id("updateDevice")
-            .takes::<shapes::devices::DeviceName>()
+            .takes::<DeviceName>()
             .returns::<shape::Empty>(200)
             .summary("Renames a device of the account")
             .errors(&[
@@ -64,7 +79,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also(ONE_UNSTABLE)
             .access(Access::User)
             .id("deleteDevice")
-            .may_take::<shapes::account::Authentication>()
+            .may_take::<Authentication>()
             .returns::<shape::Empty>(200)
             .interactive()
             .summary("Deletes a device of the account, with its session, keys and pushers")
@@ -74,7 +89,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/unstable/delete_devices")
             .access(Access::User)
             .id("deleteDevices")
-            .takes::<shapes::devices::DevicesToDelete>()
+            .takes::<DevicesToDelete>()
             .returns::<shape::Empty>(200)
             .interactive()
             .summary("Deletes devices of the account, with their sessions, keys and pushers")
@@ -113,12 +128,7 @@ fn get(call: &Reading<'_>) -> Answer {
 }
 
 async fn rename(mut call: Call) -> Answer {
-    let body = call.object().await?;
-    let display_name = match body.get("display_name") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(name)) => Some(name.clone()),
-        Some(_) => return Err(MatrixError::bad_json("'display_name' must be a string")),
-    };
+    let display_name = call.take::<DeviceName>().await?.display_name.read()?;
     let (ctx, user, device_id) = (call.ctx(), call.user()?.clone(), call.param("device_id"));
     if let Some(name) = display_name {
         call.write(move |tx| deeds::rename(tx, &ctx, &user, &device_id, &name)).await?;
@@ -131,28 +141,23 @@ async fn rename(mut call: Call) -> Answer {
 
 async fn delete(mut call: Call) -> Answer {
     // Clients that do not authenticate yet send no body, or something other than JSON.
-    let body = match json::object(&call.body().await?) {
-        Err(error) if error.errcode == "M_NOT_JSON" => Object::new(),
+    let body: Authentication = match call.take().await {
+        Err(error) if error.errcode == "M_NOT_JSON" => Authentication::of(Object::new()),
         body => body?,
     };
     let device_ids = vec![call.param("device_id")];
-    finish(call, body, device_ids).await
+    finish(call, &body.auth, device_ids).await
 }
 
 async fn delete_many(mut call: Call) -> Answer {
-    let body = call.object().await?;
-    json::require(&body, &["devices"])?;
-    let device_ids: Option<Vec<String>> = body
-        .get("devices")
-        .and_then(Value::as_array)
-        .and_then(|ids| ids.iter().map(|id| id.as_str().map(str::to_owned)).collect());
-    let device_ids =
-        device_ids.ok_or_else(|| MatrixError::bad_json("'devices' must be an array of strings"))?;
-    finish(call, body, device_ids).await
+    let body: DevicesToDelete = call.take().await?;
+    let not_texts = |name| MatrixError::bad_json(format!("'{name}' must be an array of strings"));
+    let device_ids = body.devices.read_or(not_texts)?;
+    finish(call, &body.auth, device_ids).await
 }
 
-async fn finish(call: Call, body: Object, device_ids: Vec<String>) -> Answer {
-    uia::owner(&call, &body).await?;
+async fn finish(call: Call, auth: &Key<Option<AnyObject>>, device_ids: Vec<String>) -> Answer {
+    uia::owner(&call, auth).await?;
     let (ctx, user) = (call.ctx(), call.user()?.clone());
     call.write(move |tx| deeds::delete_all(tx, &ctx, &user, &device_ids)).await?;
     reply::empty()

@@ -1,16 +1,43 @@
 //! Keys for end-to-end encryption: upload, query, claim and changes.
 //! <https://spec.matrix.org/v1.18/client-server-api/#key-management-api>
 
+use std::collections::BTreeMap;
+
 use http::Method;
 use reeve_accounts::Error;
-use reeve_accounts::keys::{self as deeds, Upload, Wanted};
+use reeve_accounts::keys::{self as deeds, Sent, Upload, Wanted};
+use reeve_app::body::Key;
 use reeve_app::json::Object;
-use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply};
+use reeve_app::shape::AnyObject;
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, body, reply};
 use reeve_sync::devices::DeviceLists;
 use serde_json::{Value, json};
 
 use crate::rooms::{token, v3};
 use crate::shapes;
+
+body! {
+    /// Keys of a device.
+    #[expect(clippy::struct_field_names, reason = "the keys are the specification's")]
+    pub(crate) struct KeyUpload {
+        device_keys?: AnyObject,
+        one_time_keys: Option<AnyObject>,
+        fallback_keys: Option<AnyObject>,
+        /// The older name of the fallback keys.
+        #[schema(ignore)]
+        old_fallback_keys = "org.matrix.msc2732.fallback_keys": Option<AnyObject>,
+    }
+
+    /// A query for keys: devices by user; an empty list for all devices of a user.
+    pub(crate) struct KeyQuery {
+        device_keys: BTreeMap<String, Vec<String>>,
+    }
+
+    /// A claim of keys: algorithms by device by user.
+    pub(crate) struct KeyClaim {
+        one_time_keys: BTreeMap<String, BTreeMap<String, String>>,
+    }
+}
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -18,7 +45,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/unstable/keys/upload")
             .access(Access::Guest)
             .id("uploadKeys")
-            .takes::<shapes::keys::KeyUpload>()
+            .takes::<KeyUpload>()
             .returns::<shapes::keys::KeyCounts>(200)
             .summary("Stores keys of the device")
             .errors(&[
@@ -38,7 +65,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .repeatable()
             .id("queryKeys")
-            .takes::<shapes::keys::KeyQuery>()
+            .takes::<KeyQuery>()
             .returns::<shapes::keys::FoundKeys>(200)
             .summary("Returns the keys of users and of their devices")
             .errors(&[(400, "M_BAD_JSON", "`device_keys` is not an object of arrays of strings")])
@@ -47,7 +74,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/unstable/keys/claim")
             .access(Access::Guest)
             .id("claimKeys")
-            .takes::<shapes::keys::KeyClaim>()
+            .takes::<KeyClaim>()
             .returns::<shapes::keys::ClaimedKeys>(200)
             .summary("Claims one-time keys")
             .errors(&[(400, "M_BAD_JSON", "`one_time_keys` is not an object of objects of strings")])
@@ -68,28 +95,34 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 async fn upload(mut call: Call) -> Answer {
-    let body = call.object().await?;
-    if body.get("device_keys").is_some_and(Value::is_null) {
+    let body: KeyUpload = call.take().await?;
+    if body.device_keys.value().is_some_and(Value::is_null) {
         return Err(MatrixError::invalid_param("'device_keys' must not be null"));
     }
     let session = call.session()?;
     let (user, device_id) = (session.user.clone(), session.device_id.clone().ok_or(Error::NoDevice)?);
-    let upload = Upload::read(&body, &user.user_id, &device_id)?;
+    let sent = Sent {
+        device_keys: body.device_keys.value(),
+        one_time_keys: body.one_time_keys.value(),
+        fallback_keys: body.fallback_keys.value(),
+        old_fallback_keys: body.old_fallback_keys.value(),
+    };
+    let upload = Upload::read(sent, &user.user_id, &device_id)?;
     let limits = call.app.policy.limits;
     let counts = call.write(move |tx| deeds::upload(tx, &limits, user.num, &device_id, &upload)).await?;
     reply::ok(&json!({ "one_time_key_counts": counts }))
 }
 
 /// A required object in a body.
-fn object<'a>(body: &'a Object, key: &'static str) -> Result<&'a Object, MatrixError> {
-    let object = body.get(key).and_then(Value::as_object);
-    object.ok_or_else(|| MatrixError::bad_json(format!("'{key}' must be a JSON object")))
+fn object<T>(key: &Key<T>) -> Result<&Object, MatrixError> {
+    let object = key.value().and_then(Value::as_object);
+    object.ok_or_else(|| MatrixError::bad_json(format!("'{}' must be a JSON object", key.name())))
 }
 
 async fn query(mut call: Call) -> Answer {
-    let body = call.object().await?;
+    let body: KeyQuery = call.take().await?;
     let mut wanted = Vec::new();
-    for (user_id, device_ids) in object(&body, "device_keys")? {
+    for (user_id, device_ids) in object(&body.device_keys)? {
         let device_ids = device_ids
             .as_array()
             .and_then(|ids| ids.iter().map(|id| id.as_str().map(str::to_owned)).collect())
@@ -101,10 +134,10 @@ async fn query(mut call: Call) -> Answer {
 }
 
 async fn claim(mut call: Call) -> Answer {
-    let body = call.object().await?;
+    let body: KeyClaim = call.take().await?;
     let bad = || MatrixError::bad_json("'one_time_keys' must be an object of objects of strings");
     let mut wanted = Vec::new();
-    for (user_id, of_user) in object(&body, "one_time_keys")? {
+    for (user_id, of_user) in object(&body.one_time_keys)? {
         for (device_id, algorithm) in of_user.as_object().ok_or_else(bad)? {
             wanted.push(Wanted {
                 user_id: user_id.clone(),

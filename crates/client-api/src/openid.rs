@@ -3,7 +3,8 @@
 
 use http::Method;
 use reeve_accounts::sessions::{self, OPENID_TOKEN_MS};
-use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_app::shape::AnyObject;
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use serde_json::json;
 
 use crate::rooms::v3;
@@ -14,7 +15,7 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::POST, "user/{user_id}/openid/request_token", request_token)
             .access(Access::User)
             .id("requestOpenIdToken")
-            .takes::<shape::AnyObject>()
+            .takes::<AnyObject>()
             .returns::<shapes::account::OpenIdToken>(200)
             .summary("Creates a token that proves the caller's user id to another service")
             .description("The token is valid for an hour and for no other purpose.")
@@ -40,7 +41,7 @@ async fn request_token(mut call: Call) -> Answer {
         return Err(MatrixError::forbidden("Cannot request tokens for other users."));
     }
     // The body is reserved, but must be an object.
-    call.object().await?;
+    call.take::<AnyObject>().await?;
     let ctx = call.ctx();
     let token = call.write(move |tx| sessions::create_openid_token(tx, &ctx, &session)).await?;
     reply::ok(&json!({

@@ -1,14 +1,22 @@
 //! Presence.
 //! <https://spec.matrix.org/v1.18/client-server-api/#presence>
 
-use crate::rooms::{device_key, required_text, text, v3};
+use crate::rooms::{device_key, not_text, v3};
 use crate::shapes;
 use http::Method;
-use reeve_app::{Access, Answer, Call, MatrixError, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply, shape};
 use reeve_rooms::ephemeral::{self, Availability, Device};
 use serde_json::json;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#presence";
+
+body! {
+    /// The presence to set.
+    pub(crate) struct NewPresence {
+        presence: String,
+        status_msg: Option<String>,
+    }
+}
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -22,7 +30,7 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::PUT, "presence/{user_id}/status", put)
             .access(Access::User)
             .id("setPresence")
-            .takes::<shapes::account::NewPresence>()
+            .takes::<NewPresence>()
             .returns::<shape::Empty>(200)
             .summary("Sets the presence of the account")
             .errors(&[(403, "M_FORBIDDEN", "the user id is not the caller's")])
@@ -48,9 +56,9 @@ async fn put(mut call: Call) -> Answer {
     if call.params.get("user_id") != user.user_id {
         return Err(MatrixError::forbidden("Can only set your own presence state"));
     }
-    let body = call.object().await?;
-    let wanted = Availability::parse(&required_text(&body, "presence")?)?;
-    let (ctx, status_msg) = (call.ctx(), text(&body, "status_msg")?);
+    let body: NewPresence = call.take().await?;
+    let wanted = Availability::parse(&body.presence.read_or(not_text)?)?;
+    let (ctx, status_msg) = (call.ctx(), body.status_msg.read_or(not_text)?);
     ephemeral::check_status(status_msg.as_deref())?;
     if call.app.home.settings.presence {
         let device = Device { user_id: user.user_id, device_id: device_key(&call)? };

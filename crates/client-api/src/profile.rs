@@ -2,7 +2,8 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#profiles>
 
 use reeve_accounts::profile::{self, BadKey, Change, Field};
-use reeve_app::{Access, Answer, Call, Endpoint, Head, Limit, MatrixError, Reading, Route, reply, shape};
+use reeve_app::shape::{self, AnyObject};
+use reeve_app::{Access, Answer, Call, Endpoint, Head, Limit, MatrixError, Reading, Route, reply};
 use reeve_model::{Scope, id};
 use ruma::ServerName;
 use serde_json::{Map, Value};
@@ -16,7 +17,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/r0/profile/{user_id}")
             .access(Access::Optional)
             .id("getUserProfile")
-            .returns::<shape::AnyObject>(200)
+            .returns::<AnyObject>(200)
             .summary("Returns the profile of an account")
             .errors(&[
                 (400, "M_INVALID_PARAM", "the user id is malformed"),
@@ -37,7 +38,7 @@ pub(crate) fn routes() -> Vec<Route> {
             changing(aliased(Route::put(&path, move |call| set(call, Some(key)))), setter)
                 .id(put)
                 .limit(Limit::Name)
-                .takes::<shape::AnyObject>()
+                .takes::<AnyObject>()
                 .summary("Sets the display name or the avatar"),
             changing(aliased(Route::delete(&path, move |call| delete(call, Some(key)))), Access::User)
                 .id(take)
@@ -50,7 +51,7 @@ pub(crate) fn routes() -> Vec<Route> {
         reading(Route::read(path, |call| read_field(call, None))).id("getProfileField"),
         changing(Route::put(path, |call| set(call, None)), Access::User)
             .id("setProfileField")
-            .takes::<shape::AnyObject>()
+            .takes::<AnyObject>()
             .summary("Sets a field of a profile"),
         changing(Route::delete(path, |call| delete(call, None)), Access::User)
             .id("deleteProfileField")
@@ -62,7 +63,7 @@ pub(crate) fn routes() -> Vec<Route> {
 fn reading(endpoint: Endpoint) -> Route {
     endpoint
         .access(Access::Optional)
-        .returns::<shape::AnyObject>(200)
+        .returns::<AnyObject>(200)
         .summary("Returns one field of a profile")
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id or the name of the field is malformed"),
@@ -131,7 +132,7 @@ fn read_field(call: &Reading<'_>, key: Option<&'static str>) -> Answer {
 
 async fn set(mut call: Call, key: Option<&'static str>) -> Answer {
     let (user_id, field) = target(&call, key)?;
-    let mut body = call.object().await?;
+    let AnyObject(mut body) = call.take().await?;
     let key = field.key();
     let Some(value) = body.shift_remove(key) else {
         return Err(MatrixError::bad_request("M_MISSING_PARAM", format!("Missing key '{key}'")));

@@ -2,19 +2,40 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#push-rules-api>
 
 use http::Method;
-use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_app::shape::{self, AnyObject};
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, body, reply};
 use reeve_rooms::Error;
 use reeve_rooms::glob;
 use reeve_rooms::push::{self, Notification, Place};
 use reeve_rooms::view::View;
-use ruma::push::{AnyPushRuleRef, NewPushRule, RemovePushRuleError, RuleKind, Ruleset};
+use ruma::push::{AnyPushRuleRef, RemovePushRuleError, RuleKind, Ruleset};
 use serde_json::{Map, Value, json};
 
 use crate::rooms::{home, token, v3, viewer};
 use crate::shapes;
+use crate::shapes::push::Actions;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#push-rules-api";
 const NOT_FOUND: Error = Error::NotFound("No such rule");
+
+body! {
+    /// A push rule.
+    pub(crate) struct NewPushRule {
+        actions: Actions,
+        conditions?: Vec<AnyObject>,
+        pattern?: String,
+    }
+
+    /// The enabled flag of a push rule.
+    pub(crate) struct Enabled {
+        enabled: bool,
+    }
+
+    /// The actions of a push rule.
+    pub(crate) struct RuleActions {
+        actions: Actions,
+    }
+}
 
 pub(crate) fn routes() -> Vec<Route> {
     let not_found: &[_] = &[
@@ -58,7 +79,7 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::PUT, rule, put)
             .access(Access::User)
             .id("setPushRule")
-            .takes::<shapes::push::NewPushRule>()
+            .takes::<NewPushRule>()
             .returns::<shape::Empty>(200)
             .summary("Sets a push rule")
             .query([
@@ -88,14 +109,14 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::GET, &format!("{rule}/enabled"), get_enabled)
             .access(Access::User)
             .id("isPushRuleEnabled")
-            .returns::<shapes::push::Enabled>(200)
+            .returns::<Enabled>(200)
             .summary("Returns whether a push rule is enabled")
             .errors(not_found)
             .spec(SPEC),
         v3(Method::PUT, &format!("{rule}/enabled"), put_enabled)
             .access(Access::User)
             .id("setPushRuleEnabled")
-            .takes::<shapes::push::Enabled>()
+            .takes::<Enabled>()
             .returns::<shape::Empty>(200)
             .summary("Enables or disables a push rule")
             .errors(not_found)
@@ -103,14 +124,14 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::GET, &format!("{rule}/actions"), get_actions)
             .access(Access::User)
             .id("getPushRuleActions")
-            .returns::<shapes::push::RuleActions>(200)
+            .returns::<RuleActions>(200)
             .summary("Returns the actions of a push rule")
             .errors(not_found)
             .spec(SPEC),
         v3(Method::PUT, &format!("{rule}/actions"), put_actions)
             .access(Access::User)
             .id("setPushRuleActions")
-            .takes::<shapes::push::RuleActions>()
+            .takes::<RuleActions>()
             .returns::<shape::Empty>(200)
             .summary("Sets the actions of a push rule")
             .errors(not_found)
@@ -202,7 +223,7 @@ async fn put(mut call: Call) -> Answer {
     let kind = kind(&call)?;
     let place = place(&call)?;
     let rule_id = call.param("rule_id");
-    let body = call.object().await?;
+    let body: NewPushRule = call.take().await?;
     let new = new_rule(kind, &rule_id, body)?;
     change(&call, move |rules| push::put_rule(rules, new.clone(), place.as_ref())).await
 }
@@ -214,32 +235,36 @@ fn place(call: &Call) -> Result<Option<Place>, MatrixError> {
     Ok(before.map(Place::Before).or(after.map(Place::After)))
 }
 
-fn new_rule(kind: RuleKind, rule_id: &str, mut body: Map<String, Value>) -> Result<NewPushRule, MatrixError> {
+fn new_rule(
+    kind: RuleKind,
+    rule_id: &str,
+    body: NewPushRule,
+) -> Result<ruma::push::NewPushRule, MatrixError> {
     let invalid =
         |error: serde_json::Error| MatrixError::invalid_param(format!("The rule is not valid: {error}"));
-    if !body.contains_key("actions") {
-        return Err(MatrixError::invalid_param("No actions found"));
-    }
-    if !body.get("actions").is_some_and(are_actions) {
+    let actions = body.actions.value().ok_or_else(|| MatrixError::invalid_param("No actions found"))?;
+    if !are_actions(actions) {
         return Err(MatrixError::invalid_param("Unrecognised action"));
     }
     check_patterns(&body)?;
-    body.insert("rule_id".to_owned(), json!(rule_id));
-    let body = Value::Object(body);
+    let keys = [body.actions.into_pair(), body.conditions.into_pair(), body.pattern.into_pair()];
+    let mut rule: Map<String, Value> = keys.into_iter().flatten().collect();
+    rule.insert("rule_id".to_owned(), json!(rule_id));
+    let rule = Value::Object(rule);
     Ok(match kind {
-        RuleKind::Override => NewPushRule::Override(conditional(body).map_err(invalid)?),
-        RuleKind::Underride => NewPushRule::Underride(conditional(body).map_err(invalid)?),
-        RuleKind::Content => NewPushRule::Content(serde_json::from_value(body).map_err(invalid)?),
-        RuleKind::Room => NewPushRule::Room(serde_json::from_value(body).map_err(invalid)?),
-        RuleKind::Sender => NewPushRule::Sender(serde_json::from_value(body).map_err(invalid)?),
+        RuleKind::Override => ruma::push::NewPushRule::Override(conditional(rule).map_err(invalid)?),
+        RuleKind::Underride => ruma::push::NewPushRule::Underride(conditional(rule).map_err(invalid)?),
+        RuleKind::Content => ruma::push::NewPushRule::Content(serde_json::from_value(rule).map_err(invalid)?),
+        RuleKind::Room => ruma::push::NewPushRule::Room(serde_json::from_value(rule).map_err(invalid)?),
+        RuleKind::Sender => ruma::push::NewPushRule::Sender(serde_json::from_value(rule).map_err(invalid)?),
         _ => return Err(MatrixError::invalid_param("Unknown kind of rule")),
     })
 }
 
 /// Checks the patterns of a rule and its conditions, which are matched against every event sent to its owner.
-fn check_patterns(body: &Map<String, Value>) -> Result<(), MatrixError> {
-    let conditions = body.get("conditions").and_then(Value::as_array).into_iter().flatten();
-    let patterns = conditions.map(|condition| condition.get("pattern")).chain([body.get("pattern")]);
+fn check_patterns(body: &NewPushRule) -> Result<(), MatrixError> {
+    let conditions = body.conditions.value().and_then(Value::as_array).into_iter().flatten();
+    let patterns = conditions.map(|condition| condition.get("pattern")).chain([body.pattern.value()]);
     let mut patterns = patterns.flatten().filter_map(Value::as_str);
     if !patterns.all(glob::is_allowed) {
         return Err(MatrixError::invalid_param("A pattern is too long or has too many wildcards"));
@@ -278,8 +303,8 @@ async fn delete(call: Call) -> Answer {
 
 async fn put_enabled(mut call: Call) -> Answer {
     let (kind, rule_id) = (kind(&call)?, call.param("rule_id"));
-    let body = call.object().await?;
-    let Some(Value::Bool(enabled)) = body.get("enabled").cloned() else {
+    let body: Enabled = call.take().await?;
+    let Some(&Value::Bool(enabled)) = body.enabled.value() else {
         return Err(MatrixError::bad_json("'enabled' must be a boolean"));
     };
     change(&call, move |rules| rules.set_enabled(kind.clone(), &rule_id, enabled).map_err(|_| NOT_FOUND))
@@ -288,8 +313,8 @@ async fn put_enabled(mut call: Call) -> Answer {
 
 async fn put_actions(mut call: Call) -> Answer {
     let (kind, rule_id) = (kind(&call)?, call.param("rule_id"));
-    let body = call.object().await?;
-    let actions = body.get("actions").cloned().unwrap_or_default();
+    let body: RuleActions = call.take().await?;
+    let actions = body.actions.value().cloned().unwrap_or_default();
     if !are_actions(&actions) {
         return Err(MatrixError::invalid_param("Unrecognised action"));
     }

@@ -3,8 +3,10 @@
 
 use reeve_accounts::pushers as deeds;
 use reeve_accounts::threepids::EMAIL_PUSHER;
-use reeve_app::json::{self, Object};
-use reeve_app::{Access, Answer, Call, MatrixError, Reading, Route, reply, shape};
+use reeve_app::body::Key;
+use reeve_app::json::Object;
+use reeve_app::shape::{self, AnyObject};
+use reeve_app::{Access, Answer, Call, MatrixError, Reading, Route, body, reply};
 use reeve_outgoing::is_http;
 use reeve_store::features;
 use reeve_store::pushers::{self, Pusher};
@@ -27,6 +29,23 @@ const DEVICE_ID: &str = "org.matrix.msc3881.device_id";
 /// The path of a push gateway.
 const GATEWAY_PATH: &str = "/_matrix/push/v1/notify";
 
+body! {
+    /// A pusher; `kind` null to delete it.
+    pub(crate) struct NewPusher {
+        #[schema(required)]
+        kind: Option<String>,
+        app_id: String,
+        pushkey: String,
+        app_display_name: Option<String>,
+        device_display_name: Option<String>,
+        profile_tag: Option<String>,
+        lang: Option<String>,
+        data: Option<AnyObject>,
+        append: Option<bool>,
+        enabled = "org.matrix.msc3881.enabled": Option<bool>,
+    }
+}
+
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::read("/_matrix/client/v3/pushers", list)
@@ -40,7 +59,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/r0/pushers/set")
             .access(Access::User)
             .id("postPusher")
-            .takes::<shapes::push::NewPusher>()
+            .takes::<NewPusher>()
             .returns::<shape::Empty>(200)
             .summary("Sets or deletes a pusher")
             .errors(&[
@@ -83,30 +102,28 @@ fn view(pusher: &Pusher, remote: bool) -> Result<Value, MatrixError> {
 }
 
 async fn set(mut call: Call) -> Answer {
-    let body = call.object().await?;
+    let body: NewPusher = call.take().await?;
     let num = call.user()?.num;
-    let deletes = body.get("kind") == Some(&Value::Null);
-    if deletes && body.contains_key("app_id") && body.contains_key("pushkey") {
-        let (app_id, pushkey) = (text(&body, "app_id")?, text(&body, "pushkey")?);
+    let deletes = body.kind.value() == Some(&Value::Null);
+    if deletes && body.app_id.value().is_some() && body.pushkey.value().is_some() {
+        let (app_id, pushkey) = (text(&body.app_id)?, text(&body.pushkey)?);
         call.write(move |tx| deeds::delete(tx, num, &app_id, &pushkey)).await?;
         return reply::empty();
     }
-    json::require(
-        &body,
-        &["kind", "app_id", "app_display_name", "device_display_name", "pushkey", "lang", "data"],
-    )?;
-    let append = match body.get("append") {
-        None | Some(Value::Null) => false,
-        Some(Value::Bool(append)) => *append,
-        Some(_) => return Err(MatrixError::invalid_param("'append' must be a boolean")),
-    };
+    body::require([
+        body.kind.missing(),
+        body.app_id.missing(),
+        body.app_display_name.missing(),
+        body.device_display_name.missing(),
+        body.pushkey.missing(),
+        body.lang.missing(),
+        body.data.missing(),
+    ])?;
+    let not_boolean = |name| MatrixError::invalid_param(format!("'{name}' must be a boolean"));
+    let append = body.append.read_or(not_boolean)?.unwrap_or(false);
     let mut pusher = pusher(&call, &body)?;
-    match body.get(ENABLED) {
-        None | Some(Value::Null | Value::Bool(true)) => {}
-        Some(Value::Bool(false)) => {
-            pusher.enabled = !call.read(move |tx| features::is_enabled(tx, num, MSC3881)).await?;
-        }
-        Some(_) => return Err(MatrixError::invalid_param(format!("'{ENABLED}' must be a boolean"))),
+    if body.enabled.read_or(not_boolean)? == Some(false) {
+        pusher.enabled = !call.read(move |tx| features::is_enabled(tx, num, MSC3881)).await?;
     }
     let (ctx, limits) = (call.ctx(), call.app.policy.limits);
     call.write(move |tx| deeds::set(tx, &ctx, &limits, num, &pusher, append)).await?;
@@ -114,9 +131,9 @@ async fn set(mut call: Call) -> Answer {
 }
 
 /// The pusher that a body describes.
-fn pusher(call: &Call, body: &Object) -> Result<Pusher, MatrixError> {
-    let app_id = text(body, "app_id")?;
-    let pushkey = text(body, "pushkey")?;
+fn pusher(call: &Call, body: &NewPusher) -> Result<Pusher, MatrixError> {
+    let app_id = text(&body.app_id)?;
+    let pushkey = text(&body.pushkey)?;
     if app_id.chars().count() > MAX_APP_ID {
         return Err(MatrixError::invalid_param(format!(
             "'app_id' must not be longer than {MAX_APP_ID} characters"
@@ -127,8 +144,8 @@ fn pusher(call: &Call, body: &Object) -> Result<Pusher, MatrixError> {
             "'pushkey' must not be longer than {MAX_PUSHKEY} bytes"
         )));
     }
-    let kind = text(body, "kind")?;
-    let data = match (&*kind, body.get("data")) {
+    let kind = text(&body.kind)?;
+    let data = match (&*kind, body.data.value()) {
         ("http", data) => http_data(data)?,
         ("email", _) if !call.app.sends_mail => {
             return Err(MatrixError::invalid_param("This server sends no e-mail"));
@@ -151,13 +168,13 @@ fn pusher(call: &Call, body: &Object) -> Result<Pusher, MatrixError> {
         app_id,
         pushkey,
         kind,
-        app_display_name: short_text(body, "app_display_name")?,
-        device_display_name: short_text(body, "device_display_name")?,
-        profile_tag: match body.get("profile_tag") {
+        app_display_name: short_text(&body.app_display_name)?,
+        device_display_name: short_text(&body.device_display_name)?,
+        profile_tag: match body.profile_tag.value() {
             None | Some(Value::Null) => String::new(),
-            Some(_) => short_text(body, "profile_tag")?,
+            Some(_) => short_text(&body.profile_tag)?,
         },
-        lang: short_text(body, "lang")?,
+        lang: short_text(&body.lang)?,
         data,
         device_id: call.session()?.device_id.clone(),
         enabled: true,
@@ -187,17 +204,18 @@ fn http_data(data: Option<&Value>) -> Result<Object, MatrixError> {
     }
 }
 
-fn text(body: &Object, key: &str) -> Result<String, MatrixError> {
-    match body.get(key) {
+fn text<T>(key: &Key<T>) -> Result<String, MatrixError> {
+    match key.value() {
         Some(Value::String(text)) => Ok(text.clone()),
-        _ => Err(MatrixError::invalid_param(format!("'{key}' must be a string"))),
+        _ => Err(MatrixError::invalid_param(format!("'{}' must be a string", key.name()))),
     }
 }
 
-fn short_text(body: &Object, key: &str) -> Result<String, MatrixError> {
-    let text = text(body, key)?;
+fn short_text<T>(key: &Key<T>) -> Result<String, MatrixError> {
+    let text = text(key)?;
     if text.len() > MAX_TEXT {
-        return Err(MatrixError::invalid_param(format!("'{key}' must not be longer than {MAX_TEXT} bytes")));
+        let error = format!("'{}' must not be longer than {MAX_TEXT} bytes", key.name());
+        return Err(MatrixError::invalid_param(error));
     }
     Ok(text)
 }

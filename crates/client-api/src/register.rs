@@ -6,15 +6,17 @@ use std::sync::Arc;
 use reeve_accounts::Error;
 use reeve_accounts::password::Verdict;
 use reeve_accounts::policy::WeakPassword;
-use reeve_accounts::registration::{self, Registration};
+use reeve_accounts::registration;
 use reeve_accounts::sessions::{self, NewSession};
 use reeve_accounts::users::{self, NewUser};
+use reeve_app::body::{Key, Readable};
 use reeve_app::json::{self, Object};
 use reeve_app::limits::Bucket;
-use reeve_app::{Access, Answer, Call, Limit, MatrixError, Param, Route, auth, reply};
+use reeve_app::shape::AnyObject;
+use reeve_app::{Access, Answer, Call, Limit, MatrixError, Param, Route, auth, body, reply};
 use serde_json::{Value, json};
 
-use crate::login::{new_session, session_body};
+use crate::login::{bad_parameter, refreshable, session_body};
 use crate::shapes;
 use crate::stage::Stage;
 use crate::uia;
@@ -24,6 +26,19 @@ const MAX_TEXT: usize = 512;
 /// The device of a guest's only session.
 const GUEST_DEVICE: &str = "guest_device";
 
+body! {
+    /// A new account.
+    pub(crate) struct Registration {
+        username?: String,
+        password: Option<String>,
+        device_id: Option<String>,
+        initial_device_display_name: Option<String>,
+        inhibit_login: Option<bool>,
+        refresh_token?: bool,
+        auth: Option<AnyObject>,
+    }
+}
+
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::post("/_matrix/client/v3/register", handle)
@@ -31,7 +46,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Anybody)
             .limit(Limit::Registration)
             .id("register")
-            .takes::<shapes::account::Registration>()
+            .takes::<Registration>()
             .returns::<shapes::account::NewAccount>(200)
             .interactive()
             .summary("Creates an account or a guest account")
@@ -68,8 +83,8 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn handle(mut call: Call) -> Answer {
     // A name with NUL is refused as an invalid name, not as an invalid body.
-    let body = json::object_with_nul(&call.body().await?, &["username"])?;
-    check_auth(&body)?;
+    let body: Registration = call.take_with_nul(&["username"]).await?;
+    check_auth(&body.auth)?;
     call.app.limiter.peek(Bucket::Registration(call.ip.to_string()), call.now)?;
     match call.query.utf8("kind")?.as_deref() {
         None | Some("user") => user(&call, &body).await,
@@ -82,12 +97,8 @@ async fn handle(mut call: Call) -> Answer {
 }
 
 /// Checks the form of `auth`, before anything else.
-fn check_auth(body: &Object) -> Result<(), MatrixError> {
-    let auth = match body.get("auth") {
-        None | Some(Value::Null) => return Ok(()),
-        Some(Value::Object(auth)) => auth,
-        Some(_) => return Err(MatrixError::bad_json("'auth' must be an object")),
-    };
+fn check_auth(auth: &Key<Option<AnyObject>>) -> Result<(), MatrixError> {
+    let Some(auth) = auth.read()? else { return Ok(()) };
     for key in ["type", "session"] {
         if auth.get(key).is_some_and(|value| !value.is_string() && !value.is_null()) {
             return Err(MatrixError::bad_json(format!("'{key}' must be a string")));
@@ -96,25 +107,34 @@ fn check_auth(body: &Object) -> Result<(), MatrixError> {
     Ok(())
 }
 
-async fn guest(call: &Call, body: &Object) -> Answer {
+async fn guest(call: &Call, body: &Registration) -> Answer {
     if !call.app.policy.guests {
         return Err(MatrixError::forbidden("Guest access is disabled"));
     }
-    let given = new_session(&Object::from_iter(
-        body.get("initial_device_display_name")
-            .map(|name| ("initial_device_display_name".to_owned(), name.clone())),
-    ))?;
-    let session = NewSession { device_id: Some(GUEST_DEVICE.to_owned()), ..given };
+    let session = NewSession {
+        device_id: Some(GUEST_DEVICE.to_owned()),
+        initial_device_display_name: body.initial_device_display_name.read_or(bad_parameter)?,
+        refreshable: false,
+    };
     sessions::check(&session)?;
     let account = NewUser { is_guest: true, ..NewUser::default() };
-    let new =
-        Registration { account, numbered: true, session: Some(session), passed: None, needs_token: false };
+    let new = registration::Registration {
+        account,
+        numbered: true,
+        session: Some(session),
+        passed: None,
+        needs_token: false,
+    };
     make(call, new).await
 }
 
-async fn user(call: &Call, body: &Object) -> Answer {
-    let session = new_session(body)?;
-    let given_name = text(body, "username", "Invalid username")?.map(|name| name.to_lowercase());
+async fn user(call: &Call, body: &Registration) -> Answer {
+    let session = NewSession {
+        refreshable: refreshable(&body.refresh_token)?,
+        device_id: body.device_id.read_or(bad_parameter)?,
+        initial_device_display_name: body.initial_device_display_name.read_or(bad_parameter)?,
+    };
+    let given_name = text(&body.username, "Invalid username")?.map(|name| name.to_lowercase());
     if !matches!(auth::token(&call.headers, &call.query), Ok(None)) {
         return Err(MatrixError::unknown(
             "An access token should not be provided on requests to /register \
@@ -125,16 +145,13 @@ async fn user(call: &Call, body: &Object) -> Answer {
     if !policy.registration_enabled {
         return Err(MatrixError::forbidden("Registration has been disabled"));
     }
-    let password = match body.get("password") {
-        Some(Value::Null) => None,
-        _ => text(body, "password", "Invalid password")?.filter(|password| !password.is_empty()),
-    };
+    let password = text(&body.password, "Invalid password")?.filter(|password| !password.is_empty());
     if let Some(password) = &password {
         let user_id = given_name.as_deref().map(|name| call.ctx().user_id(name));
         policy.password_rules.check(password, user_id.as_deref()).map_err(Error::from)?;
     }
     sessions::check(&session)?;
-    let earlier = uia::remembered(call, body).await?;
+    let earlier = uia::remembered(call, &body.auth).await?;
     let remembered_text = |key: &str| earlier.get(key).and_then(Value::as_str).map(str::to_owned);
     let renamed = given_name.is_some() && given_name != remembered_text("username");
     let name = given_name.or_else(|| remembered_text("username"));
@@ -145,7 +162,7 @@ async fn user(call: &Call, body: &Object) -> Answer {
 
     // A request that begins a session is stored, its password as a hash. For every other request the password
     // is hashed only after its stage has passed.
-    let begins = body.get("auth").and_then(|auth| auth.get("session")).is_none_or(Value::is_null);
+    let begins = body.auth.value().and_then(|auth| auth.get("session")).is_none_or(Value::is_null);
     let mut password_hash = None;
     let mut remembered = Object::new();
     if begins {
@@ -160,7 +177,7 @@ async fn user(call: &Call, body: &Object) -> Answer {
     }
     let needs_token = policy.registration_requires_token;
     let stages = if needs_token { vec![Stage::RegistrationToken, Stage::Dummy] } else { vec![Stage::Dummy] };
-    let passed = uia::registration(call, body, stages, remembered).await?;
+    let passed = uia::registration(call, &body.auth, stages, remembered).await?;
 
     let password_hash = match (password_hash, password) {
         (Some(hash), _) => hash,
@@ -184,12 +201,16 @@ async fn user(call: &Call, body: &Object) -> Answer {
         password_hash: Some(password_hash),
         ..NewUser::default()
     };
-    let logs_in = !body.get("inhibit_login").is_some_and(json::truthy);
+    let logs_in = !body.inhibit_login.value().is_some_and(json::truthy);
     let session = Some(session).filter(|_| logs_in);
-    make(call, Registration { account, numbered, session, passed: Some(passed.session), needs_token }).await
+    make(
+        call,
+        registration::Registration { account, numbered, session, passed: Some(passed.session), needs_token },
+    )
+    .await
 }
 
-async fn make(call: &Call, new: Registration) -> Answer {
+async fn make(call: &Call, new: registration::Registration) -> Answer {
     call.app.limiter.check(Bucket::Registration(call.ip.to_string()), call.now)?;
     let (ctx, app) = (call.ctx(), Arc::clone(&call.app));
     let (user, issued) = call.write(move |tx| registration::register(tx, &ctx, &app.policy, &new)).await?;
@@ -199,11 +220,14 @@ async fn make(call: &Call, new: Registration) -> Answer {
     }
 }
 
-/// A string that is not too long; `None` if the key is absent.
-fn text(body: &Object, key: &str, refusal: &'static str) -> Result<Option<String>, MatrixError> {
-    match body.get(key) {
-        None => Ok(None),
-        Some(Value::String(text)) if text.chars().count() <= MAX_TEXT => Ok(Some(text.clone())),
-        Some(_) => Err(MatrixError::unknown(refusal)),
+/// A string that is not too long; `None` if there is none.
+fn text<T>(key: &Key<T>, refusal: &'static str) -> Result<Option<String>, MatrixError>
+where
+    T: Readable<Read = Option<String>>,
+{
+    let text = key.read_or(|_| MatrixError::unknown(refusal))?;
+    if text.as_ref().is_some_and(|text| text.chars().count() > MAX_TEXT) {
+        return Err(MatrixError::unknown(refusal));
     }
+    Ok(text)
 }

@@ -4,26 +4,59 @@
 use std::collections::BTreeMap;
 
 use http::Method;
-use reeve_accounts::key_backup::BackupUpdate;
-use reeve_accounts::key_backup::{self as deeds, Extent};
+use reeve_accounts::key_backup::{self as deeds, BackupUpdate, Extent, Sent};
+use reeve_app::body::{Body, Key, Readable};
 use reeve_app::json::Object;
-use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_app::shape::{self, AnyObject};
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, body, reply};
 use reeve_store::key_backups::{BackedUpKey, Backup, Which};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use utoipa::ToSchema;
 
-use crate::rooms::{required, required_text, text, v3};
+use crate::rooms::{not_text, v3};
 use crate::shapes;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#server-side-key-backups";
 const NO_BACKUP: (u16, &str, &str) = (404, "M_NOT_FOUND", "there is no such backup");
 
+body! {
+    /// The algorithm and authentication data of a backup.
+    pub(crate) struct NewBackup {
+        algorithm: String,
+        auth_data: AnyObject,
+    }
+
+    /// The new authentication data of a backup.
+    pub(crate) struct ChangedBackup {
+        algorithm: String,
+        auth_data: AnyObject,
+        version: Option<String>,
+    }
+
+    /// Room keys by session by room.
+    pub(crate) struct RoomsOfKeys {
+        rooms: BTreeMap<String, SessionsOfKeys>,
+    }
+
+    /// Room keys by session.
+    pub(crate) struct SessionsOfKeys {
+        sessions: BTreeMap<String, RoomKey>,
+    }
+
+    /// A room key, encrypted.
+    pub(crate) struct RoomKey {
+        first_message_index: i64,
+        forwarded_count: i64,
+        is_verified: bool,
+        session_data: AnyObject,
+    }
+}
+
 pub(crate) fn routes() -> Vec<Route> {
     let mut routes = vec![
         route(Method::POST, "version", create)
             .id("postRoomKeysVersion")
-            .takes::<shapes::keys::NewBackup>()
+            .takes::<NewBackup>()
             .returns::<shapes::keys::BackupVersion>(200)
             .summary("Creates a backup of room keys")
             .errors(&[
@@ -43,7 +76,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[NO_BACKUP]),
         route(Method::PUT, "version/{version}", update)
             .id("putRoomKeysVersion")
-            .takes::<shapes::keys::ChangedBackup>()
+            .takes::<ChangedBackup>()
             .returns::<shape::Empty>(200)
             .summary("Updates the authentication data of a backup")
             .errors(&[(400, "M_INVALID_PARAM", "the algorithm or the version differs"), NO_BACKUP]),
@@ -54,13 +87,13 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[NO_BACKUP]),
     ];
     routes.extend(
-        keys::<shapes::keys::RoomsOfKeys>(
+        keys::<RoomsOfKeys>(
             "keys",
             ["putRoomKeys", "getRoomKeys", "deleteRoomKeys"],
             ["Adds room keys to the backup", "Returns room keys of a backup", "Deletes all keys of a backup"],
         )
         .into_iter()
-        .chain(keys::<shapes::keys::SessionsOfKeys>(
+        .chain(keys::<SessionsOfKeys>(
             "keys/{room_id}",
             ["putRoomKeysByRoomId", "getRoomKeysByRoomId", "deleteRoomKeysByRoomId"],
             [
@@ -69,7 +102,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "Deletes the keys of a backup for one room",
             ],
         ))
-        .chain(keys::<shapes::keys::RoomKey>(
+        .chain(keys::<RoomKey>(
             "keys/{room_id}/{session_id}",
             ["putRoomKeyBySessionId", "getRoomKeyBySessionId", "deleteRoomKeyBySessionId"],
             [
@@ -83,7 +116,7 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 /// The three routes of one path of keys, with bodies of the form `T`.
-fn keys<T: ToSchema>(path: &str, ids: [&'static str; 3], what: [&'static str; 3]) -> [Route; 3] {
+fn keys<T: Body>(path: &str, ids: [&'static str; 3], what: [&'static str; 3]) -> [Route; 3] {
     let [put_id, get_id, delete_id] = ids;
     let [put, get, delete] = what;
     [
@@ -131,14 +164,9 @@ where
         .spec(SPEC)
 }
 
-fn auth_data(body: &Object) -> Result<Object, MatrixError> {
-    let data = required(body, "auth_data")?;
-    data.as_object().cloned().ok_or_else(|| MatrixError::bad_json("'auth_data' must be an object"))
-}
-
 async fn create(mut call: Call) -> Answer {
-    let body = call.object().await?;
-    let (algorithm, auth_data) = (required_text(&body, "algorithm")?, auth_data(&body)?);
+    let body: NewBackup = call.take().await?;
+    let (algorithm, auth_data) = (body.algorithm.read_or(not_text)?, body.auth_data.read()?);
     let (limits, num) = (call.app.policy.limits, call.user()?.num);
     let version = call.write(move |tx| deeds::create(tx, &limits, num, &algorithm, &auth_data)).await?;
     reply::ok(&json!({ "version": version.to_string() }))
@@ -166,9 +194,9 @@ async fn get(call: Call) -> Answer {
 }
 
 async fn update(mut call: Call) -> Answer {
-    let body = call.object().await?;
-    let (algorithm, auth_data) = (required_text(&body, "algorithm")?, auth_data(&body)?);
-    let (given, version) = (text(&body, "version")?, call.param("version"));
+    let body: ChangedBackup = call.take().await?;
+    let (algorithm, auth_data) = (body.algorithm.read_or(not_text)?, body.auth_data.read()?);
+    let (given, version) = (body.version.read_or(not_text)?, call.param("version"));
     let num = call.user()?.num;
     call.write(move |tx| {
         let update = BackupUpdate { algorithm: &algorithm, version: given.as_deref(), auth_data: &auth_data };
@@ -199,28 +227,46 @@ fn version(call: &Call) -> Result<String, MatrixError> {
 }
 
 /// The keys in a body, whose nesting depends on the path.
-fn read_keys(body: &Object, which: &Which) -> Result<Vec<BackedUpKey>, MatrixError> {
-    let object = |value: &Value, key: &str| match value.get(key) {
-        Some(Value::Object(object)) => Ok(object.clone()),
-        _ => Err(MatrixError::bad_json(format!("'{key}' must be an object"))),
-    };
-    let of_room = |room_id: &str, value: &Value| -> Result<Vec<BackedUpKey>, MatrixError> {
-        let sessions = object(value, "sessions")?;
-        let read = |(session_id, data): (&String, &Value)| deeds::read_key(room_id, session_id, data);
-        Ok(sessions.iter().map(read).collect::<Result<_, _>>()?)
-    };
-    let body = Value::Object(body.clone());
+async fn read_keys(call: &mut Call, which: &Which) -> Result<Vec<BackedUpKey>, MatrixError> {
     match which {
         Which::All => {
+            let body: RoomsOfKeys = call.take().await?;
             let mut keys = Vec::new();
-            for (room_id, value) in &object(&body, "rooms")? {
-                keys.extend(of_room(room_id, value)?);
+            for (room_id, value) in object(&body.rooms)? {
+                // What is not an object has no sessions.
+                let sessions =
+                    SessionsOfKeys::read(value).unwrap_or_else(|| SessionsOfKeys::of(Object::new()));
+                keys.extend(read_sessions(room_id, &sessions)?);
             }
             Ok(keys)
         }
-        Which::Room(room_id) => of_room(room_id, &body),
-        Which::Session(room_id, session_id) => Ok(vec![deeds::read_key(room_id, session_id, &body)?]),
+        Which::Room(room_id) => read_sessions(room_id, &call.take().await?),
+        Which::Session(room_id, session_id) => Ok(vec![read_key(room_id, session_id, &call.take().await?)?]),
     }
+}
+
+fn object<T>(key: &Key<T>) -> Result<&Object, MatrixError> {
+    let object = key.value().and_then(Value::as_object);
+    object.ok_or_else(|| MatrixError::bad_json(format!("'{}' must be an object", key.name())))
+}
+
+fn read_sessions(room_id: &str, body: &SessionsOfKeys) -> Result<Vec<BackedUpKey>, MatrixError> {
+    let read = |(session_id, value): (&String, &Value)| {
+        // What is not an object has no parts of a key.
+        let key = RoomKey::read(value).unwrap_or_else(|| RoomKey::of(Object::new()));
+        read_key(room_id, session_id, &key)
+    };
+    object(&body.sessions)?.iter().map(read).collect()
+}
+
+fn read_key(room_id: &str, session_id: &str, body: &RoomKey) -> Result<BackedUpKey, MatrixError> {
+    let sent = Sent {
+        first_message_index: body.first_message_index.value(),
+        forwarded_count: body.forwarded_count.value(),
+        is_verified: body.is_verified.value(),
+        session_data: body.session_data.value(),
+    };
+    Ok(deeds::read_key(room_id, session_id, sent)?)
 }
 
 fn extent(extent: Extent) -> Answer {
@@ -229,7 +275,7 @@ fn extent(extent: Extent) -> Answer {
 
 async fn put_keys(mut call: Call) -> Answer {
     let (version, which) = (version(&call)?, which(&call));
-    let keys = read_keys(&call.object().await?, &which)?;
+    let keys = read_keys(&mut call, &which).await?;
     let (limits, num) = (call.app.policy.limits, call.user()?.num);
     extent(call.write(move |tx| deeds::put_keys(tx, &limits, num, &version, &keys)).await?)
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use http::Method;
-use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply};
+use reeve_app::shape::AnyObject;
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, body, reply};
 use reeve_model::{Pos, Token};
-use reeve_rooms::timeline::{self, Search};
+use reeve_rooms::timeline;
 use reeve_rooms::types;
 use reeve_rooms::view::View;
 use reeve_rooms::{Error, user_directory};
@@ -13,18 +14,36 @@ use reeve_store::{events, words};
 use ruma::api::client::filter::RoomEventFilter;
 use serde_json::{Map, Value, json};
 
-use crate::rooms::{home, required_text, v3, viewer};
+use crate::rooms::{home, not_text, v3, viewer};
 use crate::shapes;
 
 /// Maximum number of users in a response.
 const MAX_PEOPLE: i64 = 50;
+
+body! {
+    /// A search in messages.
+    pub(crate) struct Search {
+        search_categories: SearchCategories,
+    }
+
+    /// The search categories.
+    pub(crate) struct SearchCategories {
+        room_events: Option<AnyObject>,
+    }
+
+    /// A search for users.
+    pub(crate) struct PeopleSearch {
+        search_term: String,
+        limit: Option<i64>,
+    }
+}
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::POST, "search", search)
             .access(Access::User)
             .id("search")
-            .takes::<shapes::search::Search>()
+            .takes::<Search>()
             .returns::<shapes::search::SearchAnswer>(200)
             .repeatable()
             .summary("Searches messages, names and topics in the rooms of the account")
@@ -33,7 +52,7 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::POST, "user_directory/search", people)
             .access(Access::User)
             .id("searchUserDirectory")
-            .takes::<shapes::search::PeopleSearch>()
+            .takes::<PeopleSearch>()
             .returns::<shapes::search::FoundPeople>(200)
             .repeatable()
             .summary("Searches the user directory")
@@ -42,15 +61,16 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 async fn search(mut call: Call) -> Answer {
-    let body = call.object().await?;
+    let body: Search = call.take().await?;
     let bad = |text: &'static str| MatrixError::bad_json(text);
-    let Some(categories) = body.get("search_categories").and_then(Value::as_object) else {
-        return Err(MatrixError::bad_request("M_MISSING_PARAM", "Missing params: ['search_categories']"));
-    };
-    let Some(wanted) = categories.get("room_events").and_then(Value::as_object) else {
+    let categories = body.search_categories.read_or(|name| MatrixError::missing_params(&[name]))?;
+    let Some(wanted) = categories.room_events.value().and_then(Value::as_object) else {
         return reply::ok(&json!({ "search_categories": {} }));
     };
-    let term = required_text(wanted, "search_term")?;
+    let term = match wanted.get("search_term") {
+        None => return Err(MatrixError::missing_params(&["search_term"])),
+        Some(term) => term.as_str().map(str::to_owned).ok_or_else(|| not_text("search_term"))?,
+    };
     let keys = match wanted.get("keys") {
         None => Vec::new(),
         Some(keys) => {
@@ -80,7 +100,7 @@ async fn search(mut call: Call) -> Answer {
         .collect();
     let include_state = wanted.get("include_state") == Some(&Value::Bool(true));
     let highlights = words::highlights(&term);
-    let search = Search { term, keys, filter, limit, from };
+    let search = timeline::Search { term, keys, filter, limit, from };
     let (viewer, now) = (viewer(&call)?, call.now);
     let found = call
         .read(move |tx| -> Result<_, Error> {
@@ -176,12 +196,9 @@ fn around(
 }
 
 async fn people(mut call: Call) -> Answer {
-    let body = call.object().await?;
-    let term = required_text(&body, "search_term")?;
-    let limit = match body.get("limit") {
-        None | Some(Value::Null) => 10,
-        Some(limit) => limit.as_i64().ok_or_else(|| MatrixError::bad_json("'limit' must be an integer"))?,
-    };
+    let body: PeopleSearch = call.take().await?;
+    let term = body.search_term.read_or(not_text)?;
+    let limit = body.limit.read()?.unwrap_or(10);
     let limit = usize::try_from(limit.clamp(1, MAX_PEOPLE)).unwrap_or(1);
     let (home, user) = (home(&call), call.user()?.clone());
     let (found, limited) =

@@ -2,11 +2,18 @@
 
 use reeve_accounts::sessions::{self, Spared};
 use reeve_app::limits::Bucket;
-use reeve_app::{Access, Answer, Call, MatrixError, OpenTo, Route, json, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, OpenTo, Route, body, reply, shape};
 use serde_json::{Value, json};
 
 use crate::shapes;
-use crate::uia;
+use crate::uia::{self, Authentication};
+
+body! {
+    /// A refresh token.
+    pub(crate) struct Refresh {
+        refresh_token: String,
+    }
+}
 
 pub(crate) fn routes() -> Vec<Route> {
     let always = OpenTo { locked: true, expired_account: true, expired_token: true };
@@ -22,7 +29,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .also("/_matrix/client/r0/refresh")
             .access(Access::Anybody)
             .id("refresh")
-            .takes::<shapes::account::Refresh>()
+            .takes::<Refresh>()
             .returns::<shapes::account::Refreshed>(200)
             .summary("Exchanges a refresh token")
             .errors(&[(401, "M_UNKNOWN_TOKEN", "the refresh token is unknown, used or expired")])
@@ -46,7 +53,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/_matrix/client/v1/login/get_token", login_token)
             .access(Access::User)
             .id("generateLoginToken")
-            .takes::<shapes::account::Authentication>()
+            .takes::<Authentication>()
             .returns::<shapes::account::LoginToken>(200)
             .interactive()
             .summary("Creates a token with which another device logs in once")
@@ -65,11 +72,8 @@ async fn whoami(call: Call) -> Answer {
 }
 
 async fn refresh(mut call: Call) -> Answer {
-    let body = call.object().await?;
-    json::require(&body, &["refresh_token"])?;
-    let Some(Value::String(token)) = body.get("refresh_token").cloned() else {
-        return Err(MatrixError::invalid_param("Invalid param: refresh_token"));
-    };
+    let token = call.take::<Refresh>().await?.refresh_token;
+    let token = token.read_or(|name| MatrixError::invalid_param(format!("Invalid param: {name}")))?;
     let (ctx, app) = (call.ctx(), std::sync::Arc::clone(&call.app));
     let issued = call.write(move |tx| sessions::refresh(tx, &ctx, &app.policy, &token)).await?;
     reply::ok(&json!({
@@ -97,8 +101,8 @@ async fn login_token(mut call: Call) -> Answer {
     }
     let user = call.user()?.clone();
     call.app.limiter.peek(Bucket::LoginToken(user.num), call.now)?;
-    let body = call.object().await?;
-    uia::owner(&call, &body).await?;
+    let body: Authentication = call.take().await?;
+    uia::owner(&call, &body.auth).await?;
     call.app.limiter.check(Bucket::LoginToken(user.num), call.now)?;
     let ctx = call.ctx();
     let token = call.write(move |tx| sessions::create_login_token(tx, &ctx, &user)).await?;

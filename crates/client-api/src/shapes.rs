@@ -1,8 +1,7 @@
-//! The bodies of requests and responses, for the documentation. Handlers read and write most of them key by
-//! key, since each error has its own text. An `Option` key is optional; in responses it is never null, unless
-//! it is marked as required.
+//! The bodies of responses, for the documentation. Handlers write most of them key by key. An `Option` key is
+//! optional, and never null unless it is marked as required. The bodies of requests are defined beside their handlers.
 
-#![expect(dead_code, reason = "documents bodies that are read and written key by key")]
+#![expect(dead_code, reason = "documents responses that are written key by key")]
 #![expect(clippy::struct_field_names, reason = "the keys are the specification's")]
 
 pub(crate) mod account;

@@ -1,10 +1,12 @@
 //! Simplified sliding sync.
 //! <https://github.com/matrix-org/matrix-spec-proposals/pull/4186>
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::Method;
-use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply};
+use reeve_app::shape::AnyObject;
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, body, reply};
 use reeve_model::SlidingToken;
 use reeve_sync::sliding::{self, Kept, Look, Request};
 use serde::Serialize;
@@ -18,12 +20,23 @@ const PROPOSAL: &str = "https://github.com/matrix-org/matrix-spec-proposals/pull
 /// Maximum number of attempts at a response when other requests of the connection were answered meanwhile.
 const MAX_TRIES: usize = 5;
 
+body! {
+    /// A request of sliding sync.
+    pub(crate) struct SlidingRequest {
+        conn_id: Option<String>,
+        txn_id: Option<String>,
+        lists: Option<BTreeMap<String, AnyObject>>,
+        room_subscriptions: Option<BTreeMap<String, AnyObject>>,
+        extensions: Option<AnyObject>,
+    }
+}
+
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::of(Method::POST, "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync", sync)
             .access(Access::Guest)
             .id("slidingSync")
-            .may_take::<shapes::sync::SlidingRequest>()
+            .may_take::<SlidingRequest>()
             .returns::<shapes::sync::SlidingAnswer>(200)
             .repeatable()
             .summary("Synchronises (sliding sync)")
@@ -56,8 +69,15 @@ fn unknown_pos() -> MatrixError {
 }
 
 async fn sync(mut call: Call) -> Answer {
-    let request = Value::Object(call.optional_object().await?);
-    let request: Request = serde_json::from_value(request)
+    let SlidingRequest { conn_id, txn_id, lists, room_subscriptions, extensions } = call.take().await?;
+    let keys = [
+        conn_id.into_pair(),
+        txn_id.into_pair(),
+        lists.into_pair(),
+        room_subscriptions.into_pair(),
+        extensions.into_pair(),
+    ];
+    let request: Request = serde_json::from_value(Value::Object(keys.into_iter().flatten().collect()))
         .map_err(|error| MatrixError::bad_json(format!("The request is not valid: {error}")))?;
     request.check().map_err(MatrixError::invalid_param)?;
     let pos = call.query.utf8("pos")?.filter(|text| !text.is_empty());

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use http::Method;
 use reeve_accounts::filters;
-use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_app::shape::AnyObject;
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_model::Pos;
 use reeve_rooms::ephemeral::{self, Availability, Device};
 use reeve_store::transactions;
@@ -54,7 +55,7 @@ pub(crate) fn routes() -> Vec<Route> {
         route(Method::POST, "user/{user_id}/filter", create_filter)
             .access(Access::Guest)
             .id("defineFilter")
-            .takes::<shape::AnyObject>()
+            .takes::<AnyObject>()
             .returns::<shapes::sync::FilterId>(200)
             .summary("Stores a filter")
             .errors(&[
@@ -66,7 +67,7 @@ pub(crate) fn routes() -> Vec<Route> {
         route(Method::GET, "user/{user_id}/filter/{filter_id}", read_filter)
             .access(Access::Guest)
             .id("getFilter")
-            .returns::<shape::AnyObject>(200)
+            .returns::<AnyObject>(200)
             .summary("Returns a stored filter")
             .errors(&[
                 (403, "M_FORBIDDEN", "the filter belongs to another user"),
@@ -226,7 +227,8 @@ async fn create_filter(mut call: Call) -> Answer {
     if call.params.get("user_id") != user.user_id {
         return Err(MatrixError::forbidden("Cannot create filters for other users"));
     }
-    let body = Value::Object(call.object().await?);
+    let AnyObject(body) = call.take().await?;
+    let body = Value::Object(body);
     if !matches!(body.get("event_format").map(Value::as_str), None | Some(Some("client" | "federation"))) {
         return Err(MatrixError::bad_json("'event_format' must be 'client' or 'federation'"));
     }

@@ -1,13 +1,23 @@
 //! To-device messages.
 //! <https://spec.matrix.org/v1.18/client-server-api/#send-to-device-messaging>
 
+use std::collections::BTreeMap;
+
 use http::Method;
 use reeve_accounts::to_device;
-use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
+use reeve_app::shape::AnyObject;
+use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, body, reply, shape};
 use reeve_store::transactions::Key;
+use serde_json::Value;
 
-use crate::rooms::{device_key, required, v3};
-use crate::shapes;
+use crate::rooms::{device_key, v3};
+
+body! {
+    /// Messages by device by user.
+    pub(crate) struct ToDevice {
+        messages: BTreeMap<String, BTreeMap<String, AnyObject>>,
+    }
+}
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -16,7 +26,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .limit(Limit::ToDevice)
             .id("sendToDevice")
-            .takes::<shapes::devices::ToDevice>()
+            .takes::<ToDevice>()
             .returns::<shape::Empty>(200)
             .summary("Sends messages to devices, once for each transaction id")
             .description(
@@ -37,9 +47,12 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 async fn send(mut call: Call) -> Answer {
-    let body = call.object().await?;
-    let messages = required(&body, "messages")?
-        .as_object()
+    let body: ToDevice = call.take().await?;
+    body::require([body.messages.missing()])?;
+    let messages = body
+        .messages
+        .value()
+        .and_then(Value::as_object)
         .ok_or_else(|| MatrixError::bad_json("'messages' must be an object of objects of objects"))?;
     let (user, event_type) = (call.user()?, call.param("event_type"));
     let messages = to_device::read(&user.user_id, &event_type, messages)?;

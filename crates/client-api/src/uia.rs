@@ -3,8 +3,10 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#user-interactive-authentication-api>
 
 use reeve_accounts::registration;
+use reeve_app::body::Key;
 use reeve_app::json::Object;
-use reeve_app::{Call, MatrixError};
+use reeve_app::shape::AnyObject;
+use reeve_app::{Call, MatrixError, body};
 use reeve_db::{DbError, Tx};
 use reeve_model::{Millis, UserNum, random};
 use reeve_store::uia_sessions;
@@ -20,6 +22,13 @@ const LIFETIME_MS: i64 = 48 * 3600 * 1000;
 
 /// Maximum number of expired sessions deleted in one transaction.
 const PRUNE_AT_ONCE: i64 = 500;
+
+body! {
+    /// User-interactive authentication.
+    pub(crate) struct Authentication {
+        auth: Option<AnyObject>,
+    }
+}
 
 /// The data of a session.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -40,25 +49,25 @@ pub(crate) struct Passed {
 }
 
 /// Requires a proof that the owner of the caller's account is there. Returns `Ok` once it was given.
-pub(crate) async fn owner(call: &Call, body: &Object) -> Result<(), MatrixError> {
+pub(crate) async fn owner(call: &Call, auth: &Key<Option<AnyObject>>) -> Result<(), MatrixError> {
     let flows = login::stages(&call.app.policy).map(|stage| vec![stage]).collect::<Vec<_>>();
-    let passed = run(call, body, &flows, Some(call.user()?.num), Object::new()).await?;
+    let passed = run(call, auth, &flows, Some(call.user()?.num), Object::new()).await?;
     finish(call, &passed).await
 }
 
 /// Requires the stages of a registration. `remembered` is stored with a new session.
 pub(crate) async fn registration(
     call: &Call,
-    body: &Object,
+    auth: &Key<Option<AnyObject>>,
     stages: Vec<Stage>,
     remembered: Object,
 ) -> Result<Passed, MatrixError> {
-    run(call, body, &[stages], None, remembered).await
+    run(call, auth, &[stages], None, remembered).await
 }
 
 /// The data of the session that a request names; empty if it names none.
-pub(crate) async fn remembered(call: &Call, body: &Object) -> Result<Object, MatrixError> {
-    match body.get("auth").and_then(|auth| auth.get("session")).and_then(Value::as_str) {
+pub(crate) async fn remembered(call: &Call, auth: &Key<Option<AnyObject>>) -> Result<Object, MatrixError> {
+    match auth.value().and_then(|auth| auth.get("session")).and_then(Value::as_str) {
         Some(session) => Ok(load(call, session, None).await?.remembered),
         None => Ok(Object::new()),
     }
@@ -95,18 +104,12 @@ fn missing(
 /// Passes a stage, and returns once all stages of one of the flows are passed.
 async fn run(
     call: &Call,
-    body: &Object,
+    auth: &Key<Option<AnyObject>>,
     flows: &[Vec<Stage>],
     user_num: Option<UserNum>,
     remembered: Object,
 ) -> Result<Passed, MatrixError> {
-    let auth = match body.get("auth") {
-        None | Some(Value::Null) => None,
-        Some(Value::Object(auth)) if auth.is_empty() => None,
-        Some(Value::Object(auth)) => Some(auth),
-        Some(_) => return Err(MatrixError::bad_json("'auth' must be an object")),
-    };
-    let Some(auth) = auth else {
+    let Some(auth) = auth.read()?.filter(|auth| !auth.is_empty()) else {
         let details = Details { user_num, remembered, ..Details::default() };
         let session = random::letters(24);
         store(call, &session, &details).await?;
@@ -136,7 +139,7 @@ async fn run(
         Some(_) => return Err(MatrixError::invalid_param("Bad parameter: type")),
     };
     if let Some(stage) = stage {
-        match pass(call, stage, auth, &session, &details).await {
+        match pass(call, stage, &auth, &session, &details).await {
             Ok(()) => {}
             Err(error) if error.status == 401 => {
                 store(call, &session, &details).await?;

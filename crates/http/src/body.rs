@@ -27,13 +27,14 @@ use crate::json::{self, Integer, Object};
 ///         trusted?: bool,
 ///         /// A key whose name is not an identifier.
 ///         read = "m.read": Option<String>,
+///         ..more
 ///     }
 /// }
 /// ```
 ///
 /// Doc comments become descriptions, and attributes `#[schema(…)]` of `utoipa` are kept: a key with
 /// `#[schema(ignore)]` can be read and is not documented. Each field is a [`Key`] of the given type, and as visible as
-/// the struct.
+/// the struct. `..more` is for bodies with keys of any name: the field `more` has the keys that are not defined.
 #[macro_export]
 macro_rules! body {
     (@name $field:ident) => { stringify!($field) };
@@ -42,8 +43,8 @@ macro_rules! body {
         $(#[$meta:meta])*
         $vis:vis struct $name:ident {$(
             $(#[$about:meta])*
-            $field:ident $(= $key:literal)? $(? : $omittable:ty)? $(: $kind:ty)?
-        ),* $(,)?}
+            $field:ident $(= $key:literal)? $(? : $omittable:ty)? $(: $kind:ty)?,
+        )* $(..$more:ident)?}
     )+) => {$(
         #[derive(::utoipa::ToSchema)]
         $(#[$meta])*
@@ -53,13 +54,18 @@ macro_rules! body {
             $(#[schema(value_type = $kind)])?
             $(#[schema(value_type = $omittable, required = false)])?
             $vis $field: $crate::body::Key<$($kind)? $($crate::body::Omittable<$omittable>)?>,
-        )*}
+        )* $(
+            #[schema(value_type = Object, ignore)]
+            $vis $more: $crate::json::Object,
+        )?}
 
         impl $crate::body::Body for $name {
             fn of(mut object: $crate::json::Object) -> Self {
                 Self {$(
                     $field: $crate::body::Key::take(&mut object, $crate::body!(@name $field $($key)?)),
-                )*}
+                )* $(
+                    $more: object,
+                )?}
             }
         }
 
@@ -197,6 +203,16 @@ impl Readable for String {
     }
 }
 
+impl Readable for Value {
+    type Read = Self;
+
+    const WHAT: &'static str = "a value";
+
+    fn read(value: &Value) -> Option<Self> {
+        Some(value.clone())
+    }
+}
+
 impl Readable for bool {
     type Read = Self;
 
@@ -273,6 +289,7 @@ mod tests {
         /// An item.
         struct Item {
             name: String,
+            ..more
         }
     }
 
@@ -319,7 +336,7 @@ mod tests {
             "note": "x",
             "urgent": true,
             "type": "t",
-            "items": [{ "name": "a" }, {}],
+            "items": [{ "name": "a", "colour": "red" }, {}],
             "old": true,
             "other": 1,
         }));
@@ -330,6 +347,7 @@ mod tests {
         assert_eq!(read(&all.old), Ok(Some(true)));
         let items = all.items.read().unwrap().unwrap();
         assert_eq!(read(&items[0].name), Ok("a".to_owned()));
+        assert_eq!(json!(items[0].more), json!({ "colour": "red" }));
         assert_eq!(items[1].name.missing(), Some("name"));
     }
 

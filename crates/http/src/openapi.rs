@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::admission::Access;
 use crate::example;
 use crate::param::{Kind, Param};
-use crate::route::{Content, Limit, Request, Route, Success};
+use crate::route::{Content, Limit, Route, Success};
 
 pub(crate) fn access_text(access: Access) -> &'static str {
     match access {
@@ -189,9 +189,7 @@ fn refusals<S>(route: &Route<S>) -> Vec<Refusal> {
         add(400, "M_BAD_JSON", "the body is not an object, or a value has the wrong type");
         add(400, "M_INVALID_PARAM", "the body contains a NUL character");
     }
-    if let Some(Request { content: Content::Json(_, schema), .. }) = &doc.request
-        && json!(schema).get("required").is_some()
-    {
+    if doc.request.as_ref().is_some_and(|request| has_required_keys(&request.content)) {
         add(400, "M_MISSING_PARAM", "the body lacks a key");
     }
     if doc.request.is_some() {
@@ -236,6 +234,10 @@ fn refusals<S>(route: &Route<S>) -> Vec<Refusal> {
     add(500, "M_UNKNOWN", "an internal error occurred; the log has the reason");
     add(503, "M_UNKNOWN", "the database is not available, or the server is too busy");
     all
+}
+
+fn has_required_keys(content: &Content) -> bool {
+    matches!(content, Content::Json(_, schema) if json!(schema).get("required").is_some())
 }
 
 /// The error responses of a route, by status.
@@ -420,10 +422,9 @@ fn operation<S>(route: &Route<S>, path: &str, schemas: &BTreeMap<String, Value>)
     if let Value::Object(operation) = &mut operation {
         if let Some(request) = &doc.request {
             let content = media_types(&request.content, None, schemas);
-            operation.insert(
-                "requestBody".to_owned(),
-                json!({ "required": request.required, "content": content }),
-            );
+            // Without its required keys a request is refused, even if its body may be empty.
+            let required = request.required || has_required_keys(&request.content);
+            operation.insert("requestBody".to_owned(), json!({ "required": required, "content": content }));
         }
         if let Some(url) = doc.spec {
             operation.insert("externalDocs".to_owned(), json!({ "url": url }));

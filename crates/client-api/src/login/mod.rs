@@ -10,8 +10,10 @@ use std::sync::Arc;
 use reeve_accounts::Policy;
 use reeve_accounts::login::{self, Proof};
 use reeve_accounts::sessions::{Issued, NewSession};
+use reeve_app::body::{Key, Omittable};
 use reeve_app::json::Object;
-use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, reply};
+use reeve_app::shape::AnyObject;
+use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, body, reply};
 use reeve_model::User;
 use serde_json::{Value, json};
 
@@ -20,6 +22,31 @@ use crate::stage::Stage;
 use crate::well_known;
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#login";
+
+body! {
+    /// A login.
+    #[schema(example = json!({
+        "type": "m.login.password",
+        "identifier": { "type": "m.id.user", "user": "alice" },
+        "password": "a long passphrase",
+        "initial_device_display_name": "Alice's laptop",
+    }))]
+    pub(crate) struct Login {
+        kind = "type": String,
+        identifier: Option<AnyObject>,
+        user: Option<String>,
+        password: Option<String>,
+        /// The older form of an identifier, with the address.
+        #[schema(ignore)]
+        medium: Option<String>,
+        #[schema(ignore)]
+        address: Option<String>,
+        token: Option<String>,
+        device_id: Option<String>,
+        initial_device_display_name: Option<String>,
+        refresh_token?: bool,
+    }
+}
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -35,7 +62,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Anybody)
             .limit(Limit::Login)
             .id("login")
-            .takes::<shapes::account::Login>()
+            .takes::<Login>()
             .returns::<shapes::account::LoggedIn>(200)
             .summary("Logs in with a password or a login token")
             .errors(&[
@@ -89,7 +116,7 @@ impl Method {
     }
 
     /// Checks what can be checked of a login before it is in a transaction.
-    async fn prove(self, call: &Call, body: &Object, new: &NewSession) -> Result<Proof, MatrixError> {
+    async fn prove(self, call: &Call, body: &Login, new: &NewSession) -> Result<Proof, MatrixError> {
         match self {
             Self::Token => token::prove(call, body),
             Self::Password => password::prove(call, body, new).await,
@@ -108,13 +135,13 @@ async fn flows(call: Call) -> Answer {
 }
 
 async fn log_in(mut call: Call) -> Answer {
-    let body = call.object().await?;
-    let new = new_session(&body)?;
-    let kind = match body.get("type") {
-        None => return Err(MatrixError::bad_request("M_MISSING_PARAM", "Missing params: ['type']")),
-        Some(Value::String(kind)) => kind.as_str(),
-        Some(_) => return Err(MatrixError::invalid_param("Bad parameter: type")),
+    let body: Login = call.take().await?;
+    let new = NewSession {
+        refreshable: refreshable(&body.refresh_token)?,
+        device_id: body.device_id.read_or(bad_parameter)?,
+        initial_device_display_name: body.initial_device_display_name.read_or(bad_parameter)?,
     };
+    let kind = body.kind.read_or(bad_parameter)?;
     let method = Method::ALL.into_iter().find(|method| method.kind() == kind);
     let method = method.ok_or_else(|| MatrixError::invalid_param("Invalid login submission"))?;
     let proof = method.prove(&call, &body, &new).await?;
@@ -128,23 +155,15 @@ async fn log_in(mut call: Call) -> Answer {
     reply::ok(&answer)
 }
 
-/// The options of the new session in a request.
-pub(crate) fn new_session(body: &Object) -> Result<NewSession, MatrixError> {
-    let text = |key: &'static str| match body.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(MatrixError::invalid_param(format!("Bad parameter: {key}"))),
-    };
-    let refreshable = match body.get("refresh_token") {
-        None => false,
-        Some(Value::Bool(refreshable)) => *refreshable,
-        Some(_) => return Err(MatrixError::unknown("`refresh_token` should be true or false.")),
-    };
-    Ok(NewSession {
-        device_id: text("device_id")?,
-        initial_device_display_name: text("initial_device_display_name")?,
-        refreshable,
-    })
+/// The error for a value of another type in the options of a session.
+pub(crate) fn bad_parameter(name: &str) -> MatrixError {
+    MatrixError::invalid_param(format!("Bad parameter: {name}"))
+}
+
+/// True if a new session shall have a refresh token.
+pub(crate) fn refreshable(key: &Key<Omittable<bool>>) -> Result<bool, MatrixError> {
+    let wrong = |name| MatrixError::unknown(format!("`{name}` should be true or false."));
+    Ok(key.read_or(wrong)?.unwrap_or(false))
 }
 
 /// The response for a new session.

@@ -9,7 +9,8 @@ use reeve_app::{Call, MatrixError};
 use reeve_model::UserNum;
 use serde_json::{Value, json};
 
-use super::credentials::{self, Verified};
+use super::Login;
+use super::credentials::{self, Claim, Verified};
 use crate::stage::Stage;
 
 /// The `type` of the login.
@@ -26,12 +27,19 @@ pub(super) fn stage(policy: &Policy) -> Option<Stage> {
 }
 
 /// Verifies the password, and counts the login against the limit of the account unless it will be refused.
-pub(super) async fn prove(call: &Call, body: &Object, new: &NewSession) -> Result<Proof, MatrixError> {
+pub(super) async fn prove(call: &Call, body: &Login, new: &NewSession) -> Result<Proof, MatrixError> {
     if !call.app.policy.password_enabled {
         return Err(MatrixError::unknown("Password login has been disabled."));
     }
-    let password = credentials::password(body)?;
-    let identifier = credentials::identifier(body)?;
+    let claim = Claim {
+        identifier: body.identifier.value(),
+        user: body.user.value(),
+        medium: body.medium.value(),
+        address: body.address.value(),
+        password: body.password.value(),
+    };
+    let password = claim.password()?;
+    let identifier = claim.identifier()?;
     let Verified { user, password_hash } = credentials::verify(call, identifier, &password).await?;
     login::check_may_log_in(&user)?;
     sessions::check(new)?;
@@ -42,8 +50,15 @@ pub(super) async fn prove(call: &Call, body: &Object, new: &NewSession) -> Resul
 /// Passes the stage if the password is that of the account that authenticates. A 401 means that it can be tried again.
 pub(crate) async fn pass(call: &Call, auth: &Object, user_num: Option<UserNum>) -> Result<(), MatrixError> {
     // Here a malformed identifier is reported before a malformed password.
-    let identifier = credentials::identifier(auth)?;
-    let password = credentials::password(auth)?;
+    let claim = Claim {
+        identifier: auth.get("identifier"),
+        user: auth.get("user"),
+        medium: auth.get("medium"),
+        address: auth.get("address"),
+        password: auth.get("password"),
+    };
+    let identifier = claim.identifier()?;
+    let password = claim.password()?;
     let user = match credentials::verify(call, identifier, &password).await {
         Err(error) if error.status == 403 => {
             return Err(MatrixError { status: 401, ..error });

@@ -2,9 +2,10 @@
 
 use reeve_accounts::login::Proof;
 use reeve_accounts::{Error, Policy};
-use reeve_app::json::Object;
 use reeve_app::{Call, MatrixError};
 use serde_json::{Value, json};
+
+use super::Login;
 
 /// The `type` of the login.
 pub(super) const KIND: &str = "m.login.token";
@@ -15,8 +16,8 @@ pub(super) fn flow(policy: &Policy) -> Option<Value> {
 }
 
 /// Takes the token from the request. It is checked when it is used up.
-pub(super) fn prove(call: &Call, body: &Object) -> Result<Proof, MatrixError> {
-    match body.get("token") {
+pub(super) fn prove(call: &Call, body: &Login) -> Result<Proof, MatrixError> {
+    match body.token.value() {
         Some(Value::String(token)) if call.app.policy.login_via_existing_session => {
             Ok(Proof::Token(token.clone()))
         }

@@ -1,16 +1,18 @@
 //! Aliases of rooms, and the public room directory.
 
 use http::Method;
-use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply, shape};
+use reeve_app::body::Key;
+use reeve_app::shape::{self, AnyObject};
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, body, reply};
 use reeve_model::Session;
 use reeve_rooms::Error;
 use reeve_rooms::aliases;
+use reeve_rooms::public_rooms;
 use reeve_rooms::public_rooms::Boundary;
-use reeve_rooms::public_rooms::{self, RoomSearch};
 use reeve_store::rooms::PublishedCursor;
 use serde_json::{Value, json};
 
-use super::{home, required_text, text, v3};
+use super::{home, not_text, v3};
 
 use crate::shapes;
 
@@ -22,6 +24,25 @@ const SERVER: Param =
     Param::text("server", "the server whose directory is requested; only this server's is available");
 /// Default number of published rooms in a page.
 const PAGE: i64 = 100;
+
+body! {
+    /// The id of a room.
+    pub(crate) struct RoomId {
+        room_id: String,
+    }
+
+    /// `public` (default) or `private`.
+    pub(crate) struct NewVisibility {
+        visibility: Option<String>,
+    }
+
+    /// A search in the public room directory.
+    pub(crate) struct RoomSearch {
+        filter: Option<AnyObject>,
+        limit: Option<i64>,
+        since: Option<String>,
+    }
+}
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -35,7 +56,7 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::PUT, "directory/room/{room_alias}", create)
             .access(Access::User)
             .id("setRoomAlias")
-            .takes::<shapes::rooms::RoomId>()
+            .takes::<RoomId>()
             .returns::<shape::Empty>(200)
             .summary("Creates an alias")
             .errors(&[
@@ -71,7 +92,7 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::PUT, "directory/list/room/{room_id}", publish)
             .access(Access::User)
             .id("setRoomVisibilityOnDirectory")
-            .takes::<shapes::rooms::NewVisibility>()
+            .takes::<NewVisibility>()
             .returns::<shape::Empty>(200)
             .summary("Adds a room to the public room directory, or removes it")
             .errors(&[(403, "M_FORBIDDEN", "the power level is too low"), NO_ROOM])
@@ -93,7 +114,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .repeatable()
             .id("queryPublicRooms")
             .query([SERVER])
-            .may_take::<shapes::rooms::RoomSearch>()
+            .may_take::<RoomSearch>()
             .returns::<shapes::rooms::PublicRooms>(200)
             .summary("Searches the public room directory")
             .errors(&[NO_SERVER])
@@ -108,7 +129,7 @@ async fn resolve(call: Call) -> Answer {
 }
 
 async fn create(mut call: Call) -> Answer {
-    let room_id = required_text(&call.object().await?, "room_id")?;
+    let room_id = call.take::<RoomId>().await?.room_id.read_or(not_text)?;
     let (home, ctx, alias) = (home(&call), call.ctx(), call.param("room_alias"));
     call.act(move |tx, Session { user, .. }| aliases::create_alias(tx, &home, &ctx, user, &alias, &room_id))
         .await?;
@@ -135,7 +156,7 @@ async fn visibility(call: Call) -> Answer {
 }
 
 async fn publish(mut call: Call) -> Answer {
-    let published = match text(&call.object().await?, "visibility")?.as_deref() {
+    let published = match call.take::<NewVisibility>().await?.visibility.read_or(not_text)?.as_deref() {
         None | Some("public") => true,
         Some("private") => false,
         Some(other) => return Err(MatrixError::bad_json(format!("'{other}' is not a valid visibility"))),
@@ -174,18 +195,18 @@ fn check_server(call: &Call) -> Result<(), MatrixError> {
 async fn list(call: Call) -> Answer {
     check_server(&call)?;
     let since = call.query.utf8("since")?.filter(|since| !since.is_empty());
-    let search = RoomSearch {
+    let search = public_rooms::RoomSearch {
         limit: call.query.integer("limit")?.filter(|limit| *limit > 0).unwrap_or(PAGE),
         since: since.as_deref().map(parse_since).transpose()?,
-        ..RoomSearch::default()
+        ..public_rooms::RoomSearch::default()
     };
     page(&call, search).await
 }
 
 async fn search(mut call: Call) -> Answer {
     check_server(&call)?;
-    let body = call.optional_object().await?;
-    let filter = body.get("filter").and_then(Value::as_object).cloned().unwrap_or_default();
+    let body: RoomSearch = call.take().await?;
+    let mut filter = body.filter.value().and_then(Value::as_object).cloned().unwrap_or_default();
     let types = match filter.get("room_types") {
         None | Some(Value::Null) => None,
         Some(Value::Array(types)) => {
@@ -193,13 +214,10 @@ async fn search(mut call: Call) -> Answer {
         }
         Some(_) => return Err(MatrixError::bad_json("'room_types' must be a list")),
     };
-    let limit = match body.get("limit") {
-        None | Some(Value::Null) => PAGE,
-        Some(limit) => limit.as_i64().ok_or_else(|| MatrixError::bad_json("'limit' must be an integer"))?,
-    };
-    let since = text(&body, "since")?.filter(|since| !since.is_empty());
-    let search = RoomSearch {
-        term: text(&filter, "generic_search_term")?,
+    let limit = body.limit.read()?.unwrap_or(PAGE);
+    let since = body.since.read_or(not_text)?.filter(|since| !since.is_empty());
+    let search = public_rooms::RoomSearch {
+        term: Key::<Option<String>>::take(&mut filter, "generic_search_term").read_or(not_text)?,
         types,
         limit: if limit > 0 { limit } else { PAGE },
         since: since.as_deref().map(parse_since).transpose()?,
@@ -207,7 +225,7 @@ async fn search(mut call: Call) -> Answer {
     page(&call, search).await
 }
 
-async fn page(call: &Call, search: RoomSearch) -> Answer {
+async fn page(call: &Call, search: public_rooms::RoomSearch) -> Answer {
     let found = call.read(move |tx| -> Result<_, Error> { public_rooms::published(tx, &search) }).await?;
     let mut body = json!({ "chunk": found.chunk, "total_room_count_estimate": found.total });
     if let Some(body) = body.as_object_mut() {

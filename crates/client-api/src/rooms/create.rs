@@ -1,16 +1,38 @@
 //! Creation of rooms.
 
 use http::Method;
+use reeve_app::body::Key;
 use reeve_app::json::Object;
 use reeve_app::limits::Bucket;
-use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, reply};
+use reeve_app::shape::AnyObject;
+use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, body, reply};
 use reeve_model::Session;
-use reeve_rooms::create::{self, Initial, NewRoom, Preset};
-use serde_json::{Map, Value, json};
+use reeve_rooms::create::{self, Initial, Preset};
+use serde_json::{Value, json};
 
-use super::{home, text, v3};
+use super::{home, not_text, v3};
 
 use crate::shapes;
+
+body! {
+    /// A new room.
+    pub(crate) struct NewRoom {
+        room_version?: String,
+        preset: Option<String>,
+        visibility: Option<String>,
+        room_alias_name: Option<String>,
+        name: Option<String>,
+        topic: Option<String>,
+        invite: Option<Vec<String>>,
+        /// Invites to third-party ids, which are refused.
+        #[schema(ignore)]
+        invite_3pid: Option<Vec<Value>>,
+        is_direct: Option<bool>,
+        creation_content: Option<AnyObject>,
+        initial_state: Option<Vec<AnyObject>>,
+        power_level_content_override: Option<AnyObject>,
+    }
+}
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -18,7 +40,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::User)
             .limit(Limit::RoomCreation)
             .id("createRoom")
-            .takes::<shapes::rooms::NewRoom>()
+            .takes::<NewRoom>()
             .returns::<shapes::rooms::CreatedRoom>(200)
             .summary("Creates a room")
             .errors(&[
@@ -36,7 +58,7 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 async fn handle(mut call: Call) -> Answer {
-    let new = parse(&call.object().await?)?;
+    let new = parse(&call.take().await?)?;
     let (home, ctx, num) = (home(&call), call.ctx(), call.user()?.num);
     call.app.limiter.check_invites(call.session()?, new.invite.len())?;
     let inviting = |target: &String| [Bucket::InvitesBy(num), Bucket::InvitesOf(target.clone())];
@@ -57,80 +79,63 @@ async fn handle(mut call: Call) -> Answer {
     reply::ok(&body)
 }
 
-fn object(body: &Object, key: &str) -> Result<Map<String, Value>, MatrixError> {
-    match body.get(key) {
-        None | Some(Value::Null) => Ok(Map::new()),
-        Some(Value::Object(object)) => Ok(object.clone()),
-        Some(_) => Err(MatrixError::bad_json(format!("'{key}' must be an object"))),
-    }
+/// The error for a value that is not a list, or not one `of` the right items.
+fn not_list<T>(key: &Key<T>, of: &str) -> MatrixError {
+    let is_list = key.value().is_some_and(Value::is_array);
+    MatrixError::bad_json(format!("'{}' must be a list{}", key.name(), if is_list { of } else { "" }))
 }
 
-fn list<'b>(body: &'b Object, key: &str) -> Result<&'b [Value], MatrixError> {
-    match body.get(key) {
-        None | Some(Value::Null) => Ok(&[]),
-        Some(Value::Array(items)) => Ok(items),
-        Some(_) => Err(MatrixError::bad_json(format!("'{key}' must be a list"))),
-    }
-}
-
-fn parse(body: &Object) -> Result<NewRoom, MatrixError> {
-    let preset = match text(body, "preset")? {
+fn parse(body: &NewRoom) -> Result<create::NewRoom, MatrixError> {
+    let preset = match body.preset.read_or(not_text)? {
         None => None,
         Some(name) => Some(
             Preset::parse(&name)
                 .ok_or_else(|| MatrixError::bad_json(format!("'{name}' is not a valid preset")))?,
         ),
     };
-    let published = match text(body, "visibility")?.as_deref() {
+    let published = match body.visibility.read_or(not_text)?.as_deref() {
         None | Some("private") => false,
         Some("public") => true,
         Some(other) => return Err(MatrixError::bad_json(format!("'{other}' is not a valid visibility"))),
     };
-    let version = match body.get("room_version") {
-        None => None,
-        Some(Value::String(version)) => Some(version.clone()),
-        Some(_) => {
-            return Err(MatrixError::bad_json("room_version must be a string"));
-        }
-    };
-    let strings = |key: &str| -> Result<Vec<String>, MatrixError> {
-        list(body, key)?
-            .iter()
-            .map(|item| item.as_str().map(str::to_owned))
-            .collect::<Option<_>>()
-            .ok_or_else(|| MatrixError::bad_json(format!("'{key}' must be a list of strings")))
-    };
-    if !list(body, "invite_3pid")?.is_empty() {
+    let version =
+        body.room_version.read_or(|name| MatrixError::bad_json(format!("{name} must be a string")))?;
+    if body.invite_3pid.read()?.is_some_and(|invites| !invites.is_empty()) {
         return Err(MatrixError::forbidden(
             "This server does not invite by e-mail address or telephone number",
         ));
     }
-    let is_direct = match body.get("is_direct") {
-        None | Some(Value::Null) => false,
-        Some(Value::Bool(is_direct)) => *is_direct,
-        Some(_) => return Err(MatrixError::bad_json("'is_direct' must be a boolean")),
-    };
-    Ok(NewRoom {
+    let is_direct = body.is_direct.read()?.unwrap_or(false);
+    let alias = body.room_alias_name.read_or(not_text)?;
+    let name = body.name.read_or(not_text)?;
+    let topic = body.topic.read_or(not_text)?;
+    let invite = body.invite.read_or(|_| not_list(&body.invite, " of strings"))?;
+    let creation_content = body.creation_content.read()?;
+    let not_events = || not_list(&body.initial_state, " of state events");
+    let initial_state = body.initial_state.read_or(|_| not_events())?.unwrap_or_default();
+    let initial_state = initial_state.iter().map(initial).collect::<Option<_>>().ok_or_else(not_events)?;
+    Ok(create::NewRoom {
         version,
         preset,
         published,
-        alias: text(body, "room_alias_name")?,
-        name: text(body, "name")?,
-        topic: text(body, "topic")?,
-        invite: strings("invite")?,
+        alias,
+        name,
+        topic,
+        invite: invite.unwrap_or_default(),
         is_direct,
-        creation_content: object(body, "creation_content")?,
-        initial_state: list(body, "initial_state")?.iter().map(initial).collect::<Result<_, _>>()?,
-        power_levels: object(body, "power_level_content_override")?,
+        creation_content: creation_content.unwrap_or_default(),
+        initial_state,
+        power_levels: body.power_level_content_override.read()?.unwrap_or_default(),
     })
 }
 
-fn initial(value: &Value) -> Result<Initial, MatrixError> {
-    let text = |key: &str| value.get(key).and_then(Value::as_str);
-    match (text("type"), value.get("state_key"), value.get("content")) {
+/// A state event in a body.
+fn initial(event: &Object) -> Option<Initial> {
+    let text = |key: &str| event.get(key).and_then(Value::as_str);
+    match (text("type"), event.get("state_key"), event.get("content")) {
         (Some(event_type), None | Some(Value::String(_)), Some(Value::Object(content))) => {
-            Ok((event_type.to_owned(), text("state_key").unwrap_or_default().to_owned(), content.clone()))
+            Some((event_type.to_owned(), text("state_key").unwrap_or_default().to_owned(), content.clone()))
         }
-        _ => Err(MatrixError::bad_json("'initial_state' must be a list of state events")),
+        _ => None,
     }
 }

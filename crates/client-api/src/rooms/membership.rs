@@ -1,16 +1,16 @@
 //! Memberships: join, leave, invite, knock, kick, ban.
 
 use http::Method;
-use reeve_app::json::Object;
 use reeve_app::limits::Bucket;
-use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, body, reply, shape};
 use reeve_model::{Membership, Session};
 use reeve_rooms::membership::{self, Invite, Removal, RemovalKind};
 use reeve_rooms::{Error, preview, send};
 use reeve_store::memberships;
 use serde_json::json;
 
-use super::{home, required_text, text, v3};
+use super::aliases::RoomId;
+use super::{home, not_text, v3};
 
 use crate::shapes;
 
@@ -29,27 +29,43 @@ const INVITE_ERRORS: &[(u16, &str, &str)] = &[
     (404, "M_NOT_FOUND", "there is no such room"),
 ];
 
+body! {
+    /// The reason.
+    pub(crate) struct Reason {
+        reason: Option<String>,
+    }
+
+    /// The user, and the reason.
+    pub(crate) struct TargetUser {
+        user_id: String,
+        reason: Option<String>,
+        /// The kind of a third-party id, to which nobody is invited.
+        #[schema(ignore)]
+        medium: Option<String>,
+    }
+}
+
 pub(crate) fn routes() -> Vec<Route> {
     let changing = |route: Route| route.limit(Limit::Message).errors(ERRORS).spec(SPEC);
     vec![
         changing(v3(Method::POST, "join/{room_id_or_alias}", join).access(Access::Guest))
             .id("joinRoom")
-            .may_take::<shapes::rooms::Reason>()
-            .returns::<shapes::rooms::RoomId>(200)
+            .may_take::<Reason>()
+            .returns::<RoomId>(200)
             .summary("Joins a room"),
         changing(v3(Method::POST, "rooms/{room_id}/join", join).access(Access::Guest))
             .id("joinRoomById")
-            .may_take::<shapes::rooms::Reason>()
-            .returns::<shapes::rooms::RoomId>(200)
+            .may_take::<Reason>()
+            .returns::<RoomId>(200)
             .summary("Joins a room by its id"),
         changing(v3(Method::POST, "knock/{room_id_or_alias}", knock).access(Access::User))
             .id("knockRoom")
-            .may_take::<shapes::rooms::Reason>()
-            .returns::<shapes::rooms::RoomId>(200)
+            .may_take::<Reason>()
+            .returns::<RoomId>(200)
             .summary("Knocks at a room"),
         changing(v3(Method::POST, "rooms/{room_id}/leave", leave).access(Access::Guest))
             .id("leaveRoom")
-            .may_take::<shapes::rooms::Reason>()
+            .may_take::<Reason>()
             .returns::<shape::Empty>(200)
             .summary("Leaves a room, declines an invite or withdraws a knock")
             .errors(&[(
@@ -59,7 +75,7 @@ pub(crate) fn routes() -> Vec<Route> {
             )]),
         changing(v3(Method::POST, "rooms/{room_id}/invite", invite).access(Access::User))
             .id("inviteUser")
-            .takes::<shapes::rooms::TargetUser>()
+            .may_take::<TargetUser>()
             .returns::<shape::Empty>(200)
             .summary("Invites a user")
             .errors(INVITE_ERRORS),
@@ -68,7 +84,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 .access(Access::User),
         )
         .id("kick")
-        .takes::<shapes::rooms::TargetUser>()
+        .may_take::<TargetUser>()
         .returns::<shape::Empty>(200)
         .summary("Kicks a user"),
         changing(
@@ -76,7 +92,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 .access(Access::User),
         )
         .id("ban")
-        .takes::<shapes::rooms::TargetUser>()
+        .may_take::<TargetUser>()
         .returns::<shape::Empty>(200)
         .summary("Bans a user"),
         changing(
@@ -84,7 +100,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 .access(Access::User),
         )
         .id("unban")
-        .takes::<shapes::rooms::TargetUser>()
+        .may_take::<TargetUser>()
         .returns::<shape::Empty>(200)
         .summary("Unbans a user")
         .errors(&[(403, "M_BAD_STATE", "the user is not banned")]),
@@ -112,10 +128,8 @@ fn named(call: &Call) -> String {
     if by_id.is_empty() { call.param("room_id_or_alias") } else { by_id }
 }
 
-async fn reason(call: &mut Call) -> Result<(Object, Option<String>), MatrixError> {
-    let body = call.optional_object().await?;
-    let reason = text(&body, "reason")?;
-    Ok((body, reason))
+async fn reason(call: &mut Call) -> Result<Option<String>, MatrixError> {
+    call.take::<Reason>().await?.reason.read_or(not_text)
 }
 
 /// The limits that joining a room, named by its id or an alias, counts against. Joining a room again is not
@@ -148,7 +162,7 @@ pub(super) fn inviting(call: &Call, room_id: &str, target: &str) -> Result<Vec<B
 }
 
 async fn join(mut call: Call) -> Answer {
-    let (_, reason) = reason(&mut call).await?;
+    let reason = reason(&mut call).await?;
     let (home, ctx, named) = (home(&call), call.ctx(), named(&call));
     let buckets = joining(&call, &named).await?;
     let deed = call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
@@ -161,7 +175,7 @@ async fn join(mut call: Call) -> Answer {
 }
 
 async fn knock(mut call: Call) -> Answer {
-    let (_, reason) = reason(&mut call).await?;
+    let reason = reason(&mut call).await?;
     let (home, ctx, named) = (home(&call), call.ctx(), named(&call));
     let room_id = call
         .act(move |tx, Session { user, .. }| -> Result<_, Error> {
@@ -174,7 +188,7 @@ async fn knock(mut call: Call) -> Answer {
 }
 
 async fn leave(mut call: Call) -> Answer {
-    let (_, reason) = reason(&mut call).await?;
+    let reason = reason(&mut call).await?;
     let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
     call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
         let mut room = send::find_room(tx, &room_id)
@@ -186,13 +200,14 @@ async fn leave(mut call: Call) -> Answer {
 }
 
 async fn invite(mut call: Call) -> Answer {
-    let (body, reason) = reason(&mut call).await?;
-    if body.contains_key("medium") {
+    let body: TargetUser = call.take().await?;
+    let reason = body.reason.read_or(not_text)?;
+    if body.medium.value().is_some() {
         return Err(MatrixError::forbidden(
             "This server does not invite by e-mail address or telephone number",
         ));
     }
-    let target = required_text(&body, "user_id")?;
+    let target = body.user_id.read_or(not_text)?;
     let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
     let buckets = inviting(&call, &room_id, &target)?;
     let deed = call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
@@ -206,8 +221,9 @@ async fn invite(mut call: Call) -> Answer {
 }
 
 async fn remove(mut call: Call, kind: RemovalKind) -> Answer {
-    let (body, reason) = reason(&mut call).await?;
-    let target = required_text(&body, "user_id")?;
+    let body: TargetUser = call.take().await?;
+    let reason = body.reason.read_or(not_text)?;
+    let target = body.user_id.read_or(not_text)?;
     let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
     call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
         let mut room = send::find_room(tx, &room_id)

@@ -16,7 +16,6 @@ mod upgrade;
 use std::sync::Arc;
 
 use http::Method;
-use reeve_app::json::Object;
 use reeve_app::{Answer, Call, Endpoint, MatrixError, Route};
 use reeve_db::ReadTx;
 use reeve_model::Token;
@@ -25,7 +24,6 @@ use reeve_rooms::view::{RoomView, View, Viewer};
 use reeve_rooms::{Error, Home, Room};
 use reeve_store::rooms;
 use ruma::api::client::filter::RoomEventFilter;
-use serde_json::Value;
 
 pub(crate) fn routes() -> Vec<Route> {
     let groups = [
@@ -78,26 +76,9 @@ pub(crate) fn home(call: &Call) -> Arc<Home> {
     Arc::clone(&call.app.home)
 }
 
-/// An optional string in a body.
-pub(crate) fn text(body: &Object, key: &str) -> Result<Option<String>, MatrixError> {
-    match body.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(MatrixError::bad_json(format!("Param '{key}' must be a string"))),
-    }
-}
-
-/// A required value in a body.
-pub(crate) fn required<'a>(body: &'a Object, key: &'static str) -> Result<&'a Value, MatrixError> {
-    body.get(key).ok_or_else(|| MatrixError::missing_params(&[key]))
-}
-
-/// A required string in a body.
-pub(crate) fn required_text(body: &Object, key: &'static str) -> Result<String, MatrixError> {
-    match required(body, key)? {
-        Value::String(text) => Ok(text.clone()),
-        _ => Err(MatrixError::bad_json(format!("Param '{key}' must be a string"))),
-    }
+/// The error for a value in a body that is not a string.
+pub(crate) fn not_text(name: &str) -> MatrixError {
+    MatrixError::bad_json(format!("Param '{name}' must be a string"))
 }
 
 /// A paging token in the query.

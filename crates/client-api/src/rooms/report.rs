@@ -1,17 +1,27 @@
 //! Reports of events, rooms and users to the administrators.
 
 use http::Method;
-use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, body, reply, shape};
 use reeve_model::Session;
-use reeve_rooms::reports::{self, EventReport};
-use serde_json::Value;
+use reeve_rooms::reports;
 
-use super::{home, required_text, v3, viewer};
-
-use crate::shapes;
+use super::{home, not_text, v3, viewer};
 
 const SPEC: &str = "https://spec.matrix.org/v1.18/client-server-api/#reporting-content";
 const FULL: (u16, &str, &str) = (400, "M_TOO_LARGE", "the account has reached its limit of reports");
+
+body! {
+    /// The reason of a report.
+    pub(crate) struct EventReport {
+        reason?: String,
+        score?: i64,
+    }
+
+    /// The reason.
+    pub(crate) struct Report {
+        reason: String,
+    }
+}
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -19,7 +29,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::User)
             .limit(Limit::Reports)
             .id("reportEvent")
-            .takes::<shapes::rooms::EventReport>()
+            .takes::<EventReport>()
             .returns::<shape::Empty>(200)
             .summary("Reports an event")
             .errors(&[FULL, (404, "M_NOT_FOUND", "there is no such event, or it is not visible")])
@@ -28,7 +38,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::User)
             .limit(Limit::Reports)
             .id("reportRoom")
-            .takes::<shapes::rooms::Report>()
+            .takes::<Report>()
             .returns::<shape::Empty>(200)
             .summary("Reports a room, without revealing whether it exists")
             .errors(&[FULL])
@@ -37,7 +47,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::User)
             .limit(Limit::Reports)
             .id("reportUser")
-            .takes::<shapes::rooms::Report>()
+            .takes::<Report>()
             .returns::<shape::Empty>(200)
             .summary("Reports a user, without revealing whether they exist")
             .errors(&[FULL])
@@ -46,22 +56,15 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 async fn event(mut call: Call) -> Answer {
-    let body = call.object().await?;
-    let reason = match body.get("reason") {
-        None => None,
-        Some(Value::String(reason)) => Some(reason.clone()),
-        Some(_) => return Err(MatrixError::bad_json("Param 'reason' must be a string")),
-    };
-    let score = match body.get("score") {
-        None => None,
-        Some(score) => {
-            Some(score.as_i64().ok_or_else(|| MatrixError::bad_json("Param 'score' must be an integer"))?)
-        }
-    };
+    let body: EventReport = call.take().await?;
+    let reason = body.reason.read_or(not_text)?;
+    let not_integer = |name| MatrixError::bad_json(format!("Param '{name}' must be an integer"));
+    let score = body.score.read_or(not_integer)?;
     let (home, ctx, viewer) = (home(&call), call.ctx(), viewer(&call)?);
     let (room_id, event_id) = (call.param("room_id"), call.param("event_id"));
     call.write(move |tx| {
-        let report = EventReport { room_id: &room_id, event_id: &event_id, reason: reason.as_deref(), score };
+        let report =
+            reports::EventReport { room_id: &room_id, event_id: &event_id, reason: reason.as_deref(), score };
         reports::event(tx, &home, &ctx, &viewer, report)
     })
     .await?;
@@ -69,14 +72,14 @@ async fn event(mut call: Call) -> Answer {
 }
 
 async fn room(mut call: Call) -> Answer {
-    let reason = required_text(&call.object().await?, "reason")?;
+    let reason = call.take::<Report>().await?.reason.read_or(not_text)?;
     let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
     call.act(move |tx, Session { user, .. }| reports::room(tx, &home, &ctx, user, &room_id, &reason)).await?;
     reply::empty()
 }
 
 async fn user(mut call: Call) -> Answer {
-    let reason = required_text(&call.object().await?, "reason")?;
+    let reason = call.take::<Report>().await?.reason.read_or(not_text)?;
     let (home, ctx, target) = (home(&call), call.ctx(), call.param("user_id"));
     reeve_model::id::split(&target)?;
     call.act(move |tx, Session { user, .. }| reports::user(tx, &home, &ctx, user, &target, &reason)).await?;

@@ -1,14 +1,16 @@
 //! Sending and redaction of events.
 
 use http::Method;
-use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, reply, shape};
+use reeve_app::shape::AnyObject;
+use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, reply};
 use reeve_model::Session;
 use reeve_rooms::send::WantedRedaction;
 use reeve_rooms::send::{self, Sent};
 use reeve_store::transactions::{self, Key};
 use serde_json::json;
 
-use super::{device_key, home, text, v3};
+use super::membership::Reason;
+use super::{device_key, home, not_text, v3};
 
 use crate::shapes;
 
@@ -27,7 +29,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Guest)
             .limit(Limit::Sending)
             .id("sendMessage")
-            .takes::<shape::AnyObject>()
+            .takes::<AnyObject>()
             .returns::<shapes::rooms::EventId>(200)
             .summary("Sends an event, once for each transaction id")
             .errors(ERRORS)
@@ -36,7 +38,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::User)
             .limit(Limit::Sending)
             .id("sendMessageNoTransaction")
-            .takes::<shape::AnyObject>()
+            .takes::<AnyObject>()
             .returns::<shapes::rooms::EventId>(200)
             .summary("Sends an event without a transaction id")
             .errors(ERRORS),
@@ -44,7 +46,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::User)
             .limit(Limit::Sending)
             .id("redactEvent")
-            .may_take::<shapes::rooms::Reason>()
+            .may_take::<Reason>()
             .returns::<shapes::rooms::EventId>(200)
             .summary("Redacts an event")
             .errors(&[
@@ -72,7 +74,7 @@ async fn limit(call: &Call, key: Option<&Key>) -> Result<Option<String>, MatrixE
 }
 
 async fn send(mut call: Call) -> Answer {
-    let content = call.object().await?;
+    let AnyObject(content) = call.take().await?;
     let (room_id, event_type) = (call.param("room_id"), call.param("event_type"));
     let key = key(&call, format!("send {room_id} {event_type}"))?;
     if let Some(event_id) = limit(&call, key.as_ref()).await? {
@@ -87,8 +89,7 @@ async fn send(mut call: Call) -> Answer {
 }
 
 async fn redact(mut call: Call) -> Answer {
-    let body = call.optional_object().await?;
-    let reason = text(&body, "reason")?;
+    let reason = call.take::<Reason>().await?.reason.read_or(not_text)?;
     let (room_id, target) = (call.param("room_id"), call.param("event_id"));
     let key = key(&call, format!("redact {room_id} {target}"))?;
     if let Some(event_id) = limit(&call, key.as_ref()).await? {

@@ -2,7 +2,8 @@
 
 use http::Method;
 use reeve_app::limits::Bucket;
-use reeve_app::{Access, Answer, Call, Endpoint, Limit, MatrixError, Param, Route, reply, shape};
+use reeve_app::shape::AnyObject;
+use reeve_app::{Access, Answer, Call, Endpoint, Limit, MatrixError, Param, Route, reply};
 use reeve_model::{Membership, Pos, Session};
 use reeve_rooms::membership;
 use reeve_rooms::send::{self, Sent};
@@ -32,7 +33,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let setting = |route: Route| {
         route
             .limit(Limit::Message)
-            .takes::<shape::AnyObject>()
+            .takes::<AnyObject>()
             .returns::<shapes::rooms::EventId>(200)
             .summary("Sends a state event")
             .errors(&[
@@ -63,7 +64,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 &["content", "event"],
                 "`event` to return the whole event instead of its content",
             )])
-            .returns::<shape::AnyObject>(200)
+            .returns::<AnyObject>(200)
             .summary("Returns the content of a state event with an empty key"),
         reading(v3(Method::GET, "rooms/{room_id}/state/{event_type}/{state_key}", one))
             .id("getRoomStateWithKey")
@@ -72,7 +73,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 &["content", "event"],
                 "`event` to return the whole event instead of its content",
             )])
-            .returns::<shape::AnyObject>(200)
+            .returns::<AnyObject>(200)
             .summary("Returns the content of a state event"),
         setting(v3(Method::PUT, "rooms/{room_id}/state/{event_type}", set).access(Access::User))
             .id("setRoomStateWithEmptyKey"),
@@ -116,7 +117,7 @@ async fn one(call: Call) -> Answer {
 }
 
 async fn set(mut call: Call) -> Answer {
-    let content = call.object().await?;
+    let AnyObject(content) = call.take().await?;
     let sent =
         Sent { event_type: call.param("event_type"), state_key: Some(call.param("state_key")), content };
     let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));

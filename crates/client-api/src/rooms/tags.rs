@@ -2,7 +2,9 @@
 
 use http::Method;
 use reeve_accounts::account_data::changed_elsewhere;
-use reeve_app::{Access, Answer, Call, MatrixError, Route, reply, shape};
+use reeve_app::json::Object;
+use reeve_app::shape::{self, AnyObject};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply};
 use reeve_model::UserNum;
 use reeve_rooms::data;
 use serde_json::json;
@@ -14,6 +16,14 @@ use crate::shapes;
 const TAGS: &str = "https://spec.matrix.org/v1.18/client-server-api/#room-tagging";
 const DATA: &str = "https://spec.matrix.org/v1.18/client-server-api/#client-config";
 const FORBIDDEN: &[(u16, &str, &str)] = &[(403, "M_FORBIDDEN", "the data belongs to another user")];
+
+body! {
+    /// The position of a room among those with the tag.
+    pub(crate) struct Tag {
+        order?: f64,
+        ..more
+    }
+}
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -27,7 +37,7 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::PUT, "user/{user_id}/rooms/{room_id}/tags/{tag}", put_tag)
             .access(Access::User)
             .id("setRoomTag")
-            .takes::<shapes::rooms::Tag>()
+            .takes::<Tag>()
             .returns::<shape::Empty>(200)
             .summary("Adds a tag to a room")
             .errors(FORBIDDEN)
@@ -46,7 +56,7 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::GET, "user/{user_id}/rooms/{room_id}/account_data/{type}", get)
             .access(Access::User)
             .id("getAccountDataPerRoom")
-            .returns::<shape::AnyObject>(200)
+            .returns::<AnyObject>(200)
             .summary("Returns account data of one type for a room")
             .errors(FORBIDDEN)
             .errors(&[(404, "M_NOT_FOUND", "no data of this type is set")])
@@ -54,7 +64,7 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::PUT, "user/{user_id}/rooms/{room_id}/account_data/{type}", put)
             .access(Access::User)
             .id("setAccountDataPerRoom")
-            .takes::<shape::AnyObject>()
+            .takes::<AnyObject>()
             .returns::<shape::Empty>(200)
             .summary("Sets account data of one type for a room")
             .errors(FORBIDDEN)
@@ -96,10 +106,9 @@ async fn tags(call: Call) -> Answer {
 
 async fn put_tag(mut call: Call) -> Answer {
     let num = owner(&call, "Cannot add tags for other users.")?;
-    let content = call.object().await?;
-    if content.get("order").is_some_and(|order| !order.is_number()) {
-        return Err(MatrixError::bad_json("'order' must be a number"));
-    }
+    let body: Tag = call.take().await?;
+    body.order.read()?;
+    let content: Object = body.more.into_iter().chain(body.order.into_pair()).collect();
     let (room_id, tag) = (room_id(&call)?, call.param("tag"));
     let limits = call.app.policy.limits;
     call.write(move |tx| data::set_tag(tx, &limits, num, &room_id, &tag, Some(content.clone()))).await?;
@@ -130,7 +139,7 @@ async fn put(mut call: Call) -> Answer {
         let text = format!("Cannot set {data_type} through this API. Use {instead}");
         return Err(MatrixError::new(405, "M_BAD_JSON", text));
     }
-    let content = call.object().await?;
+    let AnyObject(content) = call.take().await?;
     let limits = call.app.policy.limits;
     call.write(move |tx| data::set(tx, &limits, num, &room_id, &data_type, &content)).await?;
     reply::empty()

@@ -1,14 +1,22 @@
 //! Upgrade of a room to another version.
 
 use http::Method;
-use reeve_app::{Access, Answer, Call, Limit, Route, reply};
+use reeve_app::{Access, Answer, Call, Limit, Route, body, reply};
 use reeve_model::Session;
 use reeve_rooms::upgrade;
 use serde_json::json;
 
-use super::{home, required_text, v3};
+use super::{home, not_text, v3};
 
 use crate::shapes;
+
+body! {
+    /// The new room version.
+    pub(crate) struct Upgrade {
+        new_version: String,
+        additional_creators: Option<Vec<String>>,
+    }
+}
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -16,7 +24,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::User)
             .limit(Limit::RoomCreation)
             .id("upgradeRoom")
-            .takes::<shapes::rooms::Upgrade>()
+            .takes::<Upgrade>()
             .returns::<shapes::rooms::Replacement>(200)
             .summary("Replaces a room by a new one of another version")
             .errors(&[
@@ -35,13 +43,13 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 async fn handle(mut call: Call) -> Answer {
-    let body = call.object().await?;
-    let version = required_text(&body, "new_version")?;
-    let creators = body.get("additional_creators").cloned();
+    let body: Upgrade = call.take().await?;
+    let version = body.new_version.read_or(not_text)?;
     let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
     let replacement = call
         .act(move |tx, Session { user, .. }| {
-            upgrade::upgrade(tx, &home, &ctx, user, &room_id, &version, creators.as_ref())
+            let creators = body.additional_creators.value();
+            upgrade::upgrade(tx, &home, &ctx, user, &room_id, &version, creators)
         })
         .await?;
     reply::ok(&json!({ "replacement_room": replacement }))

@@ -1,21 +1,8 @@
 //! Accounts and sessions.
 
-use reeve_app::shape::AnyObject;
 use utoipa::ToSchema;
 
 use super::server::WellKnown;
-
-/// A new account.
-#[derive(ToSchema)]
-pub(crate) struct Registration {
-    username: Option<String>,
-    password: Option<String>,
-    device_id: Option<String>,
-    initial_device_display_name: Option<String>,
-    inhibit_login: Option<bool>,
-    refresh_token: Option<bool>,
-    auth: Option<AnyObject>,
-}
 
 /// A new account, and its session unless `inhibit_login` was sent.
 #[derive(ToSchema)]
@@ -54,26 +41,6 @@ pub(crate) struct LoginFlow {
     get_login_token: Option<bool>,
 }
 
-/// A login.
-#[derive(ToSchema)]
-#[schema(example = json!({
-    "type": "m.login.password",
-    "identifier": { "type": "m.id.user", "user": "alice" },
-    "password": "a long passphrase",
-    "initial_device_display_name": "Alice's laptop",
-}))]
-pub(crate) struct Login {
-    #[schema(rename = "type")]
-    kind: String,
-    identifier: Option<AnyObject>,
-    user: Option<String>,
-    password: Option<String>,
-    token: Option<String>,
-    device_id: Option<String>,
-    initial_device_display_name: Option<String>,
-    refresh_token: Option<bool>,
-}
-
 /// A new session.
 #[derive(ToSchema)]
 pub(crate) struct LoggedIn {
@@ -86,23 +53,11 @@ pub(crate) struct LoggedIn {
     well_known: Option<WellKnown>,
 }
 
-/// User-interactive authentication.
-#[derive(ToSchema)]
-pub(crate) struct Authentication {
-    auth: Option<AnyObject>,
-}
-
 /// A token with which another device logs in.
 #[derive(ToSchema)]
 pub(crate) struct LoginToken {
     login_token: String,
     expires_in_ms: i64,
-}
-
-/// A refresh token.
-#[derive(ToSchema)]
-pub(crate) struct Refresh {
-    refresh_token: String,
 }
 
 /// New tokens.
@@ -121,22 +76,6 @@ pub(crate) struct WhoAmI {
     user_id: String,
     is_guest: bool,
     device_id: Option<String>,
-}
-
-/// A new password.
-#[derive(ToSchema)]
-pub(crate) struct NewPassword {
-    new_password: Option<String>,
-    logout_devices: Option<bool>,
-    auth: Option<AnyObject>,
-}
-
-/// The options of a deactivation.
-#[derive(ToSchema)]
-pub(crate) struct Deactivation {
-    erase: Option<bool>,
-    id_server: Option<String>,
-    auth: Option<AnyObject>,
 }
 
 /// The result for third-party ids at identity servers.
@@ -166,13 +105,6 @@ pub(crate) struct Presence {
     presence: String,
     last_active_ago: Option<i64>,
     currently_active: Option<bool>,
-    status_msg: Option<String>,
-}
-
-/// The presence to set.
-#[derive(ToSchema)]
-pub(crate) struct NewPresence {
-    presence: String,
     status_msg: Option<String>,
 }
 

@@ -5,24 +5,10 @@ use std::collections::BTreeMap;
 use reeve_app::shape::AnyObject;
 use utoipa::ToSchema;
 
-/// Keys of a device.
-#[derive(ToSchema)]
-pub(crate) struct KeyUpload {
-    device_keys: Option<AnyObject>,
-    one_time_keys: Option<AnyObject>,
-    fallback_keys: Option<AnyObject>,
-}
-
 /// The numbers of one-time keys, by algorithm.
 #[derive(ToSchema)]
 pub(crate) struct KeyCounts {
     one_time_key_counts: BTreeMap<String, i64>,
-}
-
-/// A query for keys: devices by user; an empty list for all devices of a user.
-#[derive(ToSchema)]
-pub(crate) struct KeyQuery {
-    device_keys: BTreeMap<String, Vec<String>>,
 }
 
 /// Keys by user, and failures by server.
@@ -33,12 +19,6 @@ pub(crate) struct FoundKeys {
     self_signing_keys: BTreeMap<String, AnyObject>,
     user_signing_keys: BTreeMap<String, AnyObject>,
     failures: BTreeMap<String, AnyObject>,
-}
-
-/// A claim of keys: algorithms by device by user.
-#[derive(ToSchema)]
-pub(crate) struct KeyClaim {
-    one_time_keys: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// Keys by device by user, and failures by server.
@@ -55,34 +35,10 @@ pub(crate) struct ChangedDevices {
     left: Vec<String>,
 }
 
-/// Cross-signing keys of an account.
-#[derive(ToSchema)]
-pub(crate) struct CrossSigningKeys {
-    master_key: Option<AnyObject>,
-    self_signing_key: Option<AnyObject>,
-    user_signing_key: Option<AnyObject>,
-    auth: Option<AnyObject>,
-}
-
 /// Refused signatures: errors by key by user.
 #[derive(ToSchema)]
 pub(crate) struct Failures {
     failures: BTreeMap<String, AnyObject>,
-}
-
-/// The algorithm and authentication data of a backup.
-#[derive(ToSchema)]
-pub(crate) struct NewBackup {
-    algorithm: String,
-    auth_data: AnyObject,
-}
-
-/// The new authentication data of a backup.
-#[derive(ToSchema)]
-pub(crate) struct ChangedBackup {
-    algorithm: String,
-    auth_data: AnyObject,
-    version: Option<String>,
 }
 
 /// The version of a backup.
@@ -106,25 +62,4 @@ pub(crate) struct KeyBackup {
 pub(crate) struct BackupExtent {
     count: i64,
     etag: String,
-}
-
-/// Room keys by session by room.
-#[derive(ToSchema)]
-pub(crate) struct RoomsOfKeys {
-    rooms: BTreeMap<String, SessionsOfKeys>,
-}
-
-/// Room keys by session.
-#[derive(ToSchema)]
-pub(crate) struct SessionsOfKeys {
-    sessions: BTreeMap<String, RoomKey>,
-}
-
-/// A room key, encrypted.
-#[derive(ToSchema)]
-pub(crate) struct RoomKey {
-    first_message_index: i64,
-    forwarded_count: i64,
-    is_verified: bool,
-    session_data: AnyObject,
 }

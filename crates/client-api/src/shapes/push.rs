@@ -26,23 +26,6 @@ pub(crate) struct Pusher {
     device_id: Option<String>,
 }
 
-/// A pusher; `kind` null to delete it.
-#[derive(ToSchema)]
-pub(crate) struct NewPusher {
-    #[schema(required)]
-    kind: Option<String>,
-    app_id: String,
-    pushkey: String,
-    app_display_name: Option<String>,
-    device_display_name: Option<String>,
-    profile_tag: Option<String>,
-    lang: Option<String>,
-    data: Option<AnyObject>,
-    append: Option<bool>,
-    #[schema(rename = "org.matrix.msc3881.enabled")]
-    enabled: Option<bool>,
-}
-
 /// Push rules.
 #[derive(ToSchema)]
 pub(crate) struct PushRules {
@@ -69,26 +52,6 @@ pub(crate) struct PushRule {
     actions: Actions,
     conditions: Option<Vec<AnyObject>>,
     pattern: Option<String>,
-}
-
-/// A push rule.
-#[derive(ToSchema)]
-pub(crate) struct NewPushRule {
-    actions: Actions,
-    conditions: Option<Vec<AnyObject>>,
-    pattern: Option<String>,
-}
-
-/// The enabled flag of a push rule.
-#[derive(ToSchema)]
-pub(crate) struct Enabled {
-    enabled: bool,
-}
-
-/// The actions of a push rule.
-#[derive(ToSchema)]
-pub(crate) struct RuleActions {
-    actions: Actions,
 }
 
 /// Events that notified the account.

@@ -12,12 +12,6 @@ pub(crate) struct ResolvedAlias {
     servers: Vec<String>,
 }
 
-/// The id of a room.
-#[derive(ToSchema)]
-pub(crate) struct RoomId {
-    room_id: String,
-}
-
 /// Aliases.
 #[derive(ToSchema)]
 pub(crate) struct Aliases {
@@ -28,12 +22,6 @@ pub(crate) struct Aliases {
 #[derive(ToSchema)]
 pub(crate) struct Visibility {
     visibility: String,
-}
-
-/// `public` (default) or `private`.
-#[derive(ToSchema)]
-pub(crate) struct NewVisibility {
-    visibility: Option<String>,
 }
 
 /// A page of the public room directory.
@@ -60,48 +48,11 @@ pub(crate) struct PublicRoom {
     room_type: Option<String>,
 }
 
-/// A search in the public room directory.
-#[derive(ToSchema)]
-pub(crate) struct RoomSearch {
-    filter: Option<AnyObject>,
-    limit: Option<i64>,
-    since: Option<String>,
-}
-
-/// A new room.
-#[derive(ToSchema)]
-pub(crate) struct NewRoom {
-    room_version: Option<String>,
-    preset: Option<String>,
-    visibility: Option<String>,
-    room_alias_name: Option<String>,
-    name: Option<String>,
-    topic: Option<String>,
-    invite: Option<Vec<String>>,
-    is_direct: Option<bool>,
-    creation_content: Option<AnyObject>,
-    initial_state: Option<Vec<AnyObject>>,
-    power_level_content_override: Option<AnyObject>,
-}
-
 /// A new room.
 #[derive(ToSchema)]
 pub(crate) struct CreatedRoom {
     room_id: String,
     room_alias: Option<String>,
-}
-
-/// The reason.
-#[derive(ToSchema)]
-pub(crate) struct Reason {
-    reason: Option<String>,
-}
-
-/// The user, and the reason.
-#[derive(ToSchema)]
-pub(crate) struct TargetUser {
-    user_id: String,
-    reason: Option<String>,
 }
 
 /// Rooms.
@@ -200,43 +151,6 @@ pub(crate) struct RoomPresentation {
     membership: Option<String>,
 }
 
-/// The thread.
-#[derive(ToSchema)]
-pub(crate) struct Thread {
-    thread_id: Option<String>,
-}
-
-/// The events up to which the account has read.
-#[derive(ToSchema)]
-pub(crate) struct ReadMarkers {
-    #[schema(rename = "m.fully_read")]
-    fully_read: Option<String>,
-    #[schema(rename = "m.read")]
-    read: Option<String>,
-    #[schema(rename = "m.read.private")]
-    read_private: Option<String>,
-}
-
-/// The typing state, with its duration in milliseconds.
-#[derive(ToSchema)]
-pub(crate) struct Typing {
-    typing: bool,
-    timeout: Option<i64>,
-}
-
-/// The reason of a report.
-#[derive(ToSchema)]
-pub(crate) struct EventReport {
-    reason: Option<String>,
-    score: Option<i64>,
-}
-
-/// The reason.
-#[derive(ToSchema)]
-pub(crate) struct Report {
-    reason: String,
-}
-
 /// The id of an event.
 #[derive(ToSchema)]
 pub(crate) struct EventId {
@@ -247,19 +161,6 @@ pub(crate) struct EventId {
 #[derive(ToSchema)]
 pub(crate) struct Tags {
     tags: BTreeMap<String, AnyObject>,
-}
-
-/// The position of a room among those with the tag.
-#[derive(ToSchema)]
-pub(crate) struct Tag {
-    order: Option<f64>,
-}
-
-/// The new room version.
-#[derive(ToSchema)]
-pub(crate) struct Upgrade {
-    new_version: String,
-    additional_creators: Option<Vec<String>>,
 }
 
 /// The room that replaces another.

@@ -5,18 +5,6 @@ use std::collections::BTreeMap;
 use reeve_app::shape::{AnyObject, ClientEvent};
 use utoipa::ToSchema;
 
-/// A search in messages.
-#[derive(ToSchema)]
-pub(crate) struct Search {
-    search_categories: SearchCategories,
-}
-
-/// The search categories.
-#[derive(ToSchema)]
-pub(crate) struct SearchCategories {
-    room_events: Option<AnyObject>,
-}
-
 /// The results of a search.
 #[derive(ToSchema)]
 pub(crate) struct SearchAnswer {
@@ -46,13 +34,6 @@ pub(crate) struct FoundEvent {
     rank: f64,
     result: ClientEvent,
     context: Option<AnyObject>,
-}
-
-/// A search for users.
-#[derive(ToSchema)]
-pub(crate) struct PeopleSearch {
-    search_term: String,
-    limit: Option<i64>,
 }
 
 /// The users found by a search.

@@ -94,16 +94,6 @@ pub(crate) struct RoomHeroes {
     invited: i64,
 }
 
-/// A request of sliding sync.
-#[derive(ToSchema)]
-pub(crate) struct SlidingRequest {
-    conn_id: Option<String>,
-    txn_id: Option<String>,
-    lists: Option<BTreeMap<String, AnyObject>>,
-    room_subscriptions: Option<BTreeMap<String, AnyObject>>,
-    extensions: Option<AnyObject>,
-}
-
 /// The changes since `pos`.
 #[derive(ToSchema)]
 pub(crate) struct SlidingAnswer {
