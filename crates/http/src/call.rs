@@ -112,7 +112,7 @@ impl<S: State> Call<S> {
     }
 
     /// Reads the whole body, within the limits of size and time.
-    pub async fn body(&mut self) -> Result<Bytes, MatrixError> {
+    async fn body(&mut self) -> Result<Bytes, MatrixError> {
         let Some(body) = self.take_body() else { return Ok(Bytes::new()) };
         let reading = collect(body, self.max_body);
         tokio::time::timeout(self.app.http.body_timeout, reading).await.map_err(|_| too_slow())?
@@ -127,16 +127,6 @@ impl<S: State> Call<S> {
             pause: self.app.http.body_timeout,
             began: clock::monotonic(),
         }
-    }
-
-    /// Reads a body that must be a JSON object.
-    pub async fn object(&mut self) -> Result<Object, MatrixError> {
-        json::object(&self.body().await?)
-    }
-
-    /// Reads an optional body, which must be a JSON object if it is present.
-    pub async fn optional_object(&mut self) -> Result<Object, MatrixError> {
-        json::optional_object(&self.body().await?)
     }
 
     /// Reads the JSON body that the route declares. One that the route does not require may be empty: then it has no
@@ -158,11 +148,7 @@ impl<S: State> Call<S> {
         );
         let is_required = declared.is_none_or(|request| request.required);
         let body = self.body().await?;
-        Ok(T::of(if body.is_empty() && !is_required {
-            Object::new()
-        } else {
-            json::object_with_nul(&body, may)?
-        }))
+        Ok(T::of(if body.is_empty() && !is_required { Object::new() } else { json::object(&body, may)? }))
     }
 
     /// Reads from the database.

@@ -1,4 +1,4 @@
-//! JSON request bodies, read key by key so that each error is the documented one.
+//! JSON objects in requests, and the values of their keys.
 
 use reeve_model::MatrixError;
 use serde_json::{Map, Value};
@@ -6,14 +6,8 @@ use serde_json::{Map, Value};
 /// A JSON object from a request.
 pub type Object = Map<String, Value>;
 
-/// Reads a body that must be a JSON object. Of equal keys the last wins.
-pub fn object(body: &[u8]) -> Result<Object, MatrixError> {
-    object_with_nul(body, &[])
-}
-
-/// Reads a body that must be a JSON object; some keys may contain NUL characters, which the caller refuses with
-/// its own error.
-pub fn object_with_nul(body: &[u8], may: &[&str]) -> Result<Object, MatrixError> {
+/// Reads a body that must be a JSON object. These keys may contain NUL characters. Of equal keys the last wins.
+pub(crate) fn object(body: &[u8], may: &[&str]) -> Result<Object, MatrixError> {
     let value: Value = serde_json::from_slice(body)
         .map_err(|_| MatrixError::bad_request("M_NOT_JSON", "Content not JSON."))?;
     let Value::Object(object) = value else {
@@ -27,11 +21,6 @@ pub fn object_with_nul(body: &[u8], may: &[&str]) -> Result<Object, MatrixError>
     Ok(object)
 }
 
-/// Reads an optional body.
-pub fn optional_object(body: &[u8]) -> Result<Object, MatrixError> {
-    if body.is_empty() { Ok(Object::new()) } else { object(body) }
-}
-
 /// True if a string contains NUL, which neither database can store. The depth is bounded by the JSON reader.
 fn has_nul(value: &Value) -> bool {
     match value {
@@ -40,12 +29,6 @@ fn has_nul(value: &Value) -> bool {
         Value::Object(object) => object.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
         _ => false,
     }
-}
-
-/// Checks that the object has all keys, whatever their values; names the missing ones.
-pub fn require(object: &Object, keys: &[&'static str]) -> Result<(), MatrixError> {
-    let missing: Vec<&str> = keys.iter().copied().filter(|key| !object.contains_key(*key)).collect();
-    if missing.is_empty() { Ok(()) } else { Err(MatrixError::missing_params(&missing)) }
 }
 
 /// True if Python would consider the value true. Some keys of the admin API are read this way.

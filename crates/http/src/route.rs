@@ -10,6 +10,7 @@ use reeve_model::MatrixError;
 use utoipa::openapi::{RefOr, schema::Schema};
 
 use crate::admission::{Access, Admission, OpenTo};
+use crate::body::Body;
 use crate::call::{Call, Reading};
 use crate::head::Params;
 use crate::param::Param;
@@ -263,14 +264,14 @@ impl<S> Route<S> {
     }
 
     /// Sets the request body, a required JSON object, which the handler reads with [`Call::take`].
-    pub fn takes<T: utoipa::ToSchema>(mut self) -> Self {
+    pub fn takes<T: Body>(mut self) -> Self {
         let content = self.json::<T>();
         self.doc.request = Some(Request { content, required: true });
         self
     }
 
     /// Sets the request body, an optional JSON object, which the handler reads with [`Call::take`].
-    pub fn may_take<T: utoipa::ToSchema>(mut self) -> Self {
+    pub fn may_take<T: Body>(mut self) -> Self {
         let content = self.json::<T>();
         self.doc.request = Some(Request { content, required: false });
         self
