@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reeve_accounts::moderation;
 use reeve_app::{Access, Answer, Call, Route, body, reply};
 use reeve_model::Scope;
-use serde_json::{Map, Value};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::target;
@@ -18,8 +18,7 @@ body! {
 }
 
 /// One key, `user_USERID_suspended`.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documents the response")]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Suspended(BTreeMap<String, bool>);
 
 pub(crate) fn route() -> Route {
@@ -46,5 +45,5 @@ async fn handle(mut call: Call) -> Answer {
     let ctx = call.admin_ctx()?;
     let user = call.write(move |tx| moderation::set_suspended(tx, &ctx, &user_id, suspend)).await?;
     let key = format!("user_{}_suspended", user.user_id);
-    reply::ok(&Map::from_iter([(key, Value::Bool(user.suspended))]))
+    reply::ok(&Suspended(BTreeMap::from([(key, user.suspended)])))
 }
