@@ -10,12 +10,13 @@ use http_body_util::BodyExt;
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Ctx, MatrixError, Session, User, clock};
 
+use crate::admission::Admission;
 use crate::auth;
-use crate::body;
+use crate::body::Body as JsonBody;
 use crate::caller::{Caller, Credentials};
+use crate::content::Request;
 use crate::head::Head;
 use crate::json::{self, Object};
-use crate::route::{Content, Request, Route};
 use crate::state::State;
 use crate::unread::{MAX_DRAINED, Slot};
 
@@ -66,9 +67,11 @@ fn present<T>(known: Option<T>) -> Result<T, MatrixError> {
 /// An authorised request.
 pub struct Call<S> {
     pub(crate) head: Head<S>,
-    pub(crate) route: Arc<Route<S>>,
+    pub(crate) admission: Admission,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) caller: Caller,
+    /// The body that the route declares.
+    pub(crate) request: Option<Arc<Request>>,
     pub(crate) body: Slot,
     pub(crate) max_body: usize,
 }
@@ -131,18 +134,16 @@ impl<S: State> Call<S> {
 
     /// Reads the JSON body that the route declares. One that the route does not require may be empty: then it has no
     /// keys. In debug builds reading a body that the route does not declare panics.
-    pub async fn take<T: body::Body>(&mut self) -> Result<T, MatrixError> {
+    pub async fn take<T: JsonBody>(&mut self) -> Result<T, MatrixError> {
         self.take_with_nul(&[]).await
     }
 
     /// Reads the JSON body, as [`Call::take`] does. These keys may contain NUL characters, which the handler refuses
     /// with its own error.
-    pub async fn take_with_nul<T: body::Body>(&mut self, may: &[&str]) -> Result<T, MatrixError> {
-        let declared = self.route.doc.request.as_ref();
-        let is_declared =
-            |request: &Request| matches!(&request.content, Content::Json(name, _) if *name == T::name());
+    pub async fn take_with_nul<T: JsonBody>(&mut self, may: &[&str]) -> Result<T, MatrixError> {
+        let declared = self.request.as_deref();
         debug_assert!(
-            declared.is_some_and(is_declared),
+            declared.is_some_and(Request::is::<T>),
             "the route does not declare the body '{}'",
             T::name()
         );
@@ -169,7 +170,7 @@ impl<S: State> Call<S> {
         E: From<DbError> + Into<MatrixError> + Send + 'static,
         F: Fn(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
     {
-        let (admission, credentials) = (self.route.admission, self.credentials);
+        let (admission, credentials) = (self.admission, self.credentials);
         let look = move |tx: &ReadTx<'_>| -> Result<T, MatrixError> {
             auth::admit::<S>(tx, admission, credentials.as_ref())?;
             f(tx).map_err(Into::into)
@@ -205,7 +206,7 @@ impl<S: State> Call<S> {
         &self,
         f: impl Fn(&mut Tx<'_>, &Caller) -> Result<T, MatrixError> + Send + 'static,
     ) -> Result<T, MatrixError> {
-        let (admission, credentials) = (self.route.admission, self.credentials);
+        let (admission, credentials) = (self.admission, self.credentials);
         let deed = move |tx: &mut Tx<'_>| f(tx, &auth::admit::<S>(tx, admission, credentials.as_ref())?);
         self.app.db.write(deed).await
     }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::admission::Access;
+use crate::content::{Content, Request};
 use crate::example;
 use crate::param::{Kind, Param};
-use crate::route::{Content, Limit, Route, Success};
+use crate::route::{Limit, Route, Success};
 
 pub(crate) fn access_text(access: Access) -> &'static str {
     match access {
@@ -189,7 +190,7 @@ fn refusals<S>(route: &Route<S>) -> Vec<Refusal> {
         add(400, "M_BAD_JSON", "the body is not an object, or a value has the wrong type");
         add(400, "M_INVALID_PARAM", "the body contains a NUL character");
     }
-    if doc.request.as_ref().is_some_and(|request| has_required_keys(&request.content)) {
+    if doc.request.as_deref().is_some_and(Request::has_required_keys) {
         add(400, "M_MISSING_PARAM", "the body lacks a key");
     }
     if doc.request.is_some() {
@@ -234,10 +235,6 @@ fn refusals<S>(route: &Route<S>) -> Vec<Refusal> {
     add(500, "M_UNKNOWN", "an internal error occurred; the log has the reason");
     add(503, "M_UNKNOWN", "the database is not available, or the server is too busy");
     all
-}
-
-fn has_required_keys(content: &Content) -> bool {
-    matches!(content, Content::Json(_, schema) if json!(schema).get("required").is_some())
 }
 
 /// The error responses of a route, by status.
@@ -422,9 +419,10 @@ fn operation<S>(route: &Route<S>, path: &str, schemas: &BTreeMap<String, Value>)
     if let Value::Object(operation) = &mut operation {
         if let Some(request) = &doc.request {
             let content = media_types(&request.content, None, schemas);
-            // Without its required keys a request is refused, even if its body may be empty.
-            let required = request.required || has_required_keys(&request.content);
-            operation.insert("requestBody".to_owned(), json!({ "required": required, "content": content }));
+            operation.insert(
+                "requestBody".to_owned(),
+                json!({ "required": request.is_needed(), "content": content }),
+            );
         }
         if let Some(url) = doc.spec {
             operation.insert("externalDocs".to_owned(), json!({ "url": url }));

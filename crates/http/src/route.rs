@@ -12,6 +12,7 @@ use utoipa::openapi::{RefOr, schema::Schema};
 use crate::admission::{Access, Admission, OpenTo};
 use crate::body::Body;
 use crate::call::{Call, Reading};
+use crate::content::{Content, Request};
 use crate::head::Params;
 use crate::param::Param;
 use crate::reply::Answer;
@@ -62,28 +63,6 @@ pub enum Limit {
     Login,
 }
 
-/// The contents of a body.
-#[derive(Clone)]
-pub enum Content {
-    /// JSON: the name of its schema, and the schema.
-    Json(String, Box<RefOr<Schema>>),
-    /// Text of this media type.
-    Text(&'static str),
-    /// Bytes of any media type.
-    Bytes,
-    /// Nothing.
-    Nothing,
-}
-
-/// A request body.
-#[derive(Clone)]
-pub struct Request {
-    /// Its contents.
-    pub content: Content,
-    /// True if a request without it is refused.
-    pub required: bool,
-}
-
 /// A successful response.
 #[derive(Clone)]
 pub struct Success {
@@ -106,7 +85,7 @@ pub struct Doc {
     /// The query parameters.
     pub query: Arc<[Param]>,
     /// The request body.
-    pub request: Option<Request>,
+    pub request: Option<Arc<Request>>,
     /// The successful responses.
     pub successes: Vec<Success>,
     /// The route's own errors: status, code, condition.
@@ -218,7 +197,7 @@ impl<S> Route<S> {
     /// Sets the request body: bytes of any media type, with the maximum that the server's state says.
     pub fn takes_bytes(mut self, max_body: fn(&S) -> usize) -> Self {
         self.max_body = Some(max_body);
-        self.doc.request = Some(Request { content: Content::Bytes, required: true });
+        self.doc.request = Some(Arc::new(Request { content: Content::Bytes, required: true }));
         self
     }
 
@@ -266,14 +245,14 @@ impl<S> Route<S> {
     /// Sets the request body, a required JSON object, which the handler reads with [`Call::take`].
     pub fn takes<T: Body>(mut self) -> Self {
         let content = self.json::<T>();
-        self.doc.request = Some(Request { content, required: true });
+        self.doc.request = Some(Arc::new(Request { content, required: true }));
         self
     }
 
     /// Sets the request body, an optional JSON object, which the handler reads with [`Call::take`].
     pub fn may_take<T: Body>(mut self) -> Self {
         let content = self.json::<T>();
-        self.doc.request = Some(Request { content, required: false });
+        self.doc.request = Some(Arc::new(Request { content, required: false }));
         self
     }
 

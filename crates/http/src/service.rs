@@ -191,10 +191,10 @@ impl<S: State> Service<S> {
                     return Err(call::too_large());
                 }
                 let whose = whose(&caller, &ip);
+                let request = route.doc.request.clone();
                 (
                     whose,
-                    handler(Call { head, route: Arc::clone(&route), credentials, caller, body, max_body })
-                        .await?,
+                    handler(Call { head, admission, credentials, caller, request, body, max_body }).await?,
                 )
             }
         };
