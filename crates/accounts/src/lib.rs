@@ -26,6 +26,8 @@ pub mod propagation;
 pub mod pushers;
 pub mod registration;
 pub mod seen;
+pub mod service_tokens;
+pub mod service_uses;
 pub mod sessions;
 pub mod threepids;
 pub mod to_device;
