@@ -42,8 +42,8 @@ pub enum Error {
     /// The act needs a scope that the actor does not hold.
     #[error("This needs the scope {0}")]
     LacksScope(Scope),
-    /// Accounts of administrators are changed only by those who may make administrators.
-    #[error("Changing the account of an administrator needs the scope admins:write")]
+    /// Who could change the account of an administrator could become one: it needs the right to make administrators.
+    #[error("Acts on the account of an administrator need the scope admins:write")]
     OfAdministrator,
     /// Nobody gives away a scope that they do not hold.
     #[error("You cannot grant the scope {0}, which you do not hold")]

@@ -25,6 +25,7 @@ pub mod profile;
 pub mod propagation;
 pub mod pushers;
 pub mod registration;
+pub mod rights;
 pub mod seen;
 pub mod service_tokens;
 pub mod service_uses;
