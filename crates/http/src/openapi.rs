@@ -334,6 +334,7 @@ const PATH_PARAMETERS: &[(&str, &str, &str)] = &[
     ("id", "The id of the job.", "job_1"),
     ("key", "The name of the field of the profile.", "m.tz"),
     ("kind", "The kind of rule: `override`, `underride`, `sender`, `room` or `content`.", "override"),
+    ("name", "The name of the service token.", "provisioning"),
     ("mediaId", "The media id: the last part of the `mxc` URI.", "AQwafuaFswefuhsfAFAgsw"),
     ("media_id", "The media id: the last part of the `mxc` URI.", "AQwafuaFswefuhsfAFAgsw"),
     ("medium", "`email` or `msisdn`.", "email"),
