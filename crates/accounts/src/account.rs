@@ -6,7 +6,7 @@ use reeve_store::users;
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
-use crate::{audit, propagation, sessions};
+use crate::{audit, propagation, rights, sessions};
 
 /// The longest display name, in characters.
 pub const MAX_DISPLAYNAME: usize = 256;
@@ -53,7 +53,7 @@ pub fn edit(
     action: &str,
     change: impl FnOnce(&mut User) -> Result<(), Error>,
 ) -> Result<User, Error> {
-    let before = find(tx, user_id)?;
+    let before = rights::to_change(tx, ctx, user_id)?;
     let mut after = before.clone();
     change(&mut after)?;
     store(tx, ctx, action, &before, &after)?;
@@ -75,6 +75,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, ctx: &Ctx, before: &User, after: &User) -> 
     if after.erased && (after.displayname.is_some() || after.avatar_url.is_some()) {
         return Err(Error::Deactivated);
     }
+    rights::check_flags(ctx, before, after)?;
     users::update(tx, before, after)?;
     sessions::end_impersonation(tx, before, after)?;
     propagation::spread(tx, ctx, before, after)?;

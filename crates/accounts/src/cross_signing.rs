@@ -13,9 +13,9 @@ use ruma::canonical_json::try_from_json_map;
 use ruma::signatures::{to_canonical_json_string_for_signing, verify_canonical_json_bytes};
 use serde_json::{Map, Value, json};
 
-use crate::audit;
 use crate::error::Error;
 use crate::keys::{from_json, is_map_of_texts, is_signatures, to_json, unsigned};
+use crate::{audit, rights};
 
 /// The time, in milliseconds, for which an administrator lets a user replace the keys without authenticating again.
 const REPLACEABLE_MS: i64 = 10 * 60 * 1000;
@@ -206,9 +206,10 @@ fn old_master_key(stored: &[SigningKey]) -> &str {
 /// Lets an account replace its keys once without authenticating again; returns the time until which it may.
 pub fn allow_replacing(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str) -> Result<Millis, Error> {
     let none = || Error::KeyNotFound("User has no master cross-signing key");
-    let user_num = users::num(tx, user_id)?.ok_or_else(none)?;
+    let user = users::find(tx, user_id)?.ok_or_else(none)?;
+    rights::check_may_change(ctx, &user)?;
     let until = ctx.now.plus(REPLACEABLE_MS);
-    if !cross_signing::allow_replacing(tx, user_num, until)? {
+    if !cross_signing::allow_replacing(tx, user.num, until)? {
         return Err(none());
     }
     let changes = json!({ "updatable_without_uia_before_ms": until });

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::error::Error;
 use crate::sessions::{self, Spared};
-use crate::{account, audit, cross_signing};
+use crate::{account, audit, cross_signing, rights};
 
 /// The job that deletes the rest of the data of a deactivated account.
 pub const JOB: JobKind<Payload, Progress, Outcome> = JobKind::new("deactivate_user");
@@ -64,6 +64,8 @@ pub enum Outcome {
 /// and nobody acts as it any more. A repetition does no harm, and erasing can be added later. Returns the id of the job
 /// that deletes the rest. The flags set by administrators, external ids, media and the history of connections stay.
 pub fn deactivate(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, erase: bool) -> Result<String, Error> {
+    let deactivated = User { deactivated: true, ..user.clone() };
+    rights::check_flags(ctx, user, &deactivated)?;
     threepids::delete_of_user(tx, user.num)?;
     sessions::end_all(tx, user.num, &Spared::default())?;
     access_tokens::delete_acting_as(tx, user.num)?;
@@ -72,11 +74,12 @@ pub fn deactivate(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, erase: bool) -> Resul
     key_backups::delete_of_user(tx, user.num)?;
     users::set_password_hash(tx, user.num, None)?;
     validity::delete(tx, &user.user_id)?;
-    let mut after = User { deactivated: true, ..user.clone() };
-    if erase {
-        after = User { erased: true, displayname: None, avatar_url: None, ..after };
+    let after = if erase {
         profile_fields::delete_of_user(tx, user.num)?;
-    }
+        User { erased: true, displayname: None, avatar_url: None, ..deactivated }
+    } else {
+        deactivated
+    };
     users::update(tx, user, &after)?;
     let mut total = account_data::count_of_user(tx, user.num)?;
     for membership in [Membership::Join, Membership::Invite, Membership::Knock] {

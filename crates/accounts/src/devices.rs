@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use reeve_db::{DbError, Tx};
-use reeve_model::{Ctx, User, UserNum};
+use reeve_model::{Ctx, UserNum};
 use reeve_store::devices::{self, Device};
 use reeve_store::{
     access_tokens, cross_signing, dehydrated_devices, device_changes, keys, pushers, refresh_tokens, sliding,
@@ -11,10 +11,10 @@ use reeve_store::{
 };
 use serde_json::json;
 
-use crate::audit;
 use crate::error::Error;
 use crate::policy::Limits;
 use crate::seen::Sighting;
+use crate::{audit, rights};
 
 /// The longest display name of a device, in characters.
 pub const MAX_DISPLAY_NAME: usize = 100;
@@ -32,17 +32,18 @@ pub fn create(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
     limits: &Limits,
-    user: &User,
+    user_id: &str,
     device_id: &str,
     display_name: Option<&str>,
 ) -> Result<bool, Error> {
     if let Some(display_name) = display_name {
         check_display_name(display_name)?;
     }
+    let user = rights::to_change(tx, ctx, user_id)?;
     let created = insert(tx, ctx, limits, user.num, device_id, display_name)?;
     if created {
         let changes = json!({ "device_id": device_id, "display_name": display_name });
-        audit::record(tx, ctx, "device.create", &user.user_id, &changes)?;
+        audit::record(tx, ctx, "device.create", user_id, &changes)?;
     }
     Ok(created)
 }
@@ -75,17 +76,18 @@ pub(crate) fn insert(
 pub fn rename(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
-    user: &User,
+    user_id: &str,
     device_id: &str,
     display_name: &str,
 ) -> Result<(), Error> {
     check_display_name(display_name)?;
+    let user = rights::to_change(tx, ctx, user_id)?;
     let before = devices::find(tx, user.num, device_id)?.ok_or(Error::DeviceNotFound)?;
     if before.display_name.as_deref() != Some(display_name) {
         devices::rename(tx, user.num, device_id, Some(display_name))?;
         device_changes::mark(tx, user.num)?;
         let changes = json!({ "device_id": device_id, "display_name": display_name });
-        audit::record(tx, ctx, "device.update", &user.user_id, &changes)?;
+        audit::record(tx, ctx, "device.update", user_id, &changes)?;
     }
     Ok(())
 }
@@ -114,7 +116,8 @@ pub(crate) fn remove(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Res
 }
 
 /// Deletes those of the devices that exist. Ids may be unknown or occur twice.
-pub fn delete_all(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, device_ids: &[String]) -> Result<(), Error> {
+pub fn delete_all(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, device_ids: &[String]) -> Result<(), Error> {
+    let user = rights::to_change(tx, ctx, user_id)?;
     // A request may name very many devices; the work is bounded by the existing ones.
     let wanted: HashSet<&str> = device_ids.iter().map(String::as_str).collect();
     let mut deleted = Vec::new();
@@ -128,7 +131,7 @@ pub fn delete_all(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, device_ids: &[String]
     }
     if !deleted.is_empty() {
         device_changes::mark(tx, user.num)?;
-        audit::record(tx, ctx, "device.delete", &user.user_id, &json!({ "device_ids": deleted }))?;
+        audit::record(tx, ctx, "device.delete", user_id, &json!({ "device_ids": deleted }))?;
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! The reasons why a deed is refused, in terms of the domain, and the Matrix error of each.
 
 use reeve_db::DbError;
-use reeve_model::MatrixError;
 use reeve_model::id::BadName;
+use reeve_model::{MatrixError, Scope};
 
 use crate::policy::WeakPassword;
 
@@ -39,6 +39,27 @@ pub enum Error {
     /// The specification exempts the account from being locked or suspended; the text says why.
     #[error("{0}")]
     NotModerated(&'static str),
+    /// The act needs a scope that the actor does not hold.
+    #[error("This needs the scope {0}")]
+    LacksScope(Scope),
+    /// Who could change the account of an administrator could become one: it needs the right to make administrators.
+    #[error("Acts on the account of an administrator need the scope admins:write")]
+    OfAdministrator,
+    /// Nobody gives away a scope that they do not hold.
+    #[error("You cannot grant the scope {0}, which you do not hold")]
+    CannotGrant(Scope),
+    /// The act is done as an account, and the actor has none.
+    #[error("Only an account can log in as another one")]
+    NeedsAccount,
+    /// There is no such service token.
+    #[error("Service token not found")]
+    ServiceTokenNotFound,
+    /// Another service token has the name.
+    #[error("A service token of this name exists")]
+    ServiceTokenExists,
+    /// A value of a service token is not valid; the text says which.
+    #[error("{0}")]
+    BadServiceToken(&'static str),
     /// Passwords cannot be changed on this server.
     #[error("Password change disabled")]
     PasswordChangeDisabled,
@@ -186,14 +207,17 @@ impl From<Error> for MatrixError {
             Error::BadName(error) => error.into(),
             Error::UserNotFound
             | Error::DeviceNotFound
+            | Error::ServiceTokenNotFound
             | Error::KeyNotFound(_)
             | Error::BackupNotFound(_) => Self::not_found(text),
             Error::UserInUse => Self::bad_request("M_USER_IN_USE", text),
             Error::NameReserved => Self::bad_request("M_EXCLUSIVE", text),
-            Error::ExternalIdInUse => Self::new(409, "M_UNKNOWN", text),
-            Error::UnknownMedium(_) | Error::NotAString(_) | Error::DeviceIdTooLong => {
-                Self::invalid_param(text)
-            }
+            Error::ExternalIdInUse | Error::ServiceTokenExists => Self::new(409, "M_UNKNOWN", text),
+            Error::UnknownMedium(_)
+            | Error::NotAString(_)
+            | Error::DeviceIdTooLong
+            | Error::OtherKeys(_)
+            | Error::BadServiceToken(_) => Self::invalid_param(text),
             Error::BadEmail
             | Error::SelfDemotion
             | Error::ProfileTooLong(_)
@@ -206,6 +230,10 @@ impl From<Error> for MatrixError {
             Error::RegistrationTokenChanged => Self::new(401, "M_INVALID_PARAM", text),
             Error::DeviceNameTooLong | Error::TooMany { .. } => Self::bad_request("M_TOO_LARGE", text),
             Error::NotModerated(_)
+            | Error::LacksScope(_)
+            | Error::OfAdministrator
+            | Error::CannotGrant(_)
+            | Error::NeedsAccount
             | Error::PasswordChangeDisabled
             | Error::BadCredentials
             | Error::BadLoginToken
@@ -220,7 +248,6 @@ impl From<Error> for MatrixError {
             Error::Locked => Self::locked(),
             Error::DeviceIdInUse => Self::bad_request("M_FORBIDDEN", text),
             Error::BadKeys(_) => Self::bad_json(text),
-            Error::OtherKeys(_) => Self::invalid_param(text),
             Error::TooManyMessages | Error::MessageTooLong | Error::TooLong { .. } => Self::too_large(text),
             Error::BadSignature => Self::bad_request("M_INVALID_SIGNATURE", text),
             Error::NoMasterKey => Self::bad_request("M_MISSING_PARAM", text),

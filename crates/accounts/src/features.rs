@@ -6,14 +6,14 @@ use reeve_store::features;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::{account, audit};
+use crate::{audit, rights};
 
 /// The features that can be switched on for single accounts, named after their Matrix spec change.
 pub const KNOWN: [&str; 3] = ["msc3881", "msc3575", "msc4222"];
 
 /// Switches features on or off for an account; features that are not named stay as they are.
 pub fn set(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, wanted: &[(String, bool)]) -> Result<(), Error> {
-    let user = account::find(tx, user_id)?;
+    let user = rights::to_change(tx, ctx, user_id)?;
     let mut changed = Map::new();
     for (feature, enabled) in wanted {
         if features::is_enabled(tx, user.num, feature)? != *enabled {

@@ -6,7 +6,7 @@ use reeve_store::ratelimits;
 use serde_json::json;
 
 use crate::error::Error;
-use crate::{account, audit};
+use crate::{account, audit, rights};
 
 /// A restriction that the specification defines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub fn set_ratelimit(
     user_id: &str,
     limit: RateLimitOverride,
 ) -> Result<(), Error> {
-    let user = account::find(tx, user_id)?;
+    let user = rights::to_change(tx, ctx, user_id)?;
     if ratelimits::find(tx, user.num)? != Some(limit) {
         ratelimits::set(tx, user.num, limit)?;
         let changes =
@@ -103,7 +103,7 @@ pub fn set_ratelimit(
 
 /// Removes the message rate limit of an account's own.
 pub fn clear_ratelimit(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str) -> Result<(), Error> {
-    let user = account::find(tx, user_id)?;
+    let user = rights::to_change(tx, ctx, user_id)?;
     if ratelimits::delete(tx, user.num)? {
         audit::record(tx, ctx, "ratelimit.delete", user_id, &json!({}))?;
     }

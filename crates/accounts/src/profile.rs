@@ -7,7 +7,7 @@ use reeve_store::{profile_fields, users as rows};
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
-use crate::{account, audit};
+use crate::{account, audit, rights};
 
 /// The size that a whole profile must stay below, as canonical JSON, in bytes.
 const MAX_PROFILE: usize = 65_536;
@@ -109,7 +109,7 @@ fn parse(value: &str) -> Result<Value, DbError> {
 
 /// Changes one field of the profile of an account.
 pub fn change(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, change: &Change) -> Result<(), Error> {
-    let before = account::find(tx, user_id)?;
+    let before = rights::to_change(tx, ctx, user_id)?;
     let mut after = before.clone();
     let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     match change {

@@ -10,9 +10,9 @@ use reeve_store::{
 };
 use serde_json::json;
 
-use crate::audit;
 use crate::error::Error;
 use crate::policy::Policy;
+use crate::{audit, rights};
 
 /// The longest device id, in characters.
 const MAX_DEVICE_ID: usize = 512;
@@ -199,13 +199,11 @@ pub fn login_as(
     user_id: &str,
     valid_until_ts: Option<Millis>,
 ) -> Result<String, Error> {
-    let user = users::find(tx, user_id)?.ok_or(Error::UserNotFound)?;
+    let user = rights::to_change(tx, ctx, user_id)?;
     if ctx.is_by(user_id) {
         return Err(Error::Refused("Cannot use admin API to login as self"));
     }
-    let Some(owner) = ctx.account() else {
-        return Err(Error::Refused("Only an account can log in as another one"));
-    };
+    let owner = ctx.account().ok_or(Error::NeedsAccount)?;
     let owner_num = users::num(tx, owner)?.ok_or(Error::UserNotFound)?;
     if user.deactivated {
         return Err(Error::Deactivated);

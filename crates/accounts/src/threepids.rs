@@ -2,10 +2,11 @@
 
 use reeve_db::{DbError, Tx};
 use reeve_model::{Ctx, User, UserNum};
-use reeve_store::{pushers, threepids};
+use reeve_store::{pushers, threepids, users};
 use unicase::UniCase;
 
 use crate::error::Error;
+use crate::rights;
 
 /// The app id of pushers that send e-mail.
 pub const EMAIL_PUSHER: &str = "m.email";
@@ -51,6 +52,9 @@ pub fn replace(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, wanted: &[(String, Strin
     for ((medium, address), canonical) in wanted.iter().zip(&canonicals) {
         if !stored.iter().any(|threepid| threepid.medium == *medium && threepid.address == *address) {
             if let Some(loser) = threepids::find_user(tx, medium, canonical)? {
+                if let Some(loser) = users::by_num(tx, loser)? {
+                    rights::check_may_change(ctx, &loser)?;
+                }
                 remove(tx, loser, medium, canonical)?;
             }
             threepids::put(tx, user.num, medium, canonical, ctx.now)?;

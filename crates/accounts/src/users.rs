@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::sessions::{self, Spared};
-use crate::{account, audit, deactivate, external_ids, threepids};
+use crate::{account, audit, deactivate, external_ids, rights, threepids};
 
 /// A new account.
 #[derive(Clone, Debug, Default)]
@@ -86,6 +86,7 @@ fn insert(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<
         locked: new.locked,
         ..User::new(ctx.user_id(&new.localpart), created_ts)
     };
+    rights::check_flags(ctx, &User::default(), &user)?;
     let password_hash = new.password_hash.as_deref().filter(|_| !new.deactivated);
     user.num = users::insert(tx, &user, password_hash)?;
     if let Some(period) = policy.account_validity_period_ms {
@@ -247,6 +248,7 @@ fn keep_threepids(
 }
 
 fn modify(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, before: &User, change: &Change) -> Result<Put, Error> {
+    rights::check_may_change(ctx, before)?;
     let revived;
     let before = if before.deactivated && change.deactivated == Some(false) {
         revived = deactivate::reactivate(tx, ctx, before)?;

@@ -5,8 +5,8 @@ use reeve_model::{Ctx, Millis};
 use reeve_store::validity::{self, Validity};
 use serde_json::json;
 
-use crate::audit;
 use crate::error::Error;
+use crate::{audit, rights};
 
 /// Sets the time at which an account expires. The account need not exist yet. A time in the past closes it at once.
 pub fn set(
@@ -16,6 +16,7 @@ pub fn set(
     expiration_ts: Millis,
     renewal_emails: bool,
 ) -> Result<(), Error> {
+    rights::check_may_change_any(tx, ctx, user_id)?;
     let new = Validity { expiration_ts, renewal_emails };
     if validity::find(tx, user_id)? != Some(new) {
         validity::set(tx, user_id, new)?;
@@ -27,6 +28,7 @@ pub fn set(
 
 /// Lets an account not expire.
 pub fn clear(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str) -> Result<(), Error> {
+    rights::check_may_change_any(tx, ctx, user_id)?;
     if validity::find(tx, user_id)?.is_some() {
         validity::delete(tx, user_id)?;
         audit::record(tx, ctx, "account_validity.set", user_id, &json!({ "expiration_ts": null }))?;

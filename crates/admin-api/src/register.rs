@@ -10,8 +10,8 @@ use reeve_accounts::users::NewUser;
 use reeve_app::body::Key;
 use reeve_app::json::truthy;
 use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply};
-use reeve_model::Actor;
 use reeve_model::encoding::hex;
+use reeve_model::{Actor, Scopes};
 use serde::Serialize;
 use serde_json::Value;
 use sha1::Sha1;
@@ -191,7 +191,7 @@ fn mac(secret: &str, parts: &[&str]) -> Result<String, MatrixError> {
 }
 
 async fn make(call: &Call, new: Registration) -> Answer {
-    let (ctx, app) = (call.ctx_of(Actor::Service(Arc::from(ACTOR))), Arc::clone(&call.app));
+    let (ctx, app) = (call.ctx_of(Actor::Service(Arc::from(ACTOR)), Scopes::ALL), Arc::clone(&call.app));
     let (user, issued) = call.write(move |tx| registration::register(tx, &ctx, &app.policy, &new)).await?;
     let home_server = call.app.server_name.to_string();
     let registered = Registered {

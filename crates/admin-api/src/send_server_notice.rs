@@ -1,8 +1,8 @@
 //! Server notices: messages of the operator to one account.
 
 use reeve_app::shape::AnyObject;
-use reeve_app::{Access, Answer, Call, Endpoint, MatrixError, Route, body, reply};
-use reeve_model::{Scope, id};
+use reeve_app::{Access, Answer, Call, Caller, Endpoint, MatrixError, Route, body, reply};
+use reeve_model::{Scope, UserNum, id};
 use reeve_rooms::Error;
 use reeve_rooms::notices::{self, Notice};
 use reeve_store::transactions::{self, Key};
@@ -78,13 +78,13 @@ async fn handle(mut call: Call) -> Answer {
         return Err(MatrixError::unknown("Server notices can only be sent to local users"));
     }
     let txn_id = Some(call.param("txn_id")).filter(|txn_id| !txn_id.is_empty());
-    let admin = call.user()?.num;
-    let key = txn_id.map(|txn_id| Key {
-        user_num: admin,
-        device_id: String::new(),
-        scope: "server_notice".to_owned(),
-        txn_id,
-    });
+    // The name of a service token stands where other callers have a device.
+    let user_num = call.caller().user().map_or(UserNum::ZERO, |user| user.num);
+    let device_id = match call.caller() {
+        Caller::Service(service) => service.name.to_string(),
+        Caller::Nobody | Caller::Session(_) => String::new(),
+    };
+    let key = txn_id.map(|txn_id| Key { user_num, device_id, scope: "server_notice".to_owned(), txn_id });
     let (home, ctx) = (std::sync::Arc::clone(&call.app.home), call.admin_ctx()?);
     let event_id = call
         .write(move |tx| -> Result<_, MatrixError> {

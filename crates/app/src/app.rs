@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use reeve_accounts::password::Hasher;
 use reeve_accounts::seen::Seen;
+use reeve_accounts::service_uses::ServiceUses;
 use reeve_accounts::{Policy, sessions};
 use reeve_db::ReadTx;
-use reeve_http::{Base, Caller, Credentials, Head, State};
+use reeve_http::{Base, Caller, Credentials, Head, State, Token};
 use reeve_jobs::Jobs;
 use reeve_media::Library;
 use reeve_model::MatrixError;
 use reeve_outgoing::Outgoing;
 use reeve_previews::Previews;
 use reeve_rooms::Home;
-use reeve_store::access_tokens;
+use reeve_store::{access_tokens, service_tokens};
 use reeve_sync::Notifier;
 use tokio::sync::watch;
 
@@ -30,6 +31,8 @@ pub struct App {
     pub hasher: Hasher,
     /// The last-seen tracker.
     pub seen: Seen,
+    /// The last use of each service token.
+    pub service_uses: ServiceUses,
     /// The job runner.
     pub jobs: Jobs,
     /// Uploads.
@@ -67,14 +70,21 @@ impl Deref for App {
 
 impl State for App {
     fn caller(tx: &ReadTx<'_>, credentials: &Credentials) -> Result<Option<Caller>, MatrixError> {
-        let session = access_tokens::find(tx, &credentials.token_hash)?;
-        Ok(session.map(|session| Caller::Session(Box::new(session))))
+        Ok(match &credentials.token {
+            Token::Access(hash) => {
+                access_tokens::find(tx, hash)?.map(|session| Caller::Session(Box::new(session)))
+            }
+            Token::Service(hash) => {
+                service_tokens::caller(tx, hash)?.map(|service| Caller::Service(Box::new(service)))
+            }
+        })
     }
 
     fn note(&self, head: &Head<Self>, caller: &Caller) {
         match caller {
             Caller::Nobody => {}
             Caller::Session(session) => self.seen.note(session, &head.ip, head.user_agent(), head.now),
+            Caller::Service(service) => self.service_uses.note(service.num, &head.ip, head.now),
         }
     }
 
@@ -84,7 +94,7 @@ impl State for App {
                 let token_hash = session.token_hash;
                 Ok(self.db.write(move |tx| sessions::confirm(tx, &token_hash)).await?)
             }
-            Caller::Nobody | Caller::Session(_) => Ok(()),
+            Caller::Nobody | Caller::Session(_) | Caller::Service(_) => Ok(()),
         }
     }
 }

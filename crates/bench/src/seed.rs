@@ -13,7 +13,7 @@ use reeve_accounts::import::{Candidate, Importer};
 use reeve_accounts::password::Hasher;
 use reeve_db::{Db, DbError, Options, ReadTx, Tx};
 use reeve_model::session::hash_token;
-use reeve_model::{Clock, Ctx};
+use reeve_model::{Clock, Ctx, Scopes};
 use reeve_model::{Millis, clock::monotonic};
 use reeve_store::Paging;
 use reeve_store::access_tokens::{self, NewAccessToken};
@@ -74,6 +74,7 @@ pub(crate) async fn seed(
             request_id: Arc::from("benchmark"),
             ip: None,
             actor: None,
+            scopes: Scopes::ALL,
         };
         let policy = Policy::default();
         let mut importer = Importer::new(db.clone(), ctx.clone(), policy.clone(), "benchmark").await?;

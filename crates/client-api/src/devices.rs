@@ -131,7 +131,7 @@ async fn rename(mut call: Call) -> Answer {
     let display_name = call.take::<DeviceName>().await?.display_name.read()?;
     let (ctx, user, device_id) = (call.ctx(), call.user()?.clone(), call.param("device_id"));
     if let Some(name) = display_name {
-        call.write(move |tx| deeds::rename(tx, &ctx, &user, &device_id, &name)).await?;
+        call.write(move |tx| deeds::rename(tx, &ctx, &user.user_id, &device_id, &name)).await?;
     } else {
         let device = call.read(move |tx| devices::find(tx, user.num, &device_id)).await?;
         device.ok_or_else(|| MatrixError::not_found("Not found"))?;
@@ -159,6 +159,6 @@ async fn delete_many(mut call: Call) -> Answer {
 async fn finish(call: Call, auth: &Key<Option<AnyObject>>, device_ids: Vec<String>) -> Answer {
     uia::owner(&call, auth).await?;
     let (ctx, user) = (call.ctx(), call.user()?.clone());
-    call.write(move |tx| deeds::delete_all(tx, &ctx, &user, &device_ids)).await?;
+    call.write(move |tx| deeds::delete_all(tx, &ctx, &user.user_id, &device_ids)).await?;
     reply::empty()
 }

@@ -1,4 +1,6 @@
-use reeve_model::{ActorKind, DeliveryKind, JobState, Membership, Millis, Pos, PusherNum, RoomNum, UserNum};
+use reeve_model::{
+    ActorKind, DeliveryKind, JobState, Membership, Millis, Pos, PusherNum, RoomNum, ServiceTokenNum, UserNum,
+};
 
 /// One value on its way into a statement or out of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +96,7 @@ macro_rules! wrapped_integers {
 
 wrapped_integers! {
     UserNum: "the number of an account", RoomNum: "the number of a room", PusherNum: "the number of a pusher",
+    ServiceTokenNum: "the number of a service token",
     Pos: "a position in the stream", Millis: "a time in milliseconds"
 }
 

@@ -15,6 +15,8 @@ pub enum Access {
     User,
     /// Administrators of the server, and other callers that hold the scope.
     Admin(Scope),
+    /// Administrators of the server, and other callers that hold any scope.
+    AnyAdmin,
     /// Callers that prove knowledge of the registration shared secret.
     SharedSecret,
 }

@@ -2,13 +2,16 @@
 
 use http::{HeaderMap, header};
 use reeve_db::ReadTx;
-use reeve_model::session::hash_token;
-use reeve_model::{MatrixError, Millis, TokenHash};
+use reeve_model::{MatrixError, Scope, Scopes, Service, Session};
 
 use crate::admission::{Access, Admission};
-use crate::caller::{Caller, Credentials};
+use crate::caller::{Caller, Credentials, Token};
 use crate::query::{ACCESS_TOKEN, Query};
 use crate::state::State;
+
+/// The error text for service tokens where the caller must be an account.
+pub(crate) const NO_ACCOUNT: &str = "A service token belongs to no account and cannot be used here";
+const NO_ADMIN: &str = "You are not a server admin";
 
 /// The access token of a request; `None` if there is none.
 pub fn token(headers: &HeaderMap, query: &Query) -> Result<Option<String>, MatrixError> {
@@ -29,19 +32,19 @@ pub fn token(headers: &HeaderMap, query: &Query) -> Result<Option<String>, Matri
     }
 }
 
-/// The digest of a request's token; `None` if there is none, or the route does not ask for one.
-pub(crate) fn token_hash(
+/// A request's token, hashed; `None` if there is none, or the route does not ask for one.
+pub(crate) fn presented(
     admission: Admission,
     headers: &HeaderMap,
     query: &Query,
-) -> Result<Option<TokenHash>, MatrixError> {
+) -> Result<Option<Token>, MatrixError> {
     let required = match admission.access {
         Access::Anybody | Access::SharedSecret => return Ok(None),
         Access::Optional => false,
-        Access::Guest | Access::User | Access::Admin(_) => true,
+        Access::Guest | Access::User | Access::Admin(_) | Access::AnyAdmin => true,
     };
     match token(headers, query)? {
-        Some(token) => Ok(Some(hash_token(&token))),
+        Some(token) => Ok(Some(Token::read(&token))),
         None if required => Err(MatrixError::missing_token("Missing access token")),
         None => Ok(None),
     }
@@ -56,7 +59,11 @@ pub(crate) fn authenticate<S: State>(
     let Some(credentials) = credentials else { return Ok(Caller::Nobody) };
     let caller = S::caller(tx, credentials)?
         .ok_or_else(|| MatrixError::unknown_token("Invalid access token passed.", false))?;
-    check_live(&caller, admission, credentials.now)?;
+    match &caller {
+        Caller::Nobody => {}
+        Caller::Session(session) => check_session(session, admission, credentials)?,
+        Caller::Service(service) => check_service(service, credentials)?,
+    }
     Ok(caller)
 }
 
@@ -71,11 +78,39 @@ pub(crate) fn admit<S: State>(
     Ok(caller)
 }
 
-fn check_live(caller: &Caller, admission: Admission, now: Millis) -> Result<(), MatrixError> {
-    let session = match caller {
-        Caller::Nobody => return Ok(()),
-        Caller::Session(session) => session,
-    };
+/// The caller, as [`admit`] says, if the caller still holds the scopes that the context of a deed was made with.
+pub(crate) fn admit_again<S: State>(
+    tx: &ReadTx<'_>,
+    admission: Admission,
+    credentials: Option<&Credentials>,
+    held: Scopes,
+) -> Result<Caller, MatrixError> {
+    let caller = admit::<S>(tx, admission, credentials)?;
+    match (&caller, held.beyond(caller.scopes())) {
+        (Caller::Service(_), Some(scope)) => Err(lacks(scope)),
+        // An administrator who lost the rights is refused by the route, or acts as any other account.
+        (Caller::Service(_), None) | (Caller::Nobody | Caller::Session(_), _) => Ok(caller),
+    }
+}
+
+fn check_service(service: &Service, credentials: &Credentials) -> Result<(), MatrixError> {
+    if !service.is_valid(credentials.now) {
+        return Err(MatrixError::unknown_token("Access token has expired", false));
+    }
+    if !service.admits(credentials.ip) {
+        let (name, ip) = (&*service.name, credentials.ip);
+        tracing::warn!(service = name, %ip, "a service token was used from outside its networks");
+        return Err(MatrixError::forbidden("This service token cannot be used from your address"));
+    }
+    Ok(())
+}
+
+fn check_session(
+    session: &Session,
+    admission: Admission,
+    credentials: &Credentials,
+) -> Result<(), MatrixError> {
+    let now = credentials.now;
     if session.valid_until_ts.is_some_and(|until| until < now) && !admission.open_to.expired_token {
         return Err(MatrixError::unknown_token("Access token has expired", true));
     }
@@ -93,15 +128,30 @@ pub(crate) fn permit(admission: Admission, caller: &Caller) -> Result<(), Matrix
     let user = caller.user();
     let open_to_guests = match admission.access {
         Access::Anybody | Access::Optional | Access::Guest | Access::SharedSecret => true,
-        Access::User | Access::Admin(_) => false,
+        Access::User | Access::Admin(_) | Access::AnyAdmin => false,
     };
     if !open_to_guests && user.is_some_and(|user| user.is_guest) {
         return Err(MatrixError::new(403, "M_GUEST_ACCESS_FORBIDDEN", "Guest access not allowed"));
     }
-    if let Access::Admin(scope) = admission.access
-        && !caller.holds(scope)
-    {
-        return Err(MatrixError::forbidden("You are not a server admin"));
+    match (admission.access, caller) {
+        (Access::Guest | Access::User, Caller::Service(_)) => return Err(MatrixError::forbidden(NO_ACCOUNT)),
+        (Access::Admin(scope), Caller::Service(service)) if !service.scopes.contains(scope) => {
+            return Err(lacks(scope));
+        }
+        (Access::Admin(scope), Caller::Nobody | Caller::Session(_)) if !caller.holds(scope) => {
+            return Err(MatrixError::forbidden(NO_ADMIN));
+        }
+        (Access::AnyAdmin, _) if caller.scopes().is_empty() => return Err(MatrixError::forbidden(NO_ADMIN)),
+        (
+            Access::Anybody
+            | Access::Optional
+            | Access::Guest
+            | Access::User
+            | Access::Admin(_)
+            | Access::AnyAdmin
+            | Access::SharedSecret,
+            _,
+        ) => {}
     }
     if let Some(text) = admission.suspended
         && user.is_some_and(|user| user.suspended)
@@ -109,4 +159,8 @@ pub(crate) fn permit(admission: Admission, caller: &Caller) -> Result<(), Matrix
         return Err(MatrixError::new(403, "M_USER_SUSPENDED", text));
     }
     Ok(())
+}
+
+fn lacks(scope: Scope) -> MatrixError {
+    MatrixError::forbidden(format!("The service token lacks the scope {scope}"))
 }

@@ -50,18 +50,21 @@ impl<S: State> Reading<'_, S> {
 
     /// The account of the caller.
     pub fn user(&self) -> Result<&User, MatrixError> {
-        present(self.caller.user())
+        present(self.caller, self.caller.user())
     }
 
     /// Context in which the caller is the actor.
     pub fn admin_ctx(&self) -> Result<Ctx, MatrixError> {
-        Ok(self.ctx_of(present(self.caller.actor())?))
+        Ok(self.ctx_of(present(self.caller, self.caller.actor())?, self.caller.scopes()))
     }
 }
 
-/// Returns a part of the caller that a route needs; without it, the caller has sent no token.
-fn present<T>(known: Option<T>) -> Result<T, MatrixError> {
-    known.ok_or_else(|| MatrixError::missing_token("Missing access token"))
+/// Returns a part of the caller that a route needs; without it, the caller has not sent the token of an account.
+fn present<T>(caller: &Caller, known: Option<T>) -> Result<T, MatrixError> {
+    known.ok_or_else(|| match caller {
+        Caller::Service(_) => MatrixError::forbidden(auth::NO_ACCOUNT),
+        Caller::Nobody | Caller::Session(_) => MatrixError::missing_token("Missing access token"),
+    })
 }
 
 /// An authorised request.
@@ -92,7 +95,7 @@ impl<S: State> Call<S> {
 
     /// The session of the caller. Routes for accounts always have one.
     pub fn session(&self) -> Result<&Session, MatrixError> {
-        present(self.caller.session())
+        present(&self.caller, self.caller.session())
     }
 
     /// The session of the caller; `None` if an optional token was not sent.
@@ -102,12 +105,12 @@ impl<S: State> Call<S> {
 
     /// The acting account.
     pub fn user(&self) -> Result<&User, MatrixError> {
-        present(self.caller.user())
+        present(&self.caller, self.caller.user())
     }
 
     /// Context of an administrative act of the caller, which is audited.
     pub fn admin_ctx(&self) -> Result<Ctx, MatrixError> {
-        Ok(self.ctx_of(present(self.caller.actor())?))
+        Ok(self.ctx_of(present(&self.caller, self.caller.actor())?, self.caller.scopes()))
     }
 
     fn take_body(&mut self) -> Option<Body> {
@@ -198,7 +201,7 @@ impl<S: State> Call<S> {
         E: From<DbError> + Into<MatrixError> + Send + 'static,
         F: Fn(&mut Tx<'_>, &Session) -> Result<T, E> + Send + 'static,
     {
-        self.authorised(move |tx, caller| f(tx, present(caller.session())?).map_err(Into::into)).await
+        self.authorised(move |tx, caller| f(tx, present(caller, caller.session())?).map_err(Into::into)).await
     }
 
     /// Writes with the caller as the transaction sees it, if the route still lets the caller in.
@@ -206,8 +209,9 @@ impl<S: State> Call<S> {
         &self,
         f: impl Fn(&mut Tx<'_>, &Caller) -> Result<T, MatrixError> + Send + 'static,
     ) -> Result<T, MatrixError> {
-        let (admission, credentials) = (self.admission, self.credentials);
-        let deed = move |tx: &mut Tx<'_>| f(tx, &auth::admit::<S>(tx, admission, credentials.as_ref())?);
+        let (admission, credentials, held) = (self.admission, self.credentials, self.caller.scopes());
+        let deed =
+            move |tx: &mut Tx<'_>| f(tx, &auth::admit_again::<S>(tx, admission, credentials.as_ref(), held)?);
         self.app.db.write(deed).await
     }
 }

@@ -2,13 +2,31 @@
 
 use std::net::IpAddr;
 
-use reeve_model::{Actor, Millis, Scope, Session, TokenHash, User};
+use reeve_model::session::hash_token;
+use reeve_model::{Actor, Millis, Scope, Scopes, Service, Session, TokenHash, User, service};
+
+/// A token as a request presents it.
+#[derive(Clone, Copy, Debug)]
+pub enum Token {
+    /// An access token, by its digest.
+    Access(TokenHash),
+    /// The secret of a service token, by its digest.
+    Service(TokenHash),
+}
+
+impl Token {
+    /// The token of this text.
+    pub(crate) fn read(text: &str) -> Self {
+        let hash = hash_token(text);
+        if text.starts_with(service::PREFIX) { Self::Service(hash) } else { Self::Access(hash) }
+    }
+}
 
 /// The credentials of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Credentials {
-    /// The digest of its token.
-    pub token_hash: TokenHash,
+    /// Its token.
+    pub token: Token,
     /// The address of the client.
     pub ip: IpAddr,
     /// The time of the request, in milliseconds.
@@ -22,13 +40,15 @@ pub enum Caller {
     Nobody,
     /// An account, in one of its sessions.
     Session(Box<Session>),
+    /// A service token, which belongs to no account.
+    Service(Box<Service>),
 }
 
 impl Caller {
     /// The session, if the caller has one.
     pub fn session(&self) -> Option<&Session> {
         match self {
-            Self::Nobody => None,
+            Self::Nobody | Self::Service(_) => None,
             Self::Session(session) => Some(session),
         }
     }
@@ -36,17 +56,23 @@ impl Caller {
     /// The account as which the caller acts.
     pub fn user(&self) -> Option<&User> {
         match self {
-            Self::Nobody => None,
+            Self::Nobody | Self::Service(_) => None,
             Self::Session(session) => Some(&session.user),
+        }
+    }
+
+    /// The rights of administration that the caller has.
+    pub fn scopes(&self) -> Scopes {
+        match self {
+            Self::Nobody => Scopes::NONE,
+            Self::Session(session) => session.scopes(),
+            Self::Service(service) => service.scopes,
         }
     }
 
     /// True if the caller has a right of administration.
     pub fn holds(&self, scope: Scope) -> bool {
-        match self {
-            Self::Nobody => false,
-            Self::Session(session) => session.holds(scope),
-        }
+        self.scopes().contains(scope)
     }
 
     /// The actor for the audit log.
@@ -54,6 +80,7 @@ impl Caller {
         match self {
             Self::Nobody => None,
             Self::Session(session) => Some(session.actor()),
+            Self::Service(service) => Some(service.actor()),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use reeve_model::{Actor, Ctx, Millis};
+use reeve_model::{Actor, Ctx, Millis, Scopes};
 
 use crate::base::Base;
 use crate::query::Query;
@@ -69,12 +69,13 @@ impl<S: Deref<Target = Base>> Head<S> {
             request_id: Arc::clone(&self.request_id),
             ip: Some(Arc::clone(&self.ip)),
             actor: None,
+            scopes: Scopes::ALL,
         }
     }
 
-    /// Context of an administrative act of somebody without a session, such as a script that knows the registration
+    /// Context of an administrative act of an actor with these scopes, such as a script that knows the registration
     /// shared secret.
-    pub fn ctx_of(&self, actor: Actor) -> Ctx {
-        Ctx { actor: Some(actor), ..self.ctx() }
+    pub fn ctx_of(&self, actor: Actor, scopes: Scopes) -> Ctx {
+        Ctx { actor: Some(actor), scopes, ..self.ctx() }
     }
 }

@@ -12,7 +12,7 @@ use crate::route::{Limit, Route};
 pub fn ledger<S>(routes: &[Arc<Route<S>>]) -> String {
     let mut text = String::from(
         "# API ledger\n\nEvery endpoint of Reeve, generated from the route table. *Open to* lists the callers that may use \
-         it; *scope*, the right of administration that they must hold (administrators hold all); *also*, the states of an account or token that close other endpoints, but not this one.\n",
+         it; *scope*, the right of administration that they must hold (administrators hold all, service tokens those that they were given); *also*, the states of an account or token that close other endpoints, but not this one.\n",
     );
     let mut sections: BTreeMap<&str, Vec<&Arc<Route<S>>>> = BTreeMap::new();
     for route in routes {
@@ -28,6 +28,7 @@ pub fn ledger<S>(routes: &[Arc<Route<S>>]) -> String {
             let paths = route.paths.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join("<br>");
             let scope = match route.admission.access {
                 Access::Admin(scope) => format!("`{scope}`"),
+                Access::AnyAdmin => "any".to_owned(),
                 Access::Anybody | Access::Optional | Access::Guest | Access::User | Access::SharedSecret => {
                     String::new()
                 }

@@ -35,7 +35,7 @@ mod unsent;
 pub use admission::{Access, Admission, OpenTo};
 pub use base::Base;
 pub use call::{Call, Reading};
-pub use caller::{Caller, Credentials};
+pub use caller::{Caller, Credentials, Token};
 pub use content::{Content, Request};
 pub use head::{Head, Params};
 pub use param::Param;

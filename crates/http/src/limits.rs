@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use reeve_model::{MatrixError, Millis, RateLimitOverride, Session, UserNum};
+use reeve_model::{MatrixError, Millis, RateLimitOverride, ServiceTokenNum, Session, UserNum};
 
 /// One rate limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,6 +55,8 @@ pub struct RateLimits {
     pub login_account: RateLimit,
     /// Logging in with wrong credentials; per account.
     pub login_failed: RateLimit,
+    /// Requests with a service token; per token.
+    pub service_tokens: RateLimit,
 }
 
 impl Default for RateLimits {
@@ -80,6 +82,7 @@ impl Default for RateLimits {
             login_address: login,
             login_account: login,
             login_failed: seldom,
+            service_tokens: RateLimit { per_second: 100.0, burst: 1000 },
         }
     }
 }
@@ -131,6 +134,8 @@ pub enum Bucket {
     LoginFailed(String),
     /// Tokens for logging in another device, by account number: one a minute.
     LoginToken(UserNum),
+    /// `service_tokens`, by the number of the token.
+    ServiceToken(ServiceTokenNum),
 }
 
 #[derive(Clone, Copy)]
@@ -257,6 +262,7 @@ impl Limiter {
             Bucket::LoginAccount(_) => limits.login_account,
             Bucket::LoginFailed(_) => limits.login_failed,
             Bucket::LoginToken(_) => LOGIN_TOKEN,
+            Bucket::ServiceToken(_) => limits.service_tokens,
         }
     }
 }

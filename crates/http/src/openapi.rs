@@ -18,7 +18,7 @@ pub(crate) fn access_text(access: Access) -> &'static str {
         Access::Optional => "anybody; a token is optional",
         Access::Guest => "accounts and guests",
         Access::User => "accounts",
-        Access::Admin(_) => "server administrators",
+        Access::Admin(_) | Access::AnyAdmin => "server administrators",
         Access::SharedSecret => "holders of the registration shared secret",
     }
 }
@@ -72,8 +72,8 @@ pub fn document<S>(routes: &[Arc<Route<S>>]) -> Value {
             "securitySchemes": { "accessToken": {
                 "type": "http",
                 "scheme": "bearer",
-                "description": "The access token of a session. Where an operation names a scope, the caller must hold \
-                                it; administrators hold every scope.",
+                "description": "The access token of a session, or a service token. Where an operation names a scope, the \
+                                caller must hold it; administrators hold every scope.",
             } },
         },
     })
@@ -197,7 +197,9 @@ fn refusals<S>(route: &Route<S>) -> Vec<Refusal> {
         add(408, "M_UNKNOWN", "the body is sent too slowly");
         add(413, "M_TOO_LARGE", "the body is too large");
     }
-    if matches!(route.admission.access, Access::Optional | Access::Guest | Access::User | Access::Admin(_)) {
+    let access = route.admission.access;
+    let administers = matches!(access, Access::Admin(_) | Access::AnyAdmin);
+    if administers || matches!(access, Access::Optional | Access::Guest | Access::User) {
         add(401, "M_MISSING_TOKEN", "there is no access token, or more than one");
         add(401, "M_UNKNOWN_TOKEN", "the access token is unknown, or has expired");
         if !route.admission.open_to.locked {
@@ -207,11 +209,24 @@ fn refusals<S>(route: &Route<S>) -> Vec<Refusal> {
             add(403, "ORG_MATRIX_EXPIRED_ACCOUNT", "the validity of the account has ended");
         }
     }
-    if matches!(route.admission.access, Access::User | Access::Admin(_)) {
+    if administers || access == Access::User {
         add(403, "M_GUEST_ACCESS_FORBIDDEN", "the caller is a guest");
     }
-    if matches!(route.admission.access, Access::Admin(_)) {
-        add(403, "M_FORBIDDEN", "the caller is not a server administrator");
+    if administers {
+        add(
+            403,
+            "M_FORBIDDEN",
+            "the caller is not a server administrator, or is a service token that lacks a scope or is used from \
+             outside its networks",
+        );
+        add(429, "M_LIMIT_EXCEEDED", "too many requests with a service token");
+    }
+    if matches!(access, Access::Guest | Access::User) {
+        add(403, "M_FORBIDDEN", "the caller is a service token, which belongs to no account");
+    }
+    if access == Access::Optional {
+        add(403, "M_FORBIDDEN", "a service token is used from outside its networks");
+        add(429, "M_LIMIT_EXCEEDED", "too many requests with a service token");
     }
     if route.admission.suspended.is_some() {
         add(403, "M_USER_SUSPENDED", "the account is suspended");
@@ -321,6 +336,7 @@ const PATH_PARAMETERS: &[(&str, &str, &str)] = &[
     ("mediaId", "The media id: the last part of the `mxc` URI.", "AQwafuaFswefuhsfAFAgsw"),
     ("media_id", "The media id: the last part of the `mxc` URI.", "AQwafuaFswefuhsfAFAgsw"),
     ("medium", "`email` or `msisdn`.", "email"),
+    ("name", "The name of the service token.", "provisioning"),
     ("protocol", "The name of the protocol.", "irc"),
     ("provider", "The id of the identity provider.", "oidc-example"),
     ("purge_id", "The id of the purge.", "purge_1"),
@@ -400,7 +416,7 @@ fn operation<S>(route: &Route<S>, path: &str, schemas: &BTreeMap<String, Value>)
     let security = match route.admission.access {
         Access::Anybody | Access::SharedSecret => json!([{}]),
         Access::Optional => json!([{}, { "accessToken": [] }]),
-        Access::Guest | Access::User => json!([{ "accessToken": [] }]),
+        Access::Guest | Access::User | Access::AnyAdmin => json!([{ "accessToken": [] }]),
         Access::Admin(scope) => json!([{ "accessToken": [scope] }]),
     };
     let mut description = format!("{}\n\nOpen to: {}.", doc.description, access_text(route.admission.access));

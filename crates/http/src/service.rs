@@ -155,9 +155,9 @@ impl<S: State> Service<S> {
             before(&params)?;
         }
         let query = Query::parse(parts.uri.query().unwrap_or_default()).declared(&route.doc.query);
-        let token_hash = auth::token_hash(route.admission, &parts.headers, &query)?;
+        let token = auth::presented(route.admission, &parts.headers, &query)?;
         let now = app.clock.now();
-        let credentials = token_hash.map(|token_hash| Credentials { token_hash, ip: address, now });
+        let credentials = token.map(|token| Credentials { token, ip: address, now });
         let head = Head {
             app: Arc::clone(app),
             params,
@@ -260,6 +260,7 @@ fn whose(caller: &Caller, ip: &Arc<str>) -> Whose {
     match caller {
         Caller::Nobody => Whose::Address(Arc::clone(ip)),
         Caller::Session(session) => Whose::Account(session.user.num),
+        Caller::Service(service) => Whose::Service(service.num),
     }
 }
 
@@ -272,10 +273,11 @@ fn check(admission: Admission, params: &Params, caller: &Caller) -> Result<(), M
     Ok(())
 }
 
-/// Counts a request against the limit of its route.
+/// Counts a request against the limit of its route; that of a service token against the limit of the token.
 fn limit(limiter: &Limiter, limit: Limit, caller: &Caller, ip: &str, now: Millis) -> Result<(), MatrixError> {
     let session = match caller {
         Caller::Session(session) => session,
+        Caller::Service(service) => return limiter.check(Bucket::ServiceToken(service.num), now),
         Caller::Nobody => {
             return match limit {
                 Limit::Registration => limiter.check(Bucket::RegistrationAttempts(ip.to_owned()), now),

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use reeve_model::{MatrixError, UserNum, clock};
+use reeve_model::{MatrixError, ServiceTokenNum, UserNum, clock};
 
 /// Shorter responses are not counted, in bytes.
 const SHORT: usize = 64 * 1024;
@@ -34,6 +34,8 @@ const AGAIN_MS: i64 = 2000;
 pub(crate) enum Whose {
     /// An account, by its number.
     Account(UserNum),
+    /// A service token, by its number.
+    Service(ServiceTokenNum),
     /// A client address.
     Address(Arc<str>),
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::num::Millis;
+use crate::scopes::Scopes;
 use crate::word::ActorKind;
 
 /// The actor of a deed. An administrative deed is attributed to its actor in the audit log.
@@ -72,6 +73,9 @@ pub struct Ctx {
     /// The actor of an administrative deed; `None` for people's own deeds and for work of the server, which are not
     /// audited.
     pub actor: Option<Actor>,
+    /// The scopes of the actor, which deeds ask for where an act needs more than its route; all for a deed without an
+    /// actor, which administers nothing.
+    pub scopes: Scopes,
 }
 
 impl Ctx {
@@ -83,6 +87,7 @@ impl Ctx {
             request_id: Arc::from(cause),
             ip: None,
             actor: None,
+            scopes: Scopes::ALL,
         }
     }
 

@@ -43,6 +43,8 @@ numbers! {
     RoomNum;
     /// The number of a pusher, by which other tables refer to it.
     PusherNum;
+    /// The number of a service token, by which other tables refer to it.
+    ServiceTokenNum;
     /// A position in the stream of what clients sync. The first is 1.
     Pos;
     /// A point in time: milliseconds since the Unix epoch.

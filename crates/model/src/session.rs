@@ -4,8 +4,8 @@ use sha2::{Digest, Sha256};
 
 use crate::ctx::Actor;
 use crate::num::{Millis, UserNum};
+use crate::scopes::Scopes;
 use crate::user::User;
-use crate::word::Scope;
 
 /// The SHA-256 digest under which a token is stored. Tokens are random and long, so that no salt is needed.
 pub type TokenHash = [u8; 32];
@@ -51,9 +51,9 @@ pub struct Session {
 }
 
 impl Session {
-    /// Returns true if the session has a scope. Administrators have all scopes.
-    pub fn holds(&self, _scope: Scope) -> bool {
-        self.user.admin
+    /// Returns the scopes of the session: administrators have all, others none.
+    pub const fn scopes(&self) -> Scopes {
+        if self.user.admin { Scopes::ALL } else { Scopes::NONE }
     }
 
     /// Returns the actor for the audit log: for a login-as token, the administrator behind it.

@@ -132,6 +132,10 @@ words! {
         ServerWrite = "server:write",
         /// Reads the audit log.
         AuditRead = "audit:read",
+        /// Reads service tokens, without their secrets.
+        ServicesRead = "services:read",
+        /// Creates, changes, rotates and deletes service tokens with scopes that the caller holds.
+        ServicesWrite = "services:write",
     }
 
     /// The kind of an [`Actor`](crate::Actor), as the audit log stores it.

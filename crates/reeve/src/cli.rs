@@ -8,6 +8,7 @@ mod database;
 mod import;
 mod operator;
 mod serve;
+mod service_token;
 mod terminal;
 mod token;
 mod user;
@@ -69,6 +70,9 @@ enum Command {
     /// Create access tokens
     #[command(subcommand)]
     Token(token::Command),
+    /// Create, list, rotate and delete credentials of administration that belong to no account
+    #[command(subcommand)]
+    ServiceToken(service_token::Command),
     /// Create, migrate, copy and check the database
     #[command(subcommand)]
     Database(database::Command),
@@ -125,6 +129,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::User(command) => user::run(command, &load()?.settings),
         Command::Import(command) => import::run(command, &load()?.settings),
         Command::Token(command) => token::run(command, &load()?.settings),
+        Command::ServiceToken(command) => service_token::run(command, &load()?.settings),
         Command::Database(command) => database::run(command, &load()?.settings),
         Command::Completions { shell } => {
             let mut script = Vec::new();

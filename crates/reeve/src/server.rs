@@ -15,6 +15,7 @@ use std::time::Duration;
 use reeve_accounts::import;
 use reeve_accounts::password::Hasher;
 use reeve_accounts::seen::Seen;
+use reeve_accounts::service_uses::ServiceUses;
 use reeve_app::limits::Limiter;
 use reeve_app::metrics::Metrics;
 use reeve_app::{App, Base, Route, Service, openapi, serve};
@@ -34,7 +35,7 @@ use tokio::task::JoinHandle;
 
 pub use self::config::Config;
 pub(crate) use self::exposed::readable_by_others;
-use self::housekeeping::{run_housekeeping, sweep_media};
+use self::housekeeping::{flush_seen, run_housekeeping, sweep_media};
 
 /// Maximum number of open files, and so of connections, as far as the system allows.
 const MAX_FILES: u64 = 1 << 20;
@@ -149,8 +150,8 @@ impl Running {
         for task in self.tasks {
             let _ = task.await;
         }
-        if let Err(error) = self.app.seen.flush(&self.app.db).await {
-            tracing::warn!(%error, "the last-seen times of accounts could not be written");
+        if let Err(error) = flush_seen(&self.app).await {
+            tracing::warn!(%error, "the last-seen times of accounts and service tokens could not be written");
         }
         if let Err(error) = self.app.media.flush().await {
             tracing::warn!(%error, "the last download times of uploads could not be written");
@@ -293,6 +294,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         policy: config.policy,
         hasher,
         seen,
+        service_uses: ServiceUses::default(),
         jobs,
         media,
         home,

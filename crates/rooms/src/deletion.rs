@@ -98,10 +98,13 @@ pub fn order(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, order: &Order) -> Result<S
             return Err(Error::Refused(format!("User must be our own: {}", new.user_id)));
         }
         // The new room is created in this name even if no account has it.
-        Some(new) => Some(
-            users::find(tx, &new.user_id)?
-                .unwrap_or_else(|| User { user_id: new.user_id.clone(), ..User::default() }),
-        ),
+        Some(new) => {
+            reeve_accounts::rights::check_may_change_any(tx, ctx, &new.user_id)?;
+            Some(
+                users::find(tx, &new.user_id)?
+                    .unwrap_or_else(|| User { user_id: new.user_id.clone(), ..User::default() }),
+            )
+        }
         None => None,
     };
     if order.block {

@@ -68,6 +68,7 @@ pub fn order(tx: &mut Tx<'_>, ctx: &Ctx, mut order: Order) -> Result<String, Err
     if JOB.is_unfinished(tx, &order.user_id)? {
         return Err(Error::Refused(format!("Redact already in progress for user {}", order.user_id)));
     }
+    reeve_accounts::rights::check_may_change_any(tx, ctx, &order.user_id)?;
     let changes = json!({ "rooms": order.rooms, "reason": order.reason, "limit": order.limit });
     if order.rooms.is_empty() {
         for membership in [Membership::Join, Membership::Ban] {

@@ -43,6 +43,7 @@ pub mod registration_tokens;
 pub mod reports;
 mod room;
 pub mod rooms;
+pub mod service_tokens;
 pub mod signing_keys;
 pub mod silences;
 pub mod sliding;
@@ -80,6 +81,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "transaction_positions",
         sql: include_str!("../migrations/0011_transaction_positions.sql"),
     },
+    Migration {
+        number: 12,
+        name: "service_tokens",
+        sql: include_str!("../migrations/0012_service_tokens.sql"),
+    },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
@@ -108,6 +114,7 @@ pub fn statements() -> Vec<&'static Statement> {
         ratelimits::STATEMENTS,
         registration_nonces::STATEMENTS,
         registration_tokens::STATEMENTS,
+        service_tokens::STATEMENTS,
         users::STATEMENTS,
         stream::STATEMENTS,
         stream_epochs::STATEMENTS,

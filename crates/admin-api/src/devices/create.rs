@@ -55,7 +55,9 @@ async fn handle(mut call: Call) -> Answer {
     }
     let display_name = body.display_name.read()?;
     let (ctx, limits) = (call.admin_ctx()?, call.app.policy.limits);
-    call.write(move |tx| devices::create(tx, &ctx, &limits, &user, &device_id, display_name.as_deref()))
-        .await?;
+    call.write(move |tx| {
+        devices::create(tx, &ctx, &limits, &user.user_id, &device_id, display_name.as_deref())
+    })
+    .await?;
     Ok(reply::json(http::StatusCode::CREATED, &json!({})))
 }

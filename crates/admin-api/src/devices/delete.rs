@@ -17,6 +17,6 @@ pub(crate) fn route() -> Route {
 async fn handle(call: Call) -> Answer {
     let user = super::owner(&call).await?;
     let (ctx, device_ids) = (call.admin_ctx()?, [call.param("device_id")]);
-    call.write(move |tx| devices::delete_all(tx, &ctx, &user, &device_ids)).await?;
+    call.write(move |tx| devices::delete_all(tx, &ctx, &user.user_id, &device_ids)).await?;
     reply::empty()
 }

@@ -37,7 +37,7 @@ async fn handle(mut call: Call) -> Answer {
     let device_ids =
         device_ids.ok_or_else(|| MatrixError::bad_json("'devices' must be an array of strings"))?;
     let ctx = call.admin_ctx()?;
-    call.write(move |tx| devices::delete_all(tx, &ctx, &user, &device_ids)).await?;
+    call.write(move |tx| devices::delete_all(tx, &ctx, &user.user_id, &device_ids)).await?;
     reply::empty()
 }
 

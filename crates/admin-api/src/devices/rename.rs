@@ -35,6 +35,6 @@ async fn handle(mut call: Call) -> Answer {
         return reply::empty();
     };
     let (ctx, device_id) = (call.admin_ctx()?, call.param("device_id"));
-    call.write(move |tx| devices::rename(tx, &ctx, &user, &device_id, &display_name)).await?;
+    call.write(move |tx| devices::rename(tx, &ctx, &user.user_id, &device_id, &display_name)).await?;
     reply::empty()
 }

@@ -62,7 +62,7 @@ async fn handle_one(call: Call) -> Answer {
     let media_id = call.param("media_id");
     let found = call.read(move |tx| media::find(tx, &media_id)).await?;
     let found = found.ok_or_else(|| MatrixError::not_found("Unknown media"))?;
-    reply::ok(&Deleted::of(delete_all(&call, vec![found]).await?))
+    reply::ok(&Deleted::of(delete_all(&call, None, vec![found]).await?))
 }
 
 async fn handle_unused(call: Call) -> Answer {
@@ -93,7 +93,7 @@ async fn handle_unused(call: Call) -> Answer {
         let full = i64::try_from(page.len()).is_ok_and(|length| length == PAGE);
         last = page.last().cloned();
         let doomed: Vec<Media> = page.into_iter().filter(|media| !spared.contains(&media.num)).collect();
-        deleted.extend(delete_all(&call, doomed).await?);
+        deleted.extend(delete_all(&call, None, doomed).await?);
         if !full {
             break;
         }

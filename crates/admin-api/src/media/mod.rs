@@ -9,6 +9,7 @@ mod quarantine;
 mod quarantine_changes;
 mod statistics;
 
+use reeve_accounts::rights;
 use reeve_app::{Call, Head, MatrixError, Route};
 use reeve_media::deeds;
 use reeve_model::Millis;
@@ -56,14 +57,19 @@ impl Deleted {
     }
 }
 
-/// Deletes uploads; returns the ids of those that still existed.
-async fn delete_all(call: &Call, media: Vec<Media>) -> Result<Vec<String>, MatrixError> {
+/// Deletes uploads, for a request about the account `owner` or about the uploads themselves; returns the ids of those
+/// that still existed.
+async fn delete_all(call: &Call, owner: Option<&str>, media: Vec<Media>) -> Result<Vec<String>, MatrixError> {
     let mut deleted = Vec::new();
     let mut rest = media.into_iter().peekable();
     while rest.peek().is_some() {
         let (batch, ctx) = (rest.by_ref().take(BATCH).collect::<Vec<_>>(), call.admin_ctx()?);
+        let owner = owner.map(str::to_owned);
         let ids = call
             .write(move |tx| -> Result<_, reeve_media::Error> {
+                if let Some(owner) = &owner {
+                    rights::to_change(tx, &ctx, owner)?;
+                }
                 let mut ids = Vec::new();
                 for media in &batch {
                     if deeds::delete(tx, &ctx, media)? {

@@ -160,5 +160,5 @@ async fn handle_delete(call: Call) -> Answer {
         media_list::page(tx, user.num, order_by, descending, paging, total)
     };
     let media = call.read(find).await?;
-    reply::ok(&Deleted::of(delete_all(&call, media).await?))
+    reply::ok(&Deleted::of(delete_all(&call, Some(&user_id), media).await?))
 }

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use reeve_accounts::rights;
 use reeve_app::{Access, Answer, Call, MatrixError, Route, reply, shape};
-use reeve_db::DbError;
+use reeve_db::{DbError, Tx};
 use reeve_media::deeds::{self, Progress};
 use reeve_model::Scope;
 use reeve_store::media::{self, Media};
@@ -61,11 +62,16 @@ pub(crate) async fn quarantine_each(call: &Call, media_ids: Vec<String>) -> Resu
         });
         found.extend(some.await?);
     }
-    quarantine_all(call, found).await
+    quarantine_all(call, None, found).await
 }
 
-/// Quarantines these and others of the same bytes, a batch in each transaction.
-async fn quarantine_all(call: &Call, mut uploads: Vec<Media>) -> Result<i64, MatrixError> {
+/// Quarantines these and others of the same bytes, a batch in each transaction, for a request about the account `owner`
+/// or about the uploads themselves.
+async fn quarantine_all(
+    call: &Call,
+    owner: Option<&str>,
+    mut uploads: Vec<Media>,
+) -> Result<i64, MatrixError> {
     // Others of the same bytes are looked up only once.
     let mut seen = HashSet::new();
     uploads.retain(|media| !media.safe_from_quarantine && seen.insert(media.blob_num));
@@ -73,7 +79,14 @@ async fn quarantine_all(call: &Call, mut uploads: Vec<Media>) -> Result<i64, Mat
     let (mut changed, mut next) = (0, Some(Progress::default()));
     while let Some(from) = next {
         let (uploads, ctx) = (Arc::clone(&uploads), call.admin_ctx()?);
-        let (more, rest) = call.write(move |tx| deeds::quarantine(tx, &ctx, &uploads, from)).await?;
+        let owner = owner.map(str::to_owned);
+        let batch = move |tx: &mut Tx<'_>| {
+            if let Some(owner) = &owner {
+                rights::to_change(tx, &ctx, owner)?;
+            }
+            deeds::quarantine(tx, &ctx, &uploads, from)
+        };
+        let (more, rest) = call.write(batch).await?;
         changed += more;
         next = rest;
     }
@@ -82,14 +95,15 @@ async fn quarantine_all(call: &Call, mut uploads: Vec<Media>) -> Result<i64, Mat
 
 async fn handle_user(call: Call) -> Answer {
     let user_id = call.param("user_id");
-    let user = call.read(move |tx| users::num(tx, &user_id)).await?;
+    let wanted = user_id.clone();
+    let user = call.read(move |tx| users::num(tx, &wanted)).await?;
     let Some(user_num) = user else { return reply::ok(&Quarantined { num_quarantined: 0 }) };
     let (mut num_quarantined, mut next) = (0, Some(String::new()));
     while let Some(after) = next {
         let page = call.read(move |tx| media::not_quarantined(tx, user_num, &after, PAGE)).await?;
         let full = i64::try_from(page.len()).is_ok_and(|length| length == PAGE);
         next = page.last().filter(|_| full).map(|last| last.media_id.clone());
-        num_quarantined += quarantine_all(&call, page).await?;
+        num_quarantined += quarantine_all(&call, Some(&user_id), page).await?;
     }
     reply::ok(&Quarantined { num_quarantined })
 }

@@ -6,12 +6,23 @@ mod audit;
 mod health;
 mod jobs;
 mod metrics;
+mod service_tokens;
+mod whoami;
 
 use reeve_app::{Head, MatrixError, Route};
 use reeve_model::Millis;
 
 pub(crate) fn routes() -> Vec<Route> {
-    vec![audit::route(), jobs::list(), jobs::get(), health::route(), metrics::route()]
+    let mut routes = service_tokens::routes();
+    routes.extend([
+        audit::route(),
+        jobs::list(),
+        jobs::get(),
+        health::route(),
+        metrics::route(),
+        whoami::route(),
+    ]);
+    routes
 }
 
 /// Default number of entries in a page.

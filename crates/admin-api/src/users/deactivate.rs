@@ -1,6 +1,6 @@
 //! Deactivation of an account.
 
-use reeve_accounts::{account, deactivate};
+use reeve_accounts::{deactivate, rights};
 use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply};
 use reeve_model::Scope;
 use serde::Serialize;
@@ -50,7 +50,7 @@ async fn handle(mut call: Call) -> Answer {
     let ctx = call.admin_ctx()?;
     let job = call
         .write(move |tx| {
-            let user = account::find(tx, &user_id)?;
+            let user = rights::to_change(tx, &ctx, &user_id)?;
             deactivate::deactivate(tx, &ctx, &user, erase)
         })
         .await?;

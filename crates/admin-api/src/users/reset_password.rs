@@ -1,6 +1,6 @@
 //! Sets the password of an account.
 
-use reeve_accounts::{Error, users};
+use reeve_accounts::{Error, rights, users};
 use reeve_app::{Access, Answer, Call, Route, body, json, reply, shape};
 use reeve_model::Scope;
 
@@ -42,6 +42,10 @@ async fn handle(mut call: Call) -> Answer {
     }
     let hash = call.app.hasher.hash(&password).await?;
     let (ctx, end_sessions) = (call.admin_ctx()?, logout_devices.then(|| super::spared(&call)));
-    call.write(move |tx| users::change_password(tx, &ctx, &user, &hash, end_sessions.as_ref())).await?;
+    call.write(move |tx| {
+        let user = rights::to_change(tx, &ctx, &user.user_id)?;
+        users::change_password(tx, &ctx, &user, &hash, end_sessions.as_ref())
+    })
+    .await?;
     reply::empty()
 }

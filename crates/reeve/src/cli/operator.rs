@@ -7,7 +7,7 @@ use std::{fs, io, path, sync::Arc, time::Duration};
 
 use reeve_accounts::{Error, Policy, password::Hasher, policy::HashingCost};
 use reeve_db::{DatabaseUrl, Db, DbError, OpenError, Options, ReadTx, Schema, Tx};
-use reeve_model::{Actor, Clock, Ctx, User, random};
+use reeve_model::{Actor, Clock, Ctx, Scopes, User, random};
 use reeve_rooms::position;
 use reeve_store::lists::users::bulk;
 use reeve_store::users;
@@ -201,6 +201,7 @@ impl Operator {
             request_id: Arc::clone(&self.request_id),
             ip: None,
             actor: Some(Actor::Cli),
+            scopes: Scopes::ALL,
         }
     }
 

@@ -160,6 +160,7 @@ impl Config {
                 login_address: limit(&settings.rate_limits.login),
                 login_account: limit(&settings.rate_limits.login_account),
                 login_failed: limit(&settings.rate_limits.login_failed),
+                service_tokens: limit(&settings.rate_limits.service_tokens),
             },
             media: reeve_media::Settings {
                 store: media_store(settings),

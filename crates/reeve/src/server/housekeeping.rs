@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reeve_accounts::{key_backup, keys, registration, sessions, to_device};
+use reeve_accounts::{key_backup, keys, registration, service_tokens, sessions, to_device};
 use reeve_app::{App, serve};
 use reeve_db::DbError;
 use reeve_push::Push;
@@ -38,7 +38,7 @@ pub(super) async fn run_housekeeping(app: Arc<App>, push: Push, mut stop: watch:
     loop {
         let done = tokio::select! {
             () = serve::stopped(&mut stop) => return,
-            _ = flush.tick() => app.seen.flush(&app.db).await,
+            _ = flush.tick() => flush_seen(&app).await,
             _ = flush_media.tick() => app.media.flush().await,
             _ = prune.tick() => prune_expired(&app, &push).await,
             _ = sweep.tick() => sweep_ephemeral(&app).await,
@@ -47,6 +47,12 @@ pub(super) async fn run_housekeeping(app: Arc<App>, push: Push, mut stop: watch:
             tracing::warn!(%error, "housekeeping failed and will be retried");
         }
     }
+}
+
+/// Writes when accounts and service tokens were seen.
+pub(super) async fn flush_seen(app: &App) -> Result<(), DbError> {
+    app.seen.flush(&app.db).await?;
+    app.service_uses.flush(&app.db).await
 }
 
 /// Deletes orphaned objects in the media store, soon after they became so.
@@ -95,6 +101,7 @@ async fn prune_expired(app: &App, push: &Push) -> Result<(), DbError> {
     app.db
         .write(move |tx| -> Result<(), DbError> {
             sessions::prune(tx, now)?;
+            service_tokens::prune(tx, now)?;
             keys::prune(tx, now)?;
             registration::prune(tx, now)?;
             transactions::prune(tx, now.minus(TRANSACTIONS_MS))?;

@@ -83,6 +83,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
         ("login", &rate_limits.login),
         ("login_account", &rate_limits.login_account),
         ("login_failed", &rate_limits.login_failed),
+        ("service_tokens", &rate_limits.service_tokens),
     ] {
         let RateLimit { per_second, burst } = limit;
         if !(per_second.is_finite() && *per_second > 0.0) {

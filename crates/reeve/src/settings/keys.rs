@@ -172,6 +172,8 @@ sections! {
         login_account: RateLimit = RateLimit { per_second: 0.003, burst: 5 };
         /// Per account: logins with a wrong password.
         login_failed: RateLimit = RateLimit { per_second: 0.17, burst: 3 };
+        /// Per service token: requests.
+        service_tokens: RateLimit = RateLimit { per_second: 100.0, burst: 1000 };
     }
 
     RateLimit {

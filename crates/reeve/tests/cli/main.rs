@@ -189,6 +189,52 @@ fn accounts_without_a_server() {
     );
 }
 
+#[test]
+fn service_tokens_without_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    prints(folder, &["database", "create"]);
+    let service_token = |arguments: &[&str]| prints(folder, &[&["service-token"], arguments].concat());
+    let scopes = ["--scope", "users:write", "--scope", "users:read"];
+    let create =
+        ["create", "bot", "--description", "Help desk", "--network", "127.0.0.1", "--valid-for", "1h"];
+    let secret = service_token(&[&create[..], &scopes].concat());
+    assert!(secret.starts_with("rvs_") && secret.len() == 45, "{secret}");
+    assert!(service_token(&["list"]).contains("users:read users:write  Help desk\n"));
+    let shown = service_token(&["show", "bot", "--json"]);
+    assert!(shown.contains("\"created_by_kind\": \"cli\"") && !shown.contains("rvs_"), "{shown}");
+    assert!(service_token(&["show", "bot"]).contains("\nnetworks     127.0.0.1\n"));
+
+    let server = Server::start(folder);
+    let whoami = |secret: &str| {
+        server.asks(&format!(
+            "GET /_reeve/admin/v1/whoami HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
+            secret.trim_end()
+        ))
+    };
+    assert!(whoami(&secret).contains("\"name\":\"bot\""), "{}", whoami(&secret));
+    let second = service_token(&["rotate", "bot"]);
+    assert!(whoami(&secret).contains("\"name\":\"bot\"") && whoami(&second).contains("\"name\":\"bot\""));
+    let third = service_token(&["rotate", "bot", "--at-once"]);
+    assert!(whoami(&second).contains("M_UNKNOWN_TOKEN") && whoami(&third).contains("\"name\":\"bot\""));
+    assert_eq!(service_token(&["delete", "bot"]), "bot is deleted\n");
+    assert!(whoami(&third).contains("M_UNKNOWN_TOKEN"));
+
+    assert_eq!(fails(folder, &["service-token", "show", "bot"]), "Service token not found");
+    service_token(&["create", "a", "--scope", "audit:read"]);
+    let again = ["service-token", "create", "a", "--scope", "audit:read"];
+    assert_eq!(fails(folder, &again), "A service token of this name exists");
+    for wrong in [
+        &["create", "b"][..],
+        &["create", "b", "--scope", "users:eat"],
+        &["create", "b", "--scope", "users:read", "--network", "here"],
+        &["rotate", "a", "--at-once", "--overlap", "1h"],
+    ] {
+        let output = reeve(folder, &[&["service-token"], wrong].concat()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+    }
+}
+
 /// The error if there is no database.
 fn no_database(folder: &Path) -> String {
     format!(
@@ -208,6 +254,7 @@ fn nothing_but_the_server_makes_a_database_unasked() {
         &["user", "create", "alice", "--no-password"],
         &["user", "create", "alice", "--password-stdin"],
         &["token", "create", "alice"],
+        &["service-token", "list"],
         &["import", "accounts", "accounts.jsonl"],
         &["database", "migrate"],
         &["database", "check"],

@@ -147,7 +147,7 @@ fn unknown_key(object: &Map<String, Value>) -> Option<String> {
 mod tests {
     use std::sync::Arc;
 
-    use reeve_model::Millis;
+    use reeve_model::{Millis, Scopes};
 
     use super::*;
 
@@ -161,6 +161,7 @@ mod tests {
             request_id: Arc::from("r"),
             ip: None,
             actor: None,
+            scopes: Scopes::ALL,
         };
         let mut reader = Reader::new(text, ctx, Policy::default());
         let mut all = Vec::new();

@@ -121,7 +121,7 @@ on_both_engines! {
         let (admin, alice) = (server.admin().await, server.user("alice").await);
         let id = create_public(&alice).await;
         // One that has not started: it is due in a second.
-        let ctx = Ctx { now: START.plus(1000), server_name: "test".into(), request_id: "test".into(), ip: None, actor: None };
+        let ctx = Ctx { now: START.plus(1000), ..Ctx::system(&server.clock, &server.app().server_name, "test") };
         let upto = UpTo::Time(START);
         let ordered = server.app().db.write(move |tx| purge::order(tx, &ctx, &id, &upto, false)).await.unwrap();
         let status = format!("/_synapse/admin/v1/purge_history_status/{ordered}");

@@ -1,0 +1,168 @@
+//! Service tokens: credentials of administration that belong to no account and hold a part of the scopes.
+
+use reeve_db::{DbError, Tx};
+use reeve_model::session::hash_token;
+use reeve_model::{Actor, Ctx, Millis, Network, Scopes, ServiceTokenNum, random, service};
+use reeve_store::service_tokens::{self as store, ServiceToken, Terms};
+use serde_json::{Map, Value, json};
+
+use crate::audit;
+use crate::error::Error;
+
+/// The longest name, in characters.
+const MAX_NAME: usize = 64;
+/// The longest description, in characters.
+const MAX_DESCRIPTION: usize = 500;
+/// The largest number of networks.
+const MAX_NETWORKS: usize = 100;
+/// The time for which former secrets stay valid after a rotation, unless it says otherwise, in milliseconds.
+pub const OVERLAP_MS: i64 = 24 * 3600 * 1000;
+/// The longest such time, in milliseconds.
+pub const MAX_OVERLAP_MS: i64 = 30 * OVERLAP_MS;
+
+/// A service token with a new secret, which nobody can read again.
+#[derive(Clone)]
+pub struct Issued {
+    /// The token.
+    pub token: ServiceToken,
+    /// The secret.
+    pub secret: String,
+}
+
+/// Returns the token of a name.
+pub fn find(tx: &reeve_db::ReadTx<'_>, name: &str) -> Result<ServiceToken, Error> {
+    store::find(tx, name)?.ok_or(Error::ServiceTokenNotFound)
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let fits = (1..=MAX_NAME).contains(&name.len())
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+    let text = "The name must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit";
+    if fits { Ok(()) } else { Err(Error::BadServiceToken(text)) }
+}
+
+/// Checks what a token is to be good for. Nobody grants a scope that they do not hold.
+fn check(ctx: &Ctx, terms: &Terms) -> Result<(), Error> {
+    if terms.description.chars().count() > MAX_DESCRIPTION {
+        return Err(Error::BadServiceToken("The description is too long (max 500)"));
+    }
+    if terms.scopes.is_empty() {
+        return Err(Error::BadServiceToken("A service token needs a scope"));
+    }
+    if terms.networks.len() > MAX_NETWORKS {
+        return Err(Error::BadServiceToken("A service token cannot have more than 100 networks"));
+    }
+    check_grant(ctx, terms.scopes)
+}
+
+/// Refuses if the actor lacks one of the scopes.
+fn check_grant(ctx: &Ctx, scopes: Scopes) -> Result<(), Error> {
+    scopes.beyond(ctx.scopes).map_or(Ok(()), |scope| Err(Error::CannotGrant(scope)))
+}
+
+fn check_expiry(ctx: &Ctx, expires_ts: Option<Millis>) -> Result<(), Error> {
+    if expires_ts.is_some_and(|expires| expires <= ctx.now) {
+        return Err(Error::BadServiceToken("The expiry must not be in the past"));
+    }
+    Ok(())
+}
+
+/// Adds a secret to a token.
+fn new_secret(tx: &mut Tx<'_>, ctx: &Ctx, num: ServiceTokenNum) -> Result<String, DbError> {
+    let secret = format!("{}{}", service::PREFIX, random::secret(40));
+    store::insert_secret(tx, num, &hash_token(&secret), ctx.now)?;
+    Ok(secret)
+}
+
+/// Creates a token.
+pub fn create(tx: &mut Tx<'_>, ctx: &Ctx, name: &str, terms: &Terms) -> Result<Issued, Error> {
+    check_name(name)?;
+    check(ctx, terms)?;
+    check_expiry(ctx, terms.expires_ts)?;
+    let by = ctx.actor.as_ref().unwrap_or(&Actor::Server);
+    let num = store::insert(tx, name, terms, by, ctx.now)?.ok_or(Error::ServiceTokenExists)?;
+    let secret = new_secret(tx, ctx, num)?;
+    audit::record(tx, ctx, "service_token.create", name, &Value::Object(changes(None, terms)))?;
+    Ok(Issued { token: find(tx, name)?, secret })
+}
+
+/// The changes of a token; `None` keeps a value.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// Its purpose, for people.
+    pub description: Option<String>,
+    /// The scopes that it holds.
+    pub scopes: Option<Scopes>,
+    /// The networks from which it can be used; none for anywhere.
+    pub networks: Option<Vec<Network>>,
+    /// The time of its expiry; `Some(None)` for never.
+    pub expires_ts: Option<Option<Millis>>,
+}
+
+/// Changes a token and returns it. The actor must hold every scope that it has afterwards.
+pub fn change(tx: &mut Tx<'_>, ctx: &Ctx, name: &str, change: &Change) -> Result<ServiceToken, Error> {
+    let before = find(tx, name)?;
+    let terms = Terms {
+        description: change.description.clone().unwrap_or_else(|| before.terms.description.clone()),
+        scopes: change.scopes.unwrap_or(before.terms.scopes),
+        networks: change.networks.clone().unwrap_or_else(|| before.terms.networks.clone()),
+        expires_ts: change.expires_ts.unwrap_or(before.terms.expires_ts),
+    };
+    check(ctx, &terms)?;
+    check_expiry(ctx, change.expires_ts.flatten())?;
+    let changes = changes(Some(&before.terms), &terms);
+    if !changes.is_empty() {
+        store::update(tx, before.num, &terms)?;
+        audit::record(tx, ctx, "service_token.update", name, &Value::Object(changes))?;
+    }
+    Ok(ServiceToken { terms, ..before })
+}
+
+/// Gives a token a new secret. The former ones stay valid for a time in milliseconds, at most [`MAX_OVERLAP_MS`]. The
+/// actor, who learns the secret, must hold every scope of the token.
+pub fn rotate(tx: &mut Tx<'_>, ctx: &Ctx, name: &str, overlap_ms: i64) -> Result<Issued, Error> {
+    if !(0..=MAX_OVERLAP_MS).contains(&overlap_ms) {
+        return Err(Error::BadServiceToken("The overlap must be from 0 to 30 days"));
+    }
+    let token = find(tx, name)?;
+    check_grant(ctx, token.terms.scopes)?;
+    if overlap_ms == 0 {
+        store::delete_secrets(tx, token.num)?;
+    } else {
+        store::end_secrets(tx, token.num, ctx.now.plus(overlap_ms))?;
+    }
+    let secret = new_secret(tx, ctx, token.num)?;
+    audit::record(tx, ctx, "service_token.rotate", name, &json!({ "overlap_ms": overlap_ms }))?;
+    Ok(Issued { token, secret })
+}
+
+/// Deletes a token: its secrets are refused from then on.
+pub fn delete(tx: &mut Tx<'_>, ctx: &Ctx, name: &str) -> Result<(), Error> {
+    let token = find(tx, name)?;
+    store::delete(tx, token.num)?;
+    audit::record(tx, ctx, "service_token.delete", name, &json!({}))?;
+    Ok(())
+}
+
+/// The values that differ, or all of a new token.
+fn changes(before: Option<&Terms>, after: &Terms) -> Map<String, Value> {
+    let fields = |terms: &Terms| {
+        [
+            ("description", json!(terms.description)),
+            ("scopes", json!(terms.scopes)),
+            ("networks", json!(terms.networks)),
+            ("expires_ts", json!(terms.expires_ts)),
+        ]
+    };
+    let old = before.map(fields);
+    let same =
+        |name: &str, value: &Value| old.iter().flatten().any(|(key, old)| *key == name && old == value);
+    let new = fields(after).into_iter().filter(|(name, value)| !same(name, value));
+    new.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Deletes secrets that have ended.
+pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
+    store::prune(tx, now)
+}

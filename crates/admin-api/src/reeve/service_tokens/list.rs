@@ -1,0 +1,48 @@
+//! Lists service tokens.
+
+use reeve_app::{Access, Answer, Param, Reading, Route, reply};
+use reeve_model::{Millis, Scope, ServiceTokenNum};
+use reeve_store::service_tokens;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::super::{bad_position, cut, limit, position, token};
+use super::ServiceTokenView;
+
+/// A page of the list of service tokens, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ServiceTokenList {
+    service_tokens: Vec<ServiceTokenView>,
+    /// The `from` of the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+pub(crate) fn route() -> Route {
+    Route::read(super::PATH, handle)
+        .access(Access::Admin(Scope::ServicesRead))
+        .id("listServiceTokens")
+        .summary("Lists service tokens, the newest first, without their secrets")
+        .query([
+            Param::integer("limit", "maximum number of service tokens, from 1 to 1000; 100 by default"),
+            Param::text("from", "the `next_token` of the page before"),
+        ])
+        .returns::<ServiceTokenList>(200)
+        .errors(&[(
+            400,
+            "M_INVALID_PARAM",
+            "`limit` is malformed, or `from` is not a `next_token` of this list",
+        )])
+}
+
+fn handle(call: &Reading<'_>) -> Answer {
+    let limit = limit(call)?;
+    let before = match position(call)? {
+        None => (Millis::MAX, ServiceTokenNum::ZERO),
+        Some((ts, num)) => (ts, ServiceTokenNum::new(num.parse().map_err(|_| bad_position())?)),
+    };
+    let mut tokens = service_tokens::list(call.tx, before, limit + 1)?;
+    let next_token = cut(&mut tokens, limit).map(|last| token(last.created_ts, &last.num));
+    let service_tokens = tokens.into_iter().map(|token| ServiceTokenView::new(call, token)).collect();
+    reply::ok(&ServiceTokenList { service_tokens, next_token })
+}
