@@ -42,7 +42,8 @@ pub enum Error {
     /// The act needs a scope that the actor does not hold.
     #[error("This needs the scope {0}")]
     LacksScope(Scope),
-    /// Who could change the account of an administrator could become one: it needs the right to make administrators.
+    /// The account is that of an administrator, and the actor may not make administrators: a caller who can change such an
+    /// account can become an administrator.
     #[error("Acts on the account of an administrator need the scope admins:write")]
     OfAdministrator,
     /// Nobody gives away a scope that they do not hold.

@@ -1,6 +1,6 @@
 //! Service tokens: credentials of administration that belong to no account and hold a part of the scopes.
 
-use reeve_db::{DbError, Tx};
+use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::session::hash_token;
 use reeve_model::{Actor, Ctx, Millis, Network, Scopes, ServiceTokenNum, random, service};
 use reeve_store::service_tokens::{self as store, ServiceToken, Terms};
@@ -30,7 +30,7 @@ pub struct Issued {
 }
 
 /// Returns the token of a name.
-pub fn find(tx: &reeve_db::ReadTx<'_>, name: &str) -> Result<ServiceToken, Error> {
+pub fn find(tx: &ReadTx<'_>, name: &str) -> Result<ServiceToken, Error> {
     store::find(tx, name)?.ok_or(Error::ServiceTokenNotFound)
 }
 
@@ -42,7 +42,7 @@ fn check_name(name: &str) -> Result<(), Error> {
     if fits { Ok(()) } else { Err(Error::BadServiceToken(text)) }
 }
 
-/// Checks what a token is to be good for. Nobody grants a scope that they do not hold.
+/// Checks the terms of a token. Nobody grants a scope that they do not hold.
 fn check(ctx: &Ctx, terms: &Terms) -> Result<(), Error> {
     if terms.description.chars().count() > MAX_DESCRIPTION {
         return Err(Error::BadServiceToken("The description is too long (max 500)"));

@@ -133,25 +133,26 @@ pub(crate) fn permit(admission: Admission, caller: &Caller) -> Result<(), Matrix
     if !open_to_guests && user.is_some_and(|user| user.is_guest) {
         return Err(MatrixError::new(403, "M_GUEST_ACCESS_FORBIDDEN", "Guest access not allowed"));
     }
-    match (admission.access, caller) {
-        (Access::Guest | Access::User, Caller::Service(_)) => return Err(MatrixError::forbidden(NO_ACCOUNT)),
-        (Access::Admin(scope), Caller::Service(service)) if !service.scopes.contains(scope) => {
-            return Err(lacks(scope));
+    match admission.access {
+        Access::Anybody | Access::Optional | Access::SharedSecret => {}
+        Access::Guest | Access::User => {
+            if matches!(caller, Caller::Service(_)) {
+                return Err(MatrixError::forbidden(NO_ACCOUNT));
+            }
         }
-        (Access::Admin(scope), Caller::Nobody | Caller::Session(_)) if !caller.holds(scope) => {
-            return Err(MatrixError::forbidden(NO_ADMIN));
+        Access::Admin(scope) => {
+            if !caller.holds(scope) {
+                return Err(match caller {
+                    Caller::Service(_) => lacks(scope),
+                    Caller::Nobody | Caller::Session(_) => MatrixError::forbidden(NO_ADMIN),
+                });
+            }
         }
-        (Access::AnyAdmin, _) if caller.scopes().is_empty() => return Err(MatrixError::forbidden(NO_ADMIN)),
-        (
-            Access::Anybody
-            | Access::Optional
-            | Access::Guest
-            | Access::User
-            | Access::Admin(_)
-            | Access::AnyAdmin
-            | Access::SharedSecret,
-            _,
-        ) => {}
+        Access::AnyAdmin => {
+            if caller.scopes().is_empty() {
+                return Err(MatrixError::forbidden(NO_ADMIN));
+            }
+        }
     }
     if let Some(text) = admission.suspended
         && user.is_some_and(|user| user.suspended)

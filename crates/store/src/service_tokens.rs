@@ -36,7 +36,7 @@ reeve_db::statements! {
     PRUNE = "DELETE FROM service_token_secrets WHERE valid_until_ts <= $1";
 }
 
-/// What the holder of a service token may do, and from where, and until when.
+/// The terms of a service token: its purpose, its scopes, and from where and until when it can be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
     /// Its purpose, for people.
@@ -56,7 +56,7 @@ pub struct ServiceToken {
     pub num: ServiceTokenNum,
     /// Its name, which never changes.
     pub name: String,
-    /// What it is good for.
+    /// Its terms.
     pub terms: Terms,
     /// The kind of the actor who created it.
     pub created_by_kind: ActorKind,
@@ -153,7 +153,7 @@ pub fn insert(
     Ok(tx.returning(&INSERT, &params, |row| row.get(0))?.pop())
 }
 
-/// Changes what a token is good for.
+/// Changes the terms of a token.
 pub fn update(tx: &mut Tx<'_>, num: ServiceTokenNum, terms: &Terms) -> Result<(), DbError> {
     let Terms { description, scopes, networks, expires_ts } = terms;
     let (scopes, networks) = (scopes.to_string(), joined(networks));

@@ -1,4 +1,4 @@
-//! Changes what a service token is good for.
+//! Changes the terms of a service token.
 
 use reeve_accounts::service_tokens::{self, Change};
 use reeve_app::{Access, Answer, Call, Route, body, reply};

@@ -475,7 +475,7 @@ on_both_engines! {
         let take = json!({ "threepids": [{ "medium": "email", "address": "Boss@Example.org" }] });
         assert_eq!(service.put(&format!("{USERS}/@u:test"), take).await.refusal(), ADMINISTRATOR);
         assert_eq!(snapshot(&admin, "@boss:test").await, before);
-        // Who may make administrators may change them.
+        // Callers who may make administrators may change them.
         let full = issue(&server, &admin, "full", only(&[Scope::UsersWrite, Scope::AdminsWrite])).await;
         assert_eq!(full.put(&boss_path, json!({ "displayname": "B", "admin": false })).await.status, 200);
         assert_eq!(service.put(&boss_path, json!({ "displayname": "C" })).await.status, 200);
@@ -526,7 +526,7 @@ on_both_engines! {
         let shown = minter.get(&format!("{PATH}/less")).await;
         assert_eq!((shown.text("created_by_kind"), shown.text("created_by")), ("service", "minter"));
         assert_eq!(minter.put(&format!("{PATH}/less"), json!({ "scopes": ["users:write"] })).await.refusal(), cannot);
-        // Whoever learned the secret of a token that holds more would have granted it to themself.
+        // The secret of a token that holds more would give more.
         issue(&server, &admin, "writer", only(&[Scope::UsersRead, Scope::UsersWrite])).await;
         let writer = format!("{PATH}/writer");
         let before = admin.get(&writer).await;
