@@ -49,6 +49,9 @@ pub enum Error {
     /// Nobody gives away a scope that they do not hold.
     #[error("You cannot grant the scope {0}, which you do not hold")]
     CannotGrant(Scope),
+    /// No service token gives away more time or other networks than it has.
+    #[error("A service token cannot give away more time or other networks than it has")]
+    BeyondOwnTerms,
     /// The act is done as an account, and the actor has none.
     #[error("Only an account can log in as another one")]
     NeedsAccount,
@@ -234,6 +237,7 @@ impl From<Error> for MatrixError {
             | Error::LacksScope(_)
             | Error::OfAdministrator
             | Error::CannotGrant(_)
+            | Error::BeyondOwnTerms
             | Error::NeedsAccount
             | Error::PasswordChangeDisabled
             | Error::BadCredentials

@@ -42,8 +42,8 @@ fn check_name(name: &str) -> Result<(), Error> {
     if fits { Ok(()) } else { Err(Error::BadServiceToken(text)) }
 }
 
-/// Checks the terms of a token. Nobody grants a scope that they do not hold.
-fn check(ctx: &Ctx, terms: &Terms) -> Result<(), Error> {
+/// Checks the terms of a token.
+fn check(terms: &Terms) -> Result<(), Error> {
     if terms.description.chars().count() > MAX_DESCRIPTION {
         return Err(Error::BadServiceToken("The description is too long (max 500)"));
     }
@@ -53,12 +53,22 @@ fn check(ctx: &Ctx, terms: &Terms) -> Result<(), Error> {
     if terms.networks.len() > MAX_NETWORKS {
         return Err(Error::BadServiceToken("A service token cannot have more than 100 networks"));
     }
-    check_grant(ctx, terms.scopes)
+    Ok(())
 }
 
-/// Refuses if the actor lacks one of the scopes.
-fn check_grant(ctx: &Ctx, scopes: Scopes) -> Result<(), Error> {
-    scopes.beyond(ctx.scopes).map_or(Ok(()), |scope| Err(Error::CannotGrant(scope)))
+/// Refuses if a token with these terms can do more than the actor: if it holds another scope, or if the actor is a service
+/// token that expires earlier or is bound to narrower networks.
+fn check_grant(tx: &ReadTx<'_>, ctx: &Ctx, terms: &Terms) -> Result<(), Error> {
+    if let Some(scope) = terms.scopes.beyond(ctx.scopes) {
+        return Err(Error::CannotGrant(scope));
+    }
+    let Some(Actor::Service(name)) = &ctx.actor else { return Ok(()) };
+    let own = find(tx, name)?.terms;
+    let is_longer = own.expires_ts.is_some_and(|end| terms.expires_ts.is_none_or(|until| until > end));
+    let is_inside = |network: &Network| own.networks.iter().any(|own| own.includes(network));
+    let is_wider =
+        !own.networks.is_empty() && (terms.networks.is_empty() || !terms.networks.iter().all(is_inside));
+    if is_longer || is_wider { Err(Error::BeyondOwnTerms) } else { Ok(()) }
 }
 
 fn check_expiry(ctx: &Ctx, expires_ts: Option<Millis>) -> Result<(), Error> {
@@ -78,8 +88,9 @@ fn new_secret(tx: &mut Tx<'_>, ctx: &Ctx, num: ServiceTokenNum) -> Result<String
 /// Creates a token.
 pub fn create(tx: &mut Tx<'_>, ctx: &Ctx, name: &str, terms: &Terms) -> Result<Issued, Error> {
     check_name(name)?;
-    check(ctx, terms)?;
+    check(terms)?;
     check_expiry(ctx, terms.expires_ts)?;
+    check_grant(tx, ctx, terms)?;
     let by = ctx.actor.as_ref().unwrap_or(&Actor::Server);
     let num = store::insert(tx, name, terms, by, ctx.now)?.ok_or(Error::ServiceTokenExists)?;
     let secret = new_secret(tx, ctx, num)?;
@@ -100,7 +111,8 @@ pub struct Change {
     pub expires_ts: Option<Option<Millis>>,
 }
 
-/// Changes a token and returns it. The actor must hold every scope that it has afterwards.
+/// Changes a token and returns it. The actor must be able to do all that the token can do, before and afterwards: a token
+/// that was narrowed may be widened again, with secrets that the actor knows.
 pub fn change(tx: &mut Tx<'_>, ctx: &Ctx, name: &str, change: &Change) -> Result<ServiceToken, Error> {
     let before = find(tx, name)?;
     let terms = Terms {
@@ -109,8 +121,10 @@ pub fn change(tx: &mut Tx<'_>, ctx: &Ctx, name: &str, change: &Change) -> Result
         networks: change.networks.clone().unwrap_or_else(|| before.terms.networks.clone()),
         expires_ts: change.expires_ts.unwrap_or(before.terms.expires_ts),
     };
-    check(ctx, &terms)?;
+    check(&terms)?;
     check_expiry(ctx, change.expires_ts.flatten())?;
+    check_grant(tx, ctx, &before.terms)?;
+    check_grant(tx, ctx, &terms)?;
     let changes = changes(Some(&before.terms), &terms);
     if !changes.is_empty() {
         store::update(tx, before.num, &terms)?;
@@ -120,13 +134,13 @@ pub fn change(tx: &mut Tx<'_>, ctx: &Ctx, name: &str, change: &Change) -> Result
 }
 
 /// Gives a token a new secret. The former ones stay valid for a time in milliseconds, at most [`MAX_OVERLAP_MS`]. The
-/// actor, who learns the secret, must hold every scope of the token.
+/// actor, who learns the secret, must be able to do all that the token can do.
 pub fn rotate(tx: &mut Tx<'_>, ctx: &Ctx, name: &str, overlap_ms: i64) -> Result<Issued, Error> {
     if !(0..=MAX_OVERLAP_MS).contains(&overlap_ms) {
         return Err(Error::BadServiceToken("The overlap must be from 0 to 30 days"));
     }
     let token = find(tx, name)?;
-    check_grant(ctx, token.terms.scopes)?;
+    check_grant(tx, ctx, &token.terms)?;
     if overlap_ms == 0 {
         store::delete_secrets(tx, token.num)?;
     } else {

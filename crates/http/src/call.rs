@@ -209,7 +209,10 @@ impl<S: State> Call<S> {
         &self,
         f: impl Fn(&mut Tx<'_>, &Caller) -> Result<T, MatrixError> + Send + 'static,
     ) -> Result<T, MatrixError> {
-        let (admission, credentials, held) = (self.admission, self.credentials, self.caller.scopes());
+        // The credentials may have expired while the body arrived.
+        let now = self.app.clock.now();
+        let credentials = self.credentials.map(|credentials| Credentials { now, ..credentials });
+        let (admission, held) = (self.admission, self.caller.scopes());
         let deed =
             move |tx: &mut Tx<'_>| f(tx, &auth::admit_again::<S>(tx, admission, credentials.as_ref(), held)?);
         self.app.db.write(deed).await

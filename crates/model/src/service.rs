@@ -28,6 +28,11 @@ impl Network {
     pub fn contains(&self, ip: IpAddr) -> bool {
         self.0.contains(&ip.to_canonical())
     }
+
+    /// Returns true if all addresses of another network are in the network.
+    pub fn includes(&self, other: &Self) -> bool {
+        self.0.contains(&other.0)
+    }
 }
 
 impl fmt::Display for Network {
@@ -107,5 +112,9 @@ mod tests {
         assert!(network.contains("10.255.0.1".parse().unwrap()));
         assert!(network.contains("::ffff:10.255.0.1".parse().unwrap()));
         assert!(!network.contains("11.0.0.1".parse().unwrap()));
+        assert!(network.includes(&network) && network.includes(&"10.1.0.0/16".parse().unwrap()));
+        assert!(
+            !network.includes(&"8.0.0.0/7".parse().unwrap()) && !network.includes(&"::/0".parse().unwrap())
+        );
     }
 }

@@ -19,7 +19,7 @@ const PATH: &str = "/_reeve/admin/v1/service_tokens";
 const ONE: &str = "/_reeve/admin/v1/service_tokens/{name}";
 const MISSING: (u16, &str, &str) = (404, "M_NOT_FOUND", "there is no such service token");
 const NOT_HELD: (u16, &str, &str) =
-    (403, "M_FORBIDDEN", "the caller does not hold every scope of the service token");
+    (403, "M_FORBIDDEN", "the caller cannot do all that the service token can do");
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![list::route(), create::route(), get::route(), update::route(), rotate::route(), delete::route()]

@@ -30,7 +30,7 @@ pub(crate) fn route() -> Route {
         .id("updateServiceToken")
         .summary("Changes the description, scopes, networks and expiry of a service token")
         .description(
-            "The caller must hold every scope that the token has afterwards. Unknown keys are refused.",
+            "The caller must hold every scope that the token has before and afterwards. Unknown keys are refused.",
         )
         .takes::<UpdateServiceToken>()
         .returns::<ServiceTokenView>(200)

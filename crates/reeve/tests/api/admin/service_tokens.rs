@@ -535,9 +535,51 @@ on_both_engines! {
         }
         assert_eq!(minter.post(&format!("{writer}/rotate"), json!({})).await.refusal(), cannot);
         assert_eq!(admin.get(&writer).await.body, before.body);
-        assert_eq!(minter.put(&writer, json!({ "scopes": ["users:read"] })).await.status, 200);
-        assert_eq!(minter.post(&format!("{writer}/rotate"), json!({})).await.status, 200);
+        // Nor is it narrowed, rotated, and left for others to widen again.
+        assert_eq!(minter.put(&writer, json!({ "scopes": ["users:read"] })).await.refusal(), cannot);
+        assert_eq!(admin.get(&writer).await.body, before.body);
         assert_eq!(minter.delete(&writer).await.status, 200);
+    }
+
+    async fn no_token_gives_away_more_than_its_terms(server: Server) {
+        let admin = server.admin().await;
+        let end = START_MS + 3_600_000;
+        let bound = json!({
+            "name": "bound", "scopes": ["services:read", "services:write", "users:read"],
+            "networks": ["127.0.0.0/8", "::1"], "expires_ts": end,
+        });
+        let bound = server.with_token(admin.post(PATH, bound).await.text("secret"));
+        let beyond =
+            (403, "M_FORBIDDEN", "A service token cannot give away more time or other networks than it has");
+        let own = format!("{PATH}/bound");
+        let before = admin.get(&own).await;
+        for change in [
+            json!({ "expires_ts": null }),
+            json!({ "expires_ts": end + 1 }),
+            json!({ "networks": [] }),
+            json!({ "networks": ["127.0.0.1", "10.0.0.0/8"] }),
+        ] {
+            assert_eq!(bound.put(&own, change.clone()).await.refusal(), beyond, "{change}");
+        }
+        assert_eq!(admin.get(&own).await.body["networks"], before.body["networks"]);
+        for (expires_ts, networks) in
+            [(json!(null), json!(["127.0.0.1"])), (json!(end), json!([])), (json!(end), json!(["0.0.0.0/0"]))]
+        {
+            let child = json!({
+                "name": "child", "scopes": ["users:read"], "networks": networks, "expires_ts": expires_ts,
+            });
+            assert_eq!(bound.post(PATH, child).await.refusal(), beyond);
+            assert_eq!(admin.get(&format!("{PATH}/child")).await.status, 404);
+        }
+        issue(&server, &admin, "free", only(&[Scope::UsersRead])).await;
+        assert_eq!(bound.post(&format!("{PATH}/free/rotate"), json!({})).await.refusal(), beyond);
+        assert_eq!(bound.put(&format!("{PATH}/free"), json!({ "description": "x" })).await.refusal(), beyond);
+        let child = json!({
+            "name": "child", "scopes": ["users:read"], "networks": ["127.1.0.0/16"], "expires_ts": end,
+        });
+        assert_eq!(bound.post(PATH, child).await.status, 201);
+        assert_eq!(bound.put(&own, json!({ "networks": ["127.0.0.1"] })).await.status, 200);
+        assert_eq!(bound.post(&format!("{own}/rotate"), json!({})).await.status, 200);
     }
 
     async fn who_a_caller_is(server: Server) {
