@@ -78,10 +78,10 @@ async fn handle(mut call: Call) -> Answer {
         return Err(MatrixError::unknown("Server notices can only be sent to local users"));
     }
     let txn_id = Some(call.param("txn_id")).filter(|txn_id| !txn_id.is_empty());
-    // The name of a service token stands where other callers have a device.
+    // The number of a service token stands where other callers have a device: its name may be given again.
     let user_num = call.caller().user().map_or(UserNum::ZERO, |user| user.num);
     let device_id = match call.caller() {
-        Caller::Service(service) => service.name.to_string(),
+        Caller::Service(service) => service.num.to_string(),
         Caller::Nobody | Caller::Session(_) => String::new(),
     };
     let key = txn_id.map(|txn_id| Key { user_num, device_id, scope: "server_notice".to_owned(), txn_id });

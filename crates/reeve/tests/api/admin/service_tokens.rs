@@ -422,6 +422,15 @@ on_both_engines! {
         }).await;
         assert!(lost.starts_with("HTTP/1.1 401"), "{lost}");
 
+        let end = server.clock.now().get() + 60_000;
+        let brief = json!({ "name": "brief", "scopes": ["users:write"], "expires_ts": end });
+        let bot = server.with_token(admin.post(PATH, brief).await.text("secret"));
+        let lost = put_slowly(&server, &admin, &bot, &path("@late:test"), async {
+            server.clock.advance(60_000);
+            admin.get(PATH).await
+        }).await;
+        assert!(lost.starts_with("HTTP/1.1 401") && lost.contains("M_UNKNOWN_TOKEN"), "{lost}");
+
         // A scope that only the act needs is lost as well.
         let bot = issue(&server, &admin, "narrowed", only(&[Scope::UsersWrite, Scope::AdminsWrite])).await;
         let lost = put_slowly(&server, &admin, &bot, &path("@boss:test"), async {
