@@ -233,7 +233,7 @@ async fn read_keys(call: &mut Call, which: &Which) -> Result<Vec<BackedUpKey>, M
             let body: RoomsOfKeys = call.take().await?;
             let mut keys = Vec::new();
             for (room_id, value) in object(&body.rooms)? {
-                // What is not an object has no sessions.
+                // A value that is not an object has no sessions.
                 let sessions =
                     SessionsOfKeys::read(value).unwrap_or_else(|| SessionsOfKeys::of(Object::new()));
                 keys.extend(read_sessions(room_id, &sessions)?);
@@ -252,7 +252,7 @@ fn object<T>(key: &Key<T>) -> Result<&Object, MatrixError> {
 
 fn read_sessions(room_id: &str, body: &SessionsOfKeys) -> Result<Vec<BackedUpKey>, MatrixError> {
     let read = |(session_id, value): (&String, &Value)| {
-        // What is not an object has no parts of a key.
+        // A value that is not an object has no parts of a key.
         let key = RoomKey::read(value).unwrap_or_else(|| RoomKey::of(Object::new()));
         read_key(room_id, session_id, &key)
     };

@@ -56,7 +56,7 @@ mod tests {
         }
     }
 
-    /// What a route declares.
+    /// Returns the body that a route declares.
     fn declared(route: Route<()>) -> std::sync::Arc<Request> {
         route.doc.request.unwrap()
     }

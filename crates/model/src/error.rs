@@ -1,4 +1,4 @@
-//! The Matrix error: what a client is told of a request that failed.
+//! The Matrix error: the response to a request that failed.
 
 use std::borrow::Cow;
 

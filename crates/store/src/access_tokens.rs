@@ -111,7 +111,7 @@ pub fn delete_of_device(tx: &mut Tx<'_>, owner_num: UserNum, device_id: &str) ->
     tx.execute(&DELETE_OF_DEVICE, &params![owner_num, device_id])
 }
 
-/// Deletes every token that acts as an account, whoever owns it.
+/// Deletes every token that acts as an account, of any owner.
 pub fn delete_acting_as(tx: &mut Tx<'_>, acting_num: UserNum) -> Result<u64, DbError> {
     tx.execute(&DELETE_ACTING_AS, &params![acting_num])
 }

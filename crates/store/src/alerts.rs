@@ -1,7 +1,7 @@
-//! Alerts: the pushers that new entries of the stream may concern, and what there is to tell a user.
+//! Alerts: the pushers that new entries of the stream may concern, and the unread notifications of a user.
 //!
 //! Nothing is queued when an event is sent. A follower of the stream marks the pushers' deliveries
-//! ([`crate::deliveries`]); what there is to tell is looked up when it is told.
+//! ([`crate::deliveries`]). The notifications are read when they are delivered.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::{Millis, Pos, PusherNum, RoomNum};

@@ -139,8 +139,8 @@ pub fn put(
     Ok(())
 }
 
-/// Returns members of a room whose name or localpart begins with one of some words, given as a JSON array. A member of
-/// whom both is true occurs twice.
+/// Returns members of a room whose name or localpart begins with one of some words, given as a JSON array. A member with
+/// both occurs twice.
 pub fn named(tx: &ReadTx<'_>, room_num: RoomNum, words: &str, limit: i64) -> Result<Vec<String>, DbError> {
     tx.query(&NAMED, &params![room_num, words, limit], |row| row.get(0))
 }

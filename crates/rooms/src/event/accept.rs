@@ -15,7 +15,7 @@ use crate::types;
 use crate::{Home, push, words};
 
 /// Stores an event as the newest of its room, with its consequences, and returns it as stored. The event must be
-/// authorised; only the event itself is read, whoever made it.
+/// authorised. Only the event itself is read, so that an event of any origin can be accepted.
 pub(super) fn accept(tx: &mut Tx<'_>, home: &Home, room: &mut Room, signed: Signed) -> Result<Event, Error> {
     let Signed { pdu, content, json } = signed;
     let pos = stream::next(tx)?;
