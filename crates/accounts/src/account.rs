@@ -75,7 +75,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, ctx: &Ctx, before: &User, after: &User) -> 
     if after.erased && (after.displayname.is_some() || after.avatar_url.is_some()) {
         return Err(Error::Deactivated);
     }
-    rights::check_flags(ctx, before, after)?;
+    rights::check_change(tx, ctx, before, after)?;
     users::update(tx, before, after)?;
     sessions::end_impersonation(tx, before, after)?;
     propagation::spread(tx, ctx, before, after)?;
@@ -90,6 +90,7 @@ pub(crate) fn changes(before: &User, after: &User) -> Map<String, Value> {
             ("avatar_url", json!(user.avatar_url)),
             ("user_type", json!(user.user_type)),
             ("admin", json!(user.admin)),
+            ("role", json!(user.role)),
             ("deactivated", json!(user.deactivated)),
             ("locked", json!(user.locked)),
             ("shadow_banned", json!(user.shadow_banned)),

@@ -207,7 +207,7 @@ fn old_master_key(stored: &[SigningKey]) -> &str {
 pub fn allow_replacing(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str) -> Result<Millis, Error> {
     let none = || Error::KeyNotFound("User has no master cross-signing key");
     let user = users::find(tx, user_id)?.ok_or_else(none)?;
-    rights::check_may_change(ctx, &user)?;
+    rights::check_may_change(tx, ctx, &user)?;
     let until = ctx.now.plus(REPLACEABLE_MS);
     if !cross_signing::allow_replacing(tx, user.num, until)? {
         return Err(none());

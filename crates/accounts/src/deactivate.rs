@@ -65,7 +65,7 @@ pub enum Outcome {
 /// that deletes the rest. The flags set by administrators, external ids, media and the history of connections stay.
 pub fn deactivate(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, erase: bool) -> Result<String, Error> {
     let deactivated = User { deactivated: true, ..user.clone() };
-    rights::check_flags(ctx, user, &deactivated)?;
+    rights::check_change(tx, ctx, user, &deactivated)?;
     threepids::delete_of_user(tx, user.num)?;
     sessions::end_all(tx, user.num, &Spared::default())?;
     access_tokens::delete_acting_as(tx, user.num)?;

@@ -42,10 +42,24 @@ pub enum Error {
     /// The act needs a scope that the actor does not hold.
     #[error("This needs the scope {0}")]
     LacksScope(Scope),
-    /// The account is that of an administrator, and the actor may not make administrators: a caller who can change such an
-    /// account can become an administrator.
-    #[error("Acts on the account of an administrator need the scope admins:write")]
-    OfAdministrator,
+    /// The role of the account holds a scope that the actor does not hold.
+    #[error("This account holds the scope {0}, which you do not hold")]
+    Above(Scope),
+    /// Nobody else could administer the server.
+    #[error("The last owner of the server cannot be demoted, deactivated, locked or suspended")]
+    LastOwner,
+    /// There is no such role.
+    #[error("Role not found")]
+    RoleNotFound,
+    /// An account holds the role.
+    #[error("Accounts hold this role")]
+    RoleHeld,
+    /// Built-in roles cannot be changed.
+    #[error("This role is built in")]
+    BuiltIn,
+    /// A value of a role is not valid; the text says which.
+    #[error("{0}")]
+    BadRole(&'static str),
     /// Nobody gives away a scope that they do not hold.
     #[error("You cannot grant the scope {0}, which you do not hold")]
     CannotGrant(Scope),
@@ -212,15 +226,19 @@ impl From<Error> for MatrixError {
             Error::UserNotFound
             | Error::DeviceNotFound
             | Error::ServiceTokenNotFound
+            | Error::RoleNotFound
             | Error::KeyNotFound(_)
             | Error::BackupNotFound(_) => Self::not_found(text),
             Error::UserInUse => Self::bad_request("M_USER_IN_USE", text),
             Error::NameReserved => Self::bad_request("M_EXCLUSIVE", text),
-            Error::ExternalIdInUse | Error::ServiceTokenExists => Self::new(409, "M_UNKNOWN", text),
+            Error::ExternalIdInUse | Error::ServiceTokenExists | Error::RoleHeld => {
+                Self::new(409, "M_UNKNOWN", text)
+            }
             Error::UnknownMedium(_)
             | Error::NotAString(_)
             | Error::DeviceIdTooLong
             | Error::OtherKeys(_)
+            | Error::BadRole(_)
             | Error::BadServiceToken(_) => Self::invalid_param(text),
             Error::BadEmail
             | Error::SelfDemotion
@@ -235,7 +253,9 @@ impl From<Error> for MatrixError {
             Error::DeviceNameTooLong | Error::TooMany { .. } => Self::bad_request("M_TOO_LARGE", text),
             Error::NotModerated(_)
             | Error::LacksScope(_)
-            | Error::OfAdministrator
+            | Error::Above(_)
+            | Error::LastOwner
+            | Error::BuiltIn
             | Error::CannotGrant(_)
             | Error::BeyondOwnTerms
             | Error::NeedsAccount

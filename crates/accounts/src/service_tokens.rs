@@ -6,15 +6,17 @@ use reeve_model::{Actor, Ctx, Millis, Network, Scopes, ServiceTokenNum, random, 
 use reeve_store::service_tokens::{self as store, ServiceToken, Terms};
 use serde_json::{Map, Value, json};
 
-use crate::audit;
 use crate::error::Error;
+use crate::{audit, names, rights};
 
-/// The longest name, in characters.
-const MAX_NAME: usize = 64;
 /// The longest description, in characters.
 const MAX_DESCRIPTION: usize = 500;
 /// The largest number of networks.
 const MAX_NETWORKS: usize = 100;
+/// The largest number of service tokens.
+const MAX_TOKENS: i64 = 1000;
+/// The largest number of valid secrets of a token.
+const MAX_SECRETS: i64 = 10;
 /// The time for which former secrets stay valid after a rotation, unless it says otherwise, in milliseconds.
 pub const OVERLAP_MS: i64 = 24 * 3600 * 1000;
 /// The longest such time, in milliseconds.
@@ -34,14 +36,6 @@ pub fn find(tx: &ReadTx<'_>, name: &str) -> Result<ServiceToken, Error> {
     store::find(tx, name)?.ok_or(Error::ServiceTokenNotFound)
 }
 
-fn check_name(name: &str) -> Result<(), Error> {
-    let fits = (1..=MAX_NAME).contains(&name.len())
-        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
-    let text = "The name must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit";
-    if fits { Ok(()) } else { Err(Error::BadServiceToken(text)) }
-}
-
 /// Checks the terms of a token.
 fn check(terms: &Terms) -> Result<(), Error> {
     if terms.description.chars().count() > MAX_DESCRIPTION {
@@ -59,9 +53,7 @@ fn check(terms: &Terms) -> Result<(), Error> {
 /// Refuses if a token with these terms can do more than the actor: if it holds another scope, or if the actor is a service
 /// token that expires earlier or is bound to narrower networks.
 fn check_grant(tx: &ReadTx<'_>, ctx: &Ctx, terms: &Terms) -> Result<(), Error> {
-    if let Some(scope) = terms.scopes.beyond(ctx.scopes) {
-        return Err(Error::CannotGrant(scope));
-    }
+    rights::check_grant(ctx, terms.scopes)?;
     let Some(Actor::Service(name)) = &ctx.actor else { return Ok(()) };
     let own = find(tx, name)?.terms;
     let is_longer = own.expires_ts.is_some_and(|end| terms.expires_ts.is_none_or(|until| until > end));
@@ -87,10 +79,15 @@ fn new_secret(tx: &mut Tx<'_>, ctx: &Ctx, num: ServiceTokenNum) -> Result<String
 
 /// Creates a token.
 pub fn create(tx: &mut Tx<'_>, ctx: &Ctx, name: &str, terms: &Terms) -> Result<Issued, Error> {
-    check_name(name)?;
+    if !names::is_plain(name) {
+        return Err(Error::BadServiceToken(names::RULE));
+    }
     check(terms)?;
     check_expiry(ctx, terms.expires_ts)?;
     check_grant(tx, ctx, terms)?;
+    if store::count(tx)? >= MAX_TOKENS {
+        return Err(Error::too_many("A server", MAX_TOKENS, "service tokens"));
+    }
     let by = ctx.actor.as_ref().unwrap_or(&Actor::Server);
     let num = store::insert(tx, name, terms, by, ctx.now)?.ok_or(Error::ServiceTokenExists)?;
     let secret = new_secret(tx, ctx, num)?;
@@ -144,6 +141,9 @@ pub fn rotate(tx: &mut Tx<'_>, ctx: &Ctx, name: &str, overlap_ms: i64) -> Result
     if overlap_ms == 0 {
         store::delete_secrets(tx, token.num)?;
     } else {
+        if store::count_secrets(tx, token.num, ctx.now)? >= MAX_SECRETS {
+            return Err(Error::too_many("A service token", MAX_SECRETS, "valid secrets"));
+        }
         store::end_secrets(tx, token.num, ctx.now.plus(overlap_ms))?;
     }
     let secret = new_secret(tx, ctx, token.num)?;

@@ -2,11 +2,12 @@
 
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::session::hash_token;
-use reeve_model::{Ctx, Millis, Session, TokenHash, User, UserNum, random};
+use reeve_model::{Ctx, Millis, Scope, Session, TokenHash, User, UserNum, random};
 use reeve_store::access_tokens::{self, NewAccessToken};
 use reeve_store::refresh_tokens::NewRefreshToken;
 use reeve_store::{
-    dehydrated_devices, device_changes, devices, login_tokens, openid_tokens, pushers, refresh_tokens, users,
+    dehydrated_devices, device_changes, devices, login_tokens, openid_tokens, pushers, refresh_tokens, roles,
+    users,
 };
 use serde_json::json;
 
@@ -225,11 +226,14 @@ pub fn login_as(
     Ok(access_token)
 }
 
-/// Ends the tokens with which an account acts as others, if a change took away the right to have them. Administrators
-/// have the right unless they are locked, suspended or deactivated.
+/// Ends the tokens with which an account acts as others, if a change took away the right to have them. Accounts whose role
+/// holds [`Scope::SessionsImpersonate`] have the right unless they are locked, suspended or deactivated.
 pub(crate) fn end_impersonation(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(), DbError> {
-    let may = |user: &User| user.admin && !user.locked && !user.suspended && !user.deactivated;
-    if may(before) && !may(after) {
+    let may = |user: &User| -> Result<bool, DbError> {
+        let is_restricted = user.locked || user.suspended || user.deactivated;
+        Ok(!is_restricted && roles::scopes(tx, user)?.contains(Scope::SessionsImpersonate))
+    };
+    if may(before)? && !may(after)? {
         access_tokens::delete_acting_as_others(tx, after.num)?;
     }
     Ok(())

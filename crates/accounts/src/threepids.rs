@@ -3,10 +3,11 @@
 use reeve_db::{DbError, Tx};
 use reeve_model::{Ctx, User, UserNum};
 use reeve_store::{pushers, threepids, users};
+use serde_json::json;
 use unicase::UniCase;
 
 use crate::error::Error;
-use crate::rights;
+use crate::{audit, rights};
 
 /// The app id of pushers that send e-mail.
 pub const EMAIL_PUSHER: &str = "m.email";
@@ -53,7 +54,9 @@ pub fn replace(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, wanted: &[(String, Strin
         if !stored.iter().any(|threepid| threepid.medium == *medium && threepid.address == *address) {
             if let Some(loser) = threepids::find_user(tx, medium, canonical)? {
                 if let Some(loser) = users::by_num(tx, loser)? {
-                    rights::check_may_change(ctx, &loser)?;
+                    rights::check_may_change(tx, ctx, &loser)?;
+                    let changes = json!({ "medium": medium, "address": canonical, "to": user.user_id });
+                    audit::record(tx, ctx, "threepid.move", &loser.user_id, &changes)?;
                 }
                 remove(tx, loser, medium, canonical)?;
             }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::sessions::{self, Spared};
-use crate::{account, audit, deactivate, external_ids, rights, threepids};
+use crate::{account, audit, deactivate, external_ids, rights, roles, threepids};
 
 /// A new account.
 #[derive(Clone, Debug, Default)]
@@ -86,9 +86,13 @@ fn insert(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<
         locked: new.locked,
         ..User::new(ctx.user_id(&new.localpart), created_ts)
     };
-    rights::check_flags(ctx, &User::default(), &user)?;
+    rights::check_change(tx, ctx, &User::default(), &user)?;
     let password_hash = new.password_hash.as_deref().filter(|_| !new.deactivated);
     user.num = users::insert(tx, &user, password_hash)?;
+    if user.role().is_some() {
+        // The actor who set an expiry for the name before may not change this account.
+        validity::delete(tx, &user.user_id)?;
+    }
     if let Some(period) = policy.account_validity_period_ms {
         let expiration_ts = ctx.now.plus(period);
         validity::set(tx, &user.user_id, Validity { expiration_ts, renewal_emails: true })?;
@@ -104,13 +108,10 @@ fn insert(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<
     Ok(user)
 }
 
-/// Grants or revokes the rights of an administrator.
+/// Makes an account an owner of the server, or takes that away.
 pub fn set_admin(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, admin: bool) -> Result<User, Error> {
-    if !admin && ctx.is_by(user_id) {
-        return Err(Error::SelfDemotion);
-    }
     account::edit(tx, ctx, user_id, "user.admin", |user| {
-        user.admin = admin;
+        roles::set_admin(user, admin);
         Ok(())
     })
 }
@@ -219,8 +220,11 @@ fn create_from(
             deactivated: change.deactivated.unwrap_or_default(),
         },
     )?;
-    if let Some(wanted) = &change.threepids {
-        keep_threepids(tx, ctx, &user, wanted)?;
+    let mut linked = Map::new();
+    if let Some(wanted) = &change.threepids
+        && keep_threepids(tx, ctx, &user, wanted)?
+    {
+        linked.insert("threepids".to_owned(), json!(wanted));
     }
     if let Some(wanted) = &change.external_ids {
         if (1..wanted.len())
@@ -228,9 +232,19 @@ fn create_from(
         {
             return Err(Error::ExternalIdInUse);
         }
-        external_ids::replace(tx, &user, wanted)?;
+        if external_ids::replace(tx, &user, wanted)? {
+            linked.insert("external_ids".to_owned(), pairs(wanted));
+        }
+    }
+    if !linked.is_empty() {
+        audit::record(tx, ctx, "user.update", &user.user_id, &Value::Object(linked))?;
     }
     Ok(Put { created: true, job: None })
+}
+
+/// External ids as the audit log shows them: pairs of provider and id.
+fn pairs(external_ids: &[ExternalId]) -> Value {
+    external_ids.iter().map(|id| json!([id.auth_provider, id.external_id])).collect()
 }
 
 /// Replaces the third-party ids of an account; a deactivated one has none. Returns true if anything changed.
@@ -248,7 +262,7 @@ fn keep_threepids(
 }
 
 fn modify(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, before: &User, change: &Change) -> Result<Put, Error> {
-    rights::check_may_change(ctx, before)?;
+    rights::check_may_change(tx, ctx, before)?;
     let revived;
     let before = if before.deactivated && change.deactivated == Some(false) {
         revived = deactivate::reactivate(tx, ctx, before)?;
@@ -275,8 +289,7 @@ fn modify(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, before: &User, change: &C
     if let Some(wanted) = &change.external_ids
         && external_ids::replace(tx, before, wanted)?
     {
-        let pairs: Vec<_> = wanted.iter().map(|id| (&id.auth_provider, &id.external_id)).collect();
-        linked.insert("external_ids".to_owned(), json!(pairs));
+        linked.insert("external_ids".to_owned(), pairs(wanted));
     }
     match &change.avatar_url {
         StringField::Absent => {}
@@ -287,13 +300,7 @@ fn modify(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, before: &User, change: &C
         StringField::Null | StringField::Other => return Err(Error::NotAString("avatar_url")),
     }
     if let Some(admin) = change.admin {
-        if !admin && before.admin && ctx.is_by(&before.user_id) {
-            return Err(Error::SelfDemotion);
-        }
-        after.admin = admin;
-    }
-    if change.password_hash.is_some() && !policy.password_enabled {
-        return Err(Error::PasswordChangeDisabled);
+        roles::set_admin(&mut after, admin);
     }
     if let Some(locked) = change.locked {
         after.locked = locked;
@@ -302,6 +309,9 @@ fn modify(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, before: &User, change: &C
         after.user_type.clone_from(user_type);
     }
     account::apply(tx, ctx, before, &after)?;
+    if change.password_hash.is_some() && !policy.password_enabled {
+        return Err(Error::PasswordChangeDisabled);
+    }
     let mut changed = account::changes(before, &after);
     changed.append(&mut linked);
     if !changed.is_empty() {

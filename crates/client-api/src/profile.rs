@@ -167,7 +167,7 @@ async fn apply(call: &Call, user_id: String, field: &Field, change: Change) -> A
         // Changes by administrators are audited.
         let ctx = if session.user.user_id == user_id {
             &own_ctx
-        } else if session.scopes().contains(Scope::UsersWrite) {
+        } else if session.scopes.contains(Scope::UsersWrite) {
             &admin_ctx
         } else {
             return Err(not_yours(&field));

@@ -13,9 +13,11 @@ pub enum Access {
     Guest,
     /// Accounts.
     User,
-    /// Administrators of the server, and other callers that hold the scope.
+    /// Accounts about themselves, and callers that hold the scope about anybody; the handler tells the two apart.
+    SelfOr(Scope),
+    /// Callers that hold the scope.
     Admin(Scope),
-    /// Administrators of the server, and other callers that hold any scope.
+    /// Callers that hold any scope.
     AnyAdmin,
     /// Callers that prove knowledge of the registration shared secret.
     SharedSecret,

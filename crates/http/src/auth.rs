@@ -41,7 +41,7 @@ pub(crate) fn presented(
     let required = match admission.access {
         Access::Anybody | Access::SharedSecret => return Ok(None),
         Access::Optional => false,
-        Access::Guest | Access::User | Access::Admin(_) | Access::AnyAdmin => true,
+        Access::Guest | Access::User | Access::SelfOr(_) | Access::Admin(_) | Access::AnyAdmin => true,
     };
     match token(headers, query)? {
         Some(token) => Ok(Some(Token::read(&token))),
@@ -86,10 +86,9 @@ pub(crate) fn admit_again<S: State>(
     held: Scopes,
 ) -> Result<Caller, MatrixError> {
     let caller = admit::<S>(tx, admission, credentials)?;
-    match (&caller, held.beyond(caller.scopes())) {
-        (Caller::Service(_), Some(scope)) => Err(lacks(scope)),
-        // An administrator who lost the rights is refused by the route, or acts as any other account.
-        (Caller::Service(_), None) | (Caller::Nobody | Caller::Session(_), _) => Ok(caller),
+    match held.beyond(caller.scopes()) {
+        None => Ok(caller),
+        Some(scope) => Err(lacks(&caller, scope)),
     }
 }
 
@@ -128,7 +127,7 @@ pub(crate) fn permit(admission: Admission, caller: &Caller) -> Result<(), Matrix
     let user = caller.user();
     let open_to_guests = match admission.access {
         Access::Anybody | Access::Optional | Access::Guest | Access::SharedSecret => true,
-        Access::User | Access::Admin(_) | Access::AnyAdmin => false,
+        Access::User | Access::SelfOr(_) | Access::Admin(_) | Access::AnyAdmin => false,
     };
     if !open_to_guests && user.is_some_and(|user| user.is_guest) {
         return Err(MatrixError::new(403, "M_GUEST_ACCESS_FORBIDDEN", "Guest access not allowed"));
@@ -140,12 +139,10 @@ pub(crate) fn permit(admission: Admission, caller: &Caller) -> Result<(), Matrix
                 return Err(MatrixError::forbidden(NO_ACCOUNT));
             }
         }
-        Access::Admin(scope) => {
+        Access::SelfOr(_) if caller.user().is_some() => {}
+        Access::SelfOr(scope) | Access::Admin(scope) => {
             if !caller.holds(scope) {
-                return Err(match caller {
-                    Caller::Service(_) => lacks(scope),
-                    Caller::Nobody | Caller::Session(_) => MatrixError::forbidden(NO_ADMIN),
-                });
+                return Err(lacks(caller, scope));
             }
         }
         Access::AnyAdmin => {
@@ -162,6 +159,10 @@ pub(crate) fn permit(admission: Admission, caller: &Caller) -> Result<(), Matrix
     Ok(())
 }
 
-fn lacks(scope: Scope) -> MatrixError {
-    MatrixError::forbidden(format!("The service token lacks the scope {scope}"))
+fn lacks(caller: &Caller, scope: Scope) -> MatrixError {
+    MatrixError::forbidden(match caller {
+        Caller::Service(_) => format!("The service token lacks the scope {scope}"),
+        Caller::Nobody | Caller::Session(_) if caller.scopes().is_empty() => NO_ADMIN.to_owned(),
+        Caller::Nobody | Caller::Session(_) => format!("Your role lacks the scope {scope}"),
+    })
 }

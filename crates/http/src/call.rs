@@ -173,7 +173,7 @@ impl<S: State> Call<S> {
         E: From<DbError> + Into<MatrixError> + Send + 'static,
         F: Fn(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
     {
-        let (admission, credentials) = (self.admission, self.credentials);
+        let (admission, credentials) = (self.admission, self.credentials_now());
         let look = move |tx: &ReadTx<'_>| -> Result<T, MatrixError> {
             auth::admit::<S>(tx, admission, credentials.as_ref())?;
             f(tx).map_err(Into::into)
@@ -204,14 +204,18 @@ impl<S: State> Call<S> {
         self.authorised(move |tx, caller| f(tx, present(caller, caller.session())?).map_err(Into::into)).await
     }
 
+    /// The credentials, to be judged at the present time: they may have expired since the request began.
+    fn credentials_now(&self) -> Option<Credentials> {
+        let now = self.app.clock.now();
+        self.credentials.map(|credentials| Credentials { now, ..credentials })
+    }
+
     /// Writes with the caller as the transaction sees it, if the route still lets the caller in.
     async fn authorised<T: Send + 'static>(
         &self,
         f: impl Fn(&mut Tx<'_>, &Caller) -> Result<T, MatrixError> + Send + 'static,
     ) -> Result<T, MatrixError> {
-        // The credentials may have expired while the body arrived.
-        let now = self.app.clock.now();
-        let credentials = self.credentials.map(|credentials| Credentials { now, ..credentials });
+        let credentials = self.credentials_now();
         let (admission, held) = (self.admission, self.caller.scopes());
         let deed =
             move |tx: &mut Tx<'_>| f(tx, &auth::admit_again::<S>(tx, admission, credentials.as_ref(), held)?);

@@ -65,7 +65,7 @@ impl Caller {
     pub fn scopes(&self) -> Scopes {
         match self {
             Self::Nobody => Scopes::NONE,
-            Self::Session(session) => session.scopes(),
+            Self::Session(session) => session.scopes,
             Self::Service(service) => service.scopes,
         }
     }

@@ -27,7 +27,7 @@ pub fn ledger<S>(routes: &[Arc<Route<S>>]) -> String {
         for route in routes {
             let paths = route.paths.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join("<br>");
             let scope = match route.admission.access {
-                Access::Admin(scope) => format!("`{scope}`"),
+                Access::Admin(scope) | Access::SelfOr(scope) => format!("`{scope}`"),
                 Access::AnyAdmin => "any".to_owned(),
                 Access::Anybody | Access::Optional | Access::Guest | Access::User | Access::SharedSecret => {
                     String::new()

@@ -18,6 +18,7 @@ pub(crate) fn access_text(access: Access) -> &'static str {
         Access::Optional => "anybody; a token is optional",
         Access::Guest => "accounts and guests",
         Access::User => "accounts",
+        Access::SelfOr(_) => "accounts about themselves, and server administrators",
         Access::Admin(_) | Access::AnyAdmin => "server administrators",
         Access::SharedSecret => "holders of the registration shared secret",
     }
@@ -198,7 +199,7 @@ fn refusals<S>(route: &Route<S>) -> Vec<Refusal> {
         add(413, "M_TOO_LARGE", "the body is too large");
     }
     let access = route.admission.access;
-    let administers = matches!(access, Access::Admin(_) | Access::AnyAdmin);
+    let administers = matches!(access, Access::SelfOr(_) | Access::Admin(_) | Access::AnyAdmin);
     if administers || matches!(access, Access::Optional | Access::Guest | Access::User) {
         add(401, "M_MISSING_TOKEN", "there is no access token, or more than one");
         add(401, "M_UNKNOWN_TOKEN", "the access token is unknown, or has expired");
@@ -216,7 +217,7 @@ fn refusals<S>(route: &Route<S>) -> Vec<Refusal> {
         add(
             403,
             "M_FORBIDDEN",
-            "the caller is not a server administrator, or is a service token that lacks a scope or is used from \
+            "the role of the caller lacks the scope, or the caller is a service token that lacks it or is used from \
              outside its networks",
         );
         add(429, "M_LIMIT_EXCEEDED", "too many requests with a service token");
@@ -336,7 +337,7 @@ const PATH_PARAMETERS: &[(&str, &str, &str)] = &[
     ("mediaId", "The media id: the last part of the `mxc` URI.", "AQwafuaFswefuhsfAFAgsw"),
     ("media_id", "The media id: the last part of the `mxc` URI.", "AQwafuaFswefuhsfAFAgsw"),
     ("medium", "`email` or `msisdn`.", "email"),
-    ("name", "The name of the service token.", "provisioning"),
+    ("name", "The name of the service token or role.", "provisioning"),
     ("protocol", "The name of the protocol.", "irc"),
     ("provider", "The id of the identity provider.", "oidc-example"),
     ("purge_id", "The id of the purge.", "purge_1"),
@@ -417,10 +418,11 @@ fn operation<S>(route: &Route<S>, path: &str, schemas: &BTreeMap<String, Value>)
         Access::Anybody | Access::SharedSecret => json!([{}]),
         Access::Optional => json!([{}, { "accessToken": [] }]),
         Access::Guest | Access::User | Access::AnyAdmin => json!([{ "accessToken": [] }]),
+        Access::SelfOr(_) => json!([{ "accessToken": [] }]),
         Access::Admin(scope) => json!([{ "accessToken": [scope] }]),
     };
     let mut description = format!("{}\n\nOpen to: {}.", doc.description, access_text(route.admission.access));
-    if let Access::Admin(scope) = route.admission.access {
+    if let Access::Admin(scope) | Access::SelfOr(scope) = route.admission.access {
         let _ = write!(description, " Scope: `{scope}`.");
     }
     let mut operation = json!({

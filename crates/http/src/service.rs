@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum_core::body::Body;
@@ -182,8 +182,9 @@ impl<S: State> Service<S> {
                     app.note(&head, &caller);
                     caller
                 };
-                check(admission, &head.params, &caller)?;
+                let permitted = check(admission, &head.params, &caller);
                 limit(&app.limiter, route.limit, &caller, &ip, now)?;
+                permitted?;
                 let max_body = route.max_body.map_or(app.http.max_body, |max_body| max_body(app));
                 if let Some(length) = content_length(&head.headers)
                     && length > max_body.saturating_add(MAX_DRAINED)
@@ -238,20 +239,24 @@ async fn read<S: State>(
     credentials: Option<Credentials>,
 ) -> Result<(Whose, Response), MatrixError> {
     let head = Arc::new(head);
-    let (reading, admission) = (Arc::clone(&head), route.admission);
+    let (reading, admission, counts_against) = (Arc::clone(&head), route.admission, route.limit);
+    // The database may begin a transaction again.
+    let counted = AtomicBool::new(false);
     let (caller, answer) = head
         .app
         .db
         .read(move |tx| -> Result<_, MatrixError> {
             let caller = auth::authenticate::<S>(tx, admission, credentials.as_ref())?;
             reading.app.note(&reading, &caller);
+            if !counted.swap(true, Ordering::Relaxed) {
+                limit(&reading.app.limiter, counts_against, &caller, &reading.ip, reading.now)?;
+            }
             let answer = check(admission, &reading.params, &caller)
                 .and_then(|()| handler(&Reading { tx, head: &reading, caller: &caller }));
             Ok((caller, answer))
         })
         .await?;
     head.app.confirm(&caller).await?;
-    limit(&head.app.limiter, route.limit, &caller, &head.ip, head.now)?;
     Ok((whose(&caller, &head.ip), answer?))
 }
 

@@ -17,6 +17,16 @@ impl Scopes {
     /// Every scope, also those that later versions add.
     pub const ALL: Self = Self(u32::MAX);
 
+    /// Returns the set of these scopes.
+    pub(crate) const fn of(scopes: &[Scope]) -> Self {
+        let (mut set, mut rest) = (Self::NONE, scopes);
+        while let [scope, others @ ..] = rest {
+            set = Self(set.0 | Self::bit(*scope));
+            rest = others;
+        }
+        set
+    }
+
     const fn bit(scope: Scope) -> u32 {
         1 << scope as u32
     }
@@ -35,6 +45,12 @@ impl Scopes {
     /// Returns the scopes, in the order of [`Scope`].
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::WORDS.iter().map(|(_, scope)| *scope).filter(move |scope| self.contains(*scope))
+    }
+
+    /// Returns the scopes that are in both sets.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// Returns true if no scope is in the set.
@@ -91,6 +107,8 @@ mod tests {
         assert!(two.contains(Scope::UsersRead) && !two.contains(Scope::UsersWrite));
         assert_eq!((two.beyond(Scopes::ALL), two.beyond(Scopes::NONE)), (None, Some(Scope::UsersRead)));
         assert_eq!(two.without(Scope::UsersRead).to_string(), "audit:read");
+        assert_eq!(Scopes::of(&[Scope::AuditRead, Scope::UsersRead]), two);
+        assert_eq!(two.and(Scopes::of(&[Scope::UsersRead, Scope::UsersWrite])).to_string(), "users:read");
         assert_eq!(Scopes::ALL.iter().count(), Scope::WORDS.len());
         assert_eq!(Scopes::ALL.iter().collect::<Scopes>().beyond(Scopes::ALL), None);
         assert_eq!("".parse(), Ok(Scopes::NONE));

@@ -36,6 +36,8 @@ pub struct Session {
     pub owner_num: UserNum,
     /// The user id of the owner, if it differs.
     pub impersonator: Option<String>,
+    /// The scopes that it holds: those of the account, and for a login-as token of them those of its owner.
+    pub scopes: Scopes,
     /// The device; `None` for login-as tokens.
     pub device_id: Option<String>,
     /// The time at which the access token expires, in milliseconds.
@@ -51,11 +53,6 @@ pub struct Session {
 }
 
 impl Session {
-    /// Returns the scopes of the session: administrators have all, others none.
-    pub const fn scopes(&self) -> Scopes {
-        if self.user.admin { Scopes::ALL } else { Scopes::NONE }
-    }
-
     /// Returns the actor for the audit log: for a login-as token, the administrator behind it.
     pub fn actor(&self) -> Actor {
         Actor::User(self.impersonator.as_deref().unwrap_or(&self.user.user_id).into())

@@ -1,6 +1,7 @@
 //! Accounts.
 
 use crate::num::{Millis, UserNum};
+use crate::word::BuiltInRole;
 
 /// A kind of account that is not an ordinary person: `bot`, `support`, or one that the settings add.
 pub type UserType = String;
@@ -22,8 +23,10 @@ pub struct User {
     pub user_type: Option<UserType>,
     /// True for a guest.
     pub is_guest: bool,
-    /// True for a server administrator.
+    /// True for an owner of the server, who holds every scope. Synapse's administrator flag.
     pub admin: bool,
+    /// The name of its role, where that is another one than owner.
+    pub role: Option<String>,
     /// True if it was deactivated: it cannot log in and its name stays taken.
     pub deactivated: bool,
     /// True if it is locked: its sessions are refused until it is unlocked.
@@ -58,6 +61,7 @@ impl User {
             user_type: None,
             is_guest: false,
             admin: false,
+            role: None,
             deactivated: false,
             locked: false,
             shadow_banned: false,
@@ -69,6 +73,16 @@ impl User {
             consent_ts: None,
             last_seen_ts: None,
         }
+    }
+
+    /// Returns the name of its role.
+    pub fn role(&self) -> Option<&str> {
+        if self.admin { Some(BuiltInRole::Owner.as_str()) } else { self.role.as_deref() }
+    }
+
+    /// Returns true for an owner whose account can be used.
+    pub const fn is_active_owner(&self) -> bool {
+        self.admin && !self.deactivated && !self.locked && !self.suspended
     }
 
     /// The part of the user id between `@` and `:`.

@@ -92,6 +92,20 @@ words! {
         Push = "push",
     }
 
+    /// A role that every server has.
+    BuiltInRole {
+        /// Holds every scope: an account with the administrator flag.
+        Owner = "owner",
+        /// Runs the server from day to day.
+        Administrator = "administrator",
+        /// Acts on reports.
+        Moderator = "moderator",
+        /// Helps people with their accounts.
+        Support = "support",
+        /// Reads what was done.
+        Auditor = "auditor",
+    }
+
     /// A right of administration, which a route asks for and a caller holds. Decision 7 says why there are these.
     Scope {
         /// Reads accounts and what belongs to them: devices, connections, memberships, pushers, account data.
@@ -102,7 +116,7 @@ words! {
         UsersModerate = "users:moderate",
         /// Deactivates and erases accounts.
         UsersDeactivate = "users:deactivate",
-        /// Makes accounts administrators, or takes that away.
+        /// Gives roles to accounts, also that of an owner, or takes them away; makes roles.
         AdminsWrite = "admins:write",
         /// Acts as other accounts.
         SessionsImpersonate = "sessions:impersonate",

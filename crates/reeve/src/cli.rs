@@ -7,6 +7,7 @@ mod config;
 mod database;
 mod import;
 mod operator;
+mod role;
 mod serve;
 mod service_token;
 mod terminal;
@@ -70,6 +71,9 @@ enum Command {
     /// Create access tokens
     #[command(subcommand)]
     Token(token::Command),
+    /// Create, list, change and delete roles, which accounts hold
+    #[command(subcommand)]
+    Role(role::Command),
     /// Create, list, rotate and delete credentials of administration that belong to no account
     #[command(subcommand)]
     ServiceToken(service_token::Command),
@@ -129,6 +133,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::User(command) => user::run(command, &load()?.settings),
         Command::Import(command) => import::run(command, &load()?.settings),
         Command::Token(command) => token::run(command, &load()?.settings),
+        Command::Role(command) => role::run(command, &load()?.settings),
         Command::ServiceToken(command) => service_token::run(command, &load()?.settings),
         Command::Database(command) => database::run(command, &load()?.settings),
         Command::Completions { shell } => {

@@ -1,7 +1,8 @@
 //! Deeds of administrators on rooms that they need not be in: blocking, letting accounts join, granting power.
 
+use reeve_accounts::rights;
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Actor, Ctx, Membership, User, id};
+use reeve_model::{Actor, Ctx, Membership, Scope, User, id};
 use reeve_store::rooms::{self, Room};
 use reeve_store::users;
 use serde_json::{Map, Value, json};
@@ -102,7 +103,7 @@ pub fn join(
 }
 
 /// Grants an account the level of the member of this server with the highest one, who also invites the account if it
-/// cannot join by itself.
+/// cannot join by itself. An actor who may not read messages can only do so for a member.
 pub fn make_admin(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -124,6 +125,12 @@ pub fn make_admin(
         let text = "No local admin user in room with power to update power levels.";
         return Err(Error::Refused(text.to_owned()));
     }
+    // The power comes from this member, and may open a room to somebody who has not been in it.
+    rights::check_may_change_any(tx, ctx, &giver)?;
+    let current = membership::current(tx, target, &room)?;
+    if current != Membership::Join {
+        rights::check_holds(ctx, Scope::MessagesRead)?;
+    }
     let granted = if level == i64::MAX { FULL_POWER } else { level };
     if powers.user(target) < granted {
         let mut content = power::with_integers(powers.content().clone());
@@ -133,7 +140,6 @@ pub fn make_admin(
         }
         event::append(tx, home, &mut room, Draft::state(types::POWER_LEVELS, "", &giver, content), ctx.now)?;
     }
-    let current = membership::current(tx, target, &room)?;
     if room.join_rule.as_deref() != Some("public")
         && !matches!(current, Membership::Join | Membership::Invite)
     {

@@ -1,17 +1,17 @@
 //! Access tokens, stored as SHA-256 digests.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::{Millis, RateLimitOverride, Session, TokenHash, UserNum};
+use reeve_model::{Millis, RateLimitOverride, Scopes, Session, TokenHash, User, UserNum};
 
-use crate::users;
+use crate::{roles, users};
 
 reeve_db::statements! {
     /// One statement, since it runs on every authenticated request.
     FIND = "SELECT u.num, u.user_id, u.created_ts, u.displayname, u.avatar_url, u.user_type, u.is_guest, u.admin, \
             u.deactivated, u.locked, u.shadow_banned, u.suspended, u.erased, u.appservice_id, u.consent_version, \
-            u.consent_server_notice_sent, u.consent_ts, u.last_seen_ts, \
+            u.consent_server_notice_sent, u.consent_ts, u.last_seen_ts, u.role, \
             t.owner_num, t.device_id, t.valid_until_ts, t.unconfirmed, v.expiration_ts, w.expiration_ts, o.user_id, \
-            a.messages_per_second, a.burst_count, b.messages_per_second, b.burst_count \
+            a.messages_per_second, a.burst_count, b.messages_per_second, b.burst_count, o.admin, o.role \
             FROM access_tokens t JOIN users u ON u.num = t.acting_num \
             LEFT JOIN account_validity v ON v.user_id = u.user_id \
             LEFT JOIN ratelimit_overrides a ON a.user_num = t.acting_num \
@@ -26,6 +26,8 @@ reeve_db::statements! {
     DELETE_OF_OWNER_BUT = "DELETE FROM access_tokens WHERE owner_num = $1 AND token_hash <> $2";
     DELETE_OF_DEVICE = "DELETE FROM access_tokens WHERE owner_num = $1 AND device_id = $2";
     DELETE_ACTING_AS = "DELETE FROM access_tokens WHERE acting_num = $1";
+    DELETE_ACTING_AS_OTHERS_OF_ROLE = "DELETE FROM access_tokens WHERE acting_num <> owner_num \
+                                       AND owner_num IN (SELECT num FROM users WHERE role = $1)";
     DELETE_ACTING_AS_OTHERS = "DELETE FROM access_tokens WHERE owner_num = $1 AND acting_num <> owner_num";
 }
 
@@ -54,20 +56,35 @@ fn limit(messages_per_second: Option<i64>, burst_count: Option<i64>) -> Option<R
 
 /// Returns the session of a token, even if it has expired; `None` if the token is unknown.
 pub fn find(tx: &ReadTx<'_>, token_hash: &TokenHash) -> Result<Option<Session>, DbError> {
-    tx.query_opt(&FIND, &params![token_hash], |row| {
-        Ok(Session {
+    let found = tx.query_opt(&FIND, &params![token_hash], |row| {
+        let owner = match row.get::<Option<String>>(25)? {
+            None => None,
+            Some(user_id) => {
+                Some(User { user_id, admin: row.get(30)?, role: row.get(31)?, ..User::default() })
+            }
+        };
+        let session = Session {
             token_hash: *token_hash,
             user: users::from_row(row)?,
-            owner_num: row.get(18)?,
-            device_id: row.get(19)?,
-            valid_until_ts: row.get(20)?,
-            unconfirmed: row.get(21)?,
-            expiration_ts: [row.get::<Option<Millis>>(22)?, row.get(23)?].into_iter().flatten().min(),
-            impersonator: row.get(24)?,
-            limit: limit(row.get(25)?, row.get(26)?),
-            owner_limit: limit(row.get(27)?, row.get(28)?),
-        })
-    })
+            owner_num: row.get(19)?,
+            device_id: row.get(20)?,
+            valid_until_ts: row.get(21)?,
+            unconfirmed: row.get(22)?,
+            expiration_ts: [row.get::<Option<Millis>>(23)?, row.get(24)?].into_iter().flatten().min(),
+            impersonator: owner.as_ref().map(|owner| owner.user_id.clone()),
+            scopes: Scopes::NONE,
+            limit: limit(row.get(26)?, row.get(27)?),
+            owner_limit: limit(row.get(28)?, row.get(29)?),
+        };
+        Ok((session, owner))
+    })?;
+    let Some((session, owner)) = found else { return Ok(None) };
+    let scopes = roles::scopes(tx, &session.user)?;
+    let scopes = match &owner {
+        Some(owner) if !scopes.is_empty() => scopes.and(roles::scopes(tx, owner)?),
+        Some(_) | None => scopes,
+    };
+    Ok(Some(Session { scopes, ..session }))
 }
 
 /// Stores a token.
@@ -114,6 +131,11 @@ pub fn delete_of_device(tx: &mut Tx<'_>, owner_num: UserNum, device_id: &str) ->
 /// Deletes every token that acts as an account, of any owner.
 pub fn delete_acting_as(tx: &mut Tx<'_>, acting_num: UserNum) -> Result<u64, DbError> {
     tx.execute(&DELETE_ACTING_AS, &params![acting_num])
+}
+
+/// Deletes the tokens with which the holders of a role other than owner act as others.
+pub fn delete_acting_as_others_of_role(tx: &mut Tx<'_>, role: &str) -> Result<u64, DbError> {
+    tx.execute(&DELETE_ACTING_AS_OTHERS_OF_ROLE, &params![role])
 }
 
 /// Deletes the tokens with which an account acts as others.

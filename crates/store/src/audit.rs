@@ -10,7 +10,7 @@ macro_rules! list {
             "SELECT id, ts, actor_kind, actor, ip, request_id, action, target, changes FROM audit WHERE ",
             $condition,
             " AND (ts, id) < ($1, $2) AND ts >= $3 AND ($4 = '' OR actor = $4) AND ($5 = '' OR target = $5) \
-             AND ($6 = '' OR action = $6) ORDER BY ts DESC, id DESC LIMIT $7"
+             AND ($6 = '' OR action = $6) AND ($7 = '' OR actor_kind = $7) ORDER BY ts DESC, id DESC LIMIT $8"
         )
     };
 }
@@ -108,6 +108,8 @@ pub struct Entry {
 pub struct Filter {
     /// The actor's id.
     pub actor: String,
+    /// The kind of the actor; `None` accepts all.
+    pub actor_kind: Option<ActorKind>,
     /// The target.
     pub target: String,
     /// The act.
@@ -134,7 +136,8 @@ pub fn list(
         &LIST
     };
     let (ts, id) = before;
-    let params = params![ts, id, filter.from_ts, filter.actor, filter.target, filter.action, limit];
+    let kind = filter.actor_kind.map_or("", ActorKind::as_str);
+    let params = params![ts, id, filter.from_ts, filter.actor, filter.target, filter.action, kind, limit];
     tx.query(statement, &params, |row| {
         Ok(Entry {
             id: row.get(0)?,

@@ -41,6 +41,7 @@ pub mod refresh_tokens;
 pub mod registration_nonces;
 pub mod registration_tokens;
 pub mod reports;
+pub mod roles;
 mod room;
 pub mod rooms;
 pub mod service_tokens;
@@ -86,6 +87,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "service_tokens",
         sql: include_str!("../migrations/0012_service_tokens.sql"),
     },
+    Migration { number: 13, name: "roles", sql: include_str!("../migrations/0013_roles.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
@@ -114,6 +116,7 @@ pub fn statements() -> Vec<&'static Statement> {
         ratelimits::STATEMENTS,
         registration_nonces::STATEMENTS,
         registration_tokens::STATEMENTS,
+        roles::STATEMENTS,
         service_tokens::STATEMENTS,
         users::STATEMENTS,
         stream::STATEMENTS,

@@ -29,6 +29,9 @@ reeve_db::statements! {
     TOUCH = "UPDATE service_tokens SET last_used_ts = $2, last_used_ip = $3 WHERE num = $1 \
              AND (last_used_ts IS NULL OR last_used_ts < $2)";
     DELETE = "DELETE FROM service_tokens WHERE num = $1";
+    COUNT = "SELECT count(*) FROM service_tokens";
+    COUNT_SECRETS = "SELECT count(*) FROM service_token_secrets WHERE token_num = $1 \
+                     AND (valid_until_ts IS NULL OR valid_until_ts > $2)";
     INSERT_SECRET = "INSERT INTO service_token_secrets (token_hash, token_num, created_ts) VALUES ($1, $2, $3)";
     END_SECRETS = "UPDATE service_token_secrets SET valid_until_ts = $2 WHERE token_num = $1 \
                    AND (valid_until_ts IS NULL OR valid_until_ts > $2)";
@@ -136,6 +139,16 @@ pub fn list(
 ) -> Result<Vec<ServiceToken>, DbError> {
     let (ts, num) = before;
     tx.query(&LIST, &params![ts, num, limit], from_row)
+}
+
+/// Returns the number of tokens.
+pub fn count(tx: &ReadTx<'_>) -> Result<i64, DbError> {
+    tx.query_one(&COUNT, &params![], |row| row.get(0))
+}
+
+/// Returns the number of secrets of a token that are valid at a time.
+pub fn count_secrets(tx: &ReadTx<'_>, num: ServiceTokenNum, now: Millis) -> Result<i64, DbError> {
+    tx.query_one(&COUNT_SECRETS, &params![num, now], |row| row.get(0))
 }
 
 /// Adds a token without a secret; returns its number, or `None` if there is one of this name.

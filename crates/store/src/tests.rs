@@ -241,8 +241,12 @@ reeve_db::statements! {
     };
 }
 
+/// The indexes of all accounts in the order of their creation, since SQLite counts in the newest, and then the partial ones.
 fn indexes(runtime: &tokio::runtime::Runtime, db: &Db) -> Vec<String> {
-    runtime.block_on(db.read(|tx| tx.query(&INDEXES, &[], |row| row.get(0)))).unwrap()
+    let mut indexes: Vec<String> =
+        runtime.block_on(db.read(|tx| tx.query(&INDEXES, &[], |row| row.get(0)))).unwrap();
+    indexes.sort_by_key(|sql| sql.contains("WHERE").then(|| sql.clone()));
+    indexes
 }
 
 /// Imports all accounts that these events create, and rebuilds lists and search.

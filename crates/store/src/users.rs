@@ -14,7 +14,7 @@ macro_rules! columns {
     () => {
         "num, user_id, created_ts, displayname, avatar_url, user_type, is_guest, admin, deactivated, locked, \
          shadow_banned, suspended, erased, appservice_id, consent_version, consent_server_notice_sent, consent_ts, \
-         last_seen_ts"
+         last_seen_ts, role"
     };
 }
 
@@ -37,16 +37,18 @@ reeve_db::statements! {
     ANY_USER_ID = "SELECT user_id FROM users LIMIT 1";
     INSERT = "INSERT INTO users (user_id, created_ts, displayname, avatar_url, user_type, is_guest, admin, \
               deactivated, locked, shadow_banned, suspended, erased, appservice_id, consent_version, \
-              consent_server_notice_sent, consent_ts, last_seen_ts, password_hash, search_key) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
+              consent_server_notice_sent, consent_ts, last_seen_ts, role, password_hash, search_key) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
               RETURNING num";
     UPDATE = "UPDATE users SET displayname = $2, avatar_url = $3, user_type = $4, is_guest = $5, admin = $6, \
               deactivated = $7, locked = $8, shadow_banned = $9, suspended = $10, erased = $11, \
               appservice_id = $12, consent_version = $13, consent_server_notice_sent = $14, consent_ts = $15, \
-              search_key = $16 WHERE num = $1";
+              search_key = $16, role = $17 WHERE num = $1";
     SET_LAST_SEEN = "UPDATE users SET last_seen_ts = $2 WHERE num = $1 AND (last_seen_ts IS NULL OR last_seen_ts < $2)";
     PASSWORD_HASH = "SELECT password_hash FROM users WHERE num = $1";
     SET_PASSWORD_HASH = "UPDATE users SET password_hash = $2 WHERE num = $1";
+    OTHER_OWNER = "SELECT num FROM users WHERE admin = 1 AND deactivated = 0 AND locked = 0 AND suspended = 0 \
+                   AND num <> $1 LIMIT 1";
     HIGHEST_NUM = "SELECT max(num) FROM users";
 }
 
@@ -71,6 +73,7 @@ pub(crate) fn from_row(row: &Row<'_>) -> Result<User, DbError> {
         consent_server_notice_sent: row.get(15)?,
         consent_ts: row.get(16)?,
         last_seen_ts: row.get(17)?,
+        role: row.get(18)?,
     })
 }
 
@@ -129,6 +132,11 @@ pub fn any_user_id(tx: &ReadTx<'_>) -> Result<Option<String>, DbError> {
     tx.query_opt(&ANY_USER_ID, &params![], |row| row.get(0))
 }
 
+/// Returns true if there is an owner of the server beside an account whose own account can be used.
+pub fn has_other_owner(tx: &ReadTx<'_>, num: UserNum) -> Result<bool, DbError> {
+    Ok(tx.query_opt(&OTHER_OWNER, &params![num], |_| Ok(()))?.is_some())
+}
+
 /// Returns the highest number so far; 0 if there is no account.
 pub fn highest_num(tx: &ReadTx<'_>) -> Result<UserNum, DbError> {
     tx.query_one(&HIGHEST_NUM, &[], |row| row.get::<Option<UserNum>>(0)).map(Option::unwrap_or_default)
@@ -170,6 +178,7 @@ pub(crate) fn insert_row(
             &user.consent_server_notice_sent,
             user.consent_ts,
             user.last_seen_ts,
+            &user.role,
             password_hash,
             search_key
         ],
@@ -203,7 +212,8 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(), DbErro
             &after.consent_version,
             &after.consent_server_notice_sent,
             after.consent_ts,
-            &key
+            &key,
+            &after.role
         ],
     )?;
     if key != search::key(before) {

@@ -35,7 +35,7 @@ pub(crate) struct AuditEntry {
     request_id: String,
     /// The act, such as `user.lock`.
     action: String,
-    /// The target: usually a user id.
+    /// The target: usually a user id. Of a registration token, callers without `registration:read` see the beginning.
     target: String,
     /// The changes, with the new values; never a secret.
     #[schema(value_type = Object)]
@@ -49,6 +49,7 @@ pub(crate) fn route() -> Route {
         .summary("Lists administrative acts, the newest first")
         .query([
             Param::text("actor", "only acts of the actor with this id, usually a user id"),
+            Param::text("actor_kind", "only acts of actors of this kind; needs `actor`"),
             Param::text("target", "only acts on this target, usually a user id"),
             Param::text("action", "only acts of this name, such as `user.lock`"),
             Param::integer("from_ts", "only acts at this time or later, in milliseconds"),
@@ -60,14 +61,26 @@ pub(crate) fn route() -> Route {
         .errors(&[(
             400,
             "M_INVALID_PARAM",
-            "a number is malformed, or `from` is not a `next_token` of this list",
+            "a number is malformed, `actor_kind` is unknown or without `actor`, or `from` is not a `next_token` of this list",
         )])
+}
+
+fn actor_kind(call: &Reading<'_>) -> Result<Option<ActorKind>, MatrixError> {
+    let Some(word) = call.query.utf8("actor_kind")? else { return Ok(None) };
+    // Few kinds act often: without an actor, a page could mean to read the whole log.
+    if !call.query.has("actor") {
+        return Err(MatrixError::invalid_param("Query parameter 'actor_kind' needs 'actor'"));
+    }
+    let kind = word.parse();
+    kind.map(Some)
+        .map_err(|_| MatrixError::invalid_param("Query parameter 'actor_kind' must be a kind of actor"))
 }
 
 fn handle(call: &Reading<'_>) -> Answer {
     let text = |name| call.query.utf8(name).map(Option::unwrap_or_default);
     let filter = Filter {
         actor: text("actor")?,
+        actor_kind: actor_kind(call)?,
         target: text("target")?,
         action: text("action")?,
         from_ts: call.query.integer("from_ts")?.map_or(Millis::ZERO, Millis::new),
@@ -80,11 +93,21 @@ fn handle(call: &Reading<'_>) -> Answer {
     };
     let mut entries = audit::list(call.tx, &filter, before, limit + 1)?;
     let next_token = super::cut(&mut entries, limit).map(|last| super::token(last.ts, &last.id));
-    let entries = entries.into_iter().map(view).collect::<Result<_, _>>()?;
+    let entries = entries.into_iter().map(|entry| view(call, entry)).collect::<Result<_, _>>()?;
     reply::ok(&AuditLog { entries, next_token })
 }
 
-fn view(entry: Entry) -> Result<AuditEntry, MatrixError> {
+/// The number of characters of a registration token that everybody sees who reads the log.
+const SHOWN: usize = 4;
+
+fn view(call: &Reading<'_>, entry: Entry) -> Result<AuditEntry, MatrixError> {
+    // A registration token is a secret of those who may read registration tokens.
+    let is_secret = entry.action.starts_with("registration_token.");
+    let target = if is_secret && !call.caller().holds(Scope::RegistrationRead) {
+        format!("{}…", entry.target.chars().take(SHOWN).collect::<String>())
+    } else {
+        entry.target
+    };
     Ok(AuditEntry {
         id: entry.id,
         ts: entry.ts.get(),
@@ -93,7 +116,7 @@ fn view(entry: Entry) -> Result<AuditEntry, MatrixError> {
         ip: entry.ip,
         request_id: entry.request_id,
         action: entry.action,
-        target: entry.target,
+        target,
         changes: serde_json::from_str(&entry.changes).map_err(MatrixError::internal)?,
     })
 }

@@ -6,6 +6,8 @@ mod audit;
 mod health;
 mod jobs;
 mod metrics;
+mod read;
+mod roles;
 mod service_tokens;
 mod whoami;
 
@@ -14,6 +16,7 @@ use reeve_model::Millis;
 
 pub(crate) fn routes() -> Vec<Route> {
     let mut routes = service_tokens::routes();
+    routes.extend(roles::routes());
     routes.extend([
         audit::route(),
         jobs::list(),

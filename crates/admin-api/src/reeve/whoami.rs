@@ -1,7 +1,7 @@
 //! The caller, and what it may do.
 
 use reeve_app::{Access, Answer, Caller, MatrixError, Reading, Route, reply};
-use reeve_model::{ActorKind, Millis, Scopes};
+use reeve_model::{ActorKind, Millis, Scopes, User};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -13,6 +13,9 @@ pub(crate) struct Whoami {
     kind: ActorKind,
     /// The user id, or the name of the service token.
     name: String,
+    /// The role of the account; null without one, and for a service token.
+    #[schema(required)]
+    role: Option<String>,
     /// The scopes that the caller holds.
     #[schema(value_type = Vec<String>)]
     scopes: Scopes,
@@ -25,7 +28,7 @@ pub(crate) fn route() -> Route {
     Route::read("/_reeve/admin/v1/whoami", handle)
         .access(Access::AnyAdmin)
         .id("whoamiAsAdmin")
-        .summary("Returns the caller and its scopes")
+        .summary("Returns the caller, its role and its scopes")
         .returns::<Whoami>(200)
 }
 
@@ -38,6 +41,7 @@ fn handle(call: &Reading<'_>) -> Answer {
             (ActorKind::Service, service.name.to_string(), expires_ts)
         }
     };
+    let role = call.caller().user().and_then(User::role).map(str::to_owned);
     let scopes = call.caller().scopes();
-    reply::ok(&Whoami { kind, name, scopes, expires_ts: expires_ts.map(Millis::get) })
+    reply::ok(&Whoami { kind, name, role, scopes, expires_ts: expires_ts.map(Millis::get) })
 }

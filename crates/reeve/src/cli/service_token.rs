@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Failure, block_on,
     operator::Operator,
-    terminal::{moment, print, table},
+    terminal::{moment, print, scope, table},
     token::milliseconds,
 };
 use crate::settings::Settings;
@@ -64,11 +64,6 @@ pub(super) enum Command {
         /// The service token
         name: String,
     },
-}
-
-fn scope(text: &str) -> Result<Scope, String> {
-    let words = || Scope::WORDS.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
-    text.parse().map_err(|_| format!("expected one of {}", words()))
 }
 
 fn network(text: &str) -> Result<Network, String> {

@@ -1,6 +1,6 @@
 //! Output to, and input from, the person or script that runs a command.
 
-use reeve_model::Millis;
+use reeve_model::{Millis, Scope};
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -124,6 +124,12 @@ pub(super) fn moment(at: Millis) -> String {
     let year = era * 400 + year_of_era + i64::from(month <= 2);
     let (hour, minute, second) = (time / 3_600, time / 60 % 60, time % 60);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+}
+
+/// Reads a scope from the command line.
+pub(super) fn scope(text: &str) -> Result<Scope, String> {
+    let words = || Scope::WORDS.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+    text.parse().map_err(|_| format!("expected one of {}", words()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `reeve user`.
 
 use reeve_accounts::{
-    Error, account, audit, deactivate, moderation,
+    Error, account, audit, deactivate, moderation, roles,
     sessions::{self, Spared},
     users::{self, NewUser},
     validity,
@@ -23,6 +23,9 @@ use super::{
     token::milliseconds,
 };
 use crate::settings::Settings;
+
+/// The word for no role.
+const NO_ROLE: &str = "none";
 
 /// NAME is a localpart (alice) or a full user id (@alice:example.org).
 #[derive(Debug, clap::Subcommand)]
@@ -58,13 +61,20 @@ pub(super) enum Command {
         #[arg(long)]
         keep_sessions: bool,
     },
-    /// Grant or revoke server administration
+    /// Make an account an owner of the server, or take that away
     SetAdmin {
         /// The account
         name: String,
-        /// true for an administrator, false for an ordinary account
+        /// true for an owner, who holds every right of administration; false for none
         #[arg(action = clap::ArgAction::Set)]
         admin: bool,
+    },
+    /// Give an account a role: owner, administrator, moderator, support, auditor, or one of the server's own
+    SetRole {
+        /// The account
+        name: String,
+        /// The role; "none" takes it away
+        role: String,
     },
     /// Lock an account: its sessions are refused until it is unlocked
     Lock {
@@ -153,6 +163,17 @@ async fn answer(command: Command, operator: &Operator) -> Result<String, Failure
             operator.write(move |tx, ctx| users::set_admin(tx, ctx, &user.user_id, admin)).await.map(|user| {
                 format!("{} is {} administrator\n", user.user_id, if admin { "an" } else { "no" })
             })
+        }
+        Command::SetRole { name, role } => {
+            let user = operator.find(&name).await?;
+            let role = Some(role).filter(|role| role != NO_ROLE);
+            let set = operator.write(move |tx, ctx| roles::set(tx, ctx, &user.user_id, role.as_deref()));
+            let user = set.await?;
+            Ok(format!(
+                "{} has {}\n",
+                user.user_id,
+                user.role().map_or_else(|| "no role".to_owned(), |role| format!("the role {role}"))
+            ))
         }
         Command::Lock { name } => set_locked(operator, &name, true).await,
         Command::Unlock { name } => set_locked(operator, &name, false).await,
@@ -338,7 +359,7 @@ async fn show(operator: &Operator, name: &str, as_json: bool) -> Result<String, 
         row("display name", user.displayname.as_deref().unwrap_or("-")),
         row("avatar", user.avatar_url.as_deref().unwrap_or("-")),
         row("type", user.user_type.as_deref().unwrap_or("-")),
-        row("administrator", if user.admin { "yes" } else { "no" }),
+        row("role", user.role().unwrap_or("-")),
         row("state", &state(&shown)),
         row("valid until", &shown.expiration_ts.map_or_else(|| "for ever".to_owned(), utc)),
         row("created", &utc(user.created_ts)),
@@ -367,13 +388,13 @@ async fn list(operator: &Operator, filter: Filter, limit: u32, as_json: bool) ->
         let users: Vec<Value> = users.iter().map(to_json).collect();
         return Ok(format!("{:#}\n", json!({ "users": users, "total": total })));
     }
-    let heads = ["USER ID", "ADMIN", "STATE", "LAST SEEN (UTC)", "DISPLAY NAME"].map(str::to_owned).to_vec();
+    let heads = ["USER ID", "ROLE", "STATE", "LAST SEEN (UTC)", "DISPLAY NAME"].map(str::to_owned).to_vec();
     let mut rows = vec![heads];
     rows.extend(users.iter().map(|shown| {
         let user = &shown.user;
         vec![
             user.user_id.clone(),
-            if user.admin { "admin" } else { "" }.to_owned(),
+            user.role().unwrap_or_default().to_owned(),
             state(shown),
             user.last_seen_ts.map_or_else(|| "never".to_owned(), moment),
             user.displayname.clone().unwrap_or_default(),
@@ -408,6 +429,7 @@ fn to_json(shown: &Shown) -> Value {
         "user_type": user.user_type,
         "is_guest": user.is_guest,
         "admin": user.admin,
+        "role": user.role(),
         "deactivated": user.deactivated,
         "erased": user.erased,
         "locked": user.locked,

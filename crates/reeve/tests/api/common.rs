@@ -52,7 +52,7 @@ on_both_engines! {
             let path = filled(route.path());
             let what = format!("{} {path}", route.method);
             let administers = matches!(route.admission.access, Access::Admin(_) | Access::AnyAdmin);
-            let by_token = administers || matches!(route.admission.access, Access::Guest | Access::User);
+            let by_token = administers || matches!(route.admission.access, Access::Guest | Access::User | Access::SelfOr(_));
             let may_have_token = by_token || route.admission.access == Access::Optional;
             // Calls that would end the sessions under test.
             let ends_session = path.ends_with("/logout") || path.ends_with("/logout/all");
@@ -82,7 +82,7 @@ on_both_engines! {
                     assert_eq!(reply.refusal(), refusal, "{what}");
                 }
             }
-            if administers || route.admission.access == Access::User {
+            if administers || matches!(route.admission.access, Access::User | Access::SelfOr(_)) {
                 let reply = call(&guest, &route.method, &path).await;
                 assert_eq!(reply.refusal(), (403, "M_GUEST_ACCESS_FORBIDDEN", "Guest access not allowed"), "{what}");
             }

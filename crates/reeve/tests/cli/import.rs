@@ -299,6 +299,7 @@ fn accounts_come_and_are_refused(postgres: Option<&Postgres>) {
             "user_type": "support",
             "is_guest": false,
             "admin": true,
+            "role": "owner",
             "deactivated": false,
             "erased": false,
             "locked": true,

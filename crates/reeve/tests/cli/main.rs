@@ -147,8 +147,8 @@ fn accounts_without_a_server() {
     assert_eq!(prints(folder, &bob), "created @bob:localhost\n");
     assert_eq!(
         prints(folder, &["user", "list"]),
-        "USER ID           ADMIN  STATE   LAST SEEN (UTC)  DISPLAY NAME\n\
-         @alice:localhost  admin  active  never            alice\n\
+        "USER ID           ROLE   STATE   LAST SEEN (UTC)  DISPLAY NAME\n\
+         @alice:localhost  owner  active  never            alice\n\
          @bob:localhost           active  never            Bob\\u{1b}[2J\n\
          2 of 2 accounts\n"
     );
@@ -160,6 +160,22 @@ fn accounts_without_a_server() {
         prints(folder, &["user", "set-admin", "bob", "false"]),
         "@bob:localhost is no administrator\n"
     );
+    assert_eq!(
+        prints(folder, &["role", "put", "desk", "--scope", "users:read", "--scope", "users:write"]),
+        "desk is created\n"
+    );
+    assert!(prints(folder, &["role", "list"]).contains("desk"));
+    assert!(prints(folder, &["role", "list", "--json"]).contains("\"auditor\""));
+    let set = prints(folder, &["user", "set-role", "bob", "desk"]);
+    assert_eq!(set, "@bob:localhost has the role desk\n");
+    assert!(prints(folder, &["user", "show", "bob"]).contains("role          desk\n"));
+    assert_eq!(fails(folder, &["role", "delete", "desk"]), "Accounts hold this role");
+    assert_eq!(fails(folder, &["user", "set-role", "bob", "king"]), "Role not found");
+    assert_eq!(prints(folder, &["user", "set-role", "bob", "none"]), "@bob:localhost has no role\n");
+    assert_eq!(prints(folder, &["role", "delete", "desk"]), "desk is deleted\n");
+    let last = "The last owner of the server cannot be demoted, deactivated, locked or suspended";
+    assert_eq!(fails(folder, &["user", "set-admin", "alice", "false"]), last);
+    assert_eq!(fails(folder, &["user", "deactivate", "alice"]), last);
     assert_eq!(prints(folder, &["user", "lock", "bob"]), "@bob:localhost is locked\n");
     assert!(prints(folder, &["user", "show", "bob"]).contains("locked"));
     assert_eq!(prints(folder, &["user", "unlock", "bob"]), "@bob:localhost is not locked\n");
@@ -549,7 +565,7 @@ fn accounts_expire_and_are_renewed() {
     prints(folder, &["database", "create"]);
     prints(folder, &["user", "create", "ada", "--admin", "--no-password"]);
     let show = || prints(folder, &["user", "show", "ada"]);
-    assert!(show().contains("valid until    for ever\n"), "{}", show());
+    assert!(show().contains("valid until   for ever\n"), "{}", show());
     assert_eq!(
         fails(folder, &["user", "renew", "ada"]),
         "accounts do not expire on this server: give --valid-for or --for-ever"
@@ -559,11 +575,11 @@ fn accounts_expire_and_are_renewed() {
         renewed.starts_with("@ada:localhost is valid until 20") && renewed.ends_with(" UTC\n"),
         "{renewed}"
     );
-    assert!(show().contains("state          active\nvalid until    20"), "{}", show());
+    assert!(show().contains("state          active\nvalid until   20"), "{}", show());
 
     // A moment later it is over, which both commands show.
     prints(folder, &["user", "renew", "ada", "--valid-for", "1s"]);
-    eventually(|| show().contains("state          expired\n"), "the account is shown as expired");
+    eventually(|| show().contains("state         expired\n"), "the account is shown as expired");
     assert!(prints(folder, &["user", "list"]).contains("@ada:localhost  admin  expired  "));
     let shown = prints(folder, &["user", "show", "ada", "--json"]);
     assert!(shown.contains("\"expired\": true"), "{shown}");
@@ -574,7 +590,7 @@ fn accounts_expire_and_are_renewed() {
     let renewed = by_settings.output().unwrap();
     assert!(text(&renewed.stdout).starts_with("@ada:localhost is valid until 20"), "{renewed:?}");
     assert_eq!(prints(folder, &["user", "renew", "ada", "--for-ever"]), "@ada:localhost does not expire\n");
-    assert!(show().contains("valid until    for ever\n"), "{}", show());
+    assert!(show().contains("valid until   for ever\n"), "{}", show());
 }
 
 #[test]

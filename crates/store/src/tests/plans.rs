@@ -26,9 +26,11 @@ const SCANS: &[(&str, &str)] = &[
     ("media_users::TOTALS", "a row for each lane"),
     ("registration_tokens::ALL", "there are few"),
     ("reports", "pages of a list are walked in its order; there are few reports"),
+    ("roles::LIST", "there are at most 100"),
     ("rooms::COUNT_ALIASES", "its subquery has a limit"),
     ("rooms::COUNT_ALIASES_BY", "its subquery has a limit"),
     ("rooms::LARGEST", "an administrator asks for statistics of all rooms"),
+    ("service_tokens::COUNT", "there are at most 1000"),
     ("signing_keys::NEWEST", "has one row for each key there ever was"),
     ("stream::CURRENT", "has one row"),
     ("stream::ADVANCE", "has one row"),
@@ -36,6 +38,7 @@ const SCANS: &[(&str, &str)] = &[
     ("to_device::FIRST_ORPHANED", "stops at the first"),
     ("to_device::ORPHAN", "its subquery has one row"),
     ("users::ANY_USER_ID", "stops at the first"),
+    ("users::OTHER_OWNER", "stops at the second owner"),
 ];
 
 /// Returns the reason for a statement among [`SCANS`].

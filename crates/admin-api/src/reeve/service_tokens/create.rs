@@ -6,6 +6,7 @@ use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply};
 use reeve_model::{Millis, Scope};
 use reeve_store::service_tokens::Terms;
 
+use super::super::read;
 use super::{IssuedServiceToken, NOT_HELD, terms};
 
 body! {
@@ -39,6 +40,7 @@ pub(crate) fn route() -> Route {
         .returns::<IssuedServiceToken>(201)
         .errors(&[
             (400, "M_INVALID_PARAM", "a key, a scope, a network, the name or the expiry is not valid"),
+            (400, "M_TOO_LARGE", "there are 1000 service tokens"),
             NOT_HELD,
             (409, "M_UNKNOWN", "a service token has the name"),
         ])
@@ -46,13 +48,13 @@ pub(crate) fn route() -> Route {
 
 async fn handle(mut call: Call) -> Answer {
     let body = call.take::<CreateServiceToken>().await?;
-    terms::refuse_unknown(&body.unknown)?;
+    read::refuse_unknown(&body.unknown)?;
     body::require([body.name.missing(), body.scopes.missing()])?;
     let name = body.name.read()?;
     let terms = Terms {
         description: body.description.read()?.unwrap_or_default(),
-        scopes: terms::scopes(&body.scopes.read_or(terms::not_strings)?)?,
-        networks: terms::networks(&body.networks.read_or(terms::not_strings)?.unwrap_or_default())?,
+        scopes: read::scopes(&body.scopes.read_or(read::not_strings)?)?,
+        networks: terms::networks(&body.networks.read_or(read::not_strings)?.unwrap_or_default())?,
         expires_ts: body.expires_ts.read_or(terms::not_a_time)?.map(Millis::new),
     };
     let ctx = call.admin_ctx()?;

@@ -4,6 +4,7 @@ use reeve_accounts::service_tokens::{self, Change};
 use reeve_app::{Access, Answer, Call, Route, body, reply};
 use reeve_model::{Millis, Scope};
 
+use super::super::read;
 use super::{MISSING, NOT_HELD, ServiceTokenView, terms};
 
 body! {
@@ -43,12 +44,12 @@ pub(crate) fn route() -> Route {
 
 async fn handle(mut call: Call) -> Answer {
     let body = call.take::<UpdateServiceToken>().await?;
-    terms::refuse_unknown(&body.unknown)?;
+    read::refuse_unknown(&body.unknown)?;
     let expires_ts = body.expires_ts.read_or(terms::not_a_time)?.map(Millis::new);
     let change = Change {
         description: body.description.read()?,
-        scopes: body.scopes.read_or(terms::not_strings)?.as_deref().map(terms::scopes).transpose()?,
-        networks: body.networks.read_or(terms::not_strings)?.as_deref().map(terms::networks).transpose()?,
+        scopes: body.scopes.read_or(read::not_strings)?.as_deref().map(read::scopes).transpose()?,
+        networks: body.networks.read_or(read::not_strings)?.as_deref().map(terms::networks).transpose()?,
         expires_ts: body.expires_ts.value().map(|_| expires_ts),
     };
     let (ctx, name) = (call.admin_ctx()?, call.param("name"));
