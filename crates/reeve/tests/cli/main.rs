@@ -575,12 +575,12 @@ fn accounts_expire_and_are_renewed() {
         renewed.starts_with("@ada:localhost is valid until 20") && renewed.ends_with(" UTC\n"),
         "{renewed}"
     );
-    assert!(show().contains("state          active\nvalid until   20"), "{}", show());
+    assert!(show().contains("state         active\nvalid until   20"), "{}", show());
 
     // A moment later it is over, which both commands show.
     prints(folder, &["user", "renew", "ada", "--valid-for", "1s"]);
     eventually(|| show().contains("state         expired\n"), "the account is shown as expired");
-    assert!(prints(folder, &["user", "list"]).contains("@ada:localhost  admin  expired  "));
+    assert!(prints(folder, &["user", "list"]).contains("@ada:localhost  owner  expired  "));
     let shown = prints(folder, &["user", "show", "ada", "--json"]);
     assert!(shown.contains("\"expired\": true"), "{shown}");
 
