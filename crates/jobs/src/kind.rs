@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Millis, random};
-use reeve_store::jobs::{self, Job};
+use reeve_store::jobs::{self, Job, NewJob};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +64,7 @@ impl<Payload: Serialize, Progress: Serialize, Outcome> JobKind<Payload, Progress
     ) -> Result<String, DbError> {
         let id = random::letters(16);
         let stored = write(&Stored { payload, progress: None::<&Progress> })?;
-        jobs::insert(tx, &id, self.name, subject, &stored, total, now)?;
+        jobs::insert(tx, NewJob { id: &id, kind: self.name, subject, payload: &stored, total }, now)?;
         tx.notify(QUEUED);
         Ok(id)
     }
@@ -115,7 +115,7 @@ where
                 serde_json::from_str::<Stored<Payload, Progress>>(&job.payload)
                     .map_err(|error| StepError::Hopeless(format!("the payload cannot be read: {error}")))?;
             let (subject, progress) = (job.subject.as_str(), progress.unwrap_or_default());
-            let work = Work { subject, payload: &payload, progress, done: job.done, now };
+            let work = Work { subject, payload: &payload, progress, done: job.units.done, now };
             Ok(match step(tx, work)? {
                 Step::More { progress, done } => {
                     let progress = write(&Stored { payload: &payload, progress: Some(&progress) })?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use prometheus_client::registry::Registry;
 use reeve_db::{Channel, Db, DbError, Tx};
 use reeve_model::{Clock, JobState, Millis};
-use reeve_store::jobs;
+use reeve_store::jobs::{self, Units};
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -173,11 +173,11 @@ async fn run(inner: &Inner, taken: Taken, stop: &watch::Receiver<bool>) {
                 let step = step(tx, &current, now)?;
                 match &step {
                     Step::More { progress, done } => {
-                        let total = current.total.max(*done);
-                        jobs::progress(tx, &current.id, progress, *done, total, next_lease, now)?;
+                        let units = after(current.units, *done);
+                        jobs::progress(tx, &current.id, progress, units, next_lease, now)?;
                     }
                     Step::Done { result, done } => {
-                        jobs::complete(tx, &current.id, result, *done, current.total.max(*done), now)?;
+                        jobs::complete(tx, &current.id, result, after(current.units, *done), now)?;
                     }
                 }
                 Ok(Some(step))
@@ -186,7 +186,7 @@ async fn run(inner: &Inner, taken: Taken, stop: &watch::Receiver<bool>) {
         match outcome {
             Ok(Some(Step::More { progress, done })) => {
                 lease_until = next_lease;
-                job = Job { payload: progress, done, total: job.total.max(done), attempts: 0, ..job };
+                job = Job { payload: progress, units: after(job.units, done), attempts: 0, ..job };
             }
             Ok(Some(Step::Done { .. })) => {
                 tracing::info!(job = job.id, kind = job.kind, subject = job.subject, "job is complete");
@@ -205,6 +205,11 @@ async fn run(inner: &Inner, taken: Taken, stop: &watch::Receiver<bool>) {
             }
         }
     }
+}
+
+/// Returns the units of work when so many are done. The total is raised to them.
+fn after(units: Units, done: i64) -> Units {
+    Units { done, total: units.total.max(done) }
 }
 
 /// Stores the end of a job's run by this worker, if the worker still owns it.

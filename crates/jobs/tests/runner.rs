@@ -10,6 +10,7 @@ use reeve_db::{DatabaseUrl, Db, DbError, Engine, Options};
 use reeve_jobs::{Job, JobKind, Jobs, Step, Work};
 use reeve_model::{Clock, JobState, Millis};
 use reeve_store::MIGRATIONS;
+use reeve_store::jobs::Units;
 use reeve_test_postgres::{create, drop_database, url_of};
 use tempfile::TempDir;
 
@@ -115,7 +116,10 @@ async fn a_job_goes_on_from_step_to_step(place: &Place) {
     let runner = jobs.start();
     let id = enqueue(&db, 3).await;
     let job = finished(&jobs, &id).await;
-    assert_eq!((job.state, job.done, job.total, job.error.as_deref()), (JobState::Complete, 3, 3, None));
+    assert_eq!(
+        (job.state, job.units, job.error.as_deref()),
+        (JobState::Complete, Units { done: 3, total: 3 }, None)
+    );
     assert_eq!((&*job.kind, &*job.subject), ("count", "@a:test"));
     assert_eq!(COUNT.outcome(&job).unwrap(), Some(3));
     let wanted = id.clone();
@@ -172,7 +176,7 @@ async fn a_wait_ends_without_the_job(place: &Place) {
     let (db, jobs) = place.process().await;
     let id = enqueue(&db, 3).await;
     let job = jobs.wait(&id, Duration::from_millis(300)).await.unwrap().unwrap();
-    assert_eq!((job.state, job.done), (JobState::Scheduled, 0));
+    assert_eq!((job.state, job.units.done), (JobState::Scheduled, 0));
     assert_eq!(COUNT.outcome(&job).unwrap(), None);
     assert_eq!(jobs.wait("unknown", PATIENCE).await.unwrap(), None);
 }

@@ -136,11 +136,12 @@ impl Pushers {
         tx: &ReadTx<'_>,
         stored: &StoredPusher,
         user: &User,
-        Span { after, upto: end }: Span,
+        span: Span,
         now: Millis,
     ) -> Result<Plan<Self>, Error> {
+        let Span { after, upto: end } = span;
         let Some((_, style)) = &self.mailing else { return Ok(quiet(end, end)) };
-        let alerts = alerts::find(tx, user, after, end, MAX_IN_MAIL, SCAN, now)?;
+        let alerts = alerts::find(tx, user, span, MAX_IN_MAIL, SCAN, now)?;
         match mail::due(tx, stored.num, &alerts.found)? {
             None => Ok(quiet(alerts.upto, end)),
             Some(due) if due > now => {
@@ -161,10 +162,11 @@ impl Pushers {
         tx: &ReadTx<'_>,
         stored: StoredPusher,
         user: &User,
-        Span { after, upto: end }: Span,
+        span: Span,
         now: Millis,
     ) -> Result<Plan<Self>, Error> {
-        let alerts = alerts::find(tx, user, after, end, 1, SCAN, now)?;
+        let end = span.upto;
+        let alerts = alerts::find(tx, user, span, 1, SCAN, now)?;
         let alert = alerts.found.first();
         if alert.is_none() && alerts.upto < end {
             return Ok(quiet(alerts.upto, end));

@@ -7,6 +7,7 @@ use reeve_db::ReadTx;
 use reeve_model::{Membership, Millis, Pos, RoomNum, User};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::{self, Room};
+use reeve_store::stream::Span;
 use reeve_store::{alerts as stored, memberships};
 use ruma::push::Action;
 use serde_json::{Map, Value};
@@ -42,13 +43,12 @@ pub struct Alerts {
     pub upto: Pos,
 }
 
-/// Returns up to `most` alerts of an account after a position, among its next `scan` notifications. `end` is the
-/// present end of the stream.
+/// Returns up to `most` alerts of an account in a span up to the present end of the stream, among its first `scan`
+/// notifications there.
 pub fn find(
     tx: &ReadTx<'_>,
     user: &User,
-    after: Pos,
-    end: Pos,
+    Span { after, upto: end }: Span,
     most: usize,
     scan: i64,
     now: Millis,

@@ -199,6 +199,14 @@ fn checked(mut draft: Draft, rules: &RoomVersionRules) -> Result<(Draft, Box<Raw
     Ok((draft, raw))
 }
 
+/// Returns the id of the present event, if a draft by the same sender sets state to its content.
+pub(crate) fn unchanged(tx: &ReadTx<'_>, room: &Room, draft: &Draft) -> Result<Option<String>, Error> {
+    let Some(state_key) = &draft.state_key else { return Ok(None) };
+    let Some(old) = events::state(tx, room.num, &draft.event_type, state_key)? else { return Ok(None) };
+    let same = old.sender == draft.sender && content(&old, &rules(room)?)? == draft.content;
+    Ok(same.then_some(old.event_id))
+}
+
 /// Returns the content of a present piece of state.
 pub fn state_content(
     tx: &ReadTx<'_>,

@@ -79,23 +79,16 @@ pub(crate) fn content(membership: Membership, reason: Option<&str>) -> Map<Strin
 }
 
 /// Sends a membership event, unless it would change nothing.
-fn set(
-    tx: &mut Tx<'_>,
-    home: &Home,
-    room: &mut Room,
-    sender: &str,
-    target: &str,
-    content: Map<String, Value>,
-    now: Millis,
-) -> Result<(), Error> {
-    if let Some(old) = events::state(tx, room.num, types::MEMBER, target)?
-        && old.sender == sender
-        && event::content(&old, &event::rules(room)?)? == content
-    {
-        return Ok(());
+fn set(tx: &mut Tx<'_>, home: &Home, room: &mut Room, draft: Draft, now: Millis) -> Result<(), Error> {
+    if event::unchanged(tx, room, &draft)?.is_none() {
+        event::append(tx, home, room, draft, now)?;
     }
-    event::append(tx, home, room, Draft::state(types::MEMBER, target, sender, content), now)?;
     Ok(())
+}
+
+/// Returns a membership event by which a user changes the own membership.
+fn own(user_id: &str, content: Map<String, Value>) -> Draft {
+    Draft::state(types::MEMBER, user_id, user_id, content)
 }
 
 /// Returns the present membership of a user; `leave` if there never was one.
@@ -134,7 +127,7 @@ pub fn join(
         let by = authorised_by(tx, home, room, &user.user_id)?;
         content.insert("join_authorised_via_users_server".to_owned(), json!(by));
     }
-    set(tx, home, room, &user.user_id, &user.user_id, content, ctx.now)
+    set(tx, home, room, own(&user.user_id, content), ctx.now)
 }
 
 /// Returns a member of this server who can authorise the join of a user who has joined one of the rooms in the join
@@ -186,7 +179,7 @@ pub fn leave(
             return Err(Error::forbidden(format!("User {user_id} not in room {}", room.room_id)));
         }
     }
-    set(tx, home, room, user_id, user_id, content(Membership::Leave, reason), ctx.now)
+    set(tx, home, room, own(user_id, content(Membership::Leave, reason)), ctx.now)
 }
 
 /// Returns true if a room is the one in which the account gets server notices.
@@ -212,7 +205,7 @@ pub fn knock(
     }
     let mut content = content(Membership::Knock, reason);
     with_profile(tx, &user.user_id, &mut content)?;
-    set(tx, home, room, &user.user_id, &user.user_id, content, ctx.now)
+    set(tx, home, room, own(&user.user_id, content), ctx.now)
 }
 
 /// Returns true if an account takes no invites.
@@ -293,7 +286,7 @@ pub(crate) fn invite_as(
         content.insert("is_direct".to_owned(), json!(true));
     }
     with_profile(tx, target, &mut content)?;
-    set(tx, home, room, sender, target, content, ctx.now)
+    set(tx, home, room, Draft::state(types::MEMBER, target, sender, content), ctx.now)
 }
 
 /// Lets a user join a room, without a check of the account.
@@ -306,13 +299,13 @@ pub(crate) fn join_as(
 ) -> Result<(), Error> {
     let mut content = content(Membership::Join, None);
     with_profile(tx, user_id, &mut content)?;
-    set(tx, home, room, user_id, user_id, content, now)
+    set(tx, home, room, own(user_id, content), now)
 }
 
 /// Removes the guests from a room that no longer admits guests.
 pub(crate) fn remove_guests(tx: &mut Tx<'_>, home: &Home, room: &mut Room, now: Millis) -> Result<(), Error> {
     for member in memberships::guests_of_room(tx, room.num, MAX_ASKED)? {
-        set(tx, home, room, &member, &member, content(Membership::Leave, None), now)?;
+        set(tx, home, room, own(&member, content(Membership::Leave, None)), now)?;
     }
     Ok(())
 }
@@ -386,7 +379,8 @@ pub fn remove(
         RemovalKind::Ban => Membership::Ban,
         RemovalKind::Kick | RemovalKind::Unban => Membership::Leave,
     };
-    set(tx, home, room, &user.user_id, target, content(membership, reason), ctx.now)
+    let draft = Draft::state(types::MEMBER, target, &user.user_id, content(membership, reason));
+    set(tx, home, room, draft, ctx.now)
 }
 
 /// Forgets a room that the user has left.

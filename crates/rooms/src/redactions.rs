@@ -126,9 +126,7 @@ fn step(
         if target.redacted_by.is_some() {
             continue;
         }
-        let sender = order.redacted_by.as_deref().unwrap_or(&order.user_id);
-        let redacted = redact(tx, home, &mut room, sender, target, order, now);
-        match redacted {
+        match redact(tx, home, &mut room, target, order, now) {
             Ok(()) => {}
             Err(Error::Db(error)) => return Err(error.into()),
             Err(refused) => {
@@ -150,11 +148,11 @@ fn redact(
     tx: &mut Tx<'_>,
     home: &Home,
     room: &mut rooms::Room,
-    sender: &str,
     target: &Event,
     order: &Order,
     now: Millis,
 ) -> Result<(), Error> {
+    let sender = order.redacted_by.as_deref().unwrap_or(&order.user_id);
     if order.redacted_by.is_some() {
         let member = memberships::find(tx, sender, room.num)?;
         if member.is_none_or(|member| member.membership != Membership::Join) {

@@ -53,7 +53,24 @@ pub struct Sent {
     pub content: Map<String, Value>,
 }
 
-/// Sends an event for a user and returns its id. A request with the same key as an earlier one returns the earlier id.
+/// Makes an event and returns its id. A request with the same key as an earlier one makes none, and returns the earlier
+/// id.
+pub fn once<'t>(
+    tx: &mut Tx<'t>,
+    key: Option<&Key>,
+    now: Millis,
+    make: impl FnOnce(&mut Tx<'t>) -> Result<String, Error>,
+) -> Result<String, Error> {
+    let Some(key) = key else { return make(tx) };
+    if let Some(event_id) = transactions::find(tx, key)? {
+        return Ok(event_id);
+    }
+    let event_id = make(tx)?;
+    transactions::insert(tx, key, &event_id, now)?;
+    Ok(event_id)
+}
+
+/// Sends an event for a user and returns its id.
 pub fn send(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -61,22 +78,14 @@ pub fn send(
     user: &User,
     room_id: &str,
     sent: &Sent,
-    key: Option<&Key>,
 ) -> Result<String, Error> {
-    if let Some(key) = key
-        && let Some(event_id) = transactions::find(tx, key)?
-    {
-        return Ok(event_id);
-    }
     let is_redaction = sent.event_type == types::REDACTION && sent.state_key.is_none();
     if is_redaction {
-        let target = sent.content.get("redacts").and_then(Value::as_str).map(str::to_owned);
-        let Some(target) = target else {
+        let Some(target_id) = sent.content.get("redacts").and_then(Value::as_str) else {
             return Err(Error::BadContent("A redaction must say what it redacts".to_owned()));
         };
         let reason = sent.content.get("reason").and_then(Value::as_str);
-        let wanted = WantedRedaction { room_id, target_id: &target, reason, key };
-        return redact(tx, home, ctx, user, wanted);
+        return redact(tx, home, ctx, user, WantedRedaction { room_id, target_id, reason });
     }
     if user.suspended {
         return Err(Error::Suspended(SUSPENDED));
@@ -91,26 +100,23 @@ pub fn send(
     } else {
         sent
     };
-    let event_id = if user.shadow_banned && !is_own_move(user, sent) {
-        invented_event_id()
-    } else if let Some(same) = unchanged_state(tx, &room, user, sent)? {
-        same
-    } else {
-        let draft = Draft {
-            event_type: sent.event_type.clone(),
-            state_key: sent.state_key.clone(),
-            sender: user.user_id.clone(),
-            content: sent.content.clone(),
-            ..Draft::default()
-        };
-        let event_id = event::append(tx, home, &mut room, draft, ctx.now)?.event_id;
-        if sent.event_type == types::GUEST_ACCESS && room.guest_access.as_deref() != Some("can_join") {
-            membership::remove_guests(tx, home, &mut room, ctx.now)?;
-        }
-        event_id
+    if user.shadow_banned && !is_own_move(user, sent) {
+        return Ok(invented_event_id());
+    }
+    let draft = Draft {
+        event_type: sent.event_type.clone(),
+        state_key: sent.state_key.clone(),
+        sender: user.user_id.clone(),
+        content: sent.content.clone(),
+        ..Draft::default()
     };
-    if let Some(key) = key {
-        transactions::insert(tx, key, &event_id, ctx.now)?;
+    // Unchanged state is not sent again.
+    if let Some(event_id) = event::unchanged(tx, &room, &draft)? {
+        return Ok(event_id);
+    }
+    let event_id = event::append(tx, home, &mut room, draft, ctx.now)?.event_id;
+    if sent.event_type == types::GUEST_ACCESS && room.guest_access.as_deref() != Some("can_join") {
+        membership::remove_guests(tx, home, &mut room, ctx.now)?;
     }
     Ok(event_id)
 }
@@ -128,14 +134,6 @@ fn joined_or_moving(tx: &ReadTx<'_>, room_id: &str, user: &User, sent: &Sent) ->
     } else {
         joined_room(tx, room_id, user_id)
     }
-}
-
-/// Returns the present event, if state is set to its present content: it is not sent again.
-fn unchanged_state(tx: &ReadTx<'_>, room: &Room, user: &User, sent: &Sent) -> Result<Option<String>, Error> {
-    let Some(state_key) = &sent.state_key else { return Ok(None) };
-    let Some(old) = events::state(tx, room.num, &sent.event_type, state_key)? else { return Ok(None) };
-    let same = old.sender == user.user_id && event::content(&old, &event::rules(room)?)? == sent.content;
-    Ok(same.then_some(old.event_id))
 }
 
 /// Checks the content of some types of events.
@@ -245,8 +243,6 @@ pub struct WantedRedaction<'a> {
     pub target_id: &'a str,
     /// The reason.
     pub reason: Option<&'a str>,
-    /// The key by which a repetition is recognised.
-    pub key: Option<&'a Key>,
 }
 
 /// Redacts an event for a user and returns the id of the redaction.
@@ -255,13 +251,8 @@ pub fn redact(
     home: &Home,
     ctx: &Ctx,
     user: &User,
-    WantedRedaction { room_id, target_id, reason, key }: WantedRedaction<'_>,
+    WantedRedaction { room_id, target_id, reason }: WantedRedaction<'_>,
 ) -> Result<String, Error> {
-    if let Some(key) = key
-        && let Some(event_id) = transactions::find(tx, key)?
-    {
-        return Ok(event_id);
-    }
     let mut room = joined_room(tx, room_id, &user.user_id)?;
     let target = events::find(tx, target_id)?
         .filter(|event| event.room_num == room.num)
@@ -275,16 +266,11 @@ pub fn redact(
     if target.event_type == types::CREATE {
         return Err(Error::Forbidden("Redacting a create event is not permitted".to_owned()));
     }
-    let event_id = if user.shadow_banned {
-        invented_event_id()
-    } else {
-        let redaction = Redaction { sender: &user.user_id, target: &target, reason, bypass_auth: false };
-        redact_as(tx, home, &mut room, redaction, ctx.now)?.event_id
-    };
-    if let Some(key) = key {
-        transactions::insert(tx, key, &event_id, ctx.now)?;
+    if user.shadow_banned {
+        return Ok(invented_event_id());
     }
-    Ok(event_id)
+    let redaction = Redaction { sender: &user.user_id, target: &target, reason, bypass_auth: false };
+    Ok(redact_as(tx, home, &mut room, redaction, ctx.now)?.event_id)
 }
 
 /// A redaction in the name of a user.

@@ -37,16 +37,24 @@ const TAKEN_OVER: [&str; 10] = [
     types::SPACE_CHILD,
 ];
 
-/// Replaces a room by a new one of another version and returns the id of the new one. `additional_creators` is a list
-/// of user ids; versions without additional creators ignore it.
+/// An upgrade that a client requests.
+#[derive(Clone, Copy)]
+pub struct WantedUpgrade<'a> {
+    /// The room to replace.
+    pub room_id: &'a str,
+    /// The version of the new room.
+    pub version: &'a str,
+    /// A list of user ids. Versions without additional creators ignore it.
+    pub additional_creators: Option<&'a Value>,
+}
+
+/// Replaces a room by a new one of another version and returns the id of the new one.
 pub fn upgrade(
     tx: &mut Tx<'_>,
     home: &Home,
     ctx: &Ctx,
     user: &User,
-    room_id: &str,
-    new_version: &str,
-    additional_creators: Option<&Value>,
+    WantedUpgrade { room_id, version: new_version, additional_creators }: WantedUpgrade<'_>,
 ) -> Result<String, Error> {
     if user.suspended {
         return Err(Error::Suspended("Sending messages while account is suspended is not allowed."));

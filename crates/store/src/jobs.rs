@@ -37,6 +37,15 @@ reeve_db::statements! {
     PRUNE = "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE state = $1 AND updated_ts < $2 LIMIT $3)";
 }
 
+/// The units of work of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Units {
+    /// The number of completed ones.
+    pub done: i64,
+    /// The number of all, as far as known.
+    pub total: i64,
+}
+
 /// A job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
@@ -50,10 +59,8 @@ pub struct Job {
     pub state: JobState,
     /// Its payload and progress, as JSON; `reeve-jobs` writes and reads it.
     pub payload: String,
-    /// The completed units of work.
-    pub done: i64,
-    /// The number of units of work, as far as known.
-    pub total: i64,
+    /// Its units of work.
+    pub units: Units,
     /// Its outcome, as JSON.
     pub result: Option<String>,
     /// The last error.
@@ -75,8 +82,7 @@ fn from_row(row: &Row<'_>) -> Result<Job, DbError> {
         subject: row.get(2)?,
         state: row.get(3)?,
         payload: row.get(4)?,
-        done: row.get(5)?,
-        total: row.get(6)?,
+        units: Units { done: row.get(5)?, total: row.get(6)? },
         result: row.get(7)?,
         error: row.get(8)?,
         attempts: row.get(9)?,
@@ -86,16 +92,24 @@ fn from_row(row: &Row<'_>) -> Result<Job, DbError> {
     })
 }
 
+/// A job to queue.
+#[derive(Clone, Copy, Debug)]
+pub struct NewJob<'a> {
+    /// Its id: 16 letters.
+    pub id: &'a str,
+    /// Its kind.
+    pub kind: &'a str,
+    /// The id of the thing that it works on.
+    pub subject: &'a str,
+    /// Its payload, as JSON.
+    pub payload: &'a str,
+    /// The number of units of work, as far as known.
+    pub total: i64,
+}
+
 /// Queues a job.
-pub fn insert(
-    tx: &mut Tx<'_>,
-    id: &str,
-    kind: &str,
-    subject: &str,
-    payload: &str,
-    total: i64,
-    now: Millis,
-) -> Result<(), DbError> {
+pub fn insert(tx: &mut Tx<'_>, job: NewJob<'_>, now: Millis) -> Result<(), DbError> {
+    let NewJob { id, kind, subject, payload, total } = job;
     tx.execute(&INSERT, &params![id, kind, subject, payload, total, now])?;
     Ok(())
 }
@@ -158,25 +172,17 @@ pub fn progress(
     tx: &mut Tx<'_>,
     id: &str,
     payload: &str,
-    done: i64,
-    total: i64,
+    units: Units,
     lease_until: Millis,
     now: Millis,
 ) -> Result<(), DbError> {
-    tx.execute(&PROGRESS, &params![id, payload, done, total, lease_until, now])?;
+    tx.execute(&PROGRESS, &params![id, payload, units.done, units.total, lease_until, now])?;
     Ok(())
 }
 
 /// Finishes a job.
-pub fn complete(
-    tx: &mut Tx<'_>,
-    id: &str,
-    result: &str,
-    done: i64,
-    total: i64,
-    now: Millis,
-) -> Result<(), DbError> {
-    tx.execute(&COMPLETE, &params![id, result, done, total, now])?;
+pub fn complete(tx: &mut Tx<'_>, id: &str, result: &str, units: Units, now: Millis) -> Result<(), DbError> {
+    tx.execute(&COMPLETE, &params![id, result, units.done, units.total, now])?;
     Ok(())
 }
 

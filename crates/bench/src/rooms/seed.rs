@@ -204,7 +204,7 @@ impl Seeder {
                             state_key: None,
                             content: object(json!({ "msgtype": "m.text", "body": body })),
                         };
-                        send::send(tx, &home, &ctx, &user(tx, sender)?, &room_id, &sent, None)?;
+                        send::send(tx, &home, &ctx, &user(tx, sender)?, &room_id, &sent)?;
                     }
                     Ok(())
                 })

@@ -83,7 +83,9 @@ async fn send(mut call: Call) -> Answer {
     let (home, ctx) = (home(&call), call.ctx());
     let sent = Sent { event_type, state_key: None, content };
     let event_id = call
-        .act(move |tx, Session { user, .. }| send::send(tx, &home, &ctx, user, &room_id, &sent, key.as_ref()))
+        .act(move |tx, Session { user, .. }| {
+            send::once(tx, key.as_ref(), ctx.now, |tx| send::send(tx, &home, &ctx, user, &room_id, &sent))
+        })
         .await?;
     reply::ok(&json!({ "event_id": event_id }))
 }
@@ -98,13 +100,8 @@ async fn redact(mut call: Call) -> Answer {
     let (home, ctx) = (home(&call), call.ctx());
     let event_id = call
         .act(move |tx, Session { user, .. }| {
-            let wanted = WantedRedaction {
-                room_id: &room_id,
-                target_id: &target,
-                reason: reason.as_deref(),
-                key: key.as_ref(),
-            };
-            send::redact(tx, &home, &ctx, user, wanted)
+            let wanted = WantedRedaction { room_id: &room_id, target_id: &target, reason: reason.as_deref() };
+            send::once(tx, key.as_ref(), ctx.now, |tx| send::redact(tx, &home, &ctx, user, wanted))
         })
         .await?;
     reply::ok(&json!({ "event_id": event_id }))

@@ -122,8 +122,7 @@ async fn set(mut call: Call) -> Answer {
         Sent { event_type: call.param("event_type"), state_key: Some(call.param("state_key")), content };
     let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
     let buckets = moving(&call, &room_id, &sent).await?;
-    let deed =
-        call.act(move |tx, Session { user, .. }| send::send(tx, &home, &ctx, user, &room_id, &sent, None));
+    let deed = call.act(move |tx, Session { user, .. }| send::send(tx, &home, &ctx, user, &room_id, &sent));
     let event_id = call.app.limiter.counted(call.session()?, &buckets, call.now, deed).await?;
     reply::ok(&json!({ "event_id": event_id }))
 }

@@ -3,7 +3,7 @@
 use http::Method;
 use reeve_app::{Access, Answer, Call, Limit, Route, body, reply};
 use reeve_model::Session;
-use reeve_rooms::upgrade;
+use reeve_rooms::upgrade::{self, WantedUpgrade};
 use serde_json::json;
 
 use super::{home, not_text, v3};
@@ -48,8 +48,9 @@ async fn handle(mut call: Call) -> Answer {
     let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
     let replacement = call
         .act(move |tx, Session { user, .. }| {
-            let creators = body.additional_creators.value();
-            upgrade::upgrade(tx, &home, &ctx, user, &room_id, &version, creators)
+            let additional_creators = body.additional_creators.value();
+            let wanted = WantedUpgrade { room_id: &room_id, version: &version, additional_creators };
+            upgrade::upgrade(tx, &home, &ctx, user, wanted)
         })
         .await?;
     reply::ok(&json!({ "replacement_room": replacement }))

@@ -52,9 +52,7 @@ pub(super) fn accept(tx: &mut Tx<'_>, home: &Home, room: &mut Room, signed: Sign
     if event.state_key.as_deref() == Some("") {
         summarise(room, &event.event_type, &content);
     }
-    if let (Some(user_id), Some(membership)) = (&event.state_key, event.membership) {
-        move_member(tx, home, room, user_id, membership, &content, pos)?;
-    }
+    move_member(tx, home, room, &event, &content)?;
     event.notifies = push::note(tx, home, room, &event, &content)?;
     events::insert(tx, &event)?;
     if event.rel_type.as_deref() == Some(types::THREAD)

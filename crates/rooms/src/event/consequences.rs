@@ -32,15 +32,16 @@ pub(crate) fn summarise(room: &mut Room, event_type: &str, content: &Map<String,
     }
 }
 
+/// Changes the membership that an event concerns, if it is a membership event.
 pub(super) fn move_member(
     tx: &mut Tx<'_>,
     home: &Home,
     room: &mut Room,
-    user_id: &str,
-    membership: Membership,
+    event: &Event,
     content: &Map<String, Value>,
-    pos: Pos,
 ) -> Result<(), Error> {
+    let (Some(user_id), Some(membership)) = (&event.state_key, event.membership) else { return Ok(()) };
+    let pos = event.pos;
     let old = memberships::find(tx, user_id, room.num)?;
     let before = old.as_ref().map(|old| old.membership);
     let (joins, was_joined) = (membership == Membership::Join, before == Some(Membership::Join));

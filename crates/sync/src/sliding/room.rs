@@ -262,9 +262,8 @@ impl Sync<'_, '_, '_> {
             is_dm: new_is_dm,
             initial: known.is_none().then_some(true),
             required_state: Some(room::for_client(&view, &state)?),
-            ..Room::default()
+            ..self.description(tx, &view, standing, known, &news)?
         };
-        self.describe(tx, &view, standing, known, &news, &mut answer)?;
         if is_joined {
             let unread = push::unread(tx, room, self.own(), self.view.ignored())?.total();
             answer.notification_count = Some(unread.notification_count);
@@ -313,16 +312,16 @@ impl Sync<'_, '_, '_> {
         Ok(state)
     }
 
-    /// Adds the name, avatar, numbers of members and place in the list, as far as they are new to the client.
-    fn describe(
+    /// Returns the name, avatar, numbers of members and place in the list, as far as they are new to the client.
+    fn description(
         &self,
         tx: &ReadTx<'_>,
         view: &RoomView<'_, '_, '_>,
         standing: &Standing,
         known: Option<&Known>,
         news: &StateNews<'_>,
-        answer: &mut Room,
-    ) -> Result<(), Error> {
+    ) -> Result<Room, Error> {
+        let mut answer = Room::default();
         let StateNews { changed, timeline, until, .. } = *news;
         let (room, is_joined) = (&view.room, standing.membership == Membership::Join);
         let is_new = known.is_none();
@@ -339,7 +338,7 @@ impl Sync<'_, '_, '_> {
         }
         if !is_joined {
             answer.bump_stamp = Some(standing.event_pos);
-            return Ok(());
+            return Ok(answer);
         }
         if name.is_none() && (is_new || has_changed(types::MEMBER) || has_changed(types::NAME)) {
             answer.heroes = Some(self.heroes(tx, view)?);
@@ -351,7 +350,7 @@ impl Sync<'_, '_, '_> {
             let latest = events::latest_activity(tx, room.num, after, until)?;
             answer.bump_stamp = latest.or(is_new.then_some(standing.since_pos));
         }
-        Ok(())
+        Ok(answer)
     }
 
     fn heroes(&self, tx: &ReadTx<'_>, view: &RoomView<'_, '_, '_>) -> Result<Vec<Hero>, Error> {

@@ -6,6 +6,7 @@ use http::Method;
 use reeve_app::Content;
 use reeve_db::{DbError, params, statements};
 use reeve_model::{Actor, Millis};
+use reeve_store::jobs::{self, NewJob};
 use reeve_testkit::{Client, Config, Contract, Engine, Reply, START, START_MS, Server, on_both_engines};
 use serde_json::{Value, json};
 
@@ -51,15 +52,8 @@ async fn queue(server: &Server, jobs: &'static [(&'static str, &'static str, &'s
         .db
         .write(move |tx| -> Result<(), DbError> {
             for (id, kind, subject, ts) in jobs {
-                reeve_store::jobs::insert(
-                    tx,
-                    id,
-                    kind,
-                    subject,
-                    "{\"secret\":1}",
-                    5,
-                    START.plus(1000 * 365 * 24 * 3_600_000 + ts),
-                )?;
+                let job = NewJob { id, kind, subject, payload: "{\"secret\":1}", total: 5 };
+                jobs::insert(tx, job, START.plus(1000 * 365 * 24 * 3_600_000 + ts))?;
             }
             Ok(())
         })
