@@ -1,5 +1,6 @@
 use reeve_model::{
-    ActorKind, DeliveryKind, JobState, Membership, Millis, Pos, PusherNum, RoomNum, ServiceTokenNum, UserNum,
+    ActorKind, DeliveryKind, Effect, JobState, Membership, Millis, Pos, PusherNum, RoomNum, ServiceTokenNum,
+    UserNum,
 };
 
 /// One value on its way into a statement or out of a row.
@@ -124,6 +125,20 @@ macro_rules! words {
 words! {
     Membership: "a membership", JobState: "the state of a job", ActorKind: "the kind of an actor",
     DeliveryKind: "a kind of delivery"
+}
+
+impl ToValue for Effect {
+    fn to_value(&self) -> Value<'_> {
+        Value::Int(self.number())
+    }
+}
+
+impl FromValue for Effect {
+    const EXPECTED: &'static str = "the effect of an event";
+
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        i64::from_value(value).and_then(Self::from_number)
+    }
 }
 
 impl ToValue for bool {

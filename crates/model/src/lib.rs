@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod ctx;
+pub mod effect;
 pub mod encoding;
 pub mod error;
 pub mod id;
@@ -17,6 +18,7 @@ pub mod word;
 
 pub use clock::Clock;
 pub use ctx::{Actor, Ctx};
+pub use effect::Effect;
 pub use error::MatrixError;
 pub use num::{Millis, Pos, PusherNum, RoomNum, ServiceTokenNum, UserNum};
 pub use role::Role;

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::LazyLock;
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Membership, Pos, RoomNum, UserNum};
+use reeve_model::{Effect, Membership, Pos, RoomNum, UserNum};
 use reeve_store::events::{self, Event};
 use reeve_store::notifications::{Counts, Notifying, Wanted};
 use reeve_store::rooms::Room;
@@ -137,24 +137,23 @@ impl Unread {
     }
 }
 
-/// Decides what a new event does for everybody, which it returns (0 nothing, 1 notifies, 2 highlights), and stores the
-/// exceptions.
+/// Decides the effect of a new event on everybody, returns it, and stores the exceptions.
 pub(crate) fn note(
     tx: &mut Tx<'_>,
     home: &Home,
     room: &Room,
     event: &Event,
     content: &Map<String, Value>,
-) -> Result<i64, Error> {
+) -> Result<Effect, Error> {
     let members = home.push_rules.members(tx, room.num)?;
     let subject = Subject::new(tx, room, &event.sender, &event.json);
-    let mut verdicts = Verdicts { usual: subject.notifies(&DEFAULT, "")?, ..Verdicts::default() };
+    let mut verdicts = Verdicts { usual: subject.effect(&DEFAULT, "")?, ..Verdicts::default() };
     let mut decided = HashSet::from([event.sender.clone()]);
     let silent = if members.is_empty() { Vec::new() } else { silences::lasting_in(tx, room.num)? };
     let silent: HashSet<String> = silent.into_iter().collect();
     for Member { user_id, rules } in members {
         if decided.insert(user_id.clone()) {
-            verdicts.add_member(&user_id, silent.contains(&user_id), subject.notifies(&rules, &user_id)?);
+            verdicts.add_member(&user_id, silent.contains(&user_id), subject.effect(&rules, &user_id)?);
         }
     }
     // An invited user is no member yet.
@@ -164,7 +163,7 @@ pub(crate) fn note(
         && decided.insert(user_id.clone())
     {
         let rules = readable_rules(tx, num, &user_id)?.unwrap_or_default();
-        verdicts.add(&user_id, subject.notifies(&rules, &user_id)?);
+        verdicts.add(&user_id, subject.effect(&rules, &user_id)?);
     }
     let mentioned = content.get("m.mentions").and_then(|mentions| mentions.get("user_ids"));
     let mentioned = mentioned.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
@@ -178,11 +177,11 @@ pub(crate) fn note(
         if memberships::find(tx, user_id, room.num)?
             .is_some_and(|member| member.membership == Membership::Join)
         {
-            verdicts.add(user_id, subject.notifies(&defaults::of(&parsed), user_id)?);
+            verdicts.add(user_id, subject.effect(&defaults::of(&parsed), user_id)?);
         }
     }
-    for (notifies, user_ids) in verdicts.exceptions {
-        notifications::insert(tx, &user_ids, room.num, event.pos, notifies)?;
+    for (effect, user_ids) in verdicts.exceptions {
+        notifications::insert(tx, &user_ids, room.num, event.pos, effect)?;
     }
     silences::end(tx, &verdicts.ended, room.num, event.pos.prev())?;
     let from = event.pos;
@@ -194,10 +193,10 @@ pub(crate) fn note(
 /// The effects of an event on users, as far as they are stored.
 #[derive(Default)]
 struct Verdicts {
-    /// The effect on everybody: 0 none, 1 notifies, 2 highlights.
-    usual: i64,
+    /// The effect on everybody.
+    usual: Effect,
     /// Users for whom it has another effect, by effect.
-    exceptions: BTreeMap<i64, Vec<String>>,
+    exceptions: BTreeMap<Effect, Vec<String>>,
     /// Members whose mute interval begins with it.
     begun: Vec<String>,
     /// Others whom it does not notify although it notifies everybody.
@@ -208,27 +207,30 @@ struct Verdicts {
 
 impl Verdicts {
     /// Adds a member whose rules are evaluated with each event in the room.
-    fn add_member(&mut self, user_id: &str, is_silent: bool, notifies: i64) {
-        match (is_silent, notifies) {
-            (true, 0) => {}
-            (false, 0) if self.usual > 0 => self.begun.push(user_id.to_owned()),
-            _ => {
+    fn add_member(&mut self, user_id: &str, is_silent: bool, effect: Effect) {
+        match effect {
+            Effect::Nothing => {
+                if !is_silent && self.usual > Effect::Nothing {
+                    self.begun.push(user_id.to_owned());
+                }
+            }
+            Effect::Notifies | Effect::Highlights => {
                 if is_silent {
                     self.ended.push(user_id.to_owned());
                 }
-                self.add(user_id, notifies);
+                self.add(user_id, effect);
             }
         }
     }
 
     /// Adds a user whose rules are evaluated because of this event.
-    fn add(&mut self, user_id: &str, notifies: i64) {
-        if notifies == self.usual {
+    fn add(&mut self, user_id: &str, effect: Effect) {
+        if effect == self.usual {
             return;
         }
-        let list = match notifies {
-            0 => &mut self.silenced,
-            _ => self.exceptions.entry(notifies).or_default(),
+        let list = match effect {
+            Effect::Nothing => &mut self.silenced,
+            Effect::Notifies | Effect::Highlights => self.exceptions.entry(effect).or_default(),
         };
         list.push(user_id.to_owned());
     }
@@ -301,8 +303,8 @@ pub fn unread(
         if read.covers(exception.thread.as_deref(), exception.pos) {
             continue;
         }
-        let differs = |from: i64| i64::from(exception.notifies >= from) - i64::from(exception.usual >= from);
-        let counts = Counts { notifying: differs(1), highlights: differs(2) };
+        let differs = |effect| i64::from(exception.effect >= effect) - i64::from(exception.usual >= effect);
+        let counts = Counts { notifying: differs(Effect::Notifies), highlights: differs(Effect::Highlights) };
         unread.add(exception.thread.clone(), counts);
     }
     unread.threads.retain(|_, count| *count != Count::default());
@@ -334,8 +336,13 @@ pub(crate) fn is_unread(
 ) -> Result<bool, Error> {
     let read = Read::of(tx, room.num, user_id)?;
     let excluded = excluded(user_id, ignored).to_string();
-    let wanted =
-        Wanted { after: read.everywhere, before: Pos::END, at_least: 1, excluded: &excluded, limit: 1 };
+    let wanted = Wanted {
+        after: read.everywhere,
+        before: Pos::END,
+        at_least: Effect::Notifies,
+        excluded: &excluded,
+        limit: 1,
+    };
     let newest = notifications::notifying(tx, user_id, room.num, wanted)?;
     let newest = newest.first().map(|newest| events::by_pos(tx, newest.pos)).transpose()?.flatten();
     match newest {
@@ -374,7 +381,7 @@ pub fn notifications(
     limit: usize,
     highlights_only: bool,
 ) -> Result<(Vec<Notification>, Option<Pos>), Error> {
-    let at_least = if highlights_only { 2 } else { 1 };
+    let at_least = if highlights_only { Effect::Highlights } else { Effect::Notifies };
     let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let before = from.map_or(Pos::END, Pos::next);
     let excluded = excluded(user_id, ignored).to_string();
@@ -391,7 +398,7 @@ pub fn notifications(
     let next = found.last().filter(|_| more).map(|(notifying, _)| notifying.pos.prev());
     let mut known: BTreeMap<RoomNum, (Room, Read)> = BTreeMap::new();
     let mut page = Vec::with_capacity(found.len());
-    for (Notifying { pos, notifies }, num) in found {
+    for (Notifying { pos, effect }, num) in found {
         let Some(event) = events::by_pos(tx, pos)? else { continue };
         if let Entry::Vacant(place) = known.entry(num)
             && let Some(room) = rooms::by_num(tx, num)?
@@ -400,7 +407,7 @@ pub fn notifications(
         }
         let Some((room, read)) = known.get(&num) else { continue };
         let (room, is_read) = (room.clone(), read.covers(event.thread(), pos));
-        page.push(Notification { event, room, is_read, stands_out: notifies > 1 });
+        page.push(Notification { event, room, is_read, stands_out: effect == Effect::Highlights });
     }
     Ok((page, next))
 }

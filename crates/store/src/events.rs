@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::{Membership, Millis, Pos, RoomNum};
+use reeve_model::{Effect, Membership, Millis, Pos, RoomNum};
 
 use crate::sql::num_list;
 
@@ -148,8 +148,8 @@ pub struct Event {
     pub rel_type: Option<String>,
     /// The event that redacted it.
     pub redacted_by: Option<String>,
-    /// The effect on members with default push rules whom it does not mention: 0 none, 1 notifies, 2 highlights.
-    pub notifies: i64,
+    /// The effect on members with default push rules whom it does not mention.
+    pub effect: Effect,
     /// The whole signed event, as JSON.
     pub json: String,
 }
@@ -175,7 +175,7 @@ fn from_row(row: &Row<'_>) -> Result<Event, DbError> {
         relates_to: row.get(9)?,
         rel_type: row.get(10)?,
         redacted_by: row.get(11)?,
-        notifies: row.get(12)?,
+        effect: row.get(12)?,
         json: row.get(13)?,
     })
 }
@@ -197,7 +197,7 @@ pub fn insert(tx: &mut Tx<'_>, event: &Event) -> Result<(), DbError> {
             &event.relates_to,
             &event.rel_type,
             &event.redacted_by,
-            event.notifies,
+            event.effect,
             &event.json
         ],
     )?;

@@ -2,7 +2,7 @@
 //! in which a room is muted for a user are in [`crate::silences`].
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::{Pos, RoomNum, UserNum};
+use reeve_model::{Effect, Pos, RoomNum, UserNum};
 use serde_json::json;
 
 use crate::silences;
@@ -104,15 +104,15 @@ reeve_db::statements! {
     SET_WITH_RULES = "UPDATE memberships SET own_rules = 1 WHERE user_id = $1 AND own_rules = 0";
 }
 
-/// Adds that an event notifies some users (1), or highlights for them (2), unlike what it does for everybody.
+/// Adds the effect of an event on some users, which is another than that on everybody.
 pub fn insert(
     tx: &mut Tx<'_>,
     user_ids: &[String],
     room_num: RoomNum,
     pos: Pos,
-    notifies: i64,
+    effect: Effect,
 ) -> Result<(), DbError> {
-    tx.execute(&INSERT, &params![json!(user_ids).to_string(), room_num, pos, notifies])?;
+    tx.execute(&INSERT, &params![json!(user_ids).to_string(), room_num, pos, effect])?;
     Ok(())
 }
 
@@ -122,15 +122,15 @@ pub fn delete(tx: &mut Tx<'_>, pos: Pos) -> Result<(), DbError> {
     Ok(())
 }
 
-/// An event that does something else for a user than for everybody.
+/// An event with another effect on a user than on everybody.
 #[derive(Clone, Debug)]
 pub struct Exception {
     /// The position of the event.
     pub pos: Pos,
-    /// 1 if it notifies the user, 2 if it is a highlight.
-    pub notifies: i64,
-    /// The same for everybody: 0, 1 or 2.
-    pub usual: i64,
+    /// Its effect on the user.
+    pub effect: Effect,
+    /// Its effect on everybody.
+    pub usual: Effect,
     /// The root of the thread it is in.
     pub thread: Option<String>,
 }
@@ -145,7 +145,7 @@ pub fn of_user(
     excluded: &str,
 ) -> Result<Vec<Exception>, DbError> {
     tx.query(&OF_USER, &params![user_id, room_num, since, excluded], |row| {
-        Ok(Exception { pos: row.get(0)?, notifies: row.get(1)?, usual: row.get(2)?, thread: row.get(3)? })
+        Ok(Exception { pos: row.get(0)?, effect: row.get(1)?, usual: row.get(2)?, thread: row.get(3)? })
     })
 }
 
@@ -156,8 +156,8 @@ pub struct Wanted<'a> {
     pub after: Pos,
     /// They come before this position.
     pub before: Pos,
-    /// 1 for all, 2 for highlights only.
-    pub at_least: i64,
+    /// They have at least this effect.
+    pub at_least: Effect,
     /// Senders whose events do not count, as a JSON array.
     pub excluded: &'a str,
     /// The maximum number.
@@ -169,8 +169,8 @@ pub struct Wanted<'a> {
 pub struct Notifying {
     /// The position of the event.
     pub pos: Pos,
-    /// 1 if it notifies, 2 if it is a highlight.
-    pub notifies: i64,
+    /// Its effect on the user.
+    pub effect: Effect,
 }
 
 /// Returns the events of a room that notify a user, the newest first.
@@ -186,7 +186,7 @@ pub fn notifying(
     let open = silences.last().filter(|silence| silence.upto == Pos::END);
     let before = open.map_or(before, |silence| before.min(silence.from));
     tx.query(&NOTIFYING, &params![user_id, room_num, after, before, at_least, excluded, limit], |row| {
-        Ok(Notifying { pos: row.get(0)?, notifies: row.get(1)? })
+        Ok(Notifying { pos: row.get(0)?, effect: row.get(1)? })
     })
 }
 

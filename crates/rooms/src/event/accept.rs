@@ -1,7 +1,7 @@
 //! Acceptance of events into the history of their room.
 
 use reeve_db::Tx;
-use reeve_model::{Millis, Pos};
+use reeve_model::{Effect, Millis, Pos};
 use reeve_store::events::{self, Event};
 use reeve_store::rooms::Room;
 use reeve_store::{event_words, stream, threads};
@@ -37,7 +37,7 @@ pub(super) fn accept(tx: &mut Tx<'_>, home: &Home, room: &mut Room, signed: Sign
         relates_to: relation.as_ref().map(|relation| relation.event_id.to_owned()),
         rel_type: relation.map(|relation| relation.rel_type.to_owned()),
         redacted_by: None,
-        notifies: 0,
+        effect: Effect::Nothing,
         json,
     };
     if let Some(state_key) = &event.state_key {
@@ -53,7 +53,7 @@ pub(super) fn accept(tx: &mut Tx<'_>, home: &Home, room: &mut Room, signed: Sign
         summarise(room, &event.event_type, &content);
     }
     move_member(tx, home, room, &event, &content)?;
-    event.notifies = push::note(tx, home, room, &event, &content)?;
+    event.effect = push::note(tx, home, room, &event, &content)?;
     events::insert(tx, &event)?;
     if event.rel_type.as_deref() == Some(types::THREAD)
         && let Some(root) = &event.relates_to

@@ -8,6 +8,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use reeve_db::ReadTx;
+use reeve_model::Effect;
 use reeve_store::memberships;
 use reeve_store::rooms::Room;
 use ruma::power_levels::{NotificationPowerLevels, NotificationPowerLevelsKey};
@@ -75,14 +76,18 @@ impl<'t, 'c> Subject<'t, 'c> {
         Ok(&[])
     }
 
-    /// Returns the effect of an event on a user with some rules: 0 none, 1 notifies, 2 highlights.
-    pub(super) fn notifies(&self, rules: &Ruleset, user_id: &str) -> Result<i64, Error> {
+    /// Returns the effect of the event on a user with some rules.
+    pub(super) fn effect(&self, rules: &Ruleset, user_id: &str) -> Result<Effect, Error> {
         let actions = self.actions(rules, user_id)?;
         let notifies = actions.iter().any(|action| matches!(action, Action::Notify));
         let highlights = actions
             .iter()
             .any(|action| matches!(action, Action::SetTweak(Tweak::Highlight(HighlightTweakValue::Yes))));
-        Ok(if notifies { 1 + i64::from(highlights) } else { 0 })
+        Ok(match (notifies, highlights) {
+            (false, _) => Effect::Nothing,
+            (true, false) => Effect::Notifies,
+            (true, true) => Effect::Highlights,
+        })
     }
 
     /// Returns the members whose name in the room or localpart the text of a message may contain; all of them, unless

@@ -141,7 +141,7 @@ impl Wanted {
 
 #[cfg(test)]
 mod tests {
-    use reeve_model::{Millis, Pos, RoomNum};
+    use reeve_model::{Effect, Millis, Pos, RoomNum};
     use reeve_store::events::Event;
 
     use super::Wanted;
@@ -165,7 +165,7 @@ mod tests {
             relates_to: None,
             rel_type: None,
             redacted_by: None,
-            notifies: 0,
+            effect: Effect::Nothing,
             json: String::new(),
         }
     }
