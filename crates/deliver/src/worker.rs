@@ -66,7 +66,7 @@ impl<K: Kind> Worker<K> {
             }
             self.metrics.active.set(i64::try_from(working.len()).unwrap_or(i64::MAX));
             tokio::select! {
-                () = stopped(&mut stop) => break,
+                _ = stop.wait_for(|stop| *stop) => break,
                 () = marked.notified() => {}
                 Some(_) = working.join_next() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -102,9 +102,10 @@ impl<K: Kind> Worker<K> {
                 Some(message) => {
                     let label = K::label(&message);
                     let outcome = tokio::select! {
-                        outcome = tokio::time::timeout(SEND_WITHIN, self.kind.send(message)) => outcome,
-                        () = stopped(&mut stop) => return self.release(&claim).await,
+                        outcome = tokio::time::timeout(SEND_WITHIN, self.kind.send(message)) => Some(outcome),
+                        _ = stop.wait_for(|stop| *stop) => None,
                     };
+                    let Some(outcome) = outcome else { return self.release(&claim).await };
                     let outcome = outcome.unwrap_or_else(|_| Outcome::Failed("it took too long".to_owned()));
                     match self.judge(&claim, label, outcome, failures, failing_since_ts) {
                         Some(end) => end,
@@ -234,9 +235,4 @@ impl<K: Kind> Worker<K> {
             tracing::warn!(%error, kind = %K::KIND, %num, "a delivery cannot be released");
         }
     }
-}
-
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // A closed channel counts as a stop.
-    let _ = stop.wait_for(|stop| *stop).await;
 }

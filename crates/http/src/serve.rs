@@ -43,16 +43,17 @@ pub async fn serve<S: State>(
     let stall = settings.answer_timeout * STANDING;
     let graceful = GracefulShutdown::new();
     loop {
-        let (stream, peer) = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection cannot be accepted");
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
-                }
-            },
-            () = stopped(&mut stop) => break,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection cannot be accepted");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
         };
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection cannot be set up");
@@ -79,12 +80,6 @@ fn impatient<S: AsyncRead + AsyncWrite>(stream: S, stall: Duration) -> Pin<Box<T
     let mut stream = TimeoutWriter::new(stream);
     stream.set_timeout(Some(stall));
     Box::pin(stream)
-}
-
-/// Waits until the server stops.
-pub async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // An error means that the sender is gone, which counts as a stop.
-    drop(stop.wait_for(|stop| *stop).await);
 }
 
 async fn respond<S: State>(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_accounts::{key_backup, keys, registration, service_tokens, sessions, to_device};
-use reeve_app::{App, serve};
+use reeve_app::App;
 use reeve_db::DbError;
 use reeve_push::Push;
 use reeve_rooms::ephemeral;
@@ -37,7 +37,7 @@ pub(super) async fn run_housekeeping(app: Arc<App>, push: Push, mut stop: watch:
     flush.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let done = tokio::select! {
-            () = serve::stopped(&mut stop) => return,
+            () = stopped(&mut stop) => return,
             _ = flush.tick() => flush_seen(&app).await,
             _ = flush_media.tick() => app.media.flush().await,
             _ = prune.tick() => prune_expired(&app, &push).await,
@@ -47,6 +47,11 @@ pub(super) async fn run_housekeeping(app: Arc<App>, push: Push, mut stop: watch:
             tracing::warn!(%error, "housekeeping failed and will be retried");
         }
     }
+}
+
+/// Waits until the server stops, without the lock on the signal that `wait_for` returns: the rest of the loop awaits.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
 }
 
 /// Writes when accounts and service tokens were seen.
@@ -61,7 +66,7 @@ pub(super) async fn sweep_media(app: Arc<App>, mut stop: watch::Receiver<bool>) 
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = serve::stopped(&mut stop) => return,
+            _ = stop.wait_for(|stop| *stop) => return,
             _ = every.tick() => {}
             () = app.media.sweep_due() => {}
         }
