@@ -2,6 +2,7 @@
 
 use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_model::{JobState, Millis, Scope};
+use reeve_store::SortKey;
 use reeve_store::jobs::{self, Filter, Job};
 use serde::Serialize;
 use serde_json::Value;
@@ -89,11 +90,11 @@ async fn handle(call: Call) -> Answer {
     };
     let jobs = call
         .read(move |tx| -> Result<_, reeve_db::DbError> {
-            let (mut found, mut before) = (Vec::new(), (Millis::MAX, String::new()));
+            let (mut found, mut before) = (Vec::new(), SortKey::at(Millis::MAX));
             while found.len() < MAX {
-                let batch = jobs::list(tx, &filter, (before.0, &before.1), BATCH)?;
+                let batch = jobs::list(tx, &filter, &before, BATCH)?;
                 let Some(last) = batch.last() else { break };
-                before = (last.created_ts, last.id.clone());
+                before = last.sort_key();
                 found.extend(batch.into_iter().filter(|job| {
                     (actions.is_empty() || actions.contains(&job.kind))
                         && max_timestamp.is_none_or(|most| job.updated_ts <= most)

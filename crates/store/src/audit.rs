@@ -3,6 +3,8 @@
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::{Actor, ActorKind, Millis};
 
+use crate::paging::SortKey;
+
 /// The columns of an entry, and the conditions that every list has: before a position, not before a time.
 macro_rules! list {
     ($condition:expr) => {
@@ -103,6 +105,13 @@ pub struct Entry {
     pub changes: String,
 }
 
+impl Entry {
+    /// Returns its key in the log.
+    pub fn sort_key(&self) -> SortKey<i64> {
+        SortKey { ts: self.ts, id: self.id }
+    }
+}
+
 /// The entries to list; a blank text accepts all.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -118,11 +127,11 @@ pub struct Filter {
     pub from_ts: Millis,
 }
 
-/// Returns entries before a position (time and number), the newest first.
+/// Returns entries before a key, the newest first.
 pub fn list(
     tx: &ReadTx<'_>,
     filter: &Filter,
-    before: (Millis, i64),
+    before: &SortKey<i64>,
     limit: i64,
 ) -> Result<Vec<Entry>, DbError> {
     // The most selective condition decides by which index the entries are read.
@@ -135,7 +144,7 @@ pub fn list(
     } else {
         &LIST
     };
-    let (ts, id) = before;
+    let SortKey { ts, id } = before;
     let kind = filter.actor_kind.map_or("", ActorKind::as_str);
     let params = params![ts, id, filter.from_ts, filter.actor, filter.target, filter.action, kind, limit];
     tx.query(statement, &params, |row| {

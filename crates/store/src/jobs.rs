@@ -3,6 +3,8 @@
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{JobState, Millis};
 
+use crate::paging::SortKey;
+
 macro_rules! columns {
     () => {
         "id, kind, subject, state, payload, done, total, result, error, attempts, run_after_ts, created_ts, updated_ts"
@@ -75,6 +77,13 @@ pub struct Job {
     pub updated_ts: Millis,
 }
 
+impl Job {
+    /// Returns its key in the list of jobs, by the time at which it was queued.
+    pub fn sort_key(&self) -> SortKey<String> {
+        SortKey { ts: self.created_ts, id: self.id.clone() }
+    }
+}
+
 fn from_row(row: &Row<'_>) -> Result<Job, DbError> {
     Ok(Job {
         id: row.get(0)?,
@@ -135,14 +144,14 @@ pub struct Filter {
     pub state: Option<JobState>,
 }
 
-/// Returns jobs queued before a position (time and id), the newest first.
+/// Returns jobs before a key, the newest first.
 pub fn list(
     tx: &ReadTx<'_>,
     filter: &Filter,
-    before: (Millis, &str),
+    before: &SortKey<String>,
     limit: i64,
 ) -> Result<Vec<Job>, DbError> {
-    let (ts, id) = before;
+    let SortKey { ts, id } = before;
     let state = filter.state.map_or("", JobState::as_str);
     if filter.subject.is_empty() {
         tx.query(&LIST, &params![ts, id, &filter.kind, state, limit], from_row)

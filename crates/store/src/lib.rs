@@ -62,7 +62,7 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
-pub use paging::Paging;
+pub use paging::{Paging, SortKey};
 use reeve_db::{Migration, Statement};
 
 /// The schema, step by step.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Actor, ActorKind, Millis, Network, Scopes, Service, ServiceTokenNum, TokenHash};
 
+use crate::paging::SortKey;
+
 macro_rules! select {
     ($rest:literal) => {
         concat!(
@@ -71,6 +73,13 @@ pub struct ServiceToken {
     pub last_used: Option<LastUse>,
 }
 
+impl ServiceToken {
+    /// Returns its key in the list of tokens, by the time of its creation.
+    pub fn sort_key(&self) -> SortKey<ServiceTokenNum> {
+        SortKey { ts: self.created_ts, id: self.num }
+    }
+}
+
 /// The last use of a service token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastUse {
@@ -131,14 +140,13 @@ pub fn find(tx: &ReadTx<'_>, name: &str) -> Result<Option<ServiceToken>, DbError
     tx.query_opt(&FIND, &params![name], from_row)
 }
 
-/// Returns tokens before a position (time of creation and number), the newest first.
+/// Returns tokens before a key, the newest first.
 pub fn list(
     tx: &ReadTx<'_>,
-    before: (Millis, ServiceTokenNum),
+    before: &SortKey<ServiceTokenNum>,
     limit: i64,
 ) -> Result<Vec<ServiceToken>, DbError> {
-    let (ts, num) = before;
-    tx.query(&LIST, &params![ts, num, limit], from_row)
+    tx.query(&LIST, &params![before.ts, before.id, limit], from_row)
 }
 
 /// Returns the number of tokens.

@@ -2,6 +2,7 @@
 
 use reeve_app::{Access, Answer, MatrixError, Param, Reading, Route, reply};
 use reeve_model::{ActorKind, Millis, Scope};
+use reeve_store::SortKey;
 use reeve_store::audit::{self, Entry, Filter};
 use serde::Serialize;
 use serde_json::Value;
@@ -85,14 +86,11 @@ fn handle(call: &Reading<'_>) -> Answer {
         action: text("action")?,
         from_ts: call.query.integer("from_ts")?.map_or(Millis::ZERO, Millis::new),
     };
-    let until = (call.query.integer("until_ts")?.map_or(Millis::MAX, Millis::new), i64::MIN);
+    let until = SortKey::at(call.query.integer("until_ts")?.map_or(Millis::MAX, Millis::new));
     let limit = super::limit(call)?;
-    let before = match super::position(call)? {
-        None => until,
-        Some((ts, id)) => until.min((ts, id.parse().map_err(|_| super::bad_position())?)),
-    };
-    let mut entries = audit::list(call.tx, &filter, before, limit + 1)?;
-    let next_token = super::cut(&mut entries, limit).map(|last| super::token(last.ts, &last.id));
+    let before = super::from(call)?.min(until);
+    let mut entries = audit::list(call.tx, &filter, &before, limit + 1)?;
+    let next_token = super::cut(&mut entries, limit).map(|last| last.sort_key().to_string());
     let entries = entries.into_iter().map(|entry| view(call, entry)).collect::<Result<_, _>>()?;
     reply::ok(&AuditLog { entries, next_token })
 }

@@ -1,7 +1,7 @@
 //! Jobs: durable work, its state and its result.
 
 use reeve_app::{Access, Answer, MatrixError, Param, Reading, Route, reply};
-use reeve_model::{JobState, Millis, Scope};
+use reeve_model::{JobState, Scope};
 use reeve_store::jobs::{self, Filter, Job};
 use serde::Serialize;
 use serde_json::Value;
@@ -88,9 +88,8 @@ fn read_all(call: &Reading<'_>) -> Answer {
         subject: text("subject")?,
     };
     let limit = super::limit(call)?;
-    let (ts, id) = super::position(call)?.unwrap_or((Millis::MAX, String::new()));
-    let mut jobs = jobs::list(call.tx, &filter, (ts, &id), limit + 1)?;
-    let next_token = super::cut(&mut jobs, limit).map(|last| super::token(last.created_ts, &last.id));
+    let mut jobs = jobs::list(call.tx, &filter, &super::from(call)?, limit + 1)?;
+    let next_token = super::cut(&mut jobs, limit).map(|last| last.sort_key().to_string());
     let jobs = jobs.into_iter().map(view).collect::<Result<_, _>>()?;
     reply::ok(&JobList { jobs, next_token })
 }

@@ -11,8 +11,11 @@ mod roles;
 mod service_tokens;
 mod whoami;
 
+use std::str::FromStr;
+
 use reeve_app::{Head, MatrixError, Route};
 use reeve_model::Millis;
+use reeve_store::SortKey;
 
 pub(crate) fn routes() -> Vec<Route> {
     let mut routes = service_tokens::routes();
@@ -38,21 +41,11 @@ fn limit(call: &Head) -> Result<i64, MatrixError> {
     Ok(call.query.integer("limit")?.unwrap_or(PAGE).clamp(1, MAX))
 }
 
-/// The position that the `from` of a request names: a time and an id.
-fn position(call: &Head) -> Result<Option<(Millis, String)>, MatrixError> {
-    let Some(token) = call.query.ascii("from")? else { return Ok(None) };
-    let parts =
-        token.split_once('_').and_then(|(ts, id)| Some((Millis::new(ts.parse().ok()?), id.to_owned())));
-    parts.map(Some).ok_or_else(bad_position)
-}
-
-fn bad_position() -> MatrixError {
-    MatrixError::invalid_param("Query parameter 'from' must be a next_token of this list")
-}
-
-/// The `from` of the page after an entry.
-fn token(ts: Millis, id: &impl std::fmt::Display) -> String {
-    format!("{ts}_{id}")
+/// The key after which the page that a request asks for begins.
+fn from<Id: Default + FromStr>(call: &Head) -> Result<SortKey<Id>, MatrixError> {
+    let Some(token) = call.query.ascii("from")? else { return Ok(SortKey::at(Millis::MAX)) };
+    SortKey::parse(&token)
+        .ok_or_else(|| MatrixError::invalid_param("Query parameter 'from' must be a next_token of this list"))
 }
 
 /// Truncates entries, of which one more than the page was read, to the page; returns the last entry if there

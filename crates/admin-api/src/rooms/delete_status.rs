@@ -4,6 +4,7 @@ use reeve_app::{Access, Answer, Call, MatrixError, Route, reply};
 use reeve_jobs::Job;
 use reeve_model::{JobState, Millis, Scope};
 use reeve_rooms::deletion;
+use reeve_store::SortKey;
 use reeve_store::jobs::{self, Filter};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -79,7 +80,7 @@ async fn handle_room(call: Call) -> Answer {
     let room_id = room_id(&call)?;
     let filter =
         Filter { subject: room_id.clone(), kind: deletion::JOB.name().to_owned(), ..Filter::default() };
-    let mut jobs = call.read(move |tx| jobs::list(tx, &filter, (Millis::MAX, ""), MAX)).await?;
+    let mut jobs = call.read(move |tx| jobs::list(tx, &filter, &SortKey::at(Millis::MAX), MAX)).await?;
     if jobs.is_empty() {
         let text = format!("No delete task for room_id '{room_id}' found");
         return Err(MatrixError::not_found(text));

@@ -1,7 +1,8 @@
 //! `reeve service-token`.
 
 use reeve_accounts::service_tokens::{self, OVERLAP_MS};
-use reeve_model::{Millis, Network, Scope, Scopes, ServiceTokenNum};
+use reeve_model::{Millis, Network, Scope, Scopes};
+use reeve_store::SortKey;
 use reeve_store::service_tokens::{self as stored, ServiceToken, Terms};
 use serde_json::{Value, json};
 
@@ -107,8 +108,8 @@ async fn answer(command: Command, operator: &Operator) -> Result<String, Failure
 }
 
 async fn list(operator: &Operator, as_json: bool) -> Result<String, Failure> {
-    let all = (Millis::MAX, ServiceTokenNum::ZERO);
-    let tokens = operator.read(move |tx, _| Ok(stored::list(tx, all, i64::MAX)?)).await?;
+    let all = SortKey::at(Millis::MAX);
+    let tokens = operator.read(move |tx, _| Ok(stored::list(tx, &all, i64::MAX)?)).await?;
     if as_json {
         let tokens: Vec<Value> = tokens.iter().map(to_json).collect();
         return Ok(format!("{:#}\n", json!({ "service_tokens": tokens })));

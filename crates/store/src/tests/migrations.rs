@@ -5,7 +5,7 @@ use reeve_model::{ActorKind, DeliveryKind, Millis, Pos, PusherNum, UserNum};
 
 use super::{Fresh, fresh_at, runtime};
 use crate::deliveries::{self, Claim};
-use crate::{MIGRATIONS, audit, pushers, transactions};
+use crate::{MIGRATIONS, SortKey, audit, pushers, transactions};
 
 statements! {
     INSERT_AUDIT = "INSERT INTO audit (ts, actor, request_id, action, target, changes) VALUES (1, $1, 'r', 'a', 't', '{}')";
@@ -47,7 +47,7 @@ fn earlier_audit_entries_get_the_kind_of_their_actor(engine: Engine) {
         ACTORS.iter().try_for_each(|actor| tx.execute(&INSERT_AUDIT, &params![*actor]).map(|_| ()))
     };
     migrated(engine, "kinds", 8, write, |runtime, db| {
-        let list = db.read(|tx| audit::list(tx, &audit::Filter::default(), (Millis::MAX, 0), 10));
+        let list = db.read(|tx| audit::list(tx, &audit::Filter::default(), &SortKey::at(Millis::MAX), 10));
         let found = runtime.block_on(list).unwrap().into_iter().map(|entry| (entry.actor, entry.actor_kind));
         let kinds = [ActorKind::User, ActorKind::Cli, ActorKind::Service];
         let expected = ACTORS.map(str::to_owned).into_iter().zip(kinds).rev();

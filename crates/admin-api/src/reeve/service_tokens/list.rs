@@ -1,12 +1,12 @@
 //! Lists service tokens.
 
 use reeve_app::{Access, Answer, Param, Reading, Route, reply};
-use reeve_model::{Millis, Scope, ServiceTokenNum};
+use reeve_model::Scope;
 use reeve_store::service_tokens;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::{bad_position, cut, limit, position, token};
+use super::super::{cut, from, limit};
 use super::ServiceTokenView;
 
 /// A page of the list of service tokens, the newest first.
@@ -37,12 +37,8 @@ pub(crate) fn route() -> Route {
 
 fn handle(call: &Reading<'_>) -> Answer {
     let limit = limit(call)?;
-    let before = match position(call)? {
-        None => (Millis::MAX, ServiceTokenNum::ZERO),
-        Some((ts, num)) => (ts, ServiceTokenNum::new(num.parse().map_err(|_| bad_position())?)),
-    };
-    let mut tokens = service_tokens::list(call.tx, before, limit + 1)?;
-    let next_token = cut(&mut tokens, limit).map(|last| token(last.created_ts, &last.num));
+    let mut tokens = service_tokens::list(call.tx, &from(call)?, limit + 1)?;
+    let next_token = cut(&mut tokens, limit).map(|last| last.sort_key().to_string());
     let service_tokens = tokens.into_iter().map(|token| ServiceTokenView::new(call, token)).collect();
     reply::ok(&ServiceTokenList { service_tokens, next_token })
 }
