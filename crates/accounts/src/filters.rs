@@ -3,7 +3,7 @@
 
 use reeve_db::Tx;
 use reeve_model::UserNum;
-use reeve_store::transactions;
+use reeve_store::filters;
 
 use crate::error::Error;
 use crate::policy::Limits;
@@ -16,14 +16,14 @@ pub fn create(tx: &mut Tx<'_>, limits: &Limits, user_num: UserNum, content: &str
     if content.len() > MAX {
         return Err(Error::too_long("A filter", MAX));
     }
-    if let Some(equal) = transactions::equal_filter(tx, user_num, content)? {
+    if let Some(equal) = filters::equal(tx, user_num, content)? {
         return Ok(equal);
     }
     // Filters are never deleted one by one, so that their number is the next id.
-    let filter_id = transactions::next_filter(tx, user_num)?;
+    let filter_id = filters::next_id(tx, user_num)?;
     if filter_id >= limits.filters {
         return Err(Error::too_many("An account", limits.filters, "filters"));
     }
-    transactions::insert_filter(tx, user_num, filter_id, content)?;
+    filters::insert(tx, user_num, filter_id, content)?;
     Ok(filter_id)
 }

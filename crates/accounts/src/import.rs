@@ -1,7 +1,7 @@
 //! Import of accounts from other servers, one by one or by the million.
 //!
 //! Each account is imported as a whole or refused as a whole. Existing accounts are left alone, so that an import can
-//! be repeated. The rules are those of [`crate::users::put`], except that nothing is taken from other accounts.
+//! be repeated. The rules are those of [`crate::put::put`], except that nothing is taken from other accounts.
 
 mod account;
 mod candidate;

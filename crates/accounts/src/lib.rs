@@ -25,6 +25,7 @@ pub mod policy;
 pub mod profile;
 pub mod propagation;
 pub mod pushers;
+pub mod put;
 pub mod registration;
 pub mod rights;
 pub mod roles;

@@ -2,7 +2,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#cross-signing>
 
 use http::Method;
-use reeve_accounts::cross_signing::{self as deeds, Sent, Upload, Uploaded};
+use reeve_accounts::cross_signing::{self, Sent, Upload, Uploaded};
 use reeve_app::shape::{self, AnyObject};
 use reeve_app::{Access, Answer, Call, Route, body, reply};
 use serde_json::json;
@@ -70,7 +70,8 @@ async fn upload(mut call: Call) -> Answer {
             uia::owner(&call, &body.auth).await?;
         }
         let (ctx, user, upload) = (call.ctx(), user.clone(), upload.clone());
-        let uploaded = call.write(move |tx| deeds::upload(tx, &ctx, &user, &upload, authenticated)).await?;
+        let uploaded =
+            call.write(move |tx| cross_signing::upload(tx, &ctx, &user, &upload, authenticated)).await?;
         if uploaded == Uploaded::Stored {
             break;
         }
@@ -81,6 +82,6 @@ async fn upload(mut call: Call) -> Answer {
 async fn sign(mut call: Call) -> Answer {
     let AnyObject(body) = call.take().await?;
     let user = call.user()?.clone();
-    let failures = call.write(move |tx| deeds::sign(tx, &user, &body)).await?;
+    let failures = call.write(move |tx| cross_signing::sign(tx, &user, &body)).await?;
     reply::ok(&json!({ "failures": failures }))
 }

@@ -2,7 +2,7 @@
 //! <https://github.com/matrix-org/matrix-spec-proposals/pull/3814>
 
 use http::Method;
-use reeve_accounts::dehydrated::{self as deeds, NewDevice};
+use reeve_accounts::dehydrated::{self, NewDevice};
 use reeve_accounts::keys::{Sent, Upload};
 use reeve_accounts::to_device;
 use reeve_app::shape::AnyObject;
@@ -95,20 +95,20 @@ async fn put(mut call: Call) -> Answer {
     };
     let (ctx, answer) = (call.ctx(), json!({ "device_id": device.device_id }));
     let limits = call.app.policy.limits;
-    call.write(move |tx| deeds::put(tx, &ctx, &limits, &user, &device)).await?;
+    call.write(move |tx| dehydrated::put(tx, &ctx, &limits, &user, &device)).await?;
     reply::ok(&answer)
 }
 
 async fn get(call: Call) -> Answer {
     let num = call.user()?.num;
-    let device = call.read(move |tx| deeds::find(tx, num)).await?;
+    let device = call.read(move |tx| dehydrated::find(tx, num)).await?;
     let device_data: Value = serde_json::from_str(&device.device_data).map_err(MatrixError::internal)?;
     reply::ok(&json!({ "device_id": device.device_id, "device_data": device_data }))
 }
 
 async fn delete(call: Call) -> Answer {
     let num = call.user()?.num;
-    let device_id = call.write(move |tx| deeds::delete(tx, num)).await?;
+    let device_id = call.write(move |tx| dehydrated::delete(tx, num)).await?;
     reply::ok(&json!({ "device_id": device_id }))
 }
 
@@ -130,7 +130,7 @@ async fn events(mut call: Call) -> Answer {
     let (num, wanted) = (call.user()?.num, call.param("device_id"));
     let (found, next) = call
         .read(move |tx| -> Result<_, reeve_accounts::Error> {
-            let device_id = deeds::find(tx, num)?.device_id;
+            let device_id = dehydrated::find(tx, num)?.device_id;
             if device_id != wanted {
                 return Err(reeve_accounts::Error::KeyNotFound("No such dehydrated device"));
             }

@@ -1,7 +1,6 @@
 //! Devices of the account.
 //! <https://spec.matrix.org/v1.18/client-server-api/#device-management>
 
-use reeve_accounts::devices as deeds;
 use reeve_app::body::{Body, Key};
 use reeve_app::json::Object;
 use reeve_app::shape::{self, AnyObject};
@@ -114,7 +113,7 @@ fn view(user_id: &str, device: Device) -> DeviceView {
 fn list(call: &Reading<'_>) -> Answer {
     let user = call.user()?;
     let mut devices = devices::of_user(call.tx, user.num)?;
-    deeds::see(&mut devices, &call.app.seen.lately(user.num));
+    reeve_accounts::devices::see(&mut devices, &call.app.seen.lately(user.num));
     let devices: Vec<DeviceView> = devices.into_iter().map(|device| view(&user.user_id, device)).collect();
     reply::ok(&json!({ "devices": devices }))
 }
@@ -122,7 +121,7 @@ fn list(call: &Reading<'_>) -> Answer {
 fn get(call: &Reading<'_>) -> Answer {
     let user = call.user()?;
     let mut device = devices::find(call.tx, user.num, call.params.get("device_id"))?;
-    deeds::see(device.as_mut_slice(), &call.app.seen.lately(user.num));
+    reeve_accounts::devices::see(device.as_mut_slice(), &call.app.seen.lately(user.num));
     let device = device.ok_or_else(|| MatrixError::not_found("Not found"))?;
     reply::ok(&view(&user.user_id, device))
 }
@@ -131,7 +130,8 @@ async fn rename(mut call: Call) -> Answer {
     let display_name = call.take::<DeviceName>().await?.display_name.read()?;
     let (ctx, user, device_id) = (call.ctx(), call.user()?.clone(), call.param("device_id"));
     if let Some(name) = display_name {
-        call.write(move |tx| deeds::rename(tx, &ctx, &user.user_id, &device_id, &name)).await?;
+        call.write(move |tx| reeve_accounts::devices::rename(tx, &ctx, &user.user_id, &device_id, &name))
+            .await?;
     } else {
         let device = call.read(move |tx| devices::find(tx, user.num, &device_id)).await?;
         device.ok_or_else(|| MatrixError::not_found("Not found"))?;
@@ -159,6 +159,6 @@ async fn delete_many(mut call: Call) -> Answer {
 async fn finish(call: Call, auth: &Key<Option<AnyObject>>, device_ids: Vec<String>) -> Answer {
     uia::owner(&call, auth).await?;
     let (ctx, user) = (call.ctx(), call.user()?.clone());
-    call.write(move |tx| deeds::delete_all(tx, &ctx, &user.user_id, &device_ids)).await?;
+    call.write(move |tx| reeve_accounts::devices::delete_all(tx, &ctx, &user.user_id, &device_ids)).await?;
     reply::empty()
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use http::Method;
 use reeve_accounts::Error;
-use reeve_accounts::keys::{self as deeds, Sent, Upload, Wanted};
+use reeve_accounts::keys::{self, Sent, Upload, Wanted};
 use reeve_app::body::Key;
 use reeve_app::json::Object;
 use reeve_app::shape::AnyObject;
@@ -109,7 +109,7 @@ async fn upload(mut call: Call) -> Answer {
     };
     let upload = Upload::read(sent, &user.user_id, &device_id)?;
     let limits = call.app.policy.limits;
-    let counts = call.write(move |tx| deeds::upload(tx, &limits, user.num, &device_id, &upload)).await?;
+    let counts = call.write(move |tx| keys::upload(tx, &limits, user.num, &device_id, &upload)).await?;
     reply::ok(&json!({ "one_time_key_counts": counts }))
 }
 
@@ -130,7 +130,7 @@ async fn query(mut call: Call) -> Answer {
         wanted.push((user_id.clone(), device_ids));
     }
     let (server_name, user) = (call.app.server_name.clone(), call.user()?.clone());
-    reply::ok(&call.read(move |tx| deeds::query(tx, &server_name, &user, &wanted)).await?)
+    reply::ok(&call.read(move |tx| keys::query(tx, &server_name, &user, &wanted)).await?)
 }
 
 async fn claim(mut call: Call) -> Answer {
@@ -149,7 +149,7 @@ async fn claim(mut call: Call) -> Answer {
     // Concurrent claims lock the same keys in the same order.
     wanted.sort();
     let ctx = call.ctx();
-    reply::ok(&call.write(move |tx| deeds::claim(tx, &ctx, &wanted)).await?)
+    reply::ok(&call.write(move |tx| keys::claim(tx, &ctx, &wanted)).await?)
 }
 
 async fn changes(call: Call) -> Answer {

@@ -1,7 +1,6 @@
 //! Pushers.
 //! <https://spec.matrix.org/v1.18/client-server-api/#push-notifications>
 
-use reeve_accounts::pushers as deeds;
 use reeve_accounts::threepids::EMAIL_PUSHER;
 use reeve_app::body::Key;
 use reeve_app::json::Object;
@@ -107,7 +106,7 @@ async fn set(mut call: Call) -> Answer {
     let deletes = body.kind.value() == Some(&Value::Null);
     if deletes && body.app_id.value().is_some() && body.pushkey.value().is_some() {
         let (app_id, pushkey) = (text(&body.app_id)?, text(&body.pushkey)?);
-        call.write(move |tx| deeds::delete(tx, num, &app_id, &pushkey)).await?;
+        call.write(move |tx| reeve_accounts::pushers::delete(tx, num, &app_id, &pushkey)).await?;
         return reply::empty();
     }
     body::require([
@@ -126,7 +125,7 @@ async fn set(mut call: Call) -> Answer {
         pusher.enabled = !call.read(move |tx| features::is_enabled(tx, num, MSC3881)).await?;
     }
     let (ctx, limits) = (call.ctx(), call.app.policy.limits);
-    call.write(move |tx| deeds::set(tx, &ctx, &limits, num, &pusher, append)).await?;
+    call.write(move |tx| reeve_accounts::pushers::set(tx, &ctx, &limits, num, &pusher, append)).await?;
     reply::empty()
 }
 

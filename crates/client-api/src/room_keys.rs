@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use http::Method;
-use reeve_accounts::key_backup::{self as deeds, BackupUpdate, Extent, Sent};
+use reeve_accounts::key_backup::{self, BackupUpdate, Extent, Sent};
 use reeve_app::body::{Body, Key, Readable};
 use reeve_app::json::Object;
 use reeve_app::shape::{self, AnyObject};
@@ -168,7 +168,7 @@ async fn create(mut call: Call) -> Answer {
     let body: NewBackup = call.take().await?;
     let (algorithm, auth_data) = (body.algorithm.read_or(not_text)?, body.auth_data.read()?);
     let (limits, num) = (call.app.policy.limits, call.user()?.num);
-    let version = call.write(move |tx| deeds::create(tx, &limits, num, &algorithm, &auth_data)).await?;
+    let version = call.write(move |tx| key_backup::create(tx, &limits, num, &algorithm, &auth_data)).await?;
     reply::ok(&json!({ "version": version.to_string() }))
 }
 
@@ -185,12 +185,12 @@ fn view(backup: &Backup) -> Answer {
 
 async fn latest(call: Call) -> Answer {
     let num = call.user()?.num;
-    view(&call.read(move |tx| deeds::latest(tx, num)).await?)
+    view(&call.read(move |tx| key_backup::latest(tx, num)).await?)
 }
 
 async fn get(call: Call) -> Answer {
     let (num, version) = (call.user()?.num, call.param("version"));
-    view(&call.read(move |tx| deeds::find(tx, num, &version)).await?)
+    view(&call.read(move |tx| key_backup::find(tx, num, &version)).await?)
 }
 
 async fn update(mut call: Call) -> Answer {
@@ -200,7 +200,7 @@ async fn update(mut call: Call) -> Answer {
     let num = call.user()?.num;
     call.write(move |tx| {
         let update = BackupUpdate { algorithm: &algorithm, version: given.as_deref(), auth_data: &auth_data };
-        deeds::update(tx, num, &version, update)
+        key_backup::update(tx, num, &version, update)
     })
     .await?;
     reply::empty()
@@ -208,7 +208,7 @@ async fn update(mut call: Call) -> Answer {
 
 async fn delete(call: Call) -> Answer {
     let (num, version) = (call.user()?.num, call.param("version"));
-    call.write(move |tx| deeds::delete(tx, num, &version)).await?;
+    call.write(move |tx| key_backup::delete(tx, num, &version)).await?;
     reply::empty()
 }
 
@@ -266,7 +266,7 @@ fn read_key(room_id: &str, session_id: &str, body: &RoomKey) -> Result<BackedUpK
         is_verified: body.is_verified.value(),
         session_data: body.session_data.value(),
     };
-    Ok(deeds::read_key(room_id, session_id, sent)?)
+    Ok(key_backup::read_key(room_id, session_id, sent)?)
 }
 
 fn extent(extent: Extent) -> Answer {
@@ -277,7 +277,7 @@ async fn put_keys(mut call: Call) -> Answer {
     let (version, which) = (version(&call)?, which(&call));
     let keys = read_keys(&mut call, &which).await?;
     let (limits, num) = (call.app.policy.limits, call.user()?.num);
-    extent(call.write(move |tx| deeds::put_keys(tx, &limits, num, &version, &keys)).await?)
+    extent(call.write(move |tx| key_backup::put_keys(tx, &limits, num, &version, &keys)).await?)
 }
 
 /// A key in responses.
@@ -307,7 +307,7 @@ struct RoomView {
 async fn get_keys(call: Call) -> Answer {
     let (version, which, num) = (version(&call)?, which(&call), call.user()?.num);
     let wanted = which.clone();
-    let keys = call.read(move |tx| deeds::keys(tx, num, &version, &wanted)).await?;
+    let keys = call.read(move |tx| key_backup::keys(tx, num, &version, &wanted)).await?;
     let mut rooms: BTreeMap<String, RoomView> = BTreeMap::new();
     for key in keys {
         if matches!(which, Which::Session(..)) {
@@ -324,5 +324,5 @@ async fn get_keys(call: Call) -> Answer {
 
 async fn delete_keys(call: Call) -> Answer {
     let (version, which, num) = (version(&call)?, which(&call), call.user()?.num);
-    extent(call.write(move |tx| deeds::delete_keys(tx, num, &version, &which)).await?)
+    extent(call.write(move |tx| key_backup::delete_keys(tx, num, &version, &which)).await?)
 }

@@ -9,7 +9,6 @@ use reeve_app::shape::AnyObject;
 use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_model::Pos;
 use reeve_rooms::ephemeral::{self, Availability, Device};
-use reeve_store::transactions;
 use reeve_sync::devices::KeysLeft;
 use reeve_sync::inbox;
 use reeve_sync::v3::{self, Request, StateAfter};
@@ -193,7 +192,8 @@ async fn filter(call: &Call) -> Result<FilterDefinition, MatrixError> {
     let unknown = || MatrixError::invalid_param("No such filter");
     let filter_id: i64 = text.parse().map_err(|_| unknown())?;
     let num = call.user()?.num;
-    let stored = call.read(move |tx| transactions::filter(tx, num, filter_id)).await?.ok_or_else(unknown)?;
+    let stored =
+        call.read(move |tx| reeve_store::filters::find(tx, num, filter_id)).await?.ok_or_else(unknown)?;
     serde_json::from_str(&stored).map_err(MatrixError::internal)
 }
 
@@ -248,8 +248,10 @@ async fn read_filter(call: Call) -> Answer {
     let not_found = || MatrixError::not_found("No such filter");
     let filter_id: i64 =
         call.param("filter_id").parse().map_err(|_| MatrixError::invalid_param("Invalid filter_id"))?;
-    let stored =
-        call.read(move |tx| transactions::filter(tx, user.num, filter_id)).await?.ok_or_else(not_found)?;
+    let stored = call
+        .read(move |tx| reeve_store::filters::find(tx, user.num, filter_id))
+        .await?
+        .ok_or_else(not_found)?;
     let stored: Value = serde_json::from_str(&stored).map_err(MatrixError::internal)?;
     reply::ok(&stored)
 }

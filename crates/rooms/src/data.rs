@@ -2,7 +2,7 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#client-config>,
 //! <https://spec.matrix.org/v1.18/client-server-api/#room-tagging>
 
-use reeve_accounts::{Limits, account_data as deeds};
+use reeve_accounts::Limits;
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::UserNum;
 use reeve_store::account_data;
@@ -38,7 +38,7 @@ pub fn set(
     data_type: &str,
     content: &Map<String, Value>,
 ) -> Result<(), Error> {
-    Ok(deeds::put(tx, limits, user_num, room_id, data_type, content)?)
+    Ok(reeve_accounts::account_data::put(tx, limits, user_num, room_id, data_type, content)?)
 }
 
 /// Returns the tags of a room.

@@ -13,7 +13,7 @@ use reeve_store::{account_data, memberships, stream};
 use serde_json::json;
 
 use crate::error::Error;
-use crate::send;
+use crate::lookup;
 use crate::types;
 use crate::view::{View, Viewer};
 
@@ -147,7 +147,7 @@ pub fn typing(
     room_id: &str,
     for_ms: Option<i64>,
 ) -> Result<(), Error> {
-    let room = send::joined_room(tx, room_id, &user.user_id)?;
+    let room = lookup::joined_room(tx, room_id, &user.user_id)?;
     if user.shadow_banned {
         return Ok(());
     }

@@ -10,7 +10,7 @@ use reeve_jobs::{Kind, Step, StepError, Work};
 use reeve_model::{Membership, Millis, RoomNum, User};
 use reeve_store::events;
 use reeve_store::rooms;
-use reeve_store::{account_data, memberships, transactions, users};
+use reeve_store::{account_data, filters, memberships, users};
 use serde_json::{Value, json};
 
 use crate::error::Error;
@@ -74,7 +74,7 @@ fn clear_step(
     if account_data::count_of_user(tx, user.num)? > 0 {
         return Ok(Step::More { progress, done });
     }
-    transactions::delete_filters(tx, user.num)?;
+    filters::delete_of_user(tx, user.num)?;
     Ok(Step::Done { result: Outcome::Cleared(progress.cleared), done })
 }
 

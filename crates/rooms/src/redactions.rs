@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::Home;
 use crate::error::Error;
-use crate::send::{self, Redaction};
+use crate::redaction::{self, Redaction};
 use crate::types;
 
 /// The job that redacts.
@@ -165,5 +165,5 @@ fn redact(
     }
     let (reason, bypass_auth) = (order.reason.as_deref(), order.redacted_by.is_none());
     let redaction = Redaction { sender, target, reason, bypass_auth };
-    send::redact_as(tx, home, room, redaction, now).map(|_| ())
+    redaction::redact_as(tx, home, room, redaction, now).map(|_| ())
 }

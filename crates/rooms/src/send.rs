@@ -1,46 +1,20 @@
-//! Sending of events, setting of state, redaction.
+//! Sending of events, and setting of state.
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, Membership, Millis, Pos, User, random};
-use reeve_store::events::{self, Event};
-use reeve_store::memberships;
-use reeve_store::rooms::{self, Room};
+use reeve_model::{Ctx, Membership, Millis, Pos, User};
+use reeve_store::events;
+use reeve_store::rooms::Room;
 use reeve_store::transactions::{self, Key};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::event::{self, Draft};
-use crate::power;
+use crate::lookup::{joined_room, not_in};
+use crate::redaction::{self, WantedRedaction};
 use crate::types;
 use crate::{Home, aliases, membership, preview};
 
 const SUSPENDED: &str = "Sending messages while account is suspended is not allowed.";
-
-/// Returns the room with an id.
-pub fn find_room(tx: &ReadTx<'_>, room_id: &str) -> Result<Room, Error> {
-    rooms::find(tx, room_id)?.ok_or(Error::NotFound("Unknown room"))
-}
-
-/// Returns the room with an id, which the user must have joined.
-pub fn joined_room(tx: &ReadTx<'_>, room_id: &str, user_id: &str) -> Result<Room, Error> {
-    let room = rooms::find(tx, room_id)?.ok_or_else(|| not_in(user_id, room_id))?;
-    let member = memberships::find(tx, user_id, room.num)?;
-    if member.is_some_and(|member| member.membership == Membership::Join) {
-        Ok(room)
-    } else {
-        Err(not_in(user_id, room_id))
-    }
-}
-
-/// Returns the error for a user who is not in a room, or for an unknown room.
-fn not_in(user_id: &str, room_id: &str) -> Error {
-    Error::Forbidden(format!("User {user_id} not in room {room_id}"))
-}
-
-/// Returns an id for an event of a shadow-banned user, which does not exist.
-pub(crate) fn invented_event_id() -> String {
-    format!("${}", random::letters(43))
-}
 
 /// An event that a client sends.
 #[derive(Clone, Debug)]
@@ -85,7 +59,7 @@ pub fn send(
             return Err(Error::BadContent("A redaction must say what it redacts".to_owned()));
         };
         let reason = sent.content.get("reason").and_then(Value::as_str);
-        return redact(tx, home, ctx, user, WantedRedaction { room_id, target_id, reason });
+        return redaction::redact(tx, home, ctx, user, WantedRedaction { room_id, target_id, reason });
     }
     if user.suspended {
         return Err(Error::Suspended(SUSPENDED));
@@ -101,7 +75,7 @@ pub fn send(
         sent
     };
     if user.shadow_banned && !is_own_move(user, sent) {
-        return Ok(invented_event_id());
+        return Ok(redaction::invented_event_id());
     }
     let draft = Draft {
         event_type: sent.event_type.clone(),
@@ -232,78 +206,4 @@ fn has_annotated(
         }
     }
     Ok(false)
-}
-
-/// A redaction that a client requests.
-#[derive(Clone, Copy)]
-pub struct WantedRedaction<'a> {
-    /// The room.
-    pub room_id: &'a str,
-    /// The event to redact.
-    pub target_id: &'a str,
-    /// The reason.
-    pub reason: Option<&'a str>,
-}
-
-/// Redacts an event for a user and returns the id of the redaction.
-pub fn redact(
-    tx: &mut Tx<'_>,
-    home: &Home,
-    ctx: &Ctx,
-    user: &User,
-    WantedRedaction { room_id, target_id, reason }: WantedRedaction<'_>,
-) -> Result<String, Error> {
-    let mut room = joined_room(tx, room_id, &user.user_id)?;
-    let target = events::find(tx, target_id)?
-        .filter(|event| event.room_num == room.num)
-        .ok_or(Error::NotFound("Could not find event"))?;
-    if user.suspended && target.sender != user.user_id {
-        return Err(Error::Suspended("You can only redact your own events while account is suspended."));
-    }
-    if target.sender != user.user_id && !power::may_redact(tx, &room, &user.user_id)? {
-        return Err(Error::Forbidden("You don't have permission to redact events".to_owned()));
-    }
-    if target.event_type == types::CREATE {
-        return Err(Error::Forbidden("Redacting a create event is not permitted".to_owned()));
-    }
-    if user.shadow_banned {
-        return Ok(invented_event_id());
-    }
-    let redaction = Redaction { sender: &user.user_id, target: &target, reason, bypass_auth: false };
-    Ok(redact_as(tx, home, &mut room, redaction, ctx.now)?.event_id)
-}
-
-/// A redaction in the name of a user.
-#[derive(Clone, Copy, Debug)]
-pub struct Redaction<'a> {
-    /// The user id of the sender.
-    pub sender: &'a str,
-    /// The event to redact.
-    pub target: &'a Event,
-    /// The reason.
-    pub reason: Option<&'a str>,
-    /// True if the rules of the room do not apply, since an administrator of the server ordered it.
-    pub bypass_auth: bool,
-}
-
-/// Redacts an event in the name of a user. Only the rules of the room decide whether the user may.
-pub fn redact_as(
-    tx: &mut Tx<'_>,
-    home: &Home,
-    room: &mut Room,
-    Redaction { sender, target, reason, bypass_auth }: Redaction<'_>,
-    now: Millis,
-) -> Result<Event, Error> {
-    let mut content = Map::new();
-    if let Some(reason) = reason {
-        content.insert("reason".to_owned(), Value::String(reason.to_owned()));
-    }
-    let draft = Draft {
-        redacts: Some(target.event_id.clone()),
-        bypass_auth,
-        ..Draft::message(types::REDACTION, sender, content)
-    };
-    let redaction = event::append(tx, home, room, draft, now)?;
-    event::redact(tx, room, target, &redaction)?;
-    Ok(redaction)
 }

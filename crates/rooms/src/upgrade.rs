@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::event::{self, Draft};
 use crate::power::{self, PowerLevels};
 use crate::types;
-use crate::{Home, send, version};
+use crate::{Home, lookup, version};
 
 /// The minimum level of users who were creators in a room where creators rank above all levels.
 const CREATOR_LEVEL: i64 = 100;
@@ -60,7 +60,7 @@ pub fn upgrade(
         return Err(Error::Suspended("Sending messages while account is suspended is not allowed."));
     }
     let rules = version::rules(new_version).ok_or(Error::UnsupportedVersion)?;
-    let mut old = send::joined_room(tx, room_id, &user.user_id)?;
+    let mut old = lookup::joined_room(tx, room_id, &user.user_id)?;
     let powers = PowerLevels::of(tx, &old)?;
     if powers.user(&user.user_id) < powers.event(types::TOMBSTONE, true) {
         return Err(Error::forbidden("You don't have permission to upgrade this room"));

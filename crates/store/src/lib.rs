@@ -19,6 +19,7 @@ pub mod event_words;
 pub mod events;
 pub mod external_ids;
 pub mod features;
+pub mod filters;
 pub mod health;
 pub mod jobs;
 pub mod key_backups;
@@ -110,6 +111,7 @@ pub fn statements() -> Vec<&'static Statement> {
         threepids::STATEMENTS,
         connections::STATEMENTS,
         features::STATEMENTS,
+        filters::STATEMENTS,
         health::STATEMENTS,
         devices::STATEMENTS,
         jobs::STATEMENTS,

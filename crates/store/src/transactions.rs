@@ -1,4 +1,4 @@
-//! Transaction ids of requests, and filters.
+//! Transaction ids of requests.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::{Millis, Pos, UserNum};
@@ -11,12 +11,6 @@ reeve_db::statements! {
              VALUES ($1, $2, $3, $4, '', $5) ON CONFLICT (user_num, device_id, scope, txn_id) DO NOTHING";
     OF_EVENT = "SELECT txn_id FROM transactions WHERE event_pos = $1 AND user_num = $2 AND device_id = $3 LIMIT 1";
     PRUNE = "DELETE FROM transactions WHERE created_ts < $1";
-    FILTER = "SELECT content FROM filters WHERE user_num = $1 AND filter_id = $2";
-    // Lengths are compared without reading the contents.
-    FILTER_LIKE = "SELECT filter_id FROM filters WHERE user_num = $1 AND octet_length(content) = $3 AND content = $2";
-    LAST_FILTER = "SELECT max(filter_id) FROM filters WHERE user_num = $1";
-    INSERT_FILTER = "INSERT INTO filters (user_num, filter_id, content) VALUES ($1, $2, $3)";
-    DELETE_FILTERS = "DELETE FROM filters WHERE user_num = $1";
 }
 
 /// The key of a request. Each device chooses its own transaction ids.
@@ -62,39 +56,5 @@ pub fn of_event(
 /// Deletes requests before a time.
 pub fn prune(tx: &mut Tx<'_>, before_ts: Millis) -> Result<(), DbError> {
     tx.execute(&PRUNE, &params![before_ts])?;
-    Ok(())
-}
-
-/// Returns a stored filter, as JSON.
-pub fn filter(tx: &ReadTx<'_>, user_num: UserNum, filter_id: i64) -> Result<Option<String>, DbError> {
-    tx.query_opt(&FILTER, &params![user_num, filter_id], |row| row.get(0))
-}
-
-/// Returns the id of the filter of an account with exactly this JSON.
-pub fn equal_filter(tx: &ReadTx<'_>, user_num: UserNum, content: &str) -> Result<Option<i64>, DbError> {
-    let length = i64::try_from(content.len()).unwrap_or(i64::MAX);
-    tx.query_opt(&FILTER_LIKE, &params![user_num, content, length], |row| row.get(0))
-}
-
-/// Returns the id of the next filter of an account: 0 for the first.
-pub fn next_filter(tx: &ReadTx<'_>, user_num: UserNum) -> Result<i64, DbError> {
-    let last: Option<i64> = tx.query_one(&LAST_FILTER, &params![user_num], |row| row.get(0))?;
-    Ok(last.map_or(0, |last| last + 1))
-}
-
-/// Stores a filter, given as JSON.
-pub fn insert_filter(
-    tx: &mut Tx<'_>,
-    user_num: UserNum,
-    filter_id: i64,
-    content: &str,
-) -> Result<(), DbError> {
-    tx.execute(&INSERT_FILTER, &params![user_num, filter_id, content])?;
-    Ok(())
-}
-
-/// Deletes the filters of an account.
-pub fn delete_filters(tx: &mut Tx<'_>, user_num: UserNum) -> Result<(), DbError> {
-    tx.execute(&DELETE_FILTERS, &params![user_num])?;
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! To-device messages for the viewer's device.
 
-use reeve_accounts::to_device as deeds;
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::Pos;
 use reeve_rooms::error::Error;
@@ -37,7 +36,7 @@ impl Inbox {
             Some(since) if to_device::has_upto(tx, num, device_id, since)? => Some(since),
             Some(_) | None => None,
         };
-        let page = deeds::page(tx, num, device_id, after, limit)?;
+        let page = reeve_accounts::to_device::page(tx, num, device_id, after, limit)?;
         let upto = match page.messages.last() {
             Some(last) if page.has_more => last.pos,
             Some(_) | None => upto.max(after),

@@ -13,7 +13,7 @@ use reeve_rooms::error::Error;
 use reeve_rooms::push;
 use reeve_rooms::types;
 use reeve_rooms::view::{ClientEvent, RoomView, View, Viewer};
-use reeve_rooms::{Home, ephemeral as deeds, filter, membership, timeline};
+use reeve_rooms::{Home, filter, membership, timeline};
 use reeve_store::account_data::{self, AccountData};
 use reeve_store::departures::{self, Departure};
 use reeve_store::memberships::{self, InRoom};
@@ -472,7 +472,7 @@ impl Sync<'_, '_, '_> {
                     && !self.view.ignores(&presence.user_id)
             })
             .map(|presence| {
-                let content = deeds::presence_content(&presence, self.now);
+                let content = reeve_rooms::ephemeral::presence_content(&presence, self.now);
                 json!({ "type": "m.presence", "sender": presence.user_id, "content": content })
             })
             .collect())

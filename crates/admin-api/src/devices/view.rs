@@ -1,6 +1,5 @@
 //! A device in responses.
 
-use reeve_accounts::devices as deeds;
 use reeve_app::Reading;
 use reeve_db::{DbError, ReadTx};
 use reeve_model::{Millis, User, UserNum};
@@ -48,7 +47,7 @@ impl DeviceView {
     /// All devices of an account, by device id.
     pub(crate) fn all(call: &Reading<'_>, user: &User) -> Result<Vec<Self>, DbError> {
         let mut devices = devices::of_user(call.tx, user.num)?;
-        deeds::see(&mut devices, &call.app.seen.lately(user.num));
+        reeve_accounts::devices::see(&mut devices, &call.app.seen.lately(user.num));
         let dehydrated = dehydrated(call.tx, user.num)?;
         Ok(devices.into_iter().map(|device| Self::new(user, device, dehydrated.as_deref())).collect())
     }
@@ -56,7 +55,7 @@ impl DeviceView {
     /// One device of an account.
     pub(crate) fn one(call: &Reading<'_>, user: &User, device_id: &str) -> Result<Option<Self>, DbError> {
         let mut device = devices::find(call.tx, user.num, device_id)?;
-        deeds::see(device.as_mut_slice(), &call.app.seen.lately(user.num));
+        reeve_accounts::devices::see(device.as_mut_slice(), &call.app.seen.lately(user.num));
         let dehydrated = dehydrated(call.tx, user.num)?;
         Ok(device.map(|device| Self::new(user, device, dehydrated.as_deref())))
     }

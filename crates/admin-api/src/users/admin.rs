@@ -1,6 +1,5 @@
 //! The administrator flag of an account: reads and sets it.
 
-use reeve_accounts::users as deeds;
 use reeve_app::{Access, Answer, Call, Reading, Route, body, json, reply, shape};
 use reeve_model::Scope;
 use reeve_store::users;
@@ -59,6 +58,7 @@ async fn write(mut call: Call) -> Answer {
     // Clients also send 0 and 1.
     let admin = body.admin.value().is_some_and(json::truthy);
     let ctx = call.admin_ctx()?;
-    call.write(move |tx| deeds::set_admin(tx, &ctx, &user_id, admin).map_err(target::no_row)).await?;
+    call.write(move |tx| reeve_accounts::users::set_admin(tx, &ctx, &user_id, admin).map_err(target::no_row))
+        .await?;
     reply::empty()
 }

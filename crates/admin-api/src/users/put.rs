@@ -1,7 +1,7 @@
 //! Creates or changes an account.
 
 use http::StatusCode;
-use reeve_accounts::users::{self, Change, StringField};
+use reeve_accounts::put::{self, Change, StringField};
 use reeve_app::body::{Body, Key};
 use reeve_app::json::Object;
 use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply};
@@ -86,7 +86,7 @@ async fn handle(mut call: Call) -> Answer {
     }
     let (ctx, app) = (call.admin_ctx()?, std::sync::Arc::clone(&call.app));
     let wanted = user_id.clone();
-    let put = call.write(move |tx| users::put(tx, &ctx, &app.policy, &wanted, &change)).await?;
+    let put = call.write(move |tx| put::put(tx, &ctx, &app.policy, &wanted, &change)).await?;
     if let Some(job) = &put.job {
         call.app.jobs.wait(job, super::JOB_WAIT).await?;
     }

@@ -1,6 +1,6 @@
 //! Identifiers of accounts, and the verification of their passwords.
 
-use reeve_accounts::{Error, password::Verdict, threepids as threepid_rules, users as deeds};
+use reeve_accounts::{Error, password::Verdict, threepids as threepid_rules};
 use reeve_app::limits::Bucket;
 use reeve_app::{Call, MatrixError};
 use reeve_db::DbError;
@@ -171,7 +171,7 @@ async fn rehash(call: &Call, user: &User, old: String, password: &str) -> Result
     let (ctx, user) = (call.ctx(), user.clone());
     call.write(move |tx| -> Result<_, Error> {
         if users::password_hash(tx, user.num)?.as_ref() == Some(&old) {
-            deeds::set_password(tx, &ctx, &user, Some(&new))?;
+            reeve_accounts::users::set_password(tx, &ctx, &user, Some(&new))?;
             return Ok(new.clone());
         }
         Ok(old.clone())

@@ -5,7 +5,7 @@ use reeve_app::limits::Bucket;
 use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, body, reply, shape};
 use reeve_model::{Membership, Session};
 use reeve_rooms::membership::{self, Invite, Removal, RemovalKind};
-use reeve_rooms::{Error, preview, send};
+use reeve_rooms::{Error, lookup, preview};
 use reeve_store::memberships;
 use serde_json::json;
 
@@ -191,7 +191,7 @@ async fn leave(mut call: Call) -> Answer {
     let reason = reason(&mut call).await?;
     let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
     call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
-        let mut room = send::find_room(tx, &room_id)
+        let mut room = lookup::find_room(tx, &room_id)
             .map_err(|_| Error::Forbidden(format!("User {} not in room {room_id}", user.user_id)))?;
         membership::leave(tx, &home, &ctx, &user.user_id, &mut room, reason.as_deref())
     })
@@ -211,7 +211,7 @@ async fn invite(mut call: Call) -> Answer {
     let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
     let buckets = inviting(&call, &room_id, &target)?;
     let deed = call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
-        let mut room = send::find_room(tx, &room_id)
+        let mut room = lookup::find_room(tx, &room_id)
             .map_err(|_| Error::Forbidden(format!("User {} not in room {room_id}", user.user_id)))?;
         let invite = Invite { reason: reason.as_deref(), ..Invite::of(&target) };
         membership::invite(tx, &home, &ctx, user, &mut room, invite)
@@ -226,7 +226,7 @@ async fn remove(mut call: Call, kind: RemovalKind) -> Answer {
     let target = body.user_id.read_or(not_text)?;
     let (home, ctx, room_id) = (home(&call), call.ctx(), call.param("room_id"));
     call.act(move |tx, Session { user, .. }| -> Result<_, Error> {
-        let mut room = send::find_room(tx, &room_id)
+        let mut room = lookup::find_room(tx, &room_id)
             .map_err(|_| Error::Forbidden(format!("User {} not in room {room_id}", user.user_id)))?;
         let removal = Removal { target: &target, kind, reason: reason.as_deref() };
         membership::remove(tx, &home, &ctx, user, &mut room, removal)

@@ -6,7 +6,7 @@ use reeve_model::{Membership, Millis, Pos};
 use reeve_rooms::timeline::{self, Range};
 use reeve_rooms::types;
 use reeve_rooms::view::View;
-use reeve_rooms::{Error, event, send};
+use reeve_rooms::{Error, event, lookup};
 use reeve_store::events;
 use serde_json::{Map, Value, json};
 
@@ -126,7 +126,7 @@ async fn context(call: Call) -> Answer {
     let found = call
         .read(move |tx| -> Result<_, Error> {
             let view = View::of(tx, viewer.clone(), now)?;
-            let room = send::find_room(tx, &room_id).map_err(|_| Error::NotFound("Event not found."))?;
+            let room = lookup::find_room(tx, &room_id).map_err(|_| Error::NotFound("Event not found."))?;
             timeline::context(&view.room(&room)?, tx, &event_id, limit, &filter)
         })
         .await?;
@@ -146,7 +146,7 @@ async fn one_event(call: Call) -> Answer {
     let found = call
         .read(move |tx| -> Result<_, Error> {
             let view = View::of(tx, viewer.clone(), now)?;
-            let room = send::find_room(tx, &room_id).map_err(|_| Error::NotFound("Event not found."))?;
+            let room = lookup::find_room(tx, &room_id).map_err(|_| Error::NotFound("Event not found."))?;
             Ok(timeline::event(&view.room(&room)?, tx, &event_id)?.1)
         })
         .await?;
@@ -182,7 +182,7 @@ async fn joined_members(call: Call) -> Answer {
     let (user_id, room_id) = (call.user()?.user_id.clone(), call.param("room_id"));
     let joined = call
         .read(move |tx| -> Result<_, Error> {
-            let room = send::joined_room(tx, &room_id, &user_id)?;
+            let room = lookup::joined_room(tx, &room_id, &user_id)?;
             let rules = event::rules(&room)?;
             let mut joined = Map::new();
             for member in events::state_of_type_at(tx, room.num, types::MEMBER, Pos::PRESENT)? {

@@ -6,7 +6,7 @@ use reeve_rooms::preview;
 use reeve_rooms::spaces::{self, Hierarchy};
 use reeve_rooms::timeline::{self, Range, Related};
 use reeve_rooms::view::View;
-use reeve_rooms::{Error, send};
+use reeve_rooms::{Error, lookup};
 use serde_json::json;
 
 use super::{open, token, viewer};
@@ -158,7 +158,7 @@ async fn hierarchy(call: Call) -> Answer {
                     viewer.user_id
                 ))
             };
-            let room = send::find_room(tx, &room_id).map_err(|_| refused())?;
+            let room = lookup::find_room(tx, &room_id).map_err(|_| refused())?;
             if !preview::may_preview(tx, &viewer.user_id, &room)? {
                 return Err(refused());
             }

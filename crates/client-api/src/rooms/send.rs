@@ -4,7 +4,7 @@ use http::Method;
 use reeve_app::shape::AnyObject;
 use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, reply};
 use reeve_model::Session;
-use reeve_rooms::send::WantedRedaction;
+use reeve_rooms::redaction::{self, WantedRedaction};
 use reeve_rooms::send::{self, Sent};
 use reeve_store::transactions::{self, Key};
 use serde_json::json;
@@ -101,7 +101,7 @@ async fn redact(mut call: Call) -> Answer {
     let event_id = call
         .act(move |tx, Session { user, .. }| {
             let wanted = WantedRedaction { room_id: &room_id, target_id: &target, reason: reason.as_deref() };
-            send::once(tx, key.as_ref(), ctx.now, |tx| send::redact(tx, &home, &ctx, user, wanted))
+            send::once(tx, key.as_ref(), ctx.now, |tx| redaction::redact(tx, &home, &ctx, user, wanted))
         })
         .await?;
     reply::ok(&json!({ "event_id": event_id }))
