@@ -2,10 +2,11 @@
 
 mod app;
 mod discovery;
+pub mod openapi;
 
 pub use reeve_http::{
     Access, Answer, Base, Caller, Content, Limit, OpenTo, Param, Params, Settings as HttpSettings, auth,
-    body, json, ledger, limits, metrics, openapi, query, reply, serve, shape,
+    body, json, ledger, limits, metrics, query, reply, serve, shape,
 };
 pub use reeve_model::MatrixError;
 

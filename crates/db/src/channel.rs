@@ -18,7 +18,7 @@ impl Channel {
     }
 }
 
-/// A task's ear for one channel.
+/// The end of a channel at which a task learns of notifications.
 #[derive(Debug)]
 pub struct Listener(watch::Receiver<()>);
 

@@ -11,8 +11,8 @@ use prometheus_client::{
 /// The metrics of the database. Cheap to clone; all clones count together.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    pub(crate) read: Lane,
-    pub(crate) write: Lane,
+    pub(crate) read: CallMetrics,
+    pub(crate) write: CallMetrics,
     pub(crate) commits: Counter,
     pub(crate) retries: Counter,
     pub(crate) batch: Histogram,
@@ -23,7 +23,7 @@ pub struct Metrics {
 
 /// The metrics of one kind of call.
 #[derive(Debug, Clone)]
-pub(crate) struct Lane {
+pub(crate) struct CallMetrics {
     pub(crate) wait: Histogram,
     pub(crate) run: Histogram,
     pub(crate) queued: Gauge,
@@ -37,14 +37,14 @@ impl Metrics {
         let times = Family::<Kind, Histogram>::new_with_constructor;
         let seconds: fn() -> Histogram = || Histogram::new(exponential_buckets(0.000_05, 4.0, 10));
         let (waits, runs, queued) = (times(seconds), times(seconds), Family::<Kind, Gauge>::default());
-        let lane = |kind| Lane {
+        let calls = |kind| CallMetrics {
             wait: waits.get_or_create(&[("kind", kind)]).clone(),
             run: runs.get_or_create(&[("kind", kind)]).clone(),
             queued: queued.get_or_create(&[("kind", kind)]).clone(),
         };
         Self {
-            read: lane("read"),
-            write: lane("write"),
+            read: calls("read"),
+            write: calls("write"),
             commits: Counter::default(),
             retries: Counter::default(),
             batch: Histogram::new(exponential_buckets(1.0, 2.0, 9)),

@@ -19,7 +19,7 @@ use crate::{DatabaseUrl, Engine, OpenError, Schema};
 /// Lines between `-- only sqlite` or `-- only postgres` and `-- end` are for that engine alone.
 #[derive(Debug, Clone, Copy)]
 pub struct Migration {
-    /// From 1 upward, without gaps. Never changed once released.
+    /// Its number, from 1 upward without gaps. It never changes once released.
     pub number: i64,
     /// Its purpose, in a word or two.
     pub name: &'static str,

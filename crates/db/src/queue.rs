@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{DbError, Metrics, clock, metrics::Lane, tx::Tx};
+use crate::{DbError, Metrics, clock, metrics::CallMetrics, tx::Tx};
 
 /// One call: a closure, and the caller that waits for its result.
 pub(crate) trait Job: Send {
@@ -86,7 +86,7 @@ impl Queue {
             return Err((job, DbError::Overloaded));
         }
         state.of(kind).push_back(Waiting { kind, job, since: clock::now() });
-        self.lane(kind).queued.inc();
+        self.metrics_of(kind).queued.inc();
         let (readers, writers) = match kind {
             Kind::Write => (false, state.idle_writers + state.idle_both > 0),
             // Each waiting read without an idle reader may wake a thread that serves both.
@@ -150,7 +150,7 @@ impl Queue {
     pub(crate) fn put_back(&self, waiting: Waiting) {
         let kind = waiting.kind;
         self.lock().of(kind).push_front(waiting);
-        self.lane(kind).queued.inc();
+        self.metrics_of(kind).queued.inc();
         if kind == Kind::Read {
             self.readers.notify_one();
         }
@@ -176,10 +176,10 @@ impl Queue {
 
     /// The call, unless it waited too long.
     fn admit(&self, mut waiting: Waiting) -> Option<Waiting> {
-        let lane = self.lane(waiting.kind);
-        lane.queued.dec();
+        let metrics = self.metrics_of(waiting.kind);
+        metrics.queued.dec();
         let waited = clock::now().duration_since(waiting.since);
-        lane.wait.observe(waited.as_secs_f64());
+        metrics.wait.observe(waited.as_secs_f64());
         if waited <= self.patience {
             return Some(waiting);
         }
@@ -188,7 +188,7 @@ impl Queue {
         None
     }
 
-    fn lane(&self, kind: Kind) -> &Lane {
+    fn metrics_of(&self, kind: Kind) -> &CallMetrics {
         match kind {
             Kind::Read => &self.metrics.read,
             Kind::Write => &self.metrics.write,

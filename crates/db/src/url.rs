@@ -109,7 +109,7 @@ fn masked(url: &str) -> String {
     }
     let mut shown = String::new();
     let mut rest = text.as_str();
-    // Also the key of a client certificate: `sslpassword=`.
+    // The key of a client certificate has a password, too: `sslpassword=`.
     while let Some((before, after)) = rest.split_once("password=") {
         shown.push_str(before);
         shown.push_str("password=***");

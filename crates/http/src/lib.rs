@@ -2,8 +2,8 @@
 //! request log and metrics.
 //!
 //! The engine calls nothing of the domain. It is generic over the state of the server ([`State`]), which finds callers and
-//! which handlers work with. Of the domain it has only the words by which routes are declared: scopes, states of accounts,
-//! rate limits, path parameters.
+//! which handlers work with. Of the domain it has only the words by which routes are declared: scopes, states of accounts
+//! and rate limits.
 
 mod admission;
 pub mod auth;

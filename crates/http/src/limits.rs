@@ -147,7 +147,7 @@ struct Level {
 
 /// Fractions of a millisecond below this come from the arithmetic.
 const ROUNDING: f64 = 1e-3;
-/// When this many buckets are kept, those that have run empty are dropped.
+/// The number of buckets at which those that have run empty are dropped.
 const PRUNE_AT: usize = 50_000;
 
 struct Levels {
@@ -187,7 +187,7 @@ impl Limiter {
     /// bucket is only read.
     fn take(&self, bucket: Bucket, limit: RateLimit, now: Millis, count: bool) -> Result<(), i64> {
         let mut levels = self.levels();
-        let amount = levels.room(&bucket, limit, 0.0, now)?;
+        let amount = levels.fit(&bucket, limit, 0.0, now)?;
         if count {
             levels.set(bucket, Level { amount: amount + 1.0, at: now, per_second: limit.per_second });
         }
@@ -201,7 +201,7 @@ impl Limiter {
         let mut wanted: HashMap<&Bucket, f64> = HashMap::new();
         for bucket in buckets {
             let before = wanted.entry(bucket).or_default();
-            levels.room(bucket, self.limit(bucket), *before, now)?;
+            levels.fit(bucket, self.limit(bucket), *before, now)?;
             *before += 1.0;
         }
         for (bucket, wanted) in wanted {
@@ -274,15 +274,15 @@ impl Levels {
         old.map_or(0.0, |old| leaked(Level { per_second: limit.per_second, ..old }, now))
     }
 
-    /// The contents of a bucket after one more request beside some others; `Err` holds the milliseconds after
-    /// which it fits.
-    fn room(&self, bucket: &Bucket, limit: RateLimit, others: f64, now: Millis) -> Result<f64, i64> {
+    /// Returns the contents of a bucket with some other requests, if one more fits in; `Err` holds the milliseconds after
+    /// which it does.
+    fn fit(&self, bucket: &Bucket, limit: RateLimit, others: f64, now: Millis) -> Result<f64, i64> {
         #[expect(clippy::cast_precision_loss, reason = "a burst is a small number")]
-        let room = limit.burst as f64 - 1.0;
+        let most = limit.burst as f64 - 1.0;
         let amount = self.amount(bucket, limit, now) + others;
-        if amount > room {
+        if amount > most {
             #[expect(clippy::cast_possible_truncation, reason = "bounded by the clamp")]
-            let wait = ((amount - room) / limit.per_second * 1000.0 - ROUNDING)
+            let wait = ((amount - most) / limit.per_second * 1000.0 - ROUNDING)
                 .ceil()
                 .clamp(1.0, 86_400_000.0) as i64;
             return Err(wait);

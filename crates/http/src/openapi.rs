@@ -26,7 +26,7 @@ pub(crate) fn access_text(access: Access) -> &'static str {
 
 /// The OpenAPI 3.1 document. Clients are generated from it, and the tests compare every response of the server
 /// with it.
-pub fn document<S>(routes: &[Arc<Route<S>>]) -> Value {
+pub fn document<S>(routes: &[Arc<Route<S>>], path_params: &[PathParam]) -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     let mut schemas: BTreeMap<String, Value> = BTreeMap::new();
     let known = [
@@ -53,7 +53,7 @@ pub fn document<S>(routes: &[Arc<Route<S>>]) -> Value {
     }
     for route in routes {
         for path in &route.paths {
-            let operation = operation(route, path, &schemas);
+            let operation = operation(route, path, path_params, &schemas);
             paths.entry(path).or_default().insert(route.method.as_str().to_lowercase(), operation);
         }
     }
@@ -320,51 +320,20 @@ fn query_parameter(param: &Param) -> Value {
     })
 }
 
-/// The meanings of path parameters, by name, each with an example.
-const PATH_PARAMETERS: &[(&str, &str, &str)] = &[
-    ("address", "The e-mail address or telephone number.", "alice@example.org"),
-    ("delete_id", "The id of the deletion.", "delete_1"),
-    ("destination", "The name of another server.", "example.com"),
-    ("device_id", "The id of the device.", "QBUAZIFURK"),
-    ("event_id", "The id of the event.", "$143273582443PhrSn"),
-    ("event_type", "The type of the event.", "m.room.message"),
-    ("external_id", "The name of the account at the identity provider.", "alice"),
-    ("fileName", "The name under which the file is saved.", "picture.png"),
-    ("filter_id", "The id of the filter.", "1"),
-    ("id", "The id of the job.", "job_1"),
-    ("key", "The name of the field of the profile.", "m.tz"),
-    ("kind", "The kind of rule: `override`, `underride`, `sender`, `room` or `content`.", "override"),
-    ("mediaId", "The media id: the last part of the `mxc` URI.", "AQwafuaFswefuhsfAFAgsw"),
-    ("media_id", "The media id: the last part of the `mxc` URI.", "AQwafuaFswefuhsfAFAgsw"),
-    ("medium", "`email` or `msisdn`.", "email"),
-    ("name", "The name of the service token or role.", "provisioning"),
-    ("protocol", "The name of the protocol.", "irc"),
-    ("provider", "The id of the identity provider.", "oidc-example"),
-    ("purge_id", "The id of the purge.", "purge_1"),
-    ("receipt_type", "`m.read`, `m.read.private` or `m.fully_read`.", "m.read"),
-    ("redact_id", "The id of the redaction.", "redact_1"),
-    ("rel_type", "The type of the relation.", "m.thread"),
-    ("report_id", "The number of the report.", "1"),
-    ("room", "The id or an alias of the room.", "!636q39766251:example.org"),
-    ("room_alias", "The alias of the room.", "#monkeys:example.org"),
-    ("room_id", "The id of the room.", "!636q39766251:example.org"),
-    ("room_id_or_alias", "The id or an alias of the room.", "!636q39766251:example.org"),
-    ("rule_id", "The id of the rule.", "nocake"),
-    ("serverName", "The server name: the first part of the `mxc` URI.", "example.org"),
-    ("server_name", "The server name: the first part of the `mxc` URI.", "example.org"),
-    ("session_id", "The id of the session whose key it is.", "sessionid"),
-    ("state_key", "The state key of the event.", "@alice:example.org"),
-    ("tag", "The name of the tag.", "m.favourite"),
-    ("token", "The registration token.", "abcd"),
-    ("txn_id", "The transaction id: a string that the client uses once for each event.", "37"),
-    ("type", "The type of the account data.", "org.example.custom"),
-    ("user_id", "The full user id.", "@alice:example.org"),
-    ("version", "The version of the backup.", "1"),
-];
+/// The documentation of a path parameter.
+#[derive(Clone, Copy, Debug)]
+pub struct PathParam {
+    /// Its name, which means the same in all paths.
+    pub name: &'static str,
+    /// Its meaning.
+    pub meaning: &'static str,
+    /// An example of its value.
+    pub example: &'static str,
+}
 
-fn path_parameter(name: &str) -> Value {
-    let known = PATH_PARAMETERS.iter().find(|(known, ..)| *known == name);
-    let (_, meaning, example) = known.copied().unwrap_or((name, "", "x"));
+fn path_parameter(name: &str, known: &[PathParam]) -> Value {
+    let known = known.iter().find(|known| known.name == name);
+    let (meaning, example) = known.map_or(("", "x"), |known| (known.meaning, known.example));
     json!({
         "name": name,
         "in": "path",
@@ -398,12 +367,17 @@ fn operation_id<S>(route: &Route<S>, path: &str) -> String {
     if different.is_empty() { format!("{id}Slash") } else { id }
 }
 
-fn operation<S>(route: &Route<S>, path: &str, schemas: &BTreeMap<String, Value>) -> Value {
+fn operation<S>(
+    route: &Route<S>,
+    path: &str,
+    path_params: &[PathParam],
+    schemas: &BTreeMap<String, Value>,
+) -> Value {
     let doc = &route.doc;
     let mut parameters: Vec<Value> = path
         .split('/')
         .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
-        .map(path_parameter)
+        .map(|name| path_parameter(name, path_params))
         .collect();
     parameters.extend(doc.query.iter().map(query_parameter));
     let mut responses = error_responses(route);

@@ -39,7 +39,7 @@ impl Query {
         Self { pairs, declared: None }
     }
 
-    /// The same, at a route that declares these parameters.
+    /// Returns this query string, as a route that declares these parameters may read it.
     pub(crate) fn declared(self, params: &Arc<[Param]>) -> Self {
         Self { declared: Some(Arc::clone(params)), ..self }
     }

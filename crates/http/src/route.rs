@@ -41,11 +41,11 @@ pub enum Limit {
     None,
     /// `rate_limits.message`, per acting account, with its override.
     Message,
-    /// The same, counted by the handler, since a repeated transaction is not counted.
+    /// `rate_limits.message`, counted by the handler, since a repeated transaction is not counted.
     Sending,
     /// `rate_limits.profile`, per acting account.
     Profile,
-    /// The same and `rate_limits.message`, since the change is sent to all rooms of the account.
+    /// `rate_limits.profile` and `rate_limits.message`, since the change is sent to all rooms of the account.
     Name,
     /// `rate_limits.message` and `rate_limits.room_creation`, per acting account.
     RoomCreation,

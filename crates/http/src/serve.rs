@@ -26,7 +26,7 @@ use crate::state::State;
 const GRACE: Duration = Duration::from_secs(20);
 /// The factor by which a streamed response may pause longer than one in memory. Media players pause while their
 /// buffers are full.
-const STANDING: u32 = 3;
+const STREAM_FACTOR: u32 = 3;
 /// The pause when the system has no more file handles.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -40,7 +40,7 @@ pub async fn serve<S: State>(
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(settings.header_timeout));
-    let stall = settings.answer_timeout * STANDING;
+    let stall = settings.answer_timeout * STREAM_FACTOR;
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {

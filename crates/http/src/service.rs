@@ -27,7 +27,7 @@ use crate::route::{Handler, Limit, ReadHandler, Route};
 use crate::router::{Found, Router};
 use crate::state::State;
 use crate::unread::{MAX_DRAINED, Slot, Unread, content_length};
-use crate::unsent::{Unsent, Whose};
+use crate::unsent::{Owner, Unsent};
 
 /// The HTTP service: the routes and the state of the server.
 pub struct Service<S> {
@@ -48,7 +48,7 @@ struct Arrival {
     body: Slot,
     /// The address of the client.
     address: IpAddr,
-    /// The same as text, made once.
+    /// The address as text, made once.
     ip: Arc<str>,
     request_id: Arc<str>,
 }
@@ -168,7 +168,7 @@ impl<S: State> Service<S> {
             operation: format!("{} {}", parts.method, parts.uri.path()),
             headers: parts.headers,
         };
-        let (whose, response) = match &route.handler {
+        let (owner, response) = match &route.handler {
             Handler::Read(handler) => read(&route, Arc::clone(handler), head, credentials).await?,
             Handler::Call(handler) => {
                 let admission = route.admission;
@@ -191,15 +191,15 @@ impl<S: State> Service<S> {
                 {
                     return Err(call::too_large());
                 }
-                let whose = whose(&caller, &ip);
+                let owner = owner(&caller, &ip);
                 let request = route.doc.request.clone();
                 (
-                    whose,
+                    owner,
                     handler(Call { head, admission, credentials, caller, request, body, max_body }).await?,
                 )
             }
         };
-        self.unsent.hold(&whose, route.repeatable, response)
+        self.unsent.hold(&owner, route.repeatable, response)
     }
 }
 
@@ -237,7 +237,7 @@ async fn read<S: State>(
     handler: ReadHandler<S>,
     head: Head<S>,
     credentials: Option<Credentials>,
-) -> Result<(Whose, Response), MatrixError> {
+) -> Result<(Owner, Response), MatrixError> {
     let head = Arc::new(head);
     let (reading, admission, counts_against) = (Arc::clone(&head), route.admission, route.limit);
     // The database may begin a transaction again.
@@ -257,15 +257,15 @@ async fn read<S: State>(
         })
         .await?;
     head.app.confirm(&caller).await?;
-    Ok((whose(&caller, &head.ip), answer?))
+    Ok((owner(&caller, &head.ip), answer?))
 }
 
 /// The client to whom the response of a request is counted until it is sent.
-fn whose(caller: &Caller, ip: &Arc<str>) -> Whose {
+fn owner(caller: &Caller, ip: &Arc<str>) -> Owner {
     match caller {
-        Caller::Nobody => Whose::Address(Arc::clone(ip)),
-        Caller::Session(session) => Whose::Account(session.user.num),
-        Caller::Service(service) => Whose::Service(service.num),
+        Caller::Nobody => Owner::Address(Arc::clone(ip)),
+        Caller::Session(session) => Owner::Account(session.user.num),
+        Caller::Service(service) => Owner::Service(service.num),
     }
 }
 

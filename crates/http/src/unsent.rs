@@ -31,7 +31,7 @@ const AGAIN_MS: i64 = 2000;
 
 /// The owner of a response.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Whose {
+pub(crate) enum Owner {
     /// An account, by its number.
     Account(UserNum),
     /// A service token, by its number.
@@ -43,7 +43,7 @@ pub(crate) enum Whose {
 #[derive(Default)]
 struct Counted {
     all: usize,
-    of: HashMap<Whose, usize>,
+    of: HashMap<Owner, usize>,
 }
 
 /// All responses that were not read yet.
@@ -60,36 +60,36 @@ impl Unsent {
     }
 
     /// Reserves room for a response. A single response always fits, whatever its length.
-    fn take(self: &Arc<Self>, whose: &Whose, bytes: usize) -> Option<Room> {
+    fn take(self: &Arc<Self>, owner: &Owner, bytes: usize) -> Option<Room> {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = counted.of.get(whose).copied().unwrap_or_default();
+        let own = counted.of.get(owner).copied().unwrap_or_default();
         let fits = |held: usize, most: usize| held == 0 || held.saturating_add(bytes) <= most;
         if !(fits(counted.all, self.most) && fits(own, self.most / SHARE)) {
             return None;
         }
-        Some(self.add(&mut counted, whose, bytes))
+        Some(self.add(&mut counted, owner, bytes))
     }
 
-    fn add(self: &Arc<Self>, counted: &mut Counted, whose: &Whose, bytes: usize) -> Room {
+    fn add(self: &Arc<Self>, counted: &mut Counted, owner: &Owner, bytes: usize) -> Room {
         counted.all += bytes;
-        *counted.of.entry(whose.clone()).or_default() += bytes;
-        Room { unsent: Arc::clone(self), whose: whose.clone(), bytes }
+        *counted.of.entry(owner.clone()).or_default() += bytes;
+        Room { unsent: Arc::clone(self), owner: owner.clone(), bytes }
     }
 
     /// Counts a response until it is read. If there is no room for it, and the request can be repeated, the
     /// client receives 429.
     pub(crate) fn hold(
         self: &Arc<Self>,
-        whose: &Whose,
+        owner: &Owner,
         may_ask_again: bool,
         response: Response,
     ) -> Result<Response, MatrixError> {
         let length = response.body().size_hint().exact().and_then(|length| usize::try_from(length).ok());
         let Some(length) = length.filter(|length| *length > SHORT) else { return Ok(response) };
-        let room = match self.take(whose, length) {
+        let room = match self.take(owner, length) {
             Some(room) => room,
             None if may_ask_again => return Err(MatrixError::limit_exceeded(AGAIN_MS)),
-            None => self.add(&mut self.counted.lock().unwrap_or_else(PoisonError::into_inner), whose, length),
+            None => self.add(&mut self.counted.lock().unwrap_or_else(PoisonError::into_inner), owner, length),
         };
         let (parts, body) = response.into_parts();
         // A body of known length is in memory, and is available at once.
@@ -111,7 +111,7 @@ impl Unsent {
 /// The room reserved for a response, released when dropped.
 struct Room {
     unsent: Arc<Unsent>,
-    whose: Whose,
+    owner: Owner,
     bytes: usize,
 }
 
@@ -119,10 +119,10 @@ impl Drop for Room {
     fn drop(&mut self) {
         let mut counted = self.unsent.counted.lock().unwrap_or_else(PoisonError::into_inner);
         counted.all -= self.bytes;
-        if let Some(own) = counted.of.get_mut(&self.whose) {
+        if let Some(own) = counted.of.get_mut(&self.owner) {
             *own -= self.bytes;
             if *own == 0 {
-                counted.of.remove(&self.whose);
+                counted.of.remove(&self.owner);
             }
         }
     }
@@ -221,7 +221,7 @@ mod tests {
     #[tokio::test]
     async fn pieces_make_the_whole() {
         let unsent = Unsent::new(1_000_000, PATIENCE);
-        let held = unsent.hold(&Whose::Account(UserNum::new(1)), true, answer(200_000)).unwrap();
+        let held = unsent.hold(&Owner::Account(UserNum::new(1)), true, answer(200_000)).unwrap();
         assert_eq!((all(&unsent), held.body().size_hint().exact()), (200_000, Some(200_000)));
         let whole = answer(200_000).into_body().collect().await.unwrap().to_bytes();
         assert!(held.into_body().collect().await.unwrap().to_bytes() == whole, "other bytes came");
@@ -232,14 +232,14 @@ mod tests {
     #[tokio::test]
     async fn room_is_shared() {
         let unsent = Unsent::new(1_600_000, PATIENCE);
-        let hold = |whose, length| unsent.hold(&Whose::Account(UserNum::new(whose)), true, answer(length));
+        let hold = |owner, length| unsent.hold(&Owner::Account(UserNum::new(owner)), true, answer(length));
         let own = hold(1, 150_000).unwrap();
         assert!(hold(1, 70_000).is_err(), "more than a share");
         assert!(hold(1, SHORT).is_ok(), "short ones are not counted");
-        let others: Vec<_> = (2..9).map(|whose| hold(whose, 200_000).unwrap()).collect();
+        let others: Vec<_> = (2..9).map(|owner| hold(owner, 200_000).unwrap()).collect();
         assert_eq!(hold(9, 200_000).unwrap_err().status, 429, "all room is taken");
         // A response that cannot be requested again is sent in any case.
-        assert!(unsent.hold(&Whose::Account(UserNum::new(9)), false, answer(200_000)).is_ok());
+        assert!(unsent.hold(&Owner::Account(UserNum::new(9)), false, answer(200_000)).is_ok());
         drop(others);
         assert!(hold(9, 200_000).is_ok());
         drop(own);
@@ -253,7 +253,7 @@ mod tests {
         let now = clock::monotonic();
         let stands = |sent: usize, since: u64| {
             let began = now.checked_sub(Duration::from_secs(since)).unwrap();
-            let room = unsent.take(&Whose::Account(UserNum::new(1)), 1);
+            let room = unsent.take(&Owner::Account(UserNum::new(1)), 1);
             Held { bytes: Bytes::new(), sent, began, moved: clock::monotonic(), room }.stands(PATIENCE)
         };
         assert!(!stands(100_000, 9) && !stands(100_000, 15));
@@ -265,7 +265,7 @@ mod tests {
     async fn who_takes_nothing_loses_it() {
         let unsent = Unsent::new(1_000_000, Duration::from_millis(40));
         let mut body =
-            unsent.hold(&Whose::Account(UserNum::new(1)), true, answer(200_000)).unwrap().into_body();
+            unsent.hold(&Owner::Account(UserNum::new(1)), true, answer(200_000)).unwrap().into_body();
         assert!(body.frame().await.unwrap().is_ok());
         while all(&unsent) > 0 {
             tokio::task::yield_now().await;

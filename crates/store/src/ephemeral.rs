@@ -31,7 +31,7 @@ reeve_db::statements! {
                     last_active_ts = excluded.last_active_ts, pos = excluded.pos";
     PRESENCE = "SELECT user_id, presence, status_msg, last_active_ts FROM presence WHERE user_id = $1";
     PROLONG_PRESENCE = "UPDATE presence SET last_active_ts = $2 WHERE user_id = $1";
-    /// Of very many changes only the newest are read.
+    /// The newest of very many changes alone are read.
     CHANGED_PRESENCE = "SELECT p.user_id, p.presence, p.status_msg, p.last_active_ts \
                         FROM (SELECT * FROM presence WHERE pos > $2 ORDER BY pos DESC LIMIT $3) p \
                         WHERE (p.user_id = $1 OR EXISTS (SELECT 1 FROM memberships a JOIN memberships b \

@@ -61,7 +61,7 @@ reeve_db::statements! {
         postgres: select!("room_num = $1 AND pos > GREATEST($2, ", not_purged!(), ") AND pos <= $3 \
                            ORDER BY pos LIMIT $4"),
     };
-    /// Only among the newest events: a room may have very many of other types.
+    /// The newest events alone are searched: a room may have very many of other types.
     LATEST_ACTIVITY = "SELECT max(pos) FROM (SELECT pos, event_type FROM events WHERE room_num = $1 AND pos > $2 \
                        AND pos <= $3 ORDER BY pos DESC LIMIT 500) newest WHERE event_type IN ('m.room.create', \
                        'm.room.message', 'm.room.encrypted', 'm.sticker', 'm.call.invite', 'm.poll.start', \

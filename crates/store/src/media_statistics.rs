@@ -93,9 +93,9 @@ pub enum OrderBy {
 /// The uploads and accounts to count.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Only uploads between these times, both included.
+    /// The times between which the uploads were made, both included.
     pub within: Option<(Millis, Millis)>,
-    /// Only accounts with this text in their localpart or display name, in any case.
+    /// A text in the localpart or display name of the accounts, in any case.
     pub term: Option<String>,
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 
 reeve_db::statements! {
     LASTING_IN = "SELECT user_id FROM silences WHERE room_num = $1 AND upto_pos = 9223372036854775807";
-    // Those that begin later, and the one before, which may reach beyond the position.
+    // The intervals that begin later, and the one before, which may reach beyond the position.
     SINCE = "SELECT from_pos, upto_pos FROM silences WHERE user_id = $1 AND room_num = $2 AND from_pos >= coalesce(\
              (SELECT max(s.from_pos) FROM silences s WHERE s.user_id = $1 AND s.room_num = $2 AND s.from_pos <= $3), 0) \
              ORDER BY from_pos";

@@ -33,8 +33,8 @@ macro_rules! sources {
         $(pushers_of $pusher:literal $(if $pusher_if:literal)?)*;
     )*) => {
         reeve_db::statements! {
-            // Without `RETURNING` on SQLite: for the sake of that, SQLite would open a savepoint, at which the full-text
-            // index writes out what it has gathered.
+            // SQLite has no `RETURNING` here: it would open a savepoint for it, at which the full-text index writes out
+            // what it has gathered.
             ADVANCE = {
                 sqlite: "UPDATE stream_position SET pos = pos + 1",
                 postgres: "WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock(4716203)) \

@@ -24,9 +24,9 @@ use crate::{
 const TRIES: u32 = 12;
 
 /// The number of tries after which a conflicting call excludes all other writes, those of other processes included.
-const POLITE: u32 = 5;
+const SHARED_TRIES: u32 = 5;
 
-/// A write holds this advisory lock with others, or alone after [`POLITE`] tries. Alone, it is taken before the
+/// A write holds this advisory lock with others, or alone after [`SHARED_TRIES`] tries. Alone, it is taken before the
 /// transaction begins, so that the snapshot shows what those who held it before have committed.
 const BEGIN_WITH_OTHERS: &str =
     "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT pg_advisory_xact_lock_shared(4716204)";
@@ -151,8 +151,8 @@ impl Worker {
             thread::sleep(pause(self.lane, tries));
             tries += 1;
         };
-        let lane = if kind == Kind::Read { &self.metrics.read } else { &self.metrics.write };
-        lane.run.observe(clock::now().duration_since(start).as_secs_f64());
+        let metrics = if kind == Kind::Read { &self.metrics.read } else { &self.metrics.write };
+        metrics.run.observe(clock::now().duration_since(start).as_secs_f64());
         job.answer();
         sound
     }
@@ -162,7 +162,7 @@ impl Worker {
         let pool = Arc::clone(&self.pool);
         match kind {
             Kind::Read => self.attempt("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", kind, job, open),
-            Kind::Write if tries <= POLITE => {
+            Kind::Write if tries <= SHARED_TRIES => {
                 let _shared = pool.turn.read();
                 self.attempt(BEGIN_WITH_OTHERS, kind, job, open)
             }

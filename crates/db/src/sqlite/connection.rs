@@ -25,8 +25,8 @@ const LOG_LIMIT: i64 = 64 * 1024 * 1024;
 /// A checkpoint is due when this many pages (of 4 KiB) were added to the log.
 const CHECKPOINT_EVERY: i32 = 1000;
 
-/// With this many pages in the log the writer itself does the rest, and the log begins anew: while it writes, the log has
-/// no end that another thread could reach.
+/// The writer itself checkpoints the log when it has this many pages, and the log begins anew: while the writer writes,
+/// the log has no end that another thread could reach.
 const CHECKPOINT_AT_ONCE: i32 = 8192;
 
 /// A connection that may write to an existing file. Nothing is written yet.

@@ -80,7 +80,7 @@ pub fn backup(from: &Path, to: &Path, progress: impl Fn(u64, u64)) -> Result<u64
     };
     let unwritable = |error: &dyn Error| FileError::Write { path: to.to_owned(), reason: error.to_string() };
     let source = connection::reading(from, &Options::default()).map_err(unreadable)?;
-    // Without a snapshot the copy would start again with each write of others.
+    // The copy would start again with each write of others if it had no snapshot.
     let snapshot = source.unchecked_transaction().map_err(unreadable)?;
     let _: i64 =
         snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(unreadable)?;

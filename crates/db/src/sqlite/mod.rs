@@ -38,7 +38,7 @@ pub(crate) fn open(
         }
     }
     let mut connection = connection::open(path).map_err(|error| refused(error.to_string()))?;
-    // First of all: the file may be that of another program.
+    // The file may be that of another program, so this comes first.
     let applied = connection::applied(&connection).map_err(|error| refused(error.to_string()))?;
     let is_wanted = migrate::is_wanted(options.schema, migrations, applied.as_ref(), &url)?;
     connection::set_up(&connection, options).map_err(|error| refused(error.to_string()))?;
@@ -47,7 +47,7 @@ pub(crate) fn open(
     }
     let start = |name: String| thread::Builder::new().name(name);
 
-    // If a thread does not start, the queue is closed and those before it end.
+    // The queue is closed if a thread does not start, so that those before it end.
     let started = (|| {
         let mut readers = Vec::new();
         for index in 0..options.readers.max(1) {

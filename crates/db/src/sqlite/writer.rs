@@ -51,7 +51,7 @@ struct Writer<'w> {
 }
 
 impl Writer<'_> {
-    /// One call, one transaction.
+    /// Runs a call in a transaction of its own.
     fn alone(&self, mut job: Box<dyn Job>) {
         let done = self.command("BEGIN IMMEDIATE").and_then(|()| match self.run(&mut *job) {
             Ran::Kept => self.commit(1),
@@ -64,7 +64,7 @@ impl Writer<'_> {
         job.answer();
     }
 
-    /// This call and those that wait behind it, in one transaction. Most calls that fail have changed nothing, so that
+    /// Runs a call and those that wait behind it in one transaction. Most calls that fail have changed nothing, so that
     /// there is nothing of theirs to undo: only when one has, all begin again, each in a savepoint. A savepoint around
     /// every call would write the search index once for each.
     fn together(&self, first: Box<dyn Job>) {

@@ -134,7 +134,7 @@ struct List<'t, 'c> {
     user_num: UserNum,
     order_by: OrderBy,
     total: i64,
-    /// At least one bucket.
+    /// The buckets, at least one.
     buckets: Vec<Bucket>,
 }
 

@@ -136,7 +136,7 @@ pub(crate) struct Counted {
 /// Finds positions of a list by its counts.
 pub(crate) struct Counts {
     pub(crate) list: List,
-    /// At least one bucket; the first begins before every possible account.
+    /// The buckets, at least one; the first begins before every possible account.
     coarse: Vec<Bucket>,
     /// The fine buckets inside the last requested coarse one.
     fine: Option<Inside>,
