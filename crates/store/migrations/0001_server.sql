@@ -1,4 +1,4 @@
--- What belongs to the server as a whole: its stream of changes, jobs, the audit log, and its signing keys.
+-- The tables of the server as a whole: its stream of changes, jobs, the audit log, and its signing keys.
 --
 -- In all tables, times are milliseconds since the Unix epoch, flags 0 or 1, and secrets SHA-256 digests. There are no
 -- foreign keys: accounts are never deleted, and rows that depend on others are deleted by the deed that ends those.
@@ -44,7 +44,7 @@ CREATE INDEX jobs_created ON jobs (created_ts, id);
 CREATE INDEX jobs_subject ON jobs (subject, created_ts, id);
 CREATE INDEX jobs_updated ON jobs (state, updated_ts);
 
--- Who did what to whom. `changes` is JSON without secrets.
+-- The audit log: a row for each act of administration. `changes` is JSON without secrets.
 CREATE TABLE audit (
   id {identity},
   ts {bigint} NOT NULL,

@@ -1,4 +1,4 @@
--- Accounts, their sessions and devices, and registration. `num` stands for an account in every other table.
+-- Accounts, their sessions and devices, and registration. Most other tables refer to an account by its `num`.
 
 CREATE TABLE users (
   num {identity},
@@ -110,7 +110,7 @@ CREATE TABLE openid_tokens (
 CREATE INDEX openid_tokens_user ON openid_tokens (user_num, valid_until_ts);
 CREATE INDEX openid_tokens_valid_until ON openid_tokens (valid_until_ts);
 
--- Where an account was seen: one row for each access token and address, kept after logout.
+-- Addresses from which an account was seen: one row for each access token and address, kept after logout.
 CREATE TABLE user_connections (
   user_num {bigint} NOT NULL,
   token_hash {blob} NOT NULL,

@@ -22,7 +22,8 @@ CREATE INDEX users_list_name ON users (list_class, user_id) INCLUDE (search_key,
 
 -- Each sort order of the list of accounts is cut into buckets of some thousand rows, counted by class, so that
 -- a page at any offset and every total cost the same. A second, coarse cut has buckets that begin where some of the fine
--- ones do: a place is looked for in the coarse ones first, so that few are read however many there are. `lane` keeps concurrent writers off each other's rows.
+-- ones do: a place is looked for in the coarse ones first, so that few are read however many there are. `lane` keeps
+-- concurrent writers off each other's rows.
 CREATE TABLE user_list_buckets (
   bucket {identity},
   sort {text} NOT NULL,

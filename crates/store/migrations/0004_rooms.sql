@@ -62,7 +62,7 @@ CREATE TABLE blocked_rooms (
 ){strict};
 
 -- `json` is the whole signed event in the format of its room version. State events hold from `pos` to `until_pos`,
--- where another replaced them; the largest number stands for "still". So the state at any position can be found.
+-- where another replaced them; the largest number means that they still hold. So the state at any position can be found.
 CREATE TABLE events (
   pos {bigint} PRIMARY KEY,
   room_num {bigint} NOT NULL,
@@ -77,8 +77,8 @@ CREATE TABLE events (
   relates_to {text},
   rel_type {text},
   redacted_by {text},
-  -- whom it notifies who has no push rules of their own and is not mentioned: 0 nobody, 1 everybody, 2 everybody, so
-  -- that it stands out
+  -- the members that it notifies, of those who have no push rules of their own and are not mentioned: 0 none, 1 all,
+  -- 2 all, with a highlight
   notifies {bigint} NOT NULL,
   json {text} NOT NULL
 ){strict};
@@ -104,7 +104,7 @@ CREATE TABLE event_words (pos BIGINT PRIMARY KEY, words TSVECTOR NOT NULL);
 CREATE INDEX event_words_words ON event_words USING gin (words);
 -- end
 
--- Where somebody stands in a room. `event_pos` is the newest membership event, `since_pos` the one that brought the
+-- The membership of each user in each room. `event_pos` is the newest membership event, `since_pos` the one that brought the
 -- present membership.
 CREATE TABLE memberships (
   user_id {text} NOT NULL,
@@ -138,7 +138,7 @@ CREATE TABLE threads (
 ){strict};
 CREATE INDEX threads_room ON threads (room_num, latest_pos);
 
--- Events that notify somebody otherwise than `events.notifies` says: who is mentioned, or has push rules of their own.
+-- Events that notify a user otherwise than `events.notifies` says, since the user is mentioned or has push rules of their own.
 CREATE TABLE notifications (
   user_id {text} NOT NULL,
   room_num {bigint} NOT NULL,
@@ -175,7 +175,7 @@ CREATE TABLE receipts (
 CREATE INDEX receipts_pos ON receipts (pos);
 CREATE INDEX receipts_room ON receipts (room_num, pos);
 
--- Who types until when; 0 for who stopped.
+-- The time until which each user types in a room; 0 if the user has stopped.
 CREATE TABLE typing (
   room_num {bigint} NOT NULL,
   user_id {text} NOT NULL,
@@ -195,8 +195,8 @@ CREATE TABLE presence (
 ){strict};
 CREATE INDEX presence_pos ON presence (pos);
 
--- On which devices somebody is there, and until when, if nothing more is heard of the device. `presence` holds the best of
--- these as others were told it.
+-- The presence of each device, and the time at which it ends if nothing more is heard of the device. `presence` holds the
+-- best of these, as it was last published.
 CREATE TABLE presence_devices (
   user_id {text} NOT NULL,
   device_id {text} NOT NULL,
@@ -219,8 +219,8 @@ CREATE TABLE transactions (
 CREATE INDEX transactions_event ON transactions (event_id);
 CREATE INDEX transactions_created ON transactions (created_ts);
 
--- Who was made to leave a room when it was deleted, and at which position of the stream. Clients that sync on after
--- the room itself is gone are told from here.
+-- Forced leaves: the members that a room had when it was deleted, and the position of the stream at which they left.
+-- Clients that sync after the room itself is gone learn of it from here.
 CREATE TABLE departures (
   user_id {text} NOT NULL,
   room_id {text} NOT NULL,
@@ -272,8 +272,8 @@ CREATE TABLE notice_rooms (
   room_num {bigint} NOT NULL
 ){strict};
 
--- Connections of sliding sync: what a client was told, so that it is told changes only. `version` numbers the newest
--- answer that changed what it knows, `base` the answer that this one followed: the client may still ask from there.
+-- Connections of sliding sync: the data that a client has received, so that it receives changes only. `version` numbers the
+-- newest response with changes, `base` the response that this one followed: the client may still ask from there.
 -- `wanted` lists the kinds of state that its rooms refer to.
 CREATE TABLE sliding_connections (
   num {identity},
@@ -288,7 +288,7 @@ CREATE TABLE sliding_connections (
 ){strict};
 CREATE INDEX sliding_connections_used ON sliding_connections (used_ts);
 
--- What the client knows of a room since a version: everything up to the stream position `upto`, the newest
+-- The part of a room that the client knows since a version: everything up to the stream position `upto`, the newest
 -- `timeline` events without gap, the state that the entry `wanted` of the connection names, and the membership events
 -- at the positions `members`.
 CREATE TABLE sliding_rooms (

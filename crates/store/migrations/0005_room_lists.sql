@@ -19,7 +19,7 @@ CREATE INDEX rooms_list_class ON rooms (list_class);
 CREATE INDEX rooms_list_search_key ON rooms (search_key, list_class, room_id);
 -- end
 
--- How many rooms there are of each class. `lane` keeps concurrent writers off each other's rows.
+-- The number of rooms of each class. `lane` keeps concurrent writers off each other's rows.
 CREATE TABLE room_list_counts (
   list_class {bigint} NOT NULL,
   lane {bigint} NOT NULL,

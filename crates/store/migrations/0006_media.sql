@@ -1,7 +1,7 @@
 -- Uploads and what is made of them.
 
--- Bytes that are complete in the store. Equal bytes are stored once: whoever uploads them gets a row in `media` that
--- points here, and the bytes go with the last of these.
+-- Bytes that are complete in the store. Equal bytes are stored once: each upload of them is a row in `media` that
+-- points here, and the bytes are deleted with the last of these.
 CREATE TABLE media_blobs (
   num {identity},
   sha256 {text} NOT NULL UNIQUE,
@@ -28,7 +28,7 @@ CREATE TABLE media (
   authenticated {bigint} NOT NULL DEFAULT 1,
   -- the bytes are not what the type says, and are never shown within a page
   disguised {bigint} NOT NULL DEFAULT 0,
-  -- What lists sort by where a value may be missing, which then comes last: a text after an `a`, or else a `b`; a time
+  -- Sort keys of lists where a value may be missing, which then comes last: a text after an `a`, or else a `b`; a time
   -- or else the end of time. Columns of their own, so that indexes hold them.
   sort_name {text} NOT NULL,
   sort_access_ts {bigint} NOT NULL,
@@ -47,7 +47,7 @@ CREATE INDEX media_list_length ON media (user_num, media_length, media_id, num);
 CREATE INDEX media_list_type ON media (user_num, media_type, media_id, num);
 CREATE INDEX media_list_quarantined_by ON media (user_num, sort_quarantined_by, media_id, num);
 CREATE INDEX media_list_safe ON media (user_num, safe_from_quarantine, media_id, num);
--- What nobody has used for long, and what each account uploaded in a span of time.
+-- Uploads that nobody has used for long, and the uploads of each account in a span of time.
 CREATE INDEX media_unused ON media (sort_access_ts, created_ts, num);
 CREATE INDEX media_created ON media (created_ts, user_num, media_length);
 -- Pictures of previews, which go after a while.
@@ -86,7 +86,7 @@ CREATE TABLE media_pending (
 CREATE INDEX media_pending_user ON media_pending (user_num, expires_ts);
 CREATE INDEX media_pending_expires ON media_pending (expires_ts);
 
--- What each account has uploaded; accounts that have nothing are not here.
+-- The number and the size of the uploads of each account that has any.
 CREATE TABLE media_users (
   user_num {bigint} PRIMARY KEY,
   user_id {text} NOT NULL UNIQUE,
@@ -107,7 +107,7 @@ CREATE TABLE media_totals (
   bytes {bigint} NOT NULL
 ){strict};
 
--- What was quarantined and released, in order.
+-- Uploads that were quarantined or released, in order.
 CREATE TABLE media_quarantine_changes (
   pos {bigint} PRIMARY KEY,
   media_id {text} NOT NULL,
@@ -115,7 +115,7 @@ CREATE TABLE media_quarantine_changes (
   ts {bigint} NOT NULL
 ){strict};
 
--- Whose avatar a medium is.
+-- The accounts that have an upload as avatar.
 CREATE INDEX users_avatar_url ON users (avatar_url) WHERE avatar_url IS NOT NULL;
 
 -- Each order of what an account uploaded is cut into buckets of some thousand uploads, so that a page at any offset costs

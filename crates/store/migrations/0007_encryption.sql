@@ -56,7 +56,7 @@ CREATE TABLE key_signatures (
 CREATE INDEX key_signatures_signer ON key_signatures (signer_num, pos);
 CREATE INDEX key_signatures_pos ON key_signatures (pos);
 
--- Where in the stream the devices or the keys of an account changed last, as far as others see them.
+-- The position in the stream at which the devices or the keys of an account changed last, as far as others see them.
 CREATE TABLE device_changes (
   user_id {text} PRIMARY KEY,
   pos {bigint} NOT NULL
@@ -84,10 +84,10 @@ CREATE TABLE dehydrated_devices (
   device_data {text} NOT NULL
 ){strict};
 
--- Backups of room keys. `keys` is how many there are, `bytes` their length when encrypted; `etag` changes with them.
--- `slot`: under which version the keys are stored. When all are deleted at once the backup gets another one, and the keys
--- under the old one are deleted in batches. Deleted ones are remembered, as their
--- versions are not used again; their keys are deleted bit by bit.
+-- Backups of room keys. `keys` is the number of keys, `bytes` their length when encrypted; `etag` changes with them.
+-- `slot`: the `version` of its keys in `backed_up_keys`. When all are deleted at once, the backup gets another slot, and the
+-- keys in the old one are deleted in batches. Deleted backups are remembered, since their versions are not used again; their
+-- keys are deleted in batches, too.
 CREATE TABLE key_backups (
   user_num {bigint} NOT NULL,
   version {bigint} NOT NULL,

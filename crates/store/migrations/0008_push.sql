@@ -1,15 +1,17 @@
 -- Delivery of notifications.
-
--- A pusher knows how far in the stream it has told its owner, so that the queue needs no row
--- for a message.
 --
--- `updated_ts`: when its key was last set. `enabled`: whether it is switched on.
--- `last_pos`: everything up to this position of the stream was told, or need not be told any more.
--- `told_unread`: the number of unread rooms or messages that the device was last told.
--- `marks`: grows with everything that may concern it, so that whoever works on it sees when there is more.
--- `due_ts`: when it is to be looked at next; nothing if there is nothing to tell.
--- `claim`: who works on it, until `due_ts`.
--- `failures`, `failing_since_ts`: how often in a row, and since when, it could not be delivered.
+-- A pusher has a position in the stream, so that no message needs a row. Migration 10 moves the columns for that to
+-- `deliveries`:
+-- `last_pos`: everything up to this position was delivered, or need not be delivered any more.
+-- `marks`: grows with everything that may concern the pusher, so that a worker sees when there is more.
+-- `due_ts`: the time at which a worker is to look at it next; nothing if there is nothing to deliver.
+-- `claim`: the claim of a worker, until `due_ts`.
+-- `failures`, `failing_since_ts`: the number of failures in a row, and the time of the first of these.
+
+-- An address to which the notifications of an account are sent: an app at a push gateway, or an e-mail address.
+--
+-- `updated_ts`: the time at which its key was last set. `enabled`: whether it is switched on.
+-- `told_unread`: the number of unread rooms or messages in the last notification that was delivered to it.
 CREATE TABLE pushers (
   num {identity},
   user_num {bigint} NOT NULL,
@@ -37,11 +39,11 @@ CREATE TABLE pushers (
 CREATE INDEX pushers_pushkey ON pushers (app_id, pushkey);
 CREATE INDEX pushers_due ON pushers (due_ts) WHERE due_ts IS NOT NULL;
 
--- Up to which position of the stream pushers were marked.
+-- The position of the stream up to which pushers were marked.
 CREATE TABLE push_position (pos {bigint} NOT NULL){strict};
 INSERT INTO push_position (pos) VALUES (0);
 
--- When an e-mail pusher last wrote about a room, and how long it waits before it does again.
+-- The time at which an e-mail pusher last wrote about a room, and the pause before it does again.
 CREATE TABLE mailed_rooms (
   pusher_num {bigint} NOT NULL,
   room_num {bigint} NOT NULL,

@@ -26,7 +26,7 @@ INSERT INTO deliveries (kind, target_num, cursor, marks, due_ts, claim, failures
   SELECT 'push', num, last_pos, marks, due_ts, claim, failures, failing_since_ts FROM pushers;
 
 DROP INDEX pushers_due;
--- The position, marks, due time, claim and failures of a pusher are in its row of `deliveries`, where `last_pos` is `cursor`.
+-- The position up to which a pusher has delivered, its marks, due time, claim and failures are in its row of `deliveries`.
 ALTER TABLE pushers DROP COLUMN last_pos;
 ALTER TABLE pushers DROP COLUMN marks;
 ALTER TABLE pushers DROP COLUMN due_ts;
