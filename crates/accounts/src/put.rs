@@ -12,7 +12,9 @@ use crate::sessions::Spared;
 use crate::users::{NewUser, change_password, check_name, create};
 use crate::{account, audit, deactivate, external_ids, rights, roles, threepids};
 
-/// A JSON value where a string is expected.
+/// A JSON value where a string is expected. The deed knows the kind of the value, since clients of the Synapse admin API
+/// expect its refusal after others that need the database, and not in all cases: where [`put`] creates the account, null
+/// is no display name, and an avatar of another type is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum StringField {
     /// The key is missing.

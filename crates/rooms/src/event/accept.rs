@@ -15,7 +15,9 @@ use crate::types;
 use crate::{Home, push, words};
 
 /// Stores an event as the newest of its room, with its consequences, and returns it as stored. The event must be
-/// authorised. Only the event itself is read, so that an event of any origin can be accepted.
+/// authorised by the present state, and follow the last event of the room: it replaces present state, the depth of the
+/// room grows by one, and a relation to an event that is not stored is dropped. Events of other servers meet none of
+/// that; beyond what is done here they would need a place in the history, their own authorising events, and rejection.
 pub(super) fn accept(tx: &mut Tx<'_>, home: &Home, room: &mut Room, signed: Signed) -> Result<Event, Error> {
     let Signed { pdu, content, json } = signed;
     let pos = stream::next(tx)?;
