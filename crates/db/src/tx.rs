@@ -216,7 +216,7 @@ impl<'c> Tx<'c> {
         Ok(rows)
     }
 
-    /// A small number that no other writing transaction of this process holds at the same time: 0 on SQLite, the
+    /// Returns a small number that no other writing transaction of this process holds at the same time: 0 on SQLite, the
     /// index of the database thread on PostgreSQL. Counters that are spread over lanes do not collide.
     pub fn lane(&self) -> i64 {
         self.lane

@@ -1,8 +1,8 @@
 //! Following the stream: a part of the server that acts on all that is new does so with a position of its own.
 //!
-//! A follower gets each stretch of the stream, in order. A commit of this process is a hint to look at once; the stream
+//! A follower gets each span of the stream, in order. A commit of this process is a hint to look at once; the stream
 //! is looked at without one, too, since other processes write to it. An error of the database delays a follower and
-//! makes it skip nothing: it acts again on the stretch on which it failed.
+//! makes it skip nothing: it acts again on the span on which it failed.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub struct Pace {
     pub every: Duration,
 }
 
-/// The result of reading a stretch of the stream.
+/// The result of reading a span of the stream.
 #[derive(Debug)]
 pub struct Seen<News> {
     /// The position up to which this is everything.
@@ -44,9 +44,9 @@ pub trait Follower: Send + Sync + 'static {
     /// Its name in the log.
     const NAME: &'static str;
 
-    /// Reads what is new in a stretch of the stream, or in the beginning of it. The first stretch begins at
+    /// Reads what is new in a span of the stream, or in the beginning of it. The first span begins at
     /// [`Pos::ZERO`]; a follower that keeps its position, or needs nothing from before, reads from where it wants.
-    /// Stretches are empty while nothing is new.
+    /// Spans are empty while nothing is new.
     fn read(&self, tx: &ReadTx<'_>, span: Span) -> Result<Seen<Self::News>, DbError>;
 
     /// Acts on what was read, up to a position. After an error, it is read and acted on again.

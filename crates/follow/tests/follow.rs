@@ -34,7 +34,7 @@ impl Follower for Reader {
     }
 
     async fn act(&self, Seen { upto, news: after }: Seen<Pos>) -> Result<(), DbError> {
-        // Before the stretch is seen, since what is seen makes the next one fail.
+        // Before the span is seen, since what is seen makes the next one fail.
         let fails = self.fails.swap(false, Ordering::SeqCst);
         if upto > after {
             self.seen.send(Span { after, upto }).unwrap();
@@ -52,17 +52,17 @@ async fn take(db: &Db, positions: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_stretch_comes_in_order_and_again_after_an_error() {
+async fn each_span_comes_in_order_and_again_after_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let url = DatabaseUrl::Sqlite(folder.path().join("test.db"));
     let db = Db::open(&url, Options::default(), MIGRATIONS).await.unwrap();
-    let (seen, mut stretches) = unbounded_channel();
+    let (seen, mut spans) = unbounded_channel();
     let stop = watch::Sender::new(false);
     let reader = Arc::new(Reader { seen, fails: AtomicBool::new(false) });
     take(&db, 3).await;
     let following = tokio::spawn(follow(Arc::clone(&reader), db.clone(), PACE, stop.subscribe()));
     let mut next =
-        async || tokio::time::timeout(PATIENCE, stretches.recv()).await.expect("there is more").unwrap();
+        async || tokio::time::timeout(PATIENCE, spans.recv()).await.expect("there is more").unwrap();
     // The positions from before the beginning come in parts.
     assert_eq!((next().await, next().await), (span(0, 2), span(2, 3)));
     // A commit is enough.

@@ -21,7 +21,7 @@ pub(crate) struct Marker {
     pub(crate) clock: Clock,
 }
 
-/// The pushers that a stretch of the stream may concern.
+/// The pushers that a span of the stream may concern.
 pub(crate) struct Concerned {
     pushers: Vec<PusherNum>,
     /// The position that was stored when they were read.
@@ -56,7 +56,7 @@ impl Follower for Marker {
                 })
                 .await?;
         }
-        // Of a stretch that concerned nobody nothing is written, unless reading it again would take long.
+        // Of a span that concerned nobody nothing is written, unless reading it again would take long.
         if !pushers.is_empty() || upto >= stored.plus(SPAN) {
             self.db.write(move |tx| alerts::set_position(tx, upto)).await?;
         }

@@ -60,7 +60,7 @@ pub(crate) enum Message {
 /// The data to store after a notification.
 pub(crate) enum Record {
     Nothing,
-    /// The unread count that was told.
+    /// The unread count in the notification.
     Unread(i64),
     /// The rooms in the mail, with their new waits in milliseconds.
     Mailed(BTreeMap<RoomNum, i64>),
@@ -114,7 +114,7 @@ impl Kind for Pushers {
     ) -> Result<(), DbError> {
         match (end, record) {
             (End::Delivered, Record::Nothing) | (End::GivenUp, _) => Ok(()),
-            (End::Delivered, Record::Unread(unread)) => pushers::set_told_unread(tx, num, *unread),
+            (End::Delivered, Record::Unread(unread)) => pushers::set_delivered_unread(tx, num, *unread),
             (End::Delivered, Record::Mailed(waits)) => waits.iter().try_for_each(|(room, wait_ms)| {
                 stored_alerts::set_mailed(tx, num, *room, Mailed { sent_ts: now, wait_ms: *wait_ms })
             }),
@@ -172,15 +172,15 @@ impl Pushers {
             return Ok(quiet(alerts.upto, end));
         }
         let unread = alerts::badge(tx, user, self.settings.unread_by_room)?;
-        let is_told = unread == stored.told_unread;
-        if alert.is_none() && is_told {
+        let is_known = unread == stored.delivered_unread;
+        if alert.is_none() && is_known {
             return Ok(quiet(end, end));
         }
         let include_content = self.settings.include_content;
         let body =
             Notification { stored: &stored, user_id: &user.user_id, alert, unread, include_content }.body();
         let message = Some(Message::Request(Box::new(Request { pusher: stored.pusher, body })));
-        let record = if is_told { Record::Nothing } else { Record::Unread(unread) };
+        let record = if is_known { Record::Nothing } else { Record::Unread(unread) };
         Ok(Plan { message, record, ..quiet(alerts.upto, end) })
     }
 }

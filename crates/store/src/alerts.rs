@@ -63,7 +63,7 @@ pub fn set_position(tx: &mut Tx<'_>, pos: Pos) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Returns the pushers that a stretch of the stream may concern: they have an event to tell, or their owner has read,
+/// Returns the pushers that a span of the stream may concern: they have an event to tell, or their owner has read,
 /// written, come or gone.
 pub fn concerned(tx: &ReadTx<'_>, span: Span) -> Result<Vec<PusherNum>, DbError> {
     let mut found = Vec::new();

@@ -25,7 +25,7 @@ reeve_db::statements! {
            profile_tag = excluded.profile_tag, lang = excluded.lang, data = excluded.data, \
            device_id = coalesce(pushers.device_id, excluded.device_id), enabled = excluded.enabled, \
            updated_ts = excluded.updated_ts RETURNING num");
-    SET_TOLD_UNREAD = "UPDATE pushers SET told_unread = $2 WHERE num = $1";
+    SET_DELIVERED_UNREAD = "UPDATE pushers SET told_unread = $2 WHERE num = $1";
     DELETE = "DELETE FROM pushers WHERE user_num = $1 AND app_id = $2 AND pushkey = $3 RETURNING num";
     DELETE_BY_NUM = "DELETE FROM pushers WHERE num = $1 RETURNING num";
     DELETE_OF_OTHERS = "DELETE FROM pushers WHERE app_id = $2 AND pushkey = $3 AND user_num <> $1 RETURNING num";
@@ -70,8 +70,8 @@ pub struct StoredPusher {
     pub pusher: Pusher,
     /// The time at which its key was last set.
     pub updated_ts: Millis,
-    /// The unread count that it last told.
-    pub told_unread: i64,
+    /// The unread count in the last notification that was delivered to it.
+    pub delivered_unread: i64,
 }
 
 fn from_row(row: &Row<'_>) -> Result<Pusher, DbError> {
@@ -100,7 +100,7 @@ pub fn count_of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<i64, DbError>
 }
 
 /// Sets a pusher, in place of one with the same application and key, whose device it keeps: another device of the account
-/// may have set it. A new one has told everything up to `pos`; one that waits, after a failure or otherwise, is due at
+/// may have set it. A new one begins after `pos`; one that waits, after a failure or otherwise, is due at
 /// once.
 pub fn put(
     tx: &mut Tx<'_>,
@@ -138,7 +138,7 @@ pub fn by_num(tx: &ReadTx<'_>, num: PusherNum) -> Result<StoredPusher, DbError> 
             pusher: from_row(row)?,
             user_num: row.get(10)?,
             updated_ts: row.get(11)?,
-            told_unread: row.get(12)?,
+            delivered_unread: row.get(12)?,
         })
     })
 }
@@ -148,9 +148,9 @@ pub fn exists(tx: &ReadTx<'_>, user_num: UserNum, app_id: &str, pushkey: &str) -
     Ok(tx.query_opt(&EXISTS, &params![user_num, app_id, pushkey], |_| Ok(()))?.is_some())
 }
 
-/// Stores the unread count that a pusher has told.
-pub fn set_told_unread(tx: &mut Tx<'_>, num: PusherNum, unread: i64) -> Result<(), DbError> {
-    tx.execute(&SET_TOLD_UNREAD, &params![num, unread])?;
+/// Stores the unread count in a notification that was delivered to a pusher.
+pub fn set_delivered_unread(tx: &mut Tx<'_>, num: PusherNum, unread: i64) -> Result<(), DbError> {
+    tx.execute(&SET_DELIVERED_UNREAD, &params![num, unread])?;
     Ok(())
 }
 

@@ -83,7 +83,7 @@ sources! {
 /// Notified by each transaction that takes a position.
 pub const GROWN: Channel = Channel::new("stream");
 
-/// A stretch of the stream.
+/// A span of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// The position after which it begins.
@@ -92,7 +92,7 @@ pub struct Span {
     pub upto: Pos,
 }
 
-/// The changes in a stretch of the stream.
+/// The changes in a span of the stream.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// Rooms with new events, receipts or typing.
@@ -123,7 +123,7 @@ pub fn current(tx: &ReadTx<'_>) -> Result<Pos, DbError> {
     tx.query_one(&CURRENT, &params![], |row| row.get(0))
 }
 
-/// Returns the changes in a stretch of the stream.
+/// Returns the changes in a span of the stream.
 pub fn changes(tx: &ReadTx<'_>, span: Span) -> Result<Changes, DbError> {
     Ok(Changes {
         rooms: distinct(tx, &ROOMS, span)?,
@@ -133,13 +133,13 @@ pub fn changes(tx: &ReadTx<'_>, span: Span) -> Result<Changes, DbError> {
     })
 }
 
-/// Returns the users whose pushers a stretch of the stream may concern: users for whom an event is an exception from
+/// Returns the users whose pushers a span of the stream may concern: users for whom an event is an exception from
 /// the default rules, and users who have read, written, joined or left.
 pub fn owners_of_pushers(tx: &ReadTx<'_>, span: Span) -> Result<BTreeSet<String>, DbError> {
     distinct(tx, &OWNERS_OF_PUSHERS, span)
 }
 
-/// Returns the distinct values of the one column of a statement; none, without a query, for an empty stretch.
+/// Returns the distinct values of the one column of a statement; none, without a query, for an empty span.
 fn distinct<T: FromValue + Ord>(
     tx: &ReadTx<'_>,
     statement: &'static Statement,

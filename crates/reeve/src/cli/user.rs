@@ -179,7 +179,7 @@ async fn answer(command: Command, operator: &Operator) -> Result<String, Failure
         Command::Unlock { name } => set_locked(operator, &name, false).await,
         Command::Renew { name, valid_for, for_ever } => renew(operator, &name, valid_for, for_ever).await,
         Command::Logout { name } => log_out(operator, &name).await,
-        Command::Deactivate { name, erase } => retire(operator, &name, erase).await,
+        Command::Deactivate { name, erase } => deactivate(operator, &name, erase).await,
         Command::Show { name, json } => show(operator, &name, json).await,
         Command::List { name, admins, deactivated, limit, json } => {
             let filter = Filter {
@@ -272,7 +272,7 @@ async fn log_out(operator: &Operator, name: &str) -> Result<String, Failure> {
     Ok(message)
 }
 
-async fn retire(operator: &Operator, name: &str, erase: bool) -> Result<String, Failure> {
+async fn deactivate(operator: &Operator, name: &str, erase: bool) -> Result<String, Failure> {
     let user = operator.find(name).await?;
     let message = format!(
         "{} is deactivated{}; the server clears its remaining data when it runs\n",
