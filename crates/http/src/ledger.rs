@@ -12,7 +12,7 @@ use crate::route::{Limit, Route};
 pub fn ledger<S>(routes: &[Arc<Route<S>>]) -> String {
     let mut text = String::from(
         "# API ledger\n\nEvery endpoint of Reeve, generated from the route table. *Open to* lists the callers that may use \
-         it; *scope*, the right of administration that they must hold (administrators hold all, service tokens those that they were given); *also*, the states of an account or token that close other endpoints, but not this one.\n",
+         it; *scope*, the right of administration that they must hold (accounts hold those of their role, service tokens those that they were given); *also*, the states of an account or token that close other endpoints, but not this one.\n",
     );
     let mut sections: BTreeMap<&str, Vec<&Arc<Route<S>>>> = BTreeMap::new();
     for route in routes {

@@ -94,7 +94,7 @@ impl Unsent {
         let (parts, body) = response.into_parts();
         // A body of known length is in memory, and is available at once.
         let Some(Ok(whole)) = body.collect().now_or_never() else {
-            return Err(MatrixError::internal("the body of an answer is not there"));
+            return Err(MatrixError::internal("the body of a response is not there"));
         };
         let held = Arc::new(Mutex::new(Held {
             bytes: whole.to_bytes(),

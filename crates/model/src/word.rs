@@ -1,4 +1,4 @@
-//! Closed sets of words that events, rows and answers hold.
+//! Closed sets of words that events, rows and responses hold.
 
 use std::fmt;
 use std::str::FromStr;
