@@ -12,7 +12,7 @@ use tokio::sync::watch;
 pub struct Channel(&'static str);
 
 impl Channel {
-    /// The channel of this name.
+    /// Returns the channel of this name.
     pub const fn new(name: &'static str) -> Self {
         Self(name)
     }

@@ -123,7 +123,7 @@ impl Db {
         })))
     }
 
-    /// The engine behind it.
+    /// Returns the engine behind it.
     pub fn engine(&self) -> Engine {
         self.0.engine
     }
@@ -199,7 +199,7 @@ impl Db {
         }
     }
 
-    /// The metrics of the database.
+    /// Returns the metrics of the database.
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
     }

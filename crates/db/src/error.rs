@@ -48,7 +48,7 @@ pub enum DbError {
 }
 
 impl DbError {
-    /// True if the error came from the engine while it ran a statement. PostgreSQL then accepts only a
+    /// Returns true if the error came from the engine while it ran a statement. PostgreSQL then accepts only a
     /// rollback, so the transaction is lost on both engines even if the closure continues.
     pub(crate) fn dooms(&self) -> bool {
         !matches!(self, Self::Type { .. } | Self::Nul(_) | Self::NoRow)

@@ -61,7 +61,7 @@ pub(crate) fn check(migrations: &[Migration]) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// The number of the last migration.
+/// Returns the number of the last migration.
 fn known(migrations: &[Migration]) -> i64 {
     migrations.last().map_or(0, |migration| migration.number)
 }
@@ -112,7 +112,7 @@ pub(crate) fn is_wanted(
 }
 
 impl Migration {
-    /// The SQL for one engine.
+    /// Returns the SQL for one engine.
     pub(crate) fn render(&self, engine: Engine) -> Result<String, OpenError> {
         let mut sql = String::with_capacity(self.sql.len());
         let mut only = None;

@@ -126,7 +126,7 @@ impl Queue {
         }
     }
 
-    /// The next write, if one waits.
+    /// Returns the next write, if one waits.
     pub(crate) fn try_pop_write(&self) -> Option<Box<dyn Job>> {
         loop {
             let waiting = self.lock().take(Role::Writes)?;
@@ -136,7 +136,7 @@ impl Queue {
         }
     }
 
-    /// The next read, if it was already waiting at this time.
+    /// Returns the next read, if it was already waiting at this time.
     pub(crate) fn try_pop_read(&self, at: Instant) -> Option<Box<dyn Job>> {
         loop {
             let waiting = self.lock().reads.pop_front_if(|waiting| waiting.since <= at)?;
@@ -157,12 +157,12 @@ impl Queue {
         self.writers.notify_one();
     }
 
-    /// True if a write waits.
+    /// Returns true if a write waits.
     pub(crate) fn has_write(&self) -> bool {
         !self.lock().writes.is_empty()
     }
 
-    /// True if [`Self::close`] was called.
+    /// Returns true if [`Self::close`] was called.
     pub(crate) fn is_closed(&self) -> bool {
         self.lock().closed
     }
@@ -174,7 +174,7 @@ impl Queue {
         self.writers.notify_all();
     }
 
-    /// The call, unless it waited too long.
+    /// Returns the call, unless it waited too long.
     fn admit(&self, mut waiting: Waiting) -> Option<Waiting> {
         let metrics = self.metrics_of(waiting.kind);
         metrics.queued.dec();

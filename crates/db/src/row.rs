@@ -10,13 +10,13 @@ pub(crate) enum RowOf<'r> {
 }
 
 impl Row<'_> {
-    /// The value of a column; [`DbError::Type`] if there is no such column or it has another type.
+    /// Returns the value of a column; [`DbError::Type`] if there is no such column or it has another type.
     pub fn get<T: FromValue>(&self, index: usize) -> Result<T, DbError> {
         let value = self.value(index, T::EXPECTED)?;
         T::from_value(value).ok_or_else(|| mismatch(index, T::EXPECTED, value.kind()))
     }
 
-    /// The text of a column, without a copy; [`DbError::Type`] if there is no such column or it has another
+    /// Returns the text of a column, without a copy; [`DbError::Type`] if there is no such column or it has another
     /// type.
     pub fn text(&self, index: usize) -> Result<&str, DbError> {
         const EXPECTED: &str = <String as FromValue>::EXPECTED;

@@ -17,12 +17,12 @@ impl Statement {
         Self { name, sqlite, postgres }
     }
 
-    /// The path of its constant, for logs and test failures: `reeve_store::users::FIND`.
+    /// Returns the path of the constant, for logs and test failures: `reeve_store::users::FIND`.
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The SQL text for one engine.
+    /// Returns the SQL text for one engine.
     pub const fn sql(&self, engine: Engine) -> &'static str {
         match engine {
             Engine::Sqlite => self.sqlite,

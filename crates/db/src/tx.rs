@@ -53,7 +53,7 @@ impl<'c> Deref for Tx<'c> {
 }
 
 impl ReadTx<'_> {
-    /// The engine that this transaction runs on.
+    /// Returns the engine that this transaction runs on.
     pub fn engine(&self) -> Engine {
         match self.link {
             Link::Sqlite(_) => Engine::Sqlite,
@@ -61,7 +61,7 @@ impl ReadTx<'_> {
         }
     }
 
-    /// Every row of a SELECT, mapped.
+    /// Returns every row of a SELECT, mapped.
     pub fn query<T>(
         &self,
         statement: &'static Statement,
@@ -76,7 +76,7 @@ impl ReadTx<'_> {
         Ok(rows)
     }
 
-    /// The first row of a SELECT, mapped.
+    /// Returns the first row of a SELECT, mapped.
     pub fn query_opt<T>(
         &self,
         statement: &'static Statement,
@@ -91,7 +91,7 @@ impl ReadTx<'_> {
         Ok(first)
     }
 
-    /// The first row of a SELECT, mapped; [`DbError::NoRow`] if there is none.
+    /// Returns the first row of a SELECT, mapped; [`DbError::NoRow`] if there is none.
     pub fn query_one<T>(
         &self,
         statement: &'static Statement,
@@ -156,7 +156,7 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// True if there may be something to roll back.
+    /// Returns true if there may be something to roll back.
     pub(crate) fn wrote(&self) -> bool {
         self.wrote
     }
@@ -175,17 +175,17 @@ impl<'c> Tx<'c> {
         self.after_commit.push(Box::new(f));
     }
 
-    /// The functions that are to run after the commit.
+    /// Returns the functions that are to run after the commit.
     pub(crate) fn take_after_commit(&mut self) -> Vec<AfterCommit> {
         std::mem::take(&mut self.after_commit)
     }
 
-    /// The channels that were notified since the last call.
+    /// Returns the channels that were notified since the last call.
     pub(crate) fn take_notified(&mut self) -> Vec<Channel> {
         std::mem::take(&mut self.notified)
     }
 
-    /// The failure that lost the transaction, if any.
+    /// Returns the failure that lost the transaction, if any.
     pub(crate) fn fault(self) -> Option<DbError> {
         self.read.fault.into_inner()
     }
@@ -230,7 +230,7 @@ pub(crate) enum Access {
     Write,
 }
 
-/// SQLite would accept U+0000 in a text. It is refused here so that both engines agree.
+/// Refuses U+0000 in a text. SQLite would accept it; it is refused here so that both engines agree.
 fn reject_nul(params: &[Value<'_>]) -> Result<(), DbError> {
     for (index, value) in params.iter().enumerate() {
         if matches!(value, Value::Text(text) if text.as_bytes().contains(&0)) {

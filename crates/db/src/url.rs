@@ -41,7 +41,7 @@ pub enum UrlError {
 }
 
 impl DatabaseUrl {
-    /// The engine that serves this database.
+    /// Returns the engine that serves this database.
     pub fn engine(&self) -> Engine {
         match self {
             Self::Sqlite(_) => Engine::Sqlite,
@@ -72,7 +72,7 @@ impl FromStr for DatabaseUrl {
     }
 }
 
-/// True for a scheme that RFC 3986 allows.
+/// Returns true if RFC 3986 allows a scheme.
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
@@ -93,7 +93,7 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// The URL with `***` for passwords, in the authority or in the query. A password may contain, unescaped,
+/// Returns the URL with `***` for passwords, in the authority or in the query. A password may contain, unescaped,
 /// characters that separate the parts of a URL, so too much rather than too little is masked.
 fn masked(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);

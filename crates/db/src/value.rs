@@ -17,7 +17,7 @@ pub enum Value<'a> {
 }
 
 impl Value<'_> {
-    /// The kind of the value, for error messages.
+    /// Returns the kind of the value, for error messages.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "NULL",
@@ -30,7 +30,7 @@ impl Value<'_> {
 
 /// Types that can be a parameter of a statement.
 pub trait ToValue {
-    /// The value, borrowed.
+    /// Returns the value, borrowed.
     fn to_value(&self) -> Value<'_>;
 }
 
@@ -39,7 +39,7 @@ pub trait FromValue: Sized {
     /// The expected kind, for error messages: "an integer".
     const EXPECTED: &'static str;
 
-    /// `None` if the value is of another type (including NULL) or out of range.
+    /// Returns the value in this type; `None` if it is of another type (including NULL) or out of range.
     fn from_value(value: Value<'_>) -> Option<Self>;
 }
 

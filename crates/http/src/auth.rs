@@ -13,7 +13,7 @@ use crate::state::State;
 pub(crate) const NO_ACCOUNT: &str = "A service token belongs to no account and cannot be used here";
 const NO_ADMIN: &str = "You are not a server admin";
 
-/// The access token of a request; `None` if there is none.
+/// Returns the access token of a request; `None` if there is none.
 pub fn token(headers: &HeaderMap, query: &Query) -> Result<Option<String>, MatrixError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(query.lossy(ACCESS_TOKEN)) };
@@ -32,7 +32,7 @@ pub fn token(headers: &HeaderMap, query: &Query) -> Result<Option<String>, Matri
     }
 }
 
-/// A request's token, hashed; `None` if there is none, or the route does not ask for one.
+/// Returns a request's token, hashed; `None` if there is none, or the route does not ask for one.
 pub(crate) fn presented(
     admission: Admission,
     headers: &HeaderMap,
@@ -50,7 +50,7 @@ pub(crate) fn presented(
     }
 }
 
-/// The caller, whose credentials are valid. The caller's rights are checked by [`permit`].
+/// Returns the caller, whose credentials are valid. The caller's rights are checked by [`permit`].
 pub(crate) fn authenticate<S: State>(
     tx: &ReadTx<'_>,
     admission: Admission,
@@ -67,7 +67,7 @@ pub(crate) fn authenticate<S: State>(
     Ok(caller)
 }
 
-/// The caller, whose credentials are valid and whom the route lets in.
+/// Returns the caller, whose credentials are valid and whom the route lets in.
 pub(crate) fn admit<S: State>(
     tx: &ReadTx<'_>,
     admission: Admission,
@@ -78,7 +78,8 @@ pub(crate) fn admit<S: State>(
     Ok(caller)
 }
 
-/// The caller, as [`admit`] says, if the caller still holds the scopes that the context of a deed was made with.
+/// Returns the caller, as [`admit`] does, if the caller still holds the scopes that the context of a deed was made
+/// with.
 pub(crate) fn admit_again<S: State>(
     tx: &ReadTx<'_>,
     admission: Admission,

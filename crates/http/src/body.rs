@@ -83,7 +83,7 @@ macro_rules! body {
 
 /// A request body, which is a JSON object.
 pub trait Body: ToSchema {
-    /// The body that has these keys. Keys that it does not define are ignored.
+    /// Returns the body that has these keys. Keys that it does not define are ignored.
     fn of(object: Object) -> Self;
 }
 
@@ -98,7 +98,7 @@ pub trait Readable {
     /// Reads a value; `None` if it has another type.
     fn read(value: &Value) -> Option<Self::Read>;
 
-    /// The value of an absent key; `None` if the key is required.
+    /// Returns the value of an absent key; `None` if the key is required.
     fn absent() -> Option<Self::Read> {
         None
     }
@@ -120,37 +120,37 @@ impl<T> Key<T> {
         Self { name, value: object.swap_remove(name), kind: PhantomData }
     }
 
-    /// Its name.
+    /// Returns the name of the key.
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Its value, of any type; `None` if it is absent. For keys that accept more than their documented type, or whose
-    /// errors depend on the value.
+    /// Returns the value, of any type; `None` if it is absent. For keys that accept more than their documented type,
+    /// or whose errors depend on the value.
     pub const fn value(&self) -> Option<&Value> {
         self.value.as_ref()
     }
 
-    /// Its name and its value; `None` if it is absent.
+    /// Returns the name and the value; `None` if it is absent.
     pub fn into_pair(self) -> Option<(String, Value)> {
         self.value.map(|value| (self.name.to_owned(), value))
     }
 
-    /// Its name if it is absent, for [`require`].
+    /// Returns the name if the key is absent, for [`require`].
     pub const fn missing(&self) -> Option<&'static str> {
         if self.value.is_none() { Some(self.name) } else { None }
     }
 }
 
 impl<T: Readable> Key<T> {
-    /// Its value. Refuses a value of another type with `M_BAD_JSON`, and a required key that is absent with
+    /// Returns the value. Refuses a value of another type with `M_BAD_JSON`, and a required key that is absent with
     /// `M_MISSING_PARAM`.
     pub fn read(&self) -> Result<T::Read, MatrixError> {
         self.read_or(|name| MatrixError::bad_json(format!("'{name}' must be {}", T::WHAT)))
     }
 
-    /// Its value, as [`Key::read`] returns it, with another error for a value of another type. The error can contain
-    /// the name of the key.
+    /// Returns the value, as [`Key::read`] does, with another error for a value of another type. The error can
+    /// contain the name of the key.
     pub fn read_or(&self, refusal: impl FnOnce(&'static str) -> MatrixError) -> Result<T::Read, MatrixError> {
         match &self.value {
             None => T::absent().ok_or_else(|| MatrixError::missing_params(&[self.name])),
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(others.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["Item"]);
     }
 
-    /// The value of a key, or the text of the error.
+    /// Returns the value of a key, or the text of the error.
     fn read<T: Readable>(key: &Key<T>) -> Result<T::Read, String> {
         key.read().map_err(|error| error.error.into_owned())
     }

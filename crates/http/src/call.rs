@@ -38,22 +38,22 @@ impl<S> Deref for Reading<'_, S> {
 }
 
 impl<S: State> Reading<'_, S> {
-    /// The caller.
+    /// Returns the caller.
     pub fn caller(&self) -> &Caller {
         self.caller
     }
 
-    /// The session of the caller; `None` if an optional token was not sent.
+    /// Returns the session of the caller; `None` if an optional token was not sent.
     pub fn optional_session(&self) -> Option<&Session> {
         self.caller.session()
     }
 
-    /// The account of the caller.
+    /// Returns the account of the caller.
     pub fn user(&self) -> Result<&User, MatrixError> {
         present(self.caller, self.caller.user())
     }
 
-    /// Context in which the caller is the actor.
+    /// Returns the context in which the caller is the actor.
     pub fn admin_ctx(&self) -> Result<Ctx, MatrixError> {
         Ok(self.ctx_of(present(self.caller, self.caller.actor())?, self.caller.scopes()))
     }
@@ -88,27 +88,27 @@ impl<S> Deref for Call<S> {
 }
 
 impl<S: State> Call<S> {
-    /// The caller.
+    /// Returns the caller.
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
 
-    /// The session of the caller. Routes for accounts always have one.
+    /// Returns the session of the caller. Routes for accounts always have one.
     pub fn session(&self) -> Result<&Session, MatrixError> {
         present(&self.caller, self.caller.session())
     }
 
-    /// The session of the caller; `None` if an optional token was not sent.
+    /// Returns the session of the caller; `None` if an optional token was not sent.
     pub fn optional_session(&self) -> Option<&Session> {
         self.caller.session()
     }
 
-    /// The acting account.
+    /// Returns the acting account.
     pub fn user(&self) -> Result<&User, MatrixError> {
         present(&self.caller, self.caller.user())
     }
 
-    /// Context of an administrative act of the caller, which is audited.
+    /// Returns the context of an administrative act of the caller, which is audited.
     pub fn admin_ctx(&self) -> Result<Ctx, MatrixError> {
         Ok(self.ctx_of(present(&self.caller, self.caller.actor())?, self.caller.scopes()))
     }
@@ -124,7 +124,7 @@ impl<S: State> Call<S> {
         tokio::time::timeout(self.app.http.body_timeout, reading).await.map_err(|_| too_slow())?
     }
 
-    /// The body as a stream, within the limits of size and time.
+    /// Returns the body as a stream, within the limits of size and time.
     pub fn incoming(&mut self) -> Incoming {
         Incoming {
             body: self.take_body().unwrap_or_else(Body::empty),
@@ -204,7 +204,7 @@ impl<S: State> Call<S> {
         self.authorised(move |tx, caller| f(tx, present(caller, caller.session())?).map_err(Into::into)).await
     }
 
-    /// The credentials, to be judged at the present time: they may have expired since the request began.
+    /// Returns the credentials, to be judged at the present time: they may have expired since the request began.
     fn credentials_now(&self) -> Option<Credentials> {
         let now = self.app.clock.now();
         self.credentials.map(|credentials| Credentials { now, ..credentials })
@@ -237,7 +237,7 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// The next chunk; `None` at the end.
+    /// Returns the next chunk; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, MatrixError> {
         loop {
             let frame = tokio::time::timeout(self.pause, self.body.frame()).await.map_err(|_| too_slow())?;

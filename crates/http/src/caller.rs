@@ -15,7 +15,7 @@ pub enum Token {
 }
 
 impl Token {
-    /// The token of this text.
+    /// Returns the token of this text.
     pub(crate) fn read(text: &str) -> Self {
         let hash = hash_token(text);
         if text.starts_with(service::PREFIX) { Self::Service(hash) } else { Self::Access(hash) }
@@ -45,7 +45,7 @@ pub enum Caller {
 }
 
 impl Caller {
-    /// The session, if the caller has one.
+    /// Returns the session, if the caller has one.
     pub fn session(&self) -> Option<&Session> {
         match self {
             Self::Nobody | Self::Service(_) => None,
@@ -53,7 +53,7 @@ impl Caller {
         }
     }
 
-    /// The account as which the caller acts.
+    /// Returns the account as which the caller acts.
     pub fn user(&self) -> Option<&User> {
         match self {
             Self::Nobody | Self::Service(_) => None,
@@ -61,7 +61,7 @@ impl Caller {
         }
     }
 
-    /// The rights of administration that the caller has.
+    /// Returns the rights of administration that the caller has.
     pub fn scopes(&self) -> Scopes {
         match self {
             Self::Nobody => Scopes::NONE,
@@ -70,12 +70,12 @@ impl Caller {
         }
     }
 
-    /// True if the caller has a right of administration.
+    /// Returns true if the caller has a right of administration.
     pub fn holds(&self, scope: Scope) -> bool {
         self.scopes().contains(scope)
     }
 
-    /// The actor for the audit log.
+    /// Returns the actor for the audit log.
     pub fn actor(&self) -> Option<Actor> {
         match self {
             Self::Nobody => None,

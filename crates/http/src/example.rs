@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 /// Maximum depth of an example of schemas that refer to themselves.
 const DEPTH: usize = 24;
 
-/// An example of a schema, which may refer to others.
+/// Returns an example of a schema, which may refer to others.
 pub(crate) fn of(schema: &Value, schemas: &BTreeMap<String, Value>) -> Value {
     make(schema, "", schemas, DEPTH)
 }
@@ -75,7 +75,7 @@ fn make(schema: &Value, name: &str, schemas: &BTreeMap<String, Value>, depth: us
     }
 }
 
-/// A key in a map of that name.
+/// Returns a key for a map of that name.
 fn key(name: &str) -> &'static str {
     match name {
         "join" | "invite" | "knock" | "leave" | "rooms" | "room_subscriptions" => "!636q39766251:example.org",
@@ -88,7 +88,7 @@ fn key(name: &str) -> &'static str {
     }
 }
 
-/// A text for a key of that name.
+/// Returns a text for a key of that name.
 fn text(name: &str) -> &'static str {
     match name {
         "displayname" | "display_name" => "Alice",

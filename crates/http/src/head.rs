@@ -20,7 +20,7 @@ impl Params {
         Self { pairs }
     }
 
-    /// The decoded value of a parameter; empty if the route has none of that name.
+    /// Returns the decoded value of a parameter; empty if the route has none of that name.
     pub fn get(&self, name: &str) -> &str {
         self.pairs.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
@@ -51,17 +51,17 @@ pub struct Head<S> {
 }
 
 impl<S: Deref<Target = Base>> Head<S> {
-    /// The decoded value of a path parameter.
+    /// Returns the decoded value of a path parameter.
     pub fn param(&self, name: &str) -> String {
         self.params.get(name).to_owned()
     }
 
-    /// The `User-Agent` of the client; empty if absent.
+    /// Returns the `User-Agent` of the client; empty if absent.
     pub fn user_agent(&self) -> &str {
         self.headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// Context without an audited actor.
+    /// Returns the context without an audited actor.
     pub fn ctx(&self) -> Ctx {
         Ctx {
             now: self.now,
@@ -73,8 +73,8 @@ impl<S: Deref<Target = Base>> Head<S> {
         }
     }
 
-    /// Context of an administrative act of an actor with these scopes, such as a script that knows the registration
-    /// shared secret.
+    /// Returns the context of an administrative act of an actor with these scopes, such as a script that knows the
+    /// registration shared secret.
     pub fn ctx_of(&self, actor: Actor, scopes: Scopes) -> Ctx {
         Ctx { actor: Some(actor), scopes, ..self.ctx() }
     }

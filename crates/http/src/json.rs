@@ -21,7 +21,7 @@ pub(crate) fn object(body: &[u8], may: &[&str]) -> Result<Object, MatrixError> {
     Ok(object)
 }
 
-/// True if a string contains NUL, which neither database can store. The depth is bounded by the JSON reader.
+/// Returns true if a string contains NUL, which neither database can store. The depth is bounded by the JSON reader.
 fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
@@ -31,7 +31,7 @@ fn has_nul(value: &Value) -> bool {
     }
 }
 
-/// True if Python would consider the value true. Some keys of the admin API are read this way.
+/// Returns true if Python would consider the value true. Some keys of the admin API are read this way.
 pub fn truthy(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -43,7 +43,7 @@ pub fn truthy(value: &Value) -> bool {
     }
 }
 
-/// The value in Python's notation, as some messages of the admin API show it.
+/// Returns the value in Python's notation, as some messages of the admin API show it.
 pub fn python_repr(value: &Value) -> String {
     match value {
         Value::Null => "None".to_owned(),

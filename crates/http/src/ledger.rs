@@ -8,7 +8,7 @@ use crate::admission::Access;
 use crate::openapi::{access_text, tag};
 use crate::route::{Limit, Route};
 
-/// The ledger of the API, in Markdown: every route, its callers, and its summary.
+/// Returns the ledger of the API, in Markdown: every route, its callers, and its summary.
 pub fn ledger<S>(routes: &[Arc<Route<S>>]) -> String {
     let mut text = String::from(
         "# API ledger\n\nEvery endpoint of Reeve, generated from the route table. *Open to* lists the callers that may use \

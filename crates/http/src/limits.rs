@@ -163,13 +163,13 @@ pub struct Limiter {
 }
 
 impl Limiter {
-    /// A limiter with these limits and empty buckets.
+    /// Returns a limiter with these limits and empty buckets.
     pub fn new(limits: RateLimits) -> Self {
         let levels = Mutex::new(Levels { of: HashMap::new(), prune_at: PRUNE_AT });
         Self { limits: RwLock::new(limits), levels }
     }
 
-    /// The current limits.
+    /// Returns the current limits.
     pub fn limits(&self) -> RateLimits {
         self.limits.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -268,7 +268,7 @@ impl Limiter {
 }
 
 impl Levels {
-    /// The contents of a bucket.
+    /// Returns the contents of a bucket.
     fn amount(&self, bucket: &Bucket, limit: RateLimit, now: Millis) -> f64 {
         let old = self.of.get(bucket).copied();
         old.map_or(0.0, |old| leaked(Level { per_second: limit.per_second, ..old }, now))
@@ -305,7 +305,7 @@ fn leaked(level: Level, now: Millis) -> f64 {
     (level.amount - seconds * level.per_second).max(0.0)
 }
 
-/// True if an administrator switched off the limits of a session, by an override of 0 messages per second for
+/// Returns true if an administrator switched off the limits of a session, by an override of 0 messages per second for
 /// the acting account, or for the administrator who acts as it.
 fn is_unlimited(session: &Session) -> bool {
     let off = |limit: &Option<RateLimitOverride>| limit.is_some_and(|limit| limit.messages_per_second == 0);

@@ -74,7 +74,7 @@ impl Metrics {
         self.requests.get_or_create(&Request { method, route, status }).inc();
     }
 
-    /// The metrics as text.
+    /// Returns the metrics as text.
     pub fn text(&self) -> String {
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);

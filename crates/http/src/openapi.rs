@@ -80,7 +80,7 @@ pub fn document<S>(routes: &[Arc<Route<S>>], path_params: &[PathParam]) -> Value
     })
 }
 
-/// The names of the schemas that occur in responses.
+/// Returns the names of the schemas that occur in responses.
 fn answered<S>(routes: &[Arc<Route<S>>], schemas: &BTreeMap<String, Value>) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut waiting: Vec<String> = Vec::new();
@@ -136,7 +136,7 @@ fn matrix_error() -> Value {
     })
 }
 
-/// User-interactive authentication that is not complete.
+/// Returns the schema of the response to user-interactive authentication that is not complete.
 fn interactive() -> Value {
     let text = json!({ "type": "string" });
     json!({
@@ -167,7 +167,7 @@ struct Refusal {
     when: &'static str,
 }
 
-/// The errors of a route: its own, and those that follow from the rest of its entry in the table.
+/// Returns the errors of a route: its own, and those that follow from the rest of its entry in the table.
 fn refusals<S>(route: &Route<S>) -> Vec<Refusal> {
     let doc = &route.doc;
     let mut all: Vec<Refusal> =
@@ -253,7 +253,7 @@ fn refusals<S>(route: &Route<S>) -> Vec<Refusal> {
     all
 }
 
-/// The error responses of a route, by status.
+/// Returns the error responses of a route, by status.
 fn error_responses<S>(route: &Route<S>) -> Map<String, Value> {
     let mut by_status: BTreeMap<u16, (Vec<&str>, Vec<String>)> = BTreeMap::new();
     for Refusal { status, code, when } in refusals(route) {
@@ -285,7 +285,7 @@ fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-/// The contents of a body, as a map of media types; `None` if it is empty.
+/// Returns the contents of a body, as a map of media types; `None` if it is empty.
 fn media_types(
     content: &Content,
     example: Option<&Value>,
@@ -344,8 +344,8 @@ fn path_parameter(name: &str, known: &[PathParam]) -> Value {
     })
 }
 
-/// The id of the operation at one of a route's paths: that of the route at its main path; at another path, with
-/// the part that differs, as in `getDevicesR0`.
+/// Returns the id of the operation at one of a route's paths: that of the route at its main path; at another path,
+/// with the part that differs, as in `getDevicesR0`.
 fn operation_id<S>(route: &Route<S>, path: &str) -> String {
     let (main, other): (Vec<&str>, Vec<&str>) =
         (route.path().split('/').collect(), path.split('/').collect());

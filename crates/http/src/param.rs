@@ -34,37 +34,37 @@ impl Param {
         Self { name, kind, required: false, meaning }
     }
 
-    /// A string parameter.
+    /// Declares a string parameter.
     pub const fn text(name: &'static str, meaning: &'static str) -> Self {
         Self::new(name, Kind::Text, meaning)
     }
 
-    /// A repeatable string parameter.
+    /// Declares a repeatable string parameter.
     pub const fn texts(name: &'static str, meaning: &'static str) -> Self {
         Self::new(name, Kind::Texts, meaning)
     }
 
-    /// A non-negative integer.
+    /// Declares a non-negative integer.
     pub const fn integer(name: &'static str, meaning: &'static str) -> Self {
         Self::new(name, Kind::Integer, meaning)
     }
 
-    /// `true` or `false`.
+    /// Declares `true` or `false`.
     pub const fn boolean(name: &'static str, meaning: &'static str) -> Self {
         Self::new(name, Kind::Boolean, meaning)
     }
 
-    /// One of the words in a table that [`Query::choice`](crate::query::Query::choice) reads with.
+    /// Declares one of the words in a table that [`Query::choice`](crate::query::Query::choice) reads with.
     pub fn choice<T>(name: &'static str, choices: &[(&'static str, T)], meaning: &'static str) -> Self {
         Self::new(name, Kind::Choice(choices.iter().map(|(word, _)| *word).collect()), meaning)
     }
 
-    /// One of these words; other values count as absent.
+    /// Declares one of these words; other values count as absent.
     pub fn word(name: &'static str, words: &[&'static str], meaning: &'static str) -> Self {
         Self::new(name, Kind::Choice(words.to_vec()), meaning)
     }
 
-    /// The `dir` parameter: `f` for forwards or `b` for backwards.
+    /// Declares the `dir` parameter: `f` for forwards or `b` for backwards.
     pub fn direction(meaning: &'static str) -> Self {
         Self::choice("dir", &DIRECTIONS, meaning)
     }

@@ -44,7 +44,7 @@ impl Query {
         Self { declared: Some(Arc::clone(params)), ..self }
     }
 
-    /// True if the route declares a parameter, of a type for which `is` holds.
+    /// Returns true if the route declares a parameter, of a type for which `is` holds.
     fn declares(&self, name: &str, is: impl Fn(&Param) -> bool) -> bool {
         let Some(declared) = &self.declared else { return true };
         name == ACCESS_TOKEN || declared.iter().any(|param| param.name == name && is(param))
@@ -58,19 +58,19 @@ impl Query {
         self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice())
     }
 
-    /// True if the key is given, even if empty.
+    /// Returns true if the key is given, even if empty.
     pub fn has(&self, name: &str) -> bool {
         self.check(name, |_| true);
         self.raw(name).is_some()
     }
 
-    /// The first value, with invalid UTF-8 replaced; for credentials and other opaque values.
+    /// Returns the first value, with invalid UTF-8 replaced; for credentials and other opaque values.
     pub fn lossy(&self, name: &str) -> Option<String> {
         self.check(name, |param| matches!(param.kind, Kind::Text | Kind::Choice(_)));
         self.raw(name).map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
-    /// A UTF-8 string. NUL, which no database can store, is refused.
+    /// Returns a UTF-8 string. NUL, which no database can store, is refused.
     pub fn utf8(&self, name: &str) -> Result<Option<String>, MatrixError> {
         self.check(name, |param| matches!(param.kind, Kind::Text | Kind::Choice(_)));
         let Some(raw) = self.raw(name) else { return Ok(None) };
@@ -80,14 +80,14 @@ impl Query {
         Ok(Some(text.to_owned()))
     }
 
-    /// An ASCII string.
+    /// Returns an ASCII string.
     pub fn ascii(&self, name: &str) -> Result<Option<String>, MatrixError> {
         self.check(name, |param| matches!(param.kind, Kind::Text | Kind::Choice(_)));
         let Some(raw) = self.raw(name) else { return Ok(None) };
         ascii(name, raw).map(Some)
     }
 
-    /// A required ASCII string.
+    /// Returns a required ASCII string.
     pub fn required_ascii(&self, name: &str) -> Result<String, MatrixError> {
         self.check(name, |param| param.required);
         self.ascii(name)?.ok_or_else(|| {
@@ -95,13 +95,13 @@ impl Query {
         })
     }
 
-    /// All ASCII values of a repeatable key, including empty ones.
+    /// Returns all ASCII values of a repeatable key, including empty ones.
     pub fn all_ascii(&self, name: &str) -> Result<Vec<String>, MatrixError> {
         self.check(name, |param| param.kind == Kind::Texts);
         self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| ascii(name, value)).collect()
     }
 
-    /// A non-negative integer.
+    /// Returns a non-negative integer.
     pub fn integer(&self, name: &str) -> Result<Option<i64>, MatrixError> {
         self.check(name, |param| param.kind == Kind::Integer);
         let Some(raw) = self.raw(name) else { return Ok(None) };
@@ -116,7 +116,7 @@ impl Query {
         Ok(Some(number))
     }
 
-    /// A required non-negative integer.
+    /// Returns a required non-negative integer.
     pub fn required_integer(&self, name: &str) -> Result<i64, MatrixError> {
         self.check(name, |param| param.required);
         self.integer(name)?.ok_or_else(|| {
@@ -127,7 +127,7 @@ impl Query {
         })
     }
 
-    /// `true` or `false`, nothing else.
+    /// Returns `true` or `false`; refuses everything else.
     pub fn boolean(&self, name: &str) -> Result<Option<bool>, MatrixError> {
         self.check(name, |param| param.kind == Kind::Boolean);
         match self.raw(name) {
@@ -140,7 +140,7 @@ impl Query {
         }
     }
 
-    /// One of the listed words, in their exact case.
+    /// Returns one of the listed words, in their exact case.
     pub fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>, MatrixError> {
         self.check(name, |param| match &param.kind {
             Kind::Choice(words) => words.iter().copied().eq(choices.iter().map(|(word, _)| *word)),
@@ -154,7 +154,7 @@ impl Query {
         })
     }
 
-    /// The `dir` parameter: true for backwards.
+    /// Returns the `dir` parameter: true for backwards.
     pub fn backwards(&self) -> Result<Option<bool>, MatrixError> {
         self.choice("dir", &DIRECTIONS)
     }
@@ -174,7 +174,7 @@ fn no_nul(name: &str, text: &str) -> Result<(), MatrixError> {
     Ok(())
 }
 
-/// An integer as Python reads one: surrounding spaces, a sign, `_` between digits.
+/// Returns an integer as Python reads one: surrounding spaces, a sign, `_` between digits.
 fn parse_integer(raw: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(raw).ok()?.trim();
     let (negative, digits) = match text.as_bytes().first()? {

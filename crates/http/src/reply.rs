@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// The result of a handler.
 pub type Answer = Result<Response, MatrixError>;
 
-/// A JSON response.
+/// Returns a JSON response.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let (status, body) = match serde_json::to_vec(body) {
         Ok(body) => (status, body),
@@ -26,7 +26,7 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     response
 }
 
-/// The response of an error.
+/// Returns the response for an error.
 pub fn error(error: MatrixError) -> Response {
     // Interactive authentication that continues is not an error and has no code.
     let mut body = if error.errcode.is_empty() {
@@ -50,24 +50,24 @@ pub fn error(error: MatrixError) -> Response {
     response
 }
 
-/// 200 with a JSON body.
+/// Returns 200 with a JSON body.
 pub fn ok(body: &impl Serialize) -> Answer {
     Ok(json(StatusCode::OK, body))
 }
 
-/// 200 `{}`.
+/// Returns 200 `{}`.
 pub fn empty() -> Answer {
     ok(&serde_json::Map::new())
 }
 
-/// 200 with a text body.
+/// Returns 200 with a text body.
 pub fn text(content_type: &'static str, body: String) -> Answer {
     let mut response = Response::new(Body::from(body));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     Ok(response)
 }
 
-/// 200 with bytes that are in memory or streamed; `length` bytes in all.
+/// Returns 200 with bytes that are in memory or streamed; `length` bytes in all.
 pub fn bytes(length: u64, body: Body) -> Response {
     let mut response = Response::new(body);
     // The header is set explicitly, since a response to HEAD has no body to derive it from.
@@ -75,7 +75,7 @@ pub fn bytes(length: u64, body: Body) -> Response {
     response
 }
 
-/// A status without a body.
+/// Returns a status without a body.
 pub fn nothing(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;

@@ -123,7 +123,7 @@ pub struct Route<S> {
 }
 
 impl<S> Route<S> {
-    /// A route of this method.
+    /// Makes a route of this method.
     pub fn of<F, Fut>(method: Method, path: &str, handler: F) -> Endpoint<S>
     where
         F: Fn(Call<S>) -> Fut + Send + Sync + 'static,
@@ -132,7 +132,7 @@ impl<S> Route<S> {
         Endpoint::new(method, path, Handler::Call(Arc::new(move |call| Box::pin(handler(call)))))
     }
 
-    /// A GET route that only reads the database, in the transaction that authenticates the caller.
+    /// Makes a GET route that only reads the database, in the transaction that authenticates the caller.
     pub fn read(
         path: &str,
         handler: impl Fn(&Reading<'_, S>) -> Answer + Send + Sync + 'static,
@@ -140,7 +140,7 @@ impl<S> Route<S> {
         Endpoint::new(Method::GET, path, Handler::Read(Arc::new(handler)))
     }
 
-    /// A GET route that is not read-only.
+    /// Makes a GET route that is not read-only.
     pub fn get<F, Fut>(path: &str, handler: F) -> Endpoint<S>
     where
         F: Fn(Call<S>) -> Fut + Send + Sync + 'static,
@@ -149,7 +149,7 @@ impl<S> Route<S> {
         Self::of(Method::GET, path, handler)
     }
 
-    /// A POST route.
+    /// Makes a POST route.
     pub fn post<F, Fut>(path: &str, handler: F) -> Endpoint<S>
     where
         F: Fn(Call<S>) -> Fut + Send + Sync + 'static,
@@ -158,7 +158,7 @@ impl<S> Route<S> {
         Self::of(Method::POST, path, handler)
     }
 
-    /// A PUT route.
+    /// Makes a PUT route.
     pub fn put<F, Fut>(path: &str, handler: F) -> Endpoint<S>
     where
         F: Fn(Call<S>) -> Fut + Send + Sync + 'static,
@@ -167,7 +167,7 @@ impl<S> Route<S> {
         Self::of(Method::PUT, path, handler)
     }
 
-    /// A DELETE route.
+    /// Makes a DELETE route.
     pub fn delete<F, Fut>(path: &str, handler: F) -> Endpoint<S>
     where
         F: Fn(Call<S>) -> Fut + Send + Sync + 'static,
@@ -293,7 +293,7 @@ impl<S> Route<S> {
         self
     }
 
-    /// Its main path.
+    /// Returns the main path.
     pub fn path(&self) -> &str {
         self.paths.first().map_or("", String::as_str)
     }
@@ -317,7 +317,7 @@ impl<S> Endpoint<S> {
         self
     }
 
-    /// The route, open to these callers.
+    /// Returns the route, open to these callers.
     pub fn access(self, access: Access) -> Route<S> {
         Route {
             repeatable: self.method == Method::GET,

@@ -92,7 +92,7 @@ impl<S> Router<S> {
     }
 }
 
-/// The methods of the routes that end at this node.
+/// Returns the methods of the routes that end at this node.
 fn allowed<S>(node: &Node<S>) -> String {
     let mut methods: Vec<&str> = node.routes.iter().map(|end| end.route.method.as_str()).collect();
     if methods.contains(&"GET") {

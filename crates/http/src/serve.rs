@@ -75,7 +75,7 @@ pub async fn serve<S: State>(
     }
 }
 
-/// A connection that ends when the other side does not read what is written to it.
+/// Returns a connection that ends when the other side does not read what is written to it.
 fn impatient<S: AsyncRead + AsyncWrite>(stream: S, stall: Duration) -> Pin<Box<TimeoutWriter<S>>> {
     let mut stream = TimeoutWriter::new(stream);
     stream.set_timeout(Some(stall));

@@ -54,7 +54,7 @@ struct Arrival {
 }
 
 impl<S: State> Service<S> {
-    /// A service for these routes.
+    /// Returns a service for these routes.
     pub fn new(app: Arc<S>, routes: &[Arc<Route<S>>]) -> Self {
         Self {
             unsent: Unsent::new(app.http.max_unsent, app.http.answer_timeout),

@@ -37,7 +37,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The address of a client: the peer, or the last address in `X-Forwarded-For` that no trusted proxy added.
+    /// Returns the address of a client: the peer, or the last address in `X-Forwarded-For` that no trusted proxy
+    /// added.
     pub(crate) fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         let trusted = |ip: &IpAddr| self.trusted_proxies.iter().any(|net| net.contains(ip));

@@ -12,8 +12,8 @@ use crate::head::Head;
 /// The state of a server, which its handlers work with. The engine works with the part that is [`Base`], and
 /// reads no account and no room by itself.
 pub trait State: Deref<Target = Base> + Send + Sync + Sized + 'static {
-    /// The caller with these credentials; `None` if they are unknown. The engine applies the rules of the route, such as
-    /// that the session has not expired.
+    /// Returns the caller with these credentials; `None` if they are unknown. The engine applies the rules of the
+    /// route, such as that the session has not expired.
     ///
     /// It reads the database alone, in the transaction that acts on the result, so that an act that takes a right away
     /// holds from its commit on.

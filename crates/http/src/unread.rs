@@ -46,7 +46,7 @@ impl Unread {
         }
     }
 
-    /// The slot of the body.
+    /// Returns the slot of the body.
     pub(crate) fn slot(&self) -> Slot {
         Arc::clone(&self.slot)
     }
@@ -78,7 +78,7 @@ impl Unread {
     }
 }
 
-/// The announced length of a request body.
+/// Returns the announced length of a request body.
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

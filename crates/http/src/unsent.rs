@@ -54,7 +54,7 @@ pub(crate) struct Unsent {
 }
 
 impl Unsent {
-    /// A bound of `most` bytes. A client may pause for as long as `patience`.
+    /// Returns a bound of `most` bytes. A client may pause for as long as `patience`.
     pub(crate) fn new(most: usize, patience: Duration) -> Arc<Self> {
         Arc::new(Self { most, patience, counted: Mutex::default() })
     }
@@ -140,7 +140,7 @@ struct Held {
 }
 
 impl Held {
-    /// True if the client reads too slowly.
+    /// Returns true if the client reads too slowly.
     fn stands(&self, patience: Duration) -> bool {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let most = patience.as_secs_f64() + self.sent as f64 / SLOWEST;

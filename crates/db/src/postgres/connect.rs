@@ -52,7 +52,7 @@ impl Server {
         Ok(Self { config, tls })
     }
 
-    /// A new connection, ready for use.
+    /// Returns a new connection, ready for use.
     pub(super) fn connect(&self) -> Result<Client, postgres::Error> {
         let mut client = match &self.tls {
             Some(tls) => self.config.connect(tls.clone())?,

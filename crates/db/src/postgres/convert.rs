@@ -56,7 +56,7 @@ impl Class {
     }
 }
 
-/// True if values of this type can be read and given.
+/// Returns true if values of this type can be read and given.
 pub(super) fn known(ty: &Type) -> bool {
     Class::of(ty).is_some()
 }
@@ -128,7 +128,7 @@ impl<'r> FromSql<'r> for Cell<'r> {
     }
 }
 
-/// The value of a column, or a description of an unsupported one.
+/// Returns the value of a column, or a description of an unsupported one.
 pub(crate) fn column(row: &postgres::Row, index: usize) -> Result<Value<'_>, &'static str> {
     if index >= row.len() {
         return Err("no such column");

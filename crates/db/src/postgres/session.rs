@@ -21,7 +21,7 @@ impl Session {
         Self { client, prepared: HashMap::new(), lost: false }
     }
 
-    /// True if the connection broke.
+    /// Returns true if the connection broke.
     pub(super) fn is_lost(&self) -> bool {
         self.lost
     }
@@ -32,7 +32,7 @@ impl Session {
         self.noting(result)
     }
 
-    /// All rows of a statement.
+    /// Returns all rows of a statement.
     pub(crate) fn query(
         &mut self,
         statement: &'static Statement,
@@ -71,7 +71,7 @@ impl Session {
         Ok(())
     }
 
-    /// The prepared statement, if the values match its types.
+    /// Returns the prepared statement, if the values match its types.
     fn ready(
         &mut self,
         statement: &'static Statement,
@@ -109,7 +109,7 @@ impl Session {
     }
 }
 
-/// The error in terms of this crate.
+/// Returns the error in terms of this crate.
 pub(super) fn failure(error: &postgres::Error) -> DbError {
     let Some(server) = error.as_db_error() else {
         return DbError::Unavailable(describe(error));
@@ -131,7 +131,7 @@ pub(super) fn failure(error: &postgres::Error) -> DbError {
     }
 }
 
-/// An error with its causes, in one line.
+/// Returns an error with its causes, in one line.
 pub(super) fn describe(error: &postgres::Error) -> String {
     if let Some(server) = error.as_db_error() {
         return format!("{}: {}", server.code().code(), server.message());

@@ -11,7 +11,7 @@ use rustls::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// The TLS connector: `None` for `sslmode=disable`.
+/// Returns the TLS connector: `None` for `sslmode=disable`.
 ///
 /// `require` checks the server's certificate and name against the certificates that the platform trusts.
 /// `prefer` continues without encryption when the server offers none, so checking would protect nobody and keep

@@ -302,8 +302,8 @@ impl Worker {
         if self.role == Role::Reads { &self.pool.readers } else { &self.pool.writers }
     }
 
-    /// True if another thread can take such a call. Then a refused connection (the server may have reached its
-    /// limit) is no reason to fail it.
+    /// Returns true if another thread can take such a call. Then a refused connection (the server may have reached
+    /// its limit) is no reason to fail it.
     fn others_serve(&self, kind: Kind) -> bool {
         let writers = self.pool.writers.load(Ordering::Relaxed);
         writers > 0 || (kind == Kind::Read && self.pool.readers.load(Ordering::Relaxed) > 0)
@@ -320,7 +320,7 @@ impl Worker {
     }
 }
 
-/// The pause before the next try: about 1 ms, doubling up to some 100 ms, and different for each thread and
+/// Returns the pause before the next try: about 1 ms, doubling up to some 100 ms, and different for each thread and
 /// try, so that conflicting calls separate.
 fn pause(lane: i64, tries: u32) -> Duration {
     let longest = 1000_u64 << tries.min(7);

@@ -29,7 +29,7 @@ const CHECKPOINT_EVERY: i32 = 1000;
 /// the log has no end that another thread could reach.
 const CHECKPOINT_AT_ONCE: i32 = 8192;
 
-/// A connection that may write to an existing file. Nothing is written yet.
+/// Returns a connection that may write to an existing file. Nothing is written yet.
 pub(super) fn open(path: &Path) -> Result<Connection, Box<dyn Error>> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|error| reason(path, error))?;
@@ -40,7 +40,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Box<dyn Error>> {
     Ok(connection)
 }
 
-/// The reason why a file could not be opened, from the system if SQLite gives none.
+/// Returns the reason why a file could not be opened, from the system if SQLite gives none.
 ///
 /// The file is opened for it, which may be done only after SQLite failed: closing a file releases all locks
 /// that the process has on it.
@@ -105,7 +105,7 @@ pub(super) fn checkpoint(connection: &Connection, due: &Receiver<()>) {
     }
 }
 
-/// A read-only connection.
+/// Returns a read-only connection.
 pub(super) fn reading(path: &Path, options: &Options) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -170,7 +170,7 @@ pub(super) fn finish(connection: Connection) {
     }
 }
 
-/// The error in terms of this crate.
+/// Returns the error in terms of this crate.
 pub(super) fn failure(error: rusqlite::Error) -> DbError {
     use rusqlite::ErrorCode::{
         CannotOpen, ConstraintViolation, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull,

@@ -38,8 +38,8 @@ pub(crate) fn execute(
     Ok(u64::try_from(count).unwrap_or(u64::MAX))
 }
 
-/// The prepared statement with its parameters. SQLite numbers `$n` by first appearance, so the number is read from
-/// the name.
+/// Returns the prepared statement with its parameters. SQLite numbers `$n` by first appearance, so the number is read
+/// from the name.
 fn bound<'c>(
     connection: &'c Connection,
     statement: &'static Statement,
@@ -69,7 +69,7 @@ fn bound<'c>(
     Ok(prepared)
 }
 
-/// The value of a column, or a description of an unsupported one.
+/// Returns the value of a column, or a description of an unsupported one.
 pub(crate) fn column<'r>(row: &'r rusqlite::Row<'_>, index: usize) -> Result<Value<'r>, &'static str> {
     match row.get_ref(index).map_err(|_| "no such column")? {
         ValueRef::Null => Ok(Value::Null),
