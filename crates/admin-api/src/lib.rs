@@ -25,7 +25,7 @@ use reeve_app::Route;
 
 pub use crate::reeve::openapi::route as openapi_route;
 
-/// Every route of the administration APIs.
+/// Returns every route of the administration APIs.
 pub fn routes() -> Vec<Route> {
     let singles = vec![
         account_validity::route(),

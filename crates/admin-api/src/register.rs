@@ -183,7 +183,7 @@ fn session(body: &Register) -> Result<NewSession, MatrixError> {
     })
 }
 
-/// The message authentication code of a request, in hexadecimal digits.
+/// Returns the message authentication code of a request, in hexadecimal digits.
 fn mac(secret: &str, parts: &[&str]) -> Result<String, MatrixError> {
     let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).map_err(MatrixError::internal)?;
     mac.update(parts.join("\0").as_bytes());

@@ -58,7 +58,7 @@ pub(crate) fn put() -> Route {
     route(Route::put("/_synapse/admin/v1/send_server_notice/{txn_id}", handle)).id("sendServerNoticeOnce")
 }
 
-/// The notice that a body describes.
+/// Returns the notice that a body describes.
 fn notice(body: &SendNotice) -> Result<Notice, MatrixError> {
     let not_text = |name| MatrixError::unknown(format!("'{name}' not a string type"));
     let event_type = body.event_type.read_or(not_text)?;

@@ -13,22 +13,22 @@ pub(crate) const ERRORS: &[(u16, &str, &str)] = &[
     (404, "M_NOT_FOUND", "there is no such account"),
 ];
 
-/// The user id in the path, of any server; only its form is checked.
+/// Returns the user id in the path, of any server; only its form is checked.
 pub(crate) fn shape(call: &Head) -> Result<String, MatrixError> {
     let user_id = call.param("user_id");
     id::split(&user_id)?;
     Ok(user_id)
 }
 
-/// The user id in the path: first its form is checked, then its server (`remote` is the error text for another
-/// server).
+/// Returns the user id in the path: first its form is checked, then its server (`remote` is the error text for
+/// another server).
 pub(crate) fn local_user(call: &Head, remote: &'static str) -> Result<String, MatrixError> {
     let user_id = shape(call)?;
     of_this_server(call, &user_id, remote)?;
     Ok(user_id)
 }
 
-/// The user id in the path: only the server name is checked; an id without one counts as remote.
+/// Returns the user id in the path: only the server name is checked; an id without one counts as remote.
 pub(crate) fn local_domain(call: &Head, remote: &'static str) -> Result<String, MatrixError> {
     let user_id = call.param("user_id");
     of_this_server(call, &user_id, remote)?;
@@ -39,13 +39,13 @@ fn of_this_server(call: &Head, user_id: &str, remote: &'static str) -> Result<()
     if id::domain_is(user_id, &call.app.server_name) { Ok(()) } else { Err(MatrixError::unknown(remote)) }
 }
 
-/// The account with this user id, or 404 `M_NOT_FOUND` with the text that the operation uses.
+/// Returns the account with this user id, or 404 `M_NOT_FOUND` with the text that the operation uses.
 pub(crate) async fn existing(call: &Call, user_id: &str, missing: &'static str) -> Result<User, MatrixError> {
     let wanted = user_id.to_owned();
     call.app.db.read(move |tx| found(tx, &wanted, missing)).await
 }
 
-/// The account with this user id, or 404 `M_NOT_FOUND` with the text that the operation uses.
+/// Returns the account with this user id, or 404 `M_NOT_FOUND` with the text that the operation uses.
 pub(crate) fn found(tx: &ReadTx<'_>, user_id: &str, missing: &'static str) -> Result<User, MatrixError> {
     users::find(tx, user_id)?.ok_or_else(|| MatrixError::not_found(missing))
 }

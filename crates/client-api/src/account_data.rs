@@ -41,7 +41,7 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// The number of the caller, who must be the owner.
+/// Returns the number of the caller, who must be the owner.
 fn owner(call: &Head, user: &User, refusal: &'static str) -> Result<UserNum, MatrixError> {
     if call.params.get("user_id") == user.user_id {
         Ok(user.num)

@@ -113,7 +113,7 @@ async fn upload(mut call: Call) -> Answer {
     reply::ok(&json!({ "one_time_key_counts": counts }))
 }
 
-/// A required object in a body.
+/// Returns a required object in a body.
 fn object<T>(key: &Key<T>) -> Result<&Object, MatrixError> {
     let object = key.value().and_then(Value::as_object);
     object.ok_or_else(|| MatrixError::bad_json(format!("'{}' must be a JSON object", key.name())))

@@ -43,7 +43,7 @@ use reeve_app::Route;
 use reeve_db::{DbError, Tx};
 use reeve_model::Millis;
 
-/// Every route of the client-server API.
+/// Returns every route of the client-server API.
 pub fn routes() -> Vec<Route> {
     let groups = [
         versions::routes(),

@@ -190,7 +190,7 @@ async fn initial_sync(call: Call) -> Answer {
     reply::ok(&body)
 }
 
-/// A room of `/initialSync`, and the number of its events.
+/// Returns a room of `/initialSync`, and the number of its events.
 fn room_info(
     tx: &ReadTx<'_>,
     view: &View<'_, '_>,
@@ -321,7 +321,7 @@ async fn new_events(call: Call) -> Answer {
     }
 }
 
-/// The news of one room that the viewer can read.
+/// Returns the news of one room that the viewer can read.
 fn of_room(tx: &ReadTx<'_>, view: &View<'_, '_>, room_id: &str, from: Pos) -> Result<News, Error> {
     let room = open(view, tx, room_id)?;
     let current = stream::current(tx)?;
@@ -335,7 +335,7 @@ fn of_room(tx: &ReadTx<'_>, view: &View<'_, '_>, room_id: &str, from: Pos) -> Re
     Ok(News { events: shown, end: end.max(from), rooms: vec![room.room.num] })
 }
 
-/// The news of all rooms that the viewer has joined, and changes of the viewer's membership in others.
+/// Returns the news of all rooms that the viewer has joined, and changes of the viewer's membership in others.
 fn of_all(tx: &ReadTx<'_>, view: &View<'_, '_>, viewer: &Viewer, from: Pos) -> Result<News, Error> {
     let current = stream::current(tx)?;
     let most = i64::try_from(CHUNK).unwrap_or(i64::MAX).saturating_add(1);

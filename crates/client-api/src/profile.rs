@@ -100,7 +100,7 @@ fn bad_key(error: BadKey) -> MatrixError {
     }
 }
 
-/// The user id and the field of a path; `key` is the field if the path has it as a literal.
+/// Returns the user id and the field of a path; `key` is the field if the path has it as a literal.
 fn target(call: &Head, key: Option<&str>) -> Result<(String, Field), MatrixError> {
     let user_id = user_id(call)?;
     let field = Field::parse(key.unwrap_or_else(|| call.params.get("key"))).map_err(bad_key)?;

@@ -175,7 +175,7 @@ async fn global(call: Call) -> Answer {
     reply::ok(&push::as_json(&rules(&call).await?)?)
 }
 
-/// The rule that the path names, as JSON.
+/// Returns the rule that the path names, as JSON.
 async fn found(call: &Call) -> Result<Value, MatrixError> {
     let (kind, rules) = (kind(call)?, rules(call).await?);
     let rule = rules.get(kind, call.params.get("rule_id")).ok_or(NOT_FOUND)?;
@@ -228,7 +228,7 @@ async fn put(mut call: Call) -> Answer {
     change(&call, move |rules| push::put_rule(rules, new.clone(), place.as_ref())).await
 }
 
-/// The position for a rule that the query names; `before` overrides `after`.
+/// Returns the position for a rule that the query names; `before` overrides `after`.
 fn place(call: &Call) -> Result<Option<Place>, MatrixError> {
     let rule = |name| call.query.utf8(name).map(|rule| rule.filter(|rule| !rule.is_empty()));
     let (before, after) = (rule("before")?, rule("after")?);
@@ -272,7 +272,7 @@ fn check_patterns(body: &NewPushRule) -> Result<(), MatrixError> {
     Ok(())
 }
 
-/// True if a value is a list of actions. Two obsolete ones, which have no effect, are still accepted.
+/// Returns true if a value is a list of actions. Two obsolete ones, which have no effect, are still accepted.
 fn are_actions(value: &Value) -> bool {
     let is_action = |action: &Value| match action {
         Value::String(action) => matches!(action.as_str(), "notify" | "dont_notify" | "coalesce"),
@@ -282,7 +282,7 @@ fn are_actions(value: &Value) -> bool {
     value.as_array().is_some_and(|actions| actions.iter().all(is_action))
 }
 
-/// A rule with conditions, which are optional in the body.
+/// Returns a rule with conditions, which are optional in the body.
 fn conditional(mut body: Value) -> Result<ruma::push::NewConditionalPushRule, serde_json::Error> {
     if let Some(body) = body.as_object_mut() {
         body.entry("conditions").or_insert_with(|| json!([]));

@@ -80,7 +80,7 @@ fn list(call: &Reading<'_>) -> Answer {
     reply::ok(&json!({ "pushers": pushers }))
 }
 
-/// A pusher in responses; with the keys that other devices can change, if the account has that feature.
+/// Returns a pusher in responses; with the keys that other devices can change, if the account has that feature.
 fn view(pusher: &Pusher, remote: bool) -> Result<Value, MatrixError> {
     let data: Value = serde_json::from_str(&pusher.data).map_err(MatrixError::internal)?;
     let mut view = json!({
@@ -129,7 +129,7 @@ async fn set(mut call: Call) -> Answer {
     reply::empty()
 }
 
-/// The pusher that a body describes.
+/// Returns the pusher that a body describes.
 fn pusher(call: &Call, body: &NewPusher) -> Result<Pusher, MatrixError> {
     let app_id = text(&body.app_id)?;
     let pushkey = text(&body.pushkey)?;
@@ -180,7 +180,7 @@ fn pusher(call: &Call, body: &NewPusher) -> Result<Pusher, MatrixError> {
     })
 }
 
-/// The data of an HTTP pusher, which contains the URL of the push gateway.
+/// Returns the data of an HTTP pusher, which contains the URL of the push gateway.
 fn http_data(data: Option<&Value>) -> Result<Object, MatrixError> {
     let wrong = |text: &str| MatrixError::bad_request("M_MISSING_PARAM", format!("Config Error: {text}"));
     let data = match data {

@@ -220,7 +220,7 @@ async fn make(call: &Call, new: registration::Registration) -> Answer {
     }
 }
 
-/// A string that is not too long; `None` if there is none.
+/// Returns a string that is not too long; `None` if there is none.
 fn text<T>(key: &Key<T>, refusal: &'static str) -> Result<Option<String>, MatrixError>
 where
     T: Readable<Read = Option<String>>,

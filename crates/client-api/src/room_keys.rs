@@ -115,7 +115,7 @@ pub(crate) fn routes() -> Vec<Route> {
     routes
 }
 
-/// The three routes of one path of keys, with bodies of the form `T`.
+/// Returns the three routes of one path of keys, with bodies of the form `T`.
 fn keys<T: Body>(path: &str, ids: [&'static str; 3], what: [&'static str; 3]) -> [Route; 3] {
     let [put_id, get_id, delete_id] = ids;
     let [put, get, delete] = what;
@@ -212,7 +212,7 @@ async fn delete(call: Call) -> Answer {
     reply::empty()
 }
 
-/// The keys that the path names.
+/// Returns the keys that the path names.
 fn which(call: &Call) -> Which {
     let (room_id, session_id) = (call.param("room_id"), call.param("session_id"));
     match (room_id.is_empty(), session_id.is_empty()) {
@@ -226,7 +226,7 @@ fn version(call: &Call) -> Result<String, MatrixError> {
     call.query.utf8("version")?.ok_or_else(|| MatrixError::missing_params(&["version"]))
 }
 
-/// The keys in a body, whose nesting depends on the path.
+/// Returns the keys in a body, whose nesting depends on the path.
 async fn read_keys(call: &mut Call, which: &Which) -> Result<Vec<BackedUpKey>, MatrixError> {
     match which {
         Which::All => {

@@ -149,7 +149,7 @@ async fn search(mut call: Call) -> Answer {
     reply::ok(&json!({ "search_categories": { "room_events": found } }))
 }
 
-/// The context of a found event.
+/// Returns the context of a found event.
 fn around(
     room: &reeve_rooms::view::RoomView<'_, '_, '_>,
     tx: &reeve_db::ReadTx<'_>,

@@ -120,7 +120,7 @@ pub(crate) async fn acknowledge(call: &Call, upto: Option<Pos>) -> Result<(), Ma
     call.write(move |tx| inbox::acknowledge(tx, &viewer, upto)).await
 }
 
-/// A response; reduced to the event fields that the filter names, if it names any.
+/// Returns a response; reduced to the event fields that the filter names, if it names any.
 fn answer(response: &v3::Response, fields: Option<&[String]>) -> Answer {
     let Some(fields) = fields else { return reply::ok(response) };
     let mut answer = serde_json::to_value(response).map_err(MatrixError::internal)?;
@@ -143,7 +143,7 @@ fn answer(response: &v3::Response, fields: Option<&[String]>) -> Answer {
     reply::ok(&answer)
 }
 
-/// The keys along a dotted field path; a backslash escapes a dot.
+/// Returns the keys along a dotted field path; a backslash escapes a dot.
 fn segments(field: &str) -> Vec<String> {
     let mut segments = Vec::new();
     let mut segment = String::new();
@@ -180,7 +180,7 @@ fn state_after(call: &Call) -> Result<StateAfter, MatrixError> {
     Ok(StateAfter::No)
 }
 
-/// The filter of a request: a stored one by its id, or one given as JSON.
+/// Returns the filter of a request: a stored one by its id, or one given as JSON.
 async fn filter(call: &Call) -> Result<FilterDefinition, MatrixError> {
     let Some(text) = call.query.utf8("filter")?.filter(|text| !text.is_empty()) else {
         return Ok(FilterDefinition::default());
@@ -216,7 +216,8 @@ pub(crate) async fn touch_presence(call: &Call, timeout: Duration) -> Result<(),
     Ok(())
 }
 
-/// The numbers of the device's remaining keys. Unlike the rest of a response, their changes do not end a wait.
+/// Returns the numbers of the device's remaining keys. Unlike the rest of a response, their changes do not end a
+/// wait.
 pub(crate) async fn keys_left(call: &Call) -> Result<KeysLeft, MatrixError> {
     let viewer = viewer(call)?;
     call.read_authorised(move |tx| KeysLeft::of(tx, &viewer)).await

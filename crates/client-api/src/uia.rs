@@ -65,7 +65,7 @@ pub(crate) async fn registration(
     run(call, auth, &[stages], None, remembered).await
 }
 
-/// The data of the session that a request names; empty if it names none.
+/// Returns the data of the session that a request names; empty if it names none.
 pub(crate) async fn remembered(call: &Call, auth: &Key<Option<AnyObject>>) -> Result<Object, MatrixError> {
     match auth.value().and_then(|auth| auth.get("session")).and_then(Value::as_str) {
         Some(session) => Ok(load(call, session, None).await?.remembered),
@@ -82,7 +82,7 @@ pub(crate) async fn finish(call: &Call, passed: &Passed) -> Result<(), MatrixErr
     call.write(move |tx| uia_sessions::delete(tx, &session)).await
 }
 
-/// The 401 response with the flows, of whose stages some are missing.
+/// Returns the 401 response with the flows, of whose stages some are missing.
 fn missing(
     session: &str,
     flows: &[Vec<Stage>],

@@ -41,7 +41,7 @@ async fn turn_server(call: Call) -> Answer {
     }))
 }
 
-/// A user name that contains its expiry in seconds, and the matching password.
+/// Returns a user name that contains its expiry in seconds, and the matching password.
 /// <https://datatracker.ietf.org/doc/html/draft-uberti-behave-turn-rest-00>
 fn credentials(
     turn: &Turn,

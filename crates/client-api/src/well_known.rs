@@ -40,7 +40,7 @@ async fn support(call: Call) -> Answer {
     }
 }
 
-/// The discovery document, if the public URL is set; a login returns it, too.
+/// Returns the discovery document, if the public URL is set; a login returns it, too.
 pub(crate) fn document(call: &Call) -> Option<Value> {
     let url = call.app.discovery.public_base_url.as_deref()?;
     Some(json!({ "m.homeserver": { "base_url": format!("{}/", url.trim_end_matches('/')) } }))

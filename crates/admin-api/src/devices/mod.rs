@@ -17,18 +17,19 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![list::route(), create::route(), delete_many::route(), get::route(), rename::route(), delete::route()]
 }
 
-/// The account in the path, which must exist here.
+/// Returns the account in the path, which must exist here.
 async fn owner(call: &Call) -> Result<User, MatrixError> {
     owner_or(call, "Can only lookup local users").await
 }
 
-/// The account in the path, which must exist here, for a read-only operation.
+/// Returns the account in the path, which must exist here, for a read-only operation.
 fn read_owner(call: &Reading<'_>) -> Result<User, MatrixError> {
     let user_id = target::local_user(call, "Can only lookup local users")?;
     target::found(call.tx, &user_id, "Unknown user")
 }
 
-/// The account in the path, which must exist here. `remote` is the error text for an account of another server.
+/// Returns the account in the path, which must exist here. `remote` is the error text for an account of another
+/// server.
 async fn owner_or(call: &Call, remote: &'static str) -> Result<User, MatrixError> {
     let user_id = target::local_user(call, remote)?;
     target::existing(call, &user_id, "Unknown user").await

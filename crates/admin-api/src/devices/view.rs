@@ -26,7 +26,7 @@ pub(crate) struct DeviceView {
     dehydrated: bool,
 }
 
-/// The id of the account's dehydrated device.
+/// Returns the id of the account's dehydrated device.
 fn dehydrated(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Option<String>, DbError> {
     Ok(dehydrated_devices::of_user(tx, user_num)?.map(|device| device.device_id))
 }
@@ -44,7 +44,7 @@ impl DeviceView {
         }
     }
 
-    /// All devices of an account, by device id.
+    /// Returns all devices of an account, by device id.
     pub(crate) fn all(call: &Reading<'_>, user: &User) -> Result<Vec<Self>, DbError> {
         let mut devices = devices::of_user(call.tx, user.num)?;
         reeve_accounts::devices::see(&mut devices, &call.app.seen.lately(user.num));
@@ -52,7 +52,7 @@ impl DeviceView {
         Ok(devices.into_iter().map(|device| Self::new(user, device, dehydrated.as_deref())).collect())
     }
 
-    /// One device of an account.
+    /// Returns one device of an account.
     pub(crate) fn one(call: &Reading<'_>, user: &User, device_id: &str) -> Result<Option<Self>, DbError> {
         let mut device = devices::find(call.tx, user.num, device_id)?;
         reeve_accounts::devices::see(device.as_mut_slice(), &call.app.seen.lately(user.num));

@@ -87,12 +87,12 @@ async fn delete_all(call: &Call, owner: Option<&str>, media: Vec<Media>) -> Resu
     Ok(deleted)
 }
 
-/// True if the server in the path is this one.
+/// Returns true if the server in the path is this one.
 fn is_own_server(call: &Head) -> bool {
     call.param("server_name") == *call.app.server_name
 }
 
-/// The `before_ts` parameter, which must be a time in milliseconds.
+/// Returns the `before_ts` parameter, which must be a time in milliseconds.
 fn before_ts(call: &Head) -> Result<Millis, MatrixError> {
     let before_ts = Millis::new(call.query.required_integer("before_ts")?);
     if before_ts < EARLIEST_TS {

@@ -17,7 +17,7 @@ use crate::target;
 /// Maximum number of uploads in a page, whatever the request asks for.
 const MAX: i64 = 10_000;
 
-/// The query parameters.
+/// Returns the query parameters.
 fn query() -> [Param; 4] {
     [
         Param::integer("from", "offset of the first upload; 0 by default"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reeve_app::{Access, Call, Route, reply, shape};
 
-/// The route that serves the OpenAPI document of all routes, in JSON.
+/// Returns the route that serves the OpenAPI document of all routes, in JSON.
 pub fn route(document: impl Fn() -> Arc<str> + Send + Sync + 'static) -> Route {
     Route::get("/_reeve/openapi.json", move |_: Call| {
         let document = document();

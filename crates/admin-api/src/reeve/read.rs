@@ -12,7 +12,7 @@ pub(super) fn refuse_unknown(unknown: &Object) -> Result<(), MatrixError> {
     }
 }
 
-/// The error for a list with other values than strings.
+/// Returns the error for a list with other values than strings.
 pub(super) fn not_strings(key: &'static str) -> MatrixError {
     MatrixError::bad_json(format!("'{key}' must be a list of strings"))
 }

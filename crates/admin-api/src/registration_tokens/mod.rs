@@ -52,7 +52,7 @@ fn no_such_token(token: &str) -> MatrixError {
     MatrixError::not_found(format!("No such registration token: {token}"))
 }
 
-/// `uses_allowed` in a body: `None` if absent.
+/// Returns `uses_allowed` in a body: `None` if absent.
 fn uses_allowed(key: &Key<Option<i64>>) -> Result<Option<Option<i64>>, MatrixError> {
     match key.value().map(|value| (value, integer(value))) {
         None => Ok(None),
@@ -62,7 +62,7 @@ fn uses_allowed(key: &Key<Option<i64>>) -> Result<Option<Option<i64>>, MatrixErr
     }
 }
 
-/// `expiry_time` in a body, not before `now`: `None` if absent.
+/// Returns `expiry_time` in a body, not before `now`: `None` if absent.
 fn expiry_time(key: &Key<Option<i64>>, now: Millis) -> Result<Option<Option<Millis>>, MatrixError> {
     match key.value().map(|value| (value, integer(value))) {
         None => Ok(None),

@@ -13,7 +13,7 @@ pub(crate) fn routes() -> Vec<Route> {
 /// Maximum number of reports in a page.
 const MAX: i64 = 10_000;
 
-/// The report id in the path; `None` for a number that cannot be an id.
+/// Returns the report id in the path; `None` for a number that cannot be an id.
 fn report_id(call: &Call) -> Result<Option<i64>, MatrixError> {
     let text = call.param("report_id");
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
@@ -41,7 +41,7 @@ impl Page {
         })
     }
 
-    /// The offset of the next page, if there is one.
+    /// Returns the offset of the next page, if there is one.
     fn next(&self, rows: usize, total: i64) -> Option<i64> {
         let Paging { from, limit } = self.paging;
         let rows = i64::try_from(rows).unwrap_or(limit);

@@ -89,7 +89,7 @@ pub(crate) fn v2() -> Route {
         .errors(ERRORS)
 }
 
-/// The result of a finished job.
+/// Returns the result of a finished job.
 pub(crate) fn deleted(job: &Job) -> Result<Option<DeletedRoom>, MatrixError> {
     Ok(deletion::JOB.outcome(job)?.map(|outcome| DeletedRoom {
         kicked_users: outcome.kicked_users,

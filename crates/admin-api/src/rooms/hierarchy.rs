@@ -40,7 +40,7 @@ pub(crate) fn route() -> Route {
         ])
 }
 
-/// The content of a token: the number of rooms to skip, in a certain list.
+/// Returns the content of a token: the number of rooms to skip, in a certain list.
 fn token(skip: usize, max_depth: Option<i64>, room_id: &str) -> String {
     format!("{skip}_{}_{room_id}", max_depth.unwrap_or(-1))
 }

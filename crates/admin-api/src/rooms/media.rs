@@ -39,7 +39,7 @@ pub(crate) fn quarantine() -> Route {
         .returns::<Quarantined>(200)
 }
 
-/// The media of a room: those of this server, and those of others.
+/// Returns the media of a room: those of this server, and those of others.
 async fn find(call: &Call) -> Result<(Vec<String>, Vec<String>), MatrixError> {
     let room_id = call.param("room_id");
     let media = call

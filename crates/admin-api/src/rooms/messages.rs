@@ -206,7 +206,7 @@ async fn handle_timestamp(call: Call) -> Answer {
     reply::ok(&NearestEvent { event_id: event.event_id, origin_server_ts: event.ts.get() })
 }
 
-/// An event in the federation format. `unsigned` is the data added by this server.
+/// Returns an event in the federation format. `unsigned` is the data added by this server.
 pub(crate) fn stored(
     tx: &reeve_db::ReadTx<'_>,
     event_id: &str,

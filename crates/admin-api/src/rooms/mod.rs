@@ -46,7 +46,7 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// The room id in the path; only its form is checked.
+/// Returns the room id in the path; only its form is checked.
 fn room_id(call: &Call) -> Result<String, MatrixError> {
     let room_id = call.param("room_id");
     if room_admin::is_room_id(&room_id) {

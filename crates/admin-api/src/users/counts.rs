@@ -6,7 +6,7 @@ use reeve_store::events;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The query parameters.
+/// Returns the query parameters.
 fn query() -> [Param; 1] {
     [Param::integer("from_ts", "count from this time on, in milliseconds (required)").required()]
 }

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 /// Maximum number of accounts in a page, whatever the request asks for.
 const MAX: i64 = 10_000;
 
-/// The query parameters.
+/// Returns the query parameters.
 fn query() -> [Param; 11] {
     [
         Param::integer("from", "offset of the first account; 0 by default"),

@@ -154,7 +154,7 @@ fn invalid_password() -> MatrixError {
     MatrixError::unknown("Invalid password")
 }
 
-/// A list of objects with two strings each. A string in place of the list lacks the keys; an empty object
+/// Returns a list of objects with two strings each. A string in place of the list lacks the keys; an empty object
 /// counts as an empty list, as clients of the API expect.
 fn pairs<T: Body>(
     list: &Key<Option<Vec<T>>>,

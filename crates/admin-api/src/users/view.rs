@@ -71,7 +71,7 @@ pub(crate) struct UserView {
 }
 
 impl UserView {
-    /// The account with this user id.
+    /// Returns the account with this user id.
     pub(crate) fn find(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<Self>, DbError> {
         users::find(tx, user_id)?.map(|user| Self::read(tx, user)).transpose()
     }

@@ -97,7 +97,7 @@ fn handle(call: &Reading<'_>) -> Answer {
     })
 }
 
-/// The connections in the database and the recent ones in memory, the newest first.
+/// Returns the connections in the database and the recent ones in memory, the newest first.
 fn merged(written: Vec<Connection>, lately: Vec<Sighting>) -> Vec<WhoisConnection> {
     let mut newest: HashMap<([u8; 32], String), WhoisConnection> = HashMap::new();
     for Connection { token_hash, ip, user_agent, last_seen_ts, .. } in written {

@@ -83,7 +83,7 @@ impl Claim<'_> {
         }
     }
 
-    /// The password.
+    /// Returns the password.
     pub(super) fn password(&self) -> Result<String, MatrixError> {
         match self.password {
             Some(Value::String(password)) => Ok(password.clone()),
@@ -114,7 +114,7 @@ pub(crate) struct Verified {
     pub(crate) password_hash: String,
 }
 
-/// The account that has this password, or 403. The duration does not reveal whether the account exists; wrong
+/// Returns the account that has this password, or 403. The duration does not reveal whether the account exists; wrong
 /// passwords are counted and limited.
 pub(crate) async fn verify(
     call: &Call,

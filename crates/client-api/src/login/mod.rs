@@ -90,7 +90,7 @@ impl Method {
     /// The methods, in the order of the flows.
     const ALL: [Self; 2] = [Self::Token, Self::Password];
 
-    /// The `type` of a login.
+    /// Returns the `type` of a login.
     const fn kind(self) -> &'static str {
         match self {
             Self::Token => token::KIND,
@@ -98,7 +98,7 @@ impl Method {
         }
     }
 
-    /// The flow that offers the method; `None` if the settings disable it.
+    /// Returns the flow that offers the method; `None` if the settings disable it.
     fn flow(self, policy: &Policy) -> Option<Value> {
         match self {
             Self::Token => token::flow(policy),
@@ -106,8 +106,8 @@ impl Method {
         }
     }
 
-    /// The stage of user-interactive authentication with the same proof; `None` if there is none, or the settings
-    /// disable it.
+    /// Returns the stage of user-interactive authentication with the same proof; `None` if there is none, or the
+    /// settings disable it.
     fn stage(self, policy: &Policy) -> Option<Stage> {
         match self {
             Self::Token => None,
@@ -124,7 +124,7 @@ impl Method {
     }
 }
 
-/// The stages of user-interactive authentication, each of which proves that the owner of an account is there.
+/// Returns the stages of user-interactive authentication, each of which proves that the owner of an account is there.
 pub(crate) fn stages(policy: &Policy) -> impl Iterator<Item = Stage> {
     Method::ALL.into_iter().filter_map(|method| method.stage(policy))
 }
@@ -155,18 +155,18 @@ async fn log_in(mut call: Call) -> Answer {
     reply::ok(&answer)
 }
 
-/// The error for a value of another type in the options of a session.
+/// Returns the error for a value of another type in the options of a session.
 pub(crate) fn bad_parameter(name: &str) -> MatrixError {
     MatrixError::invalid_param(format!("Bad parameter: {name}"))
 }
 
-/// True if a new session shall have a refresh token.
+/// Returns true if a new session shall have a refresh token.
 pub(crate) fn refreshable(key: &Key<Omittable<bool>>) -> Result<bool, MatrixError> {
     let wrong = |name| MatrixError::unknown(format!("`{name}` should be true or false."));
     Ok(key.read_or(wrong)?.unwrap_or(false))
 }
 
-/// The response for a new session.
+/// Returns the response for a new session.
 pub(crate) fn session_body(user: &User, issued: &Issued, call: &Call) -> Object {
     let mut answer = Object::new();
     answer.insert("user_id".to_owned(), json!(user.user_id));

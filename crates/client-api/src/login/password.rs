@@ -16,12 +16,12 @@ use crate::stage::Stage;
 /// The `type` of the login.
 pub(super) const KIND: &str = "m.login.password";
 
-/// The flow that offers it; `None` if the settings disable it.
+/// Returns the flow that offers it; `None` if the settings disable it.
 pub(super) fn flow(policy: &Policy) -> Option<Value> {
     policy.password_enabled.then(|| json!({ "type": KIND }))
 }
 
-/// Its stage of user-interactive authentication; `None` if the settings disable it.
+/// Returns its stage of user-interactive authentication; `None` if the settings disable it.
 pub(super) fn stage(policy: &Policy) -> Option<Stage> {
     policy.password_enabled.then_some(Stage::Password)
 }

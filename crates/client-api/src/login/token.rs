@@ -10,7 +10,7 @@ use super::Login;
 /// The `type` of the login.
 pub(super) const KIND: &str = "m.login.token";
 
-/// The flow that offers it; `None` if the settings disable it.
+/// Returns the flow that offers it; `None` if the settings disable it.
 pub(super) fn flow(policy: &Policy) -> Option<Value> {
     policy.login_via_existing_session.then(|| json!({ "type": KIND, "get_login_token": true }))
 }

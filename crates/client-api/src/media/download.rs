@@ -57,19 +57,19 @@ pub(super) fn value(text: &str) -> Result<HeaderValue, MatrixError> {
     HeaderValue::from_str(text).map_err(MatrixError::internal)
 }
 
-/// The entity tag of an upload's bytes.
+/// Returns the entity tag of an upload's bytes.
 pub(super) fn etag(media: &Media) -> String {
     format!("\"{}\"", media.sha256)
 }
 
-/// True if the client already has these bytes.
+/// Returns true if the client already has these bytes.
 pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     let given = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = given.flat_map(|value| value.split(',')).map(str::trim);
     tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
-/// 304: the client has the current bytes.
+/// Returns 304: the client has the current bytes.
 pub(super) fn not_modified(open: bool, media: &Media, etag: &str) -> Answer {
     let mut response = reply::nothing(StatusCode::NOT_MODIFIED);
     cache(response.headers_mut(), open, media, etag)?;
@@ -93,8 +93,8 @@ pub(super) fn guard(headers: &mut HeaderMap) {
     );
 }
 
-/// Bytes never change, but a file can be quarantined or deleted: clients may cache it for a day, and not at all
-/// afterwards.
+/// Adds the header for caches. Bytes never change, but a file can be quarantined or deleted: clients may cache it for
+/// a day, and not at all afterwards.
 pub(super) fn cache(
     headers: &mut HeaderMap,
     open: bool,

@@ -156,12 +156,12 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Maximum size of an upload, in bytes.
+/// Returns the maximum size of an upload, in bytes.
 fn max_upload(app: &App) -> usize {
     usize::try_from(app.media.settings().max_upload_bytes).unwrap_or(usize::MAX)
 }
 
-/// The body of a response with the bytes of an upload.
+/// Returns the body of a response with the bytes of an upload.
 fn body(content: reeve_media::Content) -> Body {
     match content {
         reeve_media::Content::Whole(bytes) => Body::from(bytes),
@@ -173,7 +173,7 @@ fn config(call: &Reading<'_>) -> Answer {
     reply::ok(&json!({ "m.upload.size": call.app.media.settings().max_upload_bytes }))
 }
 
-/// The upload that a path names. With `open`, only one that needs no access token.
+/// Returns the upload that a path names. With `open`, only one that needs no access token.
 async fn find(call: &Call, open: bool) -> Result<Media, MatrixError> {
     let wait = call.query.integer("timeout_ms")?.unwrap_or(WAIT_MS).min(MAX_WAIT_MS);
     let not_found = || MatrixError::from(reeve_media::Error::NotFound);

@@ -15,7 +15,7 @@ pub(super) enum Part {
     Beyond,
 }
 
-/// The part that the headers of a request select. A request for several ranges, or with an outdated tag, gets
+/// Returns the part that the headers of a request select. A request for several ranges, or with an outdated tag, gets
 /// the whole file.
 pub(super) fn asked(headers: &HeaderMap, etag: &str, length: u64) -> Part {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());

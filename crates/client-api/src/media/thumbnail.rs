@@ -9,7 +9,7 @@ const METHODS: [(&str, bool); 2] = [("crop", true), ("scale", false)];
 
 use super::{BYPASS_QUARANTINE, NOT_FOUND, NOT_YET, TIMEOUT, download};
 
-/// The query parameters.
+/// Returns the query parameters.
 pub(super) fn query() -> [Param; 6] {
     [
         Param::integer("width", "the minimum width, in pixels").required(),

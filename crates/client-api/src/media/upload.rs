@@ -41,7 +41,7 @@ fn uri(call: &Call, media_id: &str) -> String {
     format!("mxc://{}/{media_id}", call.app.server_name)
 }
 
-/// The description of the file in a request.
+/// Returns the description of the file in a request.
 fn new_media(call: &Call, media_id: String) -> Result<NewMedia, MatrixError> {
     let said = call.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     Ok(NewMedia {
@@ -54,7 +54,7 @@ fn new_media(call: &Call, media_id: String) -> Result<NewMedia, MatrixError> {
     })
 }
 
-/// The description, completed by what the bytes show.
+/// Returns the description, completed by what the bytes show.
 fn judged(new: NewMedia, upload: &Upload) -> NewMedia {
     let (media_type, disguised) = kind::judge(&new.media_type, upload.head());
     NewMedia { media_type, disguised, ..new }

@@ -166,7 +166,7 @@ async fn publish(mut call: Call) -> Answer {
     reply::empty()
 }
 
-/// A position in the directory: direction, number of members, and id of the room at the boundary.
+/// Returns a position in the directory: direction, number of members, and id of the room at the boundary.
 fn parse_since(text: &str) -> Result<Boundary, MatrixError> {
     let invalid = || MatrixError::invalid_param("Invalid pagination token");
     let mut parts = text.splitn(3, '_');

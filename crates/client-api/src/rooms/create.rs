@@ -79,7 +79,7 @@ async fn handle(mut call: Call) -> Answer {
     reply::ok(&body)
 }
 
-/// The error for a value that is not a list, or not one `of` the right items.
+/// Returns the error for a value that is not a list, or not one `of` the right items.
 fn not_list<T>(key: &Key<T>, of: &str) -> MatrixError {
     let is_list = key.value().is_some_and(Value::is_array);
     MatrixError::bad_json(format!("'{}' must be a list{}", key.name(), if is_list { of } else { "" }))
@@ -129,7 +129,7 @@ fn parse(body: &NewRoom) -> Result<create::NewRoom, MatrixError> {
     })
 }
 
-/// A state event in a body.
+/// Returns a state event in a body.
 fn initial(event: &Object) -> Option<Initial> {
     let text = |key: &str| event.get(key).and_then(Value::as_str);
     match (text("type"), event.get("state_key"), event.get("content")) {

@@ -132,7 +132,7 @@ async fn reason(call: &mut Call) -> Result<Option<String>, MatrixError> {
     call.take::<Reason>().await?.reason.read_or(not_text)
 }
 
-/// The limits that joining a room, named by its id or an alias, counts against. Joining a room again is not
+/// Returns the limits that joining a room, named by its id or an alias, counts against. Joining a room again is not
 /// counted.
 pub(super) async fn joining(call: &Call, named: &str) -> Result<Vec<Bucket>, MatrixError> {
     if !call.app.limiter.limits().enabled {
@@ -152,7 +152,7 @@ pub(super) async fn joining(call: &Call, named: &str) -> Result<Vec<Bucket>, Mat
     Ok(joins.map_or_else(Vec::new, |room_id| vec![Bucket::Joins(num), Bucket::JoinsOfRoom(room_id)]))
 }
 
-/// The limits that an invite counts against.
+/// Returns the limits that an invite counts against.
 pub(super) fn inviting(call: &Call, room_id: &str, target: &str) -> Result<Vec<Bucket>, MatrixError> {
     Ok(vec![
         Bucket::InvitesBy(call.user()?.num),

@@ -42,7 +42,7 @@ pub(crate) fn routes() -> Vec<Route> {
     groups.into_iter().flatten().collect()
 }
 
-/// An endpoint at `/_matrix/client/v3` and, for older clients, at `/_matrix/client/r0`.
+/// Makes an endpoint at `/_matrix/client/v3` and, for older clients, at `/_matrix/client/r0`.
 pub(crate) fn v3<F, Fut>(method: Method, path: &str, handler: F) -> Endpoint
 where
     F: Fn(Call) -> Fut + Send + Sync + 'static,
@@ -52,7 +52,7 @@ where
         .also(&format!("/_matrix/client/r0/{path}"))
 }
 
-/// The viewer, for the rules of visibility.
+/// Returns the viewer, for the rules of visibility.
 pub(crate) fn viewer(call: &Call) -> Result<Viewer, MatrixError> {
     let session = call.session()?;
     Ok(Viewer {
@@ -62,7 +62,7 @@ pub(crate) fn viewer(call: &Call) -> Result<Viewer, MatrixError> {
     })
 }
 
-/// The device of the session. A session without a device, such as that of a login-as token, counts as its own
+/// Returns the device of the session. A session without a device, such as that of a login-as token, counts as its own
 /// device.
 pub(crate) fn device_key(call: &Call) -> Result<String, MatrixError> {
     let session = call.session()?;
@@ -76,12 +76,12 @@ pub(crate) fn home(call: &Call) -> Arc<Home> {
     Arc::clone(&call.app.home)
 }
 
-/// The error for a value in a body that is not a string.
+/// Returns the error for a value in a body that is not a string.
 pub(crate) fn not_text(name: &str) -> MatrixError {
     MatrixError::bad_json(format!("Param '{name}' must be a string"))
 }
 
-/// A paging token in the query.
+/// Returns a paging token in the query.
 pub(crate) fn token(call: &Call, name: &str) -> Result<Option<Token>, MatrixError> {
     let Some(text) = call.query.utf8(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
     Token::parse(&text)
@@ -89,7 +89,7 @@ pub(crate) fn token(call: &Call, name: &str) -> Result<Option<Token>, MatrixErro
         .ok_or_else(|| MatrixError::invalid_param(format!("Invalid token: '{name}'")))
 }
 
-/// The filter in the query, if there is one.
+/// Returns the filter in the query, if there is one.
 pub(crate) fn event_filter(call: &Call) -> Result<RoomEventFilter, MatrixError> {
     let Some(text) = call.query.utf8("filter")?.filter(|text| !text.is_empty()) else {
         return Ok(RoomEventFilter::default());
@@ -97,7 +97,7 @@ pub(crate) fn event_filter(call: &Call) -> Result<RoomEventFilter, MatrixError> 
     serde_json::from_str(&text).map_err(|_| MatrixError::bad_json("The filter is not valid"))
 }
 
-/// A room that the viewer can read: as a current or former member who did not forget it, or because it is
+/// Returns a room that the viewer can read: as a current or former member who did not forget it, or because it is
 /// world-readable.
 pub(crate) fn open<'v, 't, 'c>(
     view: &'v View<'t, 'c>,

@@ -127,7 +127,7 @@ async fn set(mut call: Call) -> Answer {
     reply::ok(&json!({ "event_id": event_id }))
 }
 
-/// The limits that a state event counts against if it invites a user or joins its sender.
+/// Returns the limits that a state event counts against if it invites a user or joins its sender.
 async fn moving(call: &Call, room_id: &str, sent: &Sent) -> Result<Vec<Bucket>, MatrixError> {
     let Some(target) = sent.state_key.as_deref().filter(|_| sent.event_type == types::MEMBER) else {
         return Ok(Vec::new());

@@ -77,7 +77,7 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// The number of the caller, who must be the owner.
+/// Returns the number of the caller, who must be the owner.
 fn owner(call: &Call, refusal: &'static str) -> Result<UserNum, MatrixError> {
     let user = call.user()?;
     if call.params.get("user_id") == user.user_id {
@@ -87,7 +87,7 @@ fn owner(call: &Call, refusal: &'static str) -> Result<UserNum, MatrixError> {
     }
 }
 
-/// The room id; only its form is checked, since account data may be about unknown rooms.
+/// Returns the room id; only its form is checked, since account data may be about unknown rooms.
 fn room_id(call: &Call) -> Result<String, MatrixError> {
     let room_id = call.param("room_id");
     if room_id.starts_with('!') {

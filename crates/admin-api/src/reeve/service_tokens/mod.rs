@@ -58,7 +58,7 @@ pub(crate) struct ServiceTokenView {
 }
 
 impl ServiceTokenView {
-    /// The token, with its last use even if that is not written yet.
+    /// Returns the token, with its last use even if that is not written yet.
     fn new(call: &Head, mut token: ServiceToken) -> Self {
         call.app.service_uses.see(&mut token);
         let (last_used_ts, last_used_ip) = token.last_used.map(|last| (last.ts.get(), last.ip)).unzip();

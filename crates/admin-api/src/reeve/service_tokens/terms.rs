@@ -3,7 +3,7 @@
 use reeve_app::MatrixError;
 use reeve_model::Network;
 
-/// The error for a time of expiry that is none.
+/// Returns the error for a time of expiry that is none.
 pub(super) fn not_a_time(key: &'static str) -> MatrixError {
     MatrixError::bad_json(format!("'{key}' must be an integer or null"))
 }
