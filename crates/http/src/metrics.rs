@@ -43,7 +43,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Metrics that count from zero.
+    /// Returns metrics that count from zero.
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("reeve");
         let requests = Family::default();

@@ -35,7 +35,7 @@ const SCANS: &[(&str, &str)] = &[
     ("stream::CURRENT", "has one row"),
     ("stream::ADVANCE", "has one row"),
     ("stream_epochs::NEWEST", "stops at the first"),
-    ("stream_epochs::OLD", "stops behind the 100,000 that are kept, and runs once at each start"),
+    ("stream_epochs::OLD", "skips the 100,000 that are kept, when an epoch begins"),
     ("to_device::FIRST_ORPHANED", "stops at the first"),
     ("to_device::ORPHAN", "its subquery has one row"),
     ("users::ANY_USER_ID", "stops at the first"),
