@@ -101,7 +101,7 @@ impl Candidate {
             password_hash,
             devices,
         };
-        candidate.check_retired()?;
+        candidate.check_deactivated()?;
         Ok(candidate)
     }
 
@@ -111,7 +111,7 @@ impl Candidate {
     }
 
     /// Refuses a deactivated or erased account with data that deactivation deletes.
-    fn check_retired(&self) -> Result<(), Refusal> {
+    fn check_deactivated(&self) -> Result<(), Refusal> {
         let reason = "inconsistent";
         let user = &self.user;
         let acts = self.password_hash.is_some() || !self.devices.is_empty() || !self.threepids.is_empty();

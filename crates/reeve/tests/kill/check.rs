@@ -237,7 +237,7 @@ fn lists((writers, others): (&[Writer], &[String]), client: &mut Client, when: &
 /// Waits until no job is left, and every one has done its work.
 pub(crate) fn jobs_finish(writers: &mut [Writer], address: SocketAddr, admin: &str) {
     let mut client = Client::new(address, Some(admin));
-    let retired: usize = writers
+    let deactivated: usize = writers
         .iter()
         .flat_map(|writer| writer.accounts.values())
         .filter(|known| known.account.deactivated)
@@ -266,7 +266,7 @@ pub(crate) fn jobs_finish(writers: &mut [Writer], address: SocketAddr, admin: &s
         let Some(next) = page.body["next_token"].as_str() else { break };
         from = format!("&from={next}");
     }
-    assert_eq!(done, retired, "each retired account has one job");
+    assert_eq!(done, deactivated, "each deactivated account has one job");
 }
 
 fn listed(body: &Value) -> Vec<(String, Option<String>)> {
