@@ -36,26 +36,16 @@ const PAGE: i64 = 100;
 /// Maximum number of entries in a page.
 const MAX: i64 = 1000;
 
-/// Returns the number of entries that a request asks for.
+/// The number of entries that a request asks for.
 fn limit(call: &Head) -> Result<i64, MatrixError> {
     Ok(call.query.integer("limit")?.unwrap_or(PAGE).clamp(1, MAX))
 }
 
-/// Returns the position that the `from` of a request names: a time and an id.
-fn position(call: &Head) -> Result<Option<(Millis, String)>, MatrixError> {
-    let Some(token) = call.query.ascii("from")? else { return Ok(None) };
-    let parts =
-        token.split_once('_').and_then(|(ts, id)| Some((Millis::new(ts.parse().ok()?), id.to_owned())));
-    parts.map(Some).ok_or_else(bad_position)
-}
-
-fn bad_position() -> MatrixError {
-    MatrixError::invalid_param("Query parameter 'from' must be a next_token of this list")
-}
-
-/// Returns the `from` of the page after an entry.
-fn token(ts: Millis, id: &impl std::fmt::Display) -> String {
-    format!("{ts}_{id}")
+/// The key after which the page that a request asks for begins.
+fn from<Id: Default + FromStr>(call: &Head) -> Result<SortKey<Id>, MatrixError> {
+    let Some(token) = call.query.ascii("from")? else { return Ok(SortKey::at(Millis::MAX)) };
+    SortKey::parse(&token)
+        .ok_or_else(|| MatrixError::invalid_param("Query parameter 'from' must be a next_token of this list"))
 }
 
 /// Truncates entries, of which one more than the page was read, to the page; returns the last entry if there
