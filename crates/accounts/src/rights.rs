@@ -24,6 +24,11 @@ pub fn check_may_change_any(tx: &ReadTx<'_>, ctx: &Ctx, user_id: &str) -> Result
     users::find(tx, user_id)?.map_or(Ok(()), |user| check_may_change(ctx, &user))
 }
 
+/// Refuses an actor without a scope that an act needs beside that of its route.
+pub fn check_holds(ctx: &Ctx, scope: Scope) -> Result<(), Error> {
+    if ctx.scopes.contains(scope) { Ok(()) } else { Err(Error::LacksScope(scope)) }
+}
+
 /// Refuses an actor without the scopes that changes of flags need, whatever the route by which they come.
 pub(crate) fn check_flags(ctx: &Ctx, before: &User, after: &User) -> Result<(), Error> {
     let restrictions = |user: &User| (user.locked, user.suspended, user.shadow_banned);

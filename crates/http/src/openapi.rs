@@ -344,6 +344,7 @@ const PATH_PARAMETERS: &[(&str, &str, &str)] = &[
     ("redact_id", "The id of the redaction.", "redact_1"),
     ("rel_type", "The type of the relation.", "m.thread"),
     ("report_id", "The number of the report.", "1"),
+    ("report_kind", "The kind of the reported thing: `event`, `room` or `user`.", "event"),
     ("room", "The id or an alias of the room.", "!636q39766251:example.org"),
     ("room_alias", "The alias of the room.", "#monkeys:example.org"),
     ("room_id", "The id of the room.", "!636q39766251:example.org"),

@@ -23,4 +23,6 @@ pub use service::{Network, Service};
 pub use session::{RateLimitOverride, Session, TokenHash};
 pub use token::{Epoch, SlidingToken, Token};
 pub use user::{User, UserType};
-pub use word::{ActorKind, DeliveryKind, JobState, Membership, Scope};
+pub use word::{
+    ActorKind, DeliveryKind, JobState, Membership, ReportAct, ReportKind, ReportState, Resolution, Scope,
+};

@@ -40,6 +40,7 @@ pub mod ratelimits;
 pub mod refresh_tokens;
 pub mod registration_nonces;
 pub mod registration_tokens;
+pub mod report_work;
 pub mod reports;
 mod room;
 pub mod rooms;
@@ -86,6 +87,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "service_tokens",
         sql: include_str!("../migrations/0012_service_tokens.sql"),
     },
+    Migration { number: 13, name: "report_work", sql: include_str!("../migrations/0013_report_work.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
@@ -129,6 +131,7 @@ pub fn statements() -> Vec<&'static Statement> {
         ephemeral::STATEMENTS,
         transactions::STATEMENTS,
         reports::STATEMENTS,
+        report_work::STATEMENTS,
         sliding::STATEMENTS,
         media::STATEMENTS,
         media_objects::STATEMENTS,

@@ -6,6 +6,7 @@ use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply};
 use reeve_model::{Millis, Scope};
 use reeve_store::service_tokens::Terms;
 
+use super::super::refuse_unknown;
 use super::{IssuedServiceToken, NOT_HELD, terms};
 
 body! {
@@ -46,7 +47,7 @@ pub(crate) fn route() -> Route {
 
 async fn handle(mut call: Call) -> Answer {
     let body = call.take::<CreateServiceToken>().await?;
-    terms::refuse_unknown(&body.unknown)?;
+    refuse_unknown(&body.unknown)?;
     body::require([body.name.missing(), body.scopes.missing()])?;
     let name = body.name.read()?;
     let terms = Terms {

@@ -4,7 +4,8 @@ use reeve_accounts::service_tokens::{self, OVERLAP_MS};
 use reeve_app::{Access, Answer, Call, Route, body, reply};
 use reeve_model::Scope;
 
-use super::{IssuedServiceToken, MISSING, NOT_HELD, terms};
+use super::super::refuse_unknown;
+use super::{IssuedServiceToken, MISSING, NOT_HELD};
 
 body! {
     /// The options of a rotation.
@@ -32,7 +33,7 @@ pub(crate) fn route() -> Route {
 
 async fn handle(mut call: Call) -> Answer {
     let body = call.take::<RotateServiceToken>().await?;
-    terms::refuse_unknown(&body.unknown)?;
+    refuse_unknown(&body.unknown)?;
     let overlap_ms = body.overlap_ms.read()?.unwrap_or(OVERLAP_MS);
     let (ctx, name) = (call.admin_ctx()?, call.param("name"));
     let issued = call.write(move |tx| service_tokens::rotate(tx, &ctx, &name, overlap_ms)).await?;

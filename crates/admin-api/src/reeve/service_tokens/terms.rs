@@ -1,16 +1,7 @@
 //! The terms of a service token in a request body.
 
 use reeve_app::MatrixError;
-use reeve_app::json::Object;
 use reeve_model::{Network, Scope, Scopes};
-
-/// Refuses keys that the operation does not know: a misspelt restriction must not count as none.
-pub(super) fn refuse_unknown(unknown: &Object) -> Result<(), MatrixError> {
-    match unknown.keys().next() {
-        Some(key) => Err(MatrixError::invalid_param(format!("Unknown key '{key}'"))),
-        None => Ok(()),
-    }
-}
 
 /// The error for a list with other values than strings.
 pub(super) fn not_strings(key: &'static str) -> MatrixError {

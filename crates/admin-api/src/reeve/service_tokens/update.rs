@@ -4,6 +4,7 @@ use reeve_accounts::service_tokens::{self, Change};
 use reeve_app::{Access, Answer, Call, Route, body, reply};
 use reeve_model::{Millis, Scope};
 
+use super::super::refuse_unknown;
 use super::{MISSING, NOT_HELD, ServiceTokenView, terms};
 
 body! {
@@ -43,7 +44,7 @@ pub(crate) fn route() -> Route {
 
 async fn handle(mut call: Call) -> Answer {
     let body = call.take::<UpdateServiceToken>().await?;
-    terms::refuse_unknown(&body.unknown)?;
+    refuse_unknown(&body.unknown)?;
     let expires_ts = body.expires_ts.read_or(terms::not_a_time)?.map(Millis::new);
     let change = Change {
         description: body.description.read()?,
