@@ -295,7 +295,9 @@ enum By {
 
 impl By {
     fn of(filter: &Filter) -> Self {
-        if !filter.assignee.is_empty() {
+        // Few reports are assigned and not resolved, while people resolve more and more.
+        let is_at_work = filter.state == Some(ReportState::Assigned);
+        if !filter.assignee.is_empty() && !is_at_work {
             Self::Assignee
         } else if !filter.reporter.is_empty() {
             Self::Reporter

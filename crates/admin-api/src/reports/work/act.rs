@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply};
+use reeve_media::deeds::Progress;
 use reeve_model::{ReportAct, Scope};
 use reeve_rooms::reports::acts::{self, Order, Outcome};
 
@@ -63,7 +64,7 @@ async fn handle(mut call: Call) -> Answer {
         reason: body.reason.read()?,
         resolve: body.resolve.read()?.unwrap_or(false),
     });
-    let mut from = Default::default();
+    let mut from = Progress::default();
     loop {
         let (order, home, ctx) = (Arc::clone(&order), Arc::clone(&call.app.home), call.admin_ctx()?);
         match call.write(move |tx| acts::act(tx, &home, &ctx, &order, from)).await? {
