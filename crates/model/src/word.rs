@@ -124,7 +124,8 @@ words! {
         MediaWrite = "media:write",
         /// Reads reports.
         ReportsRead = "reports:read",
-        /// Deals with reports: assigns, resolves and deletes them, and writes notes. Acts on what was reported need their own scopes, too.
+        /// Deals with reports: assigns, resolves and deletes them, and writes notes. Acts on what was reported need their own
+        /// scopes, too.
         ReportsWrite = "reports:write",
         /// Reads the state of the server: jobs, federation, sizes.
         ServerRead = "server:read",

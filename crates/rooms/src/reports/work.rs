@@ -50,7 +50,7 @@ fn check_assignee(tx: &ReadTx<'_>, user_id: &str) -> Result<(), Error> {
     Err(Error::Invalid("The assignee must be the account of an administrator that is in use".to_owned()))
 }
 
-/// Changes a report and returns it. Of several changes to what the callers have seen, the first counts.
+/// Changes a report and returns it. The first of several changes to what the callers have seen counts.
 pub fn change(tx: &mut Tx<'_>, ctx: &Ctx, id: ReportId, change: &Change) -> Result<Report, Error> {
     let report = unchanged(tx, id, change.seen)?;
     let assignee = change.assignee.as_ref().unwrap_or(&report.assignee);

@@ -29,7 +29,7 @@ pub(super) fn route() -> Route {
         .id("updateReport")
         .summary("Changes the assignee and the resolution of a report")
         .description(
-            "Of several changes that name the same `changes`, the first counts; the others are refused with 409. Unknown \
+            "The first of several changes that name the same `changes` counts; the others are refused with 409. Unknown \
              keys are refused.",
         )
         .takes::<UpdateReport>()
