@@ -35,6 +35,7 @@ const PATH_PARAMS: &[PathParam] = &[
     param("receipt_type", "`m.read`, `m.read.private` or `m.fully_read`.", "m.read"),
     param("redact_id", "The id of the redaction.", "redact_1"),
     param("rel_type", "The type of the relation.", "m.thread"),
+    param("report_kind", "The kind of the reported thing: `event`, `room` or `user`.", "event"),
     param("report_id", "The number of the report.", "1"),
     param("room", "The id or an alias of the room.", "!636q39766251:example.org"),
     param("room_alias", "The alias of the room.", "#monkeys:example.org"),

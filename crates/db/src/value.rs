@@ -1,6 +1,6 @@
 use reeve_model::{
-    ActorKind, DeliveryKind, Effect, JobState, Membership, Millis, Pos, PusherNum, RoomNum, ServiceTokenNum,
-    UserNum,
+    ActorKind, DeliveryKind, Effect, JobState, Membership, Millis, Pos, PusherNum, ReportKind, ReportState,
+    Resolution, RoomNum, ServiceTokenNum, UserNum,
 };
 
 /// One value on its way into a statement or out of a row.
@@ -124,7 +124,8 @@ macro_rules! words {
 
 words! {
     Membership: "a membership", JobState: "the state of a job", ActorKind: "the kind of an actor",
-    DeliveryKind: "a kind of delivery"
+    DeliveryKind: "a kind of delivery", ReportKind: "a kind of report", ReportState: "the state of a report",
+    Resolution: "the resolution of a report"
 }
 
 impl ToValue for Effect {

@@ -27,4 +27,7 @@ pub use service::{Network, Service};
 pub use session::{RateLimitOverride, Session, TokenHash};
 pub use token::{Epoch, SlidingToken, Token};
 pub use user::{User, UserType};
-pub use word::{ActorKind, BuiltInRole, DeliveryKind, JobState, Membership, Scope};
+pub use word::{
+    ActorKind, BuiltInRole, DeliveryKind, JobState, Membership, ReportAct, ReportKind, ReportState,
+    Resolution, Scope,
+};

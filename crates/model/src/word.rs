@@ -138,7 +138,8 @@ words! {
         MediaWrite = "media:write",
         /// Reads reports.
         ReportsRead = "reports:read",
-        /// Deletes reports.
+        /// Deals with reports: assigns, resolves and deletes them, and writes notes. Acts on what was reported need their own
+        /// scopes, too.
         ReportsWrite = "reports:write",
         /// Reads the state of the server: jobs, federation, sizes.
         ServerRead = "server:read",
@@ -150,6 +151,48 @@ words! {
         ServicesRead = "services:read",
         /// Creates, changes, rotates and deletes service tokens with scopes that the caller holds.
         ServicesWrite = "services:write",
+    }
+
+    /// The kind of the reported thing.
+    ReportKind {
+        /// An event.
+        Event = "event",
+        /// A room.
+        Room = "room",
+        /// A user.
+        User = "user",
+    }
+
+    /// The state of a report, which follows from its assignee and its resolution.
+    ReportState {
+        /// Nobody deals with it.
+        Open = "open",
+        /// Somebody deals with it.
+        Assigned = "assigned",
+        /// It was dealt with.
+        Resolved = "resolved",
+    }
+
+    /// The result of dealing with a report.
+    Resolution {
+        /// Something was done about it.
+        Acted = "acted",
+        /// Nothing had to be done.
+        Dismissed = "dismissed",
+        /// Another report says the same.
+        Duplicate = "duplicate",
+    }
+
+    /// An act on what was reported.
+    ReportAct {
+        /// Redacts the event.
+        Redact = "redact",
+        /// Bans the sender of the event from the room.
+        Ban = "ban",
+        /// Suspends the account of the user, or of the sender of the event.
+        Suspend = "suspend",
+        /// Quarantines the media of the event.
+        Quarantine = "quarantine",
     }
 
     /// The kind of an [`Actor`](crate::Actor), as the audit log stores it.

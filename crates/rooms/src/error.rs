@@ -55,12 +55,18 @@ pub enum Error {
     /// The invited user takes no invites.
     #[error("The user does not accept invites")]
     InviteBlocked,
+    /// Somebody else changed the report; the number of its changes.
+    #[error("The report was changed by somebody else. The number of its changes is {0}")]
+    ReportChanged(i64),
     /// A precondition failed; the text says which.
     #[error("{0}")]
     Refused(String),
     /// A deed on accounts was refused.
     #[error(transparent)]
     Account(#[from] reeve_accounts::Error),
+    /// A deed on media was refused.
+    #[error(transparent)]
+    Media(#[from] reeve_media::Error),
     /// An error of the database.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -93,6 +99,7 @@ impl From<Error> for MatrixError {
         match error {
             Error::Db(error) => error.into(),
             Error::Account(error) => error.into(),
+            Error::Media(error) => error.into(),
             Error::Forbidden(_) => Self::forbidden(text),
             Error::InviteBlocked => Self::new(403, "M_INVITE_BLOCKED", text),
             Error::Blocked => Self::new(403, "M_UNKNOWN", text),
@@ -101,7 +108,7 @@ impl From<Error> for MatrixError {
             Error::BadContent(_) => Self::bad_json(text),
             Error::TooLarge(_) => Self::too_large(text),
             Error::UnsupportedVersion => Self::bad_request("M_UNSUPPORTED_ROOM_VERSION", text),
-            Error::AliasInUse(_) => Self::new(409, "M_UNKNOWN", text),
+            Error::AliasInUse(_) | Error::ReportChanged(_) => Self::new(409, "M_UNKNOWN", text),
             Error::BadAlias(_) => Self::bad_request("M_BAD_ALIAS", text),
             Error::InvalidRoomState(_) => Self::bad_request("M_INVALID_ROOM_STATE", text),
             Error::BadState(_) => Self::new(403, "M_BAD_STATE", text),

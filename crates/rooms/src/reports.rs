@@ -1,9 +1,12 @@
 //! Reports of events, rooms and users, for the administrators.
 //! <https://spec.matrix.org/v1.18/client-server-api/#reporting-content>
 
+pub mod acts;
+pub mod work;
+
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, User};
-use reeve_store::reports::{Kind, NewEventReport};
+use reeve_model::{Ctx, ReportKind, User};
+use reeve_store::reports::NewEventReport;
 use reeve_store::rooms;
 use reeve_store::{events, reports, users};
 use ruma::RoomId;
@@ -17,8 +20,8 @@ const MAX_REASON: usize = 1000;
 /// The longest reason for reporting an event, in bytes: older clients put more into it.
 const MAX_EVENT_REASON: usize = 64 * 1024;
 
-/// Refuses if an account has too many reports that administrators have not deleted.
-fn check_count(tx: &ReadTx<'_>, home: &Home, kind: Kind, user_id: &str) -> Result<(), Error> {
+/// Refuses if an account has too many reports that administrators have neither resolved nor deleted.
+fn check_count(tx: &ReadTx<'_>, home: &Home, kind: ReportKind, user_id: &str) -> Result<(), Error> {
     let most = home.limits.reports;
     if reports::count_by(tx, kind, user_id, most)? >= most {
         return Err(reeve_accounts::Error::too_many("An account", most, "unread reports").into());
@@ -68,7 +71,7 @@ pub fn event(
     if reason.is_some_and(|reason| reason.len() > MAX_EVENT_REASON) {
         return Err(reeve_accounts::Error::too_long("The reason of a report", MAX_EVENT_REASON).into());
     }
-    check_count(tx, home, Kind::Event, &viewer.user_id)?;
+    check_count(tx, home, ReportKind::Event, &viewer.user_id)?;
     let report = NewEventReport {
         room_num: room.num,
         event_id: &event.event_id,
@@ -92,7 +95,7 @@ pub fn room(
 ) -> Result<(), Error> {
     check_reason(reason)?;
     RoomId::parse(room_id).map_err(|error| Error::Invalid(error.to_string()))?;
-    check_count(tx, home, Kind::Room, &user.user_id)?;
+    check_count(tx, home, ReportKind::Room, &user.user_id)?;
     if rooms::find(tx, room_id)?.is_some() {
         reports::insert_room(tx, room_id, &user.user_id, reason, ctx.now)?;
     }
@@ -109,7 +112,7 @@ pub fn user(
     reason: &str,
 ) -> Result<(), Error> {
     check_reason(reason)?;
-    check_count(tx, home, Kind::User, &user.user_id)?;
+    check_count(tx, home, ReportKind::User, &user.user_id)?;
     if users::find(tx, target)?.is_some() {
         reports::insert_user(tx, target, &user.user_id, reason, ctx.now)?;
     }

@@ -152,6 +152,37 @@ pub fn make_admin(
     Ok(reeve_accounts::audit::record(tx, ctx, "room.make_admin", &room.room_id, &changes)?)
 }
 
+/// Bans a user from a room: in the name of the actor, if that is an account with the power to do so, else in that of the
+/// member of this server with the highest level.
+pub fn ban(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    room: &mut Room,
+    target: &str,
+    reason: Option<&str>,
+) -> Result<(), Error> {
+    if membership::current(tx, target, room)? == Membership::Ban {
+        return Ok(());
+    }
+    let powers = PowerLevels::of(tx, room)?;
+    let may = |level: i64| level >= powers.action("ban") && level > powers.user(target);
+    let actor = match ctx.account() {
+        Some(actor) if membership::current(tx, actor, room)? == Membership::Join => Some(actor.to_owned()),
+        Some(_) | None => None,
+    };
+    let by = match actor.filter(|actor| may(powers.user(actor))) {
+        Some(actor) => Some(actor),
+        None => highest_power_member(tx, home, room, &powers)?
+            .and_then(|(member, level)| may(level).then_some(member)),
+    };
+    let by = by.ok_or_else(|| Error::forbidden("Nobody in the room has the power to ban the user"))?;
+    let content = membership::content(Membership::Ban, reason);
+    event::append(tx, home, room, Draft::state(types::MEMBER, target, &by, content), ctx.now)?;
+    let changes = json!({ "user_id": target, "by": by });
+    Ok(reeve_accounts::audit::record(tx, ctx, "room.ban", &room.room_id, &changes)?)
+}
+
 /// Returns the joined member of this server with the highest level, and that level.
 fn highest_power_member(
     tx: &ReadTx<'_>,

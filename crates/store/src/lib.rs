@@ -41,6 +41,7 @@ pub mod ratelimits;
 pub mod refresh_tokens;
 pub mod registration_nonces;
 pub mod registration_tokens;
+pub mod report_work;
 pub mod reports;
 pub mod roles;
 mod room;
@@ -89,6 +90,7 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0012_service_tokens.sql"),
     },
     Migration { number: 13, name: "roles", sql: include_str!("../migrations/0013_roles.sql") },
+    Migration { number: 14, name: "report_work", sql: include_str!("../migrations/0014_report_work.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
@@ -134,6 +136,7 @@ pub fn statements() -> Vec<&'static Statement> {
         ephemeral::STATEMENTS,
         transactions::STATEMENTS,
         reports::STATEMENTS,
+        report_work::STATEMENTS,
         sliding::STATEMENTS,
         media::STATEMENTS,
         media_objects::STATEMENTS,

@@ -1,14 +1,14 @@
 //! Reports by users: of events, rooms and users.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::{Millis, RoomNum};
+use reeve_model::{Millis, ReportKind, RoomNum};
 
 use crate::Paging;
 
 reeve_db::statements! {
-    COUNT_EVENTS_BY = "SELECT count(*) FROM (SELECT 1 FROM event_reports WHERE user_id = $1 LIMIT $2) few";
-    COUNT_ROOMS_BY = "SELECT count(*) FROM (SELECT 1 FROM room_reports WHERE user_id = $1 LIMIT $2) few";
-    COUNT_USERS_BY = "SELECT count(*) FROM (SELECT 1 FROM user_reports WHERE user_id = $1 LIMIT $2) few";
+    COUNT_EVENTS_BY = "SELECT count(*) FROM (SELECT 1 FROM event_reports WHERE user_id = $1 AND resolution IS NULL LIMIT $2) few";
+    COUNT_ROOMS_BY = "SELECT count(*) FROM (SELECT 1 FROM room_reports WHERE user_id = $1 AND resolution IS NULL LIMIT $2) few";
+    COUNT_USERS_BY = "SELECT count(*) FROM (SELECT 1 FROM user_reports WHERE user_id = $1 AND resolution IS NULL LIMIT $2) few";
     INSERT_EVENT = "INSERT INTO event_reports (received_ts, room_num, event_id, sender, user_id, reason, score) \
                     VALUES ($1, $2, $3, $4, $5, $6, $7)";
     INSERT_ROOM = "INSERT INTO room_reports (received_ts, room_id, user_id, reason) VALUES ($1, $2, $3, $4)";
@@ -27,13 +27,16 @@ reeve_db::statements! {
               WHERE instr(r.room_id, $1) > 0 AND instr(e.user_id, $2) > 0 AND ($3 = '' OR e.sender = $3)";
     DELETE_EVENT = "DELETE FROM event_reports WHERE id = $1";
     DELETE_SOME_OF_ROOM = "DELETE FROM event_reports WHERE id IN \
-                           (SELECT id FROM event_reports WHERE room_num = $1 LIMIT $2)";
+                           (SELECT id FROM event_reports WHERE room_num = $1 ORDER BY id LIMIT $2)";
+    DELETE_SOME_NOTES_OF_ROOM = "DELETE FROM report_notes WHERE kind = 'event' AND report_id IN \
+                                 (SELECT id FROM event_reports WHERE room_num = $1 ORDER BY id LIMIT $2)";
     USER = "SELECT id, received_ts, target_user_id, user_id, reason FROM user_reports WHERE id = $1";
     USERS = "SELECT id, received_ts, target_user_id, user_id, reason FROM user_reports \
              WHERE instr(user_id, $1) > 0 AND instr(target_user_id, $2) > 0 ORDER BY received_ts, id LIMIT $3 OFFSET $4";
     USERS_BACK = "SELECT id, received_ts, target_user_id, user_id, reason FROM user_reports \
              WHERE instr(user_id, $1) > 0 AND instr(target_user_id, $2) > 0 ORDER BY received_ts DESC, id DESC LIMIT $3 OFFSET $4";
     COUNT_USERS = "SELECT count(*) FROM user_reports WHERE instr(user_id, $1) > 0 AND instr(target_user_id, $2) > 0";
+    DELETE_NOTES = "DELETE FROM report_notes WHERE kind = $1 AND report_id = $2";
     DELETE_USER = "DELETE FROM user_reports WHERE id = $1";
 }
 
@@ -88,23 +91,12 @@ pub struct EventFilter {
     pub sender: String,
 }
 
-/// The kind of the reported thing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// An event.
-    Event,
-    /// A room.
-    Room,
-    /// A user.
-    User,
-}
-
-/// Returns the number of reports of a kind by an account, counted up to `most`.
-pub fn count_by(tx: &ReadTx<'_>, kind: Kind, user_id: &str, most: i64) -> Result<i64, DbError> {
+/// Returns the number of unresolved reports of a kind by an account, counted up to `most`.
+pub fn count_by(tx: &ReadTx<'_>, kind: ReportKind, user_id: &str, most: i64) -> Result<i64, DbError> {
     let statement = match kind {
-        Kind::Event => &COUNT_EVENTS_BY,
-        Kind::Room => &COUNT_ROOMS_BY,
-        Kind::User => &COUNT_USERS_BY,
+        ReportKind::Event => &COUNT_EVENTS_BY,
+        ReportKind::Room => &COUNT_ROOMS_BY,
+        ReportKind::User => &COUNT_USERS_BY,
     };
     tx.query_one(statement, &params![user_id, most], |row| row.get(0))
 }
@@ -176,13 +168,15 @@ pub fn events(
     Ok((page, total))
 }
 
-/// Deletes a report of an event; returns true if it existed.
+/// Deletes a report of an event with its notes; returns true if it existed.
 pub fn delete_event(tx: &mut Tx<'_>, id: i64) -> Result<bool, DbError> {
+    tx.execute(&DELETE_NOTES, &params![ReportKind::Event, id])?;
     Ok(tx.execute(&DELETE_EVENT, &params![id])? > 0)
 }
 
-/// Deletes some of the reports of events of a room; returns their number.
+/// Deletes some of the reports of events of a room with their notes; returns the number of reports.
 pub fn delete_some_of_room(tx: &mut Tx<'_>, room_num: RoomNum, most: i64) -> Result<u64, DbError> {
+    tx.execute(&DELETE_SOME_NOTES_OF_ROOM, &params![room_num, most])?;
     tx.execute(&DELETE_SOME_OF_ROOM, &params![room_num, most])
 }
 
@@ -239,7 +233,8 @@ pub fn users(
     Ok((page, total))
 }
 
-/// Deletes a report of a user; returns true if it existed.
+/// Deletes a report of a user with its notes; returns true if it existed.
 pub fn delete_user(tx: &mut Tx<'_>, id: i64) -> Result<bool, DbError> {
+    tx.execute(&DELETE_NOTES, &params![ReportKind::User, id])?;
     Ok(tx.execute(&DELETE_USER, &params![id])? > 0)
 }

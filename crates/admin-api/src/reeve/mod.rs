@@ -6,7 +6,7 @@ mod audit;
 mod health;
 mod jobs;
 mod metrics;
-mod read;
+pub(crate) mod read;
 mod roles;
 mod service_tokens;
 mod whoami;
@@ -36,21 +36,25 @@ const PAGE: i64 = 100;
 /// Maximum number of entries in a page.
 const MAX: i64 = 1000;
 
-/// The number of entries that a request asks for.
-fn limit(call: &Head) -> Result<i64, MatrixError> {
+/// Returns the number of entries that a request asks for.
+pub(crate) fn limit(call: &Head) -> Result<i64, MatrixError> {
     Ok(call.query.integer("limit")?.unwrap_or(PAGE).clamp(1, MAX))
 }
 
-/// The key after which the page that a request asks for begins.
-fn from<Id: Default + FromStr>(call: &Head) -> Result<SortKey<Id>, MatrixError> {
+/// Returns the key after which the page that a request asks for begins.
+pub(crate) fn from<Id: Default + FromStr>(call: &Head) -> Result<SortKey<Id>, MatrixError> {
     let Some(token) = call.query.ascii("from")? else { return Ok(SortKey::at(Millis::MAX)) };
-    SortKey::parse(&token)
-        .ok_or_else(|| MatrixError::invalid_param("Query parameter 'from' must be a next_token of this list"))
+    SortKey::parse(&token).ok_or_else(bad_from)
+}
+
+/// Returns the error for a `from` that is no token of a list.
+pub(crate) fn bad_from() -> MatrixError {
+    MatrixError::invalid_param("Query parameter 'from' must be a next_token of this list")
 }
 
 /// Truncates entries, of which one more than the page was read, to the page; returns the last entry if there
 /// are more.
-fn cut<T>(entries: &mut Vec<T>, limit: i64) -> Option<&T> {
+pub(crate) fn cut<T>(entries: &mut Vec<T>, limit: i64) -> Option<&T> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if entries.len() <= limit {
         return None;

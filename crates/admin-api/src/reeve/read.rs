@@ -5,7 +5,7 @@ use reeve_app::json::Object;
 use reeve_model::{Scope, Scopes};
 
 /// Refuses keys that the operation does not know: a misspelt restriction must not count as none.
-pub(super) fn refuse_unknown(unknown: &Object) -> Result<(), MatrixError> {
+pub(crate) fn refuse_unknown(unknown: &Object) -> Result<(), MatrixError> {
     match unknown.keys().next() {
         Some(key) => Err(MatrixError::invalid_param(format!("Unknown key '{key}'"))),
         None => Ok(()),

@@ -2,19 +2,20 @@
 
 mod events;
 mod users;
+mod work;
 
-use reeve_app::{Call, MatrixError, Route};
+use reeve_app::{Call, Head, MatrixError, Route};
 use reeve_store::Paging;
 
 pub(crate) fn routes() -> Vec<Route> {
-    [events::routes(), users::routes()].into_iter().flatten().collect()
+    [events::routes(), users::routes(), work::routes()].into_iter().flatten().collect()
 }
 
 /// Maximum number of reports in a page.
 const MAX: i64 = 10_000;
 
 /// Returns the report id in the path; `None` for a number that cannot be an id.
-fn report_id(call: &Call) -> Result<Option<i64>, MatrixError> {
+fn report_id(call: &Head) -> Result<Option<i64>, MatrixError> {
     let text = call.param("report_id");
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         let text = "The report_id parameter must be a string representing a positive integer.";

@@ -208,7 +208,7 @@ sections! {
         aliases_per_account: u32 = 1_000;
         /// Maximum number of aliases of a room.
         aliases_per_room: u32 = 100;
-        /// Maximum number of reports of each kind by an account that administrators have not deleted.
+        /// Maximum number of reports of each kind by an account that administrators have neither resolved nor deleted.
         reports: u32 = 1_000;
         /// Maximum number of messages that wait for a device. Beyond it, the oldest are dropped.
         waiting_messages: u32 = 20_000;

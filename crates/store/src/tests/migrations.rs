@@ -1,11 +1,12 @@
 //! Migrations that change data.
 
 use reeve_db::{Db, DbError, Engine, Options, Tx, params, statements};
-use reeve_model::{ActorKind, DeliveryKind, Millis, Pos, PusherNum, UserNum};
+use reeve_model::{ActorKind, DeliveryKind, Millis, Pos, PusherNum, ReportState, UserNum};
 
 use super::{Fresh, fresh_at, runtime};
 use crate::deliveries::{self, Claim};
-use crate::{MIGRATIONS, SortKey, audit, pushers, transactions};
+use crate::report_work::{self, Filter};
+use crate::{MIGRATIONS, SortKey, audit, pushers, reports, transactions};
 
 statements! {
     INSERT_AUDIT = "INSERT INTO audit (ts, actor, request_id, action, target, changes) VALUES (1, $1, 'r', 'a', 't', '{}')";
@@ -237,5 +238,33 @@ fn earlier_events_keep_their_transaction_ids_on_sqlite() {
 fn earlier_events_keep_their_transaction_ids_on_postgres() {
     if reeve_test_postgres::available() {
         earlier_events_keep_their_transaction_ids(Engine::Postgres);
+    }
+}
+
+fn earlier_reports_are_open(engine: Engine) {
+    let write = |tx: &mut Tx<'_>| {
+        reports::insert_user(tx, "@bob:test", "@ada:test", "rude", Millis::new(1))?;
+        reports::insert_room(tx, "!room:test", "@ada:test", "noise", Millis::new(2))
+    };
+    migrated(engine, "reports", 13, write, |runtime, db| {
+        let all = Filter { until_ts: Millis::MAX, ..Filter::default() };
+        let (found, total) =
+            runtime.block_on(db.read(move |tx| report_work::list(tx, &all, None, 10))).unwrap();
+        let found =
+            found.into_iter().map(|report| (report.reason, report.state, report.assignee, report.changes));
+        let expected = ["noise", "rude"].map(|reason| (Some(reason.to_owned()), ReportState::Open, None, 0));
+        assert_eq!((found.collect::<Vec<_>>(), total), (expected.to_vec(), 2));
+    });
+}
+
+#[test]
+fn earlier_reports_are_open_on_sqlite() {
+    earlier_reports_are_open(Engine::Sqlite);
+}
+
+#[test]
+fn earlier_reports_are_open_on_postgres() {
+    if reeve_test_postgres::available() {
+        earlier_reports_are_open(Engine::Postgres);
     }
 }

@@ -7,6 +7,7 @@ mod moderation;
 mod reeve;
 mod register;
 mod registration_tokens;
+mod reports;
 mod roles;
 mod rooms;
 mod service_tokens;
