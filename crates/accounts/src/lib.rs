@@ -14,6 +14,7 @@ pub mod error;
 pub mod external_ids;
 pub mod features;
 pub mod filters;
+mod happenings;
 pub mod import;
 pub mod key_backup;
 pub mod keys;

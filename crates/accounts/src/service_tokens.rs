@@ -34,12 +34,14 @@ pub fn find(tx: &ReadTx<'_>, name: &str) -> Result<ServiceToken, Error> {
     store::find(tx, name)?.ok_or(Error::ServiceTokenNotFound)
 }
 
-fn check_name(name: &str) -> Result<(), Error> {
-    let fits = (1..=MAX_NAME).contains(&name.len())
+/// The text of the refusal of a name.
+pub const BAD_NAME: &str = "The name must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit";
+
+/// Returns true if a name can be given to a service token, or to another thing that administrators name.
+pub fn is_name(name: &str) -> bool {
+    (1..=MAX_NAME).contains(&name.len())
         && name.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
-    let text = "The name must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit";
-    if fits { Ok(()) } else { Err(Error::BadServiceToken(text)) }
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
 /// Checks the terms of a token.
@@ -87,7 +89,9 @@ fn new_secret(tx: &mut Tx<'_>, ctx: &Ctx, num: ServiceTokenNum) -> Result<String
 
 /// Creates a token.
 pub fn create(tx: &mut Tx<'_>, ctx: &Ctx, name: &str, terms: &Terms) -> Result<Issued, Error> {
-    check_name(name)?;
+    if !is_name(name) {
+        return Err(Error::BadServiceToken(BAD_NAME));
+    }
     check(terms)?;
     check_expiry(ctx, terms.expires_ts)?;
     check_grant(tx, ctx, terms)?;

@@ -337,6 +337,7 @@ const PATH_PARAMETERS: &[(&str, &str, &str)] = &[
     ("media_id", "The media id: the last part of the `mxc` URI.", "AQwafuaFswefuhsfAFAgsw"),
     ("medium", "`email` or `msisdn`.", "email"),
     ("name", "The name of the service token.", "provisioning"),
+    ("position", "The position of the event.", "40"),
     ("protocol", "The name of the protocol.", "irc"),
     ("provider", "The id of the identity provider.", "oidc-example"),
     ("purge_id", "The id of the purge.", "purge_1"),
@@ -359,6 +360,7 @@ const PATH_PARAMETERS: &[(&str, &str, &str)] = &[
     ("type", "The type of the account data.", "org.example.custom"),
     ("user_id", "The full user id.", "@alice:example.org"),
     ("version", "The version of the backup.", "1"),
+    ("webhook", "The name of the webhook.", "billing"),
 ];
 
 fn path_parameter(name: &str) -> Value {

@@ -19,6 +19,7 @@ pub mod event_words;
 pub mod events;
 pub mod external_ids;
 pub mod features;
+pub mod happenings;
 pub mod health;
 pub mod jobs;
 pub mod key_backups;
@@ -56,6 +57,7 @@ pub mod transactions;
 pub mod uia_sessions;
 pub mod users;
 pub mod validity;
+pub mod webhooks;
 pub mod words;
 
 #[cfg(test)]
@@ -86,6 +88,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "service_tokens",
         sql: include_str!("../migrations/0012_service_tokens.sql"),
     },
+    Migration { number: 13, name: "webhooks", sql: include_str!("../migrations/0013_webhooks.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
@@ -100,6 +103,8 @@ pub fn statements() -> Vec<&'static Statement> {
         refresh_tokens::STATEMENTS,
         alerts::STATEMENTS,
         deliveries::STATEMENTS,
+        happenings::STATEMENTS,
+        webhooks::STATEMENTS,
         pushers::STATEMENTS,
         account_data::STATEMENTS,
         profile_fields::STATEMENTS,

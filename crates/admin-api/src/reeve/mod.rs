@@ -7,6 +7,7 @@ mod health;
 mod jobs;
 mod metrics;
 mod service_tokens;
+mod webhooks;
 mod whoami;
 
 use reeve_app::{Head, MatrixError, Route};
@@ -14,6 +15,7 @@ use reeve_model::Millis;
 
 pub(crate) fn routes() -> Vec<Route> {
     let mut routes = service_tokens::routes();
+    routes.extend(webhooks::routes());
     routes.extend([
         audit::route(),
         jobs::list(),

@@ -36,6 +36,8 @@ const SCANS: &[(&str, &str)] = &[
     ("to_device::FIRST_ORPHANED", "stops at the first"),
     ("to_device::ORPHAN", "its subquery has one row"),
     ("users::ANY_USER_ID", "stops at the first"),
+    ("webhooks::COUNT", "there are few"),
+    ("webhooks::ENABLED", "there are few"),
 ];
 
 /// Returns the reason for a statement among [`SCANS`].

@@ -5,7 +5,7 @@ use reeve_app::json::Object;
 use reeve_model::{Network, Scope, Scopes};
 
 /// Refuses keys that the operation does not know: a misspelt restriction must not count as none.
-pub(super) fn refuse_unknown(unknown: &Object) -> Result<(), MatrixError> {
+pub(in super::super) fn refuse_unknown(unknown: &Object) -> Result<(), MatrixError> {
     match unknown.keys().next() {
         Some(key) => Err(MatrixError::invalid_param(format!("Unknown key '{key}'"))),
         None => Ok(()),
@@ -13,7 +13,7 @@ pub(super) fn refuse_unknown(unknown: &Object) -> Result<(), MatrixError> {
 }
 
 /// The error for a list with other values than strings.
-pub(super) fn not_strings(key: &'static str) -> MatrixError {
+pub(in super::super) fn not_strings(key: &'static str) -> MatrixError {
     MatrixError::bad_json(format!("'{key}' must be a list of strings"))
 }
 

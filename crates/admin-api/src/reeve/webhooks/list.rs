@@ -1,0 +1,48 @@
+//! Lists webhooks.
+
+use reeve_app::{Access, Answer, Param, Reading, Route, reply};
+use reeve_model::{Millis, Scope, WebhookNum};
+use reeve_store::webhooks;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::super::{bad_position, cut, limit, position, token};
+use super::WebhookView;
+
+/// A page of the list of webhooks, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WebhookList {
+    webhooks: Vec<WebhookView>,
+    /// The `from` of the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+pub(crate) fn route() -> Route {
+    Route::read(super::PATH, handle)
+        .access(Access::Admin(Scope::WebhooksRead))
+        .id("listWebhooks")
+        .summary("Lists webhooks and their progress, the newest first, without their secrets")
+        .query([
+            Param::integer("limit", "maximum number of webhooks, from 1 to 1000; 100 by default"),
+            Param::text("from", "the `next_token` of the page before"),
+        ])
+        .returns::<WebhookList>(200)
+        .errors(&[(
+            400,
+            "M_INVALID_PARAM",
+            "`limit` is malformed, or `from` is not a `next_token` of this list",
+        )])
+}
+
+fn handle(call: &Reading<'_>) -> Answer {
+    let limit = limit(call)?;
+    let before = match position(call)? {
+        None => (Millis::MAX, WebhookNum::ZERO),
+        Some((ts, num)) => (ts, WebhookNum::new(num.parse().map_err(|_| bad_position())?)),
+    };
+    let mut webhooks = webhooks::list(call.tx, before, limit + 1)?;
+    let next_token = cut(&mut webhooks, limit).map(|last| token(last.created_ts, &last.num));
+    let views = webhooks.into_iter().map(|webhook| WebhookView::new(call.tx, webhook));
+    reply::ok(&WebhookList { webhooks: views.collect::<Result<_, _>>()?, next_token })
+}
