@@ -38,7 +38,8 @@ pub(crate) fn kinds(action: &str, changes: &Value) -> Vec<HappeningKind> {
         "service_token.delete" => HappeningKind::ServiceTokenDeleted,
         _ => HappeningKind::AdministrationOther,
     };
-    let makes_admin = one == HappeningKind::AccountCreated && changes.get("admin") == Some(&Value::Bool(true));
+    let makes_admin =
+        one == HappeningKind::AccountCreated && changes.get("admin") == Some(&Value::Bool(true));
     let granted = makes_admin.then_some(HappeningKind::AccountAdminGranted);
     [Some(one), granted].into_iter().flatten().collect()
 }
@@ -88,7 +89,11 @@ mod tests {
             ("user.unsuspend", json!({ "suspended": false }), vec![Kind::AccountUnsuspended]),
             ("user.shadow_ban", json!({ "shadow_banned": true }), vec![Kind::AccountShadowBanned]),
             ("user.shadow_unban", json!({ "shadow_banned": false }), vec![Kind::AccountShadowUnbanned]),
-            ("user.reactivate", json!({ "deactivated": false, "erased": false }), vec![Kind::AccountReactivated]),
+            (
+                "user.reactivate",
+                json!({ "deactivated": false, "erased": false }),
+                vec![Kind::AccountReactivated],
+            ),
             ("user.create", json!({ "admin": false }), vec![Kind::AccountCreated]),
             ("user.create", json!({ "admin": true }), vec![Kind::AccountCreated, Kind::AccountAdminGranted]),
             ("webhook.create", json!({}), vec![Kind::AdministrationOther]),

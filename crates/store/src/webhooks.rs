@@ -100,12 +100,7 @@ fn from_row(row: &Row<'_>) -> Result<Webhook, DbError> {
     Ok(Webhook {
         num: row.get(0)?,
         name: row.get(1)?,
-        terms: Terms {
-            description: row.get(2)?,
-            url: row.get(3)?,
-            kinds: Vec::new(),
-            enabled: row.get(4)?,
-        },
+        terms: Terms { description: row.get(2)?, url: row.get(3)?, kinds: Vec::new(), enabled: row.get(4)? },
         created_by_kind: row.get(5)?,
         created_by: row.get(6)?,
         created_ts: row.get(7)?,

@@ -273,7 +273,8 @@ fn changes(before: Option<&Terms>, after: &Terms) -> Map<String, Value> {
         }
     };
     let origin = Url::parse(&after.url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
-    let differs = |different: fn(&Terms, &Terms) -> bool| before.is_none_or(|before| different(before, after));
+    let differs =
+        |different: fn(&Terms, &Terms) -> bool| before.is_none_or(|before| different(before, after));
     note("description", differs(|old, new| old.description != new.description), json!(after.description));
     note("origin", differs(|old, new| old.url != new.url), json!(origin));
     note("events", differs(|old, new| old.kinds != new.kinds), json!(after.kinds));

@@ -69,13 +69,7 @@ pub struct Attempt {
 
 impl Webhooks {
     /// A delivery that does nothing until [`Webhooks::start`].
-    pub fn new(
-        server_name: Arc<str>,
-        db: Db,
-        clock: Clock,
-        outgoing: Outgoing,
-        settings: Settings,
-    ) -> Self {
+    pub fn new(server_name: Arc<str>, db: Db, clock: Clock, outgoing: Outgoing, settings: Settings) -> Self {
         let endpoints = Endpoints { outgoing: outgoing.clone(), clock: clock.clone(), server_name };
         let worker = Arc::new(Worker::new(endpoints, db.clone(), clock.clone()));
         Self { db, clock, outgoing, settings, worker }

@@ -28,9 +28,9 @@ pub const fn needs(kind: HappeningKind) -> &'static [Scope] {
         HappeningKind::EventReported | HappeningKind::UserReported | HappeningKind::RoomReported => {
             &[Scope::ReportsRead]
         }
-        HappeningKind::MediaQuarantined
-        | HappeningKind::MediaUnquarantined
-        | HappeningKind::MediaDeleted => &[Scope::AuditRead, Scope::MediaRead],
+        HappeningKind::MediaQuarantined | HappeningKind::MediaUnquarantined | HappeningKind::MediaDeleted => {
+            &[Scope::AuditRead, Scope::MediaRead]
+        }
         HappeningKind::RoomCreated => &[Scope::RoomsRead],
         HappeningKind::RoomDeleted | HappeningKind::RoomBlocked | HappeningKind::RoomUnblocked => {
             &[Scope::AuditRead, Scope::RoomsRead]

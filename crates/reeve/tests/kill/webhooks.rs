@@ -19,6 +19,8 @@ const KILLS: usize = 8;
 const LIVES: Duration = Duration::from_millis(900);
 /// The receiver fails once in so many requests.
 const FAILS_IN: usize = 7;
+/// The time that the receiver takes to respond.
+const THINKS: Duration = Duration::from_millis(30);
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A message that the receiver accepted.
@@ -78,6 +80,8 @@ impl Receiver {
                 target: body["data"]["target"].as_str().unwrap().to_owned(),
             });
         }
+        // Often the server is killed before it learns that a message was accepted.
+        thread::sleep(THINKS);
         let status = if fails { "500 Internal Server Error" } else { "204 No Content" };
         let mut stream = stream;
         stream.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes()).ok()
@@ -106,7 +110,9 @@ pub(crate) fn run(engine: Engine) {
                 for number in number.. {
                     let user_id = format!("@u{number}:{SERVER_NAME}");
                     let path = format!("/_synapse/admin/v2/users/{user_id}");
-                    let Ok(reply) = client.send("PUT", &path, &json!({})) else { return (created, number + 1) };
+                    let Ok(reply) = client.send("PUT", &path, &json!({})) else {
+                        return (created, number + 1);
+                    };
                     assert_eq!(reply.status, 201, "{}", reply.body);
                     created.push(user_id);
                     thread::sleep(Duration::from_millis(15));

@@ -36,8 +36,7 @@ fn insert(tx: &mut Tx<'_>, name: &str, kinds: &[HappeningKind]) -> Result<Webhoo
 /// The numbers of webhooks, kinds, secrets, dead letters and deliveries.
 fn counts(tx: &Tx<'_>) -> Result<[i64; 5], DbError> {
     let mut counts = [0; 5];
-    for (count, statement) in
-        counts.iter_mut().zip([&WEBHOOKS, &KINDS, &SECRETS, &DEAD_LETTERS, &DELIVERIES])
+    for (count, statement) in counts.iter_mut().zip([&WEBHOOKS, &KINDS, &SECRETS, &DEAD_LETTERS, &DELIVERIES])
     {
         *count = tx.query_one(statement, &[], |row| row.get(0))?;
     }

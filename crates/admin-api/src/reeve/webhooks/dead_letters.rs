@@ -60,21 +60,29 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Admin(Scope::WebhooksRead))
             .id("listWebhookDeadLetters")
             .summary("Lists events that the receiver of a webhook did not take, the newest first")
-            .description("The newest 1000 of each webhook are kept, as long as the events: for `webhooks.history_ms`.")
+            .description(
+                "The newest 1000 of each webhook are kept, as long as the events: for `webhooks.history_ms`.",
+            )
             .query([
                 Param::integer("limit", "maximum number of dead letters, from 1 to 1000; 100 by default"),
                 Param::text("from", "the `next_token` of the page before"),
             ])
             .returns::<DeadLetterList>(200)
             .errors(&[
-                (400, "M_INVALID_PARAM", "`limit` is malformed, or `from` is not a `next_token` of this list"),
+                (
+                    400,
+                    "M_INVALID_PARAM",
+                    "`limit` is malformed, or `from` is not a `next_token` of this list",
+                ),
                 MISSING,
             ]),
         Route::post(RETRY, retry)
             .access(Access::Admin(Scope::WebhooksWrite))
             .id("retryWebhookDeadLetter")
             .summary("Sends a dead letter again, and returns the result")
-            .description("It is sent at once, with the same id as before. If the receiver accepts it, it is deleted.")
+            .description(
+                "It is sent at once, with the same id as before. If the receiver accepts it, it is deleted.",
+            )
             .returns::<WebhookAttempt>(200)
             .errors(&[MAY_NOT_READ, NONE]),
         Route::delete(ONE, delete)

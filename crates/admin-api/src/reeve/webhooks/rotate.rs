@@ -24,7 +24,9 @@ pub(crate) fn route() -> Route {
         .access(Access::Admin(Scope::WebhooksWrite))
         .id("rotateWebhook")
         .summary("Gives a webhook a new secret, and returns it")
-        .description("The secret cannot be read again. For a time, messages have a signature of each valid secret.")
+        .description(
+            "The secret cannot be read again. For a time, messages have a signature of each valid secret.",
+        )
         .may_take::<RotateWebhook>()
         .returns::<IssuedWebhook>(200)
         .errors(&[

@@ -11,7 +11,9 @@ pub(crate) fn route() -> Route {
         .access(Access::Admin(Scope::WebhooksWrite))
         .id("testWebhook")
         .summary("Sends a message of the type `webhook.test`, and returns the result")
-        .description("The message is sent once and at once, also if the webhook is disabled or other events wait.")
+        .description(
+            "The message is sent once and at once, also if the webhook is disabled or other events wait.",
+        )
         .returns::<WebhookAttempt>(200)
         .errors(&[MAY_NOT_READ, MISSING])
 }

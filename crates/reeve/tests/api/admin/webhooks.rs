@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future;
 use hmac::{Hmac, KeyInit, Mac};
-use http::Response;
+use http::{Method, Response};
 use reeve_model::encoding::{base64, from_base64};
 use reeve_model::{HappeningKind, Scope, Scopes};
 use reeve_testkit::{Asked, Client, Config, Engine, Reply, START_MS, Server, Web, on_both_engines, tokio};
@@ -14,6 +14,7 @@ use reeve_webhooks::rights::needs;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use crate::common::call;
 use crate::rooms_kit::{CS, create, enc, join, ok, room_path, say};
 use crate::sync_kit::eventually;
 
@@ -429,7 +430,7 @@ on_both_engines! {
         let other = create(&bob, json!({})).await;
         let made = expect(&["room.created"], &other).await;
         assert_eq!(made[0]["actor"], json!({ "kind": "user", "id": "@bob:test" }));
-        ok(admin.delete(&format!("/_synapse/admin/v1/rooms/{}", enc(&other))).await);
+        ok(call(&admin, &Method::DELETE, &format!("/_synapse/admin/v1/rooms/{}", enc(&other))).await);
         expect(&["room.deleted", "job.ended"], &other).await;
         let registered = server.stranger().post(&format!("{CS}/register"), json!({
             "username": "dora", "password": "dora's password", "auth": { "type": "m.login.dummy" },
