@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use reeve_db::{DbError, Tx};
-use reeve_model::{Actor, Ctx, HappeningKind};
+use reeve_model::{Actor, Ctx};
 use reeve_store::happenings::{Audited, NewHappening};
 use reeve_store::{audit, happenings};
 use serde_json::Value;
 
 use crate::happenings::{is_own, kinds};
 
-/// Records a deed of the actor of `ctx`. A deed without an actor (a user's own, or a job's) is not audited. `action` is
-/// a dotted name such as `user.lock`, `target` usually a user id; `changes` holds no secrets.
+/// Records a deed of the actor of `ctx`. A deed without an actor (a user's own, or a job's) is not audited; webhooks are
+/// told of those that people do to their own accounts. `action` is a dotted name such as `user.lock`, `target` usually a
+/// user id; `changes` holds no secrets.
 pub fn record(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
@@ -31,20 +32,14 @@ pub(crate) fn open(
     target: &str,
     changes: &Value,
 ) -> Result<Option<i64>, DbError> {
-    let happened = NewHappening {
-        ts: ctx.now,
-        kind: HappeningKind::AdministrationOther,
-        // The target is the token itself.
-        target: (!action.starts_with("registration_token.")).then_some(target),
-        actor: &Actor::Server,
-        audited: None,
-        details: changes,
-    };
     let kinds = kinds(action, changes);
     let Some(actor) = &ctx.actor else {
-        let actor = Actor::User(Arc::from(target));
+        let owner = Actor::User(Arc::from(target));
         for kind in kinds.into_iter().filter(|kind| is_own(*kind)) {
-            happenings::record(tx, &NewHappening { kind, actor: &actor, ..happened })?;
+            let target = Some(target);
+            let happening =
+                NewHappening { ts: ctx.now, kind, target, actor: &owner, audited: None, details: changes };
+            happenings::record(tx, &happening)?;
         }
         return Ok(None);
     };
@@ -58,9 +53,12 @@ pub(crate) fn open(
         changes: &changes.to_string(),
     };
     let id = audit::insert(tx, &entry)?;
+    // The target of an act on a registration token is the token itself.
+    let target = (!action.starts_with("registration_token.")).then_some(target);
+    let audited = Some(Audited { id, action });
     for kind in kinds {
-        let audited = Some(Audited { id, action });
-        happenings::record(tx, &NewHappening { kind, actor, audited, ..happened })?;
+        let happening = NewHappening { ts: ctx.now, kind, target, actor, audited, details: changes };
+        happenings::record(tx, &happening)?;
     }
     Ok(Some(id))
 }

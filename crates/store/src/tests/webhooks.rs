@@ -1,6 +1,6 @@
 //! A webhook and what belongs to it come and go together, and happenings are kept only while somebody wants them.
 
-use reeve_db::{DbError, Engine, Tx, statements};
+use reeve_db::{DbError, Engine, Statement, Tx, statements};
 use reeve_model::{Actor, DeliveryKind, HappeningKind, Millis, Pos, WebhookNum};
 use serde_json::json;
 
@@ -132,7 +132,7 @@ fn one_statement_deletes_webhooks() {
     let deletions: Vec<&str> = statements()
         .into_iter()
         .filter(|statement| statement.sql(Engine::Sqlite).starts_with("DELETE FROM webhooks "))
-        .map(|statement| statement.name())
+        .map(Statement::name)
         .collect();
     assert_eq!(deletions, ["reeve_store::webhooks::DELETE"]);
 }
