@@ -15,7 +15,7 @@ pub mod rights;
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
-use reeve_db::{Db, DbError};
+use reeve_db::{Db, DbError, Tx};
 use reeve_deliver::{Outcome, Worker};
 use reeve_model::{Clock, Millis};
 use reeve_outgoing::Outgoing;
@@ -122,22 +122,17 @@ impl Webhooks {
     /// Deletes secrets that have ended, and old happenings; all of them if there is no webhook.
     pub async fn prune(&self) -> Result<(), DbError> {
         let now = self.clock.now();
-        let history_ms = self.settings.history_ms;
-        let (before, late) = self
-            .db
-            .read(move |tx| -> Result<_, DbError> {
-                if webhooks::count(tx)? == 0 {
-                    return Ok((Millis::MAX, Vec::new()));
-                }
-                let before = now.minus(history_ms);
-                Ok((before, webhooks::late(tx, before)?))
-            })
-            .await?;
-        for webhook in late {
+        let before = now.minus(self.settings.history_ms);
+        for webhook in self.db.read(move |tx| webhooks::late(tx, before)).await? {
             tracing::warn!(webhook, "events that the receiver did not take in time are deleted");
         }
         self.db.write(move |tx| webhooks::prune_secrets(tx, now)).await?;
-        while self.db.write(move |tx| happenings::prune(tx, before, PRUNE_AT_ONCE)).await? {}
+        let prune = move |tx: &mut Tx<'_>| {
+            // A webhook that is created meanwhile keeps what it is told.
+            let before = if webhooks::count(tx)? == 0 { Millis::MAX } else { before };
+            happenings::prune(tx, before, PRUNE_AT_ONCE)
+        };
+        while self.db.write(prune).await? {}
         Ok(())
     }
 }
