@@ -1,9 +1,12 @@
 //! Sessions: beginning, refreshing and ending them.
 
+use std::sync::Arc;
+
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::session::hash_token;
-use reeve_model::{Ctx, Millis, Scope, Session, TokenHash, User, UserNum, random};
+use reeve_model::{Actor, Ctx, HappeningKind, Millis, Scope, Session, TokenHash, User, UserNum, random};
 use reeve_store::access_tokens::{self, NewAccessToken};
+use reeve_store::happenings::{self, NewHappening};
 use reeve_store::refresh_tokens::NewRefreshToken;
 use reeve_store::{
     dehydrated_devices, device_changes, devices, login_tokens, openid_tokens, pushers, refresh_tokens, roles,
@@ -76,7 +79,18 @@ pub fn create(
         // A session must not take over the keys of the dehydrated device.
         crate::devices::delete(tx, user.num, &device_id)?;
     }
-    if !crate::devices::insert(tx, ctx, &policy.limits, user.num, &device_id, name)? {
+    if crate::devices::insert(tx, ctx, &policy.limits, user.num, &device_id, name)? {
+        let details = json!({ "device_id": device_id, "display_name": name, "ip": ctx.ip.as_deref() });
+        let logged_in = NewHappening {
+            ts: ctx.now,
+            kind: HappeningKind::AccountLoggedIn,
+            target: Some(&user.user_id),
+            actor: &Actor::User(Arc::from(user.user_id.as_str())),
+            audited: None,
+            details: &details,
+        };
+        happenings::record(tx, &logged_in)?;
+    } else {
         end_tokens(tx, user.num, &device_id)?;
     }
     let to = Recipient { user_num: user.num, device_id, refreshable: new.refreshable };

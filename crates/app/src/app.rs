@@ -17,6 +17,7 @@ use reeve_previews::Previews;
 use reeve_rooms::Home;
 use reeve_store::{access_tokens, service_tokens};
 use reeve_sync::Notifier;
+use reeve_webhooks::Webhooks;
 use tokio::sync::watch;
 
 use crate::discovery::Discovery;
@@ -45,6 +46,8 @@ pub struct App {
     pub outgoing: Outgoing,
     /// Previews of web pages, if enabled.
     pub previews: Option<Previews>,
+    /// Webhooks.
+    pub webhooks: Webhooks,
     /// True if the server sends e-mail.
     pub sends_mail: bool,
     /// The addresses that clients are told.

@@ -45,7 +45,7 @@ pub trait Kind: Send + Sync + 'static {
         &self,
         tx: &mut Tx<'_>,
         target: Self::Target,
-        end: End,
+        end: &End,
         record: &Self::Record,
         now: Millis,
     ) -> Result<(), DbError>;
@@ -119,12 +119,12 @@ pub enum Outcome {
 }
 
 /// The end of a message.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub enum End {
     /// Delivered; also of a step without a message.
     Delivered,
-    /// Given up, after it failed for too long.
-    GivenUp,
-    /// Rejected for good by the destination.
-    Rejected,
+    /// Given up, after it failed for too long; the last time for this reason.
+    GivenUp(String),
+    /// Rejected for good by the destination, for this reason.
+    Rejected(String),
 }

@@ -160,12 +160,12 @@ impl<K: Kind> Worker<K> {
             Outcome::Rejected(reason) => {
                 self.metrics.count(label, "rejected");
                 tracing::info!(%kind, %num, reason, "a message was rejected for good");
-                Some(End::Rejected)
+                Some(End::Rejected(reason))
             }
             Outcome::Failed(reason) | Outcome::Refused(reason) if is_given_up => {
                 self.metrics.count(label, "given_up");
                 tracing::warn!(%kind, %num, failures, reason, "a message could not be delivered and is given up");
-                Some(End::GivenUp)
+                Some(End::GivenUp(reason))
             }
             Outcome::Failed(reason) => {
                 self.metrics.count(label, "failed");
@@ -191,7 +191,7 @@ impl<K: Kind> Worker<K> {
         let (worker, claim, now) = (Arc::clone(self), claim.clone(), self.clock.now());
         let next = match end {
             End::Delivered => plan.delivered,
-            End::GivenUp | End::Rejected => plan.given_up,
+            End::GivenUp(_) | End::Rejected(_) => plan.given_up,
         };
         let write = move |tx: &mut Tx<'_>| -> Result<Option<K::Cursor>, DbError> {
             let settle =
@@ -206,7 +206,7 @@ impl<K: Kind> Worker<K> {
             if !holds {
                 return Ok(None);
             }
-            worker.kind.store(tx, claim.target, end, &plan.record, now)?;
+            worker.kind.store(tx, claim.target, &end, &plan.record, now)?;
             Ok(more)
         };
         self.db.write(write).await

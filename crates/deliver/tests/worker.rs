@@ -110,14 +110,14 @@ impl Kind for Toy {
         answered.await.unwrap()
     }
 
-    fn store(&self, tx: &mut Tx<'_>, target: i64, end: End, number: &i64, _: Millis) -> Result<(), DbError> {
+    fn store(&self, tx: &mut Tx<'_>, target: i64, end: &End, number: &i64, _: Millis) -> Result<(), DbError> {
         match end {
             End::Delivered => Ok(()),
-            End::GivenUp => {
+            End::GivenUp(_) => {
                 self.log.dead.lock().unwrap().insert((target, *number));
                 Ok(())
             }
-            End::Rejected => deliveries::delete(tx, Self::KIND, &[target]),
+            End::Rejected(_) => deliveries::delete(tx, Self::KIND, &[target]),
         }
     }
 

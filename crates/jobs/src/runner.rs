@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 use reeve_db::{Channel, Db, DbError, Tx};
-use reeve_model::{Clock, JobState, Millis};
+use reeve_model::{Actor, Clock, HappeningKind, JobState, Millis};
+use reeve_store::happenings::{self, NewHappening};
 use reeve_store::jobs::{self, Units};
+use serde_json::json;
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -178,6 +180,7 @@ async fn run(inner: &Inner, taken: Taken, stop: &watch::Receiver<bool>) {
                     }
                     Step::Done { result, done } => {
                         jobs::complete(tx, &current.id, result, after(current.units, *done), now)?;
+                        tell(tx, &current, JobState::Complete, None, now)?;
                     }
                 }
                 Ok(Some(step))
@@ -212,17 +215,37 @@ fn after(units: Units, done: i64) -> Units {
     Units { done, total: units.total.max(done) }
 }
 
+/// Tells webhooks of the end of a job.
+fn tell(
+    tx: &mut Tx<'_>,
+    job: &Job,
+    state: JobState,
+    error: Option<&str>,
+    now: Millis,
+) -> Result<(), DbError> {
+    let details = json!({ "job_id": job.id, "kind": job.kind, "state": state, "error": error });
+    let ended = NewHappening {
+        ts: now,
+        kind: HappeningKind::JobEnded,
+        target: Some(&job.subject),
+        actor: &Actor::Job(Arc::from(job.kind.as_str())),
+        audited: None,
+        details: &details,
+    };
+    happenings::record(tx, &ended)
+}
+
 /// Stores the end of a job's run by this worker, if the worker still owns it.
 async fn settle(
     inner: &Inner,
     taken: &Taken,
-    write: impl Fn(&mut Tx<'_>, &str) -> Result<(), DbError> + Send + 'static,
+    write: impl Fn(&mut Tx<'_>, &Job) -> Result<(), DbError> + Send + 'static,
 ) {
-    let (id, lease_until) = (taken.job.id.clone(), taken.lease_until);
+    let (job, lease_until) = (taken.job.clone(), taken.lease_until);
     let settled = inner
         .db
         .write(move |tx| -> Result<(), DbError> {
-            if jobs::lease(tx, &id)? == Some(lease_until) { write(tx, &id) } else { Ok(()) }
+            if jobs::lease(tx, &job.id)? == Some(lease_until) { write(tx, &job) } else { Ok(()) }
         })
         .await;
     if let Err(error) = settled {
@@ -232,18 +255,22 @@ async fn settle(
 
 async fn put_back(inner: &Inner, taken: Taken) {
     let now = inner.clock.now();
-    settle(inner, &taken, move |tx, id| jobs::release(tx, id, now)).await;
+    settle(inner, &taken, move |tx, job| jobs::release(tx, &job.id, now)).await;
 }
 
 async fn give_up(inner: &Inner, taken: Taken, reason: String) {
     tracing::error!(job = taken.job.id, kind = taken.job.kind, reason, "job failed");
     let now = inner.clock.now();
-    settle(inner, &taken, move |tx, id| jobs::fail(tx, id, &reason, now)).await;
+    settle(inner, &taken, move |tx, job| {
+        jobs::fail(tx, &job.id, &reason, now)?;
+        tell(tx, job, JobState::Failed, Some(&reason), now)
+    })
+    .await;
 }
 
 async fn put_off(inner: &Inner, taken: Taken, reason: String) {
     tracing::warn!(job = taken.job.id, kind = taken.job.kind, reason, "a step failed and will be retried");
     let now = inner.clock.now();
     let pause = 1000_i64.saturating_mul(1 << taken.job.attempts.clamp(0, 16)).min(MAX_PAUSE_MS);
-    settle(inner, &taken, move |tx, id| jobs::retry(tx, id, &reason, now.plus(pause), now)).await;
+    settle(inner, &taken, move |tx, job| jobs::retry(tx, &job.id, &reason, now.plus(pause), now)).await;
 }

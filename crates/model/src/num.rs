@@ -55,6 +55,8 @@ numbers! {
     PusherNum;
     /// The number of a service token, by which other tables refer to it.
     ServiceTokenNum;
+    /// The number of a webhook, by which other tables refer to it.
+    WebhookNum;
     /// A position in the stream of what clients sync. The first is 1.
     Pos;
     /// A point in time: milliseconds since the Unix epoch.

@@ -90,6 +90,8 @@ words! {
     DeliveryKind {
         /// Notifications of a pusher.
         Push = "push",
+        /// Happenings, for a webhook.
+        Webhook = "webhook",
     }
 
     /// A role that every server has.
@@ -151,6 +153,76 @@ words! {
         ServicesRead = "services:read",
         /// Creates, changes, rotates and deletes service tokens with scopes that the caller holds.
         ServicesWrite = "services:write",
+        /// Reads webhooks, without their secrets.
+        WebhooksRead = "webhooks:read",
+        /// Creates, changes, rotates, replays and deletes webhooks for what the caller may read.
+        WebhooksWrite = "webhooks:write",
+    }
+
+    /// The kind of a happening, which webhooks choose by its word.
+    HappeningKind {
+        /// An account was created, by an administrator or by its owner.
+        AccountCreated = "account.created",
+        /// The profile or another property of an account changed.
+        AccountChanged = "account.changed",
+        /// An account was locked.
+        AccountLocked = "account.locked",
+        /// An account was unlocked.
+        AccountUnlocked = "account.unlocked",
+        /// An account was suspended.
+        AccountSuspended = "account.suspended",
+        /// The suspension of an account ended.
+        AccountUnsuspended = "account.unsuspended",
+        /// An account was shadow-banned.
+        AccountShadowBanned = "account.shadow_banned",
+        /// The shadow-ban of an account ended.
+        AccountShadowUnbanned = "account.shadow_unbanned",
+        /// An account was deactivated, by an administrator or by its owner.
+        AccountDeactivated = "account.deactivated",
+        /// A deactivated account was reactivated.
+        AccountReactivated = "account.reactivated",
+        /// The password of an account was set or removed.
+        AccountPasswordChanged = "account.password_changed",
+        /// An account became an administrator.
+        AccountAdminGranted = "account.admin_granted",
+        /// An account is no administrator any more.
+        AccountAdminRevoked = "account.admin_revoked",
+        /// An administrator got a token to act as an account.
+        AccountImpersonated = "account.impersonated",
+        /// Somebody logged in on a new device.
+        AccountLoggedIn = "account.logged_in",
+        /// An event was reported.
+        EventReported = "event.reported",
+        /// A user was reported.
+        UserReported = "user.reported",
+        /// A room was reported.
+        RoomReported = "room.reported",
+        /// An upload was quarantined.
+        MediaQuarantined = "media.quarantined",
+        /// The quarantine of an upload ended.
+        MediaUnquarantined = "media.unquarantined",
+        /// An administrator deleted an upload.
+        MediaDeleted = "media.deleted",
+        /// A room was created.
+        RoomCreated = "room.created",
+        /// An administrator ordered that a room is deleted.
+        RoomDeleted = "room.deleted",
+        /// A room was blocked.
+        RoomBlocked = "room.blocked",
+        /// A room is not blocked any more.
+        RoomUnblocked = "room.unblocked",
+        /// A job is complete, or was given up.
+        JobEnded = "job.ended",
+        /// A service token was created.
+        ServiceTokenCreated = "service_token.created",
+        /// The terms of a service token changed.
+        ServiceTokenChanged = "service_token.changed",
+        /// A service token got a new secret.
+        ServiceTokenRotated = "service_token.rotated",
+        /// A service token was deleted.
+        ServiceTokenDeleted = "service_token.deleted",
+        /// Any other act in the audit log.
+        AdministrationOther = "administration.other",
     }
 
     /// The kind of the reported thing.

@@ -155,15 +155,35 @@ impl Outgoing {
 
     /// Sends JSON. Redirects are not followed.
     pub async fn post_json(&self, url: &Url, json: String, limits: Limits) -> Result<Answer, Error> {
-        self.check(url)?;
-        let request = self.client.post(url.clone()).header(CONTENT_TYPE, "application/json").body(json);
-        let request = request.build()?;
+        let request = self.json_request(url, json)?;
         tokio::time::timeout(limits.time, async {
             let response = self.client.execute(request).await?;
             take(response, limits.bytes).await
         })
         .await
         .unwrap_or(Err(Error::Timeout))
+    }
+
+    /// Sends JSON with headers of the caller's, and returns the status. Redirects are not followed, and the body of the
+    /// response is not read.
+    pub async fn notify(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        json: String,
+        within: Duration,
+    ) -> Result<StatusCode, Error> {
+        let mut request = self.json_request(url, json)?;
+        request.headers_mut().extend(headers);
+        tokio::time::timeout(within, async { Ok(self.client.execute(request).await?.status()) })
+            .await
+            .unwrap_or(Err(Error::Timeout))
+    }
+
+    fn json_request(&self, url: &Url, json: String) -> Result<Request, Error> {
+        self.check(url)?;
+        let request = self.client.post(url.clone()).header(CONTENT_TYPE, "application/json").body(json);
+        Ok(request.build()?)
     }
 
     /// Fetches a URL. `accept` inspects the head of the final response; a refused body is not fetched.

@@ -108,17 +108,17 @@ impl Kind for Pushers {
         &self,
         tx: &mut Tx<'_>,
         num: PusherNum,
-        end: End,
+        end: &End,
         record: &Record,
         now: Millis,
     ) -> Result<(), DbError> {
         match (end, record) {
-            (End::Delivered, Record::Nothing) | (End::GivenUp, _) => Ok(()),
+            (End::Delivered, Record::Nothing) | (End::GivenUp(_), _) => Ok(()),
             (End::Delivered, Record::Unread(unread)) => pushers::set_delivered_unread(tx, num, *unread),
             (End::Delivered, Record::Mailed(waits)) => waits.iter().try_for_each(|(room, wait_ms)| {
                 stored_alerts::set_mailed(tx, num, *room, Mailed { sent_ts: now, wait_ms: *wait_ms })
             }),
-            (End::Rejected, _) => pushers::delete_by_num(tx, num),
+            (End::Rejected(_), _) => pushers::delete_by_num(tx, num),
         }
     }
 

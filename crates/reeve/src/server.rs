@@ -29,6 +29,7 @@ use reeve_push::Push;
 use reeve_rooms::push::PushRuleCache;
 use reeve_rooms::{Home, SigningKey, deletion, people, position, purge, redactions};
 use reeve_store::lists::users::bulk;
+use reeve_webhooks::Webhooks;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -254,6 +255,13 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         mailing,
         config.push,
     );
+    let webhooks = Webhooks::new(
+        Arc::clone(&server_name),
+        db.clone(),
+        config.clock.clone(),
+        outgoing.clone(),
+        config.webhooks,
+    );
     let kinds = vec![
         people::clear_deactivated(&home),
         people::spread_profile(&home),
@@ -277,6 +285,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         jobs.register(registry);
         media.register(registry);
         push.register(registry);
+        webhooks.register(registry);
     });
     let previews = config.previews.map(|wanted| {
         Previews::new(Arc::clone(&server_name), outgoing.clone(), media.clone(), config.clock.clone(), wanted)
@@ -301,6 +310,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         notifier: Arc::default(),
         outgoing,
         previews,
+        webhooks: webhooks.clone(),
         sends_mail,
         discovery: config.discovery,
         stop: stop.clone(),
@@ -314,6 +324,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     tasks.push(tokio::spawn(sweep_media(Arc::clone(&app), stop.subscribe())));
     tasks.push(tokio::spawn(run_housekeeping(Arc::clone(&app), push.clone(), stop.subscribe())));
     tasks.extend(push.start(&stop.subscribe()));
+    tasks.extend(webhooks.start(&stop.subscribe()));
     tasks.push(tokio::spawn(Arc::clone(&app.notifier).follow(app.db.clone(), stop.subscribe())));
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let listeners = listeners

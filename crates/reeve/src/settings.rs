@@ -26,7 +26,7 @@ pub use self::{
     keys::{
         Account, AccountValidity, Email, Http, Limits, Log, Media, MediaBucket, Outgoing, Password,
         PasswordPolicy, Presence, Push, RateLimit, RateLimits, Registration, ServerNotices, Settings,
-        Support, Tokens, UrlPreviews, UserDirectory, Voip,
+        Support, Tokens, UrlPreviews, UserDirectory, Voip, Webhooks,
     },
     print::{example, markdown},
     values::{BaseUrl, Database, EmailTls, Listen, LogFormat, Networks, Secret},

@@ -15,8 +15,9 @@ pub use self::content::{content, rules};
 use std::sync::Arc;
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Membership, Millis};
+use reeve_model::{Actor, HappeningKind, Membership, Millis};
 use reeve_store::events::{self, Event};
+use reeve_store::happenings::{self, NewHappening};
 use reeve_store::memberships;
 use reeve_store::rooms::{self, Room};
 use reeve_store::users;
@@ -116,6 +117,16 @@ pub fn begin(
     room.room_type = room_type;
     let event = accept(tx, home, &mut room, signed)?;
     rooms::update(tx, &before, &room)?;
+    let details = json!({ "version": room.version, "room_type": room.room_type });
+    let created = NewHappening {
+        ts: room.created_ts,
+        kind: HappeningKind::RoomCreated,
+        target: Some(&room.room_id),
+        actor: &Actor::User(Arc::from(room.creator.as_str())),
+        audited: None,
+        details: &details,
+    };
+    happenings::record(tx, &created)?;
     Ok((room, event))
 }
 

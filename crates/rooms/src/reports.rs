@@ -4,12 +4,16 @@
 pub mod acts;
 pub mod work;
 
+use std::sync::Arc;
+
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, ReportKind, User};
+use reeve_model::{Actor, Ctx, HappeningKind, ReportKind, User};
+use reeve_store::happenings::{self, NewHappening};
 use reeve_store::reports::NewEventReport;
 use reeve_store::rooms;
 use reeve_store::{events, reports, users};
 use ruma::RoomId;
+use serde_json::{Value, json};
 
 use crate::Home;
 use crate::error::Error;
@@ -27,6 +31,26 @@ fn check_count(tx: &ReadTx<'_>, home: &Home, kind: ReportKind, user_id: &str) ->
         return Err(reeve_accounts::Error::too_many("An account", most, "unread reports").into());
     }
     Ok(())
+}
+
+/// Tells webhooks of a report.
+fn reported(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    kind: HappeningKind,
+    target: &str,
+    reporter: &str,
+    details: &Value,
+) -> Result<(), Error> {
+    let report = NewHappening {
+        ts: ctx.now,
+        kind,
+        target: Some(target),
+        actor: &Actor::User(Arc::from(reporter)),
+        audited: None,
+        details,
+    };
+    Ok(happenings::record(tx, &report)?)
 }
 
 fn check_reason(reason: &str) -> Result<(), Error> {
@@ -81,7 +105,10 @@ pub fn event(
         score,
     };
     reports::insert_event(tx, &report, ctx.now)?;
-    Ok(())
+    let details = json!({
+        "room_id": room_id, "event_id": event_id, "sender": report.sender, "reason": reason, "score": score,
+    });
+    reported(tx, ctx, HappeningKind::EventReported, event_id, &viewer.user_id, &details)
 }
 
 /// Reports a room. The response does not reveal if the room exists.
@@ -98,6 +125,8 @@ pub fn room(
     check_count(tx, home, ReportKind::Room, &user.user_id)?;
     if rooms::find(tx, room_id)?.is_some() {
         reports::insert_room(tx, room_id, &user.user_id, reason, ctx.now)?;
+        let details = json!({ "reason": reason });
+        reported(tx, ctx, HappeningKind::RoomReported, room_id, &user.user_id, &details)?;
     }
     Ok(())
 }
@@ -115,6 +144,8 @@ pub fn user(
     check_count(tx, home, ReportKind::User, &user.user_id)?;
     if users::find(tx, target)?.is_some() {
         reports::insert_user(tx, target, &user.user_id, reason, ctx.now)?;
+        let details = json!({ "reason": reason });
+        reported(tx, ctx, HappeningKind::UserReported, target, &user.user_id, &details)?;
     }
     Ok(())
 }

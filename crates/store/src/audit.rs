@@ -19,9 +19,7 @@ macro_rules! list {
 
 reeve_db::statements! {
     INSERT = "INSERT INTO audit (ts, actor_kind, actor, ip, request_id, action, target, changes) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    OPEN = "INSERT INTO audit (ts, actor_kind, actor, ip, request_id, action, target, changes) \
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
     AMEND = "UPDATE audit SET changes = $2 WHERE id = $1";
     LIST = list!("1 = 1");
     LIST_BY_TARGET = list!("target = $5");
@@ -48,35 +46,16 @@ pub struct NewEntry<'a> {
     pub changes: &'a str,
 }
 
-/// Writes an entry.
-pub fn insert(tx: &mut Tx<'_>, entry: &NewEntry<'_>) -> Result<(), DbError> {
-    tx.execute(
-        &INSERT,
-        &params![
-            entry.ts,
-            entry.actor.kind(),
-            entry.actor.id(),
-            entry.ip,
-            entry.request_id,
-            entry.action,
-            entry.target,
-            entry.changes
-        ],
-    )?;
-    Ok(())
-}
-
-/// Writes an entry for a deed of several transactions, each of which reports its progress with [`amend`]. Returns the
-/// number of the entry.
-pub fn open(tx: &mut Tx<'_>, entry: &NewEntry<'_>) -> Result<i64, DbError> {
+/// Writes an entry; returns its number.
+pub fn insert(tx: &mut Tx<'_>, entry: &NewEntry<'_>) -> Result<i64, DbError> {
     let NewEntry { ts, actor, ip, request_id, action, target, changes } = entry;
     let (kind, actor) = (actor.kind(), actor.id());
     let params = params![*ts, kind, actor, *ip, *request_id, *action, *target, *changes];
-    let ids = tx.returning(&OPEN, &params, |row| row.get(0))?;
+    let ids = tx.returning(&INSERT, &params, |row| row.get(0))?;
     ids.first().copied().ok_or(DbError::NoRow)
 }
 
-/// Updates the changes of an entry that [`open`] wrote.
+/// Updates the changes of an entry, for a deed of several transactions that reports its progress.
 pub fn amend(tx: &mut Tx<'_>, id: i64, changes: &str) -> Result<(), DbError> {
     tx.execute(&AMEND, &params![id, changes])?;
     Ok(())

@@ -51,6 +51,13 @@ reeve_db::statements! {
               WHERE kind = $1 AND target_num = $2 AND claim = $3";
     FAIL = "UPDATE deliveries SET failures = failures + 1, failing_since_ts = coalesce(failing_since_ts, $4), due_ts = $5, \
             claim = NULL WHERE kind = $1 AND target_num = $2 AND claim = $3";
+    /// Without the pause after a failure; a worker that has a claim goes on.
+    HURRY = "UPDATE deliveries SET marks = marks + 1, failures = 0, failing_since_ts = NULL, \
+             due_ts = CASE WHEN claim IS NULL THEN CAST($3 AS BIGINT) ELSE due_ts END WHERE kind = $1 AND target_num = $2";
+    /// Ends a claim, so that its worker stores nothing any more.
+    REWIND = "UPDATE deliveries SET cursor = $3, marks = marks + 1, failures = 0, failing_since_ts = NULL, claim = NULL, \
+              due_ts = $4 WHERE kind = $1 AND target_num = $2";
+    STATE = "SELECT cursor, failures, failing_since_ts, due_ts FROM deliveries WHERE kind = $1 AND target_num = $2";
     RELEASE = "UPDATE deliveries SET due_ts = $4, claim = NULL WHERE kind = $1 AND target_num = $2 AND claim = $3";
 }
 
@@ -181,4 +188,53 @@ pub fn fail(tx: &mut Tx<'_>, claim: &Claim<impl ToValue>, now: Millis, until: Mi
 pub fn release(tx: &mut Tx<'_>, claim: &Claim<impl ToValue>, now: Millis) -> Result<(), DbError> {
     tx.execute(&RELEASE, &params![claim.kind, claim.target, *claim.name, now])?;
     Ok(())
+}
+
+/// Makes a delivery due after its destination changed, also one that waits after a failure.
+pub fn hurry(tx: &mut Tx<'_>, kind: DeliveryKind, target: impl ToValue, now: Millis) -> Result<(), DbError> {
+    tx.notify(MARKED);
+    tx.execute(&HURRY, &params![kind, target, now])?;
+    Ok(())
+}
+
+/// Sets the cursor of a delivery, which is due at once. What is being sent meanwhile counts as not sent.
+pub fn rewind(
+    tx: &mut Tx<'_>,
+    kind: DeliveryKind,
+    target: impl ToValue,
+    cursor: impl ToValue,
+    now: Millis,
+) -> Result<(), DbError> {
+    tx.notify(MARKED);
+    tx.execute(&REWIND, &params![kind, target, cursor, now])?;
+    Ok(())
+}
+
+/// The state of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State<Cursor> {
+    /// The position up to which everything was delivered, or given up.
+    pub cursor: Cursor,
+    /// The number of failures in a row.
+    pub failures: i64,
+    /// The time of the first of these failures.
+    pub failing_since_ts: Option<Millis>,
+    /// The time of the next step, or of the end of the lease while there is a claim; `None` if it rests.
+    pub due_ts: Option<Millis>,
+}
+
+/// Returns the state of a delivery; [`DbError::NoRow`] if there is none.
+pub fn state<Cursor: FromValue>(
+    tx: &ReadTx<'_>,
+    kind: DeliveryKind,
+    target: impl ToValue,
+) -> Result<State<Cursor>, DbError> {
+    tx.query_one(&STATE, &params![kind, target], |row| {
+        Ok(State {
+            cursor: row.get(0)?,
+            failures: row.get(1)?,
+            failing_since_ts: row.get(2)?,
+            due_ts: row.get(3)?,
+        })
+    })
 }

@@ -20,6 +20,7 @@ pub mod events;
 pub mod external_ids;
 pub mod features;
 pub mod filters;
+pub mod happenings;
 pub mod health;
 pub mod jobs;
 pub mod key_backups;
@@ -59,6 +60,7 @@ pub mod transactions;
 pub mod uia_sessions;
 pub mod users;
 pub mod validity;
+pub mod webhooks;
 pub mod words;
 
 #[cfg(test)]
@@ -91,6 +93,7 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration { number: 13, name: "roles", sql: include_str!("../migrations/0013_roles.sql") },
     Migration { number: 14, name: "report_work", sql: include_str!("../migrations/0014_report_work.sql") },
+    Migration { number: 15, name: "webhooks", sql: include_str!("../migrations/0015_webhooks.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
@@ -105,6 +108,8 @@ pub fn statements() -> Vec<&'static Statement> {
         refresh_tokens::STATEMENTS,
         alerts::STATEMENTS,
         deliveries::STATEMENTS,
+        happenings::STATEMENTS,
+        webhooks::STATEMENTS,
         pushers::STATEMENTS,
         account_data::STATEMENTS,
         profile_fields::STATEMENTS,

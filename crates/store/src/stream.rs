@@ -78,6 +78,8 @@ sources! {
     "device_changes" members_of "user_id" user "user_id";
     "key_signatures" account "signer_num";
     "to_device" account "user_num";
+    // These concern no client.
+    "happenings";
 }
 
 /// Notified by each transaction that takes a position.

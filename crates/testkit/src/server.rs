@@ -232,6 +232,7 @@ fn config(database: &Database, clock: &Clock) -> Config {
         mail: None,
         previews: None,
         push: reeve_push::Settings::default(),
+        webhooks: reeve_webhooks::Settings::default(),
         rate_limits: RateLimits { enabled: false, ..RateLimits::default() },
         clock: clock.clone(),
     }

@@ -9,6 +9,7 @@ mod metrics;
 pub(crate) mod read;
 mod roles;
 mod service_tokens;
+mod webhooks;
 mod whoami;
 
 use std::str::FromStr;
@@ -20,6 +21,7 @@ use reeve_store::SortKey;
 pub(crate) fn routes() -> Vec<Route> {
     let mut routes = service_tokens::routes();
     routes.extend(roles::routes());
+    routes.extend(webhooks::routes());
     routes.extend([
         audit::route(),
         jobs::list(),

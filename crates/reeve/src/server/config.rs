@@ -57,6 +57,8 @@ pub struct Config {
     pub previews: Option<reeve_previews::Settings>,
     /// The settings of notifications.
     pub push: reeve_push::Settings,
+    /// The settings of webhooks.
+    pub webhooks: reeve_webhooks::Settings,
     /// The clock.
     pub clock: Clock,
 }
@@ -196,6 +198,10 @@ impl Config {
             push: reeve_push::Settings {
                 include_content: settings.push.include_content,
                 unread_by_room: settings.push.group_unread_count_by_room,
+            },
+            webhooks: reeve_webhooks::Settings {
+                max: settings.webhooks.max.into(),
+                history_ms: settings.webhooks.history_ms,
             },
             clock: Clock::System,
         }

@@ -94,6 +94,7 @@ async fn sweep_ephemeral(app: &Arc<App>) -> Result<(), DbError> {
 async fn prune_expired(app: &App, push: &Push) -> Result<(), DbError> {
     let now = app.clock.now();
     push.prune().await?;
+    app.webhooks.prune().await?;
     app.seen.prune(&app.db, now).await?;
     app.jobs.prune().await?;
     for clear in [key_backup::clear, to_device::delete_orphaned] {

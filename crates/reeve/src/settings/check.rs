@@ -56,6 +56,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
         ("tokens.refresh_lifetime_ms", tokens.refresh_lifetime_ms),
         ("account_validity.period_ms", account_validity.period_ms),
         ("media.pending_ms", Some(media.pending_ms)),
+        ("webhooks.history_ms", Some(settings.webhooks.history_ms)),
         ("voip.turn_user_lifetime_ms", Some(settings.voip.turn_user_lifetime_ms)),
     ] {
         if let Some(lifetime) = lifetime {

@@ -59,6 +59,8 @@ sections! {
         user_directory: UserDirectory = UserDirectory::default();
         /// Notifications to users whose clients are not connected.
         push: Push = Push::default();
+        /// What happens, told to other systems.
+        webhooks: Webhooks = Webhooks::default();
         /// Previews of web pages, for links in messages.
         url_previews: UrlPreviews = UrlPreviews::default();
         /// The server through which e-mail is sent.
@@ -67,7 +69,7 @@ sections! {
         voip: Voip = Voip::default();
         /// Support contacts. `/.well-known/matrix/support` returns them, if any is set.
         support: Support = Support::default();
-        /// Requests that the server makes: to push gateways, and for previews of web pages.
+        /// Requests that the server makes: to push gateways and webhooks, and for previews of web pages.
         outgoing: Outgoing = Outgoing::default();
         /// Limits on single requests.
         http: Http = Http::default();
@@ -315,6 +317,14 @@ sections! {
         group_unread_count_by_room: bool = true;
     }
 
+    Webhooks {
+        /// Maximum number of webhooks.
+        max: u32 = 100;
+        /// The time for which events are kept for webhooks, in milliseconds: those that a receiver did not take, and those
+        /// that can be replayed. Nothing is kept while there is no webhook.
+        history_ms: i64 = 2_592_000_000;
+    }
+
     UrlPreviews {
         /// Fetch web pages for previews of links. The server thereby requests pages that users link to in rooms
         /// that are not encrypted.
@@ -386,7 +396,7 @@ sections! {
     Outgoing {
         /// Users choose where requests go, so the server makes none to addresses that are not on the public
         /// internet (private, loopback, link-local, multicast and reserved ones), except to these addresses and
-        /// networks: for example for a push gateway in the own network.
+        /// networks: for example for a push gateway, or the receiver of a webhook, in the own network.
         allow_ranges: Networks = Networks::default();
     }
 

@@ -167,6 +167,7 @@ fn wrong_values_name_the_key_and_the_place() {
             "password.iterations: expected whole number, found a text (in reeve.toml)",
         ),
         ("password.memory_kib = 7", "password.memory_kib: must be at least 8, not 7 (in reeve.toml)"),
+        ("webhooks.history_ms = 0", "webhooks.history_ms: must be at least 1, not 0 (in reeve.toml)"),
         ("tokens.lifetime_ms = 0", "tokens.lifetime_ms: must be at least 1, not 0 (in reeve.toml)"),
         (
             "rate_limits.login.per_second = 0",

@@ -22,6 +22,7 @@ mod rooms;
 mod storm;
 mod talk;
 mod watch;
+mod webhooks;
 
 use reeve_test_postgres::available;
 use reeve_testkit::Engine;
@@ -71,5 +72,17 @@ fn messages_to_devices_come_once_on_sqlite() {
 fn messages_to_devices_come_once_on_postgres() {
     if available() {
         inbox::run(Engine::Postgres);
+    }
+}
+
+#[test]
+fn webhooks_are_told_everything_on_sqlite() {
+    webhooks::run(Engine::Sqlite);
+}
+
+#[test]
+fn webhooks_are_told_everything_on_postgres() {
+    if available() {
+        webhooks::run(Engine::Postgres);
     }
 }

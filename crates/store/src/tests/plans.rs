@@ -15,6 +15,7 @@ const SCANS: &[(&str, &str)] = &[
     ("devices::COUNT", "its subquery has a limit"),
     ("ephemeral::CHANGED_PRESENCE", "its subquery has a limit"),
     ("events::SAMPLE", "its subquery has a limit"),
+    ("happenings::WAITING", "its subquery has a limit"),
     ("key_backups::LEFT_TO_CLEAR", "stops at the first"),
     ("key_backups::TO_CLEAR", "stops at the first"),
     ("lists::rooms", "pages of a list are walked in its order; a search in it compares all"),
@@ -40,6 +41,8 @@ const SCANS: &[(&str, &str)] = &[
     ("to_device::ORPHAN", "its subquery has one row"),
     ("users::ANY_USER_ID", "stops at the first"),
     ("users::OTHER_OWNER", "stops at the second owner"),
+    ("webhooks::COUNT", "there are few"),
+    ("webhooks::ENABLED", "there are few"),
 ];
 
 /// Returns the reason for a statement among [`SCANS`].

@@ -5,7 +5,7 @@ mod delete;
 mod get;
 mod list;
 mod rotate;
-mod terms;
+pub(super) mod terms;
 mod update;
 
 use reeve_accounts::service_tokens::Issued;

@@ -13,4 +13,5 @@ mod rooms;
 mod service_tokens;
 mod user_data;
 mod users;
+mod webhooks;
 mod whois;
