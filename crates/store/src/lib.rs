@@ -61,6 +61,7 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
+pub use lists::{roster::Roster, selection::Selection};
 pub use paging::Paging;
 use reeve_db::{Migration, Statement};
 
@@ -86,6 +87,8 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "service_tokens",
         sql: include_str!("../migrations/0012_service_tokens.sql"),
     },
+    Migration { number: 13, name: "reserved", sql: include_str!("../migrations/0013_reserved.sql") },
+    Migration { number: 14, name: "selections", sql: include_str!("../migrations/0014_selections.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
