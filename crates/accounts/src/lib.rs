@@ -27,6 +27,7 @@ pub mod pushers;
 pub mod registration;
 pub mod rights;
 pub mod seen;
+pub mod selections;
 pub mod service_tokens;
 pub mod service_uses;
 pub mod sessions;

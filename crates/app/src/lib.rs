@@ -4,8 +4,8 @@ mod app;
 mod discovery;
 
 pub use reeve_http::{
-    Access, Answer, Base, Caller, Content, Limit, OpenTo, Param, Params, Settings as HttpSettings, auth,
-    body, json, ledger, limits, metrics, openapi, query, reply, serve, shape,
+    Access, Answer, Base, Caller, Content, Limit, OpenTo, Param, ParamKind, Params, Settings as HttpSettings,
+    auth, body, json, ledger, limits, metrics, openapi, query, reply, serve, shape,
 };
 pub use reeve_model::MatrixError;
 

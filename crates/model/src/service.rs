@@ -64,7 +64,9 @@ impl Serialize for Network {
 impl<'de> Deserialize<'de> for Network {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse().map_err(|NotANetwork| de::Error::custom("it is neither an address nor a network"))
+        text.parse().map_err(|NotANetwork| {
+            de::Error::custom(format_args!("'{text}' is neither an address nor a network"))
+        })
     }
 }
 

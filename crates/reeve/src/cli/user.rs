@@ -1,20 +1,25 @@
 //! `reeve user`.
 
+use std::sync::Arc;
+
 use reeve_accounts::{
     Error, account, audit, deactivate, moderation,
     sessions::{self, Spared},
     users::{self, NewUser},
     validity,
 };
+use reeve_admin_api::Export;
 use reeve_db::{DbError, ReadTx};
 use reeve_model::{Millis, User, id};
 use reeve_store::{
-    Paging,
+    Paging, Roster, Selection,
     devices::{self, Device},
+    lists::roster::{Asked, Start},
     lists::users::{self as user_list, Filter, OrderBy, Term, UserPage},
-    validity as stored_validity,
+    users as stored_users, validity as stored_validity,
 };
 use serde_json::{Value, json};
+use url::form_urlencoded;
 
 use super::{
     Failure, block_on,
@@ -123,9 +128,24 @@ pub(super) enum Command {
         /// Maximum number of accounts
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: u32,
+        /// Only accounts to which a filter of GET /_reeve/admin/v1/users applies, such as suspended=true; repeatable
+        #[arg(long = "filter", value_name = "NAME=VALUE", conflicts_with_all = ["name", "admins", "deactivated"])]
+        filters: Vec<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Write all accounts, or a selection of them, to standard output
+    Export {
+        /// Only accounts to which a filter of GET /_reeve/admin/v1/users applies, such as suspended=true; repeatable
+        #[arg(long = "filter", value_name = "NAME=VALUE")]
+        filters: Vec<String>,
+        /// csv or jsonl
+        #[arg(long, default_value = "csv")]
+        format: String,
+        /// What is added to each account: threepids, external_ids, devices_count
+        #[arg(long, value_name = "WORD", value_delimiter = ',')]
+        include: Vec<String>,
     },
 }
 
@@ -160,16 +180,38 @@ async fn answer(command: Command, operator: &Operator) -> Result<String, Failure
         Command::Logout { name } => log_out(operator, &name).await,
         Command::Deactivate { name, erase } => retire(operator, &name, erase).await,
         Command::Show { name, json } => show(operator, &name, json).await,
-        Command::List { name, admins, deactivated, limit, json } => {
+        Command::List { filters, limit, json, .. } if !filters.is_empty() => {
+            let selection = wanted(&filters, &[])?.selection().clone();
+            list(operator, Listed::Selection(selection), limit, json).await
+        }
+        Command::Export { filters, format, include } => {
+            let more = [("format", format), ("include", include.join(","))];
+            export(operator, wanted(&filters, &more)?).await.map(|()| String::new())
+        }
+        Command::List { name, admins, deactivated, limit, json, .. } => {
             let filter = Filter {
                 term: name.filter(|name| !name.is_empty()).map(Term::Name),
                 admins: admins.then_some(true),
                 deactivated: (!deactivated).then_some(false),
                 ..Filter::default()
             };
-            list(operator, filter, limit, json).await
+            list(operator, Listed::Filter(filter), limit, json).await
         }
     }
+}
+
+/// Reads filters, each a name and a value, as the endpoints do that have them as query parameters.
+fn wanted(filters: &[String], more: &[(&str, String)]) -> Result<Export, Failure> {
+    let mut pairs = Vec::new();
+    for filter in filters {
+        let (name, value) = filter
+            .split_once('=')
+            .ok_or_else(|| Failure::new(format!("the filter {filter:?} is not of the form NAME=VALUE")))?;
+        pairs.push((name, value));
+    }
+    pairs.extend(more.iter().map(|(name, value)| (*name, &**value)));
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    Export::parse(&query).map_err(|error| Failure::new(error.error.into_owned()))
 }
 
 /// Creates an account. `password`: true to read it from standard input; `None` for no password.
@@ -354,11 +396,47 @@ async fn show(operator: &Operator, name: &str, as_json: bool) -> Result<String, 
     Ok(table(&rows))
 }
 
-async fn list(operator: &Operator, filter: Filter, limit: u32, as_json: bool) -> Result<String, Failure> {
+/// The accounts that are listed.
+enum Listed {
+    Filter(Filter),
+    Selection(Selection),
+}
+
+impl Listed {
+    fn page(&self, tx: &ReadTx<'_>, server_name: &str, limit: i64) -> Result<UserPage, DbError> {
+        let selection = match self {
+            Self::Filter(filter) => {
+                let paging = Paging { from: 0, limit };
+                return user_list::page(tx, server_name, filter, OrderBy::Name, false, paging);
+            }
+            Self::Selection(selection) => selection,
+        };
+        let asked = Asked { order_by: OrderBy::Name, descending: false, start: Start::Offset(0), limit };
+        let found = Roster::default().page(tx, server_name, selection, &asked)?.ok_or(DbError::NoRow)?;
+        Ok(UserPage { users: stored_users::by_nums(tx, &found.nums)?, total: found.total })
+    }
+}
+
+/// Writes the accounts of a selection to standard output, in as many transactions as are needed.
+async fn export(operator: &Operator, export: Export) -> Result<(), Failure> {
+    let (roster, export) = (Arc::new(Roster::default()), Arc::new(export));
+    print(&export.head())?;
+    let mut after = None;
+    loop {
+        let (roster, export) = (Arc::clone(&roster), Arc::clone(&export));
+        let step =
+            operator.read(move |tx, ctx| Ok(export.step(tx, &roster, &ctx.server_name, after)?)).await?;
+        print(&step.text)?;
+        if step.last.is_none() {
+            return Ok(());
+        }
+        after = step.last;
+    }
+}
+
+async fn list(operator: &Operator, listed: Listed, limit: u32, as_json: bool) -> Result<String, Failure> {
     let read = operator.read(move |tx, ctx| {
-        let paging = Paging { from: 0, limit: limit.into() };
-        let page = user_list::page(tx, &ctx.server_name, &filter, OrderBy::Name, false, paging)?;
-        let UserPage { users, total } = page;
+        let UserPage { users, total } = listed.page(tx, &ctx.server_name, limit.into())?;
         let users = users.into_iter().map(|user| Shown::read(tx, user, ctx.now));
         Ok((users.collect::<Result<Vec<_>, _>>()?, total))
     });

@@ -101,7 +101,9 @@ impl Selection {
             }
         }
         if self.never_seen.is_some() && (self.last_seen_after.is_some() || self.last_seen_before.is_some()) {
-            return Err("'never_seen' cannot be combined with 'last_seen_after' or 'last_seen_before'".to_owned());
+            return Err(
+                "'never_seen' cannot be combined with 'last_seen_after' or 'last_seen_before'".to_owned()
+            );
         }
         if self.user_type.as_ref().is_some_and(|user_type| self.not_user_type.contains(user_type)) {
             return Err("'user_type' must not be among 'not_user_type'".to_owned());

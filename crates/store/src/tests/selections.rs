@@ -145,14 +145,17 @@ fn play(tx: &mut Tx<'_>, all: &mut Vec<Person>, deed: &Deed) -> Result<(), DbErr
         Deed::Seen(who, s, ip) => {
             let person = &mut all[who % count];
             let ts = Millis::new(s * 1000);
-            connections::record(tx, &Connection {
-                user_num: person.user.num,
-                token_hash: TokenHash::default(),
-                ip: address(*ip),
-                user_agent: String::new(),
-                device_id: None,
-                last_seen_ts: ts,
-            })?;
+            connections::record(
+                tx,
+                &Connection {
+                    user_num: person.user.num,
+                    token_hash: TokenHash::default(),
+                    ip: address(*ip),
+                    user_agent: String::new(),
+                    device_id: None,
+                    last_seen_ts: ts,
+                },
+            )?;
             person.ips.insert(*ip);
             users::touch_last_seen(tx, person.user.num, ts)?;
             person.user.last_seen_ts = person.user.last_seen_ts.max(Some(ts));
@@ -245,16 +248,23 @@ fn selection() -> impl Strategy<Value = Selection> {
         text(&["@a", "b", ":test", "1:t"]),
         text(&["10.0.0.0/8", "10.0.1.9", "10.0.1.0/24", "2001:db8::/32", "::/0"]),
     );
-    let others = (
-        flag(),
-        prop::option::weighted(0.15, 0..12_i64),
-        prop::collection::vec(word(&["", "bot"]), 0..2),
-    );
+    let others =
+        (flag(), prop::option::weighted(0.15, 0..12_i64), prop::collection::vec(word(&["", "bot"]), 0..2));
     (flags, times, texts, others).prop_map(|(flags, times, texts, others)| {
         let (guests, deactivated, locked, admins, suspended, shadow_banned, erased) = flags;
         let (created_after, created_before, last_seen_after, last_seen_before, never_seen) = times;
         let (user_type, appservice, email, phone, external_provider, name, user_id, ip) = texts;
-        let (has_devices, media_size_over, not_user_type) = others;
+        let (has_devices, media_size_over, mut not_user_type) = others;
+        // Selections that contradict themselves are refused before they get here.
+        let in_order = |after: Option<Millis>, before: Option<Millis>| {
+            (after, before.filter(|before| after.is_none_or(|after| after < *before)))
+        };
+        let (created_after, created_before) = in_order(created_after, created_before);
+        let (last_seen_after, last_seen_before) = in_order(
+            last_seen_after.filter(|_| never_seen.is_none()),
+            last_seen_before.filter(|_| never_seen.is_none()),
+        );
+        not_user_type.retain(|excluded| Some(excluded) != user_type.as_ref());
         Selection {
             name,
             user_id,
@@ -416,7 +426,8 @@ fn selections_agree_with_the_model(engine: Engine, cases: u32) {
     let runtime = runtime();
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let number = std::cell::Cell::new(0);
-    let round = (prop::collection::vec(deed(), 0..60), prop::collection::vec(question(), 1..12), any::<bool>());
+    let round =
+        (prop::collection::vec(deed(), 0..60), prop::collection::vec(question(), 1..12), any::<bool>());
     let strategy = prop::collection::vec(round, 3..7);
     let outcome = runner.run(&strategy, |rounds| {
         number.set(number.get() + 1);
@@ -442,7 +453,8 @@ fn selections_agree_with_the_model(engine: Engine, cases: u32) {
                     }
                     Ok(Ok(()))
                 });
-                let answer = runtime.block_on(asked).map_err(|error| TestCaseError::fail(error.to_string()))?;
+                let answer =
+                    runtime.block_on(asked).map_err(|error| TestCaseError::fail(error.to_string()))?;
                 answer.map_err(TestCaseError::fail)?;
             }
         }
@@ -519,12 +531,8 @@ fn an_old_snapshot_keeps_its_answer(engine: Engine) {
                 let all = users::highest_num(tx)?;
                 began.send(()).unwrap();
                 may_go.lock().unwrap().recv().unwrap();
-                let asked = Asked {
-                    order_by: OrderBy::Name,
-                    descending: true,
-                    start: Start::Offset(0),
-                    limit: 1000,
-                };
+                let asked =
+                    Asked { order_by: OrderBy::Name, descending: true, start: Start::Offset(0), limit: 1000 };
                 let page = old.page(tx, SERVER, &SUSPENDED(), &asked)?.unwrap();
                 assert!(page.nums.iter().all(|num| *num <= all), "it has accounts from later");
                 Ok((page.total, i64::try_from(page.nums.len()).unwrap()))
@@ -600,6 +608,7 @@ fn selections_are_written_and_read_as_json() {
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
     runner
         .run(&selection(), |selection| {
+            prop_assert_eq!(selection.check(), Ok(()));
             let text = serde_json::to_string(&selection).unwrap();
             prop_assert_eq!(serde_json::from_str::<Selection>(&text).unwrap(), selection);
             Ok(())
@@ -620,20 +629,24 @@ fn old_connections_get_their_keys() {
     let fresh = fresh(&runtime, Engine::Sqlite, "keys");
     let found = || {
         let network: Network = "10.0.0.0/23".parse().unwrap();
-        let mut found = runtime.block_on(fresh.db.read(move |tx| connections::in_network(tx, &network))).unwrap();
+        let mut found =
+            runtime.block_on(fresh.db.read(move |tx| connections::in_network(tx, &network))).unwrap();
         found.sort_unstable();
         found.iter().map(|num| num.get()).collect::<Vec<_>>()
     };
     let record = |tx: &mut Tx<'_>| -> Result<(), DbError> {
         for ip in 0..6 {
-            connections::record(tx, &Connection {
-                user_num: UserNum::new(i64::from(ip) + 1),
-                token_hash: TokenHash::default(),
-                ip: address(ip),
-                user_agent: String::new(),
-                device_id: None,
-                last_seen_ts: Millis::ZERO,
-            })?;
+            connections::record(
+                tx,
+                &Connection {
+                    user_num: UserNum::new(i64::from(ip) + 1),
+                    token_hash: TokenHash::default(),
+                    ip: address(ip),
+                    user_agent: String::new(),
+                    device_id: None,
+                    last_seen_ts: Millis::ZERO,
+                },
+            )?;
         }
         tx.execute(&STRIP, &[])?;
         Ok(())

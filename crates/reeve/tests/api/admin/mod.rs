@@ -8,6 +8,7 @@ mod reeve;
 mod register;
 mod registration_tokens;
 mod rooms;
+mod selections;
 mod service_tokens;
 mod user_data;
 mod users;

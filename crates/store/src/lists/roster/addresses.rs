@@ -77,7 +77,8 @@ struct Texts {
 impl Texts {
     fn push(&mut self, num: u32, address: &str) -> Result<(), DbError> {
         let start = u32::try_from(self.text.len());
-        let start = start.map_err(|_| DbError::Internal("the addresses of all accounts are too long".to_owned()))?;
+        let start =
+            start.map_err(|_| DbError::Internal("the addresses of all accounts are too long".to_owned()))?;
         self.starts.push((start, num));
         self.text.push_str(address);
         self.text.push(SEPARATOR);

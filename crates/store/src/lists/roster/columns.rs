@@ -263,4 +263,3 @@ pub(crate) fn short(num: UserNum) -> Result<u32, DbError> {
 pub(crate) fn long(num: u32) -> UserNum {
     UserNum::new(i64::from(num))
 }
-

@@ -33,14 +33,8 @@ use crate::users;
 
 /// Every statement of the roster.
 pub(crate) fn statements() -> Vec<&'static Statement> {
-    [
-        version::STATEMENTS,
-        columns::STATEMENTS,
-        names::STATEMENTS,
-        addresses::STATEMENTS,
-        select::STATEMENTS,
-    ]
-    .concat()
+    [version::STATEMENTS, columns::STATEMENTS, names::STATEMENTS, addresses::STATEMENTS, select::STATEMENTS]
+        .concat()
 }
 
 /// The number of numbers of accounts that are loaded at a time.
@@ -193,8 +187,9 @@ impl Roster {
                 let chosen = self.look(tx, wanted.with_addresses(), |view| wanted.choose(view))?;
                 texts::page(tx, &chosen, column, asked)
             }
-            OrderBy::Name | OrderBy::Column(_) | OrderBy::Flag(_) | OrderBy::UserType => self
-                .look(tx, wanted.with_addresses(), |view| page::page(view, &wanted.choose(view), asked)),
+            OrderBy::Name | OrderBy::Column(_) | OrderBy::Flag(_) | OrderBy::UserType => {
+                self.look(tx, wanted.with_addresses(), |view| page::page(view, &wanted.choose(view), asked))
+            }
         }
     }
 

@@ -96,7 +96,9 @@ impl<'a> Wanted<'a> {
             && within(self.created(), facts.created)
             && within(self.last_seen(), facts.last_seen)
             && self.selection.media_size_over.is_none_or(|size| facts.media > size)
-            && self.texts().all(|(medium, text)| own.is_some_and(|own| addresses::contains(own, medium, text)))
+            && self
+                .texts()
+                .all(|(medium, text)| own.is_some_and(|own| addresses::contains(own, medium, text)))
     }
 
     /// The span of the times of creation.

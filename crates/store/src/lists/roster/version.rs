@@ -30,7 +30,7 @@ reeve_db::statements! {
     DELETE = "DELETE FROM user_changes WHERE pos IN (SELECT pos FROM user_changes WHERE pos < $1 ORDER BY pos LIMIT $2)";
     /// Deletes positions that were not reached yet: those of another PostgreSQL server, from which the database was restored.
     DELETE_FOREIGN = {
-        sqlite: "DELETE FROM user_changes WHERE pos IS NULL",
+        sqlite: "DELETE FROM user_changes WHERE pos < 0",
         postgres: "DELETE FROM user_changes WHERE pos > CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT)",
     };
     KEEP_NO_FOREIGN = {
