@@ -13,7 +13,7 @@ reeve_db::statements! {
                WHERE user_num = $1 ORDER BY last_seen_ts DESC LIMIT $2";
     PRUNE = "DELETE FROM user_connections WHERE (user_num, token_hash, ip) IN \
              (SELECT user_num, token_hash, ip FROM user_connections WHERE last_seen_ts < $1 ORDER BY last_seen_ts LIMIT $2)";
-    IN_RANGE = "SELECT DISTINCT user_num FROM user_connections WHERE ip_key >= $1 AND ip_key <= $2";
+    IN_RANGE = "SELECT user_num FROM user_connections WHERE ip_key >= $1 AND ip_key <= $2";
     UNKEYED = "SELECT user_num, token_hash, ip FROM user_connections WHERE ip_key IS NULL LIMIT $1";
     SET_KEY = "UPDATE user_connections SET ip_key = $4 WHERE user_num = $1 AND token_hash = $2 AND ip = $3";
 }

@@ -337,8 +337,8 @@ impl<'a> View<'a> {
 
     /// Returns a time of an account.
     fn time_of(&self, num: u32, time: page::Time) -> i64 {
-        if let Some(facts) = self.reread.facts.get(&num).filter(|_| self.is_reread(num)) {
-            return time.of_facts(facts);
+        if self.is_reread(num) {
+            return self.reread.facts.get(&num).map_or(columns::NEVER, |facts| time.of_facts(facts));
         }
         time.of_columns(&self.known.columns).get(num as usize).copied().unwrap_or(columns::NEVER)
     }
