@@ -182,7 +182,7 @@ async fn answer(command: Command, operator: &Operator) -> Result<String, Failure
         Command::Show { name, json } => show(operator, &name, json).await,
         Command::List { filters, limit, json, .. } if !filters.is_empty() => {
             let selection = wanted(&filters, &[])?.selection().clone();
-            list(operator, Listed::Selection(selection), limit, json).await
+            list(operator, Listed::Selection(Box::new(selection)), limit, json).await
         }
         Command::Export { filters, format, include } => {
             let more = [("format", format), ("include", include.join(","))];
@@ -399,7 +399,7 @@ async fn show(operator: &Operator, name: &str, as_json: bool) -> Result<String, 
 /// The accounts that are listed.
 enum Listed {
     Filter(Filter),
-    Selection(Selection),
+    Selection(Box<Selection>),
 }
 
 impl Listed {

@@ -213,7 +213,9 @@ fn threepid(
     };
     if add {
         threepids::put(tx, num, medium, address, Millis::new(1))?;
-        all.iter_mut().for_each(|person| _ = set(person, false));
+        for person in all.iter_mut() {
+            set(person, false);
+        }
         set(&mut all[at], true);
     } else {
         threepids::delete(tx, num, medium, address)?;
@@ -590,6 +592,32 @@ fn a_roster_survives_a_pruned_log_on_postgres() {
     if reeve_test_postgres::available() {
         a_roster_survives_a_pruned_log(Engine::Postgres);
     }
+}
+
+/// A bulk load writes no changes, and is seen when it has ended.
+#[test]
+fn accounts_of_a_bulk_load_are_found() {
+    let runtime = runtime();
+    let fresh = fresh(&runtime, Engine::Sqlite, "bulk");
+    let roster = Arc::new(Roster::default());
+    let admins = || {
+        let roster = Arc::clone(&roster);
+        let selection = Selection { admins: Some(true), ..Selection::default() };
+        runtime.block_on(fresh.db.read(move |tx| roster.count(tx, SERVER, &selection))).unwrap()
+    };
+    create(&runtime, &fresh.db, 0..3);
+    assert_eq!(admins(), 0);
+    let facts = super::Facts {
+        displayname: None,
+        avatar_url: None,
+        user_type: None,
+        flags: [false, true, false, false, false],
+        created_s: 1,
+    };
+    let mass: Vec<_> = (0..20).map(|name| super::Event::Create(format!("b{name}"), facts.clone())).collect();
+    super::bring_in(&runtime, &fresh.db, &mass);
+    assert_eq!(admins(), 20);
+    fresh.close(&runtime);
 }
 
 /// What others have not committed is never kept.

@@ -1,6 +1,6 @@
 //! The facts of all accounts by which selections are made: a packed column for each, by the number of the account.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use reeve_db::{DbError, ReadTx, Row, params};
 use reeve_model::UserNum;
@@ -67,14 +67,25 @@ const NUMBERS: usize = 5;
 
 /// The facts of accounts `u`: the number, the flags, times, the size of uploads, and texts.
 macro_rules! facts {
-    ($rest:literal) => {
+    ($device_flag:literal, $media:literal, $rest:literal) => {
         concat!(
             "SELECT u.num, u.is_guest + u.admin * 2 + u.deactivated * 4 + u.locked * 8 + u.shadow_banned * 16 \
-             + u.suspended * 32 + u.erased * 64 \
-             + CASE WHEN EXISTS (SELECT 1 FROM devices d WHERE d.user_num = u.num) THEN 128 ELSE 0 END, \
-             u.created_ts, u.last_seen_ts, coalesce(m.media_length, 0)",
+             + u.suspended * 32 + u.erased * 64 + ",
+            $device_flag,
+            ", u.created_ts, u.last_seen_ts, ",
+            $media,
             word_columns!(),
             " FROM ",
+            $rest
+        )
+    };
+}
+/// The same, with what other tables have of them.
+macro_rules! whole_facts {
+    ($rest:literal) => {
+        facts!(
+            "CASE WHEN EXISTS (SELECT 1 FROM devices d WHERE d.user_num = u.num) THEN 128 ELSE 0 END",
+            "coalesce((SELECT m.media_length FROM media_users m WHERE m.user_num = u.num), 0)",
             $rest
         )
     };
@@ -83,12 +94,13 @@ macro_rules! facts {
 reeve_db::statements! {
     /// The accounts with some numbers, in the form of [`num_list`].
     OF = {
-        sqlite: facts!("json_each($1) w CROSS JOIN users u ON u.num = w.value LEFT JOIN media_users m ON m.user_num = u.num"),
-        postgres: facts!("users u LEFT JOIN media_users m ON m.user_num = u.num \
-                          WHERE u.num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))"),
+        sqlite: whole_facts!("json_each($1) w CROSS JOIN users u ON u.num = w.value"),
+        postgres: whole_facts!("users u WHERE u.num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))"),
     };
-    /// The accounts after a number, up to another.
-    BETWEEN = facts!("users u LEFT JOIN media_users m ON m.user_num = u.num WHERE u.num > $1 AND u.num <= $2");
+    /// The accounts after a number, up to another, and what other tables have of them.
+    BETWEEN = facts!("0", "0", "users u WHERE u.num > $1 AND u.num <= $2");
+    WITH_DEVICES_BETWEEN = "SELECT DISTINCT user_num FROM devices WHERE user_num > $1 AND user_num <= $2";
+    MEDIA_BETWEEN = "SELECT user_num, media_length FROM media_users WHERE user_num > $1 AND user_num <= $2";
     PROVIDERS_OF = {
         sqlite: "SELECT user_num, auth_provider FROM json_each($1) w JOIN user_external_ids ON user_num = w.value",
         postgres: "SELECT user_num, auth_provider FROM user_external_ids \
@@ -193,13 +205,22 @@ impl Columns {
 
     /// Reads the accounts after a number, up to another.
     pub(crate) fn load(&mut self, tx: &ReadTx<'_>, after: i64, upto: i64) -> Result<(), DbError> {
+        let range = params![after, upto];
+        let with_devices = tx.query(&WITH_DEVICES_BETWEEN, &range, |row| row.get(0))?;
+        let with_devices: HashSet<u32> = with_devices.into_iter().collect();
+        let media = tx.query(&MEDIA_BETWEEN, &range, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let media: HashMap<u32, i64> = media.into_iter().collect();
         let mut providers: HashMap<u32, Vec<String>> = HashMap::new();
-        tx.query(&PROVIDERS_BETWEEN, &params![after, upto], |row| {
+        tx.query(&PROVIDERS_BETWEEN, &range, |row| {
             providers.entry(row.get(0)?).or_default().push(row.get(1)?);
             Ok(())
         })?;
-        tx.query(&BETWEEN, &params![after, upto], |row| {
+        tx.query(&BETWEEN, &range, |row| {
             let (num, mut facts) = (row.get(0)?, Facts::read(row)?);
+            facts.media = media.get(&num).copied().unwrap_or_default();
+            if with_devices.contains(&num) {
+                facts.traits.flags |= HAS_DEVICES;
+            }
             if let Some(mut providers) = providers.remove(&num) {
                 providers.sort_unstable();
                 providers.dedup();

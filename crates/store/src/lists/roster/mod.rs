@@ -111,7 +111,9 @@ impl Known {
                 addresses.put(num, own.remove(&num).unwrap_or_default());
             }
         }
-        arrivals.into_iter().for_each(|arrival| self.names.add(arrival));
+        for arrival in arrivals {
+            self.names.add(arrival);
+        }
         if let Some(addresses) = &mut self.addresses {
             addresses.settle()?;
         }

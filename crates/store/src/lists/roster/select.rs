@@ -1,7 +1,7 @@
 //! The accounts that a selection has, as a set.
 
 use reeve_db::{DbError, ReadTx, params};
-use reeve_model::UserNum;
+use reeve_model::{Millis, UserNum};
 
 use super::View;
 use super::addresses::{self, Medium};
@@ -105,7 +105,7 @@ impl<'a> Wanted<'a> {
     fn created(&self) -> Option<(i64, i64)> {
         let Selection { created_after: after, created_before: before, .. } = self.selection;
         (after.is_some() || before.is_some())
-            .then(|| (after.map_or(i64::MIN, |ts| ts.get()), before.map_or(i64::MAX, |ts| ts.get())))
+            .then(|| (after.map_or(i64::MIN, Millis::get), before.map_or(i64::MAX, Millis::get)))
     }
 
     /// The span of the times when accounts were last seen.
@@ -115,7 +115,7 @@ impl<'a> Wanted<'a> {
             Some(true) => Some((NEVER, NEVER + 1)),
             Some(false) => Some((NEVER + 1, i64::MAX)),
             None => (after.is_some() || before.is_some())
-                .then(|| (after.map_or(NEVER + 1, |ts| ts.get()), before.map_or(i64::MAX, |ts| ts.get()))),
+                .then(|| (after.map_or(NEVER + 1, Millis::get), before.map_or(i64::MAX, Millis::get))),
         }
     }
 
