@@ -280,7 +280,6 @@ impl Account {
             creation_ts: Some(self.created_ts),
             last_seen_ts: self.last_seen_ts,
             suspended: Some(more.suspended),
-            erased: Some(more.erased),
             threepids: email.into_iter().chain(phone).collect(),
             external_ids: (more.oidc.then(|| import::AccountExternalId {
                 auth_provider: "oidc".to_owned(),

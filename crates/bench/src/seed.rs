@@ -113,6 +113,8 @@ pub(crate) fn per_second(count: usize, seconds: f64) -> f64 {
 statements! {
     ADD_APPSERVICE = "UPDATE users SET appservice_id = 'irc' \
                       WHERE user_id LIKE '@user%' AND CAST(substr(user_id, 6, 7) AS BIGINT) % 200 = 9";
+    ADD_ERASED = "UPDATE users SET erased = 1 WHERE deactivated = 1 AND user_id LIKE '@user%' \
+                  AND CAST(substr(user_id, 6, 7) AS BIGINT) % 2 = 0";
     ADD_MEDIA = "INSERT INTO media_users (user_num, user_id, sort_displayname, media_count, media_length) \
                  SELECT num, user_id, coalesce('a' || displayname, 'b'), 1, CAST(substr(user_id, 6, 7) AS BIGINT) % 1000 * 100000 \
                  FROM users WHERE user_id LIKE '@user%' AND CAST(substr(user_id, 6, 7) AS BIGINT) % 10 = 3";
@@ -130,7 +132,7 @@ statements! {
 
 /// Adds what an import does not bring, as [`population::more`] says.
 fn add_more(tx: &mut Tx<'_>) -> Result<(), DbError> {
-    for statement in [&ADD_APPSERVICE, &ADD_MEDIA, &ADD_CONNECTIONS] {
+    for statement in [&ADD_APPSERVICE, &ADD_ERASED, &ADD_MEDIA, &ADD_CONNECTIONS] {
         tx.execute(statement, &[])?;
     }
     Ok(())

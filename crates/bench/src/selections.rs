@@ -20,20 +20,19 @@ const REQUESTS: usize = 30;
 const MAX: Duration = Duration::from_secs(1);
 const DAY_MS: i64 = 86_400_000;
 
+/// A condition on an account.
+type Finds = Box<dyn Fn(&Account, &More) -> bool>;
+
 /// A filter, and the accounts that it finds.
 struct Filter {
     query: String,
     /// Filters with the same subject are not combined.
     subject: &'static str,
-    finds: Box<dyn Fn(&Account, &More) -> bool>,
+    finds: Finds,
 }
 
 fn filters() -> Vec<Filter> {
-    let filter = |subject, query: String, finds: Box<dyn Fn(&Account, &More) -> bool>| Filter {
-        query,
-        subject,
-        finds,
-    };
+    let filter = |subject, query: String, finds: Finds| Filter { query, subject, finds };
     let day = |days: i64| FIRST_MS + days * DAY_MS;
     let (early, late) = (day(300), day(900));
     vec![

@@ -7,6 +7,7 @@ mod config;
 mod database;
 mod import;
 mod operator;
+mod selected;
 mod serve;
 mod service_token;
 mod terminal;

@@ -21,7 +21,7 @@ reeve_db::statements! {
 /// The number of rows that one call prunes.
 const PRUNE_AT_ONCE: i64 = 1000;
 /// The number of rows to which one call adds their keys.
-const KEYS_AT_ONCE: i64 = 5000;
+const KEYS_AT_ONCE: i64 = 1000;
 
 /// A connection of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]

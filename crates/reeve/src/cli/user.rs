@@ -1,29 +1,24 @@
 //! `reeve user`.
 
-use std::sync::Arc;
-
 use reeve_accounts::{
     Error, account, audit, deactivate, moderation,
     sessions::{self, Spared},
     users::{self, NewUser},
     validity,
 };
-use reeve_admin_api::Export;
 use reeve_db::{DbError, ReadTx};
 use reeve_model::{Millis, User, id};
 use reeve_store::{
-    Paging, Roster, Selection,
     devices::{self, Device},
-    lists::roster::{Asked, Start},
-    lists::users::{self as user_list, Filter, OrderBy, Term, UserPage},
-    users as stored_users, validity as stored_validity,
+    lists::users::{Filter, Term, UserPage},
+    validity as stored_validity,
 };
 use serde_json::{Value, json};
-use url::form_urlencoded;
 
 use super::{
     Failure, block_on,
     operator::Operator,
+    selected::{Listed, export, wanted},
     terminal::{moment, print, table},
     token::milliseconds,
 };
@@ -198,20 +193,6 @@ async fn answer(command: Command, operator: &Operator) -> Result<String, Failure
             list(operator, Listed::Filter(filter), limit, json).await
         }
     }
-}
-
-/// Reads filters, each a name and a value, as the endpoints do that have them as query parameters.
-fn wanted(filters: &[String], more: &[(&str, String)]) -> Result<Export, Failure> {
-    let mut pairs = Vec::new();
-    for filter in filters {
-        let (name, value) = filter
-            .split_once('=')
-            .ok_or_else(|| Failure::new(format!("the filter {filter:?} is not of the form NAME=VALUE")))?;
-        pairs.push((name, value));
-    }
-    pairs.extend(more.iter().map(|(name, value)| (*name, &**value)));
-    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-    Export::parse(&query).map_err(|error| Failure::new(error.error.into_owned()))
 }
 
 /// Creates an account. `password`: true to read it from standard input; `None` for no password.
@@ -394,44 +375,6 @@ async fn show(operator: &Operator, name: &str, as_json: bool) -> Result<String, 
         row("", &format!("{}  {seen}  {from}  {display_name}", device.device_id))
     }));
     Ok(table(&rows))
-}
-
-/// The accounts that are listed.
-enum Listed {
-    Filter(Filter),
-    Selection(Box<Selection>),
-}
-
-impl Listed {
-    fn page(&self, tx: &ReadTx<'_>, server_name: &str, limit: i64) -> Result<UserPage, DbError> {
-        let selection = match self {
-            Self::Filter(filter) => {
-                let paging = Paging { from: 0, limit };
-                return user_list::page(tx, server_name, filter, OrderBy::Name, false, paging);
-            }
-            Self::Selection(selection) => selection,
-        };
-        let asked = Asked { order_by: OrderBy::Name, descending: false, start: Start::Offset(0), limit };
-        let found = Roster::default().page(tx, server_name, selection, &asked)?.ok_or(DbError::NoRow)?;
-        Ok(UserPage { users: stored_users::by_nums(tx, &found.nums)?, total: found.total })
-    }
-}
-
-/// Writes the accounts of a selection to standard output, in as many transactions as are needed.
-async fn export(operator: &Operator, export: Export) -> Result<(), Failure> {
-    let (roster, export) = (Arc::new(Roster::default()), Arc::new(export));
-    print(&export.head())?;
-    let mut after = None;
-    loop {
-        let (roster, export) = (Arc::clone(&roster), Arc::clone(&export));
-        let step =
-            operator.read(move |tx, ctx| Ok(export.step(tx, &roster, &ctx.server_name, after)?)).await?;
-        print(&step.text)?;
-        if step.last.is_none() {
-            return Ok(());
-        }
-        after = step.last;
-    }
 }
 
 async fn list(operator: &Operator, listed: Listed, limit: u32, as_json: bool) -> Result<String, Failure> {

@@ -39,8 +39,9 @@ pub(crate) fn statements() -> Vec<&'static Statement> {
 
 /// The number of numbers of accounts that are loaded at a time.
 const CHUNK: i64 = if cfg!(test) { 9 } else { 50_000 };
-/// The number of changed accounts above which all are read again.
+/// The number of changed accounts above which all are read again, if it is also this part of all.
 const MANY: usize = if cfg!(test) { 40 } else { 20_000 };
+const MANY_OF: usize = 16;
 /// The number of the latest changes that are remembered for snapshots that do not see them.
 const REMEMBERED: usize = if cfg!(test) { 25 } else { 50_000 };
 
@@ -290,14 +291,14 @@ impl Roster {
         let mut nums: Vec<UserNum> = changes.iter().map(|change| change.num).collect();
         nums.sort_unstable();
         nums.dedup();
-        let (with_addresses, new) = {
+        let (with_addresses, new, all) = {
             let known = self.read();
             let Some(known) = known.as_ref().filter(|known| known.version == *from) else { return Ok(()) };
             let is_new = |num: &UserNum| short(*num).is_ok_and(|num| !known.columns.has(num));
             let new: Vec<UserNum> = nums.iter().copied().filter(is_new).collect();
-            (known.addresses.is_some(), new)
+            (known.addresses.is_some(), new, known.columns.traits.len())
         };
-        if nums.len() > MANY {
+        if nums.len() > MANY.max(all / MANY_OF) {
             self.install(Known::load(tx, here.version.clone(), with_addresses)?);
             return Ok(());
         }
