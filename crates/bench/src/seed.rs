@@ -120,12 +120,12 @@ statements! {
                  FROM users WHERE user_id LIKE '@user%' AND CAST(substr(user_id, 6, 7) AS BIGINT) % 10 = 3";
     ADD_CONNECTIONS = {
         sqlite: "INSERT INTO user_connections (user_num, token_hash, ip, user_agent, last_seen_ts, ip_key) \
-                 SELECT num, zeroblob(32), '10.' || (n >> 16) || '.' || (n >> 8 & 255) || '.' || (n & 255), '', created_ts, \
-                 printf('40a%06x', n) FROM (SELECT num, created_ts, CAST(substr(user_id, 6, 7) AS BIGINT) AS n \
+                 SELECT num, zeroblob(32), '10.' || (n >> 16) || '.' || (n >> 8 & 255) || '.' || (n & 255), '', 4102444800000, \
+                 printf('40a%06x', n) FROM (SELECT num, CAST(substr(user_id, 6, 7) AS BIGINT) AS n \
                  FROM users WHERE user_id LIKE '@user%') WHERE n % 4 = 1",
         postgres: "INSERT INTO user_connections (user_num, token_hash, ip, user_agent, last_seen_ts, ip_key) \
                    SELECT num, decode(repeat('00', 32), 'hex'), '10.' || (n >> 16) || '.' || (n >> 8 & 255) || '.' || (n & 255), \
-                   '', created_ts, '40a' || lpad(to_hex(n), 6, '0') FROM (SELECT num, created_ts, \
+                   '', 4102444800000, '40a' || lpad(to_hex(n), 6, '0') FROM (SELECT num, \
                    CAST(substr(user_id, 6, 7) AS BIGINT) AS n FROM users WHERE user_id LIKE '@user%') numbered WHERE n % 4 = 1",
     };
 }

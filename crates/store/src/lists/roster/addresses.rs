@@ -137,6 +137,8 @@ impl Addresses {
                     texts.push(row.get(1)?, &folded(&last))
                 })?;
                 if last.is_empty() {
+                    texts.text.shrink_to_fit();
+                    texts.starts.shrink_to_fit();
                     break;
                 }
             }

@@ -78,6 +78,7 @@ impl Names {
                 Ok(())
             })?;
             if last.is_empty() {
+                names.old.shrink_to_fit();
                 return Ok(names);
             }
         }

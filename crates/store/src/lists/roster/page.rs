@@ -14,6 +14,8 @@ use crate::lists::users::{Column, OrderBy};
 const SPARSE: usize = 16;
 /// The number of accounts above which only those near the page are sorted.
 const SORTED: usize = if cfg!(test) { 10 } else { 32_768 };
+/// The end of the pages that are found by keeping the first accounts.
+const NEAR: usize = if cfg!(test) { 5 } else { 1000 };
 /// The number of parts into which values are divided to find those near the page.
 const PARTS: usize = if cfg!(test) { 4 } else { 4096 };
 
@@ -322,15 +324,27 @@ fn by_time(
             item.0 != NEVER && after.is_none_or(|after| in_order(item, &after) == Ordering::Greater)
         })
     };
-    let (mut count, mut lowest, mut highest) = (0, i64::MAX, i64::MIN);
-    for (value, _) in items() {
-        (count, lowest, highest) = (count + 1, lowest.min(value), highest.max(value));
+    let missing = left.want - nums.len();
+    let ahead = left.skip.saturating_add(missing);
+    if ahead <= NEAR {
+        let mut best = Best { count: 0, some: Vec::new(), bound: None };
+        items().for_each(|item| best.add(item, ahead, descending, in_order));
+        if left.skip >= best.count {
+            left.skip -= best.count;
+            return;
+        }
+        nums.extend(cut(&mut best.some, left.skip, missing, in_order).iter().map(|(_, num)| *num));
+        left.skip = 0;
+        return;
     }
+    let (mut count, mut lowest, mut highest) = (0, i64::MAX, i64::MIN);
+    items().for_each(|(value, _)| {
+        (count, lowest, highest) = (count + 1, lowest.min(value), highest.max(value));
+    });
     if left.skip >= count {
         left.skip -= count;
         return;
     }
-    let missing = left.want - nums.len();
     let (mut some, before) = if count > SORTED {
         let width = highest.saturating_sub(lowest) / i64::try_from(PARTS).unwrap_or(i64::MAX) + 1;
         let part = |value: i64| {
@@ -338,18 +352,49 @@ fn by_time(
             if descending { PARTS - part.min(PARTS) } else { part }
         };
         let mut sizes = vec![0_usize; PARTS + 1];
-        for (value, _) in items() {
+        items().for_each(|(value, _)| {
             if let Some(size) = sizes.get_mut(part(value)) {
                 *size += 1;
             }
-        }
-        let near = near(&sizes, left.skip, left.skip.saturating_add(missing));
+        });
+        let near = near(&sizes, left.skip, ahead);
         (items().filter(|(value, _)| near.parts.contains(&part(*value))).collect(), near.before)
     } else {
         (items().collect::<Vec<_>>(), 0)
     };
     nums.extend(cut(&mut some, left.skip - before, missing, in_order).iter().map(|(_, num)| *num));
     left.skip = 0;
+}
+
+/// The first accounts by a time, of those that were added.
+struct Best {
+    count: usize,
+    some: Vec<(i64, u32)>,
+    /// A time behind which none is among the first.
+    bound: Option<i64>,
+}
+
+impl Best {
+    /// Adds an account, of which the first `wanted` are kept.
+    fn add(
+        &mut self,
+        item: (i64, u32),
+        wanted: usize,
+        descending: bool,
+        in_order: impl Fn(&(i64, u32), &(i64, u32)) -> Ordering,
+    ) {
+        self.count += 1;
+        let is_behind = |bound: i64| if descending { item.0 < bound } else { item.0 > bound };
+        if self.bound.is_some_and(is_behind) {
+            return;
+        }
+        self.some.push(item);
+        if self.some.len() > wanted.saturating_mul(2) && wanted > 0 {
+            let (_, last, _) = self.some.select_nth_unstable_by(wanted - 1, in_order);
+            self.bound = Some(last.0);
+            self.some.truncate(wanted);
+        }
+    }
 }
 
 /// Parts that hold a range of places, and the number of values before them.
