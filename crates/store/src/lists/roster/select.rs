@@ -62,9 +62,9 @@ impl<'a> Wanted<'a> {
     /// Returns the accounts.
     pub(super) fn choose(&self, view: &View<'_>) -> Bits {
         let columns = &view.known.columns;
-        let admitted: Vec<bool> = columns.known.iter().map(|traits| self.admits(traits)).collect();
-        // The first stands for no account.
-        let admitted: Vec<bool> = std::iter::once(false).chain(admitted.into_iter().skip(1)).collect();
+        // The first traits stand for no account.
+        let admits = |(index, traits)| index > 0 && self.admits(traits);
+        let admitted: Vec<bool> = columns.known.iter().enumerate().map(admits).collect();
         let mut chosen = columns.with_traits(&admitted);
         if let Some(size) = self.selection.media_size_over {
             chosen.keep(&columns.media, |media| media > size);
