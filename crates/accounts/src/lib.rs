@@ -31,6 +31,7 @@ pub mod registration;
 pub mod rights;
 pub mod roles;
 pub mod seen;
+pub mod selections;
 pub mod service_tokens;
 pub mod service_uses;
 pub mod sessions;

@@ -24,6 +24,7 @@ mod users;
 use reeve_app::Route;
 
 pub use crate::reeve::openapi::route as openapi_route;
+pub use crate::users::export::{Export, Step};
 
 /// Returns every route of the administration APIs.
 pub fn routes() -> Vec<Route> {

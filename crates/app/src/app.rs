@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use reeve_accounts::password::Hasher;
 use reeve_accounts::seen::Seen;
+use reeve_accounts::selections::Selections;
 use reeve_accounts::service_uses::ServiceUses;
 use reeve_accounts::{Policy, sessions};
 use reeve_db::ReadTx;
@@ -32,6 +33,8 @@ pub struct App {
     pub hasher: Hasher,
     /// The last-seen tracker.
     pub seen: Seen,
+    /// The roster of all accounts, by which selections are answered.
+    pub selections: Selections,
     /// The last use of each service token.
     pub service_uses: ServiceUses,
     /// The job runner.

@@ -5,8 +5,8 @@ mod discovery;
 pub mod openapi;
 
 pub use reeve_http::{
-    Access, Answer, Base, Caller, Content, Limit, OpenTo, Param, Params, Settings as HttpSettings, auth,
-    body, json, ledger, limits, metrics, query, reply, serve, shape,
+    Access, Answer, Base, Caller, Content, Limit, OpenTo, Param, ParamKind, Params, Settings as HttpSettings,
+    auth, body, json, ledger, limits, metrics, query, reply, serve, shape,
 };
 pub use reeve_model::MatrixError;
 

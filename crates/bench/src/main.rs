@@ -14,6 +14,7 @@ mod race;
 mod report;
 mod rooms;
 mod seed;
+mod selections;
 mod server;
 
 use std::error::Error;
@@ -95,7 +96,7 @@ struct Accounts {
     #[arg(long)]
     keep: bool,
     /// The steps to measure besides seeding and starting.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Step::Lists, Step::One, Step::Idle, Step::Create, Step::Storm])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Step::Lists, Step::Selections, Step::One, Step::Idle, Step::Create, Step::Storm])]
     steps: Vec<Step>,
     /// Writes all results as JSON.
     #[arg(long)]
@@ -106,6 +107,8 @@ struct Accounts {
 enum Step {
     /// Pages of the list of accounts.
     Lists,
+    /// Selections of accounts by every filter.
+    Selections,
     /// Reading one account by id.
     One,
     /// Idle connections.
@@ -203,6 +206,10 @@ async fn measure(place: &Arc<Place>, accounts: usize, steps: &[Step], report: &m
             "< 150 MB",
             below(resident, 150.0),
         );
+    }
+    if steps.contains(&Step::Selections) {
+        selections::run(&population, &mut connection, report).await?;
+        report.info("Resident memory after the selections", format!("{:.0} MB", server.resident_mb()?));
     }
     let middle = seed::middle(&population);
     drop(population);

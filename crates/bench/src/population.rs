@@ -19,7 +19,9 @@ pub(crate) const WITH_PASSWORD: usize = 64;
 
 const DAY_MS: u64 = 86_400_000;
 /// The creation time of the first accounts.
-const FIRST_MS: u64 = 1_640_995_200_000;
+pub(crate) const FIRST_MS: i64 = 1_640_995_200_000;
+/// The same, without a sign.
+const BEGIN_MS: u64 = FIRST_MS.unsigned_abs();
 const DAYS: u64 = 3 * 365;
 /// Later than any benchmark runs, so that requests do not move the administrator in the lists.
 const FAR_FUTURE_MS: i64 = 4_102_444_800_000;
@@ -152,7 +154,7 @@ pub(crate) fn account(number: usize, all: usize) -> Account {
             deactivated: false,
             locked: false,
             shadow_banned: false,
-            created_ts: ms(FIRST_MS),
+            created_ts: FIRST_MS,
             last_seen_ts: Some(FAR_FUTURE_MS),
             devices: 0,
         };
@@ -183,12 +185,12 @@ pub(crate) fn account(number: usize, all: usize) -> Account {
     });
     // One in twenty was imported on the same day from another server, the rest by the hour.
     let created = if numbers.chance(500) {
-        FIRST_MS + 500 * DAY_MS
+        BEGIN_MS + 500 * DAY_MS
     } else {
-        FIRST_MS + numbers.below(DAYS * 24) * (DAY_MS / 24)
+        BEGIN_MS + numbers.below(DAYS * 24) * (DAY_MS / 24)
     };
     let last_seen =
-        numbers.chance(6000).then(|| created + numbers.below(FIRST_MS + DAYS * DAY_MS + 1 - created));
+        numbers.chance(6000).then(|| created + numbers.below(BEGIN_MS + DAYS * DAY_MS + 1 - created));
     let devices = if last_seen.is_some() && !deactivated { 1 + numbers.below(3) } else { 0 };
     Account {
         displayname,
@@ -205,10 +207,58 @@ pub(crate) fn account(number: usize, all: usize) -> Account {
     }
 }
 
+/// What selections ask for besides, which follows from the number.
+pub(crate) struct More {
+    pub(crate) suspended: bool,
+    pub(crate) erased: bool,
+    pub(crate) appservice: bool,
+    email: Option<String>,
+    pub(crate) phone: bool,
+    pub(crate) oidc: bool,
+    /// The lower three bytes of an address in 10.0.0.0/8 from which it was seen.
+    pub(crate) ip: Option<usize>,
+    /// The size of its uploads.
+    pub(crate) media: usize,
+}
+
+impl More {
+    /// True if it has an e-mail address that contains a text.
+    pub(crate) fn has_email(&self, text: &str) -> bool {
+        self.email.as_ref().is_some_and(|email| email.contains(text))
+    }
+}
+
+/// What selections ask for besides, of an account.
+pub(crate) fn more(number: usize, account: &Account) -> More {
+    let is_ordinary = number > 0;
+    let lives = is_ordinary && !account.deactivated;
+    let domain = number % 3;
+    More {
+        suspended: lives && number > WITH_PASSWORD && number % 50 == 7,
+        erased: is_ordinary && account.deactivated && number.is_multiple_of(2),
+        appservice: is_ordinary && number % 200 == 9,
+        email: (lives && number.is_multiple_of(2))
+            .then(|| format!("{:07}@mail{domain}.example", number * 13 % 9_999_991)),
+        phone: lives && number.is_multiple_of(10),
+        oidc: is_ordinary && number.is_multiple_of(5),
+        ip: (is_ordinary && number % 4 == 1).then_some(number % (1 << 24)),
+        media: if is_ordinary && number % 10 == 3 { number % 1000 * 100_000 } else { 0 },
+    }
+}
+
 impl Account {
     /// The account for an import.
     pub(crate) fn to_import(&self, number: usize, hash: &str) -> import::Account {
         let ts = self.last_seen_ts.unwrap_or(self.created_ts);
+        let more = more(number, self);
+        let threepid = |medium: &str, address| import::AccountThreepid {
+            medium: medium.to_owned(),
+            address,
+            validated_at: Some(self.created_ts),
+            added_at: None,
+        };
+        let email = more.email.map(|address| threepid("email", address));
+        let phone = more.phone.then(|| threepid("msisdn", format!("4917{number:08}")));
         let devices = (0..self.devices).map(|device| import::AccountDevice {
             device_id: format!("DEVICE{device}"),
             display_name: Some("A telephone".to_owned()),
@@ -229,6 +279,14 @@ impl Account {
             shadow_banned: Some(self.shadow_banned),
             creation_ts: Some(self.created_ts),
             last_seen_ts: self.last_seen_ts,
+            suspended: Some(more.suspended),
+            threepids: email.into_iter().chain(phone).collect(),
+            external_ids: (more.oidc.then(|| import::AccountExternalId {
+                auth_provider: "oidc".to_owned(),
+                external_id: number.to_string(),
+            }))
+            .into_iter()
+            .collect(),
             devices: devices.collect(),
             ..import::Account::default()
         }

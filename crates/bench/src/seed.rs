@@ -11,7 +11,7 @@ use reeve::settings::Settings;
 use reeve_accounts::Policy;
 use reeve_accounts::import::{Candidate, Importer};
 use reeve_accounts::password::Hasher;
-use reeve_db::{Db, DbError, Options, ReadTx, Tx};
+use reeve_db::{Db, DbError, Options, ReadTx, Tx, statements};
 use reeve_model::session::hash_token;
 use reeve_model::{Clock, Ctx, Scopes};
 use reeve_model::{Millis, clock::monotonic};
@@ -94,6 +94,7 @@ pub(crate) async fn seed(
             return Err(format!("{} of {all} accounts were taken", tally.added).into());
         }
         db.write(give_token).await?;
+        db.write(add_more).await?;
         let seconds = start.elapsed().as_secs_f64();
         report.info("Seeding", format!("{:.0} accounts/s", per_second(all, seconds)));
     }
@@ -107,6 +108,34 @@ pub(crate) async fn seed(
 #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
 pub(crate) fn per_second(count: usize, seconds: f64) -> f64 {
     count as f64 / seconds
+}
+
+statements! {
+    ADD_APPSERVICE = "UPDATE users SET appservice_id = 'irc' \
+                      WHERE user_id LIKE '@user%' AND CAST(substr(user_id, 6, 7) AS BIGINT) % 200 = 9";
+    ADD_ERASED = "UPDATE users SET erased = 1 WHERE deactivated = 1 AND user_id LIKE '@user%' \
+                  AND CAST(substr(user_id, 6, 7) AS BIGINT) % 2 = 0";
+    ADD_MEDIA = "INSERT INTO media_users (user_num, user_id, sort_displayname, media_count, media_length) \
+                 SELECT num, user_id, coalesce('a' || displayname, 'b'), 1, CAST(substr(user_id, 6, 7) AS BIGINT) % 1000 * 100000 \
+                 FROM users WHERE user_id LIKE '@user%' AND CAST(substr(user_id, 6, 7) AS BIGINT) % 10 = 3";
+    ADD_CONNECTIONS = {
+        sqlite: "INSERT INTO user_connections (user_num, token_hash, ip, user_agent, last_seen_ts, ip_key) \
+                 SELECT num, zeroblob(32), '10.' || (n >> 16) || '.' || (n >> 8 & 255) || '.' || (n & 255), '', 4102444800000, \
+                 printf('40a%06x', n) FROM (SELECT num, CAST(substr(user_id, 6, 7) AS BIGINT) AS n \
+                 FROM users WHERE user_id LIKE '@user%') WHERE n % 4 = 1",
+        postgres: "INSERT INTO user_connections (user_num, token_hash, ip, user_agent, last_seen_ts, ip_key) \
+                   SELECT num, decode(repeat('00', 32), 'hex'), '10.' || (n >> 16) || '.' || (n >> 8 & 255) || '.' || (n & 255), \
+                   '', 4102444800000, '40a' || lpad(to_hex(n), 6, '0') FROM (SELECT num, \
+                   CAST(substr(user_id, 6, 7) AS BIGINT) AS n FROM users WHERE user_id LIKE '@user%') numbered WHERE n % 4 = 1",
+    };
+}
+
+/// Adds what an import does not bring, as [`population::more`] says.
+fn add_more(tx: &mut Tx<'_>) -> Result<(), DbError> {
+    for statement in [&ADD_APPSERVICE, &ADD_ERASED, &ADD_MEDIA, &ADD_CONNECTIONS] {
+        tx.execute(statement, &[])?;
+    }
+    Ok(())
 }
 
 /// Logs the administrator in.

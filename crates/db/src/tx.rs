@@ -2,6 +2,7 @@ use std::{cell::RefCell, ops::Deref};
 
 use crate::{
     Channel, DbError, Engine, Statement, Value,
+    queue::Kind,
     row::{Row, RowOf},
     {postgres, sqlite},
 };
@@ -26,6 +27,7 @@ pub(crate) enum Link<'c> {
 /// ```
 pub struct ReadTx<'c> {
     link: Link<'c>,
+    kind: Kind,
     fault: RefCell<Option<DbError>>,
 }
 
@@ -59,6 +61,12 @@ impl ReadTx<'_> {
             Link::Sqlite(_) => Engine::Sqlite,
             Link::Postgres(_) => Engine::Postgres,
         }
+    }
+
+    /// Returns true if everything that the transaction sees is committed: it is not the reading half of a [`Tx`] that
+    /// writes. What it has read can be kept in memory.
+    pub fn sees_only_committed(&self) -> bool {
+        self.kind == Kind::Read
     }
 
     /// Returns every row of a SELECT, mapped.
@@ -146,9 +154,9 @@ impl ReadTx<'_> {
 }
 
 impl<'c> Tx<'c> {
-    pub(crate) fn new(link: Link<'c>, lane: i64) -> Self {
+    pub(crate) fn new(link: Link<'c>, kind: Kind, lane: i64) -> Self {
         Self {
-            read: ReadTx { link, fault: RefCell::new(None) },
+            read: ReadTx { link, kind, fault: RefCell::new(None) },
             lane,
             wrote: false,
             notified: Vec::new(),

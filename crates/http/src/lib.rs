@@ -38,7 +38,7 @@ pub use call::{Call, Reading};
 pub use caller::{Caller, Credentials, Token};
 pub use content::{Content, Request};
 pub use head::{Head, Params};
-pub use param::Param;
+pub use param::{Kind as ParamKind, Param};
 pub use reply::Answer;
 pub use route::{Endpoint, Limit, Route};
 pub use router::{Found, Router};

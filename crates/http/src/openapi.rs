@@ -391,8 +391,7 @@ fn operation<S>(
     let security = match route.admission.access {
         Access::Anybody | Access::SharedSecret => json!([{}]),
         Access::Optional => json!([{}, { "accessToken": [] }]),
-        Access::Guest | Access::User | Access::AnyAdmin => json!([{ "accessToken": [] }]),
-        Access::SelfOr(_) => json!([{ "accessToken": [] }]),
+        Access::Guest | Access::User | Access::SelfOr(_) | Access::AnyAdmin => json!([{ "accessToken": [] }]),
         Access::Admin(scope) => json!([{ "accessToken": [scope] }]),
     };
     let mut description = format!("{}\n\nOpen to: {}.", doc.description, access_text(route.admission.access));

@@ -40,7 +40,7 @@ impl Query {
     }
 
     /// Returns this query string, as a route that declares these parameters may read it.
-    pub(crate) fn declared(self, params: &Arc<[Param]>) -> Self {
+    pub fn declared(self, params: &Arc<[Param]>) -> Self {
         Self { declared: Some(Arc::clone(params)), ..self }
     }
 
@@ -62,6 +62,26 @@ impl Query {
     pub fn has(&self, name: &str) -> bool {
         self.check(name, |_| true);
         self.raw(name).is_some()
+    }
+
+    /// Refuses parameters that the route does not declare, and those that are given more than once though they have one
+    /// value: for routes where ignoring one would select too much.
+    pub fn only_declared(&self) -> Result<(), MatrixError> {
+        let declared = self.declared.iter().flat_map(|params| params.iter());
+        let kinds: Vec<(&str, &Kind)> = declared.map(|param| (param.name, &param.kind)).collect();
+        for (place, (key, _)) in self.pairs.iter().enumerate() {
+            let kind = kinds.iter().find(|(name, _)| name == key).map(|(_, kind)| *kind);
+            let is_again = self.pairs.iter().take(place).any(|(earlier, _)| earlier == key);
+            if kind.is_none() && key != ACCESS_TOKEN {
+                return Err(MatrixError::invalid_param(format!("Unknown query parameter '{key}'")));
+            }
+            if is_again && kind != Some(&Kind::Texts) {
+                return Err(MatrixError::invalid_param(format!(
+                    "Query parameter '{key}' is given more than once"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Returns the first value, with invalid UTF-8 replaced; for credentials and other opaque values.
@@ -230,6 +250,18 @@ mod tests {
             let query = query.clone();
             assert!(std::panic::catch_unwind(move || read(&query)).is_err());
         }
+    }
+
+    #[test]
+    fn only_declared_parameters() {
+        let declared: Arc<[Param]> = Arc::from([Param::integer("n", ""), Param::texts("t", "")]);
+        let refusal = |text: &str| {
+            let query = Query::parse(text).declared(&declared);
+            query.only_declared().map_err(|error| error.error.into_owned())
+        };
+        assert_eq!(refusal("n=1&t=a&t=b&access_token=x"), Ok(()));
+        assert_eq!(refusal("n=1&m=2"), Err("Unknown query parameter 'm'".to_owned()));
+        assert_eq!(refusal("n=1&n=1"), Err("Query parameter 'n' is given more than once".to_owned()));
     }
 
     #[test]

@@ -75,6 +75,13 @@ pub fn bytes(length: u64, body: Body) -> Response {
     response
 }
 
+/// Returns 200 with a body of unknown length.
+pub fn stream(content_type: HeaderValue, body: Body) -> Response {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+}
+
 /// Returns a status without a body.
 pub fn nothing(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD, URL_SAFE_NO_PAD};
 
 /// The form that Matrix calls unpadded. Reading is lenient, as the specification asks for: padding may be there.
 /// <https://spec.matrix.org/v1.18/appendices/#unpadded-base64>
@@ -37,6 +37,16 @@ pub fn from_base64(text: &str) -> Option<Vec<u8>> {
     UNPADDED.decode(text).ok()
 }
 
+/// Returns the bytes in base64 without padding, with the letters that URLs take as they are.
+pub fn url_base64(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Reverses [`url_base64`]; `None` if the text is no such.
+pub fn from_url_base64(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +64,8 @@ mod tests {
         }
         assert_eq!(from_base64("Zh"), Some(b"f".to_vec()), "bits that are left over do not count");
         assert_eq!(from_base64("-_"), None);
+        assert_eq!(url_base64(&[0xfb, 0xff]), "-_8");
+        assert_eq!(from_url_base64("-_8"), Some(vec![0xfb, 0xff]));
+        assert_eq!(from_url_base64("+/8"), None);
     }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::ctx::Actor;
 use crate::num::{Millis, ServiceTokenNum};
@@ -27,6 +27,11 @@ impl Network {
     /// Returns true if an address is in the network.
     pub fn contains(&self, ip: IpAddr) -> bool {
         self.0.contains(&ip.to_canonical())
+    }
+
+    /// Returns the first and the last address of the network.
+    pub fn bounds(&self) -> (IpAddr, IpAddr) {
+        (self.0.network(), self.0.broadcast())
     }
 
     /// Returns true if all addresses of another network are in the network.
@@ -53,6 +58,15 @@ impl FromStr for Network {
 impl Serialize for Network {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(|NotANetwork| {
+            de::Error::custom(format_args!("'{text}' is neither an address nor a network"))
+        })
     }
 }
 

@@ -8,6 +8,7 @@ mod database;
 mod import;
 mod operator;
 mod role;
+mod selected;
 mod serve;
 mod service_token;
 mod terminal;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use reeve_accounts::import;
 use reeve_accounts::password::Hasher;
 use reeve_accounts::seen::Seen;
+use reeve_accounts::selections::Selections;
 use reeve_accounts::service_uses::ServiceUses;
 use reeve_app::limits::Limiter;
 use reeve_app::metrics::Metrics;
@@ -303,6 +304,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         policy: config.policy,
         hasher,
         seen,
+        selections: Selections::default(),
         service_uses: ServiceUses::default(),
         jobs,
         media,

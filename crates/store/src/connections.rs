@@ -1,20 +1,27 @@
 //! Connections of accounts: a row for each access token and address.
 
+use std::net::IpAddr;
+
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::{Millis, TokenHash, UserNum};
+use reeve_model::{Millis, Network, TokenHash, UserNum};
 
 reeve_db::statements! {
-    RECORD = "INSERT INTO user_connections (user_num, token_hash, ip, user_agent, device_id, last_seen_ts) \
-              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (user_num, token_hash, ip) DO UPDATE SET \
+    RECORD = "INSERT INTO user_connections (user_num, token_hash, ip, user_agent, device_id, last_seen_ts, ip_key) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (user_num, token_hash, ip) DO UPDATE SET \
               user_agent = excluded.user_agent, device_id = excluded.device_id, last_seen_ts = excluded.last_seen_ts";
     OF_USER = "SELECT user_num, token_hash, ip, user_agent, device_id, last_seen_ts FROM user_connections \
                WHERE user_num = $1 ORDER BY last_seen_ts DESC LIMIT $2";
     PRUNE = "DELETE FROM user_connections WHERE (user_num, token_hash, ip) IN \
              (SELECT user_num, token_hash, ip FROM user_connections WHERE last_seen_ts < $1 ORDER BY last_seen_ts LIMIT $2)";
+    IN_RANGE = "SELECT user_num FROM user_connections WHERE ip_key >= $1 AND ip_key <= $2";
+    UNKEYED = "SELECT user_num, token_hash, ip FROM user_connections WHERE ip_key IS NULL LIMIT $1";
+    SET_KEY = "UPDATE user_connections SET ip_key = $4 WHERE user_num = $1 AND token_hash = $2 AND ip = $3";
 }
 
 /// The number of rows that one call prunes.
 const PRUNE_AT_ONCE: i64 = 1000;
+/// The number of rows to which one call adds their keys.
+const KEYS_AT_ONCE: i64 = 1000;
 
 /// A connection of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +50,8 @@ pub fn record(tx: &mut Tx<'_>, connection: &Connection) -> Result<(), DbError> {
             &connection.ip,
             &connection.user_agent,
             &connection.device_id,
-            connection.last_seen_ts
+            connection.last_seen_ts,
+            key_of(&connection.ip)
         ],
     )?;
     Ok(())
@@ -66,4 +74,39 @@ pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum, limit: i64) -> Result<Vec<Con
 /// Deletes some of the connections last seen before a time; returns their number.
 pub fn prune(tx: &mut Tx<'_>, before_ts: Millis) -> Result<u64, DbError> {
     tx.execute(&PRUNE, &params![before_ts, PRUNE_AT_ONCE])
+}
+
+/// Returns the text that sorts an address among others of its kind.
+fn key(ip: IpAddr) -> String {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => format!("4{:08x}", ip.to_bits()),
+        IpAddr::V6(ip) => format!("6{:032x}", ip.to_bits()),
+    }
+}
+
+/// Returns the key of an address as a text; blank if it is none.
+fn key_of(ip: &str) -> String {
+    ip.parse().map(key).unwrap_or_default()
+}
+
+/// Returns the accounts that were seen from a network, each at least once.
+pub fn in_network(tx: &ReadTx<'_>, network: &Network) -> Result<Vec<UserNum>, DbError> {
+    let (first, last) = network.bounds();
+    let mut found = tx.query(&IN_RANGE, &params![key(first), key(last)], |row| row.get(0))?;
+    // Those that are not in the index yet.
+    let rest: Vec<(UserNum, String)> =
+        tx.query(&UNKEYED, &params![i64::MAX], |row| Ok((row.get(0)?, row.get(2)?)))?;
+    let is_in = |ip: &str| ip.parse().is_ok_and(|ip| network.contains(ip));
+    found.extend(rest.into_iter().filter(|(_, ip)| is_in(ip)).map(|(num, _)| num));
+    Ok(found)
+}
+
+/// Adds the keys of addresses to some rows that lack them; returns true if there may be more.
+pub fn add_keys(tx: &mut Tx<'_>) -> Result<bool, DbError> {
+    let rows: Vec<(UserNum, TokenHash, String)> =
+        tx.query(&UNKEYED, &params![KEYS_AT_ONCE], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    for (num, token_hash, ip) in &rows {
+        tx.execute(&SET_KEY, &params![*num, *token_hash, ip, key_of(ip)])?;
+    }
+    Ok(!rows.is_empty())
 }

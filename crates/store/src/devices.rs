@@ -1,13 +1,23 @@
 //! Devices.
 
+use std::collections::HashMap;
+
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::{Millis, UserNum};
+
+use crate::sql::num_list;
 
 reeve_db::statements! {
     FIND = "SELECT device_id, display_name, last_seen_ts, last_seen_ip, last_seen_user_agent FROM devices \
             WHERE user_num = $1 AND device_id = $2";
     OF_USER = "SELECT device_id, display_name, last_seen_ts, last_seen_ip, last_seen_user_agent FROM devices \
                WHERE user_num = $1 ORDER BY device_id";
+    /// `$1`: the numbers, in the form of [`num_list`].
+    COUNT_OF = {
+        sqlite: "SELECT user_num, count(*) FROM json_each($1) w JOIN devices ON user_num = w.value GROUP BY user_num",
+        postgres: "SELECT user_num, count(*) FROM devices \
+                   WHERE user_num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[])) GROUP BY user_num",
+    };
     COUNT = "SELECT count(*) FROM (SELECT 1 FROM devices WHERE user_num = $1 LIMIT $2) few";
     INSERT = "INSERT INTO devices (user_num, device_id, display_name, created_ts) VALUES ($1, $2, $3, $4) \
               ON CONFLICT (user_num, device_id) DO NOTHING";
@@ -57,6 +67,13 @@ pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<Device>, DbErro
 /// Returns the number of devices of an account, counted up to `most`.
 pub fn count_of_user(tx: &ReadTx<'_>, user_num: UserNum, most: i64) -> Result<i64, DbError> {
     tx.query_one(&COUNT, &params![user_num, most], |row| row.get(0))
+}
+
+/// Returns the numbers of devices of some accounts; accounts without any are left out.
+pub fn count_of_users(tx: &ReadTx<'_>, nums: &[UserNum]) -> Result<HashMap<UserNum, i64>, DbError> {
+    let counted =
+        tx.query(&COUNT_OF, &params![num_list(tx.engine(), nums)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(counted.into_iter().collect())
 }
 
 /// Creates a device unless it exists; returns true if it is new.

@@ -66,6 +66,7 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
+pub use lists::{roster::Roster, selection::Selection};
 pub use paging::{Paging, SortKey};
 use reeve_db::{Migration, Statement};
 
@@ -94,6 +95,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 13, name: "roles", sql: include_str!("../migrations/0013_roles.sql") },
     Migration { number: 14, name: "report_work", sql: include_str!("../migrations/0014_report_work.sql") },
     Migration { number: 15, name: "webhooks", sql: include_str!("../migrations/0015_webhooks.sql") },
+    Migration { number: 16, name: "selections", sql: include_str!("../migrations/0016_selections.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.

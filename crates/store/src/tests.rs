@@ -6,6 +6,7 @@ mod plans;
 mod plans_postgres;
 mod pushers;
 mod schema;
+mod selections;
 mod webhooks;
 
 use std::cmp::Reverse;

@@ -1,11 +1,22 @@
 //! Third-party ids: e-mail addresses and telephone numbers of accounts, in canonical form.
 
-use reeve_db::{DbError, ReadTx, Tx, params};
+use std::collections::HashMap;
+
+use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Millis, UserNum};
+
+use crate::sql::num_list;
 
 reeve_db::statements! {
     OF_USER = "SELECT medium, address, validated_at, added_at FROM user_threepids WHERE user_num = $1 \
                ORDER BY added_at, medium, address";
+    /// `$1`: the numbers, in the form of [`num_list`].
+    OF_USERS = {
+        sqlite: "SELECT medium, address, validated_at, added_at, user_num FROM json_each($1) w \
+                 JOIN user_threepids ON user_num = w.value ORDER BY user_num, added_at, medium, address",
+        postgres: "SELECT medium, address, validated_at, added_at, user_num FROM user_threepids \
+                   WHERE user_num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[])) ORDER BY user_num, added_at, medium, address",
+    };
     FIND_USER = "SELECT user_num FROM user_threepids WHERE medium = $1 AND address = $2";
     PUT = "INSERT INTO user_threepids (medium, address, user_num, validated_at, added_at) VALUES ($1, $2, $3, $4, $4) \
            ON CONFLICT (medium, address) DO UPDATE SET user_num = excluded.user_num, \
@@ -30,13 +41,25 @@ pub struct Threepid {
 
 /// Returns the third-party ids of an account, the oldest first.
 pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<Threepid>, DbError> {
-    tx.query(&OF_USER, &params![user_num], |row| {
-        Ok(Threepid {
-            medium: row.get(0)?,
-            address: row.get(1)?,
-            validated_at: row.get(2)?,
-            added_at: row.get(3)?,
-        })
+    tx.query(&OF_USER, &params![user_num], from_row)
+}
+
+/// Returns the third-party ids of some accounts, the oldest first; accounts without any are left out.
+pub fn of_users(tx: &ReadTx<'_>, nums: &[UserNum]) -> Result<HashMap<UserNum, Vec<Threepid>>, DbError> {
+    let mut found: HashMap<UserNum, Vec<Threepid>> = HashMap::new();
+    tx.query(&OF_USERS, &params![num_list(tx.engine(), nums)], |row| {
+        found.entry(row.get(4)?).or_default().push(from_row(row)?);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn from_row(row: &Row<'_>) -> Result<Threepid, DbError> {
+    Ok(Threepid {
+        medium: row.get(0)?,
+        address: row.get(1)?,
+        validated_at: row.get(2)?,
+        added_at: row.get(3)?,
     })
 }
 

@@ -5,6 +5,7 @@ mod admin;
 mod counts;
 mod cross_signing;
 mod deactivate;
+pub(crate) mod export;
 mod get;
 mod joined_rooms;
 mod list;
@@ -16,6 +17,8 @@ mod put;
 mod ratelimit;
 mod redact;
 mod reset_password;
+mod select;
+mod selection;
 mod shadow_ban;
 mod suspend;
 mod view;
@@ -62,6 +65,8 @@ pub(crate) fn routes() -> Vec<Route> {
         suspend::route(),
         redact::order(),
         redact::status(),
+        select::route(),
+        export::route(),
     ];
     routes.extend(moderate::routes());
     routes

@@ -2,6 +2,8 @@
 
 use reeve_db::{DbError, ReadTx};
 use reeve_model::{Millis, User};
+use reeve_store::external_ids::ExternalId;
+use reeve_store::threepids::Threepid;
 use reeve_store::{external_ids, threepids, users};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -26,6 +28,23 @@ pub(crate) struct ExternalIdView {
     auth_provider: String,
     /// The name of the account there.
     external_id: String,
+}
+
+impl From<Threepid> for ThreepidView {
+    fn from(threepid: Threepid) -> Self {
+        Self {
+            medium: threepid.medium,
+            address: threepid.address,
+            validated_at: threepid.validated_at.get(),
+            added_at: threepid.added_at.get(),
+        }
+    }
+}
+
+impl From<ExternalId> for ExternalIdView {
+    fn from(id: ExternalId) -> Self {
+        Self { auth_provider: id.auth_provider, external_id: id.external_id }
+    }
 }
 
 /// One account. Every key is always present; values that are not set are null.
@@ -77,15 +96,8 @@ impl UserView {
     }
 
     fn read(tx: &ReadTx<'_>, user: User) -> Result<Self, DbError> {
-        let threepids = threepids::of_user(tx, user.num)?.into_iter().map(|threepid| ThreepidView {
-            medium: threepid.medium,
-            address: threepid.address,
-            validated_at: threepid.validated_at.get(),
-            added_at: threepid.added_at.get(),
-        });
-        let external_ids = external_ids::of_user(tx, user.num)?
-            .into_iter()
-            .map(|id| ExternalIdView { auth_provider: id.auth_provider, external_id: id.external_id });
+        let threepids = threepids::of_user(tx, user.num)?.into_iter().map(ThreepidView::from);
+        let external_ids = external_ids::of_user(tx, user.num)?.into_iter().map(ExternalIdView::from);
         Ok(Self {
             admin: user.admin,
             deactivated: user.deactivated,

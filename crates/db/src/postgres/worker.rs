@@ -206,7 +206,7 @@ impl Worker {
             self.disconnect();
             return Try::Again(error);
         }
-        let mut tx = Tx::new(Link::Postgres(cell), lane);
+        let mut tx = Tx::new(Link::Postgres(cell), kind, lane);
         let ok = job.run(&mut tx);
         let fault = tx.fault();
         let session = cell.get_mut();

@@ -2,7 +2,7 @@ use rusqlite::Connection;
 
 use crate::{
     DbError, Metrics, clock,
-    queue::{Job, Queue, Role, Waiting},
+    queue::{Job, Kind, Queue, Role, Waiting},
     sqlite::connection::failure,
     tx::{Link, Tx},
 };
@@ -31,7 +31,7 @@ fn run(connection: &Connection, metrics: &Metrics, mut job: Box<dyn Job>, begun:
     let start = clock::now();
     match begun {
         Ok(()) => {
-            let mut tx = Tx::new(Link::Sqlite(connection), 0);
+            let mut tx = Tx::new(Link::Sqlite(connection), Kind::Read, 0);
             let ok = job.run(&mut tx);
             if let Some(fault) = tx.fault().filter(|_| ok) {
                 job.fail(fault);

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use crate::{
     DbError, Metrics, clock,
-    queue::{Job, Queue, Role, Waiting},
+    queue::{Job, Kind, Queue, Role, Waiting},
     sqlite::reader::command,
     tx::{Link, Tx},
 };
@@ -139,7 +139,7 @@ impl Writer<'_> {
 
     fn run(&self, job: &mut dyn Job) -> Ran {
         let start = clock::now();
-        let mut tx = Tx::new(Link::Sqlite(self.connection), 0);
+        let mut tx = Tx::new(Link::Sqlite(self.connection), Kind::Write, 0);
         let ok = job.run(&mut tx);
         let wrote = tx.wrote();
         let fault = tx.fault();

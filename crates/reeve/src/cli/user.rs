@@ -9,9 +9,8 @@ use reeve_accounts::{
 use reeve_db::{DbError, ReadTx};
 use reeve_model::{Millis, User, id};
 use reeve_store::{
-    Paging,
     devices::{self, Device},
-    lists::users::{self as user_list, Filter, OrderBy, Term, UserPage},
+    lists::users::{Filter, Term, UserPage},
     validity as stored_validity,
 };
 use serde_json::{Value, json};
@@ -19,6 +18,7 @@ use serde_json::{Value, json};
 use super::{
     Failure, block_on,
     operator::Operator,
+    selected::{Listed, export, wanted},
     terminal::{moment, print, table},
     token::milliseconds,
 };
@@ -133,9 +133,24 @@ pub(super) enum Command {
         /// Maximum number of accounts
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: u32,
+        /// Only accounts to which a filter of GET /_reeve/admin/v1/users applies, such as suspended=true; repeatable
+        #[arg(long = "filter", value_name = "NAME=VALUE", conflicts_with_all = ["name", "admins", "deactivated"])]
+        filters: Vec<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Write all accounts, or a selection of them, to standard output
+    Export {
+        /// Only accounts to which a filter of GET /_reeve/admin/v1/users applies, such as suspended=true; repeatable
+        #[arg(long = "filter", value_name = "NAME=VALUE")]
+        filters: Vec<String>,
+        /// csv or jsonl
+        #[arg(long, default_value = "csv")]
+        format: String,
+        /// What is added to each account: threepids, external_ids, devices_count
+        #[arg(long, value_name = "WORD", value_delimiter = ',')]
+        include: Vec<String>,
     },
 }
 
@@ -181,14 +196,22 @@ async fn answer(command: Command, operator: &Operator) -> Result<String, Failure
         Command::Logout { name } => log_out(operator, &name).await,
         Command::Deactivate { name, erase } => deactivate(operator, &name, erase).await,
         Command::Show { name, json } => show(operator, &name, json).await,
-        Command::List { name, admins, deactivated, limit, json } => {
+        Command::List { filters, limit, json, .. } if !filters.is_empty() => {
+            let selection = wanted(&filters, &[])?.selection().clone();
+            list(operator, Listed::Selection(Box::new(selection)), limit, json).await
+        }
+        Command::Export { filters, format, include } => {
+            let more = [("format", format), ("include", include.join(","))];
+            export(operator, wanted(&filters, &more)?).await.map(|()| String::new())
+        }
+        Command::List { name, admins, deactivated, limit, json, .. } => {
             let filter = Filter {
                 term: name.filter(|name| !name.is_empty()).map(Term::Name),
                 admins: admins.then_some(true),
                 deactivated: (!deactivated).then_some(false),
                 ..Filter::default()
             };
-            list(operator, filter, limit, json).await
+            list(operator, Listed::Filter(filter), limit, json).await
         }
     }
 }
@@ -375,11 +398,9 @@ async fn show(operator: &Operator, name: &str, as_json: bool) -> Result<String, 
     Ok(table(&rows))
 }
 
-async fn list(operator: &Operator, filter: Filter, limit: u32, as_json: bool) -> Result<String, Failure> {
+async fn list(operator: &Operator, listed: Listed, limit: u32, as_json: bool) -> Result<String, Failure> {
     let read = operator.read(move |tx, ctx| {
-        let paging = Paging { from: 0, limit: limit.into() };
-        let page = user_list::page(tx, &ctx.server_name, &filter, OrderBy::Name, false, paging)?;
-        let UserPage { users, total } = page;
+        let UserPage { users, total } = listed.page(tx, &ctx.server_name, limit.into())?;
         let users = users.into_iter().map(|user| Shown::read(tx, user, ctx.now));
         Ok((users.collect::<Result<Vec<_>, _>>()?, total))
     });

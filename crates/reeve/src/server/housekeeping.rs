@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reeve_accounts::{key_backup, keys, registration, service_tokens, sessions, to_device};
+use reeve_accounts::{key_backup, keys, registration, selections, service_tokens, sessions, to_device};
 use reeve_app::App;
 use reeve_db::DbError;
 use reeve_push::Push;
@@ -15,6 +15,8 @@ use tokio::sync::watch;
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
 /// Interval of writing last download times.
 const FLUSH_MEDIA_EVERY: Duration = Duration::from_mins(1);
+/// Interval of moving the roster on.
+const REFRESH_EVERY: Duration = Duration::from_mins(1);
 /// Maximum interval of sweeping the media store.
 const SWEEP_MEDIA_EVERY: Duration = Duration::from_mins(1);
 /// Interval of the sweep of typing and presence.
@@ -32,6 +34,8 @@ pub(super) async fn run_housekeeping(app: Arc<App>, push: Push, mut stop: watch:
     let mut prune = tokio::time::interval(PRUNE_EVERY);
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     let mut flush_media = tokio::time::interval(FLUSH_MEDIA_EVERY);
+    let mut refresh = tokio::time::interval(REFRESH_EVERY);
+    refresh.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     flush_media.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     flush.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -40,6 +44,7 @@ pub(super) async fn run_housekeeping(app: Arc<App>, push: Push, mut stop: watch:
             () = stopped(&mut stop) => return,
             _ = flush.tick() => flush_seen(&app).await,
             _ = flush_media.tick() => app.media.flush().await,
+            _ = refresh.tick() => app.selections.refresh(&app.db).await,
             _ = prune.tick() => prune_expired(&app, &push).await,
             _ = sweep.tick() => sweep_ephemeral(&app).await,
         };
@@ -97,6 +102,7 @@ async fn prune_expired(app: &App, push: &Push) -> Result<(), DbError> {
     app.webhooks.prune().await?;
     app.seen.prune(&app.db, now).await?;
     app.jobs.prune().await?;
+    selections::prune(&app.db).await?;
     for clear in [key_backup::clear, to_device::delete_orphaned] {
         for _ in 0..PARTS {
             if !app.db.write(clear).await? {

@@ -163,3 +163,36 @@ fn the_same_is_said_at_both_at_once() {
         assert_eq!(sent.into_iter().collect::<BTreeSet<_>>().len(), SENT);
     });
 }
+
+/// Each process answers with what is committed, whichever has written it.
+#[test]
+fn selections_are_the_same_everywhere() {
+    on_two(async |first, second| {
+        let admin = first.admin().await;
+        let admins = [admin.clone(), at_other(&admin, &second)];
+        let totals = async || {
+            future::join_all(admins.iter().map(async |admin| {
+                let reply = admin.get("/_reeve/admin/v1/users?suspended=true&limit=3").await;
+                (reply.body["total"].as_u64().unwrap(), reply.body["users"].as_array().unwrap().len())
+            }))
+            .await
+        };
+        assert_eq!(totals().await, [(0, 0); 2]);
+        for round in 1..=8 {
+            let suspend = admins.iter().enumerate().map(async |(at, admin)| {
+                let name = format!("u{round}x{at}");
+                admin.put(&format!("/_synapse/admin/v2/users/@{name}:test"), json!({})).await;
+                let suspended = json!({ "suspend": true });
+                let reply = admin.put(&format!("/_synapse/admin/v1/suspend/@{name}:test"), suspended).await;
+                assert_eq!(reply.status, 200, "{}", reply.body);
+                // Its own writes are seen by the process that wrote them.
+                let found = admin.get(&format!("/_reeve/admin/v1/users?suspended=true&name={name}")).await;
+                assert_eq!(found.body["total"], 1, "{}", found.body);
+            });
+            future::join_all(suspend).await;
+            let count = 2 * round;
+            let page = usize::try_from(count.min(3)).unwrap();
+            assert_eq!(totals().await, [(count, page); 2]);
+        }
+    });
+}

@@ -200,6 +200,23 @@ fn accounts_without_a_server() {
     let refused = with_password(folder, "x", &["user", "set-password", "bob", "--password-stdin"]);
     assert_eq!(complaint(&refused), "@bob:localhost is deactivated");
     assert!(prints(folder, &["user", "list"]).ends_with("\n1 of 1 accounts\n"));
+    let filtered = prints(folder, &["user", "list", "--filter", "erased=true"]);
+    assert!(filtered.contains("@bob:localhost") && filtered.ends_with("\n1 of 1 accounts\n"), "{filtered}");
+    let exported = prints(
+        folder,
+        &["user", "export", "--format", "jsonl", "--filter", "name=alice", "--include", "devices_count"],
+    );
+    assert!(
+        exported.starts_with("{\"name\":\"@alice:localhost\"")
+            && exported.ends_with("\"devices_count\":0}\n"),
+        "{exported}"
+    );
+    assert!(prints(folder, &["user", "export"]).starts_with("name,displayname,"));
+    assert_eq!(
+        fails(folder, &["user", "export", "--filter", "erased"]),
+        "the filter \"erased\" is not of the form NAME=VALUE"
+    );
+    assert_eq!(fails(folder, &["user", "list", "--filter", "x=1"]), "Unknown query parameter 'x'");
     assert!(
         prints(folder, &["user", "list", "--deactivated", "--limit", "1"]).ends_with("\n1 of 2 accounts\n")
     );

@@ -19,6 +19,8 @@ const SCANS: &[(&str, &str)] = &[
     ("key_backups::LEFT_TO_CLEAR", "stops at the first"),
     ("key_backups::TO_CLEAR", "stops at the first"),
     ("lists::rooms", "pages of a list are walked in its order; a search in it compares all"),
+    ("lists::roster::select::MATCHES", "compares all accounts where the index would find many of them"),
+    ("lists::roster::version::OLDEST_KEPT", "its offset is a constant"),
     ("lists::users::counts::COUNT", "reads the places that it is given"),
     ("lists::users::order::whole", "lists are rebuilt from all accounts, after a bulk load"),
     ("lists::users::search::COUNT", "compares all accounts where the index would find most of them"),

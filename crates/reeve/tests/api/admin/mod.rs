@@ -10,6 +10,7 @@ mod registration_tokens;
 mod reports;
 mod roles;
 mod rooms;
+mod selections;
 mod service_tokens;
 mod user_data;
 mod users;

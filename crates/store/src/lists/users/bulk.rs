@@ -15,6 +15,7 @@ use reeve_model::{User, UserNum};
 use super::order::Column;
 use super::{rebuild, search};
 use crate::lists::ngrams;
+use crate::lists::roster::version;
 use crate::users;
 
 /// The size up to which the search index is gathered in memory, in bytes, and SQLite's default.
@@ -135,6 +136,7 @@ pub fn finish(tx: &mut Tx<'_>) -> Result<bool, DbError> {
     }
     tx.execute(&JOIN_PARTS, &[])?;
     rebuild::rebuild(tx)?;
+    version::forget(tx)?;
     tx.execute(&END, &[])?;
     Ok(true)
 }

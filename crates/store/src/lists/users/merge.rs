@@ -134,7 +134,8 @@ impl<'a> Merge<'a> {
         Ok(self.first(tx)?.and_then(|at| self.streams.get(at)?.rows.front().cloned()))
     }
 
-    fn pop(&mut self, tx: &ReadTx<'_>) -> Result<Option<Entry>, DbError> {
+    /// Takes the next row.
+    pub(crate) fn pop(&mut self, tx: &ReadTx<'_>) -> Result<Option<Entry>, DbError> {
         Ok(self.first(tx)?.and_then(|at| self.streams.get_mut(at)?.rows.pop_front()))
     }
 

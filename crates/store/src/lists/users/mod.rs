@@ -24,8 +24,9 @@ use reeve_model::{User, UserNum};
 
 pub use self::class::Flag;
 use self::class::{Class, ClassCount, sum};
-use self::order::Key;
+pub(crate) use self::merge::{Merge, Segment, Start as MergeStart};
 pub use self::order::{Column, OrderBy};
+pub(crate) use self::order::{Key, List, Position, candidates};
 pub use self::search::Term;
 use self::walk::Asked;
 use crate::lists::ngrams::Limit;

@@ -107,6 +107,11 @@ macro_rules! columns {
                 5 + self as usize
             }
 
+            /// Returns true if its values are texts.
+            pub(crate) fn is_text(self) -> bool {
+                self.definition().kind == Kind::Text
+            }
+
             /// Returns the definition of the column.
             pub(crate) fn definition(self) -> &'static Definition {
                 match self {
@@ -160,7 +165,7 @@ macro_rules! columns {
         )*
 
         /// The candidates of a search: the columns that it compares, and all columns by which accounts can be sorted.
-        pub(super) mod candidates {
+        pub(crate) mod candidates {
             reeve_db::statements! {
                 /// `$1`: the numbers, in the form of [`crate::sql::num_list`].
                 pub(crate) BY_NUMS = {

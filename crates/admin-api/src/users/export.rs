@@ -1,0 +1,240 @@
+//! Exports all accounts of a selection, as a stream.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::HeaderValue;
+use reeve_app::query::Query;
+use reeve_app::reply::{self, Body};
+use reeve_app::{Access, Answer, Call, Content, MatrixError, Param, Route};
+use reeve_db::{DbError, ReadTx};
+use reeve_model::{Scope, UserNum};
+use reeve_store::{Roster, Selection};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::select::{Include, SelectedUser};
+use super::selection;
+
+/// The number of accounts that one transaction reads.
+const STEP: i64 = 1000;
+/// The time after which a refused client may retry, in milliseconds.
+const AGAIN_MS: i64 = 10_000;
+
+/// The formats, with their words.
+const FORMATS: &[(&str, Format)] = &[("csv", Format::Csv), ("jsonl", Format::JsonLines)];
+
+/// The format of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    /// A table with a line of titles (RFC 4180).
+    Csv,
+    /// A JSON object on each line.
+    JsonLines,
+}
+
+impl Format {
+    fn media_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::JsonLines => "application/x-ndjson",
+        })
+    }
+}
+
+/// An export of the accounts of a selection, by user id.
+#[derive(Clone, Debug)]
+pub struct Export {
+    selection: Selection,
+    include: Include,
+    format: Format,
+}
+
+/// A part of an export.
+pub struct Step {
+    /// Its lines.
+    pub text: String,
+    /// The last account, behind which the next part begins; `None` if this is the last part.
+    pub last: Option<UserNum>,
+}
+
+impl Export {
+    fn params() -> impl Iterator<Item = Param> {
+        let own =
+            [Param::choice("format", FORMATS, "format of the lines; `csv` by default"), Include::param()];
+        selection::params().into_iter().chain(own)
+    }
+
+    fn read(query: &Query) -> Result<Self, MatrixError> {
+        Ok(Self {
+            selection: selection::from_query(query)?,
+            include: Include::read(query)?,
+            format: query.choice("format", FORMATS)?.unwrap_or(Format::Csv),
+        })
+    }
+
+    /// Reads an export from a query string, as the endpoint does.
+    pub fn parse(query: &str) -> Result<Self, MatrixError> {
+        let declared: Arc<[Param]> = Self::params().collect();
+        Self::read(&Query::parse(query).declared(&declared))
+    }
+
+    /// Returns the selection.
+    pub fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
+    /// Returns the lines before the first account.
+    pub fn head(&self) -> String {
+        let mut titles = TITLES.join(",");
+        let Include { threepids, external_ids, devices_count } = self.include;
+        for (title, is_included) in
+            [("threepids", threepids), ("external_ids", external_ids), ("devices_count", devices_count)]
+        {
+            if is_included {
+                titles.push(',');
+                titles.push_str(title);
+            }
+        }
+        match self.format {
+            Format::Csv => titles + "\r\n",
+            Format::JsonLines => String::new(),
+        }
+    }
+
+    /// Returns the lines of some accounts after one, or of the first ones, as a transaction sees them.
+    pub fn step(
+        &self,
+        tx: &ReadTx<'_>,
+        roster: &Roster,
+        server_name: &str,
+        after: Option<UserNum>,
+    ) -> Result<Step, DbError> {
+        let nums = roster.walk(tx, server_name, &self.selection, after, STEP)?;
+        let mut text = String::new();
+        for account in self.include.accounts(tx, &nums)? {
+            match self.format {
+                Format::Csv => text.push_str(&line(&account)),
+                Format::JsonLines => {
+                    let line = serde_json::to_string(&account);
+                    text.push_str(&line.map_err(|error| DbError::Internal(error.to_string()))?);
+                    text.push('\n');
+                }
+            }
+        }
+        let is_full = i64::try_from(nums.len()).is_ok_and(|len| len >= STEP);
+        Ok(Step { text, last: nums.last().copied().filter(|_| is_full) })
+    }
+}
+
+/// The columns of every table.
+const TITLES: [&str; 14] = [
+    "name",
+    "displayname",
+    "avatar_url",
+    "user_type",
+    "is_guest",
+    "admin",
+    "deactivated",
+    "erased",
+    "locked",
+    "suspended",
+    "shadow_banned",
+    "appservice_id",
+    "creation_ts",
+    "last_seen_ts",
+];
+
+/// Returns the line of an account in a table. Values that are not set are blank, and lists are JSON.
+fn line(account: &SelectedUser) -> String {
+    let values = serde_json::to_value(account).unwrap_or_default();
+    let included = ["threepids", "external_ids", "devices_count"];
+    let included = included.iter().filter(|title| values.get(**title).is_some());
+    let cells = TITLES.iter().chain(included).map(|title| match values.get(*title) {
+        None | Some(serde_json::Value::Null) => String::new(),
+        Some(serde_json::Value::String(text)) => cell(text),
+        Some(other) => cell(&other.to_string()),
+    });
+    cells.collect::<Vec<_>>().join(",") + "\r\n"
+}
+
+/// Returns a cell of a table, in quotation marks if it needs them.
+fn cell(text: &str) -> String {
+    if text.contains(['"', ',', '\r', '\n']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+pub(crate) fn route() -> Route {
+    Route::get("/_reeve/admin/v1/users/export", handle)
+        .access(Access::Admin(Scope::UsersRead))
+        .id("exportUsers")
+        .summary("Exports all accounts to which all given filters apply")
+        .description(
+            "The accounts come as a stream, by user id, in as many short transactions as are needed: each is as it was when it \
+             was read, and one that the selection has all the time comes once. The stream breaks off, without its end, if the \
+             caller loses the right to read accounts. In a table, times are in milliseconds, values that are not set are blank, \
+             and lists are JSON.",
+        )
+        .query(Export::params())
+        .returns_other(200, Content::Bytes)
+        .errors(&[
+            (
+                400,
+                "M_INVALID_PARAM",
+                "a parameter is unknown, malformed or given twice, or filters contradict each other",
+            ),
+            (429, "M_LIMIT_EXCEEDED", "too many exports at a time"),
+        ])
+}
+
+/// A stream under way.
+struct Under {
+    call: Call,
+    roster: Arc<Roster>,
+    export: Export,
+    at: At,
+    /// Held until the stream ends.
+    _permit: OwnedSemaphorePermit,
+}
+
+/// The place of a stream.
+enum At {
+    Head,
+    After(Option<UserNum>),
+    End,
+}
+
+async fn handle(call: Call) -> Answer {
+    let export = Export::read(&call.query)?;
+    let permit = call.app.selections.begin_export().ok_or_else(|| MatrixError::limit_exceeded(AGAIN_MS))?;
+    let roster = call.app.selections.roster(&call.app.db).await?;
+    let media_type = export.format.media_type();
+    let under = Under { call, roster, export, at: At::Head, _permit: permit };
+    Ok(reply::stream(media_type, Body::from_stream(stream::try_unfold(under, next))))
+}
+
+/// Returns the next piece of a stream.
+async fn next(mut under: Under) -> Result<Option<(Bytes, Under)>, std::io::Error> {
+    loop {
+        let (text, at) = match under.at {
+            At::Head => (under.export.head(), At::After(None)),
+            At::After(after) => {
+                let (roster, export) = (Arc::clone(&under.roster), under.export.clone());
+                let server_name = Arc::clone(&under.call.app.server_name);
+                let step = move |tx: &ReadTx<'_>| export.step(tx, &roster, &server_name, after);
+                let step = under.call.read_authorised(step).await;
+                let step = step.map_err(|error| std::io::Error::other(error.error.into_owned()))?;
+                (step.text, step.last.map_or(At::End, |last| At::After(Some(last))))
+            }
+            At::End => return Ok(None),
+        };
+        under.at = at;
+        // An empty piece would be taken for the end.
+        if !text.is_empty() {
+            return Ok(Some((Bytes::from(text), under)));
+        }
+    }
+}
