@@ -1,5 +1,5 @@
 use reeve_model::{
-    ActorKind, DeliveryKind, JobState, Membership, Millis, Pos, PusherNum, RoomNum, ServiceTokenNum, UserNum,
+    ActorKind, BatchNum, BatchOutcome, DeliveryKind, JobState, Membership, Millis, Pos, PusherNum, RoomNum, ServiceTokenNum, UserNum,
 };
 
 /// One value on its way into a statement or out of a row.
@@ -96,7 +96,7 @@ macro_rules! wrapped_integers {
 
 wrapped_integers! {
     UserNum: "the number of an account", RoomNum: "the number of a room", PusherNum: "the number of a pusher",
-    ServiceTokenNum: "the number of a service token",
+    ServiceTokenNum: "the number of a service token", BatchNum: "the number of a batch",
     Pos: "a position in the stream", Millis: "a time in milliseconds"
 }
 
@@ -123,7 +123,7 @@ macro_rules! words {
 
 words! {
     Membership: "a membership", JobState: "the state of a job", ActorKind: "the kind of an actor",
-    DeliveryKind: "a kind of delivery"
+    DeliveryKind: "a kind of delivery", BatchOutcome: "an outcome in a batch"
 }
 
 impl ToValue for bool {

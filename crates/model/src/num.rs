@@ -45,6 +45,8 @@ numbers! {
     PusherNum;
     /// The number of a service token, by which other tables refer to it.
     ServiceTokenNum;
+    /// The number of a batch, by which other tables refer to it.
+    BatchNum;
     /// A position in the stream of what clients sync. The first is 1.
     Pos;
     /// A point in time: milliseconds since the Unix epoch.

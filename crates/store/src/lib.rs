@@ -7,6 +7,7 @@ pub mod access_tokens;
 pub mod account_data;
 pub mod alerts;
 pub mod audit;
+pub mod batches;
 pub mod connections;
 pub mod cross_signing;
 pub mod dehydrated_devices;
@@ -88,6 +89,7 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0012_service_tokens.sql"),
     },
     Migration { number: 13, name: "roles", sql: include_str!("../migrations/0013_roles.sql") },
+    Migration { number: 14, name: "batches", sql: include_str!("../migrations/0014_batches.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
@@ -101,6 +103,7 @@ pub fn statements() -> Vec<&'static Statement> {
         openid_tokens::STATEMENTS,
         refresh_tokens::STATEMENTS,
         alerts::STATEMENTS,
+        batches::STATEMENTS,
         deliveries::STATEMENTS,
         pushers::STATEMENTS,
         account_data::STATEMENTS,

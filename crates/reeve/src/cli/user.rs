@@ -1,7 +1,7 @@
 //! `reeve user`.
 
 use reeve_accounts::{
-    Error, account, audit, deactivate, moderation, roles,
+    Error, account, deactivate, moderation, roles,
     sessions::{self, Spared},
     users::{self, NewUser},
     validity,
@@ -263,12 +263,7 @@ async fn set_locked(operator: &Operator, name: &str, locked: bool) -> Result<Str
 async fn log_out(operator: &Operator, name: &str) -> Result<String, Failure> {
     let user = operator.find(name).await?;
     let message = format!("all sessions of {} ended\n", user.user_id);
-    operator
-        .write(move |tx, ctx| {
-            sessions::end_all(tx, user.num, &Spared::default())?;
-            Ok(audit::record(tx, ctx, "user.logout", &user.user_id, &json!({}))?)
-        })
-        .await?;
+    operator.write(move |tx, ctx| sessions::log_out_everywhere(tx, ctx, &user.user_id)).await?;
     Ok(message)
 }
 
