@@ -1,5 +1,7 @@
 //! Batches that were ordered: how far they are, and pausing, resuming and cancelling them.
 
+use std::sync::Arc;
+
 use reeve_accounts::{audit, rights};
 use reeve_db::{Db, DbError, ReadTx, Tx};
 use reeve_jobs::Job;
@@ -120,7 +122,13 @@ pub async fn prune(db: &Db, before: Millis, now: Millis) -> Result<(), DbError> 
         let batch = db.read(move |tx| batches::oldest(tx, before, (from.0, &from.1))).await?;
         let Some(batch) = batch else { return Ok(()) };
         after = (batch.created_ts, batch.id.clone());
-        while !db.write(move |tx| delete_some(tx, &batch)).await? {}
+        let batch = Arc::new(batch);
+        loop {
+            let batch = Arc::clone(&batch);
+            if db.write(move |tx| delete_some(tx, &batch)).await? {
+                break;
+            }
+        }
     }
 }
 

@@ -16,5 +16,5 @@ pub use act::{Act, Means};
 pub use control::{View, cancel, find, list, pause, prune, resume};
 pub use error::Error;
 pub use job::{Counts, job};
-pub use order::{MAX_INCLUDED, Order, Preview, Started, confirm, preview, start};
+pub use order::{MAX_INCLUDED, Order, Preview, Started, Token, confirm, preview, start};
 pub use selection::{Filter, LeftOut, MAX_USERS, Selection};

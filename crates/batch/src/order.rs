@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use reeve_accounts::{Policy, audit, rights};
 use reeve_db::{ReadTx, Tx};
 use reeve_model::session::hash_token;
-use reeve_model::{BatchNum, Ctx, Scope, random};
+use reeve_model::{BatchNum, Ctx, Millis, Scope, random};
 use reeve_store::batches::{self, Batch, Confirmation, Digest as OrderDigest};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -44,6 +44,15 @@ pub struct Preview {
     pub left_out: LeftOut,
     /// The user ids of the first accounts, up to 100, on which the act would be done.
     pub first: Vec<String>,
+}
+
+/// The token that confirms an order.
+#[derive(Clone)]
+pub struct Token {
+    /// The token.
+    pub token: String,
+    /// The time until which it can be used.
+    pub expires_ts: Millis,
 }
 
 /// A batch that an order started.
@@ -102,13 +111,13 @@ pub fn preview(tx: &ReadTx<'_>, ctx: &Ctx, policy: &Policy, order: &Order) -> Re
 
 /// Creates the token with which the actor confirms an order, once and within ten minutes, after it was shown that it
 /// concerns `total` accounts.
-pub fn confirm(tx: &mut Tx<'_>, ctx: &Ctx, order: &Order, total: i64) -> Result<String, Error> {
+pub fn confirm(tx: &mut Tx<'_>, ctx: &Ctx, order: &Order, total: i64) -> Result<Token, Error> {
     let requester = Requester::of(tx, ctx)?;
     let token = random::secret(40);
     let expires_ts = ctx.now.plus(CONFIRM_MS);
     let confirmation = Confirmation { digest: order.digest(&requester), total, expires_ts };
     batches::insert_confirmation(tx, &hash_token(&token), confirmation)?;
-    Ok(token)
+    Ok(Token { token, expires_ts })
 }
 
 /// Starts a batch. An order that the actor repeats with the same key starts nothing.

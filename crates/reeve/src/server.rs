@@ -19,6 +19,7 @@ use reeve_accounts::service_uses::ServiceUses;
 use reeve_app::limits::Limiter;
 use reeve_app::metrics::Metrics;
 use reeve_app::{App, Base, Route, Service, openapi, serve};
+use reeve_batch::Means;
 use reeve_db::{Db, DbError, OpenError};
 use reeve_jobs::Jobs;
 use reeve_media::Library;
@@ -254,14 +255,16 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         mailing,
         config.push,
     );
+    let media = Library::open(config.media, db.clone(), config.clock.clone()).map_err(StartError::Media)?;
+    let means = Means { home: Arc::clone(&home), policy: config.policy.clone(), media: media.clone() };
     let kinds = vec![
+        reeve_batch::job(means),
         people::clear_deactivated(&home),
         people::spread_profile(&home),
         redactions::job(&home),
         deletion::job(&home),
         purge::job(&home),
     ];
-    let media = Library::open(config.media, db.clone(), config.clock.clone()).map_err(StartError::Media)?;
     media.probe().await.map_err(StartError::Media)?;
     if lock.is_some() {
         // The database is used exclusively, so no other process is writing an upload.
