@@ -221,6 +221,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
 
 /// Starts a server with additional routes, such as those of a benchmark.
 pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, StartError> {
+    let keep_batches_ms = config.keep_batches_ms;
     let lock = config.locked_dir.map(lock).transpose()?;
     let mut listeners = Vec::new();
     for address in &config.listen {
@@ -315,7 +316,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     app.db.write(position::begin_epoch).await.map_err(StartError::Epoch)?;
     let mut tasks = vec![app.jobs.start()];
     tasks.push(tokio::spawn(sweep_media(Arc::clone(&app), stop.subscribe())));
-    tasks.push(tokio::spawn(run_housekeeping(Arc::clone(&app), push.clone(), stop.subscribe())));
+    tasks.push(tokio::spawn(run_housekeeping(Arc::clone(&app), push.clone(), keep_batches_ms, stop.subscribe())));
     tasks.extend(push.start(&stop.subscribe()));
     tasks.push(tokio::spawn(Arc::clone(&app.notifier).follow(app.db.clone(), stop.subscribe())));
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
