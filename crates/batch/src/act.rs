@@ -242,9 +242,7 @@ impl Act {
                 user.shadow_banned != banned
             }
             Self::LogOut => sessions::log_out_everywhere(tx, ctx, id)?,
-            Self::DeleteDevices { not_seen_since } => {
-                devices::delete_unseen(tx, ctx, user, *not_seen_since)?
-            }
+            Self::DeleteDevices { not_seen_since } => devices::delete_unseen(tx, ctx, user, *not_seen_since)?,
             Self::Deactivate { erase } => {
                 let is_new = !user.deactivated || (*erase && !user.erased);
                 if is_new {
@@ -292,8 +290,7 @@ impl Act {
             Self::RemoveFromRoom { room } => room_admin::remove(tx, &means.home, ctx, user, room)?,
             Self::SendNotice { event_type, content } => {
                 let sender = means.policy.notices_localpart.as_deref();
-                let sender =
-                    sender.ok_or(Error::Invalid("Server notices are not enabled on this server"))?;
+                let sender = sender.ok_or(Error::Invalid("Server notices are not enabled on this server"))?;
                 let notice = Notice::new(event_type.clone(), None, content.clone())?;
                 notices::send_for(tx, &means.home, ctx, sender, id, &notice)?;
                 true

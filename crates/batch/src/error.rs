@@ -50,12 +50,10 @@ impl Error {
             Self::Db(error)
             | Self::Accounts(reeve_accounts::Error::Db(error))
             | Self::Media(
-                reeve_media::Error::Db(error)
-                | reeve_media::Error::Account(reeve_accounts::Error::Db(error)),
+                reeve_media::Error::Db(error) | reeve_media::Error::Account(reeve_accounts::Error::Db(error)),
             )
             | Self::Rooms(
-                reeve_rooms::Error::Db(error)
-                | reeve_rooms::Error::Account(reeve_accounts::Error::Db(error)),
+                reeve_rooms::Error::Db(error) | reeve_rooms::Error::Account(reeve_accounts::Error::Db(error)),
             ) => Err(error),
             other => Ok(other),
         }

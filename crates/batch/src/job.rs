@@ -94,14 +94,9 @@ fn step(
 }
 
 /// Returns the context of the acts: of the requester, with the scopes that it holds now and held at the order.
-fn context(
-    tx: &Tx<'_>,
-    means: &Means,
-    batch: &Batch,
-    spec: &Spec,
-    now: Millis,
-) -> Result<Ctx, StepError> {
-    let held = spec.scopes.parse().map_err(|_| StepError::Hopeless("the order has an unknown scope".to_owned()))?;
+fn context(tx: &Tx<'_>, means: &Means, batch: &Batch, spec: &Spec, now: Millis) -> Result<Ctx, StepError> {
+    let held =
+        spec.scopes.parse().map_err(|_| StepError::Hopeless("the order has an unknown scope".to_owned()))?;
     let scopes = match spec.requester.scopes(tx, now)? {
         Ok(scopes) => scopes.and(held),
         Err(gone) => return Err(StepError::Hopeless(gone.to_owned())),

@@ -176,12 +176,7 @@ pub(crate) struct Walked {
 }
 
 /// Walks on after a number.
-pub(crate) fn walk(
-    tx: &ReadTx<'_>,
-    ctx: &Ctx,
-    filter: &Filter,
-    after: UserNum,
-) -> Result<Walked, DbError> {
+pub(crate) fn walk(tx: &ReadTx<'_>, ctx: &Ctx, filter: &Filter, after: UserNum) -> Result<Walked, DbError> {
     let upto = UserNum::new(after.get() + WINDOW);
     let nums = list::selected(tx, &ctx.server_name, &filter.of_list(), after, upto)?;
     let is_end = users::highest_num(tx)? <= upto;

@@ -1,5 +1,6 @@
 use reeve_model::{
-    ActorKind, BatchNum, BatchOutcome, DeliveryKind, JobState, Membership, Millis, Pos, PusherNum, RoomNum, ServiceTokenNum, UserNum,
+    ActorKind, BatchNum, BatchOutcome, DeliveryKind, JobState, Membership, Millis, Pos, PusherNum, RoomNum,
+    ServiceTokenNum, UserNum,
 };
 
 /// One value on its way into a statement or out of a row.

@@ -126,9 +126,9 @@ impl<Payload: DeserializeOwned, Progress: Default + DeserializeOwned, Outcome>
     /// [`DbError::Internal`]: the stored progress is of another form.
     pub fn progress(&self, job: &Job) -> Result<Progress, DbError> {
         let stored = serde_json::from_str::<Stored<Payload, Progress>>(&job.payload);
-        stored.map(|stored| stored.progress.unwrap_or_default()).map_err(|error| {
-            DbError::Internal(format!("the progress of a job cannot be read: {error}"))
-        })
+        stored
+            .map(|stored| stored.progress.unwrap_or_default())
+            .map_err(|error| DbError::Internal(format!("the progress of a job cannot be read: {error}")))
     }
 }
 

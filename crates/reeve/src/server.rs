@@ -316,7 +316,12 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     app.db.write(position::begin_epoch).await.map_err(StartError::Epoch)?;
     let mut tasks = vec![app.jobs.start()];
     tasks.push(tokio::spawn(sweep_media(Arc::clone(&app), stop.subscribe())));
-    tasks.push(tokio::spawn(run_housekeeping(Arc::clone(&app), push.clone(), keep_batches_ms, stop.subscribe())));
+    tasks.push(tokio::spawn(run_housekeeping(
+        Arc::clone(&app),
+        push.clone(),
+        keep_batches_ms,
+        stop.subscribe(),
+    )));
     tasks.extend(push.start(&stop.subscribe()));
     tasks.push(tokio::spawn(Arc::clone(&app.notifier).follow(app.db.clone(), stop.subscribe())));
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();

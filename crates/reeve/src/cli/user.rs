@@ -21,6 +21,7 @@ use super::{
     operator::Operator,
     terminal::{moment, print, table},
     token::milliseconds,
+    user_batch::{self, Batch},
 };
 use crate::settings::Settings;
 
@@ -119,6 +120,8 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Do something with many accounts: those of a file, or those that a filter accepts
+    Batch(Batch),
     /// List accounts by name
     List {
         /// Only accounts with this text in their localpart or display name
@@ -180,6 +183,7 @@ async fn answer(command: Command, operator: &Operator) -> Result<String, Failure
         Command::Renew { name, valid_for, for_ever } => renew(operator, &name, valid_for, for_ever).await,
         Command::Logout { name } => log_out(operator, &name).await,
         Command::Deactivate { name, erase } => retire(operator, &name, erase).await,
+        Command::Batch(command) => user_batch::run(command, operator).await,
         Command::Show { name, json } => show(operator, &name, json).await,
         Command::List { name, admins, deactivated, limit, json } => {
             let filter = Filter {

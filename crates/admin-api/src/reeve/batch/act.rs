@@ -80,9 +80,7 @@ impl BatchAct {
                 let since = needed("not_seen_since", self.not_seen_since.read()?)?;
                 (Act::DeleteDevices { not_seen_since: Millis::new(since) }, &["not_seen_since"])
             }
-            "deactivate" => {
-                (Act::Deactivate { erase: self.erase.read()?.unwrap_or(false) }, &["erase"])
-            }
+            "deactivate" => (Act::Deactivate { erase: self.erase.read()?.unwrap_or(false) }, &["erase"]),
             "delete_media" => (Act::DeleteMedia, &[]),
             "quarantine_media" => (Act::QuarantineMedia, &[]),
             "set_user_type" => {
@@ -94,8 +92,7 @@ impl BatchAct {
                 (Act::SetRole { role: self.role.read()? }, &["role"])
             }
             "set_ratelimit" => {
-                let messages_per_second =
-                    needed("messages_per_second", self.messages_per_second.read()?)?;
+                let messages_per_second = needed("messages_per_second", self.messages_per_second.read()?)?;
                 let burst_count = needed("burst_count", self.burst_count.read()?)?;
                 let act = Act::SetRatelimit { messages_per_second, burst_count };
                 (act, &["messages_per_second", "burst_count"])

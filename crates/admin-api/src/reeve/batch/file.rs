@@ -46,16 +46,18 @@ impl Format {
                 let reason = outcome.reason.unwrap_or_default();
                 Ok(format!("{},{},{}\r\n", quoted(&outcome.user_id), outcome.outcome, quoted(&reason)))
             }
-            Self::Jsonl => {
-                serde_json::to_string(&OutcomeView::from(outcome)).map(|line| format!("{line}\n"))
-            }
+            Self::Jsonl => serde_json::to_string(&OutcomeView::from(outcome)).map(|line| format!("{line}\n")),
         }
     }
 }
 
 /// A value of a CSV file.
 fn quoted(text: &str) -> String {
-    if text.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+    if text.contains(['"', ',', '\r', '\n']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
 }
 
 pub(crate) fn route() -> Route {
@@ -64,7 +66,11 @@ pub(crate) fn route() -> Route {
         .id("downloadUserBatchOutcomes")
         .summary("Returns what became of each account of a batch, as a file")
         .query([
-            Param::choice("format", Format::WORDS, "`csv` (the default), or `jsonl` for one JSON object per line"),
+            Param::choice(
+                "format",
+                Format::WORDS,
+                "`csv` (the default), or `jsonl` for one JSON object per line",
+            ),
             only(),
         ])
         .returns_other(200, Content::Bytes)
@@ -109,7 +115,11 @@ async fn handle(call: Call) -> Answer {
     let mut response = http::Response::new(Body::from_stream(stream::try_unfold(rest, next)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, format.media_type());
-    let name = format!("attachment; filename=\"{}.{}\"", view.batch.id, if format == Format::Csv { "csv" } else { "jsonl" });
+    let name = format!(
+        "attachment; filename=\"{}.{}\"",
+        view.batch.id,
+        if format == Format::Csv { "csv" } else { "jsonl" }
+    );
     let name = HeaderValue::from_str(&name).map_err(MatrixError::internal)?;
     headers.insert(header::CONTENT_DISPOSITION, name);
     Ok(response)

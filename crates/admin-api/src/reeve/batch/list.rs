@@ -38,7 +38,6 @@ fn handle(call: &Reading<'_>) -> Answer {
     let limit = limit(call)?;
     let (ts, id) = position(call)?.unwrap_or((Millis::MAX, String::new()));
     let mut batches = reeve_batch::list(call.tx, (ts, &id), limit + 1)?;
-    let next_token =
-        cut(&mut batches, limit).map(|last| token(last.batch.created_ts, &last.batch.id));
+    let next_token = cut(&mut batches, limit).map(|last| token(last.batch.created_ts, &last.batch.id));
     reply::ok(&BatchList { batches: batches.into_iter().map(BatchView::from).collect(), next_token })
 }

@@ -165,7 +165,10 @@ fn selection(call: &Call, body: BatchSelection) -> Result<Selection, MatrixError
     match (body.user_ids.read_or(not_user_ids)?, body.filter.read()?) {
         (Some(ids), None) => {
             if ids.len() > MAX_USERS {
-                return Err(MatrixError::bad_request("M_TOO_LARGE", "A selection has at most 100000 user ids"));
+                return Err(MatrixError::bad_request(
+                    "M_TOO_LARGE",
+                    "A selection has at most 100000 user ids",
+                ));
             }
             Ok(Selection::Users(user_ids(call, ids)?))
         }
@@ -223,8 +226,7 @@ async fn handle(mut call: Call) -> Answer {
 /// Shows what an order would do, with a confirmation of it.
 async fn show(call: &Call, order: Arc<Order>) -> Answer {
     let (ctx, app, wanted) = (call.admin_ctx()?, Arc::clone(&call.app), Arc::clone(&order));
-    let preview: Preview =
-        call.read(move |tx| batch::preview(tx, &ctx, &app.policy, &wanted)).await?;
+    let preview: Preview = call.read(move |tx| batch::preview(tx, &ctx, &app.policy, &wanted)).await?;
     let (ctx, total) = (call.admin_ctx()?, preview.total);
     let confirmation = call.write(move |tx| batch::confirm(tx, &ctx, &order, total)).await?;
     let LeftOut { requester, owners, above, unknown } = preview.left_out;
@@ -243,9 +245,8 @@ async fn show(call: &Call, order: Arc<Order>) -> Answer {
 
 async fn start(call: &Call, order: Arc<Order>, confirm: String, key: Option<String>) -> Answer {
     let (ctx, app) = (call.admin_ctx()?, Arc::clone(&call.app));
-    let started = call
-        .write(move |tx| batch::start(tx, &ctx, &app.policy, &order, &confirm, key.as_deref()))
-        .await?;
+    let started =
+        call.write(move |tx| batch::start(tx, &ctx, &app.policy, &order, &confirm, key.as_deref())).await?;
     let id = started.id;
     let view = call.read(move |tx| batch::find(tx, &id)).await?;
     let status = if started.is_new { StatusCode::CREATED } else { StatusCode::OK };
