@@ -40,8 +40,14 @@ async fn order(client: &Client, selection: &Value, act: &Value, more: Value) -> 
 
 /// Waits for the end of a batch.
 async fn finished(client: &Client, id: &str) -> Value {
-    let over = |reply: &Reply| matches!(reply.text("state"), "complete" | "failed" | "cancelled");
-    eventually(client, &format!("{PATH}/{id}"), over).await.body
+    for _ in 0..600 {
+        let batch = client.get(&format!("{PATH}/{id}")).await;
+        if matches!(batch.text("state"), "complete" | "failed" | "cancelled") {
+            return batch.body;
+        }
+        tokio_sleep(100).await;
+    }
+    panic!("the batch {id} does not end");
 }
 
 /// Runs an act on some accounts; returns its outcomes by name, without reasons.
