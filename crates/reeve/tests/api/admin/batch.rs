@@ -392,7 +392,7 @@ on_both_engines! {
             tokio_sleep(1500).await;
             let after = admin.get(&format!("{PATH}/{batch}")).await.body;
             assert_eq!(before["processed"], after["processed"]);
-            assert_eq!(outcomes(&admin, &batch).await.len() as i64, after["processed"].as_i64().unwrap());
+            assert_eq!(outcomes(&admin, &batch).await.len() as u64, after["processed"].as_u64().unwrap());
             assert_eq!(count(&admin, "name=u0&locked=true").await - count(&admin, "name=u0").await, after["processed"].as_i64().unwrap());
             assert_eq!(post("pause").await.refusal(), (409, "M_UNKNOWN", "The batch is paused"));
             assert_eq!(post("resume").await.status, 200);
@@ -411,7 +411,7 @@ on_both_engines! {
             assert_eq!(ended["state"], "cancelled");
         }
         tokio_sleep(300).await;
-        let processed = outcomes(&admin, &batch).await.len() as i64;
+        let processed = i64::try_from(outcomes(&admin, &batch).await.len()).unwrap();
         assert_eq!(ended["processed"], processed);
         assert_eq!(count(&admin, "name=u0").await, processed);
     }
