@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use reeve_db::{DbError, Tx};
-use reeve_model::{Ctx, UserNum};
+use reeve_model::{Ctx, Millis, User, UserNum};
 use reeve_store::devices::{self, Device};
 use reeve_store::{
     access_tokens, cross_signing, dehydrated_devices, device_changes, keys, pushers, refresh_tokens, sliding,
@@ -134,6 +134,17 @@ pub fn delete_all(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, device_ids: &[Strin
         audit::record(tx, ctx, "device.delete", user_id, &json!({ "device_ids": deleted }))?;
     }
     Ok(())
+}
+
+/// Deletes the devices of an account that were not seen since a time; returns false if there is none. Sightings that are
+/// not written yet, of the last few seconds, do not count.
+pub fn delete_unseen(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, since: Millis) -> Result<bool, Error> {
+    let unseen = devices::unseen_since(tx, user.num, since)?;
+    if unseen.is_empty() {
+        return Ok(false);
+    }
+    delete_all(tx, ctx, &user.user_id, &unseen)?;
+    Ok(true)
 }
 
 /// Updates devices with sightings that are not written yet.

@@ -326,6 +326,18 @@ pub fn end_all(tx: &mut Tx<'_>, user_num: UserNum, spared: &Spared) -> Result<()
     Ok(())
 }
 
+/// Ends every session of an account for an administrator; returns false if it had none.
+pub fn log_out_everywhere(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str) -> Result<bool, Error> {
+    let user = rights::to_change(tx, ctx, user_id)?;
+    let had_devices = !devices::of_user(tx, user.num)?.is_empty();
+    let had_tokens = access_tokens::delete_of_owner(tx, user.num, None)? > 0;
+    end_all(tx, user.num, &Spared::default())?;
+    if had_devices || had_tokens {
+        audit::record(tx, ctx, "user.logout", user_id, &json!({}))?;
+    }
+    Ok(had_devices || had_tokens)
+}
+
 /// Deletes the tokens of a device's session, and keeps the device.
 fn end_tokens(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<(), DbError> {
     access_tokens::delete_of_device(tx, user_num, device_id)?;

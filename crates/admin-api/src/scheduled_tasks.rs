@@ -13,6 +13,15 @@ const MAX: usize = 10_000;
 /// Jobs read at once.
 const BATCH: i64 = 1000;
 
+/// The words for a status. A paused job is shown as scheduled.
+const STATUSES: &[(&str, JobState)] = &[
+    ("scheduled", JobState::Scheduled),
+    ("active", JobState::Active),
+    ("complete", JobState::Complete),
+    ("failed", JobState::Failed),
+    ("cancelled", JobState::Cancelled),
+];
+
 /// A task.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Task {
@@ -49,8 +58,8 @@ pub(crate) fn route() -> Route {
         .query([
             Param::texts("action_name", "only this kind of task; repeatable"),
             Param::text("resource_id", "only tasks on this subject"),
-            Param::choice("status", JobState::WORDS, "only tasks in this status"),
-            Param::choice("job_status", JobState::WORDS, "the former name of `status`"),
+            Param::choice("status", STATUSES, "only tasks in this status"),
+            Param::choice("job_status", STATUSES, "the former name of `status`"),
             Param::integer(
                 "max_timestamp",
                 "only tasks whose status last changed at or before this time, in milliseconds",
@@ -66,7 +75,15 @@ fn task(job: Job) -> Result<Task, MatrixError> {
         error: job.error.filter(|_| job.state == JobState::Failed),
         id: job.id,
         action: job.kind,
-        status: job.state.to_string(),
+        status: match job.state {
+            JobState::Paused => JobState::Scheduled,
+            JobState::Scheduled
+            | JobState::Active
+            | JobState::Complete
+            | JobState::Failed
+            | JobState::Cancelled => job.state,
+        }
+        .to_string(),
         timestamp_ms: job.updated_ts.get(),
         resource_id: Some(job.subject).filter(|subject| !subject.is_empty()),
     })
@@ -75,9 +92,9 @@ fn task(job: Job) -> Result<Task, MatrixError> {
 async fn handle(call: Call) -> Answer {
     let mut actions = call.query.all_ascii("action_name")?;
     actions.retain(|action| !action.is_empty());
-    let status = match call.query.choice("status", JobState::WORDS)? {
+    let status = match call.query.choice("status", STATUSES)? {
         Some(status) => Some(status),
-        None => call.query.choice("job_status", JobState::WORDS)?,
+        None => call.query.choice("job_status", STATUSES)?,
     };
     let max_timestamp = call.query.integer("max_timestamp")?.map(Millis::new);
     let filter = Filter {

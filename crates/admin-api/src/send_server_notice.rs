@@ -93,14 +93,12 @@ async fn handle(mut call: Call) -> Answer {
             {
                 return Ok(event_id);
             }
-            let user = users::find(tx, &user_id)?.ok_or(Error::NotFound("User not found"))?;
-            let notice = notice(&body)?;
-            let event_id = notices::send(tx, &home, &ctx, &sender, &user, &notice)?;
+            // An account that does not exist is reported before a notice that cannot be sent.
+            users::num(tx, &user_id)?.ok_or(Error::NotFound("User not found"))?;
+            let event_id = notices::send_for(tx, &home, &ctx, &sender, &user_id, &notice(&body)?)?;
             if let Some(key) = &key {
                 transactions::insert(tx, key, &event_id, ctx.now)?;
             }
-            let changes = serde_json::json!({ "event_id": event_id, "type": notice.event_type });
-            reeve_accounts::audit::record(tx, &ctx, "user.notice", &user_id, &changes)?;
             Ok(event_id)
         })
         .await?;

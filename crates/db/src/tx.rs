@@ -224,6 +224,35 @@ impl<'c> Tx<'c> {
         Ok(rows)
     }
 
+    /// Runs a part of the transaction, all or nothing: when it returns an error, its changes are undone, and the
+    /// transaction continues. After a failure in the engine nothing can continue, as always.
+    pub fn attempt<T, E: From<DbError>>(
+        &mut self,
+        part: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.wrote = true;
+        let (notified, hooks) = (self.notified.len(), self.after_commit.len());
+        self.command("SAVEPOINT part")?;
+        let result = part(self);
+        if result.is_err() {
+            if self.read.fault.borrow().is_some() {
+                return result;
+            }
+            self.command("ROLLBACK TO SAVEPOINT part")?;
+            self.notified.truncate(notified);
+            self.after_commit.truncate(hooks);
+        }
+        self.command("RELEASE SAVEPOINT part")?;
+        result
+    }
+
+    fn command(&self, sql: &'static str) -> Result<(), DbError> {
+        self.noting(match self.link {
+            Link::Sqlite(connection) => sqlite::command(connection, sql),
+            Link::Postgres(session) => session.borrow_mut().command(sql),
+        })
+    }
+
     /// Returns a small number that no other writing transaction of this process holds at the same time: 0 on SQLite, the
     /// index of the database thread on PostgreSQL. Counters that are spread over lanes do not collide.
     pub fn lane(&self) -> i64 {

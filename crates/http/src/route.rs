@@ -201,6 +201,12 @@ impl<S> Route<S> {
         self
     }
 
+    /// Sets the maximum size of a JSON body, in bytes, where it is another than that of the settings.
+    pub fn max_body(mut self, max_body: fn(&S) -> usize) -> Self {
+        self.max_body = Some(max_body);
+        self
+    }
+
     /// Declares that a POST request can be repeated if its response is lost.
     pub fn repeatable(mut self) -> Self {
         self.repeatable = true;

@@ -45,6 +45,27 @@ impl<Payload, Progress, Outcome> JobKind<Payload, Progress, Outcome> {
         Ok(jobs::find(tx, id)?.filter(|job| job.kind == self.name))
     }
 
+    /// Returns the newest job of this kind on a subject, whatever its state.
+    pub fn newest(&self, tx: &ReadTx<'_>, subject: &str) -> Result<Option<Job>, DbError> {
+        jobs::newest(tx, subject, self.name)
+    }
+
+    /// Lets a job rest after its present step; returns false if it rests already, or is over.
+    pub fn pause(&self, tx: &mut Tx<'_>, job: &Job, now: Millis) -> Result<bool, DbError> {
+        jobs::pause(tx, &job.id, now)
+    }
+
+    /// Lets a paused job continue; returns false if it is not paused.
+    pub fn resume(&self, tx: &mut Tx<'_>, job: &Job, now: Millis) -> Result<bool, DbError> {
+        tx.notify(QUEUED);
+        jobs::resume(tx, &job.id, now)
+    }
+
+    /// Ends a job after its present step; returns false if it is over.
+    pub fn cancel(&self, tx: &mut Tx<'_>, job: &Job, now: Millis) -> Result<bool, DbError> {
+        jobs::cancel(tx, &job.id, now)
+    }
+
     /// Returns true if a job of the kind waits or runs for the subject.
     pub fn is_unfinished(&self, tx: &ReadTx<'_>, subject: &str) -> Result<bool, DbError> {
         Ok(jobs::unfinished(tx, subject, self.name)?.is_some())
@@ -93,6 +114,21 @@ impl<Payload, Progress, Outcome: DeserializeOwned> JobKind<Payload, Progress, Ou
     pub fn outcome(&self, job: &Job) -> Result<Option<Outcome>, DbError> {
         let parsed = job.result.as_deref().map(serde_json::from_str).transpose();
         parsed.map_err(|error| DbError::Internal(format!("the result of a job cannot be read: {error}")))
+    }
+}
+
+impl<Payload: DeserializeOwned, Progress: Default + DeserializeOwned, Outcome>
+    JobKind<Payload, Progress, Outcome>
+{
+    /// Returns the progress of a job of this kind.
+    ///
+    /// # Errors
+    /// [`DbError::Internal`]: the stored progress is of another form.
+    pub fn progress(&self, job: &Job) -> Result<Progress, DbError> {
+        let stored = serde_json::from_str::<Stored<Payload, Progress>>(&job.payload);
+        stored
+            .map(|stored| stored.progress.unwrap_or_default())
+            .map_err(|error| DbError::Internal(format!("the progress of a job cannot be read: {error}")))
     }
 }
 

@@ -6,6 +6,7 @@ use reeve_model::{Actor, Ctx, Millis, UserNum, random};
 use reeve_store::media::{self, Media, NewMedia};
 use reeve_store::media_pending::{self as pending, Pending};
 use reeve_store::{media_objects as objects, media_users};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::Error;
@@ -135,7 +136,7 @@ pub fn delete(tx: &mut Tx<'_>, ctx: &Ctx, media: &Media) -> Result<bool, Error> 
 }
 
 /// The progress of a quarantine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Progress {
     /// The number of completed uploads.
     done: usize,

@@ -57,6 +57,8 @@ numbers! {
     ServiceTokenNum;
     /// The number of a webhook, by which other tables refer to it.
     WebhookNum;
+    /// The number of a batch, by which other tables refer to it.
+    BatchNum;
     /// A position in the stream of what clients sync. The first is 1.
     Pos;
     /// A point in time: milliseconds since the Unix epoch.

@@ -78,12 +78,28 @@ words! {
         Scheduled = "scheduled",
         /// Is being worked on.
         Active = "active",
+        /// Rests until somebody lets it continue.
+        Paused = "paused",
         /// Done.
         Complete = "complete",
         /// Given up.
         Failed = "failed",
         /// Called off.
         Cancelled = "cancelled",
+    }
+
+    /// What became of one account in a batch.
+    BatchOutcome {
+        /// The act was done.
+        Done = "done",
+        /// The account was already as the act would make it.
+        Unchanged = "unchanged",
+        /// The requester may not do this to the account.
+        Refused = "refused",
+        /// The act was not possible.
+        Failed = "failed",
+        /// The account is protected, and the order does not name it.
+        Skipped = "skipped",
     }
 
     /// The kind of a delivery to a destination outside the server.
@@ -289,7 +305,7 @@ impl JobState {
     pub const fn is_over(self) -> bool {
         match self {
             Self::Complete | Self::Failed | Self::Cancelled => true,
-            Self::Scheduled | Self::Active => false,
+            Self::Scheduled | Self::Active | Self::Paused => false,
         }
     }
 }

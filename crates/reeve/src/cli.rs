@@ -14,6 +14,7 @@ mod service_token;
 mod terminal;
 mod token;
 mod user;
+mod user_batch;
 
 use std::{env, io, path::PathBuf, process::ExitCode};
 

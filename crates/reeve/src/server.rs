@@ -20,6 +20,7 @@ use reeve_accounts::service_uses::ServiceUses;
 use reeve_app::limits::Limiter;
 use reeve_app::metrics::Metrics;
 use reeve_app::{App, Base, Route, Service, openapi, serve};
+use reeve_batch::Means;
 use reeve_db::{Db, DbError, OpenError};
 use reeve_jobs::Jobs;
 use reeve_media::Library;
@@ -222,6 +223,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
 
 /// Starts a server with additional routes, such as those of a benchmark.
 pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, StartError> {
+    let keep_batches_ms = config.keep_batches_ms;
     let lock = config.locked_dir.map(lock).transpose()?;
     let mut listeners = Vec::new();
     for address in &config.listen {
@@ -263,14 +265,16 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         outgoing.clone(),
         config.webhooks,
     );
+    let media = Library::open(config.media, db.clone(), config.clock.clone()).map_err(StartError::Media)?;
+    let means = Means { home: Arc::clone(&home), policy: config.policy.clone(), media: media.clone() };
     let kinds = vec![
+        reeve_batch::job(means),
         people::clear_deactivated(&home),
         people::spread_profile(&home),
         redactions::job(&home),
         deletion::job(&home),
         purge::job(&home),
     ];
-    let media = Library::open(config.media, db.clone(), config.clock.clone()).map_err(StartError::Media)?;
     media.probe().await.map_err(StartError::Media)?;
     if lock.is_some() {
         // The database is used exclusively, so no other process is writing an upload.
@@ -324,7 +328,12 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     app.db.write(position::begin_epoch).await.map_err(StartError::Epoch)?;
     let mut tasks = vec![app.jobs.start()];
     tasks.push(tokio::spawn(sweep_media(Arc::clone(&app), stop.subscribe())));
-    tasks.push(tokio::spawn(run_housekeeping(Arc::clone(&app), push.clone(), stop.subscribe())));
+    tasks.push(tokio::spawn(run_housekeeping(
+        Arc::clone(&app),
+        push.clone(),
+        keep_batches_ms,
+        stop.subscribe(),
+    )));
     tasks.extend(push.start(&stop.subscribe()));
     tasks.extend(webhooks.start(&stop.subscribe()));
     tasks.push(tokio::spawn(Arc::clone(&app.notifier).follow(app.db.clone(), stop.subscribe())));

@@ -121,6 +121,22 @@ pub fn send(
     Ok(event::append(tx, home, &mut room, draft, ctx.now)?.event_id)
 }
 
+/// Sends a notice for an administrator, as [`send`] does.
+pub fn send_for(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    localpart: &str,
+    user_id: &str,
+    notice: &Notice,
+) -> Result<String, Error> {
+    let user = users::find(tx, user_id)?.ok_or(Error::NotFound("User not found"))?;
+    let event_id = send(tx, home, ctx, localpart, &user, notice)?;
+    let changes = json!({ "event_id": event_id, "type": notice.event_type });
+    reeve_accounts::audit::record(tx, ctx, "user.notice", user_id, &changes)?;
+    Ok(event_id)
+}
+
 /// Returns the room for notices to an account, named as the settings say.
 fn room(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, sender: &User, target: &User) -> Result<Room, Error> {
     let known = match rooms::notice_room(tx, target.num)? {

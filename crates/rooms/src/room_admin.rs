@@ -102,6 +102,27 @@ pub fn join(
     Ok(room.room_id)
 }
 
+/// Makes an account leave a room, decline an invite or withdraw a knock, in its own name; returns false if it is not in
+/// the room.
+pub fn remove(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    target: &User,
+    id_or_alias: &str,
+) -> Result<bool, Error> {
+    rights::check_may_change(tx, ctx, target)?;
+    let mut room = room(tx, id_or_alias)?.ok_or(Error::NotFound("Room not found"))?;
+    match membership::current(tx, &target.user_id, &room)? {
+        Membership::Join | Membership::Invite | Membership::Knock => {}
+        Membership::Leave | Membership::Ban => return Ok(false),
+    }
+    membership::leave(tx, home, ctx, &target.user_id, &mut room, None)?;
+    let changes = json!({ "user_id": target.user_id });
+    reeve_accounts::audit::record(tx, ctx, "room.remove", &room.room_id, &changes)?;
+    Ok(true)
+}
+
 /// Grants an account the level of the member of this server with the highest one, who also invites the account if it
 /// cannot join by itself. An actor who may not read messages can only do so for a member.
 pub fn make_admin(

@@ -18,6 +18,8 @@ reeve_db::statements! {
         postgres: "SELECT user_num, count(*) FROM devices \
                    WHERE user_num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[])) GROUP BY user_num",
     };
+    /// A device that was never seen is as old as itself.
+    UNSEEN = "SELECT device_id FROM devices WHERE user_num = $1 AND COALESCE(last_seen_ts, created_ts) < $2 ORDER BY device_id";
     COUNT = "SELECT count(*) FROM (SELECT 1 FROM devices WHERE user_num = $1 LIMIT $2) few";
     INSERT = "INSERT INTO devices (user_num, device_id, display_name, created_ts) VALUES ($1, $2, $3, $4) \
               ON CONFLICT (user_num, device_id) DO NOTHING";
@@ -62,6 +64,11 @@ pub fn find(tx: &ReadTx<'_>, user_num: UserNum, device_id: &str) -> Result<Optio
 /// Returns all devices of an account, by device id.
 pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<Device>, DbError> {
     tx.query(&OF_USER, &params![user_num], from_row)
+}
+
+/// Returns the ids of the devices of an account that were not seen since a time.
+pub fn unseen_since(tx: &ReadTx<'_>, user_num: UserNum, ts: Millis) -> Result<Vec<String>, DbError> {
+    tx.query(&UNSEEN, &params![user_num, ts], |row| row.get(0))
 }
 
 /// Returns the number of devices of an account, counted up to `most`.

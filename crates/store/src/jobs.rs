@@ -22,7 +22,14 @@ reeve_db::statements! {
             WHERE subject = $6 AND (created_ts, id) < ($1, $2) AND ($3 = '' OR kind = $3) AND ($4 = '' OR state = $4) \
             ORDER BY created_ts DESC, id DESC LIMIT $5");
     UNFINISHED = concat!("SELECT ", columns!(), " FROM jobs WHERE subject = $1 AND kind = $2 \
-            AND state IN ('scheduled', 'active') ORDER BY created_ts, id LIMIT 1");
+            AND state IN ('scheduled', 'active', 'paused') ORDER BY created_ts, id LIMIT 1");
+    NEWEST = concat!("SELECT ", columns!(), " FROM jobs WHERE subject = $1 AND kind = $2 \
+            ORDER BY created_ts DESC, id DESC LIMIT 1");
+    PAUSE = "UPDATE jobs SET state = 'paused', updated_ts = $2 WHERE id = $1 AND state IN ('scheduled', 'active')";
+    RESUME = "UPDATE jobs SET state = 'scheduled', run_after_ts = $2, updated_ts = $2 WHERE id = $1 AND state = 'paused'";
+    CANCEL = "UPDATE jobs SET state = 'cancelled', updated_ts = $2 \
+              WHERE id = $1 AND state IN ('scheduled', 'active', 'paused')";
+    DELETE = "DELETE FROM jobs WHERE id = $1";
     DUE = "SELECT id FROM jobs WHERE state = 'scheduled' AND run_after_ts <= $1 ORDER BY run_after_ts LIMIT 1";
     ABANDONED = "SELECT id FROM jobs WHERE state = 'active' AND lease_until_ts <= $1 ORDER BY run_after_ts LIMIT 1";
     LEASE = "UPDATE jobs SET state = 'active', lease_until_ts = $2, updated_ts = $3 WHERE id = $1";
@@ -35,8 +42,11 @@ reeve_db::statements! {
              WHERE id = $1";
     FAIL = "UPDATE jobs SET state = 'failed', error = $2, attempts = attempts + 1, updated_ts = $3 WHERE id = $1";
     RELEASE = "UPDATE jobs SET state = 'scheduled', run_after_ts = $2, updated_ts = $2 WHERE id = $1 AND state = 'active'";
-    STATES = "SELECT kind, state, count(*) FROM jobs WHERE state IN ('scheduled', 'active', 'failed') GROUP BY kind, state";
-    PRUNE = "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE state = $1 AND updated_ts < $2 LIMIT $3)";
+    STATES = "SELECT kind, state, count(*) FROM jobs WHERE state IN ('scheduled', 'active', 'paused', 'failed') \
+              GROUP BY kind, state";
+    /// The job of a batch is deleted with the batch.
+    PRUNE = "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE state = $1 AND updated_ts < $2 \
+             AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.id = jobs.subject) LIMIT $3)";
 }
 
 /// The units of work of a job.
@@ -131,6 +141,33 @@ pub fn find(tx: &ReadTx<'_>, id: &str) -> Result<Option<Job>, DbError> {
 /// Returns the unfinished job of a kind on a subject.
 pub fn unfinished(tx: &ReadTx<'_>, subject: &str, kind: &str) -> Result<Option<Job>, DbError> {
     tx.query_opt(&UNFINISHED, &params![subject, kind], from_row)
+}
+
+/// Returns the newest job of a kind on a subject.
+pub fn newest(tx: &ReadTx<'_>, subject: &str, kind: &str) -> Result<Option<Job>, DbError> {
+    tx.query_opt(&NEWEST, &params![subject, kind], from_row)
+}
+
+/// Lets an unfinished job rest; returns false if it rests already, or is over. A worker that has it stops before its
+/// next step.
+pub fn pause(tx: &mut Tx<'_>, id: &str, now: Millis) -> Result<bool, DbError> {
+    Ok(tx.execute(&PAUSE, &params![id, now])? > 0)
+}
+
+/// Schedules a paused job; returns false if it is not paused.
+pub fn resume(tx: &mut Tx<'_>, id: &str, now: Millis) -> Result<bool, DbError> {
+    Ok(tx.execute(&RESUME, &params![id, now])? > 0)
+}
+
+/// Calls an unfinished job off; returns false if it is over. A worker that has it stops before its next step.
+pub fn cancel(tx: &mut Tx<'_>, id: &str, now: Millis) -> Result<bool, DbError> {
+    Ok(tx.execute(&CANCEL, &params![id, now])? > 0)
+}
+
+/// Deletes a job.
+pub fn delete(tx: &mut Tx<'_>, id: &str) -> Result<(), DbError> {
+    tx.execute(&DELETE, &params![id])?;
+    Ok(())
 }
 
 /// The jobs to list; blank texts and `None` accept all.

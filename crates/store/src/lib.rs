@@ -7,6 +7,7 @@ pub mod access_tokens;
 pub mod account_data;
 pub mod alerts;
 pub mod audit;
+pub mod batches;
 pub mod connections;
 pub mod cross_signing;
 pub mod dehydrated_devices;
@@ -96,6 +97,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 14, name: "report_work", sql: include_str!("../migrations/0014_report_work.sql") },
     Migration { number: 15, name: "webhooks", sql: include_str!("../migrations/0015_webhooks.sql") },
     Migration { number: 16, name: "selections", sql: include_str!("../migrations/0016_selections.sql") },
+    Migration { number: 17, name: "batches", sql: include_str!("../migrations/0017_batches.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
@@ -109,6 +111,7 @@ pub fn statements() -> Vec<&'static Statement> {
         openid_tokens::STATEMENTS,
         refresh_tokens::STATEMENTS,
         alerts::STATEMENTS,
+        batches::STATEMENTS,
         deliveries::STATEMENTS,
         happenings::STATEMENTS,
         webhooks::STATEMENTS,

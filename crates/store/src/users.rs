@@ -26,6 +26,12 @@ reeve_db::statements! {
         sqlite: concat!("SELECT ", columns!(), " FROM json_each($1) AS wanted CROSS JOIN users ON num = wanted.value"),
         postgres: concat!("SELECT ", columns!(), " FROM users WHERE num = ANY (CAST(CAST($1 AS TEXT) AS BIGINT[]))"),
     };
+    /// `$1`: the user ids, a JSON array.
+    BY_IDS = {
+        sqlite: concat!("SELECT ", columns!(), " FROM json_each($1) AS wanted CROSS JOIN users ON user_id = wanted.value"),
+        postgres: concat!("SELECT ", columns!(), " FROM users WHERE user_id = ANY (ARRAY( \
+                  SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS JSON))))"),
+    };
     NUM = "SELECT num FROM users WHERE user_id = $1";
     ERASED = "SELECT erased FROM users WHERE user_id = $1";
     USER_ID = "SELECT user_id FROM users WHERE num = $1";
@@ -95,6 +101,12 @@ pub fn by_nums(tx: &ReadTx<'_>, nums: &[UserNum]) -> Result<Vec<User>, DbError> 
         nums.iter().enumerate().map(|(i, num)| (*num, i)).collect();
     found.sort_by_key(|user| place.get(&user.num).copied());
     Ok(found)
+}
+
+/// Returns the accounts with some user ids, in no order. Unknown ids are left out; one that occurs twice may be returned
+/// twice.
+pub fn by_ids(tx: &ReadTx<'_>, user_ids: &[String]) -> Result<Vec<User>, DbError> {
+    tx.query(&BY_IDS, &params![serde_json::json!(user_ids).to_string()], from_row)
 }
 
 /// Returns the number of the account with a user id.

@@ -24,7 +24,7 @@ pub(crate) struct JobView {
     kind: String,
     /// The subject, usually a user id.
     subject: String,
-    /// `scheduled`, `active`, `complete`, `failed` or `cancelled`.
+    /// `scheduled`, `active`, `paused`, `complete`, `failed` or `cancelled`.
     state: String,
     /// The number of completed units of work.
     done: i64,
@@ -57,7 +57,7 @@ pub(crate) fn list() -> Route {
             Param::choice(
                 "state",
                 JobState::WORDS,
-                "only jobs in this state: `scheduled`, `active`, `complete`, `failed` or `cancelled`",
+                "only jobs in this state: `scheduled`, `active`, `paused`, `complete`, `failed` or `cancelled`",
             ),
             Param::text("subject", "only jobs on this subject, usually a user id"),
             Param::integer("limit", "maximum number of jobs, from 1 to 1000; 100 by default"),

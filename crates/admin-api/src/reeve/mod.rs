@@ -3,6 +3,7 @@
 pub(crate) mod openapi;
 
 mod audit;
+mod batch;
 mod health;
 mod jobs;
 mod metrics;
@@ -22,6 +23,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let mut routes = service_tokens::routes();
     routes.extend(roles::routes());
     routes.extend(webhooks::routes());
+    routes.extend(batch::routes());
     routes.extend([
         audit::route(),
         jobs::list(),

@@ -133,7 +133,7 @@ async fn handle_v1(mut call: Call) -> Answer {
                 let reason = job.error.unwrap_or_else(|| "The room could not be deleted".to_owned());
                 return Err(MatrixError::new(500, "M_UNKNOWN", reason));
             }
-            JobState::Scheduled | JobState::Active => {}
+            JobState::Scheduled | JobState::Active | JobState::Paused => {}
         }
     }
     let text = format!("The room is still being deleted; ask for the status of {id}");

@@ -27,7 +27,7 @@ impl Session {
     }
 
     /// Runs a transaction statement.
-    pub(super) fn command(&mut self, sql: &str) -> Result<(), DbError> {
+    pub(crate) fn command(&mut self, sql: &str) -> Result<(), DbError> {
         let result = self.client.batch_execute(sql);
         self.noting(result)
     }

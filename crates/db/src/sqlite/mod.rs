@@ -17,6 +17,7 @@ use crate::{
 };
 
 pub use file::{FileError, backup, check};
+pub(crate) use reader::command;
 pub(crate) use statement::{column, each, execute, prepare};
 
 /// Opens the file, migrates it and starts the threads.

@@ -45,6 +45,6 @@ fn run(connection: &Connection, metrics: &Metrics, mut job: Box<dyn Job>, begun:
 }
 
 /// Runs a transaction statement.
-pub(super) fn command(connection: &Connection, sql: &'static str) -> Result<(), DbError> {
+pub(crate) fn command(connection: &Connection, sql: &'static str) -> Result<(), DbError> {
     connection.prepare_cached(sql).and_then(|mut prepared| prepared.raw_execute()).map(drop).map_err(failure)
 }

@@ -1,7 +1,7 @@
 //! `reeve user`.
 
 use reeve_accounts::{
-    Error, account, audit, deactivate, moderation, roles,
+    Error, account, deactivate, moderation, roles,
     sessions::{self, Spared},
     users::{self, NewUser},
     validity,
@@ -21,6 +21,7 @@ use super::{
     selected::{Listed, export, wanted},
     terminal::{moment, print, table},
     token::milliseconds,
+    user_batch::{self, Batch},
 };
 use crate::settings::Settings;
 
@@ -119,6 +120,8 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Do something with many accounts: those of a file, or those that a filter accepts
+    Batch(Batch),
     /// List accounts by name
     List {
         /// Only accounts with this text in their localpart or display name
@@ -195,6 +198,7 @@ async fn answer(command: Command, operator: &Operator) -> Result<String, Failure
         Command::Renew { name, valid_for, for_ever } => renew(operator, &name, valid_for, for_ever).await,
         Command::Logout { name } => log_out(operator, &name).await,
         Command::Deactivate { name, erase } => deactivate(operator, &name, erase).await,
+        Command::Batch(command) => user_batch::run(command, operator).await,
         Command::Show { name, json } => show(operator, &name, json).await,
         Command::List { filters, limit, json, .. } if !filters.is_empty() => {
             let selection = wanted(&filters, &[])?.selection().clone();
@@ -286,12 +290,7 @@ async fn set_locked(operator: &Operator, name: &str, locked: bool) -> Result<Str
 async fn log_out(operator: &Operator, name: &str) -> Result<String, Failure> {
     let user = operator.find(name).await?;
     let message = format!("all sessions of {} ended\n", user.user_id);
-    operator
-        .write(move |tx, ctx| {
-            sessions::end_all(tx, user.num, &Spared::default())?;
-            Ok(audit::record(tx, ctx, "user.logout", &user.user_id, &json!({}))?)
-        })
-        .await?;
+    operator.write(move |tx, ctx| sessions::log_out_everywhere(tx, ctx, &user.user_id)).await?;
     Ok(message)
 }
 

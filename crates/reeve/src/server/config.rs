@@ -53,6 +53,8 @@ pub struct Config {
     pub allowed_ranges: Vec<IpNet>,
     /// The mail server and the style of mails, if e-mail is enabled.
     pub mail: Option<(MailSettings, MailStyle)>,
+    /// The time for which the outcomes of batches are kept, in milliseconds.
+    pub keep_batches_ms: i64,
     /// The settings of previews, if they are enabled.
     pub previews: Option<reeve_previews::Settings>,
     /// The settings of notifications.
@@ -190,6 +192,7 @@ impl Config {
             },
             allowed_ranges: settings.outgoing.allow_ranges.0.clone(),
             mail: mail(settings),
+            keep_batches_ms: settings.batches.keep_ms,
             previews: settings.url_previews.enabled.then(|| reeve_previews::Settings {
                 max_picture_bytes: usize::try_from(settings.url_previews.max_picture_bytes)
                     .unwrap_or(usize::MAX),

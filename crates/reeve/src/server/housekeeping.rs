@@ -29,7 +29,12 @@ const PRUNE_EVERY: Duration = Duration::from_mins(10);
 const PARTS: usize = 100;
 
 /// Writes sightings in batches and deletes expired data.
-pub(super) async fn run_housekeeping(app: Arc<App>, push: Push, mut stop: watch::Receiver<bool>) {
+pub(super) async fn run_housekeeping(
+    app: Arc<App>,
+    push: Push,
+    keep_batches_ms: i64,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut flush = tokio::time::interval(FLUSH_EVERY);
     let mut prune = tokio::time::interval(PRUNE_EVERY);
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
@@ -45,7 +50,7 @@ pub(super) async fn run_housekeeping(app: Arc<App>, push: Push, mut stop: watch:
             _ = flush.tick() => flush_seen(&app).await,
             _ = flush_media.tick() => app.media.flush().await,
             _ = refresh.tick() => app.selections.refresh(&app.db).await,
-            _ = prune.tick() => prune_expired(&app, &push).await,
+            _ = prune.tick() => prune_expired(&app, &push, keep_batches_ms).await,
             _ = sweep.tick() => sweep_ephemeral(&app).await,
         };
         if let Err(error) = done {
@@ -96,13 +101,14 @@ async fn sweep_ephemeral(app: &Arc<App>) -> Result<(), DbError> {
         .await
 }
 
-async fn prune_expired(app: &App, push: &Push) -> Result<(), DbError> {
+async fn prune_expired(app: &App, push: &Push, keep_batches_ms: i64) -> Result<(), DbError> {
     let now = app.clock.now();
     push.prune().await?;
     app.webhooks.prune().await?;
     app.seen.prune(&app.db, now).await?;
     app.jobs.prune().await?;
     selections::prune(&app.db).await?;
+    reeve_batch::prune(&app.db, now.minus(keep_batches_ms), now).await?;
     for clear in [key_backup::clear, to_device::delete_orphaned] {
         for _ in 0..PARTS {
             if !app.db.write(clear).await? {

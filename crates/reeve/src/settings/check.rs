@@ -155,6 +155,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
     check_voip(settings, &mut problems);
     check_support(settings, &mut problems);
 
+    problems.at_least("batches.keep_ms", settings.batches.keep_ms, 0);
     // An event may have 64 KiB; a smaller limit would refuse what every client may send.
     problems.at_least("http.max_body_bytes", http.max_body_bytes, 65_536);
     problems.at_least("http.header_timeout_ms", http.header_timeout_ms, 1);

@@ -71,6 +71,8 @@ sections! {
         support: Support = Support::default();
         /// Requests that the server makes: to push gateways and webhooks, and for previews of web pages.
         outgoing: Outgoing = Outgoing::default();
+        /// Acts of administrators on many accounts.
+        batches: Batches = Batches::default();
         /// Limits on single requests.
         http: Http = Http::default();
         /// The log, on standard error.
@@ -398,6 +400,12 @@ sections! {
         /// internet (private, loopback, link-local, multicast and reserved ones), except to these addresses and
         /// networks: for example for a push gateway, or the receiver of a webhook, in the own network.
         allow_ranges: Networks = Networks::default();
+    }
+
+    Batches {
+        /// The time for which the outcomes of acts on selections of accounts are kept, in milliseconds, counted from the
+        /// order. Those that are not over are kept.
+        keep_ms: i64 = 7_776_000_000;
     }
 
     Http {

@@ -1,3 +1,4 @@
+mod batch;
 mod devices;
 mod effects;
 mod login_as;

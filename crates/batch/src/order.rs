@@ -1,0 +1,189 @@
+//! Ordering a batch: what it would do, the confirmation, and the start.
+
+use std::collections::BTreeSet;
+
+use reeve_accounts::{Policy, audit, rights};
+use reeve_db::{ReadTx, Tx};
+use reeve_model::session::hash_token;
+use reeve_model::{BatchNum, Ctx, Millis, Scope, random};
+use reeve_store::batches::{self, Batch, Confirmation, Digest as OrderDigest};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::act::Act;
+use crate::error::Error;
+use crate::job::{JOB, PART};
+use crate::requester::Requester;
+use crate::selection::{self, Filter, LeftOut, MAX_USERS, Selection};
+
+/// The time for which an order can be confirmed, in milliseconds.
+const CONFIRM_MS: i64 = 10 * 60 * 1000;
+/// Maximum number of protected accounts that an order names.
+pub const MAX_INCLUDED: usize = 1000;
+/// Maximum length of an idempotency key, in bytes.
+const MAX_KEY: usize = 255;
+
+/// An act on a selection.
+#[derive(Clone, Debug, Serialize)]
+pub struct Order {
+    /// The selected accounts.
+    pub selection: Selection,
+    /// The act.
+    pub act: Act,
+    /// The user ids of accounts that are protected unless they are named: the requester and owners of the server.
+    pub include: BTreeSet<String>,
+}
+
+/// What an order would do.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// The number of selected accounts.
+    pub total: i64,
+    /// The number of these that are left out, by reason.
+    pub left_out: LeftOut,
+    /// The user ids of the first accounts, up to 100, on which the act would be done.
+    pub first: Vec<String>,
+}
+
+/// The token that confirms an order.
+#[derive(Clone)]
+pub struct Token {
+    /// The token.
+    pub token: String,
+    /// The time until which it can be used.
+    pub expires_ts: Millis,
+}
+
+/// A batch that an order started.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// Its id.
+    pub id: String,
+    /// False if an earlier request with the same key started it.
+    pub is_new: bool,
+}
+
+/// A stored order.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Spec {
+    pub(crate) act: Act,
+    pub(crate) include: BTreeSet<String>,
+    /// `None`: the accounts were named, and are stored already.
+    pub(crate) filter: Option<Filter>,
+    pub(crate) requester: Requester,
+    /// The scopes of the requester at the time of the order.
+    pub(crate) scopes: String,
+    /// The number of accounts that were shown.
+    pub(crate) shown: i64,
+}
+
+impl Order {
+    fn check(&self, tx: &ReadTx<'_>, ctx: &Ctx, policy: &Policy) -> Result<(), Error> {
+        rights::check_holds(ctx, Scope::UsersRead)?;
+        self.act.check(tx, ctx, policy)?;
+        if self.include.len() > MAX_INCLUDED {
+            return Err(Error::Invalid("An order cannot include more than 1000 protected accounts"));
+        }
+        match &self.selection {
+            Selection::Users(user_ids) if user_ids.len() > MAX_USERS => {
+                Err(Error::Invalid("A selection cannot name more than 100000 accounts"))
+            }
+            Selection::Users(user_ids) if user_ids.is_empty() => {
+                Err(Error::Invalid("A selection needs an account"))
+            }
+            Selection::Users(_) | Selection::Filter(_) => Ok(()),
+        }
+    }
+
+    /// Returns a digest of the order and of its requester.
+    fn digest(&self, requester: &Requester) -> OrderDigest {
+        Sha256::digest(json!([requester, self]).to_string().as_bytes()).into()
+    }
+}
+
+/// Returns what an order would do.
+pub fn preview(tx: &ReadTx<'_>, ctx: &Ctx, policy: &Policy, order: &Order) -> Result<Preview, Error> {
+    order.check(tx, ctx, policy)?;
+    let shown = selection::shown(tx, ctx, &order.selection, &order.include)?;
+    Ok(Preview { total: shown.total, left_out: shown.left_out, first: shown.first })
+}
+
+/// Creates the token with which the actor confirms an order, once and within ten minutes, after it was shown that it
+/// concerns `total` accounts.
+pub fn confirm(tx: &mut Tx<'_>, ctx: &Ctx, order: &Order, total: i64) -> Result<Token, Error> {
+    let requester = Requester::of(tx, ctx)?;
+    let token = random::secret(40);
+    let expires_ts = ctx.now.plus(CONFIRM_MS);
+    let confirmation = Confirmation { digest: order.digest(&requester), total, expires_ts };
+    batches::insert_confirmation(tx, &hash_token(&token), confirmation)?;
+    Ok(Token { token, expires_ts })
+}
+
+/// Starts a batch. An order that the actor repeats with the same key starts nothing.
+pub fn start(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    policy: &Policy,
+    order: &Order,
+    token: &str,
+    idempotency_key: Option<&str>,
+) -> Result<Started, Error> {
+    order.check(tx, ctx, policy)?;
+    let requester = Requester::of(tx, ctx)?;
+    let digest = order.digest(&requester);
+    if let Some(key) = idempotency_key {
+        if key.is_empty() || key.len() > MAX_KEY {
+            return Err(Error::Invalid("An idempotency key must have from 1 to 255 bytes"));
+        }
+        match batches::of_key(tx, requester.kind, &requester.id, key)? {
+            Some(batch) if batch.digest == digest => return Ok(Started { id: batch.id, is_new: false }),
+            Some(_) => return Err(Error::OtherOrder),
+            None => {}
+        }
+    }
+    let confirmed = batches::take_confirmation(tx, &hash_token(token))?;
+    let confirmed = confirmed.filter(|found| found.digest == digest && ctx.now < found.expires_ts);
+    let shown = confirmed.ok_or(Error::NotConfirmed)?.total;
+    let (nums, total) = match &order.selection {
+        Selection::Users(user_ids) => {
+            let nums = selection::nums(tx, user_ids)?;
+            let total = i64::try_from(nums.len()).unwrap_or(i64::MAX);
+            (nums, total)
+        }
+        Selection::Filter(filter) => (Vec::new(), selection::count(tx, ctx, filter)?),
+    };
+    if total > shown {
+        return Err(Error::Grown { shown, now: total });
+    }
+    let filter = match &order.selection {
+        Selection::Users(_) => None,
+        Selection::Filter(filter) => Some(filter.clone()),
+    };
+    let spec = Spec {
+        act: order.act.clone(),
+        include: order.include.clone(),
+        filter,
+        requester: requester.clone(),
+        scopes: ctx.scopes.to_string(),
+        shown,
+    };
+    let batch = Batch {
+        num: BatchNum::ZERO,
+        id: random::letters(16),
+        actor_kind: requester.kind,
+        actor: requester.id,
+        digest,
+        spec: json!(spec).to_string(),
+        total,
+        created_ts: ctx.now,
+    };
+    let num = batches::insert(tx, &batch, idempotency_key)?;
+    for (part, nums) in (0..).zip(nums.chunks(PART)) {
+        batches::insert_part(tx, num, part, nums)?;
+    }
+    let job = JOB.enqueue(tx, &batch.id, &(), total, ctx.now)?;
+    let changes = json!({ "act": spec.act, "filter": spec.filter, "include": spec.include, "total": total, "job": job });
+    audit::record(tx, ctx, "batch.start", &batch.id, &changes)?;
+    Ok(Started { id: batch.id, is_new: true })
+}
