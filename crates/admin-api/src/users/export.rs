@@ -128,13 +128,14 @@ impl Export {
 }
 
 /// The columns of every table.
-const TITLES: [&str; 14] = [
+const TITLES: [&str; 15] = [
     "name",
     "displayname",
     "avatar_url",
     "user_type",
     "is_guest",
     "admin",
+    "role",
     "deactivated",
     "erased",
     "locked",

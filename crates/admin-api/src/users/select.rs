@@ -35,6 +35,9 @@ pub(crate) struct SelectedUser {
     pub(super) user_type: Option<String>,
     pub(super) is_guest: bool,
     pub(super) admin: bool,
+    /// The role; null if it has none.
+    #[schema(required)]
+    pub(super) role: Option<String>,
     pub(super) deactivated: bool,
     pub(super) erased: bool,
     pub(super) locked: bool,
@@ -114,6 +117,7 @@ impl Include {
             let own: Vec<Threepid> = addresses.remove(&user.num).unwrap_or_default();
             let own_ids: Vec<ExternalId> = ids.remove(&user.num).unwrap_or_default();
             SelectedUser {
+                role: user.role().map(str::to_owned),
                 threepids: self.threepids.then(|| own.into_iter().map(ThreepidView::from).collect()),
                 external_ids: self
                     .external_ids

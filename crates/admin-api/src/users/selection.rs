@@ -23,6 +23,7 @@ pub(crate) fn params() -> Vec<Param> {
             "appservice",
             "id of the application service that registered the account; empty for accounts that none registered",
         ),
+        Param::text("role", "name of the role, such as `owner`; empty for accounts without one"),
         Param::boolean("suspended", "`true` for only suspended accounts, `false` for none of them"),
         Param::boolean("shadow_banned", "`true` for only shadow-banned accounts, `false` for none of them"),
         Param::boolean("erased", "`true` for only erased accounts, `false` for none of them"),

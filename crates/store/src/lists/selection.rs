@@ -41,6 +41,9 @@ pub struct Selection {
     /// The id of the application service that registered it; blank for accounts that none has registered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub appservice: Option<String>,
+    /// The role; blank for accounts without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
     /// Suspended or not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspended: Option<bool>,
@@ -119,6 +122,7 @@ impl Selection {
             ("user_id", &self.user_id, true),
             ("user_type", &self.user_type, true),
             ("appservice", &self.appservice, true),
+            ("role", &self.role, true),
             ("email", &self.email, false),
             ("phone", &self.phone, false),
             ("external_provider", &self.external_provider, false),

@@ -98,6 +98,8 @@ fn with_facts(user: &User, facts: &Facts) -> User {
         displayname: facts.displayname.clone(),
         user_type: facts.user_type.clone(),
         appservice_id: facts.appservice.clone(),
+        // Roles are as varied as application services.
+        role: facts.appservice.clone(),
         is_guest,
         admin,
         deactivated,
@@ -249,13 +251,14 @@ fn selection() -> impl Strategy<Value = Selection> {
         text(&["a", "ann", "1", "äda", "xyz"]),
         text(&["@a", "b", ":test", "1:t"]),
         text(&["10.0.0.0/8", "10.0.1.9", "10.0.1.0/24", "2001:db8::/32", "::/0"]),
+        text(&["", "owner", "bridge", "none"]),
     );
     let others =
         (flag(), prop::option::weighted(0.15, 0..12_i64), prop::collection::vec(word(&["", "bot"]), 0..2));
     (flags, times, texts, others).prop_map(|(flags, times, texts, others)| {
         let (guests, deactivated, locked, admins, suspended, shadow_banned, erased) = flags;
         let (created_after, created_before, last_seen_after, last_seen_before, never_seen) = times;
-        let (user_type, appservice, email, phone, external_provider, name, user_id, ip) = texts;
+        let (user_type, appservice, email, phone, external_provider, name, user_id, ip, role) = texts;
         let (has_devices, media_size_over, mut not_user_type) = others;
         // Selections that contradict themselves are refused before they get here.
         let in_order = |after: Option<Millis>, before: Option<Millis>| {
@@ -277,6 +280,7 @@ fn selection() -> impl Strategy<Value = Selection> {
             not_user_type,
             user_type,
             appservice,
+            role,
             suspended,
             shadow_banned,
             erased,
@@ -332,6 +336,7 @@ fn has(person: &Person, selection: &Selection) -> bool {
         && !selection.not_user_type.contains(&user.user_type.clone().unwrap_or_default())
         && equals(&selection.user_type, &user.user_type)
         && equals(&selection.appservice, &user.appservice_id)
+        && equals(&selection.role, &user.role().map(str::to_owned))
         && within(selection.created_after, selection.created_before, Some(user.created_ts))
         && within(selection.last_seen_after, selection.last_seen_before, user.last_seen_ts)
         && selection.email.as_ref().is_none_or(|text| person.emails.iter().any(|e| e.contains(&folded(text))))

@@ -60,6 +60,9 @@ on_both_engines! {
             ("not_user_type=bot&not_user_type=support&name=n", &["admin"]),
             ("appservice=", &["admin", "ann", "bob", "dot", "eve", "fay"]),
             ("appservice=irc", &[]),
+            ("role=owner", &["admin", "dot"]),
+            ("role=&suspended=false", &["ann", "bob", "eve", "fay"]),
+            ("role=support", &[]),
             (&format!("created_after={later}"), &["fay"]),
             (&format!("created_before={later}"), &["admin", "ann", "bob", "dot", "eve"]),
             (&format!("created_after={START_MS}&created_before={later}&admins=true"), &["admin", "dot"]),
@@ -167,7 +170,7 @@ on_both_engines! {
         people(&server, &admin).await;
         let whole = json!({
             "name": "@ann:test", "displayname": "Ann", "avatar_url": null, "user_type": "bot", "is_guest": false,
-            "admin": false, "deactivated": false, "erased": false, "locked": false, "suspended": false,
+            "admin": false, "role": null, "deactivated": false, "erased": false, "locked": false, "suspended": false,
             "shadow_banned": false, "appservice_id": null, "creation_ts": START_MS, "last_seen_ts": null,
         });
         let reply = admin.get(&format!("{USERS}?user_type=bot")).await;
@@ -187,6 +190,24 @@ on_both_engines! {
         assert_eq!(reply.body["users"][0]["devices_count"], 1);
     }
 
+    async fn roles_are_found_as_they_are_given(server: Server) {
+        let admin = server.admin().await;
+        people(&server, &admin).await;
+        for (role, with, without) in [
+            ("support", vec!["bob"], vec!["ann", "eve", "fay"]),
+            ("auditor", vec![], vec!["ann", "eve", "fay"]),
+        ] {
+            let reply = admin.put("/_reeve/admin/v1/users/@bob:test/role", json!({ "role": role })).await;
+            assert_eq!(reply.status, 200, "{}", reply.body);
+            let names = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect::<Vec<_>>();
+            let total = i64::try_from(with.len()).unwrap();
+            assert_eq!(found(&admin, "role=support").await, (names(with), total));
+            assert_eq!(found(&admin, "role=").await, (names(without), 3));
+        }
+        assert_eq!(admin.get(&format!("{USERS}?role=auditor")).await.body["users"][0]["role"], "auditor");
+        assert_eq!(admin.get(&format!("{USERS}?role=owner&name=admin")).await.body["users"][0]["role"], "owner");
+    }
+
     async fn a_selection_is_exported(server: Server) {
         let admin = server.admin().await;
         people(&server, &admin).await;
@@ -196,9 +217,9 @@ on_both_engines! {
         assert_eq!(reply.header("content-type"), "text/csv; charset=utf-8; header=present");
         let text = String::from_utf8(reply.bytes.to_vec()).unwrap();
         let lines: Vec<&str> = text.split("\r\n").collect();
-        assert_eq!(lines[0], "name,displayname,avatar_url,user_type,is_guest,admin,deactivated,erased,locked,suspended,\
+        assert_eq!(lines[0], "name,displayname,avatar_url,user_type,is_guest,admin,role,deactivated,erased,locked,suspended,\
                               shadow_banned,appservice_id,creation_ts,last_seen_ts,threepids");
-        let begin = "@ann:test,\"Ann, \"\"the\"\" first\",,bot,false,false,false,false,false,false,false,,";
+        let begin = "@ann:test,\"Ann, \"\"the\"\" first\",,bot,false,false,,false,false,false,false,false,,";
         assert!(lines[1].starts_with(&format!("{begin}{START_MS},,\"[{{\"\"medium\"\":\"\"email\"\"")), "{}", lines[1]);
         assert!(lines[2].starts_with("@bob:test,bob,") && lines[3].is_empty() && lines.len() == 4, "{text}");
         let reply = admin.get(&format!("{USERS}/export?format=jsonl&locked=true")).await;

@@ -231,7 +231,7 @@ on_both_engines! {
         let receiver = Receiver::start().await;
         set_up(&admin, "taken", &receiver, json!(["job.ended"])).await;
         let good = json!({ "name": "new", "url": "https://example.org/hook" });
-        let name = "The name must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit";
+        let name = "The name must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit; server, cli and system are taken";
         let inside = "The address is not on the public internet, and outgoing.allow_ranges does not have it";
         let scheme = "The URL must be an http or https URL";
         let parts = "The URL must have neither a user name, nor a password, nor a fragment";

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use reeve_db::{DbError, ReadTx, Row, params};
-use reeve_model::UserNum;
+use reeve_model::{BuiltInRole, UserNum};
 
 use super::bits::Bits;
 use crate::lists::users::Flag;
@@ -46,6 +46,8 @@ words! {
     user_type;
     /// The application service that registered it.
     appservice_id;
+    /// The role, where that is another one than owner.
+    role;
 }
 
 /// The flags, in the order of their bits.
@@ -117,6 +119,11 @@ impl Traits {
     /// Returns true if a flag is set.
     pub(crate) fn has(&self, flag: Flag) -> bool {
         FLAGS.iter().position(|known| *known == Some(flag)).is_some_and(|bit| self.flags >> bit & 1 == 1)
+    }
+
+    /// Returns the name of the role.
+    pub(crate) fn role(&self) -> Option<&str> {
+        if self.has(Flag::Admin) { Some(BuiltInRole::Owner.as_str()) } else { self.role.as_deref() }
     }
 
     pub(crate) fn suspended(&self) -> bool {

@@ -138,6 +138,7 @@ impl<'a> Wanted<'a> {
             && !wanted.not_user_type.iter().any(|excluded| excluded == user_type)
             && equals(&wanted.user_type, &traits.user_type)
             && equals(&wanted.appservice, &traits.appservice_id)
+            && wanted.role.as_ref().is_none_or(|role| role == traits.role().unwrap_or_default())
             && wanted.external_provider.as_ref().is_none_or(|provider| traits.providers.contains(provider))
     }
 }
