@@ -22,13 +22,13 @@ const PATH_PARAMS: &[PathParam] = &[
     param("external_id", "The name of the account at the identity provider.", "alice"),
     param("fileName", "The name under which the file is saved.", "picture.png"),
     param("filter_id", "The id of the filter.", "1"),
-    param("id", "The id of the job.", "job_1"),
+    param("id", "The id of the job or batch.", "job_1"),
     param("key", "The name of the field of the profile.", "m.tz"),
     param("kind", "The kind of rule: `override`, `underride`, `sender`, `room` or `content`.", "override"),
     param("mediaId", "The media id: the last part of the `mxc` URI.", "AQwafuaFswefuhsfAFAgsw"),
     param("media_id", "The media id: the last part of the `mxc` URI.", "AQwafuaFswefuhsfAFAgsw"),
     param("medium", "`email` or `msisdn`.", "email"),
-    param("name", "The name of the service token, role or webhook.", "provisioning"),
+    param("name", "The name of the service token or role.", "provisioning"),
     param("position", "The position of the event.", "40"),
     param("protocol", "The name of the protocol.", "irc"),
     param("provider", "The id of the identity provider.", "oidc-example"),
@@ -53,6 +53,7 @@ const PATH_PARAMS: &[PathParam] = &[
     param("type", "The type of the account data.", "org.example.custom"),
     param("user_id", "The full user id.", "@alice:example.org"),
     param("version", "The version of the backup.", "1"),
+    param("webhook", "The name of the webhook.", "billing"),
 ];
 
 /// Returns the OpenAPI 3.1 document of these routes.

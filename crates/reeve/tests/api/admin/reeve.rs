@@ -219,7 +219,7 @@ on_both_engines! {
         let failed = admin.get(&format!("{JOBS}/e")).await.body;
         assert_eq!((&failed["state"], &failed["error"], &failed["attempts"]), (&json!("failed"), &json!("broken"), &json!(1)));
         assert!(!failed.to_string().contains("secret"), "the payload is not shown");
-        let choices = "Query parameter 'state' must be one of ['scheduled', 'active', 'complete', 'failed', 'cancelled']";
+        let choices = "Query parameter 'state' must be one of ['scheduled', 'active', 'paused', 'complete', 'failed', 'cancelled']";
         for bad in ["", "done", "Failed"] {
             assert_eq!(admin.get(&format!("{JOBS}?state={bad}")).await, invalid(choices), "{bad}");
         }
