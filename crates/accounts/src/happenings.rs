@@ -21,8 +21,8 @@ pub(crate) fn kinds(action: &str, changes: &Value) -> Vec<HappeningKind> {
         "user.password" => HappeningKind::AccountPasswordChanged,
         "user.deactivate" => HappeningKind::AccountDeactivated,
         "user.login_as" | "user.token" => HappeningKind::AccountImpersonated,
-        "user.update" | "user.admin" | "user.suspend" | "user.unsuspend" | "user.shadow_ban"
-        | "user.shadow_unban" | "user.reactivate" => return of_changes(changes),
+        "user.update" | "user.admin" | "user.role" | "user.suspend" | "user.unsuspend"
+        | "user.shadow_ban" | "user.shadow_unban" | "user.reactivate" => return of_changes(changes),
         "account_validity.set" | "experimental_features.set" | "ratelimit.set" | "ratelimit.delete" => {
             HappeningKind::AccountChanged
         }

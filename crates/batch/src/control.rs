@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reeve_accounts::{audit, rights};
 use reeve_db::{Db, DbError, ReadTx, Tx};
 use reeve_jobs::Job;
-use reeve_model::{Ctx, JobState, Millis};
+use reeve_model::{Ctx, JobState, Millis, Scopes};
 use reeve_store::batches::{self, Batch};
 use reeve_store::{SortKey, jobs};
 use serde_json::json;
@@ -103,8 +103,13 @@ pub fn pause(tx: &mut Tx<'_>, ctx: &Ctx, id: &str) -> Result<View, Error> {
     change(tx, ctx, id, "batch.pause", |tx, job, now| JOB.pause(tx, job, now))
 }
 
-/// Lets a paused batch continue, with the rights of its requester. The actor needs the scope of the act.
+/// Lets a paused batch continue, with the rights of its requester. The actor needs every scope that the requester had.
 pub fn resume(tx: &mut Tx<'_>, ctx: &Ctx, id: &str) -> Result<View, Error> {
+    let batch = batches::find(tx, id)?.ok_or(Error::NotFound)?;
+    let scopes: Scopes = spec(&batch)?.scopes.parse().unwrap_or(Scopes::ALL);
+    if let Some(scope) = scopes.beyond(ctx.scopes) {
+        return Err(reeve_accounts::Error::CannotGrant(scope).into());
+    }
     change(tx, ctx, id, "batch.resume", |tx, job, now| JOB.resume(tx, job, now))
 }
 

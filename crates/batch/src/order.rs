@@ -17,6 +17,8 @@ use crate::job::{JOB, PART};
 use crate::requester::Requester;
 use crate::selection::{self, Filter, LeftOut, MAX_USERS, Selection};
 
+/// Maximum length of the act and the filter of an order, which are stored and shown with it, in bytes.
+const MAX_ORDER: usize = 65_536;
 /// The time for which an order can be confirmed, in milliseconds.
 const CONFIRM_MS: i64 = 10 * 60 * 1000;
 /// Maximum number of protected accounts that an order names.
@@ -84,6 +86,14 @@ impl Order {
         self.act.check(tx, ctx, policy)?;
         if self.include.len() > MAX_INCLUDED {
             return Err(Error::Invalid("An order cannot include more than 1000 protected accounts"));
+        }
+        let filter = match &self.selection {
+            Selection::Users(_) => None,
+            Selection::Filter(filter) => Some(filter),
+        };
+        let text = serde_json::to_string(&json!({ "act": self.act, "filter": filter }));
+        if text.is_ok_and(|text| text.len() > MAX_ORDER) {
+            return Err(Error::Invalid("The act and the filter cannot have more than 64 KiB"));
         }
         match &self.selection {
             Selection::Users(user_ids) if user_ids.len() > MAX_USERS => {

@@ -198,6 +198,9 @@ pub fn ban(
             .and_then(|(member, level)| may(level).then_some(member)),
     };
     let by = by.ok_or_else(|| Error::forbidden("Nobody in the room has the power to ban the user"))?;
+    if !ctx.is_by(&by) {
+        rights::check_may_change_any(tx, ctx, &by)?;
+    }
     let content = membership::content(Membership::Ban, reason);
     event::append(tx, home, room, Draft::state(types::MEMBER, target, &by, content), ctx.now)?;
     let changes = json!({ "user_id": target, "by": by });

@@ -3,73 +3,29 @@
 #[macro_use]
 mod sql;
 
-pub mod access_tokens;
-pub mod account_data;
-pub mod alerts;
-pub mod audit;
-pub mod batches;
-pub mod connections;
-pub mod cross_signing;
-pub mod dehydrated_devices;
-pub mod deliveries;
-pub mod departures;
-pub mod device_changes;
-pub mod devices;
-pub mod ephemeral;
-pub mod event_words;
-pub mod events;
-pub mod external_ids;
-pub mod features;
-pub mod filters;
-pub mod happenings;
-pub mod health;
-pub mod jobs;
-pub mod key_backups;
-pub mod keys;
+mod accounts;
+mod conversations;
+mod encryption;
 pub mod lists;
-pub mod login_tokens;
-pub mod media;
-pub mod media_objects;
-pub mod media_pending;
-pub mod media_statistics;
-pub mod media_users;
-pub mod memberships;
-pub mod notifications;
-pub mod openid_tokens;
+mod operation;
 mod paging;
-pub mod profile_fields;
-pub mod pushers;
-pub mod ratelimits;
-pub mod refresh_tokens;
-pub mod registration_nonces;
-pub mod registration_tokens;
-pub mod report_work;
-pub mod reports;
-pub mod roles;
-mod room;
-pub mod rooms;
-pub mod service_tokens;
-pub mod signing_keys;
-pub mod silences;
-pub mod sliding;
-pub mod stream;
-pub mod stream_epochs;
-pub mod threads;
-pub mod threepids;
-pub mod to_device;
-pub mod transactions;
-pub mod uia_sessions;
-pub mod users;
-pub mod validity;
-pub mod webhooks;
+mod syncing;
+mod uploads;
 pub mod words;
 
 #[cfg(test)]
 mod tests;
 
+pub use accounts::*;
+pub(crate) use conversations::room;
+pub use conversations::*;
+pub use encryption::*;
 pub use lists::{roster::Roster, selection::Selection};
+pub use operation::*;
 pub use paging::{Paging, SortKey};
 use reeve_db::{Migration, Statement};
+pub use syncing::*;
+pub use uploads::*;
 
 /// The schema, step by step.
 pub const MIGRATIONS: &[Migration] = &[
@@ -103,62 +59,12 @@ pub const MIGRATIONS: &[Migration] = &[
 /// Every statement of the program, so that a test can prepare each on both engines.
 pub fn statements() -> Vec<&'static Statement> {
     let by_tables = [
-        access_tokens::STATEMENTS,
-        audit::STATEMENTS,
-        signing_keys::STATEMENTS,
-        uia_sessions::STATEMENTS,
-        login_tokens::STATEMENTS,
-        openid_tokens::STATEMENTS,
-        refresh_tokens::STATEMENTS,
-        alerts::STATEMENTS,
-        batches::STATEMENTS,
-        deliveries::STATEMENTS,
-        happenings::STATEMENTS,
-        webhooks::STATEMENTS,
-        pushers::STATEMENTS,
-        account_data::STATEMENTS,
-        profile_fields::STATEMENTS,
-        validity::STATEMENTS,
-        external_ids::STATEMENTS,
-        threepids::STATEMENTS,
-        connections::STATEMENTS,
-        features::STATEMENTS,
-        filters::STATEMENTS,
-        health::STATEMENTS,
-        devices::STATEMENTS,
-        jobs::STATEMENTS,
-        ratelimits::STATEMENTS,
-        registration_nonces::STATEMENTS,
-        registration_tokens::STATEMENTS,
-        roles::STATEMENTS,
-        service_tokens::STATEMENTS,
-        users::STATEMENTS,
-        stream::STATEMENTS,
-        stream_epochs::STATEMENTS,
-        rooms::STATEMENTS,
-        departures::STATEMENTS,
-        events::STATEMENTS,
-        threads::STATEMENTS,
-        event_words::STATEMENTS,
-        notifications::STATEMENTS,
-        silences::STATEMENTS,
-        memberships::STATEMENTS,
-        ephemeral::STATEMENTS,
-        transactions::STATEMENTS,
-        reports::STATEMENTS,
-        report_work::STATEMENTS,
-        sliding::STATEMENTS,
-        media::STATEMENTS,
-        media_objects::STATEMENTS,
-        media_pending::STATEMENTS,
-        media_statistics::STATEMENTS,
-        media_users::STATEMENTS,
-        keys::STATEMENTS,
-        cross_signing::STATEMENTS,
-        device_changes::STATEMENTS,
-        to_device::STATEMENTS,
-        dehydrated_devices::STATEMENTS,
-        key_backups::STATEMENTS,
+        accounts::STATEMENTS.concat(),
+        conversations::STATEMENTS.concat(),
+        encryption::STATEMENTS.concat(),
+        operation::STATEMENTS.concat(),
+        syncing::STATEMENTS.concat(),
+        uploads::STATEMENTS.concat(),
     ];
     [by_tables.concat(), lists::statements()].concat()
 }

@@ -227,6 +227,8 @@ pub fn retry(tx: &mut Tx<'_>, ctx: &Ctx, name: &str, pos: Pos) -> Result<(Webhoo
     let webhook = to_use(tx, ctx, name)?;
     dead_letter(tx, &webhook, pos)?;
     let happening = happenings::find(tx, pos)?.ok_or(Error::DeadLetterNotFound)?;
+    // The webhook may not want this kind any more.
+    rights::check(tx, ctx, &[happening.kind])?;
     let secrets = webhooks::secrets(tx, webhook.num, ctx.now)?;
     audit::record(tx, ctx, "webhook.retry", name, &json!({ "position": pos }))?;
     let num = webhook.num;

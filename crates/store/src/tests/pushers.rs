@@ -174,7 +174,7 @@ fn every_deletion_returns_the_numbers() {
             .any(|engine| statement.sql(*engine).contains("DELETE FROM pushers"))
     });
     for statement in deletions {
-        assert!(statement.name().starts_with("reeve_store::pushers::"), "{}", statement.name());
+        assert!(statement.name().starts_with("reeve_store::operation::pushers::"), "{}", statement.name());
         assert!(statement.sql(Engine::Sqlite).ends_with("RETURNING num"), "{}", statement.name());
     }
 }

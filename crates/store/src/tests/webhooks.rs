@@ -134,5 +134,5 @@ fn one_statement_deletes_webhooks() {
         .filter(|statement| statement.sql(Engine::Sqlite).starts_with("DELETE FROM webhooks "))
         .map(Statement::name)
         .collect();
-    assert_eq!(deletions, ["reeve_store::webhooks::DELETE"]);
+    assert_eq!(deletions, ["reeve_store::operation::webhooks::DELETE"]);
 }

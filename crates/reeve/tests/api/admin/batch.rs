@@ -382,6 +382,9 @@ on_both_engines! {
         let admin = server.admin().await;
         create(&server, "u", 900).await;
         let (selection, lock) = (json!({ "filter": { "name": "u0" } }), json!({ "type": "lock" }));
+        let judge = server.user("judge").await;
+        let role = admin.put("/_reeve/admin/v1/users/@judge:test/role", json!({ "role": "moderator" })).await;
+        assert_eq!(role.status, 200);
         // The job of the batch waits as long as it is paused in the transaction that follows the order.
         let batch = order(&admin, &selection, &lock, json!({})).await.body["batch"]["id"].as_str().unwrap().to_owned();
         let post = |what: &'static str| { let (admin, path) = (admin.clone(), format!("{PATH}/{batch}/{what}")); async move { admin.post(&path, json!({})).await } };
@@ -395,6 +398,10 @@ on_both_engines! {
             assert_eq!(outcomes(&admin, &batch).await.len() as u64, after["processed"].as_u64().unwrap());
             assert_eq!(count(&admin, "name=u0&locked=true").await - count(&admin, "name=u0").await, after["processed"].as_i64().unwrap());
             assert_eq!(post("pause").await.refusal(), (409, "M_UNKNOWN", "The batch is paused"));
+            // An account that resumes it acts with the rights of the requester.
+            let refused = judge.post(&format!("{PATH}/{batch}/resume"), json!({})).await;
+            let cannot = "You cannot grant the scope users:write, which you do not hold";
+            assert_eq!(refused.refusal(), (403, "M_FORBIDDEN", cannot));
             assert_eq!(post("resume").await.status, 200);
         } else {
             assert_eq!(paused.refusal(), (409, "M_UNKNOWN", "The batch is complete"));

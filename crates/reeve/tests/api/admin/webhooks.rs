@@ -390,6 +390,15 @@ on_both_engines! {
         expect(&["account.shadow_banned"], "@carol:test").await;
         ok(admin.delete("/_synapse/admin/v1/users/@carol:test/shadow_ban").await);
         expect(&["account.shadow_unbanned"], "@carol:test").await;
+        for (role, kind) in [
+            (json!("owner"), "account.admin_granted"),
+            (Value::Null, "account.admin_revoked"),
+            (json!("support"), "account.changed"),
+            (Value::Null, "account.changed"),
+        ] {
+            ok(admin.put("/_reeve/admin/v1/users/@carol:test/role", json!({ "role": role })).await);
+            expect(&[kind], "@carol:test").await;
+        }
         ok(admin.post("/_synapse/admin/v1/users/@carol:test/login", json!({})).await);
         expect(&["account.impersonated"], "@carol:test").await;
         ok(admin.post("/_synapse/admin/v1/deactivate/@carol:test", json!({ "erase": true })).await);

@@ -306,7 +306,10 @@ impl Roster {
         let arrivals = names::arrivals(tx, &new)?;
         let update = Update { to: here.version.clone(), changes, reread, arrivals };
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        match known.as_mut().filter(|known| known.version == *from) {
+        // Addresses that were loaded meanwhile would lack those of the accounts that were read again.
+        let is_same =
+            |known: &&mut Known| known.version == *from && known.addresses.is_some() == with_addresses;
+        match known.as_mut().filter(is_same) {
             Some(known) => known.apply(update),
             None => Ok(()),
         }

@@ -1,0 +1,46 @@
+//! Accounts: who they are, how they log in, and what they keep.
+
+pub mod access_tokens;
+pub mod account_data;
+pub mod connections;
+pub mod devices;
+pub mod external_ids;
+pub mod features;
+pub mod filters;
+pub mod login_tokens;
+pub mod openid_tokens;
+pub mod profile_fields;
+pub mod ratelimits;
+pub mod refresh_tokens;
+pub mod registration_nonces;
+pub mod registration_tokens;
+pub mod roles;
+pub mod threepids;
+pub mod uia_sessions;
+pub mod users;
+pub mod validity;
+
+use reeve_db::Statement;
+
+/// Every statement of these modules.
+pub(crate) const STATEMENTS: &[&[&Statement]] = &[
+    access_tokens::STATEMENTS,
+    uia_sessions::STATEMENTS,
+    login_tokens::STATEMENTS,
+    openid_tokens::STATEMENTS,
+    refresh_tokens::STATEMENTS,
+    account_data::STATEMENTS,
+    profile_fields::STATEMENTS,
+    validity::STATEMENTS,
+    external_ids::STATEMENTS,
+    threepids::STATEMENTS,
+    connections::STATEMENTS,
+    features::STATEMENTS,
+    filters::STATEMENTS,
+    devices::STATEMENTS,
+    ratelimits::STATEMENTS,
+    registration_nonces::STATEMENTS,
+    registration_tokens::STATEMENTS,
+    roles::STATEMENTS,
+    users::STATEMENTS,
+];

@@ -1,0 +1,31 @@
+//! Rooms, their events and members, and reports about them.
+
+pub mod departures;
+pub mod event_words;
+pub mod events;
+pub mod memberships;
+pub mod notifications;
+pub mod report_work;
+pub mod reports;
+pub(crate) mod room;
+pub mod rooms;
+pub mod silences;
+pub mod threads;
+pub mod transactions;
+
+use reeve_db::Statement;
+
+/// Every statement of these modules.
+pub(crate) const STATEMENTS: &[&[&Statement]] = &[
+    rooms::STATEMENTS,
+    departures::STATEMENTS,
+    events::STATEMENTS,
+    threads::STATEMENTS,
+    event_words::STATEMENTS,
+    notifications::STATEMENTS,
+    silences::STATEMENTS,
+    memberships::STATEMENTS,
+    transactions::STATEMENTS,
+    reports::STATEMENTS,
+    report_work::STATEMENTS,
+];
