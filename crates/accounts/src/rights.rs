@@ -31,7 +31,7 @@ pub fn check_holds(ctx: &Ctx, scope: Scope) -> Result<(), Error> {
 }
 
 /// Refuses an actor who would give away scopes that they do not hold.
-pub(crate) fn check_grant(ctx: &Ctx, scopes: Scopes) -> Result<(), Error> {
+pub fn check_grant(ctx: &Ctx, scopes: Scopes) -> Result<(), Error> {
     scopes.beyond(ctx.scopes).map_or(Ok(()), |scope| Err(Error::CannotGrant(scope)))
 }
 

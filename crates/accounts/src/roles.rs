@@ -1,8 +1,8 @@
 //! Roles: named sets of scopes that accounts hold.
 
-use reeve_db::{DbError, ReadTx, Tx};
+use reeve_db::{ReadTx, Tx};
 use reeve_model::role::MAX_OWN_ROLES;
-use reeve_model::{BuiltInRole, Ctx, Role, Scope, Scopes, User};
+use reeve_model::{BuiltInRole, Ctx, Role, Scope, User};
 use reeve_store::{access_tokens, roles as store, users};
 use serde_json::json;
 
@@ -15,11 +15,6 @@ const MAX_DESCRIPTION: usize = 500;
 /// Returns the role of a name.
 pub fn find(tx: &ReadTx<'_>, name: &str) -> Result<Role, Error> {
     store::find(tx, name)?.ok_or(Error::RoleNotFound)
-}
-
-/// Returns the scopes that the role of an account holds.
-pub fn scopes(tx: &ReadTx<'_>, user: &User) -> Result<Scopes, DbError> {
-    store::scopes(tx, user)
 }
 
 fn check_own(name: &str) -> Result<(), Error> {

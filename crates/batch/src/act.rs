@@ -173,11 +173,7 @@ impl Act {
                 Err(Error::Invalid("There is no such user type"))
             }
             Self::SetRole { role: Some(role) } => {
-                let role = roles::find(tx, role)?;
-                match role.scopes.beyond(ctx.scopes) {
-                    Some(scope) => Err(reeve_accounts::Error::CannotGrant(scope).into()),
-                    None => Ok(()),
-                }
+                Ok(rights::check_grant(ctx, roles::find(tx, role)?.scopes)?)
             }
             Self::SetRatelimit { messages_per_second, burst_count }
                 if *messages_per_second < 0 || *burst_count < 0 =>
@@ -214,7 +210,7 @@ impl Act {
         }
     }
 
-    /// Does the act on one account, or goes on with it.
+    /// Does the act on one account, or the next part of it.
     pub(crate) fn apply(
         &self,
         tx: &mut Tx<'_>,

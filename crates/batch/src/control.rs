@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reeve_accounts::{audit, rights};
 use reeve_db::{Db, DbError, ReadTx, Tx};
 use reeve_jobs::Job;
-use reeve_model::{Ctx, JobState, Millis, Scopes};
+use reeve_model::{Ctx, JobState, Millis};
 use reeve_store::batches::{self, Batch};
 use reeve_store::{SortKey, jobs};
 use serde_json::json;
@@ -13,8 +13,8 @@ use serde_json::json;
 use crate::act::Act;
 use crate::error::Error;
 use crate::job::{Counts, JOB};
-use crate::order::Spec;
 use crate::selection::Filter;
+use crate::spec::Spec;
 
 /// Number of rows of old batches that one transaction deletes.
 const PRUNE_AT_ONCE: i64 = 5000;
@@ -64,7 +64,7 @@ impl View {
 }
 
 fn spec(batch: &Batch) -> Result<Spec, DbError> {
-    serde_json::from_str(&batch.spec)
+    Spec::of(batch)
         .map_err(|error| DbError::Internal(format!("the order of a batch cannot be read: {error}")))
 }
 
@@ -84,14 +84,28 @@ pub fn list(tx: &ReadTx<'_>, before: &SortKey<String>, limit: i64) -> Result<Vec
     batches::list(tx, before, limit)?.into_iter().map(|batch| View::of(tx, batch)).collect()
 }
 
-/// Changes the state of a job; false if it is in no state for it.
-type Change = fn(&mut Tx<'_>, &Job, Millis) -> Result<bool, DbError>;
+/// A change of the state of a job.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Pause,
+    Resume,
+    Cancel,
+}
 
-fn change(tx: &mut Tx<'_>, ctx: &Ctx, id: &str, action: &str, change: Change) -> Result<View, Error> {
+fn change(tx: &mut Tx<'_>, ctx: &Ctx, id: &str, change: Change) -> Result<View, Error> {
     let batch = batches::find(tx, id)?.ok_or(Error::NotFound)?;
-    rights::check_holds(ctx, spec(&batch)?.act.scope())?;
+    let spec = spec(&batch)?;
+    rights::check_holds(ctx, spec.act.scope())?;
+    if change == Change::Resume {
+        rights::check_grant(ctx, spec.scopes)?;
+    }
     let job = of(tx, &batch)?;
-    if !change(tx, &job, ctx.now)? {
+    let (is_changed, action) = match change {
+        Change::Pause => (JOB.pause(tx, &job, ctx.now)?, "batch.pause"),
+        Change::Resume => (JOB.resume(tx, &job, ctx.now)?, "batch.resume"),
+        Change::Cancel => (JOB.cancel(tx, &job, ctx.now)?, "batch.cancel"),
+    };
+    if !is_changed {
         return Err(Error::WrongState(job.state));
     }
     audit::record(tx, ctx, action, id, &json!({ "done": job.units.done }))?;
@@ -100,22 +114,17 @@ fn change(tx: &mut Tx<'_>, ctx: &Ctx, id: &str, action: &str, change: Change) ->
 
 /// Lets a batch rest after its present step. The actor needs the scope of the act.
 pub fn pause(tx: &mut Tx<'_>, ctx: &Ctx, id: &str) -> Result<View, Error> {
-    change(tx, ctx, id, "batch.pause", |tx, job, now| JOB.pause(tx, job, now))
+    change(tx, ctx, id, Change::Pause)
 }
 
 /// Lets a paused batch continue, with the rights of its requester. The actor needs every scope that the requester had.
 pub fn resume(tx: &mut Tx<'_>, ctx: &Ctx, id: &str) -> Result<View, Error> {
-    let batch = batches::find(tx, id)?.ok_or(Error::NotFound)?;
-    let scopes: Scopes = spec(&batch)?.scopes.parse().unwrap_or(Scopes::ALL);
-    if let Some(scope) = scopes.beyond(ctx.scopes) {
-        return Err(reeve_accounts::Error::CannotGrant(scope).into());
-    }
-    change(tx, ctx, id, "batch.resume", |tx, job, now| JOB.resume(tx, job, now))
+    change(tx, ctx, id, Change::Resume)
 }
 
 /// Ends a batch after its present step. The actor needs the scope of the act.
 pub fn cancel(tx: &mut Tx<'_>, ctx: &Ctx, id: &str) -> Result<View, Error> {
-    change(tx, ctx, id, "batch.cancel", |tx, job, now| JOB.cancel(tx, job, now))
+    change(tx, ctx, id, Change::Cancel)
 }
 
 /// Deletes batches that are over and were ordered before a time, and confirmations that have expired.

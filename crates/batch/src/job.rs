@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::act::{Did, Means, Rest};
 use crate::error::Error;
-use crate::order::Spec;
-use crate::selection;
+use crate::selection::{self, Filter};
+use crate::spec::Spec;
 
 /// The job. Its subject is the id of the batch.
 pub(crate) const JOB: JobKind<(), Progress, Counts> = JobKind::new("users_batch");
@@ -62,7 +62,7 @@ pub(crate) struct Progress {
     /// The part of the next account, and its place in the part.
     part: i64,
     at: usize,
-    /// What was done of the next account.
+    /// The part of the act on the next account that is done.
     rest: Rest,
     /// The outcomes so far.
     pub(crate) counts: Counts,
@@ -73,8 +73,23 @@ pub fn job(means: Means) -> Kind {
     JOB.with_step(move |tx, work| step(tx, &means, work))
 }
 
-/// The outcome of an account, with the reason of a refusal or failure.
-type Ended = (BatchOutcome, Option<String>);
+/// The end of an act on one account in one transaction.
+enum Acted {
+    /// The account is done with.
+    Ended {
+        outcome: BatchOutcome,
+        /// The reason of a refusal or failure.
+        reason: Option<String>,
+    },
+    /// A part is left.
+    Part(Rest),
+}
+
+impl Acted {
+    fn ended(outcome: BatchOutcome, reason: impl Into<Option<String>>) -> Self {
+        Self::Ended { outcome, reason: reason.into() }
+    }
+}
 
 fn step(
     tx: &mut Tx<'_>,
@@ -84,21 +99,20 @@ fn step(
     let Work { subject, progress, done, now, .. } = work;
     let gone = || StepError::Hopeless("the batch was deleted".to_owned());
     let batch = batches::find(tx, subject)?.ok_or_else(gone)?;
-    let spec: Spec = serde_json::from_str(&batch.spec)
+    let spec = Spec::of(&batch)
         .map_err(|error| StepError::Hopeless(format!("the order cannot be read: {error}")))?;
     let ctx = context(tx, means, &batch, &spec, now)?;
+    let run = Run { means, batch: &batch, spec: &spec, ctx: &ctx };
     match (&spec.filter, progress.selected) {
-        (Some(_), None) => select(tx, &batch, &spec, &ctx, progress),
-        (None, _) | (Some(_), Some(_)) => act(tx, means, &batch, &spec, &ctx, progress, done),
+        (Some(filter), None) => run.select(tx, filter, progress),
+        (None, _) | (Some(_), Some(_)) => run.act(tx, progress, done),
     }
 }
 
 /// Returns the context of the acts: of the requester, with the scopes that it holds now and held at the order.
 fn context(tx: &Tx<'_>, means: &Means, batch: &Batch, spec: &Spec, now: Millis) -> Result<Ctx, StepError> {
-    let held =
-        spec.scopes.parse().map_err(|_| StepError::Hopeless("the order has an unknown scope".to_owned()))?;
     let scopes = match spec.requester.scopes(tx, now)? {
-        Ok(scopes) => scopes.and(held),
+        Ok(scopes) => scopes.and(spec.scopes),
         Err(gone) => return Err(StepError::Hopeless(gone.to_owned())),
     };
     let needed = spec.act.scope();
@@ -115,90 +129,87 @@ fn context(tx: &Tx<'_>, means: &Means, batch: &Batch, spec: &Spec, now: Millis) 
     })
 }
 
-/// Stores some of the accounts that the filter accepts.
-fn select(
-    tx: &mut Tx<'_>,
-    batch: &Batch,
-    spec: &Spec,
-    ctx: &Ctx,
-    mut progress: Progress,
-) -> Result<Step<Progress, Counts>, StepError> {
-    let filter = spec.filter.clone().unwrap_or_default();
-    let walked = selection::walk(tx, ctx, &filter, progress.walked)?;
-    for nums in walked.nums.chunks(PART) {
-        batches::insert_part(tx, batch.num, progress.parts, nums)?;
-        progress.parts += 1;
-        progress.stored += i64::try_from(nums.len()).unwrap_or(i64::MAX);
-    }
-    if progress.stored > spec.shown {
-        let grown = Error::Grown { shown: spec.shown, now: progress.stored };
-        return Err(StepError::Hopeless(grown.to_string()));
-    }
-    match walked.upto {
-        Some(upto) => progress.walked = upto,
-        None => progress.selected = Some(progress.stored),
-    }
-    Ok(Step::More { progress, done: 0 })
+/// A step of a batch.
+struct Run<'a> {
+    means: &'a Means,
+    batch: &'a Batch,
+    spec: &'a Spec,
+    ctx: &'a Ctx,
 }
 
-/// Does the act on some accounts.
-fn act(
-    tx: &mut Tx<'_>,
-    means: &Means,
-    batch: &Batch,
-    spec: &Spec,
-    ctx: &Ctx,
-    mut progress: Progress,
-    mut done: i64,
-) -> Result<Step<Progress, Counts>, StepError> {
-    let mut nums = batches::part(tx, batch.num, progress.part)?;
-    for _ in 0..spec.act.at_once() {
-        while nums.as_ref().is_some_and(|nums| progress.at >= nums.len()) {
-            (progress.part, progress.at) = (progress.part + 1, 0);
-            nums = batches::part(tx, batch.num, progress.part)?;
+impl Run<'_> {
+    /// Stores some of the accounts that the filter accepts.
+    fn select(
+        &self,
+        tx: &mut Tx<'_>,
+        filter: &Filter,
+        mut progress: Progress,
+    ) -> Result<Step<Progress, Counts>, StepError> {
+        let walked = selection::walk(tx, self.ctx, filter, progress.walked)?;
+        for nums in walked.nums.chunks(PART) {
+            batches::insert_part(tx, self.batch.num, progress.parts, nums)?;
+            progress.parts += 1;
+            progress.stored += i64::try_from(nums.len()).unwrap_or(i64::MAX);
         }
-        let Some(num) = nums.as_ref().and_then(|nums| nums.get(progress.at)).copied() else {
-            return Ok(Step::Done { result: progress.counts, done });
-        };
-        let rest = std::mem::take(&mut progress.rest);
-        match act_on(tx, means, spec, ctx, num, rest)? {
-            Ok((outcome, reason)) => {
-                batches::insert_outcome(tx, batch.num, done, num, outcome, reason.as_deref())?;
-                progress.counts.add(outcome);
-                progress.at += 1;
-                done += 1;
+        if progress.stored > self.spec.shown {
+            let grown = Error::Grown { shown: self.spec.shown, now: progress.stored };
+            return Err(StepError::Hopeless(grown.to_string()));
+        }
+        match walked.upto {
+            Some(upto) => progress.walked = upto,
+            None => progress.selected = Some(progress.stored),
+        }
+        Ok(Step::More { progress, done: 0 })
+    }
+
+    /// Does the act on some accounts.
+    fn act(
+        &self,
+        tx: &mut Tx<'_>,
+        mut progress: Progress,
+        mut done: i64,
+    ) -> Result<Step<Progress, Counts>, StepError> {
+        let mut nums = batches::part(tx, self.batch.num, progress.part)?;
+        for _ in 0..self.spec.act.at_once() {
+            while nums.as_ref().is_some_and(|nums| progress.at >= nums.len()) {
+                (progress.part, progress.at) = (progress.part + 1, 0);
+                nums = batches::part(tx, self.batch.num, progress.part)?;
             }
-            Err(rest) => progress.rest = rest,
+            let Some(num) = nums.as_ref().and_then(|nums| nums.get(progress.at)).copied() else {
+                return Ok(Step::Done { result: progress.counts, done });
+            };
+            match self.act_on(tx, num, std::mem::take(&mut progress.rest))? {
+                Acted::Ended { outcome, reason } => {
+                    batches::insert_outcome(tx, self.batch.num, done, num, outcome, reason.as_deref())?;
+                    progress.counts.add(outcome);
+                    progress.at += 1;
+                    done += 1;
+                }
+                Acted::Part(rest) => progress.rest = rest,
+            }
         }
+        Ok(Step::More { progress, done })
     }
-    Ok(Step::More { progress, done })
-}
 
-/// Does the act on an account; returns its outcome, or what is still to be done.
-fn act_on(
-    tx: &mut Tx<'_>,
-    means: &Means,
-    spec: &Spec,
-    ctx: &Ctx,
-    num: UserNum,
-    rest: Rest,
-) -> Result<Result<Ended, Rest>, DbError> {
-    let Some(user) = users::by_num(tx, num)? else {
-        return Ok(Ok((BatchOutcome::Failed, Some("User not found".to_owned()))));
-    };
-    let is_protected = user.admin || ctx.is_by(&user.user_id);
-    if is_protected && !spec.include.contains(&user.user_id) {
-        return Ok(Ok((BatchOutcome::Skipped, Some("The account is protected".to_owned()))));
-    }
-    match tx.attempt(|tx| spec.act.apply(tx, means, ctx, &user, rest)) {
-        Ok(Did::Done) => Ok(Ok((BatchOutcome::Done, None))),
-        Ok(Did::Nothing) => Ok(Ok((BatchOutcome::Unchanged, None))),
-        Ok(Did::Part(rest)) => Ok(Err(rest)),
-        Err(error) => {
-            let error = MatrixError::from(error.not_of_database()?);
-            let outcome =
-                if error.status == FORBIDDEN { BatchOutcome::Refused } else { BatchOutcome::Failed };
-            Ok(Ok((outcome, Some(error.error.into_owned()))))
+    /// Does the act on an account, or the next part of it.
+    fn act_on(&self, tx: &mut Tx<'_>, num: UserNum, rest: Rest) -> Result<Acted, DbError> {
+        let Some(user) = users::by_num(tx, num)? else {
+            return Ok(Acted::ended(BatchOutcome::Failed, "User not found".to_owned()));
+        };
+        let is_protected = user.admin || self.ctx.is_by(&user.user_id);
+        if is_protected && !self.spec.include.contains(&user.user_id) {
+            return Ok(Acted::ended(BatchOutcome::Skipped, "The account is protected".to_owned()));
         }
+        Ok(match tx.attempt(|tx| self.spec.act.apply(tx, self.means, self.ctx, &user, rest)) {
+            Ok(Did::Done) => Acted::ended(BatchOutcome::Done, None),
+            Ok(Did::Nothing) => Acted::ended(BatchOutcome::Unchanged, None),
+            Ok(Did::Part(rest)) => Acted::Part(rest),
+            Err(error) => {
+                let error = MatrixError::from(error.not_of_database()?);
+                let outcome =
+                    if error.status == FORBIDDEN { BatchOutcome::Refused } else { BatchOutcome::Failed };
+                Acted::ended(outcome, error.error.into_owned())
+            }
+        })
     }
 }

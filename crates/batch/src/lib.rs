@@ -11,6 +11,7 @@ mod job;
 mod order;
 mod requester;
 mod selection;
+mod spec;
 
 pub use act::{Act, Means};
 pub use control::{View, cancel, find, list, pause, prune, resume};

@@ -7,7 +7,7 @@ use reeve_db::{ReadTx, Tx};
 use reeve_model::session::hash_token;
 use reeve_model::{BatchNum, Ctx, Millis, Scope, random};
 use reeve_store::batches::{self, Batch, Confirmation, Digest as OrderDigest};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::job::{JOB, PART};
 use crate::requester::Requester;
 use crate::selection::{self, Filter, LeftOut, MAX_USERS, Selection};
+use crate::spec::Spec;
 
 /// Maximum length of the act and the filter of an order, which are stored and shown with it, in bytes.
 const MAX_ORDER: usize = 65_536;
@@ -37,7 +38,7 @@ pub struct Order {
     pub include: BTreeSet<String>,
 }
 
-/// What an order would do.
+/// The effect that an order would have.
 #[derive(Clone, Debug)]
 pub struct Preview {
     /// The number of selected accounts.
@@ -66,20 +67,6 @@ pub struct Started {
     pub is_new: bool,
 }
 
-/// A stored order.
-#[derive(Debug, Deserialize, Serialize)]
-pub(crate) struct Spec {
-    pub(crate) act: Act,
-    pub(crate) include: BTreeSet<String>,
-    /// `None`: the accounts were named, and are stored already.
-    pub(crate) filter: Option<Filter>,
-    pub(crate) requester: Requester,
-    /// The scopes of the requester at the time of the order.
-    pub(crate) scopes: String,
-    /// The number of accounts that were shown.
-    pub(crate) shown: i64,
-}
-
 impl Order {
     fn check(&self, tx: &ReadTx<'_>, ctx: &Ctx, policy: &Policy) -> Result<(), Error> {
         rights::check_holds(ctx, Scope::UsersRead)?;
@@ -87,12 +74,7 @@ impl Order {
         if self.include.len() > MAX_INCLUDED {
             return Err(Error::Invalid("An order cannot include more than 1000 protected accounts"));
         }
-        let filter = match &self.selection {
-            Selection::Users(_) => None,
-            Selection::Filter(filter) => Some(filter),
-        };
-        let text = serde_json::to_string(&json!({ "act": self.act, "filter": filter }));
-        if text.is_ok_and(|text| text.len() > MAX_ORDER) {
+        if json!({ "act": self.act, "filter": self.filter() }).to_string().len() > MAX_ORDER {
             return Err(Error::Invalid("The act and the filter cannot have more than 64 KiB"));
         }
         match &self.selection {
@@ -103,6 +85,14 @@ impl Order {
                 Err(Error::Invalid("A selection needs an account"))
             }
             Selection::Users(_) | Selection::Filter(_) => Ok(()),
+        }
+    }
+
+    /// Returns the filter of the selection; `None` if the accounts are named.
+    fn filter(&self) -> Option<&Filter> {
+        match &self.selection {
+            Selection::Users(_) => None,
+            Selection::Filter(filter) => Some(filter),
         }
     }
 
@@ -166,16 +156,12 @@ pub fn start(
     if total > shown {
         return Err(Error::Grown { shown, now: total });
     }
-    let filter = match &order.selection {
-        Selection::Users(_) => None,
-        Selection::Filter(filter) => Some(filter.clone()),
-    };
     let spec = Spec {
         act: order.act.clone(),
         include: order.include.clone(),
-        filter,
+        filter: order.filter().cloned(),
         requester: requester.clone(),
-        scopes: ctx.scopes.to_string(),
+        scopes: ctx.scopes,
         shown,
     };
     let batch = Batch {

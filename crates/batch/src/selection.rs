@@ -79,7 +79,7 @@ pub struct LeftOut {
     pub unknown: i64,
 }
 
-/// What a preview shows of a selection.
+/// The part of a preview about a selection.
 #[derive(Clone, Debug)]
 pub(crate) struct Shown {
     /// The number of selected accounts.

@@ -207,7 +207,7 @@ pub(crate) fn account(number: usize, all: usize) -> Account {
     }
 }
 
-/// What selections ask for besides, which follows from the number.
+/// The other facts that selections ask for, which follow from the number.
 pub(crate) struct More {
     pub(crate) suspended: bool,
     pub(crate) erased: bool,
@@ -228,7 +228,7 @@ impl More {
     }
 }
 
-/// What selections ask for besides, of an account.
+/// The other facts of an account that selections ask for.
 pub(crate) fn more(number: usize, account: &Account) -> More {
     let is_ordinary = number > 0;
     let lives = is_ordinary && !account.deactivated;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::word::{Scope, UnknownWord};
 
@@ -95,6 +95,12 @@ impl Serialize for Scopes {
     }
 }
 
+impl<'de> Deserialize<'de> for Scopes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::<Scope>::deserialize(deserializer).map(|scopes| scopes.into_iter().collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +119,7 @@ mod tests {
         assert_eq!(Scopes::ALL.iter().collect::<Scopes>().beyond(Scopes::ALL), None);
         assert_eq!("".parse(), Ok(Scopes::NONE));
         assert!(Scopes::NONE.is_empty());
+        assert_eq!(serde_json::from_value::<Scopes>(serde_json::json!(two)).unwrap(), two);
         assert_eq!("users:read x".parse::<Scopes>(), Err(UnknownWord));
     }
 

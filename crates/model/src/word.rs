@@ -88,7 +88,7 @@ words! {
         Cancelled = "cancelled",
     }
 
-    /// What became of one account in a batch.
+    /// The outcome of one account in a batch.
     BatchOutcome {
         /// The act was done.
         Done = "done",

@@ -1,4 +1,4 @@
--- Roles of accounts: named sets of scopes. The built-in ones are in the code, except for their holders; the owners are the accounts
+-- Roles of accounts: named sets of scopes. Those that are built in are in the code. Owners are the accounts
 -- with the flag `admin`, and have no other role. `scopes` are words, separated by spaces.
 CREATE TABLE roles (
   name {text} PRIMARY KEY,

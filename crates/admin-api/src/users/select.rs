@@ -73,7 +73,7 @@ pub(crate) struct SelectedUsers {
     next_token: Option<String>,
 }
 
-/// What is added to each account.
+/// The additions to each account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Include {
     pub(super) threepids: bool,

@@ -151,7 +151,7 @@ pub(super) enum Command {
         /// csv or jsonl
         #[arg(long, default_value = "csv")]
         format: String,
-        /// What is added to each account: threepids, external_ids, devices_count
+        /// An addition to each account: threepids, external_ids, devices_count
         #[arg(long, value_name = "WORD", value_delimiter = ',')]
         include: Vec<String>,
     },

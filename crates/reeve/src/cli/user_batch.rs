@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// An act on many accounts: shows how many first, and asks
 #[derive(Debug, clap::Args)]
 pub(super) struct Batch {
-    /// What is done with each account
+    /// The act on each account
     #[command(subcommand)]
     act: ActOf,
     /// Only the accounts that this file names, one in a line

@@ -59,7 +59,7 @@ sections! {
         user_directory: UserDirectory = UserDirectory::default();
         /// Notifications to users whose clients are not connected.
         push: Push = Push::default();
-        /// What happens, told to other systems.
+        /// Messages to other systems about what happens.
         webhooks: Webhooks = Webhooks::default();
         /// Previews of web pages, for links in messages.
         url_previews: UrlPreviews = UrlPreviews::default();

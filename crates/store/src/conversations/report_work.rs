@@ -198,7 +198,7 @@ pub struct Report {
     pub resolution: Option<Resolution>,
     /// The number of changes of assignee and resolution.
     pub changes: i64,
-    /// What was reported.
+    /// The reported thing.
     pub subject: Subject,
 }
 

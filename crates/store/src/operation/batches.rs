@@ -139,14 +139,14 @@ pub fn part(tx: &ReadTx<'_>, num: BatchNum, part: i64) -> Result<Option<Vec<User
     parsed.map_err(|error| DbError::Internal(format!("a part of a batch cannot be read: {error}")))
 }
 
-/// What became of an account.
+/// The outcome of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// Its place in the batch, from 0.
     pub place: i64,
     /// Its user id.
     pub user_id: String,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: BatchOutcome,
     /// The reason of a refusal or failure.
     pub reason: Option<String>,

@@ -625,7 +625,7 @@ fn accounts_of_a_bulk_load_are_found() {
     fresh.close(&runtime);
 }
 
-/// What others have not committed is never kept.
+/// Changes that others have not committed are never kept.
 #[test]
 fn a_roster_is_not_looked_at_while_writing() {
     let runtime = runtime();

@@ -18,7 +18,7 @@ pub(crate) struct OutcomeList {
     next_token: Option<String>,
 }
 
-/// What became of an account.
+/// The outcome of an account.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OutcomeView {
     /// The account.

@@ -22,7 +22,7 @@ body! {
     pub(crate) struct StartBatch {
         /// The selected accounts.
         selection: BatchSelection,
-        /// What is done with each.
+        /// The act on each.
         act: BatchAct,
         /// True to see what would be done, and to get the confirmation.
         dry_run?: bool,
@@ -66,7 +66,7 @@ body! {
     }
 }
 
-/// What a batch would do, or the batch: one of the two.
+/// The preview of a batch, or the batch: one of the two.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BatchAnswer {
     /// Present for a dry run.
@@ -77,7 +77,7 @@ pub(crate) struct BatchAnswer {
     batch: Option<BatchView>,
 }
 
-/// What a batch would do.
+/// The preview of a batch.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BatchPreview {
     /// The number of selected accounts.

@@ -2,7 +2,8 @@
 
 use reeve_accounts::roles;
 use reeve_app::{Access, Answer, Call, Reading, Route, body, reply};
-use reeve_model::{Scope, Scopes};
+use reeve_db::{DbError, ReadTx};
+use reeve_model::{Scope, Scopes, User};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -22,6 +23,12 @@ pub(crate) struct UserRole {
     /// The scopes that it holds by its role.
     #[schema(value_type = Vec<String>, example = json!(["users:read", "users:write"]))]
     scopes: Scopes,
+}
+
+impl UserRole {
+    fn of(tx: &ReadTx<'_>, user: &User) -> Result<Self, DbError> {
+        Ok(Self { role: user.role().map(str::to_owned), scopes: reeve_store::roles::scopes(tx, user)? })
+    }
 }
 
 body! {
@@ -66,7 +73,7 @@ pub(crate) fn put() -> Route {
 fn read(call: &Reading<'_>) -> Answer {
     let user_id = target::local_user(call, REMOTE)?;
     let user = target::found(call.tx, &user_id, MISSING)?;
-    reply::ok(&UserRole { role: user.role().map(str::to_owned), scopes: roles::scopes(call.tx, &user)? })
+    reply::ok(&UserRole::of(call.tx, &user)?)
 }
 
 async fn write(mut call: Call) -> Answer {
@@ -78,7 +85,7 @@ async fn write(mut call: Call) -> Answer {
     let ctx = call.admin_ctx()?;
     let answer = call.write(move |tx| -> Result<_, reeve_accounts::Error> {
         let user = roles::set(tx, &ctx, &user_id, role.as_deref())?;
-        Ok(UserRole { role: user.role().map(str::to_owned), scopes: roles::scopes(tx, &user)? })
+        Ok(UserRole::of(tx, &user)?)
     });
     reply::ok(&answer.await?)
 }

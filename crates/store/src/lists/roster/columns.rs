@@ -15,7 +15,7 @@ pub(crate) const NEVER: i64 = i64::MIN;
 /// Makes [`Traits`], with a text for each of these columns of `users`.
 macro_rules! words {
     ($($(#[$doc:meta])* $column:ident;)*) => {
-        /// What accounts have in common with many others. Equal traits are stored once.
+        /// The facts that accounts have in common with many others. Equal traits are stored once.
         #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
         pub(crate) struct Traits {
             /// A bit for each of [`FLAGS`], the first the lowest; and one more if the account has devices.

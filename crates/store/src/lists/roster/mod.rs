@@ -128,7 +128,7 @@ impl Known {
     }
 }
 
-/// What leads from one version to a later one.
+/// The changes from one version to a later one.
 struct Update {
     to: Version,
     changes: Vec<Change>,
@@ -136,7 +136,7 @@ struct Update {
     arrivals: Vec<Arrival>,
 }
 
-/// What is to be done before the roster can be looked at in a snapshot.
+/// The work to do before the roster can be looked at in a snapshot.
 enum Plan {
     /// It must be loaded, for all who come later.
     Load,

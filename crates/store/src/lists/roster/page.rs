@@ -124,7 +124,7 @@ enum Group {
     Times(Time),
 }
 
-/// What is left to be skipped and taken, while one group after the other is read.
+/// The numbers of accounts still to be skipped and taken, while one group after the other is read.
 struct Left {
     skip: usize,
     after: Option<(Option<i64>, u32)>,
