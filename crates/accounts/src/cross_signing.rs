@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::encoding::from_base64;
-use reeve_model::{Ctx, Millis, User, UserNum};
+use reeve_model::{Ctx, KeyUsage, Millis, User, UserNum};
 use reeve_store::cross_signing::{self, Signature, SigningKey};
 use reeve_store::{device_changes, devices, keys, stream, users};
 use ruma::SigningKeyAlgorithm;
@@ -25,7 +25,7 @@ const MAX_KEY_LEN: usize = 64 * 1024;
 /// A key in an upload.
 #[derive(Clone, Debug)]
 struct NewKey {
-    usage: &'static str,
+    usage: KeyUsage,
     public_key: String,
     object: Map<String, Value>,
 }
@@ -61,9 +61,9 @@ impl Upload {
     pub fn read(sent: Sent<'_>, user_id: &str) -> Result<Self, Error> {
         let mut keys = Vec::new();
         let sent = [
-            ("master", "master_key", sent.master_key),
-            ("self_signing", "self_signing_key", sent.self_signing_key),
-            ("user_signing", "user_signing_key", sent.user_signing_key),
+            (KeyUsage::Master, "master_key", sent.master_key),
+            (KeyUsage::SelfSigning, "self_signing_key", sent.self_signing_key),
+            (KeyUsage::UserSigning, "user_signing_key", sent.user_signing_key),
         ];
         for (usage, name, value) in sent {
             match value {
@@ -75,18 +75,13 @@ impl Upload {
         Ok(Self { keys })
     }
 
-    fn of(&self, usage: &str) -> Option<&NewKey> {
+    fn of(&self, usage: KeyUsage) -> Option<&NewKey> {
         self.keys.iter().find(|key| key.usage == usage)
     }
 }
 
 impl NewKey {
-    fn read(
-        usage: &'static str,
-        name: &str,
-        object: &Map<String, Value>,
-        user_id: &str,
-    ) -> Result<Self, Error> {
+    fn read(usage: KeyUsage, name: &str, object: &Map<String, Value>, user_id: &str) -> Result<Self, Error> {
         let bad = |text: &str| Error::BadKeys(format!("{text} of '{name}'"));
         let mut object = object.clone();
         object.remove("unsigned");
@@ -103,7 +98,7 @@ impl NewKey {
         if owner != user_id {
             return Err(Error::OtherKeys("The key is that of another user"));
         }
-        if !usages.iter().any(|other| other == usage) {
+        if !usages.iter().any(|other| other == usage.as_str()) {
             return Err(Error::OtherKeys("The key is for another usage"));
         }
         let keys = object.get("keys").and_then(Value::as_object);
@@ -126,7 +121,7 @@ impl NewKey {
     }
 }
 
-fn of_usage<'a>(keys: &'a [SigningKey], usage: &str) -> Option<&'a SigningKey> {
+fn of_usage(keys: &[SigningKey], usage: KeyUsage) -> Option<&SigningKey> {
     keys.iter().find(|key| key.usage == usage)
 }
 
@@ -152,8 +147,8 @@ pub fn upload(
     authenticated: bool,
 ) -> Result<Uploaded, Error> {
     let stored = cross_signing::of_user(tx, user.num)?;
-    let old_master = of_usage(&stored, "master");
-    let new_master = upload.of("master");
+    let old_master = of_usage(&stored, KeyUsage::Master);
+    let new_master = upload.of(KeyUsage::Master);
     let master = new_master
         .map(|key| key.public_key.clone())
         .or_else(|| old_master.map(|key| key.public_key.clone()))
@@ -176,18 +171,19 @@ pub fn upload(
         if devices::find(tx, user.num, &key.public_key)?.is_some() {
             return Err(Error::KeyIdInUse);
         }
-        if key.usage != "master" && is_signed(&key.object, &user.user_id, &master, &master).is_none() {
+        if key.usage != KeyUsage::Master && is_signed(&key.object, &user.user_id, &master, &master).is_none()
+        {
             return Err(Error::BadSignature);
         }
     }
     for old in &stored {
-        let new = upload.of(&old.usage);
+        let new = upload.of(old.usage);
         // Signatures by an old master key are worth nothing under a new one.
         let outdated = new_master.is_some_and(|key| key.public_key != old_master_key(&stored));
         if new.map_or(outdated, |new| new.public_key != old.public_key) {
             cross_signing::delete_of_target(tx, user.num, &old.public_key)?;
             cross_signing::delete_of_signer(tx, user.num, &format!("ed25519:{}", old.public_key))?;
-            cross_signing::delete(tx, user.num, &old.usage)?;
+            cross_signing::delete(tx, user.num, old.usage)?;
         }
     }
     for key in changed {
@@ -200,7 +196,7 @@ pub fn upload(
 }
 
 fn old_master_key(stored: &[SigningKey]) -> &str {
-    of_usage(stored, "master").map(|key| key.public_key.as_str()).unwrap_or_default()
+    of_usage(stored, KeyUsage::Master).map(|key| key.public_key.as_str()).unwrap_or_default()
 }
 
 /// Lets an account replace its keys once without authenticating again; returns the time until which it may.
@@ -304,14 +300,14 @@ fn check_own(
     object: &Map<String, Value>,
 ) -> Result<Result<Vec<Signature>, Refused>, DbError> {
     if let Some(stored) = keys::find(tx, user.num, target)? {
-        let Some(signer) = of_usage(own, "self_signing") else { return Ok(Err(Refused::Unknown)) };
+        let Some(signer) = of_usage(own, KeyUsage::SelfSigning) else { return Ok(Err(Refused::Unknown)) };
         if !is_same(&stored, object)? {
             return Ok(Err(Refused::Different));
         }
         let signed = is_signed(object, &user.user_id, &signer.public_key, &signer.public_key);
         return Ok(signed.map(|text| vec![signature(target, &signer.public_key, text)]).ok_or(Refused::Bad));
     }
-    let Some(master) = of_usage(own, "master").filter(|master| master.public_key == target) else {
+    let Some(master) = of_usage(own, KeyUsage::Master).filter(|master| master.public_key == target) else {
         return Ok(Err(Refused::Unknown));
     };
     if !is_same(&master.json, object)? {
@@ -343,8 +339,8 @@ fn check_other(
     object: &Map<String, Value>,
 ) -> Result<Result<Vec<Signature>, Refused>, DbError> {
     let theirs = cross_signing::of_user(tx, target_num)?;
-    let master = of_usage(&theirs, "master").filter(|master| master.public_key == target);
-    let (Some(master), Some(signer)) = (master, of_usage(own, "user_signing")) else {
+    let master = of_usage(&theirs, KeyUsage::Master).filter(|master| master.public_key == target);
+    let (Some(master), Some(signer)) = (master, of_usage(own, KeyUsage::UserSigning)) else {
         return Ok(Err(Refused::Unknown));
     };
     if !is_same(&master.json, object)? {

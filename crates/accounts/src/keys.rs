@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, Millis, User, UserNum, id};
+use reeve_model::{Ctx, KeyUsage, Millis, User, UserNum, id};
 use reeve_store::cross_signing::{self, Signature};
 use reeve_store::keys::ClaimedKey;
 use reeve_store::{device_changes, keys, users};
@@ -123,7 +123,7 @@ fn new_keys(value: Option<&Value>, name: &str) -> Result<Vec<NewKey>, Error> {
                     && is_signatures(signed.get("signatures"))
                     && signed.get("fallback").is_none_or(Value::is_boolean)
             }
-            _ => false,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => false,
         };
         if !is_key || to_json(key)?.len() > MAX_KEY_LEN {
             return Err(bad(format!("A key in '{name}' is not a key, or too long")));
@@ -223,7 +223,7 @@ fn set_device_keys(
     let old = keys::find(tx, user_num, device_id)?.map(|old| from_json(&old)).transpose()?;
     let new = match &old {
         Some(old) if unsigned(old.clone()) == unsigned(new.clone()) => also_signed(new, old)?,
-        _ => {
+        Some(_) | None => {
             // Signatures of the former keys are worth nothing for the new ones.
             cross_signing::delete_of_target(tx, user_num, device_id)?;
             new.clone()
@@ -346,14 +346,15 @@ pub fn query(
         }
         for key in cross_signing::of_user(tx, user_num)? {
             let mut json = from_json(&key.json)?;
-            let place = match key.usage.as_str() {
-                "master" => {
+            let place = match key.usage {
+                KeyUsage::Master => {
                     add_signatures(&mut json, &key.public_key, &signatures);
                     &mut found.master_keys
                 }
-                "self_signing" => &mut found.self_signing_keys,
-                _ if asker.num == user_num => &mut found.user_signing_keys,
-                _ => continue,
+                KeyUsage::SelfSigning => &mut found.self_signing_keys,
+                KeyUsage::UserSigning if asker.num == user_num => &mut found.user_signing_keys,
+                // It shows whom the account has verified.
+                KeyUsage::UserSigning => continue,
             };
             place.insert(user_id.clone(), Value::Object(json));
         }
@@ -401,7 +402,7 @@ pub fn claim(tx: &mut Tx<'_>, ctx: &Ctx, wanted: &[Wanted]) -> Result<Claimed, D
     for Wanted { user_id, device_id, algorithm } in wanted {
         let user_num = match owner {
             Some((known, num)) if known == user_id => num,
-            _ => users::num(tx, user_id)?,
+            Some(_) | None => users::num(tx, user_id)?,
         };
         owner = Some((user_id, user_num));
         let Some(user_num) = user_num else { continue };

@@ -277,7 +277,7 @@ fn are_actions(value: &Value) -> bool {
     let is_action = |action: &Value| match action {
         Value::String(action) => matches!(action.as_str(), "notify" | "dont_notify" | "coalesce"),
         Value::Object(action) => action.get("set_tweak").is_some_and(Value::is_string),
-        _ => false,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => false,
     };
     value.as_array().is_some_and(|actions| actions.iter().all(is_action))
 }

@@ -206,7 +206,7 @@ fn http_data(data: Option<&Value>) -> Result<Object, MatrixError> {
 fn text<T>(key: &Key<T>) -> Result<String, MatrixError> {
     match key.value() {
         Some(Value::String(text)) => Ok(text.clone()),
-        _ => Err(MatrixError::invalid_param(format!("'{}' must be a string", key.name()))),
+        Some(_) | None => Err(MatrixError::invalid_param(format!("'{}' must be a string", key.name()))),
     }
 }
 

@@ -27,7 +27,7 @@ fn has_nul(value: &Value) -> bool {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(has_nul),
         Value::Object(object) => object.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
-        _ => false,
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -85,6 +85,6 @@ pub fn integer(value: &Value) -> Integer {
             }
             None => Integer::Not,
         },
-        _ => Integer::Not,
+        Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => Integer::Not,
     }
 }

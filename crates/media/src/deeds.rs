@@ -180,7 +180,7 @@ pub fn quarantine(
         }
         at = match last {
             Some(copy) if length >= room => Progress { copy, ..at },
-            _ => Progress { done: at.done + 1, copy: 0 },
+            Some(_) | None => Progress { done: at.done + 1, copy: 0 },
         };
         room -= length.max(1);
     }

@@ -200,7 +200,7 @@ impl Library {
             match found {
                 (Some(media), _) if with_quarantined || media.quarantined_by.is_none() => return Ok(media),
                 (None, true) => {}
-                _ => return Err(Error::NotFound),
+                (Some(_), _) | (None, false) => return Err(Error::NotFound),
             }
             tokio::select! {
                 () = arrived => {}

@@ -116,7 +116,7 @@ impl Store {
                     make_folder(folder)?;
                     match folder.parent() {
                         Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
-                        _ => Ok(()),
+                        Some(_) | None => Ok(()),
                     }
                 };
                 make().map_err(|error| Error::Store(format!("cannot use {}: {error}", folder.display())))?;
@@ -195,7 +195,7 @@ impl Store {
                 let path = path(folder, object);
                 blocking(move || match fs::remove_file(path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::store(error)),
-                    _ => Ok(()),
+                    Ok(()) | Err(_) => Ok(()),
                 })
                 .await
             }

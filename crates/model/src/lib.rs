@@ -28,6 +28,6 @@ pub use session::{RateLimitOverride, Session, TokenHash};
 pub use token::{Epoch, SlidingToken, Token};
 pub use user::{User, UserType};
 pub use word::{
-    ActorKind, BatchOutcome, BuiltInRole, DeliveryKind, HappeningKind, JobState, Membership, ReportAct,
-    ReportKind, ReportState, Resolution, Scope,
+    ActorKind, BatchOutcome, BuiltInRole, DeliveryKind, HappeningKind, JobState, KeyUsage, Membership,
+    ReportAct, ReportKind, ReportState, Resolution, Scope,
 };

@@ -110,6 +110,16 @@ words! {
         Webhook = "webhook",
     }
 
+    /// The usage of a cross-signing key.
+    KeyUsage {
+        /// Signs the other two.
+        Master = "master",
+        /// Signs the account's devices.
+        SelfSigning = "self_signing",
+        /// Signs the master keys of others.
+        UserSigning = "user_signing",
+    }
+
     /// A role that every server has.
     BuiltInRole {
         /// Holds every scope: an account with the administrator flag.

@@ -181,7 +181,7 @@ pub(crate) async fn check_server_name(db: &Db, server_name: &str) -> Result<(), 
         Some(stored) if stored != server_name => {
             Err(StartError::OtherName { stored: stored.to_owned(), given: server_name.to_owned() })
         }
-        _ => Ok(()),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -74,7 +74,7 @@ pub struct NewRoom {
 fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(object) => object,
-        _ => Map::new(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
     }
 }
 

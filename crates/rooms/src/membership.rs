@@ -220,7 +220,7 @@ pub fn blocks_invites(tx: &ReadTx<'_>, user_num: UserNum) -> Result<bool, DbErro
 pub(crate) fn check_takes_invites(tx: &ReadTx<'_>, target: &str) -> Result<(), Error> {
     match users::num(tx, target)? {
         Some(num) if blocks_invites(tx, num)? => Err(Error::InviteBlocked),
-        _ => Ok(()),
+        Some(_) | None => Ok(()),
     }
 }
 

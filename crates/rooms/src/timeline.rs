@@ -105,7 +105,7 @@ fn bounds(view: &RoomView<'_, '_, '_>, range: &Range, current: Pos) -> Result<(P
     };
     let to = match &range.to {
         Some(to) if view.view.knows(to)? => Some(to.pos),
-        _ => None,
+        Some(_) | None => None,
     };
     Ok((start, to))
 }

@@ -313,7 +313,7 @@ impl RoomView<'_, '_, '_> {
         match self.stretches.get(here) {
             // The first event of a stretch may be visible even if the rest is not.
             Some((from, false)) if !ends_here => *from,
-            _ => pos,
+            Some(_) | None => pos,
         }
     }
 

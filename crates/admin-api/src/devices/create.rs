@@ -48,7 +48,7 @@ async fn handle(mut call: Call) -> Answer {
     let device_id = match body.device_id.value() {
         Some(Value::String(id)) if !id.is_empty() => id.clone(),
         Some(other) if json::truthy(other) => return Err(MatrixError::unknown("device_id must be a string")),
-        _ => return Err(MatrixError::unknown("Missing device_id")),
+        Some(_) | None => return Err(MatrixError::unknown("Missing device_id")),
     };
     if device_id.chars().count() > devices::MAX_DEVICE_ID {
         return Err(MatrixError::invalid_param("device_id cannot be longer than 512 characters."));

@@ -46,6 +46,6 @@ fn device_ids(value: &Value) -> Option<Vec<String>> {
         Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
         // Synapse takes a string for the array of its characters.
         Value::String(text) => Some(text.chars().map(String::from).collect()),
-        _ => None,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
     }
 }

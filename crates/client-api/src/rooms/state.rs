@@ -135,6 +135,8 @@ async fn moving(call: &Call, room_id: &str, sent: &Sent) -> Result<Vec<Bucket>, 
     match membership::named(&sent.content) {
         Some(Membership::Invite) => inviting(call, room_id, target),
         Some(Membership::Join) if target == call.user()?.user_id => joining(call, room_id).await,
-        _ => Ok(Vec::new()),
+        Some(Membership::Join | Membership::Knock | Membership::Leave | Membership::Ban) | None => {
+            Ok(Vec::new())
+        }
     }
 }

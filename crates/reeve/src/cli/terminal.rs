@@ -17,7 +17,7 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::new(format!("cannot write the result: {error}")))
         }
-        _ => Ok(()),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

@@ -202,7 +202,7 @@ fn check_email(settings: &Settings, problems: &mut Problems) {
                 .add("email.from", "expected an address such as name@example.org or Name <name@example.org>");
         }
         None if email.host.is_some() => problems.add("email.from", "must be set when email.host is set"),
-        _ => {}
+        Some(_) | None => {}
     }
     if email.host.is_some() && settings.public_base_url.is_none() {
         problems

@@ -57,7 +57,7 @@ pub(super) fn move_member(
             account_data::find(tx, num, "", push::DATA_TYPE)?.is_some(),
             pushers::count_of_user(tx, num)? > 0,
         ),
-        _ => (false, false),
+        Some(_) | None => (false, false),
     };
     let member = Member {
         user_id: user_id.to_owned(),

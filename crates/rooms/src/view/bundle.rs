@@ -35,7 +35,7 @@ impl RoomView<'_, '_, '_> {
             found.extend(batch.into_iter().filter(|event| self.shows(event)));
             match last {
                 Some(last) if found.len() < limit => upto = last.prev(),
-                _ => break,
+                Some(_) | None => break,
             }
         }
         found.truncate(limit);

@@ -1,7 +1,7 @@
 //! Cross-signing keys, with which users sign each other's keys and those of their own devices, and the signatures.
 
 use reeve_db::{DbError, ReadTx, Tx, params};
-use reeve_model::{Millis, Pos, UserNum};
+use reeve_model::{KeyUsage, Millis, Pos, UserNum};
 
 reeve_db::statements! {
     OF_USER = "SELECT usage, public_key, json, replaceable_until_ts FROM cross_signing_keys WHERE user_num = $1 ORDER BY usage";
@@ -27,8 +27,8 @@ reeve_db::statements! {
 /// A key with which an account signs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SigningKey {
-    /// `master`, `self_signing` or `user_signing`.
-    pub usage: String,
+    /// Its usage.
+    pub usage: KeyUsage,
     /// The public key, unpadded base64.
     pub public_key: String,
     /// The key as it was uploaded, as JSON.
@@ -69,7 +69,7 @@ pub fn is_key(tx: &ReadTx<'_>, user_num: UserNum, public_key: &str) -> Result<bo
 pub fn put(
     tx: &mut Tx<'_>,
     user_num: UserNum,
-    usage: &str,
+    usage: KeyUsage,
     public_key: &str,
     json: &str,
 ) -> Result<(), DbError> {
@@ -78,7 +78,7 @@ pub fn put(
 }
 
 /// Deletes a key.
-pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, usage: &str) -> Result<(), DbError> {
+pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, usage: KeyUsage) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![user_num, usage])?;
     Ok(())
 }
