@@ -5,6 +5,8 @@ use reeve_model::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::paging;
+
 const ORDERS: &[(&str, ())] = &[
     ("destination", ()),
     ("retry_last_ts", ()),
@@ -39,13 +41,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Admin(Scope::ServerRead))
             .id("listDestinations")
             .summary("Lists the servers that this server federates with: none")
-            .query([
-                Param::integer("from", "offset of the first server; 0 by default"),
-                Param::integer("limit", "maximum number of servers; 100 by default"),
+            .query(paging::params("servers").into_iter().chain([
                 Param::choice("order_by", ORDERS, "sort order"),
                 Param::direction("`f` (the default) or `b` for the reverse order"),
                 Param::text("destination", "substring of the name"),
-            ])
+            ]))
             .returns::<OtherServers>(200),
         Route::get("/_synapse/admin/v1/federation/destinations/{destination}", unknown)
             .access(Access::Admin(Scope::ServerRead))
@@ -66,8 +66,7 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 async fn list(call: Call) -> Answer {
-    call.query.integer("from")?;
-    call.query.integer("limit")?;
+    paging::read(&call.query)?;
     call.query.utf8("destination")?;
     call.query.choice("order_by", ORDERS)?;
     call.query.backwards()?;

@@ -8,6 +8,7 @@ mod experimental_features;
 mod federation;
 mod lookups;
 mod media;
+mod paging;
 mod reeve;
 mod register;
 mod registration_tokens;

@@ -12,21 +12,16 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Deleted, delete_all};
-use crate::target;
-
-/// Maximum number of uploads in a page, whatever the request asks for.
-const MAX: i64 = 10_000;
+use crate::{paging, target};
 
 /// Returns the query parameters.
-fn query() -> [Param; 4] {
-    [
-        Param::integer("from", "offset of the first upload; 0 by default"),
-        Param::integer("limit", "maximum number of uploads; 100 by default, at most 10000"),
+fn query() -> impl Iterator<Item = Param> {
+    paging::params("uploads").into_iter().chain([
         Param::choice("order_by", OrderBy::ALL, "sort order; `created_ts` by default"),
         Param::direction(
             "`f` ascending (the default) or `b` descending (the default if `order_by` is absent, too)",
         ),
-    ]
+    ])
 }
 
 const ERRORS: &[(u16, &str, &str)] = &[
@@ -127,13 +122,12 @@ struct Page {
 
 /// Reads the parameters in the order in which their errors are reported.
 fn page(query: &Query) -> Result<Page, MatrixError> {
-    let from = query.integer("from")?.unwrap_or(0);
-    let limit = query.integer("limit")?.unwrap_or(100).min(MAX);
+    let paging = paging::read(query)?;
     // The newest first, unless the request names an order or a direction.
     let newest_first = !query.has("order_by") && !query.has("dir");
     let order_by = query.choice("order_by", OrderBy::ALL)?.unwrap_or(OrderBy::CreatedTs);
     let descending = query.backwards()?.unwrap_or(newest_first);
-    Ok(Page { paging: Paging { from, limit }, order_by, descending })
+    Ok(Page { paging, order_by, descending })
 }
 
 fn handle_list(call: &Reading<'_>) -> Answer {
@@ -142,12 +136,10 @@ fn handle_list(call: &Reading<'_>) -> Answer {
     let Page { paging, order_by, descending } = page(&call.query)?;
     let total = media_users::of_user(call.tx, user.num)?.media_count;
     let media = media_list::shown(call.tx, user.num, order_by, descending, paging, total)?;
-    let returned = i64::try_from(media.len()).unwrap_or(paging.limit);
-    let more = paging.from.saturating_add(paging.limit) < total;
     reply::ok(&MediaList {
+        next_token: paging::next(paging, media.len(), total),
         media: media.into_iter().map(|media| ListedMedia::new(media, user.user_id.clone())).collect(),
         total,
-        next_token: more.then(|| paging.from.saturating_add(returned)),
     })
 }
 

@@ -2,13 +2,11 @@
 
 use reeve_app::{Access, Answer, MatrixError, Param, Reading, Route, reply};
 use reeve_model::{Millis, Scope};
-use reeve_store::Paging;
 use reeve_store::media_statistics::{self, Filter, OrderBy};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Maximum number of accounts in a page, whatever the request asks for.
-const MAX: i64 = 10_000;
+use crate::paging;
 
 const ORDERS: &[(&str, OrderBy)] = &[
     ("media_length", OrderBy::MediaLength),
@@ -44,18 +42,16 @@ pub(crate) fn route() -> Route {
         .access(Access::Admin(Scope::MediaRead))
         .id("getUserMediaStatistics")
         .summary("Lists accounts with the number and size of their uploads")
-        .query([
-            Param::integer("from", "offset of the first account; 0 by default"),
-            Param::integer("limit", "maximum number of accounts; 100 by default, at most 10000"),
+        .query(paging::params("accounts").into_iter().chain([
             Param::choice("order_by", ORDERS, "sort order; `user_id` by default"),
-            Param::direction("`f` ascending (the default) or `b` descending"),
+            paging::ascending(),
             Param::integer("from_ts", "only uploads at this time or later, in milliseconds"),
             Param::integer("until_ts", "only uploads at this time or earlier, in milliseconds"),
             Param::text(
                 "search_term",
                 "only accounts with this text in their localpart or display name, in any case",
             ),
-        ])
+        ]))
         .returns::<UserStatistics>(200)
         .errors(&[(400, "M_UNKNOWN", "a query parameter is not ASCII")])
 }
@@ -63,8 +59,7 @@ pub(crate) fn route() -> Route {
 fn handle(call: &Reading<'_>) -> Answer {
     let query = &call.query;
     let order_by = query.choice("order_by", ORDERS)?.unwrap_or(OrderBy::UserId);
-    let from = query.integer("from")?.unwrap_or(0);
-    let limit = query.integer("limit")?.unwrap_or(100).min(MAX);
+    let paging = paging::read(query)?;
     let from_ts = query.integer("from_ts")?.map_or(Millis::ZERO, Millis::new);
     let until_ts = query.integer("until_ts")?.map(Millis::new);
     if until_ts.is_some_and(|until_ts| until_ts <= from_ts) {
@@ -78,18 +73,13 @@ fn handle(call: &Reading<'_>) -> Answer {
     let within =
         (from_ts > Millis::ZERO || until_ts.is_some()).then(|| (from_ts, until_ts.unwrap_or(Millis::MAX)));
     let filter = Filter { within, term };
-    let (users, total) =
-        media_statistics::page(call.tx, &filter, order_by, descending, Paging { from, limit })?;
-    let returned = i64::try_from(users.len()).unwrap_or(limit);
+    let (users, total) = media_statistics::page(call.tx, &filter, order_by, descending, paging)?;
+    let next_token = paging::next(paging, users.len(), total);
     let users = users.into_iter().map(|user| UserMedia {
         user_id: user.user_id,
         displayname: user.displayname,
         media_count: user.media_count,
         media_length: user.media_length,
     });
-    reply::ok(&UserStatistics {
-        users: users.collect(),
-        total,
-        next_token: (from.saturating_add(limit) < total).then(|| from.saturating_add(returned)),
-    })
+    reply::ok(&UserStatistics { users: users.collect(), total, next_token })
 }

@@ -48,16 +48,18 @@ pub(crate) fn route() -> Route {
         .access(Access::Admin(Scope::AuditRead))
         .id("listAuditLog")
         .summary("Lists administrative acts, the newest first")
-        .query([
-            Param::text("actor", "only acts of the actor with this id, usually a user id"),
-            Param::text("actor_kind", "only acts of actors of this kind; needs `actor`"),
-            Param::text("target", "only acts on this target, usually a user id"),
-            Param::text("action", "only acts of this name, such as `user.lock`"),
-            Param::integer("from_ts", "only acts at this time or later, in milliseconds"),
-            Param::integer("until_ts", "only acts before this time, in milliseconds"),
-            Param::integer("limit", "maximum number of entries, from 1 to 1000; 100 by default"),
-            Param::text("from", "the `next_token` of the page before"),
-        ])
+        .query(
+            [
+                Param::text("actor", "only acts of the actor with this id, usually a user id"),
+                Param::text("actor_kind", "only acts of actors of this kind; needs `actor`"),
+                Param::text("target", "only acts on this target, usually a user id"),
+                Param::text("action", "only acts of this name, such as `user.lock`"),
+                Param::integer("from_ts", "only acts at this time or later, in milliseconds"),
+                Param::integer("until_ts", "only acts before this time, in milliseconds"),
+            ]
+            .into_iter()
+            .chain(super::page("entries")),
+        )
         .returns::<AuditLog>(200)
         .errors(&[(
             400,

@@ -52,17 +52,19 @@ pub(crate) fn list() -> Route {
         .id("listJobs")
         .summary("Lists jobs, the newest first")
         .description("Finished jobs are kept for seven days.")
-        .query([
-            Param::text("kind", "only jobs of this kind, such as `deactivate_user`"),
-            Param::choice(
-                "state",
-                JobState::WORDS,
-                "only jobs in this state: `scheduled`, `active`, `paused`, `complete`, `failed` or `cancelled`",
-            ),
-            Param::text("subject", "only jobs on this subject, usually a user id"),
-            Param::integer("limit", "maximum number of jobs, from 1 to 1000; 100 by default"),
-            Param::text("from", "the `next_token` of the page before"),
-        ])
+        .query(
+            [
+                Param::text("kind", "only jobs of this kind, such as `deactivate_user`"),
+                Param::choice(
+                    "state",
+                    JobState::WORDS,
+                    "only jobs in this state: `scheduled`, `active`, `paused`, `complete`, `failed` or `cancelled`",
+                ),
+                Param::text("subject", "only jobs on this subject, usually a user id"),
+            ]
+            .into_iter()
+            .chain(super::page("jobs")),
+        )
         .returns::<JobList>(200)
         .errors(&[(
             400,

@@ -15,7 +15,7 @@ mod whoami;
 
 use std::str::FromStr;
 
-use reeve_app::{Head, MatrixError, Route};
+use reeve_app::{Head, MatrixError, Param, Route};
 use reeve_model::Millis;
 use reeve_store::SortKey;
 
@@ -39,6 +39,14 @@ pub(crate) fn routes() -> Vec<Route> {
 const PAGE: i64 = 100;
 /// Maximum number of entries in a page.
 const MAX: i64 = 1000;
+
+/// Returns the parameters that say which page of some things is requested.
+pub(crate) fn page(things: &str) -> [Param; 2] {
+    [
+        Param::integer_of("limit", format!("maximum number of {things}, from 1 to {MAX}; {PAGE} by default")),
+        Param::text("from", "the `next_token` of the page before"),
+    ]
+}
 
 /// Returns the number of entries that a request asks for.
 pub(crate) fn limit(call: &Head) -> Result<i64, MatrixError> {

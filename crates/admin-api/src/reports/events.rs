@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{Page, report_id};
+use crate::paging;
 use crate::rooms::stored;
 
 const MISSING: &str = "Event report not found";
@@ -84,14 +85,12 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Admin(Scope::ReportsRead))
             .id("listEventReports")
             .summary("Lists reports of events, the latest first")
-            .query([
-                Param::integer("from", "offset of the first report; 0 by default"),
-                Param::integer("limit", "maximum number of reports; 100 by default, at most 10000"),
-                Param::direction("`b` for the newest first (the default) or `f`"),
+            .query(paging::params("reports").into_iter().chain([
+                paging::newest_first(),
                 Param::text("room_id", "substring of the room id"),
                 Param::text("user_id", "substring of the reporter's user id"),
                 Param::text("event_sender_user_id", "the user id of the event's sender"),
-            ])
+            ]))
             .returns::<EventReportPage>(200),
         Route::get("/_synapse/admin/v1/event_reports/{report_id}", get)
             .access(Access::Admin(Scope::ReportsRead))

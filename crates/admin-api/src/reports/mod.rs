@@ -7,12 +7,11 @@ mod work;
 use reeve_app::{Call, Head, MatrixError, Route};
 use reeve_store::Paging;
 
+use crate::paging;
+
 pub(crate) fn routes() -> Vec<Route> {
     [events::routes(), users::routes(), work::routes()].into_iter().flatten().collect()
 }
-
-/// Maximum number of reports in a page.
-const MAX: i64 = 10_000;
 
 /// Returns the report id in the path; `None` for a number that cannot be an id.
 fn report_id(call: &Head) -> Result<Option<i64>, MatrixError> {
@@ -33,19 +32,12 @@ struct Page {
 
 impl Page {
     fn of(call: &Call) -> Result<Self, MatrixError> {
-        Ok(Self {
-            paging: Paging {
-                from: call.query.integer("from")?.unwrap_or(0),
-                limit: call.query.integer("limit")?.unwrap_or(100).min(MAX),
-            },
-            backwards: call.query.backwards()?.unwrap_or(true),
-        })
+        let paging = paging::read(&call.query)?;
+        Ok(Self { paging, backwards: call.query.backwards()?.unwrap_or(true) })
     }
 
     /// Returns the offset of the next page, if there is one.
     fn next(&self, rows: usize, total: i64) -> Option<i64> {
-        let Paging { from, limit } = self.paging;
-        let rows = i64::try_from(rows).unwrap_or(limit);
-        (from.saturating_add(limit) < total).then(|| from.saturating_add(rows))
+        paging::next(self.paging, rows, total)
     }
 }

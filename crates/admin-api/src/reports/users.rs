@@ -9,6 +9,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{Page, report_id};
+use crate::paging;
 
 const MISSING: &str = "User report not found";
 const ERRORS: &[(u16, &str, &str)] =
@@ -56,13 +57,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::Admin(Scope::ReportsRead))
             .id("listUserReports")
             .summary("Lists reports of users, the latest first")
-            .query([
-                Param::integer("from", "offset of the first report; 0 by default"),
-                Param::integer("limit", "maximum number of reports; 100 by default, at most 10000"),
-                Param::direction("`b` for the newest first (the default) or `f`"),
+            .query(paging::params("reports").into_iter().chain([
+                paging::newest_first(),
                 Param::text("user_id", "substring of the reporter's user id"),
                 Param::text("target_user_id", "substring of the reported user id"),
-            ])
+            ]))
             .returns::<UserReportPage>(200),
         Route::get("/_synapse/admin/v1/user_reports/{report_id}", get)
             .access(Access::Admin(Scope::ReportsRead))

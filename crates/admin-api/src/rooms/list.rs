@@ -9,8 +9,7 @@ use reeve_store::lists::rooms::{self as room_list, Filter, OrderBy};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Maximum number of rooms in a page, whatever the request asks for.
-const MAX: i64 = 10_000;
+use crate::paging;
 
 /// The sort orders, each with true if the largest come first.
 const ORDERS: &[(&str, (OrderBy, bool))] = &[
@@ -114,9 +113,7 @@ pub(crate) fn route() -> Route {
             "`size`, `joined_members`, `joined_local_members`, `version` and `state_events` begin with the largest; \
              `dir=b` reverses each order. Rooms without a value come last, or first when turned round.",
         )
-        .query([
-            Param::integer("from", "offset of the first room; 0 by default"),
-            Param::integer("limit", "maximum number of rooms; 100 by default, at most 10000"),
+        .query(paging::params("rooms").into_iter().chain([
             Param::choice(
                 "order_by",
                 ORDERS,
@@ -136,21 +133,19 @@ pub(crate) fn route() -> Route {
                 "empty_rooms",
                 "`true` for only rooms without members, `false` for none of them",
             ),
-        ])
+        ]))
         .returns::<ListedRooms>(200)
 }
 
 struct Page {
-    from: i64,
-    limit: i64,
+    paging: Paging,
     filter: Filter,
     order_by: OrderBy,
     descending: bool,
 }
 
 fn page(query: &Query) -> Result<Page, MatrixError> {
-    let from = query.integer("from")?.unwrap_or(0);
-    let limit = query.integer("limit")?.unwrap_or(100).min(MAX);
+    let paging = paging::read(query)?;
     let (order_by, largest_first) = query.choice("order_by", ORDERS)?.unwrap_or((OrderBy::Name, false));
     let term = query.utf8("search_term")?;
     if term.as_deref() == Some("") {
@@ -160,14 +155,13 @@ fn page(query: &Query) -> Result<Page, MatrixError> {
     let published = query.boolean("public_rooms")?;
     let empty = query.boolean("empty_rooms")?;
     let filter = Filter { published, empty, term };
-    Ok(Page { from, limit, filter, order_by, descending: largest_first != backwards })
+    Ok(Page { paging, filter, order_by, descending: largest_first != backwards })
 }
 
 async fn handle(call: Call) -> Answer {
-    let Page { from, limit, filter, order_by, descending } = page(&call.query)?;
-    let page = call
-        .read(move |tx| room_list::page(tx, &filter, order_by, descending, Paging { from, limit }))
-        .await?;
+    let Page { paging, filter, order_by, descending } = page(&call.query)?;
+    let page = call.read(move |tx| room_list::page(tx, &filter, order_by, descending, paging)).await?;
+    let Paging { from, limit } = paging;
     let next = from.saturating_add(limit);
     reply::ok(&ListedRooms {
         offset: from,

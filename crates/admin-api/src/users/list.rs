@@ -8,30 +8,15 @@ use reeve_store::lists::users::{self as user_list, Filter, OrderBy, Term};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Maximum number of accounts in a page, whatever the request asks for.
-const MAX: i64 = 10_000;
+use super::selection;
+use crate::paging;
+
+/// The meaning of the parameter `deactivated` in v2.
+const DEACTIVATED: &str = "`true` to include deactivated accounts";
 
 /// Returns the query parameters.
-fn query() -> [Param; 11] {
-    [
-        Param::integer("from", "offset of the first account; 0 by default"),
-        Param::integer("limit", "maximum number of accounts; 100 by default, at most 10000"),
-        Param::text("user_id", "substring of the user id, in any case; ignored if `name` is given"),
-        Param::text("name", "substring of localpart or display name, in any case"),
-        Param::boolean("guests", "`false` to exclude guests"),
-        Param::boolean(
-            "deactivated",
-            "v2: `true` to include deactivated accounts. v3: `true` for only these, `false` for none of them",
-        ),
-        Param::boolean("locked", "`true` to include locked accounts"),
-        Param::boolean("admins", "`true` for only administrators, `false` for none of them"),
-        Param::choice("order_by", OrderBy::ALL, "sort order; `name` by default"),
-        Param::direction("`f` ascending (the default) or `b` descending"),
-        Param::texts(
-            "not_user_type",
-            "a user type to exclude, repeatable; empty for accounts without a type",
-        ),
-    ]
+fn query(deactivated: &'static str) -> impl Iterator<Item = Param> {
+    paging::params("accounts").into_iter().chain(selection::common(deactivated)).chain(selection::order())
 }
 
 /// An account in a list.
@@ -96,7 +81,7 @@ pub(crate) fn v2() -> Route {
     .access(Access::Admin(Scope::UsersRead))
     .id("listUsersV2")
     .summary("Lists accounts, by default without deactivated and locked ones")
-    .query(query())
+    .query(query(DEACTIVATED))
     .returns::<ListedUsers>(200)
 }
 
@@ -105,7 +90,7 @@ pub(crate) fn v3() -> Route {
         .access(Access::Admin(Scope::UsersRead))
         .id("listUsers")
         .summary("Lists accounts, by default including deactivated ones")
-        .query(query())
+        .query(query(selection::DEACTIVATED))
         .returns::<ListedUsers>(200)
 }
 
@@ -118,8 +103,7 @@ struct Page {
 
 /// Reads the parameters in the order in which their errors are reported.
 fn page(query: &Query, deactivated: fn(Option<bool>) -> Option<bool>) -> Result<Page, MatrixError> {
-    let from = query.integer("from")?.unwrap_or(0);
-    let limit = query.integer("limit")?.unwrap_or(100).min(MAX);
+    let paging = paging::read(query)?;
     let user_id = query.ascii("user_id")?.filter(|text| !text.is_empty());
     let name = query.utf8("name")?.filter(|text| !text.is_empty());
     let guests = query.boolean("guests")?;
@@ -140,18 +124,15 @@ fn page(query: &Query, deactivated: fn(Option<bool>) -> Option<bool>) -> Result<
             .map(|user_type| Some(user_type).filter(|t| !t.is_empty()))
             .collect(),
     };
-    Ok(Page { paging: Paging { from, limit }, filter, order_by, descending })
+    Ok(Page { paging, filter, order_by, descending })
 }
 
 fn handle(call: &Reading<'_>, deactivated: fn(Option<bool>) -> Option<bool>) -> Answer {
     let Page { paging, filter, order_by, descending } = page(&call.query, deactivated)?;
     let page = user_list::page(call.tx, &call.app.server_name, &filter, order_by, descending, paging)?;
-    let Paging { from, limit } = paging;
-    let returned = i64::try_from(page.users.len()).unwrap_or(limit);
-    let more = from.saturating_add(limit) < page.total;
     reply::ok(&ListedUsers {
+        next_token: paging::next(paging, page.users.len(), page.total).map(|next| next.to_string()),
         users: page.users.into_iter().map(ListedUser::from).collect(),
         total: page.total,
-        next_token: more.then(|| from.saturating_add(returned).to_string()),
     })
 }

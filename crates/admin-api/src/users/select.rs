@@ -17,9 +17,7 @@ use utoipa::ToSchema;
 
 use super::selection;
 use super::view::{ExternalIdView, ThreepidView};
-
-/// Maximum number of accounts in a page, whatever the request asks for.
-const MAX: i64 = 10_000;
+use crate::paging;
 
 /// An account of a selection.
 #[derive(Debug, Serialize, ToSchema)]
@@ -146,17 +144,11 @@ impl Include {
 }
 
 pub(crate) fn route() -> Route {
-    let paging = [
-        Param::integer("from", "offset of the first account; 0 by default"),
-        Param::text(
-            "token",
-            "the `next_token` of the page before, instead of `from`; it is good for the same filters and order",
-        ),
-        Param::integer("limit", "maximum number of accounts; 100 by default, at most 10000"),
-        Param::choice("order_by", OrderBy::ALL, "sort order; `name` by default"),
-        Param::direction("`f` ascending (the default) or `b` descending"),
-        Include::param(),
-    ];
+    let token = Param::text(
+        "token",
+        "the `next_token` of the page before, instead of `from`; it is good for the same filters and order",
+    );
+    let paging = paging::params("accounts").into_iter().chain(selection::order());
     Route::get("/_reeve/admin/v1/users", handle)
         .access(Access::Admin(Scope::UsersRead))
         .id("selectUsers")
@@ -165,7 +157,7 @@ pub(crate) fn route() -> Route {
             "Filters can be combined at will, and `total` is exact. Unknown and contradictory filters are refused. With \
              `token` an account that stays where it is comes once, also if others are added or change meanwhile.",
         )
-        .query(selection::params().into_iter().chain(paging))
+        .query(selection::params().into_iter().chain(paging).chain([token, Include::param()]))
         .returns::<SelectedUsers>(200)
         .errors(&[(
             400,
@@ -179,7 +171,7 @@ async fn handle(call: Call) -> Answer {
     let query = &call.query;
     let order_by = query.choice("order_by", OrderBy::ALL)?.unwrap_or(OrderBy::Name);
     let descending = query.backwards()?.unwrap_or(false);
-    let limit = query.integer("limit")?.unwrap_or(100).min(MAX);
+    let limit = paging::limit(query)?;
     let include = Include::read(query)?;
     let ordered = Ordered { selection, order_by, descending };
     let start = match (query.integer("from")?, query.utf8("token")?) {

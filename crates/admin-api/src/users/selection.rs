@@ -3,21 +3,38 @@
 use reeve_app::query::Query;
 use reeve_app::{MatrixError, Param, ParamKind};
 use reeve_store::Selection;
+use reeve_store::lists::users::OrderBy;
 use serde_json::{Map, Value};
 
-/// The parameters, each of them a field of [`Selection`].
-pub(crate) fn params() -> Vec<Param> {
-    vec![
+use crate::paging;
+
+/// The meaning of the parameter `deactivated`.
+pub(crate) const DEACTIVATED: &str = "`true` for only deactivated accounts, `false` for none of them";
+
+/// The parameters that other lists of accounts have, too. `deactivated` is the meaning of the one of that name.
+pub(crate) fn common(deactivated: &'static str) -> [Param; 7] {
+    [
         Param::text("user_id", "substring of the user id, in any case; ignored if `name` is given"),
         Param::text("name", "substring of localpart or display name, in any case"),
         Param::boolean("guests", "`false` to exclude guests"),
-        Param::boolean("deactivated", "`true` for only deactivated accounts, `false` for none of them"),
+        Param::boolean("deactivated", deactivated),
         Param::boolean("locked", "`true` to include locked accounts"),
         Param::boolean("admins", "`true` for only administrators, `false` for none of them"),
         Param::texts(
             "not_user_type",
             "a user type to exclude, repeatable; empty for accounts without a type",
         ),
+    ]
+}
+
+/// The parameters of the order of a list of accounts.
+pub(crate) fn order() -> [Param; 2] {
+    [Param::choice("order_by", OrderBy::ALL, "sort order; `name` by default"), paging::ascending()]
+}
+
+/// The parameters, each of them a field of [`Selection`].
+pub(crate) fn params() -> Vec<Param> {
+    let others = [
         Param::text("user_type", "the user type; empty for accounts without a type"),
         Param::text(
             "appservice",
@@ -50,7 +67,8 @@ pub(crate) fn params() -> Vec<Param> {
             "`true` for only accounts with devices, `false` for only those without",
         ),
         Param::integer("media_size_over", "the size of its uploads is greater than this, in bytes"),
-    ]
+    ];
+    common(DEACTIVATED).into_iter().chain(others).collect()
 }
 
 /// Reads a selection from query parameters. Parameters that the route does not declare are refused.

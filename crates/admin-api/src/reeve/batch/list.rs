@@ -1,11 +1,11 @@
 //! Lists batches.
 
-use reeve_app::{Access, Answer, Param, Reading, Route, reply};
+use reeve_app::{Access, Answer, Reading, Route, reply};
 use reeve_model::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::{cut, from, limit};
+use super::super::{cut, from, limit, page};
 use super::BatchView;
 
 /// A page of the list of batches, the newest first.
@@ -22,10 +22,7 @@ pub(crate) fn route() -> Route {
         .access(Access::Admin(Scope::UsersRead))
         .id("listUserBatches")
         .summary("Lists batches, the newest first")
-        .query([
-            Param::integer("limit", "maximum number of batches, from 1 to 1000; 100 by default"),
-            Param::text("from", "the `next_token` of the page before"),
-        ])
+        .query(page("batches"))
         .returns::<BatchList>(200)
         .errors(&[(
             400,

@@ -6,7 +6,7 @@ use reeve_store::batches::{self, Outcome};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::{bad_from, cut, limit};
+use super::super::{bad_from, cut, limit, page};
 use super::MISSING;
 
 /// A page of the outcomes of a batch, in the order in which the accounts were taken.
@@ -47,11 +47,13 @@ pub(crate) fn route() -> Route {
         .access(Access::Admin(Scope::UsersRead))
         .id("listUserBatchOutcomes")
         .summary("Lists what became of each account of a batch")
-        .query([
-            only(),
-            Param::integer("limit", "maximum number of accounts, from 1 to 1000; 100 by default"),
-            Param::text("from", "the `next_token` of the page before"),
-        ])
+        .query(
+            [
+                only(),
+            ]
+            .into_iter()
+            .chain(page("accounts")),
+        )
         .returns::<OutcomeList>(200)
         .errors(&[
             (

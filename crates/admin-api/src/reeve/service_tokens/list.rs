@@ -1,12 +1,12 @@
 //! Lists service tokens.
 
-use reeve_app::{Access, Answer, Param, Reading, Route, reply};
+use reeve_app::{Access, Answer, Reading, Route, reply};
 use reeve_model::Scope;
 use reeve_store::service_tokens;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::{cut, from, limit};
+use super::super::{cut, from, limit, page};
 use super::ServiceTokenView;
 
 /// A page of the list of service tokens, the newest first.
@@ -23,10 +23,7 @@ pub(crate) fn route() -> Route {
         .access(Access::Admin(Scope::ServicesRead))
         .id("listServiceTokens")
         .summary("Lists service tokens, the newest first, without their secrets")
-        .query([
-            Param::integer("limit", "maximum number of service tokens, from 1 to 1000; 100 by default"),
-            Param::text("from", "the `next_token` of the page before"),
-        ])
+        .query(page("service tokens"))
         .returns::<ServiceTokenList>(200)
         .errors(&[(
             400,

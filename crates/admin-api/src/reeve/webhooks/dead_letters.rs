@@ -1,13 +1,13 @@
 //! Dead letters: events that a receiver did not take.
 
-use reeve_app::{Access, Answer, Call, Head, MatrixError, Param, Reading, Route, reply, shape};
+use reeve_app::{Access, Answer, Call, Head, MatrixError, Reading, Route, reply, shape};
 use reeve_model::{HappeningKind, Pos, Scope};
 use reeve_store::webhooks::{self, DeadLetter};
 use reeve_webhooks::{Error, deeds};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::{bad_from, cut, limit};
+use super::super::{bad_from, cut, limit, page};
 use super::{MAY_NOT_READ, MISSING, WebhookAttempt};
 
 const ALL: &str = "/_reeve/admin/v1/webhooks/{webhook}/dead_letters";
@@ -63,10 +63,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .description(
                 "The newest 1000 of each webhook are kept, as long as the events: for `webhooks.history_ms`.",
             )
-            .query([
-                Param::integer("limit", "maximum number of dead letters, from 1 to 1000; 100 by default"),
-                Param::text("from", "the `next_token` of the page before"),
-            ])
+            .query(page("dead letters"))
             .returns::<DeadLetterList>(200)
             .errors(&[
                 (

@@ -1,12 +1,12 @@
 //! Lists webhooks.
 
-use reeve_app::{Access, Answer, Param, Reading, Route, reply};
+use reeve_app::{Access, Answer, Reading, Route, reply};
 use reeve_model::Scope;
 use reeve_store::webhooks;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::{cut, from, limit};
+use super::super::{cut, from, limit, page};
 use super::WebhookView;
 
 /// A page of the list of webhooks, the newest first.
@@ -23,10 +23,7 @@ pub(crate) fn route() -> Route {
         .access(Access::Admin(Scope::WebhooksRead))
         .id("listWebhooks")
         .summary("Lists webhooks and their progress, the newest first, without their secrets")
-        .query([
-            Param::integer("limit", "maximum number of webhooks, from 1 to 1000; 100 by default"),
-            Param::text("from", "the `next_token` of the page before"),
-        ])
+        .query(page("webhooks"))
         .returns::<WebhookList>(200)
         .errors(&[(
             400,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::ReportView;
-use crate::reeve::{bad_from, cut, from, limit};
+use crate::reeve::{bad_from, cut, from, limit, page};
 
 /// A page of reports, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,18 +26,20 @@ pub(super) fn route() -> Route {
         .access(Access::Admin(Scope::ReportsRead))
         .id("listReports")
         .summary("Lists reports of events, rooms and users, the newest first")
-        .query([
-            Param::choice("kind", ReportKind::WORDS, "only reports of this kind of thing"),
-            Param::choice("state", ReportState::WORDS, "only reports in this state"),
-            Param::text("assignee", "only reports with which the administrator of this user id deals"),
-            Param::text("reporter", "only reports by this user"),
-            Param::text("reported_user", "only reports of this user, or of events that this user sent"),
-            Param::text("room_id", "only reports of this room, or of events in it"),
-            Param::integer("from_ts", "only reports received at this time or later, in milliseconds"),
-            Param::integer("until_ts", "only reports received before this time, in milliseconds"),
-            Param::integer("limit", "maximum number of reports, from 1 to 1000; 100 by default"),
-            Param::text("from", "the `next_token` of the page before"),
-        ])
+        .query(
+            [
+                Param::choice("kind", ReportKind::WORDS, "only reports of this kind of thing"),
+                Param::choice("state", ReportState::WORDS, "only reports in this state"),
+                Param::text("assignee", "only reports with which the administrator of this user id deals"),
+                Param::text("reporter", "only reports by this user"),
+                Param::text("reported_user", "only reports of this user, or of events that this user sent"),
+                Param::text("room_id", "only reports of this room, or of events in it"),
+                Param::integer("from_ts", "only reports received at this time or later, in milliseconds"),
+                Param::integer("until_ts", "only reports received before this time, in milliseconds"),
+            ]
+            .into_iter()
+            .chain(page("reports")),
+        )
         .returns::<ReportPage>(200)
         .errors(&[(
             400,
