@@ -25,6 +25,8 @@ pub const MAX_WAITING: i64 = 1000;
 pub const OVERLAP_MS: i64 = 24 * 3600 * 1000;
 /// The longest such time, in milliseconds.
 pub const MAX_OVERLAP_MS: i64 = 30 * OVERLAP_MS;
+/// The number of characters after the origin of a URL that are shown to those who may not use it.
+const SHOWN: usize = 5;
 
 /// A URL that passed the checks that are possible before a request.
 #[derive(Clone, Debug)]
@@ -42,6 +44,19 @@ pub struct Issued {
 /// Returns the webhook of a name.
 pub fn find(tx: &ReadTx<'_>, name: &str) -> Result<Webhook, Error> {
     webhooks::find(tx, name)?.ok_or(Error::NotFound)
+}
+
+/// Returns a URL for readers who may not use it: its origin, and the first characters of the rest, which may hold a secret.
+pub fn shortened(url: &str) -> String {
+    let origin = origin(url);
+    let rest = url.strip_prefix(&origin).unwrap_or_default();
+    let shown: String = rest.chars().take(SHOWN).collect();
+    if shown.len() < rest.len() { format!("{origin}{shown}…") } else { origin + rest }
+}
+
+/// Returns scheme, host and port of a URL; blank if it is none.
+fn origin(url: &str) -> String {
+    Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
 }
 
 /// The progress of a webhook.
@@ -274,7 +289,7 @@ fn changes(before: Option<&Terms>, after: &Terms) -> Map<String, Value> {
             changes.insert(name.to_owned(), value);
         }
     };
-    let origin = Url::parse(&after.url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+    let origin = origin(&after.url);
     let differs =
         |different: fn(&Terms, &Terms) -> bool| before.is_none_or(|before| different(before, after));
     note("description", differs(|old, new| old.description != new.description), json!(after.description));

@@ -64,7 +64,7 @@ async fn handle(mut call: Call) -> Answer {
     let (ctx, most) = (call.admin_ctx()?, call.app.webhooks.max());
     let issued = call.write(move |tx| -> Result<_, Error> {
         let issued = deeds::create(tx, &ctx, &new, most)?;
-        IssuedWebhook::new(tx, issued)
+        IssuedWebhook::new(tx, ctx.scopes, issued)
     });
     Ok(reply::json(StatusCode::CREATED, &issued.await?))
 }

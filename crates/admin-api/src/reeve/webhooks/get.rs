@@ -11,11 +11,12 @@ pub(crate) fn route() -> Route {
         .access(Access::Admin(Scope::WebhooksRead))
         .id("getWebhook")
         .summary("Returns one webhook and its progress, without its secret")
+        .description("Callers without `webhooks:write` see its URL shortened.")
         .returns::<WebhookView>(200)
         .errors(&[super::MISSING])
 }
 
 fn handle(call: &Reading<'_>) -> Answer {
     let webhook = deeds::find(call.tx, call.params.get("webhook"))?;
-    reply::ok(&WebhookView::new(call.tx, webhook)?)
+    reply::ok(&WebhookView::new(call.tx, call.caller().scopes(), webhook)?)
 }

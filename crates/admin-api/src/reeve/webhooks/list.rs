@@ -23,6 +23,7 @@ pub(crate) fn route() -> Route {
         .access(Access::Admin(Scope::WebhooksRead))
         .id("listWebhooks")
         .summary("Lists webhooks and their progress, the newest first, without their secrets")
+        .description("Callers without `webhooks:write` see their URLs shortened.")
         .query(page("webhooks"))
         .returns::<WebhookList>(200)
         .errors(&[(
@@ -36,6 +37,7 @@ fn handle(call: &Reading<'_>) -> Answer {
     let limit = limit(call)?;
     let mut webhooks = webhooks::list(call.tx, &from(call)?, limit + 1)?;
     let next_token = cut(&mut webhooks, limit).map(|last| last.sort_key().to_string());
-    let views = webhooks.into_iter().map(|webhook| WebhookView::new(call.tx, webhook));
+    let scopes = call.caller().scopes();
+    let views = webhooks.into_iter().map(|webhook| WebhookView::new(call.tx, scopes, webhook));
     reply::ok(&WebhookList { webhooks: views.collect::<Result<_, _>>()?, next_token })
 }

@@ -13,7 +13,7 @@ mod update;
 
 use reeve_app::Route;
 use reeve_db::ReadTx;
-use reeve_model::{ActorKind, HappeningKind, Millis};
+use reeve_model::{ActorKind, HappeningKind, Millis, Scope, Scopes};
 use reeve_store::webhooks::Webhook;
 use reeve_webhooks::deeds::{self, Issued};
 use reeve_webhooks::{Attempt, Error};
@@ -52,7 +52,8 @@ pub(crate) struct WebhookView {
     name: String,
     /// Its purpose.
     description: String,
-    /// The URL to which it sends.
+    /// The URL to which it sends. Callers without `webhooks:write` see its origin and the beginning of the rest, which may hold a
+    /// secret.
     #[schema(example = "https://billing.example.org/reeve")]
     url: String,
     /// The events that it sends.
@@ -82,12 +83,17 @@ pub(crate) struct WebhookView {
 }
 
 impl WebhookView {
-    fn new(tx: &ReadTx<'_>, webhook: Webhook) -> Result<Self, Error> {
+    /// Returns a webhook as a caller with these scopes sees it.
+    fn new(tx: &ReadTx<'_>, scopes: Scopes, webhook: Webhook) -> Result<Self, Error> {
         let deeds::Progress { delivery, waiting } = deeds::progress(tx, webhook.num)?;
         Ok(Self {
             name: webhook.name,
             description: webhook.terms.description,
-            url: webhook.terms.url,
+            url: if scopes.contains(Scope::WebhooksWrite) {
+                webhook.terms.url
+            } else {
+                deeds::shortened(&webhook.terms.url)
+            },
             events: webhook.terms.kinds,
             enabled: webhook.terms.enabled,
             created_by_kind: webhook.created_by_kind,
@@ -113,8 +119,8 @@ pub(crate) struct IssuedWebhook {
 }
 
 impl IssuedWebhook {
-    fn new(tx: &ReadTx<'_>, Issued { webhook, secret }: Issued) -> Result<Self, Error> {
-        Ok(Self { webhook: WebhookView::new(tx, webhook)?, secret })
+    fn new(tx: &ReadTx<'_>, scopes: Scopes, Issued { webhook, secret }: Issued) -> Result<Self, Error> {
+        Ok(Self { webhook: WebhookView::new(tx, scopes, webhook)?, secret })
     }
 }
 

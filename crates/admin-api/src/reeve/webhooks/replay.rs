@@ -51,7 +51,7 @@ async fn handle(mut call: Call) -> Answer {
     let (ctx, name) = (call.admin_ctx()?, call.param("webhook"));
     let replayed = call.write(move |tx| -> Result<_, Error> {
         let webhook = deeds::replay(tx, &ctx, &name, from)?;
-        WebhookView::new(tx, webhook)
+        WebhookView::new(tx, ctx.scopes, webhook)
     });
     reply::ok(&replayed.await?)
 }

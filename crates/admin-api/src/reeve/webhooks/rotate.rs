@@ -43,7 +43,7 @@ async fn handle(mut call: Call) -> Answer {
     let (ctx, name) = (call.admin_ctx()?, call.param("webhook"));
     let issued = call.write(move |tx| -> Result<_, Error> {
         let issued = deeds::rotate(tx, &ctx, &name, overlap_ms)?;
-        IssuedWebhook::new(tx, issued)
+        IssuedWebhook::new(tx, ctx.scopes, issued)
     });
     reply::ok(&issued.await?)
 }

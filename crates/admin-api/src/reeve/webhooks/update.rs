@@ -52,7 +52,7 @@ async fn handle(mut call: Call) -> Answer {
     let (ctx, name) = (call.admin_ctx()?, call.param("webhook"));
     let changed = call.write(move |tx| -> Result<_, Error> {
         let webhook = deeds::change(tx, &ctx, &name, &change)?;
-        WebhookView::new(tx, webhook)
+        WebhookView::new(tx, ctx.scopes, webhook)
     });
     reply::ok(&changed.await?)
 }

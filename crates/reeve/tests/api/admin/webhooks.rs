@@ -333,6 +333,31 @@ on_both_engines! {
         assert_eq!(admin.post(PATH, body).await.status, 201);
     }
 
+    #[config(inside)]
+    async fn readers_see_no_secret_in_a_url(server: Server) {
+        let admin = server.admin().await;
+        for (name, url) in [
+            ("path", "https://hooks.example.org:8443/services/T0/a-secret"),
+            ("query", "https://hooks.example.org/?key=a-secret"),
+            ("plain", "https://hooks.example.org/in"),
+        ] {
+            let body = json!({ "name": name, "url": url, "events": ["account.created"] });
+            let created = admin.post(PATH, body).await;
+            assert_eq!((created.status, created.text("url")), (201, url));
+            assert_eq!(get(&admin, name).await["url"], url);
+        }
+        let token = json!({ "name": "reader", "scopes": ["webhooks:read"] });
+        let reader = server.with_token(admin.post(TOKENS, token).await.text("secret"));
+        let shown = ["https://hooks.example.org/in", "https://hooks.example.org/?key…", "https://hooks.example.org:8443/serv…"];
+        let all = ok(reader.get(PATH).await);
+        let urls: Vec<&str> = all["webhooks"].as_array().unwrap().iter().map(|webhook| webhook["url"].as_str().unwrap()).collect();
+        assert_eq!(urls, shown);
+        for (name, url) in ["plain", "query", "path"].into_iter().zip(shown) {
+            assert_eq!(get(&reader, name).await["url"], url);
+        }
+        assert!(ok(admin.get(PATH).await)["webhooks"][2]["url"].as_str().unwrap().ends_with("/a-secret"));
+    }
+
     #[config(inside_and_open)]
     async fn what_happens_is_told(server: Server) {
         let receiver = Receiver::start().await;
