@@ -204,6 +204,16 @@ impl<S: State> Call<S> {
         self.authorised(move |tx, caller| f(tx, present(caller, caller.session())?).map_err(Into::into)).await
     }
 
+    /// Runs a deed of the caller, as [`Call::act`] does, who need not be an account.
+    pub async fn act_as<T, E, F>(&self, f: F) -> Result<T, MatrixError>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Into<MatrixError> + Send + 'static,
+        F: Fn(&mut Tx<'_>, &Caller) -> Result<T, E> + Send + 'static,
+    {
+        self.authorised(move |tx, caller| f(tx, caller).map_err(Into::into)).await
+    }
+
     /// Returns the credentials, to be judged at the present time: they may have expired since the request began.
     fn credentials_now(&self) -> Option<Credentials> {
         let now = self.app.clock.now();

@@ -1,10 +1,11 @@
 //! Aliases of rooms.
 
+use reeve_accounts::audit;
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, Membership, User};
+use reeve_model::{Ctx, Membership, Scope, Scopes, User};
 use reeve_store::rooms::{self, Room};
 use ruma::RoomId;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::membership;
@@ -74,7 +75,7 @@ pub(crate) fn room_id(tx: &ReadTx<'_>, room_id_or_alias: &str) -> Result<String,
     }
 }
 
-/// Creates an alias for a room that the user has joined.
+/// Creates an alias for a room that the user has joined, or for any room if the actor holds [`Scope::RoomsWrite`].
 pub fn create_alias(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -88,34 +89,50 @@ pub fn create_alias(
         return Err(Error::AliasInUse(format!("Room alias {alias} already exists")));
     }
     let is_id = RoomId::parse(room_id).is_ok();
+    let holds_scope = ctx.scopes.contains(Scope::RoomsWrite);
     let missing = || {
-        if user.admin || !is_id {
+        if holds_scope || !is_id {
             Error::Invalid(format!("Room {room_id} does not exist"))
         } else {
             Error::forbidden("You must be in the room to create an alias for it")
         }
     };
     let room = rooms::find(tx, room_id)?.ok_or_else(missing)?;
-    if !user.admin && membership::current(tx, &user.user_id, &room)? != Membership::Join {
-        return Err(missing());
+    if membership::current(tx, &user.user_id, &room)? != Membership::Join {
+        if !holds_scope {
+            return Err(missing());
+        }
+        audit::record(tx, ctx, "room.create_alias", room_id, &json!({ "alias": alias }))?;
     }
     add_alias(tx, home, ctx, user, &room, localpart)?;
     Ok(())
 }
 
-/// Deletes an alias. Its creator may, a member with enough power in its room, and an administrator.
-pub fn delete_alias(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, alias: &str) -> Result<(), Error> {
+/// Deletes an alias. Its creator may, a member with enough power in its room, and an actor who holds [`Scope::RoomsWrite`].
+/// `user` is the account of the actor, if it has one.
+pub fn delete_alias(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    user: Option<&User>,
+    alias: &str,
+) -> Result<(), Error> {
     local_alias(home, alias)?;
     let found = rooms::alias(tx, alias)?.ok_or(Error::NotFound("Unknown room alias"))?;
     let mut room = rooms::find(tx, &found.room_id)?.ok_or(Error::NotFound("Unknown room"))?;
-    let powers = PowerLevels::of(tx, &room)?;
-    let is_member = membership::current(tx, &user.user_id, &room)? == Membership::Join;
-    let has_power = is_member && powers.user(&user.user_id) >= powers.event(types::CANONICAL_ALIAS, true);
-    if found.creator != user.user_id && !has_power && !user.admin {
-        return Err(Error::forbidden("You don't have permission to delete the alias."));
+    let powerful = match user {
+        Some(user) if has_power(tx, user, &room)? => Some(user),
+        Some(_) | None => None,
+    };
+    if powerful.is_none() && user.is_none_or(|user| found.creator != user.user_id) {
+        if !ctx.scopes.contains(Scope::RoomsWrite) {
+            return Err(Error::forbidden("You don't have permission to delete the alias."));
+        }
+        audit::record(tx, ctx, "room.delete_alias", &room.room_id, &json!({ "alias": alias }))?;
     }
     rooms::delete_alias(tx, alias)?;
     // The alias is removed from the canonical alias event, if the user may send one.
+    let Some(user) = powerful.filter(|user| !user.shadow_banned) else { return Ok(()) };
     let Some(mut content) = event::state_content(tx, &room, types::CANONICAL_ALIAS, "")? else {
         return Ok(());
     };
@@ -126,19 +143,40 @@ pub fn delete_alias(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, user: &User, alias:
     if let Some(Value::Array(others)) = content.get_mut("alt_aliases") {
         others.retain(|other| other != alias);
     }
-    if content != before && has_power && !user.shadow_banned {
+    if content != before {
         let draft = event::Draft::state(types::CANONICAL_ALIAS, "", &user.user_id, content);
         event::append(tx, home, &mut room, draft, ctx.now)?;
     }
     Ok(())
 }
 
-/// Returns the aliases of a room, for a member, an administrator, or everybody if the room is world-readable.
-pub fn aliases(tx: &ReadTx<'_>, user: &User, room_id: &str) -> Result<Vec<String>, Error> {
-    let refused = || Error::forbidden(format!("User {} not in room {room_id}", user.user_id));
+/// Returns true if a user may change which aliases a room shows, and whether the public room directory lists it.
+pub(crate) fn has_power(tx: &ReadTx<'_>, user: &User, room: &Room) -> Result<bool, Error> {
+    let powers = PowerLevels::of(tx, room)?;
+    let is_member = membership::current(tx, &user.user_id, room)? == Membership::Join;
+    Ok(is_member && powers.user(&user.user_id) >= powers.event(types::CANONICAL_ALIAS, true))
+}
+
+/// Returns the aliases of a room, for a member, a caller who reads all rooms, or everybody if the room is world-readable.
+/// `user` is the account of the caller, if it has one.
+pub fn aliases(
+    tx: &ReadTx<'_>,
+    scopes: Scopes,
+    user: Option<&User>,
+    room_id: &str,
+) -> Result<Vec<String>, Error> {
+    let reads_all = scopes.contains(Scope::RoomsRead);
+    let refused = || match user {
+        Some(user) if !reads_all => Error::forbidden(format!("User {} not in room {room_id}", user.user_id)),
+        Some(_) | None => Error::NotFound("Unknown room"),
+    };
     let room = rooms::find(tx, room_id)?.ok_or_else(refused)?;
-    let readable = room.history_visibility.as_deref() == Some("world_readable");
-    if !readable && !user.admin && membership::current(tx, &user.user_id, &room)? != Membership::Join {
+    let is_readable = room.history_visibility.as_deref() == Some("world_readable");
+    let is_member = match user {
+        Some(user) => membership::current(tx, &user.user_id, &room)? == Membership::Join,
+        None => false,
+    };
+    if !is_readable && !is_member && !reads_all {
         return Err(refused());
     }
     Ok(rooms::aliases(tx, room.num)?)

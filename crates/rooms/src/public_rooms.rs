@@ -1,16 +1,16 @@
 //! The public room directory.
 
+use reeve_accounts::audit;
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Membership, User};
+use reeve_model::{Ctx, Scope, User};
 use reeve_store::rooms::PublishedCursor;
 use reeve_store::rooms::{self, Room};
 use serde::Serialize;
+use serde_json::json;
 
+use crate::aliases;
 use crate::error::Error;
-use crate::membership;
-use crate::power::PowerLevels;
 use crate::preview::{is_open, known_room};
-use crate::types;
 
 /// The maximum number of published rooms that are read for one page of a search.
 const MAX_LOOKED_AT: usize = 10_000;
@@ -27,10 +27,18 @@ pub fn is_published(tx: &ReadTx<'_>, user_id: Option<&str>, room_id: &str) -> Re
     Ok(known.ok_or(Error::NotFound("Unknown room"))?.published)
 }
 
-/// Shows a room in the public room directory, or hides it.
-pub fn publish(tx: &mut Tx<'_>, user: &User, room_id: &str, published: bool) -> Result<(), Error> {
+/// Shows a room in the public room directory, or hides it. A member with enough power may, and an actor who holds
+/// [`Scope::RoomsWrite`]. `user` is the account of the actor, if it has one.
+pub fn publish(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    user: Option<&User>,
+    room_id: &str,
+    published: bool,
+) -> Result<(), Error> {
+    let holds_scope = ctx.scopes.contains(Scope::RoomsWrite);
     let refused = || {
-        if user.admin {
+        if holds_scope {
             Error::NotFound("Unknown room")
         } else {
             Error::forbidden(
@@ -39,11 +47,16 @@ pub fn publish(tx: &mut Tx<'_>, user: &User, room_id: &str, published: bool) -> 
         }
     };
     let before = rooms::find(tx, room_id)?.ok_or_else(refused)?;
-    let powers = PowerLevels::of(tx, &before)?;
-    let is_member = membership::current(tx, &user.user_id, &before)? == Membership::Join;
-    let may = is_member && powers.user(&user.user_id) >= powers.event(types::CANONICAL_ALIAS, true);
-    if !may && !user.admin {
+    let has_power = match user {
+        Some(user) => aliases::has_power(tx, user, &before)?,
+        None => false,
+    };
+    if !has_power && !holds_scope {
         return Err(refused());
+    }
+    if !has_power && before.published != published {
+        let action = if published { "room.publish" } else { "room.unpublish" };
+        audit::record(tx, ctx, action, room_id, &json!({}))?;
     }
     let after = Room { published, ..before.clone() };
     rooms::update(tx, &before, &after)?;

@@ -4,7 +4,7 @@ use http::Method;
 use reeve_app::body::Key;
 use reeve_app::shape::{self, AnyObject};
 use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, body, reply};
-use reeve_model::Session;
+use reeve_model::{Scope, Session};
 use reeve_rooms::Error;
 use reeve_rooms::aliases;
 use reeve_rooms::public_rooms;
@@ -66,7 +66,7 @@ pub(crate) fn routes() -> Vec<Route> {
             ])
             .spec(ALIASES),
         v3(Method::DELETE, "directory/room/{room_alias}", delete)
-            .access(Access::User)
+            .access(Access::SelfOr(Scope::RoomsWrite))
             .id("deleteRoomAlias")
             .returns::<shape::Empty>(200)
             .summary("Deletes an alias")
@@ -76,11 +76,14 @@ pub(crate) fn routes() -> Vec<Route> {
             ])
             .spec(ALIASES),
         v3(Method::GET, "rooms/{room_id}/aliases", of_room)
-            .access(Access::User)
+            .access(Access::SelfOr(Scope::RoomsRead))
             .id("getLocalAliases")
             .returns::<shapes::rooms::Aliases>(200)
             .summary("Lists the aliases of a room")
-            .errors(&[(403, "M_FORBIDDEN", "the account is not in the room")])
+            .errors(&[
+                (403, "M_FORBIDDEN", "the account is not in the room"),
+                (404, "M_NOT_FOUND", "there is no such room"),
+            ])
             .spec(ALIASES),
         v3(Method::GET, "directory/list/room/{room_id}", visibility)
             .access(Access::Optional)
@@ -90,7 +93,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[(404, "M_NOT_FOUND", "there is no such room, or its summary is not public")])
             .spec(LIST),
         v3(Method::PUT, "directory/list/room/{room_id}", publish)
-            .access(Access::User)
+            .access(Access::SelfOr(Scope::RoomsWrite))
             .id("setRoomVisibilityOnDirectory")
             .takes::<NewVisibility>()
             .returns::<shape::Empty>(200)
@@ -130,21 +133,22 @@ async fn resolve(call: Call) -> Answer {
 
 async fn create(mut call: Call) -> Answer {
     let room_id = call.take::<RoomId>().await?.room_id.read_or(not_text)?;
-    let (home, ctx, alias) = (home(&call), call.ctx(), call.param("room_alias"));
+    let (home, ctx, alias) = (home(&call), call.admin_ctx()?, call.param("room_alias"));
     call.act(move |tx, Session { user, .. }| aliases::create_alias(tx, &home, &ctx, user, &alias, &room_id))
         .await?;
     reply::empty()
 }
 
 async fn delete(call: Call) -> Answer {
-    let (home, ctx, alias) = (home(&call), call.ctx(), call.param("room_alias"));
-    call.act(move |tx, Session { user, .. }| aliases::delete_alias(tx, &home, &ctx, user, &alias)).await?;
+    let (home, ctx, alias) = (home(&call), call.admin_ctx()?, call.param("room_alias"));
+    call.act_as(move |tx, caller| aliases::delete_alias(tx, &home, &ctx, caller.user(), &alias)).await?;
     reply::empty()
 }
 
 async fn of_room(call: Call) -> Answer {
-    let (user, room_id) = (call.user()?.clone(), call.param("room_id"));
-    let aliases = call.read(move |tx| aliases::aliases(tx, &user, &room_id)).await?;
+    let (caller, room_id) = (call.caller().clone(), call.param("room_id"));
+    let read = call.read(move |tx| aliases::aliases(tx, caller.scopes(), caller.user(), &room_id));
+    let aliases = read.await?;
     reply::ok(&json!({ "aliases": aliases }))
 }
 
@@ -161,8 +165,9 @@ async fn publish(mut call: Call) -> Answer {
         Some("private") => false,
         Some(other) => return Err(MatrixError::bad_json(format!("'{other}' is not a valid visibility"))),
     };
-    let room_id = call.param("room_id");
-    call.act(move |tx, Session { user, .. }| public_rooms::publish(tx, user, &room_id, published)).await?;
+    let (ctx, room_id) = (call.admin_ctx()?, call.param("room_id"));
+    call.act_as(move |tx, caller| public_rooms::publish(tx, &ctx, caller.user(), &room_id, published))
+        .await?;
     reply::empty()
 }
 
@@ -188,7 +193,7 @@ fn check_server(call: &Call) -> Result<(), MatrixError> {
         Some(server) if !server.is_empty() && server != *call.app.server_name => {
             Err(MatrixError::not_found("This server does not reach the directories of other servers"))
         }
-        _ => Ok(()),
+        Some(_) | None => Ok(()),
     }
 }
 

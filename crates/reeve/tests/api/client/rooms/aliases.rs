@@ -70,6 +70,58 @@ on_both_engines! {
         }
     }
 
+    async fn the_scope_of_rooms_opens_every_room(server: Server) {
+        let (alice, admin) = (server.user("alice").await, server.admin().await);
+        let (reader, writer) = (server.user("reader").await, server.user("writer").await);
+        let room = create(&alice, json!({})).await;
+        for (client, scope) in [(&reader, "rooms:read"), (&writer, "rooms:write")] {
+            let name = scope.replace(':', "-");
+            assert_eq!(admin.put(&format!("/_reeve/admin/v1/roles/{name}"), json!({ "scopes": [scope] })).await.status, 201);
+            let role = format!("/_reeve/admin/v1/users/{}/role", client.user_id);
+            assert_eq!(admin.put(&role, json!({ "role": name })).await.status, 200);
+        }
+        let token = async |name: &str, scope: &str| {
+            let body = json!({ "name": name, "scopes": [scope] });
+            server.with_token(admin.post("/_reeve/admin/v1/service_tokens", body).await.text("secret"))
+        };
+        let (reading, writing) = (token("reading", "rooms:read").await, token("writing", "rooms:write").await);
+        let listing = format!("{CS}/directory/list/room/{}", enc(&room));
+        let is_published = async || ok(alice.get(&listing).await)["visibility"] == "public";
+        add_alias(&alice, &room, "hers").await;
+
+        // The scope of reading shows the aliases, and changes nothing.
+        for client in [&reader, &reading] {
+            assert_eq!(client.get(&room_path(&room, "aliases")).await, (200, json!({ "aliases": ["#hers:test"] })));
+            assert_eq!(code(&client.get(&room_path("!unknown:test", "aliases")).await), (404, "M_NOT_FOUND"));
+            assert_eq!(code(&client.delete(&path("#hers:test")).await), (403, "M_FORBIDDEN"));
+            assert_eq!(code(&client.put(&listing, json!({})).await), (403, "M_FORBIDDEN"));
+        }
+        assert_eq!(code(&reader.put(&path("#x:test"), json!({ "room_id": room })).await), (403, "M_FORBIDDEN"));
+        assert!(!is_published().await);
+        // The scope of writing changes everything. An alias belongs to an account.
+        assert_eq!(code(&writer.get(&room_path(&room, "aliases")).await), (403, "M_FORBIDDEN"));
+        assert_eq!(writer.put(&path("#made:test"), json!({ "room_id": room })).await, (200, json!({})));
+        assert_eq!(code(&writing.put(&path("#x:test"), json!({ "room_id": room })).await), (403, "M_FORBIDDEN"));
+        for (client, alias, visibility) in [(&writer, "#hers:test", "public"), (&writing, "#made:test", "private")] {
+            assert_eq!(client.delete(&path("#unknown:test")).await.status, 404);
+            assert_eq!(client.delete(&path(alias)).await, (200, json!({})));
+            assert_eq!(client.put(&listing, json!({ "visibility": visibility })).await, (200, json!({})));
+            assert_eq!(is_published().await, visibility == "public");
+        }
+        assert_eq!(code(&writing.put(&format!("{CS}/directory/list/room/{}", enc("!unknown:test")), json!({})).await), (404, "M_NOT_FOUND"));
+        // What was done by right of a scope is in the audit log.
+        let log = ok(admin.get(&format!("/_reeve/admin/v1/audit?target={}", enc(&room))).await);
+        let entries = log["entries"].as_array().unwrap().iter().rev();
+        let acts: Vec<_> = entries.map(|entry| (entry["action"].clone(), entry["actor"].clone(), entry["changes"].clone())).collect();
+        assert_eq!(acts, [
+            (json!("room.create_alias"), json!("@writer:test"), json!({ "alias": "#made:test" })),
+            (json!("room.delete_alias"), json!("@writer:test"), json!({ "alias": "#hers:test" })),
+            (json!("room.publish"), json!("@writer:test"), json!({})),
+            (json!("room.delete_alias"), json!("writing"), json!({ "alias": "#made:test" })),
+            (json!("room.unpublish"), json!("writing"), json!({})),
+        ]);
+    }
+
     async fn the_aliases_of_a_room(server: Server) {
         let (alice, bob) = (server.user("alice").await, server.user("bob").await);
         let room = create_public(&alice).await;
