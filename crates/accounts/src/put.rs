@@ -28,6 +28,18 @@ pub enum StringField {
     Other,
 }
 
+impl From<Option<&Value>> for StringField {
+    /// Returns the kind of the value of a key; `None` if the key is missing.
+    fn from(value: Option<&Value>) -> Self {
+        match value {
+            None => Self::Absent,
+            Some(Value::Null) => Self::Null,
+            Some(Value::String(text)) => Self::Text(text.clone()),
+            Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => Self::Other,
+        }
+    }
+}
+
 /// The changes of an account by an administrator; an absent value, or `None`, changes nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Change {

@@ -2,11 +2,13 @@
 //! <https://spec.matrix.org/v1.18/client-server-api/#server-notices>
 
 use reeve_accounts::profile::{self, Change};
+use reeve_accounts::put::StringField;
 use reeve_accounts::users::NewUser;
 use reeve_accounts::{Limits, Policy, users as accounts};
 use reeve_db::Tx;
-use reeve_model::{Ctx, Membership, User};
+use reeve_model::{Ctx, Membership, User, id};
 use reeve_store::rooms::{self, Room};
+use reeve_store::transactions::Key;
 use reeve_store::{memberships, users};
 use serde_json::{Map, Value, json};
 
@@ -15,7 +17,7 @@ use crate::error::Error;
 use crate::event::{self, Draft};
 use crate::membership::{self, Invite};
 use crate::types;
-use crate::{Home, data};
+use crate::{Home, data, send};
 
 /// The tag of notice rooms.
 const TAG: &str = "m.server_notice";
@@ -87,6 +89,70 @@ impl Notice {
     }
 }
 
+/// A notice to be sent for an administrator. The deed knows the kinds of the values, since clients of the Synapse admin API
+/// expect their refusals after those that need the database.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The account.
+    pub user_id: String,
+    /// The type of the event; a message unless it is given.
+    pub event_type: StringField,
+    /// The state key, if it is a state event.
+    pub state_key: StringField,
+    /// The content.
+    pub content: Value,
+}
+
+impl Order {
+    fn notice(&self) -> Result<Notice, Error> {
+        let not_text = |name: &str| Err(Error::Refused(format!("'{name}' not a string type")));
+        let event_type = match &self.event_type {
+            StringField::Absent => None,
+            StringField::Text(text) => Some(text.clone()),
+            StringField::Null | StringField::Other => return not_text("type"),
+        };
+        let state_key = match &self.state_key {
+            StringField::Absent | StringField::Null => None,
+            StringField::Text(text) => Some(text.clone()),
+            StringField::Other => return not_text("state_key"),
+        };
+        match &self.content {
+            Value::Object(content) => Notice::new(event_type, state_key, content.clone()),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                Err(Error::BadContent("'content' must be an object".to_owned()))
+            }
+        }
+    }
+}
+
+/// Returns the localpart of the account that sends notices; refuses if the settings name none.
+pub fn sender(policy: &Policy) -> Result<&str, Error> {
+    let disabled = || Error::Refused("Server notices are not enabled on this server".to_owned());
+    policy.notices_localpart.as_deref().ok_or_else(disabled)
+}
+
+/// Sends a notice for an administrator, and returns the id of the event. A request with the same key as an earlier one sends
+/// none, and returns the earlier id.
+pub fn order(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    ctx: &Ctx,
+    policy: &Policy,
+    key: Option<&Key>,
+    order: &Order,
+) -> Result<String, Error> {
+    let localpart = sender(policy)?;
+    id::split(&order.user_id).map_err(|malformed| Error::Invalid(malformed.to_string()))?;
+    if !home.is_local(&order.user_id) {
+        return Err(Error::Refused("Server notices can only be sent to local users".to_owned()));
+    }
+    send::once(tx, key, ctx.now, |tx| {
+        // An account that does not exist is reported before a notice that cannot be sent.
+        users::num(tx, &order.user_id)?.ok_or(Error::NotFound("User not found"))?;
+        send_for(tx, home, ctx, localpart, &order.user_id, &order.notice()?)
+    })
+}
+
 /// Sends a notice to an account, from the account `localpart`, and returns the id of the event.
 pub fn send(
     tx: &mut Tx<'_>,
@@ -96,7 +162,7 @@ pub fn send(
     target: &User,
     notice: &Notice,
 ) -> Result<String, Error> {
-    let sender = sender(tx, home, ctx, localpart)?;
+    let sender = account(tx, home, ctx, localpart)?;
     let mut room = room(tx, home, ctx, &sender, target)?;
     let mut current = membership::current(tx, &target.user_id, &room)?;
     if !matches!(current, Membership::Join | Membership::Invite) {
@@ -150,7 +216,7 @@ fn room(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, sender: &User, target: &User) -
         {
             room
         }
-        _ => {
+        Some(_) | None => {
             let new = NewRoom {
                 preset: Some(Preset::PrivateChat),
                 power_levels: Map::from_iter([("users_default".to_owned(), json!(-10))]),
@@ -180,7 +246,7 @@ fn room(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, sender: &User, target: &User) -
 
 /// Returns the account that sends notices, with the name and avatar of the settings. It is created when it is first
 /// needed, and nobody can log in as it.
-fn sender(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, localpart: &str) -> Result<User, Error> {
+fn account(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, localpart: &str) -> Result<User, Error> {
     let settings = &home.settings.notices;
     let Some(user) = users::find(tx, &ctx.user_id(localpart))? else {
         let new = NewUser {

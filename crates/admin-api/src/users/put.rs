@@ -1,7 +1,7 @@
 //! Creates or changes an account.
 
 use http::StatusCode;
-use reeve_accounts::put::{self, Change, StringField};
+use reeve_accounts::put::{self, Change};
 use reeve_app::body::{Body, Key};
 use reeve_app::json::Object;
 use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply};
@@ -122,8 +122,8 @@ fn change(body: &PutUser, call: &Call) -> Result<(Change, Option<String>), Matri
         return Err(MatrixError::unknown("An user can't be deactivated and locked"));
     }
     let change = Change {
-        displayname: given(body.displayname.value()),
-        avatar_url: given(body.avatar_url.value()),
+        displayname: body.displayname.value().into(),
+        avatar_url: body.avatar_url.value().into(),
         threepids,
         external_ids: external_ids.map(|pairs| {
             pairs
@@ -139,15 +139,6 @@ fn change(body: &PutUser, call: &Call) -> Result<(Change, Option<String>), Matri
         user_type,
     };
     Ok((change, password))
-}
-
-fn given(value: Option<&Value>) -> StringField {
-    match value {
-        None => StringField::Absent,
-        Some(Value::Null) => StringField::Null,
-        Some(Value::String(text)) => StringField::Text(text.clone()),
-        Some(_) => StringField::Other,
-    }
 }
 
 fn invalid_password() -> MatrixError {
