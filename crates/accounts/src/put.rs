@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::sessions::Spared;
-use crate::users::{NewUser, change_password, check_name, create};
+use crate::users::{NewUser, change_password, check_name, create_silently, record};
 use crate::{account, audit, deactivate, external_ids, rights, roles, threepids};
 
 /// A JSON value where a string is expected. The deed knows the kind of the value, since clients of the Synapse admin API
@@ -107,7 +107,7 @@ fn create_from(
         StringField::Text(text) => Some(text.clone()),
         StringField::Absent | StringField::Null | StringField::Other => None,
     };
-    let user = create(
+    let user = create_silently(
         tx,
         ctx,
         policy,
@@ -139,9 +139,7 @@ fn create_from(
             linked.insert("external_ids".to_owned(), pairs(wanted));
         }
     }
-    if !linked.is_empty() {
-        audit::record(tx, ctx, "user.update", &user.user_id, &Value::Object(linked))?;
-    }
+    record(tx, ctx, &user, linked)?;
     Ok(Put { created: true, job: None })
 }
 

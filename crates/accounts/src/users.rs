@@ -4,7 +4,7 @@ use reeve_db::{ReadTx, Tx};
 use reeve_model::{Ctx, User, UserType, id};
 use reeve_store::users;
 use reeve_store::validity::{self, Validity};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::policy::Policy;
@@ -51,8 +51,39 @@ pub fn check_name(tx: &ReadTx<'_>, ctx: &Ctx, policy: &Policy, localpart: &str) 
 
 /// Creates an account. Guests get a numeric name from [`create_numbered`].
 pub fn create(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<User, Error> {
+    let user = create_silently(tx, ctx, policy, new)?;
+    record(tx, ctx, &user, Map::new())?;
+    Ok(user)
+}
+
+/// Creates an account, as [`create`] does, for an act that adds to it and then calls [`record`].
+pub(crate) fn create_silently(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    policy: &Policy,
+    new: &NewUser,
+) -> Result<User, Error> {
     check_name(tx, ctx, policy, &new.localpart)?;
     insert(tx, ctx, policy, new)
+}
+
+/// Writes the audit entry of a new account: its values, and what was added to it.
+pub(crate) fn record(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    user: &User,
+    mut added: Map<String, Value>,
+) -> Result<(), Error> {
+    let mut changes = Map::from_iter([
+        ("admin".to_owned(), json!(user.admin)),
+        ("user_type".to_owned(), json!(user.user_type)),
+        ("displayname".to_owned(), json!(user.displayname)),
+        ("locked".to_owned(), json!(user.locked)),
+        ("deactivated".to_owned(), json!(user.deactivated)),
+    ]);
+    changes.append(&mut added);
+    audit::record(tx, ctx, "user.create", &user.user_id, &Value::Object(changes))?;
+    Ok(())
 }
 
 /// Creates an account that is named by the next free number: a guest, or a user who did not choose a name.
@@ -63,7 +94,9 @@ pub fn create_numbered(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUse
     }
     let localpart = number.to_string();
     let displayname = new.displayname.clone().or_else(|| Some(localpart.clone()));
-    insert(tx, ctx, policy, &NewUser { localpart, displayname, ..new.clone() })
+    let user = insert(tx, ctx, policy, &NewUser { localpart, displayname, ..new.clone() })?;
+    record(tx, ctx, &user, Map::new())?;
+    Ok(user)
 }
 
 fn insert(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<User, Error> {
@@ -96,14 +129,6 @@ fn insert(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, new: &NewUser) -> Result<
         let expiration_ts = ctx.now.plus(period);
         validity::set(tx, &user.user_id, Validity { expiration_ts, renewal_emails: true })?;
     }
-    let changes = json!({
-        "admin": user.admin,
-        "user_type": user.user_type,
-        "displayname": user.displayname,
-        "locked": user.locked,
-        "deactivated": user.deactivated,
-    });
-    audit::record(tx, ctx, "user.create", &user.user_id, &changes)?;
     Ok(user)
 }
 

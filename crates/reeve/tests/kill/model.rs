@@ -156,9 +156,8 @@ impl Deed {
                 account.threepids = vec![address(stamp), address(&format!("{stamp}-b"))];
                 account.external_ids = vec![external_id(stamp)];
                 account.admin = *admin;
-                // The addresses and external ids of a new account are an entry of their own.
                 if before.is_none() {
-                    account.audit.push("user.create".to_owned());
+                    audited = Some("user.create");
                 }
             }
             Self::Rename { stamp } => account.displayname = Some(displayname(stamp)),

@@ -407,6 +407,13 @@ on_both_engines! {
         expect(&["account.admin_granted", "account.locked", "account.changed"], "@carol:test").await;
         put_user(&admin, "carol", json!({ "locked": false, "admin": false, "password": "another" })).await;
         expect(&["account.admin_revoked", "account.unlocked", "account.password_changed"], "@carol:test").await;
+        // A new account is one happening, also with addresses and external ids.
+        put_user(&admin, "gwen", json!({
+            "threepids": [{ "medium": "email", "address": "gwen@example.org" }],
+            "external_ids": [{ "auth_provider": "p", "external_id": "gwen" }],
+        })).await;
+        let gwen = expect(&["account.created"], "@gwen:test").await;
+        assert_eq!(gwen[0]["details"]["threepids"], json!([["email", "gwen@example.org"]]));
         for (suspend, kind) in [(true, "account.suspended"), (false, "account.unsuspended")] {
             ok(admin.put("/_synapse/admin/v1/suspend/@carol:test", json!({ "suspend": suspend })).await);
             expect(&[kind], "@carol:test").await;
