@@ -96,6 +96,7 @@ pub(crate) fn changes(before: &User, after: &User) -> Map<String, Value> {
             ("shadow_banned", json!(user.shadow_banned)),
             ("suspended", json!(user.suspended)),
             ("erased", json!(user.erased)),
+            ("password_change_required", json!(user.password_change_required)),
         ]
     };
     let pairs = fields(before).into_iter().zip(fields(after));

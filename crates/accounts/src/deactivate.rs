@@ -64,7 +64,7 @@ pub enum Outcome {
 /// and nobody acts as it any more. A repetition does no harm, and erasing can be added later. Returns the id of the job
 /// that deletes the rest. The flags set by administrators, external ids, media and the history of connections stay.
 pub fn deactivate(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, erase: bool) -> Result<String, Error> {
-    let deactivated = User { deactivated: true, ..user.clone() };
+    let deactivated = User { deactivated: true, password_change_required: false, ..user.clone() };
     rights::check_change(tx, ctx, user, &deactivated)?;
     threepids::delete_of_user(tx, user.num)?;
     sessions::end_all(tx, user.num, &Spared::default())?;

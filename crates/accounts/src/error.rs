@@ -21,7 +21,7 @@ pub enum Error {
     /// Another account has the name already, perhaps in another case.
     #[error("User ID already taken.")]
     UserInUse,
-    /// The name is that of the account which sends server notices.
+    /// The name is that of the account which sends server notices, or is to be: nobody logs in as it.
     #[error("This user ID is reserved.")]
     NameReserved,
     /// The external id belongs to another account.
@@ -81,6 +81,12 @@ pub enum Error {
     /// Passwords cannot be changed on this server.
     #[error("Password change disabled")]
     PasswordChangeDisabled,
+    /// The account has no password that could be changed.
+    #[error("The account has no password to change")]
+    NoPassword,
+    /// The password must be changed, and the new one is the present one.
+    #[error("The new password must differ from the present one")]
+    SamePassword,
     /// A value that must be a text is something else.
     #[error("'{0}' must be a string")]
     NotAString(&'static str),
@@ -242,10 +248,12 @@ impl From<Error> for MatrixError {
             | Error::BadServiceToken(_) => Self::invalid_param(text),
             Error::BadEmail
             | Error::SelfDemotion
+            | Error::NoPassword
             | Error::ProfileTooLong(_)
             | Error::NoDevice
             | Error::KeyExists { .. }
             | Error::Refused(_) => Self::unknown(text),
+            Error::SamePassword => Self::bad_request("M_WEAK_PASSWORD", text),
             Error::ProfileTooLarge => Self::bad_request("M_PROFILE_TOO_LARGE", text),
             Error::EmailNotFound => Self::bad_request("M_THREEPID_NOT_FOUND", text),
             Error::BadRegistrationToken => Self::new(401, "M_UNAUTHORIZED", text),

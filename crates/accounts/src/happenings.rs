@@ -18,7 +18,10 @@ pub(crate) fn is_own(kind: HappeningKind) -> bool {
 pub(crate) fn kinds(action: &str, changes: &Value) -> Vec<HappeningKind> {
     let one = match action {
         "user.create" => HappeningKind::AccountCreated,
-        "user.password" => HappeningKind::AccountPasswordChanged,
+        "user.password" => {
+            let requires = changes.get("password_change_required").map(|_| HappeningKind::AccountChanged);
+            return [Some(HappeningKind::AccountPasswordChanged), requires].into_iter().flatten().collect();
+        }
         "user.deactivate" => HappeningKind::AccountDeactivated,
         "user.login_as" | "user.token" => HappeningKind::AccountImpersonated,
         "user.update" | "user.admin" | "user.role" | "user.suspend" | "user.unsuspend"
@@ -93,6 +96,13 @@ mod tests {
                 "user.reactivate",
                 json!({ "deactivated": false, "erased": false }),
                 vec![Kind::AccountReactivated],
+            ),
+            ("user.update", json!({ "password_change_required": true }), vec![Kind::AccountChanged]),
+            ("user.password", json!({ "password": true }), vec![Kind::AccountPasswordChanged]),
+            (
+                "user.password",
+                json!({ "password_change_required": false, "password": true }),
+                vec![Kind::AccountPasswordChanged, Kind::AccountChanged],
             ),
             ("user.create", json!({ "admin": false }), vec![Kind::AccountCreated]),
             ("user.create", json!({ "admin": true }), vec![Kind::AccountCreated, Kind::AccountAdminGranted]),

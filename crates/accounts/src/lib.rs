@@ -22,6 +22,7 @@ pub mod login;
 pub mod moderation;
 pub mod names;
 pub mod password;
+pub mod password_change;
 pub mod policy;
 pub mod profile;
 pub mod propagation;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use reeve_model::User;
+
 /// The operator's decisions about accounts. They are fixed while the server runs.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -120,6 +122,11 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Returns true for the account that sends server notices, as which nobody logs in.
+    pub fn sends_notices(&self, user: &User) -> bool {
+        self.notices_localpart.as_deref() == Some(user.localpart())
+    }
+
     /// Returns true if accounts can have this type.
     pub fn knows_user_type(&self, user_type: &str) -> bool {
         matches!(user_type, "bot" | "support") || self.extra_user_types.iter().any(|extra| extra == user_type)

@@ -7,9 +7,10 @@ use reeve_store::users;
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
+use crate::password_change::{self, Reset};
 use crate::policy::Policy;
 use crate::sessions::Spared;
-use crate::users::{NewUser, change_password, check_name, create_silently, record};
+use crate::users::{NewUser, check_name, create_silently, record};
 use crate::{account, audit, deactivate, external_ids, rights, roles, threepids};
 
 /// A JSON value where a string is expected. The deed knows the kind of the value, since clients of the Synapse admin API
@@ -219,7 +220,9 @@ fn modify(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, before: &User, change: &C
         audit::record(tx, ctx, "user.update", &after.user_id, &Value::Object(changed))?;
     }
     if let Some(hash) = &change.password_hash {
-        change_password(tx, ctx, &after, hash, change.end_sessions.as_ref())?;
+        let reset =
+            Reset { hash: hash.clone(), require_change: false, end_sessions: change.end_sessions.clone() };
+        password_change::reset(tx, ctx, policy, &after, &reset)?;
     }
     let job = match change.deactivated {
         Some(true) if !before.deactivated => Some(deactivate::deactivate(tx, ctx, &after, false)?),

@@ -241,10 +241,12 @@ pub fn login_as(
 }
 
 /// Ends the tokens with which an account acts as others, if a change took away the right to have them. Accounts whose role
-/// holds [`Scope::SessionsImpersonate`] have the right unless they are locked, suspended or deactivated.
+/// holds [`Scope::SessionsImpersonate`] have the right unless they are locked, suspended or deactivated, or must change their
+/// password.
 pub(crate) fn end_impersonation(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(), DbError> {
     let may = |user: &User| -> Result<bool, DbError> {
-        let is_restricted = user.locked || user.suspended || user.deactivated;
+        let is_restricted =
+            user.locked || user.suspended || user.deactivated || user.password_change_required;
         Ok(!is_restricted && roles::scopes(tx, user)?.contains(Scope::SessionsImpersonate))
     };
     if may(before)? && !may(after)? {

@@ -8,7 +8,6 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::policy::Policy;
-use crate::sessions::{self, Spared};
 use crate::{account, audit, rights, roles};
 
 /// A new account.
@@ -138,26 +137,4 @@ pub fn set_admin(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, admin: bool) -> Resu
         roles::set_admin(user, admin);
         Ok(())
     })
-}
-
-/// Stores the hash of a new password (made before the transaction), or removes the password.
-pub fn set_password(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, hash: Option<&str>) -> Result<(), Error> {
-    users::set_password_hash(tx, user.num, hash)?;
-    audit::record(tx, ctx, "user.password", &user.user_id, &json!({ "password": hash.is_some() }))?;
-    Ok(())
-}
-
-/// Replaces the password of an account. With `end_sessions` its sessions end, except for the spared one.
-pub fn change_password(
-    tx: &mut Tx<'_>,
-    ctx: &Ctx,
-    user: &User,
-    hash: &str,
-    end_sessions: Option<&Spared>,
-) -> Result<(), Error> {
-    set_password(tx, ctx, user, Some(hash))?;
-    if let Some(spared) = end_sessions {
-        sessions::end_all(tx, user.num, spared)?;
-    }
-    Ok(())
 }

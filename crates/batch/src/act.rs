@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reeve_accounts::put::{self, Change};
-use reeve_accounts::{Policy, deactivate, devices, moderation, rights, roles, sessions};
+use reeve_accounts::{Policy, deactivate, devices, moderation, password_change, rights, roles, sessions};
 use reeve_db::{ReadTx, Tx};
 use reeve_media::Library;
 use reeve_media::deeds::{self, Progress};
@@ -49,6 +49,11 @@ pub enum Act {
     UnshadowBan,
     /// Ends all sessions.
     LogOut,
+    /// Requires that the person changes the password.
+    RequirePasswordChange {
+        /// True to end all sessions, too.
+        logout_devices: bool,
+    },
     /// Deletes devices.
     DeleteDevices {
         /// Those that were not seen since this time.
@@ -137,7 +142,10 @@ impl Act {
             | Self::UnshadowBan
             | Self::SetRatelimit { .. }
             | Self::ClearRatelimit => Scope::UsersModerate,
-            Self::LogOut | Self::DeleteDevices { .. } | Self::SetUserType { .. } => Scope::UsersWrite,
+            Self::LogOut
+            | Self::RequirePasswordChange { .. }
+            | Self::DeleteDevices { .. }
+            | Self::SetUserType { .. } => Scope::UsersWrite,
             Self::Deactivate { .. } => Scope::UsersDeactivate,
             Self::DeleteMedia | Self::QuarantineMedia => Scope::MediaWrite,
             Self::SetRole { .. } => Scope::AdminsWrite,
@@ -159,7 +167,10 @@ impl Act {
             | Self::ClearRatelimit
             | Self::SetUserType { .. }
             | Self::SetRole { .. } => 200,
-            Self::LogOut | Self::DeleteDevices { .. } | Self::Deactivate { .. } => 40,
+            Self::LogOut
+            | Self::RequirePasswordChange { .. }
+            | Self::DeleteDevices { .. }
+            | Self::Deactivate { .. } => 40,
             Self::DeleteMedia | Self::QuarantineMedia => 5,
             Self::JoinRoom { .. } | Self::RemoveFromRoom { .. } | Self::SendNotice { .. } => 10,
         }
@@ -180,6 +191,9 @@ impl Act {
             {
                 Err(Error::Invalid("A rate limit must not be negative"))
             }
+            Self::RequirePasswordChange { .. } if !policy.password_enabled => {
+                Err(reeve_accounts::Error::PasswordChangeDisabled.into())
+            }
             Self::JoinRoom { room } | Self::RemoveFromRoom { room } => {
                 let found = room_admin::room(tx, room)?;
                 found.ok_or(reeve_rooms::Error::NotFound("Room not found"))?;
@@ -199,6 +213,7 @@ impl Act {
             | Self::ShadowBan
             | Self::UnshadowBan
             | Self::LogOut
+            | Self::RequirePasswordChange { .. }
             | Self::DeleteDevices { .. }
             | Self::Deactivate { .. }
             | Self::DeleteMedia
@@ -238,6 +253,11 @@ impl Act {
                 user.shadow_banned != banned
             }
             Self::LogOut => sessions::log_out_everywhere(tx, ctx, id)?,
+            Self::RequirePasswordChange { logout_devices } => {
+                password_change::require(tx, ctx, &means.policy, id, true)?;
+                let ended = *logout_devices && sessions::log_out_everywhere(tx, ctx, id)?;
+                ended || !user.password_change_required
+            }
             Self::DeleteDevices { not_seen_since } => devices::delete_unseen(tx, ctx, user, *not_seen_since)?,
             Self::Deactivate { erase } => {
                 let is_new = !user.deactivated || (*erase && !user.erased);

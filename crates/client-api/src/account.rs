@@ -1,12 +1,14 @@
 //! The caller's account: password, deactivation, third-party ids.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use reeve_accounts::sessions::Spared;
-use reeve_accounts::{Error, deactivate as deactivation, users};
+use reeve_accounts::password::Verdict;
+use reeve_accounts::password_change::{self, Chosen};
+use reeve_accounts::{Error, deactivate as deactivation};
 use reeve_app::shape::AnyObject;
 use reeve_app::{Access, Answer, Call, MatrixError, Reading, Route, body, reply, shape};
-use reeve_store::threepids;
+use reeve_store::{threepids, users};
 use serde_json::{Value, json};
 
 use crate::shapes;
@@ -39,6 +41,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/_matrix/client/v3/account/password", change_password)
             .also("/_matrix/client/r0/account/password")
             .access(Access::User)
+            .before_password_change()
             .id("changePassword")
             .takes::<NewPassword>()
             .returns::<shape::Empty>(200)
@@ -58,7 +61,12 @@ pub(crate) fn routes() -> Vec<Route> {
                     "M_PASSWORD_NO_LOWERCASE",
                     "the password lacks a lowercase letter, which the server requires",
                 ),
-                (400, "M_WEAK_PASSWORD", "the password is the name of the account"),
+                (
+                    400,
+                    "M_WEAK_PASSWORD",
+                    "the password is the name of the account, or must be changed and is the present one",
+                ),
+                (400, "M_UNKNOWN", "the password was changed meanwhile"),
             ])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3accountpassword"),
         Route::post("/_matrix/client/v3/account/deactivate", deactivate)
@@ -99,14 +107,29 @@ async fn change_password(mut call: Call) -> Answer {
     if !call.app.policy.password_enabled {
         return Err(Error::PasswordChangeDisabled.into());
     }
-    let hash = call.app.hasher.hash(&password).await?;
-    let ctx = call.ctx();
-    call.act(move |tx, session| {
-        let end_sessions = logout_devices.then(|| Spared::session(session));
-        users::change_password(tx, &ctx, &session.user, &hash, end_sessions.as_ref())
-    })
-    .await?;
+    let chosen = Chosen {
+        differs_from: different(&call, &password).await?,
+        hash: call.app.hasher.hash(&password).await?,
+        end_sessions: logout_devices,
+    };
+    let (ctx, app) = (call.ctx(), Arc::clone(&call.app));
+    call.act(move |tx, session| password_change::change(tx, &ctx, &app.policy, session, &chosen)).await?;
     reply::empty()
+}
+
+/// Compares a new password with the present one, if the account must change it: refuses the same one, and returns the stored
+/// hash that it does not match. That comes after the proof of identity, or it would help to guess the password.
+async fn different(call: &Call, password: &str) -> Result<Option<String>, MatrixError> {
+    let user = call.user()?;
+    if !user.password_change_required {
+        return Ok(None);
+    }
+    let num = user.num;
+    let stored = call.read(move |tx| users::password_hash(tx, num)).await?;
+    match call.app.hasher.verify(password, stored.as_deref()).await? {
+        Verdict::Wrong => Ok(stored),
+        Verdict::Right | Verdict::RightButOld => Err(Error::SamePassword.into()),
+    }
 }
 
 async fn deactivate(mut call: Call) -> Answer {

@@ -65,6 +65,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("Deletes the dehydrated device")
             .errors(&[NONE]),
         route(Route::of(Method::POST, EVENTS, events))
+            .before_password_change()
             .id("getDehydratedDeviceEvents")
             .may_take::<After>()
             .returns::<shapes::devices::DeviceMessages>(200)

@@ -42,6 +42,7 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         v3(Method::POST, "search", search)
             .access(Access::User)
+            .before_password_change()
             .id("search")
             .takes::<Search>()
             .returns::<shapes::search::SearchAnswer>(200)
@@ -51,6 +52,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .spec("https://spec.matrix.org/v1.18/client-server-api/#post_matrixclientv3search"),
         v3(Method::POST, "user_directory/search", people)
             .access(Access::User)
+            .before_password_change()
             .id("searchUserDirectory")
             .takes::<PeopleSearch>()
             .returns::<shapes::search::FoundPeople>(200)

@@ -16,7 +16,7 @@ body! {
 }
 
 pub(crate) fn routes() -> Vec<Route> {
-    let always = OpenTo { locked: true, expired_account: true, expired_token: true };
+    let always = OpenTo { locked: true, expired_account: true, expired_token: true, password_change: true };
     vec![
         Route::get("/_matrix/client/v3/account/whoami", whoami)
             .also("/_matrix/client/r0/account/whoami")

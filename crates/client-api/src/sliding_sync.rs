@@ -35,6 +35,7 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::of(Method::POST, "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync", sync)
             .access(Access::Guest)
+            .before_password_change()
             .id("slidingSync")
             .may_take::<SlidingRequest>()
             .returns::<shapes::sync::SlidingAnswer>(200)

@@ -53,6 +53,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .spec(SPEC),
         route(Method::POST, "user/{user_id}/filter", create_filter)
             .access(Access::Guest)
+            .before_password_change()
             .id("defineFilter")
             .takes::<AnyObject>()
             .returns::<shapes::sync::FilterId>(200)

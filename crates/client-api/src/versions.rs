@@ -22,7 +22,12 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/_matrix/client/versions", handle)
             .access(Access::Optional)
-            .open_to(OpenTo { locked: true, expired_account: true, expired_token: true })
+            .open_to(OpenTo {
+                locked: true,
+                expired_account: true,
+                expired_token: true,
+                password_change: true,
+            })
             .id("getVersions")
             .returns::<shapes::server::Versions>(200)
             .summary(

@@ -1,5 +1,6 @@
 //! The rules of the route table about callers.
 
+use http::Method;
 use reeve_model::Scope;
 
 /// The callers that may use a route.
@@ -13,7 +14,8 @@ pub enum Access {
     Guest,
     /// Accounts.
     User,
-    /// Accounts about themselves, and callers that hold the scope about anybody; the handler tells the two apart.
+    /// Accounts about themselves and what is theirs, and callers that hold the scope about everything; the handler tells the
+    /// two apart.
     SelfOr(Scope),
     /// Callers that hold the scope.
     Admin(Scope),
@@ -32,6 +34,9 @@ pub struct OpenTo {
     pub expired_account: bool,
     /// Access tokens that have expired.
     pub expired_token: bool,
+    /// Accounts whose person must change the password first. Every GET route is, except for those of administration: see
+    /// [`Admission::new`].
+    pub password_change: bool,
 }
 
 /// The callers that a route lets in.
@@ -43,4 +48,27 @@ pub struct Admission {
     pub open_to: OpenTo,
     /// Set if suspended accounts may not use it: the error text for them.
     pub suspended: Option<&'static str>,
+}
+
+impl Admission {
+    /// Admits these callers to a route of this method. An account whose person must change the password first can read, and
+    /// nothing else unless the route says so.
+    pub(crate) fn new(access: Access, method: &Method) -> Self {
+        let administers = matches!(access, Access::Admin(_) | Access::AnyAdmin);
+        let password_change = *method == Method::GET && !administers;
+        Self { access, open_to: OpenTo { password_change, ..OpenTo::default() }, suspended: None }
+    }
+
+    /// Returns true if a request is made with the token of an account, or may be.
+    pub fn reads_token(&self) -> bool {
+        match self.access {
+            Access::Anybody | Access::SharedSecret => false,
+            Access::Optional
+            | Access::Guest
+            | Access::User
+            | Access::SelfOr(_)
+            | Access::Admin(_)
+            | Access::AnyAdmin => true,
+        }
+    }
 }

@@ -12,6 +12,8 @@ use crate::state::State;
 /// The error text for service tokens where the caller must be an account.
 pub(crate) const NO_ACCOUNT: &str = "A service token belongs to no account and cannot be used here";
 const NO_ADMIN: &str = "You are not a server admin";
+/// The error text for accounts whose person must change the password first.
+const PASSWORD_CHANGE: &str = "You must change your password before you can do this";
 
 /// Returns the access token of a request; `None` if there is none.
 pub fn token(headers: &HeaderMap, query: &Query) -> Result<Option<String>, MatrixError> {
@@ -125,6 +127,9 @@ fn check_session(
 
 /// Applies the rules of the route table about callers. Refused callers still count as seen.
 pub(crate) fn permit(admission: Admission, caller: &Caller) -> Result<(), MatrixError> {
+    if !admission.open_to.password_change && caller.session().is_some_and(Session::must_change_password) {
+        return Err(MatrixError::forbidden(PASSWORD_CHANGE));
+    }
     let user = caller.user();
     let open_to_guests = match admission.access {
         Access::Anybody | Access::Optional | Access::Guest | Access::SharedSecret => true,

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use http::Method;
+
 use crate::admission::Access;
 use crate::openapi::{access_text, tag};
 use crate::route::{Limit, Route};
@@ -12,7 +14,9 @@ use crate::route::{Limit, Route};
 pub fn ledger<S>(routes: &[Arc<Route<S>>]) -> String {
     let mut text = String::from(
         "# API ledger\n\nEvery endpoint of Reeve, generated from the route table. *Open to* lists the callers that may use \
-         it; *scope*, the right of administration that they must hold (accounts hold those of their role, service tokens those that they were given); *also*, the states of an account or token that close other endpoints, but not this one.\n",
+         it; *scope*, the right of administration that they must hold (accounts hold those of their role, service tokens those that they were given); *also*, the states of an account or token that close other endpoints, but not this one. An account \
+         that must change its password can use the GET endpoints that are not for administrators, and of the others those that \
+         say so.\n",
     );
     let mut sections: BTreeMap<&str, Vec<&Arc<Route<S>>>> = BTreeMap::new();
     for route in routes {
@@ -38,6 +42,10 @@ pub fn ledger<S>(routes: &[Arc<Route<S>>]) -> String {
                 (open.locked, "locked accounts"),
                 (open.expired_account, "expired accounts"),
                 (open.expired_token, "expired tokens"),
+                (
+                    open.password_change && route.method != Method::GET,
+                    "accounts that must change their password",
+                ),
             ];
             let also: Vec<&str> = also.iter().filter(|(open, _)| *open).map(|(_, text)| *text).collect();
             let limit = match route.limit {

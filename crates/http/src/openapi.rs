@@ -18,7 +18,7 @@ pub(crate) fn access_text(access: Access) -> &'static str {
         Access::Optional => "anybody; a token is optional",
         Access::Guest => "accounts and guests",
         Access::User => "accounts",
-        Access::SelfOr(_) => "accounts about themselves, and server administrators",
+        Access::SelfOr(_) => "accounts about themselves and what is theirs, and server administrators",
         Access::Admin(_) | Access::AnyAdmin => "server administrators",
         Access::SharedSecret => "holders of the registration shared secret",
     }
@@ -200,7 +200,7 @@ fn refusals<S>(route: &Route<S>) -> Vec<Refusal> {
     }
     let access = route.admission.access;
     let administers = matches!(access, Access::SelfOr(_) | Access::Admin(_) | Access::AnyAdmin);
-    if administers || matches!(access, Access::Optional | Access::Guest | Access::User) {
+    if route.admission.reads_token() {
         add(401, "M_MISSING_TOKEN", "there is no access token, or more than one");
         add(401, "M_UNKNOWN_TOKEN", "the access token is unknown, or has expired");
         if !route.admission.open_to.locked {
@@ -208,6 +208,9 @@ fn refusals<S>(route: &Route<S>) -> Vec<Refusal> {
         }
         if !route.admission.open_to.expired_account {
             add(403, "ORG_MATRIX_EXPIRED_ACCOUNT", "the validity of the account has ended");
+        }
+        if !route.admission.open_to.password_change {
+            add(403, "M_FORBIDDEN", "the caller must change the password first");
         }
     }
     if administers || access == Access::User {

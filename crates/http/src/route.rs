@@ -182,6 +182,13 @@ impl<S> Route<S> {
         self
     }
 
+    /// Leaves it open to accounts whose person must change the password first, although it is no GET: because it reads, or
+    /// because a client cannot start or change the password without it.
+    pub fn before_password_change(mut self) -> Self {
+        self.admission.open_to.password_change = true;
+        self
+    }
+
     /// Closes it to suspended accounts, with this error text.
     pub fn not_suspended(mut self, text: &'static str) -> Self {
         self.admission.suspended = Some(text);
@@ -327,9 +334,9 @@ impl<S> Endpoint<S> {
     pub fn access(self, access: Access) -> Route<S> {
         Route {
             repeatable: self.method == Method::GET,
+            admission: Admission::new(access, &self.method),
             method: self.method,
             paths: self.paths,
-            admission: Admission { access, open_to: OpenTo::default(), suspended: None },
             limit: Limit::None,
             before: None,
             handler: self.handler,

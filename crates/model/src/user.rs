@@ -47,6 +47,8 @@ pub struct User {
     pub consent_ts: Option<Millis>,
     /// The time when it was last seen, in milliseconds.
     pub last_seen_ts: Option<Millis>,
+    /// True if its person must change the password before doing anything else that writes.
+    pub password_change_required: bool,
 }
 
 impl User {
@@ -72,6 +74,7 @@ impl User {
             consent_server_notice_sent: None,
             consent_ts: None,
             last_seen_ts: None,
+            password_change_required: false,
         }
     }
 

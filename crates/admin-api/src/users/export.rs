@@ -128,7 +128,7 @@ impl Export {
 }
 
 /// The columns of every table.
-const TITLES: [&str; 15] = [
+const TITLES: [&str; 16] = [
     "name",
     "displayname",
     "avatar_url",
@@ -141,6 +141,7 @@ const TITLES: [&str; 15] = [
     "locked",
     "suspended",
     "shadow_banned",
+    "password_change_required",
     "appservice_id",
     "creation_ts",
     "last_seen_ts",

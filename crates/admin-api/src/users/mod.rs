@@ -12,6 +12,7 @@ mod list;
 mod login;
 mod memberships;
 mod moderate;
+mod password_change;
 mod pushers;
 mod put;
 mod ratelimit;
@@ -48,6 +49,8 @@ pub(crate) fn routes() -> Vec<Route> {
         admin::put(),
         deactivate::route(),
         reset_password::route(),
+        password_change::get(),
+        password_change::put(),
         login::route(),
         whois::route(),
         joined_rooms::route(),

@@ -41,6 +41,8 @@ pub(crate) struct SelectedUser {
     pub(super) locked: bool,
     pub(super) suspended: bool,
     pub(super) shadow_banned: bool,
+    /// True if the person must change the password before doing anything else that writes.
+    pub(super) password_change_required: bool,
     /// The application service that registered it in an exclusive namespace.
     #[schema(required)]
     pub(super) appservice_id: Option<String>,
@@ -134,6 +136,7 @@ impl Include {
                 locked: user.locked,
                 suspended: user.suspended,
                 shadow_banned: user.shadow_banned,
+                password_change_required: user.password_change_required,
                 appservice_id: user.appservice_id,
                 creation_ts: user.created_ts.get(),
                 last_seen_ts: user.last_seen_ts.map(Millis::get),

@@ -44,6 +44,10 @@ pub(crate) fn params() -> Vec<Param> {
         Param::boolean("suspended", "`true` for only suspended accounts, `false` for none of them"),
         Param::boolean("shadow_banned", "`true` for only shadow-banned accounts, `false` for none of them"),
         Param::boolean("erased", "`true` for only erased accounts, `false` for none of them"),
+        Param::boolean(
+            "password_change_required",
+            "`true` for only accounts that must change their password, `false` for none of them",
+        ),
         Param::integer("created_after", "created at this time or later, in milliseconds"),
         Param::integer("created_before", "created before this time, in milliseconds"),
         Param::integer("last_seen_after", "last seen at this time or later, in milliseconds"),

@@ -1,6 +1,6 @@
 //! Identifiers of accounts, and the verification of their passwords.
 
-use reeve_accounts::{Error, password::Verdict, threepids as threepid_rules};
+use reeve_accounts::{Error, password::Verdict, password_change, threepids as threepid_rules};
 use reeve_app::limits::Bucket;
 use reeve_app::{Call, MatrixError};
 use reeve_db::DbError;
@@ -49,7 +49,7 @@ impl Claim<'_> {
         let identifier = match self.identifier {
             Some(Value::Object(identifier)) if !identifier.is_empty() => identifier,
             Some(Value::String(text)) if !text.is_empty() => return Err(no_type()),
-            _ => return Err(invalid()),
+            Some(_) | None => return Err(invalid()),
         };
         let Some(kind) = identifier.get("type") else { return Err(no_type()) };
         let text = |key: &str| identifier.get(key).and_then(Value::as_str);
@@ -66,7 +66,9 @@ impl Claim<'_> {
             },
             Some("m.id.thirdparty") => match (text("medium"), text("address")) {
                 (Some(medium), Some(address)) => threepid(medium, address),
-                _ => Err(MatrixError::unknown("Invalid thirdparty identifier")),
+                (Some(_), None) | (None, Some(_) | None) => {
+                    Err(MatrixError::unknown("Invalid thirdparty identifier"))
+                }
             },
             Some("m.id.phone") => {
                 let number = text("phone").or_else(|| text("number"));
@@ -87,7 +89,7 @@ impl Claim<'_> {
     pub(super) fn password(&self) -> Result<String, MatrixError> {
         match self.password {
             Some(Value::String(password)) => Ok(password.clone()),
-            _ => Err(bad_parameter("password")),
+            Some(_) | None => Err(bad_parameter("password")),
         }
     }
 }
@@ -168,13 +170,6 @@ pub(crate) async fn verify(
 /// the password matches.
 async fn rehash(call: &Call, user: &User, old: String, password: &str) -> Result<String, MatrixError> {
     let new = call.app.hasher.hash(password).await?;
-    let (ctx, user) = (call.ctx(), user.clone());
-    call.write(move |tx| -> Result<_, Error> {
-        if users::password_hash(tx, user.num)?.as_ref() == Some(&old) {
-            reeve_accounts::users::set_password(tx, &ctx, &user, Some(&new))?;
-            return Ok(new.clone());
-        }
-        Ok(old.clone())
-    })
-    .await
+    let num = user.num;
+    call.write(move |tx| password_change::renew_hash(tx, num, &old, &new)).await
 }

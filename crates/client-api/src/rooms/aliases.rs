@@ -115,6 +115,7 @@ pub(crate) fn routes() -> Vec<Route> {
         v3(Method::POST, "publicRooms", search)
             .access(Access::Guest)
             .repeatable()
+            .before_password_change()
             .id("queryPublicRooms")
             .query([SERVER])
             .may_take::<RoomSearch>()

@@ -1,7 +1,9 @@
 //! `reeve user`.
 
 use reeve_accounts::{
-    Error, account, deactivate, moderation, roles,
+    Error, account, deactivate, moderation,
+    password_change::{self, Reset},
+    roles,
     sessions::{self, Spared},
     users::{self, NewUser},
     validity,
@@ -61,6 +63,9 @@ pub(super) enum Command {
         /// Keep its sessions
         #[arg(long)]
         keep_sessions: bool,
+        /// Until its person has changed the new password, it can only read
+        #[arg(long)]
+        require_change: bool,
     },
     /// Make an account an owner of the server, or take that away
     SetAdmin {
@@ -173,8 +178,8 @@ async fn answer(command: Command, operator: &Operator) -> Result<String, Failure
             let new = NewUser { displayname, user_type, admin, ..NewUser::default() };
             create(operator, &name, new, (!no_password).then_some(password_stdin)).await
         }
-        Command::SetPassword { name, password_stdin, keep_sessions } => {
-            set_password(operator, &name, password_stdin, !keep_sessions).await
+        Command::SetPassword { name, password_stdin, keep_sessions, require_change } => {
+            set_password(operator, &name, password_stdin, !keep_sessions, require_change).await
         }
         Command::SetAdmin { name, admin } => {
             let user = operator.find(&name).await?;
@@ -256,13 +261,18 @@ async fn set_password(
     name: &str,
     from_stdin: bool,
     end_sessions: bool,
+    require_change: bool,
 ) -> Result<String, Failure> {
     let user = operator.find(name).await?;
     if user.deactivated {
         return Err(Failure::new(format!("{} is deactivated", user.user_id)));
     }
     let hash = operator.new_password_hash(from_stdin, &user.user_id).await?;
-    let user_id = user.user_id.clone();
+    let reset = Reset { hash, require_change, end_sessions: end_sessions.then(Spared::default) };
+    let sessions = if end_sessions { "its sessions ended" } else { "its sessions were kept" };
+    let change = if require_change { "; its person must change it" } else { "" };
+    let message = format!("{} has a new password; {sessions}{change}\n", user.user_id);
+    let policy = operator.policy().clone();
     operator
         .write(move |tx, ctx| {
             // Read again: the password prompt took time.
@@ -270,15 +280,10 @@ async fn set_password(
             if user.deactivated {
                 return Err(Error::Deactivated);
             }
-            users::set_password(tx, ctx, &user, Some(&hash))?;
-            if end_sessions {
-                sessions::end_all(tx, user.num, &Spared::default())?;
-            }
-            Ok(())
+            password_change::reset(tx, ctx, &policy, &user, &reset)
         })
         .await?;
-    let sessions = if end_sessions { "its sessions ended" } else { "its sessions were kept" };
-    Ok(format!("{user_id} has a new password; {sessions}\n"))
+    Ok(message)
 }
 
 async fn set_locked(operator: &Operator, name: &str, locked: bool) -> Result<String, Failure> {
@@ -433,6 +438,7 @@ fn state(shown: &Shown) -> String {
         (user.locked, "locked"),
         (user.suspended, "suspended"),
         (user.shadow_banned, "shadow-banned"),
+        (user.password_change_required, "must change its password"),
         (shown.expired, "expired"),
     ];
     let words: Vec<&str> = words.iter().filter(|(holds, _)| *holds).map(|(_, word)| *word).collect();
@@ -455,6 +461,7 @@ fn to_json(shown: &Shown) -> Value {
         "locked": user.locked,
         "suspended": user.suspended,
         "shadow_banned": user.shadow_banned,
+        "password_change_required": user.password_change_required,
         "expired": expired,
         "expiration_ts": expiration_ts,
         "creation_ts": user.created_ts,

@@ -68,6 +68,12 @@ enum ActOf {
     UnshadowBan,
     /// End all sessions
     Logout,
+    /// Require that the person changes the password: until then, the account can only read
+    RequirePasswordChange {
+        /// End all sessions, too
+        #[arg(long)]
+        logout_devices: bool,
+    },
     /// Delete devices that were not seen for a time
     DeleteDevices {
         /// The time, such as 90d
@@ -107,6 +113,7 @@ impl ActOf {
             Self::ShadowBan => Act::ShadowBan,
             Self::UnshadowBan => Act::UnshadowBan,
             Self::Logout => Act::LogOut,
+            Self::RequirePasswordChange { logout_devices } => Act::RequirePasswordChange { logout_devices },
             Self::DeleteDevices { not_seen_for } => {
                 Act::DeleteDevices { not_seen_since: now.minus(not_seen_for) }
             }

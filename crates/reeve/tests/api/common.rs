@@ -33,6 +33,7 @@ on_both_engines! {
         let locked = server.user("locked").await;
         let expired = server.user("expired").await;
         let deactivated = server.user("gone").await;
+        let (flagged, boss) = (server.user("flagged").await, server.user("boss").await);
         server.user("alice").await;
 
         server.app().db.write(|tx| -> Result<(), reeve_db::DbError> {
@@ -43,6 +44,12 @@ on_both_engines! {
         let body = json!({ "user_id": "@expired:test", "expiration_ts": reeve_testkit::START_MS - 1 });
         assert_eq!(admin.post("/_synapse/admin/v1/account_validity/validity", body).await.status, 200);
         admin.post("/_synapse/admin/v1/deactivate/@gone:test", json!({})).await;
+        admin.put("/_synapse/admin/v1/users/@boss:test/admin", json!({ "admin": true })).await;
+        for name in ["flagged", "boss"] {
+            let reply = admin.put(&format!("/_reeve/admin/v1/users/@{name}:test/password_change"), json!({ "required": true })).await;
+            assert_eq!(reply.status, 200, "{}", reply.body);
+        }
+        let password_change = (403, "M_FORBIDDEN", "You must change your password before you can do this");
         let valid_until = json!({ "valid_until_ms": reeve_testkit::START_MS - 1 });
         let old = admin.post("/_synapse/admin/v1/users/@user:test/login", valid_until).await;
         let old_token = server.with_token(old.text("access_token"));
@@ -81,6 +88,14 @@ on_both_engines! {
                     let refusal = (403, "ORG_MATRIX_EXPIRED_ACCOUNT", "User account has expired");
                     assert_eq!(reply.refusal(), refusal, "{what}");
                 }
+            }
+            if administers {
+                assert!(!route.admission.open_to.password_change, "{what}");
+                assert_eq!(call(&boss, &route.method, &path).await.refusal(), password_change, "{what}");
+            } else if may_have_token && !ends_session && route.doc.id != "getEvents" {
+                let reply = call(&flagged, &route.method, &path).await;
+                let refused = reply.status == 403 && reply.refusal() == password_change;
+                assert_eq!(refused, !route.admission.open_to.password_change, "{what}: {}", reply.body);
             }
             if administers || matches!(route.admission.access, Access::User | Access::SelfOr(_)) {
                 let reply = call(&guest, &route.method, &path).await;
@@ -223,6 +238,37 @@ on_both_engines! {
         let reply = admin.send(Method::PUT, path, &[("content-type", "text/plain")], body).await;
         assert_eq!((reply.status, reply.text("displayname")), (201, "b"));
     }
+}
+
+#[test]
+fn what_a_required_change_of_password_leaves_open() {
+    let mut open = Vec::new();
+    for route in reeve::server::routes() {
+        let (method, admission) = (&route.method, route.admission);
+        let administers = matches!(admission.access, Access::Admin(_) | Access::AnyAdmin);
+        if method == Method::GET {
+            assert_eq!(admission.open_to.password_change, !administers, "{}", route.path());
+        } else if admission.reads_token() && admission.open_to.password_change {
+            open.push(route.doc.id);
+        }
+    }
+    open.sort_unstable();
+    assert_eq!(
+        open,
+        [
+            "changePassword",
+            "defineFilter",
+            "getDehydratedDeviceEvents",
+            "logout",
+            "logoutAll",
+            "queryKeys",
+            "queryPublicRooms",
+            "search",
+            "searchUserDirectory",
+            "slidingSync",
+            "uploadKeys",
+        ]
+    );
 }
 
 #[test]

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 const WHOAMI: &str = "/_matrix/client/v3/account/whoami";
 
 /// The states of an account, each with its difference from an ordinary one.
-const STATES: [&str; 7] =
-    ["normal", "deactivated", "locked", "suspended", "shadow_banned", "expired", "guest"];
+const STATES: [&str; 8] =
+    ["normal", "deactivated", "locked", "suspended", "shadow_banned", "expired", "guest", "password_change"];
 
 async fn put_into(admin: &Client, name: &str, state: &str) {
     let id = format!("@{name}:test");
@@ -22,6 +22,11 @@ async fn put_into(admin: &Client, name: &str, state: &str) {
         "locked" => admin.put(&format!("/_synapse/admin/v2/users/{id}"), json!({ "locked": true })).await,
         "suspended" => {
             admin.put(&format!("/_synapse/admin/v1/suspend/{id}"), json!({ "suspend": true })).await
+        }
+        "password_change" => {
+            admin
+                .put(&format!("/_reeve/admin/v1/users/{id}/password_change"), json!({ "required": true }))
+                .await
         }
         "shadow_banned" => admin.post(&format!("/_synapse/admin/v1/users/{id}/shadow_ban"), json!({})).await,
         _ => {
@@ -88,6 +93,7 @@ on_both_engines! {
                 "locked" => (locked.clone(), locked.clone(), locked.clone(), (false, false, false), locked.clone(), locked, ok.clone()),
                 "suspended" => (ok.clone(), ok.clone(), ok.clone(), (true, true, true), forbidden, refused(403, "M_USER_SUSPENDED"), ok.clone()),
                 "expired" => (ok.clone(), expired.clone(), expired.clone(), (true, true, true), expired.clone(), expired, ok.clone()),
+                "password_change" => (ok.clone(), ok.clone(), ok.clone(), (true, true, true), forbidden.clone(), forbidden, ok.clone()),
                 "guest" => (forbidden, ok.clone(), ok.clone(), (true, true, false), guest.clone(), ok.clone(), guest),
                 _ => (ok.clone(), ok.clone(), ok.clone(), (true, true, true), forbidden, ok.clone(), ok.clone()),
             };

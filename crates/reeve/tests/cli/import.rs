@@ -305,6 +305,7 @@ fn accounts_come_and_are_refused(postgres: Option<&Postgres>) {
             "locked": true,
             "suspended": true,
             "shadow_banned": true,
+            "password_change_required": false,
             "expired": false,
             "expiration_ts": null,
             "creation_ts": 1_600_000_000_000_i64,

@@ -183,6 +183,17 @@ fn accounts_without_a_server() {
     assert_eq!(prints(folder, &["user", "logout", "bob"]), "all sessions of @bob:localhost ended\n");
     let changed = with_password(folder, "x", &["user", "set-password", "bob", "--password-stdin"]);
     assert_eq!(text(&changed.stdout), "@bob:localhost has a new password; its sessions ended\n");
+    let required = ["user", "set-password", "bob", "--password-stdin", "--keep-sessions", "--require-change"];
+    assert_eq!(
+        text(&with_password(folder, "y", &required).stdout),
+        "@bob:localhost has a new password; its sessions were kept; its person must change it\n"
+    );
+    assert!(prints(folder, &["user", "show", "bob"]).contains("must change its password"));
+    assert!(
+        prints(folder, &["user", "show", "bob", "--json"]).contains("\"password_change_required\": true")
+    );
+    with_password(folder, "x", &["user", "set-password", "bob", "--password-stdin"]);
+    assert!(!prints(folder, &["user", "show", "bob"]).contains("must change its password"));
 
     let token = prints(folder, &["token", "create", "bob", "--valid-for", "1h"]);
     assert!(

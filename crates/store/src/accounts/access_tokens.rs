@@ -10,6 +10,7 @@ reeve_db::statements! {
     FIND = "SELECT u.num, u.user_id, u.created_ts, u.displayname, u.avatar_url, u.user_type, u.is_guest, u.admin, \
             u.deactivated, u.locked, u.shadow_banned, u.suspended, u.erased, u.appservice_id, u.consent_version, \
             u.consent_server_notice_sent, u.consent_ts, u.last_seen_ts, u.role, \
+            u.password_change_required, \
             t.owner_num, t.device_id, t.valid_until_ts, t.unconfirmed, v.expiration_ts, w.expiration_ts, o.user_id, \
             a.messages_per_second, a.burst_count, b.messages_per_second, b.burst_count, o.admin, o.role \
             FROM access_tokens t JOIN users u ON u.num = t.acting_num \
@@ -57,28 +58,31 @@ fn limit(messages_per_second: Option<i64>, burst_count: Option<i64>) -> Option<R
 /// Returns the session of a token, even if it has expired; `None` if the token is unknown.
 pub fn find(tx: &ReadTx<'_>, token_hash: &TokenHash) -> Result<Option<Session>, DbError> {
     let found = tx.query_opt(&FIND, &params![token_hash], |row| {
-        let owner = match row.get::<Option<String>>(25)? {
+        let owner = match row.get::<Option<String>>(26)? {
             None => None,
             Some(user_id) => {
-                Some(User { user_id, admin: row.get(30)?, role: row.get(31)?, ..User::default() })
+                Some(User { user_id, admin: row.get(31)?, role: row.get(32)?, ..User::default() })
             }
         };
         let session = Session {
             token_hash: *token_hash,
             user: users::from_row(row)?,
-            owner_num: row.get(19)?,
-            device_id: row.get(20)?,
-            valid_until_ts: row.get(21)?,
-            unconfirmed: row.get(22)?,
-            expiration_ts: [row.get::<Option<Millis>>(23)?, row.get(24)?].into_iter().flatten().min(),
+            owner_num: row.get(20)?,
+            device_id: row.get(21)?,
+            valid_until_ts: row.get(22)?,
+            unconfirmed: row.get(23)?,
+            expiration_ts: [row.get::<Option<Millis>>(24)?, row.get(25)?].into_iter().flatten().min(),
             impersonator: owner.as_ref().map(|owner| owner.user_id.clone()),
             scopes: Scopes::NONE,
-            limit: limit(row.get(26)?, row.get(27)?),
-            owner_limit: limit(row.get(28)?, row.get(29)?),
+            limit: limit(row.get(27)?, row.get(28)?),
+            owner_limit: limit(row.get(29)?, row.get(30)?),
         };
         Ok((session, owner))
     })?;
     let Some((session, owner)) = found else { return Ok(None) };
+    if session.must_change_password() {
+        return Ok(Some(session));
+    }
     let scopes = roles::scopes(tx, &session.user)?;
     let scopes = match &owner {
         Some(owner) if !scopes.is_empty() => scopes.and(roles::scopes(tx, owner)?),

@@ -14,7 +14,7 @@ macro_rules! columns {
     () => {
         "num, user_id, created_ts, displayname, avatar_url, user_type, is_guest, admin, deactivated, locked, \
          shadow_banned, suspended, erased, appservice_id, consent_version, consent_server_notice_sent, consent_ts, \
-         last_seen_ts, role"
+         last_seen_ts, role, password_change_required"
     };
 }
 
@@ -43,13 +43,14 @@ reeve_db::statements! {
     ANY_USER_ID = "SELECT user_id FROM users LIMIT 1";
     INSERT = "INSERT INTO users (user_id, created_ts, displayname, avatar_url, user_type, is_guest, admin, \
               deactivated, locked, shadow_banned, suspended, erased, appservice_id, consent_version, \
-              consent_server_notice_sent, consent_ts, last_seen_ts, role, password_hash, search_key) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
+              consent_server_notice_sent, consent_ts, last_seen_ts, role, password_change_required, password_hash, \
+              search_key) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) \
               RETURNING num";
     UPDATE = "UPDATE users SET displayname = $2, avatar_url = $3, user_type = $4, is_guest = $5, admin = $6, \
               deactivated = $7, locked = $8, shadow_banned = $9, suspended = $10, erased = $11, \
               appservice_id = $12, consent_version = $13, consent_server_notice_sent = $14, consent_ts = $15, \
-              search_key = $16, role = $17 WHERE num = $1";
+              search_key = $16, role = $17, password_change_required = $18 WHERE num = $1";
     SET_LAST_SEEN = "UPDATE users SET last_seen_ts = $2 WHERE num = $1 AND (last_seen_ts IS NULL OR last_seen_ts < $2)";
     PASSWORD_HASH = "SELECT password_hash FROM users WHERE num = $1";
     SET_PASSWORD_HASH = "UPDATE users SET password_hash = $2 WHERE num = $1";
@@ -80,6 +81,7 @@ pub(crate) fn from_row(row: &Row<'_>) -> Result<User, DbError> {
         consent_ts: row.get(16)?,
         last_seen_ts: row.get(17)?,
         role: row.get(18)?,
+        password_change_required: row.get(19)?,
     })
 }
 
@@ -191,6 +193,7 @@ pub(crate) fn insert_row(
             user.consent_ts,
             user.last_seen_ts,
             &user.role,
+            user.password_change_required,
             password_hash,
             search_key
         ],
@@ -225,7 +228,8 @@ pub fn update(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(), DbErro
             &after.consent_server_notice_sent,
             after.consent_ts,
             &key,
-            &after.role
+            &after.role,
+            after.password_change_required
         ],
     )?;
     if key != search::key(before) {

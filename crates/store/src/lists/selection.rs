@@ -53,6 +53,9 @@ pub struct Selection {
     /// Erased or not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub erased: Option<bool>,
+    /// Required to change the password or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_change_required: Option<bool>,
     /// Created at this time or later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_after: Option<Millis>,

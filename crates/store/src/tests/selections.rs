@@ -36,7 +36,7 @@ struct Facts {
     displayname: Option<String>,
     user_type: Option<String>,
     appservice: Option<String>,
-    flags: [bool; 7],
+    flags: [bool; 8],
     created_s: i64,
 }
 
@@ -61,7 +61,7 @@ fn facts() -> impl Strategy<Value = Facts> {
         prop::option::of(word(&["Ann", "bob", "Äda", "cy%"])),
         prop::option::weighted(0.3, word(&["bot", "support"])),
         prop::option::weighted(0.3, word(&["bridge", "irc"])),
-        prop::array::uniform7(prop::bool::weighted(0.2)),
+        prop::array::uniform8(prop::bool::weighted(0.2)),
         0..6_i64,
     )
         .prop_map(|(displayname, user_type, appservice, flags, created_s)| Facts {
@@ -93,7 +93,8 @@ fn deed() -> impl Strategy<Value = Deed> {
 }
 
 fn with_facts(user: &User, facts: &Facts) -> User {
-    let [is_guest, admin, deactivated, locked, shadow_banned, suspended, erased] = facts.flags;
+    let [is_guest, admin, deactivated, locked, shadow_banned, suspended, erased, password_change_required] =
+        facts.flags;
     User {
         displayname: facts.displayname.clone(),
         user_type: facts.user_type.clone(),
@@ -107,6 +108,7 @@ fn with_facts(user: &User, facts: &Facts) -> User {
         shadow_banned,
         suspended,
         erased,
+        password_change_required,
         ..user.clone()
     }
 }
@@ -240,7 +242,8 @@ fn selection() -> impl Strategy<Value = Selection> {
     let flag = || prop::option::weighted(0.15, any::<bool>());
     let time = || prop::option::weighted(0.15, (0..6_i64).prop_map(|s| Millis::new(s * 1000)));
     let text = |words| prop::option::weighted(0.12, word(words));
-    let flags = (flag(), flag(), prop::option::weighted(0.5, any::<bool>()), flag(), flag(), flag(), flag());
+    let locked = prop::option::weighted(0.5, any::<bool>());
+    let flags = (flag(), flag(), locked, flag(), flag(), flag(), flag(), flag());
     let times = (time(), time(), time(), time(), flag());
     let texts = (
         text(&["", "bot", "support", "none"]),
@@ -256,7 +259,8 @@ fn selection() -> impl Strategy<Value = Selection> {
     let others =
         (flag(), prop::option::weighted(0.15, 0..12_i64), prop::collection::vec(word(&["", "bot"]), 0..2));
     (flags, times, texts, others).prop_map(|(flags, times, texts, others)| {
-        let (guests, deactivated, locked, admins, suspended, shadow_banned, erased) = flags;
+        let (guests, deactivated, locked, admins, suspended, shadow_banned, erased, password_change_required) =
+            flags;
         let (created_after, created_before, last_seen_after, last_seen_before, never_seen) = times;
         let (user_type, appservice, email, phone, external_provider, name, user_id, ip, role) = texts;
         let (has_devices, media_size_over, mut not_user_type) = others;
@@ -284,6 +288,7 @@ fn selection() -> impl Strategy<Value = Selection> {
             suspended,
             shadow_banned,
             erased,
+            password_change_required,
             created_after,
             created_before,
             last_seen_after,
@@ -331,6 +336,7 @@ fn has(person: &Person, selection: &Selection) -> bool {
         && agrees(selection.suspended, user.suspended)
         && agrees(selection.shadow_banned, user.shadow_banned)
         && agrees(selection.erased, user.erased)
+        && agrees(selection.password_change_required, user.password_change_required)
         && agrees(selection.never_seen, user.last_seen_ts.is_none())
         && agrees(selection.has_devices, !person.devices.is_empty())
         && !selection.not_user_type.contains(&user.user_type.clone().unwrap_or_default())

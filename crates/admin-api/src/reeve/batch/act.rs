@@ -9,11 +9,13 @@ use reeve_model::Millis;
 body! {
     /// An act on each account of a selection. Each act has its own parameters; those of other acts are refused.
     pub(crate) struct BatchAct {
-        /// `lock`, `unlock`, `suspend`, `unsuspend`, `shadow_ban`, `unshadow_ban`, `log_out`, `delete_devices`, `deactivate`,
-        /// `delete_media`, `quarantine_media`, `set_user_type`, `set_role`, `set_ratelimit`, `clear_ratelimit`, `join_room`,
-        /// `remove_from_room` or `send_notice`.
+        /// `lock`, `unlock`, `suspend`, `unsuspend`, `shadow_ban`, `unshadow_ban`, `log_out`, `require_password_change`,
+        /// `delete_devices`, `deactivate`, `delete_media`, `quarantine_media`, `set_user_type`, `set_role`, `set_ratelimit`,
+        /// `clear_ratelimit`, `join_room`, `remove_from_room` or `send_notice`.
         #[schema(example = "lock")]
         kind = "type": String,
+        /// `require_password_change`: true to end the sessions, too; false by default.
+        logout_devices?: bool,
         /// `delete_devices`: devices that were not seen since this time are deleted, in milliseconds.
         not_seen_since?: i64,
         /// `deactivate`: true to erase the accounts, too; false by default.
@@ -50,6 +52,7 @@ impl BatchAct {
     /// The names of the given parameters.
     fn parameters(&self) -> Vec<&'static str> {
         let all = [
+            (self.logout_devices.name(), self.logout_devices.missing()),
             (self.not_seen_since.name(), self.not_seen_since.missing()),
             (self.erase.name(), self.erase.missing()),
             (self.user_type.name(), self.user_type.missing()),
@@ -76,6 +79,10 @@ impl BatchAct {
             "shadow_ban" => (Act::ShadowBan, &[]),
             "unshadow_ban" => (Act::UnshadowBan, &[]),
             "log_out" => (Act::LogOut, &[]),
+            "require_password_change" => {
+                let logout_devices = self.logout_devices.read()?.unwrap_or(false);
+                (Act::RequirePasswordChange { logout_devices }, &["logout_devices"])
+            }
             "delete_devices" => {
                 let since = needed("not_seen_since", self.not_seen_since.read()?)?;
                 (Act::DeleteDevices { not_seen_since: Millis::new(since) }, &["not_seen_since"])

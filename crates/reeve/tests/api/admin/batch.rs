@@ -146,6 +146,29 @@ on_both_engines! {
         assert_eq!(alice.get(USERS).await.status, 403);
     }
 
+    async fn required_changes_of_passwords(server: Server) {
+        let admin = server.admin().await;
+        let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+        admin.put(&format!("{USERS}/@bare:test"), json!({})).await;
+        let is_required = async |name: &str| {
+            admin.get(&format!("/_reeve/admin/v1/users/{}/password_change", id(name))).await.body["required"] == true
+        };
+        let act = json!({ "type": "require_password_change" });
+        let got = run(&admin, &ids(&["alice", "bare"]), &act).await;
+        assert_eq!(got, [(id("alice"), "done".to_owned()), (id("bare"), "failed".to_owned())].into());
+        assert!(is_required("alice").await && !is_required("bob").await && !is_required("bare").await);
+        let whoami = "/_matrix/client/v3/account/whoami";
+        assert_eq!(alice.get(whoami).await.status, 200);
+        assert_eq!(run(&admin, &ids(&["alice"]), &act).await, all(&["alice"], "unchanged"));
+        let ending = json!({ "type": "require_password_change", "logout_devices": true });
+        assert_eq!(run(&admin, &ids(&["alice", "bob"]), &ending).await, all(&["alice", "bob"], "done"));
+        assert_eq!((alice.get(whoami).await.status, bob.get(whoami).await.status), (401, 401));
+        assert!(is_required("bob").await);
+        let changes = &audit_of(&admin, &id("bob"), "user.update").await[0]["changes"];
+        assert_eq!(changes, &json!({ "password_change_required": true }));
+        assert_eq!(run(&admin, &ids(&["alice", "bob"]), &ending).await, all(&["alice", "bob"], "unchanged"));
+    }
+
     async fn sessions_devices_and_deactivation(server: Server) {
         let admin = server.admin().await;
         let (alice, bob) = (server.user("alice").await, server.user("bob").await);

@@ -5,6 +5,7 @@ mod login_as;
 mod lookups;
 mod media;
 mod moderation;
+mod password_change;
 mod reeve;
 mod register;
 mod registration_tokens;

@@ -15,7 +15,8 @@ async fn people(server: &Server, admin: &Client) {
         "displayname": "Ann", "user_type": "bot", "external_ids": [{ "auth_provider": "oidc", "external_id": "a" }],
         "threepids": [{ "medium": "email", "address": "Ann@Example.org" }, { "medium": "msisdn", "address": "4915112345" }],
     })).await;
-    put("bob", json!({ "threepids": [{ "medium": "email", "address": "bob@other.net" }] })).await;
+    put("bob", json!({ "password": "pw", "threepids": [{ "medium": "email", "address": "bob@other.net" }] }))
+        .await;
     put("cy", json!({ "locked": true })).await;
     put("dot", json!({ "admin": true })).await;
     let act = async |path: &str| {
@@ -31,6 +32,9 @@ async fn people(server: &Server, admin: &Client) {
     server.clock.advance(3_600_000);
     put("fay", json!({ "password": "pw" })).await;
     server.log_in("fay", "pw").await;
+    let required =
+        admin.put(&format!("{USERS}/@bob:test/password_change"), json!({ "required": true })).await;
+    assert_eq!(required.status, 200);
 }
 
 /// The names that a query finds, and the total.
@@ -53,6 +57,8 @@ on_both_engines! {
             ("suspended=true", &["dot"]),
             ("suspended=false&admins=false", &["ann", "bob", "eve", "fay"]),
             ("shadow_banned=true", &["bob"]),
+            ("password_change_required=true", &["bob"]),
+            ("password_change_required=false&admins=false&suspended=false", &["ann", "eve", "fay"]),
             ("erased=true", &["eve"]),
             ("deactivated=false&erased=false", &["admin", "ann", "bob", "dot", "fay"]),
             ("user_type=bot", &["ann"]),
@@ -171,7 +177,7 @@ on_both_engines! {
         let whole = json!({
             "name": "@ann:test", "displayname": "Ann", "avatar_url": null, "user_type": "bot", "is_guest": false,
             "admin": false, "role": null, "deactivated": false, "erased": false, "locked": false, "suspended": false,
-            "shadow_banned": false, "appservice_id": null, "creation_ts": START_MS, "last_seen_ts": null,
+            "shadow_banned": false, "password_change_required": false, "appservice_id": null, "creation_ts": START_MS, "last_seen_ts": null,
         });
         let reply = admin.get(&format!("{USERS}?user_type=bot")).await;
         assert_eq!(reply, (200, json!({ "users": [whole], "total": 1 })));
@@ -218,8 +224,8 @@ on_both_engines! {
         let text = String::from_utf8(reply.bytes.to_vec()).unwrap();
         let lines: Vec<&str> = text.split("\r\n").collect();
         assert_eq!(lines[0], "name,displayname,avatar_url,user_type,is_guest,admin,role,deactivated,erased,locked,suspended,\
-                              shadow_banned,appservice_id,creation_ts,last_seen_ts,threepids");
-        let begin = "@ann:test,\"Ann, \"\"the\"\" first\",,bot,false,false,,false,false,false,false,false,,";
+                              shadow_banned,password_change_required,appservice_id,creation_ts,last_seen_ts,threepids");
+        let begin = "@ann:test,\"Ann, \"\"the\"\" first\",,bot,false,false,,false,false,false,false,false,false,,";
         assert!(lines[1].starts_with(&format!("{begin}{START_MS},,\"[{{\"\"medium\"\":\"\"email\"\"")), "{}", lines[1]);
         assert!(lines[2].starts_with("@bob:test,bob,") && lines[3].is_empty() && lines.len() == 4, "{text}");
         let reply = admin.get(&format!("{USERS}/export?format=jsonl&locked=true")).await;

@@ -59,6 +59,7 @@ fn body_of(operation: &str, user_id: &str, device_id: &str) -> Value {
         "suspendUser" => json!({ "suspend": true }),
         "redactUser" => json!({ "rooms": [] }),
         "setAdminLockUser" => json!({ "locked": true }),
+        "setPasswordChange" => json!({ "required": true, "logout_devices": true }),
         "setAdminSuspendUser" => json!({ "suspended": true }),
         "createUserDevice" => json!({ "device_id": "NEW" }),
         "deleteUserDevices" => json!({ "devices": [device_id] }),

@@ -407,6 +407,11 @@ on_both_engines! {
         expect(&["account.admin_granted", "account.locked", "account.changed"], "@carol:test").await;
         put_user(&admin, "carol", json!({ "locked": false, "admin": false, "password": "another" })).await;
         expect(&["account.admin_revoked", "account.unlocked", "account.password_changed"], "@carol:test").await;
+        let change = "/_reeve/admin/v1/users/@carol:test/password_change";
+        ok(admin.put(change, json!({ "required": true })).await);
+        expect(&["account.changed"], "@carol:test").await;
+        ok(admin.post("/_synapse/admin/v1/reset_password/@carol:test", json!({ "new_password": "a third" })).await);
+        expect(&["account.password_changed", "account.changed"], "@carol:test").await;
         // A new account is one happening, also with addresses and external ids.
         put_user(&admin, "gwen", json!({
             "threepids": [{ "medium": "email", "address": "gwen@example.org" }],

@@ -172,14 +172,19 @@ on_both_engines! {
         };
         let foreign = bcrypt::hash("imported", 4).unwrap();
         server.app().db.write(move |tx| {
-            let num = reeve_store::users::num(tx, "@u1:test")?.unwrap();
-            reeve_store::users::set_password_hash(tx, num, Some(&foreign))
+            let user = reeve_store::users::find(tx, "@u1:test")?.unwrap();
+            let flagged = reeve_model::User { password_change_required: true, ..user.clone() };
+            reeve_store::users::update(tx, &user, &flagged)?;
+            reeve_store::users::set_password_hash(tx, user.num, Some(&foreign))
         }).await.unwrap();
         assert_eq!(try_login(&server, user("u1"), "wrong").await.refusal(), WRONG);
         assert!(stored(&server).await.starts_with("$2"));
         assert_eq!(try_login(&server, user("u1"), "imported").await.status, 200);
         assert!(stored(&server).await.starts_with("$argon2id$"));
         assert_eq!(try_login(&server, user("u1"), "imported").await.status, 200);
+        // The password is the same as before: a required change of it is not done.
+        let user = server.app().db.read(|tx| reeve_store::users::find(tx, "@u1:test")).await.unwrap().unwrap();
+        assert!(user.password_change_required);
     }
 
     #[config(|config| config.rate_limits.enabled = true)]

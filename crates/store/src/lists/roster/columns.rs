@@ -18,7 +18,7 @@ macro_rules! words {
         /// The facts that accounts have in common with many others. Equal traits are stored once.
         #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
         pub(crate) struct Traits {
-            /// A bit for each of [`FLAGS`], the first the lowest; and one more if the account has devices.
+            /// A bit for each of [`FLAGS`], the first the lowest, and for each of the other flags.
             flags: u32,
             /// The identity providers at which it has ids, sorted.
             pub(crate) providers: Vec<String>,
@@ -50,20 +50,13 @@ words! {
     role;
 }
 
-/// The flags, in the order of their bits.
-const FLAGS: [Option<Flag>; 7] = [
-    Some(Flag::IsGuest),
-    Some(Flag::Admin),
-    Some(Flag::Deactivated),
-    Some(Flag::Locked),
-    Some(Flag::ShadowBanned),
-    None,
-    None,
-];
-/// The bits of flags by which lists are not sorted.
+/// The flags by which lists are sorted, in the order of their bits.
+const FLAGS: [Flag; 5] = [Flag::IsGuest, Flag::Admin, Flag::Deactivated, Flag::Locked, Flag::ShadowBanned];
+/// The bits of the other flags.
 const SUSPENDED: u32 = 1 << 5;
 const ERASED: u32 = 1 << 6;
 const HAS_DEVICES: u32 = 1 << 7;
+const PASSWORD_CHANGE: u32 = 1 << 8;
 /// The number of columns of facts before the texts.
 const NUMBERS: usize = 5;
 
@@ -72,7 +65,7 @@ macro_rules! facts {
     ($device_flag:literal, $media:literal, $rest:literal) => {
         concat!(
             "SELECT u.num, u.is_guest + u.admin * 2 + u.deactivated * 4 + u.locked * 8 + u.shadow_banned * 16 \
-             + u.suspended * 32 + u.erased * 64 + ",
+             + u.suspended * 32 + u.erased * 64 + u.password_change_required * 256 + ",
             $device_flag,
             ", u.created_ts, u.last_seen_ts, ",
             $media,
@@ -118,7 +111,7 @@ fn text(row: &Row<'_>, index: usize) -> Result<Option<String>, DbError> {
 impl Traits {
     /// Returns true if a flag is set.
     pub(crate) fn has(&self, flag: Flag) -> bool {
-        FLAGS.iter().position(|known| *known == Some(flag)).is_some_and(|bit| self.flags >> bit & 1 == 1)
+        FLAGS.iter().position(|known| *known == flag).is_some_and(|bit| self.flags >> bit & 1 == 1)
     }
 
     /// Returns the name of the role.
@@ -132,6 +125,10 @@ impl Traits {
 
     pub(crate) fn erased(&self) -> bool {
         self.flags & ERASED != 0
+    }
+
+    pub(crate) fn must_change_password(&self) -> bool {
+        self.flags & PASSWORD_CHANGE != 0
     }
 
     pub(crate) fn has_devices(&self) -> bool {

@@ -134,6 +134,7 @@ impl<'a> Wanted<'a> {
             && agrees(wanted.shadow_banned, traits.has(Flag::ShadowBanned))
             && agrees(wanted.suspended, traits.suspended())
             && agrees(wanted.erased, traits.erased())
+            && agrees(wanted.password_change_required, traits.must_change_password())
             && agrees(wanted.has_devices, traits.has_devices())
             && !wanted.not_user_type.iter().any(|excluded| excluded == user_type)
             && equals(&wanted.user_type, &traits.user_type)
