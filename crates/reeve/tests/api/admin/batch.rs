@@ -332,7 +332,7 @@ on_both_engines! {
         assert_eq!(start(&admin, &selection, &lock, &token).await.refusal(), refused);
     }
 
-    /// The filter of an order is that of the list, with the same accounts and the same refusals.
+    // The filter of an order is that of the list, with the same accounts and the same refusals.
     async fn a_filter_is_that_of_the_list(server: Server) {
         let admin = server.admin().await;
         for (name, body) in [
@@ -390,7 +390,7 @@ on_both_engines! {
         assert_eq!((&ended["total"], &ended["outcomes"]["done"]), (&json!(1), &json!(1)));
     }
 
-    /// Accounts with very many devices: each step does a part of them, and all are done once.
+    // Accounts with very many devices: each step does a part of them, and all are done once.
     async fn heavy_accounts_are_done_in_turn(server: Server) {
         let admin = server.admin().await;
         create(&server, "h", 12).await;
@@ -411,7 +411,7 @@ on_both_engines! {
         assert_eq!(show(&admin, &selection, &json!({ "type": "log_out" })).await["total"], 0);
     }
 
-    /// Only those who may send notices see their content, and only those who may do an act see what became of each account.
+    // Only those who may send notices see their content, and only those who may do an act see what became of each account.
     #[config(|config| config.policy.notices_localpart = Some("notices".to_owned()))]
     async fn what_others_see_of_a_batch(server: Server) {
         let admin = server.admin().await;

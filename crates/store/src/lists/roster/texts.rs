@@ -92,6 +92,9 @@ impl Part {
         let mut left = Left { skip: self.skip, after: None, want: self.want };
         let mut pieces = Vec::new();
         for (at, has_text) in groups.into_iter().enumerate() {
+            if left.want == 0 {
+                break;
+            }
             let after = self.after.as_ref().filter(|_| at == 0);
             if !has_text {
                 left.after = after.and_then(|after| Some((None, short(after.num).ok()?)));
