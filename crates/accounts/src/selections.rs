@@ -19,7 +19,7 @@ const BOUND: usize = 12;
 /// The roster of a process, and a limit of the work with it.
 pub struct Selections {
     roster: Arc<Roster>,
-    /// Held while the roster is loaded, so that it is loaded once.
+    /// Held while the roster is loaded, so that it is loaded once, and those who wait occupy no thread of the database.
     loading: Mutex<()>,
     exports: Arc<Semaphore>,
 }
@@ -41,6 +41,19 @@ impl Selections {
             }
         }
         Ok(Arc::clone(&self.roster))
+    }
+
+    /// Returns the roster, once it is loaded with all that a selection is answered from.
+    pub async fn roster_for(&self, db: &Db, selection: &Selection) -> Result<Arc<Roster>, DbError> {
+        let roster = self.roster(db).await?;
+        if !roster.is_loaded_for(selection) {
+            let _loading = self.loading.lock().await;
+            if !roster.is_loaded_for(selection) {
+                let roster = Arc::clone(&roster);
+                db.read(move |tx| roster.refresh_with_addresses(tx)).await?;
+            }
+        }
+        Ok(roster)
     }
 
     /// Moves a loaded roster on, so that answers need not read many changes.

@@ -3,6 +3,7 @@
 //! One file per operation, with its types, its documentation and its errors.
 
 mod account_validity;
+mod csv;
 mod devices;
 mod experimental_features;
 mod federation;

@@ -1,19 +1,20 @@
 //! The acts, and doing one of them on one account with the deed for single accounts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reeve_accounts::put::{self, Change};
 use reeve_accounts::{Policy, deactivate, devices, moderation, password_change, rights, roles, sessions};
 use reeve_db::{ReadTx, Tx};
 use reeve_media::Library;
 use reeve_media::deeds::{self, Progress};
-use reeve_model::{Ctx, Membership, Millis, RateLimitOverride, Scope, User};
+use reeve_model::{Ctx, Membership, Millis, RateLimitOverride, Scope, Scopes, User};
 use reeve_rooms::notices::{self, Notice};
 use reeve_rooms::{Home, membership, room_admin};
 use reeve_store::lists::media::{self as media_list, OrderBy};
 use reeve_store::{Paging, media, media_users, ratelimits, users};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 
@@ -106,6 +107,15 @@ pub enum Act {
     },
 }
 
+/// The bounds of one transaction, the earlier of which ends it.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds {
+    /// The number of accounts, or of parts of an act on one.
+    pub(crate) accounts: usize,
+    /// The time after which no further account is begun.
+    pub(crate) time: Duration,
+}
+
 /// The result of an act on one account in one transaction.
 pub(crate) enum Did {
     /// It is done.
@@ -154,8 +164,18 @@ impl Act {
         }
     }
 
-    /// Returns the number of accounts on which one transaction does the act.
-    pub(crate) const fn at_once(&self) -> usize {
+    /// Returns the act as JSON for somebody who holds some scopes: only those who may send notices see their content.
+    pub fn shown(&self, scopes: Scopes) -> Value {
+        let mut shown = json!(self);
+        let is_hidden = matches!(self, Self::SendNotice { .. }) && !scopes.contains(Scope::NoticesWrite);
+        if let Some(keys) = shown.as_object_mut().filter(|_| is_hidden) {
+            keys.remove("content");
+        }
+        shown
+    }
+
+    /// Returns the bounds of a transaction that does the act.
+    pub(crate) const fn bounds(&self) -> Bounds {
         match self {
             Self::Lock
             | Self::Unlock
@@ -166,13 +186,19 @@ impl Act {
             | Self::SetRatelimit { .. }
             | Self::ClearRatelimit
             | Self::SetUserType { .. }
-            | Self::SetRole { .. } => 200,
+            | Self::SetRole { .. } => Bounds { accounts: 500, time: Duration::from_millis(50) },
+            // What people are told by syncs takes a position of the stream, for which all others wait.
             Self::LogOut
             | Self::RequirePasswordChange { .. }
             | Self::DeleteDevices { .. }
-            | Self::Deactivate { .. } => 40,
-            Self::DeleteMedia | Self::QuarantineMedia => 5,
-            Self::JoinRoom { .. } | Self::RemoveFromRoom { .. } | Self::SendNotice { .. } => 10,
+            | Self::Deactivate { .. } => Bounds { accounts: 40, time: Duration::from_millis(20) },
+            // One account may have as much as the transaction takes.
+            Self::DeleteMedia | Self::QuarantineMedia => {
+                Bounds { accounts: 40, time: Duration::from_millis(20) }
+            }
+            Self::JoinRoom { .. } | Self::RemoveFromRoom { .. } | Self::SendNotice { .. } => {
+                Bounds { accounts: 10, time: Duration::from_millis(20) }
+            }
         }
     }
 

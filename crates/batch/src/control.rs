@@ -8,12 +8,11 @@ use reeve_jobs::Job;
 use reeve_model::{Ctx, JobState, Millis};
 use reeve_store::batches::{self, Batch};
 use reeve_store::{SortKey, jobs};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::act::Act;
 use crate::error::Error;
 use crate::job::{Counts, JOB};
-use crate::selection::Filter;
 use crate::spec::Spec;
 
 /// Number of rows of old batches that one transaction deletes.
@@ -26,8 +25,8 @@ pub struct View {
     pub batch: Batch,
     /// The act.
     pub act: Act,
-    /// The filter of the selection; `None` if the accounts were named.
-    pub filter: Option<Filter>,
+    /// The filter of the selection, as JSON; `None` if the accounts were named.
+    pub filter: Option<Value>,
     /// The state of its job.
     pub state: JobState,
     /// The number of accounts that are done with, whatever the outcome.
@@ -54,7 +53,7 @@ impl View {
             filter: spec.filter,
             state: job.state,
             done: job.units.done,
-            total: progress.selected.unwrap_or(batch.total),
+            total: batch.total,
             counts,
             error: job.error,
             updated_ts: job.updated_ts,
@@ -77,6 +76,13 @@ fn of(tx: &ReadTx<'_>, batch: &Batch) -> Result<Job, DbError> {
 pub fn find(tx: &ReadTx<'_>, id: &str) -> Result<View, Error> {
     let batch = batches::find(tx, id)?.ok_or(Error::NotFound)?;
     Ok(View::of(tx, batch)?)
+}
+
+/// Returns the batch of an id, whose outcomes the actor wants to see. The actor needs the scope of the act.
+pub fn find_outcomes(tx: &ReadTx<'_>, ctx: &Ctx, id: &str) -> Result<View, Error> {
+    let view = find(tx, id)?;
+    rights::check_holds(ctx, view.act.scope())?;
+    Ok(view)
 }
 
 /// Returns batches ordered before a position (time and id), the newest first.

@@ -1,23 +1,21 @@
-//! The job of a batch: it stores the selected accounts, and then does the act on one after the other.
+//! The job of a batch: it does the act on one of the selected accounts after the other.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use reeve_db::{DbError, Tx};
 use reeve_jobs::{JobKind, Kind, Step, StepError, Work};
+use reeve_model::clock::monotonic;
 use reeve_model::{BatchOutcome, Ctx, MatrixError, Millis, UserNum};
 use reeve_store::batches::{self, Batch};
 use reeve_store::users;
 use serde::{Deserialize, Serialize};
 
-use crate::act::{Did, Means, Rest};
-use crate::error::Error;
-use crate::selection::{self, Filter};
+use crate::act::{Bounds, Did, Means, Rest};
 use crate::spec::Spec;
 
 /// The job. Its subject is the id of the batch.
 pub(crate) const JOB: JobKind<(), Progress, Counts> = JobKind::new("users_batch");
-/// Number of accounts in a part of the stored selection.
-pub(crate) const PART: usize = 500;
 /// The status of refusals for want of rights.
 const FORBIDDEN: u16 = 403;
 
@@ -51,14 +49,6 @@ impl Counts {
 /// The progress of the job.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Progress {
-    /// The last account number that the walk over the selection has looked at.
-    walked: UserNum,
-    /// The number of stored parts, until the selection is complete.
-    parts: i64,
-    /// The number of selected accounts, once it is complete.
-    pub(crate) selected: Option<i64>,
-    /// The number of accounts that were stored so far.
-    stored: i64,
     /// The part of the next account, and its place in the part.
     part: i64,
     at: usize,
@@ -102,10 +92,27 @@ fn step(
     let spec = Spec::of(&batch)
         .map_err(|error| StepError::Hopeless(format!("the order cannot be read: {error}")))?;
     let ctx = context(tx, means, &batch, &spec, now)?;
-    let run = Run { means, batch: &batch, spec: &spec, ctx: &ctx };
-    match (&spec.filter, progress.selected) {
-        (Some(filter), None) => run.select(tx, filter, progress),
-        (None, _) | (Some(_), Some(_)) => run.act(tx, progress, done),
+    Run { means, batch: &batch, spec: &spec, ctx: &ctx }.act(tx, progress, done)
+}
+
+/// The part of its bounds that a step has used.
+struct Used {
+    bounds: Bounds,
+    since: Instant,
+    accounts: usize,
+}
+
+impl Used {
+    fn none_of(bounds: Bounds) -> Self {
+        Self { bounds, since: monotonic(), accounts: 0 }
+    }
+
+    /// Returns true if one more account can be begun. The first one always can, so that each step gets on.
+    fn has_room(&mut self) -> bool {
+        let Bounds { accounts, time } = self.bounds;
+        let has_room = self.accounts == 0 || (self.accounts < accounts && self.since.elapsed() < time);
+        self.accounts += usize::from(has_room);
+        has_room
     }
 }
 
@@ -138,30 +145,6 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Stores some of the accounts that the filter accepts.
-    fn select(
-        &self,
-        tx: &mut Tx<'_>,
-        filter: &Filter,
-        mut progress: Progress,
-    ) -> Result<Step<Progress, Counts>, StepError> {
-        let walked = selection::walk(tx, self.ctx, filter, progress.walked)?;
-        for nums in walked.nums.chunks(PART) {
-            batches::insert_part(tx, self.batch.num, progress.parts, nums)?;
-            progress.parts += 1;
-            progress.stored += i64::try_from(nums.len()).unwrap_or(i64::MAX);
-        }
-        if progress.stored > self.spec.shown {
-            let grown = Error::Grown { shown: self.spec.shown, now: progress.stored };
-            return Err(StepError::Hopeless(grown.to_string()));
-        }
-        match walked.upto {
-            Some(upto) => progress.walked = upto,
-            None => progress.selected = Some(progress.stored),
-        }
-        Ok(Step::More { progress, done: 0 })
-    }
-
     /// Does the act on some accounts.
     fn act(
         &self,
@@ -170,12 +153,16 @@ impl Run<'_> {
         mut done: i64,
     ) -> Result<Step<Progress, Counts>, StepError> {
         let mut nums = batches::part(tx, self.batch.num, progress.part)?;
-        for _ in 0..self.spec.act.at_once() {
+        let mut used = Used::none_of(self.spec.act.bounds());
+        while used.has_room() {
             while nums.as_ref().is_some_and(|nums| progress.at >= nums.len()) {
                 (progress.part, progress.at) = (progress.part + 1, 0);
                 nums = batches::part(tx, self.batch.num, progress.part)?;
             }
             let Some(num) = nums.as_ref().and_then(|nums| nums.get(progress.at)).copied() else {
+                if done < self.batch.total {
+                    return Err(StepError::Hopeless("the selection is not complete".to_owned()));
+                }
                 return Ok(Step::Done { result: progress.counts, done });
             };
             match self.act_on(tx, num, std::mem::take(&mut progress.rest))? {
@@ -211,5 +198,24 @@ impl Run<'_> {
                 Acted::ended(outcome, error.error.into_owned())
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Bounds, Used};
+
+    fn steps(accounts: usize, time: Duration) -> usize {
+        let mut used = Used::none_of(Bounds { accounts, time });
+        std::iter::from_fn(|| used.has_room().then_some(())).count()
+    }
+
+    #[test]
+    fn a_step_ends_by_time_and_by_number() {
+        assert_eq!(steps(7, Duration::from_hours(1)), 7);
+        // A slow act gets on, too.
+        assert_eq!(steps(7, Duration::ZERO), 1);
     }
 }

@@ -53,6 +53,7 @@ impl Requester {
             ActorKind::User => match users::find(tx, &self.id)? {
                 Some(user) if user.deactivated => Err("the requester was deactivated"),
                 Some(user) if user.locked => Err("the requester was locked"),
+                Some(user) if user.suspended => Err("the requester was suspended"),
                 Some(user) => {
                     if validity::find(tx, &self.id)?.is_some_and(|known| known.expiration_ts <= now) {
                         return Ok(Err("the account of the requester has expired"));

@@ -1,12 +1,12 @@
-//! The accounts that an order selects. [`shown`] and [`walk`] are the two ways in which filters are read.
+//! The accounts that an order selects.
 
 use std::collections::BTreeSet;
 
 use reeve_accounts::rights;
 use reeve_db::{DbError, ReadTx};
-use reeve_model::{BuiltInRole, Ctx, Scopes, User, UserNum};
-use reeve_store::lists::users::{self as list, OrderBy, Term};
-use reeve_store::{Paging, roles, users};
+use reeve_model::{BuiltInRole, Ctx, User, UserNum};
+use reeve_store::lists::roster::Chosen;
+use reeve_store::{Roster, Selection as Filter, roles, users};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -14,47 +14,9 @@ use crate::error::Error;
 /// Maximum number of accounts that an order names.
 pub const MAX_USERS: usize = 100_000;
 /// Number of accounts that a preview shows.
-const SHOWN: i64 = 100;
+const SHOWN: usize = 100;
 /// Number of user ids that are looked up at once.
 const AT_ONCE: usize = 5000;
-/// Range of account numbers that one step of a walk reads.
-const WINDOW: i64 = 20_000;
-/// Maximum number of holders of a role that a preview counts.
-const HOLDERS: i64 = 10_000;
-
-/// The accounts of a list. `None` accepts all, `Some(x)` those whose flag is `x`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Filter {
-    /// A substring of localpart or display name.
-    pub name: Option<String>,
-    /// A substring of the user id; ignored if there is a name.
-    pub user_id: Option<String>,
-    /// Guests or not.
-    pub guests: Option<bool>,
-    /// Deactivated or not.
-    pub deactivated: Option<bool>,
-    /// Locked or not.
-    pub locked: Option<bool>,
-    /// Owners of the server or not.
-    pub admins: Option<bool>,
-    /// User types to leave out; `None` among them means accounts without a type.
-    pub not_user_types: Vec<Option<String>>,
-}
-
-impl Filter {
-    fn of_list(&self) -> list::Filter {
-        let Self { name, user_id, guests, deactivated, locked, admins, not_user_types } = self.clone();
-        list::Filter {
-            term: name.map(Term::Name).or_else(|| user_id.map(Term::UserId)),
-            guests,
-            deactivated,
-            locked,
-            admins,
-            not_user_types,
-        }
-    }
-}
 
 /// The selected accounts.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -62,8 +24,8 @@ impl Filter {
 pub enum Selection {
     /// Those with these user ids.
     Users(Vec<String>),
-    /// Those that a filter accepts.
-    Filter(Filter),
+    /// Those of the list of accounts with some filters.
+    Filter(Box<Filter>),
 }
 
 /// The accounts that an order selects, but leaves out.
@@ -119,12 +81,12 @@ fn left_out(
 }
 
 impl LeftOut {
-    fn add(&mut self, reason: &Reason) {
-        match reason {
-            Reason::Requester => self.requester += 1,
-            Reason::Owner => self.owners += 1,
-            Reason::Above => self.above += 1,
-        }
+    fn add(&mut self, reason: &Reason, n: i64) {
+        *match reason {
+            Reason::Requester => &mut self.requester,
+            Reason::Owner => &mut self.owners,
+            Reason::Above => &mut self.above,
+        } += n;
     }
 
     /// The number of accounts among the selected ones.
@@ -144,55 +106,32 @@ fn named(tx: &ReadTx<'_>, user_ids: &[String]) -> Result<Vec<User>, DbError> {
     Ok(found)
 }
 
-/// Returns the numbers of the accounts with some user ids, in order.
-pub(crate) fn nums(tx: &ReadTx<'_>, user_ids: &[String]) -> Result<Vec<UserNum>, DbError> {
-    Ok(named(tx, user_ids)?.into_iter().map(|user| user.num).collect())
-}
-
-/// Returns the number of accounts that a filter accepts, and the first of them.
-fn page(tx: &ReadTx<'_>, ctx: &Ctx, filter: &Filter, limit: i64) -> Result<(i64, Vec<User>), DbError> {
-    let paging = Paging { from: 0, limit };
-    let page = list::page(tx, &ctx.server_name, &filter.of_list(), OrderBy::Name, false, paging)?;
-    Ok((page.total, page.users))
-}
-
-/// Returns the number of accounts that a filter accepts.
-pub(crate) fn count(tx: &ReadTx<'_>, ctx: &Ctx, filter: &Filter) -> Result<i64, DbError> {
-    Ok(page(tx, ctx, filter, 0)?.0)
-}
-
-/// Returns true if a filter accepts an account.
-fn accepts(tx: &ReadTx<'_>, ctx: &Ctx, filter: &Filter, num: UserNum) -> Result<bool, DbError> {
-    let before = UserNum::new(num.get() - 1);
-    Ok(!list::selected(tx, &ctx.server_name, &filter.of_list(), before, num)?.is_empty())
-}
-
-/// A step of a walk over the accounts that a filter accepts, by number.
-pub(crate) struct Walked {
-    /// The accepted accounts of the step.
-    pub(crate) nums: Vec<UserNum>,
-    /// The last number that was looked at; `None` at the end.
-    pub(crate) upto: Option<UserNum>,
-}
-
-/// Walks on after a number.
-pub(crate) fn walk(tx: &ReadTx<'_>, ctx: &Ctx, filter: &Filter, after: UserNum) -> Result<Walked, DbError> {
-    let upto = UserNum::new(after.get() + WINDOW);
-    let nums = list::selected(tx, &ctx.server_name, &filter.of_list(), after, upto)?;
-    let is_end = users::highest_num(tx)? <= upto;
-    Ok(Walked { nums, upto: (!is_end).then_some(upto) })
+/// Returns the accounts that are selected at present. The roster answers for a filter, and reads committed data alone: so they are
+/// chosen before the transaction that starts the batch.
+pub fn choose(tx: &ReadTx<'_>, ctx: &Ctx, roster: &Roster, selection: &Selection) -> Result<Chosen, DbError> {
+    Ok(match selection {
+        Selection::Users(user_ids) => {
+            let nums: Vec<UserNum> = named(tx, user_ids)?.into_iter().map(|user| user.num).collect();
+            Chosen::of(&nums)?
+        }
+        Selection::Filter(filter) => roster.choose(tx, &ctx.server_name, filter)?,
+    })
 }
 
 /// Returns what a selection concerns.
 pub(crate) fn shown(
     tx: &ReadTx<'_>,
     ctx: &Ctx,
+    roster: &Roster,
     selection: &Selection,
     include: &BTreeSet<String>,
 ) -> Result<Shown, Error> {
     match selection {
         Selection::Users(user_ids) => of_users(tx, ctx, user_ids, include),
-        Selection::Filter(filter) => of_filter(tx, ctx, filter, include),
+        Selection::Filter(_) => {
+            let chosen = choose(tx, ctx, roster, selection)?;
+            of_chosen(tx, ctx, roster, &chosen, include)
+        }
     }
 }
 
@@ -208,8 +147,8 @@ fn of_users(
     let mut first = Vec::new();
     for user in &found {
         match left_out(tx, ctx, include, user)? {
-            Some(reason) => counted.add(&reason),
-            None if length(first.len()) < SHOWN => first.push(user.user_id.clone()),
+            Some(reason) => counted.add(&reason, 1),
+            None if first.len() < SHOWN => first.push(user.user_id.clone()),
             None => {}
         }
     }
@@ -217,54 +156,50 @@ fn of_users(
     Ok(Shown { total: length(found.len()), first, left_out: counted })
 }
 
-fn of_filter(
+fn of_chosen(
     tx: &ReadTx<'_>,
     ctx: &Ctx,
-    filter: &Filter,
+    roster: &Roster,
+    chosen: &Chosen,
     include: &BTreeSet<String>,
 ) -> Result<Shown, Error> {
-    let (total, users) = page(tx, ctx, filter, SHOWN)?;
     let mut first = Vec::new();
-    for user in users {
+    for user in users::by_nums(tx, &roster.by_name(tx, chosen, None, SHOWN)?)? {
         if left_out(tx, ctx, include, &user)?.is_none() {
             first.push(user.user_id);
         }
     }
     let mut counted = LeftOut::default();
-    // Owners are a class of the list. Those who are left out for another reason are counted below.
-    if filter.admins != Some(false) {
-        counted.owners = count(tx, ctx, &Filter { admins: Some(true), ..filter.clone() })?;
+    for (role, n) in roster.roles(tx, chosen)? {
+        if let Some(reason) = by_role(tx, ctx, role.as_deref())? {
+            counted.add(&reason, n);
+        }
     }
-    let mut others: BTreeSet<UserNum> = BTreeSet::new();
-    let named: Vec<String> = include.iter().cloned().collect();
-    let requester = ctx.account().map(str::to_owned);
-    others.extend(nums(tx, &named)?);
-    others.extend(nums(tx, requester.as_slice())?);
-    for role in above(tx, ctx.scopes)? {
-        others.extend(roles::holders(tx, &role, HOLDERS)?);
-    }
-    for num in others {
-        let Some(user) = users::by_num(tx, num)? else { continue };
-        if !accepts(tx, ctx, filter, num)? {
+    // Those who are named, and the requester, are left out for other reasons, or not at all.
+    let others: BTreeSet<&str> = include.iter().map(String::as_str).chain(ctx.account()).collect();
+    let others: Vec<String> = others.into_iter().map(str::to_owned).collect();
+    for user in named(tx, &others)? {
+        if !chosen.has(user.num) {
             continue;
         }
-        if user.admin {
-            counted.owners -= 1;
+        if let Some(reason) = by_role(tx, ctx, user.role())? {
+            counted.add(&reason, -1);
         }
         if let Some(reason) = left_out(tx, ctx, include, &user)? {
-            counted.add(&reason);
+            counted.add(&reason, 1);
         }
     }
-    Ok(Shown { total, first, left_out: counted })
+    Ok(Shown { total: chosen.count(), first, left_out: counted })
 }
 
-/// Returns the names of the roles, other than owner, that hold a scope which is not among some.
-fn above(tx: &ReadTx<'_>, scopes: Scopes) -> Result<Vec<String>, DbError> {
-    let built_in = BuiltInRole::WORDS.iter().filter(|(_, role)| *role != BuiltInRole::Owner);
-    let built_in = built_in.map(|(name, role)| ((*name).to_owned(), role.scopes()));
-    let own = roles::own(tx)?.into_iter().map(|role| (role.name, role.scopes));
-    let all = built_in.chain(own).filter(|(_, held)| held.beyond(scopes).is_some());
-    Ok(all.map(|(name, _)| name).collect())
+/// Returns the reason why accounts with a role are left out, unless they are named.
+fn by_role(tx: &ReadTx<'_>, ctx: &Ctx, role: Option<&str>) -> Result<Option<Reason>, DbError> {
+    let Some(role) = role else { return Ok(None) };
+    if role == BuiltInRole::Owner.as_str() {
+        return Ok(Some(Reason::Owner));
+    }
+    let is_above = roles::find(tx, role)?.is_some_and(|role| role.scopes.beyond(ctx.scopes).is_some());
+    Ok(is_above.then_some(Reason::Above))
 }
 
 fn length(of: usize) -> i64 {

@@ -5,23 +5,21 @@ use std::collections::BTreeSet;
 use reeve_model::Scopes;
 use reeve_store::batches::Batch;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::act::Act;
 use crate::requester::Requester;
-use crate::selection::Filter;
 
 /// A stored order.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Spec {
     pub(crate) act: Act,
     pub(crate) include: BTreeSet<String>,
-    /// `None`: the accounts were named, and are stored already.
-    pub(crate) filter: Option<Filter>,
+    /// The filter by which the accounts were chosen, as it is shown; `None` if they were named.
+    pub(crate) filter: Option<Value>,
     pub(crate) requester: Requester,
     /// The scopes of the requester at the time of the order.
     pub(crate) scopes: Scopes,
-    /// The number of accounts that were shown.
-    pub(crate) shown: i64,
 }
 
 impl Spec {

@@ -1,6 +1,7 @@
 //! The benchmark of Reeve: seeds accounts and rooms, starts the server, and measures it over HTTP. See
 //! `docs/benchmarks.md`.
 
+mod batches;
 mod database;
 mod fuzz;
 mod http;
@@ -92,11 +93,11 @@ struct Accounts {
     /// Number of seeded accounts; at least 2,000.
     #[arg(long = "accounts", value_name = "NUMBER", default_value_t = 1_000_000)]
     number: usize,
-    /// Keeps the database; a later run without creations and logins in between reuses it.
+    /// Keeps the database; a later run without creations, logins and batches in between reuses it.
     #[arg(long)]
     keep: bool,
     /// The steps to measure besides seeding and starting.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Step::Lists, Step::Selections, Step::One, Step::Idle, Step::Create, Step::Storm])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Step::Lists, Step::Selections, Step::One, Step::Idle, Step::Create, Step::Storm, Step::Batches])]
     steps: Vec<Step>,
     /// Writes all results as JSON.
     #[arg(long)]
@@ -117,6 +118,8 @@ enum Step {
     Create,
     /// The list during logins.
     Storm,
+    /// An act on many accounts.
+    Batches,
 }
 
 fn main() -> ExitCode {
@@ -227,6 +230,10 @@ async fn measure(place: &Arc<Place>, accounts: usize, steps: &[Step], report: &m
     if steps.contains(&Step::Storm) {
         println!("logging in");
         load::storm(server.address, report).await?;
+    }
+    if steps.contains(&Step::Batches) {
+        println!("acting on many accounts");
+        batches::run(server.address, report).await?;
     }
     report.info("Resident memory at the end", format!("{:.0} MB", server.resident_mb()?));
     server.stop()

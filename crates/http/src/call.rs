@@ -173,10 +173,20 @@ impl<S: State> Call<S> {
         E: From<DbError> + Into<MatrixError> + Send + 'static,
         F: Fn(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
     {
+        self.read_as(move |tx, _| f(tx)).await
+    }
+
+    /// Reads from the database, as [`Call::read_authorised`] does, with the caller as the transaction sees it.
+    pub async fn read_as<T, E, F>(&self, f: F) -> Result<T, MatrixError>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Into<MatrixError> + Send + 'static,
+        F: Fn(&ReadTx<'_>, &Caller) -> Result<T, E> + Send + 'static,
+    {
         let (admission, credentials) = (self.admission, self.credentials_now());
         let look = move |tx: &ReadTx<'_>| -> Result<T, MatrixError> {
-            auth::admit::<S>(tx, admission, credentials.as_ref())?;
-            f(tx).map_err(Into::into)
+            let caller = auth::admit::<S>(tx, admission, credentials.as_ref())?;
+            f(tx, &caller).map_err(Into::into)
         };
         self.app.db.read(look).await
     }

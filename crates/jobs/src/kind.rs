@@ -5,12 +5,12 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Millis, random};
+use reeve_model::{JobState, Millis, random};
 use reeve_store::jobs::{self, Job, NewJob};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::runner::QUEUED;
+use crate::news::{self, QUEUED};
 
 /// A kind of job: a constant beside the operation that queues it.
 ///
@@ -61,9 +61,13 @@ impl<Payload, Progress, Outcome> JobKind<Payload, Progress, Outcome> {
         jobs::resume(tx, &job.id, now)
     }
 
-    /// Ends a job after its present step; returns false if it is over.
+    /// Ends a job after its present step, and tells webhooks; returns false if it is over.
     pub fn cancel(&self, tx: &mut Tx<'_>, job: &Job, now: Millis) -> Result<bool, DbError> {
-        jobs::cancel(tx, &job.id, now)
+        let is_cancelled = jobs::cancel(tx, &job.id, now)?;
+        if is_cancelled {
+            news::ended(tx, job, JobState::Cancelled, None, now)?;
+        }
+        Ok(is_cancelled)
     }
 
     /// Returns true if a job of the kind waits or runs for the subject.

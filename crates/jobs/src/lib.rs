@@ -6,6 +6,7 @@
 
 mod kind;
 mod metrics;
+mod news;
 mod runner;
 
 pub use reeve_store::jobs::Job;

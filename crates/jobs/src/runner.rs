@@ -4,25 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
-use reeve_db::{Channel, Db, DbError, Tx};
-use reeve_model::{Actor, Clock, HappeningKind, JobState, Millis};
-use reeve_store::happenings::{self, NewHappening};
+use reeve_db::{Db, DbError, Tx};
+use reeve_model::clock::monotonic;
+use reeve_model::{Clock, JobState, Millis};
 use reeve_store::jobs::{self, Units};
-use serde_json::json;
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::metrics::Metrics;
+use crate::news::{self, QUEUED};
 use crate::{Job, Kind, Step, StepError};
-
-/// Notified by each transaction that queues a job.
-pub(crate) const QUEUED: Channel = Channel::new("jobs");
 
 /// The lease of a job: a worker that does not finish a step in this time counts as dead, and another claims its
 /// job.
 const LEASE_MS: i64 = 10_000;
-/// Maximum number of failures of a step in a row; then the job fails.
+/// Maximum number of failures of a step in a row, including deaths of its worker; then the job fails.
 const MAX_ATTEMPTS: i64 = 10;
+/// The time after which a job goes back to the end of the queue, so that long jobs leave room to those that wait.
+const TURN: Duration = Duration::from_secs(2);
 /// The longest pause between two attempts.
 const MAX_PAUSE_MS: i64 = 300_000;
 /// Interval at which the queue is read without a notification: finds jobs of other processes and retries.
@@ -151,16 +150,24 @@ async fn claim(inner: &Inner) -> Result<Option<Taken>, DbError> {
     Ok(job.map(|job| Taken { job, lease_until }))
 }
 
-/// Runs the steps of a job until it is finished, fails, or the server stops.
+/// Runs the steps of a job until it is finished, fails, its turn ends, or the server stops.
 async fn run(inner: &Inner, taken: Taken, stop: &watch::Receiver<bool>) {
     let Taken { mut job, mut lease_until } = taken;
     let Some(kind) = inner.kinds.iter().find(|kind| kind.name == job.kind).cloned() else {
         let reason = format!("this program does not know the job kind {}", job.kind);
-        return give_up(inner, Taken { job, lease_until }, reason).await;
+        return give_up(inner, Taken { job: failed_again(job), lease_until }, reason).await;
     };
-    tracing::info!(job = job.id, kind = job.kind, subject = job.subject, "job starts");
+    if job.attempts >= MAX_ATTEMPTS {
+        // Its last worker did not live to say that the step failed.
+        let reason = job.error.clone().unwrap_or_default();
+        return give_up(inner, Taken { job, lease_until }, reason).await;
+    }
+    if job.units.done == 0 {
+        tracing::info!(job = job.id, kind = job.kind, subject = job.subject, "job starts");
+    }
+    let begin = monotonic();
     loop {
-        if *stop.borrow() {
+        if *stop.borrow() || begin.elapsed() > TURN {
             return put_back(inner, Taken { job, lease_until }).await;
         }
         let (current, now, step) = (job.clone(), inner.clock.now(), Arc::clone(&kind.step));
@@ -180,7 +187,7 @@ async fn run(inner: &Inner, taken: Taken, stop: &watch::Receiver<bool>) {
                     }
                     Step::Done { result, done } => {
                         jobs::complete(tx, &current.id, result, after(current.units, *done), now)?;
-                        tell(tx, &current, JobState::Complete, None, now)?;
+                        news::ended(tx, &current, JobState::Complete, None, now)?;
                     }
                 }
                 Ok(Some(step))
@@ -198,10 +205,11 @@ async fn run(inner: &Inner, taken: Taken, stop: &watch::Receiver<bool>) {
             // Another worker claimed it.
             Ok(None) => return,
             Err(StepError::Hopeless(reason)) => {
-                return give_up(inner, Taken { job, lease_until }, reason).await;
+                return give_up(inner, Taken { job: failed_again(job), lease_until }, reason).await;
             }
             Err(StepError::Db(error)) if job.attempts + 1 >= MAX_ATTEMPTS => {
-                return give_up(inner, Taken { job, lease_until }, error.to_string()).await;
+                return give_up(inner, Taken { job: failed_again(job), lease_until }, error.to_string())
+                    .await;
             }
             Err(StepError::Db(error)) => {
                 return put_off(inner, Taken { job, lease_until }, error.to_string()).await;
@@ -210,29 +218,14 @@ async fn run(inner: &Inner, taken: Taken, stop: &watch::Receiver<bool>) {
     }
 }
 
+/// Returns a job after one more failure of its step.
+fn failed_again(job: Job) -> Job {
+    Job { attempts: job.attempts + 1, ..job }
+}
+
 /// Returns the units of work when so many are done. The total is raised to them.
 fn after(units: Units, done: i64) -> Units {
     Units { done, total: units.total.max(done) }
-}
-
-/// Tells webhooks of the end of a job.
-fn tell(
-    tx: &mut Tx<'_>,
-    job: &Job,
-    state: JobState,
-    error: Option<&str>,
-    now: Millis,
-) -> Result<(), DbError> {
-    let details = json!({ "job_id": job.id, "kind": job.kind, "state": state, "error": error });
-    let ended = NewHappening {
-        ts: now,
-        kind: HappeningKind::JobEnded,
-        target: Some(&job.subject),
-        actor: &Actor::Job(Arc::from(job.kind.as_str())),
-        audited: None,
-        details: &details,
-    };
-    happenings::record(tx, &ended)
 }
 
 /// Stores the end of a job's run by this worker, if the worker still owns it.
@@ -262,8 +255,8 @@ async fn give_up(inner: &Inner, taken: Taken, reason: String) {
     tracing::error!(job = taken.job.id, kind = taken.job.kind, reason, "job failed");
     let now = inner.clock.now();
     settle(inner, &taken, move |tx, job| {
-        jobs::fail(tx, &job.id, &reason, now)?;
-        tell(tx, job, JobState::Failed, Some(&reason), now)
+        jobs::fail(tx, &job.id, &reason, job.attempts, now)?;
+        news::ended(tx, job, JobState::Failed, Some(&reason), now)
     })
     .await;
 }

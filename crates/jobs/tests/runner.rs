@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use reeve_db::{DatabaseUrl, Db, DbError, Engine, Options};
 use reeve_jobs::{Job, JobKind, Jobs, Step, Work};
-use reeve_model::{Clock, JobState, Millis};
-use reeve_store::MIGRATIONS;
+use reeve_model::{Actor, Clock, HappeningKind, JobState, Millis};
 use reeve_store::jobs::Units;
+use reeve_store::webhooks::Terms;
+use reeve_store::{MIGRATIONS, happenings, stream, webhooks};
 use reeve_test_postgres::{create, drop_database, url_of};
 use tempfile::TempDir;
 
@@ -50,6 +51,9 @@ on_both_engines!(
     a_job_of_another_process_is_waited_for,
     a_wait_ends_without_the_job,
     a_job_is_queued_once,
+    long_jobs_leave_room_to_others,
+    deaths_within_a_step_are_failures,
+    a_cancelled_job_is_told,
 );
 
 /// A database that is deleted when the test ends.
@@ -78,10 +82,13 @@ impl Place {
 
     /// The parts of one process: a database of its own, and a runner that knows [`COUNT`] and is not started.
     async fn process(&self) -> (Db, Jobs) {
+        self.process_at(Clock::manual(NOW)).await
+    }
+
+    async fn process_at(&self, clock: Clock) -> (Db, Jobs) {
         let options = Options { readers: 1, connections: 2, ..Options::default() };
         let db = Db::open(&self.url, options, MIGRATIONS).await.unwrap();
-        let jobs =
-            Jobs::new(db.clone(), Clock::manual(NOW), vec![COUNT.with_step(|_, work| Ok(count(work)))]);
+        let jobs = Jobs::new(db.clone(), clock, vec![COUNT.with_step(|_, work| Ok(count(work)))]);
         (db, jobs)
     }
 }
@@ -198,4 +205,88 @@ async fn a_job_is_queued_once(place: &Place) {
     jobs.start();
     assert_eq!(finished(&jobs, &first).await.state, JobState::Complete);
     assert_ne!(once().await, first);
+}
+
+/// As many endless jobs as run at a time, and one more that ends all the same.
+async fn long_jobs_leave_room_to_others(place: &Place) {
+    let (db, jobs) = place.process_at(Clock::default()).await;
+    let long = [enqueue(&db, i64::MAX).await, enqueue(&db, i64::MAX).await, enqueue(&db, i64::MAX).await];
+    let runner = jobs.start();
+    // Each of them has begun.
+    for id in &long {
+        let begun = async {
+            loop {
+                let wanted = id.clone();
+                let job = db.read(move |tx| COUNT.find(tx, &wanted)).await.unwrap().unwrap();
+                if job.units.done > 0 {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, begun).await.expect("every long job has its turn");
+    }
+    let short = enqueue(&db, 1).await;
+    assert_eq!(finished(&jobs, &short).await.state, JobState::Complete);
+    for id in long {
+        let job = db.read(move |tx| COUNT.find(tx, &id)).await.unwrap().unwrap();
+        assert!(matches!(job.state, JobState::Active | JobState::Scheduled), "{job:?}");
+        assert_eq!((job.attempts, job.error), (0, None));
+    }
+    jobs.stop();
+    runner.await.unwrap();
+}
+
+/// A step that ends its worker each time does not do so for ever, and one that was interrupted by chance goes on.
+async fn deaths_within_a_step_are_failures(place: &Place) {
+    const LEASE: i64 = 10_000;
+    let (db, jobs) = place.process_at(Clock::manual(NOW.plus(100 * LEASE))).await;
+    let deadly = enqueue(&db, 3).await;
+    let claim = async |from: i64| {
+        let now = NOW.plus(from * LEASE);
+        db.write(move |tx| reeve_store::jobs::claim(tx, now, now.plus(LEASE))).await.unwrap().unwrap()
+    };
+    let first = claim(0).await;
+    assert_eq!((&first.id, first.attempts), (&deadly, 0));
+    for death in 1..10 {
+        let again = claim(death).await;
+        assert_eq!((&again.id, again.attempts), (&deadly, death));
+    }
+    let unlucky = enqueue(&db, 3).await;
+    assert_eq!(claim(9).await.id, unlucky);
+    // The worker that claims the first one after its tenth death gives it up.
+    let runner = jobs.start();
+    let job = finished(&jobs, &deadly).await;
+    assert_eq!((job.state, job.attempts, job.units.done), (JobState::Failed, 10, 0));
+    assert_eq!(job.error.as_deref(), Some("the server stopped within a step, or the step took too long"));
+    let job = finished(&jobs, &unlucky).await;
+    assert_eq!((job.state, job.attempts, job.error), (JobState::Complete, 0, None));
+    jobs.stop();
+    runner.await.unwrap();
+}
+
+async fn a_cancelled_job_is_told(place: &Place) {
+    let (db, _jobs) = place.process().await;
+    let id = enqueue(&db, 3).await;
+    let cancelled = id.clone();
+    let told = db.write(move |tx| -> Result<_, DbError> {
+        let terms = Terms {
+            description: String::new(),
+            url: "https://example.org/".to_owned(),
+            kinds: vec![HappeningKind::JobEnded],
+            enabled: true,
+        };
+        let pos = stream::current(tx)?;
+        let webhook = webhooks::insert(tx, "all", &terms, &Actor::Cli, pos, NOW)?.unwrap();
+        let job = COUNT.find(tx, &cancelled)?.unwrap();
+        assert!(COUNT.cancel(tx, &job, NOW)?);
+        assert!(!COUNT.cancel(tx, &job, NOW)?);
+        let told = happenings::next(tx, webhook, pos)?.unwrap();
+        assert!(happenings::next(tx, webhook, told.pos)?.is_none(), "it is told once");
+        Ok(told)
+    });
+    let told = told.await.unwrap();
+    let details: serde_json::Value = serde_json::from_str(&told.details).unwrap();
+    let expected = serde_json::json!({ "job_id": id, "kind": "count", "state": "cancelled", "error": null });
+    assert_eq!((told.kind, details), (HappeningKind::JobEnded, expected));
 }

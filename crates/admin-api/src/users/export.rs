@@ -10,14 +10,16 @@ use reeve_app::reply::{self, Body};
 use reeve_app::{Access, Answer, Call, Content, MatrixError, Param, Route};
 use reeve_db::{DbError, ReadTx};
 use reeve_model::{Scope, UserNum};
+use reeve_store::lists::roster::Chosen;
 use reeve_store::{Roster, Selection};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::select::{Include, SelectedUser};
 use super::selection;
+use crate::csv;
 
 /// The number of accounts that one transaction reads.
-const STEP: i64 = 1000;
+const STEP: usize = 1000;
 /// The time after which a refused client may retry, in milliseconds.
 const AGAIN_MS: i64 = 10_000;
 
@@ -102,15 +104,15 @@ impl Export {
         }
     }
 
-    /// Returns the lines of some accounts after one, or of the first ones, as a transaction sees them.
+    /// Returns the lines of some of the chosen accounts after one, or of the first ones, as a transaction sees them.
     pub fn step(
         &self,
         tx: &ReadTx<'_>,
         roster: &Roster,
-        server_name: &str,
+        chosen: &Chosen,
         after: Option<UserNum>,
     ) -> Result<Step, DbError> {
-        let nums = roster.walk(tx, server_name, &self.selection, after, STEP)?;
+        let nums = roster.by_name(tx, chosen, after, STEP)?;
         let mut text = String::new();
         for account in self.include.accounts(tx, &nums)? {
             match self.format {
@@ -122,8 +124,7 @@ impl Export {
                 }
             }
         }
-        let is_full = i64::try_from(nums.len()).is_ok_and(|len| len >= STEP);
-        Ok(Step { text, last: nums.last().copied().filter(|_| is_full) })
+        Ok(Step { text, last: nums.last().copied().filter(|_| nums.len() >= STEP) })
     }
 }
 
@@ -154,19 +155,13 @@ fn line(account: &SelectedUser) -> String {
     let included = included.iter().filter(|title| values.get(**title).is_some());
     let cells = TITLES.iter().chain(included).map(|title| match values.get(*title) {
         None | Some(serde_json::Value::Null) => String::new(),
-        Some(serde_json::Value::String(text)) => cell(text),
-        Some(other) => cell(&other.to_string()),
+        Some(serde_json::Value::String(text)) if *title == "name" => csv::user_id(text),
+        Some(serde_json::Value::String(text)) => csv::cell(text),
+        // A negative number is no formula.
+        Some(serde_json::Value::Number(number)) => number.to_string(),
+        Some(other) => csv::cell(&other.to_string()),
     });
     cells.collect::<Vec<_>>().join(",") + "\r\n"
-}
-
-/// Returns a cell of a table, in quotation marks if it needs them.
-fn cell(text: &str) -> String {
-    if text.contains(['"', ',', '\r', '\n']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
 }
 
 pub(crate) fn route() -> Route {
@@ -175,10 +170,10 @@ pub(crate) fn route() -> Route {
         .id("exportUsers")
         .summary("Exports all accounts to which all given filters apply")
         .description(
-            "The accounts come as a stream, by user id, in as many short transactions as are needed: each is as it was when it \
-             was read, and one that the selection has all the time comes once. The stream breaks off, without its end, if the \
-             caller loses the right to read accounts. In a table, times are in milliseconds, values that are not set are blank, \
-             and lists are JSON.",
+            "The accounts that the selection has at the beginning come as a stream, by user id, in as many short transactions as are \
+             needed: each is as it was when it was read. The stream breaks off, without its end, if the caller loses the right to \
+             read accounts. In a table, times are in milliseconds, values that are not set are blank, lists are JSON, and a text \
+             that begins like a formula of a spreadsheet has an apostrophe in front.",
         )
         .query(Export::params())
         .returns_other(200, Content::Bytes)
@@ -196,7 +191,8 @@ pub(crate) fn route() -> Route {
 struct Under {
     call: Call,
     roster: Arc<Roster>,
-    export: Export,
+    export: Arc<Export>,
+    chosen: Arc<Chosen>,
     at: At,
     /// Held until the stream ends.
     _permit: OwnedSemaphorePermit,
@@ -212,9 +208,12 @@ enum At {
 async fn handle(call: Call) -> Answer {
     let export = Export::read(&call.query)?;
     let permit = call.app.selections.begin_export().ok_or_else(|| MatrixError::limit_exceeded(AGAIN_MS))?;
-    let roster = call.app.selections.roster(&call.app.db).await?;
+    let (export, server_name) = (Arc::new(export), Arc::clone(&call.app.server_name));
+    let roster = call.app.selections.roster_for(&call.app.db, &export.selection).await?;
+    let (wanted, known) = (Arc::clone(&export), Arc::clone(&roster));
+    let chosen = call.read(move |tx| known.choose(tx, &server_name, &wanted.selection)).await?;
     let media_type = export.format.media_type();
-    let under = Under { call, roster, export, at: At::Head, _permit: permit };
+    let under = Under { call, roster, export, chosen: Arc::new(chosen), at: At::Head, _permit: permit };
     Ok(reply::stream(media_type, Body::from_stream(stream::try_unfold(under, next))))
 }
 
@@ -224,9 +223,9 @@ async fn next(mut under: Under) -> Result<Option<(Bytes, Under)>, std::io::Error
         let (text, at) = match under.at {
             At::Head => (under.export.head(), At::After(None)),
             At::After(after) => {
-                let (roster, export) = (Arc::clone(&under.roster), under.export.clone());
-                let server_name = Arc::clone(&under.call.app.server_name);
-                let step = move |tx: &ReadTx<'_>| export.step(tx, &roster, &server_name, after);
+                let (roster, export) = (Arc::clone(&under.roster), Arc::clone(&under.export));
+                let chosen = Arc::clone(&under.chosen);
+                let step = move |tx: &ReadTx<'_>| export.step(tx, &roster, &chosen, after);
                 let step = under.call.read_authorised(step).await;
                 let step = step.map_err(|error| std::io::Error::other(error.error.into_owned()))?;
                 (step.text, step.last.map_or(At::End, |last| At::After(Some(last))))

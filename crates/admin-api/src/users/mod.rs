@@ -19,7 +19,7 @@ mod ratelimit;
 mod redact;
 mod reset_password;
 mod select;
-mod selection;
+pub(crate) mod selection;
 mod shadow_ban;
 mod suspend;
 mod view;

@@ -185,7 +185,7 @@ async fn handle(call: Call) -> Answer {
         (None, Some(token)) => Start::After(ordered.mark(&token).ok_or_else(foreign)?),
     };
     let asked = Asked { order_by, descending, start, limit };
-    let roster = call.app.selections.roster(&call.app.db).await?;
+    let roster = call.app.selections.roster_for(&call.app.db, &ordered.selection).await?;
     let server_name = call.app.server_name.clone();
     let page = call.read(move |tx| -> Result<_, MatrixError> {
         let found = roster.page(tx, &server_name, &ordered.selection, &asked)?.ok_or_else(foreign)?;

@@ -35,6 +35,8 @@ pub(crate) fn order() -> [Param; 2] {
 /// The parameters, each of them a field of [`Selection`].
 pub(crate) fn params() -> Vec<Param> {
     let others = [
+        Param::boolean("is_guest", "`true` for only guests, `false` for none of them"),
+        Param::boolean("is_locked", "`true` for only locked accounts, `false` for none of them"),
         Param::text("user_type", "the user type; empty for accounts without a type"),
         Param::text(
             "appservice",
@@ -138,6 +140,8 @@ mod tests {
                 r#"{"user_type":"bot","not_user_type":["","bot"]}"#,
                 "'user_type' must not be among 'not_user_type'",
             ),
+            (r#"{"is_guest":true,"guests":false}"#, "'is_guest' cannot be true where 'guests' is false"),
+            (r#"{"is_locked":true,"locked":false}"#, "'is_locked' cannot be true where 'locked' is false"),
             (r#"{"email":""}"#, "'email' must not be blank"),
             (r#"{"phone":"+"}"#, "'phone' must contain a digit"),
             (r#"{"media_size_over":-1}"#, "'media_size_over' must not be negative"),

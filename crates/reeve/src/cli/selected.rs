@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use reeve_admin_api::Export;
 use reeve_db::{DbError, ReadTx};
+use reeve_model::Ctx;
 use reeve_store::{
     Paging, Roster, Selection,
     lists::roster::{Asked, Start},
@@ -57,10 +58,13 @@ pub(super) async fn export(operator: &Operator, export: Export) -> Result<(), Fa
     let (roster, export) = (Arc::new(Roster::default()), Arc::new(export));
     print(&export.head())?;
     let mut after = None;
+    let (known, wanted) = (Arc::clone(&roster), Arc::clone(&export));
+    let choose =
+        move |tx: &ReadTx<'_>, ctx: &Ctx| Ok(known.choose(tx, &ctx.server_name, wanted.selection())?);
+    let chosen = Arc::new(operator.read(choose).await?);
     loop {
-        let (roster, export) = (Arc::clone(&roster), Arc::clone(&export));
-        let step =
-            operator.read(move |tx, ctx| Ok(export.step(tx, &roster, &ctx.server_name, after)?)).await?;
+        let (roster, export, chosen) = (Arc::clone(&roster), Arc::clone(&export), Arc::clone(&chosen));
+        let step = operator.read(move |tx, _| Ok(export.step(tx, &roster, &chosen, after)?)).await?;
         print(&step.text)?;
         if step.last.is_none() {
             return Ok(());

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use reeve_accounts::Error;
-use reeve_batch::{self as batch, Act, Filter, Order, Preview, Selection, View};
+use reeve_batch::{self as batch, Act, Confirmed, Order, Preview, Selection, View};
 use reeve_model::{JobState, Millis};
+use reeve_store::Roster;
 
-use super::{Failure, operator::Operator, terminal::say, token::milliseconds};
+use super::{Failure, operator::Operator, selected::wanted, terminal::say, token::milliseconds};
 
 /// Interval at which the progress is read.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
@@ -24,8 +25,11 @@ pub(super) struct Batch {
     #[command(subcommand)]
     act: ActOf,
     /// Only the accounts that this file names, one in a line
-    #[arg(long, value_name = "FILE", global = true, conflicts_with_all = ["name", "guests", "deactivated", "locked"])]
+    #[arg(long, value_name = "FILE", global = true, conflicts_with_all = ["name", "guests", "deactivated", "locked", "filters"])]
     from_file: Option<PathBuf>,
+    /// Only accounts to which a filter of GET /_reeve/admin/v1/users applies, such as suspended=true; repeatable
+    #[arg(long = "filter", value_name = "NAME=VALUE", global = true)]
+    filters: Vec<String>,
     /// Only accounts with this text in their localpart or display name
     #[arg(long, value_name = "TEXT", global = true)]
     name: Option<String>,
@@ -130,8 +134,9 @@ impl ActOf {
 pub(super) async fn run(command: Batch, operator: &Operator) -> Result<String, Failure> {
     let (dry_run, yes, no_wait) = (command.dry_run, command.yes, command.no_wait);
     let order = Arc::new(order(command, operator)?);
-    let (shown, policy) = (Arc::clone(&order), operator.policy().clone());
-    let preview = operator.read(move |tx, ctx| Ok(batch::preview(tx, ctx, &policy, &shown))).await?;
+    let roster = Arc::new(Roster::default());
+    let (shown, policy, known) = (Arc::clone(&order), operator.policy().clone(), Arc::clone(&roster));
+    let preview = operator.read(move |tx, ctx| Ok(batch::preview(tx, ctx, &policy, &known, &shown))).await?;
     let preview = preview.map_err(failure)?;
     let text = describe(&preview);
     if dry_run {
@@ -141,13 +146,17 @@ pub(super) async fn run(command: Batch, operator: &Operator) -> Result<String, F
     if !yes && !asked()? {
         return Err(Failure::new("nothing was changed"));
     }
-    let (policy, total) = (operator.policy().clone(), preview.total);
+    let (policy, total, selection) = (operator.policy().clone(), preview.total, order.selection.clone());
+    let chosen = operator.read(move |tx, ctx| Ok(batch::choose(tx, ctx, &roster, &selection)?)).await?;
+    let (digest, order) = (order.digest(), Order::clone(&order));
     let started = operator.write(move |tx, ctx| {
-        let token = match batch::confirm(tx, ctx, &order, total) {
+        let token = match batch::confirm(tx, ctx, &digest, total) {
             Ok(token) => token.token,
             Err(error) => return undone(error),
         };
-        match batch::start(tx, ctx, &policy, &order, &token, None) {
+        let (order, chosen) = (order.clone(), chosen.clone());
+        let confirmed = Confirmed { order, digest, chosen, token, idempotency_key: None };
+        match batch::start(tx, ctx, &policy, &confirmed) {
             Ok(started) => Ok(Ok(started.id)),
             Err(error) => undone(error),
         }
@@ -171,15 +180,24 @@ fn failure(error: batch::Error) -> Failure {
     Failure::new(error.to_string())
 }
 
+/// Returns the filters that have flags of their own. Without one for locked accounts, they are included.
+fn flags(command: &Batch) -> Vec<(&'static str, String)> {
+    let flag = |name, value: Option<bool>| value.map(|value| (name, value.to_string()));
+    let locked = match command.locked {
+        None => Some(("locked", true.to_string())).filter(|_| command.filters.is_empty()),
+        Some(locked) => flag("is_locked", Some(locked)),
+    };
+    let name = command.name.clone().map(|name| ("name", name));
+    let flags = [name, flag("is_guest", command.guests), flag("deactivated", command.deactivated), locked];
+    flags.into_iter().flatten().collect()
+}
+
 fn order(command: Batch, operator: &Operator) -> Result<Order, Failure> {
     let selection = match &command.from_file {
-        None => Selection::Filter(Filter {
-            name: command.name,
-            guests: command.guests,
-            deactivated: command.deactivated,
-            locked: command.locked,
-            ..Filter::default()
-        }),
+        None => {
+            let filter = wanted(&command.filters, &flags(&command))?;
+            Selection::Filter(Box::new(filter.selection().clone()))
+        }
         Some(path) => {
             let text = fs::read_to_string(path)
                 .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;

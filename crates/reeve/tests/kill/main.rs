@@ -11,6 +11,7 @@
     reason = "what is not as expected fails the test"
 )]
 
+mod batches;
 mod check;
 mod http;
 mod inbox;
@@ -48,6 +49,18 @@ fn jobs_go_on_on_sqlite() {
 fn jobs_go_on_on_postgres() {
     if available() {
         jobs::run(Engine::Postgres);
+    }
+}
+
+#[test]
+fn batches_go_on_on_sqlite() {
+    batches::run(Engine::Sqlite);
+}
+
+#[test]
+fn batches_go_on_on_postgres() {
+    if available() {
+        batches::run(Engine::Postgres);
     }
 }
 

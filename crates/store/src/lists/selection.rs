@@ -23,12 +23,18 @@ pub struct Selection {
     /// False to leave out guests; true has no effect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guests: Option<bool>,
+    /// Guests or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_guest: Option<bool>,
     /// Deactivated or not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deactivated: Option<bool>,
     /// True to include locked accounts, which are left out otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locked: Option<bool>,
+    /// Locked or not. Where it is true, locked accounts are included without `locked`, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_locked: Option<bool>,
     /// Administrators or not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admins: Option<bool>,
@@ -111,6 +117,14 @@ impl Selection {
                 "'never_seen' cannot be combined with 'last_seen_after' or 'last_seen_before'".to_owned()
             );
         }
+        for (only, is_only, all, includes) in [
+            ("is_guest", self.is_guest, "guests", self.guests),
+            ("is_locked", self.is_locked, "locked", self.locked),
+        ] {
+            if is_only == Some(true) && includes == Some(false) {
+                return Err(format!("'{only}' cannot be true where '{all}' is false"));
+            }
+        }
         if self.user_type.as_ref().is_some_and(|user_type| self.not_user_type.contains(user_type)) {
             return Err("'user_type' must not be among 'not_user_type'".to_owned());
         }
@@ -140,6 +154,11 @@ impl Selection {
             }
         }
         Ok(())
+    }
+
+    /// Returns true if addresses decide.
+    pub fn needs_addresses(&self) -> bool {
+        self.email.is_some() || self.phone.is_some()
     }
 
     /// Returns the text to look for in names, if there is one.

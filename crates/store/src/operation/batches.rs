@@ -1,8 +1,9 @@
 //! Acts on selections of accounts: the order, the selected accounts, and what became of each.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_model::encoding::{from_url_base64, url_base64};
 use reeve_model::{ActorKind, BatchNum, BatchOutcome, Millis, TokenHash, UserNum};
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use crate::SortKey;
 
@@ -126,17 +127,65 @@ pub fn delete_some(tx: &mut Tx<'_>, num: BatchNum, most: i64) -> Result<bool, Db
     Ok(true)
 }
 
-/// Stores a part of the selected accounts.
+/// The number of accounts from the first to the last, for each that is in the part, above which numbers are shorter than bits.
+const SPARSE: usize = 48;
+
+/// The form of a part of the selected accounts.
+#[derive(Deserialize, Serialize)]
+#[serde(untagged)]
+enum Part {
+    /// Their numbers.
+    Nums(Vec<UserNum>),
+    /// A bit for each number from the first one on, the lowest bit of each byte first.
+    Bits { first: UserNum, bits: String },
+}
+
+impl Part {
+    /// Returns the shorter form. The numbers ascend.
+    fn of(nums: &[UserNum]) -> Self {
+        let (Some(first), Some(last)) = (nums.first(), nums.last()) else { return Self::Nums(Vec::new()) };
+        let place = |num: UserNum| usize::try_from(num.get() - first.get()).unwrap_or(usize::MAX);
+        let len = place(*last).saturating_add(1);
+        if len > nums.len().saturating_mul(SPARSE) {
+            return Self::Nums(nums.to_vec());
+        }
+        let mut bytes = vec![0_u8; len.div_ceil(8)];
+        for place in nums.iter().map(|num| place(*num)) {
+            if let Some(byte) = bytes.get_mut(place / 8) {
+                *byte |= 1 << (place % 8);
+            }
+        }
+        Self::Bits { first: *first, bits: url_base64(&bytes) }
+    }
+
+    /// Returns the numbers; `None` if they cannot be read.
+    fn nums(self) -> Option<Vec<UserNum>> {
+        let (first, bits) = match self {
+            Self::Nums(nums) => return Some(nums),
+            Self::Bits { first, bits } => (first, from_url_base64(&bits)?),
+        };
+        let places = (0_i64..).step_by(8).zip(bits).flat_map(|(place, byte)| {
+            (0..8).filter(move |bit| byte >> bit & 1 == 1).map(move |bit| place + bit)
+        });
+        Some(places.map(|place| UserNum::new(first.get() + place)).collect())
+    }
+}
+
+/// Stores a part of the selected accounts, whose numbers ascend.
 pub fn insert_part(tx: &mut Tx<'_>, num: BatchNum, part: i64, users: &[UserNum]) -> Result<(), DbError> {
-    tx.execute(&INSERT_PART, &params![num, part, json!(users).to_string()])?;
+    let form = serde_json::to_string(&Part::of(users));
+    let form =
+        form.map_err(|error| DbError::Internal(format!("a part of a batch cannot be written: {error}")))?;
+    tx.execute(&INSERT_PART, &params![num, part, form])?;
     Ok(())
 }
 
 /// Returns a part of the selected accounts; `None` behind the last.
 pub fn part(tx: &ReadTx<'_>, num: BatchNum, part: i64) -> Result<Option<Vec<UserNum>>, DbError> {
     let text: Option<String> = tx.query_opt(&PART, &params![num, part], |row| row.get(0))?;
-    let parsed = text.as_deref().map(serde_json::from_str).transpose();
-    parsed.map_err(|error| DbError::Internal(format!("a part of a batch cannot be read: {error}")))
+    let Some(text) = text else { return Ok(None) };
+    let nums = serde_json::from_str::<Part>(&text).ok().and_then(Part::nums);
+    nums.map(Some).ok_or_else(|| DbError::Internal("a part of a batch cannot be read".to_owned()))
 }
 
 /// The outcome of an account.
@@ -219,4 +268,29 @@ pub fn take_confirmation(tx: &mut Tx<'_>, token_hash: &TokenHash) -> Result<Opti
 pub fn prune_confirmations(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
     tx.execute(&PRUNE_CONFIRMATIONS, &params![now])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use reeve_model::UserNum;
+
+    use super::Part;
+
+    #[test]
+    fn many_neighbours_are_short() {
+        let nums: Vec<UserNum> = (0..10_000).map(|num| UserNum::new(1_000_000 + 10 * num)).collect();
+        assert!(serde_json::to_string(&Part::of(&nums)).unwrap().len() < 20_000);
+    }
+
+    proptest! {
+        #[test]
+        fn parts_are_read_as_they_were_written(nums in prop::collection::btree_set(1..3000_i64, 0..200), far in 1..1_000_000_000_i64) {
+            for shift in [0, far] {
+                let nums: Vec<UserNum> = nums.iter().map(|num| UserNum::new(num + shift)).collect();
+                let text = serde_json::to_string(&Part::of(&nums)).unwrap();
+                prop_assert_eq!(serde_json::from_str::<Part>(&text).unwrap().nums().unwrap(), nums);
+            }
+        }
+    }
 }

@@ -33,6 +33,7 @@ reeve_db::statements! {
     DUE = "SELECT id FROM jobs WHERE state = 'scheduled' AND run_after_ts <= $1 ORDER BY run_after_ts LIMIT 1";
     ABANDONED = "SELECT id FROM jobs WHERE state = 'active' AND lease_until_ts <= $1 ORDER BY run_after_ts LIMIT 1";
     LEASE = "UPDATE jobs SET state = 'active', lease_until_ts = $2, updated_ts = $3 WHERE id = $1";
+    LEASE_AGAIN = "UPDATE jobs SET lease_until_ts = $2, updated_ts = $3, attempts = attempts + 1, error = $4 WHERE id = $1";
     LEASE_OF = "SELECT lease_until_ts FROM jobs WHERE id = $1 AND state = 'active'";
     PROGRESS = "UPDATE jobs SET payload = $2, done = $3, total = $4, lease_until_ts = $5, attempts = 0, updated_ts = $6 \
                 WHERE id = $1";
@@ -40,7 +41,7 @@ reeve_db::statements! {
                 WHERE id = $1";
     RETRY = "UPDATE jobs SET state = 'scheduled', error = $2, attempts = attempts + 1, run_after_ts = $3, updated_ts = $4 \
              WHERE id = $1";
-    FAIL = "UPDATE jobs SET state = 'failed', error = $2, attempts = attempts + 1, updated_ts = $3 WHERE id = $1";
+    FAIL = "UPDATE jobs SET state = 'failed', error = $2, attempts = $3, updated_ts = $4 WHERE id = $1";
     RELEASE = "UPDATE jobs SET state = 'scheduled', run_after_ts = $2, updated_ts = $2 WHERE id = $1 AND state = 'active'";
     STATES = "SELECT kind, state, count(*) FROM jobs WHERE state IN ('scheduled', 'active', 'paused', 'failed') \
               GROUP BY kind, state";
@@ -197,13 +198,19 @@ pub fn list(
     }
 }
 
-/// Claims a job that is due, or whose lease has ended, until `lease_until`.
+/// The error of a job whose lease ended within a step.
+const ABANDONED_ERROR: &str = "the server stopped within a step, or the step took too long";
+
+/// Claims a job that is due, or whose lease has ended, until `lease_until`. The end of a lease within a step is a failed
+/// attempt: the step may be what ends its worker.
 pub fn claim(tx: &mut Tx<'_>, now: Millis, lease_until: Millis) -> Result<Option<Job>, DbError> {
-    let mut id: Option<String> = tx.query_opt(&ABANDONED, &params![now], |row| row.get(0))?;
-    if id.is_none() {
-        id = tx.query_opt(&DUE, &params![now], |row| row.get(0))?;
+    let abandoned: Option<String> = tx.query_opt(&ABANDONED, &params![now], |row| row.get(0))?;
+    if let Some(id) = abandoned {
+        tx.execute(&LEASE_AGAIN, &params![&id, lease_until, now, ABANDONED_ERROR])?;
+        return find(tx, &id);
     }
-    let Some(id) = id else { return Ok(None) };
+    let due: Option<String> = tx.query_opt(&DUE, &params![now], |row| row.get(0))?;
+    let Some(id) = due else { return Ok(None) };
     tx.execute(&LEASE, &params![&id, lease_until, now])?;
     find(tx, &id)
 }
@@ -238,13 +245,13 @@ pub fn retry(tx: &mut Tx<'_>, id: &str, error: &str, run_after: Millis, now: Mil
     Ok(())
 }
 
-/// Fails a job for good.
-pub fn fail(tx: &mut Tx<'_>, id: &str, error: &str, now: Millis) -> Result<(), DbError> {
-    tx.execute(&FAIL, &params![id, error, now])?;
+/// Fails a job for good, after so many failures of its last step.
+pub fn fail(tx: &mut Tx<'_>, id: &str, error: &str, attempts: i64, now: Millis) -> Result<(), DbError> {
+    tx.execute(&FAIL, &params![id, error, attempts, now])?;
     Ok(())
 }
 
-/// Schedules a job again at once, since its worker stops.
+/// Schedules a job again at once, behind those that are due already.
 pub fn release(tx: &mut Tx<'_>, id: &str, now: Millis) -> Result<(), DbError> {
     tx.execute(&RELEASE, &params![id, now])?;
     Ok(())

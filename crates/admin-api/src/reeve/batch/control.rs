@@ -5,7 +5,7 @@ use reeve_batch::{Error, View};
 use reeve_db::Tx;
 use reeve_model::{Ctx, Scope};
 
-use super::{BatchView, MISSING};
+use super::{BatchView, FORBIDDEN, MISSING};
 
 /// A change of the state of a batch.
 type Deed = fn(&mut Tx<'_>, &Ctx, &str) -> Result<View, Error>;
@@ -19,11 +19,7 @@ fn described(endpoint: reeve_app::Endpoint) -> Route {
         .access(Access::Admin(Scope::UsersRead))
         .description("The caller needs the scope of the act.")
         .returns::<BatchView>(200)
-        .errors(&[
-            (403, "M_FORBIDDEN", "the caller lacks the scope of the act"),
-            MISSING,
-            (409, "M_UNKNOWN", "the batch is in no state for this"),
-        ])
+        .errors(&[FORBIDDEN, MISSING, (409, "M_UNKNOWN", "the batch is in no state for this")])
 }
 
 pub(crate) fn pause() -> Route {
@@ -47,5 +43,5 @@ pub(crate) fn cancel() -> Route {
 async fn handle(call: Call, deed: Deed) -> Answer {
     let (ctx, id) = (call.admin_ctx()?, call.param("id"));
     let view: Result<View, MatrixError> = call.write(move |tx| deed(tx, &ctx, &id)).await;
-    reply::ok(&BatchView::from(view?))
+    reply::ok(&BatchView::of(view?, call.caller().scopes()))
 }

@@ -5,12 +5,12 @@ use futures_util::stream;
 use http::{HeaderValue, header};
 use reeve_app::reply::Body;
 use reeve_app::{Access, Answer, Call, Content, MatrixError, Param, Route};
-use reeve_db::Db;
 use reeve_model::{BatchNum, BatchOutcome, Scope};
 use reeve_store::batches::{self, Outcome};
 
-use super::MISSING;
 use super::outcomes::{OutcomeView, only};
+use super::{FORBIDDEN, MISSING};
+use crate::csv;
 
 /// Number of outcomes that are read at a time.
 const AT_ONCE: i64 = 1000;
@@ -44,19 +44,11 @@ impl Format {
         match self {
             Self::Csv => {
                 let reason = outcome.reason.unwrap_or_default();
-                Ok(format!("{},{},{}\r\n", quoted(&outcome.user_id), outcome.outcome, quoted(&reason)))
+                let user_id = csv::user_id(&outcome.user_id);
+                Ok(format!("{user_id},{},{}\r\n", outcome.outcome, csv::cell(&reason)))
             }
             Self::Jsonl => serde_json::to_string(&OutcomeView::from(outcome)).map(|line| format!("{line}\n")),
         }
-    }
-}
-
-/// A value of a CSV file.
-fn quoted(text: &str) -> String {
-    if text.contains(['"', ',', '\r', '\n']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
     }
 }
 
@@ -65,6 +57,10 @@ pub(crate) fn route() -> Route {
         .access(Access::Admin(Scope::UsersRead))
         .id("downloadUserBatchOutcomes")
         .summary("Returns what became of each account of a batch, as a file")
+        .description(
+            "The caller needs the scope of the act. The file breaks off, without its end, if the caller loses it. In a table, a text \
+             that begins like a formula of a spreadsheet has an apostrophe in front.",
+        )
         .query([
             Param::choice(
                 "format",
@@ -74,13 +70,15 @@ pub(crate) fn route() -> Route {
             only(),
         ])
         .returns_other(200, Content::Bytes)
-        .errors(&[(400, "M_INVALID_PARAM", "there is no such format or outcome"), MISSING])
+        .errors(&[(400, "M_INVALID_PARAM", "there is no such format or outcome"), FORBIDDEN, MISSING])
 }
 
 /// The part of a file that is read next.
 struct Rest {
-    db: Db,
+    call: Call,
     num: BatchNum,
+    /// The scope of the act, which the caller still needs with each part.
+    scope: Scope,
     only: Option<BatchOutcome>,
     format: Format,
     after: i64,
@@ -88,9 +86,14 @@ struct Rest {
 }
 
 async fn next(mut rest: Rest) -> Result<Option<(Bytes, Rest)>, std::io::Error> {
-    let (num, only, after) = (rest.num, rest.only, rest.after);
-    let read = rest.db.read(move |tx| batches::outcomes(tx, num, only, after, AT_ONCE)).await;
-    let some = read.map_err(std::io::Error::other)?;
+    let (num, scope, only, after) = (rest.num, rest.scope, rest.only, rest.after);
+    let read = rest.call.read_as(move |tx, caller| {
+        if !caller.holds(scope) {
+            return Err(MatrixError::forbidden(format!("This needs the scope {scope}")));
+        }
+        Ok(batches::outcomes(tx, num, only, after, AT_ONCE)?)
+    });
+    let some = read.await.map_err(|error| std::io::Error::other(error.error.into_owned()))?;
     let Some(last) = some.last() else {
         let head = if rest.is_begun { "" } else { rest.format.head() };
         rest.is_begun = true;
@@ -106,12 +109,12 @@ async fn next(mut rest: Rest) -> Result<Option<(Bytes, Rest)>, std::io::Error> {
 }
 
 async fn handle(call: Call) -> Answer {
-    let id = call.param("id");
+    let (ctx, id) = (call.admin_ctx()?, call.param("id"));
     let format = call.query.choice("format", Format::WORDS)?.unwrap_or(Format::Csv);
     let only = call.query.choice("outcome", BatchOutcome::WORDS)?;
-    let view = call.read(move |tx| reeve_batch::find(tx, &id)).await?;
-    let rest =
-        Rest { db: call.app.db.clone(), num: view.batch.num, only, format, after: -1, is_begun: false };
+    let view = call.read(move |tx| reeve_batch::find_outcomes(tx, &ctx, &id)).await?;
+    let (num, scope) = (view.batch.num, view.act.scope());
+    let rest = Rest { call, num, scope, only, format, after: -1, is_begun: false };
     let mut response = http::Response::new(Body::from_stream(stream::try_unfold(rest, next)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, format.media_type());

@@ -15,5 +15,6 @@ pub(crate) fn route() -> Route {
 }
 
 fn handle(call: &Reading<'_>) -> Answer {
-    reply::ok(&BatchView::from(reeve_batch::find(call.tx, call.params.get("id"))?))
+    let view = reeve_batch::find(call.tx, call.params.get("id"))?;
+    reply::ok(&BatchView::of(view, call.caller().scopes()))
 }

@@ -1,7 +1,7 @@
 //! Lists batches.
 
 use reeve_app::{Access, Answer, Reading, Route, reply};
-use reeve_model::Scope;
+use reeve_model::{Scope, Scopes};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -35,5 +35,6 @@ fn handle(call: &Reading<'_>) -> Answer {
     let limit = limit(call)?;
     let mut batches = reeve_batch::list(call.tx, &from(call)?, limit + 1)?;
     let next_token = cut(&mut batches, limit).map(|last| last.batch.sort_key().to_string());
-    reply::ok(&BatchList { batches: batches.into_iter().map(BatchView::from).collect(), next_token })
+    let batches = batches.into_iter().map(|view| BatchView::of(view, Scopes::NONE)).collect();
+    reply::ok(&BatchList { batches, next_token })
 }

@@ -9,14 +9,16 @@ mod outcomes;
 mod start;
 
 use reeve_app::Route;
-use reeve_batch::{Act, Counts, Filter, View};
-use reeve_model::{ActorKind, JobState};
+use reeve_batch::{Counts, View};
+use reeve_model::{ActorKind, JobState, Scopes};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 const PATH: &str = "/_reeve/admin/v1/users/batch";
 const MISSING: (u16, &str, &str) = (404, "M_NOT_FOUND", "there is no such batch, or it ended long ago");
+
+const FORBIDDEN: (u16, &str, &str) = (403, "M_FORBIDDEN", "the caller lacks the scope of the act");
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -35,10 +37,10 @@ pub(crate) fn routes() -> Vec<Route> {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BatchView {
     id: String,
-    /// The act, with its parameters.
+    /// The act, with its parameters; without the content of a notice in lists, and for callers who cannot send notices.
     #[schema(value_type = Object, example = json!({ "type": "lock" }))]
-    act: Act,
-    /// The filter that selects the accounts; null if they were named.
+    act: Value,
+    /// The filter that selected the accounts; null if they were named.
     #[schema(required, value_type = Option<Object>)]
     filter: Option<Value>,
     /// The kind of the actor who ordered it, as in the audit log.
@@ -78,13 +80,14 @@ pub(crate) struct OutcomeCounts {
     skipped: i64,
 }
 
-impl From<View> for BatchView {
-    fn from(view: View) -> Self {
+impl BatchView {
+    /// Returns a batch as somebody sees it who holds some scopes.
+    fn of(view: View, scopes: Scopes) -> Self {
         let Counts { done, unchanged, refused, failed, skipped } = view.counts;
         Self {
             id: view.batch.id,
-            act: view.act,
-            filter: view.filter.map(shown),
+            act: view.act.shown(scopes),
+            filter: view.filter,
             requested_by_kind: view.batch.actor_kind,
             requested_by: view.batch.actor,
             state: view.state,
@@ -96,13 +99,4 @@ impl From<View> for BatchView {
             updated_ts: view.updated_ts.get(),
         }
     }
-}
-
-/// A filter with the keys that restrict something.
-fn shown(filter: Filter) -> Value {
-    let mut value = serde_json::json!(filter);
-    if let Value::Object(keys) = &mut value {
-        keys.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()));
-    }
-    value
 }

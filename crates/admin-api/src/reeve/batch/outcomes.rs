@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::super::{bad_from, cut, limit, page};
-use super::MISSING;
+use super::{FORBIDDEN, MISSING};
 
 /// A page of the outcomes of a batch, in the order in which the accounts were taken.
 #[derive(Debug, Serialize, ToSchema)]
@@ -47,6 +47,7 @@ pub(crate) fn route() -> Route {
         .access(Access::Admin(Scope::UsersRead))
         .id("listUserBatchOutcomes")
         .summary("Lists what became of each account of a batch")
+        .description("The caller needs the scope of the act.")
         .query(
             [
                 only(),
@@ -61,12 +62,13 @@ pub(crate) fn route() -> Route {
                 "M_INVALID_PARAM",
                 "`limit` is malformed, there is no such outcome, or `from` is not a `next_token` of this list",
             ),
+            FORBIDDEN,
             MISSING,
         ])
 }
 
 fn handle(call: &Reading<'_>) -> Answer {
-    let batch = reeve_batch::find(call.tx, call.params.get("id"))?.batch;
+    let batch = reeve_batch::find_outcomes(call.tx, &call.admin_ctx()?, call.params.get("id"))?.batch;
     let only = call.query.choice("outcome", BatchOutcome::WORDS)?;
     let limit = limit(call)?;
     let after = match call.query.ascii("from")? {

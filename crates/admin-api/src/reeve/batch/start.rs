@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use reeve_app::{Access, Answer, App, Call, MatrixError, Route, body, reply};
-use reeve_batch::{self as batch, Filter, LeftOut, MAX_INCLUDED, MAX_USERS, Order, Preview, Selection};
+use reeve_batch::{self as batch, Confirmed, LeftOut, MAX_INCLUDED, MAX_USERS, Order, Preview, Selection};
 use reeve_model::{Scope, id};
+use reeve_store::Roster;
 use serde::Serialize;
+use serde_json::Map;
 use utoipa::ToSchema;
 
 use super::super::read;
 use super::BatchView;
 use super::act::BatchAct;
+use crate::users::selection as filters;
 
 /// Maximum size of the body beside what the settings allow, in bytes: the selected user ids.
 const USER_IDS: usize = 16 * 1024 * 1024;
@@ -41,27 +44,10 @@ body! {
     pub(crate) struct BatchSelection {
         /// Up to 100,000 user ids.
         user_ids?: Vec<String>,
-        /// The accounts that a filter accepts when the batch begins.
-        filter?: BatchFilter,
-        ..unknown
-    }
-
-    /// The filter of a selection. Keys that are absent restrict nothing.
-    pub(crate) struct BatchFilter {
-        /// Substring of localpart or display name, in any case.
-        name?: String,
-        /// Substring of the user id, in any case; not together with `name`.
-        user_id?: String,
-        /// True for only guests, false for none of them.
-        guests?: bool,
-        /// True for only deactivated accounts, false for none of them.
-        deactivated?: bool,
-        /// True for only locked accounts, false for none of them.
-        locked?: bool,
-        /// True for only owners of the server, false for none of them.
-        admins?: bool,
-        /// User types to leave out; null among them for accounts without a type.
-        not_user_types?: Vec<Option<String>>,
+        /// The accounts that `GET /_reeve/admin/v1/users` lists with these filters when the batch is started. The names and values
+        /// are those of its query parameters; `not_user_type` is a list.
+        #[schema(example = json!({ "suspended": true, "last_seen_before": 1_700_000_000_000_i64 }))]
+        filter?: reeve_app::shape::AnyObject,
         ..unknown
     }
 }
@@ -172,28 +158,20 @@ fn selection(call: &Call, body: BatchSelection) -> Result<Selection, MatrixError
             }
             Ok(Selection::Users(user_ids(call, ids)?))
         }
-        (None, Some(filter)) => Ok(Selection::Filter(read_filter(&filter)?)),
+        (None, Some(filter)) => {
+            let filter = filters::from_json(filter.into_iter().collect::<Map<_, _>>().into())?;
+            Ok(Selection::Filter(Box::new(filter)))
+        }
         (Some(_), Some(_)) | (None, None) => {
             Err(MatrixError::invalid_param("A selection has either 'user_ids' or 'filter'"))
         }
     }
 }
 
-fn read_filter(body: &BatchFilter) -> Result<Filter, MatrixError> {
-    read::refuse_unknown(&body.unknown)?;
-    let filter = Filter {
-        name: body.name.read()?.filter(|text| !text.is_empty()),
-        user_id: body.user_id.read()?.filter(|text| !text.is_empty()),
-        guests: body.guests.read()?,
-        deactivated: body.deactivated.read()?,
-        locked: body.locked.read()?,
-        admins: body.admins.read()?,
-        not_user_types: body.not_user_types.read()?.unwrap_or_default(),
-    };
-    if filter.name.is_some() && filter.user_id.is_some() {
-        return Err(MatrixError::invalid_param("A filter has either 'name' or 'user_id'"));
-    }
-    Ok(filter)
+/// Returns the roster, loaded for the filter of an order.
+async fn roster(call: &Call, order: &Order) -> Result<Arc<Roster>, MatrixError> {
+    let (app, any) = (&call.app, reeve_store::Selection::default());
+    Ok(app.selections.roster_for(&app.db, order.filter().unwrap_or(&any)).await?)
 }
 
 async fn handle(mut call: Call) -> Answer {
@@ -207,11 +185,11 @@ async fn handle(mut call: Call) -> Answer {
     if include.len() > MAX_INCLUDED {
         return Err(MatrixError::bad_request("M_TOO_LARGE", "'include' has at most 1000 user ids"));
     }
-    let order = Arc::new(Order {
+    let order = Order {
         act: body.act.read()?.read_act()?,
         selection: selection(&call, body.selection.read()?)?,
         include: user_ids(&call, include)?.into_iter().collect::<BTreeSet<_>>(),
-    });
+    };
     match (dry_run, confirm) {
         (true, None) if key.is_some() => {
             Err(MatrixError::invalid_param("A dry run has no 'idempotency_key'"))
@@ -224,11 +202,13 @@ async fn handle(mut call: Call) -> Answer {
 }
 
 /// Shows what an order would do, with a confirmation of it.
-async fn show(call: &Call, order: Arc<Order>) -> Answer {
-    let (ctx, app, wanted) = (call.admin_ctx()?, Arc::clone(&call.app), Arc::clone(&order));
-    let preview: Preview = call.read(move |tx| batch::preview(tx, &ctx, &app.policy, &wanted)).await?;
+async fn show(call: &Call, order: Order) -> Answer {
+    let (ctx, app, roster, digest) =
+        (call.admin_ctx()?, Arc::clone(&call.app), roster(call, &order).await?, order.digest());
+    let preview = call.read(move |tx| batch::preview(tx, &ctx, &app.policy, &roster, &order));
+    let preview: Preview = preview.await?;
     let (ctx, total) = (call.admin_ctx()?, preview.total);
-    let confirmation = call.write(move |tx| batch::confirm(tx, &ctx, &order, total)).await?;
+    let confirmation = call.write(move |tx| batch::confirm(tx, &ctx, &digest, total)).await?;
     let LeftOut { requester, owners, above, unknown } = preview.left_out;
     reply::ok(&BatchAnswer {
         preview: Some(BatchPreview {
@@ -243,12 +223,16 @@ async fn show(call: &Call, order: Arc<Order>) -> Answer {
     })
 }
 
-async fn start(call: &Call, order: Arc<Order>, confirm: String, key: Option<String>) -> Answer {
+async fn start(call: &Call, order: Order, token: String, idempotency_key: Option<String>) -> Answer {
+    let (ctx, roster, digest) = (call.admin_ctx()?, roster(call, &order).await?, order.digest());
+    let wanted = order.selection.clone();
+    let chosen = call.read(move |tx| batch::choose(tx, &ctx, &roster, &wanted)).await?;
+    let confirmed = Confirmed { order, digest, chosen, token, idempotency_key };
     let (ctx, app) = (call.admin_ctx()?, Arc::clone(&call.app));
-    let started =
-        call.write(move |tx| batch::start(tx, &ctx, &app.policy, &order, &confirm, key.as_deref())).await?;
+    let started = call.write(move |tx| batch::start(tx, &ctx, &app.policy, &confirmed)).await?;
     let id = started.id;
     let view = call.read(move |tx| batch::find(tx, &id)).await?;
     let status = if started.is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(reply::json(status, &BatchAnswer { preview: None, batch: Some(view.into()) }))
+    let batch = Some(BatchView::of(view, call.caller().scopes()));
+    Ok(reply::json(status, &BatchAnswer { preview: None, batch }))
 }

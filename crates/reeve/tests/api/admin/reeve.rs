@@ -197,7 +197,7 @@ on_both_engines! {
             ("a", "one", "@x:test", 1), ("b", "two", "@x:test", 1), ("c", "one", "@y:test", 1), ("d", "two", "@y:test", 2),
             ("e", "one", "@x:test", 3), ("f", "one", "@x:test", 3),
         ]).await;
-        server.app().db.write(|tx| reeve_store::jobs::fail(tx, "e", "broken", START)).await.unwrap();
+        server.app().db.write(|tx| reeve_store::jobs::fail(tx, "e", "broken", 1, START)).await.unwrap();
         for (filter, expected) in [
             ("", "fedcba"),
             ("kind=one", "feca"),

@@ -54,6 +54,10 @@ on_both_engines! {
         let cases: &[(&str, &[&str])] = &[
             ("", &["admin", "ann", "bob", "dot", "eve", "fay"]),
             ("locked=true", &["admin", "ann", "bob", "cy", "dot", "eve", "fay"]),
+            ("is_locked=true", &["cy"]),
+            ("is_locked=false&name=c", &[]),
+            ("is_guest=true", &[]),
+            ("is_guest=false&name=n", &["admin", "ann"]),
             ("suspended=true", &["dot"]),
             ("suspended=false&admins=false", &["ann", "bob", "eve", "fay"]),
             ("shadow_banned=true", &["bob"]),
@@ -119,6 +123,8 @@ on_both_engines! {
             ("last_seen_after=6&last_seen_before=5", "'last_seen_after' must be less than 'last_seen_before'"),
             ("never_seen=true&last_seen_before=5", "'never_seen' cannot be combined with 'last_seen_after' or 'last_seen_before'"),
             ("user_type=bot&not_user_type=bot", "'user_type' must not be among 'not_user_type'"),
+            ("is_locked=true&locked=false", "'is_locked' cannot be true where 'locked' is false"),
+            ("is_guest=true&guests=false", "'is_guest' cannot be true where 'guests' is false"),
             ("email=", "'email' must not be blank"),
             ("phone=abc", "'phone' must contain a digit"),
             ("ip=10", "'10' is neither an address nor a network"),
@@ -228,6 +234,14 @@ on_both_engines! {
         let begin = "@ann:test,\"Ann, \"\"the\"\" first\",,bot,false,false,,false,false,false,false,false,false,,";
         assert!(lines[1].starts_with(&format!("{begin}{START_MS},,\"[{{\"\"medium\"\":\"\"email\"\"")), "{}", lines[1]);
         assert!(lines[2].starts_with("@bob:test,bob,") && lines[3].is_empty() && lines.len() == 4, "{text}");
+        // A name that begins like a formula is a text to a spreadsheet.
+        let reply = admin.put("/_synapse/admin/v2/users/@bob:test", json!({ "displayname": "=1+1,2" })).await;
+        assert_eq!(reply.status, 200);
+        let reply = admin.get(&format!("{USERS}/export?name=bob")).await;
+        let text = String::from_utf8(reply.bytes.to_vec()).unwrap();
+        assert!(text.contains("\r\n@bob:test,\"'=1+1,2\",,"), "{text}");
+        let reply = admin.get(&format!("{USERS}/export?format=jsonl&name=bob")).await;
+        assert_eq!(serde_json::from_slice::<Value>(&reply.bytes).unwrap()["displayname"], "=1+1,2");
         let reply = admin.get(&format!("{USERS}/export?format=jsonl&locked=true")).await;
         assert_eq!(reply.header("content-type"), "application/x-ndjson");
         let text = String::from_utf8(reply.bytes.to_vec()).unwrap();

@@ -57,6 +57,19 @@ impl Bits {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
 
+    /// Returns the number of members at whose places of a column a condition holds.
+    pub(crate) fn count_of<T: Copy>(&self, column: &[T], holds: impl Fn(T) -> bool) -> usize {
+        let words = self.0.iter().zip(column.chunks(64)).filter(|(word, _)| **word != 0);
+        words.map(|(word, values)| (word & mask(values, &holds)).count_ones() as usize).sum()
+    }
+
+    /// Returns up to twice as many members as are wanted, spread over the whole set.
+    pub(crate) fn spread(&self, wanted: usize) -> impl Iterator<Item = u32> {
+        let step = (self.0.len() / wanted.max(1)).max(1);
+        let words = (0_u32..).step_by(64).zip(&self.0).step_by(step);
+        words.filter(|(_, word)| **word != 0).map(|(first, word)| first + word.trailing_zeros())
+    }
+
     /// Returns the members, by number.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
         (0_u32..).step_by(64).zip(&self.0).flat_map(|(first, word)| {

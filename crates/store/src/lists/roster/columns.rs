@@ -9,8 +9,10 @@ use super::bits::Bits;
 use crate::lists::users::Flag;
 use crate::sql::num_list;
 
-/// The value of a time that an account does not have.
+/// The value of a time, or of a display name, that an account does not have.
 pub(crate) const NEVER: i64 = i64::MIN;
+/// The number of bytes at the beginning of a display name by which accounts are sorted first.
+const BEGINNING: usize = 8;
 
 /// Makes [`Traits`], with a text for each of these columns of `users`.
 macro_rules! words {
@@ -57,10 +59,10 @@ const SUSPENDED: u32 = 1 << 5;
 const ERASED: u32 = 1 << 6;
 const HAS_DEVICES: u32 = 1 << 7;
 const PASSWORD_CHANGE: u32 = 1 << 8;
-/// The number of columns of facts before the texts.
-const NUMBERS: usize = 5;
+/// The number of columns of facts before the words.
+const NUMBERS: usize = 6;
 
-/// The facts of accounts `u`: the number, the flags, times, the size of uploads, and texts.
+/// The facts of accounts `u`: the number, the flags, times, the size of uploads, the display name, and words.
 macro_rules! facts {
     ($device_flag:literal, $media:literal, $rest:literal) => {
         concat!(
@@ -69,6 +71,7 @@ macro_rules! facts {
             $device_flag,
             ", u.created_ts, u.last_seen_ts, ",
             $media,
+            ", u.displayname",
             word_columns!(),
             " FROM ",
             $rest
@@ -144,6 +147,19 @@ pub(crate) struct Facts {
     /// The time; [`NEVER`] if it was not seen.
     pub(crate) last_seen: i64,
     pub(crate) media: i64,
+    /// The [`beginning`] of the display name.
+    pub(crate) displayname: i64,
+}
+
+/// Returns a number that does not descend where display names ascend; [`NEVER`] for none.
+pub(crate) fn beginning(displayname: Option<&str>) -> i64 {
+    let Some(text) = displayname else { return NEVER };
+    let mut first = [0; BEGINNING];
+    for (to, byte) in first.iter_mut().zip(text.bytes()) {
+        *to = byte;
+    }
+    // One bit makes room for the sign.
+    (u64::from_be_bytes(first) >> 1).cast_signed()
 }
 
 impl Facts {
@@ -153,7 +169,35 @@ impl Facts {
             created: row.get(2)?,
             last_seen: row.get::<Option<i64>>(3)?.unwrap_or(NEVER),
             media: row.get(4)?,
+            displayname: beginning(row.get::<Option<String>>(5)?.as_deref()),
         })
+    }
+}
+
+/// A number of accounts by which they are sorted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Measure {
+    Created,
+    LastSeen,
+    /// The beginning of the display name.
+    Displayname,
+}
+
+impl Measure {
+    pub(crate) fn of_facts(self, facts: &Facts) -> i64 {
+        match self {
+            Self::Created => facts.created,
+            Self::LastSeen => facts.last_seen,
+            Self::Displayname => facts.displayname,
+        }
+    }
+
+    pub(crate) fn of_columns(self, columns: &Columns) -> &[i64] {
+        match self {
+            Self::Created => &columns.created,
+            Self::LastSeen => &columns.last_seen,
+            Self::Displayname => &columns.displayname,
+        }
     }
 }
 
@@ -186,6 +230,7 @@ pub(crate) struct Columns {
     pub(crate) created: Vec<i64>,
     pub(crate) last_seen: Vec<i64>,
     pub(crate) media: Vec<i64>,
+    pub(crate) displayname: Vec<i64>,
     /// All traits; the first stands for no account.
     pub(crate) known: Vec<Traits>,
     indexes: HashMap<Traits, u32>,
@@ -205,6 +250,7 @@ impl Columns {
         self.created.resize(len, 0);
         self.last_seen.resize(len, NEVER);
         self.media.resize(len, 0);
+        self.displayname.resize(len, NEVER);
     }
 
     /// Reads the accounts after a number, up to another.
@@ -247,12 +293,13 @@ impl Columns {
         if at >= self.traits.len() {
             self.grow(at + 1);
         }
-        let Facts { traits, created, last_seen, media } = facts;
+        let Facts { traits, created, last_seen, media, displayname } = facts;
         let traits = self.index(traits);
         put(&mut self.traits, at, traits);
         put(&mut self.created, at, created);
         put(&mut self.last_seen, at, last_seen);
         put(&mut self.media, at, media);
+        put(&mut self.displayname, at, displayname);
     }
 
     /// Returns the index of traits, which are added unless they are known.

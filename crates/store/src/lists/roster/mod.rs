@@ -2,34 +2,38 @@
 //! milliseconds, whatever their conditions.
 //!
 //! Triggers write each change of an account to a log (`version`). Before an answer, the roster reads again the accounts whose
-//! changes the snapshot of the transaction sees and the roster does not (`columns`, `names`, `addresses`). If the roster is
+//! changes the snapshot of the transaction sees and the roster does not (`columns`, `names`, `addresses`, `known`). If the roster is
 //! ahead of the snapshot, the accounts concerned are read as the snapshot sees them, for this answer alone. So each answer is
-//! that of its snapshot, in every process. A selection becomes a set of accounts (`select`, `bits`), of which a page is cut
-//! (`page`, `texts`). Each of these files uses only those that are named before it.
+//! that of its snapshot, in every process. A selection becomes a set of accounts (`bits`, `chosen`, `select`), of which a page is
+//! cut (`near`, `page`, `texts`). Each of these files uses only those that are named before it.
 
 mod addresses;
 mod bits;
+mod chosen;
 mod columns;
+mod known;
 mod names;
+mod near;
 mod page;
 mod select;
 mod texts;
 pub mod version;
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 
 use reeve_db::{DbError, ReadTx, Statement};
 use reeve_model::UserNum;
 
-use self::addresses::{Addresses, Own};
-use self::columns::{Columns, Facts, long, short};
-use self::names::{Arrival, Names};
+use self::addresses::Addresses;
+use self::bits::Bits;
+pub use self::chosen::Chosen;
+use self::columns::short;
+use self::known::{Known, Reread, Update, View, all_long, distinct};
 pub use self::page::{Asked, Found, Mark, Start};
-use self::version::{Change, Here, Version};
+use self::version::{Here, Version};
 use crate::lists::selection::Selection;
 use crate::lists::users::OrderBy;
-use crate::users;
 
 /// Every statement of the roster.
 pub(crate) fn statements() -> Vec<&'static Statement> {
@@ -37,125 +41,41 @@ pub(crate) fn statements() -> Vec<&'static Statement> {
         .concat()
 }
 
-/// The number of numbers of accounts that are loaded at a time.
-const CHUNK: i64 = if cfg!(test) { 9 } else { 50_000 };
 /// The number of changed accounts above which all are read again, if it is also this part of all.
 const MANY: usize = if cfg!(test) { 40 } else { 20_000 };
 const MANY_OF: usize = 16;
-/// The number of the latest changes that are remembered for snapshots that do not see them.
-const REMEMBERED: usize = if cfg!(test) { 25 } else { 50_000 };
 
 /// The roster of a process. It is loaded when it is first used.
 #[derive(Default)]
 pub struct Roster {
     known: RwLock<Option<Known>>,
-}
-
-/// All accounts, as of a version.
-struct Known {
-    version: Version,
-    columns: Columns,
-    names: Names,
-    /// Loaded when they are first needed.
-    addresses: Option<Addresses>,
-    /// The latest changes that were applied, the oldest first.
-    applied: VecDeque<Change>,
-    /// The highest position that is not among them any more.
-    forgotten: i64,
-}
-
-/// The facts of some accounts as a snapshot sees them: `None` for those that it does not see.
-struct Reread {
-    facts: HashMap<u32, Facts>,
-    /// The addresses, if they were asked for.
-    own: HashMap<u32, Own>,
-    nums: Vec<u32>,
-}
-
-impl Reread {
-    fn read(tx: &ReadTx<'_>, nums: &[UserNum], with_addresses: bool) -> Result<Self, DbError> {
-        let own = if with_addresses { addresses::of(tx, nums)? } else { HashMap::new() };
-        let facts = columns::facts(tx, nums)?;
-        Ok(Self { facts, own, nums: nums.iter().map(|num| short(*num)).collect::<Result<_, _>>()? })
-    }
-}
-
-impl Known {
-    fn load(tx: &ReadTx<'_>, version: Version, with_addresses: bool) -> Result<Self, DbError> {
-        let highest = users::highest_num(tx)?;
-        short(highest)?;
-        let mut columns = Columns::new(highest);
-        let mut after = 0;
-        while after < highest.get() {
-            columns.load(tx, after, after + CHUNK)?;
-            after += CHUNK;
-        }
-        Ok(Self {
-            forgotten: version.latest(),
-            version,
-            columns,
-            names: Names::load(tx, highest)?,
-            addresses: if with_addresses { Some(Addresses::load(tx)?) } else { None },
-            applied: VecDeque::new(),
-        })
-    }
-
-    /// Moves on to a later version, in which these accounts are different.
-    fn apply(&mut self, update: Update) -> Result<(), DbError> {
-        let Update { to, changes, reread, arrivals } = update;
-        let Reread { mut facts, mut own, nums } = reread;
-        for num in nums {
-            if let Some(facts) = facts.remove(&num) {
-                self.columns.put(num, facts);
-            }
-            if let Some(addresses) = &mut self.addresses {
-                addresses.put(num, own.remove(&num).unwrap_or_default());
-            }
-        }
-        for arrival in arrivals {
-            self.names.add(arrival);
-        }
-        if let Some(addresses) = &mut self.addresses {
-            addresses.settle()?;
-        }
-        self.applied.extend(changes);
-        while self.applied.len() > REMEMBERED {
-            let oldest = self.applied.pop_front().map(|change| change.pos);
-            self.forgotten = self.forgotten.max(oldest.unwrap_or_default());
-        }
-        self.version = to;
-        Ok(())
-    }
-}
-
-/// The changes from one version to a later one.
-struct Update {
-    to: Version,
-    changes: Vec<Change>,
-    reread: Reread,
-    arrivals: Vec<Arrival>,
+    /// Held while many accounts are read, so that each load is done once: whoever waits occupies a thread of the database, and
+    /// would occupy it for longer by loading, too. It has the last roster that was loaded for an old snapshot alone.
+    loading: Mutex<Weak<Known>>,
+    #[cfg(test)]
+    loads: std::sync::atomic::AtomicUsize,
 }
 
 /// The work to do before the roster can be looked at in a snapshot.
+#[derive(Clone, PartialEq, Eq)]
 enum Plan {
-    /// It must be loaded, for all who come later.
-    Load,
-    /// Its addresses must be loaded.
-    LoadAddresses,
+    /// Something must be loaded.
+    Load(Load),
     /// It must move on from this version.
     MoveOn(Version),
     /// It can be looked at in this version, with these accounts read again.
     Look(Version, Vec<UserNum>),
-    /// The snapshot is too old for it, so that this answer needs a roster of its own.
-    LoadAlone,
 }
 
-/// The roster as a snapshot sees it.
-struct View<'a> {
-    known: &'a Known,
-    reread: &'a Reread,
-    /// The traits of the accounts that were read again, by number, as indexes behind those of the columns.
-    traits: HashMap<u32, u32>,
+/// A load.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Load {
+    /// Of the roster, for all who come later.
+    All,
+    /// Of its addresses.
+    Addresses,
+    /// Of a roster for this answer, since the snapshot is too old for that of all.
+    Alone,
 }
 
 impl Roster {
@@ -164,15 +84,64 @@ impl Roster {
         self.look(tx, false, |_| ())
     }
 
+    /// Loads the addresses, too, and moves all on to what a transaction sees.
+    pub fn refresh_with_addresses(&self, tx: &ReadTx<'_>) -> Result<(), DbError> {
+        self.look(tx, true, |_| ())
+    }
+
     /// Returns true if it is loaded.
     pub fn is_loaded(&self) -> bool {
         self.read().is_some()
     }
 
-    /// Returns the number of accounts that a selection has.
-    pub fn count(&self, tx: &ReadTx<'_>, server_name: &str, selection: &Selection) -> Result<i64, DbError> {
-        let asked = Asked { order_by: OrderBy::Name, descending: false, start: Start::Offset(0), limit: 0 };
-        Ok(self.page(tx, server_name, selection, &asked)?.map_or(0, |found| found.total))
+    /// Returns true if it is loaded, with all that a selection is answered from.
+    pub fn is_loaded_for(&self, selection: &Selection) -> bool {
+        self.read().as_ref().is_some_and(|known| known.addresses.is_some() || !selection.needs_addresses())
+    }
+
+    /// Returns the accounts that a selection has.
+    pub fn choose(
+        &self,
+        tx: &ReadTx<'_>,
+        server_name: &str,
+        selection: &Selection,
+    ) -> Result<Chosen, DbError> {
+        let wanted = select::Wanted::prepare(tx, server_name, selection)?;
+        Ok(Chosen(self.look(tx, wanted.with_addresses(), |view| wanted.choose(view))?))
+    }
+
+    /// Returns the number of chosen accounts with each role, and without one.
+    pub fn roles(&self, tx: &ReadTx<'_>, chosen: &Chosen) -> Result<BTreeMap<Option<String>, i64>, DbError> {
+        self.look(tx, false, |view| {
+            let mut of_traits = vec![0_i64; view.all_traits().count()];
+            for num in chosen.0.iter() {
+                if let Some(n) = of_traits.get_mut(view.traits_of(num) as usize) {
+                    *n += 1;
+                }
+            }
+            let mut counts = BTreeMap::new();
+            for (traits, n) in view.all_traits().zip(of_traits).filter(|(_, n)| *n > 0) {
+                *counts.entry(traits.role().map(str::to_owned)).or_default() += n;
+            }
+            counts
+        })
+    }
+
+    /// Returns up to `limit` of the chosen accounts by user id, after an account or from the first on. Further transactions
+    /// can walk over all of them in this way.
+    pub fn by_name(
+        &self,
+        tx: &ReadTx<'_>,
+        chosen: &Chosen,
+        after: Option<UserNum>,
+        limit: usize,
+    ) -> Result<Vec<UserNum>, DbError> {
+        let after = after.map(short).transpose()?.map(|num| (None, num));
+        self.look(tx, false, |view| {
+            let (mut left, mut nums) = (page::Left { skip: 0, after, want: limit }, Vec::new());
+            page::by_name(view, &chosen.0, false, &mut left, &mut nums);
+            all_long(nums)
+        })
     }
 
     /// Returns a part of a selection, and the number of accounts in all of it; `None` if it begins after an account that does
@@ -187,28 +156,19 @@ impl Roster {
         let wanted = select::Wanted::prepare(tx, server_name, selection)?;
         match asked.order_by {
             OrderBy::Column(column) if column.is_text() => {
-                let chosen = self.look(tx, wanted.with_addresses(), |view| wanted.choose(view))?;
-                texts::page(tx, &chosen, column, asked)
+                let Some(part) = texts::Part::read(tx, column, asked)? else { return Ok(None) };
+                let look = |view: &View<'_>| -> (Bits, Option<texts::Sketch>) {
+                    let chosen = wanted.choose(view);
+                    let sketch = part.sketch(view, &chosen);
+                    (chosen, sketch)
+                };
+                let (chosen, sketch) = self.look(tx, wanted.with_addresses(), look)?;
+                part.page(tx, &chosen, sketch).map(Some)
             }
             OrderBy::Name | OrderBy::Column(_) | OrderBy::Flag(_) | OrderBy::UserType => {
                 self.look(tx, wanted.with_addresses(), |view| page::page(view, &wanted.choose(view), asked))
             }
         }
-    }
-
-    /// Returns the numbers of up to `limit` accounts of a selection, by user id, after one of them or from the first on.
-    /// Further transactions can walk over the whole selection in this way: an account that is in it all the time comes once.
-    pub fn walk(
-        &self,
-        tx: &ReadTx<'_>,
-        server_name: &str,
-        selection: &Selection,
-        after: Option<UserNum>,
-        limit: i64,
-    ) -> Result<Vec<UserNum>, DbError> {
-        let start = after.map_or(Start::Offset(0), |num| Start::After(Mark::by_name(num)));
-        let asked = Asked { order_by: OrderBy::Name, descending: false, start, limit };
-        Ok(self.page(tx, server_name, selection, &asked)?.map_or_else(Vec::new, |found| found.nums))
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Option<Known>> {
@@ -227,20 +187,24 @@ impl Roster {
         }
         let here = Here::of(tx)?;
         loop {
-            match self.plan(&here, with_addresses) {
-                Plan::Load => self.install(Known::load(tx, here.version.clone(), with_addresses)?),
-                Plan::LoadAddresses => self.install_addresses(&here.version, Addresses::load(tx)?),
-                Plan::MoveOn(from) => self.move_on(tx, &here, &from)?,
-                Plan::Look(version, nums) => {
-                    let reread = Reread::read(tx, &nums, with_addresses)?;
-                    let known = self.read();
-                    if let Some(known) = known.as_ref().filter(|known| known.version == version) {
-                        return Ok(look(&View::new(known, &reread)));
+            let plan = self.plan(&here, with_addresses);
+            match &plan {
+                Plan::Load(_) => {
+                    if let Some(alone) = self.load(tx, &here, with_addresses, &plan)? {
+                        return Ok(look(&View::new(&alone, &Reread::default())));
                     }
                 }
-                Plan::LoadAlone => {
-                    let known = Known::load(tx, here.version.clone(), with_addresses)?;
-                    return Ok(look(&View::new(&known, &Reread::read(tx, &[], false)?)));
+                Plan::MoveOn(from) => {
+                    if !self.move_on(tx, &here, from)? {
+                        self.load(tx, &here, with_addresses, &plan)?;
+                    }
+                }
+                Plan::Look(version, nums) => {
+                    let reread = Reread::read(tx, nums, with_addresses)?;
+                    let known = self.read();
+                    if let Some(known) = known.as_ref().filter(|known| known.version == *version) {
+                        return Ok(look(&View::new(known, &reread)));
+                    }
                 }
             }
         }
@@ -248,27 +212,66 @@ impl Roster {
 
     fn plan(&self, here: &Here, with_addresses: bool) -> Plan {
         let known = self.read();
-        let Some(known) = known.as_ref() else { return Plan::Load };
+        let Some(known) = known.as_ref() else { return Plan::Load(Load::All) };
         let lacks_addresses = with_addresses && known.addresses.is_none();
-        if known.version == here.version {
-            return if lacks_addresses {
-                Plan::LoadAddresses
-            } else {
-                Plan::Look(known.version.clone(), Vec::new())
-            };
-        }
-        if here.version.includes(&known.version) {
+        if here.version.includes(&known.version) && here.version != known.version {
             let is_cut_off = known.version.first_unseen() < here.kept_since;
-            return if is_cut_off { Plan::Load } else { Plan::MoveOn(known.version.clone()) };
+            return if is_cut_off { Plan::Load(Load::All) } else { Plan::MoveOn(known.version.clone()) };
         }
-        if lacks_addresses || known.forgotten >= here.version.first_unseen() {
-            return Plan::LoadAlone;
+        match known.unseen_by(&here.version) {
+            None => Plan::Load(Load::Alone),
+            Some(_) if lacks_addresses => Plan::Load(Load::Addresses),
+            Some(unseen) => {
+                let outdated = if with_addresses { known.outdated.as_slice() } else { &[] };
+                let nums = distinct(unseen.into_iter().chain(outdated.iter().copied()));
+                Plan::Look(known.version.clone(), nums)
+            }
         }
-        let unseen = known.applied.iter().filter(|change| !here.version.sees(change.pos));
-        let mut nums: Vec<UserNum> = unseen.map(|change| change.num).collect();
-        nums.sort_unstable();
-        nums.dedup();
-        Plan::Look(known.version.clone(), nums)
+    }
+
+    /// Does what was planned, unless another has done it while this waited. Returns a roster that was loaded for this snapshot
+    /// alone.
+    fn load(
+        &self,
+        tx: &ReadTx<'_>,
+        here: &Here,
+        with_addresses: bool,
+        planned: &Plan,
+    ) -> Result<Option<Arc<Known>>, DbError> {
+        let mut alone = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.plan(here, with_addresses) != *planned {
+            return Ok(None);
+        }
+        let is_like = |known: &Arc<Known>| {
+            known.version == here.version && (known.addresses.is_some() || !with_addresses)
+        };
+        if *planned == Plan::Load(Load::Alone)
+            && let Some(known) = alone.upgrade().filter(is_like)
+        {
+            return Ok(Some(known));
+        }
+        #[cfg(test)]
+        self.loads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let version = here.version.clone();
+        match planned {
+            Plan::Load(Load::Addresses) => self.install_addresses(&version, Addresses::load(tx)?),
+            Plan::Load(Load::Alone) => {
+                let known = Arc::new(Known::load(tx, version, with_addresses)?);
+                *alone = Arc::downgrade(&known);
+                return Ok(Some(known));
+            }
+            Plan::Load(Load::All) | Plan::MoveOn(_) | Plan::Look(..) => {
+                let had_addresses = self.read().as_ref().is_some_and(|known| known.addresses.is_some());
+                self.install(Known::load(tx, version, with_addresses || had_addresses)?);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the number of loads so far.
+    #[cfg(test)]
+    pub(crate) fn loads(&self) -> usize {
+        self.loads.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     fn install(&self, loaded: Known) {
@@ -278,29 +281,32 @@ impl Roster {
         }
     }
 
+    /// Adds the addresses that a snapshot sees. If the roster has moved on since, the accounts that changed are remembered, and
+    /// read again.
     fn install_addresses(&self, version: &Version, loaded: Addresses) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.as_mut().filter(|known| known.version == *version) {
-            known.addresses = Some(loaded);
+        let later = known.as_mut().filter(|known| known.version.includes(version));
+        if let Some(known) = later
+            && let Some(outdated) = known.unseen_by(version)
+        {
+            (known.addresses, known.outdated) = (Some(loaded), outdated);
         }
     }
 
-    /// Moves the roster on, unless another transaction has done it meanwhile.
-    fn move_on(&self, tx: &ReadTx<'_>, here: &Here, from: &Version) -> Result<(), DbError> {
+    /// Moves the roster on, unless another transaction has done it meanwhile. Returns false if too many accounts changed.
+    fn move_on(&self, tx: &ReadTx<'_>, here: &Here, from: &Version) -> Result<bool, DbError> {
         let changes = version::since(tx, from)?;
-        let mut nums: Vec<UserNum> = changes.iter().map(|change| change.num).collect();
-        nums.sort_unstable();
-        nums.dedup();
-        let (with_addresses, new, all) = {
+        let (with_addresses, nums, new, all) = {
             let known = self.read();
-            let Some(known) = known.as_ref().filter(|known| known.version == *from) else { return Ok(()) };
+            let Some(known) = known.as_ref().filter(|known| known.version == *from) else { return Ok(true) };
+            let nums =
+                distinct(changes.iter().map(|change| change.num).chain(known.outdated.iter().copied()));
             let is_new = |num: &UserNum| short(*num).is_ok_and(|num| !known.columns.has(num));
             let new: Vec<UserNum> = nums.iter().copied().filter(is_new).collect();
-            (known.addresses.is_some(), new, known.columns.traits.len())
+            (known.addresses.is_some(), nums, new, known.columns.traits.len())
         };
         if nums.len() > MANY.max(all / MANY_OF) {
-            self.install(Known::load(tx, here.version.clone(), with_addresses)?);
-            return Ok(());
+            return Ok(false);
         }
         let reread = Reread::read(tx, &nums, with_addresses)?;
         let arrivals = names::arrivals(tx, &new)?;
@@ -309,53 +315,9 @@ impl Roster {
         // Addresses that were loaded meanwhile would lack those of the accounts that were read again.
         let is_same =
             |known: &&mut Known| known.version == *from && known.addresses.is_some() == with_addresses;
-        match known.as_mut().filter(is_same) {
-            Some(known) => known.apply(update),
-            None => Ok(()),
+        if let Some(known) = known.as_mut().filter(is_same) {
+            known.apply(update)?;
         }
+        Ok(true)
     }
-}
-
-impl<'a> View<'a> {
-    fn new(known: &'a Known, reread: &'a Reread) -> Self {
-        let first = u32::try_from(known.columns.known.len()).unwrap_or(u32::MAX);
-        let traits = (first..).zip(reread.facts.keys()).map(|(index, num)| (*num, index)).collect();
-        Self { known, reread, traits }
-    }
-
-    /// Returns true if an account was read again, or is not seen at all.
-    fn is_reread(&self, num: u32) -> bool {
-        !self.reread.nums.is_empty() && self.reread.nums.binary_search(&num).is_ok()
-    }
-
-    /// Returns all traits. Their places are their indexes.
-    fn all_traits(&self) -> impl Iterator<Item = &columns::Traits> {
-        self.known.columns.known.iter().chain(self.reread.facts.values().map(|facts| &facts.traits))
-    }
-
-    /// Returns the index of the traits of an account.
-    fn traits_of(&self, num: u32) -> u32 {
-        if self.is_reread(num) {
-            return self.traits.get(&num).copied().unwrap_or_default();
-        }
-        self.known.columns.traits.get(num as usize).copied().unwrap_or_default()
-    }
-
-    /// Returns a time of an account.
-    fn time_of(&self, num: u32, time: page::Time) -> i64 {
-        if self.is_reread(num) {
-            return self.reread.facts.get(&num).map_or(columns::NEVER, |facts| time.of_facts(facts));
-        }
-        time.of_columns(&self.known.columns).get(num as usize).copied().unwrap_or(columns::NEVER)
-    }
-
-    /// Returns the highest number of an account, and one more.
-    fn len(&self) -> usize {
-        self.known.columns.traits.len()
-    }
-}
-
-/// The numbers in the form of other tables.
-fn all_long(nums: Vec<u32>) -> Vec<UserNum> {
-    nums.into_iter().map(long).collect()
 }

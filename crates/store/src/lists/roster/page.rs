@@ -6,19 +6,13 @@ use reeve_model::UserNum;
 use serde::{Deserialize, Serialize};
 
 use super::bits::Bits;
-use super::columns::{Columns, Facts, NEVER, Traits, long, short};
-use super::{View, all_long};
+use super::columns::{Measure, NEVER, Traits, long, short};
+use super::known::{View, all_long};
+use super::near::{ByMeasure, near};
 use crate::lists::users::{Column, OrderBy};
 
 /// A selection with less than this part of all accounts is sorted; a larger one is found by walking over all in order.
 const SPARSE: usize = 16;
-/// The number of accounts above which only those near the page are sorted.
-const SORTED: usize = if cfg!(test) { 10 } else { 32_768 };
-/// The end of the pages that are found by keeping the first accounts.
-const NEAR: usize = if cfg!(test) { 5 } else { 1000 };
-/// The number of parts into which values are divided to find those near the page.
-const PARTS: usize = if cfg!(test) { 4 } else { 4096 };
-
 /// The requested part of a selection, and its order.
 #[derive(Clone, Debug)]
 pub struct Asked {
@@ -93,42 +87,19 @@ pub struct Found {
     pub next: Option<Mark>,
 }
 
-/// A time of accounts.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Time {
-    Created,
-    LastSeen,
-}
-
-impl Time {
-    pub(super) fn of_facts(self, facts: &Facts) -> i64 {
-        match self {
-            Self::Created => facts.created,
-            Self::LastSeen => facts.last_seen,
-        }
-    }
-
-    pub(super) fn of_columns(self, columns: &Columns) -> &[i64] {
-        match self {
-            Self::Created => &columns.created,
-            Self::LastSeen => &columns.last_seen,
-        }
-    }
-}
-
 /// Accounts that follow each other in an order.
 enum Group {
     /// Those whose traits are marked, by user id.
-    Names { admitted: Option<Vec<bool>>, without: Option<Time>, descending: bool },
+    Names { admitted: Option<Vec<bool>>, without: Option<Measure>, descending: bool },
     /// Those with a time, by it.
-    Times(Time),
+    Times(Measure),
 }
 
 /// The numbers of accounts still to be skipped and taken, while one group after the other is read.
-struct Left {
-    skip: usize,
-    after: Option<(Option<i64>, u32)>,
-    want: usize,
+pub(super) struct Left {
+    pub(super) skip: usize,
+    pub(super) after: Option<(Option<i64>, u32)>,
+    pub(super) want: usize,
 }
 
 /// Returns a part of the chosen accounts; `None` if it begins after an account that does not exist.
@@ -192,10 +163,10 @@ fn groups(view: &View<'_>, Asked { order_by, descending, .. }: &Asked) -> Vec<(V
     let all = |descending| Group::Names { admitted: None, without: None, descending };
     let mut groups = match order_by {
         OrderBy::Name => return vec![(Values::Any, all(*descending))],
-        OrderBy::Column(Column::CreatedTs) => vec![(Values::Times, Group::Times(Time::Created))],
+        OrderBy::Column(Column::CreatedTs) => vec![(Values::Times, Group::Times(Measure::Created))],
         OrderBy::Column(Column::LastSeenTs) => {
-            let never = Group::Names { admitted: None, without: Some(Time::LastSeen), descending: false };
-            vec![(Values::Times, Group::Times(Time::LastSeen)), (Values::Exactly(None), never)]
+            let never = Group::Names { admitted: None, without: Some(Measure::LastSeen), descending: false };
+            vec![(Values::Times, Group::Times(Measure::LastSeen)), (Values::Exactly(None), never)]
         }
         OrderBy::Flag(_) | OrderBy::UserType => {
             let keys: Vec<_> = view.all_traits().map(|traits| sort_value(traits, *order_by)).collect();
@@ -229,10 +200,10 @@ fn sort_value(traits: &Traits, order_by: OrderBy) -> Option<MarkValue> {
 
 /// Returns the value of an account by which an order sorts.
 fn value_of(view: &View<'_>, num: u32, order_by: OrderBy) -> Option<MarkValue> {
-    let time = |time| Some(view.time_of(num, time)).filter(|time| *time != NEVER).map(MarkValue::Time);
+    let time = |time| Some(view.value_of(num, time)).filter(|time| *time != NEVER).map(MarkValue::Time);
     match order_by {
-        OrderBy::Column(Column::CreatedTs) => time(Time::Created),
-        OrderBy::Column(Column::LastSeenTs) => time(Time::LastSeen),
+        OrderBy::Column(Column::CreatedTs) => time(Measure::Created),
+        OrderBy::Column(Column::LastSeenTs) => time(Measure::LastSeen),
         OrderBy::Flag(_) | OrderBy::UserType => {
             let index = view.traits_of(num) as usize;
             sort_value(view.all_traits().nth(index)?, order_by)
@@ -256,22 +227,36 @@ fn take(
             by_name(view, chosen, *descending, left, nums);
         }
         Group::Names { admitted, without, descending } => {
-            let mut some = Bits::new(view.len());
-            for num in chosen.iter() {
-                let is_admitted = admitted.as_ref().is_none_or(|admitted| {
-                    admitted.get(view.traits_of(num) as usize).copied().unwrap_or(false)
-                });
-                if is_admitted && without.is_none_or(|time| view.time_of(num, time) == NEVER) {
-                    some.set(num, true);
-                }
+            let mut some = chosen.clone();
+            if let Some(admitted) = admitted {
+                let is_admitted = |traits: u32| admitted.get(traits as usize).copied().unwrap_or(false);
+                some.keep(&view.known.columns.traits, is_admitted);
+                view.correct(&mut some, chosen, |num| is_admitted(view.traits_of(num)));
+            }
+            if let Some(measure) = without {
+                some = without_value(view, &some, *measure);
             }
             by_name(view, &some, *descending, left, nums);
         }
     }
 }
 
+/// Returns the chosen accounts that lack a value.
+pub(super) fn without_value(view: &View<'_>, chosen: &Bits, measure: Measure) -> Bits {
+    let mut some = chosen.clone();
+    some.keep(measure.of_columns(&view.known.columns), |value| value == NEVER);
+    view.correct(&mut some, chosen, |num| view.value_of(num, measure) == NEVER);
+    some
+}
+
 /// Takes accounts by user id.
-fn by_name(view: &View<'_>, chosen: &Bits, descending: bool, left: &mut Left, nums: &mut Vec<u32>) {
+pub(super) fn by_name(
+    view: &View<'_>,
+    chosen: &Bits,
+    descending: bool,
+    left: &mut Left,
+    nums: &mut Vec<u32>,
+) {
     let names = &view.known.names;
     let after = left.after.map(|(_, num)| names.key(num));
     let count = chosen.count();
@@ -307,116 +292,29 @@ fn by_name(view: &View<'_>, chosen: &Bits, descending: bool, left: &mut Left, nu
 fn by_time(
     view: &View<'_>,
     chosen: &Bits,
-    time: Time,
+    time: Measure,
     descending: bool,
     left: &mut Left,
     nums: &mut Vec<u32>,
 ) {
     let names = &view.known.names;
-    let in_order = |a: &(i64, u32), b: &(i64, u32)| {
-        let by_time = if descending { b.0.cmp(&a.0) } else { a.0.cmp(&b.0) };
-        by_time.then_with(|| names.key(a.1).cmp(&names.key(b.1)))
-    };
-    let after = left.after.map(|(value, num)| (value.unwrap_or(NEVER), num));
-    let items = || {
-        let timed = chosen.iter().map(|num| (view.time_of(num, time), num));
-        timed.filter(|item| {
-            item.0 != NEVER && after.is_none_or(|after| in_order(item, &after) == Ordering::Greater)
-        })
-    };
+    let in_order =
+        |a: &(i64, u32), b: &(i64, u32)| a.0.cmp(&b.0).then_with(|| names.key(a.1).cmp(&names.key(b.1)));
+    let from = left.after.map(|(value, _)| value.unwrap_or(NEVER));
+    let order = ByMeasure { measure: time, descending, from };
     let missing = left.want - nums.len();
-    let ahead = left.skip.saturating_add(missing);
-    if ahead <= NEAR {
-        let mut best = Best { count: 0, some: Vec::new(), bound: None };
-        items().for_each(|item| best.add(item, ahead, descending, in_order));
-        if left.skip >= best.count {
-            left.skip -= best.count;
-            return;
-        }
-        nums.extend(cut(&mut best.some, left.skip, missing, in_order).iter().map(|(_, num)| *num));
-        left.skip = 0;
+    let mut found = near(view, chosen, order, left.skip..left.skip.saturating_add(missing));
+    if left.skip >= found.count {
+        left.skip -= found.count;
         return;
     }
-    let (mut count, mut lowest, mut highest) = (0, i64::MAX, i64::MIN);
-    items().for_each(|(value, _)| {
-        (count, lowest, highest) = (count + 1, lowest.min(value), highest.max(value));
-    });
-    if left.skip >= count {
-        left.skip -= count;
-        return;
+    if let Some((value, num)) = left.after {
+        let after = (order.directed(value.unwrap_or(NEVER)), num);
+        found.items.retain(|item| in_order(item, &after) == Ordering::Greater);
     }
-    let (mut some, before) = if count > SORTED {
-        let width = highest.saturating_sub(lowest) / i64::try_from(PARTS).unwrap_or(i64::MAX) + 1;
-        let part = |value: i64| {
-            let part = usize::try_from(value.saturating_sub(lowest) / width).unwrap_or_default();
-            if descending { PARTS - part.min(PARTS) } else { part }
-        };
-        let mut sizes = vec![0_usize; PARTS + 1];
-        items().for_each(|(value, _)| {
-            if let Some(size) = sizes.get_mut(part(value)) {
-                *size += 1;
-            }
-        });
-        let near = near(&sizes, left.skip, ahead);
-        (items().filter(|(value, _)| near.parts.contains(&part(*value))).collect(), near.before)
-    } else {
-        (items().collect::<Vec<_>>(), 0)
-    };
-    nums.extend(cut(&mut some, left.skip - before, missing, in_order).iter().map(|(_, num)| *num));
+    let page = cut(&mut found.items, left.skip - found.before, missing, in_order);
+    nums.extend(page.iter().map(|(_, num)| *num));
     left.skip = 0;
-}
-
-/// The first accounts by a time, of those that were added.
-struct Best {
-    count: usize,
-    some: Vec<(i64, u32)>,
-    /// A time behind which none is among the first.
-    bound: Option<i64>,
-}
-
-impl Best {
-    /// Adds an account, of which the first `wanted` are kept.
-    fn add(
-        &mut self,
-        item: (i64, u32),
-        wanted: usize,
-        descending: bool,
-        in_order: impl Fn(&(i64, u32), &(i64, u32)) -> Ordering,
-    ) {
-        self.count += 1;
-        let is_behind = |bound: i64| if descending { item.0 < bound } else { item.0 > bound };
-        if self.bound.is_some_and(is_behind) {
-            return;
-        }
-        self.some.push(item);
-        if self.some.len() > wanted.saturating_mul(2) && wanted > 0 {
-            let (_, last, _) = self.some.select_nth_unstable_by(wanted - 1, in_order);
-            self.bound = Some(last.0);
-            self.some.truncate(wanted);
-        }
-    }
-}
-
-/// Parts that hold a range of places, and the number of values before them.
-struct Near {
-    parts: std::ops::Range<usize>,
-    before: usize,
-}
-
-/// Returns the parts, of these sizes, that hold the places from one up to another.
-fn near(sizes: &[usize], from: usize, to: usize) -> Near {
-    let (mut first, mut before, mut end) = (0, 0, 0);
-    let mut sum = 0;
-    for (part, size) in sizes.iter().enumerate() {
-        if sum + size <= from {
-            (first, before) = (part + 1, sum + size);
-        }
-        if sum < to {
-            end = part + 1;
-        }
-        sum += size;
-    }
-    Near { parts: first..end, before }
 }
 
 /// Cuts a page from items in no order. Only the page is sorted.

@@ -3,10 +3,11 @@
 use reeve_db::{DbError, ReadTx, params};
 use reeve_model::{Millis, UserNum};
 
-use super::View;
 use super::addresses::{self, Medium};
 use super::bits::Bits;
-use super::columns::{Facts, NEVER, Traits, short};
+use super::chosen::Chosen;
+use super::columns::{Facts, NEVER, Traits};
+use super::known::View;
 use crate::connections;
 use crate::lists::ngrams::Limit;
 use crate::lists::selection::Selection;
@@ -40,17 +41,17 @@ impl<'a> Wanted<'a> {
     ) -> Result<Self, DbError> {
         let mut sets = Vec::new();
         if let Some(term) = selection.term().filter(|term| !term.matches_domain(server_name)) {
-            sets.push(set(&matching(tx, server_name, &term)?)?);
+            sets.push(Chosen::of(&matching(tx, server_name, &term)?)?.0);
         }
         if let Some(network) = &selection.ip {
-            sets.push(set(&connections::in_network(tx, network)?)?);
+            sets.push(Chosen::of(&connections::in_network(tx, network)?)?.0);
         }
         let email = selection.email.as_ref().map(|text| text.to_lowercase());
         Ok(Self { selection, sets, email, phone: selection.phone_digits() })
     }
 
     pub(super) fn with_addresses(&self) -> bool {
-        self.email.is_some() || self.phone.is_some()
+        self.selection.needs_addresses()
     }
 
     /// The texts to look for in addresses.
@@ -127,8 +128,11 @@ impl<'a> Wanted<'a> {
             wanted.as_ref().is_none_or(|wanted| wanted == is.as_deref().unwrap_or_default())
         };
         let user_type = traits.user_type.as_deref().unwrap_or_default();
+        let with_locked = wanted.locked == Some(true) || wanted.is_locked == Some(true);
         (wanted.guests != Some(false) || !traits.has(Flag::IsGuest))
-            && (wanted.locked == Some(true) || !traits.has(Flag::Locked))
+            && (with_locked || !traits.has(Flag::Locked))
+            && agrees(wanted.is_guest, traits.has(Flag::IsGuest))
+            && agrees(wanted.is_locked, traits.has(Flag::Locked))
             && agrees(wanted.deactivated, traits.has(Flag::Deactivated))
             && agrees(wanted.admins, traits.has(Flag::Admin))
             && agrees(wanted.shadow_banned, traits.has(Flag::ShadowBanned))
@@ -155,12 +159,4 @@ fn matching(tx: &ReadTx<'_>, server_name: &str, term: &Term) -> Result<Vec<UserN
         Some(pattern) => tx.query(&MATCHES, &params![pattern], |row| row.get(0)),
         None => Ok(Vec::new()),
     }
-}
-
-fn set(nums: &[UserNum]) -> Result<Bits, DbError> {
-    let mut set = Bits::default();
-    for num in nums {
-        set.set(short(*num)?, true);
-    }
-    Ok(set)
 }

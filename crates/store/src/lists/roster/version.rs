@@ -6,7 +6,7 @@ use reeve_model::UserNum;
 use crate::sql::num_list;
 
 /// The number of changes that are kept.
-const KEPT: i64 = 100_000;
+const KEPT: i64 = if cfg!(test) { 30 } else { 100_000 };
 /// The number of changes that one call prunes.
 const PRUNE_AT_ONCE: i64 = 10_000;
 
@@ -24,8 +24,13 @@ reeve_db::statements! {
         postgres: "SELECT pos, user_num FROM user_changes WHERE pos >= $1 \
                    UNION ALL SELECT pos, user_num FROM user_changes WHERE pos = ANY (CAST(CAST($2 AS TEXT) AS BIGINT[]))",
     };
-    /// The position of the oldest change to keep.
-    OLDEST_KEPT = "SELECT pos FROM user_changes ORDER BY pos DESC LIMIT 1 OFFSET $1";
+    /// The position of the oldest change to keep. A transaction that is open on PostgreSQL has a position below those of later
+    /// ones, at which its changes will be: rosters that wait for them would be cut off, and load all accounts with each answer.
+    OLDEST_KEPT = {
+        sqlite: "SELECT pos FROM user_changes ORDER BY pos DESC LIMIT 1 OFFSET $1",
+        postgres: "SELECT least(pos, CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)) \
+                   FROM user_changes ORDER BY pos DESC LIMIT 1 OFFSET $1",
+    };
     KEEP_SINCE = "UPDATE user_changes_kept SET since = $1 WHERE one = 1 AND since < $1";
     DELETE = "DELETE FROM user_changes WHERE pos IN (SELECT pos FROM user_changes WHERE pos < $1 ORDER BY pos LIMIT $2)";
     /// Deletes positions that were not reached yet: those of another PostgreSQL server, from which the database was restored.
@@ -73,11 +78,6 @@ impl Version {
     pub(crate) fn includes(&self, other: &Self) -> bool {
         let is_hidden = |pos: &i64| *pos >= other.end || other.open.contains(pos);
         self.end >= other.end && self.open.iter().all(is_hidden)
-    }
-
-    /// Returns the highest position that it may see.
-    pub(crate) fn latest(&self) -> i64 {
-        self.end - 1
     }
 
     /// Returns the lowest position that it does not see.

@@ -19,7 +19,7 @@ mod rows;
 pub mod search;
 mod walk;
 
-use reeve_db::{DbError, Engine, ReadTx, Statement, params};
+use reeve_db::{DbError, Engine, ReadTx, Statement};
 use reeve_model::{User, UserNum};
 
 pub use self::class::Flag;
@@ -36,19 +36,10 @@ use crate::users;
 /// The maximum number of accounts that a search looks up, since it keeps those that match.
 const MAX_LOOKED_UP: i64 = 250_000;
 
-reeve_db::statements! {
-    SELECTED = {
-        sqlite: "SELECT num, is_guest * 16 + admin * 8 + deactivated * 4 + locked * 2 + shadow_banned, user_type FROM users \
-                 WHERE num > $1 AND num <= $2 AND ($3 = '' OR search_key LIKE $3 ESCAPE '\\') ORDER BY num",
-        postgres: "SELECT num, is_guest * 16 + admin * 8 + deactivated * 4 + locked * 2 + shadow_banned, user_type FROM users \
-                   WHERE num > $1 AND num <= $2 AND ($3 = '' OR search_key LIKE $3) ORDER BY num",
-    };
-}
-
 /// Every statement of the list of accounts.
 pub(crate) fn statements() -> Vec<&'static Statement> {
     let others = [counts::STATEMENTS, rebuild::STATEMENTS, search::STATEMENTS, bulk::STATEMENTS];
-    [order::STATEMENTS.concat(), others.concat(), STATEMENTS.to_vec()].concat()
+    [order::STATEMENTS.concat(), others.concat()].concat()
 }
 
 /// The accounts that a list shows. `None` accepts all, `Some(x)` those whose flag is `x`.
@@ -121,29 +112,6 @@ pub fn page(
         },
     };
     Ok(UserPage { users: users::by_nums(tx, &nums)?, total })
-}
-
-/// Returns the numbers of the accounts that `filter` accepts, after one number and up to another, in order. It reads all
-/// accounts in between.
-pub fn selected(
-    tx: &ReadTx<'_>,
-    server_name: &str,
-    filter: &Filter,
-    after: UserNum,
-    upto: UserNum,
-) -> Result<Vec<UserNum>, DbError> {
-    let term = filter.term.as_ref().filter(|term| !term.matches_domain(server_name));
-    let pattern = match term.map(|term| term.pattern(server_name)) {
-        None => String::new(),
-        Some(Some(pattern)) => pattern,
-        Some(None) => return Ok(Vec::new()),
-    };
-    let accepted = tx.query(&SELECTED, &params![after, upto, &pattern], |row| {
-        let user_type: Option<String> = row.get(2)?;
-        let is_accepted = filter.admits(&Class::from_bits(row.get(1)?, user_type.as_deref()));
-        Ok(if is_accepted { Some(row.get(0)?) } else { None })
-    })?;
-    Ok(accepted.into_iter().flatten().collect())
 }
 
 /// An account that a search found.
