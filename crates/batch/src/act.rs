@@ -6,8 +6,8 @@ use std::time::Duration;
 use reeve_accounts::put::{self, Change};
 use reeve_accounts::{Policy, deactivate, devices, moderation, password_change, rights, roles, sessions};
 use reeve_db::{ReadTx, Tx};
-use reeve_media::Library;
 use reeve_media::deeds::{self, Progress};
+use reeve_media::{Library, bin};
 use reeve_model::{Ctx, Membership, Millis, RateLimitOverride, Scope, Scopes, User};
 use reeve_rooms::notices::{self, Notice};
 use reeve_rooms::{Home, membership, room_admin};
@@ -348,7 +348,7 @@ fn delete_media(tx: &mut Tx<'_>, means: &Means, ctx: &Ctx, user: &User, rest: Re
     let paging = Paging { from: 0, limit: UPLOADS };
     let some = media_list::page(tx, user.num, OrderBy::CreatedTs, false, paging, total)?;
     for upload in &some {
-        deeds::delete(tx, ctx, upload)?;
+        bin::put(tx, ctx, means.media.settings(), upload)?;
     }
     if some.is_empty() {
         return Ok(Did::changed(rest.media_id.is_some()));

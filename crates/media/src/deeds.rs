@@ -18,7 +18,7 @@ const MEDIA_ID: usize = 24;
 /// Maximum number of uploads that one transaction quarantines or releases, so that others can write in between.
 const BATCH: i64 = 500;
 /// The actor of a quarantine on upload, for bytes that are already quarantined.
-const SYSTEM: &str = "system";
+pub(crate) const SYSTEM: &str = "system";
 
 /// The time for which the picture of a preview is kept, in milliseconds. A later preview gets a new one.
 const PREVIEWS_MS: i64 = 7 * 24 * 3600 * 1000;
@@ -124,8 +124,9 @@ pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
     pending::prune(tx, now.minus(GRACE_MS), MAX)
 }
 
-/// Deletes an upload. Its bytes, if there is no other upload of them, are deleted soon after: see
-/// [`crate::Library::sweep`].
+/// Deletes an upload for good; returns false if it is not there. Its bytes, if there is no other upload of them, are deleted
+/// soon after: see [`crate::Library::sweep`]. What an administrator deletes goes into the bin instead:
+/// [`crate::bin::put`].
 pub fn delete(tx: &mut Tx<'_>, ctx: &Ctx, media: &Media) -> Result<bool, Error> {
     let deleted = media::delete(tx, media, ctx.now)?;
     if deleted {

@@ -42,6 +42,12 @@ pub enum Error {
     /// Too many concurrent requests.
     #[error("The server is busy")]
     Busy,
+    /// There is no such upload in the bin.
+    #[error("There is no such upload in the bin")]
+    NotInBin,
+    /// The upload stays deleted, since the account that made it was erased.
+    #[error("The account that uploaded it was erased")]
+    Erased,
     /// The store failed; the text is for the log.
     #[error("the media store failed: {0}")]
     Store(String),
@@ -71,7 +77,8 @@ impl From<Error> for MatrixError {
             }
             Error::Account(error) => error.into(),
             Error::Store(_) => Self::internal(text),
-            Error::NotFound | Error::UnknownId => Self::not_found(text),
+            Error::NotFound | Error::UnknownId | Error::NotInBin => Self::not_found(text),
+            Error::Erased => Self::new(409, "M_UNKNOWN", text),
             Error::NotYetUploaded => Self::new(504, "M_NOT_YET_UPLOADED", text),
             Error::NotYours | Error::AccountFull | Error::ServerFull => Self::forbidden(text),
             Error::AlreadyUploaded => Self::new(409, "M_CANNOT_OVERWRITE_MEDIA", text),

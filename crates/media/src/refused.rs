@@ -43,6 +43,8 @@ impl Refused {
             | Error::AccountFull
             | Error::ServerFull
             | Error::Busy
+            | Error::NotInBin
+            | Error::Erased
             | Error::Store(_)
             | Error::Account(_)
             | Error::Db(_) => return,

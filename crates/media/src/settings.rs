@@ -21,6 +21,8 @@ pub struct Settings {
     pub max_picture_pixels: u64,
     /// The number of thumbnails made concurrently.
     pub thumbnail_workers: usize,
+    /// The time for which uploads that administrators delete wait in the bin, in milliseconds; 0 if there is no bin.
+    pub bin_ms: i64,
 }
 
 impl Settings {
@@ -35,6 +37,7 @@ impl Settings {
             pending_ms: 24 * 3600 * 1000,
             max_picture_pixels: 32_000_000,
             thumbnail_workers: 1,
+            bin_ms: 7 * 24 * 3600 * 1000,
         }
     }
 }

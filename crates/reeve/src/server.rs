@@ -269,10 +269,13 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     let means = Means { home: Arc::clone(&home), policy: config.policy.clone(), media: media.clone() };
     let kinds = vec![
         reeve_batch::job(means),
-        people::clear_deactivated(&home),
+        people::clear_deactivated(&home, &media),
         people::spread_profile(&home),
         redactions::job(&home),
         deletion::job(&home),
+        deletion::restore::job(&home),
+        deletion::purge::job(),
+        reeve_media::bin::job(&media),
         purge::job(&home),
     ];
     media.probe().await.map_err(StartError::Media)?;

@@ -25,7 +25,7 @@ pub use self::{
     filter::log_filter,
     keys::{
         Account, AccountValidity, Batches, Email, Http, Limits, Log, Media, MediaBucket, Outgoing, Password,
-        PasswordPolicy, Presence, Push, RateLimit, RateLimits, Registration, ServerNotices, Settings,
+        PasswordPolicy, Presence, Push, RateLimit, RateLimits, Registration, Rooms, ServerNotices, Settings,
         Support, Tokens, UrlPreviews, UserDirectory, Voip, Webhooks,
     },
     print::{example, markdown},

@@ -1,5 +1,9 @@
-//! Deletion of rooms: all members are made to leave, and then, if it is to be purged, everything stored of the room is
-//! deleted. A durable job, since there may be many members and millions of events.
+//! Deletion of rooms: all members are made to leave, and then, if it is to be purged, the room goes into the bin, or
+//! everything stored of it is deleted at once. A durable job, since there may be many members and millions of events.
+
+mod bin;
+pub mod purge;
+pub mod restore;
 
 use std::sync::Arc;
 
@@ -8,11 +12,12 @@ use reeve_jobs::{JobKind, Kind, Step, StepError, Work};
 use reeve_model::{Actor, Ctx, Membership, Millis, Pos, RoomNum, User};
 use reeve_store::departures::{self, Departure};
 use reeve_store::rooms::{self, Room};
-use reeve_store::{account_data, ephemeral, events, memberships, reports, silences, users};
+use reeve_store::{memberships, users};
 use ruma::UserId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use self::bin::Stay;
 use crate::create::{self, NewRoom, Preset};
 use crate::error::Error;
 use crate::event::{self, Draft};
@@ -23,8 +28,6 @@ use crate::{Home, membership};
 pub const JOB: JobKind<Payload, Progress, Outcome> = JobKind::new("shutdown_and_purge_room");
 /// The number of members that one step removes.
 const STEP_MEMBERS: i64 = 10;
-/// The number of rows that one step deletes.
-const STEP_ROWS: i64 = 200;
 
 /// The room that replaces a deleted one.
 #[derive(Clone, Debug)]
@@ -46,8 +49,10 @@ pub struct Order {
     pub block: bool,
     /// True if everything stored of it is deleted, too.
     pub purge: bool,
-    /// True if it is purged even if a member could not be removed.
+    /// True if it is purged even if a member could not be removed, and at once.
     pub force_purge: bool,
+    /// True if it waits in the bin before it is purged, where there is one.
+    pub bin: bool,
     /// The room that its members join instead.
     pub substitute: Option<Substitute>,
 }
@@ -75,6 +80,9 @@ pub struct Payload {
     from_pos: Pos,
     new_room_id: Option<String>,
     local_aliases: Vec<String>,
+    /// The stay in the bin before the room is purged; `None` if it is purged at once.
+    #[serde(default)]
+    stay: Option<Stay>,
 }
 
 /// The progress of the job.
@@ -84,6 +92,9 @@ pub struct Progress {
     failed: Vec<String>,
     /// True if the room itself is deleted, and its dependent rows are being deleted.
     purging: bool,
+    /// True if the room is in the bin.
+    #[serde(default)]
+    binned: bool,
 }
 
 /// Orders a deletion and returns the id of the job. Effects that need no time come at once: the room is blocked and
@@ -107,7 +118,8 @@ pub fn order(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, order: &Order) -> Result<S
         }
         None => None,
     };
-    if order.block {
+    let blocks = order.block && rooms::blocked_by(tx, room_id)?.is_none();
+    if blocks {
         rooms::block(tx, room_id, ctx.actor.as_ref().map(Actor::id).unwrap_or_default(), ctx.now)?;
     }
     let mut payload = Payload {
@@ -117,9 +129,14 @@ pub fn order(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, order: &Order) -> Result<S
         from_pos: Pos::END,
         new_room_id: None,
         local_aliases: Vec::new(),
+        stay: None,
     };
     let mut total = 0;
     if let Some(before) = rooms::find(tx, room_id)? {
+        restore::cancel(tx, room_id, ctx.now)?;
+        let bin_ms = home.settings.bin_ms;
+        let waits = order.purge && order.bin && !order.force_purge && bin_ms > 0;
+        payload.stay = waits.then(|| Stay::of(ctx, bin_ms, &before, blocks));
         let room = Room { published: false, ..before.clone() };
         rooms::update(tx, &before, &room)?;
         if let (Some(new), Some(creator)) = (&order.substitute, creator) {
@@ -130,12 +147,14 @@ pub fn order(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, order: &Order) -> Result<S
         }
         payload.room_num = room.num;
         payload.from_pos = room.last_pos;
-        total = room.joined_members + room.invited_members + if order.purge { room.depth } else { 0 };
+        let purged = if order.purge && !waits { room.depth } else { 0 };
+        total = room.joined_members + room.invited_members + purged;
     }
     let changes = json!({
         "block": order.block,
         "purge": order.purge,
         "force_purge": order.force_purge,
+        "bin": payload.stay.is_some(),
         "new_room_id": payload.new_room_id,
     });
     let job = JOB.enqueue(tx, room_id, &payload, total, ctx.now)?;
@@ -185,12 +204,23 @@ fn step(
 ) -> Result<Step<Progress, Outcome>, StepError> {
     let Work { subject: room_id, payload, mut progress, done, now } = work;
     let did = if progress.purging {
-        purge_some(tx, payload.room_num, room_id)?
+        purge::delete_some(tx, payload.room_num, room_id)?
+    } else if progress.binned {
+        0
     } else {
         match rooms::by_num(tx, payload.room_num)? {
             Some(mut room) => match remove_some(tx, home, payload, &mut progress, &mut room, now)? {
                 0 if payload.purge => {
-                    begin_purge(tx, payload, &mut progress, &room)?;
+                    check_empty(payload, &progress)?;
+                    match &payload.stay {
+                        Some(stay) => {
+                            progress.binned = bin::put_some(tx, &room, stay, payload.from_pos, now)?;
+                        }
+                        None => {
+                            begin_purge(tx, &room)?;
+                            progress.purging = true;
+                        }
+                    }
                     1
                 }
                 removed => removed,
@@ -273,43 +303,18 @@ fn remove(
     Ok(())
 }
 
-/// Deletes the room itself, so that nobody can join any more while dependent rows are deleted.
-fn begin_purge(
-    tx: &mut Tx<'_>,
-    payload: &Payload,
-    progress: &mut Progress,
-    room: &Room,
-) -> Result<(), StepError> {
-    if !progress.failed.is_empty() && !payload.force_purge {
-        let names = progress.failed.join(", ");
-        return Err(StepError::Hopeless(format!("Not purged, since these could not be removed: {names}")));
+/// Refuses to purge a room whose members could not be removed, unless that is forced.
+fn check_empty(payload: &Payload, progress: &Progress) -> Result<(), StepError> {
+    if progress.failed.is_empty() || payload.force_purge {
+        return Ok(());
     }
-    rooms::delete_aliases(tx, room.num)?;
-    rooms::delete(tx, room)?;
-    progress.purging = true;
-    Ok(())
+    let names = progress.failed.join(", ");
+    Err(StepError::Hopeless(format!("Not purged, since these could not be removed: {names}")))
 }
 
-/// Deletes a part of the dependent rows of a deleted room; returns their number.
-fn purge_some(tx: &mut Tx<'_>, num: RoomNum, room_id: &str) -> Result<i64, StepError> {
-    let count = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
-    let deleted = reports::delete_some_of_room(tx, num, STEP_ROWS)?;
-    if deleted > 0 {
-        return Ok(count(deleted));
-    }
-    let deleted = ephemeral::delete_some_of_room(tx, num, STEP_ROWS)?;
-    if deleted > 0 {
-        return Ok(count(deleted));
-    }
-    let positions = events::some_of_room(tx, num, STEP_ROWS)?;
-    if !positions.is_empty() {
-        events::delete(tx, &positions)?;
-        return Ok(i64::try_from(positions.len()).unwrap_or(STEP_ROWS));
-    }
-    let members = memberships::delete_some_of_room(tx, num, STEP_ROWS)?;
-    for member in &members {
-        account_data::delete_of_room(tx, member, room_id)?;
-        silences::delete(tx, member, num)?;
-    }
-    Ok(i64::try_from(members.len()).unwrap_or(STEP_ROWS))
+/// Deletes the room itself, so that nobody can join any more while dependent rows are deleted.
+fn begin_purge(tx: &mut Tx<'_>, room: &Room) -> Result<(), StepError> {
+    rooms::delete_aliases(tx, room.num)?;
+    rooms::delete(tx, room)?;
+    Ok(())
 }

@@ -58,6 +58,9 @@ pub enum Error {
     /// Somebody else changed the report; the number of its changes.
     #[error("The report was changed by somebody else. The number of its changes is {0}")]
     ReportChanged(i64),
+    /// There is no such room in the bin.
+    #[error("There is no such room in the bin")]
+    NotInBin,
     /// A precondition failed; the text says which.
     #[error("{0}")]
     Refused(String),
@@ -103,7 +106,7 @@ impl From<Error> for MatrixError {
             Error::Forbidden(_) => Self::forbidden(text),
             Error::InviteBlocked => Self::new(403, "M_INVITE_BLOCKED", text),
             Error::Blocked => Self::new(403, "M_UNKNOWN", text),
-            Error::NotFound(_) | Error::Missing(_) => Self::not_found(text),
+            Error::NotFound(_) | Error::Missing(_) | Error::NotInBin => Self::not_found(text),
             Error::Invalid(_) => Self::invalid_param(text),
             Error::BadContent(_) => Self::bad_json(text),
             Error::TooLarge(_) => Self::too_large(text),

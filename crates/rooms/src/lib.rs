@@ -57,11 +57,18 @@ pub struct Settings {
     pub search_all_users: bool,
     /// True if presence is shown.
     pub presence: bool,
+    /// The time for which rooms that administrators delete wait in the bin, in milliseconds; 0 if there is no bin.
+    pub bin_ms: i64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { notices: notices::Settings::default(), search_all_users: false, presence: true }
+        Self {
+            notices: notices::Settings::default(),
+            search_all_users: false,
+            presence: true,
+            bin_ms: 7 * 24 * 3600 * 1000,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use reeve_accounts::deactivate::{self, Outcome, Payload, Progress};
 use reeve_accounts::propagation::{self, SpreadOutcome, SpreadPayload};
 use reeve_db::Tx;
 use reeve_jobs::{Kind, Step, StepError, Work};
+use reeve_media::{Library, bin};
 use reeve_model::{Membership, Millis, RoomNum, User};
 use reeve_store::events;
 use reeve_store::rooms;
@@ -24,15 +25,17 @@ const STEP_ROOMS: i64 = 10;
 const STEP_ROWS: i64 = 500;
 
 /// Returns the job that deletes the rest of the data of a deactivated account.
-pub fn clear_deactivated(home: &Arc<Home>) -> Kind {
-    let home = Arc::clone(home);
-    deactivate::JOB.with_step(move |tx, work| clear_step(tx, &home, work))
+pub fn clear_deactivated(home: &Arc<Home>, library: &Library) -> Kind {
+    let (home, library) = (Arc::clone(home), library.clone());
+    deactivate::JOB.with_step(move |tx, work| clear_step(tx, &home, &library, work))
 }
 
-/// Leaves a few rooms, as long as the account is still deactivated; then deletes a part of the account data.
+/// Leaves a few rooms, as long as the account is still deactivated; then deletes a part of the account data; then, if the
+/// account is erased, what administrators deleted of its uploads and can be brought back no more.
 fn clear_step(
     tx: &mut Tx<'_>,
     home: &Home,
+    library: &Library,
     work: Work<'_, Payload, Progress>,
 ) -> Result<Step<Progress, Outcome>, StepError> {
     let Work { payload, mut progress, done, now, .. } = work;
@@ -72,6 +75,9 @@ fn clear_step(
     progress.cleared.account_data += deleted;
     let done = done.saturating_add(deleted);
     if account_data::count_of_user(tx, user.num)? > 0 {
+        return Ok(Step::More { progress, done });
+    }
+    if user.erased && bin::delete_some_of_user(tx, library, user.num, now)? > 0 {
         return Ok(Step::More { progress, done });
     }
     filters::delete_of_user(tx, user.num)?;

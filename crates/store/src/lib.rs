@@ -4,6 +4,7 @@
 mod sql;
 
 mod accounts;
+mod binned;
 mod conversations;
 mod encryption;
 pub mod lists;
@@ -17,6 +18,7 @@ pub mod words;
 mod tests;
 
 pub use accounts::*;
+pub use binned::Binned;
 pub(crate) use conversations::room;
 pub use conversations::*;
 pub use encryption::*;
@@ -54,6 +56,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 15, name: "webhooks", sql: include_str!("../migrations/0015_webhooks.sql") },
     Migration { number: 16, name: "selections", sql: include_str!("../migrations/0016_selections.sql") },
     Migration { number: 17, name: "batches", sql: include_str!("../migrations/0017_batches.sql") },
+    Migration { number: 19, name: "bin", sql: include_str!("../migrations/0019_bin.sql") },
     Migration {
         number: 24,
         name: "password_change",

@@ -11,7 +11,7 @@ mod statistics;
 
 use reeve_accounts::rights;
 use reeve_app::{Call, Head, MatrixError, Route};
-use reeve_media::deeds;
+use reeve_media::bin;
 use reeve_model::Millis;
 use reeve_store::media::Media;
 use serde::Serialize;
@@ -57,14 +57,14 @@ impl Deleted {
     }
 }
 
-/// Deletes uploads, for a request about the account `owner` or about the uploads themselves; returns the ids of those
-/// that still existed.
+/// Deletes uploads, which then wait in the bin, for a request about the account `owner` or about the uploads themselves;
+/// returns the ids of those that still existed.
 async fn delete_all(call: &Call, owner: Option<&str>, media: Vec<Media>) -> Result<Vec<String>, MatrixError> {
     let mut deleted = Vec::new();
     let mut rest = media.into_iter().peekable();
     while rest.peek().is_some() {
         let (batch, ctx) = (rest.by_ref().take(BATCH).collect::<Vec<_>>(), call.admin_ctx()?);
-        let owner = owner.map(str::to_owned);
+        let (owner, library) = (owner.map(str::to_owned), call.app.media.clone());
         let ids = call
             .write(move |tx| -> Result<_, reeve_media::Error> {
                 if let Some(owner) = &owner {
@@ -72,7 +72,7 @@ async fn delete_all(call: &Call, owner: Option<&str>, media: Vec<Media>) -> Resu
                 }
                 let mut ids = Vec::new();
                 for media in &batch {
-                    if deeds::delete(tx, &ctx, media)? {
+                    if bin::put(tx, &ctx, library.settings(), media)? {
                         ids.push(media.media_id.clone());
                     }
                 }

@@ -1,5 +1,5 @@
 //! Deletion of a room: everybody leaves and, unless the request says otherwise, everything stored of it is
-//! deleted.
+//! deleted, after a while in the bin.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +26,11 @@ body! {
         block?: bool,
         /// True (the default) to delete everything that is stored of the room.
         purge?: bool,
-        /// True to delete the room even if a member could not be removed; false by default.
+        /// True to delete the room even if a member could not be removed, and for good at once; false by default.
         force_purge?: bool,
+        /// False to delete it for good at once; true by default: it waits in the bin for `rooms.bin_ms`. An extension of
+        /// Reeve.
+        bin?: bool,
         /// A user id of this server in whose name a new room is created, which the members join. No account needs
         /// to have it.
         new_room_user_id: Option<String>,
@@ -106,6 +109,7 @@ async fn order(call: &mut Call) -> Result<String, MatrixError> {
     let block = body.block.read_or(not_boolean)?.unwrap_or(false);
     let purge = body.purge.read_or(not_boolean)?.unwrap_or(true);
     let force_purge = body.force_purge.read_or(not_boolean)?.unwrap_or(false);
+    let bin = body.bin.read_or(not_boolean)?.unwrap_or(true);
     let substitute = match body.new_room_user_id.read()? {
         None => None,
         Some(user_id) => {
@@ -119,7 +123,7 @@ async fn order(call: &mut Call) -> Result<String, MatrixError> {
             })
         }
     };
-    let order = Order { room_id, block, purge, force_purge, substitute };
+    let order = Order { room_id, block, purge, force_purge, bin, substitute };
     let (home, ctx) = (Arc::clone(&call.app.home), call.admin_ctx()?);
     call.write(move |tx| deletion::order(tx, &home, &ctx, &order)).await
 }

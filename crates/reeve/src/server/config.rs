@@ -177,6 +177,7 @@ impl Config {
                 thumbnail_workers: media
                     .thumbnail_workers
                     .map_or((processors / 2).max(1), |workers| usize::try_from(workers).unwrap_or(1)),
+                bin_ms: media.bin_ms,
             },
             rooms: reeve_rooms::Settings {
                 notices: reeve_rooms::notices::Settings {
@@ -189,6 +190,7 @@ impl Config {
                 },
                 search_all_users: settings.user_directory.search_all_users,
                 presence: settings.presence.enabled,
+                bin_ms: settings.rooms.bin_ms,
             },
             allowed_ranges: settings.outgoing.allow_ranges.0.clone(),
             mail: mail(settings),

@@ -7,7 +7,7 @@ use reeve_accounts::{key_backup, keys, registration, selections, service_tokens,
 use reeve_app::App;
 use reeve_db::DbError;
 use reeve_push::Push;
-use reeve_rooms::ephemeral;
+use reeve_rooms::{deletion, ephemeral};
 use reeve_store::transactions;
 use tokio::sync::watch;
 
@@ -108,6 +108,8 @@ async fn prune_expired(app: &App, push: &Push, keep_batches_ms: i64) -> Result<(
     app.seen.prune(&app.db, now).await?;
     app.jobs.prune().await?;
     selections::prune(&app.db).await?;
+    reeve_media::bin::purge_due(&app.db, now).await?;
+    deletion::purge::purge_due(&app.db, now).await?;
     reeve_batch::prune(&app.db, now.minus(keep_batches_ms), now).await?;
     for clear in [key_backup::clear, to_device::delete_orphaned] {
         for _ in 0..PARTS {

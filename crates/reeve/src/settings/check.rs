@@ -32,6 +32,9 @@ impl Problems {
     }
 }
 
+/// The longest time that can be set, in milliseconds.
+const LONGEST_MS: i64 = 100 * 366 * 86_400_000;
+
 /// Checks everything that the types do not.
 pub(super) fn check(settings: &Settings) -> Vec<Problem> {
     let mut problems = Problems::default();
@@ -62,8 +65,12 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
         if let Some(lifetime) = lifetime {
             problems.at_least(key, lifetime, 1);
             // Lifetimes are added to the time of day; this bound keeps the sums far from overflow.
-            problems.at_most(key, lifetime, 100 * 366 * 86_400_000);
+            problems.at_most(key, lifetime, LONGEST_MS);
         }
+    }
+    for (key, time) in [("media.bin_ms", media.bin_ms), ("rooms.bin_ms", settings.rooms.bin_ms)] {
+        problems.at_least(key, time, 0);
+        problems.at_most(key, time, LONGEST_MS);
     }
 
     for (name, limit) in [

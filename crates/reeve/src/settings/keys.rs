@@ -47,6 +47,8 @@ sections! {
         limits: Limits = Limits::default();
         /// Uploads: their limits and their store.
         media: Media = Media::default();
+        /// Rooms.
+        rooms: Rooms = Rooms::default();
         /// Kinds of accounts.
         account: Account = Account::default();
         /// Accounts that expire unless an administrator renews them.
@@ -240,6 +242,9 @@ sections! {
         max_picture_pixels: u32 = 32_000_000;
         /// Number of thumbnails made concurrently. When not set, half the number of processors.
         thumbnail_workers: Option<u32> = None;
+        /// The time for which uploads that administrators delete wait in the bin before they are deleted for good, in
+        /// milliseconds. Until then they can be brought back. When 0, they are deleted for good at once.
+        bin_ms: i64 = 604_800_000;
         /// The folder of uploads. When not set, `media` in the data folder. Servers that share a database must
         /// share this folder, too.
         folder: Option<PathBuf> = None;
@@ -265,6 +270,12 @@ sections! {
         prefix: String = String::new();
         /// Use URLs with the name of the bucket in the path. When false, it is a part of the host name.
         path_style: bool = true;
+    }
+
+    Rooms {
+        /// The time for which rooms that administrators delete wait in the bin before they are deleted for good, in
+        /// milliseconds. Until then they can be brought back. When 0, they are deleted for good at once.
+        bin_ms: i64 = 604_800_000;
     }
 
     Account {

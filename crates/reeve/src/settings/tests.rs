@@ -167,6 +167,11 @@ fn wrong_values_name_the_key_and_the_place() {
             "password.iterations: expected whole number, found a text (in reeve.toml)",
         ),
         ("password.memory_kib = 7", "password.memory_kib: must be at least 8, not 7 (in reeve.toml)"),
+        ("media.bin_ms = -1", "media.bin_ms: must be at least 0, not -1 (in reeve.toml)"),
+        (
+            "rooms.bin_ms = 9000000000000000",
+            "rooms.bin_ms: must be at most 3162240000000, not 9000000000000000 (in reeve.toml)",
+        ),
         ("webhooks.history_ms = 0", "webhooks.history_ms: must be at least 1, not 0 (in reeve.toml)"),
         ("tokens.lifetime_ms = 0", "tokens.lifetime_ms: must be at least 1, not 0 (in reeve.toml)"),
         (

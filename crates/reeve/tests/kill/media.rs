@@ -1,5 +1,5 @@
-//! Uploads, thumbnails and deletions while the server is killed: acknowledged uploads are whole, acknowledged
-//! deletions took effect, and nothing else stays in the store.
+//! Uploads, thumbnails, deletions and what follows them in the bin while the server is killed: acknowledged uploads are whole,
+//! acknowledged deletions took effect, what was brought back is whole, and nothing else stays in the store.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -14,6 +14,7 @@ use reeve_store::{media_objects, media_users};
 use reeve_testkit::{Engine, tokio};
 use serde_json::{Value, json};
 
+use crate::check::JOBS_WITHIN;
 use crate::http::{Client, Cut};
 use crate::model::Dice;
 use crate::process::{self, SERVER_NAME, Site};
@@ -21,6 +22,7 @@ use crate::talk;
 
 const KILLS: u64 = 12;
 const UPLOADERS: u64 = 6;
+const PAUSE: Duration = Duration::from_millis(50);
 /// The longest upload; longer than what is written at a time.
 const MAX: u64 = 600_000;
 
@@ -75,8 +77,22 @@ impl Uploader {
             let file = self.kept.remove(&media_id).unwrap();
             self.in_flight = vec![(media_id.clone(), file)];
             let path = format!("/_synapse/admin/v1/media/{SERVER_NAME}/{media_id}");
-            let reply = client.send_as(Some(&self.admin), "DELETE", &path, &Value::Null)?;
-            assert_eq!(reply.status, 200, "{}", reply.body);
+            let mut act = |method: &str, path: &str| -> Result<(), Cut> {
+                let reply = client.send_as(Some(&self.admin), method, path, &Value::Null)?;
+                assert_eq!(reply.status, 200, "{path}: {}", reply.body);
+                Ok(())
+            };
+            act("DELETE", &path)?;
+            let in_bin = format!("/_reeve/admin/v1/bin/media/{media_id}");
+            match self.dice.roll(3) {
+                0 => {
+                    act("POST", &format!("{in_bin}/restore"))?;
+                    self.kept.extend(self.in_flight.pop());
+                    return Ok(());
+                }
+                1 => act("DELETE", &in_bin)?,
+                _ => {}
+            }
             self.in_flight.clear();
             self.gone.push(media_id);
         }
@@ -214,6 +230,7 @@ pub(crate) fn run(engine: Engine) {
     for uploader in &uploaders {
         uploader.delete_all(server.address);
     }
+    empty_bin(&mut Client::new(server.address, Some(&admin)));
     // On PostgreSQL another server may be at work: what was broken off is swept a day later.
     if engine == Engine::Sqlite {
         site.stop(server);
@@ -224,6 +241,19 @@ pub(crate) fn run(engine: Engine) {
     let log = site.log();
     assert!(!log.contains("ERROR") && !log.contains("panicked"), "the servers complained:\n{log}");
     println!("{engine:?}: {KILLS} kills, {kept} uploads kept");
+}
+
+/// Empties the bin, and waits until it is empty.
+fn empty_bin(admin: &mut Client) {
+    let order = admin.send("DELETE", "/_reeve/admin/v1/bin/media", &Value::Null).unwrap();
+    let path = format!("/_reeve/admin/v1/jobs/{}", order.body["job"].as_str().unwrap());
+    let mut left = JOBS_WITHIN.as_millis() / PAUSE.as_millis();
+    while admin.get(&path).body["state"] != "complete" {
+        assert!(left > 0, "the bin is not emptied");
+        left -= 1;
+        thread::sleep(PAUSE);
+    }
+    assert_eq!(admin.get("/_reeve/admin/v1/bin/media").body["media"], json!([]));
 }
 
 /// The number of objects that belong to nothing, and of bytes that are known to be stored.

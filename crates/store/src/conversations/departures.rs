@@ -9,6 +9,8 @@ reeve_db::statements! {
     OF_USER = "SELECT d.room_id, d.pos, d.event FROM departures d WHERE d.user_id = $1 AND d.pos > $2 \
                AND NOT EXISTS (SELECT 1 FROM rooms r WHERE r.room_id = d.room_id) ORDER BY d.pos";
     OF_ROOM = "SELECT user_id FROM departures WHERE room_id = $1 AND pos > $2 ORDER BY pos";
+    SOME_OF_ROOM = "SELECT user_id, pos FROM departures WHERE room_id = $1 AND pos > $2 ORDER BY pos LIMIT $3";
+    COUNT_OF_ROOM = "SELECT count(*) FROM departures WHERE room_id = $1 AND pos > $2";
 }
 
 /// The forced leave of a user from a deleted room.
@@ -20,6 +22,15 @@ pub struct Departure {
     pub pos: Pos,
     /// The event of the leave, as JSON; `None` in the oldest rows.
     pub event: Option<String>,
+}
+
+/// A user who was made to leave a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForcedLeave {
+    /// The user id.
+    pub user_id: String,
+    /// The position of the leave.
+    pub pos: Pos,
 }
 
 /// Stores a forced leave.
@@ -39,4 +50,21 @@ pub fn of_user(tx: &ReadTx<'_>, user_id: &str, after: Pos) -> Result<Vec<Departu
 /// Returns the users who were made to leave a room after a position.
 pub fn of_room(tx: &ReadTx<'_>, room_id: &str, after: Pos) -> Result<Vec<String>, DbError> {
     tx.query(&OF_ROOM, &params![room_id, after], |row| row.get(0))
+}
+
+/// Returns some of the users who were made to leave a room after a position, in the order of their leaves.
+pub fn some_of_room(
+    tx: &ReadTx<'_>,
+    room_id: &str,
+    after: Pos,
+    limit: i64,
+) -> Result<Vec<ForcedLeave>, DbError> {
+    tx.query(&SOME_OF_ROOM, &params![room_id, after, limit], |row| {
+        Ok(ForcedLeave { user_id: row.get(0)?, pos: row.get(1)? })
+    })
+}
+
+/// Returns the number of users who were made to leave a room after a position.
+pub fn count_of_room(tx: &ReadTx<'_>, room_id: &str, after: Pos) -> Result<i64, DbError> {
+    tx.query_one(&COUNT_OF_ROOM, &params![room_id, after], |row| row.get(0))
 }

@@ -83,8 +83,12 @@ reeve_db::statements! {
     FROM_TS = select!("room_num = $1 AND ts >= $2 AND pos > ", not_purged!(), " ORDER BY ts, pos LIMIT $3");
     UPTO_TS = select!("room_num = $1 AND ts <= $2 AND pos > ", not_purged!(), " ORDER BY ts DESC, pos DESC LIMIT $3");
     SET_REDACTED = "UPDATE events SET redacted_by = $2, notifies = 0 WHERE pos = $1";
-    INVITES_SENT = "SELECT count(*) FROM events WHERE sender = $1 AND membership = 'invite' AND ts >= $2";
-    ROOMS_JOINED = "SELECT count(DISTINCT room_num) FROM events WHERE state_key = $1 AND membership = 'join' AND ts >= $2";
+    /// Without rooms in the bin.
+    INVITES_SENT = "SELECT count(*) FROM events e JOIN rooms r ON r.num = e.room_num \
+                    WHERE e.sender = $1 AND e.membership = 'invite' AND e.ts >= $2";
+    /// As above.
+    ROOMS_JOINED = "SELECT count(DISTINCT r.num) FROM events e JOIN rooms r ON r.num = e.room_num \
+                    WHERE e.state_key = $1 AND e.membership = 'join' AND e.ts >= $2";
     OF_ROOM = "SELECT pos FROM events WHERE room_num = $1 ORDER BY pos LIMIT $2";
     PURGEABLE = "SELECT pos, sender FROM events WHERE room_num = $1 AND pos > $2 AND pos < $3 \
                  AND (until_pos IS NULL OR until_pos < $3) ORDER BY pos LIMIT $4";

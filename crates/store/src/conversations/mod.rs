@@ -8,6 +8,7 @@ pub mod notifications;
 pub mod report_work;
 pub mod reports;
 pub(crate) mod room;
+pub mod room_bin;
 pub mod rooms;
 pub mod silences;
 pub mod threads;
@@ -18,6 +19,7 @@ use reeve_db::Statement;
 /// Every statement of these modules.
 pub(crate) const STATEMENTS: &[&[&Statement]] = &[
     rooms::STATEMENTS,
+    room_bin::STATEMENTS,
     departures::STATEMENTS,
     events::STATEMENTS,
     threads::STATEMENTS,

@@ -39,6 +39,7 @@ reeve_db::statements! {
     BLOCK = "INSERT INTO blocked_rooms (room_id, user_id, created_ts) VALUES ($1, $2, $3) \
              ON CONFLICT (room_id) DO NOTHING";
     UNBLOCK = "DELETE FROM blocked_rooms WHERE room_id = $1";
+    UNBLOCK_SINCE = "DELETE FROM blocked_rooms WHERE room_id = $1 AND created_ts = $2";
     NOTICE_ROOM = "SELECT room_num FROM notice_rooms WHERE user_num = $1";
     SET_NOTICE_ROOM = "INSERT INTO notice_rooms (user_num, room_num) VALUES ($1, $2) \
                        ON CONFLICT (user_num) DO UPDATE SET room_num = excluded.room_num";
@@ -234,6 +235,11 @@ pub fn block(tx: &mut Tx<'_>, room_id: &str, user_id: &str, now: Millis) -> Resu
 pub fn unblock(tx: &mut Tx<'_>, room_id: &str) -> Result<(), DbError> {
     tx.execute(&UNBLOCK, &params![room_id])?;
     Ok(())
+}
+
+/// Unblocks a room that was blocked at a time; returns false if it is not blocked, or since another time.
+pub fn unblock_since(tx: &mut Tx<'_>, room_id: &str, since: Millis) -> Result<bool, DbError> {
+    Ok(tx.execute(&UNBLOCK_SINCE, &params![room_id, since])? > 0)
 }
 
 /// Returns the number of the room in which an account gets server notices.

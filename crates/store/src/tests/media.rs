@@ -3,17 +3,16 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use reeve_db::{DbError, Engine, ReadTx, Tx};
-use reeve_model::{Millis, User, UserNum};
+use reeve_model::{ActorKind, Millis, User, UserNum};
 
 use super::{fresh, runtime};
-use crate::Paging;
 use crate::lists::media::counts::{FEW, SPLIT, buckets};
 use crate::lists::media::order::{Key, Position};
 use crate::lists::media::{self as media_list, OrderBy};
 use crate::media::{self, Media, NewMedia, Unused};
 use crate::media_users::{self, Totals, Usage};
 use crate::sql::sort_key;
-use crate::{media_objects, users};
+use crate::{Binned, Paging, media_bin, media_objects, users};
 
 /// An upload with few different values, so that there are many equal ones.
 #[derive(Clone, Debug)]
@@ -28,7 +27,7 @@ struct Facts {
     safe: bool,
 }
 
-/// An event; the number of its upload is taken modulo the number of uploads.
+/// An event; the number of its upload is taken modulo the number of uploads, or of those in the bin.
 #[derive(Clone, Debug)]
 enum Event {
     Upload(Facts),
@@ -36,6 +35,9 @@ enum Event {
     Quarantine(usize, Option<&'static str>),
     Protect(usize, bool),
     Delete(usize),
+    Bin(usize),
+    Restore(usize),
+    Purge(usize),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -46,12 +48,16 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (any::<usize>(), by).prop_map(|(which, by)| Event::Quarantine(which, by)),
         1 => (any::<usize>(), any::<bool>()).prop_map(|(which, safe)| Event::Protect(which, safe)),
         1 => any::<usize>().prop_map(Event::Delete),
+        1 => any::<usize>().prop_map(Event::Bin),
+        1 => any::<usize>().prop_map(Event::Restore),
+        1 => any::<usize>().prop_map(Event::Purge),
     ]
 }
 
 /// Many events, and then perhaps many deletions.
 fn events() -> impl Strategy<Value = Vec<Event>> {
-    let deletions = prop::collection::vec(any::<usize>().prop_map(Event::Delete), 0..60);
+    let deletion = prop_oneof![any::<usize>().prop_map(Event::Delete), any::<usize>().prop_map(Event::Bin)];
+    let deletions = prop::collection::vec(deletion, 0..60);
     (prop::collection::vec(event(), 0..150), prop::option::of(deletions))
         .prop_map(|(events, deletions)| events.into_iter().chain(deletions.into_iter().flatten()).collect())
 }
@@ -100,19 +106,43 @@ fn store(tx: &mut Tx<'_>, number: usize, facts: &Facts, user_num: UserNum) -> Re
     Ok(media::find(tx, &media_id)?.unwrap())
 }
 
-/// Plays events and returns the uploads after them.
-fn play(tx: &mut Tx<'_>, events: &[Event], owners: [UserNum; 2]) -> Result<Vec<Media>, DbError> {
+/// The uploads after events, and those in the bin.
+#[derive(Clone, Debug)]
+struct Played {
+    stored: Vec<Media>,
+    binned: Vec<Media>,
+}
+
+/// Plays events.
+fn play(tx: &mut Tx<'_>, events: &[Event], owners: [UserNum; 2]) -> Result<Played, DbError> {
     let mut all: Vec<Media> = Vec::new();
+    let mut binned: Vec<Media> = Vec::new();
     for (number, event) in events.iter().enumerate() {
         let which = match event {
             Event::Upload(facts) => {
                 all.push(store(tx, number, facts, owners[facts.owner])?);
                 continue;
             }
+            Event::Restore(which) | Event::Purge(which) => {
+                if binned.is_empty() {
+                    continue;
+                }
+                let media = binned.swap_remove(which % binned.len());
+                let found = media_bin::find(tx, &media.media_id)?.map(|found| found.media);
+                assert_eq!(found.as_ref(), Some(&media));
+                if matches!(event, Event::Restore(_)) {
+                    media_bin::put_back(tx, &media)?;
+                    all.push(media);
+                } else {
+                    media_bin::delete(tx, &media, Millis::ZERO)?;
+                }
+                continue;
+            }
             Event::Touch(which, _)
             | Event::Quarantine(which, _)
             | Event::Protect(which, _)
-            | Event::Delete(which) => *which,
+            | Event::Delete(which)
+            | Event::Bin(which) => *which,
         };
         if all.is_empty() {
             continue;
@@ -120,7 +150,7 @@ fn play(tx: &mut Tx<'_>, events: &[Event], owners: [UserNum; 2]) -> Result<Vec<M
         let at = which % all.len();
         let stored = all[at].clone();
         match event {
-            Event::Upload(_) => {}
+            Event::Upload(_) | Event::Restore(_) | Event::Purge(_) => {}
             Event::Touch(_, ts) => media::touch(tx, &stored.media_id, *ts)?,
             Event::Quarantine(_, by) => media::set_quarantined(tx, &stored, *by, Millis::ZERO)?,
             Event::Protect(_, safe) => assert!(media::set_safe(tx, &stored.media_id, *safe)?),
@@ -130,10 +160,26 @@ fn play(tx: &mut Tx<'_>, events: &[Event], owners: [UserNum; 2]) -> Result<Vec<M
                 all.swap_remove(at);
                 continue;
             }
+            Event::Bin(_) => {
+                assert!(media_bin::put(tx, &stored, &deletion())?);
+                assert!(!media_bin::put(tx, &stored, &deletion())?);
+                assert!(media::find(tx, &stored.media_id)?.is_none());
+                binned.push(all.swap_remove(at));
+                continue;
+            }
         }
         all[at] = media::find(tx, &stored.media_id)?.unwrap();
     }
-    Ok(all)
+    Ok(Played { stored: all, binned })
+}
+
+fn deletion() -> Binned {
+    Binned {
+        deleted_ts: Millis::ZERO,
+        deleted_by_kind: ActorKind::Cli,
+        deleted_by: "cli".to_owned(),
+        purge_ts: Millis::ZERO,
+    }
 }
 
 /// Returns the sort key of an upload.
@@ -201,7 +247,7 @@ fn lists_agree_with_the_model(engine: Engine, cases: u32) {
             let owners = [users::insert(tx, &user("a"), None)?, users::insert(tx, &user("b"), None)?];
             Ok((owners, play(tx, &events, owners)?))
         });
-        let (owners, stored) = runtime.block_on(played).unwrap();
+        let (owners, Played { stored, binned }) = runtime.block_on(played).unwrap();
         let read = stored.clone();
         let checked = fresh.db.read(move |tx| -> Result<_, DbError> {
             let mut pages = Vec::new();
@@ -254,7 +300,9 @@ fn lists_agree_with_the_model(engine: Engine, cases: u32) {
             Usage { media_count: i64::try_from(all.len()).unwrap(), media_length }
         };
         prop_assert_eq!(usage, (sum(owners[0]), sum(owners[1])));
-        let mut blobs: Vec<_> = read.iter().map(|media| (media.blob_num, media.media_length)).collect();
+        // Bytes in the bin are stored.
+        let mut blobs: Vec<_> =
+            read.iter().chain(&binned).map(|media| (media.blob_num, media.media_length)).collect();
         blobs.sort_unstable();
         blobs.dedup();
         let users = owners.iter().filter(|owner| !of(**owner).is_empty()).count();

@@ -49,6 +49,10 @@ reeve_db::statements! {
     INSERT = "INSERT INTO media (media_id, user_num, blob_num, media_type, media_length, upload_name, created_ts, \
               quarantined_by, url_cache, authenticated, disguised, sort_name, sort_access_ts, sort_quarantined_by) \
               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING num";
+    PUT_IN = "INSERT INTO media (num, media_id, user_num, blob_num, media_type, media_length, upload_name, created_ts, \
+              last_access_ts, quarantined_by, safe_from_quarantine, url_cache, authenticated, disguised, sort_name, \
+              sort_access_ts, sort_quarantined_by) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
     IS_THERE = "SELECT 1 FROM media WHERE num = $1";
     DELETE = "DELETE FROM media WHERE num = $1";
     TOUCH = "UPDATE media SET last_access_ts = $2, sort_access_ts = $2 WHERE media_id = $1 \
@@ -245,17 +249,52 @@ pub fn old_previews(tx: &ReadTx<'_>, before: Millis, limit: i64) -> Result<Vec<M
     tx.query(&OLD_PREVIEWS, &params![before, limit], from_row)
 }
 
-/// Deletes an upload. With the last upload of a blob, the blob and its thumbnails are deleted, too.
+/// Deletes an upload for good; returns false if it is not there. With the last upload of a blob, the blob and its
+/// thumbnails are deleted, too.
 pub fn delete(tx: &mut Tx<'_>, media: &Media, now: Millis) -> Result<bool, DbError> {
     if tx.query_opt(&IS_THERE, &params![media.num], |_| Ok(()))?.is_none() {
         return Ok(false);
     }
+    take_out(tx, media)?;
+    objects::release(tx, media.blob_num, now)?;
+    Ok(true)
+}
+
+/// Deletes the row of an upload, which is there, and subtracts it from the counts. The blob stays.
+pub(crate) fn take_out(tx: &mut Tx<'_>, media: &Media) -> Result<(), DbError> {
     // Rows are locked in the same order as by an upload, so that the two cannot block each other.
     let left = media_users::remove(tx, media.user_num, media.media_length)?;
     counts::remove(tx, media.user_num, &media.media_id, left)?;
     tx.execute(&DELETE, &params![media.num])?;
-    objects::release(tx, media.blob_num, now)?;
-    Ok(true)
+    Ok(())
+}
+
+/// Stores an upload that was taken out, under its former number, and counts it.
+pub(crate) fn put_in(tx: &mut Tx<'_>, media: &Media) -> Result<(), DbError> {
+    tx.execute(
+        &PUT_IN,
+        &params![
+            media.num,
+            &media.media_id,
+            media.user_num,
+            media.blob_num,
+            &media.media_type,
+            media.media_length,
+            &media.upload_name,
+            media.created_ts,
+            media.last_access_ts,
+            &media.quarantined_by,
+            media.safe_from_quarantine,
+            &media.url_cache,
+            media.authenticated,
+            media.disguised,
+            sort_key(media.upload_name.as_deref()),
+            media.last_access_ts.unwrap_or(Millis::MAX),
+            sort_key(media.quarantined_by.as_deref())
+        ],
+    )?;
+    let count = media_users::add(tx, media.user_num, media.media_length)?;
+    counts::add(tx, media.user_num, &media.media_id, count)
 }
 
 /// Stores that an upload was downloaded; an older time changes nothing.

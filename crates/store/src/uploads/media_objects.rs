@@ -26,7 +26,7 @@ reeve_db::statements! {
     /// Updates a row that exists, so that no other transaction deletes it at the same time.
     PUT_BLOB = "INSERT INTO media_blobs (sha256, length, object) VALUES ($1, $2, $3) \
                 ON CONFLICT (sha256) DO UPDATE SET length = excluded.length RETURNING num, object";
-    IS_USED = "SELECT 1 FROM media WHERE blob_num = $1 LIMIT 1";
+    IS_USED = "SELECT 1 FROM media WHERE blob_num = $1 UNION ALL SELECT 1 FROM media_bin WHERE blob_num = $1 LIMIT 1";
     DELETE_BLOB = "DELETE FROM media_blobs WHERE num = $1 RETURNING object, length";
     DELETE_THUMBNAILS = "DELETE FROM media_thumbnails WHERE blob_num = $1 RETURNING object";
     HAS_BLOB = "SELECT 1 FROM media_blobs WHERE num = $1";
@@ -119,7 +119,8 @@ pub fn put_blob(
     Ok(Some(num))
 }
 
-/// Deletes a blob and its thumbnails, if no upload refers to it any more, and schedules the deletion of their objects.
+/// Deletes a blob and its thumbnails, if no upload refers to it any more, in the bin or not, and schedules the deletion of
+/// their objects.
 pub(crate) fn release(tx: &mut Tx<'_>, blob_num: i64, now: Millis) -> Result<(), DbError> {
     if tx.query_opt(&IS_USED, &params![blob_num], |_| Ok(()))?.is_some() {
         return Ok(());

@@ -1,4 +1,5 @@
 mod batch;
+mod bin;
 mod devices;
 mod effects;
 mod login_as;

@@ -3,12 +3,13 @@
 use reeve_testkit::{START_MS, on_both_engines};
 use serde_json::json;
 
-use super::{delete, deleted, download, error, info, media, of_user, several};
+use super::{delete, deleted, download, error, info, media, of_user, several, without_bin};
 use crate::client::media::{not_found, objects, upload};
 
 const UNUSED: &str = "/_synapse/admin/v1/media/delete";
 
 on_both_engines! {
+    #[config(without_bin)]
     async fn a_page(server: Server) {
         let (admin, alice) = (server.admin().await, server.user("alice").await);
         let ids = several(&server, &alice, 6).await;
@@ -34,6 +35,7 @@ on_both_engines! {
         assert_eq!(targets.len(), 6, "{}", log.body);
     }
 
+    #[config(without_bin)]
     async fn one(server: Server) {
         let (admin, alice, bob) = (server.admin().await, server.user("alice").await, server.user("bob").await);
         let (first, second) = (upload(&alice, "text/plain", "same").await, upload(&bob, "text/plain", "same").await);
@@ -51,6 +53,7 @@ on_both_engines! {
         assert_eq!(objects(&server).await, 0);
     }
 
+    #[config(without_bin)]
     async fn unused(server: Server) {
         let (admin, alice) = (server.admin().await, server.user("alice").await);
         let ids = several(&server, &alice, 7).await;
@@ -78,6 +81,7 @@ on_both_engines! {
         assert_eq!((info(&admin, &ids[0]).await["safe_from_quarantine"].clone(), objects(&server).await), (json!(true), 2));
     }
 
+    #[config(without_bin)]
     async fn many_pages_of_unused(server: Server) {
         let (admin, alice) = (server.admin().await, server.user("alice").await);
         let mut ids = Vec::new();

@@ -6,7 +6,7 @@ mod quarantine;
 mod statistics;
 
 use http::Method;
-use reeve_testkit::{Client, Reply, Server};
+use reeve_testkit::{Client, Config, Reply, Server};
 use serde_json::{Value, json};
 
 use crate::client::media::{download_path, upload};
@@ -30,6 +30,11 @@ async fn delete(client: &Client, path: &str) -> Reply {
 /// The response of a deletion.
 fn deleted(ids: &[&String]) -> Value {
     json!({ "deleted_media": ids, "total": ids.len() })
+}
+
+/// Deletes for good at once, so that what is deleted can be seen in the store.
+fn without_bin(config: &mut Config) {
+    config.media.bin_ms = 0;
 }
 
 async fn download(client: &Client, media_id: &str) -> Reply {
