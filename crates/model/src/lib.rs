@@ -29,5 +29,5 @@ pub use token::{Epoch, SlidingToken, Token};
 pub use user::{User, UserType};
 pub use word::{
     ActorKind, BatchOutcome, BuiltInRole, DeliveryKind, HappeningKind, JobState, Membership, ReportAct,
-    ReportKind, ReportState, Resolution, Scope,
+    ReportKind, ReportState, Resolution, RetentionRule, Scope,
 };

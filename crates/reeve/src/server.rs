@@ -274,6 +274,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         redactions::job(&home),
         deletion::job(&home),
         purge::job(&home),
+        reeve_retention::job(&server_name, &config.policy),
     ];
     media.probe().await.map_err(StartError::Media)?;
     if lock.is_some() {
@@ -316,6 +317,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         notifier: Arc::default(),
         outgoing,
         previews,
+        retention: config.retention,
         webhooks: webhooks.clone(),
         sends_mail,
         discovery: config.discovery,

@@ -8,6 +8,7 @@ mod health;
 mod jobs;
 mod metrics;
 pub(crate) mod read;
+mod retention;
 mod roles;
 mod service_tokens;
 mod webhooks;
@@ -24,6 +25,7 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(roles::routes());
     routes.extend(webhooks::routes());
     routes.extend(batch::routes());
+    routes.extend(retention::routes());
     routes.extend([
         audit::route(),
         jobs::list(),
