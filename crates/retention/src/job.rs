@@ -89,8 +89,7 @@ pub(crate) struct Part<Place> {
 pub(crate) struct Run<'a> {
     pub(crate) before: Millis,
     pub(crate) dry_run: bool,
-    /// The context of deeds that the run does. It is theirs alone to say who acts: an act on an account is in the audit log,
-    /// others are counted there.
+    /// The context of deeds on single things. It has no actor, so that the audit log has the run as a whole instead.
     pub(crate) ctx: Ctx,
     pub(crate) policy: &'a Policy,
 }
@@ -102,7 +101,7 @@ impl Run<'_> {
         if self.dry_run { LOOKED_AT } else { deleted }
     }
 
-    /// Returns the context in which this job is the actor.
+    /// Returns the context in which this job is the actor, for what is in the audit log.
     pub(crate) fn as_job(&self) -> Ctx {
         Ctx { actor: Some(Actor::Job(Arc::from(JOB.name()))), ..self.ctx.clone() }
     }

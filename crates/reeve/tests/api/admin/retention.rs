@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 use super::service_tokens::issue;
 use crate::client::media::{download_path, upload};
 use crate::rooms_kit::{
-    CS, all_messages, at, bodies, create, create_public, enc, join, list, ok, say, say_many, set_state,
-    state, sync, thread, timeline, try_event,
+    CS, all_messages, at, bodies, create, create_public, enc, join, joined, list, next, ok, say, say_many,
+    set_state, state, sync, sync_since, thread, timeline, try_event,
 };
+use crate::sync_kit::state_after;
 
 const PATH: &str = "/_reeve/admin/v1/retention";
 const WHOAMI: &str = "/_matrix/client/v3/account/whoami";
@@ -214,6 +215,8 @@ on_both_engines! {
             }
             rooms.push(room);
         }
+        let away = sync(&bob).await;
+        set_state(&alice, &rooms[1], "m.room.topic", "", json!({ "topic": "New" })).await;
         let mut first = Vec::new();
         for room in &rooms {
             first.push(say(&alice, room, "old").await);
@@ -238,6 +241,11 @@ on_both_engines! {
                 assert_eq!(bodies(&all_messages(client, room, "dir=f").await.0), ["old", "young"]);
             }
         }
+        // A client that was away learns of changes of state, though the events have left the timeline.
+        let news = sync_since(&bob, &next(&away)).await;
+        let room = joined(&news, &rooms[1]);
+        assert_eq!(state_after(room)[&("m.room.topic".to_owned(), String::new())]["topic"], "New", "{room}");
+        assert_eq!(room["timeline"]["limited"], true);
         let search = json!({ "search_categories": { "room_events": { "search_term": "old" } } });
         let found = ok(bob.post(&format!("{CS}/search"), search).await);
         assert_eq!(found["search_categories"]["room_events"]["count"], 3);
@@ -493,10 +501,10 @@ on_both_engines! {
         let words = |jobs: &[(String, String)]| jobs.iter().map(|(word, _)| word.clone()).collect::<Vec<_>>();
         // Rules that are new begin a day later.
         assert!(schedule().await.is_empty());
-        let next = |rules: &[Value]| rules.iter().map(|rule| rule["next_run_ts"].clone()).collect::<Vec<_>>();
+        let nexts = |rules: &[Value]| rules.iter().map(|rule| rule["next_run_ts"].clone()).collect::<Vec<_>>();
         let (due, off) = (json!(START_MS + DAY), Value::Null);
         let expected = [due.clone(), off.clone(), due.clone(), due.clone(), off.clone(), off.clone(), off, due];
-        assert_eq!(next(&rules(&admin).await), expected);
+        assert_eq!(nexts(&rules(&admin).await), expected);
         server.clock.advance(DAY - 1);
         assert!(schedule().await.is_empty());
         server.clock.advance(1);
