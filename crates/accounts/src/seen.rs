@@ -12,8 +12,6 @@ use reeve_store::{connections, devices, users};
 
 /// The minimum time between two writes for the same session and address, in milliseconds.
 const GRANULARITY_MS: i64 = 120_000;
-/// The age at which a connection is deleted, in milliseconds.
-const KEEP_MS: i64 = 28 * 24 * 3600 * 1000;
 /// The number of connections that one transaction writes.
 const BATCH: usize = 500;
 /// The maximum number of connections that wait, and of those that are remembered; beyond it the oldest are dropped.
@@ -156,10 +154,5 @@ impl Seen {
             self.count(&inner);
         }
         Ok(())
-    }
-
-    /// Deletes connections that are too old, a bounded number at a time.
-    pub async fn prune(&self, db: &Db, now: Millis) -> Result<(), DbError> {
-        db.write(move |tx| connections::prune(tx, now.minus(KEEP_MS))).await.map(|_: u64| ())
     }
 }

@@ -31,7 +31,7 @@ impl ServiceUses {
             uses.retain(|_, used| !used.is_written);
         }
         if uses.len() < MAX || uses.contains_key(&num) {
-            uses.insert(num, Use { last: LastUse { ts: now, ip: ip.to_owned() }, is_written: false });
+            uses.insert(num, Use { last: LastUse { ts: now, ip: Some(ip.to_owned()) }, is_written: false });
         }
     }
 

@@ -49,6 +49,8 @@ pub struct App {
     pub outgoing: Outgoing,
     /// Previews of web pages, if enabled.
     pub previews: Option<Previews>,
+    /// The rules by which old data is deleted.
+    pub retention: reeve_retention::Settings,
     /// Webhooks.
     pub webhooks: Webhooks,
     /// True if the server sends e-mail.

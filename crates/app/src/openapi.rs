@@ -42,6 +42,7 @@ const PATH_PARAMS: &[PathParam] = &[
     param("room_alias", "The alias of the room.", "#monkeys:example.org"),
     param("room_id", "The id of the room.", "!636q39766251:example.org"),
     param("room_id_or_alias", "The id or an alias of the room.", "!636q39766251:example.org"),
+    param("rule", "The rule by which old data is deleted.", "devices"),
     param("rule_id", "The id of the rule.", "nocake"),
     param("serverName", "The server name: the first part of the `mxc` URI.", "example.org"),
     param("server_name", "The server name: the first part of the `mxc` URI.", "example.org"),

@@ -1,6 +1,6 @@
 use reeve_model::{
     ActorKind, BatchNum, BatchOutcome, DeliveryKind, Effect, HappeningKind, JobState, KeyUsage, Membership,
-    Millis, Pos, PusherNum, ReportKind, ReportState, Resolution, RoomNum, ServiceTokenNum, UserNum,
+    Millis, Pos, PusherNum, ReportKind, ReportState, Resolution, RetentionRule, RoomNum, ServiceTokenNum, UserNum,
     WebhookNum,
 };
 
@@ -128,7 +128,7 @@ words! {
     Membership: "a membership", JobState: "the state of a job", ActorKind: "the kind of an actor",
     DeliveryKind: "a kind of delivery", ReportKind: "a kind of report", ReportState: "the state of a report",
     Resolution: "the resolution of a report", HappeningKind: "the kind of a happening",
-    BatchOutcome: "an outcome in a batch", KeyUsage: "the usage of a key"
+    BatchOutcome: "an outcome in a batch", KeyUsage: "the usage of a key", RetentionRule: "a rule of retention"
 }
 
 impl ToValue for Effect {

@@ -20,9 +20,6 @@ const BATCH: i64 = 500;
 /// The actor of a quarantine on upload, for bytes that are already quarantined.
 pub(crate) const SYSTEM: &str = "system";
 
-/// The time for which the picture of a preview is kept, in milliseconds. A later preview gets a new one.
-const PREVIEWS_MS: i64 = 7 * 24 * 3600 * 1000;
-
 /// A new media id.
 pub fn new_media_id() -> String {
     random::letters(MEDIA_ID)
@@ -113,14 +110,11 @@ pub fn add_pending(
     add(tx, settings, new, stored)
 }
 
-/// Deletes a batch of expired media ids and of old pictures of previews.
+/// Deletes a batch of expired media ids.
 pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
     const MAX: i64 = 500;
     // Uploads that began in time may still be in progress.
     const GRACE_MS: i64 = 24 * 3600 * 1000;
-    for picture in media::old_previews(tx, now.minus(PREVIEWS_MS), MAX)? {
-        media::delete(tx, &picture, now)?;
-    }
     pending::prune(tx, now.minus(GRACE_MS), MAX)
 }
 

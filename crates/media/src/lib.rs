@@ -21,6 +21,7 @@ pub mod size;
 pub mod store;
 mod sweep;
 pub mod thumbnail;
+pub mod unused;
 mod upload;
 
 pub use error::Error;

@@ -29,5 +29,5 @@ pub use token::{Epoch, SlidingToken, Token};
 pub use user::{User, UserType};
 pub use word::{
     ActorKind, BatchOutcome, BuiltInRole, DeliveryKind, HappeningKind, JobState, KeyUsage, Membership,
-    ReportAct, ReportKind, ReportState, Resolution, Scope,
+    ReportAct, ReportKind, ReportState, Resolution, RetentionRule, Scope,
 };

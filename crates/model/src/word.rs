@@ -293,6 +293,26 @@ words! {
         Quarantine = "quarantine",
     }
 
+    /// A rule by which old data is deleted.
+    RetentionRule {
+        /// Devices that were not seen.
+        Devices = "devices",
+        /// Uploads that were not used.
+        Media = "media",
+        /// Pictures of previews of web pages that were not used.
+        PreviewMedia = "preview_media",
+        /// Messages that are older than the lifetime in their room.
+        Messages = "messages",
+        /// Guests that were not seen.
+        Guests = "guests",
+        /// Accounts that were never used.
+        UnusedAccounts = "unused_accounts",
+        /// Entries of the audit log.
+        Audit = "audit",
+        /// Addresses of clients.
+        IpAddresses = "ip_addresses",
+    }
+
     /// The kind of an [`Actor`](crate::Actor), as the audit log stores it.
     ActorKind {
         /// An account.

@@ -7,6 +7,7 @@ mod config;
 mod database;
 mod import;
 mod operator;
+mod retention;
 mod role;
 mod selected;
 mod serve;
@@ -79,6 +80,9 @@ enum Command {
     /// Create, list, rotate and delete credentials of administration that belong to no account
     #[command(subcommand)]
     ServiceToken(service_token::Command),
+    /// Delete old data, or count it, by the rules of the settings
+    #[command(subcommand)]
+    Retention(retention::Command),
     /// Create, migrate, copy and check the database
     #[command(subcommand)]
     Database(database::Command),
@@ -137,6 +141,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Token(command) => token::run(command, &load()?.settings),
         Command::Role(command) => role::run(command, &load()?.settings),
         Command::ServiceToken(command) => service_token::run(command, &load()?.settings),
+        Command::Retention(command) => retention::run(command, &load()?.settings),
         Command::Database(command) => database::run(command, &load()?.settings),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -277,6 +277,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         deletion::purge::job(),
         reeve_media::bin::job(&media),
         purge::job(&home),
+        reeve_retention::job(&server_name, &config.policy),
     ];
     media.probe().await.map_err(StartError::Media)?;
     if lock.is_some() {
@@ -319,6 +320,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         notifier: Arc::default(),
         outgoing,
         previews,
+        retention: config.retention,
         webhooks: webhooks.clone(),
         sends_mail,
         discovery: config.discovery,

@@ -25,8 +25,8 @@ pub use self::{
     filter::log_filter,
     keys::{
         Account, AccountValidity, Batches, Email, Http, Limits, Log, Media, MediaBucket, Outgoing, Password,
-        PasswordPolicy, Presence, Push, RateLimit, RateLimits, Registration, Rooms, ServerNotices, Settings,
-        Support, Tokens, UrlPreviews, UserDirectory, Voip, Webhooks,
+        PasswordPolicy, Presence, Push, RateLimit, RateLimits, Registration, Retention, RetentionMessages, Rooms,
+        ServerNotices, Settings, Support, Tokens, UrlPreviews, UserDirectory, Voip, Webhooks,
     },
     print::{example, markdown},
     values::{BaseUrl, Database, EmailTls, Listen, LogFormat, Networks, Secret},

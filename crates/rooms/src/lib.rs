@@ -16,6 +16,7 @@ pub mod error;
 pub mod event;
 pub mod filter;
 pub mod glob;
+pub mod lifetimes;
 pub mod lookup;
 pub mod membership;
 pub mod notices;

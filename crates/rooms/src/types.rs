@@ -22,6 +22,8 @@ pub const MESSAGE: &str = "m.room.message";
 pub const NAME: &str = "m.room.name";
 /// The power levels.
 pub const POWER_LEVELS: &str = "m.room.power_levels";
+/// The lifetime of messages.
+pub const RETENTION: &str = "m.room.retention";
 /// A redaction.
 pub const REDACTION: &str = "m.room.redaction";
 /// The avatar of a room.

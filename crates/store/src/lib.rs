@@ -57,6 +57,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 16, name: "selections", sql: include_str!("../migrations/0016_selections.sql") },
     Migration { number: 17, name: "batches", sql: include_str!("../migrations/0017_batches.sql") },
     Migration { number: 19, name: "bin", sql: include_str!("../migrations/0019_bin.sql") },
+    Migration { number: 20, name: "retention", sql: include_str!("../migrations/0020_retention.sql") },
     Migration {
         number: 24,
         name: "password_change",

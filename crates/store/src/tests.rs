@@ -5,6 +5,7 @@ mod migrations;
 mod plans;
 mod plans_postgres;
 mod pushers;
+mod retention;
 mod schema;
 mod selections;
 mod webhooks;

@@ -75,6 +75,8 @@ pub(crate) fn timeline(
             break;
         }
     }
+    // Events since then that were purged are not shown, and the state that they set must be.
+    limited |= since > Pos::ZERO && since.next() < view.room.purged_pos;
     stored.reverse();
     shown.reverse();
     let start = match stored.first() {

@@ -2,9 +2,9 @@
 
 use http::Method;
 use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply};
-use reeve_db::DbError;
+use reeve_media::unused::walk;
 use reeve_model::Scope;
-use reeve_store::media::{self, Media, Unused};
+use reeve_store::media::{self, Unused, UnusedKind};
 
 use super::{BEFORE_TS_ERRORS, Deleted, before_ts, delete_all, is_own_server};
 
@@ -74,27 +74,14 @@ async fn handle_unused(call: Call) -> Answer {
     if !server_name.is_empty() && !is_own_server(&call) {
         return Err(not_local());
     }
-    let unused = Unused { before_ts, size_gt };
-    let (mut deleted, mut last) = (Vec::new(), None);
+    let unused = Unused { kind: UnusedKind::All, before_ts, size_gt };
+    let (mut deleted, mut after) = (Vec::new(), None);
     while deleted.len() < MAX {
-        let (after, server_name) = (last.clone(), call.app.server_name.clone());
-        let (page, spared) = call
-            .read(move |tx| -> Result<_, DbError> {
-                let page = media::unused(tx, unused, after.as_ref(), PAGE)?;
-                let mut spared = Vec::new();
-                for media in page.iter().filter(|_| keep_profiles) {
-                    if media::is_avatar(tx, &format!("mxc://{server_name}/{}", media.media_id))? {
-                        spared.push(media.num);
-                    }
-                }
-                Ok((page, spared))
-            })
-            .await?;
-        let full = i64::try_from(page.len()).is_ok_and(|length| length == PAGE);
-        last = page.last().cloned();
-        let doomed: Vec<Media> = page.into_iter().filter(|media| !spared.contains(&media.num)).collect();
-        deleted.extend(delete_all(&call, None, doomed).await?);
-        if !full {
+        let server_name = call.app.server_name.clone();
+        let part = call.read(move |tx| walk(tx, &server_name, unused, !keep_profiles, after, PAGE)).await?;
+        deleted.extend(delete_all(&call, None, part.unused).await?);
+        after = part.next;
+        if after.is_none() {
             break;
         }
     }

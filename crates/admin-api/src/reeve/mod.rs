@@ -9,6 +9,7 @@ mod health;
 mod jobs;
 mod metrics;
 pub(crate) mod read;
+mod retention;
 mod roles;
 mod service_tokens;
 mod webhooks;
@@ -26,6 +27,7 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(webhooks::routes());
     routes.extend(batch::routes());
     routes.extend(bin::routes());
+    routes.extend(retention::routes());
     routes.extend([
         audit::route(),
         jobs::list(),

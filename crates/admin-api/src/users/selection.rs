@@ -66,7 +66,7 @@ pub(crate) fn params() -> Vec<Param> {
         Param::text("external_provider", "id of an identity provider at which the account has an id"),
         Param::text(
             "ip",
-            "address, or network such as `10.0.0.0/8`, from which it was seen in the last 28 days",
+            "address, or network such as `10.0.0.0/8`, from which it was seen, as long as addresses are kept: 28 days by default",
         ),
         Param::boolean(
             "has_devices",

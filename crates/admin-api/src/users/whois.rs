@@ -65,7 +65,7 @@ pub(crate) fn route() -> Route {
         .summary("Lists the connections of an account")
         .description(
             "Callers with the scope can ask about every account, other users about their own. A connection is deleted \
-             28 days after it was last seen. The user id is checked before the access token.",
+             28 days after it was last seen, or as `retention.ip_addresses_ms` says. The user id is checked before the access token.",
         )
         .returns::<Whois>(200)
         .errors(&[

@@ -146,8 +146,13 @@ async fn show(operator: &Operator, name: String, as_json: bool) -> Result<String
         row("valid until", &token.terms.expires_ts.map_or_else(|| "for ever".to_owned(), utc)),
         row(
             "last used",
-            &last_used
-                .map_or_else(|| "never".to_owned(), |last| format!("{} from {}", utc(last.ts), last.ip)),
+            &last_used.map_or_else(
+                || "never".to_owned(),
+                |last| match &last.ip {
+                    Some(ip) => format!("{} from {ip}", utc(last.ts)),
+                    None => utc(last.ts),
+                },
+            ),
         ),
     ]))
 }
@@ -165,6 +170,6 @@ fn to_json(token: &ServiceToken) -> Value {
         "created_ts": token.created_ts,
         "expires_ts": token.terms.expires_ts,
         "last_used_ts": last_used.map(|last| last.ts),
-        "last_used_ip": last_used.map(|last| &last.ip),
+        "last_used_ip": last_used.and_then(|last| last.ip.as_ref()),
     })
 }

@@ -14,6 +14,7 @@ use reeve_media::store::BucketSettings;
 use reeve_model::Clock;
 use reeve_outgoing::{MailSettings, MailTls};
 use reeve_push::MailStyle;
+use reeve_retention::{Lifetimes, MessageSettings};
 
 use crate::settings::{self, Database, EmailTls, Settings};
 
@@ -53,6 +54,8 @@ pub struct Config {
     pub allowed_ranges: Vec<IpNet>,
     /// The mail server and the style of mails, if e-mail is enabled.
     pub mail: Option<(MailSettings, MailStyle)>,
+    /// The rules by which old data is deleted.
+    pub retention: reeve_retention::Settings,
     /// The time for which the outcomes of batches are kept, in milliseconds.
     pub keep_batches_ms: i64,
     /// The settings of previews, if they are enabled.
@@ -194,6 +197,7 @@ impl Config {
             },
             allowed_ranges: settings.outgoing.allow_ranges.0.clone(),
             mail: mail(settings),
+            retention: retention(&settings.retention),
             keep_batches_ms: settings.batches.keep_ms,
             previews: settings.url_previews.enabled.then(|| reeve_previews::Settings {
                 max_picture_bytes: usize::try_from(settings.url_previews.max_picture_bytes)
@@ -232,6 +236,28 @@ fn limits(limits: &settings::Limits) -> Limits {
         waiting_messages: limits.waiting_messages.into(),
         waiting_message_bytes: limits.waiting_message_bytes.into(),
         waiting_message_bytes_per_account: limits.waiting_message_bytes_per_account.into(),
+    }
+}
+
+/// The rules by which old data is deleted.
+fn retention(retention: &settings::Retention) -> reeve_retention::Settings {
+    let messages = &retention.messages;
+    reeve_retention::Settings {
+        devices_ms: retention.devices_ms,
+        media_ms: retention.media_ms,
+        preview_media_ms: retention.preview_media_ms,
+        messages: MessageSettings {
+            enabled: messages.enabled,
+            lifetimes: Lifetimes {
+                default_ms: messages.default_lifetime_ms,
+                min_ms: messages.min_lifetime_ms,
+                max_ms: messages.max_lifetime_ms,
+            },
+        },
+        guests_ms: retention.guests_ms,
+        unused_accounts_ms: retention.unused_accounts_ms,
+        audit_ms: retention.audit_ms,
+        ip_addresses_ms: retention.ip_addresses_ms,
     }
 }
 

@@ -105,7 +105,7 @@ async fn prune_expired(app: &App, push: &Push, keep_batches_ms: i64) -> Result<(
     let now = app.clock.now();
     push.prune().await?;
     app.webhooks.prune().await?;
-    app.seen.prune(&app.db, now).await?;
+    reeve_retention::schedule(&app.db, &app.retention, now).await?;
     app.jobs.prune().await?;
     selections::prune(&app.db).await?;
     reeve_media::bin::purge_due(&app.db, now).await?;

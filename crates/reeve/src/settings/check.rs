@@ -162,6 +162,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
     check_voip(settings, &mut problems);
     check_support(settings, &mut problems);
 
+    check_retention(settings, &mut problems);
     problems.at_least("batches.keep_ms", settings.batches.keep_ms, 0);
     // An event may have 64 KiB; a smaller limit would refuse what every client may send.
     problems.at_least("http.max_body_bytes", http.max_body_bytes, 65_536);
@@ -188,6 +189,45 @@ fn check_registration(settings: &Settings, problems: &mut Problems) {
     }
     // Passwords longer than 512 characters are refused.
     problems.at_most("password.policy.min_length", settings.password.policy.min_length, 512);
+}
+
+/// Checks the ages at which data is deleted.
+fn check_retention(settings: &Settings, problems: &mut Problems) {
+    const DAY_MS: i64 = 86_400_000;
+    let retention = &settings.retention;
+    for (key, age) in [
+        ("devices_ms", retention.devices_ms),
+        ("media_ms", retention.media_ms),
+        ("preview_media_ms", Some(retention.preview_media_ms)),
+        ("guests_ms", retention.guests_ms),
+        ("unused_accounts_ms", retention.unused_accounts_ms),
+        ("audit_ms", retention.audit_ms),
+        ("ip_addresses_ms", Some(retention.ip_addresses_ms)),
+    ] {
+        if let Some(age) = age {
+            // A shorter time is a mistake, such as seconds.
+            problems.at_least(&format!("retention.{key}"), age, DAY_MS);
+            problems.at_most(&format!("retention.{key}"), age, 100 * 366 * DAY_MS);
+        }
+    }
+    let messages = &retention.messages;
+    for (key, lifetime) in [
+        ("default_lifetime_ms", messages.default_lifetime_ms),
+        ("min_lifetime_ms", messages.min_lifetime_ms),
+        ("max_lifetime_ms", messages.max_lifetime_ms),
+    ] {
+        if let Some(lifetime) = lifetime {
+            let key = format!("retention.messages.{key}");
+            problems.at_least(&key, lifetime, DAY_MS);
+            problems.at_most(&key, lifetime, 100 * 366 * DAY_MS);
+            if messages.min_lifetime_ms.is_some_and(|min| lifetime < min) {
+                problems.add(&*key, "must not be less than retention.messages.min_lifetime_ms");
+            }
+            if messages.max_lifetime_ms.is_some_and(|max| lifetime > max) {
+                problems.add(&*key, "must not be greater than retention.messages.max_lifetime_ms");
+            }
+        }
+    }
 }
 
 /// Checks that e-mail has everything it needs.

@@ -75,6 +75,9 @@ sections! {
         outgoing: Outgoing = Outgoing::default();
         /// Acts of administrators on many accounts.
         batches: Batches = Batches::default();
+        /// Deletion of old data, once a day. A rule that is new here runs a day later for the first time: until then
+        /// `reeve retention run RULE --dry-run` counts what it would delete.
+        retention: Retention = Retention::default();
         /// Limits on single requests.
         http: Http = Http::default();
         /// The log, on standard error.
@@ -417,6 +420,43 @@ sections! {
         /// The time for which the outcomes of acts on selections of accounts are kept, in milliseconds, counted from the
         /// order. Those that are not over are kept.
         keep_ms: i64 = 7_776_000_000;
+    }
+
+    Retention {
+        /// The age, since they were last seen, at which devices are deleted with their sessions, in milliseconds. When not
+        /// set, they are kept. A device of an administrator is deleted, too; a dehydrated device is kept.
+        devices_ms: Option<i64> = None;
+        /// The age, since they were last downloaded or else uploaded, at which uploads are deleted, in milliseconds. When
+        /// not set, they are kept. Avatars of accounts and rooms, protected and quarantined uploads are kept.
+        media_ms: Option<i64> = None;
+        /// The same for pictures of previews of web pages. A later preview gets a new picture.
+        preview_media_ms: i64 = 604_800_000;
+        /// The age, since they were last seen, at which guests are deactivated, in milliseconds. When not set, they are
+        /// kept.
+        guests_ms: Option<i64> = None;
+        /// The age, since they were made, at which accounts are deactivated that were never used, in milliseconds: never
+        /// seen, without devices, and in no room. When not set, they are kept. Accounts with a role and those of application
+        /// services are kept. An imported account is as old as on the server that it comes from.
+        unused_accounts_ms: Option<i64> = None;
+        /// The age at which entries of the audit log are deleted, in milliseconds. When not set, they are kept.
+        audit_ms: Option<i64> = None;
+        /// The age, since they were last seen, at which addresses of clients are deleted, in milliseconds: connections of
+        /// accounts, and the last addresses of devices and service tokens. Entries of the audit log keep theirs.
+        ip_addresses_ms: i64 = 2_419_200_000;
+        /// Lifetimes of messages.
+        messages: RetentionMessages = RetentionMessages::default();
+    }
+
+    RetentionMessages {
+        /// Delete messages that have lived long enough. Rooms set the lifetime with `m.room.retention` (MSC1763). State,
+        /// such as names and members, is kept.
+        enabled: bool = false;
+        /// The lifetime in rooms that set none, in milliseconds. When not set, their messages are kept.
+        default_lifetime_ms: Option<i64> = None;
+        /// The shortest lifetime, in milliseconds. A shorter one that a room sets counts as this one.
+        min_lifetime_ms: Option<i64> = None;
+        /// The longest lifetime, in milliseconds. A longer one that a room sets counts as this one.
+        max_lifetime_ms: Option<i64> = None;
     }
 
     Http {

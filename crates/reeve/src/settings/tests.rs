@@ -173,6 +173,14 @@ fn wrong_values_name_the_key_and_the_place() {
             "rooms.bin_ms: must be at most 3162240000000, not 9000000000000000 (in reeve.toml)",
         ),
         ("webhooks.history_ms = 0", "webhooks.history_ms: must be at least 1, not 0 (in reeve.toml)"),
+        (
+            "retention.devices_ms = 7776000",
+            "retention.devices_ms: must be at least 86400000, not 7776000 (in reeve.toml)",
+        ),
+        (
+            "retention.messages = { min_lifetime_ms = 172800000, default_lifetime_ms = 86400000 }",
+            "retention.messages.default_lifetime_ms: must not be less than retention.messages.min_lifetime_ms (in reeve.toml)",
+        ),
         ("tokens.lifetime_ms = 0", "tokens.lifetime_ms: must be at least 1, not 0 (in reeve.toml)"),
         (
             "rate_limits.login.per_second = 0",

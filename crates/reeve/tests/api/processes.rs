@@ -35,6 +35,30 @@ fn at_other(client: &Client, server: &Server) -> Client {
 }
 
 #[test]
+fn a_rule_of_retention_runs_once_a_day() {
+    on_two(async |first, second| {
+        let admin = first.admin().await;
+        let schedule = async |server: &Server| {
+            let app = server.app();
+            reeve_retention::schedule(&app.db, &app.retention, app.clock.now()).await.unwrap();
+        };
+        schedule(&first).await;
+        for day in 1..4 {
+            first.clock.advance(86_400_000);
+            // Addresses of clients, and pictures of previews, one after the other.
+            for runs in [1, 2, 2] {
+                future::join_all((0..6).map(|n| schedule(if n % 2 == 0 { &first } else { &second }))).await;
+                let jobs = ok(admin.get("/_reeve/admin/v1/jobs?kind=retention").await);
+                for job in list(&jobs, "/jobs") {
+                    first.app().jobs.wait(at(job, "/id"), PATIENCE).await.unwrap();
+                }
+                assert_eq!(list(&jobs, "/jobs").len(), 2 * (day - 1) + runs, "{jobs}");
+            }
+        }
+    });
+}
+
+#[test]
 fn a_key_is_given_once() {
     on_two(async |first, second| {
         const KEYS: usize = 120;

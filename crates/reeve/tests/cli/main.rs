@@ -279,6 +279,45 @@ fn service_tokens_without_a_server() {
     }
 }
 
+#[test]
+fn old_data_is_deleted_by_rules() {
+    fn run<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+        [&["retention", "run"], arguments].concat()
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    prints(folder, &["database", "create"]);
+    let retention = |arguments: &[&str]| prints(folder, &[&["retention"], arguments].concat());
+    let listed = retention(&["list"]);
+    assert!(listed.starts_with("RULE             AGE      NEXT RUN (UTC)"), "{listed}");
+    assert!(listed.contains("\ndevices          never    -"), "{listed}");
+    assert!(listed.contains("\nip_addresses     28 days  -"), "{listed}");
+    assert!(retention(&["list", "--json"]).contains("\"older_than_ms\": 604800000"));
+    assert_eq!(
+        fails(folder, &run(&["devices", "--no-wait"])),
+        "Neither the settings nor the order give this rule a time"
+    );
+    let young = run(&["devices", "--older-than", "1h"]);
+    assert_eq!(fails(folder, &young), "What is less than a day old is not deleted");
+    for wrong in [&["nothing"][..], &["devices", "--older-than", "soon"]] {
+        assert_eq!(reeve(folder, &run(wrong)).output().unwrap().status.code(), Some(2), "{wrong:?}");
+    }
+    // The operator can delete more of the audit log than the settings say.
+    let ordered = retention(&["run", "audit", "--older-than", "1d", "--no-wait"]);
+    assert!(ordered.ends_with(" is ordered; the server does it\n"), "{ordered}");
+    assert!(fails(folder, &run(&["audit", "--older-than", "1d"])).contains("is not over: its job is "));
+
+    let _server = Server::start(folder);
+    for (arguments, expected) in [
+        (&["ip_addresses", "--dry-run"][..], "ip_addresses: 0 would be deleted, 0 kept\n"),
+        (&["devices", "--older-than", "90d"], "devices: 0 deleted, 0 kept\n"),
+    ] {
+        let output = reeve(folder, &run(arguments)).output().unwrap();
+        assert_eq!(text(&output.stdout), expected, "{}", text(&output.stderr));
+    }
+}
+
 /// The error if there is no database.
 fn no_database(folder: &Path) -> String {
     format!(
@@ -299,6 +338,7 @@ fn nothing_but_the_server_makes_a_database_unasked() {
         &["user", "create", "alice", "--password-stdin"],
         &["token", "create", "alice"],
         &["service-token", "list"],
+        &["retention", "list"],
         &["import", "accounts", "accounts.jsonl"],
         &["database", "migrate"],
         &["database", "check"],

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::{Millis, Network, TokenHash, UserNum};
 
+use crate::retention::{Ages, Part};
+
 reeve_db::statements! {
     RECORD = "INSERT INTO user_connections (user_num, token_hash, ip, user_agent, device_id, last_seen_ts, ip_key) \
               VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (user_num, token_hash, ip) DO UPDATE SET \
@@ -13,13 +15,14 @@ reeve_db::statements! {
                WHERE user_num = $1 ORDER BY last_seen_ts DESC LIMIT $2";
     PRUNE = "DELETE FROM user_connections WHERE (user_num, token_hash, ip) IN \
              (SELECT user_num, token_hash, ip FROM user_connections WHERE last_seen_ts < $1 ORDER BY last_seen_ts LIMIT $2)";
+    NTH_OLD = "SELECT last_seen_ts FROM user_connections WHERE last_seen_ts >= $1 AND last_seen_ts < $2 \
+               ORDER BY last_seen_ts LIMIT 1 OFFSET $3";
+    COUNT_OLD = "SELECT count(*) FROM user_connections WHERE last_seen_ts >= $1 AND last_seen_ts < $2";
     IN_RANGE = "SELECT user_num FROM user_connections WHERE ip_key >= $1 AND ip_key <= $2";
     UNKEYED = "SELECT user_num, token_hash, ip FROM user_connections WHERE ip_key IS NULL LIMIT $1";
     SET_KEY = "UPDATE user_connections SET ip_key = $4 WHERE user_num = $1 AND token_hash = $2 AND ip = $3";
 }
 
-/// The number of rows that one call prunes.
-const PRUNE_AT_ONCE: i64 = 1000;
 /// The number of rows to which one call adds their keys.
 const KEYS_AT_ONCE: i64 = 1000;
 
@@ -71,9 +74,14 @@ pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum, limit: i64) -> Result<Vec<Con
     })
 }
 
-/// Deletes some of the connections last seen before a time; returns their number.
-pub fn prune(tx: &mut Tx<'_>, before_ts: Millis) -> Result<u64, DbError> {
-    tx.execute(&PRUNE, &params![before_ts, PRUNE_AT_ONCE])
+/// Counts about `most` of the connections last seen from a time on and before another.
+pub fn count_old(tx: &ReadTx<'_>, from: Millis, before: Millis, most: i64) -> Result<Part, DbError> {
+    Ages { nth: &NTH_OLD, count: &COUNT_OLD }.part(tx, from, before, most)
+}
+
+/// Deletes up to `most` of the connections last seen before a time; returns their number.
+pub fn prune(tx: &mut Tx<'_>, before_ts: Millis, most: i64) -> Result<u64, DbError> {
+    tx.execute(&PRUNE, &params![before_ts, most])
 }
 
 /// Returns the text that sorts an address among others of its kind.

@@ -4,8 +4,25 @@ use std::collections::HashMap;
 
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::{Millis, UserNum};
+use serde::{Deserialize, Serialize};
 
+use crate::paging::count_of;
+use crate::retention::{Ages, Part};
 use crate::sql::num_list;
+
+/// The devices that were not seen since `$1`, after a place, of those whose address is stored or not. SQLite takes the lower bound
+/// of an expression from a comparison by itself.
+macro_rules! unseen {
+    ($address:literal) => {
+        concat!(
+            "SELECT coalesce(last_seen_ts, created_ts), user_num, device_id FROM devices WHERE last_seen_ip ",
+            $address,
+            " AND coalesce(last_seen_ts, created_ts) < $1 AND coalesce(last_seen_ts, created_ts) >= $2 \
+             AND (coalesce(last_seen_ts, created_ts), user_num, device_id) > ($2, $3, $4) \
+             ORDER BY coalesce(last_seen_ts, created_ts), user_num, device_id LIMIT $5"
+        )
+    };
+}
 
 reeve_db::statements! {
     FIND = "SELECT device_id, display_name, last_seen_ts, last_seen_ip, last_seen_user_agent FROM devices \
@@ -20,6 +37,16 @@ reeve_db::statements! {
     };
     /// A device that was never seen is as old as itself.
     UNSEEN = "SELECT device_id FROM devices WHERE user_num = $1 AND COALESCE(last_seen_ts, created_ts) < $2 ORDER BY device_id";
+    WITH_ADDRESS = unseen!("IS NOT NULL");
+    WITHOUT_ADDRESS = unseen!("IS NULL");
+    NTH_ADDRESS = "SELECT coalesce(last_seen_ts, created_ts) FROM devices WHERE last_seen_ip IS NOT NULL \
+                   AND coalesce(last_seen_ts, created_ts) >= $1 AND coalesce(last_seen_ts, created_ts) < $2 \
+                   ORDER BY coalesce(last_seen_ts, created_ts) LIMIT 1 OFFSET $3";
+    COUNT_ADDRESSES = "SELECT count(*) FROM devices WHERE last_seen_ip IS NOT NULL \
+                       AND coalesce(last_seen_ts, created_ts) >= $1 AND coalesce(last_seen_ts, created_ts) < $2";
+    CLEAR_ADDRESSES = "UPDATE devices SET last_seen_ip = NULL WHERE (user_num, device_id) IN (SELECT user_num, device_id \
+                       FROM devices WHERE last_seen_ip IS NOT NULL AND coalesce(last_seen_ts, created_ts) < $1 \
+                       ORDER BY coalesce(last_seen_ts, created_ts) LIMIT $2)";
     COUNT = "SELECT count(*) FROM (SELECT 1 FROM devices WHERE user_num = $1 LIMIT $2) few";
     INSERT = "INSERT INTO devices (user_num, device_id, display_name, created_ts) VALUES ($1, $2, $3, $4) \
               ON CONFLICT (user_num, device_id) DO NOTHING";
@@ -69,6 +96,58 @@ pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<Device>, DbErro
 /// Returns the ids of the devices of an account that were not seen since a time.
 pub fn unseen_since(tx: &ReadTx<'_>, user_num: UserNum, ts: Millis) -> Result<Vec<String>, DbError> {
     tx.query(&UNSEEN, &params![user_num, ts], |row| row.get(0))
+}
+
+/// Devices by when they were seen, in two lists: those whose address is stored come first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct UnseenPlace {
+    /// True in the second list.
+    pub without_address: bool,
+    /// The time at which a device was seen; if never, at which it was made.
+    pub seen_ts: Millis,
+    /// The number of its account.
+    pub user_num: UserNum,
+    /// Its id.
+    pub device_id: String,
+}
+
+/// Returns the places of some devices of all accounts that were not seen since a time, after a place. The list ends with a
+/// page that is not full.
+pub fn unseen(
+    tx: &ReadTx<'_>,
+    since: Millis,
+    after: &UnseenPlace,
+    limit: i64,
+) -> Result<Vec<UnseenPlace>, DbError> {
+    let read = |after: &UnseenPlace, limit: i64| {
+        let without_address = after.without_address;
+        let statement = if without_address { &WITHOUT_ADDRESS } else { &WITH_ADDRESS };
+        let params = params![since, after.seen_ts, after.user_num, after.device_id, limit];
+        tx.query(statement, &params, |row| {
+            Ok(UnseenPlace {
+                without_address,
+                seen_ts: row.get(0)?,
+                user_num: row.get(1)?,
+                device_id: row.get(2)?,
+            })
+        })
+    };
+    let mut page = read(after, limit)?;
+    let room = limit - count_of(&page);
+    if room > 0 && !after.without_address {
+        page.extend(read(&UnseenPlace { without_address: true, ..UnseenPlace::default() }, room)?);
+    }
+    Ok(page)
+}
+
+/// Counts about `most` of the devices with an address that were seen from a time on and before another.
+pub fn count_addresses(tx: &ReadTx<'_>, from: Millis, before: Millis, most: i64) -> Result<Part, DbError> {
+    Ages { nth: &NTH_ADDRESS, count: &COUNT_ADDRESSES }.part(tx, from, before, most)
+}
+
+/// Removes the addresses of up to `most` devices that were seen before a time; returns their number.
+pub fn clear_addresses(tx: &mut Tx<'_>, before: Millis, most: i64) -> Result<u64, DbError> {
+    tx.execute(&CLEAR_ADDRESSES, &params![before, most])
 }
 
 /// Returns the number of devices of an account, counted up to `most`.

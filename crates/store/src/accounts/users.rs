@@ -3,8 +3,9 @@
 //! Every change of an account goes through [`insert`], [`update`] or [`touch_last_seen`], which update the counts of
 //! the lists and the search index in the same transaction.
 
-use reeve_db::{DbError, ReadTx, Row, Tx, params};
+use reeve_db::{DbError, ReadTx, Row, Statement, Tx, params};
 use reeve_model::{Millis, User, UserNum};
+use serde::{Deserialize, Serialize};
 
 use crate::lists::users::{counts, search};
 use crate::media_users;
@@ -56,6 +57,14 @@ reeve_db::statements! {
     SET_PASSWORD_HASH = "UPDATE users SET password_hash = $2 WHERE num = $1";
     OTHER_OWNER = "SELECT num FROM users WHERE admin = 1 AND deactivated = 0 AND locked = 0 AND suspended = 0 \
                    AND num <> $1 LIMIT 1";
+    /// SQLite takes the lower bound of an expression from a comparison by itself.
+    OLD_GUESTS = "SELECT coalesce(last_seen_ts, created_ts), num FROM users WHERE is_guest = 1 AND deactivated = 0 \
+                  AND coalesce(last_seen_ts, created_ts) < $1 AND coalesce(last_seen_ts, created_ts) >= $2 \
+                  AND (coalesce(last_seen_ts, created_ts), num) > ($2, $3) \
+                  ORDER BY coalesce(last_seen_ts, created_ts), num LIMIT $4";
+    NEVER_SEEN = "SELECT created_ts, num FROM users WHERE last_seen_ts IS NULL AND is_guest = 0 AND deactivated = 0 \
+                  AND appservice_id IS NULL AND created_ts < $1 AND (created_ts, num) > ($2, $3) \
+                  ORDER BY created_ts, num LIMIT $4";
     HIGHEST_NUM = "SELECT max(num) FROM users";
 }
 
@@ -149,6 +158,47 @@ pub fn any_user_id(tx: &ReadTx<'_>) -> Result<Option<String>, DbError> {
 /// Returns true if there is an owner of the server beside an account whose own account can be used.
 pub fn has_other_owner(tx: &ReadTx<'_>, num: UserNum) -> Result<bool, DbError> {
     Ok(tx.query_opt(&OTHER_OWNER, &params![num], |_| Ok(()))?.is_some())
+}
+
+/// The place of an account in a list in the order of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct AgePlace {
+    /// The time by which the list is ordered.
+    pub ts: Millis,
+    /// The number of the account.
+    pub num: UserNum,
+}
+
+fn ages(
+    tx: &ReadTx<'_>,
+    statement: &'static Statement,
+    before: Millis,
+    after: AgePlace,
+    limit: i64,
+) -> Result<Vec<AgePlace>, DbError> {
+    let params = params![before, after.ts, after.num, limit];
+    tx.query(statement, &params, |row| Ok(AgePlace { ts: row.get(0)?, num: row.get(1)? }))
+}
+
+/// Returns some of the guests that are not deactivated and were last seen before a time (or, if never, made), after a place.
+pub fn old_guests(
+    tx: &ReadTx<'_>,
+    before: Millis,
+    after: AgePlace,
+    limit: i64,
+) -> Result<Vec<AgePlace>, DbError> {
+    ages(tx, &OLD_GUESTS, before, after, limit)
+}
+
+/// Returns some of the accounts that were made before a time and never seen, after a place. Guests, deactivated accounts
+/// and those of application services are left out.
+pub fn never_seen(
+    tx: &ReadTx<'_>,
+    before: Millis,
+    after: AgePlace,
+    limit: i64,
+) -> Result<Vec<AgePlace>, DbError> {
+    ages(tx, &NEVER_SEEN, before, after, limit)
 }
 
 /// Returns the highest number so far; 0 if there is no account.

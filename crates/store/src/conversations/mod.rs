@@ -3,6 +3,7 @@
 pub mod departures;
 pub mod event_words;
 pub mod events;
+pub mod lifetimes;
 pub mod memberships;
 pub mod notifications;
 pub mod report_work;
@@ -26,6 +27,7 @@ pub(crate) const STATEMENTS: &[&[&Statement]] = &[
     event_words::STATEMENTS,
     notifications::STATEMENTS,
     silences::STATEMENTS,
+    lifetimes::STATEMENTS,
     memberships::STATEMENTS,
     transactions::STATEMENTS,
     reports::STATEMENTS,

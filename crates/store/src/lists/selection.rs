@@ -86,7 +86,7 @@ pub struct Selection {
     /// The id of an identity provider at which it has an id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_provider: Option<String>,
-    /// The network of an address from which it was seen in the last 28 days.
+    /// The network of an address from which it was seen, as long as addresses are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<Network>,
     /// With or without devices.

@@ -4,6 +4,7 @@ use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::{Actor, ActorKind, Millis};
 
 use crate::paging::SortKey;
+use crate::retention::{Ages, Part};
 
 /// The columns of an entry, and the conditions that every list has: before a position, not before a time.
 macro_rules! list {
@@ -21,6 +22,9 @@ reeve_db::statements! {
     INSERT = "INSERT INTO audit (ts, actor_kind, actor, ip, request_id, action, target, changes) \
               VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
     AMEND = "UPDATE audit SET changes = $2 WHERE id = $1";
+    NTH_OLD = "SELECT ts FROM audit WHERE ts >= $1 AND ts < $2 ORDER BY ts LIMIT 1 OFFSET $3";
+    COUNT_OLD = "SELECT count(*) FROM audit WHERE ts >= $1 AND ts < $2";
+    DELETE_OLD = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE ts < $1 ORDER BY ts, id LIMIT $2)";
     LIST = list!("1 = 1");
     LIST_BY_TARGET = list!("target = $5");
     LIST_BY_ACTOR = list!("actor = $4");
@@ -59,6 +63,16 @@ pub fn insert(tx: &mut Tx<'_>, entry: &NewEntry<'_>) -> Result<i64, DbError> {
 pub fn amend(tx: &mut Tx<'_>, id: i64, changes: &str) -> Result<(), DbError> {
     tx.execute(&AMEND, &params![id, changes])?;
     Ok(())
+}
+
+/// Counts about `most` of the entries from a time on and before another.
+pub fn count_old(tx: &ReadTx<'_>, from: Millis, before: Millis, most: i64) -> Result<Part, DbError> {
+    Ages { nth: &NTH_OLD, count: &COUNT_OLD }.part(tx, from, before, most)
+}
+
+/// Deletes up to `most` of the entries from before a time, the oldest first; returns their number.
+pub fn delete_old(tx: &mut Tx<'_>, before: Millis, most: i64) -> Result<u64, DbError> {
+    tx.execute(&DELETE_OLD, &params![before, most])
 }
 
 /// An entry.

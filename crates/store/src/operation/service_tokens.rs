@@ -30,6 +30,8 @@ reeve_db::statements! {
     UPDATE = "UPDATE service_tokens SET description = $2, scopes = $3, networks = $4, expires_ts = $5 WHERE num = $1";
     TOUCH = "UPDATE service_tokens SET last_used_ts = $2, last_used_ip = $3 WHERE num = $1 \
              AND (last_used_ts IS NULL OR last_used_ts < $2)";
+    COUNT_ADDRESSES = "SELECT count(*) FROM service_tokens WHERE last_used_ip IS NOT NULL AND last_used_ts < $1";
+    CLEAR_ADDRESSES = "UPDATE service_tokens SET last_used_ip = NULL WHERE last_used_ip IS NOT NULL AND last_used_ts < $1";
     DELETE = "DELETE FROM service_tokens WHERE num = $1";
     COUNT = "SELECT count(*) FROM service_tokens";
     COUNT_SECRETS = "SELECT count(*) FROM service_token_secrets WHERE token_num = $1 \
@@ -85,8 +87,8 @@ impl ServiceToken {
 pub struct LastUse {
     /// The time.
     pub ts: Millis,
-    /// The address of the client.
-    pub ip: String,
+    /// The address of the client; `None` once it was deleted for its age.
+    pub ip: Option<String>,
 }
 
 /// Values separated by spaces.
@@ -104,7 +106,7 @@ fn networks(text: &str) -> Result<Vec<Network>, DbError> {
 
 fn from_row(row: &Row<'_>) -> Result<ServiceToken, DbError> {
     let last_used_ts: Option<Millis> = row.get(9)?;
-    let last_used_ip: Option<String> = row.get(10)?;
+    let ip: Option<String> = row.get(10)?;
     Ok(ServiceToken {
         num: row.get(0)?,
         name: row.get(1)?,
@@ -117,7 +119,7 @@ fn from_row(row: &Row<'_>) -> Result<ServiceToken, DbError> {
         created_by_kind: row.get(5)?,
         created_by: row.get(6)?,
         created_ts: row.get(7)?,
-        last_used: last_used_ts.zip(last_used_ip).map(|(ts, ip)| LastUse { ts, ip }),
+        last_used: last_used_ts.map(|ts| LastUse { ts, ip }),
     })
 }
 
@@ -186,6 +188,16 @@ pub fn update(tx: &mut Tx<'_>, num: ServiceTokenNum, terms: &Terms) -> Result<()
 pub fn touch(tx: &mut Tx<'_>, num: ServiceTokenNum, last_use: &LastUse) -> Result<(), DbError> {
     tx.execute(&TOUCH, &params![num, last_use.ts, last_use.ip])?;
     Ok(())
+}
+
+/// Returns the number of tokens with an address that were last used before a time.
+pub fn count_addresses(tx: &ReadTx<'_>, before: Millis) -> Result<i64, DbError> {
+    tx.query_one(&COUNT_ADDRESSES, &params![before], |row| row.get(0))
+}
+
+/// Removes the addresses of tokens that were last used before a time; returns their number.
+pub fn clear_addresses(tx: &mut Tx<'_>, before: Millis) -> Result<u64, DbError> {
+    tx.execute(&CLEAR_ADDRESSES, &params![before])
 }
 
 /// Deletes a token with its secrets.

@@ -2,9 +2,11 @@
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Millis, UserNum};
+use serde::{Deserialize, Serialize};
 
 use crate::lists::media::counts;
 use crate::lists::media::order::OrderBy;
+use crate::paging::count_of;
 use crate::sql::sort_key;
 use crate::{media_objects as objects, media_users};
 
@@ -26,6 +28,31 @@ macro_rules! select {
 }
 pub(crate) use {columns, select};
 
+/// Uploads that were never downloaded, which are old by the time of the upload.
+macro_rules! unused_never {
+    ($of:literal) => {
+        concat!(
+            select!(),
+            "WHERE m.sort_access_ts = 9223372036854775807 AND m.created_ts < $1 AND (m.created_ts, m.num) > ($2, $3) \
+             AND m.media_length > $4 ",
+            $of,
+            "AND m.safe_from_quarantine = 0 AND m.quarantined_by IS NULL ORDER BY m.created_ts, m.num LIMIT $5"
+        )
+    };
+}
+macro_rules! unused_long {
+    ($of:literal) => {
+        concat!(
+            select!(),
+            "WHERE m.sort_access_ts < $1 AND (m.sort_access_ts, m.created_ts, m.num) > ($2, $3, $4) \
+             AND m.media_length > $5 ",
+            $of,
+            "AND m.safe_from_quarantine = 0 AND m.quarantined_by IS NULL \
+             ORDER BY m.sort_access_ts, m.created_ts, m.num LIMIT $6"
+        )
+    };
+}
+
 reeve_db::statements! {
     FIND = concat!(select!(), "WHERE m.media_id = $1");
     BY_SHA256 = concat!(select!(), "WHERE m.blob_num = (SELECT num FROM media_blobs WHERE sha256 = $1) \
@@ -36,16 +63,12 @@ reeve_db::statements! {
     /// The `+` keeps SQLite from the index of safe uploads, which it would read from the beginning.
     NOT_QUARANTINED = concat!(select!(), "WHERE m.user_num = $1 AND m.sort_quarantined_by = 'b' \
                               AND +m.safe_from_quarantine = 0 AND m.media_id > $2 ORDER BY m.media_id LIMIT $3");
-    /// Uploads that were never downloaded are old by the time of the upload.
-    UNUSED_NEVER = concat!(select!(), "WHERE m.sort_access_ts = 9223372036854775807 AND m.created_ts < $1 \
-                           AND (m.created_ts, m.num) > ($2, $3) AND m.media_length > $4 \
-                           AND m.safe_from_quarantine = 0 AND m.quarantined_by IS NULL \
-                           ORDER BY m.created_ts, m.num LIMIT $5");
-    UNUSED_LONG = concat!(select!(), "WHERE m.sort_access_ts < $1 AND (m.sort_access_ts, m.created_ts, m.num) > ($2, $3, $4) \
-                          AND m.media_length > $5 AND m.safe_from_quarantine = 0 AND m.quarantined_by IS NULL \
-                          ORDER BY m.sort_access_ts, m.created_ts, m.num LIMIT $6");
-    OLD_PREVIEWS = concat!(select!(), "WHERE m.url_cache IS NOT NULL AND m.created_ts < $1 \
-                           AND m.safe_from_quarantine = 0 ORDER BY m.created_ts LIMIT $2");
+    UNUSED_NEVER = unused_never!("");
+    UNUSED_LONG = unused_long!("");
+    UPLOADS_NEVER = unused_never!("AND m.url_cache IS NULL ");
+    UPLOADS_LONG = unused_long!("AND m.url_cache IS NULL ");
+    PREVIEWS_NEVER = unused_never!("AND m.url_cache IS NOT NULL ");
+    PREVIEWS_LONG = unused_long!("AND m.url_cache IS NOT NULL ");
     INSERT = "INSERT INTO media (media_id, user_num, blob_num, media_type, media_length, upload_name, created_ts, \
               quarantined_by, url_cache, authenticated, disguised, sort_name, sort_access_ts, sort_quarantined_by) \
               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING num";
@@ -182,37 +205,73 @@ pub fn not_quarantined(
     tx.query(&NOT_QUARANTINED, &params![user_num, after, limit], from_row)
 }
 
+/// The kind of uploads in a selection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnusedKind {
+    /// All.
+    All,
+    /// Those that users made.
+    Uploads,
+    /// Pictures of previews of web pages.
+    Previews,
+}
+
 /// A selection of uploads that were not downloaded for long.
 #[derive(Clone, Copy, Debug)]
 pub struct Unused {
+    /// Their kind.
+    pub kind: UnusedKind,
     /// The upload was last downloaded before this time; if never, it was made before it.
     pub before_ts: Millis,
     /// The upload is longer than this, in bytes.
     pub size_gt: i64,
 }
 
-/// Returns some unused uploads that are neither quarantined nor safe from it. `after` is the last of the page before;
-/// the list ends with a page that is not full.
+/// The place of an upload in the list of unused ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct UnusedPlace {
+    /// The time at which it was last downloaded.
+    pub accessed_ts: Option<Millis>,
+    /// The time at which it was uploaded.
+    pub created_ts: Millis,
+    /// Its number.
+    pub num: i64,
+}
+
+impl From<&Media> for UnusedPlace {
+    fn from(media: &Media) -> Self {
+        Self { accessed_ts: media.last_access_ts, created_ts: media.created_ts, num: media.num }
+    }
+}
+
+/// Returns some unused uploads that are neither quarantined nor safe from it, after a place. The list ends with a page that
+/// is not full.
 pub fn unused(
     tx: &ReadTx<'_>,
     unused: Unused,
-    after: Option<&Media>,
+    after: Option<UnusedPlace>,
     limit: i64,
 ) -> Result<Vec<Media>, DbError> {
-    let Unused { before_ts, size_gt } = unused;
-    let after =
-        after.map_or((None, (Millis::ZERO, 0)), |last| (last.last_access_ts, (last.created_ts, last.num)));
-    // Uploads that were never downloaded come last.
-    let mut page = if let (None, (_, 1..)) = after {
-        Vec::new()
-    } else {
-        let (accessed, (created, num)) = (after.0.unwrap_or_default(), after.1);
-        tx.query(&UNUSED_LONG, &params![before_ts, accessed, created, num, size_gt, limit], from_row)?
+    const START: UnusedPlace =
+        UnusedPlace { accessed_ts: Some(Millis::ZERO), created_ts: Millis::ZERO, num: 0 };
+    let Unused { kind, before_ts, size_gt } = unused;
+    let (long, never) = match kind {
+        UnusedKind::All => (&UNUSED_LONG, &UNUSED_NEVER),
+        UnusedKind::Uploads => (&UPLOADS_LONG, &UPLOADS_NEVER),
+        UnusedKind::Previews => (&PREVIEWS_LONG, &PREVIEWS_NEVER),
     };
-    let room = limit - i64::try_from(page.len()).unwrap_or(limit);
+    let UnusedPlace { accessed_ts, created_ts, num } = after.unwrap_or(START);
+    // Uploads that were never downloaded come last.
+    let (mut page, (created_ts, num)) = match accessed_ts {
+        None => (Vec::new(), (created_ts, num)),
+        Some(accessed_ts) => {
+            let params = params![before_ts, accessed_ts, created_ts, num, size_gt, limit];
+            (tx.query(long, &params, from_row)?, (Millis::ZERO, 0))
+        }
+    };
+    let room = limit - count_of(&page);
     if room > 0 {
-        let (created, num) = if after.0.is_some() { (Millis::ZERO, 0) } else { after.1 };
-        page.extend(tx.query(&UNUSED_NEVER, &params![before_ts, created, num, size_gt, room], from_row)?);
+        page.extend(tx.query(never, &params![before_ts, created_ts, num, size_gt, room], from_row)?);
     }
     Ok(page)
 }
@@ -242,11 +301,6 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMedia, blob_num: i64, length: i64) -> Re
     let count = media_users::add(tx, new.user_num, length)?;
     counts::add(tx, new.user_num, &new.media_id, count)?;
     num.into_iter().next().ok_or(DbError::NoRow)
-}
-
-/// Returns some of the pictures of previews that were made before a time, unless they are protected.
-pub fn old_previews(tx: &ReadTx<'_>, before: Millis, limit: i64) -> Result<Vec<Media>, DbError> {
-    tx.query(&OLD_PREVIEWS, &params![before, limit], from_row)
 }
 
 /// Deletes an upload for good; returns false if it is not there. With the last upload of a blob, the blob and its

@@ -62,6 +62,7 @@ impl ServiceTokenView {
     fn new(call: &Head, mut token: ServiceToken) -> Self {
         call.app.service_uses.see(&mut token);
         let (last_used_ts, last_used_ip) = token.last_used.map(|last| (last.ts.get(), last.ip)).unzip();
+        let last_used_ip = last_used_ip.flatten();
         Self {
             name: token.name,
             description: token.terms.description,

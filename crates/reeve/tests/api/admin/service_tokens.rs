@@ -23,7 +23,7 @@ const ABOVE: (u16, &str, &str) =
     (403, "M_FORBIDDEN", "This account holds the scope admins:write, which you do not hold");
 
 /// Creates a service token; returns a client that has it.
-async fn issue(server: &Server, admin: &Client, name: &str, scopes: Scopes) -> Client {
+pub(super) async fn issue(server: &Server, admin: &Client, name: &str, scopes: Scopes) -> Client {
     let reply = admin.post(PATH, json!({ "name": name, "scopes": scopes })).await;
     assert_eq!(reply.status, 201, "{}", reply.body);
     server.with_token(reply.text("secret"))

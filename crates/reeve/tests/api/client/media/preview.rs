@@ -7,6 +7,8 @@ use image::{DynamicImage, ImageFormat};
 use reeve_testkit::{Asked, Bytes, Client, Config, Reply, Web, on_both_engines};
 use serde_json::{Value, json};
 
+use crate::admin::retention::run;
+use crate::client::media::{download_path, upload};
 use crate::rooms_kit::{at, enc};
 
 const HOUR: i64 = 3_600_000;
@@ -93,9 +95,16 @@ on_both_engines! {
         assert!(again.iter().all(|reply| reply.status == 200 && reply.body == again[0].body));
         assert_ne!(again[0].body["og:image"], json!(uri));
         assert_eq!(web.waiting().await, 3);
-        // Pictures go after a week.
-        let now = server.clock.now().plus(7 * 24 * HOUR);
-        server.app().db.write(move |tx| reeve_media::deeds::prune(tx, now)).await.unwrap();
+        // Pictures go a week after the last use; uploads stay.
+        let text = upload(&alice, "text/plain", "text").await;
+        server.app().media.flush().await.unwrap();
+        server.clock.advance(7 * 24 * HOUR);
+        assert_eq!(run(&server, &admin, "preview_media", json!({})).await["deleted"], 1);
+        server.clock.advance(1);
+        let counted = run(&server, &admin, "preview_media", json!({ "dry_run": true })).await;
+        let done = run(&server, &admin, "preview_media", json!({})).await;
+        assert_eq!((&counted["deleted"], &done["deleted"]), (&json!(1), &json!(1)));
+        assert_eq!(bob.get(&download_path(&text)).await.status, 200);
         assert_eq!(bob.get(&format!("/_matrix/client/v1/media/download/test/{media_id}")).await.status, 404);
     }
 

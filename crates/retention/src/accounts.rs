@@ -1,0 +1,72 @@
+//! Guests that were not seen, and accounts that were never used.
+
+use reeve_accounts::{Error, deactivate};
+use reeve_db::{DbError, ReadTx, Tx};
+use reeve_jobs::StepError;
+use reeve_model::{Membership, User};
+use reeve_store::users::{self, AgePlace};
+use reeve_store::{devices, memberships};
+
+use crate::job::{Counts, Part, Run};
+
+/// The number of accounts that one step deactivates.
+const STEP: i64 = 20;
+
+/// The accounts that a rule is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// Guests.
+    Guests,
+    /// Accounts that were never used.
+    Unused,
+}
+
+/// Returns the failure of a step for a refusal of a deed on accounts.
+pub(crate) fn failed(error: Error) -> StepError {
+    match error {
+        Error::Db(error) => StepError::Db(error),
+        other => StepError::Hopeless(other.to_string()),
+    }
+}
+
+/// Deactivates accounts. Those with a role are kept. Each is in the audit log, as an act of this job.
+pub(crate) fn step(
+    tx: &mut Tx<'_>,
+    run: &Run<'_>,
+    who: Who,
+    after: Option<AgePlace>,
+) -> Result<Part<AgePlace>, StepError> {
+    let (most, after) = (run.at_once(STEP), after.unwrap_or_default());
+    let page = match who {
+        Who::Guests => users::old_guests(tx, run.before, after, most)?,
+        Who::Unused => users::never_seen(tx, run.before, after, most)?,
+    };
+    let is_full = i64::try_from(page.len()).is_ok_and(|length| length == most);
+    let next = page.last().copied().filter(|_| is_full);
+    let mut counts = Counts::default();
+    let ctx = run.as_job();
+    for place in page {
+        let Some(user) = users::by_num(tx, place.num)? else { continue };
+        if who == Who::Unused && is_used(tx, run, &user)? {
+            continue;
+        }
+        if user.role().is_some() {
+            counts.kept += 1;
+            continue;
+        }
+        if !run.dry_run {
+            deactivate::deactivate(tx, &ctx, &user, false).map_err(failed)?;
+        }
+        counts.deleted += 1;
+    }
+    Ok(Part { counts, next })
+}
+
+/// Returns true if an account that was never seen is used all the same: it has a device, is in a room (as a bot whose
+/// requests are made by others), or sends server notices.
+fn is_used(tx: &ReadTx<'_>, run: &Run<'_>, user: &User) -> Result<bool, DbError> {
+    let sends_notices = run.policy.notices_localpart.as_deref() == Some(user.localpart());
+    Ok(sends_notices
+        || devices::count_of_user(tx, user.num, 1)? > 0
+        || memberships::count_of_user_in(tx, &user.user_id, Membership::Join)? > 0)
+}
