@@ -212,7 +212,7 @@ fn modify(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, before: &User, change: &C
         change_password(tx, ctx, &after, hash, change.end_sessions.as_ref())?;
     }
     let job = match change.deactivated {
-        Some(true) if !before.deactivated => Some(deactivate::deactivate(tx, ctx, &after, false)?),
+        Some(true) if !before.deactivated => Some(deactivate::deactivate(tx, ctx, policy, &after, false)?),
         Some(_) | None => None,
     };
     Ok(Put { created: false, job })

@@ -17,6 +17,7 @@ mod put;
 mod ratelimit;
 mod redact;
 mod reset_password;
+mod restore;
 mod select;
 mod selection;
 mod shadow_ban;
@@ -67,6 +68,8 @@ pub(crate) fn routes() -> Vec<Route> {
         redact::status(),
         select::route(),
         export::route(),
+        restore::get(),
+        restore::post(),
     ];
     routes.extend(moderate::routes());
     routes

@@ -18,6 +18,7 @@ mod jobs;
 mod media;
 mod model;
 mod process;
+mod restore;
 mod rooms;
 mod storm;
 mod talk;
@@ -48,6 +49,18 @@ fn jobs_go_on_on_sqlite() {
 fn jobs_go_on_on_postgres() {
     if available() {
         jobs::run(Engine::Postgres);
+    }
+}
+
+#[test]
+fn restorations_go_on_on_sqlite() {
+    restore::run(Engine::Sqlite);
+}
+
+#[test]
+fn restorations_go_on_on_postgres() {
+    if available() {
+        restore::run(Engine::Postgres);
     }
 }
 

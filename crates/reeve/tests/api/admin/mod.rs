@@ -9,6 +9,7 @@ mod reeve;
 mod register;
 mod registration_tokens;
 mod reports;
+mod restore;
 mod roles;
 mod rooms;
 mod selections;
