@@ -1,7 +1,8 @@
 //! Deactivation of accounts.
 //!
 //! Everything by which an account acts ends at once, in one transaction. The rest of its data, which may be very much,
-//! is deleted by a durable job in short steps.
+//! is deleted by a durable job in short steps. Unless the account is erased, what can be restored is kept apart for a while
+//! ([`crate::kept`]).
 
 use reeve_db::Tx;
 use reeve_jobs::JobKind;
@@ -14,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::error::Error;
+use crate::policy::Policy;
 use crate::sessions::{self, Spared};
-use crate::{account, audit, cross_signing, rights};
+use crate::{account, audit, cross_signing, kept, restore, rights};
 
 /// The job that deletes the rest of the data of a deactivated account.
 pub const JOB: JobKind<Payload, Progress, Outcome> = JobKind::new("deactivate_user");
@@ -63,9 +65,22 @@ pub enum Outcome {
 /// Deactivates an account, and erases it if `erase` is true: its sessions, keys, password and addresses are deleted,
 /// and nobody acts as it any more. A repetition does no harm, and erasing can be added later. Returns the id of the job
 /// that deletes the rest. The flags set by administrators, external ids, media and the history of connections stay.
-pub fn deactivate(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, erase: bool) -> Result<String, Error> {
+/// Third-party ids, backups of room keys, rooms and account data are kept for [`restore::restore`]; erasing drops them.
+pub fn deactivate(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    policy: &Policy,
+    user: &User,
+    erase: bool,
+) -> Result<String, Error> {
     let deactivated = User { deactivated: true, password_change_required: false, ..user.clone() };
     rights::check_change(tx, ctx, user, &deactivated)?;
+    restore::call_off(tx, ctx, user)?;
+    if erase {
+        kept::drop_all(tx, ctx, user)?;
+    } else if !user.deactivated {
+        kept::begin(tx, ctx, policy, user)?;
+    }
     threepids::delete_of_user(tx, user.num)?;
     sessions::end_all(tx, user.num, &Spared::default())?;
     access_tokens::delete_acting_as(tx, user.num)?;
@@ -92,9 +107,11 @@ pub fn deactivate(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, erase: bool) -> Resul
     Ok(job)
 }
 
-/// Reactivates a deactivated account. Deleted data stays deleted; the messages of an erased account are visible again.
+/// Reactivates a deactivated account. Deleted data stays deleted, unless the account is restored, too; the messages of an
+/// erased account are visible again.
 pub fn reactivate(tx: &mut Tx<'_>, ctx: &Ctx, user: &User) -> Result<User, Error> {
     let after = User { deactivated: false, erased: false, ..user.clone() };
     account::store(tx, ctx, "user.reactivate", user, &after)?;
+    reeve_store::kept::close(tx, user.num)?;
     Ok(after)
 }

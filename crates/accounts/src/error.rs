@@ -124,6 +124,12 @@ pub enum Error {
     /// The account is deactivated.
     #[error("This account has been deactivated")]
     Deactivated,
+    /// Nothing is kept of the account that could be restored: it was never deactivated, the time is over, or it was erased.
+    #[error("Nothing is kept of this account")]
+    NothingKept,
+    /// The account is being restored.
+    #[error("This account is being restored")]
+    RestoreUnderWay,
     /// The account is locked.
     #[error("User account has been locked")]
     Locked,
@@ -233,11 +239,12 @@ impl From<Error> for MatrixError {
             | Error::DeviceNotFound
             | Error::ServiceTokenNotFound
             | Error::RoleNotFound
+            | Error::NothingKept
             | Error::KeyNotFound(_)
             | Error::BackupNotFound(_) => Self::not_found(text),
             Error::UserInUse => Self::bad_request("M_USER_IN_USE", text),
             Error::NameReserved => Self::bad_request("M_EXCLUSIVE", text),
-            Error::ExternalIdInUse | Error::ServiceTokenExists | Error::RoleHeld => {
+            Error::ExternalIdInUse | Error::ServiceTokenExists | Error::RoleHeld | Error::RestoreUnderWay => {
                 Self::new(409, "M_UNKNOWN", text)
             }
             Error::UnknownMedium(_)

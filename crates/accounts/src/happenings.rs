@@ -26,6 +26,11 @@ pub(crate) fn kinds(action: &str, changes: &Value) -> Vec<HappeningKind> {
         "user.login_as" | "user.token" => HappeningKind::AccountImpersonated,
         "user.update" | "user.admin" | "user.role" | "user.suspend" | "user.unsuspend"
         | "user.shadow_ban" | "user.shadow_unban" | "user.reactivate" => return of_changes(changes),
+        "user.restore" => {
+            let reactivated = changes.get("deactivated") == Some(&Value::Bool(false));
+            let reactivated = reactivated.then_some(HappeningKind::AccountReactivated);
+            return reactivated.into_iter().chain([HappeningKind::AccountRestored]).collect();
+        }
         "account_validity.set" | "experimental_features.set" | "ratelimit.set" | "ratelimit.delete" => {
             HappeningKind::AccountChanged
         }
@@ -104,6 +109,12 @@ mod tests {
                 json!({ "password_change_required": false, "password": true }),
                 vec![Kind::AccountPasswordChanged, Kind::AccountChanged],
             ),
+            (
+                "user.restore",
+                json!({ "deactivated": false, "rooms": 1 }),
+                vec![Kind::AccountReactivated, Kind::AccountRestored],
+            ),
+            ("user.restore", json!({ "rooms": 1 }), vec![Kind::AccountRestored]),
             ("user.create", json!({ "admin": false }), vec![Kind::AccountCreated]),
             ("user.create", json!({ "admin": true }), vec![Kind::AccountCreated, Kind::AccountAdminGranted]),
             ("webhook.create", json!({}), vec![Kind::AdministrationOther]),

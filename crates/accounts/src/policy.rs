@@ -33,6 +33,8 @@ pub struct Policy {
     pub default_user_type: Option<String>,
     /// The time for which a new account is valid, in milliseconds; `None` if accounts do not expire.
     pub account_validity_period_ms: Option<i64>,
+    /// The time for which what a deactivated account loses is kept, in milliseconds; 0 if nothing is kept.
+    pub keep_deactivated_ms: i64,
     /// The localpart of the account that sends server notices, which no other account can have.
     pub notices_localpart: Option<String>,
     /// The limits of what one account may store.
@@ -115,6 +117,7 @@ impl Default for Policy {
             extra_user_types: Vec::new(),
             default_user_type: None,
             account_validity_period_ms: None,
+            keep_deactivated_ms: 30 * 86_400_000,
             notices_localpart: None,
             limits: Limits::default(),
         }

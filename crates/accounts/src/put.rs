@@ -225,7 +225,7 @@ fn modify(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, before: &User, change: &C
         password_change::reset(tx, ctx, policy, &after, &reset)?;
     }
     let job = match change.deactivated {
-        Some(true) if !before.deactivated => Some(deactivate::deactivate(tx, ctx, &after, false)?),
+        Some(true) if !before.deactivated => Some(deactivate::deactivate(tx, ctx, policy, &after, false)?),
         Some(_) | None => None,
     };
     Ok(Put { created: false, job })

@@ -288,7 +288,7 @@ impl Act {
             Self::Deactivate { erase } => {
                 let is_new = !user.deactivated || (*erase && !user.erased);
                 if is_new {
-                    deactivate::deactivate(tx, ctx, user, *erase)?;
+                    deactivate::deactivate(tx, ctx, &means.policy, user, *erase)?;
                 }
                 is_new
             }

@@ -137,8 +137,10 @@ async fn deactivate(mut call: Call) -> Answer {
     let erase = body.erase.read()?.unwrap_or(false);
     body.id_server.read()?;
     uia::owner(&call, &body.auth).await?;
-    let ctx = call.ctx();
-    let job = call.act(move |tx, session| deactivation::deactivate(tx, &ctx, &session.user, erase)).await?;
+    let (ctx, policy) = (call.ctx(), call.app.policy.clone());
+    let job = call
+        .act(move |tx, session| deactivation::deactivate(tx, &ctx, &policy, &session.user, erase))
+        .await?;
     call.app.jobs.wait(&job, JOB_WAIT).await?;
     reply::ok(&json!({ "id_server_unbind_result": "success" }))
 }

@@ -1,5 +1,5 @@
 use reeve_model::{
-    ActorKind, BatchNum, BatchOutcome, DeliveryKind, Effect, HappeningKind, JobState, KeyUsage, Membership,
+    ActorKind, BatchNum, BatchOutcome, DeliveryKind, Effect, HappeningKind, JobState, KeptNum, KeyUsage, Membership,
     Millis, Pos, PusherNum, ReportKind, ReportState, Resolution, RetentionRule, RoomNum, ServiceTokenNum, UserNum,
     WebhookNum,
 };
@@ -99,7 +99,7 @@ macro_rules! wrapped_integers {
 wrapped_integers! {
     UserNum: "the number of an account", RoomNum: "the number of a room", PusherNum: "the number of a pusher",
     ServiceTokenNum: "the number of a service token", WebhookNum: "the number of a webhook",
-    BatchNum: "the number of a batch",
+    BatchNum: "the number of a batch", KeptNum: "the number of what is kept of an account",
     Pos: "a position in the stream", Millis: "a time in milliseconds"
 }
 

@@ -70,9 +70,14 @@ impl<Payload, Progress, Outcome> JobKind<Payload, Progress, Outcome> {
         Ok(is_cancelled)
     }
 
+    /// Returns the job of the kind that waits or runs for the subject, if there is one.
+    pub fn unfinished(&self, tx: &ReadTx<'_>, subject: &str) -> Result<Option<Job>, DbError> {
+        jobs::unfinished(tx, subject, self.name)
+    }
+
     /// Returns true if a job of the kind waits or runs for the subject.
     pub fn is_unfinished(&self, tx: &ReadTx<'_>, subject: &str) -> Result<bool, DbError> {
-        Ok(jobs::unfinished(tx, subject, self.name)?.is_some())
+        Ok(self.unfinished(tx, subject)?.is_some())
     }
 }
 

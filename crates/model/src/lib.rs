@@ -20,7 +20,7 @@ pub use clock::Clock;
 pub use ctx::{Actor, Ctx};
 pub use effect::Effect;
 pub use error::MatrixError;
-pub use num::{BatchNum, Millis, Pos, PusherNum, RoomNum, ServiceTokenNum, UserNum, WebhookNum};
+pub use num::{BatchNum, KeptNum, Millis, Pos, PusherNum, RoomNum, ServiceTokenNum, UserNum, WebhookNum};
 pub use role::Role;
 pub use scopes::Scopes;
 pub use service::{Network, Service};

@@ -59,6 +59,8 @@ numbers! {
     WebhookNum;
     /// The number of a batch, by which other tables refer to it.
     BatchNum;
+    /// The number of what is kept of a deactivated account, by which other tables refer to it.
+    KeptNum;
     /// A position in the stream of what clients sync. The first is 1.
     Pos;
     /// A point in time: milliseconds since the Unix epoch.

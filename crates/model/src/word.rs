@@ -142,7 +142,7 @@ words! {
         UsersWrite = "users:write",
         /// Restricts accounts: lock, suspension, shadow-ban, rate limits, redaction of what they said.
         UsersModerate = "users:moderate",
-        /// Deactivates and erases accounts.
+        /// Deactivates and erases accounts, and restores them.
         UsersDeactivate = "users:deactivate",
         /// Gives roles to accounts, also that of an owner, or takes them away; makes roles.
         AdminsWrite = "admins:write",
@@ -207,6 +207,8 @@ words! {
         AccountDeactivated = "account.deactivated",
         /// A deactivated account was reactivated.
         AccountReactivated = "account.reactivated",
+        /// An administrator brought back what was kept of a deactivated account.
+        AccountRestored = "account.restored",
         /// The password of an account was set or removed.
         AccountPasswordChanged = "account.password_changed",
         /// An account became an administrator.

@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reeve_accounts::import;
+use reeve_accounts::kept;
 use reeve_accounts::password::Hasher;
 use reeve_accounts::seen::Seen;
 use reeve_accounts::selections::Selections;
@@ -29,7 +30,7 @@ use reeve_outgoing::{Filter, Mailer, Outgoing};
 use reeve_previews::Previews;
 use reeve_push::Push;
 use reeve_rooms::push::PushRuleCache;
-use reeve_rooms::{Home, SigningKey, deletion, people, position, purge, redactions};
+use reeve_rooms::{Home, SigningKey, deletion, people, position, purge, redactions, restore};
 use reeve_store::lists::users::bulk;
 use reeve_webhooks::Webhooks;
 use tokio::net::TcpListener;
@@ -271,6 +272,8 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         reeve_batch::job(means),
         people::clear_deactivated(&home, &media),
         people::spread_profile(&home),
+        restore::job(&home),
+        kept::purge_job(),
         redactions::job(&home),
         deletion::job(&home),
         deletion::restore::job(&home),

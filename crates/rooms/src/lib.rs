@@ -30,6 +30,7 @@ pub mod push;
 pub mod redaction;
 pub mod redactions;
 pub mod reports;
+pub mod restore;
 pub mod room_admin;
 pub mod send;
 pub mod signing;

@@ -11,7 +11,7 @@ use reeve_media::{Library, bin};
 use reeve_model::{Membership, Millis, RoomNum, User};
 use reeve_store::events;
 use reeve_store::rooms;
-use reeve_store::{account_data, filters, memberships, users};
+use reeve_store::{account_data, filters, kept, memberships, users};
 use serde_json::{Value, json};
 
 use crate::error::Error;
@@ -48,6 +48,7 @@ fn clear_step(
         left.extend(memberships::some_of_user_in(tx, &user.user_id, membership, progress.upto, missing)?);
     }
     left.sort_by_key(|member| member.room_num);
+    let kept = kept::open(tx, user.num, now)?;
     // Only the lowest numbers among the three memberships, so that no room is skipped.
     for member in &left {
         let Some(mut room) = rooms::by_num(tx, member.room_num)? else { continue };
@@ -56,6 +57,9 @@ fn clear_step(
         match event::append(tx, home, &mut room, draft, now) {
             Ok(_) => {
                 memberships::forget(tx, &user.user_id, room.num)?;
+                if let Some(kept) = kept {
+                    kept::keep_membership(tx, kept, &room.room_id, member.membership)?;
+                }
                 progress.cleared.rooms_left += 1;
             }
             Err(Error::Db(error)) => return Err(error.into()),
@@ -69,6 +73,9 @@ fn clear_step(
     let done = done.saturating_add(i64::try_from(left.len()).unwrap_or(STEP_ROOMS));
     if !left.is_empty() {
         return Ok(Step::More { progress, done });
+    }
+    if let Some(kept) = kept {
+        kept::keep_some_data(tx, kept, user.num, STEP_ROWS)?;
     }
     let deleted = account_data::delete_some_of_user(tx, user.num, STEP_ROWS)?;
     let deleted = i64::try_from(deleted).unwrap_or(STEP_ROWS);

@@ -56,6 +56,11 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 15, name: "webhooks", sql: include_str!("../migrations/0015_webhooks.sql") },
     Migration { number: 16, name: "selections", sql: include_str!("../migrations/0016_selections.sql") },
     Migration { number: 17, name: "batches", sql: include_str!("../migrations/0017_batches.sql") },
+    Migration {
+        number: 18,
+        name: "kept_accounts",
+        sql: include_str!("../migrations/0018_kept_accounts.sql"),
+    },
     Migration { number: 19, name: "bin", sql: include_str!("../migrations/0019_bin.sql") },
     Migration { number: 20, name: "retention", sql: include_str!("../migrations/0020_retention.sql") },
     Migration {

@@ -20,6 +20,7 @@ pub const fn needs(kind: HappeningKind) -> &'static [Scope] {
         | HappeningKind::AccountShadowUnbanned
         | HappeningKind::AccountDeactivated
         | HappeningKind::AccountReactivated
+        | HappeningKind::AccountRestored
         | HappeningKind::AccountPasswordChanged
         | HappeningKind::AccountAdminGranted
         | HappeningKind::AccountAdminRevoked

@@ -29,7 +29,8 @@ pub(crate) fn route() -> Route {
         .summary("Deactivates an account, and optionally erases it")
         .description(
             "Sessions, devices, third-party ids, the password and login-as tokens are deleted at once. Data of \
-             unbounded size is cleared by a durable job (`GET /_reeve/admin/v1/jobs?subject=USER_ID`).",
+             unbounded size is cleared by a durable job (`GET /_reeve/admin/v1/jobs?subject=USER_ID`). Unless the account \
+             is erased, it can be restored for a while (`account.keep_deactivated_ms`).",
         )
         .may_take::<Deactivate>()
         .returns::<Deactivated>(200)
@@ -47,11 +48,11 @@ async fn handle(mut call: Call) -> Answer {
     let erase = call.take::<Deactivate>().await?.erase;
     let erase = erase.read_or(|_| MatrixError::bad_json("Param 'erase' must be a boolean, if given"))?;
     let erase = erase.unwrap_or(false);
-    let ctx = call.admin_ctx()?;
+    let (ctx, policy) = (call.admin_ctx()?, call.app.policy.clone());
     let job = call
         .write(move |tx| {
             let user = rights::to_change(tx, &ctx, &user_id)?;
-            deactivate::deactivate(tx, &ctx, &user, erase)
+            deactivate::deactivate(tx, &ctx, &policy, &user, erase)
         })
         .await?;
     call.app.jobs.wait(&job, super::JOB_WAIT).await?;

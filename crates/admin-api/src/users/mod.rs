@@ -18,6 +18,7 @@ mod put;
 mod ratelimit;
 mod redact;
 mod reset_password;
+mod restore;
 mod select;
 pub(crate) mod selection;
 mod shadow_ban;
@@ -70,6 +71,8 @@ pub(crate) fn routes() -> Vec<Route> {
         redact::status(),
         select::route(),
         export::route(),
+        restore::get(),
+        restore::post(),
     ];
     routes.extend(moderate::routes());
     routes

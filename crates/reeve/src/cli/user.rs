@@ -24,6 +24,7 @@ use super::{
     terminal::{moment, print, table},
     token::milliseconds,
     user_batch::{self, Batch},
+    user_restore::{self, Restore},
 };
 use crate::settings::Settings;
 
@@ -117,6 +118,8 @@ pub(super) enum Command {
         #[arg(long)]
         erase: bool,
     },
+    /// Restore a deactivated account with what is kept of it: addresses, account data, backups of room keys, rooms
+    Restore(Restore),
     /// Show an account and its devices
     Show {
         /// The account
@@ -203,6 +206,7 @@ async fn answer(command: Command, operator: &Operator) -> Result<String, Failure
         Command::Renew { name, valid_for, for_ever } => renew(operator, &name, valid_for, for_ever).await,
         Command::Logout { name } => log_out(operator, &name).await,
         Command::Deactivate { name, erase } => deactivate(operator, &name, erase).await,
+        Command::Restore(command) => user_restore::run(command, operator).await,
         Command::Batch(command) => user_batch::run(command, operator).await,
         Command::Show { name, json } => show(operator, &name, json).await,
         Command::List { filters, limit, json, .. } if !filters.is_empty() => {
@@ -306,10 +310,11 @@ async fn deactivate(operator: &Operator, name: &str, erase: bool) -> Result<Stri
         user.user_id,
         if erase { " and erased" } else { "" }
     );
+    let policy = operator.policy().clone();
     operator
         .write(move |tx, ctx| {
             let user = account::find(tx, &user.user_id)?;
-            deactivate::deactivate(tx, ctx, &user, erase)
+            deactivate::deactivate(tx, ctx, &policy, &user, erase)
         })
         .await?;
     Ok(message)

@@ -125,6 +125,7 @@ impl Config {
                     .account_validity
                     .period_ms
                     .filter(|_| settings.account_validity.enabled),
+                keep_deactivated_ms: settings.account.keep_deactivated_ms,
                 notices_localpart: settings.server_notices.localpart.clone(),
                 limits: limits(&settings.limits),
             },

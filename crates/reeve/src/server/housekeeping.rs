@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reeve_accounts::{key_backup, keys, registration, selections, service_tokens, sessions, to_device};
+use reeve_accounts::{kept, key_backup, keys, registration, selections, service_tokens, sessions, to_device};
 use reeve_app::App;
 use reeve_db::DbError;
 use reeve_push::Push;
@@ -19,7 +19,7 @@ const FLUSH_MEDIA_EVERY: Duration = Duration::from_mins(1);
 const REFRESH_EVERY: Duration = Duration::from_mins(1);
 /// Maximum interval of sweeping the media store.
 const SWEEP_MEDIA_EVERY: Duration = Duration::from_mins(1);
-/// Interval of the sweep of typing and presence.
+/// Interval of the sweep of typing and presence, and of the look for kept data whose time is over.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// The time for which a transaction id is remembered.
 const TRANSACTIONS_MS: i64 = 24 * 3600 * 1000;
@@ -51,7 +51,7 @@ pub(super) async fn run_housekeeping(
             _ = flush_media.tick() => app.media.flush().await,
             _ = refresh.tick() => app.selections.refresh(&app.db).await,
             _ = prune.tick() => prune_expired(&app, &push, keep_batches_ms).await,
-            _ = sweep.tick() => sweep_ephemeral(&app).await,
+            _ = sweep.tick() => sweep_due(&app).await,
         };
         if let Err(error) = done {
             tracing::warn!(%error, "housekeeping failed and will be retried");
@@ -86,17 +86,25 @@ pub(super) async fn sweep_media(app: Arc<App>, mut stop: watch::Receiver<bool>) 
     }
 }
 
-/// Ends expired typing, and the presence of devices that were not heard of.
-async fn sweep_ephemeral(app: &Arc<App>) -> Result<(), DbError> {
+/// Ends expired typing, the presence of devices that were not heard of, and the time of what is kept of accounts.
+async fn sweep_due(app: &Arc<App>) -> Result<(), DbError> {
     let now = app.clock.now();
-    let due = app.db.read(move |tx| -> Result<_, DbError> { ephemeral::is_sweep_due(tx, now) }).await?;
-    if !due {
+    let (fades, purge) = app
+        .db
+        .read(move |tx| -> Result<_, DbError> {
+            Ok((ephemeral::is_sweep_due(tx, now)?, kept::is_purge_due(tx, now)?))
+        })
+        .await?;
+    if !fades && !purge {
         return Ok(());
     }
     app.db
         .write(move |tx| -> Result<(), DbError> {
-            ephemeral::sweep_typing(tx, now)?;
-            ephemeral::sweep_presence(tx, now)
+            if fades {
+                ephemeral::sweep_typing(tx, now)?;
+                ephemeral::sweep_presence(tx, now)?;
+            }
+            if purge { kept::order_purge(tx, now) } else { Ok(()) }
         })
         .await
 }

@@ -139,6 +139,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
         problems.add("server_notices.localpart", problem.to_string());
     }
 
+    problems.at_least("account.keep_deactivated_ms", account.keep_deactivated_ms, 0);
     if account.user_types.iter().any(String::is_empty) {
         problems.add("account.user_types", "must not contain an empty text");
     }

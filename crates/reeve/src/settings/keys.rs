@@ -49,7 +49,7 @@ sections! {
         media: Media = Media::default();
         /// Rooms.
         rooms: Rooms = Rooms::default();
-        /// Kinds of accounts.
+        /// Kinds of accounts, and what is kept of deactivated ones.
         account: Account = Account::default();
         /// Accounts that expire unless an administrator renews them.
         account_validity: AccountValidity = AccountValidity::default();
@@ -286,6 +286,10 @@ sections! {
         user_types: Vec<String> = Vec::new();
         /// The `user_type` of new accounts without one. When not set, they have none.
         default_user_type: Option<String> = None;
+        /// The time for which what a deactivated account loses is kept, so that it can be restored, in milliseconds: its
+        /// addresses, rooms, account data and backups of room keys. 0 keeps nothing. A new value holds for accounts
+        /// that are deactivated from then on; of an erased account nothing is ever kept.
+        keep_deactivated_ms: i64 = 2_592_000_000;
     }
 
     AccountValidity {

@@ -202,6 +202,10 @@ fn wrong_values_name_the_key_and_the_place() {
              (in reeve.toml)",
         ),
         (
+            "account.keep_deactivated_ms = -1",
+            "account.keep_deactivated_ms: must be at least 0, not -1 (in reeve.toml)",
+        ),
+        (
             "account_validity.enabled = true",
             "account_validity.period_ms: must be set when account_validity.enabled is true",
         ),

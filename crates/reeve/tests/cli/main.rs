@@ -204,6 +204,21 @@ fn accounts_without_a_server() {
     prints(folder, &["user", "logout", "bob"]);
     assert!(!prints(folder, &["user", "show", "bob"]).contains("reeve token create"));
 
+    assert_eq!(fails(folder, &["user", "restore", "bob"]), "Nothing is kept of this account");
+    prints(folder, &["user", "deactivate", "bob"]);
+    let restored =
+        with_password(folder, "x", &["user", "restore", "bob", "--set-password", "--password-stdin"]);
+    let restored = text(&restored.stdout);
+    assert!(
+        restored.starts_with(
+            "@bob:localhost is restored, with 0 addresses and 0 backups of room keys\n\
+             the server brings back 0 pieces of account data and 0 rooms when it runs (job "
+        ),
+        "{restored}"
+    );
+    assert!(!prints(folder, &["user", "show", "bob"]).contains("deactivated"));
+    assert_eq!(fails(folder, &["user", "restore", "bob"]), "This account is being restored");
+
     assert!(prints(folder, &["user", "deactivate", "bob", "--erase"]).contains("deactivated and erased"));
     let shown = prints(folder, &["user", "show", "bob", "--json"]);
     assert!(shown.contains("\"erased\": true") && shown.contains("\"displayname\": null"), "{shown}");

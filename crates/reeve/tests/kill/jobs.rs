@@ -12,7 +12,7 @@ use crate::http::{Client, Cut};
 use crate::process::{self, SERVER_NAME, Site};
 
 /// Pieces of account data, which a job deletes in several steps.
-const PIECES: u64 = 3000;
+pub(crate) const PIECES: u64 = 3000;
 /// Maximum number of accounts that are tried until a kill hits the middle of a job.
 const TRIES: u64 = 12;
 const WRITERS: u64 = 8;
@@ -84,7 +84,7 @@ pub(crate) fn run(engine: Engine) {
 }
 
 /// An account with much account data.
-fn create(address: SocketAddr, admin: &str, number: u64) -> String {
+pub(crate) fn create(address: SocketAddr, admin: &str, number: u64) -> String {
     let user_id = format!("@much{number}:{SERVER_NAME}");
     let mut client = Client::new(address, Some(admin));
     let path = format!("/_synapse/admin/v2/users/{user_id}");
@@ -113,7 +113,7 @@ fn create(address: SocketAddr, admin: &str, number: u64) -> String {
     user_id
 }
 
-fn data_of(client: &mut Client, user_id: &str) -> usize {
+pub(crate) fn data_of(client: &mut Client, user_id: &str) -> usize {
     let reply = client.get(&format!("/_synapse/admin/v1/users/{user_id}/accountdata"));
     reply.body["account_data"]["global"].as_object().unwrap().len()
 }

@@ -19,6 +19,7 @@ mod jobs;
 mod media;
 mod model;
 mod process;
+mod restore;
 mod rooms;
 mod storm;
 mod talk;
@@ -61,6 +62,18 @@ fn batches_go_on_on_sqlite() {
 fn batches_go_on_on_postgres() {
     if available() {
         batches::run(Engine::Postgres);
+    }
+}
+
+#[test]
+fn restorations_go_on_on_sqlite() {
+    restore::run(Engine::Sqlite);
+}
+
+#[test]
+fn restorations_go_on_on_postgres() {
+    if available() {
+        restore::run(Engine::Postgres);
     }
 }
 

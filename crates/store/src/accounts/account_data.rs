@@ -22,7 +22,8 @@ reeve_db::statements! {
                       AND room_id = $2 RETURNING user_num, octet_length(content)";
     COUNT = "SELECT count(*) FROM account_data WHERE user_num = $1";
     DELETE_SOME = "DELETE FROM account_data WHERE (user_num, room_id, data_type) IN \
-                   (SELECT user_num, room_id, data_type FROM account_data WHERE user_num = $1 LIMIT $2) \
+                   (SELECT user_num, room_id, data_type FROM account_data WHERE user_num = $1 \
+                   ORDER BY room_id, data_type LIMIT $2) \
                    RETURNING user_num, octet_length(content)";
 }
 
@@ -97,7 +98,7 @@ pub fn put(
 }
 
 /// Adds to the totals of an account; returns them, unless nothing was added.
-fn add(tx: &mut Tx<'_>, user_num: UserNum, more: Totals) -> Result<Option<Totals>, DbError> {
+pub(super) fn add(tx: &mut Tx<'_>, user_num: UserNum, more: Totals) -> Result<Option<Totals>, DbError> {
     if more == (Totals { entries: 0, bytes: 0 }) {
         return Ok(None);
     }
@@ -125,7 +126,7 @@ pub fn count_of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<i64, DbError>
     tx.query_one(&COUNT, &params![user_num], |row| row.get(0))
 }
 
-/// Deletes up to `most` pieces of an account; returns the number.
+/// Deletes the first pieces of an account by room and type, up to `most`; returns the number.
 pub fn delete_some_of_user(tx: &mut Tx<'_>, user_num: UserNum, most: i64) -> Result<u64, DbError> {
     let pieces = tx.returning(&DELETE_SOME, &params![user_num, most], piece)?;
     deleted(tx, &pieces)

@@ -7,6 +7,7 @@ pub mod devices;
 pub mod external_ids;
 pub mod features;
 pub mod filters;
+pub mod kept;
 pub mod login_tokens;
 pub mod openid_tokens;
 pub mod profile_fields;
@@ -37,6 +38,7 @@ pub(crate) const STATEMENTS: &[&[&Statement]] = &[
     connections::STATEMENTS,
     features::STATEMENTS,
     filters::STATEMENTS,
+    kept::STATEMENTS,
     devices::STATEMENTS,
     ratelimits::STATEMENTS,
     registration_nonces::STATEMENTS,

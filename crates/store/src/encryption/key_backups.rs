@@ -1,7 +1,7 @@
 //! Backups of room keys.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::UserNum;
+use reeve_model::{KeptNum, UserNum};
 
 use crate::stream;
 
@@ -27,7 +27,16 @@ reeve_db::statements! {
     DELETE = "UPDATE key_backups SET deleted = 1, algorithm = '', auth_data = '{}' \
               WHERE user_num = $1 AND version = $2 AND deleted = 0";
     DELETE_OF_USER = "UPDATE key_backups SET deleted = 1, algorithm = '', auth_data = '{}' WHERE user_num = $1 AND deleted = 0";
-    TO_CLEAR = "SELECT user_num, version, slot FROM key_backups WHERE deleted = 1 AND keys > 0 ORDER BY user_num, version LIMIT 1";
+    KEEP_OF_USER = "UPDATE key_backups SET deleted = 1, kept_num = $2 WHERE user_num = $1 AND deleted = 0";
+    BRING_BACK = "UPDATE key_backups SET deleted = 0, kept_num = NULL WHERE user_num = $1 AND kept_num = $2";
+    DELETE_KEPT = "UPDATE key_backups SET kept_num = NULL, algorithm = '', auth_data = '{}' WHERE user_num = $1 AND kept_num = $2";
+    // The number of rows is bounded by the limit of backups and the number of deleted ones.
+    KEPT = "SELECT count(*), CAST(coalesce(sum(keys), 0) AS BIGINT), CAST(coalesce(sum(bytes), 0) AS BIGINT) \
+            FROM key_backups WHERE user_num = $1 AND kept_num = $2";
+    TO_CLEAR = "SELECT user_num, version, slot FROM key_backups WHERE deleted = 1 AND keys > 0 AND kept_num IS NULL \
+                ORDER BY user_num, version LIMIT 1";
+    TO_CLEAR_OF_USER = "SELECT version, slot FROM key_backups WHERE user_num = $1 AND deleted = 1 AND keys > 0 \
+                        AND kept_num IS NULL ORDER BY version LIMIT 1";
     CLEARED = "UPDATE key_backups SET keys = 0 WHERE user_num = $1 AND version = $2";
     DELETE_SOME_KEYS = "DELETE FROM backed_up_keys WHERE user_num = $1 AND version = $2 AND (room_id, session_id) IN \
                         (SELECT room_id, session_id FROM backed_up_keys WHERE user_num = $1 AND version = $2 LIMIT $3)";
@@ -146,9 +155,16 @@ pub struct Live {
 
 /// Returns the totals of the backups of an account.
 pub fn live(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Live, DbError> {
-    tx.query_one(&LIVE, &params![user_num], |row| {
-        Ok(Live { backups: row.get(0)?, keys: row.get(1)?, bytes: row.get(2)? })
-    })
+    tx.query_one(&LIVE, &params![user_num], totals)
+}
+
+/// Returns the totals of the backups that are kept of a deactivated account.
+pub fn kept(tx: &ReadTx<'_>, user_num: UserNum, kept: KeptNum) -> Result<Live, DbError> {
+    tx.query_one(&KEPT, &params![user_num, kept], totals)
+}
+
+fn totals(row: &Row<'_>) -> Result<Live, DbError> {
+    Ok(Live { backups: row.get(0)?, keys: row.get(1)?, bytes: row.get(2)? })
 }
 
 /// Creates a backup and returns its version.
@@ -191,6 +207,33 @@ pub fn delete(tx: &mut Tx<'_>, user_num: UserNum, version: i64) -> Result<bool, 
 pub fn delete_of_user(tx: &mut Tx<'_>, user_num: UserNum) -> Result<(), DbError> {
     tx.execute(&DELETE_OF_USER, &params![user_num])?;
     Ok(())
+}
+
+/// Deletes all backups of an account, but keeps them and their keys for [`bring_back`].
+pub fn keep_of_user(tx: &mut Tx<'_>, user_num: UserNum, kept: KeptNum) -> Result<(), DbError> {
+    tx.execute(&KEEP_OF_USER, &params![user_num, kept])?;
+    Ok(())
+}
+
+/// Brings the kept backups of an account back; returns the number. Newer ones of the account stay the newest.
+pub fn bring_back(tx: &mut Tx<'_>, user_num: UserNum, kept: KeptNum) -> Result<u64, DbError> {
+    tx.execute(&BRING_BACK, &params![user_num, kept])
+}
+
+/// Keeps the backups of an account no longer. [`clear_of_user`] deletes their keys.
+pub fn delete_kept(tx: &mut Tx<'_>, user_num: UserNum, kept: KeptNum) -> Result<(), DbError> {
+    tx.execute(&DELETE_KEPT, &params![user_num, kept])?;
+    Ok(())
+}
+
+/// Deletes up to `most` keys of a deleted backup of an account; returns true if there may be more to delete.
+pub fn clear_of_user(tx: &mut Tx<'_>, user_num: UserNum, most: i64) -> Result<bool, DbError> {
+    let found = tx.query_opt(&TO_CLEAR_OF_USER, &params![user_num], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let Some((version, slot)): Option<(i64, i64)> = found else { return Ok(false) };
+    if clear_slot(tx, user_num, slot, most)? {
+        tx.execute(&CLEARED, &params![user_num, version])?;
+    }
+    Ok(true)
 }
 
 /// Deletes up to `most` keys of one deleted backup; returns true if there may be more to delete.

@@ -11,6 +11,7 @@ mod reeve;
 mod register;
 mod registration_tokens;
 mod reports;
+mod restore;
 pub(crate) mod retention;
 mod roles;
 mod rooms;
