@@ -20,7 +20,7 @@ pub use clock::Clock;
 pub use ctx::{Actor, Ctx};
 pub use effect::Effect;
 pub use error::MatrixError;
-pub use num::{BatchNum, Millis, Pos, PusherNum, RoomNum, ServiceTokenNum, UserNum, WebhookNum};
+pub use num::{BatchNum, ExportNum, Millis, Pos, PusherNum, RoomNum, ServiceTokenNum, UserNum, WebhookNum};
 pub use role::Role;
 pub use scopes::Scopes;
 pub use service::{Network, Service};
@@ -28,6 +28,6 @@ pub use session::{RateLimitOverride, Session, TokenHash};
 pub use token::{Epoch, SlidingToken, Token};
 pub use user::{User, UserType};
 pub use word::{
-    ActorKind, BatchOutcome, BuiltInRole, DeliveryKind, HappeningKind, JobState, Membership, ReportAct,
-    ReportKind, ReportState, Resolution, Scope,
+    ActorKind, BatchOutcome, BuiltInRole, DeliveryKind, ExportState, HappeningKind, JobState, Membership,
+    ReportAct, ReportKind, ReportState, Resolution, Scope,
 };

@@ -15,6 +15,7 @@ mod terminal;
 mod token;
 mod user;
 mod user_batch;
+mod user_export;
 
 use std::{env, io, path::PathBuf, process::ExitCode};
 

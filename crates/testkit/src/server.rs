@@ -230,6 +230,7 @@ fn config(database: &Database, clock: &Clock) -> Config {
         rooms: reeve_rooms::Settings::default(),
         allowed_ranges: Vec::new(),
         mail: None,
+        exports: reeve_export::Settings::default(),
         keep_batches_ms: 90 * 24 * 3600 * 1000,
         previews: None,
         push: reeve_push::Settings::default(),

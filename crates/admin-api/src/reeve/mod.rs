@@ -4,6 +4,7 @@ pub(crate) mod openapi;
 
 mod audit;
 mod batch;
+mod exports;
 mod health;
 mod jobs;
 mod metrics;
@@ -24,6 +25,7 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(roles::routes());
     routes.extend(webhooks::routes());
     routes.extend(batch::routes());
+    routes.extend(exports::routes());
     routes.extend([
         audit::route(),
         jobs::list(),

@@ -53,6 +53,8 @@ pub struct Config {
     pub allowed_ranges: Vec<IpNet>,
     /// The mail server and the style of mails, if e-mail is enabled.
     pub mail: Option<(MailSettings, MailStyle)>,
+    /// The settings of exports.
+    pub exports: reeve_export::Settings,
     /// The time for which the outcomes of batches are kept, in milliseconds.
     pub keep_batches_ms: i64,
     /// The settings of previews, if they are enabled.
@@ -192,6 +194,12 @@ impl Config {
             },
             allowed_ranges: settings.outgoing.allow_ranges.0.clone(),
             mail: mail(settings),
+            exports: reeve_export::Settings {
+                own: settings.exports.own,
+                keep_ms: settings.exports.keep_ms,
+                link_ms: settings.exports.link_ms,
+                max_bytes: u64::try_from(settings.exports.max_bytes).unwrap_or_default(),
+            },
             keep_batches_ms: settings.batches.keep_ms,
             previews: settings.url_previews.enabled.then(|| reeve_previews::Settings {
                 max_picture_bytes: usize::try_from(settings.url_previews.max_picture_bytes)

@@ -73,6 +73,8 @@ sections! {
         outgoing: Outgoing = Outgoing::default();
         /// Acts of administrators on many accounts.
         batches: Batches = Batches::default();
+        /// Archives of everything about single accounts.
+        exports: Exports = Exports::default();
         /// Limits on single requests.
         http: Http = Http::default();
         /// The log, on standard error.
@@ -406,6 +408,19 @@ sections! {
         /// The time for which the outcomes of acts on selections of accounts are kept, in milliseconds, counted from the
         /// order. Those that are not over are kept.
         keep_ms: i64 = 7_776_000_000;
+    }
+
+    Exports {
+        /// Let people order an archive of everything about their own account, once a day. Administrators can order archives in
+        /// any case.
+        own: bool = true;
+        /// The time for which an archive is kept, in milliseconds. It is deleted afterwards.
+        keep_ms: i64 = 604_800_000;
+        /// The time for which a link to download an archive can be used, in milliseconds. It ends with the archive in any case.
+        link_ms: i64 = 86_400_000;
+        /// Maximum size of an archive, in bytes. An export that would be larger fails. Archives are in the media store, and do not
+        /// count against `media.max_bytes`.
+        max_bytes: i64 = 107_374_182_400;
     }
 
     Http {

@@ -1,6 +1,7 @@
 mod batch;
 mod devices;
 mod effects;
+mod exports;
 mod login_as;
 mod lookups;
 mod media;

@@ -23,7 +23,7 @@ const ABOVE: (u16, &str, &str) =
     (403, "M_FORBIDDEN", "This account holds the scope admins:write, which you do not hold");
 
 /// Creates a service token; returns a client that has it.
-async fn issue(server: &Server, admin: &Client, name: &str, scopes: Scopes) -> Client {
+pub(super) async fn issue(server: &Server, admin: &Client, name: &str, scopes: Scopes) -> Client {
     let reply = admin.post(PATH, json!({ "name": name, "scopes": scopes })).await;
     assert_eq!(reply.status, 201, "{}", reply.body);
     server.with_token(reply.text("secret"))
@@ -285,6 +285,10 @@ on_both_engines! {
                     "loginAsUser" => {
                         let text = "Only an account can log in as another one";
                         assert_eq!(reply.refusal(), (403, "M_FORBIDDEN", text), "{what}");
+                    }
+                    // Its archive has parts that need other scopes.
+                    "exportUser" => {
+                        assert_eq!(reply.refusal(), (403, "M_FORBIDDEN", "This needs the scope users:read"), "{what}");
                     }
                     "makeRoomAdmin" => assert_eq!(reply.refusal(), NO_ACCOUNT, "{what}"),
                     _ => assert!(!matches!(reply.status, 401 | 403), "{what}: {} {}", reply.status, reply.body),
