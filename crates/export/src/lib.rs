@@ -20,7 +20,7 @@ mod worker;
 
 pub use error::Error;
 pub use format::schema;
-pub use link::{DOWNLOAD, Issued, create as create_link, open};
+pub use link::{DOWNLOAD, Issued, create as create_link, is_noted, note, open};
 pub use order::{delete, delete_own, find, find_own, list, order, order_own};
 pub use settings::Settings;
 pub use worker::Exports;

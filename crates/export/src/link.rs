@@ -63,8 +63,8 @@ pub fn create(
     Ok(Issued { token, until_ts })
 }
 
-/// Returns the archive of a link, and the export.
-fn find(tx: &ReadTx<'_>, token: &str, now: Millis) -> Result<(Export, Archive), Error> {
+/// Returns the export of a link that can be used, and its archive.
+pub fn open(tx: &ReadTx<'_>, token: &str, now: Millis) -> Result<(Export, Archive), Error> {
     let export = exports::by_link(tx, &hash_token(token))?.ok_or(Error::BadLink)?;
     let is_valid = export.link.as_ref().is_some_and(|link| link.until_ts > now)
         && export.ends_ts.is_some_and(|ends| ends > now);
@@ -85,18 +85,19 @@ fn is_of_owner(export: &Export) -> bool {
             .is_some_and(|link| link.by.kind == ActorKind::User && link.by.id == export.user_id)
 }
 
-/// Opens a link for a download; returns the export and its archive. The first use of a link that an administrator made is audited
-/// as an act of theirs, and so is each download that is not the continuation of another one.
-pub fn open(tx: &mut Tx<'_>, ctx: &Ctx, token: &str, from_start: bool) -> Result<(Export, Archive), Error> {
-    let (export, archive) = find(tx, token, ctx.now)?;
-    let Some(link) = &export.link else { return Err(Error::BadLink) };
-    if !link.used {
-        exports::set_link_used(tx, export.num)?;
-    }
-    if (from_start || !link.used) && !is_of_owner(&export) {
-        let ctx = Ctx { actor: order::actor(&link.by), ..ctx.clone() };
-        let changes = json!({ "export": export.id, "length": archive.length });
-        audit::record(tx, &ctx, "user.export_download", &export.user_id, &changes)?;
-    }
-    Ok((export, archive))
+/// Returns true if a download is to be audited with [`note`]: the first use of a link that an administrator made, and each download
+/// that is not the continuation of another one. People's downloads of their own data are not.
+pub fn is_noted(export: &Export, from_start: bool) -> bool {
+    let is_first = export.link.as_ref().is_some_and(|link| !link.used);
+    (is_first || from_start) && !is_of_owner(export)
+}
+
+/// Audits a download, as an act of the actor who made the link.
+pub fn note(tx: &mut Tx<'_>, ctx: &Ctx, export: &Export) -> Result<(), Error> {
+    exports::set_link_used(tx, export.num)?;
+    let actor = export.link.as_ref().and_then(|link| order::actor(&link.by));
+    let ctx = Ctx { actor, ..ctx.clone() };
+    let length = export.archive.as_ref().map(|archive| archive.length);
+    let changes = json!({ "export": export.id, "length": length });
+    Ok(audit::record(tx, &ctx, "user.export_download", &export.user_id, &changes)?)
 }

@@ -42,8 +42,12 @@ async fn download(call: Call) -> Answer {
     // A download that goes on where another one broke off is the same.
     let asked = call.headers.get(header::RANGE).and_then(|range| range.to_str().ok());
     let from_start = asked.is_none_or(|range| range.trim_start().starts_with("bytes=0-"));
-    let ctx = call.ctx();
-    let (export, archive) = call.write(move |tx| reeve_export::open(tx, &ctx, &token, from_start)).await?;
+    let now = call.now;
+    let (export, archive) = call.read(move |tx| reeve_export::open(tx, &token, now)).await?;
+    if reeve_export::is_noted(&export, from_start) {
+        let (ctx, export) = (call.ctx(), export.clone());
+        call.write(move |tx| reeve_export::note(tx, &ctx, &export)).await?;
+    }
     let etag = format!("\"{}\"", archive.sha256);
     let length = u64::try_from(archive.length).map_err(MatrixError::internal)?;
     let (status, range) = match range::asked(&call.headers, &etag, length) {

@@ -9,7 +9,7 @@ use reeve_store::{
 };
 use serde_json::{Value, json};
 
-use super::{PAGE, Page, Source, is_full, parsed};
+use super::{PAGE, Page, Source, Whole, is_full, parsed};
 use crate::error::Failure;
 use crate::format;
 
@@ -84,7 +84,7 @@ pub(super) fn push_rules(source: &Source, tx: &ReadTx<'_>) -> Result<Value, Fail
 }
 
 /// Returns the devices, of which an account has a limited number.
-pub(super) fn devices(source: &Source, tx: &ReadTx<'_>, (): &()) -> Result<Page<()>, Failure> {
+pub(super) fn devices(source: &Source, tx: &ReadTx<'_>, Whole: &Whole) -> Result<Page<Whole>, Failure> {
     let num = source.export.user_num;
     let created = stored_devices::created(tx, num)?;
     let devices = stored_devices::of_user(tx, num)?.into_iter().map(|device| format::Device {
@@ -120,7 +120,7 @@ pub(super) fn connections(
 }
 
 /// Returns the pushers, of which an account has a limited number.
-pub(super) fn pushers(source: &Source, tx: &ReadTx<'_>, (): &()) -> Result<Page<()>, Failure> {
+pub(super) fn pushers(source: &Source, tx: &ReadTx<'_>, Whole: &Whole) -> Result<Page<Whole>, Failure> {
     let pushers = stored_pushers::of_user(tx, source.export.user_num)?;
     let pushers = pushers.into_iter().map(|pusher| format::Pusher {
         data: parsed(&pusher.data),

@@ -54,8 +54,16 @@ fn file_name(media: &Media) -> Option<String> {
     }
 }
 
+/// The upload after which a page begins, by its media id.
+#[derive(Clone, Default)]
+pub(super) struct After(String);
+
 /// Returns some of the uploads.
-pub(super) fn uploads(source: &Source, tx: &ReadTx<'_>, after: &String) -> Result<Page<String>, Failure> {
+pub(super) fn uploads(
+    source: &Source,
+    tx: &ReadTx<'_>,
+    After(after): &After,
+) -> Result<Page<After>, Failure> {
     let (uploads, next) = page(source, tx, after)?;
     let with_files = source.export.options.media;
     let uploads = uploads.into_iter().map(|media| Upload {
@@ -72,7 +80,7 @@ pub(super) fn uploads(source: &Source, tx: &ReadTx<'_>, after: &String) -> Resul
     });
     let uploads: Vec<Upload> = uploads.collect();
     let names = uploads.iter().filter(|upload| upload.file.is_some()).count();
-    let page = Page::of(uploads, next)?;
+    let page = Page::of(uploads, next.map(After))?;
     Ok(Page { names: u64::try_from(names).unwrap_or_default(), ..page })
 }
 
@@ -104,7 +112,10 @@ impl Writing {
             Content::Whole(bytes) => self.archive.write(&bytes).await?,
             Content::Pieces(mut pieces) => {
                 while let Some(piece) = pieces.next().await {
-                    self.archive.write(&piece?).await?;
+                    let lost = |error| {
+                        Failure::transient(format!("the upload {} cannot be read: {error}", media.media_id))
+                    };
+                    self.archive.write(&piece.map_err(lost)?).await?;
                 }
             }
         }

@@ -65,6 +65,10 @@ impl<C> Page<C> {
     }
 }
 
+/// The cursor of a list that is read in one page, since its length is limited.
+#[derive(Clone)]
+struct Whole;
+
 /// Reads a page of a list from a cursor.
 type Read<C> = fn(&Source, &ReadTx<'_>, &C) -> Result<Page<C>, Failure>;
 
@@ -136,10 +140,10 @@ pub(crate) async fn write(source: Source, archive: Archive) -> Result<Archive, F
     writing.json("account.json", &account).await?;
     let rules = writing.read(account::push_rules).await?;
     writing.json("push_rules.json", &rules).await?;
-    writing.list("devices.jsonl", "Devices that are logged in", (), account::devices).await?;
+    writing.list("devices.jsonl", "Devices that are logged in", Whole, account::devices).await?;
     let about = "Addresses from which the account was used in the last 28 days";
     writing.list("connections.jsonl", about, None, account::connections).await?;
-    writing.list("pushers.jsonl", "Where notifications are sent", (), account::pushers).await?;
+    writing.list("pushers.jsonl", "Where notifications are sent", Whole, account::pushers).await?;
     let first = account::Piece::default();
     writing.list("account_data.jsonl", "Data that clients stored", first, account::account_data).await?;
     let first = rooms::Beyond::default();
@@ -149,7 +153,7 @@ pub(crate) async fn write(source: Source, archive: Archive) -> Result<Archive, F
     if source.export.options.history {
         writing.list("history.jsonl", "Everything that you can see in rooms", first, events::seen).await?;
     }
-    writing.list("media.jsonl", "Uploads", String::new(), media::uploads).await?;
+    writing.list("media.jsonl", "Uploads", media::After::default(), media::uploads).await?;
     let first = records::Reports::default();
     writing.list("reports.jsonl", "Reports that you made", first.clone(), records::reports).await?;
     let about = "Reports about you or your messages that were dealt with";

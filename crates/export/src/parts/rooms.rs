@@ -14,7 +14,7 @@ use crate::format::{MembershipChange, Receipt, RoomMembership};
 const ROOMS: i64 = 20;
 
 /// The room after which a page begins.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Beyond(RoomNum);
 
 /// Returns some of the memberships.

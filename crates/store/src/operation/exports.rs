@@ -38,7 +38,7 @@ reeve_db::statements! {
     RELEASE = "UPDATE exports SET state = 'waiting', claim = NULL, due_ts = $3, attempts = attempts - 1 \
                WHERE num = $1 AND claim = $2";
     RELEASE_ALL = "UPDATE exports SET state = 'waiting', claim = NULL, due_ts = 0 \
-                   WHERE due_ts IS NOT NULL AND claim IS NOT NULL";
+                   WHERE due_ts > 0 AND claim IS NOT NULL";
     RETRY = "UPDATE exports SET state = 'waiting', claim = NULL, due_ts = $3, error = $4 WHERE num = $1 AND claim = $2";
     FAIL = "UPDATE exports SET state = 'failed', claim = NULL, due_ts = NULL, error = $3, ends_ts = $4 \
             WHERE num = $1 AND claim = $2";

@@ -314,7 +314,7 @@ on_both_engines! {
         let above = service.post(&path("@boss:test"), json!({})).await;
         assert_eq!((above.status, above.text("errcode")), (403, "M_FORBIDDEN"));
         assert!(audited(&admin, "@alice:test").await.is_empty() && audited(&admin, "@boss:test").await.is_empty());
-        let made = over(&service, &order(&service, "@alice:test", json!({})).await).await;
+        let made = over(&admin, &order(&service, "@alice:test", json!({})).await).await;
         assert_eq!((&made["requested_by_kind"], &made["requested_by"], &made["own"]), (&json!("service"), &json!("enough"), &json!(false)));
         // Nor is a link made for those who may not read everything.
         let writer = issue(&server, &admin, "writer", [Scope::UsersWrite].into_iter().collect()).await;
@@ -332,6 +332,7 @@ on_both_engines! {
         // It is due later.
         server.clock.advance(1000);
         assert_eq!(over(&admin, &path).await["state"], json!("ready"));
+        server.clock.advance(1);
         let second = over(&admin, &order(&admin, "@alice:test", json!({})).await).await;
         let all = ok(admin.get(&of_user("@alice:test")).await);
         assert_eq!(ids_of(&all), [at(&second, "/id"), "later"]);
