@@ -8,8 +8,8 @@ use reeve_db::Tx;
 use reeve_jobs::JobKind;
 use reeve_model::{Ctx, Membership, RoomNum, User, UserNum};
 use reeve_store::{
-    access_tokens, account_data, key_backups, memberships, profile_fields, pushers, threepids, users,
-    validity,
+    access_tokens, account_data, exports, key_backups, memberships, profile_fields, pushers, threepids,
+    users, validity,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -91,6 +91,7 @@ pub fn deactivate(
     validity::delete(tx, &user.user_id)?;
     let after = if erase {
         profile_fields::delete_of_user(tx, user.num)?;
+        exports::delete_of_user(tx, user.num, ctx.now)?;
         User { erased: true, displayname: None, avatar_url: None, ..deactivated }
     } else {
         deactivated

@@ -9,6 +9,7 @@ use reeve_accounts::selections::Selections;
 use reeve_accounts::service_uses::ServiceUses;
 use reeve_accounts::{Policy, sessions};
 use reeve_db::ReadTx;
+use reeve_export::Exports;
 use reeve_http::{Base, Caller, Credentials, Head, State, Token};
 use reeve_jobs::Jobs;
 use reeve_media::Library;
@@ -53,6 +54,8 @@ pub struct App {
     pub retention: reeve_retention::Settings,
     /// Webhooks.
     pub webhooks: Webhooks,
+    /// Archives of everything about single accounts.
+    pub exports: Exports,
     /// True if the server sends e-mail.
     pub sends_mail: bool,
     /// The addresses that clients are told.

@@ -6,6 +6,7 @@ mod capabilities;
 mod cross_signing;
 mod dehydrated_device;
 mod devices;
+mod exports;
 mod keys;
 mod login;
 mod media;
@@ -73,6 +74,7 @@ pub fn routes() -> Vec<Route> {
         presence::routes(),
         search::routes(),
         media::routes(),
+        exports::routes(),
         unsubscribe::routes(),
         misc::routes(),
         mutual_rooms::routes(),

@@ -1,7 +1,7 @@
 use reeve_model::{
-    ActorKind, BatchNum, BatchOutcome, DeliveryKind, Effect, HappeningKind, JobState, KeptNum, KeyUsage, Membership,
-    Millis, Pos, PusherNum, ReportKind, ReportState, Resolution, RetentionRule, RoomNum, ServiceTokenNum, UserNum,
-    WebhookNum,
+    ActorKind, BatchNum, BatchOutcome, DeliveryKind, Effect, ExportNum, ExportState, HappeningKind, JobState, KeptNum,
+    KeyUsage, Membership, Millis, Pos, PusherNum, ReportKind, ReportState, Resolution, RetentionRule, RoomNum,
+    ServiceTokenNum, UserNum, WebhookNum,
 };
 
 /// One value on its way into a statement or out of a row.
@@ -100,6 +100,7 @@ wrapped_integers! {
     UserNum: "the number of an account", RoomNum: "the number of a room", PusherNum: "the number of a pusher",
     ServiceTokenNum: "the number of a service token", WebhookNum: "the number of a webhook",
     BatchNum: "the number of a batch", KeptNum: "the number of what is kept of an account",
+    ExportNum: "the number of an export",
     Pos: "a position in the stream", Millis: "a time in milliseconds"
 }
 
@@ -128,7 +129,8 @@ words! {
     Membership: "a membership", JobState: "the state of a job", ActorKind: "the kind of an actor",
     DeliveryKind: "a kind of delivery", ReportKind: "a kind of report", ReportState: "the state of a report",
     Resolution: "the resolution of a report", HappeningKind: "the kind of a happening",
-    BatchOutcome: "an outcome in a batch", KeyUsage: "the usage of a key", RetentionRule: "a rule of retention"
+    BatchOutcome: "an outcome in a batch", KeyUsage: "the usage of a key", RetentionRule: "a rule of retention",
+    ExportState: "the state of an export"
 }
 
 impl ToValue for Effect {

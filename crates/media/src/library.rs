@@ -127,12 +127,17 @@ impl Library {
 
     /// Begins an upload of an account. From the first byte on its object is known as one that may be orphaned.
     pub async fn begin(&self, user_num: UserNum) -> Result<Upload, Error> {
+        self.begin_up_to(user_num, self.settings().max_upload_bytes).await
+    }
+
+    /// Begins to write an object for an account, as [`Library::begin`] does, with another maximum size in bytes.
+    pub async fn begin_up_to(&self, user_num: UserNum, most: u64) -> Result<Upload, Error> {
         let (object, now) = (random::letters(OBJECT), self.now());
         let writer = self.store().write(&object, user_num);
         let name = object.clone();
         self.db().write(move |tx| media_objects::begin(tx, &name, now)).await?;
         let guard = OrphanGuard::new(Arc::clone(&self.0.orphans), object);
-        Ok(Upload::new(guard, writer, self.settings().max_upload_bytes))
+        Ok(Upload::new(guard, writer, most))
     }
 
     /// Completes an upload and adds it.
@@ -158,11 +163,15 @@ impl Library {
         self.add(upload, new).await
     }
 
-    pub(crate) async fn keep(
+    /// Completes an upload and runs the deed that takes its object. If that fails, the object is deleted.
+    pub async fn keep<E>(
         &self,
         upload: Upload,
-        deed: impl Fn(&mut Tx<'_>, &Stored) -> Result<(), Error> + Send + 'static,
-    ) -> Result<(), Error> {
+        deed: impl Fn(&mut Tx<'_>, &Stored) -> Result<(), E> + Send + 'static,
+    ) -> Result<(), E>
+    where
+        E: From<Error> + From<DbError> + Send + 'static,
+    {
         let (stored, guard) = upload.finish().await?;
         self.db().write(move |tx| deed(tx, &stored)).await?;
         guard.settle();
@@ -215,6 +224,11 @@ impl Library {
     pub async fn read(&self, media: &Media, range: Range<u64>) -> Result<Content, Error> {
         self.note(media);
         self.store().read(&media.object, range).await
+    }
+
+    /// Reads a range of an object, which must lie within it, without noting a download.
+    pub async fn read_object(&self, object: &str, range: Range<u64>) -> Result<Content, Error> {
+        self.store().read(object, range).await
     }
 
     /// Notes a download.

@@ -99,7 +99,7 @@ impl Library {
                 let mut upload = self.begin(media.user_num).await?;
                 upload.write(&smaller).await?;
                 let now = self.now();
-                self.keep(upload, move |tx, stored| {
+                self.keep(upload, move |tx, stored| -> Result<(), Error> {
                     let (length, object) = (stored.length, stored.object.clone());
                     let thumbnail = Thumbnail { media_type: media_type.to_owned(), length, object };
                     Ok(objects::put_thumbnail(tx, key, &thumbnail, now)?)

@@ -20,7 +20,9 @@ pub use clock::Clock;
 pub use ctx::{Actor, Ctx};
 pub use effect::Effect;
 pub use error::MatrixError;
-pub use num::{BatchNum, KeptNum, Millis, Pos, PusherNum, RoomNum, ServiceTokenNum, UserNum, WebhookNum};
+pub use num::{
+    BatchNum, ExportNum, KeptNum, Millis, Pos, PusherNum, RoomNum, ServiceTokenNum, UserNum, WebhookNum,
+};
 pub use role::Role;
 pub use scopes::Scopes;
 pub use service::{Network, Service};
@@ -28,6 +30,6 @@ pub use session::{RateLimitOverride, Session, TokenHash};
 pub use token::{Epoch, SlidingToken, Token};
 pub use user::{User, UserType};
 pub use word::{
-    ActorKind, BatchOutcome, BuiltInRole, DeliveryKind, HappeningKind, JobState, KeyUsage, Membership,
+    ActorKind, BatchOutcome, BuiltInRole, DeliveryKind, ExportState, HappeningKind, JobState, KeyUsage, Membership,
     ReportAct, ReportKind, ReportState, Resolution, RetentionRule, Scope,
 };

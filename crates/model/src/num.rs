@@ -61,6 +61,8 @@ numbers! {
     BatchNum;
     /// The number of what is kept of a deactivated account, by which other tables refer to it.
     KeptNum;
+    /// The number of an export, by which the worker refers to it.
+    ExportNum;
     /// A position in the stream of what clients sync. The first is 1.
     Pos;
     /// A point in time: milliseconds since the Unix epoch.
@@ -119,8 +121,47 @@ impl Millis {
         self.0.div_euclid(1000)
     }
 
+    /// The time as UTC, in the form `2026-11-21 03:40:00`.
+    pub fn utc(self) -> String {
+        let seconds = self.secs();
+        let (days, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+        // Days of the proleptic Gregorian calendar, counted from the first of March of the year 0, so that
+        // the leap day is the last day of a year. 719468 days lie between that day and the epoch.
+        let days = days + 719_468;
+        let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        let year = era * 400 + year_of_era + i64::from(month <= 2);
+        let (hour, minute, second) = (time / 3_600, time / 60 % 60, time % 60);
+        format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+    }
+
     /// Returns the number of milliseconds that it is after another time; negative if it is before.
     pub const fn since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Millis;
+
+    #[test]
+    fn times_as_utc() {
+        for (ms, text) in [
+            (0, "1970-01-01 00:00:00"),
+            (-1, "1969-12-31 23:59:59"),
+            (951_827_696_789, "2000-02-29 12:34:56"),
+            (1_709_164_800_000, "2024-02-29 00:00:00"),
+            (1_709_251_200_000, "2024-03-01 00:00:00"),
+            (4_107_542_400_000, "2100-03-01 00:00:00"),
+            (1_735_689_599_000, "2024-12-31 23:59:59"),
+        ] {
+            assert_eq!(Millis::new(ms).utc(), text);
+        }
     }
 }

@@ -102,6 +102,20 @@ words! {
         Skipped = "skipped",
     }
 
+    /// The state of an archive of everything about an account.
+    ExportState {
+        /// Waits for a worker.
+        Waiting = "waiting",
+        /// Is being written.
+        Running = "running",
+        /// Can be downloaded.
+        Ready = "ready",
+        /// Given up.
+        Failed = "failed",
+        /// Deleted before its time.
+        Deleted = "deleted",
+    }
+
     /// The kind of a delivery to a destination outside the server.
     DeliveryKind {
         /// Notifications of a pusher.

@@ -16,6 +16,7 @@ mod terminal;
 mod token;
 mod user;
 mod user_batch;
+mod user_export;
 mod user_restore;
 
 use std::{env, io, path::PathBuf, process::ExitCode};

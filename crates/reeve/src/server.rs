@@ -23,6 +23,7 @@ use reeve_app::metrics::Metrics;
 use reeve_app::{App, Base, Route, Service, openapi, serve};
 use reeve_batch::Means;
 use reeve_db::{Db, DbError, OpenError};
+use reeve_export::Exports;
 use reeve_jobs::Jobs;
 use reeve_media::Library;
 use reeve_model::id;
@@ -287,6 +288,11 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         // The database is used exclusively, so no other process is writing an upload.
         media.give_up_former().await.map_err(StartError::Media)?;
     }
+    let exports =
+        Exports::new(db.clone(), config.clock.clone(), Arc::clone(&home), media.clone(), config.exports);
+    if lock.is_some() {
+        exports.release_former().await.map_err(StartError::Read)?;
+    }
     let jobs = Jobs::new(db.clone(), config.clock.clone(), kinds);
     let seen = Seen::default();
     let metrics = Metrics::new();
@@ -298,6 +304,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         media.register(registry);
         push.register(registry);
         webhooks.register(registry);
+        exports.register(registry);
     });
     let previews = config.previews.map(|wanted| {
         Previews::new(Arc::clone(&server_name), outgoing.clone(), media.clone(), config.clock.clone(), wanted)
@@ -325,6 +332,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         previews,
         retention: config.retention,
         webhooks: webhooks.clone(),
+        exports: exports.clone(),
         sends_mail,
         discovery: config.discovery,
         stop: stop.clone(),
@@ -344,6 +352,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     )));
     tasks.extend(push.start(&stop.subscribe()));
     tasks.extend(webhooks.start(&stop.subscribe()));
+    tasks.extend(exports.start(&stop.subscribe()));
     tasks.push(tokio::spawn(Arc::clone(&app.notifier).follow(app.db.clone(), stop.subscribe())));
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let listeners = listeners

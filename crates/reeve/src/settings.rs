@@ -24,7 +24,7 @@ use self::{
 pub use self::{
     filter::log_filter,
     keys::{
-        Account, AccountValidity, Batches, Email, Http, Limits, Log, Media, MediaBucket, Outgoing, Password,
+        Account, AccountValidity, Batches, Email, Exports, Http, Limits, Log, Media, MediaBucket, Outgoing, Password,
         PasswordPolicy, Presence, Push, RateLimit, RateLimits, Registration, Retention, RetentionMessages, Rooms,
         ServerNotices, Settings, Support, Tokens, UrlPreviews, UserDirectory, Voip, Webhooks,
     },

@@ -55,7 +55,7 @@ pub(crate) fn step(
             continue;
         }
         if !run.dry_run {
-            deactivate::deactivate(tx, &ctx, &user, false).map_err(failed)?;
+            deactivate::deactivate(tx, &ctx, run.policy, &user, false).map_err(failed)?;
         }
         counts.deleted += 1;
     }

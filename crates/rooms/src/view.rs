@@ -317,6 +317,16 @@ impl RoomView<'_, '_, '_> {
         }
     }
 
+    /// Returns the position from `pos` on after which the oldest event follows that may be visible; `None` if there is none.
+    pub fn oldest_seen(&self, pos: Pos) -> Option<Pos> {
+        let here = self.stretch(pos);
+        if self.is_open(pos) {
+            return Some(pos);
+        }
+        // The event with which a stretch ends may be visible even if the rest is not.
+        self.stretches.get(here + 1).map(|(next, _)| next.prev().max(pos))
+    }
+
     /// Divides a span of the stream and returns the parts that the viewer may see, or those that are hidden.
     fn parts(&self, span: Span, seen: bool) -> Vec<Span> {
         let ends = self.stretches.iter().skip(1).map(|(next, _)| *next).chain([Pos::END]);

@@ -231,6 +231,7 @@ fn config(database: &Database, clock: &Clock) -> Config {
         allowed_ranges: Vec::new(),
         mail: None,
         retention: reeve_retention::Settings::default(),
+        exports: reeve_export::Settings::default(),
         keep_batches_ms: 90 * 24 * 3600 * 1000,
         previews: None,
         push: reeve_push::Settings::default(),

@@ -5,6 +5,7 @@ pub(crate) mod openapi;
 mod audit;
 mod batch;
 mod bin;
+mod exports;
 mod health;
 mod jobs;
 mod metrics;
@@ -28,6 +29,7 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(batch::routes());
     routes.extend(bin::routes());
     routes.extend(retention::routes());
+    routes.extend(exports::routes());
     routes.extend([
         audit::route(),
         jobs::list(),

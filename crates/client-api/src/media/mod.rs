@@ -3,7 +3,7 @@
 
 mod download;
 mod preview;
-mod range;
+pub(crate) mod range;
 mod thumbnail;
 mod upload;
 
@@ -161,8 +161,8 @@ fn max_upload(app: &App) -> usize {
     usize::try_from(app.media.settings().max_upload_bytes).unwrap_or(usize::MAX)
 }
 
-/// Returns the body of a response with the bytes of an upload.
-fn body(content: reeve_media::Content) -> Body {
+/// Returns the body of a response with bytes of the media store.
+pub(crate) fn body(content: reeve_media::Content) -> Body {
     match content {
         reeve_media::Content::Whole(bytes) => Body::from(bytes),
         reeve_media::Content::Pieces(pieces) => Body::from_stream(pieces),

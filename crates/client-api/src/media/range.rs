@@ -6,7 +6,7 @@ use http::{HeaderMap, header};
 
 /// The part to send.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(crate) enum Part {
     /// The whole file.
     Whole,
     /// These bytes, at least one.
@@ -17,7 +17,7 @@ pub(super) enum Part {
 
 /// Returns the part that the headers of a request select. A request for several ranges, or with an outdated tag, gets
 /// the whole file.
-pub(super) fn asked(headers: &HeaderMap, etag: &str, length: u64) -> Part {
+pub(crate) fn asked(headers: &HeaderMap, etag: &str, length: u64) -> Part {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(range) = text(header::RANGE) else { return Part::Whole };
     if headers.contains_key(header::IF_RANGE) && text(header::IF_RANGE) != Some(etag) {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     Failure, block_on,
     operator::Operator,
-    terminal::{moment, print, scope, table},
+    terminal::{print, scope, table},
     token::milliseconds,
 };
 use crate::settings::Settings;
@@ -119,8 +119,8 @@ async fn list(operator: &Operator, as_json: bool) -> Result<String, Failure> {
     rows.extend(tokens.iter().map(|token| {
         vec![
             token.name.clone(),
-            token.terms.expires_ts.map_or_else(|| "for ever".to_owned(), moment),
-            token.last_used.as_ref().map_or_else(|| "never".to_owned(), |last| moment(last.ts)),
+            token.terms.expires_ts.map_or_else(|| "for ever".to_owned(), Millis::utc),
+            token.last_used.as_ref().map_or_else(|| "never".to_owned(), |last| last.ts.utc()),
             token.terms.scopes.to_string(),
             token.terms.description.clone(),
         ]
@@ -133,7 +133,7 @@ async fn show(operator: &Operator, name: String, as_json: bool) -> Result<String
     if as_json {
         return Ok(format!("{:#}\n", to_json(&token)));
     }
-    let utc = |ms| format!("{} UTC", moment(ms));
+    let utc = |at: Millis| format!("{} UTC", at.utc());
     let row = |name: &str, value: &str| vec![name.to_owned(), value.to_owned()];
     let networks: Vec<String> = token.terms.networks.iter().map(Network::to_string).collect();
     let last_used = token.last_used.as_ref();

@@ -1,6 +1,6 @@
 //! Output to, and input from, the person or script that runs a command.
 
-use reeve_model::{Millis, Scope};
+use reeve_model::Scope;
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -108,24 +108,6 @@ fn printable(text: &str) -> String {
         .collect()
 }
 
-/// A time, in milliseconds since the epoch, as UTC in the form `2026-11-21 03:40:00`.
-pub(super) fn moment(at: Millis) -> String {
-    let seconds = at.secs();
-    let (days, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Days of the proleptic Gregorian calendar, counted from the first of March of the year 0, so that
-    // the leap day is the last day of a year. 719468 days lie between that day and the epoch.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    let (hour, minute, second) = (time / 3_600, time / 60 % 60, time % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
-}
-
 /// Reads a scope from the command line.
 pub(super) fn scope(text: &str) -> Result<Scope, String> {
     let words = || Scope::WORDS.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
@@ -157,20 +139,5 @@ mod tests {
     #[test]
     fn failures_have_one_line() {
         assert_eq!(one_line("a\n\n  b\n"), "a; b");
-    }
-
-    #[test]
-    fn moments() {
-        for (ms, text) in [
-            (0, "1970-01-01 00:00:00"),
-            (-1, "1969-12-31 23:59:59"),
-            (951_827_696_789, "2000-02-29 12:34:56"),
-            (1_709_164_800_000, "2024-02-29 00:00:00"),
-            (1_709_251_200_000, "2024-03-01 00:00:00"),
-            (4_107_542_400_000, "2100-03-01 00:00:00"),
-            (1_735_689_599_000, "2024-12-31 23:59:59"),
-        ] {
-            assert_eq!(moment(Millis::new(ms)), text);
-        }
     }
 }

@@ -21,12 +21,13 @@ use super::{
     Failure, block_on,
     operator::Operator,
     selected::{Listed, export, wanted},
-    terminal::{moment, print, table},
+    terminal::{print, table},
     token::milliseconds,
     user_batch::{self, Batch},
+    user_export::{self, ExportData},
     user_restore::{self, Restore},
 };
-use crate::settings::Settings;
+use crate::{server::Config, settings::Settings};
 
 /// The word for no role.
 const NO_ROLE: &str = "none";
@@ -130,6 +131,8 @@ pub(super) enum Command {
     },
     /// Do something with many accounts: those of a file, or those that a filter accepts
     Batch(Batch),
+    /// Write everything about an account to an archive, for the person: the server writes it, and must run
+    ExportData(ExportData),
     /// List accounts by name
     List {
         /// Only accounts with this text in their localpart or display name
@@ -168,14 +171,14 @@ pub(super) enum Command {
 pub(super) fn run(command: Command, settings: &Settings) -> Result<(), Failure> {
     block_on(async {
         let operator = Operator::open(settings).await?;
-        let result = answer(command, &operator).await;
+        let result = answer(command, &operator, settings).await;
         operator.close().await;
         print(&result?)
     })
 }
 
 /// Runs a command, and returns its output.
-async fn answer(command: Command, operator: &Operator) -> Result<String, Failure> {
+async fn answer(command: Command, operator: &Operator, settings: &Settings) -> Result<String, Failure> {
     match command {
         Command::Create { name, admin, password_stdin, no_password, displayname, user_type } => {
             let new = NewUser { displayname, user_type, admin, ..NewUser::default() };
@@ -208,6 +211,9 @@ async fn answer(command: Command, operator: &Operator) -> Result<String, Failure
         Command::Deactivate { name, erase } => deactivate(operator, &name, erase).await,
         Command::Restore(command) => user_restore::run(command, operator).await,
         Command::Batch(command) => user_batch::run(command, operator).await,
+        Command::ExportData(command) => {
+            user_export::run(command, operator, Config::from_settings(settings)).await
+        }
         Command::Show { name, json } => show(operator, &name, json).await,
         Command::List { filters, limit, json, .. } if !filters.is_empty() => {
             let selection = wanted(&filters, &[])?.selection().clone();
@@ -348,7 +354,7 @@ async fn renew(
         })
         .await?;
     Ok(match until {
-        Some(until) => format!("{user_id} is valid until {} UTC\n", moment(until)),
+        Some(until) => format!("{user_id} is valid until {} UTC\n", until.utc()),
         None => format!("{user_id} does not expire\n"),
     })
 }
@@ -383,7 +389,7 @@ async fn show(operator: &Operator, name: &str, as_json: bool) -> Result<String, 
         }
         return Ok(format!("{object:#}\n"));
     }
-    let utc = |ms| format!("{} UTC", moment(ms));
+    let utc = |at: Millis| format!("{} UTC", at.utc());
     let user = &shown.user;
     let row = |name: &str, value: &str| vec![name.to_owned(), value.to_owned()];
     let mut rows = vec![
@@ -426,7 +432,7 @@ async fn list(operator: &Operator, listed: Listed, limit: u32, as_json: bool) ->
             user.user_id.clone(),
             user.role().unwrap_or_default().to_owned(),
             state(shown),
-            user.last_seen_ts.map_or_else(|| "never".to_owned(), moment),
+            user.last_seen_ts.map_or_else(|| "never".to_owned(), Millis::utc),
             user.displayname.clone().unwrap_or_default(),
         ]
     }));

@@ -56,6 +56,8 @@ pub struct Config {
     pub mail: Option<(MailSettings, MailStyle)>,
     /// The rules by which old data is deleted.
     pub retention: reeve_retention::Settings,
+    /// The settings of exports.
+    pub exports: reeve_export::Settings,
     /// The time for which the outcomes of batches are kept, in milliseconds.
     pub keep_batches_ms: i64,
     /// The settings of previews, if they are enabled.
@@ -199,6 +201,12 @@ impl Config {
             allowed_ranges: settings.outgoing.allow_ranges.0.clone(),
             mail: mail(settings),
             retention: retention(&settings.retention),
+            exports: reeve_export::Settings {
+                own: settings.exports.own,
+                keep_ms: settings.exports.keep_ms,
+                link_ms: settings.exports.link_ms,
+                max_bytes: u64::try_from(settings.exports.max_bytes).unwrap_or_default(),
+            },
             keep_batches_ms: settings.batches.keep_ms,
             previews: settings.url_previews.enabled.then(|| reeve_previews::Settings {
                 max_picture_bytes: usize::try_from(settings.url_previews.max_picture_bytes)

@@ -165,6 +165,12 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
 
     check_retention(settings, &mut problems);
     problems.at_least("batches.keep_ms", settings.batches.keep_ms, 0);
+    // People can order an archive a day, so it is kept as long; and it is not to lie around.
+    problems.at_least("exports.keep_ms", settings.exports.keep_ms, 86_400_000);
+    problems.at_most("exports.keep_ms", settings.exports.keep_ms, 90 * 86_400_000);
+    problems.at_least("exports.link_ms", settings.exports.link_ms, 60_000);
+    problems.at_most("exports.link_ms", settings.exports.link_ms, 7 * 86_400_000);
+    problems.at_least("exports.max_bytes", settings.exports.max_bytes, 1_048_576);
     // An event may have 64 KiB; a smaller limit would refuse what every client may send.
     problems.at_least("http.max_body_bytes", http.max_body_bytes, 65_536);
     problems.at_least("http.header_timeout_ms", http.header_timeout_ms, 1);

@@ -78,6 +78,8 @@ sections! {
         /// Deletion of old data, once a day. A rule that is new here runs a day later for the first time: until then
         /// `reeve retention run RULE --dry-run` counts what it would delete.
         retention: Retention = Retention::default();
+        /// Archives of everything about single accounts.
+        exports: Exports = Exports::default();
         /// Limits on single requests.
         http: Http = Http::default();
         /// The log, on standard error.
@@ -461,6 +463,19 @@ sections! {
         min_lifetime_ms: Option<i64> = None;
         /// The longest lifetime, in milliseconds. A longer one that a room sets counts as this one.
         max_lifetime_ms: Option<i64> = None;
+    }
+
+    Exports {
+        /// Let people order an archive of everything about their own account, once a day. Administrators can order archives in
+        /// any case.
+        own: bool = true;
+        /// The time for which an archive is kept, in milliseconds. It is deleted afterwards.
+        keep_ms: i64 = 604_800_000;
+        /// The time for which a link to download an archive can be used, in milliseconds. It ends with the archive in any case.
+        link_ms: i64 = 86_400_000;
+        /// Maximum size of an archive, in bytes. An export that would be larger fails. Archives are in the media store, and do not
+        /// count against `media.max_bytes`.
+        max_bytes: i64 = 107_374_182_400;
     }
 
     Http {

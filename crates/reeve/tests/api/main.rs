@@ -10,6 +10,7 @@
 mod admin;
 mod client;
 mod common;
+mod export_kit;
 mod histories;
 mod keys_kit;
 mod processes;

@@ -249,6 +249,44 @@ fn accounts_without_a_server() {
 }
 
 #[test]
+fn the_data_of_a_person() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    prints(folder, &["database", "create"]);
+    prints(folder, &["user", "create", "alice", "--no-password"]);
+    let ordered = prints(folder, &["user", "export-data", "alice", "--no-wait"]);
+    assert!(ordered.ends_with(" of @alice:localhost is ordered; the server writes it\n"), "{ordered}");
+    let export =
+        |arguments: &[&str]| reeve(folder, &[&["user", "export-data"], arguments].concat()).output().unwrap();
+    assert_eq!(complaint(&export(&["alice", "--output", "a.zip"])), "An export of this account is not over");
+    assert_eq!(complaint(&export(&["bob", "--output", "a.zip"])), "there is no account @bob:localhost");
+    let wrong = export(&["alice", "--output", "a.zip", "--recipient", "x"]);
+    assert_eq!(complaint(&wrong), "The recipient must be an X25519 recipient of age (age1…)");
+    assert_eq!(export(&["alice"]).status.code(), Some(2));
+
+    let _server = Server::start(folder);
+    // The order from before is done first.
+    let output = loop {
+        let output = export(&["alice", "--output", "a.zip", "--history"]);
+        if output.status.success() {
+            break output;
+        }
+        assert_eq!(complaint(&output), "An export of this account is not over");
+    };
+    assert_eq!(text(&output.stdout), "the archive of @alice:localhost is in a.zip\n");
+    let file = fs::File::open(folder.join("a.zip")).unwrap();
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let mut zip = zip::ZipArchive::new(file).unwrap();
+    let mut manifest = String::new();
+    zip.by_name("manifest.json").unwrap().read_to_string(&mut manifest).unwrap();
+    assert!(
+        manifest.contains("\"user_id\": \"@alice:localhost\"") && manifest.contains("\"history\": true"),
+        "{manifest}"
+    );
+    assert_eq!(complaint(&export(&["alice", "--output", "a.zip"])), "a.zip exists already");
+}
+
+#[test]
 fn service_tokens_without_a_server() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -13,6 +13,7 @@
 
 mod batches;
 mod check;
+mod exports;
 mod http;
 mod inbox;
 mod jobs;
@@ -86,6 +87,18 @@ fn uploads_are_kept_on_sqlite() {
 fn uploads_are_kept_on_postgres() {
     if available() {
         media::run(Engine::Postgres);
+    }
+}
+
+#[test]
+fn archives_are_whole_on_sqlite() {
+    exports::run(Engine::Sqlite);
+}
+
+#[test]
+fn archives_are_whole_on_postgres() {
+    if available() {
+        exports::run(Engine::Postgres);
     }
 }
 

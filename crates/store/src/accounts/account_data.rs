@@ -7,6 +7,8 @@ use crate::stream;
 
 reeve_db::statements! {
     OF_USER = "SELECT room_id, data_type, content FROM account_data WHERE user_num = $1 ORDER BY room_id, data_type";
+    PAGE_OF_USER = "SELECT room_id, data_type, content FROM account_data WHERE user_num = $1 AND (room_id, data_type) > ($2, $3) \
+                    ORDER BY room_id, data_type LIMIT $4";
     OF_ROOM = "SELECT room_id, data_type, content FROM account_data WHERE user_num = $1 AND room_id = $2 ORDER BY data_type";
     OF_TYPE = "SELECT room_id, data_type, content FROM account_data WHERE user_num = $1 AND data_type = $2 ORDER BY room_id";
     FIND = "SELECT content FROM account_data WHERE user_num = $1 AND room_id = $2 AND data_type = $3";
@@ -40,6 +42,17 @@ pub struct AccountData {
 
 fn from_row(row: &Row<'_>) -> Result<AccountData, DbError> {
     Ok(AccountData { room_id: row.get(0)?, data_type: row.get(1)?, content: row.get(2)? })
+}
+
+/// Returns some of the pieces of an account after one of them, in the order of rooms and types.
+pub fn page_of_user(
+    tx: &ReadTx<'_>,
+    user_num: UserNum,
+    room_id: &str,
+    data_type: &str,
+    limit: i64,
+) -> Result<Vec<AccountData>, DbError> {
+    tx.query(&PAGE_OF_USER, &params![user_num, room_id, data_type, limit], from_row)
 }
 
 /// Returns all account data of an account, by room and type.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use reeve_db::{DbError, ReadTx, Tx, params};
+use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Millis, Network, TokenHash, UserNum};
 
 use crate::retention::{Ages, Part};
@@ -13,6 +13,8 @@ reeve_db::statements! {
               user_agent = excluded.user_agent, device_id = excluded.device_id, last_seen_ts = excluded.last_seen_ts";
     OF_USER = "SELECT user_num, token_hash, ip, user_agent, device_id, last_seen_ts FROM user_connections \
                WHERE user_num = $1 ORDER BY last_seen_ts DESC LIMIT $2";
+    PAGE_OF_USER = "SELECT user_num, token_hash, ip, user_agent, device_id, last_seen_ts FROM user_connections \
+                    WHERE user_num = $1 AND (token_hash, ip) > ($2, $3) ORDER BY token_hash, ip LIMIT $4";
     PRUNE = "DELETE FROM user_connections WHERE (user_num, token_hash, ip) IN \
              (SELECT user_num, token_hash, ip FROM user_connections WHERE last_seen_ts < $1 ORDER BY last_seen_ts LIMIT $2)";
     NTH_OLD = "SELECT last_seen_ts FROM user_connections WHERE last_seen_ts >= $1 AND last_seen_ts < $2 \
@@ -62,16 +64,29 @@ pub fn record(tx: &mut Tx<'_>, connection: &Connection) -> Result<(), DbError> {
 
 /// Returns up to `limit` connections of an account, the newest first.
 pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum, limit: i64) -> Result<Vec<Connection>, DbError> {
-    tx.query(&OF_USER, &params![user_num, limit], |row| {
-        Ok(Connection {
-            user_num: row.get(0)?,
-            token_hash: row.get(1)?,
-            ip: row.get(2)?,
-            user_agent: row.get(3)?,
-            device_id: row.get(4)?,
-            last_seen_ts: row.get(5)?,
-        })
+    tx.query(&OF_USER, &params![user_num, limit], from_row)
+}
+
+fn from_row(row: &Row<'_>) -> Result<Connection, DbError> {
+    Ok(Connection {
+        user_num: row.get(0)?,
+        token_hash: row.get(1)?,
+        ip: row.get(2)?,
+        user_agent: row.get(3)?,
+        device_id: row.get(4)?,
+        last_seen_ts: row.get(5)?,
     })
+}
+
+/// Returns some of the connections of an account after one of them, in the order of tokens and addresses.
+pub fn page_of_user(
+    tx: &ReadTx<'_>,
+    user_num: UserNum,
+    after: Option<&Connection>,
+    limit: i64,
+) -> Result<Vec<Connection>, DbError> {
+    let (token_hash, ip) = after.map_or((&[][..], ""), |last| (&last.token_hash[..], &last.ip));
+    tx.query(&PAGE_OF_USER, &params![user_num, token_hash, ip, limit], from_row)
 }
 
 /// Counts about `most` of the connections last seen from a time on and before another.

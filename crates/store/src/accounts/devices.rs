@@ -29,6 +29,7 @@ reeve_db::statements! {
             WHERE user_num = $1 AND device_id = $2";
     OF_USER = "SELECT device_id, display_name, last_seen_ts, last_seen_ip, last_seen_user_agent FROM devices \
                WHERE user_num = $1 ORDER BY device_id";
+    CREATED = "SELECT device_id, created_ts FROM devices WHERE user_num = $1";
     /// `$1`: the numbers, in the form of [`num_list`].
     COUNT_OF = {
         sqlite: "SELECT user_num, count(*) FROM json_each($1) w JOIN devices ON user_num = w.value GROUP BY user_num",
@@ -96,6 +97,12 @@ pub fn of_user(tx: &ReadTx<'_>, user_num: UserNum) -> Result<Vec<Device>, DbErro
 /// Returns the ids of the devices of an account that were not seen since a time.
 pub fn unseen_since(tx: &ReadTx<'_>, user_num: UserNum, ts: Millis) -> Result<Vec<String>, DbError> {
     tx.query(&UNSEEN, &params![user_num, ts], |row| row.get(0))
+}
+
+/// Returns the times at which the devices of an account were created, by their ids.
+pub fn created(tx: &ReadTx<'_>, user_num: UserNum) -> Result<HashMap<String, Millis>, DbError> {
+    let created = tx.query(&CREATED, &params![user_num], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(created.into_iter().collect())
 }
 
 /// Devices by when they were seen, in two lists: those whose address is stored come first.

@@ -80,6 +80,7 @@ reeve_db::statements! {
     RELATED = "SELECT pos FROM events WHERE relates_to = $1 LIMIT 1";
     ROOM_OF = "SELECT room_num FROM events WHERE event_id = $1";
     OF_SENDER = select!("sender = $1 AND room_num = $2 AND pos < $3 ORDER BY pos DESC LIMIT $4");
+    OF_SENDER_IN = select!("sender = $1 AND room_num = $2 AND pos > $3 AND pos <= $4 ORDER BY pos LIMIT $5");
     FROM_TS = select!("room_num = $1 AND ts >= $2 AND pos > ", not_purged!(), " ORDER BY ts, pos LIMIT $3");
     UPTO_TS = select!("room_num = $1 AND ts <= $2 AND pos > ", not_purged!(), " ORDER BY ts DESC, pos DESC LIMIT $3");
     SET_REDACTED = "UPDATE events SET redacted_by = $2, notifies = 0 WHERE pos = $1";
@@ -410,6 +411,17 @@ pub fn of_sender(
     limit: i64,
 ) -> Result<Vec<Event>, DbError> {
     tx.query(&OF_SENDER, &params![sender, room_num, before, limit], from_row)
+}
+
+/// Returns events of a sender in a room within a span, the oldest first.
+pub fn of_sender_in(
+    tx: &ReadTx<'_>,
+    sender: &str,
+    room_num: RoomNum,
+    span: crate::stream::Span,
+    limit: i64,
+) -> Result<Vec<Event>, DbError> {
+    tx.query(&OF_SENDER_IN, &params![sender, room_num, span.after, span.upto, limit], from_row)
 }
 
 /// Returns events of a room at or after a time, the oldest first.

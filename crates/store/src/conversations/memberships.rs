@@ -32,6 +32,8 @@ reeve_db::statements! {
                JOIN rooms r ON r.num = m.room_num WHERE m.user_id = $1 ORDER BY m.room_num");
     OF_USER_IN = concat!("SELECT ", columns!(), ", r.room_id, r.last_pos FROM memberships m \
                   JOIN rooms r ON r.num = m.room_num WHERE m.user_id = $1 AND m.membership = $2 ORDER BY m.room_num");
+    SOME_OF_USER = concat!("SELECT ", columns!(), " FROM memberships m WHERE user_id = $1 AND room_num > $2 \
+                    ORDER BY room_num LIMIT $3");
     CHANGED_OF_USER = concat!("SELECT ", columns!(), ", r.room_id, r.last_pos FROM memberships m \
                        JOIN rooms r ON r.num = m.room_num WHERE m.user_id = $1 AND m.event_pos > $2 ORDER BY m.room_num");
     SOME_OF_USER_IN = concat!("SELECT ", columns!(), " FROM memberships m WHERE user_id = $1 AND membership = $2 \
@@ -181,6 +183,16 @@ pub fn some_of_user_in(
     limit: i64,
 ) -> Result<Vec<Member>, DbError> {
     tx.query(&SOME_OF_USER_IN, &params![user_id, membership, beyond, limit], from_row)
+}
+
+/// Returns some of the memberships of a user, whatever they are, after a room number.
+pub fn some_of_user(
+    tx: &ReadTx<'_>,
+    user_id: &str,
+    beyond: RoomNum,
+    limit: i64,
+) -> Result<Vec<Member>, DbError> {
+    tx.query(&SOME_OF_USER, &params![user_id, beyond, limit], from_row)
 }
 
 /// Returns the number of rooms in which a user has a membership.

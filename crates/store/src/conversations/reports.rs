@@ -1,9 +1,9 @@
 //! Reports by users: of events, rooms and users.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::{Millis, ReportKind, RoomNum};
+use reeve_model::{Millis, ReportKind, ReportState, Resolution, RoomNum};
 
-use crate::Paging;
+use crate::{Paging, SortKey};
 
 reeve_db::statements! {
     COUNT_EVENTS_BY = "SELECT count(*) FROM (SELECT 1 FROM event_reports WHERE user_id = $1 AND resolution IS NULL LIMIT $2) few";
@@ -36,6 +36,18 @@ reeve_db::statements! {
     USERS_BACK = "SELECT id, received_ts, target_user_id, user_id, reason FROM user_reports \
              WHERE instr(user_id, $1) > 0 AND instr(target_user_id, $2) > 0 ORDER BY received_ts DESC, id DESC LIMIT $3 OFFSET $4";
     COUNT_USERS = "SELECT count(*) FROM user_reports WHERE instr(user_id, $1) > 0 AND instr(target_user_id, $2) > 0";
+    EVENTS_BY = "SELECT e.id, e.received_ts, r.room_id, e.event_id, NULL, e.reason, e.score, e.state, e.resolution \
+                 FROM event_reports e JOIN rooms r ON r.num = e.room_num \
+                 WHERE e.user_id = $1 AND (e.received_ts, e.id) > ($2, $3) ORDER BY e.received_ts, e.id LIMIT $4";
+    ROOMS_BY = "SELECT id, received_ts, room_id, NULL, NULL, reason, NULL, state, resolution FROM room_reports \
+                WHERE user_id = $1 AND (received_ts, id) > ($2, $3) ORDER BY received_ts, id LIMIT $4";
+    USERS_BY = "SELECT id, received_ts, NULL, NULL, target_user_id, reason, NULL, state, resolution FROM user_reports \
+                WHERE user_id = $1 AND (received_ts, id) > ($2, $3) ORDER BY received_ts, id LIMIT $4";
+    EVENTS_ABOUT = "SELECT e.id, e.received_ts, r.room_id, e.event_id, NULL, e.reason, e.score, e.state, e.resolution \
+                    FROM event_reports e JOIN rooms r ON r.num = e.room_num \
+                    WHERE e.sender = $1 AND (e.received_ts, e.id) > ($2, $3) ORDER BY e.received_ts, e.id LIMIT $4";
+    USERS_ABOUT = "SELECT id, received_ts, NULL, NULL, target_user_id, reason, NULL, state, resolution FROM user_reports \
+                   WHERE target_user_id = $1 AND (received_ts, id) > ($2, $3) ORDER BY received_ts, id LIMIT $4";
     DELETE_NOTES = "DELETE FROM report_notes WHERE kind = $1 AND report_id = $2";
     DELETE_USER = "DELETE FROM user_reports WHERE id = $1";
 }
@@ -237,4 +249,80 @@ pub fn users(
 pub fn delete_user(tx: &mut Tx<'_>, id: i64) -> Result<bool, DbError> {
     tx.execute(&DELETE_NOTES, &params![ReportKind::User, id])?;
     Ok(tx.execute(&DELETE_USER, &params![id])? > 0)
+}
+
+/// A report of any kind, as the account that made it, or that it is about, has to do with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersonalReport {
+    /// The id of the report among those of its kind.
+    pub id: i64,
+    /// The time of the report.
+    pub received_ts: Millis,
+    /// The reported room, or that of the reported event.
+    pub room_id: Option<String>,
+    /// The reported event.
+    pub event_id: Option<String>,
+    /// The reported user.
+    pub target_user_id: Option<String>,
+    /// The reason.
+    pub reason: Option<String>,
+    /// The severity, from -100 (worst) to 0.
+    pub score: Option<i64>,
+    /// Its state.
+    pub state: ReportState,
+    /// The result of dealing with it.
+    pub resolution: Option<Resolution>,
+}
+
+impl PersonalReport {
+    /// Returns its key in lists by time.
+    pub fn sort_key(&self) -> SortKey<i64> {
+        SortKey { ts: self.received_ts, id: self.id }
+    }
+}
+
+fn personal_report(row: &Row<'_>) -> Result<PersonalReport, DbError> {
+    Ok(PersonalReport {
+        id: row.get(0)?,
+        received_ts: row.get(1)?,
+        room_id: row.get(2)?,
+        event_id: row.get(3)?,
+        target_user_id: row.get(4)?,
+        reason: row.get(5)?,
+        score: row.get(6)?,
+        state: row.get(7)?,
+        resolution: row.get(8)?,
+    })
+}
+
+/// Returns some reports of a kind that an account made, after a key, the oldest first.
+pub fn made_by(
+    tx: &ReadTx<'_>,
+    kind: ReportKind,
+    user_id: &str,
+    after: &SortKey<i64>,
+    limit: i64,
+) -> Result<Vec<PersonalReport>, DbError> {
+    let statement = match kind {
+        ReportKind::Event => &EVENTS_BY,
+        ReportKind::Room => &ROOMS_BY,
+        ReportKind::User => &USERS_BY,
+    };
+    tx.query(statement, &params![user_id, after.ts, after.id, limit], personal_report)
+}
+
+/// Returns some reports of a kind about an account or its events, after a key, the oldest first. None is about a room.
+pub fn made_about(
+    tx: &ReadTx<'_>,
+    kind: ReportKind,
+    user_id: &str,
+    after: &SortKey<i64>,
+    limit: i64,
+) -> Result<Vec<PersonalReport>, DbError> {
+    let statement = match kind {
+        ReportKind::Event => &EVENTS_ABOUT,
+        ReportKind::User => &USERS_ABOUT,
+        ReportKind::Room => return Ok(Vec::new()),
+    };
+    tx.query(statement, &params![user_id, after.ts, after.id, limit], personal_report)
 }

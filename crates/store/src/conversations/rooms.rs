@@ -30,6 +30,8 @@ reeve_db::statements! {
     ALIAS = "SELECT a.alias, r.room_id, a.creator FROM room_aliases a JOIN rooms r ON r.num = a.room_num WHERE a.alias = $1";
     ALIASES = "SELECT alias FROM room_aliases WHERE room_num = $1 ORDER BY created_ts, alias";
     COUNT_ALIASES = "SELECT count(*) FROM (SELECT 1 FROM room_aliases WHERE room_num = $1 LIMIT $2) few";
+    ALIASES_BY = "SELECT a.alias, r.room_id, a.creator FROM room_aliases a JOIN rooms r ON r.num = a.room_num \
+                  WHERE a.creator = $1 ORDER BY a.alias LIMIT $2";
     COUNT_ALIASES_BY = "SELECT count(*) FROM (SELECT 1 FROM room_aliases WHERE creator = $1 LIMIT $2) few";
     INSERT_ALIAS = "INSERT INTO room_aliases (alias, room_num, creator, created_ts) VALUES ($1, $2, $3, $4)";
     DELETE_ALIAS = "DELETE FROM room_aliases WHERE alias = $1";
@@ -188,6 +190,13 @@ pub fn count_aliases(tx: &ReadTx<'_>, room_num: RoomNum, most: i64) -> Result<i6
 /// Returns the number of aliases that an account created, counted up to `most`.
 pub fn count_aliases_by(tx: &ReadTx<'_>, creator: &str, most: i64) -> Result<i64, DbError> {
     tx.query_one(&COUNT_ALIASES_BY, &params![creator, most], |row| row.get(0))
+}
+
+/// Returns up to `most` aliases that an account created, in their order.
+pub fn aliases_by(tx: &ReadTx<'_>, creator: &str, most: i64) -> Result<Vec<Alias>, DbError> {
+    tx.query(&ALIASES_BY, &params![creator, most], |row| {
+        Ok(Alias { alias: row.get(0)?, room_id: row.get(1)?, creator: row.get(2)? })
+    })
 }
 
 /// Adds a free alias to a room.

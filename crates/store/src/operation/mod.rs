@@ -4,6 +4,7 @@ pub mod alerts;
 pub mod audit;
 pub mod batches;
 pub mod deliveries;
+pub mod exports;
 pub mod happenings;
 pub mod health;
 pub mod jobs;
@@ -22,6 +23,7 @@ pub(crate) const STATEMENTS: &[&[&Statement]] = &[
     alerts::STATEMENTS,
     batches::STATEMENTS,
     deliveries::STATEMENTS,
+    exports::STATEMENTS,
     happenings::STATEMENTS,
     webhooks::STATEMENTS,
     pushers::STATEMENTS,

@@ -63,6 +63,7 @@ reeve_db::statements! {
     /// The `+` keeps SQLite from the index of safe uploads, which it would read from the beginning.
     NOT_QUARANTINED = concat!(select!(), "WHERE m.user_num = $1 AND m.sort_quarantined_by = 'b' \
                               AND +m.safe_from_quarantine = 0 AND m.media_id > $2 ORDER BY m.media_id LIMIT $3");
+    OF_USER_AFTER = concat!(select!(), "WHERE m.user_num = $1 AND m.media_id > $2 ORDER BY m.media_id LIMIT $3");
     UNUSED_NEVER = unused_never!("");
     UNUSED_LONG = unused_long!("");
     UPLOADS_NEVER = unused_never!("AND m.url_cache IS NULL ");
@@ -203,6 +204,16 @@ pub fn not_quarantined(
     limit: i64,
 ) -> Result<Vec<Media>, DbError> {
     tx.query(&NOT_QUARANTINED, &params![user_num, after, limit], from_row)
+}
+
+/// Returns some of an account's uploads after a media id, in the order of the ids.
+pub fn of_user_after(
+    tx: &ReadTx<'_>,
+    user_num: UserNum,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Media>, DbError> {
+    tx.query(&OF_USER_AFTER, &params![user_num, after, limit], from_row)
 }
 
 /// The kind of uploads in a selection.

@@ -96,6 +96,17 @@ pub fn count_orphaned(tx: &ReadTx<'_>) -> Result<i64, DbError> {
     tx.query_one(&COUNT, &params![], |row| row.get(0))
 }
 
+/// Takes a complete object for another use than that of an upload; returns false if its deletion was scheduled meanwhile. The
+/// new owner gives it back with [`release_object`].
+pub fn take(tx: &mut Tx<'_>, object: &str) -> Result<bool, DbError> {
+    Ok(tx.execute(&TAKE, &params![object])? > 0)
+}
+
+/// Schedules the deletion of an object that [`take`] took.
+pub fn release_object(tx: &mut Tx<'_>, object: &str, now: Millis) -> Result<(), DbError> {
+    schedule_delete(tx, object, now)
+}
+
 /// Makes a complete object a blob, and returns the number of the blob; `None` if the deletion of the object was
 /// scheduled meanwhile. If there is a blob of the same bytes already, the deletion of the new object is scheduled.
 pub fn put_blob(

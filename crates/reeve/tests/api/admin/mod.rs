@@ -2,6 +2,7 @@ mod batch;
 mod bin;
 mod devices;
 mod effects;
+mod exports;
 mod login_as;
 mod lookups;
 mod media;

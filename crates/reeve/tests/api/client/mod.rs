@@ -5,6 +5,7 @@ mod dehydrated;
 mod device_lists;
 mod devices;
 mod discovery;
+mod exports;
 mod key_backup;
 mod keys;
 mod limits;

@@ -1,0 +1,217 @@
+//! Archives of everything about the account, for its owner; and the download of archives.
+
+mod download;
+
+use http::StatusCode;
+use reeve_app::shape::{self, AnyObject};
+use reeve_app::{Access, Answer, Call, MatrixError, Param, Reading, Route, body, reply};
+use reeve_model::{ExportState, Millis};
+use reeve_store::SortKey;
+use reeve_store::exports::{Export, Options};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::uia::{self, Authentication};
+
+const ALL: &str = "/_reeve/client/v1/exports";
+const ONE: &str = "/_reeve/client/v1/exports/{id}";
+/// Maximum and default number of exports in a page.
+const PAGE: i64 = 100;
+
+const MISSING: (u16, &str, &str) =
+    (404, "M_NOT_FOUND", "the account has no such export, or its time is over");
+const ACTS_AS: (u16, &str, &str) = (403, "M_FORBIDDEN", "the token is a login-as token");
+
+body! {
+    /// The parts of an archive that can be left out, and its encryption.
+    pub(crate) struct OrderOwnExport {
+        /// True for the history of rooms, as far as the account can see it; false by default.
+        history?: bool,
+        /// False to leave out the files that the account uploaded; true by default.
+        media?: bool,
+        /// The age recipient (`age1…`) to which the archive is encrypted.
+        recipient: Option<String>,
+        auth: Option<AnyObject>,
+    }
+}
+
+/// An archive of everything about the account, ordered or made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OwnExport {
+    id: String,
+    history: bool,
+    media: bool,
+    /// The age recipient to which it is encrypted; null if it is not.
+    #[schema(required)]
+    recipient: Option<String>,
+    /// `waiting`, `running`, `ready`, `failed` or `deleted`.
+    #[schema(value_type = String)]
+    state: ExportState,
+    /// When it was ordered, in milliseconds.
+    created_ts: i64,
+    /// When the archive was complete, in milliseconds; null before.
+    #[schema(required)]
+    completed_ts: Option<i64>,
+    /// When it is deleted, in milliseconds; null while it waits or runs.
+    #[schema(required)]
+    ends_ts: Option<i64>,
+    /// The length of the archive, in bytes; null unless it is ready.
+    #[schema(required)]
+    length: Option<i64>,
+    /// The SHA-256 of the archive, in hexadecimal; null unless it is ready.
+    #[schema(required)]
+    sha256: Option<String>,
+}
+
+impl From<Export> for OwnExport {
+    fn from(export: Export) -> Self {
+        let (length, sha256) = export.archive.map(|archive| (archive.length, archive.sha256)).unzip();
+        Self {
+            id: export.id,
+            history: export.options.history,
+            media: export.options.media,
+            recipient: export.options.recipient,
+            state: export.state,
+            created_ts: export.created_ts.get(),
+            completed_ts: export.completed_ts.map(Millis::get),
+            ends_ts: export.ends_ts.map(Millis::get),
+            length,
+            sha256,
+        }
+    }
+}
+
+/// A page of the exports that the account ordered, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OwnExports {
+    exports: Vec<OwnExport>,
+    /// The `from` of the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+/// The link to download an archive.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OwnExportLink {
+    /// The path on this server. Everybody who knows it can download the archive.
+    #[schema(example = "/_reeve/export/rvx_abcd")]
+    path: String,
+    /// The time until which it can be used, in milliseconds.
+    until_ts: i64,
+}
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::post(ALL, order)
+            .access(Access::User)
+            .id("orderOwnExport")
+            .takes::<OrderOwnExport>()
+            .returns::<OwnExport>(201)
+            .interactive()
+            .summary("Orders an archive of everything about the account")
+            .description(
+                "One can be ordered a day. It is written in the background, and deleted after some days.",
+            )
+            .errors(&[
+                (400, "M_BAD_JSON", "a value has the wrong type"),
+                (400, "M_INVALID_PARAM", "the recipient is not valid"),
+                (403, "M_FORBIDDEN", "the server makes none for users, or the token is a login-as token"),
+                (409, "M_UNKNOWN", "the export before is not over"),
+                (
+                    429,
+                    "M_LIMIT_EXCEEDED",
+                    "an export was ordered in the last 24 hours, or failed in the last hour",
+                ),
+            ]),
+        Route::read(ALL, list)
+            .access(Access::User)
+            .id("listOwnExports")
+            .returns::<OwnExports>(200)
+            .summary("Lists the archives that the account ordered, the newest first")
+            .query([
+                Param::integer("limit", "maximum number of exports, from 1 to 100; 100 by default"),
+                Param::text("from", "the `next_token` of the page before"),
+            ])
+            .errors(&[(
+                400,
+                "M_INVALID_PARAM",
+                "`limit` is malformed, or `from` is not a `next_token` of this list",
+            )]),
+        Route::read(ONE, get)
+            .access(Access::User)
+            .id("getOwnExport")
+            .returns::<OwnExport>(200)
+            .summary("Returns the state of an archive that the account ordered")
+            .errors(&[MISSING]),
+        Route::delete(ONE, delete)
+            .access(Access::User)
+            .id("deleteOwnExport")
+            .returns::<shape::Empty>(200)
+            .summary("Deletes an archive that the account ordered, or ends the work on it")
+            .errors(&[MISSING, ACTS_AS, (409, "M_UNKNOWN", "it was deleted before")]),
+        Route::post("/_reeve/client/v1/exports/{id}/link", link)
+            .access(Access::User)
+            .id("createOwnExportLink")
+            .may_take::<Authentication>()
+            .returns::<OwnExportLink>(200)
+            .interactive()
+            .summary("Makes the link to download an archive, which ends a former one")
+            .errors(&[MISSING, ACTS_AS, (409, "M_UNKNOWN", "the archive is not ready")]),
+        download::route(),
+    ]
+}
+
+async fn order(mut call: Call) -> Answer {
+    let body: OrderOwnExport = call.take().await?;
+    let options = Options {
+        history: body.history.read()?.unwrap_or(false),
+        media: body.media.read()?.unwrap_or(true),
+        recipient: body.recipient.read()?,
+    };
+    uia::owner(&call, &body.auth).await?;
+    let (ctx, settings) = (call.ctx(), *call.app.exports.settings());
+    let ordered =
+        call.act(move |tx, session| reeve_export::order_own(tx, &ctx, &settings, session, &options)).await?;
+    Ok(reply::json(StatusCode::CREATED, &OwnExport::from(ordered)))
+}
+
+fn list(call: &Reading<'_>) -> Answer {
+    let limit = call.query.integer("limit")?.unwrap_or(PAGE).clamp(1, PAGE);
+    let from = match call.query.ascii("from")? {
+        None => SortKey::at(Millis::MAX),
+        Some(token) => SortKey::parse(&token).ok_or_else(|| {
+            MatrixError::invalid_param("Query parameter 'from' must be a next_token of this list")
+        })?,
+    };
+    let mut exports = reeve_export::list(call.tx, call.user()?, true, &from, limit + 1)?;
+    let size = usize::try_from(limit).unwrap_or(usize::MAX);
+    let is_last = exports.len() <= size;
+    exports.truncate(size);
+    let next_token = exports.last().filter(|_| !is_last).map(|last| last.sort_key().to_string());
+    reply::ok(&OwnExports { exports: exports.into_iter().map(OwnExport::from).collect(), next_token })
+}
+
+fn get(call: &Reading<'_>) -> Answer {
+    let export = reeve_export::find_own(call.tx, call.user()?, call.params.get("id"), call.now)?;
+    reply::ok(&OwnExport::from(export))
+}
+
+async fn delete(call: Call) -> Answer {
+    let (ctx, id) = (call.ctx(), call.param("id"));
+    call.act(move |tx, session| reeve_export::delete_own(tx, &ctx, session, &id)).await?;
+    call.app.media.wake_sweeper();
+    reply::empty()
+}
+
+async fn link(mut call: Call) -> Answer {
+    let body: Authentication = call.take().await?;
+    uia::owner(&call, &body.auth).await?;
+    let (ctx, id, settings) = (call.ctx(), call.param("id"), *call.app.exports.settings());
+    let made = call
+        .act(move |tx, session| reeve_export::create_link(tx, &ctx, &settings, Some(session), &id))
+        .await?;
+    reply::ok(&OwnExportLink {
+        path: format!("{}{}", reeve_export::DOWNLOAD, made.token),
+        until_ts: made.until_ts.get(),
+    })
+}

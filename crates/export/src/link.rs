@@ -1,0 +1,103 @@
+//! Links to download archives. Each export has one, which ends by itself; its token is stored as a digest.
+
+use reeve_accounts::{audit, rights};
+use reeve_db::{DbError, ReadTx, Tx};
+use reeve_model::session::hash_token;
+use reeve_model::{ActorKind, Ctx, ExportState, Millis, Session, random};
+use reeve_store::exports::{self, Archive, By, Export};
+use reeve_store::users;
+use serde_json::json;
+
+use crate::error::Error;
+use crate::order::{self, check_is_owner, check_scopes};
+use crate::settings::Settings;
+
+/// The path of downloads, before the token of a link.
+pub const DOWNLOAD: &str = "/_reeve/export/";
+/// The beginning of every token of a link.
+const PREFIX: &str = "rvx_";
+/// Length of the random part of a token.
+const TOKEN: usize = 40;
+
+/// A new link.
+#[derive(Clone)]
+pub struct Issued {
+    /// The token, which cannot be read again.
+    pub token: String,
+    /// The time until which it can be used.
+    pub until_ts: Millis,
+}
+
+/// Makes the link of an archive, in place of a former one: for the owner of the account, if a session is given, or else for an
+/// administrator who holds the scopes of all parts of an archive.
+pub fn create(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    settings: &Settings,
+    session: Option<&Session>,
+    id: &str,
+) -> Result<Issued, Error> {
+    let (export, by) = match session {
+        Some(session) => {
+            check_is_owner(session)?;
+            let by = By { kind: ActorKind::User, id: session.user.user_id.clone() };
+            (order::find_own(tx, &session.user, id, ctx.now)?, by)
+        }
+        None => {
+            let export = order::find(tx, id, ctx.now)?;
+            rights::to_change(tx, ctx, &export.user_id)?;
+            check_scopes(ctx)?;
+            let actor = ctx.actor.as_ref().ok_or(DbError::NoRow)?;
+            (export, By { kind: actor.kind(), id: actor.id().to_owned() })
+        }
+    };
+    let ends = match (export.state, export.ends_ts) {
+        (ExportState::Ready, Some(ends)) => ends,
+        (state, _) => return Err(Error::WrongState(state)),
+    };
+    let token = format!("{PREFIX}{}", random::secret(TOKEN));
+    let until_ts = ctx.now.plus(settings.link_ms).min(ends);
+    exports::set_link(tx, export.num, &hash_token(&token), until_ts, &by)?;
+    let changes = json!({ "export": id, "until_ts": until_ts });
+    audit::record(tx, ctx, "user.export_link", &export.user_id, &changes)?;
+    Ok(Issued { token, until_ts })
+}
+
+/// Returns the export of a link that can be used, and its archive.
+pub fn open(tx: &ReadTx<'_>, token: &str, now: Millis) -> Result<(Export, Archive), Error> {
+    let export = exports::by_link(tx, &hash_token(token))?.ok_or(Error::BadLink)?;
+    let is_valid = export.link.as_ref().is_some_and(|link| link.until_ts > now)
+        && export.ends_ts.is_some_and(|ends| ends > now);
+    let archive = export.archive.clone().filter(|_| is_valid).ok_or(Error::BadLink)?;
+    // A link of their own is as good as the account's sessions.
+    if is_of_owner(&export) && users::by_num(tx, export.user_num)?.is_none_or(|user| user.locked) {
+        return Err(Error::BadLink);
+    }
+    Ok((export, archive))
+}
+
+/// Returns true if the link was made by the owner of the account for themselves.
+fn is_of_owner(export: &Export) -> bool {
+    export.own
+        && export
+            .link
+            .as_ref()
+            .is_some_and(|link| link.by.kind == ActorKind::User && link.by.id == export.user_id)
+}
+
+/// Returns true if a download is to be audited with [`note`]: the first use of a link that an administrator made, and each download
+/// that is not the continuation of another one. People's downloads of their own data are not.
+pub fn is_noted(export: &Export, from_start: bool) -> bool {
+    let is_first = export.link.as_ref().is_some_and(|link| !link.used);
+    (is_first || from_start) && !is_of_owner(export)
+}
+
+/// Audits a download, as an act of the actor who made the link.
+pub fn note(tx: &mut Tx<'_>, ctx: &Ctx, export: &Export) -> Result<(), Error> {
+    exports::set_link_used(tx, export.num)?;
+    let actor = export.link.as_ref().and_then(|link| order::actor(&link.by));
+    let ctx = Ctx { actor, ..ctx.clone() };
+    let length = export.archive.as_ref().map(|archive| archive.length);
+    let changes = json!({ "export": export.id, "length": length });
+    Ok(audit::record(tx, &ctx, "user.export_download", &export.user_id, &changes)?)
+}

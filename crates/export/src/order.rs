@@ -1,0 +1,170 @@
+//! Orders of exports, by administrators and by people for their own accounts; lists, and deletion.
+
+use age::x25519::Recipient;
+use reeve_accounts::{account, audit, rights};
+use reeve_db::{DbError, ReadTx, Tx};
+use reeve_model::{Actor, ActorKind, Ctx, ExportState, Millis, Scope, Session, User, random};
+use reeve_store::SortKey;
+use reeve_store::exports::{self, By, Export, NewExport, Options};
+use serde_json::json;
+
+use crate::error::Error;
+use crate::settings::Settings;
+
+/// The time after which people can order another archive of their own account, in milliseconds. An archive is kept at least
+/// as long.
+const OWN_EVERY_MS: i64 = 86_400_000;
+/// The same after one that failed, such as one that would be larger than the server allows.
+const FAILED_EVERY_MS: i64 = 3_600_000;
+/// Length of an id.
+const ID: usize = 16;
+
+/// The scopes that an export needs: each of its parts can be read with one of them.
+const SCOPES: [Scope; 5] =
+    [Scope::UsersRead, Scope::MessagesRead, Scope::MediaRead, Scope::ReportsRead, Scope::AuditRead];
+
+/// Refuses an actor who could not read a part of an archive by another route.
+pub(crate) fn check_scopes(ctx: &Ctx) -> Result<(), Error> {
+    SCOPES.into_iter().try_for_each(|scope| Ok(rights::check_holds(ctx, scope)?))
+}
+
+/// Refuses a session in which an administrator acts as the account.
+pub(crate) fn check_is_owner(session: &Session) -> Result<(), Error> {
+    if session.owner_num == session.user.num {
+        Ok(())
+    } else {
+        Err(reeve_accounts::Error::ActsAsAnother.into())
+    }
+}
+
+/// Orders an archive of an account, for an administrator who holds the scopes of all its parts; returns the export. One of an
+/// account that is deactivated or erased has the data that is left.
+pub fn order(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, options: &Options) -> Result<Export, Error> {
+    let user = rights::to_change(tx, ctx, user_id)?;
+    check_scopes(ctx)?;
+    let (kind, id) = ctx
+        .actor
+        .as_ref()
+        .map_or((ActorKind::Server, ActorKind::Server.as_str()), |actor| (actor.kind(), actor.id()));
+    let export = insert(tx, &user, false, By { kind, id: id.to_owned() }, options, ctx.now)?;
+    let changes = json!({
+        "export": export.id,
+        "history": options.history,
+        "media": options.media,
+        "encrypted": options.recipient.is_some(),
+    });
+    audit::record(tx, ctx, "user.export", user_id, &changes)?;
+    Ok(export)
+}
+
+/// Orders an archive of the account of a session; returns the export.
+pub fn order_own(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    settings: &Settings,
+    session: &Session,
+    options: &Options,
+) -> Result<Export, Error> {
+    check_is_owner(session)?;
+    if !settings.own {
+        return Err(Error::Disabled);
+    }
+    let user = &session.user;
+    account::check_active(tx, user.num)?;
+    for newest in exports::of_user(tx, user.num, true, &SortKey::at(Millis::MAX), 1)? {
+        let every = match newest.state {
+            ExportState::Waiting | ExportState::Running => return Err(Error::Unfinished),
+            ExportState::Ready | ExportState::Deleted => OWN_EVERY_MS,
+            ExportState::Failed => FAILED_EVERY_MS,
+        };
+        let wait = every - ctx.now.since(newest.created_ts);
+        if wait > 0 {
+            return Err(Error::TooSoon(wait));
+        }
+    }
+    insert(tx, user, true, By { kind: ActorKind::User, id: user.user_id.clone() }, options, ctx.now)
+}
+
+fn insert(
+    tx: &mut Tx<'_>,
+    user: &User,
+    own: bool,
+    requested_by: By,
+    options: &Options,
+    now: Millis,
+) -> Result<Export, Error> {
+    if options.recipient.as_ref().is_some_and(|recipient| recipient.parse::<Recipient>().is_err()) {
+        return Err(Error::BadRecipient);
+    }
+    // People and administrators do not wait for each other.
+    if exports::is_unfinished(tx, user.num, own)? {
+        return Err(Error::Unfinished);
+    }
+    let id = random::letters(ID);
+    let new = NewExport { id: &id, user_num: user.num, own, requested_by, options };
+    exports::insert(tx, &new, now)?;
+    Ok(exports::find(tx, &id)?.ok_or(DbError::NoRow)?)
+}
+
+/// Returns the export of an id.
+pub fn find(tx: &ReadTx<'_>, id: &str, now: Millis) -> Result<Export, Error> {
+    let found = exports::find(tx, id)?.filter(|export| export.ends_ts.is_none_or(|ends| ends > now));
+    found.ok_or(Error::NotFound)
+}
+
+/// Returns the export of an id that an account ordered for itself.
+pub fn find_own(tx: &ReadTx<'_>, user: &User, id: &str, now: Millis) -> Result<Export, Error> {
+    let found = Some(find(tx, id, now)?).filter(|export| export.own && export.user_num == user.num);
+    found.ok_or(Error::NotFound)
+}
+
+/// Returns exports of an account before a position (time and id), the newest first; `own` only those that it ordered for
+/// itself. One whose time is over may be among them.
+pub fn list(
+    tx: &ReadTx<'_>,
+    user: &User,
+    own: bool,
+    before: &SortKey<String>,
+    limit: i64,
+) -> Result<Vec<Export>, DbError> {
+    exports::of_user(tx, user.num, own, before, limit)
+}
+
+/// Deletes an archive, or ends the work on it, for an administrator.
+pub fn delete(tx: &mut Tx<'_>, ctx: &Ctx, id: &str) -> Result<(), Error> {
+    let export = find(tx, id, ctx.now)?;
+    rights::to_change(tx, ctx, &export.user_id)?;
+    withdraw(tx, &export, ctx.now)?;
+    audit::record(tx, ctx, "user.export_delete", &export.user_id, &json!({ "export": id }))?;
+    Ok(())
+}
+
+/// Deletes an archive that an account ordered for itself, or ends the work on it.
+pub fn delete_own(tx: &mut Tx<'_>, ctx: &Ctx, session: &Session, id: &str) -> Result<(), Error> {
+    check_is_owner(session)?;
+    let export = find_own(tx, &session.user, id, ctx.now)?;
+    withdraw(tx, &export, ctx.now)
+}
+
+/// Deletes an archive. The row stays until the person can order another one.
+fn withdraw(tx: &mut Tx<'_>, export: &Export, now: Millis) -> Result<(), Error> {
+    if export.state == ExportState::Deleted {
+        return Err(Error::WrongState(export.state));
+    }
+    let ends = export.created_ts.plus(OWN_EVERY_MS).max(now.plus(1));
+    Ok(exports::set_deleted(tx, export.num, now, ends)?)
+}
+
+/// Returns the actor of a stored order or link.
+pub(crate) fn actor(by: &By) -> Option<Actor> {
+    let id = by.id.as_str().into();
+    match by.kind {
+        ActorKind::User => Some(Actor::User(id)),
+        ActorKind::Service => Some(Actor::Service(id)),
+        ActorKind::Cli => Some(Actor::Cli),
+        ActorKind::Server => Some(Actor::Server),
+        ActorKind::Job => Some(Actor::Job(id)),
+        // These administer nothing.
+        ActorKind::Appservice => None,
+    }
+}
