@@ -21,7 +21,7 @@ pub enum Error {
     /// Another account has the name already, perhaps in another case.
     #[error("User ID already taken.")]
     UserInUse,
-    /// The name is that of the account which sends server notices.
+    /// The name is that of an account of the server itself, which sends notices or manages groups.
     #[error("This user ID is reserved.")]
     NameReserved,
     /// The external id belongs to another account.

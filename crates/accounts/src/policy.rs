@@ -33,6 +33,8 @@ pub struct Policy {
     pub account_validity_period_ms: Option<i64>,
     /// The localpart of the account that sends server notices, which no other account can have.
     pub notices_localpart: Option<String>,
+    /// The localpart of the account that manages the rooms of groups, which no other account can have.
+    pub groups_localpart: Option<String>,
     /// The limits of what one account may store.
     pub limits: Limits,
 }
@@ -114,6 +116,7 @@ impl Default for Policy {
             default_user_type: None,
             account_validity_period_ms: None,
             notices_localpart: None,
+            groups_localpart: None,
             limits: Limits::default(),
         }
     }

@@ -8,7 +8,7 @@ use reeve_jobs::{JobKind, Kind, Step, StepError, Work};
 use reeve_model::{Actor, Ctx, Membership, Millis, Pos, RoomNum, User};
 use reeve_store::departures::{self, Departure};
 use reeve_store::rooms::{self, Room};
-use reeve_store::{account_data, ephemeral, events, memberships, reports, silences, users};
+use reeve_store::{account_data, ephemeral, events, memberships, reports, scim_groups, silences, users};
 use ruma::UserId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -285,6 +285,7 @@ fn begin_purge(
         return Err(StepError::Hopeless(format!("Not purged, since these could not be removed: {names}")));
     }
     rooms::delete_aliases(tx, room.num)?;
+    scim_groups::delete(tx, &room.room_id)?;
     rooms::delete(tx, room)?;
     progress.purging = true;
     Ok(())

@@ -54,6 +54,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 15, name: "webhooks", sql: include_str!("../migrations/0015_webhooks.sql") },
     Migration { number: 16, name: "selections", sql: include_str!("../migrations/0016_selections.sql") },
     Migration { number: 17, name: "batches", sql: include_str!("../migrations/0017_batches.sql") },
+    Migration { number: 21, name: "scim_groups", sql: include_str!("../migrations/0021_scim_groups.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.

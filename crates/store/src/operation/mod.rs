@@ -8,6 +8,7 @@ pub mod happenings;
 pub mod health;
 pub mod jobs;
 pub mod pushers;
+pub mod scim_groups;
 pub mod service_tokens;
 pub mod signing_keys;
 pub mod webhooks;
@@ -24,6 +25,7 @@ pub(crate) const STATEMENTS: &[&[&Statement]] = &[
     happenings::STATEMENTS,
     webhooks::STATEMENTS,
     pushers::STATEMENTS,
+    scim_groups::STATEMENTS,
     health::STATEMENTS,
     jobs::STATEMENTS,
     service_tokens::STATEMENTS,
