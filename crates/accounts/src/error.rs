@@ -21,7 +21,7 @@ pub enum Error {
     /// Another account has the name already, perhaps in another case.
     #[error("User ID already taken.")]
     UserInUse,
-    /// The name is that of the account which sends server notices, or is to be: nobody logs in as it.
+    /// The name is that of an account of the server itself, or is to be, which sends notices or manages groups: nobody logs in as it.
     #[error("This user ID is reserved.")]
     NameReserved,
     /// The external id belongs to another account.

@@ -37,6 +37,8 @@ pub struct Policy {
     pub keep_deactivated_ms: i64,
     /// The localpart of the account that sends server notices, which no other account can have.
     pub notices_localpart: Option<String>,
+    /// The localpart of the account that manages the rooms of groups, which no other account can have.
+    pub groups_localpart: Option<String>,
     /// The limits of what one account may store.
     pub limits: Limits,
 }
@@ -119,6 +121,7 @@ impl Default for Policy {
             account_validity_period_ms: None,
             keep_deactivated_ms: 30 * 86_400_000,
             notices_localpart: None,
+            groups_localpart: None,
             limits: Limits::default(),
         }
     }

@@ -3,7 +3,7 @@
 use reeve_db::{ReadTx, Tx};
 use reeve_model::role::MAX_OWN_ROLES;
 use reeve_model::{BuiltInRole, Ctx, Role, Scope, User};
-use reeve_store::{access_tokens, roles as store, users};
+use reeve_store::{access_tokens, roles as store, scim_groups, users};
 use serde_json::json;
 
 use crate::error::Error;
@@ -79,6 +79,7 @@ pub fn delete(tx: &mut Tx<'_>, ctx: &Ctx, name: &str) -> Result<(), Error> {
         return Err(Error::RoleHeld);
     }
     store::delete(tx, name)?;
+    scim_groups::delete(tx, &scim_groups::role_id(name))?;
     audit::record(tx, ctx, "role.delete", name, &json!({}))?;
     Ok(())
 }

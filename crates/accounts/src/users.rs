@@ -36,7 +36,8 @@ pub struct NewUser {
 /// Checks that a new account can have a name, in the order in which clients expect the refusals.
 pub fn check_name(tx: &ReadTx<'_>, ctx: &Ctx, policy: &Policy, localpart: &str) -> Result<(), Error> {
     id::check_new_localpart(localpart, &ctx.server_name)?;
-    if policy.notices_localpart.as_deref() == Some(localpart) {
+    let reserved = [&policy.notices_localpart, &policy.groups_localpart];
+    if reserved.into_iter().flatten().any(|reserved| reserved == localpart) {
         return Err(Error::NameReserved);
     }
     if users::is_taken(tx, &ctx.user_id(localpart))? {

@@ -23,6 +23,7 @@ use reeve_webhooks::Webhooks;
 use tokio::sync::watch;
 
 use crate::discovery::Discovery;
+use crate::scim::ScimSettings;
 
 /// The running server, as handlers use it. The part that the HTTP engine works with is reached through it.
 pub struct App {
@@ -60,6 +61,8 @@ pub struct App {
     pub sends_mail: bool,
     /// The addresses that clients are told.
     pub discovery: Discovery,
+    /// The settings for provisioning with SCIM.
+    pub scim: ScimSettings,
     /// Becomes true when the server stops, so that waiting requests end.
     pub stop: watch::Sender<bool>,
 }

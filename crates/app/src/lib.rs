@@ -3,15 +3,17 @@
 mod app;
 mod discovery;
 pub mod openapi;
+mod scim;
 
 pub use reeve_http::{
-    Access, Answer, Base, Caller, Content, Limit, OpenTo, Param, ParamKind, Params, Settings as HttpSettings,
-    auth, body, json, ledger, limits, metrics, query, reply, serve, shape,
+    Access, Answer, Base, Caller, Content, Family, Limit, OpenTo, Param, ParamKind, Params,
+    Settings as HttpSettings, auth, body, json, ledger, limits, metrics, query, reply, serve, shape,
 };
 pub use reeve_model::MatrixError;
 
 pub use crate::app::App;
 pub use crate::discovery::{Contact, Discovery, Support, Turn, TurnCredentials};
+pub use crate::scim::{Inactive, NewGroups, ScimSettings};
 
 /// An authorised request.
 pub type Call = reeve_http::Call<App>;

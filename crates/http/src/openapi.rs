@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::admission::Access;
 use crate::content::{Content, Request};
 use crate::example;
+use crate::family::Family;
 use crate::param::{Kind, Param};
 use crate::route::{Limit, Route, Success};
 
@@ -30,7 +31,8 @@ pub fn document<S>(routes: &[Arc<Route<S>>], path_params: &[PathParam]) -> Value
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     let mut schemas: BTreeMap<String, Value> = BTreeMap::new();
     let known = [
-        ("MatrixError".to_owned(), matrix_error()),
+        (Family::Matrix.error_schema().to_owned(), matrix_error()),
+        (Family::Scim.error_schema().to_owned(), scim_error()),
         ("Interactive".to_owned(), interactive()),
         ("Empty".to_owned(), json!({ "type": "object", "additionalProperties": false })),
     ];
@@ -132,6 +134,19 @@ fn matrix_error() -> Value {
                 "type": "integer",
                 "description": "With 429: the time after which to retry, in milliseconds.",
             },
+        },
+    })
+}
+
+fn scim_error() -> Value {
+    json!({
+        "type": "object",
+        "required": ["schemas", "status", "detail"],
+        "properties": {
+            "schemas": { "type": "array", "items": { "type": "string" } },
+            "status": { "type": "string", "description": "The HTTP status." },
+            "scimType": { "type": "string", "description": "The kind of error, for programs." },
+            "detail": { "type": "string", "description": "The error text, for people." },
         },
     })
 }
@@ -258,27 +273,28 @@ fn refusals<S>(route: &Route<S>) -> Vec<Refusal> {
 
 /// Returns the error responses of a route, by status.
 fn error_responses<S>(route: &Route<S>) -> Map<String, Value> {
+    let family = route.family();
     let mut by_status: BTreeMap<u16, (Vec<&str>, Vec<String>)> = BTreeMap::new();
     for Refusal { status, code, when } in refusals(route) {
         let (codes, texts) = by_status.entry(status).or_default();
-        if !codes.contains(&code) {
+        let code = family.code(status, code);
+        if let Some(code) = code.filter(|code| !codes.contains(code)) {
             codes.push(code);
         }
-        texts.push(format!("`{code}`: {when}"));
+        texts.push(code.map_or_else(|| when.to_owned(), |code| format!("`{code}`: {when}")));
     }
     let response = |(status, (codes, texts)): (u16, (Vec<&str>, Vec<String>))| {
-        let error = json!({
-            "allOf": [reference("MatrixError")],
-            "properties": { "errcode": { "enum": codes } },
-        });
-        let example = json!({ "errcode": codes.first(), "error": "What went wrong" });
+        let known =
+            if codes.is_empty() { json!({}) } else { json!({ family.code_key(): { "enum": codes } }) };
+        let error = json!({ "allOf": [reference(family.error_schema())], "properties": known });
+        let example = family.error_example(status, codes.first().copied());
         let (schema, texts) = if status == 401 && route.doc.interactive {
             let more = "without a code: authentication is incomplete".to_owned();
             (json!({ "anyOf": [error, reference("Interactive")] }), [vec![more], texts].concat())
         } else {
             (error, texts)
         };
-        let content = json!({ "application/json": { "schema": schema, "example": example } });
+        let content = json!({ family.media_type(): { "schema": schema, "example": example } });
         (status.to_string(), json!({ "description": texts.join("; "), "content": content }))
     };
     by_status.into_iter().map(response).collect()
@@ -290,6 +306,7 @@ fn reference(name: &str) -> Value {
 
 /// Returns the contents of a body, as a map of media types; `None` if it is empty.
 fn media_types(
+    family: Family,
     content: &Content,
     example: Option<&Value>,
     schemas: &BTreeMap<String, Value>,
@@ -298,7 +315,7 @@ fn media_types(
         Content::Json(name, _) => {
             let schema = reference(name);
             let example = example.cloned().unwrap_or_else(|| example::of(&schema, schemas));
-            Some(json!({ "application/json": { "schema": schema, "example": example } }))
+            Some(json!({ family.media_type(): { "schema": schema, "example": example } }))
         }
         Content::Text(media_type) => Some(json!({ *media_type: { "schema": { "type": "string" } } })),
         Content::Bytes => Some(json!({ "*/*": {} })),
@@ -386,7 +403,7 @@ fn operation<S>(
     let mut responses = error_responses(route);
     for Success { status, content } in &doc.successes {
         let mut response = Map::from_iter([("description".to_owned(), json!("Success"))]);
-        if let Some(content) = media_types(content, doc.example.as_ref(), schemas) {
+        if let Some(content) = media_types(route.family(), content, doc.example.as_ref(), schemas) {
             response.insert("content".to_owned(), content);
         }
         responses.insert(status.to_string(), Value::Object(response));
@@ -412,7 +429,7 @@ fn operation<S>(
     });
     if let Value::Object(operation) = &mut operation {
         if let Some(request) = &doc.request {
-            let content = media_types(&request.content, None, schemas);
+            let content = media_types(route.family(), &request.content, None, schemas);
             operation.insert(
                 "requestBody".to_owned(),
                 json!({ "required": request.is_needed(), "content": content }),
@@ -430,6 +447,8 @@ pub(crate) fn tag(path: &str) -> &'static str {
         "Synapse admin API"
     } else if path.starts_with("/_reeve") {
         "Reeve admin API"
+    } else if path.starts_with("/scim") {
+        "SCIM 2.0"
     } else if path.starts_with("/_matrix") || path.starts_with("/.well-known") {
         "Matrix client-server API"
     } else {

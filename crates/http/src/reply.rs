@@ -5,7 +5,9 @@ use axum_core::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use reeve_model::MatrixError;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use crate::family::Family;
 
 /// The result of a handler.
 pub type Answer = Result<Response, MatrixError>;
@@ -26,21 +28,19 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     response
 }
 
-/// Returns the response for an error.
-pub fn error(error: MatrixError) -> Response {
-    // Interactive authentication that continues is not an error and has no code.
-    let mut body = if error.errcode.is_empty() {
-        json!({})
-    } else {
-        json!({ "errcode": error.errcode, "error": error.error })
-    };
-    let extra = error.extra.map(|extra| *extra).unwrap_or_default();
-    let retry_after = extra.get("retry_after_ms").and_then(Value::as_i64);
-    if let Value::Object(body) = &mut body {
-        body.extend(extra);
-    }
+/// Returns a JSON response of a family of routes.
+pub fn json_of(family: Family, status: StatusCode, body: &impl Serialize) -> Response {
+    let mut response = json(status, body);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(family.media_type()));
+    response
+}
+
+/// Returns the response for an error at a route of a family.
+pub fn error(family: Family, error: &MatrixError) -> Response {
+    let retry_after =
+        error.extra.as_ref().and_then(|extra| extra.get("retry_after_ms")).and_then(Value::as_i64);
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = json(status, &body);
+    let mut response = json_of(family, status, &family.error_body(error));
     if let Some(ms) = retry_after
         && let Ok(seconds) =
             HeaderValue::from_str(&ms.max(0).saturating_add(999).div_euclid(1000).to_string())

@@ -13,6 +13,7 @@ use crate::admission::{Access, Admission, OpenTo};
 use crate::body::Body;
 use crate::call::{Call, Reading};
 use crate::content::{Content, Request};
+use crate::family::Family;
 use crate::head::Params;
 use crate::param::Param;
 use crate::reply::Answer;
@@ -167,6 +168,15 @@ impl<S> Route<S> {
         Self::of(Method::PUT, path, handler)
     }
 
+    /// Makes a PATCH route.
+    pub fn patch<F, Fut>(path: &str, handler: F) -> Endpoint<S>
+    where
+        F: Fn(Call<S>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Answer> + Send + 'static,
+    {
+        Self::of(Method::PATCH, path, handler)
+    }
+
     /// Makes a DELETE route.
     pub fn delete<F, Fut>(path: &str, handler: F) -> Endpoint<S>
     where
@@ -304,6 +314,11 @@ impl<S> Route<S> {
     pub fn spec(mut self, url: &'static str) -> Self {
         self.doc.spec = Some(url);
         self
+    }
+
+    /// Returns the family that it belongs to.
+    pub fn family(&self) -> Family {
+        Family::of(self.path())
     }
 
     /// Returns the main path.

@@ -19,6 +19,7 @@ use crate::admission::Admission;
 use crate::auth;
 use crate::call::{self, Call, Reading};
 use crate::caller::{Caller, Credentials};
+use crate::family::Family;
 use crate::head::{Head, Params};
 use crate::limits::{Bucket, Limiter};
 use crate::query::Query;
@@ -113,13 +114,14 @@ impl<S: State> Service<S> {
 
     async fn handle(&self, arrival: Arrival) -> (Arc<str>, Response) {
         let parts = &arrival.parts;
+        let family = Family::of(parts.uri.path());
         if let Err(refused) = check_host(parts) {
-            return (Arc::from("unknown"), reply::error(refused));
+            return (Arc::from("unknown"), reply::error(family, &refused));
         }
         match self.router.find(&parts.method, parts.uri.path()) {
-            Found::Nothing => (Arc::from("unknown"), reply::error(MatrixError::unrecognized(404))),
+            Found::Nothing => (Arc::from("unknown"), reply::error(family, &MatrixError::unrecognized(404))),
             Found::MethodNotAllowed(allowed) => {
-                let mut response = reply::error(MatrixError::unrecognized(405));
+                let mut response = reply::error(family, &MatrixError::unrecognized(405));
                 if let Ok(allowed) = HeaderValue::from_str(&allowed) {
                     response.headers_mut().insert(header::ALLOW, allowed);
                 }
@@ -140,7 +142,7 @@ impl<S: State> Service<S> {
                         if error.status == 429 {
                             tokio::time::sleep(LIMITED_PAUSE).await;
                         }
-                        reply::error(error)
+                        reply::error(family, &error)
                     }
                 };
                 (pattern, response)

@@ -111,6 +111,7 @@ pub enum StartError {
 pub fn routes() -> Vec<Arc<Route>> {
     let mut routes = reeve_admin_api::routes();
     routes.extend(reeve_client_api::routes());
+    routes.extend(reeve_scim::routes());
     let mut routes: Vec<Arc<Route>> = routes.into_iter().map(Arc::new).collect();
     let mut all = routes.clone();
     all.push(Arc::new(reeve_admin_api::openapi_route(|| Arc::from(""))));
@@ -335,6 +336,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         exports: exports.clone(),
         sends_mail,
         discovery: config.discovery,
+        scim: config.scim,
         stop: stop.clone(),
     });
     let mut routes = routes();

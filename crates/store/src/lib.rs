@@ -63,6 +63,7 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration { number: 19, name: "bin", sql: include_str!("../migrations/0019_bin.sql") },
     Migration { number: 20, name: "retention", sql: include_str!("../migrations/0020_retention.sql") },
+    Migration { number: 21, name: "scim_groups", sql: include_str!("../migrations/0021_scim_groups.sql") },
     Migration { number: 22, name: "exports", sql: include_str!("../migrations/0022_exports.sql") },
     Migration {
         number: 24,

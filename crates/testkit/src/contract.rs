@@ -12,12 +12,12 @@ use crate::reply::Reply;
 
 const REFERENCE: &str = "#/components/schemas/";
 /// Schemas that are parts of others, or that allow other keys.
-const OPEN: [&str; 3] = ["MatrixError", "Interactive", "ClientEvent"];
+const OPEN: [&str; 4] = ["MatrixError", "ScimError", "Interactive", "ClientEvent"];
 
 /// The contents of a response.
 enum Expected {
-    /// JSON of the schema at this place.
-    Json(String),
+    /// JSON of this media type and of the schema at this place.
+    Json { kind: String, place: String },
     /// Another media type; any, if `None`.
     Other(Option<String>),
     /// Nothing.
@@ -68,15 +68,16 @@ impl Contract {
         let mut answers = HashMap::new();
         for (path, operations) in document["paths"].as_object().expect("paths") {
             for (method, operation) in operations.as_object().expect("operations") {
-                if let Some(body) = operation.pointer("/requestBody/content/application~1json") {
+                let request = operation.pointer("/requestBody/content").and_then(Value::as_object);
+                for (_, body) in request.into_iter().flatten().filter(|(kind, _)| is_json(kind)) {
                     place(&body["schema"]);
                 }
                 for (status, response) in operation["responses"].as_object().expect("responses") {
                     let content = response.get("content").and_then(Value::as_object);
                     let expected = match content.and_then(|content| content.iter().next()) {
                         None => Expected::Nothing,
-                        Some((kind, body)) if kind == "application/json" => {
-                            Expected::Json(place(&body["schema"]))
+                        Some((kind, body)) if is_json(kind) => {
+                            Expected::Json { kind: kind.clone(), place: place(&body["schema"]) }
                         }
                         Some((kind, _)) => Expected::Other(Some(kind.clone()).filter(|kind| kind != "*/*")),
                     };
@@ -112,7 +113,7 @@ impl Contract {
             Found::MethodNotAllowed(_) => (405, "M_UNRECOGNIZED", "Unrecognized request"),
             Found::Nothing => (404, "M_UNRECOGNIZED", "Unrecognized request"),
         };
-        if reply.refusal() == unrecognized || *method == Method::HEAD {
+        if reply.is_refused(unrecognized) || *method == Method::HEAD {
             Ok(())
         } else {
             Err("no such route".to_owned())
@@ -135,10 +136,15 @@ impl Contract {
             Expected::Nothing => Err("there is a body".to_owned()),
             Expected::Other(Some(wanted)) if kind != wanted => Err(format!("it is {kind}, not {wanted}")),
             Expected::Other(_) => Ok(()),
-            Expected::Json(_) if kind != "application/json" => Err(format!("it is {kind}, not JSON")),
-            Expected::Json(place) => self.validate(place, &reply.body),
+            Expected::Json { kind: wanted, .. } if kind != wanted => Err(format!("it is {kind}, not JSON")),
+            Expected::Json { place, .. } => self.validate(place, &reply.body),
         }
     }
+}
+
+/// True for media types of JSON.
+fn is_json(kind: &str) -> bool {
+    kind == "application/json" || kind.ends_with("+json")
 }
 
 /// The schema with references to the places of the compiled schemas.

@@ -30,6 +30,15 @@ impl Reply {
         (self.status, text("errcode"), text("error"))
     }
 
+    /// True if it is this error: `(status, errcode, error)`. An error of SCIM has no `errcode`.
+    pub fn is_refused(&self, (status, errcode, error): (u16, &str, &str)) -> bool {
+        if self.header("content-type") == "application/scim+json" {
+            return (self.status, self.text("status"), self.text("detail"))
+                == (status, &*status.to_string(), error);
+        }
+        self.refusal() == (status, errcode, error)
+    }
+
     /// A string in the body; empty if there is none.
     pub fn text(&self, key: &str) -> &str {
         self.body.get(key).and_then(Value::as_str).unwrap_or_default()

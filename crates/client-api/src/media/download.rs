@@ -2,7 +2,7 @@
 
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use reeve_app::{Answer, Call, MatrixError, reply};
+use reeve_app::{Answer, Call, Family, MatrixError, reply};
 use reeve_media::name;
 use reeve_store::media::Media;
 
@@ -78,7 +78,7 @@ pub(super) fn not_modified(open: bool, media: &Media, etag: &str) -> Answer {
 
 fn beyond(length: u64) -> Answer {
     let error = MatrixError::new(416, "M_UNKNOWN", "The requested range lies beyond the file");
-    let mut response = reply::error(error);
+    let mut response = reply::error(Family::Matrix, &error);
     response.headers_mut().insert(header::CONTENT_RANGE, value(&format!("bytes */{length}"))?);
     Ok(response)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use reeve_accounts::policy::{HashingCost, Limits, PasswordRules, Policy};
 use reeve_app::limits::{RateLimit, RateLimits};
-use reeve_app::{Contact, Discovery, HttpSettings, Support, Turn, TurnCredentials};
+use reeve_app::{Contact, Discovery, HttpSettings, ScimSettings, Support, Turn, TurnCredentials};
 use reeve_db::{DatabaseUrl, Options};
 use reeve_media::StoreSettings;
 use reeve_media::store::BucketSettings;
@@ -66,6 +66,8 @@ pub struct Config {
     pub push: reeve_push::Settings,
     /// The settings of webhooks.
     pub webhooks: reeve_webhooks::Settings,
+    /// The settings for provisioning with SCIM.
+    pub scim: ScimSettings,
     /// The clock.
     pub clock: Clock,
 }
@@ -129,6 +131,7 @@ impl Config {
                     .filter(|_| settings.account_validity.enabled),
                 keep_deactivated_ms: settings.account.keep_deactivated_ms,
                 notices_localpart: settings.server_notices.localpart.clone(),
+                groups_localpart: settings.scim.groups_localpart.clone(),
                 limits: limits(&settings.limits),
             },
             hashing: HashingCost {
@@ -220,6 +223,13 @@ impl Config {
             webhooks: reeve_webhooks::Settings {
                 max: settings.webhooks.max.into(),
                 history_ms: settings.webhooks.history_ms,
+            },
+            scim: ScimSettings {
+                external_id_provider: settings.scim.external_id_provider.clone(),
+                user_name_domain: settings.scim.user_name_domain.as_ref().map(|domain| domain.to_lowercase()),
+                inactive: settings.scim.inactive.0,
+                groups_localpart: settings.scim.groups_localpart.clone(),
+                new_groups: settings.scim.new_groups.0,
             },
             clock: Clock::System,
         }

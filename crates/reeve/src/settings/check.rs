@@ -133,10 +133,22 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
         }
     }
 
-    if let Some(localpart) = &settings.server_notices.localpart
-        && let Err(problem) = id::check_new_localpart(localpart, settings.server_name.as_str())
-    {
-        problems.add("server_notices.localpart", problem.to_string());
+    for (key, localpart) in [
+        ("server_notices.localpart", &settings.server_notices.localpart),
+        ("scim.groups_localpart", &settings.scim.groups_localpart),
+    ] {
+        if let Some(localpart) = localpart
+            && let Err(problem) = id::check_new_localpart(localpart, settings.server_name.as_str())
+        {
+            problems.add(key, problem.to_string());
+        }
+    }
+    if settings.scim.external_id_provider.is_empty() {
+        problems.add("scim.external_id_provider", "must not be empty");
+    }
+    let is_bad_domain = |domain: &String| domain.is_empty() || domain.contains('@');
+    if settings.scim.user_name_domain.as_ref().is_some_and(is_bad_domain) {
+        problems.add("scim.user_name_domain", "must be a domain such as example.com, without @");
     }
 
     problems.at_least("account.keep_deactivated_ms", account.keep_deactivated_ms, 0);

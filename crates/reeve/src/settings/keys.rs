@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use reeve_app::{Inactive, NewGroups};
 use ruma::OwnedServerName;
 
 use super::{
     describe::sections,
-    values::{BaseUrl, Database, EmailTls, Listen, LogFormat, Networks, Secret},
+    values::{BaseUrl, Database, EmailTls, Listen, LogFormat, Networks, ScimGroups, ScimInactive, Secret},
 };
 
 sections! {
@@ -63,6 +64,8 @@ sections! {
         push: Push = Push::default();
         /// Messages to other systems about what happens.
         webhooks: Webhooks = Webhooks::default();
+        /// Provisioning of accounts and groups with SCIM 2.0, under `/scim/v2/`.
+        scim: Scim = Scim::default();
         /// Previews of web pages, for links in messages.
         url_previews: UrlPreviews = UrlPreviews::default();
         /// The server through which e-mail is sent.
@@ -345,6 +348,24 @@ sections! {
         /// The time for which events are kept for webhooks, in milliseconds: those that a receiver did not take, and those
         /// that can be replayed. Nothing is kept while there is no webhook.
         history_ms: i64 = 2_592_000_000;
+    }
+
+    Scim {
+        /// The id of the identity provider under which the `externalId` of a user is kept among the external ids of
+        /// the account.
+        external_id_provider: String = "scim".to_owned();
+        /// The domain of user names that are e-mail addresses, such as `example.com`: `alice@example.com` is then the
+        /// account `alice`. Other characters that user ids cannot have are always escaped, as in `alice=40example.org`.
+        /// When not set, no domain is left out.
+        user_name_domain: Option<String> = None;
+        /// What happens to an account with `active: false`: `lock` keeps everything until it is active again,
+        /// `deactivate` ends its sessions, makes it leave its rooms, and deletes its password and addresses.
+        inactive: ScimInactive = ScimInactive(Inactive::Lock);
+        /// The localpart of the account that manages groups that are rooms or spaces: those that it has joined. It is
+        /// created when first needed. When not set, only roles are groups, and none can be created.
+        groups_localpart: Option<String> = None;
+        /// What a group that is created with SCIM becomes: a `space` or a `room`.
+        new_groups: ScimGroups = ScimGroups(NewGroups::Space);
     }
 
     UrlPreviews {

@@ -181,6 +181,19 @@ fn wrong_values_name_the_key_and_the_place() {
             "retention.messages = { min_lifetime_ms = 172800000, default_lifetime_ms = 86400000 }",
             "retention.messages.default_lifetime_ms: must not be less than retention.messages.min_lifetime_ms (in reeve.toml)",
         ),
+        (
+            "scim.inactive = \"delete\"",
+            "scim.inactive: expected \"lock\" or \"deactivate\", found \"delete\" (in reeve.toml)",
+        ),
+        (
+            "scim.new_groups = \"club\"",
+            "scim.new_groups: expected \"space\" or \"room\", found \"club\" (in reeve.toml)",
+        ),
+        (
+            "scim.user_name_domain = \"a@b\"",
+            "scim.user_name_domain: must be a domain such as example.com, without @ (in reeve.toml)",
+        ),
+        ("scim.external_id_provider = \"\"", "scim.external_id_provider: must not be empty (in reeve.toml)"),
         ("tokens.lifetime_ms = 0", "tokens.lifetime_ms: must be at least 1, not 0 (in reeve.toml)"),
         (
             "rate_limits.login.per_second = 0",

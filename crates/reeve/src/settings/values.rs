@@ -8,6 +8,7 @@ use std::{
 };
 
 use ipnet::IpNet;
+use reeve_app::{Inactive, NewGroups};
 use reeve_db::DatabaseUrl;
 use ruma::OwnedServerName;
 use toml::Value;
@@ -258,6 +259,50 @@ impl Leaf for EmailTls {
     }
     fn read(value: &Value) -> Result<Self, String> {
         text(Self::KIND, value)?.parse()
+    }
+}
+
+/// What happens to an account that becomes inactive by SCIM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScimInactive(pub Inactive);
+
+impl Leaf for ScimInactive {
+    const KIND: Kind = Kind::Text;
+    fn value(&self) -> Option<Value> {
+        let word = match self.0 {
+            Inactive::Lock => "lock",
+            Inactive::Deactivate => "deactivate",
+        };
+        Some(Value::String(word.to_owned()))
+    }
+    fn read(value: &Value) -> Result<Self, String> {
+        match &*text(Self::KIND, value)? {
+            "lock" => Ok(Self(Inactive::Lock)),
+            "deactivate" => Ok(Self(Inactive::Deactivate)),
+            other => Err(format!("expected \"lock\" or \"deactivate\", found {other:?}")),
+        }
+    }
+}
+
+/// What a new group of SCIM becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScimGroups(pub NewGroups);
+
+impl Leaf for ScimGroups {
+    const KIND: Kind = Kind::Text;
+    fn value(&self) -> Option<Value> {
+        let word = match self.0 {
+            NewGroups::Space => "space",
+            NewGroups::Room => "room",
+        };
+        Some(Value::String(word.to_owned()))
+    }
+    fn read(value: &Value) -> Result<Self, String> {
+        match &*text(Self::KIND, value)? {
+            "space" => Ok(Self(NewGroups::Space)),
+            "room" => Ok(Self(NewGroups::Room)),
+            other => Err(format!("expected \"space\" or \"room\", found {other:?}")),
+        }
     }
 }
 

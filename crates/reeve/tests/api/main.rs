@@ -17,6 +17,7 @@ mod processes;
 mod push;
 mod restored;
 mod rooms_kit;
+mod scim;
 mod spec;
 mod states;
 mod sync_kit;

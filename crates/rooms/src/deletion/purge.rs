@@ -4,7 +4,7 @@ use reeve_accounts::audit;
 use reeve_db::{Db, DbError, ReadTx, Tx};
 use reeve_jobs::{JobKind, Kind, Step, StepError, Work};
 use reeve_model::{Ctx, Millis, RoomNum};
-use reeve_store::{account_data, ephemeral, events, memberships, reports, room_bin, silences};
+use reeve_store::{account_data, ephemeral, events, memberships, reports, room_bin, scim_groups, silences};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -134,6 +134,9 @@ pub(super) fn delete_some(tx: &mut Tx<'_>, num: RoomNum, room_id: &str) -> Resul
         return Ok(i64::try_from(positions.len()).unwrap_or(STEP_ROWS));
     }
     let members = memberships::delete_some_of_room(tx, num, STEP_ROWS)?;
+    if members.is_empty() {
+        scim_groups::delete(tx, room_id)?;
+    }
     for member in &members {
         account_data::delete_of_room(tx, member, room_id)?;
         silences::delete(tx, member, num)?;

@@ -1,7 +1,10 @@
 //! The audit log.
 
+use std::collections::HashMap;
+
 use reeve_db::{DbError, ReadTx, Tx, params};
 use reeve_model::{Actor, ActorKind, Millis};
+use serde_json::json;
 
 use crate::paging::SortKey;
 use crate::retention::{Ages, Part};
@@ -29,6 +32,13 @@ reeve_db::statements! {
     LIST_BY_TARGET = list!("target = $5");
     LIST_BY_ACTOR = list!("actor = $4");
     LIST_BY_ACTION = list!("action = $6");
+    /// `$1`: the targets, a JSON array.
+    LAST_ON = {
+        sqlite: "SELECT w.value, (SELECT a.ts FROM audit a WHERE a.target = w.value ORDER BY a.ts DESC LIMIT 1) \
+                 FROM json_each($1) AS w",
+        postgres: "SELECT w, (SELECT a.ts FROM audit a WHERE a.target = w ORDER BY a.ts DESC LIMIT 1) \
+                   FROM json_array_elements_text(CAST(CAST($1 AS TEXT) AS JSON)) AS w",
+    };
 }
 
 /// An entry to write.
@@ -63,6 +73,14 @@ pub fn insert(tx: &mut Tx<'_>, entry: &NewEntry<'_>) -> Result<i64, DbError> {
 pub fn amend(tx: &mut Tx<'_>, id: i64, changes: &str) -> Result<(), DbError> {
     tx.execute(&AMEND, &params![id, changes])?;
     Ok(())
+}
+
+/// Returns the times of the last entries about some targets; targets without an entry are left out.
+pub fn last_on(tx: &ReadTx<'_>, targets: &[&str]) -> Result<HashMap<String, Millis>, DbError> {
+    let found = tx.query(&LAST_ON, &params![json!(targets).to_string()], |row| {
+        Ok((row.get::<String>(0)?, row.get::<Option<Millis>>(1)?))
+    })?;
+    Ok(found.into_iter().filter_map(|(target, ts)| Some((target, ts?))).collect())
 }
 
 /// Counts about `most` of the entries from a time on and before another.

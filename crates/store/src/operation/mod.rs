@@ -10,6 +10,7 @@ pub mod health;
 pub mod jobs;
 pub mod pushers;
 pub mod retention;
+pub mod scim_groups;
 pub mod service_tokens;
 pub mod signing_keys;
 pub mod webhooks;
@@ -28,6 +29,7 @@ pub(crate) const STATEMENTS: &[&[&Statement]] = &[
     webhooks::STATEMENTS,
     pushers::STATEMENTS,
     retention::STATEMENTS,
+    scim_groups::STATEMENTS,
     health::STATEMENTS,
     jobs::STATEMENTS,
     service_tokens::STATEMENTS,

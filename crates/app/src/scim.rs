@@ -1,0 +1,46 @@
+//! The operator's settings for provisioning with SCIM.
+
+/// The settings for provisioning with SCIM.
+#[derive(Clone, Debug)]
+pub struct ScimSettings {
+    /// The id of the identity provider under which `externalId` is kept among the external ids of an account.
+    pub external_id_provider: String,
+    /// The domain of user names that are e-mail addresses, which user ids do without; `None` for none.
+    pub user_name_domain: Option<String>,
+    /// What happens to an account that becomes inactive.
+    pub inactive: Inactive,
+    /// The localpart of the account that manages the rooms of groups; `None` if no group is a room.
+    pub groups_localpart: Option<String>,
+    /// What a new group becomes.
+    pub new_groups: NewGroups,
+}
+
+impl Default for ScimSettings {
+    fn default() -> Self {
+        Self {
+            external_id_provider: "scim".to_owned(),
+            user_name_domain: None,
+            inactive: Inactive::Lock,
+            groups_localpart: None,
+            new_groups: NewGroups::Space,
+        }
+    }
+}
+
+/// What happens to an account that becomes inactive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inactive {
+    /// It is locked, and has all that it had when it is active again.
+    Lock,
+    /// It is deactivated.
+    Deactivate,
+}
+
+/// What a new group becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewGroups {
+    /// A space.
+    Space,
+    /// A room.
+    Room,
+}
