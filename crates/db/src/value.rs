@@ -1,7 +1,7 @@
 use reeve_model::{
-    ActorKind, BatchNum, BatchOutcome, DeliveryKind, Effect, ExportNum, ExportState, HappeningKind, JobState, KeptNum,
-    KeyUsage, Membership, Millis, Pos, PusherNum, ReportKind, ReportState, Resolution, RetentionRule, RoomNum,
-    ServiceTokenNum, UserNum, WebhookNum,
+    ActorKind, BatchNum, BatchOutcome, DeliveryKind, Effect, ExportNum, ExportState, HappeningKind, JobState,
+    KeptNum, KeyUsage, Membership, Millis, Pos, PusherNum, ReportKind, ReportState, Resolution,
+    RetentionRule, RoomNum, ServiceTokenNum, UserNum, WebhookNum,
 };
 
 /// One value on its way into a statement or out of a row.

@@ -24,9 +24,10 @@ use self::{
 pub use self::{
     filter::log_filter,
     keys::{
-        Account, AccountValidity, Batches, Email, Exports, Http, Limits, Log, Media, MediaBucket, Outgoing, Password,
-        PasswordPolicy, Presence, Push, RateLimit, RateLimits, Registration, Retention, RetentionMessages, Rooms,
-        ServerNotices, Settings, Support, Tokens, UrlPreviews, UserDirectory, Voip, Webhooks,
+        Account, AccountValidity, Batches, Email, Exports, Http, Limits, Log, Media, MediaBucket, Outgoing,
+        Password, PasswordPolicy, Presence, Push, RateLimit, RateLimits, Registration, Retention,
+        RetentionMessages, Rooms, ServerNotices, Settings, Support, Tokens, UrlPreviews, UserDirectory, Voip,
+        Webhooks,
     },
     print::{example, markdown},
     values::{BaseUrl, Database, EmailTls, Listen, LogFormat, Networks, Secret},
