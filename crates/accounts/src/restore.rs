@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::Error;
+use crate::password_change::{self, Reset};
 use crate::policy::Policy;
-use crate::{account, audit, rights, users};
+use crate::{account, audit, rights};
 
 /// The job that brings back account data and rooms.
 pub const JOB: JobKind<Payload, Progress, Outcome> = JobKind::new("restore_user");
@@ -245,7 +246,8 @@ pub fn restore(
     restored.job = JOB.enqueue(tx, user_id, &payload, total, ctx.now)?;
     record(tx, ctx, user_id, order, &restored)?;
     if let Some(hash) = &order.password_hash {
-        users::change_password(tx, ctx, &user, hash, None)?;
+        let reset = Reset { hash: hash.clone(), require_change: false, end_sessions: None };
+        password_change::reset(tx, ctx, policy, &user, &reset)?;
     }
     Ok(restored)
 }

@@ -66,9 +66,9 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 21, name: "scim_groups", sql: include_str!("../migrations/0021_scim_groups.sql") },
     Migration { number: 22, name: "exports", sql: include_str!("../migrations/0022_exports.sql") },
     Migration {
-        number: 24,
+        number: 23,
         name: "password_change",
-        sql: include_str!("../migrations/0024_password_change.sql"),
+        sql: include_str!("../migrations/0023_password_change.sql"),
     },
 ];
 

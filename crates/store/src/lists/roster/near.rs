@@ -63,12 +63,11 @@ pub(super) fn near(view: &View<'_>, chosen: &Bits, order: ByMeasure, places: Ran
     }
     in_columns.keep(column, is_in);
     let count = in_columns.count() + items.len();
-    let ties = match order.from {
-        None => 0,
-        Some(_) => {
-            let reread = items.iter().filter(|(value, _)| *value == from).count();
-            in_columns.count_of(column, |value| order.directed(value) == from) + reread
-        }
+    let ties = if order.from.is_some() {
+        let reread = items.iter().filter(|(value, _)| *value == from).count();
+        in_columns.count_of(column, |value| order.directed(value) == from) + reread
+    } else {
+        0
     };
     let places = places.start..places.end.saturating_add(ties);
     let mut before = 0;
