@@ -2,6 +2,8 @@
 //!
 //! A key is never removed and never changes its meaning within a version; keys may be added.
 
+#![expect(clippy::struct_field_names, reason = "the keys are those of the archive")]
+
 use reeve_model::{ActorKind, Membership, Millis, ReportKind, ReportState, Resolution};
 use serde::Serialize;
 use serde_json::{Map, Value, json};

@@ -37,19 +37,16 @@ pub fn create(
     session: Option<&Session>,
     id: &str,
 ) -> Result<Issued, Error> {
-    let (export, by) = match session {
-        Some(session) => {
-            check_is_owner(session)?;
-            let by = By { kind: ActorKind::User, id: session.user.user_id.clone() };
-            (order::find_own(tx, &session.user, id, ctx.now)?, by)
-        }
-        None => {
-            let export = order::find(tx, id, ctx.now)?;
-            rights::to_change(tx, ctx, &export.user_id)?;
-            check_scopes(ctx)?;
-            let actor = ctx.actor.as_ref().ok_or(DbError::NoRow)?;
-            (export, By { kind: actor.kind(), id: actor.id().to_owned() })
-        }
+    let (export, by) = if let Some(session) = session {
+        check_is_owner(session)?;
+        let by = By { kind: ActorKind::User, id: session.user.user_id.clone() };
+        (order::find_own(tx, &session.user, id, ctx.now)?, by)
+    } else {
+        let export = order::find(tx, id, ctx.now)?;
+        rights::to_change(tx, ctx, &export.user_id)?;
+        check_scopes(ctx)?;
+        let actor = ctx.actor.as_ref().ok_or(DbError::NoRow)?;
+        (export, By { kind: actor.kind(), id: actor.id().to_owned() })
     };
     let ends = match (export.state, export.ends_ts) {
         (ExportState::Ready, Some(ends)) => ends,

@@ -119,7 +119,7 @@ impl Exports {
         loop {
             match self.claim().await {
                 Ok(Some((export, claim))) => {
-                    self.attempt(export, claim, stop.clone()).await;
+                    Box::pin(self.attempt(export, claim, stop.clone())).await;
                     if !*stop.borrow() {
                         continue;
                     }
@@ -190,7 +190,7 @@ impl Exports {
             began,
             upto,
         };
-        let upload = parts::write(source, archive).await?.finish().await?;
+        let upload = Box::pin(parts::write(source, archive)).await?.finish().await?;
         let (export, claim, keep_ms) = (export.clone(), claim.clone(), inner.settings.keep_ms);
         let clock = inner.clock.clone();
         let complete = move |tx: &mut Tx<'_>, stored: &reeve_media::Stored| -> Result<(), Failure> {

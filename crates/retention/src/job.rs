@@ -86,6 +86,7 @@ pub(crate) struct Part<Place> {
 }
 
 /// The facts of a run.
+#[expect(clippy::struct_field_names, reason = "a dry run is what the API calls it")]
 pub(crate) struct Run<'a> {
     pub(crate) before: Millis,
     pub(crate) dry_run: bool,

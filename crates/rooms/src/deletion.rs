@@ -212,14 +212,11 @@ fn step(
             Some(mut room) => match remove_some(tx, home, payload, &mut progress, &mut room, now)? {
                 0 if payload.purge => {
                     check_empty(payload, &progress)?;
-                    match &payload.stay {
-                        Some(stay) => {
-                            progress.binned = bin::put_some(tx, &room, stay, payload.from_pos, now)?;
-                        }
-                        None => {
-                            begin_purge(tx, &room)?;
-                            progress.purging = true;
-                        }
+                    if let Some(stay) = &payload.stay {
+                        progress.binned = bin::put_some(tx, &room, stay, payload.from_pos, now)?;
+                    } else {
+                        begin_purge(tx, &room)?;
+                        progress.purging = true;
                     }
                     1
                 }

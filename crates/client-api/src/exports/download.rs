@@ -2,7 +2,7 @@
 
 use http::header::{self, HeaderName};
 use http::{HeaderValue, StatusCode};
-use reeve_app::{Access, Answer, Call, Content, MatrixError, Route, reply};
+use reeve_app::{Access, Answer, Call, Content, Family, MatrixError, Route, reply};
 use reeve_media::name;
 use reeve_model::id;
 
@@ -55,7 +55,7 @@ async fn download(call: Call) -> Answer {
         Part::Range(range) => (StatusCode::PARTIAL_CONTENT, range),
         Part::Beyond => {
             let error = MatrixError::new(416, "M_UNKNOWN", "The requested range lies beyond the archive");
-            let mut response = reply::error(error);
+            let mut response = reply::error(Family::Matrix, &error);
             response.headers_mut().insert(header::CONTENT_RANGE, value(&format!("bytes */{length}"))?);
             return Ok(response);
         }
