@@ -648,7 +648,7 @@ fn addresses_are_loaded_while_accounts_change(engine: Engine) {
         let address = address.to_owned();
         let put =
             move |tx: &mut Tx<'_>| threepids::put(tx, UserNum::new(num), "email", &address, Millis::ZERO);
-        runtime.block_on(fresh.db.write(move |tx| put(tx).map(|_| ()))).unwrap();
+        runtime.block_on(fresh.db.write(put)).unwrap();
     };
     put(1, "one@example.org");
     put(2, "two@example.org");
@@ -664,13 +664,8 @@ fn addresses_are_loaded_while_accounts_change(engine: Engine) {
     let old = Held::begin(&fresh.db, found(&roster));
     put(3, "three@example.org");
     put(2, "two@other.org");
-    runtime
-        .block_on(
-            fresh
-                .db
-                .write(|tx| threepids::delete(tx, UserNum::new(2), "email", "two@example.org").map(|_| ())),
-        )
-        .unwrap();
+    let delete = |tx: &mut Tx<'_>| threepids::delete(tx, UserNum::new(2), "email", "two@example.org");
+    runtime.block_on(fresh.db.write(delete)).unwrap();
     // The roster moves on without addresses.
     assert_eq!(count(&runtime, &fresh.db, &roster), 10);
     assert_eq!(old.end(), [1, 2]);
