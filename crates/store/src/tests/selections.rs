@@ -59,7 +59,7 @@ fn word(words: &'static [&'static str]) -> impl Strategy<Value = String> {
 fn facts() -> impl Strategy<Value = Facts> {
     (
         // Some begin alike, with more characters than are in memory.
-        prop::option::of(word(&["Ann", "bob", "Äda", "cy%", "Annabella", "Annabella B", "Annabella Ä", ""])),
+        prop::option::of(word(&["Ann", "bob", "Äda", "cy%", "Annabella", "Annabella B", "Annabella Ä"])),
         prop::option::weighted(0.3, word(&["bot", "support"])),
         prop::option::weighted(0.3, word(&["bridge", "irc"])),
         prop::array::uniform8(prop::bool::weighted(0.2)),
@@ -654,7 +654,7 @@ fn addresses_are_loaded_while_accounts_change(engine: Engine) {
         let address = address.to_owned();
         let put =
             move |tx: &mut Tx<'_>| threepids::put(tx, UserNum::new(num), "email", &address, Millis::ZERO);
-        runtime.block_on(fresh.db.write(move |tx| put(tx).map(|_| ()))).unwrap();
+        runtime.block_on(fresh.db.write(put)).unwrap();
     };
     put(1, "one@example.org");
     put(2, "two@example.org");
@@ -670,13 +670,8 @@ fn addresses_are_loaded_while_accounts_change(engine: Engine) {
     let old = Held::begin(&fresh.db, found(&roster));
     put(3, "three@example.org");
     put(2, "two@other.org");
-    runtime
-        .block_on(
-            fresh
-                .db
-                .write(|tx| threepids::delete(tx, UserNum::new(2), "email", "two@example.org").map(|_| ())),
-        )
-        .unwrap();
+    let delete = |tx: &mut Tx<'_>| threepids::delete(tx, UserNum::new(2), "email", "two@example.org");
+    runtime.block_on(fresh.db.write(delete)).unwrap();
     // The roster moves on without addresses.
     assert_eq!(count(&runtime, &fresh.db, &roster), 10);
     assert_eq!(old.end(), [1, 2]);

@@ -369,6 +369,8 @@ on_both_engines! {
         let suspended = admin.put(&format!("/_synapse/admin/v1/suspend/{}", id("dot")), json!({ "suspend": true })).await;
         assert_eq!(suspended.status, 200);
         let (lock, later) = (json!({ "type": "lock" }), reeve_testkit::START_MS + 1);
+        // Sightings reach the database after a moment.
+        server.app().seen.flush(&server.app().db).await.unwrap();
         for (filter, query) in [
             (json!({}), String::new()),
             (json!({ "name": "n" }), "name=n".to_owned()),
@@ -449,8 +451,9 @@ on_both_engines! {
         role("moderator").await;
         let auditor = server.log_in("auditor", "auditor's password").await;
         let moderator = server.log_in("moderator", "moderator's password").await;
-        let notice = json!({ "type": "send_notice", "event_type": null, "content": { "msgtype": "m.text", "body": "between us" } });
-        let started = order(&admin, &ids(&["plain"]), &notice, json!({})).await;
+        let sent = json!({ "type": "send_notice", "content": { "msgtype": "m.text", "body": "between us" } });
+        let notice = json!({ "type": "send_notice", "event_type": null, "content": sent["content"] });
+        let started = order(&admin, &ids(&["plain"]), &sent, json!({})).await;
         assert_eq!(started.body["batch"]["act"], notice);
         let batch = started.body["batch"]["id"].as_str().unwrap().to_owned();
         assert_eq!(finished(&admin, &batch).await["outcomes"]["done"], 1);
