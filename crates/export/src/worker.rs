@@ -190,7 +190,8 @@ impl Exports {
             began,
             upto,
         };
-        let upload = Box::pin(parts::write(source, archive)).await?.finish().await?;
+        let upload = Box::pin(parts::write(source, archive)).await?;
+        let upload = Box::pin(upload.finish()).await?;
         let (export, claim, keep_ms) = (export.clone(), claim.clone(), inner.settings.keep_ms);
         let clock = inner.clock.clone();
         let complete = move |tx: &mut Tx<'_>, stored: &reeve_media::Stored| -> Result<(), Failure> {

@@ -91,6 +91,7 @@ pub(super) fn delete(tx: &mut Tx<'_>, app: &App, ctx: &Ctx, target: &Target) -> 
                 block: false,
                 purge: false,
                 force_purge: false,
+                bin: false,
                 substitute: None,
             };
             deletion::order(tx, &app.home, ctx, &order)?;

@@ -176,7 +176,7 @@ pub(super) fn delete(tx: &mut Tx<'_>, app: &App, ctx: &Ctx, target: &Target) -> 
     let change = Change { external_ids: Some(others), ..Change::default() };
     put::put(tx, ctx, &app.policy, &target.user_id, &change).map_err(of_accounts)?;
     let erase = app.scim.inactive == Inactive::Deactivate;
-    deactivate::deactivate(tx, ctx, &user, erase).map_err(of_accounts)?;
+    deactivate::deactivate(tx, ctx, &app.policy, &user, erase).map_err(of_accounts)?;
     Ok(())
 }
 

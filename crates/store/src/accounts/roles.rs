@@ -1,7 +1,7 @@
 //! Roles, and the scopes of the accounts that hold them.
 
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
-use reeve_model::{BuiltInRole, Millis, Role, Scopes, User};
+use reeve_model::{BuiltInRole, Millis, Role, Scopes, User, UserNum};
 
 reeve_db::statements! {
     FIND = "SELECT name, description, scopes FROM roles WHERE name = $1";
@@ -11,6 +11,7 @@ reeve_db::statements! {
     DELETE = "DELETE FROM roles WHERE name = $1";
     /// Finds one holder.
     HELD = "SELECT num FROM users WHERE role = $1 LIMIT 1";
+    HOLDERS = "SELECT num FROM users WHERE role = $1 ORDER BY num LIMIT $2";
 }
 
 fn from_row(row: &Row<'_>) -> Result<Role, DbError> {
@@ -53,6 +54,11 @@ pub fn put(tx: &mut Tx<'_>, role: &Role, now: Millis) -> Result<(), DbError> {
 pub fn delete(tx: &mut Tx<'_>, name: &str) -> Result<(), DbError> {
     tx.execute(&DELETE, &params![name])?;
     Ok(())
+}
+
+/// Returns the numbers of up to `most` accounts that hold a role other than owner.
+pub fn holders(tx: &ReadTx<'_>, name: &str, most: i64) -> Result<Vec<UserNum>, DbError> {
+    tx.query(&HOLDERS, &params![name, most], |row| row.get(0))
 }
 
 /// Returns true if an account holds a role other than owner.
