@@ -88,8 +88,10 @@ fn config(call: &Reading<'_>) -> Answer {
     )
 }
 
+/// Returns a type of resources. Its extension is not listed: it is only returned on request, while clients look for what is
+/// listed in every response.
 fn resource_type_of(app: &App, resource: Resource) -> Value {
-    let [schema, extension] = resource.schemas();
+    let [schema, _] = resource.schemas();
     let description = match resource {
         Resource::User => "Accounts",
         Resource::Group => "Roles, spaces and rooms",
@@ -101,7 +103,6 @@ fn resource_type_of(app: &App, resource: Resource) -> Value {
         "description": description,
         "endpoint": resource.endpoint(),
         "schema": schema,
-        "schemaExtensions": [{ "schema": extension, "required": true }],
         "meta": {
             "resourceType": "ResourceType",
             "location": uri(app, &format!("/ResourceTypes/{}", resource.name())),

@@ -78,21 +78,15 @@ impl Shown {
             let attribute = resource.attribute(name);
             attribute.is_some_and(|attribute| attribute.returned == Returned::Always)
         };
-        let [_, extended] = resource.attributes();
-        let on_request: Vec<&str> = (extended.iter())
-            .filter(|attribute| attribute.returned == Returned::OnRequest)
-            .map(|attribute| attribute.name)
-            .collect();
+        let [_, extension] = resource.schemas();
         let shown = object.into_iter().filter_map(|(name, value)| {
             if is_always(&name) {
                 return Some((name, value));
             }
-            // An extension has attributes that are returned on request.
-            let is_extension = resource.schemas().contains(&name.as_str());
-            let value =
-                if is_extension && self.only.is_none() { leave_out(value, &on_request) } else { value };
             match &self.only {
                 Some(only) => Some((name.clone(), keep(value, &parts(only, &name)?))),
+                // The extension is returned on request.
+                None if name == extension => None,
                 None => match parts(&self.without, &name) {
                     None => Some((name, value)),
                     Some(parts) if parts.is_empty() => None,
@@ -100,7 +94,13 @@ impl Shown {
                 },
             }
         });
-        shown.collect()
+        let mut shown: Object = shown.collect();
+        if !shown.contains_key(extension)
+            && let Some(Value::Array(schemas)) = shown.get_mut("schemas")
+        {
+            schemas.retain(|schema| schema != extension);
+        }
+        shown
     }
 }
 
@@ -180,7 +180,7 @@ mod tests {
         let urn = "urn:reeve:params:scim:schemas:extension:matrix:2.0:User";
         let own = json!({ "schemas": ["s"], "id": "i", urn: { "locked": false } });
         assert_eq!(shown(Some(&format!("{urn}:locked")), None), own);
-        let without = shown(None, Some(&format!("id,userName,emails.type,{urn}")));
+        let without = shown(None, Some("id,userName,emails.type"));
         let wanted = json!({ "schemas": ["s"], "id": "i", "displayName": "d", "emails": [{ "value": "e" }] });
         assert_eq!(without, wanted);
         assert_eq!(

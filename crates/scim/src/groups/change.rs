@@ -55,7 +55,6 @@ impl Change {
         for operation in operations {
             let is_explicit = operation.path.is_some();
             for (path, part) in patch::single(operation)? {
-                patch::check_extension(Resource::Group, &path, &part, is_explicit)?;
                 let Some(target) = patch::target(Resource::Group, &path, is_explicit)? else { continue };
                 let value = part.value.filter(|value| !value.is_null());
                 let text = match &value {

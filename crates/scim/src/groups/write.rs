@@ -1,5 +1,7 @@
 //! Changes of groups, as deeds on roles and rooms: each in one transaction, all or nothing.
 
+use std::collections::HashSet;
+
 use reeve_accounts::users::NewUser;
 use reeve_accounts::{Policy, audit, rights, roles, users as accounts};
 use reeve_app::json::Object;
@@ -137,8 +139,10 @@ fn change_group(
             Members::Remove(ids) => (Vec::new(), ids.clone()),
             Members::Set(ids) => {
                 let present = group.members(tx, app)?;
-                let gone = present.iter().filter(|id| !ids.contains(id)).cloned().collect();
-                (ids.iter().filter(|id| !present.contains(id)).cloned().collect(), gone)
+                let (had, wanted): (HashSet<&String>, HashSet<&String>) =
+                    (present.iter().collect(), ids.iter().collect());
+                let add = ids.iter().filter(|id| !had.contains(id)).cloned().collect();
+                (add, present.iter().filter(|id| !wanted.contains(id)).cloned().collect())
             }
         };
         left = left.checked_sub(add.len() + remove.len()).ok_or_else(|| {

@@ -30,6 +30,9 @@ use crate::times;
 /// The maximum number of users with which a filter is compared one by one.
 const MAX_COMPARED: i64 = 2000;
 
+/// The maximum length of a text by which a selection is narrowed, in bytes.
+const MAX_TEXT: usize = 1000;
+
 /// A page of users.
 pub(crate) struct Page {
     pub(crate) total: i64,
@@ -241,6 +244,9 @@ fn narrow(app: &App, selection: &mut Selection, term: &Filter) -> bool {
         }
     }
     let Filter::Compare(values, operator, Value::String(text)) = term else { return false };
+    if text.is_empty() || text.len() > MAX_TEXT {
+        return false;
+    }
     match (name(values), operator) {
         (("meta", Some("created")), operator) => {
             let Some(time) = times::parse(text).filter(|time| *time >= Millis::ZERO) else { return false };
@@ -259,7 +265,7 @@ fn narrow(app: &App, selection: &mut Selection, term: &Filter) -> bool {
             };
             true
         }
-        (("roles", None | Some("value")), Operator::Eq) if !text.is_empty() && selection.role.is_none() => {
+        (("roles", None | Some("value")), Operator::Eq) if selection.role.is_none() => {
             selection.role = Some(text.clone());
             true
         }
@@ -267,7 +273,7 @@ fn narrow(app: &App, selection: &mut Selection, term: &Filter) -> bool {
             ("displayName", None) | ("name", Some("formatted")),
             Operator::Eq | Operator::Co | Operator::Sw | Operator::Ew,
         ) => {
-            selection.name = Some(text.clone()).filter(|text| !text.is_empty());
+            selection.name = Some(text.clone());
             false
         }
         (("userName", None), Operator::Co | Operator::Sw | Operator::Ew) => {
@@ -275,14 +281,12 @@ fn narrow(app: &App, selection: &mut Selection, term: &Filter) -> bool {
                 app.scim.user_name_domain.as_ref().is_some_and(|domain| domain.contains(text.as_str()));
             let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
             // Other characters are escaped in the localpart.
-            if text.chars().all(is_plain) && !text.is_empty() && !is_in_domain {
+            if text.chars().all(is_plain) && !is_in_domain {
                 selection.name = Some(text.clone());
             }
             false
         }
-        (("emails", None | Some("value")), Operator::Co | Operator::Sw | Operator::Ew)
-            if !text.is_empty() =>
-        {
+        (("emails", None | Some("value")), Operator::Co | Operator::Sw | Operator::Ew) => {
             selection.email = Some(text.clone());
             false
         }

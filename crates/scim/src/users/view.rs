@@ -1,5 +1,8 @@
 //! Users as clients see them.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use reeve_app::json::Object;
 use reeve_app::{App, MatrixError};
 use reeve_db::{DbError, ReadTx};
@@ -59,7 +62,7 @@ pub(crate) struct GroupOfUser {
     kind: &'static str,
 }
 
-/// What Matrix knows of an account; empty unless the request asks for it.
+/// What Matrix knows of an account, if the request asks for it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MatrixUser {
     #[serde(rename = "userId")]
@@ -139,6 +142,7 @@ pub(super) fn users(
     let mut addresses = threepids::of_users(tx, &nums)?;
     let mut external = external_ids::of_users(tx, &nums)?;
     let changed = audit::last_on(tx, &ids)?;
+    let mut names_of_rooms = HashMap::new();
     let mut all = Vec::new();
     for user in accounts {
         let own = addresses.remove(&user.num).unwrap_or_default();
@@ -148,7 +152,7 @@ pub(super) fn users(
             .into_iter()
             .find(|id| id.auth_provider == app.scim.external_id_provider)
             .map(|id| id.external_id);
-        let groups = if with_groups { groups_of(tx, app, &user)? } else { Vec::new() };
+        let groups = if with_groups { groups_of(tx, app, &user, &mut names_of_rooms)? } else { Vec::new() };
         let modified = changed.get(&user.user_id).copied().unwrap_or_default().max(user.created_ts);
         let display_name = user.displayname.clone().filter(|name| !name.is_empty());
         let view = ScimUser {
@@ -200,8 +204,14 @@ fn of_medium(all: &[Threepid], medium: &str, kind: &'static str) -> Vec<Address>
     own.map(|threepid| Address { value: threepid.address.clone(), kind }).collect()
 }
 
-/// Returns the groups to which an account belongs: its role, and the rooms that it has joined with their manager.
-fn groups_of(tx: &ReadTx<'_>, app: &App, user: &User) -> Result<Vec<GroupOfUser>, DbError> {
+/// Returns the groups to which an account belongs: its role, and the rooms that it has joined with their manager. The names of
+/// rooms are read once for all accounts of a response.
+fn groups_of(
+    tx: &ReadTx<'_>,
+    app: &App,
+    user: &User,
+    names: &mut HashMap<RoomNum, String>,
+) -> Result<Vec<GroupOfUser>, DbError> {
     let of = |value: String, display: String| GroupOfUser {
         reference: location(app, Resource::Group, &value),
         value,
@@ -214,8 +224,13 @@ fn groups_of(tx: &ReadTx<'_>, app: &App, user: &User) -> Result<Vec<GroupOfUser>
         for (num, room_id) in
             memberships::shared_rooms(tx, &user.user_id, &manager, RoomNum::ZERO, MAX_GROUPS)?
         {
-            let room = rooms::by_num(tx, num)?;
-            let name = room.as_ref().map_or_else(|| room_id.clone(), name_of_room);
+            let name = match names.entry(num) {
+                Entry::Occupied(known) => known.get().clone(),
+                Entry::Vacant(unknown) => {
+                    let room = rooms::by_num(tx, num)?;
+                    unknown.insert(room.as_ref().map_or_else(|| room_id.clone(), name_of_room)).clone()
+                }
+            };
             groups.push(of(room_id, name));
         }
     }

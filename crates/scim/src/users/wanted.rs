@@ -56,13 +56,12 @@ impl Wanted {
         })
     }
 
-    /// Reads a user as PATCH leaves it: what is not there any more is removed.
-    pub(super) fn read_patched(user: &Object, before: Option<&str>) -> Result<Self, MatrixError> {
-        let mut all = user.clone();
-        for name in ["displayName", "externalId", "emails", "phoneNumbers", "roles", "name"] {
-            all.entry(name).or_insert(Value::Null);
-        }
-        Self::read(&all, before)
+    /// Reads what PATCH changed of a user. What it left as it was need not be what a request could ask for.
+    pub(super) fn read_changes(seen: &Object, patched: &Object) -> Result<Self, MatrixError> {
+        let mut changes = patched.clone();
+        changes.retain(|name, value| seen.get(name) != Some(value));
+        let before = seen.get("displayName").and_then(Value::as_str).unwrap_or_default();
+        Self::read(&changes, Some(before))
     }
 }
 

@@ -39,13 +39,16 @@ impl Given {
     }
 
     /// Returns the wanted state of a user who is seen so.
-    fn wanted(&self, mut user: Object) -> Result<Wanted, MatrixError> {
-        let before = user.get("displayName").and_then(Value::as_str).unwrap_or_default().to_owned();
+    fn wanted(&self, seen: &Object) -> Result<Wanted, MatrixError> {
         match self {
-            Self::Body(body) => Wanted::read(body, Some(&before)),
+            Self::Body(body) => {
+                let before = seen.get("displayName").and_then(Value::as_str).unwrap_or_default();
+                Wanted::read(body, Some(before))
+            }
             Self::Operations(operations) => {
+                let mut user = seen.clone();
                 patch::apply(&mut user, operations.clone())?;
-                Wanted::read_patched(&user, Some(&before))
+                Wanted::read_changes(seen, &user)
             }
         }
     }
@@ -126,7 +129,7 @@ fn replace(
     let user = target.load(tx, app, ctx)?;
     let seen = view_of(tx, app, &target.user_id)?;
     target.precondition.check(&seen)?;
-    let wanted = given.wanted(seen)?;
+    let wanted = given.wanted(&seen)?;
     if let Some(name) = &wanted.user_name
         && view::names(app).localpart(name) != user.localpart()
         && view::names(app).of(user.localpart()) != *name

@@ -1,10 +1,10 @@
 //! `/scim/v2/Bulk`
 
-use reeve_model::{Scope, Scopes};
+use reeve_model::Scope;
 use reeve_testkit::on_both_engines;
 use serde_json::{Value, json};
 
-use super::{GROUP, PATCH, USER, USERS, provider, refusal, with_groups};
+use super::{GROUP, PATCH, USER, USERS, only, provider, refusal, with_groups};
 
 const BULK: &str = "/scim/v2/Bulk";
 const SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
@@ -61,7 +61,7 @@ on_both_engines! {
             assert_eq!(refusal(&admin.post(BULK, body.clone()).await), (400, "invalidSyntax"), "{body}");
         }
         assert_eq!(admin.get(&format!("{USERS}/@c:test")).await.status, 404);
-        let writer = provider(&server, &admin, Scopes::of(&[Scope::UsersWrite])).await;
+        let writer = provider(&server, &admin, only(&[Scope::UsersWrite])).await;
         let reply = writer.post(BULK, json!({ "schemas": [SCHEMA], "Operations": [
             new("d"),
             { "method": "DELETE", "path": "/Users/@d:test" },

@@ -7,7 +7,7 @@ mod users;
 
 use http::Method;
 use reeve_app::Inactive;
-use reeve_model::Scopes;
+use reeve_model::{Scope, Scopes};
 use reeve_testkit::{Client, Config, Reply, Server};
 use serde_json::{Value, json};
 
@@ -29,6 +29,10 @@ fn with_groups(config: &mut Config) {
 /// Inactive accounts are deactivated.
 fn deactivating(config: &mut Config) {
     config.scim.inactive = Inactive::Deactivate;
+}
+
+fn only(scopes: &[Scope]) -> Scopes {
+    scopes.iter().copied().collect()
 }
 
 /// Creates a service token with some scopes, as an identity provider has it.
