@@ -97,11 +97,13 @@ fn lists(listed: &str, version: Option<&str>) -> bool {
 }
 
 /// Returns JSON.
+#[expect(clippy::unnecessary_wraps, reason = "handlers end with it")]
 pub(crate) fn json_of(status: StatusCode, body: &impl Serialize) -> Answer {
     Ok(reply::json_of(Family::Scim, status, body))
 }
 
 /// Returns what is shown of a resource.
+#[expect(clippy::unnecessary_wraps, reason = "handlers end with it")]
 pub(crate) fn resource(status: StatusCode, kind: Resource, whole: Object, shown: &Shown) -> Answer {
     let version = meta(&whole, "version").and_then(|version| HeaderValue::from_str(version).ok());
     let location = meta(&whole, "location").and_then(|location| HeaderValue::from_str(location).ok());

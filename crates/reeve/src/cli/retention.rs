@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use reeve_accounts::Error;
-use reeve_model::{JobState, RetentionRule};
-use reeve_retention::{self as deeds, Cutoff, Order, Outcome, View};
+use reeve_model::{JobState, Millis, RetentionRule};
+use reeve_retention::{Cutoff, Order, Outcome, View};
 use reeve_store::jobs;
 use serde_json::{Value, json};
 
 use super::{
     Failure, block_on,
     operator::Operator,
-    terminal::{moment, print, say, table},
+    terminal::{print, say, table},
     token::milliseconds,
 };
 use crate::server::Config;
@@ -62,17 +62,22 @@ pub(super) fn run(command: Command, settings: &Settings) -> Result<(), Failure> 
 }
 
 /// Runs a command, and returns its output.
-async fn answer(command: Command, operator: &Operator, rules: deeds::Settings) -> Result<String, Failure> {
+async fn answer(
+    command: Command,
+    operator: &Operator,
+    rules: reeve_retention::Settings,
+) -> Result<String, Failure> {
     match command {
         Command::List { json } => list(operator, rules, json).await,
         Command::Run { rule, older_than, dry_run, no_wait } => {
             let wanted = Order { rule, cutoff: older_than.map(Cutoff::Age), dry_run };
-            let ordered = operator.write(move |tx, ctx| match deeds::order(tx, ctx, &rules, wanted) {
-                Ok(job) => Ok(Ok(job)),
-                Err(deeds::Error::Db(error)) => Err(Error::Db(error)),
-                // An order is refused before it writes anything.
-                Err(error) => Ok(Err(error.to_string())),
-            });
+            let ordered =
+                operator.write(move |tx, ctx| match reeve_retention::order(tx, ctx, &rules, wanted) {
+                    Ok(job) => Ok(Ok(job)),
+                    Err(reeve_retention::Error::Db(error)) => Err(Error::Db(error)),
+                    // An order is refused before it writes anything.
+                    Err(error) => Ok(Err(error.to_string())),
+                });
             let job = ordered.await?.map_err(Failure::new)?;
             if no_wait {
                 return Ok(format!("job {job} is ordered; the server does it\n"));
@@ -82,8 +87,12 @@ async fn answer(command: Command, operator: &Operator, rules: deeds::Settings) -
     }
 }
 
-async fn list(operator: &Operator, rules: deeds::Settings, as_json: bool) -> Result<String, Failure> {
-    let views = operator.read(move |tx, _| Ok(deeds::view(tx, &rules)?)).await?;
+async fn list(
+    operator: &Operator,
+    rules: reeve_retention::Settings,
+    as_json: bool,
+) -> Result<String, Failure> {
+    let views = operator.read(move |tx, _| Ok(reeve_retention::view(tx, &rules)?)).await?;
     if as_json {
         let rules: Vec<Value> = views.iter().map(to_json).collect();
         return Ok(format!("{:#}\n", json!({ "rules": rules })));
@@ -97,8 +106,8 @@ async fn list(operator: &Operator, rules: deeds::Settings, as_json: bool) -> Res
         vec![
             view.rule.to_string(),
             age(view),
-            view.next_run_ts.map_or_else(|| "-".to_owned(), moment),
-            last(|run| moment(run.ended_ts)),
+            view.next_run_ts.map_or_else(|| "-".to_owned(), Millis::utc),
+            last(|run| run.ended_ts.utc()),
             last(|run| run.deleted.to_string()),
             last(|run| run.kept.to_string()),
         ]

@@ -93,6 +93,7 @@ pub(crate) struct GroupList {
 
 /// A group.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a page has at most some hundred, and most are rooms")]
 pub(super) enum Group {
     Role(Role),
     Room(Room),
