@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{BIN, WEEK_MS, acts, delete, keep_house, missing, over};
 use crate::rooms_kit::*;
+use crate::sync_kit::sync_filtered;
 
 const ROOMS: &str = "/_synapse/admin/v1/rooms";
 
@@ -140,11 +141,7 @@ impl Scene {
                 [403, 404]
                     .contains(&client.post(&format!("{CS}/join/{}", enc(room)), json!({})).await.status)
             );
-            let everything = sync_with(
-                client,
-                &format!("filter={}", filter(&json!({ "room": { "include_leave": true } }))),
-            )
-            .await;
+            let everything = sync_filtered(client, &json!({ "room": { "include_leave": true } })).await;
             for part in ["join", "invite", "leave"] {
                 assert!(everything["rooms"][part].get(room).is_none(), "{part}: {everything}");
             }
