@@ -19,6 +19,7 @@ use reeve_model::{Actor, HappeningKind, Membership, Millis};
 use reeve_store::events::{self, Event};
 use reeve_store::happenings::{self, NewHappening};
 use reeve_store::memberships;
+use reeve_store::room_bin;
 use reeve_store::rooms::{self, Room};
 use reeve_store::users;
 use ruma::room_version_rules::RoomVersionRules;
@@ -93,10 +94,11 @@ pub fn begin(
             break signed;
         }
         room_id = format!("!{}", signed.pdu.event_id.as_str().trim_start_matches('$'));
-        if rooms::num(tx, &room_id)?.is_none() {
+        if rooms::num(tx, &room_id)?.is_none() && room_bin::find(tx, &room_id)?.is_none() {
             break signed;
         }
-        // The same user created an equal room within a millisecond: only the time can distinguish the two.
+        // The same user created an equal room within a millisecond, which may be in the bin by now: only the time can
+        // distinguish the two.
         now = now.plus(1);
     };
     let nothing = |_: &ruma::EventId| None::<Arc<Pdu>>;
