@@ -412,7 +412,8 @@ impl RoomView<'_, '_, '_> {
 
     /// Returns an event without its content if its sender was erased, unless the viewer was in the room then.
     fn without_erased<'e>(&self, event: &'e Event) -> Result<Cow<'e, Event>, Error> {
-        let hidden = self.view.viewer.is_some()
+        // People's own messages are theirs: an export has them also of an erased account.
+        let hidden = self.view.viewer.as_ref().is_some_and(|viewer| viewer.user_id != event.sender)
             && self.membership_at(event.pos.prev()) != Membership::Join
             && self.view.is_erased(&event.sender)?;
         Ok(if hidden {

@@ -20,6 +20,8 @@ use crate::sync_kit::{eventually, set_data};
 const MISSING: (u16, &str, &str) = (404, "M_NOT_FOUND", "Export not found");
 const BAD_LINK: (u16, &str, &str) = (404, "M_NOT_FOUND", "The link is not valid or has ended");
 const DAY_MS: i64 = 86_400_000;
+/// Bytes that begin as a picture does.
+const PNG: &[u8; 18] = b"\x89PNG\r\n\x1a\nnot really";
 
 fn of_user(user_id: &str) -> String {
     format!("/_reeve/admin/v1/users/{user_id}/exports")
@@ -75,7 +77,7 @@ on_both_engines! {
         let secret = say(&alice, &room, "my secret").await;
         let redaction = redact(&alice, &room, &secret).await;
         receipt(&alice, &room, "m.read", &answer, json!({})).await;
-        let picture = upload(&alice, "image/png", "not really").await;
+        let picture = upload(&alice, "image/png", *PNG).await;
         let page = upload(&alice, "text/html", "<script>1</script>").await;
         let theirs = upload(&bob, "text/plain", "the file of bob").await;
         let withdrawn = upload(&alice, "image/png", "withdrawn by admins").await;
@@ -157,11 +159,11 @@ on_both_engines! {
         let named = |media_id: &str| uploads.iter().find(|upload| upload["media_id"] == media_id).unwrap();
         assert_eq!(uploads.len(), 3);
         assert_eq!(*named(&picture), json!({
-            "media_id": picture, "name": null, "type": "image/png", "length": 10, "sha256": named(&picture)["sha256"],
+            "media_id": picture, "name": null, "type": "image/png", "length": PNG.len(), "sha256": named(&picture)["sha256"],
             "created_ts": START_MS, "last_access_ts": null, "preview_of": null, "quarantined": false, "file": files[0],
         }));
         assert_eq!((&named(&withdrawn)["quarantined"], &named(&withdrawn)["file"]), (&json!(true), &Value::Null));
-        assert_eq!(archive.bytes(&files[0]), b"not really");
+        assert_eq!(archive.bytes(&files[0]), PNG);
         assert_eq!(archive.bytes(&files[1]), b"<script>1</script>");
 
         let no = Value::Null;
