@@ -276,7 +276,7 @@ impl Leaf for ScimInactive {
         Some(Value::String(word.to_owned()))
     }
     fn read(value: &Value) -> Result<Self, String> {
-        match &*text(Self::KIND, value)? {
+        match text(Self::KIND, value)? {
             "lock" => Ok(Self(Inactive::Lock)),
             "deactivate" => Ok(Self(Inactive::Deactivate)),
             other => Err(format!("expected \"lock\" or \"deactivate\", found {other:?}")),
@@ -298,7 +298,7 @@ impl Leaf for ScimGroups {
         Some(Value::String(word.to_owned()))
     }
     fn read(value: &Value) -> Result<Self, String> {
-        match &*text(Self::KIND, value)? {
+        match text(Self::KIND, value)? {
             "space" => Ok(Self(NewGroups::Space)),
             "room" => Ok(Self(NewGroups::Room)),
             other => Err(format!("expected \"space\" or \"room\", found {other:?}")),

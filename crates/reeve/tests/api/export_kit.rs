@@ -50,7 +50,11 @@ impl Opened {
             let mut whole = of_file.clone();
             whole["$defs"] = schema["$defs"].clone();
             let validator = jsonschema::validator_for(&whole).unwrap();
-            let values = if name.ends_with(".jsonl") { self.lines(name) } else { vec![self.json(name)] };
+            let values = if name.split('.').next_back() == Some("jsonl") {
+                self.lines(name)
+            } else {
+                vec![self.json(name)]
+            };
             for value in values {
                 let wrong: Vec<String> =
                     validator.iter_errors(&value).map(|error| error.to_string()).collect();

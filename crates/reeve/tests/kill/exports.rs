@@ -43,7 +43,7 @@ pub(crate) fn run(engine: Engine) {
             let path = format!("/_reeve/admin/v1/users/{user_id}/export");
             let reply = client.send("POST", &path, &json!({})).unwrap();
             assert_eq!(reply.status, 201, "{}", reply.body);
-            export = reply.text("id").to_owned();
+            reply.text("id").clone_into(&mut export);
         }
         let begun = wait(&mut client, &export, |state| state != "waiting");
         thread::sleep(Duration::from_millis(dice.roll(60)));
@@ -82,7 +82,7 @@ pub(crate) fn run(engine: Engine) {
     let link = client.send("POST", &format!("/_reeve/admin/v1/exports/{export}/link"), &json!({})).unwrap();
     let (status, bytes) = client.send_bytes(None, "GET", link.text("path"), &[]).unwrap();
     assert_eq!((status, json!(bytes.len())), (200, ready[0]["length"].clone()));
-    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = reeve_model::encoding::hex(&Sha256::digest(&bytes));
     assert_eq!(ready[0]["sha256"], json!(digest));
     check(&bytes, &files);
 

@@ -712,7 +712,7 @@ fn pruning_waits_for_open_transactions_on_postgres() {
     for next in 20..70 {
         create(&runtime, &fresh.db, next..next + 1);
         while runtime.block_on(fresh.db.write(version::prune)).unwrap() {}
-        assert_eq!(count(&runtime, &fresh.db, &roster), (next + 2) / 2);
+        assert_eq!(count(&runtime, &fresh.db, &roster), i64::midpoint(next, 2));
     }
     assert_eq!(roster.loads(), 1);
     client.batch_execute("COMMIT").unwrap();

@@ -180,7 +180,7 @@ on_both_engines! {
         let acts = archive.lines("audit.jsonl");
         assert!(acts.iter().all(|act| act["actor_kind"] == "user" && act["by_person"] == false && act["ip"] == no), "{acts:?}");
         let actions: Vec<&str> = acts.iter().map(|act| at(act, "/action")).collect();
-        assert!(actions.iter().any(|action| *action == "user.export") && actions.len() >= 3, "{actions:?}");
+        assert!(actions.contains(&"user.export") && actions.len() >= 3, "{actions:?}");
 
         let manifest = archive.json("manifest.json");
         assert_eq!(manifest["began_ts"], json!(START_MS));

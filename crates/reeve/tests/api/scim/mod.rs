@@ -7,6 +7,7 @@ mod users;
 
 use http::Method;
 use reeve_app::Inactive;
+use reeve_model::encoding::hex;
 use reeve_model::{Scope, Scopes};
 use reeve_testkit::{Client, Config, Reply, Server};
 use serde_json::{Value, json};
@@ -83,7 +84,8 @@ fn filtered(path: &str, filter: &str) -> String {
         if byte.is_ascii_alphanumeric() {
             url.push(char::from(byte));
         } else {
-            url.push_str(&format!("%{byte:02X}"));
+            url.push('%');
+            url.push_str(&hex(&[byte]).to_uppercase());
         }
     }
     url
