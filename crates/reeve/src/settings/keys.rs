@@ -48,7 +48,7 @@ sections! {
         limits: Limits = Limits::default();
         /// Uploads: their limits and their store.
         media: Media = Media::default();
-        /// Rooms.
+        /// Rooms that administrators delete.
         rooms: Rooms = Rooms::default();
         /// Kinds of accounts, and what is kept of deactivated ones.
         account: Account = Account::default();

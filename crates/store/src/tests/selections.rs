@@ -606,7 +606,7 @@ fn with_threads(runtime: &tokio::runtime::Runtime, fresh: Fresh) -> Fresh {
 fn loads_are_done_once(engine: Engine) {
     let runtime = runtime();
     let fresh = with_threads(&runtime, fresh(&runtime, engine, "once"));
-    create(&runtime, &fresh.db, 0..60);
+    create(&runtime, &fresh.db, 0..120);
     let roster = Arc::new(Roster::default());
     let ask = |selection: fn() -> Selection| {
         // All have begun before the first one looks at the roster.
@@ -623,11 +623,11 @@ fn loads_are_done_once(engine: Engine) {
             held.into_iter().map(|one| one.reading.join().unwrap().unwrap()).collect();
         (counts.into_iter().collect::<Vec<_>>(), roster.loads())
     };
-    assert_eq!(ask(SUSPENDED), (vec![30], 1));
+    assert_eq!(ask(SUSPENDED), (vec![60], 1));
     let with_email = || Selection { email: Some("@".to_owned()), ..Selection::default() };
     assert_eq!(ask(with_email), (vec![0], 2));
     suspend_all(&runtime, &fresh.db, true);
-    assert_eq!(ask(SUSPENDED), (vec![60], 3));
+    assert_eq!(ask(SUSPENDED), (vec![120], 3));
     assert_eq!(ask(with_email), (vec![0], 3));
     fresh.close(&runtime);
 }
