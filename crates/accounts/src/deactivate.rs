@@ -73,6 +73,9 @@ pub fn deactivate(
     user: &User,
     erase: bool,
 ) -> Result<String, Error> {
+    if policy.is_of_server(user) {
+        return Err(Error::NameReserved);
+    }
     let deactivated = User { deactivated: true, password_change_required: false, ..user.clone() };
     rights::check_change(tx, ctx, user, &deactivated)?;
     restore::call_off(tx, ctx, user)?;

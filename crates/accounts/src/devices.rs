@@ -136,10 +136,13 @@ pub fn delete_all(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, device_ids: &[Strin
     Ok(())
 }
 
-/// Deletes the devices of an account that were not seen since a time; returns false if there is none. Sightings that are
-/// not written yet, of the last few seconds, do not count.
+/// Deletes the devices of an account that were not seen since a time, except for a dehydrated device, which nobody sees before
+/// it is needed; returns false if there is none. Sightings that are not written yet, of the last few seconds, do not count.
 pub fn delete_unseen(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, since: Millis) -> Result<bool, Error> {
-    let unseen = devices::unseen_since(tx, user.num, since)?;
+    let mut unseen = devices::unseen_since(tx, user.num, since)?;
+    if let Some(dehydrated) = dehydrated_devices::of_user(tx, user.num)? {
+        unseen.retain(|device_id| *device_id != dehydrated.device_id);
+    }
     if unseen.is_empty() {
         return Ok(false);
     }

@@ -99,7 +99,7 @@ fn replace(
     hash: &str,
     require_change: bool,
 ) -> Result<(), Error> {
-    if policy.sends_notices(user) {
+    if policy.is_of_server(user) {
         return Err(Error::NameReserved);
     }
     users::set_password_hash(tx, user.num, Some(hash))?;

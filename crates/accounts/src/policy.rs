@@ -128,9 +128,11 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Returns true for the account that sends server notices, as which nobody logs in.
-    pub fn sends_notices(&self, user: &User) -> bool {
-        self.notices_localpart.as_deref() == Some(user.localpart())
+    /// Returns true for the accounts of the server itself, which send notices and manage groups: nobody logs in as them, and
+    /// they are not deactivated.
+    pub fn is_of_server(&self, user: &User) -> bool {
+        let own = [&self.notices_localpart, &self.groups_localpart];
+        own.into_iter().flatten().any(|localpart| localpart == user.localpart())
     }
 
     /// Returns true if accounts can have this type.

@@ -198,6 +198,11 @@ pub fn restore(
     }
     let all = kept::of_user(tx, before.num, ctx.now)?;
     let Some(last) = all.first() else { return Err(Error::NothingKept) };
+    if order.rejoin && before.suspended {
+        return Err(Error::Refused(
+            "Suspended accounts join no rooms: end the suspension first, or restore without rooms",
+        ));
+    }
     if order.password_hash.is_some() {
         rights::check_holds(ctx, Scope::UsersWrite)?;
         if !policy.password_enabled {

@@ -330,6 +330,10 @@ impl Act {
                 !is_in
             }
             Self::RemoveFromRoom { room } => room_admin::remove(tx, &means.home, ctx, user, room)?,
+            // Nobody could read it.
+            Self::SendNotice { .. } if user.deactivated => {
+                return Err(reeve_accounts::Error::Deactivated.into());
+            }
             Self::SendNotice { event_type, content } => {
                 let sender = means.policy.notices_localpart.as_deref();
                 let sender = sender.ok_or(Error::Invalid("Server notices are not enabled on this server"))?;

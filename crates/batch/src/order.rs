@@ -152,7 +152,6 @@ pub struct Confirmed {
 /// Starts a batch with the accounts that were chosen. An order that the actor repeats with the same key starts nothing.
 pub fn start(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, confirmed: &Confirmed) -> Result<Started, Error> {
     let Confirmed { order, digest, chosen, token, idempotency_key } = confirmed;
-    order.check(tx, ctx, policy)?;
     let requester = Requester::of(tx, ctx)?;
     let digest = bound(digest, &requester);
     if let Some(key) = idempotency_key {
@@ -165,6 +164,7 @@ pub fn start(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, confirmed: &Confirmed)
             None => {}
         }
     }
+    order.check(tx, ctx, policy)?;
     let found = batches::take_confirmation(tx, &hash_token(token))?;
     let found = found.filter(|found| found.digest == digest && ctx.now < found.expires_ts);
     let shown = found.ok_or(Error::NotConfirmed)?.total;

@@ -54,6 +54,7 @@ impl Requester {
                 Some(user) if user.deactivated => Err("the requester was deactivated"),
                 Some(user) if user.locked => Err("the requester was locked"),
                 Some(user) if user.suspended => Err("the requester was suspended"),
+                Some(user) if user.password_change_required => Err("the requester must change the password"),
                 Some(user) => {
                     if validity::find(tx, &self.id)?.is_some_and(|known| known.expiration_ts <= now) {
                         return Ok(Err("the account of the requester has expired"));

@@ -66,8 +66,10 @@ pub fn open(tx: &ReadTx<'_>, token: &str, now: Millis) -> Result<(Export, Archiv
     let is_valid = export.link.as_ref().is_some_and(|link| link.until_ts > now)
         && export.ends_ts.is_some_and(|ends| ends > now);
     let archive = export.archive.clone().filter(|_| is_valid).ok_or(Error::BadLink)?;
-    // A link of their own is as good as the account's sessions.
-    if is_of_owner(&export) && users::by_num(tx, export.user_num)?.is_none_or(|user| user.locked) {
+    // A link is as good as the sessions of the account that made it.
+    if let Some(by) = export.link.as_ref().map(|link| &link.by).filter(|by| by.kind == ActorKind::User)
+        && users::find(tx, &by.id)?.is_none_or(|user| user.locked || user.deactivated)
+    {
         return Err(Error::BadLink);
     }
     Ok((export, archive))

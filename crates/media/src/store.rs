@@ -29,6 +29,8 @@ use crate::fair_limiter::FairLimiter;
 pub(crate) const CHUNK: usize = 256 * 1024;
 /// Size of a part of a multipart upload; services accept no smaller parts.
 const PART: usize = 5 * 1024 * 1024;
+/// Maximum number of parts of a multipart upload; services accept no more.
+const MAX_PARTS: u64 = 10_000;
 /// Maximum number of concurrent uploads to a bucket: each has a part in memory.
 const SENDERS: usize = 16;
 /// Maximum number of these for one account.
@@ -341,12 +343,13 @@ impl Bucket {
             (&file).seek(SeekFrom::Start(0)).map_err(Error::store)?;
             Ok(file)
         });
-        let (first, rest) = part(Rest { file: file.await?, left: length }).await?;
+        let size = PART.max(usize::try_from(length.div_ceil(MAX_PARTS)).unwrap_or(usize::MAX));
+        let (first, rest) = part(Rest { file: file.await?, left: length }, size).await?;
         let Some(rest) = rest else {
             return self.client.put(key, first.into()).await.map(drop).map_err(Error::store);
         };
         let mut upload = self.client.put_multipart(key).await.map_err(Error::store)?;
-        let sent = send_parts(&mut *upload, first, rest).await;
+        let sent = send_parts(&mut *upload, first, rest, size).await;
         if sent.is_err()
             && let Err(error) = upload.abort().await
         {
@@ -356,19 +359,24 @@ impl Bucket {
     }
 }
 
-async fn send_parts(upload: &mut dyn MultipartUpload, mut next: Bytes, rest: Rest) -> Result<(), Error> {
+async fn send_parts(
+    upload: &mut dyn MultipartUpload,
+    mut next: Bytes,
+    rest: Rest,
+    size: usize,
+) -> Result<(), Error> {
     let mut rest = Some(rest);
     loop {
         upload.put_part(next.into()).await.map_err(Error::store)?;
         let Some(open) = rest else { break };
-        (next, rest) = part(open).await?;
+        (next, rest) = part(open, size).await?;
     }
     upload.complete().await.map(drop).map_err(Error::store)
 }
 
 /// Reads the next part. Some services require all parts except the last to be of one length.
-async fn part(rest: Rest) -> Result<(Bytes, Option<Rest>), Error> {
-    blocking(move || piece(rest, PART).map_err(Error::store)).await
+async fn part(rest: Rest, size: usize) -> Result<(Bytes, Option<Rest>), Error> {
+    blocking(move || piece(rest, size).map_err(Error::store)).await
 }
 
 /// The path of an object: a folder for its first two letters keeps folders small.

@@ -5,7 +5,7 @@ use reeve_db::{DbError, ReadTx, Tx};
 use reeve_jobs::StepError;
 use reeve_model::{Membership, User};
 use reeve_store::users::{self, AgePlace};
-use reeve_store::{devices, memberships};
+use reeve_store::{audit, devices, external_ids, memberships};
 
 use crate::job::{Counts, Part, Run};
 
@@ -47,7 +47,7 @@ pub(crate) fn step(
     let ctx = run.as_job();
     for place in page {
         let Some(user) = users::by_num(tx, place.num)? else { continue };
-        if who == Who::Unused && is_used(tx, run, &user)? {
+        if (who == Who::Unused && is_used(tx, run, &user)?) || was_dealt_with(tx, run, &user)? {
             continue;
         }
         if user.role().is_some() {
@@ -63,10 +63,16 @@ pub(crate) fn step(
 }
 
 /// Returns true if an account that was never seen is used all the same: it has a device, is in a room (as a bot whose
-/// requests are made by others), or sends server notices.
+/// requests are made by others), is known to an identity provider, or is one of the server itself.
 fn is_used(tx: &ReadTx<'_>, run: &Run<'_>, user: &User) -> Result<bool, DbError> {
-    let sends_notices = run.policy.notices_localpart.as_deref() == Some(user.localpart());
-    Ok(sends_notices
+    Ok(run.policy.is_of_server(user)
         || devices::count_of_user(tx, user.num, 1)? > 0
-        || memberships::count_of_user_in(tx, &user.user_id, Membership::Join)? > 0)
+        || memberships::count_of_user_in(tx, &user.user_id, Membership::Join)? > 0
+        || !external_ids::of_user(tx, user.num)?.is_empty())
+}
+
+/// Returns true if an administrator dealt with an account since the time before which it is old, for example restored it.
+fn was_dealt_with(tx: &ReadTx<'_>, run: &Run<'_>, user: &User) -> Result<bool, DbError> {
+    let last = audit::last_on(tx, &[user.user_id.as_str()])?;
+    Ok(last.get(&user.user_id).is_some_and(|ts| *ts >= run.before))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_accounts::{Error, devices as deeds, rights};
+use reeve_accounts::{Error, rights};
 use reeve_db::Tx;
 use reeve_jobs::StepError;
 use reeve_model::UserNum;
@@ -41,8 +41,9 @@ pub(crate) fn step(
             Err(Error::Db(error)) => return Err(error.into()),
             Err(_) => device_ids.clear(),
         }
-        if !run.dry_run {
-            deeds::delete_all(tx, &run.ctx, &user.user_id, &device_ids).map_err(crate::accounts::failed)?;
+        if !run.dry_run && !device_ids.is_empty() {
+            reeve_accounts::devices::delete_all(tx, &run.ctx, &user.user_id, &device_ids)
+                .map_err(crate::accounts::failed)?;
         }
         counts.deleted += i64::try_from(device_ids.len()).unwrap_or(0);
         counts.kept += i64::try_from(all - device_ids.len()).unwrap_or(0);

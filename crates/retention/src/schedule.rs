@@ -39,18 +39,21 @@ pub async fn schedule(db: &Db, settings: &Settings, now: Millis) -> Result<(), D
     }
     let settings = settings.clone();
     db.write(move |tx| -> Result<(), DbError> {
-        let mut is_busy = is_busy(tx)?;
+        let mut waiting = Vec::new();
         for (_, rule) in RetentionRule::WORDS {
             match due(tx, &settings, *rule, now)? {
                 Due::Nothing => {}
-                Due::Run if is_busy => {}
-                Due::Run => {
-                    queue(tx, &settings, *rule, now)?;
-                    is_busy = true;
-                }
+                Due::Run => waiting.push((retention::find(tx, *rule)?.scheduled_ts, *rule)),
                 Due::Begin => retention::set_scheduled(tx, *rule, Some(now))?,
                 Due::End => retention::set_scheduled(tx, *rule, None)?,
             }
+        }
+        // The one that has waited for longest, so that a rule whose runs take days does not hold up the others.
+        waiting.sort_by_key(|(since, _)| *since);
+        if let Some((_, rule)) = waiting.first()
+            && !is_busy(tx)?
+        {
+            queue(tx, &settings, *rule, now)?;
         }
         Ok(())
     })

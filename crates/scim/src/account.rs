@@ -3,13 +3,14 @@
 use reeve_app::{Inactive, ScimSettings};
 use reeve_model::User;
 
-/// Returns true if an account is a resource.
+/// Returns true if an account is a resource: not that of a guest, a deleted one, or the one that manages groups.
 pub(crate) fn is_resource(settings: &ScimSettings, user: &User) -> bool {
     let is_deleted = match settings.inactive {
         Inactive::Lock => user.deactivated,
         Inactive::Deactivate => user.erased,
     };
-    !user.is_guest && !is_deleted
+    let manages_groups = settings.groups_localpart.as_deref() == Some(user.localpart());
+    !user.is_guest && !is_deleted && !manages_groups
 }
 
 /// Returns true if an account is active.

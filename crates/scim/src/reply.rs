@@ -75,6 +75,11 @@ impl Precondition {
         Self { if_match: version }
     }
 
+    /// Returns true if the request is about some versions only.
+    pub(crate) fn is_given(&self) -> bool {
+        self.if_match.is_some()
+    }
+
     /// Refuses if the resource has none of the versions.
     pub(crate) fn check(&self, resource: &Object) -> Result<(), MatrixError> {
         match &self.if_match {

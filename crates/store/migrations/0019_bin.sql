@@ -67,6 +67,7 @@ CREATE TABLE room_bin (
 ){strict};
 CREATE INDEX room_bin_deleted ON room_bin (deleted_ts, num);
 CREATE INDEX room_bin_purge ON room_bin (purge_ts, num);
+CREATE INDEX room_bin_avatar_url ON room_bin (substr(avatar_url, 1, 250)) WHERE avatar_url IS NOT NULL;
 
 -- The aliases of rooms in the bin, which others may take meanwhile.
 CREATE TABLE room_bin_aliases (

@@ -61,6 +61,11 @@ pub struct Step {
 }
 
 impl Export {
+    /// Returns true if a query parameter is a filter of accounts.
+    pub fn is_filter(name: &str) -> bool {
+        selection::params().iter().any(|param| param.name == name)
+    }
+
     fn params() -> impl Iterator<Item = Param> {
         let own =
             [Param::choice("format", FORMATS, "format of the lines; `csv` by default"), Include::param()];

@@ -27,13 +27,13 @@ body! {
 
 /// A third-party id.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Address {
+pub(crate) struct RestoredAddress {
     /// `email` or `msisdn`.
     medium: String,
     address: String,
 }
 
-impl From<Threepid> for Address {
+impl From<Threepid> for RestoredAddress {
     fn from(threepid: Threepid) -> Self {
         Self { medium: threepid.medium, address: threepid.address }
     }
@@ -47,9 +47,9 @@ pub(crate) struct Restored {
     /// True if the account was deactivated.
     reactivated: bool,
     /// The addresses that the account has again.
-    threepids: Vec<Address>,
+    threepids: Vec<RestoredAddress>,
     /// The addresses that another account has now.
-    threepids_taken: Vec<Address>,
+    threepids_taken: Vec<RestoredAddress>,
     /// The number of backups of room keys that the account has again.
     key_backups: u64,
     /// The number of kept pieces of account data. Those that the account set anew stay as they are.
@@ -154,7 +154,7 @@ async fn handle(mut call: Call) -> Answer {
     let (ctx, policy) = (call.admin_ctx()?, call.app.policy.clone());
     let restored = call.write(move |tx| restore::restore(tx, &ctx, &policy, &user_id, &order)).await?;
     call.app.jobs.wait(&restored.job, super::JOB_WAIT).await?;
-    let addresses = |threepids: Vec<Threepid>| threepids.into_iter().map(Address::from).collect();
+    let addresses = |threepids: Vec<Threepid>| threepids.into_iter().map(RestoredAddress::from).collect();
     reply::ok(&Restored {
         job_id: restored.job,
         reactivated: restored.reactivated,

@@ -39,15 +39,8 @@ fn value(text: &str) -> Result<HeaderValue, MatrixError> {
 
 async fn download(call: Call) -> Answer {
     let token = call.param("export_token");
-    // A download that goes on where another one broke off is the same.
-    let asked = call.headers.get(header::RANGE).and_then(|range| range.to_str().ok());
-    let from_start = asked.is_none_or(|range| range.trim_start().starts_with("bytes=0-"));
     let now = call.now;
     let (export, archive) = call.read(move |tx| reeve_export::open(tx, &token, now)).await?;
-    if reeve_export::is_noted(&export, from_start) {
-        let (ctx, export) = (call.ctx(), export.clone());
-        call.write(move |tx| reeve_export::note(tx, &ctx, &export)).await?;
-    }
     let etag = format!("\"{}\"", archive.sha256);
     let length = u64::try_from(archive.length).map_err(MatrixError::internal)?;
     let (status, range) = match range::asked(&call.headers, &etag, length) {
@@ -60,6 +53,11 @@ async fn download(call: Call) -> Answer {
             return Ok(response);
         }
     };
+    // A download that goes on where another one broke off is the same.
+    if reeve_export::is_noted(&export, range.start == 0) {
+        let (ctx, export) = (call.ctx(), export.clone());
+        call.write(move |tx| reeve_export::note(tx, &ctx, &export)).await?;
+    }
     let content = call.app.exports.read(&archive, range.clone()).await?;
     let mut response = reply::bytes(range.end - range.start, crate::media::body(content));
     *response.status_mut() = status;

@@ -5,6 +5,7 @@ use reeve_model::{ActorKind, Millis, ReportKind};
 use reeve_store::SortKey;
 use reeve_store::audit::{self, Entry, Filter};
 use reeve_store::reports::{self as stored, PersonalReport};
+use serde_json::Value;
 
 use super::{PAGE, Page, Source, is_full, parsed};
 use crate::error::Failure;
@@ -100,13 +101,22 @@ pub(super) fn acts(source: &Source, tx: &ReadTx<'_>, from: &Acts) -> Result<Page
         Some(last) => Some(Acts { before: last.sort_key(), ..from.clone() }),
         None => from.on_account.then(|| Acts { on_account: false, ..Acts::default() }),
     };
-    let is_new = |entry: &Entry| from.on_account || entry.target != *user_id;
+    // That a report about the person was deleted says who made it, or that there was one.
+    let is_shown = |entry: &Entry| entry.action != "user_report.delete";
+    let is_new = |entry: &Entry| is_shown(entry) && (from.on_account || entry.target != *user_id);
     Page::of(rows.into_iter().filter(is_new).map(|entry| act(entry, user_id)), next)
 }
 
 fn act(entry: Entry, user_id: &str) -> Act {
     let on_account = entry.target == user_id;
     let by_person = entry.actor_kind == ActorKind::User && entry.actor == user_id;
+    let mut changes = on_account.then(|| parsed(&entry.changes));
+    if let Some(changes) = changes.as_mut().and_then(Value::as_object_mut)
+        && entry.action == "threepid.move"
+    {
+        // The account that has the address now.
+        changes.remove("to");
+    }
     Act {
         ts: entry.ts,
         action: entry.action,
@@ -114,6 +124,6 @@ fn act(entry: Entry, user_id: &str) -> Act {
         by_person,
         actor_kind: entry.actor_kind,
         ip: entry.ip.filter(|_| by_person),
-        changes: on_account.then(|| parsed(&entry.changes)),
+        changes,
     }
 }

@@ -22,6 +22,9 @@ pub(super) fn wanted(filters: &[String], more: &[(&str, String)]) -> Result<Expo
         let (name, value) = filter
             .split_once('=')
             .ok_or_else(|| Failure::new(format!("the filter {filter:?} is not of the form NAME=VALUE")))?;
+        if !Export::is_filter(name) {
+            return Err(Failure::new(format!("there is no filter '{name}'")));
+        }
         pairs.push((name, value));
     }
     pairs.extend(more.iter().map(|(name, value)| (*name, &**value)));

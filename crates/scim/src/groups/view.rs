@@ -162,8 +162,8 @@ impl Group {
         }
     }
 
-    /// Returns the user ids of the members.
-    pub(super) fn members(&self, tx: &ReadTx<'_>, app: &App) -> Result<Vec<String>, MatrixError> {
+    /// Returns the user ids of the members; `None` if they are more than a response shows.
+    fn some_members(&self, tx: &ReadTx<'_>, app: &App) -> Result<Option<Vec<String>>, MatrixError> {
         let found: Vec<String> = match self {
             Self::Role(role) => {
                 let accounts = holders(tx, app, role)?;
@@ -178,14 +178,17 @@ impl Group {
                 members.into_iter().filter(is_shown).collect()
             }
         };
-        if i64::try_from(found.len()).unwrap_or(i64::MAX) > MAX_MEMBERS {
-            let text = format!(
+        Ok(i64::try_from(found.len()).is_ok_and(|count| count <= MAX_MEMBERS).then_some(found))
+    }
+
+    /// Returns the user ids of the members; an error if they are more than a response shows.
+    pub(super) fn members(&self, tx: &ReadTx<'_>, app: &App) -> Result<Vec<String>, MatrixError> {
+        self.some_members(tx, app)?.ok_or_else(|| {
+            too_many(format!(
                 "The group {} has more than {MAX_MEMBERS} members: ask with excludedAttributes=members",
                 self.id()
-            );
-            return Err(too_many(text));
-        }
-        Ok(found)
+            ))
+        })
     }
 }
 
@@ -240,8 +243,20 @@ pub(super) fn without_members(
 
 /// Returns a group as clients see it, with its members and its version.
 pub(super) fn whole(tx: &ReadTx<'_>, app: &App, group: &Group) -> Result<Object, MatrixError> {
-    let seen = without_members(tx, app, std::slice::from_ref(group))?.pop().unwrap_or_default();
-    with_members(app, seen, group.members(tx, app)?)
+    with_members(app, alone(tx, app, group)?, group.members(tx, app)?)
+}
+
+/// Returns a group that was changed as clients see it: without members and version if a response cannot show that many.
+pub(super) fn changed(tx: &ReadTx<'_>, app: &App, group: &Group) -> Result<Object, MatrixError> {
+    let seen = alone(tx, app, group)?;
+    match group.some_members(tx, app)? {
+        Some(members) => with_members(app, seen, members),
+        None => Ok(seen),
+    }
+}
+
+fn alone(tx: &ReadTx<'_>, app: &App, group: &Group) -> Result<Object, MatrixError> {
+    Ok(without_members(tx, app, std::slice::from_ref(group))?.pop().unwrap_or_default())
 }
 
 fn with_members(app: &App, mut seen: Object, members: Vec<String>) -> Result<Object, MatrixError> {
@@ -259,7 +274,8 @@ fn with_members(app: &App, mut seen: Object, members: Vec<String>) -> Result<Obj
     Ok(with_version(seen))
 }
 
-/// Adds members to a page of groups. It ends early where it would show too many members.
+/// Adds members to a page of groups. It ends early where it would show too many members; a group that has too many by itself is
+/// shown without them.
 pub(super) fn page_with_members(
     tx: &ReadTx<'_>,
     app: &App,
@@ -268,7 +284,10 @@ pub(super) fn page_with_members(
     let mut all = Vec::new();
     let mut shown = 0;
     for (group, seen) in page {
-        let members = group.members(tx, app)?;
+        let Some(members) = group.some_members(tx, app)? else {
+            all.push(seen);
+            continue;
+        };
         shown += members.len();
         if shown > MAX_SHOWN && !all.is_empty() {
             break;

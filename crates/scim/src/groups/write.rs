@@ -41,7 +41,9 @@ impl Target {
             Group::Room(_) => Scope::RoomsWrite,
         };
         rights::check_holds(ctx, scope).map_err(of_accounts)?;
-        self.precondition.check(&view::whole(tx, app, &group)?)?;
+        if self.precondition.is_given() {
+            self.precondition.check(&view::whole(tx, app, &group)?)?;
+        }
         Ok(group)
     }
 }
@@ -155,7 +157,7 @@ fn change_group(
             add_member(tx, app, ctx, &group, id)?;
         }
     }
-    view::whole(tx, app, &group)
+    view::changed(tx, app, &group)
 }
 
 fn rename(tx: &mut Tx<'_>, app: &App, ctx: &Ctx, room: &mut Room, name: &str) -> Result<(), MatrixError> {
@@ -170,9 +172,7 @@ fn rename(tx: &mut Tx<'_>, app: &App, ctx: &Ctx, room: &mut Room, name: &str) ->
 /// Returns the account with an id, if it can be a member of a group.
 fn member(tx: &ReadTx<'_>, app: &App, id: &str) -> Result<Option<User>, MatrixError> {
     let user = users::find(tx, id)?;
-    let can_be =
-        |user: &User| is_resource(&app.scim, user) && manager_id(app).as_ref() != Some(&user.user_id);
-    Ok(user.filter(can_be))
+    Ok(user.filter(|user| is_resource(&app.scim, user)))
 }
 
 /// Adds a member. One that is not a user here, or not any more, is left out: an identity provider need not know.

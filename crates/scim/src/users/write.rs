@@ -8,7 +8,7 @@ use reeve_accounts::{deactivate, rights, roles};
 use reeve_app::json::Object;
 use reeve_app::{App, Call, Inactive, MatrixError};
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, User, id};
+use reeve_model::{Ctx, Scope, User, id};
 use reeve_store::external_ids::ExternalId;
 use reeve_store::{external_ids, threepids, users};
 use serde_json::Value;
@@ -172,6 +172,7 @@ fn replace(
 
 /// Deletes a user: the account is deactivated, and erased if inactive ones are deactivated already.
 pub(super) fn delete(tx: &mut Tx<'_>, app: &App, ctx: &Ctx, target: &Target) -> Result<(), MatrixError> {
+    rights::check_holds(ctx, Scope::UsersDeactivate).map_err(of_accounts)?;
     let user = target.load(tx, app, ctx)?;
     target.precondition.check(&view_of(tx, app, &target.user_id)?)?;
     // Another account may have the external id now.

@@ -85,7 +85,8 @@ reeve_db::statements! {
     SET_SAFE = "UPDATE media SET safe_from_quarantine = $2 WHERE media_id = $1";
     QUARANTINED_BLOB = "SELECT 1 FROM media WHERE blob_num = $1 AND quarantined_by IS NOT NULL LIMIT 1";
     IS_AVATAR = "SELECT 1 FROM users WHERE avatar_url = $1 \
-                 UNION ALL SELECT 1 FROM rooms WHERE substr(avatar_url, 1, 250) = $1 AND avatar_url IS NOT NULL LIMIT 1";
+                 UNION ALL SELECT 1 FROM rooms WHERE substr(avatar_url, 1, 250) = $1 AND avatar_url IS NOT NULL \
+                 UNION ALL SELECT 1 FROM room_bin WHERE substr(avatar_url, 1, 250) = $1 AND avatar_url IS NOT NULL LIMIT 1";
     NEWEST_CHANGE = "SELECT coalesce(max(pos), 0) FROM media_quarantine_changes";
     ADD_CHANGE = "INSERT INTO media_quarantine_changes (pos, media_id, quarantined, ts) \
                   SELECT coalesce(max(pos), 0) + 1, CAST($1 AS TEXT), CAST($2 AS BIGINT), CAST($3 AS BIGINT) \

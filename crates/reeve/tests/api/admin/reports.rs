@@ -322,7 +322,7 @@ on_both_engines! {
         let synapse = user.replace("/_reeve/admin/v1/reports/user", "/_synapse/admin/v1/user_reports");
         ok(admin.delete(&synapse).await);
         assert_eq!((stored().await, admin.get(&user).await.refusal()), (vec![100, 0], MISSING));
-        ok(admin.send(Method::DELETE, &format!("/_synapse/admin/v1/rooms/{}", enc(&room)), &[], json!({}).to_string()).await);
+        ok(admin.send(Method::DELETE, &format!("/_synapse/admin/v1/rooms/{}", enc(&room)), &[], json!({ "bin": false }).to_string()).await);
         assert_eq!((stored().await, admin.get(&event).await.refusal()), (vec![0, 0], MISSING));
         // The report of the room outlives it.
         assert_eq!(found(&admin, "").await, ("r1".to_owned(), 1));

@@ -361,9 +361,11 @@ on_both_engines! {
         ok(admin.put("/_synapse/admin/v1/suspend/@alice:test", json!({ "suspend": true })).await);
         ok(admin.put("/_reeve/admin/v1/users/@alice:test/role", json!({ "role": "support" })).await);
         deactivate(&admin, false).await;
-        let (_, result) = restore(&admin, json!({})).await;
-        assert_eq!(result["not_rejoined"]["rooms"], json!([{ "room_id": room, "membership": "join", "reason": "suspended" }]));
-        let user = ok(admin.get("/_reeve/admin/v1/users?name=alice").await)["users"][0].clone();
+        let path = "/_reeve/admin/v1/users/@alice:test/restore";
+        let refused = "Suspended accounts join no rooms: end the suspension first, or restore without rooms";
+        assert_eq!(admin.post(path, json!({})).await.refusal(), (400, "M_UNKNOWN", refused));
+        restore(&admin, json!({ "rejoin": false })).await;
+        let user = ok(admin.get("/_reeve/admin/v1/users?name=alice&locked=true").await)["users"][0].clone();
         let flags = ["locked", "suspended", "deactivated", "role"].map(|flag| user[flag].clone());
         assert_eq!(flags, [json!(true), json!(true), json!(false), json!("support")]);
         // Without a password nobody logs in.

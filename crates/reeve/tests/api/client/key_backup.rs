@@ -155,7 +155,7 @@ on_both_engines! {
         let (admin, alice) = (server.admin().await, server.user("alice").await);
         begin(&alice).await;
         ok(alice.put(&keys_path("/!a:test/one", "1"), key(0, 0, false, "x")).await);
-        ok(admin.post("/_synapse/admin/v1/deactivate/@alice:test", json!({})).await);
+        ok(admin.post("/_synapse/admin/v1/deactivate/@alice:test", json!({ "erase": true })).await);
         let body = json!({ "deactivated": false, "password": "again" });
         ok(admin.put("/_synapse/admin/v2/users/@alice:test", body).await);
         let alice = server.log_in("alice", "again").await;

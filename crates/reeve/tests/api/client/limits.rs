@@ -89,7 +89,7 @@ on_both_engines! {
             ok(put(&format!("rooms/{room}/account_data/{kind}")).await);
         }
         assert_eq!(put("account_data/d").await.status, 400);
-        ok(admin.send(http::Method::DELETE, &format!("/_synapse/admin/v1/rooms/{room}"), &[], "{}").await);
+        ok(admin.send(http::Method::DELETE, &format!("/_synapse/admin/v1/rooms/{room}"), &[], r#"{"bin":false}"#).await);
         for kind in ["d", "e", "f"] {
             ok(put(&format!("account_data/{kind}")).await);
         }
