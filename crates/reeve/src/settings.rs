@@ -11,6 +11,7 @@ mod layer;
 mod layers;
 mod print;
 mod synapse;
+mod upkeep;
 mod values;
 
 use std::{ffi::OsString, fmt, fs, path::PathBuf};
@@ -24,12 +25,12 @@ use self::{
 pub use self::{
     filter::log_filter,
     keys::{
-        Account, AccountValidity, Batches, Email, Exports, Http, Limits, Log, Media, MediaBucket, Outgoing,
-        Password, PasswordPolicy, Presence, Push, RateLimit, RateLimits, Registration, Retention,
-        RetentionMessages, Rooms, ServerNotices, Settings, Support, Tokens, UrlPreviews, UserDirectory, Voip,
-        Webhooks,
+        Account, AccountValidity, Email, Http, Limits, Log, Media, MediaBucket, Outgoing, Password,
+        PasswordPolicy, Presence, Push, RateLimit, RateLimits, Registration, Rooms, ServerNotices, Settings,
+        Support, Tokens, UrlPreviews, UserDirectory, Voip, Webhooks,
     },
     print::{example, markdown},
+    upkeep::{Batches, Exports, Retention, RetentionMessages},
     values::{BaseUrl, Database, EmailTls, Listen, LogFormat, Networks, Secret},
 };
 

@@ -7,7 +7,7 @@ use reeve_model::{Membership, User};
 use reeve_store::users::{self, AgePlace};
 use reeve_store::{audit, devices, external_ids, memberships};
 
-use crate::job::{Counts, Part, Run};
+use crate::run::{Counts, Part, Run};
 
 /// The number of accounts that one step deactivates.
 const STEP: i64 = 20;

@@ -6,7 +6,7 @@ use reeve_model::Millis;
 use reeve_store::{connections, devices, service_tokens};
 use serde::{Deserialize, Serialize};
 
-use crate::job::{Counts, Part, Run};
+use crate::run::{Counts, Part, Run};
 
 /// The number of addresses that one step deletes.
 const STEP: i64 = 500;

@@ -5,7 +5,7 @@ use reeve_jobs::StepError;
 use reeve_model::Millis;
 use reeve_store::audit;
 
-use crate::job::{Counts, Part, Run};
+use crate::run::{Counts, Part, Run};
 
 /// The number of entries that one step deletes.
 const STEP: i64 = 500;

@@ -9,7 +9,7 @@ use reeve_model::UserNum;
 use reeve_store::devices::{self, UnseenPlace};
 use reeve_store::{dehydrated_devices, users};
 
-use crate::job::{Counts, Part, Run};
+use crate::run::{Counts, Part, Run};
 
 /// The number of devices that one step deletes.
 const STEP: i64 = 50;

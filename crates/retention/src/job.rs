@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reeve_accounts::{Policy, audit as log};
 use reeve_db::{DbError, Tx};
 use reeve_jobs::{JobKind, Kind, Step, StepError, Work};
-use reeve_model::{Actor, ActorKind, Ctx, Millis, RetentionRule, Scopes};
+use reeve_model::{ActorKind, Ctx, Millis, RetentionRule, Scopes};
 use reeve_rooms::lifetimes::{Lifetimes, Walk};
 use reeve_store::jobs;
 use reeve_store::media::UnusedKind;
@@ -15,10 +15,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::accounts::Who;
+use crate::run::{Counts, NAME, Part, Run};
 use crate::{accounts, addresses, audit, devices, media};
 
 /// The job. Its subject is the word of the rule.
-pub(crate) const JOB: JobKind<Payload, Progress, Outcome> = JobKind::new("retention");
+pub(crate) const JOB: JobKind<Payload, Progress, Outcome> = JobKind::new(NAME);
 /// Maximum number of rooms that one step looks at, and of events of a room.
 const STEP_ROOMS: i64 = 50;
 const STEP_EVENTS: i64 = 200;
@@ -54,15 +55,6 @@ pub(crate) struct Progress {
     place: Option<Value>,
 }
 
-/// The numbers of things that were old enough.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-pub(crate) struct Counts {
-    /// Those that were deleted, or would be.
-    pub(crate) deleted: i64,
-    /// Those that are protected.
-    pub(crate) kept: i64,
-}
-
 /// The result of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Outcome {
@@ -76,36 +68,6 @@ pub struct Outcome {
     pub deleted: i64,
     /// The number of things that it kept although they are as old.
     pub kept: i64,
-}
-
-/// A part of a walk.
-pub(crate) struct Part<Place> {
-    pub(crate) counts: Counts,
-    /// The place of the next part; `None` at the end.
-    pub(crate) next: Option<Place>,
-}
-
-/// The facts of a run.
-#[expect(clippy::struct_field_names, reason = "a dry run is what the API calls it")]
-pub(crate) struct Run<'a> {
-    pub(crate) before: Millis,
-    pub(crate) dry_run: bool,
-    /// The context of deeds on single things. It has no actor, so that the audit log has the run as a whole instead.
-    pub(crate) ctx: Ctx,
-    pub(crate) policy: &'a Policy,
-}
-
-impl Run<'_> {
-    /// Returns the number of things in one step: looking costs less than deleting.
-    pub(crate) fn at_once(&self, deleted: i64) -> i64 {
-        const LOOKED_AT: i64 = 500;
-        if self.dry_run { LOOKED_AT } else { deleted }
-    }
-
-    /// Returns the context in which this job is the actor, for what is in the audit log.
-    pub(crate) fn as_job(&self) -> Ctx {
-        Ctx { actor: Some(Actor::Job(Arc::from(JOB.name()))), ..self.ctx.clone() }
-    }
 }
 
 /// Returns the job.

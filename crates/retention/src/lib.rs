@@ -12,6 +12,7 @@ mod error;
 mod job;
 mod media;
 mod order;
+mod run;
 mod schedule;
 mod settings;
 mod view;

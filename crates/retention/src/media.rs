@@ -5,7 +5,7 @@ use reeve_jobs::StepError;
 use reeve_media::{Error, deeds, unused};
 use reeve_store::media::{Unused, UnusedKind, UnusedPlace};
 
-use crate::job::{Counts, Part, Run};
+use crate::run::{Counts, Part, Run};
 
 /// The number of uploads that one step deletes.
 const STEP: i64 = 100;

@@ -4,7 +4,7 @@
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Millis, Pos, RoomNum};
 use reeve_store::lifetimes::{self, Age};
-use reeve_store::{events, rooms};
+use reeve_store::{event_deletion, events, rooms};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -94,7 +94,7 @@ impl Walk {
             deleted += i64::try_from(found.expired.len()).unwrap_or(0);
             if let Some(upto) = found.upto {
                 if !self.dry_run {
-                    events::delete(tx, &found.expired)?;
+                    event_deletion::delete(tx, &found.expired)?;
                     lifetimes::set_expired(tx, room, upto)?;
                 }
                 if !found.is_end {

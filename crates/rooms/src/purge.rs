@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reeve_db::Tx;
 use reeve_jobs::{JobKind, Kind, Step, StepError, Work};
 use reeve_model::{Ctx, Millis, Pos, RoomNum};
-use reeve_store::{events, rooms};
+use reeve_store::{event_deletion, events, rooms};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -79,7 +79,7 @@ pub fn job(home: &Arc<Home>) -> Kind {
 
 fn step(tx: &mut Tx<'_>, home: &Home, work: Work<'_, Payload, Pos>) -> Result<Step<Pos, ()>, StepError> {
     let Work { payload, progress: after, done, .. } = work;
-    let batch = events::purgeable(tx, payload.room_num, after, payload.upto, STEP_EVENTS)?;
+    let batch = event_deletion::purgeable(tx, payload.room_num, after, payload.upto, STEP_EVENTS)?;
     let Some((last, _)) = batch.last() else {
         return Ok(Step::Done { result: (), done });
     };
@@ -88,7 +88,7 @@ fn step(tx: &mut Tx<'_>, home: &Home, work: Work<'_, Payload, Pos>) -> Result<St
     let (deleted, kept): (Vec<_>, Vec<_>) =
         batch.into_iter().partition(|(_, sender)| payload.delete_local || !home.is_local(sender));
     let positions = |events: Vec<(Pos, String)>| events.into_iter().map(|(pos, _)| pos).collect::<Vec<_>>();
-    events::delete(tx, &positions(deleted))?;
-    events::put_aside(tx, &positions(kept))?;
+    event_deletion::delete(tx, &positions(deleted))?;
+    event_deletion::put_aside(tx, &positions(kept))?;
     Ok(Step::More { progress, done })
 }

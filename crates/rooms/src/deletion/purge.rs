@@ -4,7 +4,9 @@ use reeve_accounts::audit;
 use reeve_db::{Db, DbError, ReadTx, Tx};
 use reeve_jobs::{JobKind, Kind, Step, StepError, Work};
 use reeve_model::{Ctx, Millis, RoomNum};
-use reeve_store::{account_data, ephemeral, events, memberships, reports, room_bin, scim_groups, silences};
+use reeve_store::{
+    account_data, ephemeral, event_deletion, memberships, reports, room_bin, scim_groups, silences,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -128,9 +130,9 @@ pub(super) fn delete_some(tx: &mut Tx<'_>, num: RoomNum, room_id: &str) -> Resul
             return Ok(count(deleted));
         }
     }
-    let positions = events::some_of_room(tx, num, STEP_ROWS)?;
+    let positions = event_deletion::some_of_room(tx, num, STEP_ROWS)?;
     if !positions.is_empty() {
-        events::delete(tx, &positions)?;
+        event_deletion::delete(tx, &positions)?;
         return Ok(i64::try_from(positions.len()).unwrap_or(STEP_ROWS));
     }
     let members = memberships::delete_some_of_room(tx, num, STEP_ROWS)?;

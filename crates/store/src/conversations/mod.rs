@@ -1,6 +1,7 @@
 //! Rooms, their events and members, and reports about them.
 
 pub mod departures;
+pub mod event_deletion;
 pub mod event_words;
 pub mod events;
 pub mod lifetimes;
@@ -23,6 +24,7 @@ pub(crate) const STATEMENTS: &[&[&Statement]] = &[
     room_bin::STATEMENTS,
     departures::STATEMENTS,
     events::STATEMENTS,
+    event_deletion::STATEMENTS,
     threads::STATEMENTS,
     event_words::STATEMENTS,
     notifications::STATEMENTS,

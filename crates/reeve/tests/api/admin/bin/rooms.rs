@@ -57,7 +57,13 @@ async fn number(client: &Client, path: &str, pointer: &str) -> i64 {
 /// The number of stored events of the first room.
 async fn stored(server: &Server) -> usize {
     let first = reeve_model::RoomNum::new(1);
-    server.app().db.read(move |tx| reeve_store::events::some_of_room(tx, first, 1000)).await.unwrap().len()
+    server
+        .app()
+        .db
+        .read(move |tx| reeve_store::event_deletion::some_of_room(tx, first, 1000))
+        .await
+        .unwrap()
+        .len()
 }
 
 async fn body_of(client: &Client, room: &str, event_id: &str) -> String {
