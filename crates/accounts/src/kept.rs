@@ -1,4 +1,4 @@
-//! What is kept of deactivated accounts, so that they can be restored for a while.
+//! The data that is kept of deactivated accounts, so that they can be restored for a while.
 //!
 //! A deactivation moves what it removes into tables that nothing else reads, in the same transaction or step. When the time is over,
 //! or the account is restored or erased, it counts as gone at once; a durable job, which housekeeping queues within a second, deletes

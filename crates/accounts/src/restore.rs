@@ -1,6 +1,6 @@
 //! Restoring accounts: an administrator brings back what is kept of a deactivated account.
 //!
-//! What is bounded comes back in one transaction. Account data and rooms, of which there may be thousands, are brought back by a
+//! Bounded data comes back in one transaction. Account data and rooms, of which there may be thousands, are brought back by a
 //! durable job, whose step is in `reeve_rooms`, since it joins rooms.
 
 use reeve_db::{DbError, ReadTx, Tx};
@@ -29,11 +29,11 @@ const PUSH_RULES: &str = "m.push_rules";
 pub struct Payload {
     /// The number of the account.
     pub user_num: UserNum,
-    /// What is brought back: that of one deactivation after the other, the last one first.
+    /// The kept data to bring back: that of one deactivation after the other, the last one first.
     pub kept: Vec<KeptNum>,
     /// True if it joins its rooms again.
     pub rejoin: bool,
-    /// What the order itself brought back.
+    /// The counts of what the order itself brought back.
     pub at_once: AtOnce,
 }
 
@@ -58,7 +58,7 @@ pub struct Progress {
     pub done: usize,
     /// The pass over its rooms.
     pub pass: Pass,
-    /// What came of it so far.
+    /// The results so far.
     pub outcome: Outcome,
 }
 
@@ -163,7 +163,7 @@ pub struct Order {
     pub rejoin: bool,
 }
 
-/// What an order did, and what its job will do.
+/// The effects of an order, and the work that is left to its job.
 #[derive(Clone, Debug)]
 pub struct Restored {
     /// The id of the job.
@@ -331,7 +331,7 @@ pub fn bring_data_back(tx: &mut Tx<'_>, user: &User, num: KeptNum) -> Result<Dat
     Ok(DataBack { taken: moved.taken, brought_back: moved.brought_back.len() })
 }
 
-/// What is kept of one deactivation, in numbers.
+/// The numbers of things that are kept of one deactivation.
 #[derive(Clone, Copy, Debug)]
 pub struct Overview {
     /// The deactivation.

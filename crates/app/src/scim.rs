@@ -7,11 +7,11 @@ pub struct ScimSettings {
     pub external_id_provider: String,
     /// The domain of user names that are e-mail addresses, which user ids do without; `None` for none.
     pub user_name_domain: Option<String>,
-    /// What happens to an account that becomes inactive.
+    /// The state of an account that becomes inactive.
     pub inactive: Inactive,
     /// The localpart of the account that manages the rooms of groups; `None` if no group is a room.
     pub groups_localpart: Option<String>,
-    /// What a new group becomes.
+    /// The kind of room of a new group.
     pub new_groups: NewGroups,
 }
 
@@ -27,7 +27,7 @@ impl Default for ScimSettings {
     }
 }
 
-/// What happens to an account that becomes inactive.
+/// The state of an account that becomes inactive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inactive {
     /// It is locked, and has all that it had when it is active again.
@@ -36,7 +36,7 @@ pub enum Inactive {
     Deactivate,
 }
 
-/// What a new group becomes.
+/// The kind of room of a new group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NewGroups {
     /// A space.

@@ -1,4 +1,4 @@
-//! What others are told of jobs: the runner, of those that are queued, and webhooks, of those that have ended.
+//! Notifications about jobs: the runner, of those that are queued, and webhooks, of those that have ended.
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use reeve_store::retention;
 use crate::job::{JOB, Payload};
 use crate::settings::{DAY_MS, Settings};
 
-/// What there is to do about a rule.
+/// The action that is due for a rule.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Due {
     Nothing,

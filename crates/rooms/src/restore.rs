@@ -104,7 +104,7 @@ struct Returning<'a> {
     user: &'a User,
 }
 
-/// What came of trying a room.
+/// The result of trying a room.
 enum Tried {
     /// The account was there already.
     Present,

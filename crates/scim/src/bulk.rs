@@ -36,7 +36,7 @@ pub(crate) fn route() -> Route {
         .errors(&[MALFORMED, (413, "", "there are more operations than the service supports")])
 }
 
-/// What an operation does.
+/// The method of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Method {
     Post,
@@ -117,7 +117,7 @@ fn operation(listed: &Value) -> Result<Operation, MatrixError> {
     })
 }
 
-/// What an operation made or changed.
+/// The resource that an operation made or changed.
 struct Done {
     status: StatusCode,
     location: Option<String>,

@@ -1,4 +1,4 @@
-//! What the service supports, its types of resources, and its schemas.
+//! The features of the service, its types of resources, and its schemas.
 //! <https://www.rfc-editor.org/rfc/rfc7644#section-4>
 
 use http::StatusCode;

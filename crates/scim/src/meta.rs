@@ -1,4 +1,4 @@
-//! What resources of all types have in common.
+//! Attributes that resources of all types have.
 
 use reeve_app::MatrixError;
 use reeve_app::json::Object;

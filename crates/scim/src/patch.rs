@@ -17,7 +17,7 @@ const MAX_OPERATIONS: usize = 200;
 /// Keys that are always read-only. Some identity providers send them with values.
 const IGNORED: &[&str] = &["schemas", "id", "meta"];
 
-/// What an operation does.
+/// The kind of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
     Add,
@@ -89,7 +89,7 @@ pub(crate) fn single(operation: Operation) -> Result<Vec<(String, Operation)>, M
         .collect())
 }
 
-/// What an operation is about.
+/// The target of an operation.
 pub(crate) struct Target {
     pub(crate) attribute: &'static Attribute,
     pub(crate) filter: Option<RawFilter>,

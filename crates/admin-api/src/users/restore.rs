@@ -39,7 +39,7 @@ impl From<Threepid> for RestoredAddress {
     }
 }
 
-/// What was brought back at once, and what the job will bring back.
+/// The data that was brought back at once, and the job that brings back the rest.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Restored {
     /// The id of the job `restore_user`. Its result is the whole report.
@@ -58,16 +58,16 @@ pub(crate) struct Restored {
     rooms: i64,
 }
 
-/// What can be restored.
+/// The data that can be restored.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Restorable {
     /// True if the account is deactivated now.
     deactivated: bool,
-    /// What is kept of each deactivation, the last one first.
+    /// The data kept of each deactivation, the last one first.
     kept: Vec<KeptView>,
 }
 
-/// What is kept of one deactivation.
+/// The data kept of one deactivation.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct KeptView {
     /// The time of the deactivation, in milliseconds.

@@ -1,4 +1,4 @@
-//! What the person uploaded: the list, and the files.
+//! The uploads of the person: the list, and the files.
 
 use futures_util::StreamExt as _;
 use reeve_db::ReadTx;

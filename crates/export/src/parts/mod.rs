@@ -24,7 +24,7 @@ use crate::index;
 /// The number of rows in a page.
 const PAGE: i64 = 200;
 
-/// What an archive is made from.
+/// The sources of an archive.
 pub(crate) struct Source {
     pub(crate) db: Db,
     pub(crate) clock: Clock,

@@ -1,4 +1,4 @@
-//! What is recorded about the person: reports, and acts of administration.
+//! Records about the person: reports, and acts of administration.
 
 use reeve_db::ReadTx;
 use reeve_model::{ActorKind, Millis, ReportKind};

@@ -262,7 +262,7 @@ impl Leaf for EmailTls {
     }
 }
 
-/// What happens to an account that becomes inactive by SCIM.
+/// The state of an account that becomes inactive by SCIM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScimInactive(pub Inactive);
 
@@ -284,7 +284,7 @@ impl Leaf for ScimInactive {
     }
 }
 
-/// What a new group of SCIM becomes.
+/// The kind of room of a new group of SCIM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScimGroups(pub NewGroups);
 

@@ -24,7 +24,7 @@ pub(crate) use self::put::replace;
 
 pub(crate) const PATH: &str = "/scim/v2/Groups";
 pub(crate) const ONE: &str = "/scim/v2/Groups/{group_id}";
-/// What a group asks for beside the scope of its route.
+/// The scopes that a group needs beside the scope of its route.
 const SCOPES: &str =
     "A group that is a role needs the scope `users:read` to be read, and `admins:write` to be changed.";
 

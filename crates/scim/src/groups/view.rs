@@ -45,7 +45,7 @@ pub(crate) struct Member {
     kind: &'static str,
 }
 
-/// What a group is in Matrix, if the request asks for it.
+/// The Matrix side of a group, if the request asks for it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MatrixGroup {
     /// `role`, `space` or `room`.

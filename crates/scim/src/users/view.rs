@@ -62,7 +62,7 @@ pub(crate) struct GroupOfUser {
     kind: &'static str,
 }
 
-/// What Matrix knows of an account, if the request asks for it.
+/// The Matrix side of an account, if the request asks for it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MatrixUser {
     #[serde(rename = "userId")]

@@ -1,4 +1,4 @@
-//! What is kept of deactivated accounts for a while, so that they can be restored. Their backups of room keys are kept in
+//! The data kept of deactivated accounts for a while, so that they can be restored. Their backups of room keys are kept in
 //! their own table ([`crate::key_backups`]).
 
 use reeve_db::{DbError, ReadTx, Row, Statement, Tx, params};
@@ -52,7 +52,7 @@ reeve_db::statements! {
                    (SELECT room_id, data_type FROM kept_account_data WHERE kept_num = $1 ORDER BY room_id, data_type LIMIT $2)";
 }
 
-/// What is kept of one deactivation of an account.
+/// The data kept of one deactivation of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// Its number.

@@ -80,7 +80,7 @@ pub struct Effects {
 pub struct BinnedRoom {
     /// The room, after everybody was made to leave.
     pub room: Room,
-    /// What the deletion changed.
+    /// The changes that the deletion made.
     pub effects: Effects,
     /// Its deletion.
     pub binned: Binned,

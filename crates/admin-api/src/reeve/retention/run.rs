@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::super::read::refuse_unknown;
 
 body! {
-    /// What a run deletes. Without a time, that of the settings.
+    /// The extent of a run. Without a time, that of the settings.
     pub(crate) struct RunRetention {
         /// The age at which things are deleted, in milliseconds; a day at least. Not together with `before_ts`.
         #[schema(example = 7_776_000_000_i64)]
